@@ -1,0 +1,68 @@
+// What a person waits for before anything is computed.
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { readTable, writeSparse } from './checkpoint.mjs'
+import { measure, measureUntil, median } from './measure.mjs'
+import { closePlace, openPlace } from './place.mjs'
+import { fullRecipe, longRecipe, MERGES } from './recipes.mjs'
+import { buildCommand, cleanEnvironment, placeRecipe } from './smelt.mjs'
+
+/** Room for a header; a temporary that takes more has been given data. */
+const HEADER_ROOM = 1 << 20
+
+const hasData = (work) => readdirSync(work).some((name) => {
+  const found = name.endsWith('.partial') ? statSync(join(work, name), { throwIfNoEntry: false }) : undefined
+  return found !== undefined && found.blocks * 512 > HEADER_ROOM
+})
+
+/** The cases: the architecture whose (empty) files they read, the recipe, and what is timed. */
+const CASES = {
+  start: {
+    title: '`smelt build` of two SD1.5-shaped models, from the command to the first bytes of the output', architecture: 'sd15', target: 0.5,
+    recipe: (folder) => MERGES[0].write(folder),
+    time: (program, path, where) => measureUntil(buildCommand(program, path), () => hasData(where.folder), where),
+  },
+  check: {
+    title: '`smelt check` of a recipe of 500 lines', architecture: 'sd15', target: 0.5,
+    recipe: (folder) => longRecipe(folder, 500),
+    time: async (program, path, where) => (await measure([process.execPath, program, 'check', path], where)).seconds,
+  },
+  plan: {
+    title: '`smelt plan` of two SDXL-shaped models', architecture: 'sdxl',
+    recipe: fullRecipe,
+    time: async (program, path, where) => (await measure([process.execPath, program, 'plan', path], where)).seconds,
+  },
+}
+
+/** Measures the chosen cases, with an empty Node.js beside them: what no command of this program can go below. */
+export const measureCommands = async ({ only, folder: parent, program, runs, say }) => {
+  const chosen = Object.entries(CASES).filter(([name]) => only === undefined || only === name)
+  if (chosen.length === 0) return []
+  const folder = openPlace(parent, 4e9)
+  const rows = []
+  try {
+    for (const [name, { title, architecture, target, recipe, time }] of chosen) {
+      for (const model of ['a', 'b']) writeSparse(join(folder, `${model}.safetensors`), readTable(architecture), model)
+      const figures = []
+      try {
+        for (let round = 0; round < runs; round++) {
+          const work = join(folder, 'work')
+          const path = placeRecipe(work, recipe(folder))
+          const where = { folder: work, env: cleanEnvironment(work) }
+          const floor = (await measure([process.execPath, '-e', '0'], where)).seconds
+          figures.push({ floor, seconds: await time(program, path, where) })
+          closePlace(work)
+          say(`${name} · ${figures.at(-1).seconds.toFixed(2)} s`)
+        }
+        const seconds = figures.map((figure) => figure.seconds)
+        rows.push({ work: title, runs, target, seconds: median(seconds), least: Math.min(...seconds), most: Math.max(...seconds), floor: median(figures.map((f) => f.floor)) })
+      } catch (error) {
+        say(`${name} · failed: ${error.message}`)
+        rows.push({ work: title, runs, target, reason: error.message })
+      }
+    }
+    return rows
+  } finally {
+    closePlace(folder)
+  }
+}

@@ -1,0 +1,69 @@
+// Runs a command and takes its wall time, processor time and peak memory.
+import { spawn } from 'node:child_process'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+
+const GNU_TIME = '/usr/bin/time'
+
+/** Longest time a command may take. */
+const LIMIT_MS = 30 * 60_000
+
+/** The command that runs now, as the head of a process group, so that it ends when the benchmark does. */
+let running
+process.on('exit', () => {
+  if (running?.exitCode !== null || running.signalCode !== null) return
+  process.kill(-running.pid, 'SIGKILL')
+})
+
+const start = ([program, ...args], { folder, env = {} }) => {
+  running = spawn(program, args, { cwd: folder, env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'pipe'], detached: true, timeout: LIMIT_MS })
+  return running
+}
+
+/** Whether peak memory and processor time can be had: both come from the kernel's account of the ended process, through GNU time. */
+export const canMeasureMemory = existsSync(GNU_TIME) && process.platform === 'linux'
+
+/**
+ * Runs `[program, ...arguments]` to its end: `{ seconds, processor, megabytes }`, the latter two undefined where GNU time is missing.
+ * Throws what the command said when it fails.
+ */
+export const measure = async (command, where) => {
+  const record = join(where.folder, 'time.txt')
+  const began = performance.now()
+  const { code, said } = await finish(start(canMeasureMemory ? [GNU_TIME, '-q', '-o', record, '-f', '%U %S %M', ...command] : command, where))
+  const seconds = (performance.now() - began) / 1000
+  if (code !== 0) throw new Error(said.trim().split('\n').slice(-12).join('\n') || `exit code ${code}`)
+  if (!canMeasureMemory) return { seconds }
+  const [user, system, kilobytes] = readFileSync(record, 'utf8').trim().split(' ').map(Number)
+  rmSync(record)
+  return { seconds, processor: user + system, megabytes: (kilobytes * 1024) / 1e6 }
+}
+
+const finish = (child) => new Promise((resolve, reject) => {
+  let said = ''
+  child.stderr.on('data', (text) => { said = (said + text).slice(-8000) })
+  child.on('error', reject)
+  child.on('close', (code) => resolve({ code, said }))
+})
+
+/** Starts a command, waits until `seen()` is true, and ends it at once: the seconds that took. */
+export const measureUntil = async (command, seen, where) => {
+  const began = performance.now()
+  const child = start(command, where)
+  const ended = finish(child)
+  const open = () => child.exitCode === null && child.signalCode === null
+  while (open() && !seen()) await new Promise((resolve) => setTimeout(resolve, 1))
+  const seconds = (performance.now() - began) / 1000
+  const early = !open()
+  child.kill('SIGKILL')
+  const { said } = await ended
+  if (early) throw new Error(said.trim() || 'it ended before anything was seen')
+  return seconds
+}
+
+/** The median of at least one number. */
+export const median = (numbers) => {
+  const sorted = [...numbers].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}

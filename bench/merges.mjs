@@ -1,0 +1,96 @@
+// Merges of SD1.5-shaped models: the floor, smelt and its peers, in turns.
+import { join } from 'node:path'
+import { bytesOf, readTable, writeCheckpoint } from './checkpoint.mjs'
+import { measure, median } from './measure.mjs'
+import { peersOf } from './peers.mjs'
+import { bytesAt, closePlace, openPlace } from './place.mjs'
+import { MERGES, OUT } from './recipes.mjs'
+import { buildCommand, cleanEnvironment, placeRecipe } from './smelt.mjs'
+
+/** Rounds that a peer takes part in; they are slow, and the others need not wait. */
+const PEER_ROUNDS = 3
+
+/** What a peer may take of memory beside the data. */
+const PEER_MEMORY = 9e9
+
+/** Reads every input once and writes one output: what no merge can go below. */
+const floorCommand = (paths) => ['/bin/sh', '-c', `cat "$@" > /dev/null && cp "$1" ${OUT}`, 'floor', ...paths]
+
+const entrantsOf = (merge, folder, work, { program, peers, runs }) => [
+  { name: 'floor', rounds: runs, output: OUT, command: () => floorCommand(merge.reads.map((model) => join(folder, `${model}.safetensors`))) },
+  { name: 'smelt', rounds: runs, output: OUT, command: () => buildCommand(program, join(work, 'recipe.yaml')) },
+  ...(peers ? peersOf(merge.name) : []).map(({ command, ...peer }) =>
+    ({ ...peer, rounds: Math.min(runs, PEER_ROUNDS), command: () => command(folder, work, merge.reads) })),
+]
+
+/** One run in a fresh folder; an output much smaller than a model is a failure. */
+const runOnce = async (entrant, work, recipe, bytes) => {
+  placeRecipe(work, recipe)
+  try {
+    const figure = await measure(entrant.command(), { folder: work, env: cleanEnvironment(work) })
+    const written = bytesAt(join(work, entrant.output))
+    if (written < bytes) throw new Error(`it wrote ${written} bytes, which is no whole model`)
+    return figure
+  } finally {
+    closePlace(work)
+  }
+}
+
+/** All entrants of one merge, each round beginning with another, so that a busy spell of the machine strikes all alike. */
+const compete = async (merge, folder, bytes, options) => {
+  const work = join(folder, 'work')
+  const entrants = entrantsOf(merge, folder, work, options).map((entrant) => ({ ...entrant, figures: [] }))
+  for (let round = 0; round < options.runs; round++) {
+    for (let turn = 0; turn < entrants.length; turn++) {
+      const entrant = entrants[(turn + round) % entrants.length]
+      if (entrant.reason !== undefined || round >= entrant.rounds) continue
+      try {
+        entrant.figures[round] = await runOnce(entrant, work, merge.write(folder), bytes)
+        options.say(`${merge.name} · ${entrant.name} · ${entrant.figures[round].seconds.toFixed(2)} s`)
+      } catch (error) {
+        entrant.reason = error.message
+        options.say(`${merge.name} · ${entrant.name} · failed: ${error.message}`)
+      }
+    }
+  }
+  return entrants
+}
+
+const toRow = (merge, entrant, floor) => {
+  const figures = entrant.figures.filter((figure) => figure !== undefined)
+  const row = { work: merge.title, program: entrant.name, runs: figures.length, target: entrant.name === 'smelt' ? merge.target : undefined }
+  if (entrant.reason !== undefined || figures.length === 0) return { ...row, reason: entrant.reason ?? 'it was not run' }
+  const seconds = figures.map((figure) => figure.seconds)
+  const ratios = entrant.figures.flatMap((figure, round) => (floor.figures[round] === undefined ? [] : [figure.seconds / floor.figures[round].seconds]))
+  return {
+    ...row,
+    seconds: median(seconds), least: Math.min(...seconds), most: Math.max(...seconds),
+    ratio: ratios.length === 0 ? undefined : median(ratios),
+    processor: figures[0].processor === undefined ? undefined : median(figures.map((figure) => figure.processor)),
+    megabytes: figures[0].megabytes === undefined ? undefined : Math.max(...figures.map((figure) => figure.megabytes)),
+  }
+}
+
+/** Measures the chosen merges; a row for every program of every merge. */
+export const measureMerges = async ({ only, small, folder: parent, ...options }) => {
+  const merges = MERGES.filter(({ name }) => only === undefined || only === name)
+  if (merges.length === 0) return []
+  const table = readTable('sd15', { shrink: small })
+  const bytes = bytesOf(table)
+  const models = [...new Set(merges.flatMap(({ reads }) => reads))]
+  const folder = openPlace(parent, bytes * (models.length + 1), options.peers && !small ? PEER_MEMORY : undefined)
+  try {
+    for (const model of models) {
+      options.say(`makes ${model}: ${(bytes / 1e9).toFixed(2)} GB`)
+      writeCheckpoint(join(folder, `${model}.safetensors`), table, model)
+    }
+    const rows = []
+    for (const merge of merges) {
+      const entrants = await compete(merge, folder, bytes, options)
+      rows.push(...entrants.map((entrant) => toRow(merge, entrant, entrants[0])))
+    }
+    return rows
+  } finally {
+    closePlace(folder)
+  }
+}

@@ -1,0 +1,68 @@
+// The recipes that are measured. Every one writes OUT.safetensors beside itself.
+
+/** The file a measured program writes, in its own folder. */
+export const OUT = 'OUT.safetensors'
+
+/** A recipe over models of a folder: `steps` is YAML text, and its last step is written. */
+const recipe = (folder, models, steps, { from, dtype = 'same' }) => `smelt: 1
+name: bench
+seed: 42
+models:
+${models.map((model) => `  ${model}: ${folder}/${model}.safetensors`).join('\n')}
+steps:
+${steps.map((step) => `  ${step}`).join('\n')}
+outputs:
+  merged: { from: ${from}, path: ${OUT}, dtype: ${dtype} }
+`
+
+/** What each merge reads, does, and should at most cost as a multiple of its floor (undefined: no target). */
+export const MERGES = [
+  {
+    name: 'linear', title: 'linear merge of two', reads: ['a', 'b'], target: 2,
+    write: (folder) => recipe(folder, ['a', 'b'], ['merged: { op: merge.linear, models: { a: 0.5, b: 0.5 } }'], { from: 'merged' }),
+  },
+  {
+    name: 'lerp', title: 'lerp of two', reads: ['a', 'b'], target: 2,
+    write: (folder) => recipe(folder, ['a', 'b'], ['merged: { op: merge.blend, a: a, b: b, keep: 0.7 }'], { from: 'merged' }),
+  },
+  {
+    name: 'dare', title: 'DARE, drop 0.9, rescaled', reads: ['a', 'b'], target: 3,
+    write: (folder) => recipe(folder, ['a', 'b'], ['merged: { op: merge.dare, a: a, b: b, drop: 0.9, rescale: true, keep: 0 }'], { from: 'merged' }),
+  },
+  {
+    name: 'ties', title: 'TIES of three, density 0.2', reads: ['base', 'a', 'b', 'c'], target: 6,
+    write: (folder) => recipe(folder, ['base', 'a', 'b', 'c'], [
+      'merged: { op: merge.ties, base: base, models: [{ model: a, density: 0.2 }, { model: b, density: 0.2 }, { model: c, density: 0.2 }] }',
+    ], { from: 'merged' }),
+  },
+  {
+    name: 'mask', title: 'lerp where one model moved most', reads: ['base', 'a', 'b'], target: undefined,
+    write: (folder) => recipe(folder, ['base', 'a', 'b'], [
+      'moved: { op: mask.magnitude, model: a, base: base, select: above, quantile: 0.8 }',
+      'merged: { op: merge.blend, a: a, b: b, keep: 0.3, mask: moved }',
+    ], { from: 'merged' }),
+  },
+]
+
+/** A linear merge of two whole files into another dtype. */
+export const twoFiles = (folder, dtype) =>
+  recipe(folder, ['a', 'b'], ['merged: { op: merge.linear, models: { a: 0.5, b: 0.5 } }'], { from: 'merged', dtype })
+
+/** A recipe of about `lines` lines: one long chain of steps with masks and numbers per layer. */
+export const longRecipe = (folder, lines) => {
+  const steps = ['s0: { op: merge.blend, a: a, b: b }']
+  for (let i = 1; steps.length + 12 < lines; i++) {
+    steps.push(
+      `m${i}:`, '  op: mask.magnitude', '  model: a', '  base: b', '  select: above', `  quantile: ${(i % 9) / 10}`,
+      `s${i}:`, '  op: merge.blend', `  a: s${i - 1}`, `  b: ${i % 2 === 0 ? 'a' : 'b'}`, `  mask: m${i}`,
+      '  keep:', '    default: 0.5', `    "block:in.${i % 9}": 1`, '    "block:out.*": 0.4', `    "**.attn${1 + (i % 2)}": 0.${1 + (i % 9)}`,
+    )
+  }
+  return recipe(folder, ['a', 'b'], steps, { from: `s${(steps.length - 1) / 16}` })
+}
+
+/** A recipe that uses every mechanism once, for plans. */
+export const fullRecipe = (folder) => recipe(folder, ['a', 'b'], [
+  'moved: { op: mask.magnitude, model: a, base: b, select: above, quantile: 0.8 }',
+  'merged: { op: merge.dare, a: a, b: b, drop: 0.9, rescale: true, mask: moved, keep: { default: 0.6, "block:in.0": 1, "block:out.*": 0.4 } }',
+], { from: 'merged' })

@@ -1,0 +1,88 @@
+// `npm run bench`: measures smelt beside the floor and its peers. bench/README.md explains the options and the figures.
+import { existsSync } from 'node:fs'
+import { cpus, loadavg, tmpdir, totalmem } from 'node:os'
+import { parseArgs } from 'node:util'
+import { measureCommands } from './commands.mjs'
+import { canMeasureMemory } from './measure.mjs'
+import { measureMemory } from './memory.mjs'
+import { measureMerges } from './merges.mjs'
+import { isMemory, memoryFolder } from './place.mjs'
+import { renderFigures, writeFigures } from './report.mjs'
+import { PROGRAM, WORKERS } from './smelt.mjs'
+
+const NAMES = ['linear', 'lerp', 'dare', 'ties', 'mask', 'sdxl', 'large', 'start', 'check', 'plan']
+const USAGE = `npm run bench -- [options]
+  --size small|full  a sixteenth of a model, three runs, without peers and large files; or all of it (default)
+  --only NAME        one of ${NAMES.join(', ')}
+  --runs N           rounds of each case (default 5; small: 3)
+  --peers            with peers at size small; --no-peers: without them at full size
+  --dir FOLDER       where the models lie (default: memory-backed storage); needs 10.7 GB
+  --disk FOLDER      where what is too large for memory lies (default: the temporary folder); needs 21 GB
+  --program FILE     another build of smelt, by its dist/cli/main.js`
+
+/** Rounds below which README.md keeps the figures it has. */
+const ENOUGH = 5
+
+const readOptions = () => {
+  const { values } = parseArgs({
+    options: {
+      size: { type: 'string', default: 'full' }, only: { type: 'string' }, runs: { type: 'string' }, peers: { type: 'boolean' }, 'no-peers': { type: 'boolean' },
+      dir: { type: 'string', default: memoryFolder() }, disk: { type: 'string', default: tmpdir() }, program: { type: 'string', default: PROGRAM },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return undefined
+  const small = values.size === 'small'
+  const runs = Number(values.runs ?? (small ? 3 : ENOUGH))
+  if (!small && values.size !== 'full') throw new Error('--size is small or full')
+  if (values.only !== undefined && !NAMES.includes(values.only)) throw new Error(`--only is one of ${NAMES.join(', ')}`)
+  if (!Number.isInteger(runs) || runs < 1) throw new Error('--runs is a whole number from 1')
+  if (!existsSync(values.program)) throw new Error('smelt is not built yet: npm run build')
+  const peers = values['no-peers'] ? false : (values.peers ?? !small)
+  return { small, runs, only: values.only, peers, folder: values.dir, disk: values.disk, program: values.program, say: (line) => process.stderr.write(`${line}\n`) }
+}
+
+/** One sentence about what the figures were taken on, by class, not by name. */
+const describe = ({ folder, small, runs }, load) => [
+  `Taken on ${new Date().toISOString().slice(0, 10)}`,
+  `on ${cpus().length} cores (${cpus()[0].model.trim()}, ${process.arch}) with ${Math.round(totalmem() / 2 ** 30)} GiB`,
+  `Node.js ${process.versions.node}, ${WORKERS} workers`,
+  `models ${small ? 'of a sixteenth of the size ' : ''}in ${isMemory(folder) ? 'memory-backed storage' : 'files on a disk'}`,
+  `${runs} ${runs === 1 ? 'round' : 'rounds'}, load ${load.toFixed(1)} when it began.`,
+].join(', ')
+
+const main = async () => {
+  let options
+  try {
+    options = readOptions()
+  } catch (error) {
+    process.stderr.write(`${error.message}\n\n${USAGE}\n`)
+    return 2
+  }
+  if (options === undefined) {
+    process.stdout.write(`${USAGE}\n`)
+    return 0
+  }
+  const { small, runs, only, say } = options
+  const [load] = loadavg()
+  if (load > 0.5) say(`The machine is busy (load ${load.toFixed(1)}): ratios will wander.`)
+  if (!canMeasureMemory) say('Without GNU time at /usr/bin/time no memory is measured.')
+  try {
+    const rows = {
+      merges: await measureMerges(options),
+      memory: small ? [] : await measureMemory(options),
+      commands: await measureCommands(options),
+    }
+    const figures = renderFigures({ machine: describe(options, load), rows })
+    process.stdout.write(`${figures}\n`)
+    if (small || only !== undefined || runs < ENOUGH) say(`bench/README.md keeps its figures: they come from a full run of at least ${ENOUGH} rounds.`)
+    else writeFigures(figures)
+    return 0
+  } catch (error) {
+    say(error.message)
+    return 1
+  }
+}
+
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130))
+process.exitCode = await main()

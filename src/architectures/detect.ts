@@ -1,0 +1,116 @@
+import { DITS } from './dit.js'
+import type { Component, Family, Shell } from './family.js'
+import { LLMS } from './llm.js'
+import { COMPANIONS, PARTS } from './parts.js'
+import { shellsOf } from './shells.js'
+import { UNETS } from './unet.js'
+
+/** Where a tensor stands: in exactly one component and one block (`other` for what no table knows), and in any number of groups. */
+export interface Location {
+  readonly component: Component
+  readonly block: string
+  /** Kinds of layer, of the diffusion or language model only; encoders and VAE have them only in files of their own. */
+  readonly groups: readonly string[]
+}
+
+/** A model's architecture as its tensor names and shapes tell it. */
+export interface Architecture {
+  readonly id: string
+  readonly title: string
+  /** The architecture id of ModelSpec; absent where it has none or names and shapes do not decide it. */
+  readonly modelspec?: string
+  /** The dotted path of the diffusion model, empty when the file holds nothing else; absent for other kinds of model. */
+  readonly diffusionPrefix?: string
+  /** The blocks that this model has, in order: encoders, the network's own in the order of its computation, `vae`, `other`. */
+  readonly blocks: readonly string[]
+  /** The field's block-weight lists for it, each as the block of every position. */
+  readonly mbw: readonly (readonly string[])[]
+  /** How deep each numbered or middle block lies; blocks outside the stack (`time`, `io`, `te`, …) have no shell. */
+  readonly shells: ReadonlyMap<string, Shell>
+  readonly locate: (name: string) => Location
+}
+
+const FAMILIES: readonly Family[] = [...UNETS, ...DITS, ...LLMS, ...PARTS]
+
+type Shapes = ReadonlyMap<string, { readonly shape: readonly number[] }>
+
+/** Tells a model's architecture from names and shapes alone, or undefined when it is none that smelt knows. */
+export const detectArchitecture = (tensors: Shapes): Architecture | undefined => {
+  for (const family of FAMILIES) {
+    const root = family.roots.find((candidate) => holds(family.when, candidate, tensors))
+    if (root !== undefined) return describe(family, root, [...tensors.keys()])
+  }
+  return undefined
+}
+
+const under = (root: string, path: string): string => (root === '' ? path : `${root}.${path}`)
+
+const holds = (when: Family['when'], root: string, tensors: Shapes): boolean =>
+  Object.entries(when).every(([path, dims]) => {
+    const shape = tensors.get(under(root, path))?.shape
+    if (dims === false || shape === undefined) return dims === false && shape === undefined
+    return dims.every((dim, axis) => dim === 0 || dim === shape[axis])
+  })
+
+const describe = (family: Family, root: string, names: readonly string[]): Architecture => {
+  const locate = (name: string): Location => locateIn(family, root, name)
+  const blocks = orderBlocks(family, new Set(names.map((name) => locate(name).block)))
+  return {
+    id: family.id,
+    title: family.title,
+    ...(family.modelspec === undefined ? {} : { modelspec: family.modelspec }),
+    ...(family.diffusion ? { diffusionPrefix: root } : {}),
+    blocks,
+    mbw: family.mbw,
+    shells: shellsOf(blocks, family.shells),
+    locate,
+  }
+}
+
+const locateIn = (family: Family, root: string, name: string): Location => {
+  const inside = root === '' || name.startsWith(`${root}.`)
+  if (inside) {
+    const path = root === '' ? name : name.slice(root.length + 1)
+    const block = blockOf(family, path)
+    if (block !== undefined) return { component: family.component, block, groups: groupsOf(family, path) }
+    if (root !== '') return { component: family.component, block: 'other', groups: [] }
+  }
+  const component = COMPANIONS.find(([prefix]) => name.startsWith(`${prefix}.`))?.[1] ?? 'other'
+  return { component, block: companionBlock(family, component), groups: [] }
+}
+
+const companionBlock = (family: Family, component: Component): string => {
+  if (component === 'vae' || component === 'other') return component
+  return component === 't5' ? family.encoders.t5 : family.encoders.clip
+}
+
+const blockOf = (family: Family, path: string): string | undefined => {
+  const segments = path.split('.')
+  for (const [pattern, block] of family.blocks) {
+    const wanted = pattern === '' ? [] : pattern.split('.')
+    let number = ''
+    const fits = wanted.every((want, index) => {
+      const segment = segments[index]
+      if (want !== '#') return segment === want
+      if (segment === undefined || !/^(0|[1-9]\d*)$/.test(segment)) return false
+      number = segment
+      return true
+    })
+    if (fits) return block.replace('#', number)
+  }
+  return undefined
+}
+
+const groupsOf = (family: Family, path: string): readonly string[] => {
+  const whole = `.${path}.`
+  return family.groups.filter(([, ...runs]) => runs.some((run) => whole.includes(`.${run}.`))).map(([group]) => group)
+}
+
+const orderBlocks = (family: Family, present: ReadonlySet<string>): readonly string[] => {
+  const stems = [family.encoders.clip, family.encoders.t5, ...family.blocks.map(([, block]) => block.replace('.#', '')), 'vae', 'other']
+  const rank = (block: string): readonly [number, number] => {
+    const [stem = '', number = '0'] = block.split('.')
+    return [stems.indexOf(stem), Number(number)]
+  }
+  return [...present].sort((x, y) => rank(x)[0] - rank(y)[0] || rank(x)[1] - rank(y)[1])
+}

@@ -1,0 +1,40 @@
+/** What a tensor belongs to, the finest single answer. Encoders and the VAE of a checkpoint are components of their own. */
+export type Component = 'unet' | 'transformer' | 'vae' | 'clip_l' | 'clip_g' | 'clip_h' | 't5' | 'other'
+
+/**
+ * One kind of network as data. Paths are whole dotted segments below a root; `#` in a path stands for a number, and carries over to the id.
+ * What is not said here (what else a checkpoint holds) is the same for all and lives in `companions.ts`.
+ */
+export interface Family {
+  readonly id: string
+  readonly title: string
+  /** The architecture id of ModelSpec, where names and shapes decide it. */
+  readonly modelspec?: string
+  /** Where the tensors may hang; the first under which `when` holds. */
+  readonly roots: readonly string[]
+  /** Tensors that are there, with their leading dimensions (0: any), or are not (false). */
+  readonly when: Readonly<Record<string, readonly number[] | false>>
+  readonly component: Component
+  /** True for what a checkpoint calls its diffusion model. */
+  readonly diffusion: boolean
+  /** Path to block id, in the order of the blocks; the first that fits. */
+  readonly blocks: readonly (readonly [path: string, block: string])[]
+  /** Group id, then the runs of whole segments that put a tensor in it, anywhere in its path. */
+  readonly groups: readonly (readonly [group: string, ...runs: string[]])[]
+  /** The blocks that accompanying text encoders count as. */
+  readonly encoders: { readonly clip: string; readonly t5: string }
+  /** Block-weight lists of the field, each as the block of every position. */
+  readonly mbw: readonly (readonly string[])[]
+  /** Blocks by depth where the field has fixed them; elsewhere computed from their order. */
+  readonly shells?: Readonly<Record<Shell, readonly string[]>>
+}
+
+/** How deep a block lies: near the ends, between, or in the middle. */
+export type Shell = 'exterior' | 'interior' | 'core'
+
+/** Where programs keep a diffusion model: checkpoint files, ComfyUI in memory, rarer layouts, and files with nothing else. */
+export const DIFFUSION_ROOTS = ['model.diffusion_model', 'diffusion_model', 'model.model', 'net', '']
+
+/** `in.0 … in.11`, for block lists. */
+export const numbered = (stem: string, from: number, to: number): string[] =>
+  Array.from({ length: to - from + 1 }, (_, index) => `${stem}.${from + index}`)

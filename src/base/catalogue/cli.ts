@@ -1,0 +1,58 @@
+import type { Diagnostic } from '../diagnostic.js'
+import { didYouMean } from '../suggest.js'
+import { entry } from './entry.js'
+
+const option = (name: string) => ({ at: { type: 'option', name }, blame: 'usage' } as const)
+
+/** A mistake in smelt itself; `details` is what the program knows of it. */
+export const bug = (details: string): Diagnostic =>
+  entry('bug', `smelt made a mistake of its own: ${details}`, { blame: 'run', help: 'please report it with the recipe; outputs under their final names are whole' })
+
+/** A command line that does not fit; `message` is the parser's own sentence. */
+export const commandLine = (message: string, command: string): Diagnostic =>
+  entry('command-line', message, { blame: 'usage', help: `\`${command} --help\` shows what it takes` })
+
+/** A device that this version cannot use. */
+export const deviceNotHere = (device: string): Diagnostic =>
+  entry('device-not-here', `this version of smelt cannot build on \`${device}\``, {
+    ...option('--device'),
+    help: 'use `--device cpu`, which needs nothing and gives the same bytes; `auto` means the same for now',
+  })
+
+/** The folder has no model a recipe could be written for. */
+export const noModelsHere = (folder: string): Diagnostic =>
+  entry('no-models-here', `${folder} holds no model, so the recipe is an example`, {
+    severity: 'warning',
+    help: 'put two safetensors files of one architecture there and change the paths, or run `smelt init --force` again',
+  })
+
+/** Standard output takes no more. */
+export const outputLost = (reason: string): Diagnostic =>
+  entry('output-lost', `the output of this command could not be written: ${reason}`, { blame: 'retry', help: 'make room for it, or choose another place' })
+
+/** There is a recipe already. */
+export const recipeExists = (path: string): Diagnostic =>
+  entry('recipe-exists', `there is already a ${path}, which is not overwritten`, { at: { type: 'file', path }, help: 'use `--force` to replace it, or name another folder' })
+
+/** A part of the machine that the build needs does not work. */
+export const runtimeBroken = (part: string, reason: string, help: string): Diagnostic =>
+  entry('runtime-broken', `${part} does not work here: ${reason}`, { blame: 'run', help })
+
+/** `--set` without a name or a value. */
+export const setMalformed = (text: string): Diagnostic =>
+  entry('set-malformed', `\`--set ${text}\` is not a name and a value`, { ...option('--set'), help: 'write `--set name=value`' })
+
+/** A stop was asked for. */
+export const stopping = (): Diagnostic =>
+  entry('stopping', 'stopping after this chunk', { severity: 'warning', blame: 'run', help: 'interrupt once more to end at once' })
+
+/** No operator has this name. */
+export const unknownOperator = (name: string, known: Iterable<string>): Diagnostic =>
+  entry('unknown-operator', `there is no operator \`${name}\``, { ...option(name), help: didYouMean(name, known) ?? '`smelt ops` lists them' })
+
+/** A number of workers that makes no sense. */
+export const workersOutOfRange = (text: string, least: number, most: number): Diagnostic =>
+  entry('workers-out-of-range', `\`--workers ${text}\` is not a whole number from ${least} to ${most}`, {
+    ...option('--workers'),
+    help: 'leave it out to use one worker a core',
+  })

@@ -1,0 +1,228 @@
+import type { Diagnostic, Place, Range } from '../diagnostic.js'
+import { didYouMean } from '../suggest.js'
+import { entry } from './entry.js'
+
+const MOST_LISTED = 12
+
+const inText = (range: Range): Place => ({ type: 'text', range })
+
+const cut = (text: string, most = 60): string => {
+  const points = [...text.slice(0, 4 * most)]
+  return points.length > most || text.length > 4 * most ? `${points.slice(0, most).join('')}…` : text
+}
+
+const code = (text: string): string => `\`${cut(text)}\``
+
+const about = (subject: string | undefined): string => (subject === undefined ? '' : `${subject}: `)
+
+const list = (names: readonly string[]): string =>
+  names.slice(0, MOST_LISTED).map(code).join(', ') + (names.length > MOST_LISTED ? ` and ${names.length - MOST_LISTED} more` : '')
+
+const amount = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
+
+/** An alias that would make the document, with everything expanded, larger than `limit` values. */
+export const aliasTooLarge = (at: Range, name: string, limit: number): Diagnostic =>
+  entry('alias-too-large', `the alias ${code(`*${name}`)} expands the document past ${limit} values`, {
+    at: inText(at),
+    help: 'write the repeated part once as a step of its own and refer to that by name',
+  })
+
+/** A value that fits several forms of which it must fit exactly one. */
+export const ambiguousForm = (at: Range, subject: string | undefined, forms: readonly string[]): Diagnostic =>
+  entry('ambiguous-form', `${about(subject)}this can be read in more than one way`, {
+    at: inText(at),
+    help: `keep to one of: ${forms.map((form) => cut(form, 200)).join('; ')}`,
+  })
+
+/** A character that YAML does not allow in a text, such as NUL or a lone surrogate. */
+export const controlCharacter = (at: Range, point: number): Diagnostic => {
+  const name = `U+${point.toString(16).toUpperCase().padStart(4, '0')}`
+  return entry('control-character', `the unprintable character ${name} cannot stand in a document`, {
+    at: inText(at),
+    help: 'delete it; inside double quotes it can be written as an escape',
+  })
+}
+
+/** A `%` line other than `%YAML 1.2`. */
+export const directive = (at: Range, text: string): Diagnostic =>
+  entry('directive', `the directive ${code(text)} is not supported`, { at: inText(at), help: 'delete the line; documents are YAML 1.2' })
+
+/** A document over the size limit. */
+export const documentTooLarge = (path: string, bytes: number, limit: number): Diagnostic =>
+  entry('document-too-large', `${path} holds ${bytes} bytes, and a document may hold ${limit}`, {
+    at: { type: 'file', path },
+    help: 'check that this is the recipe and not a model; split a recipe that is really this long',
+  })
+
+/** The same key twice in one map. */
+export const duplicateKey = (at: Range, key: string, first: Range): Diagnostic =>
+  entry('duplicate-key', `the key ${code(key)} is given twice`, {
+    at: inText(at),
+    related: [{ at: inText(first), message: 'first given here' }],
+    help: 'keep one of the two, or rename one',
+  })
+
+/** A key that is missing or empty. */
+export const emptyKey = (at: Range): Diagnostic =>
+  entry('empty-key', 'a key is empty', { at: inText(at), help: 'write a name before the colon, or delete the colon' })
+
+/** A whole number that a double cannot hold exactly. */
+export const integerTooLarge = (at: Range, text: string): Diagnostic =>
+  entry('integer-too-large', `${code(text)} is too large to be held exactly`, {
+    at: inText(at),
+    help: 'whole numbers go from -9007199254740991 to 9007199254740991; put it in quotes if it is a text',
+  })
+
+/** More than one document in a file. */
+export const manyDocuments = (at: Range): Diagnostic =>
+  entry('many-documents', 'a second document starts here', {
+    at: inText(at),
+    help: 'delete the `---` or `...` line, or move what follows into a file of its own',
+  })
+
+/** A merge key, which YAML 1.2 no longer has. */
+export const mergeKey = (at: Range): Diagnostic =>
+  entry('merge-key', 'merge keys (`<<`) are not supported', {
+    at: inText(at),
+    help: 'write the keys out, or share a whole value with an anchor (`&name`) and an alias (`*name`)',
+  })
+
+/** A map without a key it must have; `expected` says what the key's value is. */
+export const missingKey = (at: Range, subject: string | undefined, key: string, expected: string | undefined): Diagnostic =>
+  entry('missing-key', `${subject ?? 'the document'} has no ${code(key)}`, {
+    at: inText(at),
+    help: `add the key ${code(key)}${expected === undefined ? '' : `: ${cut(expected, 200)}`}`,
+  })
+
+/** A key that is only allowed together with another. */
+export const missingPartner = (at: Range, key: string, partner: string): Diagnostic =>
+  entry('missing-partner', `${code(key)} needs ${code(partner)} beside it`, { at: inText(at), help: `add ${code(partner)}, or delete ${code(key)}` })
+
+/** How many problems of a document are not shown. */
+export const moreProblems = (count: number, at: Place | undefined): Diagnostic =>
+  entry('more-problems', `and ${amount(count, 'more problem')}, the first of them here`, { at, help: 'mend those above and check again' })
+
+/** Maps and lists inside each other, deeper than `limit`. */
+export const nestedTooDeep = (at: Range, limit: number): Diagnostic =>
+  entry('nested-too-deep', `values are nested deeper than ${limit} levels`, {
+    at: inText(at),
+    help: 'look for an unclosed bracket or a line indented too far',
+  })
+
+/** An infinity, a NaN, or a number too large for a double. */
+export const nonFinite = (at: Range, text: string): Diagnostic =>
+  entry('non-finite', `${code(text)} is not a finite number`, { at: inText(at), help: 'write a number below 1.8e308, or put it in quotes if it is a text' })
+
+/** A key that YAML reads as a number, a boolean, null, a map, a list or an alias. */
+export const nonStringKey = (at: Range, text: string): Diagnostic =>
+  entry('non-string-key', `the key ${code(text)} is not a text`, { at: inText(at), help: 'put the key in quotes' })
+
+/** A value that fits none of several forms; `similar` are texts it might have meant. */
+export const noSuchForm = (
+  at: Range,
+  subject: string | undefined,
+  found: string,
+  forms: readonly { readonly expected: string; readonly description?: string | undefined }[],
+  similar: string | undefined,
+): Diagnostic => {
+  const expected = [...new Set(forms.map((form) => cut(form.expected, 120)))]
+  const explained = forms.filter((form) => form.description !== undefined).map((form) => `${cut(form.expected, 120)}: ${cut(form.description!, 200)}`)
+  return entry('no-such-form', `${about(subject)}expected ${expected.join(', or ')}; found ${found}`, {
+    at: inText(at),
+    help: similar ?? (explained.length > 0 ? `the forms are — ${explained.join('; ')}` : 'write it in one of these forms'),
+  })
+}
+
+/** A text that is none of the allowed ones. */
+export const notOneOf = (at: Range, subject: string | undefined, found: string, written: string, allowed: readonly string[]): Diagnostic => {
+  const choices = allowed.length > MOST_LISTED ? `one of ${allowed.length} names` : allowed.length > 1 ? `one of ${list(allowed)}` : list(allowed)
+  return entry('not-one-of', `${about(subject)}expected ${choices}; found ${found}`, {
+    at: inText(at),
+    help: didYouMean(written, allowed) ?? (allowed.length === 1 ? `write ${list(allowed)}` : `write one of ${list(allowed)}`),
+  })
+}
+
+/** Bytes that are not UTF-8. */
+export const notUtf8 = (path: string): Diagnostic =>
+  entry('not-utf8', `${path} is not a UTF-8 text`, {
+    at: { type: 'file', path },
+    help: 'check that this is the recipe and not a model; save the recipe as UTF-8',
+  })
+
+/** A number outside its bounds. */
+export const outOfRange = (at: Range, subject: string | undefined, expected: string, found: string): Diagnostic =>
+  entry('out-of-range', `${about(subject)}expected ${cut(expected, 200)}; found ${found}`, { at: inText(at), help: 'choose a number within these bounds' })
+
+/** An alias inside the value that it stands for. */
+export const recursiveAlias = (at: Range, name: string): Diagnostic =>
+  entry('recursive-alias', `the alias ${code(`*${name}`)} is inside the value it stands for`, { at: inText(at), help: 'write the inner value out' })
+
+/** A rule of the schema that has no sentence of its own; `rule` is the validator's wording. */
+export const ruleBroken = (at: Range, subject: string | undefined, rule: string): Diagnostic =>
+  entry('rule-broken', `${about(subject)}${rule}`, { at: inText(at), help: 'change the value so that it keeps this rule' })
+
+const SYNTAX_HELP: Readonly<Record<string, string>> = {
+  BAD_DQ_ESCAPE: 'inside double quotes a backslash starts an escape: write `\\\\` for a backslash, or use single quotes',
+  BAD_INDENT: 'give all entries of a map or list the same indent, deeper than the key they belong to',
+  BAD_SCALAR_START: 'put the value in quotes',
+  BLOCK_AS_IMPLICIT_KEY: 'start each key on a line of its own; put a text that holds `: ` in quotes',
+  MISSING_CHAR: 'close the quote or bracket that is open here, and end each key with a colon and a space',
+  MULTILINE_IMPLICIT_KEY: 'write the key and its colon on one line',
+  TAB_AS_INDENT: 'indent with spaces; YAML does not allow tabs there',
+  UNEXPECTED_TOKEN: 'put a text that holds brackets, quotes, `#` or `: ` in quotes',
+}
+
+/** Text that is no YAML; `rule` is the parser's wording and `name` its code for it. */
+export const syntax = (at: Range, rule: string, name: string): Diagnostic =>
+  entry('syntax', `this is not YAML: ${cut(rule, 160)}`, {
+    at: inText(at),
+    help: SYNTAX_HELP[name] ?? 'check the indentation, quotes and brackets around this place',
+  })
+
+/** An explicit type (`!!str`, `!name`). */
+export const tag = (at: Range, text: string): Diagnostic =>
+  entry('tag', `the tag ${code(text)} is not supported`, { at: inText(at), help: 'delete it; a value in quotes is a text' })
+
+/** A document of more than `limit` values. */
+export const tooManyValues = (at: Range, limit: number): Diagnostic =>
+  entry('too-many-values', `the document holds more than ${limit} values`, { at: inText(at), help: 'split it' })
+
+/** An alias whose anchor is not written before it. */
+export const unknownAnchor = (at: Range, name: string, anchors: Iterable<string>): Diagnostic =>
+  entry('unknown-anchor', `the alias ${code(`*${name}`)} has no anchor before it`, {
+    at: inText(at),
+    help: didYouMean(name, anchors) ?? `mark a value above with ${code(`&${name}`)}, or put the text in quotes`,
+  })
+
+/** A key that says what kind of thing a map is, with a kind that does not exist. */
+export const unknownChoice = (at: Range, key: string, found: string, choices: readonly string[]): Diagnostic =>
+  entry('unknown-choice', `there is no ${code(key)} named ${code(found)}`, {
+    at: inText(at),
+    help: didYouMean(found, choices) ?? `the choices are ${list(choices)}`,
+  })
+
+/** A key that its map does not have. */
+export const unknownKey = (at: Range, subject: string | undefined, key: string, allowed: readonly string[]): Diagnostic =>
+  entry('unknown-key', `${subject ?? 'the document'} takes no key ${code(key)}`, {
+    at: inText(at),
+    help: didYouMean(key, allowed) ?? (allowed.length === 0 ? 'delete it' : `the keys it can still take are ${list(allowed)}`),
+  })
+
+/** A list, text or map with too few or too many parts. */
+export const wrongLength = (at: Range, subject: string | undefined, expected: string, found: number): Diagnostic =>
+  entry('wrong-length', `${about(subject)}expected ${expected}; found ${found}`, { at: inText(at), help: 'add or delete until the count is right' })
+
+/** A key whose text may not be a key there. */
+export const wrongName = (at: Range, name: string, expected: string): Diagnostic =>
+  entry('wrong-name', `the key ${code(name)} is not ${cut(expected, 200)}`, { at: inText(at), help: 'rename it' })
+
+/** A text that does not have the form it must have. */
+export const wrongPattern = (at: Range, subject: string | undefined, expected: string, found: string): Diagnostic =>
+  entry('wrong-pattern', `${about(subject)}expected ${cut(expected, 200)}; found ${found}`, { at: inText(at), help: `write ${cut(expected, 200)}` })
+
+/** A value of another type than it must have. */
+export const wrongType = (at: Range, subject: string | undefined, expected: string, found: string, quoted: string | undefined): Diagnostic =>
+  entry('wrong-type', `${about(subject)}expected ${cut(expected, 200)}; found ${found}`, {
+    at: inText(at),
+    help: quoted === undefined ? `write ${cut(expected, 200)} here` : `put it in quotes: "${cut(quoted)}"`,
+  })

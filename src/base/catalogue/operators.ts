@@ -1,0 +1,88 @@
+import type { Diagnostic, Place } from '../diagnostic.js'
+import { entry } from './entry.js'
+
+const list = (shape: readonly number[]): string => `[${shape.join(', ')}]`
+
+/** The same problem met at further tensors, told once. */
+export const alsoOf = (problem: Diagnostic, more: number): Diagnostic => ({ ...problem, message: `${problem.message} (and ${more} more ${more === 1 ? 'tensor' : 'tensors'})` })
+
+/** The same tensors come from two models of a combination. */
+export const combinedTwice = (at: Place, tensors: readonly string[], first: string, second: string): Diagnostic =>
+  entry('combined-twice', `\`${tensors[0]}\`${tensors.length > 1 ? ` and ${tensors.length - 1} more` : ''} is in ${first} and in ${second}`, {
+    at,
+    help: 'select disjoint layers with `model.select` before combining, or write `overlap: first`',
+  })
+
+/** A tensor holds integers in one model and numbers in another. */
+export const dtypeMismatch = (at: Place, tensor: string, first: string, other: string, dtype: string): Diagnostic =>
+  entry('dtype-mismatch', `\`${tensor}\` holds numbers in ${first} but ${dtype} in ${other}, which cannot be merged`, {
+    at,
+    help: `write \`mismatch: keep\` to take such tensors from ${first}`,
+  })
+
+/** A mask is to be made in no way, or in several ways at once. */
+export const fillings = (at: Place, keys: readonly string[]): Diagnostic =>
+  entry('mask-fillings', `exactly one of ${keys.map((key) => `\`${key}\``).join(', ')} says what the mask is filled with`, {
+    at,
+    help: `write one of them, for example \`${keys[0]}: true\``,
+  })
+
+/** `scaled_add` would divide by 1 + t = 0. */
+export const infiniteScale = (at: Place): Diagnostic =>
+  entry('infinite-scale', '`scaled_add` divides by 2 − keep, which is 0 at `keep: 2`', { at, help: 'use another `keep`, or `method: lerp`' })
+
+/** A list of masks to use instead of random draws is too short or too long. */
+export const keptCount = (at: Place, found: number, expected: number): Diagnostic =>
+  entry('kept-count', `\`kept\` lists ${found} masks for ${expected} iterations`, {
+    at,
+    help: 'list one mask for each iteration',
+  })
+
+/** A mask was made for tensors of another shape. */
+export const maskShape = (at: Place, tensor: string, mask: string, found: readonly number[], expected: readonly number[]): Diagnostic =>
+  entry('mask-shape', `mask ${mask} has shape ${list(found)} for \`${tensor}\`, which is ${list(expected)}`, {
+    at,
+    help: 'make the mask from models of the same architecture as the models it is used on',
+  })
+
+/** A model lacks a tensor that the first model has. */
+export const missingTensor = (at: Place, tensor: string, first: string, other: string): Diagnostic =>
+  entry('missing-tensor', `${other} has no tensor \`${tensor}\`, which ${first} has`, {
+    at,
+    help: `write \`missing: keep\` to take such tensors from ${first}, or leave them out with \`layers:\``,
+  })
+
+/** A difference and a model are to be parts of one model. */
+export const mixedSpaces = (at: Place, stranger: string, first: string): Diagnostic =>
+  entry('mixed-spaces', `one of ${stranger} and ${first} is a difference and the other a model; they cannot be parts of one`, {
+    at,
+    help: 'add the difference to a model with `model.add` first',
+  })
+
+/** Everything is dropped and the rest is to be scaled up to make good for it. A warning: the result is the first model. */
+export const rescaleNothing = (at: Place): Diagnostic =>
+  entry('rescale-nothing', 'with `drop: 1` nothing is left that `rescale` could scale, so the first model stands', {
+    at,
+    severity: 'warning',
+    help: 'use a `drop` below 1',
+  })
+
+/** A tensor has another shape in another model. */
+export const shapeMismatch = (
+  at: Place, tensor: string, first: { label: string; shape: readonly number[] }, other: { label: string; shape: readonly number[] },
+): Diagnostic =>
+  entry('shape-mismatch', `\`${tensor}\` is ${list(first.shape)} in ${first.label} and ${list(other.shape)} in ${other.label}`, {
+    at,
+    help: `write \`mismatch: keep\` to take such tensors from ${first.label}, or merge models of one architecture`,
+  })
+
+/** A generated file is not what the operators say. */
+export const staleFile = (path: string): Diagnostic =>
+  entry('stale-file', `${path} is not up to date with the operators`, { help: 'run `npm run generate`' })
+
+/** Weights that are divided by their sum add up to zero. */
+export const zeroWeightSum = (at: Place, tensor: string): Diagnostic =>
+  entry('zero-weight-sum', `the weights of \`${tensor}\` add up to 0, so they cannot be normalised`, {
+    at,
+    help: 'change a weight, or write `normalize: false`',
+  })

@@ -1,0 +1,53 @@
+import type { Diagnostic, Place } from '../diagnostic.js'
+import { entry } from './entry.js'
+
+/** A difference of models is about to be written as if it were a checkpoint. */
+export const deltaOutput = (name: string, at: Place): Diagnostic =>
+  entry('delta-output', `\`${name}\` is a difference of two models, not weights`, {
+    at,
+    help: 'add it to a model with `model.add`, or write `delta: true` on the output to save the difference itself',
+  })
+
+/** An output asks for a dtype that its numbers have no use for. */
+export const dtypeOfMask = (name: string, at: Place): Diagnostic =>
+  entry('dtype-of-mask', `\`${name}\` is a mask, which is written as BOOL`, { at, help: 'remove `dtype` from this output' })
+
+/** An architecture is needed to put layers in order. */
+export const gradientNeedsArchitecture = (at: Place): Diagnostic =>
+  entry('gradient-needs-architecture', '`gradient` runs over the layers in order, and the architecture of this model is not known', {
+    at,
+    help: 'write a rule for each layer instead; `smelt inspect` shows their names',
+  })
+
+/** An input's bytes are not the ones the recipe pins. */
+export const pinMismatch = (path: string, expected: string, found: string, at: Place): Diagnostic =>
+  entry('pin-mismatch', `${path} has sha256 ${found}, and the recipe pins ${expected}`, {
+    at,
+    help: 'get the file that was meant, or change `sha256` if the new one is',
+  })
+
+/** A pin on something that is not one file. */
+export const pinOfShards = (path: string, at: Place): Diagnostic =>
+  entry('pin-of-shards', `${path} is a sharded model, and \`sha256\` pins a single file`, { at, help: 'remove `sha256`' })
+
+/** An output would overwrite an input. */
+export const outputIsInput = (path: string, model: string, at: Place): Diagnostic =>
+  entry('output-is-input', `${path} is also read, as model \`${model}\``, { at, help: 'write to another path: a merge never changes its inputs' })
+
+/** Two outputs want the same path. */
+export const outputTwice = (path: string, first: string, at: Place, firstAt: Place): Diagnostic =>
+  entry('output-twice', `${path} is also written by output \`${first}\``, {
+    at,
+    related: [{ at: firstAt, message: 'the other output' }],
+    help: 'give each output a path of its own',
+  })
+
+/** A step's value is a difference where weights are needed, or the other way round. */
+export const wrongSpace = (label: string, found: 'weights' | 'delta', at: Place): Diagnostic =>
+  found === 'delta'
+    ? entry('wrong-space', `${label} is a difference of two models, and weights are needed here`, { at, help: 'add it to a model first with `model.add`' })
+    : entry('wrong-space', `${label} holds weights, and a difference of two models is needed here`, { at, help: 'take the difference to a base first with `model.subtract`' })
+
+/** A step whose result nothing uses. */
+export const unusedStep = (name: string, at: Place): Diagnostic =>
+  entry('unused-step', `nothing uses step \`${name}\`, so it is not run`, { at, severity: 'warning', help: 'use it in another step or an output, or remove it' })

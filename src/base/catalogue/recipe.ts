@@ -1,0 +1,65 @@
+import type { Diagnostic, Place, Range } from '../diagnostic.js'
+import { didYouMean } from '../suggest.js'
+import { entry } from './entry.js'
+
+const text = (range: Range): Place => ({ type: 'text', range })
+const oneOf = (names: readonly string[]): string => (names.length === 0 ? 'none is declared' : `declared are ${names.map((n) => `\`${n}\``).join(', ')}`)
+
+/** Steps that need each other's results. */
+export const cycle = (edges: readonly { from: string; to: string; at: Place }[]): Diagnostic =>
+  entry('cycle', `steps need each other: ${[edges[0]!.from, ...edges.map((e) => e.to)].join(' → ')}`, {
+    at: edges[0]!.at,
+    related: edges.slice(1).map((e) => ({ at: e.at, message: `\`${e.from}\` uses \`${e.to}\`` })),
+    help: 'change one of these references so that the steps can be done in some order',
+  })
+
+/** One name stands for two things. */
+export const nameTwice = (name: string, at: Range, first: Range): Diagnostic =>
+  entry('name-twice', `\`${name}\` is defined twice`, {
+    at: text(at),
+    related: [{ at: text(first), message: 'first defined here' }],
+    help: 'models, adapters, params and steps share one namespace: rename one of the two',
+  })
+
+/** A param stands for a list or a map. */
+export const paramNotScalar = (name: string, at: Range): Diagnostic =>
+  entry('param-not-scalar', `param \`${name}\` is not a text, a number, true or false`, { at: text(at), help: 'give each param one plain value' })
+
+/** An override cannot be read as what the param is. */
+export const paramWrongType = (name: string, value: string, type: string): Diagnostic =>
+  entry('param-wrong-type', `\`--set ${name}=${value}\` is not a ${type}, which \`${name}\` is in the recipe`, {
+    at: { type: 'option', name: '--set' },
+    blame: 'usage',
+    help: `write \`--set ${name}=…\` with a ${type}`,
+  })
+
+/** A name that nothing in the recipe has. */
+export const unknownName = (name: string, known: readonly string[], at: Place): Diagnostic =>
+  entry('unknown-name', `nothing is called \`${name}\``, {
+    at,
+    help: didYouMean(name, known) ?? `define it under \`models\` or \`steps\`; ${oneOf(known)}`,
+  })
+
+/** `--set` of a param the recipe does not have. */
+export const unknownOverride = (name: string, known: readonly string[]): Diagnostic =>
+  entry('unknown-override', `the recipe has no param \`${name}\` to set`, {
+    at: { type: 'option', name: '--set' },
+    blame: 'usage',
+    help: didYouMean(name, known) ?? `use one of its params; ${oneOf(known)}`,
+  })
+
+/** A `$name` without a param. */
+export const unknownParam = (name: string, known: readonly string[], at: Range): Diagnostic =>
+  entry('unknown-param', `there is no param \`${name}\``, { at: text(at), help: didYouMean(name, known) ?? `add it under \`params\`; ${oneOf(known)}` })
+
+/** A step's result is of another kind than the place it is used at asks for. */
+export const wrongKind = (name: string, found: string, expected: string, at: Place, definedAt: Place): Diagnostic =>
+  entry('wrong-kind', `\`${name}\` is a ${found}, and a ${expected} is needed here`, {
+    at,
+    related: [{ at: definedAt, message: `\`${name}\` is defined here` }],
+    help: `refer to a ${expected}; \`smelt ops\` lists what each operator yields`,
+  })
+
+/** A step with several results is used without saying which. */
+export const whichResult = (name: string, count: number, at: Place): Diagnostic =>
+  entry('which-result', `step \`${name}\` has ${count} results`, { at, help: `write one of ${Array.from({ length: count }, (_, i) => `\`${name}.${i + 1}\``).join(', ')}` })

@@ -1,0 +1,36 @@
+import type { Diagnostic } from '../diagnostic.js'
+import { entry } from './entry.js'
+
+/** A NaN or infinity is about to be written. */
+export const nonFinite = (path: string, tensor: string, element: number, step: string): Diagnostic =>
+  entry('non-finite', `step \`${step}\` gives a NaN or infinity at element ${element} of \`${tensor}\``, {
+    at: { type: 'file', path, tensor },
+    blame: 'run',
+    help: 'inspect the inputs with `smelt inspect --stats`, use smaller weights or a wider `dtype`, or write `non_finite: allow` on the output',
+  })
+
+/** The magnitudes of a tensor cannot be put in order because one of them is no number. */
+export const unordered = (tensor: string, step: string): Diagnostic =>
+  entry('unordered', `step \`${step}\` has to order the magnitudes of \`${tensor}\`, and one of them is NaN or infinite`, {
+    blame: 'run',
+    help: 'repair the input, or leave the tensor out with `layers: ["**", "!…"]`',
+  })
+
+/** The build was asked to stop. */
+export const stopped = (): Diagnostic =>
+  entry('stopped', 'the build was stopped; nothing was changed', { blame: 'run', help: 'run the same command again to build it' })
+
+/** A worker thread ended by itself. */
+export const workerLost = (worker: number, reason: string): Diagnostic =>
+  entry('worker-lost', `worker ${worker} ended before its work was done: ${reason}`, {
+    blame: 'run',
+    help: 'run the same command again; if it happens again, try `--workers 1` and report the message above',
+  })
+
+/** An input is no longer the file that was planned with. */
+export const inputChanged = (path: string): Diagnostic =>
+  entry('input-changed', `${path} changed while it was being read`, {
+    at: { type: 'file', path },
+    blame: 'run',
+    help: 'wait until whatever writes it is done, then run the same command again',
+  })

@@ -1,0 +1,20 @@
+import { distance } from 'fastest-levenshtein'
+
+/** The candidates closest to a name, nearest first, none further than a third of its length (at least 2 edits). */
+export const nearest = (name: string, candidates: Iterable<string>, most = 3): string[] => {
+  const limit = Math.max(2, Math.floor(name.length / 3))
+  const lower = name.toLowerCase()
+  return [...candidates]
+    .map((candidate) => ({ candidate, edits: distance(lower, candidate.toLowerCase()) }))
+    .filter(({ edits }) => edits <= limit)
+    .sort((x, y) => x.edits - y.edits || (x.candidate < y.candidate ? -1 : 1))
+    .slice(0, most)
+    .map(({ candidate }) => candidate)
+}
+
+/** "did you mean `x`?" for a misspelt name, or undefined when nothing is near. */
+export const didYouMean = (name: string, candidates: Iterable<string>): string | undefined => {
+  const [first, ...rest] = nearest(name, candidates)
+  if (first === undefined) return undefined
+  return `did you mean ${[first, ...rest].map((n) => `\`${n}\``).join(' or ')}?`
+}

@@ -1,0 +1,21 @@
+import { exitCode, type Diagnostic } from '../base/diagnostic.js'
+import type { Result } from '../base/result.js'
+import { toJson } from '../base/screen.js'
+import { prepare, type Prepared } from '../run/prepare.js'
+import { toJsonText } from '../view/json.js'
+import { renderChecked } from '../view/checked.js'
+import type { Console } from './console.js'
+
+/** `smelt check`: everything that can be known to be wrong before anything is computed, of several recipes at once. */
+export const check = async (console: Console, recipes: readonly string[], flags: { readonly json?: boolean }): Promise<number> => {
+  const results: { readonly recipe: string; readonly result: Result<Prepared> }[] = []
+  for (const recipe of recipes) results.push({ recipe, result: await prepare(recipe) })
+  const diagnostics: Diagnostic[] = results.flatMap(({ result }) => [...result.diagnostics])
+  if (flags.json === true) {
+    console.out(toJsonText({ recipes: results.map(({ recipe, result }) => ({ path: recipe, ok: result.type === 'ok', diagnostics: toJson(result.diagnostics) })) }))
+  } else {
+    console.tell(diagnostics)
+    console.out(results.map(({ recipe, result }) => (result.type === 'ok' ? renderChecked(recipe, result.value.plan, console.look('out')) : '')).join(''))
+  }
+  return exitCode(diagnostics)
+}

@@ -1,0 +1,40 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { staleFile } from '../base/catalogue/operators.js'
+import { operators } from '../operators/index.js'
+import { operatorsDocument } from '../operators/page.js'
+import { recipeSchema } from '../recipe/schema.js'
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+
+/** What is made from the operators, by path in the repo. */
+export const generated = (): Readonly<Record<string, string>> => ({
+  'schema/recipe.schema.json': `${JSON.stringify(recipeSchema(operators, { editor: true }), null, 1)}\n`,
+  'docs/operators.md': operatorsDocument(operators),
+})
+
+const readIfThere = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+/** The generated files below a folder that are not what the operators say. */
+export const findStale = (root: string): readonly string[] => Object.entries(generated()).filter(([path, text]) => readIfThere(join(root, path)) !== text).map(([path]) => path)
+
+/** Writes the generated files below a folder. */
+export const writeGenerated = (root: string): void => {
+  for (const [path, text] of Object.entries(generated())) {
+    mkdirSync(dirname(join(root, path)), { recursive: true })
+    writeFileSync(join(root, path), text)
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const stale = process.argv.includes('--check') ? findStale(ROOT) : writeGenerated(ROOT) ?? []
+  for (const path of stale) process.stderr.write(`${staleFile(path).message}; ${staleFile(path).help}\n`)
+  process.exitCode = stale.length > 0 ? 1 : 0
+}

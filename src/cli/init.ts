@@ -1,0 +1,104 @@
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { basename, join, relative, resolve, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { noModelsHere, recipeExists } from '../base/catalogue/cli.js'
+import { detectArchitecture, type Architecture } from '../architectures/detect.js'
+import { exitCode, type Diagnostic } from '../base/diagnostic.js'
+import { errorCode, ioProblem } from '../safetensors/io-problem.js'
+import { openModel, type Model } from '../safetensors/model.js'
+import { isFloat } from '../tensor/dtype.js'
+import { renderStarter, type Starter, type StarterModel } from '../view/starter.js'
+import type { Console } from './console.js'
+
+interface Found {
+  readonly file: string
+  readonly model: Model
+  readonly architecture: Architecture | undefined
+}
+
+const SCHEMA = fileURLToPath(new URL('../../schema/recipe.schema.json', import.meta.url))
+
+/** Names the recipe itself uses. */
+const TAKEN = ['keep', 'blended']
+
+/** Models of a folder that open, the largest first; a shard counts only as part of its index. */
+const findModels = async (folder: string): Promise<Found[]> => {
+  // In a recipe `$` begins a param, so a file with one in its name cannot be referred to.
+  const files = (await readdir(folder)).filter((name) => !name.startsWith('.') && !name.includes('$')).sort()
+  const found: Found[] = []
+  const shards = new Set<string>()
+  for (const file of [...files.filter((name) => name.endsWith('.safetensors.index.json')), ...files.filter((name) => name.endsWith('.safetensors'))]) {
+    if (shards.has(join(folder, file))) continue
+    const model = await openModel(join(folder, file))
+    if (model.type === 'failed' || model.value.tensors.size === 0) continue
+    for (const shard of model.value.files) shards.add(shard.path)
+    found.push({ file, model: model.value, architecture: detectArchitecture(model.value.tensors) })
+  }
+  return found.sort((x, y) => y.model.bytes - x.model.bytes)
+}
+
+/** Models of one kind may be merged: the same architecture, or the same names where none is known. */
+const kindOf = ({ architecture, model }: Found): string => architecture?.id ?? [...model.tensors.keys()].join('\0')
+
+/** The two largest models of one kind; without such a pair the largest model alone. */
+const choosePair = (models: readonly Found[]): readonly [] | readonly [Found] | readonly [Found, Found] => {
+  for (const [i, a] of models.entries()) {
+    const b = models.slice(i + 1).find((other) => kindOf(other) === kindOf(a))
+    if (b !== undefined) return [a, b]
+  }
+  return models[0] === undefined ? [] : [models[0]]
+}
+
+/** What has to be allowed for the second to be merged into the first. */
+const differences = (a: Model, b: Model): Pick<Starter, 'missing' | 'mismatch'> => {
+  const merged = [...a.tensors.values()].filter((t) => isFloat(t.dtype))
+  const others = merged.map((t) => b.tensors.get(t.name))
+  return {
+    missing: others.includes(undefined),
+    mismatch: merged.some((t, i) => others[i] !== undefined && (others[i].shape.join() !== t.shape.join() || !isFloat(others[i].dtype))),
+  }
+}
+
+/** A name for a recipe made of a file's: letters, digits, `_` and `-`, and unlike the others. */
+const toName = (file: string, taken: Set<string>): string => {
+  const stem = file.replace(/(\.safetensors|\.index\.json)+$/, '').replace(/[^A-Za-z0-9_-]+/g, '_').replace(/^[^A-Za-z]+/, '').slice(0, 40).replace(/_+$/, '') || 'model'
+  let name = stem
+  for (let n = 2; taken.has(name); n++) name = `${stem}-${n}`
+  taken.add(name)
+  return name
+}
+
+const toStarter = (folder: string, models: readonly Found[]): Starter => {
+  const taken = new Set(TAKEN)
+  const named = (m: Found): StarterModel => ({ name: toName(m.file, taken), path: m.file, architecture: m.architecture?.title })
+  const pair = choosePair(models)
+  return {
+    name: basename(folder) || 'recipe',
+    schema: relative(folder, SCHEMA).replaceAll(sep, '/'),
+    pair: pair.map(named) as readonly StarterModel[] as Starter['pair'],
+    others: models.filter((m) => !pair.some((p) => p === m)).map(named),
+    ...(pair.length === 2 ? differences(pair[0].model, pair[1].model) : { missing: false, mismatch: false }),
+  }
+}
+
+/** `smelt init`: writes `recipe.yaml` for the models of a folder. */
+export const init = async (console: Console, target: string, flags: { readonly force?: boolean }): Promise<number> => {
+  const folder = resolve(target)
+  const path = join(folder, 'recipe.yaml')
+  const refuse = (problem: Diagnostic): number => {
+    console.tell([problem])
+    return exitCode([problem])
+  }
+  if (flags.force !== true && existsSync(path)) return refuse(recipeExists(join(target, 'recipe.yaml')))
+  try {
+    await mkdir(folder, { recursive: true })
+    const models = await findModels(folder)
+    await writeFile(path, renderStarter(toStarter(folder, models)), { flag: flags.force === true ? 'w' : 'wx' })
+    if (models.length === 0) console.tell([noModelsHere(folder)])
+    console.out(`${join(target, 'recipe.yaml')}\n`)
+    return 0
+  } catch (error) {
+    return refuse(errorCode(error) === 'EEXIST' && existsSync(path) ? recipeExists(path) : ioProblem(error, path, 'create'))
+  }
+}

@@ -1,0 +1,38 @@
+import { resolve } from 'node:path'
+import { patternContext } from '../architectures/context.js'
+import { detectArchitecture } from '../architectures/detect.js'
+import { exitCode } from '../base/diagnostic.js'
+import { ok } from '../base/result.js'
+import { openModel } from '../safetensors/model.js'
+import { selectLayers } from '../tensor/pattern.js'
+import { inspectedToJson, renderInspected, type Inspected } from '../view/inspect.js'
+import { toJsonText } from '../view/json.js'
+import type { Console } from './console.js'
+import { measureTensors } from './statistics.js'
+
+/** What `smelt inspect` takes besides the file. */
+export interface InspectFlags {
+  readonly stats?: boolean
+  readonly json?: boolean
+}
+
+/** `smelt inspect`: what a model holds; with patterns, of which of its tensors. */
+export const inspect = async (console: Console, path: string, layers: readonly string[], flags: InspectFlags): Promise<number> => {
+  const opened = await openModel(resolve(path))
+  console.tell(opened.diagnostics)
+  if (opened.type === 'failed') return exitCode(opened.diagnostics)
+  const model = opened.value
+  const names = [...model.tensors.keys()]
+  const architecture = detectArchitecture(model.tensors)
+  const selected = layers.length === 0
+    ? ok(new Set(names))
+    : selectLayers(layers.map((text) => ({ text, at: { type: 'option', name: text } as const })), names, patternContext(architecture, names))
+  const tensors = selected.type === 'ok' ? [...selected.value].map((name) => model.tensors.get(name)!) : []
+  const statistics = flags.stats === true && selected.type === 'ok' ? measureTensors(tensors) : ok(undefined)
+  const problems = [...selected.diagnostics, ...statistics.diagnostics]
+  console.tell(problems)
+  if (selected.type === 'failed' || statistics.type === 'failed') return exitCode(problems)
+  const inspected: Inspected = { path, model, architecture, tensors, statistics: statistics.value }
+  console.out(flags.json === true ? toJsonText(inspectedToJson(inspected)) : renderInspected(inspected, console.look('out')))
+  return 0
+}

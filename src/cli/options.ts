@@ -1,0 +1,22 @@
+import { deviceNotHere, setMalformed, workersOutOfRange } from '../base/catalogue/cli.js'
+import { failed, ok, type Result } from '../base/result.js'
+
+const MOST_WORKERS = 64
+
+/** Reads `--set name=value`s; of two for one name the last counts. */
+export const readSet = (texts: readonly string[]): Result<Readonly<Record<string, string>>> => {
+  const pairs = texts.map((text) => ({ text, at: text.indexOf('=') }))
+  const wrong = pairs.filter(({ at }) => at < 1)
+  if (wrong.length > 0) return failed(...wrong.map(({ text }) => setMalformed(text)))
+  return ok(Object.fromEntries(pairs.map(({ text, at }) => [text.slice(0, at), text.slice(at + 1)])))
+}
+
+/** Reads `--workers`; `fallback` where it is not given. */
+export const readWorkers = (text: string | undefined, fallback: () => number): Result<number> => {
+  if (text === undefined) return ok(fallback())
+  const workers = /^\d+$/.test(text) ? Number(text) : 0
+  return workers >= 1 && workers <= MOST_WORKERS ? ok(workers) : failed(workersOutOfRange(text, 1, MOST_WORKERS))
+}
+
+/** Reads `--device`. */
+export const readDevice = (text: string): Result<'cpu'> => (text === 'auto' || text === 'cpu' ? ok('cpu') : failed(deviceNotHere(text)))

@@ -1,0 +1,91 @@
+import { Command, CommanderError, Option } from 'commander'
+import { commandLine } from '../base/catalogue/cli.js'
+import { exitCode } from '../base/diagnostic.js'
+import { openConsole, type Console } from './console.js'
+import { readPackage } from './version.js'
+
+const collect = (text: string, before: readonly string[]): readonly string[] => [...before, text]
+
+const SET = ['--set <name=value>', 'give a param of the recipe another value (repeatable)', collect, []] as const
+
+/**
+ * The commands and what they take. Each loads what it needs only when it is called, so that help and version are quick.
+ * `run` receives the chosen command as a function of the console.
+ */
+const describeCommands = (run: (command: (console: Console) => Promise<number>) => Promise<void>): Command => {
+  const program = new Command('smelt')
+    .description('Merges model checkpoints as a recipe says, and rebuilds the same bytes from it years later.')
+    .version(readPackage().version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .addOption(new Option('--color', 'colour the output even where it is no terminal'))
+    .addOption(new Option('--no-color', 'do not colour the output'))
+    .showSuggestionAfterError(true)
+    .addHelpText('after', '\nA recipe to begin with: smelt init\nEach command explains itself: smelt build --help')
+  program.command('build').argument('<recipe>').description('plan, run, and write the outputs')
+    .option(...SET)
+    .option('--out <folder>', 'write outputs relative to this folder instead of the recipe’s')
+    .option('--device <device>', 'auto or cpu', 'auto')
+    .option('--workers <n>', 'threads that compute, 1 to 64 (default: one a core, at most 16)')
+    .option('--json', 'print everything that happens as lines of JSON')
+    .option('--quiet', 'print problems only')
+    .action((recipe, flags) => run(async (console) => (await import('./build.js')).build(console, recipe, flags)))
+  program.command('plan').argument('<recipe>').description('show what a build would do, without doing it')
+    .option(...SET)
+    .option('--out <folder>', 'plan for outputs relative to this folder')
+    .option('--workers <n>', 'estimate the memory for so many threads')
+    .addOption(new Option('--format <format>', 'how to print it').choices(['text', 'json', 'dot', 'mermaid']).default('text'))
+    .action((recipe, flags) => run(async (console) => (await import('./plan.js')).plan(console, recipe, flags)))
+  program.command('check').argument('<recipes...>').description('look for mistakes in recipes and their files')
+    .option('--json', 'print the findings as JSON')
+    .action((recipes, flags) => run(async (console) => (await import('./check.js')).check(console, recipes, flags)))
+  program.command('inspect').argument('<file>', 'a safetensors file, or the index or folder of a sharded model')
+    .argument('[layers...]', 'patterns of the tensors to show, such as "**.attn2"').description('show the tensors, architecture and metadata of a model')
+    .option('--stats', 'mean, deviation, extremes, norm and odd values of each tensor (reads them)')
+    .option('--json', 'print all of it as JSON')
+    .action((file, layers, flags) => run(async (console) => (await import('./inspect.js')).inspect(console, file, layers, flags)))
+  program.command('ops').argument('[name]', 'an operator or a family').description('list operators, or explain one')
+    .action((name) => run(async (console) => (await import('./ops.js')).ops(console, name)))
+  program.command('init').argument('[folder]', 'where', '.').description('write a recipe for the models in a folder')
+    .option('--force', 'replace a recipe that is there')
+    .action((folder, flags) => run(async (console) => (await import('./init.js')).init(console, folder, flags)))
+  program.command('doctor').description('show what this machine can do')
+    .option('--json', 'print it as JSON')
+    .action((flags) => run(async (console) => (await import('./doctor.js')).doctor(console, flags)))
+  return program
+}
+
+/** Words of the program as its parser may put them, as a sentence. */
+const sentenceOf = (message: string): string => message.replace(/^error: /, '').replace(/\n/g, ' ').replace(/'([^']*)'/g, '`$1`').trim()
+
+/** The command whose help explains what was meant. */
+const helpFor = (program: Command, args: readonly string[]): string => {
+  const name = args.find((arg) => !arg.startsWith('-'))
+  return program.commands.some((command) => command.name() === name) ? `smelt ${name}` : 'smelt'
+}
+
+/** Reads the command line and runs the command it names; the result is the exit code. */
+export const runCommand = async (args: readonly string[]): Promise<number> => {
+  let code = 0
+  let color: boolean | undefined
+  const program = describeCommands(async (command) => {
+    color = (program.opts() as { readonly color?: boolean }).color
+    code = await command(openConsole({ color }))
+  })
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().configureOutput({ writeOut: (text) => openConsole({ color }).out(text), writeErr: () => undefined, outputError: () => undefined })
+  }
+  if (args.length === 0) {
+    openConsole({ color }).err(program.helpInformation())
+    return 2
+  }
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    if (error.exitCode === 0) return 0
+    const problem = commandLine(sentenceOf(error.message), helpFor(program, args))
+    openConsole({ color }).tell([problem])
+    return exitCode([problem])
+  }
+  return code
+}

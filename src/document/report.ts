@@ -1,0 +1,17 @@
+import * as say from '../base/catalogue/document.js'
+import type { Diagnostic } from '../base/diagnostic.js'
+import { sortDiagnostics } from '../base/screen.js'
+
+/** How many problems of one document are shown; the rest is only counted. */
+export const MOST_PROBLEMS = 50
+
+const identity = ({ code, message, at }: Diagnostic): string => `${code}\n${at?.type === 'text' ? at.range.start : ''}\n${message}`
+
+/** Problems in order of place, each told once (an alias repeats what it stands for), cut after {@link MOST_PROBLEMS}. */
+export const orderProblems = (problems: readonly Diagnostic[]): readonly Diagnostic[] => {
+  const unique = [...new Map(problems.map((problem) => [identity(problem), problem])).values()]
+  const sorted = sortDiagnostics(unique)
+  const next = sorted[MOST_PROBLEMS]
+  if (next === undefined) return sorted
+  return [...sorted.slice(0, MOST_PROBLEMS), say.moreProblems(sorted.length - MOST_PROBLEMS, next.at)]
+}

@@ -1,0 +1,104 @@
+import type { TensorInfo } from '../tensor/info.js'
+
+/** What a stream of random numbers is derived from; two draws agree only when all four words agree. */
+export interface Stream {
+  readonly seed: number | string
+  readonly step: string | number
+  readonly draw: number
+  readonly tensor: string
+}
+
+/**
+ * Over what a measure is taken: one tensor (undefined), or all tensors that carry the same group name,
+ * in plan order, as if they were one long tensor.
+ */
+export type Over = string | undefined
+
+export type ScalarOp = 'add' | 'sub' | 'mul' | 'div' | 'neg' | 'abs' | 'sqrt' | 'min' | 'max' | 'sign' | 'sin' | 'cos' | 'acos' | 'if-less'
+export type TensorOp = 'add' | 'sub' | 'mul' | 'div' | 'neg' | 'abs' | 'sqrt' | 'min' | 'max' | 'sign'
+export type Comparison = 'greater' | 'greater-equal' | 'less' | 'less-equal' | 'equal'
+export type Logic = 'and' | 'or' | 'xor' | 'not'
+
+/** One number for a whole tensor, in float64, computed between passes. */
+export type Scalar = { readonly kind: 'scalar'; readonly id: number } & (
+  | { readonly type: 'literal'; readonly value: number }
+  | { readonly type: 'compute'; readonly op: ScalarOp; readonly args: readonly Scalar[] }
+  /** Σx or Σxy in float64, blocks of fixed size in fixed order. */
+  | { readonly type: 'total'; readonly measure: 'sum' | 'dot'; readonly operands: readonly Tensor[]; readonly over: Over }
+  /** The |x| at position ⌈q(n − 1)⌉ of the magnitudes in ascending order; exact. */
+  | { readonly type: 'quantile'; readonly operand: Tensor; readonly q: number; readonly over: Over }
+)
+
+/** One float32 per element. */
+export type Tensor = { readonly kind: 'tensor'; readonly id: number } & (
+  | { readonly type: 'read'; readonly tensor: TensorInfo }
+  | { readonly type: 'fill'; readonly value: Scalar }
+  | { readonly type: 'apply'; readonly op: TensorOp; readonly args: readonly (Tensor | Scalar)[] }
+  | { readonly type: 'choose'; readonly mask: Mask; readonly yes: Tensor | Scalar; readonly no: Tensor | Scalar }
+  | { readonly type: 'normal'; readonly stream: Stream }
+  | { readonly type: 'uniform'; readonly stream: Stream }
+)
+
+/** One boolean per element. */
+export type Mask = { readonly kind: 'mask'; readonly id: number } & (
+  | { readonly type: 'constant'; readonly value: boolean }
+  /** A mask from a file: true where the stored value is not 0. */
+  | { readonly type: 'read-mask'; readonly tensor: TensorInfo }
+  | { readonly type: 'compare'; readonly op: Comparison; readonly left: Tensor | Scalar; readonly right: Tensor | Scalar }
+  | { readonly type: 'logic'; readonly op: Logic; readonly args: readonly Mask[] }
+  | { readonly type: 'bernoulli'; readonly p: number; readonly stream: Stream }
+  /** The ⌊density·n⌋ largest |x|, equal ones by lower index. */
+  | { readonly type: 'top'; readonly operand: Tensor; readonly density: number; readonly over: Over }
+)
+
+export type Expression = Scalar | Tensor | Mask
+export type Operand = Tensor | Scalar | number
+
+/** The measures: what a pass over all elements has to find before another pass can use it. */
+export type Measure = Extract<Scalar, { type: 'total' | 'quantile' }> | Extract<Mask, { type: 'top' }>
+
+/** True for the expressions that need a pass of their own. */
+export const isMeasure = (e: Expression): e is Measure => e.type === 'total' || e.type === 'quantile' || e.type === 'top'
+
+/** The expressions an expression is made of. */
+export const argumentsOf = (e: Expression): readonly Expression[] => {
+  switch (e.type) {
+    case 'literal':
+    case 'read':
+    case 'normal':
+    case 'uniform':
+    case 'constant':
+    case 'read-mask':
+    case 'bernoulli':
+      return []
+    case 'fill':
+      return [e.value]
+    case 'compute':
+    case 'apply':
+    case 'logic':
+      return e.args
+    case 'total':
+      return e.operands
+    case 'quantile':
+    case 'top':
+      return [e.operand]
+    case 'choose':
+      return [e.mask, e.yes, e.no]
+    case 'compare':
+      return [e.left, e.right]
+  }
+}
+
+/** ⌊density·n⌋ as a person reckons it: a product within rounding error of a whole number is that number. */
+export const countOf = (density: number, n: number): number => {
+  const product = density * n
+  const whole = Math.round(product)
+  return Math.min(n, Math.max(0, Math.abs(product - whole) <= 1e-9 * Math.max(1, whole) ? whole : Math.floor(product)))
+}
+
+/** ⌈q(n − 1)⌉ with the same care for rounding: the least sample not below the interpolated quantile. */
+export const rankOf = (q: number, n: number): number => {
+  const position = q * (n - 1)
+  const whole = Math.round(position)
+  return Math.min(n - 1, Math.max(0, Math.abs(position - whole) <= 1e-9 * Math.max(1, whole) ? whole : Math.ceil(position)))
+}

@@ -1,0 +1,187 @@
+import type { TensorInfo } from '../tensor/info.js'
+import { isMeasure, type Comparison, type Expression, type Logic, type Mask, type Measure, type Operand, type Over, type Scalar, type ScalarOp, type Stream, type Tensor, type TensorOp } from './expression.js'
+import { applyScalar } from './scalar.js'
+
+type Joined<X extends Operand, Y extends Operand> = X extends Tensor ? Tensor : Y extends Tensor ? Tensor : Scalar
+type Same<X extends Operand> = X extends Tensor ? Tensor : Scalar
+
+/**
+ * Builds expressions, each distinct one once. Elements are float32 (every operation rounds once), scalars float64;
+ * a scalar is rounded to float32 where it meets elements. Arithmetic on literals and with neutral elements is folded,
+ * so a weight of 0 leaves nothing to read.
+ */
+export interface Graph {
+  number(value: number): Scalar
+  /** The numbers of a stored tensor, whatever float dtype holds them. */
+  read(tensor: TensorInfo): Tensor
+  /** A stored mask: true where the value is not 0; any dtype. */
+  readMask(tensor: TensorInfo): Mask
+  /** The same number for every element. */
+  fill(value: Scalar | number): Tensor
+  add<X extends Operand, Y extends Operand>(x: X, y: Y): Joined<X, Y>
+  sub<X extends Operand, Y extends Operand>(x: X, y: Y): Joined<X, Y>
+  mul<X extends Operand, Y extends Operand>(x: X, y: Y): Joined<X, Y>
+  div<X extends Operand, Y extends Operand>(x: X, y: Y): Joined<X, Y>
+  min<X extends Operand, Y extends Operand>(x: X, y: Y): Joined<X, Y>
+  max<X extends Operand, Y extends Operand>(x: X, y: Y): Joined<X, Y>
+  neg<X extends Operand>(x: X): Same<X>
+  abs<X extends Operand>(x: X): Same<X>
+  sqrt<X extends Operand>(x: X): Same<X>
+  /** −1, 0 or 1. */
+  sign<X extends Operand>(x: X): Same<X>
+  /** On scalars only: elements never meet a transcendental function, whose bits differ between machines. Radians. */
+  sin(x: Scalar | number): Scalar
+  cos(x: Scalar | number): Scalar
+  /** The argument is clamped to −1..1 first. */
+  acos(x: Scalar | number): Scalar
+  /** `x < y ? yes : no` on scalars. */
+  ifLess(x: Scalar | number, y: Scalar | number, yes: Scalar | number, no: Scalar | number): Scalar
+  compare(op: Comparison, left: Operand, right: Operand): Mask
+  constant(value: boolean): Mask
+  and(...masks: readonly Mask[]): Mask
+  or(...masks: readonly Mask[]): Mask
+  xor(...masks: readonly Mask[]): Mask
+  not(mask: Mask): Mask
+  /** `mask ? yes : no`, element by element. */
+  choose(mask: Mask, yes: Operand, no: Operand): Tensor
+  /** Σx in float64. */
+  sum(x: Tensor, over?: Over): Scalar
+  /** Σxy in float64; each product is exact. */
+  dot(x: Tensor, y: Tensor, over?: Over): Scalar
+  /** √Σx². */
+  norm(x: Tensor, over?: Over): Scalar
+  /** How many elements are true. */
+  count(mask: Mask, over?: Over): Scalar
+  /** True on exactly the ⌊density·n⌋ largest |x|; of equal ones the lower index wins. */
+  top(x: Tensor, density: number, over?: Over): Mask
+  /** The sample |x| at position ⌈q(n − 1)⌉ in ascending order. Comparing |x| ≥ it equals comparing with the interpolated quantile. */
+  quantile(x: Tensor, q: number, over?: Over): Scalar
+  /** True with probability p, element by element, independently. */
+  bernoulli(p: number, stream: Stream): Mask
+  /** Standard normal numbers. */
+  normal(stream: Stream): Tensor
+  /** Uniform in 0 ≤ u < 1, 24 bits. */
+  uniform(stream: Stream): Tensor
+  /** Every measure over several tensors that was built: all of a group count, also those no output reaches. */
+  grouped(): readonly Measure[]
+}
+
+/** A new, empty graph. Expressions of different graphs must not meet. */
+export const createGraph = (): Graph => {
+  const interned = new Map<string, Expression>()
+  const intern = <E extends Expression>(key: string, make: (id: number) => E): E => {
+    const known = interned.get(key)
+    if (known !== undefined) return known as E
+    const made = make(interned.size)
+    interned.set(key, made)
+    return made
+  }
+  const ids = (args: readonly Expression[]): string => args.map((a) => a.id).join(',')
+  const words = (s: Stream): string => JSON.stringify([s.seed, s.step, s.draw, s.tensor])
+
+  const number = (value: number): Scalar =>
+    intern(`n${Object.is(value, -0) ? '-0' : value}`, (id) => ({ kind: 'scalar', id, type: 'literal', value }))
+  const lift = (x: Operand): Tensor | Scalar => (typeof x === 'number' ? number(x) : x)
+  const isNumber = (x: Tensor | Scalar, value: number): boolean => x.type === 'literal' && x.value === value
+
+  const compute = (op: ScalarOp, ...xs: readonly (Scalar | number)[]): Scalar => {
+    const args = xs.map((x) => lift(x) as Scalar)
+    const values = args.map((a) => (a.type === 'literal' ? a.value : undefined))
+    if (!values.includes(undefined)) return number(applyScalar(op, values as number[]))
+    return intern(`s:${op}(${ids(args)})`, (id) => ({ kind: 'scalar', id, type: 'compute', op, args }))
+  }
+  const apply = (op: TensorOp, ...args: readonly (Tensor | Scalar)[]): Tensor => {
+    const scalars = args.map((a) => (a.kind === 'scalar' ? a : a.type === 'fill' ? a.value : undefined))
+    if (!scalars.includes(undefined)) return fill(compute(op, ...(scalars as Scalar[])))
+    return intern(`t:${op}(${ids(args)})`, (id) => ({ kind: 'tensor', id, type: 'apply', op, args }))
+  }
+  const fill = (value: Scalar | number): Tensor => {
+    const scalar = lift(value) as Scalar
+    return intern(`f(${scalar.id})`, (id) => ({ kind: 'tensor', id, type: 'fill', value: scalar }))
+  }
+  /** The neutral and absorbing elements, so that numbers known to the plan cost nothing at run time. */
+  const simplify = (op: TensorOp, x: Tensor | Scalar, y: Tensor | Scalar): Tensor | Scalar | undefined => {
+    if (op === 'add') return isNumber(x, 0) ? y : isNumber(y, 0) ? x : undefined
+    if (op === 'sub') return isNumber(y, 0) ? x : undefined
+    if (op === 'div') return isNumber(y, 1) ? x : undefined
+    if (op !== 'mul') return undefined
+    if (isNumber(x, 1)) return y
+    if (isNumber(y, 1)) return x
+    return isNumber(x, 0) || isNumber(y, 0) ? number(0) : undefined
+  }
+  const unfilled = (x: Tensor | Scalar): Tensor | Scalar => (x.kind === 'tensor' && x.type === 'fill' ? x.value : x)
+  const binary = (op: TensorOp) => <X extends Operand, Y extends Operand>(left: X, right: Y): Joined<X, Y> => {
+    const [x, y] = [lift(left), lift(right)]
+    const simple = simplify(op, unfilled(x), unfilled(y))
+    const elements = x.kind === 'tensor' || y.kind === 'tensor'
+    const result = simple !== undefined
+      ? elements && simple.kind === 'scalar' ? fill(simple) : simple
+      : elements ? apply(op, x, y) : compute(op, x as Scalar, y as Scalar)
+    return result as Joined<X, Y>
+  }
+  const unary = (op: TensorOp) => <X extends Operand>(arg: X): Same<X> => {
+    const x = lift(arg)
+    return (x.kind === 'tensor' ? apply(op, x) : compute(op, x)) as Same<X>
+  }
+
+  const constant = (value: boolean): Mask => intern(`c${value}`, (id) => ({ kind: 'mask', id, type: 'constant', value }))
+  const logic = (op: Logic, ...args: readonly Mask[]): Mask =>
+    intern(`l:${op}(${ids(args)})`, (id) => ({ kind: 'mask', id, type: 'logic', op, args }))
+  const not = (mask: Mask): Mask => {
+    if (mask.type === 'constant') return constant(!mask.value)
+    return mask.type === 'logic' && mask.op === 'not' ? mask.args[0]! : logic('not', mask)
+  }
+  const fold = (op: 'and' | 'or' | 'xor', masks: readonly Mask[]): Mask =>
+    masks.reduce((x, y) => {
+      if (x.type === 'constant') return foldConstant(op, x.value, y)
+      if (y.type === 'constant') return foldConstant(op, y.value, x)
+      if (x.id === y.id) return op === 'xor' ? constant(false) : x
+      return logic(op, x, y)
+    })
+  const foldConstant = (op: 'and' | 'or' | 'xor', value: boolean, other: Mask): Mask => {
+    if (op === 'xor') return value ? not(other) : other
+    return (op === 'and') === value ? other : constant(value)
+  }
+  const total = (measure: 'sum' | 'dot', operands: readonly Tensor[], over: Over): Scalar =>
+    intern(`m:${measure}(${ids(operands)})${over ?? ''}`, (id) => ({ kind: 'scalar', id, type: 'total', measure, operands, over }))
+  const sqrt = unary('sqrt')
+  const choose = (mask: Mask, yes: Operand, no: Operand): Tensor => {
+    const [x, y] = [lift(yes), lift(no)]
+    const picked = mask.type === 'constant' ? (mask.value ? x : y) : x.id === y.id ? x : undefined
+    if (picked !== undefined) return picked.kind === 'tensor' ? picked : fill(picked)
+    return intern(`w(${mask.id},${x.id},${y.id})`, (id) => ({ kind: 'tensor', id, type: 'choose', mask, yes: unfilled(x), no: unfilled(y) }))
+  }
+
+  return {
+    number, fill, choose, constant, not, sqrt,
+    read: (tensor) => intern(`r${tensor.file}\0${tensor.name}`, (id) => ({ kind: 'tensor', id, type: 'read', tensor })),
+    readMask: (tensor) => intern(`k${tensor.file}\0${tensor.name}`, (id) => ({ kind: 'mask', id, type: 'read-mask', tensor })),
+    add: binary('add'), sub: binary('sub'), mul: binary('mul'), div: binary('div'), min: binary('min'), max: binary('max'),
+    neg: unary('neg'), abs: unary('abs'), sign: unary('sign'),
+    sin: (x) => compute('sin', x), cos: (x) => compute('cos', x), acos: (x) => compute('acos', x),
+    ifLess: (x, y, yes, no) => compute('if-less', x, y, yes, no),
+    compare: (op, l, r) => {
+      const [left, right] = [lift(l), lift(r)]
+      return intern(`q:${op}(${left.id},${right.id})`, (id) => ({ kind: 'mask', id, type: 'compare', op, left, right }))
+    },
+    and: (...masks) => fold('and', masks),
+    or: (...masks) => fold('or', masks),
+    xor: (...masks) => fold('xor', masks),
+    sum: (x, over) => total('sum', [x], over),
+    dot: (x, y, over) => total('dot', [x, y], over),
+    norm: (x, over) => sqrt(total('dot', [x, x], over)),
+    count: (mask, over) => total('sum', [choose(mask, 1, 0)], over),
+    top: (x, density, over) => {
+      if (density >= 1) return constant(true)
+      if (density <= 0) return constant(false)
+      return intern(`p(${x.id},${density})${over ?? ''}`, (id) => ({ kind: 'mask', id, type: 'top', operand: x, density, over }))
+    },
+    quantile: (x, q, over) => intern(`o(${x.id},${q})${over ?? ''}`, (id) => ({ kind: 'scalar', id, type: 'quantile', operand: x, q, over })),
+    bernoulli: (p, stream) =>
+      p <= 0 ? constant(false) : p >= 1 ? constant(true)
+        : intern(`b${p}${words(stream)}`, (id) => ({ kind: 'mask', id, type: 'bernoulli', p, stream })),
+    grouped: () => [...interned.values()].filter(isMeasure).filter((m) => m.over !== undefined),
+    normal: (stream) => intern(`g${words(stream)}`, (id) => ({ kind: 'tensor', id, type: 'normal', stream })),
+    uniform: (stream) => intern(`u${words(stream)}`, (id) => ({ kind: 'tensor', id, type: 'uniform', stream })),
+  }
+}

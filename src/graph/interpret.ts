@@ -1,0 +1,144 @@
+import type { TensorInfo } from '../tensor/info.js'
+import { argumentsOf, countOf, isMeasure, rankOf, type Comparison, type Expression, type Mask, type Measure, type Scalar, type Stream, type Tensor } from './expression.js'
+import { applyScalar } from './scalar.js'
+
+/** Where the interpreter takes from what no expression computes: the numbers of files and of random streams, `n` at a time. */
+export interface Data {
+  /** All elements of a stored tensor; of a stored mask, not 0 where it is true. */
+  read(tensor: TensorInfo): Float64Array
+  /** 1 with probability `p`. */
+  bernoulli(stream: Stream, n: number, p: number): Uint8Array
+  normal(stream: Stream, n: number): Float64Array
+  uniform(stream: Stream, n: number): Float64Array
+}
+
+/** What is wanted of one tensor of `size` elements. */
+export interface InterpretedJob {
+  readonly roots: readonly Expression[]
+  readonly size: number
+}
+
+/** A scalar, the elements of a tensor, or 0 and 1 for the elements of a mask. */
+export type Evaluated = number | Float64Array | Uint8Array
+
+/**
+ * Evaluates expressions of one tensor of `size` elements in float64 throughout: slow, obvious, and the judge of every other way.
+ * Rounding to the output's dtype is the caller's.
+ */
+export const interpret = (roots: readonly Expression[], size: number, data: Data): readonly Evaluated[] => interpretJobs([{ roots, size }], data)[0]!
+
+/** Like {@link interpret} for many tensors, whose measures over a group see every job that has one of that group, in the order of the jobs. */
+export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): readonly (readonly Evaluated[])[] => {
+  const known = jobs.map(() => new Map<Expression, Evaluated>())
+  const grouped = jobs.map(({ roots }) => findGrouped(roots))
+
+  const evaluate = (index: number, e: Expression): Evaluated => {
+    const memo = known[index]!
+    const before = memo.get(e)
+    if (before !== undefined) return before
+    const value = isMeasure(e) ? measure(index, e) : compute(index, e)
+    memo.set(e, value)
+    return value
+  }
+  const numberOf = (index: number, e: Scalar): number => evaluate(index, e) as number
+  const elementsOf = (index: number, e: Tensor | Scalar): Float64Array => {
+    const value = evaluate(index, e)
+    return typeof value === 'number' ? new Float64Array(jobs[index]!.size).fill(value) : (value as Float64Array)
+  }
+  const bitsOf = (index: number, e: Mask): Uint8Array => evaluate(index, e) as Uint8Array
+
+  /** Every tensor that a measure is taken over: its own, or those of its group. */
+  const membersOf = (index: number, e: Measure): readonly { readonly index: number; readonly measure: Measure }[] =>
+    e.over === undefined ? [{ index, measure: e }] : grouped.flatMap((groups, i) => {
+      const member = groups.get(groupKey(e))
+      return member === undefined ? [] : [{ index: i, measure: member }]
+    })
+
+  const measure = (index: number, e: Measure): Evaluated => {
+    const members = membersOf(index, e)
+    if (e.type === 'total') return members.reduce((sum, m) => sum + totalOf(operandsOf(m.measure).map((x) => elementsOf(m.index, x))), 0)
+    const parts = members.map((m) => elementsOf(m.index, operandsOf(m.measure)[0]!).map(Math.abs))
+    const magnitudes = join(parts)
+    if (e.type === 'quantile') return magnitudes.toSorted()[rankOf(e.q, magnitudes.length)] ?? NaN
+    const own = members.findIndex((m) => m.index === index)
+    const start = parts.slice(0, own).reduce((n, part) => n + part.length, 0)
+    return largest(magnitudes, countOf(e.density, magnitudes.length)).slice(start, start + parts[own]!.length)
+  }
+
+  const compute = (index: number, e: Exclude<Expression, Measure>): Evaluated => {
+    const { size } = jobs[index]!
+    switch (e.type) {
+      case 'literal': return e.value
+      case 'compute': return applyScalar(e.op, e.args.map((arg) => numberOf(index, arg)))
+      case 'read': return data.read(e.tensor)
+      case 'read-mask': return Uint8Array.from(data.read(e.tensor), (x) => (x === 0 ? 0 : 1))
+      case 'fill': return new Float64Array(size).fill(numberOf(index, e.value))
+      case 'normal': return data.normal(e.stream, size)
+      case 'uniform': return data.uniform(e.stream, size)
+      case 'bernoulli': return data.bernoulli(e.stream, size, e.p)
+      case 'constant': return new Uint8Array(size).fill(e.value ? 1 : 0)
+      case 'apply': {
+        const args = e.args.map((arg) => elementsOf(index, arg))
+        return Float64Array.from({ length: size }, (_, i) => applyScalar(e.op, args.map((x) => x[i]!)))
+      }
+      case 'choose': {
+        const [mask, yes, no] = [bitsOf(index, e.mask), elementsOf(index, e.yes), elementsOf(index, e.no)]
+        return yes.map((x, i) => (mask[i] === 1 ? x : no[i]!))
+      }
+      case 'compare': {
+        const [left, right] = [elementsOf(index, e.left), elementsOf(index, e.right)]
+        return Uint8Array.from(left, (x, i) => (compare(e.op, x, right[i]!) ? 1 : 0))
+      }
+      case 'logic': {
+        const [first, ...rest] = e.args.map((arg) => bitsOf(index, arg))
+        if (e.op === 'not') return first!.map((x) => 1 - x)
+        return first!.map((x, i) => rest.reduce((y, mask) => (e.op === 'and' ? y & mask[i]! : e.op === 'or' ? y | mask[i]! : y ^ mask[i]!), x))
+      }
+    }
+  }
+
+  return jobs.map(({ roots }, index) => roots.map((root) => evaluate(index, root)))
+}
+
+const groupKey = (e: Measure): string => `${e.type} ${e.over}`
+
+const operandsOf = (e: Measure): readonly Tensor[] => (e.type === 'total' ? e.operands : [e.operand])
+
+/** The measures over groups below some roots, by group; a job has one operand in each. */
+const findGrouped = (roots: readonly Expression[]): ReadonlyMap<string, Measure> => {
+  const groups = new Map<string, Measure>()
+  const seen = new Set<Expression>()
+  const visit = (e: Expression): void => {
+    if (seen.has(e)) return
+    seen.add(e)
+    argumentsOf(e).forEach(visit)
+    if (!isMeasure(e) || e.over === undefined) return
+    const other = groups.get(groupKey(e))
+    if (other !== undefined && operandsOf(other).some((x, i) => x !== operandsOf(e)[i])) throw new Error(`two operands in group ${e.over}`)
+    groups.set(groupKey(e), e)
+  }
+  roots.forEach(visit)
+  return groups
+}
+
+const totalOf = ([x, y]: readonly Float64Array[]): number => x!.reduce((sum, value, i) => sum + (y === undefined ? value : value * y[i]!), 0)
+
+const join = (parts: readonly Float64Array[]): Float64Array => Float64Array.from(parts.flatMap((part) => [...part]))
+
+/** 1 at the `count` largest numbers; of equal ones the lower index wins. */
+const largest = (x: Float64Array, count: number): Uint8Array => {
+  const order = Array.from(x, (_, i) => i).sort((i, j) => x[j]! - x[i]! || i - j)
+  const mask = new Uint8Array(x.length)
+  for (const i of order.slice(0, count)) mask[i] = 1
+  return mask
+}
+
+const compare = (op: Comparison, x: number, y: number): boolean => {
+  switch (op) {
+    case 'greater': return x > y
+    case 'greater-equal': return x >= y
+    case 'less': return x < y
+    case 'less-equal': return x <= y
+    case 'equal': return x === y
+  }
+}

@@ -1,0 +1,175 @@
+import type { Dtype } from '../tensor/dtype.js'
+import { argumentsOf, type Expression, type Mask, type Scalar, type Stream, type Tensor, type TensorOp, type Comparison, type Logic } from './expression.js'
+import type { TensorInfo } from '../tensor/info.js'
+
+/** How the numbers of a port are laid out where JavaScript and ONNX Runtime meet. */
+export type PortType = 'bool' | 'u8' | 'i8' | 'u16' | 'i16' | 'u32' | 'i32' | 'u64' | 'i64' | 'f16' | 'f32' | 'f64'
+
+/** One input or output of a program; `rank` 1 is one value per element of the chunk, 0 one value in all. */
+export interface Port {
+  readonly name: string
+  readonly type: PortType
+  readonly rank: 0 | 1
+}
+
+/** One ONNX node. `to` is the target of a cast. */
+export interface Instruction {
+  readonly op: string
+  readonly inputs: readonly string[]
+  readonly output: string
+  readonly to?: PortType | 'bf16'
+}
+
+/** A fused tensor program: structure only. Every number that differs between tensors is an input. */
+export interface Program {
+  /** Equal for programs of equal structure; sessions are shared by it. */
+  readonly key: string
+  readonly inputs: readonly Port[]
+  readonly outputs: readonly Port[]
+  readonly instructions: readonly Instruction[]
+}
+
+/** Numbers the host generates for each chunk. */
+export type Draw =
+  | { readonly type: 'bernoulli'; readonly p: number; readonly stream: Stream }
+  | { readonly type: 'normal' | 'uniform'; readonly stream: Stream }
+  | { readonly type: 'constant'; readonly value: boolean }
+
+/** A number fed once per chunk: a scalar, or the threshold of a `top` mask, which changes at the element where ties are cut. */
+export type Uniform = Scalar | Extract<Mask, { type: 'top' }>
+
+/** What a program has to produce at a port: the elements of an expression, encoded. */
+export interface Wanted {
+  readonly value: Tensor | Mask
+  /** The stored dtype; BOOL for masks. F8 dtypes leave the program as F32, because no provider casts them to bytes. */
+  readonly dtype: Dtype
+}
+
+/** A program with what to feed it, in the order of its inputs: reads, draws, uniforms, then the chunk's length where it is asked for. */
+export interface Assembly {
+  readonly program: Program
+  readonly reads: readonly TensorInfo[]
+  readonly draws: readonly Draw[]
+  readonly uniforms: readonly Uniform[]
+  readonly needsLength: boolean
+}
+
+const STORED: Readonly<Record<Dtype, PortType>> = {
+  BOOL: 'u8', F4: 'u8', F6_E2M3: 'u8', F6_E3M2: 'u8', U8: 'u8', I8: 'i8', F8_E5M2: 'u8', F8_E4M3: 'u8', F8_E8M0: 'u8', F8_E4M3FNUZ: 'u8',
+  F8_E5M2FNUZ: 'u8', I16: 'i16', U16: 'u16', F16: 'f16', BF16: 'u16', I32: 'i32', U32: 'u32', F32: 'f32', C64: 'u64', F64: 'f64', I64: 'i64', U64: 'u64',
+}
+const LEAVING: Readonly<Partial<Record<Dtype, PortType>>> = { F16: 'f16', BF16: 'u16', F32: 'f32', F64: 'f64', F8_E4M3: 'f32', F8_E5M2: 'f32', BOOL: 'bool' }
+const APPLY: Readonly<Record<TensorOp, string>> = {
+  add: 'Add', sub: 'Sub', mul: 'Mul', div: 'Div', neg: 'Neg', abs: 'Abs', sqrt: 'Sqrt', min: 'Min', max: 'Max', sign: 'Sign',
+}
+const COMPARE: Readonly<Record<Comparison, string>> = {
+  'greater': 'Greater', 'greater-equal': 'GreaterOrEqual', 'less': 'Less', 'less-equal': 'LessOrEqual', 'equal': 'Equal',
+}
+const LOGIC: Readonly<Record<Logic, string>> = { and: 'And', or: 'Or', xor: 'Xor', not: 'Not' }
+
+/** True for an expression without any element-sized input, which has to be spread over the chunk by hand. */
+const isFlat = (e: Expression): boolean => {
+  switch (e.type) {
+    case 'read': case 'read-mask': case 'normal': case 'uniform': case 'bernoulli': case 'constant': case 'top': return false
+    default: return e.kind === 'scalar' || argumentsOf(e).every(isFlat)
+  }
+}
+
+/** Assembles the program that computes the wanted expressions in one go over a chunk. Equal subexpressions are computed once. */
+export const assemble = (wanted: readonly Wanted[]): Assembly => {
+  const reads = new Map<string, { info: TensorInfo; port: string }>()
+  const draws: { draw: Draw; port: string }[] = []
+  const uniforms: { uniform: Uniform; port: string }[] = []
+  const instructions: Instruction[] = []
+  const names = new Map<number, string>()
+  let needsLength = false
+
+  const emit = (op: string, inputs: readonly string[], to?: PortType | 'bf16'): string => {
+    const output = `v${instructions.length}`
+    instructions.push({ op, inputs, output, ...(to === undefined ? {} : { to }) })
+    return output
+  }
+  const read = (info: TensorInfo): string => {
+    const key = `${info.file}\0${info.name}`
+    const known = reads.get(key)
+    if (known !== undefined) return known.port
+    const port = `x${reads.size}`
+    reads.set(key, { info, port })
+    return port
+  }
+  const draw = (d: Draw): string => {
+    draws.push({ draw: d, port: `d${draws.length}` })
+    return `d${draws.length - 1}`
+  }
+  const uniform = (u: Uniform): string => {
+    uniforms.push({ uniform: u, port: `u${uniforms.length}` })
+    return `u${uniforms.length - 1}`
+  }
+  const decode = (port: string, dtype: Dtype): string => {
+    switch (dtype) {
+      case 'F32': return port
+      case 'BF16': return emit('Cast', [emit('BitCast', [port], 'bf16')], 'f32')
+      case 'F8_E4M3': case 'F8_E5M2': return emit('Gather', [dtype, emit('Cast', [port], 'i32')])
+      default: return emit('Cast', [port], 'f32')
+    }
+  }
+  const isTrue = (port: string, dtype: Dtype): string =>
+    emit('Cast', [dtype === 'BF16' || dtype === 'F8_E4M3' || dtype === 'F8_E5M2' ? decode(port, dtype) : port], 'bool')
+
+  const make = (e: Expression): string => {
+    if (e.kind === 'scalar') return uniform(e)
+    switch (e.type) {
+      case 'read': return decode(read(e.tensor), e.tensor.dtype)
+      case 'read-mask': return isTrue(read(e.tensor), e.tensor.dtype)
+      case 'fill': return value(e.value)
+      case 'apply': return emit(APPLY[e.op], e.args.map(value))
+      case 'choose': return emit('Where', [value(e.mask), value(e.yes), value(e.no)])
+      case 'compare': return emit(COMPARE[e.op], [value(e.left), value(e.right)])
+      case 'logic': return emit(LOGIC[e.op], e.args.map(value))
+      case 'top': return emit('GreaterOrEqual', [emit('Abs', [value(e.operand)]), uniform(e)])
+      case 'bernoulli': return draw({ type: 'bernoulli', p: e.p, stream: e.stream })
+      case 'normal': case 'uniform': return draw({ type: e.type, stream: e.stream })
+      case 'constant': return draw({ type: 'constant', value: e.value })
+    }
+  }
+  const value = (e: Expression): string => {
+    const known = names.get(e.id)
+    if (known !== undefined) return known
+    const name = make(e)
+    names.set(e.id, name)
+    return name
+  }
+  const spread = (e: Tensor | Mask): string => {
+    if (!isFlat(e)) return value(e)
+    needsLength = true
+    return emit('Expand', [value(e), 'n'])
+  }
+  const encode = (name: string, dtype: Dtype, output: string): void => {
+    const last = (op: string, input: string, to?: PortType): void => void instructions.push({ op, inputs: [input], output, ...(to === undefined ? {} : { to }) })
+    if (dtype === 'F16') last('Cast', name, 'f16')
+    else if (dtype === 'F64') last('Cast', name, 'f64')
+    else if (dtype === 'BF16') last('BitCast', emit('Cast', [name], 'bf16'), 'u16')
+    else last('Identity', name)
+  }
+
+  const outputs: Port[] = wanted.map(({ value: e, dtype }, i) => {
+    const type = LEAVING[dtype]
+    if (type === undefined) throw new Error(`no program computes ${dtype}`)
+    encode(spread(e), dtype, `y${i}`)
+    return { name: `y${i}`, type, rank: 1 }
+  })
+  const inputs: Port[] = [
+    ...[...reads.values()].map(({ info, port }): Port => ({ name: port, type: STORED[info.dtype], rank: 1 })),
+    ...draws.map(({ draw: d, port }): Port => ({ name: port, type: d.type === 'normal' || d.type === 'uniform' ? 'f32' : 'bool', rank: 1 })),
+    ...uniforms.map(({ port }): Port => ({ name: port, type: 'f32', rank: 0 })),
+    ...(needsLength ? [{ name: 'n', type: 'i64', rank: 1 } as const] : []),
+  ]
+  const program = { inputs, outputs, instructions }
+  return {
+    program: { key: JSON.stringify(program), ...program },
+    reads: [...reads.values()].map((r) => r.info),
+    draws: draws.map((d) => d.draw),
+    uniforms: uniforms.map((u) => u.uniform),
+    needsLength,
+  }
+}

@@ -1,0 +1,140 @@
+import { readFileSync } from 'node:fs'
+import type { FloatDtype } from '../tensor/dtype.js'
+import type { RandomKey } from './key.js'
+import { createMemory, type KernelMemory } from './memory.js'
+import { NORMAL_TABLE } from './normal-table.js'
+import { instantiate, type WasmExports } from './wasm-module.js'
+
+/** Elements that one partial sum covers; ranges that are summed start at multiples of it. */
+export const SUM_BLOCK = 4096
+
+/** The most parts `partition` can tell apart. */
+export const MAX_PARTS = 256
+
+/**
+ * Every kernel's result depends on its arguments alone, and is the same in every bit on every machine.
+ * Pointers are offsets of {@link KernelMemory} and need no alignment, n counts elements (below 2^31), u8 masks hold 0 or 1.
+ */
+export type Kernels = KernelMemory & {
+  /** u32 out[i] = the draw of element start + i, from which the next four are made. */
+  readonly randomBits: (out: number, start: number, n: number, key: RandomKey) => void
+  /** u8 out[i] = 1 with probability p (rounded to a multiple of 2^-32) where the draw of element start + i says so, else 0. */
+  readonly bernoulli: (out: number, start: number, n: number, key: RandomKey, p: number) => void
+  /** f32 out[i] in [0, 1), a multiple of 2^-24, from the draw of element start + i. */
+  readonly uniform: (out: number, start: number, n: number, key: RandomKey) => void
+  /** f32 out[i] from the standard normal distribution, within 6.2303 sigma, from the draw of element start + i. */
+  readonly gaussian: (out: number, start: number, n: number, key: RandomKey) => void
+  /** u8 out[i] = the part that the draw of element start + i falls in; `shares` are the parts' weights, at most {@link MAX_PARTS}, not all 0. */
+  readonly partition: (out: number, start: number, n: number, key: RandomKey, shares: readonly number[]) => void
+  /** Adds to the u32 hist[65536] one count per f32 of x, by the upper 16 bits of |x|. */
+  readonly histogramHigh: (x: number, n: number, hist: number) => void
+  /** Adds to the u32 hist[32768] one count per f32 of x whose upper 16 bits of |x| are `high`, by the lower 15 bits of |x|. */
+  readonly histogramLow: (x: number, n: number, high: number, hist: number) => void
+  /** The float64 sum of n f32: eight lanes inside a block of {@link SUM_BLOCK}, the blocks in order. */
+  readonly sum: (x: number, n: number) => number
+  /** Like `sum`, of |x|. */
+  readonly sumAbs: (x: number, n: number) => number
+  /** Like `sum`, of the products of n pairs of f32. */
+  readonly dot: (x: number, y: number, n: number) => number
+  /** The exact sum of n u8. */
+  readonly sumMask: (m: number, n: number) => number
+  /** The index of the first NaN or infinity of n elements, or -1. */
+  readonly firstNonFinite: (x: number, n: number, dtype: FloatDtype) => number
+  /** Packs n u8 into ceil(n / 8) bytes, lowest bit first; any byte but 0 is a 1, unused bits are 0. */
+  readonly packBits: (m: number, n: number, out: number) => void
+  /** Unpacks n bits into n u8 of 0 or 1. */
+  readonly unpackBits: (packed: number, n: number, m: number) => void
+  /** F8_E4M3 codes to f32, like `decode`. */
+  readonly decodeF8E4M3: (x: number, n: number, out: number) => void
+  /** F8_E5M2 codes to f32, like `decode`. */
+  readonly decodeF8E5M2: (x: number, n: number, out: number) => void
+  /** f32 to F8_E4M3 codes, like `encode`: what is too large becomes NaN. */
+  readonly encodeF8E4M3: (x: number, n: number, out: number) => void
+  /** f32 to F8_E5M2 codes, like `encode`: what is too large becomes infinity. */
+  readonly encodeF8E5M2: (x: number, n: number, out: number) => void
+}
+
+/** A fresh instance with its own memory: one per thread. Throws where the build has made no kernels.wasm. */
+export const loadKernels = (): Kernels => {
+  const wasm = instantiate(readFileSync(new URL('./kernels.wasm', import.meta.url)))
+  const memory = createMemory(wasm.memory, wasm.heapBase.value)
+  return {
+    ...memory,
+    ...bindRandom(wasm, memory),
+    histogramHigh: wasm.histogramHigh,
+    histogramLow: wasm.histogramLow,
+    sum: wasm.sum,
+    sumAbs: wasm.sumAbs,
+    dot: wasm.dot,
+    sumMask: wasm.sumMask,
+    firstNonFinite: (x, n, dtype) => {
+      const { scan, mask } = NON_FINITE[dtype]
+      return wasm[scan](x, n, mask)
+    },
+    packBits: wasm.packBits,
+    unpackBits: wasm.unpackBits,
+    decodeF8E4M3: wasm.decodeF8E4M3,
+    decodeF8E5M2: wasm.decodeF8E5M2,
+    encodeF8E4M3: wasm.encodeF8E4M3,
+    encodeF8E5M2: wasm.encodeF8E5M2,
+  }
+}
+
+// The bits that NaN and infinity have set and no finite number has all of; of F64 the upper half.
+const NON_FINITE = {
+  F8_E4M3: { scan: 'firstMasked8', mask: 0x7f },
+  F8_E5M2: { scan: 'firstMasked8', mask: 0x7c },
+  F16: { scan: 'firstMasked16', mask: 0x7c00 },
+  BF16: { scan: 'firstMasked16', mask: 0x7f80 },
+  F32: { scan: 'firstMasked32', mask: 0x7f800000 },
+  F64: { scan: 'firstMasked64', mask: 0x7ff00000 },
+} as const satisfies { readonly [D in FloatDtype]: { readonly scan: keyof WasmExports; readonly mask: number } }
+
+const bindRandom = (wasm: WasmExports, memory: KernelMemory): Pick<Kernels, 'randomBits' | 'bernoulli' | 'uniform' | 'gaussian' | 'partition'> => {
+  const table = memory.alloc(NORMAL_TABLE.byteLength)
+  const lasts = memory.alloc(4 * MAX_PARTS)
+  memory.view(Float32Array, table, NORMAL_TABLE.length).set(NORMAL_TABLE)
+  return {
+    randomBits: (out, start, n, key) =>
+      eachRun(start, n, 4, (at, lo, hi, count) => wasm.randomBits(out + at, lo, hi, count, key.k0, key.k1)),
+    bernoulli: (out, start, n, key, p) => {
+      const end = Math.round(p * TWO_32)
+      if (end === 0) memory.view(Uint8Array, out, n).fill(0)
+      else eachRun(start, n, 1, (at, lo, hi, count) => wasm.bernoulli(out + at, lo, hi, count, key.k0, key.k1, end - 1))
+    },
+    uniform: (out, start, n, key) => eachRun(start, n, 4, (at, lo, hi, count) => wasm.uniform(out + at, lo, hi, count, key.k0, key.k1)),
+    gaussian: (out, start, n, key) =>
+      eachRun(start, n, 4, (at, lo, hi, count) => wasm.gaussian(out + at, lo, hi, count, key.k0, key.k1, table)),
+    partition: (out, start, n, key, shares) => {
+      // A draw is a u32, so a part that ends at 0 is passed by every draw and one that ends at 2^32 by none.
+      const ends = toEnds(shares)
+      const inner = ends.filter((end) => end > 0 && end < TWO_32)
+      const passed = ends.filter((end) => end === 0).length
+      memory.view(Uint32Array, lasts, inner.length).set(inner.map((end) => end - 1))
+      eachRun(start, n, 1, (at, lo, hi, count) =>
+        wasm.partition(out + at, lo, hi, count, key.k0, key.k1, lasts, inner.length, passed),
+      )
+    },
+  }
+}
+
+const TWO_32 = 2 ** 32
+
+/** Where each part but the last ends among the 2^32 draws; the shares are added in order and divided by their sum. */
+export const toEnds = (shares: readonly number[]): readonly number[] => {
+  const sums = shares.map(((sum) => (share: number) => (sum += share))(0))
+  const all = sums.at(-1) ?? 0
+  if (!(all > 0) || shares.length > MAX_PARTS) throw new RangeError(`shares of ${all} in ${shares.length} parts`)
+  return sums.slice(0, -1).map((sum) => Math.round((sum / all) * TWO_32))
+}
+
+/** Cuts a range of elements where the upper half of the index changes, since the kernels count in 32 bits. */
+const eachRun = (start: number, n: number, bytes: number, run: (at: number, lo: number, hi: number, count: number) => void): void => {
+  for (let done = 0; done < n; ) {
+    const index = start + done
+    const hi = Math.floor(index / TWO_32)
+    const count = Math.min(n - done, (hi + 1) * TWO_32 - index)
+    run(done * bytes, index % TWO_32, hi, count)
+    done += count
+  }
+}

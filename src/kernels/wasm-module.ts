@@ -1,0 +1,54 @@
+type Scan = (x: number, n: number, mask: number) => number
+type Recode = (x: number, n: number, out: number) => void
+
+/** A WebAssembly memory; growing it detaches `buffer` and makes a new one. */
+export type WasmMemory = { readonly buffer: ArrayBuffer; readonly grow: (pages: number) => number }
+
+/** What kernels.wasm exports: pointers, counts and bits as u32, the element's index in two halves. */
+export type WasmExports = {
+  readonly memory: WasmMemory
+  readonly heapBase: { readonly value: number }
+  readonly bernoulli: (out: number, lo: number, hi: number, n: number, k0: number, k1: number, last: number) => void
+  readonly randomBits: (out: number, lo: number, hi: number, n: number, k0: number, k1: number) => void
+  readonly uniform: (out: number, lo: number, hi: number, n: number, k0: number, k1: number) => void
+  readonly gaussian: (out: number, lo: number, hi: number, n: number, k0: number, k1: number, table: number) => void
+  readonly partition: (
+    out: number,
+    lo: number,
+    hi: number,
+    n: number,
+    k0: number,
+    k1: number,
+    lasts: number,
+    count: number,
+    base: number,
+  ) => void
+  readonly histogramHigh: (x: number, n: number, hist: number) => void
+  readonly histogramLow: (x: number, n: number, high: number, hist: number) => void
+  readonly sum: (x: number, n: number) => number
+  readonly sumAbs: (x: number, n: number) => number
+  readonly dot: (x: number, y: number, n: number) => number
+  readonly sumMask: (m: number, n: number) => number
+  readonly firstMasked8: Scan
+  readonly firstMasked16: Scan
+  readonly firstMasked32: Scan
+  readonly firstMasked64: Scan
+  readonly packBits: (m: number, n: number, out: number) => void
+  readonly unpackBits: (packed: number, n: number, m: number) => void
+  readonly decodeF8E4M3: Recode
+  readonly decodeF8E5M2: Recode
+  readonly encodeF8E4M3: Recode
+  readonly encodeF8E5M2: Recode
+}
+
+// TypeScript describes WebAssembly only along with a browser's globals, which this program does not have.
+type WebAssembly = {
+  readonly Module: new (bytes: Uint8Array) => object
+  readonly Instance: new (module: object) => { readonly exports: WasmExports }
+}
+
+/** Compiles and starts the module, without waiting: it is small and imports nothing. */
+export const instantiate = (bytes: Uint8Array): WasmExports => {
+  const { Module, Instance } = (globalThis as unknown as { readonly WebAssembly: WebAssembly }).WebAssembly
+  return new Instance(new Module(bytes)).exports
+}

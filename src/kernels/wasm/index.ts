@@ -1,0 +1,9 @@
+export { bernoulli, gaussian, partition, randomBits, uniform } from './random'
+export { histogramHigh, histogramLow } from './histogram'
+export { dot, sum, sumAbs, sumMask } from './sums'
+export { firstMasked16, firstMasked32, firstMasked64, firstMasked8 } from './checks'
+export { packBits, unpackBits } from './bits'
+export { decodeF8E4M3, decodeF8E5M2, encodeF8E4M3, encodeF8E5M2 } from './f8'
+
+/** The first byte that belongs to the host; everything below is the module's own scratch. */
+export const heapBase: usize = __heap_base

@@ -1,0 +1,199 @@
+import { alsoOf, dtypeMismatch, maskShape, missingTensor, shapeMismatch } from '../base/catalogue/operators.js'
+import type { Diagnostic, Place } from '../base/diagnostic.js'
+import { failed, ok, type Result } from '../base/result.js'
+import type { Mask, Tensor } from '../graph/expression.js'
+import { isFloat } from '../tensor/dtype.js'
+import { gaussianOf, labelOf, masksOf, modelsOf, streamOf } from './call.js'
+import type { Argument, Call, Built, ElementDefinition, Operator, Params, Subject } from './define.js'
+import type { InputSpec, ParamSpec } from './params.js'
+import { sameShape } from './shape.js'
+import type { MaskValue, ModelValue, Reference, Slot, Value } from './value.js'
+
+type Inputs = Readonly<Record<string, InputSpec>>
+type Specs = Readonly<Record<string, ParamSpec>>
+type PerTensor = (tensor: string) => unknown
+
+/** Every model input in the order the operator declares them; the first gives the result its tensors. */
+const allModels = (inputs: Inputs, call: Call): readonly Reference<ModelValue>[] =>
+  Object.keys(inputs).filter((key) => inputs[key]!.type === 'model').flatMap((key) => modelsOf(call, key))
+
+/** Turns one argument into a function of the tensor; per-layer numbers are the only ones that differ. */
+const resolve = (call: Call, spec: ParamSpec, argument: Argument | undefined, tensors: ReadonlyMap<string, Slot>): Result<PerTensor> => {
+  if (argument === undefined) {
+    const fallback = 'default' in spec ? spec.default : undefined
+    return ok(() => fallback)
+  }
+  if (argument.type === 'mask') return ok((tensor) => maskFor(call, argument.value, tensor, tensors.get(tensor)?.shape ?? [], argument.at))
+  if ((spec.type === 'number' || spec.type === 'integer') && spec.per === 'layer') return call.numbers(argument, tensors)
+  const value = plainValue(spec, argument.type === 'value' ? argument.value : undefined)
+  return ok(() => value)
+}
+
+/** A parameter's value as `build` expects it: YAML reads the words `true` and `false` of a choice as booleans, and a gaussian may leave keys out. */
+const plainValue = (spec: ParamSpec, value: unknown): unknown =>
+  value === undefined ? undefined : spec.type === 'choice' ? String(value) : spec.type === 'gaussian' ? gaussianOf(value) : value
+
+const maskFor = (call: Call, value: MaskValue, tensor: string, shape: readonly number[], at: Place): Mask | Diagnostic => {
+  const known = value.shapes.get(tensor)
+  if (known === undefined) return call.graph.constant(false)
+  return sameShape(known, shape) ? value.mask(tensor) : maskShape(at, tensor, value.label, known, shape)
+}
+
+const isDiagnostic = (x: unknown): x is Diagnostic => typeof x === 'object' && x !== null && 'code' in x
+
+/** What becomes of one tensor of the first model: merged, or kept as it is. */
+const decide = (call: Call, slot: Slot, first: ModelValue, others: readonly Reference<ModelValue>[]): 'merge' | 'keep' | Diagnostic => {
+  if (!isFloat(slot.dtype)) return 'keep'
+  for (const { value, at } of others) {
+    const other = value.tensors.get(slot.name)
+    if (other === undefined) {
+      if (call.shared.missing === 'error') return missingTensor(at, slot.name, first.label, value.label)
+      call.note({ type: 'missing', tensor: slot.name })
+      return 'keep'
+    }
+    const shaped = sameShape(other.shape, slot.shape)
+    if (shaped && isFloat(other.dtype)) continue
+    if (call.shared.mismatch === 'error') {
+      return shaped
+        ? dtypeMismatch(at, slot.name, first.label, value.label, other.dtype)
+        : shapeMismatch(at, slot.name, { label: first.label, shape: slot.shape }, { label: value.label, shape: other.shape })
+    }
+    call.note({ type: 'mismatched', tensor: slot.name })
+    return 'keep'
+  }
+  return 'merge'
+}
+
+/** The mask of a merging step at one tensor: undefined where there is none. */
+const sharedMask = (call: Call, slot: Slot): Mask | undefined | Diagnostic => {
+  const mask = call.shared.mask
+  if (mask === undefined) return undefined
+  if (!mask.value.shapes.has(slot.name)) {
+    call.note({ type: 'unmasked', tensor: slot.name })
+    return call.graph.constant(call.shared.unmasked === 'merge')
+  }
+  return maskFor(call, mask.value, slot.name, slot.shape, mask.at)
+}
+
+const isUndefinedNumber = (specs: Specs, values: Readonly<Record<string, unknown>>): boolean =>
+  Object.entries(specs).some(([key, spec]) => spec.type === 'number' && spec.per === 'layer' && values[key] === undefined)
+
+/** Makes an operator of a definition that builds each tensor by itself: everything operators share happens here. */
+export const defineOperator = <const I extends Inputs, const P extends Specs>(definition: ElementDefinition<I, P>): Operator => {
+  const evaluate = (call: Call): Result<readonly Value[]> => {
+    const models = allModels(definition.inputs, call)
+    const first = models[0]!.value
+    const tensors = first.tensors
+    const problems: Diagnostic[] = []
+    const settle = <T>(result: Result<T>): T | undefined => {
+      problems.push(...result.diagnostics)
+      return result.type === 'ok' ? result.value : undefined
+    }
+
+    const params = Object.entries(definition.params).map(([key, spec]) => [key, settle(resolve(call, spec, call.params[key], tensors))] as const)
+    const many = Object.entries(definition.inputs).find(([, spec]) => spec.type === 'model' && spec.many)
+    const eachSpecs: Specs = many !== undefined && many[1].type === 'model' && many[1].many ? many[1].each : {}
+    const each = call.each.map((args) => Object.entries(eachSpecs).map(([key, spec]) => [key, settle(resolve(call, spec, args[key], tensors))] as const))
+    const selected = call.shared.layers === undefined ? undefined : settle(call.select(call.shared.layers, tensors))
+    if (problems.some((d) => d.severity === 'error')) return failed(...problems)
+
+    const at = (entries: readonly (readonly [string, PerTensor | undefined])[], tensor: string): Record<string, unknown> =>
+      Object.fromEntries(entries.map(([key, value]) => [key, value?.(tensor)]))
+
+    /** Builds one tensor; undefined keeps the first model's. */
+    const buildTensor = (slot: Slot): Tensor | Mask | readonly Mask[] | undefined => {
+      if (selected !== undefined && !selected.has(slot.name)) return undefined
+      if (definition.merges && call.isConstant(slot.name, tensors)) {
+        call.note({ type: 'constant', tensor: slot.name })
+        return undefined
+      }
+      const verdict = decide(call, slot, first, models.slice(1))
+      if (isDiagnostic(verdict)) return void problems.push(verdict)
+      if (verdict === 'keep') return undefined
+      const values = at(params, slot.name)
+      const perModel = each.map((entries) => at(entries, slot.name))
+      const wrong = [...Object.values(values), ...perModel.flatMap((p) => Object.values(p))].find(isDiagnostic)
+      if (wrong !== undefined) return void problems.push(wrong)
+      if (isUndefinedNumber(definition.params, values) || perModel.some((p) => isUndefinedNumber(eachSpecs, p))) {
+        call.note({ type: 'kept', tensor: slot.name })
+        return undefined
+      }
+      const mask = definition.merges ? sharedMask(call, slot) : undefined
+      if (isDiagnostic(mask)) return void problems.push(mask)
+      if (mask?.type === 'constant' && !mask.value) return undefined
+      const inputs = builtInputs(definition.inputs, call, slot, perModel)
+      const broken = Object.values(inputs).find(isDiagnostic)
+      if (broken !== undefined) return void problems.push(broken)
+      call.note({ type: 'merged', tensor: slot.name })
+      const subject: Subject = {
+        name: slot.name,
+        shape: slot.shape,
+        mask: definition.masksItself === true ? mask : undefined,
+        stream: (draw) => streamOf(call, slot.name, draw),
+        whole: (label) => `${call.step}/${label}`,
+        at: call.at,
+      }
+      const built = definition.build(call.graph, inputs as Built<I>, values as Params<P>, subject)
+      if (isDiagnostic(built)) return void problems.push(built)
+      const outside = mask !== undefined && definition.masksItself !== true && !Array.isArray(built) && (built as Tensor | Mask).kind === 'tensor'
+      return outside ? call.graph.choose(mask, built as Tensor, first.tensor(slot.name)) : (built as Tensor | Mask | readonly Mask[])
+    }
+
+    const built = new Map([...tensors.values()].map((slot) => [slot.name, buildTensor(slot)] as const))
+    const told = tellOnce(problems)
+    if (told.some((d) => d.severity === 'error')) return failed(...told)
+    return ok(definition.output === 'mask' ? maskValues(definition, call, tensors, built) : [modelValue(definition, call, first, built)], told)
+  }
+  return { ...definition, evaluate }
+}
+
+const placeKey = (at: Place | undefined): string => (at?.type === 'text' ? `${at.range.source.path} ${at.range.start}` : JSON.stringify(at))
+
+/** One problem per kind and place: two models of different architectures differ in hundreds of tensors. */
+const tellOnce = (problems: readonly Diagnostic[]): readonly Diagnostic[] => {
+  const groups = new Map<string, Diagnostic[]>()
+  for (const problem of problems) {
+    const key = `${problem.code} ${placeKey(problem.at)}`
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [problem])
+    else group.push(problem)
+  }
+  return [...groups.values()].map(([first, ...more]) => (more.length === 0 ? first! : alsoOf(first!, more.length)))
+}
+
+const builtInputs = (specs: Inputs, call: Call, slot: Slot, perModel: readonly Readonly<Record<string, unknown>>[]): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(specs).map(([key, spec]) => {
+    if (spec.type === 'mask') {
+      const masks = masksOf(call, key).map((r) => maskFor(call, r.value, slot.name, slot.shape, r.at))
+      return [key, masks.find(isDiagnostic) ?? (spec.many ? masks : masks[0])]
+    }
+    const tensors = modelsOf(call, key).map((r) => r.value.tensor(slot.name))
+    return [key, spec.many ? tensors.map((x, i) => ({ x, ...perModel[i] })) : tensors[0]]
+  }))
+
+const modelValue = (definition: { readonly space?: 'weights' | 'delta' }, call: Call, first: ModelValue, built: ReadonlyMap<string, unknown>): ModelValue => ({
+  kind: 'model',
+  space: definition.space ?? first.space,
+  label: labelOf(call),
+  tensors: first.tensors,
+  tensor: (name) => (built.get(name) as Tensor | undefined) ?? first.tensor(name),
+})
+
+/** Masks know the tensors they were built for, and no others. */
+const maskValues = (
+  definition: { readonly results?: (params: Readonly<Record<string, unknown>>) => number }, call: Call,
+  tensors: ReadonlyMap<string, Slot>, built: ReadonlyMap<string, Tensor | Mask | readonly Mask[] | undefined>,
+): MaskValue[] => {
+  const plain = Object.fromEntries(Object.entries(call.params).map(([key, a]) => [key, a.type === 'value' ? a.value : undefined]))
+  const count = definition.results?.(plain) ?? 1
+  const known = new Map([...built].filter(([, value]) => value !== undefined).map(([name]) => [name, tensors.get(name)!.shape] as const))
+  return Array.from({ length: count }, (_, i) => ({
+    kind: 'mask',
+    label: count === 1 ? labelOf(call) : `\`${call.step}.${i + 1}\``,
+    shapes: known,
+    mask: (name) => {
+      const value = built.get(name) as Mask | readonly Mask[]
+      return Array.isArray(value) ? (value as readonly Mask[])[i]! : (value as Mask)
+    },
+  }))
+}

@@ -1,0 +1,87 @@
+import { maskShape } from '../../base/catalogue/operators.js'
+import { failed, ok, type Result } from '../../base/result.js'
+import type { Mask } from '../../graph/expression.js'
+import type { Graph } from '../../graph/graph.js'
+import { labelOf, masksOf } from '../call.js'
+import type { Call, Example, Operator } from '../define.js'
+import { mask, masks } from '../params.js'
+import { sameShape } from '../shape.js'
+import type { Value } from '../value.js'
+
+/** A set operation: how it joins the masks of one tensor, in the order the step lists them. */
+interface Operation {
+  readonly id: string
+  readonly summary: string
+  readonly details: string
+  readonly join: (g: Graph, masks: readonly Mask[]) => Mask
+  readonly examples: readonly Example[]
+}
+
+const ABSENT = 'The result knows every tensor that any of the masks knows; a tensor that a mask lacks counts as all false there.'
+
+const evaluate = (call: Call, join: Operation['join']): Result<readonly Value[]> => {
+  const references = masksOf(call, 'masks').concat(masksOf(call, 'mask'))
+  const shapes = new Map(references.flatMap(({ value }) => [...value.shapes]))
+  const problems = references.flatMap(({ value, at }) => [...value.shapes].flatMap(([name, shape]) => {
+    const expected = shapes.get(name)!
+    return sameShape(shape, expected) ? [] : [maskShape(at, name, value.label, shape, expected)]
+  }))
+  if (problems.length > 0) return failed(...problems)
+  const { graph: g } = call
+  const join1 = (name: string): Mask => join(g, references.map(({ value }) => (value.shapes.has(name) ? value.mask(name) : g.constant(false))))
+  return ok([{ kind: 'mask', label: labelOf(call), shapes, mask: join1 }])
+}
+
+const OPERATIONS: readonly Operation[] = [
+  {
+    id: 'mask.complement',
+    summary: 'True where a mask is false.',
+    details: 'Only for the tensors that the mask knows.',
+    join: (g, [first]) => g.not(first!),
+    examples: [{ inputs: { mask: [true, false] }, expect: [false, true] }],
+  },
+  {
+    id: 'mask.difference',
+    summary: 'True where the first mask is true and none of the others.',
+    details: ABSENT,
+    join: (g, [first, ...others]) => g.and(first!, ...others.map(g.not)),
+    examples: [{ inputs: { masks: [[true, true, false], [false, true, true]] }, expect: [true, false, false] }],
+  },
+  {
+    id: 'mask.intersection',
+    summary: 'True where all masks are true.',
+    details: ABSENT,
+    join: (g, all) => g.and(...all),
+    examples: [{ inputs: { masks: [[true, true, false], [false, true, true]] }, expect: [false, true, false] }],
+  },
+  {
+    id: 'mask.union',
+    summary: 'True where any of the masks is true.',
+    details: ABSENT,
+    join: (g, all) => g.or(...all),
+    examples: [{ inputs: { masks: [[true, false, false], [false, true, false]] }, expect: [true, true, false] }],
+  },
+  {
+    id: 'mask.xor',
+    summary: 'True where an odd number of the masks is true; of two: where they differ.',
+    details: ABSENT,
+    join: (g, all) => g.xor(...all),
+    examples: [
+      { inputs: { masks: [[true, true, false], [false, true, true]] }, expect: [true, false, true] },
+      { title: 'of three', inputs: { masks: [[true, true], [true, false], [true, false]] }, expect: [true, true] },
+    ],
+  },
+]
+
+/** The set operations on masks: one builder, one table. */
+export const algebra: readonly Operator[] = OPERATIONS.map(({ join, ...description }) => ({
+  ...description,
+  version: 1,
+  output: 'mask',
+  inputs: description.id === 'mask.complement' ? { mask: mask('The mask.') } : { masks: masks('The masks, in order.') },
+  params: {},
+  merges: false,
+  exact: true,
+  draws: false,
+  evaluate: (call) => evaluate(call, join),
+}))

@@ -1,0 +1,32 @@
+import { ok } from '../../base/result.js'
+import { labelOf, modelsOf } from '../call.js'
+import type { Operator } from '../define.js'
+import { model } from '../params.js'
+
+/** A mask from a file. */
+export const load: Operator = {
+  id: 'mask.load',
+  version: 1,
+  summary: 'Takes a mask from a safetensors file.',
+  details: 'True where a number is not 0, whatever dtype holds it. The mask knows the tensors of the file, under their names.',
+  output: 'mask',
+  inputs: { file: model('The file, listed under `models`.', 'any') },
+  params: {},
+  merges: false,
+  exact: true,
+  draws: false,
+  examples: [{ inputs: { file: [0, 1, 0.5] }, expect: [false, true, true] }],
+  evaluate: (call) => {
+    const file = modelsOf(call, 'file')[0]!.value
+    const { graph: g } = call
+    return ok([{
+      kind: 'mask',
+      label: labelOf(call),
+      shapes: new Map([...file.tensors].map(([name, { shape }]) => [name, shape])),
+      mask: (name) => {
+        const x = file.tensor(name)
+        return x.type === 'read' ? g.readMask(x.tensor) : g.not(g.compare('equal', x, 0))
+      },
+    }])
+  },
+}

@@ -1,0 +1,40 @@
+import { infiniteScale } from '../../base/catalogue/operators.js'
+import { defineOperator } from '../apply.js'
+import { interpolate, methodParam } from '../interpolate.js'
+import { model, perLayer } from '../params.js'
+
+/** Interpolates two models by one of several methods. */
+export const blend = defineOperator({
+  id: 'merge.blend',
+  version: 1,
+  summary: 'Blends two models.',
+  details: [
+    'With `t = 1 − keep`, each tensor is the point at `t` on the way from `a` to `b`. `keep: 1` gives `a` and reads nothing of `b`; `keep: 0` gives `b` (with `scaled_add`, the average). Numbers beyond 0 and 1 extrapolate.',
+    '',
+    '`slerp` looks at the whole tensor: with `θ = acos(a·b / ‖a‖‖b‖)` it is `(sin((1−t)θ)·a + sin(tθ)·b)/sin θ`. Vectors (biases, norms) and tensors with `|cos θ| > 0.9995` take `lerp`.',
+    'A `mask` puts `a` in the place of `b` wherever it is false, before the method; with `slerp` that changes the angle, and the protected numbers are scaled together with their tensor.',
+  ].join('\n'),
+  source: '`lerp`: Wortsman et al. 2022, “Model soups”, arXiv 2203.05482. `slerp`: Shoemake 1985, “Animating rotation with quaternion curves”. Methods and masks as in ComfyUI-DareMerge',
+  output: 'model',
+  inputs: { a: model('The first model.'), b: model('The second model.') },
+  params: {
+    keep: perLayer({ default: 0.5, description: 'How much of `a` stays: 1 is all `a`, 0 is all `b`. The other number of the field, “weight of b” or `alpha`, is `1 − keep`.' }),
+    method: methodParam,
+  },
+  merges: true,
+  masksItself: true,
+  exact: true,
+  draws: false,
+  examples: [
+    { inputs: { a: [0, 2], b: [2, 6] }, params: { keep: 0.75 }, expect: [0.5, 3] },
+    { title: 'only where a mask is true', inputs: { a: [0, 2], b: [2, 6], mask: [true, false] }, params: { keep: 0 }, expect: [2, 2] },
+    { title: 'a soft start and end', inputs: { a: [0, 8], b: [8, 0] }, params: { keep: 0.75, method: 'cubic' }, expect: [1.25, 6.75] },
+    { title: 'half-way by a cosine', inputs: { a: [0, 2], b: [2, 6] }, params: { keep: 0.5, method: 'cosine' }, expect: [1, 4] },
+    { title: 'adds and divides', inputs: { a: [0, 3], b: [3, 0] }, params: { keep: 0.5, method: 'scaled_add' }, expect: [1, 2] },
+    { title: 'along the sphere, between two vectors at a right angle', inputs: { a: [[4, 0]], b: [[0, 4]] }, params: { method: 'slerp' }, expect: [Math.SQRT1_2 * 4, Math.SQRT1_2 * 4] },
+  ],
+  build: (g, { a, b }, { keep, method }, { mask, shape, at }) => {
+    if (method === 'scaled_add' && keep === 2) return infiniteScale(at('keep'))
+    return interpolate(g, method, a, mask === undefined ? b : g.choose(mask, b, a), 1 - keep, shape)
+  },
+})

@@ -1,0 +1,19 @@
+import { defineOperator } from '../apply.js'
+import { model, perLayer } from '../params.js'
+
+/** `a + strength·delta`. */
+export const add = defineOperator({
+  id: 'model.add',
+  version: 1,
+  summary: 'Adds a difference to a model or to another difference.',
+  details: '`a + strength·delta`',
+  source: 'Ilharco et al. 2022, “Editing Models with Task Arithmetic”, arXiv 2212.04089',
+  output: 'model',
+  inputs: { a: model('The model, or difference, that is added to.', 'any'), delta: model('The difference, of `model.subtract` for example.', 'delta') },
+  params: { strength: perLayer({ default: 1, description: 'How much of the difference is added; negative takes away, 0 gives `a`.' }) },
+  merges: true,
+  exact: true,
+  draws: false,
+  examples: [{ inputs: { a: [1, 2], delta: [2, -2] }, params: { strength: 0.5 }, expect: [2, 1] }],
+  build: (g, { a, delta }, { strength }) => g.add(a, g.mul(delta, strength)),
+})

@@ -1,0 +1,26 @@
+import { ok } from '../../base/result.js'
+import { labelOf, layersOf, modelsOf } from '../call.js'
+import type { Operator } from '../define.js'
+import { layers, model } from '../params.js'
+
+/** Some tensors of a model. */
+export const select: Operator = {
+  id: 'model.select',
+  version: 1,
+  summary: 'Some tensors of a model.',
+  details: 'The result has the selected tensors and no others. With `model.combine` it takes the text encoder of one model and the VAE of another.',
+  output: 'model',
+  inputs: { model: model('The model.', 'any') },
+  params: { layers: layers('The tensors to keep.') },
+  merges: false,
+  exact: true,
+  draws: false,
+  examples: [{ inputs: { model: [1, 2] }, params: { layers: '*' }, expect: [1, 2] }],
+  evaluate: (call) => {
+    const { tensors, space, tensor } = modelsOf(call, 'model')[0]!.value
+    const selected = call.select(layersOf(call, 'layers'), tensors)
+    if (selected.type === 'failed') return selected
+    const kept = new Map([...tensors].filter(([name]) => selected.value.has(name)))
+    return ok([{ kind: 'model', space, label: labelOf(call), tensors: kept, tensor }], selected.diagnostics)
+  },
+}

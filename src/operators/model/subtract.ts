@@ -1,0 +1,20 @@
+import { defineOperator } from '../apply.js'
+import { model } from '../params.js'
+
+/** `a − b`, a difference. */
+export const subtract = defineOperator({
+  id: 'model.subtract',
+  version: 1,
+  summary: 'The difference of two models.',
+  details: '`a − b`. A difference can be scaled, added to other differences, and added to a model with `model.add`; to write it as a file, the output says `delta: true`.',
+  source: 'Ilharco et al. 2022, “Editing Models with Task Arithmetic”, arXiv 2212.04089',
+  output: 'model',
+  space: 'delta',
+  inputs: { a: model('The model with what is wanted.'), b: model('The model that is taken away.') },
+  params: {},
+  merges: false,
+  exact: true,
+  draws: false,
+  examples: [{ inputs: { a: [3, 1], b: [1, 2] }, expect: [2, -1] }],
+  build: (g, { a, b }) => g.sub(a, b),
+})

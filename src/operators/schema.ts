@@ -1,0 +1,188 @@
+import type { JsonSchema } from '../document/schema.js'
+import type { Description } from './define.js'
+import type { InputSpec, ParamSpec } from './params.js'
+
+/**
+ * Whom a schema is for. An editor sees the file as it is written, with `$name` for params, and shows explanations;
+ * the program checks what is left once params are replaced, and has no use for words.
+ */
+export interface Audience {
+  readonly editor: boolean
+}
+
+/** A pattern for the names of models, params and steps. */
+export const NAME = '^[A-Za-z_][A-Za-z0-9_-]*$'
+
+const PARAM: JsonSchema = { title: 'a param such as $name', type: 'string', pattern: '^\\$[A-Za-z_][A-Za-z0-9_-]*$' }
+
+/** What an editor shows beside a key: its explanation in Markdown, and the same as plain text. */
+export const explain = (text: string, { editor }: Audience): JsonSchema =>
+  editor ? { description: text.replaceAll('`', ''), markdownDescription: text } : {}
+
+/** A schema of a single value, where an editor also accepts a param. */
+export const orParam = (schema: JsonSchema, { editor }: Audience): JsonSchema => (editor ? { anyOf: [schema, PARAM] } : schema)
+
+/** The name of a model, mask or weights; `step.2` is the second result of a step. */
+const reference = (title: string, { editor }: Audience): JsonSchema =>
+  ({ title, type: 'string', pattern: `^${editor ? '\\$?' : ''}[A-Za-z_][A-Za-z0-9_-]*(\\.[1-9][0-9]*)?$` })
+
+const PATTERN: JsonSchema = { title: 'a layer pattern', type: 'string', minLength: 1, examples: ['**.attn2', 'block:out.*', '!*.bias'] }
+const OPTIONAL_PATTERN: JsonSchema = {
+  title: 'a pattern that may select nothing',
+  type: 'object',
+  properties: { match: PATTERN, optional: { type: 'boolean', default: false } },
+  required: ['match'],
+  additionalProperties: false,
+}
+
+/** Layer patterns: one, or a list read in order. */
+const LAYERS: JsonSchema = {
+  anyOf: [PATTERN, OPTIONAL_PATTERN, { title: 'a list of layer patterns', type: 'array', items: { anyOf: [PATTERN, OPTIONAL_PATTERN] }, minItems: 1 }],
+}
+
+const bounded = (type: 'number' | 'integer', { min, max }: { readonly min?: number; readonly max?: number }): JsonSchema => ({
+  type,
+  ...(min === undefined ? {} : { minimum: min }),
+  ...(max === undefined ? {} : { maximum: max }),
+})
+
+const numbers = (item: JsonSchema, title: string): JsonSchema => ({ title, type: 'array', items: item, minItems: 1 })
+
+/** Numbers per layer, written in place: `default`, patterns, `mbw`, `gradient`. */
+const rules = (number: JsonSchema, audience: Audience): JsonSchema => ({
+  title: 'rules by layer',
+  type: 'object',
+  minProperties: 1,
+  properties: {
+    default: { ...number, ...explain('The number of layers that no rule reaches. Without it, such layers stay as the first model has them.', audience) },
+    mbw: { ...numbers(number, 'a list of numbers by block'), ...explain('One number for each block of the architecture: 26 for SD1 and SD2, 20 or 21 for SDXL, 61 for Flux.', audience) },
+    gradient: { ...numbers(number, 'a list of anchors'), ...explain('Anchors, interpolated linearly over the layers in order.', audience) },
+  },
+  additionalProperties: number,
+})
+
+const choices = (all: Readonly<Record<string, string>>, fallback: string, audience: Audience): JsonSchema => {
+  const literal = (word: string): string | boolean => (word === 'true' ? true : word === 'false' ? false : word)
+  return {
+    enum: Object.keys(all).map(literal),
+    ...(audience.editor ? { default: literal(fallback), enumDescriptions: Object.values(all), markdownEnumDescriptions: Object.values(all) } : {}),
+  }
+}
+
+const GAUSSIAN_KEYS = { mean: 'The mean of the draws; 0.', std: 'Their standard deviation; 1.', above: 'True above this; 0.5.' }
+
+const valueSchema = (spec: ParamSpec, audience: Audience): JsonSchema => {
+  switch (spec.type) {
+    case 'number':
+    case 'integer': {
+      const number = orParam(bounded(spec.type, spec), audience)
+      if (spec.per === 'recipe') return number
+      const plain = { title: `${spec.min === 0 && spec.max === 1 ? 'a number between 0 and 1' : 'a number'}`, ...bounded(spec.type, spec) }
+      return { anyOf: [plain, reference('the name of a weights step', audience), rules(number, audience)] }
+    }
+    case 'boolean': return orParam({ type: 'boolean' }, audience)
+    case 'choice': return orParam(choices(spec.choices, spec.default, audience), audience)
+    case 'masks': return reference('the name of a mask', audience)
+    case 'layers': return LAYERS
+    case 'gaussian': return {
+      type: 'object',
+      properties: Object.fromEntries(Object.entries(GAUSSIAN_KEYS).map(([key, text]) => [key, { ...orParam({ type: 'number' }, audience), ...explain(text, audience) }])),
+      additionalProperties: false,
+    }
+  }
+}
+
+const paramSchema = (spec: ParamSpec, audience: Audience): JsonSchema => ({
+  ...valueSchema(spec, audience),
+  ...explain(spec.description, audience),
+  ...(audience.editor && 'default' in spec && spec.type !== 'choice' ? { default: spec.default } : {}),
+})
+
+const paramSchemas = (specs: Readonly<Record<string, ParamSpec>>, audience: Audience): Record<string, JsonSchema> =>
+  Object.fromEntries(Object.entries(specs).map(([key, spec]) => [key, paramSchema(spec, audience)]))
+
+const inputSchema = (spec: InputSpec, audience: Audience): JsonSchema => {
+  const name = reference(spec.type === 'mask' ? 'the name of a mask' : 'the name of a model', audience)
+  if (!spec.many) return name
+  if (spec.type === 'mask') return { title: 'a list of masks', type: 'array', items: name, minItems: spec.optional ? 1 : 2 }
+  const own = { title: 'a model with its numbers', type: 'object', properties: { model: name, ...paramSchemas(spec.each, audience) }, required: ['model'], additionalProperties: false }
+  const { weight } = spec.each
+  const list = { title: 'a list of models', type: 'array', items: Object.keys(spec.each).length === 0 ? name : { anyOf: [name, own] }, minItems: spec.least }
+  return weight === undefined ? list : {
+    anyOf: [list, { title: 'models with their weights', type: 'object', additionalProperties: valueSchema(weight, audience), minProperties: spec.least }],
+  }
+}
+
+/** A key that operators share: what it means, and its words or, where it has none, its schema. */
+type Shared =
+  | { readonly text: string; readonly words: Readonly<Record<string, string>>; readonly fallback: string }
+  | { readonly text: string; readonly schema: (audience: Audience) => JsonSchema }
+
+/** The keys that operators share; which operator takes which, {@link sharedKeys} says. */
+const SHARED = {
+  layers: { text: 'Limits the step to these layers; elsewhere the first model stands.', schema: () => LAYERS },
+  mask: { text: 'Limits the step to the parameters where this mask is true; elsewhere the first model stands.', schema: (audience) => reference('the name of a mask', audience) },
+  unmasked: {
+    text: 'What becomes of tensors that the mask does not know.',
+    words: { keep: 'the first model stands there', merge: 'they are merged as a whole, as the ComfyUI nodes do' },
+    fallback: 'keep',
+  },
+  missing: {
+    text: 'What becomes of a tensor that another model lacks.',
+    words: { error: 'stops the build, naming it', keep: 'takes the first model’s; a mask does not know it' },
+    fallback: 'error',
+  },
+  mismatch: {
+    text: 'What becomes of a tensor that has another shape in another model.',
+    words: { error: 'stops the build, naming both shapes', keep: 'takes the first model’s; a mask does not know it' },
+    fallback: 'error',
+  },
+  seed: {
+    text: 'A seed of the step’s own, in place of its name: two steps with equal seeds draw alike.',
+    schema: (audience) => orParam({ title: 'a whole number or a text', type: ['integer', 'string'] }, audience),
+  },
+} as const satisfies Readonly<Record<string, Shared>>
+
+const sharedSchema = (shared: Shared, audience: Audience): JsonSchema =>
+  ({ ...('words' in shared ? choices(shared.words, shared.fallback, audience) : shared.schema(audience)), ...explain(shared.text, audience) })
+
+/** A key that is not an operator's own. */
+export type SharedKey = keyof typeof SHARED
+
+/** The shared keys that an operator takes: those of merging, of comparing several models, and of drawing. */
+export const sharedKeys = ({ inputs, merges, draws }: Description): readonly SharedKey[] => [
+  ...(merges ? ['layers', 'mask', 'unmasked'] as const : []),
+  ...(merges || Object.values(inputs).filter((input) => input.type === 'model' && !input.many).length > 1 ? ['missing', 'mismatch'] as const : []),
+  ...(draws ? ['seed'] as const : []),
+]
+
+/** What a shared key means, in Markdown. */
+export const explainShared = (key: SharedKey): string => {
+  const shared: Shared = SHARED[key]
+  return 'words' in shared ? `${shared.text} ${explainWords(shared.words)} Default: \`${shared.fallback}\`.` : shared.text
+}
+
+/** The words of a choice and what they mean, as one sentence in Markdown. */
+export const explainWords = (words: Readonly<Record<string, string>>): string => `${Object.entries(words).map(([word, text]) => `\`${word}\`: ${text}`).join('; ')}.`
+
+/** The JSON Schema of one step of an operator. */
+export const stepSchema = (operator: Description, audience: Audience): JsonSchema => {
+  const { id, inputs, params, summary, details } = operator
+  const required = [
+    ...Object.entries(inputs).filter(([, input]) => input.type === 'model' && input.many || !('optional' in input && input.optional)),
+    ...Object.entries(params).filter(([, param]) => 'required' in param && param.required === true),
+  ]
+  return {
+    title: id,
+    type: 'object',
+    ...explain([summary, ...(details === undefined ? [] : ['', details])].join('\n'), audience),
+    properties: {
+      op: { const: id, ...explain(summary, audience) },
+      ...Object.fromEntries(Object.entries(inputs).map(([key, input]) => [key, { ...inputSchema(input, audience), ...explain(input.description, audience) }])),
+      ...paramSchemas(params, audience),
+      ...Object.fromEntries(sharedKeys(operator).map((key) => [key, sharedSchema(SHARED[key], audience)])),
+    },
+    required: ['op', ...required.map(([key]) => key)],
+    additionalProperties: false,
+  }
+}

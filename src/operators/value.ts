@@ -1,0 +1,49 @@
+import type { Place } from '../base/diagnostic.js'
+import type { Mask, Tensor } from '../graph/expression.js'
+import type { Dtype } from '../tensor/dtype.js'
+
+/** Kinds of value a name in a recipe can stand for. */
+export type Kind = 'model' | 'mask' | 'weights' | 'adapter' | 'report'
+
+/** Whether a model's numbers are weights or the difference of two models. */
+export type Space = 'weights' | 'delta'
+
+/** What is known of a tensor before it is computed; `dtype` is what `dtype: same` writes. */
+export interface Slot {
+  readonly name: string
+  readonly shape: readonly number[]
+  readonly dtype: Dtype
+}
+
+/** A model: its tensors, and for each the expression that computes it. Integer tensors are only ever a bare read. */
+export interface ModelValue {
+  readonly kind: 'model'
+  readonly space: Space
+  /** What to call it in messages: the recipe's name for it, and its file where it is one. */
+  readonly label: string
+  readonly tensors: ReadonlyMap<string, Slot>
+  tensor(name: string): Tensor
+}
+
+/** A mask: one boolean per parameter of the tensors it knows. */
+export interface MaskValue {
+  readonly kind: 'mask'
+  readonly label: string
+  readonly shapes: ReadonlyMap<string, readonly number[]>
+  mask(name: string): Mask
+}
+
+/** One number for each tensor it knows (the node packs call it a layer gradient). */
+export interface WeightsValue {
+  readonly kind: 'weights'
+  readonly label: string
+  readonly numbers: ReadonlyMap<string, number>
+}
+
+export type Value = ModelValue | MaskValue | WeightsValue
+
+/** A value as a step refers to it: which name, where in the recipe. */
+export interface Reference<V extends Value = Value> {
+  readonly value: V
+  readonly at: Place
+}

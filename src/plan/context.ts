@@ -1,0 +1,82 @@
+import { blockWeightOrder } from '../architectures/block-weights.js'
+import { isConstant } from '../architectures/constants.js'
+import { patternContext } from '../architectures/context.js'
+import { detectArchitecture, type Architecture } from '../architectures/detect.js'
+import { gradientNeedsArchitecture } from '../base/catalogue/plan.js'
+import { noBlockWeightList } from '../base/catalogue/architectures.js'
+import { failed, ok, type Result } from '../base/result.js'
+import type { Argument, Call, Rules } from '../operators/define.js'
+import { resolvePerLayer, selectLayers, type PatternContext } from '../tensor/pattern.js'
+
+type Tensors = ReadonlyMap<string, { readonly shape: readonly number[] }>
+
+/** What layer patterns and per-layer numbers mean for each set of tensors; architectures are detected once per set. */
+export interface LayerContext extends Pick<Call, 'select' | 'numbers' | 'isConstant'> {
+  /** Says that some tensors are derived from others, so that a part of a model keeps the model's architecture. */
+  inherit(tensors: Tensors, from: Tensors): void
+  architecture(tensors: Tensors): Architecture | undefined
+}
+
+/** Anchors interpolated linearly over `count` layers; a single layer takes the last anchor. */
+export const interpolateAnchors = (anchors: readonly number[], index: number, count: number): number => {
+  const position = (count === 1 ? 1 : index / (count - 1)) * (anchors.length - 1)
+  const below = Math.min(Math.floor(position), anchors.length - 2)
+  if (below < 0) return anchors[0]!
+  const share = position - below
+  return anchors[below]! * (1 - share) + anchors[below + 1]! * share
+}
+
+/** A context with nothing known yet. */
+export const createLayerContext = (): LayerContext => {
+  const architectures = new WeakMap<Tensors, { readonly value: Architecture | undefined }>()
+  const contexts = new WeakMap<Tensors, PatternContext>()
+  const architecture = (tensors: Tensors): Architecture | undefined => {
+    const known = architectures.get(tensors) ?? { value: detectArchitecture(tensors) }
+    architectures.set(tensors, known)
+    return known.value
+  }
+  const context = (tensors: Tensors): PatternContext => {
+    const known = contexts.get(tensors) ?? patternContext(architecture(tensors), [...tensors.keys()])
+    contexts.set(tensors, known)
+    return known
+  }
+
+  /** The numbers of `mbw` or `gradient` by block. */
+  const byBlock = (rules: Rules, tensors: Tensors, at: Argument['at']): Result<ReadonlyMap<string, number>> => {
+    const known = architecture(tensors)
+    if (rules.mbw !== undefined) {
+      if (known === undefined) return failed(noBlockWeightList('an unknown architecture', at))
+      const order = blockWeightOrder(known, rules.mbw.length, at)
+      return order.type === 'failed' ? order : ok(new Map(order.value.map((block, i) => [block, rules.mbw![i]!])))
+    }
+    if (rules.gradient === undefined) return ok(new Map())
+    if (known === undefined) return failed(gradientNeedsArchitecture(at))
+    const stack = [...known.shells.keys()]
+    return ok(new Map(stack.map((block, i) => [block, interpolateAnchors(rules.gradient!, i, stack.length)])))
+  }
+
+  const ruleNumbers = (rules: Rules, tensors: Tensors, at: Argument['at']): Result<(tensor: string) => number | undefined> => {
+    const blocks = byBlock(rules, tensors, at)
+    if (blocks.type === 'failed') return blocks
+    const named = resolvePerLayer({ rules: rules.entries }, [...tensors.keys()], context(tensors))
+    if (named.type === 'failed') return named
+    const locate = blocks.value.size === 0 ? undefined : architecture(tensors)?.locate
+    return ok((tensor) => named.value.get(tensor) ?? (locate === undefined ? undefined : blocks.value.get(locate(tensor).block)) ?? rules.default)
+  }
+
+  return {
+    architecture,
+    isConstant: (tensor) => isConstant(tensor),
+    inherit: (tensors, from) => {
+      if (tensors !== from && !architectures.has(tensors)) architectures.set(tensors, { value: architecture(from) })
+    },
+    select: ({ patterns }, tensors) => selectLayers(patterns, [...tensors.keys()], context(tensors)),
+    numbers: (argument, tensors) => {
+      switch (argument.type) {
+        case 'weights': return ok((tensor) => argument.value.numbers.get(tensor))
+        case 'rules': return ruleNumbers(argument.rules, tensors, argument.at)
+        default: return ok(() => (argument.type === 'value' && typeof argument.value === 'number' ? argument.value : undefined))
+      }
+    },
+  }
+}

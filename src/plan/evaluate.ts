@@ -1,0 +1,107 @@
+import { wrongSpace } from '../base/catalogue/plan.js'
+import type { Diagnostic, Place } from '../base/diagnostic.js'
+import { failed, ok, type Result } from '../base/result.js'
+import type { Graph } from '../graph/graph.js'
+import type { Argument, Call, Note } from '../operators/define.js'
+import type { MaskValue, ModelValue, Reference, Value, WeightsValue } from '../operators/value.js'
+import type { Name, RawArgument, Recipe, Step } from '../recipe/recipe.js'
+import type { Model } from '../safetensors/model.js'
+import type { LayerContext } from './context.js'
+
+/** The values of a recipe's names, and what steps told while they were made. */
+export interface Evaluated {
+  readonly values: ReadonlyMap<string, Value>
+  readonly notes: ReadonlyMap<string, readonly Note[]>
+}
+
+/** An opened model as a value: every tensor is a read. */
+const modelValue = (graph: Graph, label: string, model: Model): ModelValue => ({
+  kind: 'model',
+  space: 'weights',
+  label,
+  tensors: model.tensors,
+  tensor: (name) => graph.read(model.tensors.get(name)!),
+})
+
+const tensorsOf = (value: Value) => (value.kind === 'model' ? value.tensors : undefined)
+
+/** Evaluates the steps, which are in order, into values. All problems of a step are reported; steps that need a failed one are left out. */
+export const evaluateSteps = (
+  recipe: Recipe, steps: readonly Step[], models: ReadonlyMap<string, Model>, graph: Graph, layers: LayerContext,
+): Result<Evaluated> => {
+  const values = new Map<string, Value>()
+  const notes = new Map<string, Note[]>()
+  const problems: Diagnostic[] = []
+  for (const [name, model] of models) values.set(name, modelValue(graph, `\`${name}\` (${recipe.models.get(name)!.path})`, model))
+
+  for (const step of steps) {
+    const told: Note[] = []
+    const call = prepareCall(recipe, step, values, graph, layers, (note) => told.push(note))
+    if (call === undefined) continue
+    const spaces = wrongSpaces(step, call)
+    if (spaces.length > 0) {
+      problems.push(...spaces)
+      continue
+    }
+    const result = step.operator.evaluate(call)
+    problems.push(...result.diagnostics)
+    if (result.type === 'failed') continue
+    notes.set(step.name, told)
+    const source = Object.values(call.inputs).flat().map((r) => tensorsOf((r as Reference).value)).find((t) => t !== undefined)
+    result.value.forEach((value, i) => {
+      values.set(result.value.length === 1 ? step.name : `${step.name}.${i + 1}`, value)
+      const tensors = tensorsOf(value)
+      if (tensors !== undefined && source !== undefined) layers.inherit(tensors, source)
+    })
+  }
+  return problems.some((d) => d.severity === 'error') ? failed(...problems) : ok({ values, notes }, problems)
+}
+
+/** Resolves the names of a step; undefined when one of them has no value because its step failed. */
+const prepareCall = (
+  recipe: Recipe, step: Step, values: ReadonlyMap<string, Value>, graph: Graph, layers: LayerContext, note: (n: Note) => void,
+): Call | undefined => {
+  let complete = true
+  const reference = (name: Name): Reference => {
+    const value = values.get(name.name)
+    if (value === undefined) complete = false
+    return { value: value as Value, at: name.at }
+  }
+  const argument = (raw: RawArgument): Argument => {
+    if (raw.type !== 'name') return raw
+    const { value } = reference(raw)
+    return value?.kind === 'mask' ? { type: 'mask', value, at: raw.at } : { type: 'weights', value: value as WeightsValue, at: raw.at }
+  }
+  const args = (raw: Readonly<Record<string, RawArgument>>) => Object.fromEntries(Object.entries(raw).map(([key, a]) => [key, argument(a)]))
+  const call: Call = {
+    graph,
+    step: step.name,
+    seed: recipe.seed,
+    ownSeed: step.seed,
+    inputs: Object.fromEntries(Object.entries(step.inputs).map(([key, names]) =>
+      [key, Array.isArray(names) ? (names as readonly Name[]).map(reference) : reference(names as Name)])),
+    each: step.each.map(args),
+    params: args(step.params),
+    shared: {
+      layers: step.layers,
+      mask: step.mask === undefined ? undefined : (reference(step.mask) as Reference<MaskValue>),
+      unmasked: step.unmasked,
+      missing: step.missing,
+      mismatch: step.mismatch,
+    },
+    select: layers.select,
+    numbers: layers.numbers,
+    isConstant: layers.isConstant,
+    at: (key): Place => step.keys.get(key) ?? step.at,
+    note,
+  }
+  return complete ? call : undefined
+}
+
+/** Inputs that are differences where weights are needed, or the other way round. */
+const wrongSpaces = (step: Step, call: Call): Diagnostic[] =>
+  Object.entries(step.operator.inputs).flatMap(([key, spec]) => {
+    if (spec.type !== 'model' || spec.space === 'any') return []
+    const references = [call.inputs[key] ?? []].flat() as readonly Reference<ModelValue>[]
+    return references.filter((r) => r.value.space !== spec.space).map((r) => wrongSpace(r.value.label, r.value.space, r.at))
+  })

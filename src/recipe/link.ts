@@ -1,0 +1,90 @@
+import { cycle, nameTwice, unknownName, whichResult, wrongKind } from '../base/catalogue/recipe.js'
+import type { Diagnostic, Place, Range } from '../base/diagnostic.js'
+import type { MapValue, Value } from '../document/value.js'
+import type { Kind } from '../operators/value.js'
+import type { Step } from './recipe.js'
+import { usesOf } from './step.js'
+
+interface Definition { readonly kind: Kind | 'param'; readonly at: Place; readonly results: number }
+
+const entriesOf = (root: Value, key: string): readonly (readonly [string, MapValue['entries'] extends ReadonlyMap<string, infer E> ? E : never])[] => {
+  const block = root.type === 'map' ? root.entries.get(key)?.value : undefined
+  return block?.type === 'map' ? [...block.entries] : []
+}
+
+const resultsOf = (step: Step): number =>
+  step.operator.results?.(Object.fromEntries(Object.entries(step.params).map(([k, a]) => [k, a.type === 'value' ? a.value : undefined]))) ?? 1
+
+/** Checks that every name is defined once, used for what it is, and that steps can be put in order. Works on recipes that have other problems too. */
+export const linkNames = (root: Value, steps: ReadonlyMap<string, Step>): Diagnostic[] => {
+  const problems: Diagnostic[] = []
+  const definitions = new Map<string, Definition>()
+  const first = new Map<string, Range>()
+  const define = (name: string, key: Range, kind: Definition['kind'], results = 1): void => {
+    const before = first.get(name)
+    if (before !== undefined) return void problems.push(nameTwice(name, key, before))
+    first.set(name, key)
+    const at: Place = { type: 'text', range: key }
+    definitions.set(name, { kind, at, results })
+    if (results > 1) for (let i = 1; i <= results; i++) definitions.set(`${name}.${i}`, { kind, at, results: 1 })
+  }
+  for (const [name, e] of entriesOf(root, 'models')) define(name, e.key, 'model')
+  for (const [name, e] of entriesOf(root, 'adapters')) define(name, e.key, 'adapter')
+  for (const [name, e] of entriesOf(root, 'params')) define(name, e.key, 'param')
+  for (const [name, e] of entriesOf(root, 'steps')) {
+    const step = steps.get(name)
+    // A step whose operator is unknown defines its name, so that its users are not blamed for it.
+    if (step === undefined) first.set(name, e.key)
+    else define(name, e.key, step.operator.output, resultsOf(step))
+  }
+  const known = [...definitions].filter(([, d]) => d.kind !== 'param' && d.results === 1).map(([name]) => name)
+  const check = (name: string, at: Place, kinds: readonly string[]): void => {
+    const definition = definitions.get(name)
+    if (definition === undefined) {
+      if (!first.has(name)) problems.push(unknownName(name, known, at))
+    } else if (definition.results > 1) problems.push(whichResult(name, definition.results, at))
+    else if (!kinds.includes(definition.kind)) problems.push(wrongKind(name, definition.kind, kinds.join(' or '), at, definition.at))
+  }
+  for (const step of steps.values()) for (const use of usesOf(step)) check(use.name, use.at, [use.kind])
+  for (const [, e] of entriesOf(root, 'outputs')) {
+    const from = e.value.type === 'map' ? e.value.entries.get('from')?.value : undefined
+    if (from?.type === 'string') check(from.value, { type: 'text', range: from.range }, ['model', 'mask'])
+  }
+  return [...problems, ...findCycles(steps)]
+}
+
+/** The step a name belongs to: `quarters.2` is a result of `quarters`. */
+export const stepOf = (name: string): string => name.split('.')[0]!
+
+interface Edge { readonly from: string; readonly to: string; readonly at: Place }
+
+const edgesOf = (step: Step, steps: ReadonlyMap<string, Step>): Edge[] =>
+  usesOf(step).map((u) => ({ from: step.name, to: stepOf(u.name), at: u.at })).filter((e) => steps.has(e.to))
+
+/** Each cycle once, as the edges along it. */
+const findCycles = (steps: ReadonlyMap<string, Step>): Diagnostic[] => {
+  const found: Diagnostic[] = []
+  const done = new Set<string>()
+  const visit = (name: string, path: readonly Edge[]): void => {
+    const back = path.findIndex((e) => e.from === name)
+    if (back >= 0) return void found.push(cycle(path.slice(back)))
+    if (done.has(name)) return
+    for (const edge of edgesOf(steps.get(name)!, steps)) visit(edge.to, [...path, edge])
+    done.add(name)
+  }
+  for (const name of steps.keys()) visit(name, [])
+  return found
+}
+
+/** The steps some names need, each after what it uses; otherwise in the order they are written. */
+export const orderSteps = (steps: ReadonlyMap<string, Step>, wanted: readonly string[]): Step[] => {
+  const needed = new Map<string, Step>()
+  const visit = (name: string): void => {
+    const step = steps.get(stepOf(name))
+    if (step === undefined || needed.has(step.name)) return
+    for (const edge of edgesOf(step, steps)) visit(edge.to)
+    needed.set(step.name, step)
+  }
+  for (const name of wanted) visit(name)
+  return [...needed.values()]
+}

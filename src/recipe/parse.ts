@@ -1,0 +1,97 @@
+import type { Diagnostic, Place, Range, Source } from '../base/diagnostic.js'
+import { failed, ok, type Result } from '../base/result.js'
+import { readDocument } from '../document/read.js'
+import { validate } from '../document/validate.js'
+import { toPlain, type Value } from '../document/value.js'
+import type { Operator } from '../operators/define.js'
+import { findOperator, operators } from '../operators/index.js'
+import { parseSize } from '../safetensors/size.js'
+import { linkNames } from './link.js'
+import type { InputModel, Output, OutputDtype, Recipe, Scalar, Step } from './recipe.js'
+import { recipeSchema } from './schema.js'
+import { readStep } from './step.js'
+import { readParams, substitute } from './substitute.js'
+
+/** What can be changed about a recipe from outside. */
+export interface ParseOptions {
+  /** Values for the recipe's params, as texts. */
+  readonly set?: Readonly<Record<string, string>>
+}
+
+const SCHEMA = recipeSchema(operators, { editor: false })
+
+const place = (range: Range): Place => ({ type: 'text', range })
+const mapOf = (value: Value | undefined): ReadonlyMap<string, { readonly key: Range; readonly value: Value }> =>
+  value?.type === 'map' ? value.entries : new Map()
+const get = (value: Value, key: string): Value | undefined => mapOf(value).get(key)?.value
+const textOf = (value: Value | undefined): string | undefined => (value?.type === 'string' ? value.value : undefined)
+
+/** Reads a recipe's text. All its problems are reported at once, in order of place: syntax, keys and values, names, kinds, cycles. */
+export const parse = (source: Source, options: ParseOptions = {}): Result<Recipe> => {
+  const document = readDocument(source)
+  if (document.type === 'failed') return document
+  const { params, problems: paramProblems } = readParams(document.value, options.set ?? {})
+  const { value: root, problems: unknownParams } = substitute(document.value, params)
+  const steps = readSteps(root)
+  const outputs = readOutputs(root)
+  const problems = [
+    ...document.diagnostics,
+    ...paramProblems,
+    ...unknownParams,
+    ...validate(root, SCHEMA).diagnostics,
+    ...linkNames(root, steps),
+    ...outputs.problems,
+  ]
+  if (problems.some((d) => d.severity === 'error')) return failed(...problems)
+  const seed = get(root, 'seed')
+  return ok({
+    source,
+    name: textOf(get(root, 'name')) ?? 'recipe',
+    seed: seed?.type === 'number' || seed?.type === 'string' ? seed.value : 0,
+    params: Object.fromEntries(params) as Readonly<Record<string, Scalar>>,
+    models: readModels(root),
+    steps,
+    outputs: outputs.outputs,
+  }, problems)
+}
+
+const readSteps = (root: Value): Map<string, Step> =>
+  new Map([...mapOf(get(root, 'steps'))].flatMap(([name, { key, value }]) => {
+    const operator: Operator | undefined = findOperator(textOf(get(value, 'op')) ?? '')
+    return operator === undefined || value.type !== 'map' ? [] : [[name, readStep(name, key, value, operator)] as const]
+  }))
+
+const readModels = (root: Value): Map<string, InputModel> =>
+  new Map([...mapOf(get(root, 'models'))].map(([name, { value }]) => {
+    const path = value.type === 'string' ? value : get(value, 'path')!
+    return [name, { name, path: textOf(path) ?? '', sha256: textOf(get(value, 'sha256')), at: place(path.range) }] as const
+  }))
+
+/** Outputs are read from recipes with problems too, so that a wrong size is told together with the rest. */
+const readOutputs = (root: Value): { outputs: Map<string, Output>; problems: Diagnostic[] } => {
+  const problems: Diagnostic[] = []
+  const outputs = new Map<string, Output>()
+  for (const [name, { key, value }] of mapOf(get(root, 'outputs'))) {
+    const [from, path] = [get(value, 'from'), get(value, 'path')]
+    if (from?.type !== 'string' || path?.type !== 'string') continue
+    const size = get(value, 'shard_size')
+    const shards = size?.type === 'string' ? parseSize(size.value, place(size.range)) : size?.type === 'number' ? ok(size.value) : undefined
+    if (shards?.type === 'failed') problems.push(...shards.diagnostics)
+    const dtype = get(value, 'dtype')
+    const rules = [...mapOf(dtype)]
+    outputs.set(name, {
+      name,
+      at: place(key),
+      from: { name: from.value, at: place(from.range) },
+      path: path.value,
+      pathAt: place(path.range),
+      dtype: (textOf(dtype) ?? textOf(mapOf(dtype).get('default')?.value) ?? 'same') as OutputDtype,
+      dtypeRules: rules.filter(([k]) => k !== 'default').map(([k, e]) => ({ pattern: { text: k, optional: false, at: place(e.key) }, dtype: textOf(e.value) as OutputDtype })),
+      shardBytes: shards?.type === 'ok' ? shards.value : undefined,
+      delta: toPlain(get(value, 'delta') ?? { type: 'boolean', value: false, range: path.range }) === true,
+      nonFinite: textOf(get(value, 'non_finite')) === 'allow' ? 'allow' : 'error',
+      metadata: Object.fromEntries([...mapOf(get(value, 'metadata'))].map(([k, e]) => [k, textOf(e.value) ?? ''])),
+    })
+  }
+  return { outputs, problems }
+}

@@ -1,0 +1,77 @@
+import type { Place, Source } from '../base/diagnostic.js'
+import type { LayerPattern, Operator, Rules } from '../operators/define.js'
+
+/** A name used in a recipe, and where. */
+export interface Name {
+  readonly name: string
+  readonly at: Place
+}
+
+/** A parameter of a step as written, once `$name`s are replaced. */
+export type RawArgument =
+  | { readonly type: 'value'; readonly value: unknown; readonly at: Place }
+  | { readonly type: 'name'; readonly name: string; readonly at: Place }
+  | { readonly type: 'layers'; readonly patterns: readonly LayerPattern[]; readonly at: Place }
+  | { readonly type: 'rules'; readonly rules: Rules; readonly at: Place }
+
+/** One step, its names not yet resolved. */
+export interface Step {
+  readonly name: string
+  readonly operator: Operator
+  readonly at: Place
+  readonly keys: ReadonlyMap<string, Place>
+  readonly seed: number | string | undefined
+  readonly inputs: Readonly<Record<string, Name | readonly Name[]>>
+  /** Parallel to the names of the operator's `many` models. */
+  readonly each: readonly Readonly<Record<string, RawArgument>>[]
+  readonly params: Readonly<Record<string, RawArgument>>
+  readonly layers: (RawArgument & { type: 'layers' }) | undefined
+  readonly mask: Name | undefined
+  readonly unmasked: 'keep' | 'merge'
+  readonly missing: 'error' | 'keep'
+  readonly mismatch: 'error' | 'keep'
+}
+
+/** A file the recipe reads. */
+export interface InputModel {
+  readonly name: string
+  /** As written; relative to the recipe. */
+  readonly path: string
+  readonly sha256: string | undefined
+  readonly at: Place
+}
+
+/** The dtypes an output can ask for, and what they are called in files. */
+export const OUTPUT_DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16', f8_e4m3: 'F8_E4M3', f8_e5m2: 'F8_E5M2' } as const
+export type OutputDtype = 'same' | keyof typeof OUTPUT_DTYPES
+
+/** A file the recipe writes. */
+export interface Output {
+  readonly name: string
+  readonly at: Place
+  readonly from: Name
+  /** As written; relative to the recipe, or to `--out`. */
+  readonly path: string
+  readonly pathAt: Place
+  readonly dtype: OutputDtype
+  /** Later rules win over earlier ones and over `dtype`. */
+  readonly dtypeRules: readonly { readonly pattern: LayerPattern; readonly dtype: OutputDtype }[]
+  readonly shardBytes: number | undefined
+  readonly delta: boolean
+  readonly nonFinite: 'error' | 'allow'
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+/** A recipe whose text is sound: every key known, every value in range, every name defined once, every kind right. */
+export interface Recipe {
+  readonly source: Source
+  readonly name: string
+  readonly seed: number | string
+  readonly params: Readonly<Record<string, Scalar>>
+  readonly models: ReadonlyMap<string, InputModel>
+  readonly steps: ReadonlyMap<string, Step>
+  readonly outputs: ReadonlyMap<string, Output>
+}
+
+/** What a param can stand for. */
+export type Scalar = string | number | boolean

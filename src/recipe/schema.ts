@@ -1,0 +1,99 @@
+import type { JsonSchema } from '../document/schema.js'
+import type { Operator } from '../operators/define.js'
+import { explain, NAME, orParam, stepSchema, type Audience } from '../operators/schema.js'
+import { OUTPUT_DTYPES } from './recipe.js'
+
+const NAMES = { propertyNames: { title: 'a name of letters, digits, `_` and `-` that begins with a letter', type: 'string', pattern: NAME } }
+const DTYPES = ['same', ...Object.keys(OUTPUT_DTYPES)]
+
+const fileSchema = (what: string, audience: Audience): JsonSchema => {
+  const path = { title: 'a path', type: 'string', minLength: 1 }
+  return {
+    anyOf: [
+      { ...path, ...explain(`The ${what}’s file, relative to the recipe; a folder or index file of a sharded one.`, audience) },
+      {
+        title: 'a file with its digest',
+        type: 'object',
+        properties: {
+          path: { ...path, ...explain('A safetensors file, or the index file or folder of a sharded one, relative to the recipe.', audience) },
+          sha256: { title: 'a sha256 digest of 64 hexadecimal digits', type: 'string', pattern: '^[0-9a-fA-F]{64}$', ...explain('Checked before anything runs.', audience) },
+        },
+        required: ['path'],
+        additionalProperties: false,
+      },
+    ],
+  }
+}
+
+const dtypeSchema = (audience: Audience): JsonSchema => {
+  const dtype = orParam({ title: 'a dtype', enum: DTYPES }, audience)
+  return {
+    anyOf: [
+      dtype,
+      { title: 'dtypes by layer', type: 'object', properties: { default: { ...dtype, ...explain('The dtype of layers that no rule reaches; `same` unless given.', audience) } }, additionalProperties: dtype, minProperties: 1 },
+    ],
+  }
+}
+
+const outputSchema = (audience: Audience): JsonSchema => {
+  const say = (text: string): JsonSchema => explain(text, audience)
+  return {
+    title: 'an output',
+    type: 'object',
+    properties: {
+      from: { title: 'the name of a model, mask or step', type: 'string', ...say('What is written: the name of a step, for example.') },
+      path: { title: 'a path', type: 'string', minLength: 1, ...say('Where to, relative to the recipe. `${name}` stands for a param.') },
+      dtype: { ...dtypeSchema(audience), ...say('`same` (default) as the first model has it, or `f32`, `f16`, `bf16`, `f8_e4m3`, `f8_e5m2`, or rules per layer. Rounded once, to nearest even.') },
+      shard_size: { title: 'a size such as 5GB', type: ['string', 'integer'], minLength: 1, minimum: 1, ...say('Splits the output into files of at most this size, with an index: `5GB`, `500MiB`.') },
+      delta: { ...orParam({ type: 'boolean' }, audience), ...say('`true` writes the difference of two models as it is.') },
+      non_finite: { ...orParam({ enum: ['error', 'allow'] }, audience), ...say('`allow` lets NaN and infinities through; otherwise they stop the build.') },
+      metadata: { title: 'texts by name', type: 'object', additionalProperties: { type: 'string' }, ...say('Further entries of the file’s metadata.') },
+    },
+    required: ['from', 'path'],
+    additionalProperties: false,
+  }
+}
+
+const SNIPPETS = {
+  models: [{ label: 'model', body: { '${1:name}': '${2:model.safetensors}' } }],
+  steps: [{ label: 'blend', body: { '${1:blended}': { op: 'merge.blend', a: '${2:first}', b: '${3:second}', keep: 0.5 } } }],
+  outputs: [{ label: 'output', body: { '${1:merged}': { from: '${2:blended}', path: 'build/${1:merged}.safetensors' } } }],
+} as const
+
+/** The JSON Schema (draft 07) of a recipe, with a branch for the steps of each operator. */
+export const recipeSchema = (operators: readonly Operator[], audience: Audience): JsonSchema => {
+  const say = (text: string): JsonSchema => explain(text, audience)
+  const snippets = (key: keyof typeof SNIPPETS): JsonSchema => (audience.editor ? { defaultSnippets: SNIPPETS[key] } : {})
+  const named = (additionalProperties: JsonSchema): JsonSchema => ({ type: 'object', ...NAMES, additionalProperties })
+  return {
+    ...(audience.editor ? { $schema: 'http://json-schema.org/draft-07/schema#', $id: 'urn:smelt:recipe:1' } : {}),
+    title: 'a smelt recipe',
+    type: 'object',
+    ...say('Which models go in, which steps are taken, and which files come out.'),
+    properties: {
+      smelt: { const: 1, ...say('The version of the recipe language: `1`.') },
+      name: { title: 'a text', type: 'string', ...say('What the recipe is called.') },
+      description: { title: 'a text', type: 'string', ...say('What it is for.') },
+      seed: { title: 'a whole number or a text', type: ['integer', 'string'], ...say('Every random step derives its numbers from this; 0 unless given.') },
+      params: { ...named({ title: 'a number, text, true or false', type: ['number', 'string', 'boolean'] }), ...say('Numbers and words to use as `$name`; `--set name=value` changes them.') },
+      models: { ...named(fileSchema('model', audience)), ...say('The models that go in, by name.'), ...snippets('models') },
+      adapters: { ...named(fileSchema('adapter', audience)), ...say('LoRAs and their relatives, by name.') },
+      steps: {
+        ...named({ title: 'a step', type: 'object', required: ['op'], discriminator: { propertyName: 'op' }, oneOf: operators.map((operator) => stepSchema(operator, audience)) }),
+        ...say('What is done, in any order: each step has a name, an operator `op`, and what that takes.'),
+        ...snippets('steps'),
+      },
+      outputs: { ...named(outputSchema(audience)), minProperties: 1, ...say('The files that come out, by name.'), ...snippets('outputs') },
+    },
+    required: ['smelt', 'models', 'outputs'],
+    additionalProperties: false,
+    ...(audience.editor ? { examples: [EXAMPLE] } : {}),
+  }
+}
+
+const EXAMPLE = {
+  smelt: 1,
+  models: { first: 'first.safetensors', second: 'second.safetensors' },
+  steps: { blended: { op: 'merge.blend', a: 'first', b: 'second', keep: 0.5 } },
+  outputs: { merged: { from: 'blended', path: 'build/merged.safetensors' } },
+}

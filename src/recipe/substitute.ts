@@ -1,0 +1,71 @@
+import { paramNotScalar, paramWrongType, unknownOverride, unknownParam } from '../base/catalogue/recipe.js'
+import type { Diagnostic, Range } from '../base/diagnostic.js'
+import type { MapValue, Value } from '../document/value.js'
+import type { Scalar } from './recipe.js'
+
+/** The params of a recipe with `--set` applied, and what was wrong with either. */
+export const readParams = (root: Value, overrides: Readonly<Record<string, string>>): { params: ReadonlyMap<string, Scalar>; problems: Diagnostic[] } => {
+  const params = new Map<string, Scalar>()
+  const problems: Diagnostic[] = []
+  const block = root.type === 'map' ? root.entries.get('params')?.value : undefined
+  for (const [name, { value }] of block?.type === 'map' ? block.entries : []) {
+    if (value.type === 'string' || value.type === 'number' || value.type === 'boolean') params.set(name, value.value)
+    else problems.push(paramNotScalar(name, value.range))
+  }
+  for (const [name, text] of Object.entries(overrides)) {
+    const declared = params.get(name)
+    if (declared === undefined) {
+      problems.push(unknownOverride(name, [...params.keys()]))
+      continue
+    }
+    const value = convert(text, declared)
+    if (value === undefined) problems.push(paramWrongType(name, text, typeof declared))
+    else params.set(name, value)
+  }
+  return { params, problems }
+}
+
+/** Reads an override as the type its param has in the recipe. */
+const convert = (text: string, like: Scalar): Scalar | undefined => {
+  if (typeof like === 'string') return text
+  if (typeof like === 'boolean') return text === 'true' ? true : text === 'false' ? false : undefined
+  const number = Number(text)
+  return text.trim() !== '' && Number.isFinite(number) ? number : undefined
+}
+
+/** Replaces `$name` scalars, and `${name}` inside the texts under a `path` key or a short model, by the params' values. Places stay. */
+export const substitute = (root: Value, params: ReadonlyMap<string, Scalar>): { value: Value; problems: Diagnostic[] } => {
+  const problems: Diagnostic[] = []
+  const lookUp = (name: string, range: Range): Scalar | undefined => {
+    const value = params.get(name)
+    if (value === undefined) problems.push(unknownParam(name, [...params.keys()], range))
+    return value
+  }
+  const scalar = (value: Value & { type: 'string' }, isPath: boolean): Value => {
+    const { range } = value
+    const whole = /^\$([A-Za-z_][\w-]*)$/.exec(value.value)
+    if (whole !== null) {
+      const found = lookUp(whole[1]!, range)
+      if (typeof found === 'number') return { type: 'number', value: found, range }
+      if (typeof found === 'boolean') return { type: 'boolean', value: found, range }
+      return { ...value, value: found ?? value.value }
+    }
+    if (!isPath) return value
+    return { ...value, value: value.value.replace(/\$\{([A-Za-z_][\w-]*)\}/g, (all, name: string) => String(lookUp(name, range) ?? all)) }
+  }
+  const walk = (value: Value, path: readonly string[]): Value => {
+    switch (value.type) {
+      case 'map':
+        return { ...value, entries: new Map([...value.entries].map(([key, e]) => [key, { key: e.key, value: walk(e.value, [...path, key]) }])) }
+      case 'list':
+        return { ...value, items: value.items.map((item) => walk(item, path)) }
+      case 'string':
+        return scalar(value, path.at(-1) === 'path' || (path.length === 2 && (path[0] === 'models' || path[0] === 'adapters')))
+      default:
+        return value
+    }
+  }
+  if (root.type !== 'map') return { value: root, problems }
+  const entries = [...root.entries].map(([key, e]) => [key, { key: e.key, value: key === 'params' ? e.value : walk(e.value, [key]) }] as const)
+  return { value: { ...root, entries: new Map(entries) } satisfies MapValue, problems }
+}

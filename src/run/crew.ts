@@ -1,0 +1,100 @@
+import { Worker } from 'node:worker_threads'
+import { workerLost } from '../base/catalogue/run.js'
+import type { Diagnostic } from '../base/diagnostic.js'
+import { failed, ok, type Result } from '../base/result.js'
+import type { UnitOrder, UnitResult } from './unit.js'
+import type { WorkerAnswer, WorkerStart, WorkerTask } from './worker.js'
+
+/** One worker as the crew sees it; tests steer one by hand. */
+export interface Hand {
+  send(task: WorkerTask): void
+  /** Answers come in the order of the tasks. */
+  onAnswer(listener: (answer: WorkerAnswer) => void): void
+  /** Called once, when the worker is gone; `reason` is undefined when it was told to end. */
+  onExit(listener: (reason: string | undefined) => void): void
+}
+
+/** Starts a worker thread. It is never terminated, which would abort the process inside ONNX Runtime: it ends when told that there is no more. */
+export const startThread = (start: WorkerStart): Hand => {
+  const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: start })
+  let reason: string | undefined
+  worker.on('error', (error) => { reason = error.message })
+  return {
+    send: (task) => worker.postMessage(task),
+    onAnswer: (listener) => void worker.on('message', listener),
+    onExit: (listener) => void worker.on('exit', (code) => listener(reason ?? (code === 0 ? undefined : `exit code ${code}`))),
+  }
+}
+
+/** Elements and units that make up one task: enough that messages cost nothing, little enough to share evenly. */
+const TASK_ELEMENTS = 1 << 20
+const TASK_UNITS = 64
+/** Tasks a worker has at hand, so that it never waits for the next. */
+const TASKS_AHEAD = 2
+
+/** Where units come from and results go. */
+export interface Source {
+  next(): UnitOrder | undefined
+  finish(worker: number, results: readonly UnitResult[], units: readonly UnitOrder[]): Diagnostic | undefined
+}
+
+const nextTask = (source: Source): UnitOrder[] => {
+  const task: UnitOrder[] = []
+  for (let elements = 0; elements < TASK_ELEMENTS && task.length < TASK_UNITS;) {
+    const unit = source.next()
+    if (unit === undefined) break
+    task.push(unit)
+    elements += unit.end - unit.start
+  }
+  return task
+}
+
+/** Keeps hands busy until the source is empty or something fails; `stop` is called at the first failure. Resolves when all have ended. */
+export const employ = (hands: readonly Hand[], source: Source, stop: () => void): Promise<Result<void>> =>
+  new Promise((resolve) => {
+    const pending = hands.map((): (readonly UnitOrder[])[] => [])
+    const problems: Diagnostic[] = []
+    let alive = hands.length
+    let ending = false
+
+    const end = (): void => {
+      if (ending) return
+      ending = true
+      for (const hand of hands) hand.send(undefined)
+    }
+    const fail = (...found: readonly Diagnostic[]): void => {
+      // The first failure is the cause; what follows it is workers noticing that they are to stop.
+      if (problems.length === 0) problems.push(...found)
+      stop()
+      end()
+    }
+    const supply = (): void => {
+      if (ending) return
+      for (let round = 0; round < TASKS_AHEAD; round++) {
+        for (const [i, hand] of hands.entries()) {
+          if (pending[i]!.length > round) continue
+          const task = nextTask(source)
+          if (task.length === 0) break
+          pending[i]!.push(task)
+          hand.send(task)
+        }
+      }
+      if (pending.every((tasks) => tasks.length === 0)) end()
+    }
+
+    hands.forEach((hand, i) => {
+      hand.onAnswer((answer) => {
+        const units = pending[i]!.shift() ?? []
+        if (answer.type === 'failed') return fail(...answer.diagnostics)
+        const problem = source.finish(i, answer.results, units)
+        if (problem !== undefined) return fail(problem)
+        supply()
+      })
+      hand.onExit((reason) => {
+        if (reason !== undefined || !ending) fail(workerLost(i, reason ?? 'no reason given'))
+        alive -= 1
+        if (alive === 0) resolve(problems.length > 0 ? failed(...problems) : ok(undefined))
+      })
+    })
+    supply()
+  })

@@ -1,0 +1,184 @@
+import { stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { contentDigest, tensorDigest, type Digest } from '../base/digest.js'
+import { inputChanged, stopped, unordered } from '../base/catalogue/run.js'
+import type { Diagnostic } from '../base/diagnostic.js'
+import { failed, ok, type Result } from '../base/result.js'
+import type { InputFile, Plan, PlannedOutput } from '../plan/plan.js'
+import { encodeOnnx } from '../graph/onnx.js'
+import { decode } from '../kernels/convert.js'
+import { createOutput, type OutputFile } from '../safetensors/output.js'
+import { createRunId, type RunId } from '../safetensors/run-id.js'
+import { preflight } from '../safetensors/space.js'
+import { sweepTemporaries } from '../safetensors/temporary.js'
+import { basename } from 'node:path'
+import { employ, startThread, type Hand } from './crew.js'
+import type { Listener } from './events.js'
+import type { Cutting } from './execute.js'
+import { createSchedule, digestKey, type Schedule } from './schedule.js'
+import type { WorkerStart } from './worker.js'
+
+/** How to run a plan. None of it changes a byte of the outputs. */
+export interface RunOptions {
+  readonly workers: number
+  readonly device: 'cpu'
+  readonly cutting?: Cutting
+  readonly listener?: Listener
+  /** Stops the build at the next chunk. */
+  readonly signal?: AbortSignal
+  /** Starts a worker; tests pass ones they steer. */
+  readonly start?: (start: WorkerStart) => Hand
+}
+
+/** What was written. */
+export interface Built {
+  readonly outputs: readonly { readonly name: string; readonly paths: readonly string[]; readonly bytes: number; readonly digest: Digest }[]
+  /** Digest of every tensor that was read, by file and name. */
+  readonly readBytes: number
+  readonly writtenBytes: number
+  readonly seconds: number
+}
+
+/** Every code of the 8-bit floats, decoded: programs look them up. */
+const CODES = Uint8Array.from({ length: 256 }, (_, code) => code)
+const TABLES = { F8_E4M3: decode('F8_E4M3', CODES), F8_E5M2: decode('F8_E5M2', CODES) }
+
+/** The cutting measured best on two cores: 64 k elements a run, 256 k a read. */
+export const DEFAULT_CUTTING: Cutting = { chunk: 1 << 16, block: 1 << 18 }
+
+/** Carries a plan out: all files under temporary names, then all under their own, or none. */
+export const run = async (plan: Plan, options: RunOptions): Promise<Result<Built>> => {
+  const began = performance.now()
+  const listener = options.listener ?? (() => undefined)
+  const seconds = (): number => (performance.now() - began) / 1000
+  listener({
+    type: 'run-started', recipe: plan.name, device: options.device, workers: options.workers, jobs: plan.jobs.length,
+    readBytes: plan.totals.readBytes, writeBytes: plan.totals.writeBytes,
+  })
+  const result = await attempt(plan, options, listener, seconds)
+  if (result.type === 'failed') listener({ type: 'run-failed', diagnostics: result.diagnostics, seconds: seconds() })
+  else {
+    listener({
+      type: 'run-finished', seconds: seconds(), readBytes: result.value.readBytes, writtenBytes: result.value.writtenBytes,
+      peakMemory: process.resourceUsage().maxRSS * 1024,
+    })
+  }
+  return result
+}
+
+const attempt = async (plan: Plan, options: RunOptions, listener: Listener, seconds: () => number): Promise<Result<Built>> => {
+  const runId = createRunId()
+  const files: OutputFile[] = []
+  const discard = async (...diagnostics: readonly Diagnostic[]): Promise<Result<Built>> => {
+    await Promise.all(files.map((f) => f.discard()))
+    return failed(...diagnostics)
+  }
+  const room = await makeRoom(plan)
+  if (room.type === 'failed') return room
+  for (const planned of plan.outputs.flatMap((o) => o.files)) {
+    const file = await createOutput(planned.path, planned.header, planned.bytes, runId)
+    if (file.type === 'failed') return discard(...file.diagnostics)
+    files.push(file.value)
+  }
+
+  const schedule = createSchedule(redirect(plan, new Map(files.map((f) => [f.finalPath, f.temporaryPath]))))
+  const progress = { readBytes: 0, writtenBytes: 0 }
+  const worked = await work(plan, options, schedule, listener, progress)
+  if (worked.type === 'failed') return discard(...worked.diagnostics)
+  const changed = await changedInputs(plan)
+  if (changed.length > 0) return discard(...changed.map(inputChanged))
+  // From here on files appear under their own names; a stop asked for now comes too late to change that.
+  if (options.signal?.aborted === true) return discard(stopped())
+
+  const temporary = new Map(files.map((f) => [f.finalPath, f.temporaryPath]))
+  for (const file of files) {
+    const committed = await file.commit()
+    if (committed.type === 'failed') return discard(...committed.diagnostics)
+  }
+  const outputs: Built['outputs'][number][] = []
+  for (const output of plan.outputs) {
+    const index = await writeIndex(output, runId)
+    if (index.type === 'failed') return index
+    const digest = outputDigest(plan, output, schedule, temporary)
+    const bytes = output.files.reduce((n, f) => n + f.bytes, 0)
+    outputs.push({ name: output.name, paths: output.files.map((f) => f.path), bytes, digest })
+    listener({ type: 'output-written', name: output.name, path: output.label, files: output.files.length, bytes, tensors: output.tensors.length, digest })
+  }
+  return ok({ outputs, ...progress, seconds: seconds() })
+}
+
+/** Clears what dead builds left behind, and asks each folder for the room its files need. */
+const makeRoom = async (plan: Plan): Promise<Result<void>> => {
+  const files = plan.outputs.flatMap((o) => o.files)
+  await Promise.all(files.map((f) => sweepTemporaries(dirname(f.path), basename(f.path))))
+  for (const folder of new Set(files.map((f) => dirname(f.path)))) {
+    const needed = files.filter((f) => dirname(f.path) === folder).reduce((n, f) => n + f.bytes, 0)
+    const room = await preflight(folder, needed)
+    if (room.type === 'failed') return room
+  }
+  return ok(undefined)
+}
+
+/** The same plan, writing to the temporary files. */
+const redirect = (plan: Plan, temporary: ReadonlyMap<string, string>): Plan => {
+  const move = <T extends { readonly path: string }>(target: T): T => ({ ...target, path: temporary.get(target.path)! })
+  return {
+    ...plan,
+    jobs: plan.jobs.map((job) => ({ ...job, copies: job.copies.map((c) => ({ ...c, to: move(c.to) })), targets: job.targets.map(move) })),
+  }
+}
+
+const work = (plan: Plan, options: RunOptions, schedule: Schedule, listener: Listener, progress: { readBytes: number; writtenBytes: number }): Promise<Result<void>> => {
+  const flag = new Int32Array(new SharedArrayBuffer(4))
+  const stop = (): void => void Atomics.store(flag, 0, 1)
+  if (options.signal?.aborted === true) stop()
+  options.signal?.addEventListener('abort', stop, { once: true })
+  const models = plan.programs.map((p) => encodeOnnx(p, TABLES))
+  const start: WorkerStart = { programs: plan.programs, models, cutting: options.cutting ?? DEFAULT_CUTTING, stop: flag }
+  const hands = Array.from({ length: options.workers }, () => (options.start ?? startThread)(start))
+  return employ(hands, {
+    next: () => schedule.next(),
+    finish: (worker, results, units) => {
+      for (const result of results) {
+        progress.readBytes += result.bytesRead
+        progress.writtenBytes += result.bytesWritten
+        const trouble = schedule.finish(result)
+        if (trouble !== undefined) return unordered(trouble.nonFinite.tensor, trouble.step)
+      }
+      const last = units.at(-1)
+      listener({
+        type: 'units-finished', worker, units: results.length, readBytes: progress.readBytes, writtenBytes: progress.writtenBytes,
+        tensor: last?.reads[0]?.tensor ?? last?.writes[0]?.tensor ?? '', step: last?.writes[0]?.step ?? '',
+      })
+      return undefined
+    },
+  }, stop)
+}
+
+/** The inputs that are no longer what their headers were read from. */
+const changedInputs = async (plan: Plan): Promise<string[]> => {
+  const files = plan.models.flatMap((m) => m.files)
+  const same = async (file: InputFile): Promise<boolean> => {
+    const now = await stat(file.path, { bigint: true }).catch(() => undefined)
+    return now !== undefined && Number(now.size) === file.size && now.mtimeNs === file.mtimeNs && now.ino === file.ino && now.dev === file.dev
+  }
+  const kept = await Promise.all(files.map(same))
+  return files.filter((_, i) => !kept[i]).map((f) => f.path)
+}
+
+/** A sharded output is complete only once its index stands, so that comes last. */
+const writeIndex = async (output: PlannedOutput, runId: RunId): Promise<Result<void>> => {
+  if (output.index === undefined) return ok(undefined)
+  const file = await createOutput(output.index.path, output.index.bytes, output.index.bytes.length, runId)
+  return file.type === 'failed' ? file : file.value.commit()
+}
+
+const outputDigest = (plan: Plan, output: PlannedOutput, schedule: Schedule, temporary: ReadonlyMap<string, string>): Digest => {
+  const index = plan.outputs.indexOf(output)
+  const paths = new Map(plan.jobs.flatMap((j) => [...j.copies.map((c) => c.to), ...j.targets])
+    .filter((t) => t.output === index).map((t) => [t.tensor, temporary.get(t.path)!]))
+  return contentDigest(output.tensors.map((t) => {
+    const segments = schedule.digests.get(digestKey(paths.get(t.name) ?? '', t.name)) ?? []
+    return { ...t, digest: tensorDigest(segments.filter((s) => s !== undefined)) }
+  }))
+}

@@ -1,0 +1,70 @@
+import type { Dtype } from '../tensor/dtype.js'
+
+/** Bytes of a tensor in a file: `begin` is where its element 0 lies. */
+export interface Place {
+  readonly path: string
+  readonly begin: number
+  readonly dtype: Dtype
+}
+
+/** An input of a unit; `digest` asks for the digest of the segment, which some unit takes once for every tensor read. */
+export interface ReadOrder extends Place {
+  readonly tensor: string
+  readonly digest: boolean
+}
+
+/** An output of a unit. `step` names the step that computes it, for problems. */
+export interface WriteOrder extends Place {
+  readonly tensor: string
+  readonly step: string
+  readonly allowNonFinite: boolean
+  /** The program output that holds the elements; a copy has none. */
+  readonly port: number
+}
+
+/** Random or constant numbers the worker fills in; the key makes them a function of the element's index alone. */
+export type DrawOrder =
+  | { readonly type: 'bernoulli'; readonly k0: number; readonly k1: number; readonly p: number }
+  | { readonly type: 'normal' | 'uniform'; readonly k0: number; readonly k1: number }
+  | { readonly type: 'constant'; readonly value: boolean }
+
+/** A measure the worker takes over the unit's elements. `bin` and `low` say which magnitudes count. */
+export type TakeOrder =
+  | { readonly stage: 'sum' | 'high'; readonly ports: readonly number[] }
+  | { readonly stage: 'dot'; readonly ports: readonly number[] }
+  | { readonly stage: 'low'; readonly ports: readonly number[]; readonly bin: number }
+  | { readonly stage: 'locate'; readonly ports: readonly number[]; readonly bits: number; readonly nth: number }
+
+/** A number fed to the program: one value, or one up to element `cut` and another from there on. */
+export interface UniformOrder {
+  readonly value: number
+  readonly cut?: { readonly at: number; readonly after: number }
+}
+
+/** One segment of one pass, complete in itself: what a worker needs to do it. Elements are counted from the tensor's start. */
+export interface UnitOrder {
+  readonly id: number
+  /** Index of the program; undefined copies the first read to the writes byte for byte. */
+  readonly program: number | undefined
+  readonly start: number
+  readonly end: number
+  readonly reads: readonly ReadOrder[]
+  readonly draws: readonly DrawOrder[]
+  readonly uniforms: readonly UniformOrder[]
+  readonly needsLength: boolean
+  readonly takes: readonly TakeOrder[]
+  readonly writes: readonly WriteOrder[]
+}
+
+/** What one measure found: a float64 sum, sparse histogram pairs (bin, count), or the element located. */
+export type Found = number | Uint32Array<ArrayBuffer>
+
+/** What came of a unit. Digests are in the order of `reads` (where asked for) and `writes`. */
+export interface UnitResult {
+  readonly id: number
+  readonly found: readonly Found[]
+  readonly readDigests: readonly (Uint8Array | undefined)[]
+  readonly writeDigests: readonly Uint8Array[]
+  readonly bytesRead: number
+  readonly bytesWritten: number
+}

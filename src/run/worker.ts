@@ -1,0 +1,58 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import type { Diagnostic } from '../base/diagnostic.js'
+import type { Program } from '../graph/program.js'
+import { loadKernels } from '../kernels/kernels.js'
+import { createBench, type Cutting } from './execute.js'
+import { createSession, type RunProgram } from './sessions.js'
+import type { UnitOrder, UnitResult } from './unit.js'
+
+/** What a worker thread is started with. */
+export interface WorkerStart {
+  readonly programs: readonly Program[]
+  /** Parallel to `programs`: their ONNX bytes. */
+  readonly models: readonly Uint8Array[]
+  readonly cutting: Cutting
+  /** Element 0 becomes 1 when the build is to stop. */
+  readonly stop: Int32Array
+}
+
+/** What the main thread sends: units to do, or undefined when there are no more. */
+export type WorkerTask = readonly UnitOrder[] | undefined
+
+/** What a worker answers: the results of one task, or what ended it. */
+export type WorkerAnswer =
+  | { readonly type: 'done'; readonly results: readonly UnitResult[] }
+  | { readonly type: 'failed'; readonly diagnostics: readonly Diagnostic[] }
+
+const serve = (): void => {
+  const port = parentPort!
+  const { programs, models, cutting, stop } = workerData as WorkerStart
+  const sessions = new Map<number, Promise<RunProgram>>()
+  const session = (index: number): Promise<RunProgram> => {
+    const known = sessions.get(index) ?? createSession(models[index]!)
+    sessions.set(index, known)
+    return known
+  }
+  const bench = createBench({ kernels: loadKernels(), programs, session, cutting, stopping: () => Atomics.load(stop, 0) === 1 })
+
+  const work = async (units: readonly UnitOrder[]): Promise<WorkerAnswer> => {
+    const results: UnitResult[] = []
+    for (const unit of units) {
+      const result = await bench.run(unit)
+      if (result.type === 'failed') return result
+      results.push(result.value)
+    }
+    return { type: 'done', results }
+  }
+  // One task at a time, in order: a session must never be entered twice.
+  let last: Promise<void> = Promise.resolve()
+  port.on('message', (task: WorkerTask) => {
+    last = last.then(async () => {
+      if (task !== undefined) return port.postMessage(await work(task))
+      bench.close()
+      port.close()
+    })
+  })
+}
+
+if (parentPort !== null) serve()

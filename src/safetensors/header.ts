@@ -1,0 +1,150 @@
+import { isUtf8 } from 'node:buffer'
+import * as problems from '../base/catalogue/safetensors.js'
+import { failed, ok } from '../base/result.js'
+import type { Result } from '../base/result.js'
+import { DTYPES, isDtype } from '../tensor/dtype.js'
+import type { Dtype } from '../tensor/dtype.js'
+import type { TensorInfo } from '../tensor/info.js'
+import { applyLaw } from './law.js'
+import type { Entry } from './law.js'
+import { openNotices } from './notices.js'
+import type { Notices } from './notices.js'
+import { readJson } from './strict-json.js'
+import type { JsonReader } from './strict-json.js'
+
+/** The longest header the format allows, in bytes. */
+export const MAX_HEADER = 100_000_000
+
+/** Bytes in front of the header that hold its length. */
+export const PREFIX = 8
+
+/** What a header says: tensors in the order of their bytes, with offsets from the start of the file, and the texts of `__metadata__`. */
+export interface Header {
+  readonly tensors: ReadonlyMap<string, TensorInfo>
+  readonly metadata: ReadonlyMap<string, string>
+}
+
+/**
+ * The header's length in bytes, from the file's first 8 (or fewer, if there are no more); checked against the file's size before
+ * anything is allocated.
+ */
+export const headerLength = (path: string, prefix: Buffer, fileBytes: number): Result<number> => {
+  if (prefix.length < PREFIX) return failed(problems.headerTooSmall(path, fileBytes))
+  const length = prefix.readBigUInt64LE()
+  if (length > MAX_HEADER) return failed(problems.headerTooLarge(path, length, MAX_HEADER))
+  if (Number(length) + PREFIX > fileBytes) return failed(problems.invalidHeaderLength(path, Number(length) + PREFIX, fileBytes))
+  return ok(Number(length))
+}
+
+/**
+ * Reads a header under the whole law of the format, in the reference's order of checks, and stricter where the reference breaks its
+ * own specification: names and metadata keys given twice, entries written as arrays, and dtypes written as objects are refused.
+ */
+export const parseHeader = (path: string, bytes: Buffer, fileBytes: number): Result<Header> => {
+  if (!isUtf8(bytes)) return failed(problems.headerNotUtf8(path))
+  let tensor: string | undefined
+  const json = readJson(bytes, {
+    depth: 128,
+    longest: Infinity,
+    describe: (reason, offset) => problems.headerNotJson(path, reason, PREFIX + offset, tensor),
+  })
+  const entries: Entry[] = []
+  const notices = openNotices(path)
+  const readEntry = openEntries(json, path, notices)
+  let metadata: Map<string, string> | undefined
+  json.object((name) => {
+    if (name === '__metadata__') {
+      if (metadata !== undefined) return json.refuse(problems.fieldTwice(path, undefined, name))
+      metadata = readMetadata(json, path, notices)
+      return
+    }
+    tensor = name
+    entries.push(readEntry(name))
+    tensor = undefined
+  })
+  json.finish()
+  const fault = json.fault()
+  if (fault !== undefined) return failed(fault)
+  const lawful = applyLaw(path, entries, PREFIX + bytes.length, fileBytes, notices)
+  if (lawful.type === 'failed' || lawful.value.size < entries.length) {
+    const twice = findTwice(entries)
+    if (twice !== undefined) return failed(problems.duplicateTensor(path, twice))
+  }
+  if (lawful.type === 'failed') return lawful
+  return ok({ tensors: lawful.value, metadata: metadata ?? new Map() }, notices.all())
+}
+
+const readMetadata = (json: JsonReader, path: string, notices: Notices): Map<string, string> => {
+  const metadata = new Map<string, string>()
+  if (json.peek() === 0x6e) {
+    json.null()
+    notices.add(problems.metadataNull, '__metadata__')
+    return metadata
+  }
+  json.object((key) => {
+    if (metadata.has(key)) return json.refuse(problems.duplicateMetadataKey(path, key))
+    metadata.set(key, json.string())
+  })
+  return metadata
+}
+
+/** Gives the reader of one entry. Its callbacks and fields are made once for all entries, of which there may be a million. */
+const openEntries = (json: JsonReader, path: string, notices: Notices): ((name: string) => Entry) => {
+  let name = ''
+  let dtype: Dtype | undefined
+  let shape: (number | bigint)[] | undefined
+  let begin: number | bigint = 0
+  let end: number | bigint = 0
+  let offsets: number | undefined
+  const pushDimension = (): void => {
+    shape?.push(json.integer())
+  }
+  const takeOffset = (): void => {
+    const offset = json.integer()
+    if (offsets === 0) begin = offset
+    else end = offset
+    offsets = (offsets ?? 0) + 1
+  }
+  const once = (field: string, known: unknown): void => {
+    if (known !== undefined) json.refuse(problems.fieldTwice(path, name, field))
+  }
+  const takeField = (field: string): void => {
+    if (field === 'dtype') {
+      once(field, dtype)
+      const text = json.string()
+      if (isDtype(text)) dtype = text
+      else json.refuse(problems.unknownDtype(path, name, text, Object.keys(DTYPES)))
+    } else if (field === 'shape') {
+      once(field, shape)
+      shape = []
+      json.array(pushDimension)
+    } else if (field === 'data_offsets') {
+      once(field, offsets)
+      offsets = 0
+      json.array(takeOffset)
+      if (offsets !== 2) json.refuse(problems.offsetsNotTwo(path, name, offsets))
+    } else {
+      json.skip()
+      notices.add(problems.unknownField, name)
+    }
+  }
+  return (next) => {
+    name = next
+    dtype = undefined
+    shape = undefined
+    offsets = undefined
+    json.object(takeField)
+    const missing = dtype === undefined ? 'dtype' : shape === undefined ? 'shape' : offsets === undefined ? 'data_offsets' : undefined
+    if (missing !== undefined) json.refuse(problems.fieldMissing(path, name, missing))
+    return { name, dtype: dtype ?? 'U8', shape: shape ?? [], begin, end }
+  }
+}
+
+const findTwice = (entries: readonly Entry[]): string | undefined => {
+  const met = new Set<string>()
+  for (const { name } of entries) {
+    if (met.has(name)) return name
+    met.add(name)
+  }
+  return undefined
+}

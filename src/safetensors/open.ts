@@ -1,0 +1,104 @@
+import { constants } from 'node:fs'
+import { open, readdir, stat } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { basename, dirname, resolve } from 'node:path'
+import * as problems from '../base/catalogue/safetensors.js'
+import type { Diagnostic } from '../base/diagnostic.js'
+import { failed, ok } from '../base/result.js'
+import type { Result } from '../base/result.js'
+import { nearest } from '../base/suggest.js'
+import { headerLength, parseHeader, PREFIX } from './header.js'
+import type { Header } from './header.js'
+import { errorCode, ioProblem } from './io-problem.js'
+import { HEAD, recogniseOther } from './recognise.js'
+
+/** What tells whether a file is still the one whose header was read. */
+export interface FileIdentity {
+  readonly size: number
+  readonly mtimeNs: bigint
+  readonly ino: bigint
+  readonly dev: bigint
+}
+
+/** One safetensors file that keeps the whole law: `headerBytes + bytes` is its length, tensors lie in the order of their bytes. */
+export interface SafetensorsFile extends Header {
+  /** Absolute. */
+  readonly path: string
+  /** Bytes in front of the data: the header with its length and padding. */
+  readonly headerBytes: number
+  /** Bytes of all tensors. */
+  readonly bytes: number
+  readonly identity: FileIdentity
+}
+
+/** BOOL bytes that are looked at when a file is opened; values beyond are copied unseen. */
+const BOOL_BYTES = 1 << 20
+
+/** Reads and judges the header of one safetensors file; whatever else the file turns out to be is named in the problem. */
+export const readHeader = async (path: string): Promise<Result<SafetensorsFile>> => {
+  try {
+    // Before opening, for opening a pipe would wait for its writer.
+    const before = await stat(path)
+    if (!before.isFile()) return failed(before.isDirectory() ? problems.folderNotFile(path) : problems.notAFile(path))
+    const handle = await open(path, constants.O_RDONLY)
+    try {
+      return await readOpen(path, handle)
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    return failed(await openingProblem(error, path))
+  }
+}
+
+/** Why a path that should be read could not be: the nearest names of its folder if nothing is there, or what the system said. */
+export const openingProblem = async (error: unknown, path: string): Promise<Diagnostic> => {
+  if (!['ENOENT', 'ENOTDIR'].includes(errorCode(error))) return ioProblem(error, path, 'read')
+  const names = await readdir(dirname(path)).catch(() => undefined)
+  return names === undefined ? problems.folderMissing(path, dirname(path)) : problems.fileMissing(path, nearest(basename(path), names))
+}
+
+const readOpen = async (path: string, handle: FileHandle): Promise<Result<SafetensorsFile>> => {
+  const { size, mtimeNs, ino, dev } = await handle.stat({ bigint: true })
+  const identity = { size: Number(size), mtimeNs, ino, dev }
+  const absolute = resolve(path)
+  const refuse = async (problem: { readonly type: 'failed'; readonly diagnostics: readonly Diagnostic[] }): Promise<Result<never>> => {
+    const other = recogniseOther(absolute, await readSome(handle, HEAD, 0))
+    return other === undefined ? problem : failed(other)
+  }
+  const length = headerLength(absolute, await readSome(handle, PREFIX, 0), identity.size)
+  if (length.type === 'failed') return refuse(length)
+  const header = parseHeader(absolute, await readSome(handle, length.value, PREFIX), identity.size)
+  if (header.type === 'failed') return refuse(header)
+  const headerBytes = PREFIX + length.value
+  const { tensors, metadata } = header.value
+  const odd = await findOddBooleans(handle, header.value)
+  return ok({ path: absolute, tensors, metadata, headerBytes, bytes: identity.size - headerBytes, identity }, [
+    ...header.diagnostics,
+    ...odd.map((name) => problems.boolNotBoolean(absolute, name)),
+  ])
+}
+
+/** Up to `length` bytes from a position; fewer only where the file ends. */
+const readSome = async (handle: FileHandle, length: number, position: number): Promise<Buffer> => {
+  const buffer = Buffer.allocUnsafeSlow(length)
+  let done = 0
+  while (done < length) {
+    const { bytesRead } = await handle.read(buffer, done, length - done, position + done)
+    if (bytesRead === 0) break
+    done += bytesRead
+  }
+  return buffer.subarray(0, done)
+}
+
+/** The first BOOL tensor that holds a byte other than 0 and 1, within the first {@link BOOL_BYTES} of such tensors. */
+const findOddBooleans = async (handle: FileHandle, header: Header): Promise<string[]> => {
+  let left = BOOL_BYTES
+  for (const { name, dtype, begin, end } of header.tensors.values()) {
+    if (dtype !== 'BOOL' || left === 0) continue
+    const bytes = await readSome(handle, Math.min(left, end - begin), begin)
+    if (bytes.some((byte) => byte > 1)) return [name]
+    left -= bytes.length
+  }
+  return []
+}

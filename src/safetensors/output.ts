@@ -1,0 +1,125 @@
+import fs from 'node:fs'
+import { mkdir, stat, unlink } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import * as problems from '../base/catalogue/safetensors.js'
+import type { Deed } from '../base/catalogue/safetensors.js'
+import { failed, ok } from '../base/result.js'
+import type { Result } from '../base/result.js'
+import { errorCode, ioProblem } from './io-problem.js'
+import { writeFully } from './positional.js'
+import type { RunId } from './run-id.js'
+import { temporaryName } from './temporary.js'
+
+/** A file being written under another name; nothing of it is seen under `finalPath` before `commit`. */
+export interface OutputFile {
+  /** Absolute. */
+  readonly finalPath: string
+  /** Absolute; other threads open it by this name, or write through `fd`. */
+  readonly temporaryPath: string
+  readonly fd: number
+  /**
+   * Makes the file whole and permanent under its final name. When it fails, what was there stays, unless only the folder could not be
+   * synced.
+   */
+  commit(): Promise<Result<void>>
+  /** Removes the temporary. Harmless after `commit` or a second time. */
+  discard(): Promise<void>
+}
+
+/** The calls by which a file becomes permanent; tests pass ones that fail. */
+export interface CommitIo {
+  fsync(fd: number): Promise<void>
+  close(fd: number): Promise<void>
+  rename(from: string, to: string): Promise<void>
+}
+
+const NODE: CommitIo = { fsync: promisify(fs.fsync), close: promisify(fs.close), rename: promisify(fs.rename) }
+
+const { O_CREAT, O_EXCL, O_NOFOLLOW = 0, O_RDONLY, O_RDWR } = fs.constants
+
+/**
+ * Starts a file of `bytes` bytes whose first ones are `header`, in its folder, which is made if need be. The temporary is new, never a
+ * link, has its final size at once, and is gone again when anything fails.
+ */
+export const createOutput = async (
+  finalPath: string,
+  header: Uint8Array,
+  bytes: number,
+  runId: RunId,
+  io: CommitIo = NODE,
+): Promise<Result<OutputFile>> => {
+  const target = resolve(finalPath)
+  const folder = dirname(target)
+  const temporary = join(folder, temporaryName(basename(target), runId))
+  let fd: number
+  try {
+    await mkdir(folder, { recursive: true })
+    if ((await stat(target).catch(() => undefined))?.isDirectory() === true) return failed(problems.outputIsFolder(finalPath))
+    fd = fs.openSync(temporary, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR, 0o666)
+  } catch (error) {
+    return failed(ioProblem(error, finalPath, 'create'))
+  }
+  const output = openOutput(target, temporary, fd, io)
+  const problem = startFile(fd, temporary, header, bytes)
+  if (problem === undefined) return ok(output)
+  await output.discard()
+  return failed(problem)
+}
+
+const startFile = (fd: number, path: string, header: Uint8Array, bytes: number) => {
+  try {
+    fs.ftruncateSync(fd, bytes)
+  } catch (error) {
+    return ioProblem(error, path, 'write')
+  }
+  return writeFully(fd, path, header, 0)
+}
+
+const openOutput = (finalPath: string, temporaryPath: string, fd: number, io: CommitIo): OutputFile => {
+  let state: 'open' | 'closed' | 'done' = 'open'
+  const close = (): Promise<void> => {
+    if (state !== 'open') return Promise.resolve()
+    state = 'closed'
+    return io.close(fd)
+  }
+  const discard = async (): Promise<void> => {
+    await close().catch(() => undefined)
+    // What cannot be removed now is swept by a later run; the problem that led here matters more.
+    if (state === 'closed') await unlink(temporaryPath).catch(() => undefined)
+    state = 'done'
+  }
+  const commit = async (): Promise<Result<void>> => {
+    if (state !== 'open') throw new Error(`committed twice or after discard: ${finalPath}`)
+    let doing: Deed = 'sync'
+    try {
+      // Never tried again: after a failed fsync the system forgets the lost pages and the next one succeeds without them.
+      await io.fsync(fd)
+      doing = 'write'
+      await close()
+      doing = 'rename'
+      await io.rename(temporaryPath, finalPath)
+      state = 'done'
+      doing = 'sync'
+      await syncFolder(dirname(finalPath), io)
+      return ok(undefined)
+    } catch (error) {
+      await discard()
+      return failed(ioProblem(error, finalPath, doing))
+    }
+  }
+  return { finalPath, temporaryPath, fd, commit, discard }
+}
+
+/** Makes the rename itself survive a power cut; file systems that cannot sync a folder say so and are believed. */
+const syncFolder = async (folder: string, io: CommitIo): Promise<void> => {
+  if (process.platform === 'win32') return
+  const fd = fs.openSync(folder, O_RDONLY)
+  try {
+    await io.fsync(fd)
+  } catch (error) {
+    if (!['EINVAL', 'ENOTSUP', 'ENOSYS'].includes(errorCode(error))) throw error
+  } finally {
+    fs.closeSync(fd)
+  }
+}

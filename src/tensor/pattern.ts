@@ -1,0 +1,160 @@
+import { emptyPattern, patternNeedsArchitecture, patternSelectsNothing, unknownPart } from '../base/catalogue/tensor.js'
+import type { Diagnostic, Place } from '../base/diagnostic.js'
+import { failed, ok, type Result } from '../base/result.js'
+import { didYouMean, nearest } from '../base/suggest.js'
+import { compileGlob, expandPattern, isLiteral, matchesGlob } from './glob.js'
+
+/** One entry of a `layers` list or one left side of a per-layer rule, as written. `optional` allows it to select nothing. */
+export interface LayerPattern {
+  readonly text: string
+  readonly optional?: boolean
+  readonly at?: Place
+}
+
+/** The ways to select by what a tensor is rather than by its name: `block:in.4`, `group:attn`, `component:unet`. */
+export const SCHEMES = ['block', 'group', 'component'] as const
+
+/** One of {@link SCHEMES}. */
+export type Scheme = (typeof SCHEMES)[number]
+
+/** What patterns may know of the model they select from; an empty record is a model of no known architecture. */
+export interface PatternContext {
+  /** The architecture's title, for messages. */
+  readonly architecture?: string
+  /** The dotted path that the diffusion model hangs under, without glob characters; empty for a file that holds nothing else. */
+  readonly diffusionPrefix?: string
+  /** For each scheme the ids of this model, in their order, and the tensors of each. Absent: such patterns are refused. */
+  readonly parts?: Readonly<Record<Scheme, ReadonlyMap<string, readonly string[]>>>
+}
+
+/** Per-layer numbers as written in place. Later rules win over earlier ones, and every rule over the default. */
+export interface PerLayerRules {
+  readonly default?: number
+  readonly rules: readonly { readonly pattern: LayerPattern; readonly value: number }[]
+}
+
+/**
+ * The tensors that a list of patterns selects, in the order of `tensors`. The list is read in order; `!pattern` takes away, and
+ * a list that begins with one begins with everything. A leading `!(` is an extended glob.
+ * A pattern that hits no tensor at all is a problem unless it is optional.
+ */
+export const selectLayers = (
+  patterns: readonly LayerPattern[],
+  tensors: readonly string[],
+  context: PatternContext,
+): Result<ReadonlySet<string>> => {
+  const names = splitNames(tensors)
+  const first = patterns[0]
+  const chosen = tensors.map(() => first !== undefined && takesAway(first.text))
+  const problems: Diagnostic[] = []
+  for (const pattern of patterns) {
+    const hits = findHits(pattern, names, context)
+    if (hits.type === 'failed') problems.push(...hits.diagnostics)
+    else for (const index of hits.value) chosen[index] = !takesAway(pattern.text)
+  }
+  return problems.length > 0 ? failed(...problems) : ok(new Set(tensors.filter((_, index) => chosen[index])))
+}
+
+/**
+ * The number of each tensor, in the order of `tensors`; one that no rule reaches, where there is no default, is absent.
+ * A left side `!pattern` is everything that the pattern does not match.
+ */
+export const resolvePerLayer = (
+  rules: PerLayerRules,
+  tensors: readonly string[],
+  context: PatternContext,
+): Result<ReadonlyMap<string, number>> => {
+  const names = splitNames(tensors)
+  const numbers: (number | undefined)[] = tensors.map(() => rules.default)
+  const problems: Diagnostic[] = []
+  for (const { pattern, value } of rules.rules) {
+    const hits = findHits(pattern, names, context)
+    if (hits.type === 'failed') problems.push(...hits.diagnostics)
+    else if (takesAway(pattern.text)) complement(hits.value, tensors.length).forEach((index) => (numbers[index] = value))
+    else hits.value.forEach((index) => (numbers[index] = value))
+  }
+  if (problems.length > 0) return failed(...problems)
+  return ok(new Map(tensors.flatMap((name, index) => (numbers[index] === undefined ? [] : [[name, numbers[index]] as const]))))
+}
+
+interface SplitNames {
+  readonly names: readonly string[]
+  readonly paths: readonly (readonly string[])[]
+}
+
+const splitNames = (names: readonly string[]): SplitNames => ({ names, paths: names.map((name) => name.split('.')) })
+
+const takesAway = (text: string): boolean => text.startsWith('!') && !text.startsWith('!(')
+
+const complement = (hits: readonly number[], length: number): readonly number[] => {
+  const hit = new Set(hits)
+  return Array.from({ length }, (_, index) => index).filter((index) => !hit.has(index))
+}
+
+/** Indices of the tensors that a pattern matches, whether it adds them or takes them away. */
+const findHits = (pattern: LayerPattern, names: SplitNames, context: PatternContext): Result<readonly number[]> => {
+  const { at } = pattern
+  const text = takesAway(pattern.text) ? pattern.text.slice(1) : pattern.text
+  if (text === '') return failed(emptyPattern(at))
+  const scheme = SCHEMES.find((s) => text.startsWith(`${s}:`))
+  if (scheme !== undefined) return findPart(pattern, scheme, text.slice(scheme.length + 1), names, context)
+  const expanded = expandPattern(text, at)
+  if (expanded.type === 'failed') return expanded
+  const hits = matchPaths(expanded.value, names.paths, context.diffusionPrefix)
+  if (hits.length > 0 || pattern.optional === true) return ok(hits)
+  return failed(patternSelectsNothing(pattern.text, suggest(text, expanded.value, names, context), topsOf(names), at))
+}
+
+const findPart = (
+  { text: whole, optional, at }: LayerPattern,
+  scheme: Scheme,
+  id: string,
+  names: SplitNames,
+  context: PatternContext,
+): Result<readonly number[]> => {
+  if (context.parts === undefined) return failed(patternNeedsArchitecture(whole, scheme, at))
+  if (id === '') return failed(emptyPattern(at))
+  const part = context.parts[scheme]
+  const ids = [...part.keys()]
+  const expanded = expandPattern(id, at)
+  if (expanded.type === 'failed') return expanded
+  const found = matchPaths(expanded.value, splitNames(ids).paths)
+  const held = new Set(found.flatMap((index) => part.get(ids[index]!) ?? []))
+  const hits = names.names.flatMap((name, index) => (held.has(name) ? [index] : []))
+  if (hits.length > 0 || optional === true) return ok(hits)
+  if (found.length > 0) return failed(patternSelectsNothing(whole, undefined, topsOf(names), at))
+  return failed(unknownPart(scheme, id, context.architecture ?? 'this model', ids, didYouMean(id, ids), at))
+}
+
+type Alternatives = readonly (readonly string[])[]
+
+const matchPaths = (alternatives: Alternatives, paths: Alternatives, diffusionPrefix?: string): readonly number[] => {
+  const globs = alternatives.map(compileGlob)
+  const hits: number[] = []
+  for (const [index, path] of paths.entries()) if (globs.some((glob) => matchesGlob(glob, path))) hits.push(index)
+  if (hits.length > 0 || diffusionPrefix === undefined) return hits
+  return matchPaths(alternatives.map((segments) => underPrefix(diffusionPrefix, segments)), paths)
+}
+
+/** Moves a path as any program shows it (`diffusion_model.…`, `model.diffusion_model.…` or bare) to where this file keeps the diffusion model. */
+const underPrefix = (prefix: string, segments: readonly string[]): readonly string[] => {
+  const own = ['model.diffusion_model', 'diffusion_model'].find((spelling) => `${segments.join('.')}.`.startsWith(`${spelling}.`))
+  const rest = own === undefined ? segments : segments.slice(own.split('.').length)
+  return prefix === '' ? rest : [...prefix.split('.'), ...rest]
+}
+
+/** "did you mean …?" for a pattern that selects nothing: its unknown segments put right if that helps, else the nearest names. */
+const suggest = (text: string, alternatives: Alternatives, names: SplitNames, context: PatternContext): string | undefined => {
+  const [, before, after] = /^(\w+):(.*)$/s.exec(text) ?? []
+  const scheme = before === undefined ? undefined : nearest(before, SCHEMES, 1)[0]
+  if (scheme !== undefined) return `Did you mean \`${scheme}:${after}\`?`
+  const segments = new Set(names.paths.flat())
+  const unknown = (s: string): boolean => isLiteral(s) && !segments.has(s) && !/^\d+$/.test(s)
+  const repaired = alternatives[0]!.map((s) => (unknown(s) ? (nearest(s, segments, 1)[0] ?? s) : s))
+  if (matchPaths([repaired], names.paths, context.diffusionPrefix).length > 0) return `Did you mean \`${repaired.join('.')}\`?`
+  const prefixes = new Set(names.paths.flatMap((path) => path.map((_, last) => path.slice(0, last + 1).join('.'))))
+  const question = didYouMean(text, prefixes)
+  return question === undefined ? undefined : `D${question.slice(1)}`
+}
+
+const topsOf = ({ paths }: SplitNames): readonly string[] => [...new Set(paths.map((path) => path[0]!))].slice(0, 5)

@@ -1,0 +1,53 @@
+import type { Plan } from '../plan/plan.js'
+import { tallyOf } from './text.js'
+
+/** The plan as every view shows it: figures, names and edges, without jobs and programs. */
+export interface PlanOutline {
+  readonly name: string
+  readonly seed: number | string
+  readonly models: readonly { readonly name: string; readonly path: string; readonly architecture: string | undefined; readonly tensors: number; readonly bytes: number; readonly files: readonly string[] }[]
+  readonly steps: Plan['steps']
+  readonly unused: readonly string[]
+  readonly outputs: readonly OutlinedOutput[]
+  readonly work: Plan['totals'] & { readonly jobs: number; readonly programs: number; readonly sweeps: number; readonly peakMemory: number; readonly workers: number }
+}
+
+/** One output: where it goes, which name of the recipe it holds, and its dtypes with the number of their tensors. */
+export interface OutlinedOutput {
+  readonly name: string
+  readonly path: string
+  readonly from: string | undefined
+  readonly tensors: number
+  readonly bytes: number
+  readonly dtypes: Readonly<Record<string, number>>
+  readonly files: readonly string[]
+}
+
+/** Reduces a plan to what people and other programs read; `estimate` gives the peak memory in bytes. */
+export const outlinePlan = (plan: Plan, workers: number, estimate: (plan: Plan, workers: number) => number): PlanOutline => {
+  const from = new Map(plan.jobs.flatMap((job) => [...job.copies.map((c) => c.to), ...job.targets]).map((t) => [t.output, t.step] as const))
+  return {
+    name: plan.name,
+    seed: plan.seed,
+    models: plan.models.map((m) => ({ name: m.name, path: m.label, architecture: m.architecture, tensors: m.tensors, bytes: m.bytes, files: m.files.map((f) => f.path) })),
+    steps: plan.steps,
+    unused: plan.unused,
+    outputs: plan.outputs.map((o, i) => ({
+      name: o.name,
+      path: o.label,
+      from: from.get(i),
+      tensors: o.tensors.length,
+      bytes: o.files.reduce((n, f) => n + f.bytes, 0),
+      dtypes: tallyOf(o.tensors.map((t) => t.dtype)),
+      files: [...o.files.map((f) => f.path), ...(o.index === undefined ? [] : [o.index.path])],
+    })),
+    work: {
+      ...plan.totals,
+      jobs: plan.jobs.length,
+      programs: plan.programs.length,
+      sweeps: Math.max(0, ...plan.jobs.map((job) => job.sweeps?.passes.length ?? 1)),
+      peakMemory: estimate(plan, workers),
+      workers,
+    },
+  }
+}

@@ -1,0 +1,88 @@
+import { escapeControls } from '../base/excerpt.js'
+import type { OutlinedOutput, PlanOutline } from './plan-outline.js'
+import { align, cutMiddle, formatBytes, formatCount, formatTally, paint, plural, widthOf, wrap, type Look } from './text.js'
+
+type Step = PlanOutline['steps'][number]
+
+const INDENT = '  '
+const DEEP = '     '
+
+const title = (look: Look, text: string): string => paint(look, 'title', text)
+const listed = (look: Look, text: string): string[] => wrap(text, look.width, DEEP).map((line, i) => (i === 0 ? line : `${DEEP}  ${line.trimStart()}`))
+
+/** Paths are what may be long: they get what the other columns leave. */
+const withPath = (rows: readonly (readonly string[])[], column: number, look: Look, right: readonly number[]): string[] => {
+  const others = rows[0]!.map((_, i) => (i === column ? 0 : Math.max(...rows.map((row) => widthOf(row[i]!))) + 2)).reduce((n, width) => n + width, INDENT.length)
+  const room = Math.max(16, look.width - others)
+  return align(rows.map((row) => row.map((cell, i) => (i === column ? cutMiddle(cell, room) : cell))), right, INDENT)
+}
+
+const models = ({ models }: PlanOutline, look: Look): string[] => withPath(
+  models.map((m) => [paint(look, 'name', m.name), escapeControls(m.path), formatBytes(m.bytes), plural(m.tensors, 'tensor'), m.architecture ?? 'unknown architecture']),
+  1, look, [2, 3],
+)
+
+const counts = (step: Step): string => {
+  const told = Object.entries(step.counts).sort(([, x], [, y]) => y - x).map(([what, count]) => `${formatCount(count)} ${what}`)
+  return [plural(step.tensors, 'tensor'), ...(told.length === 0 ? [] : [told.join(', ')])].join(': ')
+}
+
+const kindOf = ({ kind, space }: Step): string => (space === 'delta' ? 'difference' : kind)
+
+const steps = (outline: PlanOutline, look: Look): string[] => {
+  const heads = align(outline.steps.map((s, i) => [String(i + 1), paint(look, 'name', s.name), s.op, kindOf(s)]), [0], INDENT)
+  return outline.steps.flatMap((s, i) => [
+    heads[i]!,
+    ...listed(look, `uses ${s.uses.join(', ')}`).filter(() => s.uses.length > 0),
+    ...listed(look, `wanted by ${s.wantedBy.join(', ')}`),
+    ...listed(look, counts(s)),
+  ])
+}
+
+const outputs = ({ outputs }: PlanOutline, look: Look): string[] => outputs.flatMap((o) => [
+  ...withPath([[paint(look, 'name', o.name), escapeControls(o.path)]], 1, look, []),
+  ...listed(look, describeOutput(o)),
+])
+
+const describeOutput = (o: OutlinedOutput): string =>
+  [`${o.from === undefined ? '' : `from ${o.from}: `}${plural(o.tensors, 'tensor')}`, formatTally(o.dtypes), `${formatBytes(o.bytes)} in ${plural(o.files.length, 'file')}`]
+    .filter((part) => part !== '').join('; ')
+
+const work = ({ work: w, unused }: PlanOutline, look: Look): string[] => {
+  const rows: (readonly [string, string])[] = [
+    ['read', `${formatBytes(w.readBytes)}${w.sweeps > 1 ? `, in up to ${w.sweeps} sweeps over a tensor` : ''}`],
+    ['write', formatBytes(w.writeBytes)],
+    ['compute', `${plural(w.computed, 'tensor')} with ${plural(w.programs, 'program')}`],
+    ['peak memory', `about ${formatBytes(w.peakMemory)} with ${plural(w.workers, 'worker')}`],
+    ['folded away', `${plural(w.copied, 'tensor')} copied byte for byte; ${formatBytes(w.skippedBytes)} of the models not read`],
+    ...unused.map((name) => ['not run', `${name}, which nothing uses`] as const),
+  ]
+  const head = Math.max(...rows.map(([key]) => key.length))
+  return rows.flatMap(([key, text]) =>
+    wrap(text, look.width - head - 4).map((line, i) => `${INDENT}${paint(look, 'faint', (i === 0 ? key : '').padEnd(head))}  ${line}`))
+}
+
+/** The whole plan for a terminal: what goes in, each step with what it uses and why it runs, what comes out, and what that costs. */
+export const renderPlan = (outline: PlanOutline, look: Look): string => {
+  const section = (name: string, lines: readonly string[]): string[] => (lines.length === 0 ? [] : ['', title(look, name), ...lines])
+  return `${[
+    title(look, `Plan of ${escapeControls(outline.name)}, seed ${escapeControls(String(outline.seed))}`),
+    ...section('Models', models(outline, look)),
+    ...section('Steps, in order', steps(outline, look)),
+    ...section('Outputs', outputs(outline, look)),
+    ...section('Work', work(outline, look)),
+  ].join('\n')}\n`
+}
+
+/** The plan in a few lines, as a build shows it before it begins. */
+export const renderPlanShort = (outline: PlanOutline, look: Look): string => {
+  const { work: w } = outline
+  const rows = outline.steps.map((s) => [paint(look, 'name', s.name), s.op, s.uses.join(', '), `${formatCount(s.tensors)} tensors`])
+  const outs = outline.outputs.map((o) => [paint(look, 'name', o.name), escapeControls(o.path), formatBytes(o.bytes)])
+  return `${[
+    title(look, `${escapeControls(outline.name)}: ${plural(outline.models.length, 'model')}, ${plural(outline.steps.length, 'step')}, ${plural(outline.outputs.length, 'output')}`),
+    ...(rows.length === 0 ? [] : withPath(rows, 2, look, [3])),
+    ...withPath(outs.map(([name, path, size]) => [`-> ${name!}`, path!, size!]), 1, look, [2]),
+    paint(look, 'faint', `reads ${formatBytes(w.readBytes)}, writes ${formatBytes(w.writeBytes)}, about ${formatBytes(w.peakMemory)} of memory with ${plural(w.workers, 'worker')}`),
+  ].join('\n')}\n`
+}

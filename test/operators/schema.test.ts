@@ -1,0 +1,59 @@
+import { Ajv } from 'ajv'
+import { describe, expect, test } from 'vitest'
+import { operators } from '#src/operators/index.js'
+import { exampleRun } from '../support/examples.js'
+import { recipeSchema } from '#src/recipe/schema.js'
+
+const OPTIONS = { strict: true, strictRequired: false, discriminator: true, allowUnionTypes: true } as const
+const validate = new Ajv(OPTIONS).compile(recipeSchema(operators, { editor: false }))
+const editor = new Ajv({ ...OPTIONS, strict: false }).compile(recipeSchema(operators, { editor: true }))
+const recipe = (step: object) => ({ smelt: 1, models: { a: 'a.safetensors', b: { path: 'b.safetensors' } }, steps: { r: step }, outputs: { o: { from: 'r', path: 'o.safetensors' } } })
+const blend = { op: 'merge.blend', a: 'a', b: 'b' }
+
+test.each(operators.flatMap((operator) => operator.examples.map((example, i) => [`${operator.id} ${i + 1}`, exampleRun(operator, example).recipe] as const)))(
+  'the example is a sound recipe: %s', (_id, plain) => {
+    expect([validate(plain), validate.errors]).toEqual([true, null])
+    expect([editor(plain), editor.errors]).toEqual([true, null])
+  })
+
+describe('steps', () => {
+  test.each([
+    ['a number out of range', { op: 'merge.dare', a: 'a', b: 'b', drop: 1.5 }],
+    ['an unknown key', { ...blend, ratio: 0.5 }],
+    ['a word that is no choice', { ...blend, method: 'linear' }],
+    ['a missing input', { op: 'merge.blend', a: 'a' }],
+    ['a missing number', { op: 'mask.magnitude', model: 'a', base: 'b' }],
+    ['an unknown operator', { op: 'merge.all', a: 'a' }],
+    ['no operator', { a: 'a' }],
+    ['a rule that is no number', { ...blend, keep: { default: 'much' } }],
+    ['a seed where nothing is drawn', { ...blend, seed: 1 }],
+    ['a mask on what does not merge', { op: 'model.subtract', a: 'a', b: 'b', mask: 'm' }],
+    ['too few masks', { op: 'mask.union', masks: ['m'] }],
+    ['no model', { op: 'merge.linear', models: [] }],
+    ['a param that is left', { ...blend, keep: '$keep' }],
+  ])('%s is refused', (_title, step) => {
+    expect(validate(recipe(step))).toBe(false)
+  })
+
+  test.each([
+    ['rules', { ...blend, keep: { default: 0.5, 'block:out.*': 0.25 } }],
+    ['rules by block and by anchors', { ...blend, keep: { default: 0, mbw: [1, 0.5], gradient: [0, 1] } }],
+    ['the name of weights', { ...blend, keep: 'curve' }],
+    ['patterns, one of them optional', { ...blend, layers: ['**.attn2', { match: 'nowhere', optional: true }] }],
+    ['models with their weights', { op: 'merge.linear', models: { a: 1, b: { default: 0.5 } } }],
+    ['models by name', { op: 'merge.ties', base: 'a', models: ['b', { model: 'c.2', density: 0.3 }] }],
+  ])('%s are accepted', (_title, step) => {
+    expect([validate(recipe(step)), validate.errors]).toEqual([true, null])
+  })
+})
+
+test('an editor accepts params, and explains every key', () => {
+  expect(editor(recipe({ ...blend, keep: '$keep', method: '$method' }))).toBe(true)
+  const schema = JSON.stringify(recipeSchema(operators, { editor: true }))
+  for (const { params } of operators) for (const { description } of Object.values(params)) expect(schema).toContain(JSON.stringify(description))
+})
+
+test('the schema inside the program carries no prose', () => {
+  const holds = (editor: boolean): boolean => JSON.stringify(recipeSchema(operators, { editor })).includes('markdownDescription')
+  expect([holds(true), holds(false)]).toEqual([true, false])
+})

@@ -1,0 +1,49 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+
+/** What a finished program left; `code` is null when a signal ended it. */
+export interface Finished {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Starts the real program in a folder; `watch` sees the process and everything it has printed so far, after each piece. */
+export const smelt = (
+  folder: string, args: readonly string[],
+  { env = {}, watch }: { readonly env?: Readonly<Record<string, string>>; readonly watch?: (child: ChildProcess, stdout: string) => void } = {},
+): Promise<Finished> =>
+  new Promise((resolve, reject) => {
+    const { NO_COLOR: _no, FORCE_COLOR: _force, ...inherited } = process.env
+    const child = spawn(process.execPath, [MAIN, ...args], { cwd: folder, env: { ...inherited, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    let [stdout, stderr] = ['', '']
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+      watch?.(child, stdout)
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
+    child.on('error', reject)
+    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
+  })
+
+/** A temporary folder with some texts in it, removed by `remove`. */
+export const makeFolder = (texts: Readonly<Record<string, string>> = {}): { readonly path: string; write(name: string, text: string): void; remove(): void } => {
+  const path = mkdtempSync(join(tmpdir(), 'smelt-test-'))
+  const write = (name: string, text: string): void => writeFileSync(join(path, name), text)
+  for (const [name, text] of Object.entries(texts)) write(name, text)
+  return { path, write, remove: () => rmSync(path, { recursive: true, force: true }) }
+}
+
+/** A screen without what differs from run to run: the folder, times, rates and memory. */
+export const steady = (screen: string, folder: string): string =>
+  screen.replaceAll(folder, 'HERE')
+    .replace(/done in [^:]+:/, 'done in TIME:')
+    .replace(/, [\d.]+ [kMG]?B\/s;/, ', RATE;')
+    .replace(/peak memory [\d.]+ MB$/m, 'peak memory MEMORY')
+    .replace(/about [\d.]+ [MG]B/, 'about MEMORY')

@@ -1,0 +1,179 @@
+import { expect, test } from 'vitest'
+import { resolvePerLayer, selectLayers, type PatternContext } from '#src/tensor/pattern.js'
+import { readTable } from '../architectures/tables.js'
+
+const select = (patterns: readonly string[], names: readonly string[], context: PatternContext = {}): readonly string[] => {
+  const result = selectLayers(patterns.map((text) => ({ text })), names, context)
+  return result.type === 'ok' ? [...result.value] : result.diagnostics.map((d) => d.code)
+}
+
+const codes = (text: string, names: readonly string[] = ['a.b']) => selectLayers([{ text }], names, {}).diagnostics.map((d) => d.code)
+
+const NAMES = ['in.0.weight', 'in.1.attn1.to_q.weight', 'in.1.attn2.to_q.weight', 'in.1.attn2.to_out.0.bias', 'in.10.attn2.to_q.weight', 'out.weight']
+
+test.each([
+  ['in.1', [1, 2, 3]],
+  ['in.1.attn2', [2, 3]],
+  ['**.attn2', [2, 3, 4]],
+  ['**.to_q', [1, 2, 4]],
+  ['**.to_q.weight', [1, 2, 4]],
+  ['**.attn2.**', [2, 3, 4]],
+  ['*', [0, 1, 2, 3, 4, 5]],
+  ['**', [0, 1, 2, 3, 4, 5]],
+  ['*.weight', [5]],
+  ['in.*.weight', [0]],
+  ['in.**.weight', [0, 1, 2, 4]],
+  ['in.{0,10}', [0, 4]],
+  ['in.{0..1}', [0, 1, 2, 3]],
+  ['{in.0,out}.weight', [0, 5]],
+  ['in.[0-9]', [0, 1, 2, 3]],
+  ['in.??', [4]],
+  ['in.+([0-9]).attn2', [2, 3, 4]],
+  ['in.1.attn@(1|3)', [1]],
+  ['!(in).weight', [5]],
+  ['in.1.attn*', [1, 2, 3]],
+  ['**.attn2.to_out.0', [3]],
+])('`%s` selects what the dialect says', (pattern, indices) => {
+  expect(select([pattern], NAMES)).toEqual(indices.map((index) => NAMES[index]))
+})
+
+test.each(['attn2', 'weight', 'in.1.attn', 'n.1', 'in.1*.attn2.nothing', 'in.{b,c}'])('`%s` selects nothing, and that is a problem', (pattern) => {
+  expect(select([pattern], NAMES)).toEqual(['pattern-selects-nothing'])
+})
+
+test('a list is read in order, and each tensor is selected once, in the order of the model', () => {
+  expect(select(['out', 'in.1', '**.attn2', '!in.1', 'in.1.attn1'], NAMES)).toEqual([NAMES[1], NAMES[4], NAMES[5]])
+  expect(select(['!**.attn2'], NAMES)).toEqual([NAMES[0], NAMES[1], NAMES[5]])
+  expect(select(['!**.attn2', 'in.10'], NAMES)).toEqual([NAMES[0], NAMES[1], NAMES[4], NAMES[5]])
+  expect(select([], NAMES)).toEqual([])
+})
+
+test('every problem of a list is told at once, at its own place', () => {
+  const at = (name: string) => ({ type: 'option', name }) as const
+  const result = selectLayers([{ text: 'x', at: at('1') }, { text: 'in.0' }, { text: '!y', at: at('2') }], NAMES, {})
+  expect(result.diagnostics.map((d) => [d.code, d.at])).toEqual([
+    ['pattern-selects-nothing', at('1')],
+    ['pattern-selects-nothing', at('2')],
+  ])
+  expect(result.diagnostics[1]?.message).toBe('`!y` selects no tensor')
+})
+
+test('an optional pattern may select nothing', () => {
+  expect(selectLayers([{ text: 'x', optional: true }, { text: 'out' }], NAMES, {})).toMatchObject({ type: 'ok', value: new Set(['out.weight']) })
+})
+
+test.each([
+  ['**.atn2', 'Did you mean `**.attn2`?'],
+  ['in.10.attn2.to_k', 'Did you mean `in.10.attn2.to_q`?'],
+  ['in.3', 'Did you mean `in.0` or `in.1` or `in`?'],
+  ['blok:in.4', 'Did you mean `block:in.4`?'],
+  ['entirely_elsewhere', 'The names begin with `in`, `out`; `smelt inspect` lists them.'],
+])('the help for `%s` names what is near', (text, help) => {
+  expect(selectLayers([{ text }], NAMES, {}).diagnostics[0]?.help).toBe(`${help} To allow it, write \`{ match: "${text}", optional: true }\`.`)
+})
+
+const ODD = ['a..b', '.a', 'a.', '__proto__', 'constructor.weight', 'x/y.z', '/.w', '../q.r', '{0,1}.w', '[0].w', 'with space.w', 'naïve.重み', '#c.w', '!n.w', 'a\nb.w', '']
+
+test('`*` and `**` select every name, however odd', () => {
+  expect(select(['*'], ODD)).toEqual(ODD)
+  expect(select(['**'], ODD)).toEqual(ODD)
+})
+
+test.each([
+  ['a..b', ['a..b']],
+  ['a.*.b', ['a..b']],
+  ['*.a', ['.a']],
+  ['__proto__', ['__proto__']],
+  ['constructor', ['constructor.weight']],
+  ['x/y', ['x/y.z']],
+  ['x*y.z', ['x/y.z']],
+  ['*/*.?', ['x/y.z', '/.w']],
+  ['\\{0,1\\}', ['{0,1}.w']],
+  ['[{]*', ['{0,1}.w']],
+  ['\\[0\\]', ['[0].w']],
+  ['with space.w', ['with space.w']],
+  ['na?ve.重*', ['naïve.重み']],
+  ['#c', ['#c.w']],
+  ['\\!n', ['!n.w']],
+  ['a?b', ['a\nb.w']],
+])('`%s` selects an odd name', (pattern, expected) => expect(select([pattern], ODD)).toEqual(expected))
+
+test('the diffusion prefix is tried only when a pattern selects nothing', () => {
+  const names = ['net.out.weight', 'net.net.weight', 'out.weight']
+  expect(select(['out'], names, { diffusionPrefix: 'net' })).toEqual(['out.weight'])
+  expect(select(['diffusion_model.out'], names, { diffusionPrefix: 'net' })).toEqual(['net.out.weight'])
+  expect(select(['net'], names, { diffusionPrefix: 'net' })).toEqual(['net.out.weight', 'net.net.weight'])
+  expect(select(['diffusion_model.out'], names, { diffusionPrefix: '' })).toEqual(['out.weight'])
+  expect(select(['!**.net'], names, { diffusionPrefix: 'net' })).toEqual(['out.weight'])
+  expect(select(['diffusion_model.out'], names)).toEqual(['pattern-selects-nothing'])
+})
+
+test('ids of parts are selected by the same dialect', () => {
+  const parts = { block: new Map([['in.1', ['a']], ['in.10', ['b']], ['mid', ['c', 'gone']]]), group: new Map(), component: new Map() }
+  const context = { architecture: 'Test', parts }
+  expect(select(['block:in.1'], ['a', 'b', 'c'], context)).toEqual(['a'])
+  expect(select(['block:in'], ['a', 'b', 'c'], context)).toEqual(['a', 'b'])
+  expect(select(['!block:in.{1,10}'], ['a', 'b', 'c'], context)).toEqual(['c'])
+  expect(select(['block:mid'], ['a'], context)).toEqual(['pattern-selects-nothing'])
+  expect(select(['block:mib'], ['a'], context)).toEqual(['unknown-block'])
+  expect(select(['group:attn'], ['a'], context)).toEqual(['unknown-group'])
+  expect(select(['component:unet'], ['a'])).toEqual(['pattern-needs-architecture'])
+  expect(selectLayers([{ text: 'block:mib', optional: true }], ['a'], context).type).toBe('ok')
+})
+
+test('patterns larger than anyone needs are refused', () => {
+  expect(codes('')).toEqual(['empty-pattern'])
+  expect(codes('!')).toEqual(['empty-pattern'])
+  expect(codes('a'.repeat(4097))).toEqual(['pattern-too-long'])
+  expect(codes('{0..512}')).toEqual(['pattern-too-many-alternatives'])
+  expect(codes('{a,b}'.repeat(20))).toEqual(['pattern-too-many-alternatives'])
+  expect(codes('*('.repeat(65) + ')'.repeat(65))).toEqual(['pattern-too-many-extglobs'])
+  expect(select(['{0..511}'], ['511.w'])).toEqual(['511.w'])
+})
+
+// Processor time, so that a busy machine does not fail the test.
+const milliseconds = (work: () => void): number => {
+  const start = process.cpuUsage().user
+  work()
+  return (process.cpuUsage().user - start) / 1000
+}
+
+test.each([
+  ['twenty globstars', `${'**.a.'.repeat(20)}b`],
+  ['nested extglobs', `${'*('.repeat(64)}a${')'.repeat(64)}.b`],
+  ['many stars', `${'*a'.repeat(2000)}.b`],
+  ['many braces', `${'{a,b}'.repeat(9)}`],
+])('%s end soon', (_, pattern) => {
+  const names = Array.from({ length: 100 }, (_, n) => `${'a.'.repeat(60)}c${n}`)
+  expect(milliseconds(() => codes(pattern, names))).toBeLessThan(1000)
+})
+
+test('fifty patterns over the 2,515 tensors of SDXL take a moment', () => {
+  const names = [...readTable('sdxl').keys()]
+  const patterns = Array.from({ length: 10 }, (_, n) => [
+    { text: `**.transformer_blocks.${n}.attn2` },
+    { text: `model.diffusion_model.input_blocks.${n % 9}` },
+    { text: `model.diffusion_model.{in,out}put_blocks.[${n % 9}-9].**.weight` },
+    { text: `!**.to_[qk].weight` },
+    { text: `conditioner.**.layers.${n}.mlp.fc?` },
+  ]).flat()
+  selectLayers(patterns, names, {})
+  const best = Math.min(...Array.from({ length: 5 }, () => milliseconds(() => expect(selectLayers(patterns, names, {}).type).toBe('ok'))))
+  expect(best).toBeLessThan(100)
+})
+
+const numbers = (rules: Record<string, number>, fallback?: number) => {
+  const list = Object.entries(rules).map(([text, value]) => ({ pattern: { text }, value }))
+  const result = resolvePerLayer({ ...(fallback === undefined ? {} : { default: fallback }), rules: list }, NAMES, {})
+  return result.type === 'ok' ? [...result.value] : result.diagnostics.map((d) => d.code)
+}
+
+test('later rules win over earlier ones, and every rule over the default', () => {
+  expect(numbers({ 'in.1': 1, '**.attn2': 0.25 }, 0.5)).toEqual(NAMES.map((name, index) => [name, [0.5, 1, 0.25, 0.25, 0.25, 0.5][index]]))
+})
+
+test('without a default a tensor that no rule reaches has no number', () => {
+  expect(numbers({ out: 0 })).toEqual([['out.weight', 0]])
+  expect(numbers({ '!in': 2 })).toEqual([['out.weight', 2]])
+  expect(numbers({ nowhere: 1, in: 1 })).toEqual(['pattern-selects-nothing'])
+})
