@@ -5,19 +5,29 @@ import { join } from 'node:path'
 
 const GNU_TIME = '/usr/bin/time'
 
-/** Longest time a command may take. */
-const LIMIT_MS = 30 * 60_000
+/** Longest time a command may take unless its caller says otherwise, in seconds. */
+const LIMIT = 1800
 
 /** The command that runs now, as the head of a process group, so that it ends when the benchmark does. */
 let running
 process.on('exit', () => {
-  if (running?.exitCode !== null || running.signalCode !== null) return
-  process.kill(-running.pid, 'SIGKILL')
+  if (running?.exitCode === null && running.signalCode === null) end(running)
 })
 
-const start = ([program, ...args], { folder, env = {} }) => {
-  running = spawn(program, args, { cwd: folder, env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'pipe'], detached: true, timeout: LIMIT_MS })
-  return running
+const end = (child) => {
+  try {
+    process.kill(-child.pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+const start = ([program, ...args], { folder, env = {}, limit = LIMIT }) => {
+  const child = spawn(program, args, { cwd: folder, env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'pipe'], detached: true })
+  running = child
+  const timer = setTimeout(() => end(child), limit * 1000)
+  child.on('close', () => clearTimeout(timer))
+  return child
 }
 
 /** Whether peak memory and processor time can be had: both come from the kernel's account of the ended process, through GNU time. */
@@ -25,13 +35,14 @@ export const canMeasureMemory = existsSync(GNU_TIME) && process.platform === 'li
 
 /**
  * Runs `[program, ...arguments]` to its end: `{ seconds, processor, megabytes }`, the latter two undefined where GNU time is missing.
- * Throws what the command said when it fails.
+ * Throws what the command said when it fails, or when it takes more than `limit` seconds of `where`.
  */
 export const measure = async (command, where) => {
   const record = join(where.folder, 'time.txt')
   const began = performance.now()
   const { code, said } = await finish(start(canMeasureMemory ? [GNU_TIME, '-q', '-o', record, '-f', '%U %S %M', ...command] : command, where))
   const seconds = (performance.now() - began) / 1000
+  if (code === null) throw new Error(`error: it was ended by force after ${seconds.toFixed(0)} s`)
   if (code !== 0) throw new Error(said.trim().split('\n').slice(-12).join('\n') || `exit code ${code}`)
   if (!canMeasureMemory) return { seconds }
   const [user, system, kilobytes] = readFileSync(record, 'utf8').trim().split(' ').map(Number)
@@ -55,7 +66,7 @@ export const measureUntil = async (command, seen, where) => {
   while (open() && !seen()) await new Promise((resolve) => setTimeout(resolve, 1))
   const seconds = (performance.now() - began) / 1000
   const early = !open()
-  child.kill('SIGKILL')
+  end(child)
   const { said } = await ended
   if (early) throw new Error(said.trim() || 'it ended before anything was seen')
   return seconds

@@ -7,8 +7,10 @@ import { bytesAt, closePlace, openPlace } from './place.mjs'
 import { MERGES, OUT } from './recipes.mjs'
 import { buildCommand, cleanEnvironment, placeRecipe } from './smelt.mjs'
 
-/** Rounds that a peer takes part in; they are slow, and the others need not wait. */
+/** Rounds that a peer takes part in, and the seconds after which one round of it is enough, or too much: they are slow, and the others need not wait. */
 const PEER_ROUNDS = 3
+const SLOW = 120
+const TOO_SLOW = 600
 
 /** What a peer may take of memory beside the data. */
 const PEER_MEMORY = 9e9
@@ -20,14 +22,14 @@ const entrantsOf = (merge, folder, work, { program, peers, runs }) => [
   { name: 'floor', rounds: runs, output: OUT, command: () => floorCommand(merge.reads.map((model) => join(folder, `${model}.safetensors`))) },
   { name: 'smelt', rounds: runs, output: OUT, command: () => buildCommand(program, join(work, 'recipe.yaml')) },
   ...(peers ? peersOf(merge.name) : []).map(({ command, ...peer }) =>
-    ({ ...peer, rounds: Math.min(runs, PEER_ROUNDS), command: () => command(folder, work, merge.reads) })),
+    ({ ...peer, rounds: Math.min(runs, PEER_ROUNDS), limit: TOO_SLOW, command: () => command(folder, work, merge.reads) })),
 ]
 
 /** One run in a fresh folder; an output much smaller than a model is a failure. */
 const runOnce = async (entrant, work, recipe, bytes) => {
   placeRecipe(work, recipe)
   try {
-    const figure = await measure(entrant.command(), { folder: work, env: cleanEnvironment(work) })
+    const figure = await measure(entrant.command(), { folder: work, env: cleanEnvironment(work), limit: entrant.limit })
     const written = bytesAt(join(work, entrant.output))
     if (written < bytes) throw new Error(`it wrote ${written} bytes, which is no whole model`)
     return figure
@@ -46,6 +48,7 @@ const compete = async (merge, folder, bytes, options) => {
       if (entrant.reason !== undefined || round >= entrant.rounds) continue
       try {
         entrant.figures[round] = await runOnce(entrant, work, merge.write(folder), bytes)
+        if (entrant.limit !== undefined && entrant.figures[round].seconds > SLOW) entrant.rounds = round + 1
         options.say(`${merge.name} · ${entrant.name} · ${entrant.figures[round].seconds.toFixed(2)} s`)
       } catch (error) {
         entrant.reason = error.message

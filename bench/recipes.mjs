@@ -48,17 +48,21 @@ export const MERGES = [
 export const twoFiles = (folder, dtype) =>
   recipe(folder, ['a', 'b'], ['merged: { op: merge.linear, models: { a: 0.5, b: 0.5 } }'], { from: 'merged', dtype })
 
-/** A recipe of about `lines` lines: one long chain of steps with masks and numbers per layer. */
-export const longRecipe = (folder, lines) => {
+/** Rules for so many blocks, the way people list them. */
+const blockRules = (count, i) => Array.from({ length: count }, (_, k) => `    "block:${k % 2 === 0 ? 'in' : 'out'}.${k >> 1}": 0.${1 + ((i + k) % 9)}`)
+
+/** A recipe of about 500 lines: a chain of merges, each with a mask and numbers for `blocks` blocks (at most 24). Fewer blocks make more merges. */
+export const longRecipe = (folder, blocks) => {
   const steps = ['s0: { op: merge.blend, a: a, b: b }']
-  for (let i = 1; steps.length + 12 < lines; i++) {
+  let merges = 0
+  while (steps.length < 490 - blocks) {
+    const i = ++merges
     steps.push(
       `m${i}:`, '  op: mask.magnitude', '  model: a', '  base: b', '  select: above', `  quantile: ${(i % 9) / 10}`,
-      `s${i}:`, '  op: merge.blend', `  a: s${i - 1}`, `  b: ${i % 2 === 0 ? 'a' : 'b'}`, `  mask: m${i}`,
-      '  keep:', '    default: 0.5', `    "block:in.${i % 9}": 1`, '    "block:out.*": 0.4', `    "**.attn${1 + (i % 2)}": 0.${1 + (i % 9)}`,
+      `s${i}:`, '  op: merge.blend', `  a: s${i - 1}`, `  b: ${i % 2 === 0 ? 'a' : 'b'}`, `  mask: m${i}`, '  keep:', '    default: 0.5', ...blockRules(blocks, i),
     )
   }
-  return recipe(folder, ['a', 'b'], steps, { from: `s${(steps.length - 1) / 16}` })
+  return recipe(folder, ['a', 'b'], steps, { from: `s${merges}` })
 }
 
 /** A recipe that uses every mechanism once, for plans. */

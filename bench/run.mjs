@@ -10,7 +10,7 @@ import { isMemory, memoryFolder } from './place.mjs'
 import { renderFigures, writeFigures } from './report.mjs'
 import { PROGRAM, WORKERS } from './smelt.mjs'
 
-const NAMES = ['linear', 'lerp', 'dare', 'ties', 'mask', 'sdxl', 'large', 'start', 'check', 'plan']
+const NAMES = ['linear', 'lerp', 'dare', 'ties', 'mask', 'sdxl', 'large', 'start', 'check', 'chain', 'plan']
 const USAGE = `npm run bench -- [options]
   --size small|full  a sixteenth of a model, three runs, without peers and large files; or all of it (default)
   --only NAME        one of ${NAMES.join(', ')}

@@ -9,6 +9,7 @@ import { diagnosticLines, eventLine, toJsonLine } from '../view/json.js'
 import { outlinePlan, type PlanOutline } from '../view/plan-outline.js'
 import { renderPlanShort } from '../view/plan-text.js'
 import { createProgressLine } from '../view/progress-line.js'
+import { renderReport } from '../view/report/render.js'
 import { renderSummary } from '../view/summary.js'
 import type { Console } from './console.js'
 import { readDevice, readSet, readWorkers } from './options.js'
@@ -52,7 +53,8 @@ const quietReporter = (console: Console): Reporter =>
 
 /** The plan first, then progress, then what was written. */
 const screenReporter = (console: Console): Reporter => {
-  const line = createProgressLine({ terminal: console.errRedraws, write: console.err, columns: () => console.look('err').width, now: () => performance.now() })
+  const columns = (): number => console.look('err').width
+  const line = createProgressLine({ terminal: console.errRedraws, write: console.err, columns, now: () => performance.now() })
   const events: RunEvent[] = []
   return {
     problems: (diagnostics) => {
@@ -62,7 +64,7 @@ const screenReporter = (console: Console): Reporter => {
     planned: (plan) => console.err(`${renderPlanShort(plan, console.look('err'))}\n`),
     event: (event) => {
       line.hear(event)
-      if (event.type === 'output-written' || event.type === 'run-finished') events.push(event)
+      if (event.type === 'output-written' || event.type === 'report-written' || event.type === 'run-finished') events.push(event)
     },
     stopAsked: () => {
       line.clear()
@@ -83,7 +85,7 @@ const runPlan = async ({ plan }: Prepared, workers: number, device: 'cpu', repor
   const interruption = listenForStop(reporter.stopAsked)
   const ticking = setInterval(reporter.tick, TICK)
   try {
-    const built = await run(plan, { workers, device, signal: interruption.signal, listener: reporter.event })
+    const built = await run(plan, { workers, device, signal: interruption.signal, listener: reporter.event, render: renderReport })
     reporter.problems(built.diagnostics)
     const stopped = built.type === 'failed' && built.diagnostics.some((d) => d.code === 'stopped')
     return stopped && interruption.exitCode !== undefined ? interruption.exitCode : exitCode(built.diagnostics)
@@ -105,7 +107,9 @@ export const build = async (console: Console, recipe: string, flags: BuildFlags)
     return end(exitCode(diagnostics))
   }
   const [set, workers, device] = [readSet(flags.set), readWorkers(flags.workers, defaultWorkers), readDevice(flags.device)]
-  if (set.type === 'failed' || workers.type === 'failed' || device.type === 'failed') return refuse([set, workers, device].flatMap((r) => r.diagnostics))
+  if (set.type === 'failed' || workers.type === 'failed' || device.type === 'failed') {
+    return refuse([set, workers, device].flatMap((r) => r.diagnostics))
+  }
 
   const prepared = await prepare(recipe, { set: set.value, ...(flags.out === undefined ? {} : { out: flags.out }) })
   if (prepared.type === 'failed') return refuse(prepared.diagnostics)

@@ -12,10 +12,11 @@ export const check = async (console: Console, recipes: readonly string[], flags:
   for (const recipe of recipes) results.push({ recipe, result: await prepare(recipe) })
   const diagnostics: Diagnostic[] = results.flatMap(({ result }) => [...result.diagnostics])
   if (flags.json === true) {
-    console.out(toJsonText({ recipes: results.map(({ recipe, result }) => ({ path: recipe, ok: result.type === 'ok', diagnostics: toJson(result.diagnostics) })) }))
+    const recipes = results.map(({ recipe, result }) => ({ path: recipe, ok: result.type === 'ok', diagnostics: toJson(result.diagnostics) }))
+    console.out(toJsonText({ recipes }))
   } else {
     console.tell(diagnostics)
-    console.out(results.map(({ recipe, result }) => (result.type === 'ok' ? renderChecked(recipe, result.value.plan, console.look('out')) : '')).join(''))
+    for (const { recipe, result } of results) if (result.type === 'ok') console.out(renderChecked(recipe, result.value.plan, console.look('out')))
   }
   return exitCode(diagnostics)
 }

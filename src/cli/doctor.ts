@@ -40,10 +40,14 @@ const examine = async (folder: string): Promise<Machine> => {
   }
 }
 
-const problemsOf = ({ node, onnxruntime, kernels }: Machine): Diagnostic[] => [
+const AGAIN = 'run `npm install` again in the folder of smelt, for this platform'
+const REBUILD = 'build or install smelt again; its folder must hold `dist/kernels/kernels.wasm`'
+
+/** What keeps a machine from building on the CPU. */
+export const problemsOf = ({ node, onnxruntime, kernels }: Machine): Diagnostic[] => [
   ...(node.ok ? [] : [runtimeBroken('node', `version ${node.version} is older than ${node.needed}`, 'install a newer Node.js')]),
-  ...(onnxruntime.problem === undefined ? [] : [runtimeBroken('onnxruntime', onnxruntime.problem, 'run `npm install` again in the folder of smelt, for this platform')]),
-  ...(kernels.problem === undefined ? [] : [runtimeBroken('the WebAssembly module', kernels.problem, 'build or install smelt again; its folder must hold `dist/kernels/kernels.wasm`')]),
+  ...(onnxruntime.problem === undefined ? [] : [runtimeBroken('onnxruntime', onnxruntime.problem, AGAIN)]),
+  ...(kernels.problem === undefined ? [] : [runtimeBroken('the WebAssembly module', kernels.problem, REBUILD)]),
 ]
 
 /** `smelt doctor`: what this machine can do, and what keeps it from building; 1 when the CPU cannot be used. */

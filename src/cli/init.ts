@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { basename, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { noModelsHere, recipeExists } from '../base/catalogue/cli.js'
+import { folderNotMade, noModelsHere, recipeExists } from '../base/catalogue/cli.js'
 import { detectArchitecture, type Architecture } from '../architectures/detect.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { errorCode, ioProblem } from '../safetensors/io-problem.js'
@@ -28,7 +28,8 @@ const findModels = async (folder: string): Promise<Found[]> => {
   const files = (await readdir(folder)).filter((name) => !name.startsWith('.') && !name.includes('$')).sort()
   const found: Found[] = []
   const shards = new Set<string>()
-  for (const file of [...files.filter((name) => name.endsWith('.safetensors.index.json')), ...files.filter((name) => name.endsWith('.safetensors'))]) {
+  const ending = (suffix: string): string[] => files.filter((name) => name.endsWith(suffix))
+  for (const file of [...ending('.safetensors.index.json'), ...ending('.safetensors')]) {
     if (shards.has(join(folder, file))) continue
     const model = await openModel(join(folder, file))
     if (model.type === 'failed' || model.value.tensors.size === 0) continue
@@ -62,7 +63,8 @@ const differences = (a: Model, b: Model): Pick<Starter, 'missing' | 'mismatch'> 
 
 /** A name for a recipe made of a file's: letters, digits, `_` and `-`, and unlike the others. */
 const toName = (file: string, taken: Set<string>): string => {
-  const stem = file.replace(/(\.safetensors|\.index\.json)+$/, '').replace(/[^A-Za-z0-9_-]+/g, '_').replace(/^[^A-Za-z]+/, '').slice(0, 40).replace(/_+$/, '') || 'model'
+  const plain = file.replace(/(\.safetensors|\.index\.json)+$/, '').replace(/[^A-Za-z0-9_-]+/g, '_')
+  const stem = plain.replace(/^[^A-Za-z]+/, '').slice(0, 40).replace(/_+$/, '') || 'model'
   let name = stem
   for (let n = 2; taken.has(name); n++) name = `${stem}-${n}`
   taken.add(name)
@@ -92,13 +94,14 @@ export const init = async (console: Console, target: string, flags: { readonly f
   }
   if (flags.force !== true && existsSync(path)) return refuse(recipeExists(join(target, 'recipe.yaml')))
   try {
-    await mkdir(folder, { recursive: true })
+    if (!existsSync(folder)) await mkdir(folder)
     const models = await findModels(folder)
     await writeFile(path, renderStarter(toStarter(folder, models)), { flag: flags.force === true ? 'w' : 'wx' })
     if (models.length === 0) console.tell([noModelsHere(folder)])
     console.out(`${join(target, 'recipe.yaml')}\n`)
     return 0
   } catch (error) {
-    return refuse(errorCode(error) === 'EEXIST' && existsSync(path) ? recipeExists(path) : ioProblem(error, path, 'create'))
+    if (errorCode(error) === 'EEXIST') return refuse(recipeExists(path))
+    return refuse(['ENOENT', 'ENOTDIR'].includes(errorCode(error)) ? folderNotMade(folder) : ioProblem(error, path, 'create'))
   }
 }

@@ -1,7 +1,5 @@
 import { Command, CommanderError, Option } from 'commander'
-import { commandLine } from '../base/catalogue/cli.js'
-import { exitCode } from '../base/diagnostic.js'
-import { openConsole, type Console } from './console.js'
+import type { Console } from './console.js'
 import { readPackage } from './version.js'
 
 const collect = (text: string, before: readonly string[]): readonly string[] => [...before, text]
@@ -43,6 +41,11 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .option('--stats', 'mean, deviation, extremes, norm and odd values of each tensor (reads them)')
     .option('--json', 'print all of it as JSON')
     .action((file, layers, flags) => run(async (console) => (await import('./inspect.js')).inspect(console, file, layers, flags)))
+  program.command('diff').argument('<a>', 'a model').argument('<b>', 'the model to compare with it')
+    .argument('[layers...]', 'patterns of the tensors to compare').description('show how two models differ, by block and by layer')
+    .option('--html <file>', 'write it as a page (or, by the ending, as .svg, .png, .json or .txt)')
+    .option('--json', 'print it as JSON')
+    .action((a, b, layers, flags) => run(async (console) => (await import('./diff.js')).diff(console, a, b, layers, flags)))
   program.command('ops').argument('[name]', 'an operator or a family').description('list operators, or explain one')
     .action((name) => run(async (console) => (await import('./ops.js')).ops(console, name)))
   program.command('init').argument('[folder]', 'where', '.').description('write a recipe for the models in a folder')
@@ -52,6 +55,14 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .option('--json', 'print it as JSON')
     .action((flags) => run(async (console) => (await import('./doctor.js')).doctor(console, flags)))
   return program
+}
+
+/** The exit code of a command line that is wrong. */
+const USAGE = 2
+
+/** Prints help or the version; a reader that goes away is no problem. */
+const print = (text: string): void => {
+  process.stdout.once('error', () => undefined).write(text)
 }
 
 /** Words of the program as its parser may put them, as a sentence. */
@@ -66,26 +77,26 @@ const helpFor = (program: Command, args: readonly string[]): string => {
 /** Reads the command line and runs the command it names; the result is the exit code. */
 export const runCommand = async (args: readonly string[]): Promise<number> => {
   let code = 0
-  let color: boolean | undefined
+  const open = async (): Promise<Console> => (await import('./console.js')).openConsole({ color: program.opts<{ color?: boolean }>().color })
   const program = describeCommands(async (command) => {
-    color = (program.opts() as { readonly color?: boolean }).color
-    code = await command(openConsole({ color }))
+    code = await command(await open())
   })
   for (const command of [program, ...program.commands]) {
-    command.exitOverride().configureOutput({ writeOut: (text) => openConsole({ color }).out(text), writeErr: () => undefined, outputError: () => undefined })
+    command.exitOverride().configureOutput({ writeOut: print, writeErr: () => undefined, outputError: () => undefined })
   }
   if (args.length === 0) {
-    openConsole({ color }).err(program.helpInformation())
-    return 2
+    process.stderr.write(program.helpInformation())
+    return USAGE
   }
   try {
     await program.parseAsync([...args], { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return 0
-    const problem = commandLine(sentenceOf(error.message), helpFor(program, args))
-    openConsole({ color }).tell([problem])
-    return exitCode([problem])
+    const { commandLine } = await import('../base/catalogue/cli.js')
+    const console = await open()
+    console.tell([commandLine(sentenceOf(error.message), helpFor(program, args))])
+    return USAGE
   }
   return code
 }

@@ -29,9 +29,12 @@ const READERS: Readonly<Partial<Record<Dtype, (bytes: ArrayBuffer) => Numbers>>>
   F64: (b) => new Float64Array(b),
 }
 
-interface Moments { n: number; mean: number; squares: number; power: number; min: number; max: number; nan: number; infinite: number; zeros: number }
+type Moments = Record<'n' | 'mean' | 'squares' | 'power' | 'min' | 'max' | 'nan' | 'infinite' | 'zeros', number>
 
-/** Adds a chunk. `squares` is the sum of squared distances to the mean; combining per chunk (Chan et al. 1983) keeps it exact where sums of squares would cancel. */
+/**
+ * Adds a chunk. `squares` is the sum of squared distances to the mean; combining chunks by theirs (Chan et al. 1983) stays exact
+ * where the difference of two sums would cancel.
+ */
 const addChunk = (m: Moments, values: Numbers): void => {
   let [n, sum, power, nan, infinite, zeros] = [0, 0, 0, 0, 0, 0]
   for (let i = 0; i < values.length; i++) {

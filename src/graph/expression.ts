@@ -14,6 +14,20 @@ export interface Stream {
  */
 export type Over = string | undefined
 
+/**
+ * A matrix given by its factors, laid over rows of a tensor: `up` is [count, rank] and `down` [rank, columns], further axes of 1 aside,
+ * and element (firstRow + i, j) of the tensor is Σᵣ up[i, r]·down[r, j]; other rows are 0. With `mid` [rank, rank, …kernel],
+ * `down` is [rank, inputs] and becomes Σ_q mid[p, q, kernel]·down[q, input], ordered by input, then kernel.
+ */
+export interface Product {
+  readonly up: TensorInfo
+  readonly down: TensorInfo
+  readonly mid: TensorInfo | undefined
+  readonly rank: number
+  readonly columns: number
+  readonly firstRow: number
+}
+
 export type ScalarOp = 'add' | 'sub' | 'mul' | 'div' | 'neg' | 'abs' | 'sqrt' | 'min' | 'max' | 'sign' | 'sin' | 'cos' | 'acos' | 'if-less'
 export type TensorOp = 'add' | 'sub' | 'mul' | 'div' | 'neg' | 'abs' | 'sqrt' | 'min' | 'max' | 'sign'
 export type Comparison = 'greater' | 'greater-equal' | 'less' | 'less-equal' | 'equal'
@@ -23,8 +37,8 @@ export type Logic = 'and' | 'or' | 'xor' | 'not'
 export type Scalar = { readonly kind: 'scalar'; readonly id: number } & (
   | { readonly type: 'literal'; readonly value: number }
   | { readonly type: 'compute'; readonly op: ScalarOp; readonly args: readonly Scalar[] }
-  /** Σx or Σxy in float64, blocks of fixed size in fixed order. */
-  | { readonly type: 'total'; readonly measure: 'sum' | 'dot'; readonly operands: readonly Tensor[]; readonly over: Over }
+  /** Σx or Σxy in float64, blocks of fixed size in fixed order; or the least or greatest x that is a number, an infinity where there is none. */
+  | { readonly type: 'total'; readonly measure: 'sum' | 'dot' | 'min' | 'max'; readonly operands: readonly Tensor[]; readonly over: Over }
   /** The |x| at position ⌈q(n − 1)⌉ of the magnitudes in ascending order; exact. */
   | { readonly type: 'quantile'; readonly operand: Tensor; readonly q: number; readonly over: Over }
 )
@@ -34,9 +48,14 @@ export type Tensor = { readonly kind: 'tensor'; readonly id: number } & (
   | { readonly type: 'read'; readonly tensor: TensorInfo }
   | { readonly type: 'fill'; readonly value: Scalar }
   | { readonly type: 'apply'; readonly op: TensorOp; readonly args: readonly (Tensor | Scalar)[] }
+  /** 1 where the mask is true, else 0. */
+  | { readonly type: 'bit'; readonly mask: Mask }
   | { readonly type: 'choose'; readonly mask: Mask; readonly yes: Tensor | Scalar; readonly no: Tensor | Scalar }
   | { readonly type: 'normal'; readonly stream: Stream }
   | { readonly type: 'uniform'; readonly stream: Stream }
+  /** ⌊index / stride⌋ mod length: the row, column or other coordinate of an element. */
+  | { readonly type: 'position'; readonly stride: number; readonly length: number }
+  | { readonly type: 'product'; readonly product: Product }
 )
 
 /** One boolean per element. */
@@ -51,14 +70,38 @@ export type Mask = { readonly kind: 'mask'; readonly id: number } & (
   | { readonly type: 'top'; readonly operand: Tensor; readonly density: number; readonly over: Over }
 )
 
-export type Expression = Scalar | Tensor | Mask
+/**
+ * How a tally sorts elements into cells: by their place in a matrix of `rows` × `columns`, cut into a grid; or by their value,
+ * in `count` equal steps from `low` to `high`. Cells are numbered row by row.
+ */
+export type Cells<Bound = Scalar> =
+  | { readonly by: 'place'; readonly rows: number; readonly columns: number; readonly gridRows: number; readonly gridColumns: number }
+  | { readonly by: 'value'; readonly low: Bound; readonly high: Bound; readonly count: number }
+
+/** Count, sum, sum of squares, least and greatest of the elements of each cell, in this order, in float64. NaN and infinities are passed over. */
+export interface Tally {
+  readonly kind: 'tally'
+  readonly id: number
+  readonly type: 'tally'
+  readonly operand: Tensor
+  readonly cells: Cells
+  readonly over: undefined
+}
+
+/** Numbers that a tally holds for each cell. */
+export const TALLY_FIELDS = 5
+
+/** How many cells a tally has. */
+export const cellCount = (cells: Cells<unknown>): number => (cells.by === 'place' ? cells.gridRows * cells.gridColumns : cells.count)
+
+export type Expression = Scalar | Tensor | Mask | Tally
 export type Operand = Tensor | Scalar | number
 
 /** The measures: what a pass over all elements has to find before another pass can use it. */
-export type Measure = Extract<Scalar, { type: 'total' | 'quantile' }> | Extract<Mask, { type: 'top' }>
+export type Measure = Extract<Scalar, { type: 'total' | 'quantile' }> | Extract<Mask, { type: 'top' }> | Tally
 
 /** True for the expressions that need a pass of their own. */
-export const isMeasure = (e: Expression): e is Measure => e.type === 'total' || e.type === 'quantile' || e.type === 'top'
+export const isMeasure = (e: Expression): e is Measure => e.type === 'total' || e.type === 'quantile' || e.type === 'top' || e.type === 'tally'
 
 /** The expressions an expression is made of. */
 export const argumentsOf = (e: Expression): readonly Expression[] => {
@@ -67,6 +110,8 @@ export const argumentsOf = (e: Expression): readonly Expression[] => {
     case 'read':
     case 'normal':
     case 'uniform':
+    case 'position':
+    case 'product':
     case 'constant':
     case 'read-mask':
     case 'bernoulli':
@@ -82,6 +127,10 @@ export const argumentsOf = (e: Expression): readonly Expression[] => {
     case 'quantile':
     case 'top':
       return [e.operand]
+    case 'tally':
+      return e.cells.by === 'value' ? [e.operand, e.cells.low, e.cells.high] : [e.operand]
+    case 'bit':
+      return [e.mask]
     case 'choose':
       return [e.mask, e.yes, e.no]
     case 'compare':

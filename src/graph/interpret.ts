@@ -1,5 +1,5 @@
 import type { TensorInfo } from '../tensor/info.js'
-import { argumentsOf, countOf, isMeasure, rankOf, type Comparison, type Expression, type Mask, type Measure, type Scalar, type Stream, type Tensor } from './expression.js'
+import { argumentsOf, cellCount, countOf, isMeasure, rankOf, type Cells, type Comparison, type Expression, type Mask, type Measure, type Product, type Scalar, type Stream, type Tensor } from './expression.js'
 import { applyScalar } from './scalar.js'
 
 /** Where the interpreter takes from what no expression computes: the numbers of files and of random streams, `n` at a time. */
@@ -56,6 +56,11 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
 
   const measure = (index: number, e: Measure): Evaluated => {
     const members = membersOf(index, e)
+    if (e.type === 'tally') return tallyOf(elementsOf(index, e.operand), e.cells, (bound) => numberOf(index, bound))
+    if (e.type === 'total' && (e.measure === 'min' || e.measure === 'max')) {
+      const numbers = join(members.map((m) => elementsOf(m.index, operandsOf(m.measure)[0]!))).filter((x) => !Number.isNaN(x))
+      return numbers.reduce((x, y) => (e.measure === 'min' ? Math.min(x, y) : Math.max(x, y)), e.measure === 'min' ? Infinity : -Infinity)
+    }
     if (e.type === 'total') return members.reduce((sum, m) => sum + totalOf(operandsOf(m.measure).map((x) => elementsOf(m.index, x))), 0)
     const parts = members.map((m) => elementsOf(m.index, operandsOf(m.measure)[0]!).map(Math.abs))
     const magnitudes = join(parts)
@@ -75,12 +80,15 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
       case 'fill': return new Float64Array(size).fill(numberOf(index, e.value))
       case 'normal': return data.normal(e.stream, size)
       case 'uniform': return data.uniform(e.stream, size)
+      case 'position': return Float64Array.from({ length: size }, (_, i) => Math.floor(i / e.stride) % e.length)
+      case 'product': return multiply(e.product, size, data)
       case 'bernoulli': return data.bernoulli(e.stream, size, e.p)
       case 'constant': return new Uint8Array(size).fill(e.value ? 1 : 0)
       case 'apply': {
         const args = e.args.map((arg) => elementsOf(index, arg))
         return Float64Array.from({ length: size }, (_, i) => applyScalar(e.op, args.map((x) => x[i]!)))
       }
+      case 'bit': return Float64Array.from(bitsOf(index, e.mask))
       case 'choose': {
         const [mask, yes, no] = [bitsOf(index, e.mask), elementsOf(index, e.yes), elementsOf(index, e.no)]
         return yes.map((x, i) => (mask[i] === 1 ? x : no[i]!))
@@ -98,6 +106,30 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
   }
 
   return jobs.map(({ roots }, index) => roots.map((root) => evaluate(index, root)))
+}
+
+/** The elements of a factored matrix laid over `size` elements. */
+const multiply = (p: Product, size: number, data: Data): Float64Array => {
+  const [up, down] = [data.read(p.up), p.mid === undefined ? data.read(p.down) : foldMiddle(p, data.read(p.mid), data.read(p.down))]
+  const rows = up.length / p.rank
+  return Float64Array.from({ length: size }, (_, i) => {
+    const [row, column] = [Math.floor(i / p.columns) - p.firstRow, i % p.columns]
+    if (row < 0 || row >= rows) return 0
+    let sum = 0
+    for (let r = 0; r < p.rank; r++) sum += up[row * p.rank + r]! * down[r * p.columns + column]!
+    return sum
+  })
+}
+
+const foldMiddle = (p: Product, mid: Float64Array, down: Float64Array): Float64Array => {
+  const kernel = mid.length / (p.rank * p.rank)
+  const inputs = p.columns / kernel
+  return Float64Array.from({ length: p.rank * p.columns }, (_, at) => {
+    const [k, input, out] = [at % kernel, Math.floor(at / kernel) % inputs, Math.floor(at / p.columns)]
+    let sum = 0
+    for (let q = 0; q < p.rank; q++) sum += mid[(out * p.rank + q) * kernel + k]! * down[q * inputs + input]!
+    return sum
+  })
 }
 
 const groupKey = (e: Measure): string => `${e.type} ${e.over}`
@@ -124,6 +156,23 @@ const findGrouped = (roots: readonly Expression[]): ReadonlyMap<string, Measure>
 const totalOf = ([x, y]: readonly Float64Array[]): number => x!.reduce((sum, value, i) => sum + (y === undefined ? value : value * y[i]!), 0)
 
 const join = (parts: readonly Float64Array[]): Float64Array => Float64Array.from(parts.flatMap((part) => [...part]))
+
+/** The numbers of a tally, cell by cell. */
+const tallyOf = (x: Float64Array, cells: Cells, numberOf: (bound: Scalar) => number): Float64Array => {
+  const cellOf = (value: number, i: number): number => {
+    if (cells.by === 'place') {
+      const [row, column] = [Math.floor(i / cells.columns), i % cells.columns]
+      return Math.floor((row * cells.gridRows) / cells.rows) * cells.gridColumns + Math.floor((column * cells.gridColumns) / cells.columns)
+    }
+    const [low, high] = [numberOf(cells.low), numberOf(cells.high)]
+    return high > low ? Math.min(cells.count - 1, Math.max(0, Math.floor(((value - low) / (high - low)) * cells.count))) : 0
+  }
+  const found = Array.from({ length: cellCount(cells) }, (): number[] => [])
+  x.forEach((value, i) => void (Number.isFinite(value) && found[cellOf(value, i)]!.push(value)))
+  return Float64Array.from(found.flatMap((values) => [
+    values.length, values.reduce((sum, v) => sum + v, 0), values.reduce((sum, v) => sum + v * v, 0), Math.min(...values), Math.max(...values),
+  ]))
+}
 
 /** 1 at the `count` largest numbers; of equal ones the lower index wins. */
 const largest = (x: Float64Array, count: number): Uint8Array => {

@@ -1,6 +1,6 @@
 import { create, toBinary } from '@bufbuild/protobuf'
 import { ModelProtoSchema } from 'onnx-buf'
-import type { Instruction, Port, PortType, Program } from './program.js'
+import { ZERO, type Instruction, type Port, type PortType, type Program } from './program.js'
 
 /** ONNX element types. */
 const ELEMENT: Readonly<Record<PortType | 'bf16', number>> = {
@@ -38,7 +38,10 @@ const node = ({ op, inputs, output, to }: Instruction) => ({
 
 /** Serialises a program as an ONNX model. `tables` are the decoding tables of the 8-bit floats it may look up, 256 numbers each. */
 export const encodeOnnx = (program: Program, tables: Readonly<Record<string, Float32Array>>): Uint8Array => {
-  const used = Object.keys(tables).filter((name) => program.instructions.some((i) => i.inputs.includes(name)))
+  const constants = [
+    ...Object.entries(tables).map(([name, numbers]) => ({ name, dataType: ELEMENT.f32, dims: [BigInt(numbers.length)], rawData: bytesOf(numbers) })),
+    { name: ZERO, dataType: ELEMENT.f32, dims: [], rawData: bytesOf(Float32Array.of(0)) },
+  ]
   const model = create(ModelProtoSchema, {
     irVersion: IR_VERSION,
     producerName: 'smelt',
@@ -48,7 +51,7 @@ export const encodeOnnx = (program: Program, tables: Readonly<Record<string, Flo
       node: program.instructions.map(node),
       input: program.inputs.map(valueInfo),
       output: program.outputs.map(valueInfo),
-      initializer: used.map((name) => ({ name, dataType: ELEMENT.f32, dims: [256n], rawData: bytesOf(tables[name]!) })),
+      initializer: constants.filter(({ name }) => program.instructions.some((i) => i.inputs.includes(name))),
     },
   })
   return toBinary(ModelProtoSchema, model)

@@ -1,8 +1,8 @@
 import { argumentsOf, isMeasure, type Expression, type Measure } from './expression.js'
-import { assemble, type Assembly, type Uniform, type Wanted } from './program.js'
+import { createAssembler, type Assembler, type Assembly, type Uniform, type Wanted } from './program.js'
 
-/** How a measure is taken: sums in one pass; order statistics by the high and then the low bits of the magnitudes. */
-export type Stage = 'sum' | 'dot' | 'high' | 'low' | 'locate'
+/** How a measure is taken: totals and tallies in one pass; order statistics by the high and then the low bits of the magnitudes. */
+export type Stage = 'sum' | 'dot' | 'min' | 'max' | 'tally' | 'high' | 'low' | 'locate'
 
 /** One measure taken by a pass, and the program outputs (float32) that hold its operands. */
 export interface Taken {
@@ -27,14 +27,15 @@ export interface Sweeps {
   readonly locates: ReadonlyMap<number, Pass>
 }
 
-/** The level of an expression: how many sweeps must have finished before it can be computed. */
-const levels = (): ((e: Expression) => number) => {
+/** The level of an expression: how many sweeps over its own tensor must have finished before it can be computed. */
+const levels = (owns: (m: Measure) => boolean): ((e: Expression) => number) => {
   const known = new Map<number, number>()
   const level = (e: Expression): number => {
     const found = known.get(e.id)
     if (found !== undefined) return found
+    if (isMeasure(e) && !owns(e)) return 0
     const below = Math.max(0, ...argumentsOf(e).map(level))
-    const own = e.type === 'total' ? below + 1 : e.type === 'quantile' || e.type === 'top' ? below + 2 : below
+    const own = e.type === 'total' || e.type === 'tally' ? below + 1 : e.type === 'quantile' || e.type === 'top' ? below + 2 : below
     known.set(e.id, own)
     return own
   }
@@ -57,7 +58,7 @@ export const measuresOf = (roots: readonly Expression[]): Measure[] => {
 
 const operandsOf = (measure: Measure) => (measure.type === 'total' ? measure.operands : [measure.operand])
 
-/** The measures a uniform's value depends on. */
+/** The measures that a number fed to a pass depends on. */
 const behind = (uniform: Uniform): Measure[] => {
   if (uniform.type === 'top') return [uniform]
   const found: Measure[] = []
@@ -69,7 +70,7 @@ const behind = (uniform: Uniform): Measure[] => {
   return found
 }
 
-const makePass = (taking: readonly { measure: Measure; stage: Stage }[], writing: readonly { root: number; wanted: Wanted }[]): Pass => {
+const makePass = (assemble: Assembler, taking: readonly { measure: Measure; stage: Stage }[], writing: readonly { root: number; wanted: Wanted }[]): Pass => {
   const wanted: Wanted[] = []
   const portOf = new Map<number, number>()
   const takes = taking.map(({ measure, stage }): Taken => ({
@@ -85,37 +86,41 @@ const makePass = (taking: readonly { measure: Measure; stage: Stage }[], writing
   }))
   const writes = writing.map(({ root, wanted: w }) => ({ root, port: wanted.push(w) - 1 }))
   const assembly = assemble(wanted)
-  const needs = [...new Map(assembly.uniforms.flatMap(behind).map((m) => [m.id, m])).values()]
+  const bounds = taking.flatMap(({ measure: m }) => (m.type === 'tally' && m.cells.by === 'value' ? [m.cells.low, m.cells.high] : []))
+  const needs = [...new Map([...assembly.uniforms, ...bounds].flatMap(behind).map((m) => [m.id, m])).values()]
   return { ...assembly, takes, writes, needs }
 }
 
 /** What groups measures over several tensors; one of a single tensor has a group of its own. */
 export const groupKey = (m: Measure): string => {
-  if (m.over === undefined) return `#${m.id}`
+  if (m.type === 'tally' || m.over === undefined) return `#${m.id}`
   const detail = m.type === 'total' ? m.measure : m.type === 'top' ? m.density : m.q
   return `${m.type}:${detail}:${m.over}`
 }
 
 /**
  * Cuts the roots of one tensor into as few sweeps as their measures allow; the last pass writes all roots.
- * `alsoTake` are measures that other tensors' roots need of this one.
+ * `measures` are all that are to be taken of this tensor; those that are not `owns`, of other tensors, are waited for.
  */
-export const cutPasses = (roots: readonly Wanted[], alsoTake: readonly Measure[] = []): Sweeps => {
-  const level = levels()
-  const measures = measuresOf([...roots.map((r) => r.value), ...alsoTake])
-  const start = (m: Measure): number => Math.max(0, ...operandsOf(m).map(level))
-  const depth = Math.max(0, ...roots.map((r) => level(r.value)), ...alsoTake.map(level))
+export const cutPasses = (
+  roots: readonly Wanted[], measures: readonly Measure[] = measuresOf(roots.map((r) => r.value)),
+  owns: (m: Measure) => boolean = () => true,
+  assemble: Assembler = createAssembler(),
+): Sweeps => {
+  const level = levels(owns)
+  const start = (m: Measure): number => Math.max(0, ...argumentsOf(m).map(level))
+  const depth = Math.max(0, ...roots.map((r) => level(r.value)), ...measures.map(level))
   const sweeps = Array.from({ length: depth }, (_, at) =>
     measures.flatMap((measure): { measure: Measure; stage: Stage }[] => {
       const first = start(measure)
-      if (measure.type === 'total') return first === at ? [{ measure, stage: measure.measure }] : []
+      if (measure.type === 'total' || measure.type === 'tally') return first === at ? [{ measure, stage: measure.type === 'total' ? measure.measure : 'tally' }] : []
       return first === at ? [{ measure, stage: 'high' }] : first + 1 === at ? [{ measure, stage: 'low' }] : []
     }))
   return {
     passes: [
-      ...sweeps.map((taking) => makePass(taking, [])),
-      ...(roots.length === 0 ? [] : [makePass([], roots.map((wanted, root) => ({ root, wanted })))]),
+      ...sweeps.map((taking) => makePass(assemble, taking, [])),
+      ...(roots.length === 0 ? [] : [makePass(assemble, [], roots.map((wanted, root) => ({ root, wanted })))]),
     ],
-    locates: new Map(measures.filter((m) => m.type === 'top').map((m) => [m.id, makePass([{ measure: m, stage: 'locate' }], [])])),
+    locates: new Map(measures.filter((m) => m.type === 'top').map((m) => [m.id, makePass(assemble, [{ measure: m, stage: 'locate' }], [])])),
   }
 }

@@ -1,5 +1,5 @@
 import type { Dtype } from '../tensor/dtype.js'
-import { argumentsOf, type Expression, type Mask, type Scalar, type Stream, type Tensor, type TensorOp, type Comparison, type Logic } from './expression.js'
+import { argumentsOf, type Expression, type Mask, type Product, type Scalar, type Stream, type Tensor, type TensorOp, type Comparison, type Logic } from './expression.js'
 import type { TensorInfo } from '../tensor/info.js'
 
 /** How the numbers of a port are laid out where JavaScript and ONNX Runtime meet. */
@@ -34,6 +34,8 @@ export type Draw =
   | { readonly type: 'bernoulli'; readonly p: number; readonly stream: Stream }
   | { readonly type: 'normal' | 'uniform'; readonly stream: Stream }
   | { readonly type: 'constant'; readonly value: boolean }
+  | { readonly type: 'position'; readonly stride: number; readonly length: number }
+  | { readonly type: 'product'; readonly product: Product }
 
 /** A number fed once per chunk: a scalar, or the threshold of a `top` mask, which changes at the element where ties are cut. */
 export type Uniform = Scalar | Extract<Mask, { type: 'top' }>
@@ -59,9 +61,12 @@ const STORED: Readonly<Record<Dtype, PortType>> = {
   F8_E5M2FNUZ: 'u8', I16: 'i16', U16: 'u16', F16: 'f16', BF16: 'u16', I32: 'i32', U32: 'u32', F32: 'f32', C64: 'u64', F64: 'f64', I64: 'i64', U64: 'u64',
 }
 const LEAVING: Readonly<Partial<Record<Dtype, PortType>>> = { F16: 'f16', BF16: 'u16', F32: 'f32', F64: 'f64', F8_E4M3: 'f32', F8_E5M2: 'f32', BOOL: 'bool' }
-const APPLY: Readonly<Record<TensorOp, string>> = {
-  add: 'Add', sub: 'Sub', mul: 'Mul', div: 'Div', neg: 'Neg', abs: 'Abs', sqrt: 'Sqrt', min: 'Min', max: 'Max', sign: 'Sign',
+const APPLY: Readonly<Record<Exclude<TensorOp, 'sign'>, string>> = {
+  add: 'Add', sub: 'Sub', mul: 'Mul', div: 'Div', neg: 'Neg', abs: 'Abs', sqrt: 'Sqrt', min: 'Min', max: 'Max',
 }
+/** The name of the number 0, which programs may use without feeding it. */
+export const ZERO = 'zero'
+
 const COMPARE: Readonly<Record<Comparison, string>> = {
   'greater': 'Greater', 'greater-equal': 'GreaterOrEqual', 'less': 'Less', 'less-equal': 'LessOrEqual', 'equal': 'Equal',
 }
@@ -70,16 +75,86 @@ const LOGIC: Readonly<Record<Logic, string>> = { and: 'And', or: 'Or', xor: 'Xor
 /** True for an expression without any element-sized input, which has to be spread over the chunk by hand. */
 const isFlat = (e: Expression): boolean => {
   switch (e.type) {
-    case 'read': case 'read-mask': case 'normal': case 'uniform': case 'bernoulli': case 'constant': case 'top': return false
+    case 'read': case 'read-mask': case 'normal': case 'uniform': case 'bernoulli': case 'constant': case 'position': case 'product': case 'top': return false
     default: return e.kind === 'scalar' || argumentsOf(e).every(isFlat)
   }
 }
 
-/** Assembles the program that computes the wanted expressions in one go over a chunk. Equal subexpressions are computed once. */
-export const assemble = (wanted: readonly Wanted[]): Assembly => {
+/** Assembles programs, each distinct structure once: most tensors of a model ask for the same one. */
+export type Assembler = (wanted: readonly Wanted[]) => Assembly
+
+/** What an expression needs from outside, in the order a program takes it, and the structure that decides which program that is. */
+interface Outline {
+  readonly structure: string
+  readonly reads: readonly TensorInfo[]
+  readonly draws: readonly Draw[]
+  readonly uniforms: readonly Uniform[]
+}
+
+const drawOf = (e: Expression): Draw | undefined => {
+  switch (e.type) {
+    case 'bernoulli': return { type: 'bernoulli', p: e.p, stream: e.stream }
+    case 'normal': case 'uniform': return { type: e.type, stream: e.stream }
+    case 'constant': return { type: 'constant', value: e.value }
+    case 'position': return { type: 'position', stride: e.stride, length: e.length }
+    case 'product': return { type: 'product', product: e.product }
+    default: return undefined
+  }
+}
+
+/** Visits expressions in the order `write` emits them, so that equal structures have equal programs and their inputs line up. */
+const outline = (wanted: readonly Wanted[]): Outline => {
+  const seen = new Map<number, number>()
+  const files = new Map<string, number>()
+  const reads: TensorInfo[] = []
+  const draws: Draw[] = []
+  const uniforms: Uniform[] = []
+  let structure = ''
+  const visit = (e: Expression): number => {
+    const known = seen.get(e.id)
+    if (known !== undefined) return known
+    // Describing adds what is below first, so it has to come before the text is put together.
+    const own = describe(e)
+    structure += own
+    const place = seen.size
+    seen.set(e.id, place)
+    return place
+  }
+  const read = (info: TensorInfo): string => {
+    const key = `${info.file}\0${info.name}`
+    const place = files.get(key) ?? reads.push(info) - 1
+    files.set(key, place)
+    return `${place}${info.dtype}`
+  }
+  const describe = (e: Expression): string => {
+    if (e.kind === 'scalar') return `u${uniforms.push(e)};`
+    const draw = drawOf(e)
+    if (draw !== undefined) return `d${draws.push(draw)}${draw.type};`
+    if (e.type === 'read' || e.type === 'read-mask') return `${e.type}${read(e.tensor)};`
+    const args = argumentsOf(e).map(visit).join()
+    if (e.type === 'top') uniforms.push(e)
+    return `${e.type}${'op' in e ? e.op : ''}(${args});`
+  }
+  const roots = wanted.map(({ value, dtype }) => `${visit(value)}>${dtype}`)
+  return { structure: `${structure}${roots.join()}`, reads, draws, uniforms }
+}
+
+/** A new assembler, which remembers the programs it has written. */
+export const createAssembler = (): Assembler => {
+  const programs = new Map<string, Program>()
+  return (wanted) => {
+    const { structure, reads, draws, uniforms } = outline(wanted)
+    const program = programs.get(structure) ?? write(wanted)
+    programs.set(structure, program)
+    return { program, reads, draws, uniforms, needsLength: program.inputs.at(-1)?.name === 'n' }
+  }
+}
+
+/** Writes the program that computes the wanted expressions in one go over a chunk. Equal subexpressions are computed once. */
+const write = (wanted: readonly Wanted[]): Program => {
   const reads = new Map<string, { info: TensorInfo; port: string }>()
   const draws: { draw: Draw; port: string }[] = []
-  const uniforms: { uniform: Uniform; port: string }[] = []
+  const uniforms: string[] = []
   const instructions: Instruction[] = []
   const names = new Map<number, string>()
   let needsLength = false
@@ -101,9 +176,9 @@ export const assemble = (wanted: readonly Wanted[]): Assembly => {
     draws.push({ draw: d, port: `d${draws.length}` })
     return `d${draws.length - 1}`
   }
-  const uniform = (u: Uniform): string => {
-    uniforms.push({ uniform: u, port: `u${uniforms.length}` })
-    return `u${uniforms.length - 1}`
+  const uniform = (): string => {
+    uniforms.push(`u${uniforms.length}`)
+    return uniforms.at(-1)!
   }
   const decode = (port: string, dtype: Dtype): string => {
     switch (dtype) {
@@ -113,23 +188,28 @@ export const assemble = (wanted: readonly Wanted[]): Assembly => {
       default: return emit('Cast', [port], 'f32')
     }
   }
+  const signOf = (x: string): string => {
+    const [up, down] = ['Greater', 'Less'].map((op) => emit('Cast', [emit(op, [x, ZERO])], 'f32'))
+    return emit('Sub', [up!, down!])
+  }
   const isTrue = (port: string, dtype: Dtype): string =>
     emit('Cast', [dtype === 'BF16' || dtype === 'F8_E4M3' || dtype === 'F8_E5M2' ? decode(port, dtype) : port], 'bool')
 
   const make = (e: Expression): string => {
-    if (e.kind === 'scalar') return uniform(e)
+    if (e.kind === 'scalar') return uniform()
     switch (e.type) {
       case 'read': return decode(read(e.tensor), e.tensor.dtype)
       case 'read-mask': return isTrue(read(e.tensor), e.tensor.dtype)
       case 'fill': return value(e.value)
-      case 'apply': return emit(APPLY[e.op], e.args.map(value))
+      // ONNX Runtime's own Sign takes ten times as long as two comparisons.
+      case 'apply': return e.op === 'sign' ? signOf(value(e.args[0]!)) : emit(APPLY[e.op], e.args.map(value))
+      case 'bit': return emit('Cast', [value(e.mask)], 'f32')
       case 'choose': return emit('Where', [value(e.mask), value(e.yes), value(e.no)])
       case 'compare': return emit(COMPARE[e.op], [value(e.left), value(e.right)])
       case 'logic': return emit(LOGIC[e.op], e.args.map(value))
-      case 'top': return emit('GreaterOrEqual', [emit('Abs', [value(e.operand)]), uniform(e)])
-      case 'bernoulli': return draw({ type: 'bernoulli', p: e.p, stream: e.stream })
-      case 'normal': case 'uniform': return draw({ type: e.type, stream: e.stream })
-      case 'constant': return draw({ type: 'constant', value: e.value })
+      case 'top': return emit('GreaterOrEqual', [emit('Abs', [value(e.operand)]), uniform()])
+      case 'bernoulli': case 'normal': case 'uniform': case 'constant': case 'position': case 'product': return draw(drawOf(e)!)
+      case 'tally': throw new Error('a tally is no value of an element')
     }
   }
   const value = (e: Expression): string => {
@@ -160,16 +240,10 @@ export const assemble = (wanted: readonly Wanted[]): Assembly => {
   })
   const inputs: Port[] = [
     ...[...reads.values()].map(({ info, port }): Port => ({ name: port, type: STORED[info.dtype], rank: 1 })),
-    ...draws.map(({ draw: d, port }): Port => ({ name: port, type: d.type === 'normal' || d.type === 'uniform' ? 'f32' : 'bool', rank: 1 })),
-    ...uniforms.map(({ port }): Port => ({ name: port, type: 'f32', rank: 0 })),
+    ...draws.map(({ draw: d, port }): Port => ({ name: port, type: d.type === 'bernoulli' || d.type === 'constant' ? 'bool' : 'f32', rank: 1 })),
+    ...uniforms.map((name): Port => ({ name, type: 'f32', rank: 0 })),
     ...(needsLength ? [{ name: 'n', type: 'i64', rank: 1 } as const] : []),
   ]
   const program = { inputs, outputs, instructions }
-  return {
-    program: { key: JSON.stringify(program), ...program },
-    reads: [...reads.values()].map((r) => r.info),
-    draws: draws.map((d) => d.draw),
-    uniforms: uniforms.map((u) => u.uniform),
-    needsLength,
-  }
+  return { key: JSON.stringify(program), ...program }
 }

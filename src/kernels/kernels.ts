@@ -30,6 +30,8 @@ export type Kernels = KernelMemory & {
   readonly histogramHigh: (x: number, n: number, hist: number) => void
   /** Adds to the u32 hist[32768] one count per f32 of x whose upper 16 bits of |x| are `high`, by the lower 15 bits of |x|. */
   readonly histogramLow: (x: number, n: number, high: number, hist: number) => void
+  /** Adds to the u32 hist[3 · 32768] one count per f32 of x in the three bins of `histogramHigh` from `base` on, by the lower 15 bits of |x| within each. */
+  readonly histogramNear: (x: number, n: number, base: number, hist: number) => void
   /** The float64 sum of n f32: eight lanes inside a block of {@link SUM_BLOCK}, the blocks in order. */
   readonly sum: (x: number, n: number) => number
   /** Like `sum`, of |x|. */
@@ -38,6 +40,8 @@ export type Kernels = KernelMemory & {
   readonly dot: (x: number, y: number, n: number) => number
   /** The exact sum of n u8. */
   readonly sumMask: (m: number, n: number) => number
+  /** f32 out[j] = Σᵣ up[r]·down[r·stride + j] for j < n: one row of a low-rank matrix; f32 throughout, the ranks added in order. */
+  readonly lowRank: (out: number, n: number, up: number, rank: number, down: number, stride: number) => void
   /** The index of the first NaN or infinity of n elements, or -1. */
   readonly firstNonFinite: (x: number, n: number, dtype: FloatDtype) => number
   /** Packs n u8 into ceil(n / 8) bytes, lowest bit first; any byte but 0 is a 1, unused bits are 0. */
@@ -63,10 +67,12 @@ export const loadKernels = (): Kernels => {
     ...bindRandom(wasm, memory),
     histogramHigh: wasm.histogramHigh,
     histogramLow: wasm.histogramLow,
+    histogramNear: wasm.histogramNear,
     sum: wasm.sum,
     sumAbs: wasm.sumAbs,
     dot: wasm.dot,
     sumMask: wasm.sumMask,
+    lowRank: wasm.lowRank,
     firstNonFinite: (x, n, dtype) => {
       const { scan, mask } = NON_FINITE[dtype]
       return wasm[scan](x, n, mask)

@@ -79,6 +79,16 @@ export const histogramLow = (x: Float32Array, high: number): Uint32Array => {
   return hist
 }
 
+/** The twin of `histogramNear`, from an empty histogram. */
+export const histogramNear = (x: Float32Array, base: number): Uint32Array => {
+  const hist = new Uint32Array(3 * 32768)
+  for (const bits of patterns(x)) {
+    const from = ((bits & 0x7fffffff) >>> 15) - base
+    if (from >= 0 && from < 3) hist[(from << 15) | (bits & 0x7fff)]! += 1
+  }
+  return hist
+}
+
 const total = (terms: Float64Array): number => {
   let running = 0
   for (let start = 0; start < terms.length; start += 4096) {

@@ -4,6 +4,9 @@ export const HIGH_BINS = 65536
 /** Bins of `histogramLow`: the lower 15 bits of |x|. */
 export const LOW_BINS = 32768
 
+/** Bins of `histogramHigh` that one `histogramNear` looks into. */
+export const NEAR = 3
+
 /** The bin of `histogramHigh` that infinity is in, and some NaN; every bin above holds NaN alone. No finite number reaches it. */
 export const FIRST_NON_FINITE_BIN = 0x7f800000 >>> 15
 
@@ -34,7 +37,7 @@ export const addPairs = (dense: Float64Array, pairs: Uint32Array): void => {
 }
 
 /** The bin that holds the element of a rank (0 is the smallest), and how many elements are before that bin. Throws a RangeError beyond the last. */
-export const selectBin = (dense: Float64Array, rank: number): { readonly bin: number; readonly below: number } => {
+export const selectBin = (dense: Float64Array | Uint32Array, rank: number): { readonly bin: number; readonly below: number } => {
   let below = 0
   for (let bin = 0; bin < dense.length; bin++) {
     const through = below + dense[bin]!

@@ -2,6 +2,7 @@ import { alsoOf, dtypeMismatch, maskShape, missingTensor, shapeMismatch } from '
 import type { Diagnostic, Place } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Mask, Tensor } from '../graph/expression.js'
+import type { Graph } from '../graph/graph.js'
 import { isFloat } from '../tensor/dtype.js'
 import { gaussianOf, labelOf, masksOf, modelsOf, streamOf } from './call.js'
 import type { Argument, Call, Built, ElementDefinition, Operator, Params, Subject } from './define.js'
@@ -100,9 +101,9 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
     const at = (entries: readonly (readonly [string, PerTensor | undefined])[], tensor: string): Record<string, unknown> =>
       Object.fromEntries(entries.map(([key, value]) => [key, value?.(tensor)]))
 
-    /** Builds one tensor; undefined keeps the first model's. */
-    const buildTensor = (slot: Slot): Tensor | Mask | readonly Mask[] | undefined => {
-      if (selected !== undefined && !selected.has(slot.name)) return undefined
+    /** Settles everything about one tensor but its expression; undefined keeps the first model's. */
+    const prepareTensor = (slot: Slot): Pending | undefined => {
+      if (selected?.has(slot.name) === false || definition.touches?.(slot.name) === false) return undefined
       if (definition.merges && call.isConstant(slot.name, tensors)) {
         call.note({ type: 'constant', tensor: slot.name })
         return undefined
@@ -133,18 +134,52 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
         whole: (label) => `${call.step}/${label}`,
         at: call.at,
       }
-      const built = definition.build(call.graph, inputs as Built<I>, values as Params<P>, subject)
-      if (isDiagnostic(built)) return void problems.push(built)
-      const outside = mask !== undefined && definition.masksItself !== true && !Array.isArray(built) && (built as Tensor | Mask).kind === 'tensor'
-      return outside ? call.graph.choose(mask, built as Tensor, first.tensor(slot.name)) : (built as Tensor | Mask | readonly Mask[])
+      const build = (): Tensor | Mask | readonly Mask[] | Diagnostic => {
+        const built = definition.build(call.graph, inputs as Built<I>, values as Params<P>, subject)
+        const outside = mask !== undefined && definition.masksItself !== true && !Array.isArray(built) && (built as Tensor | Mask).kind === 'tensor'
+        return outside ? call.graph.choose(mask, built as Tensor, first.tensor(slot.name)) : (built as Tensor | Mask | readonly Mask[] | Diagnostic)
+      }
+      return { likeness: likenessOf([values, perModel, slot.shape, mask !== undefined]), build: once(build) }
     }
 
-    const built = new Map([...tensors.values()].map((slot) => [slot.name, buildTensor(slot)] as const))
+    const pending = new Map([...tensors.values()].map((slot) => [slot.name, prepareTensor(slot)] as const))
+    problems.push(...buildSamples(call.graph, [...pending.values()].filter((p) => p !== undefined)))
+    const built: ReadonlyMap<string, () => Tensor | Mask | readonly Mask[] | undefined> = new Map([...pending].flatMap(([name, p]) => {
+      const make = (): Tensor | Mask | readonly Mask[] | undefined => {
+        const value = p!.build()
+        return isDiagnostic(value) ? undefined : value
+      }
+      return p === undefined ? [] : [[name, make] as const]
+    }))
     const told = tellOnce(problems)
     if (told.some((d) => d.severity === 'error')) return failed(...told)
     return ok(definition.output === 'mask' ? maskValues(definition, call, tensors, built) : [modelValue(definition, call, first, built)], told)
   }
   return { ...definition, evaluate }
+}
+
+/** A tensor whose expression is made when it is first asked for. `likeness` is equal for tensors that an operator accepts or refuses alike. */
+interface Pending {
+  readonly likeness: string
+  build(): Tensor | Mask | readonly Mask[] | Diagnostic
+}
+
+const once = <T>(make: () => T): (() => T) => {
+  let made: { readonly value: T } | undefined
+  return () => (made ??= { value: make() }).value
+}
+
+/** Numbers and shapes decide what an operator refuses; of masks and tensors only that they are there. */
+const likenessOf = (facts: unknown): string => JSON.stringify(facts, (_, value: unknown) => (typeof value === 'object' && value !== null && 'id' in value ? 0 : value))
+
+/** Builds one tensor of each likeness, to hear what the operator refuses; all, where they share a measure over the whole model. */
+const buildSamples = (graph: Graph, pending: readonly Pending[]): Diagnostic[] => {
+  const grouped = graph.grouped().length
+  const samples = new Map<string, Pending>()
+  for (const p of pending) if (!samples.has(p.likeness)) samples.set(p.likeness, p)
+  const built = [...samples.values()].map((p) => p.build())
+  const all = graph.grouped().length > grouped ? pending.map((p) => p.build()) : built
+  return all.filter(isDiagnostic)
 }
 
 const placeKey = (at: Place | undefined): string => (at?.type === 'text' ? `${at.range.source.path} ${at.range.start}` : JSON.stringify(at))
@@ -163,6 +198,7 @@ const tellOnce = (problems: readonly Diagnostic[]): readonly Diagnostic[] => {
 
 const builtInputs = (specs: Inputs, call: Call, slot: Slot, perModel: readonly Readonly<Record<string, unknown>>[]): Record<string, unknown> =>
   Object.fromEntries(Object.entries(specs).map(([key, spec]) => {
+    if (spec.type === 'adapter') return [key, undefined]
     if (spec.type === 'mask') {
       const masks = masksOf(call, key).map((r) => maskFor(call, r.value, slot.name, slot.shape, r.at))
       return [key, masks.find(isDiagnostic) ?? (spec.many ? masks : masks[0])]
@@ -171,28 +207,28 @@ const builtInputs = (specs: Inputs, call: Call, slot: Slot, perModel: readonly R
     return [key, spec.many ? tensors.map((x, i) => ({ x, ...perModel[i] })) : tensors[0]]
   }))
 
-const modelValue = (definition: { readonly space?: 'weights' | 'delta' }, call: Call, first: ModelValue, built: ReadonlyMap<string, unknown>): ModelValue => ({
+const modelValue = (definition: { readonly space?: 'weights' | 'delta' }, call: Call, first: ModelValue, built: ReadonlyMap<string, () => unknown>): ModelValue => ({
   kind: 'model',
   space: definition.space ?? first.space,
   label: labelOf(call),
   tensors: first.tensors,
-  tensor: (name) => (built.get(name) as Tensor | undefined) ?? first.tensor(name),
+  tensor: (name) => (built.get(name)?.() as Tensor | undefined) ?? first.tensor(name),
 })
 
 /** Masks know the tensors they were built for, and no others. */
 const maskValues = (
   definition: { readonly results?: (params: Readonly<Record<string, unknown>>) => number }, call: Call,
-  tensors: ReadonlyMap<string, Slot>, built: ReadonlyMap<string, Tensor | Mask | readonly Mask[] | undefined>,
+  tensors: ReadonlyMap<string, Slot>, built: ReadonlyMap<string, () => Tensor | Mask | readonly Mask[] | undefined>,
 ): MaskValue[] => {
   const plain = Object.fromEntries(Object.entries(call.params).map(([key, a]) => [key, a.type === 'value' ? a.value : undefined]))
   const count = definition.results?.(plain) ?? 1
-  const known = new Map([...built].filter(([, value]) => value !== undefined).map(([name]) => [name, tensors.get(name)!.shape] as const))
+  const known = new Map([...built.keys()].map((name) => [name, tensors.get(name)!.shape] as const))
   return Array.from({ length: count }, (_, i) => ({
     kind: 'mask',
     label: count === 1 ? labelOf(call) : `\`${call.step}.${i + 1}\``,
     shapes: known,
     mask: (name) => {
-      const value = built.get(name) as Mask | readonly Mask[]
+      const value = built.get(name)!() as Mask | readonly Mask[]
       return Array.isArray(value) ? (value as readonly Mask[])[i]! : (value as Mask)
     },
   }))

@@ -1,7 +1,7 @@
 import type { Stream } from '../graph/expression.js'
 import type { Argument, Call } from './define.js'
 import type { Gaussian } from './params.js'
-import type { MaskValue, ModelValue, Reference } from './value.js'
+import type { AdapterValue, MaskValue, ModelValue, Reference } from './value.js'
 
 const listOf = (call: Call, key: string): readonly Reference[] => {
   const input = call.inputs[key]
@@ -13,6 +13,9 @@ export const modelsOf = (call: Call, key: string): readonly Reference<ModelValue
 
 /** The masks that an input refers to: none, one, or a list. The plan has checked their kind. */
 export const masksOf = (call: Call, key: string): readonly Reference<MaskValue>[] => listOf(call, key) as readonly Reference<MaskValue>[]
+
+/** The adapter that an input refers to. The plan has checked its kind. */
+export const adapterOf = (call: Call, key: string): Reference<AdapterValue> => listOf(call, key)[0] as Reference<AdapterValue>
 
 /** What messages call the result of a step. */
 export const labelOf = (call: Call): string => `step \`${call.step}\``

@@ -1,8 +1,10 @@
+import type { Architecture } from '../architectures/detect.js'
 import type { Diagnostic, Place } from '../base/diagnostic.js'
 import type { Result } from '../base/result.js'
 import type { Mask, Over, Stream, Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import type { InputSpec, ParamSpec, ParamValue } from './params.js'
+import type { PresetName } from './presets.js'
 import type { Kind, MaskValue, ModelValue, Reference, Value, WeightsValue } from './value.js'
 
 /** What an operator may know of the tensor it is building. */
@@ -27,6 +29,7 @@ type BuiltInput<S extends InputSpec> =
     : S extends { type: 'model' } ? Tensor
     : S extends { type: 'mask'; many: true } ? readonly Mask[]
     : S extends { type: 'mask'; optional: true } ? Mask | undefined
+    : S extends { type: 'adapter' } ? undefined
     : Mask
 type EachValue<S extends ParamSpec> = S extends { type: 'masks' } ? Mask | undefined : ParamValue<S>
 
@@ -35,12 +38,15 @@ export type Built<I extends Readonly<Record<string, InputSpec>>> = { readonly [K
 /** The parameters as `build` receives them, for one tensor. */
 export type Params<P extends Readonly<Record<string, ParamSpec>>> = { readonly [K in keyof P]: ParamValue<P[K]> }
 
-/** An example that is documentation and test at once: one small tensor per input, run in both backends. Booleans make masks. */
+/**
+ * An example that is documentation and test at once: one small tensor per input, or several by name, run in both backends.
+ * Booleans make masks. Of several results the first is shown; of weights, the tensors that have a number.
+ */
 export interface Example {
   readonly title?: string
   readonly inputs: Readonly<Record<string, unknown>>
   readonly params?: Readonly<Record<string, unknown>>
-  readonly expect: readonly (number | boolean)[]
+  readonly expect: readonly (number | boolean)[] | Readonly<Record<string, readonly (number | boolean)[]>>
 }
 
 /** What every operator says of itself. */
@@ -85,6 +91,8 @@ export interface Call {
   select(patterns: Argument & { type: 'layers' }, tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>): Result<ReadonlySet<string>>
   /** Resolves a per-layer number against tensor names. A tensor that is absent has no number. */
   numbers(argument: Argument, tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>): Result<(tensor: string) => number | undefined>
+  /** The architecture that tensors show; undefined when it is none that is known. */
+  architecture(tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>): Architecture | undefined
   /** True for tensors an architecture declares constant, which are copied and never merged. */
   isConstant(tensor: string, tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>): boolean
   at(key: string): Place
@@ -94,7 +102,7 @@ export interface Call {
 
 /** What a plan tells of a step besides its kind. */
 export interface Note {
-  readonly type: 'kept' | 'missing' | 'mismatched' | 'unmasked' | 'constant' | 'merged'
+  readonly type: 'kept' | 'missing' | 'mismatched' | 'unmasked' | 'constant' | 'merged' | 'unmatched'
   readonly tensor: string
 }
 
@@ -127,6 +135,7 @@ export interface Rules {
   readonly default: number | undefined
   readonly entries: readonly { readonly pattern: LayerPattern; readonly value: number }[]
   readonly mbw?: readonly number[]
+  readonly preset?: PresetName
   readonly gradient?: readonly number[]
 }
 
@@ -141,6 +150,8 @@ export interface ElementDefinition<I extends Readonly<Record<string, InputSpec>>
   readonly params: P
   /** Space of the result, given the spaces of the inputs; the first input's unless said. */
   readonly space?: 'weights' | 'delta'
+  /** The tensors that the operator has anything to do with; all unless given. */
+  readonly touches?: (tensor: string) => boolean
   /** True when `build` applies the mask itself; otherwise the first model stands wherever the mask is false. */
   readonly masksItself?: boolean
   /** Builds one tensor; returns a diagnostic to refuse. Called once per tensor that is to be merged. */

@@ -1,10 +1,14 @@
+import { apply } from './adapter/apply.js'
 import type { Operator } from './define.js'
 import { algebra } from './mask/algebra.js'
+import { compare } from './mask/compare.js'
 import { edit } from './mask/edit.js'
 import { fill } from './mask/fill.js'
 import { layers } from './mask/layers.js'
 import { load } from './mask/load.js'
 import { magnitude } from './mask/magnitude.js'
+import { partition } from './mask/partition.js'
+import { signAgreement } from './mask/sign-agreement.js'
 import { addDifference } from './merge/add-difference.js'
 import { blend } from './merge/blend.js'
 import { dare } from './merge/dare.js'
@@ -12,19 +16,37 @@ import { family } from './merge/family.js'
 import { linear } from './merge/linear.js'
 import { add } from './model/add.js'
 import { combine } from './model/combine.js'
+import { noise } from './model/noise.js'
+import { normalize } from './model/normalize.js'
 import { scale } from './model/scale.js'
 import { select } from './model/select.js'
 import { subtract } from './model/subtract.js'
+import { adapter as reportAdapter } from './report/adapter.js'
+import { diff } from './report/diff.js'
+import { mask as reportMask } from './report/mask.js'
+import { model as reportModel } from './report/model.js'
+import { weights as reportWeights } from './report/weights.js'
+import { attention } from './weights/attention.js'
+import { block } from './weights/block.js'
+import { combine as combineWeights } from './weights/combine.js'
+import { edit as editWeights } from './weights/edit.js'
+import { gradient } from './weights/gradient.js'
+import { mbw } from './weights/mbw.js'
 import { rules } from './weights/rules.js'
+import { shell } from './weights/shell.js'
 
 /** Every operator, sorted by id. */
 export const operators: readonly Operator[] = [
+  apply,
   ...algebra,
+  compare,
   edit,
   fill,
   layers,
   load,
   magnitude,
+  partition,
+  signAgreement,
   addDifference,
   blend,
   dare,
@@ -32,10 +54,24 @@ export const operators: readonly Operator[] = [
   linear,
   add,
   combine,
+  noise,
+  normalize,
   scale,
   select,
   subtract,
+  reportAdapter,
+  diff,
+  reportMask,
+  reportModel,
+  reportWeights,
+  attention,
+  block,
+  combineWeights,
+  editWeights,
+  gradient,
+  mbw,
   rules,
+  shell,
 ].sort((x, y) => (x.id < y.id ? -1 : 1))
 
 const byId = new Map(operators.map((operator) => [operator.id, operator]))

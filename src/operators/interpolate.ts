@@ -9,6 +9,9 @@ export const METHODS = {
   cosine: 'a line with a soft start and end: `lerp` with `(1 − cos πt)/2`',
   cubic: 'a line with a soft start and end: `lerp` with `3t² − 2t³`',
   scaled_add: '`(a + t·b)/(1 + t)`: never leaves `a` entirely; `keep: 0` is the average',
+  slice: 'of a matrix of n columns, those left of `⌊n·keep⌋` from `a` and the others from `b`, with a linear seam of `⌊n/20⌋` columns on both sides; other tensors keep `a`',
+  cyclic: 'of a matrix, `a` with a window of `⌊n/10⌋` columns of `b` between seams of `2⌊n/20⌋`, that begins at column `⌊n·keep⌋ − ⌊n/20⌋` and is cut off at the edge; other tensors keep `a`',
+  gradient: 'of a matrix, the share of `b` rises from 0 at the first column to 0.9 at column `⌊n·keep⌋` and falls again; other tensors keep `a`',
 } as const
 
 /** One of {@link METHODS}. */
@@ -22,18 +25,60 @@ const PARALLEL = 0.9995
 /** Below this norm a tensor has no direction and is not normalised. */
 const NO_DIRECTION = 1e-8
 
-/** The point at `t` on the way from `a` (0) to `b` (1); both ends are exact copies, save that `scaled_add` never arrives. */
-export const interpolate = (g: Graph, method: Method, a: Tensor, b: Tensor, t: number, shape: readonly number[]): Tensor => {
+/** The point at `t = 1 − keep` on the way from `a` (0) to `b` (1). Both ends are exact copies, save that `scaled_add` and `cyclic` never arrive, and `gradient` begins and ends between the two. */
+export const interpolate = (g: Graph, method: Method, a: Tensor, b: Tensor, keep: number, shape: readonly number[]): Tensor => {
+  const t = 1 - keep
   switch (method) {
     case 'lerp': return lerp(g, a, b, t)
     case 'cosine': return lerp(g, a, b, (1 - Math.cos(Math.PI * t)) / 2)
     case 'cubic': return lerp(g, a, b, t * t * (3 - 2 * t))
     case 'scaled_add': return g.div(g.add(a, g.mul(b, t)), 1 + t)
+    case 'slice':
+    case 'cyclic':
+    case 'gradient': return shape.length === 2 ? byColumn(g, a, b, COLUMNS[method](g, shape[1]!, keep)) : a
     case 'slerp': return t === 0 || t === 1 || shape.length < 2 ? lerp(g, a, b, t) : slerp(g, a, b, t)
   }
 }
 
 const lerp = (g: Graph, a: Tensor, b: Tensor, t: number): Tensor => (t === 0 ? a : t === 1 ? b : g.add(a, g.mul(g.sub(b, a), t)))
+
+/** The share of `b` in each column of a matrix with `n` columns. */
+type Columns = (g: Graph, n: number, keep: number) => Tensor
+
+const columnAt = (keep: number, n: number): number => Math.min(n, Math.max(0, Math.floor(n * keep)))
+/** Columns that a seam takes on each side. */
+const seamOf = (n: number): number => Math.floor(n / 20)
+const column = (g: Graph, n: number): Tensor => g.position(1, n)
+/** 0 up to column `from`, 1 from column `to` on, and a line between. */
+const ramp = (g: Graph, n: number, from: number, to: number): Tensor =>
+  from === to
+    ? g.choose(g.compare('less', column(g, n), from), 0, 1)
+    : g.min(g.max(g.div(g.sub(column(g, n), from), to - from), 0), 1)
+
+const COLUMNS: Readonly<Record<'slice' | 'cyclic' | 'gradient', Columns>> = {
+  slice: (g, n, keep) => {
+    if (keep <= 0 || keep >= 1) return g.fill(keep <= 0 ? 1 : 0)
+    const [cut, seam] = [columnAt(keep, n), seamOf(n)]
+    return ramp(g, n, cut - seam, cut + seam)
+  },
+  cyclic: (g, n, keep) => {
+    if (keep >= 1) return g.fill(0)
+    const seam = seamOf(n)
+    const start = columnAt(keep, n) - seam
+    const end = start + 4 * seam + Math.floor(n / 10)
+    return g.min(ramp(g, n, start, start + 2 * seam), g.sub(1, ramp(g, n, end - 2 * seam, end)))
+  },
+  gradient: (g, n, keep) => {
+    const peak = columnAt(keep, n)
+    const rising = peak === 0 ? g.fill(0) : g.mul(column(g, n), 0.9 / peak)
+    const falling = peak === n ? g.fill(0) : g.mul(g.sub(n - 1, column(g, n)), 0.9 / (n - peak))
+    return g.choose(g.compare('less', column(g, n), peak), rising, falling)
+  },
+}
+
+/** Where the share is 1 the number is `b`'s as it is, not by way of a difference that rounds. */
+const byColumn = (g: Graph, a: Tensor, b: Tensor, share: Tensor): Tensor =>
+  g.choose(g.compare('greater-equal', share, 1), b, g.add(a, g.mul(g.sub(b, a), share)))
 
 /** A tensor without direction counts as at a right angle to everything, so the sine weights apply to it as well. */
 const slerp = (g: Graph, a: Tensor, b: Tensor, t: number): Tensor => {

@@ -57,6 +57,9 @@ const rangeOf = (spec: ParamSpec): string => {
     case 'masks': return 'a mask'
     case 'layers': return 'layer patterns'
     case 'gaussian': return '`{ mean, std, above }`'
+    case 'numbers': return 'list of numbers'
+    case 'blocks': return 'list of numbers, or `{ IN04: 0.3 }`'
+    case 'preset': return 'name of a preset'
   }
 }
 
@@ -72,6 +75,7 @@ const table = (head: readonly string[], rows: readonly string[]): readonly strin
   rows.length === 0 ? [] : [row(...head), `|${head.map(() => '---').join('|')}|`, ...rows, '']
 
 const kindOf = (input: InputSpec): string => {
+  if (input.type === 'adapter') return 'adapter'
   const [one, many] = input.type === 'mask' ? ['mask', 'masks']
     : input.space === 'delta' ? ['difference', 'differences']
     : input.space === 'any' ? ['model or difference', 'models or differences'] : ['model', 'models']

@@ -6,6 +6,9 @@ export type ParamSpec =
   | { readonly type: 'masks'; readonly description: string }
   | { readonly type: 'layers'; readonly required: boolean; readonly description: string }
   | { readonly type: 'gaussian'; readonly description: string }
+  | { readonly type: 'numbers'; readonly required: boolean; readonly min?: number; readonly max?: number; readonly description: string }
+  | { readonly type: 'blocks'; readonly description: string }
+  | { readonly type: 'preset'; readonly description: string }
 
 /** The TypeScript type of a parameter's value inside `build`, for one tensor. Without a default it may be absent, unless it is required. */
 export type ParamValue<S extends ParamSpec> =
@@ -15,6 +18,8 @@ export type ParamValue<S extends ParamSpec> =
   : S extends { type: 'boolean' } ? boolean | undefined
   : S extends { type: 'choice'; choices: infer C } ? keyof C & string
   : S extends { type: 'gaussian' } ? Gaussian | undefined
+  : S extends { type: 'numbers'; required: true } ? readonly number[]
+  : S extends { type: 'numbers' } ? readonly number[] | undefined
   : never
 
 /** A normal draw compared with a threshold: true where `mean + std·z > above`. */
@@ -46,12 +51,19 @@ export const ownMask = (description: string) => ({ type: 'masks', description })
 export const layers = (description: string, required = true) => ({ type: 'layers', required, description }) as const
 /** `{mean, std, above}`, each optional. */
 export const gaussian = (description: string) => ({ type: 'gaussian', description }) as const
+/** A list of numbers. */
+export const numbers = <const B extends Bounds & { readonly required: boolean }>(bounds: B) => ({ type: 'numbers', ...bounds }) as const
+/** Numbers by block of the architecture: a list in the field's order, or `{IN04: 0.3}`. */
+export const blocks = (description: string) => ({ type: 'blocks', description }) as const
+/** The name of a curve over the blocks. */
+export const preset = (description: string) => ({ type: 'preset', description }) as const
 
 /** Describes one input of an operator. `many` inputs are lists: of models with their own parameters, or of masks. */
 export type InputSpec =
   | { readonly type: 'model'; readonly many: false; readonly optional: boolean; readonly space: 'weights' | 'delta' | 'any'; readonly description: string }
   | { readonly type: 'model'; readonly many: true; readonly least: number; readonly space: 'weights' | 'delta' | 'any'; readonly each: Readonly<Record<string, ParamSpec>>; readonly description: string }
   | { readonly type: 'mask'; readonly many: boolean; readonly optional: boolean; readonly description: string }
+  | { readonly type: 'adapter'; readonly many: false; readonly optional: false; readonly description: string }
 
 /** One model. */
 export const model = (description: string, space: 'weights' | 'delta' | 'any' = 'weights') =>
@@ -62,6 +74,8 @@ export const optionalModel = (description: string, space: 'weights' | 'delta' | 
 /** Several models, each with parameters of its own: `[{model, weight, …}]` or `{name: weight}`. */
 export const models = <const E extends Readonly<Record<string, ParamSpec>>>(description: string, each: E, least = 1, space: 'weights' | 'delta' | 'any' = 'weights') =>
   ({ type: 'model', many: true, least, space, each, description }) as const
+/** One adapter. */
+export const adapter = (description: string) => ({ type: 'adapter', many: false, optional: false, description }) as const
 /** One mask. */
 export const mask = (description: string) => ({ type: 'mask', many: false, optional: false, description }) as const
 /** One mask, or none. */

@@ -1,6 +1,7 @@
 import type { JsonSchema } from '../document/schema.js'
 import type { Description } from './define.js'
 import type { InputSpec, ParamSpec } from './params.js'
+import { PRESETS } from './presets.js'
 
 /**
  * Whom a schema is for. An editor sees the file as it is written, with `$name` for params, and shows explanations;
@@ -48,7 +49,12 @@ const bounded = (type: 'number' | 'integer', { min, max }: { readonly min?: numb
 
 const numbers = (item: JsonSchema, title: string): JsonSchema => ({ title, type: 'array', items: item, minItems: 1 })
 
-/** Numbers per layer, written in place: `default`, patterns, `mbw`, `gradient`. */
+/** The name of a curve over the blocks. */
+const PRESET: JsonSchema = { title: 'a preset', enum: Object.keys(PRESETS) }
+
+const byBlock = (number: JsonSchema): JsonSchema => ({ title: 'numbers by block', type: 'object', additionalProperties: number, minProperties: 1, examples: [{ IN04: 0.3, M00: 0.5 }] })
+
+/** Numbers per layer, written in place: `default`, patterns, `mbw`, `preset`, `gradient`. */
 const rules = (number: JsonSchema, audience: Audience): JsonSchema => ({
   title: 'rules by layer',
   type: 'object',
@@ -56,6 +62,7 @@ const rules = (number: JsonSchema, audience: Audience): JsonSchema => ({
   properties: {
     default: { ...number, ...explain('The number of layers that no rule reaches. Without it, such layers stay as the first model has them.', audience) },
     mbw: { ...numbers(number, 'a list of numbers by block'), ...explain('One number for each block of the architecture: 26 for SD1 and SD2, 20 or 21 for SDXL, 61 for Flux.', audience) },
+    preset: { ...orParam(PRESET, audience), ...explain('A curve over the blocks of the architecture, by name: `GRAD_V`, `SMOOTHSTEP`, … See `weights.mbw`.', audience) },
     gradient: { ...numbers(number, 'a list of anchors'), ...explain('Anchors, interpolated linearly over the layers in order.', audience) },
   },
   additionalProperties: number,
@@ -89,6 +96,12 @@ const valueSchema = (spec: ParamSpec, audience: Audience): JsonSchema => {
       properties: Object.fromEntries(Object.entries(GAUSSIAN_KEYS).map(([key, text]) => [key, { ...orParam({ type: 'number' }, audience), ...explain(text, audience) }])),
       additionalProperties: false,
     }
+    case 'numbers': return numbers(orParam(bounded('number', spec), audience), 'a list of numbers')
+    case 'blocks': {
+      const number = orParam({ type: 'number' }, audience)
+      return { anyOf: [numbers(number, 'a list of numbers by block'), byBlock(number)] }
+    }
+    case 'preset': return orParam(PRESET, audience)
   }
 }
 
@@ -102,7 +115,7 @@ const paramSchemas = (specs: Readonly<Record<string, ParamSpec>>, audience: Audi
   Object.fromEntries(Object.entries(specs).map(([key, spec]) => [key, paramSchema(spec, audience)]))
 
 const inputSchema = (spec: InputSpec, audience: Audience): JsonSchema => {
-  const name = reference(spec.type === 'mask' ? 'the name of a mask' : 'the name of a model', audience)
+  const name = reference(`the name of ${spec.type === 'adapter' ? 'an' : 'a'} ${spec.type}`, audience)
   if (!spec.many) return name
   if (spec.type === 'mask') return { title: 'a list of masks', type: 'array', items: name, minItems: spec.optional ? 1 : 2 }
   const own = { title: 'a model with its numbers', type: 'object', properties: { model: name, ...paramSchemas(spec.each, audience) }, required: ['model'], additionalProperties: false }

@@ -1,6 +1,8 @@
 import type { Place } from '../base/diagnostic.js'
-import type { Mask, Tensor } from '../graph/expression.js'
+import type { Mask, Scalar, Tally, Tensor } from '../graph/expression.js'
+import type { AdapterFile } from '../safetensors/adapter-file.js'
 import type { Dtype } from '../tensor/dtype.js'
+import type { ReportDocument } from './report-document.js'
 
 /** Kinds of value a name in a recipe can stand for. */
 export type Kind = 'model' | 'mask' | 'weights' | 'adapter' | 'report'
@@ -40,7 +42,36 @@ export interface WeightsValue {
   readonly numbers: ReadonlyMap<string, number>
 }
 
-export type Value = ModelValue | MaskValue | WeightsValue
+/** A LoRA or one of its relatives. What its tensors mean depends on the model that it is applied to. */
+export interface AdapterValue {
+  readonly kind: 'adapter'
+  readonly label: string
+  readonly file: AdapterFile
+}
+
+/** The numbers that a report needs of one tensor, or of an expression of its size. */
+export interface Measured {
+  readonly tensor: string
+  readonly size: number
+  readonly scalars: Readonly<Record<string, Scalar>>
+  readonly tallies?: Readonly<Record<string, Tally>>
+}
+
+/** What {@link Measured} came to, under the same names. */
+export interface Figures {
+  readonly scalars: Readonly<Record<string, number>>
+  readonly tallies: Readonly<Record<string, Float64Array>>
+}
+
+/** A report: what is to be measured, and how the figures, parallel to `measured`, become a document. */
+export interface ReportValue {
+  readonly kind: 'report'
+  readonly label: string
+  readonly measured: readonly Measured[]
+  draw(figures: readonly Figures[]): ReportDocument
+}
+
+export type Value = ModelValue | MaskValue | WeightsValue | AdapterValue | ReportValue
 
 /** A value as a step refers to it: which name, where in the recipe. */
 export interface Reference<V extends Value = Value> {

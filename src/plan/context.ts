@@ -2,19 +2,19 @@ import { blockWeightOrder } from '../architectures/block-weights.js'
 import { isConstant } from '../architectures/constants.js'
 import { patternContext } from '../architectures/context.js'
 import { detectArchitecture, type Architecture } from '../architectures/detect.js'
-import { gradientNeedsArchitecture } from '../base/catalogue/plan.js'
+import { gradientNeedsArchitecture, twoBlockLists } from '../base/catalogue/plan.js'
 import { noBlockWeightList } from '../base/catalogue/architectures.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Argument, Call, Rules } from '../operators/define.js'
+import { samplePreset } from '../operators/presets.js'
 import { resolvePerLayer, selectLayers, type PatternContext } from '../tensor/pattern.js'
 
 type Tensors = ReadonlyMap<string, { readonly shape: readonly number[] }>
 
 /** What layer patterns and per-layer numbers mean for each set of tensors; architectures are detected once per set. */
-export interface LayerContext extends Pick<Call, 'select' | 'numbers' | 'isConstant'> {
+export interface LayerContext extends Pick<Call, 'select' | 'numbers' | 'architecture' | 'isConstant'> {
   /** Says that some tensors are derived from others, so that a part of a model keeps the model's architecture. */
   inherit(tensors: Tensors, from: Tensors): void
-  architecture(tensors: Tensors): Architecture | undefined
 }
 
 /** Anchors interpolated linearly over `count` layers; a single layer takes the last anchor. */
@@ -41,17 +41,19 @@ export const createLayerContext = (): LayerContext => {
     return known
   }
 
-  /** The numbers of `mbw` or `gradient` by block. */
+  /** The numbers of `mbw`, `preset` or `gradient` by block. */
   const byBlock = (rules: Rules, tensors: Tensors, at: Argument['at']): Result<ReadonlyMap<string, number>> => {
+    if (rules.mbw !== undefined && rules.gradient !== undefined) return failed(twoBlockLists(at))
     const known = architecture(tensors)
     if (rules.mbw !== undefined) {
       if (known === undefined) return failed(noBlockWeightList('an unknown architecture', at))
       const order = blockWeightOrder(known, rules.mbw.length, at)
       return order.type === 'failed' ? order : ok(new Map(order.value.map((block, i) => [block, rules.mbw![i]!])))
     }
+    if (rules.preset !== undefined) return known === undefined ? failed(noBlockWeightList('an unknown architecture', at)) : ok(samplePreset(rules.preset, known))
     if (rules.gradient === undefined) return ok(new Map())
     if (known === undefined) return failed(gradientNeedsArchitecture(at))
-    const stack = [...known.shells.keys()]
+    const stack = known.blocks.filter((block) => known.shells.has(block))
     return ok(new Map(stack.map((block, i) => [block, interpolateAnchors(rules.gradient!, i, stack.length)])))
   }
 

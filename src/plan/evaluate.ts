@@ -5,6 +5,7 @@ import type { Graph } from '../graph/graph.js'
 import type { Argument, Call, Note } from '../operators/define.js'
 import type { MaskValue, ModelValue, Reference, Value, WeightsValue } from '../operators/value.js'
 import type { Name, RawArgument, Recipe, Step } from '../recipe/recipe.js'
+import type { AdapterFile } from '../safetensors/adapter-file.js'
 import type { Model } from '../safetensors/model.js'
 import type { LayerContext } from './context.js'
 
@@ -25,14 +26,21 @@ const modelValue = (graph: Graph, label: string, model: Model): ModelValue => ({
 
 const tensorsOf = (value: Value) => (value.kind === 'model' ? value.tensors : undefined)
 
+/** The opened files of a recipe, by name. */
+export interface Inputs {
+  readonly models: ReadonlyMap<string, Model>
+  readonly adapters: ReadonlyMap<string, AdapterFile>
+}
+
 /** Evaluates the steps, which are in order, into values. All problems of a step are reported; steps that need a failed one are left out. */
 export const evaluateSteps = (
-  recipe: Recipe, steps: readonly Step[], models: ReadonlyMap<string, Model>, graph: Graph, layers: LayerContext,
+  recipe: Recipe, steps: readonly Step[], { models, adapters }: Inputs, graph: Graph, layers: LayerContext,
 ): Result<Evaluated> => {
   const values = new Map<string, Value>()
   const notes = new Map<string, Note[]>()
   const problems: Diagnostic[] = []
   for (const [name, model] of models) values.set(name, modelValue(graph, `\`${name}\` (${recipe.models.get(name)!.path})`, model))
+  for (const [name, file] of adapters) values.set(name, { kind: 'adapter', label: `\`${name}\` (${recipe.adapters.get(name)!.path})`, file })
 
   for (const step of steps) {
     const told: Note[] = []
@@ -91,6 +99,7 @@ const prepareCall = (
     },
     select: layers.select,
     numbers: layers.numbers,
+    architecture: layers.architecture,
     isConstant: layers.isConstant,
     at: (key): Place => step.keys.get(key) ?? step.at,
     note,

@@ -1,23 +1,28 @@
+import { adapterTitle } from '../architectures/adapters/guess.js'
 import { unusedStep } from '../base/catalogue/plan.js'
 import { failed, ok, type Result } from '../base/result.js'
-import { argumentsOf, type Expression, type Measure } from '../graph/expression.js'
-import { createGraph, type Graph } from '../graph/graph.js'
-import { cutPasses, groupKey, type Pass } from '../graph/passes.js'
+import { createGraph } from '../graph/graph.js'
 import type { Program } from '../graph/program.js'
 import type { Note } from '../operators/define.js'
 import { orderSteps, stepOf } from '../recipe/link.js'
+import type { Value } from '../operators/value.js'
 import type { Recipe, Step } from '../recipe/recipe.js'
 import { usesOf } from '../recipe/step.js'
+import type { AdapterFile } from '../safetensors/adapter-file.js'
 import type { Model } from '../safetensors/model.js'
 import { bytesFor } from '../tensor/dtype.js'
-import { sizeOf, type TensorInfo } from '../tensor/info.js'
+import type { TensorInfo } from '../tensor/info.js'
 import { createLayerContext } from './context.js'
 import { evaluateSteps, type Evaluated } from './evaluate.js'
-import { pathProblems, planOutput, type Folders, type OutputRoots, type Root } from './outputs.js'
+import { makeJobs, passesOf } from './jobs.js'
+import { pathProblems, pathsOf, planOutput, type Folders, type OutputRoots } from './outputs.js'
+import { planReport } from './reports.js'
 import type { Job, Plan, PlannedModel, PlannedStep, Totals } from './plan.js'
 
-/** Decides everything a recipe will do, from the headers of its models alone. Touches no file. */
-export const makePlan = (recipe: Recipe, models: ReadonlyMap<string, Model>, folders: Folders): Result<Plan> => {
+/** Decides everything a recipe will do, from the headers of its models and adapters alone. Touches no file. */
+export const makePlan = (
+  recipe: Recipe, models: ReadonlyMap<string, Model>, folders: Folders, adapters: ReadonlyMap<string, AdapterFile> = new Map(),
+): Result<Plan> => {
   const graph = createGraph()
   const layers = createLayerContext()
   const wanted = [...recipe.outputs.values()]
@@ -26,32 +31,32 @@ export const makePlan = (recipe: Recipe, models: ReadonlyMap<string, Model>, fol
   const unused = [...recipe.steps.values()].filter((s) => !needed.has(s.name))
   // Unused steps are evaluated too: their mistakes are mistakes of the recipe, although nothing of them is run.
   const all = orderSteps(recipe.steps, [...steps, ...unused].map((s) => s.name))
-  const evaluated = evaluateSteps(recipe, all, models, graph, layers)
+  const evaluated = evaluateSteps(recipe, all, { models, adapters }, graph, layers)
   const warnings = [...evaluated.diagnostics, ...unused.map((s) => unusedStep(s.name, s.at))]
   if (evaluated.type === 'failed') return failed(...warnings)
 
-  const planned = wanted.map((o, i) => planOutput(recipe, o, i, evaluated.value.values.get(o.from.name)!, layers, folders))
-  const modelList = [...models].map(([name, model]): PlannedModel => ({
-    name,
-    label: recipe.models.get(name)!.path,
-    architecture: layers.architecture(model.tensors)?.title,
-    tensors: model.tensors.size,
-    bytes: model.bytes,
-    files: model.files.map((f) => ({ path: f.path, ...f.identity })),
-  }))
+  const asked = wanted.map((output) => ({ output, value: evaluated.value.values.get(output.from.name)! }))
+  const plannedReports = asked.flatMap(({ output, value }) => (value.kind === 'report' ? [planReport(output, value, folders)] : []))
+  const planned = asked.filter(({ value }) => value.kind !== 'report').map(({ output, value }, i) => planOutput(recipe, output, i, value, layers, folders))
+  const modelList = [
+    ...[...models].map(([name, model]) => planFile(name, recipe.models.get(name)!.path, model, layers.architecture(model.tensors)?.title)),
+    ...[...adapters].map(([name, file]) => planFile(name, recipe.adapters.get(name)!.path, file, adapterTitle(file.tensors))),
+  ]
   const outputs = planned.flatMap((p) => (p.type === 'ok' ? [p.value] : []))
-  const problems = [...planned.flatMap((p) => p.diagnostics), ...pathProblems(recipe, outputs.map((o) => o.output), modelList)]
+  const reports = plannedReports.flatMap((p) => (p.type === 'ok' ? [p.value] : []))
+  const places = [...outputs.map(({ output: o }) => ({ ...o, paths: pathsOf(o) })), ...reports.map((r) => ({ ...r, paths: [r.path] }))]
+  const problems = [...[...planned, ...plannedReports].flatMap((p) => p.diagnostics), ...pathProblems(recipe, folders, places, modelList)]
   if (problems.some((d) => d.severity === 'error')) return failed(...warnings, ...problems)
 
-  const written = makeJobs(outputs)
-  const jobs = [...written, ...measuringJobs(written, graph)]
+  const jobs = makeJobs(outputs, reports, graph)
   const programs = programsOf(jobs)
   return ok({
     name: recipe.name,
     seed: recipe.seed,
-    steps: steps.map((step) => describeStep(step, recipe, evaluated.value)),
+    steps: steps.map((step) => describeStep(step, steps, recipe, evaluated.value)),
     unused: unused.map((s) => s.name),
     outputs: outputs.map((o) => o.output),
+    reports,
     jobs,
     programs,
     models: modelList,
@@ -60,69 +65,17 @@ export const makePlan = (recipe: Recipe, models: ReadonlyMap<string, Model>, fol
   }, [...warnings, ...problems])
 }
 
-/** The stored tensor whose bytes are the root's, unless something has to be computed. */
-const copiedFrom = ({ value, target }: Root): TensorInfo | undefined =>
-  (value.type === 'read' && value.tensor.dtype === target.dtype ? value.tensor : undefined)
-
-/** Roots of one name and size become one job, so that what several outputs share is computed once. Jobs are in the order of their bytes in the first output. */
-const makeJobs = (outputs: readonly OutputRoots[]): Job[] => {
-  const groups = new Map<string, Root[]>()
-  for (const root of outputs.flatMap((o) => o.roots)) {
-    const key = `${sizeOf(root.shape)} ${root.target.tensor}`
-    groups.set(key, [...(groups.get(key) ?? []), root])
-  }
-  return [...groups.values()].flatMap((roots): Job[] => {
-    const size = sizeOf(roots[0]!.shape)
-    if (size === 0) return []
-    const computed = roots.filter((r) => copiedFrom(r) === undefined)
-    return [{
-      tensor: roots[0]!.target.tensor,
-      size,
-      copies: roots.flatMap((r) => {
-        const from = copiedFrom(r)
-        return from === undefined ? [] : [{ from, to: r.target }]
-      }),
-      targets: computed.map((r) => r.target),
-      sweeps: computed.length === 0 ? undefined : cutPasses(computed.map((r) => ({ value: r.value, dtype: r.target.dtype }))),
-    }]
-  })
-}
-
-/** The stored tensor an expression is about: the first it reads. */
-const subjectOf = (e: Expression): TensorInfo | undefined => {
-  if (e.type === 'read' || e.type === 'read-mask') return e.tensor
-  for (const argument of argumentsOf(e)) {
-    const found = subjectOf(argument)
-    if (found !== undefined) return found
-  }
-  return undefined
-}
-
-/** Measures over a whole model need all its tensors, also those that no output holds: jobs that write nothing. */
-const measuringJobs = (jobs: readonly Job[], graph: Graph): Job[] => {
-  const taken = new Map(jobs.flatMap(passesOf).flatMap((p) => p.takes).map((t) => [t.measure.id, groupKey(t.measure)] as const))
-  const groups = new Set(taken.values())
-  const missing = new Map<string, Measure[]>()
-  for (const measure of graph.grouped().filter((m) => groups.has(groupKey(m)) && !taken.has(m.id))) {
-    const name = subjectOf(measure)?.name ?? ''
-    missing.set(name, [...(missing.get(name) ?? []), measure])
-  }
-  return [...missing].flatMap(([tensor, measures]): Job[] => {
-    const size = sizeOf(subjectOf(measures[0]!)?.shape ?? [0])
-    return size === 0 ? [] : [{ tensor, size, copies: [], targets: [], sweeps: cutPasses([], measures) }]
-  })
-}
-
-const passesOf = (job: Job): readonly Pass[] => (job.sweeps === undefined ? [] : [...job.sweeps.passes, ...job.sweeps.locates.values()])
+const planFile = (name: string, label: string, { path, tensors, bytes, files }: Model, architecture: string | undefined): PlannedModel =>
+  ({ name, label, path, architecture, tensors: tensors.size, bytes, files: files.map((f) => ({ path: f.path, ...f.identity })) })
 
 const programsOf = (jobs: readonly Job[]): Program[] =>
   [...new Map(jobs.flatMap(passesOf).map((p) => [p.program.key, p.program] as const)).values()]
 
-const describeStep = (step: Step, recipe: Recipe, { values, notes }: Evaluated): PlannedStep => {
+const describeStep = (step: Step, needed: readonly Step[], recipe: Recipe, { values, notes }: Evaluated): PlannedStep => {
   const value = values.get(step.name) ?? values.get(`${step.name}.1`)!
   const counts: Record<string, number> = {}
   for (const note of notes.get(step.name) ?? ([] as Note[])) counts[note.type] = (counts[note.type] ?? 0) + 1
-  const users = [...recipe.steps.values()].filter((s) => usesOf(s).some((u) => stepOf(u.name) === step.name)).map((s) => s.name)
+  const users = needed.filter((s) => usesOf(s).some((u) => stepOf(u.name) === step.name)).map((s) => s.name)
   const outputs = [...recipe.outputs.values()].filter((o) => stepOf(o.from.name) === step.name).map((o) => o.name)
   return {
     name: step.name,
@@ -131,8 +84,19 @@ const describeStep = (step: Step, recipe: Recipe, { values, notes }: Evaluated):
     space: value.kind === 'model' ? value.space : undefined,
     uses: [...new Set(usesOf(step).map((u) => u.name))],
     wantedBy: [...users, ...outputs],
-    tensors: value.kind === 'model' ? value.tensors.size : value.kind === 'mask' ? value.shapes.size : value.numbers.size,
+    tensors: countTensors(value),
     counts,
+  }
+}
+
+const countTensors = (value: Value): number => {
+  switch (value.kind) {
+    case 'model': return value.tensors.size
+    case 'mask': return value.shapes.size
+    case 'weights': return value.numbers.size
+    case 'adapter': return value.file.tensors.size
+    case 'adapter': return value.file.tensors.size
+    case 'report': return value.measured.length
   }
 }
 

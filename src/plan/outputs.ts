@@ -1,5 +1,5 @@
 import { basename, dirname, join, resolve } from 'node:path'
-import { deltaOutput, dtypeOfMask, outputIsInput, outputTwice } from '../base/catalogue/plan.js'
+import { deltaOutput, dtypeOfMask, outputIsInput, outputIsRecipe, outputTwice } from '../base/catalogue/plan.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Mask, Tensor } from '../graph/expression.js'
@@ -98,17 +98,29 @@ export const planOutput = (
   return ok({ output: { name: output.name, label: output.path, files: laid.files, index: laid.index, tensors }, roots })
 }
 
-/** Outputs that would overwrite an input or each other. */
-export const pathProblems = (recipe: Recipe, outputs: readonly PlannedOutput[], models: readonly PlannedModel[]): Diagnostic[] => {
-  const inputs = new Map(models.flatMap((m) => m.files.map((f) => [f.path, m.name] as const)))
+/** Every path an output writes. */
+export const pathsOf = (output: PlannedOutput): readonly string[] =>
+  [...output.files.map((f) => f.path), ...(output.index === undefined ? [] : [output.index.path])]
+
+/** A file or several that an output writes, as far as paths are concerned. */
+export interface Destination {
+  readonly name: string
+  readonly label: string
+  readonly paths: readonly string[]
+}
+
+/** Outputs that would overwrite an input, the recipe, or each other. */
+export const pathProblems = (recipe: Recipe, folders: Folders, outputs: readonly Destination[], models: readonly PlannedModel[]): Diagnostic[] => {
+  const inputs = new Map(models.flatMap((m) => [m.path, ...m.files.map((f) => f.path)].map((path) => [path, m.name] as const)))
+  const own = resolve(folders.recipe, basename(recipe.source.path))
   const taken = new Map<string, string>()
   return outputs.flatMap((planned) => {
     const { pathAt } = recipe.outputs.get(planned.name)!
-    const paths = [...planned.files.map((f) => f.path), ...(planned.index === undefined ? [] : [planned.index.path])]
-    const found = paths.flatMap((path): Diagnostic[] => {
+    const found = planned.paths.flatMap((path): Diagnostic[] => {
       const [model, other] = [inputs.get(path), taken.get(path)]
       taken.set(path, planned.name)
       if (model !== undefined) return [outputIsInput(planned.label, model, pathAt)]
+      if (path === own) return [outputIsRecipe(planned.label, pathAt)]
       return other === undefined ? [] : [outputTwice(planned.label, other, pathAt, recipe.outputs.get(other)!.pathAt)]
     })
     return found.slice(0, 1)

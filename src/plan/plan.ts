@@ -1,7 +1,8 @@
 import type { Diagnostic } from '../base/diagnostic.js'
 import type { Sweeps } from '../graph/passes.js'
 import type { Program } from '../graph/program.js'
-import type { Kind, Space } from '../operators/value.js'
+import type { ReportFormat } from '../operators/report-document.js'
+import type { Kind, ReportValue, Space } from '../operators/value.js'
 import type { Dtype } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
 
@@ -24,6 +25,19 @@ export interface PlannedOutput {
   readonly tensors: readonly { readonly name: string; readonly dtype: Dtype; readonly shape: readonly number[] }[]
 }
 
+/** One report to write, once its figures are known. */
+export interface PlannedReport {
+  readonly name: string
+  /** The path as a person would write it. */
+  readonly label: string
+  /** Absolute final path. */
+  readonly path: string
+  readonly format: ReportFormat
+  readonly step: string
+  readonly measured: ReportValue['measured']
+  readonly draw: ReportValue['draw']
+}
+
 /** Where the elements of a tensor go and who computed them. */
 export interface Target {
   readonly output: number
@@ -40,6 +54,8 @@ export interface Target {
 export interface Job {
   readonly tensor: string
   readonly size: number
+  /** The step that is blamed for what no target is to blame for. */
+  readonly step: string
   readonly copies: readonly { readonly from: TensorInfo; readonly to: Target }[]
   /** Parallel to the roots of `sweeps`. */
   readonly targets: readonly Target[]
@@ -69,6 +85,7 @@ export interface Plan {
   /** Steps that nothing uses, which are not run. */
   readonly unused: readonly string[]
   readonly outputs: readonly PlannedOutput[]
+  readonly reports: readonly PlannedReport[]
   readonly jobs: readonly Job[]
   /** Programs by structure, one ONNX model each. */
   readonly programs: readonly Program[]
@@ -77,10 +94,12 @@ export interface Plan {
   readonly warnings: readonly Diagnostic[]
 }
 
-/** One input model. */
+/** One input: a model or an adapter. */
 export interface PlannedModel {
   readonly name: string
   readonly label: string
+  /** Absolute: the safetensors file, or the index of a sharded model. */
+  readonly path: string
   readonly architecture: string | undefined
   readonly tensors: number
   readonly bytes: number

@@ -20,6 +20,8 @@ export const linkNames = (root: Value, steps: ReadonlyMap<string, Step>): Diagno
   const problems: Diagnostic[] = []
   const definitions = new Map<string, Definition>()
   const first = new Map<string, Range>()
+  /** Steps whose operator is unknown: they define their name, so that its users are not blamed for it. */
+  const opaque = new Set<string>()
   const define = (name: string, key: Range, kind: Definition['kind'], results = 1): void => {
     const before = first.get(name)
     if (before !== undefined) return void problems.push(nameTwice(name, key, before))
@@ -33,22 +35,21 @@ export const linkNames = (root: Value, steps: ReadonlyMap<string, Step>): Diagno
   for (const [name, e] of entriesOf(root, 'params')) define(name, e.key, 'param')
   for (const [name, e] of entriesOf(root, 'steps')) {
     const step = steps.get(name)
-    // A step whose operator is unknown defines its name, so that its users are not blamed for it.
-    if (step === undefined) first.set(name, e.key)
-    else define(name, e.key, step.operator.output, resultsOf(step))
+    if (step === undefined) opaque.add(name)
+    define(name, e.key, step?.operator.output ?? 'model', step === undefined ? 1 : resultsOf(step))
   }
   const known = [...definitions].filter(([, d]) => d.kind !== 'param' && d.results === 1).map(([name]) => name)
-  const check = (name: string, at: Place, kinds: readonly string[]): void => {
+  const check = (name: string, at: Place, kinds: readonly Definition['kind'][]): void => {
+    if (opaque.has(stepOf(name))) return
     const definition = definitions.get(name)
-    if (definition === undefined) {
-      if (!first.has(name)) problems.push(unknownName(name, known, at))
-    } else if (definition.results > 1) problems.push(whichResult(name, definition.results, at))
-    else if (!kinds.includes(definition.kind)) problems.push(wrongKind(name, definition.kind, kinds.join(' or '), at, definition.at))
+    if (definition === undefined) problems.push(unknownName(name, known, at))
+    else if (definition.results > 1) problems.push(whichResult(name, definition.results, at))
+    else if (!kinds.includes(definition.kind)) problems.push(wrongKind(name, definition.kind, kinds, at, definition.at))
   }
   for (const step of steps.values()) for (const use of usesOf(step)) check(use.name, use.at, [use.kind])
   for (const [, e] of entriesOf(root, 'outputs')) {
     const from = e.value.type === 'map' ? e.value.entries.get('from')?.value : undefined
-    if (from?.type === 'string') check(from.value, { type: 'text', range: from.range }, ['model', 'mask'])
+    if (from?.type === 'string') check(from.value, { type: 'text', range: from.range }, ['model', 'mask', 'report'])
   }
   return [...problems, ...findCycles(steps)]
 }
@@ -58,8 +59,11 @@ export const stepOf = (name: string): string => name.split('.')[0]!
 
 interface Edge { readonly from: string; readonly to: string; readonly at: Place }
 
-const edgesOf = (step: Step, steps: ReadonlyMap<string, Step>): Edge[] =>
-  usesOf(step).map((u) => ({ from: step.name, to: stepOf(u.name), at: u.at })).filter((e) => steps.has(e.to))
+/** The steps a step uses, each once, at the first place it is named. */
+const edgesOf = (step: Step, steps: ReadonlyMap<string, Step>): Edge[] => {
+  const edges = usesOf(step).map((u): Edge => ({ from: step.name, to: stepOf(u.name), at: u.at })).filter((e) => steps.has(e.to))
+  return [...new Map(edges.toReversed().map((e) => [e.to, e])).values()].toReversed()
+}
 
 /** Each cycle once, as the edges along it. */
 const findCycles = (steps: ReadonlyMap<string, Step>): Diagnostic[] => {

@@ -1,6 +1,7 @@
 import type { Diagnostic, Place, Range, Source } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { readDocument } from '../document/read.js'
+import { orderProblems } from '../document/report.js'
 import { validate } from '../document/validate.js'
 import { toPlain, type Value } from '../document/value.js'
 import type { Operator } from '../operators/define.js'
@@ -31,17 +32,17 @@ export const parse = (source: Source, options: ParseOptions = {}): Result<Recipe
   const document = readDocument(source)
   if (document.type === 'failed') return document
   const { params, problems: paramProblems } = readParams(document.value, options.set ?? {})
-  const { value: root, problems: unknownParams } = substitute(document.value, params)
+  const { value: root, problems: unknownParams, open } = substitute(document.value, params)
   const steps = readSteps(root)
   const outputs = readOutputs(root)
-  const problems = [
+  const unknown = new Set(open.map((range) => range.start))
+  const inKnown = ({ at }: Diagnostic): boolean => at?.type !== 'text' || !unknown.has(at.range.start)
+  const problems = orderProblems([
     ...document.diagnostics,
     ...paramProblems,
     ...unknownParams,
-    ...validate(root, SCHEMA).diagnostics,
-    ...linkNames(root, steps),
-    ...outputs.problems,
-  ]
+    ...[...validate(root, SCHEMA).diagnostics, ...linkNames(root, steps), ...outputs.problems].filter(inKnown),
+  ])
   if (problems.some((d) => d.severity === 'error')) return failed(...problems)
   const seed = get(root, 'seed')
   return ok({
@@ -49,7 +50,8 @@ export const parse = (source: Source, options: ParseOptions = {}): Result<Recipe
     name: textOf(get(root, 'name')) ?? 'recipe',
     seed: seed?.type === 'number' || seed?.type === 'string' ? seed.value : 0,
     params: Object.fromEntries(params) as Readonly<Record<string, Scalar>>,
-    models: readModels(root),
+    models: readFiles(get(root, 'models')),
+    adapters: readFiles(get(root, 'adapters')),
     steps,
     outputs: outputs.outputs,
   }, problems)
@@ -61,8 +63,8 @@ const readSteps = (root: Value): Map<string, Step> =>
     return operator === undefined || value.type !== 'map' ? [] : [[name, readStep(name, key, value, operator)] as const]
   }))
 
-const readModels = (root: Value): Map<string, InputModel> =>
-  new Map([...mapOf(get(root, 'models'))].map(([name, { value }]) => {
+const readFiles = (block: Value | undefined): Map<string, InputModel> =>
+  new Map([...mapOf(block)].map(([name, { value }]) => {
     const path = value.type === 'string' ? value : get(value, 'path')!
     return [name, { name, path: textOf(path) ?? '', sha256: textOf(get(value, 'sha256')), at: place(path.range) }] as const
   }))

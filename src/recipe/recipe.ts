@@ -69,6 +69,7 @@ export interface Recipe {
   readonly seed: number | string
   readonly params: Readonly<Record<string, Scalar>>
   readonly models: ReadonlyMap<string, InputModel>
+  readonly adapters: ReadonlyMap<string, InputModel>
   readonly steps: ReadonlyMap<string, Step>
   readonly outputs: ReadonlyMap<string, Output>
 }

@@ -2,6 +2,7 @@ import type { Place, Range } from '../base/diagnostic.js'
 import { toPlain, type MapValue, type Value } from '../document/value.js'
 import type { LayerPattern, Operator, Rules } from '../operators/define.js'
 import type { InputSpec, ParamSpec } from '../operators/params.js'
+import { isPreset } from '../operators/presets.js'
 import type { Name, RawArgument, Step } from './recipe.js'
 
 const place = (range: Range): Place => ({ type: 'text', range })
@@ -23,17 +24,19 @@ const numbersOf = (value: Value | undefined): readonly number[] | undefined =>
   value?.type === 'list' ? value.items.flatMap((item) => (item.type === 'number' ? [item.value] : [])) : undefined
 
 /** The keys of in-place rules that are no patterns. */
-export const RULE_WORDS = ['default', 'mbw', 'gradient'] as const
+export const RULE_WORDS = ['default', 'mbw', 'preset', 'gradient'] as const
 
-/** Reads per-layer rules written in place: `default`, `mbw`, `gradient`, and patterns. */
+/** Reads per-layer rules written in place: `default`, `mbw`, `preset`, `gradient`, and patterns. */
 export const readRules = (value: MapValue): Rules => {
   const fallback = value.entries.get('default')?.value
+  const preset = value.entries.get('preset')?.value
   const [mbw, gradient] = [numbersOf(value.entries.get('mbw')?.value), numbersOf(value.entries.get('gradient')?.value)]
   return {
     default: fallback?.type === 'number' ? fallback.value : undefined,
     entries: [...value.entries].flatMap(([key, e]) =>
       (RULE_WORDS as readonly string[]).includes(key) || e.value.type !== 'number' ? [] : [{ pattern: { text: key, optional: false, at: place(e.key) }, value: e.value.value }]),
     ...(mbw === undefined ? {} : { mbw }),
+    ...(preset?.type === 'string' && isPreset(preset.value) ? { preset: preset.value } : {}),
     ...(gradient === undefined ? {} : { gradient }),
   }
 }
@@ -111,7 +114,7 @@ export const readStep = (name: string, key: Range, map: MapValue, operator: Oper
 }
 
 /** Every name a step uses, with the kind that is needed there. */
-export const usesOf = (step: Step): readonly (Name & { readonly kind: 'model' | 'mask' | 'weights' })[] => {
+export const usesOf = (step: Step): readonly (Name & { readonly kind: 'model' | 'mask' | 'weights' | 'adapter' })[] => {
   const fromInputs = Object.entries(step.inputs).flatMap(([key, names]) =>
     [names].flat().map((n) => ({ ...(n as Name), kind: step.operator.inputs[key]!.type })))
   const many = Object.values(step.operator.inputs).find((i) => i.type === 'model' && i.many)

@@ -1,26 +1,25 @@
-import { paramNotScalar, paramWrongType, unknownOverride, unknownParam } from '../base/catalogue/recipe.js'
+import { paramWrongType, unknownOverride, unknownParam } from '../base/catalogue/recipe.js'
 import type { Diagnostic, Range } from '../base/diagnostic.js'
 import type { MapValue, Value } from '../document/value.js'
 import type { Scalar } from './recipe.js'
 
-/** The params of a recipe with `--set` applied, and what was wrong with either. */
-export const readParams = (root: Value, overrides: Readonly<Record<string, string>>): { params: ReadonlyMap<string, Scalar>; problems: Diagnostic[] } => {
-  const params = new Map<string, Scalar>()
+/** The params of a recipe by name; one that is no scalar, which the schema tells of, has no value. */
+export type ParamValues = ReadonlyMap<string, Scalar | undefined>
+
+/** The params of a recipe with `--set` applied, and what was wrong with the overrides. */
+export const readParams = (root: Value, overrides: Readonly<Record<string, string>>): { params: ParamValues; problems: Diagnostic[] } => {
+  const params = new Map<string, Scalar | undefined>()
   const problems: Diagnostic[] = []
   const block = root.type === 'map' ? root.entries.get('params')?.value : undefined
   for (const [name, { value }] of block?.type === 'map' ? block.entries : []) {
-    if (value.type === 'string' || value.type === 'number' || value.type === 'boolean') params.set(name, value.value)
-    else problems.push(paramNotScalar(name, value.range))
+    params.set(name, value.type === 'string' || value.type === 'number' || value.type === 'boolean' ? value.value : undefined)
   }
   for (const [name, text] of Object.entries(overrides)) {
     const declared = params.get(name)
-    if (declared === undefined) {
-      problems.push(unknownOverride(name, [...params.keys()]))
-      continue
-    }
-    const value = convert(text, declared)
-    if (value === undefined) problems.push(paramWrongType(name, text, typeof declared))
-    else params.set(name, value)
+    const value = declared === undefined ? undefined : convert(text, declared)
+    if (value !== undefined) params.set(name, value)
+    else if (declared !== undefined) problems.push(paramWrongType(name, text, typeof declared))
+    else if (!params.has(name)) problems.push(unknownOverride(name, [...params.keys()]))
   }
   return { params, problems }
 }
@@ -33,12 +32,21 @@ const convert = (text: string, like: Scalar): Scalar | undefined => {
   return text.trim() !== '' && Number.isFinite(number) ? number : undefined
 }
 
+/** A recipe whose params are replaced; texts that stand at `open` name a param without a value, so nothing more can be said of them. */
+export interface Substituted {
+  readonly value: Value
+  readonly problems: readonly Diagnostic[]
+  readonly open: readonly Range[]
+}
+
 /** Replaces `$name` scalars, and `${name}` inside the texts under a `path` key or a short model, by the params' values. Places stay. */
-export const substitute = (root: Value, params: ReadonlyMap<string, Scalar>): { value: Value; problems: Diagnostic[] } => {
+export const substitute = (root: Value, params: ParamValues): Substituted => {
   const problems: Diagnostic[] = []
+  const open: Range[] = []
   const lookUp = (name: string, range: Range): Scalar | undefined => {
     const value = params.get(name)
-    if (value === undefined) problems.push(unknownParam(name, [...params.keys()], range))
+    if (value === undefined) open.push(range)
+    if (!params.has(name)) problems.push(unknownParam(name, [...params.keys()], range))
     return value
   }
   const scalar = (value: Value & { type: 'string' }, isPath: boolean): Value => {
@@ -65,7 +73,7 @@ export const substitute = (root: Value, params: ReadonlyMap<string, Scalar>): { 
         return value
     }
   }
-  if (root.type !== 'map') return { value: root, problems }
+  if (root.type !== 'map') return { value: root, problems, open }
   const entries = [...root.entries].map(([key, e]) => [key, { key: e.key, value: key === 'params' ? e.value : walk(e.value, [key]) }] as const)
-  return { value: { ...root, entries: new Map(entries) } satisfies MapValue, problems }
+  return { value: { ...root, entries: new Map(entries) } satisfies MapValue, problems, open }
 }

@@ -16,7 +16,8 @@ export interface Hand {
 
 /** Starts a worker thread. It is never terminated, which would abort the process inside ONNX Runtime: it ends when told that there is no more. */
 export const startThread = (start: WorkerStart): Hand => {
-  const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: start })
+  // Without the options of the process, among which `--eval` and `--input-type` would keep a worker from starting.
+  const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: start, execArgv: [] })
   let reason: string | undefined
   worker.on('error', (error) => { reason = error.message })
   return {

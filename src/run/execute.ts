@@ -1,17 +1,19 @@
 import { closeSync, openSync } from 'node:fs'
-import { createHasher } from '../base/digest.js'
+import { createHasher, SEGMENT } from '../base/digest.js'
 import { nonFinite, stopped } from '../base/catalogue/run.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Port, Program } from '../graph/program.js'
 import type { Kernels } from '../kernels/kernels.js'
-import { HIGH_BINS, LOW_BINS, toPairs } from '../kernels/selection.js'
+import { HIGH_BINS, LOW_BINS, NEAR, selectBin, toPairs } from '../kernels/selection.js'
 import { ioProblem } from '../safetensors/io-problem.js'
 import { readFully, writeFully } from '../safetensors/positional.js'
 import { bytesFor, isFloat } from '../tensor/dtype.js'
+import { createProducts } from './products.js'
 import { feed, PORT_TYPES, type Numbers, type RunProgram } from './sessions.js'
 import type { Tensor } from 'onnxruntime-node'
-import type { DrawOrder, Found, TakeOrder, UniformOrder, UnitOrder, UnitResult, WriteOrder } from './unit.js'
+import { addElements, emptyTally } from './tallies.js'
+import type { DrawOrder, Found, Magnitudes, TakeOrder, UniformOrder, UnitOrder, UnitResult, WriteOrder } from './unit.js'
 
 /** How a worker cuts its work. Neither number changes a byte of the result. */
 export interface Cutting {
@@ -25,6 +27,8 @@ export interface Cutting {
 export interface Workshop {
   readonly kernels: Kernels
   readonly programs: readonly Program[]
+  /** Where outputs are written until they are whole, by final path. */
+  readonly temporary: ReadonlyMap<string, string>
   session(program: number): Promise<RunProgram>
   readonly cutting: Cutting
   /** True once the build is to stop; asked between chunks. */
@@ -51,7 +55,7 @@ export const createBench = (shop: Workshop): Bench => {
 
   const open = (path: string, flags: 'r' | 'r+'): number => {
     const key = `${flags}${path}`
-    const fd = files.get(key) ?? openSync(path, flags)
+    const fd = files.get(key) ?? openSync(flags === 'r' ? path : shop.temporary.get(path)!, flags)
     files.set(key, fd)
     return fd
   }
@@ -61,14 +65,17 @@ export const createBench = (shop: Workshop): Bench => {
     slots.set(purpose, offset)
     return offset
   }
+  const products = createProducts(kernels, (path) => open(path, 'r'))
   const bytesAt = (offset: number, length: number): Uint8Array => kernels.view(Uint8Array, offset, length)
   const numbersAt = (port: Port, offset: number, from: number, length: number): Numbers => {
     const { array } = PORT_TYPES[port.type]
     return kernels.view(array as never, offset + from * array.BYTES_PER_ELEMENT, length) as Numbers
   }
 
-  const fillDraw = (draw: DrawOrder, offset: number, start: number, n: number): void => {
+  const fillDraw = (index: number, draw: DrawOrder, offset: number, start: number, n: number): void => {
     switch (draw.type) {
+      case 'position': return fillPositions(kernels.view(Float32Array, offset, n), start, draw)
+      case 'product': return products.fill(index, offset, start, n)
       case 'constant': return void bytesAt(offset, n).fill(draw.value ? 1 : 0)
       case 'bernoulli': return kernels.bernoulli(offset, start, n, draw, draw.p)
       case 'normal': return kernels.gaussian(offset, start, n, draw)
@@ -77,7 +84,7 @@ export const createBench = (shop: Workshop): Bench => {
   }
 
   /** Takes one block's share of a measure into `found`, which holds what earlier blocks gave. */
-  const takeMeasure = (take: TakeOrder, staged: readonly number[], n: number, sofar: Taking, blockStart: number): void => {
+  const takeMeasure = (take: TakeOrder, staged: readonly number[], n: number, sofar: Taking, blockStart: number, unitStart: number): void => {
     const x = staged[take.ports[0]!]!
     switch (take.stage) {
       case 'sum': case 'dot': {
@@ -87,7 +94,15 @@ export const createBench = (shop: Workshop): Bench => {
         }
         return
       }
-      case 'high': return kernels.histogramHigh(x, n, sofar.histogram)
+      case 'min': case 'max': {
+        sofar.sum = extremeOf(kernels.view(Float32Array, x, n), take.stage === 'min' ? -1 : 1, sofar.sum)
+        return
+      }
+      case 'tally': return addElements(sofar.cells!, take.cells, kernels.view(Float32Array, x, n), blockStart)
+      case 'high': {
+        if (take.near !== undefined) bytesAt(sofar.kept + 4 * (blockStart - unitStart), 4 * n).set(bytesAt(x, 4 * n))
+        return kernels.histogramHigh(x, n, sofar.histogram)
+      }
       case 'low': return kernels.histogramLow(x, n, take.bin, sofar.histogram)
       case 'locate': {
         if (sofar.located >= 0) return
@@ -145,10 +160,19 @@ export const createBench = (shop: Workshop): Bench => {
     const takings = unit.takes.map((take, i): Taking => {
       const bins = take.stage === 'high' ? HIGH_BINS : LOW_BINS
       const histogram = take.stage === 'high' || take.stage === 'low' ? reserve(`bins${i}`, 4 * HIGH_BINS) : 0
-      return { sum: 0, met: 0, located: -1, histogram, bins }
+      const kept = take.stage === 'high' && take.near !== undefined ? reserve(`kept${i}`, 4 * SEGMENT) : 0
+      if (kept > 0) reserve('near', 4 * NEAR * LOW_BINS)
+      const cells = take.stage === 'tally' ? emptyTally(take.cells) : undefined
+      const sum = take.stage === 'min' ? Infinity : take.stage === 'max' ? -Infinity : 0
+      return { sum, met: 0, located: -1, histogram, kept, bins, cells }
     })
     const encoded = unit.writes.map((w, i) => (isEightBit(w) ? reserve(`code${i}`, block) : 0))
     for (const t of takings) if (t.histogram > 0) kernels.view(Uint32Array, t.histogram, t.bins).fill(0)
+
+    for (const [i, draw] of unit.draws.entries()) {
+      const problem = draw.type === 'product' ? products.load(i, draw) : undefined
+      if (problem !== undefined) return failed(problem)
+    }
 
     const readHashes = unit.reads.map((r) => (r.digest ? createHasher() : undefined))
     const writeHashes = unit.writes.map(() => createHasher())
@@ -171,7 +195,7 @@ export const createBench = (shop: Workshop): Bench => {
         const feeds: Record<string, Tensor> = {}
         readPorts.forEach((p, i) => { feeds[p.name] = feed(p, numbersAt(p, inputs[i]!, start - from, length)) })
         drawPorts.forEach((p, i) => {
-          fillDraw(unit.draws[i]!, draws[i]!, start, length)
+          fillDraw(i, unit.draws[i]!, draws[i]!, start, length)
           feeds[p.name] = feed(p, numbersAt(p, draws[i]!, 0, length))
         })
         uniformPorts.forEach((p, i) => { feeds[p.name] = feed(p, Float32Array.of(valueAt(unit.uniforms[i]!, start))) })
@@ -179,7 +203,7 @@ export const createBench = (shop: Workshop): Bench => {
         const results = await session(feeds)
         program.outputs.forEach((p, i) => (numbersAt(p, staged[i]!, start - from, length) as Uint8Array).set(results[p.name]!.data as Uint8Array))
       }
-      unit.takes.forEach((take, i) => takeMeasure(take, staged, n, takings[i]!, from))
+      unit.takes.forEach((take, i) => takeMeasure(take, staged, n, takings[i]!, from, unit.start))
       for (const [i, w] of unit.writes.entries()) {
         let offset = staged[w.port]!
         if (w.dtype === 'F8_E4M3') kernels.encodeF8E4M3(offset, n, (offset = encoded[i]!))
@@ -191,7 +215,7 @@ export const createBench = (shop: Workshop): Bench => {
     }
     return ok({
       id: unit.id,
-      found: unit.takes.map((take, i) => foundBy(kernels, take, takings[i]!)),
+      found: unit.takes.map((take, i) => foundBy(kernels, take, takings[i]!, unit.end - unit.start, slots.get('near') ?? 0)),
       readDigests: readHashes.map((h) => h?.digest()),
       writeDigests: writeHashes.map((h) => h.digest()),
       bytesRead,
@@ -204,7 +228,8 @@ export const createBench = (shop: Workshop): Bench => {
       try {
         return unit.program === undefined ? copyUnit(unit) : await computeUnit(unit)
       } catch (error) {
-        return failed(ioProblem(error, unit.reads[0]?.path ?? unit.writes[0]?.path ?? '', 'read'))
+        // Only opening throws; the system names the file.
+        return failed(ioProblem(error, (error as NodeJS.ErrnoException).path ?? '', 'read'))
       }
     },
     close: () => {
@@ -214,16 +239,41 @@ export const createBench = (shop: Workshop): Bench => {
   }
 }
 
-interface Taking { sum: number; met: number; located: number; readonly histogram: number; readonly bins: number }
+interface Taking { sum: number; met: number; located: number; readonly histogram: number; readonly kept: number; readonly bins: number; readonly cells: Float64Array<ArrayBuffer> | undefined }
 
 const isEightBit = (w: WriteOrder): boolean => w.dtype === 'F8_E4M3' || w.dtype === 'F8_E5M2'
 
 const valueAt = (u: UniformOrder, element: number): number => (u.cut !== undefined && element >= u.cut.at ? u.cut.after : u.value)
 
-const foundBy = (kernels: Kernels, take: TakeOrder, taking: Taking): Found => {
-  if (take.stage === 'sum' || take.stage === 'dot') return taking.sum
+/** The low bits of the magnitudes around the bin where the answer is expected. */
+const lookNear = (kernels: Kernels, near: { readonly bin: number } | { readonly share: number }, taking: Taking, n: number, histogram: number): NonNullable<Magnitudes['near']> => {
+  const high = kernels.view(Uint32Array, taking.histogram, taking.bins)
+  const bin = 'bin' in near ? near.bin : selectBin(high, Math.min(n - 1, Math.floor(near.share * n))).bin
+  const base = Math.max(0, bin - 1)
+  const low = kernels.view(Uint32Array, histogram, NEAR * LOW_BINS).fill(0)
+  kernels.histogramNear(taking.kept, n, base, histogram)
+  return { base, low: toPairs(low) as Uint32Array<ArrayBuffer> }
+}
+
+const foundBy = (kernels: Kernels, take: TakeOrder, taking: Taking, n: number, nearHistogram: number): Found => {
+  if (take.stage === 'tally') return taking.cells!
+  if (take.stage === 'sum' || take.stage === 'dot' || take.stage === 'min' || take.stage === 'max') return taking.sum
   if (take.stage === 'locate') return taking.located
-  return toPairs(kernels.view(Uint32Array, taking.histogram, taking.bins)) as Uint32Array<ArrayBuffer>
+  const counts = toPairs(kernels.view(Uint32Array, taking.histogram, taking.bins)) as Uint32Array<ArrayBuffer>
+  if (take.stage !== 'high') return counts
+  return { high: counts, near: take.near === undefined || n === 0 ? undefined : lookNear(kernels, take.near, taking, n, nearHistogram) }
+}
+
+/** The greatest of some numbers and one found before, or the least for a sign of −1. NaN is passed over, since no comparison with it holds. */
+const extremeOf = (x: Float32Array, sign: 1 | -1, before: number): number => {
+  let most = before
+  if (sign === 1) for (let i = 0; i < x.length; i++) most = x[i]! > most ? x[i]! : most
+  else for (let i = 0; i < x.length; i++) most = x[i]! < most ? x[i]! : most
+  return most
+}
+
+const fillPositions = (out: Float32Array, start: number, { stride, length }: { readonly stride: number; readonly length: number }): void => {
+  for (let i = 0; i < out.length; i++) out[i] = Math.floor((start + i) / stride) % length
 }
 
 /** Cuts a range into chunks that also end wherever a threshold changes. */

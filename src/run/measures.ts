@@ -1,11 +1,13 @@
 import { countOf, rankOf, type Measure } from '../graph/expression.js'
 import { groupKey, type Stage } from '../graph/passes.js'
-import { addPairs, FIRST_NON_FINITE_BIN, HIGH_BINS, LOW_BINS, selectBin, toMagnitude } from '../kernels/selection.js'
-import type { Found } from './unit.js'
+import { addPairs, FIRST_NON_FINITE_BIN, HIGH_BINS, LOW_BINS, NEAR, selectBin, toMagnitude } from '../kernels/selection.js'
+import { addTally, emptyTally } from './tallies.js'
+import type { Found, Magnitudes } from './unit.js'
 
 /** What is known of a measure once its stages are done. Order statistics carry the magnitude's bits; `cut` splits equal magnitudes. */
 export type Outcome =
   | { readonly type: 'number'; readonly value: number }
+  | { readonly type: 'cells'; readonly values: Float64Array }
   /** Magnitudes with greater bits are in; those with equal bits are in up to a job's limit, exclusive: Infinity for all, 0 for none. */
   | { readonly type: 'top'; readonly bits: number; limit(job: number): number }
 
@@ -23,9 +25,16 @@ interface Group {
   readonly measure: Measure
   readonly members: Member[]
   readonly parts: Map<string, Found>
-  readonly dense: Float64Array
+  /** Counts by bin, only while they are collected: half a megabyte for each group that is under way. */
+  dense: Float64Array | undefined
+  /** Where the first segment expects the answer. */
+  guess: number | undefined
+  /** Low bits that segments have counted in advance, around the guess. */
+  readonly near: Map<string, NonNullable<Magnitudes['near']>>
   bin: number | undefined
   below: number
+  /** The bits of the least magnitude that is in, once known. */
+  bits: number
   pending: number
   outcome: Outcome | undefined
 }
@@ -45,14 +54,21 @@ const holdsNonFinite = (pairs: Uint32Array): boolean => {
   return false
 }
 
-/** Collects what segments found and combines it: sums in element order whatever the order of arrival, histograms exactly. */
+/** Collects what segments found and combines it: totals in element order whatever the order of arrival, histograms exactly. */
 export interface Measures {
   /** Announces that a job takes a measure over so many elements in so many segments. Before anything is recorded. */
   announce(job: number, tensor: string, measure: Measure, elements: number, segments: number): void
-  /** Records one segment's find. Returns a search when equal magnitudes remain to be told apart, or a tensor that holds a NaN or infinity. */
-  record(job: number, measure: Measure, stage: Stage, segment: number, found: Found): Search | 'non-finite' | undefined
+  /**
+   * Records one segment's find. `known`: the measure's bin or outcome is decided now; `more`: it is not yet;
+   * `non-finite`: it never will be; a search: equal magnitudes remain to be told apart.
+   */
+  record(job: number, measure: Measure, stage: Stage, segment: number, found: Found): Search | 'known' | 'more' | 'non-finite'
+  /** Where a first segment found the answer should be, so that others can count low bits around there in the same sweep. */
+  guess(measure: Measure): number | undefined
   /** The bin a `low` stage has to look into, once its `high` stage is done. */
   bin(measure: Measure): number | undefined
+  /** True when every segment has its low bits counted, so that a `low` stage has nothing to do. */
+  lowDone(measure: Measure): boolean
   outcome(measure: Measure): Outcome | undefined
 }
 
@@ -60,51 +76,88 @@ export interface Measures {
 export const createMeasures = (): Measures => {
   const groups = new Map<string, Group>()
   const groupOf = (m: Measure): Group => groups.get(groupKey(m))!
+  /** Empty counts to use again: making and collecting half a megabyte for each of thousands of tensors takes longer than counting. */
+  const spare: Float64Array[] = []
 
-  const combineSums = (group: Group): Outcome => {
-    let total = 0
-    for (const member of group.members) {
-      for (let s = 0; s < member.segments; s++) total += group.parts.get(`${member.job}:${s}`) as number
+  const partsOf = (group: Group): Found[] =>
+    group.members.flatMap((member) => Array.from({ length: member.segments }, (_, s) => group.parts.get(`${member.job}:${s}`)!))
+  const combineTotals = (group: Group): Outcome => {
+    const { measure } = group
+    if (measure.type === 'tally') {
+      const values = emptyTally(measure.cells)
+      for (const part of partsOf(group)) addTally(values, part as Float64Array)
+      return { type: 'cells', values }
     }
-    return { type: 'number', value: total }
+    const parts = partsOf(group) as number[]
+    const kind = measure.type === 'total' ? measure.measure : 'sum'
+    if (kind === 'min') return { type: 'number', value: parts.reduce((x, y) => Math.min(x, y), Infinity) }
+    if (kind === 'max') return { type: 'number', value: parts.reduce((x, y) => Math.max(x, y), -Infinity) }
+    return { type: 'number', value: parts.reduce((x, y) => x + y, 0) }
+  }
+  const count = (group: Group, pairs: Uint32Array): void => {
+    group.dense ??= spare.pop() ?? new Float64Array(HIGH_BINS)
+    addPairs(group.dense, pairs)
+  }
+  /** Lets go of what was collected. */
+  const empty = (group: Group): void => {
+    if (group.dense !== undefined) spare.push(group.dense.fill(0))
+    group.dense = undefined
+    group.parts.clear()
+  }
+  const settle = (group: Group, outcome: Outcome): 'known' => {
+    group.outcome = outcome
+    empty(group)
+    return 'known'
   }
   const elementsOf = (group: Group): number => group.members.reduce((n, m) => n + m.elements, 0)
   const restart = (group: Group): void => {
     group.pending = group.members.reduce((n, m) => n + m.segments, 0)
-    group.dense.fill(0)
-    group.parts.clear()
+    empty(group)
   }
   const rankIn = (group: Group): number => {
     const n = elementsOf(group)
     const m = group.measure
     return m.type === 'top' ? n - countOf(m.density, n) : m.type === 'quantile' ? rankOf(m.q, n) : 0
   }
-  const finishHigh = (group: Group): void => {
+  const finishHigh = (group: Group): Search | 'known' => {
     const rank = rankIn(group)
     if (rank >= elementsOf(group)) {
       // Nothing is to be kept: no magnitude exceeds infinity.
       group.bin = FIRST_NON_FINITE_BIN
-      group.outcome = { type: 'top', bits: INFINITY, limit: () => 0 }
-      return
+      return settle(group, { type: 'top', bits: INFINITY, limit: () => 0 })
     }
-    const { bin, below } = selectBin(group.dense, rank)
+    const { bin, below } = selectBin(group.dense!, rank)
     group.bin = bin
     group.below = below
     restart(group)
+    for (const [part, near] of group.near) {
+      if (bin < near.base || bin >= near.base + NEAR) continue
+      const low = near.low.filter((_, i) => near.low[i - (i % 2)]! >>> 15 === bin - near.base).map((x, i) => (i % 2 === 0 ? x & (LOW_BINS - 1) : x))
+      group.parts.set(part, low)
+      count(group, low)
+      group.pending -= 1
+    }
+    group.near.clear()
+    return group.pending === 0 ? finishLow(group) : 'known'
   }
-  const finishLow = (group: Group): Search | undefined => {
-    const { bin: low, below } = selectBin(group.dense, rankIn(group) - group.below)
+  const recordHigh = (group: Group, part: string, found: Magnitudes): ReturnType<Measures['record']> => {
+    if (holdsNonFinite(found.high)) return 'non-finite'
+    count(group, found.high)
+    if (found.near !== undefined) group.near.set(part, found.near)
+    group.pending -= 1
+    if (group.pending === 0) return finishHigh(group)
+    if (found.near === undefined || group.guess !== undefined) return 'more'
+    group.guess = found.near.base + 1
+    return 'known'
+  }
+  const finishLow = (group: Group): Search | 'known' => {
+    const { bin: low, below } = selectBin(group.dense!, rankIn(group) - group.below)
+    if (group.measure.type === 'quantile') return settle(group, { type: 'number', value: toMagnitude(group.bin!, low) })
     const bits = bitsOf(group.bin!, low)
-    if (group.measure.type === 'quantile') {
-      group.outcome = { type: 'number', value: toMagnitude(group.bin!, low) }
-      return undefined
-    }
-    const equal = group.dense[low]!
+    const equal = group.dense![low]!
     let keep = group.below + below + equal - rankIn(group)
-    if (keep === equal) {
-      group.outcome = { type: 'top', bits, limit: () => Infinity }
-      return undefined
-    }
+    if (keep === equal) return settle(group, { type: 'top', bits, limit: () => Infinity })
+    group.bits = bits
     for (const member of group.members) {
       for (let segment = 0; segment < member.segments; segment++) {
         const here = countIn(group.parts.get(`${member.job}:${segment}`) as Uint32Array, low)
@@ -119,8 +172,8 @@ export const createMeasures = (): Measures => {
     announce: (job, tensor, measure, elements, segments) => {
       const key = groupKey(measure)
       const group: Group = groups.get(key) ?? {
-        measure, members: [], parts: new Map(), dense: new Float64Array(measure.type === 'total' ? 0 : HIGH_BINS),
-        bin: undefined, below: 0, pending: 0, outcome: undefined,
+        measure, members: [], parts: new Map(), dense: undefined,
+        guess: undefined, near: new Map(), bin: undefined, below: 0, bits: 0, pending: 0, outcome: undefined,
       }
       groups.set(key, group)
       // By name, so that neither the order of files nor what else is built decides which of equal numbers come first.
@@ -132,29 +185,27 @@ export const createMeasures = (): Measures => {
       const group = groupOf(measure)
       if (stage === 'locate') {
         const at = found as number
-        const bits = bitsOf(group.bin!, selectBin(group.dense, rankIn(group) - group.below).bin)
         const order = new Map(group.members.map((m, i) => [m.job, i] as const))
         const own = order.get(job)!
-        group.outcome = { type: 'top', bits, limit: (other) => (order.get(other)! < own ? Infinity : other === job ? at + 1 : 0) }
-        group.parts.clear()
-        return undefined
+        return settle(group, { type: 'top', bits: group.bits, limit: (other) => (order.get(other)! < own ? Infinity : other === job ? at + 1 : 0) })
       }
       // A stage that a settled group no longer needs (nothing to keep) still reports.
-      if (group.outcome !== undefined) return undefined
-      if (stage === 'high') {
-        if (holdsNonFinite(found as Uint32Array)) return 'non-finite'
-        addPairs(group.dense, found as Uint32Array)
-      } else group.parts.set(`${job}:${segment}`, found)
-      if (stage === 'low') addPairs(group.dense, found as Uint32Array)
+      if (group.outcome !== undefined) return 'known'
+      const part = `${job}:${segment}`
+      if (stage === 'high') return recordHigh(group, part, found as Magnitudes)
+      if (group.parts.has(part)) return 'more'
+      if (stage === 'low') count(group, found as Uint32Array)
+      group.parts.set(part, found)
       group.pending -= 1
-      if (group.pending > 0) return undefined
-      if (stage === 'high') return void finishHigh(group)
-      if (stage === 'low') return finishLow(group)
-      group.outcome = combineSums(group)
-      group.parts.clear()
-      return undefined
+      if (group.pending > 0) return 'more'
+      return stage === 'low' ? finishLow(group) : settle(group, combineTotals(group))
     },
+    guess: (measure) => groupOf(measure).guess,
     bin: (measure) => groupOf(measure).bin,
-    outcome: (measure) => groupOf(measure).outcome,
+    lowDone: (measure) => {
+      const { bin, outcome, pending } = groupOf(measure)
+      return outcome !== undefined || (bin !== undefined && pending === 0)
+    },
+    outcome: (measure) => groups.get(groupKey(measure))?.outcome,
   }
 }

@@ -1,31 +1,38 @@
+import { fsync } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
+import { promisify } from 'node:util'
 import { contentDigest, tensorDigest, type Digest } from '../base/digest.js'
 import { inputChanged, stopped, unordered } from '../base/catalogue/run.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
-import type { InputFile, Plan, PlannedOutput } from '../plan/plan.js'
+import type { ReportDocument } from '../operators/report-document.js'
+import type { InputFile, Plan, PlannedFile, PlannedOutput } from '../plan/plan.js'
 import { encodeOnnx } from '../graph/onnx.js'
-import { decode } from '../kernels/convert.js'
+import { decodingTables } from '../kernels/convert.js'
+import { ioProblem } from '../safetensors/io-problem.js'
 import { createOutput, type OutputFile } from '../safetensors/output.js'
-import { createRunId, type RunId } from '../safetensors/run-id.js'
+import { createRunId } from '../safetensors/run-id.js'
 import { preflight } from '../safetensors/space.js'
 import { sweepTemporaries } from '../safetensors/temporary.js'
-import { basename } from 'node:path'
 import { employ, startThread, type Hand } from './crew.js'
 import type { Listener } from './events.js'
 import type { Cutting } from './execute.js'
+import { drawReport, renderReports, type RenderReport } from './reports.js'
 import { createSchedule, digestKey, type Schedule } from './schedule.js'
 import type { WorkerStart } from './worker.js'
 
 /** How to run a plan. None of it changes a byte of the outputs. */
 export interface RunOptions {
+  /** At least 1. */
   readonly workers: number
   readonly device: 'cpu'
   readonly cutting?: Cutting
   readonly listener?: Listener
   /** Stops the build at the next chunk. */
   readonly signal?: AbortSignal
+  /** Makes files of reports; needed where a plan has some. */
+  readonly render?: RenderReport
   /** Starts a worker; tests pass ones they steer. */
   readonly start?: (start: WorkerStart) => Hand
 }
@@ -33,15 +40,11 @@ export interface RunOptions {
 /** What was written. */
 export interface Built {
   readonly outputs: readonly { readonly name: string; readonly paths: readonly string[]; readonly bytes: number; readonly digest: Digest }[]
-  /** Digest of every tensor that was read, by file and name. */
+  readonly reports: readonly { readonly name: string; readonly path: string; readonly bytes: number }[]
   readonly readBytes: number
   readonly writtenBytes: number
   readonly seconds: number
 }
-
-/** Every code of the 8-bit floats, decoded: programs look them up. */
-const CODES = Uint8Array.from({ length: 256 }, (_, code) => code)
-const TABLES = { F8_E4M3: decode('F8_E4M3', CODES), F8_E5M2: decode('F8_E5M2', CODES) }
 
 /** The cutting measured best on two cores: 64 k elements a run, 256 k a read. */
 export const DEFAULT_CUTTING: Cutting = { chunk: 1 << 16, block: 1 << 18 }
@@ -73,43 +76,70 @@ const attempt = async (plan: Plan, options: RunOptions, listener: Listener, seco
     await Promise.all(files.map((f) => f.discard()))
     return failed(...diagnostics)
   }
-  const room = await makeRoom(plan)
+  const wanted = filesOf(plan)
+  const room = await makeRoom([...wanted, ...plan.reports.map(({ path }) => ({ path, bytes: 0 }))])
   if (room.type === 'failed') return room
-  for (const planned of plan.outputs.flatMap((o) => o.files)) {
+  for (const planned of wanted) {
     const file = await createOutput(planned.path, planned.header, planned.bytes, runId)
     if (file.type === 'failed') return discard(...file.diagnostics)
     files.push(file.value)
   }
 
-  const schedule = createSchedule(redirect(plan, new Map(files.map((f) => [f.finalPath, f.temporaryPath]))))
+  const schedule = createSchedule(plan)
   const progress = { readBytes: 0, writtenBytes: 0 }
-  const worked = await work(plan, options, schedule, listener, progress)
+  const temporary = new Map(files.map((f) => [f.finalPath, f.temporaryPath]))
+  const worked = plan.jobs.length === 0 ? ok(undefined) : await work(plan, options, temporary, schedule, listener, progress)
   if (worked.type === 'failed') return discard(...worked.diagnostics)
   const changed = await changedInputs(plan)
   if (changed.length > 0) return discard(...changed.map(inputChanged))
+  const rendered = await renderReports(plan.reports, schedule, options.render)
+  for (const [i, { path }] of plan.reports.entries()) {
+    const file = await createOutput(path, rendered[i]!, rendered[i]!.length, runId)
+    if (file.type === 'failed') return discard(...file.diagnostics)
+    files.push(file.value)
+  }
+  const unsafe = await settle(files)
+  if (unsafe !== undefined) return discard(unsafe)
   // From here on files appear under their own names; a stop asked for now comes too late to change that.
   if (options.signal?.aborted === true) return discard(stopped())
 
-  const temporary = new Map(files.map((f) => [f.finalPath, f.temporaryPath]))
   for (const file of files) {
     const committed = await file.commit()
     if (committed.type === 'failed') return discard(...committed.diagnostics)
   }
   const outputs: Built['outputs'][number][] = []
   for (const output of plan.outputs) {
-    const index = await writeIndex(output, runId)
-    if (index.type === 'failed') return index
-    const digest = outputDigest(plan, output, schedule, temporary)
+    const digest = outputDigest(plan, output, schedule)
     const bytes = output.files.reduce((n, f) => n + f.bytes, 0)
     outputs.push({ name: output.name, paths: output.files.map((f) => f.path), bytes, digest })
     listener({ type: 'output-written', name: output.name, path: output.label, files: output.files.length, bytes, tensors: output.tensors.length, digest })
   }
-  return ok({ outputs, ...progress, seconds: seconds() })
+  const reports = plan.reports.map(({ name, label, path, format }, i) => {
+    const bytes = rendered[i]!.length
+    listener({ type: 'report-written', name, path: label, format, bytes })
+    return { name, path, bytes }
+  })
+  return ok({ outputs, reports, ...progress, seconds: seconds() })
 }
 
+/** Measures what the reports of a plan need and draws them, without writing anything. */
+export const drawReports = async (plan: Plan, options: RunOptions): Promise<Result<readonly ReportDocument[]>> => {
+  const schedule = createSchedule(plan)
+  const worked = await work(plan, options, new Map(), schedule, options.listener ?? (() => undefined), { readBytes: 0, writtenBytes: 0 })
+  if (worked.type === 'failed') return worked
+  const changed = await changedInputs(plan)
+  if (changed.length > 0) return failed(...changed.map(inputChanged))
+  return ok(plan.reports.map((report) => drawReport(report, schedule)))
+}
+
+/** Every file to write, in the order they appear under their names: indexes last, since a sharded output is complete only once its index stands. */
+const filesOf = ({ outputs }: Plan): readonly PlannedFile[] => [
+  ...outputs.flatMap((o) => o.files),
+  ...outputs.flatMap(({ index }) => (index === undefined ? [] : [{ path: index.path, header: index.bytes, bytes: index.bytes.length }])),
+]
+
 /** Clears what dead builds left behind, and asks each folder for the room its files need. */
-const makeRoom = async (plan: Plan): Promise<Result<void>> => {
-  const files = plan.outputs.flatMap((o) => o.files)
+const makeRoom = async (files: readonly Pick<PlannedFile, 'path' | 'bytes'>[]): Promise<Result<void>> => {
   await Promise.all(files.map((f) => sweepTemporaries(dirname(f.path), basename(f.path))))
   for (const folder of new Set(files.map((f) => dirname(f.path)))) {
     const needed = files.filter((f) => dirname(f.path) === folder).reduce((n, f) => n + f.bytes, 0)
@@ -119,22 +149,28 @@ const makeRoom = async (plan: Plan): Promise<Result<void>> => {
   return ok(undefined)
 }
 
-/** The same plan, writing to the temporary files. */
-const redirect = (plan: Plan, temporary: ReadonlyMap<string, string>): Plan => {
-  const move = <T extends { readonly path: string }>(target: T): T => ({ ...target, path: temporary.get(target.path)! })
-  return {
-    ...plan,
-    jobs: plan.jobs.map((job) => ({ ...job, copies: job.copies.map((c) => ({ ...c, to: move(c.to) })), targets: job.targets.map(move) })),
+/** Puts the bytes of all files on the disk before the first of them gets its name: a disk that fails now leaves every old file as it was. */
+const settle = async (files: readonly OutputFile[]): Promise<Diagnostic | undefined> => {
+  for (const { fd, finalPath } of files) {
+    try {
+      await promisify(fsync)(fd)
+    } catch (error) {
+      return ioProblem(error, finalPath, 'sync')
+    }
   }
+  return undefined
 }
 
-const work = (plan: Plan, options: RunOptions, schedule: Schedule, listener: Listener, progress: { readBytes: number; writtenBytes: number }): Promise<Result<void>> => {
+const work = (
+  plan: Plan, options: RunOptions, temporary: ReadonlyMap<string, string>, schedule: Schedule, listener: Listener, progress: { readBytes: number; writtenBytes: number },
+): Promise<Result<void>> => {
   const flag = new Int32Array(new SharedArrayBuffer(4))
   const stop = (): void => void Atomics.store(flag, 0, 1)
   if (options.signal?.aborted === true) stop()
   options.signal?.addEventListener('abort', stop, { once: true })
-  const models = plan.programs.map((p) => encodeOnnx(p, TABLES))
-  const start: WorkerStart = { programs: plan.programs, models, cutting: options.cutting ?? DEFAULT_CUTTING, stop: flag }
+  const tables = decodingTables()
+  const models = plan.programs.map((p) => encodeOnnx(p, tables))
+  const start: WorkerStart = { programs: plan.programs, models, temporary, cutting: options.cutting ?? DEFAULT_CUTTING, stop: flag }
   const hands = Array.from({ length: options.workers }, () => (options.start ?? startThread)(start))
   return employ(hands, {
     next: () => schedule.next(),
@@ -152,7 +188,7 @@ const work = (plan: Plan, options: RunOptions, schedule: Schedule, listener: Lis
       })
       return undefined
     },
-  }, stop)
+  }, stop).finally(() => options.signal?.removeEventListener('abort', stop))
 }
 
 /** The inputs that are no longer what their headers were read from. */
@@ -166,17 +202,10 @@ const changedInputs = async (plan: Plan): Promise<string[]> => {
   return files.filter((_, i) => !kept[i]).map((f) => f.path)
 }
 
-/** A sharded output is complete only once its index stands, so that comes last. */
-const writeIndex = async (output: PlannedOutput, runId: RunId): Promise<Result<void>> => {
-  if (output.index === undefined) return ok(undefined)
-  const file = await createOutput(output.index.path, output.index.bytes, output.index.bytes.length, runId)
-  return file.type === 'failed' ? file : file.value.commit()
-}
-
-const outputDigest = (plan: Plan, output: PlannedOutput, schedule: Schedule, temporary: ReadonlyMap<string, string>): Digest => {
+const outputDigest = (plan: Plan, output: PlannedOutput, schedule: Schedule): Digest => {
   const index = plan.outputs.indexOf(output)
   const paths = new Map(plan.jobs.flatMap((j) => [...j.copies.map((c) => c.to), ...j.targets])
-    .filter((t) => t.output === index).map((t) => [t.tensor, temporary.get(t.path)!]))
+    .filter((t) => t.output === index).map((t) => [t.tensor, t.path]))
   return contentDigest(output.tensors.map((t) => {
     const segments = schedule.digests.get(digestKey(paths.get(t.name) ?? '', t.name)) ?? []
     return { ...t, digest: tensorDigest(segments.filter((s) => s !== undefined)) }

@@ -1,5 +1,5 @@
 import { SEGMENT } from '../base/digest.js'
-import type { Measure } from '../graph/expression.js'
+import { countOf, rankOf, type Cells, type Measure, type Scalar, type Tally } from '../graph/expression.js'
 import type { Pass } from '../graph/passes.js'
 import { evaluateScalar } from '../graph/scalar.js'
 import { deriveKey } from '../kernels/key.js'
@@ -7,6 +7,7 @@ import { toMagnitude } from '../kernels/selection.js'
 import type { Job, Plan, Target } from '../plan/plan.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { createMeasures, INFINITY, type Search } from './measures.js'
+import { emptyTally } from './tallies.js'
 import type { DrawOrder, Found, ReadOrder, TakeOrder, UniformOrder, UnitOrder, UnitResult, WriteOrder } from './unit.js'
 
 /** Hands out units in an order that respects what depends on what, and takes in their results. Knows no threads and no files. */
@@ -16,6 +17,10 @@ export interface Schedule {
   /** Takes a result in. Returns the tensor whose magnitudes cannot be ordered, if the unit found one. */
   finish(result: UnitResult): { readonly nonFinite: Job; readonly step: string } | undefined
   readonly finished: boolean
+  /** The value of a scalar whose measures have all been taken. */
+  valueOf(scalar: Scalar): number
+  /** The cells of a tally that has been taken. */
+  cellsOf(tally: Tally): Float64Array
   /** Segment digests by file and tensor, in segment order. */
   readonly digests: ReadonlyMap<string, (Uint8Array | undefined)[]>
 }
@@ -25,6 +30,12 @@ export const digestKey = (path: string, tensor: string): string => `${path}\0${t
 
 interface Phase { readonly job: number; readonly type: 'copy' | 'pass'; readonly pass: number; next: number; open: number }
 interface Issued { readonly job: number; readonly segment: number; readonly pass: Pass | undefined; readonly order: UnitOrder; readonly phase: Phase | undefined }
+
+/** What a total over no elements comes to. */
+const nothing = (measure: 'sum' | 'dot' | 'min' | 'max'): number => (measure === 'min' ? Infinity : measure === 'max' ? -Infinity : 0)
+
+/** Segments up to which low bits are counted in advance: what is counted in vain has to be kept until the bin is known. */
+const MOST_NEAR = 64
 
 const segmentsOf = (size: number): number => Math.max(1, Math.ceil(size / SEGMENT))
 
@@ -60,11 +71,25 @@ export const createSchedule = (plan: Plan): Schedule => {
     const pass = phase.type === 'pass' ? plan.jobs[phase.job]!.sweeps!.passes[phase.pass]! : undefined
     if (pass === undefined) return true
     const settled = pass.needs.every((m) => measures.outcome(m) !== undefined)
-    return settled && pass.takes.every((t) => t.stage !== 'low' || measures.bin(t.measure) !== undefined)
+    const counted = pass.takes.every((t) => t.stage !== 'low' || measures.bin(t.measure) !== undefined)
+    return settled && counted && (phase.next === 0 || probesOf(phase).every((m) => measures.guess(m) !== undefined))
   }
+  /** The measures of a pass whose first segment tells the others where to look. */
+  const probesOf = ({ job, type, pass }: Phase): Measure[] => {
+    const segments = segmentsOf(plan.jobs[job]!.size)
+    if (type === 'copy' || segments === 1 || segments > MOST_NEAR) return []
+    return plan.jobs[job]!.sweeps!.passes[pass]!.takes.filter((t) => t.stage === 'high' && isAlone(t.measure)).map((t) => t.measure)
+  }
+  const isAlone = (m: Measure): boolean => m.type !== 'tally' && m.over === undefined
+  const hasNothingToDo = ({ job, type, pass }: Phase): boolean =>
+    type === 'pass' && plan.jobs[job]!.sweeps!.passes[pass]!.takes.every((t) => t.stage === 'low' && measures.lowDone(t.measure)) && plan.jobs[job]!.sweeps!.passes[pass]!.takes.length > 0
   const enter = (phase: Phase): void => {
-    if (canStart(phase)) ready.push(phase)
+    if (hasNothingToDo(phase)) enterNext(phase)
+    else if (canStart(phase)) ready.push(phase)
     else waiting.add(phase)
+  }
+  const enterNext = (phase: Phase): void => {
+    if (phase.pass + 1 < plan.jobs[phase.job]!.sweeps!.passes.length) enter({ ...phase, pass: phase.pass + 1, next: 0, open: 0 })
   }
   const wake = (): void => {
     for (const phase of waiting) {
@@ -92,14 +117,14 @@ export const createSchedule = (plan: Plan): Schedule => {
   const write = (t: Target, port: number): WriteOrder =>
     ({ path: t.path, begin: t.begin, dtype: t.dtype, tensor: t.tensor, step: t.step, allowNonFinite: t.allowNonFinite, port })
 
+  const valueOf = (scalar: Scalar): number => evaluateScalar(scalar, (m) => {
+    const outcome = measures.outcome(m as Measure)
+    // No job takes a measure of a tensor without elements.
+    return outcome?.type === 'number' ? outcome.value : m.type === 'total' ? nothing(m.measure) : NaN
+  })
   const uniform = (pass: Pass, index: number, job: number): UniformOrder => {
     const u = pass.uniforms[index]!
-    if (u.kind === 'scalar') {
-      return { value: evaluateScalar(u, (m) => {
-        const outcome = measures.outcome(m as Measure)
-        return outcome?.type === 'number' ? outcome.value : NaN
-      }) }
-    }
+    if (u.kind === 'scalar') return { value: valueOf(u) }
     const outcome = measures.outcome(u)
     if (outcome?.type !== 'top') throw new Error('a pass began before its threshold was known')
     const [at, after] = [fromBits(outcome.bits), fromBits(outcome.bits + 1)]
@@ -107,13 +132,24 @@ export const createSchedule = (plan: Plan): Schedule => {
     const limit = outcome.limit(job)
     return limit === Infinity ? { value: at } : limit === 0 ? { value: after } : { value: at, cut: { at: limit, after } }
   }
-  const take = (pass: Pass, search: Search | undefined): TakeOrder[] => pass.takes.map(({ measure, stage, ports }) => {
+  const cellOrder = (cells: Cells): Cells<number> => (cells.by === 'place' ? cells : { ...cells, low: valueOf(cells.low), high: valueOf(cells.high) })
+  const nearOf = (measure: Measure, job: number): (TakeOrder & { stage: 'high' })['near'] => {
+    const { size } = plan.jobs[job]!
+    if (!isAlone(measure) || segmentsOf(size) > MOST_NEAR) return undefined
+    const guess = measures.guess(measure)
+    if (guess !== undefined) return { bin: guess }
+    return { share: (measure.type === 'top' ? size - countOf(measure.density, size) : measure.type === 'quantile' ? rankOf(measure.q, size) : 0) / size }
+  }
+  const take = (pass: Pass, job: number, search: Search | undefined): TakeOrder[] => pass.takes.map(({ measure, stage, ports }) => {
     if (stage === 'low') return { stage, ports, bin: measures.bin(measure)! }
+    if (stage === 'high') return { stage, ports, near: nearOf(measure, job) }
     if (stage === 'locate') return { stage, ports, bits: search!.bits, nth: search!.nth }
+    if (stage === 'tally') return { stage, ports, cells: cellOrder((measure as Tally).cells) }
     return { stage, ports }
   })
   const drawOrders = (pass: Pass): DrawOrder[] => pass.draws.map((d) => {
-    if (d.type === 'constant') return d
+    if (d.type === 'constant' || d.type === 'position') return d
+    if (d.type === 'product') return { type: d.type, ...d.product }
     const { k0, k1 } = deriveKey(d.stream)
     return d.type === 'bernoulli' ? { type: d.type, k0, k1, p: d.p } : { type: d.type, k0, k1 }
   })
@@ -129,7 +165,7 @@ export const createSchedule = (plan: Plan): Schedule => {
       draws: drawOrders(pass),
       uniforms: pass.uniforms.map((_, i) => uniform(pass, i, job)),
       needsLength: pass.needsLength,
-      takes: take(pass, search),
+      takes: take(pass, job, search),
       writes: pass.writes.map(({ root, port }) => write(planned.targets[root]!, port)),
     }
   }
@@ -158,6 +194,7 @@ export const createSchedule = (plan: Plan): Schedule => {
     const segment = phase.next++
     phase.open += 1
     if (phase.next >= segmentsOf(plan.jobs[phase.job]!.size)) ready.pop()
+    else if (!canStart(phase)) waiting.add(ready.pop()!)
     const pass = phase.type === 'pass' ? plan.jobs[phase.job]!.sweeps!.passes[phase.pass]! : undefined
     const order = pass === undefined ? copyUnit(phase.job, phase.pass, segment) : passUnit(phase.job, pass, segment)
     return issue(order, { job: phase.job, segment, pass, phase })
@@ -166,15 +203,18 @@ export const createSchedule = (plan: Plan): Schedule => {
   const closePhase = (phase: Phase): void => {
     phase.open -= 1
     if (phase.open > 0 || phase.next < segmentsOf(plan.jobs[phase.job]!.size) || phase.type === 'copy') return
-    if (phase.pass + 1 < plan.jobs[phase.job]!.sweeps!.passes.length) enter({ ...phase, pass: phase.pass + 1, next: 0, open: 0 })
+    enterNext(phase)
   }
-  const takeIn = (unit: Issued, found: readonly Found[]): Job | undefined => {
+  const takeIn = (unit: Issued, found: readonly Found[]): ReturnType<Schedule['finish']> => {
     let settled = false
     for (const [i, { measure, stage }] of (unit.pass?.takes ?? []).entries()) {
       const outcome = measures.record(unit.job, measure, stage, unit.segment, found[i]!)
-      if (outcome === 'non-finite') return plan.jobs[unit.job]!
-      if (outcome !== undefined) searches.push(outcome)
-      settled = true
+      if (outcome === 'non-finite') {
+        const job = plan.jobs[unit.job]!
+        return { nonFinite: job, step: measure.over?.split('/')[0] ?? job.step }
+      }
+      if (outcome === 'known') settled = true
+      else if (outcome !== 'more') searches.push(outcome)
     }
     if (settled) wake()
     return undefined
@@ -204,12 +244,17 @@ export const createSchedule = (plan: Plan): Schedule => {
         known[unit.segment] = result.writeDigests[i]
         digests.set(key, known)
       })
-      const nonFinite = takeIn(unit, result.found)
+      const trouble = takeIn(unit, result.found)
       if (unit.phase !== undefined) closePhase(unit.phase)
-      return nonFinite === undefined ? undefined : { nonFinite, step: nonFinite.targets[0]?.step ?? '' }
+      return trouble
     },
     get finished() {
       return nextJob >= plan.jobs.length && ready.length === 0 && waiting.size === 0 && searches.length === 0 && open === 0
+    },
+    valueOf,
+    cellsOf: (tally) => {
+      const outcome = measures.outcome(tally)
+      return outcome?.type === 'cells' ? outcome.values : emptyTally(tally.cells)
     },
     digests,
   }

@@ -1,3 +1,4 @@
+import type { Cells, Product } from '../graph/expression.js'
 import type { Dtype } from '../tensor/dtype.js'
 
 /** Bytes of a tensor in a file: `begin` is where its element 0 lies. */
@@ -27,11 +28,16 @@ export type DrawOrder =
   | { readonly type: 'bernoulli'; readonly k0: number; readonly k1: number; readonly p: number }
   | { readonly type: 'normal' | 'uniform'; readonly k0: number; readonly k1: number }
   | { readonly type: 'constant'; readonly value: boolean }
+  | { readonly type: 'position'; readonly stride: number; readonly length: number }
+  | ({ readonly type: 'product' } & Product)
 
 /** A measure the worker takes over the unit's elements. `bin` and `low` say which magnitudes count. */
 export type TakeOrder =
-  | { readonly stage: 'sum' | 'high'; readonly ports: readonly number[] }
+  | { readonly stage: 'sum' | 'min' | 'max'; readonly ports: readonly number[] }
+  /** `near` asks for the low bits around the bin where the answer will be: around one guessed, or where this share of the unit's own magnitudes lies. */
+  | { readonly stage: 'high'; readonly ports: readonly number[]; readonly near: { readonly bin: number } | { readonly share: number } | undefined }
   | { readonly stage: 'dot'; readonly ports: readonly number[] }
+  | { readonly stage: 'tally'; readonly ports: readonly number[]; readonly cells: Cells<number> }
   | { readonly stage: 'low'; readonly ports: readonly number[]; readonly bin: number }
   | { readonly stage: 'locate'; readonly ports: readonly number[]; readonly bits: number; readonly nth: number }
 
@@ -56,8 +62,14 @@ export interface UnitOrder {
   readonly writes: readonly WriteOrder[]
 }
 
-/** What one measure found: a float64 sum, sparse histogram pairs (bin, count), or the element located. */
-export type Found = number | Uint32Array<ArrayBuffer>
+/** Magnitudes counted by their high bits and, in three bins from `base` on, by their low bits too; sparse pairs (bin, count). */
+export interface Magnitudes {
+  readonly high: Uint32Array<ArrayBuffer>
+  readonly near: { readonly base: number; readonly low: Uint32Array<ArrayBuffer> } | undefined
+}
+
+/** What one measure found: a float64 total, magnitudes, their low bits as sparse pairs, the cells of a tally, or the element located. */
+export type Found = number | Magnitudes | Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>
 
 /** What came of a unit. Digests are in the order of `reads` (where asked for) and `writes`. */
 export interface UnitResult {

@@ -11,6 +11,8 @@ export interface WorkerStart {
   readonly programs: readonly Program[]
   /** Parallel to `programs`: their ONNX bytes. */
   readonly models: readonly Uint8Array[]
+  /** Where outputs are written until they are whole, by final path. */
+  readonly temporary: ReadonlyMap<string, string>
   readonly cutting: Cutting
   /** Element 0 becomes 1 when the build is to stop. */
   readonly stop: Int32Array
@@ -26,14 +28,14 @@ export type WorkerAnswer =
 
 const serve = (): void => {
   const port = parentPort!
-  const { programs, models, cutting, stop } = workerData as WorkerStart
+  const { programs, models, temporary, cutting, stop } = workerData as WorkerStart
   const sessions = new Map<number, Promise<RunProgram>>()
   const session = (index: number): Promise<RunProgram> => {
     const known = sessions.get(index) ?? createSession(models[index]!)
     sessions.set(index, known)
     return known
   }
-  const bench = createBench({ kernels: loadKernels(), programs, session, cutting, stopping: () => Atomics.load(stop, 0) === 1 })
+  const bench = createBench({ kernels: loadKernels(), programs, temporary, session, cutting, stopping: () => Atomics.load(stop, 0) === 1 })
 
   const work = async (units: readonly UnitOrder[]): Promise<WorkerAnswer> => {
     const results: UnitResult[] = []

@@ -4,4 +4,7 @@ import { paint, plural, type Look } from './text.js'
 
 /** One line for a recipe in which no error was found. */
 export const renderChecked = (recipe: string, plan: Plan, look: Look): string =>
-  `${escapeControls(recipe)}: ${paint(look, 'good', 'ok')}, ${plural(plan.models.length, 'model')}, ${plural(plan.steps.length, 'step')}, ${plural(plan.outputs.length, 'output')}\n`
+  `${[
+    `${escapeControls(recipe)}: ${paint(look, 'good', 'ok')}`,
+    plural(plan.models.length, 'model'), plural(plan.steps.length, 'step'), plural(plan.outputs.length, 'output'),
+  ].join(', ')}\n`

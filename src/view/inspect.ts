@@ -4,7 +4,7 @@ import type { Model } from '../safetensors/model.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { align, cutMiddle, formatBytes, formatTally, paint, plural, tallyOf, widthOf, wrap, type Look } from './text.js'
 
-/** What the numbers of a tensor are like; NaN and infinite ones count in `nan` and `infinite` and in nothing else. Statistics of no numbers are null. */
+/** What the numbers of a tensor are like; NaN and infinite ones count in `nan` and `infinite` alone. Statistics of no numbers are null. */
 export interface Statistics {
   readonly mean: number | null
   /** Of the population: divided by n. */
@@ -55,13 +55,15 @@ const field = (name: string, text: string, look: Look): string[] => {
 
 const summary = (inspected: Inspected, look: Look): string[] => {
   const { model, architecture, path } = inspected
+  const files = model.files.length > 1 ? `, ${plural(model.files.length, 'file')}` : ''
   const blocks = Object.entries(blocksOf(inspected)).map(([block, count]) => `${block} ${count}`).join(', ')
   return [
     paint(look, 'title', escapeControls(path)),
-    ...field('size', `${formatBytes(model.bytes)} in ${plural(model.tensors.size, 'tensor')}${model.files.length > 1 ? `, ${plural(model.files.length, 'file')}` : ''}`, look),
+    ...field('size', `${formatBytes(model.bytes)} in ${plural(model.tensors.size, 'tensor')}${files}`, look),
     ...field('dtypes', formatTally(tallyOf([...model.tensors.values()].map((t) => t.dtype))) || 'none', look),
     ...field('architecture', architecture === undefined ? 'none that smelt knows' : `${architecture.title} (${architecture.id})`, look),
-    ...(architecture === undefined ? [] : [...field('components', formatTally(partsOf(inspected, 'component')), look), ...field('blocks', blocks, look)]),
+    ...(architecture === undefined ? [] : field('components', formatTally(partsOf(inspected, 'component')), look)),
+    ...(architecture === undefined ? [] : field('blocks', blocks, look)),
   ]
 }
 
@@ -81,13 +83,14 @@ const STATISTICS = ['mean', 'std', 'min', 'max', 'norm'] as const
 
 const tensors = ({ tensors: selected, model, statistics }: Inspected, look: Look): string[] => {
   const title = selected.length === model.tensors.size ? 'Tensors' : `Tensors, ${selected.length} of ${model.tensors.size}`
-  const head = statistics === undefined ? [] : [[...STATISTICS, 'zeros', 'NaN', 'inf']]
+  const head = statistics === undefined ? [] : [...STATISTICS, 'zeros', 'NaN', 'inf']
+  const numbersOf = (s: Statistics): string[] => [...STATISTICS.map((key) => short(s[key])), ...[s.zeros, s.nan, s.infinite].map(String)]
   const rows = selected.map((t) => {
     const s = statistics?.get(t.name)
-    const numbers = statistics === undefined ? [] : s === undefined ? head[0]!.map(() => '-') : [...STATISTICS.map((key) => short(s[key])), ...[s.zeros, s.nan, s.infinite].map(String)]
+    const numbers = s === undefined ? head.map(() => '-') : numbersOf(s)
     return { name: escapeControls(t.name), cells: [t.dtype, shapeOf(t.shape), formatBytes(t.end - t.begin), ...numbers] }
   })
-  const columns = align([['dtype', 'shape', 'size', ...(head[0] ?? [])], ...rows.map((r) => r.cells)], [2, 3, 4, 5, 6, 7, 8, 9, 10])
+  const columns = align([['dtype', 'shape', 'size', ...head], ...rows.map((r) => r.cells)], [2, 3, 4, 5, 6, 7, 8, 9, 10])
   const longest = Math.max(4, ...rows.map((r) => widthOf(r.name)))
   // Statistics take a line of their own: names are too long to leave room for them.
   const beside = statistics === undefined && longest + 4 + Math.max(...columns.map(widthOf)) <= Math.max(look.width, 80)

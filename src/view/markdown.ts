@@ -13,6 +13,8 @@ const paragraph = (text: string, look: Look, indent = ''): string[] =>
 
 const cellsOf = (row: string): string[] => row.replace(/^\|\s*|\s*\|$/g, '').split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll('\\|', '|'))
 
+const NO_VALUE = /^(none|[–-])?$/
+
 /** A table as definitions: the first cell and the short ones in a line, the last wrapped below. */
 const table = (rows: readonly string[], look: Look): string[] => {
   const [head = [], , ...body] = rows.map(cellsOf)
@@ -20,9 +22,10 @@ const table = (rows: readonly string[], look: Look): string[] => {
     paint(look, 'title', `${head[0]?.replace(/^./, (c) => c.toUpperCase()) ?? ''}s`),
     ...body.flatMap((cells) => {
       const [name = '', ...middle] = cells.slice(0, -1)
-      const label = middle.map((cell, i) => (head[i + 1] === 'default' ? (cell === 'required' || cell === 'none' ? cell.replace('none', '') : `default ${cell}`) : cell)).filter((cell) => cell !== '')
+      const label = middle.flatMap((cell, i) => (NO_VALUE.test(cell) ? [] : [head[i + 1] === 'default' && cell !== 'required' ? `default ${cell}` : cell]))
       const line = `  ${name}  ${label.join('; ')}`
-      return [...(widthOf(line) <= look.width ? [inline(line, look)] : [inline(`  ${name}`, look), ...paragraph(label.join('; '), look, '    ')]), ...paragraph(cells.at(-1) ?? '', look, '      ')]
+      const first = widthOf(line) <= look.width ? [inline(line, look)] : [inline(`  ${name}`, look), ...paragraph(label.join('; '), look, '    ')]
+      return [...first, ...paragraph(cells.at(-1) ?? '', look, '      ')]
     }),
   ]
 }

@@ -9,11 +9,12 @@ const familyOf = (id: string): string => id.split('.')[0]!
 export const renderOperators = (operators: readonly Operator[], look: Look): string => {
   const width = Math.max(...operators.map((o) => o.id.length))
   const families = [...new Set(operators.map((o) => familyOf(o.id)))]
+  const row = ({ id, summary }: Operator): string[] =>
+    wrap(look.color ? summary.replaceAll('`', '') : summary, look.width - width - 4).map((line, i) => `  ${paint(look, 'name', (i === 0 ? id : '').padEnd(width))}  ${line}`)
   const lines = families.flatMap((family, i) => [
     ...(i === 0 ? [] : ['']),
     paint(look, 'title', family),
-    ...operators.filter((o) => familyOf(o.id) === family).flatMap((o) =>
-      wrap(look.color ? o.summary.replaceAll('`', '') : o.summary, look.width - width - 4).map((line, at) => `  ${at === 0 ? paint(look, 'name', o.id) + ' '.repeat(width - o.id.length) : ' '.repeat(width)}  ${line}`)),
+    ...operators.filter((o) => familyOf(o.id) === family).flatMap(row),
   ])
   return `${[...lines, '', '`smelt ops NAME` shows one of them in full.'].join('\n')}\n`
 }

@@ -7,7 +7,7 @@ interface Node { readonly id: string; readonly shape: 'model' | 'step' | 'output
 interface Edge { readonly from: string; readonly to: string; readonly label: string | undefined }
 
 /** Models and steps share a namespace, outputs have their own: `n` and `o` keep them apart. Ids are safe in both languages. */
-const toGraph = ({ models, steps, outputs }: PlanOutline): { readonly nodes: readonly Node[]; readonly edges: readonly Edge[] } => {
+const toGraph = ({ models, steps, outputs, reports }: PlanOutline): { readonly nodes: readonly Node[]; readonly edges: readonly Edge[] } => {
   const names = [...models.map((m) => m.name), ...steps.map((s) => s.name)]
   const idOf = (name: string): string => `n${names.indexOf(stepOf(name))}`
   const edge = (from: string, to: string): Edge => ({ from: idOf(from), to, label: from.includes('.') ? from : undefined })
@@ -15,10 +15,12 @@ const toGraph = ({ models, steps, outputs }: PlanOutline): { readonly nodes: rea
     ...models.map((m): Node => ({ id: idOf(m.name), shape: 'model', lines: [m.name, m.path, formatBytes(m.bytes)] })),
     ...steps.map((s): Node => ({ id: idOf(s.name), shape: 'step', lines: [s.name, s.op, plural(s.tensors, 'tensor')] })),
     ...outputs.map((o, i): Node => ({ id: `o${i}`, shape: 'output', lines: [o.name, o.path, formatBytes(o.bytes)] })),
+    ...reports.map((r, i): Node => ({ id: `r${i}`, shape: 'output', lines: [r.name, r.path, 'report'] })),
   ]
   const edges = [
     ...steps.flatMap((s) => s.uses.map((use) => edge(use, idOf(s.name)))),
     ...outputs.flatMap((o, i) => (o.from === undefined ? [] : [edge(o.from, `o${i}`)])),
+    ...reports.map((r, i) => edge(r.from, `r${i}`)),
   ]
   return { nodes, edges }
 }

@@ -5,11 +5,34 @@ import { tallyOf } from './text.js'
 export interface PlanOutline {
   readonly name: string
   readonly seed: number | string
-  readonly models: readonly { readonly name: string; readonly path: string; readonly architecture: string | undefined; readonly tensors: number; readonly bytes: number; readonly files: readonly string[] }[]
+  readonly models: readonly OutlinedModel[]
   readonly steps: Plan['steps']
   readonly unused: readonly string[]
   readonly outputs: readonly OutlinedOutput[]
-  readonly work: Plan['totals'] & { readonly jobs: number; readonly programs: number; readonly sweeps: number; readonly peakMemory: number; readonly workers: number }
+  readonly reports: readonly OutlinedReport[]
+  readonly work: Work
+}
+
+/** One input model. */
+export interface OutlinedModel {
+  readonly name: string
+  readonly path: string
+  readonly architecture: string | undefined
+  readonly tensors: number
+  readonly bytes: number
+  readonly files: readonly string[]
+}
+
+/** What the plan costs. `sweeps` counts the passes over the tensor that has most of them; memory is in bytes. */
+export type Work = Plan['totals'] & Readonly<Record<'jobs' | 'programs' | 'sweeps' | 'peakMemory' | 'workers', number>>
+
+/** One report: where it goes, which step draws it, in which form, and how many tensors are measured for it. */
+export interface OutlinedReport {
+  readonly name: string
+  readonly path: string
+  readonly from: string
+  readonly format: string
+  readonly measured: number
 }
 
 /** One output: where it goes, which name of the recipe it holds, and its dtypes with the number of their tensors. */
@@ -29,7 +52,8 @@ export const outlinePlan = (plan: Plan, workers: number, estimate: (plan: Plan, 
   return {
     name: plan.name,
     seed: plan.seed,
-    models: plan.models.map((m) => ({ name: m.name, path: m.label, architecture: m.architecture, tensors: m.tensors, bytes: m.bytes, files: m.files.map((f) => f.path) })),
+    models: plan.models.map(({ name, label, architecture, tensors, bytes, files }) =>
+      ({ name, path: label, architecture, tensors, bytes, files: files.map((f) => f.path) })),
     steps: plan.steps,
     unused: plan.unused,
     outputs: plan.outputs.map((o, i) => ({
@@ -41,6 +65,7 @@ export const outlinePlan = (plan: Plan, workers: number, estimate: (plan: Plan, 
       dtypes: tallyOf(o.tensors.map((t) => t.dtype)),
       files: [...o.files.map((f) => f.path), ...(o.index === undefined ? [] : [o.index.path])],
     })),
+    reports: plan.reports.map((r) => ({ name: r.name, path: r.label, from: r.step, format: r.format, measured: r.measured.length })),
     work: {
       ...plan.totals,
       jobs: plan.jobs.length,

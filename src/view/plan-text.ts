@@ -8,17 +8,20 @@ const INDENT = '  '
 const DEEP = '     '
 
 const title = (look: Look, text: string): string => paint(look, 'title', text)
-const listed = (look: Look, text: string): string[] => wrap(text, look.width, DEEP).map((line, i) => (i === 0 ? line : `${DEEP}  ${line.trimStart()}`))
+const listed = (look: Look, text: string): string[] =>
+  wrap(text, look.width - 2, DEEP).map((line, i) => (i === 0 ? line : `  ${line}`))
 
 /** Paths are what may be long: they get what the other columns leave. */
 const withPath = (rows: readonly (readonly string[])[], column: number, look: Look, right: readonly number[]): string[] => {
-  const others = rows[0]!.map((_, i) => (i === column ? 0 : Math.max(...rows.map((row) => widthOf(row[i]!))) + 2)).reduce((n, width) => n + width, INDENT.length)
+  const widest = (i: number): number => Math.max(...rows.map((row) => widthOf(row[i]!)))
+  const others = rows[0]!.reduce((n, _, i) => (i === column ? n : n + widest(i) + 2), INDENT.length)
   const room = Math.max(16, look.width - others)
   return align(rows.map((row) => row.map((cell, i) => (i === column ? cutMiddle(cell, room) : cell))), right, INDENT)
 }
 
 const models = ({ models }: PlanOutline, look: Look): string[] => withPath(
-  models.map((m) => [paint(look, 'name', m.name), escapeControls(m.path), formatBytes(m.bytes), plural(m.tensors, 'tensor'), m.architecture ?? 'unknown architecture']),
+  models.map((m) =>
+    [paint(look, 'name', m.name), escapeControls(m.path), formatBytes(m.bytes), plural(m.tensors, 'tensor'), m.architecture ?? 'unknown architecture']),
   1, look, [2, 3],
 )
 
@@ -44,9 +47,15 @@ const outputs = ({ outputs }: PlanOutline, look: Look): string[] => outputs.flat
   ...listed(look, describeOutput(o)),
 ])
 
-const describeOutput = (o: OutlinedOutput): string =>
-  [`${o.from === undefined ? '' : `from ${o.from}: `}${plural(o.tensors, 'tensor')}`, formatTally(o.dtypes), `${formatBytes(o.bytes)} in ${plural(o.files.length, 'file')}`]
-    .filter((part) => part !== '').join('; ')
+const reports = (outline: PlanOutline, look: Look): string[] => outline.reports.flatMap((r) => [
+  ...withPath([[paint(look, 'name', r.name), escapeControls(r.path)]], 1, look, []),
+  ...listed(look, `from ${r.from}: a report${r.measured === 0 ? '' : `, for which ${plural(r.measured, 'tensor')} ${r.measured === 1 ? 'is' : 'are'} measured`}`),
+])
+
+const describeOutput = (o: OutlinedOutput): string => {
+  const tensors = `${o.from === undefined ? '' : `from ${o.from}: `}${plural(o.tensors, 'tensor')}`
+  return [tensors, formatTally(o.dtypes), `${formatBytes(o.bytes)} in ${plural(o.files.length, 'file')}`].filter((part) => part !== '').join('; ')
+}
 
 const work = ({ work: w, unused }: PlanOutline, look: Look): string[] => {
   const rows: (readonly [string, string])[] = [
@@ -70,6 +79,7 @@ export const renderPlan = (outline: PlanOutline, look: Look): string => {
     ...section('Models', models(outline, look)),
     ...section('Steps, in order', steps(outline, look)),
     ...section('Outputs', outputs(outline, look)),
+    ...section('Reports', reports(outline, look)),
     ...section('Work', work(outline, look)),
   ].join('\n')}\n`
 }
@@ -78,11 +88,16 @@ export const renderPlan = (outline: PlanOutline, look: Look): string => {
 export const renderPlanShort = (outline: PlanOutline, look: Look): string => {
   const { work: w } = outline
   const rows = outline.steps.map((s) => [paint(look, 'name', s.name), s.op, s.uses.join(', '), `${formatCount(s.tensors)} tensors`])
-  const outs = outline.outputs.map((o) => [paint(look, 'name', o.name), escapeControls(o.path), formatBytes(o.bytes)])
+  const outs = [
+    ...outline.outputs.map((o) => [paint(look, 'name', o.name), escapeControls(o.path), formatBytes(o.bytes)]),
+    ...outline.reports.map((r) => [paint(look, 'name', r.name), escapeControls(r.path), 'report']),
+  ]
+  const counted = [plural(outline.models.length, 'model'), plural(outline.steps.length, 'step'), plural(outline.outputs.length + outline.reports.length, 'output')].join(', ')
+  const cost = `reads ${formatBytes(w.readBytes)}, writes ${formatBytes(w.writeBytes)}, about ${formatBytes(w.peakMemory)} of memory`
   return `${[
-    title(look, `${escapeControls(outline.name)}: ${plural(outline.models.length, 'model')}, ${plural(outline.steps.length, 'step')}, ${plural(outline.outputs.length, 'output')}`),
+    title(look, `${escapeControls(outline.name)}: ${counted}`),
     ...(rows.length === 0 ? [] : withPath(rows, 2, look, [3])),
     ...withPath(outs.map(([name, path, size]) => [`-> ${name!}`, path!, size!]), 1, look, [2]),
-    paint(look, 'faint', `reads ${formatBytes(w.readBytes)}, writes ${formatBytes(w.writeBytes)}, about ${formatBytes(w.peakMemory)} of memory with ${plural(w.workers, 'worker')}`),
+    paint(look, 'faint', `${cost} with ${plural(w.workers, 'worker')}`),
   ].join('\n')}\n`
 }

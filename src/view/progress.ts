@@ -78,7 +78,8 @@ const placeOf = ({ step, tensor }: Progress): string => escapeControls(step === 
 export const renderProgress = (progress: Progress, width: number): string => {
   const { percent, bytes, rate, left } = figuresOf(progress)
   const place = placeOf(progress)
-  const lines = [[bar(percentOf(progress)), percent, bytes, ...rate, ...left], [percent, bytes, ...rate, ...left], [percent, ...rate, ...left], [percent, ...left]]
+  const whole = [percent, bytes, ...rate, ...left]
+  const lines = [[bar(percentOf(progress)), ...whole], whole, [percent, ...rate, ...left], [percent, ...left]]
   const line = lines.map((parts) => parts.join('  ')).find((text) => text.length <= width) ?? percent
   const room = width - line.length - 2
   return room >= 12 && place !== '' ? `${line}  ${cutMiddle(place, room)}` : line

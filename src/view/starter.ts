@@ -30,9 +30,11 @@ const EXAMPLE: readonly [StarterModel, StarterModel] = [
 const MOST = 20
 
 /** Double quotes where YAML, or `$` of a param, could read a text as anything else. */
-const quoted = (text: string): string => (/^[A-Za-z_][\w./-]*$/.test(text) && !/^(true|false|null|yes|no|on|off|y|n)$/i.test(text) ? text : JSON.stringify(text))
+const quoted = (text: string): string =>
+  /^[A-Za-z_][\w./-]*$/.test(text) && !/^(true|false|null|yes|no|on|off|y|n)$/i.test(text) ? text : JSON.stringify(text)
 
-const modelLine = ({ name, path, architecture }: StarterModel): string => `  ${name}: ${quoted(path)}${architecture === undefined ? '' : `    # ${architecture}`}`
+const modelLine = ({ name, path, architecture }: StarterModel): string =>
+  `  ${name}: ${quoted(path)}${architecture === undefined ? '' : `    # ${architecture}`}`
 
 const mergeLines = (a: string, b: string, { missing, mismatch }: Starter): string[] => [
   'params:',
@@ -67,7 +69,8 @@ export const renderStarter = (starter: Starter): string => {
     ...[a, b].filter((m) => m !== undefined).map(modelLine),
     ...starter.others.slice(0, MOST).map((m) => modelLine(m).replace('  ', '  # ')),
     '',
-    ...(alone ? ['# With a second model of this architecture, `merge.blend` merges the two: see `smelt ops merge.blend`.', ''] : [...mergeLines(a.name, b.name, starter), '']),
+    ...(alone ? ['# With a second model of this architecture, `merge.blend` merges the two: see `smelt ops merge.blend`.'] : mergeLines(a.name, b.name, starter)),
+    '',
     'outputs:',
     `  ${alone ? 'copy' : 'merged'}:`,
     `    from: ${alone ? a.name : 'blended'}`,

@@ -10,11 +10,13 @@ export type Style = 'title' | 'name' | 'code' | 'faint' | 'good' | 'bad' | 'warn
 const ANSI: Readonly<Record<Style, string>> = { title: '1', name: '1;36', code: '36', faint: '2', good: '32', bad: '1;31', warn: '33' }
 
 /** Colours text where the look allows it. */
-export const paint = ({ color }: Look, style: Style, text: string): string => (color && text !== '' ? `\u001b[${ANSI[style]}m${text}\u001b[0m` : text)
+export const paint = ({ color }: Look, style: Style, text: string): string =>
+  color && text !== '' ? `\u001b[${ANSI[style]}m${text}\u001b[0m` : text
 
 const ESCAPES = /\u001b\[[0-9;]*m/g
 const NARROW = /[\p{Mn}\p{Me}\p{Cf}]/u
-const WIDE = /\p{Emoji_Presentation}|\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}|[\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]/u
+const WIDE =
+  /\p{Emoji_Presentation}|\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}|[\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]/u
 
 const columnsOf = (character: string): number => (NARROW.test(character) ? 0 : WIDE.test(character) ? 2 : 1)
 
@@ -93,7 +95,7 @@ export const formatDuration = (seconds: number): string => {
 
 /** Numbers and what they count, most first: `F16 1,130, I64 1`. */
 export const formatTally = (tally: Readonly<Record<string, number>>): string =>
-  Object.entries(tally).filter(([, count]) => count > 0).sort(([, x], [, y]) => y - x).map(([name, count]) => `${name} ${formatCount(count)}`).join(', ')
+  Object.entries(tally).sort(([, x], [, y]) => y - x).map(([name, count]) => `${name} ${formatCount(count)}`).join(', ')
 
 /** How often each key occurs. */
 export const tallyOf = (keys: Iterable<string>): Record<string, number> => {

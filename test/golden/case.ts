@@ -13,7 +13,8 @@ export type GoldenValue =
   | PlainTensor
   | { readonly type: 'keys'; readonly values?: readonly string[]; readonly ref?: string }
   | { readonly type: 'error'; readonly reason: string }
-  | { readonly type: 'map' | 'aligned' }
+  | { readonly type: 'map'; readonly entries: Readonly<Record<string, number>> }
+  | { readonly type: 'aligned'; readonly keys: string; readonly values: readonly (number | null)[] }
 
 /** One reference case, as the files hold it. */
 export interface GoldenCase {
@@ -40,6 +41,15 @@ export const keysOf = (value: GoldenValue | undefined): readonly string[] => {
   if (value.values !== undefined) return value.values
   keyLists ??= readJson('keylists') as Readonly<Record<string, readonly string[]>>
   return keyLists[value.ref!]!
+}
+
+/** The numbers of a map by tensor name; an aligned one stands beside a list of names among the inputs. */
+export const mapOf = (value: GoldenValue | undefined, inputs: GoldenCase['inputs']): Readonly<Record<string, number>> => {
+  if (value === undefined || !('type' in value)) throw new Error('not a map')
+  if (value.type === 'map') return value.entries
+  if (value.type !== 'aligned') throw new Error('not a map')
+  const names = keysOf(inputs[value.keys])
+  return Object.fromEntries(value.values.flatMap((number, i) => (number === null ? [] : [[names[i]!, number]])))
 }
 
 /** The tensor of a name without a role. */

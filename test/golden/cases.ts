@@ -1,5 +1,7 @@
 import { runOf, type PlainFile, type PlainTensor, type RecipeRun } from '../support/recipe-run.js'
-import { fileOf, keysOf, numbered, type GoldenCase } from './case.js'
+import { ADAPTERS } from './adapter-cases.js'
+import { fileOf, keysOf, numbered, tensorOf, type GoldenCase } from './case.js'
+import { gradientBlock, gradientCombine, gradientEdit, gradientElement, gradientMbw, gradientShell, gradientShellElement, layerGradient } from './ratio-maps.js'
 import { UNMAPPED } from './unmapped.js'
 
 /** Why a case is not run. */
@@ -106,7 +108,7 @@ const selectKeys: Mapping = (c) => {
   const inputs = { model: fileFor(keysOf(c.inputs['keys'])) }
   const steps = { result: { op: 'model.select', model: 'model', layers: c.params['patterns'] } }
   const expected = c.expected['selected']!
-  return 'type' in expected && expected.type === 'error' ? runOf(inputs, steps, 'refusal') : run(c, inputs, steps, {}, fileFor(keysOf(expected)))
+  return 'type' in expected && expected.type === 'error' ? runOf(inputs, steps, 'refusal', { code: 'pattern-selects-nothing' }) : run(c, inputs, steps, {}, fileFor(keysOf(expected)))
 }
 
 const linear: Mapping = (c) => {
@@ -135,6 +137,7 @@ const family = (op: string, sparse: boolean): Mapping => (c) => {
   const shares = models.map((model, i) => ({
     model, weight: list(c, 'weight')[i],
     ...(sparse ? { density: list(c, 'density')[i] } : {}),
+    ...(c.params['gamma'] === undefined ? {} : { gamma: list(c, 'gamma')[i] }),
     ...(kept.includes(`keep_${i + 1}`) ? { kept: `keep_${i + 1}_mask` } : {}),
   }))
   const rescale = sparse ? { rescale: RESCALE[String(c.params['rescale'])] } : {}
@@ -191,18 +194,18 @@ const tiesMean: Mapping = (c) => {
 }
 
 /** One trimming alone: a merge of one difference over zeros. */
-const trimming = (c: GoldenCase, op: string, density: number, more: Readonly<Record<string, unknown>>): RecipeRun => {
+const trimming = (c: GoldenCase, op: string, density: number, more: Readonly<Record<string, unknown>>, each: Readonly<Record<string, unknown>> = {}): RecipeRun => {
   const random = op === 'merge.dare_linear'
   return run(c, { ...files(c, 'delta', ...(random ? ['keep'] : [])), zero: zeros(fileOf(c.inputs, 'delta')) }, {
     ...(random ? loads(['keep']) : {}),
-    result: { op, base: 'zero', models: [{ model: 'delta', density, ...(random ? { kept: 'keep_mask' } : {}) }], normalize: false, ...more },
+    result: { op, base: 'zero', models: [{ model: 'delta', density, ...each, ...(random ? { kept: 'keep_mask' } : {}) }], normalize: false, ...more },
   })
 }
 
 const sparsify: Mapping = (c) => {
   const rescale = RESCALE[String(c.params['rescale'])]
   if (rescale === undefined) return `smelt keeps no ${c.params['rescale']} norm`
-  if (c.params['kind'] === 'outliers') return 'trimming of outliers belongs to merge.breadcrumbs'
+  if (c.params['kind'] === 'outliers') return trimming(c, 'merge.breadcrumbs', number(c, 'density'), { rescale }, { gamma: number(c, 'gamma') })
   return trimming(c, c.params['kind'] === 'random' ? 'merge.dare_linear' : 'merge.ties', number(c, 'density'), { rescale })
 }
 
@@ -224,12 +227,47 @@ const addDelta: Mapping = (c) =>
     result: { op: 'model.add', a: 'a', delta: 'difference', strength: number(c, 'scale') },
   })
 
+/** Noise is drawn by the operator, so that of a case is a file. */
+const addNoise: Mapping = (c) => {
+  const method = METHODS[String(c.params['method'])]!
+  const { roles, keys } = masked(c)
+  const noise = (strength: number) => ({ op: 'model.noise', model: 'a', noise: 'noise', layers: '*', strength, ...keys })
+  const weight = number(c, 'weight_noise')
+  return run(c, files(c, 'a', 'noise', ...roles), {
+    ...loads(roles),
+    ...(method === 'lerp' ? { result: noise(weight) } : { noisy: noise(1), result: { op: 'merge.blend', a: 'a', b: 'noisy', keep: 1 - weight, method } }),
+  })
+}
+
+/** What upstream does changes the model; it is two steps here. */
+const normalizeAttention: Mapping = (c) => {
+  const step = { op: 'model.normalize', a: 'a', b: 'b', magnify: c.params['magnify'], missing: 'keep' }
+  const upstream = { matched: { ...step, method: 'attn_only' }, result: { ...step, a: 'matched', method: 'all', layers: 'to_out' } }
+  const steps = { qk_only: { result: { ...step, method: 'attn_only' } }, compensated: { result: { ...step, method: 'q_norm' } }, upstream }
+  return run(c, files(c, 'a', 'b'), steps[c.params['variant'] as keyof typeof steps])
+}
+
+const normalizeWeight: Mapping = (c) =>
+  run(c, files(c, 'a', 'b'), { result: { op: 'model.normalize', a: 'a', b: 'b', method: 'all', magnify: c.params['magnify'], layers: c.params['variant'] === 'bias_kept' ? '!**.bias' : '*' } })
+
+/** The factor is seen by what it makes of the first tensor. */
+const relativeNorm: Mapping = (c) => {
+  const factor = tensorOf(c.expected['factor']).values[0]!
+  const expected = mapFile(fileOf(c.inputs, 'a'), (tensor) => ({ ...tensor, values: tensor.values.map((x) => x * factor) }))
+  return run(c, files(c, 'a', 'b'), { result: { op: 'model.normalize', a: 'a', b: 'b', method: 'all' } }, {}, expected)
+}
+
 /** The cases' operations that operators of ours compute: how a case becomes files and a recipe, or why it does not. */
 export const MAPPED: Readonly<Record<string, Mapping>> = {
+  ...ADAPTERS,
   add_delta: addDelta,
+  add_noise: addNoise,
   average_model: average,
   block_merge: maskedBlend(groupRules),
+  breadcrumbs: family('merge.breadcrumbs', true),
+  breadcrumbs_ties: family('merge.breadcrumbs_ties', true),
   cosine_interp: blend('cosine'),
+  cyclic_columns: blend('cyclic'),
   dare,
   dare_drop: dareDrop,
   dare_linear: family('merge.dare_linear', true),
@@ -237,6 +275,15 @@ export const MAPPED: Readonly<Record<string, Mapping>> = {
   dare_ties: family('merge.dare_ties', true),
   dare_ties_mean: tiesMean,
   drop_smallest: dropSmallest,
+  gradient_block: gradientBlock,
+  gradient_columns: blend('gradient'),
+  gradient_combine: gradientCombine,
+  gradient_edit: gradientEdit,
+  gradient_element: gradientElement,
+  gradient_mbw: gradientMbw,
+  gradient_shell: gradientShell,
+  gradient_shell_element: gradientShellElement,
+  layer_gradient: layerGradient,
   lerp: blend('lerp'),
   magnitude_mask: magnitude,
   mask_difference: setOperation('mask.difference'),
@@ -246,10 +293,14 @@ export const MAPPED: Readonly<Record<string, Mapping>> = {
   mask_union: setOperation('mask.union'),
   mask_xor: setOperation('mask.xor'),
   masked_merge: maskedBlend((c) => keepOf(c.params['weight_b'])),
+  normalize_attention: normalizeAttention,
+  normalize_weight: normalizeWeight,
+  relative_norm: relativeNorm,
   scale,
   scaled_add: blend('scaled_add'),
   select_keys: selectKeys,
   slerp,
+  slice_columns: blend('slice'),
   smoothstep: blend('cubic'),
   sparsify,
   subtract,

@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest'
 import * as reference from '#src/kernels/reference.js'
-import { addPairs, FIRST_NON_FINITE_BIN, HIGH_BINS, LOW_BINS, selectBin, toMagnitude, toPairs } from '#src/kernels/selection.js'
+import { addPairs, FIRST_NON_FINITE_BIN, HIGH_BINS, LOW_BINS, NEAR, selectBin, toMagnitude, toPairs } from '#src/kernels/selection.js'
 import { anyFloats, kernels, normals, put, randomWords } from './memory-of.js'
 
 const high = kernels.alloc(4 * HIGH_BINS)
 const low = kernels.alloc(4 * LOW_BINS)
+const near = kernels.alloc(4 * NEAR * LOW_BINS)
 
 const countHigh = (x: Float32Array, shift = 0): Uint32Array => {
   const at = put(x, shift)
@@ -20,14 +21,22 @@ const countLow = (x: Float32Array, bin: number, shift = 0): Uint32Array => {
   return kernels.view(Uint32Array, low, LOW_BINS).slice()
 }
 
+const countNear = (x: Float32Array, base: number, shift = 0): Uint32Array => {
+  const at = put(x, shift)
+  kernels.view(Uint32Array, near, NEAR * LOW_BINS).fill(0)
+  kernels.histogramNear(at, x.length, base, near)
+  return kernels.view(Uint32Array, near, NEAR * LOW_BINS).slice()
+}
+
 const same = (a: Uint32Array, b: Uint32Array): boolean => Buffer.from(a.buffer).equals(Buffer.from(b.buffer))
 
-test('both histograms equal their twins at every length and alignment', () => {
+test('all histograms equal their twins at every length and alignment', () => {
   for (let n = 0; n <= 20; n++) {
     const x = anyFloats(n, n)
     expect(same(countHigh(x, n % 16), reference.histogramHigh(x))).toBe(true)
     const bin = n === 0 ? 0 : (new Uint32Array(x.buffer)[n - 1]! & 0x7fffffff) >>> 15
     expect(same(countLow(x, bin, n % 16), reference.histogramLow(x, bin))).toBe(true)
+    for (const base of [bin, Math.max(0, bin - 1), Math.max(0, bin - 2)]) expect(same(countNear(x, base, n % 16), reference.histogramNear(x, base))).toBe(true)
   }
   const x = anyFloats(100_003, 1)
   expect(same(countHigh(x), reference.histogramHigh(x))).toBe(true)

@@ -8,14 +8,27 @@ const unreadable = (n: number): PlainTensor => ({ dtype: 'f32', shape: [n], valu
 const matrix = (...values: readonly number[]): PlainTensor => ({ ...f32(...values), shape: [1, values.length] })
 
 describe('merge.blend', () => {
-  test.each(Object.keys(METHODS))('with keep 1 copies the first model and does not read the second: %s', (method) => {
+  test.each(Object.keys(METHODS).filter((method) => method !== 'gradient'))('with keep 1 copies the first model and does not read the second: %s', (method) => {
     const a = matrix(0.1, 0.7, -3)
     expect(evaluateLast({ a: { x: a }, b: { x: { ...unreadable(3), shape: [1, 3] } } }, { r: { op: 'merge.blend', a: 'a', b: 'b', keep: 1, method } })).toEqual({ x: a.values })
   })
 
-  test.each(['lerp', 'slerp', 'cosine', 'cubic'])('with keep 0 copies the second model and does not read the first: %s', (method) => {
+  test.each(['lerp', 'slerp', 'cosine', 'cubic', 'slice'])('with keep 0 copies the second model and does not read the first: %s', (method) => {
     const b = matrix(0.1, 0.7, -3)
     expect(evaluateLast({ a: { x: { ...unreadable(3), shape: [1, 3] } }, b: { x: b } }, { r: { op: 'merge.blend', a: 'a', b: 'b', keep: 0, method } })).toEqual({ x: b.values })
+  })
+
+  test.each(['slice', 'cyclic', 'gradient'])('by columns keeps what is no matrix: %s', (method) => {
+    const [a, b] = [{ x: f32(1, 2), y: { ...f32(1, 2, 3, 4), shape: [1, 2, 1, 2] } }, { x: f32(5, 6), y: { ...f32(5, 6, 7, 8), shape: [1, 2, 1, 2] } }]
+    expect(evaluateLast({ a, b }, { r: { op: 'merge.blend', a: 'a', b: 'b', keep: 0.5, method } })).toEqual({ x: [1, 2], y: [1, 2, 3, 4] })
+  })
+
+  test('by slices takes every row alike, with a seam of a twentieth on both sides', () => {
+    const row = (value: number) => Array<number>(20).fill(value)
+    const both = (...values: readonly number[]): PlainTensor => ({ ...f32(...values.flatMap(row)), shape: [2, 20] })
+    const r = evaluateLast({ a: { x: both(0, 2) }, b: { x: both(4, 6) } }, { r: { op: 'merge.blend', a: 'a', b: 'b', keep: 0.5, method: 'slice' } })['x']!
+    const expected = Array.from({ length: 20 }, (_, i) => (i < 10 ? 0 : i === 10 ? 2 : 4))
+    expect(r).toEqual([...expected, ...expected.map((x) => x + 2)])
   })
 
   test('with slerp leaves equal tensors bit for bit what they are', () => {

@@ -82,5 +82,5 @@ test('patterns that select nothing are problems of the step', () => {
 })
 
 test('a stale generated file names itself and the command', () => {
-  expect(staleFile('docs/operators.md')).toMatchObject({ code: 'stale-file', message: expect.stringContaining('docs/operators.md'), help: expect.stringContaining('generate.js') })
+  expect(staleFile('docs/operators.md')).toMatchObject({ code: 'stale-file', message: expect.stringContaining('docs/operators.md'), help: expect.stringContaining('npm run generate') })
 })

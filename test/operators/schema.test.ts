@@ -30,6 +30,13 @@ describe('steps', () => {
     ['a mask on what does not merge', { op: 'model.subtract', a: 'a', b: 'b', mask: 'm' }],
     ['too few masks', { op: 'mask.union', masks: ['m'] }],
     ['no model', { op: 'merge.linear', models: [] }],
+    ['a preset that there is not', { op: 'weights.mbw', like: 'a', preset: 'GRAD_W' }],
+    ['a preset that there is not, in rules', { ...blend, keep: { preset: 'GRAD_W' } }],
+    ['block numbers that are no numbers', { op: 'weights.mbw', like: 'a', blocks: ['much'] }],
+    ['a quantile beyond 1', { op: 'mask.magnitude', model: 'a', base: 'b', quantile: 1.2 }],
+    ['a share beyond 1', { op: 'mask.partition', like: 'a', shares: [1.5, -0.5] }],
+    ['a partition in one part', { op: 'mask.partition', like: 'a', parts: 1 }],
+    ['no anchors', { op: 'weights.gradient', like: 'a', anchors: [] }],
     ['a param that is left', { ...blend, keep: '$keep' }],
   ])('%s is refused', (_title, step) => {
     expect(validate(recipe(step))).toBe(false)
@@ -37,6 +44,7 @@ describe('steps', () => {
 
   test.each([
     ['rules', { ...blend, keep: { default: 0.5, 'block:out.*': 0.25 } }],
+    ['rules by a preset', { ...blend, keep: { preset: 'SMOOTHSTEP*2', default: 1, '**.attn2': 0 } }],
     ['rules by block and by anchors', { ...blend, keep: { default: 0, mbw: [1, 0.5], gradient: [0, 1] } }],
     ['the name of weights', { ...blend, keep: 'curve' }],
     ['patterns, one of them optional', { ...blend, layers: ['**.attn2', { match: 'nowhere', optional: true }] }],

@@ -6,7 +6,10 @@ import type { Steps } from './merges.js'
 import { readWeights, type Weights } from './network.js'
 import { FOLDER, type Net } from './results.js'
 
-const FILES = { base: 'base', A: 'A', B: 'B', C: 'C', A16: 'fp16/A', B16: 'fp16/B', mask_A: 'mask_A', mask_B: 'mask_B' }
+const FILES = { base: 'base', A: 'A', B: 'B', C: 'C', A16: 'fp16/A', B16: 'fp16/B', base16: 'fp16/base', mask_A: 'mask_A', mask_B: 'mask_B' }
+
+/** The same LoRA, three times. */
+const ADAPTERS = { lora_peft: 'lora_D_peft', lora_kohya: 'lora_D_kohya.safetensors', lora_kohya16: 'fp16/lora_D_kohya.safetensors' }
 
 const isName = (value: unknown, names: Steps): value is string => typeof value === 'string' && value in names
 
@@ -28,6 +31,7 @@ export const buildMerges = async (net: Net, merges: Readonly<Record<string, Step
     const recipe = {
       smelt: 1,
       models: Object.fromEntries(Object.entries(FILES).map(([name, file]) => [name, join(FOLDER, net, `${file}.safetensors`)])),
+      adapters: Object.fromEntries(Object.entries(ADAPTERS).map(([name, file]) => [name, join(FOLDER, net, file)])),
       steps: Object.assign({}, ...named.map(([, steps]) => steps)) as Steps,
       outputs: Object.fromEntries(named.map(([, steps], i) => [`m${i}`, { from: Object.keys(steps).at(-1), path: `${i}.safetensors` }])),
     }

@@ -18,6 +18,9 @@ const masked = (letter: string): Steps => ({
   merge: { op: 'merge.task_arithmetic', base: 'base', models: ['A', 'B'], mask: 'mask' },
 })
 
+/** A LoRA in a model; its half-precision files and models are in a test of their own. */
+export const baked = (adapter: string, model: string, strength: number): Steps => one({ op: 'adapter.apply', model, adapter, strength })
+
 const PATTERNS: readonly (readonly [RegExp, (match: readonly string[], recipe: string) => Ways])[] = [
   [/^average_(\w)(\w)$/, ([, a, b]) => ({
     linear: one({ op: 'merge.linear', models: [a, b] }),
@@ -60,13 +63,18 @@ const PATTERNS: readonly (readonly [RegExp, (match: readonly string[], recipe: s
       lambda: { default: 1, ...Object.fromEntries(prefixesOf(recipe).map((p) => [p, 0.5])) },
     }),
   })],
+  [/^lora_D_scale([\d.]+)$/, ([, strength]) => ({ peft: baked('lora_peft', 'base', Number(strength)), kohya: baked('lora_kohya', 'base', Number(strength)) })],
+  [/^lora_D_scale([\d.]+)_on_average_AB$/, ([, strength]) => ({
+    kohya: { average: { op: 'merge.linear', models: ['A', 'B'] }, ...baked('lora_kohya', 'average', Number(strength)) },
+  })],
+  [/^lora_D_plus_A_task_arithmetic_([\d.]+)$/, ([, lambda]) => ({
+    task_arithmetic: { D: baked('lora_kohya', 'base', 1)['merge']!, merge: { op: 'merge.task_arithmetic', base: 'base', models: ['D', 'A'], lambda: Number(lambda) } },
+    lambda: { learnt: { op: 'merge.task_arithmetic', base: 'base', models: ['A'], lambda: Number(lambda) }, ...baked('lora_peft', 'learnt', Number(lambda)) },
+  })],
+  [/^larger_delta_wins$/, () => ({
+    compare: { moved: { op: 'mask.compare', a: 'B', b: 'A', base: 'base' }, merge: { op: 'merge.blend', a: 'A', b: 'B', keep: 0, mask: 'moved' } },
+  })],
   [/^masked_(\w)$/, ([, letter]) => ({ mask: masked(letter!) })],
-]
-
-/** Merges that no operator makes yet, each with what it waits for. */
-export const LEFT_OUT: readonly (readonly [RegExp, string])[] = [
-  [/^larger_delta_wins$/, 'needs a mask that compares two deltas, `mask.compare`'],
-  [/^lora_/, 'needs adapters, `adapter.apply`'],
 ]
 
 /** Every way to build a merge of the folder by its id; undefined when none is known. */

@@ -32,8 +32,15 @@ const outcomes = (base: Weights, a: Weights, b: Weights, merged: Weights): reado
   return counts
 }
 
-const pairs = (merged: Weights, ...others: readonly Weights[]): number[][] =>
-  [...merged].flatMap(([name, { numbers }]) => [...numbers].map((x, i) => [x, ...others.map((w) => w.get(name)!.numbers[i]!)]))
+/** Calls `see` for every parameter with its numbers in several models. */
+const forEachParameter = (models: readonly Weights[], see: (...numbers: number[]) => void): number => {
+  let count = 0
+  for (const [name, { numbers }] of models[0]!) {
+    const all = models.map((m) => m.get(name)!.numbers)
+    for (let i = 0; i < numbers.length; i++, count++) see(...all.map((x) => x[i]!))
+  }
+  return count
+}
 
 describe.each(NETS)('%s', (net) => {
   const { claims } = results.nets[net]
@@ -64,11 +71,13 @@ describe.each(NETS)('%s', (net) => {
   test.each(random)('$id by $way leaves the share of parameters that it should', ({ id, way }) => {
     const drop = Number(/drop([\d.]+)/.exec(id)![1])
     const trained = /_one_A/.test(id) ? [a!] : /_one_B/.test(id) ? [b!] : [a!, b!]
-    const rows = pairs(merged[`${id} ${way} 1`]!, base!, ...trained)
-    // A parameter that training left alone is never changed; of the others, one that every draw drops.
-    const expected = rows.reduce((sum, [, x, ...ys]) => sum + drop ** ys.filter((y) => y !== x).length, 0) / rows.length
-    const found = rows.filter(([y, x]) => y === x).length / rows.length
-    expect(Math.abs(found - expected)).toBeLessThan(5 * Math.sqrt(0.25 / rows.length))
+    let [expected, found] = [0, 0]
+    const total = forEachParameter([merged[`${id} ${way} 1`]!, base!, ...trained], (y, x, ...ys) => {
+      // A parameter that training left alone is never changed; of the others, one that every draw drops.
+      expected += drop ** ys.filter((z) => z !== x).length
+      found += Number(y === x)
+    })
+    expect(Math.abs(found - expected) / total).toBeLessThan(5 * Math.sqrt(0.25 / total))
   })
 
   test('two models of one step are dropped independently of each other', () => {
@@ -80,8 +89,11 @@ describe.each(NETS)('%s', (net) => {
 
   test('runs of different seeds drop different parameters', () => {
     const [first, second] = [1, 2].map((seed) => merged[`dare_one_A_drop0.9_rescaled dare ${seed}`]!)
-    const rows = pairs(first!, second!, base!, a!).filter(([, , x, y]) => x !== y)
-    const both = rows.filter(([y, z, x]) => y !== x && z !== x).length / rows.length
-    expect(Math.abs(both - 0.01)).toBeLessThan(5 * Math.sqrt(0.01 / rows.length))
+    let [both, trained] = [0, 0]
+    forEachParameter([first!, second!, base!, a!], (y, z, x, own) => {
+      trained += Number(own !== x)
+      both += Number(y !== x && z !== x)
+    })
+    expect(Math.abs(both / trained - 0.01)).toBeLessThan(5 * Math.sqrt(0.01 / trained))
   })
 })

@@ -6,6 +6,7 @@ import { readDocument } from '#src/document/read.js'
 import { toPlain } from '#src/document/value.js'
 import { encode, decode } from '#src/kernels/convert.js'
 import { half, makeBase, train, type Checkpoint } from './checkpoint.js'
+import { makeLora, SD1_MODULES, SDXL_MODULES, withFusedRows } from './lora.js'
 import { buildRecipe, RECIPES } from './recipe.js'
 
 const base = makeBase('sd15', 1)
@@ -157,6 +158,23 @@ test('to-bf16 rounds SDXL to bfloat16, and leaves its VAE as it is', async () =>
     return [name, { ...tensor, dtype: 'BF16' as const, numbers: decode('BF16', encode('BF16', tensor.numbers)) }]
   }))
   expect(differing(outputs['converted']!, expected)).toEqual([])
+})
+
+test.each([
+  ['SD1', a, SD1_MODULES],
+  ['SDXL', withFusedRows(makeBase('sdxl', 5)), SDXL_MODULES],
+] as const)('bake-lora adds to %s what the factors make, with a strength of its own for text', async (_architecture, checkpoint, modules) => {
+  const { file, deltas } = makeLora(checkpoint, modules, 9)
+  const { plan, outputs } = await buildRecipe('bake-lora', { checkpoint, lora: file }, { strength: '0.75', clip_strength: '-0.5' })
+  expect(plan.steps[0]!.counts).toEqual({ merged: deltas.size })
+  expect(plan.totals).toMatchObject({ copied: checkpoint.size - deltas.size, computed: deltas.size })
+  const expected = new Map([...checkpoint].map(([name, tensor]) => {
+    const delta = deltas.get(name)
+    const strength = name.startsWith('model.') ? 0.75 : -0.5
+    return [name, delta === undefined ? tensor : { ...tensor, numbers: half(tensor.numbers.map((x, i) => x + strength * delta[i]!)) }]
+  }))
+  expect(differing(outputs['merged']!, expected, 5e-4)).toEqual([])
+  expect(differing(outputs['merged']!, checkpoint).sort()).toEqual([...deltas.keys()].sort())
 })
 
 describe('the recipes of this folder', () => {

@@ -9,9 +9,11 @@ import type { Stream } from '#src/graph/expression.js'
 import type { Argument, Call, Note, Operator } from '#src/operators/define.js'
 import { findOperator } from '#src/operators/index.js'
 import type { ParamSpec } from '#src/operators/params.js'
-import type { MaskValue, ModelValue, Reference, Value, WeightsValue } from '#src/operators/value.js'
+import type { AdapterValue, MaskValue, ModelValue, Reference, Value, WeightsValue } from '#src/operators/value.js'
 import type { Dtype } from '#src/tensor/dtype.js'
 import { sizeOf } from '#src/tensor/info.js'
+import { createLayerContext, type LayerContext } from '#src/plan/context.js'
+import { RULE_WORDS } from '#src/recipe/step.js'
 import { resolvePerLayer, selectLayers, type LayerPattern } from '#src/tensor/pattern.js'
 import type { PlainFile, PlainRecipe, PlainTensor } from './recipe-run.js'
 
@@ -21,27 +23,35 @@ type Plain = Readonly<Record<string, unknown>>
 const DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16', bool: 'BOOL' } as const satisfies Record<PlainTensor['dtype'], Dtype>
 const CONTEXT = { diffusionPrefix: 'diffusion_model' }
 
-/** Evaluates a recipe over files in memory with nothing but the operators and the interpreter: every output's tensors, rounded to their dtypes. */
-export const evaluateRecipe = (recipe: PlainRecipe, files: Files, notes: Note[] = []): Result<Readonly<Record<string, PlainFile>>> => {
+/** Gives the names of a recipe over files in memory their values, with nothing but the operators; no number of a file is read. */
+export const evaluateNames = (recipe: Omit<PlainRecipe, 'outputs'>, files: Files, notes: Note[] = []): ((name: string) => Result<Value>) => {
   const graph = createGraph()
+  const layers = createLayerContext()
   const values = new Map<string, Result<Value>>(Object.entries(recipe.models).map(([name, path]) => [name, ok(modelOf(graph, name, path, files[path]!))]))
+  for (const [name, path] of Object.entries(recipe.adapters ?? {})) values.set(name, ok(adapterOf(name, path, files[path]!)))
   const evaluate = (name: string): Result<Value> => {
     const known = values.get(name)
     if (known !== undefined) return known
-    const value = evaluateStep(name)
+    const [step, result] = name.split('.') as [string, string | undefined]
+    const results = evaluateStep(step)
+    const value = results.type === 'ok' ? ok(results.value[Number(result ?? 1) - 1]!, results.diagnostics) : results
     values.set(name, value)
     return value
   }
-  const evaluateStep = (name: string): Result<Value> => {
+  const evaluateStep = (name: string): Result<readonly Value[]> => {
     const step = recipe.steps[name]
     if (step === undefined) throw new Error(`nothing is called ${name}`)
     const operator = findOperator(String(step['op']))
     if (operator === undefined) throw new Error(`no operator is called ${step['op']}`)
-    const call = callOf(operator, graph, name, recipe.seed ?? 0, step, evaluate, notes)
-    if (call.type === 'failed') return call
-    const results = operator.evaluate(call.value)
-    return results.type === 'ok' ? ok(results.value[0]!, results.diagnostics) : results
+    const call = callOf(operator, graph, name, recipe.seed ?? 0, step, evaluate, layers, notes)
+    return call.type === 'failed' ? call : operator.evaluate(call.value)
   }
+  return evaluate
+}
+
+/** Evaluates a recipe over files in memory with nothing but the operators and the interpreter: every output's tensors, rounded to their dtypes. */
+export const evaluateRecipe = (recipe: PlainRecipe, files: Files, notes: Note[] = []): Result<Readonly<Record<string, PlainFile>>> => {
+  const evaluate = evaluateNames(recipe, files, notes)
   const outputs = Object.entries(recipe.outputs).map(([name, { from }]) => [name, evaluate(from)] as const)
   const wrong = outputs.flatMap(([, result]) => (result.type === 'failed' ? result.diagnostics : []))
   if (wrong.length > 0) return failed(...wrong)
@@ -56,13 +66,20 @@ const modelOf = (graph: Graph, label: string, path: string, file: PlainFile): Mo
   tensor: (name) => graph.read({ name, dtype: DTYPES[file[name]!.dtype], shape: file[name]!.shape, file: path, begin: 0, end: 0 }),
 })
 
+/** Offsets count elements here, so that an operator may take some of them. */
+const adapterOf = (label: string, path: string, file: PlainFile): AdapterValue => {
+  const tensors = new Map(Object.entries(file).map(([name, { dtype, shape, values }]) => [name, { name, dtype: DTYPES[dtype], shape, file: path, begin: 0, end: values.length }]))
+  const scalars = new Map(Object.entries(file).filter(([, t]) => t.shape.length === 0).map(([name, { values }]) => [name, new Uint8Array(Float32Array.from(values).buffer)]))
+  return { kind: 'adapter', label, file: { path, files: [], tensors, metadata: new Map(), bytes: 0, scalars, config: undefined } }
+}
+
 const isPlain = (value: unknown): value is Plain => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const patternsOf = (value: unknown, at: Place): readonly (LayerPattern & { readonly optional: boolean; readonly at: Place })[] =>
   [value].flat().map((entry) => (isPlain(entry) ? { text: String(entry['match']), optional: entry['optional'] === true, at } : { text: String(entry), optional: false, at }))
 
 const callOf = (
-  operator: Operator, graph: Graph, step: string, seed: number | string, plain: Plain, evaluate: (name: string) => Result<Value>, notes: Note[],
+  operator: Operator, graph: Graph, step: string, seed: number | string, plain: Plain, evaluate: (name: string) => Result<Value>, layers: LayerContext, notes: Note[],
 ): Result<Call> => {
   const problems: Result<Call>['diagnostics'][number][] = []
   const at = (key: string): Place => ({ type: 'option', name: `${step}.${key}` })
@@ -83,9 +100,10 @@ const callOf = (
       const weights = refer<WeightsValue>(value, key)
       return weights === undefined ? undefined : { type: 'weights', value: weights.value, at: at(key) }
     }
-    const { default: fallback, ...rules } = value as Readonly<Record<string, number>>
-    const entries = Object.entries(rules).map(([text, number]) => ({ pattern: { text, optional: false, at: at(key) }, value: number }))
-    return { type: 'rules', rules: { default: fallback, entries }, at: at(key) }
+    const rules = value as Readonly<Record<string, unknown>>
+    const words = Object.fromEntries(Object.entries(rules).filter(([text]) => (RULE_WORDS as readonly string[]).includes(text)))
+    const entries = Object.entries(rules).filter(([text]) => !(text in words)).map(([text, number]) => ({ pattern: { text, optional: false, at: at(key) }, value: number as number }))
+    return { type: 'rules', rules: { default: undefined, ...words, entries }, at: at(key) }
   }
   const argumentsOf = (specs: Readonly<Record<string, ParamSpec>>, given: Plain): Record<string, Argument> =>
     Object.fromEntries(Object.entries(specs).flatMap(([key, spec]) => {
@@ -98,7 +116,7 @@ const callOf = (
   for (const [key, spec] of Object.entries(operator.inputs)) {
     const given = plain[key]
     if (given === undefined) continue
-    if (spec.type === 'mask' || !spec.many) {
+    if (spec.type !== 'model' || !spec.many) {
       const references = [given].flat().map((name) => refer(name, key)).filter((r) => r !== undefined)
       inputs[key] = spec.many ? references : references[0]
       continue
@@ -120,23 +138,23 @@ const callOf = (
       missing: plain['missing'] === 'keep' ? 'keep' : 'error',
       mismatch: plain['mismatch'] === 'keep' ? 'keep' : 'error',
     },
-    select: ({ patterns }, tensors) => selectLayers(patterns, [...tensors.keys()], CONTEXT),
+    architecture: layers.architecture,
+    select: (argument, tensors) =>
+      layers.architecture(tensors) === undefined ? selectLayers(argument.patterns, [...tensors.keys()], CONTEXT) : layers.select(argument, tensors),
     numbers: (argument, tensors) => {
-      if (argument.type === 'value') return ok(() => argument.value as number)
-      if (argument.type === 'weights') return ok((name) => argument.value.numbers.get(name))
-      if (argument.type !== 'rules') throw new Error(`${argument.type} is no number`)
+      if (argument.type !== 'rules' || layers.architecture(tensors) !== undefined) return layers.numbers(argument, tensors)
       const { default: fallback, entries } = argument.rules
       const resolved = resolvePerLayer({ ...(fallback === undefined ? {} : { default: fallback }), rules: entries }, [...tensors.keys()], CONTEXT)
       return resolved.type === 'ok' ? ok((name) => resolved.value.get(name)) : resolved
     },
-    isConstant: (tensor) => tensor === 'position_ids',
+    isConstant: layers.isConstant,
     note: (note) => void notes.push(note),
   }
   return problems.length > 0 ? failed(...problems) : ok(call)
 }
 
 const compute = (value: Value, files: Files): PlainFile => {
-  if (value.kind === 'weights') throw new Error('weights have no tensors')
+  if (value.kind !== 'model' && value.kind !== 'mask') throw new Error(`${value.kind} has no tensors`)
   const slots = value.kind === 'model' ? [...value.tensors.values()] : [...value.shapes].map(([name, shape]) => ({ name, shape, dtype: 'BOOL' as Dtype }))
   const jobs = slots.map(({ name, shape }) => ({ roots: [value.kind === 'model' ? value.tensor(name) : value.mask(name)], size: sizeOf(shape) }))
   const results = interpretJobs(jobs, dataOf(files))
@@ -152,7 +170,10 @@ const keyOf = (stream: Stream) => deriveKey({ ...stream, step: String(stream.ste
 
 /** Numbers of files in memory, and draws of the reference kernels. */
 const dataOf = (files: Files): Data => ({
-  read: ({ file, name }) => Float64Array.from(files[file]![name]!.values),
+  read: ({ file, name, begin, end }) => {
+    const { values } = files[file]![name.replace(/\[\d+:\d+\]$/, '')]!
+    return Float64Array.from(end === 0 ? values : values.slice(begin, end))
+  },
   bernoulli: (stream, n, p) => bernoulli(0, n, keyOf(stream), p),
   normal: (stream, n) => Float64Array.from(gaussian(0, n, keyOf(stream))),
   uniform: (stream, n) => Float64Array.from(uniform(0, n, keyOf(stream))),

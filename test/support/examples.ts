@@ -7,16 +7,22 @@ type Steps = Record<string, Record<string, unknown>>
 const shapeOf = (value: unknown): readonly number[] => (Array.isArray(value) ? [value.length, ...shapeOf(value[0])] : [])
 
 const tensorOf = (value: unknown): PlainTensor => {
-  const flat = (value as readonly unknown[]).flat(Infinity) as readonly (number | boolean)[]
+  const flat = [value].flat(Infinity) as readonly (number | boolean)[]
   return { dtype: flat.some((x) => typeof x === 'boolean') ? 'bool' : 'f32', shape: shapeOf(value), values: flat.map(Number) }
 }
 
-/** A recipe over one-tensor files that does what an operator's example says. Models, masks and differences are files, under the names of the inputs. */
+/** One tensor, called `x`, or several by name. */
+const fileOf = (value: unknown): PlainFile =>
+  Array.isArray(value) ? { x: tensorOf(value) } : Object.fromEntries(Object.entries(value as object).map(([name, tensor]) => [name, tensorOf(tensor)]))
+
+const ones = (file: PlainFile): Readonly<Record<string, readonly number[]>> => Object.fromEntries(Object.entries(file).map(([name, { values }]) => [name, values.map(() => 1)]))
+
+/** A recipe over small files that does what an operator's example says. Models, masks and differences are files, under the names of the inputs. */
 export const exampleRun = (operator: Operator, example: Example): RecipeRun => {
   const files: Record<string, PlainFile> = {}
   const steps: Steps = {}
   const addFile = (name: string, value: unknown): string => {
-    files[name] = { x: tensorOf(value) }
+    files[name] = fileOf(value)
     return name
   }
   const addMask = (name: string, value: unknown): string => {
@@ -34,6 +40,7 @@ export const exampleRun = (operator: Operator, example: Example): RecipeRun => {
   }
   const addInput = (key: string, spec: InputSpec | undefined, value: unknown): unknown => {
     const list = value as readonly unknown[]
+    if (spec?.type === 'adapter') return addFile(key, value)
     if (spec === undefined || (spec.type === 'mask' && !spec.many)) return addMask(`${key}_in`, value)
     if (spec.type === 'mask') return list.map((item, i) => addMask(`${key}_${i + 1}`, item))
     if (spec.many) return list.map((item, i) => addItem(`${key}_${i + 1}`, item))
@@ -41,9 +48,12 @@ export const exampleRun = (operator: Operator, example: Example): RecipeRun => {
   }
   const inputs = Object.fromEntries(Object.entries(example.inputs).map(([key, value]) => [key, addInput(key, operator.inputs[key], value)]))
   steps['result'] = { op: operator.id, ...inputs, ...example.params }
-  // Numbers per layer are seen by what they make of a model of ones.
-  if (operator.output === 'weights') steps['shown'] = { op: 'model.scale', model: addFile('ones', example.expect.map(() => 1)), factor: 'result' }
-  const shape = Object.values(files)[0]!['x']!.shape
-  const expected = tensorOf(example.expect)
-  return runOf(files, steps, { x: { ...expected, shape: operator.output === 'weights' ? expected.shape : shape } }, { delta: operator.id === 'model.subtract' })
+  const expected = fileOf(example.expect)
+  // Numbers per layer are seen by what they make of a model of ones; of several results the first is seen.
+  if (operator.output === 'weights') steps['shown'] = { op: 'model.scale', model: addFile('ones', ones(expected)), factor: 'result' }
+  if ((operator.results?.(example.params ?? {}) ?? 1) > 1) steps['shown'] = { op: 'mask.union', masks: ['result.1', 'result.1'] }
+  const like = Object.values(files)[0]!
+  const shaped = operator.output === 'weights' ? expected : Object.fromEntries(Object.entries(expected).map(([name, tensor]) => [name, { ...tensor, shape: like[name]?.shape ?? tensor.shape }]))
+  const adapters = Object.keys(operator.inputs).filter((key) => operator.inputs[key]!.type === 'adapter')
+  return runOf(files, steps, shaped, { delta: operator.id === 'model.subtract', ...(adapters.length === 0 ? {} : { adapters }) })
 }

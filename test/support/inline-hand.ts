@@ -16,7 +16,7 @@ export const inlineHand = (start: WorkerStart): Hand => {
     sessions.set(key, known)
     return known
   }
-  const bench = createBench({ kernels, programs: start.programs, session, cutting: start.cutting, stopping: () => Atomics.load(start.stop, 0) === 1 })
+  const bench = createBench({ kernels, programs: start.programs, temporary: start.temporary, session, cutting: start.cutting, stopping: () => Atomics.load(start.stop, 0) === 1 })
   const answers: ((answer: WorkerAnswer) => void)[] = []
   const exits: ((reason: string | undefined) => void)[] = []
   let last: Promise<void> = Promise.resolve()

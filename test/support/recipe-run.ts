@@ -13,36 +13,42 @@ export interface PlainRecipe {
   readonly smelt: 1
   readonly seed?: number | string
   readonly models: Readonly<Record<string, string>>
+  readonly adapters?: Readonly<Record<string, string>>
   readonly steps: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   readonly outputs: Readonly<Record<string, { readonly from: string; readonly path: string; readonly delta?: boolean }>>
 }
 
-/** Files, a recipe over them, and what its outputs must hold: all tensors of each output, or that the recipe is refused. */
+/** Files, a recipe over them, and what its outputs must hold: all tensors of each output, or that the recipe is refused, with which code. */
 export interface RecipeRun {
   /** By file name, as the recipe's `models` refer to them. */
   readonly files: Readonly<Record<string, PlainFile>>
   readonly recipe: PlainRecipe
   readonly expect: Readonly<Record<string, PlainFile>> | 'refusal'
+  readonly code?: string
   /** An output may hold further tensors if they are false throughout. */
   readonly falseMayBeAbsent?: boolean
   readonly tolerance: { readonly rtol: number; readonly atol: number }
 }
 
-/** Puts a run together: files become models of their name, the last step is written, and nothing else. */
+/** Puts a run together: files become models of their name, or adapters, the last step is written, and nothing else. */
 export const runOf = (
-  files: Readonly<Record<string, PlainFile>>, steps: PlainRecipe['steps'], expect: PlainFile | 'refusal', more: { readonly delta?: boolean; readonly falseMayBeAbsent?: boolean; readonly tolerance?: RecipeRun['tolerance'] } = {},
+  files: Readonly<Record<string, PlainFile>>, steps: PlainRecipe['steps'], expect: PlainFile | 'refusal', more: { readonly adapters?: readonly string[]; readonly delta?: boolean; readonly falseMayBeAbsent?: boolean; readonly code?: string; readonly tolerance?: RecipeRun['tolerance'] } = {},
 ): RecipeRun => ({
   files: Object.fromEntries(Object.entries(files).map(([name, tensors]) => [`${name}.safetensors`, tensors])),
   recipe: {
     smelt: 1,
-    models: Object.fromEntries(Object.keys(files).map((name) => [name, `${name}.safetensors`])),
+    models: namesOf(Object.keys(files).filter((name) => more.adapters?.includes(name) !== true)),
+    ...(more.adapters === undefined ? {} : { adapters: namesOf(more.adapters) }),
     steps,
     outputs: { out: { from: Object.keys(steps).at(-1)!, path: 'out.safetensors', ...(more.delta === true ? { delta: true } : {}) } },
   },
   expect: expect === 'refusal' ? expect : { out: expect },
+  ...(more.code === undefined ? {} : { code: more.code }),
   ...(more.falseMayBeAbsent === true ? { falseMayBeAbsent: true } : {}),
   tolerance: more.tolerance ?? { rtol: 1e-6, atol: 1e-6 },
 })
+
+const namesOf = (names: readonly string[]): Record<string, string> => Object.fromEntries(names.map((name) => [name, `${name}.safetensors`]))
 
 /** Everything that is wrong with the tensors of one output, as sentences; empty when all is as expected. */
 export const compareFile = (run: RecipeRun, expected: PlainFile, found: PlainFile): readonly string[] => [

@@ -19,6 +19,13 @@ export const deviceNotHere = (device: string): Diagnostic =>
     help: 'use `--device cpu`, which needs nothing and gives the same bytes; `auto` means the same for now',
   })
 
+/** A folder for a recipe cannot be there. */
+export const folderNotMade = (folder: string): Diagnostic =>
+  entry('folder-not-made', `there can be no folder ${folder}: what is above it is missing, or a file stands there`, {
+    at: { type: 'file', path: folder },
+    help: 'name a folder that exists, or a new one in it',
+  })
+
 /** The folder has no model a recipe could be written for. */
 export const noModelsHere = (folder: string): Diagnostic =>
   entry('no-models-here', `${folder} holds no model, so the recipe is an example`, {

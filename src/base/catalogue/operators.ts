@@ -1,4 +1,5 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
+import { didYouMean } from '../suggest.js'
 import { entry } from './entry.js'
 
 const list = (shape: readonly number[]): string => `[${shape.join(', ')}]`
@@ -6,11 +7,25 @@ const list = (shape: readonly number[]): string => `[${shape.join(', ')}]`
 /** The same problem met at further tensors, told once. */
 export const alsoOf = (problem: Diagnostic, more: number): Diagnostic => ({ ...problem, message: `${problem.message} (and ${more} more ${more === 1 ? 'tensor' : 'tensors'})` })
 
+/** A step says its block weights neither as numbers nor by a preset, or in both ways. */
+export const blocksOrPreset = (at: Place): Diagnostic =>
+  entry('blocks-or-preset', 'exactly one of `blocks` and `preset` gives the numbers', {
+    at,
+    help: 'write `blocks: [0, 0.5, …]`, `blocks: { IN04: 0.3 }` or `preset: GRAD_V`',
+  })
+
 /** The same tensors come from two models of a combination. */
 export const combinedTwice = (at: Place, tensors: readonly string[], first: string, second: string): Diagnostic =>
   entry('combined-twice', `\`${tensors[0]}\`${tensors.length > 1 ? ` and ${tensors.length - 1} more` : ''} is in ${first} and in ${second}`, {
     at,
     help: 'select disjoint layers with `model.select` before combining, or write `overlap: first`',
+  })
+
+/** Weights are to be divided by 0. */
+export const divideByZero = (at: Place, tensor: string): Diagnostic =>
+  entry('divide-by-zero', `the weight of \`${tensor}\` would be divided by 0`, {
+    at,
+    help: 'divide by another number, or leave that layer out',
   })
 
 /** A tensor holds integers in one model and numbers in another. */
@@ -59,12 +74,51 @@ export const mixedSpaces = (at: Place, stranger: string, first: string): Diagnos
     help: 'add the difference to a model with `model.add` first',
   })
 
+/** A model has no tensors that are named like attention. */
+export const noAttention = (at: Place, model: string): Diagnostic =>
+  entry('no-attention', `${model} has no attention layers with queries and keys in tensors of their own`, {
+    at,
+    help: 'they are found as `to_q` and `to_k`, or `q_proj` and `k_proj`; for other models use `method: all`',
+  })
+
+/** A part of a U-Net is asked for in a model that is none. */
+export const noSuchPart = (at: Place, part: string, architecture: string, blocks: readonly string[]): Diagnostic =>
+  entry('no-such-part', `${architecture} has no ${part} blocks`, {
+    at,
+    help: `its blocks are ${blocks.slice(0, 4).join(', ')}, …: use \`weights.gradient\`, \`weights.mbw\`, or patterns such as \`block:${blocks[1] ?? blocks[0]}\``,
+  })
+
+/** Weights are to be changed in no way, or in several ways at once. */
+export const oneOperation = (at: Place, keys: readonly string[]): Diagnostic =>
+  entry('one-operation', `exactly one of ${keys.map((key) => `\`${key}\``).join(', ')} says what becomes of the weights`, {
+    at,
+    help: 'write one of them, for example `multiply: 0.5`; for several, use a step for each',
+  })
+
+/** The parts and the shares of a partition contradict each other. */
+export const partitionParts = (at: Place, parts: number, shares: number): Diagnostic =>
+  entry('partition-parts', `\`shares\` lists ${shares} numbers for ${parts} parts`, { at, help: 'list one share for each part, or leave `parts` out' })
+
+/** The shares of a partition do not add up to 1. */
+export const partitionShares = (at: Place, sum: number): Diagnostic =>
+  entry('partition-shares', `the shares add up to ${Number(sum.toPrecision(6))}, not to 1`, {
+    at,
+    help: 'change them so that every parameter belongs to exactly one part',
+  })
+
 /** Everything is dropped and the rest is to be scaled up to make good for it. A warning: the result is the first model. */
 export const rescaleNothing = (at: Place): Diagnostic =>
   entry('rescale-nothing', 'with `drop: 1` nothing is left that `rescale` could scale, so the first model stands', {
     at,
     severity: 'warning',
     help: 'use a `drop` below 1',
+  })
+
+/** A pattern is to select one layer and selects another number of them. */
+export const severalLayers = (at: Place, names: readonly string[]): Diagnostic =>
+  entry('several-layers', names.length === 0 ? '`layer` selects only tensors of integers' : `\`layer\` selects ${names.length} tensors, and one can be shown closely: ${names.slice(0, 3).map((n) => `\`${n}\``).join(', ')}${names.length > 3 ? ', …' : ''}`, {
+    at,
+    help: 'write the name of one tensor; `smelt inspect` lists them',
   })
 
 /** A tensor has another shape in another model. */
@@ -79,6 +133,20 @@ export const shapeMismatch = (
 /** A generated file is not what the operators say. */
 export const staleFile = (path: string): Diagnostic =>
   entry('stale-file', `${path} is not up to date with the operators`, { help: 'run `npm run generate`' })
+
+/** Weights by block or kind of layer are asked for, and nobody knows what the blocks are. */
+export const unknownArchitecture = (at: Place, model: string): Diagnostic =>
+  entry('unknown-architecture', `${model} is of no architecture that smelt knows, so its blocks have no names`, {
+    at,
+    help: 'give numbers by patterns of tensor names instead, with `weights.rules`',
+  })
+
+/** A block that the architecture does not have. */
+export const unknownBlock = (at: Place, name: string, architecture: string, blocks: readonly string[]): Diagnostic =>
+  entry('unknown-block', `${architecture} has no block \`${name}\``, {
+    at,
+    help: didYouMean(name, blocks) ?? `its blocks are ${blocks.slice(0, 6).join(', ')}${blocks.length > 6 ? `, … ${blocks.at(-1)}` : ''}; \`smelt inspect\` lists them`,
+  })
 
 /** Weights that are divided by their sum add up to zero. */
 export const zeroWeightSum = (at: Place, tensor: string): Diagnostic =>

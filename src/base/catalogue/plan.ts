@@ -34,6 +34,21 @@ export const pinOfShards = (path: string, at: Place): Diagnostic =>
 export const outputIsInput = (path: string, model: string, at: Place): Diagnostic =>
   entry('output-is-input', `${path} is also read, as model \`${model}\``, { at, help: 'write to another path: a merge never changes its inputs' })
 
+/** An output would overwrite the recipe. */
+export const outputIsRecipe = (path: string, at: Place): Diagnostic =>
+  entry('output-is-recipe', `${path} is this recipe itself`, { at, help: 'write to another path, such as `build/merged.safetensors`' })
+
+/** A report is to be written in a form that there is none of. */
+export const reportEnding = (path: string, endings: readonly string[], at: Place): Diagnostic =>
+  entry('report-ending', `the ending of ${path} names no form of a report`, {
+    at,
+    help: `end the path in ${endings.map((e) => `\`.${e}\``).join(', ').replace(/, ([^,]*)$/, ' or $1')}`,
+  })
+
+/** An output of a report says something that only tensors have. */
+export const reportOption = (name: string, key: string, at: Place): Diagnostic =>
+  entry('report-option', `\`${name}\` is a report, and \`${key}\` is about tensors`, { at, help: `remove \`${key}\` from this output` })
+
 /** Two outputs want the same path. */
 export const outputTwice = (path: string, first: string, at: Place, firstAt: Place): Diagnostic =>
   entry('output-twice', `${path} is also written by output \`${first}\``, {
@@ -41,6 +56,10 @@ export const outputTwice = (path: string, first: string, at: Place, firstAt: Pla
     related: [{ at: firstAt, message: 'the other output' }],
     help: 'give each output a path of its own',
   })
+
+/** Two lists of numbers by block, of which only one could count. */
+export const twoBlockLists = (at: Place): Diagnostic =>
+  entry('two-block-lists', '`mbw` and `gradient` both give every block a number', { at, help: 'remove one of the two, or write single blocks as rules such as `block:mid`' })
 
 /** A step's value is a difference where weights are needed, or the other way round. */
 export const wrongSpace = (label: string, found: 'weights' | 'delta', at: Place): Diagnostic =>

@@ -21,10 +21,6 @@ export const nameTwice = (name: string, at: Range, first: Range): Diagnostic =>
     help: 'models, adapters, params and steps share one namespace: rename one of the two',
   })
 
-/** A param stands for a list or a map. */
-export const paramNotScalar = (name: string, at: Range): Diagnostic =>
-  entry('param-not-scalar', `param \`${name}\` is not a text, a number, true or false`, { at: text(at), help: 'give each param one plain value' })
-
 /** An override cannot be read as what the param is. */
 export const paramWrongType = (name: string, value: string, type: string): Diagnostic =>
   entry('param-wrong-type', `\`--set ${name}=${value}\` is not a ${type}, which \`${name}\` is in the recipe`, {
@@ -52,13 +48,18 @@ export const unknownOverride = (name: string, known: readonly string[]): Diagnos
 export const unknownParam = (name: string, known: readonly string[], at: Range): Diagnostic =>
   entry('unknown-param', `there is no param \`${name}\``, { at: text(at), help: didYouMean(name, known) ?? `add it under \`params\`; ${oneOf(known)}` })
 
+/** How sentences name the kinds of value. */
+const KINDS = { model: 'a model', mask: 'a mask', weights: 'a weights step', adapter: 'an adapter', report: 'a report', param: 'a param' } as const
+
 /** A step's result is of another kind than the place it is used at asks for. */
-export const wrongKind = (name: string, found: string, expected: string, at: Place, definedAt: Place): Diagnostic =>
-  entry('wrong-kind', `\`${name}\` is a ${found}, and a ${expected} is needed here`, {
+export const wrongKind = (name: string, found: keyof typeof KINDS, expected: readonly (keyof typeof KINDS)[], at: Place, definedAt: Place): Diagnostic => {
+  const needed = new Intl.ListFormat('en', { type: 'disjunction' }).format(expected.map((kind) => KINDS[kind]))
+  return entry('wrong-kind', `\`${name}\` is ${KINDS[found]}, and ${needed} is needed here`, {
     at,
     related: [{ at: definedAt, message: `\`${name}\` is defined here` }],
-    help: `refer to a ${expected}; \`smelt ops\` lists what each operator yields`,
+    help: `refer to ${needed}; \`smelt ops\` lists what each operator yields`,
   })
+}
 
 /** A step with several results is used without saying which. */
 export const whichResult = (name: string, count: number, at: Place): Diagnostic =>

@@ -35,3 +35,23 @@ export function histogramLow(x: usize, n: u32, high: u32, hist: usize): void {
 function bumpLow(bits: u32, high: u32, hist: usize): void {
   if ((bits << 1) >> 16 == high) bump(hist, bits & 0x7fff)
 }
+
+/** Adds to the u32 hist[3 * 32768] one count per f32 of x whose upper 16 bits of |x| are `base`, `base` + 1 or `base` + 2, by the lower 17 bits from there. */
+export function histogramNear(x: usize, n: u32, base: u32, hist: usize): void {
+  const whole = x + (<usize>(n & ~3) << 2)
+  const end = x + (<usize>n << 2)
+  const from = i32x4.splat(base)
+  const three = i32x4.splat(3)
+  for (; x < whole; x += 16) {
+    const high = i32x4.sub(i32x4.shr_u(i32x4.shl(v128.load(x), 1), 16), from)
+    if (!v128.any_true(i32x4.lt_u(high, three))) continue
+    for (let at = x; at < x + 16; at += 4) bumpNear(load<u32>(at), base, hist)
+  }
+  for (; x < end; x += 4) bumpNear(load<u32>(x), base, hist)
+}
+
+@inline
+function bumpNear(bits: u32, base: u32, hist: usize): void {
+  const from = ((bits << 1) >> 16) - base
+  if (from < 3) bump(hist, (from << 15) | (bits & 0x7fff))
+}

@@ -1,7 +1,8 @@
 export { bernoulli, gaussian, partition, randomBits, uniform } from './random'
-export { histogramHigh, histogramLow } from './histogram'
+export { histogramHigh, histogramLow, histogramNear } from './histogram'
 export { dot, sum, sumAbs, sumMask } from './sums'
 export { firstMasked16, firstMasked32, firstMasked64, firstMasked8 } from './checks'
+export { lowRank } from './product'
 export { packBits, unpackBits } from './bits'
 export { decodeF8E4M3, decodeF8E5M2, encodeF8E4M3, encodeF8E5M2 } from './f8'
 

@@ -9,7 +9,7 @@ export const blend = defineOperator({
   version: 1,
   summary: 'Blends two models.',
   details: [
-    'With `t = 1 − keep`, each tensor is the point at `t` on the way from `a` to `b`. `keep: 1` gives `a` and reads nothing of `b`; `keep: 0` gives `b` (with `scaled_add`, the average). Numbers beyond 0 and 1 extrapolate.',
+    'With `t = 1 − keep`, each tensor is the point at `t` on the way from `a` to `b`. `keep: 1` gives `a` and reads nothing of `b`; `keep: 0` gives `b` (with `scaled_add`, the average; with `cyclic`, a window at the left edge). `gradient` is a mixture at both ends. Numbers beyond 0 and 1 extrapolate.',
     '',
     '`slerp` looks at the whole tensor: with `θ = acos(a·b / ‖a‖‖b‖)` it is `(sin((1−t)θ)·a + sin(tθ)·b)/sin θ`. Vectors (biases, norms) and tensors with `|cos θ| > 0.9995` take `lerp`.',
     'A `mask` puts `a` in the place of `b` wherever it is false, before the method; with `slerp` that changes the angle, and the protected numbers are scaled together with their tensor.',
@@ -32,9 +32,17 @@ export const blend = defineOperator({
     { title: 'half-way by a cosine', inputs: { a: [0, 2], b: [2, 6] }, params: { keep: 0.5, method: 'cosine' }, expect: [1, 4] },
     { title: 'adds and divides', inputs: { a: [0, 3], b: [3, 0] }, params: { keep: 0.5, method: 'scaled_add' }, expect: [1, 2] },
     { title: 'along the sphere, between two vectors at a right angle', inputs: { a: [[4, 0]], b: [[0, 4]] }, params: { method: 'slerp' }, expect: [Math.SQRT1_2 * 4, Math.SQRT1_2 * 4] },
+    { title: 'the left columns of one, the right columns of the other', inputs: { a: [[1, 1, 1, 1]], b: [[5, 5, 5, 5]] }, params: { keep: 0.75, method: 'slice' }, expect: [1, 1, 1, 5] },
+    {
+      title: 'a window of the second',
+      inputs: { a: [[0, 0, 0, 0, 0, 0, 0, 0, 0, 0]], b: [[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]] },
+      params: { keep: 0.5, method: 'cyclic' },
+      expect: [0, 0, 0, 0, 0, 6, 0, 0, 0, 0],
+    },
+    { title: 'a share of the second that rises and falls', inputs: { a: [[0, 0, 0, 0]], b: [[1, 1, 1, 1]] }, params: { keep: 0.5, method: 'gradient' }, expect: [0, 0.45, 0.45, 0] },
   ],
   build: (g, { a, b }, { keep, method }, { mask, shape, at }) => {
     if (method === 'scaled_add' && keep === 2) return infiniteScale(at('keep'))
-    return interpolate(g, method, a, mask === undefined ? b : g.choose(mask, b, a), 1 - keep, shape)
+    return interpolate(g, method, a, mask === undefined ? b : g.choose(mask, b, a), keep, shape)
   },
 })

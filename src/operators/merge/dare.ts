@@ -93,9 +93,9 @@ export const dare = defineOperator({
       const factor = scale(delta, chosen)
       // Without a scale the number is taken over as it is, not by way of a difference that rounds.
       const next = g.choose(open, factor === 1 ? target : g.add(x, g.mul(delta, factor)), x)
-      x = blend === 'each' ? interpolate(g, method, x, next, 1 - keep, shape) : next
+      x = blend === 'each' ? interpolate(g, method, x, next, keep, shape) : next
     }
-    return blend === 'each' ? x : interpolate(g, method, a, x, 1 - keep, shape)
+    return blend === 'each' ? x : interpolate(g, method, a, x, keep, shape)
   },
 })
 

@@ -1,5 +1,6 @@
-import type { Mask, Tensor } from '../../graph/expression.js'
+import { countOf, type Mask, type Tensor } from '../../graph/expression.js'
 import type { Graph } from '../../graph/graph.js'
+import { sizeOf } from '../../tensor/info.js'
 import { defineOperator } from '../apply.js'
 import type { Example, Operator, Subject } from '../define.js'
 import { choice, flag, model, models, ownMask, perLayer } from '../params.js'
@@ -10,7 +11,7 @@ interface Member {
   readonly summary: string
   readonly details: string
   readonly source: string
-  readonly sparsify: 'none' | 'magnitude' | 'random'
+  readonly sparsify: 'none' | 'magnitude' | 'random' | 'outliers'
   readonly consensus: boolean
   readonly normalize: boolean
   readonly rescale: Rescale
@@ -32,6 +33,7 @@ const SCOPE = {
 
 const WEIGHT = perLayer({ default: 1, description: 'How much of this model’s difference is added; may be negative.' })
 const KEPT = ownMask('A mask to use in place of random draws: true where the difference is kept. For repeating a merge made elsewhere.')
+const GAMMA = perLayer({ default: 0.01, min: 0, max: 1, description: 'The share of this model’s difference that is dropped for being the largest.' })
 const density = (fallback: number) =>
   perLayer({ default: fallback, min: 0, max: 1, description: 'The share of this model’s difference that is kept. The other number of the field, “drop rate” or `p`, is `1 − density`.' })
 
@@ -44,6 +46,8 @@ interface Share {
   readonly weight: number
   readonly density: number
   readonly kept: Mask | undefined
+  /** The share of the largest numbers that is dropped as well. */
+  readonly gamma: number
 }
 
 /** The parameters of a merge for one tensor; members without one of them pass what stands for its absence. */
@@ -54,11 +58,19 @@ interface Settings {
   readonly scope: keyof typeof SCOPE
 }
 
+/** Neither among the `gamma` share of largest numbers nor among the smallest; where both do not fit, fewer of the largest are dropped. */
+const between = (g: Graph, delta: Tensor, { density, gamma }: Share, { shape }: Subject): Mask => {
+  const n = sizeOf(shape)
+  const kept = countOf(density, n)
+  const largest = Math.min(countOf(gamma, n), n - kept)
+  return g.and(g.top(delta, (largest + kept) / n), g.not(g.top(delta, largest / n)))
+}
+
 /** What is kept of one model's difference, rescaled. `draw` is the model's place in the list. */
 const trim = (g: Graph, delta: Tensor, share: Share, draw: number, member: Member, { rescale, scope }: Settings, subject: Subject): Tensor => {
   if (member.sparsify === 'none' || share.density >= 1) return delta
-  const mask = member.sparsify === 'magnitude'
-    ? g.top(delta, share.density, scope === 'model' ? subject.whole(`trim-${draw}`) : undefined)
+  const mask = member.sparsify === 'outliers' ? between(g, delta, share, subject)
+    : member.sparsify === 'magnitude' ? g.top(delta, share.density, scope === 'model' ? subject.whole(`trim-${draw}`) : undefined)
     : share.kept ?? g.bernoulli(share.density, subject.stream(draw))
   const kept = g.choose(mask, delta, 0)
   if (rescale === 'off' || share.density <= 0) return kept
@@ -83,10 +95,14 @@ const combine = (g: Graph, base: Tensor, shares: readonly Share[], member: Membe
     return land(params.normalize && Math.abs(total) >= LEAST_WEIGHT ? g.div(sum, total) : sum)
   }
   const sign = g.choose(g.compare('greater-equal', sum, 0), 1, -1)
-  const agreeing = entries.map(({ e, weight }) => ({ e, weight, agrees: g.compare('greater', g.mul(e, sign), 0) }))
-  const change = add(agreeing.map(({ e, agrees }) => g.choose(agrees, e, 0)))
+  // An entry times the sign is its magnitude where it agrees, and negative where it does not.
+  const agreeing = entries.map(({ e, weight }) => ({ magnitude: g.max(g.mul(e, sign), 0), weight }))
+  const change = g.mul(add(agreeing.map(({ magnitude }) => magnitude)), sign)
   if (!params.normalize) return land(change)
-  const total = add(agreeing.map(({ weight, agrees }) => g.choose(agrees, weight, 0)))
+  const total = add(agreeing.map(({ magnitude, weight }) => g.choose(g.compare('greater', magnitude, 0), weight, 0)))
+  const weights = entries.map(({ weight }) => weight)
+  // Where nothing agrees the change is 0, whatever it is divided by.
+  if (Math.min(...weights) >= LEAST_WEIGHT) return land(g.div(change, g.max(total, Math.min(...weights))))
   return land(g.div(change, g.choose(g.compare('less', g.abs(total), LEAST_WEIGHT), 1, total)))
 }
 
@@ -118,21 +134,29 @@ const define = (member: Member): Operator => {
         inputs: { base: BASE, models: models(LIST, { weight: WEIGHT }) },
         params: { normalize, lambda: LAMBDA },
         build: (g, { base, models }, params, subject) =>
-          combine(g, base, models.map((m) => ({ ...m, density: 1, kept: undefined })), member, { ...params, rescale: 'off', scope: 'tensor' }, subject),
+          combine(g, base, models.map((m) => ({ ...m, density: 1, kept: undefined, gamma: 0 })), member, { ...params, rescale: 'off', scope: 'tensor' }, subject),
       })
     case 'magnitude':
       return defineOperator({
         ...common,
         inputs: { base: BASE, models: models(LIST, { weight: WEIGHT, density: density(0.2) }) },
         params: { normalize, lambda: LAMBDA, rescale: rescaleParam(member.rescale), scope: choice(SCOPE, 'tensor', 'Among which numbers the largest are sought.') },
-        build: (g, { base, models }, params, subject) => combine(g, base, models.map((m) => ({ ...m, kept: undefined })), member, params, subject),
+        build: (g, { base, models }, params, subject) => combine(g, base, models.map((m) => ({ ...m, kept: undefined, gamma: 0 })), member, params, subject),
       })
     case 'random':
       return defineOperator({
         ...common,
         inputs: { base: BASE, models: models(LIST, { weight: WEIGHT, density: density(0.1), kept: KEPT }) },
         params: { normalize, lambda: LAMBDA, rescale: rescaleParam(member.rescale) },
-        build: (g, { base, models }, params, subject) => combine(g, base, models, member, { ...params, scope: 'tensor' }, subject),
+        build: (g, { base, models }, params, subject) => combine(g, base, models.map((m) => ({ ...m, gamma: 0 })), member, { ...params, scope: 'tensor' }, subject),
+      })
+    case 'outliers':
+      return defineOperator({
+        ...common,
+        inputs: { base: BASE, models: models(LIST, { weight: WEIGHT, density: density(0.9), gamma: GAMMA }) },
+        params: { normalize, lambda: LAMBDA, rescale: rescaleParam(member.rescale) },
+        build: (g, { base, models }, params, subject) =>
+          combine(g, base, models.map((m) => ({ ...m, kept: undefined })), member, { ...params, scope: 'tensor' }, subject),
       })
   }
 }
@@ -142,6 +166,9 @@ const ELECTION = 'For each parameter the sign of `Σ wᵢ·trim(δᵢ)` is elect
 
 const DARE = 'Yu et al. 2023, “Language Models are Super Mario” (DARE), arXiv 2311.03099'
 const TIES = 'Yadav et al. 2023, “TIES-Merging”, arXiv 2306.01708'
+
+const BREADCRUMBS = 'Davari and Belilovsky 2023, “Model Breadcrumbs”, arXiv 2312.06795'
+const OUTLIERS = 'Of each difference `⌊density·n⌋` numbers are kept: below the `⌊gamma·n⌋` largest, and above the rest, which are the smallest. Where `density + gamma` exceeds 1, fewer of the largest are dropped.'
 
 const MEMBERS: readonly Member[] = [
   {
@@ -180,6 +207,25 @@ const MEMBERS: readonly Member[] = [
     examples: [{
       inputs: { base: [0, 0, 0], models: [{ model: [1, 1, 1], density: 0.5, kept: [true, true, false] }, { model: [2, -3, 4], density: 1 }] },
       expect: [4, -3, 4],
+    }],
+  },
+  {
+    id: 'merge.breadcrumbs',
+    summary: 'Adds what several models learnt, without the largest and the smallest differences.',
+    details: OUTLIERS,
+    source: BREADCRUMBS,
+    sparsify: 'outliers', consensus: false, normalize: false, rescale: 'off',
+    examples: [{ inputs: { base: [0, 0, 0, 0], models: [{ model: [9, 2, -3, 1], density: 0.5, gamma: 0.25 }] }, expect: [0, 2, -3, 0] }],
+  },
+  {
+    id: 'merge.breadcrumbs_ties',
+    summary: 'Like `merge.breadcrumbs`, with an elected sign for each parameter.',
+    details: OUTLIERS,
+    source: `${BREADCRUMBS}; ${TIES}`,
+    sparsify: 'outliers', consensus: true, normalize: false, rescale: 'off',
+    examples: [{
+      inputs: { base: [0, 0, 0, 0], models: [{ model: [9, 2, -3, 1], density: 0.5, gamma: 0.25 }, { model: [1, 1, 1, 1], density: 1 }] },
+      expect: [1, 3, -3, 1],
     }],
   },
 ]

@@ -1,0 +1,106 @@
+import type { Architecture } from '../detect.js'
+import { encoderNames, findEncoder } from './encoder.js'
+import { prefixed, type Change, type Prefixes, type Rows, type Spelling } from './spelling.js'
+import { transformerNames } from './transformer.js'
+import { diffusersNames, processorName } from './unet.js'
+
+/** What a name in an adapter stands for: a module of the model, or rows of a fused one. */
+export interface AdapterTarget {
+  readonly weight: string | undefined
+  readonly bias: string | undefined
+  readonly rows?: Rows
+  readonly change?: Change
+  /** True in a text encoder. */
+  readonly text: boolean
+}
+
+/** Every name that an adapter for this model can use, with what it stands for; more than one target is a name that cannot be told apart. */
+export type AdapterNames = ReadonlyMap<string, readonly AdapterTarget[]>
+
+type Tensors = ReadonlyMap<string, { readonly shape: readonly number[] }>
+type Module = Pick<AdapterTarget, 'weight' | 'bias'>
+
+/** Modules by path, each with the weight and the bias that it has. A tensor that is neither is a module of its own. */
+const modulesOf = (tensors: Tensors): ReadonlyMap<string, Module> => {
+  const modules = new Map<string, { weight: string | undefined; bias: string | undefined }>()
+  for (const name of tensors.keys()) {
+    const match = /^(.+)[._](weight|scale|bias)$/.exec(name)
+    const [path, part] = match === null ? [name, 'weight'] as const : [match[1]!, match[2] === 'bias' ? 'bias' : 'weight'] as const
+    const module = modules.get(path) ?? { weight: undefined, bias: undefined }
+    module[part] ??= name
+    modules.set(path, module)
+  }
+  return modules
+}
+
+const ORIGINAL: Prefixes = { dotted: ['diffusion_model.', 'model.diffusion_model.', 'base_model.model.', ''], underscored: ['lora_unet_'] }
+const UNET: Prefixes = { dotted: ['unet.', 'unet.base_model.model.', 'base_model.model.', ''], underscored: ['lora_unet_', 'lycoris_'] }
+const PROCESSOR: Prefixes = { dotted: ['unet.', ''], underscored: [] }
+const TRANSFORMER: Prefixes = {
+  dotted: ['transformer.', 'transformer.base_model.model.', 'base_model.model.', ''],
+  underscored: ['lora_transformer_', 'lycoris_'],
+}
+const LANGUAGE: Prefixes = { dotted: ['base_model.model.', ''], underscored: [] }
+const EXACT: Prefixes = { dotted: [''], underscored: [] }
+/** For networks that nothing is known of: the names that a trainer gives to any network, and in these it may be of any kind. */
+const ANY: Prefixes = {
+  dotted: ['', 'base_model.model.', 'unet.', 'transformer.', 'diffusion_model.'],
+  underscored: ['lora_unet_', 'lora_transformer_', 'lycoris_'],
+}
+const ANY_TEXT: Prefixes = { dotted: ['text_encoder.'], underscored: ['lora_te_', 'lora_te1_'] }
+
+type Named = readonly [spelling: Spelling, prefixes: Prefixes, text?: boolean]
+
+/** Architectures that are language models. */
+export const LANGUAGE_MODELS: readonly string[] = ['llama', 'qwen2', 'gemma2']
+
+/** How the modules of a model are spelt, and behind which prefixes. */
+const speller = (tensors: Tensors, architecture: Architecture | undefined): ((path: string, module: Module) => readonly Named[]) => {
+  if (architecture === undefined) return (path) => [[{ path }, ANY], [{ path }, ANY_TEXT, true]]
+  if (LANGUAGE_MODELS.includes(architecture.id)) return (path) => [[{ path }, LANGUAGE]]
+  const root = architecture.diffusionPrefix
+  const inside = root === undefined || root === '' ? '' : `${root}.`
+  const rowsOf = (tensor: string): number => tensors.get(inside + tensor)?.shape[0] ?? 0
+  const inTransformer = transformerNames(architecture.id, rowsOf)
+  const diffusion = (path: string): readonly Named[] => [
+    [{ path }, ORIGINAL],
+    ...(inTransformer === undefined
+      ? diffusersNames(path).flatMap((name): readonly Named[] => {
+          const processor = processorName(name)
+          return [[{ path: name }, UNET], ...(processor === undefined ? [] : [[{ path: processor }, PROCESSOR] as const])]
+        })
+      : inTransformer(path).map((spelling): Named => [spelling, TRANSFORMER])),
+  ]
+  return (path, module) => {
+    const found = findEncoder(path, architecture.id)
+    if (found !== undefined) {
+      const rows = module.weight === undefined ? 0 : (tensors.get(module.weight)?.shape[0] ?? 0)
+      return [[{ path }, EXACT, true], ...encoderNames(found.encoder.form, found.path, rows).map((s): Named => [s, found.encoder, true])]
+    }
+    const { component } = architecture.locate(module.weight ?? module.bias!)
+    const isDiffusion = root !== undefined && (component === 'unet' || component === 'transformer')
+    return [[{ path }, EXACT], ...(isDiffusion ? diffusion(path.slice(inside.length)) : [])]
+  }
+}
+
+const isSame = (x: AdapterTarget, y: AdapterTarget): boolean => x.weight === y.weight && x.bias === y.bias && x.rows?.first === y.rows?.first
+
+/**
+ * Generates every name that an adapter can have for a model's tensors. Names in which dots have become underscores cannot be read back,
+ * so they are made from the model and looked up.
+ */
+export const adapterNames = (tensors: Tensors, architecture: Architecture | undefined): AdapterNames => {
+  const spell = speller(tensors, architecture)
+  const names = new Map<string, AdapterTarget[]>()
+  for (const [path, module] of modulesOf(tensors)) {
+    for (const [{ path: spelt, rows, change }, prefixes, text = false] of spell(path, module)) {
+      const target: AdapterTarget = { ...module, text, ...(rows === undefined ? {} : { rows }), ...(change === undefined ? {} : { change }) }
+      for (const name of prefixed(spelt, prefixes)) {
+        const known = names.get(name)
+        if (known === undefined) names.set(name, [target])
+        else if (!known.some((other) => isSame(other, target))) known.push(target)
+      }
+    }
+  }
+  return names
+}

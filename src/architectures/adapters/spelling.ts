@@ -1,0 +1,25 @@
+/** Rows of a tensor: a part of a fused one. */
+export interface Rows {
+  readonly first: number
+  readonly count: number
+}
+
+/** What has to be done to a delta before it is added: diffusers stores some tensors with their halves or axes changed. */
+export type Change = 'halves-swapped' | 'transposed'
+
+/** One way to write a module's path. */
+export interface Spelling {
+  readonly path: string
+  readonly rows?: Rows
+  readonly change?: Change
+}
+
+/** Where a spelling's path goes: behind prefixes that leave its dots, and behind others that make them underscores. */
+export interface Prefixes {
+  readonly dotted: readonly string[]
+  readonly underscored: readonly string[]
+}
+
+/** Every name that prefixes make of a path. */
+export const prefixed = (path: string, { dotted, underscored }: Prefixes): readonly string[] =>
+  [...dotted.map((prefix) => prefix + path), ...underscored.map((prefix) => prefix + path.replaceAll('.', '_'))]

@@ -1,0 +1,69 @@
+/** How a number is to be read: counted things, a share of 1, any number, or text as it is. */
+export type Format = 'text' | 'count' | 'share' | 'number'
+
+/** One thing that a report says in words. */
+export interface Fact {
+  readonly label: string
+  readonly value: string | number
+  readonly format: Format
+}
+
+/** A column of a table. */
+export interface Column {
+  readonly label: string
+  readonly format: Format
+}
+
+/** A row of a table, its cells in the order of the columns; rows of one `group` stand together. */
+export interface Row {
+  readonly group?: string
+  readonly cells: readonly (string | number | null)[]
+}
+
+/** A number with a name. */
+export interface Labelled {
+  readonly label: string
+  readonly value: number
+}
+
+/** One part of a report. Nothing in it says how it is drawn. */
+export type Section = { readonly title: string; readonly note?: string } & (
+  | { readonly type: 'facts'; readonly facts: readonly Fact[] }
+  | { readonly type: 'table'; readonly columns: readonly Column[]; readonly rows: readonly Row[] }
+  /** `values` by row, then column; null where there is nothing. `low` and `high` are the ends of the scale. `axes` names rows and columns. */
+  | {
+    readonly type: 'heatmap'; readonly axes: readonly [string, string]; readonly rows: readonly string[]; readonly columns: readonly string[]
+    readonly values: readonly (readonly (number | null)[])[]; readonly format: Format; readonly low: number; readonly high: number
+  }
+  /** Points in the order of the network; those without a number are left out of the line. */
+  | { readonly type: 'curve'; readonly axes: readonly [string, string]; readonly points: readonly { readonly label: string; readonly value: number | null }[]; readonly format: Format }
+  | { readonly type: 'bars'; readonly axes: readonly [string, string]; readonly bars: readonly Labelled[]; readonly format: Format }
+  /** Counts in bins of equal width between `low` and `high`. */
+  | { readonly type: 'histogram'; readonly axis: string; readonly low: number; readonly high: number; readonly counts: readonly number[] }
+  | { readonly type: 'tags'; readonly tags: readonly { readonly label: string; readonly count: number }[] }
+)
+
+/** A report as data: what it is about, what matters most, and its parts. Every view draws from this and from nothing else. */
+export interface ReportDocument {
+  readonly title: string
+  /** What is reported on. */
+  readonly subject: string
+  readonly facts: readonly Fact[]
+  readonly sections: readonly Section[]
+}
+
+/** The forms in which a report can be written, which are also the endings of the files. */
+export const REPORT_FORMATS = ['txt', 'json', 'svg', 'png', 'html'] as const
+export type ReportFormat = (typeof REPORT_FORMATS)[number]
+
+/** What messages call a value, without the marks of Markdown. */
+export const plainLabel = (label: string): string => label.replaceAll('`', '')
+
+/** A count as a fact. */
+export const count = (label: string, value: number): Fact => ({ label, value, format: 'count' })
+/** A share of 1 as a fact. */
+export const share = (label: string, value: number): Fact => ({ label, value, format: 'share' })
+/** A number as a fact. */
+export const figure = (label: string, value: number): Fact => ({ label, value, format: 'number' })
+/** A text as a fact. */
+export const words = (label: string, value: string): Fact => ({ label, value, format: 'text' })

@@ -1,0 +1,73 @@
+import type { Architecture } from '../architectures/detect.js'
+import type { Section } from './report-document.js'
+
+/** Kinds of layer, the particular before the general: a tensor is of the first of its architecture's groups here. */
+const KINDS = ['attn1', 'attn2', 'attn', 'ff', 'norm', 'conv', 'emb', 'proj', 'mod', 'fused', 'io']
+const OTHER = 'other'
+
+/** Where the tensors of a report stand: every tensor in one block and one kind. */
+export interface Layout {
+  /** In the order of the network. */
+  readonly blocks: readonly string[]
+  readonly kinds: readonly string[]
+  blockOf(tensor: string): string
+  kindOf(tensor: string): string
+}
+
+/** Without an architecture, a block is what lies before a tensor's first number, and the number. */
+const pathOf = (tensor: string): string => {
+  const segments = tensor.split('.')
+  const number = segments.findIndex((segment) => /^\d+$/.test(segment))
+  return segments.slice(0, number < 0 ? 1 : number + 1).join('.')
+}
+
+/** Sorts tensors into blocks and kinds of layer. */
+export const layOut = (names: Iterable<string>, architecture: Architecture | undefined): Layout => {
+  const all = [...names]
+  const blockOf = (tensor: string): string => architecture?.locate(tensor).block ?? pathOf(tensor)
+  const kindOf = (tensor: string): string => {
+    const groups = architecture?.locate(tensor).groups ?? []
+    return KINDS.find((kind) => groups.includes(kind)) ?? OTHER
+  }
+  const present = new Set(all.map(blockOf))
+  const kinds = new Set(all.map(kindOf))
+  return {
+    blocks: architecture === undefined ? [...present] : architecture.blocks.filter((block) => present.has(block)),
+    kinds: [...KINDS, OTHER].filter((kind) => kinds.has(kind)),
+    blockOf,
+    kindOf,
+  }
+}
+
+/** Tensors by some key of each, in the order in which the keys come up. */
+export const groupBy = <T>(items: Iterable<T>, keyOf: (item: T) => string): ReadonlyMap<string, readonly T[]> => {
+  const groups = new Map<string, T[]>()
+  for (const item of items) {
+    const group = groups.get(keyOf(item))
+    if (group === undefined) groups.set(keyOf(item), [item])
+    else group.push(item)
+  }
+  return groups
+}
+
+/** What a heat map of blocks × kinds of layer shows, beside its title. */
+type Scale = Pick<Extract<Section, { type: 'heatmap' }>, 'format' | 'low' | 'high'>
+
+/** A heat map of blocks × kinds of layer; `valueOf` makes one number of all tensors of a cell. */
+export const blockMap = <T extends { readonly name: string }>(
+  title: string, items: readonly T[], layout: Layout, valueOf: (cell: readonly T[]) => number | null, scale: Partial<Scale> & Pick<Scale, 'format'>,
+): Section => {
+  const cells = groupBy(items, ({ name }) => `${layout.blockOf(name)}\0${layout.kindOf(name)}`)
+  const values = layout.blocks.map((block) => layout.kinds.map((kind) => {
+    const cell = cells.get(`${block}\0${kind}`)
+    return cell === undefined ? null : valueOf(cell)
+  }))
+  const found = values.flat().filter((value) => value !== null && Number.isFinite(value)) as number[]
+  return {
+    type: 'heatmap', title, axes: ['block', 'kind of layer'], rows: layout.blocks, columns: layout.kinds, values,
+    low: Math.min(...found, Infinity) === Infinity ? 0 : Math.min(...found), high: found.length === 0 ? 1 : Math.max(...found), ...scale,
+  }
+}
+
+/** A shape for people. */
+export const shapeText = (shape: readonly number[]): string => (shape.length === 0 ? 'scalar' : shape.join('×'))

@@ -1,0 +1,79 @@
+import { ok } from '../../base/result.js'
+import { sizeOf } from '../../tensor/info.js'
+import { labelOf, masksOf } from '../call.js'
+import type { Operator } from '../define.js'
+import { mask as maskInput } from '../params.js'
+import { count, plainLabel, share, type Row, type Section } from '../report-document.js'
+import { blockMap, groupBy, layOut, shapeText, type Layout } from '../report-layout.js'
+
+interface Layer { readonly name: string; readonly shape: readonly number[]; readonly size: number; readonly selected: number }
+
+const sum = (layers: readonly Layer[], key: 'size' | 'selected'): number => layers.reduce((n, layer) => n + layer[key], 0)
+
+const shareOf = (layers: readonly Layer[]): number => (sum(layers, 'size') === 0 ? 0 : sum(layers, 'selected') / sum(layers, 'size'))
+
+const COUNTS = [{ label: 'selected', format: 'count' }, { label: 'parameters', format: 'count' }, { label: 'share', format: 'share' }] as const
+
+const byBlock = (layers: readonly Layer[], layout: Layout): Section => {
+  const groups = groupBy(layers, ({ name }) => layout.blockOf(name))
+  const rows = layout.blocks.map((block): Row => {
+    const group = groups.get(block)!
+    return { cells: [block, group.length, sum(group, 'selected'), sum(group, 'size'), shareOf(group)] }
+  })
+  return { type: 'table', title: 'Blocks', columns: [{ label: 'block', format: 'text' }, { label: 'tensors', format: 'count' }, ...COUNTS], rows }
+}
+
+const byLayer = (layers: readonly Layer[], layout: Layout): Section => ({
+  type: 'table',
+  title: 'Layers',
+  columns: [{ label: 'tensor', format: 'text' }, { label: 'shape', format: 'text' }, ...COUNTS],
+  rows: layers.map((layer) => ({ group: layout.blockOf(layer.name), cells: [layer.name, shapeText(layer.shape), layer.selected, layer.size, shareOf([layer])] })),
+})
+
+/** How much of each layer a mask selects. */
+export const mask: Operator = {
+  id: 'report.mask',
+  version: 1,
+  summary: 'Shows how many parameters a mask selects, by block and by layer.',
+  details: 'A heat map of blocks × kinds of layer, and a table with the number selected, the number there is, and the share. Blocks and kinds are the architecture’s; for an unknown one, what lies before the first number of a name.',
+  source: 'ComfyUI-DareMerge, mask reporting',
+  output: 'report',
+  inputs: { mask: maskInput('The mask.') },
+  params: {},
+  merges: false,
+  exact: true,
+  draws: false,
+  examples: [{ inputs: { mask: [true, false, true, true] }, expect: { parameters: [4], selected: [3], share: [0.75] } }],
+  evaluate: (call) => {
+    const { value } = masksOf(call, 'mask')[0]!
+    const tensors = [...value.shapes].map(([name, shape]) => ({ name, shape, size: sizeOf(shape) }))
+    const architecture = call.architecture(new Map(tensors.map((t) => [t.name, t])))
+    return ok([{
+      kind: 'report',
+      label: labelOf(call),
+      measured: tensors.map(({ name, size }) => {
+        const bits = value.mask(name)
+        return { tensor: name, size, scalars: { selected: bits.type === 'constant' ? call.graph.number(bits.value ? size : 0) : call.graph.count(bits) } }
+      }),
+      draw: (figures) => {
+        const layers = tensors.map((t, i): Layer => ({ ...t, selected: figures[i]!.scalars['selected']! }))
+        const layout = layOut(value.shapes.keys(), architecture)
+        const whole = layers.filter((l) => l.selected === l.size).length
+        const none = layers.filter((l) => l.selected === 0 && l.size > 0).length
+        return {
+          title: 'Mask',
+          subject: plainLabel(value.label),
+          facts: [
+            count('parameters', sum(layers, 'size')), count('selected', sum(layers, 'selected')), share('share', shareOf(layers)), count('tensors', layers.length),
+            count('tensors wholly selected', whole), count('tensors not selected', none),
+          ],
+          sections: [
+            blockMap('Share selected, by block and kind of layer', layers, layout, shareOf, { format: 'share', low: 0, high: 1 }),
+            byBlock(layers, layout),
+            byLayer(layers, layout),
+          ],
+        }
+      },
+    }])
+  },
+}

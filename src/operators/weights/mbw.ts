@@ -1,0 +1,91 @@
+import type { Architecture } from '../../architectures/detect.js'
+import { blocksOrPreset, unknownBlock } from '../../base/catalogue/operators.js'
+import type { Diagnostic } from '../../base/diagnostic.js'
+import { failed, ok, type Result } from '../../base/result.js'
+import { valueOf } from '../call.js'
+import type { Call, Operator } from '../define.js'
+import { architectureOf, EXAMPLE_MODEL, likeInput, makeWeights, weightsByRules } from '../layer-numbers.js'
+import { blocks as blocksParam, number, preset } from '../params.js'
+import { PRESETS, type PresetName } from '../presets.js'
+
+const NUMBERED = /^(IN|OUT|DOUBLE|SINGLE|JOINT|LAYER)(\d+)$/i
+const WORDS: Readonly<Record<string, readonly string[]>> = { BASE: ['te', 'clip', 't5'], M00: ['mid'], MID: ['mid'], OUT: ['final'] }
+
+/** The blocks that a name of the field stands for: `IN04` is `in.4`; a block's own id is itself. */
+const blocksOf = (name: string): readonly string[] => {
+  const [, stem, index] = NUMBERED.exec(name) ?? []
+  return stem === undefined ? (WORDS[name.toUpperCase()] ?? [name.toLowerCase()]) : [`${stem.toLowerCase()}.${Number(index)}`]
+}
+
+const byName = (call: Call, given: Readonly<Record<string, number>>, { title, blocks, mbw }: Architecture): Result<ReadonlyMap<string, number>> => {
+  const known = new Set([...blocks, ...mbw.flat()])
+  const numbers = new Map<string, number>()
+  const problems: Diagnostic[] = []
+  for (const [name, value] of Object.entries(given)) {
+    const found = blocksOf(name).filter((block) => known.has(block))
+    if (found.length === 0 && name.toUpperCase() !== 'BASE') problems.push(unknownBlock(call.at('blocks'), name, title, [...known]))
+    for (const block of found) numbers.set(block, value)
+  }
+  return problems.length > 0 ? failed(...problems) : ok(numbers)
+}
+
+/** One number for each block: a list, by name, or a preset. */
+export const mbw: Operator = {
+  id: 'weights.mbw',
+  version: 1,
+  summary: 'One number for each block: “merge block weights”.',
+  details: [
+    '`blocks` is a list in the order of the field, or numbers by name, or there is a `preset`. The lists:',
+    '',
+    '- 26 for SD1, SD2 and the SDXL refiner: BASE (text encoder), IN00 … IN11, M00, OUT00 … OUT11;',
+    '- 20 for SDXL: BASE, IN00 … IN08, M00, OUT00 … OUT08; 21 with VAE at the end;',
+    '- 61 for Flux: CLIP, T5, IO, `double.0` … `double.18`, `single.0` … `single.37`, `final`.',
+    '',
+    'Names are those, or the ids that `smelt inspect` shows (`in.4`, `mid`, `layer.12`), in capitals or not; `OUT` without a number is the last layers, `final`. A tensor of another block takes `rest`, or has no number.',
+    '',
+    'A preset is a curve over the blocks, from the first (`x = 0`) to the last (1), sampled at as many blocks as the architecture has, so that one name serves all; BASE is 0, in `ALL_B` 1. Sets of blocks such as `WRAP08` take for each block the nearest of the 25 they were made for. Where the lists of the field are shares of the *second* model, a `keep` is the share of the first: `keep: { preset: REVERSE-SMOOTHSTEP }` is what those tools call SMOOTHSTEP.',
+    '',
+    `The presets: ${Object.keys(PRESETS).map((name) => `\`${name}\``).join(', ')}.`,
+  ].join('\n'),
+  source: 'the “merge block weighted” extensions of the AUTOMATIC1111 web UI; presets as published with sd-webui-supermerger; names by ComfyUI-DareMerge, MBW gradient',
+  output: 'weights',
+  inputs: { like: likeInput },
+  params: {
+    blocks: blocksParam('The numbers, as a list of the length that the architecture has, or by the names of blocks.'),
+    preset: preset('A curve by its name, in place of `blocks`.'),
+    rest: number({ description: 'For every tensor that no block’s number reaches.' }),
+  },
+  merges: false,
+  exact: true,
+  draws: false,
+  examples: [{
+    inputs: { like: EXAMPLE_MODEL },
+    params: { blocks: { LAYER00: 0.25, 'layer.2': 0.75 }, rest: 0.5 },
+    expect: {
+      'model.embed_tokens.weight': [0.5],
+      'model.layers.0.self_attn.q_proj.weight': [0.25],
+      'model.layers.1.mlp.up_proj.weight': [0.5],
+      'model.layers.2.input_layernorm.weight': [0.75],
+    },
+  }, {
+    title: 'a preset, falling to the middle block and rising again',
+    inputs: { like: EXAMPLE_MODEL },
+    params: { preset: 'GRAD_V' },
+    expect: {
+      'model.layers.0.self_attn.q_proj.weight': [1],
+      'model.layers.1.mlp.up_proj.weight': [0],
+      'model.layers.2.input_layernorm.weight': [1],
+    },
+  }],
+  evaluate: (call) => {
+    const [given, name, rest] = [valueOf(call, 'blocks'), valueOf(call, 'preset') as PresetName | undefined, valueOf(call, 'rest') as number | undefined]
+    if ((given === undefined) === (name === undefined)) return failed(blocksOrPreset(call.at('op')))
+    const architecture = architectureOf(call)
+    if (architecture.type === 'failed') return architecture
+    if (name !== undefined) return weightsByRules(call, 'preset', { preset: name, default: rest })
+    if (Array.isArray(given)) return weightsByRules(call, 'blocks', { mbw: given as readonly number[], default: rest })
+    const numbers = byName(call, given as Readonly<Record<string, number>>, architecture.value)
+    if (numbers.type === 'failed') return numbers
+    return makeWeights(call, (tensor) => numbers.value.get(architecture.value.locate(tensor).block) ?? rest)
+  },
+}

@@ -1,0 +1,104 @@
+import { argumentsOf, type Expression, type Measure } from '../graph/expression.js'
+import type { Graph } from '../graph/graph.js'
+import { cutPasses, measuresOf, type Pass } from '../graph/passes.js'
+import { createAssembler, type Assembler } from '../graph/program.js'
+import { sizeOf, type TensorInfo } from '../tensor/info.js'
+import type { OutputRoots, Root } from './outputs.js'
+import type { Job, PlannedReport } from './plan.js'
+
+/** The work on the elements of one tensor: roots to write, and measures that they or other tensors need of it. */
+interface Bundle {
+  readonly tensor: string
+  readonly size: number
+  readonly step: string
+  readonly roots: Root[]
+  readonly measures: Map<number, Measure>
+}
+
+const bundleKey = (tensor: string, size: number): string => `${size} ${tensor}`
+
+/** The stored tensor whose bytes are the root's, unless something has to be computed. */
+const copiedFrom = ({ value, target }: Root): TensorInfo | undefined =>
+  (value.type === 'read' && value.tensor.dtype === target.dtype ? value.tensor : undefined)
+
+/** The stored tensor an expression is about: the first it reads. */
+const subjectOf = (e: Expression): TensorInfo | undefined => {
+  if (e.type === 'read' || e.type === 'read-mask') return e.tensor
+  for (const argument of argumentsOf(e)) {
+    const found = subjectOf(argument)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** Gives every measure over a group to all its members, whatever threshold each of them asks for: a quantile is of the group's numbers, not of those that share it. */
+const completeGroups = (graph: Graph): ReadonlyMap<string, readonly Measure[]> => {
+  const families = new Map<string, Measure[]>()
+  const collect = (): void => {
+    families.clear()
+    for (const m of graph.grouped()) families.set(`${m.type} ${m.over}`, [...(families.get(`${m.type} ${m.over}`) ?? []), m])
+  }
+  collect()
+  for (const family of families.values()) {
+    for (const m of family) {
+      if (m.type === 'top') for (const density of new Set(family.map((o) => (o.type === 'top' ? o.density : 1)))) graph.top(m.operand, density, m.over)
+      if (m.type === 'quantile') for (const q of new Set(family.map((o) => (o.type === 'quantile' ? o.q : 0)))) graph.quantile(m.operand, q, m.over)
+    }
+  }
+  collect()
+  return families
+}
+
+/**
+ * Bundles all work by tensor: what several outputs share is computed once, and every measure is taken where its elements are read,
+ * also for tensors that no output holds. Jobs are in the order of their bytes in the first output.
+ */
+export const makeJobs = (outputs: readonly OutputRoots[], reports: readonly PlannedReport[], graph: Graph): Job[] => {
+  const bundles = new Map<string, Bundle>()
+  const bundleOf = (tensor: string, size: number, step: string): Bundle => {
+    const key = bundleKey(tensor, size)
+    const known = bundles.get(key) ?? { tensor, size, step, roots: [], measures: new Map() }
+    bundles.set(key, known)
+    return known
+  }
+  for (const root of outputs.flatMap((o) => o.roots)) bundleOf(root.target.tensor, sizeOf(root.shape), root.target.step).roots.push(root)
+
+  const families = completeGroups(graph)
+  const owners = new Map<number, Bundle>()
+  const claim = (m: Measure, asking: Bundle): void => {
+    if (owners.has(m.id)) return
+    const subject = subjectOf(m)
+    const owner = subject === undefined ? asking : bundleOf(subject.name, sizeOf(subject.shape), asking.step)
+    owners.set(m.id, owner)
+    owner.measures.set(m.id, m)
+    for (const other of m.over === undefined ? [] : (families.get(`${m.type} ${m.over}`) ?? [])) claim(other, asking)
+    for (const below of measuresOf(argumentsOf(m))) claim(below, owner)
+  }
+  for (const bundle of [...bundles.values()]) for (const m of measuresOf(bundle.roots.map((r) => r.value))) claim(m, bundle)
+  const assemble = createAssembler()
+  for (const { measured, step } of reports) {
+    for (const { tensor, size, scalars, tallies = {} } of measured) {
+      for (const m of measuresOf([...Object.values(scalars), ...Object.values(tallies)])) claim(m, bundleOf(tensor, size, step))
+    }
+  }
+  return [...bundles.values()].filter((b) => b.size > 0 && b.roots.length + b.measures.size > 0).map((bundle) => makeJob(bundle, (m) => owners.get(m.id) === bundle, assemble))
+}
+
+const makeJob = ({ tensor, size, step, roots, measures }: Bundle, owns: (m: Measure) => boolean, assemble: Assembler): Job => {
+  const computed = roots.filter((r) => copiedFrom(r) === undefined)
+  const wanted = computed.map((r) => ({ value: r.value, dtype: r.target.dtype }))
+  return {
+    tensor,
+    size,
+    step,
+    copies: roots.flatMap((r) => {
+      const from = copiedFrom(r)
+      return from === undefined ? [] : [{ from, to: r.target }]
+    }),
+    targets: computed.map((r) => r.target),
+    sweeps: computed.length === 0 && measures.size === 0 ? undefined : cutPasses(wanted, [...measures.values()], owns, assemble),
+  }
+}
+
+/** All passes a job can come to run. */
+export const passesOf = (job: Job): readonly Pass[] => (job.sweeps === undefined ? [] : [...job.sweeps.passes, ...job.sweeps.locates.values()])

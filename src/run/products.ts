@@ -1,0 +1,99 @@
+import type { Diagnostic } from '../base/diagnostic.js'
+import type { Product } from '../graph/expression.js'
+import { decode } from '../kernels/convert.js'
+import type { Kernels } from '../kernels/kernels.js'
+import { readFully } from '../safetensors/positional.js'
+import type { TensorInfo } from '../tensor/info.js'
+
+/** Multiplies the factors of adapters, a few rows at a time. */
+export interface Products {
+  /** Reads the factors of a product into the kernels' memory, for one of the uses a unit has for products. May grow that memory. */
+  load(use: number, product: Product): Diagnostic | undefined
+  /** Writes the elements `start` to `start + n` of the product loaded for a use, in float32, at an offset of the kernels' memory. */
+  fill(use: number, offset: number, start: number, n: number): void
+}
+
+const readFactor = (fd: number, info: TensorInfo): Float32Array | Diagnostic => {
+  const bytes = new Uint8Array(info.end - info.begin)
+  const problem = readFully(fd, info.file, bytes, info.begin)
+  if (problem !== undefined) return problem
+  switch (info.dtype) {
+    case 'F32': return new Float32Array(bytes.buffer)
+    case 'F64': return Float32Array.from(new Float64Array(bytes.buffer))
+    case 'F16': case 'BF16': return decode(info.dtype, new Uint16Array(bytes.buffer))
+    case 'F8_E4M3': case 'F8_E5M2': return decode(info.dtype, bytes)
+    default: throw new Error(`${info.name} of ${info.file} is ${info.dtype}, which is no factor`)
+  }
+}
+
+/** Contracts a Tucker core with `down`, so that what is left is an ordinary pair of factors. Sums in float64, rounded once. */
+const foldMiddle = ({ rank, columns }: Product, mid: Float32Array, down: Float32Array): Float32Array => {
+  const kernel = mid.length / (rank * rank)
+  const inputs = columns / kernel
+  const folded = new Float32Array(rank * columns)
+  for (let p = 0; p < rank; p++) {
+    for (let input = 0; input < inputs; input++) {
+      for (let k = 0; k < kernel; k++) {
+        let sum = 0
+        for (let q = 0; q < rank; q++) sum += mid[(p * rank + q) * kernel + k]! * down[q * inputs + input]!
+        folded[p * columns + input * kernel + k] = sum
+      }
+    }
+  }
+  return folded
+}
+
+interface Use {
+  product: Product | undefined
+  rows: number
+  readonly up: Room
+  readonly down: Room
+}
+interface Room { offset: number; floats: number }
+
+const isDiagnostic = (x: Float32Array | Diagnostic): x is Diagnostic => 'code' in x
+
+/** Keeps the factors of the products at hand in the kernels' memory; each use holds one product at a time. */
+export const createProducts = (kernels: Kernels, open: (path: string) => number): Products => {
+  const uses = new Map<number, Use>()
+  const useOf = (index: number): Use => {
+    const use = uses.get(index) ?? { product: undefined, rows: 0, up: { offset: 0, floats: 0 }, down: { offset: 0, floats: 0 } }
+    uses.set(index, use)
+    return use
+  }
+  /** Puts numbers into a room, which doubles when it has to grow, since memory once taken is never given back. */
+  const put = (room: Room, numbers: Float32Array): void => {
+    if (room.floats < numbers.length) {
+      room.floats = Math.max(numbers.length, 2 * room.floats)
+      room.offset = kernels.alloc(4 * room.floats)
+    }
+    kernels.view(Float32Array, room.offset, numbers.length).set(numbers)
+  }
+  const read = (info: TensorInfo): Float32Array | Diagnostic => readFactor(open(info.file), info)
+
+  return {
+    load: (index, product) => {
+      const use = useOf(index)
+      if (use.product?.up.file === product.up.file && use.product.up.name === product.up.name) return undefined
+      const [up, down, mid] = [read(product.up), read(product.down), product.mid === undefined ? undefined : read(product.mid)]
+      for (const factor of [up, down, mid]) if (factor !== undefined && isDiagnostic(factor)) return factor
+      put(use.up, up as Float32Array)
+      put(use.down, mid === undefined ? (down as Float32Array) : foldMiddle(product, mid as Float32Array, down as Float32Array))
+      use.rows = (up as Float32Array).length / product.rank
+      use.product = product
+      return undefined
+    },
+    fill: (index, offset, start, n) => {
+      const { product, rows, up, down } = useOf(index)
+      const { rank, columns, firstRow } = product!
+      for (let at = start; at < start + n;) {
+        const [row, column] = [Math.floor(at / columns) - firstRow, at % columns]
+        const length = Math.min(columns - column, start + n - at)
+        const out = offset + 4 * (at - start)
+        if (row < 0 || row >= rows) kernels.view(Float32Array, out, length).fill(0)
+        else kernels.lowRank(out, length, up.offset + 4 * row * rank, rank, down.offset + 4 * column, columns)
+        at += length
+      }
+    },
+  }
+}

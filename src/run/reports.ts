@@ -1,0 +1,19 @@
+import type { ReportDocument, ReportFormat } from '../operators/report-document.js'
+import type { PlannedReport } from '../plan/plan.js'
+import type { Schedule } from './schedule.js'
+
+/** Turns a report into the bytes of a file. */
+export type RenderReport = (document: ReportDocument, format: ReportFormat) => Promise<Uint8Array>
+
+/** Draws a report from the figures of a schedule that is finished. */
+export const drawReport = ({ measured, draw: make }: PlannedReport, schedule: Schedule): ReportDocument =>
+  make(measured.map(({ scalars, tallies = {} }) => ({
+    scalars: Object.fromEntries(Object.entries(scalars).map(([name, scalar]) => [name, schedule.valueOf(scalar)])),
+    tallies: Object.fromEntries(Object.entries(tallies).map(([name, tally]) => [name, schedule.cellsOf(tally)])),
+  })))
+
+/** The files of some reports, in their order. */
+export const renderReports = (reports: readonly PlannedReport[], schedule: Schedule, render: RenderReport | undefined): Promise<Uint8Array[]> => {
+  if (reports.length > 0 && render === undefined) throw new Error('a plan with reports was run without a way to render them')
+  return Promise.all(reports.map((report) => render!(drawReport(report, schedule), report.format)))
+}

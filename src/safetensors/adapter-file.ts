@@ -1,0 +1,66 @@
+import { closeSync, openSync } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { configNotJson } from '../base/catalogue/adapters.js'
+import { failed, ok, type Result } from '../base/result.js'
+import { errorCode, ioProblem } from './io-problem.js'
+import { openModel, type Model } from './model.js'
+import { readFully } from './positional.js'
+
+/** An adapter: its header, and the few numbers that are needed before anything is computed. */
+export interface AdapterFile extends Model {
+  /** The bytes of every scalar, which alphas are. */
+  readonly scalars: ReadonlyMap<string, Uint8Array>
+  /** What PEFT writes beside its adapters, as JSON has it; undefined where there is none. */
+  readonly config: unknown
+}
+
+/** The name PEFT gives to its adapters, and to what explains them. */
+const PEFT_FILE = 'adapter_model.safetensors'
+const PEFT_CONFIG = 'adapter_config.json'
+
+/** Bytes of the widest scalar. */
+const WIDEST = 8
+
+/** Opens an adapter: a safetensors file, or a folder as PEFT writes it. Reads its header, its scalars and its config. */
+export const openAdapter = async (path: string): Promise<Result<AdapterFile>> => {
+  const inFolder = join(path, PEFT_FILE)
+  const model = await openModel(await stat(inFolder).then(() => inFolder, () => path))
+  if (model.type === 'failed') return model
+  const config = basename(model.value.path) === PEFT_FILE ? await readConfig(join(dirname(model.value.path), PEFT_CONFIG)) : ok(undefined)
+  if (config.type === 'failed') return failed(...model.diagnostics, ...config.diagnostics)
+  const scalars = readScalars(model.value)
+  if (scalars.type === 'failed') return failed(...model.diagnostics, ...scalars.diagnostics)
+  return ok({ ...model.value, scalars: scalars.value, config: config.value }, model.diagnostics)
+}
+
+const readConfig = async (path: string): Promise<Result<unknown>> => {
+  try {
+    return ok(JSON.parse(await readFile(path, 'utf8')) as unknown)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return ok(undefined)
+    return failed(error instanceof SyntaxError ? configNotJson(path, error.message) : ioProblem(error, path, 'read'))
+  }
+}
+
+/** The bytes of every scalar; some programs write an alpha as a list of one. */
+const readScalars = (model: Model): Result<ReadonlyMap<string, Uint8Array>> => {
+  const wanted = [...model.tensors.values()].filter(({ name, shape, begin, end }) => (shape.length === 0 || name.endsWith('.alpha')) && end - begin <= WIDEST)
+  const scalars = new Map<string, Uint8Array>()
+  const files = new Map<string, number>()
+  try {
+    for (const { name, file, begin, end } of wanted) {
+      const fd = files.get(file) ?? openSync(file, 'r')
+      files.set(file, fd)
+      const bytes = new Uint8Array(end - begin)
+      const problem = readFully(fd, file, bytes, begin)
+      if (problem !== undefined) return failed(problem)
+      scalars.set(name, bytes)
+    }
+    return ok(scalars)
+  } catch (error) {
+    return failed(ioProblem(error, model.path, 'read'))
+  } finally {
+    for (const fd of files.values()) closeSync(fd)
+  }
+}

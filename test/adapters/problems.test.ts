@@ -1,0 +1,127 @@
+import { expect, test } from 'vitest'
+import type { Shapes } from '../architectures/tables.js'
+import { readTable } from '../architectures/tables.js'
+import { bake, f32, filled, type Bake, type Tensors } from './bake.js'
+
+const model: Tensors = { 'net.fc.weight': filled([2, 3], 1), 'net.fc.bias': f32([2], 1, 1) }
+const up = filled([2, 2], 1)
+const down = filled([2, 3], 1)
+const lora: Tensors = { 'net.fc.lora_up.weight': up, 'net.fc.lora_down.weight': down }
+const peft: Tensors = { 'base_model.model.net.fc.lora_A.weight': down, 'base_model.model.net.fc.lora_B.weight': up }
+
+/** The code and message of the one problem that a bake has, which stands where the recipe names the adapter or in one of its files. */
+const problemOf = async (given: Omit<Bake, 'model'> & { readonly model?: Tensors }): Promise<string> => {
+  const { problems } = await bake({ model, ...given })
+  expect(problems).toHaveLength(1)
+  const [{ code, message, help, at, severity }] = problems as [typeof problems[number]]
+  expect([severity, help === undefined, at?.type]).toEqual(['error', false, 'text'])
+  return `${code}: ${message}`
+}
+
+test.each([
+  ['an alpha of 0', { ...lora, 'net.fc.alpha': f32([], 0) }, /^bad-alpha: `net\.fc\.alpha` .* is 0,/],
+  ['a negative alpha', { ...lora, 'net.fc.alpha': f32([], -4) }, /^bad-alpha: .* is -4,/],
+  ['an alpha that is no number', { ...lora, 'net.fc.alpha': f32([], NaN) }, /^bad-alpha: .* is NaN,/],
+  ['an alpha of several numbers', { ...lora, 'net.fc.alpha': f32([2], 1, 1) }, /^bad-alpha: .* is NaN,/],
+  ['factors that cannot be multiplied', { ...lora, 'net.fc.lora_up.weight': filled([2, 3], 1) }, /^bad-rank: .*`net\.fc`.*\[2, 3\] cannot be multiplied with \[2, 3\]/],
+  ['a rank of 0', { ...lora, 'net.fc.lora_up.weight': filled([2, 0], 1), 'net.fc.lora_down.weight': filled([0, 3], 1) }, /^bad-rank: .* has a rank of 0/],
+  ['a middle factor of another rank', { ...lora, 'net.fc.lora_mid.weight': filled([3, 3, 1, 1], 1) }, /^bad-rank: .* does not stand between ranks of 2/],
+  ['a factor without the other', { 'net.fc.lora_up.weight': up }, /^factor-missing: `net\.fc` .* has no `lora_down` or `lora_A`/],
+  ['a LoHa without a factor', { 'net.fc.hada_w1_a': up, 'net.fc.hada_w1_b': down, 'net.fc.hada_w2_b': down }, /^factor-missing: .* has no `hada_w2_a`/],
+  ['factors of another width', { ...lora, 'net.fc.lora_down.weight': filled([2, 4], 1) }, /^adapter-shape: .*\[2, 4\], and `net\.fc\.weight` is \[2, 3\]$/],
+  ['factors of another height', { ...lora, 'net.fc.lora_up.weight': filled([3, 2], 1) }, /^adapter-shape: .*\[3, 3\], and/],
+  ['a difference of another shape', { 'net.fc.diff': filled([3, 2], 1) }, /^adapter-shape: `net\.fc\.diff`/],
+  ['factors of whole numbers', { ...lora, 'net.fc.lora_up.weight': { dtype: 'I64', shape: [2, 2], values: 1 } }, /^adapter-dtype: `net\.fc\.lora_up\.weight` of `lora` .* holds I64/],
+  ['a tensor without a target', { ...lora, 'net.gone.lora_up.weight': up, 'net.gone.alpha': f32([], 1), 'stray': up }, /^adapter-unmatched: 3 of 5 tensors .*: `stray`, `net\.gone\.[^;]*$/],
+  ['a bias for a module that has none', { ...lora, 'net.fc.diff_b': f32([2], 1, 1) }, undefined],
+  ['nothing that fits', { 'other.lora_up.weight': up, 'other.lora_down.weight': down }, /^adapter-matches-nothing: no tensor of `lora` .* has a target in `base`/],
+  ['a checkpoint in its place', model, /^not-an-adapter: .*`net\.fc\.bias`, `net\.fc\.weight`/],
+  ['two adapters in one file', { 'unet.net.fc.lora_A.one.weight': down, 'unet.net.fc.lora_A.two.weight': down }, /^two-adapters: .*`unet\.net\.fc\.lora_A\.two\.weight`/],
+  ['PEFT’s factors without a config', peft, /^adapter-config-missing: `lora`/],
+] as const)('%s is refused', async (_what, adapter, expected) => {
+  if (expected !== undefined) return expect(await problemOf({ adapter })).toMatch(expected)
+  expect(await problemOf({ adapter, model: { 'net.fc.weight': filled([2, 3], 1) } })).toMatch(/^adapter-unmatched: 1 of 3 tensors .*: `net\.fc\.diff_b`/)
+})
+
+test('factors for a module that is only a bias have no target', async () => {
+  expect(await problemOf({ model: { ...model, 'lone.bias': f32([2], 1, 1) }, adapter: { ...lora, 'lone.lora_up.weight': up, 'lone.lora_down.weight': down } }))
+    .toMatch(/^adapter-unmatched: 2 of 4 tensors .*: `lone\.lora_up\.weight`, `lone\.lora_down\.weight`$/)
+})
+
+test.each([
+  ['DoRA', 'net.fc.dora_scale', /holds DoRA, as `net\.fc\.dora_scale` tells/],
+  ['PEFT’s DoRA', 'net.fc.lora_magnitude_vector.default.weight', /holds DoRA/],
+  ['LoKr', 'net.fc.lokr_w2_a', /holds LoKr/],
+  ['LoHa with a Tucker core', 'net.fc.hada_t1', /holds LoHa with a Tucker core/],
+  ['OFT', 'oft_unet_net_fc.oft_blocks', /holds OFT or BOFT/],
+  ['BOFT', 'base_model.model.net.fc.boft_R.default', /holds BOFT/],
+  ['GLoRA', 'net.fc.b1.weight', /holds GLoRA/],
+  ['IA3', 'net.fc.on_input', /holds IA3/],
+  ['VeRA', 'base_model.model.net.fc.vera_lambda_b', /holds VeRA/],
+  ['FourierFT', 'base_model.model.net.fc.fourierft_spectrum', /holds FourierFT/],
+  ['a LoRA of embeddings', 'base_model.model.net.fc.lora_embedding_A', /holds LoRA of embeddings/],
+  ['replaced weights', 'net.fc.set_weight', /holds LoRA that replaces or widens weights/],
+  ['bundled embeddings', 'bundle_emb.word.clip_l', /holds LoRA with bundled embeddings/],
+])('%s is refused by name', async (_what, tensor, expected) => {
+  expect(await problemOf({ adapter: { ...lora, [tensor]: up } })).toMatch(expected)
+})
+
+test.each([
+  ['of another kind', { r: 2, lora_alpha: 2, peft_type: 'LOHA' }, /^adapter-unsupported: .* holds LOHA, as `peft_type` in `adapter_config\.json` tells/],
+  ['with a setting that changes the meaning', { r: 2, lora_alpha: 2, fan_in_fan_out: true }, /^adapter-unsupported: .*`fan_in_fan_out`/],
+  ['without a rank', { lora_alpha: 2 }, /^bad-adapter-config: .* has no number as `r`/],
+  ['without an alpha', { r: 2, lora_alpha: '2' }, /^bad-adapter-config: .* has no number as `lora_alpha`/],
+  ['with ranks that are none', { r: 2, lora_alpha: 2, rank_pattern: { fc: 'x' } }, /^bad-adapter-config: .* has no map of numbers as `rank_pattern`/],
+  ['with alphas that are none', { r: 2, lora_alpha: 2, alpha_pattern: [1] }, /^bad-adapter-config: .* has no map of numbers as `alpha_pattern`/],
+  ['that says another rank', { r: 8, lora_alpha: 2 }, /^bad-rank: .* their rank is 2, and the config says 8/],
+  ['with an alpha of 0', { r: 2, lora_alpha: 0 }, /^bad-alpha: /],
+  ['that is no JSON', '{', /^adapter-config-not-json: .*adapter_config\.json is not JSON/],
+] as const)('a config %s is refused', async (_what, config, expected) => {
+  expect(await problemOf({ adapter: peft, config })).toMatch(expected)
+})
+
+test('a model of whole numbers cannot be changed', async () => {
+  const quantised: Tensors = { 'net.fc.weight': { dtype: 'I64', shape: [2, 3], values: 1 } }
+  expect(await problemOf({ model: quantised, adapter: lora })).toMatch(/^adapter-dtype: `net\.fc\.weight` of `base` .* holds I64/)
+})
+
+test('a name that can mean two modules is refused', async () => {
+  const twins: Tensors = { 'a.b_c.weight': filled([2, 3], 1), 'a_b.c.weight': filled([2, 3], 1) }
+  expect(await problemOf({ model: twins, adapter: { 'lora_unet_a_b_c.lora_up.weight': up, 'lora_unet_a_b_c.lora_down.weight': down } }))
+    .toMatch(/^ambiguous-adapter-name: `lora_unet_a_b_c` .* can mean `a\.b_c\.weight`, `a_b\.c\.weight`/)
+})
+
+/** A checkpoint with the names of an architecture, its shapes shrunk but for those that tell it. */
+const checkpoint = (architecture: string, width: number): Tensors => {
+  const table: Shapes = readTable(architecture)
+  return Object.fromEntries([...table].map(([name, { shape }]) => {
+    if (name.endsWith('.input_blocks.0.0.weight')) return [name, filled([shape[0]!, 1, 1, 1], 0)]
+    if (/attn2\.to_[kv]\.weight$/.test(name)) return [name, filled([2, width], 0)]
+    return [name, filled(shape.map((d) => Math.min(d, 2)), 0)]
+  }))
+}
+
+const SD1 = checkpoint('sd15', 768)
+
+test('an adapter for another architecture says for which', async () => {
+  const sdxl = (name: string): Tensors => ({ [`${name}.lora_up.weight`]: filled([2, 1], 1), [`${name}.lora_down.weight`]: filled([1, 2048], 1) })
+  const deep = await problemOf({ model: SD1, adapter: { ...sdxl('lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k') } })
+  expect(deep).toMatch(/^adapter-shape: .*; it seems made for Stable Diffusion XL, and the model is Stable Diffusion 1$/)
+  const unknown = await problemOf({ model: SD1, adapter: sdxl('lora_unet_down_blocks_1_attentions_0_transformer_blocks_1_attn2_to_k') })
+  expect(unknown).toMatch(/^adapter-matches-nothing: .*; it seems made for Stable Diffusion XL,/)
+  const flux = await problemOf({ model: SD1, adapter: { 'lora_unet_double_blocks_0_img_attn_qkv.lora_up.weight': up, 'lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight': down } })
+  expect(flux).toMatch(/it seems made for Flux\.1,/)
+})
+
+test('an adapter with both kinds of tensors lists the first ten without a target', async () => {
+  const strangers = Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`lora_te2_layer_${i}.lora_up.weight`, filled([1, 1], 1)]))
+  const fits = { 'lora_unet_conv_out.diff_b': f32([2], 1, 1) }
+  const told = await problemOf({ model: SD1, adapter: { ...strangers, ...fits } })
+  expect(told).toMatch(/^adapter-unmatched: 12 of 13 tensors .*`lora_te2_layer_0\.lora_up\.weight`.* and 2 more$/)
+})
+
+test('what is stored with rows for columns is refused', async () => {
+  const model: Tensors = { 'transformer.resblocks.0.attn.in_proj_weight': filled([6, 2], 1), 'text_projection': filled([2, 2], 1) }
+  const adapter = { 'lora_te_text_projection.lora_up.weight': filled([2, 1], 1), 'lora_te_text_projection.lora_down.weight': filled([1, 2], 1) }
+  expect(await problemOf({ model, adapter })).toMatch(/^adapter-rearranged: `lora_te_text_projection` .*`text_projection`/)
+})

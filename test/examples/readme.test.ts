@@ -1,0 +1,44 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { build } from '#src/run/build.js'
+import { makeBase, train, writeCheckpoint } from '../recipes/checkpoint.js'
+import { ROOT } from './program.js'
+
+const blockOf = (file: string, language: string, first: string): string =>
+  readFileSync(join(ROOT, file), 'utf8').split('```').find((block) => block.startsWith(`${language}\n${first}`))!.slice(language.length + 1)
+
+const makeFolder = (files: readonly string[]): string => {
+  const folder = mkdtempSync(join(tmpdir(), 'smelt-readme-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const base = makeBase('sd15', 1)
+  files.forEach((file, i) => {
+    mkdirSync(dirname(join(folder, file)), { recursive: true })
+    writeCheckpoint(join(folder, file), i === 0 ? base : train(base, i))
+  })
+  return folder
+}
+
+test('the recipe that the README explains builds as it stands', async () => {
+  const folder = makeFolder(['sd15.safetensors', 'anime.safetensors', 'photo/model.safetensors'])
+  writeFileSync(join(folder, 'r.yaml'), blockOf('README.md', 'yaml', 'smelt: 1'))
+  const built = await build(join(folder, 'r.yaml'), { workers: 1, set: { detail: '0.9' } })
+  expect(built.diagnostics).toEqual([])
+  expect(built).toMatchObject({ type: 'ok', value: { outputs: [{ name: 'merged' }] } })
+})
+
+test('the example of params in the language’s page builds', async () => {
+  const folder = makeFolder(['first.safetensors', 'second.safetensors'])
+  writeFileSync(join(folder, 'r.yaml'), `smelt: 1\n${blockOf('docs/recipes.md', 'yaml', 'params:')}`)
+  const built = await build(join(folder, 'r.yaml'), { workers: 1 })
+  expect(built).toMatchObject({ type: 'ok', diagnostics: [], value: { outputs: [{ paths: [join(folder, 'build/keep-0.5.safetensors')] }] } })
+})
+
+test('every file that the README and the language’s page link to is there', () => {
+  for (const file of ['README.md', 'docs/recipes.md']) {
+    const links = [...readFileSync(join(ROOT, file), 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)\)/g)].map(([, path]) => path!)
+    expect(links.length).toBeGreaterThan(1)
+    for (const link of links) expect(() => readFileSync(join(ROOT, dirname(file), link)), link).not.toThrow(/ENOENT/)
+  }
+})

@@ -1,0 +1,143 @@
+import { expect, test } from 'vitest'
+import { entry } from '#src/base/catalogue/entry.js'
+import { employ, type Hand, type Source } from '#src/run/crew.js'
+import type { UnitOrder, UnitResult } from '#src/run/unit.js'
+import type { WorkerAnswer, WorkerTask } from '#src/run/worker.js'
+
+/** A worker that does nothing by itself: the test answers for it. */
+const puppet = () => {
+  const tasks: WorkerTask[] = []
+  const answers: ((answer: WorkerAnswer) => void)[] = []
+  const exits: ((reason: string | undefined) => void)[] = []
+  const hand: Hand = { send: (task) => void tasks.push(task), onAnswer: (l) => void answers.push(l), onExit: (l) => void exits.push(l) }
+  let answered = 0
+  return {
+    hand,
+    tasks,
+    /** Ids of the units of each task, `end` where it was told that there is no more. */
+    told: () => tasks.map((task) => (task === undefined ? 'end' : task.map((u) => u.id).join())),
+    finish: () => {
+      const results = tasks[answered++]!.map(({ id }): UnitResult => ({ id, found: [], readDigests: [], writeDigests: [], bytesRead: 0, bytesWritten: 0 }))
+      answers.forEach((l) => l({ type: 'done', results }))
+    },
+    fail: (code: string) => answers.forEach((l) => l({ type: 'failed', diagnostics: [entry(code, code)] })),
+    exit: (reason?: string) => exits.forEach((l) => l(reason)),
+  }
+}
+
+const unit = (id: number, elements = 1 << 20): UnitOrder => ({ id, program: undefined, start: 0, end: elements, reads: [], draws: [], uniforms: [], needsLength: false, takes: [], writes: [] })
+
+const sourceOf = (units: readonly UnitOrder[]) => {
+  const left = [...units]
+  const finished: string[] = []
+  const source: Source = {
+    next: () => left.shift(),
+    finish: (worker, results) => {
+      finished.push(...results.map((r) => `${r.id} by ${worker}`))
+      return undefined
+    },
+  }
+  return { source, finished }
+}
+
+test('work is handed out evenly, two tasks ahead, and the next when one is done', async () => {
+  const [first, second] = [puppet(), puppet()]
+  const { source, finished } = sourceOf(Array.from({ length: 6 }, (_, i) => unit(i)))
+  const done = employ([first.hand, second.hand], source, () => undefined)
+  expect([first.told(), second.told()]).toEqual([['0', '2'], ['1', '3']])
+  second.finish()
+  expect([first.told(), second.told()]).toEqual([['0', '2'], ['1', '3', '4']])
+  second.finish()
+  second.finish()
+  second.finish()
+  expect([first.told(), second.told()]).toEqual([['0', '2'], ['1', '3', '4', '5']])
+  first.finish()
+  first.finish()
+  expect([first.told().at(-1), second.told().at(-1)]).toEqual(['end', 'end'])
+  first.exit()
+  second.exit()
+  expect((await done).type).toBe('ok')
+  expect(finished).toEqual(['1 by 1', '3 by 1', '4 by 1', '5 by 1', '0 by 0', '2 by 0'])
+})
+
+test('small units are put together into one task, up to 64 of them', () => {
+  const hand = puppet()
+  void employ([hand.hand], sourceOf(Array.from({ length: 100 }, (_, i) => unit(i, 10))).source, () => undefined)
+  expect(hand.tasks.map((task) => task!.length)).toEqual([64, 36])
+})
+
+test('a hand that had nothing to do gets work as soon as another’s results free some', () => {
+  const [first, second] = [puppet(), puppet()]
+  const waiting: UnitOrder[] = []
+  const units = [unit(0)]
+  void employ([first.hand, second.hand], {
+    next: () => units.shift(),
+    finish: () => {
+      units.push(...waiting.splice(0))
+      return undefined
+    },
+  }, () => undefined)
+  expect([first.told(), second.told()]).toEqual([['0'], []])
+  waiting.push(unit(1), unit(2))
+  first.finish()
+  expect([first.told(), second.told()]).toEqual([['0', '1'], ['2']])
+})
+
+test('the first failure stops everything once and is the only one told', async () => {
+  const [first, second] = [puppet(), puppet()]
+  let stops = 0
+  const { source } = sourceOf(Array.from({ length: 8 }, (_, i) => unit(i)))
+  const done = employ([first.hand, second.hand], source, () => stops++)
+  first.fail('cause')
+  second.fail('stopped')
+  first.fail('stopped')
+  expect([first.told(), second.told()]).toEqual([['0', '2', 'end'], ['1', '3', 'end']])
+  first.exit()
+  second.exit()
+  const result = await done
+  expect(result.diagnostics.map((d) => d.code)).toEqual(['cause'])
+  expect(result.type).toBe('failed')
+  expect(stops).toBeGreaterThan(0)
+})
+
+test('answers that come after a failure do no harm', async () => {
+  const [first, second] = [puppet(), puppet()]
+  const { source, finished } = sourceOf(Array.from({ length: 8 }, (_, i) => unit(i)))
+  const done = employ([first.hand, second.hand], source, () => undefined)
+  first.fail('cause')
+  second.finish()
+  second.finish()
+  expect(second.told()).toEqual(['1', '3', 'end'])
+  second.exit()
+  first.exit()
+  expect((await done).diagnostics.map((d) => d.code)).toEqual(['cause'])
+  expect(finished).toEqual(['1 by 1', '3 by 1'])
+})
+
+test('a problem with a result ends the work like a failure of the hand', async () => {
+  const hand = puppet()
+  const done = employ([hand.hand], { next: (() => { const left = [unit(0)]; return () => left.shift() })(), finish: () => entry('unordered', 'NaN') }, () => undefined)
+  hand.finish()
+  hand.exit()
+  expect((await done).diagnostics.map((d) => d.code)).toEqual(['unordered'])
+})
+
+test.each([['out of memory', /out of memory/], [undefined, /no reason given/]])('a hand that ends before its work is done fails the run: %s', async (reason, message) => {
+  const [first, second] = [puppet(), puppet()]
+  const done = employ([first.hand, second.hand], sourceOf([unit(0), unit(1), unit(2)]).source, () => undefined)
+  second.exit(reason)
+  expect(first.told().at(-1)).toBe('end')
+  first.exit()
+  const { diagnostics } = await done
+  expect(diagnostics).toMatchObject([{ code: 'worker-lost', blame: 'run' }])
+  expect(diagnostics[0]!.message).toMatch(message)
+  expect(diagnostics[0]!.message).toContain('worker 1')
+})
+
+test('with nothing to do, all hands are told to end', async () => {
+  const hand = puppet()
+  const done = employ([hand.hand], sourceOf([]).source, () => undefined)
+  expect(hand.told()).toEqual(['end'])
+  hand.exit()
+  expect((await done).type).toBe('ok')
+})

@@ -1,0 +1,200 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { describe, expect, test } from 'vitest'
+import type { Measure } from '#src/graph/expression.js'
+import { createGraph } from '#src/graph/graph.js'
+import { toPairs } from '#src/kernels/selection.js'
+import { createMeasures, INFINITY, type Measures } from '#src/run/measures.js'
+
+const g = createGraph()
+const x = g.read({ name: 'x', dtype: 'F32', shape: [8], file: 'f', begin: 0, end: 32 })
+const y = g.read({ name: 'y', dtype: 'F32', shape: [8], file: 'f', begin: 32, end: 64 })
+const asMeasure = (e: unknown): Measure => e as Measure
+
+const bitsOf = (value: number): number => new Uint32Array(Float32Array.of(Math.abs(value)).buffer)[0]!
+const histogram = (values: readonly number[], bin: (bits: number) => number | undefined): Uint32Array<ArrayBuffer> => {
+  const dense = new Uint32Array(3 * 32768)
+  for (const value of values) {
+    const at = bin(bitsOf(value))
+    if (at !== undefined) dense[at]! += 1
+  }
+  return toPairs(dense) as Uint32Array<ArrayBuffer>
+}
+/** What a segment finds by its high bits; with a guess also by the low bits of the three bins around it. */
+const high = (values: readonly number[], guess?: number) => ({
+  high: histogram(values, (bits) => bits >>> 15),
+  near: guess === undefined ? undefined : {
+    base: guess - 1,
+    low: histogram(values, (bits) => ((bits >>> 15) - guess + 1 >= 0 && (bits >>> 15) - guess + 1 < 3 ? (((bits >>> 15) - guess + 1) << 15) | (bits & 0x7fff) : undefined)),
+  },
+})
+const low = (values: readonly number[], bin: number) => histogram(values, (bits) => (bits >>> 15 === bin ? bits & 0x7fff : undefined))
+
+interface Part { readonly job: number; readonly tensor: string; readonly measure: Measure; readonly segments: readonly (readonly number[])[] }
+
+const orders = (n: number): readonly (readonly number[])[] => [
+  Array.from({ length: n }, (_, i) => i), Array.from({ length: n }, (_, i) => n - 1 - i), Array.from({ length: n }, (_, i) => (i * 5 + 3) % n),
+]
+
+/** Announces the parts, records both stages in an order, and answers a search if there is one. */
+const select = (parts: readonly Part[], order: readonly number[]): { readonly measures: Measures; readonly searches: readonly unknown[] } => {
+  const measures = createMeasures()
+  const units = parts.flatMap((part) => part.segments.map((values, segment) => ({ ...part, values, segment })))
+  for (const { job, tensor, measure, segments } of parts) measures.announce(job, tensor, measure, segments.flat().length, segments.length)
+  const shuffled = order.map((i) => units[i]!)
+  const searches: unknown[] = []
+  for (const { job, measure, segment, values } of shuffled) measures.record(job, measure, 'high', segment, high(values))
+  const bin = measures.bin(parts[0]!.measure)!
+  for (const { job, measure, segment, values } of shuffled) {
+    const search = measures.record(job, measure, 'low', segment, low(values, bin))
+    if (typeof search === 'string') continue
+    const { bits, nth } = search
+    searches.push({ job: search.job, segment: search.segment, nth })
+    const segments = parts.find((p) => p.job === search.job)!.segments
+    const start = segments.slice(0, search.segment).flat().length
+    const found = segments[search.segment]!.flatMap((v, i) => (bitsOf(v) === bits ? [start + i] : []))[nth - 1]!
+    measures.record(search.job, search.measure, 'locate', search.segment, found)
+  }
+  return { measures, searches }
+}
+
+describe('sums', () => {
+  test('are added in the order of the elements, whatever the order of arrival', () => {
+    const measure = asMeasure(g.sum(x))
+    const parts = [1e16, 1, -1e16, 1, 0.1, 3, 1e-9]
+    const totals = orders(parts.length).map((order) => {
+      const measures = createMeasures()
+      measures.announce(0, 'x', measure, 7, 7)
+      for (const [i, segment] of order.entries()) {
+        expect(measures.outcome(measure), `${i} of 7 came`).toBeUndefined()
+        measures.record(0, measure, 'sum', segment, parts[segment]!)
+      }
+      return (measures.outcome(measure) as { value: number }).value
+    })
+    expect(new Set(totals)).toEqual(new Set([parts.reduce((a, b) => a + b, 0)]))
+    expect(totals[0]).not.toBe(parts.toSorted().reduce((a, b) => a + b, 0))
+  })
+
+  test('over several tensors are added by name, whatever the order of the jobs', () => {
+    const [first, second] = [asMeasure(g.sum(x, 'step/sum')), asMeasure(g.sum(y, 'step/sum'))]
+    const measures = createMeasures()
+    measures.announce(0, 'y', second, 1, 1)
+    measures.announce(1, 'x', first, 2, 2)
+    measures.record(0, second, 'sum', 0, -1e16)
+    measures.record(1, first, 'sum', 1, 1)
+    measures.record(1, first, 'sum', 0, 1e16)
+    expect(measures.outcome(first)).toEqual({ type: 'number', value: 1e16 + 1 - 1e16 })
+    expect(measures.outcome(second)).toBe(measures.outcome(first))
+  })
+})
+
+describe('quantiles', () => {
+  const values = [3, -1, 2, 2, 0.5, -7, 4, 2]
+
+  test.each([[0.01, 1], [0.5, 2], [0.75, 4], [0.99, 7]])('are exact: %d of them', (q, expected) => {
+    const measure = asMeasure(g.quantile(x, q))
+    for (const order of orders(2)) {
+      const { measures } = select([{ job: 0, tensor: 'x', measure, segments: [values.slice(0, 3), values.slice(3)] }], order)
+      expect(measures.outcome(measure)).toEqual({ type: 'number', value: expected })
+    }
+  })
+})
+
+describe('trims', () => {
+  test('keep the largest; where equal ones must be told apart, the one to cut at is searched for', () => {
+    const measure = asMeasure(g.top(x, 0.5))
+    const segments = [[1, -2, 2], [5, 2, 2, 0, 1]]
+    for (const order of orders(2)) {
+      const { measures, searches } = select([{ job: 0, tensor: 'x', measure, segments }], order)
+      // Of 8 the 4 largest: 5, and three of the four 2s.
+      expect(searches).toEqual([{ job: 0, segment: 1, nth: 1 }])
+      const outcome = measures.outcome(measure)
+      if (outcome?.type !== 'top') throw new Error('no trim')
+      expect([outcome.bits, outcome.limit(0)]).toEqual([bitsOf(2), 5])
+    }
+  })
+
+  test('need no search where all equal ones are kept', () => {
+    const measure = asMeasure(g.top(x, 0.25))
+    const { measures, searches } = select([{ job: 0, tensor: 'x', measure, segments: [[1, 3, -3, 0, 2, 2, 2, 2]] }], [0])
+    expect(searches).toEqual([])
+    const outcome = measures.outcome(measure)
+    if (outcome?.type !== 'top') throw new Error('no trim')
+    expect([outcome.bits, outcome.limit(0)]).toEqual([bitsOf(3), Infinity])
+  })
+
+  test('of nothing keep nothing, and late stages of theirs do no harm', () => {
+    const measure = asMeasure(g.top(x, 0.05))
+    const { measures, searches } = select([{ job: 0, tensor: 'x', measure, segments: [[1, 2, 3, 4, 5, 6, 7, 8]] }], [0])
+    expect(searches).toEqual([])
+    expect(measures.outcome(measure)).toMatchObject({ type: 'top', bits: INFINITY })
+  })
+
+  test('over a model cut equal numbers by name: tensors before keep all of theirs, tensors after none', () => {
+    const [first, second, third] = [x, y, g.neg(x)].map((t) => asMeasure(g.top(t, 0.5, 'step/trim'))) as [Measure, Measure, Measure]
+    const parts: readonly Part[] = [
+      { job: 0, tensor: 'c', measure: third, segments: [[2, 2]] },
+      { job: 1, tensor: 'a', measure: first, segments: [[2, 9]] },
+      { job: 2, tensor: 'b', measure: second, segments: [[0], [0, 2, 2]] },
+    ]
+    for (const order of orders(4)) {
+      const { measures, searches } = select(parts, order)
+      expect(searches).toEqual([{ job: 2, segment: 1, nth: 2 }])
+      const outcome = measures.outcome(first)
+      if (outcome?.type !== 'top') throw new Error('no trim')
+      expect([outcome.limit(1), outcome.limit(2), outcome.limit(0)]).toEqual([Infinity, 4, 0])
+    }
+  })
+})
+
+test.each([NaN, Infinity, -Infinity])('%d among magnitudes is refused, since it has no place in their order', (value) => {
+  const measure = asMeasure(g.quantile(x, 0.3))
+  const measures = createMeasures()
+  measures.announce(0, 'x', measure, 2, 1)
+  expect(measures.record(0, measure, 'high', 0, high([1, value]))).toBe('non-finite')
+})
+
+test('counts are let go once they are settled, so that thousands of tensors take no more room than a few', () => {
+  const measures = createMeasures()
+  const before = process.memoryUsage().arrayBuffers
+  for (let job = 0; job < 400; job++) {
+    const measure = asMeasure(g.quantile(g.mul(x, job + 2), 0.5))
+    measures.announce(job, `${job}`, measure, 3, 1)
+    measures.record(job, measure, 'high', 0, high([1, 2, 3]))
+    measures.record(job, measure, 'low', 0, low([1, 2, 3], measures.bin(measure)!))
+    expect(measures.outcome(measure)).toEqual({ type: 'number', value: 2 })
+  }
+  setFlagsFromString('--expose-gc')
+  ;(runInNewContext('gc') as () => void)()
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(100e6)
+})
+
+describe('low bits counted in advance', () => {
+  const binOf = (value: number): number => bitsOf(value) >>> 15
+  const measure = asMeasure(g.quantile(x, 0.5))
+  const segments = [[1, 1.0001, 5, 9], [1.0002, 1.0003, 0.5, 7]]
+  const announced = (): Measures => {
+    const measures = createMeasures()
+    measures.announce(0, 'x', measure, 8, 2)
+    return measures
+  }
+
+  test('around the right bin leave nothing for a second stage', () => {
+    const measures = announced()
+    expect(measures.record(0, measure, 'high', 0, high(segments[0]!, binOf(1)))).toBe('known')
+    expect(measures.guess(measure)).toBe(binOf(1))
+    expect(measures.record(0, measure, 'high', 1, high(segments[1]!, binOf(1)))).toBe('known')
+    expect(measures.lowDone(measure)).toBe(true)
+    expect(measures.outcome(measure)).toEqual({ type: 'number', value: Math.fround(1.0003) })
+  })
+
+  test('around the wrong bin, or not by every segment, change nothing', () => {
+    for (const guess of [[binOf(9), binOf(9)], [binOf(1), undefined]] as const) {
+      const measures = announced()
+      segments.forEach((values, segment) => measures.record(0, measure, 'high', segment, high(values, guess[segment])))
+      expect(measures.lowDone(measure)).toBe(false)
+      segments.forEach((values, segment) => measures.record(0, measure, 'low', segment, low(values, measures.bin(measure)!)))
+      expect(measures.outcome(measure)).toEqual({ type: 'number', value: Math.fround(1.0003) })
+    }
+  })
+})
