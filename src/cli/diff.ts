@@ -53,8 +53,11 @@ const recipeOf = (a: string, b: string, layers: readonly string[], path: string)
 const TICK = 100
 
 /** Runs under the signals of the terminal, with a line that shows progress. */
-const withProgress = async <T>(console: Console, work: (options: RunOptions) => Promise<Result<T>>): Promise<{ readonly result: Result<T>; readonly code: number }> => {
-  const line = createProgressLine({ terminal: console.errRedraws, write: console.err, columns: () => console.look('err').width, now: () => performance.now() })
+const withProgress = async <T>(
+  console: Console, work: (options: RunOptions) => Promise<Result<T>>,
+): Promise<{ readonly result: Result<T>; readonly code: number }> => {
+  const columns = (): number => console.look('err').width
+  const line = createProgressLine({ terminal: console.errRedraws, write: console.err, columns, now: () => performance.now() })
   const interruption = listenForStop(line.clear)
   const ticking = setInterval(line.tick, TICK)
   try {

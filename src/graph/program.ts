@@ -224,19 +224,22 @@ const write = (wanted: readonly Wanted[]): Program => {
     needsLength = true
     return emit('Expand', [value(e), 'n'])
   }
-  const encode = (name: string, dtype: Dtype, output: string): void => {
-    const last = (op: string, input: string, to?: PortType): void => void instructions.push({ op, inputs: [input], output, ...(to === undefined ? {} : { to }) })
-    if (dtype === 'F16') last('Cast', name, 'f16')
-    else if (dtype === 'F64') last('Cast', name, 'f64')
-    else if (dtype === 'BF16') last('BitCast', emit('Cast', [name], 'bf16'), 'u16')
-    else last('Identity', name)
+  const taken = new Set<string>()
+  /** The name of the encoded elements. What is fed or already leaves by that name is copied: a graph must not hand out one value twice. */
+  const encode = (name: string, dtype: Dtype): string => {
+    if (dtype === 'F16') return emit('Cast', [name], 'f16')
+    if (dtype === 'F64') return emit('Cast', [name], 'f64')
+    if (dtype === 'BF16') return emit('BitCast', [emit('Cast', [name], 'bf16')], 'u16')
+    const made = instructions.some((instruction) => instruction.output === name)
+    return made && !taken.has(name) ? name : emit('Identity', [name])
   }
 
-  const outputs: Port[] = wanted.map(({ value: e, dtype }, i) => {
+  const outputs: Port[] = wanted.map(({ value: e, dtype }) => {
     const type = LEAVING[dtype]
     if (type === undefined) throw new Error(`no program computes ${dtype}`)
-    encode(spread(e), dtype, `y${i}`)
-    return { name: `y${i}`, type, rank: 1 }
+    const name = encode(spread(e), dtype)
+    taken.add(name)
+    return { name, type, rank: 1 }
   })
   const inputs: Port[] = [
     ...[...reads.values()].map(({ info, port }): Port => ({ name: port, type: STORED[info.dtype], rank: 1 })),

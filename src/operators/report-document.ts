@@ -36,7 +36,10 @@ export type Section = { readonly title: string; readonly note?: string } & (
     readonly values: readonly (readonly (number | null)[])[]; readonly format: Format; readonly low: number; readonly high: number
   }
   /** Points in the order of the network; those without a number are left out of the line. */
-  | { readonly type: 'curve'; readonly axes: readonly [string, string]; readonly points: readonly { readonly label: string; readonly value: number | null }[]; readonly format: Format }
+  | {
+    readonly type: 'curve'; readonly axes: readonly [string, string]; readonly format: Format
+    readonly points: readonly { readonly label: string; readonly value: number | null }[]
+  }
   | { readonly type: 'bars'; readonly axes: readonly [string, string]; readonly bars: readonly Labelled[]; readonly format: Format }
   /** Counts in bins of equal width between `low` and `high`. */
   | { readonly type: 'histogram'; readonly axis: string; readonly low: number; readonly high: number; readonly counts: readonly number[] }
@@ -55,6 +58,9 @@ export interface ReportDocument {
 /** The forms in which a report can be written, which are also the endings of the files. */
 export const REPORT_FORMATS = ['txt', 'json', 'svg', 'png', 'html'] as const
 export type ReportFormat = (typeof REPORT_FORMATS)[number]
+
+/** Columns of one format. */
+export const columnsOf = (format: Format, ...labels: readonly string[]): readonly Column[] => labels.map((label) => ({ label, format }))
 
 /** What messages call a value, without the marks of Markdown. */
 export const plainLabel = (label: string): string => label.replaceAll('`', '')

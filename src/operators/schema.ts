@@ -49,8 +49,11 @@ const bounded = (type: 'number' | 'integer', { min, max }: { readonly min?: numb
 
 const numbers = (item: JsonSchema, title: string): JsonSchema => ({ title, type: 'array', items: item, minItems: 1 })
 
+/** What the schemas of steps refer to; the schema of the recipe holds it. */
+export const DEFINITIONS: Readonly<Record<string, JsonSchema>> = { preset: { title: 'a preset', enum: Object.keys(PRESETS) } }
+
 /** The name of a curve over the blocks. */
-const PRESET: JsonSchema = { title: 'a preset', enum: Object.keys(PRESETS) }
+const PRESET: JsonSchema = { $ref: '#/definitions/preset' }
 
 const byBlock = (number: JsonSchema): JsonSchema => ({ title: 'numbers by block', type: 'object', additionalProperties: number, minProperties: 1, examples: [{ IN04: 0.3, M00: 0.5 }] })
 

@@ -95,7 +95,6 @@ const countTensors = (value: Value): number => {
     case 'mask': return value.shapes.size
     case 'weights': return value.numbers.size
     case 'adapter': return value.file.tensors.size
-    case 'adapter': return value.file.tensors.size
     case 'report': return value.measured.length
   }
 }

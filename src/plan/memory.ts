@@ -1,20 +1,30 @@
+import { SEGMENT } from '../base/digest.js'
+import type { Pass } from '../graph/passes.js'
 import { bytesFor } from '../tensor/dtype.js'
 import type { Plan } from './plan.js'
 
-/** What the program takes before it works on anything: Node.js, ONNX Runtime, and the plan itself. Measured, rounded up. */
-const PROGRAM_BYTES = 110e6
-/** What each worker takes with its own ONNX Runtime sessions and collected garbage. Measured, rounded up. */
-const WORKER_BYTES = 45e6
+/** What the program takes before it works on anything: Node.js and the plan itself. Measured, rounded up. */
+const PROGRAM_BYTES = 130e6
+/** What each worker takes with ONNX Runtime, its sessions and collected garbage. Measured, rounded up. */
+const WORKER_BYTES = 60e6
 /** Elements a worker holds of each input and output at a time. */
-const BLOCK = 1 << 18
+const BLOCK = 1 << 17
+
+/** Bytes of the factors of low-rank products: as stored, as float32 in JavaScript, and in the kernels' memory, which doubles when it grows. */
+const factorBytes = (pass: Pass): number => pass.draws.reduce((n, draw) => {
+  if (draw.type !== 'product') return n
+  const { up, down, mid } = draw.product
+  return n + [up, down, ...(mid === undefined ? [] : [mid])].reduce((m, info) => m + 4 * (info.end - info.begin), 0)
+}, 0)
+
+const passBytes = (pass: Pass): number => {
+  const inputs = pass.reads.reduce((n, info) => n + bytesFor(BLOCK, info.dtype), 0) + pass.draws.length * 4 * BLOCK
+  const counts = pass.takes.reduce((n, take) => n + 4 * 65536 + (take.stage === 'high' ? 4 * SEGMENT : 0), 0)
+  return inputs + pass.program.outputs.length * 4 * BLOCK + counts + factorBytes(pass)
+}
 
 /** The most memory a build will hold, in bytes: it depends on the widest pass and the number of workers, never on the size of a model. */
 export const estimateMemory = (plan: Plan, workers: number): number => {
-  const passes = plan.jobs.flatMap((job) => job.sweeps?.passes ?? [])
-  const widest = passes.reduce((most, pass) => {
-    const inputs = pass.reads.reduce((n, info) => n + bytesFor(BLOCK, info.dtype), 0) + pass.draws.length * BLOCK
-    const histograms = pass.takes.length * 4 * 65536
-    return Math.max(most, inputs + pass.program.outputs.length * 4 * BLOCK + histograms)
-  }, 0)
+  const widest = plan.jobs.flatMap((job) => job.sweeps?.passes ?? []).reduce((most, pass) => Math.max(most, passBytes(pass)), 0)
   return PROGRAM_BYTES + workers * (WORKER_BYTES + 2 * widest)
 }

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { failed, type Result } from '../base/result.js'
+import { startAhead } from './crew.js'
 import { checkPins, prepare, type PrepareOptions } from './prepare.js'
 import { run, type Built, type RunOptions } from './run.js'
 
@@ -11,10 +12,12 @@ export const defaultWorkers = (): number => Math.max(1, Math.min(16, availablePa
 
 /** Builds a recipe: reads, plans, checks pins, computes, and writes its outputs, all of them or none. */
 export const build = async (path: string, options: BuildOptions = {}): Promise<Result<Built>> => {
+  const workers = options.workers ?? defaultWorkers()
+  if (options.start === undefined) startAhead(workers)
   const prepared = await prepare(path, options)
   if (prepared.type === 'failed') return prepared
   const pins = await checkPins(prepared.value)
   if (pins.length > 0) return failed(...prepared.diagnostics, ...pins)
-  const built = await run(prepared.value.plan, { workers: defaultWorkers(), device: 'cpu', ...options })
+  const built = await run(prepared.value.plan, { device: 'cpu', ...options, workers })
   return { ...built, diagnostics: [...prepared.diagnostics, ...built.diagnostics] }
 }

@@ -14,16 +14,46 @@ export interface Hand {
   onExit(listener: (reason: string | undefined) => void): void
 }
 
+/** A thread that has been started; `reason` is what went wrong with it, which may be before anyone listens. */
+interface Thread { readonly worker: Worker; reason: string | undefined; gone: boolean }
+
+/** Threads that were started ahead, while the plan was still being made. They do not keep the process alive. */
+const ahead: Thread[] = []
+
+const spawn = (): Thread => {
+  // Without the options of the process, among which `--eval` and `--input-type` would keep a worker from starting.
+  const thread: Thread = { worker: new Worker(new URL('./worker.js', import.meta.url), { execArgv: [] }), reason: undefined, gone: false }
+  thread.worker.on('error', (error) => { thread.reason = error.message })
+  thread.worker.on('exit', (code) => {
+    thread.gone = true
+    thread.reason ??= code === 0 ? undefined : `exit code ${code}`
+  })
+  return thread
+}
+
+/** Starts threads before it is known what they will do: loading ONNX Runtime takes them as long as planning takes the main thread. */
+export const startAhead = (count: number): void => {
+  while (ahead.length < count) {
+    const thread = spawn()
+    thread.worker.unref()
+    ahead.push(thread)
+  }
+}
+
 /** Starts a worker thread. It is never terminated, which would abort the process inside ONNX Runtime: it ends when told that there is no more. */
 export const startThread = (start: WorkerStart): Hand => {
-  // Without the options of the process, among which `--eval` and `--input-type` would keep a worker from starting.
-  const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: start, execArgv: [] })
-  let reason: string | undefined
-  worker.on('error', (error) => { reason = error.message })
+  const thread = ahead.pop() ?? spawn()
+  const { worker } = thread
+  worker.ref()
+  worker.postMessage(start)
   return {
     send: (task) => worker.postMessage(task),
     onAnswer: (listener) => void worker.on('message', listener),
-    onExit: (listener) => void worker.on('exit', (code) => listener(reason ?? (code === 0 ? undefined : `exit code ${code}`))),
+    onExit: (listener) => {
+      const tell = (): void => listener(thread.reason)
+      if (thread.gone) queueMicrotask(tell)
+      else worker.on('exit', tell)
+    },
   }
 }
 

@@ -8,7 +8,6 @@ export type RunEvent =
   | { readonly type: 'units-finished'; readonly worker: number; readonly tensor: string; readonly step: string; readonly units: number; readonly readBytes: number; readonly writtenBytes: number }
   | { readonly type: 'output-written'; readonly name: string; readonly path: string; readonly files: number; readonly bytes: number; readonly tensors: number; readonly digest: Digest }
   | { readonly type: 'report-written'; readonly name: string; readonly path: string; readonly format: ReportFormat; readonly bytes: number }
-  | { readonly type: 'warning-raised'; readonly diagnostic: Diagnostic }
   | { readonly type: 'run-finished'; readonly seconds: number; readonly readBytes: number; readonly writtenBytes: number; readonly peakMemory: number }
   | { readonly type: 'run-failed'; readonly diagnostics: readonly Diagnostic[]; readonly seconds: number }
 

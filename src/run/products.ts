@@ -43,6 +43,11 @@ const foldMiddle = ({ rank, columns }: Product, mid: Float32Array, down: Float32
   return folded
 }
 
+const isSame = (x: TensorInfo, y: TensorInfo): boolean => x.file === y.file && x.name === y.name
+
+/** Columns of `down` that stand together in memory: few enough that the cache keeps them while several rows are multiplied with them. */
+const PANEL = 128
+
 interface Use {
   product: Product | undefined
   rows: number
@@ -61,24 +66,32 @@ export const createProducts = (kernels: Kernels, open: (path: string) => number)
     uses.set(index, use)
     return use
   }
-  /** Puts numbers into a room, which doubles when it has to grow, since memory once taken is never given back. */
-  const put = (room: Room, numbers: Float32Array): void => {
-    if (room.floats < numbers.length) {
-      room.floats = Math.max(numbers.length, 2 * room.floats)
+  /** Memory for so many numbers; it doubles when it has to grow, since memory once taken is never given back. */
+  const reserve = (room: Room, floats: number): Float32Array => {
+    if (room.floats < floats) {
+      room.floats = Math.max(floats, 2 * room.floats)
       room.offset = kernels.alloc(4 * room.floats)
     }
-    kernels.view(Float32Array, room.offset, numbers.length).set(numbers)
+    return kernels.view(Float32Array, room.offset, floats)
+  }
+  /** Lays out `down` in panels of {@link PANEL} columns, each with all of its rows. */
+  const putPanels = (room: Room, down: Float32Array, { rank, columns }: Product): void => {
+    const panels = reserve(room, down.length)
+    for (let first = 0; first < columns; first += PANEL) {
+      const width = Math.min(PANEL, columns - first)
+      for (let r = 0; r < rank; r++) panels.set(down.subarray(r * columns + first, r * columns + first + width), first * rank + r * width)
+    }
   }
   const read = (info: TensorInfo): Float32Array | Diagnostic => readFactor(open(info.file), info)
 
   return {
     load: (index, product) => {
       const use = useOf(index)
-      if (use.product?.up.file === product.up.file && use.product.up.name === product.up.name) return undefined
+      if (use.product !== undefined && isSame(use.product.up, product.up) && isSame(use.product.down, product.down)) return undefined
       const [up, down, mid] = [read(product.up), read(product.down), product.mid === undefined ? undefined : read(product.mid)]
       for (const factor of [up, down, mid]) if (factor !== undefined && isDiagnostic(factor)) return factor
-      put(use.up, up as Float32Array)
-      put(use.down, mid === undefined ? (down as Float32Array) : foldMiddle(product, mid as Float32Array, down as Float32Array))
+      reserve(use.up, (up as Float32Array).length).set(up as Float32Array)
+      putPanels(use.down, mid === undefined ? (down as Float32Array) : foldMiddle(product, mid as Float32Array, down as Float32Array), product)
       use.rows = (up as Float32Array).length / product.rank
       use.product = product
       return undefined
@@ -86,13 +99,20 @@ export const createProducts = (kernels: Kernels, open: (path: string) => number)
     fill: (index, offset, start, n) => {
       const { product, rows, up, down } = useOf(index)
       const { rank, columns, firstRow } = product!
-      for (let at = start; at < start + n;) {
-        const [row, column] = [Math.floor(at / columns) - firstRow, at % columns]
-        const length = Math.min(columns - column, start + n - at)
-        const out = offset + 4 * (at - start)
-        if (row < 0 || row >= rows) kernels.view(Float32Array, out, length).fill(0)
-        else kernels.lowRank(out, length, up.offset + 4 * row * rank, rank, down.offset + 4 * column, columns)
-        at += length
+      const end = start + n
+      // Panel by panel, so that each is read from memory once for all the rows of a chunk.
+      for (let first = 0; first < columns; first += PANEL) {
+        const width = Math.min(PANEL, columns - first)
+        for (let row = Math.floor(start / columns); row * columns < end; row++) {
+          const begin = row * columns + first
+          const from = Math.max(start, begin)
+          const length = Math.min(end, begin + width) - from
+          if (length <= 0) continue
+          const out = offset + 4 * (from - start)
+          const upRow = row - firstRow
+          if (upRow < 0 || upRow >= rows) kernels.view(Float32Array, out, length).fill(0)
+          else kernels.lowRank(out, length, up.offset + 4 * upRow * rank, rank, down.offset + 4 * (first * rank + from - begin), width)
+        }
       }
     },
   }

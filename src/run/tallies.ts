@@ -22,7 +22,10 @@ const addTo = (values: Float64Array, cell: number, x: number): void => {
   if (x > values[at + GREATEST]!) values[at + GREATEST] = x
 }
 
-/** Counts elements in: `x[0]` is element number `start` of the tensor. One after the other, so that cutting the tensor changes no bit within a segment. */
+/**
+ * Counts elements in: `x[0]` is element number `start` of the tensor. One after the other, so that cutting the tensor changes
+ * no bit within a segment.
+ */
 export const addElements = (values: Float64Array, cells: Cells<number>, x: Float32Array, start: number): void => {
   if (cells.by === 'value') {
     const { low, high, count } = cells

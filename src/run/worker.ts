@@ -1,4 +1,4 @@
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort, type MessagePort } from 'node:worker_threads'
 import type { Diagnostic } from '../base/diagnostic.js'
 import type { Program } from '../graph/program.js'
 import { loadKernels } from '../kernels/kernels.js'
@@ -6,7 +6,7 @@ import { createBench, type Cutting } from './execute.js'
 import { createSession, type RunProgram } from './sessions.js'
 import type { UnitOrder, UnitResult } from './unit.js'
 
-/** What a worker thread is started with. */
+/** A worker thread's first message: what it will work with. Until then it loads what every build needs. */
 export interface WorkerStart {
   readonly programs: readonly Program[]
   /** Parallel to `programs`: their ONNX bytes. */
@@ -26,16 +26,16 @@ export type WorkerAnswer =
   | { readonly type: 'done'; readonly results: readonly UnitResult[] }
   | { readonly type: 'failed'; readonly diagnostics: readonly Diagnostic[] }
 
-const serve = (): void => {
-  const port = parentPort!
-  const { programs, models, temporary, cutting, stop } = workerData as WorkerStart
+const kernels = loadKernels()
+
+const serve = (port: MessagePort, { programs, models, temporary, cutting, stop }: WorkerStart): void => {
   const sessions = new Map<number, Promise<RunProgram>>()
   const session = (index: number): Promise<RunProgram> => {
     const known = sessions.get(index) ?? createSession(models[index]!)
     sessions.set(index, known)
     return known
   }
-  const bench = createBench({ kernels: loadKernels(), programs, temporary, session, cutting, stopping: () => Atomics.load(stop, 0) === 1 })
+  const bench = createBench({ kernels, programs, temporary, session, cutting, stopping: () => Atomics.load(stop, 0) === 1 })
 
   const work = async (units: readonly UnitOrder[]): Promise<WorkerAnswer> => {
     const results: UnitResult[] = []
@@ -57,4 +57,5 @@ const serve = (): void => {
   })
 }
 
-if (parentPort !== null) serve()
+const port = parentPort
+port?.once('message', (start: WorkerStart) => serve(port, start))

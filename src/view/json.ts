@@ -15,7 +15,6 @@ export const toJsonText = (value: object): string => `${JSON.stringify({ v: JSON
 
 /** An event of a run as one line of JSON. Problems are lines of their own, so the event of a failure has none. */
 export const eventLine = (event: RunEvent): string => {
-  if (event.type === 'warning-raised') return diagnosticLines([event.diagnostic])
   return event.type === 'run-failed' ? toJsonLine({ type: event.type, seconds: event.seconds }) : toJsonLine(event)
 }
 

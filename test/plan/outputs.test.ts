@@ -143,3 +143,8 @@ describe('the memory a build will take', () => {
     expect(memory(8, 2, { op: 'merge.ties', base: 'a', models: ['b', 'a'], rescale: 'l1' })).toBeLessThan(400e6)
   })
 })
+
+test('a mask is not read from elements smaller than a byte', () => {
+  const paper = { models: { m: { x: ['F4', [8]] } as const }, steps: { k: { op: 'mask.load', file: 'm' } }, outputs: { out: { from: 'k', path: 'k.safetensors' } } }
+  expect(problemsOf(paper)).toEqual(['error mask-of-small-floats "m"'])
+})

@@ -175,6 +175,7 @@ test.each([
   ['EACCES', 'not-permitted', 'input'],
   ['EROFS', 'not-permitted', 'input'],
   ['EFBIG', 'file-too-large', 'input'],
+  ['ENOTDIR', 'not-a-place', 'input'],
   ['EIO', 'io-failed', 'run'],
   ['ESTALE', 'io-failed', 'run'],
 ])('%s is told as %s, to be put right by: %s', (error, code, blame) => {

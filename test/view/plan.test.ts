@@ -18,6 +18,7 @@ const outline: Outline = {
   ],
   unused: ['spare'],
   outputs: [{ name: 'merged', path: 'build/anime\u001b[31m.safetensors', from: 'blend', tensors: 1131, bytes: 2.13e9, dtypes: { I64: 1, F16: 1130 }, files: ['/m/build/anime.safetensors'] }],
+  reports: [{ name: 'coverage', path: 'build/mask.html', from: 'quarters', format: 'html', measured: 1131 }],
   work: { tensors: 1131, copied: 31, computed: 1100, readBytes: 4.2e9, writeBytes: 2.13e9, skippedBytes: 1e6, operations: 9e9, jobs: 1131, programs: 3, sweeps: 2, peakMemory: 3.1e8, workers: 1 },
 }
 
@@ -45,6 +46,10 @@ Outputs
   merged  build/anime\\u{1b}[31m.safetensors
      from blend: 1,131 tensors; F16 1,130, I64 1; 2.13 GB in 1 file
 
+Reports
+  coverage  build/mask.html
+     from quarters: a report, for which 1,131 tensors are measured
+
 Work
   read         4.20 GB, in up to 2 sweeps over a tensor
   write        2.13 GB
@@ -66,10 +71,11 @@ Work
   })
 
   it('is a few lines in short', () => {
-    expect(renderPlanShort(outline, plain)).toBe(`anime "detail": 2 models, 2 steps, 1 output
+    expect(renderPlanShort(outline, plain)).toBe(`anime "detail": 2 models, 2 steps, 2 outputs
   quarters  mask.fill   base                     1,131 tensors
   blend     merge.dare  base, anime, quarters.2  1,131 tensors
-  -> merged  build/anime\\u{1b}[31m.safetensors  2.13 GB
+  -> merged    build/anime\\u{1b}[31m.safetensors  2.13 GB
+  -> coverage  build/mask.html                     report
 reads 4.20 GB, writes 2.13 GB, about 310 MB of memory with 1 worker
 `)
   })
@@ -85,11 +91,13 @@ describe('the plan as a graph', () => {
   n2 [shape=box, label="quarters\\nmask.fill\\n1,131 tensors"]
   n3 [shape=box, label="blend\\nmerge.dare\\n1,131 tensors"]
   o0 [shape=note, label="merged\\nbuild/anime\\\\u{1b}[31m.safetensors\\n2.13 GB"]
+  r0 [shape=note, label="coverage\\nbuild/mask.html\\nreport"]
   n0 -> n2
   n0 -> n3
   n1 -> n3
   n2 -> n3 [label="quarters.2"]
   n3 -> o0
+  n2 -> r0
 }
 `)
   })
@@ -99,6 +107,6 @@ describe('the plan as a graph', () => {
     const lines = renderMermaid({ ...outline, outputs: [{ ...outline.outputs[0]!, path }] }).split('\n')
     expect(lines[0]).toBe('flowchart LR')
     expect(lines[5]).toBe('  o0(["merged<br/>a #34;b#34; #91;c#93; #60;d#62; #35;e#59; #96;f#96; #124; #40;g#41;<br/>2.13 GB"])')
-    expect(lines.slice(6)).toEqual(['  n0 --> n2', '  n0 --> n3', '  n1 --> n3', '  n2 -->|"quarters.2"| n3', '  n3 --> o0', ''])
+    expect(lines.slice(6)).toEqual(['  r0(["coverage<br/>build/mask.html<br/>report"])', '  n0 --> n2', '  n0 --> n3', '  n1 --> n3', '  n2 -->|"quarters.2"| n3', '  n3 --> o0', '  n2 --> r0', ''])
   })
 })

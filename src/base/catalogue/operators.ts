@@ -116,10 +116,10 @@ export const rescaleNothing = (at: Place): Diagnostic =>
 
 /** A pattern is to select one layer and selects another number of them. */
 export const severalLayers = (at: Place, names: readonly string[]): Diagnostic =>
-  entry('several-layers', names.length === 0 ? '`layer` selects only tensors of integers' : `\`layer\` selects ${names.length} tensors, and one can be shown closely: ${names.slice(0, 3).map((n) => `\`${n}\``).join(', ')}${names.length > 3 ? ', …' : ''}`, {
-    at,
-    help: 'write the name of one tensor; `smelt inspect` lists them',
-  })
+  entry('several-layers', names.length === 0
+    ? '`layer` selects only tensors of integers'
+    : `\`layer\` selects ${names.length} tensors, and one can be shown closely: ${names.slice(0, 3).map((n) => `\`${n}\``).join(', ')}${names.length > 3 ? ', …' : ''}`,
+  { at, help: 'write the name of one tensor; `smelt inspect` lists them' })
 
 /** A tensor has another shape in another model. */
 export const shapeMismatch = (
@@ -154,3 +154,7 @@ export const zeroWeightSum = (at: Place, tensor: string): Diagnostic =>
     at,
     help: 'change a weight, or write `normalize: false`',
   })
+
+/** A mask is to be read from elements that are smaller than a byte. */
+export const maskOfSmallFloats = (at: Place, tensor: string, dtype: string): Diagnostic =>
+  entry('mask-of-small-floats', `\`${tensor}\` is ${dtype}, which no mask can be read from`, { at, help: 'store masks as BOOL or U8' })

@@ -207,6 +207,11 @@ export const misalignedSlice = (path: string, tensor: string, dtype: string, sha
 export const notAFile = (path: string): Diagnostic =>
   refusal('not-a-file', path, `${path} is a device, pipe or socket, and has no bytes to read by position`, 'copy it to a file first')
 
+/** Something that is no folder, or is one, stands where a file is to be written. */
+export const notAPlace = (path: string, doing: Deed, code: string): Diagnostic =>
+  refusal('not-a-place', path, `cannot ${doing} ${path}: something else is in the way (${code})`,
+    'choose another path: every part before the last has to be a folder, and the last must not be one')
+
 /** Missing permissions, or a file system that is read-only. */
 export const notPermitted = (path: string, doing: Deed, code: string): Diagnostic =>
   refusal('not-permitted', path, `not allowed to ${doing} ${path} (${code})`,

@@ -1,4 +1,6 @@
-import { ok } from '../../base/result.js'
+import { maskOfSmallFloats } from '../../base/catalogue/operators.js'
+import { failed, ok } from '../../base/result.js'
+import { DTYPES } from '../../tensor/dtype.js'
 import { labelOf, modelsOf } from '../call.js'
 import type { Operator } from '../define.js'
 import { model } from '../params.js'
@@ -19,6 +21,8 @@ export const load: Operator = {
   evaluate: (call) => {
     const file = modelsOf(call, 'file')[0]!.value
     const { graph: g } = call
+    const packed = [...file.tensors.values()].find(({ dtype }) => DTYPES[dtype].bits % 8 !== 0)
+    if (packed !== undefined) return failed(maskOfSmallFloats(call.at('file'), packed.name, packed.dtype))
     return ok([{
       kind: 'mask',
       label: labelOf(call),

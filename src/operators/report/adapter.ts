@@ -2,7 +2,7 @@ import { guessArchitecture } from '../../architectures/adapters/guess.js'
 import { matchAdapter, type AdapterMatch } from '../../architectures/adapters/match.js'
 import { groupAdapter, type AdapterModule } from '../../architectures/adapters/modules.js'
 import { scalesOf } from '../../architectures/adapters/scale.js'
-import { readTags } from '../../architectures/adapters/tags.js'
+import { readTags, type Tag } from '../../architectures/adapters/tags.js'
 import type { Architecture } from '../../architectures/detect.js'
 import { ok, type Result } from '../../base/result.js'
 import type { AdapterFile } from '../../safetensors/adapter-file.js'
@@ -10,7 +10,7 @@ import { sizeOf } from '../../tensor/info.js'
 import { adapterOf, labelOf, modelsOf } from '../call.js'
 import type { Call, Operator } from '../define.js'
 import { adapter as adapterInput, optionalModel } from '../params.js'
-import { count, plainLabel, words, type Fact, type Section } from '../report-document.js'
+import { count, plainLabel, words, type Fact, type Row, type Section } from '../report-document.js'
 import { blockMap, groupBy, layOut } from '../report-layout.js'
 import type { ModelValue } from '../value.js'
 
@@ -34,49 +34,60 @@ const describe = (call: Call, file: AdapterFile, modules: readonly AdapterModule
   })
 }
 
-const groupOf = ({ rank, alpha }: Described): string => (rank === undefined ? 'full differences' : `rank ${rank}${alpha === undefined ? '' : `, alpha ${alpha}`}`)
+const groupOf = ({ rank, alpha }: Described): string =>
+  (rank === undefined ? 'full differences' : alpha === undefined ? `rank ${rank}` : `rank ${rank}, alpha ${alpha}`)
 
 /** How many modules have which number: `8 (192 modules), 4 (72 modules)`. */
 const spread = (numbers: readonly (number | undefined)[]): string => {
   const groups = [...groupBy(numbers.filter((n) => n !== undefined), String)].sort(([, x], [, y]) => y.length - x.length)
-  return groups.length === 0 ? 'none' : groups.length === 1 ? groups[0]![0] : groups.map(([number, { length }]) => `${number} (${length} modules)`).join(', ')
+  if (groups.length < 2) return groups[0]?.[0] ?? 'none'
+  return groups.map(([number, { length }]) => `${number} (${length} modules)`).join(', ')
 }
 
 const matchWith = (call: Call, model: ModelValue | undefined): Result<AdapterMatch | undefined> => {
   if (model === undefined) return ok(undefined)
   const { value, at } = adapterOf(call, 'adapter')
-  return matchAdapter({ label: value.label, file: value.file, at }, { label: model.label, tensors: model.tensors, architecture: call.architecture(model.tensors) }, false)
+  const recipient = { label: model.label, tensors: model.tensors, architecture: call.architecture(model.tensors) }
+  return matchAdapter({ label: value.label, file: value.file, at }, recipient, false)
 }
+
+const names = (title: string, rows: readonly Row[]): Section => ({ type: 'table', title, columns: [{ label: 'tensor', format: 'text' }], rows })
 
 /** What the adapter would touch of a model. */
 const touches = (model: ModelValue, { patches, unmatched }: AdapterMatch, architecture: Architecture | undefined): readonly Section[] => {
   const layers = [...model.tensors.keys()].map((name) => ({ name, touched: patches.has(name) }))
   const layout = layOut(model.tensors.keys(), architecture)
-  const shareOf = (cell: typeof layers): number => cell.filter((l) => l.touched).length / cell.length
+  const shareOf = (cell: readonly { readonly touched: boolean }[]): number => cell.filter((l) => l.touched).length / cell.length
   return [
-    blockMap(`Share of the tensors of ${plainLabel(model.label)} that it would change`, layers, layout, (cell) => shareOf([...cell]), { format: 'share', low: 0, high: 1 }),
-    {
-      type: 'table',
-      title: 'What it would change',
-      columns: [{ label: 'tensor', format: 'text' }],
-      rows: layers.filter((l) => l.touched).map(({ name }) => ({ group: layout.blockOf(name), cells: [name] })),
-    },
-    ...(unmatched.length === 0 ? [] : [{ type: 'table' as const, title: 'Tensors without a target', columns: [{ label: 'tensor', format: 'text' as const }], rows: unmatched.map((name) => ({ cells: [name] })) }]),
+    blockMap(`Share of the tensors of ${plainLabel(model.label)} that it would change`, layers, layout, shareOf, { format: 'share', low: 0, high: 1 }),
+    names('What it would change', layers.filter((l) => l.touched).map(({ name }) => ({ group: layout.blockOf(name), cells: [name] }))),
+    ...(unmatched.length === 0 ? [] : [names('Tensors without a target', unmatched.map((name) => ({ cells: [name] })))]),
   ]
 }
 
 const metadataOf = ({ metadata }: AdapterFile): readonly Fact[] =>
-  [...metadata].filter(([key]) => !SHOWN_ELSEWHERE.includes(key)).map(([key, text]) => words(key, text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text))
+  [...metadata].filter(([key]) => !SHOWN_ELSEWHERE.includes(key))
+    .map(([key, text]) => words(key, text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text))
+
+const tagSections = (tags: readonly Tag[]): readonly Section[] => (tags.length === 0 ? [] : [{
+  type: 'tags', title: 'Tags', note: `${tags.length} tags, the most frequent first`, tags: tags.map(({ tag, count: n }) => ({ label: tag, count: n })),
+}])
 
 /** What an adapter is and was trained on. */
 export const adapter: Operator = {
   id: 'report.adapter',
   version: 1,
   summary: 'Shows what an adapter holds, its tags with their counts, and what it would change of a model.',
-  details: 'Reads headers and alphas only. Tags come from `ss_tag_frequency`, which kohya’s trainer writes, over all folders of its training, the most frequent first.',
+  details: [
+    'Reads headers and alphas only.',
+    'Tags come from `ss_tag_frequency`, which kohya’s trainer writes, over all folders of its training, the most frequent first.',
+  ].join(' '),
   source: 'ComfyUI-DareMerge, LoRA loader with tags and LoRA reporting',
   output: 'report',
-  inputs: { adapter: adapterInput('The adapter, from the block `adapters` of the recipe.'), model: optionalModel('A model, to show what the adapter would change of it.', 'any') },
+  inputs: {
+    adapter: adapterInput('The adapter, from the block `adapters` of the recipe.'),
+    model: optionalModel('A model, to show what the adapter would change of it.', 'any'),
+  },
   params: {},
   merges: false,
   exact: true,
@@ -102,14 +113,20 @@ export const adapter: Operator = {
         title: 'Adapter',
         subject: plainLabel(label),
         facts: [
-          words('made for', guessArchitecture(file.tensors)?.title ?? 'unknown'), ...(refused === undefined ? [] : [words('kind', `${refused.kind}, which smelt does not apply`)]),
-          count('tensors', file.tensors.size), count('parameters', [...file.tensors.values()].reduce((n, t) => n + sizeOf(t.shape), 0)),
-          count('modules', modules.length), words('rank', spread(described.map((d) => d.rank))), words('alpha', spread(described.map((d) => d.alpha))),
+          words('made for', guessArchitecture(file.tensors)?.title ?? 'unknown'),
+          ...(refused === undefined ? [] : [words('kind', `${refused.kind}, which smelt does not apply`)]),
+          count('tensors', file.tensors.size),
+          count('parameters', [...file.tensors.values()].reduce((n, t) => n + sizeOf(t.shape), 0)),
+          count('modules', modules.length),
+          words('rank', spread(described.map((d) => d.rank))),
+          words('alpha', spread(described.map((d) => d.alpha))),
           ...(strangers.length === 0 ? [] : [count('tensors of no module', strangers.length)]),
-          ...(match.value === undefined ? [] : [count('tensors it would change', match.value.patches.size), count('tensors without a target', match.value.unmatched.length)]),
+          ...(match.value === undefined ? [] : [
+            count('tensors it would change', match.value.patches.size), count('tensors without a target', match.value.unmatched.length),
+          ]),
         ],
         sections: [
-          ...(tags.type === 'failed' || tags.value.length === 0 ? [] : [{ type: 'tags' as const, title: 'Tags', note: `${tags.value.length} tags, the most frequent first`, tags: tags.value.map((t) => ({ label: t.tag, count: t.count })) }]),
+          ...tagSections(tags.type === 'ok' ? tags.value : []),
           ...(model === undefined || match.value === undefined ? [] : touches(model, match.value, architecture)),
           {
             type: 'table',

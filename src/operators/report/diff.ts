@@ -10,13 +10,14 @@ import { sameShape } from '../shape.js'
 import type { Figures } from '../value.js'
 
 /** Sums over one tensor or several: a², ab, b², (b − a)², how many elements differ and how many there are, and the largest |b − a|. */
-interface Sums { readonly size: number; readonly aa: number; readonly ab: number; readonly bb: number; readonly dd: number; readonly changed: number; readonly largest: number }
-interface Layer extends Sums { readonly name: string }
+type Sums = Readonly<Record<'size' | 'aa' | 'ab' | 'bb' | 'dd' | 'changed' | 'largest', number>>
+type Layer = Sums & { readonly name: string }
 
 const NOTHING: Sums = { size: 0, aa: 0, ab: 0, bb: 0, dd: 0, changed: 0, largest: 0 }
 
 const add = (x: Sums, y: Sums): Sums => ({
-  size: x.size + y.size, aa: x.aa + y.aa, ab: x.ab + y.ab, bb: x.bb + y.bb, dd: x.dd + y.dd, changed: x.changed + y.changed, largest: Math.max(x.largest, y.largest),
+  size: x.size + y.size, aa: x.aa + y.aa, ab: x.ab + y.ab, bb: x.bb + y.bb, dd: x.dd + y.dd,
+  changed: x.changed + y.changed, largest: Math.max(x.largest, y.largest),
 })
 
 const total = (layers: readonly Layer[]): Sums => layers.reduce(add, NOTHING)
@@ -28,10 +29,12 @@ const cosine = ({ aa, ab, bb, changed }: Sums): number | null => (aa === 0 || bb
 const relative = ({ aa, dd }: Sums): number | null => (dd === 0 ? 0 : aa === 0 ? null : Math.sqrt(dd / aa))
 
 const NUMBERS: readonly Column[] = [
-  { label: 'change', format: 'number' }, { label: 'cosine', format: 'number' }, { label: 'changed', format: 'share' }, { label: 'largest', format: 'number' },
+  { label: 'change', format: 'number' }, { label: 'cosine', format: 'number' },
+  { label: 'changed', format: 'share' }, { label: 'largest', format: 'number' },
 ]
 
-const cellsOf = (sums: Sums): readonly (number | null)[] => [relative(sums), cosine(sums), sums.size === 0 ? 0 : sums.changed / sums.size, sums.largest]
+const cellsOf = (sums: Sums): readonly (number | null)[] =>
+  [relative(sums), cosine(sums), sums.size === 0 ? 0 : sums.changed / sums.size, sums.largest]
 
 const byBlock = (layers: readonly Layer[], layout: Layout): Section => {
   const groups = groupBy(layers, ({ name }) => layout.blockOf(name))
@@ -47,7 +50,8 @@ const byBlock = (layers: readonly Layer[], layout: Layout): Section => {
 }
 
 const layerOf = (name: string, size: number, { scalars }: Figures): Layer => ({
-  name, size, aa: scalars['aa']!, ab: scalars['ab']!, bb: scalars['bb']!, dd: scalars['dd']!, changed: scalars['changed']!, largest: Math.max(0, scalars['largest']!),
+  name, size, aa: scalars['aa']!, ab: scalars['ab']!, bb: scalars['bb']!, dd: scalars['dd']!,
+  changed: scalars['changed']!, largest: Math.max(0, scalars['largest']!),
 })
 
 /** How two models differ. */
@@ -56,7 +60,8 @@ export const diff: Operator = {
   version: 1,
   summary: 'Shows how two models differ, by block and by layer.',
   details: [
-    'Per tensor and per block: `change` is the relative change `|b − a|/|a|` and `cosine` that of the angle between the two, both over all numbers at once; `changed` is the share of numbers that differ, and `largest` the largest change of one.',
+    'Per tensor and per block: `change` is the relative change `|b − a|/|a|` and `cosine` that of the angle between the two, both over all numbers at once;',
+    '`changed` is the share of numbers that differ, and `largest` the largest change of one.',
     'Tensors that only one model has, or that differ in shape or hold integers, are listed and not compared.',
   ].join('\n'),
   output: 'report',
@@ -65,7 +70,10 @@ export const diff: Operator = {
   merges: false,
   exact: true,
   draws: false,
-  examples: [{ inputs: { a: [3, 4], b: [3, 0] }, expect: { 'tensors compared': [1], 'identical tensors': [0], 'relative change': [0.8], cosine: [0.6] } }],
+  examples: [{
+    inputs: { a: [3, 4], b: [3, 0] },
+    expect: { 'tensors compared': [1], 'identical tensors': [0], 'relative change': [0.8], cosine: [0.6] },
+  }],
   evaluate: (call) => {
     const { graph: g } = call
     const [a, b] = [modelsOf(call, 'a')[0]!.value, modelsOf(call, 'b')[0]!.value]
@@ -93,7 +101,8 @@ export const diff: Operator = {
           return { tensor: name, size, scalars: { aa, ab: aa, bb: aa, dd: g.number(0), changed: g.number(0), largest: g.number(0) } }
         }
         const d = g.sub(y, x)
-        return { tensor: name, size, scalars: { aa: g.dot(x, x), ab: g.dot(x, y), bb: g.dot(y, y), dd: g.dot(d, d), changed: g.count(g.not(g.compare('equal', x, y))), largest: g.greatest(g.abs(d)) } }
+        const changed = g.count(g.not(g.compare('equal', x, y)))
+        return { tensor: name, size, scalars: { aa: g.dot(x, x), ab: g.dot(x, y), bb: g.dot(y, y), dd: g.dot(d, d), changed, largest: g.greatest(g.abs(d)) } }
       }),
       draw: (figures) => {
         const layers = compared.map(({ name, size }, i) => layerOf(name, size, figures[i]!))
@@ -104,8 +113,11 @@ export const diff: Operator = {
           title: 'Difference of two models',
           subject: plainLabel(`a is ${a.label}, b is ${b.label}`),
           facts: [
-            words('architecture', architecture?.title ?? 'unknown'), count('tensors compared', layers.length), count('identical tensors', layers.filter((l) => l.changed === 0).length),
-            ...(change === null ? [] : [figure('relative change', change)]), ...(angle === null ? [] : [figure('cosine', angle)]),
+            words('architecture', architecture?.title ?? 'unknown'),
+            count('tensors compared', layers.length),
+            count('identical tensors', layers.filter((l) => l.changed === 0).length),
+            ...(change === null ? [] : [figure('relative change', change)]),
+            ...(angle === null ? [] : [figure('cosine', angle)]),
             figure('largest change', all.largest), count('tensors not compared', others.length),
           ],
           sections: [

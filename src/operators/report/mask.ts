@@ -27,7 +27,8 @@ const byLayer = (layers: readonly Layer[], layout: Layout): Section => ({
   type: 'table',
   title: 'Layers',
   columns: [{ label: 'tensor', format: 'text' }, { label: 'shape', format: 'text' }, ...COUNTS],
-  rows: layers.map((layer) => ({ group: layout.blockOf(layer.name), cells: [layer.name, shapeText(layer.shape), layer.selected, layer.size, shareOf([layer])] })),
+  rows: layers.map((layer) =>
+    ({ group: layout.blockOf(layer.name), cells: [layer.name, shapeText(layer.shape), layer.selected, layer.size, shareOf([layer])] })),
 })
 
 /** How much of each layer a mask selects. */
@@ -35,7 +36,10 @@ export const mask: Operator = {
   id: 'report.mask',
   version: 1,
   summary: 'Shows how many parameters a mask selects, by block and by layer.',
-  details: 'A heat map of blocks × kinds of layer, and a table with the number selected, the number there is, and the share. Blocks and kinds are the architecture’s; for an unknown one, what lies before the first number of a name.',
+  details: [
+    'A heat map of blocks × kinds of layer, and a table with the number selected, the number there is, and the share.',
+    'Blocks and kinds are the architecture’s; for an unknown one, what lies before the first number of a name.',
+  ].join('\n'),
   source: 'ComfyUI-DareMerge, mask reporting',
   output: 'report',
   inputs: { mask: maskInput('The mask.') },
@@ -53,7 +57,8 @@ export const mask: Operator = {
       label: labelOf(call),
       measured: tensors.map(({ name, size }) => {
         const bits = value.mask(name)
-        return { tensor: name, size, scalars: { selected: bits.type === 'constant' ? call.graph.number(bits.value ? size : 0) : call.graph.count(bits) } }
+        const selected = bits.type === 'constant' ? call.graph.number(bits.value ? size : 0) : call.graph.count(bits)
+        return { tensor: name, size, scalars: { selected } }
       }),
       draw: (figures) => {
         const layers = tensors.map((t, i): Layer => ({ ...t, selected: figures[i]!.scalars['selected']! }))
@@ -64,7 +69,8 @@ export const mask: Operator = {
           title: 'Mask',
           subject: plainLabel(value.label),
           facts: [
-            count('parameters', sum(layers, 'size')), count('selected', sum(layers, 'selected')), share('share', shareOf(layers)), count('tensors', layers.length),
+            count('parameters', sum(layers, 'size')), count('selected', sum(layers, 'selected')), share('share', shareOf(layers)),
+            count('tensors', layers.length),
             count('tensors wholly selected', whole), count('tensors not selected', none),
           ],
           sections: [

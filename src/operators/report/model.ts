@@ -6,7 +6,7 @@ import { sizeOf } from '../../tensor/info.js'
 import { labelOf, modelsOf, valueOf } from '../call.js'
 import type { Call, Operator } from '../define.js'
 import { choice, layers as layersParam, model as modelInput } from '../params.js'
-import { count, figure, plainLabel, words, type Section } from '../report-document.js'
+import { columnsOf, count, figure, plainLabel, words, type Section } from '../report-document.js'
 import { blockMap, groupBy, layOut, shapeText, type Layout } from '../report-layout.js'
 import type { Figures, Measured, ModelValue, Slot } from '../value.js'
 
@@ -52,7 +52,8 @@ const matrixOf = (shape: readonly number[]): readonly [rows: number, columns: nu
 const gridOf = (shape: readonly number[], scale: Scale) => {
   const [rows, columns] = matrixOf(shape)
   const single = scale === 'none' && rows <= SINGLE && columns <= SINGLE
-  return { by: 'place', rows, columns, gridRows: single ? rows : Math.min(rows, ROWS), gridColumns: single ? columns : Math.min(columns, COLUMNS) } as const
+  const [gridRows, gridColumns] = single ? [rows, columns] : [Math.min(rows, ROWS), Math.min(columns, COLUMNS)]
+  return { by: 'place', rows, columns, gridRows, gridColumns } as const
 }
 
 /** What a cell of the heat map shows of its count, sum, sum of squares, least and greatest. */
@@ -83,8 +84,9 @@ const closeUp = (slot: Slot, scale: Scale, { scalars, tallies }: Figures): reado
   const cut = grid.gridRows < grid.rows || grid.gridColumns < grid.columns
   return [
     {
-      type: 'heatmap', title: slot.name, axes: ['row', 'column'], rows: labelsOf(grid.gridRows, grid.rows), columns: labelsOf(grid.gridColumns, grid.columns),
-      values, format: 'number', low: found.reduce((x, y) => Math.min(x, y), Infinity), high: found.reduce((x, y) => Math.max(x, y), -Infinity),
+      type: 'heatmap', title: slot.name, axes: ['row', 'column'],
+      rows: labelsOf(grid.gridRows, grid.rows), columns: labelsOf(grid.gridColumns, grid.columns), values, format: 'number',
+      low: found.reduce((x, y) => Math.min(x, y), Infinity), high: found.reduce((x, y) => Math.max(x, y), -Infinity),
       note: `${shapeText(slot.shape)}${cut ? `, in ${grid.gridRows} × ${grid.gridColumns} cells` : ''}; a cell shows ${scale === 'none' && cut ? SCALES.mean : SCALES[scale]}`,
     },
     {
@@ -98,7 +100,8 @@ const layerOf = ({ name, shape }: Slot, { scalars }: Figures): Layer => {
   const size = sizeOf(shape)
   const [sum, squares] = [scalars['sum']!, scalars['squares']!]
   const mean = size === 0 ? 0 : sum / size
-  return { name, shape, size, mean, std: size === 0 ? 0 : Math.sqrt(Math.max(0, squares / size - mean * mean)), min: scalars['min']!, max: scalars['max']!, squares }
+  const std = size === 0 ? 0 : Math.sqrt(Math.max(0, squares / size - mean * mean))
+  return { name, shape, size, mean, std, min: scalars['min']!, max: scalars['max']!, squares }
 }
 
 const rms = (layers: readonly Layer[]): number | null => {
@@ -109,8 +112,9 @@ const rms = (layers: readonly Layer[]): number | null => {
 const table = (layers: readonly Layer[], layout: Layout): Section => ({
   type: 'table',
   title: 'Layers',
-  columns: [{ label: 'tensor', format: 'text' }, { label: 'shape', format: 'text' }, ...['mean', 'std', 'min', 'max', 'norm'].map((label) => ({ label, format: 'number' as const }))],
-  rows: layers.map((l) => ({ group: layout.blockOf(l.name), cells: [l.name, shapeText(l.shape), l.mean, l.std, l.min, l.max, Math.sqrt(l.squares)] })),
+  columns: [...columnsOf('text', 'tensor', 'shape'), ...columnsOf('number', 'mean', 'std', 'min', 'max', 'norm')],
+  rows: layers.map((l) =>
+    ({ group: layout.blockOf(l.name), cells: [l.name, shapeText(l.shape), l.mean, l.std, l.min, l.max, Math.sqrt(l.squares)] })),
 })
 
 /** What the numbers of a model are like. */
@@ -118,7 +122,10 @@ export const model: Operator = {
   id: 'report.model',
   version: 1,
   summary: 'Shows mean, deviation, extremes and norm of every layer, and one layer closely.',
-  details: 'The heat map of the whole shows the root mean square by block and kind of layer. `layer` adds a heat map and a histogram of one layer. Layers of integers are left out.',
+  details: [
+    'The heat map of the whole shows the root mean square by block and kind of layer. `layer` adds a heat map and a histogram of one layer.',
+    'Layers of integers are left out.',
+  ].join('\n'),
   source: 'ComfyUI-DareMerge, model reporting',
   output: 'report',
   inputs: { model: modelInput('The model, or a difference of two.', 'any') },
@@ -141,8 +148,9 @@ export const model: Operator = {
     const measured = slots.map((slot): Measured => {
       const x = value.tensor(slot.name)
       const [min, max] = [g.least(x), g.greatest(x)]
-      const closely = slot.name !== close.value?.name ? {} : { tallies: { grid: g.tally(x, gridOf(slot.shape, scale)), bins: g.tally(x, { by: 'value', low: min, high: max, count: BINS }) } }
-      return { tensor: slot.name, size: sizeOf(slot.shape), scalars: { sum: g.sum(x), squares: g.dot(x, x), min, max }, ...closely }
+      const measured = { tensor: slot.name, size: sizeOf(slot.shape), scalars: { sum: g.sum(x), squares: g.dot(x, x), min, max } }
+      if (slot.name !== close.value?.name) return measured
+      return { ...measured, tallies: { grid: g.tally(x, gridOf(slot.shape, scale)), bins: g.tally(x, { by: 'value', low: min, high: max, count: BINS }) } }
     })
     return ok([{
       kind: 'report',
@@ -157,9 +165,13 @@ export const model: Operator = {
           title: value.space === 'delta' ? 'Difference' : 'Model',
           subject: plainLabel(value.label),
           facts: [
-            words('architecture', architecture?.title ?? 'unknown'), count('tensors', value.tensors.size), count('tensors of integers', value.tensors.size - slots.length),
-            count('parameters', layers.reduce((n, l) => n + l.size, 0)), figure('norm', Math.sqrt(layers.reduce((n, l) => n + l.squares, 0))),
-            figure('least', layers.reduce((n, l) => Math.min(n, l.min), Infinity)), figure('greatest', layers.reduce((n, l) => Math.max(n, l.max), -Infinity)),
+            words('architecture', architecture?.title ?? 'unknown'),
+            count('tensors', value.tensors.size),
+            count('tensors of integers', value.tensors.size - slots.length),
+            count('parameters', layers.reduce((n, l) => n + l.size, 0)),
+            figure('norm', Math.sqrt(layers.reduce((n, l) => n + l.squares, 0))),
+            figure('least', layers.reduce((n, l) => Math.min(n, l.min), Infinity)),
+            figure('greatest', layers.reduce((n, l) => Math.max(n, l.max), -Infinity)),
           ],
           sections: [
             ...(close.value === undefined ? [] : closeUp(close.value, scale, figures[at]!)),
@@ -167,10 +179,11 @@ export const model: Operator = {
             {
               type: 'table',
               title: 'Blocks',
-              columns: [{ label: 'block', format: 'text' }, { label: 'tensors', format: 'count' }, { label: 'parameters', format: 'count' }, { label: 'root mean square', format: 'number' }, { label: 'min', format: 'number' }, { label: 'max', format: 'number' }],
+              columns: [...columnsOf('text', 'block'), ...columnsOf('count', 'tensors', 'parameters'), ...columnsOf('number', 'root mean square', 'min', 'max')],
               rows: layout.blocks.map((block) => {
                 const group = groups.get(block)!
-                return { cells: [block, group.length, group.reduce((n, l) => n + l.size, 0), rms(group), Math.min(...group.map((l) => l.min)), Math.max(...group.map((l) => l.max))] }
+                const [least, greatest] = [Math.min(...group.map((l) => l.min)), Math.max(...group.map((l) => l.max))]
+                return { cells: [block, group.length, group.reduce((n, l) => n + l.size, 0), rms(group), least, greatest] }
               }),
             },
             table(layers, layout),

@@ -3,7 +3,7 @@ import { labelOf } from '../call.js'
 import type { Operator } from '../define.js'
 import { likeInput, likeOf, numbersOf } from '../layer-numbers.js'
 import { perLayer } from '../params.js'
-import { count, figure, plainLabel, words, type Section } from '../report-document.js'
+import { columnsOf, count, figure, plainLabel, words, type Section } from '../report-document.js'
 import { blockMap, groupBy, layOut, type Layout } from '../report-layout.js'
 
 interface Layer { readonly name: string; readonly number: number }
@@ -23,11 +23,12 @@ const curve = (groups: ReadonlyMap<string, readonly Layer[]>, layout: Layout): S
 const byBlock = (groups: ReadonlyMap<string, readonly Layer[]>, layout: Layout): Section => ({
   type: 'table',
   title: 'Blocks',
-  columns: [{ label: 'block', format: 'text' }, ...['tensors'].map((label) => ({ label, format: 'count' as const })), ...['mean', 'least', 'greatest'].map((label) => ({ label, format: 'number' as const }))],
+  columns: [...columnsOf('text', 'block'), ...columnsOf('count', 'tensors'), ...columnsOf('number', 'mean', 'least', 'greatest')],
   rows: layout.blocks.map((block) => {
     const layers = groups.get(block) ?? []
     const numbers = layers.map((l) => l.number)
-    return { cells: [block, layers.length, ...(layers.length === 0 ? [null, null, null] : [meanOf(layers), Math.min(...numbers), Math.max(...numbers)])] }
+    const figures = layers.length === 0 ? [null, null, null] : [meanOf(layers), Math.min(...numbers), Math.max(...numbers)]
+    return { cells: [block, layers.length, ...figures] }
   }),
 })
 
@@ -66,7 +67,9 @@ export const weights: Operator = {
           title: 'Weights',
           subject: plainLabel(`${labelOf(call)}, for ${label}`),
           facts: [
-            words('architecture', architecture?.title ?? 'unknown'), count('tensors', tensors.size), count('tensors with a number', layers.length),
+            words('architecture', architecture?.title ?? 'unknown'),
+            count('tensors', tensors.size),
+            count('tensors with a number', layers.length),
             ...(layers.length === 0 ? [] : [figure('mean', meanOf(layers)), figure('least', Math.min(...given)), figure('greatest', Math.max(...given))]),
           ],
           sections: [

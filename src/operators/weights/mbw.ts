@@ -43,7 +43,7 @@ export const mbw: Operator = {
     '',
     'Names are those, or the ids that `smelt inspect` shows (`in.4`, `mid`, `layer.12`), in capitals or not; `OUT` without a number is the last layers, `final`. A tensor of another block takes `rest`, or has no number.',
     '',
-    'A preset is a curve over the blocks, from the first (`x = 0`) to the last (1), sampled at as many blocks as the architecture has, so that one name serves all; BASE is 0, in `ALL_B` 1. Sets of blocks such as `WRAP08` take for each block the nearest of the 25 they were made for. Where the lists of the field are shares of the *second* model, a `keep` is the share of the first: `keep: { preset: REVERSE-SMOOTHSTEP }` is what those tools call SMOOTHSTEP.',
+    'A preset is a curve over the blocks, from the first (`x = 0`) to the last (1), sampled at as many blocks as the architecture has, so that one name serves all; BASE is 0, in `ALL_B` 1. Sets of blocks such as `WRAP08` take for each block the nearest of the 25 they were made for. In the tools that these come from a number is the share of the *second* model, and `keep` is that of the first: `op: weights.combine` with `a: 1`, `b: { preset: SMOOTHSTEP }` and `operation: subtract` turns one into the other.',
     '',
     `The presets: ${Object.keys(PRESETS).map((name) => `\`${name}\``).join(', ')}.`,
   ].join('\n'),

@@ -32,18 +32,26 @@ summary span { color: var(--faint); margin-left: .6rem }
 :focus-visible { outline: 2px solid #3987e5; outline-offset: 2px }
 `
 
+const valueOf = ({ value, format }: Fact): string => escapeMarkup(formatValue(value, format))
+
 const facts = (list: readonly Fact[]): string =>
-  `<dl>${list.map((f) => `<div><dt>${escapeMarkup(f.label)}</dt><dd>${escapeMarkup(formatValue(f.value, f.format))}</dd></div>`).join('')}</dl>`
+  `<dl>${list.map((f) => `<div><dt>${escapeMarkup(f.label)}</dt><dd>${valueOf(f)}</dd></div>`).join('')}</dl>`
 
 /** Facts that may be long texts. */
 const wordy = (list: readonly Fact[]): string =>
-  `<table class="wordy"><tbody>\n${list.map((f) => `<tr><th scope="row">${escapeMarkup(f.label)}</th><td>${escapeMarkup(formatValue(f.value, f.format))}</td></tr>`).join('\n')}\n</tbody></table>`
+  `<table class="wordy"><tbody>\n${list.map((f) => `<tr><th scope="row">${escapeMarkup(f.label)}</th><td>${valueOf(f)}</td></tr>`).join('\n')}\n</tbody></table>`
+
+/** What may be wider than the screen, in a box of its own that keys can scroll. */
+const scrolling = (label: string, content: string): string =>
+  `<div class="scroll" tabindex="0" role="region" aria-label="${escapeMarkup(label)}">${content}</div>`
 
 const rowsTable = (columns: readonly Column[], rows: readonly Row[], caption: string): string => {
   const kind = ({ format }: Column): string => (format === 'text' ? '' : ' class="n"')
   const head = columns.map((c) => `<th scope="col"${kind(c)}>${escapeMarkup(c.label)}</th>`).join('')
-  const lines = rows.map((row) => `<tr>${row.cells.map((cell, i) => `<td${kind(columns[i]!)}>${escapeMarkup(formatValue(cell, columns[i]!.format))}</td>`).join('')}</tr>`)
-  return `<div class="scroll" tabindex="0" role="region" aria-label="${escapeMarkup(caption)}"><table><thead><tr>${head}</tr></thead><tbody>\n${lines.join('\n')}\n</tbody></table></div>`
+  const cell = (value: string | number | null, i: number): string =>
+    `<td${kind(columns[i]!)}>${escapeMarkup(formatValue(value, columns[i]!.format))}</td>`
+  const lines = rows.map((row) => `<tr>${row.cells.map(cell).join('')}</tr>`)
+  return scrolling(caption, `<table><thead><tr>${head}</tr></thead><tbody>\n${lines.join('\n')}\n</tbody></table>`)
 }
 
 /** Rows that belong to groups are folded away by group: a model has thousands of them. */
@@ -52,13 +60,16 @@ const table = ({ columns, rows, title }: Extract<Section, { type: 'table' }>): s
   for (const row of rows) groups.set(row.group ?? '', [...(groups.get(row.group ?? '') ?? []), row])
   return [...groups].map(([group, members]) => (group === ''
     ? rowsTable(columns, members, title)
-    : `<details><summary>${escapeMarkup(group)}<span>${plural(members.length, 'row')}</span></summary>${rowsTable(columns, members, `${title} of ${group}`)}</details>`)).join('\n')
+    : `<details><summary>${escapeMarkup(group)}<span>${plural(members.length, 'row')}</span></summary>\n${rowsTable(columns, members, `${title} of ${group}`)}</details>`)).join('\n')
 }
 
 /** What a chart says to those who cannot see it; the numbers are in the tables. */
 const describe = (section: Section): string => {
   switch (section.type) {
-    case 'heatmap': return `Heat map of ${section.rows.length} rows and ${section.columns.length} columns, from ${formatValue(section.low, section.format)} to ${formatValue(section.high, section.format)}`
+    case 'heatmap': {
+      const { rows, columns, low, high, format } = section
+      return `Heat map of ${rows.length} rows and ${columns.length} columns, from ${formatValue(low, format)} to ${formatValue(high, format)}`
+    }
     case 'curve': return `Curve over ${plural(section.points.length, 'point')}`
     case 'bars': return `${plural(section.bars.length, 'bar')}`
     case 'histogram': return `Histogram from ${formatValue(section.low, 'number')} to ${formatValue(section.high, 'number')}`
@@ -77,7 +88,7 @@ const body = async (section: Section, id: string): Promise<string> => {
   if (isDrawable(section)) {
     const { svg } = await drawChart(section, STYLE, id)
     const label = escapeMarkup(`${section.title}. ${describe(section)}.`)
-    return `<div class="scroll" tabindex="0" role="region" aria-label="${escapeMarkup(section.title)}">${svg.replace('<svg ', `<svg role="img" aria-label="${label}" `)}</div>${allTags(section)}`
+    return `${scrolling(section.title, svg.replace('<svg ', () => `<svg role="img" aria-label="${label}" `))}${allTags(section)}`
   }
   return section.type === 'facts' ? wordy(section.facts) : table(section)
 }
@@ -86,7 +97,8 @@ const body = async (section: Section, id: string): Promise<string> => {
 export const renderReportHtml = async (document: ReportDocument): Promise<string> => {
   const sections: string[] = []
   for (const [i, section] of document.sections.entries()) {
-    sections.push(`<section><h2>${escapeMarkup(section.title)}</h2>${section.note === undefined ? '' : `<p>${escapeMarkup(section.note)}</p>`}\n${await body(section, `s${i}`)}</section>`)
+    const note = section.note === undefined ? '' : `<p>${escapeMarkup(section.note)}</p>`
+    sections.push(`<section><h2>${escapeMarkup(section.title)}</h2>${note}\n${await body(section, `s${i}`)}</section>`)
   }
   return [
     '<!doctype html>', '<html lang="en">', '<head>', '<meta charset="utf-8">', '<meta name="viewport" content="width=device-width, initial-scale=1">',

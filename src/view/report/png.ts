@@ -10,5 +10,6 @@ const ZOOM = 2
 export const renderPng = (svg: string): Uint8Array => {
   const { resolve } = createRequire(import.meta.url)
   const fontFiles = FONTS.map((path) => resolve(`@expo-google-fonts/roboto/${path}`))
-  return new Resvg(svg, { fitTo: { mode: 'zoom', value: ZOOM }, font: { loadSystemFonts: false, fontFiles, defaultFontFamily: 'Roboto' } }).render().asPng()
+  const font = { loadSystemFonts: false, fontFiles, defaultFontFamily: 'Roboto' }
+  return new Resvg(svg, { fitTo: { mode: 'zoom', value: ZOOM }, font }).render().asPng()
 }

@@ -17,10 +17,12 @@ interface Piece { readonly markup: string; readonly width: number; readonly heig
 /** Pixels that a text of 12 pixels takes, for room to be left; nearly all texts take less. */
 const widthOf = (text: string): number => 6.8 * [...text].length
 
+const FAINT = ' opacity="0.7"'
+
 const text = (x: number, y: number, content: string, more = ''): string => `<text x="${Math.round(x)}" y="${Math.round(y)}"${more}>${escapeMarkup(content)}</text>`
 
 const heading = (title: string, note: string | undefined): Piece => ({
-  markup: `${text(0, 14, title, ' font-size="15" font-weight="500"')}${note === undefined ? '' : text(0, 32, note, ' opacity="0.7"')}`,
+  markup: `${text(0, 14, title, ' font-size="15" font-weight="500"')}${note === undefined ? '' : text(0, 32, note, FAINT)}`,
   width: Math.max(1.3 * widthOf(title), widthOf(note ?? '')),
   height: note === undefined ? 24 : 42,
 })
@@ -29,14 +31,17 @@ const drawFacts = (facts: readonly Fact[]): Piece => {
   const head = Math.max(0, ...facts.map((f) => widthOf(f.label))) + 12
   const values = facts.map((f) => cutMiddle(formatValue(f.value, f.format), LONGEST))
   return {
-    markup: facts.map((f, i) => text(0, 13 + i * LINE, f.label, ' opacity="0.7"') + text(head, 13 + i * LINE, values[i]!)).join(''),
+    markup: facts.map((f, i) => text(0, 13 + i * LINE, f.label, FAINT) + text(head, 13 + i * LINE, values[i]!)).join(''),
     width: head + Math.max(0, ...values.map(widthOf)),
     height: facts.length * LINE,
   }
 }
 
 const drawTable = (columns: readonly Column[], rows: readonly Row[]): Piece => {
-  if (rows.length > MOST_ROWS) return { ...drawFacts([]), markup: text(0, 13, `${plural(rows.length, 'row')}, which the HTML, JSON and text forms of this report list`, ' opacity="0.7"'), width: 480, height: LINE }
+  if (rows.length > MOST_ROWS) {
+    const elsewhere = `${plural(rows.length, 'row')}, which the HTML, JSON and text forms of this report list`
+    return { markup: text(0, 13, elsewhere, FAINT), width: widthOf(elsewhere), height: LINE }
+  }
   const cells = [columns.map((c) => c.label), ...rows.map((row) => row.cells.map((cell, i) => formatValue(cell, columns[i]!.format)))]
   const widths = columns.map((_, i) => Math.max(...cells.map((row) => widthOf(row[i]!))) + 18)
   const starts = widths.map((_, i) => widths.slice(0, i).reduce((n, w) => n + w, 0))
@@ -44,7 +49,10 @@ const drawTable = (columns: readonly Column[], rows: readonly Row[]): Piece => {
     (i === 0 || columns[i]!.format === 'text' ? text(starts[i]!, y, cell, more) : text(starts[i]! + widths[i]! - 18, y, cell, `${more} text-anchor="end"`))).join('')
   const width = widths.reduce((n, w) => n + w, 0)
   return {
-    markup: `${cells.map((row, i) => draw(row, 13 + i * LINE, i === 0 ? ' opacity="0.7"' : '')).join('')}<path d="M0 ${LINE}H${Math.round(width - 18)}" stroke="${STYLE.ink}" opacity="0.25"/>`,
+    markup: [
+      ...cells.map((row, i) => draw(row, 13 + i * LINE, i === 0 ? FAINT : '')),
+      `<path d="M0 ${LINE}H${Math.round(width - 18)}" stroke="${STYLE.ink}" opacity="0.25"/>`,
+    ].join(''),
     width,
     height: cells.length * LINE + 4,
   }
@@ -73,17 +81,25 @@ const spaced = (piece: Piece): Piece => ({ ...piece, height: piece.height + GAP 
 /** A report as one picture: its facts, charts and short tables one below the other. Every text in it is a text. */
 export const renderReportSvg = async (document: ReportDocument): Promise<string> => {
   const sections: Piece[] = []
-  for (const [i, section] of document.sections.entries()) sections.push(spaced(stack([heading(section.title, section.note), await body(section, `s${i}`)])))
+  for (const [i, section] of document.sections.entries()) {
+    sections.push(spaced(stack([heading(section.title, section.note), await body(section, `s${i}`)])))
+  }
   const all = stack([
-    { markup: text(0, 20, document.title, ' font-size="22" font-weight="500"') + text(0, 42, document.subject, ' opacity="0.7"'), width: widthOf(document.subject), height: 60 },
+    {
+      markup: text(0, 20, document.title, ' font-size="22" font-weight="500"') + text(0, 42, document.subject, FAINT),
+      width: widthOf(document.subject),
+      height: 60,
+    },
     spaced(drawFacts(document.facts)),
     ...sections,
   ])
   const [width, height] = [Math.ceil(Math.max(LEAST_WIDTH, all.width + 2 * MARGIN)), Math.ceil(all.height + 2 * MARGIN - GAP)]
+  const size = `width="${width}" height="${height}"`
+  const look = `font-family="${STYLE.font}" font-size="12" fill="${STYLE.ink}"`
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" font-family="${STYLE.font}" font-size="12" fill="${STYLE.ink}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" ${size} viewBox="0 0 ${width} ${height}" role="img" ${look}>`,
     `<title>${escapeMarkup(`${document.title}: ${document.subject}`)}</title>`,
-    `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
+    `<rect ${size} fill="#ffffff"/>`,
     `<g transform="translate(${MARGIN} ${MARGIN})">${all.markup}</g>`,
     '</svg>', '',
   ].join('\n')

@@ -29,9 +29,12 @@ const table = (columns: readonly Column[], rows: readonly Row[], look: Look): st
   const width = Math.min(longest, room)
   const groups = rows.map((row) => row.group)
   return names.flatMap((name, i) => {
-    const group = i > 0 && groups[i - 1] !== undefined && groups[i - 1] !== groups[i - 2] ? ['', `${INDENT}${paint(look, 'title', escapeControls(groups[i - 1]!))}`] : []
+    const own = groups[i - 1]
+    const group = i === 0 || own === undefined || own === groups[i - 2] ? [] : ['', `${INDENT}${paint(look, 'title', escapeControls(own))}`]
     const shown = beside ? cutMiddle(name, width) : name
-    const lines = beside ? [`${INDENT}${shown}${' '.repeat(width - widthOf(shown))}  ${rest[i]!}`.trimEnd()] : [`${INDENT}${cutMiddle(name, look.width - 2)}`, `${INDENT}${INDENT}${rest[i]!}`]
+    const lines = beside
+      ? [`${INDENT}${shown}${' '.repeat(width - widthOf(shown))}  ${rest[i]!}`.trimEnd()]
+      : [`${INDENT}${cutMiddle(name, look.width - 2)}`, `${INDENT}${INDENT}${rest[i]!}`]
     return i === 0 ? [paint(look, 'faint', beside ? lines[0]! : lines.at(-1)!)] : [...group, ...lines]
   })
 }
@@ -79,6 +82,8 @@ export const renderReportText = (document: ReportDocument, look: Look): string =
   ...wrap(escapeControls(document.subject), look.width, INDENT).map((line) => (line.startsWith(INDENT) ? line : INDENT + line)),
   ...facts(document.facts, look),
   ...document.sections.flatMap((section) => [
-    '', paint(look, 'title', escapeControls(section.title)), ...(section.note === undefined ? [] : [`${INDENT}${paint(look, 'faint', escapeControls(section.note))}`]), ...body(section, look),
+    '', paint(look, 'title', escapeControls(section.title)),
+    ...(section.note === undefined ? [] : [`${INDENT}${paint(look, 'faint', escapeControls(section.note))}`]),
+    ...body(section, look),
   ]),
 ].join('\n')}\n`
