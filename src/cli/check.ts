@@ -9,7 +9,7 @@ import type { Console } from './console.js'
 /** `smelt check`: everything that can be known to be wrong before anything is computed, of several recipes at once. */
 export const check = async (console: Console, recipes: readonly string[], flags: { readonly json?: boolean }): Promise<number> => {
   const results: { readonly recipe: string; readonly result: Result<Prepared> }[] = []
-  for (const recipe of recipes) results.push({ recipe, result: await prepare(recipe) })
+  for (const recipe of recipes) results.push({ recipe, result: await prepare(recipe, { jobs: false }) })
   const diagnostics: Diagnostic[] = results.flatMap(({ result }) => [...result.diagnostics])
   if (flags.json === true) {
     const recipes = results.map(({ recipe, result }) => ({ path: recipe, ok: result.type === 'ok', diagnostics: toJson(result.diagnostics) }))

@@ -45,7 +45,7 @@ const recipeOf = (a: string, b: string, layers: readonly string[], path: string)
     }]]),
     outputs: new Map([['diff', {
       name: 'diff', at: place, from: { name: 'diff', at: place }, path, pathAt: option('--html'),
-      dtype: 'same', dtypeRules: [], shardBytes: undefined, delta: false, nonFinite: 'error', metadata: {},
+      dtype: 'same', dtypeRules: [], shardBytes: undefined, delta: false, nonFinite: 'error', metadata: {}, tags: [],
     }]]),
   }
 }

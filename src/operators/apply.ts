@@ -122,8 +122,7 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
       const mask = definition.merges ? sharedMask(call, slot) : undefined
       if (isDiagnostic(mask)) return void problems.push(mask)
       if (mask?.type === 'constant' && !mask.value) return undefined
-      const inputs = builtInputs(definition.inputs, call, slot, perModel)
-      const broken = Object.values(inputs).find(isDiagnostic)
+      const broken = misshapenMask(definition.inputs, call, slot)
       if (broken !== undefined) return void problems.push(broken)
       call.note({ type: 'merged', tensor: slot.name })
       const subject: Subject = {
@@ -135,6 +134,7 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
         at: call.at,
       }
       const build = (): Tensor | Mask | readonly Mask[] | Diagnostic => {
+        const inputs = builtInputs(definition.inputs, call, slot, perModel)
         const built = definition.build(call.graph, inputs as Built<I>, values as Params<P>, subject)
         const outside = mask !== undefined && definition.masksItself !== true && !Array.isArray(built) && (built as Tensor | Mask).kind === 'tensor'
         return outside ? call.graph.choose(mask, built as Tensor, first.tensor(slot.name)) : (built as Tensor | Mask | readonly Mask[] | Diagnostic)
@@ -196,12 +196,21 @@ const tellOnce = (problems: readonly Diagnostic[]): readonly Diagnostic[] => {
   return [...groups.values()].map(([first, ...more]) => (more.length === 0 ? first! : alsoOf(first!, more.length)))
 }
 
+/** The first mask among the inputs that was made for another shape. Builds nothing: expressions of long chains are made only when they are wanted. */
+const misshapenMask = (specs: Inputs, call: Call, slot: Slot): Diagnostic | undefined => {
+  for (const { value, at } of Object.keys(specs).filter((key) => specs[key]!.type === 'mask').flatMap((key) => masksOf(call, key))) {
+    const known = value.shapes.get(slot.name)
+    if (known !== undefined && !sameShape(known, slot.shape)) return maskShape(at, slot.name, value.label, known, slot.shape)
+  }
+  return undefined
+}
+
 const builtInputs = (specs: Inputs, call: Call, slot: Slot, perModel: readonly Readonly<Record<string, unknown>>[]): Record<string, unknown> =>
   Object.fromEntries(Object.entries(specs).map(([key, spec]) => {
     if (spec.type === 'adapter') return [key, undefined]
     if (spec.type === 'mask') {
       const masks = masksOf(call, key).map((r) => maskFor(call, r.value, slot.name, slot.shape, r.at))
-      return [key, masks.find(isDiagnostic) ?? (spec.many ? masks : masks[0])]
+      return [key, spec.many ? masks : masks[0]]
     }
     const tensors = modelsOf(call, key).map((r) => r.value.tensor(slot.name))
     return [key, spec.many ? tensors.map((x, i) => ({ x, ...perModel[i] })) : tensors[0]]

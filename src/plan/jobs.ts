@@ -61,7 +61,7 @@ export const makeJobs = (outputs: readonly OutputRoots[], reports: readonly Plan
     bundles.set(key, known)
     return known
   }
-  for (const root of outputs.flatMap((o) => o.roots)) bundleOf(root.target.tensor, sizeOf(root.shape), root.target.step).roots.push(root)
+  for (const root of outputs.flatMap((o) => o.roots())) bundleOf(root.target.tensor, sizeOf(root.shape), root.target.step).roots.push(root)
 
   const families = completeGroups(graph)
   const owners = new Map<number, Bundle>()

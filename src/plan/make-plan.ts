@@ -19,9 +19,16 @@ import { pathProblems, pathsOf, planOutput, type Folders, type OutputRoots } fro
 import { planReport } from './reports.js'
 import type { Job, Plan, PlannedModel, PlannedStep, Totals } from './plan.js'
 
+/** How far to plan. */
+export interface PlanOptions {
+  /** False finds every mistake and leaves out the jobs: enough to check a recipe, and several times faster. */
+  readonly jobs?: boolean
+}
+
 /** Decides everything a recipe will do, from the headers of its models and adapters alone. Touches no file. */
 export const makePlan = (
   recipe: Recipe, models: ReadonlyMap<string, Model>, folders: Folders, adapters: ReadonlyMap<string, AdapterFile> = new Map(),
+  { jobs: wantsJobs = true }: PlanOptions = {},
 ): Result<Plan> => {
   const graph = createGraph()
   const layers = createLayerContext()
@@ -37,7 +44,7 @@ export const makePlan = (
 
   const asked = wanted.map((output) => ({ output, value: evaluated.value.values.get(output.from.name)! }))
   const plannedReports = asked.flatMap(({ output, value }) => (value.kind === 'report' ? [planReport(output, value, folders)] : []))
-  const planned = asked.filter(({ value }) => value.kind !== 'report').map(({ output, value }, i) => planOutput(recipe, output, i, value, layers, folders))
+  const planned = asked.filter(({ value }) => value.kind !== 'report').map(({ output, value }, i) => planOutput(recipe, output, i, value, layers, folders, adapters))
   const modelList = [
     ...[...models].map(([name, model]) => planFile(name, recipe.models.get(name)!.path, model, layers.architecture(model.tensors)?.title)),
     ...[...adapters].map(([name, file]) => planFile(name, recipe.adapters.get(name)!.path, file, adapterTitle(file.tensors))),
@@ -48,7 +55,7 @@ export const makePlan = (
   const problems = [...[...planned, ...plannedReports].flatMap((p) => p.diagnostics), ...pathProblems(recipe, folders, places, modelList)]
   if (problems.some((d) => d.severity === 'error')) return failed(...warnings, ...problems)
 
-  const jobs = makeJobs(outputs, reports, graph)
+  const jobs = wantsJobs ? makeJobs(outputs, reports, graph) : []
   const programs = programsOf(jobs)
   return ok({
     name: recipe.name,
@@ -109,7 +116,7 @@ const totalsOf = (jobs: readonly Job[], models: ReadonlyMap<string, Model>, outp
     n + sizeIn(job.copies.map((c) => c.from), job.size) + (job.sweeps?.passes ?? []).reduce((m, p) => m + sizeIn(p.reads, job.size), 0), 0)
   const stored = [...models.values()].flatMap((m) => [...m.tensors.values()])
   return {
-    tensors: outputs.reduce((n, o) => n + o.roots.length, 0),
+    tensors: outputs.reduce((n, o) => n + o.output.tensors.length, 0),
     copied: jobs.reduce((n, job) => n + job.copies.length, 0),
     computed: jobs.reduce((n, job) => n + job.targets.length, 0),
     readBytes: read,

@@ -1,10 +1,12 @@
 import { basename, dirname, join, resolve } from 'node:path'
+import { readTags } from '../architectures/adapters/tags.js'
 import { deltaOutput, dtypeOfMask, outputIsInput, outputIsRecipe, outputTwice } from '../base/catalogue/plan.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Mask, Tensor } from '../graph/expression.js'
 import type { Slot, Value } from '../operators/value.js'
 import { OUTPUT_DTYPES, type Output, type OutputDtype, type Recipe } from '../recipe/recipe.js'
+import type { AdapterFile } from '../safetensors/adapter-file.js'
 import { layoutFile, type TensorOutline } from '../safetensors/layout.js'
 import { layoutShards } from '../safetensors/shards.js'
 import { isFloat, type Dtype } from '../tensor/dtype.js'
@@ -21,7 +23,8 @@ export interface Root {
 /** A planned output and its tensors in the order of their bytes. */
 export interface OutputRoots {
   readonly output: PlannedOutput
-  readonly roots: readonly Root[]
+  /** Builds the expressions of all tensors, which is most of the work of planning. */
+  roots(): readonly Root[]
 }
 
 /** Where outputs are written: the recipe's folder unless `--out` says otherwise. */
@@ -47,6 +50,15 @@ const dtypesOf = (output: Output, value: Value, layers: LayerContext): Result<(s
     for (const tensor of selected.value) chosen.set(tensor, dtype)
   }
   return ok((slot) => name(chosen.get(slot.name) ?? output.dtype, slot.dtype))
+}
+
+/** The tags of the adapters an output names, added up, most frequent first, as JSON. */
+const tagsOf = (recipe: Recipe, output: Output, adapters: ReadonlyMap<string, AdapterFile>): Result<Record<string, string>> => {
+  const read = output.tags.map(({ name }) => readTags(adapters.get(name)!.metadata, recipe.adapters.get(name)!.path))
+  const counts = new Map<string, number>()
+  for (const { tag, count } of read.flatMap((r) => (r.type === 'ok' ? r.value : []))) counts.set(tag, (counts.get(tag) ?? 0) + count)
+  const sorted = [...counts].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
+  return ok(sorted.length === 0 ? {} : { 'smelt.tags': JSON.stringify(sorted) }, read.flatMap((r) => r.diagnostics))
 }
 
 const metadataOf = (recipe: Recipe, output: Output): Record<string, string> => ({
@@ -77,17 +89,20 @@ const layOut = (path: string, tensors: readonly TensorOutline[], metadata: Reado
 /** Plans one output: its tensors, their dtypes, and the byte each begins at. */
 export const planOutput = (
   recipe: Recipe, output: Output, index: number, value: Value, layers: LayerContext, folders: Folders,
+  adapters: ReadonlyMap<string, AdapterFile>,
 ): Result<OutputRoots> => {
   if (value.kind === 'model' && value.space === 'delta' && !output.delta) return failed(deltaOutput(output.from.name, output.from.at))
   if (value.kind === 'mask' && (output.dtype !== 'same' || output.dtypeRules.length > 0)) return failed(dtypeOfMask(output.from.name, output.at))
   const dtypes = dtypesOf(output, value, layers)
   if (dtypes.type === 'failed') return dtypes
+  const tags = tagsOf(recipe, output, adapters)
+  if (tags.type === 'failed') return tags
   const slots = slotsOf(value)
   const tensors = slots.map((slot) => ({ name: slot.name, dtype: dtypes.value(slot), shape: slot.shape }))
   const path = resolve(folders.out ?? folders.recipe, output.path)
-  const laid = layOut(path, tensors, metadataOf(recipe, output), output.shardBytes)
+  const laid = layOut(path, tensors, { ...metadataOf(recipe, output), ...tags.value }, output.shardBytes)
   const byName = new Map(tensors.map((t) => [t.name, t] as const))
-  const roots = [...laid.at].map(([name, at]): Root => {
+  const roots = (): readonly Root[] => [...laid.at].map(([name, at]): Root => {
     const tensor = byName.get(name)!
     return {
       value: value.kind === 'mask' ? value.mask(name) : (value as Value & { kind: 'model' }).tensor(name),
@@ -95,7 +110,7 @@ export const planOutput = (
       target: { ...at, output: index, tensor: name, dtype: tensor.dtype, step: output.from.name, allowNonFinite: output.nonFinite === 'allow' },
     }
   })
-  return ok({ output: { name: output.name, label: output.path, files: laid.files, index: laid.index, tensors }, roots })
+  return ok({ output: { name: output.name, label: output.path, files: laid.files, index: laid.index, tensors }, roots }, tags.diagnostics)
 }
 
 /** Every path an output writes. */

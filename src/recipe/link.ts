@@ -50,6 +50,8 @@ export const linkNames = (root: Value, steps: ReadonlyMap<string, Step>): Diagno
   for (const [, e] of entriesOf(root, 'outputs')) {
     const from = e.value.type === 'map' ? e.value.entries.get('from')?.value : undefined
     if (from?.type === 'string') check(from.value, { type: 'text', range: from.range }, ['model', 'mask', 'report'])
+    const tags = e.value.type === 'map' ? e.value.entries.get('tags')?.value : undefined
+    for (const item of tags?.type === 'list' ? tags.items : [tags]) if (item?.type === 'string') check(item.value, { type: 'text', range: item.range }, ['adapter'])
   }
   return [...problems, ...findCycles(steps)]
 }

@@ -8,7 +8,7 @@ import type { Operator } from '../operators/define.js'
 import { findOperator, operators } from '../operators/index.js'
 import { parseSize } from '../safetensors/size.js'
 import { linkNames } from './link.js'
-import type { InputModel, Output, OutputDtype, Recipe, Scalar, Step } from './recipe.js'
+import type { InputModel, Name, Output, OutputDtype, Recipe, Scalar, Step } from './recipe.js'
 import { recipeSchema } from './schema.js'
 import { readStep } from './step.js'
 import { readParams, substitute } from './substitute.js'
@@ -69,6 +69,10 @@ const readFiles = (block: Value | undefined): Map<string, InputModel> =>
     return [name, { name, path: textOf(path) ?? '', sha256: textOf(get(value, 'sha256')), at: place(path.range) }] as const
   }))
 
+/** One name, or a list of names. */
+const namesIn = (value: Value | undefined): readonly Name[] =>
+  (value?.type === 'list' ? value.items : [value]).flatMap((item) => (item?.type === 'string' ? [{ name: item.value, at: place(item.range) }] : []))
+
 /** Outputs are read from recipes with problems too, so that a wrong size is told together with the rest. */
 const readOutputs = (root: Value): { outputs: Map<string, Output>; problems: Diagnostic[] } => {
   const problems: Diagnostic[] = []
@@ -92,6 +96,7 @@ const readOutputs = (root: Value): { outputs: Map<string, Output>; problems: Dia
       shardBytes: shards?.type === 'ok' ? shards.value : undefined,
       delta: toPlain(get(value, 'delta') ?? { type: 'boolean', value: false, range: path.range }) === true,
       nonFinite: textOf(get(value, 'non_finite')) === 'allow' ? 'allow' : 'error',
+      tags: namesIn(get(value, 'tags')),
       metadata: Object.fromEntries([...mapOf(get(value, 'metadata'))].map(([k, e]) => [k, textOf(e.value) ?? ''])),
     })
   }

@@ -60,6 +60,8 @@ export interface Output {
   readonly delta: boolean
   readonly nonFinite: 'error' | 'allow'
   readonly metadata: Readonly<Record<string, string>>
+  /** Adapters whose training tags are written into the metadata. */
+  readonly tags: readonly Name[]
 }
 
 /** A recipe whose text is sound: every key known, every value in range, every name defined once, every kind right. */

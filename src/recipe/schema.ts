@@ -47,6 +47,10 @@ const outputSchema = (audience: Audience): JsonSchema => {
       shard_size: { title: 'a size such as 5GB', type: ['string', 'integer'], minLength: 1, minimum: 1, ...say('Splits the output into files of at most this size, with an index: `5GB`, `500MiB`.') },
       delta: { ...orParam({ type: 'boolean' }, audience), ...say('`true` writes the difference of two models as it is.') },
       non_finite: { ...orParam({ enum: ['error', 'allow'] }, audience), ...say('`allow` lets NaN and infinities through; otherwise they stop the build.') },
+      tags: {
+        anyOf: [{ title: 'the name of an adapter', type: 'string' }, { title: 'a list of adapters', type: 'array', items: { type: 'string' }, minItems: 1 }],
+        ...say('Adapters whose training tags are written into the file’s metadata, as `smelt.tags`, most frequent first.'),
+      },
       metadata: { title: 'texts by name', type: 'object', additionalProperties: { type: 'string' }, ...say('Further entries of the file’s metadata.') },
     },
     required: ['from', 'path'],

@@ -84,7 +84,7 @@ export const createBench = (shop: Workshop): Bench => {
   }
 
   /** Takes one block's share of a measure into `found`, which holds what earlier blocks gave. */
-  const takeMeasure = (take: TakeOrder, staged: readonly number[], n: number, sofar: Taking, blockStart: number, unitStart: number): void => {
+  const takeMeasure = (take: TakeOrder, staged: readonly number[], n: number, sofar: Taking, blockStart: number): void => {
     const x = staged[take.ports[0]!]!
     switch (take.stage) {
       case 'sum': case 'dot': {
@@ -99,10 +99,7 @@ export const createBench = (shop: Workshop): Bench => {
         return
       }
       case 'tally': return addElements(sofar.cells!, take.cells, kernels.view(Float32Array, x, n), blockStart)
-      case 'high': {
-        if (take.near !== undefined) bytesAt(sofar.kept + 4 * (blockStart - unitStart), 4 * n).set(bytesAt(x, 4 * n))
-        return kernels.histogramHigh(x, n, sofar.histogram)
-      }
+      case 'high': return kernels.histogramHigh(x, n, sofar.histogram)
       case 'low': return kernels.histogramLow(x, n, take.bin, sofar.histogram)
       case 'locate': {
         if (sofar.located >= 0) return
@@ -156,17 +153,18 @@ export const createBench = (shop: Workshop): Bench => {
 
     const inputs = unit.reads.map((_, i) => reserve(`in${i}`, WIDEST * block))
     const draws = drawPorts.map((_, i) => reserve(`draw${i}`, 4 * chunk))
-    const staged = program.outputs.map((_, i) => reserve(`out${i}`, WIDEST * block))
+    // What low bits are counted of later is kept for the whole unit; other outputs only until their block is done.
+    const kept = program.outputs.map((_, port) => unit.takes.some((t) => t.stage === 'high' && t.near !== undefined && t.ports[0] === port))
+    const outputs = program.outputs.map((_, i) => (kept[i] ? reserve(`kept${i}`, 4 * SEGMENT) : reserve(`out${i}`, WIDEST * block)))
     const takings = unit.takes.map((take, i): Taking => {
       const bins = take.stage === 'high' ? HIGH_BINS : LOW_BINS
       const histogram = take.stage === 'high' || take.stage === 'low' ? reserve(`bins${i}`, 4 * HIGH_BINS) : 0
-      const kept = take.stage === 'high' && take.near !== undefined ? reserve(`kept${i}`, 4 * SEGMENT) : 0
-      if (kept > 0) reserve('near', 4 * NEAR * LOW_BINS)
       const cells = take.stage === 'tally' ? emptyTally(take.cells) : undefined
       const sum = take.stage === 'min' ? Infinity : take.stage === 'max' ? -Infinity : 0
-      return { sum, met: 0, located: -1, histogram, kept, bins, cells }
+      return { sum, met: 0, located: -1, histogram, kept: outputs[take.ports[0]!]!, bins, cells }
     })
     const encoded = unit.writes.map((w, i) => (isEightBit(w) ? reserve(`code${i}`, block) : 0))
+    if (kept.includes(true)) reserve('near', 4 * NEAR * LOW_BINS)
     for (const t of takings) if (t.histogram > 0) kernels.view(Uint32Array, t.histogram, t.bins).fill(0)
 
     for (const [i, draw] of unit.draws.entries()) {
@@ -182,6 +180,7 @@ export const createBench = (shop: Workshop): Bench => {
 
     for (let from = unit.start; from < unit.end; from += block) {
       const n = Math.min(block, unit.end - from)
+      const staged = outputs.map((offset, i) => (kept[i] ? offset + 4 * (from - unit.start) : offset))
       for (const [i, r] of unit.reads.entries()) {
         const data = bytesAt(inputs[i]!, bytesFor(n, r.dtype))
         const problem = readFully(open(r.path, 'r'), r.path, data, r.begin + bytesFor(from, r.dtype))
@@ -203,7 +202,7 @@ export const createBench = (shop: Workshop): Bench => {
         const results = await session(feeds)
         program.outputs.forEach((p, i) => (numbersAt(p, staged[i]!, start - from, length) as Uint8Array).set(results[p.name]!.data as Uint8Array))
       }
-      unit.takes.forEach((take, i) => takeMeasure(take, staged, n, takings[i]!, from, unit.start))
+      unit.takes.forEach((take, i) => takeMeasure(take, staged, n, takings[i]!, from))
       for (const [i, w] of unit.writes.entries()) {
         let offset = staged[w.port]!
         if (w.dtype === 'F8_E4M3') kernels.encodeF8E4M3(offset, n, (offset = encoded[i]!))

@@ -6,7 +6,7 @@ import { outputIsInput, pinMismatch, pinOfShards } from '../base/catalogue/plan.
 import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { toSource } from '../document/source.js'
-import { makePlan } from '../plan/make-plan.js'
+import { makePlan, type PlanOptions } from '../plan/make-plan.js'
 import { pathsOf } from '../plan/outputs.js'
 import type { Plan } from '../plan/plan.js'
 import { parse, type ParseOptions } from '../recipe/parse.js'
@@ -17,7 +17,7 @@ import { openModel, type Model } from '../safetensors/model.js'
 import { openingProblem } from '../safetensors/open.js'
 
 /** Where a recipe's outputs go, and with which params it is read. */
-export interface PrepareOptions extends ParseOptions {
+export interface PrepareOptions extends ParseOptions, PlanOptions {
   /** Folder that output paths are relative to; the recipe's own unless given. */
   readonly out?: string
 }
@@ -60,7 +60,7 @@ export const prepare = async (path: string, options: PrepareOptions = {}): Promi
   const [models, adapters] = [await openModels(recipe.value, folder), await openAdapters(recipe.value, folder)]
   const opening = [...recipe.diagnostics, ...models.diagnostics, ...adapters.diagnostics]
   if (models.type === 'failed' || adapters.type === 'failed') return failed(...opening)
-  const plan = makePlan(recipe.value, models.value, { recipe: folder, out: options.out === undefined ? undefined : resolve(options.out) }, adapters.value)
+  const plan = makePlan(recipe.value, models.value, { recipe: folder, out: options.out === undefined ? undefined : resolve(options.out) }, adapters.value, options)
   const diagnostics = [...opening, ...plan.diagnostics]
   if (plan.type === 'failed') return failed(...diagnostics)
   const links = await outputsThatAreInputs(recipe.value, plan.value)

@@ -61,6 +61,12 @@ export const SDXL_MODULES: readonly Adapted[] = [
   { name: 'lora_te2_text_model_encoder_layers_31_mlp_fc2', tensor: 'conditioner.embedders.1.model.transformer.resblocks.31.mlp.c_proj.weight' },
 ]
 
+/** Queries and keys of SDXL, by the block’s number in the original names. */
+export const SDXL_ATTENTION: readonly Adapted[] = ['q', 'k'].map((x) => ({
+  name: `lora_unet_middle_block_1_transformer_blocks_3_attn2_to_${x}`,
+  tensor: `model.diffusion_model.middle_block.1.transformer_blocks.3.attn2.to_${x}.weight`,
+}))
+
 /** A small SDXL whose fused projections have rows enough to be told apart. */
 export const withFusedRows = (checkpoint: Checkpoint): Checkpoint =>
   new Map(checkpoint).set(FUSED, { dtype: 'F16', shape: [6, 2], numbers: Float32Array.from({ length: 12 }, (_, i) => i / 16) })

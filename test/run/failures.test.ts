@@ -156,7 +156,7 @@ describe('an output', () => {
   test('that becomes a folder meanwhile fails without leaving a temporary', () => withModels(async (folder) => {
     rmSync(join(folder, 'out.safetensors'))
     const result = await runAfter(folder, () => undefined, { listener: (e) => { if (e.type === 'units-finished') mkdirSync(join(folder, 'out.safetensors', 'full'), { recursive: true }) } })
-    expect(codesOf(result)).toEqual(['io-failed'])
+    expect(codesOf(result)).toEqual(['not-a-place'])
     expect(result.diagnostics[0]!.message).toContain(join(folder, 'out.safetensors'))
     expect(filesIn(folder).filter((f) => f.endsWith('.partial'))).toEqual([])
   }))

@@ -102,7 +102,8 @@ export const diff: Operator = {
         }
         const d = g.sub(y, x)
         const changed = g.count(g.not(g.compare('equal', x, y)))
-        return { tensor: name, size, scalars: { aa: g.dot(x, x), ab: g.dot(x, y), bb: g.dot(y, y), dd: g.dot(d, d), changed, largest: g.greatest(g.abs(d)) } }
+        const dots = { aa: g.dot(x, x), ab: g.dot(x, y), bb: g.dot(y, y), dd: g.dot(d, d) }
+        return { tensor: name, size, scalars: { ...dots, changed, largest: g.greatest(g.abs(d)) } }
       }),
       draw: (figures) => {
         const layers = compared.map(({ name, size }, i) => layerOf(name, size, figures[i]!))

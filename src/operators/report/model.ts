@@ -87,7 +87,7 @@ const closeUp = (slot: Slot, scale: Scale, { scalars, tallies }: Figures): reado
       type: 'heatmap', title: slot.name, axes: ['row', 'column'],
       rows: labelsOf(grid.gridRows, grid.rows), columns: labelsOf(grid.gridColumns, grid.columns), values, format: 'number',
       low: found.reduce((x, y) => Math.min(x, y), Infinity), high: found.reduce((x, y) => Math.max(x, y), -Infinity),
-      note: `${shapeText(slot.shape)}${cut ? `, in ${grid.gridRows} × ${grid.gridColumns} cells` : ''}; a cell shows ${scale === 'none' && cut ? SCALES.mean : SCALES[scale]}`,
+      note: `${shapeText(slot.shape)}${cut ? `, in ${grid.gridRows} × ${grid.gridColumns} cells` : ''}; a cell shows ${SCALES[scale === 'none' && cut ? 'mean' : scale]}`,
     },
     {
       type: 'histogram', title: `Values of ${slot.name}`, axis: 'value', low: scalars['min']!, high: scalars['max']!,
@@ -179,7 +179,9 @@ export const model: Operator = {
             {
               type: 'table',
               title: 'Blocks',
-              columns: [...columnsOf('text', 'block'), ...columnsOf('count', 'tensors', 'parameters'), ...columnsOf('number', 'root mean square', 'min', 'max')],
+              columns: [
+                ...columnsOf('text', 'block'), ...columnsOf('count', 'tensors', 'parameters'), ...columnsOf('number', 'root mean square', 'min', 'max'),
+              ],
               rows: layout.blocks.map((block) => {
                 const group = groups.get(block)!
                 const [least, greatest] = [Math.min(...group.map((l) => l.min)), Math.max(...group.map((l) => l.max))]

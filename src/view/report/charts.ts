@@ -135,7 +135,8 @@ const bars = (title: readonly [string, string], items: readonly Bar[], format: F
     {
       type: 'rect', from: { data: 'bars' },
       encode: { enter: {
-        x: { scale: 'x', value: 0 }, x2: { scale: 'x', field: 'value' }, y: { scale: 'y', field: 'place' }, height: { scale: 'y', band: 1 }, fill: { value: HUE },
+        x: { scale: 'x', value: 0 }, x2: { scale: 'x', field: 'value' },
+        y: { scale: 'y', field: 'place' }, height: { scale: 'y', band: 1 }, fill: { value: HUE },
       } },
     },
     {
@@ -165,7 +166,8 @@ const histogram = (s: Of<'histogram'>): Spec => {
     marks: [{
       type: 'rect', from: { data: 'bins' },
       encode: { enter: {
-        x: { scale: 'x', field: 'from' }, x2: { scale: 'x', field: 'to', offset: -0.5 }, y: { scale: 'y', field: 'count' }, y2: { scale: 'y', value: 0 }, fill: { value: HUE },
+        x: { scale: 'x', field: 'from' }, x2: { scale: 'x', field: 'to', offset: -0.5 },
+        y: { scale: 'y', field: 'count' }, y2: { scale: 'y', value: 0 }, fill: { value: HUE },
       } },
     }],
   }

@@ -38,8 +38,10 @@ const facts = (list: readonly Fact[]): string =>
   `<dl>${list.map((f) => `<div><dt>${escapeMarkup(f.label)}</dt><dd>${valueOf(f)}</dd></div>`).join('')}</dl>`
 
 /** Facts that may be long texts. */
-const wordy = (list: readonly Fact[]): string =>
-  `<table class="wordy"><tbody>\n${list.map((f) => `<tr><th scope="row">${escapeMarkup(f.label)}</th><td>${valueOf(f)}</td></tr>`).join('\n')}\n</tbody></table>`
+const wordy = (list: readonly Fact[]): string => {
+  const rows = list.map((f) => `<tr><th scope="row">${escapeMarkup(f.label)}</th><td>${valueOf(f)}</td></tr>`)
+  return `<table class="wordy"><tbody>\n${rows.join('\n')}\n</tbody></table>`
+}
 
 /** What may be wider than the screen, in a box of its own that keys can scroll. */
 const scrolling = (label: string, content: string): string =>
@@ -58,9 +60,11 @@ const rowsTable = (columns: readonly Column[], rows: readonly Row[], caption: st
 const table = ({ columns, rows, title }: Extract<Section, { type: 'table' }>): string => {
   const groups = new Map<string, Row[]>()
   for (const row of rows) groups.set(row.group ?? '', [...(groups.get(row.group ?? '') ?? []), row])
-  return [...groups].map(([group, members]) => (group === ''
-    ? rowsTable(columns, members, title)
-    : `<details><summary>${escapeMarkup(group)}<span>${plural(members.length, 'row')}</span></summary>\n${rowsTable(columns, members, `${title} of ${group}`)}</details>`)).join('\n')
+  return [...groups].map(([group, members]) => {
+    if (group === '') return rowsTable(columns, members, title)
+    const summary = `<summary>${escapeMarkup(group)}<span>${plural(members.length, 'row')}</span></summary>`
+    return `<details>${summary}\n${rowsTable(columns, members, `${title} of ${group}`)}</details>`
+  }).join('\n')
 }
 
 /** What a chart says to those who cannot see it; the numbers are in the tables. */

@@ -6,6 +6,8 @@ import { escapeMarkup, formatValue } from './format.js'
 /** The family that pictures are drawn with: Roboto where it is, as in the PNG, and what is like it elsewhere. */
 const STYLE: ChartStyle = { ink: '#1c1e21', font: 'Roboto, Segoe UI, Helvetica Neue, Arial, sans-serif' }
 const [MARGIN, LINE, GAP, LEAST_WIDTH] = [28, 18, 22, 640]
+/** Pixels between the columns of a table. */
+const GUTTER = 18
 /** Characters of one fact that a picture has room for. */
 const LONGEST = 110
 /** Rows that a table may have to be drawn in a picture. */
@@ -19,7 +21,8 @@ const widthOf = (text: string): number => 6.8 * [...text].length
 
 const FAINT = ' opacity="0.7"'
 
-const text = (x: number, y: number, content: string, more = ''): string => `<text x="${Math.round(x)}" y="${Math.round(y)}"${more}>${escapeMarkup(content)}</text>`
+const text = (x: number, y: number, content: string, more = ''): string =>
+  `<text x="${Math.round(x)}" y="${Math.round(y)}"${more}>${escapeMarkup(content)}</text>`
 
 const heading = (title: string, note: string | undefined): Piece => ({
   markup: `${text(0, 14, title, ' font-size="15" font-weight="500"')}${note === undefined ? '' : text(0, 32, note, FAINT)}`,
@@ -43,15 +46,17 @@ const drawTable = (columns: readonly Column[], rows: readonly Row[]): Piece => {
     return { markup: text(0, 13, elsewhere, FAINT), width: widthOf(elsewhere), height: LINE }
   }
   const cells = [columns.map((c) => c.label), ...rows.map((row) => row.cells.map((cell, i) => formatValue(cell, columns[i]!.format)))]
-  const widths = columns.map((_, i) => Math.max(...cells.map((row) => widthOf(row[i]!))) + 18)
+  const widths = columns.map((_, i) => Math.max(...cells.map((row) => widthOf(row[i]!))) + GUTTER)
   const starts = widths.map((_, i) => widths.slice(0, i).reduce((n, w) => n + w, 0))
-  const draw = (row: readonly string[], y: number, more: string): string => row.map((cell, i) =>
-    (i === 0 || columns[i]!.format === 'text' ? text(starts[i]!, y, cell, more) : text(starts[i]! + widths[i]! - 18, y, cell, `${more} text-anchor="end"`))).join('')
+  const draw = (row: readonly string[], y: number, more: string): string => row.map((cell, i) => {
+    const left = i === 0 || columns[i]!.format === 'text'
+    return left ? text(starts[i]!, y, cell, more) : text(starts[i]! + widths[i]! - GUTTER, y, cell, `${more} text-anchor="end"`)
+  }).join('')
   const width = widths.reduce((n, w) => n + w, 0)
   return {
     markup: [
       ...cells.map((row, i) => draw(row, 13 + i * LINE, i === 0 ? FAINT : '')),
-      `<path d="M0 ${LINE}H${Math.round(width - 18)}" stroke="${STYLE.ink}" opacity="0.25"/>`,
+      `<path d="M0 ${LINE}H${Math.round(width - GUTTER)}" stroke="${STYLE.ink}" opacity="0.25"/>`,
     ].join(''),
     width,
     height: cells.length * LINE + 4,
