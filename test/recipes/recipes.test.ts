@@ -199,7 +199,7 @@ describe.each(FAMILIES)('with $architecture', ({ architecture, tuned, depth }) =
     const { plan, outputs } = await buildRecipe('quarters', { one: first, two: second, three: third, four: fourth })
     expect(plan.models.map((m) => m.architecture)).toEqual(Array(4).fill(architecture))
     expect(plan.steps.map(({ name, kind }) => [name, kind])).toEqual([['deal', 'mask'], ['with_two', 'model'], ['with_three', 'model'], ['quarters', 'model']])
-    expect(plan.steps.slice(1).map(({ counts }) => counts)).toEqual(Array(3).fill({ constant: constants, merged: first.size - constants }))
+    expect(plan.steps.slice(1).map(({ counts }) => counts)).toEqual(Array.from({ length: 3 }, () => ({ constant: constants, merged: first.size - constants })))
     const [taken, strange] = [[0, 0, 0, 0], [] as string[]]
     for (const [name, { numbers }] of outputs['merged']!) {
       if (isConstant(name)) continue
