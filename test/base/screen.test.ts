@@ -18,7 +18,7 @@ const render = (text: string, part: string, options: { width?: number; length?: 
 
 describe('renderDiagnostics', () => {
   it('shows places, related places and help, sorted, with a count', () => {
-    const recipe = { path: '/home/me/recipe.yaml', text: 'smelt: 1\na: 1\nb: 2\na: 3\n' }
+    const recipe = { path: '/srv/me/recipe.yaml', text: 'smelt: 1\na: 1\nb: 2\na: 3\n' }
     const diagnostics: Diagnostic[] = [
       entry('unplaced', 'nothing is written'),
       entry('corrupt', 'the header ends early', { at: { type: 'file', path: '/data/m.safetensors', tensor: 'w.\u001b[31m', offset: 8 }, severity: 'warning' }),
@@ -29,7 +29,7 @@ describe('renderDiagnostics', () => {
       }),
       entry('unknown-option', 'there is no option --sed', { at: { type: 'option', name: '--sed' }, help: 'did you mean `--seed`?' }),
     ]
-    expect(renderDiagnostics(diagnostics, { color: false, cwd: '/home/me' })).toMatchInlineSnapshot(`
+    expect(renderDiagnostics(diagnostics, { color: false, cwd: '/srv/me' })).toMatchInlineSnapshot(`
       "error[unknown-option]: there is no option --sed
        --> --sed
       help: did you mean \`--seed\`?
