@@ -2,9 +2,9 @@ import type { Architecture } from '../architectures/detect.js'
 import { unknownArchitecture } from '../base/catalogue/operators.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
-import { labelOf, modelsOf } from './call.js'
+import { labelOf, modelsOf, valueOf } from './call.js'
 import type { Call, Rules } from './define.js'
-import { model } from './params.js'
+import { model, number } from './params.js'
 import type { ModelValue, Value } from './value.js'
 
 /** The input that says which tensors some weights are for. */
@@ -28,6 +28,15 @@ export const makeWeights = (call: Call, numberOf: (tensor: string) => number | u
     return number === undefined ? [] : [[name, number] as const]
   }))
   return ok([{ kind: 'weights', label: labelOf(call), numbers }], warnings)
+}
+
+/** The parameter that catches what an operator's other numbers do not reach. */
+export const restParam = number({ description: 'For every tensor that no other number reaches.' })
+
+/** Like {@link makeWeights}, where a tensor that `numberOf` gives nothing takes the step's {@link restParam}, if it has one. */
+export const weightsWithRest = (call: Call, numberOf: (tensor: string) => number | undefined): Result<readonly Value[]> => {
+  const rest = valueOf(call, 'rest') as number | undefined
+  return makeWeights(call, (tensor) => numberOf(tensor) ?? rest)
 }
 
 /** The weights that rules in place would give. */

@@ -1,6 +1,6 @@
 import { valueOf } from '../call.js'
 import type { Operator } from '../define.js'
-import { architectureOf, EXAMPLE_MODEL, likeInput, makeWeights } from '../layer-numbers.js'
+import { architectureOf, EXAMPLE_MODEL, likeInput, restParam, weightsWithRest } from '../layer-numbers.js'
 import { number } from '../params.js'
 
 /** The kinds of layer in the order they are looked at: the particular before the general. */
@@ -26,7 +26,7 @@ export const attention: Operator = {
     attn2: number({ description: 'For cross attention of a U-Net.' }),
     conv: number({ description: 'For convolutions of a U-Net’s residual blocks, and its down- and upsampling.' }),
     emb: number({ description: 'For embeddings.' }),
-    rest: number({ description: 'For every tensor that no other number reaches.' }),
+    rest: restParam,
   },
   merges: false,
   exact: true,
@@ -46,11 +46,10 @@ export const attention: Operator = {
     if (architecture.type === 'failed') return architecture
     const { locate } = architecture.value
     const given = KINDS.filter((kind) => valueOf(call, kind) !== undefined)
-    const rest = valueOf(call, 'rest') as number | undefined
-    return makeWeights(call, (tensor) => {
+    return weightsWithRest(call, (tensor) => {
       const { groups } = locate(tensor)
       const kind = given.find((k) => groups.includes(k))
-      return kind === undefined ? rest : (valueOf(call, kind) as number)
+      return kind === undefined ? undefined : (valueOf(call, kind) as number)
     })
   },
 }

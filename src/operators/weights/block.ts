@@ -2,7 +2,7 @@ import { noSuchPart } from '../../base/catalogue/operators.js'
 import { failed } from '../../base/result.js'
 import { valueOf } from '../call.js'
 import type { Operator } from '../define.js'
-import { architectureOf, likeInput, makeWeights } from '../layer-numbers.js'
+import { architectureOf, likeInput, restParam, weightsWithRest } from '../layer-numbers.js'
 import { number } from '../params.js'
 
 /** Which blocks a parameter is for, by the first part of their ids. */
@@ -43,7 +43,7 @@ export const block: Operator = {
     out: number({ description: 'For the last layers, `out`.' }),
     text: number({ description: 'For the text encoders of the file.' }),
     vae: number({ description: 'For the VAE of the file.' }),
-    rest: number({ description: 'For every tensor that no other number reaches.' }),
+    rest: restParam,
   },
   merges: false,
   exact: true,
@@ -51,14 +51,13 @@ export const block: Operator = {
   examples: [{ title: 'a number for everything, in a model of no known architecture', inputs: { like: [1, 2] }, params: { rest: 0.75 }, expect: [0.75] }],
   evaluate: (call) => {
     const given = Object.entries(PARTS).filter(([part]) => valueOf(call, part) !== undefined)
-    const rest = valueOf(call, 'rest') as number | undefined
-    if (given.length === 0) return makeWeights(call, () => rest)
+    if (given.length === 0) return weightsWithRest(call, () => undefined)
     const architecture = architectureOf(call)
     if (architecture.type === 'failed') return architecture
     const { title, blocks, locate } = architecture.value
     const absent = OF_UNETS.find((part) => valueOf(call, part) !== undefined && !blocks.some((id) => stemOf(id) === PARTS[part][0]))
     if (absent !== undefined) return failed(noSuchPart(call.at(absent), absent, title, blocks))
     const numbers = new Map(given.flatMap(([part, stems]) => stems.map((stem) => [stem as string, valueOf(call, part) as number])))
-    return makeWeights(call, (name) => numbers.get(stemOf(locate(name).block)) ?? rest)
+    return weightsWithRest(call, (name) => numbers.get(stemOf(locate(name).block)))
   },
 }

@@ -1,6 +1,6 @@
 import { valueOf } from '../call.js'
 import type { Operator } from '../define.js'
-import { architectureOf, EXAMPLE_MODEL, likeInput, makeWeights } from '../layer-numbers.js'
+import { architectureOf, EXAMPLE_MODEL, likeInput, restParam, weightsWithRest } from '../layer-numbers.js'
 import { number } from '../params.js'
 
 /** One number by how deep a block lies. */
@@ -19,7 +19,7 @@ export const shell: Operator = {
     exterior: number({ description: 'For the blocks at both ends.' }),
     interior: number({ description: 'For the blocks between.' }),
     core: number({ description: 'For the blocks in the middle.' }),
-    rest: number({ description: 'For every tensor that no other number reaches.' }),
+    rest: restParam,
   },
   merges: false,
   exact: true,
@@ -37,10 +37,9 @@ export const shell: Operator = {
     const architecture = architectureOf(call)
     if (architecture.type === 'failed') return architecture
     const { shells, locate } = architecture.value
-    const rest = valueOf(call, 'rest') as number | undefined
-    return makeWeights(call, (tensor) => {
+    return weightsWithRest(call, (tensor) => {
       const found = shells.get(locate(tensor).block)
-      return (found === undefined ? undefined : (valueOf(call, found) as number | undefined)) ?? rest
+      return found === undefined ? undefined : (valueOf(call, found) as number | undefined)
     })
   },
 }
