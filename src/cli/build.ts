@@ -2,7 +2,7 @@ import { stopping } from '../base/catalogue/cli.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { estimateMemory } from '../plan/memory.js'
 import { defaultWorkers } from '../run/build.js'
-import { startAhead } from '../run/crew.js'
+import { withThreadsAhead } from '../run/crew.js'
 import type { RunEvent } from '../run/events.js'
 import { checkPins, prepare, type Prepared } from '../run/prepare.js'
 import { run } from '../run/run.js'
@@ -112,11 +112,12 @@ export const build = async (console: Console, recipe: string, flags: BuildFlags)
     return refuse([set, workers, device].flatMap((r) => r.diagnostics))
   }
 
-  startAhead(workers.value)
-  const prepared = await prepare(recipe, { set: set.value, ...(flags.out === undefined ? {} : { out: flags.out }) })
-  if (prepared.type === 'failed') return refuse(prepared.diagnostics)
-  reporter.planned(outlinePlan(prepared.value.plan, workers.value, estimateMemory))
-  reporter.problems(prepared.diagnostics)
-  const pins = await checkPins(prepared.value)
-  return pins.length > 0 ? refuse(pins) : end(await runPlan(prepared.value, workers.value, device.value, reporter))
+  return withThreadsAhead(workers.value, async () => {
+    const prepared = await prepare(recipe, { set: set.value, ...(flags.out === undefined ? {} : { out: flags.out }) })
+    if (prepared.type === 'failed') return refuse(prepared.diagnostics)
+    reporter.planned(outlinePlan(prepared.value.plan, workers.value, estimateMemory))
+    reporter.problems(prepared.diagnostics)
+    const pins = await checkPins(prepared.value)
+    return pins.length > 0 ? refuse(pins) : end(await runPlan(prepared.value, workers.value, device.value, reporter))
+  })
 }

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { failed, type Result } from '../base/result.js'
-import { startAhead } from './crew.js'
+import { withThreadsAhead } from './crew.js'
 import { checkPins, prepare, type PrepareOptions } from './prepare.js'
 import { run, type Built, type RunOptions } from './run.js'
 
@@ -11,9 +11,12 @@ export interface BuildOptions extends PrepareOptions, Partial<RunOptions> {}
 export const defaultWorkers = (): number => Math.max(1, Math.min(16, availableParallelism()))
 
 /** Builds a recipe: reads, plans, checks pins, computes, and writes its outputs, all of them or none. */
-export const build = async (path: string, options: BuildOptions = {}): Promise<Result<Built>> => {
+export const build = (path: string, options: BuildOptions = {}): Promise<Result<Built>> => {
   const workers = options.workers ?? defaultWorkers()
-  if (options.start === undefined) startAhead(workers)
+  return withThreadsAhead(options.start === undefined ? workers : 0, () => buildWith(path, options, workers))
+}
+
+const buildWith = async (path: string, options: BuildOptions, workers: number): Promise<Result<Built>> => {
   const prepared = await prepare(path, options)
   if (prepared.type === 'failed') return prepared
   const pins = await checkPins(prepared.value)

@@ -36,12 +36,27 @@ const spawn = (): Thread => {
   return thread
 }
 
+/** Ends the threads that were started ahead and not used, and waits for them: a process that ends while one of them loads ONNX Runtime aborts. */
+const dismissAhead = async (): Promise<void> => {
+  await Promise.all(ahead.splice(0).map(({ worker, gone }) => new Promise<void>((resolve) => {
+    if (gone) return resolve()
+    worker.ref()
+    worker.on('exit', () => resolve())
+    worker.postMessage(undefined)
+  })))
+}
+
 /** Starts threads before it is known what they will do: loading ONNX Runtime takes them as long as planning takes the main thread. */
-export const startAhead = (count: number): void => {
+export const withThreadsAhead = async <T>(count: number, work: () => Promise<T>): Promise<T> => {
   while (ahead.length < count) {
     const thread = spawn()
     thread.worker.unref()
     ahead.push(thread)
+  }
+  try {
+    return await work()
+  } finally {
+    await dismissAhead()
   }
 }
 

@@ -6,7 +6,7 @@ import { createBench, type Cutting } from './execute.js'
 import { createSession, type RunProgram } from './sessions.js'
 import type { UnitOrder, UnitResult } from './unit.js'
 
-/** A worker thread's first message: what it will work with. Until then it loads what every build needs. */
+/** A worker thread's first message: what it will work with, or undefined when there is no work. Until then it loads what every build needs. */
 export interface WorkerStart {
   readonly programs: readonly Program[]
   /** Parallel to `programs`: their ONNX bytes. */
@@ -58,4 +58,4 @@ const serve = (port: MessagePort, { programs, models, temporary, cutting, stop }
 }
 
 const port = parentPort
-port?.once('message', (start: WorkerStart) => serve(port, start))
+port?.once('message', (start: WorkerStart | undefined) => (start === undefined ? port.close() : serve(port, start)))
