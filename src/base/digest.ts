@@ -31,8 +31,14 @@ export const blake3 = (...parts: readonly (Uint8Array | string)[]): Uint8Array =
 /** Writes 32 digest bytes the way locks and summaries show them. */
 export const toDigest = (bytes: Uint8Array): Digest => `blake3:${Buffer.from(bytes).toString('hex')}` as Digest
 
+/** The first 128 bits of the BLAKE3 of a text, as 32 hex digits: enough to tell apart whatever is kept, not to withstand who wants to deceive. */
+export const shortDigest = (text: string): string => Buffer.from(blake3(text)).toString('hex', 0, 16)
+
 /** A tensor's digest: BLAKE3 over the BLAKE3 of each segment of {@link SEGMENT} elements, in order. */
 export const tensorDigest = (segments: readonly Uint8Array[]): Digest => toDigest(blake3(...segments))
+
+/** The digest of a tensor without elements. */
+export const EMPTY_DIGEST: Digest = tensorDigest([])
 
 /** What a file's content digest is taken over. */
 export interface DigestedTensor {

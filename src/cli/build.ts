@@ -1,11 +1,9 @@
+import { resolve } from 'node:path'
 import { stopping } from '../base/catalogue/cli.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { estimateMemory } from '../plan/memory.js'
-import { defaultWorkers } from '../run/build.js'
-import { withThreadsAhead } from '../run/crew.js'
+import { build as buildRecipe, defaultWorkers, type BuildOptions } from '../run/build.js'
 import type { RunEvent } from '../run/events.js'
-import { checkPins, prepare, type Prepared } from '../run/prepare.js'
-import { run } from '../run/run.js'
 import { diagnosticLines, eventLine, toJsonLine } from '../view/json.js'
 import { outlinePlan, type PlanOutline } from '../view/plan-outline.js'
 import { renderPlanShort } from '../view/plan-text.js'
@@ -15,6 +13,7 @@ import { renderSummary } from '../view/summary.js'
 import type { Console } from './console.js'
 import { readDevice, readSet, readWorkers } from './options.js'
 import { listenForStop } from './signals.js'
+import { userStore } from './store.js'
 
 /** What `smelt build` takes besides the recipe. */
 export interface BuildFlags {
@@ -22,6 +21,10 @@ export interface BuildFlags {
   readonly out?: string
   readonly device: string
   readonly workers?: string
+  readonly frozen?: boolean
+  readonly force?: boolean
+  readonly sha256?: boolean
+  readonly attest?: string
   readonly json?: boolean
   readonly quiet?: boolean
 }
@@ -65,7 +68,7 @@ const screenReporter = (console: Console): Reporter => {
     planned: (plan) => console.err(`${renderPlanShort(plan, console.look('err'))}\n`),
     event: (event) => {
       line.hear(event)
-      if (event.type === 'output-written' || event.type === 'report-written' || event.type === 'run-finished') events.push(event)
+      if (event.type !== 'units-finished') events.push(event)
     },
     stopAsked: () => {
       line.clear()
@@ -81,15 +84,26 @@ const screenReporter = (console: Console): Reporter => {
 
 const TICK = 100
 
-/** Runs a plan under the signals of the terminal; the code is 128 and the signal's number if one of them stopped it. */
-const runPlan = async ({ plan }: Prepared, workers: number, device: 'cpu', reporter: Reporter): Promise<number> => {
+/** Builds under the signals of the terminal; the code is 128 and the signal's number if one of them stopped it. */
+const buildUnder = async (recipe: string, options: BuildOptions, workers: number, reporter: Reporter): Promise<number> => {
   const interruption = listenForStop(reporter.stopAsked)
   const ticking = setInterval(reporter.tick, TICK)
+  let told = 0
   try {
-    const built = await run(plan, { workers, device, signal: interruption.signal, listener: reporter.event, render: renderReport })
-    reporter.problems(built.diagnostics)
+    const built = await buildRecipe(recipe, {
+      ...options,
+      signal: interruption.signal,
+      listener: reporter.event,
+      render: renderReport,
+      planned: (plan, diagnostics, lock) => {
+        reporter.planned(outlinePlan(plan, workers, estimateMemory, lock))
+        reporter.problems(diagnostics)
+        told = diagnostics.length
+      },
+    })
+    reporter.problems(built.diagnostics.slice(told))
     const stopped = built.type === 'failed' && built.diagnostics.some((d) => d.code === 'stopped')
-    return stopped && interruption.exitCode !== undefined ? interruption.exitCode : exitCode(built.diagnostics)
+    return stopped && interruption.exitCode !== undefined ? interruption.exitCode : exitCode(built.type === 'failed' ? built.diagnostics : [])
   } finally {
     clearInterval(ticking)
     interruption.end()
@@ -103,21 +117,17 @@ export const build = async (console: Console, recipe: string, flags: BuildFlags)
     reporter.ended(code)
     return code
   }
-  const refuse = (diagnostics: readonly Diagnostic[]): number => {
+  const [set, workers, device] = [readSet(flags.set), readWorkers(flags.workers, defaultWorkers), readDevice(flags.device)]
+  if (set.type === 'failed' || workers.type === 'failed' || device.type === 'failed') {
+    const diagnostics = [set, workers, device].flatMap((r) => r.diagnostics)
     reporter.problems(diagnostics)
     return end(exitCode(diagnostics))
   }
-  const [set, workers, device] = [readSet(flags.set), readWorkers(flags.workers, defaultWorkers), readDevice(flags.device)]
-  if (set.type === 'failed' || workers.type === 'failed' || device.type === 'failed') {
-    return refuse([set, workers, device].flatMap((r) => r.diagnostics))
+  const options: BuildOptions = {
+    set: set.value, workers: workers.value, device: device.value, store: userStore(),
+    frozen: flags.frozen === true, force: flags.force === true, sha256: flags.sha256 === true,
+    ...(flags.out === undefined ? {} : { out: flags.out }),
+    ...(flags.attest === undefined ? {} : { attest: resolve(flags.attest) }),
   }
-
-  return withThreadsAhead(workers.value, async () => {
-    const prepared = await prepare(recipe, { set: set.value, ...(flags.out === undefined ? {} : { out: flags.out }) })
-    if (prepared.type === 'failed') return refuse(prepared.diagnostics)
-    reporter.planned(outlinePlan(prepared.value.plan, workers.value, estimateMemory))
-    reporter.problems(prepared.diagnostics)
-    const pins = await checkPins(prepared.value)
-    return pins.length > 0 ? refuse(pins) : end(await runPlan(prepared.value, workers.value, device.value, reporter))
-  })
+  return end(await buildUnder(recipe, options, workers.value, reporter))
 }

@@ -7,7 +7,7 @@ import { probeKernels, probeRuntime } from '../run/probe.js'
 import { renderMachine, type Machine } from '../view/doctor.js'
 import { toJsonText } from '../view/json.js'
 import type { Console } from './console.js'
-import { readPackage } from './version.js'
+import { readPackage } from '../base/version.js'
 
 /** Names of file systems by the numbers Linux gives them (statfs(2)). */
 const FILE_SYSTEMS: Readonly<Record<number, string>> = {

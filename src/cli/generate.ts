@@ -5,12 +5,14 @@ import { staleFile } from '../base/catalogue/operators.js'
 import { operators } from '../operators/index.js'
 import { operatorsDocument } from '../operators/page.js'
 import { recipeSchema } from '../recipe/schema.js'
+import { lockSchema } from '../store/lock-schema.js'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
-/** What is made from the operators, by path in the repo. */
+/** What is made from the source, by path in the repo. */
 export const generated = (): Readonly<Record<string, string>> => ({
   'schema/recipe.schema.json': `${JSON.stringify(recipeSchema(operators, { editor: true }), null, 1)}\n`,
+  'schema/lock.schema.json': `${JSON.stringify(lockSchema, null, 1)}\n`,
   'docs/operators.md': operatorsDocument(operators),
 })
 

@@ -1,13 +1,13 @@
 import { exitCode } from '../base/diagnostic.js'
 import { estimateMemory } from '../plan/memory.js'
 import { defaultWorkers } from '../run/build.js'
-import { prepare } from '../run/prepare.js'
 import { toJsonText } from '../view/json.js'
 import { renderDot, renderMermaid } from '../view/plan-graph.js'
 import { outlinePlan } from '../view/plan-outline.js'
 import { renderPlan } from '../view/plan-text.js'
 import type { Console } from './console.js'
 import { readSet, readWorkers } from './options.js'
+import { planNow } from './plan-now.js'
 
 /** The ways a plan can be printed. */
 export const FORMATS = ['text', 'json', 'dot', 'mermaid'] as const
@@ -24,12 +24,12 @@ export interface PlanFlags {
 export const plan = async (console: Console, recipe: string, flags: PlanFlags): Promise<number> => {
   const [set, workers] = [readSet(flags.set), readWorkers(flags.workers, defaultWorkers)]
   const prepared = set.type === 'ok' && workers.type === 'ok'
-    ? await prepare(recipe, { set: set.value, ...(flags.out === undefined ? {} : { out: flags.out }) })
+    ? await planNow(recipe, { set: set.value, reading: 'never', ...(flags.out === undefined ? {} : { out: flags.out }) })
     : undefined
   const diagnostics = [set, workers, ...(prepared === undefined ? [] : [prepared])].flatMap((r) => r.diagnostics)
   console.tell(diagnostics)
   if (prepared?.type !== 'ok' || workers.type !== 'ok') return exitCode(diagnostics)
-  const outline = outlinePlan(prepared.value.plan, workers.value, estimateMemory)
+  const outline = outlinePlan(prepared.value.plan, workers.value, estimateMemory, prepared.value.lock)
   console.out({
     text: () => renderPlan(outline, console.look('out')),
     json: () => toJsonText(outline),

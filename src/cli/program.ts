@@ -1,10 +1,10 @@
-import { Command, CommanderError, Option } from 'commander'
+import { Argument, Command, CommanderError, Option } from 'commander'
 import type { Console } from './console.js'
-import { readPackage } from './version.js'
+import { readPackage } from '../base/version.js'
 
 const collect = (text: string, before: readonly string[]): readonly string[] => [...before, text]
 
-const SET = ['--set <name=value>', 'give a param of the recipe another value (repeatable)', collect, []] as const
+const SET = ['--set <name=value>', 'give a param of the recipe another value, or several to build them all: keep=0.2,0.4 (repeatable)', collect, []] as const
 
 /**
  * The commands and what they take. Each loads what it needs only when it is called, so that help and version are quick.
@@ -24,6 +24,10 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .option('--out <folder>', 'write outputs relative to this folder instead of the recipe’s')
     .option('--device <device>', 'auto or cpu', 'auto')
     .option('--workers <n>', 'threads that compute, 1 to 64 (default: one a core, at most 16)')
+    .option('--frozen', 'refuse to build anything but what the lock says')
+    .option('--force', 'compute everything, whatever earlier builds left')
+    .option('--sha256', 'take the sha256 of every input too, for the lock')
+    .option('--attest <file>', 'write an in-toto statement with SLSA provenance (takes the sha256 of every file)')
     .option('--json', 'print everything that happens as lines of JSON')
     .option('--quiet', 'print problems only')
     .action((recipe, flags) => run(async (console) => (await import('./build.js')).build(console, recipe, flags)))
@@ -36,6 +40,22 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
   program.command('check').argument('<recipes...>').description('look for mistakes in recipes and their files')
     .option('--json', 'print the findings as JSON')
     .action((recipes, flags) => run(async (console) => (await import('./check.js')).check(console, recipes, flags)))
+  program.command('why').argument('<recipe>').argument('[step]', 'a step of the recipe; all of them unless given')
+    .description('show what makes a step run: how it differs from the last build')
+    .option(...SET)
+    .option('--out <folder>', 'look for outputs below this folder')
+    .option('--json', 'print it as JSON')
+    .action((recipe, step, flags) => run(async (console) => (await import('./why.js')).why(console, recipe, step, flags)))
+  program.command('verify').argument('<recipe>').description('read inputs and outputs again, and compare them with the lock')
+    .option('--out <folder>', 'look for outputs below this folder instead of the recipe’s')
+    .option('--workers <n>', 'threads that read')
+    .option('--json', 'print the findings as JSON')
+    .action((recipe, flags) => run(async (console) => (await import('./verify.js')).verify(console, recipe, flags)))
+  program.command('cache').addArgument(new Argument('<action>', 'list what earlier builds left, remove the least recently used beyond the limit, or remove everything').choices(['ls', 'gc', 'clear']))
+    .description('look after what earlier builds left for later ones')
+    .option('--json', 'print the list as JSON')
+    .addHelpText('after', '\nIt lies in the folder that SMELT_CACHE names (default: smelt in your cache folder) and keeps at most SMELT_CACHE_SIZE (default: 1.07 GB).')
+    .action((action, flags) => run(async (console) => (await import('./cache.js')).cache(console, action, flags)))
   program.command('inspect').argument('<file>', 'a safetensors file, or the index or folder of a sharded model')
     .argument('[layers...]', 'patterns of the tensors to show, such as "**.attn2"').description('show the tensors, architecture and metadata of a model')
     .option('--stats', 'mean, deviation, extremes, norm and odd values of each tensor (reads them)')

@@ -177,3 +177,11 @@ export const validate = (value: Value, schema: JsonSchema): Result<Value> => {
   const problems = check(value, [], schema, schema)
   return problems.length === 0 ? ok(value) : failed(...orderProblems(problems))
 }
+
+/** The first thing about a plain value that a schema forbids, in words for people who know JSON; undefined when it fits. For what programs write. */
+export const firstViolation = (value: unknown, schema: JsonSchema): string | undefined => {
+  const validator = validatorOf(schema, schema)
+  if (validator(value)) return undefined
+  const { instancePath = '', message = 'is not as expected' } = validator.errors?.[0] ?? {}
+  return `${instancePath === '' ? 'it' : instancePath} ${message}`
+}

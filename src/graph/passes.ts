@@ -42,12 +42,12 @@ const levels = (owns: (m: Measure) => boolean): ((e: Expression) => number) => {
   return level
 }
 
-/** Every measure below some expressions, each once, operands before users. */
-export const measuresOf = (roots: readonly Expression[]): Measure[] => {
+/** Every measure below some expressions, each once, operands before users; those that are known, and what is below them, are passed over. */
+export const measuresOf = (roots: readonly Expression[], isKnown: (m: Measure) => boolean = () => false): Measure[] => {
   const seen = new Set<number>()
   const found: Measure[] = []
   const visit = (e: Expression): void => {
-    if (seen.has(e.id)) return
+    if (seen.has(e.id) || (isMeasure(e) && isKnown(e))) return
     seen.add(e.id)
     argumentsOf(e).forEach(visit)
     if (isMeasure(e)) found.push(e)

@@ -130,7 +130,7 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
         shape: slot.shape,
         mask: definition.masksItself === true ? mask : undefined,
         stream: (draw) => streamOf(call, slot.name, draw),
-        whole: (label) => `${call.step}/${label}`,
+        whole: (label) => `${call.scope}/${label}`,
         at: call.at,
       }
       const build = (): Tensor | Mask | readonly Mask[] | Diagnostic => {

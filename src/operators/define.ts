@@ -79,6 +79,8 @@ export interface Call {
   readonly graph: Graph
   /** The step's name. */
   readonly step: string
+  /** What no other step of the graph has: the step's name, and which setting of the params it belongs to where there are several. */
+  readonly scope: string
   /** The recipe's seed, and the step's own where it has one. */
   readonly seed: number | string
   readonly ownSeed: number | string | undefined

@@ -8,6 +8,7 @@ import type { Name, RawArgument, Recipe, Step } from '../recipe/recipe.js'
 import type { AdapterFile } from '../safetensors/adapter-file.js'
 import type { Model } from '../safetensors/model.js'
 import type { LayerContext } from './context.js'
+import { fingerprintSteps } from './step-facts.js'
 
 /** The values of a recipe's names, and what steps told while they were made. */
 export interface Evaluated {
@@ -32,19 +33,41 @@ export interface Inputs {
   readonly adapters: ReadonlyMap<string, AdapterFile>
 }
 
+/** What a step gave, by its fingerprint, so that another setting of the params which does not change it takes the very same expressions. */
+export type Memory = Map<string, { readonly values: readonly Value[]; readonly notes: readonly Note[] }>
+
+/** Where steps are evaluated. `setting` numbers the settings of the params, of which the first is 0. */
+export interface Workplace {
+  readonly graph: Graph
+  readonly layers: LayerContext
+  readonly memory: Memory
+  readonly setting: number
+}
+
 /** Evaluates the steps, which are in order, into values. All problems of a step are reported; steps that need a failed one are left out. */
-export const evaluateSteps = (
-  recipe: Recipe, steps: readonly Step[], { models, adapters }: Inputs, graph: Graph, layers: LayerContext,
-): Result<Evaluated> => {
+export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, adapters }: Inputs, place: Workplace): Result<Evaluated> => {
+  const { graph, layers, memory } = place
+  const made = fingerprintSteps(recipe, steps, (name) => (models.get(name) ?? adapters.get(name))!.path)
+  const keyOf = (step: Step): string => `${step.name} ${made.get(step.name)!}`
   const values = new Map<string, Value>()
-  const notes = new Map<string, Note[]>()
+  const notes = new Map<string, readonly Note[]>()
   const problems: Diagnostic[] = []
   for (const [name, model] of models) values.set(name, modelValue(graph, `\`${name}\` (${recipe.models.get(name)!.path})`, model))
   for (const [name, file] of adapters) values.set(name, { kind: 'adapter', label: `\`${name}\` (${recipe.adapters.get(name)!.path})`, file })
 
+  const give = (step: Step, results: readonly Value[], told: readonly Note[]): void => {
+    notes.set(step.name, told)
+    results.forEach((value, i) => values.set(results.length === 1 ? step.name : `${step.name}.${i + 1}`, value))
+  }
+
   for (const step of steps) {
+    const known = memory.get(keyOf(step))
+    if (known !== undefined) {
+      give(step, known.values, known.notes)
+      continue
+    }
     const told: Note[] = []
-    const call = prepareCall(recipe, step, values, graph, layers, (note) => told.push(note))
+    const call = prepareCall(recipe, step, values, place, (note) => told.push(note))
     if (call === undefined) continue
     const spaces = wrongSpaces(step, call)
     if (spaces.length > 0) {
@@ -54,10 +77,10 @@ export const evaluateSteps = (
     const result = step.operator.evaluate(call)
     problems.push(...result.diagnostics)
     if (result.type === 'failed') continue
-    notes.set(step.name, told)
+    give(step, result.value, told)
+    memory.set(keyOf(step), { values: result.value, notes: told })
     const source = Object.values(call.inputs).flat().map((r) => tensorsOf((r as Reference).value)).find((t) => t !== undefined)
-    result.value.forEach((value, i) => {
-      values.set(result.value.length === 1 ? step.name : `${step.name}.${i + 1}`, value)
+    result.value.forEach((value) => {
       const tensors = tensorsOf(value)
       if (tensors !== undefined && source !== undefined) layers.inherit(tensors, source)
     })
@@ -67,7 +90,7 @@ export const evaluateSteps = (
 
 /** Resolves the names of a step; undefined when one of them has no value because its step failed. */
 const prepareCall = (
-  recipe: Recipe, step: Step, values: ReadonlyMap<string, Value>, graph: Graph, layers: LayerContext, note: (n: Note) => void,
+  recipe: Recipe, step: Step, values: ReadonlyMap<string, Value>, { graph, layers, setting }: Workplace, note: (n: Note) => void,
 ): Call | undefined => {
   let complete = true
   const reference = (name: Name): Reference => {
@@ -84,6 +107,7 @@ const prepareCall = (
   const call: Call = {
     graph,
     step: step.name,
+    scope: setting === 0 ? step.name : `${step.name}#${setting}`,
     seed: recipe.seed,
     ownSeed: step.seed,
     inputs: Object.fromEntries(Object.entries(step.inputs).map(([key, names]) =>

@@ -1,10 +1,11 @@
-import { argumentsOf, type Expression, type Measure } from '../graph/expression.js'
+import { argumentsOf, type Measure } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { cutPasses, measuresOf, type Pass } from '../graph/passes.js'
 import { createAssembler, type Assembler } from '../graph/program.js'
-import { sizeOf, type TensorInfo } from '../tensor/info.js'
-import type { OutputRoots, Root } from './outputs.js'
-import type { Job, PlannedReport } from './plan.js'
+import { sizeOf } from '../tensor/info.js'
+import { subjectOf } from './fingerprint.js'
+import type { Root } from './outputs.js'
+import type { Copy, Job, PlannedReport } from './plan.js'
 
 /** The work on the elements of one tensor: roots to write, and measures that they or other tensors need of it. */
 interface Bundle {
@@ -17,22 +18,15 @@ interface Bundle {
 
 const bundleKey = (tensor: string, size: number): string => `${size} ${tensor}`
 
-/** The stored tensor whose bytes are the root's, unless something has to be computed. */
-const copiedFrom = ({ value, target }: Root): TensorInfo | undefined =>
-  (value.type === 'read' && value.tensor.dtype === target.dtype ? value.tensor : undefined)
+/** What can be copied instead of computed, for each root. */
+export type FindCopy = (root: Root) => Copy | undefined
 
-/** The stored tensor an expression is about: the first it reads. */
-const subjectOf = (e: Expression): TensorInfo | undefined => {
-  if (e.type === 'read' || e.type === 'read-mask') return e.tensor
-  for (const argument of argumentsOf(e)) {
-    const found = subjectOf(argument)
-    if (found !== undefined) return found
-  }
-  return undefined
-}
+/** The copy of a stored tensor whose bytes are the root's, unless something has to be computed. */
+export const plainCopy: FindCopy = ({ target }) =>
+  (target.value.type === 'read' && target.value.tensor.dtype === target.dtype ? { from: target.value.tensor, to: target, expect: undefined } : undefined)
 
 /** Gives every measure over a group to all its members, whatever threshold each of them asks for: a quantile is of the group's numbers, not of those that share it. */
-const completeGroups = (graph: Graph): ReadonlyMap<string, readonly Measure[]> => {
+export const completeGroups = (graph: Graph): ReadonlyMap<string, readonly Measure[]> => {
   const families = new Map<string, Measure[]>()
   const collect = (): void => {
     families.clear()
@@ -53,7 +47,9 @@ const completeGroups = (graph: Graph): ReadonlyMap<string, readonly Measure[]> =
  * Bundles all work by tensor: what several outputs share is computed once, and every measure is taken where its elements are read,
  * also for tensors that no output holds. Jobs are in the order of their bytes in the first output.
  */
-export const makeJobs = (outputs: readonly OutputRoots[], reports: readonly PlannedReport[], graph: Graph): Job[] => {
+export const makeJobs = (
+  roots: readonly Root[], reports: readonly PlannedReport[], graph: Graph, findCopy: FindCopy = plainCopy, isKnown: (m: Measure) => boolean = () => false,
+): Job[] => {
   const bundles = new Map<string, Bundle>()
   const bundleOf = (tensor: string, size: number, step: string): Bundle => {
     const key = bundleKey(tensor, size)
@@ -61,40 +57,43 @@ export const makeJobs = (outputs: readonly OutputRoots[], reports: readonly Plan
     bundles.set(key, known)
     return known
   }
-  for (const root of outputs.flatMap((o) => o.roots())) bundleOf(root.target.tensor, sizeOf(root.shape), root.target.step).roots.push(root)
+  const copies = new Map(roots.map((root) => [root, findCopy(root)] as const))
+  for (const root of roots) bundleOf(root.target.tensor, sizeOf(root.shape), root.target.step).roots.push(root)
 
   const families = completeGroups(graph)
   const owners = new Map<number, Bundle>()
   const claim = (m: Measure, asking: Bundle): void => {
-    if (owners.has(m.id)) return
+    if (owners.has(m.id) || isKnown(m)) return
     const subject = subjectOf(m)
     const owner = subject === undefined ? asking : bundleOf(subject.name, sizeOf(subject.shape), asking.step)
     owners.set(m.id, owner)
     owner.measures.set(m.id, m)
     for (const other of m.over === undefined ? [] : (families.get(`${m.type} ${m.over}`) ?? [])) claim(other, asking)
-    for (const below of measuresOf(argumentsOf(m))) claim(below, owner)
+    for (const below of measuresOf(argumentsOf(m), isKnown)) claim(below, owner)
   }
-  for (const bundle of [...bundles.values()]) for (const m of measuresOf(bundle.roots.map((r) => r.value))) claim(m, bundle)
+  for (const bundle of [...bundles.values()]) {
+    const computed = bundle.roots.filter((r) => copies.get(r) === undefined)
+    for (const m of measuresOf(computed.map((r) => r.target.value), isKnown)) claim(m, bundle)
+  }
   const assemble = createAssembler()
   for (const { measured, step } of reports) {
     for (const { tensor, size, scalars, tallies = {} } of measured) {
-      for (const m of measuresOf([...Object.values(scalars), ...Object.values(tallies)])) claim(m, bundleOf(tensor, size, step))
+      for (const m of measuresOf([...Object.values(scalars), ...Object.values(tallies)], isKnown)) claim(m, bundleOf(tensor, size, step))
     }
   }
-  return [...bundles.values()].filter((b) => b.size > 0 && b.roots.length + b.measures.size > 0).map((bundle) => makeJob(bundle, (m) => owners.get(m.id) === bundle, assemble))
+  return [...bundles.values()].filter((b) => b.size > 0 && b.roots.length + b.measures.size > 0).map((bundle) => makeJob(bundle, copies, (m) => owners.get(m.id) === bundle, assemble))
 }
 
-const makeJob = ({ tensor, size, step, roots, measures }: Bundle, owns: (m: Measure) => boolean, assemble: Assembler): Job => {
-  const computed = roots.filter((r) => copiedFrom(r) === undefined)
-  const wanted = computed.map((r) => ({ value: r.value, dtype: r.target.dtype }))
+const makeJob = (
+  { tensor, size, step, roots, measures }: Bundle, copies: ReadonlyMap<Root, Copy | undefined>, owns: (m: Measure) => boolean, assemble: Assembler,
+): Job => {
+  const computed = roots.filter((r) => copies.get(r) === undefined)
+  const wanted = computed.map((r) => ({ value: r.target.value, dtype: r.target.dtype }))
   return {
     tensor,
     size,
     step,
-    copies: roots.flatMap((r) => {
-      const from = copiedFrom(r)
-      return from === undefined ? [] : [{ from, to: r.target }]
-    }),
+    copies: roots.map((r) => copies.get(r)).filter((c) => c !== undefined),
     targets: computed.map((r) => r.target),
     sweeps: computed.length === 0 && measures.size === 0 ? undefined : cutPasses(wanted, [...measures.values()], owns, assemble),
   }

@@ -1,23 +1,28 @@
-import { adapterTitle } from '../architectures/adapters/guess.js'
 import { unusedStep } from '../base/catalogue/plan.js'
+import type { Diagnostic } from '../base/diagnostic.js'
+import { contentDigest, type Digest } from '../base/digest.js'
 import { failed, ok, type Result } from '../base/result.js'
-import { createGraph } from '../graph/graph.js'
+import { orderProblems } from '../document/report.js'
+import type { Measure } from '../graph/expression.js'
+import { createGraph, type Graph } from '../graph/graph.js'
+import { groupKey } from '../graph/passes.js'
 import type { Program } from '../graph/program.js'
-import type { Note } from '../operators/define.js'
 import { orderSteps, stepOf } from '../recipe/link.js'
-import type { Value } from '../operators/value.js'
 import type { Recipe, Step } from '../recipe/recipe.js'
-import { usesOf } from '../recipe/step.js'
 import type { AdapterFile } from '../safetensors/adapter-file.js'
 import type { Model } from '../safetensors/model.js'
-import { bytesFor } from '../tensor/dtype.js'
+import type { StoredOutcome } from '../store/outcomes.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { createLayerContext } from './context.js'
-import { evaluateSteps, type Evaluated } from './evaluate.js'
-import { makeJobs, passesOf } from './jobs.js'
-import { pathProblems, pathsOf, planOutput, type Folders, type OutputRoots } from './outputs.js'
-import { planReport } from './reports.js'
-import type { Job, Plan, PlannedModel, PlannedStep, Totals } from './plan.js'
+import { describeModels, describeStep, totalsOf } from './describe.js'
+import { evaluateSteps, type Evaluated, type Memory } from './evaluate.js'
+import { createFingerprints } from './fingerprint.js'
+import { completeGroups, makeJobs, passesOf, plainCopy } from './jobs.js'
+import { NOTHING_KNOWN, type Known } from './known.js'
+import { digestModel, sealOf } from './make-lock.js'
+import { pathProblems, pathsOf, planOutput, type Folders, type OutputRoots, type Root, type Sealing, type Setting } from './outputs.js'
+import type { Copy, Job, Plan, PlannedModel, PlannedOutput, PlannedReport, PlannedStep } from './plan.js'
+import { fingerprintReport, planReport } from './reports.js'
 
 /** How far to plan. */
 export interface PlanOptions {
@@ -25,103 +30,254 @@ export interface PlanOptions {
   readonly jobs?: boolean
 }
 
-/** Decides everything a recipe will do, from the headers of its models and adapters alone. Touches no file. */
-export const makePlan = (
-  recipe: Recipe, models: ReadonlyMap<string, Model>, folders: Folders, adapters: ReadonlyMap<string, AdapterFile> = new Map(),
-  { jobs: wantsJobs = true }: PlanOptions = {},
-): Result<Plan> => {
-  const graph = createGraph()
-  const layers = createLayerContext()
-  const wanted = [...recipe.outputs.values()]
-  const steps = orderSteps(recipe.steps, wanted.map((o) => o.from.name))
-  const needed = new Set(steps.map((s) => s.name))
-  const unused = [...recipe.steps.values()].filter((s) => !needed.has(s.name))
-  // Unused steps are evaluated too: their mistakes are mistakes of the recipe, although nothing of them is run.
-  const all = orderSteps(recipe.steps, [...steps, ...unused].map((s) => s.name))
-  const evaluated = evaluateSteps(recipe, all, { models, adapters }, graph, layers)
-  const warnings = [...evaluated.diagnostics, ...unused.map((s) => unusedStep(s.name, s.at))]
-  if (evaluated.type === 'failed') return failed(...warnings)
-
-  const asked = wanted.map((output) => ({ output, value: evaluated.value.values.get(output.from.name)! }))
-  const plannedReports = asked.flatMap(({ output, value }) => (value.kind === 'report' ? [planReport(output, value, folders)] : []))
-  const planned = asked.filter(({ value }) => value.kind !== 'report').map(({ output, value }, i) => planOutput(recipe, output, i, value, layers, folders, adapters))
-  const modelList = [
-    ...[...models].map(([name, model]) => planFile(name, recipe.models.get(name)!.path, model, layers.architecture(model.tensors)?.title)),
-    ...[...adapters].map(([name, file]) => planFile(name, recipe.adapters.get(name)!.path, file, adapterTitle(file.tensors))),
-  ]
-  const outputs = planned.flatMap((p) => (p.type === 'ok' ? [p.value] : []))
-  const reports = plannedReports.flatMap((p) => (p.type === 'ok' ? [p.value] : []))
-  const places = [...outputs.map(({ output: o }) => ({ ...o, paths: pathsOf(o) })), ...reports.map((r) => ({ ...r, paths: [r.path] }))]
-  const problems = [...[...planned, ...plannedReports].flatMap((p) => p.diagnostics), ...pathProblems(recipe, folders, places, modelList)]
-  if (problems.some((d) => d.severity === 'error')) return failed(...warnings, ...problems)
-
-  const jobs = wantsJobs ? makeJobs(outputs, reports, graph) : []
-  const programs = programsOf(jobs)
-  return ok({
-    name: recipe.name,
-    seed: recipe.seed,
-    steps: steps.map((step) => describeStep(step, steps, recipe, evaluated.value)),
-    unused: unused.map((s) => s.name),
-    outputs: outputs.map((o) => o.output),
-    reports,
-    jobs,
-    programs,
-    models: modelList,
-    totals: totalsOf(jobs, models, outputs),
-    warnings: [...warnings, ...problems],
-  }, [...warnings, ...problems])
+/** One setting with its steps evaluated. */
+interface Evaluation {
+  readonly setting: Setting
+  readonly steps: readonly Step[]
+  readonly evaluated: Evaluated
 }
 
-const planFile = (name: string, label: string, { path, tensors, bytes, files }: Model, architecture: string | undefined): PlannedModel =>
-  ({ name, label, path, architecture, tensors: tensors.size, bytes, files: files.map((f) => ({ path: f.path, ...f.identity })) })
+/** A plan before it is known what earlier runs left: every mistake is found, every output laid out, and no work is cut yet. */
+export interface Draft {
+  readonly evaluations: readonly Evaluation[]
+  readonly outputs: readonly OutputRoots[]
+  readonly reports: readonly PlannedReport[]
+  readonly models: readonly PlannedModel[]
+  readonly unused: readonly string[]
+  readonly graph: Graph
+  readonly warnings: readonly Diagnostic[]
+}
+
+/** Evaluates a recipe under one or more settings of its params. What they have in common is evaluated, and later computed, once. */
+export const draftPlan = (settings: readonly Setting[], folders: Folders): Result<Draft> => {
+  const graph = createGraph()
+  const layers = createLayerContext()
+  const memory: Memory = new Map()
+  const evaluations: Evaluation[] = []
+  const problems: Diagnostic[] = []
+  const unusedNames = new Set<string>()
+  for (const [index, setting] of settings.entries()) {
+    const { recipe } = setting
+    const steps = orderSteps(recipe.steps, [...recipe.outputs.values()].map((o) => o.from.name))
+    const needed = new Set(steps.map((s) => s.name))
+    const unused = [...recipe.steps.values()].filter((s) => !needed.has(s.name))
+    // Unused steps are evaluated too: their mistakes are mistakes of the recipe, although nothing of them is run.
+    const all = orderSteps(recipe.steps, [...steps, ...unused].map((s) => s.name))
+    const evaluated = evaluateSteps(recipe, all, setting, { graph, layers, memory, setting: index })
+    for (const { name } of unused) unusedNames.add(name)
+    problems.push(...evaluated.diagnostics, ...unused.map((s) => unusedStep(s.name, s.at)))
+    if (evaluated.type === 'ok') evaluations.push({ setting, steps, evaluated: evaluated.value })
+  }
+  if (evaluations.length < settings.length) return failed(...orderProblems(problems))
+
+  const outputs: OutputRoots[] = []
+  const reports: PlannedReport[] = []
+  for (const [index, { setting, evaluated }] of evaluations.entries()) {
+    for (const output of setting.recipe.outputs.values()) {
+      const value = evaluated.values.get(output.from.name)!
+      const planned = value.kind === 'report' ? planReport(output, index, value, folders) : planOutput(setting, index, output, outputs.length, value, layers, folders)
+      problems.push(...planned.diagnostics)
+      if (planned.type === 'failed') continue
+      if ('roots' in planned.value) outputs.push(planned.value)
+      else reports.push(planned.value)
+    }
+  }
+  const models = describeModels(settings, layers)
+  const places = [...outputs.map(({ output: o }) => ({ ...o, paths: pathsOf(o) })), ...reports.map((r) => ({ ...r, paths: [r.path] }))]
+  const warnings = orderProblems([...problems, ...pathProblems(settings, folders, places, models)])
+  if (warnings.some((d) => d.severity === 'error')) return failed(...warnings)
+  return ok({ evaluations, outputs, reports, models, unused: [...unusedNames], graph, warnings }, warnings)
+}
+
+/** The models and adapters of a setting by name. */
+const inputsOf = ({ models, adapters }: Setting): ReadonlyMap<string, Model> => new Map<string, Model>([...models, ...adapters])
+
+/** Decides what has to be done, given what earlier runs left. */
+export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan => {
+  const { evaluations, graph } = draft
+  const roots = draft.outputs.map((o) => o.roots())
+  // A fingerprint is over all members of a group: they must be there before the first is taken.
+  completeGroups(graph)
+  const byContent = createFingerprints(graph.grouped, known.digestOf)
+  const byFile = createFingerprints(graph.grouped, known.identify)
+  const settings = evaluations.map(({ setting, steps }) => ({ label: setting.label, recipe: setting.recipe, steps, inputs: inputsOf(setting) }))
+  const models = [...new Map(settings.flatMap((s) => [...s.inputs.values()]).map((m) => [m.path, m] as const)).values()]
+  const digested = new Map(models.map((m) => [m.path, contentOf(m, known)] as const))
+
+  const copyOf = (root: Root): Copy | undefined => {
+    const { target } = root
+    const unfinished = known.unfinished.get(target.path)
+    if (unfinished !== undefined) {
+      const done = unfinished.tensors.get(byFile.of(target.value, target) ?? '')
+      if (done?.begin === target.begin) return { from: undefined, to: target, expect: done.digest }
+    }
+    const plain = plainCopy(root)
+    if (plain !== undefined || known.earlier.size === 0) return plain
+    return earlierCopy(root, known, byContent)
+  }
+  /** The digest of what stands in a root's place, if it was made as the root would be. */
+  const standing = (root: Root): Digest | undefined => {
+    const made = byContent.of(root.target.value, root.target)
+    return made === undefined ? undefined : known.earlier.get(made)?.find((e) => e.file === root.target.path && e.begin === root.target.begin)?.digest
+  }
+  const reports = draft.reports.map((report): PlannedReport => {
+    const fingerprint = fingerprintReport(report, settings[report.setting]!, (name) => digested.get(settings[report.setting]!.inputs.get(name)!.path))
+    return { ...report, fingerprint, kept: fingerprint !== undefined && known.reportAt(report.path) === fingerprint }
+  })
+  const kept = keptOutputs(draft, known, roots, standing)
+  const outputs = draft.outputs.map(({ output }): PlannedOutput => ({ ...output, kept: kept.get(output) }))
+  const outcomes = new Map<Measure, StoredOutcome>()
+  const asked = new Map<string, StoredOutcome | undefined>()
+  const isKnown = (m: Measure): boolean => {
+    if (m.type === 'tally' || known.outcome === NOTHING_KNOWN.outcome) return false
+    const key = groupKey(m)
+    if (!asked.has(key)) {
+      const made = byContent.ofMeasure(m)
+      asked.set(key, made === undefined ? undefined : known.outcome(made))
+    }
+    const outcome = asked.get(key)
+    if (outcome !== undefined) outcomes.set(m, outcome)
+    return outcome !== undefined
+  }
+  const jobs = makeJobs(roots.filter((_, i) => outputs[i]!.kept === undefined).flat(), reports.filter((r) => !r.kept), graph, copyOf, isKnown)
+  // Without outputs there is no lock, for which alone the contents of whole inputs are needed.
+  const undigested = outputs.length === 0 ? [] : undigestedOf(models, jobs, known)
+  const nameOf = nameUnder(evaluations)
+  const working = new Set(jobs.flatMap((j) => j.targets).map((t) => t.output))
+  return {
+    name: settings[0]!.recipe.name,
+    seed: settings[0]!.recipe.seed,
+    steps: describeSteps(evaluations, (setting) => new Set([
+      ...outputs.filter((o, i) => o.setting === setting && working.has(i)).map((o) => o.name),
+      ...reports.filter((r) => r.setting === setting && !r.kept).map((r) => r.name),
+    ]), nameOf),
+    nameOf,
+    stepsOf: stepsBehind(evaluations, outputs, nameOf),
+    unused: draft.unused,
+    outputs,
+    targets: roots.map((own) => own.map((r) => r.target)),
+    reports,
+    jobs,
+    programs: programsOf(jobs),
+    models: draft.models,
+    settings,
+    undigested,
+    digestOf: known.digestOf,
+    outcomes,
+    fingerprints: (identify) => createFingerprints(graph.grouped, identify),
+    resumed: new Map(outputs.filter((o) => o.kept === undefined).flatMap((o) => o.files).flatMap(({ path }) => {
+      const unfinished = known.unfinished.get(path)
+      return unfinished === undefined ? [] : [[path, unfinished.path] as const]
+    })),
+    totals: totalsOf(jobs, models, outputs, undigested, outcomes.size),
+    warnings: draft.warnings,
+  }
+}
+
+/** The copy of an earlier output's tensor that was made in the same way. */
+const earlierCopy = ({ target }: Root, known: Known, byContent: ReturnType<typeof createFingerprints>): Copy | undefined => {
+  const made = byContent.of(target.value, target)
+  const found = made === undefined ? undefined : known.earlier.get(made)
+  const source = found?.find((e) => e.file === target.path) ?? found?.[0]
+  if (source === undefined) return undefined
+  const from: TensorInfo = { name: target.tensor, dtype: target.dtype, shape: [], file: source.file, begin: source.begin, end: source.begin }
+  return { from, to: target, expect: source.digest }
+}
+
+/** The outputs that stand as they would be written, headers included, with their digests. A setting's outputs bear the digest of all of them, so they stand together. */
+const keptOutputs = (
+  draft: Draft, known: Known, roots: readonly (readonly Root[])[], standing: (root: Root) => Digest | undefined,
+): ReadonlyMap<PlannedOutput, Digest> => {
+  if (known.earlier.size === 0) return new Map()
+  const digestOf = (output: PlannedOutput, own: readonly Root[]): Digest | undefined => {
+    const digests = new Map(own.map((r) => [r.target.tensor, standing(r)] as const))
+    return [...digests.values()].includes(undefined) ? undefined : contentDigest(output.tensors.map((t) => ({ ...t, digest: digests.get(t.name)! })))
+  }
+  return new Map(draft.evaluations.flatMap(({ setting, steps }, index) => {
+    const digests = new Map(draft.outputs.flatMap((o, i) => (o.setting === index ? [[o.output, digestOf(o.output, roots[i]!)] as const] : [])))
+    if (digests.size === 0 || [...digests.values()].includes(undefined)) return []
+    const sealing = sealOf(setting, steps, [...digests.keys()], known, (output) => digests.get(output)!)
+    if (sealing === undefined || ![...digests.keys()].every((output) => stands(output, sealing, known))) return []
+    return [...digests] as [PlannedOutput, Digest][]
+  }))
+}
+
+const stands = (output: PlannedOutput, sealing: Sealing, known: Known): boolean => {
+  const headers = output.seal(sealing)
+  const { index } = output
+  return output.files.every((f, i) => known.stands(f.path, headers[i]!, f.bytes)) && (index === undefined || known.stands(index.path, index.bytes, index.bytes.length))
+}
+
+/** The content digest of an input, once those of all its tensors are known. */
+const contentOf = (model: Model, { digestOf }: Known): Digest | undefined =>
+  ([...model.tensors.values()].some((t) => digestOf(t) === undefined) ? undefined : digestModel(model, (t) => digestOf(t)!))
+
+const tensorKey = ({ file, name }: TensorInfo): string => `${file}\0${name}`
+
+/** What has to be read for its digest alone. */
+const undigestedOf = (models: readonly Model[], jobs: readonly Job[], known: Known): TensorInfo[] => {
+  const read = new Set(jobs.flatMap((job) => [
+    ...job.copies.flatMap((c) => (c.expect === undefined && c.from !== undefined ? [tensorKey(c.from)] : [])),
+    ...(job.sweeps?.passes ?? []).flatMap((p) => p.reads.map(tensorKey)),
+  ]))
+  return models.flatMap((m) => [...m.tensors.values()]).filter((t) => t.begin < t.end && !read.has(tensorKey(t)) && known.digestOf(t) === undefined)
+}
+
+const valueOf = ({ evaluated }: Evaluation, name: string): unknown => evaluated.values.get(name) ?? evaluated.values.get(`${name}.1`)
+
+/** What a name of the recipe is called under a setting: steps that differ from setting to setting bear its label. */
+const nameUnder = (evaluations: readonly Evaluation[]) => (setting: number, name: string): string => {
+  const step = stepOf(name)
+  const own = evaluations[setting]!
+  const shared = evaluations.some((other, i) => i !== setting && valueOf(other, step) === valueOf(own, step))
+  return shared || evaluations.length === 1 || !own.setting.recipe.steps.has(step) ? name : `${step}[${own.setting.label}]${name.slice(step.length)}`
+}
+
+/** The steps of all settings, those that settings have in common once. */
+const describeSteps = (evaluations: readonly Evaluation[], workingOf: (setting: number) => ReadonlySet<string>, nameOf: (setting: number, name: string) => string): PlannedStep[] => {
+  const seen = new Set<unknown>()
+  return evaluations.flatMap(({ setting: { recipe }, steps, evaluated }, setting) => {
+    const working = workingOf(setting)
+    const behind = new Map([...recipe.outputs.values()].map((o) => [o.name, new Set(orderSteps(recipe.steps, [o.from.name]))] as const))
+    const neededBy = (step: Step): readonly string[] => [...behind].filter(([name, below]) => working.has(name) && below.has(step)).map(([name]) => name)
+    return steps.flatMap((step) => {
+      const value = valueOf(evaluations[setting]!, step.name)
+      if (seen.has(value)) return []
+      seen.add(value)
+      return [describeStep(step, setting, steps, recipe, evaluated, { neededBy, nameOf: (name) => nameOf(setting, name) })]
+    })
+  })
+}
+
+/** For each output the steps behind it, in order, that do something to a tensor; steps that do not say what they touch touch everything. */
+const stepsBehind = (evaluations: readonly Evaluation[], outputs: readonly PlannedOutput[], nameOf: (setting: number, name: string) => string): Plan['stepsOf'] => {
+  const touched = new Map<Evaluated, ReadonlyMap<string, ReadonlySet<string> | undefined>>()
+  const touchedIn = ({ evaluated }: Evaluation): ReadonlyMap<string, ReadonlySet<string> | undefined> => {
+    const known = touched.get(evaluated) ?? new Map([...evaluated.notes].map(([step, notes]) =>
+      [step, notes.length === 0 ? undefined : new Set(notes.filter((n) => n.type === 'merged').map((n) => n.tensor))] as const))
+    touched.set(evaluated, known)
+    return known
+  }
+  const behind = outputs.map(({ setting, from }) => orderSteps(evaluations[setting]!.setting.recipe.steps, [from]))
+  return ({ output, tensor }) => {
+    const { setting } = outputs[output]!
+    const touches = touchedIn(evaluations[setting]!)
+    return behind[output]!.filter((s) => touches.get(s.name)?.has(tensor) !== false).map((s) => nameOf(setting, s.name))
+  }
+}
 
 const programsOf = (jobs: readonly Job[]): Program[] =>
   [...new Map(jobs.flatMap(passesOf).map((p) => [p.program.key, p.program] as const)).values()]
 
-const describeStep = (step: Step, needed: readonly Step[], recipe: Recipe, { values, notes }: Evaluated): PlannedStep => {
-  const value = values.get(step.name) ?? values.get(`${step.name}.1`)!
-  const counts: Record<string, number> = {}
-  for (const note of notes.get(step.name) ?? ([] as Note[])) counts[note.type] = (counts[note.type] ?? 0) + 1
-  const users = needed.filter((s) => usesOf(s).some((u) => stepOf(u.name) === step.name)).map((s) => s.name)
-  const outputs = [...recipe.outputs.values()].filter((o) => stepOf(o.from.name) === step.name).map((o) => o.name)
-  return {
-    name: step.name,
-    op: step.operator.id,
-    kind: step.operator.output,
-    space: value.kind === 'model' ? value.space : undefined,
-    uses: [...new Set(usesOf(step).map((u) => u.name))],
-    wantedBy: [...users, ...outputs],
-    tensors: countTensors(value),
-    counts,
-  }
+/** Decides everything a recipe will do, from the headers of its models and adapters alone. Touches no file. */
+export const makePlan = (
+  recipe: Recipe, models: ReadonlyMap<string, Model>, folders: Folders, adapters: ReadonlyMap<string, AdapterFile> = new Map(),
+  { jobs = true }: PlanOptions = {},
+): Result<Plan> => {
+  const draft = draftPlan([{ recipe, models, adapters, label: '' }], folders)
+  if (draft.type === 'failed') return draft
+  return ok(completePlan(jobs ? draft.value : withoutWork(draft.value)), draft.diagnostics)
 }
 
-const countTensors = (value: Value): number => {
-  switch (value.kind) {
-    case 'model': return value.tensors.size
-    case 'mask': return value.shapes.size
-    case 'weights': return value.numbers.size
-    case 'adapter': return value.file.tensors.size
-    case 'report': return value.measured.length
-  }
-}
-
-const totalsOf = (jobs: readonly Job[], models: ReadonlyMap<string, Model>, outputs: readonly OutputRoots[]): Totals => {
-  const touched = new Set<TensorInfo>()
-  const sizeIn = (infos: readonly TensorInfo[], size: number): number => infos.reduce((n, info) => {
-    touched.add(info)
-    return n + bytesFor(size, info.dtype)
-  }, 0)
-  const read = jobs.reduce((n, job) =>
-    n + sizeIn(job.copies.map((c) => c.from), job.size) + (job.sweeps?.passes ?? []).reduce((m, p) => m + sizeIn(p.reads, job.size), 0), 0)
-  const stored = [...models.values()].flatMap((m) => [...m.tensors.values()])
-  return {
-    tensors: outputs.reduce((n, o) => n + o.output.tensors.length, 0),
-    copied: jobs.reduce((n, job) => n + job.copies.length, 0),
-    computed: jobs.reduce((n, job) => n + job.targets.length, 0),
-    readBytes: read,
-    writeBytes: outputs.reduce((n, o) => n + o.output.files.reduce((m, f) => m + f.bytes, 0), 0),
-    skippedBytes: stored.filter((info) => !touched.has(info)).reduce((n, info) => n + info.end - info.begin, 0),
-    operations: jobs.reduce((n, job) => n + (job.sweeps?.passes ?? []).reduce((m, p) => m + p.program.instructions.length * job.size, 0), 0),
-  }
-}
+/** A draft whose plan has no jobs: mistakes are found before, and cutting the work takes longer than all the rest. */
+export const withoutWork = (draft: Draft): Draft => ({ ...draft, outputs: draft.outputs.map((o) => ({ ...o, roots: () => [] })), reports: [] })

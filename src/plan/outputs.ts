@@ -1,27 +1,54 @@
 import { basename, dirname, join, resolve } from 'node:path'
 import { readTags } from '../architectures/adapters/tags.js'
-import { deltaOutput, dtypeOfMask, outputIsInput, outputIsRecipe, outputTwice } from '../base/catalogue/plan.js'
+import { deltaOutput, dtypeOfMask, outputIsInput, outputIsRecipe, outputOfSettings, outputTwice } from '../base/catalogue/plan.js'
 import type { Diagnostic } from '../base/diagnostic.js'
+import { toDigest, type Digest } from '../base/digest.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Mask, Tensor } from '../graph/expression.js'
 import type { Slot, Value } from '../operators/value.js'
+import { lockPath } from '../store/lock.js'
 import { OUTPUT_DTYPES, type Output, type OutputDtype, type Recipe } from '../recipe/recipe.js'
 import type { AdapterFile } from '../safetensors/adapter-file.js'
 import { layoutFile, type TensorOutline } from '../safetensors/layout.js'
+import type { Model } from '../safetensors/model.js'
 import { layoutShards } from '../safetensors/shards.js'
 import { isFloat, type Dtype } from '../tensor/dtype.js'
+import { sizeOf } from '../tensor/info.js'
 import type { LayerContext } from './context.js'
 import type { PlannedFile, PlannedModel, PlannedOutput, Target } from './plan.js'
+import { parentsOf, provenance } from './provenance.js'
 
-/** One tensor of an output: the expression that fills it, and where it goes. */
+/** What a header says that is known only once everything is computed. */
+export interface Sealing {
+  /** The digest of the build in the lock. */
+  readonly lock: Digest
+  /** The content digest of a model or adapter, by its name in the recipe. */
+  input(name: string): Digest
+}
+
+/** Stands in for what is not known yet, in the same length. */
+const UNKNOWN = toDigest(new Uint8Array(32))
+const UNSEALED: Sealing = { lock: UNKNOWN, input: () => UNKNOWN }
+
+/** One setting of a recipe's params, and the files it then reads. */
+export interface Setting {
+  readonly recipe: Recipe
+  readonly models: ReadonlyMap<string, Model>
+  readonly adapters: ReadonlyMap<string, AdapterFile>
+  /** What is set, such as `keep=0.4`; empty where there is only one setting. */
+  readonly label: string
+}
+
+/** One tensor of an output: its shape, and where it goes. */
 export interface Root {
-  readonly value: Tensor | Mask
   readonly shape: readonly number[]
   readonly target: Target
 }
 
 /** A planned output and its tensors in the order of their bytes. */
 export interface OutputRoots {
+  /** Which setting of the params it belongs to. */
+  readonly setting: number
   readonly output: PlannedOutput
   /** Builds the expressions of all tensors, which is most of the work of planning. */
   roots(): readonly Root[]
@@ -61,11 +88,16 @@ const tagsOf = (recipe: Recipe, output: Output, adapters: ReadonlyMap<string, Ad
   return ok(sorted.length === 0 ? {} : { 'smelt.tags': JSON.stringify(sorted) }, read.flatMap((r) => r.diagnostics))
 }
 
-const metadataOf = (recipe: Recipe, output: Output): Record<string, string> => ({
-  'format': 'pt',
-  'smelt.recipe': recipe.source.text,
-  ...(Object.keys(recipe.params).length === 0 ? {} : { 'smelt.params': JSON.stringify(recipe.params, Object.keys(recipe.params).sort()) }),
-  ...output.metadata,
+const metadataOf = (
+  { recipe, models, adapters, label }: Setting, output: Output, value: Value, tensors: ReadonlyMap<string, TensorOutline>, { lock, input }: Sealing,
+): Readonly<Record<string, string>> => provenance({
+  recipe,
+  output,
+  setting: label,
+  kind: value.kind === 'mask' ? 'mask' : value.kind === 'model' ? value.space : 'weights',
+  tensors,
+  build: lock,
+  parents: parentsOf(recipe, output.from.name, (name) => (models.get(name) ?? adapters.get(name))!, input),
 })
 
 interface Laid { readonly files: readonly PlannedFile[]; readonly index: PlannedOutput['index']; readonly at: ReadonlyMap<string, { readonly path: string; readonly begin: number }> }
@@ -88,9 +120,9 @@ const layOut = (path: string, tensors: readonly TensorOutline[], metadata: Reado
 
 /** Plans one output: its tensors, their dtypes, and the byte each begins at. */
 export const planOutput = (
-  recipe: Recipe, output: Output, index: number, value: Value, layers: LayerContext, folders: Folders,
-  adapters: ReadonlyMap<string, AdapterFile>,
+  own: Setting, setting: number, output: Output, index: number, value: Value, layers: LayerContext, folders: Folders,
 ): Result<OutputRoots> => {
+  const { recipe, adapters } = own
   if (value.kind === 'model' && value.space === 'delta' && !output.delta) return failed(deltaOutput(output.from.name, output.from.at))
   if (value.kind === 'mask' && (output.dtype !== 'same' || output.dtypeRules.length > 0)) return failed(dtypeOfMask(output.from.name, output.at))
   const dtypes = dtypesOf(output, value, layers)
@@ -99,18 +131,23 @@ export const planOutput = (
   if (tags.type === 'failed') return tags
   const slots = slotsOf(value)
   const tensors = slots.map((slot) => ({ name: slot.name, dtype: dtypes.value(slot), shape: slot.shape }))
-  const path = resolve(folders.out ?? folders.recipe, output.path)
-  const laid = layOut(path, tensors, { ...metadataOf(recipe, output), ...tags.value }, output.shardBytes)
   const byName = new Map(tensors.map((t) => [t.name, t] as const))
+  const path = resolve(folders.out ?? folders.recipe, output.path)
+  const lay = (sealing: Sealing): Laid => layOut(path, tensors, { ...metadataOf(own, output, value, byName, sealing), ...tags.value }, output.shardBytes)
+  const laid = lay(UNSEALED)
+  const seal = (sealing: Sealing): readonly Uint8Array[] => lay(sealing).files.map((f, i) => {
+    if (f.header.length !== laid.files[i]!.header.length) throw new Error(`the header of ${f.path} changed its length when it was sealed`)
+    return f.header
+  })
+  const valueOf = (name: string): Tensor | Mask => (value.kind === 'mask' ? value.mask(name) : (value as Value & { kind: 'model' }).tensor(name))
   const roots = (): readonly Root[] => [...laid.at].map(([name, at]): Root => {
     const tensor = byName.get(name)!
     return {
-      value: value.kind === 'mask' ? value.mask(name) : (value as Value & { kind: 'model' }).tensor(name),
       shape: tensor.shape,
-      target: { ...at, output: index, tensor: name, dtype: tensor.dtype, step: output.from.name, allowNonFinite: output.nonFinite === 'allow' },
+      target: { ...at, output: index, tensor: name, elements: sizeOf(tensor.shape), dtype: tensor.dtype, step: output.from.name, allowNonFinite: output.nonFinite === 'allow', value: valueOf(name) },
     }
   })
-  return ok({ output: { name: output.name, label: output.path, files: laid.files, index: laid.index, tensors }, roots }, tags.diagnostics)
+  return ok({ setting, output: { name: output.name, label: output.path, from: output.from.name, setting, files: laid.files, index: laid.index, tensors, seal, kept: undefined }, roots }, tags.diagnostics)
 }
 
 /** Every path an output writes. */
@@ -120,23 +157,28 @@ export const pathsOf = (output: PlannedOutput): readonly string[] =>
 /** A file or several that an output writes, as far as paths are concerned. */
 export interface Destination {
   readonly name: string
+  readonly setting: number
   readonly label: string
   readonly paths: readonly string[]
 }
 
 /** Outputs that would overwrite an input, the recipe, or each other. */
-export const pathProblems = (recipe: Recipe, folders: Folders, outputs: readonly Destination[], models: readonly PlannedModel[]): Diagnostic[] => {
+export const pathProblems = (settings: readonly Setting[], folders: Folders, outputs: readonly Destination[], models: readonly PlannedModel[]): Diagnostic[] => {
+  const { recipe } = settings[0]!
   const inputs = new Map(models.flatMap((m) => [m.path, ...m.files.map((f) => f.path)].map((path) => [path, m.name] as const)))
   const own = resolve(folders.recipe, basename(recipe.source.path))
-  const taken = new Map<string, string>()
+  const lock = lockPath(own)
+  const taken = new Map<string, Destination>()
   return outputs.flatMap((planned) => {
     const { pathAt } = recipe.outputs.get(planned.name)!
     const found = planned.paths.flatMap((path): Diagnostic[] => {
       const [model, other] = [inputs.get(path), taken.get(path)]
-      taken.set(path, planned.name)
+      taken.set(path, planned)
       if (model !== undefined) return [outputIsInput(planned.label, model, pathAt)]
-      if (path === own) return [outputIsRecipe(planned.label, pathAt)]
-      return other === undefined ? [] : [outputTwice(planned.label, other, pathAt, recipe.outputs.get(other)!.pathAt)]
+      if (path === own || path === lock) return [outputIsRecipe(planned.label, pathAt)]
+      if (other === undefined) return []
+      if (other.setting !== planned.setting) return [outputOfSettings(planned.label, settings.map((s) => s.label), pathAt)]
+      return [outputTwice(planned.label, other.name, pathAt, recipe.outputs.get(other.name)!.pathAt)]
     })
     return found.slice(0, 1)
   })

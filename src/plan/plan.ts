@@ -1,10 +1,18 @@
 import type { Diagnostic } from '../base/diagnostic.js'
+import type { Digest } from '../base/digest.js'
+import type { Mask, Measure, Tensor } from '../graph/expression.js'
 import type { Sweeps } from '../graph/passes.js'
 import type { Program } from '../graph/program.js'
 import type { ReportFormat } from '../operators/report-document.js'
 import type { Kind, ReportValue, Space } from '../operators/value.js'
+import type { Recipe, Step } from '../recipe/recipe.js'
+import type { Model } from '../safetensors/model.js'
+import type { FileIdentity } from '../safetensors/open.js'
 import type { Dtype } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
+import type { StoredOutcome } from '../store/outcomes.js'
+import type { Fingerprints, Identify } from './fingerprint.js'
+import type { Sealing } from './outputs.js'
 
 /** One file to write: its whole header, and how long it will be. */
 export interface PlannedFile {
@@ -23,6 +31,14 @@ export interface PlannedOutput {
   /** The index of a sharded output, written after its shards. */
   readonly index: { readonly path: string; readonly bytes: Uint8Array } | undefined
   readonly tensors: readonly { readonly name: string; readonly dtype: Dtype; readonly shape: readonly number[] }[]
+  /** The step or input that it holds. */
+  readonly from: string
+  /** Which setting of the params it belongs to. */
+  readonly setting: number
+  /** The headers of `files`, of the same lengths, with what is known only once everything is computed. */
+  seal(sealing: Sealing): readonly Uint8Array[]
+  /** The content digest of what stands under its paths, when that is what would be written: then it is left alone. */
+  readonly kept: Digest | undefined
 }
 
 /** One report to write, once its figures are known. */
@@ -36,6 +52,11 @@ export interface PlannedReport {
   readonly step: string
   readonly measured: ReportValue['measured']
   readonly draw: ReportValue['draw']
+  readonly setting: number
+  /** What makes it, once the contents of all inputs are known. */
+  readonly fingerprint: string | undefined
+  /** True when what stands under its path is what would be written. */
+  readonly kept: boolean
 }
 
 /** Where the elements of a tensor go and who computed them. */
@@ -45,9 +66,20 @@ export interface Target {
   readonly path: string
   /** Byte offset of element 0 in the file. */
   readonly begin: number
+  readonly elements: number
   readonly dtype: Dtype
   readonly step: string
   readonly allowNonFinite: boolean
+  readonly value: Tensor | Mask
+}
+
+/** A tensor that is copied byte for byte: an input's, an earlier output's, or, from an earlier run's unfinished file, what already stands in its place. */
+export interface Copy {
+  /** Undefined: the bytes are there already and are only checked. */
+  readonly from: TensorInfo | undefined
+  readonly to: Target
+  /** What the bytes must be; undefined for the bytes of an input, which may be any. */
+  readonly expect: Digest | undefined
 }
 
 /** All work on tensors of one name and size: copies, and roots computed together so that nothing is computed twice. */
@@ -56,7 +88,7 @@ export interface Job {
   readonly size: number
   /** The step that is blamed for what no target is to blame for. */
   readonly step: string
-  readonly copies: readonly { readonly from: TensorInfo; readonly to: Target }[]
+  readonly copies: readonly Copy[]
   /** Parallel to the roots of `sweeps`. */
   readonly targets: readonly Target[]
   readonly sweeps: Sweeps | undefined
@@ -64,7 +96,11 @@ export interface Job {
 
 /** One step as the plan tells it. */
 export interface PlannedStep {
+  /** Its name, with the setting of the params where there are several of it. */
   readonly name: string
+  /** Its name in the recipe, and the first setting that has it. */
+  readonly step: string
+  readonly setting: number
   readonly op: string
   readonly kind: Kind
   readonly space: Space | undefined
@@ -75,6 +111,8 @@ export interface PlannedStep {
   readonly tensors: number
   /** How many tensors were merged, kept, missing, … */
   readonly counts: Readonly<Record<string, number>>
+  /** Outputs that need it for something to be computed; empty when all it would do is taken from an earlier build. */
+  readonly neededBy: readonly string[]
 }
 
 /** Everything that will happen, decided before anything does. */
@@ -85,13 +123,40 @@ export interface Plan {
   /** Steps that nothing uses, which are not run. */
   readonly unused: readonly string[]
   readonly outputs: readonly PlannedOutput[]
+  /** For each output its tensors in the order of their bytes, those without elements too. */
+  readonly targets: readonly (readonly Target[])[]
   readonly reports: readonly PlannedReport[]
   readonly jobs: readonly Job[]
   /** Programs by structure, one ONNX model each. */
   readonly programs: readonly Program[]
   readonly models: readonly PlannedModel[]
+  readonly settings: readonly PlannedSetting[]
+  /** Tensors of inputs that no job reads and whose digests are not known: they are read once, for the lock. */
+  readonly undigested: readonly TensorInfo[]
+  /** The digest of an input's tensor, if it is known beforehand. */
+  digestOf(tensor: TensorInfo): Digest | undefined
+  /** What measures are known to come to, by their expressions. */
+  readonly outcomes: ReadonlyMap<Measure, StoredOutcome>
+  /** What a name of the recipe is called under a setting of the params. */
+  nameOf(setting: number, name: string): string
+  /** The steps whose work a tensor of an output is, by the names of the plan. */
+  stepsOf(target: Target): readonly string[]
+  /** Fingerprints under another way to identify what is stored. */
+  fingerprints(identify: Identify): Fingerprints
+  /** The unfinished files of an earlier run that are carried on with, by final path. */
+  readonly resumed: ReadonlyMap<string, string>
   readonly totals: Totals
   readonly warnings: readonly Diagnostic[]
+}
+
+/** One setting of the recipe's params: what the lock tells of it. */
+export interface PlannedSetting {
+  readonly label: string
+  readonly recipe: Recipe
+  /** The steps that are run, in order. */
+  readonly steps: readonly Step[]
+  /** Models and adapters by their names in the recipe. */
+  readonly inputs: ReadonlyMap<string, Model>
 }
 
 /** One input: a model or an adapter. */
@@ -107,12 +172,8 @@ export interface PlannedModel {
 }
 
 /** A file as it was when its header was read; a run fails when it has changed since. */
-export interface InputFile {
+export interface InputFile extends FileIdentity {
   readonly path: string
-  readonly size: number
-  readonly mtimeNs: bigint
-  readonly ino: bigint
-  readonly dev: bigint
 }
 
 /** What the plan costs. */
@@ -120,8 +181,14 @@ export interface Totals {
   readonly tensors: number
   readonly copied: number
   readonly computed: number
+  /** Tensors taken over from an earlier output or from an unfinished one, and those of outputs that are left alone. */
+  readonly reused: number
+  /** Measures known from earlier builds, which save sweeps. */
+  readonly cached: number
   /** Bytes read, counting every sweep. */
   readonly readBytes: number
+  /** Bytes of inputs that nothing is made of and that are read once, for the lock. */
+  readonly digestBytes: number
   readonly writeBytes: number
   /** Model tensors whose bytes are not needed: weights of 0, masks that exclude, `keep: 1`. */
   readonly skippedBytes: number

@@ -1,11 +1,15 @@
 import { extname, resolve } from 'node:path'
 import { reportEnding, reportOption } from '../base/catalogue/plan.js'
+import { canonicalJson } from '../base/canonical.js'
+import { shortDigest, type Digest } from '../base/digest.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { REPORT_FORMATS } from '../operators/report-document.js'
 import type { ReportValue } from '../operators/value.js'
+import { stepOf } from '../recipe/link.js'
 import type { Output } from '../recipe/recipe.js'
 import type { Folders } from './outputs.js'
-import type { PlannedReport } from './plan.js'
+import type { PlannedReport, PlannedSetting } from './plan.js'
+import { fingerprintSteps } from './step-facts.js'
 
 /** What an output can say of tensors, and a report has none of. */
 const misplaced = (output: Output): string | undefined => {
@@ -17,7 +21,7 @@ const misplaced = (output: Output): string | undefined => {
 }
 
 /** Plans one report: where it goes, in the form that the ending of its path says, and what it has to measure. */
-export const planReport = (output: Output, value: ReportValue, folders: Folders): Result<PlannedReport> => {
+export const planReport = (output: Output, setting: number, value: ReportValue, folders: Folders): Result<PlannedReport> => {
   const key = misplaced(output)
   if (key !== undefined) return failed(reportOption(output.from.name, key, output.at))
   const ending = extname(output.path).slice(1).toLowerCase()
@@ -31,5 +35,20 @@ export const planReport = (output: Output, value: ReportValue, folders: Folders)
     step: output.from.name,
     measured: value.measured,
     draw: value.draw,
+    setting,
+    fingerprint: undefined,
+    kept: false,
   })
+}
+
+/** The version of how reports look: raised when the same figures begin to be drawn otherwise. */
+const DRAWING = 1
+
+/** What makes a report: its step, the names it shows, and its form; undefined while the contents of an input are not known. */
+export const fingerprintReport = ({ step, format }: PlannedReport, { recipe, steps, inputs }: PlannedSetting, digestOf: (name: string) => Digest | undefined): string | undefined => {
+  const names = [...inputs.keys()]
+  if (names.some((name) => digestOf(name) === undefined)) return undefined
+  const made = fingerprintSteps(recipe, steps, (name) => digestOf(name)!).get(stepOf(step))
+  const labels = names.map((name) => [name, (recipe.models.get(name) ?? recipe.adapters.get(name))!.path])
+  return shortDigest(canonicalJson([DRAWING, format, made, labels]))
 }

@@ -51,7 +51,7 @@ const outputSchema = (audience: Audience): JsonSchema => {
         anyOf: [{ title: 'the name of an adapter', type: 'string' }, { title: 'a list of adapters', type: 'array', items: { type: 'string' }, minItems: 1 }],
         ...say('Adapters whose training tags are written into the file’s metadata, as `smelt.tags`, most frequent first.'),
       },
-      metadata: { title: 'texts by name', type: 'object', additionalProperties: { type: 'string' }, ...say('Further entries of the file’s metadata.') },
+      metadata: { title: 'texts by name', type: 'object', propertyNames: { title: 'a name of yours: those that begin with `smelt.` are smelt’s own', type: 'string', pattern: '^(?!smelt\\.)' }, additionalProperties: { type: 'string' }, ...say('Further entries of the file’s metadata.') },
     },
     required: ['from', 'path'],
     additionalProperties: false,

@@ -1,26 +1,122 @@
+import { accessSync, constants, existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { failed, type Result } from '../base/result.js'
+import { dirname } from 'node:path'
+import type { Diagnostic } from '../base/diagnostic.js'
+import { failed, ok, type Result } from '../base/result.js'
+import { NOTHING_KNOWN, type Known } from '../plan/known.js'
+import { completePlan } from '../plan/make-plan.js'
+import type { Plan } from '../plan/plan.js'
+import { ioProblem } from '../safetensors/io-problem.js'
+import { lockPath, readLock, type Lock } from '../store/lock.js'
+import type { Store } from '../store/store.js'
 import { withThreadsAhead } from './crew.js'
-import { checkPins, prepare, type PrepareOptions } from './prepare.js'
+import { refuseFrozen } from './frozen.js'
+import { learn } from './learn.js'
+import { attest } from './attest.js'
+import { checkPins, draft, type Drafted, type PrepareOptions } from './prepare.js'
 import { run, type Built, type RunOptions } from './run.js'
+import { sha256Of } from './sha256.js'
 
 /** Options of a whole build; everything has a default. */
-export interface BuildOptions extends PrepareOptions, Partial<RunOptions> {}
+export interface BuildOptions extends PrepareOptions, Partial<Omit<RunOptions, 'lock' | 'memory' | 'sha256'>> {
+  /** What earlier builds left; none is used and nothing is left for later ones unless given. */
+  readonly store?: Store
+  /** False writes no lock beside the recipe. */
+  readonly lock?: boolean
+  /** Refuses to build anything but what the lock says. */
+  readonly frozen?: boolean
+  /** Computes everything, whatever earlier builds left. */
+  readonly force?: boolean
+  /** Takes the sha256 of every input, for the lock. */
+  readonly sha256?: boolean
+  /** Where an in-toto statement with SLSA provenance of the build is written; none is unless given. */
+  readonly attest?: string
+  /** Hears of the plan, and what was to be said until then, before anything is computed. */
+  readonly planned?: (plan: Plan, diagnostics: readonly Diagnostic[], lock: Lock | undefined) => void
+}
 
 /** Workers that make sense on this machine: one a core, at most 16. */
 export const defaultWorkers = (): number => Math.max(1, Math.min(16, availableParallelism()))
 
-/** Builds a recipe: reads, plans, checks pins, computes, and writes its outputs, all of them or none. */
+/** Builds a recipe: reads, plans, checks pins, computes, and writes its outputs and its lock, all of them or none. */
 export const build = (path: string, options: BuildOptions = {}): Promise<Result<Built>> => {
   const workers = options.workers ?? defaultWorkers()
-  return withThreadsAhead(options.start === undefined ? workers : 0, () => buildWith(path, options, workers))
+  // What has a lock was built before and may well have nothing to do.
+  const ahead = options.start === undefined && (options.force === true || !existsSync(lockPath(path)))
+  return withThreadsAhead(ahead ? workers : 0, () => buildWith(path, options, workers))
 }
 
 const buildWith = async (path: string, options: BuildOptions, workers: number): Promise<Result<Built>> => {
-  const prepared = await prepare(path, options)
-  if (prepared.type === 'failed') return prepared
-  const pins = await checkPins(prepared.value)
-  if (pins.length > 0) return failed(...prepared.diagnostics, ...pins)
-  const built = await run(prepared.value.plan, { device: 'cpu', ...options, workers })
-  return { ...built, diagnostics: [...prepared.diagnostics, ...built.diagnostics] }
+  const drafted = await draft(path, options)
+  if (drafted.type === 'failed') return drafted
+  const order = { path: lockPath(drafted.value.path), frozen: options.frozen === true }
+  const ready = await makeReady(drafted.value, options, order)
+  if (ready.type === 'failed') return failed(...drafted.diagnostics, ...ready.diagnostics)
+  const reading = order.frozen ? 'always' : options.force === true ? 'never' : 'if-useful'
+  const known = await learn(drafted.value.draft, options.store, reading, { ...common(options), workers, device: 'cpu' })
+  if (known.type === 'failed') return failed(...drafted.diagnostics, ...known.diagnostics)
+  const refused = order.frozen ? await refuseFrozen(drafted.value.draft, known.value, order.path) : []
+  if (refused.length > 0) return failed(...drafted.diagnostics, ...refused)
+
+  const plan = completePlan(drafted.value.draft, options.force === true ? withoutResults(known.value) : known.value)
+  options.planned?.(plan, drafted.diagnostics, ready.value.lock)
+  const runOptions: RunOptions = {
+    ...common(options), device: 'cpu', workers, sha256: options.sha256 === true ? ready.value.sha256 : new Map(),
+    ...(options.lock === false ? {} : { lock: order }),
+    ...(options.store === undefined ? {} : { memory: { store: options.store, since: drafted.value.since } }),
+  }
+  const built = await runOrAnew(plan, () => completePlan(drafted.value.draft, { ...NOTHING_KNOWN, identify: known.value.identify }), runOptions)
+  if (built.type === 'failed' || options.attest === undefined) return { ...built, diagnostics: [...drafted.diagnostics, ...built.diagnostics] }
+  const unstated = await attest(drafted.value, built.value, { path: options.attest, set: options.set ?? {}, device: runOptions.device, sha256: ready.value.sha256 })
+  const diagnostics = [...drafted.diagnostics, ...built.diagnostics, ...unstated]
+  return unstated.length > 0 ? failed(...diagnostics) : ok(built.value, diagnostics)
+}
+
+/** Runs a plan; where something that it takes over is not what it was, one that takes nothing over. */
+const runOrAnew = async (plan: Plan, anew: () => Plan, options: RunOptions): Promise<Result<Built>> => {
+  const built = await run(plan, options)
+  const inputs = new Set(plan.models.flatMap((m) => m.files.map((f) => f.path)))
+  const broken = built.diagnostics.find((d) => d.code === 'reuse-broken'
+    // What cannot be read and is no input is something of an earlier run.
+    || (plan.totals.reused > 0 && ['io-failed', 'read-past-end'].includes(d.code) && d.at?.type === 'file' && !inputs.has(d.at.path)))
+  if (built.type === 'ok' || broken === undefined) return built
+  const second = await run(anew(), options)
+  return { ...second, diagnostics: [{ ...broken, severity: 'warning' }, ...second.diagnostics] }
+}
+
+/** The options that a build hands to its run as they are. */
+const common = ({ cutting, listener, signal, render, start }: BuildOptions): Partial<RunOptions> => ({
+  ...(cutting === undefined ? {} : { cutting }),
+  ...(listener === undefined ? {} : { listener }),
+  ...(signal === undefined ? {} : { signal }),
+  ...(render === undefined ? {} : { render }),
+  ...(start === undefined ? {} : { start }),
+})
+
+/** Only what says what the inputs are, nothing of what was made of them. */
+const withoutResults = ({ digestOf, identify }: Known): Known => ({ ...NOTHING_KNOWN, digestOf, identify })
+
+/** What is found out about inputs and lock before anything is planned. */
+const makeReady = async (drafted: Drafted, options: BuildOptions, order: { readonly path: string; readonly frozen: boolean }): Promise<Result<{ readonly sha256: ReadonlyMap<string, string>; readonly lock: Lock | undefined }>> => {
+  const pins = await checkPins(drafted)
+  if (pins.length > 0) return failed(...pins)
+  if (options.lock !== false && !order.frozen) {
+    try {
+      // Better now than after an hour of work.
+      accessSync(dirname(order.path), constants.W_OK)
+    } catch (error) {
+      return failed(ioProblem(error, order.path, 'create'))
+    }
+  }
+  const sha256 = new Map<string, string>()
+  for (const { path, files } of options.sha256 === true || options.attest !== undefined ? drafted.draft.models : []) {
+    if (files[0]?.path !== path || sha256.has(path)) continue
+    const digest = await sha256Of(path)
+    if (typeof digest !== 'string') return failed(digest)
+    sha256.set(path, digest)
+  }
+  const lock = await readLock(order.path)
+  // A lock that cannot be read is no reason not to make a new one.
+  if (lock.type === 'failed') return order.frozen ? lock : ok({ sha256, lock: undefined })
+  return ok({ sha256, lock: lock.value })
 }

@@ -126,24 +126,32 @@ export const createBench = (shop: Workshop): Bench => {
     return writeFully(open(write.path, 'r+'), write.path, data, write.begin + bytesFor(from, write.dtype))
   }
 
-  const copyUnit = (unit: UnitOrder): Result<UnitResult> => {
-    const read = unit.reads[0]!
+  /** Copies a read to a write, or only takes its digest. */
+  const copyUnit = (unit: UnitOrder): Result<Omit<UnitResult, 'seconds'>> => {
+    const [read, write] = [unit.reads[0]!, unit.writes[0]]
     const hash = createHasher()
     const buffer = reserve('in0', WIDEST * cutting.block)
     for (let from = unit.start; from < unit.end; from += cutting.block) {
       if (shop.stopping()) return failed(stopped())
       const n = Math.min(cutting.block, unit.end - from)
       const data = bytesAt(buffer, bytesFor(n, read.dtype))
-      const problem = readFully(open(read.path, 'r'), read.path, data, read.begin + bytesFor(from, read.dtype))
-        ?? writeBlock(unit.writes[0]!, buffer, from, n, hash)
+      const problem = readFully(open(read.path, read.unfinished === true ? 'r+' : 'r'), read.path, data, read.begin + bytesFor(from, read.dtype))
       if (problem !== undefined) return failed(problem)
+      if (write === undefined) hash.update(data)
+      else {
+        const unwritten = writeBlock(write, buffer, from, n, hash)
+        if (unwritten !== undefined) return failed(unwritten)
+      }
     }
     const digest = hash.digest()
     const bytes = bytesFor(unit.end - unit.start, read.dtype)
-    return ok({ id: unit.id, found: [], readDigests: [read.digest ? digest : undefined], writeDigests: [digest], bytesRead: bytes, bytesWritten: bytes })
+    return ok({
+      id: unit.id, found: [], readDigests: [read.digest ? digest : undefined], writeDigests: write === undefined ? [] : [digest],
+      bytesRead: bytes, bytesWritten: write === undefined ? 0 : bytes,
+    })
   }
 
-  const computeUnit = async (unit: UnitOrder): Promise<Result<UnitResult>> => {
+  const computeUnit = async (unit: UnitOrder): Promise<Result<Omit<UnitResult, 'seconds'>>> => {
     const program = shop.programs[unit.program!]!
     const session = await shop.session(unit.program!)
     const { chunk, block } = cutting
@@ -224,8 +232,10 @@ export const createBench = (shop: Workshop): Bench => {
 
   return {
     run: async (unit) => {
+      const began = performance.now()
       try {
-        return unit.program === undefined ? copyUnit(unit) : await computeUnit(unit)
+        const done = unit.program === undefined ? copyUnit(unit) : await computeUnit(unit)
+        return done.type === 'ok' ? ok({ ...done.value, seconds: (performance.now() - began) / 1000 }) : done
       } catch (error) {
         // Only opening throws; the system names the file.
         return failed(ioProblem(error, (error as NodeJS.ErrnoException).path ?? '', 'read'))

@@ -1,6 +1,7 @@
 import { countOf, rankOf, type Measure } from '../graph/expression.js'
 import { groupKey, type Stage } from '../graph/passes.js'
 import { addPairs, FIRST_NON_FINITE_BIN, HIGH_BINS, LOW_BINS, NEAR, selectBin, toMagnitude } from '../kernels/selection.js'
+import type { Cut, StoredOutcome } from '../store/outcomes.js'
 import { addTally, emptyTally } from './tallies.js'
 import type { Found, Magnitudes } from './unit.js'
 
@@ -8,8 +9,16 @@ import type { Found, Magnitudes } from './unit.js'
 export type Outcome =
   | { readonly type: 'number'; readonly value: number }
   | { readonly type: 'cells'; readonly values: Float64Array }
-  /** Magnitudes with greater bits are in; those with equal bits are in up to a job's limit, exclusive: Infinity for all, 0 for none. */
-  | { readonly type: 'top'; readonly bits: number; limit(job: number): number }
+  /** Magnitudes with greater bits are in; of those with equal bits, the ones before the cut. */
+  | { readonly type: 'top'; readonly bits: number; readonly cut: Cut }
+
+/** The element of a tensor up to which, exclusive, equal magnitudes are in: Infinity for all, 0 for none. */
+export const limitOf = (cut: Cut, tensor: string): number => {
+  if (cut === 'all') return Infinity
+  if (cut === 'none') return 0
+  if (cut.tensor === undefined || tensor === cut.tensor) return cut.at
+  return tensor < cut.tensor ? Infinity : 0
+}
 
 /** Where equal magnitudes have to be told apart: the nth of those with these bits in a segment of a job. */
 export interface Search {
@@ -70,10 +79,13 @@ export interface Measures {
   /** True when every segment has its low bits counted, so that a `low` stage has nothing to do. */
   lowDone(measure: Measure): boolean
   outcome(measure: Measure): Outcome | undefined
+  /** What was found out, tallies aside. */
+  taken(): ReadonlyMap<Measure, StoredOutcome>
 }
 
-/** An empty collection. */
-export const createMeasures = (): Measures => {
+/** A collection that holds what is known beforehand and nothing else. */
+export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new Map()): Measures => {
+  const given = new Map([...known].map(([m, outcome]) => [groupKey(m), outcome] as const))
   const groups = new Map<string, Group>()
   const groupOf = (m: Measure): Group => groups.get(groupKey(m))!
   /** Empty counts to use again: making and collecting half a megabyte for each of thousands of tensors takes longer than counting. */
@@ -124,7 +136,7 @@ export const createMeasures = (): Measures => {
     if (rank >= elementsOf(group)) {
       // Nothing is to be kept: no magnitude exceeds infinity.
       group.bin = FIRST_NON_FINITE_BIN
-      return settle(group, { type: 'top', bits: INFINITY, limit: () => 0 })
+      return settle(group, { type: 'top', bits: INFINITY, cut: 'none' })
     }
     const { bin, below } = selectBin(group.dense!, rank)
     group.bin = bin
@@ -156,7 +168,7 @@ export const createMeasures = (): Measures => {
     const bits = bitsOf(group.bin!, low)
     const equal = group.dense![low]!
     let keep = group.below + below + equal - rankIn(group)
-    if (keep === equal) return settle(group, { type: 'top', bits, limit: () => Infinity })
+    if (keep === equal) return settle(group, { type: 'top', bits, cut: 'all' })
     group.bits = bits
     for (const member of group.members) {
       for (let segment = 0; segment < member.segments; segment++) {
@@ -184,10 +196,9 @@ export const createMeasures = (): Measures => {
     record: (job, measure, stage, segment, found) => {
       const group = groupOf(measure)
       if (stage === 'locate') {
-        const at = found as number
-        const order = new Map(group.members.map((m, i) => [m.job, i] as const))
-        const own = order.get(job)!
-        return settle(group, { type: 'top', bits: group.bits, limit: (other) => (order.get(other)! < own ? Infinity : other === job ? at + 1 : 0) })
+        const at = (found as number) + 1
+        const cut = measure.over === undefined ? { at } : { tensor: group.members.find((m) => m.job === job)!.tensor, at }
+        return settle(group, { type: 'top', bits: group.bits, cut })
       }
       // A stage that a settled group no longer needs (nothing to keep) still reports.
       if (group.outcome !== undefined) return 'known'
@@ -206,6 +217,7 @@ export const createMeasures = (): Measures => {
       const { bin, outcome, pending } = groupOf(measure)
       return outcome !== undefined || (bin !== undefined && pending === 0)
     },
-    outcome: (measure) => groups.get(groupKey(measure))?.outcome,
+    outcome: (measure) => given.get(groupKey(measure)) ?? groups.get(groupKey(measure))?.outcome,
+    taken: () => new Map([...groups.values()].flatMap(({ measure, outcome }) => (outcome === undefined || outcome.type === 'cells' ? [] : [[measure, outcome] as const]))),
   }
 }

@@ -1,20 +1,20 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { outputIsInput, pinMismatch, pinOfShards } from '../base/catalogue/plan.js'
-import type { Diagnostic } from '../base/diagnostic.js'
+import type { Diagnostic, Source } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
+import { orderProblems } from '../document/report.js'
 import { toSource } from '../document/source.js'
-import { makePlan, type PlanOptions } from '../plan/make-plan.js'
-import { pathsOf } from '../plan/outputs.js'
+import { completePlan, draftPlan, withoutWork, type Draft, type PlanOptions } from '../plan/make-plan.js'
+import { pathsOf, type Setting } from '../plan/outputs.js'
 import type { Plan } from '../plan/plan.js'
 import { parse, type ParseOptions } from '../recipe/parse.js'
 import type { InputModel, Recipe } from '../recipe/recipe.js'
+import { expandSettings } from '../recipe/settings.js'
 import { openAdapter, type AdapterFile } from '../safetensors/adapter-file.js'
-import { ioProblem } from '../safetensors/io-problem.js'
 import { openModel, type Model } from '../safetensors/model.js'
 import { openingProblem } from '../safetensors/open.js'
+import { sha256Of } from './sha256.js'
 
 /** Where a recipe's outputs go, and with which params it is read. */
 export interface PrepareOptions extends ParseOptions, PlanOptions {
@@ -22,29 +22,56 @@ export interface PrepareOptions extends ParseOptions, PlanOptions {
   readonly out?: string
 }
 
+/** A recipe that is read and evaluated under each of its settings, before it is known what of the work is done already. */
+export interface Drafted {
+  readonly settings: readonly Setting[]
+  readonly draft: Draft
+  /** When its files were looked at, in ms. */
+  readonly since: number
+  /** Absolute path of the recipe. */
+  readonly path: string
+}
+
 /** A recipe that is ready to run. */
-export interface Prepared {
+export interface Prepared extends Drafted {
+  /** The recipe under the first setting, and its files. */
   readonly recipe: Recipe
   readonly models: ReadonlyMap<string, Model>
   readonly adapters: ReadonlyMap<string, AdapterFile>
   readonly plan: Plan
 }
 
+const readSource = async (path: string): Promise<Result<Source>> => {
+  const bytes = await readFile(path).catch((error: unknown) => openingProblem(error, resolve(path)))
+  return bytes instanceof Uint8Array ? toSource(path, bytes) : failed(bytes)
+}
+
 /** Reads a recipe file's text. */
 export const readRecipe = async (path: string, options: ParseOptions = {}): Promise<Result<Recipe>> => {
-  const bytes = await readFile(path).catch((error: unknown) => openingProblem(error, resolve(path)))
-  if (!(bytes instanceof Uint8Array)) return failed(bytes)
-  const source = toSource(path, bytes)
+  const source = await readSource(path)
   return source.type === 'failed' ? source : parse(source.value, options)
 }
 
+/** Opens a file unless it is open already: settings have most of their files in common. */
+type Open<T> = (path: string) => Promise<Result<T>>
+
+const openOnce = <T>(open: Open<T>): Open<T> => {
+  const opened = new Map<string, Promise<Result<T>>>()
+  return (path) => {
+    const known = opened.get(path) ?? open(path)
+    opened.set(path, known)
+    return known
+  }
+}
+
 /** Opens every model a recipe names; problems of all of them are told together, each at its place in the recipe. */
-export const openModels = (recipe: Recipe, folder: string): Promise<Result<ReadonlyMap<string, Model>>> => openAll(recipe.models, folder, openModel)
+export const openModels = (recipe: Recipe, folder: string, open: Open<Model> = openModel): Promise<Result<ReadonlyMap<string, Model>>> => openAll(recipe.models, folder, open)
 
 /** Opens every adapter a recipe names, in the same way. */
-export const openAdapters = (recipe: Recipe, folder: string): Promise<Result<ReadonlyMap<string, AdapterFile>>> => openAll(recipe.adapters, folder, openAdapter)
+export const openAdapters = (recipe: Recipe, folder: string, open: Open<AdapterFile> = openAdapter): Promise<Result<ReadonlyMap<string, AdapterFile>>> =>
+  openAll(recipe.adapters, folder, open)
 
-const openAll = async <T>(inputs: ReadonlyMap<string, InputModel>, folder: string, open: (path: string) => Promise<Result<T>>): Promise<Result<ReadonlyMap<string, T>>> => {
+const openAll = async <T>(inputs: ReadonlyMap<string, InputModel>, folder: string, open: Open<T>): Promise<Result<ReadonlyMap<string, T>>> => {
   const opened = await Promise.all([...inputs.values()].map(async (input) => ({ input, result: await open(resolve(folder, input.path)) })))
   const problems = opened.flatMap(({ input, result }) => result.diagnostics.map((d): Diagnostic =>
     d.at === undefined || d.at.type !== 'file' ? { ...d, at: input.at } : { ...d, at: input.at, related: [{ at: d.at, message: 'in this file' }, ...d.related] }))
@@ -52,26 +79,48 @@ const openAll = async <T>(inputs: ReadonlyMap<string, InputModel>, folder: strin
   return ok(new Map(opened.flatMap(({ input, result }) => (result.type === 'ok' ? [[input.name, result.value] as const] : []))), problems)
 }
 
-/** Reads, checks and plans a recipe: everything that can be known before anything is computed or written. */
-export const prepare = async (path: string, options: PrepareOptions = {}): Promise<Result<Prepared>> => {
-  const recipe = await readRecipe(path, options)
-  if (recipe.type === 'failed') return recipe
+/** Reads and checks a recipe under every setting that `set` asks for: all that can be known without what earlier builds left. */
+export const draft = async (path: string, options: PrepareOptions = {}): Promise<Result<Drafted>> => {
+  const since = Date.now()
+  const source = await readSource(path)
+  if (source.type === 'failed') return source
+  const choices = expandSettings(source.value, options.set ?? {})
+  if (choices.type === 'failed') return choices
   const folder = dirname(resolve(path))
-  const [models, adapters] = [await openModels(recipe.value, folder), await openAdapters(recipe.value, folder)]
-  const opening = [...recipe.diagnostics, ...models.diagnostics, ...adapters.diagnostics]
-  if (models.type === 'failed' || adapters.type === 'failed') return failed(...opening)
-  const plan = makePlan(recipe.value, models.value, { recipe: folder, out: options.out === undefined ? undefined : resolve(options.out) }, adapters.value, options)
-  const diagnostics = [...opening, ...plan.diagnostics]
-  if (plan.type === 'failed') return failed(...diagnostics)
-  const links = await outputsThatAreInputs(recipe.value, plan.value)
+  const [model, adapter] = [openOnce(openModel), openOnce(openAdapter)]
+  const told: Diagnostic[] = []
+  const settings: Setting[] = []
+  for (const { label, set } of choices.value) {
+    const recipe = parse(source.value, { set })
+    told.push(...recipe.diagnostics)
+    if (recipe.type === 'failed') continue
+    const [models, adapters] = [await openModels(recipe.value, folder, model), await openAdapters(recipe.value, folder, adapter)]
+    told.push(...models.diagnostics, ...adapters.diagnostics)
+    if (models.type === 'ok' && adapters.type === 'ok') settings.push({ recipe: recipe.value, models: models.value, adapters: adapters.value, label })
+  }
+  const opening = choices.value.length === 1 ? told : orderProblems(told)
+  if (settings.length < choices.value.length) return failed(...opening)
+  const drafted = draftPlan(settings, { recipe: folder, out: options.out === undefined ? undefined : resolve(options.out) })
+  const diagnostics = [...opening, ...drafted.diagnostics]
+  if (drafted.type === 'failed') return failed(...diagnostics)
+  const links = await outputsThatAreInputs(settings[0]!.recipe, drafted.value)
   if (links.length > 0) return failed(...diagnostics, ...links)
-  return ok({ recipe: recipe.value, models: models.value, adapters: adapters.value, plan: plan.value }, diagnostics)
+  return ok({ settings, draft: drafted.value, since, path: resolve(path) }, diagnostics)
+}
+
+/** Reads, checks and plans a recipe as if it had never been built: everything that can be known before anything is computed or written. */
+export const prepare = async (path: string, options: PrepareOptions = {}): Promise<Result<Prepared>> => {
+  const drafted = await draft(path, options)
+  if (drafted.type === 'failed') return drafted
+  const { recipe, models, adapters } = drafted.value.settings[0]!
+  const plan = options.jobs === false ? completePlan(withoutWork(drafted.value.draft)) : completePlan(drafted.value.draft)
+  return ok({ ...drafted.value, recipe, models, adapters, plan }, drafted.diagnostics)
 }
 
 /** Outputs that lead to an input by another name: a link, or the same file through another path. */
-const outputsThatAreInputs = async (recipe: Recipe, plan: Plan): Promise<Diagnostic[]> => {
-  const inputs = new Map(plan.models.flatMap((m) => m.files.map((f) => [`${f.dev}:${f.ino}`, m.name] as const)))
-  const found = await Promise.all(plan.outputs.flatMap((output) => pathsOf(output).map(async (path) => {
+const outputsThatAreInputs = async (recipe: Recipe, { models, outputs }: Draft): Promise<Diagnostic[]> => {
+  const inputs = new Map(models.flatMap((m) => m.files.map((f) => [`${f.dev}:${f.ino}`, m.name] as const)))
+  const found = await Promise.all(outputs.flatMap(({ output }) => pathsOf(output).map(async (path) => {
     const now = await stat(path, { bigint: true }).catch(() => undefined)
     const model = now === undefined ? undefined : inputs.get(`${now.dev}:${now.ino}`)
     return model === undefined ? undefined : outputIsInput(output.label, model, recipe.outputs.get(output.name)!.pathAt)
@@ -80,11 +129,13 @@ const outputsThatAreInputs = async (recipe: Recipe, plan: Plan): Promise<Diagnos
 }
 
 /** Compares every input that the recipe pins with its sha256. Reads those files whole. */
-export const checkPins = async ({ recipe, models, adapters }: Prepared): Promise<Diagnostic[]> => {
+export const checkPins = async ({ settings }: Pick<Drafted, 'settings'>): Promise<Diagnostic[]> => {
   const problems: Diagnostic[] = []
-  for (const input of [...recipe.models.values(), ...recipe.adapters.values()]) {
-    const { path, files } = (models.get(input.name) ?? adapters.get(input.name))!
-    if (input.sha256 === undefined) continue
+  const done = new Set<string>()
+  const inputs = settings.flatMap(({ recipe, models, adapters }) => [...recipe.models.values(), ...recipe.adapters.values()].map((input) => ({ input, model: (models.get(input.name) ?? adapters.get(input.name))! })))
+  for (const { input, model: { path, files } } of inputs) {
+    if (input.sha256 === undefined || done.has(path)) continue
+    done.add(path)
     if (files[0]?.path !== path) {
       problems.push(pinOfShards(input.path, input.at))
       continue
@@ -94,14 +145,4 @@ export const checkPins = async ({ recipe, models, adapters }: Prepared): Promise
     else if (found !== input.sha256.toLowerCase()) problems.push(pinMismatch(input.path, input.sha256, found, input.at))
   }
   return problems
-}
-
-const sha256Of = async (path: string): Promise<string | Diagnostic> => {
-  const hash = createHash('sha256')
-  try {
-    for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(piece as Uint8Array)
-  } catch (error) {
-    return ioProblem(error, path, 'read')
-  }
-  return hash.digest('hex')
 }

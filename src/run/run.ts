@@ -1,24 +1,30 @@
-import { fsync } from 'node:fs'
-import { stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import { promisify } from 'node:util'
-import { contentDigest, tensorDigest, type Digest } from '../base/digest.js'
-import { inputChanged, stopped, unordered } from '../base/catalogue/run.js'
-import type { Diagnostic } from '../base/diagnostic.js'
+import { contentDigest, EMPTY_DIGEST, type Digest } from '../base/digest.js'
+import { inputChanged, stopped } from '../base/catalogue/run.js'
+import { lockDiffers } from '../base/catalogue/store.js'
 import { failed, ok, type Result } from '../base/result.js'
+import { readPackage } from '../base/version.js'
 import type { ReportDocument } from '../operators/report-document.js'
-import type { InputFile, Plan, PlannedFile, PlannedOutput } from '../plan/plan.js'
-import { decodingTables } from '../kernels/convert.js'
-import { ioProblem } from '../safetensors/io-problem.js'
-import { createOutput, type OutputFile } from '../safetensors/output.js'
-import { createRunId } from '../safetensors/run-id.js'
+import { makeLock, sealingOf, type Contents } from '../plan/make-lock.js'
+import { estimateMemory } from '../plan/memory.js'
+import type { Plan, PlannedFile, PlannedOutput } from '../plan/plan.js'
+import { claimOutput, type Claim } from '../safetensors/claim.js'
+import { createOutput, withdraw, type OutputFile } from '../safetensors/output.js'
+import { createRunId, type RunId } from '../safetensors/run-id.js'
 import { preflight } from '../safetensors/space.js'
-import { sweepTemporaries } from '../safetensors/temporary.js'
-import { employ, startThread, type Hand } from './crew.js'
+import { journalName, sweepTemporaries } from '../safetensors/temporary.js'
+import { compareLocks, describeChange } from '../store/compare-locks.js'
+import { encodeLock, readLock, type Lock } from '../store/lock.js'
+import type { Store } from '../store/store.js'
+import type { Hand } from './crew.js'
 import type { Listener } from './events.js'
 import type { Cutting } from './execute.js'
+import { changedInputs, sizeOnDisk, syncAll } from './files.js'
+import { openJournal, type Journal } from './journal.js'
+import { remember } from './remember.js'
 import { drawReport, renderReports, type RenderReport } from './reports.js'
-import { createSchedule, digestKey, type Schedule } from './schedule.js'
+import { createSchedule, type Schedule } from './schedule.js'
+import { work, type Progress } from './work.js'
 import type { WorkerStart } from './worker.js'
 
 /** How to run a plan. None of it changes a byte of the outputs. */
@@ -34,30 +40,40 @@ export interface RunOptions {
   readonly render?: RenderReport
   /** Starts a worker; tests pass ones they steer. */
   readonly start?: (start: WorkerStart) => Hand
+  /** Where the lock is written; none is unless given. `frozen` refuses to write anything that is not as the lock says. */
+  readonly lock?: { readonly path: string; readonly frozen?: boolean }
+  /** What is remembered for later builds. `since` is when the inputs' headers were read, in ms. */
+  readonly memory?: { readonly store: Store; readonly since: number }
+  /** sha256 of inputs' files that were asked for, by path. */
+  readonly sha256?: ReadonlyMap<string, string>
 }
 
 /** What was written. */
 export interface Built {
-  readonly outputs: readonly { readonly name: string; readonly paths: readonly string[]; readonly bytes: number; readonly digest: Digest }[]
+  /** `kept` outputs stood already as they should be. */
+  readonly outputs: readonly { readonly name: string; readonly paths: readonly string[]; readonly bytes: number; readonly digest: Digest; readonly kept: boolean }[]
   readonly reports: readonly { readonly name: string; readonly path: string; readonly bytes: number }[]
+  /** What the lock says; undefined for a recipe that writes reports only. */
+  readonly lock: Lock | undefined
   readonly readBytes: number
   readonly writtenBytes: number
   readonly seconds: number
 }
-
-/** The cutting measured best on two cores: 32 k elements a run, so that intermediates stay in the cache, and 128 k a read. */
-export const DEFAULT_CUTTING: Cutting = { chunk: 1 << 15, block: 1 << 17 }
 
 /** Carries a plan out: all files under temporary names, then all under their own, or none. */
 export const run = async (plan: Plan, options: RunOptions): Promise<Result<Built>> => {
   const began = performance.now()
   const listener = options.listener ?? (() => undefined)
   const seconds = (): number => (performance.now() - began) / 1000
+  const { totals } = plan
   listener({
-    type: 'run-started', recipe: plan.name, device: options.device, workers: options.workers, jobs: plan.jobs.length,
-    readBytes: plan.totals.readBytes, writeBytes: plan.totals.writeBytes,
+    type: 'run-started', recipe: plan.name, device: options.device, workers: options.workers, jobs: plan.jobs.length, seed: plan.seed,
+    readBytes: totals.readBytes + totals.digestBytes, writeBytes: totals.writeBytes, tensors: totals.tensors, reused: totals.reused, cached: totals.cached,
+    memoryBudget: estimateMemory(plan, options.workers),
   })
-  const result = await attempt(plan, options, listener, seconds)
+  const measuring = setInterval(() => listener({ type: 'memory-measured', bytes: process.memoryUsage.rss() }), 1000)
+  measuring.unref()
+  const result = await attempt(plan, options, listener, seconds).finally(() => clearInterval(measuring))
   if (result.type === 'failed') listener({ type: 'run-failed', diagnostics: result.diagnostics, seconds: seconds() })
   else {
     listener({
@@ -68,63 +84,107 @@ export const run = async (plan: Plan, options: RunOptions): Promise<Result<Built
   return result
 }
 
+/** How often claims are renewed, in ms. */
+const RENEWAL = 10_000
+
 const attempt = async (plan: Plan, options: RunOptions, listener: Listener, seconds: () => number): Promise<Result<Built>> => {
   const runId = createRunId()
+  const claims: Claim[] = []
   const files: OutputFile[] = []
-  const discard = async (...diagnostics: readonly Diagnostic[]): Promise<Result<Built>> => {
-    await Promise.all(files.map((f) => f.discard()))
-    return failed(...diagnostics)
+  const journals: Journal[] = []
+  const renewing = setInterval(() => claims.forEach((claim) => claim.renew()), RENEWAL)
+  renewing.unref()
+  try {
+    const result = await produce(plan, options, listener, { runId, claims, files, journals })
+    if (result.type === 'failed') {
+      await Promise.all(files.map((f) => f.discard()))
+      return result
+    }
+    return { ...result, value: { ...result.value, seconds: seconds() } }
+  } finally {
+    clearInterval(renewing)
+    for (const journal of journals) journal.remove()
+    for (const claim of claims) claim.release()
   }
+}
+
+/** What a run has taken and must give back. */
+interface Holdings {
+  readonly runId: RunId
+  readonly claims: Claim[]
+  readonly files: OutputFile[]
+  readonly journals: Journal[]
+}
+
+const produce = async (plan: Plan, options: RunOptions, listener: Listener, holdings: Holdings): Promise<Result<Omit<Built, 'seconds'>>> => {
+  const { runId, files } = holdings
   const wanted = filesOf(plan)
-  const room = await makeRoom([...wanted, ...plan.reports.map(({ path }) => ({ path, bytes: 0 }))])
+  const room = findRoom(plan, wanted)
   if (room.type === 'failed') return room
-  for (const planned of wanted) {
-    const file = await createOutput(planned.path, planned.header, planned.bytes, runId)
-    if (file.type === 'failed') return discard(...file.diagnostics)
-    files.push(file.value)
-  }
+  const claimed = await claimAll(plan, holdings)
+  if (claimed.type === 'failed') return claimed
+  await clearUp(plan, [...wanted.map((f) => f.path), ...(options.lock === undefined ? [] : [options.lock.path])])
+  const started = await startFiles(plan, wanted, holdings)
+  if (started.type === 'failed') return started
 
   const schedule = createSchedule(plan)
-  const progress = { readBytes: 0, writtenBytes: 0 }
-  const temporary = new Map(files.map((f) => [f.finalPath, f.temporaryPath]))
-  const worked = plan.jobs.length === 0 ? ok(undefined) : await work(plan, options, temporary, schedule, listener, progress)
-  if (worked.type === 'failed') return discard(...worked.diagnostics)
+  const progress: Progress = { readBytes: 0, writtenBytes: 0 }
+  const worked = await work(plan, options, { files, journals: holdings.journals, schedule, listener, progress })
+  if (worked.type === 'failed') return worked
   const changed = await changedInputs(plan)
-  if (changed.length > 0) return discard(...changed.map(inputChanged))
-  const rendered = await renderReports(plan.reports, schedule, options.render)
-  for (const [i, { path }] of plan.reports.entries()) {
+  if (changed.length > 0) return failed(...changed.map(inputChanged))
+  const contents = contentsOf(plan, schedule, options.sha256)
+  const lock = plan.outputs.length === 0 ? undefined : makeLock(plan, contents, readPackage().version)
+  const locked = lock === undefined ? ok(undefined) : await startLock(lock, options, holdings)
+  if (locked.type === 'failed') return locked
+  for (const output of lock === undefined ? [] : plan.outputs) {
+    const resealed = sealFiles(output, lock!, files)
+    if (resealed.type === 'failed') return resealed
+  }
+  const drawn = plan.reports.filter((r) => !r.kept)
+  const rendered = await renderReports(drawn, schedule, options.render)
+  for (const [i, { path }] of drawn.entries()) {
     const file = await createOutput(path, rendered[i]!, rendered[i]!.length, runId)
-    if (file.type === 'failed') return discard(...file.diagnostics)
+    if (file.type === 'failed') return file
     files.push(file.value)
   }
-  const unsafe = await settle(files)
-  if (unsafe !== undefined) return discard(unsafe)
+  const lockFile = locked.value?.file
+  const all = lockFile === undefined ? files : [...files, lockFile]
+  if (lockFile !== undefined) holdings.files.push(lockFile)
+  const unsafe = await syncAll(all)
+  if (unsafe !== undefined) return failed(unsafe)
   // From here on files appear under their own names; a stop asked for now comes too late to change that.
-  if (options.signal?.aborted === true) return discard(stopped())
+  if (options.signal?.aborted === true) return failed(stopped())
 
-  for (const file of files) {
+  for (const { index, kept } of plan.outputs) {
+    const withdrawn = index === undefined || kept !== undefined ? ok(undefined) : await withdraw(index.path)
+    if (withdrawn.type === 'failed') return withdrawn
+  }
+  const inodes = new Map(files.map((f) => [f.finalPath, f.identity()] as const))
+  for (const file of all) {
     const committed = await file.commit()
-    if (committed.type === 'failed') return discard(...committed.diagnostics)
+    if (committed.type === 'failed') return committed
   }
-  const outputs: Built['outputs'][number][] = []
-  for (const output of plan.outputs) {
-    const digest = outputDigest(plan, output, schedule)
-    const bytes = output.files.reduce((n, f) => n + f.bytes, 0)
-    outputs.push({ name: output.name, paths: output.files.map((f) => f.path), bytes, digest })
-    listener({ type: 'output-written', name: output.name, path: output.label, files: output.files.length, bytes, tensors: output.tensors.length, digest })
-  }
-  const reports = plan.reports.map(({ name, label, path, format }, i) => {
-    const bytes = rendered[i]!.length
-    listener({ type: 'report-written', name, path: label, format, bytes })
+  const outputs = plan.outputs.map((output): Built['outputs'][number] => {
+    const { name, label: path, kept, tensors } = output
+    const [bytes, digest] = [output.files.reduce((n, f) => n + f.bytes, 0), contents.output(output)]
+    listener({ type: kept === undefined ? 'output-written' : 'output-kept', name, path, files: output.files.length, bytes, tensors: tensors.length, digest })
+    return { name, paths: output.files.map((f) => f.path), bytes, digest, kept: kept !== undefined }
+  })
+  const reports = plan.reports.map(({ name, label, path, format, kept }) => {
+    const bytes = kept ? 0 : rendered[drawn.findIndex((r) => r.path === path)]!.length
+    if (!kept) listener({ type: 'report-written', name, path: label, format, bytes })
     return { name, path, bytes }
   })
-  return ok({ outputs, reports, ...progress, seconds: seconds() })
+  if (locked.value !== undefined) listener({ type: 'lock-written', path: locked.value.label, changed: lockFile !== undefined, changes: locked.value.changes })
+  const forgotten = options.memory === undefined ? [] : await remember(plan, schedule, lock, inodes, options.memory)
+  return ok({ outputs, reports, lock, ...progress }, forgotten)
 }
 
 /** Measures what the reports of a plan need and draws them, without writing anything. */
 export const drawReports = async (plan: Plan, options: RunOptions): Promise<Result<readonly ReportDocument[]>> => {
   const schedule = createSchedule(plan)
-  const worked = await work(plan, options, new Map(), schedule, options.listener ?? (() => undefined), { readBytes: 0, writtenBytes: 0 })
+  const worked = await work(plan, options, { files: [], journals: [], schedule, listener: options.listener ?? (() => undefined), progress: { readBytes: 0, writtenBytes: 0 } })
   if (worked.type === 'failed') return worked
   const changed = await changedInputs(plan)
   if (changed.length > 0) return failed(...changed.map(inputChanged))
@@ -132,82 +192,85 @@ export const drawReports = async (plan: Plan, options: RunOptions): Promise<Resu
 }
 
 /** Every file to write, in the order they appear under their names: indexes last, since a sharded output is complete only once its index stands. */
-const filesOf = ({ outputs }: Plan): readonly PlannedFile[] => [
-  ...outputs.flatMap((o) => o.files),
-  ...outputs.flatMap(({ index }) => (index === undefined ? [] : [{ path: index.path, header: index.bytes, bytes: index.bytes.length }])),
-]
+const filesOf = ({ outputs }: Plan): readonly PlannedFile[] => {
+  const written = outputs.filter((o) => o.kept === undefined)
+  return [
+    ...written.flatMap((o) => o.files),
+    ...written.flatMap(({ index }) => (index === undefined ? [] : [{ path: index.path, header: index.bytes, bytes: index.bytes.length }])),
+  ]
+}
 
-/** Clears what dead builds left behind, and asks each folder for the room its files need. */
-const makeRoom = async (files: readonly Pick<PlannedFile, 'path' | 'bytes'>[]): Promise<Result<void>> => {
-  await Promise.all(files.map((f) => sweepTemporaries(dirname(f.path), basename(f.path))))
-  for (const folder of new Set(files.map((f) => dirname(f.path)))) {
-    const needed = files.filter((f) => dirname(f.path) === folder).reduce((n, f) => n + f.bytes, 0)
-    const room = await preflight(folder, needed)
+/** Claims every output; of several files the first stands for all. */
+const claimAll = async ({ outputs }: Plan, { runId, claims }: Holdings): Promise<Result<void>> => {
+  for (const { files: [first], kept } of outputs) {
+    if (first === undefined || kept !== undefined) continue
+    const claim = await claimOutput(first.path, runId)
+    if (claim.type === 'failed') return claim
+    claims.push(claim.value)
+  }
+  return ok(undefined)
+}
+
+/** Asks each folder for the room its files need. */
+const findRoom = (plan: Plan, files: readonly PlannedFile[]): Result<void> => {
+  for (const folder of new Set([...files, ...plan.reports].map((f) => dirname(f.path)))) {
+    const needed = files.filter((f) => dirname(f.path) === folder).reduce((n, f) => n + Math.max(0, f.bytes - sizeOnDisk(plan.resumed.get(f.path))), 0)
+    const room = preflight(folder, needed)
     if (room.type === 'failed') return room
   }
   return ok(undefined)
 }
 
-/** Puts the bytes of all files on the disk before the first of them gets its name: a disk that fails now leaves every old file as it was. */
-const settle = async (files: readonly OutputFile[]): Promise<Diagnostic | undefined> => {
-  for (const { fd, finalPath } of files) {
-    try {
-      await promisify(fsync)(fd)
-    } catch (error) {
-      return ioProblem(error, finalPath, 'sync')
-    }
+/** Clears what dead builds left behind and nothing is taken over of. */
+const clearUp = async (plan: Plan, written: readonly string[]): Promise<void> => {
+  const kept = new Set([...plan.resumed.values()].flatMap((path) => [path, journalName(path)]))
+  const paths = new Set([...written, ...plan.reports.map((r) => r.path), ...plan.outputs.flatMap((o) => o.files).map((f) => f.path)])
+  await Promise.all([...paths].map((path) => sweepTemporaries(dirname(path), basename(path), kept)))
+}
+
+const startFiles = async (plan: Plan, wanted: readonly PlannedFile[], { runId, files, journals }: Holdings): Promise<Result<void>> => {
+  for (const { path, header, bytes } of wanted) {
+    const adopt = plan.resumed.get(path)
+    const file = await createOutput(path, header, bytes, runId, { adopt })
+    if (file.type === 'failed') return file
+    files.push(file.value)
+    journals.push(openJournal(file.value.temporaryPath, adopt))
   }
-  return undefined
+  return ok(undefined)
 }
 
-const work = async (
-  plan: Plan, options: RunOptions, temporary: ReadonlyMap<string, string>, schedule: Schedule, listener: Listener, progress: { readBytes: number; writtenBytes: number },
-): Promise<Result<void>> => {
-  const flag = new Int32Array(new SharedArrayBuffer(4))
-  const stop = (): void => void Atomics.store(flag, 0, 1)
-  if (options.signal?.aborted === true) stop()
-  options.signal?.addEventListener('abort', stop, { once: true })
-  const { encodeOnnx } = await import('../graph/onnx.js')
-  const tables = decodingTables()
-  const models = plan.programs.map((p) => encodeOnnx(p, tables))
-  const start: WorkerStart = { programs: plan.programs, models, temporary, cutting: options.cutting ?? DEFAULT_CUTTING, stop: flag }
-  const hands = Array.from({ length: options.workers }, () => (options.start ?? startThread)(start))
-  return employ(hands, {
-    next: () => schedule.next(),
-    finish: (worker, results, units) => {
-      for (const result of results) {
-        progress.readBytes += result.bytesRead
-        progress.writtenBytes += result.bytesWritten
-        const trouble = schedule.finish(result)
-        if (trouble !== undefined) return unordered(trouble.nonFinite.tensor, trouble.step)
-      }
-      const last = units.at(-1)
-      listener({
-        type: 'units-finished', worker, units: results.length, readBytes: progress.readBytes, writtenBytes: progress.writtenBytes,
-        tensor: last?.reads[0]?.tensor ?? last?.writes[0]?.tensor ?? '', step: last?.writes[0]?.step ?? '',
-      })
-      return undefined
-    },
-  }, stop).finally(() => options.signal?.removeEventListener('abort', stop))
-}
-
-/** The inputs that are no longer what their headers were read from. */
-const changedInputs = async (plan: Plan): Promise<string[]> => {
-  const files = plan.models.flatMap((m) => m.files)
-  const same = async (file: InputFile): Promise<boolean> => {
-    const now = await stat(file.path, { bigint: true }).catch(() => undefined)
-    return now !== undefined && Number(now.size) === file.size && now.mtimeNs === file.mtimeNs && now.ino === file.ino && now.dev === file.dev
+const contentsOf = (plan: Plan, { ledger }: Schedule, sha256: RunOptions['sha256']): Contents => {
+  const places = new Map(plan.outputs.map((o, i) => [o, new Map(plan.targets[i]!.map((t) => [t.tensor, t.path] as const))] as const))
+  return {
+    input: (tensor) => (tensor.begin === tensor.end ? EMPTY_DIGEST : plan.digestOf(tensor)) ?? ledger.digest(tensor.file, tensor.name)!,
+    output: (output) => output.kept ?? contentDigest(output.tensors.map((t) => ({ ...t, digest: ledger.digest(places.get(output)!.get(t.name) ?? '', t.name) ?? EMPTY_DIGEST }))),
+    sha256: (path) => sha256?.get(path),
   }
-  const kept = await Promise.all(files.map(same))
-  return files.filter((_, i) => !kept[i]).map((f) => f.path)
 }
 
-const outputDigest = (plan: Plan, output: PlannedOutput, schedule: Schedule): Digest => {
-  const index = plan.outputs.indexOf(output)
-  const paths = new Map(plan.jobs.flatMap((j) => [...j.copies.map((c) => c.to), ...j.targets])
-    .filter((t) => t.output === index).map((t) => [t.tensor, t.path]))
-  return contentDigest(output.tensors.map((t) => {
-    const segments = schedule.digests.get(digestKey(paths.get(t.name) ?? '', t.name)) ?? []
-    return { ...t, digest: tensorDigest(segments.filter((s) => s !== undefined)) }
-  }))
+const sealFiles = (output: PlannedOutput, lock: Lock, files: readonly OutputFile[]): Result<void> => {
+  if (output.kept !== undefined) return ok(undefined)
+  const headers = output.seal(sealingOf(lock.builds[output.setting]!, lock.inputs))
+  for (const [i, { path }] of output.files.entries()) {
+    const sealed = files.find((f) => f.finalPath === path)!.reseal(headers[i]!)
+    if (sealed.type === 'failed') return sealed
+  }
+  return ok(undefined)
+}
+
+interface StartedLock { readonly file: OutputFile | undefined; readonly label: string; readonly changes: readonly string[] }
+
+/** Compares the lock with the one that stands; starts its file where they differ, and refuses where that is not allowed. */
+const startLock = async (lock: Lock, { lock: order }: RunOptions, { runId }: Holdings): Promise<Result<StartedLock | undefined>> => {
+  if (order === undefined) return ok(undefined)
+  const old = await readLock(order.path)
+  if (old.type === 'failed' && order.frozen === true) return old
+  const before = old.type === 'ok' ? old.value : undefined
+  const changes = compareLocks(before, lock).map(describeChange)
+  if (order.frozen === true) return changes.length === 0 ? ok(undefined) : failed(...changes.map((change) => lockDiffers(order.path, change)))
+  const label = basename(order.path)
+  const bytes = encodeLock(lock)
+  if (before !== undefined && Buffer.compare(encodeLock(before), bytes) === 0) return ok({ file: undefined, label, changes })
+  const file = await createOutput(order.path, bytes, bytes.length, runId)
+  return file.type === 'failed' ? file : ok({ file: file.value, label, changes })
 }

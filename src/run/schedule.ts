@@ -5,8 +5,10 @@ import { evaluateScalar } from '../graph/scalar.js'
 import { deriveKey } from '../kernels/key.js'
 import { toMagnitude } from '../kernels/selection.js'
 import type { Job, Plan, Target } from '../plan/plan.js'
-import type { TensorInfo } from '../tensor/info.js'
-import { createMeasures, INFINITY, type Search } from './measures.js'
+import type { StoredOutcome } from '../store/outcomes.js'
+import { sizeOf, type TensorInfo } from '../tensor/info.js'
+import { createLedger, segmentsOf, type Ledger } from './ledger.js'
+import { createMeasures, limitOf, INFINITY, type Search } from './measures.js'
 import { emptyTally } from './tallies.js'
 import type { DrawOrder, Found, ReadOrder, TakeOrder, UniformOrder, UnitOrder, UnitResult, WriteOrder } from './unit.js'
 
@@ -21,15 +23,18 @@ export interface Schedule {
   valueOf(scalar: Scalar): number
   /** The cells of a tally that has been taken. */
   cellsOf(tally: Tally): Float64Array
-  /** Segment digests by file and tensor, in segment order. */
-  readonly digests: ReadonlyMap<string, (Uint8Array | undefined)[]>
+  /** The digests of tensors that were read or written whole. */
+  readonly ledger: Ledger
+  /** What measures came to, those that were known beforehand aside. */
+  outcomes(): ReadonlyMap<Measure, StoredOutcome>
 }
 
-/** The key under which a tensor's segment digests are kept. */
-export const digestKey = (path: string, tensor: string): string => `${path}\0${tensor}`
+/** The part of a plan that is work. */
+export type Work = Pick<Plan, 'jobs' | 'programs' | 'undigested' | 'digestOf' | 'outcomes'>
 
-interface Phase { readonly job: number; readonly type: 'copy' | 'pass'; readonly pass: number; next: number; open: number }
-interface Issued { readonly job: number; readonly segment: number; readonly pass: Pass | undefined; readonly order: UnitOrder; readonly phase: Phase | undefined }
+/** Phases of type `digest` count the tensors that are read for their digests alone, not jobs. */
+interface Phase { readonly job: number; readonly type: 'copy' | 'pass' | 'digest'; readonly pass: number; next: number; open: number }
+interface Issued { readonly job: number; readonly size: number; readonly segment: number; readonly pass: Pass | undefined; readonly order: UnitOrder; readonly phase: Phase | undefined }
 
 /** What a total over no elements comes to. */
 const nothing = (measure: 'sum' | 'dot' | 'min' | 'max'): number => (measure === 'min' ? Infinity : measure === 'max' ? -Infinity : 0)
@@ -37,22 +42,21 @@ const nothing = (measure: 'sum' | 'dot' | 'min' | 'max'): number => (measure ===
 /** Segments up to which low bits are counted in advance: what is counted in vain has to be kept until the bin is known. */
 const MOST_NEAR = 64
 
-const segmentsOf = (size: number): number => Math.max(1, Math.ceil(size / SEGMENT))
-
 /** The non-negative float32 whose bits these are; those of the next number above it are one more. */
 const fromBits = (bits: number): number => toMagnitude(bits >>> 15, bits & 0x7fff)
 
 /** Prepares the units of a plan. */
-export const createSchedule = (plan: Plan): Schedule => {
-  const measures = createMeasures()
+export const createSchedule = (plan: Work): Schedule => {
+  const measures = createMeasures(plan.outcomes)
   const programs = new Map(plan.programs.map((p, i) => [p.key, i] as const))
-  const digests = new Map<string, (Uint8Array | undefined)[]>()
+  const ledger = createLedger()
   const issued = new Map<number, Issued>()
   const searches: Search[] = []
   /** Phases that may start, later passes of begun jobs first, so that few jobs are open at a time. */
   const ready: Phase[] = []
   const waiting = new Set<Phase>()
   let nextJob = 0
+  let nextDigest = 0
   let nextId = 0
   let open = 0
 
@@ -76,8 +80,8 @@ export const createSchedule = (plan: Plan): Schedule => {
   }
   /** The measures of a pass whose first segment tells the others where to look. */
   const probesOf = ({ job, type, pass }: Phase): Measure[] => {
-    const segments = segmentsOf(plan.jobs[job]!.size)
-    if (type === 'copy' || segments === 1 || segments > MOST_NEAR) return []
+    const segments = type === 'pass' ? segmentsOf(plan.jobs[job]!.size) : 1
+    if (type !== 'pass' || segments === 1 || segments > MOST_NEAR) return []
     return plan.jobs[job]!.sweeps!.passes[pass]!.takes.filter((t) => t.stage === 'high' && isAlone(t.measure)).map((t) => t.measure)
   }
   const isAlone = (m: Measure): boolean => m.type !== 'tally' && m.over === undefined
@@ -106,13 +110,10 @@ export const createSchedule = (plan: Plan): Schedule => {
     ]
   }
 
-  const read = (info: TensorInfo, segment: number): ReadOrder => {
-    const key = digestKey(info.file, info.name)
-    const known = digests.get(key) ?? []
-    digests.set(key, known)
-    const asked = segment in known
-    if (!asked) known[segment] = undefined
-    return { path: info.file, begin: info.begin, dtype: info.dtype, tensor: info.name, digest: !asked }
+  const elementsOf = ({ job, type }: Phase): number => (type === 'digest' ? sizeOf(plan.undigested[job]!.shape) : plan.jobs[job]!.size)
+  const read = (info: TensorInfo, size: number, segment: number): ReadOrder => {
+    const digest = plan.digestOf(info) === undefined && ledger.ask(info.file, info.name, segmentsOf(size), segment)
+    return { path: info.file, begin: info.begin, dtype: info.dtype, tensor: info.name, digest }
   }
   const write = (t: Target, port: number): WriteOrder =>
     ({ path: t.path, begin: t.begin, dtype: t.dtype, tensor: t.tensor, step: t.step, allowNonFinite: t.allowNonFinite, port })
@@ -129,7 +130,7 @@ export const createSchedule = (plan: Plan): Schedule => {
     if (outcome?.type !== 'top') throw new Error('a pass began before its threshold was known')
     const [at, after] = [fromBits(outcome.bits), fromBits(outcome.bits + 1)]
     if (outcome.bits >= INFINITY) return { value: NaN }
-    const limit = outcome.limit(job)
+    const limit = limitOf(outcome.cut, plan.jobs[job]!.tensor)
     return limit === Infinity ? { value: at } : limit === 0 ? { value: after } : { value: at, cut: { at: limit, after } }
   }
   const cellOrder = (cells: Cells): Cells<number> => (cells.by === 'place' ? cells : { ...cells, low: valueOf(cells.low), high: valueOf(cells.high) })
@@ -154,14 +155,14 @@ export const createSchedule = (plan: Plan): Schedule => {
     return d.type === 'bernoulli' ? { type: d.type, k0, k1, p: d.p } : { type: d.type, k0, k1 }
   })
 
-  const range = (job: Job, segment: number) => ({ start: segment * SEGMENT, end: Math.min(job.size, (segment + 1) * SEGMENT) })
+  const range = (size: number, segment: number) => ({ start: segment * SEGMENT, end: Math.min(size, (segment + 1) * SEGMENT) })
   const passUnit = (job: number, pass: Pass, segment: number, search?: Search): UnitOrder => {
     const planned = plan.jobs[job]!
     return {
       id: nextId++,
       program: programs.get(pass.program.key)!,
-      ...range(planned, segment),
-      reads: pass.reads.map((info) => read(info, segment)),
+      ...range(planned.size, segment),
+      reads: pass.reads.map((info) => read(info, planned.size, segment)),
       draws: drawOrders(pass),
       uniforms: pass.uniforms.map((_, i) => uniform(pass, i, job)),
       needsLength: pass.needsLength,
@@ -169,13 +170,22 @@ export const createSchedule = (plan: Plan): Schedule => {
       writes: pass.writes.map(({ root, port }) => write(planned.targets[root]!, port)),
     }
   }
+  const plainUnit = (size: number, segment: number, reads: readonly ReadOrder[], writes: readonly WriteOrder[]): UnitOrder =>
+    ({ id: nextId++, program: undefined, ...range(size, segment), reads, draws: [], uniforms: [], needsLength: false, takes: [], writes })
   const copyUnit = (job: number, copy: number, segment: number): UnitOrder => {
-    const planned = plan.jobs[job]!
-    const { from, to } = planned.copies[copy]!
-    return {
-      id: nextId++, program: undefined, ...range(planned, segment), reads: [read(from, segment)], draws: [], uniforms: [], needsLength: false, takes: [],
-      writes: [write(to, -1)],
+    const { size, copies } = plan.jobs[job]!
+    const { from, to, expect } = copies[copy]!
+    if (from === undefined) {
+      ledger.ask(to.path, to.tensor, segmentsOf(size), segment)
+      return plainUnit(size, segment, [{ path: to.path, begin: to.begin, dtype: to.dtype, tensor: to.tensor, digest: true, unfinished: true }], [])
     }
+    const source = expect === undefined ? read(from, size, segment) : { path: from.file, begin: from.begin, dtype: from.dtype, tensor: from.name, digest: false }
+    return plainUnit(size, segment, [source], [write(to, -1)])
+  }
+  const digestUnit = (index: number, segment: number): UnitOrder => {
+    const info = plan.undigested[index]!
+    const size = sizeOf(info.shape)
+    return plainUnit(size, segment, [read(info, size, segment)], [])
   }
   const issue = (order: UnitOrder, rest: Omit<Issued, 'order'>): UnitOrder => {
     issued.set(order.id, { ...rest, order })
@@ -187,22 +197,22 @@ export const createSchedule = (plan: Plan): Schedule => {
     const search = searches.pop()
     if (search !== undefined) {
       const pass = plan.jobs[search.job]!.sweeps!.locates.get(search.measure.id)!
-      return issue(passUnit(search.job, pass, search.segment, search), { job: search.job, segment: search.segment, pass, phase: undefined })
+      return issue(passUnit(search.job, pass, search.segment, search), { job: search.job, size: plan.jobs[search.job]!.size, segment: search.segment, pass, phase: undefined })
     }
     const phase = ready.at(-1)
     if (phase === undefined) return undefined
     const segment = phase.next++
     phase.open += 1
-    if (phase.next >= segmentsOf(plan.jobs[phase.job]!.size)) ready.pop()
+    if (phase.next >= segmentsOf(elementsOf(phase))) ready.pop()
     else if (!canStart(phase)) waiting.add(ready.pop()!)
     const pass = phase.type === 'pass' ? plan.jobs[phase.job]!.sweeps!.passes[phase.pass]! : undefined
-    const order = pass === undefined ? copyUnit(phase.job, phase.pass, segment) : passUnit(phase.job, pass, segment)
-    return issue(order, { job: phase.job, segment, pass, phase })
+    const order = pass !== undefined ? passUnit(phase.job, pass, segment) : phase.type === 'digest' ? digestUnit(phase.job, segment) : copyUnit(phase.job, phase.pass, segment)
+    return issue(order, { job: phase.job, size: elementsOf(phase), segment, pass, phase })
   }
 
   const closePhase = (phase: Phase): void => {
     phase.open -= 1
-    if (phase.open > 0 || phase.next < segmentsOf(plan.jobs[phase.job]!.size) || phase.type === 'copy') return
+    if (phase.open > 0 || phase.next < segmentsOf(elementsOf(phase)) || phase.type !== 'pass') return
     enterNext(phase)
   }
   const takeIn = (unit: Issued, found: readonly Found[]): ReturnType<Schedule['finish']> => {
@@ -211,7 +221,7 @@ export const createSchedule = (plan: Plan): Schedule => {
       const outcome = measures.record(unit.job, measure, stage, unit.segment, found[i]!)
       if (outcome === 'non-finite') {
         const job = plan.jobs[unit.job]!
-        return { nonFinite: job, step: measure.over?.split('/')[0] ?? job.step }
+        return { nonFinite: job, step: measure.over?.split(/[#/]/)[0] ?? job.step }
       }
       if (outcome === 'known') settled = true
       else if (outcome !== 'more') searches.push(outcome)
@@ -225,8 +235,9 @@ export const createSchedule = (plan: Plan): Schedule => {
       for (;;) {
         const unit = nextUnit()
         if (unit !== undefined) return unit
-        if (nextJob >= plan.jobs.length) break
-        phasesOf(nextJob++).reverse().forEach(enter)
+        if (nextJob < plan.jobs.length) phasesOf(nextJob++).reverse().forEach(enter)
+        else if (nextDigest < plan.undigested.length) enter({ job: nextDigest++, type: 'digest', pass: 0, next: 0, open: 0 })
+        else break
       }
       if (open === 0 && waiting.size > 0) throw new Error('the passes of the plan wait for each other')
       return undefined
@@ -235,27 +246,24 @@ export const createSchedule = (plan: Plan): Schedule => {
       const unit = issued.get(result.id)!
       issued.delete(result.id)
       open -= 1
+      const segments = segmentsOf(unit.size)
       unit.order.reads.forEach((r, i) => {
-        if (r.digest) digests.get(digestKey(r.path, r.tensor))![unit.segment] = result.readDigests[i]
+        if (r.digest) ledger.record(r.path, r.tensor, segments, unit.segment, result.readDigests[i]!)
       })
-      unit.order.writes.forEach((w, i) => {
-        const key = digestKey(w.path, w.tensor)
-        const known = digests.get(key) ?? []
-        known[unit.segment] = result.writeDigests[i]
-        digests.set(key, known)
-      })
+      unit.order.writes.forEach((w, i) => ledger.record(w.path, w.tensor, segments, unit.segment, result.writeDigests[i]!))
       const trouble = takeIn(unit, result.found)
       if (unit.phase !== undefined) closePhase(unit.phase)
       return trouble
     },
     get finished() {
-      return nextJob >= plan.jobs.length && ready.length === 0 && waiting.size === 0 && searches.length === 0 && open === 0
+      return nextJob >= plan.jobs.length && nextDigest >= plan.undigested.length && ready.length === 0 && waiting.size === 0 && searches.length === 0 && open === 0
     },
     valueOf,
     cellsOf: (tally) => {
       const outcome = measures.outcome(tally)
       return outcome?.type === 'cells' ? outcome.values : emptyTally(tally.cells)
     },
-    digests,
+    ledger,
+    outcomes: () => measures.taken(),
   }
 }

@@ -12,6 +12,8 @@ export interface Place {
 export interface ReadOrder extends Place {
   readonly tensor: string
   readonly digest: boolean
+  /** True for an output's own bytes, which lie in the unfinished file. */
+  readonly unfinished?: boolean
 }
 
 /** An output of a unit. `step` names the step that computes it, for problems. */
@@ -50,7 +52,7 @@ export interface UniformOrder {
 /** One segment of one pass, complete in itself: what a worker needs to do it. Elements are counted from the tensor's start. */
 export interface UnitOrder {
   readonly id: number
-  /** Index of the program; undefined copies the first read to the writes byte for byte. */
+  /** Index of the program; undefined copies the first read to the write byte for byte, or only digests it where there is no write. */
   readonly program: number | undefined
   readonly start: number
   readonly end: number
@@ -79,4 +81,6 @@ export interface UnitResult {
   readonly writeDigests: readonly Uint8Array[]
   readonly bytesRead: number
   readonly bytesWritten: number
+  /** Wall time it took its worker. */
+  readonly seconds: number
 }

@@ -18,7 +18,7 @@ export interface FileLayout {
   readonly bytes: number
 }
 
-const LONE = /\p{Surrogate}/u
+const LONE = /[\u{d800}-\u{dfff}]/u
 const ORDER = new Map(Object.keys(DTYPES).map((dtype, i) => [dtype as Dtype, i]))
 
 /**

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs'
+import { constants, type BigIntStats } from 'node:fs'
 import { open, readdir, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
@@ -16,9 +16,17 @@ import { HEAD, recogniseOther } from './recognise.js'
 export interface FileIdentity {
   readonly size: number
   readonly mtimeNs: bigint
+  readonly ctimeNs: bigint
   readonly ino: bigint
   readonly dev: bigint
 }
+
+/** The identity of a file from what the system tells of it. */
+export const identityOf = ({ size, mtimeNs, ctimeNs, ino, dev }: BigIntStats): FileIdentity => ({ size: Number(size), mtimeNs, ctimeNs, ino, dev })
+
+/** True when two identities are of one file that nobody has written to in between. */
+export const isSameFile = (x: FileIdentity, y: FileIdentity): boolean =>
+  x.size === y.size && x.mtimeNs === y.mtimeNs && x.ctimeNs === y.ctimeNs && x.ino === y.ino && x.dev === y.dev
 
 /** One safetensors file that keeps the whole law: `headerBytes + bytes` is its length, tensors lie in the order of their bytes. */
 export interface SafetensorsFile extends Header {
@@ -59,8 +67,7 @@ export const openingProblem = async (error: unknown, path: string): Promise<Diag
 }
 
 const readOpen = async (path: string, handle: FileHandle): Promise<Result<SafetensorsFile>> => {
-  const { size, mtimeNs, ino, dev } = await handle.stat({ bigint: true })
-  const identity = { size: Number(size), mtimeNs, ino, dev }
+  const identity = identityOf(await handle.stat({ bigint: true }))
   const absolute = resolve(path)
   const refuse = async (problem: { readonly type: 'failed'; readonly diagnostics: readonly Diagnostic[] }): Promise<Result<never>> => {
     const other = recogniseOther(absolute, await readSome(handle, HEAD, 0))

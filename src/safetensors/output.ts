@@ -7,6 +7,7 @@ import type { Deed } from '../base/catalogue/safetensors.js'
 import { failed, ok } from '../base/result.js'
 import type { Result } from '../base/result.js'
 import { errorCode, ioProblem } from './io-problem.js'
+import { identityOf, type FileIdentity } from './open.js'
 import { writeFully } from './positional.js'
 import type { RunId } from './run-id.js'
 import { temporaryName } from './temporary.js'
@@ -18,6 +19,10 @@ export interface OutputFile {
   /** Absolute; other threads open it by this name, or write through `fd`. */
   readonly temporaryPath: string
   readonly fd: number
+  /** Replaces the first bytes by others of the same length. */
+  reseal(header: Uint8Array): Result<void>
+  /** What the system tells of it now. */
+  identity(): FileIdentity
   /**
    * Makes the file whole and permanent under its final name. When it fails, what was there stays, unless only the folder could not be
    * synced.
@@ -38,16 +43,23 @@ const NODE: CommitIo = { fsync: promisify(fs.fsync), close: promisify(fs.close),
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW = 0, O_RDONLY, O_RDWR } = fs.constants
 
+/** How an output file is started. */
+export interface StartOptions {
+  /** Absolute path of an unfinished file of a dead run that is carried on with; its bytes stay. */
+  readonly adopt?: string | undefined
+  readonly io?: CommitIo
+}
+
 /**
- * Starts a file of `bytes` bytes whose first ones are `header`, in its folder, which is made if need be. The temporary is new, never a
- * link, has its final size at once, and is gone again when anything fails.
+ * Starts a file of `bytes` bytes whose first ones are `header`, in its folder, which is made if need be. The temporary is new (or adopted),
+ * never a link, has its final size at once, and is gone again when anything fails.
  */
 export const createOutput = async (
   finalPath: string,
   header: Uint8Array,
   bytes: number,
   runId: RunId,
-  io: CommitIo = NODE,
+  { adopt, io = NODE }: StartOptions = {},
 ): Promise<Result<OutputFile>> => {
   const target = resolve(finalPath)
   const folder = dirname(target)
@@ -56,7 +68,8 @@ export const createOutput = async (
   try {
     await mkdir(folder, { recursive: true })
     if ((await stat(target).catch(() => undefined))?.isDirectory() === true) return failed(problems.outputIsFolder(finalPath))
-    fd = fs.openSync(temporary, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR, 0o666)
+    if (adopt !== undefined) fs.renameSync(adopt, temporary)
+    fd = fs.openSync(temporary, (adopt === undefined ? O_CREAT | O_EXCL : 0) | O_NOFOLLOW | O_RDWR, 0o666)
   } catch (error) {
     return failed(ioProblem(error, finalPath, 'create'))
   }
@@ -108,7 +121,25 @@ const openOutput = (finalPath: string, temporaryPath: string, fd: number, io: Co
       return failed(ioProblem(error, finalPath, doing))
     }
   }
-  return { finalPath, temporaryPath, fd, commit, discard }
+  const reseal = (header: Uint8Array): Result<void> => {
+    const problem = writeFully(fd, temporaryPath, header, 0)
+    return problem === undefined ? ok(undefined) : failed(problem)
+  }
+  const identity = (): FileIdentity => identityOf(fs.fstatSync(fd, { bigint: true }))
+  return { finalPath, temporaryPath, fd, reseal, identity, commit, discard }
+}
+
+/**
+ * Takes an index away, for good, before the first of its shards changes: until the last of them has, what it names would be a mixture of two models.
+ */
+export const withdraw = async (path: string, io: CommitIo = NODE): Promise<Result<void>> => {
+  try {
+    await unlink(path)
+    await syncFolder(dirname(path), io)
+    return ok(undefined)
+  } catch (error) {
+    return errorCode(error) === 'ENOENT' ? ok(undefined) : failed(ioProblem(error, path, 'write'))
+  }
 }
 
 /** Makes the rename itself survive a power cut; file systems that cannot sync a folder say so and are believed. */

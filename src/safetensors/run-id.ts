@@ -11,17 +11,30 @@ const RUN_ID = /^([0-9a-f]{8})-([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}$/
 export const createRunId = (): RunId =>
   `${hostId()}-${bootId()}-${process.pid}-${startOf(process.pid) ?? 0}-${short(crypto.randomUUID())}` as RunId
 
+/** True for a text that names a run. */
+export const isRunId = (text: string): boolean => RUN_ID.test(text)
+
+/** True for a run of another host, of which nothing can be known. */
+export const isElsewhere = (runId: string): boolean => RUN_ID.exec(runId)?.[1] !== hostId()
+
 /**
  * True only when it is certain that the process behind a run is gone: it ran on this host, and the host has since restarted, or no
  * process has its number, or another one that started at another time has. Runs of other hosts are never certain.
  */
 export const isGone = (runId: string): boolean => {
   const [, host, boot, pid, start] = RUN_ID.exec(runId) ?? []
-  if (host !== hostId()) return false
+  if (host === undefined || host !== hostId()) return false
   if (boot !== bootId()) return true
   const began = startOf(Number(pid))
   if (began !== undefined && start !== '0') return began !== start
   return !isAlive(Number(pid))
+}
+
+/** The process behind a run, in words. */
+export const processOf = (runId: string): string => {
+  const [, host, , pid] = RUN_ID.exec(runId) ?? []
+  if (pid === undefined) return 'another process'
+  return host === hostId() ? `process ${pid}` : `process ${pid} on another host`
 }
 
 const short = (text: string): string => Buffer.from(blake3(text)).toString('hex', 0, 4)

@@ -1,28 +1,68 @@
+import { readFileSync, statSync } from 'node:fs'
 import { readdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { blake3 } from '../base/digest.js'
-import { isGone } from './run-id.js'
+import { isElsewhere, isGone, isRunId } from './run-id.js'
 import type { RunId } from './run-id.js'
 
 /** Longest part of a file's name that its temporary keeps, in bytes; the whole must stay within the 255 that file systems allow. */
 const KEPT = 120
 
+const [PARTIAL, JOURNAL, BUILDING] = ['.partial', '.journal', 'building']
+
 /** The name, in the same folder, under which a file is written until it is whole: `.NAME.RUNID.partial`. */
-export const temporaryName = (name: string, runId: RunId): string => `${prefixOf(name)}${runId}.partial`
+export const temporaryName = (name: string, runId: RunId): string => `${prefixOf(name)}${runId}${PARTIAL}`
 
 const prefixOf = (name: string): string => {
   if (Buffer.byteLength(name) <= KEPT) return `.${name}.`
   return `.${Buffer.from(name).toString('latin1', 0, 40).replace(/[^\w.-]/g, '_')}~${Buffer.from(blake3(name)).toString('hex', 0, 8)}.`
 }
 
-/** Removes the temporaries of `name` whose process is gone, and gives their names; those of living processes and of other hosts stay. */
-export const sweepTemporaries = async (folder: string, name: string): Promise<string[]> => {
+/** The name of the journal beside a temporary, which tells what of it is done. */
+export const journalName = (temporary: string): string => `${temporary.slice(0, -PARTIAL.length)}${JOURNAL}`
+
+/** The name, beside an output, of the file that says who is writing it. */
+export const claimName = (name: string): string => `${prefixOf(name)}${BUILDING}`
+
+/** The temporaries, journals and claims of `name` whose process is gone; those of living processes and of other hosts are not among them. */
+export const findAbandoned = async (folder: string, name: string): Promise<string[]> => {
   const prefix = prefixOf(name)
   const entries = await readdir(folder).catch(() => [])
-  const stale = entries.filter((entry) => {
-    const runId = entry.startsWith(prefix) && entry.endsWith('.partial') ? entry.slice(prefix.length, -'.partial'.length) : undefined
-    return runId !== undefined && isGone(runId)
+  return entries.filter((entry) => {
+    if (!entry.startsWith(prefix)) return false
+    const rest = entry.slice(prefix.length)
+    if (rest === BUILDING) return isNobodys(join(folder, entry))
+    const ending = [PARTIAL, JOURNAL].find((e) => rest.endsWith(e))
+    if (ending !== undefined) return isGone(rest.slice(0, -ending.length))
+    return rest.startsWith(`${BUILDING}.`) && isGone(rest.slice(BUILDING.length + 1))
   })
+}
+
+/** A claim that names no owner was never finished, or lost to a power cut; only one this old, in ms, is nobody's. */
+const UNFINISHED = 5000
+/** The owner of a claim renews it every few seconds: one of another host that is this old, in ms, is nobody's either. Containers are hosts, each start a new one. */
+const SILENT = 300_000
+
+/** Who a claim says is building; undefined where there is none. */
+export const readOwner = (claim: string): string | undefined => {
+  try {
+    return readFileSync(claim, 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+/** True when nobody builds under a claim any more, as far as can be told. */
+export const isNobodys = (claim: string): boolean => {
+  const owner = readOwner(claim)
+  if (owner === undefined) return false
+  const age = Date.now() - (statSync(claim, { throwIfNoEntry: false })?.mtimeMs ?? 0)
+  return isRunId(owner) ? isGone(owner) || (isElsewhere(owner) && age > SILENT) : age > UNFINISHED
+}
+
+/** Removes what dead runs left of `name`, but for the files that are `kept`, and gives the names of what is gone. */
+export const sweepTemporaries = async (folder: string, name: string, kept: ReadonlySet<string> = new Set()): Promise<string[]> => {
+  const stale = (await findAbandoned(folder, name)).filter((entry) => !kept.has(join(folder, entry)))
   const removed = await Promise.all(
     stale.map((entry) =>
       unlink(join(folder, entry)).then(

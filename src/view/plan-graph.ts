@@ -1,5 +1,4 @@
 import { escapeControls } from '../base/excerpt.js'
-import { stepOf } from '../recipe/link.js'
 import type { PlanOutline } from './plan-outline.js'
 import { formatBytes, plural } from './text.js'
 
@@ -9,8 +8,8 @@ interface Edge { readonly from: string; readonly to: string; readonly label: str
 /** Models and steps share a namespace, outputs have their own: `n` and `o` keep them apart. Ids are safe in both languages. */
 const toGraph = ({ models, steps, outputs, reports }: PlanOutline): { readonly nodes: readonly Node[]; readonly edges: readonly Edge[] } => {
   const names = [...models.map((m) => m.name), ...steps.map((s) => s.name)]
-  const idOf = (name: string): string => `n${names.indexOf(stepOf(name))}`
-  const edge = (from: string, to: string): Edge => ({ from: idOf(from), to, label: from.includes('.') ? from : undefined })
+  const idOf = (name: string): string => `n${names.indexOf(names.includes(name) ? name : name.replace(/\.\d+$/, ''))}`
+  const edge = (from: string, to: string): Edge => ({ from: idOf(from), to, label: names.includes(from) ? undefined : from })
   const nodes: Node[] = [
     ...models.map((m): Node => ({ id: idOf(m.name), shape: 'model', lines: [m.name, m.path, formatBytes(m.bytes)] })),
     ...steps.map((s): Node => ({ id: idOf(s.name), shape: 'step', lines: [s.name, s.op, plural(s.tensors, 'tensor')] })),
@@ -19,7 +18,7 @@ const toGraph = ({ models, steps, outputs, reports }: PlanOutline): { readonly n
   ]
   const edges = [
     ...steps.flatMap((s) => s.uses.map((use) => edge(use, idOf(s.name)))),
-    ...outputs.flatMap((o, i) => (o.from === undefined ? [] : [edge(o.from, `o${i}`)])),
+    ...outputs.map((o, i) => edge(o.from, `o${i}`)),
     ...reports.map((r, i) => edge(r.from, `r${i}`)),
   ]
   return { nodes, edges }

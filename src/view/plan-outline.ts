@@ -1,4 +1,7 @@
-import type { Plan } from '../plan/plan.js'
+import type { Plan, PlannedStep } from '../plan/plan.js'
+import { reasonsOf, type Reason } from '../plan/reasons.js'
+import type { Lock } from '../store/lock.js'
+import { shortReason } from './why.js'
 import { tallyOf } from './text.js'
 
 /** The plan as every view shows it: figures, names and edges, without jobs and programs. */
@@ -6,12 +9,15 @@ export interface PlanOutline {
   readonly name: string
   readonly seed: number | string
   readonly models: readonly OutlinedModel[]
-  readonly steps: Plan['steps']
+  readonly steps: readonly OutlinedStep[]
   readonly unused: readonly string[]
   readonly outputs: readonly OutlinedOutput[]
   readonly reports: readonly OutlinedReport[]
   readonly work: Work
 }
+
+/** One step, and why it runs, in words. */
+export type OutlinedStep = PlannedStep & { readonly reasons: readonly Reason[]; readonly reason: string }
 
 /** One input model. */
 export interface OutlinedModel {
@@ -39,7 +45,9 @@ export interface OutlinedReport {
 export interface OutlinedOutput {
   readonly name: string
   readonly path: string
-  readonly from: string | undefined
+  readonly from: string
+  /** True when it stands already as it would be written. */
+  readonly kept: boolean
   readonly tensors: number
   readonly bytes: number
   readonly dtypes: Readonly<Record<string, number>>
@@ -47,25 +55,28 @@ export interface OutlinedOutput {
 }
 
 /** Reduces a plan to what people and other programs read; `estimate` gives the peak memory in bytes. */
-export const outlinePlan = (plan: Plan, workers: number, estimate: (plan: Plan, workers: number) => number): PlanOutline => {
-  const from = new Map(plan.jobs.flatMap((job) => [...job.copies.map((c) => c.to), ...job.targets]).map((t) => [t.output, t.step] as const))
+export const outlinePlan = (plan: Plan, workers: number, estimate: (plan: Plan, workers: number) => number, lock?: Lock): PlanOutline => {
   return {
     name: plan.name,
     seed: plan.seed,
     models: plan.models.map(({ name, label, architecture, tensors, bytes, files }) =>
       ({ name, path: label, architecture, tensors, bytes, files: files.map((f) => f.path) })),
-    steps: plan.steps,
+    steps: plan.steps.map((step) => {
+      const reasons = reasonsOf(step, plan, lock)
+      return { ...step, reasons, reason: shortReason(step.step, reasons) }
+    }),
     unused: plan.unused,
-    outputs: plan.outputs.map((o, i) => ({
+    outputs: plan.outputs.map((o) => ({
       name: o.name,
       path: o.label,
-      from: from.get(i),
+      from: plan.nameOf(o.setting, o.from),
+      kept: o.kept !== undefined,
       tensors: o.tensors.length,
       bytes: o.files.reduce((n, f) => n + f.bytes, 0),
       dtypes: tallyOf(o.tensors.map((t) => t.dtype)),
       files: [...o.files.map((f) => f.path), ...(o.index === undefined ? [] : [o.index.path])],
     })),
-    reports: plan.reports.map((r) => ({ name: r.name, path: r.label, from: r.step, format: r.format, measured: r.measured.length })),
+    reports: plan.reports.map((r) => ({ name: r.name, path: r.label, from: plan.nameOf(r.setting, r.step), format: r.format, measured: r.measured.length })),
     work: {
       ...plan.totals,
       jobs: plan.jobs.length,

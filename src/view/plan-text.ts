@@ -38,6 +38,7 @@ const steps = (outline: PlanOutline, look: Look): string[] => {
     heads[i]!,
     ...listed(look, `uses ${s.uses.join(', ')}`).filter(() => s.uses.length > 0),
     ...listed(look, `wanted by ${s.wantedBy.join(', ')}`),
+    ...listed(look, s.reason).filter(() => s.reason !== ''),
     ...listed(look, counts(s)),
   ])
 }
@@ -53,16 +54,19 @@ const reports = (outline: PlanOutline, look: Look): string[] => outline.reports.
 ])
 
 const describeOutput = (o: OutlinedOutput): string => {
-  const tensors = `${o.from === undefined ? '' : `from ${o.from}: `}${plural(o.tensors, 'tensor')}`
+  const tensors = `from ${o.from}: ${plural(o.tensors, 'tensor')}${o.kept ? ', which stand as they would be written' : ''}`
   return [tensors, formatTally(o.dtypes), `${formatBytes(o.bytes)} in ${plural(o.files.length, 'file')}`].filter((part) => part !== '').join('; ')
 }
 
 const work = ({ work: w, unused }: PlanOutline, look: Look): string[] => {
   const rows: (readonly [string, string])[] = [
     ['read', `${formatBytes(w.readBytes)}${w.sweeps > 1 ? `, in up to ${w.sweeps} sweeps over a tensor` : ''}`],
+    ...(w.digestBytes === 0 ? [] : [['digest', `${formatBytes(w.digestBytes)} of inputs that nothing is made of, once, for the lock`] as const]),
     ['write', formatBytes(w.writeBytes)],
     ['compute', `${plural(w.computed, 'tensor')} with ${plural(w.programs, 'program')}`],
     ['peak memory', `about ${formatBytes(w.peakMemory)} with ${plural(w.workers, 'worker')}`],
+    ...(w.reused === 0 ? [] : [['taken over', `${plural(w.reused, 'tensor')} from earlier builds`] as const]),
+    ...(w.cached === 0 ? [] : [['remembered', `${formatCount(w.cached)} thresholds and sums from earlier builds`] as const]),
     ['folded away', `${plural(w.copied, 'tensor')} copied byte for byte; ${formatBytes(w.skippedBytes)} of the models not read`],
     ...unused.map((name) => ['not run', `${name}, which nothing uses`] as const),
   ]
@@ -93,7 +97,7 @@ export const renderPlanShort = (outline: PlanOutline, look: Look): string => {
     ...outline.reports.map((r) => [paint(look, 'name', r.name), escapeControls(r.path), 'report']),
   ]
   const counted = [plural(outline.models.length, 'model'), plural(outline.steps.length, 'step'), plural(outline.outputs.length + outline.reports.length, 'output')].join(', ')
-  const cost = `reads ${formatBytes(w.readBytes)}, writes ${formatBytes(w.writeBytes)}, about ${formatBytes(w.peakMemory)} of memory`
+  const cost = `reads ${formatBytes(w.readBytes + w.digestBytes)}, writes ${formatBytes(w.writeBytes)}, about ${formatBytes(w.peakMemory)} of memory`
   return `${[
     title(look, `${escapeControls(outline.name)}: ${counted}`),
     ...(rows.length === 0 ? [] : withPath(rows, 2, look, [3])),

@@ -3,6 +3,8 @@ import type { RunEvent } from '../run/events.js'
 import { formatBytes, formatDuration, paint, plural, type Look } from './text.js'
 
 type Written = RunEvent & { readonly type: 'output-written' }
+type Kept = RunEvent & { readonly type: 'output-kept' }
+type Locked = RunEvent & { readonly type: 'lock-written' }
 type Drawn = RunEvent & { readonly type: 'report-written' }
 type Finished = RunEvent & { readonly type: 'run-finished' }
 
@@ -10,14 +12,23 @@ type Finished = RunEvent & { readonly type: 'run-finished' }
 export const renderSummary = (events: readonly RunEvent[], look: Look): string => {
   const finished = events.find((e): e is Finished => e.type === 'run-finished')
   if (finished === undefined) return ''
-  const sizeOf = (e: Written): string => [formatBytes(e.bytes), plural(e.tensors, 'tensor'), ...(e.files === 1 ? [] : [plural(e.files, 'file')])].join(', ')
+  const sizeOf = (e: Written | Kept): string => [formatBytes(e.bytes), plural(e.tensors, 'tensor'), ...(e.files === 1 ? [] : [plural(e.files, 'file')])].join(', ')
   const written = events.filter((e): e is Written => e.type === 'output-written').flatMap((e) => [
     `${paint(look, 'good', 'wrote')} ${escapeControls(e.path)}  ${sizeOf(e)}`,
     `      ${paint(look, 'faint', e.digest)}`,
   ])
+  const kept = events.filter((e): e is Kept => e.type === 'output-kept').flatMap((e) => [
+    `${paint(look, 'good', 'kept ')} ${escapeControls(e.path)}  ${sizeOf(e)}, as they would be written`,
+    `      ${paint(look, 'faint', e.digest)}`,
+  ])
+  const locked = events.filter((e): e is Locked => e.type === 'lock-written' && e.changed).flatMap((e) => [
+    `${paint(look, 'good', 'wrote')} ${escapeControls(e.path)}  ${['the lock', ...e.changes.slice(0, 3).map(escapeControls), ...(e.changes.length > 3 ? [`and ${e.changes.length - 3} more`] : [])].join('; ').replace(';', ':')}`,
+  ])
   const drawn = events.filter((e): e is Drawn => e.type === 'report-written').map((e) => `${paint(look, 'good', 'wrote')} ${escapeControls(e.path)}  ${formatBytes(e.bytes)}, a report`)
   const { seconds, readBytes, writtenBytes, peakMemory } = finished
   const rate = seconds > 0 ? `, ${formatBytes((readBytes + writtenBytes) / seconds)}/s` : ''
+  const { reused = 0, cached = 0 } = events.find((e) => e.type === 'run-started') ?? {}
+  const saved = [...(reused > 0 ? [`${plural(reused, 'tensor')} taken over`] : []), ...(cached > 0 ? [`${plural(cached, 'threshold or sum', 'thresholds and sums')} remembered`] : [])]
   const done = `done in ${formatDuration(seconds)}: read ${formatBytes(readBytes)}, wrote ${formatBytes(writtenBytes)}${rate}`
-  return `${[...written, ...drawn, `${done}; peak memory ${formatBytes(peakMemory)}`].join('\n')}\n`
+  return `${[...written, ...kept, ...drawn, ...locked, `${done}${saved.length > 0 ? `; ${saved.join(', ')} from earlier builds` : ''}; peak memory ${formatBytes(peakMemory)}`].join('\n')}\n`
 }

@@ -82,7 +82,7 @@ export const formatBytes = (bytes: number): string => {
 export const formatCount = (count: number): string => String(count).replace(/\B(?=(\d{3})+$)/g, ',')
 
 /** A count and its noun. */
-export const plural = (count: number, noun: string): string => `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`
+export const plural = (count: number, noun: string, several = `${noun}s`): string => `${formatCount(count)} ${count === 1 ? noun : several}`
 
 /** Seconds as people say them. */
 export const formatDuration = (seconds: number): string => {

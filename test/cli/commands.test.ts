@@ -8,7 +8,7 @@ import { renderCrash } from '#src/cli/crash.js'
 import { problemsOf } from '#src/cli/doctor.js'
 import { readDevice, readSet, readWorkers } from '#src/cli/options.js'
 import { renderMachine } from '#src/view/doctor.js'
-import { makeFolder, smelt, steady } from '../support/smelt.js'
+import { makeEnvironment, makeFolder, smelt, steady } from '../support/smelt.js'
 import { writeSafetensors } from '../support/write-safetensors.js'
 
 const folder = makeFolder({ 'recipe.yaml': `smelt: 1
@@ -54,7 +54,9 @@ describe.concurrent('the command line', () => {
 
   it('does not mind a reader that goes away', () => {
     const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
-    const done = spawnSync('bash', ['-c', `set -o pipefail; "${process.execPath}" "${main}" plan recipe.yaml --format json | true`], { cwd: folder.path, encoding: 'utf8' })
+    const { env, remove } = makeEnvironment()
+    const done = spawnSync('bash', ['-c', `set -o pipefail; "${process.execPath}" "${main}" plan recipe.yaml --format json | true`], { cwd: folder.path, encoding: 'utf8', env })
+    remove()
     expect(done).toMatchObject({ status: 0, stderr: '' })
   })
 })
@@ -110,6 +112,7 @@ Steps, in order
   1  x  merge.blend  model
      uses a, b
      wanted by o
+     never built before
      3 tensors: 1 merged
 
 Outputs
@@ -118,6 +121,7 @@ Outputs
 
 Work
   read         64 B
+  digest       16 B of inputs that nothing is made of, once, for the lock
   write        SIZE
   compute      2 tensors with 2 programs
   peak memory  about MEMORY with 3 workers

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { makeEnvironment } from '../support/smelt.js'
 
 /** What a program left behind. */
 export interface Finished {
@@ -14,7 +15,8 @@ export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 /** Runs a file of the repository with node, from its root; `onOutput` hears of all that it prints, and may send a signal. */
 export const runProgram = (args: readonly string[], onOutput: (text: string, kill: (signal: 'SIGINT') => void) => void = () => undefined): Promise<Finished> =>
   new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { cwd: ROOT })
+    const environment = makeEnvironment()
+    const child = spawn(process.execPath, args, { cwd: ROOT, env: environment.env })
     const texts = { stdout: '', stderr: '' }
     for (const stream of ['stdout', 'stderr'] as const) {
       child[stream].setEncoding('utf8').on('data', (text: string) => {
@@ -23,5 +25,8 @@ export const runProgram = (args: readonly string[], onOutput: (text: string, kil
       })
     }
     child.on('error', reject)
-    child.on('close', (code) => resolve({ code, ...texts }))
+    child.on('close', (code) => {
+      environment.remove()
+      resolve({ code, ...texts })
+    })
   })

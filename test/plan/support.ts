@@ -20,7 +20,7 @@ export const modelOf = (name: string, outline: Outline): Model => {
   const tensors = Object.entries(outline).map(([tensor, [dtype, shape]]) => ({ name: tensor, dtype, shape }))
   const { header, offsets, bytes } = layoutFile(tensors, {})
   const infos = new Map(tensors.map((t) => [t.name, { ...t, file: path, ...offsets.get(t.name)! }]))
-  const identity = { size: bytes, mtimeNs: 0n, ino: 0n, dev: 0n }
+  const identity = { size: bytes, mtimeNs: 0n, ctimeNs: 0n, ino: 0n, dev: 0n }
   const file = { path, headerBytes: header.length, bytes: bytes - header.length, identity, tensors: infos, metadata: new Map<string, string>() }
   return { path, files: [file], tensors: infos, metadata: new Map(), bytes: bytes - header.length }
 }

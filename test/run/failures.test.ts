@@ -181,7 +181,7 @@ describe('an output', () => {
       listener: (e) => { if (e.type === 'units-finished') seen.push(readFileSync(join(folder, 'out.safetensors'), 'utf8'), String(existsSync(join(folder, 'two.safetensors')))) },
     }))
     expect(new Set(seen)).toEqual(new Set(['old', 'false']))
-    expect(filesIn(folder)).toEqual(['a.safetensors', 'b.safetensors', 'out.safetensors', 'recipe.yaml', 'two.safetensors'])
+    expect(filesIn(folder)).toEqual(['a.safetensors', 'b.safetensors', 'out.safetensors', 'recipe.lock.json', 'recipe.yaml', 'two.safetensors'])
   }))
 })
 

@@ -28,5 +28,5 @@ test('a build that is killed leaves the old output as it was, and the next build
 
   for (const name of names) writeSafetensors(join(folder, name), { layer: { dtype: 'F16', shape: [8], values: 1 } })
   await built(buildIn(folder, recipe))
-  expect(filesIn(folder)).toEqual([...names, 'out.safetensors', 'recipe.yaml'])
+  expect(filesIn(folder)).toEqual([...names, 'out.safetensors', 'recipe.lock.json', 'recipe.yaml'])
 }))

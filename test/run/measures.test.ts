@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { Measure } from '#src/graph/expression.js'
 import { createGraph } from '#src/graph/graph.js'
 import { toPairs } from '#src/kernels/selection.js'
-import { createMeasures, INFINITY, type Measures } from '#src/run/measures.js'
+import { createMeasures, INFINITY, limitOf, type Measures } from '#src/run/measures.js'
 
 const g = createGraph()
 const x = g.read({ name: 'x', dtype: 'F32', shape: [8], file: 'f', begin: 0, end: 32 })
@@ -108,9 +108,7 @@ describe('trims', () => {
       const { measures, searches } = select([{ job: 0, tensor: 'x', measure, segments }], order)
       // Of 8 the 4 largest: 5, and three of the four 2s.
       expect(searches).toEqual([{ job: 0, segment: 1, nth: 1 }])
-      const outcome = measures.outcome(measure)
-      if (outcome?.type !== 'top') throw new Error('no trim')
-      expect([outcome.bits, outcome.limit(0)]).toEqual([bitsOf(2), 5])
+      expect(measures.outcome(measure)).toEqual({ type: 'top', bits: bitsOf(2), cut: { at: 5 } })
     }
   })
 
@@ -118,16 +116,14 @@ describe('trims', () => {
     const measure = asMeasure(g.top(x, 0.25))
     const { measures, searches } = select([{ job: 0, tensor: 'x', measure, segments: [[1, 3, -3, 0, 2, 2, 2, 2]] }], [0])
     expect(searches).toEqual([])
-    const outcome = measures.outcome(measure)
-    if (outcome?.type !== 'top') throw new Error('no trim')
-    expect([outcome.bits, outcome.limit(0)]).toEqual([bitsOf(3), Infinity])
+    expect(measures.outcome(measure)).toEqual({ type: 'top', bits: bitsOf(3), cut: 'all' })
   })
 
   test('of nothing keep nothing, and late stages of theirs do no harm', () => {
     const measure = asMeasure(g.top(x, 0.05))
     const { measures, searches } = select([{ job: 0, tensor: 'x', measure, segments: [[1, 2, 3, 4, 5, 6, 7, 8]] }], [0])
     expect(searches).toEqual([])
-    expect(measures.outcome(measure)).toMatchObject({ type: 'top', bits: INFINITY })
+    expect(measures.outcome(measure)).toEqual({ type: 'top', bits: INFINITY, cut: 'none' })
   })
 
   test('over a model cut equal numbers by name: tensors before keep all of theirs, tensors after none', () => {
@@ -140,11 +136,23 @@ describe('trims', () => {
     for (const order of orders(4)) {
       const { measures, searches } = select(parts, order)
       expect(searches).toEqual([{ job: 2, segment: 1, nth: 2 }])
-      const outcome = measures.outcome(first)
-      if (outcome?.type !== 'top') throw new Error('no trim')
-      expect([outcome.limit(1), outcome.limit(2), outcome.limit(0)]).toEqual([Infinity, 4, 0])
+      expect(measures.outcome(first)).toEqual({ type: 'top', bits: bitsOf(2), cut: { tensor: 'b', at: 4 } })
     }
   })
+})
+
+test.each([['all', 'b', Infinity], ['none', 'b', 0], [{ at: 4 }, 'a', 4], [{ tensor: 'b', at: 4 }, 'a', Infinity], [{ tensor: 'b', at: 4 }, 'b', 4], [{ tensor: 'b', at: 4 }, 'c', 0]] as const)(
+  'the cut %j lets equal magnitudes of tensor %s in up to element %d', (cut, tensor, limit) => expect(limitOf(cut, tensor)).toBe(limit),
+)
+
+test('what is known beforehand is not announced, and not told as taken', () => {
+  const [known, other] = [asMeasure(g.quantile(x, 0.25)), asMeasure(g.sum(y))]
+  const measures = createMeasures(new Map([[known, { type: 'number', value: 3 }]]))
+  expect(measures.outcome(known)).toEqual({ type: 'number', value: 3 })
+  measures.announce(0, 'y', other, 2, 1)
+  expect([...measures.taken()]).toEqual([])
+  measures.record(0, other, 'sum', 0, 5)
+  expect([...measures.taken()]).toEqual([[other, { type: 'number', value: 5 }]])
 })
 
 test.each([NaN, Infinity, -Infinity])('%d among magnitudes is refused, since it has no place in their order', (value) => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { SEGMENT } from '#src/base/digest.js'
+import { SEGMENT, tensorDigest } from '#src/base/digest.js'
 import { toPairs } from '#src/kernels/selection.js'
-import { createSchedule, digestKey, type Schedule } from '#src/run/schedule.js'
+import { createSchedule, type Schedule } from '#src/run/schedule.js'
 import type { Found, TakeOrder, UnitOrder, UnitResult } from '#src/run/unit.js'
 import { planOf, type Outline, type Paper } from '../plan/support.js'
 
@@ -40,6 +40,7 @@ const resultOf = (unit: UnitOrder, find: (take: TakeOrder) => Found = () => 0): 
   writeDigests: unit.writes.map(() => new Uint8Array(32).fill(2)),
   bytesRead: 0,
   bytesWritten: 0,
+  seconds: 0,
 })
 
 describe('a pass', () => {
@@ -125,8 +126,15 @@ describe('digests', () => {
       schedule.finish(resultOf(unit))
     }
     expect(asked.sort()).toEqual(['a', 'b'].flatMap((m) => [`/models/${m}.safetensors v 0`, `/models/${m}.safetensors w 0`, `/models/${m}.safetensors w ${SEGMENT}`]))
-    expect([...schedule.digests.values()].every((segments) => segments.every((s) => s?.length === 32))).toBe(true)
-    expect(schedule.digests.get(digestKey('/recipes/out.safetensors', 'w'))!.length).toBe(2)
+    const [read, written] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)]
+    for (const model of ['a', 'b']) {
+      expect(schedule.ledger.digest(`/models/${model}.safetensors`, 'v')).toBe(tensorDigest([read]))
+      expect(schedule.ledger.digest(`/models/${model}.safetensors`, 'w')).toBe(tensorDigest([read, read]))
+    }
+    expect(schedule.ledger.digest('/recipes/out.safetensors', 'v')).toBe(tensorDigest([written]))
+    expect(schedule.ledger.digest('/recipes/out.safetensors', 'w')).toBe(tensorDigest([written, written]))
+    expect(schedule.ledger.takeFinished().length).toBe(6)
+    expect(schedule.ledger.takeFinished()).toEqual([])
   })
 
   test('of copies are taken too', () => {
@@ -135,7 +143,7 @@ describe('digests', () => {
     expect(more).toEqual([])
     expect(unit).toMatchObject({ program: undefined, start: 0, end: 4, reads: [{ digest: true }], writes: [{ path: '/recipes/out', port: -1 }] })
     schedule.finish(resultOf(unit!))
-    expect(schedule.digests.get(digestKey('/recipes/out', 'w'))).toEqual([new Uint8Array(32).fill(2)])
+    expect(schedule.ledger.digest('/recipes/out', 'w')).toBe(tensorDigest([new Uint8Array(32).fill(2)]))
     expect(schedule.finished).toBe(true)
   })
 })

@@ -83,7 +83,7 @@ test.each(['fsync', 'close', 'rename'] as const)('when %s fails the write fails,
     calls.push(name)
     return name === failing ? Promise.reject(systemError('EIO')) : Promise.resolve()
   }
-  const output = valueOf(await createOutput(path, header, 6, createRunId(), { fsync: call('fsync'), close: call('close'), rename: call('rename') }))
+  const output = valueOf(await createOutput(path, header, 6, createRunId(), { io: { fsync: call('fsync'), close: call('close'), rename: call('rename') } }))
   const result = await output.commit()
   fs.closeSync(output.fd)
   expect(problemOf(result)).toMatchObject({ code: 'io-failed', blame: 'run' })
@@ -101,7 +101,7 @@ test('data is synced before the rename and the folder after it', async () => {
     close: async (fd) => (fs.closeSync(fd), void calls.push('close')),
     rename: async (from, to) => (fs.renameSync(from, to), void calls.push('rename')),
   }
-  await valueOf(await createOutput(path, header, 6, createRunId(), io)).commit()
+  await valueOf(await createOutput(path, header, 6, createRunId(), { io })).commit()
   expect(calls).toEqual(['fsync file', 'close', 'rename', 'fsync folder'])
 })
 
@@ -110,7 +110,7 @@ test('a folder that cannot be synced for good is a failure, one that never could
     const fsync = (fd: number): Promise<void> => (fs.fstatSync(fd).isDirectory() ? Promise.reject(systemError(code)) : Promise.resolve())
     const close = async (fd: number) => fs.closeSync(fd)
     const rename = async (from: string, to: string) => fs.renameSync(from, to)
-    return valueOf(await createOutput(join(makeFolder(), 'm'), header, 6, createRunId(), { fsync, close, rename })).commit()
+    return valueOf(await createOutput(join(makeFolder(), 'm'), header, 6, createRunId(), { io: { fsync, close, rename } })).commit()
   }
   expect((await commit('EINVAL')).type).toBe('ok')
   expect((await commit('EIO')).type).toBe('failed')

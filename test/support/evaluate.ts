@@ -128,7 +128,7 @@ const callOf = (
   }
   const mask = plain['mask'] !== undefined && operator.merges ? refer<MaskValue>(plain['mask'], 'mask') : undefined
   const call: Call = {
-    graph, step, seed, inputs, each, at,
+    graph, step, scope: step, seed, inputs, each, at,
     ownSeed: plain['seed'] as number | string | undefined,
     params: argumentsOf(operator.params, plain),
     shared: {

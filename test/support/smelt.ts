@@ -14,14 +14,21 @@ export interface Finished {
   readonly stderr: string
 }
 
-/** Starts the real program in a folder; `watch` sees the process and everything it has printed so far, after each piece. */
+/** An environment in which the program has a store of its own, new and empty: tests neither see what other builds left nor touch the user's. */
+export const makeEnvironment = (more: Readonly<Record<string, string>> = {}): { readonly env: NodeJS.ProcessEnv; remove(): void } => {
+  const { NO_COLOR: _no, FORCE_COLOR: _force, ...inherited } = process.env
+  const store = mkdtempSync(join(tmpdir(), 'smelt-store-'))
+  return { env: { ...inherited, SMELT_CACHE: store, ...more }, remove: () => rmSync(store, { recursive: true, force: true }) }
+}
+
+/** Starts the real program in a folder, with an empty store unless `env` names one; `watch` sees the process and everything it has printed so far, after each piece. */
 export const smelt = (
   folder: string, args: readonly string[],
   { env = {}, watch }: { readonly env?: Readonly<Record<string, string>>; readonly watch?: (child: ChildProcess, stdout: string) => void } = {},
 ): Promise<Finished> =>
   new Promise((resolve, reject) => {
-    const { NO_COLOR: _no, FORCE_COLOR: _force, ...inherited } = process.env
-    const child = spawn(process.execPath, [MAIN, ...args], { cwd: folder, env: { ...inherited, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const environment = makeEnvironment(env)
+    const child = spawn(process.execPath, [MAIN, ...args], { cwd: folder, env: environment.env, stdio: ['ignore', 'pipe', 'pipe'] })
     let [stdout, stderr] = ['', '']
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text
@@ -29,7 +36,10 @@ export const smelt = (
     })
     child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
     child.on('error', reject)
-    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
+    child.on('close', (code, signal) => {
+      environment.remove()
+      resolve({ code, signal, stdout, stderr })
+    })
   })
 
 /** A temporary folder with some texts in it, removed by `remove`. */

@@ -13,13 +13,19 @@ const outline: Outline = {
     { name: 'anime', path: '../a/very/long/path/that/does/not/fit/into/eighty/columns/anime-v3.safetensors', architecture: undefined, tensors: 686, bytes: 1.7e9, files: ['/m/anime.safetensors'] },
   ],
   steps: [
-    { name: 'quarters', op: 'mask.fill', kind: 'mask', space: undefined, uses: ['base'], wantedBy: ['blend'], tensors: 1131, counts: {} },
-    { name: 'blend', op: 'merge.dare', kind: 'model', space: 'weights', uses: ['base', 'anime', 'quarters.2'], wantedBy: ['merged'], tensors: 1131, counts: { constant: 2, merged: 1100, missing: 29 } },
+    {
+      name: 'quarters', step: 'quarters', setting: 0, op: 'mask.fill', kind: 'mask', space: undefined, uses: ['base'], wantedBy: ['blend'], tensors: 1131, counts: {},
+      neededBy: [], reasons: [{ type: 'taken-over' }], reason: 'taken over from the last build',
+    },
+    {
+      name: 'blend', step: 'blend', setting: 0, op: 'merge.dare', kind: 'model', space: 'weights', uses: ['base', 'anime', 'quarters.2'], wantedBy: ['merged'], tensors: 1131, counts: { constant: 2, merged: 1100, missing: 29 },
+      neededBy: ['merged'], reasons: [{ type: 'new' }], reason: 'never built before',
+    },
   ],
   unused: ['spare'],
-  outputs: [{ name: 'merged', path: 'build/anime\u001b[31m.safetensors', from: 'blend', tensors: 1131, bytes: 2.13e9, dtypes: { I64: 1, F16: 1130 }, files: ['/m/build/anime.safetensors'] }],
+  outputs: [{ name: 'merged', path: 'build/anime\u001b[31m.safetensors', from: 'blend', kept: false, tensors: 1131, bytes: 2.13e9, dtypes: { I64: 1, F16: 1130 }, files: ['/m/build/anime.safetensors'] }],
   reports: [{ name: 'coverage', path: 'build/mask.html', from: 'quarters', format: 'html', measured: 1131 }],
-  work: { tensors: 1131, copied: 31, computed: 1100, readBytes: 4.2e9, writeBytes: 2.13e9, skippedBytes: 1e6, operations: 9e9, jobs: 1131, programs: 3, sweeps: 2, peakMemory: 3.1e8, workers: 1 },
+  work: { tensors: 1131, copied: 31, computed: 1100, reused: 0, cached: 0, readBytes: 4.2e9, digestBytes: 0, writeBytes: 2.13e9, skippedBytes: 1e6, operations: 9e9, jobs: 1131, programs: 3, sweeps: 2, peakMemory: 3.1e8, workers: 1 },
 }
 
 const plain = { color: false, width: 80 }
@@ -36,10 +42,12 @@ Steps, in order
   1  quarters  mask.fill   mask
      uses base
      wanted by blend
+     taken over from the last build
      1,131 tensors
   2  blend     merge.dare  model
      uses base, anime, quarters.2
      wanted by merged
+     never built before
      1,131 tensors: 1,100 merged, 29 missing, 2 constant
 
 Outputs
@@ -68,6 +76,24 @@ Work
 
   it('reads the same with colours', () => {
     expect(renderPlan(outline, { ...plain, color: true }).replace(/\u001b\[[\d;]*m/g, '')).toBe(renderPlan(outline, plain))
+  })
+
+  it('tells what is taken over, remembered, left alone and read for its digest only', () => {
+    const work = { ...outline.work, reused: 1, cached: 1234, digestBytes: 5e8 }
+    const lines = renderPlan({ ...outline, outputs: [{ ...outline.outputs[0]!, kept: true }], work }, { ...plain, width: 160 }).split('\n')
+    expect(lines).toContain('     from blend: 1,131 tensors, which stand as they would be written; F16 1,130, I64 1; 2.13 GB in 1 file')
+    expect(lines.slice(lines.indexOf('Work') + 1)).toEqual([
+      '  read         4.20 GB, in up to 2 sweeps over a tensor',
+      '  digest       500 MB of inputs that nothing is made of, once, for the lock',
+      '  write        2.13 GB',
+      '  compute      1,100 tensors with 3 programs',
+      '  peak memory  about 310 MB with 1 worker',
+      '  taken over   1 tensor from earlier builds',
+      '  remembered   1,234 thresholds and sums from earlier builds',
+      '  folded away  31 tensors copied byte for byte; 1.00 MB of the models not read',
+      '  not run      spare, which nothing uses',
+      '',
+    ])
   })
 
   it('is a few lines in short', () => {

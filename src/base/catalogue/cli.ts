@@ -63,3 +63,13 @@ export const workersOutOfRange = (text: string, least: number, most: number): Di
     ...option('--workers'),
     help: 'leave it out to use one worker a core',
   })
+
+/** The store could not be cleared. */
+export const cacheLeft = (folder: string, reason: string): Diagnostic =>
+  entry('cache-left', `not everything in ${folder} could be removed: ${reason}`, { blame: 'run', help: 'see to the permissions of the folder, or remove it yourself: nothing in it is needed' })
+
+/** `smelt why` was asked about something that is no step. */
+export const noSuchStep = (name: string, steps: readonly string[], similar: string | undefined): Diagnostic =>
+  entry('no-such-step', `this recipe has no step \`${name}\``, {
+    blame: 'usage', help: similar === undefined ? `ask about one of ${steps.map((s) => `\`${s}\``).join(', ')}` : `did you mean \`${similar}\`?`,
+  })

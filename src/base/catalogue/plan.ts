@@ -67,6 +67,14 @@ export const wrongSpace = (label: string, found: 'weights' | 'delta', at: Place)
     ? entry('wrong-space', `${label} is a difference of two models, and weights are needed here`, { at, help: 'add it to a model first with `model.add`' })
     : entry('wrong-space', `${label} holds weights, and a difference of two models is needed here`, { at, help: 'take the difference to a base first with `model.subtract`' })
 
+/** An output of which every setting of the params would write the same path. */
+export const outputOfSettings = (path: string, settings: readonly string[], at: Place): Diagnostic => {
+  const name = settings[0]?.split('=')[0] ?? 'name'
+  return entry('output-of-settings', `${settings.length} settings (${settings.slice(0, 3).join(', ')}${settings.length > 3 ? ', …' : ''}) would all write ${path}`, {
+    at, help: `put the value into the path, for example \`${path.replace(/(\.[^.]*)?$/, (ending) => `-\${${name}}${ending}`)}\``,
+  })
+}
+
 /** A step whose result nothing uses. */
 export const unusedStep = (name: string, at: Place): Diagnostic =>
   entry('unused-step', `nothing uses step \`${name}\`, so it is not run`, { at, severity: 'warning', help: 'use it in another step or an output, or remove it' })

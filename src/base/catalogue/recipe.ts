@@ -64,3 +64,9 @@ export const wrongKind = (name: string, found: keyof typeof KINDS, expected: rea
 /** A step with several results is used without saying which. */
 export const whichResult = (name: string, count: number, at: Place): Diagnostic =>
   entry('which-result', `step \`${name}\` has ${count} results`, { at, help: `write one of ${Array.from({ length: count }, (_, i) => `\`${name}.${i + 1}\``).join(', ')}` })
+
+/** `--set` with lists that make too many combinations. */
+export const tooManySettings = (count: number, most: number): Diagnostic =>
+  entry('too-many-settings', `the lists given with \`--set\` make ${count} combinations, and one build does at most ${most}`, {
+    at: { type: 'option', name: '--set' }, blame: 'usage', help: 'give fewer values, or build in several runs',
+  })

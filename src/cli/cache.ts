@@ -1,0 +1,28 @@
+import { cacheLeft } from '../base/catalogue/cli.js'
+import { exitCode } from '../base/diagnostic.js'
+import { toJsonText } from '../view/json.js'
+import { renderStore } from '../view/store.js'
+import { formatBytes } from '../view/text.js'
+import type { Console } from './console.js'
+import { userStore } from './store.js'
+
+const tryTo = (console: Console, folder: string, work: () => number): number => {
+  try {
+    console.out(`removed ${formatBytes(work())} from ${folder}\n`)
+    return 0
+  } catch (error) {
+    const problem = cacheLeft(folder, error instanceof Error ? error.message : String(error))
+    console.tell([problem])
+    return exitCode([problem])
+  }
+}
+
+/** `smelt cache`: what earlier builds left, and how to be rid of it. */
+export const cache = (console: Console, action: 'ls' | 'gc' | 'clear', flags: { readonly json?: boolean }): number => {
+  const store = userStore()
+  if (action === 'gc') return tryTo(console, store.folder, () => store.collect())
+  if (action === 'clear') return tryTo(console, store.folder, () => store.clear())
+  const entries = store.list()
+  console.out(flags.json === true ? toJsonText({ type: 'store', folder: store.folder, limit: store.limit, entries }) : renderStore(store.folder, store.limit, entries, Date.now(), console.look('out')))
+  return 0
+}

@@ -1,0 +1,18 @@
+import { failed, ok, type Result } from '../base/result.js'
+import { completePlan } from '../plan/make-plan.js'
+import type { Plan } from '../plan/plan.js'
+import { defaultWorkers } from '../run/build.js'
+import { learn, type Reading } from '../run/learn.js'
+import { draft, type PrepareOptions } from '../run/prepare.js'
+import { lockPath, readLock, type Lock } from '../store/lock.js'
+import { userStore } from './store.js'
+
+/** What a build would do now, and the lock of the last one. */
+export const planNow = async (recipe: string, options: PrepareOptions & { readonly reading: Reading }): Promise<Result<{ readonly plan: Plan; readonly lock: Lock | undefined }>> => {
+  const drafted = await draft(recipe, options)
+  if (drafted.type === 'failed') return drafted
+  const known = await learn(drafted.value.draft, userStore(), options.reading, { workers: defaultWorkers(), device: 'cpu' })
+  if (known.type === 'failed') return failed(...drafted.diagnostics, ...known.diagnostics)
+  const lock = await readLock(lockPath(drafted.value.path))
+  return ok({ plan: completePlan(drafted.value.draft, known.value), lock: lock.type === 'ok' ? lock.value : undefined }, drafted.diagnostics)
+}

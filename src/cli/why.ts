@@ -1,0 +1,37 @@
+import { noSuchStep } from '../base/catalogue/cli.js'
+import { exitCode, type Diagnostic } from '../base/diagnostic.js'
+import { didYouMean } from '../base/suggest.js'
+import { estimateMemory } from '../plan/memory.js'
+import { defaultWorkers } from '../run/build.js'
+import { toJsonText } from '../view/json.js'
+import { outlinePlan } from '../view/plan-outline.js'
+import { renderWhy } from '../view/why.js'
+import type { Console } from './console.js'
+import { readSet } from './options.js'
+import { planNow } from './plan-now.js'
+
+/** What `smelt why` takes besides recipe and step. */
+export interface WhyFlags {
+  readonly set: readonly string[]
+  readonly out?: string
+  readonly json?: boolean
+}
+
+/** `smelt why`: what is different from the last build. */
+export const why = async (console: Console, recipe: string, step: string | undefined, flags: WhyFlags): Promise<number> => {
+  const refuse = (diagnostics: readonly Diagnostic[]): number => {
+    console.tell(diagnostics)
+    return exitCode(diagnostics)
+  }
+  const set = readSet(flags.set)
+  if (set.type === 'failed') return refuse(set.diagnostics)
+  const planned = await planNow(recipe, { set: set.value, reading: 'always', ...(flags.out === undefined ? {} : { out: flags.out }) })
+  if (planned.type === 'failed') return refuse(planned.diagnostics)
+  console.tell(planned.diagnostics)
+  const { steps } = outlinePlan(planned.value.plan, defaultWorkers(), estimateMemory, planned.value.lock)
+  const names = steps.map((s) => s.name)
+  const wanted = step === undefined ? steps : steps.filter((s) => s.name === step || s.step === step)
+  if (wanted.length === 0) return refuse([noSuchStep(step ?? '', names, didYouMean(step ?? '', names))])
+  console.out(flags.json === true ? toJsonText({ type: 'reasons', steps: wanted }) : renderWhy(wanted, console.look('out')))
+  return 0
+}

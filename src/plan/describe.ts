@@ -1,0 +1,89 @@
+import { adapterTitle } from '../architectures/adapters/guess.js'
+import type { Note } from '../operators/define.js'
+import type { Value } from '../operators/value.js'
+import { stepOf } from '../recipe/link.js'
+import type { Recipe, Step } from '../recipe/recipe.js'
+import { usesOf } from '../recipe/step.js'
+import type { Model } from '../safetensors/model.js'
+import { bytesFor } from '../tensor/dtype.js'
+import type { TensorInfo } from '../tensor/info.js'
+import type { LayerContext } from './context.js'
+import type { Evaluated } from './evaluate.js'
+import type { Setting } from './outputs.js'
+import type { Job, PlannedModel, PlannedOutput, PlannedStep, Totals } from './plan.js'
+
+const describeFile = (name: string, label: string, { path, tensors, bytes, files }: Model, architecture: string | undefined): PlannedModel =>
+  ({ name, label, path, architecture, tensors: tensors.size, bytes, files: files.map((f) => ({ path: f.path, ...f.identity })) })
+
+/** The models and adapters of all settings, each file once under each of its names. */
+export const describeModels = (settings: readonly Setting[], layers: LayerContext): PlannedModel[] => {
+  const all = settings.flatMap(({ recipe, models, adapters }) => [
+    ...[...models].map(([name, model]) => describeFile(name, recipe.models.get(name)!.path, model, layers.architecture(model.tensors)?.title)),
+    ...[...adapters].map(([name, file]) => describeFile(name, recipe.adapters.get(name)!.path, file, adapterTitle(file.tensors))),
+  ])
+  return [...new Map(all.map((m) => [`${m.name}\0${m.path}`, m] as const)).values()]
+}
+
+const countTensors = (value: Value): number => {
+  switch (value.kind) {
+    case 'model': return value.tensors.size
+    case 'mask': return value.shapes.size
+    case 'weights': return value.numbers.size
+    case 'adapter': return value.file.tensors.size
+    case 'report': return value.measured.length
+  }
+}
+
+/** A step as the plan tells it. `neededBy` gives the outputs that need it for something that is computed. */
+export const describeStep = (
+  step: Step, setting: number, needed: readonly Step[], recipe: Recipe, { values, notes }: Evaluated,
+  { neededBy, nameOf }: { neededBy(step: Step): readonly string[]; nameOf(name: string): string },
+): PlannedStep => {
+  const value = values.get(step.name) ?? values.get(`${step.name}.1`)!
+  const counts: Record<string, number> = {}
+  for (const note of notes.get(step.name) ?? ([] as Note[])) counts[note.type] = (counts[note.type] ?? 0) + 1
+  const users = needed.filter((s) => usesOf(s).some((u) => stepOf(u.name) === step.name)).map((s) => s.name)
+  const outputs = [...recipe.outputs.values()]
+  return {
+    name: nameOf(step.name),
+    step: step.name,
+    setting,
+    op: step.operator.id,
+    kind: step.operator.output,
+    space: value.kind === 'model' ? value.space : undefined,
+    uses: [...new Set(usesOf(step).map((u) => nameOf(u.name)))],
+    wantedBy: [...users.map(nameOf), ...outputs.filter((o) => stepOf(o.from.name) === step.name).map((o) => o.name)],
+    tensors: countTensors(value),
+    counts,
+    neededBy: neededBy(step),
+  }
+}
+
+/** What the work costs. */
+export const totalsOf = (
+  jobs: readonly Job[], models: readonly Model[], outputs: readonly PlannedOutput[], undigested: readonly TensorInfo[], cached: number,
+): Totals => {
+  const touched = new Set<TensorInfo>()
+  const sizeIn = (infos: readonly TensorInfo[], size: number): number => infos.reduce((n, info) => {
+    touched.add(info)
+    return n + bytesFor(size, info.dtype)
+  }, 0)
+  const copied = (job: Job): number => job.copies.reduce((n, c) => n + (c.expect === undefined && c.from !== undefined ? sizeIn([c.from], job.size) : bytesFor(job.size, c.to.dtype)), 0)
+  const read = jobs.reduce((n, job) => n + copied(job) + (job.sweeps?.passes ?? []).reduce((m, p) => m + sizeIn(p.reads, job.size), 0), 0)
+  const stored = [...new Set(models.flatMap((m) => [...m.tensors.values()]))]
+  const copies = jobs.flatMap((job) => job.copies)
+  const written = outputs.filter((o) => o.kept === undefined)
+  const inPlace = jobs.reduce((n, job) => n + job.copies.reduce((m, c) => m + (c.from === undefined ? bytesFor(job.size, c.to.dtype) : 0), 0), 0)
+  return {
+    tensors: outputs.reduce((n, o) => n + o.tensors.length, 0),
+    copied: copies.filter((c) => c.expect === undefined).length,
+    computed: jobs.reduce((n, job) => n + job.targets.length, 0),
+    reused: copies.filter((c) => c.expect !== undefined).length + outputs.filter((o) => o.kept !== undefined).reduce((n, o) => n + o.tensors.length, 0),
+    cached,
+    readBytes: read,
+    digestBytes: undigested.reduce((n, info) => n + info.end - info.begin, 0),
+    writeBytes: written.reduce((n, o) => n + o.files.reduce((m, f) => m + f.bytes, 0), 0) - inPlace,
+    skippedBytes: stored.filter((info) => !touched.has(info)).reduce((n, info) => n + info.end - info.begin, 0),
+    operations: jobs.reduce((n, job) => n + (job.sweeps?.passes ?? []).reduce((m, p) => m + p.program.instructions.length * job.size, 0), 0),
+  }
+}

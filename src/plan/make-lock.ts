@@ -1,0 +1,111 @@
+import { blake3, contentDigest, EMPTY_DIGEST, toDigest, type Digest } from '../base/digest.js'
+import type { Recipe, Step } from '../recipe/recipe.js'
+import type { Model } from '../safetensors/model.js'
+import { digestBuild, type Lock, type LockedBuild, type LockedInput, type LockedStep } from '../store/lock.js'
+import type { TensorInfo } from '../tensor/info.js'
+import type { Known } from './known.js'
+import type { Draft } from './make-plan.js'
+import type { Sealing, Setting } from './outputs.js'
+import type { Plan, PlannedOutput, PlannedSetting } from './plan.js'
+import { factsOf, fingerprintSteps } from './step-facts.js'
+
+/** Digests of what goes in and comes out. */
+export interface Contents {
+  input(tensor: TensorInfo): Digest
+  /** Of an output, by its place in the plan. */
+  output(output: PlannedOutput): Digest
+  /** Of an input's file, where it was taken. */
+  sha256(path: string): string | undefined
+}
+
+/** The content digest of a model; tensors without elements need no digest of their own. */
+export const digestModel = (model: Model, digestOf: (tensor: TensorInfo) => Digest | undefined): Digest =>
+  contentDigest([...model.tensors.values()].map((t) => ({ name: t.name, dtype: t.dtype, shape: t.shape, digest: (t.begin === t.end ? undefined : digestOf(t)) ?? EMPTY_DIGEST })))
+
+const pathOf = (recipe: Recipe, name: string): string => (recipe.models.get(name) ?? recipe.adapters.get(name))!.path
+
+const digestText = (text: string): Digest => toDigest(blake3(text))
+
+const lockInputs = (recipe: Recipe, inputs: ReadonlyMap<string, Model>, contents: Contents): Record<string, LockedInput> =>
+  Object.fromEntries([...inputs].map(([name, model]) => {
+    const sha256 = (recipe.models.get(name) ?? recipe.adapters.get(name))?.sha256?.toLowerCase() ?? contents.sha256(model.path)
+    return [pathOf(recipe, name), { digest: digestModel(model, contents.input), bytes: model.bytes, tensors: model.tensors.size, ...(sha256 === undefined ? {} : { sha256 }) }]
+  }))
+
+/** What the lock says of one setting's steps, given the contents of its inputs. */
+export const lockSteps = (recipe: Recipe, steps: readonly Step[], input: (name: string) => Digest): Readonly<Record<string, LockedStep>> => {
+  const fingerprints = fingerprintSteps(recipe, steps, input)
+  return Object.fromEntries(steps.map((step) => [step.name, {
+    ...factsOf(recipe, step),
+    fingerprint: fingerprints.get(step.name)!,
+    ...(step.operator.exact ? {} : { device: 'cpu' }),
+  }]))
+}
+
+const lockBuild = (
+  { recipe, steps, inputs }: Omit<PlannedSetting, 'label'>, locked: Record<string, LockedInput>, outputs: readonly PlannedOutput[], contents: Contents,
+): LockedBuild => {
+  const build = {
+    params: recipe.params,
+    inputs: Object.fromEntries([...inputs.keys()].map((name) => [name, pathOf(recipe, name)])),
+    steps: lockSteps(recipe, steps, (name) => locked[pathOf(recipe, name)]!.digest),
+    outputs: Object.fromEntries(outputs.map((o) => [o.name, {
+      path: o.label, from: o.from, digest: contents.output(o), bytes: o.files.reduce((n, f) => n + f.bytes, 0), tensors: o.tensors.length,
+    }])),
+  }
+  return { ...build, digest: digestBuild(digestText(recipe.source.text), build, locked) }
+}
+
+/** The lock of a plan that was carried out by version `smelt` of the program. */
+export const makeLock = (plan: Plan, contents: Contents, smelt: string): Lock => {
+  const inputs: Record<string, LockedInput> = Object.assign({}, ...plan.settings.map((s) => lockInputs(s.recipe, s.inputs, contents)))
+  return {
+    lock: 1,
+    smelt,
+    recipe: digestText(plan.settings[0]!.recipe.source.text),
+    inputs,
+    builds: plan.settings.map((setting, i) => lockBuild(setting, inputs, plan.outputs.filter((o) => o.setting === i), contents)),
+  }
+}
+
+/** What the headers of a setting's outputs would say if the outputs have these digests; undefined while something of the inputs is not known. */
+export const sealOf = (
+  { recipe, models, adapters }: Setting, steps: readonly Step[], outputs: readonly PlannedOutput[], known: Known, outputDigest: (output: PlannedOutput) => Digest,
+): Sealing | undefined => {
+  const inputs = new Map<string, Model>([...models, ...adapters])
+  if ([...inputs.values()].some((m) => [...m.tensors.values()].some((t) => known.digestOf(t) === undefined))) return undefined
+  const contents: Contents = { input: (t) => known.digestOf(t)!, output: outputDigest, sha256: () => undefined }
+  const locked = lockInputs(recipe, inputs, contents)
+  return sealingOf(lockBuild({ recipe, steps, inputs }, locked, outputs, contents), locked)
+}
+
+/** What the headers of a build's outputs say. */
+export const sealingOf = (build: LockedBuild, inputs: Lock['inputs']): Sealing => ({ lock: build.digest, input: (name) => inputs[build.inputs[name]!]!.digest })
+
+/** The lock that a draft would have as far as that is known before it is built: what is not known, such as the outputs, is as in the lock before. */
+export const lockDraft = (draft: Pick<Draft, 'evaluations'>, known: Pick<Known, 'digestOf'>, before: Lock | undefined): Lock => {
+  const settings = draft.evaluations.map(({ setting, steps }) => ({ recipe: setting.recipe, steps, inputs: new Map<string, Model>([...setting.models, ...setting.adapters]) }))
+  const inputs: Record<string, LockedInput> = {}
+  for (const { recipe, inputs: models } of settings) {
+    for (const [name, model] of models) {
+      const path = pathOf(recipe, name)
+      const complete = [...model.tensors.values()].every((t) => t.begin === t.end || known.digestOf(t) !== undefined)
+      const old = before?.inputs[path]
+      const locked = lockInputs(recipe, new Map([[name, model]]), { input: (t) => known.digestOf(t) ?? EMPTY_DIGEST, output: () => EMPTY_DIGEST, sha256: () => old?.sha256 })[path]!
+      inputs[path] = complete || old === undefined ? locked : old
+    }
+  }
+  const builds = settings.map((setting, i): LockedBuild => {
+    const { recipe, steps } = setting
+    const old = before?.builds[i]
+    const names = new Set([...recipe.outputs.keys()])
+    return {
+      digest: old?.digest ?? EMPTY_DIGEST,
+      params: recipe.params,
+      inputs: Object.fromEntries([...setting.inputs.keys()].map((name) => [name, pathOf(recipe, name)])),
+      steps: lockSteps(recipe, steps, (name) => inputs[pathOf(recipe, name)]!.digest),
+      outputs: Object.fromEntries(Object.entries(old?.outputs ?? {}).filter(([name]) => names.has(name))),
+    }
+  })
+  return { lock: 1, smelt: before?.smelt ?? '', recipe: digestText(settings[0]!.recipe.source.text), inputs, builds }
+}

@@ -1,0 +1,36 @@
+import type { Digest } from '../base/digest.js'
+import { ok, type Result } from '../base/result.js'
+import type { TensorInfo } from '../tensor/info.js'
+import { createSchedule, type Work } from './schedule.js'
+import { employ, startThread } from './crew.js'
+import type { RunOptions } from './run.js'
+import { DEFAULT_CUTTING } from './work.js'
+
+/** Hears how many bytes have been read. */
+export type Heard = (readBytes: number) => void
+
+/** Reads tensors for their digests alone, with all workers. */
+export const digestTensors = async (
+  tensors: readonly TensorInfo[], { workers, cutting, start, signal }: RunOptions, heard: Heard = () => undefined,
+): Promise<Result<(tensor: TensorInfo) => Digest | undefined>> => {
+  const work: Work = { jobs: [], programs: [], undigested: tensors, digestOf: () => undefined, outcomes: new Map() }
+  const schedule = createSchedule(work)
+  const flag = new Int32Array(new SharedArrayBuffer(4))
+  const stop = (): void => void Atomics.store(flag, 0, 1)
+  if (signal?.aborted === true) stop()
+  signal?.addEventListener('abort', stop, { once: true })
+  const hands = Array.from({ length: workers }, () => (start ?? startThread)({ programs: [], models: [], temporary: new Map(), cutting: cutting ?? DEFAULT_CUTTING, stop: flag }))
+  let bytes = 0
+  const done = await employ(hands, {
+    next: schedule.next,
+    finish: (_worker, results) => {
+      for (const result of results) {
+        bytes += result.bytesRead
+        schedule.finish(result)
+      }
+      heard(bytes)
+      return undefined
+    },
+  }, stop).finally(() => signal?.removeEventListener('abort', stop))
+  return done.type === 'failed' ? done : ok(({ file, name }) => schedule.ledger.digest(file, name))
+}

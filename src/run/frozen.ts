@@ -1,0 +1,16 @@
+import { lockDiffers, lockMissing } from '../base/catalogue/store.js'
+import type { Diagnostic } from '../base/diagnostic.js'
+import type { Known } from '../plan/known.js'
+import { lockDraft } from '../plan/make-lock.js'
+import type { Draft } from '../plan/make-plan.js'
+import { compareLocks, describeChange } from '../store/compare-locks.js'
+import { readLock } from '../store/lock.js'
+
+/** What keeps a recipe from being built as its lock says, before anything is computed. */
+export const refuseFrozen = async (draft: Draft, known: Known, path: string): Promise<readonly Diagnostic[]> => {
+  const lock = await readLock(path)
+  if (lock.type === 'failed') return lock.diagnostics
+  if (lock.value === undefined) return [lockMissing(path)]
+  const now = lockDraft(draft, known, lock.value)
+  return compareLocks(lock.value, now).map((change) => lockDiffers(path, describeChange(change)))
+}

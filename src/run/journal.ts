@@ -1,0 +1,99 @@
+import { appendFileSync, readFileSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { shortDigest, type Digest } from '../base/digest.js'
+import { findAbandoned, journalName } from '../safetensors/temporary.js'
+import type { Unfinished } from '../plan/known.js'
+
+/** Tells, beside an unfinished file, which of its tensors are done: what a later run needs to carry on after a crash. Not synced: digests tell what the disk lost. */
+export interface Journal {
+  /** An output's tensor is whole; `fingerprint` identifies inputs by their files. */
+  wrote(fingerprint: string, begin: number, digest: Digest): void
+  /** An input's tensor was read; `identity` is that of its bytes in its file. */
+  read(identity: string, digest: Digest): void
+  /** Writes what was noted since the last time. */
+  flush(): void
+  remove(): void
+}
+
+type Line = readonly ['w', string, number, Digest] | readonly ['r', string, Digest]
+
+const seal = (text: string): string => `${shortDigest(text).slice(0, 16)} ${text}\n`
+
+const unseal = (line: string): Line | undefined => {
+  const text = line.slice(17)
+  // What a crash tore was never said.
+  return line.length > 17 && line.slice(0, 16) === shortDigest(text).slice(0, 16) ? (JSON.parse(text) as Line) : undefined
+}
+
+/** Opens the journal of an unfinished file; that of an adopted file is carried on. Never fails: without a journal there is only nothing to carry on with. */
+export const openJournal = (temporary: string, adopted: string | undefined): Journal => {
+  const path = journalName(temporary)
+  let lines: string[] = []
+  let works = true
+  const attempt = (work: () => void): void => {
+    try {
+      if (works) work()
+    } catch {
+      works = false
+    }
+  }
+  if (adopted !== undefined) attempt(() => renameSync(journalName(adopted), path))
+  const note = (line: Line): void => void lines.push(seal(JSON.stringify(line)))
+  return {
+    wrote: (fingerprint, begin, digest) => note(['w', fingerprint, begin, digest]),
+    read: (identity, digest) => note(['r', identity, digest]),
+    flush: () => {
+      if (lines.length === 0) return
+      const text = lines.join('')
+      lines = []
+      attempt(() => appendFileSync(path, text))
+    },
+    remove: () => {
+      works = true
+      attempt(() => rmSync(path, { force: true }))
+    },
+  }
+}
+
+/** What is left of runs that died: their unfinished files by final path, and the digests of inputs they took. */
+export interface Remains {
+  readonly unfinished: ReadonlyMap<string, Unfinished>
+  /** By the identity of a tensor's bytes in its file. */
+  readonly digests: ReadonlyMap<string, Digest>
+}
+
+/** A file to be written, as far as an unfinished one can be compared with it. */
+export interface Wanted {
+  readonly path: string
+  readonly bytes: number
+}
+
+/** Looks for what dead runs left of some files: of each the unfinished one of which most is done. */
+export const findRemains = async (files: readonly Wanted[]): Promise<Remains> => {
+  const unfinished = new Map<string, Unfinished>()
+  const digests = new Map<string, Digest>()
+  for (const { path, bytes } of files) {
+    const folder = dirname(path)
+    for (const name of await findAbandoned(folder, basename(path))) {
+      if (!name.endsWith('.partial')) continue
+      const temporary = join(folder, name)
+      const lines = readJournal(journalName(temporary))
+      for (const line of lines) if (line[0] === 'r') digests.set(line[1], line[2])
+      const tensors = new Map(lines.flatMap((line) => (line[0] === 'w' ? [[line[1], { begin: line[2], digest: line[3] }] as const] : [])))
+      const usable = tensors.size > (unfinished.get(path)?.tensors.size ?? 0) && statSync(temporary, { throwIfNoEntry: false })?.size === bytes
+      if (usable) unfinished.set(path, { path: temporary, tensors })
+    }
+  }
+  return { unfinished, digests }
+}
+
+const readJournal = (path: string): Line[] => {
+  try {
+    const text = readFileSync(path, 'utf8')
+    // The next run appends: a torn end must not swallow its first line.
+    if (text !== '' && !text.endsWith('\n')) truncateSync(path, Buffer.byteLength(text.slice(0, text.lastIndexOf('\n') + 1)))
+    return text.split('\n').map(unseal).filter((line) => line !== undefined)
+  } catch {
+    return []
+  }
+}

@@ -1,0 +1,82 @@
+import { statSync } from 'node:fs'
+import { blake3, EMPTY_DIGEST, toDigest, type Digest } from '../base/digest.js'
+import type { Fingerprint, Identify } from '../plan/fingerprint.js'
+import type { EarlierTensor, Known } from '../plan/known.js'
+import type { Draft } from '../plan/make-plan.js'
+import { pathsOf } from '../plan/outputs.js'
+import type { InputFile } from '../plan/plan.js'
+import { identityOf } from '../safetensors/open.js'
+import type { KnownFile } from '../store/files.js'
+import type { Store } from '../store/store.js'
+import type { TensorInfo } from '../tensor/info.js'
+import { findRemains, type Remains } from './journal.js'
+
+/** Identifies the bytes of stored tensors by the file they lie in, as it was when its header was read. */
+export const identifyByFile = (files: readonly InputFile[]): Identify => {
+  const tokens = new Map(files.map((f) => [f.path, [f.path, f.size, f.mtimeNs, f.ctimeNs, f.ino, f.dev].join(':')] as const))
+  return ({ file, begin, end }) => {
+    const token = tokens.get(file)
+    return token === undefined ? undefined : `${token}:${begin}:${end}`
+  }
+}
+
+/** The files a draft reads, each once. */
+export const inputFiles = (draft: Pick<Draft, 'models'>): InputFile[] => [...new Map(draft.models.flatMap((m) => m.files).map((f) => [f.path, f] as const)).values()]
+
+/** What the store and dead runs know of a draft's files. */
+export interface Findings {
+  readonly known: Known
+  /** True when some earlier output could be taken over if the contents of all inputs were known. */
+  readonly hopeful: boolean
+}
+
+/** Collects what earlier runs left that concerns a draft; `fresh` has digests that were just taken, by the identity of the bytes. */
+export const gatherKnown = async (draft: Draft, store: Store | undefined, fresh: ReadonlyMap<string, Digest> = new Map()): Promise<Findings> => {
+  const files = draft.outputs.flatMap(({ output }) => output.files)
+  const remains = await findRemains(files)
+  const identify = identifyByFile(inputFiles(draft))
+  const earlier = store === undefined ? new Map<string, KnownFile>() : findEarlier(draft, store)
+  const made = new Map<Fingerprint, EarlierTensor[]>()
+  for (const [path, file] of earlier) {
+    for (const { fingerprint, begin, digest } of file.tensors.values()) {
+      if (fingerprint === undefined) continue
+      const known = made.get(fingerprint as Fingerprint) ?? []
+      known.push({ file: path, begin, digest })
+      made.set(fingerprint as Fingerprint, known)
+    }
+  }
+  const known: Known = {
+    digestOf: digestsOf(draft, store, remains, identify, fresh),
+    earlier: made,
+    stands: (path, header, bytes) => {
+      const file = earlier.get(path)
+      return file !== undefined && file.header === toDigest(blake3(header)) && file.identity.size === bytes
+    },
+    reportAt: (path) => earlier.get(path)?.fingerprint,
+    unfinished: remains.unfinished,
+    identify,
+    outcome: (fingerprint) => store?.outcomes.find(fingerprint),
+  }
+  return { known, hopeful: earlier.size > 0 }
+}
+
+/** The files that stand under the paths of a draft's outputs and that smelt wrote. */
+const findEarlier = (draft: Draft, store: Store): Map<string, KnownFile> => {
+  const paths = [...draft.outputs.flatMap(({ output }) => pathsOf(output)), ...draft.reports.map((r) => r.path)]
+  return new Map(paths.flatMap((path) => {
+    const now = statSync(path, { throwIfNoEntry: false, bigint: true })
+    const file = now === undefined ? undefined : store.files.find(path, identityOf(now))
+    return file === undefined ? [] : [[path, file] as const]
+  }))
+}
+
+const digestsOf = (draft: Draft, store: Store | undefined, remains: Remains, identify: Identify, fresh: ReadonlyMap<string, Digest>) => {
+  const files = new Map(inputFiles(draft).map((f) => [f.path, store?.files.find(f.path, f)] as const))
+  return (tensor: TensorInfo): Digest | undefined => {
+    if (tensor.begin === tensor.end) return EMPTY_DIGEST
+    const stored = files.get(tensor.file)?.tensors.get(tensor.name)
+    if (stored?.begin === tensor.begin) return stored.digest
+    const identity = identify(tensor)
+    return identity === undefined ? undefined : (fresh.get(identity) ?? remains.digests.get(identity))
+  }
+}

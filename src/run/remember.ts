@@ -1,0 +1,88 @@
+import { stat } from 'node:fs/promises'
+import { storeUnwritable } from '../base/catalogue/store.js'
+import type { Diagnostic } from '../base/diagnostic.js'
+import { blake3, EMPTY_DIGEST, toDigest, type Digest } from '../base/digest.js'
+import { sealingOf } from '../plan/make-lock.js'
+import type { Plan, Target } from '../plan/plan.js'
+import { errorCode } from '../safetensors/io-problem.js'
+import { identityOf, type FileIdentity } from '../safetensors/open.js'
+import { isSettled, type KnownTensor } from '../store/files.js'
+import type { Lock } from '../store/lock.js'
+import type { StoredOutcome } from '../store/outcomes.js'
+import type { Store } from '../store/store.js'
+import type { TensorInfo } from '../tensor/info.js'
+import { inputFiles } from './known.js'
+import type { Schedule } from './schedule.js'
+
+/** Longest wait, in ms, for the clock of the file system to pass the moment of the last write. */
+const PATIENCE = 40
+
+/**
+ * Keeps in the store what later builds can use: digests of inputs, what made the tensors of outputs, and what measures came to.
+ * A store that cannot be written costs later builds time and this one a warning.
+ */
+export const remember = async (
+  plan: Plan, schedule: Schedule, lock: Lock | undefined, written: ReadonlyMap<string, FileIdentity>, { store, since }: { readonly store: Store; readonly since: number },
+): Promise<readonly Diagnostic[]> => {
+  try {
+    const digestOf = (tensor: TensorInfo): Digest | undefined => plan.digestOf(tensor) ?? schedule.ledger.digest(tensor.file, tensor.name)
+    rememberInputs(plan, digestOf, store, since)
+    const fingerprints = plan.fingerprints(digestOf)
+    const outcomes = new Map<string, StoredOutcome>()
+    for (const [measure, outcome] of schedule.outcomes()) {
+      const made = fingerprints.ofMeasure(measure)
+      if (made !== undefined) outcomes.set(made, outcome)
+    }
+    for (const [measure, outcome] of plan.outcomes) outcomes.set(fingerprints.ofMeasure(measure)!, outcome)
+    if (outcomes.size > 0) store.outcomes.keep(outcomes)
+    for (const [index, output] of plan.outputs.entries()) {
+      if (output.kept !== undefined || lock === undefined) continue
+      const headers = output.seal(sealingOf(lock.builds[output.setting]!, lock.inputs))
+      for (const [i, { path }] of output.files.entries()) {
+        await rememberFile(path, written, store, { header: toDigest(blake3(headers[i]!)), fingerprint: undefined, tensors: tensorsOf(plan, index, path, schedule, (t) => fingerprints.of(t.value, t)) })
+      }
+      if (output.index !== undefined) await rememberFile(output.index.path, written, store, { header: toDigest(blake3(output.index.bytes)), fingerprint: undefined, tensors: new Map() })
+    }
+    for (const { path, fingerprint, kept } of plan.reports) {
+      if (!kept && fingerprint !== undefined) await rememberFile(path, written, store, { header: undefined, fingerprint, tensors: new Map() })
+    }
+    store.collect()
+    return []
+  } catch (error) {
+    if (errorCode(error) === '') throw error
+    return [storeUnwritable(store.folder, errorCode(error))]
+  }
+}
+
+const rememberInputs = (plan: Plan, digestOf: (t: TensorInfo) => Digest | undefined, store: Store, since: number): void => {
+  const tensors = new Map<string, Map<string, KnownTensor>>()
+  const incomplete = new Set<string>()
+  for (const tensor of plan.settings.flatMap((s) => [...s.inputs.values()]).flatMap((m) => [...m.tensors.values()])) {
+    const digest = tensor.begin === tensor.end ? EMPTY_DIGEST : digestOf(tensor)
+    if (digest === undefined) incomplete.add(tensor.file)
+    else tensors.set(tensor.file, (tensors.get(tensor.file) ?? new Map<string, KnownTensor>()).set(tensor.name, { digest, begin: tensor.begin, fingerprint: undefined }))
+  }
+  for (const file of inputFiles(plan)) {
+    // What was read for its digest before the plan was made, or by a run that died, is not in the store either.
+    if (!incomplete.has(file.path) && store.files.find(file.path, file) === undefined) store.files.keep(file.path, { identity: file, header: undefined, fingerprint: undefined, tensors: tensors.get(file.path) ?? new Map() }, since)
+  }
+}
+
+const tensorsOf = (
+  plan: Plan, index: number, path: string, { ledger }: Schedule, fingerprint: (t: Target) => string | undefined,
+): ReadonlyMap<string, KnownTensor> => {
+  const targets = plan.targets[index]!.filter((t) => t.path === path)
+  return new Map(targets.map((t) => [t.tensor, { digest: ledger.digest(path, t.tensor) ?? EMPTY_DIGEST, begin: t.begin, fingerprint: fingerprint(t) }]))
+}
+
+/** Remembers a file that was just written, unless something has happened to it since. */
+const rememberFile = async (path: string, written: ReadonlyMap<string, FileIdentity>, store: Store, facts: { readonly header: Digest | undefined; readonly fingerprint: string | undefined; readonly tensors: ReadonlyMap<string, KnownTensor> }): Promise<void> => {
+  const now = await stat(path, { bigint: true }).catch(() => undefined)
+  const before = written.get(path)
+  if (now === undefined || before === undefined) return
+  const identity = identityOf(now)
+  // Renaming changes the change time and nothing else.
+  if (identity.ino !== before.ino || identity.size !== before.size || identity.mtimeNs !== before.mtimeNs) return
+  for (let waited = 0; waited < PATIENCE && !isSettled(identity, Date.now()); waited += 5) await new Promise((resolve) => setTimeout(resolve, 5))
+  store.files.keep(path, { identity, ...facts }, Date.now())
+}

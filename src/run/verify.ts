@@ -1,0 +1,83 @@
+import { existsSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { lockMissing, notAsLocked } from '../base/catalogue/store.js'
+import type { Diagnostic } from '../base/diagnostic.js'
+import { failed, ok, type Result } from '../base/result.js'
+import { digestModel } from '../plan/make-lock.js'
+import { openModel, type Model } from '../safetensors/model.js'
+import { openAdapter } from '../safetensors/adapter-file.js'
+import { lockPath, readLock, type Lock, type LockedInput, type LockedOutput } from '../store/lock.js'
+import { digestTensors, type Heard } from './digest-tensors.js'
+import type { RunOptions } from './run.js'
+import { sha256Of } from './sha256.js'
+
+/** One file that was compared with the lock. */
+export interface Verified {
+  readonly type: 'input' | 'output'
+  /** As the recipe has it. */
+  readonly path: string
+  readonly bytes: number
+  readonly tensors: number
+  readonly digest: string
+}
+
+/** What of a lock is true. */
+export interface Verification {
+  readonly files: readonly Verified[]
+  /** Bytes read. */
+  readonly bytes: number
+  readonly seconds: number
+}
+
+interface Item { readonly type: 'input' | 'output'; readonly path: string; readonly locked: LockedInput | LockedOutput; readonly model: Model }
+
+const itemsOf = ({ inputs, builds }: Lock) => [
+  ...Object.entries(inputs).map(([path, locked]) => ({ type: 'input' as const, path, locked })),
+  ...builds.flatMap((b) => Object.values(b.outputs)).map((locked) => ({ type: 'output' as const, path: locked.path, locked })),
+]
+
+/** Opens what an item names; a folder may hold an adapter as PEFT writes it, and a sharded output is found by its index. */
+const openItem = async (path: string): Promise<Result<Model>> => {
+  const index = `${path.replace(/(\.safetensors)?(\.index\.json)?$/, '')}.safetensors.index.json`
+  const model = await openModel(!existsSync(path) && existsSync(index) ? index : path)
+  if (model.type === 'ok') return model
+  const adapter = await openAdapter(path)
+  return adapter.type === 'ok' ? adapter : model
+}
+
+const HELP = {
+  input: 'get the file back that the lock was made with, or build again to lock this one',
+  output: 'build the recipe again: `smelt build --force` writes it anew',
+} as const
+
+/** Reads every input and output that the lock of a recipe names, and compares their contents with it. Outputs are looked for below `out`, the recipe's folder unless given. */
+export const verify = async (
+  recipe: string, options: RunOptions & { readonly out?: string }, heard?: Heard,
+): Promise<Result<Verification>> => {
+  const began = performance.now()
+  const path = lockPath(resolve(recipe))
+  const lock = await readLock(path)
+  if (lock.type === 'failed') return lock
+  if (lock.value === undefined) return failed(lockMissing(path))
+  const problems: Diagnostic[] = []
+  const items: Item[] = []
+  for (const item of itemsOf(lock.value)) {
+    const opened = await openItem(resolve(item.type === 'output' && options.out !== undefined ? options.out : dirname(path), item.path))
+    if (opened.type === 'ok') items.push({ ...item, model: opened.value })
+    else problems.push(...opened.diagnostics.map((d): Diagnostic => ({ ...d, blame: 'lock' })))
+  }
+  const digests = await digestTensors(items.flatMap((i) => [...i.model.tensors.values()]).filter((t) => t.begin < t.end), options, heard)
+  if (digests.type === 'failed') return failed(...problems, ...digests.diagnostics)
+  const files: Verified[] = []
+  for (const { type, path: name, locked, model } of items) {
+    const digest = digestModel(model, digests.value)
+    if (digest !== locked.digest) problems.push(notAsLocked(name, `holds ${digest}, and the lock says ${locked.digest}`, HELP[type]))
+    const pinned = 'sha256' in locked ? locked.sha256 : undefined
+    const sha256 = pinned === undefined ? undefined : await sha256Of(model.path)
+    if (sha256 !== undefined && typeof sha256 !== 'string') problems.push(sha256)
+    else if (sha256 !== pinned) problems.push(notAsLocked(name, `has sha256 ${sha256}, and the lock says ${pinned}`, HELP[type]))
+    files.push({ type, path: name, bytes: model.bytes, tensors: model.tensors.size, digest })
+  }
+  const bytes = files.reduce((n, f) => n + f.bytes, 0)
+  return problems.length > 0 ? failed(...problems) : ok({ files, bytes, seconds: (performance.now() - began) / 1000 })
+}

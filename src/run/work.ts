@@ -1,0 +1,127 @@
+import { reuseBroken } from '../base/catalogue/store.js'
+import { unordered } from '../base/catalogue/run.js'
+import type { Diagnostic } from '../base/diagnostic.js'
+import type { Digest } from '../base/digest.js'
+import { ok, type Result } from '../base/result.js'
+import { decodingTables } from '../kernels/convert.js'
+import type { Plan, Target } from '../plan/plan.js'
+import type { OutputFile } from '../safetensors/output.js'
+import { employ, startThread } from './crew.js'
+import type { Listener } from './events.js'
+import type { Cutting } from './execute.js'
+import type { Journal } from './journal.js'
+import { identifyByFile } from './known.js'
+import type { Finished } from './ledger.js'
+import type { RunOptions } from './run.js'
+import type { Schedule } from './schedule.js'
+import { bytesFor } from '../tensor/dtype.js'
+import type { UnitOrder } from './unit.js'
+import type { WorkerStart } from './worker.js'
+
+/** The cutting measured best on two cores: 32 k elements a run, so that intermediates stay in the cache, and 128 k a read. */
+export const DEFAULT_CUTTING: Cutting = { chunk: 1 << 15, block: 1 << 17 }
+
+/** Bytes moved so far. */
+export interface Progress {
+  readBytes: number
+  writtenBytes: number
+}
+
+/** What the work fills and tells. `journals` are parallel to `files`. */
+export interface Workplace {
+  readonly files: readonly OutputFile[]
+  readonly journals: readonly Journal[]
+  readonly schedule: Schedule
+  readonly listener: Listener
+  readonly progress: Progress
+}
+
+/** Has workers do all units of a schedule. Nothing is started where there is nothing to do. */
+export const work = async (plan: Plan, options: RunOptions, place: Workplace): Promise<Result<void>> => {
+  if (plan.jobs.length + plan.undigested.length === 0) return ok(undefined)
+  const { schedule, listener, progress, files } = place
+  const flag = new Int32Array(new SharedArrayBuffer(4))
+  const stop = (): void => void Atomics.store(flag, 0, 1)
+  if (options.signal?.aborted === true) stop()
+  options.signal?.addEventListener('abort', stop, { once: true })
+  const { encodeOnnx } = await import('../graph/onnx.js')
+  const tables = decodingTables()
+  const models = plan.programs.map((p) => encodeOnnx(p, tables))
+  const temporary = new Map(files.map((f) => [f.finalPath, f.temporaryPath]))
+  const start: WorkerStart = { programs: plan.programs, models, temporary, cutting: options.cutting ?? DEFAULT_CUTTING, stop: flag }
+  const hands = Array.from({ length: options.workers }, () => (options.start ?? startThread)(start))
+  const note = createNotes(plan, place)
+  return employ(hands, {
+    next: () => schedule.next(),
+    finish: (worker, results, units) => {
+      for (const result of results) {
+        progress.readBytes += result.bytesRead
+        progress.writtenBytes += result.bytesWritten
+        note.spent(units.find((u) => u.id === result.id)!, result.seconds)
+        const trouble = schedule.finish(result)
+        if (trouble !== undefined) return unordered(trouble.nonFinite.tensor, trouble.step)
+      }
+      const broken = note.finished(schedule.ledger.takeFinished())
+      if (broken !== undefined) return broken
+      const last = units.at(-1)
+      listener({
+        type: 'units-finished', worker, units: results.length, readBytes: progress.readBytes, writtenBytes: progress.writtenBytes,
+        tensor: last?.reads[0]?.tensor ?? last?.writes[0]?.tensor ?? '', step: last?.writes[0]?.step ?? '',
+      })
+      return undefined
+    },
+  }, stop).finally(() => options.signal?.removeEventListener('abort', stop))
+}
+
+interface Expected { readonly target: Target; readonly size: number; readonly how: 'computed' | 'copied' | 'reused'; readonly expect: Digest | undefined }
+
+/** Follows tensors until they are whole. */
+interface Notes {
+  /** A worker spent so many seconds on a unit. */
+  spent(unit: UnitOrder, seconds: number): void
+  /** Checks what was taken over against its digest, notes in the journals what is done, and tells of it; gives what is not as it should be. */
+  finished(tensors: readonly Finished[]): Diagnostic | undefined
+}
+
+const createNotes = (plan: Plan, { files, journals, listener }: Workplace): Notes => {
+  const keyOf = (path: string, tensor: string): string => `${path}\0${tensor}`
+  const outputs = new Map<string, Expected>([
+    ...plan.jobs.flatMap((j) => j.copies.map((c): [string, Expected] =>
+      [keyOf(c.to.path, c.to.tensor), { target: c.to, size: j.size, how: c.expect === undefined ? 'copied' : 'reused', expect: c.expect }])),
+    ...plan.jobs.flatMap((j) => j.targets.map((t): [string, Expected] => [keyOf(t.path, t.tensor), { target: t, size: j.size, how: 'computed', expect: undefined }])),
+  ])
+  /** Seconds by tensor: an unfinished tensor's units bear its name in what they read or write. */
+  const seconds = new Map<string, number>()
+  const inputs = new Map(plan.settings.flatMap((s) => [...s.inputs.values()]).flatMap((m) => [...m.tensors.values()]).map((t) => [keyOf(t.file, t.name), t] as const))
+  const identify = identifyByFile(plan.models.flatMap((m) => m.files))
+  const fingerprints = plan.fingerprints(identify)
+  const journalOf = new Map(files.map((f, i) => [f.finalPath, journals[i]] as const))
+  const finish = (finished: readonly Finished[]): Diagnostic | undefined => {
+    for (const { path, tensor, digest } of finished) {
+      const output = outputs.get(keyOf(path, tensor))
+      const input = output === undefined ? inputs.get(keyOf(path, tensor)) : undefined
+      if (output !== undefined) {
+        const { target, size, how, expect } = output
+        if (expect !== undefined && expect !== digest) return reuseBroken(path, tensor)
+        listener({
+          type: 'tensor-finished', output: plan.outputs[target.output]!.name, tensor, steps: plan.stepsOf(target), how,
+          bytes: bytesFor(size, target.dtype), seconds: seconds.get(tensor) ?? 0,
+        })
+        const made = fingerprints.of(target.value, target)
+        if (made !== undefined) journalOf.get(path)?.wrote(made, target.begin, digest)
+      } else if (input !== undefined) {
+        const identity = identify(input)
+        if (identity !== undefined) journals[0]?.read(identity, digest)
+      }
+    }
+    for (const journal of journals) journal.flush()
+    return undefined
+  }
+  return {
+    spent: ({ reads, writes }, spent) => {
+      const tensor = writes[0]?.tensor ?? reads[0]?.tensor ?? ''
+      seconds.set(tensor, (seconds.get(tensor) ?? 0) + spent)
+    },
+    finished: finish,
+  }
+}

@@ -1,0 +1,91 @@
+import { linkSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { outputClaimed } from '../base/catalogue/store.js'
+import { failed, ok, type Result } from '../base/result.js'
+import { errorCode, ioProblem } from './io-problem.js'
+import { processOf, type RunId } from './run-id.js'
+import { claimName, isNobodys, readOwner } from './temporary.js'
+
+/** Says beside an output that this run writes it, so that two builds of it do not do the work twice. Never what protects the output: the rename does. */
+export interface Claim {
+  /** Shows that the run still lives to those on other hosts, who cannot see its process. Called every few seconds. */
+  renew(): void
+  release(): void
+}
+
+/** How often a claim of a dead run is put aside before it is believed. */
+const TRIES = 3
+
+/** Claims an output path for a run; fails with the owner where another run, alive as far as can be told, has it. */
+export const claimOutput = async (path: string, runId: RunId): Promise<Result<Claim>> => {
+  const file = join(dirname(path), claimName(basename(path)))
+  try {
+    await mkdir(dirname(path), { recursive: true })
+    for (let round = 0; round < TRIES; round++) {
+      if (tryCreate(file, runId)) return ok({ renew: () => touch(file), release: () => release(file) })
+      const owner = readOwner(file)
+      if (owner === undefined) continue
+      if (!isNobodys(file)) return failed(outputClaimed(path, processOf(owner), file))
+      putAside(file, runId, owner)
+    }
+    return failed(outputClaimed(path, processOf(readOwner(file) ?? ''), file))
+  } catch (error) {
+    return failed(ioProblem(error, path, 'create'))
+  }
+}
+
+const touch = (file: string): void => {
+  try {
+    utimesSync(file, new Date(), new Date())
+  } catch {
+    // Whoever removed it may build the same output: that costs work and nothing else.
+  }
+}
+
+const release = (file: string): void => {
+  try {
+    rmSync(file, { force: true })
+  } catch {
+    // A disk that fails now has failed the build already; the claim of a process that is gone is nobody's.
+  }
+}
+
+/** Creates the claim with its owner in it at once, by a link; where the file system has none, in two steps. */
+const tryCreate = (file: string, runId: RunId): boolean => {
+  const whole = `${file}.${runId}`
+  try {
+    writeFileSync(whole, runId, { flag: 'wx' })
+    linkSync(whole, file)
+    return true
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return false
+    if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EOPNOTSUPP', 'EMLINK'].includes(errorCode(error))) throw error
+    return createInSteps(file, runId)
+  } finally {
+    rmSync(whole, { force: true })
+  }
+}
+
+const createInSteps = (file: string, runId: RunId): boolean => {
+  try {
+    writeFileSync(file, runId, { flag: 'wx' })
+    return true
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return false
+    throw error
+  }
+}
+
+/** Removes the claim of a dead run by way of a name of its own, so that of two who do it at once only one removes it. */
+const putAside = (file: string, runId: RunId, owner: string): void => {
+  const aside = `${file}.${runId}`
+  try {
+    renameSync(file, aside)
+  } catch {
+    return
+  }
+  // Someone may have removed it and claimed the output in between: then it is theirs again.
+  if (readOwner(aside) === owner) rmSync(aside, { force: true })
+  else renameSync(aside, file)
+}

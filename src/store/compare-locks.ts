@@ -1,0 +1,74 @@
+import { canonicalJson } from '../base/canonical.js'
+import type { Lock, LockedBuild, LockedStep } from './lock.js'
+
+/** One difference between two locks, or between two facts of a step. */
+export interface Change {
+  readonly of: 'lock' | 'recipe' | 'input' | 'param' | 'step' | 'output'
+  readonly name: string
+  /** Which fact of a step; undefined where the thing itself came, went or changed. */
+  readonly fact?: string
+  readonly was: unknown
+  readonly is: unknown
+}
+
+const same = (x: unknown, y: unknown): boolean => (x === undefined || y === undefined ? x === y : canonicalJson(x) === canonicalJson(y))
+
+const keysOf = (...records: readonly (object | undefined)[]): readonly string[] => [...new Set(records.flatMap((r) => Object.keys(r ?? {})))]
+
+const compareRecords = <T>(of: Change['of'], was: Readonly<Record<string, T>> | undefined, is: Readonly<Record<string, T>> | undefined, pick: (x: T) => unknown = (x) => x): Change[] =>
+  keysOf(was, is).flatMap((name): Change[] => {
+    const [x, y] = [was?.[name], is?.[name]].map((v) => (v === undefined ? undefined : pick(v)))
+    return same(x, y) ? [] : [{ of, name, was: x, is: y }]
+  })
+
+/** The facts of a step, one level down: `params.keep`, `inputs.a`, `mask`, … */
+const flatten = (step: LockedStep | undefined): Readonly<Record<string, unknown>> | undefined => {
+  if (step === undefined) return undefined
+  const { fingerprint: _, inputs, params, ...rest } = step
+  const under = (key: string, record: Readonly<Record<string, unknown>>) => Object.entries(record).map(([k, v]) => [`${key}.${k}`, v] as const)
+  return Object.fromEntries([...Object.entries(rest), ...under('inputs', inputs), ...under('params', params)])
+}
+
+/** What of a step itself is different, fact by fact; nothing when only what it uses has changed. */
+export const compareSteps = (name: string, was: LockedStep | undefined, is: LockedStep | undefined): readonly Change[] => {
+  if (was === undefined || is === undefined) return same(was, is) ? [] : [{ of: 'step', name, was: was?.op, is: is?.op }]
+  const [before, now] = [flatten(was)!, flatten(is)!]
+  return keysOf(before, now).filter((fact) => !same(before[fact], now[fact])).map((fact) => ({ of: 'step', name, fact, was: before[fact], is: now[fact] }))
+}
+
+const compareBuilds = (was: LockedBuild | undefined, is: LockedBuild | undefined): Change[] => [
+  ...compareRecords('param', was?.params, is?.params),
+  ...keysOf(was?.steps, is?.steps).flatMap((name) => compareSteps(name, was?.steps[name], is?.steps[name])),
+  ...compareRecords('output', was?.outputs, is?.outputs, (o) => o.digest),
+]
+
+/** Everything in which one lock differs from another, but for the version of the program; a missing lock is an empty one. */
+export const compareLocks = (was: Lock | undefined, is: Lock): readonly Change[] => {
+  if (was === undefined) return [{ of: 'lock', name: 'lock', was: undefined, is: 'new' }]
+  const builds = was.builds.length === is.builds.length
+    ? is.builds.flatMap((build, i) => compareBuilds(was.builds[i], build))
+    : [{ of: 'lock', name: 'settings', was: was.builds.length, is: is.builds.length } as const]
+  return [
+    ...(was.recipe === is.recipe ? [] : [{ of: 'recipe', name: 'recipe', was: was.recipe, is: is.recipe } as const]),
+    ...compareRecords('input', was.inputs, is.inputs, (i) => i.digest),
+    ...builds,
+  ]
+}
+
+const shown = (value: unknown): string => {
+  if (typeof value === 'string') return value.startsWith('blake3:') ? `${value.slice(0, 15)}…` : value
+  const text = JSON.stringify(value)
+  return text.length > 60 ? `${text.slice(0, 59)}…` : text
+}
+
+const kindWords = { lock: 'the lock', recipe: 'the recipe', input: 'input', param: 'param', step: 'step', output: 'output' } as const
+
+/** A change in words: `param \`keep\` was 0.3, is 0.5`. */
+export const describeChange = ({ of, name, fact, was, is }: Change): string => {
+  if (of === 'lock') return name === 'lock' ? 'there was no lock' : `${name} were ${shown(was)}, are ${shown(is)}`
+  if (of === 'recipe') return 'the text of the recipe changed'
+  const what = fact === undefined ? `${kindWords[of]} \`${name}\`` : `\`${fact.replace(/^params\./, '')}\` of step \`${name}\``
+  if (was === undefined) return fact === undefined ? `${what} is new` : `${what} is ${shown(is)} and was not given`
+  if (is === undefined) return fact === undefined ? `${what} is gone` : `${what} was ${shown(was)} and is not given`
+  return `${what} was ${shown(was)}, is ${shown(is)}`
+}

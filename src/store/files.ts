@@ -1,0 +1,89 @@
+import { join } from 'node:path'
+import { shortDigest, type Digest } from '../base/digest.js'
+import { isSameFile, type FileIdentity } from '../safetensors/open.js'
+import { readSealed, writeSealed } from './sealed.js'
+
+/** One tensor of a file that was read or written whole. */
+export interface KnownTensor {
+  readonly digest: Digest
+  /** Byte of the file at which it begins. */
+  readonly begin: number
+  /** What made it, where smelt did. */
+  readonly fingerprint: string | undefined
+}
+
+/** What is remembered of a file. */
+export interface KnownFile {
+  readonly identity: FileIdentity
+  /** BLAKE3 of everything in front of the data; undefined for files that smelt only read. */
+  readonly header: Digest | undefined
+  /** What made it, for a file that is no model. */
+  readonly fingerprint: string | undefined
+  readonly tensors: ReadonlyMap<string, KnownTensor>
+}
+
+/** What is remembered of files, by path: good for as long as the file is the same. */
+export interface Files {
+  /** What is known of a file that is the same as when it was remembered. */
+  find(path: string, identity: FileIdentity): KnownFile | undefined
+  /**
+   * Remembers a file whose contents are known to be those it had at `since` (ms). A file that was written so shortly before
+   * that another write could bear the same time is not remembered. Throws what the file system says.
+   */
+  keep(path: string, file: KnownFile, since: number): void
+}
+
+/** Clocks of file systems tick at most this many ms apart; of those that keep whole seconds, two seconds. */
+const [TICK, COARSE_TICK] = [20, 2000]
+
+/** True when a file written once more after `since` would show it: git's rule for what it calls racy. */
+export const isSettled = ({ mtimeNs, ctimeNs }: FileIdentity, since: number): boolean => {
+  const last = mtimeNs > ctimeNs ? mtimeNs : ctimeNs
+  const tick = last % 1_000_000_000n === 0n ? COARSE_TICK : TICK
+  return Number(last / 1_000_000n) + tick < since
+}
+
+type Row = readonly [name: string, digest: string, begin: number, fingerprint?: string]
+interface Entry { readonly path: string; readonly identity: readonly string[]; readonly header?: string; readonly fingerprint?: string; readonly tensors: readonly Row[] }
+
+const PREFIX = 'blake3:'
+const shorten = (digest: Digest): string => digest.slice(PREFIX.length)
+const lengthen = (hex: string): Digest => `${PREFIX}${hex}` as Digest
+
+const encodeIdentity = (i: FileIdentity): readonly string[] => [i.size, i.mtimeNs, i.ctimeNs, i.ino, i.dev].map(String)
+const decodeIdentity = ([size = '', mtimeNs = '', ctimeNs = '', ino = '', dev = '']: readonly string[]): FileIdentity =>
+  ({ size: Number(size), mtimeNs: BigInt(mtimeNs), ctimeNs: BigInt(ctimeNs), ino: BigInt(ino), dev: BigInt(dev) })
+
+const decode = (path: string, text: string): KnownFile | undefined => {
+  const entry = JSON.parse(text) as Entry
+  if (entry.path !== path) return undefined
+  return {
+    identity: decodeIdentity(entry.identity),
+    header: entry.header === undefined ? undefined : lengthen(entry.header),
+    fingerprint: entry.fingerprint,
+    tensors: new Map(entry.tensors.map(([name, digest, begin, fingerprint]) => [name, { digest: lengthen(digest), begin, fingerprint }])),
+  }
+}
+
+/** Opens what a store's folder remembers of files. */
+export const openFiles = (folder: string, now: () => number): Files => {
+  const entryOf = (path: string): string => join(folder, 'files', `${shortDigest(path)}.json`)
+  return {
+    find: (path, identity) => {
+      const text = readSealed(entryOf(path), now())
+      const known = text === undefined ? undefined : decode(path, text)
+      return known !== undefined && isSameFile(known.identity, identity) ? known : undefined
+    },
+    keep: (path, { identity, header, fingerprint, tensors }, since) => {
+      if (!isSettled(identity, since)) return
+      const entry: Entry = {
+        path,
+        identity: encodeIdentity(identity),
+        ...(header === undefined ? {} : { header: shorten(header) }),
+        ...(fingerprint === undefined ? {} : { fingerprint }),
+        tensors: [...tensors].map(([name, t]): Row => (t.fingerprint === undefined ? [name, shorten(t.digest), t.begin] : [name, shorten(t.digest), t.begin, t.fingerprint])),
+      }
+      writeSealed(entryOf(path), JSON.stringify(entry))
+    },
+  }
+}

@@ -1,0 +1,33 @@
+import type { JsonSchema } from '../document/schema.js'
+
+const digest: JsonSchema = { type: 'string', pattern: '^blake3:[0-9a-f]{64}$', title: 'a BLAKE3 digest' }
+const count: JsonSchema = { type: 'integer', minimum: 0, title: 'a whole number' }
+const text: JsonSchema = { type: 'string', title: 'a text' }
+const fingerprint: JsonSchema = { type: 'string', pattern: '^[0-9a-f]{32}$', title: 'a fingerprint' }
+
+const record = (required: Readonly<Record<string, JsonSchema>>, optional: Readonly<Record<string, JsonSchema>> = {}): JsonSchema =>
+  ({ type: 'object', properties: { ...required, ...optional }, required: Object.keys(required), additionalProperties: false })
+const mapOf = (value: JsonSchema): JsonSchema => ({ type: 'object', additionalProperties: value })
+
+const input = record({ digest, bytes: count, tensors: count }, { sha256: { type: 'string', pattern: '^[0-9a-f]{64}$', title: 'a sha256' } })
+// Facts of a step are compared, not interpreted, and differ from operator to operator.
+const step: JsonSchema = {
+  type: 'object',
+  properties: { op: text, version: count, inputs: { type: 'object' }, params: { type: 'object' }, fingerprint, device: text },
+  required: ['op', 'version', 'inputs', 'params', 'fingerprint'],
+}
+const output = record({ path: text, from: text, digest, bytes: count, tensors: count })
+const build = record({
+  digest,
+  params: mapOf({ type: ['string', 'number', 'boolean'] }),
+  inputs: mapOf(text),
+  steps: mapOf(step),
+  outputs: mapOf(output),
+})
+
+/** The JSON Schema (draft 07) of locks. */
+export const lockSchema: JsonSchema = {
+  $schema: 'http://json-schema.org/draft-07/schema#',
+  title: 'What a build of a smelt recipe was made of and what it gave',
+  ...record({ lock: { const: 1 }, smelt: text, recipe: digest, inputs: mapOf(input), builds: { type: 'array', items: build, minItems: 1 } }),
+}

@@ -1,0 +1,74 @@
+import { appendFileSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { shortDigest } from '../base/digest.js'
+
+/** What a measure came to, in a form that outlives the build. Of a `top` mask: which of the elements with exactly these magnitude bits are in. */
+export type StoredOutcome =
+  | { readonly type: 'number'; readonly value: number }
+  | { readonly type: 'top'; readonly bits: number; readonly cut: Cut }
+
+/**
+ * All elements with equal magnitude, none of them, or those before an element: of the tensor itself, whatever its name, or, for a measure
+ * over several tensors, in the order of names and indexes.
+ */
+export type Cut = 'all' | 'none' | { readonly tensor?: string; readonly at: number }
+
+/** Outcomes of measures by fingerprint, from all builds that used the store lately. */
+export interface Outcomes {
+  find(fingerprint: string): StoredOutcome | undefined
+  /** Keeps outcomes for later builds. Throws what the file system says. */
+  keep(outcomes: ReadonlyMap<string, StoredOutcome>): void
+}
+
+/**
+ * Two logs, a young and an old one: what is used is written to the young; when that is full it becomes the old, and the old one goes.
+ * So what was not used for a whole log's length is forgotten, and nothing has to be counted.
+ */
+const [YOUNG, OLD] = ['outcomes.young', 'outcomes.old']
+
+const encode = (fingerprint: string, outcome: StoredOutcome): string => {
+  const payload = outcome.type === 'number'
+    ? [fingerprint, 'n', Object.is(outcome.value, -0) ? '-0' : String(outcome.value)]
+    : [fingerprint, 't', outcome.bits, outcome.cut]
+  const text = JSON.stringify(payload)
+  return `${shortDigest(text).slice(0, 16)} ${text}\n`
+}
+
+const decode = (line: string): readonly [string, StoredOutcome] | undefined => {
+  const text = line.slice(17)
+  // A torn or altered line fails here, and is as if it had never been written.
+  if (line.length < 18 || line.slice(0, 16) !== shortDigest(text).slice(0, 16)) return undefined
+  const [fingerprint, type, value, cut] = JSON.parse(text) as [string, 'n' | 't', string | number, Cut]
+  return [fingerprint, type === 'n' ? { type: 'number', value: Number(value) } : { type: 'top', bits: Number(value), cut }]
+}
+
+const readLog = (path: string): Map<string, StoredOutcome> => {
+  try {
+    return new Map(readFileSync(path, 'utf8').split('\n').map(decode).filter((entry) => entry !== undefined))
+  } catch {
+    return new Map()
+  }
+}
+
+/** Opens the outcomes of a store's folder; each log grows to about `limit` bytes. Reads at the first look-up. */
+export const openOutcomes = (folder: string, limit: number): Outcomes => {
+  const [young, old] = [join(folder, YOUNG), join(folder, OLD)]
+  let logs: { readonly young: Map<string, StoredOutcome>; readonly old: Map<string, StoredOutcome> } | undefined
+  const read = () => (logs ??= { young: readLog(young), old: readLog(old) })
+  return {
+    find: (fingerprint) => read().young.get(fingerprint) ?? read().old.get(fingerprint),
+    keep: (outcomes) => {
+      const known = read().young
+      const fresh = [...outcomes].filter(([fingerprint]) => !known.has(fingerprint))
+      if (fresh.length === 0) return
+      if ((statSync(young, { throwIfNoEntry: false })?.size ?? 0) > limit) {
+        // Another process may have done it already, which costs what is in one log and no more.
+        rmSync(old, { force: true })
+        renameSync(young, old)
+      }
+      // A line torn by a crash must not swallow the first of these.
+      appendFileSync(young, `\n${fresh.map(([fingerprint, outcome]) => encode(fingerprint, outcome)).join('')}`)
+      for (const [fingerprint, outcome] of fresh) known.set(fingerprint, outcome)
+    },
+  }
+}

@@ -1,0 +1,48 @@
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { shortDigest } from '../base/digest.js'
+
+
+/**
+ * Writes a text with its digest in front. Not synced: an entry that a power cut tears is found out by its digest and dropped.
+ * Throws what the file system says.
+ */
+export const writeSealed = (path: string, text: string): void => {
+  mkdirSync(dirname(path), { recursive: true })
+  const temporary = `${path}.${randomUUID()}.partial`
+  try {
+    writeFileSync(temporary, `${shortDigest(text)}\n${text}`)
+    renameSync(temporary, path)
+  } catch (error) {
+    rmSync(temporary, { force: true })
+    throw error
+  }
+}
+
+/** The text of an entry, marked as used; undefined where there is none or it is not what was written, which removes it. */
+export const readSealed = (path: string, now: number): string | undefined => {
+  let sealed: string
+  try {
+    sealed = readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+  const end = sealed.indexOf('\n')
+  const text = sealed.slice(end + 1)
+  if (end < 0 || sealed.slice(0, end) !== shortDigest(text)) {
+    rmSync(path, { force: true })
+    return undefined
+  }
+  touch(path, now)
+  return text
+}
+
+const touch = (path: string, now: number): void => {
+  try {
+    utimesSync(path, now / 1000, now / 1000)
+  } catch {
+    // A store that can be read and not written still serves.
+  }
+}
+

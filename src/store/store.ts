@@ -1,0 +1,83 @@
+import { readdirSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { openFiles, type Files } from './files.js'
+import { openOutcomes, type Outcomes } from './outcomes.js'
+
+/** One file of the store. */
+export interface StoredEntry {
+  /** Relative to the store's folder. */
+  readonly path: string
+  readonly kind: 'file' | 'outcomes' | 'other'
+  readonly bytes: number
+  /** When it was last used, in ms. */
+  readonly used: number
+}
+
+/** What builds leave for later ones. Nothing in it is needed: whatever is missing or damaged is computed again. */
+export interface Store {
+  /** Absolute. */
+  readonly folder: string
+  /** Most bytes it keeps. */
+  readonly limit: number
+  readonly files: Files
+  readonly outcomes: Outcomes
+  /** Everything in it, the least recently used first. */
+  list(): readonly StoredEntry[]
+  /** Removes the least recently used entries until the rest is within the limit, and what dead builds left unfinished; gives the bytes removed. */
+  collect(limit?: number): number
+  /** Removes everything; gives the bytes removed. */
+  clear(): number
+}
+
+/** The layout of the folder: raised when an older program would misread it. */
+const LAYOUT = 'v1'
+/** Bytes a store keeps unless told otherwise. */
+export const DEFAULT_LIMIT = 1 << 30
+/** The part of the limit that one log of outcomes may take. */
+const LOG_SHARE = 1 / 16
+/** Unfinished entries older than this, in ms, belong to nobody: writing one takes milliseconds. */
+const ABANDONED = 3_600_000
+
+const kindOf = (path: string): StoredEntry['kind'] => (path.startsWith('files/') ? 'file' : path.startsWith('outcomes.') ? 'outcomes' : 'other')
+
+/** Opens the store in a folder, which is made when something is kept. `now` gives ms. */
+export const openStore = (folder: string, limit: number = DEFAULT_LIMIT, now: () => number = Date.now): Store => {
+  const root = join(folder, LAYOUT)
+  const list = (): StoredEntry[] => {
+    let names: string[]
+    try {
+      names = readdirSync(root, { recursive: true }) as string[]
+    } catch {
+      return []
+    }
+    return names.flatMap((path): StoredEntry[] => {
+      // Other builds may remove entries meanwhile.
+      const found = statSync(join(root, path), { throwIfNoEntry: false })
+      return found?.isFile() === true ? [{ path, kind: kindOf(path), bytes: found.size, used: found.mtimeMs }] : []
+    }).sort((x, y) => x.used - y.used || (x.path < y.path ? -1 : 1))
+  }
+  const remove = (entries: readonly StoredEntry[]): number => entries.reduce((n, { path, bytes }) => {
+    rmSync(join(root, path), { force: true })
+    return n + bytes
+  }, 0)
+  return {
+    folder,
+    limit,
+    files: openFiles(root, now),
+    outcomes: openOutcomes(root, limit * LOG_SHARE),
+    list,
+    collect: (most = limit) => {
+      const entries = list()
+      const abandoned = entries.filter((e) => e.path.endsWith('.partial') && now() - e.used > ABANDONED)
+      const rest = entries.filter((e) => !abandoned.includes(e))
+      let excess = rest.reduce((n, e) => n + e.bytes, 0) - most
+      const evicted = rest.filter((e) => {
+        if (excess <= 0) return false
+        excess -= e.bytes
+        return true
+      })
+      return remove([...abandoned, ...evicted])
+    },
+    clear: () => remove(list()),
+  }
+}

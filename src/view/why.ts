@@ -1,0 +1,31 @@
+import { escapeControls } from '../base/excerpt.js'
+import type { Reason } from '../plan/reasons.js'
+import { describeChange } from '../store/compare-locks.js'
+import type { OutlinedStep } from './plan-outline.js'
+import { paint, plural, type Look } from './text.js'
+
+const inWords = (step: string, reason: Reason): string => {
+  switch (reason.type) {
+    case 'taken-over': return 'taken over from the last build'
+    case 'new': return 'never built before'
+    case 'changed': return reason.by === step || reason.changes.length === 1 ? describeChange(reason.changes[0]!) : `step \`${reason.by}\` changed`
+    case 'input': return `input \`${reason.path}\` is another than it was, or has not been read yet`
+    case 'lost': return 'nothing is different, but what it gave is not at hand'
+  }
+}
+
+/** The first reason why a step runs, in a line. */
+export const shortReason = (step: string, reasons: readonly Reason[]): string => {
+  const [first] = reasons
+  const more = reasons.length - 1 + (first?.type === 'changed' ? first.changes.length - 1 : 0)
+  return first === undefined ? '' : `${inWords(step, first)}${more > 0 ? `, and ${more} more` : ''}`
+}
+
+/** Why steps run, one after the other, change by change. */
+export const renderWhy = (steps: readonly OutlinedStep[], look: Look): string => {
+  const lines = steps.flatMap((s) => [
+    `${paint(look, 'name', s.name)}  ${s.op}${s.neededBy.length === 0 ? '' : `, for ${plural(s.neededBy.length, 'output')}: ${s.neededBy.join(', ')}`}`,
+    ...s.reasons.flatMap((reason) => (reason.type === 'changed' ? reason.changes.map(describeChange) : [inWords(s.step, reason)])).map((text) => `  ${escapeControls(text)}`),
+  ])
+  return `${lines.join('\n')}\n`
+}
