@@ -1,10 +1,11 @@
 // Builds of what has been built before, and the reading that the lock asks for.
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { readTable, writeCheckpoint, writeSparse } from './checkpoint.mjs'
 import { measure, median } from './measure.mjs'
 import { closePlace, openPlace } from './place.mjs'
-import { OUT } from './recipes.mjs'
+import { MERGES, OUT } from './recipes.mjs'
 import { buildCommand, cleanEnvironment, placeRecipe, WORKERS } from './smelt.mjs'
 
 /** A lerp with a number for the whole model and one for a block of its own. */
@@ -20,8 +21,46 @@ outputs:
 const copyCommand = ['/bin/sh', '-c', `cp ${OUT} COPY && rm COPY`]
 const readCommand = ['/bin/sh', '-c', `cat ../a.safetensors ../b.safetensors ${OUT} > /dev/null`]
 
+/** A copy of the program that takes digests of almost nothing, to see what digests cost. Gives its main file. */
+const withoutDigests = (program) => {
+  const dist = dirname(dirname(program))
+  const copy = fileURLToPath(new URL('.variant/', import.meta.url))
+  rmSync(copy, { recursive: true, force: true })
+  cpSync(dist, join(copy, 'dist'), { recursive: true })
+  cpSync(join(dirname(dist), 'package.json'), join(copy, 'package.json'))
+  const file = join(copy, 'dist/base/digest.js')
+  const text = readFileSync(file, 'utf8')
+  const update = 'update: (bytes) => void hasher.update('
+  if (!text.includes(update)) throw new Error('the hasher is not written as this benchmark expects')
+  // Pieces of tensors are large, and names and locks small.
+  writeFileSync(file, text.replace(update, 'update: (bytes) => void (bytes.length > 65536) || hasher.update('))
+  return join(copy, 'dist/cli/main.js')
+}
+
+/** A linear merge with and without digests, in turns, each built as if for the first time. */
+const measureDigests = async (folder, { program, runs, say }) => {
+  const variants = { with: program, without: withoutDigests(program) }
+  const work = join(folder, 'work')
+  const path = placeRecipe(work, MERGES[0].write(folder))
+  const figures = { with: [], without: [] }
+  for (let round = 0; round < runs; round++) {
+    for (const name of round % 2 === 0 ? ['with', 'without'] : ['without', 'with']) {
+      for (const left of [OUT, 'recipe.lock.json', 'cache']) rmSync(join(work, left), { recursive: true, force: true })
+      figures[name][round] = await measure(buildCommand(variants[name], path), { folder: work, env: { ...cleanEnvironment(work), SMELT_CACHE: join(work, 'cache') } })
+      say(`digests · ${name} · ${figures[name][round].seconds.toFixed(2)} s`)
+    }
+  }
+  rmSync(dirname(dirname(dirname(variants.without))), { recursive: true })
+  const of = (name, key) => median(figures[name].map((f) => f[key] ?? NaN))
+  return {
+    title: 'a linear merge of two with digests, beside one without', target: 'at most 1.25 times', seconds: of('with', 'seconds'), processor: of('with', 'processor'), floor: of('without', 'seconds'),
+    ratio: median(figures.with.map((f, i) => f.seconds / figures.without[i].seconds)),
+  }
+}
+
 /** What is done to the recipe before each round, the command, and the command beside it that moves the same bytes. */
 const CASES = {
+  digests: { architecture: 'sd15', measure: measureDigests },
   unchanged: {
     title: 'nothing changed, two SD1.5-shaped models', architecture: 'sd15', floor: undefined, target: '1 s',
     change: () => undefined,
@@ -47,12 +86,16 @@ const CASES = {
 /** Measures the chosen cases; `rounds` of each after one build that is not counted. */
 export const measureRebuilds = async ({ only, folder: parent, disk, program, runs, small, say }) => {
   const rows = []
-  for (const [name, { title, architecture, floor, target, sparse, change, command }] of Object.entries(CASES)) {
-    if (only !== undefined && only !== name && only !== 'rebuilds') continue
+  for (const [name, { title, architecture, floor, target, sparse, change, command, measure: own }] of Object.entries(CASES)) {
+    if ((only !== undefined && only !== name && only !== 'rebuilds') || (small && sparse)) continue
     const folder = openPlace(sparse ? disk : parent, sparse ? 8e9 : 10.7e9)
     try {
       const table = readTable(architecture, { shrink: small })
       for (const model of ['a', 'b']) (sparse ? writeSparse : writeCheckpoint)(join(folder, `${model}.safetensors`), table, model)
+      if (own !== undefined) {
+        rows.push({ name, ...(await own(folder, { program, runs, say })) })
+        continue
+      }
       const work = join(folder, 'work')
       const path = placeRecipe(work, recipe(folder, 0.7, 0.5))
       const where = { folder: work, env: { ...cleanEnvironment(work), SMELT_CACHE: join(work, 'cache') } }
@@ -70,6 +113,7 @@ export const measureRebuilds = async ({ only, folder: parent, disk, program, run
       rows.push({
         name, title, target, seconds: median(figures.map((f) => f.seconds)), processor: median(figures.map((f) => f.processor ?? NaN)),
         floor: floor === undefined ? undefined : median(figures.map((f) => f.beside)),
+        ratio: floor === undefined ? undefined : median(figures.map((f) => f.seconds / f.beside)),
       })
     } finally {
       closePlace(folder)

@@ -34,10 +34,13 @@ const commands = (rows) => table(['what', 'seconds, median (range)', 'aim', 'an 
     ? [row.work, spread(row), row.target === undefined ? '' : `under ${row.target}`, digits(row.floor), row.runs]
     : [row.work, oneLine(row.reason), '', '', '']))
 
+const rebuilds = (rows) => table(['what', 'seconds, median', 'beside', 'times that', 'aim', 'processor seconds'], rows.map((row) =>
+  [row.title, digits(row.seconds), digits(row.floor), digits(row.ratio), row.target ?? '', digits(row.processor)]))
+
 /** All tables as Markdown, below a sentence that says where and when. */
 export const renderFigures = ({ machine, rows }) => [
   machine,
-  ...[['Merges', rows.merges, merges], ['Memory', rows.memory, memory], ['Waiting', rows.commands, commands]]
+  ...[['Merges', rows.merges, merges], ['Memory', rows.memory, memory], ['Building again', rows.rebuilds, rebuilds], ['Waiting', rows.commands, commands]]
     .flatMap(([title, found, render]) => (found.length === 0 ? [] : [`### ${title}`, render(found)])),
 ].join('\n\n')
 

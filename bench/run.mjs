@@ -7,10 +7,11 @@ import { canMeasureMemory } from './measure.mjs'
 import { measureMemory } from './memory.mjs'
 import { measureMerges } from './merges.mjs'
 import { isMemory, memoryFolder } from './place.mjs'
+import { measureRebuilds } from './rebuilds.mjs'
 import { renderFigures, writeFigures } from './report.mjs'
 import { PROGRAM, WORKERS } from './smelt.mjs'
 
-const NAMES = ['linear', 'lerp', 'dare', 'ties', 'mask', 'sdxl', 'large', 'start', 'check', 'chain', 'plan']
+const NAMES = ['linear', 'lerp', 'dare', 'ties', 'mask', 'sdxl', 'large', 'rebuilds', 'digests', 'unchanged', 'unchanged-sdxl', 'block', 'all', 'verify', 'start', 'check', 'chain', 'plan']
 const USAGE = `npm run bench -- [options]
   --size small|full  a sixteenth of a model, three runs, without peers and large files; or all of it (default)
   --only NAME        one of ${NAMES.join(', ')}
@@ -71,6 +72,7 @@ const main = async () => {
     const rows = {
       merges: await measureMerges(options),
       memory: small ? [] : await measureMemory(options),
+      rebuilds: await measureRebuilds(options),
       commands: await measureCommands(options),
     }
     const figures = renderFigures({ machine: describe(options, load), rows })

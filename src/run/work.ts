@@ -14,6 +14,7 @@ import { identifyByFile } from './known.js'
 import type { Finished } from './ledger.js'
 import type { RunOptions } from './run.js'
 import type { Schedule } from './schedule.js'
+import { isSettled } from '../store/files.js'
 import { bytesFor } from '../tensor/dtype.js'
 import type { UnitOrder } from './unit.js'
 import type { WorkerStart } from './worker.js'
@@ -50,7 +51,9 @@ export const work = async (plan: Plan, options: RunOptions, place: Workplace): P
   const temporary = new Map(files.map((f) => [f.finalPath, f.temporaryPath]))
   const start: WorkerStart = { programs: plan.programs, models, temporary, cutting: options.cutting ?? DEFAULT_CUTTING, stop: flag }
   const hands = Array.from({ length: options.workers }, () => (options.start ?? startThread)(start))
-  const note = createNotes(plan, place)
+  // An input that another write could change without a trace is nothing to carry on from.
+  const settled = plan.models.flatMap((m) => m.files).every((f) => isSettled(f, options.memory?.since ?? Date.now()))
+  const note = createNotes(plan, settled ? place : { ...place, journals: [] })
   return employ(hands, {
     next: () => schedule.next(),
     finish: (worker, results, units) => {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { exitCode } from '#src/base/diagnostic.js'
@@ -66,6 +66,32 @@ describe('a claim', () => {
     age(6)
     expect((await claim(folder)).type).toBe('ok')
     expect(readFileSync(path, 'utf8')).not.toBe('')
+  }))
+
+  test('of another host stands as long as it is renewed, and is nobody’s after five minutes without', () => inFolder(async (folder) => {
+    const path = join(folder, CLAIM)
+    const elsewhere = runId({ host: '00000000', pid: '42' })
+    const age = (seconds: number): void => utimesSync(path, Date.now() / 1000 - seconds, Date.now() / 1000 - seconds)
+    writeFileSync(path, elsewhere)
+    age(290)
+    expect((await claim(folder)).type).toBe('failed')
+    age(310)
+    const own = await claim(folder)
+    if (own.type === 'failed') throw new Error('refused')
+    age(310)
+    own.value.renew()
+    expect(Date.now() - statSync(path).mtimeMs).toBeLessThan(60_000)
+    own.value.release()
+    own.value.renew()
+    own.value.release()
+    expect(readdirSync(folder)).toEqual([])
+  }))
+
+  test('of a living process of this host stands however old it is', () => inFolder(async (folder) => {
+    const path = join(folder, CLAIM)
+    writeFileSync(path, createRunId())
+    utimesSync(path, 1, 1)
+    expect((await claim(folder)).type).toBe('failed')
   }))
 
   test('is got by one of many who ask at once', () => inFolder(async (folder) => {

@@ -71,5 +71,5 @@ export const cacheLeft = (folder: string, reason: string): Diagnostic =>
 /** `smelt why` was asked about something that is no step. */
 export const noSuchStep = (name: string, steps: readonly string[], similar: string | undefined): Diagnostic =>
   entry('no-such-step', `this recipe has no step \`${name}\``, {
-    blame: 'usage', help: similar === undefined ? `ask about one of ${steps.map((s) => `\`${s}\``).join(', ')}` : `did you mean \`${similar}\`?`,
+    blame: 'usage', help: similar ?? `ask about one of ${steps.map((s) => `\`${s}\``).join(', ')}`,
   })

@@ -1,0 +1,97 @@
+import { rmSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { reasonsOf, type Reason } from '#src/plan/reasons.js'
+import { readLock, type Lock } from '#src/store/lock.js'
+import { renderWhy, shortReason } from '#src/view/why.js'
+import { inWorkshop, layersBy, type Rebuilt, type Workshop } from '../run/workshop.js'
+
+const recipe = (more: { readonly keep?: number; readonly drop?: number; readonly layers?: string; readonly extra?: object; readonly name?: string } = {}): object => ({
+  models: { a: 'a.safetensors', b: 'b.safetensors' },
+  steps: { [more.name ?? 'x']: { op: 'merge.dare', a: 'a', b: 'b', drop: more.drop ?? 0.5, seed: 1 }, y: { op: 'merge.blend', a: more.name ?? 'x', b: 'b', keep: more.keep ?? 0.5, ...(more.layers === undefined ? {} : { layers: more.layers }) }, ...more.extra },
+  outputs: { out: { from: 'y', path: 'out.safetensors' } },
+})
+const lockNow = async (shop: Workshop): Promise<Lock | undefined> => {
+  const lock = await readLock(shop.at('recipe.lock.json'))
+  return lock.type === 'ok' ? lock.value : undefined
+}
+const reasons = ({ plan }: Rebuilt, lock: Lock | undefined): Readonly<Record<string, readonly Reason[]>> =>
+  Object.fromEntries(plan!.steps.map((s) => [s.name, reasonsOf(s, plan!, lock)]))
+const inShop = (work: (shop: Workshop) => Promise<void>): Promise<void> => inWorkshop(async (shop) => {
+  for (const [i, name] of ['a', 'b'].entries()) await shop.model(`${name}.safetensors`, i)
+  await work(shop)
+})
+
+describe('why a step runs', () => {
+  test('at first: it was never built before', () => inShop(async (shop) => {
+    const first = await shop.build(recipe())
+    expect(reasons(first, undefined)).toEqual({ x: [{ type: 'new' }], y: [{ type: 'new' }] })
+  }))
+
+  test('it does not: everything is taken over', () => inShop(async (shop) => {
+    await shop.build(recipe())
+    expect(reasons(await shop.build(recipe()), await lockNow(shop))).toEqual({ x: [{ type: 'taken-over' }], y: [{ type: 'taken-over' }] })
+  }))
+
+  test('one of its facts, or of a step it uses, is another', () => inShop(async (shop) => {
+    await shop.build(recipe())
+    const lock = await lockNow(shop)
+    const drop = { type: 'changed', by: 'x', changes: [{ of: 'step', name: 'x', fact: 'params.drop', was: 0.5, is: 0.25 }] }
+    const changed = await shop.build(recipe({ drop: 0.25, keep: 0.75, layers: 'layers.0' }))
+    expect(reasons(changed, lock)).toEqual({
+      x: [drop],
+      y: [{ type: 'changed', by: 'y', changes: expect.arrayContaining([
+        { of: 'step', name: 'y', fact: 'params.keep', was: 0.5, is: 0.75 }, { of: 'step', name: 'y', fact: 'layers', was: undefined, is: ['layers.0'] },
+      ]) }, drop],
+    })
+  }))
+
+  test('an input that it is made of is another', () => inShop(async (shop) => {
+    await shop.build(recipe())
+    const lock = await lockNow(shop)
+    await shop.model('b.safetensors', 1, { ...layersBy(1), 'layers.0.bias': { dtype: 'F32', shape: [24], values: 4 } })
+    expect(reasons(await shop.build(recipe()), lock)).toEqual({ x: [{ type: 'input', path: 'b.safetensors' }], y: [{ type: 'input', path: 'b.safetensors' }] })
+  }))
+
+  test('nothing is another, and what it gave is gone', () => inShop(async (shop) => {
+    await shop.build(recipe())
+    rmSync(shop.at('out.safetensors'))
+    expect(reasons(await shop.build(recipe()), await lockNow(shop))).toEqual({ x: [{ type: 'lost' }], y: [{ type: 'lost' }] })
+  }))
+
+  test('it is new beside steps that are not', () => inShop(async (shop) => {
+    await shop.build(recipe())
+    const lock = await lockNow(shop)
+    const more = { models: { a: 'a.safetensors', b: 'b.safetensors' }, steps: { ...(recipe() as { steps: object }).steps, z: { op: 'model.scale', model: 'y', factor: 2 } }, outputs: { out: { from: 'y', path: 'out.safetensors' }, two: { from: 'z', path: 'two.safetensors' } } }
+    const built = await shop.build(more)
+    expect(built.codes).toEqual([])
+    expect(reasons(built, lock)).toMatchObject({ z: [{ type: 'new' }] })
+    expect(built.plan!.steps.map((s) => [s.name, s.neededBy])).toEqual([['x', ['two']], ['y', ['two']], ['z', ['two']]])
+  }))
+})
+
+describe('in words', () => {
+  const change = (by: string, ...facts: readonly string[]): Reason => ({ type: 'changed', by, changes: facts.map((fact) => ({ of: 'step', name: by, fact, was: 1, is: 2 })) })
+
+  test.each<[readonly Reason[], string]>([
+    [[], ''],
+    [[{ type: 'taken-over' }], 'taken over from the last build'],
+    [[{ type: 'new' }], 'never built before'],
+    [[{ type: 'lost' }], 'nothing is different, but what it gave is not at hand'],
+    [[{ type: 'input', path: 'b.st' }], 'input `b.st` is another than it was, or has not been read yet'],
+    [[change('x', 'params.keep')], '`keep` of step `x` was 1, is 2'],
+    [[change('x', 'params.keep', 'mask')], '`keep` of step `x` was 1, is 2, and 1 more'],
+    [[change('w', 'params.keep', 'mask'), { type: 'input', path: 'b.st' }], 'step `w` changed, and 2 more'],
+  ])('%j', (reasonsGiven, words) => expect(shortReason('x', reasonsGiven)).toBe(words))
+
+  test('one step after the other, change by change', () => inShop(async (shop) => {
+    const { plan } = await shop.build(recipe())
+    const steps = plan!.steps.map((s, i) => ({ ...s, reason: '', reasons: i === 0 ? [change('x', 'params.drop', 'mask')] : [change('x', 'params.drop'), { type: 'input' as const, path: 'b\u001b[2J.st' }] }))
+    expect(renderWhy(steps, { color: false, width: 80 })).toBe(`x  merge.dare, for 1 output: out
+  \`drop\` of step \`x\` was 1, is 2
+  \`mask\` of step \`x\` was 1, is 2
+y  merge.blend, for 1 output: out
+  \`drop\` of step \`x\` was 1, is 2
+  input \`b\\u{1b}[2J.st\` is another than it was, or has not been read yet
+`)
+  }))
+})
