@@ -89,11 +89,10 @@ const tagsOf = (recipe: Recipe, output: Output, adapters: ReadonlyMap<string, Ad
 }
 
 const metadataOf = (
-  { recipe, models, adapters, label }: Setting, output: Output, value: Value, tensors: ReadonlyMap<string, TensorOutline>, { lock, input }: Sealing,
+  { recipe, models, adapters }: Setting, output: Output, value: Value, tensors: ReadonlyMap<string, TensorOutline>, { lock, input }: Sealing,
 ): Readonly<Record<string, string>> => provenance({
   recipe,
   output,
-  setting: label,
   kind: value.kind === 'mask' ? 'mask' : value.kind === 'model' ? value.space : 'weights',
   tensors,
   build: lock,

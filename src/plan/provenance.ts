@@ -23,8 +23,6 @@ export interface ParentModel {
 export interface ProvenanceOf {
   readonly recipe: Recipe
   readonly output: Output
-  /** What is set, such as `keep=0.4`, where a recipe is built in several settings; empty otherwise. */
-  readonly setting: string
   /** What its file holds: weights of a model, the difference of two, or a mask. */
   readonly kind: 'weights' | 'delta' | 'mask'
   /** The tensors it is written with. */
@@ -95,11 +93,10 @@ const claimOf = (parent: ParentModel | undefined, key: string): string | undefin
 
 const fileOf = ({ label, name }: ParentModel): string => label.split(/[\\/]/).findLast((part) => part !== '') ?? name
 
-/** Differs between all that a recipe writes. */
-const titleOf = ({ recipe, output, setting }: ProvenanceOf): string => {
+/** Differs between the outputs of a recipe, and not between settings of its params: an output is the same whatever else is built with it. */
+const titleOf = ({ recipe, output }: ProvenanceOf): string => {
   const models = [...recipe.outputs.values()].filter(({ from }) => (recipe.steps.get(stepOf(from.name))?.operator.output ?? 'model') !== 'report')
-  const told = [...(models.length > 1 ? [output.name] : []), ...(setting === '' ? [] : [setting])]
-  return told.length > 0 ? `${recipe.name} (${told.join(', ')})` : recipe.name
+  return models.length > 1 ? `${recipe.name} (${output.name})` : recipe.name
 }
 
 /** What a parent calls itself, or its file's name; without commas, which part the titles of a list. */

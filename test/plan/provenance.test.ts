@@ -26,7 +26,7 @@ const tell = (recipe: Recipe, told: Told): readonly ParentModel[] =>
   parentsOf(recipe, recipe.outputs.get('out')!.from.name, () => ({ metadata: new Map() }), digestOf).map((parent) => ({ ...parent, ...told[parent.name] }))
 
 const of = (recipe: Recipe, told: Told = {}, more: Partial<ProvenanceOf> = {}): Readonly<Record<string, string>> =>
-  provenance({ recipe, output: recipe.outputs.get('out')!, setting: '', kind: 'weights', tensors: readTable('sd15'), build: digestOf('build'), parents: tell(recipe, told), ...more })
+  provenance({ recipe, output: recipe.outputs.get('out')!, kind: 'weights', tensors: readTable('sd15'), build: digestOf('build'), parents: tell(recipe, told), ...more })
 
 const json = (text: string | undefined): Record<string, Record<string, unknown>> => JSON.parse(text ?? 'null') as Record<string, Record<string, unknown>>
 const metadata = (fields: Readonly<Record<string, unknown>>): ReadonlyMap<string, string> =>
@@ -74,8 +74,7 @@ describe('ModelSpec', () => {
       outputs: { out: { from: 'a', path: 'out.safetensors' }, other: { from: 'b', path: 'other.safetensors' }, page: { from: 'look', path: 'look.txt' } },
     })
     expect(of(recipe)['modelspec.title']).toBe('Dream (out)')
-    expect(of(recipe, {}, { setting: 'keep=0.4' })['modelspec.title']).toBe('Dream (out, keep=0.4)')
-    expect(of(BLEND, {}, { setting: 'keep=0.4' })['modelspec.title']).toBe('Dream (keep=0.4)')
+    expect(of(BLEND)['modelspec.title']).toBe('Dream')
     expect(of(recipe)).not.toHaveProperty('modelspec.merged_from')
   })
 
