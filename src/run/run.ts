@@ -101,6 +101,9 @@ const attempt = async (plan: Plan, options: RunOptions, listener: Listener, seco
       return result
     }
     return { ...result, value: { ...result.value, seconds: seconds() } }
+  } catch (error) {
+    await Promise.all(files.map((f) => f.discard()))
+    throw error
   } finally {
     clearInterval(renewing)
     for (const journal of journals) journal.remove()
