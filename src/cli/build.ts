@@ -1,19 +1,24 @@
 import { resolve } from 'node:path'
 import { stopping } from '../base/catalogue/cli.js'
-import { exitCode, type Diagnostic } from '../base/diagnostic.js'
+import { exitCode } from '../base/diagnostic.js'
 import { estimateMemory } from '../plan/memory.js'
 import { build as buildRecipe, defaultWorkers, type BuildOptions } from '../run/build.js'
 import type { RunEvent } from '../run/events.js'
-import { diagnosticLines, eventLine, toJsonLine } from '../view/json.js'
-import { outlinePlan, type PlanOutline } from '../view/plan-outline.js'
+import type { BuildEvent } from '../view/dashboard/build-event.js'
+import { isLasting } from '../view/dashboard/ending.js'
+import { buildEventLine, problemEvents, toBuildEvent } from '../view/json.js'
+import { outlinePlan } from '../view/plan-outline.js'
 import { renderPlanShort } from '../view/plan-text.js'
 import { createProgressLine } from '../view/progress-line.js'
 import { renderReport } from '../view/report/render.js'
 import { renderSummary } from '../view/summary.js'
 import type { Console } from './console.js'
 import { readDevice, readSet, readWorkers } from './options.js'
+import type { Reporter } from './reporter.js'
+import { reportingOn } from './run-report.js'
 import { listenForStop } from './signals.js'
 import { userStore } from './store.js'
+import { isTerminal } from './terminal.js'
 
 /** What `smelt build` takes besides the recipe. */
 export interface BuildFlags {
@@ -27,33 +32,31 @@ export interface BuildFlags {
   readonly attest?: string
   readonly json?: boolean
   readonly quiet?: boolean
-}
-
-/** What a build tells while it goes on, and how. */
-interface Reporter {
-  problems(diagnostics: readonly Diagnostic[]): void
-  planned(outline: PlanOutline): void
-  event(event: RunEvent): void
-  stopAsked(signal: string): void
-  /** Draws what is due; called many times a second. */
-  tick(): void
-  ended(code: number): void
+  /** False keeps to one line of progress. */
+  readonly dashboard?: boolean
+  /** Where a report on the build goes. */
+  readonly report?: string
 }
 
 const nothing = (): void => undefined
 
 /** One line of JSON for everything that happens. */
-const jsonReporter = (console: Console): Reporter => ({
-  problems: (diagnostics) => console.out(diagnosticLines(diagnostics)),
-  planned: (plan) => console.out(toJsonLine({ type: 'plan-made', plan })),
-  event: (event) => console.out(eventLine(event)),
-  stopAsked: (signal) => console.out(toJsonLine({ type: 'stop-requested', signal })),
-  tick: nothing,
-  ended: (exit) => console.out(toJsonLine({ type: 'command-ended', exit })),
-})
+const jsonReporter = (console: Console): Reporter => {
+  const began = performance.now()
+  const tell = (event: BuildEvent): void => console.out(buildEventLine(event, performance.now() - began))
+  return {
+    problems: (diagnostics) => problemEvents(diagnostics).forEach(tell),
+    planned: (plan) => tell({ type: 'plan-made', plan }),
+    event: (event) => tell(toBuildEvent(event)),
+    stopAsked: (signal) => tell({ type: 'stop-requested', signal }),
+    tick: nothing,
+    release: nothing,
+    ended: (exit) => tell({ type: 'command-ended', exit }),
+  }
+}
 
 const quietReporter = (console: Console): Reporter =>
-  ({ problems: console.tell, planned: nothing, event: nothing, stopAsked: () => console.tell([stopping()]), tick: nothing, ended: nothing })
+  ({ problems: console.tell, planned: nothing, event: nothing, stopAsked: () => console.tell([stopping()]), tick: nothing, release: nothing, ended: nothing })
 
 /** The plan first, then progress, then what was written. */
 const screenReporter = (console: Console): Reporter => {
@@ -68,13 +71,14 @@ const screenReporter = (console: Console): Reporter => {
     planned: (plan) => console.err(`${renderPlanShort(plan, console.look('err'))}\n`),
     event: (event) => {
       line.hear(event)
-      if (event.type !== 'units-finished') events.push(event)
+      if (isLasting(event)) events.push(event)
     },
     stopAsked: () => {
       line.clear()
       console.tell([stopping()])
     },
     tick: line.tick,
+    release: line.clear,
     ended: () => {
       line.clear()
       console.err(renderSummary(events, console.look('err')))
@@ -82,11 +86,15 @@ const screenReporter = (console: Console): Reporter => {
   }
 }
 
+/** A dashboard where a person sits at a terminal, else lines for a log. What the dashboard is made of is loaded only when it opens. */
+const loudReporter = async (console: Console, { dashboard }: BuildFlags): Promise<Reporter> =>
+  dashboard !== false && isTerminal(true) ? (await import('./dashboard-reporter.js')).dashboardReporter(console) : screenReporter(console)
+
 const TICK = 100
 
 /** Builds under the signals of the terminal; the code is 128 and the signal's number if one of them stopped it. */
 const buildUnder = async (recipe: string, options: BuildOptions, workers: number, reporter: Reporter): Promise<number> => {
-  const interruption = listenForStop(reporter.stopAsked)
+  const interruption = listenForStop(reporter.stopAsked, reporter.release)
   const ticking = setInterval(reporter.tick, TICK)
   let told = 0
   try {
@@ -106,20 +114,24 @@ const buildUnder = async (recipe: string, options: BuildOptions, workers: number
     return stopped && interruption.exitCode !== undefined ? interruption.exitCode : exitCode(built.type === 'failed' ? built.diagnostics : [])
   } finally {
     clearInterval(ticking)
+    reporter.release()
     interruption.end()
   }
 }
 
 /** `smelt build`: plans, shows the plan, runs it, and says what was written. */
 export const build = async (console: Console, recipe: string, flags: BuildFlags): Promise<number> => {
-  const reporter = flags.json === true ? jsonReporter(console) : flags.quiet === true ? quietReporter(console) : screenReporter(console)
+  const told = flags.json === true ? jsonReporter(console) : flags.quiet === true ? quietReporter(console) : await loudReporter(console, flags)
+  const reporting = reportingOn(console, told, flags.report)
+  const { reporter } = reporting
   const end = (code: number): number => {
     reporter.ended(code)
     return code
   }
   const [set, workers, device] = [readSet(flags.set), readWorkers(flags.workers, defaultWorkers), readDevice(flags.device)]
-  if (set.type === 'failed' || workers.type === 'failed' || device.type === 'failed') {
-    const diagnostics = [set, workers, device].flatMap((r) => r.diagnostics)
+  const place = reporting.place
+  if (set.type === 'failed' || workers.type === 'failed' || device.type === 'failed' || place.type === 'failed') {
+    const diagnostics = [set, workers, device, place].flatMap((r) => r.diagnostics)
     reporter.problems(diagnostics)
     return end(exitCode(diagnostics))
   }
@@ -129,5 +141,7 @@ export const build = async (console: Console, recipe: string, flags: BuildFlags)
     ...(flags.out === undefined ? {} : { out: flags.out }),
     ...(flags.attest === undefined ? {} : { attest: resolve(flags.attest) }),
   }
-  return end(await buildUnder(recipe, options, workers.value, reporter))
+  const code = await buildUnder(recipe, options, workers.value, reporter)
+  await reporting.write(recipe, set.value, workers.value, flags.quiet === true || flags.json === true)
+  return end(code)
 }

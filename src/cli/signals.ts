@@ -14,16 +14,17 @@ export interface Interruption {
 }
 
 /**
- * Listens for the first signal, which asks for a stop; the second has its default effect, which ends the process at once.
+ * Listens for the first signal, which asks for a stop; the second has its default effect, which ends the process at once, after `dying`.
  * Never by `process.exit`, which would abort inside ONNX Runtime instead of ending.
  */
-export const listenForStop = (asked: (signal: Signal) => void): Interruption => {
+export const listenForStop = (asked: (signal: Signal) => void, dying: () => void = () => undefined): Interruption => {
   const controller = new AbortController()
   let exitCode: number | undefined
   const end = (): void => SIGNALS.forEach((name) => process.removeListener(name, hear))
   const hear = (name: Signal): void => {
     if (exitCode !== undefined) {
       end()
+      dying()
       process.kill(process.pid, name)
       return
     }

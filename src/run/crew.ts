@@ -86,7 +86,8 @@ const TASKS_AHEAD = 2
 /** Where units come from and results go. */
 export interface Source {
   next(): UnitOrder | undefined
-  finish(worker: number, results: readonly UnitResult[], units: readonly UnitOrder[]): Diagnostic | undefined
+  /** `next` is the first unit of what the worker goes on with, if it has that at hand. */
+  finish(worker: number, results: readonly UnitResult[], units: readonly UnitOrder[], next: UnitOrder | undefined): Diagnostic | undefined
 }
 
 const nextTask = (source: Source): UnitOrder[] => {
@@ -137,7 +138,7 @@ export const employ = (hands: readonly Hand[], source: Source, stop: () => void)
       hand.onAnswer((answer) => {
         const units = pending[i]!.shift() ?? []
         if (answer.type === 'failed') return fail(...answer.diagnostics)
-        const problem = source.finish(i, answer.results, units)
+        const problem = source.finish(i, answer.results, units, pending[i]![0]?.[0])
         if (problem !== undefined) return fail(problem)
         supply()
       })

@@ -2,6 +2,27 @@ import type { Digest } from '../base/digest.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import type { ReportFormat } from '../operators/report-document.js'
 
+/** What there is to do for one tensor of an output: the steps whose work it is, and the bytes that it takes. */
+export interface PlannedTensor {
+  readonly output: string
+  readonly tensor: string
+  readonly steps: readonly string[]
+  readonly bytes: number
+}
+
+/** How a tensor came to be: by arithmetic, byte for byte from an input, or from what an earlier build left. */
+export type TensorOrigin = 'computed' | 'copied' | 'reused'
+
+/** An output under its own name. */
+export interface OutputFacts {
+  readonly name: string
+  readonly path: string
+  readonly files: number
+  readonly bytes: number
+  readonly tensors: number
+  readonly digest: Digest
+}
+
 /** What happens during a build, told once and in order. Listeners draw from these and from nothing else. */
 export type RunEvent =
   | {
@@ -11,18 +32,26 @@ export type RunEvent =
       readonly tensors: number; readonly reused: number; readonly cached: number
       /** Most bytes of memory the plan expects to hold. */
       readonly memoryBudget: number
+      /** Why this device was chosen, where there was a choice. */
+      readonly deviceReason?: string
     }
-  | { readonly type: 'units-finished'; readonly worker: number; readonly tensor: string; readonly step: string; readonly units: number; readonly readBytes: number; readonly writtenBytes: number }
-  | { readonly type: 'output-written'; readonly name: string; readonly path: string; readonly files: number; readonly bytes: number; readonly tensors: number; readonly digest: Digest }
+  /** Told once, in the order in which the tensors are begun. */
+  | { readonly type: 'work-planned'; readonly tensors: readonly PlannedTensor[] }
+  /** Bytes are totals of the run so far. `next` is the tensor that the worker goes on with; `''` where it has nothing at hand. */
+  | {
+      readonly type: 'units-finished'; readonly worker: number; readonly tensor: string; readonly step: string; readonly units: number
+      readonly readBytes: number; readonly writtenBytes: number; readonly next?: string
+    }
+  | ({ readonly type: 'output-written' } & OutputFacts)
   /** A tensor of an output is whole. `steps` are those whose work it was; `seconds` are those of all workers together, over all its sweeps. */
   | {
       readonly type: 'tensor-finished'; readonly output: string; readonly tensor: string; readonly steps: readonly string[]
-      readonly how: 'computed' | 'copied' | 'reused'; readonly bytes: number; readonly seconds: number
+      readonly how: TensorOrigin; readonly bytes: number; readonly seconds: number
     }
   /** Memory the program holds, about once a second. */
   | { readonly type: 'memory-measured'; readonly bytes: number }
   /** An output that stood already as it would be written. */
-  | { readonly type: 'output-kept'; readonly name: string; readonly path: string; readonly files: number; readonly bytes: number; readonly tensors: number; readonly digest: Digest }
+  | ({ readonly type: 'output-kept' } & OutputFacts)
   /** `changes` tell in words how the lock differs from the one before. */
   | { readonly type: 'lock-written'; readonly path: string; readonly changed: boolean; readonly changes: readonly string[] }
   | { readonly type: 'report-written'; readonly name: string; readonly path: string; readonly format: ReportFormat; readonly bytes: number }

@@ -7,7 +7,7 @@ import { decodingTables } from '../kernels/convert.js'
 import type { Plan, Target } from '../plan/plan.js'
 import type { OutputFile } from '../safetensors/output.js'
 import { employ, startThread } from './crew.js'
-import type { Listener } from './events.js'
+import type { Listener, PlannedTensor } from './events.js'
 import type { Cutting } from './execute.js'
 import type { Journal } from './journal.js'
 import { identifyByFile } from './known.js'
@@ -54,9 +54,10 @@ export const work = async (plan: Plan, options: RunOptions, place: Workplace): P
   // An input that another write could change without a trace is nothing to carry on from.
   const settled = plan.models.flatMap((m) => m.files).every((f) => isSettled(f, options.memory?.since ?? Date.now()))
   const note = createNotes(plan, settled ? place : { ...place, journals: [] })
+  listener({ type: 'work-planned', tensors: plannedTensors(plan) })
   return employ(hands, {
     next: () => schedule.next(),
-    finish: (worker, results, units) => {
+    finish: (worker, results, units, next) => {
       for (const result of results) {
         progress.readBytes += result.bytesRead
         progress.writtenBytes += result.bytesWritten
@@ -70,11 +71,17 @@ export const work = async (plan: Plan, options: RunOptions, place: Workplace): P
       listener({
         type: 'units-finished', worker, units: results.length, readBytes: progress.readBytes, writtenBytes: progress.writtenBytes,
         tensor: last?.reads[0]?.tensor ?? last?.writes[0]?.tensor ?? '', step: last?.writes[0]?.step ?? '',
+        next: next?.reads[0]?.tensor ?? next?.writes[0]?.tensor ?? '',
       })
       return undefined
     },
   }, stop).finally(() => options.signal?.removeEventListener('abort', stop))
 }
+
+/** What there is to do for each tensor of the outputs. */
+const plannedTensors = (plan: Plan): readonly PlannedTensor[] => plan.jobs.flatMap(({ size, copies, targets }) => [...copies.map((c) => c.to), ...targets].map((target) => ({
+  output: plan.outputs[target.output]!.name, tensor: target.tensor, steps: plan.stepsOf(target), bytes: bytesFor(size, target.dtype),
+})))
 
 interface Expected { readonly target: Target; readonly size: number; readonly how: 'computed' | 'copied' | 'reused'; readonly expect: Digest | undefined }
 

@@ -1,6 +1,7 @@
 import type { Diagnostic } from '../base/diagnostic.js'
 import { toJson } from '../base/screen.js'
 import type { RunEvent } from '../run/events.js'
+import type { BuildEvent } from './dashboard/build-event.js'
 
 /** The version of everything that `--json` prints. It is raised when a field changes its meaning or goes away; new fields may come without that. */
 export const JSON_VERSION = 1
@@ -13,11 +14,12 @@ export const toJsonLine = (value: object): string => `${JSON.stringify({ v: JSON
 /** A value as JSON to be read by people too. */
 export const toJsonText = (value: object): string => `${JSON.stringify({ v: JSON_VERSION, ...value }, plain, 2)}\n`
 
-/** An event of a run as one line of JSON. Problems are lines of their own, so the event of a failure has none. */
-export const eventLine = (event: RunEvent): string => {
-  return event.type === 'run-failed' ? toJsonLine({ type: event.type, seconds: event.seconds }) : toJsonLine(event)
-}
+/** An event that a command tells, `at` whole ms after it began, as one line of JSON. */
+export const buildEventLine = (event: BuildEvent, at: number): string => toJsonLine({ at: Math.round(at), ...event })
 
-/** Problems as lines of JSON, in order of place. */
-export const diagnosticLines = (diagnostics: readonly Diagnostic[]): string =>
-  toJson(diagnostics).map((diagnostic) => toJsonLine({ type: 'problem-found', diagnostic })).join('')
+/** An event of a run as a command tells it. Problems are events of their own, so that of a failure has none. */
+export const toBuildEvent = (event: RunEvent): BuildEvent => (event.type === 'run-failed' ? { type: event.type, seconds: event.seconds } : event)
+
+/** Problems as events, in order of place. */
+export const problemEvents = (diagnostics: readonly Diagnostic[]): readonly BuildEvent[] =>
+  toJson(diagnostics).map((diagnostic) => ({ type: 'problem-found', diagnostic }))

@@ -88,11 +88,11 @@ done in TIME: read 36 B, wrote 18 B, RATE; peak memory MEMORY
     const events = done.stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as { readonly v: number; readonly type: string; readonly [key: string]: unknown })
     expect(done).toMatchObject({ code: 0, stderr: '' })
     expect(new Set(events.map((e) => e.v))).toEqual(new Set([1]))
-    const types = events.map((e) => e.type).filter((type) => !['units-finished', 'memory-measured'].includes(type))
+    const types = events.map((e) => e.type).filter((type) => !['units-finished', 'work-planned', 'memory-measured'].includes(type))
     expect(types).toEqual(['plan-made', 'problem-found', 'run-started', 'tensor-finished', 'tensor-finished', 'output-written', 'lock-written', 'run-finished', 'command-ended'])
     expect(events[1]).toMatchObject({ diagnostic: { code: 'unused-step', at: { path: 'recipe.yaml', line: 7, column: 3 } } })
     expect(events.findLast((e) => e.type === 'units-finished')).toMatchObject({ readBytes: 36, writtenBytes: 18 })
-    expect(events.at(-1)).toEqual({ v: 1, type: 'command-ended', exit: 0 })
+    expect(events.at(-1)).toEqual({ v: 1, at: expect.any(Number), type: 'command-ended', exit: 0 })
   })
 
   it('stops before it writes a NaN, leaves no file behind and exits with 3', async () => {

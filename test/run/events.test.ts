@@ -20,7 +20,7 @@ test('a build tells its start, its progress, each output and its end, and reads 
   const [started] = events
   if (started?.type !== 'run-started') throw new Error('no start')
   expect(started).toMatchObject({ recipe: 'telling', device: 'cpu', workers: 1, jobs: 3 })
-  expect(events.map((e) => e.type).filter((type) => !['units-finished', 'memory-measured', 'tensor-finished'].includes(type))).toEqual(['run-started', 'output-written', 'output-written', 'lock-written', 'run-finished'])
+  expect(events.map((e) => e.type).filter((type) => !['units-finished', 'work-planned', 'memory-measured', 'tensor-finished'].includes(type))).toEqual(['run-started', 'output-written', 'output-written', 'lock-written', 'run-finished'])
   expect(progress.map((e) => e.readBytes)).toEqual(progress.map((e) => e.readBytes).toSorted((x, y) => x - y))
   expect(progress.at(-1)).toMatchObject({ readBytes: started.readBytes, writtenBytes: done.writtenBytes })
   expect(done).toMatchObject({ readBytes: started.readBytes })

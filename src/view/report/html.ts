@@ -44,7 +44,7 @@ const wordy = (list: readonly Fact[]): string => {
 }
 
 /** What may be wider than the screen, in a box of its own that keys can scroll. */
-const scrolling = (label: string, content: string): string =>
+export const scrolling = (label: string, content: string): string =>
   `<div class="scroll" tabindex="0" role="region" aria-label="${escapeMarkup(label)}">${content}</div>`
 
 const rowsTable = (columns: readonly Column[], rows: readonly Row[], caption: string): string => {
@@ -97,8 +97,8 @@ const body = async (section: Section, id: string): Promise<string> => {
   return section.type === 'facts' ? wordy(section.facts) : table(section)
 }
 
-/** A report as one page that needs nothing else: no script, no font, no request; light or dark as the reader's system is. */
-export const renderReportHtml = async (document: ReportDocument): Promise<string> => {
+/** A report as one page that needs nothing else: no script, no font, no request; light or dark as the reader's system is. `before` is markup that stands before the sections. */
+export const renderReportHtml = async (document: ReportDocument, before = ''): Promise<string> => {
   const sections: string[] = []
   for (const [i, section] of document.sections.entries()) {
     const note = section.note === undefined ? '' : `<p>${escapeMarkup(section.note)}</p>`
@@ -108,6 +108,6 @@ export const renderReportHtml = async (document: ReportDocument): Promise<string
     '<!doctype html>', '<html lang="en">', '<head>', '<meta charset="utf-8">', '<meta name="viewport" content="width=device-width, initial-scale=1">',
     `<title>${escapeMarkup(`${document.title}: ${document.subject}`)}</title>`, `<style>${CSS}</style>`, '</head>', '<body>', '<main>',
     `<header><h1>${escapeMarkup(document.title)}</h1><p>${escapeMarkup(document.subject)}</p>\n${facts(document.facts)}</header>`,
-    ...sections, '</main>', '</body>', '</html>', '',
+    ...(before === '' ? [] : [before]), ...sections, '</main>', '</body>', '</html>', '',
   ].join('\n')
 }

@@ -1,0 +1,61 @@
+import { watch as watchFile, type FSWatcher } from 'node:fs'
+import { open } from 'node:fs/promises'
+
+/** How often a file that grows is looked at where the system does not tell, in ms. */
+const POLL = 250
+const PIECE = 1 << 16
+
+/** The text of a file as it grows, until `signal` ends it or the file is removed. `caughtUp` is called whenever there is no more for now. */
+export const follow = async function* (path: string, signal: AbortSignal, caughtUp: () => void): AsyncGenerator<string> {
+  const file = await open(path, 'r')
+  const decoder = new TextDecoder()
+  const buffer = new Uint8Array(PIECE)
+  let wake = (): void => undefined
+  const stop = (): void => wake()
+  signal.addEventListener('abort', stop, { once: true })
+  let watcher: FSWatcher | undefined
+  try {
+    // Not every file system tells; looking from time to time is always right.
+    watcher = watchFile(path, () => wake())
+    watcher.on('error', () => undefined)
+  } catch {
+    watcher = undefined
+  }
+  try {
+    while (!signal.aborted) {
+      const { bytesRead } = await file.read(buffer, 0, PIECE)
+      if (bytesRead > 0) {
+        yield decoder.decode(buffer.subarray(0, bytesRead), { stream: true })
+        continue
+      }
+      // Nothing writes to a file that was removed, or nobody will ever know.
+      if ((await file.stat()).nlink === 0) return
+      caughtUp()
+      await new Promise<void>((done) => {
+        const timer = setTimeout(done, POLL)
+        wake = () => {
+          clearTimeout(timer)
+          done()
+        }
+      })
+    }
+  } finally {
+    signal.removeEventListener('abort', stop)
+    watcher?.close()
+    await file.close()
+  }
+}
+
+/** The text of standard input, until `signal` ends it. `caughtUp` is called whenever there is no more for now. */
+export const receive = async function* (signal: AbortSignal, caughtUp: () => void): AsyncGenerator<string> {
+  const input = process.stdin.setEncoding('utf8')
+  signal.addEventListener('abort', () => input.destroy(), { once: true })
+  try {
+    for await (const piece of input) {
+      yield piece as string
+      if (input.readableLength === 0) caughtUp()
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}

@@ -1,0 +1,83 @@
+import type { BuildEvent, Heard } from './build-event.js'
+import { fold } from './fold.js'
+import type { Key } from './keys.js'
+import { paintLine } from './line.js'
+import { createPainter, type RenderLines } from './painter.js'
+import { NOTHING_HEARD, type DashboardState } from './state.js'
+import { FIRST_LOOK, press, type Ui, type Wish } from './ui.js'
+import { extentOf, view, type Scene } from './view.js'
+
+/** The terminal that a dashboard is drawn on, and the clock of the events in ms. */
+export interface DashboardPort {
+  write(text: string): void
+  size(): { readonly columns: number; readonly rows: number }
+  now(): number
+  readonly color: boolean
+  readonly unicode: boolean
+  /** What `q` does, in a word or a few. */
+  readonly stop: string
+  readonly render: RenderLines
+}
+
+/** Draws a build. Hearing costs next to nothing: events are folded only when something is drawn. */
+export interface Dashboard {
+  hear(event: BuildEvent, at?: number): void
+  /** Draws what has changed, if its time has come; called many times a second. */
+  tick(): void
+  /** Takes keys in and draws at once; returns what they ask for. */
+  press(keys: readonly Key[]): readonly Exclude<Wish, undefined>[]
+  /** Draws everything anew: the terminal has another size, or its screen was used by others. */
+  redraw(): void
+  /** The build as heard so far. */
+  state(): DashboardState
+}
+
+/** Frames are at least so far apart, in ms. */
+const LEAST = 300
+/** And so far that drawing takes at most this share of the time, up to a second. */
+const [SHARE, MOST] = [0.01, 1_000]
+
+/** A dashboard that has drawn nothing yet. The screen it writes to is its own. */
+export const createDashboard = (port: DashboardPort): Dashboard => {
+  const painter = createPainter(port.render)
+  let state = NOTHING_HEARD
+  let ui: Ui = FIRST_LOOK
+  let heard: Heard[] = []
+  let drawn = -Infinity
+  let wait = 0
+
+  const settle = (): DashboardState => {
+    if (heard.length > 0) state = fold(state, heard)
+    heard = []
+    return state
+  }
+  const scene = (): Scene => ({ ...port.size(), now: port.now(), unicode: port.unicode, stop: port.stop })
+  const draw = (): void => {
+    const began = performance.now()
+    const here = scene()
+    const text = painter.paint(view(settle(), ui, here).map((row) => row.map((line) => paintLine(line, port.color))), here.columns)
+    if (text !== '') port.write(text)
+    drawn = port.now()
+    wait = Math.max(LEAST, Math.min(MOST, (performance.now() - began) / SHARE))
+  }
+  return {
+    hear: (event, at = port.now()) => void heard.push({ event, at }),
+    tick: () => {
+      if (port.now() - drawn >= wait) draw()
+    },
+    press: (keys) => {
+      const wishes = keys.flatMap((key) => {
+        const pressed = press(ui, key, extentOf(settle(), ui, scene()))
+        ui = pressed.ui
+        return pressed.wish === undefined ? [] : [pressed.wish]
+      })
+      draw()
+      return wishes
+    },
+    redraw: () => {
+      painter.forget()
+      draw()
+    },
+    state: settle,
+  }
+}

@@ -1,0 +1,88 @@
+import type { JsonDiagnostic } from '../../base/screen.js'
+import type { OutputFacts, TensorOrigin } from '../../run/events.js'
+import type { PlanOutline } from '../plan-outline.js'
+import type { BuildEvent } from './build-event.js'
+import type { Sample } from './rates.js'
+
+type EventOf<T extends BuildEvent['type']> = Extract<BuildEvent, { readonly type: T }>
+
+/** One tensor, in all outputs that have it. `seconds` is worker time. */
+export interface TensorState {
+  readonly name: string
+  readonly steps: readonly string[]
+  readonly state: 'waiting' | 'working' | 'done'
+  readonly how: TensorOrigin | undefined
+  /** Outputs in which it is not whole yet. */
+  readonly left: number
+  readonly bytes: number
+  readonly seconds: number
+}
+
+/** What has become of one step: tensors in its charge, how many of them are done, and its share of the worker time in seconds. */
+export interface StepState {
+  /** Undefined where the run did not tell its tensors in advance. */
+  readonly planned: number | undefined
+  readonly done: number
+  readonly seconds: number
+  /** True once a worker has been on it. */
+  readonly begun: boolean
+}
+
+/** One worker, and the tensor it is on or, where `last` says so, was on last. */
+export interface WorkerState {
+  readonly tensor: string
+  readonly step: string
+  readonly last: boolean
+  readonly units: number
+}
+
+/** One line of the log. */
+export interface LogEntry {
+  readonly at: number
+  readonly tone: 'plain' | 'good' | 'bad' | 'warn' | 'faint'
+  readonly text: string
+  /** The tensor it is about, which stands behind the text. */
+  readonly tensor?: string
+}
+
+/** A build as its events told it, and nothing that they did not. Times are in ms of the clock of the events. */
+export interface DashboardState {
+  readonly phase: 'waiting' | 'running' | 'stopping' | 'finished' | 'failed'
+  readonly plan: PlanOutline | undefined
+  readonly run: EventOf<'run-started'> | undefined
+  /** When the run started, and when the last event was heard. */
+  readonly began: number | undefined
+  readonly heard: number
+  readonly steps: ReadonlyMap<string, StepState>
+  readonly tensors: ReadonlyMap<string, TensorState>
+  readonly workers: readonly WorkerState[]
+  readonly read: number
+  readonly written: number
+  /** How much is done, as a share of 1; it never falls. */
+  readonly share: number
+  /** Bytes of the tensors that are done, and of all that were told in advance. */
+  readonly doneBytes: number
+  readonly plannedBytes: number
+  /** Tensors that were told in advance, each once for every output that has it. */
+  readonly plannedTensors: number
+  readonly samples: readonly Sample[]
+  /** The greatest rate over a second so far, in bytes a second; 0 while none is known. */
+  readonly best: number
+  readonly memory: { readonly now: number | undefined; readonly peak: number }
+  readonly finished: Readonly<Record<TensorOrigin, number>>
+  readonly outputs: readonly (OutputFacts & { readonly kept: boolean })[]
+  readonly reports: readonly EventOf<'report-written'>[]
+  readonly lock: EventOf<'lock-written'> | undefined
+  readonly problems: readonly JsonDiagnostic[]
+  readonly log: readonly LogEntry[]
+  readonly seconds: number | undefined
+  readonly exit: number | undefined
+}
+
+/** A build of which nothing has been heard. */
+export const NOTHING_HEARD: DashboardState = {
+  phase: 'waiting', plan: undefined, run: undefined, began: undefined, heard: 0, steps: new Map(), tensors: new Map(), workers: [],
+  read: 0, written: 0, share: 0, doneBytes: 0, plannedBytes: 0, plannedTensors: 0,
+  samples: [], best: 0, memory: { now: undefined, peak: 0 }, finished: { computed: 0, copied: 0, reused: 0 }, outputs: [], reports: [], lock: undefined,
+  problems: [], log: [], seconds: undefined, exit: undefined,
+}
