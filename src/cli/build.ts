@@ -11,9 +11,10 @@ import { outlinePlan } from '../view/plan-outline.js'
 import { renderPlanShort } from '../view/plan-text.js'
 import { createProgressLine } from '../view/progress-line.js'
 import { renderReport } from '../view/report/render.js'
-import { renderSummary } from '../view/summary.js'
+import { renderSummary, renderWatching } from '../view/summary.js'
 import type { Console } from './console.js'
 import { readDevice, readSet, readWorkers } from './options.js'
+import { eitherOf, rebuildOnChange, type WatchedBuild } from './rebuild.js'
 import type { Reporter } from './reporter.js'
 import { reportingOn } from './run-report.js'
 import { listenForStop } from './signals.js'
@@ -36,6 +37,8 @@ export interface BuildFlags {
   readonly dashboard?: boolean
   /** Where a report on the build goes. */
   readonly report?: string
+  /** Builds again when the recipe or an input changes. */
+  readonly watch?: boolean
 }
 
 const nothing = (): void => undefined
@@ -92,26 +95,30 @@ const loudReporter = async (console: Console, { dashboard }: BuildFlags): Promis
 
 const TICK = 100
 
-/** Builds under the signals of the terminal; the code is 128 and the signal's number if one of them stopped it. */
-const buildUnder = async (recipe: string, options: BuildOptions, workers: number, reporter: Reporter): Promise<number> => {
+/** Builds under the signals of the terminal; the code is 128 and the signal's number if one of them stopped it. `cancel` stops it without a word. */
+const buildUnder = async (recipe: string, options: BuildOptions, workers: number, reporter: Reporter, cancel: AbortSignal | undefined): Promise<WatchedBuild> => {
   const interruption = listenForStop(reporter.stopAsked, reporter.release)
   const ticking = setInterval(reporter.tick, TICK)
   let told = 0
+  let files: readonly string[] = []
   try {
     const built = await buildRecipe(recipe, {
       ...options,
-      signal: interruption.signal,
+      signal: cancel === undefined ? interruption.signal : eitherOf(interruption.signal, cancel),
       listener: reporter.event,
       render: renderReport,
       planned: (plan, diagnostics, lock) => {
         reporter.planned(outlinePlan(plan, workers, estimateMemory, lock))
         reporter.problems(diagnostics)
         told = diagnostics.length
+        files = [resolve(recipe), ...plan.models.flatMap((m) => [m.path, ...m.files.map((f) => f.path)])]
       },
     })
-    reporter.problems(built.diagnostics.slice(told))
+    const cancelled = cancel?.aborted === true && interruption.exitCode === undefined
+    reporter.problems(built.diagnostics.slice(told).filter((d) => !cancelled || d.code !== 'stopped'))
     const stopped = built.type === 'failed' && built.diagnostics.some((d) => d.code === 'stopped')
-    return stopped && interruption.exitCode !== undefined ? interruption.exitCode : exitCode(built.type === 'failed' ? built.diagnostics : [])
+    const code = stopped && interruption.exitCode !== undefined ? interruption.exitCode : exitCode(built.type === 'failed' ? built.diagnostics : [])
+    return { code, files: [...new Set(files)], stale: built.diagnostics.some((d) => d.code === 'input-changed') }
   } finally {
     clearInterval(ticking)
     reporter.release()
@@ -119,29 +126,46 @@ const buildUnder = async (recipe: string, options: BuildOptions, workers: number
   }
 }
 
-/** `smelt build`: plans, shows the plan, runs it, and says what was written. */
+/** `smelt build`: plans, shows the plan, runs it, and says what was written; with `--watch` again and again. */
 export const build = async (console: Console, recipe: string, flags: BuildFlags): Promise<number> => {
+  if (flags.watch !== true) return (await buildOnce(console, recipe, flags)).code
+  const interruption = listenForStop(() => undefined)
+  try {
+    const code = await rebuildOnChange(resolve(recipe), async (signal) => {
+      const done = await buildOnce(console, recipe, flags, signal)
+      if (!interruption.signal.aborted) console.err(`${renderWatching(done.files.length)}\n`)
+      return done
+    }, interruption.signal)
+    return interruption.exitCode ?? code
+  } finally {
+    interruption.end()
+  }
+}
+
+/** One build, from the reading of its options to its last word. */
+const buildOnce = async (console: Console, recipe: string, flags: BuildFlags, cancel?: AbortSignal): Promise<WatchedBuild> => {
   const told = flags.json === true ? jsonReporter(console) : flags.quiet === true ? quietReporter(console) : await loudReporter(console, flags)
   const reporting = reportingOn(console, told, flags.report)
   const { reporter } = reporting
-  const end = (code: number): number => {
-    reporter.ended(code)
-    return code
+  const end = (done: WatchedBuild): WatchedBuild => {
+    reporter.ended(done.code)
+    return done
   }
   const [set, workers, device] = [readSet(flags.set), readWorkers(flags.workers, defaultWorkers), readDevice(flags.device)]
   const place = reporting.place
   if (set.type === 'failed' || workers.type === 'failed' || device.type === 'failed' || place.type === 'failed') {
     const diagnostics = [set, workers, device, place].flatMap((r) => r.diagnostics)
     reporter.problems(diagnostics)
-    return end(exitCode(diagnostics))
+    return end({ code: exitCode(diagnostics), files: [], stale: false })
   }
   const options: BuildOptions = {
     set: set.value, workers: workers.value, device: device.value, store: userStore(),
+    deviceReason: flags.device === 'auto' ? 'auto: the processor is the only device this version computes on' : 'asked for',
     frozen: flags.frozen === true, force: flags.force === true, sha256: flags.sha256 === true,
     ...(flags.out === undefined ? {} : { out: flags.out }),
     ...(flags.attest === undefined ? {} : { attest: resolve(flags.attest) }),
   }
-  const code = await buildUnder(recipe, options, workers.value, reporter)
+  const code = await buildUnder(recipe, options, workers.value, reporter, cancel)
   await reporting.write(recipe, set.value, workers.value, flags.quiet === true || flags.json === true)
   return end(code)
 }

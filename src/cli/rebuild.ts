@@ -27,12 +27,25 @@ const onDisk: WatchWorld = {
     return found === undefined ? '' : Object.values(identityOf(found)).join(':')
   },
   wait: (ms, signal) => new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms)
-    signal.addEventListener('abort', () => {
+    const done = (): void => {
       clearTimeout(timer)
+      signal.removeEventListener('abort', done)
       resolve()
-    }, { once: true })
+    }
+    const timer = setTimeout(done, ms)
+    if (signal.aborted) done()
+    else signal.addEventListener('abort', done)
   }),
+}
+
+/** A signal that is aborted as soon as one of two is. */
+export const eitherOf = (x: AbortSignal, y: AbortSignal): AbortSignal => {
+  const controller = new AbortController()
+  for (const signal of [x, y]) {
+    if (signal.aborted) controller.abort()
+    else signal.addEventListener('abort', () => controller.abort(), { once: true })
+  }
+  return controller.signal
 }
 
 /** Waits until files are other than they were, and then until they stand still: whoever writes them is done. */
@@ -68,7 +81,7 @@ export const rebuildOnChange = async (
       }
     }
     const watching = watch()
-    const done = await build(AbortSignal.any([cancelled.signal, ended]))
+    const done = await build(eitherOf(cancelled.signal, ended))
     over.abort()
     await watching
     const before = await look()

@@ -28,12 +28,12 @@ export interface Sweeps {
 }
 
 /** The level of an expression: how many sweeps over its own tensor must have finished before it can be computed. */
-const levels = (owns: (m: Measure) => boolean): ((e: Expression) => number) => {
+const levels = (isGiven: (e: Expression) => boolean): ((e: Expression) => number) => {
   const known = new Map<number, number>()
   const level = (e: Expression): number => {
     const found = known.get(e.id)
     if (found !== undefined) return found
-    if (isMeasure(e) && !owns(e)) return 0
+    if (isGiven(e)) return 0
     const below = Math.max(0, ...argumentsOf(e).map(level))
     const own = e.type === 'total' || e.type === 'tally' ? below + 1 : e.type === 'quantile' || e.type === 'top' ? below + 2 : below
     known.set(e.id, own)
@@ -42,12 +42,12 @@ const levels = (owns: (m: Measure) => boolean): ((e: Expression) => number) => {
   return level
 }
 
-/** Every measure below some expressions, each once, operands before users; those that are known, and what is below them, are passed over. */
-export const measuresOf = (roots: readonly Expression[], isKnown: (m: Measure) => boolean = () => false): Measure[] => {
+/** Every measure below some expressions, each once, operands before users; what is known, and all below it, is passed over. */
+export const measuresOf = (roots: readonly Expression[], isKnown: (e: Expression) => boolean = () => false): Measure[] => {
   const seen = new Set<number>()
   const found: Measure[] = []
   const visit = (e: Expression): void => {
-    if (seen.has(e.id) || (isMeasure(e) && isKnown(e))) return
+    if (seen.has(e.id) || isKnown(e)) return
     seen.add(e.id)
     argumentsOf(e).forEach(visit)
     if (isMeasure(e)) found.push(e)
@@ -100,14 +100,15 @@ export const groupKey = (m: Measure): string => {
 
 /**
  * Cuts the roots of one tensor into as few sweeps as their measures allow; the last pass writes all roots.
- * `measures` are all that are to be taken of this tensor; those that are not `owns`, of other tensors, are waited for.
+ * `measures` are all that are to be taken of this tensor. What `isGiven` takes no sweep of it: measures that are known or taken of other
+ * tensors, which are waited for, and masks that are at hand.
  */
 export const cutPasses = (
   roots: readonly Wanted[], measures: readonly Measure[] = measuresOf(roots.map((r) => r.value)),
-  owns: (m: Measure) => boolean = () => true,
+  isGiven: (e: Expression) => boolean = () => false,
   assemble: Assembler = createAssembler(),
 ): Sweeps => {
-  const level = levels(owns)
+  const level = levels(isGiven)
   const start = (m: Measure): number => Math.max(0, ...argumentsOf(m).map(level))
   const depth = Math.max(0, ...roots.map((r) => level(r.value)), ...measures.map(level))
   const sweeps = Array.from({ length: depth }, (_, at) =>

@@ -73,12 +73,16 @@ const COMPARE: Readonly<Record<Comparison, string>> = {
 const LOGIC: Readonly<Record<Logic, string>> = { and: 'And', or: 'Or', xor: 'Xor', not: 'Not' }
 
 /** True for an expression without any element-sized input, which has to be spread over the chunk by hand. */
-const isFlat = (e: Expression): boolean => {
+const isFlat = (e: Expression, bitsOf: BitsOf): boolean => {
+  if (bitsOf(e) !== undefined) return false
   switch (e.type) {
     case 'read': case 'read-mask': case 'normal': case 'uniform': case 'bernoulli': case 'constant': case 'position': case 'product': case 'top': return false
-    default: return e.kind === 'scalar' || argumentsOf(e).every(isFlat)
+    default: return e.kind === 'scalar' || argumentsOf(e).every((a) => isFlat(a, bitsOf))
   }
 }
+
+/** Where the bits of a mask lie that need not be computed. */
+export type BitsOf = (e: Expression) => TensorInfo | undefined
 
 /** Assembles programs, each distinct structure once: most tensors of a model ask for the same one. */
 export type Assembler = (wanted: readonly Wanted[]) => Assembly
@@ -103,7 +107,7 @@ const drawOf = (e: Expression): Draw | undefined => {
 }
 
 /** Visits expressions in the order `write` emits them, so that equal structures have equal programs and their inputs line up. */
-const outline = (wanted: readonly Wanted[]): Outline => {
+const outline = (wanted: readonly Wanted[], bitsOf: BitsOf): Outline => {
   const seen = new Map<number, number>()
   const files = new Map<string, number>()
   const reads: TensorInfo[] = []
@@ -128,6 +132,8 @@ const outline = (wanted: readonly Wanted[]): Outline => {
   }
   const describe = (e: Expression): string => {
     if (e.kind === 'scalar') return `u${uniforms.push(e)};`
+    const bits = bitsOf(e)
+    if (bits !== undefined) return `read-mask${read(bits)};`
     const draw = drawOf(e)
     if (draw !== undefined) return `d${draws.push(draw)}${draw.type};`
     if (e.type === 'read' || e.type === 'read-mask') return `${e.type}${read(e.tensor)};`
@@ -140,18 +146,18 @@ const outline = (wanted: readonly Wanted[]): Outline => {
 }
 
 /** A new assembler, which remembers the programs it has written. */
-export const createAssembler = (): Assembler => {
+export const createAssembler = (bitsOf: BitsOf = () => undefined): Assembler => {
   const programs = new Map<string, Program>()
   return (wanted) => {
-    const { structure, reads, draws, uniforms } = outline(wanted)
-    const program = programs.get(structure) ?? write(wanted)
+    const { structure, reads, draws, uniforms } = outline(wanted, bitsOf)
+    const program = programs.get(structure) ?? write(wanted, bitsOf)
     programs.set(structure, program)
     return { program, reads, draws, uniforms, needsLength: program.inputs.at(-1)?.name === 'n' }
   }
 }
 
 /** Writes the program that computes the wanted expressions in one go over a chunk. Equal subexpressions are computed once. */
-const write = (wanted: readonly Wanted[]): Program => {
+const write = (wanted: readonly Wanted[], bitsOf: BitsOf): Program => {
   const reads = new Map<string, { info: TensorInfo; port: string }>()
   const draws: { draw: Draw; port: string }[] = []
   const uniforms: string[] = []
@@ -197,6 +203,8 @@ const write = (wanted: readonly Wanted[]): Program => {
 
   const make = (e: Expression): string => {
     if (e.kind === 'scalar') return uniform()
+    const bits = bitsOf(e)
+    if (bits !== undefined) return isTrue(read(bits), bits.dtype)
     switch (e.type) {
       case 'read': return decode(read(e.tensor), e.tensor.dtype)
       case 'read-mask': return isTrue(read(e.tensor), e.tensor.dtype)
@@ -220,7 +228,7 @@ const write = (wanted: readonly Wanted[]): Program => {
     return name
   }
   const spread = (e: Tensor | Mask): string => {
-    if (!isFlat(e)) return value(e)
+    if (!isFlat(e, bitsOf)) return value(e)
     needsLength = true
     return emit('Expand', [value(e), 'n'])
   }

@@ -64,12 +64,12 @@ export const totalsOf = (
   jobs: readonly Job[], models: readonly Model[], outputs: readonly PlannedOutput[], undigested: readonly TensorInfo[], cached: number,
 ): Totals => {
   const touched = new Set<TensorInfo>()
-  const sizeIn = (infos: readonly TensorInfo[], size: number): number => infos.reduce((n, info) => {
+  const sizeIn = (infos: readonly TensorInfo[]): number => infos.reduce((n, info) => {
     touched.add(info)
-    return n + bytesFor(size, info.dtype)
+    return n + info.end - info.begin
   }, 0)
-  const copied = (job: Job): number => job.copies.reduce((n, c) => n + (c.expect === undefined && c.from !== undefined ? sizeIn([c.from], job.size) : bytesFor(job.size, c.to.dtype)), 0)
-  const read = jobs.reduce((n, job) => n + copied(job) + (job.sweeps?.passes ?? []).reduce((m, p) => m + sizeIn(p.reads, job.size), 0), 0)
+  const copied = (job: Job): number => job.copies.reduce((n, c) => n + (c.expect === undefined && c.from !== undefined ? sizeIn([c.from]) : bytesFor(job.size, c.to.dtype)), 0)
+  const read = jobs.reduce((n, job) => n + copied(job) + (job.sweeps?.passes ?? []).reduce((m, p) => m + sizeIn(p.reads), 0), 0)
   const stored = [...new Set(models.flatMap((m) => [...m.tensors.values()]))]
   const copies = jobs.flatMap((job) => job.copies)
   const written = outputs.filter((o) => o.kept === undefined)

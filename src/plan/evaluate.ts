@@ -8,6 +8,7 @@ import type { Name, RawArgument, Recipe, Step } from '../recipe/recipe.js'
 import type { AdapterFile } from '../safetensors/adapter-file.js'
 import type { Model } from '../safetensors/model.js'
 import type { LayerContext } from './context.js'
+import type { KeepableMasks } from './masks.js'
 import { fingerprintSteps } from './step-facts.js'
 
 /** The values of a recipe's names, and what steps told while they were made. */
@@ -41,6 +42,8 @@ export interface Workplace {
   readonly graph: Graph
   readonly layers: LayerContext
   readonly memory: Memory
+  /** Takes in every mask that a step gives. */
+  readonly masks: KeepableMasks
   readonly setting: number
 }
 
@@ -77,8 +80,9 @@ export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, 
     const result = step.operator.evaluate(call)
     problems.push(...result.diagnostics)
     if (result.type === 'failed') continue
-    give(step, result.value, told)
-    memory.set(keyOf(step), { values: result.value, notes: told })
+    const given = result.value.map((value, i) => noting(value, `${call.scope}.${i}`, place.masks))
+    give(step, given, told)
+    memory.set(keyOf(step), { values: given, notes: told })
     const source = Object.values(call.inputs).flat().map((r) => tensorsOf((r as Reference).value)).find((t) => t !== undefined)
     result.value.forEach((value) => {
       const tensors = tensorsOf(value)
@@ -87,6 +91,16 @@ export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, 
   }
   return problems.some((d) => d.severity === 'error') ? failed(...problems) : ok({ values, notes }, problems)
 }
+
+/** A mask that is noted in the table, tensor by tensor, as it is asked for. */
+const noting = (value: Value, source: string, masks: KeepableMasks): Value => (value.kind !== 'mask' ? value : {
+  ...value,
+  mask: (tensor) => {
+    const mask = value.mask(tensor)
+    if (!masks.has(mask.id)) masks.set(mask.id, { source, tensor })
+    return mask
+  },
+})
 
 /** Resolves the names of a step; undefined when one of them has no value because its step failed. */
 const prepareCall = (

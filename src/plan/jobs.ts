@@ -1,9 +1,10 @@
-import { argumentsOf, type Measure } from '../graph/expression.js'
+import { argumentsOf, isMeasure, type Expression, type Mask, type Measure } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { cutPasses, measuresOf, type Pass } from '../graph/passes.js'
 import { createAssembler, type Assembler } from '../graph/program.js'
 import { sizeOf } from '../tensor/info.js'
 import { subjectOf } from './fingerprint.js'
+import type { KeptMask, layOutMasks, Masks, PlannedMasks } from './masks.js'
 import type { Root } from './outputs.js'
 import type { Copy, Job, PlannedReport } from './plan.js'
 
@@ -14,6 +15,22 @@ interface Bundle {
   readonly step: string
   readonly roots: Root[]
   readonly measures: Map<number, Measure>
+  readonly kept: KeptMask[]
+}
+
+/** What need not be done, and what is kept of what is done. */
+export interface Shortcuts {
+  readonly copyOf: FindCopy
+  isKnown(m: Measure): boolean
+  readonly masks: Masks
+  /** Decides which of the masks that are computed are kept, and where. */
+  keep(masks: readonly { readonly value: Mask; readonly elements: number }[]): ReturnType<typeof layOutMasks>
+}
+
+/** The work of a plan. */
+export interface PlannedWork {
+  readonly jobs: readonly Job[]
+  readonly files: PlannedMasks['files']
 }
 
 const bundleKey = (tensor: string, size: number): string => `${size} ${tensor}`
@@ -48,18 +65,19 @@ export const completeGroups = (graph: Graph): ReadonlyMap<string, readonly Measu
  * also for tensors that no output holds. Jobs are in the order of their bytes in the first output.
  */
 export const makeJobs = (
-  roots: readonly Root[], reports: readonly PlannedReport[], graph: Graph, findCopy: FindCopy = plainCopy, isKnown: (m: Measure) => boolean = () => false,
-): Job[] => {
+  roots: readonly Root[], reports: readonly PlannedReport[], graph: Graph, { copyOf, isKnown, masks, keep }: Shortcuts,
+): PlannedWork => {
   const bundles = new Map<string, Bundle>()
   const bundleOf = (tensor: string, size: number, step: string): Bundle => {
     const key = bundleKey(tensor, size)
-    const known = bundles.get(key) ?? { tensor, size, step, roots: [], measures: new Map() }
+    const known = bundles.get(key) ?? { tensor, size, step, roots: [], measures: new Map(), kept: [] }
     bundles.set(key, known)
     return known
   }
-  const copies = new Map(roots.map((root) => [root, findCopy(root)] as const))
+  const copies = new Map(roots.map((root) => [root, copyOf(root)] as const))
   for (const root of roots) bundleOf(root.target.tensor, sizeOf(root.shape), root.target.step).roots.push(root)
 
+  const isGiven = (e: Expression): boolean => (isMeasure(e) && isKnown(e)) || masks.bitsOf(e) !== undefined
   const families = completeGroups(graph)
   const owners = new Map<number, Bundle>()
   const claim = (m: Measure, asking: Bundle): void => {
@@ -69,33 +87,40 @@ export const makeJobs = (
     owners.set(m.id, owner)
     owner.measures.set(m.id, m)
     for (const other of m.over === undefined ? [] : (families.get(`${m.type} ${m.over}`) ?? [])) claim(other, asking)
-    for (const below of measuresOf(argumentsOf(m), isKnown)) claim(below, owner)
+    for (const below of measuresOf(argumentsOf(m), isGiven)) claim(below, owner)
   }
+  const wanted = new Map<Mask, Bundle>()
   for (const bundle of [...bundles.values()]) {
-    const computed = bundle.roots.filter((r) => copies.get(r) === undefined)
-    for (const m of measuresOf(computed.map((r) => r.target.value), isKnown)) claim(m, bundle)
+    const computed = bundle.roots.filter((r) => copies.get(r) === undefined).map((r) => r.target.value)
+    for (const m of measuresOf(computed, isGiven)) claim(m, bundle)
+    for (const mask of bundle.size === 0 ? [] : masks.wanted(computed)) if (!wanted.has(mask)) wanted.set(mask, bundle)
   }
-  const assemble = createAssembler()
+  const { kept, files } = keep([...wanted].map(([value, { size }]) => ({ value, elements: size })))
+  for (const mask of kept) wanted.get(mask.value)!.kept.push(mask)
+  const assemble = createAssembler(masks.bitsOf)
   for (const { measured, step } of reports) {
     for (const { tensor, size, scalars, tallies = {} } of measured) {
-      for (const m of measuresOf([...Object.values(scalars), ...Object.values(tallies)], isKnown)) claim(m, bundleOf(tensor, size, step))
+      for (const m of measuresOf([...Object.values(scalars), ...Object.values(tallies)], isGiven)) claim(m, bundleOf(tensor, size, step))
     }
   }
-  return [...bundles.values()].filter((b) => b.size > 0 && b.roots.length + b.measures.size > 0).map((bundle) => makeJob(bundle, copies, (m) => owners.get(m.id) === bundle, assemble))
+  const jobs = [...bundles.values()].filter((b) => b.size > 0 && b.roots.length + b.measures.size > 0)
+    .map((bundle) => makeJob(bundle, copies, (e) => (isMeasure(e) && owners.get(e.id) !== bundle) || masks.bitsOf(e) !== undefined, assemble))
+  return { jobs, files }
 }
 
 const makeJob = (
-  { tensor, size, step, roots, measures }: Bundle, copies: ReadonlyMap<Root, Copy | undefined>, owns: (m: Measure) => boolean, assemble: Assembler,
+  { tensor, size, step, roots, measures, kept }: Bundle, copies: ReadonlyMap<Root, Copy | undefined>, isGiven: (e: Expression) => boolean, assemble: Assembler,
 ): Job => {
   const computed = roots.filter((r) => copies.get(r) === undefined)
-  const wanted = computed.map((r) => ({ value: r.target.value, dtype: r.target.dtype }))
+  const wanted = [...computed.map((r) => ({ value: r.target.value, dtype: r.target.dtype })), ...kept.map(({ value }) => ({ value, dtype: 'BOOL' as const }))]
   return {
     tensor,
     size,
     step,
     copies: roots.map((r) => copies.get(r)).filter((c) => c !== undefined),
     targets: computed.map((r) => r.target),
-    sweeps: computed.length === 0 && measures.size === 0 ? undefined : cutPasses(wanted, [...measures.values()], owns, assemble),
+    kept,
+    sweeps: computed.length === 0 && measures.size === 0 ? undefined : cutPasses(wanted, [...measures.values()], isGiven, assemble),
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Digest } from '../base/digest.js'
+import type { StoredMask } from '../store/masks.js'
 import type { StoredOutcome } from '../store/outcomes.js'
 import type { TensorInfo } from '../tensor/info.js'
 import type { Fingerprint, Identify } from './fingerprint.js'
@@ -33,6 +34,10 @@ export interface Known {
   /** Identifies stored tensors without reading them, by the file they lie in. */
   readonly identify: Identify
   outcome(fingerprint: Fingerprint): StoredOutcome | undefined
+  /** The bits of a mask that an earlier build kept. */
+  mask(fingerprint: Fingerprint): StoredMask | undefined
+  /** Most bytes of masks that are worth keeping, of one step and of all. */
+  readonly room: { readonly step: number; readonly all: number }
 }
 
 /** Nothing is known: everything is computed. */
@@ -44,4 +49,6 @@ export const NOTHING_KNOWN: Known = {
   unfinished: new Map(),
   identify: () => undefined,
   outcome: () => undefined,
+  mask: () => undefined,
+  room: { step: 0, all: 0 },
 }

@@ -3,7 +3,7 @@ import type { Diagnostic } from '../base/diagnostic.js'
 import { contentDigest, type Digest } from '../base/digest.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { orderProblems } from '../document/report.js'
-import type { Measure } from '../graph/expression.js'
+import type { Mask, Measure } from '../graph/expression.js'
 import { createGraph, type Graph } from '../graph/graph.js'
 import { groupKey } from '../graph/passes.js'
 import type { Program } from '../graph/program.js'
@@ -11,6 +11,7 @@ import { orderSteps, stepOf } from '../recipe/link.js'
 import type { Recipe, Step } from '../recipe/recipe.js'
 import type { AdapterFile } from '../safetensors/adapter-file.js'
 import type { Model } from '../safetensors/model.js'
+import type { StoredMask } from '../store/masks.js'
 import type { StoredOutcome } from '../store/outcomes.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { createLayerContext } from './context.js'
@@ -20,6 +21,7 @@ import { createFingerprints } from './fingerprint.js'
 import { completeGroups, makeJobs, passesOf, plainCopy } from './jobs.js'
 import { NOTHING_KNOWN, type Known } from './known.js'
 import { digestModel, sealOf } from './make-lock.js'
+import { createMasks, encodingOf, layOutMasks, type KeepableMasks } from './masks.js'
 import { pathProblems, pathsOf, planOutput, type Folders, type OutputRoots, type Root, type Sealing, type Setting } from './outputs.js'
 import type { Copy, Job, Plan, PlannedModel, PlannedOutput, PlannedReport, PlannedStep } from './plan.js'
 import { fingerprintReport, planReport } from './reports.js'
@@ -45,6 +47,7 @@ export interface Draft {
   readonly models: readonly PlannedModel[]
   readonly unused: readonly string[]
   readonly graph: Graph
+  readonly masks: KeepableMasks
   readonly warnings: readonly Diagnostic[]
 }
 
@@ -53,6 +56,7 @@ export const draftPlan = (settings: readonly Setting[], folders: Folders): Resul
   const graph = createGraph()
   const layers = createLayerContext()
   const memory: Memory = new Map()
+  const masks: KeepableMasks = new Map()
   const evaluations: Evaluation[] = []
   const problems: Diagnostic[] = []
   const unusedNames = new Set<string>()
@@ -63,7 +67,7 @@ export const draftPlan = (settings: readonly Setting[], folders: Folders): Resul
     const unused = [...recipe.steps.values()].filter((s) => !needed.has(s.name))
     // Unused steps are evaluated too: their mistakes are mistakes of the recipe, although nothing of them is run.
     const all = orderSteps(recipe.steps, [...steps, ...unused].map((s) => s.name))
-    const evaluated = evaluateSteps(recipe, all, setting, { graph, layers, memory, setting: index })
+    const evaluated = evaluateSteps(recipe, all, setting, { graph, layers, memory, masks, setting: index })
     for (const { name } of unused) unusedNames.add(name)
     problems.push(...evaluated.diagnostics, ...unused.map((s) => unusedStep(s.name, s.at)))
     if (evaluated.type === 'ok') evaluations.push({ setting, steps, evaluated: evaluated.value })
@@ -86,7 +90,7 @@ export const draftPlan = (settings: readonly Setting[], folders: Folders): Resul
   const places = [...outputs.map(({ output: o }) => ({ ...o, paths: pathsOf(o) })), ...reports.map((r) => ({ ...r, paths: [r.path] }))]
   const warnings = orderProblems([...problems, ...pathProblems(settings, folders, places, models)])
   if (warnings.some((d) => d.severity === 'error')) return failed(...warnings)
-  return ok({ evaluations, outputs, reports, models, unused: [...unusedNames], graph, warnings }, warnings)
+  return ok({ evaluations, outputs, reports, models, unused: [...unusedNames], graph, masks, warnings }, warnings)
 }
 
 /** The models and adapters of a setting by name. */
@@ -139,7 +143,14 @@ export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan =
     if (outcome !== undefined) outcomes.set(m, outcome)
     return outcome !== undefined
   }
-  const jobs = makeJobs(roots.filter((_, i) => outputs[i]!.kept === undefined).flat(), reports.filter((r) => !r.kept), graph, copyOf, isKnown)
+  const findMask = (mask: Mask): StoredMask | undefined => {
+    const made = known.mask === NOTHING_KNOWN.mask ? undefined : byContent.of(mask, encodingOf(mask))
+    return made === undefined ? undefined : known.mask(made)
+  }
+  const masks = createMasks(draft.masks, findMask)
+  const { jobs, files } = makeJobs(roots.filter((_, i) => outputs[i]!.kept === undefined).flat(), reports.filter((r) => !r.kept), graph, {
+    copyOf, isKnown, masks, keep: (wanted) => layOutMasks(wanted, draft.masks, known.room),
+  })
   // Without outputs there is no lock, for which alone the contents of whole inputs are needed.
   const undigested = outputs.length === 0 ? [] : undigestedOf(models, jobs, known)
   const nameOf = nameUnder(evaluations)
@@ -164,6 +175,7 @@ export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan =
     undigested,
     digestOf: known.digestOf,
     outcomes,
+    masks: { taken: masks.taken(), files },
     fingerprints: (identify) => createFingerprints(graph.grouped, identify),
     resumed: new Map(outputs.filter((o) => o.kept === undefined).flatMap((o) => o.files).flatMap(({ path }) => {
       const unfinished = known.unfinished.get(path)

@@ -12,6 +12,7 @@ import type { Dtype } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
 import type { StoredOutcome } from '../store/outcomes.js'
 import type { Fingerprints, Identify } from './fingerprint.js'
+import type { KeptMask, PlannedMasks } from './masks.js'
 import type { Sealing } from './outputs.js'
 
 /** One file to write: its whole header, and how long it will be. */
@@ -89,8 +90,10 @@ export interface Job {
   /** The step that is blamed for what no target is to blame for. */
   readonly step: string
   readonly copies: readonly Copy[]
-  /** Parallel to the roots of `sweeps`. */
+  /** The first roots of `sweeps`, in its order. */
   readonly targets: readonly Target[]
+  /** The roots behind them: masks whose bits are kept. */
+  readonly kept: readonly KeptMask[]
   readonly sweeps: Sweeps | undefined
 }
 
@@ -137,6 +140,7 @@ export interface Plan {
   digestOf(tensor: TensorInfo): Digest | undefined
   /** What measures are known to come to, by their expressions. */
   readonly outcomes: ReadonlyMap<Measure, StoredOutcome>
+  readonly masks: PlannedMasks
   /** What a name of the recipe is called under a setting of the params. */
   nameOf(setting: number, name: string): string
   /** The steps whose work a tensor of an output is, by the names of the plan. */

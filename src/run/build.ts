@@ -65,7 +65,7 @@ const buildWith = async (path: string, options: BuildOptions, workers: number): 
     ...(options.lock === false ? {} : { lock: order }),
     ...(options.store === undefined ? {} : { memory: { store: options.store, since: drafted.value.since } }),
   }
-  const built = await runOrAnew(plan, () => completePlan(drafted.value.draft, { ...NOTHING_KNOWN, identify: known.value.identify }), runOptions)
+  const built = await runOrAnew(plan, () => completePlan(drafted.value.draft, { ...NOTHING_KNOWN, identify: known.value.identify, room: known.value.room }), runOptions)
   if (built.type === 'failed' || options.attest === undefined) return { ...built, diagnostics: [...drafted.diagnostics, ...built.diagnostics] }
   const unstated = await attest(drafted.value, built.value, { path: options.attest, set: options.set ?? {}, device: runOptions.device, sha256: ready.value.sha256 })
   const diagnostics = [...drafted.diagnostics, ...built.diagnostics, ...unstated]
@@ -80,12 +80,14 @@ const runOrAnew = async (plan: Plan, anew: () => Plan, options: RunOptions): Pro
     // What cannot be read and is no input is something of an earlier run.
     || (plan.totals.reused > 0 && ['io-failed', 'read-past-end'].includes(d.code) && d.at?.type === 'file' && !inputs.has(d.at.path)))
   if (built.type === 'ok' || broken === undefined) return built
+  if (broken.at?.type === 'file') options.memory?.store.masks.drop(broken.at.path)
   const second = await run(anew(), options)
   return { ...second, diagnostics: [{ ...broken, severity: 'warning' }, ...second.diagnostics] }
 }
 
 /** The options that a build hands to its run as they are. */
-const common = ({ cutting, listener, signal, render, start }: BuildOptions): Partial<RunOptions> => ({
+const common = ({ cutting, listener, signal, render, start, deviceReason }: BuildOptions): Partial<RunOptions> => ({
+  ...(deviceReason === undefined ? {} : { deviceReason }),
   ...(cutting === undefined ? {} : { cutting }),
   ...(listener === undefined ? {} : { listener }),
   ...(signal === undefined ? {} : { signal }),
@@ -94,7 +96,7 @@ const common = ({ cutting, listener, signal, render, start }: BuildOptions): Par
 })
 
 /** Only what says what the inputs are, nothing of what was made of them. */
-const withoutResults = ({ digestOf, identify }: Known): Known => ({ ...NOTHING_KNOWN, digestOf, identify })
+const withoutResults = ({ digestOf, identify, room }: Known): Known => ({ ...NOTHING_KNOWN, digestOf, identify, room })
 
 /** What is found out about inputs and lock before anything is planned. */
 const makeReady = async (drafted: Drafted, options: BuildOptions, order: { readonly path: string; readonly frozen: boolean }): Promise<Result<{ readonly sha256: ReadonlyMap<string, string>; readonly lock: Lock | undefined }>> => {

@@ -8,7 +8,9 @@ import type { Kernels } from '../kernels/kernels.js'
 import { HIGH_BINS, LOW_BINS, NEAR, selectBin, toPairs } from '../kernels/selection.js'
 import { ioProblem } from '../safetensors/io-problem.js'
 import { readFully, writeFully } from '../safetensors/positional.js'
+import { bytesOfBits } from '../store/masks.js'
 import { bytesFor, isFloat } from '../tensor/dtype.js'
+import { createMaskBits } from './mask-bits.js'
 import { createProducts } from './products.js'
 import { feed, PORT_TYPES, type Numbers, type RunProgram } from './sessions.js'
 import type { Tensor } from 'onnxruntime-node'
@@ -65,6 +67,7 @@ export const createBench = (shop: Workshop): Bench => {
     slots.set(purpose, offset)
     return offset
   }
+  const maskBits = createMaskBits(kernels, cutting.block, open)
   const products = createProducts(kernels, (path) => open(path, 'r'))
   const bytesAt = (offset: number, length: number): Uint8Array => kernels.view(Uint8Array, offset, length)
   const numbersAt = (port: Port, offset: number, from: number, length: number): Numbers => {
@@ -182,6 +185,7 @@ export const createBench = (shop: Workshop): Bench => {
 
     const readHashes = unit.reads.map((r) => (r.digest ? createHasher() : undefined))
     const writeHashes = unit.writes.map(() => createHasher())
+    const unwritten = new Set<WriteOrder>()
     const cuts = [...new Set(unit.uniforms.flatMap((u) => (u.cut === undefined ? [] : [u.cut.at])))].sort((a, b) => a - b)
     let bytesRead = 0
     let bytesWritten = 0
@@ -190,6 +194,12 @@ export const createBench = (shop: Workshop): Bench => {
       const n = Math.min(block, unit.end - from)
       const staged = outputs.map((offset, i) => (kept[i] ? offset + 4 * (from - unit.start) : offset))
       for (const [i, r] of unit.reads.entries()) {
+        if (r.packed === true) {
+          const broken = maskBits.read(r, inputs[i]!, from, n, readHashes[i])
+          if (broken !== undefined) return failed(broken)
+          bytesRead += bytesOfBits(n)
+          continue
+        }
         const data = bytesAt(inputs[i]!, bytesFor(n, r.dtype))
         const problem = readFully(open(r.path, 'r'), r.path, data, r.begin + bytesFor(from, r.dtype))
         if (problem !== undefined) return failed(problem)
@@ -213,6 +223,10 @@ export const createBench = (shop: Workshop): Bench => {
       unit.takes.forEach((take, i) => takeMeasure(take, staged, n, takings[i]!, from))
       for (const [i, w] of unit.writes.entries()) {
         let offset = staged[w.port]!
+        if (w.packed === true) {
+          if (!maskBits.write(w, offset, from, n, writeHashes[i]!)) unwritten.add(w)
+          continue
+        }
         if (w.dtype === 'F8_E4M3') kernels.encodeF8E4M3(offset, n, (offset = encoded[i]!))
         else if (w.dtype === 'F8_E5M2') kernels.encodeF8E5M2(offset, n, (offset = encoded[i]!))
         const problem = writeBlock(w, offset, from, n, writeHashes[i]!)
@@ -224,7 +238,7 @@ export const createBench = (shop: Workshop): Bench => {
       id: unit.id,
       found: unit.takes.map((take, i) => foundBy(kernels, take, takings[i]!, unit.end - unit.start, slots.get('near') ?? 0)),
       readDigests: readHashes.map((h) => h?.digest()),
-      writeDigests: writeHashes.map((h) => h.digest()),
+      writeDigests: writeHashes.map((h, i) => (unwritten.has(unit.writes[i]!) ? undefined : h.digest())),
       bytesRead,
       bytesWritten,
     })

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import { blake3, EMPTY_DIGEST, toDigest, type Digest } from '../base/digest.js'
 import type { Fingerprint, Identify } from '../plan/fingerprint.js'
-import type { EarlierTensor, Known } from '../plan/known.js'
+import { NOTHING_KNOWN, type EarlierTensor, type Known } from '../plan/known.js'
 import type { Draft } from '../plan/make-plan.js'
 import { pathsOf } from '../plan/outputs.js'
 import type { InputFile } from '../plan/plan.js'
@@ -10,6 +10,7 @@ import type { KnownFile } from '../store/files.js'
 import type { Store } from '../store/store.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { findRemains, type Remains } from './journal.js'
+import { roomIn } from './kept-masks.js'
 
 /** Identifies the bytes of stored tensors by the file they lie in, as it was when its header was read. */
 export const identifyByFile = (files: readonly InputFile[]): Identify => {
@@ -56,6 +57,8 @@ export const gatherKnown = async (draft: Draft, store: Store | undefined, fresh:
     unfinished: remains.unfinished,
     identify,
     outcome: (fingerprint) => store?.outcomes.find(fingerprint),
+    mask: store === undefined ? NOTHING_KNOWN.mask : store.masks.open(),
+    room: roomIn(store),
   }
   return { known, hopeful: earlier.size > 0 }
 }

@@ -10,25 +10,35 @@ import { identityOf, type FileIdentity } from '../safetensors/open.js'
 import { isSettled, type KnownTensor } from '../store/files.js'
 import type { Lock } from '../store/lock.js'
 import type { StoredOutcome } from '../store/outcomes.js'
+import type { MaskFile } from '../store/masks.js'
 import type { Store } from '../store/store.js'
 import type { TensorInfo } from '../tensor/info.js'
+import { finishMasks } from './kept-masks.js'
 import { inputFiles } from './known.js'
 import type { Schedule } from './schedule.js'
 
 /** Longest wait, in ms, for the clock of the file system to pass the moment of the last write. */
 const PATIENCE = 40
 
+/** What a run has written: its files as they then were, and bits of masks. */
+export interface Written {
+  readonly files: ReadonlyMap<string, FileIdentity>
+  readonly masks: readonly MaskFile[]
+}
+
 /**
- * Keeps in the store what later builds can use: digests of inputs, what made the tensors of outputs, and what measures came to.
+ * Keeps in the store what later builds can use: digests of inputs, what made the tensors of outputs, masks, and what measures came to.
  * A store that cannot be written costs later builds time and this one a warning.
  */
 export const remember = async (
-  plan: Plan, schedule: Schedule, lock: Lock | undefined, written: ReadonlyMap<string, FileIdentity>, { store, since }: { readonly store: Store; readonly since: number },
+  plan: Plan, schedule: Schedule, lock: Lock | undefined, { files: written, masks }: Written, { store, since }: { readonly store: Store; readonly since: number },
 ): Promise<readonly Diagnostic[]> => {
   try {
     const digestOf = (tensor: TensorInfo): Digest | undefined => plan.digestOf(tensor) ?? schedule.ledger.digest(tensor.file, tensor.name)
-    rememberInputs(plan, digestOf, store, since)
     const fingerprints = plan.fingerprints(digestOf)
+    // The largest first, so that they are the first to go where the store is too small.
+    finishMasks(plan, schedule, fingerprints, masks)
+    rememberInputs(plan, digestOf, store, since)
     const outcomes = new Map<string, StoredOutcome>()
     for (const [measure, outcome] of schedule.outcomes()) {
       const made = fingerprints.ofMeasure(measure)

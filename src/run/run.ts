@@ -15,12 +15,14 @@ import { preflight } from '../safetensors/space.js'
 import { journalName, sweepTemporaries } from '../safetensors/temporary.js'
 import { compareLocks, describeChange } from '../store/compare-locks.js'
 import { encodeLock, readLock, type Lock } from '../store/lock.js'
+import type { MaskFile } from '../store/masks.js'
 import type { Store } from '../store/store.js'
 import type { Hand } from './crew.js'
 import type { Listener } from './events.js'
 import type { Cutting } from './execute.js'
 import { changedInputs, sizeOnDisk, syncAll } from './files.js'
 import { openJournal, type Journal } from './journal.js'
+import { startMasks } from './kept-masks.js'
 import { remember } from './remember.js'
 import { drawReport, renderReports, type RenderReport } from './reports.js'
 import { createSchedule, type Schedule } from './schedule.js'
@@ -32,6 +34,8 @@ export interface RunOptions {
   /** At least 1. */
   readonly workers: number
   readonly device: 'cpu'
+  /** Why this device, in words, for listeners. */
+  readonly deviceReason?: string
   readonly cutting?: Cutting
   readonly listener?: Listener
   /** Stops the build at the next chunk. */
@@ -70,6 +74,7 @@ export const run = async (plan: Plan, options: RunOptions): Promise<Result<Built
     type: 'run-started', recipe: plan.name, device: options.device, workers: options.workers, jobs: plan.jobs.length, seed: plan.seed,
     readBytes: totals.readBytes + totals.digestBytes, writeBytes: totals.writeBytes, tensors: totals.tensors, reused: totals.reused, cached: totals.cached,
     memoryBudget: estimateMemory(plan, options.workers),
+    ...(options.deviceReason === undefined ? {} : { deviceReason: options.deviceReason }),
   })
   const measuring = setInterval(() => listener({ type: 'memory-measured', bytes: process.memoryUsage.rss() }), 1000)
   measuring.unref()
@@ -92,10 +97,11 @@ const attempt = async (plan: Plan, options: RunOptions, listener: Listener, seco
   const claims: Claim[] = []
   const files: OutputFile[] = []
   const journals: Journal[] = []
+  const masks: MaskFile[] = []
   const renewing = setInterval(() => claims.forEach((claim) => claim.renew()), RENEWAL)
   renewing.unref()
   try {
-    const result = await produce(plan, options, listener, { runId, claims, files, journals })
+    const result = await produce(plan, options, listener, { runId, claims, files, journals, masks })
     if (result.type === 'failed') {
       await Promise.all(files.map((f) => f.discard()))
       return result
@@ -106,6 +112,7 @@ const attempt = async (plan: Plan, options: RunOptions, listener: Listener, seco
     throw error
   } finally {
     clearInterval(renewing)
+    for (const mask of masks) mask.discard()
     for (const journal of journals) journal.remove()
     for (const claim of claims) claim.release()
   }
@@ -117,6 +124,8 @@ interface Holdings {
   readonly claims: Claim[]
   readonly files: OutputFile[]
   readonly journals: Journal[]
+  /** Files that masks are kept in; those that are finished have nothing left to give back. */
+  readonly masks: MaskFile[]
 }
 
 const produce = async (plan: Plan, options: RunOptions, listener: Listener, holdings: Holdings): Promise<Result<Omit<Built, 'seconds'>>> => {
@@ -130,9 +139,10 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
   const started = await startFiles(plan, wanted, holdings)
   if (started.type === 'failed') return started
 
-  const schedule = createSchedule(plan)
+  holdings.masks.push(...startMasks(plan, options.memory?.store))
+  const schedule = createSchedule(plan, holdings.masks.map((m) => m.path))
   const progress: Progress = { readBytes: 0, writtenBytes: 0 }
-  const worked = await work(plan, options, { files, journals: holdings.journals, schedule, listener, progress })
+  const worked = await work(plan, options, { files, journals: holdings.journals, masks: holdings.masks, schedule, listener, progress })
   if (worked.type === 'failed') return worked
   const changed = await changedInputs(plan)
   if (changed.length > 0) return failed(...changed.map(inputChanged))
@@ -180,14 +190,14 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
     return { name, path, bytes }
   })
   if (locked.value !== undefined) listener({ type: 'lock-written', path: locked.value.label, changed: lockFile !== undefined, changes: locked.value.changes })
-  const forgotten = options.memory === undefined ? [] : await remember(plan, schedule, lock, inodes, options.memory)
+  const forgotten = options.memory === undefined ? [] : await remember(plan, schedule, lock, { files: inodes, masks: holdings.masks }, options.memory)
   return ok({ outputs, reports, lock, ...progress }, forgotten)
 }
 
 /** Measures what the reports of a plan need and draws them, without writing anything. */
 export const drawReports = async (plan: Plan, options: RunOptions): Promise<Result<readonly ReportDocument[]>> => {
   const schedule = createSchedule(plan)
-  const worked = await work(plan, options, { files: [], journals: [], schedule, listener: options.listener ?? (() => undefined), progress: { readBytes: 0, writtenBytes: 0 } })
+  const worked = await work(plan, options, { files: [], journals: [], masks: [], schedule, listener: options.listener ?? (() => undefined), progress: { readBytes: 0, writtenBytes: 0 } })
   if (worked.type === 'failed') return worked
   const changed = await changedInputs(plan)
   if (changed.length > 0) return failed(...changed.map(inputChanged))

@@ -45,8 +45,8 @@ const MOST_NEAR = 64
 /** The non-negative float32 whose bits these are; those of the next number above it are one more. */
 const fromBits = (bits: number): number => toMagnitude(bits >>> 15, bits & 0x7fff)
 
-/** Prepares the units of a plan. */
-export const createSchedule = (plan: Work): Schedule => {
+/** Prepares the units of a plan. `keeping` are the paths of the files for masks that are kept, in the order of the plan; without them none is. */
+export const createSchedule = (plan: Work, keeping: readonly string[] = []): Schedule => {
   const measures = createMeasures(plan.outcomes)
   const programs = new Map(plan.programs.map((p, i) => [p.key, i] as const))
   const ledger = createLedger()
@@ -113,10 +113,19 @@ export const createSchedule = (plan: Work): Schedule => {
   const elementsOf = ({ job, type }: Phase): number => (type === 'digest' ? sizeOf(plan.undigested[job]!.shape) : plan.jobs[job]!.size)
   const read = (info: TensorInfo, size: number, segment: number): ReadOrder => {
     const digest = plan.digestOf(info) === undefined && ledger.ask(info.file, info.name, segmentsOf(size), segment)
-    return { path: info.file, begin: info.begin, dtype: info.dtype, tensor: info.name, digest }
+    return { path: info.file, begin: info.begin, dtype: info.dtype, tensor: info.name, digest, ...(info.packed === true ? { packed: true } : {}) }
   }
   const write = (t: Target, port: number): WriteOrder =>
     ({ path: t.path, begin: t.begin, dtype: t.dtype, tensor: t.tensor, step: t.step, allowNonFinite: t.allowNonFinite, port })
+
+  /** What becomes of a root: a target is written, and so are the bits of a mask that is kept, if there is a file for them. */
+  const writeRoot = ({ targets, kept, step }: Job, root: number, port: number): WriteOrder[] => {
+    const target = targets[root]
+    if (target !== undefined) return [write(target, port)]
+    const { file, tensor, begin } = kept[root - targets.length]!
+    const path = keeping[file]
+    return path === undefined ? [] : [{ path, begin, dtype: 'BOOL', tensor, step, allowNonFinite: true, port, packed: true }]
+  }
 
   const valueOf = (scalar: Scalar): number => evaluateScalar(scalar, (m) => {
     const outcome = measures.outcome(m as Measure)
@@ -167,7 +176,7 @@ export const createSchedule = (plan: Work): Schedule => {
       uniforms: pass.uniforms.map((_, i) => uniform(pass, i, job)),
       needsLength: pass.needsLength,
       takes: take(pass, job, search),
-      writes: pass.writes.map(({ root, port }) => write(planned.targets[root]!, port)),
+      writes: pass.writes.flatMap(({ root, port }) => writeRoot(planned, root, port)),
     }
   }
   const plainUnit = (size: number, segment: number, reads: readonly ReadOrder[], writes: readonly WriteOrder[]): UnitOrder =>
@@ -250,7 +259,10 @@ export const createSchedule = (plan: Work): Schedule => {
       unit.order.reads.forEach((r, i) => {
         if (r.digest) ledger.record(r.path, r.tensor, segments, unit.segment, result.readDigests[i]!)
       })
-      unit.order.writes.forEach((w, i) => ledger.record(w.path, w.tensor, segments, unit.segment, result.writeDigests[i]!))
+      unit.order.writes.forEach((w, i) => {
+        const digest = result.writeDigests[i]
+        if (digest !== undefined) ledger.record(w.path, w.tensor, segments, unit.segment, digest)
+      })
       const trouble = takeIn(unit, result.found)
       if (unit.phase !== undefined) closePhase(unit.phase)
       return trouble

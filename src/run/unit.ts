@@ -14,6 +14,8 @@ export interface ReadOrder extends Place {
   readonly digest: boolean
   /** True for an output's own bytes, which lie in the unfinished file. */
   readonly unfinished?: boolean
+  /** True for the bits of a kept mask, which become a BOOL each. */
+  readonly packed?: true
 }
 
 /** An output of a unit. `step` names the step that computes it, for problems. */
@@ -23,6 +25,8 @@ export interface WriteOrder extends Place {
   readonly allowNonFinite: boolean
   /** The program output that holds the elements; a copy has none. */
   readonly port: number
+  /** True for a BOOL that is written as a bit, for later builds alone: the unit does not fail where that is not possible. */
+  readonly packed?: true
 }
 
 /** Random or constant numbers the worker fills in; the key makes them a function of the element's index alone. */
@@ -73,12 +77,12 @@ export interface Magnitudes {
 /** What one measure found: a float64 total, magnitudes, their low bits as sparse pairs, the cells of a tally, or the element located. */
 export type Found = number | Magnitudes | Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>
 
-/** What came of a unit. Digests are in the order of `reads` (where asked for) and `writes`. */
+/** What came of a unit. Digests are in the order of `reads` (where asked for) and `writes` (where they could be done). */
 export interface UnitResult {
   readonly id: number
   readonly found: readonly Found[]
   readonly readDigests: readonly (Uint8Array | undefined)[]
-  readonly writeDigests: readonly Uint8Array[]
+  readonly writeDigests: readonly (Uint8Array | undefined)[]
   readonly bytesRead: number
   readonly bytesWritten: number
   /** Wall time it took its worker. */

@@ -6,6 +6,7 @@ import { ok, type Result } from '../base/result.js'
 import { decodingTables } from '../kernels/convert.js'
 import type { Plan, Target } from '../plan/plan.js'
 import type { OutputFile } from '../safetensors/output.js'
+import type { MaskFile } from '../store/masks.js'
 import { employ, startThread } from './crew.js'
 import type { Listener, PlannedTensor } from './events.js'
 import type { Cutting } from './execute.js'
@@ -32,6 +33,7 @@ export interface Progress {
 export interface Workplace {
   readonly files: readonly OutputFile[]
   readonly journals: readonly Journal[]
+  readonly masks: readonly MaskFile[]
   readonly schedule: Schedule
   readonly listener: Listener
   readonly progress: Progress
@@ -48,7 +50,7 @@ export const work = async (plan: Plan, options: RunOptions, place: Workplace): P
   const { encodeOnnx } = await import('../graph/onnx.js')
   const tables = decodingTables()
   const models = plan.programs.map((p) => encodeOnnx(p, tables))
-  const temporary = new Map(files.map((f) => [f.finalPath, f.temporaryPath]))
+  const temporary = new Map([...files.map((f) => [f.finalPath, f.temporaryPath] as const), ...place.masks.map((m) => [m.path, m.temporary] as const)])
   const start: WorkerStart = { programs: plan.programs, models, temporary, cutting: options.cutting ?? DEFAULT_CUTTING, stop: flag }
   const hands = Array.from({ length: options.workers }, () => (options.start ?? startThread)(start))
   // An input that another write could change without a trace is nothing to carry on from.
@@ -102,12 +104,14 @@ const createNotes = (plan: Plan, { files, journals, listener }: Workplace): Note
   ])
   /** Seconds by tensor: an unfinished tensor's units bear its name in what they read or write. */
   const seconds = new Map<string, number>()
+  const masks = new Map(plan.masks.taken.map(({ bits, expect }) => [keyOf(bits.file, bits.name), expect] as const))
   const inputs = new Map(plan.settings.flatMap((s) => [...s.inputs.values()]).flatMap((m) => [...m.tensors.values()]).map((t) => [keyOf(t.file, t.name), t] as const))
   const identify = identifyByFile(plan.models.flatMap((m) => m.files))
   const fingerprints = plan.fingerprints(identify)
   const journalOf = new Map(files.map((f, i) => [f.finalPath, journals[i]] as const))
   const finish = (finished: readonly Finished[]): Diagnostic | undefined => {
     for (const { path, tensor, digest } of finished) {
+      if ((masks.get(keyOf(path, tensor)) ?? digest) !== digest) return reuseBroken(path, tensor)
       const output = outputs.get(keyOf(path, tensor))
       const input = output === undefined ? inputs.get(keyOf(path, tensor)) : undefined
       if (output !== undefined) {

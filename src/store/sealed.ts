@@ -38,7 +38,8 @@ export const readSealed = (path: string, now: number): string | undefined => {
   return text
 }
 
-const touch = (path: string, now: number): void => {
+/** Marks an entry as used. */
+export const touch = (path: string, now: number): void => {
   try {
     utimesSync(path, now / 1000, now / 1000)
   } catch {

@@ -1,13 +1,14 @@
 import { readdirSync, rmSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, sep } from 'node:path'
 import { openFiles, type Files } from './files.js'
+import { MASKS, openMasks, type Masks } from './masks.js'
 import { openOutcomes, type Outcomes } from './outcomes.js'
 
 /** One file of the store. */
 export interface StoredEntry {
   /** Relative to the store's folder. */
   readonly path: string
-  readonly kind: 'file' | 'outcomes' | 'other'
+  readonly kind: 'file' | 'mask' | 'outcomes' | 'other'
   readonly bytes: number
   /** When it was last used, in ms. */
   readonly used: number
@@ -20,6 +21,7 @@ export interface Store {
   /** Most bytes it keeps. */
   readonly limit: number
   readonly files: Files
+  readonly masks: Masks
   readonly outcomes: Outcomes
   /** Everything in it, the least recently used first. */
   list(): readonly StoredEntry[]
@@ -35,10 +37,14 @@ const LAYOUT = 'v1'
 export const DEFAULT_LIMIT = 1 << 30
 /** The part of the limit that one log of outcomes may take. */
 const LOG_SHARE = 1 / 16
-/** Unfinished entries older than this, in ms, belong to nobody: writing one takes milliseconds. */
+/** Unfinished entries that nobody has written to for so long, in ms, belong to nobody. */
 const ABANDONED = 3_600_000
 
-const kindOf = (path: string): StoredEntry['kind'] => (path.startsWith('files/') ? 'file' : path.startsWith('outcomes.') ? 'outcomes' : 'other')
+const kindOf = (path: string): StoredEntry['kind'] => {
+  const [folder = ''] = path.split(sep)
+  if (path.endsWith('.partial')) return 'other'
+  return folder === 'files' ? 'file' : folder === MASKS ? 'mask' : folder.startsWith('outcomes.') ? 'outcomes' : 'other'
+}
 
 /** Opens the store in a folder, which is made when something is kept. `now` gives ms. */
 export const openStore = (folder: string, limit: number = DEFAULT_LIMIT, now: () => number = Date.now): Store => {
@@ -64,6 +70,7 @@ export const openStore = (folder: string, limit: number = DEFAULT_LIMIT, now: ()
     folder,
     limit,
     files: openFiles(root, now),
+    masks: openMasks(root, now),
     outcomes: openOutcomes(root, limit * LOG_SHARE),
     list,
     collect: (most = limit) => {

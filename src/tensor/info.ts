@@ -9,6 +9,8 @@ export interface TensorInfo {
   readonly file: string
   readonly begin: number
   readonly end: number
+  /** True for a mask that an earlier build kept, which lies in no model: eight elements a byte, the lowest bit first. */
+  readonly packed?: true
 }
 
 /** Number of elements of a shape; 1 for a scalar. */

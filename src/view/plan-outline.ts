@@ -1,5 +1,6 @@
 import type { Plan, PlannedStep } from '../plan/plan.js'
 import { reasonsOf, type Reason } from '../plan/reasons.js'
+import { factsOf } from '../plan/step-facts.js'
 import type { Lock } from '../store/lock.js'
 import { shortReason } from './why.js'
 import { tallyOf } from './text.js'
@@ -17,7 +18,17 @@ export interface PlanOutline {
 }
 
 /** One step, and why it runs, in words. */
-export type OutlinedStep = PlannedStep & { readonly reasons: readonly Reason[]; readonly reason: string }
+export type OutlinedStep = PlannedStep & { readonly reasons: readonly Reason[]; readonly reason: string; readonly numbers: Readonly<Record<string, string | number | boolean>> }
+
+/** The parameters of a step as the recipe gives them; what is not one value is shown as JSON. */
+const numbersOf = ({ step, setting }: PlannedStep, plan: Plan): OutlinedStep['numbers'] => {
+  const { recipe, steps } = plan.settings[setting]!
+  const { params, models = [], mask } = factsOf(recipe, steps.find((s) => s.name === step)!)
+  const shown = (value: unknown): string | number | boolean =>
+    (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? value : JSON.stringify(value))
+  return Object.fromEntries([...Object.entries(params), ...models.map((m, i) => [`model ${i + 1}`, m] as const), ...(mask === undefined ? [] : [['mask', mask] as const])]
+    .map(([key, value]) => [key, shown(value)]))
+}
 
 /** One input model. */
 export interface OutlinedModel {
@@ -63,7 +74,7 @@ export const outlinePlan = (plan: Plan, workers: number, estimate: (plan: Plan, 
       ({ name, path: label, architecture, tensors, bytes, files: files.map((f) => f.path) })),
     steps: plan.steps.map((step) => {
       const reasons = reasonsOf(step, plan, lock)
-      return { ...step, reasons, reason: shortReason(step.step, reasons) }
+      return { ...step, reasons, reason: shortReason(step.step, reasons), numbers: numbersOf(step, plan) }
     }),
     unused: plan.unused,
     outputs: plan.outputs.map((o) => ({

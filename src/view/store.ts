@@ -1,7 +1,7 @@
 import type { StoredEntry } from '../store/store.js'
 import { align, formatBytes, formatDuration, paint, plural, type Look } from './text.js'
 
-const KINDS = { file: 'digests of a file', outcomes: 'thresholds and sums', other: 'unfinished' } as const
+const KINDS = { file: 'digests of a file', mask: 'bits of a mask', outcomes: 'thresholds and sums', other: 'unfinished' } as const
 
 /** What a store holds, by kind, and the entries that were used last. */
 export const renderStore = (folder: string, limit: number, entries: readonly StoredEntry[], now: number, look: Look): string => {

@@ -32,3 +32,7 @@ export const renderSummary = (events: readonly RunEvent[], look: Look): string =
   const done = `done in ${formatDuration(seconds)}: read ${formatBytes(readBytes)}, wrote ${formatBytes(writtenBytes)}${rate}`
   return `${[...written, ...kept, ...drawn, ...locked, `${done}${saved.length > 0 ? `; ${saved.join(', ')} from earlier builds` : ''}; peak memory ${formatBytes(peakMemory)}`].join('\n')}\n`
 }
+
+/** That a watch goes on, and how it ends. */
+export const renderWatching = (files: number): string =>
+  files === 0 ? 'watching the recipe: it is built again when it changes; Ctrl-C ends the watch' : `watching ${plural(files, 'file')}: built again when one changes; Ctrl-C ends the watch`

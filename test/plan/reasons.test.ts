@@ -85,7 +85,7 @@ describe('in words', () => {
 
   test('one step after the other, change by change', () => inShop(async (shop) => {
     const { plan } = await shop.build(recipe())
-    const steps = plan!.steps.map((s, i) => ({ ...s, reason: '', reasons: i === 0 ? [change('x', 'params.drop', 'mask')] : [change('x', 'params.drop'), { type: 'input' as const, path: 'b\u001b[2J.st' }] }))
+    const steps = plan!.steps.map((s, i) => ({ ...s, reason: '', numbers: {}, reasons: i === 0 ? [change('x', 'params.drop', 'mask')] : [change('x', 'params.drop'), { type: 'input' as const, path: 'b\u001b[2J.st' }] }))
     expect(renderWhy(steps, { color: false, width: 80 })).toBe(`x  merge.dare, for 1 output: out
   \`drop\` of step \`x\` was 1, is 2
   \`mask\` of step \`x\` was 1, is 2

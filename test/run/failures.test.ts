@@ -118,7 +118,7 @@ describe('a stop', () => {
     const events: RunEvent[] = []
     const result = await buildIn(folder, RECIPE, { signal: stop.signal, listener: (e) => { events.push(e); if (e.type === 'units-finished') stop.abort() } })
     expect(codesOf(result)).toEqual(['stopped'])
-    expect(events.map((e) => e.type).filter((t) => t !== 'units-finished')).toEqual(['run-started', 'run-failed'])
+    expect(events.map((e) => e.type).filter((t) => t !== 'units-finished')).toEqual(['run-started', 'work-planned', 'run-failed'])
     expect(events.length).toBeLessThan(6)
     expectUntouched(folder)
   }))

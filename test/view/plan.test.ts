@@ -15,11 +15,11 @@ const outline: Outline = {
   steps: [
     {
       name: 'quarters', step: 'quarters', setting: 0, op: 'mask.fill', kind: 'mask', space: undefined, uses: ['base'], wantedBy: ['blend'], tensors: 1131, counts: {},
-      neededBy: [], reasons: [{ type: 'taken-over' }], reason: 'taken over from the last build',
+      neededBy: [], reasons: [{ type: 'taken-over' }], reason: 'taken over from the last build', numbers: {},
     },
     {
       name: 'blend', step: 'blend', setting: 0, op: 'merge.dare', kind: 'model', space: 'weights', uses: ['base', 'anime', 'quarters.2'], wantedBy: ['merged'], tensors: 1131, counts: { constant: 2, merged: 1100, missing: 29 },
-      neededBy: ['merged'], reasons: [{ type: 'new' }], reason: 'never built before',
+      neededBy: ['merged'], reasons: [{ type: 'new' }], reason: 'never built before', numbers: {},
     },
   ],
   unused: ['spare'],

@@ -6,10 +6,10 @@ import { FIRST_LOOK, type Ui } from '#src/view/dashboard/ui.js'
 import { view, type Scene } from '#src/view/dashboard/view.js'
 
 type Plan = Extract<BuildEvent, { readonly type: 'plan-made' }>['plan']
-type Step = Plan['steps'][number] & { readonly numbers?: Readonly<Record<string, string | number>> }
+type Step = Plan['steps'][number]
 
 const step = (name: string, op: string, uses: readonly string[], wantedBy: readonly string[], more: Partial<Step> = {}): Step =>
-  ({ name, op, kind: op.startsWith('mask') ? 'mask' : 'model', space: op.startsWith('mask') ? undefined : 'weights', uses, wantedBy, tensors: 4, counts: {}, step: name, setting: 0, neededBy: ['merged'], reasons: [], reason: '', ...more })
+  ({ name, op, kind: op.startsWith('mask') ? 'mask' : 'model', space: op.startsWith('mask') ? undefined : 'weights', uses, wantedBy, tensors: 4, counts: {}, step: name, setting: 0, neededBy: ['merged'], reasons: [], reason: '', numbers: {}, ...more })
 
 /** A recipe of five steps in two branches. */
 export const steps: readonly Step[] = [

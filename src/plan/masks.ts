@@ -1,0 +1,121 @@
+import type { Digest } from '../base/digest.js'
+import { argumentsOf, isMeasure, type Expression, type Mask } from '../graph/expression.js'
+import type { BitsOf } from '../graph/program.js'
+import { bytesOfBits, type StoredMask } from '../store/masks.js'
+import { sizeOf, type TensorInfo } from '../tensor/info.js'
+import { subjectOf, type Encoding } from './fingerprint.js'
+
+/** The masks that steps give, by the id of the expression: which result of which step, and its name for the tensor. */
+export type KeepableMasks = Map<number, { readonly source: string; readonly tensor: string }>
+
+/** A mask that is computed anyway and whose bits are written to the store for later builds. */
+export interface KeptMask {
+  readonly value: Mask
+  /** Unique within its file. */
+  readonly tensor: string
+  readonly elements: number
+  /** Index of the file among {@link PlannedMasks.files}, and the byte at which the bits begin. */
+  readonly file: number
+  readonly begin: number
+}
+
+/** What a plan takes from the store's masks and what it adds to them. */
+export interface PlannedMasks {
+  /** Masks that are read instead of computed, and what their bits must be. */
+  readonly taken: readonly { readonly bits: TensorInfo; readonly expect: Digest }[]
+  /** One file for each step's mask of which something is kept. */
+  readonly files: readonly { readonly bytes: number }[]
+}
+
+/** How the bits of a dear mask enter fingerprints: as the elements they stand for, of which a dear mask has as many as what it reads. */
+export const encodingOf = (mask: Mask): Encoding => ({ elements: sizeOf(subjectOf(mask)?.shape ?? [0]), dtype: 'BOOL', allowNonFinite: false })
+
+/** The masks of one plan: which are at hand, and which are worth keeping. */
+export interface Masks {
+  /** The bits of a mask that an earlier build kept. */
+  readonly bitsOf: BitsOf
+  taken(): PlannedMasks['taken']
+  /**
+   * The dear masks that have to be computed for some roots of one tensor, in its last sweep, where keeping them costs no other.
+   * Dear is what takes sweeps over stored tensors to find, other dear masks aside.
+   */
+  wanted(roots: readonly Expression[]): readonly Mask[]
+}
+
+/** What it takes to compute an expression, apart from dear masks below it. */
+interface Cost { readonly reads: boolean; readonly measures: boolean }
+
+/** Sorts out the masks that steps gave; `find` looks one up in the store. */
+export const createMasks = (keepable: KeepableMasks, find: (mask: Mask) => StoredMask | undefined): Masks => {
+  const costs = new Map<number, Cost>()
+  const found = new Map<number, { readonly bits: TensorInfo; readonly expect: Digest } | undefined>()
+  const costOf = (e: Expression): Cost => {
+    const known = costs.get(e.id)
+    if (known !== undefined) return known
+    const below = argumentsOf(e).map((a) => (isDear(a) ? { reads: false, measures: false } : costOf(a)))
+    const cost = { reads: e.type === 'read' || e.type === 'read-mask' || e.type === 'product' || below.some((c) => c.reads), measures: isMeasure(e) || below.some((c) => c.measures) }
+    costs.set(e.id, cost)
+    return cost
+  }
+  const isDear = (e: Expression): e is Mask => e.kind === 'mask' && keepable.has(e.id) && costOf(e).reads && costOf(e).measures
+  const lookUp = (e: Expression) => {
+    if (e.kind !== 'mask' || !keepable.has(e.id)) return undefined
+    if (!found.has(e.id)) {
+      const stored = isDear(e) ? find(e) : undefined
+      found.set(e.id, stored === undefined ? undefined : { bits: infoOf(stored), expect: stored.digest })
+    }
+    return found.get(e.id)
+  }
+  const bitsOf: BitsOf = (e) => lookUp(e)?.bits
+  return {
+    bitsOf,
+    taken: () => [...found.values()].filter((mask) => mask !== undefined),
+    wanted: (roots) => {
+      const seen = new Set<number>()
+      const masks: Mask[] = []
+      const visit = (e: Expression): void => {
+        if (e.kind === 'scalar' || seen.has(e.id) || bitsOf(e) !== undefined) return
+        seen.add(e.id)
+        if (isDear(e)) masks.push(e)
+        argumentsOf(e).forEach(visit)
+      }
+      if (keepable.size > 0) roots.forEach(visit)
+      return masks
+    },
+  }
+}
+
+const infoOf = ({ path, tensor, begin, elements }: StoredMask): TensorInfo =>
+  ({ name: tensor, dtype: 'BOOL', shape: [elements], file: path, begin, end: begin + bytesOfBits(elements), packed: true })
+
+/** Bits begin where eight bytes can be moved at once. */
+const ALIGNMENT = 8
+
+/** Lays masks out in one file for each step; steps for which there is no room are left out. */
+export const layOutMasks = (
+  masks: readonly { readonly value: Mask; readonly elements: number }[], keepable: KeepableMasks, room: { readonly step: number; readonly all: number },
+): { readonly kept: readonly KeptMask[]; readonly files: PlannedMasks['files'] } => {
+  const steps = new Map<string, (typeof masks)[number][]>()
+  for (const mask of masks) {
+    const { source } = keepable.get(mask.value.id)!
+    const own = steps.get(source) ?? []
+    own.push(mask)
+    steps.set(source, own)
+  }
+  const files: { readonly bytes: number }[] = []
+  const kept: KeptMask[] = []
+  let left = room.all
+  for (const own of steps.values()) {
+    let bytes = 0
+    const places = own.map(({ value, elements }): KeptMask => {
+      const begin = bytes
+      bytes += Math.ceil(bytesOfBits(elements) / ALIGNMENT) * ALIGNMENT
+      return { value, tensor: keepable.get(value.id)!.tensor, elements, file: files.length, begin }
+    })
+    if (bytes > Math.min(room.step, left)) continue
+    left -= bytes
+    files.push({ bytes })
+    kept.push(...places)
+  }
+  return { kept, files }
+}

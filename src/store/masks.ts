@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto'
+import { closeSync, mkdirSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { shortDigest, type Digest } from '../base/digest.js'
+import { touch } from './sealed.js'
+
+/** One tensor of a kept mask. */
+export interface StoredMask {
+  /** Absolute path of its file, and the byte at which its bits begin, eight elements a byte, the lowest bit first. */
+  readonly path: string
+  readonly begin: number
+  readonly elements: number
+  readonly tensor: string
+  /** Of the bits, segment by segment like a tensor's. */
+  readonly digest: Digest
+}
+
+/** A file that is being filled with bits, under a temporary name. */
+export interface MaskFile {
+  readonly path: string
+  readonly temporary: string
+  /**
+   * Gives the file its name, with a record of the masks that are whole, by what made them. Removes it instead where other files have
+   * them all, and where the file system refuses: nothing but time is lost.
+   */
+  finish(masks: ReadonlyMap<string, Omit<StoredMask, 'path'>>): void
+  discard(): void
+}
+
+/** Masks of earlier builds. */
+export interface Masks {
+  /** All there are, by what made them. Looking one up marks its file as used. */
+  open(): (fingerprint: string) => StoredMask | undefined
+  /** Starts a file of so many bytes of bits. Throws what the file system says. */
+  begin(bytes: number): MaskFile
+  /** Removes a file that is not what it was; other paths are left alone. */
+  drop(path: string): void
+}
+
+/** Bytes of so many bits. */
+export const bytesOfBits = (elements: number): number => Math.ceil(elements / 8)
+
+/** Folder of the store that masks are in. */
+export const MASKS = 'masks'
+
+/**
+ * Behind the bits stand the record and, at the very end, its digest and its length in hex: one file, so that bits and record
+ * come and go together, and a torn one shows at once. The bits are verified when they are used.
+ */
+const [DIGEST, LENGTH] = [32, 16]
+
+type Row = readonly [fingerprint: string, tensor: string, begin: number, elements: number, digest: string]
+
+const encode = (masks: ReadonlyMap<string, Omit<StoredMask, 'path'>>): Buffer => {
+  const text = JSON.stringify([...masks].map(([fingerprint, m]): Row => [fingerprint, m.tensor, m.begin, m.elements, m.digest]))
+  return Buffer.from(`${text}${shortDigest(text)}${Buffer.byteLength(text).toString(16).padStart(LENGTH, '0')}`)
+}
+
+/** The record of a file; undefined where it has none that is whole. */
+const readRecord = (path: string): readonly Row[] | undefined => {
+  const fd = openSync(path, 'r')
+  try {
+    const { size } = statSync(path)
+    const end = Buffer.alloc(DIGEST + LENGTH)
+    if (size < end.length || readSync(fd, end, 0, end.length, size - end.length) !== end.length) return undefined
+    const length = Number.parseInt(end.toString('latin1', DIGEST), 16)
+    if (!(length <= size - end.length)) return undefined
+    const record = Buffer.alloc(length)
+    readSync(fd, record, 0, length, size - end.length - length)
+    const text = record.toString()
+    return shortDigest(text) === end.toString('latin1', 0, DIGEST) ? (JSON.parse(text) as readonly Row[]) : undefined
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** Puts the record where the bits end. One that comes out short is found out by its own end. */
+const writeRecord = (path: string, bytes: number, record: Buffer): void => {
+  const fd = openSync(path, 'r+')
+  try {
+    writeSync(fd, record, 0, record.length, bytes)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** Opens the masks of a store's folder. `now` gives ms. */
+export const openMasks = (root: string, now: () => number): Masks => {
+  const folder = join(root, MASKS)
+  const drop = (path: string): void => {
+    if (dirname(path) === folder) rmSync(path, { force: true })
+  }
+  const read = (): ReadonlyMap<string, StoredMask> => {
+    const found = new Map<string, StoredMask>()
+    for (const name of namesIn(folder)) {
+      const path = join(folder, name)
+      try {
+        const rows = readRecord(path)
+        if (rows === undefined) drop(path)
+        for (const [fingerprint, tensor, begin, elements, digest] of rows ?? []) found.set(fingerprint, { path, begin, elements, tensor, digest: digest as Digest })
+      } catch {
+        // Another build may remove it meanwhile, and one that cannot be read is of no use.
+      }
+    }
+    return found
+  }
+  return {
+    open: () => {
+      let masks: ReadonlyMap<string, StoredMask> | undefined
+      const used = new Set<string>()
+      return (fingerprint) => {
+        const found = (masks ??= read()).get(fingerprint)
+        if (found !== undefined && !used.has(found.path)) touch(found.path, now())
+        if (found !== undefined) used.add(found.path)
+        return found
+      }
+    },
+    begin: (bytes) => {
+      mkdirSync(folder, { recursive: true })
+      const path = join(folder, randomUUID())
+      const temporary = `${path}${UNFINISHED}`
+      closeSync(openSync(temporary, 'wx'))
+      const discard = (): void => rmSync(temporary, { force: true })
+      return {
+        path,
+        temporary,
+        finish: (masks) => {
+          const others = read()
+          try {
+            if ([...masks.keys()].some((fingerprint) => !others.has(fingerprint))) {
+              writeRecord(temporary, bytes, encode(masks))
+              renameSync(temporary, path)
+            }
+          } catch {
+            // A disk that is full tells of itself where something is at stake.
+          } finally {
+            discard()
+          }
+        },
+        discard,
+      }
+    },
+    drop,
+  }
+}
+
+const UNFINISHED = '.partial'
+
+const namesIn = (folder: string): readonly string[] => {
+  try {
+    return readdirSync(folder).filter((name) => !name.endsWith(UNFINISHED))
+  } catch {
+    return []
+  }
+}
