@@ -1,7 +1,8 @@
 import type { Result } from './base/result.js'
 import type { Plan } from './plan/plan.js'
 import { build as buildWith, type BuildOptions } from './run/build.js'
-import { run as runWith, type Built, type RunOptions } from './run/run.js'
+import { run as runWith } from './run/run.js'
+import type { Built, RunOptions } from './run/options.js'
 import { renderReport } from './view/report/render.js'
 
 /** Builds a recipe: reads, plans, checks pins, computes, and writes its outputs, all of them or none. Reports look as those of the command. */

@@ -4,7 +4,7 @@ import { contentDigest, type Digest } from '../base/digest.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { orderProblems } from '../document/report.js'
 import type { Mask, Measure } from '../graph/expression.js'
-import { createGraph, type Graph } from '../graph/graph.js'
+import { createGraph } from '../graph/graph.js'
 import { groupKey } from '../graph/passes.js'
 import type { Program } from '../graph/program.js'
 import { orderSteps, stepOf } from '../recipe/link.js'
@@ -15,6 +15,7 @@ import type { StoredMask } from '../store/masks.js'
 import type { StoredOutcome } from '../store/outcomes.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { createLayerContext } from './context.js'
+import type { Draft, Evaluation } from './draft.js'
 import { describeModels, describeStep, totalsOf } from './describe.js'
 import { evaluateSteps, type Evaluated, type Memory } from './evaluate.js'
 import { createFingerprints } from './fingerprint.js'
@@ -23,32 +24,13 @@ import { NOTHING_KNOWN, type Known } from './known.js'
 import { digestModel, sealOf } from './make-lock.js'
 import { createMasks, encodingOf, layOutMasks, type KeepableMasks } from './masks.js'
 import { pathProblems, pathsOf, planOutput, type Folders, type OutputRoots, type Root, type Sealing, type Setting } from './outputs.js'
-import type { Copy, Job, Plan, PlannedModel, PlannedOutput, PlannedReport, PlannedStep } from './plan.js'
+import type { Copy, Job, Plan, PlannedOutput, PlannedReport, PlannedStep } from './plan.js'
 import { fingerprintReport, planReport } from './reports.js'
 
 /** How far to plan. */
 export interface PlanOptions {
   /** False finds every mistake and leaves out the jobs: enough to check a recipe, and several times faster. */
   readonly jobs?: boolean
-}
-
-/** One setting with its steps evaluated. */
-interface Evaluation {
-  readonly setting: Setting
-  readonly steps: readonly Step[]
-  readonly evaluated: Evaluated
-}
-
-/** A plan before it is known what earlier runs left: every mistake is found, every output laid out, and no work is cut yet. */
-export interface Draft {
-  readonly evaluations: readonly Evaluation[]
-  readonly outputs: readonly OutputRoots[]
-  readonly reports: readonly PlannedReport[]
-  readonly models: readonly PlannedModel[]
-  readonly unused: readonly string[]
-  readonly graph: Graph
-  readonly masks: KeepableMasks
-  readonly warnings: readonly Diagnostic[]
 }
 
 /** Evaluates a recipe under one or more settings of its params. What they have in common is evaluated, and later computed, once. */

@@ -8,7 +8,7 @@ import { createRunId } from '../safetensors/run-id.js'
 import { encodeLock, lockPath } from '../store/lock.js'
 import type { Drafted } from './prepare.js'
 import { sha256Of } from './sha256.js'
-import type { Built } from './run.js'
+import type { Built } from './options.js'
 
 /** What an attestation is asked to say besides what was built. */
 export interface AttestOptions {

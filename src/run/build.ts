@@ -14,7 +14,8 @@ import { refuseFrozen } from './frozen.js'
 import { learn } from './learn.js'
 import { attest } from './attest.js'
 import { checkPins, draft, type Drafted, type PrepareOptions } from './prepare.js'
-import { run, type Built, type RunOptions } from './run.js'
+import { run } from './run.js'
+import type { Built, RunOptions } from './options.js'
 import { sha256Of } from './sha256.js'
 
 /** Options of a whole build; everything has a default. */

@@ -3,7 +3,7 @@ import { ok, type Result } from '../base/result.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { createSchedule, type Work } from './schedule.js'
 import { employ, startThread } from './crew.js'
-import type { RunOptions } from './run.js'
+import type { RunOptions } from './options.js'
 import { DEFAULT_CUTTING } from './work.js'
 
 /** Hears how many bytes have been read. */

@@ -2,7 +2,7 @@ import { lockDiffers, lockMissing } from '../base/catalogue/store.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import type { Known } from '../plan/known.js'
 import { lockDraft } from '../plan/make-lock.js'
-import type { Draft } from '../plan/make-plan.js'
+import type { Draft } from '../plan/draft.js'
 import { compareLocks, describeChange } from '../store/compare-locks.js'
 import { readLock } from '../store/lock.js'
 

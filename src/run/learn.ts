@@ -1,11 +1,11 @@
 import type { Digest } from '../base/digest.js'
 import { ok, type Result } from '../base/result.js'
 import type { Known } from '../plan/known.js'
-import type { Draft } from '../plan/make-plan.js'
+import type { Draft } from '../plan/draft.js'
 import type { Store } from '../store/store.js'
 import { digestTensors } from './digest-tensors.js'
 import { gatherKnown, identifyByFile, inputFiles } from './known.js'
-import type { RunOptions } from './run.js'
+import type { RunOptions } from './options.js'
 
 /** When the contents of inputs that are not known are read: whenever that may save work, always, or never. */
 export type Reading = 'if-useful' | 'always' | 'never'

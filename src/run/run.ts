@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path'
-import { contentDigest, EMPTY_DIGEST, type Digest } from '../base/digest.js'
+import { contentDigest, EMPTY_DIGEST } from '../base/digest.js'
 import { inputChanged, stopped } from '../base/catalogue/run.js'
 import { lockDiffers } from '../base/catalogue/store.js'
 import { failed, ok, type Result } from '../base/result.js'
@@ -16,53 +16,15 @@ import { journalName, sweepTemporaries } from '../safetensors/temporary.js'
 import { compareLocks, describeChange } from '../store/compare-locks.js'
 import { encodeLock, readLock, type Lock } from '../store/lock.js'
 import type { MaskFile } from '../store/masks.js'
-import type { Store } from '../store/store.js'
-import type { Hand } from './crew.js'
 import type { Listener } from './events.js'
-import type { Cutting } from './execute.js'
 import { changedInputs, sizeOnDisk, syncAll } from './files.js'
+import type { Built, RunOptions } from './options.js'
 import { openJournal, type Journal } from './journal.js'
 import { startMasks } from './kept-masks.js'
 import { remember } from './remember.js'
-import { drawReport, renderReports, type RenderReport } from './reports.js'
+import { drawReport, renderReports } from './reports.js'
 import { createSchedule, type Schedule } from './schedule.js'
 import { work, type Progress } from './work.js'
-import type { WorkerStart } from './worker.js'
-
-/** How to run a plan. None of it changes a byte of the outputs. */
-export interface RunOptions {
-  /** At least 1. */
-  readonly workers: number
-  readonly device: 'cpu'
-  /** Why this device, in words, for listeners. */
-  readonly deviceReason?: string
-  readonly cutting?: Cutting
-  readonly listener?: Listener
-  /** Stops the build at the next chunk. */
-  readonly signal?: AbortSignal
-  /** Makes files of reports; needed where a plan has some. */
-  readonly render?: RenderReport
-  /** Starts a worker; tests pass ones they steer. */
-  readonly start?: (start: WorkerStart) => Hand
-  /** Where the lock is written; none is unless given. `frozen` refuses to write anything that is not as the lock says. */
-  readonly lock?: { readonly path: string; readonly frozen?: boolean }
-  /** What is remembered for later builds. `since` is when the inputs' headers were read, in ms. */
-  readonly memory?: { readonly store: Store; readonly since: number }
-  /** sha256 of inputs' files that were asked for, by path. */
-  readonly sha256?: ReadonlyMap<string, string>
-}
-
-/** What was written. */
-export interface Built {
-  /** `kept` outputs stood already as they should be. */
-  readonly outputs: readonly { readonly name: string; readonly paths: readonly string[]; readonly bytes: number; readonly digest: Digest; readonly kept: boolean }[]
-  readonly reports: readonly { readonly name: string; readonly path: string; readonly bytes: number }[]
-  /** What the lock says; undefined for a recipe that writes reports only. */
-  readonly lock: Lock | undefined
-  readonly readBytes: number
-  readonly writtenBytes: number
-  readonly seconds: number
-}
 
 /** Carries a plan out: all files under temporary names, then all under their own, or none. */
 export const run = async (plan: Plan, options: RunOptions): Promise<Result<Built>> => {

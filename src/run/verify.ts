@@ -8,7 +8,7 @@ import { openModel, type Model } from '../safetensors/model.js'
 import { openAdapter } from '../safetensors/adapter-file.js'
 import { lockPath, readLock, type Lock, type LockedInput, type LockedOutput } from '../store/lock.js'
 import { digestTensors, type Heard } from './digest-tensors.js'
-import type { RunOptions } from './run.js'
+import type { RunOptions } from './options.js'
 import { sha256Of } from './sha256.js'
 
 /** One file that was compared with the lock. */

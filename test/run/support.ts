@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { renderDiagnostics } from '#src/base/screen.js'
 import type { Result } from '#src/base/result.js'
 import { build, type BuildOptions } from '#src/run/build.js'
-import type { Built } from '#src/run/run.js'
+import type { Built } from '#src/run/options.js'
 import { inlineHand } from '../support/inline-hand.js'
 
 /** Writes a recipe and builds it with a worker in this thread. */

@@ -1,0 +1,26 @@
+import type { Diagnostic } from '../base/diagnostic.js'
+import type { Graph } from '../graph/graph.js'
+import type { Step } from '../recipe/recipe.js'
+import type { Evaluated } from './evaluate.js'
+import type { KeepableMasks } from './masks.js'
+import type { OutputRoots, Setting } from './outputs.js'
+import type { PlannedModel, PlannedReport } from './plan.js'
+
+/** One setting with its steps evaluated. */
+export interface Evaluation {
+  readonly setting: Setting
+  readonly steps: readonly Step[]
+  readonly evaluated: Evaluated
+}
+
+/** A plan before it is known what earlier runs left: every mistake is found, every output laid out, and no work is cut yet. */
+export interface Draft {
+  readonly evaluations: readonly Evaluation[]
+  readonly outputs: readonly OutputRoots[]
+  readonly reports: readonly PlannedReport[]
+  readonly models: readonly PlannedModel[]
+  readonly unused: readonly string[]
+  readonly graph: Graph
+  readonly masks: KeepableMasks
+  readonly warnings: readonly Diagnostic[]
+}

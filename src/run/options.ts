@@ -1,0 +1,43 @@
+import type { Digest } from '../base/digest.js'
+import type { Lock } from '../store/lock.js'
+import type { Store } from '../store/store.js'
+import type { Hand } from './crew.js'
+import type { Listener } from './events.js'
+import type { Cutting } from './execute.js'
+import type { RenderReport } from './reports.js'
+import type { WorkerStart } from './worker.js'
+
+/** How to run a plan. None of it changes a byte of the outputs. */
+export interface RunOptions {
+  /** At least 1. */
+  readonly workers: number
+  readonly device: 'cpu'
+  /** Why this device, in words, for listeners. */
+  readonly deviceReason?: string
+  readonly cutting?: Cutting
+  readonly listener?: Listener
+  /** Stops the build at the next chunk. */
+  readonly signal?: AbortSignal
+  /** Makes files of reports; needed where a plan has some. */
+  readonly render?: RenderReport
+  /** Starts a worker; tests pass ones they steer. */
+  readonly start?: (start: WorkerStart) => Hand
+  /** Where the lock is written; none is unless given. `frozen` refuses to write anything that is not as the lock says. */
+  readonly lock?: { readonly path: string; readonly frozen?: boolean }
+  /** What is remembered for later builds. `since` is when the inputs' headers were read, in ms. */
+  readonly memory?: { readonly store: Store; readonly since: number }
+  /** sha256 of inputs' files that were asked for, by path. */
+  readonly sha256?: ReadonlyMap<string, string>
+}
+
+/** What was written. */
+export interface Built {
+  /** `kept` outputs stood already as they should be. */
+  readonly outputs: readonly { readonly name: string; readonly paths: readonly string[]; readonly bytes: number; readonly digest: Digest; readonly kept: boolean }[]
+  readonly reports: readonly { readonly name: string; readonly path: string; readonly bytes: number }[]
+  /** What the lock says; undefined for a recipe that writes reports only. */
+  readonly lock: Lock | undefined
+  readonly readBytes: number
+  readonly writtenBytes: number
+  readonly seconds: number
+}
