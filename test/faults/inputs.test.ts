@@ -37,14 +37,17 @@ describe('F13: an input that changes while it is read', () => {
         // Right after the first work or at a random moment; when all has been read it comes too late to matter.
         const wait = i % 3 < 2 ? undefined : random() * scene.runTime
         let done = false
+        let timer: NodeJS.Timeout | undefined
         const changeOnce = (): void => {
           if (!done) change(path, join(scene.folder, 'c.safetensors'))
           done = true
         }
         const ended = await stage.build({ hear: ({ type }) => {
           if (type === 'units-finished' && wait === undefined) changeOnce()
-          if (type === 'run-started' && wait !== undefined) setTimeout(changeOnce, wait)
+          if (type === 'run-started' && wait !== undefined) timer = setTimeout(changeOnce, wait)
         } })
+        // A change that comes after the end would strike the next build before it begins.
+        clearTimeout(timer)
         const told = ended.code === 3 && codesOf(ended).some((code) => ['input-changed', 'read-past-end', 'io-failed'].includes(code)) && ended.stdout.includes('b.safetensors')
         const right = isAllowed(stage.judge(), 'old', ended, false) && stage.leftovers().length === 0 && (told || ended.code === 0)
         if (told) noticed += 1
