@@ -36,15 +36,6 @@ type Shapes = ReadonlyMap<string, { readonly shape: readonly number[] }>
 
 /** Tells a model's architecture from names and shapes alone, or undefined when it is none that smelt knows. */
 export const detectArchitecture = (tensors: Shapes): Architecture | undefined => {
-  const known = detected.get(tensors) ?? { architecture: detect(tensors) }
-  detected.set(tensors, known)
-  return known.architecture
-}
-
-/** Plans ask about the same tensors again and again. */
-const detected = new WeakMap<Shapes, { readonly architecture: Architecture | undefined }>()
-
-const detect = (tensors: Shapes): Architecture | undefined => {
   for (const family of FAMILIES) {
     const root = family.roots.find((candidate) => holds(family.when, candidate, tensors))
     if (root !== undefined) return describe(family, root, [...tensors.keys()])

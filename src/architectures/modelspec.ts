@@ -35,12 +35,20 @@ const ID = /^[a-z0-9][a-z0-9./-]{0,79}$/
 
 type Shapes = ReadonlyMap<string, { readonly shape: readonly number[] }>
 
+/** A header is made twice, before and after its digests are known, of the same tensors. */
+const detected = new WeakMap<Shapes, { readonly architecture: ReturnType<typeof detectArchitecture> }>()
+const detectOnce = (tensors: Shapes): ReturnType<typeof detectArchitecture> => {
+  const known = detected.get(tensors) ?? { architecture: detectArchitecture(tensors) }
+  detected.set(tensors, known)
+  return known.architecture
+}
+
 /**
  * What ModelSpec calls a checkpoint with these tensors; undefined where nothing true can be said. `claimed` is what a parent says it
  * is: believed where names and shapes leave a choice, or where it is a finer name for what they show (`stable-diffusion-v1-inpainting`).
  */
 export const readModelspec = (tensors: Shapes, claimed: string | undefined): ModelspecFacts | undefined => {
-  const known = detectArchitecture(tensors)
+  const known = detectOnce(tensors)
   if (known === undefined) return undefined
   const ids = known.modelspec === undefined ? (UNDECIDED[known.id] ?? []) : [known.modelspec]
   const parent = claimed === undefined || !ID.test(claimed) ? undefined : ids.find((id) => claimed === id || claimed.startsWith(`${id}-`) || claimed.startsWith(`${id}/`))
