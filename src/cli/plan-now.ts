@@ -14,5 +14,7 @@ export const planNow = async (recipe: string, options: PrepareOptions & { readon
   const known = await learn(drafted.value.draft, userStore(), options.reading, { workers: defaultWorkers(), device: 'cpu' })
   if (known.type === 'failed') return failed(...drafted.diagnostics, ...known.diagnostics)
   const lock = await readLock(lockPath(drafted.value.path))
-  return ok({ plan: completePlan(drafted.value.draft, known.value), lock: lock.type === 'ok' ? lock.value : undefined }, drafted.diagnostics)
+  // Without a lock there is nothing to compare with, which is no reason not to plan.
+  const unread = lock.type === 'ok' ? [] : lock.diagnostics.map((d) => ({ ...d, severity: 'warning' as const }))
+  return ok({ plan: completePlan(drafted.value.draft, known.value), lock: lock.type === 'ok' ? lock.value : undefined }, [...drafted.diagnostics, ...unread])
 }

@@ -15,8 +15,8 @@ export type Reason =
   | { readonly type: 'new' }
   /** Facts of the step itself, or of one it uses (`by`), are others. */
   | { readonly type: 'changed'; readonly by: string; readonly changes: readonly Change[] }
-  /** An input that it is made of has other contents. */
-  | { readonly type: 'input'; readonly path: string }
+  /** An input that it is made of has other contents, or, where they are not `known`, may have. */
+  | { readonly type: 'input'; readonly path: string; readonly known: boolean }
   /** Nothing is different, and what it gave is not at hand. */
   | { readonly type: 'lost' }
 
@@ -36,7 +36,7 @@ export const reasonsOf = (planned: PlannedStep, plan: Plan, lock: Lock | undefin
     const { path } = (setting.recipe.models.get(name) ?? setting.recipe.adapters.get(name))!
     const model = setting.inputs.get(name)!
     const known = [...model.tensors.values()].every((t) => t.begin === t.end || plan.digestOf(t) !== undefined)
-    return known && lock.inputs[path]?.digest === digestModel(model, plan.digestOf) ? [] : [{ type: 'input', path }]
+    return known && lock.inputs[path]?.digest === digestModel(model, plan.digestOf) ? [] : [{ type: 'input', path, known }]
   })
   const reasons = [...changed, ...others]
   return reasons.length === 0 ? [{ type: 'lost' }] : reasons

@@ -29,7 +29,8 @@ export const renderSummary = (events: readonly RunEvent[], look: Look): string =
   const rate = seconds > 0 ? `, ${formatBytes((readBytes + writtenBytes) / seconds)}/s` : ''
   const { reused = 0, cached = 0 } = events.find((e) => e.type === 'run-started') ?? {}
   const saved = [...(reused > 0 ? [`${plural(reused, 'tensor')} taken over`] : []), ...(cached > 0 ? [`${plural(cached, 'threshold or sum', 'thresholds and sums')} remembered`] : [])]
-  const done = `done in ${formatDuration(seconds)}: read ${formatBytes(readBytes)}, wrote ${formatBytes(writtenBytes)}${rate}`
+  const moved = readBytes + writtenBytes === 0 ? 'nothing had to be read or written' : `read ${formatBytes(readBytes)}, wrote ${formatBytes(writtenBytes)}${rate}`
+  const done = `done in ${formatDuration(seconds)}: ${moved}`
   return `${[...written, ...kept, ...drawn, ...locked, `${done}${saved.length > 0 ? `; ${saved.join(', ')} from earlier builds` : ''}; peak memory ${formatBytes(peakMemory)}`].join('\n')}\n`
 }
 

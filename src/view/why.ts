@@ -9,7 +9,7 @@ const inWords = (step: string, reason: Reason): string => {
     case 'taken-over': return 'taken over from the last build'
     case 'new': return 'never built before'
     case 'changed': return reason.by === step || reason.changes.length === 1 ? describeChange(reason.changes[0]!) : `step \`${reason.by}\` changed`
-    case 'input': return `input \`${reason.path}\` is another than it was, or has not been read yet`
+    case 'input': return reason.known ? `input \`${reason.path}\` holds something else than it did` : `whether input \`${reason.path}\` is what it was is not known before it is read`
     case 'lost': return 'nothing is different, but what it gave is not at hand'
   }
 }

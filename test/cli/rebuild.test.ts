@@ -43,6 +43,13 @@ describe('the commands around rebuilding', () => {
     expect(await run('why', 'recipe.yaml')).toMatchObject({ code: 0, stdout: 'half  merge.blend\n  taken over from the last build\n', stderr: '' })
   }))
 
+  test('why warns of a lock that cannot be read, and has nothing to compare with', () => inShop(async ({ folder, run }) => {
+    folder.write('recipe.lock.json', '{')
+    const done = await run('why', 'recipe.yaml')
+    expect(done).toMatchObject({ code: 0, stdout: 'half  merge.blend, for 1 output: merged\n  never built before\n' })
+    expect(done.stderr).toContain('warning[lock-invalid]')
+  }))
+
   test('why tells the number that is another, as text and as JSON, and refuses a step that is none', () => inShop(async ({ run }) => {
     await run('build', 'recipe.yaml', '--quiet')
     expect((await run('why', 'recipe.yaml', 'half', '--set', 'keep=0.5')).stdout).toBe('half  merge.blend, for 1 output: merged\n  `keep` of step `half` was 0.25, is 0.5\n')

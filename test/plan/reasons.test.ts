@@ -49,7 +49,7 @@ describe('why a step runs', () => {
     await shop.build(recipe())
     const lock = await lockNow(shop)
     await shop.model('b.safetensors', 1, { ...layersBy(1), 'layers.0.bias': { dtype: 'F32', shape: [24], values: 4 } })
-    expect(reasons(await shop.build(recipe()), lock)).toEqual({ x: [{ type: 'input', path: 'b.safetensors' }], y: [{ type: 'input', path: 'b.safetensors' }] })
+    expect(reasons(await shop.build(recipe()), lock)).toEqual({ x: [{ type: 'input', path: 'b.safetensors', known: true }], y: [{ type: 'input', path: 'b.safetensors', known: true }] })
   }))
 
   test('nothing is another, and what it gave is gone', () => inShop(async (shop) => {
@@ -77,21 +77,22 @@ describe('in words', () => {
     [[{ type: 'taken-over' }], 'taken over from the last build'],
     [[{ type: 'new' }], 'never built before'],
     [[{ type: 'lost' }], 'nothing is different, but what it gave is not at hand'],
-    [[{ type: 'input', path: 'b.st' }], 'input `b.st` is another than it was, or has not been read yet'],
+    [[{ type: 'input', path: 'b.st', known: true }], 'input `b.st` holds something else than it did'],
+    [[{ type: 'input', path: 'b.st', known: false }], 'whether input `b.st` is what it was is not known before it is read'],
     [[change('x', 'params.keep')], '`keep` of step `x` was 1, is 2'],
     [[change('x', 'params.keep', 'mask')], '`keep` of step `x` was 1, is 2, and 1 more'],
-    [[change('w', 'params.keep', 'mask'), { type: 'input', path: 'b.st' }], 'step `w` changed, and 2 more'],
+    [[change('w', 'params.keep', 'mask'), { type: 'input', path: 'b.st', known: true }], 'step `w` changed, and 2 more'],
   ])('%j', (reasonsGiven, words) => expect(shortReason('x', reasonsGiven)).toBe(words))
 
   test('one step after the other, change by change', () => inShop(async (shop) => {
     const { plan } = await shop.build(recipe())
-    const steps = plan!.steps.map((s, i) => ({ ...s, reason: '', numbers: {}, reasons: i === 0 ? [change('x', 'params.drop', 'mask')] : [change('x', 'params.drop'), { type: 'input' as const, path: 'b\u001b[2J.st' }] }))
+    const steps = plan!.steps.map((s, i) => ({ ...s, reason: '', numbers: {}, reasons: i === 0 ? [change('x', 'params.drop', 'mask')] : [change('x', 'params.drop'), { type: 'input' as const, path: 'b\u001b[2J.st', known: true }] }))
     expect(renderWhy(steps, { color: false, width: 80 })).toBe(`x  merge.dare, for 1 output: out
   \`drop\` of step \`x\` was 1, is 2
   \`mask\` of step \`x\` was 1, is 2
 y  merge.blend, for 1 output: out
   \`drop\` of step \`x\` was 1, is 2
-  input \`b\\u{1b}[2J.st\` is another than it was, or has not been read yet
+  input \`b\\u{1b}[2J.st\` holds something else than it did
 `)
   }))
 })
