@@ -110,8 +110,6 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
   if (changed.length > 0) return failed(...changed.map(inputChanged))
   const contents = contentsOf(plan, schedule, options.sha256)
   const lock = plan.outputs.length === 0 ? undefined : makeLock(plan, contents, readPackage().version)
-  const locked = lock === undefined ? ok(undefined) : await startLock(lock, options, holdings)
-  if (locked.type === 'failed') return locked
   for (const output of lock === undefined ? [] : plan.outputs) {
     const resealed = sealFiles(output, lock!, files)
     if (resealed.type === 'failed') return resealed
@@ -123,10 +121,10 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
     if (file.type === 'failed') return file
     files.push(file.value)
   }
-  const lockFile = locked.value?.file
-  const all = lockFile === undefined ? files : [...files, lockFile]
-  if (lockFile !== undefined) holdings.files.push(lockFile)
-  const unsafe = await syncAll(all)
+  // The lock comes last: it speaks of files that stand.
+  const locked = lock === undefined ? ok(undefined) : await startLock(lock, options, holdings)
+  if (locked.type === 'failed') return locked
+  const unsafe = await syncAll(files)
   if (unsafe !== undefined) return failed(unsafe)
   // From here on files appear under their own names; a stop asked for now comes too late to change that.
   if (options.signal?.aborted === true) return failed(stopped())
@@ -136,7 +134,7 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
     if (withdrawn.type === 'failed') return withdrawn
   }
   const inodes = new Map(files.map((f) => [f.finalPath, f.identity()] as const))
-  for (const file of all) {
+  for (const file of files) {
     const committed = await file.commit()
     if (committed.type === 'failed') return committed
   }
@@ -151,7 +149,7 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
     if (!kept) listener({ type: 'report-written', name, path: label, format, bytes })
     return { name, path, bytes }
   })
-  if (locked.value !== undefined) listener({ type: 'lock-written', path: locked.value.label, changed: lockFile !== undefined, changes: locked.value.changes })
+  if (locked.value !== undefined) listener({ type: 'lock-written', path: locked.value.label, changed: locked.value.changed, changes: locked.value.changes })
   const forgotten = options.memory === undefined ? [] : await remember(plan, schedule, lock, { files: inodes, masks: holdings.masks }, options.memory)
   return ok({ outputs, reports, lock, ...progress }, forgotten)
 }
@@ -233,10 +231,10 @@ const sealFiles = (output: PlannedOutput, lock: Lock, files: readonly OutputFile
   return ok(undefined)
 }
 
-interface StartedLock { readonly file: OutputFile | undefined; readonly label: string; readonly changes: readonly string[] }
+interface StartedLock { readonly label: string; readonly changed: boolean; readonly changes: readonly string[] }
 
 /** Compares the lock with the one that stands; starts its file where they differ, and refuses where that is not allowed. */
-const startLock = async (lock: Lock, { lock: order }: RunOptions, { runId }: Holdings): Promise<Result<StartedLock | undefined>> => {
+const startLock = async (lock: Lock, { lock: order }: RunOptions, { runId, files }: Holdings): Promise<Result<StartedLock | undefined>> => {
   if (order === undefined) return ok(undefined)
   const old = await readLock(order.path)
   if (old.type === 'failed' && order.frozen === true) return old
@@ -245,7 +243,9 @@ const startLock = async (lock: Lock, { lock: order }: RunOptions, { runId }: Hol
   if (order.frozen === true) return changes.length === 0 ? ok(undefined) : failed(...changes.map((change) => lockDiffers(order.path, change)))
   const label = basename(order.path)
   const bytes = encodeLock(lock)
-  if (before !== undefined && Buffer.compare(encodeLock(before), bytes) === 0) return ok({ file: undefined, label, changes })
+  if (before !== undefined && Buffer.compare(encodeLock(before), bytes) === 0) return ok({ label, changed: false, changes })
   const file = await createOutput(order.path, bytes, bytes.length, runId)
-  return file.type === 'failed' ? file : ok({ file: file.value, label, changes })
+  if (file.type === 'failed') return file
+  files.push(file.value)
+  return ok({ label, changed: true, changes })
 }
