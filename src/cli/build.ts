@@ -1,7 +1,6 @@
 import { resolve } from 'node:path'
 import { stopping } from '../base/catalogue/cli.js'
 import { exitCode } from '../base/diagnostic.js'
-import { estimateMemory } from '../plan/memory.js'
 import { build as buildRecipe, defaultWorkers, type BuildOptions } from '../run/build.js'
 import type { RunEvent } from '../run/events.js'
 import type { BuildEvent } from '../view/dashboard/build-event.js'
@@ -13,6 +12,7 @@ import { createProgressLine } from '../view/progress-line.js'
 import { renderReport } from '../view/report/render.js'
 import { renderSummary, renderWatching } from '../view/summary.js'
 import type { Console } from './console.js'
+import { cudaPlaces } from './cuda-places.js'
 import { readDevice, readSet, readWorkers } from './options.js'
 import { eitherOf, rebuildOnChange, type WatchedBuild } from './rebuild.js'
 import type { Reporter } from './reporter.js'
@@ -96,7 +96,7 @@ const loudReporter = async (console: Console, { dashboard }: BuildFlags): Promis
 const TICK = 100
 
 /** Builds under the signals of the terminal; the code is 128 and the signal's number if one of them stopped it. `cancel` stops it without a word. */
-const buildUnder = async (recipe: string, options: BuildOptions, workers: number, reporter: Reporter, cancel: AbortSignal | undefined): Promise<WatchedBuild> => {
+const buildUnder = async (recipe: string, options: BuildOptions, reporter: Reporter, cancel: AbortSignal | undefined): Promise<WatchedBuild> => {
   const interruption = listenForStop(reporter.stopAsked, reporter.release)
   const ticking = setInterval(reporter.tick, TICK)
   let told = 0
@@ -107,8 +107,8 @@ const buildUnder = async (recipe: string, options: BuildOptions, workers: number
       signal: cancel === undefined ? interruption.signal : eitherOf(interruption.signal, cancel),
       listener: reporter.event,
       render: renderReport,
-      planned: (plan, diagnostics, lock) => {
-        reporter.planned(outlinePlan(plan, workers, estimateMemory, lock))
+      planned: (plan, device, diagnostics, lock) => {
+        reporter.planned(outlinePlan(plan, device, lock))
         reporter.problems(diagnostics)
         told = diagnostics.length
         files = [resolve(recipe), ...plan.models.flatMap((m) => [m.path, ...m.files.map((f) => f.path)])]
@@ -160,12 +160,12 @@ const buildOnce = async (console: Console, recipe: string, flags: BuildFlags, ca
   }
   const options: BuildOptions = {
     set: set.value, workers: workers.value, device: device.value, store: userStore(),
-    deviceReason: flags.device === 'auto' ? 'auto: the processor is the only device this version computes on' : 'asked for',
+    places: cudaPlaces(),
     frozen: flags.frozen === true, force: flags.force === true, sha256: flags.sha256 === true,
     ...(flags.out === undefined ? {} : { out: flags.out }),
     ...(flags.attest === undefined ? {} : { attest: resolve(flags.attest) }),
   }
-  const code = await buildUnder(recipe, options, workers.value, reporter, cancel)
+  const code = await buildUnder(recipe, options, reporter, cancel)
   await reporting.write(recipe, set.value, workers.value, flags.quiet === true || flags.json === true)
   return end(code)
 }

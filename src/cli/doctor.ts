@@ -3,10 +3,15 @@ import { availableParallelism, freemem, release, totalmem } from 'node:os'
 import { runtimeBroken } from '../base/catalogue/cli.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { toJson } from '../base/screen.js'
+import { faultsOf, reportCuda } from '../run/devices/cuda-report.js'
+import type { CudaPlaces } from '../run/devices/places.js'
+import { probeWebgpu } from '../run/devices/probe-webgpu.js'
 import { probeKernels, probeRuntime } from '../run/probe.js'
+import { cudaJson } from '../view/cuda.js'
 import { renderMachine, type Machine } from '../view/doctor.js'
 import { toJsonText } from '../view/json.js'
 import type { Console } from './console.js'
+import { cudaPlaces } from './cuda-places.js'
 import { readPackage } from '../base/version.js'
 
 /** Names of file systems by the numbers Linux gives them (statfs(2)). */
@@ -25,7 +30,10 @@ const diskOf = (folder: string): Machine['disk'] => {
   }
 }
 
-const examine = async (folder: string): Promise<Machine> => {
+const examine = async (folder: string, places: CudaPlaces): Promise<Machine> => {
+  const onnxruntime = await probeRuntime()
+  // Without ONNX Runtime there is nothing to try devices with.
+  const works = onnxruntime.problem === undefined
   const { version, engines } = readPackage()
   const least = Number(/\d+/.exec(engines.node)?.[0] ?? 0)
   return {
@@ -34,9 +42,11 @@ const examine = async (folder: string): Promise<Machine> => {
     platform: `${process.platform} ${process.arch} ${release()}`,
     cores: availableParallelism(),
     memory: { total: totalmem(), free: freemem() },
-    onnxruntime: await probeRuntime(),
+    onnxruntime,
     kernels: { problem: probeKernels() },
     disk: diskOf(folder),
+    cuda: works ? await reportCuda(places) : undefined,
+    webgpu: works ? { problem: await probeWebgpu() } : undefined,
   }
 }
 
@@ -50,14 +60,17 @@ export const problemsOf = ({ node, onnxruntime, kernels }: Machine): Diagnostic[
   ...(kernels.problem === undefined ? [] : [runtimeBroken('the WebAssembly module', kernels.problem, REBUILD)]),
 ]
 
-/** `smelt doctor`: what this machine can do, and what keeps it from building; 1 when the CPU cannot be used. */
-export const doctor = async (console: Console, flags: { readonly json?: boolean }): Promise<number> => {
-  const machine = await examine(console.cwd)
+/** `smelt doctor`: what this machine can do, and what keeps it from building; 1 when the CPU cannot be used. Of CUDA only what is wrong with it is told as a warning. */
+export const doctor = async (console: Console, flags: { readonly json?: boolean }, places: CudaPlaces = cudaPlaces()): Promise<number> => {
+  const machine = await examine(console.cwd, places)
   const problems = problemsOf(machine)
-  if (flags.json === true) console.out(toJsonText({ ok: problems.length === 0, ...machine, diagnostics: toJson(problems) }))
-  else {
+  const faults = (machine.cuda === undefined ? [] : faultsOf(machine.cuda)).map((d): Diagnostic => ({ ...d, severity: 'warning' }))
+  if (flags.json === true) {
+    const cuda = machine.cuda === undefined ? {} : { cuda: cudaJson(machine.cuda) }
+    console.out(toJsonText({ ok: problems.length === 0, ...machine, ...cuda, diagnostics: toJson([...problems, ...faults]) }))
+  } else {
     console.out(renderMachine(machine, console.look('out')))
-    console.tell(problems)
+    console.tell([...problems, ...faults])
   }
   return exitCode(problems) === 0 ? 0 : 1
 }

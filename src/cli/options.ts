@@ -1,5 +1,6 @@
-import { deviceNotHere, setMalformed, workersOutOfRange } from '../base/catalogue/cli.js'
+import { deviceUnknown, setMalformed, workersOutOfRange } from '../base/catalogue/cli.js'
 import { failed, ok, type Result } from '../base/result.js'
+import type { Wish } from '../run/devices/choose.js'
 
 const MOST_WORKERS = 64
 
@@ -18,5 +19,9 @@ export const readWorkers = (text: string | undefined, fallback: () => number): R
   return workers >= 1 && workers <= MOST_WORKERS ? ok(workers) : failed(workersOutOfRange(text, 1, MOST_WORKERS))
 }
 
-/** Reads `--device`. */
-export const readDevice = (text: string): Result<'cpu'> => (text === 'auto' || text === 'cpu' ? ok('cpu') : failed(deviceNotHere(text)))
+/** Reads `--device`; `cuda` is the first that can be seen. */
+export const readDevice = (text: string): Result<Wish> => {
+  if (text === 'auto' || text === 'cpu' || text === 'webgpu') return ok(text)
+  const [, index] = /^cuda(?::(\d{1,3}))?$/.exec(text) ?? []
+  return text.startsWith('cuda') && (text === 'cuda' || index !== undefined) ? ok(`cuda:${Number(index ?? 0)}` as const) : failed(deviceUnknown(text))
+}

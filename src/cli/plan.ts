@@ -1,12 +1,13 @@
 import { exitCode } from '../base/diagnostic.js'
-import { estimateMemory } from '../plan/memory.js'
 import { defaultWorkers } from '../run/build.js'
+import { chooseDevice } from '../run/devices/choose.js'
 import { toJsonText } from '../view/json.js'
 import { renderDot, renderMermaid } from '../view/plan-graph.js'
 import { outlinePlan } from '../view/plan-outline.js'
 import { renderPlan } from '../view/plan-text.js'
 import type { Console } from './console.js'
-import { readSet, readWorkers } from './options.js'
+import { cudaPlaces } from './cuda-places.js'
+import { readDevice, readSet, readWorkers } from './options.js'
 import { planNow } from './plan-now.js'
 
 /** The ways a plan can be printed. */
@@ -16,20 +17,24 @@ export const FORMATS = ['text', 'json', 'dot', 'mermaid'] as const
 export interface PlanFlags {
   readonly set: readonly string[]
   readonly out?: string
+  readonly device: string
   readonly workers?: string
   readonly format: (typeof FORMATS)[number]
 }
 
 /** `smelt plan`: everything a build would do, without doing it. */
 export const plan = async (console: Console, recipe: string, flags: PlanFlags): Promise<number> => {
-  const [set, workers] = [readSet(flags.set), readWorkers(flags.workers, defaultWorkers)]
-  const prepared = set.type === 'ok' && workers.type === 'ok'
+  const [set, workers, wish] = [readSet(flags.set), readWorkers(flags.workers, defaultWorkers), readDevice(flags.device)]
+  const prepared = set.type === 'ok' && workers.type === 'ok' && wish.type === 'ok'
     ? await planNow(recipe, { set: set.value, reading: 'never', ...(flags.out === undefined ? {} : { out: flags.out }) })
     : undefined
-  const diagnostics = [set, workers, ...(prepared === undefined ? [] : [prepared])].flatMap((r) => r.diagnostics)
+  const chosen = prepared?.type === 'ok' && workers.type === 'ok' && wish.type === 'ok'
+    ? await chooseDevice(wish.value, prepared.value.plan, workers.value, cudaPlaces())
+    : undefined
+  const diagnostics = [set, workers, wish, prepared, chosen].flatMap((r) => r?.diagnostics ?? [])
   console.tell(diagnostics)
-  if (prepared?.type !== 'ok' || workers.type !== 'ok') return exitCode(diagnostics)
-  const outline = outlinePlan(prepared.value.plan, workers.value, estimateMemory, prepared.value.lock)
+  if (prepared?.type !== 'ok' || chosen?.type !== 'ok') return exitCode(diagnostics)
+  const outline = outlinePlan(prepared.value.plan, chosen.value.planned, prepared.value.lock)
   console.out({
     text: () => renderPlan(outline, console.look('out')),
     json: () => toJsonText(outline),

@@ -6,6 +6,8 @@ const collect = (text: string, before: readonly string[]): readonly string[] => 
 
 const SET = ['--set <name=value>', 'give a param of the recipe another value, or several to build them all: keep=0.2,0.4 (repeatable)', collect, []] as const
 
+const DEVICE = ['--device <device>', 'where programs run: auto, cpu, cuda, cuda:1 for the second graphics card, or webgpu', 'auto'] as const
+
 /**
  * The commands and what they take. Each loads what it needs only when it is called, so that help and version are quick.
  * `run` receives the chosen command as a function of the console.
@@ -22,7 +24,7 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
   program.command('build').argument('<recipe>').description('plan, run, and write the outputs')
     .option(...SET)
     .option('--out <folder>', 'write outputs relative to this folder instead of the recipe’s')
-    .option('--device <device>', 'auto or cpu', 'auto')
+    .option(...DEVICE)
     .option('--workers <n>', 'threads that compute, 1 to 64 (default: one a core, at most 16)')
     .option('--frozen', 'refuse to build anything but what the lock says')
     .option('--force', 'compute everything, whatever earlier builds left')
@@ -40,6 +42,7 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
   program.command('plan').argument('<recipe>').description('show what a build would do, without doing it')
     .option(...SET)
     .option('--out <folder>', 'plan for outputs relative to this folder')
+    .option(...DEVICE)
     .option('--workers <n>', 'estimate the memory for so many threads')
     .addOption(new Option('--format <format>', 'how to print it').choices(['text', 'json', 'dot', 'mermaid']).default('text'))
     .action((recipe, flags) => run(async (console) => (await import('./plan.js')).plan(console, recipe, flags)))

@@ -1,9 +1,9 @@
 import { create, toBinary } from '@bufbuild/protobuf'
 import { ModelProtoSchema } from 'onnx-buf'
-import { ZERO, type Instruction, type Port, type PortType, type Program } from './program.js'
+import { ZERO, type Instruction, type Port, type Program, type ValueType } from './program.js'
 
 /** ONNX element types. */
-const ELEMENT: Readonly<Record<PortType | 'bf16', number>> = {
+const ELEMENT: Readonly<Record<ValueType, number>> = {
   f32: 1, u8: 2, i8: 3, u16: 4, i16: 5, i32: 6, i64: 7, bool: 9, f16: 10, f64: 11, u32: 12, u64: 13, bf16: 16,
 }
 /** BitCast, which lets bf16 pass the JavaScript boundary as u16, exists from opset 26 on. */
@@ -36,7 +36,7 @@ const node = ({ op, inputs, output, to }: Instruction) => ({
   attribute: to !== undefined ? [attribute('to', ELEMENT[to])] : op === 'Gather' ? [attribute('axis', 0)] : [],
 })
 
-/** Serialises a program as an ONNX model. `tables` are the decoding tables of the 8-bit floats it may look up, 256 numbers each. */
+/** Serialises a lowered program as an ONNX model. `tables` are those it may look stored numbers up in, by dtype, a float32 for every code. */
 export const encodeOnnx = (program: Program, tables: Readonly<Record<string, Float32Array>>): Uint8Array => {
   const constants = [
     ...Object.entries(tables).map(([name, numbers]) => ({ name, dataType: ELEMENT.f32, dims: [BigInt(numbers.length)], rawData: bytesOf(numbers) })),

@@ -12,12 +12,17 @@ export interface Port {
   readonly rank: 0 | 1
 }
 
-/** One ONNX node. `to` is the target of a cast. */
+/** What a value inside a program may hold. */
+export type ValueType = PortType | 'bf16'
+
+/** One operation of a program: an ONNX node, or `Decode` of stored numbers to float32, `DecodeMask` of them to whether they are not 0, and `Encode` of float32 to a stored `dtype`: those each device does in its own way. */
 export interface Instruction {
   readonly op: string
   readonly inputs: readonly string[]
   readonly output: string
-  readonly to?: PortType | 'bf16'
+  /** The target of a cast. */
+  readonly to?: ValueType
+  readonly dtype?: Dtype
 }
 
 /** A fused tensor program: structure only. Every number that differs between tensors is an input. */
@@ -43,7 +48,7 @@ export type Uniform = Scalar | Extract<Mask, { type: 'top' }>
 /** What a program has to produce at a port: the elements of an expression, encoded. */
 export interface Wanted {
   readonly value: Tensor | Mask
-  /** The stored dtype; BOOL for masks. F8 dtypes leave the program as F32, because no provider casts them to bytes. */
+  /** The stored dtype; BOOL for masks. */
   readonly dtype: Dtype
 }
 
@@ -56,11 +61,13 @@ export interface Assembly {
   readonly needsLength: boolean
 }
 
-const STORED: Readonly<Record<Dtype, PortType>> = {
+/** How stored numbers are fed as they are. */
+export const STORED: Readonly<Record<Dtype, PortType>> = {
   BOOL: 'u8', F4: 'u8', F6_E2M3: 'u8', F6_E3M2: 'u8', U8: 'u8', I8: 'i8', F8_E5M2: 'u8', F8_E4M3: 'u8', F8_E8M0: 'u8', F8_E4M3FNUZ: 'u8',
   F8_E5M2FNUZ: 'u8', I16: 'i16', U16: 'u16', F16: 'f16', BF16: 'u16', I32: 'i32', U32: 'u32', F32: 'f32', C64: 'u64', F64: 'f64', I64: 'i64', U64: 'u64',
 }
-const LEAVING: Readonly<Partial<Record<Dtype, PortType>>> = { F16: 'f16', BF16: 'u16', F32: 'f32', F64: 'f64', F8_E4M3: 'f32', F8_E5M2: 'f32', BOOL: 'bool' }
+/** What programs compute. */
+const COMPUTED: readonly Dtype[] = ['F16', 'BF16', 'F32', 'F64', 'F8_E4M3', 'F8_E5M2', 'BOOL']
 const APPLY: Readonly<Record<Exclude<TensorOp, 'sign'>, string>> = {
   add: 'Add', sub: 'Sub', mul: 'Mul', div: 'Div', neg: 'Neg', abs: 'Abs', sqrt: 'Sqrt', min: 'Min', max: 'Max',
 }
@@ -165,9 +172,9 @@ const write = (wanted: readonly Wanted[], bitsOf: BitsOf): Program => {
   const names = new Map<number, string>()
   let needsLength = false
 
-  const emit = (op: string, inputs: readonly string[], to?: PortType | 'bf16'): string => {
+  const emit = (op: string, inputs: readonly string[], kind: Pick<Instruction, 'to' | 'dtype'> = {}): string => {
     const output = `v${instructions.length}`
-    instructions.push({ op, inputs, output, ...(to === undefined ? {} : { to }) })
+    instructions.push({ op, inputs, output, ...kind })
     return output
   }
   const read = (info: TensorInfo): string => {
@@ -186,20 +193,12 @@ const write = (wanted: readonly Wanted[], bitsOf: BitsOf): Program => {
     uniforms.push(`u${uniforms.length}`)
     return uniforms.at(-1)!
   }
-  const decode = (port: string, dtype: Dtype): string => {
-    switch (dtype) {
-      case 'F32': return port
-      case 'BF16': return emit('Cast', [emit('BitCast', [port], 'bf16')], 'f32')
-      case 'F8_E4M3': case 'F8_E5M2': return emit('Gather', [dtype, emit('Cast', [port], 'i32')])
-      default: return emit('Cast', [port], 'f32')
-    }
-  }
+  const decode = (port: string, dtype: Dtype): string => (dtype === 'F32' ? port : emit('Decode', [port], { dtype }))
   const signOf = (x: string): string => {
-    const [up, down] = ['Greater', 'Less'].map((op) => emit('Cast', [emit(op, [x, ZERO])], 'f32'))
+    const [up, down] = ['Greater', 'Less'].map((op) => emit('Cast', [emit(op, [x, ZERO])], { to: 'f32' }))
     return emit('Sub', [up!, down!])
   }
-  const isTrue = (port: string, dtype: Dtype): string =>
-    emit('Cast', [dtype === 'BF16' || dtype === 'F8_E4M3' || dtype === 'F8_E5M2' ? decode(port, dtype) : port], 'bool')
+  const isTrue = (port: string, dtype: Dtype): string => (dtype === 'F32' ? emit('Cast', [port], { to: 'bool' }) : emit('DecodeMask', [port], { dtype }))
 
   const make = (e: Expression): string => {
     if (e.kind === 'scalar') return uniform()
@@ -211,7 +210,7 @@ const write = (wanted: readonly Wanted[], bitsOf: BitsOf): Program => {
       case 'fill': return value(e.value)
       // ONNX Runtime's own Sign takes ten times as long as two comparisons.
       case 'apply': return e.op === 'sign' ? signOf(value(e.args[0]!)) : emit(APPLY[e.op], e.args.map(value))
-      case 'bit': return emit('Cast', [value(e.mask)], 'f32')
+      case 'bit': return emit('Cast', [value(e.mask)], { to: 'f32' })
       case 'choose': return emit('Where', [value(e.mask), value(e.yes), value(e.no)])
       case 'compare': return emit(COMPARE[e.op], [value(e.left), value(e.right)])
       case 'logic': return emit(LOGIC[e.op], e.args.map(value))
@@ -235,19 +234,16 @@ const write = (wanted: readonly Wanted[], bitsOf: BitsOf): Program => {
   const taken = new Set<string>()
   /** The name of the encoded elements. What is fed or already leaves by that name is copied: a graph must not hand out one value twice. */
   const encode = (name: string, dtype: Dtype): string => {
-    if (dtype === 'F16') return emit('Cast', [name], 'f16')
-    if (dtype === 'F64') return emit('Cast', [name], 'f64')
-    if (dtype === 'BF16') return emit('BitCast', [emit('Cast', [name], 'bf16')], 'u16')
+    if (dtype !== 'F32' && dtype !== 'BOOL') return emit('Encode', [name], { dtype })
     const made = instructions.some((instruction) => instruction.output === name)
     return made && !taken.has(name) ? name : emit('Identity', [name])
   }
 
   const outputs: Port[] = wanted.map(({ value: e, dtype }) => {
-    const type = LEAVING[dtype]
-    if (type === undefined) throw new Error(`no program computes ${dtype}`)
+    if (!COMPUTED.includes(dtype)) throw new Error(`no program computes ${dtype}`)
     const name = encode(spread(e), dtype)
     taken.add(name)
-    return { name, type, rank: 1 }
+    return { name, type: dtype === 'BOOL' ? 'bool' : STORED[dtype], rank: 1 }
   })
   const inputs: Port[] = [
     ...[...reads.values()].map(({ info, port }): Port => ({ name: port, type: STORED[info.dtype], rank: 1 })),

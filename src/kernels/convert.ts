@@ -57,10 +57,10 @@ export const decode = (dtype: SmallFloat, codes: Uint16Array | Uint8Array): Floa
   return out
 }
 
-/** The float32 values of all 256 codes of each 8-bit dtype, for programs that look them up. */
-export const decodingTables = (): { readonly [D in 'F8_E4M3' | 'F8_E5M2']: Float32Array<ArrayBuffer> } => {
-  const codes = Uint8Array.from({ length: 256 }, (_, code) => code)
-  return { F8_E4M3: decode('F8_E4M3', codes), F8_E5M2: decode('F8_E5M2', codes) }
+/** The float32 values of all codes of the dtypes that programs look up. */
+export const decodingTables = (): { readonly [D in 'F8_E4M3' | 'F8_E5M2' | 'BF16']: Float32Array<ArrayBuffer> } => {
+  const codes = Uint8Array.from({ length: 1 << 8 }, (_, code) => code)
+  return { F8_E4M3: decode('F8_E4M3', codes), F8_E5M2: decode('F8_E5M2', codes), BF16: decode('BF16', Uint16Array.from({ length: 1 << 16 }, (_, code) => code)) }
 }
 
 /**

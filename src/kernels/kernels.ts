@@ -48,6 +48,10 @@ export type Kernels = KernelMemory & {
   readonly packBits: (m: number, n: number, out: number) => void
   /** Unpacks n bits into n u8 of 0 or 1. */
   readonly unpackBits: (packed: number, n: number, m: number) => void
+  /** BF16 codes to f32, exactly; a NaN keeps its bits. */
+  readonly decodeBF16: (x: number, n: number, out: number) => void
+  /** f32 to BF16 codes, like `encode`: what is too large becomes infinity. */
+  readonly encodeBF16: (x: number, n: number, out: number) => void
   /** F8_E4M3 codes to f32, like `decode`. */
   readonly decodeF8E4M3: (x: number, n: number, out: number) => void
   /** F8_E5M2 codes to f32, like `decode`. */
@@ -79,6 +83,8 @@ export const loadKernels = (): Kernels => {
     },
     packBits: wasm.packBits,
     unpackBits: wasm.unpackBits,
+    decodeBF16: wasm.decodeBF16,
+    encodeBF16: wasm.encodeBF16,
     decodeF8E4M3: wasm.decodeF8E4M3,
     decodeF8E5M2: wasm.decodeF8E5M2,
     encodeF8E4M3: wasm.encodeF8E4M3,

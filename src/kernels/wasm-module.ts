@@ -37,6 +37,8 @@ export type WasmExports = {
   readonly firstMasked64: Scan
   readonly packBits: (m: number, n: number, out: number) => void
   readonly unpackBits: (packed: number, n: number, m: number) => void
+  readonly decodeBF16: Recode
+  readonly encodeBF16: Recode
   readonly decodeF8E4M3: Recode
   readonly decodeF8E5M2: Recode
   readonly encodeF8E4M3: Recode

@@ -32,23 +32,23 @@ const lockInputs = (recipe: Recipe, inputs: ReadonlyMap<string, Model>, contents
     return [pathOf(recipe, name), { digest: digestModel(model, contents.input), bytes: model.bytes, tensors: model.tensors.size, ...(sha256 === undefined ? {} : { sha256 }) }]
   }))
 
-/** What the lock says of one setting's steps, given the contents of its inputs. */
-export const lockSteps = (recipe: Recipe, steps: readonly Step[], input: (name: string) => Digest): Readonly<Record<string, LockedStep>> => {
+/** What the lock says of one setting's steps, given the contents of its inputs; `device` is one whose numbers are not those of others. */
+export const lockSteps = (recipe: Recipe, steps: readonly Step[], input: (name: string) => Digest, device?: string): Readonly<Record<string, LockedStep>> => {
   const fingerprints = fingerprintSteps(recipe, steps, input)
   return Object.fromEntries(steps.map((step) => [step.name, {
     ...factsOf(recipe, step),
     fingerprint: fingerprints.get(step.name)!,
-    ...(step.operator.exact ? {} : { device: 'cpu' }),
+    ...(device === undefined ? (step.operator.exact ? {} : { device: 'cpu' }) : { device }),
   }]))
 }
 
 const lockBuild = (
-  { recipe, steps, inputs }: Omit<PlannedSetting, 'label'>, locked: Record<string, LockedInput>, outputs: readonly PlannedOutput[], contents: Contents,
+  { recipe, steps, inputs }: Omit<PlannedSetting, 'label'>, locked: Record<string, LockedInput>, outputs: readonly PlannedOutput[], contents: Contents, device?: string,
 ): LockedBuild => {
   const build = {
     params: recipe.params,
     inputs: Object.fromEntries([...inputs.keys()].map((name) => [name, pathOf(recipe, name)])),
-    steps: lockSteps(recipe, steps, (name) => locked[pathOf(recipe, name)]!.digest),
+    steps: lockSteps(recipe, steps, (name) => locked[pathOf(recipe, name)]!.digest, device),
     outputs: Object.fromEntries(outputs.map((o) => [o.name, {
       path: o.label, from: o.from, digest: contents.output(o), bytes: o.files.reduce((n, f) => n + f.bytes, 0), tensors: o.tensors.length,
     }])),
@@ -56,15 +56,15 @@ const lockBuild = (
   return { ...build, digest: digestBuild(digestText(recipe.source.text), build, locked) }
 }
 
-/** The lock of a plan that was carried out by version `smelt` of the program. */
-export const makeLock = (plan: Plan, contents: Contents, smelt: string): Lock => {
+/** The lock of a plan that was carried out by version `smelt` of the program, on a `device` that is named where its numbers are not those of others. */
+export const makeLock = (plan: Plan, contents: Contents, smelt: string, device?: string): Lock => {
   const inputs: Record<string, LockedInput> = Object.assign({}, ...plan.settings.map((s) => lockInputs(s.recipe, s.inputs, contents)))
   return {
     lock: 1,
     smelt,
     recipe: digestText(plan.settings[0]!.recipe.source.text),
     inputs,
-    builds: plan.settings.map((setting, i) => lockBuild(setting, inputs, plan.outputs.filter((o) => o.setting === i), contents)),
+    builds: plan.settings.map((setting, i) => lockBuild(setting, inputs, plan.outputs.filter((o) => o.setting === i), contents, device)),
   }
 }
 
@@ -83,7 +83,7 @@ export const sealOf = (
 export const sealingOf = (build: LockedBuild, inputs: Lock['inputs']): Sealing => ({ lock: build.digest, input: (name) => inputs[build.inputs[name]!]!.digest })
 
 /** The lock that a draft would have as far as that is known before it is built: what is not known, such as the outputs, is as in the lock before. */
-export const lockDraft = (draft: Pick<Draft, 'evaluations'>, known: Pick<Known, 'digestOf'>, before: Lock | undefined): Lock => {
+export const lockDraft = (draft: Pick<Draft, 'evaluations'>, known: Pick<Known, 'digestOf'>, before: Lock | undefined, device?: string): Lock => {
   const settings = draft.evaluations.map(({ setting, steps }) => ({ recipe: setting.recipe, steps, inputs: new Map<string, Model>([...setting.models, ...setting.adapters]) }))
   const inputs: Record<string, LockedInput> = {}
   for (const { recipe, inputs: models } of settings) {
@@ -103,7 +103,7 @@ export const lockDraft = (draft: Pick<Draft, 'evaluations'>, known: Pick<Known, 
       digest: old?.digest ?? EMPTY_DIGEST,
       params: recipe.params,
       inputs: Object.fromEntries([...setting.inputs.keys()].map((name) => [name, pathOf(recipe, name)])),
-      steps: lockSteps(recipe, steps, (name) => inputs[pathOf(recipe, name)]!.digest),
+      steps: lockSteps(recipe, steps, (name) => inputs[pathOf(recipe, name)]!.digest, device),
       outputs: Object.fromEntries(Object.entries(old?.outputs ?? {}).filter(([name]) => names.has(name))),
     }
   })

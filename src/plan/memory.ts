@@ -7,6 +7,8 @@ import type { Plan } from './plan.js'
 const PROGRAM_BYTES = 170e6
 /** What each worker takes with ONNX Runtime, its sessions and collected garbage. Measured, rounded up. */
 const WORKER_BYTES = 60e6
+/** What the libraries of a device take. Measured with CUDA's provider, without a driver. */
+const DEVICE_BYTES = 300e6
 /** Elements a worker holds of each input and output at a time. */
 const BLOCK = 1 << 17
 
@@ -17,14 +19,18 @@ const factorBytes = (pass: Pass): number => pass.draws.reduce((n, draw) => {
   return n + [up, down, ...(mid === undefined ? [] : [mid])].reduce((m, info) => m + 4 * (info.end - info.begin), 0)
 }, 0)
 
-const passBytes = (pass: Pass): number => {
-  const inputs = pass.reads.reduce((n, info) => n + bytesFor(BLOCK, info.dtype), 0) + pass.draws.length * 4 * BLOCK
+const passBytes = (pass: Pass, block: number): number => {
+  const inputs = pass.reads.reduce((n, info) => n + bytesFor(block, info.dtype), 0) + pass.draws.length * 4 * block
   const counts = pass.takes.reduce((n, take) => n + 4 * 65536 + (take.stage === 'high' ? 4 * SEGMENT : 0), 0)
-  return inputs + pass.program.outputs.length * 4 * BLOCK + counts + factorBytes(pass)
+  return inputs + pass.program.outputs.length * 4 * block + counts + factorBytes(pass)
 }
 
-/** The most memory a build will hold, in bytes: it depends on the widest pass and the number of workers, never on the size of a model. */
-export const estimateMemory = (plan: Plan, workers: number): number => {
-  const widest = plan.jobs.flatMap((job) => job.sweeps?.passes ?? []).reduce((most, pass) => Math.max(most, passBytes(pass)), 0)
-  return PROGRAM_BYTES + workers * (WORKER_BYTES + 2 * widest)
+/**
+ * The most memory a build will hold, in bytes: it depends on the widest pass and the number of workers, never on the size of a model.
+ * With a device, blocks are as long as its chunks, and its libraries are in memory too.
+ */
+export const estimateMemory = (plan: Plan, workers: number, onDevice = false): number => {
+  const block = onDevice ? SEGMENT : BLOCK
+  const widest = plan.jobs.flatMap((job) => job.sweeps?.passes ?? []).reduce((most, pass) => Math.max(most, passBytes(pass, block)), 0)
+  return PROGRAM_BYTES + (onDevice ? DEVICE_BYTES : 0) + workers * (WORKER_BYTES + 2 * widest)
 }

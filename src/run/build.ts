@@ -5,11 +5,15 @@ import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { NOTHING_KNOWN, type Known } from '../plan/known.js'
 import { completePlan } from '../plan/make-plan.js'
+import type { PlannedDevice } from '../plan/device.js'
 import type { Plan } from '../plan/plan.js'
 import { ioProblem } from '../safetensors/io-problem.js'
 import { lockPath, readLock, type Lock } from '../store/lock.js'
 import type { Store } from '../store/store.js'
 import { withThreadsAhead } from './crew.js'
+import { chooseDevice, type Choice, type Wish } from './devices/choose.js'
+import { isInexact } from './devices/device.js'
+import type { CudaPlaces } from './devices/places.js'
 import { refuseFrozen } from './frozen.js'
 import { learn } from './learn.js'
 import { attest } from './attest.js'
@@ -19,7 +23,13 @@ import type { Built, RunOptions } from './options.js'
 import { sha256Of } from './sha256.js'
 
 /** Options of a whole build; everything has a default. */
-export interface BuildOptions extends PrepareOptions, Partial<Omit<RunOptions, 'lock' | 'memory' | 'sha256'>> {
+export interface BuildOptions extends PrepareOptions, Partial<Omit<RunOptions, 'lock' | 'memory' | 'sha256' | 'device' | 'deviceReason' | 'runtime'>> {
+  /** Where programs run; the processor unless given. */
+  readonly device?: Wish
+  /** Where CUDA's libraries may lie, beside the places where everyone looks. */
+  readonly places?: CudaPlaces
+  /** Opens the device for a plan; tests pass their own. */
+  readonly choose?: (plan: Plan, workers: number) => Promise<Result<Choice>>
   /** What earlier builds left; none is used and nothing is left for later ones unless given. */
   readonly store?: Store
   /** False writes no lock beside the recipe. */
@@ -33,7 +43,7 @@ export interface BuildOptions extends PrepareOptions, Partial<Omit<RunOptions, '
   /** Where an in-toto statement with SLSA provenance of the build is written; none is unless given. */
   readonly attest?: string
   /** Hears of the plan, and what was to be said until then, before anything is computed. */
-  readonly planned?: (plan: Plan, diagnostics: readonly Diagnostic[], lock: Lock | undefined) => void
+  readonly planned?: (plan: Plan, device: PlannedDevice, diagnostics: readonly Diagnostic[], lock: Lock | undefined) => void
 }
 
 /** Workers that make sense on this machine: one a core, at most 16. */
@@ -56,15 +66,23 @@ const buildWith = async (path: string, options: BuildOptions, workers: number): 
   const reading = order.frozen ? 'always' : options.force === true ? 'never' : 'if-useful'
   const known = await learn(drafted.value.draft, options.store, reading, { ...common(options), workers, device: 'cpu' })
   if (known.type === 'failed') return failed(...drafted.diagnostics, ...known.diagnostics)
-  const refused = order.frozen ? await refuseFrozen(drafted.value.draft, known.value, order.path) : []
+  // Numbers that only one device gives are neither taken over nor left for others.
+  const alone = options.device !== undefined && options.device !== 'auto' && isInexact(options.device) ? options.device : undefined
+  const refused = order.frozen ? await refuseFrozen(drafted.value.draft, known.value, order.path, alone) : []
   if (refused.length > 0) return failed(...drafted.diagnostics, ...refused)
 
-  const plan = completePlan(drafted.value.draft, options.force === true ? withoutResults(known.value) : known.value)
-  options.planned?.(plan, drafted.diagnostics, ready.value.lock)
+  const plan = completePlan(drafted.value.draft, options.force === true || alone !== undefined ? withoutResults(known.value) : known.value)
+  const choose = options.choose ?? ((p, some) => chooseDevice(options.device ?? 'cpu', p, some, options.places))
+  const chosen = await choose(plan, workers)
+  if (chosen.type === 'failed') return failed(...drafted.diagnostics, ...chosen.diagnostics)
+  const { device, planned, cutting, runtime } = chosen.value
+  options.planned?.(plan, planned, drafted.diagnostics, ready.value.lock)
   const runOptions: RunOptions = {
-    ...common(options), device: 'cpu', workers, sha256: options.sha256 === true ? ready.value.sha256 : new Map(),
+    ...common(options), device, deviceReason: planned.reason, workers: chosen.value.workers,
+    ...(cutting === undefined || options.cutting !== undefined ? {} : { cutting }), ...(runtime === undefined ? {} : { runtime }),
+    sha256: options.sha256 === true ? ready.value.sha256 : new Map(),
     ...(options.lock === false ? {} : { lock: order }),
-    ...(options.store === undefined ? {} : { memory: { store: options.store, since: drafted.value.since } }),
+    ...(options.store === undefined || alone !== undefined ? {} : { memory: { store: options.store, since: drafted.value.since } }),
   }
   const built = await runOrAnew(plan, () => completePlan(drafted.value.draft, { ...NOTHING_KNOWN, identify: known.value.identify, room: known.value.room }), runOptions)
   if (built.type === 'failed' || options.attest === undefined) return { ...built, diagnostics: [...drafted.diagnostics, ...built.diagnostics] }
@@ -87,8 +105,7 @@ const runOrAnew = async (plan: Plan, anew: () => Plan, options: RunOptions): Pro
 }
 
 /** The options that a build hands to its run as they are. */
-const common = ({ cutting, listener, signal, render, start, deviceReason }: BuildOptions): Partial<RunOptions> => ({
-  ...(deviceReason === undefined ? {} : { deviceReason }),
+const common = ({ cutting, listener, signal, render, start }: BuildOptions): Partial<RunOptions> => ({
   ...(cutting === undefined ? {} : { cutting }),
   ...(listener === undefined ? {} : { listener }),
   ...(signal === undefined ? {} : { signal }),

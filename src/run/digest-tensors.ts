@@ -19,7 +19,7 @@ export const digestTensors = async (
   const stop = (): void => void Atomics.store(flag, 0, 1)
   if (signal?.aborted === true) stop()
   signal?.addEventListener('abort', stop, { once: true })
-  const hands = Array.from({ length: workers }, () => (start ?? startThread)({ programs: [], models: [], temporary: new Map(), cutting: cutting ?? DEFAULT_CUTTING, stop: flag }))
+  const hands = Array.from({ length: workers }, () => (start ?? startThread)({ engine: { device: 'cpu', programs: [], models: [], chunk: 0 }, temporary: new Map(), cutting: cutting ?? DEFAULT_CUTTING, stop: flag }))
   let bytes = 0
   const done = await employ(hands, {
     next: schedule.next,

@@ -1,5 +1,6 @@
 import type { Digest } from '../base/digest.js'
 import type { Diagnostic } from '../base/diagnostic.js'
+import type { Spent } from './stopwatch.js'
 import type { ReportFormat } from '../operators/report-document.js'
 
 /** What there is to do for one tensor of an output: the steps whose work it is, and the bytes that it takes. */
@@ -55,7 +56,8 @@ export type RunEvent =
   /** `changes` tell in words how the lock differs from the one before. */
   | { readonly type: 'lock-written'; readonly path: string; readonly changed: boolean; readonly changes: readonly string[] }
   | { readonly type: 'report-written'; readonly name: string; readonly path: string; readonly format: ReportFormat; readonly bytes: number }
-  | { readonly type: 'run-finished'; readonly seconds: number; readonly readBytes: number; readonly writtenBytes: number; readonly peakMemory: number }
+  /** `spent` are the seconds of all workers together, by what they went to. */
+  | { readonly type: 'run-finished'; readonly seconds: number; readonly readBytes: number; readonly writtenBytes: number; readonly peakMemory: number; readonly spent: Spent }
   | { readonly type: 'run-failed'; readonly diagnostics: readonly Diagnostic[]; readonly seconds: number }
 
 /** Hears what happens; must not throw and should be quick. */

@@ -7,10 +7,10 @@ import { compareLocks, describeChange } from '../store/compare-locks.js'
 import { readLock } from '../store/lock.js'
 
 /** What keeps a recipe from being built as its lock says, before anything is computed. */
-export const refuseFrozen = async (draft: Draft, known: Known, path: string): Promise<readonly Diagnostic[]> => {
+export const refuseFrozen = async (draft: Draft, known: Known, path: string, device?: string): Promise<readonly Diagnostic[]> => {
   const lock = await readLock(path)
   if (lock.type === 'failed') return lock.diagnostics
   if (lock.value === undefined) return [lockMissing(path)]
-  const now = lockDraft(draft, known, lock.value)
+  const now = lockDraft(draft, known, lock.value, device)
   return compareLocks(lock.value, now).map((change) => lockDiffers(path, describeChange(change)))
 }

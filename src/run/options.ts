@@ -2,16 +2,21 @@ import type { Digest } from '../base/digest.js'
 import type { Lock } from '../store/lock.js'
 import type { Store } from '../store/store.js'
 import type { Hand } from './crew.js'
+import type { Device } from './devices/device.js'
 import type { Listener } from './events.js'
 import type { Cutting } from './execute.js'
 import type { RenderReport } from './reports.js'
+import type { Spent } from './stopwatch.js'
 import type { WorkerStart } from './worker.js'
 
 /** How to run a plan. None of it changes a byte of the outputs. */
 export interface RunOptions {
   /** At least 1. */
   readonly workers: number
-  readonly device: 'cpu'
+  /** What is not the processor has to be open in this process. */
+  readonly device: Device
+  /** Path of CUDA's runtime library, where it is to pin the memory it copies from and to. */
+  readonly runtime?: string
   /** Why this device, in words, for listeners. */
   readonly deviceReason?: string
   readonly cutting?: Cutting
@@ -40,4 +45,6 @@ export interface Built {
   readonly readBytes: number
   readonly writtenBytes: number
   readonly seconds: number
+  /** What the workers' time went to, in seconds of all of them together. */
+  readonly spent: Spent
 }

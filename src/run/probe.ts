@@ -1,4 +1,5 @@
 import { createGraph } from '../graph/graph.js'
+import { lowerFor } from '../graph/lower.js'
 import { encodeOnnx } from '../graph/onnx.js'
 import { cutPasses } from '../graph/passes.js'
 import { loadKernels } from '../kernels/kernels.js'
@@ -30,10 +31,11 @@ const tryProgram = async (): Promise<string | undefined> => {
   const graph = createGraph()
   const x = graph.read({ name: 'x', dtype: 'F32', shape: [3], file: '', begin: 0, end: 12 })
   const { program } = cutPasses([{ value: graph.add(x, x), dtype: 'F32' }]).passes[0]!
-  const session = await createSession(encodeOnnx(program, {}))
+  const session = await createSession(encodeOnnx(lowerFor('cpu', program), {}))
   const [input, output] = [program.inputs[0]!, program.outputs[0]!]
-  const results = await session({ [input.name]: feed(input, Float32Array.of(1, 2, -3)) })
-  const found = [...(results[output.name]!.data as Float32Array)].join()
+  const results = new Float32Array(3)
+  await session.run({ [input.name]: feed(input, Float32Array.of(1, 2, -3)) }, { [output.name]: feed(output, results) })
+  const found = results.join()
   return found === '2,4,-6' ? undefined : `1, 2, -3 doubled came out as ${found}`
 }
 

@@ -17,6 +17,7 @@ import { compareLocks, describeChange } from '../store/compare-locks.js'
 import { encodeLock, readLock, type Lock } from '../store/lock.js'
 import type { MaskFile } from '../store/masks.js'
 import type { Listener } from './events.js'
+import { isInexact } from './devices/device.js'
 import { changedInputs, sizeOnDisk, syncAll } from './files.js'
 import type { Built, RunOptions } from './options.js'
 import { openJournal, type Journal } from './journal.js'
@@ -24,6 +25,7 @@ import { startMasks } from './kept-masks.js'
 import { remember } from './remember.js'
 import { drawReport, renderReports } from './reports.js'
 import { createSchedule, type Schedule } from './schedule.js'
+import { noTime } from './stopwatch.js'
 import { work, type Progress } from './work.js'
 
 /** Carries a plan out: all files under temporary names, then all under their own, or none. */
@@ -35,7 +37,7 @@ export const run = async (plan: Plan, options: RunOptions): Promise<Result<Built
   listener({
     type: 'run-started', recipe: plan.name, device: options.device, workers: options.workers, jobs: plan.jobs.length, seed: plan.seed,
     readBytes: totals.readBytes + totals.digestBytes, writeBytes: totals.writeBytes, tensors: totals.tensors, reused: totals.reused, cached: totals.cached,
-    memoryBudget: estimateMemory(plan, options.workers),
+    memoryBudget: estimateMemory(plan, options.workers, options.device !== 'cpu'),
     ...(options.deviceReason === undefined ? {} : { deviceReason: options.deviceReason }),
   })
   const measuring = setInterval(() => listener({ type: 'memory-measured', bytes: process.memoryUsage.rss() }), 1000)
@@ -44,7 +46,7 @@ export const run = async (plan: Plan, options: RunOptions): Promise<Result<Built
   if (result.type === 'failed') listener({ type: 'run-failed', diagnostics: result.diagnostics, seconds: seconds() })
   else {
     listener({
-      type: 'run-finished', seconds: seconds(), readBytes: result.value.readBytes, writtenBytes: result.value.writtenBytes,
+      type: 'run-finished', seconds: seconds(), readBytes: result.value.readBytes, writtenBytes: result.value.writtenBytes, spent: result.value.spent,
       peakMemory: process.resourceUsage().maxRSS * 1024,
     })
   }
@@ -103,13 +105,13 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
 
   holdings.masks.push(...startMasks(plan, options.memory?.store))
   const schedule = createSchedule(plan, holdings.masks.map((m) => m.path))
-  const progress: Progress = { readBytes: 0, writtenBytes: 0 }
+  const progress: Progress = { readBytes: 0, writtenBytes: 0, spent: noTime() }
   const worked = await work(plan, options, { files, journals: holdings.journals, masks: holdings.masks, schedule, listener, progress })
   if (worked.type === 'failed') return worked
   const changed = await changedInputs(plan)
   if (changed.length > 0) return failed(...changed.map(inputChanged))
   const contents = contentsOf(plan, schedule, options.sha256)
-  const lock = plan.outputs.length === 0 ? undefined : makeLock(plan, contents, readPackage().version)
+  const lock = plan.outputs.length === 0 ? undefined : makeLock(plan, contents, readPackage().version, isInexact(options.device) ? options.device : undefined)
   for (const output of lock === undefined ? [] : plan.outputs) {
     const resealed = sealFiles(output, lock!, files)
     if (resealed.type === 'failed') return resealed
@@ -157,7 +159,7 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
 /** Measures what the reports of a plan need and draws them, without writing anything. */
 export const drawReports = async (plan: Plan, options: RunOptions): Promise<Result<readonly ReportDocument[]>> => {
   const schedule = createSchedule(plan)
-  const worked = await work(plan, options, { files: [], journals: [], masks: [], schedule, listener: options.listener ?? (() => undefined), progress: { readBytes: 0, writtenBytes: 0 } })
+  const worked = await work(plan, options, { files: [], journals: [], masks: [], schedule, listener: options.listener ?? (() => undefined), progress: { readBytes: 0, writtenBytes: 0, spent: noTime() } })
   if (worked.type === 'failed') return worked
   const changed = await changedInputs(plan)
   if (changed.length > 0) return failed(...changed.map(inputChanged))

@@ -1,5 +1,9 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { env, InferenceSession, Tensor } from 'onnxruntime-node'
 import type { Port, PortType } from '../graph/program.js'
+import { indexOf, providerOf, type Device } from './devices/device.js'
+
+// What goes wrong is thrown and told in other words; the library would print it too.
+env.logLevel = 'fatal'
 
 /** A typed array ONNX Runtime takes. */
 export type Numbers = Float32Array | Float64Array | Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array | BigInt64Array | BigUint64Array
@@ -26,21 +30,34 @@ export const PORT_TYPES: Readonly<Record<PortType, { readonly ort: Tensor.Type; 
 export const feed = (port: Port, numbers: Numbers): Tensor =>
   new Tensor(PORT_TYPES[port.type].ort, numbers as never, port.rank === 0 ? [] : [numbers.length])
 
-/** Runs one fused program. The outputs are in the order of the program's. */
-export type RunProgram = (feeds: Readonly<Record<string, Tensor>>) => Promise<Readonly<Record<string, Tensor>>>
+/** A compiled program of one thread. */
+export interface Session {
+  /** Runs it on `feeds`; the numbers land in `results`, which name every output and have their length. Throws what ONNX Runtime says where it cannot. */
+  run(feeds: Readonly<Record<string, Tensor>>, results: Readonly<Record<string, Tensor>>): Promise<void>
+  /** Gives back what it holds of the device. */
+  release(): Promise<void>
+}
+
+const providersOf = (device: Device): readonly InferenceSession.ExecutionProviderConfig[] => {
+  const provider = providerOf(device)
+  return [provider === 'cuda' ? { name: 'cuda', deviceId: indexOf(device) } : provider]
+}
 
 /**
- * Compiles an ONNX model for this thread. One thread per session, or bits could depend on their number; the basic optimisations only,
- * since the others replace nodes by fused ones that round differently.
+ * Compiles an ONNX model for this thread and a device. One thread per session, or bits could depend on their number; the basic
+ * optimisations only, since the others replace nodes by fused ones that round differently. Throws where a device has no kernel for a
+ * node: nothing is handed to the processor unasked.
  */
-export const createSession = async (model: Uint8Array): Promise<RunProgram> => {
+export const createSession = async (model: Uint8Array, device: Device = 'cpu'): Promise<Session> => {
   const session = await InferenceSession.create(model, {
-    executionProviders: ['cpu'],
+    executionProviders: providersOf(device),
     intraOpNumThreads: 1,
     interOpNumThreads: 1,
     executionMode: 'sequential',
     graphOptimizationLevel: 'basic',
-    logSeverityLevel: 3,
+    logSeverityLevel: 4,
+    // A device keeps one block of memory for each length it has met unless that is turned off.
+    ...(device === 'cpu' ? {} : { enableMemPattern: false, extra: { session: { disable_cpu_ep_fallback: '1' } } }),
   })
-  return (feeds) => session.run(feeds)
+  return { run: async (feeds, results) => void (await session.run(feeds, results)), release: () => session.release() }
 }

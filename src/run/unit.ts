@@ -1,4 +1,5 @@
 import type { Cells, Product } from '../graph/expression.js'
+import type { Spent } from './stopwatch.js'
 import type { Dtype } from '../tensor/dtype.js'
 
 /** Bytes of a tensor in a file: `begin` is where its element 0 lies. */
@@ -86,5 +87,5 @@ export interface UnitResult {
   readonly bytesRead: number
   readonly bytesWritten: number
   /** Wall time it took its worker. */
-  readonly seconds: number
+  readonly spent: Spent
 }

@@ -4,17 +4,20 @@ import type { Diagnostic } from '../base/diagnostic.js'
 import type { Digest } from '../base/digest.js'
 import { ok, type Result } from '../base/result.js'
 import { decodingTables } from '../kernels/convert.js'
+import { lowerFor } from '../graph/lower.js'
 import type { Plan, Target } from '../plan/plan.js'
 import type { OutputFile } from '../safetensors/output.js'
 import type { MaskFile } from '../store/masks.js'
 import { employ, startThread } from './crew.js'
 import type { Listener, PlannedTensor } from './events.js'
 import type { Cutting } from './execute.js'
+import { isInexact, providerOf } from './devices/device.js'
 import type { Journal } from './journal.js'
 import { identifyByFile } from './known.js'
 import type { Finished } from './ledger.js'
 import type { RunOptions } from './options.js'
 import type { Schedule } from './schedule.js'
+import { addTimes, PARTS, type Spent } from './stopwatch.js'
 import { isSettled } from '../store/files.js'
 import { bytesFor } from '../tensor/dtype.js'
 import type { UnitOrder } from './unit.js'
@@ -27,6 +30,8 @@ export const DEFAULT_CUTTING: Cutting = { chunk: 1 << 15, block: 1 << 17 }
 export interface Progress {
   readBytes: number
   writtenBytes: number
+  /** Seconds of all workers together. */
+  spent: Spent
 }
 
 /** What the work fills and tells. `journals` are parallel to `files`. */
@@ -49,13 +54,15 @@ export const work = async (plan: Plan, options: RunOptions, place: Workplace): P
   options.signal?.addEventListener('abort', stop, { once: true })
   const { encodeOnnx } = await import('../graph/onnx.js')
   const tables = decodingTables()
-  const models = plan.programs.map((p) => encodeOnnx(p, tables))
+  const programs = plan.programs.map((p) => lowerFor(providerOf(options.device), p))
+  const models = programs.map((p) => encodeOnnx(p, tables))
+  const cutting = options.cutting ?? DEFAULT_CUTTING
   const temporary = new Map([...files.map((f) => [f.finalPath, f.temporaryPath] as const), ...place.masks.map((m) => [m.path, m.temporary] as const)])
-  const start: WorkerStart = { programs: plan.programs, models, temporary, cutting: options.cutting ?? DEFAULT_CUTTING, stop: flag }
+  const start: WorkerStart = { engine: { device: options.device, programs, models, chunk: cutting.chunk, ...(options.runtime === undefined ? {} : { runtime: options.runtime }) }, temporary, cutting, stop: flag }
   const hands = Array.from({ length: options.workers }, () => (options.start ?? startThread)(start))
-  // An input that another write could change without a trace is nothing to carry on from.
+  // An input that another write could change without a trace is nothing to carry on from, and neither are numbers that only this device gives.
   const settled = plan.models.flatMap((m) => m.files).every((f) => isSettled(f, options.memory?.since ?? Date.now()))
-  const note = createNotes(plan, settled ? place : { ...place, journals: [] })
+  const note = createNotes(plan, settled && !isInexact(options.device) ? place : { ...place, journals: [] })
   listener({ type: 'work-planned', tensors: plannedTensors(plan) })
   return employ(hands, {
     next: () => schedule.next(),
@@ -63,7 +70,8 @@ export const work = async (plan: Plan, options: RunOptions, place: Workplace): P
       for (const result of results) {
         progress.readBytes += result.bytesRead
         progress.writtenBytes += result.bytesWritten
-        note.spent(units.find((u) => u.id === result.id)!, result.seconds)
+        progress.spent = addTimes(progress.spent, result.spent)
+        note.spent(units.find((u) => u.id === result.id)!, PARTS.reduce((n, part) => n + result.spent[part], 0))
         const trouble = schedule.finish(result)
         if (trouble !== undefined) return unordered(trouble.nonFinite.tensor, trouble.step)
       }

@@ -1,16 +1,13 @@
 import { parentPort, type MessagePort } from 'node:worker_threads'
 import type { Diagnostic } from '../base/diagnostic.js'
-import type { Program } from '../graph/program.js'
 import { loadKernels } from '../kernels/kernels.js'
+import { createEngine, type EngineOptions } from './devices/engine.js'
 import { createBench, type Cutting } from './execute.js'
-import { createSession, type RunProgram } from './sessions.js'
 import type { UnitOrder, UnitResult } from './unit.js'
 
 /** A worker thread's first message: what it will work with, or undefined when there is no work. Until then it loads what every build needs. */
 export interface WorkerStart {
-  readonly programs: readonly Program[]
-  /** Parallel to `programs`: their ONNX bytes. */
-  readonly models: readonly Uint8Array[]
+  readonly engine: EngineOptions
   /** Where outputs are written until they are whole, by final path. */
   readonly temporary: ReadonlyMap<string, string>
   readonly cutting: Cutting
@@ -28,14 +25,8 @@ export type WorkerAnswer =
 
 const kernels = loadKernels()
 
-const serve = (port: MessagePort, { programs, models, temporary, cutting, stop }: WorkerStart): void => {
-  const sessions = new Map<number, Promise<RunProgram>>()
-  const session = (index: number): Promise<RunProgram> => {
-    const known = sessions.get(index) ?? createSession(models[index]!)
-    sessions.set(index, known)
-    return known
-  }
-  const bench = createBench({ kernels, programs, temporary, session, cutting, stopping: () => Atomics.load(stop, 0) === 1 })
+const serve = (port: MessagePort, { engine, temporary, cutting, stop }: WorkerStart): void => {
+  const bench = createBench({ kernels, engine: createEngine(engine), temporary, cutting, stopping: () => Atomics.load(stop, 0) === 1 })
 
   const work = async (units: readonly UnitOrder[]): Promise<WorkerAnswer> => {
     const results: UnitResult[] = []
@@ -51,7 +42,7 @@ const serve = (port: MessagePort, { programs, models, temporary, cutting, stop }
   port.on('message', (task: WorkerTask) => {
     last = last.then(async () => {
       if (task !== undefined) return port.postMessage(await work(task))
-      bench.close()
+      await bench.close()
       port.close()
     })
   })

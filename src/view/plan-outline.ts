@@ -1,3 +1,5 @@
+import type { PlannedDevice } from '../plan/device.js'
+import { estimateMemory } from '../plan/memory.js'
 import type { Plan, PlannedStep } from '../plan/plan.js'
 import { reasonsOf, type Reason } from '../plan/reasons.js'
 import { factsOf } from '../plan/step-facts.js'
@@ -15,6 +17,7 @@ export interface PlanOutline {
   readonly outputs: readonly OutlinedOutput[]
   readonly reports: readonly OutlinedReport[]
   readonly work: Work
+  readonly device: PlannedDevice
 }
 
 /** One step, and why it runs, in words. */
@@ -65,8 +68,8 @@ export interface OutlinedOutput {
   readonly files: readonly string[]
 }
 
-/** Reduces a plan to what people and other programs read; `estimate` gives the peak memory in bytes. */
-export const outlinePlan = (plan: Plan, workers: number, estimate: (plan: Plan, workers: number) => number, lock?: Lock): PlanOutline => {
+/** Reduces a plan, and the device it is for, to what people and other programs read. */
+export const outlinePlan = (plan: Plan, device: PlannedDevice, lock?: Lock): PlanOutline => {
   return {
     name: plan.name,
     seed: plan.seed,
@@ -93,8 +96,9 @@ export const outlinePlan = (plan: Plan, workers: number, estimate: (plan: Plan, 
       jobs: plan.jobs.length,
       programs: plan.programs.length,
       sweeps: Math.max(0, ...plan.jobs.map((job) => job.sweeps?.passes.length ?? 1)),
-      peakMemory: estimate(plan, workers),
-      workers,
+      peakMemory: estimateMemory(plan, device.workers, device.name !== 'cpu'),
+      workers: device.workers,
     },
+    device,
   }
 }

@@ -58,12 +58,20 @@ const describeOutput = (o: OutlinedOutput): string => {
   return [tensors, formatTally(o.dtypes), `${formatBytes(o.bytes)} in ${plural(o.files.length, 'file')}`].filter((part) => part !== '').join('; ')
 }
 
-const work = ({ work: w, unused }: PlanOutline, look: Look): string[] => {
+/** A device by the name that `--device` takes and the one its maker gave it. */
+const nameDevice = ({ name, title }: PlanOutline['device']): string => (title === undefined ? name : `${name} (${escapeControls(title)})`)
+
+const describeRoom = ({ memory }: PlanOutline['device']): string => (memory === undefined ? '' : `; at most about ${formatBytes(memory.most)} of its ${formatBytes(memory.free)} of free memory`)
+
+const work = ({ work: w, unused, device }: PlanOutline, look: Look): string[] => {
   const rows: (readonly [string, string])[] = [
     ['read', `${formatBytes(w.readBytes)}${w.sweeps > 1 ? `, in up to ${w.sweeps} sweeps over a tensor` : ''}`],
     ...(w.digestBytes === 0 ? [] : [['digest', `${formatBytes(w.digestBytes)} of inputs that nothing is made of, once, for the lock`] as const]),
     ['write', formatBytes(w.writeBytes)],
     ['compute', `${plural(w.computed, 'tensor')} with ${plural(w.programs, 'program')}`],
+    ['device', `${nameDevice(device)}${device.reason === '' ? '' : `; ${device.reason}`}`],
+    ...(device.memory === undefined ? [] : [['its memory', `at most about ${formatBytes(device.memory.most)} of ${formatBytes(device.memory.free)} that are free, with chunks of ${formatCount(device.chunk)} elements`] as const]),
+    ...device.notes.map((note) => ['', note] as const),
     ['peak memory', `about ${formatBytes(w.peakMemory)} with ${plural(w.workers, 'worker')}`],
     ...(w.reused === 0 ? [] : [['taken over', `${plural(w.reused, 'tensor')} from earlier builds`] as const]),
     ...(w.cached === 0 ? [] : [['remembered', `${formatCount(w.cached)} thresholds and sums from earlier builds`] as const]),
@@ -90,7 +98,7 @@ export const renderPlan = (outline: PlanOutline, look: Look): string => {
 
 /** The plan in a few lines, as a build shows it before it begins. */
 export const renderPlanShort = (outline: PlanOutline, look: Look): string => {
-  const { work: w } = outline
+  const { work: w, device } = outline
   const rows = outline.steps.map((s) => [paint(look, 'name', s.name), s.op, s.uses.join(', '), `${formatCount(s.tensors)} tensors`])
   const outs = [
     ...outline.outputs.map((o) => [paint(look, 'name', o.name), escapeControls(o.path), formatBytes(o.bytes)]),
@@ -103,5 +111,7 @@ export const renderPlanShort = (outline: PlanOutline, look: Look): string => {
     ...(rows.length === 0 ? [] : withPath(rows, 2, look, [3])),
     ...withPath(outs.map(([name, path, size]) => [`-> ${name!}`, path!, size!]), 1, look, [2]),
     paint(look, 'faint', `${cost} with ${plural(w.workers, 'worker')}`),
+    ...(device.name === 'cpu' && !device.reason.startsWith('auto: ') ? [] : wrap(`on ${nameDevice(device)}; ${device.reason}${describeRoom(device)}`, look.width).map((line) => paint(look, 'faint', line))),
+    ...device.notes.flatMap((note) => wrap(note, look.width).map((line) => paint(look, 'faint', line))),
   ].join('\n')}\n`
 }

@@ -79,7 +79,7 @@ describe('what goes wrong', () => {
   it('explains what keeps a machine from building', () => {
     const machine = {
       smelt: '0.1.0', node: { version: '18.0.0', needed: '>=20', ok: false }, platform: 'linux', cores: 1, memory: { total: 1e9, free: 5e8 },
-      onnxruntime: { version: 'unknown', providers: [], problem: 'no such module' }, kernels: { problem: 'no such file' }, disk: undefined,
+      onnxruntime: { version: 'unknown', providers: [], problem: 'no such module' }, kernels: { problem: 'no such file' }, disk: undefined, cuda: undefined, webgpu: undefined,
     }
     expect(problemsOf(machine).map((d) => [d.code, d.message])).toEqual([
       ['runtime-broken', 'node does not work here: version 18.0.0 is older than >=20'],
@@ -212,7 +212,9 @@ describe('smelt doctor', () => {
     const done = await smelt(empty.path, ['doctor', '--json'])
     expect(done.code).toBe(0)
     const machine = JSON.parse(done.stdout) as Record<string, unknown>
-    expect(machine).toMatchObject({ v: 1, ok: true, node: { version: process.versions.node, ok: true }, kernels: {}, diagnostics: [] })
+    expect(machine).toMatchObject({ v: 1, ok: true, node: { version: process.versions.node, ok: true }, kernels: {} })
+    expect((machine['diagnostics'] as { severity: string }[]).filter((d) => d.severity === 'error')).toEqual([])
+    expect(Object.keys(machine)).toEqual(expect.arrayContaining(['cuda', 'webgpu']))
     expect((machine['onnxruntime'] as { providers: string[] }).providers).toContain('cpu')
     expect((machine['disk'] as { free: number }).free).toBeGreaterThan(0)
   })

@@ -90,8 +90,24 @@ test.each([
   }
 })
 
-test('the tables hold the value of every 8-bit code', () => {
-  const { F8_E4M3, F8_E5M2 } = decodingTables()
+test('BF16: the kernels equal the plain conversions in every bit, and a NaN that is decoded keeps its own', () => {
+  const codes = Uint16Array.from({ length: 1 << 16 }, (_, code) => code)
+  for (const n of [0, 1, 7, 8, 9, 1 << 16]) {
+    const some = codes.subarray(codes.length - n)
+    const got = bitsOf(writtenFloats(n, n % 5, (at) => kernels.decodeBF16(put(some, 2 * (n % 3)), n, at)))
+    expect([...got.slice(0, 9)]).toEqual([...some.slice(0, 9)].map((code) => code * 65536))
+    const plain = bitsOf(decode('BF16', some))
+    expect(got.every((bits, i) => bits === plain[i] || (some[i]! & 0x7fff) > 0x7f80)).toBe(true)
+  }
+  for (const x of [anyFloats(50_001, 1), normals(50_002, 2), normals(50_003, 3).map((v) => v * 2 ** -120), normals(10, 4)]) {
+    const got = written(2 * x.length, x.length % 5, (at) => kernels.encodeBF16(put(x, x.length % 7), x.length, at))
+    expect(Buffer.from(got).equals(Buffer.from(encode('BF16', x).buffer))).toBe(true)
+  }
+})
+
+test('the tables hold the value of every code', () => {
+  const { F8_E4M3, F8_E5M2, BF16 } = decodingTables()
   expect([F8_E4M3.length, F8_E4M3[0x7e], F8_E4M3[0xb8], F8_E4M3[0x7f]]).toEqual([256, 448, -1, NaN])
+  expect([BF16.length, BF16[0x3f80], BF16[0xff80], BF16[1]]).toEqual([65536, 1, -Infinity, 2 ** -133])
   expect([F8_E5M2.length, F8_E5M2[0x7b], F8_E5M2[0xbc], F8_E5M2[0xfc]]).toEqual([256, 57344, -1, -Infinity])
 })

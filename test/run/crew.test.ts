@@ -1,3 +1,4 @@
+import { noTime } from '#src/run/stopwatch.js'
 import { expect, test } from 'vitest'
 import { entry } from '#src/base/catalogue/entry.js'
 import { employ, type Hand, type Source } from '#src/run/crew.js'
@@ -17,7 +18,7 @@ const puppet = () => {
     /** Ids of the units of each task, `end` where it was told that there is no more. */
     told: () => tasks.map((task) => (task === undefined ? 'end' : task.map((u) => u.id).join())),
     finish: () => {
-      const results = tasks[answered++]!.map(({ id }): UnitResult => ({ id, found: [], readDigests: [], writeDigests: [], bytesRead: 0, bytesWritten: 0, seconds: 0 }))
+      const results = tasks[answered++]!.map(({ id }): UnitResult => ({ id, found: [], readDigests: [], writeDigests: [], bytesRead: 0, bytesWritten: 0, spent: noTime() }))
       answers.forEach((l) => l({ type: 'done', results }))
     },
     fail: (code: string) => answers.forEach((l) => l({ type: 'failed', diagnostics: [entry(code, code)] })),

@@ -68,9 +68,9 @@ const atBench = (files: Record<string, Record<string, TensorValues>>, work: (ben
     build: async (text, options = {}) => {
       mkdirSync(join(folder, 'out'), { recursive: true })
       let plan: Plan | undefined
-      const result = await buildIn(folder, text, { store, out: join(folder, 'out'), ...options, planned: (p) => {
+      const result = await buildIn(folder, text, { store, out: join(folder, 'out'), ...options, planned: (p, device) => {
         plan = p
-        options.planned?.(p, [], undefined)
+        options.planned?.(p, device, [], undefined)
       } })
       await built(Promise.resolve(result))
       return { plan: plan!, told: codesOf(result), data: dataIn(join(folder, 'out')) }

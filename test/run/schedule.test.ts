@@ -1,3 +1,4 @@
+import { noTime } from '#src/run/stopwatch.js'
 import { describe, expect, test } from 'vitest'
 import { SEGMENT, tensorDigest } from '#src/base/digest.js'
 import { toPairs } from '#src/kernels/selection.js'
@@ -40,7 +41,7 @@ const resultOf = (unit: UnitOrder, find: (take: TakeOrder) => Found = () => 0): 
   writeDigests: unit.writes.map(() => new Uint8Array(32).fill(2)),
   bytesRead: 0,
   bytesWritten: 0,
-  seconds: 0,
+  spent: noTime(),
 })
 
 describe('a pass', () => {

@@ -1,22 +1,29 @@
 import { loadKernels } from '#src/kernels/kernels.js'
 import type { Hand } from '#src/run/crew.js'
 import { createBench } from '#src/run/execute.js'
-import { createSession, type RunProgram } from '#src/run/sessions.js'
+import { createEngine } from '#src/run/devices/engine.js'
+import { createSession, type Session } from '#src/run/sessions.js'
 import type { UnitResult } from '#src/run/unit.js'
 import type { WorkerAnswer, WorkerStart } from '#src/run/worker.js'
 
-const sessions = new Map<string, Promise<RunProgram>>()
+const sessions = new Map<string, Promise<Session>>()
 const kernels = loadKernels()
 
-/** A worker in this thread, for the many small builds of a test: real files, real sessions, no thread to start. Sessions are kept between builds. */
+/**
+ * A worker in this thread, for the many small builds of a test: real files, real sessions, no thread to start. Sessions are kept between
+ * builds. Programs of any device run on the processor, which has all kernels: only what a program looks like depends on the device.
+ */
 export const inlineHand = (start: WorkerStart): Hand => {
-  const session = (index: number): Promise<RunProgram> => {
-    const { key } = start.programs[index]!
-    const known = sessions.get(key) ?? createSession(start.models[index]!)
+  const { device, programs, models } = start.engine
+  const open = async (index: number): Promise<Session> => {
+    const key = `${device}${programs[index]!.key}`
+    const known = sessions.get(key) ?? createSession(models[index]!)
     sessions.set(key, known)
-    return known
+    return { run: (await known).run, release: async () => undefined }
   }
-  const bench = createBench({ kernels, programs: start.programs, temporary: start.temporary, session, cutting: start.cutting, stopping: () => Atomics.load(start.stop, 0) === 1 })
+  const bench = createBench({
+    kernels, engine: createEngine(start.engine, open), temporary: start.temporary, cutting: start.cutting, stopping: () => Atomics.load(start.stop, 0) === 1,
+  })
   const answers: ((answer: WorkerAnswer) => void)[] = []
   const exits: ((reason: string | undefined) => void)[] = []
   let last: Promise<void> = Promise.resolve()
@@ -26,7 +33,7 @@ export const inlineHand = (start: WorkerStart): Hand => {
     send: (task) => {
       last = last.then(async () => {
         if (task === undefined) {
-          bench.close()
+          await bench.close()
           for (const listener of exits) listener(undefined)
           return
         }

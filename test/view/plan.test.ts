@@ -26,6 +26,7 @@ const outline: Outline = {
   outputs: [{ name: 'merged', path: 'build/anime\u001b[31m.safetensors', from: 'blend', kept: false, tensors: 1131, bytes: 2.13e9, dtypes: { I64: 1, F16: 1130 }, files: ['/m/build/anime.safetensors'] }],
   reports: [{ name: 'coverage', path: 'build/mask.html', from: 'quarters', format: 'html', measured: 1131 }],
   work: { tensors: 1131, copied: 31, computed: 1100, reused: 0, cached: 0, readBytes: 4.2e9, digestBytes: 0, writeBytes: 2.13e9, skippedBytes: 1e6, operations: 9e9, jobs: 1131, programs: 3, sweeps: 2, peakMemory: 3.1e8, workers: 1 },
+  device: { name: 'cpu', title: undefined, reason: 'asked for', workers: 2, chunk: 0, memory: undefined, notes: [] },
 }
 
 const plain = { color: false, width: 80 }
@@ -62,6 +63,7 @@ Work
   read         4.20 GB, in up to 2 sweeps over a tensor
   write        2.13 GB
   compute      1,100 tensors with 3 programs
+  device       cpu; asked for
   peak memory  about 310 MB with 1 worker
   folded away  31 tensors copied byte for byte; 1.00 MB of the models not read
   not run      spare, which nothing uses
@@ -87,6 +89,7 @@ Work
       '  digest       500 MB of inputs that nothing is made of, once, for the lock',
       '  write        2.13 GB',
       '  compute      1,100 tensors with 3 programs',
+      '  device       cpu; asked for',
       '  peak memory  about 310 MB with 1 worker',
       '  taken over   1 tensor from earlier builds',
       '  remembered   1,234 thresholds and sums from earlier builds',

@@ -7,7 +7,7 @@ type RunEvent = Parameters<typeof foldEvent>[1]
 const started: RunEvent = { type: 'run-started', recipe: 'r', device: 'cpu', workers: 2, jobs: 4, seed: 0, readBytes: 3e9, writeBytes: 1e9, tensors: 4, reused: 0, cached: 0, memoryBudget: 0 }
 const finishedUnits = (readBytes: number, writtenBytes: number, tensor = 'unet.out.11.attn2.to_k.weight', step = 'blend'): RunEvent =>
   ({ type: 'units-finished', worker: 0, units: 1, tensor, step, readBytes, writtenBytes })
-const finished: RunEvent = { type: 'run-finished', seconds: 4, readBytes: 3e9, writtenBytes: 1e9, peakMemory: 3e8 }
+const finished: RunEvent = { type: 'run-finished', seconds: 4, readBytes: 3e9, writtenBytes: 1e9, peakMemory: 3e8, spent: { read: 1, draw: 0, run: 5, take: 1, write: 1 } }
 
 const fold = (...events: readonly (readonly [at: number, event: RunEvent])[]): Progress =>
   events.reduce((progress, [at, event]) => foldEvent(progress, event, at), NO_PROGRESS)

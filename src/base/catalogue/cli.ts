@@ -12,11 +12,11 @@ export const bug = (details: string): Diagnostic =>
 export const commandLine = (message: string, command: string): Diagnostic =>
   entry('command-line', message, { blame: 'usage', help: `\`${command} --help\` shows what it takes` })
 
-/** A device that this version cannot use. */
-export const deviceNotHere = (device: string): Diagnostic =>
-  entry('device-not-here', `this version of smelt cannot build on \`${device}\``, {
+/** A device that there is not. */
+export const deviceUnknown = (device: string): Diagnostic =>
+  entry('device-unknown', `\`${device}\` is no device`, {
     ...option('--device'),
-    help: 'use `--device cpu`, which needs nothing and gives the same bytes; `auto` means the same for now',
+    help: 'use auto, cpu, cuda, cuda:1 for the second graphics card, or webgpu; `smelt doctor` tells which this machine has',
   })
 
 /** A folder for a recipe cannot be there. */

@@ -97,7 +97,8 @@ const combine = (g: Graph, base: Tensor, shares: readonly Share[], member: Membe
   const sign = g.choose(g.compare('greater-equal', sum, 0), 1, -1)
   // An entry times the sign is its magnitude where it agrees, and negative where it does not.
   const agreeing = entries.map(({ e, weight }) => ({ magnitude: g.max(g.mul(e, sign), 0), weight }))
-  const change = g.mul(add(agreeing.map(({ magnitude }) => magnitude)), sign)
+  // No magnitude is negative, but of 0 and -0 a processor may take either for the greater.
+  const change = g.mul(g.abs(add(agreeing.map(({ magnitude }) => magnitude))), sign)
   if (!params.normalize) return land(change)
   const total = add(agreeing.map(({ magnitude, weight }) => g.choose(g.compare('greater', magnitude, 0), weight, 0)))
   const weights = entries.map(({ weight }) => weight)

@@ -29,6 +29,7 @@ export const plan: Plan = {
   outputs: [{ name: 'merged', path: 'build/anime-detail.safetensors', from: 'soft', kept: false, tensors: 4, bytes: 1e9, dtypes: { F16: 4 }, files: ['build/anime-detail.safetensors'] }],
   reports: [{ name: 'coverage', path: 'build/mask.html', from: 'strong', format: 'html', measured: 4 }],
   work: { tensors: 4, copied: 0, computed: 4, reused: 1, cached: 3, digestBytes: 0, readBytes: 3e9, writeBytes: 1e9, skippedBytes: 0, operations: 1e9, jobs: 4, programs: 2, sweeps: 1, peakMemory: 3e8, workers: 2 },
+  device: { name: 'cpu', title: undefined, reason: 'asked for', workers: 2, chunk: 0, memory: undefined, notes: [] },
 }
 
 /** Names as checkpoints have them, told apart by their numbers and their ends. */
@@ -52,7 +53,7 @@ export const written: BuildEvent = { type: 'output-written', name: 'merged', pat
 export const reported: BuildEvent = { type: 'report-written', name: 'coverage', path: 'build/mask.html', format: 'html', bytes: 12_345 }
 export const locked: BuildEvent = { type: 'lock-written', path: 'recipe.lock.json', changed: true, changes: ['step blend has another fingerprint', 'output merged has another digest'] }
 export const warned: BuildEvent = { type: 'problem-found', diagnostic: { code: 'unused-step', severity: 'warning', blame: 'input', message: 'nothing uses step `spare`', related: [], help: 'remove it', at: { path: 'recipe.yaml', line: 7, column: 3, endLine: 7, endColumn: 8 } } }
-export const finished: BuildEvent = { type: 'run-finished', seconds: 8, readBytes: 3e9, writtenBytes: 1e9, peakMemory: 3.5e8 }
+export const finished: BuildEvent = { type: 'run-finished', seconds: 8, readBytes: 3e9, writtenBytes: 1e9, peakMemory: 3.5e8, spent: { read: 1, draw: 0, run: 5, take: 1, write: 1 } }
 export const failed: BuildEvent = { type: 'run-failed', seconds: 5 }
 export const stop: BuildEvent = { type: 'stop-requested', signal: 'SIGINT' }
 export const ended: BuildEvent = { type: 'command-ended', exit: 0 }

@@ -1,0 +1,47 @@
+import type { Diagnostic } from '../diagnostic.js'
+import { entry } from './entry.js'
+import { inBytes } from './file-entry.js'
+
+/** A device stopped computing. */
+export const deviceFailed = (device: string, reason: string): Diagnostic =>
+  entry('device-failed', `${device} could not run a program: ${reason.trim()}`, {
+    blame: 'run',
+    help: 'nothing was written; look at `smelt doctor`, or build with `--device cpu`, which gives the same bytes',
+  })
+
+/** A device has no room left even for the smallest chunks. */
+export const deviceOutOfMemory = (device: string, chunk: number): Diagnostic =>
+  entry('device-out-of-memory', `${device} ran out of memory, with chunks of ${chunk.toLocaleString('en')} elements too`, {
+    blame: 'run',
+    help: 'nothing was written; end other programs that use it, take fewer `--workers`, or build with `--device cpu`, which gives the same bytes',
+  })
+
+/** Even the smallest chunks of one worker would not fit. */
+export const deviceTooSmall = (device: string, title: string, needed: number, free: number): Diagnostic =>
+  entry('device-too-small', `${device} (${title}) has ${inBytes(free)} free, and this build needs ${inBytes(needed)} of it`, {
+    blame: 'run',
+    help: 'end other programs that use it, or build with `--device cpu`, which gives the same bytes',
+  })
+
+/** A provider cannot run what a plan needs. */
+export const deviceNoKernel = (provider: string, kernels: readonly string[]): Diagnostic =>
+  entry('device-no-kernel', `${provider} has no kernel for ${kernels.join('; ')}, which this plan needs`, { blame: 'run', help: 'build with `--device cpu`' })
+
+/** WebGPU was asked for and does not work here. */
+export const webgpuMissing = (reason: string): Diagnostic =>
+  entry('webgpu-missing', `WebGPU cannot be used: ${reason}`, { blame: 'run', help: 'install a driver with Vulkan (on Linux) or build with `--device cpu`; `smelt doctor` tells what this machine has' })
+
+/** Why a device was chosen, and what it does in a way of its own. */
+export const devicePick = {
+  asked: 'asked for',
+  nothing: (wish: string): string => (wish === 'auto' ? 'auto: nothing is computed' : `nothing is computed, so ${wish} is not needed`),
+  small: (seconds: number): string => `auto: the arithmetic takes the processor about ${seconds.toFixed(1)} s, no longer than CUDA takes to start`,
+  unusable: (message: string): string => `auto: ${message}`,
+  gains: (seconds: number): string => `auto: CUDA works here, and the arithmetic would take the processor about ${seconds.toFixed(0)} s`,
+  webgpu: [
+    'WebGPU runs in one thread: reading, computing and writing take turns.',
+    'Graphics drivers may round quotients and roots another way and fuse products with sums, so the last bits of numbers can differ from those of other devices; the lock says so, and no other build takes these over.',
+  ],
+  decoded: (dtypes: readonly string[]): string => `${dtypes.join(', ')} reach the device as float32, which takes more of the bus; the processor decodes them.`,
+  encoded: (dtypes: readonly string[]): string => `${dtypes.join(', ')} leave the device as float32, which takes more of the bus; the processor rounds them.`,
+} as const

@@ -1,0 +1,137 @@
+import type { Dtype } from '../tensor/dtype.js'
+import { STORED, ZERO, type Instruction, type Program, type ValueType } from './program.js'
+
+/** What can run programs. */
+export type Provider = 'cpu' | 'cuda' | 'webgpu'
+
+/** How stored numbers become float32: by a cast, by taking their bits for what they are, looked up in a table, or by the host before they are fed. */
+type Entry = 'cast' | 'bits' | 'table' | 'host'
+/** How float32 becomes stored numbers: by a cast, by a cast whose bits are handed out, or by the host once they have left. */
+type Exit = 'cast' | 'bits' | 'host'
+
+/** What a provider does its own way; dtypes that are not named are cast. */
+interface Edges {
+  readonly entries: (dtype: Dtype) => Entry
+  readonly exits: (dtype: Dtype) => Exit
+  /** Other instructions for what it has no kernel of; `isMask` where a mask leaves by this one. */
+  readonly rewrite: (instruction: Instruction, emit: Emit, isMask: boolean) => Instruction | undefined
+}
+
+/** Adds an instruction and gives the name of its result. */
+type Emit = (op: string, inputs: readonly string[], to?: ValueType) => string
+
+/** Of what the processor's Where chooses first -0 becomes 0. Adding 0 does the same, and nothing else. */
+const chooseAsProcessor = ({ op, inputs: [mask, yes, no], output }: Instruction, emit: Emit): Instruction | undefined =>
+  (op === 'Where' ? { op, inputs: [mask!, emit('Add', [yes!, ZERO]), no!], output } : undefined)
+
+const isEightBit = (dtype: Dtype): boolean => dtype === 'F8_E4M3' || dtype === 'F8_E5M2'
+const unchanged = (): undefined => undefined
+
+/** The tables a program may look stored numbers up in, by their names; each has a float32 for every code. */
+export const TABLES: readonly Dtype[] = ['F8_E4M3', 'F8_E5M2', 'BF16']
+
+/** What WebGPU's provider can cast to float32; it has no other integers, and no bfloat16 or float64. */
+const WEBGPU_CASTS: readonly Dtype[] = ['F16', 'U8', 'BOOL', 'U32', 'I32']
+
+const EDGES: Readonly<Record<Provider, Edges>> = {
+  cpu: {
+    entries: (dtype) => (isEightBit(dtype) ? 'table' : dtype === 'BF16' ? 'bits' : 'cast'),
+    // No provider hands out 8-bit floats.
+    exits: (dtype) => (isEightBit(dtype) ? 'host' : dtype === 'BF16' ? 'bits' : 'cast'),
+    rewrite: unchanged,
+  },
+  // CUDA has no BitCast: bfloat16 comes in as 16 bits and is looked up on the device; it goes out as float32, since nothing there turns it to bits.
+  cuda: {
+    entries: (dtype) => (isEightBit(dtype) || dtype === 'BF16' ? 'table' : 'cast'),
+    exits: (dtype) => (isEightBit(dtype) || dtype === 'BF16' ? 'host' : 'cast'),
+    rewrite: chooseAsProcessor,
+  },
+  webgpu: {
+    entries: (dtype) => (WEBGPU_CASTS.includes(dtype) ? 'cast' : 'host'),
+    exits: (dtype) => (dtype === 'F16' ? 'cast' : 'host'),
+    rewrite: (instruction, emit, isMask) => {
+      const { op, inputs, output } = instruction
+      const [x, y] = [inputs[0]!, inputs[1]!]
+      if (op === 'Identity' && isMask) return { op: 'Where', inputs: [x, x, x], output }
+      if (op === 'Or') return { op: 'Where', inputs: [x, x, y], output }
+      return op === 'Xor' ? { op: 'Where', inputs: [x, emit('Not', [y]), y], output } : chooseAsProcessor(instruction, emit)
+    },
+  },
+}
+
+/** True where the host turns stored numbers into float32 before they are fed. */
+export const isDecodedByHost = (provider: Provider, dtype: Dtype): boolean => dtype !== 'F32' && EDGES[provider].entries(dtype) === 'host'
+
+/** True where the host turns float32 into stored numbers after they have left. */
+export const isEncodedByHost = (provider: Provider, dtype: Dtype): boolean => dtype !== 'F32' && dtype !== 'BOOL' && EDGES[provider].exits(dtype) === 'host'
+
+/** The program as one provider runs it: ONNX nodes only. A port of float32 that holds another dtype is decoded, or encoded, by the host. */
+export const lowerFor = (provider: Provider, program: Program): Program => {
+  const { entries, exits, rewrite } = EDGES[provider]
+  const instructions: Instruction[] = []
+  const inputs = new Map(program.inputs.map((p) => [p.name, p] as const))
+  const outputs = new Map(program.outputs.map((p) => [p.name, p] as const))
+  let made = 0
+  const emit: Emit = (op, from, to) => {
+    const output = `w${made++}`
+    instructions.push({ op, inputs: from, output, ...(to === undefined ? {} : { to }) })
+    return output
+  }
+  const decodedByHost = (port: string): void => void inputs.set(port, { ...inputs.get(port)!, type: 'f32' })
+
+  const decode = ({ inputs: [port], output, dtype }: Instruction): Instruction => {
+    switch (entries(dtype!)) {
+      case 'cast': return { op: 'Cast', inputs: [port!], output, to: 'f32' }
+      case 'bits': return { op: 'Cast', inputs: [emit('BitCast', [port!], 'bf16')], output, to: 'f32' }
+      case 'table': return { op: 'Gather', inputs: [dtype!, emit('Cast', [port!], 'i32')], output }
+      case 'host': {
+        decodedByHost(port!)
+        return { op: 'Identity', inputs: [port!], output }
+      }
+    }
+  }
+  const decodeMask = (instruction: Instruction): Instruction => {
+    const [port] = instruction.inputs
+    if (entries(instruction.dtype!) === 'cast') return { op: 'Cast', inputs: [port!], output: instruction.output, to: 'bool' }
+    const numbers = decode({ ...instruction, output: `w${made++}` })
+    instructions.push(numbers)
+    return { op: 'Cast', inputs: [numbers.output], output: instruction.output, to: 'bool' }
+  }
+  const encode = ({ inputs: [value], output, dtype }: Instruction): Instruction => {
+    switch (exits(dtype!)) {
+      case 'cast': return { op: 'Cast', inputs: [value!], output, to: STORED[dtype!] }
+      case 'bits': return { op: 'BitCast', inputs: [emit('Cast', [value!], 'bf16')], output, to: STORED[dtype!] }
+      case 'host': {
+        outputs.set(output, { ...outputs.get(output)!, type: 'f32' })
+        return { op: 'Identity', inputs: [value!], output }
+      }
+    }
+  }
+  for (const instruction of program.instructions) {
+    const lowered = instruction.op === 'Decode' ? decode(instruction)
+      : instruction.op === 'DecodeMask' ? decodeMask(instruction)
+      : instruction.op === 'Encode' ? encode(instruction)
+      : rewrite(instruction, emit, outputs.get(instruction.output)?.type === 'bool') ?? instruction
+    instructions.push(lowered)
+  }
+  return { key: program.key, inputs: [...inputs.values()], outputs: [...outputs.values()], instructions }
+}
+
+/** The types of everything a lowered program names. */
+const typesOf = (program: Program): ReadonlyMap<string, ValueType> => {
+  const types = new Map<string, ValueType>(program.inputs.map((p) => [p.name, p.type]))
+  const typeOf = (name: string): ValueType => types.get(name) ?? 'f32'
+  for (const { op, inputs, output, to } of program.instructions) {
+    types.set(output, to ?? (COMPARISONS.has(op) ? 'bool' : op === 'Where' ? typeOf(inputs[1]!) : typeOf(inputs[0]!)))
+  }
+  return types
+}
+
+const COMPARISONS: ReadonlySet<string> = new Set(['Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual', 'Equal'])
+
+/** What a lowered program asks of its provider, each kernel once: the operation, the types of its inputs, and of a cast what it makes, as in `Cast f16>f32`. */
+export const kernelsOf = (program: Program): readonly string[] => {
+  const types = typesOf(program)
+  const typeOf = (name: string): ValueType => types.get(name) ?? 'f32'
+  return [...new Set(program.instructions.map(({ op, inputs, to }) => `${op} ${inputs.map(typeOf).join()}${to === undefined ? '' : `>${to}`}`))]
+}

@@ -1,0 +1,52 @@
+import type { Port, PortType, Program } from '../graph/program.js'
+import { TABLES } from '../graph/lower.js'
+
+/** Bytes of one number of each type a device holds. */
+const WIDTH: Readonly<Record<PortType | 'bf16', number>> = { bool: 1, u8: 1, i8: 1, u16: 2, i16: 2, f16: 2, bf16: 2, u32: 4, i32: 4, f32: 4, u64: 8, i64: 8, f64: 8 }
+
+/** What CUDA takes of a device for itself, once a process: its context and the provider's kernels. `smelt doctor` tells what it was on a device. */
+const CONTEXT_BYTES = 640e6
+
+/** What ONNX Runtime's arena starts with, and the multiples that it hands out. */
+const FIRST_REGION = 1 << 20
+const GRAIN = 256
+/** Bytes of the decoding table of a 16-bit dtype, the largest. */
+const TABLE_BYTES = 4 << 16
+
+const bytesOf = (width: number, port: Pick<Port, 'rank'>, chunk: number): number => Math.ceil(width * (port.rank === 0 ? 1 : chunk) / GRAIN) * GRAIN
+
+/** Most bytes that one run of a lowered program holds at a time: what it reads, and every value until it was last used. */
+const heldBytes = ({ inputs, outputs, instructions }: Program, chunk: number): number => {
+  const widths = new Map<string, number>(inputs.map((p) => [p.name, bytesOf(WIDTH[p.type], p, chunk)]))
+  const last = new Map<string, number>()
+  instructions.forEach((instruction, i) => instruction.inputs.forEach((name) => last.set(name, i)))
+  for (const { name } of outputs) last.set(name, instructions.length)
+  let held = [...widths.values()].reduce((n, bytes) => n + bytes, 0)
+  let most = held
+  instructions.forEach(({ inputs: names, output, to, op }, i) => {
+    const bytes = bytesOf(to === undefined && !MASKS.has(op) ? 4 : to === undefined ? 1 : WIDTH[to], { rank: 1 }, chunk)
+    widths.set(output, bytes)
+    held += bytes
+    most = Math.max(most, held)
+    for (const name of new Set([...names, output])) if ((last.get(name) ?? i) <= i) held -= widths.get(name) ?? 0
+  })
+  return most
+}
+
+const MASKS: ReadonlySet<string> = new Set(['Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual', 'Equal', 'And', 'Or', 'Xor', 'Not'])
+
+/** Bytes of a device that the session of one lowered program takes for chunks of so many elements: its arena grows in regions, each twice as large as the one before. */
+export const estimateSession = (program: Program, chunk: number): number => {
+  const tables = program.instructions.filter((i) => i.op === 'Gather' && TABLES.some((dtype) => dtype === i.inputs[0])).length
+  const needed = 2 * heldBytes(program, chunk) + tables * TABLE_BYTES
+  let [region, taken] = [FIRST_REGION, FIRST_REGION]
+  while (taken < needed) {
+    region *= 2
+    taken += region
+  }
+  return taken
+}
+
+/** Most bytes of a device that a build takes: every worker has a session of its own for each lowered program it meets. */
+export const estimateDeviceMemory = (programs: readonly Program[], chunk: number, workers: number): number =>
+  CONTEXT_BYTES + workers * programs.reduce((n, program) => n + estimateSession(program, chunk), 0)

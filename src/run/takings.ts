@@ -1,0 +1,87 @@
+import type { Kernels } from '../kernels/kernels.js'
+import { HIGH_BINS, LOW_BINS, NEAR, selectBin, toPairs } from '../kernels/selection.js'
+import { addElements, emptyTally } from './tallies.js'
+import type { Found, Magnitudes, TakeOrder } from './unit.js'
+
+/** Elements over which sums are taken at a time; fixed, since the order of additions decides bits. */
+const SUM_SPAN = 65536
+
+/** What a measure has come to so far within a unit. Offsets are of the kernels' memory; `kept` is where the unit's elements of the measured port lie. */
+export interface Taking {
+  sum: number
+  met: number
+  located: number
+  readonly histogram: number
+  readonly kept: number
+  readonly bins: number
+  readonly cells: Float64Array<ArrayBuffer> | undefined
+}
+
+/** A measure of which nothing is taken yet; `reserve` gives room for its counts, where it has some. */
+export const beginTaking = (kernels: Kernels, take: TakeOrder, kept: number, reserve: (bytes: number) => number): Taking => {
+  const bins = take.stage === 'high' ? HIGH_BINS : LOW_BINS
+  const histogram = take.stage === 'high' || take.stage === 'low' ? reserve(4 * HIGH_BINS) : 0
+  if (histogram > 0) kernels.view(Uint32Array, histogram, bins).fill(0)
+  const cells = take.stage === 'tally' ? emptyTally(take.cells) : undefined
+  const sum = take.stage === 'min' ? Infinity : take.stage === 'max' ? -Infinity : 0
+  return { sum, met: 0, located: -1, histogram, kept, bins, cells }
+}
+
+/** Takes one block's share of a measure: `n` elements of its operands at the offsets `staged`, the first of them element `from` of the tensor. */
+export const takeMeasure = (kernels: Kernels, take: TakeOrder, staged: readonly number[], n: number, sofar: Taking, from: number): void => {
+  const x = staged[take.ports[0]!]!
+  switch (take.stage) {
+    case 'sum': case 'dot': {
+      for (let at = 0; at < n; at += SUM_SPAN) {
+        const length = Math.min(SUM_SPAN, n - at)
+        sofar.sum += take.stage === 'sum' ? kernels.sum(x + 4 * at, length) : kernels.dot(x + 4 * at, staged[take.ports[1] ?? take.ports[0]!]! + 4 * at, length)
+      }
+      return
+    }
+    case 'min': case 'max': {
+      sofar.sum = extremeOf(kernels.view(Float32Array, x, n), take.stage === 'min' ? -1 : 1, sofar.sum)
+      return
+    }
+    case 'tally': return addElements(sofar.cells!, take.cells, kernels.view(Float32Array, x, n), from)
+    case 'high': return kernels.histogramHigh(x, n, sofar.histogram)
+    case 'low': return kernels.histogramLow(x, n, take.bin, sofar.histogram)
+    case 'locate': {
+      if (sofar.located >= 0) return
+      const words = kernels.view(Uint32Array, x, n)
+      for (let i = 0; i < n; i++) {
+        if ((words[i]! & 0x7fffffff) === take.bits && ++sofar.met === take.nth) {
+          sofar.located = from + i
+          return
+        }
+      }
+    }
+  }
+}
+
+/** What a measure came to over a unit of `n` elements; `near` is room for low bits that are counted in advance. */
+export const foundBy = (kernels: Kernels, take: TakeOrder, taking: Taking, n: number, near: number): Found => {
+  if (take.stage === 'tally') return taking.cells!
+  if (take.stage === 'sum' || take.stage === 'dot' || take.stage === 'min' || take.stage === 'max') return taking.sum
+  if (take.stage === 'locate') return taking.located
+  const counts = toPairs(kernels.view(Uint32Array, taking.histogram, taking.bins)) as Uint32Array<ArrayBuffer>
+  if (take.stage !== 'high') return counts
+  return { high: counts, near: take.near === undefined || n === 0 ? undefined : lookNear(kernels, take.near, taking, n, near) }
+}
+
+/** The low bits of the magnitudes around the bin where the answer is expected. */
+const lookNear = (kernels: Kernels, near: { readonly bin: number } | { readonly share: number }, taking: Taking, n: number, histogram: number): NonNullable<Magnitudes['near']> => {
+  const high = kernels.view(Uint32Array, taking.histogram, taking.bins)
+  const bin = 'bin' in near ? near.bin : selectBin(high, Math.min(n - 1, Math.floor(near.share * n))).bin
+  const base = Math.max(0, bin - 1)
+  const low = kernels.view(Uint32Array, histogram, NEAR * LOW_BINS).fill(0)
+  kernels.histogramNear(taking.kept, n, base, histogram)
+  return { base, low: toPairs(low) as Uint32Array<ArrayBuffer> }
+}
+
+/** The greatest of some numbers and one found before, or the least for a sign of −1. NaN is passed over, since no comparison with it holds. */
+const extremeOf = (x: Float32Array, sign: 1 | -1, before: number): number => {
+  let most = before
+  if (sign === 1) for (let i = 0; i < x.length; i++) most = x[i]! > most ? x[i]! : most
+  else for (let i = 0; i < x.length; i++) most = x[i]! < most ? x[i]! : most
+  return most
+}
