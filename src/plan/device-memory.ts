@@ -1,10 +1,9 @@
 import type { Port, PortType, Program } from '../graph/program.js'
-import { TABLES } from '../graph/lower.js'
 
 /** Bytes of one number of each type a device holds. */
 const WIDTH: Readonly<Record<PortType | 'bf16', number>> = { bool: 1, u8: 1, i8: 1, u16: 2, i16: 2, f16: 2, bf16: 2, u32: 4, i32: 4, f32: 4, u64: 8, i64: 8, f64: 8 }
 
-/** What CUDA takes of a device for itself, once a process: its context and the provider's kernels. `smelt doctor` tells what it was on a device. */
+/** What CUDA takes of a device for itself, once a process: its context and the provider's kernels. More than drivers take on GPUs of the time of writing. */
 const CONTEXT_BYTES = 640e6
 
 /** What ONNX Runtime's arena starts with, and the multiples that it hands out. */
@@ -15,12 +14,12 @@ const TABLE_BYTES = 4 << 16
 
 const bytesOf = (width: number, port: Pick<Port, 'rank'>, chunk: number): number => Math.ceil(width * (port.rank === 0 ? 1 : chunk) / GRAIN) * GRAIN
 
-/** Most bytes that one run of a lowered program holds at a time: what it reads, and every value until it was last used. */
-const heldBytes = ({ inputs, outputs, instructions }: Program, chunk: number): number => {
+/** Most bytes that one run of a lowered program holds at a time: what it reads and gives, and every other value until it was last used. `largest` is the largest of them. */
+const heldBytes = ({ inputs, outputs, instructions }: Program, chunk: number): { readonly most: number; readonly largest: number } => {
   const widths = new Map<string, number>(inputs.map((p) => [p.name, bytesOf(WIDTH[p.type], p, chunk)]))
   const last = new Map<string, number>()
   instructions.forEach((instruction, i) => instruction.inputs.forEach((name) => last.set(name, i)))
-  for (const { name } of outputs) last.set(name, instructions.length)
+  for (const { name } of [...inputs, ...outputs]) last.set(name, instructions.length)
   let held = [...widths.values()].reduce((n, bytes) => n + bytes, 0)
   let most = held
   instructions.forEach(({ inputs: names, output, to, op }, i) => {
@@ -30,19 +29,27 @@ const heldBytes = ({ inputs, outputs, instructions }: Program, chunk: number): n
     most = Math.max(most, held)
     for (const name of new Set([...names, output])) if ((last.get(name) ?? i) <= i) held -= widths.get(name) ?? 0
   })
-  return most
+  return { most, largest: Math.max(0, ...widths.values()) }
 }
 
 const MASKS: ReadonlySet<string> = new Set(['Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual', 'Equal', 'And', 'Or', 'Xor', 'Not'])
 
-/** Bytes of a device that the session of one lowered program takes for chunks of so many elements: its arena grows in regions, each twice as large as the one before. */
+/** How much more than its values the arena has to have room for: it hands out blocks up to twice as large as asked, and leaves gaps. Measured on every program there is. */
+const SLACK = 2.5
+
+/**
+ * Bytes of a device that the session of one lowered program takes for chunks of so many elements. Its arena grows in regions, each twice as large
+ * as the one before, but for one that has to be larger to hold a value at all: the next is only as large.
+ */
 export const estimateSession = (program: Program, chunk: number): number => {
-  const tables = program.instructions.filter((i) => i.op === 'Gather' && TABLES.some((dtype) => dtype === i.inputs[0])).length
-  const needed = 2 * heldBytes(program, chunk) + tables * TABLE_BYTES
+  const tables = new Set(program.instructions.flatMap((i) => (i.op === 'Gather' ? [i.inputs[0]!] : []))).size
+  const { most, largest } = heldBytes(program, chunk)
+  const needed = SLACK * most + tables * TABLE_BYTES
   let [region, taken] = [FIRST_REGION, FIRST_REGION]
   while (taken < needed) {
+    const isForced = region < largest && 2 * region >= largest
     region *= 2
-    taken += region
+    taken += isForced ? 2 * region : region
   }
   return taken
 }

@@ -7,7 +7,7 @@ import type { Plan } from './plan.js'
 const PROGRAM_BYTES = 170e6
 /** What each worker takes with ONNX Runtime, its sessions and collected garbage. Measured, rounded up. */
 const WORKER_BYTES = 60e6
-/** What the libraries of a device take. Measured with CUDA's provider, without a driver. */
+/** What a device's libraries and driver take of the host's memory: the provider alone 15 MB, the rest depends on the driver. */
 const DEVICE_BYTES = 300e6
 /** Elements a worker holds of each input and output at a time. */
 const BLOCK = 1 << 17

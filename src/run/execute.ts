@@ -174,6 +174,7 @@ export const createBench = (shop: Workshop): Bench => {
       const problem = draw.type === 'product' ? products.load(i, draw) : undefined
       if (problem !== undefined) return failed(problem)
     }
+    engine.grown(kernels.view(Uint8Array, 0, 1).buffer)
 
     const readHashes = unit.reads.map((r) => (r.digest ? createHasher() : undefined))
     const writeHashes = unit.writes.map(() => createHasher())

@@ -36,7 +36,7 @@ export const devicePick = {
   asked: 'asked for',
   nothing: (wish: string): string => (wish === 'auto' ? 'auto: nothing is computed' : `nothing is computed, so ${wish} is not needed`),
   small: (seconds: number): string => `auto: the arithmetic takes the processor about ${seconds.toFixed(1)} s, no longer than CUDA takes to start`,
-  unusable: (message: string): string => `auto: ${message}`,
+  unusable: ({ message, help }: Diagnostic): string => `auto: CUDA cannot be used, since ${message}${help === undefined ? '' : ` (${help})`}`,
   gains: (seconds: number): string => `auto: CUDA works here, and the arithmetic would take the processor about ${seconds.toFixed(0)} s`,
   webgpu: [
     'WebGPU runs in one thread: reading, computing and writing take turns.',

@@ -52,7 +52,7 @@ const chooseBest = async (plan: Plan, workers: number, places: CudaPlaces): Prom
   const seconds = plan.totals.operations * SECONDS_PER_OPERATION / workers
   if (seconds < WORTHWHILE) return ok(onProcessor(devicePick.small(seconds), workers))
   const chosen = await chooseCuda('cuda:0', plan, workers, places, devicePick.gains(seconds))
-  return chosen.type === 'ok' ? chosen : ok(onProcessor(devicePick.unusable(chosen.diagnostics[0]!.message), workers))
+  return chosen.type === 'ok' ? chosen : ok(onProcessor(devicePick.unusable(chosen.diagnostics[0]!), workers))
 }
 
 const chooseCuda = async (device: Device, plan: Plan, workers: number, places: CudaPlaces, reason: string): Promise<Result<Choice>> => {

@@ -26,8 +26,8 @@ export interface Cudart {
   /** Bytes free on a device; makes a context there, unlike everything above. */
   free(index: number): number | undefined
   /** Page-locks memory for all devices; false where it could not. Whole pages that overlap with none that are locked. */
-  lock(view: Uint8Array): boolean
-  unlock(view: Uint8Array): void
+  lock(address: bigint, bytes: number): boolean
+  unlock(address: bigint): void
   /** The device of this thread. */
   use(index: number): boolean
 }
@@ -60,8 +60,8 @@ export const openCudart = (path: string): Cudart | undefined => {
   const busId = call('int cudaDeviceGetPCIBusId(void *text, int length, int device)')
   const setDevice = call('int cudaSetDevice(int device)')
   const memory = call('int cudaMemGetInfo(size_t *free, size_t *total)')
-  const register = call('int cudaHostRegister(void *pointer, size_t bytes, unsigned int flags)')
-  const unregister = call('int cudaHostUnregister(void *pointer)')
+  const register = call('int cudaHostRegister(uintptr_t address, size_t bytes, unsigned int flags)')
+  const unregister = call('int cudaHostUnregister(uintptr_t address)')
 
   const number = (ask: (out: Int32Array) => number): number | undefined => {
     const out = new Int32Array(1)
@@ -99,8 +99,8 @@ export const openCudart = (path: string): Cudart | undefined => {
       }
     },
     free,
-    lock: (view) => register(view, view.byteLength, PORTABLE) === 0,
-    unlock: (view) => void unregister(view),
+    lock: (address, bytes) => register(address, bytes, PORTABLE) === 0,
+    unlock: (address) => void unregister(address),
     use: (index) => setDevice(index) === 0,
   }
 }

@@ -19,6 +19,8 @@ export interface Engine {
   readonly pins: boolean
   /** Keeps pages in memory, so that the device reads and writes them by itself. `view` is whole pages, and lives until the engine is closed. */
   pin(view: Uint8Array): void
+  /** Has to be told when memory of which parts are pinned may have grown, before the next run. */
+  grown(buffer: ArrayBuffer): void
   /** Runs a program; numbers land in `results`. `again`: nothing was done, since a chunk was too large, and chunks are smaller now. */
   run(program: number, feeds: Readonly<Record<string, Tensor>>, results: Readonly<Record<string, Tensor>>): Promise<'done' | 'again' | Diagnostic>
   close(): Promise<void>
@@ -69,6 +71,7 @@ export const createEngine = (
     },
     pins: pinning !== undefined,
     pin: (view) => void pinning?.pin(view),
+    grown: (buffer) => pinning?.check(buffer),
     run: async (program, feeds, results) => {
       try {
         await (await sessionOf(program)).run(feeds, results)

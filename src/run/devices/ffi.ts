@@ -51,7 +51,10 @@ export const bind = (library: Library, declaration: string): ((...args: readonly
   }
 }
 
-/** Sets a word of the environment that libraries read, What a worker thread sees of it is a copy, which they never read. */
+/** Where in memory a view begins. It stays there as long as nothing else says so: a WebAssembly memory that grows may move. */
+export const addressOf = (view: Uint8Array): bigint => open().address(view)
+
+/** Sets a word of the environment that libraries read. What a worker thread sees of it is a copy, which they never read. */
 export const setForLibraries = (name: string, value: string): void => {
   bind(open().load(null), 'int setenv(const char *name, const char *value, int overwrite)')?.(name, value, 1)
 }
