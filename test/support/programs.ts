@@ -7,7 +7,7 @@ import { prepare } from '#src/run/prepare.js'
 import type { Dtype } from '#src/tensor/dtype.js'
 import { readCases } from '../golden/case.js'
 import { mapCase } from '../golden/cases.js'
-import { makeBase, writeCheckpoint } from '../recipes/checkpoint.js'
+import { makeBase, writeCheckpoint, type Checkpoint } from '../recipes/checkpoint.js'
 import { makeLora, SD1_MODULES } from '../recipes/lora.js'
 import { RECIPES } from '../recipes/recipe.js'
 import { inFolder } from './build-run.js'
@@ -28,16 +28,23 @@ const planned = async (path: string): Promise<readonly Program[]> => {
 
 const plannedRun = (run: RecipeRun): Promise<readonly Program[]> => inFolder((folder) => planned(writeRun(folder, run)))
 
-const base = makeBase('sd15', 1)
+/** A small Stable Diffusion 1. */
+export const base = makeBase('sd15', 1)
 const lora = makeLora(base, SD1_MODULES, 9).file
 
-/** A recipe of the folder `recipes`, beside models of the names it has for them. */
-const plannedRecipe = (file: string): Promise<readonly Program[]> => inFolder((folder) => {
+/** The recipes that come with smelt. */
+export const recipeFiles = (): readonly string[] => readdirSync(RECIPES).filter((name) => name.endsWith('.yaml'))
+
+/** Puts a recipe of the folder `recipes` into a folder, beside models of the names it has for them; gives its path. `model` makes the models, in their order. */
+export const placeRecipe = (folder: string, file: string, model: (i: number) => Checkpoint = () => base): string => {
   const text = readFileSync(join(RECIPES, file), 'utf8')
   writeFileSync(join(folder, file), text)
-  for (const [, name] of text.matchAll(/([\w-]+)\.safetensors/g)) writeCheckpoint(join(folder, `${name}.safetensors`), name === 'lora' ? lora : base)
-  return planned(join(folder, file))
-})
+  const names = new Set([...text.matchAll(/([\w-]+)\.safetensors/g)].map(([, name]) => name!))
+  for (const [i, name] of [...names].entries()) writeCheckpoint(join(folder, `${name}.safetensors`), name === 'lora' ? lora : model(i))
+  return join(folder, file)
+}
+
+const plannedRecipe = (file: string): Promise<readonly Program[]> => inFolder((folder) => planned(placeRecipe(folder, file)))
 
 const info = (dtype: Dtype, role: string) => ({ name: `${role} ${dtype}`, dtype, shape: [4], file: 'x', begin: 0, end: 0 })
 
@@ -76,6 +83,6 @@ export const collectPrograms = async (): Promise<readonly Program[]> => {
   const cases = readCases().map(mapCase).filter((run) => typeof run !== 'string')
   const all: Program[] = [...operationPrograms(), ...dtypePrograms()]
   for (const run of [...examples, ...cases]) all.push(...(await plannedRun(run)))
-  for (const file of readdirSync(RECIPES).filter((name) => name.endsWith('.yaml'))) all.push(...(await plannedRecipe(file)))
+  for (const file of recipeFiles()) all.push(...(await plannedRecipe(file)))
   return [...new Map(all.map((program) => [program.key, program])).values()]
 }
