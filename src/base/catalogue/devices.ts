@@ -31,12 +31,15 @@ export const deviceNoKernel = (provider: string, kernels: readonly string[]): Di
 export const webgpuMissing = (reason: string): Diagnostic =>
   entry('webgpu-missing', `WebGPU cannot be used: ${reason}`, { blame: 'run', help: 'install a driver with Vulkan (on Linux) or build with `--device cpu`; `smelt doctor` tells what this machine has' })
 
+/** What tells that a machine is not one for CUDA, of which nobody wants to be reminded at every build. */
+const NOT_FOR_CUDA: readonly string[] = ['cuda-driver-missing', 'cuda-not-offered']
+
 /** Why a device was chosen, and what it does in a way of its own. */
 export const devicePick = {
   asked: 'asked for',
   nothing: (wish: string): string => (wish === 'auto' ? 'auto: nothing is computed' : `nothing is computed, so ${wish} is not needed`),
   small: (seconds: number): string => `auto: the arithmetic takes the processor about ${seconds.toFixed(1)} s, no longer than CUDA takes to start`,
-  unusable: ({ message, help }: Diagnostic): string => `auto: CUDA cannot be used, since ${message}${help === undefined ? '' : ` (${help})`}`,
+  unusable: ({ code, message, help }: Diagnostic): string => `auto: ${message}${help === undefined || NOT_FOR_CUDA.includes(code) ? '' : `; ${help}`}`,
   gains: (seconds: number): string => `auto: CUDA works here, and the arithmetic would take the processor about ${seconds.toFixed(0)} s`,
   webgpu: [
     'WebGPU runs in one thread: reading, computing and writing take turns.',
