@@ -66,12 +66,13 @@ const buildWith = async (path: string, options: BuildOptions, workers: number): 
   const reading = order.frozen ? 'always' : options.force === true ? 'never' : 'if-useful'
   const known = await learn(drafted.value.draft, options.store, reading, { ...common(options), workers, device: 'cpu' })
   if (known.type === 'failed') return failed(...drafted.diagnostics, ...known.diagnostics)
-  // Numbers that only one device gives are neither taken over nor left for others.
-  const alone = options.device !== undefined && options.device !== 'auto' && isInexact(options.device) ? options.device : undefined
+  // Numbers that only one device gives are neither taken over nor left for others; where nothing is computed there are none.
+  const bare = options.device !== undefined && options.device !== 'auto' && isInexact(options.device) ? completePlan(drafted.value.draft, withoutResults(known.value)) : undefined
+  const alone = bare === undefined || bare.programs.length === 0 ? undefined : options.device
   const refused = order.frozen ? await refuseFrozen(drafted.value.draft, known.value, order.path, alone) : []
   if (refused.length > 0) return failed(...drafted.diagnostics, ...refused)
 
-  const plan = completePlan(drafted.value.draft, options.force === true || alone !== undefined ? withoutResults(known.value) : known.value)
+  const plan = alone !== undefined && bare !== undefined ? bare : completePlan(drafted.value.draft, options.force === true ? withoutResults(known.value) : known.value)
   const choose = options.choose ?? ((p, some) => chooseDevice(options.device ?? 'cpu', p, some, options.places))
   const chosen = await choose(plan, workers)
   if (chosen.type === 'failed') return failed(...drafted.diagnostics, ...chosen.diagnostics)

@@ -16,8 +16,8 @@ export interface MaskBits {
 
 /** Blocks have at most `block` elements. `open` gives the file of a path, and throws where there is none. */
 export const createMaskBits = (kernels: Kernels, block: number, open: (path: string, flags: 'r' | 'r+') => number): MaskBits => {
-  let packed: number | undefined
-  const bitsAt = (n: number): Uint8Array => kernels.view(Uint8Array, (packed ??= kernels.alloc(bytesOfBits(block))), bytesOfBits(n))
+  const packed = kernels.alloc(bytesOfBits(block))
+  const bitsAt = (n: number): Uint8Array => kernels.view(Uint8Array, packed, bytesOfBits(n))
   const tryOpen = (path: string, flags: 'r' | 'r+'): number | undefined => {
     try {
       return open(path, flags)
@@ -32,12 +32,12 @@ export const createMaskBits = (kernels: Kernels, block: number, open: (path: str
       const fd = tryOpen(path, 'r')
       if (fd === undefined || readFully(fd, path, data, begin + from / 8) !== undefined) return reuseBroken(path, tensor)
       hash?.update(data)
-      kernels.unpackBits(packed!, n, offset)
+      kernels.unpackBits(packed, n, offset)
       return undefined
     },
     write: ({ path, begin }, offset, from, n, hash) => {
       const data = bitsAt(n)
-      kernels.packBits(offset, n, packed!)
+      kernels.packBits(offset, n, packed)
       hash.update(data)
       const fd = tryOpen(path, 'r+')
       return fd !== undefined && writeFully(fd, path, data, begin + from / 8) === undefined

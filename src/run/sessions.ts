@@ -56,8 +56,13 @@ export const createSession = async (model: Uint8Array, device: Device = 'cpu'): 
     executionMode: 'sequential',
     graphOptimizationLevel: 'basic',
     logSeverityLevel: 4,
+    extra: {
+      // It takes x + 0 for x, which is another number where x is -0.
+      optimization: { disable_specified_optimizers: 'NoopElimination' },
+      ...(device === 'cpu' ? {} : { session: { disable_cpu_ep_fallback: '1' } }),
+    },
     // A device keeps one block of memory for each length it has met unless that is turned off.
-    ...(device === 'cpu' ? {} : { enableMemPattern: false, extra: { session: { disable_cpu_ep_fallback: '1' } } }),
+    ...(device === 'cpu' ? {} : { enableMemPattern: false }),
   })
   return { run: async (feeds, results) => void (await session.run(feeds, results)), release: () => session.release() }
 }

@@ -7,7 +7,6 @@ import type { UnitResult } from '#src/run/unit.js'
 import type { WorkerAnswer, WorkerStart } from '#src/run/worker.js'
 
 const sessions = new Map<string, Promise<Session>>()
-const kernels = loadKernels()
 
 /**
  * A worker in this thread, for the many small builds of a test: real files, real sessions, no thread to start. Sessions are kept between
@@ -22,7 +21,8 @@ export const inlineHand = (start: WorkerStart): Hand => {
     return { run: (await known).run, release: async () => undefined }
   }
   const bench = createBench({
-    kernels, engine: createEngine(start.engine, open), temporary: start.temporary, cutting: start.cutting, stopping: () => Atomics.load(start.stop, 0) === 1,
+    // Memory of its own: shared, it would grow with every build, and collecting garbage takes the longer the more there is.
+    kernels: loadKernels(), engine: createEngine(start.engine, open), temporary: start.temporary, cutting: start.cutting, stopping: () => Atomics.load(start.stop, 0) === 1,
   })
   const answers: ((answer: WorkerAnswer) => void)[] = []
   const exits: ((reason: string | undefined) => void)[] = []

@@ -2,18 +2,21 @@ import type { Diagnostic } from '../diagnostic.js'
 import { entry } from './entry.js'
 import { inBytes } from './file-entry.js'
 
+/** The processor as the way out; only what CUDA computes has its bytes. */
+const onProcessor = (device: string): string => `build with \`--device cpu\`${device.startsWith('cuda') ? ', which gives the same bytes' : ''}`
+
 /** A device stopped computing. */
 export const deviceFailed = (device: string, reason: string): Diagnostic =>
   entry('device-failed', `${device} could not run a program: ${reason.trim()}`, {
     blame: 'run',
-    help: 'nothing was written; look at `smelt doctor`, or build with `--device cpu`, which gives the same bytes',
+    help: `nothing was written; look at \`smelt doctor\`, or ${onProcessor(device)}`,
   })
 
 /** A device has no room left even for the smallest chunks. */
 export const deviceOutOfMemory = (device: string, chunk: number): Diagnostic =>
   entry('device-out-of-memory', `${device} ran out of memory, with chunks of ${chunk.toLocaleString('en')} elements too`, {
     blame: 'run',
-    help: 'nothing was written; end other programs that use it, take fewer `--workers`, or build with `--device cpu`, which gives the same bytes',
+    help: `nothing was written; end other programs that use it, take fewer \`--workers\`, or ${onProcessor(device)}`,
   })
 
 /** Even the smallest chunks of one worker would not fit. */

@@ -43,7 +43,7 @@ const OUT_OF_MEMORY = /out of memory|failed to allocate memory|bad allocation|ba
 export const isOutOfMemory = (message: string): boolean => OUT_OF_MEMORY.test(message)
 
 /** What ONNX Runtime says went wrong, without names of machines and places in its source. */
-const reasonOf = (message: string): string => (/(CUDA|CUBLAS) failure \d+: [^;]*/.exec(message)?.[0] ?? message.split('\n')[0]!.replaceAll(/\S*\/\S*/g, '').slice(0, 300)).trim()
+const reasonOf = (message: string): string => (/\b[A-Z]+ failure \d+: [^;\n]*/.exec(message)?.[0] ?? message.split('\n')[0]!.replaceAll(/\S*\/\S*/g, '').slice(0, 300)).trim()
 
 /** Sets up the sessions of one worker; each is made, by `open`, when it is first needed and kept. */
 export const createEngine = (
