@@ -27,9 +27,6 @@ const chooseAsProcessor = ({ op, inputs: [mask, yes, no], output }: Instruction,
 const isEightBit = (dtype: Dtype): boolean => dtype === 'F8_E4M3' || dtype === 'F8_E5M2'
 const unchanged = (): undefined => undefined
 
-/** The tables a program may look stored numbers up in, by their names; each has a float32 for every code. */
-export const TABLES: readonly Dtype[] = ['F8_E4M3', 'F8_E5M2', 'BF16']
-
 /** What WebGPU's provider can cast to float32; it has no other integers, and no bfloat16 or float64. */
 const WEBGPU_CASTS: readonly Dtype[] = ['F16', 'U8', 'BOOL', 'U32', 'I32']
 
