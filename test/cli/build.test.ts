@@ -59,7 +59,7 @@ describe.concurrent('smelt build', () => {
   half  merge.blend  a, b  2 tensors
   -> merged  out/merged.safetensors  ${size}
 reads 36 B, writes ${size}, about MEMORY of memory with 1 worker
-on cpu; auto: the arithmetic takes the processor about 0.0 s, no longer than CUDA takes to start
+on cpu; auto: the arithmetic takes the processor under 0.1 s, no longer than CUDA takes to start
 
 warning[unused-step]: nothing uses step \`spare\`, so it is not run
  --> recipe.yaml:7:3

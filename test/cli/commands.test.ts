@@ -124,7 +124,7 @@ Work
   digest       16 B of inputs that nothing is made of, once, for the lock
   write        SIZE
   compute      2 tensors with 2 programs
-  device       cpu; auto: the arithmetic takes the processor about 0.0 s, no longer than CUDA takes
+  device       cpu; auto: the arithmetic takes the processor under 0.1 s, no longer than CUDA takes
                to start
   peak memory  about MEMORY with 3 workers
   folded away  1 tensor copied byte for byte; 16 B of the models not read

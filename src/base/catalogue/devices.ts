@@ -41,7 +41,7 @@ const NOT_FOR_CUDA: readonly string[] = ['cuda-driver-missing', 'cuda-not-offere
 export const devicePick = {
   asked: 'asked for',
   nothing: (wish: string): string => (wish === 'auto' ? 'auto: nothing is computed' : `nothing is computed, so ${wish} is not needed`),
-  small: (seconds: number): string => `auto: the arithmetic takes the processor about ${seconds.toFixed(1)} s, no longer than CUDA takes to start`,
+  small: (seconds: number): string => `auto: the arithmetic takes the processor ${seconds < 0.1 ? 'under 0.1' : `about ${seconds.toFixed(1)}`} s, no longer than CUDA takes to start`,
   unusable: ({ code, message, help }: Diagnostic): string => `auto: ${message}${help === undefined || NOT_FOR_CUDA.includes(code) ? '' : `; ${help}`}`,
   gains: (seconds: number): string => `auto: CUDA works here, and the arithmetic would take the processor about ${seconds.toFixed(0)} s`,
   webgpu: [

@@ -31,8 +31,8 @@ const MOST_CHUNK = 1 << 20
 /** The part of a device's free memory that a build may take. */
 const SHARE = 0.8
 
-/** Seconds that the processor takes for one instruction of a program and one element. Measured, see bench/README.md. */
-const SECONDS_PER_OPERATION = 0.5e-9
+/** Seconds that the processor takes for one instruction of a program and one element. Measured at 0.2 to 0.6 ns, see docs/devices.md. */
+const SECONDS_PER_OPERATION = 0.4e-9
 /** Seconds of arithmetic below which the start of CUDA, which takes about as long, is not worth it. */
 const WORTHWHILE = 2
 

@@ -27,7 +27,7 @@ const plan = (steps: object, from: string): Promise<Plan> => inFolder(async (fol
 })
 const blending = (): Promise<Plan> => plan({ x: { op: 'merge.blend', a: 'a', b: 'b' } }, 'x')
 /** The same plan, as if the processor took some seconds for its arithmetic. */
-const lasting = (made: Plan, seconds: number): Plan => ({ ...made, totals: { ...made.totals, operations: seconds * 2e9 } })
+const lasting = (made: Plan, seconds: number): Plan => ({ ...made, totals: { ...made.totals, operations: seconds * 2.5e9 } })
 const chosen = async (wish: Wish, made: Plan, places: CudaPlaces = machine.places): Promise<Choice> => {
   const choice = await chooseDevice(wish, made, 3, places)
   if (choice.type === 'failed') throw new Error(choice.diagnostics[0]!.message)
