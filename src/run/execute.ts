@@ -16,7 +16,7 @@ import { createProducts } from './products.js'
 import { decodeAt, encodeAt, levelNaNs } from './recode.js'
 import { feed, PORT_TYPES, type Numbers } from './sessions.js'
 import type { Tensor } from 'onnxruntime-node'
-import { beginTaking, foundBy, takeMeasure } from './takings.js'
+import { beginTaking, foundBy, isCounted, looksTwice, takeMeasure } from './takings.js'
 import { createStopwatch, type Stopwatch } from './stopwatch.js'
 import type { DrawOrder, ReadOrder, UniformOrder, UnitOrder, UnitResult, WriteOrder } from './unit.js'
 
@@ -162,10 +162,10 @@ export const createBench = (shop: Workshop): Bench => {
 
     const inputs = readPorts.map((p, i) => reserveShared(`in${i}`, p, block))
     const draws = drawPorts.map((p, i) => reserveShared(`draw${i}`, p, cutting.chunk))
-    // What low bits are counted of later is kept for the whole unit; other outputs only until their block is done.
-    const kept = program.outputs.map((_, port) => unit.takes.some((t) => t.stage === 'high' && t.near !== undefined && t.ports[0] === port))
+    // What is looked at twice is kept for the whole unit; other outputs only until their block is done.
+    const kept = program.outputs.map((_, port) => unit.takes.some((t) => looksTwice(t) && t.ports[0] === port))
     const outputs = program.outputs.map((p, i) => (kept[i] ? reserveShared(`kept${i}`, p, SEGMENT) : reserveShared(`out${i}`, p, block)))
-    const takings = unit.takes.map((take, i) => beginTaking(kernels, take, outputs[take.ports[0]!]!, (bytes) => reserve(`bins${i}`, bytes)))
+    const takings = unit.takes.map((take, i) => beginTaking(kernels, take, outputs[take.ports[0]!]!, (purpose, bytes) => reserve(`${purpose}${i}`, bytes)))
     const encoded = unit.writes.map((w, i) => (isEncoded(w, program) ? reserve(`code${i}`, WIDEST * block) : undefined))
     if (readPorts.some((p, i) => p.type !== STORED[unit.reads[i]!.dtype])) reserve('raw', WIDEST * block)
     const near = kept.includes(true) ? reserve('near', 4 * NEAR * LOW_BINS) : 0
@@ -209,10 +209,15 @@ export const createBench = (shop: Workshop): Bench => {
         watch.lap('draw')
         const ran = await engine.run(unit.program!, feeds, results)
         watch.lap('run')
-        if (ran === 'done') start = end
-        else if (ran !== 'again') return failed(ran)
+        if (ran === 'again') continue
+        if (ran !== 'done') return failed(ran)
+        // Counting is done while the numbers are in the processor's cache; what is summed has an order of its own.
+        const done = staged.map((offset) => offset + 4 * (start - from))
+        unit.takes.forEach((take, i) => void (isCounted(take) && takeMeasure(kernels, take, done, length, takings[i]!, start)))
+        watch.lap('take')
+        start = end
       }
-      unit.takes.forEach((take, i) => takeMeasure(kernels, take, staged, n, takings[i]!, from))
+      unit.takes.forEach((take, i) => void (isCounted(take) || takeMeasure(kernels, take, staged, n, takings[i]!, from)))
       watch.lap('take')
       for (const [i, w] of unit.writes.entries()) {
         const [offset, code] = [staged[w.port]!, encoded[i]]

@@ -12,22 +12,29 @@ export interface Taking {
   met: number
   located: number
   readonly histogram: number
+  /** Counts of low bits around an expected bin, where that was known before the unit began; 0 elsewhere. */
+  readonly near: number
   readonly kept: number
   readonly bins: number
   readonly cells: Float64Array<ArrayBuffer> | undefined
 }
 
-/** A measure of which nothing is taken yet; `reserve` gives room for its counts, where it has some. */
-export const beginTaking = (kernels: Kernels, take: TakeOrder, kept: number, reserve: (bytes: number) => number): Taking => {
+/** A measure of which nothing is taken yet; `reserve` gives room for its counts, where it has some, by what they are of. */
+export const beginTaking = (kernels: Kernels, take: TakeOrder, kept: number, reserve: (purpose: string, bytes: number) => number): Taking => {
   const bins = take.stage === 'high' ? HIGH_BINS : LOW_BINS
-  const histogram = take.stage === 'high' || take.stage === 'low' ? reserve(4 * HIGH_BINS) : 0
+  const histogram = take.stage === 'high' || take.stage === 'low' ? reserve('bins', 4 * HIGH_BINS) : 0
+  const near = expectedBin(take) === undefined ? 0 : reserve('near', 4 * NEAR * LOW_BINS)
   if (histogram > 0) kernels.view(Uint32Array, histogram, bins).fill(0)
+  if (near > 0) kernels.view(Uint32Array, near, NEAR * LOW_BINS).fill(0)
   const cells = take.stage === 'tally' ? emptyTally(take.cells) : undefined
   const sum = take.stage === 'min' ? Infinity : take.stage === 'max' ? -Infinity : 0
-  return { sum, met: 0, located: -1, histogram, kept, bins, cells }
+  return { sum, met: 0, located: -1, histogram, near, kept, bins, cells }
 }
 
-/** Takes one block's share of a measure: `n` elements of its operands at the offsets `staged`, the first of them element `from` of the tensor. */
+/** True for measures that count elements, in whatever order and pieces. */
+export const isCounted = ({ stage }: TakeOrder): boolean => stage === 'high' || stage === 'low'
+
+/** Takes a share of a measure: `n` elements of its operands at the offsets `staged`, the first of them element `from` of the tensor. */
 export const takeMeasure = (kernels: Kernels, take: TakeOrder, staged: readonly number[], n: number, sofar: Taking, from: number): void => {
   const x = staged[take.ports[0]!]!
   switch (take.stage) {
@@ -43,7 +50,13 @@ export const takeMeasure = (kernels: Kernels, take: TakeOrder, staged: readonly 
       return
     }
     case 'tally': return addElements(sofar.cells!, take.cells, kernels.view(Float32Array, x, n), from)
-    case 'high': return kernels.histogramHigh(x, n, sofar.histogram)
+    case 'high': {
+      kernels.histogramHigh(x, n, sofar.histogram)
+      const bin = expectedBin(take)
+      // At once, while the numbers are in the processor's cache.
+      if (bin !== undefined) kernels.histogramNear(x, n, baseOf(bin), sofar.near)
+      return
+    }
     case 'low': return kernels.histogramLow(x, n, take.bin, sofar.histogram)
     case 'locate': {
       if (sofar.located >= 0) return
@@ -68,14 +81,23 @@ export const foundBy = (kernels: Kernels, take: TakeOrder, taking: Taking, n: nu
   return { high: counts, near: take.near === undefined || n === 0 ? undefined : lookNear(kernels, take.near, taking, n, near) }
 }
 
+/** The bin where the answer is expected, if that is known before anything is counted. */
+const expectedBin = (take: TakeOrder): number | undefined => (take.stage === 'high' && take.near !== undefined && 'bin' in take.near ? take.near.bin : undefined)
+
+/** The first of the bins whose low bits are counted. */
+const baseOf = (bin: number): number => Math.max(0, bin - 1)
+
+/** True where a measure looks at the numbers of a unit a second time, once the first look has told where. */
+export const looksTwice = (take: TakeOrder): boolean => take.stage === 'high' && take.near !== undefined && expectedBin(take) === undefined
+
 /** The low bits of the magnitudes around the bin where the answer is expected. */
-const lookNear = (kernels: Kernels, near: { readonly bin: number } | { readonly share: number }, taking: Taking, n: number, histogram: number): NonNullable<Magnitudes['near']> => {
-  const high = kernels.view(Uint32Array, taking.histogram, taking.bins)
-  const bin = 'bin' in near ? near.bin : selectBin(high, Math.min(n - 1, Math.floor(near.share * n))).bin
-  const base = Math.max(0, bin - 1)
-  const low = kernels.view(Uint32Array, histogram, NEAR * LOW_BINS).fill(0)
-  kernels.histogramNear(taking.kept, n, base, histogram)
-  return { base, low: toPairs(low) as Uint32Array<ArrayBuffer> }
+const lookNear = (kernels: Kernels, near: { readonly bin: number } | { readonly share: number }, taking: Taking, n: number, room: number): NonNullable<Magnitudes['near']> => {
+  const pairsAt = (offset: number) => toPairs(kernels.view(Uint32Array, offset, NEAR * LOW_BINS)) as Uint32Array<ArrayBuffer>
+  if ('bin' in near) return { base: baseOf(near.bin), low: pairsAt(taking.near) }
+  const base = baseOf(selectBin(kernels.view(Uint32Array, taking.histogram, taking.bins), Math.min(n - 1, Math.floor(near.share * n))).bin)
+  kernels.view(Uint32Array, room, NEAR * LOW_BINS).fill(0)
+  kernels.histogramNear(taking.kept, n, base, room)
+  return { base, low: pairsAt(room) }
 }
 
 /** The greatest of some numbers and one found before, or the least for a sign of −1. NaN is passed over, since no comparison with it holds. */
