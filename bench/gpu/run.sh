@@ -62,7 +62,7 @@ look() {
   for folder in $(python3 -c 'import glob, nvidia; [print(found) for path in nvidia.__path__ for found in glob.glob(path + "/*/lib")]' 2>/dev/null || true); do
     if is_whole "$folder"; then echo "$folder"; return; fi
   done
-  for found in $(find /opt /usr /root /home -name libcublasLt.so.13 2>/dev/null | head -n 20); do
+  for found in $(find / \( -path /proc -o -path /sys \) -prune -o -name libcublasLt.so.13 -print 2>/dev/null | head -n 20); do
     if is_whole "$(dirname "$found")"; then dirname "$found"; return; fi
   done
 }

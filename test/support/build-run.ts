@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ok, type Result } from '#src/base/result.js'
@@ -8,9 +8,8 @@ import { openModel } from '#src/safetensors/model.js'
 import type { TensorInfo } from '#src/tensor/info.js'
 import { inlineHand } from './inline-hand.js'
 import type { PlainFile, PlainTensor, RecipeRun } from './recipe-run.js'
-import { writeSafetensors } from './write-safetensors.js'
+import { writeRun } from './write-run.js'
 
-const STORED = { f32: 'F32', f16: 'F16', bf16: 'BF16', bool: 'BOOL' } as const
 const PLAIN = { F32: 'f32', F16: 'f16', BF16: 'bf16', BOOL: 'bool' } as const
 
 const numbersOf = (info: TensorInfo, file: Buffer): readonly number[] => {
@@ -46,12 +45,7 @@ export const inFolder = async <T>(work: (folder: string) => Promise<T>): Promise
 
 /** Runs a recipe the way a person does, files in and file out; only the worker lives in this thread. */
 export const buildRun = (run: RecipeRun, options: Partial<BuildOptions> = {}): Promise<Result<PlainFile>> => inFolder(async (folder) => {
-  for (const [name, tensors] of Object.entries(run.files)) {
-    writeSafetensors(join(folder, name), Object.fromEntries(Object.entries(tensors).map(([tensor, t]) => [tensor, { ...t, dtype: STORED[t.dtype] }])))
-  }
-  const recipe = join(folder, 'recipe.yaml')
-  writeFileSync(recipe, JSON.stringify(run.recipe))
-  const built = await build(recipe, { workers: 1, start: inlineHand, ...options })
+  const built = await build(writeRun(folder, run), { workers: 1, start: inlineHand, ...options })
   if (built.type === 'failed') return built
   const written = await readTensors(join(folder, 'out.safetensors'))
   return ok(Object.fromEntries(Object.entries(written).map(([name, t]): [string, PlainTensor] => [name, { ...t, dtype: PLAIN[t.dtype as keyof typeof PLAIN] }])), built.diagnostics)
