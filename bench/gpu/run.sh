@@ -1,10 +1,10 @@
 #!/bin/sh
 # Unpacks the pieces that lie beside it and runs the check as soon as all pieces are there: sh run.sh [options of the check]
-# The pieces may come one folder after the other; what is unpacked stays in SMELT_CHECK (default /tmp/smelt-check) as long as the machine does.
+# The pieces may come one folder after the other; what is unpacked stays in SMELT_CHECK (a folder among the temporary ones unless given) as long as the machine does.
 # The record goes to $OUT/check-gpu.json, or beside what was unpacked where OUT is not set. Exit codes: 0 passed, 1 failed, 3 no device, 4 more pieces are to come, 5 it cannot be unpacked.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-place=${SMELT_CHECK:-/tmp/smelt-check}
+place=${SMELT_CHECK:-$(dirname "$(mktemp -u)")/smelt-check}
 out=${OUT:-$place}
 mkdir -p "$place/pieces" "$place/tree" "$out"
 

@@ -1,14 +1,16 @@
 import { failed, ok, type Result } from '../base/result.js'
 import { completePlan } from '../plan/make-plan.js'
 import type { Plan } from '../plan/plan.js'
-import { defaultWorkers } from '../run/build.js'
+import { defaultWorkers, withoutResults } from '../run/build.js'
+import type { Wish } from '../run/devices/choose.js'
+import { isInexact } from '../run/devices/device.js'
 import { learn, type Reading } from '../run/learn.js'
 import { draft, type PrepareOptions } from '../run/prepare.js'
 import { lockPath, readLock, type Lock } from '../store/lock.js'
 import { userStore } from './store.js'
 
 /** What a build would do now, and the lock of the last one. */
-export const planNow = async (recipe: string, options: PrepareOptions & { readonly reading: Reading }): Promise<Result<{ readonly plan: Plan; readonly lock: Lock | undefined }>> => {
+export const planNow = async (recipe: string, options: PrepareOptions & { readonly reading: Reading; readonly device?: Wish }): Promise<Result<{ readonly plan: Plan; readonly lock: Lock | undefined }>> => {
   const drafted = await draft(recipe, options)
   if (drafted.type === 'failed') return drafted
   const known = await learn(drafted.value.draft, userStore(), options.reading, { workers: defaultWorkers(), device: 'cpu' })
@@ -16,5 +18,7 @@ export const planNow = async (recipe: string, options: PrepareOptions & { readon
   const lock = await readLock(lockPath(drafted.value.path))
   // Without a lock there is nothing to compare with, which is no reason not to plan.
   const unread = lock.type === 'ok' ? [] : lock.diagnostics.map((d) => ({ ...d, severity: 'warning' as const }))
-  return ok({ plan: completePlan(drafted.value.draft, known.value), lock: lock.type === 'ok' ? lock.value : undefined }, [...drafted.diagnostics, ...unread])
+  // What only one device gives is computed anew there.
+  const alone = options.device !== undefined && options.device !== 'auto' && isInexact(options.device)
+  return ok({ plan: completePlan(drafted.value.draft, alone ? withoutResults(known.value) : known.value), lock: lock.type === 'ok' ? lock.value : undefined }, [...drafted.diagnostics, ...unread])
 }

@@ -26,7 +26,7 @@ export interface PlanFlags {
 export const plan = async (console: Console, recipe: string, flags: PlanFlags): Promise<number> => {
   const [set, workers, wish] = [readSet(flags.set), readWorkers(flags.workers, defaultWorkers), readDevice(flags.device)]
   const prepared = set.type === 'ok' && workers.type === 'ok' && wish.type === 'ok'
-    ? await planNow(recipe, { set: set.value, reading: 'never', ...(flags.out === undefined ? {} : { out: flags.out }) })
+    ? await planNow(recipe, { set: set.value, reading: 'never', device: wish.value, ...(flags.out === undefined ? {} : { out: flags.out }) })
     : undefined
   const chosen = prepared?.type === 'ok' && workers.type === 'ok' && wish.type === 'ok'
     ? await chooseDevice(wish.value, prepared.value.plan, workers.value, cudaPlaces())

@@ -2,7 +2,7 @@ import { parentPort, type MessagePort } from 'node:worker_threads'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { loadKernels } from '../kernels/kernels.js'
 import { createEngine, type EngineOptions } from './devices/engine.js'
-import { createBench, type Cutting } from './execute.js'
+import { createBench, type Bench, type Cutting } from './execute.js'
 import type { UnitOrder, UnitResult } from './unit.js'
 
 /** A worker thread's first message: what it will work with, or undefined when there is no work. Until then it loads what every build needs. */
@@ -25,23 +25,24 @@ export type WorkerAnswer =
 
 const kernels = loadKernels()
 
+/** Does the units of a task, up to the first that fails. */
+export const workOff = async (bench: Bench, units: readonly UnitOrder[]): Promise<WorkerAnswer> => {
+  const results: UnitResult[] = []
+  for (const unit of units) {
+    const result = await bench.run(unit)
+    if (result.type === 'failed') return result
+    results.push(result.value)
+  }
+  return { type: 'done', results }
+}
+
 const serve = (port: MessagePort, { engine, temporary, cutting, stop }: WorkerStart): void => {
   const bench = createBench({ kernels, engine: createEngine(engine), temporary, cutting, stopping: () => Atomics.load(stop, 0) === 1 })
-
-  const work = async (units: readonly UnitOrder[]): Promise<WorkerAnswer> => {
-    const results: UnitResult[] = []
-    for (const unit of units) {
-      const result = await bench.run(unit)
-      if (result.type === 'failed') return result
-      results.push(result.value)
-    }
-    return { type: 'done', results }
-  }
   // One task at a time, in order: a session must never be entered twice.
   let last: Promise<void> = Promise.resolve()
   port.on('message', (task: WorkerTask) => {
     last = last.then(async () => {
-      if (task !== undefined) return port.postMessage(await work(task))
+      if (task !== undefined) return port.postMessage(await workOff(bench, task))
       await bench.close()
       port.close()
     })

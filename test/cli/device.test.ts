@@ -43,6 +43,16 @@ describe('without a graphics card', () => {
     expect(done.stderr).toMatch(new RegExp(`^error\\[${code}\\]: .*${library}.*\\nhelp: .*--device cpu`))
   })
 
+  it('a plan for WebGPU takes nothing over from a build elsewhere, as its build would not', async ({ skip }) => {
+    skip(process.platform !== 'linux' || isThere('libvulkan.so.1'), 'this machine may have what webgpu needs')
+    const built = makeFolder({ 'recipe.yaml': recipe('', 'merge.blend, a: a, b: b') })
+    for (const name of ['a', 'b']) writeSafetensors(join(built.path, `${name}.safetensors`), { w: { dtype: 'F16', shape: [2], values: [1, 2] } })
+    const plan = async (device: string): Promise<number | null> => (await smelt(built.path, ['plan', 'recipe.yaml', '--device', device])).code
+    expect((await smelt(built.path, ['build', 'recipe.yaml', '--quiet'])).code).toBe(0)
+    expect([await plan('cpu'), await plan('webgpu')]).toEqual([0, 3])
+    built.remove()
+  })
+
   it.for([DEVICES[0], DEVICES[2]])('smelt plan --device %s ends with 3 and shows no plan', async ([device, code, library], { skip }) => {
     skip(process.platform !== 'linux' || isThere(library), `this machine may have what ${device} needs`)
     const done = await smelt(folder.path, ['plan', 'recipe.yaml', '--device', device])
