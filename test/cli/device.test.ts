@@ -47,8 +47,9 @@ describe('without a graphics card', () => {
     skip(process.platform !== 'linux' || isThere('libvulkan.so.1'), 'this machine may have what webgpu needs')
     const built = makeFolder({ 'recipe.yaml': recipe('', 'merge.blend, a: a, b: b') })
     for (const name of ['a', 'b']) writeSafetensors(join(built.path, `${name}.safetensors`), { w: { dtype: 'F16', shape: [2], values: [1, 2] } })
-    const plan = async (device: string): Promise<number | null> => (await smelt(built.path, ['plan', 'recipe.yaml', '--device', device])).code
-    expect((await smelt(built.path, ['build', 'recipe.yaml', '--quiet'])).code).toBe(0)
+    const env = { SMELT_CACHE: join(built.path, 'store') }
+    const plan = async (device: string): Promise<number | null> => (await smelt(built.path, ['plan', 'recipe.yaml', '--device', device], { env })).code
+    expect((await smelt(built.path, ['build', 'recipe.yaml', '--quiet'], { env })).code).toBe(0)
     expect([await plan('cpu'), await plan('webgpu')]).toEqual([0, 3])
     built.remove()
   })
