@@ -107,10 +107,10 @@ const helpFor = (program: Command, args: readonly string[]): string => {
   return program.commands.some((command) => command.name() === name) ? `smelt ${name}` : 'smelt'
 }
 
-/** Reads the command line and runs the command it names; the result is the exit code. */
-export const runCommand = async (args: readonly string[]): Promise<number> => {
+/** Reads the command line and runs the command it names, on `given` or else on the console of this process; the result is the exit code. */
+export const runCommand = async (args: readonly string[], given?: Console): Promise<number> => {
   let code = 0
-  const open = async (): Promise<Console> => (await import('./console.js')).openConsole({ color: program.opts<{ color?: boolean }>().color })
+  const open = async (): Promise<Console> => given ?? (await import('./console.js')).openConsole({ color: program.opts<{ color?: boolean }>().color })
   const program = describeCommands(async (command) => {
     code = await command(await open())
   })

@@ -1,11 +1,9 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
+import { escapeControls } from '../excerpt.js'
 import { entry } from './entry.js'
 
 /** A name out of a file, fit to be printed: nothing in it can move a cursor, reverse a line or fill a screen. */
-export const quoteName = (name: string): string => {
-  const shown = JSON.stringify(name.length > 200 ? `${name.slice(0, 200)}…` : name).slice(1, -1)
-  return `\`${shown.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)}\``
-}
+export const quoteName = (name: string): string => `\`${escapeControls(name.length > 200 ? `${name.slice(0, 200)}…` : name)}\``
 
 /** The first names (or numbers) of a list, and how many more there are. */
 export const listNames = (names: readonly (string | number)[], most = 10): string => {
