@@ -1,9 +1,13 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
 
-/** A pattern with nothing in it, or only a `!`. */
-export const emptyPattern = (at?: Place): Diagnostic =>
-  entry('empty-pattern', 'a layer pattern is empty', { at, help: 'write a tensor name, a glob such as `**.attn2`, or `*` for every tensor' })
+/** The help for a part that smelt knows by another name. */
+export const partNamed = (asked: string, name: string, known: readonly string[]): string =>
+  `write \`${name}\`, which is what smelt calls \`${asked}\`; this model has ${list(known)}`
+
+/** A pattern with nothing in it, only a `!`, or braces that hold no alternative. */
+export const emptyPattern = (pattern: string, at?: Place): Diagnostic =>
+  entry('empty-pattern', pattern === '' ? 'a layer pattern is empty' : `the layer pattern \`${shorten(pattern)}\` stands for no name at all`, { at, help: 'write a tensor name, a glob such as `**.attn2`, or `*` for every tensor' })
 
 /** A `block:`, `group:` or `component:` pattern over tensors of no known architecture. */
 export const patternNeedsArchitecture = (pattern: string, scheme: string, at?: Place): Diagnostic =>
