@@ -199,7 +199,7 @@ test('no text of a pattern is more than select, or be refused', () => {
   }
   const signs = ['{', '}', ',', '.', '*', 'a', '!', '[', ']', '(', ')', '|', '+']
   let texts = ['']
-  for (let length = 0; length < 4; length++) {
+  for (let length = 0; length < 3; length++) {
     texts = texts.flatMap((text) => signs.slice(0, length < 2 ? signs.length : 5).map((sign) => text + sign))
     texts.forEach(attempt)
   }
