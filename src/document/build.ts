@@ -89,6 +89,12 @@ export const buildValue = (document: Document.Parsed, source: Source): { readonl
     return node.flow === true || last === undefined ? whole : rangeAt(whole.start, Math.max(whole.start, last.end))
   }
 
+  /** In a flow map, the digits behind a comma that no space follows: `{ keep: 0,5 }`. */
+  const isDecimalPart = ({ key, value }: YAMLMap.Parsed['items'][number], before: Range | undefined): boolean => {
+    const { start, end } = rangeOfNode(key)
+    return before !== undefined && value === null && /^-?\d+,\d+$/.test(source.text.slice(before.start, end)) && source.text[start - 1] === ','
+  }
+
   const buildMap = (node: YAMLMap.Parsed, depth: number): Built => {
     const entries = new Map<string, Entry>()
     let size = 1
@@ -96,6 +102,11 @@ export const buildValue = (document: Document.Parsed, source: Source): { readonl
     let last: Range | undefined
     for (const pair of node.items) {
       const key = rangeOfNode(pair.key)
+      if (isDecimalPart(pair, last)) {
+        const number = rangeAt(last!.start, key.end)
+        problems.push(say.decimalComma(number, source.text.slice(number.start, number.end)))
+        continue
+      }
       if (isScalar(pair.key) && pair.key.anchor !== undefined) {
         anchors.set(pair.key.anchor, { value: buildScalar(pair.key.value, key), size: 1, height: 0 })
       }

@@ -4,6 +4,7 @@ import type { Diagnostic, Range, Source } from '../base/diagnostic.js'
 import { lineAt } from '../base/position.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { buildValue } from './build.js'
+import { findBadLine } from './indentation.js'
 import { orderProblems } from './report.js'
 import { scan } from './scan.js'
 import { MOST_BYTES } from './source.js'
@@ -77,6 +78,9 @@ export const readDocument = (source: Source): Result<Value> => {
   const { value, problems: found } = buildValue(document!, source)
   // Building reports a key that is no text as a whole; the parser knows only where it starts.
   const errors = [...document!.errors, ...document!.warnings].filter(({ code }) => code !== 'NON_STRING_KEY')
-  const all = [...problems, ...secondDocument(tokens, source), ...oncePerLine(errors.map((error) => explainError(source, error))), ...found]
+  const told = errors.map((error) => explainError(source, error))
+  const badLine = told.some(({ code }) => code === 'syntax') ? findBadLine(source) : undefined
+  if (badLine !== undefined) return failed(badLine)
+  const all = [...problems, ...secondDocument(tokens, source), ...oncePerLine(told), ...found]
   return all.length === 0 ? ok(value) : failed(...orderProblems(all))
 }

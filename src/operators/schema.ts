@@ -87,7 +87,7 @@ const valueSchema = (spec: ParamSpec, audience: Audience): JsonSchema => {
     case 'integer': {
       const number = orParam(bounded(spec.type, spec), audience)
       if (spec.per === 'recipe') return number
-      const plain = { title: `${spec.min === 0 && spec.max === 1 ? 'a number between 0 and 1' : 'a number'}`, ...bounded(spec.type, spec) }
+      const plain = bounded(spec.type, spec)
       return { anyOf: [plain, reference('the name of a weights step', audience), rules(number, audience)] }
     }
     case 'boolean': return orParam({ type: 'boolean' }, audience)

@@ -7,6 +7,7 @@ import { toPlain, type Value } from '../document/value.js'
 import type { Operator } from '../operators/define.js'
 import { findOperator, operators } from '../operators/index.js'
 import { parseSize } from '../safetensors/size.js'
+import { advise } from './advice.js'
 import { linkNames } from './link.js'
 import type { InputModel, Name, Output, OutputDtype, Recipe, Scalar, Step } from './recipe.js'
 import { recipeSchema } from './schema.js'
@@ -33,15 +34,21 @@ export const parse = (source: Source, options: ParseOptions = {}): Result<Recipe
   if (document.type === 'failed') return document
   const { params, problems: paramProblems } = readParams(document.value, options.set ?? {})
   const { value: root, problems: unknownParams, open } = substitute(document.value, params)
+  const checked = validate(root, SCHEMA)
+  // Keys at the wrong depth make half of a recipe look wrong: nothing else is worth telling before they are put right.
+  if (checked.diagnostics.some((d) => d.code === 'indent')) return failed(...checked.diagnostics)
   const steps = readSteps(root)
   const outputs = readOutputs(root)
   const unknown = new Set(open.map((range) => range.start))
   const inKnown = ({ at }: Diagnostic): boolean => at?.type !== 'text' || !unknown.has(at.range.start)
+  // A text where a number belongs is not also the name of nothing.
+  const told = new Set(checked.diagnostics.flatMap(({ at }) => (at?.type === 'text' ? [at.range.start] : [])))
+  const isFresh = ({ at }: Diagnostic): boolean => at?.type !== 'text' || !told.has(at.range.start)
   const problems = orderProblems([
     ...document.diagnostics,
     ...paramProblems,
     ...unknownParams,
-    ...[...validate(root, SCHEMA).diagnostics, ...linkNames(root, steps), ...outputs.problems].filter(inKnown),
+    ...[...advise(root, checked.diagnostics), ...linkNames(root, steps).filter(isFresh), ...outputs.problems].filter(inKnown),
   ])
   if (problems.some((d) => d.severity === 'error')) return failed(...problems)
   const seed = get(root, 'seed')

@@ -58,6 +58,26 @@ const outputSchema = (audience: Audience): JsonSchema => {
   }
 }
 
+/**
+ * The steps of all operators. An editor that finds no branch of a `oneOf` blames the one it likes best, for a property it misses: it gets the
+ * operators as a list of values and a condition for each, so that a misspelt `op` is a wrong value, and its other keys are left alone.
+ */
+const stepsSchema = (operators: readonly Operator[], audience: Audience): JsonSchema => {
+  const step = { title: 'a step', type: 'object', required: ['op'] } as const
+  if (!audience.editor) return { ...step, discriminator: { propertyName: 'op' }, oneOf: operators.map((operator) => stepSchema(operator, audience)) }
+  const summaries = operators.map(({ summary }) => summary)
+  return {
+    ...step,
+    properties: {
+      op: {
+        title: 'an operator', enum: operators.map(({ id }) => id), enumDescriptions: summaries.map((text) => text.replaceAll('`', '')), markdownEnumDescriptions: summaries,
+        ...explain('What the step does: the name of an operator.', audience),
+      },
+    },
+    allOf: operators.map((operator) => ({ if: { properties: { op: { const: operator.id } }, required: ['op'] }, then: stepSchema(operator, audience) })),
+  }
+}
+
 const SNIPPETS = {
   models: [{ label: 'model', body: { '${1:name}': '${2:model.safetensors}' } }],
   steps: [{ label: 'blend', body: { '${1:blended}': { op: 'merge.blend', a: '${2:first}', b: '${3:second}', keep: 0.5 } } }],
@@ -83,7 +103,7 @@ export const recipeSchema = (operators: readonly Operator[], audience: Audience)
       models: { ...named(fileSchema('model', audience)), ...say('The models that go in, by name.'), ...snippets('models') },
       adapters: { ...named(fileSchema('adapter', audience)), ...say('LoRAs and their relatives, by name.') },
       steps: {
-        ...named({ title: 'a step', type: 'object', required: ['op'], discriminator: { propertyName: 'op' }, oneOf: operators.map((operator) => stepSchema(operator, audience)) }),
+        ...named(stepsSchema(operators, audience)),
         ...say('What is done, in any order: each step has a name, an operator `op`, and what that takes.'),
         ...snippets('steps'),
       },

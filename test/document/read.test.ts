@@ -123,7 +123,7 @@ const REFUSED: readonly [name: string, text: string, problems: readonly string[]
   ['a core tag', 'a: !!str 1\nb: !!binary aGk=', ['tag !!str', 'tag !!binary']],
   ['the bare tag', 'a: ! 1', ['tag !']],
   ['two documents', 'a: 1\n---\nb: 2\n---\nc: 3', ['many-documents ---']],
-  ['a tab for indent', 'a:\n\tb: 1', ['syntax \tb: 1']],
+  ['a tab for indent', 'a:\n\tb: 1', ['indent b']],
   ['a NUL', 'a: b\0c', ['control-character \0']],
   ['a terminal escape', 'a: "\u001b[2J"', ['control-character \u001b']],
   ['a lone surrogate', 'a: \ud800', ['control-character \ud800']],

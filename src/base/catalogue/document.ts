@@ -43,6 +43,10 @@ export const controlCharacter = (at: Range, point: number): Diagnostic => {
   })
 }
 
+/** A number with a decimal comma in a flow map or list, where commas separate. */
+export const decimalComma = (at: Range, text: string): Diagnostic =>
+  entry('decimal-comma', `${code(text)} is two values: a comma separates`, { at: inText(at), help: `write the number with a decimal point: ${code(text.replace(',', '.'))}` })
+
 /** A `%` line other than `%YAML 1.2`. */
 export const directive = (at: Range, text: string): Diagnostic =>
   entry('directive', `the directive ${code(text)} is not supported`, { at: inText(at), help: 'delete the line; documents are YAML 1.2' })
@@ -149,9 +153,29 @@ export const notUtf8 = (path: string): Diagnostic =>
     help: 'check that this is the recipe and not a model; save the recipe as UTF-8',
   })
 
-/** A number outside its bounds. */
-export const outOfRange = (at: Range, subject: string | undefined, expected: string, found: string): Diagnostic =>
-  entry('out-of-range', `${about(subject)}expected ${cut(expected, 200)}; found ${found}`, { at: inText(at), help: 'choose a number within these bounds' })
+/** The number that a text was meant for, and why it is none. */
+export interface MeantNumber {
+  readonly number: number
+  readonly flaw: keyof typeof NUMBER_FLAWS
+}
+
+const NUMBER_FLAWS = {
+  comma: 'with a decimal point',
+  fraction: 'as a decimal number',
+  percent: 'as a share of 1, without `%`',
+  quotes: 'without quotes',
+} as const
+
+/** A number that is written as YAML reads no number. */
+export const numberAsText = (at: Range, subject: string | undefined, found: string, { number, flaw }: MeantNumber): Diagnostic =>
+  entry('number-as-text', `${about(subject)}expected a number; found ${found}`, { at: inText(at), help: `write it ${NUMBER_FLAWS[flaw]}: \`${number}\`` })
+
+/** A number outside its bounds; `percent` is what it would be as a percentage. */
+export const outOfRange = (at: Range, subject: string | undefined, expected: string, found: string, percent?: number): Diagnostic =>
+  entry('out-of-range', `${about(subject)}expected ${cut(expected, 200)}; found ${found}`, {
+    at: inText(at),
+    help: percent === undefined ? 'choose a number within these bounds' : `write \`${percent}\` for ${found} percent`,
+  })
 
 /** An alias inside the value that it stands for. */
 export const recursiveAlias = (at: Range, name: string): Diagnostic =>
@@ -203,9 +227,9 @@ export const unknownChoice = (at: Range, key: string, found: string, choices: re
 
 /** A key that its map does not have. */
 export const unknownKey = (at: Range, subject: string | undefined, key: string, allowed: readonly string[]): Diagnostic =>
-  entry('unknown-key', `${subject ?? 'the document'} takes no key ${code(key)}`, {
+  entry('unknown-key', subject === undefined ? `unknown key ${code(key)}` : `${subject} has no parameter ${code(key)}`, {
     at: inText(at),
-    help: didYouMean(key, allowed) ?? (allowed.length === 0 ? 'delete it' : `the keys it can still take are ${list(allowed)}`),
+    help: didYouMean(key, allowed) ?? (allowed.length === 0 ? 'delete it' : `use one of ${list(allowed)}, or delete it`),
   })
 
 /** A list, text or map with too few or too many parts. */

@@ -3,14 +3,18 @@ import { didYouMean } from '../suggest.js'
 import { entry } from './entry.js'
 
 const text = (range: Range): Place => ({ type: 'text', range })
-const oneOf = (names: readonly string[]): string => (names.length === 0 ? 'none is declared' : `declared are ${names.map((n) => `\`${n}\``).join(', ')}`)
+const oneOf = (names: readonly string[]): string => names.slice(0, MOST_LISTED).map((n) => `\`${n}\``).join(', ') + (names.length > MOST_LISTED ? ', …' : '')
+const anyOf = (kinds: readonly (keyof typeof KINDS)[]): string => new Intl.ListFormat('en', { type: 'disjunction' }).format(kinds.map((kind) => KINDS[kind]))
+const homeOf = (kinds: readonly (keyof typeof KINDS)[]): string => [...(kinds.includes('model') ? ['`models`'] : []), ...(kinds.includes('adapter') ? ['`adapters`'] : ['`steps`'])].join(' or ')
+
+const MOST_LISTED = 12
 
 /** Steps that need each other's results. */
 export const cycle = (edges: readonly { from: string; to: string; at: Place }[]): Diagnostic =>
-  entry('cycle', `steps need each other: ${[edges[0]!.from, ...edges.map((e) => e.to)].join(' → ')}`, {
+  entry('cycle', `circular dependency: ${[edges[0]!.from, ...edges.map((e) => e.to)].join(' → ')}`, {
     at: edges[0]!.at,
     related: edges.slice(1).map((e) => ({ at: e.at, message: `\`${e.from}\` uses \`${e.to}\`` })),
-    help: 'change one of these references so that the steps can be done in some order',
+    help: 'change one of these references so that no step needs its own result',
   })
 
 /** One name stands for two things. */
@@ -18,7 +22,7 @@ export const nameTwice = (name: string, at: Range, first: Range): Diagnostic =>
   entry('name-twice', `\`${name}\` is defined twice`, {
     at: text(at),
     related: [{ at: text(first), message: 'first defined here' }],
-    help: 'models, adapters, params and steps share one namespace: rename one of the two',
+    help: 'rename one of the two: models, adapters, params and steps share one namespace',
   })
 
 /** An override cannot be read as what the param is. */
@@ -29,11 +33,13 @@ export const paramWrongType = (name: string, value: string, type: string): Diagn
     help: `write \`--set ${name}=…\` with a ${type}`,
   })
 
-/** A name that nothing in the recipe has. */
-export const unknownName = (name: string, known: readonly string[], at: Place): Diagnostic =>
-  entry('unknown-name', `nothing is called \`${name}\``, {
+/** A name that nothing in the recipe has, where a value of one of some kinds is needed; `fitting` are the names of such values, `known` all names. */
+export const unknownName = (name: string, kinds: readonly (keyof typeof KINDS)[], fitting: readonly string[], known: readonly string[], at: Place): Diagnostic =>
+  entry('unknown-name', `unknown name \`${name}\``, {
     at,
-    help: didYouMean(name, known) ?? `define it under \`models\` or \`steps\`; ${oneOf(known)}`,
+    help: didYouMean(name, known) ?? (kinds.includes('weights')
+      ? `write a number, or the name of a step that yields weights${fitting.length === 0 ? '' : `: ${oneOf(fitting)}`}`
+      : `write the name of ${anyOf(kinds)} (${fitting.length === 0 ? 'there is none yet' : oneOf(fitting)}), or add \`${name}\` under ${homeOf(kinds)}`),
   })
 
 /** `--set` of a param the recipe does not have. */
@@ -41,23 +47,23 @@ export const unknownOverride = (name: string, known: readonly string[]): Diagnos
   entry('unknown-override', `the recipe has no param \`${name}\` to set`, {
     at: { type: 'option', name: '--set' },
     blame: 'usage',
-    help: didYouMean(name, known) ?? `use one of its params; ${oneOf(known)}`,
+    help: didYouMean(name, known) ?? known.length === 0 ? 'the recipe has no `params`: leave `--set` out, or declare the param there' : `set one of its params: ${oneOf(known)}`,
   })
 
 /** A `$name` without a param. */
 export const unknownParam = (name: string, known: readonly string[], at: Range): Diagnostic =>
-  entry('unknown-param', `there is no param \`${name}\``, { at: text(at), help: didYouMean(name, known) ?? `add it under \`params\`; ${oneOf(known)}` })
+  entry('unknown-param', `unknown param \`$${name}\``, { at: text(at), help: didYouMean(name, known) ?? `declare it: \`params: { ${name}: 0.5 }\`${known.length === 0 ? '' : `; the recipe has ${oneOf(known)}`}` })
 
 /** How sentences name the kinds of value. */
 const KINDS = { model: 'a model', mask: 'a mask', weights: 'a weights step', adapter: 'an adapter', report: 'a report', param: 'a param' } as const
 
 /** A step's result is of another kind than the place it is used at asks for. */
 export const wrongKind = (name: string, found: keyof typeof KINDS, expected: readonly (keyof typeof KINDS)[], at: Place, definedAt: Place): Diagnostic => {
-  const needed = new Intl.ListFormat('en', { type: 'disjunction' }).format(expected.map((kind) => KINDS[kind]))
-  return entry('wrong-kind', `\`${name}\` is ${KINDS[found]}, and ${needed} is needed here`, {
+  const needed = anyOf(expected)
+  return entry('wrong-kind', `expected ${needed}; \`${name}\` is ${KINDS[found]}`, {
     at,
     related: [{ at: definedAt, message: `\`${name}\` is defined here` }],
-    help: `refer to ${needed}; \`smelt ops\` lists what each operator yields`,
+    help: `use the name of ${needed}; \`smelt ops\` shows what each operator yields`,
   })
 }
 
