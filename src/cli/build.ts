@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { stopping } from '../base/catalogue/cli.js'
 import { exitCode } from '../base/diagnostic.js'
+import { resolvePath } from '../base/resolve-path.js'
 import { build as buildRecipe, defaultWorkers, type BuildOptions } from '../run/build.js'
 import type { RunEvent } from '../run/events.js'
 import type { BuildEvent } from '../view/dashboard/build-event.js'
@@ -163,7 +164,7 @@ const buildOnce = async (console: Console, recipe: string, flags: BuildFlags, ca
     places: cudaPlaces(),
     frozen: flags.frozen === true, force: flags.force === true, sha256: flags.sha256 === true,
     ...(flags.out === undefined ? {} : { out: flags.out }),
-    ...(flags.attest === undefined ? {} : { attest: resolve(flags.attest) }),
+    ...(flags.attest === undefined ? {} : { attest: resolvePath(console.cwd, flags.attest) }),
   }
   const code = await buildUnder(recipe, options, reporter, cancel)
   await reporting.write(recipe, set.value, workers.value, flags.quiet === true || flags.json === true)

@@ -3,6 +3,7 @@ import { readTags } from '../architectures/adapters/tags.js'
 import { deltaOutput, dtypeOfMask, outputIsInput, outputIsRecipe, outputOfSettings, outputTwice } from '../base/catalogue/plan.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { toDigest, type Digest } from '../base/digest.js'
+import { resolvePath } from '../base/resolve-path.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Mask, Tensor } from '../graph/expression.js'
 import type { Slot, Value } from '../operators/value.js'
@@ -131,7 +132,7 @@ export const planOutput = (
   const slots = slotsOf(value)
   const tensors = slots.map((slot) => ({ name: slot.name, dtype: dtypes.value(slot), shape: slot.shape }))
   const byName = new Map(tensors.map((t) => [t.name, t] as const))
-  const path = resolve(folders.out ?? folders.recipe, output.path)
+  const path = resolvePath(folders.out ?? folders.recipe, output.path)
   const lay = (sealing: Sealing): Laid => layOut(path, tensors, { ...metadataOf(own, output, value, byName, sealing), ...tags.value }, output.shardBytes)
   const laid = lay(UNSEALED)
   const seal = (sealing: Sealing): readonly Uint8Array[] => lay(sealing).files.map((f, i) => {

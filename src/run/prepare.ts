@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { outputIsInput, pinMismatch, pinOfShards } from '../base/catalogue/plan.js'
 import type { Diagnostic, Source } from '../base/diagnostic.js'
+import { resolvePath } from '../base/resolve-path.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { orderProblems } from '../document/report.js'
 import { toSource } from '../document/source.js'
@@ -73,9 +74,9 @@ export const openAdapters = (recipe: Recipe, folder: string, open: Open<AdapterF
   openAll(recipe.adapters, folder, open)
 
 const openAll = async <T>(inputs: ReadonlyMap<string, InputModel>, folder: string, open: Open<T>): Promise<Result<ReadonlyMap<string, T>>> => {
-  const opened = await Promise.all([...inputs.values()].map(async (input) => ({ input, result: await open(resolve(folder, input.path)) })))
+  const opened = await Promise.all([...inputs.values()].map(async (input) => ({ input, result: await open(resolvePath(folder, input.path)) })))
   const problems = opened.flatMap(({ input, result }) => result.diagnostics.map((d): Diagnostic =>
-    d.at === undefined || d.at.type !== 'file' ? { ...d, at: input.at } : { ...d, at: input.at, related: [{ at: d.at, message: 'in this file' }, ...d.related] }))
+    d.at === undefined || d.at.type !== 'file' || d.code === 'file-missing' ? { ...d, at: input.at } : { ...d, at: input.at, related: [{ at: d.at, message: 'in this file' }, ...d.related] }))
   if (problems.some((d) => d.severity === 'error')) return failed(...problems)
   return ok(new Map(opened.flatMap(({ input, result }) => (result.type === 'ok' ? [[input.name, result.value] as const] : []))), problems)
 }
@@ -101,7 +102,7 @@ export const draft = async (path: string, options: PrepareOptions = {}): Promise
   }
   const opening = choices.value.length === 1 ? told : orderProblems(told)
   if (settings.length < choices.value.length) return failed(...opening)
-  const drafted = draftPlan(settings, { recipe: folder, out: options.out === undefined ? undefined : resolve(options.out) })
+  const drafted = draftPlan(settings, { recipe: folder, out: options.out === undefined ? undefined : resolvePath('', options.out) })
   const diagnostics = [...opening, ...drafted.diagnostics]
   if (drafted.type === 'failed') return failed(...diagnostics)
   const links = await outputsThatAreInputs(settings[0]!.recipe, drafted.value)

@@ -1,7 +1,6 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
-import { didYouMean } from '../suggest.js'
 import { entry } from './entry.js'
-import { inBytes, inFile, ofFile, quoteName, refusal, warning } from './file-entry.js'
+import { inBytes, inFile, ofFile, quoteName, refusal, repairCommand, warning } from './file-entry.js'
 
 /** What was being done to a file when the system refused. */
 export type Deed = 'create' | 'read' | 'rename' | 'sync' | 'write'
@@ -43,6 +42,11 @@ const CONVERT =
 const written = (dtype: string, shape: readonly Integer[]): string =>
   `${dtype} [${shape.slice(0, 8).join(', ')}${shape.length > 8 ? ', …' : ''}]`
 
+/** A path with backslashes where nothing is, on a system where they are characters of the name. */
+export const backslashInPath = (path: string, meant: string, exists: boolean): Diagnostic =>
+  refusal('file-missing', path, `there is no file ${path}: on this system a backslash is part of the name`,
+    exists ? `did you mean ${quoteName(meant)}?` : 'write the path with `/`, and check it: paths in a recipe are relative to the recipe')
+
 /** A BOOL tensor with bytes that readers may take differently. */
 export const boolNotBoolean = (path: string, tensor: string): Diagnostic =>
   warning('bool-value', path, `BOOL ${ofFile(tensor, path)} holds bytes other than 0 and 1`, `it is copied as it is; ${SOURCE}`, tensor)
@@ -74,12 +78,12 @@ export const diskTooSmall = (path: string, need: number, free: number): Diagnost
 /** A metadata key given twice, also by way of escapes. */
 export const duplicateMetadataKey = (path: string, key: string): Diagnostic =>
   refusal('duplicate-metadata-key', path, `\`__metadata__\` of ${path} has the key ${quoteName(key)} twice`,
-    `readers disagree which one counts; ${ANEW}`)
+    `run ${repairCommand(path)}, which keeps the last one: readers disagree which one counts`)
 
 /** A tensor given twice, also by way of escapes. */
 export const duplicateTensor = (path: string, tensor: string): Diagnostic =>
   refusal('duplicate-tensor', path, `the header of ${path} has the tensor ${quoteName(tensor)} twice`,
-    `readers disagree which one counts; ${ANEW}`, tensor)
+    `run ${repairCommand(path)}, which keeps one if both are equal, or download or export the file again`, tensor)
 
 /** A tensor whose name is empty. */
 export const emptyName = (path: string, tensor: string, _count: number): Diagnostic =>
@@ -111,7 +115,7 @@ export const fileCutShort = (path: string, expected: Integer, actual: number): D
 
 /** Nothing at a path, with what is near it. */
 export const fileMissing = (path: string, near: readonly string[]): Diagnostic => {
-  const help = near.length > 0 ? `did you mean ${near.map(quoteName).join(' or ')}?` : 'check the path; nothing near it has such a name'
+  const help = near.length > 0 ? `did you mean ${near.map(quoteName).join(' or ')}?` : 'check the path: no similar name nearby'
   return refusal('file-missing', path, `there is no file ${path}`, help)
 }
 
@@ -123,13 +127,13 @@ export const fileTooLarge = (path: string, doing: Deed): Diagnostic =>
 /** Bytes after the last tensor. */
 export const fileTooLong = (path: string, expected: Integer, actual: number): Diagnostic =>
   refusal('metadata-incomplete-buffer', path,
-    `${path} goes on after its last tensor: its header accounts for ${inBytes(expected)}, the file has ${inBytes(actual)}`,
-    `${ANEW}; do not trust what is appended`)
+    `${path} has ${inBytes(BigInt(actual) - BigInt(expected))} after its last tensor, and the format allows none`,
+    `run ${repairCommand(path)}, which writes a copy without them`)
 
 /** A path through a folder that is not there. */
 export const folderMissing = (path: string, folder: string): Diagnostic =>
   refusal('file-missing', path, `there is no file ${path}: the folder ${folder} does not exist or cannot be listed`,
-    'check the path; paths in a recipe are relative to the recipe')
+    'check the path: paths in a recipe are relative to the recipe, and smelt does not download models')
 
 /** A folder where a file is needed. */
 export const folderNotFile = (path: string): Diagnostic =>
@@ -149,7 +153,7 @@ export const headerNotJson = (path: string, reason: JsonReason, offset: number, 
   const near = tensor === undefined ? '' : ` in tensor ${quoteName(tensor)}`
   return refusal('invalid-header-deserialization', path,
     `the header of ${path} is not valid at byte ${offset}${near}: ${JSON_REASONS[reason]}`,
-    ANEW, tensor, offset)
+    `run ${repairCommand(path)}, which says whether it can be mended, or download or export the file again`, tensor, offset)
 }
 
 /** A header that is not UTF-8. */
@@ -177,8 +181,13 @@ export const invalidHeaderLength = (path: string, expected: number, actual: numb
 
 /** A tensor that overlaps another, leaves a hole before it, or ends before it begins. */
 export const invalidOffset = (path: string, tensor: string, begin: Integer, end: Integer, previous: Integer): Diagnostic => {
-  const message = `${ofFile(tensor, path)} lies at bytes ${begin} to ${end}, but the tensor before it ends at ${previous}`
-  return refusal('invalid-offset', path, message, `tensors may not overlap or leave holes; ${ANEW}`, tensor)
+  if (end < begin) return refusal('invalid-offset', path, `${ofFile(tensor, path)} ends at byte ${end}, before it begins at ${begin}`, ANEW, tensor)
+  if (begin > previous) {
+    return refusal('invalid-offset', path, `${inBytes(BigInt(begin) - BigInt(previous))} before ${ofFile(tensor, path)} belong to no tensor, and the format allows no holes`,
+      `run ${repairCommand(path)}, which writes a copy without holes`, tensor)
+  }
+  return refusal('invalid-offset', path, `${ofFile(tensor, path)} begins at byte ${begin}, inside the tensor before it, which ends at ${previous}`,
+    `run ${repairCommand(path)}, which says whether the two can be told apart, or download or export the file again`, tensor)
 }
 
 /** Any other failure of the system to do something with a file. */
@@ -193,6 +202,12 @@ export const ioFailed = (path: string, doing: Deed, code: string): Diagnostic =>
 export const manyDimensions = (path: string, tensor: string, count: number): Diagnostic =>
   warning('many-dimensions', path, `${ofFile(tensor, path, count)} has more than 64 dimensions, which few programs can load`,
     SOURCE, tensor)
+
+/** Metadata that is no map of texts. */
+export const metadataNotText = (path: string, key: string | undefined, offset: number): Diagnostic =>
+  refusal('invalid-header-deserialization', path,
+    key === undefined ? `\`__metadata__\` of ${path} is not a map, and the format allows nothing else` : `\`__metadata__\` of ${path} has something other than a string at ${quoteName(key)}, and the format allows only strings`,
+    `run ${repairCommand(path)}, which writes a copy with metadata that is text`, undefined, offset)
 
 /** Metadata given as null, which the reference takes as none. */
 export const metadataNull = (path: string, _name: string, _count: number): Diagnostic =>
@@ -280,7 +295,7 @@ export const unalignedTensor = (path: string, tensor: string, count: number): Di
 export const unknownDtype = (path: string, tensor: string, dtype: string, known: readonly string[]): Diagnostic =>
   refusal('invalid-header-deserialization', path,
     `${ofFile(tensor, path)} has the dtype ${quoteName(dtype)}, which the format does not have`,
-    didYouMean(dtype, known) ?? `the dtypes are ${known.join(', ')}`, tensor)
+    `run ${repairCommand(path)}, which corrects a dtype that is only misspelt; the format has ${known.join(', ')}`, tensor)
 
 /** Fields in entries that the format does not have. */
 export const unknownField = (path: string, tensor: string, count: number): Diagnostic =>

@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../diagnostic.js'
-import { inBytes, listNames, ofFile, quoteName, refusal, warning } from './file-entry.js'
+import { inBytes, listNames, ofFile, quoteName, refusal, repairCommand, warning } from './file-entry.js'
 import { JSON_REASONS } from './safetensors.js'
 import type { JsonReason } from './safetensors.js'
 
@@ -80,6 +80,12 @@ export const shardsMissing = (path: string, shards: readonly string[]): Diagnost
   refusal('shards-missing', path,
     `${shards.length} shard${shards.length > 1 ? 's' : ''} of ${path} ${shards.length > 1 ? 'are' : 'is'} missing: ${listNames(shards)}`,
     'download or copy them beside the index')
+
+/** Shards of one model in a folder without an index. */
+export const shardsWithoutIndex = (path: string, shards: readonly string[], of: number): Diagnostic =>
+  refusal('shards-without-index', path,
+    `folder ${path} holds ${shards.length === of ? `all ${of}` : `${shards.length} of the ${of}`} shards of a model (${listNames(shards, 2)}), and no index that says which tensors are in which`,
+    shards.length === of ? `run ${repairCommand(path)}, which writes the index, or download it: it is called \`….safetensors.index.json\`` : 'download the other shards and the index, `….safetensors.index.json`')
 
 /** Shard numbers with gaps, or not as many as the names say. */
 export const shardsOddlyNumbered = (path: string, present: readonly number[], of: number): Diagnostic =>
