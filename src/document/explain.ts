@@ -37,7 +37,7 @@ export const describeValue = (value: Value): string => {
   if (value.type === 'map') return value.entries.size === 0 ? 'an empty map' : 'a map'
   if (value.type === 'list') return value.items.length === 0 ? 'an empty list' : 'a list'
   if (value.type === 'null') return 'nothing'
-  if (value.type === 'string') return `the text ${JSON.stringify(value.value.length > 40 ? `${value.value.slice(0, 40)}…` : value.value)}`
+  if (value.type === 'string') return `the string ${JSON.stringify(value.value.length > 40 ? `${value.value.slice(0, 40)}…` : value.value)}`
   return String(value.value)
 }
 
@@ -69,9 +69,10 @@ const explainMissing = (finding: Finding, key: string): Diagnostic | undefined =
 }
 
 /** The number that a text was meant for, and what is in its way. */
-export const meantNumber = (value: Value): say.MeantNumber | undefined => {
-  if (value.type !== 'string') return undefined
-  const text = value.value.trim()
+export const meantNumber = (value: Value): say.MeantNumber | undefined => (value.type === 'string' ? numberIn(value.value.trim()) : undefined)
+
+/** The number that a text stands for as people write numbers: `0,5`, `50%`, `1/2`. */
+export const numberIn = (text: string): say.MeantNumber | undefined => {
   const [, number, percent] = /^([-+]?\d*\.?\d+)\s*(%?)$/.exec(text) ?? []
   if (number !== undefined) return percent === '%' ? { number: hundredth(Number(number)), flaw: 'percent' } : { number: Number(number), flaw: 'quotes' }
   if (/^[-+]?\d+,\d+$/.test(text)) return { number: Number(text.replace(',', '.')), flaw: 'comma' }

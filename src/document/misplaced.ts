@@ -34,6 +34,9 @@ const childSchema = (schema: JsonSchema | undefined, key: string): JsonSchema | 
   return typeof own === 'object' && own !== null ? (own as JsonSchema) : undefined
 }
 
+const isMisspelt = (name: string, { map, schema }: Owner): boolean =>
+  nearest(name, Object.keys(schema?.properties ?? {}).filter((key) => !map.entries.has(key) && key[0] === name[0])).length > 0
+
 const columnOf = (range: Range): number => positionOf(range.source, range.start).column - 1
 const lineOf = (range: Range): number => lineAt(range.source, range.start).number
 /** False in flow maps, where indentation means nothing. */
@@ -62,7 +65,7 @@ export const findMisplaced = (root: Value, schema: JsonSchema, problems: readonl
       const [name, entry] = items[i]!
       if (!isWrong(entry)) continue
       // A misspelt key stands where it should.
-      const stray = !knows(owner.schema, name) && startsLine(entry) && nearest(name, Object.keys(owner.schema?.properties ?? {})).length === 0
+      const stray = !knows(owner.schema, name) && startsLine(entry) && !isMisspelt(name, owner)
       const before = items[i - 1]
       if (stray && before !== undefined && belongsBelow(before, name, owner) !== undefined) {
         let last = i

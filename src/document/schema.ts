@@ -92,7 +92,7 @@ const describeNumber = (noun: string, { minimum, maximum, exclusiveMinimum, excl
 const NOUN: Readonly<Record<string, string>> = {
   object: 'a map',
   array: 'a list',
-  string: 'a text',
+  string: 'a string',
   number: 'a number',
   integer: 'a whole number',
   boolean: 'true or false',

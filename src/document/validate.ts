@@ -134,7 +134,7 @@ const explainChoice = (error: ErrorObject, path: Path, { document, root }: Scene
   const key = discriminatorOf(schema)
   const found = find(document, [...path, key])
   if (found === undefined) return []
-  if (found.type !== 'string') return [say.wrongType(found.range, nameOf([key]), 'a text', describeValue(found), undefined)]
+  if (found.type !== 'string') return [say.wrongType(found.range, nameOf([key]), 'a string', describeValue(found), undefined)]
   const branch = chosenBranch(schema, found.value, root)
   if (branch !== undefined) return check(document, path, branch, root)
   const choices = (schema.oneOf ?? []).flatMap((each) => listedTexts(resolveSchema(each, root).properties?.[key] ?? {}, root))

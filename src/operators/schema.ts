@@ -155,7 +155,7 @@ const SHARED = {
   },
   seed: {
     text: 'A seed of the step’s own, in place of its name: two steps with equal seeds draw alike.',
-    schema: (audience) => orParam({ title: 'a whole number or a text', type: ['integer', 'string'] }, audience),
+    schema: (audience) => orParam({ title: 'a whole number or a string', type: ['integer', 'string'] }, audience),
   },
 } as const satisfies Readonly<Record<string, Shared>>
 

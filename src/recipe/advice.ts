@@ -1,4 +1,5 @@
 import * as say from '../base/catalogue/advice.js'
+import { tellsMissing } from '../base/catalogue/document.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import type { MapValue, Value } from '../document/value.js'
 import { toPlain } from '../document/value.js'
@@ -37,10 +38,13 @@ const adviseWord = (problem: Diagnostic, word: string, value: Value, params: Rea
   return undefined
 }
 
-const nameInstead = (problem: Diagnostic, word: string, value: Value, keys: readonly string[], words: Readonly<Record<string, readonly string[]>>, taken: ReadonlySet<string>): Diagnostic | undefined => {
-  const own = keys.find((key) => !taken.has(key) && words[key]?.includes(word) === true)
-  return own === undefined ? undefined : say.otherWord(problem, word, own, numberOf(value))
-}
+/** The key of a map that a word of other programs stands for. */
+const ownName = (word: string, keys: readonly string[], words: Readonly<Record<string, readonly string[]>>, taken: MapValue): string | undefined =>
+  keys.find((key) => !taken.entries.has(key) && words[key]?.includes(word) === true)
+
+/** The keys that a map is said to lack, and has by another name. */
+const renamed = (map: MapValue, keys: readonly string[], words: Readonly<Record<string, readonly string[]>>): readonly string[] =>
+  [...map.entries.keys()].flatMap((word) => (keys.includes(word) ? [] : (ownName(word, keys, words, map) ?? [])))
 
 /** True for a list of models where an operator takes two. */
 const isList = (key: string, { inputs }: Operator): boolean => key === 'models' && !('models' in inputs) && 'a' in inputs && 'b' in inputs
@@ -61,8 +65,9 @@ const adviseStepKey = (problem: Diagnostic, key: string, value: Value, step: Map
   if (many !== undefined && key in many.each) return say.ofEachModel(problem, key, namesIn(step.entries.get('models')?.value), shares(value))
   const word = adviseWord(problem, key, value, operator.params, taken)
     ?? (many === undefined ? undefined : adviseWord(problem, key, value, many.each, new Set()))
-    ?? nameInstead(problem, key, value, Object.keys(operator.inputs), INPUT_WORDS, taken)
   if (word !== undefined) return word
+  const input = ownName(key, Object.keys(operator.inputs), INPUT_WORDS, step)
+  if (input !== undefined) return say.otherWord(problem, key, input, undefined)
   if (key === 'parameters' || key === 'params') return say.withoutNesting(problem, key, [...mapOf(value).keys()])
   return ['dtype', 'path', 'shard_size', 'metadata', 'non_finite', ...OUTPUT_WORDS['dtype']!].includes(key) ? say.ofOutput(problem, key in OUTPUT_WORDS || key.includes('_') ? key : 'dtype') : undefined
 }
@@ -92,6 +97,7 @@ const adviseStep = (advisers: Map<number, Adviser>, step: { readonly key: number
     })
   }
   if ([...entries.keys()].some((key) => isList(key, operator)) || sidesOf(step.value, operator).length > 0) advisers.set(step.key, (problem) => (problem.code === 'missing-key' ? undefined : problem))
+  else advisers.set(step.key, (problem) => (renamed(step.value, Object.keys(operator.inputs), INPUT_WORDS).some((key) => tellsMissing(problem, key)) ? undefined : problem))
   const each = manyOf(operator)?.each
   const items = Object.keys(operator.inputs).flatMap((key) => { const value = entries.get(key)?.value; return value?.type === 'list' ? value.items : [] })
   for (const item of each === undefined ? [] : items) {
@@ -102,12 +108,14 @@ const adviseStep = (advisers: Map<number, Adviser>, step: { readonly key: number
   }
 }
 
-const adviseOutput = (advisers: Map<number, Adviser>, output: MapValue): void => {
-  const taken = new Set(output.entries.keys())
+const adviseOutput = (advisers: Map<number, Adviser>, start: number, output: MapValue): void => {
+  const keys = Object.keys(OUTPUT_WORDS)
+  advisers.set(start, (problem) => (renamed(output, keys, OUTPUT_WORDS).some((key) => tellsMissing(problem, key)) ? undefined : problem))
   for (const [key, { key: range, value }] of output.entries) {
-    advisers.set(range.start, (problem) => (problem.code === 'unknown-key' ? nameInstead(problem, key, value, Object.keys(OUTPUT_WORDS), OUTPUT_WORDS, taken) ?? problem : problem))
+    const own = ownName(key, keys, OUTPUT_WORDS, output)
+    if (own !== undefined) advisers.set(range.start, (problem) => (problem.code === 'unknown-key' ? say.otherWord(problem, key, own, undefined) : problem))
     const dtype = key === 'dtype' ? DTYPE_WORDS[textOf(value).toLowerCase()] : undefined
-    if (dtype !== undefined) advisers.set(value.range.start, (problem) => say.otherOperator(problem, textOf(value), dtype))
+    if (dtype !== undefined) advisers.set(value.range.start, (problem) => say.otherDtype(problem, textOf(value), dtype))
   }
 }
 
@@ -119,7 +127,7 @@ export const advise = (root: Value, problems: readonly Diagnostic[]): readonly D
   if (method !== undefined) return [say.mergekitConfig(method, String(toPlain(top.get('merge_method')!.value)))]
   const advisers = new Map<number, Adviser>()
   for (const [, { key, value }] of mapOf(top.get('steps')?.value)) if (value.type === 'map') adviseStep(advisers, { key: key.start, value })
-  for (const [, { value }] of mapOf(top.get('outputs')?.value)) if (value.type === 'map') adviseOutput(advisers, value)
+  for (const [, { key, value }] of mapOf(top.get('outputs')?.value)) if (value.type === 'map') adviseOutput(advisers, key.start, value)
   return problems.flatMap((problem) => {
     const adviser = problem.at?.type === 'text' ? advisers.get(problem.at.range.start) : undefined
     return adviser === undefined ? [problem] : (adviser(problem) ?? [])

@@ -43,9 +43,9 @@ export const parse = (source: Source, options: ParseOptions = {}): Result<Recipe
   const outputs = readOutputs(root, (name) => (mapOf(get(root, 'models')).has(name) ? 'model' : steps.get(stepOf(name))?.operator.output))
   const unknown = new Set(open.map((range) => range.start))
   const inKnown = ({ at }: Diagnostic): boolean => at?.type !== 'text' || !unknown.has(at.range.start)
-  // A text where a number belongs is not also the name of nothing.
+  // A text where a number belongs is not also the name of nothing, and without models nothing has a name.
   const told = new Set(checked.diagnostics.flatMap(({ at }) => (at?.type === 'text' ? [at.range.start] : [])))
-  const isFresh = ({ at }: Diagnostic): boolean => at?.type !== 'text' || !told.has(at.range.start)
+  const isFresh = ({ at, code }: Diagnostic): boolean => (at?.type !== 'text' || !told.has(at.range.start)) && !(code === 'unknown-name' && get(root, 'models')?.type !== 'map')
   const problems = orderProblems([
     ...document.diagnostics,
     ...paramProblems,

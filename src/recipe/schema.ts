@@ -51,7 +51,7 @@ const outputSchema = (audience: Audience): JsonSchema => {
         anyOf: [{ title: 'the name of an adapter', type: 'string' }, { title: 'a list of adapters', type: 'array', items: { type: 'string' }, minItems: 1 }],
         ...say('Adapters whose training tags are written into the file’s metadata, as `smelt.tags`, most frequent first.'),
       },
-      metadata: { title: 'texts by name', type: 'object', propertyNames: { title: 'a name of yours: those that begin with `smelt.` are smelt’s own', type: 'string', pattern: '^(?!smelt\\.)' }, additionalProperties: { type: 'string' }, ...say('Further entries of the file’s metadata.') },
+      metadata: { title: 'strings by name', type: 'object', propertyNames: { title: 'a name of yours: those that begin with `smelt.` are smelt’s own', type: 'string', pattern: '^(?!smelt\\.)' }, additionalProperties: { type: 'string' }, ...say('Further entries of the file’s metadata.') },
     },
     required: ['from', 'path'],
     additionalProperties: false,
@@ -96,10 +96,10 @@ export const recipeSchema = (operators: readonly Operator[], audience: Audience)
     ...say('Which models go in, which steps are taken, and which files come out.'),
     properties: {
       smelt: { const: 1, ...say('The version of the recipe language: `1`.') },
-      name: { title: 'a text', type: 'string', ...say('What the recipe is called.') },
-      description: { title: 'a text', type: 'string', ...say('What it is for.') },
-      seed: { title: 'a whole number or a text', type: ['integer', 'string'], ...say('Every random step derives its numbers from this; 0 unless given.') },
-      params: { ...named({ title: 'a number, text, true or false', type: ['number', 'string', 'boolean'] }), ...say('Numbers and words to use as `$name`; `--set name=value` changes them.') },
+      name: { title: 'a string', type: 'string', ...say('What the recipe is called.') },
+      description: { title: 'a string', type: 'string', ...say('What it is for.') },
+      seed: { title: 'a whole number or a string', type: ['integer', 'string'], ...say('Every random step derives its numbers from this; 0 unless given.') },
+      params: { ...named({ title: 'a number, string, true or false', type: ['number', 'string', 'boolean'] }), ...say('Numbers and words to use as `$name`; `--set name=value` changes them.') },
       models: { ...named(fileSchema('model', audience)), ...say('The models that go in, by name.'), ...snippets('models') },
       adapters: { ...named(fileSchema('adapter', audience)), ...say('LoRAs and their relatives, by name.') },
       steps: {

@@ -44,7 +44,7 @@ export interface Prepared extends Drafted {
 }
 
 const readSource = async (path: string): Promise<Result<Source>> => {
-  const bytes = await readFile(path).catch((error: unknown) => openingProblem(error, resolve(path)))
+  const bytes = await readFile(path).catch((error: unknown) => openingProblem(error, resolve(path), /\.ya?ml$/i))
   return bytes instanceof Uint8Array ? toSource(path, bytes) : failed(bytes)
 }
 

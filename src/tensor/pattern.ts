@@ -136,7 +136,7 @@ const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
 
 const otherName = (id: string, known: readonly string[]): string | undefined => {
   const own = OTHER_NAMES[id.toLowerCase()]?.find((name) => known.includes(name))
-  return own === undefined ? undefined : partNamed(id, own, known)
+  return own === undefined ? undefined : partNamed('component', id, own, known)
 }
 
 type Alternatives = readonly (readonly string[])[]

@@ -84,7 +84,7 @@ describe('paths', () => {
   test('are relative to the recipe, or to the folder asked for', () => {
     expect(planOf(paper({})).outputs[0]!.files[0]!.path).toBe('/recipes/build/out.safetensors')
     expect(planOf(paper({}), '/elsewhere').outputs[0]!.files[0]!.path).toBe('/elsewhere/build/out.safetensors')
-    expect(planOf(paper({ path: '/abs/out' }), '/elsewhere').outputs[0]!.files[0]!.path).toBe('/abs/out')
+    expect(planOf(paper({ path: '/abs/out.safetensors' }), '/elsewhere').outputs[0]!.files[0]!.path).toBe('/abs/out.safetensors')
   })
 
   test.each([['out', 'out'], ['out', './out'], ['out', 'build/../out'], ['/recipes/out', 'out'], ['build//out', 'build/out']])('`%s` and `%s` are one path, which two outputs cannot share', (first, second) => {
@@ -128,7 +128,7 @@ describe('metadata', () => {
 describe('the memory a build will take', () => {
   const memory = (scale: number, workers: number, step: object = blend): number => {
     const outline: Outline = Object.fromEntries(Array.from({ length: scale }, (_, i) => [`layer.${i}`, ['F16', [1024, 1024 * scale]] as const]))
-    return estimateMemory(planOf({ models: { a: outline, b: outline }, steps: { x: step }, outputs: { out: { from: 'x', path: 'out' } } }), workers)
+    return estimateMemory(planOf({ models: { a: outline, b: outline }, steps: { x: step }, outputs: { out: { from: 'x', path: 'out.safetensors' } } }), workers)
   }
 
   test('grows with the workers', () => {

@@ -107,7 +107,7 @@ describe('steps with several results', () => {
     results: (params: Readonly<Record<string, unknown>>) => params['count'] as number,
   }
   const link = (use: string, from = 'x') => {
-    const text = `models: { a: a.safetensors }\nsteps:\n  quarters: { like: a, count: 4 }\n  x: { like: ${use}, count: 1 }\noutputs: { o: { from: ${from}, path: o } }\n`
+    const text = `models: { a: a.safetensors }\nsteps:\n  quarters: { like: a, count: 4 }\n  x: { like: ${use}, count: 1 }\noutputs: { o: { from: ${from}, path: o.safetensors } }\n`
     const document = readDocument({ path: 'recipe.yaml', text })
     if (document.type === 'failed') throw new Error('not a document')
     const block = (document.value as MapValue).entries.get('steps')!.value as MapValue

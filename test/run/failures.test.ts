@@ -147,7 +147,7 @@ describe('an output', () => {
 
   test('that is a folder is refused before anything is computed, and the other outputs are not written', () => withModels(async (folder) => {
     mkdirSync(join(folder, 'taken'))
-    const result = await buildIn(folder, { ...RECIPE, outputs: { ...RECIPE.outputs, two: { from: 'a', path: 'taken' } } })
+    const result = await buildIn(folder, { ...RECIPE, outputs: { ...RECIPE.outputs, two: { from: 'a', path: 'taken.safetensors' } } })
     expect(codesOf(result)).toEqual(['output-is-folder'])
     expect(exitCode(result.diagnostics)).toBe(1)
     expect(readFileSync(join(folder, 'out.safetensors'), 'utf8')).toBe('old')

@@ -50,14 +50,18 @@ export const withoutNesting = (problem: Diagnostic, key: string, inside: readonl
 export const twoModels = (problem: Diagnostic, op: string, models: readonly string[]): Diagnostic =>
   advise(problem, models.length > 2
     ? `use \`merge.linear\`, which takes any number of \`models\`; ${code(op)} takes two, \`a\` and \`b\``
-    : `write \`a: ${models[0] ?? 'first'}\` and \`b: ${models[1] ?? 'second'}\` in place of \`models\``, `${code(op)} takes two models, \`a\` and \`b\`, and no list`)
+    : `write \`a: ${models[0] ?? 'first'}\` and \`b: ${models[1] ?? 'second'}\` in place of \`models\``, `${code(op)} takes two models, \`a\` and \`b\`, not a list`)
 
 /** Two models by name for an operator of a list. */
 export const listOfModels = (problem: Diagnostic, op: string, models: readonly string[]): Diagnostic =>
-  advise(problem, `write \`models: [${models.join(', ')}]\``, `${code(op)} takes a list of \`models\`, and no ${code('a')} and ${code('b')}`)
+  advise(problem, `write \`models: [${models.join(', ')}]\``, `${code(op)} takes a list of \`models\`, not \`a\` and \`b\``)
 
 /** An operator that other programs call otherwise. */
 export const otherOperator = (problem: Diagnostic, word: string, own: string): Diagnostic =>
+  advise(problem, `write \`op: ${own}\`, which is what smelt calls ${code(word)}`)
+
+/** A dtype that other programs call otherwise. */
+export const otherDtype = (problem: Diagnostic, word: string, own: string): Diagnostic =>
   advise(problem, `write \`${own}\`, which is what smelt calls ${code(word)}`)
 
 /** An operator named without its family. */

@@ -26,11 +26,11 @@ export const nameTwice = (name: string, at: Range, first: Range): Diagnostic =>
   })
 
 /** An override cannot be read as what the param is. */
-export const paramWrongType = (name: string, value: string, type: string): Diagnostic =>
-  entry('param-wrong-type', `\`--set ${name}=${value}\` is not a ${type}, which \`${name}\` is in the recipe`, {
+export const paramWrongType = (name: string, value: string, type: string, meant?: number): Diagnostic =>
+  entry('param-wrong-type', `\`--set ${name}=${value}\` is not a ${type}, and \`${name}\` is a ${type} in the recipe`, {
     at: { type: 'option', name: '--set' },
     blame: 'usage',
-    help: `write \`--set ${name}=…\` with a ${type}`,
+    help: meant === undefined ? `write \`--set ${name}=…\` with ${type === 'boolean' ? '`true` or `false`' : `a ${type}`}` : `write \`--set ${name}=${meant}\``,
   })
 
 /** A name that nothing in the recipe has, where a value of one of some kinds is needed; `fitting` are the names of such values, `known` all names. */
@@ -47,7 +47,7 @@ export const unknownOverride = (name: string, known: readonly string[]): Diagnos
   entry('unknown-override', `the recipe has no param \`${name}\` to set`, {
     at: { type: 'option', name: '--set' },
     blame: 'usage',
-    help: didYouMean(name, known) ?? known.length === 0 ? 'the recipe has no `params`: leave `--set` out, or declare the param there' : `set one of its params: ${oneOf(known)}`,
+    help: didYouMean(name, known) ?? (known.length === 0 ? `declare it in the recipe: \`params: { ${name}: 0.5 }\`` : `set one of its params: ${oneOf(known)}`),
   })
 
 /** A `$name` without a param. */

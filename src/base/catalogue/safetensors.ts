@@ -30,8 +30,8 @@ export const JSON_REASONS = {
 
 type Integer = number | bigint
 
-const ANEW = 'the file is damaged or was written by a faulty program: download or export it again'
-const SOURCE = 'if this was not meant, look at the program that wrote the file'
+const ANEW = 'download or export the file again: it is damaged, or was written by a faulty program'
+const SOURCE = 'check the program that wrote the file if this is not intended'
 
 /** Reads tensors of a checkpoint without running anything in it; `state_dict` is where many trainers keep them. */
 const CONVERT =
@@ -61,7 +61,7 @@ export const dimensionInexact = (path: string, tensor: string, dimension: Intege
 
 /** The disk, or the quota, ran full. */
 export const diskFull = (path: string, doing: Deed, code: string): Diagnostic =>
-  entry('disk-full', `no room to ${doing} ${path} (${code})`, {
+  entry('disk-full', `no space left to ${doing} ${path} (${code})`, {
     ...inFile(path),
     blame: 'retry',
     help: 'free some space or raise the quota, then run the same command again',
@@ -104,7 +104,7 @@ export const fileBusy = (path: string, doing: Deed, code: string): Diagnostic =>
   entry('file-busy', `cannot ${doing} ${path} now (${code})`, {
     ...inFile(path),
     blame: 'retry',
-    help: 'another program uses it, or too many files are open; run the same command again when that is over',
+    help: 'close the program that uses it (or some of many open files), then run the same command again',
   })
 
 /** Fewer bytes than the header promises, as an interrupted download leaves them. */
@@ -163,7 +163,7 @@ export const headerNotUtf8 = (path: string): Diagnostic =>
 /** A header length beyond what the format allows. */
 export const headerTooLarge = (path: string, length: bigint, most: number): Diagnostic =>
   refusal('header-too-large', path, `${path} claims a header of ${inBytes(length)}; the format allows ${inBytes(most)}`,
-    'it is probably not a safetensors file; check what it is')
+    'check what it is: probably not a safetensors file')
 
 /** A file that is empty or nearly so. */
 export const headerTooSmall = (path: string, actual: number): Diagnostic =>
@@ -283,8 +283,8 @@ export const tensorInvalidInfo = (
 
 /** A text where a safetensors file should be. */
 export const textFile = (path: string, start: string): Diagnostic =>
-  refusal('text-file', path, `${path} is a text, not safetensors; it begins with ${quoteName(start)}`,
-    'if it was downloaded, this may be the error message of the site: look into it, then download again')
+  refusal('text-file', path, `${path} is a text file, not safetensors; it begins with ${quoteName(start)}`,
+    /\.ya?ml$/i.test(path) ? 'name a model: this looks like a recipe, which `smelt plan` shows' : 'open it in an editor: if it was downloaded, it may be an error message of the site; then download the model again')
 
 /** Tensors that do not begin at a multiple of their element size. */
 export const unalignedTensor = (path: string, tensor: string, count: number): Diagnostic =>

@@ -21,7 +21,7 @@ const REINDEX = 'correct the index, or download or export the model again'
 /** A folder with more than one model, of which none may be guessed. */
 export const folderAmbiguous = (path: string, names: readonly string[]): Diagnostic =>
   refusal('folder-ambiguous', path, `folder ${path} holds more than one model: ${listNames(names)}`,
-    'name the file or the index that is meant')
+    'name the file or the index that you want')
 
 /** A folder with nothing that can be read as a model. */
 export const folderWithoutModel = (path: string, names: readonly string[]): Diagnostic =>
@@ -32,7 +32,7 @@ export const folderWithoutModel = (path: string, names: readonly string[]): Diag
 /** An index and a whole file side by side, of which one was named. */
 export const indexBeside = (path: string, other: string): Diagnostic =>
   warning('index-beside', path, `${path} is read, and ${other} is not, though both stand for the whole model`,
-    'name the other one if that is meant')
+    'name the other one if you want that')
 
 /** A key of an index given twice. */
 export const indexKeyTwice = (path: string, key: string): Diagnostic =>
@@ -72,7 +72,7 @@ export const shardNameRefused = (path: string, shard: string, flaw: ShardNameFla
 /** Two shard names that some file systems take for one. */
 export const shardNamesCollide = (path: string, shard: string, other: string): Diagnostic =>
   refusal('shard-names-collide', path,
-    `index ${path} names the shards ${quoteName(shard)} and ${quoteName(other)}, which are one file where case does not count`,
+    `index ${path} names the shards ${quoteName(shard)} and ${quoteName(other)}, which are the same file on systems that ignore case`,
     'rename one of them, also in the index')
 
 /** All shards that are not there. */
@@ -121,7 +121,7 @@ export const tooManyShards = (path: string, count: number, most: number): Diagno
 /** A `total_size` that is not the sum of the tensors. */
 export const totalSizeDiffers = (path: string, claimed: number, actual: number): Diagnostic =>
   warning('total-size-differs', path, `index ${path} claims ${inBytes(claimed)} of tensors; there are ${inBytes(actual)}`,
-    'this is harmless if nothing else is reported')
+    'ignore this if nothing else is reported')
 
 /** An index that names no tensor. */
 export const weightMapEmpty = (path: string): Diagnostic =>

@@ -2,8 +2,8 @@ import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
 
 /** The help for a part that smelt knows by another name. */
-export const partNamed = (asked: string, name: string, known: readonly string[]): string =>
-  `write \`${name}\`, which is what smelt calls \`${asked}\`; this model has ${list(known)}`
+export const partNamed = (scheme: string, asked: string, name: string, known: readonly string[]): string =>
+  `write \`${scheme}:${name}\`, which is what smelt calls \`${asked}\`; this model has ${list(known.filter((id) => id !== 'other'))}`
 
 /** A pattern with nothing in it, only a `!`, or braces that hold no alternative. */
 export const emptyPattern = (pattern: string, at?: Place): Diagnostic =>
@@ -20,14 +20,14 @@ export const patternNeedsArchitecture = (pattern: string, scheme: string, at?: P
 export const patternSelectsNothing = (pattern: string, suggestion: string | undefined, tops: readonly string[], at?: Place): Diagnostic =>
   entry('pattern-selects-nothing', `\`${pattern}\` selects no tensor`, {
     at,
-    help: `${suggestion ?? beginnings(tops)} To allow it, write \`{ match: "${pattern}", optional: true }\`.`,
+    help: `${suggestion ?? beginnings(tops)} If it may select nothing, write \`{ match: "${pattern}", optional: true }\`.`,
   })
 
 /** A pattern whose text is longer than is ever needed. */
 export const patternTooLong = (length: number, most: number, at?: Place): Diagnostic =>
   entry('pattern-too-long', `a layer pattern of ${length} characters is longer than the ${most} allowed`, {
     at,
-    help: 'split it into several patterns of a list',
+    help: 'split it into a list of several patterns',
   })
 
 /** A pattern whose braces stand for more alternatives than is allowed. */
