@@ -99,7 +99,7 @@ const explainConstant = (finding: Finding): Diagnostic => {
 
 /** What a number beyond its bounds is as a percentage, where that would fit. */
 const asPercent = ({ value, schema }: Finding): number | undefined => {
-  const share = value.type === 'number' && value.value > 1 && value.value <= 100 ? hundredth(value.value) : undefined
+  const share = value.type === 'number' && value.value >= 5 && value.value <= 100 ? hundredth(value.value) : undefined
   return share !== undefined && share >= (schema.minimum ?? 0) && share <= (schema.maximum ?? 0) ? share : undefined
 }
 

@@ -20,6 +20,6 @@ export const checkOutputPath = (output: { readonly name: string; readonly path: 
   if (sep === '/' && (path.includes('\\') || /^[A-Za-z]:\//.test(path))) return windowsPath(path, withSlashes(path), at)
   if (/(?:^|[/\\])(?:\.{0,2}|~)$/.test(path)) return outputNamesFolder(path, `${path === '' ? '' : path.replace(/[/\\]*$/, '/')}${name}.${kind === 'report' ? 'html' : 'safetensors'}`, at)
   if (kind !== 'model' && kind !== 'mask') return undefined
-  if (sharded ? !FOREIGN.test(path) || /\.index\.json$/.test(path) : OWN.test(path)) return undefined
+  if (OWN.test(path) || (sharded && (!FOREIGN.test(path) || path.endsWith('.index.json')))) return undefined
   return outputEnding(path, kind, `${path.replace(FOREIGN, '').replace(OWN, '')}.safetensors`, at)
 }

@@ -56,8 +56,8 @@ describe('params', () => {
   })
 
   test('an override far from every name is answered with the names there are', () => {
-    expect(problemsOf(RECIPE, { temperature: '1' })[0]!.help).toBe('use one of its params; declared are `keep`, `label`, `rescale`, `dir`')
-    expect(problemsOf('smelt: 1\nmodels: { a: a }\noutputs: { o: { from: a, path: o } }\n', { x: '1' })[0]!.help).toContain('none is declared')
+    expect(problemsOf(RECIPE, { temperature: '1' })[0]!.help).toBe('set one of its params: `keep`, `label`, `rescale`, `dir`')
+    expect(problemsOf('smelt: 1\nmodels: { a: a }\noutputs: { o: { from: a, path: o.safetensors } }\n', { x: '1' })[0]!.help).toBe('declare it in the recipe: `params: { x: 0.5 }`')
   })
 
   test('a `$name` that is no param is one problem, in a number, a name and a path', () => {
