@@ -1,6 +1,8 @@
 import { isAlias, isMap, isScalar, isSeq, Scalar, type Alias, type Document, type ParsedNode, type YAMLMap, type YAMLSeq } from 'yaml'
 import * as say from '../base/catalogue/document.js'
+import { indentedKey } from '../base/catalogue/indentation.js'
 import type { Diagnostic, Range, Source } from '../base/diagnostic.js'
+import { lineAt } from '../base/position.js'
 import { MOST_PROBLEMS } from './report.js'
 import { MOST_LEVELS } from './scan.js'
 import type { Entry, Value } from './value.js'
@@ -100,6 +102,7 @@ export const buildValue = (document: Document.Parsed, source: Source): { readonl
     let size = 1
     let height = 0
     let last: Range | undefined
+    let empty: { readonly key: Range; readonly name: string } | undefined
     for (const pair of node.items) {
       const key = rangeOfNode(pair.key)
       if (isDecimalPart(pair, last)) {
@@ -118,6 +121,11 @@ export const buildValue = (document: Document.Parsed, source: Source): { readonl
       size += built.size
       height = Math.max(height, built.height + 1)
       const first = name === undefined ? undefined : entries.get(name)
+      if (omitted && node.flow !== true && name !== undefined) empty = { key, name }
+      if (name !== undefined && first !== undefined && empty !== undefined && empty.key.start > first.key.start) {
+        problems.push(indentedKey(empty.key, empty.name, name, lineAt(source, key.start).number))
+        break
+      }
       if (name !== undefined && first !== undefined) problems.push(say.duplicateKey(key, name, first.key))
       else if (name !== undefined) entries.set(name, { key, value })
     }

@@ -6,8 +6,12 @@ import { lineAt } from '../base/position.js'
 interface Level {
   readonly indent: number
   readonly name: string
-  readonly line: number
+  readonly line: Line
   readonly list: boolean
+  /** True where nothing stands below its line. */
+  readonly whole: boolean
+  /** The levels that its line closed. */
+  readonly closed: readonly Level[]
 }
 
 /** A line that counts: neither blank, nor a comment, nor inside a longer value. */
@@ -82,6 +86,59 @@ const enter = (levels: Level[], next: Level): void => {
   levels.push(next)
 }
 
+const like = ({ name, line, indent }: Level): say.Like => ({ name, line: line.number, indent })
+
+/** What is wrong with the next line of a text, given the levels that are open at it and those that it closes. */
+const judge = (source: Source, line: Line, before: Before, levels: readonly Level[], closed: readonly Level[]): Diagnostic | undefined => {
+  const content = line.text.slice(line.indent)
+  const key = KEY.exec(content)?.[1]
+  const [top, first] = [levels.at(-1), before.first]
+  const isItem = DASH.test(content)
+  if (!isItem && key === undefined) {
+    if (before.scalar !== undefined) return say.indentText(rangeIn(source, line), before.scalar)
+    return TIGHT.test(content) && !(before.opened && before.isLast) ? say.spaceAfterColon(rangeOfTight(source, line), TIGHT.exec(content)![1]!) : undefined
+  }
+  if (top === undefined) return closed.length === 0 ? undefined : say.indentedStart(rangeIn(source, first), closed[0]!.indent, { name: key ?? '-', line: line.number })
+  const deeper = top.indent < line.indent && !before.opened
+  // The entry above left a level that this line goes on with: it is the one that stands at the wrong depth.
+  const left = deeper && top.whole ? top.closed.find((level) => level.indent === line.indent) : undefined
+  if (left !== undefined) return say.wrongIndent(rangeIn(source, top.line), top.name, top.line.indent, [like(left)])
+  const keyInList = top.list && top.indent === line.indent && !isItem
+  const itemInMap = !top.list && top.indent === line.indent && isItem && !before.opened
+  if (!deeper && !keyInList && !itemInMap) return undefined
+  const above = itemInMap && closed.length === 0 ? levels.findLast((level) => level.list) : undefined
+  return say.wrongIndent(rangeIn(source, line), isItem ? '-' : key, line.indent, [...closed.slice(0, 1), ...(above === undefined ? [] : [above]), ...(deeper ? [top] : [])].map(like))
+}
+
+/** What of the lines above matters to the next one. */
+interface Before {
+  readonly first: Line
+  /** True where a value is still to come. */
+  readonly opened: boolean
+  /** The key of a text in a block that has not begun. */
+  readonly scalar: say.Like | undefined
+  /** True at the last line. */
+  readonly isLast: boolean
+}
+
+/** Opens the levels that a line begins, and says what it leaves open. */
+const enterLine = (levels: Level[], line: Line, closed: readonly Level[]): Pick<Before, 'opened' | 'scalar'> => {
+  let [content, indent] = [line.text.slice(line.indent), line.indent]
+  for (let dash = DASH.exec(content); dash !== null; dash = DASH.exec(content)) {
+    enter(levels, { indent, name: '-', line, list: true, whole: false, closed })
+    indent += dash[0].length
+    content = content.slice(dash[0].length)
+  }
+  const found = KEY.exec(content)
+  const value = found === null ? content : content.slice(found[0].length).trim()
+  const opened = content === '' || (found !== null && OPENS.test(value))
+  if (found !== null) enter(levels, { indent, name: found[1]!, line, list: false, whole: !opened, closed })
+  return {
+    opened,
+    scalar: found !== null && BLOCK_SCALAR.test(value) ? { name: found[1]!, line: line.number, indent } : undefined,
+  }
+}
+
 /**
  * The line that breaks the indentation of a text which is not YAML, or a key whose colon no space follows: one sentence, where a parser
  * has several that blame the lines around it. Undefined where neither is the matter.
@@ -89,35 +146,18 @@ const enter = (levels: Level[], next: Level): void => {
 export const findBadLine = (source: Source): Diagnostic | undefined => {
   const lines = linesOf(source)
   const tabbed = tabs(source, lines)
-  if (tabbed !== undefined) return tabbed
+  const [first] = lines
+  if (tabbed !== undefined || first === undefined) return tabbed
   const levels: Level[] = []
-  let opened = true
-  for (const line of lines) {
+  let before: Before = { first, opened: true, scalar: undefined, isLast: false }
+  for (const [i, line] of lines.entries()) {
     const closed: Level[] = []
     while (levels.length > 0 && levels.at(-1)!.indent > line.indent) closed.unshift(levels.pop()!)
-    let [content, indent] = [line.text.slice(line.indent), line.indent]
-    if (!DASH.test(content) && levels.at(-1)?.list === true && levels.at(-1)!.indent === indent && levels.at(-2)?.indent === indent) levels.pop()
-    const top = levels.at(-1)
-    const entry = DASH.test(content) || KEY.test(content)
-    const key = KEY.exec(content)?.[1]
-    if (!entry) {
-      if (TIGHT.test(content) && !(opened && lines.at(-1) === line)) return say.spaceAfterColon(rangeOfTight(source, line), TIGHT.exec(content)![1]!)
-      opened = false
-      continue
-    }
-    const like = (level: Level) => ({ name: level.name, line: level.line, indent: level.indent })
-    if (top === undefined && closed.length > 0) return say.indentedStart(rangeIn(source, lines[0]!), closed[0]!.indent, { name: key ?? '-', line: line.number })
-    const beside = top !== undefined && top.indent < indent && !opened
-    const inList = top?.list === true && top.indent === indent && key !== undefined
-    if (beside || inList) return say.wrongIndent(rangeIn(source, line), key, line.indent, [...closed.slice(0, 1), ...(inList || top === undefined ? [] : [top])].map(like))
-    for (let dash = DASH.exec(content); dash !== null; dash = DASH.exec(content)) {
-      enter(levels, { indent, name: '-', line: line.number, list: true })
-      indent += dash[0].length
-      content = content.slice(dash[0].length)
-    }
-    const found = KEY.exec(content)
-    if (found !== null) enter(levels, { indent, name: found[1]!, line: line.number, list: false })
-    opened = content === '' || (found !== null && OPENS.test(content.slice(found[0].length).trim()))
+    // A list may stand in the column of its key: the next key ends it.
+    if (!DASH.test(line.text.slice(line.indent)) && levels.at(-1)?.list === true && levels.at(-2)?.indent === line.indent) closed.unshift(levels.pop()!)
+    const problem = judge(source, line, { ...before, isLast: i === lines.length - 1 }, levels, closed)
+    if (problem !== undefined) return problem
+    before = { ...before, ...enterLine(levels, line, closed) }
   }
   return undefined
 }

@@ -37,6 +37,15 @@ const childSchema = (schema: JsonSchema | undefined, key: string): JsonSchema | 
 const isMisspelt = (name: string, { map, schema }: Owner): boolean =>
   nearest(name, Object.keys(schema?.properties ?? {}).filter((key) => !map.entries.has(key) && key[0] === name[0])).length > 0
 
+const NAME = /^[A-Za-z_][\w-]*$/
+
+/** True where a text of a document is a name, or the param of that name. */
+const mentions = (value: Value, name: string): boolean => {
+  if (value.type === 'map') return [...value.entries.values()].some((entry) => mentions(entry.value, name))
+  if (value.type === 'list') return value.items.some((item) => mentions(item, name))
+  return value.value === name || value.value === `$${name}`
+}
+
 const columnOf = (range: Range): number => positionOf(range.source, range.start).column - 1
 const lineOf = (range: Range): number => lineAt(range.source, range.start).number
 /** False in flow maps, where indentation means nothing. */
@@ -50,13 +59,18 @@ export const findMisplaced = (root: Value, schema: JsonSchema, problems: readonl
   const starts = problems.flatMap(({ at }) => (at?.type === 'text' ? [at.range.start] : []))
   const isWrong = ({ key, value }: Entry): boolean => starts.some((start) => start >= key.start && start < Math.max(key.end, value.range.end))
   const found: Diagnostic[] = []
+  const isMentioned = (name: string): boolean => mentions(root, name)
 
   /** True where `key`, which is wrong where it stands, would be right below the entry before it. */
   const belongsBelow = ([name, { key, value }]: Item, next: string, owner: Owner): JsonSchema | undefined => {
     const below = mapSchema(childSchema(owner.schema, name), value, schema)
     if (below === undefined) return undefined
     if (isOmitted(value, key)) return below
-    return value.type === 'map' && knows(below, next) && !value.entries.has(next) ? below : undefined
+    if (value.type !== 'map' || value.entries.has(next)) return undefined
+    const named = childSchema(below, next)
+    const fits = !knows(below, next) && named !== undefined && acceptedTypes(named, schema).has(owner.map.entries.get(next)!.value.type)
+    // Maps of any names take this one where something refers to it, or where it is no name for anything else.
+    return knows(below, next) || (fits && (!NAME.test(next) || isMentioned(next))) ? below : undefined
   }
 
   const visit = (owner: Owner, above: readonly Owner[]): void => {
@@ -82,6 +96,8 @@ export const findMisplaced = (root: Value, schema: JsonSchema, problems: readonl
         const by = columnOf(entry.key) - columnOf(first.key)
         if (by > 0) {
           found.push(say.indentLess(entry.key, name, owner.name!, { name: like, line: lineOf(first.key), indent: columnOf(first.key) }, [lineOf(entry.key), lastLine(entry)], by))
+          // What stands below it seems to stand beside it.
+          if (isOmitted(entry.value, entry.key)) while (i + 1 < items.length && isWrong(items[i + 1]![1])) i++
           continue
         }
       }

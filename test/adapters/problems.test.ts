@@ -106,11 +106,11 @@ const SD1 = checkpoint('sd15', 768)
 test('an adapter for another architecture says for which', async () => {
   const sdxl = (name: string): Tensors => ({ [`${name}.lora_up.weight`]: filled([2, 1], 1), [`${name}.lora_down.weight`]: filled([1, 2048], 1) })
   const deep = await problemOf({ model: SD1, adapter: { ...sdxl('lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k') } })
-  expect(deep).toMatch(/^adapter-shape: .*; it seems made for Stable Diffusion XL, and the model is Stable Diffusion 1$/)
+  expect(deep).toMatch(/^adapter-shape: .*; it looks like an adapter for Stable Diffusion XL, and the model is Stable Diffusion 1$/)
   const unknown = await problemOf({ model: SD1, adapter: sdxl('lora_unet_down_blocks_1_attentions_0_transformer_blocks_1_attn2_to_k') })
-  expect(unknown).toMatch(/^adapter-matches-nothing: .*; it seems made for Stable Diffusion XL,/)
+  expect(unknown).toMatch(/^adapter-matches-nothing: .*; it looks like an adapter for Stable Diffusion XL,/)
   const flux = await problemOf({ model: SD1, adapter: { 'lora_unet_double_blocks_0_img_attn_qkv.lora_up.weight': up, 'lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight': down } })
-  expect(flux).toMatch(/it seems made for Flux\.1,/)
+  expect(flux).toMatch(/it looks like an adapter for Flux\.1,/)
 })
 
 test('an adapter with both kinds of tensors lists the first ten without a target', async () => {

@@ -69,10 +69,10 @@ help: install the NVIDIA driver, release 580 or newer, or give the container the
     })
   })
 
-  it('refuses a provider that would compute garbage', async () => {
+  it('refuses a provider that would give wrong results', async () => {
     const done = await run([machine.put('old.whl', zip(providerFiles('1.29.0')))])
     expect(done.code).toBe(1)
-    expect(done.err).toContain('error[cuda-provider-refused]: HERE/old.whl holds the provider of ONNX Runtime 1.29.0, and 1.30.0 is installed: together they would compute garbage\n')
+    expect(done.err).toContain('error[cuda-provider-refused]: HERE/old.whl holds the provider for ONNX Runtime 1.29.0, and 1.30.0 is installed: incompatible versions would give wrong results\n')
     expect(done.err).toContain('help: give the one of onnxruntime-gpu 1.30.0\n')
   })
 
@@ -103,7 +103,7 @@ help: install the NVIDIA driver, release 580 or newer, or give the container the
     writeFileSync(join(folder.path, 'old.whl'), zip(providerFiles('0.0.1')))
     const done = await smelt(folder.path, ['cuda', 'old.whl', 'nowhere'], { env: { XDG_DATA_HOME: folder.path } })
     expect(done.code).toBe(1)
-    expect(done.stderr).toContain('error[cuda-provider-refused]: old.whl holds the provider of ONNX Runtime 0.0.1')
+    expect(done.stderr).toContain('error[cuda-provider-refused]: old.whl holds the provider for ONNX Runtime 0.0.1')
     expect(done.stderr).toContain('error[cuda-source-missing]: nowhere cannot be read')
     folder.remove()
   })

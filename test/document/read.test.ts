@@ -162,7 +162,7 @@ describe('refusals', () => {
         |
       2 | seed: 9007199254740993
         |       ^^^^^^^^^^^^^^^^
-      help: whole numbers go from -9007199254740991 to 9007199254740991; put it in quotes if it is a text
+      help: whole numbers go from -9007199254740991 to 9007199254740991; put it in quotes if it is a string
 
       error[unknown-anchor]: the alias \`*blned\` has no anchor before it
        --> recipe.yaml:5:10
@@ -188,7 +188,7 @@ describe('refusals', () => {
         |
       6 |   blend: !model {<<: *blend}
         |          ^^^^^^
-      help: delete it; a value in quotes is a text
+      help: delete it; a value in quotes is a string
 
       error[merge-key]: merge keys (\`<<\`) are not supported
        --> recipe.yaml:6:18
@@ -202,7 +202,7 @@ describe('refusals', () => {
         |
       7 |   note: it's: odd
         |         ^
-      help: start each key on a line of its own; put a text that holds \`: \` in quotes
+      help: start each key on a line of its own; put a string that contains \`: \` in quotes
 
       6 errors
       "

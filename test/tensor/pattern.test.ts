@@ -79,7 +79,7 @@ test.each([
   ['blok:in.4', 'Did you mean `block:in.4`?'],
   ['entirely_elsewhere', 'The names begin with `in`, `out`; `smelt inspect` lists them.'],
 ])('the help for `%s` names what is near', (text, help) => {
-  expect(selectLayers([{ text }], NAMES, {}).diagnostics[0]?.help).toBe(`${help} To allow it, write \`{ match: "${text}", optional: true }\`.`)
+  expect(selectLayers([{ text }], NAMES, {}).diagnostics[0]?.help).toBe(`${help} If it may select nothing, write \`{ match: "${text}", optional: true }\`.`)
 })
 
 const ODD = ['a..b', '.a', 'a.', '__proto__', 'constructor.weight', 'x/y.z', '/.w', '../q.r', '{0,1}.w', '[0].w', 'with space.w', 'naïve.重み', '#c.w', '!n.w', 'a\nb.w', '']
@@ -176,9 +176,9 @@ test('fifty patterns over the 2,515 tensors of SDXL take a moment', () => {
 
 test('the other names of components are understood, and a short wrong name gets no wild guess', () => {
   const help = (text: string): string | undefined => selectLayers([{ text }], NAMES, WITH_PARTS).diagnostics[0]?.help
-  expect(help('component:te')).toBe('write `clip`, which is what smelt calls `te`; this model has `unet`, `clip_l`, `clip`, `vae`')
+  expect(help('component:te')).toBe('write `component:clip`, which is what smelt calls `te`; this model has `unet`, `clip_l`, `clip`, `vae`')
   expect(help('component:DiT')).toBe('it has `unet`, `clip_l`, `clip`, `vae`')
-  expect(help('component:transformer')).toMatch(/^write `unet`/)
+  expect(help('component:transformer')).toMatch(/^write `component:unet`/)
   expect(help('component:vea')).toBe('did you mean `vae`?')
   expect(help('component:x')).toBe('it has `unet`, `clip_l`, `clip`, `vae`')
 })

@@ -2,7 +2,7 @@ import type { Diagnostic, Range } from '../diagnostic.js'
 import { entry } from './entry.js'
 
 /** A line that another one lines up with. */
-interface Like {
+export interface Like {
   readonly name: string
   readonly line: number
   readonly indent: number
@@ -34,6 +34,17 @@ export const indentLess = (at: Range, key: string, owner: string, like: Like, li
     help: `move ${lines[0] === lines[1] ? `line ${lines[0]}` : `lines ${lines[0]} to ${lines[1]}`} to the left by ${spaces(by)}, so that ${code(key)} lines up with ${named(like)}`,
   })
 
+/** A key without a value, behind which the keys of another map begin again. */
+export const indentedKey = (at: Range, key: string, again: string, line: number): Diagnostic =>
+  entry('indent', `there is nothing below ${code(key)}, and ${code(again)} in line ${line} is given a second time`, {
+    ...inText(at),
+    help: `indent the lines that belong to ${code(key)} deeper than it is, or move ${code(key)} to the left`,
+  })
+
+/** A text in a block that is not indented deeper than its key. */
+export const indentText = (at: Range, owner: Like): Diagnostic =>
+  entry('indent', `this line is not indented deeper than ${named(owner)}, whose text it is`, { ...inText(at), help: `indent it by ${spaces(owner.indent + 2)}` })
+
 /** A colon that YAML reads as part of a text. */
 export const spaceAfterColon = (at: Range, key: string): Diagnostic =>
   entry('space-after-colon', `there is no space after the colon of ${code(key)}`, { ...inText(at), help: `write \`${key}: \` with a space in front of the value` })
@@ -48,7 +59,7 @@ export const tabIndent = (at: Range, lines: readonly number[]): Diagnostic => {
 export const wrongIndent = (at: Range, key: string | undefined, found: number, like: readonly Like[]): Diagnostic => {
   const [first, second] = like
   const other = second === undefined || second.indent === 0 || second.indent === first?.indent ? '' : `, or by ${spaces(second.indent)}, like ${named(second)}`
-  return entry('indent', `${key === undefined ? 'this line' : code(key)} is indented by ${spaces(found)}, which does not line up with the lines above`, {
+  return entry('indent', `${key === undefined || key === '-' ? 'this line' : code(key)} is indented by ${spaces(found)}, which does not line up with the lines above`, {
     ...inText(at),
     help: first === undefined ? 'indent it like the lines that it belongs to' : `indent it by ${spaces(first.indent)}, like ${named(first)}${other}`,
   })
