@@ -91,7 +91,7 @@ describe.runIf(here)('what is refused', () => {
   })
 
   it('is a provider that holds no version', async () => {
-    await refusedAs(machine.put('ort.whl', zip(providerFiles('one'))), 'cuda-provider-refused', '(of no version)')
+    await refusedAs(machine.put('ort.whl', zip(providerFiles('one'))), 'cuda-provider-refused', '(unknown version)')
   })
 
   it('is a provider without its other file', async () => {
