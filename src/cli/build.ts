@@ -44,8 +44,7 @@ export interface BuildFlags {
 const nothing = (): void => undefined
 
 /** One line of JSON for everything that happens. */
-const jsonReporter = (console: Console): Reporter => {
-  const began = performance.now()
+const jsonReporter = (console: Console, began: number): Reporter => {
   const tell = (event: BuildEvent): void => console.out(buildEventLine(event, performance.now() - began))
   return {
     problems: (diagnostics) => problemEvents(diagnostics).forEach(tell),
@@ -62,7 +61,7 @@ const quietReporter = (console: Console): Reporter =>
   ({ problems: console.tell, planned: nothing, event: nothing, stopAsked: () => console.tell([stopping()]), tick: nothing, release: nothing, ended: nothing })
 
 /** The plan first, then progress, then what was written. */
-const screenReporter = (console: Console): Reporter => {
+const screenReporter = (console: Console, began: number): Reporter => {
   const columns = (): number => console.look('err').width
   const line = createProgressLine({ terminal: console.errRedraws, write: console.err, columns, now: () => performance.now() })
   const events: RunEvent[] = []
@@ -84,14 +83,14 @@ const screenReporter = (console: Console): Reporter => {
     release: line.clear,
     ended: () => {
       line.clear()
-      console.err(renderSummary(events, console.look('err')))
+      console.err(renderSummary(events, console.look('err'), (performance.now() - began) / 1000))
     },
   }
 }
 
 /** A dashboard where a person sits at a terminal, else lines for a log. What the dashboard is made of is loaded only when it opens. */
-const loudReporter = async (console: Console, { dashboard }: BuildFlags): Promise<Reporter> =>
-  dashboard !== false && isTerminal(true) ? (await import('./dashboard-reporter.js')).dashboardReporter(console) : screenReporter(console)
+const loudReporter = async (console: Console, { dashboard }: BuildFlags, began: number): Promise<Reporter> =>
+  dashboard !== false && isTerminal(true) ? (await import('./dashboard-reporter.js')).dashboardReporter(console, began) : screenReporter(console, began)
 
 const TICK = 100
 
@@ -108,7 +107,7 @@ const buildUnder = async (recipe: string, options: BuildOptions, reporter: Repor
       listener: reporter.event,
       render: renderReport,
       planned: (plan, device, diagnostics, lock) => {
-        reporter.planned(outlinePlan(plan, device, lock))
+        reporter.planned(outlinePlan(plan, device, lock, options.force === true))
         reporter.problems(diagnostics)
         told = diagnostics.length
         files = [resolve(recipe), ...plan.models.flatMap((m) => [m.path, ...m.files.map((f) => f.path)])]
@@ -132,7 +131,7 @@ export const build = async (console: Console, recipe: string, flags: BuildFlags)
   const interruption = listenForStop(() => undefined)
   try {
     const code = await rebuildOnChange(resolve(recipe), async (signal) => {
-      const done = await buildOnce(console, recipe, flags, signal)
+      const done = await buildOnce(console, recipe, flags, performance.now(), signal)
       if (!interruption.signal.aborted) console.err(`${renderWatching(done.files.length)}\n`)
       return done
     }, interruption.signal)
@@ -142,10 +141,10 @@ export const build = async (console: Console, recipe: string, flags: BuildFlags)
   }
 }
 
-/** One build, from the reading of its options to its last word. */
-const buildOnce = async (console: Console, recipe: string, flags: BuildFlags, cancel?: AbortSignal): Promise<WatchedBuild> => {
-  const told = flags.json === true ? jsonReporter(console) : flags.quiet === true ? quietReporter(console) : await loudReporter(console, flags)
-  const reporting = reportingOn(console, told, flags.report)
+/** One build, from the reading of its options to its last word; `began` is when it was asked for: 0 for the start of this process. */
+const buildOnce = async (console: Console, recipe: string, flags: BuildFlags, began = 0, cancel?: AbortSignal): Promise<WatchedBuild> => {
+  const told = flags.json === true ? jsonReporter(console, began) : flags.quiet === true ? quietReporter(console) : await loudReporter(console, flags, began)
+  const reporting = reportingOn(console, told, flags.report, began)
   const { reporter } = reporting
   const end = (done: WatchedBuild): WatchedBuild => {
     reporter.ended(done.code)

@@ -83,7 +83,7 @@ const writePage = async (console: Console, plan: Plan): Promise<number> => {
     },
   }))
   console.tell(result.diagnostics)
-  console.err(renderSummary(events, console.look('err')))
+  console.err(renderSummary(events, console.look('err'), performance.now() / 1000))
   return code
 }
 

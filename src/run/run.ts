@@ -47,6 +47,7 @@ export const run = async (plan: Plan, options: RunOptions): Promise<Result<Built
   else {
     listener({
       type: 'run-finished', seconds: seconds(), readBytes: result.value.readBytes, writtenBytes: result.value.writtenBytes, spent: result.value.spent,
+      stepSeconds: Object.fromEntries(result.value.stepSeconds),
       peakMemory: process.resourceUsage().maxRSS * 1024,
     })
   }
@@ -105,7 +106,7 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
 
   holdings.masks.push(...startMasks(plan, options.memory?.store))
   const schedule = createSchedule(plan, holdings.masks.map((m) => m.path))
-  const progress: Progress = { readBytes: 0, writtenBytes: 0, spent: noTime() }
+  const progress: Progress = { readBytes: 0, writtenBytes: 0, spent: noTime(), stepSeconds: new Map() }
   const worked = await work(plan, options, { files, journals: holdings.journals, masks: holdings.masks, schedule, listener, progress })
   if (worked.type === 'failed') return worked
   const changed = await changedInputs(plan)
@@ -159,7 +160,7 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
 /** Measures what the reports of a plan need and draws them, without writing anything. */
 export const drawReports = async (plan: Plan, options: RunOptions): Promise<Result<readonly ReportDocument[]>> => {
   const schedule = createSchedule(plan)
-  const worked = await work(plan, options, { files: [], journals: [], masks: [], schedule, listener: options.listener ?? (() => undefined), progress: { readBytes: 0, writtenBytes: 0, spent: noTime() } })
+  const worked = await work(plan, options, { files: [], journals: [], masks: [], schedule, listener: options.listener ?? (() => undefined), progress: { readBytes: 0, writtenBytes: 0, spent: noTime(), stepSeconds: new Map() } })
   if (worked.type === 'failed') return worked
   const changed = await changedInputs(plan)
   if (changed.length > 0) return failed(...changed.map(inputChanged))
