@@ -36,6 +36,7 @@ const recipeOf = (a: string, b: string, layers: readonly string[], path: string)
     name: 'diff',
     seed: 0,
     params: {},
+    computed: {},
     models: new Map([['a', input('a', a)], ['b', input('b', b)]]),
     adapters: new Map(),
     steps: new Map([['diff', {

@@ -32,7 +32,7 @@ export const parse = (source: Source, options: ParseOptions = {}): Result<Recipe
   const document = readDocument(source)
   if (document.type === 'failed') return document
   const { params, problems: paramProblems } = readParams(document.value, options.set ?? {})
-  const { value: root, problems: unknownParams, open } = substitute(document.value, params)
+  const { value: root, problems: unknownParams, open, computed } = substitute(document.value, params)
   const steps = readSteps(root)
   const outputs = readOutputs(root)
   const unknown = new Set(open.map((range) => range.start))
@@ -50,6 +50,7 @@ export const parse = (source: Source, options: ParseOptions = {}): Result<Recipe
     name: textOf(get(root, 'name')) ?? 'recipe',
     seed: seed?.type === 'number' || seed?.type === 'string' ? seed.value : 0,
     params: Object.fromEntries(params) as Readonly<Record<string, Scalar>>,
+    computed,
     models: readFiles(get(root, 'models')),
     adapters: readFiles(get(root, 'adapters')),
     steps,

@@ -70,6 +70,8 @@ export interface Recipe {
   readonly name: string
   readonly seed: number | string
   readonly params: Readonly<Record<string, Scalar>>
+  /** What each `${expression}` came to, by its text. */
+  readonly computed: Readonly<Record<string, number>>
   readonly models: ReadonlyMap<string, InputModel>
   readonly adapters: ReadonlyMap<string, InputModel>
   readonly steps: ReadonlyMap<string, Step>
