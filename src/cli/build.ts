@@ -107,7 +107,7 @@ const buildUnder = async (recipe: string, options: BuildOptions, reporter: Repor
       listener: reporter.event,
       render: renderReport,
       planned: (plan, device, diagnostics, lock) => {
-        reporter.planned(outlinePlan(plan, device, lock, options.force === true))
+        reporter.planned(outlinePlan(plan, device, { lock, force: options.force === true, speed: options.store?.speeds.find(device.name) }))
         reporter.problems(diagnostics)
         told = diagnostics.length
         files = [resolve(recipe), ...plan.models.flatMap((m) => [m.path, ...m.files.map((f) => f.path)])]

@@ -153,7 +153,7 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
     return { name, path, bytes }
   })
   if (locked.value !== undefined) listener({ type: 'lock-written', path: locked.value.label, changed: locked.value.changed, changes: locked.value.changes })
-  const forgotten = options.memory === undefined ? [] : await remember(plan, schedule, lock, { files: inodes, masks: holdings.masks }, options.memory)
+  const forgotten = options.memory === undefined ? [] : await remember(plan, schedule, lock, { files: inodes, masks: holdings.masks, device: options.device, spent: progress.spent }, options.memory)
   return ok({ outputs, reports, lock, ...progress }, forgotten)
 }
 

@@ -3,8 +3,10 @@ import { estimateMemory } from '../plan/memory.js'
 import type { Plan, PlannedStep } from '../plan/plan.js'
 import { reasonsOf, type Reason } from '../plan/reasons.js'
 import { factsOf } from '../plan/step-facts.js'
+import { estimateSeconds } from '../plan/time.js'
 import type { Name } from '../recipe/recipe.js'
 import type { Lock } from '../store/lock.js'
+import type { Speed } from '../store/speed.js'
 import { shortReason } from './why.js'
 import { tallyOf } from './text.js'
 
@@ -54,8 +56,8 @@ export interface OutlinedModel {
   readonly files: readonly string[]
 }
 
-/** What the plan costs. `sweeps` counts the passes over the tensor that has most of them; memory is in bytes. */
-export type Work = Plan['totals'] & Readonly<Record<'jobs' | 'programs' | 'sweeps' | 'peakMemory' | 'workers', number>>
+/** What the plan costs. `sweeps` counts the passes over the tensor that has most of them; memory is in bytes, `seconds` are estimated. */
+export type Work = Plan['totals'] & Readonly<Record<'jobs' | 'programs' | 'sweeps' | 'peakMemory' | 'seconds' | 'workers', number>>
 
 /** One report: where it goes, which step draws it, in which form, and how many tensors are measured for it. */
 export interface OutlinedReport {
@@ -79,8 +81,15 @@ export interface OutlinedOutput {
   readonly files: readonly string[]
 }
 
+/** What is known beside a plan: the lock of the last build, whether everything is to be computed, and how fast builds go on the device. */
+export interface PlanContext {
+  readonly lock?: Lock | undefined
+  readonly force?: boolean
+  readonly speed?: Speed | undefined
+}
+
 /** Reduces a plan, and the device it is for, to what people and other programs read. */
-export const outlinePlan = (plan: Plan, device: PlannedDevice, lock?: Lock, force = false): PlanOutline => {
+export const outlinePlan = (plan: Plan, device: PlannedDevice, { lock, force = false, speed }: PlanContext = {}): PlanOutline => {
   return {
     name: plan.name,
     seed: plan.seed,
@@ -108,6 +117,7 @@ export const outlinePlan = (plan: Plan, device: PlannedDevice, lock?: Lock, forc
       programs: plan.programs.length,
       sweeps: Math.max(0, ...plan.jobs.map((job) => job.sweeps?.passes.length ?? 1)),
       peakMemory: estimateMemory(plan, device.workers, device.name !== 'cpu'),
+      seconds: estimateSeconds(plan.totals, device.workers, speed),
       workers: device.workers,
     },
     device,

@@ -58,7 +58,7 @@ describe.concurrent('smelt build', () => {
       .replace(/^wrote recipe\.lock\.json.*\n/m, '')).toBe(`small: 2 models, 1 step, 1 output
   half  merge.blend  a, b  2 tensors
   -> merged  out/merged.safetensors  ${size}
-reads 36 B, writes ${size}, about MEMORY of memory with 1 worker
+reads 36 B, writes ${size}, about MEMORY of memory with 1 worker, about TIME
 on cpu; auto: the arithmetic takes the processor under 0.1 s, no longer than CUDA takes to start
 
 warning[unused-step]: nothing uses step \`spare\`, so it is not run
