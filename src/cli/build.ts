@@ -127,11 +127,11 @@ const buildUnder = async (recipe: string, options: BuildOptions, reporter: Repor
 
 /** `smelt build`: plans, shows the plan, runs it, and says what was written; with `--watch` again and again. */
 export const build = async (console: Console, recipe: string, flags: BuildFlags): Promise<number> => {
-  if (flags.watch !== true) return (await buildOnce(console, recipe, flags)).code
+  if (flags.watch !== true) return (await buildOnce(console, { path: recipe }, flags)).code
   const interruption = listenForStop(() => undefined)
   try {
     const code = await rebuildOnChange(resolve(recipe), async (signal) => {
-      const done = await buildOnce(console, recipe, flags, performance.now(), signal)
+      const done = await buildOnce(console, { path: recipe }, flags, performance.now(), signal)
       if (!interruption.signal.aborted) console.err(`${renderWatching(done.files.length)}\n`)
       return done
     }, interruption.signal)
@@ -141,8 +141,14 @@ export const build = async (console: Console, recipe: string, flags: BuildFlags)
   }
 }
 
+/** What is built: a recipe's file, or a text that no file has, without a lock. */
+export interface BuildSubject {
+  readonly path: string
+  readonly text?: string
+}
+
 /** One build, from the reading of its options to its last word; `began` is when it was asked for: 0 for the start of this process. */
-const buildOnce = async (console: Console, recipe: string, flags: BuildFlags, began = 0, cancel?: AbortSignal): Promise<WatchedBuild> => {
+export const buildOnce = async (console: Console, { path, text }: BuildSubject, flags: BuildFlags, began = 0, cancel?: AbortSignal): Promise<WatchedBuild> => {
   const told = flags.json === true ? jsonReporter(console, began) : flags.quiet === true ? quietReporter(console) : await loudReporter(console, flags, began)
   const reporting = reportingOn(console, told, flags.report, began)
   const { reporter } = reporting
@@ -161,10 +167,11 @@ const buildOnce = async (console: Console, recipe: string, flags: BuildFlags, be
     set: set.value, workers: workers.value, device: device.value, store: userStore(),
     places: cudaPlaces(),
     frozen: flags.frozen === true, force: flags.force === true, sha256: flags.sha256 === true,
+    ...(text === undefined ? {} : { text, lock: false }),
     ...(flags.out === undefined ? {} : { out: flags.out }),
     ...(flags.attest === undefined ? {} : { attest: resolve(flags.attest) }),
   }
-  const code = await buildUnder(recipe, options, reporter, cancel)
-  await reporting.write(recipe, set.value, workers.value, flags.quiet === true || flags.json === true)
+  const code = await buildUnder(path, options, reporter, cancel)
+  await reporting.write(path, set.value, workers.value, flags.quiet === true || flags.json === true)
   return end(code)
 }
