@@ -23,6 +23,7 @@ describe('the two factors are found as', () => {
     ['those of diffusers’ text encoders', 'text_encoder.net.fc.lora_linear_layer.up.weight', 'text_encoder.net.fc.lora_linear_layer.down.weight'],
     ['those of new diffusers', 'transformer.net.fc.lora_B.weight', 'transformer.net.fc.lora_A.weight'],
     ['PEFT’s with the name of an adapter', 'transformer.net.fc.lora_B.default.weight', 'transformer.net.fc.lora_A.default.weight'],
+    ['PEFT’s with the name of an adapter twice', 'transformer.net.fc.lora_B.default.default.weight', 'transformer.net.fc.lora_A.default.default.weight'],
     ['PEFT’s without an ending', 'diffusion_model.net.fc.lora_B', 'diffusion_model.net.fc.lora_A'],
   ])('%s', async (_what, upName, downName) => {
     expect(await fc({ adapter: { [upName]: up, [downName]: down } })).toEqual(added(1))
@@ -126,7 +127,7 @@ test('a model in half precision is changed in float32 and rounded once', async (
 })
 
 test('the plan lists the adapter among what is read, and counts what it leaves out', async () => {
-  const adapter = { 'net.fc.lora_up.weight': up, 'net.fc.lora_down.weight': down, 'gone.lora_up.weight': up, 'gone.lora_down.weight': down, 'net.fc.extra': up }
+  const adapter = { 'net.fc.lora_up.weight': up, 'net.fc.lora_down.weight': down, 'gone.lora_up.weight': up, 'gone.lora_down.weight': down, 'stray': up }
   const { plan, tensors } = await bake({ model, adapter, params: { unmatched: 'ignore' } })
   expect(plan!.models.map(({ name, architecture }) => [name, architecture])).toEqual([['base', undefined], ['lora', 'adapter']])
   expect(plan!.steps[0]).toMatchObject({ counts: { merged: 1, unmatched: 3 }, uses: ['base', 'lora'] })
