@@ -50,7 +50,7 @@ export const badTags = (path: string, reason: string): Diagnostic =>
 export const configMissing = (at: Place, adapter: string): Diagnostic =>
   entry('adapter-config-missing', `${adapter} states no scale: it has neither alphas nor an \`adapter_config.json\``, {
     at,
-    help: 'put the `adapter_config.json` that came with it beside it, or give its alpha in the recipe: `{ path: …, alpha: 16 }`',
+    help: 'name it `adapter_model.safetensors` and put its `adapter_config.json` beside it, or give its alpha in the recipe: `{ path: …, alpha: 16 }`',
   })
 
 /** The config beside an adapter is no JSON. */
