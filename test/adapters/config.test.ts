@@ -82,8 +82,8 @@ describe('a config in the header', () => {
   const diffusers: Tensors = { 'unet.net.fc.lora_A.weight': filled([2, 3], 1), 'unet.net.fc.lora_B.weight': filled([2, 2], 1) }
   const of = (lora_adapter_metadata: string): Partial<Bake> => ({ adapter: diffusers, metadata: { lora_adapter_metadata } })
   test.each([
-    ['that is not JSON', '{"unet.r": ', /^adapter-config-not-json: `lora_adapter_metadata` in the header of `lora`/],
-    ['that is no map', '3', /^adapter-config-not-json: .*: it is not a map$/],
+    ['that is not JSON', '{"unet.r": ', /^bad-adapter-config: `lora_adapter_metadata` in the header of `lora` .* is not a JSON object:/],
+    ['that is no map', '3', /^bad-adapter-config: .*: it is another value$/],
     ['with a setting of the wrong type', JSON.stringify({ 'unet.r': 2, 'unet.lora_alpha': [4] }), /^bad-adapter-config: `lora_alpha` in `lora_adapter_metadata` of `lora` .* is \[4\]/],
     ['with DoRA', JSON.stringify({ 'unet.r': 2, 'unet.lora_alpha': 4, 'unet.use_dora': true }), /^adapter-unsupported: .* is DoRA \(`use_dora` in `lora_adapter_metadata`\)/],
   ])('%s is refused', async (_what, text, expected) => {

@@ -110,6 +110,13 @@ describe('a whole tensor is refused', () => {
   })
 })
 
+test('constants stay as the model has them', async () => {
+  const rope: Tensors = { ...model, 'model.layers.0.self_attn.rotary_emb.inv_freq': f32([2], 3, 3), 'model.embeddings.position_ids': { dtype: 'I64', shape: [1, 2], values: [0, 1] } }
+  const saved: Tensors = { [`${PEFT}model.layers.0.self_attn.rotary_emb.inv_freq`]: f32([1], 9), [`${PEFT}model.embeddings.position_ids`]: { dtype: 'I64', shape: [1, 2], values: [5, 6] } }
+  const tensors = await built({ model: rope, adapter: { ...factors, ...saved } })
+  expect([tensors['model.layers.0.self_attn.rotary_emb.inv_freq'], tensors['model.embeddings.position_ids']]).toEqual([[3, 3], [0, 1]])
+})
+
 describe('what a config says was trained and the file lacks is refused', () => {
   test.each([
     ['a module that is saved as a whole', { modules_to_save: ['lm_head', 'embed_tokens'] }, { [`${PEFT}lm_head.weight`]: head }, /does not contain `embed_tokens`, although `modules_to_save`/],

@@ -3,6 +3,7 @@ import { ambiguousName, factorDtype } from '../../base/catalogue/adapters.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
 import { isFloat } from '../../tensor/dtype.js'
 import type { TensorInfo } from '../../tensor/info.js'
+import { isConstant } from '../constants.js'
 import type { AdapterNames } from './names.js'
 import type { Patched, Sourced } from './overlap.js'
 import type { Making } from './patch.js'
@@ -19,6 +20,8 @@ export const replaceWhole = (tensors: readonly TensorInfo[], names: AdapterNames
   const unknown = new Map<string, { readonly module: string; readonly tensors: string[] }>()
   for (const info of tensors) {
     const meaning = meaningOf(info.name, names, (tensor) => making.tensors.has(tensor))
+    // Constants are copied from the model, whatever else is done to it; some programs save them with the biases.
+    if (meaning.type === 'whole' && isConstant(meaning.tensor)) continue
     if (meaning.type === 'absent') unmatched.push(info.name)
     else if (meaning.type === 'ambiguous') problems.push(ambiguousName(making.at, making.adapter, meaning.module, meaning.targets.map((t) => (t.weight ?? t.bias)!)))
     else if (meaning.type === 'unknown') {

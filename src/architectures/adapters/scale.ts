@@ -44,7 +44,7 @@ const readHeader = ({ file, label, at }: ScaleSource): Result<Readonly<Record<st
   if (text === undefined) return ok({})
   try {
     const value: unknown = JSON.parse(text)
-    return isPlain(value) ? ok(value) : failed(headerConfigNotJson(at, label, 'it is not a map'))
+    return isPlain(value) ? ok(value) : failed(headerConfigNotJson(at, label, 'it is another value'))
   } catch (error) {
     return failed(headerConfigNotJson(at, label, error instanceof Error ? error.message : String(error)))
   }

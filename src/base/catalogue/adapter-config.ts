@@ -20,9 +20,9 @@ export const badConfigValue = (at: Place, file: string, adapter: string, key: st
   return entry('bad-adapter-config', `${subject} ${found}; expected ${expected}`, { at, help: 'download the file again from where the adapter came from' })
 }
 
-/** The metadata of an adapter hold a config that is not JSON. */
+/** The header of an adapter has no JSON object in the place of its config. */
 export const headerConfigNotJson = (at: Place, adapter: string, reason: string): Diagnostic =>
-  entry('adapter-config-not-json', `\`lora_adapter_metadata\` in the header of ${adapter} is not JSON: ${reason}`, {
+  entry('bad-adapter-config', `\`lora_adapter_metadata\` in the header of ${adapter} is not a JSON object: ${reason}`, {
     at,
     help: 'download the file again from where the adapter came from',
   })
