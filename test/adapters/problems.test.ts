@@ -39,6 +39,9 @@ test.each([
   ['a bias for a module that has none', { ...lora, 'net.fc.diff_b': f32([2], 1, 1) }, undefined],
   ['nothing that fits', { 'other.lora_up.weight': up, 'other.lora_down.weight': down }, /^adapter-matches-nothing: no tensor of `lora` .* has a target in `base`/],
   ['a checkpoint in its place', model, /^not-an-adapter: .*`net\.fc\.bias`, `net\.fc\.weight`/],
+  ['a layout that is not known', { 'net.fc.lora.Q': up, 'net.fc.lora.R': down }, /^adapter-layout-unknown: `lora` .* is an adapter whose layout smelt does not know; .*`net\.fc\.lora\.Q`, `net\.fc\.lora\.R`$/],
+  ['factors without a word before them', { 'net.fc.down.weight': down, 'net.fc.up.weight': up }, /^adapter-layout-unknown: /],
+  ['a checkpoint with parameters called alpha', { ...model, 'net.snake.alpha': f32([], 1) }, /^not-an-adapter: /],
   ['two adapters in one file', { 'unet.net.fc.lora_A.one.weight': down, 'unet.net.fc.lora_A.two.weight': down }, /^two-adapters: .*`unet\.net\.fc\.lora_A\.two\.weight`/],
   ['PEFT’s factors without a config', peft, /^adapter-config-missing: `lora`/],
 ] as const)('%s is refused', async (_what, adapter, expected) => {
