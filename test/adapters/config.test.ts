@@ -52,9 +52,9 @@ test.each([
   ['trainable_token_indices', [1, 2], 'trained tokens'],
   ['alora_invocation_tokens', [1, 2], 'activated LoRA'],
   ['use_qalora', true, 'QA-LoRA'],
-  ['init_lora_weights', 'pissa_niter_4', 'LoRA that began as pissa_niter_4, which changes the base model'],
-  ['init_lora_weights', 'olora', 'LoRA that began as olora, which changes the base model'],
-  ['peft_type', 'LOKR', 'a `LOKR` adapter'],
+  ['init_lora_weights', 'pissa_niter_4', 'LoRA that began as `pissa_niter_4`, which changes the base model'],
+  ['init_lora_weights', 'olora', 'LoRA that began as `olora`, which changes the base model'],
+  ['peft_type', 'LOKR', 'an adapter of type `LOKR`'],
 ] as const)('a setting that changes what the tensors mean is refused by its name: %s = %j', async (key, value, kind) => {
   expect(await problemOf({ config: { ...config, [key]: value } })).toBe(`adapter-unsupported: \`lora\` (peft) is ${kind} (\`${key}\` in \`adapter_config.json\`), which smelt does not apply`)
 })
@@ -75,7 +75,7 @@ test('a config that is no map is refused', async () => {
 test('the config of another kind is read for factors of other names too', async () => {
   const loha = Object.fromEntries(['w1_a', 'w2_a'].map((role) => [`base_model.model.net.fc.hada_${role}`, filled([2, 2], 1)]).concat(
     ['w1_b', 'w2_b'].map((role) => [`base_model.model.net.fc.hada_${role}`, filled([2, 3], 1)])))
-  expect(await problemOf({ adapter: loha, config: { peft_type: 'LOHA', r: 2, alpha: 8 } })).toMatch(/is a `LOHA` adapter/)
+  expect(await problemOf({ adapter: loha, config: { peft_type: 'LOHA', r: 2, alpha: 8 } })).toMatch(/is an adapter of type `LOHA`/)
 })
 
 describe('a config in the header', () => {

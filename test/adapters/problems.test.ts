@@ -39,7 +39,7 @@ test.each([
   ['a bias for a module that has none', { ...lora, 'net.fc.diff_b': f32([2], 1, 1) }, undefined],
   ['nothing that fits', { 'other.lora_up.weight': up, 'other.lora_down.weight': down }, /^adapter-matches-nothing: no tensor of `lora` .* has a target in `base`/],
   ['a checkpoint in its place', model, /^not-an-adapter: .*`net\.fc\.bias`, `net\.fc\.weight`/],
-  ['a layout that is not known', { 'net.fc.lora.Q': up, 'net.fc.lora.R': down }, /^adapter-layout-unknown: `lora` .* is an adapter whose layout smelt does not know; .*`net\.fc\.lora\.Q`, `net\.fc\.lora\.R`$/],
+  ['a layout that is not known', { 'net.fc.lora.Q': up, 'net.fc.lora.R': down }, /^adapter-layout-unknown: `lora` .* looks like an adapter, but smelt does not know its layout; .*`net\.fc\.lora\.Q`, `net\.fc\.lora\.R`$/],
   ['factors without a word before them', { 'net.fc.down.weight': down, 'net.fc.up.weight': up }, /^adapter-layout-unknown: /],
   ['a checkpoint with parameters called alpha', { ...model, 'net.snake.alpha': f32([], 1) }, /^not-an-adapter: /],
   ['two adapters in one file', { 'unet.net.fc.lora_A.one.weight': down, 'unet.net.fc.lora_A.two.weight': down }, /^two-adapters: .*`unet\.net\.fc\.lora_A\.two\.weight`/],
@@ -76,7 +76,7 @@ test.each([
 })
 
 test.each([
-  ['of another kind', { r: 2, lora_alpha: 2, peft_type: 'LOHA' }, /^adapter-unsupported: `lora` .* is a `LOHA` adapter \(`peft_type` in `adapter_config\.json`\)/],
+  ['of another kind', { r: 2, lora_alpha: 2, peft_type: 'LOHA' }, /^adapter-unsupported: `lora` .* is an adapter of type `LOHA` \(`peft_type` in `adapter_config\.json`\)/],
   ['with a setting that changes the meaning', { r: 2, lora_alpha: 2, fan_in_fan_out: true }, /^adapter-unsupported: .*`fan_in_fan_out`/],
   ['without a rank', { lora_alpha: 2 }, /^bad-adapter-config: `r` in `adapter_config\.json` of `lora` .* is missing; expected a whole number above 0$/],
   ['without an alpha', { r: 2, lora_alpha: '2' }, /^bad-adapter-config: `lora_alpha` .* is "2"; expected a number above 0$/],

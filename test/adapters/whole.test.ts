@@ -42,6 +42,13 @@ describe('a tensor that was trained as a whole takes the place of the model’s'
     expect(other).toEqual([1, 1, 1, 1, 1, 1])
   })
 
+  test('inside a module that was trained as a whole', async () => {
+    const nested: Tensors = { 'score.dense.weight': f32([1], 1), 'score.norm.weight': f32([1], 1) }
+    const adapter = { [`${PEFT}score.modules_to_save.default.dense.weight`]: f32([1], 2), [`${PEFT}score.modules_to_save.norm.weight`]: f32([1], 3) }
+    const { tensors } = await bake({ model: nested, adapter, config: { ...config, modules_to_save: ['score'] } })
+    expect(tensors).toEqual({ 'score.dense.weight': [2], 'score.norm.weight': [3] })
+  })
+
   test('biases and norms too', async () => {
     const tensors = await built({
       adapter: { ...factors, [`${Q}.bias`]: f32([2], 5, 6), [`${PEFT}model.layers.0.input_layernorm.weight`]: f32([2], 7, 8) }, config: { ...config, bias: 'all' },

@@ -1,4 +1,5 @@
 import { badConfigValue, unsupportedSetting } from '../../base/catalogue/adapter-config.js'
+import { quoteName } from '../../base/catalogue/file-entry.js'
 import type { Place } from '../../base/diagnostic.js'
 import { failed, ok, type Result } from '../../base/result.js'
 
@@ -86,7 +87,7 @@ const isGiven = (value: unknown): boolean =>
 export const readPeftConfig = (raw: unknown, { file, adapter, at }: ConfigSource): Result<PeftConfig> => {
   if (!isPlain(raw)) return failed(badConfigValue(at, file, adapter, undefined, raw, 'a map of settings'))
   const type = raw['peft_type'] ?? 'LORA'
-  if (typeof type === 'string' && type !== 'LORA') return failed(unsupportedSetting(at, file, adapter, type, 'peft_type'))
+  if (typeof type === 'string' && type !== 'LORA') return failed(unsupportedSetting(at, file, adapter, `an adapter of type ${quoteName(type)}`, 'peft_type'))
   const wrong = Object.entries(CHECKS).find(([key, [, test]]) => {
     const value = raw[key] ?? undefined
     return value === undefined ? REQUIRED.includes(key) : !test(value)
@@ -95,7 +96,7 @@ export const readPeftConfig = (raw: unknown, { file, adapter, at }: ConfigSource
   const other = Object.keys(MEANINGS).find((key) => isGiven(raw[key]))
   if (other !== undefined) return failed(unsupportedSetting(at, file, adapter, MEANINGS[other]!, other))
   const start = raw['init_lora_weights']
-  if (!KEEPS_BASE.includes(start)) return failed(unsupportedSetting(at, file, adapter, `LoRA that began as ${String(start)}, which changes the base model`, 'init_lora_weights'))
+  if (!KEEPS_BASE.includes(start)) return failed(unsupportedSetting(at, file, adapter, `LoRA that began as ${quoteName(String(start))}, which changes the base model`, 'init_lora_weights'))
   return ok({
     rank: raw['r'] as number,
     alpha: raw['lora_alpha'] as number,

@@ -21,23 +21,19 @@ export type Meaning =
 /** Names that LyCORIS and kohya's trainer make of a path, whose whole tensors have endings of their own. */
 const UNDERSCORED = /^(?:lora|lycoris|oft)_[^.]+(?:\.|$)/
 
-/** What PEFT puts between a module and its tensors: the trained copy of it, and the module below its factors. */
-const SAVED = /\.modules_to_save(?:\.[^.]+)?(?=\.[^.]+$)/
-const SAVED_INSIDE = /\.modules_to_save\.[^.]+(?=\.)/
+/** What PEFT puts between a module and its tensors: the trained copy of it, by the name of the adapter or without, and the module below its factors. */
+const SAVED = /\.modules_to_save(?:\.[^.]+(?=\.))?/
 const BASE = /\.base_layer(?=\.(?:weight|bias)$)/
 const SET = /\.set_weight$/
 
-/** Endings that only adapters have, of tensors that replace others. */
-const ONLY_IN_ADAPTERS: readonly RegExp[] = [SAVED, SAVED_INSIDE, BASE, SET]
-
 /** True for names that tell an adapter, by what stands between a module and its whole tensors. */
-export const isSavedWhole = (name: string): boolean => ONLY_IN_ADAPTERS.some((pattern) => pattern.test(name))
+export const isSavedWhole = (name: string): boolean => [SAVED, BASE, SET].some((pattern) => pattern.test(name))
 
 /** Every way to read a name as that of a whole tensor, the likeliest first. */
 const readings = (name: string): readonly WholeName[] => {
   if (SET.test(name)) return [{ module: name.replace(SET, ''), part: 'weight' }]
   if (UNDERSCORED.test(name)) return []
-  const plain = new Set([name.replace(BASE, '').replace(SAVED, ''), name.replace(SAVED_INSIDE, ''), name.replace('.modules_to_save', '')])
+  const plain = new Set([name.replace(BASE, '').replace(SAVED, ''), name.replace('.modules_to_save', '')])
   return [...plain].flatMap((path): WholeName[] => {
     const match = /^(.+)[._](weight|scale|bias)$/.exec(path)
     return [...(match === null ? [] : [{ module: match[1]!, part: match[2] as 'weight' | 'scale' | 'bias' }]), { module: path, part: '' }]

@@ -1,6 +1,5 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
-import { quoteName } from './file-entry.js'
 
 const LONGEST = 60
 
@@ -36,7 +35,7 @@ export const trainedTensorsMissing = (at: Place, adapter: string, trained: strin
 
 /** A setting makes an adapter one that smelt does not apply. */
 export const unsupportedSetting = (at: Place, file: string, adapter: string, kind: string, key: string): Diagnostic =>
-  entry('adapter-unsupported', `${adapter} is ${/^[A-Z0-9_]+$/.test(kind) ? `a ${quoteName(kind)} adapter` : kind} (\`${key}\` in ${file}), which smelt does not apply`, {
+  entry('adapter-unsupported', `${adapter} is ${kind} (\`${key}\` in ${file}), which smelt does not apply`, {
     at,
     help: 'bake it with the program it was made for, or convert it to a plain LoRA',
   })

@@ -43,7 +43,7 @@ export const twoNames = (at: Place, adapter: string, target: string, modules: re
 
 /** The names are those of an adapter, in a layout that is not known. */
 export const unknownLayout = (at: Place, adapter: string, tensors: readonly string[]): Diagnostic =>
-  entry('adapter-layout-unknown', `${adapter} is an adapter whose layout smelt does not know; its tensors are ${listNames(tensors, 3)}`, {
+  entry('adapter-layout-unknown', `${adapter} looks like an adapter, but smelt does not know its layout; its tensors are ${listNames(tensors, 3)}`, {
     at,
     help: 'convert it to the names of kohya’s scripts, diffusers or PEFT',
   })
