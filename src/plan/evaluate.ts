@@ -57,7 +57,10 @@ export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, 
   const notes = new Map<string, readonly Note[]>()
   const problems: Diagnostic[] = []
   for (const [name, model] of models) values.set(name, modelValue(graph, `\`${name}\` (${recipe.models.get(name)!.path})`, model))
-  for (const [name, file] of adapters) values.set(name, { kind: 'adapter', label: `\`${name}\` (${recipe.adapters.get(name)!.path})`, file })
+  for (const [name, file] of adapters) {
+    const { path, alpha } = recipe.adapters.get(name)!
+    values.set(name, { kind: 'adapter', label: `\`${name}\` (${path})`, file, alpha })
+  }
 
   const give = (step: Step, results: readonly Value[], told: readonly Note[]): void => {
     notes.set(step.name, told)

@@ -8,7 +8,7 @@ import type { Operator } from '../operators/define.js'
 import { findOperator, operators } from '../operators/index.js'
 import { parseSize } from '../safetensors/size.js'
 import { linkNames } from './link.js'
-import type { InputModel, Name, Output, OutputDtype, Recipe, Scalar, Step } from './recipe.js'
+import type { InputAdapter, InputModel, Name, Output, OutputDtype, Recipe, Scalar, Step } from './recipe.js'
 import { recipeSchema } from './schema.js'
 import { readStep } from './step.js'
 import { readParams, substitute } from './substitute.js'
@@ -52,7 +52,7 @@ export const parse = (source: Source, options: ParseOptions = {}): Result<Recipe
     params: Object.fromEntries(params) as Readonly<Record<string, Scalar>>,
     computed,
     models: readFiles(get(root, 'models')),
-    adapters: readFiles(get(root, 'adapters')),
+    adapters: readAdapters(get(root, 'adapters')),
     steps,
     outputs: outputs.outputs,
   }, problems)
@@ -69,6 +69,14 @@ const readFiles = (block: Value | undefined): Map<string, InputModel> =>
     const path = value.type === 'string' ? value : get(value, 'path')!
     return [name, { name, path: textOf(path) ?? '', sha256: textOf(get(value, 'sha256')), at: place(path.range) }] as const
   }))
+
+const readAdapters = (block: Value | undefined): Map<string, InputAdapter> => {
+  const entries = mapOf(block)
+  return new Map([...readFiles(block)].map(([name, file]) => {
+    const alpha = get(entries.get(name)!.value, 'alpha')
+    return [name, { ...file, alpha: alpha?.type === 'number' ? alpha.value : undefined }]
+  }))
+}
 
 /** One name, or a list of names. */
 const namesIn = (value: Value | undefined): readonly Name[] =>
