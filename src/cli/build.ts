@@ -45,8 +45,7 @@ export interface BuildFlags {
 const nothing = (): void => undefined
 
 /** One line of JSON for everything that happens. */
-const jsonReporter = (console: Console): Reporter => {
-  const began = performance.now()
+const jsonReporter = (console: Console, began: number): Reporter => {
   const tell = (event: BuildEvent): void => console.out(buildEventLine(event, performance.now() - began))
   return {
     problems: (diagnostics) => problemEvents(diagnostics).forEach(tell),
@@ -63,7 +62,7 @@ const quietReporter = (console: Console): Reporter =>
   ({ problems: console.tell, planned: nothing, event: nothing, stopAsked: () => console.tell([stopping()]), tick: nothing, release: nothing, ended: nothing })
 
 /** The plan first, then progress, then what was written. */
-const screenReporter = (console: Console): Reporter => {
+const screenReporter = (console: Console, began: number): Reporter => {
   const columns = (): number => console.look('err').width
   const line = createProgressLine({ terminal: console.errRedraws, write: console.err, columns, now: () => performance.now() })
   const events: RunEvent[] = []
@@ -85,14 +84,14 @@ const screenReporter = (console: Console): Reporter => {
     release: line.clear,
     ended: () => {
       line.clear()
-      console.err(renderSummary(events, console.look('err')))
+      console.err(renderSummary(events, console.look('err'), (performance.now() - began) / 1000))
     },
   }
 }
 
 /** A dashboard where a person sits at a terminal, else lines for a log. What the dashboard is made of is loaded only when it opens. */
-const loudReporter = async (console: Console, { dashboard }: BuildFlags): Promise<Reporter> =>
-  dashboard !== false && isTerminal(true) ? (await import('./dashboard-reporter.js')).dashboardReporter(console) : screenReporter(console)
+const loudReporter = async (console: Console, { dashboard }: BuildFlags, began: number): Promise<Reporter> =>
+  dashboard !== false && isTerminal(true) ? (await import('./dashboard-reporter.js')).dashboardReporter(console, began) : screenReporter(console, began)
 
 const TICK = 100
 
@@ -109,7 +108,7 @@ const buildUnder = async (recipe: string, options: BuildOptions, reporter: Repor
       listener: reporter.event,
       render: renderReport,
       planned: (plan, device, diagnostics, lock) => {
-        reporter.planned(outlinePlan(plan, device, lock))
+        reporter.planned(outlinePlan(plan, device, { lock, force: options.force === true, speed: options.store?.speeds.find(device.name) }))
         reporter.problems(diagnostics)
         told = diagnostics.length
         files = [resolve(recipe), ...plan.models.flatMap((m) => [m.path, ...m.files.map((f) => f.path)])]
@@ -129,11 +128,11 @@ const buildUnder = async (recipe: string, options: BuildOptions, reporter: Repor
 
 /** `smelt build`: plans, shows the plan, runs it, and says what was written; with `--watch` again and again. */
 export const build = async (console: Console, recipe: string, flags: BuildFlags): Promise<number> => {
-  if (flags.watch !== true) return (await buildOnce(console, recipe, flags)).code
+  if (flags.watch !== true) return (await buildOnce(console, { path: recipe }, flags)).code
   const interruption = listenForStop(() => undefined)
   try {
     const code = await rebuildOnChange(resolve(recipe), async (signal) => {
-      const done = await buildOnce(console, recipe, flags, signal)
+      const done = await buildOnce(console, { path: recipe }, flags, performance.now(), signal)
       if (!interruption.signal.aborted) console.err(`${renderWatching(done.files.length)}\n`)
       return done
     }, interruption.signal)
@@ -143,10 +142,16 @@ export const build = async (console: Console, recipe: string, flags: BuildFlags)
   }
 }
 
-/** One build, from the reading of its options to its last word. */
-const buildOnce = async (console: Console, recipe: string, flags: BuildFlags, cancel?: AbortSignal): Promise<WatchedBuild> => {
-  const told = flags.json === true ? jsonReporter(console) : flags.quiet === true ? quietReporter(console) : await loudReporter(console, flags)
-  const reporting = reportingOn(console, told, flags.report)
+/** What is built: a recipe's file, or a text that no file has, without a lock. */
+export interface BuildSubject {
+  readonly path: string
+  readonly text?: string
+}
+
+/** One build, from the reading of its options to its last word; `began` is when it was asked for: 0 for the start of this process. */
+export const buildOnce = async (console: Console, { path, text }: BuildSubject, flags: BuildFlags, began = 0, cancel?: AbortSignal): Promise<WatchedBuild> => {
+  const told = flags.json === true ? jsonReporter(console, began) : flags.quiet === true ? quietReporter(console) : await loudReporter(console, flags, began)
+  const reporting = reportingOn(console, told, flags.report, began)
   const { reporter } = reporting
   const end = (done: WatchedBuild): WatchedBuild => {
     reporter.ended(done.code)
@@ -163,10 +168,11 @@ const buildOnce = async (console: Console, recipe: string, flags: BuildFlags, ca
     set: set.value, workers: workers.value, device: device.value, store: userStore(),
     places: cudaPlaces(),
     frozen: flags.frozen === true, force: flags.force === true, sha256: flags.sha256 === true,
+    ...(text === undefined ? {} : { text, lock: false }),
     ...(flags.out === undefined ? {} : { out: flags.out }),
     ...(flags.attest === undefined ? {} : { attest: resolvePath(console.cwd, flags.attest) }),
   }
-  const code = await buildUnder(recipe, options, reporter, cancel)
-  await reporting.write(recipe, set.value, workers.value, flags.quiet === true || flags.json === true)
+  const code = await buildUnder(path, options, reporter, cancel)
+  await reporting.write(path, set.value, workers.value, flags.quiet === true || flags.json === true)
   return end(code)
 }

@@ -26,8 +26,8 @@ const secondsLeft = (progress: Progress): number => {
   return rate === undefined || rate <= 0 ? Infinity : (progress.total - progress.done) / rate
 }
 
-/** The plan first, then one line of progress, then the dashboard if the build is long enough; at the end what was written. */
-export const dashboardReporter = (console: Console): Reporter => {
+/** The plan first, then one line of progress, then the dashboard if the build is long enough; at the end what was written. The command began at `commandBegan` ms of this process. */
+export const dashboardReporter = (console: Console, commandBegan: number): Reporter => {
   const now = (): number => performance.now()
   const line = createProgressLine({ terminal: true, write: console.err, columns: () => console.look('err').width, now })
   const [early, kept]: [{ readonly event: BuildEvent; readonly at: number }[], RunEvent[]] = [[], []]
@@ -110,7 +110,7 @@ export const dashboardReporter = (console: Console): Reporter => {
     release,
     ended: () => {
       release()
-      console.err(renderSummary(kept, console.look('err')))
+      console.err(renderSummary(kept, console.look('err'), (now() - commandBegan) / 1000))
     },
   }
 }

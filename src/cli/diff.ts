@@ -36,6 +36,7 @@ const recipeOf = (a: string, b: string, layers: readonly string[], path: string)
     name: 'diff',
     seed: 0,
     params: {},
+    computed: {},
     models: new Map([['a', input('a', a)], ['b', input('b', b)]]),
     adapters: new Map(),
     steps: new Map([['diff', {
@@ -83,7 +84,7 @@ const writePage = async (console: Console, plan: Plan): Promise<number> => {
     },
   }))
   console.tell(result.diagnostics)
-  console.err(renderSummary(events, console.look('err')))
+  console.err(renderSummary(events, console.look('err'), performance.now() / 1000))
   return code
 }
 

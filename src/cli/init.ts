@@ -8,6 +8,7 @@ import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { errorCode, ioProblem } from '../safetensors/io-problem.js'
 import { openModel, type Model } from '../safetensors/model.js'
 import { isFloat } from '../tensor/dtype.js'
+import { nameOfFile } from '../recipe/one-off.js'
 import { renderStarter, type Starter, type StarterModel } from '../view/starter.js'
 import type { Console } from './console.js'
 
@@ -61,19 +62,9 @@ const differences = (a: Model, b: Model): Pick<Starter, 'missing' | 'mismatch'> 
   }
 }
 
-/** A name for a recipe made of a file's: letters, digits, `_` and `-`, and unlike the others. */
-const toName = (file: string, taken: Set<string>): string => {
-  const plain = file.replace(/(\.safetensors|\.index\.json)+$/, '').replace(/[^A-Za-z0-9_-]+/g, '_')
-  const stem = plain.replace(/^[^A-Za-z]+/, '').slice(0, 40).replace(/_+$/, '') || 'model'
-  let name = stem
-  for (let n = 2; taken.has(name); n++) name = `${stem}-${n}`
-  taken.add(name)
-  return name
-}
-
 const toStarter = (folder: string, models: readonly Found[]): Starter => {
   const taken = new Set(TAKEN)
-  const named = (m: Found): StarterModel => ({ name: toName(m.file, taken), path: m.file, architecture: m.architecture?.title })
+  const named = (m: Found): StarterModel => ({ name: nameOfFile(m.file, taken), path: m.file, architecture: m.architecture?.title })
   const pair = choosePair(models)
   return {
     name: basename(folder) || 'recipe',

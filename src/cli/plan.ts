@@ -9,6 +9,7 @@ import type { Console } from './console.js'
 import { cudaPlaces } from './cuda-places.js'
 import { readDevice, readSet, readWorkers } from './options.js'
 import { planNow } from './plan-now.js'
+import { userStore } from './store.js'
 
 /** The ways a plan can be printed. */
 export const FORMATS = ['text', 'json', 'dot', 'mermaid'] as const
@@ -34,7 +35,7 @@ export const plan = async (console: Console, recipe: string, flags: PlanFlags): 
   const diagnostics = [set, workers, wish, prepared, chosen].flatMap((r) => r?.diagnostics ?? [])
   console.tell(diagnostics)
   if (prepared?.type !== 'ok' || chosen?.type !== 'ok') return exitCode(diagnostics)
-  const outline = outlinePlan(prepared.value.plan, chosen.value.planned, prepared.value.lock)
+  const outline = outlinePlan(prepared.value.plan, chosen.value.planned, { lock: prepared.value.lock, speed: userStore().speeds.find(chosen.value.device) })
   console.out({
     text: () => renderPlan(outline, console.look('out')),
     json: () => toJsonText(outline),

@@ -36,6 +36,21 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .option('--no-dashboard', 'show one line of progress instead of the dashboard')
     .option('--report <file>', 'write a report on the build: .html, .svg, .png, .txt or .json')
     .action((recipe, flags) => run(async (console) => (await import('./build.js')).build(console, recipe, flags)))
+  const operating = (command: Command): Command => command.argument('[words...]', 'files for its inputs, in their order, and `--KEY VALUE` for any of its keys')
+    .allowUnknownOption(true)
+    .option('-o, --output <file>', 'where the result is written')
+    .option('--dtype <dtype>', 'dtype of the result: same, f32, f16, bf16, f8_e4m3 or f8_e5m2')
+    .option('--shard-size <size>', 'write shards of at most this size, such as 5GB')
+    .option('--print', 'print the recipe that this command line stands for, and build nothing')
+    .option(...DEVICE)
+    .option('--workers <n>', 'threads that compute')
+    .option('--json', 'print everything that happens as lines of JSON')
+    .option('--quiet', 'print problems only')
+    .option('--no-dashboard', 'show one line of progress instead of the dashboard')
+  operating(program.command('blend').description('blend two models without a recipe: smelt blend A B -o OUT --keep 0.6'))
+    .action((words, flags) => run(async (console) => (await import('./run-operator.js')).runOperator(console, 'merge.blend', words, flags)))
+  operating(program.command('run').argument('<operator>').description('run one operator over files without a recipe: smelt run merge.ties BASE A B -o OUT --density 0.2'))
+    .action((operator, words, flags) => run(async (console) => (await import('./run-operator.js')).runOperator(console, operator, words, flags)))
   program.command('watch').argument('<events>', 'what `smelt build --json` wrote, or `-` for standard input').description('show another build’s dashboard')
     .option('--speed <n>', 'replay the events as they came, n times as fast')
     .action((events, flags) => run(async (console) => (await import('./watch.js')).watch(console, events, flags)))
@@ -95,6 +110,8 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
   return program
 }
 
+const COMPLETION = 'print a script that completes commands, options and operators: source <(smelt completion bash)'
+
 /** The exit code of a command line that is wrong. */
 const USAGE = 2
 
@@ -130,6 +147,10 @@ export const runCommand = async (args: readonly string[], given?: Console): Prom
   const program = describeCommands(async (command) => {
     code = await command(await open())
   })
+  const first = args.find((arg) => !arg.startsWith('-'))
+  // Only help needs to know the command otherwise: what it is made of is loaded when a shell asks.
+  if (first === 'completion' || first === 'complete') (await import('./completion.js')).addCompletion(program, COMPLETION)
+  else program.command('completion').argument('<shell>', 'bash, zsh, fish or powershell').description(COMPLETION)
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({ writeOut: print, writeErr: () => undefined, outputError: () => undefined })
   }

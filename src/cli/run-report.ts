@@ -131,12 +131,12 @@ export interface Reporting {
 }
 
 /** Lets a reporter go on as it is, and keeps what it is told where a report is wanted at a path. */
-export const reportingOn = (console: Console, reporter: Reporter, path: string | undefined): Reporting => {
+export const reportingOn = (console: Console, reporter: Reporter, path: string | undefined, began: number): Reporting => {
   const place = readReportPath(path, console.cwd)
   const wanted = place.type === 'ok' ? place.value : undefined
   if (wanted === undefined) return { reporter, place, write: () => Promise.resolve() }
   const heard: Heard[] = []
-  const keep = (...events: readonly BuildEvent[]): void => void heard.push(...events.map((event) => ({ event, at: performance.now() })))
+  const keep = (...events: readonly BuildEvent[]): void => void heard.push(...events.map((event) => ({ event, at: performance.now() - began })))
   return {
     place,
     reporter: {

@@ -162,7 +162,7 @@ export const watch = async (console: Console, path: string, flags: WatchFlags): 
     display.leave()
     controller.abort()
   }
-  console.err(renderEnding(kept, console.look('err')))
+  console.err(renderEnding(kept, console.look('err'), clock.at / 1000))
   if (problem !== undefined) return refuse(problem)
   if (exit === undefined && left === undefined) return refuse(eventsEndEarly(label)) || CUT_SHORT
   return left ?? exit ?? 0

@@ -28,7 +28,7 @@ export const why = async (console: Console, recipe: string, step: string | undef
   const planned = await planNow(recipe, { set: set.value, reading: 'always', ...(flags.out === undefined ? {} : { out: flags.out }) })
   if (planned.type === 'failed') return refuse(planned.diagnostics)
   console.tell(planned.diagnostics)
-  const { steps } = outlinePlan(planned.value.plan, onProcessor('', defaultWorkers()).planned, planned.value.lock)
+  const { steps } = outlinePlan(planned.value.plan, onProcessor('', defaultWorkers()).planned, { lock: planned.value.lock })
   const names = steps.map((s) => s.name)
   const wanted = step === undefined ? steps : steps.filter((s) => s.name === step || s.step === step)
   if (wanted.length === 0) return refuse([noSuchStep(step ?? '', names, didYouMean(step ?? '', names))])

@@ -94,6 +94,12 @@ export const TALLY_FIELDS = 5
 /** How many cells a tally has. */
 export const cellCount = (cells: Cells<unknown>): number => (cells.by === 'place' ? cells.gridRows * cells.gridColumns : cells.count)
 
+/** The step of the recipe that first asked for an expression, and the setting of the params under which it did. */
+export interface Origin {
+  readonly step: string
+  readonly setting: number
+}
+
 export type Expression = Scalar | Tensor | Mask | Tally
 export type Operand = Tensor | Scalar | number
 

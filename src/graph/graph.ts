@@ -1,5 +1,5 @@
 import type { TensorInfo } from '../tensor/info.js'
-import { isMeasure, type Cells, type Comparison, type Expression, type Logic, type Mask, type Measure, type Operand, type Over, type Product, type Scalar, type ScalarOp, type Stream, type Tally, type Tensor, type TensorOp } from './expression.js'
+import { isMeasure, type Cells, type Comparison, type Expression, type Logic, type Mask, type Measure, type Operand, type Origin, type Over, type Product, type Scalar, type ScalarOp, type Stream, type Tally, type Tensor, type TensorOp } from './expression.js'
 import { applyScalar } from './scalar.js'
 
 type Joined<X extends Operand, Y extends Operand> = X extends Tensor ? Tensor : Y extends Tensor ? Tensor : Scalar
@@ -74,17 +74,25 @@ export interface Graph {
   product(product: Product): Tensor
   /** Every measure over several tensors that was built: all of a group count, also those no output reaches. */
   grouped(): readonly Measure[]
+  /** Runs `make`; what it is the first to build bears this origin, so that time can be told by step. */
+  within<T>(origin: Origin, make: () => T): T
+  /** Which step first asked for an expression; undefined where none did. */
+  originOf(e: Expression): Origin | undefined
 }
 
 /** A new, empty graph. Expressions of different graphs must not meet. */
 export const createGraph = (): Graph => {
   const interned = new Map<string, Expression>()
   const grouped: Measure[] = []
+  /** By the id of the expression. */
+  const origins: (Origin | undefined)[] = []
+  let current: Origin | undefined
   const intern = <E extends Expression>(key: string, make: (id: number) => E): E => {
     const known = interned.get(key)
     if (known !== undefined) return known as E
     const made = make(interned.size)
     interned.set(key, made)
+    origins[made.id] = current
     if (isMeasure(made) && made.over !== undefined) grouped.push(made)
     return made
   }
@@ -209,6 +217,16 @@ export const createGraph = (): Graph => {
       return intern(`l${JSON.stringify([files, product.firstRow, product.columns])}`, (id) => ({ kind: 'tensor', id, type: 'product', product }))
     },
     grouped: () => grouped,
+    within: (origin, make) => {
+      const outer = current
+      current = origin
+      try {
+        return make()
+      } finally {
+        current = outer
+      }
+    },
+    originOf: (e) => origins[e.id],
     normal: (stream) => intern(`g${words(stream)}`, (id) => ({ kind: 'tensor', id, type: 'normal', stream })),
     uniform: (stream) => intern(`u${words(stream)}`, (id) => ({ kind: 'tensor', id, type: 'uniform', stream })),
   }

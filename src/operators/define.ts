@@ -104,7 +104,7 @@ export interface Call {
 
 /** What a plan tells of a step besides its kind. */
 export interface Note {
-  readonly type: 'kept' | 'missing' | 'mismatched' | 'unmasked' | 'constant' | 'merged' | 'unmatched'
+  readonly type: 'kept' | 'missing' | 'mismatched' | 'unmasked' | 'constant' | 'merged' | 'unmatched' | 'excluded'
   readonly tensor: string
 }
 

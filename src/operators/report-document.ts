@@ -8,10 +8,11 @@ export interface Fact {
   readonly format: Format
 }
 
-/** A column of a table. */
+/** A column of a table. What is wider than a page allows is shortened, with the whole at hand, or wrapped between words; names stay whole. */
 export interface Column {
   readonly label: string
   readonly format: Format
+  readonly long?: 'shorten' | 'wrap'
 }
 
 /** A row of a table, its cells in the order of the columns; rows of one `group` stand together. */
@@ -39,6 +40,8 @@ export type Section = { readonly title: string; readonly note?: string } & (
   | {
     readonly type: 'curve'; readonly axes: readonly [string, string]; readonly format: Format
     readonly points: readonly { readonly label: string; readonly value: number | null }[]
+    /** Stretches of the points with a name, from one index to before another. */
+    readonly stretches?: readonly { readonly label: string; readonly from: number; readonly to: number }[]
   }
   | { readonly type: 'bars'; readonly axes: readonly [string, string]; readonly bars: readonly Labelled[]; readonly format: Format }
   /** Counts in bins of equal width between `low` and `high`. */

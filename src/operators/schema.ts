@@ -14,7 +14,7 @@ export interface Audience {
 /** A pattern for the names of models, params and steps. */
 export const NAME = '^[A-Za-z_][A-Za-z0-9_-]*$'
 
-const PARAM: JsonSchema = { title: 'a param such as $name', type: 'string', pattern: '^\\$[A-Za-z_][A-Za-z0-9_-]*$' }
+const PARAM: JsonSchema = { title: 'a param such as $name, or arithmetic such as ${1 - name}', type: 'string', pattern: '^\\$([A-Za-z_][A-Za-z0-9_-]*|\\{[^{}]+\\})$' }
 
 /** What an editor shows beside a key: its explanation in Markdown, and the same as plain text. */
 export const explain = (text: string, { editor }: Audience): JsonSchema =>

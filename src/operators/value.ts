@@ -47,6 +47,8 @@ export interface AdapterValue {
   readonly kind: 'adapter'
   readonly label: string
   readonly file: AdapterFile
+  /** What the recipe says its scale comes from; undefined where the adapter says so itself. */
+  readonly alpha: number | undefined
 }
 
 /** The numbers that a report needs of one tensor, or of an expression of its size. */

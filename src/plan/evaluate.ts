@@ -1,6 +1,7 @@
 import { wrongSpace } from '../base/catalogue/plan.js'
 import type { Diagnostic, Place } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
+import type { Origin } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import type { Argument, Call, Note } from '../operators/define.js'
 import type { MaskValue, ModelValue, Reference, Value, WeightsValue } from '../operators/value.js'
@@ -56,7 +57,10 @@ export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, 
   const notes = new Map<string, readonly Note[]>()
   const problems: Diagnostic[] = []
   for (const [name, model] of models) values.set(name, modelValue(graph, `\`${name}\` (${recipe.models.get(name)!.path})`, model))
-  for (const [name, file] of adapters) values.set(name, { kind: 'adapter', label: `\`${name}\` (${recipe.adapters.get(name)!.path})`, file })
+  for (const [name, file] of adapters) {
+    const { path, alpha } = recipe.adapters.get(name)!
+    values.set(name, { kind: 'adapter', label: `\`${name}\` (${path})`, file, alpha })
+  }
 
   const give = (step: Step, results: readonly Value[], told: readonly Note[]): void => {
     notes.set(step.name, told)
@@ -77,10 +81,11 @@ export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, 
       problems.push(...spaces)
       continue
     }
-    const result = step.operator.evaluate(call)
+    const origin: Origin = { step: step.name, setting: place.setting }
+    const result = graph.within(origin, () => step.operator.evaluate(call))
     problems.push(...result.diagnostics)
     if (result.type === 'failed') continue
-    const given = result.value.map((value, i) => noting(value, `${call.scope}.${i}`, place.masks))
+    const given = result.value.map((value, i) => noting(built(value, graph, origin), `${call.scope}.${i}`, place.masks))
     give(step, given, told)
     memory.set(keyOf(step), { values: given, notes: told })
     const source = Object.values(call.inputs).flat().map((r) => tensorsOf((r as Reference).value)).find((t) => t !== undefined)
@@ -90,6 +95,12 @@ export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, 
     })
   }
   return problems.some((d) => d.severity === 'error') ? failed(...problems) : ok({ values, notes }, problems)
+}
+
+/** A value whose expressions, which are made when they are asked for, bear their origin. */
+const built = (value: Value, graph: Graph, origin: Origin): Value => {
+  if (value.kind === 'model') return { ...value, tensor: (name) => graph.within(origin, () => value.tensor(name)) }
+  return value.kind === 'mask' ? { ...value, mask: (name) => graph.within(origin, () => value.mask(name)) } : value
 }
 
 /** A mask that is noted in the table, tensor by tensor, as it is asked for. */

@@ -27,6 +27,8 @@ export interface Known {
   readonly earlier: ReadonlyMap<Fingerprint, readonly EarlierTensor[]>
   /** Whether the header and the length of a file that stands under its final path are these; decides if an output may be left alone. */
   stands(path: string, header: Uint8Array, bytes: number): boolean
+  /** The final paths under which a file stands, whoever wrote it. */
+  readonly existing: ReadonlySet<string>
   /** What made the report that stands under a path. */
   reportAt(path: string): string | undefined
   /** Unfinished files by the final path they were to have. */
@@ -45,6 +47,7 @@ export const NOTHING_KNOWN: Known = {
   digestOf: () => undefined,
   earlier: new Map(),
   stands: () => false,
+  existing: new Set(),
   reportAt: () => undefined,
   unfinished: new Map(),
   identify: () => undefined,

@@ -42,11 +42,14 @@ export const lockSteps = (recipe: Recipe, steps: readonly Step[], input: (name: 
   }]))
 }
 
+const computedOf = ({ computed }: Recipe): Pick<LockedBuild, 'computed'> => (Object.keys(computed).length === 0 ? {} : { computed })
+
 const lockBuild = (
   { recipe, steps, inputs }: Omit<PlannedSetting, 'label'>, locked: Record<string, LockedInput>, outputs: readonly PlannedOutput[], contents: Contents, device?: string,
 ): LockedBuild => {
   const build = {
     params: recipe.params,
+    ...computedOf(recipe),
     inputs: Object.fromEntries([...inputs.keys()].map((name) => [name, pathOf(recipe, name)])),
     steps: lockSteps(recipe, steps, (name) => locked[pathOf(recipe, name)]!.digest, device),
     outputs: Object.fromEntries(outputs.map((o) => [o.name, {
@@ -102,6 +105,7 @@ export const lockDraft = (draft: Pick<Draft, 'evaluations'>, known: Pick<Known, 
     return {
       digest: old?.digest ?? EMPTY_DIGEST,
       params: recipe.params,
+      ...computedOf(recipe),
       inputs: Object.fromEntries([...setting.inputs.keys()].map((name) => [name, pathOf(recipe, name)])),
       steps: lockSteps(recipe, steps, (name) => inputs[pathOf(recipe, name)]!.digest, device),
       outputs: Object.fromEntries(Object.entries(old?.outputs ?? {}).filter(([name]) => names.has(name))),

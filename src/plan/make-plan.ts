@@ -26,6 +26,7 @@ import { createMasks, encodingOf, layOutMasks, type KeepableMasks } from './mask
 import { pathProblems, pathsOf, planOutput, type Folders, type OutputRoots, type Root, type Sealing, type Setting } from './outputs.js'
 import type { Copy, Job, Plan, PlannedOutput, PlannedReport, PlannedStep } from './plan.js'
 import { fingerprintReport, planReport } from './reports.js'
+import { stepShares } from './step-shares.js'
 
 /** How far to plan. */
 export interface PlanOptions {
@@ -146,6 +147,7 @@ export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan =
     ]), nameOf),
     nameOf,
     stepsOf: stepsBehind(evaluations, outputs, nameOf),
+    sharesOf: (job) => stepShares(job, graph, nameOf),
     unused: draft.unused,
     outputs,
     targets: roots.map((own) => own.map((r) => r.target)),
@@ -163,6 +165,7 @@ export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan =
       const unfinished = known.unfinished.get(path)
       return unfinished === undefined ? [] : [[path, unfinished.path] as const]
     })),
+    existing: known.existing,
     totals: totalsOf(jobs, models, outputs, undigested, outcomes.size),
     warnings: draft.warnings,
   }

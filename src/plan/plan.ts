@@ -145,10 +145,14 @@ export interface Plan {
   nameOf(setting: number, name: string): string
   /** The steps whose work a tensor of an output is, by the names of the plan. */
   stepsOf(target: Target): readonly string[]
+  /** Which share of a job's work each step has, by the names of the plan. */
+  sharesOf(job: Job): ReadonlyMap<string, number>
   /** Fingerprints under another way to identify what is stored. */
   fingerprints(identify: Identify): Fingerprints
   /** The unfinished files of an earlier run that are carried on with, by final path. */
   readonly resumed: ReadonlyMap<string, string>
+  /** The final paths under which a file stands before the run. */
+  readonly existing: ReadonlySet<string>
   readonly totals: Totals
   readonly warnings: readonly Diagnostic[]
 }

@@ -17,12 +17,18 @@ export type Reason =
   | { readonly type: 'changed'; readonly by: string; readonly changes: readonly Change[] }
   /** An input that it is made of has other contents, or, where they are not `known`, may have. */
   | { readonly type: 'input'; readonly path: string; readonly known: boolean }
-  /** Nothing is different, and what it gave is not at hand. */
+  /** It computes nothing: what outputs need of it is copied from inputs. */
+  | { readonly type: 'copied' }
+  /** Nothing changed, and no output that needs it has been written here yet. */
+  | { readonly type: 'not-written' }
+  /** Nothing changed, and everything is computed since that was asked for. */
+  | { readonly type: 'forced' }
+  /** Nothing changed, but its previous result is gone. */
   | { readonly type: 'lost' }
 
-/** What makes a step run, given the lock of the last build: nothing or one reason of the first two kinds, else all that apply, the nearest first. */
-export const reasonsOf = (planned: PlannedStep, plan: Plan, lock: Lock | undefined): readonly Reason[] => {
-  if (planned.neededBy.length === 0) return [{ type: 'taken-over' }]
+/** What makes a step run, given the lock of the last build: nothing or one reason of the first two kinds, else all that apply, the nearest first. `force` tells a build that takes nothing from earlier ones. */
+export const reasonsOf = (planned: PlannedStep, plan: Plan, lock: Lock | undefined, force = false): readonly Reason[] => {
+  if (planned.neededBy.length === 0) return [{ type: plan.totals.reused > 0 ? 'taken-over' : 'copied' }]
   const setting = plan.settings[planned.setting]!
   const before = lock?.builds[planned.setting]
   if (lock === undefined || before?.steps[planned.step] === undefined) return [{ type: 'new' }]
@@ -39,8 +45,13 @@ export const reasonsOf = (planned: PlannedStep, plan: Plan, lock: Lock | undefin
     return known && lock.inputs[path]?.digest === digestModel(model, plan.digestOf) ? [] : [{ type: 'input', path, known }]
   })
   const reasons = [...changed, ...others]
-  return reasons.length === 0 ? [{ type: 'lost' }] : reasons
+  return reasons.length > 0 ? reasons : [{ type: force ? 'forced' : isWritten(planned, plan) ? 'lost' : 'not-written' }]
 }
+
+/** True where a file of an output or report that needs a step stands already. */
+const isWritten = ({ neededBy, setting }: PlannedStep, { outputs, reports, existing }: Plan): boolean =>
+  [...outputs.map((o) => ({ ...o, paths: o.files.map((f) => f.path) })), ...reports.map((r) => ({ ...r, paths: [r.path] }))]
+    .some((o) => o.setting === setting && neededBy.includes(o.name) && o.paths.some((path) => existing.has(path)))
 
 /** A step with the steps it depends on, the nearest first, and the inputs that all of them read. */
 const behind = (name: string, { recipe, inputs }: PlannedSetting): { readonly steps: readonly Step[]; readonly inputs: readonly string[] } => {

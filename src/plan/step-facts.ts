@@ -9,6 +9,8 @@ export interface StepFacts {
   readonly version: number
   readonly inputs: Readonly<Record<string, string | readonly string[]>>
   readonly params: Readonly<Record<string, unknown>>
+  /** Alphas that the recipe gives for adapters, by input. */
+  readonly alphas?: Readonly<Record<string, number>>
   /** The parameters of each model of a list, in its order. */
   readonly models?: readonly Readonly<Record<string, unknown>>[]
   readonly layers?: readonly unknown[]
@@ -36,6 +38,14 @@ const plainArgument = (argument: RawArgument): unknown => {
 const plainArguments = (args: Readonly<Record<string, RawArgument>>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(args).map(([key, a]) => [key, plainArgument(a)]))
 
+const alphasOf = (recipe: Recipe, step: Step): Pick<StepFacts, 'alphas'> => {
+  const alphas = Object.entries(step.inputs).flatMap(([key, names]) => {
+    const alpha = 'name' in names ? recipe.adapters.get(names.name)?.alpha : undefined
+    return alpha === undefined ? [] : [[key, alpha] as const]
+  })
+  return alphas.length === 0 ? {} : { alphas: Object.fromEntries(alphas) }
+}
+
 /** The facts of a step. */
 export const factsOf = (recipe: Recipe, step: Step): StepFacts => ({
   op: step.operator.id,
@@ -43,6 +53,7 @@ export const factsOf = (recipe: Recipe, step: Step): StepFacts => ({
   inputs: Object.fromEntries(Object.entries(step.inputs).map(([key, names]) =>
     [key, Array.isArray(names) ? (names as readonly Name[]).map((n) => n.name) : (names as Name).name])),
   params: plainArguments(step.params),
+  ...alphasOf(recipe, step),
   ...(step.each.some((args) => Object.keys(args).length > 0) ? { models: step.each.map(plainArguments) } : {}),
   ...(step.layers === undefined ? {} : { layers: plainArgument(step.layers) as readonly unknown[] }),
   ...(step.mask === undefined ? {} : { mask: step.mask.name }),

@@ -11,7 +11,7 @@ import { parseSize } from '../safetensors/size.js'
 import { advise } from './advice.js'
 import { linkNames, stepOf } from './link.js'
 import { checkOutputPath } from './output-path.js'
-import type { InputModel, Name, Output, OutputDtype, Recipe, Scalar, Step } from './recipe.js'
+import type { InputAdapter, InputModel, Name, Output, OutputDtype, Recipe, Scalar, Step } from './recipe.js'
 import { recipeSchema } from './schema.js'
 import { readStep } from './step.js'
 import { readParams, substitute } from './substitute.js'
@@ -35,7 +35,7 @@ export const parse = (source: Source, options: ParseOptions = {}): Result<Recipe
   const document = readDocument(source)
   if (document.type === 'failed') return document
   const { params, problems: paramProblems } = readParams(document.value, options.set ?? {})
-  const { value: root, problems: unknownParams, open } = substitute(document.value, params)
+  const { value: root, problems: unknownParams, open, computed } = substitute(document.value, params)
   const checked = validate(root, SCHEMA)
   // Keys at the wrong depth make half of a recipe look wrong: nothing else is worth telling before they are put right.
   if (checked.diagnostics.some((d) => d.code === 'indent')) return failed(...checked.diagnostics)
@@ -59,8 +59,9 @@ export const parse = (source: Source, options: ParseOptions = {}): Result<Recipe
     name: textOf(get(root, 'name')) ?? 'recipe',
     seed: seed?.type === 'number' || seed?.type === 'string' ? seed.value : 0,
     params: Object.fromEntries(params) as Readonly<Record<string, Scalar>>,
+    computed,
     models: readFiles(get(root, 'models')),
-    adapters: readFiles(get(root, 'adapters')),
+    adapters: readAdapters(get(root, 'adapters')),
     steps,
     outputs: outputs.outputs,
   }, problems)
@@ -77,6 +78,14 @@ const readFiles = (block: Value | undefined): Map<string, InputModel> =>
     const path = value.type === 'string' ? value : get(value, 'path')!
     return [name, { name, path: textOf(path) ?? '', sha256: textOf(get(value, 'sha256')), at: place(path.range) }] as const
   }))
+
+const readAdapters = (block: Value | undefined): Map<string, InputAdapter> => {
+  const entries = mapOf(block)
+  return new Map([...readFiles(block)].map(([name, file]) => {
+    const alpha = get(entries.get(name)!.value, 'alpha')
+    return [name, { ...file, alpha: alpha?.type === 'number' ? alpha.value : undefined }]
+  }))
+}
 
 /** One name, or a list of names. */
 const namesIn = (value: Value | undefined): readonly Name[] =>

@@ -41,6 +41,12 @@ export interface InputModel {
   readonly at: Place
 }
 
+/** An adapter the recipe reads. */
+export interface InputAdapter extends InputModel {
+  /** What its factors are scaled by, divided by their rank, where the file does not say so. */
+  readonly alpha: number | undefined
+}
+
 /** The dtypes an output can ask for, and what they are called in files. */
 export const OUTPUT_DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16', f8_e4m3: 'F8_E4M3', f8_e5m2: 'F8_E5M2' } as const
 export type OutputDtype = 'same' | keyof typeof OUTPUT_DTYPES
@@ -70,8 +76,10 @@ export interface Recipe {
   readonly name: string
   readonly seed: number | string
   readonly params: Readonly<Record<string, Scalar>>
+  /** What each `${expression}` came to, by its text. */
+  readonly computed: Readonly<Record<string, number>>
   readonly models: ReadonlyMap<string, InputModel>
-  readonly adapters: ReadonlyMap<string, InputModel>
+  readonly adapters: ReadonlyMap<string, InputAdapter>
   readonly steps: ReadonlyMap<string, Step>
   readonly outputs: ReadonlyMap<string, Output>
 }

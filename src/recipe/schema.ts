@@ -6,16 +6,19 @@ import { OUTPUT_DTYPES } from './recipe.js'
 const NAMES = { propertyNames: { title: 'a name of letters, digits, `_` and `-` that begins with a letter', type: 'string', pattern: NAME } }
 const DTYPES = ['same', ...Object.keys(OUTPUT_DTYPES)]
 
-const fileSchema = (what: string, audience: Audience): JsonSchema => {
+const ALPHA = 'The alpha of its training, for an adapter that does not state its scale: factors are multiplied with alpha / rank.'
+
+const fileSchema = (what: 'model' | 'adapter', audience: Audience): JsonSchema => {
   const path = { title: 'a path', type: 'string', minLength: 1 }
   return {
     anyOf: [
       { ...path, ...explain(`The ${what}’s file, relative to the recipe; a folder or index file of a sharded one.`, audience) },
       {
-        title: 'a file with its digest',
+        title: `a file with its ${what === 'adapter' ? 'alpha or ' : ''}digest`,
         type: 'object',
         properties: {
           path: { ...path, ...explain('A safetensors file, or the index file or folder of a sharded one, relative to the recipe.', audience) },
+          ...(what === 'adapter' ? { alpha: { ...orParam({ type: 'number', exclusiveMinimum: 0 }, audience), ...explain(ALPHA, audience) } } : {}),
           sha256: { title: 'a sha256 digest of 64 hexadecimal digits', type: 'string', pattern: '^[0-9a-fA-F]{64}$', ...explain('Checked before anything runs.', audience) },
         },
         required: ['path'],

@@ -1,7 +1,8 @@
-import { paramWrongType, unknownOverride, unknownParam } from '../base/catalogue/recipe.js'
+import { badArithmetic, paramWrongType, unknownOverride, unknownParam } from '../base/catalogue/recipe.js'
 import type { Diagnostic, Range } from '../base/diagnostic.js'
 import { numberIn } from '../document/explain.js'
 import type { MapValue, Value } from '../document/value.js'
+import { computeArithmetic } from './arithmetic.js'
 import type { Scalar } from './recipe.js'
 
 /** The params of a recipe by name; one that is no scalar, which the schema tells of, has no value. */
@@ -38,29 +39,58 @@ export interface Substituted {
   readonly value: Value
   readonly problems: readonly Diagnostic[]
   readonly open: readonly Range[]
+  /** What each expression came to, by its text. */
+  readonly computed: Readonly<Record<string, number>>
 }
 
-/** Replaces `$name` scalars, and `${name}` inside the texts under a `path` key or a short model, by the params' values. Places stay. */
+/**
+ * Replaces `$name` and `${expression}` where they are a whole scalar, and `${name}` or `${expression}` inside the texts under a `path` key or a short model,
+ * by the params' values. Places stay.
+ */
 export const substitute = (root: Value, params: ParamValues): Substituted => {
   const problems: Diagnostic[] = []
   const open: Range[] = []
+  const computed: Record<string, number> = {}
   const lookUp = (name: string, range: Range): Scalar | undefined => {
     const value = params.get(name)
     if (value === undefined) open.push(range)
     if (!params.has(name)) problems.push(unknownParam(name, [...params.keys()], range))
     return value
   }
+  const compute = (text: string, range: Range): number | undefined => {
+    const result = computeArithmetic(text, (name) => {
+      const value = params.get(name)
+      return typeof value === 'number' ? value : undefined
+    })
+    if (result.type === 'value' && Number.isFinite(result.value)) {
+      computed[text] = result.value
+      return result.value
+    }
+    open.push(range)
+    if (result.type === 'value') problems.push(badArithmetic(text, { type: 'infinite' }, range))
+    else if (result.type !== 'name') problems.push(badArithmetic(text, result, range))
+    else if (params.has(result.name)) problems.push(badArithmetic(text, { type: 'not-a-number', name: result.name }, range))
+    else if (result.name.split('-').every((part) => params.has(part) || /^\d*$/.test(part))) problems.push(badArithmetic(text, { type: 'minus-in-name', name: result.name }, range))
+    else problems.push(unknownParam(result.name, [...params.keys()], range))
+    return undefined
+  }
   const scalar = (value: Value & { type: 'string' }, isPath: boolean): Value => {
     const { range } = value
-    const whole = /^\$([A-Za-z_][\w-]*)$/.exec(value.value)
-    if (whole !== null) {
-      const found = lookUp(whole[1]!, range)
+    const whole = /^\$(?:([A-Za-z_][\w-]*)|\{([A-Za-z_][\w-]*)\})$/.exec(value.value)
+    const name = whole?.[1] ?? (isPath ? undefined : whole?.[2])
+    if (name !== undefined) {
+      const found = lookUp(name, range)
       if (typeof found === 'number') return { type: 'number', value: found, range }
       if (typeof found === 'boolean') return { type: 'boolean', value: found, range }
       return { ...value, value: found ?? value.value }
     }
-    if (!isPath) return value
-    return { ...value, value: value.value.replace(/\$\{([A-Za-z_][\w-]*)\}/g, (all, name: string) => String(lookUp(name, range) ?? all)) }
+    if (isPath) {
+      return { ...value, value: value.value.replace(/\$\{([^{}]*)\}/g, (all, text: string) =>
+        String((/^[A-Za-z_][\w-]*$/.test(text) ? lookUp(text, range) : compute(text, range)) ?? all)) }
+    }
+    const expression = /^\$\{([^{}]*)\}$/.exec(value.value)?.[1]
+    const result = expression === undefined ? undefined : compute(expression, range)
+    return result === undefined ? value : { type: 'number', value: result, range }
   }
   const walk = (value: Value, path: readonly string[]): Value => {
     switch (value.type) {
@@ -74,7 +104,7 @@ export const substitute = (root: Value, params: ParamValues): Substituted => {
         return value
     }
   }
-  if (root.type !== 'map') return { value: root, problems, open }
+  if (root.type !== 'map') return { value: root, problems, open, computed }
   const entries = [...root.entries].map(([key, e]) => [key, { key: e.key, value: key === 'params' ? e.value : walk(e.value, [key]) }] as const)
-  return { value: { ...root, entries: new Map(entries) } satisfies MapValue, problems, open }
+  return { value: { ...root, entries: new Map(entries) } satisfies MapValue, problems, open, computed }
 }

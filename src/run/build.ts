@@ -115,7 +115,7 @@ const common = ({ cutting, listener, signal, render, start }: BuildOptions): Par
 })
 
 /** Only what says what the inputs are, nothing of what was made of them. */
-export const withoutResults = ({ digestOf, identify, room }: Known): Known => ({ ...NOTHING_KNOWN, digestOf, identify, room })
+export const withoutResults = ({ digestOf, identify, room, existing }: Known): Known => ({ ...NOTHING_KNOWN, digestOf, identify, room, existing })
 
 /** What is found out about inputs and lock before anything is planned. */
 const makeReady = async (drafted: Drafted, options: BuildOptions, order: { readonly path: string; readonly frozen: boolean }): Promise<Result<{ readonly sha256: ReadonlyMap<string, string>; readonly lock: Lock | undefined }>> => {

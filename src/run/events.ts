@@ -44,10 +44,14 @@ export type RunEvent =
       readonly readBytes: number; readonly writtenBytes: number; readonly next?: string
     }
   | ({ readonly type: 'output-written' } & OutputFacts)
-  /** A tensor of an output is whole. `steps` are those whose work it was; `seconds` are those of all workers together, over all its sweeps. */
+  /**
+   * A tensor of an output is whole. `steps` are those whose work it was; `seconds` are those of all workers together, over all its sweeps.
+   * `stepSeconds` adds to each step what the tensor took since it was last named, in proportion to the step's operations.
+   */
   | {
       readonly type: 'tensor-finished'; readonly output: string; readonly tensor: string; readonly steps: readonly string[]
       readonly how: TensorOrigin; readonly bytes: number; readonly seconds: number
+      readonly stepSeconds?: Readonly<Record<string, number>>
     }
   /** Memory the program holds, about once a second. */
   | { readonly type: 'memory-measured'; readonly bytes: number }
@@ -56,8 +60,11 @@ export type RunEvent =
   /** `changes` tell in words how the lock differs from the one before. */
   | { readonly type: 'lock-written'; readonly path: string; readonly changed: boolean; readonly changes: readonly string[] }
   | { readonly type: 'report-written'; readonly name: string; readonly path: string; readonly format: ReportFormat; readonly bytes: number }
-  /** `spent` are the seconds of all workers together, by what they went to. */
-  | { readonly type: 'run-finished'; readonly seconds: number; readonly readBytes: number; readonly writtenBytes: number; readonly peakMemory: number; readonly spent: Spent }
+  /** `spent` are the seconds of all workers together, by what they went to; `stepSeconds` the same by step, measures of reports included. */
+  | {
+      readonly type: 'run-finished'; readonly seconds: number; readonly readBytes: number; readonly writtenBytes: number; readonly peakMemory: number
+      readonly spent: Spent; readonly stepSeconds?: Readonly<Record<string, number>>
+    }
   | { readonly type: 'run-failed'; readonly diagnostics: readonly Diagnostic[]; readonly seconds: number }
 
 /** Hears what happens; must not throw and should be quick. */

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { blake3, EMPTY_DIGEST, toDigest, type Digest } from '../base/digest.js'
 import type { Fingerprint, Identify } from '../plan/fingerprint.js'
 import { NOTHING_KNOWN, type EarlierTensor, type Known } from '../plan/known.js'
@@ -53,6 +53,7 @@ export const gatherKnown = async (draft: Draft, store: Store | undefined, fresh:
       const file = earlier.get(path)
       return file !== undefined && file.header === toDigest(blake3(header)) && file.identity.size === bytes
     },
+    existing: new Set(outputPaths(draft).filter((path) => existsSync(path))),
     reportAt: (path) => earlier.get(path)?.fingerprint,
     unfinished: remains.unfinished,
     identify,
@@ -63,10 +64,11 @@ export const gatherKnown = async (draft: Draft, store: Store | undefined, fresh:
   return { known, hopeful: earlier.size > 0 }
 }
 
+const outputPaths = (draft: Draft): string[] => [...draft.outputs.flatMap(({ output }) => pathsOf(output)), ...draft.reports.map((r) => r.path)]
+
 /** The files that stand under the paths of a draft's outputs and that smelt wrote. */
 const findEarlier = (draft: Draft, store: Store): Map<string, KnownFile> => {
-  const paths = [...draft.outputs.flatMap(({ output }) => pathsOf(output)), ...draft.reports.map((r) => r.path)]
-  return new Map(paths.flatMap((path) => {
+  return new Map(outputPaths(draft).flatMap((path) => {
     const now = statSync(path, { throwIfNoEntry: false, bigint: true })
     const file = now === undefined ? undefined : store.files.find(path, identityOf(now))
     return file === undefined ? [] : [[path, file] as const]

@@ -47,4 +47,6 @@ export interface Built {
   readonly seconds: number
   /** What the workers' time went to, in seconds of all of them together. */
   readonly spent: Spent
+  /** The same seconds by step. */
+  readonly stepSeconds: ReadonlyMap<string, number>
 }

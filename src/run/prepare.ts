@@ -20,6 +20,8 @@ import { sha256Of } from './sha256.js'
 
 /** Where a recipe's outputs go, and with which params it is read. */
 export interface PrepareOptions extends ParseOptions, PlanOptions {
+  /** The recipe's text, in place of what stands in its file, which need not exist: paths are relative to where it would be. */
+  readonly text?: string
   /** Folder that output paths are relative to; the recipe's own unless given. */
   readonly out?: string
 }
@@ -43,7 +45,8 @@ export interface Prepared extends Drafted {
   readonly plan: Plan
 }
 
-const readSource = async (path: string): Promise<Result<Source>> => {
+const readSource = async (path: string, text?: string): Promise<Result<Source>> => {
+  if (text !== undefined) return toSource(path, new TextEncoder().encode(text))
   const bytes = await readFile(path).catch((error: unknown) => openingProblem(error, resolve(path), /\.ya?ml$/i))
   return bytes instanceof Uint8Array ? toSource(path, bytes) : failed(bytes)
 }
@@ -84,7 +87,7 @@ const openAll = async <T>(inputs: ReadonlyMap<string, InputModel>, folder: strin
 /** Reads and checks a recipe under every setting that `set` asks for: all that can be known without what earlier builds left. */
 export const draft = async (path: string, options: PrepareOptions = {}): Promise<Result<Drafted>> => {
   const since = Date.now()
-  const source = await readSource(path)
+  const source = await readSource(path, options.text)
   if (source.type === 'failed') return source
   const choices = expandSettings(source.value, options.set ?? {})
   if (choices.type === 'failed') return choices

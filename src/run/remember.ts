@@ -5,6 +5,7 @@ import { blake3, EMPTY_DIGEST, toDigest, type Digest } from '../base/digest.js'
 import { digestModel, sealingOf } from '../plan/make-lock.js'
 import type { Plan, PlannedReport, Target } from '../plan/plan.js'
 import { fingerprintReport } from '../plan/reports.js'
+import { correctSpeed } from '../plan/time.js'
 import { errorCode } from '../safetensors/io-problem.js'
 import { identityOf, type FileIdentity } from '../safetensors/open.js'
 import { isSettled, type KnownTensor } from '../store/files.js'
@@ -16,6 +17,7 @@ import type { TensorInfo } from '../tensor/info.js'
 import { finishMasks } from './kept-masks.js'
 import { inputFiles } from './known.js'
 import type { Schedule } from './schedule.js'
+import type { Spent } from './stopwatch.js'
 
 /** Longest wait, in ms, for the clock of the file system to pass the moment of the last write. */
 const PATIENCE = 40
@@ -24,6 +26,9 @@ const PATIENCE = 40
 export interface Written {
   readonly files: ReadonlyMap<string, FileIdentity>
   readonly masks: readonly MaskFile[]
+  /** The device, and what the workers' time went to. */
+  readonly device: string
+  readonly spent: Spent
 }
 
 /**
@@ -31,7 +36,7 @@ export interface Written {
  * A store that cannot be written costs later builds time and this one a warning.
  */
 export const remember = async (
-  plan: Plan, schedule: Schedule, lock: Lock | undefined, { files: written, masks }: Written, { store, since }: { readonly store: Store; readonly since: number },
+  plan: Plan, schedule: Schedule, lock: Lock | undefined, { files: written, masks, device, spent }: Written, { store, since }: { readonly store: Store; readonly since: number },
 ): Promise<readonly Diagnostic[]> => {
   try {
     const digestOf = (tensor: TensorInfo): Digest | undefined => plan.digestOf(tensor) ?? schedule.ledger.digest(tensor.file, tensor.name)
@@ -59,12 +64,18 @@ export const remember = async (
       const fingerprint = reportFingerprint(report, plan, digestOf)
       if (fingerprint !== undefined) await rememberFile(path, written, store, { header: undefined, fingerprint, tensors: new Map() })
     }
+    rememberSpeed(plan, store, device, spent)
     store.collect()
     return []
   } catch (error) {
     if (errorCode(error) === '') throw error
     return [storeUnwritable(store.folder, errorCode(error))]
   }
+}
+
+const rememberSpeed = ({ totals }: Plan, { speeds }: Store, device: string, { read, draw, run, take, write }: Spent): void => {
+  const speed = correctSpeed(speeds.find(device), totals, { read, write, compute: draw + run + take })
+  if (speed !== undefined) speeds.keep(device, speed)
 }
 
 const rememberInputs = (plan: Plan, digestOf: (t: TensorInfo) => Digest | undefined, store: Store, since: number): void => {

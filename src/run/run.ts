@@ -47,6 +47,7 @@ export const run = async (plan: Plan, options: RunOptions): Promise<Result<Built
   else {
     listener({
       type: 'run-finished', seconds: seconds(), readBytes: result.value.readBytes, writtenBytes: result.value.writtenBytes, spent: result.value.spent,
+      stepSeconds: Object.fromEntries(result.value.stepSeconds),
       peakMemory: process.resourceUsage().maxRSS * 1024,
     })
   }
@@ -105,7 +106,7 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
 
   holdings.masks.push(...startMasks(plan, options.memory?.store))
   const schedule = createSchedule(plan, holdings.masks.map((m) => m.path))
-  const progress: Progress = { readBytes: 0, writtenBytes: 0, spent: noTime() }
+  const progress: Progress = { readBytes: 0, writtenBytes: 0, spent: noTime(), stepSeconds: new Map() }
   const worked = await work(plan, options, { files, journals: holdings.journals, masks: holdings.masks, schedule, listener, progress })
   if (worked.type === 'failed') return worked
   const changed = await changedInputs(plan)
@@ -152,14 +153,14 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
     return { name, path, bytes }
   })
   if (locked.value !== undefined) listener({ type: 'lock-written', path: locked.value.label, changed: locked.value.changed, changes: locked.value.changes })
-  const forgotten = options.memory === undefined ? [] : await remember(plan, schedule, lock, { files: inodes, masks: holdings.masks }, options.memory)
+  const forgotten = options.memory === undefined ? [] : await remember(plan, schedule, lock, { files: inodes, masks: holdings.masks, device: options.device, spent: progress.spent }, options.memory)
   return ok({ outputs, reports, lock, ...progress }, forgotten)
 }
 
 /** Measures what the reports of a plan need and draws them, without writing anything. */
 export const drawReports = async (plan: Plan, options: RunOptions): Promise<Result<readonly ReportDocument[]>> => {
   const schedule = createSchedule(plan)
-  const worked = await work(plan, options, { files: [], journals: [], masks: [], schedule, listener: options.listener ?? (() => undefined), progress: { readBytes: 0, writtenBytes: 0, spent: noTime() } })
+  const worked = await work(plan, options, { files: [], journals: [], masks: [], schedule, listener: options.listener ?? (() => undefined), progress: { readBytes: 0, writtenBytes: 0, spent: noTime(), stepSeconds: new Map() } })
   if (worked.type === 'failed') return worked
   const changed = await changedInputs(plan)
   if (changed.length > 0) return failed(...changed.map(inputChanged))

@@ -17,6 +17,7 @@ import { identifyByFile } from './known.js'
 import type { Finished } from './ledger.js'
 import type { RunOptions } from './options.js'
 import type { Schedule } from './schedule.js'
+import { createStepClock } from './step-clock.js'
 import { addTimes, PARTS, type Spent } from './stopwatch.js'
 import { isSettled } from '../store/files.js'
 import { bytesFor } from '../tensor/dtype.js'
@@ -32,6 +33,8 @@ export interface Progress {
   writtenBytes: number
   /** Seconds of all workers together. */
   spent: Spent
+  /** The same seconds by step, by the names of the plan. */
+  stepSeconds: ReadonlyMap<string, number>
 }
 
 /** What the work fills and tells. `journals` are parallel to `files`. */
@@ -75,6 +78,7 @@ export const work = async (plan: Plan, options: RunOptions, place: Workplace): P
         const trouble = schedule.finish(result)
         if (trouble !== undefined) return unordered(trouble.nonFinite.tensor, trouble.step)
       }
+      progress.stepSeconds = note.stepSeconds()
       const broken = note.finished(schedule.ledger.takeFinished())
       if (broken !== undefined) return broken
       const last = units.at(-1)
@@ -99,19 +103,20 @@ interface Expected { readonly target: Target; readonly size: number; readonly ho
 interface Notes {
   /** A worker spent so many seconds on a unit. */
   spent(unit: UnitOrder, seconds: number): void
+  /** Seconds by step so far. */
+  stepSeconds(): ReadonlyMap<string, number>
   /** Checks what was taken over against its digest, notes in the journals what is done, and tells of it; gives what is not as it should be. */
   finished(tensors: readonly Finished[]): Diagnostic | undefined
 }
 
 const createNotes = (plan: Plan, { files, journals, listener }: Workplace): Notes => {
   const keyOf = (path: string, tensor: string): string => `${path}\0${tensor}`
+  const clock = createStepClock(plan)
   const outputs = new Map<string, Expected>([
     ...plan.jobs.flatMap((j) => j.copies.map((c): [string, Expected] =>
       [keyOf(c.to.path, c.to.tensor), { target: c.to, size: j.size, how: c.expect === undefined ? 'copied' : 'reused', expect: c.expect }])),
     ...plan.jobs.flatMap((j) => j.targets.map((t): [string, Expected] => [keyOf(t.path, t.tensor), { target: t, size: j.size, how: 'computed', expect: undefined }])),
   ])
-  /** Seconds by tensor: an unfinished tensor's units bear its name in what they read or write. */
-  const seconds = new Map<string, number>()
   const masks = new Map(plan.masks.taken.map(({ bits, expect }) => [keyOf(bits.file, bits.name), expect] as const))
   const inputs = new Map(plan.settings.flatMap((s) => [...s.inputs.values()]).flatMap((m) => [...m.tensors.values()]).map((t) => [keyOf(t.file, t.name), t] as const))
   const identify = identifyByFile(plan.models.flatMap((m) => m.files))
@@ -127,7 +132,7 @@ const createNotes = (plan: Plan, { files, journals, listener }: Workplace): Note
         if (expect !== undefined && expect !== digest) return reuseBroken(path, tensor)
         listener({
           type: 'tensor-finished', output: plan.outputs[target.output]!.name, tensor, steps: plan.stepsOf(target), how,
-          bytes: bytesFor(size, target.dtype), seconds: seconds.get(tensor) ?? 0,
+          bytes: bytesFor(size, target.dtype), seconds: clock.secondsOf(tensor), stepSeconds: clock.takeOf(tensor),
         })
         const made = fingerprints.of(target.value, target)
         if (made !== undefined) journalOf.get(path)?.wrote(made, target.begin, digest)
@@ -140,10 +145,8 @@ const createNotes = (plan: Plan, { files, journals, listener }: Workplace): Note
     return undefined
   }
   return {
-    spent: ({ reads, writes }, spent) => {
-      const tensor = writes[0]?.tensor ?? reads[0]?.tensor ?? ''
-      seconds.set(tensor, (seconds.get(tensor) ?? 0) + spent)
-    },
+    spent: ({ reads, writes }, seconds) => clock.spend(writes[0]?.tensor ?? reads[0]?.tensor ?? '', seconds),
+    stepSeconds: clock.totals,
     finished: finish,
   }
 }

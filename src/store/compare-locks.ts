@@ -63,12 +63,12 @@ const shown = (value: unknown): string => {
 
 const kindWords = { lock: 'the lock', recipe: 'the recipe', input: 'input', param: 'param', step: 'step', output: 'output' } as const
 
-/** A change in words: `param \`keep\` was 0.3, is 0.5`. */
+/** A change in words: `param \`keep\` changed from 0.3 to 0.5`. */
 export const describeChange = ({ of, name, fact, was, is }: Change): string => {
-  if (of === 'lock') return name === 'lock' ? 'there was no lock' : `${name} were ${shown(was)}, are ${shown(is)}`
+  if (of === 'lock') return name === 'lock' ? 'new' : `${name} changed from ${shown(was)} to ${shown(is)}`
   if (of === 'recipe') return 'the text of the recipe changed'
   const what = fact === undefined ? `${kindWords[of]} \`${name}\`` : `\`${fact.replace(/^params\./, '')}\` of step \`${name}\``
-  if (was === undefined) return fact === undefined ? `${what} is new` : `${what} is ${shown(is)} and was not given`
-  if (is === undefined) return fact === undefined ? `${what} is gone` : `${what} was ${shown(was)} and is not given`
-  return `${what} was ${shown(was)}, is ${shown(is)}`
+  if (was === undefined) return fact === undefined ? `${what} is new` : `${what} was added: ${shown(is)}`
+  if (is === undefined) return fact === undefined ? `${what} was removed` : `${what} was removed (was ${shown(was)})`
+  return `${what} changed from ${shown(was)} to ${shown(is)}`
 }

@@ -23,7 +23,7 @@ const build = record({
   inputs: mapOf(text),
   steps: mapOf(step),
   outputs: mapOf(output),
-})
+}, { computed: mapOf({ type: 'number' }) })
 
 /** The JSON Schema (draft 07) of locks. */
 export const lockSchema: JsonSchema = {

@@ -47,6 +47,8 @@ export interface LockedBuild {
   /** Digest of everything below and of the recipe; the outputs bear it, and paths do not enter. */
   readonly digest: Digest
   readonly params: Readonly<Record<string, string | number | boolean>>
+  /** What each `${expression}` of the recipe came to, by its text; absent where there is none. */
+  readonly computed?: Readonly<Record<string, number>>
   /** Models and adapters by name: their paths in `inputs`. */
   readonly inputs: Readonly<Record<string, string>>
   readonly steps: Readonly<Record<string, LockedStep>>

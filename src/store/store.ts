@@ -3,6 +3,7 @@ import { join, sep } from 'node:path'
 import { openFiles, type Files } from './files.js'
 import { MASKS, openMasks, type Masks } from './masks.js'
 import { openOutcomes, type Outcomes } from './outcomes.js'
+import { openSpeeds, type StoredSpeeds } from './speed.js'
 
 /** One file of the store. */
 export interface StoredEntry {
@@ -23,6 +24,7 @@ export interface Store {
   readonly files: Files
   readonly masks: Masks
   readonly outcomes: Outcomes
+  readonly speeds: StoredSpeeds
   /** Everything in it, the least recently used first. */
   list(): readonly StoredEntry[]
   /** Removes the least recently used entries until the rest is within the limit, and what dead builds left unfinished; gives the bytes removed. */
@@ -72,6 +74,7 @@ export const openStore = (folder: string, limit: number = DEFAULT_LIMIT, now: ()
     files: openFiles(root, now),
     masks: openMasks(root, now),
     outcomes: openOutcomes(root, limit * LOG_SHARE),
+    speeds: openSpeeds(root, now),
     list,
     collect: (most = limit) => {
       const entries = list()

@@ -3,7 +3,10 @@ import { estimateMemory } from '../plan/memory.js'
 import type { Plan, PlannedStep } from '../plan/plan.js'
 import { reasonsOf, type Reason } from '../plan/reasons.js'
 import { factsOf } from '../plan/step-facts.js'
+import { estimateSeconds } from '../plan/time.js'
+import type { Name } from '../recipe/recipe.js'
 import type { Lock } from '../store/lock.js'
+import type { Speed } from '../store/speed.js'
 import { shortReason } from './why.js'
 import { tallyOf } from './text.js'
 
@@ -26,11 +29,21 @@ export type OutlinedStep = PlannedStep & { readonly reasons: readonly Reason[]; 
 /** The parameters of a step as the recipe gives them; what is not one value is shown as JSON. */
 const numbersOf = ({ step, setting }: PlannedStep, plan: Plan): OutlinedStep['numbers'] => {
   const { recipe, steps } = plan.settings[setting]!
-  const { params, models = [], mask } = factsOf(recipe, steps.find((s) => s.name === step)!)
-  const shown = (value: unknown): string | number | boolean =>
-    (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? value : JSON.stringify(value))
-  return Object.fromEntries([...Object.entries(params), ...models.map((m, i) => [`model ${i + 1}`, m] as const), ...(mask === undefined ? [] : [['mask', mask] as const])]
-    .map(([key, value]) => [key, shown(value)]))
+  const found = steps.find((s) => s.name === step)!
+  const { params, models = [], mask } = factsOf(recipe, found)
+  // The parameters of each model of a list stand under the model's name.
+  const names = Object.values(found.inputs).flatMap((input) => (Array.isArray(input) ? (input as readonly Name[]).map((n) => n.name) : []))
+  return Object.fromEntries([...Object.entries(params), ...models.map((m, i) => [names[i] ?? `model ${i + 1}`, m] as const), ...(mask === undefined ? [] : [['mask', mask] as const])]
+    .map(([key, value]) => [key, shownValue(value)]))
+}
+
+/** A parameter as people read it: `default 0.7, **.bias 0.5` for rules, names and numbers as they are. */
+const shownValue = (value: unknown): string | number | boolean => {
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value
+  if (Array.isArray(value)) return value.map(shownValue).join(', ')
+  if (typeof value !== 'object' || value === null) return String(value)
+  return Object.entries(value).map(([key, v]) => (key === 'rules' || key === 'from' ? '' : `${key} `)
+    + (key === 'rules' ? (v as readonly (readonly [string, number])[]).map(([pattern, n]) => `${pattern} ${n}`).join(', ') : shownValue(v))).join(', ')
 }
 
 /** One input model. */
@@ -43,8 +56,8 @@ export interface OutlinedModel {
   readonly files: readonly string[]
 }
 
-/** What the plan costs. `sweeps` counts the passes over the tensor that has most of them; memory is in bytes. */
-export type Work = Plan['totals'] & Readonly<Record<'jobs' | 'programs' | 'sweeps' | 'peakMemory' | 'workers', number>>
+/** What the plan costs. `sweeps` counts the passes over the tensor that has most of them; memory is in bytes, `seconds` are estimated. */
+export type Work = Plan['totals'] & Readonly<Record<'jobs' | 'programs' | 'sweeps' | 'peakMemory' | 'seconds' | 'workers', number>>
 
 /** One report: where it goes, which step draws it, in which form, and how many tensors are measured for it. */
 export interface OutlinedReport {
@@ -68,15 +81,22 @@ export interface OutlinedOutput {
   readonly files: readonly string[]
 }
 
+/** What is known beside a plan: the lock of the last build, whether everything is to be computed, and how fast builds go on the device. */
+export interface PlanContext {
+  readonly lock?: Lock | undefined
+  readonly force?: boolean
+  readonly speed?: Speed | undefined
+}
+
 /** Reduces a plan, and the device it is for, to what people and other programs read. */
-export const outlinePlan = (plan: Plan, device: PlannedDevice, lock?: Lock): PlanOutline => {
+export const outlinePlan = (plan: Plan, device: PlannedDevice, { lock, force = false, speed }: PlanContext = {}): PlanOutline => {
   return {
     name: plan.name,
     seed: plan.seed,
     models: plan.models.map(({ name, label, architecture, tensors, bytes, files }) =>
       ({ name, path: label, architecture, tensors, bytes, files: files.map((f) => f.path) })),
     steps: plan.steps.map((step) => {
-      const reasons = reasonsOf(step, plan, lock)
+      const reasons = reasonsOf(step, plan, lock, force)
       return { ...step, reasons, reason: shortReason(step.step, reasons), numbers: numbersOf(step, plan) }
     }),
     unused: plan.unused,
@@ -97,6 +117,7 @@ export const outlinePlan = (plan: Plan, device: PlannedDevice, lock?: Lock): Pla
       programs: plan.programs.length,
       sweeps: Math.max(0, ...plan.jobs.map((job) => job.sweeps?.passes.length ?? 1)),
       peakMemory: estimateMemory(plan, device.workers, device.name !== 'cpu'),
+      seconds: estimateSeconds(plan.totals, device.workers, speed),
       workers: device.workers,
     },
     device,

@@ -1,6 +1,6 @@
 import { escapeControls } from '../base/excerpt.js'
 import type { OutlinedOutput, PlanOutline } from './plan-outline.js'
-import { align, cutMiddle, formatBytes, formatCount, formatTally, paint, plural, widthOf, wrap, type Look } from './text.js'
+import { align, cutMiddle, formatBytes, formatCount, formatDuration, formatTally, paint, plural, widthOf, wrap, type Look } from './text.js'
 
 type Step = PlanOutline['steps'][number]
 
@@ -37,7 +37,7 @@ const steps = (outline: PlanOutline, look: Look): string[] => {
   return outline.steps.flatMap((s, i) => [
     heads[i]!,
     ...listed(look, `uses ${s.uses.join(', ')}`).filter(() => s.uses.length > 0),
-    ...listed(look, `wanted by ${s.wantedBy.join(', ')}`),
+    ...listed(look, `used by ${s.wantedBy.join(', ')}`),
     ...listed(look, s.reason).filter(() => s.reason !== ''),
     ...listed(look, counts(s)),
   ])
@@ -50,11 +50,11 @@ const outputs = ({ outputs }: PlanOutline, look: Look): string[] => outputs.flat
 
 const reports = (outline: PlanOutline, look: Look): string[] => outline.reports.flatMap((r) => [
   ...withPath([[paint(look, 'name', r.name), escapeControls(r.path)]], 1, look, []),
-  ...listed(look, `from ${r.from}: a report${r.measured === 0 ? '' : `, for which ${plural(r.measured, 'tensor')} ${r.measured === 1 ? 'is' : 'are'} measured`}`),
+  ...listed(look, `from ${r.from}: a report${r.measured === 0 ? '' : ` over ${plural(r.measured, 'tensor')}`}`),
 ])
 
 const describeOutput = (o: OutlinedOutput): string => {
-  const tensors = `from ${o.from}: ${plural(o.tensors, 'tensor')}${o.kept ? ', which stand as they would be written' : ''}`
+  const tensors = `from ${o.from}: ${plural(o.tensors, 'tensor')}${o.kept ? ', already up to date' : ''}`
   return [tensors, formatTally(o.dtypes), `${formatBytes(o.bytes)} in ${plural(o.files.length, 'file')}`].filter((part) => part !== '').join('; ')
 }
 
@@ -66,16 +66,17 @@ const describeRoom = ({ memory }: PlanOutline['device']): string => (memory === 
 const work = ({ work: w, unused, device }: PlanOutline, look: Look): string[] => {
   const rows: (readonly [string, string])[] = [
     ['read', `${formatBytes(w.readBytes)}${w.sweeps > 1 ? `, in up to ${w.sweeps} sweeps over a tensor` : ''}`],
-    ...(w.digestBytes === 0 ? [] : [['digest', `${formatBytes(w.digestBytes)} of inputs that nothing is made of, once, for the lock`] as const]),
+    ...(w.digestBytes === 0 ? [] : [['hashing', `${formatBytes(w.digestBytes)} of unused input data, to hash it for the lock`] as const]),
     ['write', formatBytes(w.writeBytes)],
     ['compute', `${plural(w.computed, 'tensor')} with ${plural(w.programs, 'program')}`],
     ['device', `${nameDevice(device)}${device.reason === '' ? '' : `; ${device.reason}`}`],
     ...(device.memory === undefined ? [] : [['its memory', `at most about ${formatBytes(device.memory.most)} of ${formatBytes(device.memory.free)} that are free, with chunks of ${formatCount(device.chunk)} elements`] as const]),
     ...device.notes.map((note) => ['', note] as const),
+    ...(w.computed + w.copied + w.digestBytes === 0 ? [] : [['time', `about ${formatDuration(w.seconds)}`] as const]),
     ['peak memory', `about ${formatBytes(w.peakMemory)} with ${plural(w.workers, 'worker')}`],
-    ...(w.reused === 0 ? [] : [['taken over', `${plural(w.reused, 'tensor')} from earlier builds`] as const]),
-    ...(w.cached === 0 ? [] : [['remembered', `${formatCount(w.cached)} thresholds and sums from earlier builds`] as const]),
-    ['folded away', `${plural(w.copied, 'tensor')} copied byte for byte; ${formatBytes(w.skippedBytes)} of the models not read`],
+    ...(w.reused === 0 ? [] : [['reused', `${plural(w.reused, 'tensor')} from earlier builds`] as const]),
+    ...(w.cached === 0 ? [] : [['cached', `${formatCount(w.cached)} thresholds and sums from earlier builds`] as const]),
+    ['not computed', `${plural(w.copied, 'tensor')}, copied as they are; ${formatBytes(w.skippedBytes)} of the models not read`],
     ...unused.map((name) => ['not run', `${name}, which nothing uses`] as const),
   ]
   const head = Math.max(...rows.map(([key]) => key.length))
@@ -96,6 +97,10 @@ export const renderPlan = (outline: PlanOutline, look: Look): string => {
   ].join('\n')}\n`
 }
 
+/** How long the work takes, where there is some that takes a moment. */
+const duration = ({ seconds, computed, copied, digestBytes }: PlanOutline['work']): string =>
+  (computed + copied + digestBytes === 0 ? '' : `, about ${formatDuration(seconds)}`)
+
 /** The plan in a few lines, as a build shows it before it begins. */
 export const renderPlanShort = (outline: PlanOutline, look: Look): string => {
   const { work: w, device } = outline
@@ -110,7 +115,7 @@ export const renderPlanShort = (outline: PlanOutline, look: Look): string => {
     title(look, `${escapeControls(outline.name)}: ${counted}`),
     ...(rows.length === 0 ? [] : withPath(rows, 2, look, [3])),
     ...withPath(outs.map(([name, path, size]) => [`-> ${name!}`, path!, size!]), 1, look, [2]),
-    paint(look, 'faint', `${cost} with ${plural(w.workers, 'worker')}`),
+    paint(look, 'faint', `${cost} with ${plural(w.workers, 'worker')}${duration(w)}`),
     ...(device.name === 'cpu' && !device.reason.startsWith('auto: ') ? [] : wrap(`on ${nameDevice(device)}; ${device.reason}${describeRoom(device)}`, look.width).map((line) => paint(look, 'faint', line))),
     ...device.notes.flatMap((note) => wrap(note, look.width).map((line) => paint(look, 'faint', line))),
   ].join('\n')}\n`

@@ -1,4 +1,4 @@
-import { escapeJson } from '../base/excerpt.js'
+import { quoted } from '../recipe/one-off.js'
 
 /** A model file that a new recipe may use. */
 export interface StarterModel {
@@ -30,10 +30,6 @@ const EXAMPLE: readonly [StarterModel, StarterModel] = [
 
 /** Other models that are named in a comment. */
 const MOST = 20
-
-/** Double quotes where YAML, or `$` of a param, could read a text as anything else. */
-const quoted = (text: string): string =>
-  /^[A-Za-z_][\w./-]*$/.test(text) && !/^(true|false|null|yes|no|on|off|y|n)$/i.test(text) ? text : escapeJson(JSON.stringify(text))
 
 const modelLine = ({ name, path, architecture }: StarterModel): string =>
   `  ${name}: ${quoted(path)}${architecture === undefined ? '' : `    # ${architecture}`}`

@@ -8,8 +8,8 @@ type Locked = RunEvent & { readonly type: 'lock-written' }
 type Drawn = RunEvent & { readonly type: 'report-written' }
 type Finished = RunEvent & { readonly type: 'run-finished' }
 
-/** What a build wrote, how long that took, and how fast it was; `''` for a build that did not finish. */
-export const renderSummary = (events: readonly RunEvent[], look: Look): string => {
+/** What a build wrote, how many seconds the whole command took, and how fast it moved bytes; `''` for a build that did not finish. */
+export const renderSummary = (events: readonly RunEvent[], look: Look, all: number): string => {
   const finished = events.find((e): e is Finished => e.type === 'run-finished')
   if (finished === undefined) return ''
   const sizeOf = (e: Written | Kept): string => [formatBytes(e.bytes), plural(e.tensors, 'tensor'), ...(e.files === 1 ? [] : [plural(e.files, 'file')])].join(', ')
@@ -18,22 +18,28 @@ export const renderSummary = (events: readonly RunEvent[], look: Look): string =
     `      ${paint(look, 'faint', e.digest)}`,
   ])
   const kept = events.filter((e): e is Kept => e.type === 'output-kept').flatMap((e) => [
-    `${paint(look, 'good', 'kept ')} ${escapeControls(e.path)}  ${sizeOf(e)}, as they would be written`,
+    `${paint(look, 'good', 'unchanged')} ${escapeControls(e.path)}  ${sizeOf(e)}`,
     `      ${paint(look, 'faint', e.digest)}`,
   ])
   const locked = events.filter((e): e is Locked => e.type === 'lock-written' && e.changed).flatMap((e) => [
-    `${paint(look, 'good', 'wrote')} ${escapeControls(e.path)}  ${['the lock', ...e.changes.slice(0, 3).map(escapeControls), ...(e.changes.length > 3 ? [`and ${e.changes.length - 3} more`] : [])].join('; ').replace(';', ':')}`,
+    `${paint(look, 'good', 'wrote')} ${escapeControls(e.path)}  ${changesOf(e.changes)}`,
   ])
   const drawn = events.filter((e): e is Drawn => e.type === 'report-written').map((e) => `${paint(look, 'good', 'wrote')} ${escapeControls(e.path)}  ${formatBytes(e.bytes)}, a report`)
   const { seconds, readBytes, writtenBytes, peakMemory } = finished
   const rate = seconds > 0 ? `, ${formatBytes((readBytes + writtenBytes) / seconds)}/s` : ''
   const { reused = 0, cached = 0 } = events.find((e) => e.type === 'run-started') ?? {}
-  const saved = [...(reused > 0 ? [`${plural(reused, 'tensor')} taken over`] : []), ...(cached > 0 ? [`${plural(cached, 'threshold or sum', 'thresholds and sums')} remembered`] : [])]
-  const moved = readBytes + writtenBytes === 0 ? 'nothing had to be read or written' : `read ${formatBytes(readBytes)}, wrote ${formatBytes(writtenBytes)}${rate}`
-  const done = `done in ${formatDuration(seconds)}: ${moved}`
-  return `${[...written, ...kept, ...drawn, ...locked, `${done}${saved.length > 0 ? `; ${saved.join(', ')} from earlier builds` : ''}; peak memory ${formatBytes(peakMemory)}`].join('\n')}\n`
+  const saved = [...(reused > 0 ? [`${plural(reused, 'tensor')}`] : []), ...(cached > 0 ? [`${plural(cached, 'threshold or sum', 'thresholds and sums')}`] : [])]
+  const moved = readBytes + writtenBytes === 0 ? 'nothing to read or write' : `read ${formatBytes(readBytes)}, wrote ${formatBytes(writtenBytes)}${rate}`
+  const done = `done in ${formatDuration(Math.max(all, seconds))}: ${moved}`
+  return `${[...written, ...kept, ...drawn, ...locked, `${done}${saved.length > 0 ? `; reused ${saved.join(' and ')} from earlier builds` : ''}; peak memory ${formatBytes(peakMemory)}`].join('\n')}\n`
+}
+
+/** What changed in the lock, in a line: `(new)`, or the first changes. */
+const changesOf = (changes: readonly string[]): string => {
+  if (changes.length === 1 && changes[0] === 'new') return '(new)'
+  return [...changes.slice(0, 3).map(escapeControls), ...(changes.length > 3 ? [`and ${changes.length - 3} more`] : [])].join('; ')
 }
 
 /** That a watch goes on, and how it ends. */
 export const renderWatching = (files: number): string =>
-  files === 0 ? 'watching the recipe: it is built again when it changes; Ctrl-C ends the watch' : `watching ${plural(files, 'file')}: built again when one changes; Ctrl-C ends the watch`
+  files === 0 ? 'watching the recipe; rebuilding on change (Ctrl-C to stop)' : `watching ${plural(files, 'file')}; rebuilding on change (Ctrl-C to stop)`

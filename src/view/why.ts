@@ -6,11 +6,14 @@ import { paint, plural, type Look } from './text.js'
 
 const inWords = (step: string, reason: Reason): string => {
   switch (reason.type) {
-    case 'taken-over': return 'taken over from the last build'
+    case 'taken-over': return 'reused from the last build'
+    case 'copied': return 'nothing to compute: its tensors are copied from inputs'
+    case 'not-written': return 'unchanged since the lock was written, but its output has not been built here'
+    case 'forced': return 'unchanged, computed again because of `--force`'
     case 'new': return 'never built before'
     case 'changed': return reason.by === step || reason.changes.length === 1 ? describeChange(reason.changes[0]!) : `step \`${reason.by}\` changed`
-    case 'input': return reason.known ? `input \`${reason.path}\` holds something else than it did` : `whether input \`${reason.path}\` is what it was is not known before it is read`
-    case 'lost': return 'nothing is different, but what it gave is not at hand'
+    case 'input': return reason.known ? `input \`${reason.path}\` changed` : `input \`${reason.path}\` has not been checked yet`
+    case 'lost': return 'unchanged, but its previous result is gone'
   }
 }
 

@@ -25,6 +25,8 @@ export interface Bake {
   /** Put beside the adapter, as PEFT does; a text is written as it is. */
   readonly config?: object | string
   readonly params?: Readonly<Record<string, unknown>>
+  /** What the recipe says of its scale. */
+  readonly alpha?: number
 }
 
 /** What came of it: problems, or the plan and the numbers of every tensor. */
@@ -35,7 +37,7 @@ export interface Baked {
 }
 
 /** Bakes an adapter by a recipe, files in and file out. */
-export const bake = ({ model, adapter, metadata, config, params }: Bake): Promise<Baked> => inFolder(async (folder) => {
+export const bake = ({ model, adapter, metadata, config, params, alpha }: Bake): Promise<Baked> => inFolder(async (folder) => {
   const path = config === undefined ? 'adapter.safetensors' : 'peft/adapter_model.safetensors'
   mkdirSync(join(folder, 'peft'))
   writeSafetensors(join(folder, 'model.safetensors'), model)
@@ -45,7 +47,7 @@ export const bake = ({ model, adapter, metadata, config, params }: Bake): Promis
   writeFileSync(recipe, JSON.stringify({
     smelt: 1,
     models: { base: 'model.safetensors' },
-    adapters: { lora: config === undefined ? path : 'peft' },
+    adapters: { lora: { path: config === undefined ? path : 'peft', ...(alpha === undefined ? {} : { alpha }) } },
     steps: { baked: { op: 'adapter.apply', model: 'base', adapter: 'lora', ...params } },
     outputs: { out: { from: 'baked', path: 'out.safetensors' } },
   }))

@@ -23,9 +23,33 @@ describe('the two factors are found as', () => {
     ['those of diffusers’ text encoders', 'text_encoder.net.fc.lora_linear_layer.up.weight', 'text_encoder.net.fc.lora_linear_layer.down.weight'],
     ['those of new diffusers', 'transformer.net.fc.lora_B.weight', 'transformer.net.fc.lora_A.weight'],
     ['PEFT’s with the name of an adapter', 'transformer.net.fc.lora_B.default.weight', 'transformer.net.fc.lora_A.default.weight'],
+    ['PEFT’s with the name of an adapter twice', 'transformer.net.fc.lora_B.default.default.weight', 'transformer.net.fc.lora_A.default.default.weight'],
     ['PEFT’s without an ending', 'diffusion_model.net.fc.lora_B', 'diffusion_model.net.fc.lora_A'],
   ])('%s', async (_what, upName, downName) => {
     expect(await fc({ adapter: { [upName]: up, [downName]: down } })).toEqual(added(1))
+  })
+})
+
+test('XLabs’ factors go to the streams that they number, and to the first rows of a fused tensor', async () => {
+  const [h, qkv, fused] = [2, [6, 2], [14, 2]] as const
+  const flux: Tensors = {
+    'img_in.weight': filled([h, 4], 1), 'double_blocks.0.img_attn.norm.key_norm.scale': f32([1], 1), 'double_blocks.0.img_attn.qkv.weight': filled(qkv, 1),
+    'double_blocks.0.txt_attn.qkv.weight': filled(qkv, 1), 'double_blocks.0.img_attn.proj.weight': filled([h, h], 1), 'double_blocks.0.txt_attn.proj.weight': filled([h, h], 1),
+    'single_blocks.0.linear1.weight': filled(fused, 1), 'single_blocks.0.linear2.weight': filled([h, 10], 1),
+  }
+  const pair = (name: string, rows: number, columns: number, value: number): Tensors =>
+    ({ [`${name}.up.weight`]: filled([rows, 1], value), [`${name}.down.weight`]: filled([1, columns], 1) })
+  const [double, single] = ['double_blocks.0.processor', 'single_blocks.0.processor']
+  const adapter = {
+    ...pair(`${double}.qkv_lora1`, 6, h, 1), ...pair(`${double}.qkv_lora2`, 6, h, 2), ...pair(`${double}.proj_lora1`, h, h, 3), ...pair(`${double}.proj_lora2`, h, h, 4),
+    ...pair(`${single}.qkv_lora`, 6, h, 5), ...pair(`${single}.proj_lora`, h, 10, 6),
+  }
+  const { problems, tensors } = await bake({ model: flux, adapter })
+  expect(problems).toEqual([])
+  const same = (count: number, value: number): number[] => Array.from({ length: count }, () => value)
+  expect(tensors).toMatchObject({
+    'double_blocks.0.img_attn.qkv.weight': same(12, 2), 'double_blocks.0.txt_attn.qkv.weight': same(12, 3), 'double_blocks.0.img_attn.proj.weight': same(4, 4),
+    'double_blocks.0.txt_attn.proj.weight': same(4, 5), 'single_blocks.0.linear1.weight': [...same(12, 6), ...same(16, 1)], 'single_blocks.0.linear2.weight': same(20, 7),
   })
 })
 
@@ -126,7 +150,7 @@ test('a model in half precision is changed in float32 and rounded once', async (
 })
 
 test('the plan lists the adapter among what is read, and counts what it leaves out', async () => {
-  const adapter = { 'net.fc.lora_up.weight': up, 'net.fc.lora_down.weight': down, 'gone.lora_up.weight': up, 'gone.lora_down.weight': down, 'net.fc.extra': up }
+  const adapter = { 'net.fc.lora_up.weight': up, 'net.fc.lora_down.weight': down, 'gone.lora_up.weight': up, 'gone.lora_down.weight': down, 'stray': up }
   const { plan, tensors } = await bake({ model, adapter, params: { unmatched: 'ignore' } })
   expect(plan!.models.map(({ name, architecture }) => [name, architecture])).toEqual([['base', undefined], ['lora', 'adapter']])
   expect(plan!.steps[0]).toMatchObject({ counts: { merged: 1, unmatched: 3 }, uses: ['base', 'lora'] })

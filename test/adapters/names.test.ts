@@ -57,6 +57,14 @@ describe('names lead to tensors', () => {
     ['flux-dev', 'transformer.transformer_blocks.18.ff_context.net.0.proj', `${unet}double_blocks.18.txt_mlp.0.weight`],
     ['flux-dev', 'lora_te1_text_model_encoder_layers_0_mlp_fc1', `text_encoders.clip_l.transformer.${text('0.mlp.fc1')}.weight`],
     ['flux-dev', 'lora_te2_encoder_block_0_layer_0_SelfAttention_q', 'text_encoders.t5xxl.transformer.encoder.block.0.layer.0.SelfAttention.q.weight'],
+    ['sdxl', 'unet.input_blocks.4.1.transformer_blocks.1.ff.net.0.proj', `${unet}input_blocks.4.1.transformer_blocks.1.ff.net.0.proj.weight`],
+    ['sd15', 'unet.middle_block.1.proj_in', `${unet}middle_block.1.proj_in.weight`],
+    ['flux-dev', 'transformer.double_blocks.3.img_attn.qkv', `${unet}double_blocks.3.img_attn.qkv.weight`],
+    ['flux-dev', 'double_blocks.0.processor.qkv_lora1', `${unet}double_blocks.0.img_attn.qkv.weight`],
+    ['flux-dev', 'double_blocks.0.processor.qkv_lora2', `${unet}double_blocks.0.txt_attn.qkv.weight`],
+    ['flux-dev', 'diffusion_model.double_blocks.18.processor.proj_lora1', `${unet}double_blocks.18.img_attn.proj.weight`],
+    ['flux-dev', 'double_blocks.18.processor.proj_lora2', `${unet}double_blocks.18.txt_attn.proj.weight`],
+    ['flux-dev', 'single_blocks.37.processor.proj_lora', `${unet}single_blocks.37.linear2.weight`],
     ['sd3-medium', 'transformer.transformer_blocks.5.attn.to_add_out', `${unet}joint_blocks.5.context_block.attn.proj.weight`],
     ['sd3-medium', 'lora_te3_encoder_block_1_layer_1_DenseReluDense_wi_0', 'text_encoders.t5xxl.transformer.encoder.block.1.layer.1.DenseReluDense.wi_0.weight'],
     ['llama-3.1-8b', 'base_model.model.model.layers.31.mlp.down_proj', 'model.layers.31.mlp.down_proj.weight'],
@@ -71,6 +79,7 @@ describe('names lead to tensors', () => {
     ['sdxl', 'text_encoder_2.text_model.encoder.layers.2.self_attn.v_proj', 'conditioner.embedders.1.model.transformer.resblocks.2.attn.in_proj_weight', 2560, 1280],
     ['flux-dev', 'transformer.transformer_blocks.0.attn.add_v_proj', `${unet}double_blocks.0.txt_attn.qkv.weight`, 6144, 3072],
     ['flux-dev', 'transformer.single_transformer_blocks.0.proj_mlp', `${unet}single_blocks.0.linear1.weight`, 9216, 12288],
+    ['flux-dev', 'single_blocks.37.processor.qkv_lora', `${unet}single_blocks.37.linear1.weight`, 0, 9216],
     ['sd3-medium', 'lora_transformer_transformer_blocks_0_attn_to_k', `${unet}joint_blocks.0.x_block.attn.qkv.weight`, 1536, 1536],
   ])('of %s, in rows of a fused one: %s', (table, name, weight, first, rows) => {
     expect(target(table, name)).toMatchObject({ weight, rows: { first, count: rows } })

@@ -22,7 +22,10 @@ test.each([
   ['an alpha of 0', { ...lora, 'net.fc.alpha': f32([], 0) }, /^bad-alpha: `net\.fc\.alpha` .* is 0,/],
   ['a negative alpha', { ...lora, 'net.fc.alpha': f32([], -4) }, /^bad-alpha: .* is -4,/],
   ['an alpha that is no number', { ...lora, 'net.fc.alpha': f32([], NaN) }, /^bad-alpha: .* is NaN,/],
-  ['an alpha of several numbers', { ...lora, 'net.fc.alpha': f32([2], 1, 1) }, /^bad-alpha: .* is NaN,/],
+  ['an alpha of several numbers', { ...lora, 'net.fc.alpha': f32([2], 1, 1) }, /^bad-alpha: `net\.fc\.alpha` of `lora` .* is \[2\]; an alpha is a single number$/],
+  ['an alpha that is a matrix of one', { ...lora, 'net.fc.alpha': f32([1, 1], 1) }, /^bad-alpha: .* is \[1, 1\]; an alpha is a single number$/],
+  ['an infinite alpha', { ...lora, 'net.fc.alpha': f32([], Infinity) }, /^bad-alpha: .* is Infinity,/],
+  ['an alpha of booleans', { ...lora, 'net.fc.alpha': { dtype: 'BOOL', shape: [], values: 1 } }, /^bad-alpha: /],
   ['factors that cannot be multiplied', { ...lora, 'net.fc.lora_up.weight': filled([2, 3], 1) }, /^bad-rank: .*`net\.fc`.*\[2, 3\] cannot be multiplied with \[2, 3\]/],
   ['a rank of 0', { ...lora, 'net.fc.lora_up.weight': filled([2, 0], 1), 'net.fc.lora_down.weight': filled([0, 3], 1) }, /^bad-rank: .* has a rank of 0/],
   ['a middle factor of another rank', { ...lora, 'net.fc.lora_mid.weight': filled([3, 3, 1, 1], 1) }, /^bad-rank: .* does not stand between ranks of 2/],
@@ -36,6 +39,9 @@ test.each([
   ['a bias for a module that has none', { ...lora, 'net.fc.diff_b': f32([2], 1, 1) }, undefined],
   ['nothing that fits', { 'other.lora_up.weight': up, 'other.lora_down.weight': down }, /^adapter-matches-nothing: no tensor of `lora` .* has a target in `base`/],
   ['a checkpoint in its place', model, /^not-an-adapter: .*`net\.fc\.bias`, `net\.fc\.weight`/],
+  ['a layout that is not known', { 'net.fc.lora.Q': up, 'net.fc.lora.R': down }, /^adapter-layout-unknown: `lora` .* looks like an adapter, but smelt does not know its layout; .*`net\.fc\.lora\.Q`, `net\.fc\.lora\.R`$/],
+  ['factors without a word before them', { 'net.fc.down.weight': down, 'net.fc.up.weight': up }, /^adapter-layout-unknown: /],
+  ['a checkpoint with parameters called alpha', { ...model, 'net.snake.alpha': f32([], 1) }, /^not-an-adapter: /],
   ['two adapters in one file', { 'unet.net.fc.lora_A.one.weight': down, 'unet.net.fc.lora_A.two.weight': down }, /^two-adapters: .*`unet\.net\.fc\.lora_A\.two\.weight`/],
   ['PEFT’s factors without a config', peft, /^adapter-config-missing: `lora`/],
 ] as const)('%s is refused', async (_what, adapter, expected) => {
@@ -60,21 +66,24 @@ test.each([
   ['VeRA', 'base_model.model.net.fc.vera_lambda_b', /holds VeRA/],
   ['FourierFT', 'base_model.model.net.fc.fourierft_spectrum', /holds FourierFT/],
   ['a LoRA of embeddings', 'base_model.model.net.fc.lora_embedding_A', /holds LoRA of embeddings/],
-  ['replaced weights', 'net.fc.set_weight', /holds LoRA that replaces or widens weights/],
+  ['widened weights', 'net.fc.reshape_weight', /holds LoRA that widens weights/],
+  ['a LyCORIS with a factor beside', 'net.fc.scalar', /holds LyCORIS with a trained factor/],
+  ['a LoRA in parts', 'lora_unet_net_fc.lora_up.0.weight', /holds LoRA in numbered parts/],
+  ['trained tokens', 'base_model.model.net.fc.trainable_tokens_delta', /holds trained tokens/],
   ['bundled embeddings', 'bundle_emb.word.clip_l', /holds LoRA with bundled embeddings/],
 ])('%s is refused by name', async (_what, tensor, expected) => {
   expect(await problemOf({ adapter: { ...lora, [tensor]: up } })).toMatch(expected)
 })
 
 test.each([
-  ['of another kind', { r: 2, lora_alpha: 2, peft_type: 'LOHA' }, /^adapter-unsupported: .* holds LOHA, as `peft_type` in `adapter_config\.json` tells/],
+  ['of another kind', { r: 2, lora_alpha: 2, peft_type: 'LOHA' }, /^adapter-unsupported: `lora` .* is an adapter of type `LOHA` \(`peft_type` in `adapter_config\.json`\)/],
   ['with a setting that changes the meaning', { r: 2, lora_alpha: 2, fan_in_fan_out: true }, /^adapter-unsupported: .*`fan_in_fan_out`/],
-  ['without a rank', { lora_alpha: 2 }, /^bad-adapter-config: .* has no number as `r`/],
-  ['without an alpha', { r: 2, lora_alpha: '2' }, /^bad-adapter-config: .* has no number as `lora_alpha`/],
-  ['with ranks that are none', { r: 2, lora_alpha: 2, rank_pattern: { fc: 'x' } }, /^bad-adapter-config: .* has no map of numbers as `rank_pattern`/],
-  ['with alphas that are none', { r: 2, lora_alpha: 2, alpha_pattern: [1] }, /^bad-adapter-config: .* has no map of numbers as `alpha_pattern`/],
+  ['without a rank', { lora_alpha: 2 }, /^bad-adapter-config: `r` in `adapter_config\.json` of `lora` .* is missing; expected a whole number above 0$/],
+  ['without an alpha', { r: 2, lora_alpha: '2' }, /^bad-adapter-config: `lora_alpha` .* is "2"; expected a number above 0$/],
+  ['with ranks that are none', { r: 2, lora_alpha: 2, rank_pattern: { fc: 'x' } }, /^bad-adapter-config: `rank_pattern` .* is \{"fc":"x"\}; expected a map of names to whole numbers above 0$/],
+  ['with alphas that are none', { r: 2, lora_alpha: 2, alpha_pattern: [1] }, /^bad-adapter-config: `alpha_pattern` .* is \[1\]; expected a map of names to numbers above 0$/],
   ['that says another rank', { r: 8, lora_alpha: 2 }, /^bad-rank: .* their rank is 2, and the config says 8/],
-  ['with an alpha of 0', { r: 2, lora_alpha: 0 }, /^bad-alpha: /],
+  ['with an alpha of 0', { r: 2, lora_alpha: 0 }, /^bad-adapter-config: `lora_alpha` .* is 0;/],
   ['that is no JSON', '{', /^adapter-config-not-json: .*adapter_config\.json is not JSON/],
 ] as const)('a config %s is refused', async (_what, config, expected) => {
   expect(await problemOf({ adapter: peft, config })).toMatch(expected)

@@ -58,7 +58,7 @@ describe.concurrent('smelt build', () => {
       .replace(/^wrote recipe\.lock\.json.*\n/m, '')).toBe(`small: 2 models, 1 step, 1 output
   half  merge.blend  a, b  2 tensors
   -> merged  out/merged.safetensors  ${size}
-reads 36 B, writes ${size}, about MEMORY of memory with 1 worker
+reads 36 B, writes ${size}, about MEMORY of memory with 1 worker, about TIME
 on cpu; auto: too little work to be worth starting CUDA (under 0.1 s on the CPU)
 
 warning[unused-step]: step \`spare\` is not used, so it is not run

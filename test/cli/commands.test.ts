@@ -111,7 +111,7 @@ Models
 Steps, in order
   1  x  merge.blend  model
      uses a, b
-     wanted by o
+     used by o
      never built before
      3 tensors: 1 merged
 
@@ -120,13 +120,14 @@ Outputs
      from x: 3 tensors; F16 2, I64 1; SIZE in 1 file
 
 Work
-  read         64 B
-  digest       16 B of inputs that nothing is made of, once, for the lock
-  write        SIZE
-  compute      2 tensors with 2 programs
-  device       cpu; auto: too little work to be worth starting CUDA (under 0.1 s on the CPU)
-  peak memory  about MEMORY with 3 workers
-  folded away  1 tensor copied byte for byte; 16 B of the models not read
+  read          64 B
+  hashing       16 B of unused input data, to hash it for the lock
+  write         SIZE
+  compute       2 tensors with 2 programs
+  device        cpu; auto: too little work to be worth starting CUDA (under 0.1 s on the CPU)
+  time          about TIME
+  peak memory   about MEMORY with 3 workers
+  not computed  1 tensor, copied as they are; 16 B of the models not read
 `)
   })
 

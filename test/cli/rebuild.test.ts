@@ -40,7 +40,7 @@ describe('the commands around rebuilding', () => {
     const verified = await run('verify', 'recipe.yaml')
     expect(verified).toMatchObject({ code: 0, stderr: '' })
     expect(verified.stdout).toMatch(/^same {2}input {3}a\.safetensors {7}18 B {2}2 tensors\nsame {2}input {3}b\.safetensors[^]*\nsame {2}output {2}merged\.safetensors[^]*\n3 files as the lock says: read 54 B in /)
-    expect(await run('why', 'recipe.yaml')).toMatchObject({ code: 0, stdout: 'half  merge.blend\n  taken over from the last build\n', stderr: '' })
+    expect(await run('why', 'recipe.yaml')).toMatchObject({ code: 0, stdout: 'half  merge.blend\n  reused from the last build\n', stderr: '' })
   }))
 
   test('why warns of a lock that cannot be read, and has nothing to compare with', () => inShop(async ({ folder, run }) => {
@@ -52,7 +52,7 @@ describe('the commands around rebuilding', () => {
 
   test('why tells the number that is another, as text and as JSON, and refuses a step that is none', () => inShop(async ({ run }) => {
     await run('build', 'recipe.yaml', '--quiet')
-    expect((await run('why', 'recipe.yaml', 'half', '--set', 'keep=0.5')).stdout).toBe('half  merge.blend, for 1 output: merged\n  `keep` of step `half` was 0.25, is 0.5\n')
+    expect((await run('why', 'recipe.yaml', 'half', '--set', 'keep=0.5')).stdout).toBe('half  merge.blend, for 1 output: merged\n  `keep` of step `half` changed from 0.25 to 0.5\n')
     const { stdout } = await run('why', 'recipe.yaml', '--set', 'keep=0.5', '--json')
     expect(JSON.parse(stdout)).toMatchObject({ v: 1, type: 'reasons', steps: [{ name: 'half', neededBy: ['merged'], reasons: [{ type: 'changed', by: 'half', changes: [{ fact: 'params.keep', was: 0.25, is: 0.5 }] }] }] })
     const refused = await run('why', 'recipe.yaml', 'hal')
@@ -66,7 +66,7 @@ describe('the commands around rebuilding', () => {
     expect((await run('build', 'recipe.yaml', '--frozen', '--quiet')).code).toBe(0)
     const frozen = await run('build', 'recipe.yaml', '--frozen', '--quiet', '--set', 'keep=0.5')
     expect(frozen.code).toBe(4)
-    expect(frozen.stderr).toContain('error[lock-differs]: the lock does not match: param `keep` was 0.25, is 0.5')
+    expect(frozen.stderr).toContain('error[lock-differs]: the lock does not match: param `keep` changed from 0.25 to 0.5')
     flip(join(folder.path, 'merged.safetensors'))
     const verified = await run('verify', 'recipe.yaml')
     expect(verified).toMatchObject({ code: 4, stdout: '' })

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { reasonsOf, type Reason } from '#src/plan/reasons.js'
 import { readLock, type Lock } from '#src/store/lock.js'
@@ -52,10 +52,26 @@ describe('why a step runs', () => {
     expect(reasons(await shop.build(recipe()), lock)).toEqual({ x: [{ type: 'input', path: 'b.safetensors', known: true }], y: [{ type: 'input', path: 'b.safetensors', known: true }] })
   }))
 
-  test('nothing is another, and what it gave is gone', () => inShop(async (shop) => {
+  test('nothing changed, and its output is not there, or is not what was written', () => inShop(async (shop) => {
     await shop.build(recipe())
+    const lock = await lockNow(shop)
     rmSync(shop.at('out.safetensors'))
-    expect(reasons(await shop.build(recipe()), await lockNow(shop))).toEqual({ x: [{ type: 'lost' }], y: [{ type: 'lost' }] })
+    expect(reasons(await shop.build(recipe()), lock)).toEqual({ x: [{ type: 'not-written' }], y: [{ type: 'not-written' }] })
+    writeFileSync(shop.at('out.safetensors'), 'something else')
+    expect(reasons(await shop.build(recipe()), lock)).toEqual({ x: [{ type: 'lost' }], y: [{ type: 'lost' }] })
+  }))
+
+  test('nothing changed, and everything is computed by request', () => inShop(async (shop) => {
+    await shop.build(recipe())
+    const { plan } = await shop.build(recipe(), { force: true })
+    expect(plan!.steps.map((s) => reasonsOf(s, plan!, undefined, true))).toEqual([[{ type: 'new' }], [{ type: 'new' }]])
+    const lock = await lockNow(shop)
+    expect(plan!.steps.map((s) => reasonsOf(s, plan!, lock, true))).toEqual([[{ type: 'forced' }], [{ type: 'forced' }]])
+  }))
+
+  test('a first build that only copies reuses nothing', () => inShop(async (shop) => {
+    const { plan } = await shop.build({ models: { a: 'a.safetensors' }, steps: { part: { op: 'model.select', model: 'a', layers: ['layers.0'] } }, outputs: { out: { from: 'part', path: 'out.safetensors' } } })
+    expect(reasonsOf(plan!.steps[0]!, plan!, undefined)).toEqual([{ type: 'copied' }])
   }))
 
   test('it is new beside steps that are not', () => inShop(async (shop) => {
@@ -74,13 +90,16 @@ describe('in words', () => {
 
   test.each<[readonly Reason[], string]>([
     [[], ''],
-    [[{ type: 'taken-over' }], 'taken over from the last build'],
+    [[{ type: 'taken-over' }], 'reused from the last build'],
     [[{ type: 'new' }], 'never built before'],
-    [[{ type: 'lost' }], 'nothing is different, but what it gave is not at hand'],
-    [[{ type: 'input', path: 'b.st', known: true }], 'input `b.st` holds something else than it did'],
-    [[{ type: 'input', path: 'b.st', known: false }], 'whether input `b.st` is what it was is not known before it is read'],
-    [[change('x', 'params.keep')], '`keep` of step `x` was 1, is 2'],
-    [[change('x', 'params.keep', 'mask')], '`keep` of step `x` was 1, is 2, and 1 more'],
+    [[{ type: 'copied' }], 'nothing to compute: its tensors are copied from inputs'],
+    [[{ type: 'not-written' }], 'unchanged since the lock was written, but its output has not been built here'],
+    [[{ type: 'forced' }], 'unchanged, computed again because of `--force`'],
+    [[{ type: 'lost' }], 'unchanged, but its previous result is gone'],
+    [[{ type: 'input', path: 'b.st', known: true }], 'input `b.st` changed'],
+    [[{ type: 'input', path: 'b.st', known: false }], 'input `b.st` has not been checked yet'],
+    [[change('x', 'params.keep')], '`keep` of step `x` changed from 1 to 2'],
+    [[change('x', 'params.keep', 'mask')], '`keep` of step `x` changed from 1 to 2, and 1 more'],
     [[change('w', 'params.keep', 'mask'), { type: 'input', path: 'b.st', known: true }], 'step `w` changed, and 2 more'],
   ])('%j', (reasonsGiven, words) => expect(shortReason('x', reasonsGiven)).toBe(words))
 
@@ -88,11 +107,11 @@ describe('in words', () => {
     const { plan } = await shop.build(recipe())
     const steps = plan!.steps.map((s, i) => ({ ...s, reason: '', numbers: {}, reasons: i === 0 ? [change('x', 'params.drop', 'mask')] : [change('x', 'params.drop'), { type: 'input' as const, path: 'b\u001b[2J.st', known: true }] }))
     expect(renderWhy(steps, { color: false, width: 80 })).toBe(`x  merge.dare, for 1 output: out
-  \`drop\` of step \`x\` was 1, is 2
-  \`mask\` of step \`x\` was 1, is 2
+  \`drop\` of step \`x\` changed from 1 to 2
+  \`mask\` of step \`x\` changed from 1 to 2
 y  merge.blend, for 1 output: out
-  \`drop\` of step \`x\` was 1, is 2
-  input \`b\\u{1b}[2J.st\` holds something else than it did
+  \`drop\` of step \`x\` changed from 1 to 2
+  input \`b\\u{1b}[2J.st\` changed
 `)
   }))
 })

@@ -31,8 +31,35 @@ describe('params', () => {
     expect(recipe.outputs.get('out')!.path).toBe('build/plain-0.35.safetensors')
   })
 
-  test('a `${name}` outside a path is a text like any other', () => {
-    expect(recipeOf(RECIPE.replace('label-', 'label-').replace('smelt: 1', 'smelt: 1\nname: "${label}"')).name).toBe('${label}')
+  test('a `${name}` that is a whole value is the same as `$name`, and inside another text it is text', () => {
+    const named = (name: string): string => recipeOf(RECIPE.replace('smelt: 1', `smelt: 1\nname: "${name}"`)).name
+    expect(named('${label}')).toBe('plain')
+    expect(named('a ${label}')).toBe('a ${label}')
+  })
+
+  test('arithmetic over params is a number, in values, rules, lists and paths', () => {
+    const text = RECIPE.replace('keep: $keep', 'keep: { default: "${1 - keep}", "**.bias": "${(keep + 0.15) * 2 / 4}" }').replace('label}-${keep}', 'label}-${1 - keep}')
+    const recipe = recipeOf(text)
+    expect(recipe.steps.get('blend')!.params['keep']).toMatchObject({ type: 'rules', rules: { default: 0.65, entries: [{ value: 0.25 }] } })
+    expect(recipe.outputs.get('out')!.path).toBe('build/plain-0.65.safetensors')
+    expect(recipe.computed).toEqual({ '1 - keep': 0.65, '(keep + 0.15) * 2 / 4': 0.25 })
+    expect(recipeOf(text, { keep: '0.9' }).computed['1 - keep']).toBe(0.1)
+  })
+
+  test.each<[string, string, string]>([
+    ['1 -', 'bad-arithmetic', '`${1 -}` expects a number, a param or `(` at its end'],
+    ['1 - * keep', 'bad-arithmetic', '`${1 - * keep}` expects a number, a param or `(`, not `*`'],
+    ['(1 - keep', 'bad-arithmetic', '`${(1 - keep}` expects `)` at its end'],
+    ['keep ** 2', 'bad-arithmetic', '`${keep ** 2}` expects a number, a param or `(`, not `*`'],
+    ['keep % 2', 'bad-arithmetic', '`${keep % 2}` expects `+`, `-`, `*`, `/` or the end, not `%`'],
+    ['1 - label', 'bad-arithmetic', '`${1 - label}` computes with `label`, which is not a number'],
+    ['1 / (keep - 0.35)', 'bad-arithmetic', '`${1 / (keep - 0.35)}` divides by zero or is too large for a number'],
+    ['1-keep-0.2', 'bad-arithmetic', 'there is no param `keep-0`'],
+    ['1 - keeep', 'unknown-param', 'there is no param `keeep`'],
+    [`${'('.repeat(100)}1${')'.repeat(100)}`, 'bad-arithmetic', `\`\${${'('.repeat(100)}1${')'.repeat(100)}}\` has too many parentheses or signs inside each other`],
+  ])('an expression that cannot be computed is one error: %s', (expression, code, message) => {
+    const problems = problemsOf(RECIPE.replace('keep: $keep', `keep: "\${${expression}}"`))
+    expect(problems.map((p) => [p.code, p.message])).toEqual([[code, message]])
   })
 
   test('an override is read as the type that the recipe gives', () => {

@@ -146,13 +146,13 @@ describe('a frozen build', () => {
 
   const other: Readonly<Record<string, TensorValues>> = { ...layersBy(1), 'layers.0.bias': { dtype: 'F32', shape: [24], values: 3 } }
   test.each<[string, (shop: Workshop) => object | string | Promise<object | string>, Readonly<Record<string, string>>, readonly string[]]>([
-    ['a changed number', () => ({ ...RECIPE, steps: { ...RECIPE.steps, x: { ...RECIPE.steps.x, drop: 0.25 } } }), {}, ['the text of the recipe changed', '`drop` of step `x` was 0.5, is 0.25']],
+    ['a changed number', () => ({ ...RECIPE, steps: { ...RECIPE.steps, x: { ...RECIPE.steps.x, drop: 0.25 } } }), {}, ['the text of the recipe changed', '`drop` of step `x` changed from 0.5 to 0.25']],
     ['a changed text', () => `${JSON.stringify({ smelt: 1, ...RECIPE })}\n# and a comment`, {}, ['the text of the recipe changed']],
-    ['another param', () => RECIPE, { keep: '0.75' }, ['param `keep` was 0.5, is 0.75', '`keep` of step `y` was 0.5, is 0.75']],
+    ['another param', () => RECIPE, { keep: '0.75' }, ['param `keep` changed from 0.5 to 0.75', '`keep` of step `y` changed from 0.5 to 0.75']],
     ['other contents of an input', async (shop) => {
       await shop.model('models/b.safetensors', 1, other)
       return RECIPE
-    }, {}, [expect.stringMatching(/^input `models\/b\.safetensors` was blake3:\w{8}…, is blake3:\w{8}…$/) as string]],
+    }, {}, [expect.stringMatching(/^input `models\/b\.safetensors` changed from blake3:\w{8}… to blake3:\w{8}…$/) as string]],
     ['no lock', (shop) => {
       rmSync(shop.at(LOCK))
       return RECIPE
@@ -183,7 +183,7 @@ describe('a frozen build', () => {
     rmSync(shop.at('out/merged.safetensors'))
     const refused = await shop.build(RECIPE, { frozen: true })
     expect(refused.codes).toEqual(['lock-differs'])
-    expect(refused.result.diagnostics[0]!.message).toMatch(/output `out` was blake3:00000000…, is blake3:/)
+    expect(refused.result.diagnostics[0]!.message).toMatch(/output `out` changed from blake3:00000000… to blake3:/)
     expect(filesIn(shop.at('out'))).toEqual([])
   }))
 })

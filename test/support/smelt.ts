@@ -57,3 +57,5 @@ export const steady = (screen: string, folder: string): string =>
     .replace(/, [\d.]+ [kMG]?B\/s;/, ', RATE;')
     .replace(/peak memory [\d.]+ MB$/m, 'peak memory MEMORY')
     .replace(/about [\d.]+ [MG]B/, 'about MEMORY')
+    .replace(/^(  time +)about [\d.]+ s/m, '$1about TIME')
+    .replace(/(workers?), about [\d.]+ s/, '$1, about TIME')

@@ -25,7 +25,7 @@ const outline: Outline = {
   unused: ['spare'],
   outputs: [{ name: 'merged', path: 'build/anime\u001b[31m.safetensors', from: 'blend', kept: false, tensors: 1131, bytes: 2.13e9, dtypes: { I64: 1, F16: 1130 }, files: ['/m/build/anime.safetensors'] }],
   reports: [{ name: 'coverage', path: 'build/mask.html', from: 'quarters', format: 'html', measured: 1131 }],
-  work: { tensors: 1131, copied: 31, computed: 1100, reused: 0, cached: 0, readBytes: 4.2e9, digestBytes: 0, writeBytes: 2.13e9, skippedBytes: 1e6, operations: 9e9, jobs: 1131, programs: 3, sweeps: 2, peakMemory: 3.1e8, workers: 1 },
+  work: { tensors: 1131, copied: 31, computed: 1100, reused: 0, cached: 0, readBytes: 4.2e9, digestBytes: 0, writeBytes: 2.13e9, skippedBytes: 1e6, operations: 9e9, jobs: 1131, programs: 3, sweeps: 2, peakMemory: 3.1e8, seconds: 12.3, workers: 1 },
   device: { name: 'cpu', title: undefined, reason: 'asked for', workers: 2, chunk: 0, memory: undefined, notes: [] },
 }
 
@@ -42,12 +42,12 @@ Models
 Steps, in order
   1  quarters  mask.fill   mask
      uses base
-     wanted by blend
+     used by blend
      taken over from the last build
      1,131 tensors
   2  blend     merge.dare  model
      uses base, anime, quarters.2
-     wanted by merged
+     used by merged
      never built before
      1,131 tensors: 1,100 merged, 29 missing, 2 constant
 
@@ -57,16 +57,17 @@ Outputs
 
 Reports
   coverage  build/mask.html
-     from quarters: a report, for which 1,131 tensors are measured
+     from quarters: a report over 1,131 tensors
 
 Work
-  read         4.20 GB, in up to 2 sweeps over a tensor
-  write        2.13 GB
-  compute      1,100 tensors with 3 programs
-  device       cpu; asked for
-  peak memory  about 310 MB with 1 worker
-  folded away  31 tensors copied byte for byte; 1.00 MB of the models not read
-  not run      spare, which nothing uses
+  read          4.20 GB, in up to 2 sweeps over a tensor
+  write         2.13 GB
+  compute       1,100 tensors with 3 programs
+  device        cpu; asked for
+  time          about 12 s
+  peak memory   about 310 MB with 1 worker
+  not computed  31 tensors, copied as they are; 1.00 MB of the models not read
+  not run       spare, which nothing uses
 `)
   })
 
@@ -83,18 +84,19 @@ Work
   it('tells what is taken over, remembered, left alone and read for its digest only', () => {
     const work = { ...outline.work, reused: 1, cached: 1234, digestBytes: 5e8 }
     const lines = renderPlan({ ...outline, outputs: [{ ...outline.outputs[0]!, kept: true }], work }, { ...plain, width: 160 }).split('\n')
-    expect(lines).toContain('     from blend: 1,131 tensors, which stand as they would be written; F16 1,130, I64 1; 2.13 GB in 1 file')
+    expect(lines).toContain('     from blend: 1,131 tensors, already up to date; F16 1,130, I64 1; 2.13 GB in 1 file')
     expect(lines.slice(lines.indexOf('Work') + 1)).toEqual([
-      '  read         4.20 GB, in up to 2 sweeps over a tensor',
-      '  digest       500 MB of inputs that nothing is made of, once, for the lock',
-      '  write        2.13 GB',
-      '  compute      1,100 tensors with 3 programs',
-      '  device       cpu; asked for',
-      '  peak memory  about 310 MB with 1 worker',
-      '  taken over   1 tensor from earlier builds',
-      '  remembered   1,234 thresholds and sums from earlier builds',
-      '  folded away  31 tensors copied byte for byte; 1.00 MB of the models not read',
-      '  not run      spare, which nothing uses',
+      '  read          4.20 GB, in up to 2 sweeps over a tensor',
+      '  hashing       500 MB of unused input data, to hash it for the lock',
+      '  write         2.13 GB',
+      '  compute       1,100 tensors with 3 programs',
+      '  device        cpu; asked for',
+      '  time          about 12 s',
+      '  peak memory   about 310 MB with 1 worker',
+      '  reused        1 tensor from earlier builds',
+      '  cached        1,234 thresholds and sums from earlier builds',
+      '  not computed  31 tensors, copied as they are; 1.00 MB of the models not read',
+      '  not run       spare, which nothing uses',
       '',
     ])
   })
@@ -105,10 +107,10 @@ Work
       notes: ['BF16 leave the device as float32, which takes more bandwidth; the CPU rounds them.'],
     }
     const lines = renderPlan({ ...outline, device }, { ...plain, width: 160 }).split('\n')
-    expect(lines.slice(lines.findIndex((line) => line.startsWith('  device')), -4)).toEqual([
-      '  device       cuda:1 (A GPU\\u{1b}[31m); asked for',
-      '  its memory   at most about 3.20 GB of 84.5 GB that are free, with chunks of 1,048,576 elements',
-      '               BF16 leave the device as float32, which takes more bandwidth; the CPU rounds them.',
+    expect(lines.slice(lines.findIndex((line) => line.startsWith('  device')), -5)).toEqual([
+      '  device        cuda:1 (A GPU\\u{1b}[31m); asked for',
+      '  its memory    at most about 3.20 GB of 84.5 GB that are free, with chunks of 1,048,576 elements',
+      '                BF16 leave the device as float32, which takes more bandwidth; the CPU rounds them.',
     ])
     expect(renderPlanShort({ ...outline, device }, { ...plain, width: 160 }).split('\n').slice(-3)).toEqual([
       'on cuda:1 (A GPU\\u{1b}[31m); asked for; at most about 3.20 GB of its 84.5 GB of free memory',
@@ -123,7 +125,7 @@ Work
   blend     merge.dare  base, anime, quarters.2  1,131 tensors
   -> merged    build/anime\\u{1b}[31m.safetensors  2.13 GB
   -> coverage  build/mask.html                     report
-reads 4.20 GB, writes 2.13 GB, about 310 MB of memory with 1 worker
+reads 4.20 GB, writes 2.13 GB, about 310 MB of memory with 1 worker, about 12 s
 `)
   })
 })

@@ -19,13 +19,13 @@ describe('a report on a build', () => {
 
   it('tells result, time, bytes, throughput, memory, device, seed and where tensors came from', () => {
     expect(Object.fromEntries(facts.map((f) => [f.label, f.value]))).toMatchObject({
-      result: 'done', time: '8.0 s', read: '3.00 GB', written: '1.00 GB', throughput: '500 MB/s', 'peak memory': '350 MB', device: 'cpu: cuda was not found', seed: '42',
-      'tensors computed': 3, 'tensors kept from last build': 1,
+      result: 'done', time: '9.0 s', read: '3.00 GB', written: '1.00 GB', throughput: '500 MB/s', 'peak memory': '350 MB', device: 'cpu: cuda was not found', seed: '42',
+      'tensors computed': 3, 'tensors reused from the last build': 1,
     })
   })
 
   it('tells every step with its tensors, its time, why it ran and its numbers', () => {
-    expect(rowsOf('Steps').find(([name]) => name === 'blend')).toEqual(['blend', 'merge.dare', 'done', 3, 1.5, 'param "keep" was 0.3, is 0.5', 'keep 0.5, drop 0.9'])
+    expect(rowsOf('Steps').find(([name]) => name === 'blend')).toEqual(['blend', 'merge.dare', 'done', 3, 1.5, 'param "keep" was 0.3, is 0.5', 'keep 0.5; drop 0.9'])
   })
 
   it('tells outputs, warnings, changes of the lock and the slowest tensors', () => {
@@ -33,6 +33,21 @@ describe('a report on a build', () => {
     expect(rowsOf('Warnings and errors')).toEqual([['warning', 'unused-step', 'nothing uses step `spare`', 'remove it']])
     expect(rowsOf('Changes of the lock')).toHaveLength(2)
     expect(rowsOf('Tensors that took longest').map((r) => r[4])).toEqual([3, 2, 1, 0.5])
+  })
+
+  it('names the stretches of a run in which no bytes move', () => {
+    const curve = sections.find((s) => s.title === 'Bytes read and written')
+    expect(curve?.type === 'curve' ? curve.stretches?.map((s) => s.label) : []).toContain('syncing and renaming')
+    expect(curve?.note).toContain('syncing and renaming took')
+  })
+
+  it('keeps names whole, wraps reasons between words, and shortens long lists with the whole at hand', async () => {
+    const rules = Array.from({ length: 30 }, (_, i) => `layers.${i} 0.${i}`).join(', ')
+    const long = fold(state, [{ event: { type: 'plan-made', plan: { ...plan, steps: plan.steps.map((s) => ({ ...s, numbers: { keep: rules } })) } }, at: 9000 }])
+    const html = new TextDecoder().decode(await renderRunReport(long, [], 'html'))
+    expect(html).toContain(`<span title="keep ${rules}" tabindex="0">keep layers.0 0.0, layers.1 0.1, layers.2 0…</span>`)
+    expect(html).toMatch(/td\.wrap \{ white-space: normal/)
+    expect(html).not.toMatch(/td:first-child[^{]*\{[^}]*overflow-wrap: anywhere/)
   })
 
   it('draws the throughput only of a run long enough to have one', () => {

@@ -1,21 +1,23 @@
+import * as tensorProblems from '../../base/catalogue/adapter-tensors.js'
 import * as problems from '../../base/catalogue/adapters.js'
-import type { Diagnostic, Place } from '../../base/diagnostic.js'
+import type { Diagnostic } from '../../base/diagnostic.js'
 import { failed, ok, type Result } from '../../base/result.js'
-import type { AdapterFile } from '../../safetensors/adapter-file.js'
 import type { Dtype } from '../../tensor/dtype.js'
 import type { Architecture } from '../detect.js'
+import { missingTensors } from './complete.js'
 import { guessArchitecture } from './guess.js'
-import { groupAdapter } from './modules.js'
-import { adapterNames } from './names.js'
+import { groupAdapter, type GroupedAdapter } from './modules.js'
+import { adapterNames, type AdapterNames } from './names.js'
+import { overlapProblem, type Patched, type Sourced } from './overlap.js'
 import { makePatches, type Making, type Patch } from './patch.js'
-import { scalesOf } from './scale.js'
+import { replaceWhole } from './replace.js'
+import { configOf, scalesOf, type ScaleSource } from './scale.js'
+import { isSavedWhole } from './whole.js'
 
 /** An adapter, as a recipe names it. */
-export interface NamedAdapter {
-  readonly label: string
-  readonly file: AdapterFile
-  /** Where the recipe names it, for problems. */
-  readonly at: Place
+export interface NamedAdapter extends ScaleSource {
+  /** Tensors that are left out as if the file had none of them. */
+  readonly excluded?: ReadonlySet<string>
 }
 
 /** A model that an adapter is to be matched with. */
@@ -27,7 +29,7 @@ export interface Recipient {
 
 /** What an adapter does to a model. */
 export interface AdapterMatch {
-  /** By tensor of the model. */
+  /** By tensor of the model; where one replaces it, that comes first. */
   readonly patches: ReadonlyMap<string, readonly Patch[]>
   /** Tensors of the adapter that mean nothing in this model. */
   readonly unmatched: readonly string[]
@@ -36,21 +38,58 @@ export interface AdapterMatch {
 /** The first problem of each code: an adapter for another architecture is wrong in hundreds of places, in one way. */
 const firstOfEach = (found: readonly Diagnostic[]): Diagnostic[] => found.filter((d, i) => found.findIndex((other) => other.code === d.code) === i)
 
+/** Names that an adapter may have in a layout that is not known. */
+const LIKE_AN_ADAPTER = /lora|loha|locon|lokr|hada|dora|glora|oft_|ia3|vera_|(?:^|[._])(?:up|down)(?:\.weight)?$/i
+
+/** What is wrong with a file before a model is looked at; undefined for an adapter of a kind that smelt applies. */
+const fileProblem = ({ label, file, at }: NamedAdapter, { modules, others, twice, refused }: GroupedAdapter): Diagnostic | undefined => {
+  if (refused !== undefined) return problems.unsupportedAdapter(at, label, refused.kind, `\`${refused.tensor}\``)
+  // Some networks have parameters called `alpha`: these alone make no adapter of a checkpoint.
+  const known = file.config !== undefined || modules.some(({ tensors }) => [...tensors.keys()].some((role) => role !== 'alpha')) || others.some(({ name }) => isSavedWhole(name))
+  if (!known) {
+    const names = [...file.tensors.keys()]
+    const telling = names.filter((name) => LIKE_AN_ADAPTER.test(name))
+    return telling.length > 0 ? tensorProblems.unknownLayout(at, label, telling) : problems.notAnAdapter(at, label, names)
+  }
+  return twice.length > 0 ? problems.twoInOne(at, label, twice) : undefined
+}
+
 /** Finds what an adapter changes of a model, and by what. Tensors without a target are a problem where `strict`; all others always are. */
-export const matchAdapter = ({ label, file, at }: NamedAdapter, model: Recipient, strict: boolean): Result<AdapterMatch> => {
-  const { modules, strangers, twice, refused } = groupAdapter(file.tensors)
-  if (refused !== undefined) return failed(problems.unsupportedAdapter(at, label, refused.kind, `\`${refused.tensor}\``))
-  if (modules.length === 0) return failed(problems.notAnAdapter(at, label, [...file.tensors.keys()]))
-  if (twice.length > 0) return failed(problems.twoInOne(at, label, twice))
+export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: boolean): Result<AdapterMatch> => {
+  const { label, file, at, excluded } = adapter
+  const config = configOf(adapter)
+  if (config?.type === 'failed') return config
+  const tensors = excluded === undefined ? file.tensors : new Map([...file.tensors].filter(([name]) => !excluded.has(name)))
+  const grouped = groupAdapter(tensors)
+  const refusal = fileProblem(adapter, grouped)
+  if (refusal !== undefined) return failed(refusal)
   const { architecture } = model
   const guess = guessArchitecture(file.tensors)
   const related = guess === undefined || architecture === undefined || guess.ids.includes(architecture.id)
   const estranged = related ? undefined : { adapter: guess.title, model: architecture.title }
-  const making: Making = { adapter: label, model: model.label, at, tensors: model.tensors, scaleOf: scalesOf(file, label, at), estranged }
+  const making: Making = { adapter: label, model: model.label, at, tensors: model.tensors, scaleOf: scalesOf(adapter), estranged }
 
   const names = adapterNames(model.tensors, architecture)
-  const patches = new Map<string, Patch[]>()
-  const unmatched = [...strangers]
+  const whole = replaceWhole(grouped.others, names, making)
+  const factored = patchModules(grouped, names, making)
+  const found = [...whole.problems, ...factored.problems]
+  const unmatched = [...whole.unmatched, ...factored.unmatched]
+  const patches = new Map<string, Sourced[]>()
+  for (const [tensor, sourced] of [...whole.patches, ...factored.patches]) patches.set(tensor, [...(patches.get(tensor) ?? []), sourced])
+  if (found.length === 0 && patches.size === 0) return failed(problems.nothingMatched(at, label, model.label, estranged))
+  for (const [tensor, sourced] of patches) {
+    const problem = overlapProblem(at, label, tensor, sourced)
+    if (problem !== undefined) found.push(problem)
+  }
+  if (config !== undefined) found.push(...missingTensors(adapter, config.value, model.tensors, patches))
+  if (strict && unmatched.length > 0) found.push(tensorProblems.unmatchedTensors(at, label, model.label, unmatched, file.tensors.size, estranged))
+  return found.length > 0 ? failed(...firstOfEach(found)) : ok({ patches: new Map([...patches].map(([tensor, all]) => [tensor, all.map(({ patch }) => patch)])), unmatched })
+}
+
+const patchModules = ({ modules }: GroupedAdapter, names: AdapterNames, making: Making): Patched => {
+  const { adapter, at } = making
+  const patches: (readonly [string, Sourced])[] = []
+  const unmatched: string[] = []
   const found: Diagnostic[] = []
   for (const module of modules) {
     const [target, ...others] = names.get(module.name) ?? []
@@ -59,16 +98,14 @@ export const matchAdapter = ({ label, file, at }: NamedAdapter, model: Recipient
       continue
     }
     if (others.length > 0) {
-      found.push(problems.ambiguousName(at, label, module.name, [target, ...others].map((t) => (t.weight ?? t.bias)!)))
+      found.push(problems.ambiguousName(at, adapter, module.name, [target, ...others].map((t) => (t.weight ?? t.bias)!)))
       continue
     }
     const made = makePatches(module, target, making)
     found.push(...made.diagnostics)
     if (made.type === 'failed') continue
     unmatched.push(...made.value.unmatched)
-    for (const { tensor, patch } of made.value.aimed) patches.set(tensor, [...(patches.get(tensor) ?? []), patch])
+    patches.push(...made.value.aimed.map(({ tensor, patch }) => [tensor, { module: module.name, patch }] as const))
   }
-  if (found.length === 0 && patches.size === 0) return failed(problems.nothingMatched(at, label, model.label, estranged))
-  if (strict && unmatched.length > 0) found.push(problems.unmatchedTensors(at, label, model.label, unmatched, file.tensors.size, estranged))
-  return found.length > 0 ? failed(...firstOfEach(found)) : ok({ patches, unmatched })
+  return { patches, unmatched, problems: found }
 }

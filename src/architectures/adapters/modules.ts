@@ -1,4 +1,5 @@
 import type { TensorInfo } from '../../tensor/info.js'
+import { wholeModule } from './whole.js'
 
 /** What a tensor of an adapter is to its module. */
 export type Role = 'up' | 'down' | 'mid' | 'alpha' | 'up-bias' | 'diff' | 'diff-bias' | 'w1_a' | 'w1_b' | 'w2_a' | 'w2_b'
@@ -14,7 +15,8 @@ export interface AdapterModule {
 /** An adapter's tensors by module, and those that are no part of any. */
 export interface GroupedAdapter {
   readonly modules: readonly AdapterModule[]
-  readonly strangers: readonly string[]
+  /** Tensors whose names end in no role: whole tensors of the model, or something unknown. */
+  readonly others: readonly TensorInfo[]
   /** Tensors whose role another tensor already has in the same module: two adapters in one file. */
   readonly twice: readonly string[]
   /** A kind of adapter that smelt does not apply, and a tensor that tells it. */
@@ -23,12 +25,16 @@ export interface GroupedAdapter {
 
 // The role of a tensor by how its name ends; what stands before is the name of the module.
 const ROLES: readonly (readonly [ending: RegExp, role: Role, peft?: true])[] = [
+  // XLabs numbers the two streams of a block behind `lora`, which is part of the module's name.
+  [/(?<=\.processor\.(?:qkv|proj)_lora[12]?)\.up\.weight$/, 'up'],
+  [/(?<=\.processor\.(?:qkv|proj)_lora[12]?)\.down\.weight$/, 'down'],
   [/(?:\.lora_up|_lora\.up|\.lora\.up|\.lora_linear_layer\.up)\.weight$/, 'up'],
   [/(?:\.lora_down|_lora\.down|\.lora\.down|\.lora_linear_layer\.down)\.weight$/, 'down'],
   [/\.lora_mid\.weight$/, 'mid'],
-  [/\.lora_B(?:(?:\.[^.]+)?\.weight)?$/, 'up', true],
-  [/\.lora_A(?:(?:\.[^.]+)?\.weight)?$/, 'down', true],
-  [/\.lora_B(?:\.[^.]+)?\.bias$/, 'up-bias', true],
+  // PEFT puts the adapter's name, usually `default`, before the ending; some programs do so twice.
+  [/\.lora_B(?:(?:\.([^.]+)(?:\.\1)?)?\.weight)?$/, 'up', true],
+  [/\.lora_A(?:(?:\.([^.]+)(?:\.\1)?)?\.weight)?$/, 'down', true],
+  [/\.lora_B(?:\.([^.]+)(?:\.\1)?)?\.bias$/, 'up-bias', true],
   [/\.alpha$/, 'alpha'],
   [/\.(?:diff|w_norm)$/, 'diff'],
   [/\.(?:diff_b|b_norm)$/, 'diff-bias'],
@@ -49,21 +55,35 @@ const REFUSED: readonly (readonly [ending: RegExp, kind: string])[] = [
   [/(?:^|\.)vera_(?:A|B|lambda_[bd])(?:\.[^.]+)*$/, 'VeRA'],
   [/\.fourierft_spectrum(?:\.[^.]+)*$/, 'FourierFT'],
   [/\.lora_embedding_[AB](?:\.[^.]+)*$/, 'LoRA of embeddings'],
-  [/\.(?:set_weight|reshape_weight)$/, 'LoRA that replaces or widens weights'],
-  [/^bundle_emb\./, 'LoRA with bundled embeddings'],
+  [/\.reshape_weight$/, 'LoRA that widens weights'],
+  [/\.scalar$/, 'LyCORIS with a trained factor (`scalar`)'],
+  [/\.lora_(?:up|down)\.\d+\.weight$/, 'LoRA in numbered parts (`split_qkv`)'],
+  [/(?:^|\.)trainable_tokens_(?:delta|original)(?:\.[^.]+)*$/, 'trained tokens'],
+  [/^bundle_emb\..+$/, 'LoRA with bundled embeddings'],
 ]
+
+const endingOf = (name: string): RegExp | undefined => [...REFUSED, ...ROLES].find(([pattern]) => pattern.test(name))?.[0]
+
+/** True for a tensor whose name tells no role: a whole tensor of the model, or something unknown. */
+export const hasNoRole = (name: string): boolean => endingOf(name) === undefined
+
+/** The module that a tensor of an adapter belongs to, by its name; a name that tells nothing is a module of its own. */
+export const moduleOf = (name: string): string => {
+  const ending = endingOf(name)
+  return ending === undefined ? wholeModule(name) : name.replace(ending, '') || name
+}
 
 /** Sorts an adapter's tensors by module and role, from their names alone. */
 export const groupAdapter = (tensors: ReadonlyMap<string, TensorInfo>): GroupedAdapter => {
   const modules = new Map<string, { tensors: Map<Role, TensorInfo>; peft: boolean }>()
-  const strangers: string[] = []
+  const others: TensorInfo[] = []
   const twice: string[] = []
   for (const [name, info] of tensors) {
     const kind = REFUSED.find(([ending]) => ending.test(name))?.[1]
-    if (kind !== undefined) return { modules: [], strangers: [], twice: [], refused: { kind, tensor: name } }
+    if (kind !== undefined) return { modules: [], others: [], twice: [], refused: { kind, tensor: name } }
     const match = ROLES.find(([ending]) => ending.test(name))
     if (match === undefined) {
-      strangers.push(name)
+      others.push(info)
       continue
     }
     const [ending, role, peft = false] = match
@@ -74,5 +94,5 @@ export const groupAdapter = (tensors: ReadonlyMap<string, TensorInfo>): GroupedA
     known.peft ||= peft
     modules.set(module, known)
   }
-  return { modules: [...modules].map(([name, m]) => ({ name, ...m })), strangers, twice, refused: undefined }
+  return { modules: [...modules].map(([name, m]) => ({ name, ...m })), others, twice, refused: undefined }
 }

@@ -3,6 +3,7 @@ import { encoderNames, findEncoder } from './encoder.js'
 import { prefixed, type Change, type Prefixes, type Rows, type Spelling } from './spelling.js'
 import { transformerNames } from './transformer.js'
 import { diffusersNames, processorName } from './unet.js'
+import { xlabsNames } from './xlabs.js'
 
 /** What a name in an adapter stands for: a module of the model, or rows of a fused one. */
 export interface AdapterTarget {
@@ -33,9 +34,11 @@ const modulesOf = (tensors: Tensors): ReadonlyMap<string, Module> => {
   return modules
 }
 
-const ORIGINAL: Prefixes = { dotted: ['diffusion_model.', 'model.diffusion_model.', 'base_model.model.', ''], underscored: ['lora_unet_'] }
+/** The names of the network's own code; trainers that keep them may still put diffusers' prefix before them. */
+const ORIGINAL: Prefixes = { dotted: ['diffusion_model.', 'model.diffusion_model.', 'base_model.model.', 'unet.', 'transformer.', ''], underscored: ['lora_unet_'] }
 const UNET: Prefixes = { dotted: ['unet.', 'unet.base_model.model.', 'base_model.model.', ''], underscored: ['lora_unet_', 'lycoris_'] }
 const PROCESSOR: Prefixes = { dotted: ['unet.', ''], underscored: [] }
+const XLABS: Prefixes = { dotted: ['', 'transformer.', 'diffusion_model.'], underscored: [] }
 const TRANSFORMER: Prefixes = {
   dotted: ['transformer.', 'transformer.base_model.model.', 'base_model.model.', ''],
   underscored: ['lora_transformer_', 'lycoris_'],
@@ -70,6 +73,7 @@ const speller = (tensors: Tensors, architecture: Architecture | undefined): ((pa
           return [[{ path: name }, UNET], ...(processor === undefined ? [] : [[{ path: processor }, PROCESSOR] as const])]
         })
       : inTransformer(path).map((spelling): Named => [spelling, TRANSFORMER])),
+    ...xlabsNames(path, rowsOf('img_in.weight')).map((spelling): Named => [spelling, XLABS]),
   ]
   return (path, module) => {
     const found = findEncoder(path, architecture.id)

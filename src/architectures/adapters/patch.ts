@@ -10,6 +10,8 @@ import type { ScaleOf } from './scale.js'
 
 /** What an adapter adds to one tensor at strength 1: `scale` times the product, by elements, of factored matrices, or of stored numbers. */
 export interface Patch {
+  /** True for stored numbers that take the tensor's place: at strength 1 they are all that is left of it. */
+  readonly replaces?: true
   readonly scale: number
   /** True in a text encoder. */
   readonly text: boolean

@@ -1,50 +1,25 @@
-import { badAlpha, badConfigValue, badRank, configMissing, unsupportedAdapter } from '../../base/catalogue/adapters.js'
+import { alphaTwice, headerConfigNotJson } from '../../base/catalogue/adapter-config.js'
+import { alphaNotScalar, badAlpha, badRank, configMissing } from '../../base/catalogue/adapters.js'
 import type { Place } from '../../base/diagnostic.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import { decode } from '../../kernels/convert.js'
 import type { AdapterFile } from '../../safetensors/adapter-file.js'
-import type { TensorInfo } from '../../tensor/info.js'
+import { sizeOf, type TensorInfo } from '../../tensor/info.js'
 import type { AdapterModule } from './modules.js'
+import { isPlain, readPeftConfig, type PeftConfig } from './peft-config.js'
 
 /** Finds alpha / rank, the number that the factors of a module are multiplied with. */
 export type ScaleOf = (module: AdapterModule, rank: number) => Result<number>
 
-type Plain = Readonly<Record<string, unknown>>
-
-/** What PEFT's config says of scales. */
-interface PeftConfig {
-  readonly rank: number
-  readonly alpha: number
-  /** True where alpha is divided by the root of the rank. */
-  readonly root: boolean
-  readonly ranks: Readonly<Record<string, number>>
-  readonly alphas: Readonly<Record<string, number>>
-}
-
-const isPlain = (value: unknown): value is Plain => typeof value === 'object' && value !== null && !Array.isArray(value)
-const isNumbers = (value: unknown): value is Readonly<Record<string, number>> => isPlain(value) && Object.values(value).every((x) => typeof x === 'number')
-const isGiven = (value: unknown): boolean =>
-  value !== undefined && value !== null && value !== false && !(typeof value === 'object' && Object.keys(value).length === 0)
-
-/** Settings of PEFT that change what the factors mean, and what an adapter with them is. */
-const MEANING: readonly (readonly [key: string, kind: string])[] = [
-  ['use_dora', 'DoRA'],
-  ['fan_in_fan_out', 'LoRA of layers with rows for inputs'],
-  ['layer_replication', 'LoRA that repeats layers'],
-  ['target_parameters', 'LoRA of parameters that are no layers'],
-]
-
-const readConfig = (raw: Plain, source: string, adapter: string, at: Place): Result<PeftConfig> => {
-  const type = raw['peft_type'] ?? 'LORA'
-  if (type !== 'LORA') return failed(unsupportedAdapter(at, adapter, String(type), `\`peft_type\` in ${source}`))
-  const other = MEANING.find(([key]) => isGiven(raw[key]))
-  if (other !== undefined) return failed(unsupportedAdapter(at, adapter, other[1], `\`${other[0]}\` in ${source}`))
-  const { r: rank, lora_alpha: alpha, rank_pattern: ranks = {}, alpha_pattern: alphas = {} } = raw
-  if (typeof rank !== 'number') return failed(badConfigValue(at, source, 'r', 'number'))
-  if (typeof alpha !== 'number') return failed(badConfigValue(at, source, 'lora_alpha', 'number'))
-  if (ranks !== null && !isNumbers(ranks)) return failed(badConfigValue(at, source, 'rank_pattern', 'map of numbers'))
-  if (alphas !== null && !isNumbers(alphas)) return failed(badConfigValue(at, source, 'alpha_pattern', 'map of numbers'))
-  return ok({ rank, alpha, root: raw['use_rslora'] === true, ranks: ranks ?? {}, alphas: alphas ?? {} })
+/** What scales an adapter: its file, and the alpha that the recipe gives for it. */
+export interface ScaleSource {
+  /** What messages call the adapter. */
+  readonly label: string
+  readonly file: AdapterFile
+  /** Of all modules that have none of their own; undefined where the recipe gives none. */
+  readonly alpha: number | undefined
+  /** Where the recipe names it, for problems. */
+  readonly at: Place
 }
 
 /** The number of the first pattern that a module's path ends with; PEFT's patterns are regular expressions. */
@@ -63,34 +38,50 @@ const UNSCALED = /^(?:unet|transformer|text_encoder(?:_[23])?|diffusion_model|te
 /** Part of an adapter that has a config of its own in the metadata, as diffusers writes it. */
 const componentOf = (module: string): string => module.split('.')[0]!
 
-const parseMetadata = (file: AdapterFile): Plain => {
+/** The configs that diffusers writes into the header, by component or as one. */
+const readHeader = ({ file, label, at }: ScaleSource): Result<Readonly<Record<string, unknown>>> => {
+  const text = file.metadata.get('lora_adapter_metadata')
+  if (text === undefined) return ok({})
   try {
-    const value: unknown = JSON.parse(file.metadata.get('lora_adapter_metadata') ?? '{}')
-    return isPlain(value) ? value : {}
-  } catch {
-    return {}
+    const value: unknown = JSON.parse(text)
+    return isPlain(value) ? ok(value) : failed(headerConfigNotJson(at, label, 'it is another value'))
+  } catch (error) {
+    return failed(headerConfigNotJson(at, label, error instanceof Error ? error.message : String(error)))
   }
 }
 
-/** What scales the modules of an adapter: an alpha of their own, or a config. */
-export const scalesOf = (file: AdapterFile, adapter: string, at: Place): ScaleOf => {
-  const inHeader = parseMetadata(file)
+/** The config that is beside an adapter; undefined where there is none. */
+export const configOf = ({ file, label: adapter, at }: ScaleSource): Result<PeftConfig> | undefined =>
+  file.config === undefined ? undefined : readPeftConfig(file.config, { file: '`adapter_config.json`', adapter, at })
+
+/** What scales the modules of an adapter: an alpha of their own, a config, or the recipe. */
+export const scalesOf = (source: ScaleSource): ScaleOf => {
+  const { file, label: adapter, alpha: stated, at } = source
+  const header = readHeader(source)
   const configs = new Map<string, Result<PeftConfig> | undefined>()
-  const configOf = (component: string): Result<PeftConfig> | undefined => {
-    const own = Object.entries(inHeader).flatMap(([key, value]) => (key.startsWith(`${component}.`) ? [[key.slice(component.length + 1), value] as const] : []))
-    if (own.length > 0) return readConfig(Object.fromEntries(own), '`lora_adapter_metadata`', adapter, at)
-    if ('lora_alpha' in inHeader) return readConfig(inHeader, '`lora_adapter_metadata`', adapter, at)
-    return file.config === undefined ? undefined : readConfig(isPlain(file.config) ? file.config : {}, '`adapter_config.json`', adapter, at)
+  const configFor = (component: string): Result<PeftConfig> | undefined => {
+    if (header.type === 'failed') return header
+    const read = (raw: unknown): Result<PeftConfig> => readPeftConfig(raw, { file: '`lora_adapter_metadata`', adapter, at })
+    const own = Object.entries(header.value).flatMap(([key, value]) => (key.startsWith(`${component}.`) ? [[key.slice(component.length + 1), value] as const] : []))
+    if (own.length > 0) return read(Object.fromEntries(own))
+    return 'lora_alpha' in header.value ? read(header.value) : configOf(source)
   }
   return (module, rank) => {
     const alpha = module.tensors.get('alpha')
-    if (alpha !== undefined) return scaleByAlpha(numberOf(file, alpha), alpha.name, rank, adapter, at)
-    if (!module.peft) return ok(1)
+    if (alpha !== undefined) {
+      if (stated !== undefined) return failed(alphaTwice(at, adapter, `\`${alpha.name}\``))
+      if (sizeOf(alpha.shape) !== 1 || alpha.shape.length > 1) return failed(alphaNotScalar(at, adapter, alpha.name, alpha.shape))
+      return scaleByAlpha(numberOf(file, alpha), alpha.name, rank, adapter, at)
+    }
     const component = componentOf(module.name)
-    if (!configs.has(component)) configs.set(component, configOf(component))
-    const config = configs.get(component)
-    if (config === undefined) return UNSCALED.test(module.name) ? ok(1) : failed(configMissing(at, adapter))
+    if (module.peft && !configs.has(component)) configs.set(component, configFor(component))
+    const config = module.peft ? configs.get(component) : undefined
+    if (config === undefined) {
+      if (stated !== undefined) return ok(stated / rank)
+      return !module.peft || UNSCALED.test(module.name) ? ok(1) : failed(configMissing(at, adapter))
+    }
     if (config.type === 'failed') return config
+    if (stated !== undefined) return failed(alphaTwice(at, adapter, 'its config'))
     const path = module.name.replace(/^(?:[a-z0-9_]+\.)?base_model\.model\./, '')
     const said = byPattern(config.value.ranks, path) ?? config.value.rank
     if (said !== rank) return failed(badRank(at, adapter, module.name, `their rank is ${rank}, and the config says ${said}`))

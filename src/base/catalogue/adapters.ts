@@ -10,8 +10,16 @@ export interface Estranged {
   readonly model: string
 }
 
-const madeFor = (estranged: Estranged | undefined): string =>
+/** The end of a sentence about an adapter that is for another architecture. */
+export const madeFor = (estranged: Estranged | undefined): string =>
   estranged === undefined ? '' : `; it looks like an adapter for ${estranged.adapter}, and the model is ${estranged.model}`
+
+/** An alpha that is not one number. */
+export const alphaNotScalar = (at: Place, adapter: string, tensor: string, shape: readonly number[]): Diagnostic =>
+  entry('bad-alpha', `${quoteName(tensor)} of ${adapter} is ${list(shape)}; an alpha is a single number`, {
+    at,
+    help: 'save the adapter again with the program it comes from',
+  })
 
 /** An adapter's names could mean several modules of the model. */
 export const ambiguousName = (at: Place, adapter: string, name: string, targets: readonly string[]): Diagnostic =>
@@ -27,10 +35,6 @@ export const badAlpha = (at: Place, adapter: string, tensor: string, value: numb
     help: 'download the file again: it is damaged. To subtract an adapter, use a negative `strength`',
   })
 
-/** The config of an adapter lacks a number, or has something else in its place. */
-export const badConfigValue = (at: Place, source: string, key: string, expected: string): Diagnostic =>
-  entry('bad-adapter-config', `\`${key}\` in ${source} is missing or wrong; expected ${expected}`, { at, help: 'download the file again from where the adapter came from' })
-
 /** Factors that do not multiply, or whose rank is not what is said of it. */
 export const badRank = (at: Place, adapter: string, module: string, reason: string): Diagnostic =>
   entry('bad-rank', `the factors of ${quoteName(module)} of ${adapter} do not fit: ${reason}`, {
@@ -44,9 +48,9 @@ export const badTags = (path: string, reason: string): Diagnostic =>
 
 /** What PEFT names its adapters' tensors says nothing of their scale. */
 export const configMissing = (at: Place, adapter: string): Diagnostic =>
-  entry('adapter-config-missing', `${adapter} is a PEFT adapter without its config, so its scale is not known`, {
+  entry('adapter-config-missing', `${adapter} states no scale: it has neither alphas nor an \`adapter_config.json\``, {
     at,
-    help: 'name it `adapter_model.safetensors` and put the `adapter_config.json` that came with it beside it',
+    help: 'name it `adapter_model.safetensors` and put its `adapter_config.json` beside it, or give its alpha in the recipe: `{ path: …, alpha: 16 }`',
   })
 
 /** The config beside an adapter is no JSON. */
@@ -99,15 +103,6 @@ export const twoInOne = (at: Place, adapter: string, tensors: readonly string[])
   entry('two-adapters', `${adapter} holds more than one adapter: ${listNames(tensors, 3)} are for modules that have others already`, {
     at,
     help: 'save the adapter you want in a file of its own',
-  })
-
-/** Tensors of an adapter that mean nothing in this model. */
-export const unmatchedTensors = (at: Place, adapter: string, model: string, tensors: readonly string[], total: number, estranged?: Estranged): Diagnostic =>
-  entry('adapter-unmatched', `${tensors.length} of ${total} tensors of ${adapter} have no target in ${model}: ${listNames(tensors)}${madeFor(estranged)}`, {
-    at,
-    help: estranged === undefined
-      ? 'write `unmatched: ignore` to apply the rest, as is right for a model without text encoders'
-      : 'use an adapter that was trained on this architecture',
   })
 
 /** A kind of adapter that smelt does not apply. */

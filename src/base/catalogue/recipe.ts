@@ -9,6 +9,26 @@ const homeOf = (kinds: readonly (keyof typeof KINDS)[]): string => [...(kinds.in
 
 const MOST_LISTED = 12
 
+/** An expression in `${…}` cannot be computed. */
+export const badArithmetic = (expression: string, problem: ArithmeticFlaw, at: Range): Diagnostic => {
+  const shown = `\`\${${expression}}\``
+  switch (problem.type) {
+    case 'syntax': return entry('bad-arithmetic', `${shown} expects ${problem.expected}${problem.found === '' ? ' at its end' : `, not \`${problem.found}\``}`, {
+      at: text(at), help: 'write numbers, params, `+ - * /` and parentheses, such as `${1 - keep}`',
+    })
+    case 'deep': return entry('bad-arithmetic', `${shown} has too many parentheses or signs inside each other`, { at: text(at), help: 'write a simpler expression' })
+    case 'not-a-number': return entry('bad-arithmetic', `${shown} computes with \`${problem.name}\`, which is not a number`, { at: text(at), help: `give \`${problem.name}\` a number under \`params\`, or write it as \`$${problem.name}\` alone` })
+    case 'minus-in-name': return entry('bad-arithmetic', `there is no param \`${problem.name}\``, { at: text(at), help: `put spaces around the minus: \`${problem.name.replaceAll('-', ' - ')}\` (names may contain \`-\`)` })
+    case 'infinite': return entry('bad-arithmetic', `${shown} divides by zero or is too large for a number`, { at: text(at), help: 'check the params that it divides by' })
+  }
+}
+
+/** What can be wrong with an expression. */
+export type ArithmeticFlaw =
+  | { readonly type: 'syntax'; readonly found: string; readonly expected: string }
+  | { readonly type: 'deep' | 'infinite' }
+  | { readonly type: 'not-a-number' | 'minus-in-name'; readonly name: string }
+
 /** Steps that need each other's results. */
 export const cycle = (edges: readonly { from: string; to: string; at: Place }[]): Diagnostic =>
   entry('cycle', `circular dependency: ${[edges[0]!.from, ...edges.map((e) => e.to)].join(' → ')}`, {

@@ -1,18 +1,27 @@
 import { matchAdapter } from '../../architectures/adapters/match.js'
+import { moduleOf } from '../../architectures/adapters/modules.js'
 import type { Patch } from '../../architectures/adapters/patch.js'
-import { failed, type Result } from '../../base/result.js'
+import { adapterTensorsIgnored } from '../../base/catalogue/adapter-tensors.js'
+import { failed, ok, type Result } from '../../base/result.js'
 import type { Tensor } from '../../graph/expression.js'
 import type { Graph } from '../../graph/graph.js'
 import { defineOperator } from '../apply.js'
 import { adapterOf, modelsOf, valueOf } from '../call.js'
 import type { Call, Operator } from '../define.js'
-import { adapter, choice, model, number, perLayer } from '../params.js'
+import { adapter, choice, layers, model, number, perLayer } from '../params.js'
 import type { Value } from '../value.js'
 
-const UNMATCHED = { error: 'stops the build, naming them', ignore: 'leaves them out; the plan counts them' } as const
+const UNMATCHED = { error: 'stops the build, naming them', ignore: 'leaves them out, with a warning that names them: the result lacks what they were trained for' } as const
 
 /** What a patch adds at strength 1, before its scale. */
 const deltaOf = (g: Graph, { of }: Patch): Tensor => ('name' in of ? g.read(of) : of.map((product) => g.product(product)).reduce((x, y) => g.mul(x, y)))
+
+/** A tensor under a patch. At strength 1, one that is replaced is exactly the adapter's. */
+const patched = (g: Graph, x: Tensor, patch: Patch, strength: number): Tensor => {
+  const delta = deltaOf(g, patch)
+  if (patch.replaces !== true) return g.add(x, g.mul(delta, strength * patch.scale))
+  return strength === 1 ? delta : g.add(x, g.mul(g.sub(delta, x), strength))
+}
 
 /** The operator for one adapter and model, whose patches are known; without them, its description. */
 const withPatches = (patches: ReadonlyMap<string, readonly Patch[]>): Operator => defineOperator({
@@ -23,13 +32,17 @@ const withPatches = (patches: ReadonlyMap<string, readonly Patch[]>): Operator =
     'Adds `strength · alpha / rank · up·down` to every tensor that the adapter has factors for, in float32, and rounds once, when the result is written.',
     'Convolutions are multiplied flat; a middle factor (LoCon with a Tucker core) stands between the two;',
     'a LoHa is the product of two such matrices, element by element;',
-    'full differences (`diff`, `diff_b`) are added as they are. Without an `alpha` the scale is 1.',
+    'full differences (`diff`, `diff_b`, `w_norm`, `b_norm`) are added as they are. Without an `alpha` the scale is 1.',
     '',
-    'Understood are the names of kohya’s scripts and LyCORIS (LoRA, LoCon, LoHa), of diffusers old and new, and of PEFT,',
+    'Tensors that were trained as a whole replace those of the model: `modules_to_save` and biases of PEFT, norms, embeddings, `set_weight`.',
+    'At strength 1 the result is exactly the trained tensor; at another it is `model + strength · (trained − model)`.',
+    '',
+    'Understood are the names of kohya’s scripts and LyCORIS (LoRA, LoCon, LoHa), of diffusers old and new, of PEFT, OneTrainer and XLabs,',
     'for Stable Diffusion 1, 2 and XL with their text encoders, Stable Diffusion 3, Flux, language models,',
     'and networks of any other kind whose modules the adapter calls by their own names.',
     'A PEFT adapter is read together with the `adapter_config.json` beside it: name the folder, or its `adapter_model.safetensors`.',
-    'DoRA, LoKr, GLoRA, OFT, BOFT, IA3 and VeRA are refused.',
+    'An adapter of such names that came without its config states no scale: give its alpha beside its path, `{ path: ink.safetensors, alpha: 16 }`.',
+    'DoRA, LoKr, GLoRA, OFT, BOFT, IA3 and VeRA are refused, and so is an adapter with a tensor or a setting that smelt does not know how to apply.',
     '',
     'The LoRA Loader of ComfyUI has two numbers: its `strength_model` is `strength` here, its `strength_clip` is `clip_strength`.',
   ].join('\n'),
@@ -39,6 +52,7 @@ const withPatches = (patches: ReadonlyMap<string, readonly Patch[]>): Operator =
   params: {
     strength: perLayer({ default: 1, description: 'How much of the adapter is added; negative takes it away.' }),
     clip_strength: number({ description: 'In place of `strength` for text encoders; the same as `strength` unless given.' }),
+    exclude: layers('Modules of the adapter that are left out, by patterns of its own names, such as `lora_te*`. To limit what is changed of the model, use `layers`.', false),
     unmatched: choice(UNMATCHED, 'error', 'What becomes of tensors of the adapter that have no target in the model.'),
   },
   merges: true,
@@ -51,21 +65,37 @@ const withPatches = (patches: ReadonlyMap<string, readonly Patch[]>): Operator =
       params: { strength: 0.5 },
       expect: [1.25, 1.5, 2.5, 3],
     },
+    { title: 'a weight that is replaced', inputs: { model: [1, 2], adapter: { 'x.set_weight': [5, 6] } }, params: { strength: 0.5 }, expect: [3, 4] },
     { title: 'a full difference', inputs: { model: [1, 2], adapter: { 'x.diff': [0.5, -1] } }, expect: [1.5, 1] },
   ],
   touches: (tensor) => patches.has(tensor),
   build: (g, inputs, { strength, clip_strength: inText = strength }, { name }) =>
-    patches.get(name)!.reduce<Tensor>((sum, patch) => g.add(sum, g.mul(deltaOf(g, patch), (patch.text ? inText : strength) * patch.scale)), inputs.model),
+    patches.get(name)!.reduce<Tensor>((x, patch) => patched(g, x, patch, patch.text ? inText : strength), inputs.model),
 })
 
+/** The tensors of an adapter whose modules the step leaves out. */
+const excludedFrom = (call: Call, tensors: ReadonlyMap<string, unknown>): Result<ReadonlySet<string>> => {
+  const patterns = call.params['exclude']
+  if (patterns?.type !== 'layers') return ok(new Set())
+  const modules = new Map([...tensors.keys()].map((name) => [moduleOf(name), { shape: [] }]))
+  const selected = call.select(patterns, modules)
+  return selected.type === 'failed' ? selected : ok(new Set([...tensors.keys()].filter((name) => selected.value.has(moduleOf(name)))))
+}
+
 const evaluate = (call: Call): Result<readonly Value[]> => {
-  const { value, at } = adapterOf(call, 'adapter')
+  const { value: { label: name, file, alpha }, at } = adapterOf(call, 'adapter')
   const { label, tensors } = modelsOf(call, 'model')[0]!.value
   const strict = valueOf(call, 'unmatched') !== 'ignore'
-  const match = matchAdapter({ label: value.label, file: value.file, at }, { label, tensors, architecture: call.architecture(tensors) }, strict)
+  const excluded = excludedFrom(call, file.tensors)
+  if (excluded.type === 'failed') return excluded
+  const match = matchAdapter({ label: name, file, alpha, at, excluded: excluded.value }, { label, tensors, architecture: call.architecture(tensors) }, strict)
   if (match.type === 'failed') return failed(...match.diagnostics)
-  for (const tensor of match.value.unmatched) call.note({ type: 'unmatched', tensor })
-  return withPatches(match.value.patches).evaluate(call)
+  const { patches, unmatched } = match.value
+  for (const tensor of unmatched) call.note({ type: 'unmatched', tensor })
+  for (const tensor of excluded.value) call.note({ type: 'excluded', tensor })
+  const applied = withPatches(patches).evaluate(call)
+  if (applied.type === 'failed' || unmatched.length === 0) return applied
+  return ok(applied.value, [...applied.diagnostics, adapterTensorsIgnored(at, name, label, unmatched, file.tensors.size)])
 }
 
 /** `model + strength · alpha / rank · up·down`. */

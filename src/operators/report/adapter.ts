@@ -26,7 +26,7 @@ const rankOf = ({ tensors }: AdapterModule): number | undefined => (tensors.get(
 /** The rank of every module, and the alpha that its scale comes from: its own, or what the config says. */
 const describe = (call: Call, file: AdapterFile, modules: readonly AdapterModule[]): readonly Described[] => {
   const { value, at } = adapterOf(call, 'adapter')
-  const scaleOf = scalesOf(file, value.label, at)
+  const scaleOf = scalesOf({ label: value.label, file, alpha: value.alpha, at })
   return modules.map((module) => {
     const rank = rankOf(module)
     const scale = rank === undefined ? undefined : scaleOf(module, rank)
@@ -48,7 +48,7 @@ const matchWith = (call: Call, model: ModelValue | undefined): Result<AdapterMat
   if (model === undefined) return ok(undefined)
   const { value, at } = adapterOf(call, 'adapter')
   const recipient = { label: model.label, tensors: model.tensors, architecture: call.architecture(model.tensors) }
-  return matchAdapter({ label: value.label, file: value.file, at }, recipient, false)
+  return matchAdapter({ label: value.label, file: value.file, alpha: value.alpha, at }, recipient, false)
 }
 
 const names = (title: string, rows: readonly Row[]): Section => ({ type: 'table', title, columns: [{ label: 'tensor', format: 'text' }], rows })
@@ -102,7 +102,7 @@ export const adapter: Operator = {
     const match = matchWith(call, model)
     if (match.type === 'failed') return match
     const tags = readTags(file.metadata, file.path)
-    const { modules, strangers, refused } = groupAdapter(file.tensors)
+    const { modules, others, refused } = groupAdapter(file.tensors)
     const described = describe(call, file, modules)
     const architecture = model === undefined ? undefined : call.architecture(model.tensors)
     return ok([{
@@ -120,7 +120,7 @@ export const adapter: Operator = {
           count('modules', modules.length),
           words('rank', spread(described.map((d) => d.rank))),
           words('alpha', spread(described.map((d) => d.alpha))),
-          ...(strangers.length === 0 ? [] : [count('tensors of no module', strangers.length)]),
+          ...(others.length === 0 ? [] : [count('tensors without factors', others.length)]),
           ...(match.value === undefined ? [] : [
             count('tensors it would change', match.value.patches.size), count('tensors without a target', match.value.unmatched.length),
           ]),

@@ -42,7 +42,7 @@ export const shownSteps = (state: DashboardState): readonly ShownStep[] =>
       done: standing === 'done' ? total : Math.min(step.done, total),
       total,
       seconds: step.seconds,
-      reason: outlined.reason ?? (outlined.wantedBy.length === 0 ? '' : `wanted by ${outlined.wantedBy.join(', ')}`),
+      reason: outlined.reason ?? (outlined.wantedBy.length === 0 ? '' : `used by ${outlined.wantedBy.join(', ')}`),
     }
   })
 
@@ -70,6 +70,6 @@ export const tensorsDone = ({ finished, plannedTensors, run }: DashboardState): 
 /** Where the tensors come from that are not computed anew, in words; empty where every one is. */
 export const savings = ({ run, finished }: DashboardState): readonly string[] => [
   ...(run?.cached === undefined ? [] : [run.cached === 0 ? 'no hits' : `${plural(run.cached, 'hit')}`]),
-  ...((run?.reused ?? finished.reused) === 0 ? [] : [`${formatCount(run?.reused ?? finished.reused)} copied from last build`]),
+  ...((run?.reused ?? finished.reused) === 0 ? [] : [`${formatCount(run?.reused ?? finished.reused)} reused from the last build`]),
   ...(finished.copied === 0 ? [] : [`${formatCount(finished.copied)} copied from inputs`]),
 ]

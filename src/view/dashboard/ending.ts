@@ -35,8 +35,8 @@ export const toRunEvent = (event: BuildEvent): RunEvent | undefined => {
 /** True for the events that a summary is made of: not for those of which a run has thousands. */
 export const isLasting = (event: BuildEvent | RunEvent): boolean => !PASSING.has(event.type)
 
-/** What stays in the scrollback of a build whose events were heard from elsewhere: its problems, and what it wrote. */
-export const renderEnding = (events: readonly BuildEvent[], look: Look): string => {
+/** What stays in the scrollback of a build whose events were heard from elsewhere: its problems, and what it wrote, `seconds` after its command began. */
+export const renderEnding = (events: readonly BuildEvent[], look: Look, seconds: number): string => {
   const problems = events.flatMap((event) => (event.type === 'problem-found' ? [event.diagnostic] : []))
-  return renderProblems(problems, look) + renderSummary(events.flatMap((event) => toRunEvent(event) ?? []), look)
+  return renderProblems(problems, look) + renderSummary(events.flatMap((event) => toRunEvent(event) ?? []), look, seconds)
 }

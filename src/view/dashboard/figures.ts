@@ -58,13 +58,13 @@ const flow = (name: 'read' | 'written', state: DashboardState, rate: Rate | unde
 const speed = ({ best }: DashboardState, rate: Rate | undefined): Line => {
   if (rate === undefined || best === 0) return []
   const percent = Math.min(100, Math.round((100 * (rate.read + rate.written)) / best))
-  return [span('  '), span(`${String(percent).padStart(3)}% of this run’s best, ${formatBytes(best)}/s`, 'faint')]
+  return [span('  '), span(`${String(percent).padStart(3)}% of peak rate, ${formatBytes(best)}/s`, 'faint')]
 }
 
 const memory = ({ memory: { now, peak }, run, plan }: DashboardState): Line => {
   const limit = run?.memoryBudget ?? plan?.work.peakMemory
   const shown = now ?? (peak === 0 ? undefined : peak)
-  const text = shown === undefined ? 'not told' : `${formatBytes(shown)}${peak > shown ? `, at most ${formatBytes(peak)}` : ''}`
+  const text = shown === undefined ? 'unknown' : `${formatBytes(shown)}${peak > shown ? `, at most ${formatBytes(peak)}` : ''}`
   return [
     span(` ${'memory'.padEnd(LABEL)}`, 'faint'), span(text, limit !== undefined && peak > limit ? 'warn' : 'plain'),
     span(limit === undefined ? '' : `  of ${formatBytes(limit)} expected`, 'faint'),

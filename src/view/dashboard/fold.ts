@@ -1,4 +1,5 @@
 import { formatBytes, formatDuration, plural } from '../text.js'
+import type { TensorOrigin } from '../../run/events.js'
 import type { BuildEvent, Heard } from './build-event.js'
 import { addSample, doneBy, type Sample } from './rates.js'
 import { NOTHING_HEARD, type DashboardState, type LogEntry, type StepState, type TensorState, type WorkerState } from './state.js'
@@ -92,9 +93,21 @@ const finishUnits = (draft: Draft, event: EventOf<'units-finished'>, at: number)
   for (let i = 0; i < draft.workers.length; i++) draft.workers[i] ??= { tensor: '', step: '', last: false, units: 0 }
 }
 
-const ORIGIN_WORDS = { computed: 'computed', copied: 'copied  ', reused: 'kept    ' } as const
+const ORIGIN_WORDS = { computed: 'computed', copied: 'copied  ', reused: 'reused  ' } as const
+/** Tensors of fewer bytes share a line of the log with those before them. */
+const SMALL = 1_000_000
 
-const finishTensor = (draft: Draft, { tensor, steps, how, bytes, seconds }: EventOf<'tensor-finished'>, at: number): void => {
+const sayFinished = (draft: Draft, at: number, how: TensorOrigin, bytes: number, seconds: number, tensor: string): void => {
+  const text = (size: number, time: number): string => `${ORIGIN_WORDS[how]} ${formatBytes(size).padStart(7)} in ${formatDuration(time)}`
+  const last = draft.log.at(-1)
+  if (bytes >= SMALL) return say(draft, at, 'faint', text(bytes, seconds), tensor)
+  const before = last?.small?.how === how ? last.small : { how, count: 0, bytes: 0, seconds: 0 }
+  const small = { how, count: before.count + 1, bytes: before.bytes + bytes, seconds: before.seconds + seconds }
+  if (before.count > 0) draft.log.pop()
+  draft.log.push({ at, tone: 'faint', text: text(small.bytes, small.seconds), tensor: small.count === 1 ? tensor : plural(small.count, 'small tensor'), small })
+}
+
+const finishTensor = (draft: Draft, { tensor, steps, how, bytes, seconds, stepSeconds }: EventOf<'tensor-finished'>, at: number): void => {
   const known = draft.tensors.get(tensor) ?? { ...NO_TENSOR, name: tensor, left: 1 }
   // A run that did not tell its tensors in advance tells their sizes now.
   const told = known.bytes === 0 ? bytes : known.bytes
@@ -102,10 +115,13 @@ const finishTensor = (draft: Draft, { tensor, steps, how, bytes, seconds }: Even
   draft.tensors.set(tensor, { ...known, steps: union(known.steps, steps), how, bytes: told, seconds, left, state: left === 0 ? 'done' : 'working' })
   draft.finished = { ...draft.finished, [how]: draft.finished[how] + 1 }
   for (const step of steps) {
-    changeStep(draft, step, (s) => ({ ...s, begun: true, done: s.done + 1, seconds: s.seconds + (seconds - known.seconds) / steps.length }))
+    // A stream of an earlier version does not tell the steps' shares.
+    const own = stepSeconds === undefined ? (seconds - known.seconds) / steps.length : 0
+    changeStep(draft, step, (s) => ({ ...s, begun: true, done: s.done + 1, seconds: s.seconds + own }))
   }
+  for (const [step, own] of Object.entries(stepSeconds ?? {})) changeStep(draft, step, (s) => ({ ...s, seconds: s.seconds + own }))
   draft.doneBytes += bytes
-  say(draft, at, 'faint', `${ORIGIN_WORDS[how]} ${formatBytes(bytes).padStart(7)} in ${formatDuration(seconds)}`, tensor)
+  sayFinished(draft, at, how, bytes, seconds, tensor)
 }
 
 const end = (draft: Draft, phase: 'finished' | 'failed', seconds: number): void => {
@@ -129,13 +145,13 @@ const hear = (draft: Draft, event: BuildEvent, at: number): void => {
       return
     case 'output-written': case 'output-kept':
       draft.outputs = [...draft.outputs, { ...event, kept: event.type === 'output-kept' }]
-      return say(draft, at, 'good', `${event.type === 'output-kept' ? 'kept' : 'wrote'} ${event.path}: ${formatBytes(event.bytes)}, ${event.digest}`)
+      return say(draft, at, 'good', `${event.type === 'output-kept' ? 'unchanged' : 'wrote'} ${event.path}: ${formatBytes(event.bytes)}, ${event.digest}`)
     case 'report-written':
       draft.reports = [...draft.reports, event]
       return say(draft, at, 'good', `wrote ${event.path}: ${formatBytes(event.bytes)}, a report`)
     case 'lock-written':
       draft.lock = event
-      return say(draft, at, 'good', event.changed ? `wrote ${event.path}: ${event.changes.join(', ')}` : `${event.path} is as it was`)
+      return say(draft, at, 'good', event.changed ? `wrote ${event.path}: ${event.changes.join(', ')}` : `${event.path} is up to date`)
     case 'problem-found':
       draft.problems = [...draft.problems, event.diagnostic]
       return say(draft, at, event.diagnostic.severity === 'error' ? 'bad' : 'warn', `${event.diagnostic.severity}: ${event.diagnostic.message}`)
@@ -147,6 +163,7 @@ const hear = (draft: Draft, event: BuildEvent, at: number): void => {
       draft.written = event.writtenBytes
       draft.memory = { ...draft.memory, peak: Math.max(draft.memory.peak, event.peakMemory) }
       draft.share = 1
+      for (const [step, own] of Object.entries(event.stepSeconds ?? {})) changeStep(draft, step, (s) => ({ ...s, seconds: own }))
       end(draft, 'finished', event.seconds)
       return say(draft, at, 'good', `finished in ${formatDuration(event.seconds)}`)
     case 'run-failed':

@@ -36,19 +36,19 @@ const KINDS: Readonly<Record<OutlinedStep['kind'], string>> = { model: 'a model'
 /** One step: what it is, why it runs, its numbers, and its tensors. */
 export const drawStepPage = (state: DashboardState, selected: number, at: number, width: number, height: number, glyphs: Glyphs): readonly Line[] => {
   const step = shownSteps(state)[selected]
-  if (step === undefined) return [drawTitle('Step', width, glyphs), [span(' the plan has not been told', 'faint')]]
+  if (step === undefined) return [drawTitle('Step', width, glyphs), [span(' waiting for the plan', 'faint')]]
   const { outlined, done, total, seconds, reason, standing } = step
   const tensors = tensorsOf(state, outlined.name)
   const lines = facts([
     ['operator', `${outlined.op}, which gives ${outlined.space === 'delta' ? 'a difference' : KINDS[outlined.kind]}`],
     ...(outlined.uses.length === 0 ? [] : [['uses', outlined.uses.join(', ')] as const]),
-    ...(outlined.wantedBy.length === 0 ? [] : [['wanted by', outlined.wantedBy.join(', ')] as const]),
+    ...(outlined.wantedBy.length === 0 ? [] : [['used by', outlined.wantedBy.join(', ')] as const]),
     ...(outlined.reason === undefined ? [] : [['why', reason] as const]),
     ...numbersOf(outlined),
     ['progress', `${standing}, ${formatCount(done)} of ${formatCount(total)} tensors${seconds < 0.05 ? '' : `, ${shortSeconds(seconds)} of worker time`}`],
   ], width)
   const room = Math.max(1, height - Math.min(lines.length, height - 3) - 2)
-  const list = tensors.length === 0 ? [[span(' none of its tensors has been told yet', 'faint')]] : drawTensors(tensors, at, width, room, glyphs)
+  const list = tensors.length === 0 ? [[span(' no tensors yet', 'faint')]] : drawTensors(tensors, at, width, room, glyphs)
   return [
     drawTitle(`Step ${outlined.name}`, width, glyphs), ...lines.slice(0, Math.max(0, height - 3)),
     drawTitle('Tensors', width, glyphs, tensors.length === 0 ? '' : countDone(tensors)), ...list,
@@ -64,7 +64,7 @@ export const drawLogPage = (state: DashboardState, back: number, width: number, 
 /** The tensors that a text finds. */
 export const drawFindPage = (state: DashboardState, query: string, at: number, width: number, height: number, glyphs: Glyphs): readonly Line[] => {
   const found = tensorsLike(state, query)
-  const none: Line = [span(` no tensor ${state.tensors.size === 0 ? 'has been told yet' : 'is called so'}`, 'faint')]
+  const none: Line = [span(state.tensors.size === 0 ? ' no tensors yet' : ' no tensor matches', 'faint')]
   return [
     drawTitle('Tensors', width, glyphs, `${formatCount(found.length)} of ${formatCount(state.tensors.size)}`),
     ...(found.length === 0 ? [none] : drawTensors(found, at, width, height - 1, glyphs)),
@@ -86,9 +86,9 @@ const KEYS: readonly (readonly [string, string])[] = [
 export const drawHelpPage = (stop: string, width: number, glyphs: Glyphs): readonly Line[] => [
   drawTitle('Keys', width, glyphs), ...facts([...KEYS.slice(0, -2), ['q, Ctrl-C', stop], ...KEYS.slice(-2)], width),
   [], drawTitle('Signs', width, glyphs),
-  ...Object.entries(glyphs.standing).map(([standing, glyph]): Line => [span(`   ${glyph}  `), span(standing === 'reused' ? 'kept: copied from last build' : standing)]),
+  ...Object.entries(glyphs.standing).map(([standing, glyph]): Line => [span(`   ${glyph}  `), span(standing === 'reused' ? 'reused from the last build' : standing)]),
   [span(`   ${glyphs.output}  `), span('an output or a report')],
   [],
-  [span(' Times of steps and tensors are of worker time, summed over workers.', 'faint')],
-  [span(' A step shares the time of a tensor with the other steps that made it: they run as one program.', 'faint')],
+  [span(' Times of steps and tensors are worker time, summed over all workers.', 'faint')],
+  [span(' Steps that make a tensor together run as one program and share its time by their operations.', 'faint')],
 ].map((line) => cutLine(line, width))

@@ -35,7 +35,7 @@ export const drawLog = ({ log, began }: DashboardState, back: number, width: num
 }
 
 const TONES: Readonly<Record<TensorState['state'], Tone>> = { waiting: 'faint', working: 'busy', done: 'good' }
-const ORIGINS = { computed: 'computed', copied: 'copied', reused: 'from last build' } as const
+const ORIGINS = { computed: 'computed', copied: 'copied', reused: 'reused' } as const
 
 const drawTensor = (tensor: TensorState, picked: boolean, width: number, glyphs: Glyphs): Line => {
   const wide = width >= 100

@@ -43,6 +43,8 @@ export interface LogEntry {
   readonly text: string
   /** The tensor it is about, which stands behind the text. */
   readonly tensor?: string
+  /** Small tensors that came to be one after the other and share the line. */
+  readonly small?: { readonly how: TensorOrigin; readonly count: number; readonly bytes: number; readonly seconds: number }
 }
 
 /** A build as its events told it, and nothing that they did not. Times are in ms of the clock of the events. */

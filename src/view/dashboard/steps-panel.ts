@@ -15,7 +15,9 @@ const WIDE = 100
 const LEAST_REASON = 20
 /** And those that are enough to tell operators apart. */
 const LEAST_OP = 10
-const WORDS: Readonly<Partial<Record<Standing, string>>> = { reused: 'kept', stopped: 'stopped' }
+const WORDS: Readonly<Partial<Record<Standing, string>>> = { reused: 'reused', stopped: 'stopped' }
+/** Columns that a path should have beside the name of its output. */
+const LEAST_PATH = 24
 
 /** The step that a text names, if it is one of these; one with several results is named with the number of one behind it. */
 const stepIn = (names: ReadonlySet<string>, use: string | undefined): readonly string[] =>
@@ -79,13 +81,16 @@ export const drawSteps = (state: DashboardState, selected: number, width: number
   })
   const written = new Map(state.outputs.map((o) => [o.name, o]))
   const drawn = new Set(state.reports.map((r) => r.name))
+  const indent = widthOf((graph?.[0]?.before ?? '') + (graph?.[0]?.after ?? '')) + 4
+  // Nothing stands beside outputs but their paths: names get the room they need.
+  const nameRoom = Math.max(columns.name, Math.min(Math.max(0, ...outputs.map((o) => widthOf(o.name))), width - indent - LEAST_PATH))
   const ends = outputs.map((o, i): Line => {
     const row = graph?.[steps.length + i]
     const stands = written.has(o.name) || drawn.has(o.name)
     return [
       span(' '), span(row?.before ?? '', 'faint'), span(glyphs.output, stands ? 'good' : 'faint'), span(`${row?.after ?? ''} `, 'faint'),
-      span(fitText(o.name, columns.name)), span(' '), span(o.path), span(o.bytes === undefined ? '' : `  ${formatBytes(o.bytes)}`, 'faint'),
-      span(written.get(o.name)?.kept === true ? '  kept' : stands ? '  written' : '', 'good'),
+      span(fitText(o.name, nameRoom)), span(' '), span(o.path), span(o.bytes === undefined ? '' : `  ${formatBytes(o.bytes)}`, 'faint'),
+      span(written.get(o.name)?.kept === true ? '  unchanged' : stands ? '  written' : '', 'good'),
     ]
   })
   const all = [...rows, ...ends.map((line) => ({ line, step: steps.length }))]

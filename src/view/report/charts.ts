@@ -98,7 +98,7 @@ const curve = (s: Of<'curve'>): Spec => {
     width: Math.max(360, Math.min(900, 26 * s.points.length)),
     height: 220,
     signals: [{ name: 'names', value: s.points.map((p) => escapeControls(p.label)) }],
-    data: [{ name: 'points', values: points }],
+    data: [{ name: 'points', values: points }, { name: 'stretches', values: (s.stretches ?? []).map((t) => ({ ...t, wide: t.to - t.from >= 8 })) }],
     scales: [
       { name: 'x', type: 'point', domain: s.points.map((_, i) => i), range: 'width', padding: 0.5 },
       { name: 'y', type: 'linear', domain: { data: 'points', field: 'value' }, range: 'height', zero: true, nice: true },
@@ -110,6 +110,20 @@ const curve = (s: Of<'curve'>): Spec => {
       axis('y', 'left', s.axes[1], { grid: true, tickCount: 5, format: axisFormat(s.format) }),
     ] as never,
     marks: [
+      {
+        type: 'rect', from: { data: 'stretches' },
+        encode: { enter: {
+          x: { scale: 'x', field: 'from' }, x2: { scale: 'x', field: 'to', offset: 1 }, y: { value: 0 }, y2: { signal: 'height' },
+          fill: { value: HUE }, fillOpacity: { value: 0.12 },
+        } },
+      },
+      {
+        type: 'text', from: { data: 'stretches' },
+        encode: { enter: {
+          x: { scale: 'x', field: 'from', offset: 4 }, y: { value: 6 }, text: { field: 'label' }, fontSize: { value: 11 }, fill: { value: 'currentColor' },
+          align: { signal: "datum.wide ? 'left' : 'right'" }, baseline: { value: 'top' }, angle: { signal: 'datum.wide ? 0 : -90' },
+        } },
+      },
       { type: 'line', from: { data: 'points' }, encode: { enter: { ...place, stroke: { value: HUE }, strokeWidth: { value: 2 } } } },
       { type: 'symbol', from: { data: 'points' }, encode: { enter: { ...place, fill: { value: HUE }, size: { value: 36 } } } },
     ],

@@ -24,13 +24,18 @@ table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabu
 th, td { padding: .2rem 1.1rem .2rem 0; border-bottom: 1px solid var(--line); text-align: left; white-space: nowrap }
 th { font-weight: 500; color: var(--faint) }
 .n { text-align: right }
-td:first-child:not(.wordy td) { font-family: ui-monospace, monospace; font-size: .82rem; white-space: normal; overflow-wrap: anywhere }
+td:first-child:not(.wordy td) { font-family: ui-monospace, monospace; font-size: .82rem }
+td.wrap { white-space: normal; min-width: 16rem; max-width: 34rem }
+[title] { cursor: help; text-decoration: underline dotted var(--faint); text-underline-offset: 3px }
 .wordy td { white-space: normal; overflow-wrap: anywhere }
 details { border-bottom: 1px solid var(--line); padding: .25rem 0 }
 summary { cursor: pointer; padding: .2rem 0 }
 summary span { color: var(--faint); margin-left: .6rem }
 :focus-visible { outline: 2px solid #3987e5; outline-offset: 2px }
 `
+
+/** Characters that are shown of a text that may be shortened. */
+const MOST_SHOWN = 44
 
 const valueOf = ({ value, format }: Fact): string => escapeMarkup(formatValue(value, format))
 
@@ -50,8 +55,13 @@ export const scrolling = (label: string, content: string): string =>
 const rowsTable = (columns: readonly Column[], rows: readonly Row[], caption: string): string => {
   const kind = ({ format }: Column): string => (format === 'text' ? '' : ' class="n"')
   const head = columns.map((c) => `<th scope="col"${kind(c)}>${escapeMarkup(c.label)}</th>`).join('')
-  const cell = (value: string | number | null, i: number): string =>
-    `<td${kind(columns[i]!)}>${escapeMarkup(formatValue(value, columns[i]!.format))}</td>`
+  const cell = (value: string | number | null, i: number): string => {
+    const column = columns[i]!
+    const text = formatValue(value, column.format)
+    if (column.long === 'wrap') return `<td class="wrap">${escapeMarkup(text)}</td>`
+    if (column.long !== 'shorten' || text.length <= MOST_SHOWN) return `<td${kind(column)}>${escapeMarkup(text)}</td>`
+    return `<td><span title="${escapeMarkup(text)}" tabindex="0">${escapeMarkup(`${text.slice(0, MOST_SHOWN - 1)}…`)}</span></td>`
+  }
   const lines = rows.map((row) => `<tr>${row.cells.map(cell).join('')}</tr>`)
   return scrolling(caption, `<table><thead><tr>${head}</tr></thead><tbody>\n${lines.join('\n')}\n</tbody></table>`)
 }

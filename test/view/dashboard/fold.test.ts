@@ -81,6 +81,17 @@ describe('a build as its events tell it', () => {
     expect(fold(halfWay, [{ at: 6000, event: { type: 'moon-landed' } as never }])).toEqual({ ...halfWay, heard: 6000 })
   })
 
+  it('puts small tensors that follow each other on one line of the log, and large ones on lines of their own', () => {
+    const finish = (tensor: string, bytes: number) => ({ type: 'tensor-finished', output: 'merged', tensor, steps: ['blend'], how: 'computed', bytes, seconds: 0.1 }) as const
+    const { log } = fold(NOTHING_HEARD, [['a', 10], ['b', 20], ['c', 5_000_000], ['d', 1]].map(([name, bytes], at) => ({ event: finish(name as string, bytes as number), at })))
+    expect(log.map((entry) => `${entry.text} ${entry.tensor}`)).toEqual(['computed    30 B in 0.2 s 2 small tensors', 'computed 5.00 MB in 0.1 s c', 'computed     1 B in 0.1 s d'])
+  })
+
+  it('takes the seconds of each step as they are told', () => {
+    const event = { type: 'tensor-finished', output: 'merged', tensor: 'a', steps: ['x', 'y'], how: 'computed', bytes: 1, seconds: 4, stepSeconds: { x: 1, y: 3 } } as const
+    expect([...fold(NOTHING_HEARD, [{ event, at: 1 }]).steps].map(([name, { seconds }]) => [name, seconds])).toEqual([['x', 1], ['y', 3]])
+  })
+
   it('keeps no more of the log than a person reads', () => {
     const many = Array.from({ length: 6000 }, (_, i) => tensorDone(i, 1))
     expect(after(made, started, ...many).log).toHaveLength(5000)

@@ -14,9 +14,9 @@ describe('the dashboard at 80 by 24', () => {
  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╸────────────────────────────── 50%   0:04 left
  read    1.50 GB of 3.00 GB      225 MB/s              ▄█▄▄
  write   500 MB of 1.00 GB      75.0 MB/s              ▄█▄▄
-          38% of this run’s best, 800 MB/s
+          38% of peak rate, 800 MB/s
  memory  240 MB, at most 250 MB  of 400 MB expected
- cache   3 hits, 1 copied from last build
+ cache   3 hits, 1 reused from the last build
  device  cpu  cuda was not found
 ─ Steps ────────────────────────────────────────────────────────────────────────
 ▸◐     strong    mask.…tude ━━╸─────  1/3  0.5s  param "quantile" was 0.7, is 0.
@@ -38,14 +38,14 @@ describe('the dashboard at 80 by 24', () => {
 
   it('shows the numbers and the tensors of a step', () => {
     expect(screen(halfWay, {}, { page: 'step', step: 2 }).slice(2, 14).join('\n')).toBe(`─ Step blend ───────────────────────────────────────────────────────────────────
- operator   merge.dare, which gives a model
- uses       base, anime, attention, strong
- wanted by  soft
- why        param "keep" was 0.3, is 0.5
- keep       0.5
- drop       0.9
- planned    3 merged, 1 kept
- progress   running, 1 of 3 tensors, 0.5s of worker time
+ operator  merge.dare, which gives a model
+ uses      base, anime, attention, strong
+ used by   soft
+ why       param "keep" was 0.3, is 0.5
+ keep      0.5
+ drop      0.9
+ planned   3 merged, 1 kept
+ progress  running, 1 of 3 tensors, 0.5s of worker time
 ─ Tensors ──────────────────────────────────────────────────────── 1 of 3 done ─
 ▸◐ model.d.o.1.1.t.0.attn2.to_k.weight                             250 MB
  ◐ model.d.o.2.1.t.0.attn2.to_k.weight                             250 MB`)
@@ -57,7 +57,7 @@ describe('the dashboard at 80 by 24', () => {
       '         warning: nothing uses step `spare`',
       '    0:00 started anime-detail on cpu with 2 workers: reads 3.00 GB, writes 1.00',
       '    0:00 device cpu: cuda was not found',
-      '    0:02 kept      250 MB in 0.5 s model.d.o.3.1.t.0.attn2.to_k.weight',
+      '    0:02 reused    250 MB in 0.5 s model.d.o.3.1.t.0.attn2.to_k.weight',
       '    0:04 computed  250 MB in 2.0 s model.d.o.0.1.t.0.attn2.to_k.weight',
       '',
     ])
@@ -66,7 +66,7 @@ describe('the dashboard at 80 by 24', () => {
   it('finds tensors by a part of their names or by their step', () => {
     expect(screen(halfWay, {}, { page: 'find', query: 'BLOCKS.3', typing: true }).filter((line) => line.includes('attn2'))).toHaveLength(1)
     expect(screen(halfWay, {}, { page: 'find', query: 'other' }).filter((line) => line.includes('attn2'))).toHaveLength(1)
-    expect(screen(halfWay, {}, { page: 'find', query: 'nothing' })[3]).toBe(' no tensor is called so')
+    expect(screen(halfWay, {}, { page: 'find', query: 'nothing' })[3]).toBe(' no tensor matches')
     expect(screen(halfWay, {}, { page: 'find', query: 'BLOCKS.3', typing: true }).at(-1)).toMatch(/^ \/BLOCKS\.3_ {3}Enter choose {2}Esc back/)
   })
 

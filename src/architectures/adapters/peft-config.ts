@@ -1,0 +1,109 @@
+import { badConfigValue, unsupportedSetting } from '../../base/catalogue/adapter-config.js'
+import { quoteName } from '../../base/catalogue/file-entry.js'
+import type { Place } from '../../base/diagnostic.js'
+import { failed, ok, type Result } from '../../base/result.js'
+
+/** What PEFT's config says of the meaning of an adapter's tensors. */
+export interface PeftConfig {
+  readonly rank: number
+  readonly alpha: number
+  /** True where alpha is divided by the root of the rank. */
+  readonly root: boolean
+  readonly ranks: Readonly<Record<string, number>>
+  readonly alphas: Readonly<Record<string, number>>
+  /** Modules that were trained as a whole, by the ends of their names. */
+  readonly saved: readonly string[]
+  /** True where biases were trained too. */
+  readonly biases: boolean
+}
+
+/** What a config is read for: what messages call its file and its adapter, and where the recipe names that. */
+export interface ConfigSource {
+  readonly file: string
+  readonly adapter: string
+  readonly at: Place
+}
+
+type Plain = Readonly<Record<string, unknown>>
+type Check = readonly [expected: string, test: (value: unknown) => boolean]
+
+/** True for what JSON calls an object. */
+export const isPlain = (value: unknown): value is Plain => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const isRank = (value: unknown): boolean => typeof value === 'number' && Number.isInteger(value) && value > 0
+const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every((x) => typeof x === 'string')
+const mapOf = (test: (value: unknown) => boolean) => (value: unknown): boolean => isPlain(value) && Object.values(value).every(test)
+const oneOf = (...words: readonly unknown[]) => (value: unknown): boolean => words.includes(value)
+
+const BOOLEAN: Check = ['true or false', (value) => typeof value === 'boolean']
+const TEXTS: Check = ['a list of names', isTexts]
+
+/** What the settings that smelt looks at must be. All but the first two may be left out or null, which is what PEFT takes for the default. */
+const CHECKS: Readonly<Record<string, Check>> = {
+  r: ['a whole number above 0', isRank],
+  lora_alpha: ['a number above 0', (value) => typeof value === 'number' && value > 0],
+  peft_type: ['a name', (value) => typeof value === 'string'],
+  use_rslora: BOOLEAN,
+  rank_pattern: ['a map of names to whole numbers above 0', mapOf(isRank)],
+  alpha_pattern: ['a map of names to numbers above 0', mapOf((value) => typeof value === 'number' && value > 0)],
+  target_modules: ['a name or a list of names', (value) => typeof value === 'string' || isTexts(value)],
+  modules_to_save: TEXTS,
+  bias: ['`none`, `all` or `lora_only`', oneOf('none', 'all', 'lora_only')],
+  init_lora_weights: ['true, false or a name', (value) => typeof value === 'boolean' || typeof value === 'string'],
+  use_dora: BOOLEAN,
+  fan_in_fan_out: BOOLEAN,
+  lora_bias: BOOLEAN,
+  use_qalora: BOOLEAN,
+  use_bdlora: ['nothing, or settings', (value) => typeof value === 'boolean' || isPlain(value)],
+  target_parameters: TEXTS,
+  layer_replication: ['a list of ranges', Array.isArray],
+  trainable_token_indices: ['a list or a map of tokens', (value) => typeof value === 'object'],
+  alora_invocation_tokens: ['a list of tokens', Array.isArray],
+  arrow_config: ['settings', isPlain],
+}
+
+const REQUIRED: readonly string[] = ['r', 'lora_alpha']
+
+/** Settings under which the factors mean something else than a difference of weights, and what an adapter with them is. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  use_dora: 'DoRA',
+  fan_in_fan_out: 'LoRA of layers that store their weights transposed',
+  layer_replication: 'LoRA that repeats layers',
+  target_parameters: 'LoRA of parameters that are not layers',
+  trainable_token_indices: 'trained tokens',
+  alora_invocation_tokens: 'activated LoRA',
+  arrow_config: 'LoRA with routing',
+  use_qalora: 'QA-LoRA',
+  use_bdlora: 'block-diagonal LoRA',
+}
+
+/** Ways to begin a training that leave the base model as it is. After others, such as PiSSA, the factors belong to a base that they changed. */
+const KEEPS_BASE: readonly unknown[] = [undefined, null, true, false, 'gaussian', 'eva', 'orthogonal']
+
+const isGiven = (value: unknown): boolean =>
+  value !== undefined && value !== null && value !== false && !(typeof value === 'object' && Object.keys(value).length === 0)
+
+/** Reads a config. Settings of another type than PEFT's, and those that change what the tensors mean, are refused by name. */
+export const readPeftConfig = (raw: unknown, { file, adapter, at }: ConfigSource): Result<PeftConfig> => {
+  if (!isPlain(raw)) return failed(badConfigValue(at, file, adapter, undefined, raw, 'a map of settings'))
+  const type = raw['peft_type'] ?? 'LORA'
+  if (typeof type === 'string' && type !== 'LORA') return failed(unsupportedSetting(at, file, adapter, `an adapter of type ${quoteName(type)}`, 'peft_type'))
+  const wrong = Object.entries(CHECKS).find(([key, [, test]]) => {
+    const value = raw[key] ?? undefined
+    return value === undefined ? REQUIRED.includes(key) : !test(value)
+  })
+  if (wrong !== undefined) return failed(badConfigValue(at, file, adapter, wrong[0], raw[wrong[0]], wrong[1][0]))
+  const other = Object.keys(MEANINGS).find((key) => isGiven(raw[key]))
+  if (other !== undefined) return failed(unsupportedSetting(at, file, adapter, MEANINGS[other]!, other))
+  const start = raw['init_lora_weights']
+  if (!KEEPS_BASE.includes(start)) return failed(unsupportedSetting(at, file, adapter, `LoRA that began as ${quoteName(String(start))}, which changes the base model`, 'init_lora_weights'))
+  return ok({
+    rank: raw['r'] as number,
+    alpha: raw['lora_alpha'] as number,
+    root: raw['use_rslora'] === true,
+    ranks: (raw['rank_pattern'] ?? {}) as Readonly<Record<string, number>>,
+    alphas: (raw['alpha_pattern'] ?? {}) as Readonly<Record<string, number>>,
+    saved: (raw['modules_to_save'] ?? []) as readonly string[],
+    biases: (raw['bias'] ?? 'none') !== 'none',
+  })
+}

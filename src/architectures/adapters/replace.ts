@@ -1,0 +1,52 @@
+import { otherVocabulary, partReplaced, unknownRole, wholeShape } from '../../base/catalogue/adapter-tensors.js'
+import { ambiguousName, factorDtype } from '../../base/catalogue/adapters.js'
+import type { Diagnostic } from '../../base/diagnostic.js'
+import { isFloat } from '../../tensor/dtype.js'
+import type { TensorInfo } from '../../tensor/info.js'
+import { isConstant } from '../constants.js'
+import type { AdapterNames } from './names.js'
+import type { Patched, Sourced } from './overlap.js'
+import type { Making } from './patch.js'
+import { meaningOf, wholeModule, type Meaning } from './whole.js'
+
+/** Tensors with a row for each token. */
+const BY_TOKEN = /(?:^|\.)(?:embed_tokens|lm_head|embed_in|embed_out|wte|token_embedding|word_embeddings|tok_embeddings|shared)(?:\.|$)/
+
+/** Patches of tensors without a role: each replaces a tensor of the model, with which it agrees in shape, or is told. */
+export const replaceWhole = (tensors: readonly TensorInfo[], names: AdapterNames, making: Making): Patched => {
+  const patches: (readonly [string, Sourced])[] = []
+  const unmatched: string[] = []
+  const problems: Diagnostic[] = []
+  const unknown = new Map<string, { readonly module: string; readonly tensors: string[] }>()
+  for (const info of tensors) {
+    const meaning = meaningOf(info.name, names, (tensor) => making.tensors.has(tensor))
+    // Constants are copied from the model, whatever else is done to it; some programs save them with the biases.
+    if (meaning.type === 'whole' && isConstant(meaning.tensor)) continue
+    if (meaning.type === 'absent') unmatched.push(info.name)
+    else if (meaning.type === 'ambiguous') problems.push(ambiguousName(making.at, making.adapter, meaning.module, meaning.targets.map((t) => (t.weight ?? t.bias)!)))
+    else if (meaning.type === 'unknown') {
+      const alike = unknown.get(meaning.ending) ?? { module: meaning.module, tensors: [] }
+      alike.tensors.push(info.name)
+      unknown.set(meaning.ending, alike)
+    } else {
+      const problem = problemOf(info, meaning, making)
+      if (problem !== undefined) problems.push(problem)
+      else patches.push([meaning.tensor, { module: wholeModule(info.name), patch: { replaces: true, scale: 1, text: meaning.target.text, of: info }, ...(meaning.base ? { base: true } : {}) }])
+    }
+  }
+  problems.push(...[...unknown].map(([ending, { module, tensors: alike }]) => unknownRole(making.at, making.adapter, alike, module, ending)))
+  return { patches, unmatched, problems }
+}
+
+/** Why a tensor cannot take the place of another; undefined where it can. */
+const problemOf = (info: TensorInfo, { tensor, target }: Extract<Meaning, { type: 'whole' }>, { adapter, model, at, tensors, estranged }: Making): Diagnostic | undefined => {
+  const { shape, dtype } = tensors.get(tensor)!
+  if (!isFloat(info.dtype)) return factorDtype(at, info.name, adapter, info.dtype)
+  if (!isFloat(dtype)) return factorDtype(at, tensor, model, dtype)
+  if (target.rows !== undefined || target.change !== undefined) return partReplaced(at, adapter, info.name, tensor)
+  if (shape.join() === info.shape.join()) return undefined
+  const sameWidth = info.shape.slice(1).join() === shape.slice(1).join()
+  return sameWidth && BY_TOKEN.test(tensor)
+    ? otherVocabulary(at, adapter, info.name, info.shape[0] ?? 1, tensor, shape[0] ?? 1)
+    : wholeShape(at, adapter, info.name, info.shape, tensor, shape, estranged)
+}
