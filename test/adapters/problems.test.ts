@@ -19,12 +19,12 @@ const problemOf = async (given: Omit<Bake, 'model'> & { readonly model?: Tensors
 }
 
 test.each([
-  ['an alpha of 0', { ...lora, 'net.fc.alpha': f32([], 0) }, /^bad-alpha: `net\.fc\.alpha` .* is 0,/],
-  ['a negative alpha', { ...lora, 'net.fc.alpha': f32([], -4) }, /^bad-alpha: .* is -4,/],
-  ['an alpha that is no number', { ...lora, 'net.fc.alpha': f32([], NaN) }, /^bad-alpha: .* is NaN,/],
+  ['an alpha of 0', { ...lora, 'net.fc.alpha': f32([], 0) }, /^bad-alpha: alpha `net\.fc\.alpha` .* is 0;/],
+  ['a negative alpha', { ...lora, 'net.fc.alpha': f32([], -4) }, /^bad-alpha: .* is -4;/],
+  ['an alpha that is no number', { ...lora, 'net.fc.alpha': f32([], NaN) }, /^bad-alpha: .* is NaN;/],
   ['an alpha of several numbers', { ...lora, 'net.fc.alpha': f32([2], 1, 1) }, /^bad-alpha: `net\.fc\.alpha` of `lora` .* is \[2\]; an alpha is a single number$/],
   ['an alpha that is a matrix of one', { ...lora, 'net.fc.alpha': f32([1, 1], 1) }, /^bad-alpha: .* is \[1, 1\]; an alpha is a single number$/],
-  ['an infinite alpha', { ...lora, 'net.fc.alpha': f32([], Infinity) }, /^bad-alpha: .* is Infinity,/],
+  ['an infinite alpha', { ...lora, 'net.fc.alpha': f32([], Infinity) }, /^bad-alpha: .* is Infinity;/],
   ['an alpha of booleans', { ...lora, 'net.fc.alpha': { dtype: 'BOOL', shape: [], values: 1 } }, /^bad-alpha: /],
   ['factors that cannot be multiplied', { ...lora, 'net.fc.lora_up.weight': filled([2, 3], 1) }, /^bad-rank: .*`net\.fc`.*\[2, 3\] cannot be multiplied with \[2, 3\]/],
   ['a rank of 0', { ...lora, 'net.fc.lora_up.weight': filled([2, 0], 1), 'net.fc.lora_down.weight': filled([0, 3], 1) }, /^bad-rank: .* has a rank of 0/],
@@ -34,7 +34,7 @@ test.each([
   ['factors of another width', { ...lora, 'net.fc.lora_down.weight': filled([2, 4], 1) }, /^adapter-shape: .*\[2, 4\], and `net\.fc\.weight` is \[2, 3\]$/],
   ['factors of another height', { ...lora, 'net.fc.lora_up.weight': filled([3, 2], 1) }, /^adapter-shape: .*\[3, 3\], and/],
   ['a difference of another shape', { 'net.fc.diff': filled([3, 2], 1) }, /^adapter-shape: `net\.fc\.diff`/],
-  ['factors of whole numbers', { ...lora, 'net.fc.lora_up.weight': { dtype: 'I64', shape: [2, 2], values: 1 } }, /^adapter-dtype: `net\.fc\.lora_up\.weight` of `lora` .* holds I64/],
+  ['factors of whole numbers', { ...lora, 'net.fc.lora_up.weight': { dtype: 'I64', shape: [2, 2], values: 1 } }, /^adapter-dtype: `net\.fc\.lora_up\.weight` of `lora` .* is I64/],
   ['a tensor without a target', { ...lora, 'net.gone.lora_up.weight': up, 'net.gone.alpha': f32([], 1), 'stray': up }, /^adapter-unmatched: 3 of 5 tensors .*: `stray`, `net\.gone\.[^;]*$/],
   ['a bias for a module that has none', { ...lora, 'net.fc.diff_b': f32([2], 1, 1) }, undefined],
   ['nothing that fits', { 'other.lora_up.weight': up, 'other.lora_down.weight': down }, /^adapter-matches-nothing: no tensor of `lora` .* has a target in `base`/],
@@ -55,7 +55,7 @@ test('factors for a module that is only a bias have no target', async () => {
 })
 
 test.each([
-  ['DoRA', 'net.fc.dora_scale', /holds DoRA, as `net\.fc\.dora_scale` tells/],
+  ['DoRA', 'net.fc.dora_scale', /holds DoRA, as `net\.fc\.dora_scale` shows/],
   ['PEFT’s DoRA', 'net.fc.lora_magnitude_vector.default.weight', /holds DoRA/],
   ['LoKr', 'net.fc.lokr_w2_a', /holds LoKr/],
   ['LoHa with a Tucker core', 'net.fc.hada_t1', /holds LoHa with a Tucker core/],
@@ -91,7 +91,7 @@ test.each([
 
 test('a model of whole numbers cannot be changed', async () => {
   const quantised: Tensors = { 'net.fc.weight': { dtype: 'I64', shape: [2, 3], values: 1 } }
-  expect(await problemOf({ model: quantised, adapter: lora })).toMatch(/^adapter-dtype: `net\.fc\.weight` of `base` .* holds I64/)
+  expect(await problemOf({ model: quantised, adapter: lora })).toMatch(/^adapter-dtype: `net\.fc\.weight` of `base` .* is I64/)
 })
 
 test('a name that can mean two modules is refused', async () => {

@@ -172,7 +172,7 @@ describe('the doctor says of CUDA', () => {
   it('that a provider of another version is a fault', () => {
     const report = reportOf({ found: NAMES, provider: '1.29.0', devices: [{ ...GPU, check: undefined, pins: false }] })
     expect(screen(report)).toMatch(/^ {2}provider +of ONNX Runtime 1\.29\.0 +problem$/m)
-    expect(screen(report)).not.toContain('computes rightly')
+    expect(screen(report)).not.toContain('computes correctly')
     expect(faultsOf(report).map((d) => d.code)).toEqual(['cuda-provider-wrong'])
   })
 
@@ -187,7 +187,7 @@ describe('the doctor says of CUDA', () => {
   it('which device is good and which is not', () => {
     const report = reportOf({ found: NAMES, provider: NEEDED, devices: [{ ...GPU, check: undefined, pins: true }, { ...GPU, index: 1, check: cudaWrongNumbers(1, 'x'), pins: false }] })
     expect(screen(report)).toMatch(/^cuda +usable, but for device 1 +problem$/m)
-    expect(screen(report)).toMatch(/^ {2}device 0 +NVIDIA H100 80GB HBM3, compute 9\.0, 85\.0 GB, 84\.0 GB free +ok\n +computes rightly; memory can be page-locked\n {2}device 1 .* problem$/m)
+    expect(screen(report)).toMatch(/^ {2}device 0 +NVIDIA H100 80GB HBM3, compute 9\.0, 85\.0 GB, 84\.0 GB free +ok\n +computes correctly; memory can be page-locked\n {2}device 1 .* problem$/m)
   })
 })
 

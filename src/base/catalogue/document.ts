@@ -100,7 +100,7 @@ export const mergeKey = (at: Range): Diagnostic =>
 
 /** A map without a key it must have; `expected` says what the key's value is. */
 export const missingKey = (at: Range, subject: string | undefined, key: string, expected: string | undefined): Diagnostic =>
-  entry('missing-key', `${subject ?? 'the document'} has no ${code(key)}`, {
+  entry('missing-key', `${subject ?? 'the recipe'} has no ${code(key)}`, {
     at: inText(at),
     help: `add the key ${code(key)}${expected === undefined ? '' : `: ${cut(expected, 200)}`}`,
   })
