@@ -39,11 +39,23 @@ const isMisspelt = (name: string, { map, schema }: Owner): boolean =>
 
 const NAME = /^[A-Za-z_][\w-]*$/
 
-/** True where a text of a document is a name, or the param of that name. */
-const mentions = (value: Value, name: string): boolean => {
-  if (value.type === 'map') return [...value.entries.values()].some((entry) => mentions(entry.value, name))
-  if (value.type === 'list') return value.items.some((item) => mentions(item, name))
-  return value.value === name || value.value === `$${name}`
+/** The texts of a document that may be names of something in it; `$name` is a param. */
+const textsIn = (value: Value, texts: Set<string> = new Set()): Set<string> => {
+  if (value.type === 'map') for (const entry of value.entries.values()) textsIn(entry.value, texts)
+  else if (value.type === 'list') for (const item of value.items) textsIn(item, texts)
+  else if (value.type === 'string') texts.add(value.value.replace(/^\$/, ''))
+  return texts
+}
+
+/** True where one of some sorted numbers lies between two others. */
+const anyBetween = (sorted: readonly number[], from: number, to: number): boolean => {
+  let [low, high] = [0, sorted.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (sorted[middle]! < from) low = middle + 1
+    else high = middle
+  }
+  return low < sorted.length && sorted[low]! < to
 }
 
 const columnOf = (range: Range): number => positionOf(range.source, range.start).column - 1
@@ -56,10 +68,11 @@ const startsLine = ({ key }: Entry): boolean => /^[ -]*$/.test(key.source.text.s
  * that is wrong because of them. `problems` are the places where a schema found something.
  */
 export const findMisplaced = (root: Value, schema: JsonSchema, problems: readonly Diagnostic[]): readonly Diagnostic[] => {
-  const starts = problems.flatMap(({ at }) => (at?.type === 'text' ? [at.range.start] : []))
-  const isWrong = ({ key, value }: Entry): boolean => starts.some((start) => start >= key.start && start < Math.max(key.end, value.range.end))
+  const starts = problems.flatMap(({ at }) => (at?.type === 'text' ? [at.range.start] : [])).sort((x, y) => x - y)
+  const isWrong = ({ key, value }: Entry): boolean => anyBetween(starts, key.start, Math.max(key.end, value.range.end))
   const found: Diagnostic[] = []
-  const isMentioned = (name: string): boolean => mentions(root, name)
+  let texts: Set<string> | undefined
+  const isMentioned = (name: string): boolean => (texts ??= textsIn(root)).has(name)
 
   /** True where `key`, which is wrong where it stands, would be right below the entry before it. */
   const belongsBelow = ([name, { key, value }]: Item, next: string, owner: Owner): JsonSchema | undefined => {

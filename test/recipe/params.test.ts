@@ -54,8 +54,8 @@ describe('params', () => {
     ['keep % 2', 'bad-arithmetic', '`${keep % 2}` expects `+`, `-`, `*`, `/` or the end, not `%`'],
     ['1 - label', 'bad-arithmetic', '`${1 - label}` computes with `label`, which is not a number'],
     ['1 / (keep - 0.35)', 'bad-arithmetic', '`${1 / (keep - 0.35)}` divides by zero or is too large for a number'],
-    ['1-keep-0.2', 'bad-arithmetic', 'there is no param `keep-0`'],
-    ['1 - keeep', 'unknown-param', 'there is no param `keeep`'],
+    ['1-keep-0.2', 'bad-arithmetic', 'unknown param `keep-0`'],
+    ['1 - keeep', 'unknown-param', 'unknown param `keeep`'],
     [`${'('.repeat(100)}1${')'.repeat(100)}`, 'bad-arithmetic', `\`\${${'('.repeat(100)}1${')'.repeat(100)}}\` has too many parentheses or signs inside each other`],
   ])('an expression that cannot be computed is one error: %s', (expression, code, message) => {
     const problems = problemsOf(RECIPE.replace('keep: $keep', `keep: "\${${expression}}"`))

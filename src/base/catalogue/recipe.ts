@@ -18,7 +18,7 @@ export const badArithmetic = (expression: string, problem: ArithmeticFlaw, at: R
     })
     case 'deep': return entry('bad-arithmetic', `${shown} has too many parentheses or signs inside each other`, { at: text(at), help: 'write a simpler expression' })
     case 'not-a-number': return entry('bad-arithmetic', `${shown} computes with \`${problem.name}\`, which is not a number`, { at: text(at), help: `give \`${problem.name}\` a number under \`params\`, or write it as \`$${problem.name}\` alone` })
-    case 'minus-in-name': return entry('bad-arithmetic', `there is no param \`${problem.name}\``, { at: text(at), help: `put spaces around the minus: \`${problem.name.replaceAll('-', ' - ')}\` (names may contain \`-\`)` })
+    case 'minus-in-name': return entry('bad-arithmetic', `unknown param \`${problem.name}\``, { at: text(at), help: `put spaces around the minus: \`${problem.name.replaceAll('-', ' - ')}\` (names may contain \`-\`)` })
     case 'infinite': return entry('bad-arithmetic', `${shown} divides by zero or is too large for a number`, { at: text(at), help: 'check the params that it divides by' })
   }
 }
@@ -72,7 +72,7 @@ export const unknownOverride = (name: string, known: readonly string[]): Diagnos
 
 /** A `$name` without a param. */
 export const unknownParam = (name: string, known: readonly string[], at: Range): Diagnostic =>
-  entry('unknown-param', `unknown param \`$${name}\``, { at: text(at), help: didYouMean(name, known) ?? `declare it: \`params: { ${name}: 0.5 }\`${known.length === 0 ? '' : `; the recipe has ${oneOf(known)}`}` })
+  entry('unknown-param', `unknown param \`${name}\``, { at: text(at), help: didYouMean(name, known) ?? `declare it: \`params: { ${name}: 0.5 }\`${known.length === 0 ? '' : `; the recipe has ${oneOf(known)}`}` })
 
 /** How sentences name the kinds of value. */
 const KINDS = { model: 'a model', mask: 'a mask', weights: 'a weights step', adapter: 'an adapter', report: 'a report', param: 'a param' } as const
