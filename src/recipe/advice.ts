@@ -1,8 +1,7 @@
 import * as say from '../base/catalogue/advice.js'
 import { tellsMissing } from '../base/catalogue/document.js'
 import type { Diagnostic } from '../base/diagnostic.js'
-import type { MapValue, Value } from '../document/value.js'
-import { toPlain } from '../document/value.js'
+import { toPlain, type MapValue, type Value } from '../document/value.js'
 import type { Operator } from '../operators/define.js'
 import { findOperator, operators } from '../operators/index.js'
 import type { InputSpec, ParamSpec } from '../operators/params.js'
@@ -28,10 +27,13 @@ const namesIn = (value: Value | undefined): readonly string[] => {
   return value?.type === 'list' ? value.items.map((item) => textOf(item.type === 'map' ? item.entries.get('model')?.value : item)).filter((name) => name !== '') : []
 }
 
+/** An entry of a table by a word of the user's, which may be `constructor`. */
+const wordIn = <T>(table: Readonly<Record<string, T>>, word: string): T | undefined => (Object.hasOwn(table, word) ? table[word] : undefined)
+
 /** Advice on a parameter that one of some others is called by other programs. */
 const adviseWord = (problem: Diagnostic, word: string, value: Value, params: Readonly<Record<string, ParamSpec>>, taken: ReadonlySet<string>): Diagnostic | undefined => {
   for (const own of Object.keys(params)) {
-    const turn = taken.has(own) ? undefined : PARAMETER_WORDS[own]?.[word]
+    const turn = taken.has(own) ? undefined : wordIn(PARAMETER_WORDS[own] ?? {}, word)
     if (turn === undefined) continue
     return { same: say.otherWord, turned: say.turnedWord, either: say.eitherWord }[turn](problem, word, own, numberOf(value))
   }
@@ -51,7 +53,7 @@ const isList = (key: string, { inputs }: Operator): boolean => key === 'models' 
 
 /** Keys that name single models where an operator takes a list. */
 const sidesOf = (step: MapValue, operator: Operator): readonly string[] =>
-  (manyOf(operator) === undefined || step.entries.has('models') ? [] : [...step.entries.keys()].filter((key) => !(key in operator.inputs) && SIDES.has(key)))
+  (manyOf(operator) === undefined || step.entries.has('models') ? [] : [...step.entries.keys()].filter((key) => !Object.hasOwn(operator.inputs, key) && SIDES.has(key) && ownName(key, Object.keys(operator.inputs), INPUT_WORDS, step) === undefined))
 
 const SIDES: ReadonlySet<string> = new Set(['a', 'b', 'c'].flatMap((side) => [side, ...INPUT_WORDS[side]!]))
 
@@ -62,21 +64,21 @@ const adviseStepKey = (problem: Diagnostic, key: string, value: Value, step: Map
   if (isList(key, operator)) return say.twoModels(problem, operator.id, namesIn(value))
   const sides = sidesOf(step, operator)
   if (sides.includes(key)) return sides[0] === key ? say.listOfModels(problem, operator.id, sides.map((side) => textOf(step.entries.get(side)!.value))) : 'told'
-  if (many !== undefined && key in many.each) return say.ofEachModel(problem, key, namesIn(step.entries.get('models')?.value), shares(value))
+  if (many !== undefined && Object.hasOwn(many.each, key)) return say.ofEachModel(problem, key, namesIn(step.entries.get('models')?.value), shares(value))
   const word = adviseWord(problem, key, value, operator.params, taken)
     ?? (many === undefined ? undefined : adviseWord(problem, key, value, many.each, new Set()))
   if (word !== undefined) return word
   const input = ownName(key, Object.keys(operator.inputs), INPUT_WORDS, step)
   if (input !== undefined) return say.otherWord(problem, key, input, undefined)
   if (key === 'parameters' || key === 'params') return say.withoutNesting(problem, key, [...mapOf(value).keys()])
-  return ['dtype', 'path', 'shard_size', 'metadata', 'non_finite', ...OUTPUT_WORDS['dtype']!].includes(key) ? say.ofOutput(problem, key in OUTPUT_WORDS || key.includes('_') ? key : 'dtype') : undefined
+  return ['dtype', 'path', 'shard_size', 'metadata', 'non_finite', ...OUTPUT_WORDS['dtype']!].includes(key) ? say.ofOutput(problem, Object.hasOwn(OUTPUT_WORDS, key) || key.includes('_') || key === 'metadata' ? key : 'dtype') : undefined
 }
 
 const adviseOperator = (problem: Diagnostic, found: string): Diagnostic => {
   const last = found.split('.').at(-1)!.toLowerCase()
   const whole = operators.map((operator) => operator.id).filter((id) => id.split('.')[1] === last)
   if (whole.length > 0) return say.wholeOperator(problem, found, whole)
-  const own = OPERATOR_WORDS[last]
+  const own = wordIn(OPERATOR_WORDS, last)
   return own === undefined ? problem : say.otherOperator(problem, found, own)
 }
 
@@ -114,7 +116,7 @@ const adviseOutput = (advisers: Map<number, Adviser>, start: number, output: Map
   for (const [key, { key: range, value }] of output.entries) {
     const own = ownName(key, keys, OUTPUT_WORDS, output)
     if (own !== undefined) advisers.set(range.start, (problem) => (problem.code === 'unknown-key' ? say.otherWord(problem, key, own, undefined) : problem))
-    const dtype = key === 'dtype' ? DTYPE_WORDS[textOf(value).toLowerCase()] : undefined
+    const dtype = key === 'dtype' ? wordIn(DTYPE_WORDS, textOf(value).toLowerCase()) : undefined
     if (dtype !== undefined) advisers.set(value.range.start, (problem) => say.otherDtype(problem, textOf(value), dtype))
   }
 }

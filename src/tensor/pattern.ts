@@ -135,7 +135,7 @@ const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
 }
 
 const otherName = (id: string, known: readonly string[]): string | undefined => {
-  const own = OTHER_NAMES[id.toLowerCase()]?.find((name) => known.includes(name))
+  const own = (Object.hasOwn(OTHER_NAMES, id.toLowerCase()) ? OTHER_NAMES[id.toLowerCase()]! : []).find((name) => known.includes(name))
   return own === undefined ? undefined : partNamed('component', id, own, known)
 }
 

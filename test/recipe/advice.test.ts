@@ -34,6 +34,19 @@ test.each([
   ['op: lora, model: base', 'write `op: adapter.apply`, which is what smelt calls `lora`'],
 ])('%s', (step, help) => expect(helpOf(step)).toBe(help))
 
+test.each(['constructor', '__proto__', 'toString', 'hasOwnProperty'])('`%s` is a word like any other, wherever it stands', (word) => {
+  const codes = (step: string, output = 'from: x, path: o.safetensors'): readonly string[] =>
+    problemsOf(`smelt: 1\nmodels: { a: a.safetensors }\nsteps: { x: { ${step} } }\noutputs: { o: { ${output} } }\n`).map((p) => p.code)
+  expect(codes(`op: merge.blend, a: a, b: a, ${word}: 1`)).toEqual(['unknown-key'])
+  expect(codes(`op: merge.ties, base: a, models: [{ model: a, ${word}: 1 }], ${word}: 1`)).toEqual(['unknown-key', 'unknown-key'])
+  expect(codes(`op: ${word}, a: a`)).toEqual(['unknown-choice'])
+  expect(codes(`${word}: merge.blend, a: a`)).toEqual(['missing-key'])
+  expect(codes('op: merge.blend, a: a, b: a', `from: x, path: o.safetensors, dtype: ${word}, ${word}: 1`).length).toBe(2)
+})
+
+test('a base by another name is no model of the list', () =>
+  expect(helpOf('op: merge.ties, base_model: base, a: anime, b: photo')).toBe('write `base`, which is what smelt calls `base_model`'))
+
 test.each([['75', '0.75'], ['30', '0.3'], ['100', '1']])('`keep: %s` is taken for percent', (keep, meant) =>
   expect(helpOf(`op: merge.blend, a: anime, b: photo, keep: ${keep}`)).toBe(`write \`${meant}\` for ${keep} percent`))
 
