@@ -9,6 +9,7 @@ import { failed, ok, type Result } from '../base/result.js'
 import type { Operator } from '../operators/define.js'
 import { findOperator, operators } from '../operators/index.js'
 import { sharedKeys } from '../operators/schema.js'
+import { adviseOption } from '../recipe/advice.js'
 import { renderOneOff } from '../recipe/one-off.js'
 import { buildOnce, type BuildFlags } from './build.js'
 import type { Console } from './console.js'
@@ -48,7 +49,7 @@ const sortWords = (operator: Operator, words: readonly string[]): Result<{ reado
     }
     const key = option.replaceAll('-', '_')
     if (!keys.includes(key)) {
-      problems.push(noSuchOption(option, operator.id, keys, didYouMean(key, keys)))
+      problems.push(adviseOption(noSuchOption(option, operator.id, keys, didYouMean(key, keys)), operator, key, given ?? words[i + 1]))
       if (given === undefined && words[i + 1]?.startsWith('--') === false) i++
       continue
     }

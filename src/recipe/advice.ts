@@ -57,6 +57,9 @@ const sidesOf = (step: MapValue, operator: Operator): readonly string[] =>
 
 const SIDES: ReadonlySet<string> = new Set(['a', 'b', 'c'].flatMap((side) => [side, ...INPUT_WORDS[side]!]))
 
+/** Keys of an output that are looked for in a step. */
+const OF_OUTPUT = ['dtype', 'path', 'shard_size', 'metadata', 'non_finite']
+
 /** Advice on an unknown key of a step; `told` where another of its keys has it. */
 const adviseStepKey = (problem: Diagnostic, key: string, value: Value, step: MapValue, operator: Operator): Diagnostic | 'told' | undefined => {
   const taken = new Set(step.entries.keys())
@@ -71,7 +74,7 @@ const adviseStepKey = (problem: Diagnostic, key: string, value: Value, step: Map
   const input = ownName(key, Object.keys(operator.inputs), INPUT_WORDS, step)
   if (input !== undefined) return say.otherWord(problem, key, input, undefined)
   if (key === 'parameters' || key === 'params') return say.withoutNesting(problem, key, [...mapOf(value).keys()])
-  return ['dtype', 'path', 'shard_size', 'metadata', 'non_finite', ...OUTPUT_WORDS['dtype']!].includes(key) ? say.ofOutput(problem, Object.hasOwn(OUTPUT_WORDS, key) || key.includes('_') || key === 'metadata' ? key : 'dtype') : undefined
+  return OF_OUTPUT.includes(key) ? say.ofOutput(problem, key) : undefined
 }
 
 const adviseOperator = (problem: Diagnostic, found: string): Diagnostic => {
@@ -121,6 +124,15 @@ const adviseOutput = (advisers: Map<number, Adviser>, start: number, output: Map
   }
 }
 
+/** Advice on an option of a command line that other programs have, as {@link advise} gives it on a key. */
+export const adviseOption = (problem: Diagnostic, operator: Operator, word: string, text: string | undefined): Diagnostic => {
+  const number = Number(text === undefined || text === '' ? Number.NaN : text)
+  const range = { source: { path: '', text: '' }, start: 0, end: 0 }
+  const value: Value = Number.isFinite(number) ? { type: 'number', value: number, range } : { type: 'null', value: null, range }
+  const advice = adviseWord(problem, word, value, { ...operator.params, ...manyOf(operator)?.each }, new Set())
+  return advice === undefined ? problem : say.asOptions(advice)
+}
+
 /** The problems that a schema found in a recipe, with advice for those who know other programs: their words, and which way their numbers point. */
 export const advise = (root: Value, problems: readonly Diagnostic[]): readonly Diagnostic[] => {
   if (problems.length === 0) return problems
@@ -130,8 +142,10 @@ export const advise = (root: Value, problems: readonly Diagnostic[]): readonly D
   const advisers = new Map<number, Adviser>()
   for (const [, { key, value }] of mapOf(top.get('steps')?.value)) if (value.type === 'map') adviseStep(advisers, { key: key.start, value })
   for (const [, { key, value }] of mapOf(top.get('outputs')?.value)) if (value.type === 'map') adviseOutput(advisers, key.start, value)
-  return problems.flatMap((problem) => {
+  const advised = problems.flatMap((problem) => {
     const adviser = problem.at?.type === 'text' ? advisers.get(problem.at.range.start) : undefined
     return adviser === undefined ? [problem] : (adviser(problem) ?? [])
   })
+  // What is left out is said by another problem, so something is left.
+  return advised.length === 0 ? problems : advised
 }

@@ -56,6 +56,10 @@ export const twoModels = (problem: Diagnostic, op: string, models: readonly stri
 export const listOfModels = (problem: Diagnostic, op: string, models: readonly string[]): Diagnostic =>
   advise(problem, `write \`models: [${models.join(', ')}]\``, `${code(op)} takes a list of \`models\`, not \`a\` and \`b\``)
 
+/** Advice on keys, for a command line that has them as options. */
+export const asOptions = (problem: Diagnostic): Diagnostic =>
+  advise(problem, (problem.help ?? '').replace(/`([a-z_]+): ([^`]+)`/g, '`--$1 $2`'))
+
 /** An operator that other programs call otherwise. */
 export const otherOperator = (problem: Diagnostic, word: string, own: string): Diagnostic =>
   advise(problem, `write \`op: ${own}\`, which is what smelt calls ${code(word)}`)

@@ -22,6 +22,8 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   'option-set-with-a-comma': ['plan', 'sound.yaml', '--set', 'keep=0,3'],
   'option-device-gpu': ['build', 'sound.yaml', '--device', 'gpu'],
   'option-workers-many': ['build', 'sound.yaml', '--workers', 'all'],
+  'option-alpha-of-blend': ['blend', 'anime.safetensors', 'photo.safetensors', '-o', 'out.safetensors', '--alpha', '0.3'],
+  'option-ckpt-of-blend': ['blend', 'anime.safetensors', 'photo.safetensors', '-o', 'out.ckpt'],
   'recipe-misspelt': ['build', 'sond.yaml'],
   'recipe-without-ending': ['build', 'sound'],
   'model-for-a-recipe': ['build', 'anime.safetensors'],
