@@ -6,6 +6,7 @@ import type { Graph } from '../../graph/graph.js'
 import { defineOperator } from '../apply.js'
 import { adapterOf, modelsOf, valueOf } from '../call.js'
 import type { Call, Operator } from '../define.js'
+import { refuseOpaqueModels } from '../opaque.js'
 import { adapter, choice, model, number, perLayer } from '../params.js'
 import type { Value } from '../value.js'
 
@@ -63,7 +64,11 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
   const { label, tensors } = modelsOf(call, 'model')[0]!.value
   const strict = valueOf(call, 'unmatched') !== 'ignore'
   const match = matchAdapter({ label: value.label, file: value.file, at }, { label, tensors, architecture: call.architecture(tensors) }, strict)
-  if (match.type === 'failed') return failed(...match.diagnostics)
+  if (match.type === 'failed') {
+    // Names and shapes of packed weights are those of no module.
+    const opaque = refuseOpaqueModels(modelsOf(call, 'model'))
+    return failed(...(opaque.length > 0 ? opaque : match.diagnostics))
+  }
   for (const tensor of match.value.unmatched) call.note({ type: 'unmatched', tensor })
   return withPatches(match.value.patches).evaluate(call)
 }
