@@ -16,6 +16,7 @@ import { sizeOf } from '../tensor/info.js'
 import type { LayerContext } from './context.js'
 import type { PlannedFile, PlannedModel, PlannedOutput, Target } from './plan.js'
 import { parentsOf, provenance } from './provenance.js'
+import { quantisationMetadata } from './quantisation-metadata.js'
 import { writtenTensors } from './written.js'
 
 /** What a header says that is known only once everything is computed. */
@@ -109,11 +110,12 @@ export const planOutput = (
   if (contents.type === 'failed') return contents
   const tags = tagsOf(recipe, output, adapters)
   if (tags.type === 'failed') return tags
-  const { tensors: written, unscaled } = contents.value
+  const { tensors: written, unscaled, quantised } = contents.value
   const tensors = written.map(({ name, dtype, shape }) => ({ name, dtype, shape }))
   const byName = new Map(written.map((t) => [t.name, t] as const))
   const path = resolve(folders.out ?? folders.recipe, output.path)
-  const lay = (sealing: Sealing): Laid => layOut(path, tensors, { ...metadataOf(own, output, value, byName, sealing), ...tags.value }, output.shardBytes)
+  const quantisation = quantisationMetadata(own.models.values(), quantised)
+  const lay = (sealing: Sealing): Laid => layOut(path, tensors, { ...quantisation, ...metadataOf(own, output, value, byName, sealing), ...tags.value }, output.shardBytes)
   const laid = lay(UNSEALED)
   const seal = (sealing: Sealing): readonly Uint8Array[] => lay(sealing).files.map((f, i) => {
     if (f.header.length !== laid.files[i]!.header.length) throw new Error(`the header of ${f.path} changed its length when it was sealed`)

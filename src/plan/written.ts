@@ -10,6 +10,7 @@ import { sizeOf, type TensorInfo } from '../tensor/info.js'
 import type { Scaled } from '../tensor/quantised.js'
 import type { LayerContext } from './context.js'
 import { readScaled } from './logical-model.js'
+import type { QuantisedWeight } from './quantisation-metadata.js'
 
 /** A tensor as an output has it; `value` makes its expression. */
 export interface Written {
@@ -24,6 +25,8 @@ export interface Contents {
   readonly tensors: readonly Written[]
   /** How many tensors the first model stores with scales and this output without. */
   readonly unscaled: number
+  /** The weights among them that are quantised, scaled or packed. */
+  readonly quantised: readonly QuantisedWeight[]
 }
 
 /** What an output asks of each tensor, and where it says so; later rules win. */
@@ -66,33 +69,42 @@ const writeScaled = (graph: Graph, { name, scaled }: Slot & { readonly scaled: S
   return dtype === SCALED_DTYPE ? rescaled(graph, x, scaled) : undefined
 }
 
+/** The stored tensor that an expression is, if it is no more than that. */
+const storedAs = (x: Tensor): readonly QuantisedWeight[] => (x.type === 'read' ? [{ name: x.tensor.name, file: x.tensor.file }] : [])
+
 const writeModel = (graph: Graph, output: Output, value: ModelValue, asked: Asked): Result<Contents> => {
   const tensors = new Map<string, Written>()
   /** Where scales are asked for, and whether they can be had for any tensor there. */
   const wishes = new Map<Place, boolean>()
-  let [kept, unscaled] = [0, 0]
+  const [kept, packed]: [QuantisedWeight[], QuantisedWeight[]] = [[], []]
+  let [unscaled, unasked] = [0, 0]
   const add = (written: readonly Written[]): void => written.forEach((t) => void (tensors.has(t.name) || tensors.set(t.name, t)))
   for (const slot of value.tensors.values()) {
     const { dtype, at } = asked(slot)
     const { name, shape, scaled } = slot
     if (dtype === SCALED_DTYPE) wishes.set(at, wishes.get(at) === true || isRescalable(slot))
     const own = scaled === undefined ? undefined : writeScaled(graph, { ...slot, scaled }, value, dtype === SCALED_DTYPE && !isRescalable(slot) ? 'same' : dtype)
-    if (scaled !== undefined && own === undefined) unscaled += 1
-    else if (scaled !== undefined) kept += 1
+    if (scaled !== undefined && own === undefined) {
+      unscaled += 1
+      unasked += dtype === 'same' ? 1 : 0
+    }
+    if (scaled !== undefined && own !== undefined) kept.push({ name, file: scaled.stored.file })
+    if (slot.opaque !== undefined) packed.push(...storedAs(value.tensor(name)))
     const plain = dtype === 'same' || dtype === SCALED_DTYPE || slot.opaque !== undefined || !isFloat(slot.dtype) ? slot.dtype : OUTPUT_DTYPES[dtype]
     add(own ?? [{ name, dtype: plain, shape, value: () => value.tensor(name) }])
   }
   const vain = [...wishes].filter(([, granted]) => !granted).map(([at]) => noScales(at, output.from.name))
   if (vain.length > 0) return failed(...vain)
-  return ok({ tensors: [...tensors.values()], unscaled }, kept > 0 && unscaled > 0 ? [mixedScales(output.at, output.from.name, kept, unscaled)] : [])
+  const mixed = kept.length > 0 && unasked > 0 ? [mixedScales(output.at, output.from.name, kept.length, unasked)] : []
+  return ok({ tensors: [...tensors.values()], unscaled, quantised: [...kept, ...packed] }, mixed)
 }
 
 /** The tensors of an output, their dtypes and what each is made of. Only floats change their dtype, and nothing of what is packed does. */
 export const writtenTensors = (graph: Graph, output: Output, value: Value, layers: LayerContext): Result<Contents> => {
   if (value.kind === 'mask') {
-    return ok({ tensors: [...value.shapes].map(([name, shape]) => ({ name, dtype: 'BOOL', shape, value: () => value.mask(name) })), unscaled: 0 })
+    return ok({ tensors: [...value.shapes].map(([name, shape]) => ({ name, dtype: 'BOOL', shape, value: () => value.mask(name) })), unscaled: 0, quantised: [] })
   }
-  if (value.kind !== 'model') return ok({ tensors: [], unscaled: 0 })
+  if (value.kind !== 'model') return ok({ tensors: [], unscaled: 0, quantised: [] })
   const asked = askedOf(output, value, layers)
   return asked.type === 'failed' ? asked : writeModel(graph, output, value, asked.value)
 }

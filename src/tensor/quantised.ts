@@ -44,7 +44,7 @@ const PACKED_ENDINGS: readonly (readonly [ending: string, scheme: string])[] = [
 const PACKED_PARTS = [
   'qweight', 'qzeros', 'scales', 'g_idx', 'weight', 'SCB', 'weight_format', 'weight_packed', 'weight_scale', 'weight_scale_2', 'weight_scale_inv', 'weight_shape',
   'weight_zero_point', 'weight_g_idx', 'weight_global_scale', 'input_global_scale', 'input_scale', 'input_zero_point', 'output_scale', 'pre_quant_scale',
-  'scale_weight', 'scale_input', 'comfy_quant', 'W_q', 'meta', 'zero', 'scale',
+  'scale_weight', 'scale_input', 'comfy_quant', 'weight_s_rel', 'weight_s_channel', 'weight_codebook', 'W_q', 'meta', 'zero', 'scale',
 ]
 
 /** What else belongs to a scaled weight, behind the module's path, or behind the name of a tensor that is no `.weight`. */

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { openModel } from '#src/safetensors/model.js'
 import { inFolder, readTensors } from '../support/build-run.js'
 import { blocksOf, distance, plainWeight, scaledWeight, type ScaledWeight, type ScaleLayout } from '../support/scaled.js'
 import { writeSafetensors, type TensorValues } from '../support/write-safetensors.js'
@@ -102,6 +103,23 @@ describe('what lies beside a scaled weight', () => {
     expect(Object.keys(found)).toEqual(Object.keys(before).filter((name) => name !== 'net.two.scale_weight'))
     expect([found['net.one.weight'], found['net.one.scale_weight'], found['scaled_fp8']]).toEqual([before['net.one.weight'], before['net.one.scale_weight'], before['scaled_fp8']])
     expect(found['net.two.weight']!.dtype).toBe('BF16')
+  }))
+
+  test('may be named in the metadata, which speaks of the weights that still have scales and of no others', () => inFolder(async (folder) => {
+    const layers = { 'net.one': { format: 'float8_e4m3fn' }, 'net.two': { format: 'float8_e4m3fn' } }
+    const metadata = { _quantization_metadata: JSON.stringify({ format_version: '1.0', layers }), author: 'x' }
+    writeSafetensors(join(folder, 'a.safetensors'), modelOf(a, 'weight_scale'), metadata)
+    writeSafetensors(join(folder, 'b.safetensors'), modelOf(b, 'weight_scale'))
+    const written = async (more: object): Promise<unknown> => {
+      await built(buildIn(folder, { ...BLEND, ...outputs('m', more) }))
+      const opened = await openModel(join(folder, 'o.safetensors'))
+      const text = opened.type === 'ok' ? opened.value.metadata.get('_quantization_metadata') : ''
+      return text === undefined ? undefined : JSON.parse(text)
+    }
+    expect(await written({ dtype: 'f8_e4m3_scaled' })).toEqual({ format_version: '1.0', layers })
+    expect(await written({ dtype: { 'net.two.*': 'f8_e4m3_scaled' } })).toEqual({ format_version: '1.0', layers: { 'net.two': layers['net.two'] } })
+    expect(await written({})).toBeUndefined()
+    expect(await written({ dtype: 'f8_e4m3_scaled', metadata: { _quantization_metadata: '{"mine":1}' } })).toEqual({ mine: 1 })
   }))
 
   test('may be scales of other dtypes', () => inFolder(async (folder) => {
