@@ -41,17 +41,17 @@ const PACKED_ENDINGS: readonly (readonly [ending: string, scheme: string])[] = [
 ]
 
 /** What else belongs to the weight of a module that is packed, behind the module's path. */
-const PACKED_PARTS = [
-  'qweight', 'qzeros', 'scales', 'g_idx', 'weight', 'SCB', 'weight_format', 'weight_packed', 'weight_scale', 'weight_scale_2', 'weight_scale_inv', 'weight_shape',
+const PACKED_PARTS: ReadonlySet<string> = new Set([
+  'qweight', 'qzeros', 'scales', 'g_idx', 'SCB', 'weight_format', 'weight_packed', 'weight_scale', 'weight_scale_2', 'weight_scale_inv', 'weight_shape',
   'weight_zero_point', 'weight_g_idx', 'weight_global_scale', 'input_global_scale', 'input_scale', 'input_zero_point', 'output_scale', 'pre_quant_scale',
   'scale_weight', 'scale_input', 'comfy_quant', 'weight_s_rel', 'weight_s_channel', 'weight_codebook', 'W_q', 'meta', 'zero', 'scale',
-]
+])
 
 /** What else belongs to a scaled weight, behind the module's path, or behind the name of a tensor that is no `.weight`. */
-const SCALED_PARTS = ['scale_input', 'input_scale', 'output_scale', 'activation_scale', 'comfy_quant', 'q_scale', 'k_scale', 'v_scale']
+const SCALED_PARTS: ReadonlySet<string> = new Set(['scale_input', 'input_scale', 'output_scale', 'activation_scale', 'comfy_quant', 'q_scale', 'k_scale', 'v_scale'])
 
 /** What makes a scale mean something else than one factor for each block. */
-const MORE_THAN_SCALE = ['weight_scale_2', 'weight_zero_point', 'weight_global_scale', 'pre_quant_scale']
+const MORE_THAN_SCALE: ReadonlySet<string> = new Set(['weight_scale_2', 'weight_zero_point', 'weight_global_scale', 'pre_quant_scale'])
 
 /** What weights of no known packing are stored in: nobody trains in these. */
 const INTEGER_WEIGHTS: readonly Dtype[] = ['U8', 'I8', 'F4', 'F6_E2M3', 'F6_E3M2', 'F8_E4M3FNUZ', 'F8_E5M2FNUZ']
@@ -92,7 +92,31 @@ const gridOf = (shape: readonly number[], scale: readonly number[]): BlockGrid |
 const markersIn = (tensors: Tensors): ReadonlyMap<string, TensorInfo> =>
   new Map([...tensors.values()].flatMap((t) => (t.name === MARKER || t.name.endsWith(`.${MARKER}`) ? [[t.name.slice(0, -MARKER.length), t] as const] : [])))
 
-const partsOf = (tensors: Tensors, stem: string, parts: readonly string[]): TensorInfo[] => parts.flatMap((part) => tensors.get(stem + part) ?? [])
+/** What lies beside a weight, as far as it is one of some parts. */
+type Beside = (weight: string, parts: ReadonlySet<string>) => readonly TensorInfo[]
+
+/** Looks parts up by the path of their module: to try each name for each weight takes longer than all the rest. */
+const createBeside = (tensors: Tensors): Beside => {
+  let byPath: Map<string, TensorInfo[]> | undefined
+  const index = (): Map<string, TensorInfo[]> => {
+    const found = new Map<string, TensorInfo[]>()
+    for (const info of tensors.values()) {
+      const path = info.name.slice(0, info.name.lastIndexOf('.') + 1)
+      const part = info.name.slice(path.length)
+      if (!PACKED_PARTS.has(part) && !SCALED_PARTS.has(part)) continue
+      const known = found.get(path)
+      if (known === undefined) found.set(path, [info])
+      else known.push(info)
+    }
+    return found
+  }
+  return (weight, parts) => {
+    const stem = stemOf(weight)
+    if (stem.endsWith('_')) return [...parts].flatMap((part) => tensors.get(stem + part) ?? [])
+    byPath ??= index()
+    return (byPath.get(stem) ?? []).filter(({ name }) => parts.has(name.slice(stem.length)))
+  }
+}
 
 /** What bitsandbytes and quanto keep of a weight, below its name. */
 const BELOW_WEIGHT = /^(.+\.weight)\.((?:nested_)?(?:absmax|quant_map)|quant_state\..+|_data|_scale|_shift)$/
@@ -114,7 +138,7 @@ const schemeBelow = (names: readonly string[]): string => {
 }
 
 /** The packed weights of a model by the names of all their parts. */
-const findPacked = (tensors: Tensors): Map<string, Packed> => {
+const findPacked = (tensors: Tensors, beside: Beside): Map<string, Packed> => {
   const packed = new Map<string, Packed>()
   const add = (scheme: string, weight: string, names: readonly string[]): void => {
     for (const name of names) if (tensors.has(name)) packed.set(name, { scheme, weight })
@@ -123,8 +147,7 @@ const findPacked = (tensors: Tensors): Map<string, Packed> => {
     const ending = PACKED_ENDINGS.find(([text]) => name.endsWith(text))
     if (ending !== undefined) {
       const weight = `${name.slice(0, -ending[0].length)}.weight`
-      const stem = stemOf(weight)
-      add(ending[0] === '.qweight' ? packerOf(tensors, stem) : ending[1], weight, [name, ...partsOf(tensors, stem, PACKED_PARTS).map((t) => t.name)])
+      add(ending[0] === '.qweight' ? packerOf(tensors, stemOf(weight)) : ending[1], weight, [weight, ...beside(weight, PACKED_PARTS).map((t) => t.name)])
     } else if (dtype === 'U8' && name.endsWith('_blocks') && tensors.has(`${name.slice(0, -'blocks'.length)}scales`)) {
       const weight = name.slice(0, -'_blocks'.length)
       add('MXFP4', weight, [name, `${weight}_scales`])
@@ -153,13 +176,14 @@ const integerScheme = (tensors: Tensors, { name, dtype, shape }: TensorInfo): st
 
 /** Finds what of some tensors means something only together with others; undefined where nothing does. */
 export const findQuantised = (tensors: Tensors): Quantised | undefined => {
-  const packed = findPacked(tensors)
+  const beside = createBeside(tensors)
+  const packed = findPacked(tensors, beside)
   const scaled = new Map<string, Scaled>()
-  const companions = new Set<string>()
   const markers = markersIn(tensors)
   const isMarked = (name: string): boolean => [...markers.keys()].some((path) => name.startsWith(path))
   const pack = (scheme: string, weight: string): void => {
-    for (const { name } of [...partsOf(tensors, stemOf(weight), PACKED_PARTS), ...partsOf(tensors, weight, ['', '_scale', '_scale_inv'])]) packed.set(name, { scheme, weight })
+    const names = [weight, `${weight}_scale`, `${weight}_scale_inv`, ...beside(weight, PACKED_PARTS).map((t) => t.name)]
+    for (const name of names) if (tensors.has(name)) packed.set(name, { scheme, weight })
   }
   for (const info of tensors.values()) {
     const scheme = packed.has(info.name) ? undefined : integerScheme(tensors, info)
@@ -183,15 +207,17 @@ export const findQuantised = (tensors: Tensors): Quantised | undefined => {
     const grid = gridOf(stored.shape, scale.shape)
     const isFactor = isFloat(scale.dtype) || scale.dtype === 'F8_E8M0'
     const twice = scaled.has(weight)
-    if (grid === undefined || !isFactor || blockCount(grid) !== sizeOf(scale.shape) || twice || partsOf(tensors, stemOf(weight), MORE_THAN_SCALE).length > 0) {
+    if (grid === undefined || !isFactor || blockCount(grid) !== sizeOf(scale.shape) || twice || beside(weight, MORE_THAN_SCALE).length > 0) {
       scaled.delete(weight)
       pack(scale.dtype === 'U8' ? 'MXFP8' : `${stored.dtype} with scales that smelt cannot read`, weight)
       continue
     }
-    const others = partsOf(tensors, stemOf(weight), SCALED_PARTS).filter((t) => t.name !== weight)
+    const others = beside(weight, SCALED_PARTS)
     const own = [...markers].filter(([path]) => weight.startsWith(path)).map(([, marker]) => marker)
     scaled.set(weight, { stored, scale, grid, others, markers: own })
-    for (const { name } of [scale, ...others, ...own]) companions.add(name)
   }
-  return scaled.size + packed.size === 0 ? undefined : { scaled, packed, companions: new Set([...companions].filter((name) => !packed.has(name))) }
+  if (scaled.size + packed.size === 0) return undefined
+  // Only of what is scaled in the end: a copy writes companions with it, and everything else as it is.
+  const companions = new Set([...scaled.values()].flatMap(({ scale, others, markers: own }) => [scale, ...others, ...own].map((t) => t.name)))
+  return { scaled, packed, companions }
 }
