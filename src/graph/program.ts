@@ -1,5 +1,5 @@
 import type { Dtype } from '../tensor/dtype.js'
-import { argumentsOf, type Expression, type BlockScales, type Mask, type Product, type Scalar, type Stream, type Tensor, type TensorOp, type Comparison, type Logic } from './expression.js'
+import { argumentsOf, type BlockScales, type Expression, type Mask, type Product, type Scalar, type Stream, type Tensor, type TensorOp, type Comparison, type Logic } from './expression.js'
 import type { TensorInfo } from '../tensor/info.js'
 
 /** How the numbers of a port are laid out where JavaScript and ONNX Runtime meet. */

@@ -2,8 +2,8 @@ import { countOf, rankOf, scaleOfPeak, type Measure } from '../graph/expression.
 import { groupKey, type Stage } from '../graph/passes.js'
 import { addPairs, FIRST_NON_FINITE_BIN, HIGH_BINS, LOW_BINS, NEAR, selectBin, toMagnitude } from '../kernels/selection.js'
 import type { Cut, StoredOutcome } from '../store/outcomes.js'
-import { addTally, emptyTally } from './tallies.js'
 import { blockCount } from '../tensor/block-grid.js'
+import { addTally, emptyTally } from './tallies.js'
 import type { Found, Magnitudes, Peaked } from './unit.js'
 
 /** What is known of a measure once its stages are done. Order statistics carry the magnitude's bits; `cut` splits equal magnitudes. */

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { estimateMemory } from '#src/plan/memory.js'
 import { openModel } from '#src/safetensors/model.js'
 import { inFolder, readTensors } from '../support/build-run.js'
 import { blocksOf, distance, plainWeight, scaledWeight, type ScaledWeight, type ScaleLayout } from '../support/scaled.js'
@@ -192,6 +193,18 @@ test('the same bytes come out whatever the number of workers, the size of chunks
     expect(new Set(digests.map((d) => d.join()))).toHaveLength(1)
   })
 }, 60_000)
+
+test('the plan counts the scales that are found on the way as memory', () => {
+  const rows = 200_000
+  const tall = { 'x.weight': { dtype: 'F8_E4M3', shape: [rows, 1], values: 1 }, 'x.weight_scale': { dtype: 'F32', shape: [rows, 1], values: 1 } } as const
+  return withFiles({ 'a.safetensors': tall, 'b.safetensors': tall }, async (folder) => {
+    const memory: number[] = []
+    for (const dtype of ['f8_e4m3_scaled', 'bf16']) {
+      await built(buildIn(folder, { ...BLEND, ...outputs('m', { dtype }) }, { planned: (plan) => void memory.push(estimateMemory(plan, 1)) }))
+    }
+    expect(memory[0]! - memory[1]!).toBeGreaterThanOrEqual(4 * rows)
+  })
+})
 
 test('a scale in another shard belongs to its weight', () => inFolder(async (folder) => {
   const { stored, scale, meant } = scaledWeight(1, 30, 20, 'row')
