@@ -1,5 +1,6 @@
+import { blockCount, foldAxes, type BlockGrid } from '../tensor/block-grid.js'
 import type { TensorInfo } from '../tensor/info.js'
-import { isMeasure, type Cells, type Comparison, type Expression, type Logic, type Mask, type Measure, type Operand, type Origin, type Over, type Product, type Scalar, type ScalarOp, type Stream, type Tally, type Tensor, type TensorOp } from './expression.js'
+import { isMeasure, type Cells, type Comparison, type Expression, type Logic, type Mask, type Measure, type Operand, type Origin, type Over, type Peaks, type Product, type Scalar, type ScalarOp, type Stream, type Tally, type Tensor, type TensorOp } from './expression.js'
 import { applyScalar } from './scalar.js'
 
 type Joined<X extends Operand, Y extends Operand> = X extends Tensor ? Tensor : Y extends Tensor ? Tensor : Scalar
@@ -72,6 +73,10 @@ export interface Graph {
   position(stride: number, length: number): Tensor
   /** A low-rank matrix over rows of the tensor, in float32, the ranks added in order: the same bits on every machine. */
   product(product: Product): Tensor
+  /** A stored tensor times the stored factor of the block that each element lies in, rounded to float32. */
+  scaled(tensor: TensorInfo, scale: TensorInfo, grid: BlockGrid): Tensor
+  /** A tensor as it is stored with factors of its own: each element divided by the factor of its block, and the factors, one for each block. */
+  rescaled(x: Tensor, grid: BlockGrid): { readonly stored: Tensor; readonly scale: Tensor }
   /** Every measure over several tensors that was built: all of a group count, also those no output reaches. */
   grouped(): readonly Measure[]
   /** Runs `make`; what it is the first to build bears this origin, so that time can be told by step. */
@@ -164,6 +169,12 @@ export const createGraph = (): Graph => {
   }
   const total = (measure: 'sum' | 'dot' | 'min' | 'max', operands: readonly Tensor[], over: Over): Scalar =>
     intern(`m:${measure}(${ids(operands)})${over ?? ''}`, (id) => ({ kind: 'scalar', id, type: 'total', measure, operands, over }))
+  const read = (tensor: TensorInfo): Tensor => intern(`r${tensor.file}\0${tensor.name}`, (id) => ({ kind: 'tensor', id, type: 'read', tensor }))
+  const blockScale = (from: TensorInfo | Peaks, wanted: BlockGrid): Tensor => {
+    const grid = foldAxes(wanted)
+    const source = 'kind' in from ? from.id : `${from.file}\0${from.name}`
+    return intern(`e${source}\0${JSON.stringify(grid)}`, (id) => ({ kind: 'tensor', id, type: 'block-scale', scales: { from, grid } }))
+  }
   const sqrt = unary('sqrt')
   const [add, mul] = [binary('add'), binary('mul')]
   const bit = (mask: Mask): Tensor => intern(`1(${mask.id})`, (id) => ({ kind: 'tensor', id, type: 'bit', mask }))
@@ -179,7 +190,7 @@ export const createGraph = (): Graph => {
 
   return {
     number, fill, choose, constant, not, sqrt,
-    read: (tensor) => intern(`r${tensor.file}\0${tensor.name}`, (id) => ({ kind: 'tensor', id, type: 'read', tensor })),
+    read,
     readMask: (tensor) => intern(`k${tensor.file}\0${tensor.name}`, (id) => ({ kind: 'mask', id, type: 'read-mask', tensor })),
     add, mul, sub: binary('sub'), div: binary('div'), min: binary('min'), max: binary('max'),
     neg: unary('neg'), abs: unary('abs'), sign: unary('sign'),
@@ -215,6 +226,12 @@ export const createGraph = (): Graph => {
     product: (product) => {
       const files = [product.up, product.down, product.mid].map((info) => (info === undefined ? '' : `${info.file}\0${info.name}`))
       return intern(`l${JSON.stringify([files, product.firstRow, product.columns])}`, (id) => ({ kind: 'tensor', id, type: 'product', product }))
+    },
+    scaled: (tensor, scale, grid) => mul(read(tensor), blockScale(scale, grid)),
+    rescaled: (operand, wanted) => {
+      const grid = foldAxes(wanted)
+      const peaks: Peaks = intern(`z(${operand.id})${JSON.stringify(grid)}`, (id) => ({ kind: 'peaks', id, type: 'peaks', operand, grid, over: undefined }))
+      return { stored: binary('div')(operand, blockScale(peaks, grid)), scale: blockScale(peaks, { shape: [blockCount(grid)], blocks: [1] }) }
     },
     grouped: () => grouped,
     within: (origin, make) => {

@@ -1,5 +1,6 @@
+import { blockCount, visitRuns } from '../tensor/block-grid.js'
 import type { TensorInfo } from '../tensor/info.js'
-import { argumentsOf, cellCount, countOf, isMeasure, rankOf, type Cells, type Comparison, type Expression, type Mask, type Measure, type Product, type Scalar, type Stream, type Tensor } from './expression.js'
+import { argumentsOf, cellCount, countOf, isMeasure, rankOf, scaleOfPeak, type Cells, type Comparison, type Expression, type Mask, type Measure, type Peaks, type Product, type Scalar, type Stream, type Tensor } from './expression.js'
 import { applyScalar } from './scalar.js'
 
 /** Where the interpreter takes from what no expression computes: the numbers of files and of random streams, `n` at a time. */
@@ -56,6 +57,7 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
 
   const measure = (index: number, e: Measure): Evaluated => {
     const members = membersOf(index, e)
+    if (e.type === 'peaks') return peaksOf(elementsOf(index, e.operand), e)
     if (e.type === 'tally') return tallyOf(elementsOf(index, e.operand), e.cells, (bound) => numberOf(index, bound))
     if (e.type === 'total' && (e.measure === 'min' || e.measure === 'max')) {
       const numbers = join(members.map((m) => elementsOf(m.index, operandsOf(m.measure)[0]!))).filter((x) => !Number.isNaN(x))
@@ -82,6 +84,13 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
       case 'uniform': return data.uniform(e.stream, size)
       case 'position': return Float64Array.from({ length: size }, (_, i) => Math.floor(i / e.stride) % e.length)
       case 'product': return multiply(e.product, size, data)
+      case 'block-scale': {
+        const { from, grid } = e.scales
+        const factors = 'kind' in from ? (evaluate(index, from) as Float64Array).map(scaleOfPeak) : data.read(from)
+        const out = new Float64Array(size)
+        visitRuns(grid, 0, size, (at, length, block) => void out.fill(factors[block]!, at, at + length))
+        return out
+      }
       case 'bernoulli': return data.bernoulli(e.stream, size, e.p)
       case 'constant': return new Uint8Array(size).fill(e.value ? 1 : 0)
       case 'apply': {
@@ -130,6 +139,14 @@ const foldMiddle = (p: Product, mid: Float64Array, down: Float64Array): Float64A
     for (let q = 0; q < p.rank; q++) sum += mid[(out * p.rank + q) * kernel + k]! * down[q * inputs + input]!
     return sum
   })
+}
+
+const peaksOf = (x: Float64Array, { grid }: Peaks): Float64Array => {
+  const found = new Float64Array(blockCount(grid))
+  visitRuns(grid, 0, x.length, (at, length, block) => {
+    for (const value of x.subarray(at, at + length)) if (Number.isFinite(value)) found[block] = Math.max(found[block]!, Math.abs(value))
+  })
+  return found
 }
 
 const groupKey = (e: Measure): string => `${e.type} ${e.over}`

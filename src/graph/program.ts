@@ -1,5 +1,5 @@
 import type { Dtype } from '../tensor/dtype.js'
-import { argumentsOf, type Expression, type Mask, type Product, type Scalar, type Stream, type Tensor, type TensorOp, type Comparison, type Logic } from './expression.js'
+import { argumentsOf, type BlockScales, type Expression, type Mask, type Product, type Scalar, type Stream, type Tensor, type TensorOp, type Comparison, type Logic } from './expression.js'
 import type { TensorInfo } from '../tensor/info.js'
 
 /** How the numbers of a port are laid out where JavaScript and ONNX Runtime meet. */
@@ -41,6 +41,7 @@ export type Draw =
   | { readonly type: 'constant'; readonly value: boolean }
   | { readonly type: 'position'; readonly stride: number; readonly length: number }
   | { readonly type: 'product'; readonly product: Product }
+  | { readonly type: 'block-scale'; readonly scales: BlockScales }
 
 /** A number fed once per chunk: a scalar, or the threshold of a `top` mask, which changes at the element where ties are cut. */
 export type Uniform = Scalar | Extract<Mask, { type: 'top' }>
@@ -83,7 +84,7 @@ const LOGIC: Readonly<Record<Logic, string>> = { and: 'And', or: 'Or', xor: 'Xor
 const isFlat = (e: Expression, bitsOf: BitsOf): boolean => {
   if (bitsOf(e) !== undefined) return false
   switch (e.type) {
-    case 'read': case 'read-mask': case 'normal': case 'uniform': case 'bernoulli': case 'constant': case 'position': case 'product': case 'top': return false
+    case 'read': case 'read-mask': case 'normal': case 'uniform': case 'bernoulli': case 'constant': case 'position': case 'product': case 'block-scale': case 'top': return false
     default: return e.kind === 'scalar' || argumentsOf(e).every((a) => isFlat(a, bitsOf))
   }
 }
@@ -109,6 +110,7 @@ const drawOf = (e: Expression): Draw | undefined => {
     case 'constant': return { type: 'constant', value: e.value }
     case 'position': return { type: 'position', stride: e.stride, length: e.length }
     case 'product': return { type: 'product', product: e.product }
+    case 'block-scale': return { type: 'block-scale', scales: e.scales }
     default: return undefined
   }
 }
@@ -215,8 +217,8 @@ const write = (wanted: readonly Wanted[], bitsOf: BitsOf): Program => {
       case 'compare': return emit(COMPARE[e.op], [value(e.left), value(e.right)])
       case 'logic': return emit(LOGIC[e.op], e.args.map(value))
       case 'top': return emit('GreaterOrEqual', [emit('Abs', [value(e.operand)]), uniform()])
-      case 'bernoulli': case 'normal': case 'uniform': case 'constant': case 'position': case 'product': return draw(drawOf(e)!)
-      case 'tally': throw new Error('a tally is no value of an element')
+      case 'bernoulli': case 'normal': case 'uniform': case 'constant': case 'position': case 'product': case 'block-scale': return draw(drawOf(e)!)
+      case 'tally': case 'peaks': throw new Error('a tally is no value of an element')
     }
   }
   const value = (e: Expression): string => {

@@ -7,6 +7,7 @@ import { isFloat } from '../tensor/dtype.js'
 import { gaussianOf, labelOf, masksOf, modelsOf, streamOf } from './call.js'
 import type { Argument, Call, Built, ElementDefinition, Operator, Params, Subject } from './define.js'
 import type { InputSpec, ParamSpec } from './params.js'
+import { refuseOpaque } from './opaque.js'
 import { sameShape } from './shape.js'
 import type { MaskValue, ModelValue, Reference, Slot, Value } from './value.js'
 
@@ -101,6 +102,13 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
     const at = (entries: readonly (readonly [string, PerTensor | undefined])[], tensor: string): Record<string, unknown> =>
       Object.fromEntries(entries.map(([key, value]) => [key, value?.(tensor)]))
 
+    /** True where neither the numbers of a step nor its mask let it compute anything of a tensor. */
+    const isLeftAlone = (slot: Slot): boolean => {
+      const mask = definition.merges ? sharedMask(call, slot) : undefined
+      const isUnmasked = mask !== undefined && 'type' in mask && mask.type === 'constant' && !mask.value
+      return isUnmasked || isUndefinedNumber(definition.params, at(params, slot.name)) || each.some((entries) => isUndefinedNumber(eachSpecs, at(entries, slot.name)))
+    }
+
     /** Settles everything about one tensor but its expression; undefined keeps the first model's. */
     const prepareTensor = (slot: Slot): Pending | undefined => {
       if (selected?.has(slot.name) === false || definition.touches?.(slot.name) === false) return undefined
@@ -108,6 +116,8 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
         call.note({ type: 'constant', tensor: slot.name })
         return undefined
       }
+      const opaque = refuseOpaque(models, slot.name)
+      if (opaque.length > 0) return isLeftAlone(slot) ? undefined : void problems.push(...opaque)
       const verdict = decide(call, slot, first, models.slice(1))
       if (isDiagnostic(verdict)) return void problems.push(verdict)
       if (verdict === 'keep') return undefined

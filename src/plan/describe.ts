@@ -1,4 +1,5 @@
 import { adapterTitle } from '../architectures/adapters/guess.js'
+import type { Pass } from '../graph/passes.js'
 import type { Note } from '../operators/define.js'
 import type { Value } from '../operators/value.js'
 import { stepOf } from '../recipe/link.js'
@@ -59,6 +60,12 @@ export const describeStep = (
   }
 }
 
+/** What a pass reads beside whole tensors: factors of adapters, and scales. */
+const drawnFrom = ({ draws }: Pass): readonly TensorInfo[] => draws.flatMap((draw) => {
+  if (draw.type === 'block-scale') return 'kind' in draw.scales.from ? [] : [draw.scales.from]
+  return draw.type === 'product' ? [draw.product.up, draw.product.down, ...(draw.product.mid === undefined ? [] : [draw.product.mid])] : []
+})
+
 /** What the work costs. */
 export const totalsOf = (
   jobs: readonly Job[], models: readonly Model[], outputs: readonly PlannedOutput[], undigested: readonly TensorInfo[], cached: number,
@@ -70,6 +77,7 @@ export const totalsOf = (
   }, 0)
   const copied = (job: Job): number => job.copies.reduce((n, c) => n + (c.expect === undefined && c.from !== undefined ? sizeIn([c.from]) : bytesFor(job.size, c.to.dtype)), 0)
   const read = jobs.reduce((n, job) => n + copied(job) + (job.sweeps?.passes ?? []).reduce((m, p) => m + sizeIn(p.reads), 0), 0)
+  for (const pass of jobs.flatMap((job) => job.sweeps?.passes ?? [])) drawnFrom(pass).forEach((info) => touched.add(info))
   const stored = [...new Set(models.flatMap((m) => [...m.tensors.values()]))]
   const copies = jobs.flatMap((job) => job.copies)
   const written = outputs.filter((o) => o.kept === undefined)

@@ -9,6 +9,7 @@ import type { Name, RawArgument, Recipe, Step } from '../recipe/recipe.js'
 import type { AdapterFile } from '../safetensors/adapter-file.js'
 import type { Model } from '../safetensors/model.js'
 import type { LayerContext } from './context.js'
+import { toLogical } from './logical-model.js'
 import type { KeepableMasks } from './masks.js'
 import { fingerprintSteps } from './step-facts.js'
 
@@ -18,13 +19,12 @@ export interface Evaluated {
   readonly notes: ReadonlyMap<string, readonly Note[]>
 }
 
-/** An opened model as a value: every tensor is a read. */
+/** An opened model as a value: every tensor is what is stored of it. */
 const modelValue = (graph: Graph, label: string, model: Model): ModelValue => ({
   kind: 'model',
   space: 'weights',
   label,
-  tensors: model.tensors,
-  tensor: (name) => graph.read(model.tensors.get(name)!),
+  ...toLogical(graph, model.tensors),
 })
 
 const tensorsOf = (value: Value) => (value.kind === 'model' ? value.tensors : undefined)

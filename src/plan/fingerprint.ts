@@ -1,5 +1,5 @@
 import { shortDigest } from '../base/digest.js'
-import { argumentsOf, type Expression, type Measure, type Over, type Product, type Stream } from '../graph/expression.js'
+import { argumentsOf, type BlockScales, type Expression, type Measure, type Over, type Product, type Stream } from '../graph/expression.js'
 import { groupKey } from '../graph/passes.js'
 import type { Dtype } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
@@ -57,6 +57,9 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
   const product = ({ up, down, mid, rank, columns, firstRow }: Product): readonly unknown[] =>
     [stored(up), stored(down), mid === undefined ? null : stored(mid), rank, columns, firstRow]
 
+  const blockScale = ({ from, grid }: BlockScales, ref: (e: Expression) => number): readonly unknown[] =>
+    ['kind' in from ? ref(from) : stored(from), grid.shape, grid.blocks]
+
   /** A group is its members' operands, in the order in which equal numbers are told apart. */
   const group = (m: Measure & { readonly over: Over }): string => {
     const key = groupKey(m)
@@ -83,6 +86,8 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
       case 'bernoulli': return [exactly(e.p), ...words(e.stream)]
       case 'position': return [e.stride, e.length]
       case 'product': return product(e.product)
+      case 'block-scale': return blockScale(e.scales, ref)
+      case 'peaks': return [e.grid.shape, e.grid.blocks, ref(e.operand)]
       case 'constant': return [e.value]
       case 'compute': case 'apply': case 'logic': case 'compare': return [e.op, ...argumentsOf(e).map(ref)]
       case 'fill': case 'bit': case 'choose': return argumentsOf(e).map(ref)
@@ -117,6 +122,6 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
   return {
     of: (value, { elements, dtype, allowNonFinite }) => made(() => `${ARITHMETIC} ${elements} ${dtype} ${allowNonFinite}\n${describe(value)}`),
     // Without a stored tensor below it nothing tells how many elements it is over.
-    ofMeasure: (m) => (subjectOf(m) === undefined ? undefined : made(() => `${ARITHMETIC} ${m.type}\n${m.type === 'tally' || m.over === undefined ? describe(m) : `${groupKey(m).replace(m.over, '')} ${group(m)}`}`)),
+    ofMeasure: (m) => (subjectOf(m) === undefined ? undefined : made(() => `${ARITHMETIC} ${m.type}\n${m.type === 'tally' || m.type === 'peaks' || m.over === undefined ? describe(m) : `${groupKey(m).replace(m.over, '')} ${group(m)}`}`)),
   }
 }

@@ -83,7 +83,9 @@ export const makeJobs = (
   const claim = (m: Measure, asking: Bundle): void => {
     if (owners.has(m.id) || isKnown(m)) return
     const subject = subjectOf(m)
-    const owner = subject === undefined ? asking : bundleOf(subject.name, sizeOf(subject.shape), asking.step)
+    // Peaks are asked for by their scales too, of which there are fewer than elements.
+    const owner = m.type === 'peaks' ? bundleOf(subject?.name ?? asking.tensor, sizeOf(m.grid.shape), asking.step)
+      : subject === undefined ? asking : bundleOf(subject.name, sizeOf(subject.shape), asking.step)
     owners.set(m.id, owner)
     owner.measures.set(m.id, m)
     for (const other of m.over === undefined ? [] : (families.get(`${m.type} ${m.over}`) ?? [])) claim(other, asking)

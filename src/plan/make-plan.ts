@@ -62,7 +62,7 @@ export const draftPlan = (settings: readonly Setting[], folders: Folders): Resul
   for (const [index, { setting, evaluated }] of evaluations.entries()) {
     for (const output of setting.recipe.outputs.values()) {
       const value = evaluated.values.get(output.from.name)!
-      const planned = value.kind === 'report' ? planReport(output, index, value, folders) : planOutput(setting, index, output, outputs.length, value, layers, folders)
+      const planned = value.kind === 'report' ? planReport(output, index, value, folders) : planOutput(setting, index, output, outputs.length, value, { graph, layers }, folders)
       problems.push(...planned.diagnostics)
       if (planned.type === 'failed') continue
       if ('roots' in planned.value) outputs.push(planned.value)
@@ -116,7 +116,7 @@ export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan =
   const outcomes = new Map<Measure, StoredOutcome>()
   const asked = new Map<string, StoredOutcome | undefined>()
   const isKnown = (m: Measure): boolean => {
-    if (m.type === 'tally' || known.outcome === NOTHING_KNOWN.outcome) return false
+    if (m.type === 'tally' || m.type === 'peaks' || known.outcome === NOTHING_KNOWN.outcome) return false
     const key = groupKey(m)
     if (!asked.has(key)) {
       const made = byContent.ofMeasure(m)

@@ -32,6 +32,8 @@ export interface PlannedOutput {
   /** The index of a sharded output, written after its shards. */
   readonly index: { readonly path: string; readonly bytes: Uint8Array } | undefined
   readonly tensors: readonly { readonly name: string; readonly dtype: Dtype; readonly shape: readonly number[] }[]
+  /** How many tensors the first model stores with scales and this output without. */
+  readonly unscaled: number
   /** The step or input that it holds. */
   readonly from: string
   /** Which setting of the params it belongs to. */

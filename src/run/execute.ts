@@ -11,6 +11,7 @@ import { readFully, writeFully } from '../safetensors/positional.js'
 import { bytesOfBits } from '../store/masks.js'
 import { bytesFor, isFloat } from '../tensor/dtype.js'
 import type { Engine } from './devices/engine.js'
+import { createBlockScales } from './block-scales.js'
 import { createMaskBits } from './mask-bits.js'
 import { createProducts } from './products.js'
 import { decodeAt, encodeAt, levelNaNs } from './recode.js'
@@ -83,6 +84,7 @@ export const createBench = (shop: Workshop): Bench => {
   }
   const maskBits = createMaskBits(kernels, cutting.block, open)
   const products = createProducts(kernels, (path) => open(path, 'r'))
+  const blockScales = createBlockScales((path) => open(path, 'r'))
   const bytesAt = (offset: number, length: number): Uint8Array => kernels.view(Uint8Array, offset, length)
   const numbersAt = (port: Port, offset: number, from: number, length: number): Numbers => {
     const { array } = PORT_TYPES[port.type]
@@ -93,6 +95,7 @@ export const createBench = (shop: Workshop): Bench => {
     switch (draw.type) {
       case 'position': return fillPositions(kernels.view(Float32Array, offset, n), start, draw)
       case 'product': return products.fill(index, offset, start, n)
+      case 'block-scale': return blockScales.fill(index, kernels.view(Float32Array, offset, n), start)
       case 'constant': return void bytesAt(offset, n).fill(draw.value ? 1 : 0)
       case 'bernoulli': return kernels.bernoulli(offset, start, n, draw, draw.p)
       case 'normal': return kernels.gaussian(offset, start, n, draw)
@@ -165,13 +168,13 @@ export const createBench = (shop: Workshop): Bench => {
     // What is looked at twice is kept for the whole unit; other outputs only until their block is done.
     const kept = program.outputs.map((_, port) => unit.takes.some((t) => looksTwice(t) && t.ports[0] === port))
     const outputs = program.outputs.map((p, i) => (kept[i] ? reserveShared(`kept${i}`, p, SEGMENT) : reserveShared(`out${i}`, p, block)))
-    const takings = unit.takes.map((take, i) => beginTaking(kernels, take, outputs[take.ports[0]!]!, (purpose, bytes) => reserve(`${purpose}${i}`, bytes)))
+    const takings = unit.takes.map((take, i) => beginTaking(kernels, take, unit, outputs[take.ports[0]!]!, (purpose, bytes) => reserve(`${purpose}${i}`, bytes)))
     const encoded = unit.writes.map((w, i) => (isEncoded(w, program) ? reserve(`code${i}`, WIDEST * block) : undefined))
     if (readPorts.some((p, i) => p.type !== STORED[unit.reads[i]!.dtype])) reserve('raw', WIDEST * block)
     const near = kept.includes(true) ? reserve('near', 4 * NEAR * LOW_BINS) : 0
 
     for (const [i, draw] of unit.draws.entries()) {
-      const problem = draw.type === 'product' ? products.load(i, draw) : undefined
+      const problem = draw.type === 'product' ? products.load(i, draw) : draw.type === 'block-scale' ? blockScales.load(i, draw, unit.start, unit.end) : undefined
       if (problem !== undefined) return failed(problem)
     }
     engine.grown(kernels.view(Uint8Array, 0, 1).buffer)

@@ -1,9 +1,8 @@
 import type { Diagnostic } from '../base/diagnostic.js'
 import type { Product } from '../graph/expression.js'
-import { decode } from '../kernels/convert.js'
 import type { Kernels } from '../kernels/kernels.js'
-import { readFully } from '../safetensors/positional.js'
-import type { TensorInfo } from '../tensor/info.js'
+import { sizeOf, type TensorInfo } from '../tensor/info.js'
+import { readNumbers } from './stored-numbers.js'
 
 /** Multiplies the factors of adapters, a few rows at a time. */
 export interface Products {
@@ -11,19 +10,6 @@ export interface Products {
   load(use: number, product: Product): Diagnostic | undefined
   /** Writes the elements `start` to `start + n` of the product loaded for a use, in float32, at an offset of the kernels' memory. */
   fill(use: number, offset: number, start: number, n: number): void
-}
-
-const readFactor = (fd: number, info: TensorInfo): Float32Array | Diagnostic => {
-  const bytes = new Uint8Array(info.end - info.begin)
-  const problem = readFully(fd, info.file, bytes, info.begin)
-  if (problem !== undefined) return problem
-  switch (info.dtype) {
-    case 'F32': return new Float32Array(bytes.buffer)
-    case 'F64': return Float32Array.from(new Float64Array(bytes.buffer))
-    case 'F16': case 'BF16': return decode(info.dtype, new Uint16Array(bytes.buffer))
-    case 'F8_E4M3': case 'F8_E5M2': return decode(info.dtype, bytes)
-    default: throw new Error(`${info.name} of ${info.file} is ${info.dtype}, which is no factor`)
-  }
 }
 
 /** Contracts a Tucker core with `down`, so that what is left is an ordinary pair of factors. Sums in float64, rounded once. */
@@ -82,7 +68,7 @@ export const createProducts = (kernels: Kernels, open: (path: string) => number)
       for (let r = 0; r < rank; r++) panels.set(down.subarray(r * columns + first, r * columns + first + width), first * rank + r * width)
     }
   }
-  const read = (info: TensorInfo): Float32Array | Diagnostic => readFactor(open(info.file), info)
+  const read = (info: TensorInfo): Float32Array | Diagnostic => readNumbers(open(info.file), info, 0, sizeOf(info.shape))
 
   return {
     load: (index, product) => {

@@ -1,11 +1,12 @@
 import { SEGMENT } from '../base/digest.js'
-import { countOf, rankOf, type Cells, type Measure, type Scalar, type Tally } from '../graph/expression.js'
+import { countOf, rankOf, type BlockScales, type Cells, type Measure, type Peaks, type Scalar, type Tally } from '../graph/expression.js'
 import type { Pass } from '../graph/passes.js'
 import { evaluateScalar } from '../graph/scalar.js'
 import { deriveKey } from '../kernels/key.js'
 import { toMagnitude } from '../kernels/selection.js'
 import type { Job, Plan, Target } from '../plan/plan.js'
 import type { StoredOutcome } from '../store/outcomes.js'
+import { blockRange } from '../tensor/block-grid.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
 import { createLedger, segmentsOf, type Ledger } from './ledger.js'
 import { createMeasures, limitOf, INFINITY, type Search } from './measures.js'
@@ -84,7 +85,7 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
     if (type !== 'pass' || segments === 1 || segments > MOST_NEAR) return []
     return plan.jobs[job]!.sweeps!.passes[pass]!.takes.filter((t) => t.stage === 'high' && isAlone(t.measure)).map((t) => t.measure)
   }
-  const isAlone = (m: Measure): boolean => m.type !== 'tally' && m.over === undefined
+  const isAlone = (m: Measure): boolean => m.over === undefined
   const hasNothingToDo = ({ job, type, pass }: Phase): boolean =>
     type === 'pass' && plan.jobs[job]!.sweeps!.passes[pass]!.takes.every((t) => t.stage === 'low' && measures.lowDone(t.measure)) && plan.jobs[job]!.sweeps!.passes[pass]!.takes.length > 0
   const enter = (phase: Phase): void => {
@@ -155,11 +156,20 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
     if (stage === 'high') return { stage, ports, near: nearOf(measure, job) }
     if (stage === 'locate') return { stage, ports, bits: search!.bits, nth: search!.nth }
     if (stage === 'tally') return { stage, ports, cells: cellOrder((measure as Tally).cells) }
+    if (stage === 'peaks') return { stage, ports, grid: (measure as Peaks).grid }
     return { stage, ports }
   })
-  const drawOrders = (pass: Pass): DrawOrder[] => pass.draws.map((d) => {
+  const scaleOrder = ({ from, grid }: BlockScales, start: number, end: number): DrawOrder => {
+    if (!('kind' in from)) return { type: 'block-scale', grid, from }
+    const outcome = measures.outcome(from)
+    if (outcome?.type !== 'factors') throw new Error('a pass began before its scales were known')
+    const range = blockRange(grid, start, end)
+    return { type: 'block-scale', grid, from: { factors: outcome.values.slice(range.first, range.end) } }
+  }
+  const drawOrders = (pass: Pass, start: number, end: number): DrawOrder[] => pass.draws.map((d) => {
     if (d.type === 'constant' || d.type === 'position') return d
     if (d.type === 'product') return { type: d.type, ...d.product }
+    if (d.type === 'block-scale') return scaleOrder(d.scales, start, end)
     const { k0, k1 } = deriveKey(d.stream)
     return d.type === 'bernoulli' ? { type: d.type, k0, k1, p: d.p } : { type: d.type, k0, k1 }
   })
@@ -167,12 +177,13 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
   const range = (size: number, segment: number) => ({ start: segment * SEGMENT, end: Math.min(size, (segment + 1) * SEGMENT) })
   const passUnit = (job: number, pass: Pass, segment: number, search?: Search): UnitOrder => {
     const planned = plan.jobs[job]!
+    const elements = range(planned.size, segment)
     return {
       id: nextId++,
       program: programs.get(pass.program.key)!,
-      ...range(planned.size, segment),
+      ...elements,
       reads: pass.reads.map((info) => read(info, planned.size, segment)),
-      draws: drawOrders(pass),
+      draws: drawOrders(pass, elements.start, elements.end),
       uniforms: pass.uniforms.map((_, i) => uniform(pass, i, job)),
       needsLength: pass.needsLength,
       takes: take(pass, job, search),

@@ -8,6 +8,7 @@ import type { Graph } from '../../graph/graph.js'
 import { defineOperator } from '../apply.js'
 import { adapterOf, modelsOf, valueOf } from '../call.js'
 import type { Call, Operator } from '../define.js'
+import { refuseOpaqueModels } from '../opaque.js'
 import { adapter, choice, layers, model, number, perLayer } from '../params.js'
 import type { Value } from '../value.js'
 
@@ -89,7 +90,11 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
   const excluded = excludedFrom(call, file.tensors)
   if (excluded.type === 'failed') return excluded
   const match = matchAdapter({ label: name, file, alpha, at, excluded: excluded.value }, { label, tensors, architecture: call.architecture(tensors) }, strict)
-  if (match.type === 'failed') return failed(...match.diagnostics)
+  if (match.type === 'failed') {
+    // Names and shapes of packed weights are those of no module.
+    const opaque = refuseOpaqueModels(modelsOf(call, 'model'))
+    return failed(...(opaque.length > 0 ? opaque : match.diagnostics))
+  }
   const { patches, unmatched } = match.value
   for (const tensor of unmatched) call.note({ type: 'unmatched', tensor })
   for (const tensor of excluded.value) call.note({ type: 'excluded', tensor })

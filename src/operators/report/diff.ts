@@ -1,8 +1,9 @@
-import { ok } from '../../base/result.js'
+import { failed, ok } from '../../base/result.js'
 import { isFloat } from '../../tensor/dtype.js'
 import { sizeOf } from '../../tensor/info.js'
 import { labelOf, modelsOf } from '../call.js'
 import type { Operator } from '../define.js'
+import { refuseOpaque } from '../opaque.js'
 import { layers as layersParam, model } from '../params.js'
 import { count, figure, plainLabel, words, type Column, type Section } from '../report-document.js'
 import { blockMap, groupBy, layOut, type Layout } from '../report-layout.js'
@@ -87,6 +88,9 @@ export const diff: Operator = {
     const selected = asked?.type === 'layers' ? call.select(asked, a.tensors) : ok(undefined)
     if (selected.type === 'failed') return selected
     const names = [...(selected.value ?? new Set([...a.tensors.keys(), ...b.tensors.keys()]))]
+    const models = [...modelsOf(call, 'a'), ...modelsOf(call, 'b')]
+    const opaque = models.flatMap((m) => names.flatMap((name) => refuseOpaque([m], name)).slice(0, 1))
+    if (opaque.length > 0) return failed(...opaque)
     const left = names.map((name) => ({ name, why: verdict(name) }))
     const compared = left.filter(({ why }) => why === undefined).map(({ name }) => ({ name, size: sizeOf(a.tensors.get(name)!.shape) }))
     const others = left.filter(({ why }) => why !== undefined)

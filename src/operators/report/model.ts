@@ -5,6 +5,7 @@ import { isFloat } from '../../tensor/dtype.js'
 import { sizeOf } from '../../tensor/info.js'
 import { labelOf, modelsOf, valueOf } from '../call.js'
 import type { Call, Operator } from '../define.js'
+import { refuseOpaqueModels } from '../opaque.js'
 import { choice, layers as layersParam, model as modelInput } from '../params.js'
 import { columnsOf, count, figure, plainLabel, words, type Section } from '../report-document.js'
 import { blockMap, groupBy, layOut, shapeText, type Layout } from '../report-layout.js'
@@ -139,6 +140,8 @@ export const model: Operator = {
   examples: [{ inputs: { model: [3, -4] }, expect: { parameters: [2], norm: [5], least: [-4], greatest: [3] } }],
   evaluate: (call) => {
     const { graph: g } = call
+    const opaque = refuseOpaqueModels(modelsOf(call, 'model'))
+    if (opaque.length > 0) return failed(...opaque)
     const { value } = modelsOf(call, 'model')[0]!
     const close = chosen(call, value)
     if (close.type === 'failed') return close
