@@ -1,4 +1,5 @@
 import type { TensorInfo } from '../tensor/info.js'
+import { viewKey, wholeOf, type View } from '../tensor/view.js'
 import { isMeasure, type Cells, type Comparison, type Expression, type Logic, type Mask, type Measure, type Operand, type Over, type Product, type Scalar, type ScalarOp, type Stream, type Tally, type Tensor, type TensorOp } from './expression.js'
 import { applyScalar } from './scalar.js'
 
@@ -12,10 +13,10 @@ type Same<X extends Operand> = X extends Tensor ? Tensor : Scalar
  */
 export interface Graph {
   number(value: number): Scalar
-  /** The numbers of a stored tensor, whatever float dtype holds them. */
-  read(tensor: TensorInfo): Tensor
-  /** A stored mask: true where the value is not 0; any dtype. */
-  readMask(tensor: TensorInfo): Mask
+  /** The numbers of a stored tensor, or of a view of one, whatever float dtype holds them. */
+  read(stored: TensorInfo | View): Tensor
+  /** A stored mask, or a view of one: true where the value is not 0; any dtype. */
+  readMask(stored: TensorInfo | View): Mask
   /** The same number for every element. */
   fill(value: Scalar | number): Tensor
   add<X extends Operand, Y extends Operand>(x: X, y: Y): Joined<X, Y>
@@ -93,6 +94,7 @@ export const createGraph = (): Graph => {
 
   const number = (value: number): Scalar =>
     intern(`n${Object.is(value, -0) ? '-0' : value}`, (id) => ({ kind: 'scalar', id, type: 'literal', value }))
+  const look = (stored: TensorInfo | View): View => ('tensor' in stored ? stored : wholeOf(stored))
   const lift = (x: Operand): Tensor | Scalar => (typeof x === 'number' ? number(x) : x)
   const isNumber = (x: Tensor | Scalar, value: number): boolean => x.type === 'literal' && x.value === value
 
@@ -171,8 +173,14 @@ export const createGraph = (): Graph => {
 
   return {
     number, fill, choose, constant, not, sqrt,
-    read: (tensor) => intern(`r${tensor.file}\0${tensor.name}`, (id) => ({ kind: 'tensor', id, type: 'read', tensor })),
-    readMask: (tensor) => intern(`k${tensor.file}\0${tensor.name}`, (id) => ({ kind: 'mask', id, type: 'read-mask', tensor })),
+    read: (stored) => {
+      const view = look(stored)
+      return intern(`r${viewKey(view)}`, (id) => ({ kind: 'tensor', id, type: 'read', view }))
+    },
+    readMask: (stored) => {
+      const view = look(stored)
+      return intern(`k${viewKey(view)}`, (id) => ({ kind: 'mask', id, type: 'read-mask', view }))
+    },
     add, mul, sub: binary('sub'), div: binary('div'), min: binary('min'), max: binary('max'),
     neg: unary('neg'), abs: unary('abs'), sign: unary('sign'),
     sin: (x) => compute('sin', x), cos: (x) => compute('cos', x), acos: (x) => compute('acos', x),
@@ -205,8 +213,8 @@ export const createGraph = (): Graph => {
         : intern(`b${p}${words(stream)}`, (id) => ({ kind: 'mask', id, type: 'bernoulli', p, stream })),
     position: (stride, length) => intern(`i${stride},${length}`, (id) => ({ kind: 'tensor', id, type: 'position', stride, length })),
     product: (product) => {
-      const files = [product.up, product.down, product.mid].map((info) => (info === undefined ? '' : `${info.file}\0${info.name}`))
-      return intern(`l${JSON.stringify([files, product.firstRow, product.columns])}`, (id) => ({ kind: 'tensor', id, type: 'product', product }))
+      const factors = [product.up, product.down, product.mid].map((view) => (view === undefined ? '' : viewKey(view)))
+      return intern(`l${JSON.stringify([factors, product.firstRow, product.columns])}`, (id) => ({ kind: 'tensor', id, type: 'product', product }))
     },
     grouped: () => grouped,
     normal: (stream) => intern(`g${words(stream)}`, (id) => ({ kind: 'tensor', id, type: 'normal', stream })),

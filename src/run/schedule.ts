@@ -6,10 +6,12 @@ import { deriveKey } from '../kernels/key.js'
 import { toMagnitude } from '../kernels/selection.js'
 import type { Job, Plan, Target } from '../plan/plan.js'
 import type { StoredOutcome } from '../store/outcomes.js'
-import { sizeOf, type TensorInfo } from '../tensor/info.js'
+import { sizeOf } from '../tensor/info.js'
+import { isWhole, wholeOf, type View } from '../tensor/view.js'
 import { createLedger, segmentsOf, type Ledger } from './ledger.js'
 import { createMeasures, limitOf, INFINITY, type Search } from './measures.js'
 import { emptyTally } from './tallies.js'
+import { rangesOf } from './read-ranges.js'
 import type { DrawOrder, Found, ReadOrder, TakeOrder, UniformOrder, UnitOrder, UnitResult, WriteOrder } from './unit.js'
 
 /** Hands out units in an order that respects what depends on what, and takes in their results. Knows no threads and no files. */
@@ -111,9 +113,10 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
   }
 
   const elementsOf = ({ job, type }: Phase): number => (type === 'digest' ? sizeOf(plan.undigested[job]!.shape) : plan.jobs[job]!.size)
-  const read = (info: TensorInfo, size: number, segment: number): ReadOrder => {
-    const digest = plan.digestOf(info) === undefined && ledger.ask(info.file, info.name, segmentsOf(size), segment)
-    return { path: info.file, begin: info.begin, dtype: info.dtype, tensor: info.name, digest, ...(info.packed === true ? { packed: true } : {}) }
+  const read = (view: View, size: number, segment: number): ReadOrder => {
+    const { file, name, packed } = view.tensor
+    const digest = isWhole(view) && plan.digestOf(view.tensor) === undefined && ledger.ask(file, name, segmentsOf(size), segment)
+    return { ...rangesOf(view), tensor: name, digest, ...(packed === true ? { packed } : {}) }
   }
   const write = (t: Target, port: number): WriteOrder =>
     ({ path: t.path, begin: t.begin, dtype: t.dtype, tensor: t.tensor, step: t.step, allowNonFinite: t.allowNonFinite, port })
@@ -171,7 +174,7 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
       id: nextId++,
       program: programs.get(pass.program.key)!,
       ...range(planned.size, segment),
-      reads: pass.reads.map((info) => read(info, planned.size, segment)),
+      reads: pass.reads.map((view) => read(view, planned.size, segment)),
       draws: drawOrders(pass),
       uniforms: pass.uniforms.map((_, i) => uniform(pass, i, job)),
       needsLength: pass.needsLength,
@@ -188,13 +191,13 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
       ledger.ask(to.path, to.tensor, segmentsOf(size), segment)
       return plainUnit(size, segment, [{ path: to.path, begin: to.begin, dtype: to.dtype, tensor: to.tensor, digest: true, unfinished: true }], [])
     }
-    const source = expect === undefined ? read(from, size, segment) : { path: from.file, begin: from.begin, dtype: from.dtype, tensor: from.name, digest: false }
+    const source = expect === undefined ? read(from, size, segment) : { ...rangesOf(from), tensor: from.tensor.name, digest: false }
     return plainUnit(size, segment, [source], [write(to, -1)])
   }
   const digestUnit = (index: number, segment: number): UnitOrder => {
     const info = plan.undigested[index]!
     const size = sizeOf(info.shape)
-    return plainUnit(size, segment, [read(info, size, segment)], [])
+    return plainUnit(size, segment, [read(wholeOf(info), size, segment)], [])
   }
   const issue = (order: UnitOrder, rest: Omit<Issued, 'order'>): UnitOrder => {
     issued.set(order.id, { ...rest, order })

@@ -1,6 +1,7 @@
 import type { Cells, Product } from '../graph/expression.js'
 import type { Spent } from './stopwatch.js'
 import type { Dtype } from '../tensor/dtype.js'
+import type { Ranges } from './read-ranges.js'
 
 /** Bytes of a tensor in a file: `begin` is where its element 0 lies. */
 export interface Place {
@@ -9,8 +10,8 @@ export interface Place {
   readonly dtype: Dtype
 }
 
-/** An input of a unit; `digest` asks for the digest of the segment, which some unit takes once for every tensor read. */
-export interface ReadOrder extends Place {
+/** An input of a unit; `digest` asks for the digest of the segment, which some unit takes once for every tensor that is read whole. */
+export interface ReadOrder extends Ranges {
   readonly tensor: string
   readonly digest: boolean
   /** True for an output's own bytes, which lie in the unfinished file. */

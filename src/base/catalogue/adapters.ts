@@ -31,7 +31,7 @@ export const badAlpha = (at: Place, adapter: string, tensor: string, value: numb
 export const badConfigValue = (at: Place, source: string, key: string, expected: string): Diagnostic =>
   entry('bad-adapter-config', `${source} has no ${expected} as \`${key}\``, { at, help: 'get the file again from where the adapter came from' })
 
-/** Factors that do not multiply, or whose rank is not what is said of it. */
+/** A rank that factors cannot have, or that is not what is said of it. */
 export const badRank = (at: Place, adapter: string, module: string, reason: string): Diagnostic =>
   entry('bad-rank', `the factors of ${quoteName(module)} of ${adapter} do not fit: ${reason}`, {
     at,
@@ -72,6 +72,28 @@ export const factorDtype = (at: Place, tensor: string, holder: string, dtype: st
 /** A pair of factors lacks one. */
 export const factorMissing = (at: Place, adapter: string, module: string, missing: readonly string[]): Diagnostic =>
   entry('factor-missing', `${quoteName(module)} of ${adapter} has no ${missing.join(' and no ')}`, { at, help: 'the file is incomplete: get it again' })
+
+/** Where a factor goes and what it has to be there; `rows` are the part of the weight that it is for. */
+export interface FactorPlace {
+  readonly adapter: string
+  readonly module: string
+  readonly factor: string
+  readonly found: readonly number[]
+  readonly wanted: readonly number[]
+  readonly rank: number
+  readonly tensor: string
+  readonly shape: readonly number[]
+  readonly rows: { readonly first: number; readonly count: number } | undefined
+}
+
+/** A factor of another shape than its target and its rank ask for. */
+export const factorShape = (at: Place, { adapter, module, factor, found, wanted, rank, tensor, shape, rows }: FactorPlace, estranged?: Estranged): Diagnostic => {
+  const target = `${rows === undefined ? '' : `rows ${rows.first} to ${rows.first + rows.count - 1} of `}${quoteName(tensor)}, which is ${list(shape)}`
+  return entry('adapter-shape', `${quoteName(factor)} of ${adapter} is ${list(found)}, but ${quoteName(module)} needs ${list(wanted)}: its rank is ${rank}, and it changes ${target}${madeFor(estranged)}`, {
+    at,
+    help: 'use an adapter that was trained on this architecture; if this one was, the file is damaged: get it again',
+  })
+}
 
 /** A file without anything that adapters consist of. */
 export const notAnAdapter = (at: Place, adapter: string, tensors: readonly string[]): Diagnostic =>

@@ -12,7 +12,7 @@ import type { Value } from '../value.js'
 const UNMATCHED = { error: 'stops the build, naming them', ignore: 'leaves them out; the plan counts them' } as const
 
 /** What a patch adds at strength 1, before its scale. */
-const deltaOf = (g: Graph, { of }: Patch): Tensor => ('name' in of ? g.read(of) : of.map((product) => g.product(product)).reduce((x, y) => g.mul(x, y)))
+const deltaOf = (g: Graph, { of }: Patch): Tensor => ('tensor' in of ? g.read(of) : of.map((product) => g.product(product)).reduce((x, y) => g.mul(x, y)))
 
 /** The operator for one adapter and model, whose patches are known; without them, its description. */
 const withPatches = (patches: ReadonlyMap<string, readonly Patch[]>): Operator => defineOperator({

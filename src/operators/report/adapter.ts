@@ -1,5 +1,6 @@
 import { guessArchitecture } from '../../architectures/adapters/guess.js'
 import { matchAdapter, type AdapterMatch } from '../../architectures/adapters/match.js'
+import { rankOf } from '../../architectures/adapters/factors.js'
 import { groupAdapter, type AdapterModule } from '../../architectures/adapters/modules.js'
 import { scalesOf } from '../../architectures/adapters/scale.js'
 import { readTags, type Tag } from '../../architectures/adapters/tags.js'
@@ -20,8 +21,6 @@ const LONGEST = 300
 const SHOWN_ELSEWHERE = ['ss_tag_frequency']
 
 interface Described { readonly rank: number | undefined; readonly alpha: number | undefined }
-
-const rankOf = ({ tensors }: AdapterModule): number | undefined => (tensors.get('down') ?? tensors.get('w1_b') ?? tensors.get('w2_b'))?.shape[0]
 
 /** The rank of every module, and the alpha that its scale comes from: its own, or what the config says. */
 const describe = (call: Call, file: AdapterFile, modules: readonly AdapterModule[]): readonly Described[] => {
