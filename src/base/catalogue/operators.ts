@@ -53,6 +53,13 @@ export const keptCount = (at: Place, found: number, expected: number): Diagnosti
     help: 'list one mask for each iteration',
   })
 
+/** A mask that stands in for something says nothing of a tensor. */
+export const maskLacks = (at: Place, tensor: string, mask: string): Diagnostic =>
+  entry('mask-lacks-tensor', `mask ${mask} has no tensor \`${tensor}\`, so what it stands for is not known there`, {
+    at,
+    help: 'take a mask that was made for this model, or leave such tensors out with `layers:`',
+  })
+
 /** A mask was made for tensors of another shape. */
 export const maskShape = (at: Place, tensor: string, mask: string, found: readonly number[], expected: readonly number[]): Diagnostic =>
   entry('mask-shape', `mask ${mask} has shape ${list(found)} for \`${tensor}\`, which is ${list(expected)}`, {

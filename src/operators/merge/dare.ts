@@ -74,10 +74,13 @@ export const dare = defineOperator({
     },
     { title: 'the sum of changes kept', inputs: { a: [0, 0], b: [1, 3], kept: [[true, false]] }, params: { drop: 0.5, rescale: 'l1' }, expect: [4, 0] },
   ],
-  build: (g, { a, b, base, kept }, { drop, rescale, ties, iterations, keep, method, blend }, { mask, shape, stream, at }) => {
+  build: (g, { a, b, base, kept }, { drop, rescale, ties, iterations, keep, method, blend }, { mask, shape, stream, at, warn }) => {
     if (kept.length > 0 && kept.length !== iterations) return keptCount(at('kept'), kept.length, iterations)
     if (method === 'scaled_add' && keep === 2) return infiniteScale(at('keep'))
-    if (drop === 1) return rescale === 'false' ? a : rescaleNothing(at('drop'))
+    if (drop === 1) {
+      if (rescale !== 'false') warn(rescaleNothing(at('drop')))
+      return a
+    }
     const target = base === undefined ? b : g.add(a, g.sub(b, base))
     const scale = (delta: Tensor, chosen: Mask): Scalar | number => {
       if (rescale !== 'l1') return rescale === 'true' ? 1 / (1 - drop) : 1
