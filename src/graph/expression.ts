@@ -48,8 +48,6 @@ export type Tensor = { readonly kind: 'tensor'; readonly id: number } & (
   | { readonly type: 'read'; readonly view: View }
   | { readonly type: 'fill'; readonly value: Scalar }
   | { readonly type: 'apply'; readonly op: TensorOp; readonly args: readonly (Tensor | Scalar)[] }
-  /** 1 where the mask is true, else 0. */
-  | { readonly type: 'bit'; readonly mask: Mask }
   | { readonly type: 'choose'; readonly mask: Mask; readonly yes: Tensor | Scalar; readonly no: Tensor | Scalar }
   | { readonly type: 'normal'; readonly stream: Stream }
   | { readonly type: 'uniform'; readonly stream: Stream }
@@ -129,8 +127,6 @@ export const argumentsOf = (e: Expression): readonly Expression[] => {
       return [e.operand]
     case 'tally':
       return e.cells.by === 'value' ? [e.operand, e.cells.low, e.cells.high] : [e.operand]
-    case 'bit':
-      return [e.mask]
     case 'choose':
       return [e.mask, e.yes, e.no]
     case 'compare':

@@ -8,8 +8,8 @@ type Same<X extends Operand> = X extends Tensor ? Tensor : Scalar
 
 /**
  * Builds expressions, each distinct one once. Elements are float32 (every operation rounds once), scalars float64;
- * a scalar is rounded to float32 where it meets elements. Arithmetic on literals and with neutral elements is folded,
- * so a weight of 0 leaves nothing to read.
+ * a scalar is rounded to float32 where it meets elements, and what is one number for all elements counts as one. Arithmetic on literals and
+ * with neutral elements is folded, and the number 0 absorbs whatever it is multiplied with, so a weight of 0 leaves nothing to read.
  */
 export interface Graph {
   number(value: number): Scalar
@@ -43,7 +43,7 @@ export interface Graph {
   or(...masks: readonly Mask[]): Mask
   xor(...masks: readonly Mask[]): Mask
   not(mask: Mask): Mask
-  /** `mask ? yes : no`, element by element. Choosing between a tensor and 0, or between two numbers, is arithmetic on 1 and 0, which runs several times faster; only where a NaN or infinity is not chosen do the two differ. */
+  /** `mask ? yes : no`, element by element, exactly: only a zero may lose its sign, and where `no` is the number 0, a NaN or infinity of `yes` that is not chosen gives NaN. */
   choose(mask: Mask, yes: Operand, no: Operand): Tensor
   /** Σx in float64. */
   sum(x: Tensor, over?: Over): Scalar
@@ -159,16 +159,11 @@ export const createGraph = (): Graph => {
   const total = (measure: 'sum' | 'dot' | 'min' | 'max', operands: readonly Tensor[], over: Over): Scalar =>
     intern(`m:${measure}(${ids(operands)})${over ?? ''}`, (id) => ({ kind: 'scalar', id, type: 'total', measure, operands, over }))
   const sqrt = unary('sqrt')
-  const [add, mul] = [binary('add'), binary('mul')]
-  const bit = (mask: Mask): Tensor => intern(`1(${mask.id})`, (id) => ({ kind: 'tensor', id, type: 'bit', mask }))
   const choose = (mask: Mask, yes: Operand, no: Operand): Tensor => {
-    const [x, y] = [lift(yes), lift(no)]
+    const [x, y] = [unfilled(lift(yes)), unfilled(lift(no))]
     const picked = mask.type === 'constant' ? (mask.value ? x : y) : x.id === y.id ? x : undefined
     if (picked !== undefined) return picked.kind === 'tensor' ? picked : fill(picked)
-    const [a, b] = [unfilled(x), unfilled(y)]
-    if (isNumber(b, 0)) return mul(bit(mask), a)
-    if (a.type === 'literal' && b.type === 'literal') return add(mul(bit(mask), a.value - b.value), b.value)
-    return intern(`w(${mask.id},${x.id},${y.id})`, (id) => ({ kind: 'tensor', id, type: 'choose', mask, yes: a, no: b }))
+    return intern(`w(${mask.id},${x.id},${y.id})`, (id) => ({ kind: 'tensor', id, type: 'choose', mask, yes: x, no: y }))
   }
 
   return {
@@ -181,7 +176,7 @@ export const createGraph = (): Graph => {
       const view = look(stored)
       return intern(`k${viewKey(view)}`, (id) => ({ kind: 'mask', id, type: 'read-mask', view }))
     },
-    add, mul, sub: binary('sub'), div: binary('div'), min: binary('min'), max: binary('max'),
+    add: binary('add'), mul: binary('mul'), sub: binary('sub'), div: binary('div'), min: binary('min'), max: binary('max'),
     neg: unary('neg'), abs: unary('abs'), sign: unary('sign'),
     sin: (x) => compute('sin', x), cos: (x) => compute('cos', x), acos: (x) => compute('acos', x),
     ifLess: (x, y, yes, no) => compute('if-less', x, y, yes, no),

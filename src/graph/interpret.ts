@@ -89,7 +89,6 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
         const args = e.args.map((arg) => elementsOf(index, arg))
         return Float64Array.from({ length: size }, (_, i) => applyScalar(e.op, args.map((x) => x[i]!)))
       }
-      case 'bit': return Float64Array.from(bitsOf(index, e.mask))
       case 'choose': {
         const [mask, yes, no] = [bitsOf(index, e.mask), elementsOf(index, e.yes), elementsOf(index, e.no)]
         return yes.map((x, i) => (mask[i] === 1 ? x : no[i]!))

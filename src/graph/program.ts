@@ -1,4 +1,5 @@
 import type { Dtype } from '../tensor/dtype.js'
+import { chooseBy } from './choosing.js'
 import { argumentsOf, type Expression, type Mask, type Product, type Scalar, type Stream, type Tensor, type TensorOp, type Comparison, type Logic } from './expression.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { viewKey, wholeOf, type View } from '../tensor/view.js'
@@ -80,6 +81,11 @@ const COMPARE: Readonly<Record<Comparison, string>> = {
 }
 const LOGIC: Readonly<Record<Logic, string>> = { and: 'And', or: 'Or', xor: 'Xor', not: 'Not' }
 
+type Choice = Extract<Tensor, { type: 'choose' }>
+
+/** A number that no expression of the graph is. */
+const literal = (value: number): Scalar => ({ kind: 'scalar', id: -1, type: 'literal', value })
+
 /** True for an expression without any element-sized input, which has to be spread over the chunk by hand. */
 const isFlat = (e: Expression, bitsOf: BitsOf): boolean => {
   if (bitsOf(e) !== undefined) return false
@@ -145,9 +151,15 @@ const outline = (wanted: readonly Wanted[], bitsOf: BitsOf): Outline => {
     const draw = drawOf(e)
     if (draw !== undefined) return `d${draws.push(draw)}${draw.type};`
     if (e.type === 'read' || e.type === 'read-mask') return `${e.type}${read(e.view)};`
+    if (e.type === 'choose') return describeChoice(e)
     const args = argumentsOf(e).map(visit).join()
     if (e.type === 'top') uniforms.push(e)
     return `${e.type}${'op' in e ? e.op : ''}(${args});`
+  }
+  const describeChoice = (e: Choice): string => {
+    const [how, mask] = [chooseBy(e), visit(e.mask)]
+    if (how.type === 'line') uniforms.push(literal(how.slope), literal(how.start))
+    return `choose-${how.type}(${mask}${how.type === 'where' || how.type === 'product' ? `,${visit(how.yes)}` : ''}${how.type === 'where' ? `,${visit(how.no)}` : ''});`
   }
   const roots = wanted.map(({ value, dtype }) => `${visit(value)}>${dtype}`)
   return { structure: `${structure}${roots.join()}`, reads, draws, uniforms }
@@ -211,14 +223,29 @@ const write = (wanted: readonly Wanted[], bitsOf: BitsOf): Program => {
       case 'fill': return value(e.value)
       // ONNX Runtime's own Sign takes ten times as long as two comparisons.
       case 'apply': return e.op === 'sign' ? signOf(value(e.args[0]!)) : emit(APPLY[e.op], e.args.map(value))
-      case 'bit': return emit('Cast', [value(e.mask)], { to: 'f32' })
-      case 'choose': return emit('Where', [value(e.mask), value(e.yes), value(e.no)])
+      case 'choose': return choose(e)
       case 'compare': return emit(COMPARE[e.op], [value(e.left), value(e.right)])
       case 'logic': return emit(LOGIC[e.op], e.args.map(value))
       case 'top': return emit('GreaterOrEqual', [emit('Abs', [value(e.operand)]), uniform()])
       case 'bernoulli': case 'normal': case 'uniform': case 'constant': case 'position': case 'product': return draw(drawOf(e)!)
       case 'tally': throw new Error('a tally is no value of an element')
     }
+  }
+  const choose = (e: Choice): string => {
+    const [how, mask] = [chooseBy(e), value(e.mask)]
+    switch (how.type) {
+      case 'where': return emit('Where', [mask, value(how.yes), value(how.no)])
+      case 'bits': return bitsOfMask(mask)
+      case 'product': return emit('Mul', [bitsOfMask(mask), value(how.yes)])
+      case 'line': return emit('Add', [emit('Mul', [bitsOfMask(mask), uniform()]), uniform()])
+    }
+  }
+  /** 1 where a mask is true, else 0, by the name of the mask. */
+  const bits = new Map<string, string>()
+  const bitsOfMask = (mask: string): string => {
+    const name = bits.get(mask) ?? emit('Cast', [mask], { to: 'f32' })
+    bits.set(mask, name)
+    return name
   }
   const value = (e: Expression): string => {
     const known = names.get(e.id)

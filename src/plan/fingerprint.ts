@@ -91,7 +91,7 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
       case 'product': return product(e.product)
       case 'constant': return [e.value]
       case 'compute': case 'apply': case 'logic': case 'compare': return [e.op, ...argumentsOf(e).map(ref)]
-      case 'fill': case 'bit': case 'choose': return argumentsOf(e).map(ref)
+      case 'fill': case 'choose': return argumentsOf(e).map(ref)
       case 'total': return e.over === undefined ? [e.measure, ...e.operands.map(ref)] : [e.measure, group(e)]
       case 'quantile': return [exactly(e.q), e.over === undefined ? ref(e.operand) : group(e)]
       // Which of a group's equal magnitudes are in depends on where the tensor comes in the group, which is by name.

@@ -4,10 +4,11 @@ import type { Pass } from '../graph/passes.js'
 import { evaluateScalar } from '../graph/scalar.js'
 import { deriveKey } from '../kernels/key.js'
 import { toMagnitude } from '../kernels/selection.js'
+import { subjectOf } from '../plan/fingerprint.js'
 import type { Job, Plan, Target } from '../plan/plan.js'
 import type { StoredOutcome } from '../store/outcomes.js'
 import { sizeOf } from '../tensor/info.js'
-import { isWhole, wholeOf, type View } from '../tensor/view.js'
+import { isWhole, viewLabel, wholeOf, type View } from '../tensor/view.js'
 import { createLedger, segmentsOf, type Ledger } from './ledger.js'
 import { createMeasures, limitOf, INFINITY, type Search } from './measures.js'
 import { emptyTally } from './tallies.js'
@@ -38,8 +39,13 @@ export type Work = Pick<Plan, 'jobs' | 'programs' | 'undigested' | 'digestOf' | 
 interface Phase { readonly job: number; readonly type: 'copy' | 'pass' | 'digest'; readonly pass: number; next: number; open: number }
 interface Issued { readonly job: number; readonly size: number; readonly segment: number; readonly pass: Pass | undefined; readonly order: UnitOrder; readonly phase: Phase | undefined }
 
-/** What a total over no elements comes to. */
-const nothing = (measure: 'sum' | 'dot' | 'min' | 'max'): number => (measure === 'min' ? Infinity : measure === 'max' ? -Infinity : 0)
+/** What a measure over no elements comes to, which no job takes. That any other was not taken is a mistake of the plan. */
+const nothing = (m: Measure): number => {
+  const subject = subjectOf(m)
+  if (subject !== undefined && sizeOf(subject.shape) > 0) throw new Error(`a ${m.type} over ${viewLabel(subject)} is used and nobody took it`)
+  if (m.type !== 'total') return NaN
+  return m.measure === 'min' ? Infinity : m.measure === 'max' ? -Infinity : 0
+}
 
 /** Segments up to which low bits are counted in advance: what is counted in vain has to be kept until the bin is known. */
 const MOST_NEAR = 64
@@ -132,8 +138,7 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
 
   const valueOf = (scalar: Scalar): number => evaluateScalar(scalar, (m) => {
     const outcome = measures.outcome(m as Measure)
-    // No job takes a measure of a tensor without elements.
-    return outcome?.type === 'number' ? outcome.value : m.type === 'total' ? nothing(m.measure) : NaN
+    return outcome?.type === 'number' ? outcome.value : nothing(m as Measure)
   })
   const uniform = (pass: Pass, index: number, job: number): UniformOrder => {
     const u = pass.uniforms[index]!
@@ -276,7 +281,9 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
     valueOf,
     cellsOf: (tally) => {
       const outcome = measures.outcome(tally)
-      return outcome?.type === 'cells' ? outcome.values : emptyTally(tally.cells)
+      if (outcome?.type === 'cells') return outcome.values
+      nothing(tally)
+      return emptyTally(tally.cells)
     },
     ledger,
     outcomes: () => measures.taken(),

@@ -1,4 +1,4 @@
-import { badAlpha, badConfigValue, badRank, configMissing, unsupportedAdapter } from '../../base/catalogue/adapters.js'
+import { badAdapterMetadata, badAlpha, badConfigValue, badRank, configMissing, unsupportedAdapter } from '../../base/catalogue/adapters.js'
 import type { Place } from '../../base/diagnostic.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import { decode } from '../../kernels/convert.js'
@@ -63,12 +63,13 @@ const UNSCALED = /^(?:unet|transformer|text_encoder(?:_[23])?|diffusion_model|te
 /** Part of an adapter that has a config of its own in the metadata, as diffusers writes it. */
 const componentOf = (module: string): string => module.split('.')[0]!
 
-const parseMetadata = (file: AdapterFile): Plain => {
+/** Undefined where the header has something else than a map in the place of its configs. */
+const parseMetadata = (file: AdapterFile): Plain | undefined => {
   try {
     const value: unknown = JSON.parse(file.metadata.get('lora_adapter_metadata') ?? '{}')
-    return isPlain(value) ? value : {}
+    return isPlain(value) ? value : undefined
   } catch {
-    return {}
+    return undefined
   }
 }
 
@@ -77,6 +78,7 @@ export const scalesOf = (file: AdapterFile, adapter: string, at: Place): ScaleOf
   const inHeader = parseMetadata(file)
   const configs = new Map<string, Result<PeftConfig> | undefined>()
   const configOf = (component: string): Result<PeftConfig> | undefined => {
+    if (inHeader === undefined) return failed(badAdapterMetadata(at, adapter))
     const own = Object.entries(inHeader).flatMap(([key, value]) => (key.startsWith(`${component}.`) ? [[key.slice(component.length + 1), value] as const] : []))
     if (own.length > 0) return readConfig(Object.fromEntries(own), '`lora_adapter_metadata`', adapter, at)
     if ('lora_alpha' in inHeader) return readConfig(inHeader, '`lora_adapter_metadata`', adapter, at)

@@ -20,6 +20,13 @@ export const ambiguousName = (at: Place, adapter: string, name: string, targets:
     help: 'rename its tensors to the names of the model’s, followed by `.lora_up.weight` and so on',
   })
 
+/** The header of an adapter should say how it is scaled, and what stands there cannot be read. */
+export const badAdapterMetadata = (at: Place, adapter: string): Diagnostic =>
+  entry('bad-adapter-config', `\`lora_adapter_metadata\` in the header of ${adapter} is not a JSON object, so its scale is not known`, {
+    at,
+    help: 'get the file again from where the adapter came from',
+  })
+
 /** An alpha that no scale can be made of. */
 export const badAlpha = (at: Place, adapter: string, tensor: string, value: number): Diagnostic =>
   entry('bad-alpha', `${quoteName(tensor)} of ${adapter} is ${value}, and an alpha has to be a number above 0`, {
