@@ -155,9 +155,9 @@ export const unknownBlock = (at: Place, name: string, architecture: string, bloc
     help: didYouMean(name, blocks) ?? `its blocks are ${blocks.slice(0, 6).join(', ')}${blocks.length > 6 ? `, … ${blocks.at(-1)}` : ''}; \`smelt inspect\` lists them`,
   })
 
-/** Weights that are divided by their sum add up to zero. */
-export const zeroWeightSum = (at: Place, tensor: string): Diagnostic =>
-  entry('zero-weight-sum', `the weights of \`${tensor}\` add up to 0, so they cannot be normalised`, {
+/** Weights that are divided by their sum add up to zero, or to no number. */
+export const zeroWeightSum = (at: Place, tensor: string, sum: number): Diagnostic =>
+  entry('zero-weight-sum', `the weights of \`${tensor}\` add up to ${sum}, so they cannot be normalised`, {
     at,
     help: 'change a weight, or write `normalize: false`',
   })

@@ -28,7 +28,7 @@ const LEAST_NORM = 1e-7
 /** Moves a random part of one model to another. */
 export const dare = defineOperator({
   id: 'merge.dare',
-  version: 1,
+  version: 2,
   summary: 'Moves a random part of `a` to `b`: drop and rescale, for two models.',
   details: [
     'Repeated `iterations` times from the running result `x`, which begins as `a`: `δ = b − x` is dropped number by number with probability `drop`, each iteration with draws of its own, and the rest added to `x`.',
