@@ -1,5 +1,5 @@
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
-import type { View } from '../tensor/view.js'
+import { stridesOf, type View } from '../tensor/view.js'
 import { argumentsOf, cellCount, countOf, isMeasure, rankOf, type Cells, type Comparison, type Expression, type Mask, type Measure, type Product, type Scalar, type Stream, type Tensor } from './expression.js'
 import { applyScalar } from './scalar.js'
 
@@ -109,8 +109,9 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
 }
 
 /** The elements of a view, each found by its coordinates. */
-const look = ({ tensor, shape, first, strides }: View, data: Data): Float64Array => {
-  const all = data.read(tensor)
+const look = (view: View, data: Data): Float64Array => {
+  const { shape, first } = view
+  const [all, strides] = [data.read(view.tensor), stridesOf(view)]
   return Float64Array.from({ length: sizeOf(shape) }, (_, i) => {
     let [rest, position] = [i, first]
     for (let d = shape.length - 1; d >= 0; d--) {

@@ -11,8 +11,8 @@ export interface View {
   /** Outermost dimension first. */
   readonly shape: readonly number[]
   readonly first: number
-  /** One for each dimension of `shape`, in numbers of the tensor. */
-  readonly strides: readonly number[]
+  /** One for each dimension of `shape`, in numbers of the tensor; undefined where the numbers lie one after the other. */
+  readonly strides: readonly number[] | undefined
 }
 
 /** Which numbers of a tensor a view has, in order, whatever its shape: the first, and nested loops of a length and a stride, the outermost first. */
@@ -22,27 +22,25 @@ export interface Selection {
 }
 
 /** All of a tensor. */
-export const wholeOf = (tensor: TensorInfo): View => {
-  const strides: number[] = []
-  tensor.shape.reduceRight((stride, length) => {
-    strides.unshift(stride)
-    return stride * length
-  }, 1)
-  return { tensor, shape: tensor.shape, first: 0, strides }
-}
+export const wholeOf = (tensor: TensorInfo): View => ({ tensor, shape: tensor.shape, first: 0, strides: undefined })
+
+/** The strides of a view, also of one whose numbers lie one after the other. */
+export const stridesOf = ({ shape, strides }: View): readonly number[] => strides ?? shape.map((_, d) => sizeOf(shape.slice(d + 1)))
 
 /** `count` indices of one dimension of a view, from `from` on: rows are dimension 0, columns dimension 1. */
 export const sliceOf = (view: View, dimension: number, from: number, count: number): View => {
-  const { tensor, shape, first, strides } = view
+  const { tensor, shape, first } = view
   const isPart = Number.isInteger(from) && Number.isInteger(count) && from >= 0 && count >= 0 && from + count <= (shape[dimension] ?? 0)
   if (!isPart) throw new Error(`${from} to ${from + count} is no part of dimension ${dimension} of ${tensor.name}`)
   if (tensor.packed === true || DTYPES[tensor.dtype].bits % 8 !== 0) throw new Error(`${tensor.name} holds less than a byte per number, and is only read whole`)
-  return { ...view, shape: shape.with(dimension, count), first: first + from * strides[dimension]! }
+  const strides = stridesOf(view)
+  return { tensor, shape: shape.with(dimension, count), first: first + from * strides[dimension]!, strides: dimension === 0 ? view.strides : strides }
 }
 
 /** Dimensions that run on without a gap are one loop, so that views of the same numbers in the same order have the same selection. */
 export const selectionOf = ({ shape, strides, first }: View): Selection => {
-  if (sizeOf(shape) === 0) return { first: 0, loops: [[0, 1]] }
+  const size = sizeOf(shape)
+  if (size === 0 || strides === undefined) return { first: size === 0 ? 0 : first, loops: [[size, 1]] }
   const loops: [length: number, stride: number][] = []
   shape.forEach((length, i) => {
     const [outer, stride] = [loops.at(-1), strides[i]!]
@@ -58,8 +56,8 @@ export const isRun = ({ loops }: Selection): boolean => loops.length === 1 && lo
 
 /** True for a view that has all numbers of its tensor in their order. */
 export const isWhole = (view: View): boolean => {
-  const selection = selectionOf(view)
-  return selection.first === 0 && isRun(selection) && sizeOf(view.shape) === sizeOf(view.tensor.shape)
+  if (view.first !== 0) return false
+  return (view.shape === view.tensor.shape || sizeOf(view.shape) === sizeOf(view.tensor.shape)) && (view.strides === undefined || isRun(selectionOf(view)))
 }
 
 /** What a view selects, as a short text; empty for a whole tensor. Equal for views of one tensor that read the same. */

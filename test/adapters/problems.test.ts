@@ -80,6 +80,11 @@ test.each([
   expect(await problemOf({ adapter: peft, config })).toMatch(expected)
 })
 
+test.each([['no JSON', '{'], ['a list', '[]'], ['a number', '1']])('a config in the header that is %s is refused, and is not taken for none', async (_what, text) => {
+  const adapter: Tensors = { 'unet.net.fc.lora_A.weight': down, 'unet.net.fc.lora_B.weight': up }
+  expect(await problemOf({ adapter, metadata: { lora_adapter_metadata: text } })).toMatch(/^bad-adapter-config: `lora_adapter_metadata` in the header of `lora` .* is not a JSON object/)
+})
+
 test('a model of whole numbers cannot be changed', async () => {
   const quantised: Tensors = { 'net.fc.weight': { dtype: 'I64', shape: [2, 3], values: 1 } }
   expect(await problemOf({ model: quantised, adapter: lora })).toMatch(/^adapter-dtype: `net\.fc\.weight` of `base` .* holds I64/)

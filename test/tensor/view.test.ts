@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { sizeOf, type TensorInfo } from '#src/tensor/info.js'
-import { forEachRange, isRun, isWhole, selectionOf, selectionText, sliceOf, viewBytes, viewKey, viewLabel, wholeOf, type View } from '#src/tensor/view.js'
+import { forEachRange, isRun, isWhole, selectionOf, selectionText, sliceOf, stridesOf, viewBytes, viewKey, viewLabel, wholeOf, type View } from '#src/tensor/view.js'
 
 const info = (shape: readonly number[], dtype: TensorInfo['dtype'] = 'F32'): TensorInfo => ({ name: 't', dtype, shape, file: 'f', begin: 0, end: 4 * sizeOf(shape) })
 const matrix = wholeOf(info([4, 6]))
@@ -8,8 +8,8 @@ const matrix = wholeOf(info([4, 6]))
 const transposed: View = { ...matrix, shape: [6, 4], strides: [1, 6] }
 
 /** Every number of a view, found one by one. */
-const numbersOf = ({ shape, first, strides }: View): number[] => shape.reduce<number[]>(
-  (found, length, d) => found.flatMap((at) => Array.from({ length }, (_, i) => at + i * strides[d]!)), [first])
+const numbersOf = (view: View): number[] => view.shape.reduce<number[]>(
+  (found, length, d) => found.flatMap((at) => Array.from({ length }, (_, i) => at + i * stridesOf(view)[d]!)), [view.first])
 
 /** The same numbers by ranges. */
 const rangesOf = (view: View, from: number, to: number): number[] => {
@@ -31,6 +31,7 @@ const VIEWS: readonly (readonly [what: string, view: View])[] = [
   ['one index of each', sliceOf(sliceOf(sliceOf(cube, 0, 2, 1), 1, 3, 1), 2, 4, 1)],
   ['a transposition', transposed],
   ['rows of a transposition', sliceOf(transposed, 0, 1, 3)],
+  ['rows of rows of a matrix', sliceOf(sliceOf(cube, 0, 1, 2), 0, 1, 1)],
   ['a scalar', wholeOf(info([]))],
 ]
 
@@ -63,7 +64,7 @@ describe('what a view selects is told apart', () => {
   test('and a whole tensor is its own name', () => {
     expect([viewLabel(matrix), viewLabel(sliceOf(matrix, 0, 0, 4)), viewLabel(sliceOf(matrix, 0, 1, 2))]).toEqual(['t', 't', 't[6+12*1]'])
     expect(VIEWS.filter(([, view]) => isWhole(view)).map(([what]) => what)).toEqual(['all', 'a scalar'])
-    expect(VIEWS.filter(([, view]) => isRun(selectionOf(view))).map(([what]) => what)).toEqual(['all', 'rows', 'no rows', 'one index of each', 'a scalar'])
+    expect(VIEWS.filter(([, view]) => isRun(selectionOf(view))).map(([what]) => what)).toEqual(['all', 'rows', 'no rows', 'one index of each', 'rows of rows of a matrix', 'a scalar'])
   })
 })
 

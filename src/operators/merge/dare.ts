@@ -46,7 +46,7 @@ export const dare = defineOperator({
     a: model('The model that is changed.'),
     b: model('The model whose numbers are taken.'),
     base: optionalModel('What the difference of `b` is measured from; `a` unless given.'),
-    kept: optionalMasks('Masks to use in place of random draws, one for each iteration: true where the difference is kept. For repeating a merge made elsewhere.'),
+    kept: optionalMasks('Masks to use in place of random draws, one for each iteration: true where the difference is kept. They have to know every tensor that is merged. For repeating a merge made elsewhere.'),
   },
   params: {
     drop: number({ default: 0.9, min: 0, max: 1, description: 'The probability that a difference is dropped. The other number of the field, “density”, is `1 − drop`.' }),

@@ -34,7 +34,7 @@ const SCOPE = {
 } as const
 
 const WEIGHT = perLayer({ default: 1, description: 'How much of this model’s difference is added; may be negative.' })
-const KEPT = ownMask('A mask to use in place of random draws: true where the difference is kept. For repeating a merge made elsewhere.')
+const KEPT = ownMask('A mask to use in place of random draws: true where the difference is kept. It has to know every tensor that is merged. For repeating a merge made elsewhere.')
 const GAMMA = perLayer({ default: 0.01, min: 0, max: 1, description: 'The share of this model’s difference that is dropped for being the largest.' })
 const density = (fallback: number) =>
   perLayer({ default: fallback, min: 0, max: 1, description: 'The share of this model’s difference that is kept. The other number of the field, “drop rate” or `p`, is `1 − density`.' })
