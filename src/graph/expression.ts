@@ -1,5 +1,6 @@
 import type { BlockGrid } from '../tensor/block-grid.js'
 import type { TensorInfo } from '../tensor/info.js'
+import type { View } from '../tensor/view.js'
 
 /** What a stream of random numbers is derived from; two draws agree only when all four words agree. */
 export interface Stream {
@@ -21,9 +22,9 @@ export type Over = string | undefined
  * `down` is [rank, inputs] and becomes Σ_q mid[p, q, kernel]·down[q, input], ordered by input, then kernel.
  */
 export interface Product {
-  readonly up: TensorInfo
-  readonly down: TensorInfo
-  readonly mid: TensorInfo | undefined
+  readonly up: View
+  readonly down: View
+  readonly mid: View | undefined
   readonly rank: number
   readonly columns: number
   readonly firstRow: number
@@ -52,11 +53,9 @@ export type Scalar = { readonly kind: 'scalar'; readonly id: number } & (
 
 /** One float32 per element. */
 export type Tensor = { readonly kind: 'tensor'; readonly id: number } & (
-  | { readonly type: 'read'; readonly tensor: TensorInfo }
+  | { readonly type: 'read'; readonly view: View }
   | { readonly type: 'fill'; readonly value: Scalar }
   | { readonly type: 'apply'; readonly op: TensorOp; readonly args: readonly (Tensor | Scalar)[] }
-  /** 1 where the mask is true, else 0. */
-  | { readonly type: 'bit'; readonly mask: Mask }
   | { readonly type: 'choose'; readonly mask: Mask; readonly yes: Tensor | Scalar; readonly no: Tensor | Scalar }
   | { readonly type: 'normal'; readonly stream: Stream }
   | { readonly type: 'uniform'; readonly stream: Stream }
@@ -71,7 +70,7 @@ export type Tensor = { readonly kind: 'tensor'; readonly id: number } & (
 export type Mask = { readonly kind: 'mask'; readonly id: number } & (
   | { readonly type: 'constant'; readonly value: boolean }
   /** A mask from a file: true where the stored value is not 0. */
-  | { readonly type: 'read-mask'; readonly tensor: TensorInfo }
+  | { readonly type: 'read-mask'; readonly view: View }
   | { readonly type: 'compare'; readonly op: Comparison; readonly left: Tensor | Scalar; readonly right: Tensor | Scalar }
   | { readonly type: 'logic'; readonly op: Logic; readonly args: readonly Mask[] }
   | { readonly type: 'bernoulli'; readonly p: number; readonly stream: Stream }
@@ -163,8 +162,6 @@ export const argumentsOf = (e: Expression): readonly Expression[] => {
       return 'kind' in e.scales.from ? [e.scales.from] : []
     case 'tally':
       return e.cells.by === 'value' ? [e.operand, e.cells.low, e.cells.high] : [e.operand]
-    case 'bit':
-      return [e.mask]
     case 'choose':
       return [e.mask, e.yes, e.no]
     case 'compare':

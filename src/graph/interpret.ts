@@ -1,5 +1,6 @@
 import { blockCount, visitRuns } from '../tensor/block-grid.js'
-import type { TensorInfo } from '../tensor/info.js'
+import { sizeOf, type TensorInfo } from '../tensor/info.js'
+import { stridesOf, type View } from '../tensor/view.js'
 import { argumentsOf, cellCount, countOf, isMeasure, rankOf, scaleOfPeak, type Cells, type Comparison, type Expression, type Mask, type Measure, type Peaks, type Product, type Scalar, type Stream, type Tensor } from './expression.js'
 import { applyScalar } from './scalar.js'
 
@@ -77,8 +78,8 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
     switch (e.type) {
       case 'literal': return e.value
       case 'compute': return applyScalar(e.op, e.args.map((arg) => numberOf(index, arg)))
-      case 'read': return data.read(e.tensor)
-      case 'read-mask': return Uint8Array.from(data.read(e.tensor), (x) => (x === 0 ? 0 : 1))
+      case 'read': return look(e.view, data)
+      case 'read-mask': return Uint8Array.from(look(e.view, data), (x) => (x === 0 ? 0 : 1))
       case 'fill': return new Float64Array(size).fill(numberOf(index, e.value))
       case 'normal': return data.normal(e.stream, size)
       case 'uniform': return data.uniform(e.stream, size)
@@ -97,7 +98,6 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
         const args = e.args.map((arg) => elementsOf(index, arg))
         return Float64Array.from({ length: size }, (_, i) => applyScalar(e.op, args.map((x) => x[i]!)))
       }
-      case 'bit': return Float64Array.from(bitsOf(index, e.mask))
       case 'choose': {
         const [mask, yes, no] = [bitsOf(index, e.mask), elementsOf(index, e.yes), elementsOf(index, e.no)]
         return yes.map((x, i) => (mask[i] === 1 ? x : no[i]!))
@@ -117,9 +117,23 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
   return jobs.map(({ roots }, index) => roots.map((root) => evaluate(index, root)))
 }
 
+/** The elements of a view, each found by its coordinates. */
+const look = (view: View, data: Data): Float64Array => {
+  const { shape, first } = view
+  const [all, strides] = [data.read(view.tensor), stridesOf(view)]
+  return Float64Array.from({ length: sizeOf(shape) }, (_, i) => {
+    let [rest, position] = [i, first]
+    for (let d = shape.length - 1; d >= 0; d--) {
+      position += (rest % shape[d]!) * strides[d]!
+      rest = Math.floor(rest / shape[d]!)
+    }
+    return all[position]!
+  })
+}
+
 /** The elements of a factored matrix laid over `size` elements. */
 const multiply = (p: Product, size: number, data: Data): Float64Array => {
-  const [up, down] = [data.read(p.up), p.mid === undefined ? data.read(p.down) : foldMiddle(p, data.read(p.mid), data.read(p.down))]
+  const [up, down] = [look(p.up, data), p.mid === undefined ? look(p.down, data) : foldMiddle(p, look(p.mid, data), look(p.down, data))]
   const rows = up.length / p.rank
   return Float64Array.from({ length: size }, (_, i) => {
     const [row, column] = [Math.floor(i / p.columns) - p.firstRow, i % p.columns]

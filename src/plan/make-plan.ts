@@ -13,7 +13,9 @@ import type { AdapterFile } from '../safetensors/adapter-file.js'
 import type { Model } from '../safetensors/model.js'
 import type { StoredMask } from '../store/masks.js'
 import type { StoredOutcome } from '../store/outcomes.js'
-import type { TensorInfo } from '../tensor/info.js'
+import { bytesFor } from '../tensor/dtype.js'
+import { sizeOf, type TensorInfo } from '../tensor/info.js'
+import { isWhole, wholeOf } from '../tensor/view.js'
 import { createLayerContext } from './context.js'
 import type { Draft, Evaluation } from './draft.js'
 import { describeModels, describeStep, totalsOf } from './describe.js'
@@ -172,13 +174,14 @@ export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan =
 }
 
 /** The copy of an earlier output's tensor that was made in the same way. */
-const earlierCopy = ({ target }: Root, known: Known, byContent: ReturnType<typeof createFingerprints>): Copy | undefined => {
+const earlierCopy = ({ target, shape }: Root, known: Known, byContent: ReturnType<typeof createFingerprints>): Copy | undefined => {
   const made = byContent.of(target.value, target)
   const found = made === undefined ? undefined : known.earlier.get(made)
   const source = found?.find((e) => e.file === target.path) ?? found?.[0]
   if (source === undefined) return undefined
-  const from: TensorInfo = { name: target.tensor, dtype: target.dtype, shape: [], file: source.file, begin: source.begin, end: source.begin }
-  return { from, to: target, expect: source.digest }
+  const end = source.begin + bytesFor(sizeOf(shape), target.dtype)
+  const from: TensorInfo = { name: target.tensor, dtype: target.dtype, shape, file: source.file, begin: source.begin, end }
+  return { from: wholeOf(from), to: target, expect: source.digest }
 }
 
 /** The outputs that stand as they would be written, headers included, with their digests. A setting's outputs bear the digest of all of them, so they stand together. */
@@ -213,10 +216,11 @@ const tensorKey = ({ file, name }: TensorInfo): string => `${file}\0${name}`
 
 /** What has to be read for its digest alone. */
 const undigestedOf = (models: readonly Model[], jobs: readonly Job[], known: Known): TensorInfo[] => {
-  const read = new Set(jobs.flatMap((job) => [
-    ...job.copies.flatMap((c) => (c.expect === undefined && c.from !== undefined ? [tensorKey(c.from)] : [])),
-    ...(job.sweeps?.passes ?? []).flatMap((p) => p.reads.map(tensorKey)),
-  ]))
+  const views = jobs.flatMap((job) => [
+    ...job.copies.flatMap((c) => (c.expect === undefined && c.from !== undefined ? [c.from] : [])),
+    ...(job.sweeps?.passes ?? []).flatMap((p) => p.reads),
+  ])
+  const read = new Set(views.filter(isWhole).map((view) => tensorKey(view.tensor)))
   return models.flatMap((m) => [...m.tensors.values()]).filter((t) => t.begin < t.end && !read.has(tensorKey(t)) && known.digestOf(t) === undefined)
 }
 

@@ -3,6 +3,7 @@ import type { Pass } from '../graph/passes.js'
 import { blockCount, blockRange } from '../tensor/block-grid.js'
 import { bytesFor } from '../tensor/dtype.js'
 import { sizeOf } from '../tensor/info.js'
+import { viewBytes } from '../tensor/view.js'
 import type { Plan } from './plan.js'
 
 /** What the program takes before it works on anything: Node.js, the plan itself, and the dashboard. Measured, rounded up. */
@@ -18,7 +19,7 @@ const BLOCK = 1 << 17
 const factorBytes = (pass: Pass): number => pass.draws.reduce((n, draw) => {
   if (draw.type !== 'product') return n
   const { up, down, mid } = draw.product
-  return n + [up, down, ...(mid === undefined ? [] : [mid])].reduce((m, info) => m + 4 * (info.end - info.begin), 0)
+  return n + [up, down, ...(mid === undefined ? [] : [mid])].reduce((m, view) => m + 4 * viewBytes(view), 0)
 }, 0)
 
 /** Bytes of the factors of blocks that one segment meets, as they are stored and as float32. */
@@ -36,7 +37,7 @@ const foundScaleBytes = (plan: Plan): number => {
 }
 
 const passBytes = (pass: Pass, block: number): number => {
-  const inputs = pass.reads.reduce((n, info) => n + bytesFor(block, info.dtype), 0) + pass.draws.length * 4 * block
+  const inputs = pass.reads.reduce((n, { tensor }) => n + bytesFor(block, tensor.dtype), 0) + pass.draws.length * 4 * block
   const counts = pass.takes.reduce((n, take) => n + 4 * 65536 + (take.stage === 'high' ? 4 * SEGMENT : 0), 0)
   return inputs + pass.program.outputs.length * 4 * block + counts + factorBytes(pass) + scaleBytes(pass)
 }

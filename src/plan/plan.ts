@@ -10,6 +10,7 @@ import type { Model } from '../safetensors/model.js'
 import type { FileIdentity } from '../safetensors/open.js'
 import type { Dtype } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
+import type { View } from '../tensor/view.js'
 import type { StoredOutcome } from '../store/outcomes.js'
 import type { Fingerprints, Identify } from './fingerprint.js'
 import type { KeptMask, PlannedMasks } from './masks.js'
@@ -79,7 +80,7 @@ export interface Target {
 /** A tensor that is copied byte for byte: an input's, an earlier output's, or, from an earlier run's unfinished file, what already stands in its place. */
 export interface Copy {
   /** Undefined: the bytes are there already and are only checked. */
-  readonly from: TensorInfo | undefined
+  readonly from: View | undefined
   readonly to: Target
   /** What the bytes must be; undefined for the bytes of an input, which may be any. */
   readonly expect: Digest | undefined

@@ -70,7 +70,7 @@ const writeScaled = (graph: Graph, { name, scaled }: Slot & { readonly scaled: S
 }
 
 /** The stored tensor that an expression is, if it is no more than that. */
-const storedAs = (x: Tensor): readonly QuantisedWeight[] => (x.type === 'read' ? [{ name: x.tensor.name, file: x.tensor.file }] : [])
+const storedAs = (x: Tensor): readonly QuantisedWeight[] => (x.type === 'read' ? [{ name: x.view.tensor.name, file: x.view.tensor.file }] : [])
 
 const writeModel = (graph: Graph, output: Output, value: ModelValue, asked: Asked): Result<Contents> => {
   const tensors = new Map<string, Written>()

@@ -7,13 +7,14 @@ import { STORED, type Port, type Program } from '../graph/program.js'
 import type { Kernels } from '../kernels/kernels.js'
 import { LOW_BINS, NEAR } from '../kernels/selection.js'
 import { ioProblem } from '../safetensors/io-problem.js'
-import { readFully, writeFully } from '../safetensors/positional.js'
+import { writeFully } from '../safetensors/positional.js'
 import { bytesOfBits } from '../store/masks.js'
 import { bytesFor, isFloat } from '../tensor/dtype.js'
 import type { Engine } from './devices/engine.js'
 import { createBlockScales } from './block-scales.js'
 import { createMaskBits } from './mask-bits.js'
 import { createProducts } from './products.js'
+import { readRanges } from './read-ranges.js'
 import { decodeAt, encodeAt, levelNaNs } from './recode.js'
 import { feed, PORT_TYPES, type Numbers } from './sessions.js'
 import type { Tensor } from 'onnxruntime-node'
@@ -127,7 +128,7 @@ export const createBench = (shop: Workshop): Bench => {
       if (shop.stopping()) return failed(stopped())
       const n = Math.min(cutting.block, unit.end - from)
       const data = bytesAt(buffer, bytesFor(n, read.dtype))
-      const problem = readFully(open(read.path, read.unfinished === true ? 'r+' : 'r'), read.path, data, read.begin + bytesFor(from, read.dtype))
+      const problem = readRanges(open(read.path, read.unfinished === true ? 'r+' : 'r'), read, from, data)
       if (problem !== undefined) return failed(problem)
       if (write === undefined) hash.update(data)
       watch.lap('read')
@@ -149,7 +150,7 @@ export const createBench = (shop: Workshop): Bench => {
     const decoded = port.type !== STORED[r.dtype]
     const raw = decoded ? reserve('raw', WIDEST * cutting.block) : slot
     const data = bytesAt(raw, bytesFor(n, r.dtype))
-    const problem = readFully(open(r.path, 'r'), r.path, data, r.begin + bytesFor(from, r.dtype))
+    const problem = readRanges(open(r.path, 'r'), r, from, data)
     if (problem !== undefined) return problem
     hash?.update(data)
     if (decoded) decodeAt(kernels, r.dtype, raw, n, slot)
@@ -173,9 +174,11 @@ export const createBench = (shop: Workshop): Bench => {
     if (readPorts.some((p, i) => p.type !== STORED[unit.reads[i]!.dtype])) reserve('raw', WIDEST * block)
     const near = kept.includes(true) ? reserve('near', 4 * NEAR * LOW_BINS) : 0
 
+    let bytesRead = 0
     for (const [i, draw] of unit.draws.entries()) {
-      const problem = draw.type === 'product' ? products.load(i, draw) : draw.type === 'block-scale' ? blockScales.load(i, draw, unit.start, unit.end) : undefined
-      if (problem !== undefined) return failed(problem)
+      const read = draw.type === 'product' ? products.load(i, draw) : draw.type === 'block-scale' ? blockScales.load(i, draw, unit.start, unit.end) ?? 0 : 0
+      if (typeof read !== 'number') return failed(read)
+      bytesRead += read
     }
     engine.grown(kernels.view(Uint8Array, 0, 1).buffer)
 
@@ -183,7 +186,6 @@ export const createBench = (shop: Workshop): Bench => {
     const writeHashes = unit.writes.map(() => createHasher())
     const unwritten = new Set<WriteOrder>()
     const cuts = [...new Set(unit.uniforms.flatMap((u) => (u.cut === undefined ? [] : [u.cut.at])))].sort((a, b) => a - b)
-    let bytesRead = 0
     let bytesWritten = 0
 
     for (let from = unit.start; from < unit.end; from += block) {

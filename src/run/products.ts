@@ -1,13 +1,13 @@
 import type { Diagnostic } from '../base/diagnostic.js'
 import type { Product } from '../graph/expression.js'
 import type { Kernels } from '../kernels/kernels.js'
-import { sizeOf, type TensorInfo } from '../tensor/info.js'
-import { readNumbers } from './stored-numbers.js'
+import { viewBytes, viewKey, type View } from '../tensor/view.js'
+import { readView } from './stored-numbers.js'
 
 /** Multiplies the factors of adapters, a few rows at a time. */
 export interface Products {
-  /** Reads the factors of a product into the kernels' memory, for one of the uses a unit has for products. May grow that memory. */
-  load(use: number, product: Product): Diagnostic | undefined
+  /** Reads the factors of a product into the kernels' memory, for one of the uses a unit has for products, and gives the bytes read. May grow that memory. */
+  load(use: number, product: Product): number | Diagnostic
   /** Writes the elements `start` to `start + n` of the product loaded for a use, in float32, at an offset of the kernels' memory. */
   fill(use: number, offset: number, start: number, n: number): void
 }
@@ -29,7 +29,10 @@ const foldMiddle = ({ rank, columns }: Product, mid: Float32Array, down: Float32
   return folded
 }
 
-const isSame = (x: TensorInfo, y: TensorInfo): boolean => x.file === y.file && x.name === y.name
+const factorsOf = ({ up, down, mid }: Product): readonly View[] => [up, down, ...(mid === undefined ? [] : [mid])]
+
+/** Equal for products of the same factors, wherever they are laid. */
+const factorsKey = (product: Product): string => JSON.stringify(factorsOf(product).map(viewKey))
 
 /** Columns of `down` that stand together in memory: few enough that the cache keeps them while several rows are multiplied with them. */
 const PANEL = 128
@@ -68,19 +71,22 @@ export const createProducts = (kernels: Kernels, open: (path: string) => number)
       for (let r = 0; r < rank; r++) panels.set(down.subarray(r * columns + first, r * columns + first + width), first * rank + r * width)
     }
   }
-  const read = (info: TensorInfo): Float32Array | Diagnostic => readNumbers(open(info.file), info, 0, sizeOf(info.shape))
+  const read = (view: View): Float32Array | Diagnostic => readView(open(view.tensor.file), view)
 
   return {
     load: (index, product) => {
       const use = useOf(index)
-      if (use.product !== undefined && isSame(use.product.up, product.up) && isSame(use.product.down, product.down)) return undefined
+      const known = use.product !== undefined && factorsKey(use.product) === factorsKey(product)
+      // The same factors may lie on other rows than before.
+      use.product = known ? product : undefined
+      if (known) return 0
       const [up, down, mid] = [read(product.up), read(product.down), product.mid === undefined ? undefined : read(product.mid)]
       for (const factor of [up, down, mid]) if (factor !== undefined && isDiagnostic(factor)) return factor
       reserve(use.up, (up as Float32Array).length).set(up as Float32Array)
       putPanels(use.down, mid === undefined ? (down as Float32Array) : foldMiddle(product, mid as Float32Array, down as Float32Array), product)
       use.rows = (up as Float32Array).length / product.rank
       use.product = product
-      return undefined
+      return factorsOf(product).reduce((n, view) => n + viewBytes(view), 0)
     },
     fill: (index, offset, start, n) => {
       const { product, rows, up, down } = useOf(index)

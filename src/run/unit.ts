@@ -3,6 +3,7 @@ import type { Spent } from './stopwatch.js'
 import type { BlockGrid } from '../tensor/block-grid.js'
 import type { Dtype } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
+import type { Ranges } from './read-ranges.js'
 
 /** Bytes of a tensor in a file: `begin` is where its element 0 lies. */
 export interface Place {
@@ -11,8 +12,8 @@ export interface Place {
   readonly dtype: Dtype
 }
 
-/** An input of a unit; `digest` asks for the digest of the segment, which some unit takes once for every tensor read. */
-export interface ReadOrder extends Place {
+/** An input of a unit; `digest` asks for the digest of the segment, which some unit takes once for every tensor that is read whole. */
+export interface ReadOrder extends Ranges {
   readonly tensor: string
   readonly digest: boolean
   /** True for an output's own bytes, which lie in the unfinished file. */

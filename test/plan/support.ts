@@ -58,7 +58,7 @@ export const problemsOf = (paper: Paper): readonly string[] => told(tryPlan(pape
 
 /** Names of the tensors a job reads, one list for each sweep. */
 export const readsOf = (job: Job): readonly (readonly string[])[] =>
-  (job.sweeps?.passes ?? []).map((pass) => pass.reads.map((info) => `${info.file.replace(/^.*\/|\.safetensors$/g, '')}:${info.name}`))
+  (job.sweeps?.passes ?? []).map((pass) => pass.reads.map(({ tensor }) => `${tensor.file.replace(/^.*\/|\.safetensors$/g, '')}:${tensor.name}`))
 
 /** Names and shapes of a real checkpoint, all of one dtype. */
 export const outlineOf = (table: string, dtype: Dtype = 'F16'): Outline => {

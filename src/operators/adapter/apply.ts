@@ -15,7 +15,7 @@ import type { Value } from '../value.js'
 const UNMATCHED = { error: 'stops the build, naming them', ignore: 'leaves them out, with a warning that names them: the result lacks what they were trained for' } as const
 
 /** What a patch adds at strength 1, before its scale. */
-const deltaOf = (g: Graph, { of }: Patch): Tensor => ('name' in of ? g.read(of) : of.map((product) => g.product(product)).reduce((x, y) => g.mul(x, y)))
+const deltaOf = (g: Graph, { of }: Patch): Tensor => ('tensor' in of ? g.read(of) : of.map((product) => g.product(product)).reduce((x, y) => g.mul(x, y)))
 
 /** A tensor under a patch. At strength 1, one that is replaced is exactly the adapter's. */
 const patched = (g: Graph, x: Tensor, patch: Patch, strength: number): Tensor => {

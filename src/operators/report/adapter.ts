@@ -1,9 +1,11 @@
 import { guessArchitecture } from '../../architectures/adapters/guess.js'
 import { matchAdapter, type AdapterMatch } from '../../architectures/adapters/match.js'
+import { rankOf } from '../../architectures/adapters/factors.js'
 import { groupAdapter, type AdapterModule } from '../../architectures/adapters/modules.js'
 import { scalesOf } from '../../architectures/adapters/scale.js'
 import { readTags, type Tag } from '../../architectures/adapters/tags.js'
 import type { Architecture } from '../../architectures/detect.js'
+import type { Diagnostic } from '../../base/diagnostic.js'
 import { ok, type Result } from '../../base/result.js'
 import type { AdapterFile } from '../../safetensors/adapter-file.js'
 import { sizeOf } from '../../tensor/info.js'
@@ -19,9 +21,7 @@ const LONGEST = 300
 /** Entries of the metadata that have a part of the report of their own. */
 const SHOWN_ELSEWHERE = ['ss_tag_frequency']
 
-interface Described { readonly rank: number | undefined; readonly alpha: number | undefined }
-
-const rankOf = ({ tensors }: AdapterModule): number | undefined => (tensors.get('down') ?? tensors.get('w1_b') ?? tensors.get('w2_b'))?.shape[0]
+interface Described { readonly rank: number | undefined; readonly alpha: number | undefined; readonly problems: readonly Diagnostic[] }
 
 /** The rank of every module, and the alpha that its scale comes from: its own, or what the config says. */
 const describe = (call: Call, file: AdapterFile, modules: readonly AdapterModule[]): readonly Described[] => {
@@ -30,7 +30,8 @@ const describe = (call: Call, file: AdapterFile, modules: readonly AdapterModule
   return modules.map((module) => {
     const rank = rankOf(module)
     const scale = rank === undefined ? undefined : scaleOf(module, rank)
-    return { rank, alpha: rank === undefined || scale?.type !== 'ok' ? undefined : Number((scale.value * rank).toPrecision(6)) }
+    const alpha = rank === undefined || scale?.type !== 'ok' ? undefined : Number((scale.value * rank).toPrecision(6))
+    return { rank, alpha, problems: scale?.diagnostics ?? [] }
   })
 }
 
@@ -104,6 +105,8 @@ export const adapter: Operator = {
     const tags = readTags(file.metadata, file.path)
     const { modules, others, refused } = groupAdapter(file.tensors)
     const described = describe(call, file, modules)
+    // A report shows what there is also of an adapter that cannot be applied, and says why an alpha is missing.
+    const unscaled = described.flatMap((d) => d.problems).slice(0, 1).map((problem): Diagnostic => ({ ...problem, severity: 'warning' }))
     const architecture = model === undefined ? undefined : call.architecture(model.tensors)
     return ok([{
       kind: 'report',
@@ -137,6 +140,6 @@ export const adapter: Operator = {
           ...(metadataOf(file).length === 0 ? [] : [{ type: 'facts' as const, title: 'Metadata', facts: metadataOf(file) }]),
         ],
       }),
-    }], tags.diagnostics)
+    }], [...tags.diagnostics, ...unscaled])
   },
 }
