@@ -51,11 +51,8 @@ export interface PlannedReport {
   readonly path: string
   readonly format: ReportFormat
   readonly step: string
-  readonly measured: ReportValue['measured']
-  readonly draw: ReportValue['draw']
+  readonly value: ReportValue
   readonly setting: number
-  /** What makes it, once the contents of all inputs are known. */
-  readonly fingerprint: string | undefined
   /** True when what stands under its path is what would be written. */
   readonly kept: boolean
 }

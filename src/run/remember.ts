@@ -2,8 +2,8 @@ import { stat } from 'node:fs/promises'
 import { storeUnwritable } from '../base/catalogue/store.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { blake3, EMPTY_DIGEST, toDigest, type Digest } from '../base/digest.js'
-import { digestModel, sealingOf } from '../plan/make-lock.js'
-import type { Plan, PlannedReport, Target } from '../plan/plan.js'
+import { sealingOf } from '../plan/make-lock.js'
+import type { Plan, Target } from '../plan/plan.js'
 import { fingerprintReport } from '../plan/reports.js'
 import { errorCode } from '../safetensors/io-problem.js'
 import { identityOf, type FileIdentity } from '../safetensors/open.js'
@@ -56,7 +56,7 @@ export const remember = async (
     }
     for (const report of plan.reports.filter((r) => !r.kept)) {
       const { path } = report
-      const fingerprint = reportFingerprint(report, plan, digestOf)
+      const fingerprint = fingerprintReport(report, fingerprints)
       if (fingerprint !== undefined) await rememberFile(path, written, store, { header: undefined, fingerprint, tensors: new Map() })
     }
     store.collect()
@@ -79,15 +79,6 @@ const rememberInputs = (plan: Plan, digestOf: (t: TensorInfo) => Digest | undefi
     // What was read for its digest before the plan was made, or by a run that died, is not in the store either.
     if (!incomplete.has(file.path) && store.files.find(file.path, file) === undefined) store.files.keep(file.path, { identity: file, header: undefined, fingerprint: undefined, tensors: tensors.get(file.path) ?? new Map() }, since)
   }
-}
-
-/** What made a report: known after it was drawn, even if the contents of its inputs were not before. */
-const reportFingerprint = (report: PlannedReport, plan: Plan, digestOf: (t: TensorInfo) => Digest | undefined): string | undefined => {
-  const setting = plan.settings[report.setting]!
-  return fingerprintReport(report, setting, (name) => {
-    const model = setting.inputs.get(name)!
-    return [...model.tensors.values()].every((t) => t.begin === t.end || digestOf(t) !== undefined) ? digestModel(model, digestOf) : undefined
-  })
 }
 
 const tensorsOf = (
