@@ -155,6 +155,7 @@ export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan =
     settings,
     undigested,
     digestOf: known.digestOf,
+    lock: known.lock,
     outcomes,
     masks: { taken: masks.taken(), files },
     fingerprints: (identify) => createFingerprints(graph.grouped, identify),

@@ -1,9 +1,9 @@
 import { stepOf } from '../recipe/link.js'
 import type { Step } from '../recipe/recipe.js'
 import { usesOf } from '../recipe/step.js'
-import { compareSteps, type Change } from '../store/compare-locks.js'
+import { compareAside, compareSteps, type Change } from '../store/compare-locks.js'
 import type { Lock } from '../store/lock.js'
-import { digestModel } from './make-lock.js'
+import { digestModel, lockAside } from './make-lock.js'
 import type { Plan, PlannedSetting, PlannedStep } from './plan.js'
 import { factsOf } from './step-facts.js'
 
@@ -17,16 +17,27 @@ export type Reason =
   | { readonly type: 'changed'; readonly by: string; readonly changes: readonly Change[] }
   /** An input that it is made of has other contents, or, where they are not `known`, may have. */
   | { readonly type: 'input'; readonly path: string; readonly known: boolean }
+  /** An input that it is made of has other metadata, or a file beside it is another. */
+  | { readonly type: 'input-facts'; readonly path: string; readonly changes: readonly Change[] }
   /** Nothing is different, and what it gave is not at hand. */
   | { readonly type: 'lost' }
 
-/** What makes a step run, given the lock of the last build: nothing or one reason of the first two kinds, else all that apply, the nearest first. */
+/**
+ * What makes a step run, given the lock of the last build: one reason of the first two kinds, else all that apply, the nearest first. What
+ * inputs say of themselves, which outputs repeat in their headers, is told of a step that is taken over, too.
+ */
 export const reasonsOf = (planned: PlannedStep, plan: Plan, lock: Lock | undefined): readonly Reason[] => {
-  if (planned.neededBy.length === 0) return [{ type: 'taken-over' }]
   const setting = plan.settings[planned.setting]!
+  const { steps, inputs } = behind(planned.step, setting)
+  const aside = inputs.flatMap((name): Reason[] => {
+    const { path } = (setting.recipe.models.get(name) ?? setting.recipe.adapters.get(name))!
+    const was = lock === undefined || lock.lock === 1 ? undefined : lock.inputs[path]
+    const changes = was === undefined ? [] : compareAside(path, was, lockAside(setting.inputs.get(name)!))
+    return changes.length === 0 ? [] : [{ type: 'input-facts', path, changes }]
+  })
+  if (planned.neededBy.length === 0) return [{ type: 'taken-over' }, ...aside]
   const before = lock?.builds[planned.setting]
   if (lock === undefined || before?.steps[planned.step] === undefined) return [{ type: 'new' }]
-  const { steps, inputs } = behind(planned.step, setting)
   const changed = steps.flatMap((step): Reason[] => {
     const now = { ...factsOf(setting.recipe, step), fingerprint: '' }
     const changes = compareSteps(step.name, before.steps[step.name], now)
@@ -38,7 +49,7 @@ export const reasonsOf = (planned: PlannedStep, plan: Plan, lock: Lock | undefin
     const known = [...model.tensors.values()].every((t) => t.begin === t.end || plan.digestOf(t) !== undefined)
     return known && lock.inputs[path]?.digest === digestModel(model, plan.digestOf) ? [] : [{ type: 'input', path, known }]
   })
-  const reasons = [...changed, ...others]
+  const reasons = [...changed, ...others, ...aside]
   return reasons.length === 0 ? [{ type: 'lost' }] : reasons
 }
 
