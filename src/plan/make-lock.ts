@@ -1,8 +1,8 @@
 import { basename } from 'node:path'
 import { blake3, contentDigest, EMPTY_DIGEST, toDigest, type Digest } from '../base/digest.js'
-import type { Recipe, Step } from '../recipe/recipe.js'
+import type { Output, Recipe, Step } from '../recipe/recipe.js'
 import type { Model } from '../safetensors/model.js'
-import { digestBuild, identityOfInput, LOCK_VERSION, type Lock, type LockedBuild, type LockedInput, type LockedStep, type LockVersion } from '../store/lock.js'
+import { digestBuild, identityOfInput, LOCK_VERSION, type Lock, type LockedBuild, type LockedInput, type OutputPlace, type LockedStep, type LockVersion } from '../store/lock.js'
 import type { TensorInfo } from '../tensor/info.js'
 import type { Known } from './known.js'
 import type { Draft } from './draft.js'
@@ -54,6 +54,13 @@ export const lockSteps = (recipe: Recipe, steps: readonly Step[], input: (name: 
   }]))
 }
 
+/** What of an output decides how its tensors are written, and where. */
+export const lockPlace = ({ path, dtype, dtypeRules, shardBytes }: Output): OutputPlace => ({
+  path,
+  ...(dtypeRules.length > 0 ? { dtype: [dtype, ...dtypeRules.map((r) => [r.pattern.text, r.dtype] as const)] } : dtype === 'same' ? {} : { dtype }),
+  ...(shardBytes === undefined ? {} : { shard_size: shardBytes }),
+})
+
 const lockBuild = (
   { recipe, steps, inputs }: Omit<PlannedSetting, 'label'>, locked: Record<string, LockedInput>, outputs: readonly PlannedOutput[], contents: Contents, device?: string,
 ): LockedBuild => {
@@ -62,7 +69,7 @@ const lockBuild = (
     inputs: Object.fromEntries([...inputs.keys()].map((name) => [name, pathOf(recipe, name)])),
     steps: lockSteps(recipe, steps, (name) => locked[pathOf(recipe, name)]!, device),
     outputs: Object.fromEntries(outputs.map((o) => [o.name, {
-      path: o.label, from: o.from, digest: contents.output(o), bytes: o.files.reduce((n, f) => n + f.bytes, 0), tensors: o.tensors.length,
+      ...(contents.version === 1 ? { path: o.label } : lockPlace(recipe.outputs.get(o.name)!)), from: o.from, digest: contents.output(o), bytes: o.files.reduce((n, f) => n + f.bytes, 0), tensors: o.tensors.length,
     }])),
   }
   return { ...build, digest: digestBuild(digestText(recipe.source.text), build, locked) }

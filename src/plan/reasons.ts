@@ -1,9 +1,9 @@
 import { stepOf } from '../recipe/link.js'
 import type { Step } from '../recipe/recipe.js'
 import { usesOf } from '../recipe/step.js'
-import { compareAside, compareSteps, type Change } from '../store/compare-locks.js'
+import { compareAside, comparePlaces, compareSteps, type Change } from '../store/compare-locks.js'
 import type { Lock } from '../store/lock.js'
-import { digestModel, lockAside } from './make-lock.js'
+import { digestModel, lockAside, lockPlace } from './make-lock.js'
 import type { Plan, PlannedSetting, PlannedStep } from './plan.js'
 import { factsOf } from './step-facts.js'
 
@@ -15,10 +15,14 @@ export type Reason =
   | { readonly type: 'new' }
   /** Facts of the step itself, or of one it uses (`by`), are others. */
   | { readonly type: 'changed'; readonly by: string; readonly changes: readonly Change[] }
+  /** An output that needs it is new, goes elsewhere, or is written in other dtypes. */
+  | { readonly type: 'output'; readonly changes: readonly Change[] }
   /** An input that it is made of has other contents, or, where they are not `known`, may have. */
   | { readonly type: 'input'; readonly path: string; readonly known: boolean }
   /** An input that it is made of has other metadata, or a file beside it is another. */
   | { readonly type: 'input-facts'; readonly path: string; readonly changes: readonly Change[] }
+  /** It is as it was itself, and an output that it is a part of is not. */
+  | { readonly type: 'needed'; readonly output: string }
   /** Nothing is different, and what it gave is not at hand. */
   | { readonly type: 'lost' }
 
@@ -28,29 +32,48 @@ export type Reason =
  */
 export const reasonsOf = (planned: PlannedStep, plan: Plan, lock: Lock | undefined): readonly Reason[] => {
   const setting = plan.settings[planned.setting]!
-  const { steps, inputs } = behind(planned.step, setting)
-  const aside = inputs.flatMap((name): Reason[] => {
-    const { path } = (setting.recipe.models.get(name) ?? setting.recipe.adapters.get(name))!
-    const was = lock === undefined || lock.lock === 1 ? undefined : lock.inputs[path]
-    const changes = was === undefined ? [] : compareAside(path, was, lockAside(setting.inputs.get(name)!))
-    return changes.length === 0 ? [] : [{ type: 'input-facts', path, changes }]
-  })
+  const aside = asideBehind(planned.step, setting, lock)
   if (planned.neededBy.length === 0) return [{ type: 'taken-over' }, ...aside]
   const before = lock?.builds[planned.setting]
   if (lock === undefined || before?.steps[planned.step] === undefined) return [{ type: 'new' }]
+  const differences = (name: string): readonly Reason[] => differencesBehind(name, plan, planned.setting, lock)
+  const outputs = planned.neededBy.flatMap((name): Reason[] => {
+    const output = plan.outputs.some((o) => o.name === name) ? setting.recipe.outputs.get(name)! : undefined
+    const changes = output === undefined ? [] : comparePlaces(name, before.outputs[name], lock.lock === 1 ? { path: output.path } : lockPlace(output))
+    return changes.length === 0 ? [] : [{ type: 'output', changes }]
+  })
+  const reasons = [...differences(planned.step), ...outputs, ...aside]
+  if (reasons.length > 0) return reasons
+  const isChanged = (name: string): boolean => differences(name).length > 0 || asideBehind(name, setting, lock).length > 0
+  const output = planned.neededBy.find((name) => isChanged(setting.recipe.outputs.get(name)!.from.name))
+  return [output === undefined ? { type: 'lost' } : { type: 'needed', output }]
+}
+
+/** The inputs that a name depends on whose metadata are others, or the files beside them. */
+const asideBehind = (name: string, setting: PlannedSetting, lock: Lock | undefined): readonly Reason[] =>
+  behind(name, setting).inputs.flatMap((input): Reason[] => {
+    const { path } = (setting.recipe.models.get(input) ?? setting.recipe.adapters.get(input))!
+    const was = lock === undefined || lock.lock === 1 ? undefined : lock.inputs[path]
+    const changes = was === undefined ? [] : compareAside(path, was, lockAside(setting.inputs.get(input)!))
+    return changes.length === 0 ? [] : [{ type: 'input-facts', path, changes }]
+  })
+
+/** The steps that a name depends on whose facts are others, and the inputs whose contents are or may be. */
+const differencesBehind = (name: string, plan: Plan, index: number, lock: Lock): readonly Reason[] => {
+  const setting = plan.settings[index]!
+  const { steps, inputs } = behind(name, setting)
   const changed = steps.flatMap((step): Reason[] => {
     const now = { ...factsOf(setting.recipe, step), fingerprint: '' }
-    const changes = compareSteps(step.name, before.steps[step.name], now)
+    const changes = compareSteps(step.name, lock.builds[index]!.steps[step.name], now)
     return changes.length === 0 ? [] : [{ type: 'changed', by: step.name, changes }]
   })
-  const others = inputs.flatMap((name): Reason[] => {
-    const { path } = (setting.recipe.models.get(name) ?? setting.recipe.adapters.get(name))!
-    const model = setting.inputs.get(name)!
+  const others = inputs.flatMap((input): Reason[] => {
+    const { path } = (setting.recipe.models.get(input) ?? setting.recipe.adapters.get(input))!
+    const model = setting.inputs.get(input)!
     const known = [...model.tensors.values()].every((t) => t.begin === t.end || plan.digestOf(t) !== undefined)
     return known && lock.inputs[path]?.digest === digestModel(model, plan.digestOf) ? [] : [{ type: 'input', path, known }]
   })
-  const reasons = [...changed, ...others, ...aside]
-  return reasons.length === 0 ? [{ type: 'lost' }] : reasons
+  return [...changed, ...others]
 }
 
 /** A step with the steps it depends on, the nearest first, and the inputs that all of them read. */

@@ -1,11 +1,11 @@
 import { canonicalJson } from '../base/canonical.js'
-import type { Lock, LockedBuild, LockedInput, LockedStep } from './lock.js'
+import type { Lock, LockedBuild, LockedInput, LockedStep, OutputPlace } from './lock.js'
 
 /** One difference between two locks, or between two facts of a step or an input. */
 export interface Change {
   readonly of: 'lock' | 'recipe' | 'input' | 'param' | 'step' | 'output'
   readonly name: string
-  /** Which fact of a step, or `metadata` or `sides.NAME` of an input; undefined where the thing itself came, went or changed. */
+  /** Which fact of a step or an output, or `metadata` or `sides.NAME` of an input; undefined where the thing itself came, went or changed. */
   readonly fact?: string
   readonly was: unknown
   readonly is: unknown
@@ -44,6 +44,12 @@ export const compareAside = (name: string, was: Pick<LockedInput, 'metadata' | '
     return before === now ? [] : [{ of: 'input', name, fact: `sides.${side}`, was: before, is: now }]
   }),
 ]
+
+/** What of how and where an output is written is different. */
+export const comparePlaces = (name: string, was: OutputPlace | undefined, is: OutputPlace): readonly Change[] => {
+  if (was === undefined) return [{ of: 'output', name, was: undefined, is: is.path }]
+  return (['path', 'dtype', 'shard_size'] as const).filter((fact) => !same(was[fact], is[fact])).map((fact) => ({ of: 'output', name, fact, was: was[fact], is: is[fact] }))
+}
 
 /** Locks of version 1 do not say what an input has besides its tensors. */
 const compareInputs = (was: Lock, is: Lock): readonly Change[] => [
@@ -86,7 +92,7 @@ export const describeChange = ({ of, name, fact, was, is }: Change): string => {
     const what = fact === 'metadata' ? `the metadata of input \`${name}\`` : `\`${fact.replace(/^sides\./, '')}\` of input \`${name}\``
     return `${what} ${was === undefined ? 'is new' : is === undefined ? 'is gone' : 'changed'}`
   }
-  const what = fact === undefined ? `${kindWords[of]} \`${name}\`` : `\`${fact.replace(/^params\./, '')}\` of step \`${name}\``
+  const what = fact === undefined ? `${kindWords[of]} \`${name}\`` : `\`${fact.replace(/^params\./, '')}\` of ${kindWords[of]} \`${name}\``
   if (was === undefined) return fact === undefined ? `${what} is new` : `${what} is ${shown(is)} and was not given`
   if (is === undefined) return fact === undefined ? `${what} is gone` : `${what} was ${shown(was)} and is not given`
   return `${what} was ${shown(was)}, is ${shown(is)}`

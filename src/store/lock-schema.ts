@@ -20,7 +20,7 @@ const step: JsonSchema = {
   properties: { op: text, version: count, inputs: { type: 'object' }, params: { type: 'object' }, fingerprint, device: text },
   required: ['op', 'version', 'inputs', 'params', 'fingerprint'],
 }
-const output = record({ path: text, from: text, digest, bytes: count, tensors: count })
+const output = record({ path: text, from: text, digest, bytes: count, tensors: count }, { dtype: { type: ['string', 'array'], title: 'dtypes' }, shard_size: count })
 const build = record({
   digest,
   params: mapOf({ type: ['string', 'number', 'boolean'] }),

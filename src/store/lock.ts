@@ -34,10 +34,18 @@ export interface LockedStep {
   readonly [fact: string]: unknown
 }
 
-/** One output. */
-export interface LockedOutput {
+/** How and where an output is written. */
+export interface OutputPlace {
   /** As the recipe has it. */
   readonly path: string
+  /** As the recipe has it, where it does not leave every tensor its own: the dtype, and rules of which later ones win. */
+  readonly dtype?: string | readonly (string | readonly [pattern: string, dtype: string])[]
+  /** Bytes of a shard, where it has several. */
+  readonly shard_size?: number
+}
+
+/** One output. */
+export interface LockedOutput extends OutputPlace {
   readonly from: string
   readonly digest: Digest
   /** Bytes of all its files. */

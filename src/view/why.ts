@@ -10,7 +10,8 @@ const inWords = (step: string, reason: Reason): string => {
     case 'new': return 'never built before'
     case 'changed': return reason.by === step || reason.changes.length === 1 ? describeChange(reason.changes[0]!) : `step \`${reason.by}\` changed`
     case 'input': return reason.known ? `input \`${reason.path}\` holds something else than it did` : `whether input \`${reason.path}\` is what it was is not known before it is read`
-    case 'input-facts': return describeChange(reason.changes[0]!)
+    case 'output': case 'input-facts': return describeChange(reason.changes[0]!)
+    case 'needed': return `unchanged, but needed for output \`${reason.output}\`, which changed`
     case 'lost': return 'nothing is different, but what it gave is not at hand'
   }
 }

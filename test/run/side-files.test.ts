@@ -10,7 +10,7 @@ import type { Lock } from '#src/store/lock.js'
 import { renderWhy } from '#src/view/why.js'
 import { inlineHand } from '../support/inline-hand.js'
 import { writeSafetensors, type TensorValues } from '../support/write-safetensors.js'
-import { inWorkshop, layersBy, settled, shares, type Rebuilt, type Workshop } from './workshop.js'
+import { inWorkshop, settled, shares, type Rebuilt, type Workshop } from './workshop.js'
 
 const LOCK = 'recipe.lock.json'
 const CONFIG = 'peft/adapter_config.json'
