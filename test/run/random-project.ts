@@ -142,16 +142,18 @@ export const randomProject = (seed: string): RandomProject => {
   }
 
   const earlier: { readonly what: string; readonly state: string }[] = []
+  const changeNumber = (): string => {
+    const numbers = state.steps.flatMap((step) => Object.keys(step.params).filter((key) => !['scope', 'method', 'seed', 'layer', 'scale'].includes(key)).map((key) => ({ step, key })))
+    if (numbers.length === 0) return 'nothing'
+    const { step: { name, params }, key } = oneOf(numbers)
+    params[key] = key === 'layers' ? oneOf(PATTERNS) : key === 'drop' || key === 'quantile' ? (1 + below(7)) / 8 : typeof params[key] === 'number' ? number() : perLayer()
+    return `\`${key}\` of ${name}`
+  }
   /** Each says what it changed. */
   const CHANGES: readonly ((shop: Workshop) => string | Promise<string>)[] = [
-    () => {
-      const step = oneOf(state.steps)
-      const entries = Object.entries(step.params).filter(([key]) => !['scope', 'method', 'seed', 'layer', 'scale'].includes(key))
-      if (entries.length === 0) return 'nothing'
-      const [key, value] = oneOf(entries)
-      step.params[key] = key === 'layers' ? oneOf(PATTERNS) : key === 'drop' || key === 'quantile' ? (1 + below(7)) / 8 : typeof value === 'number' ? number() : perLayer()
-      return `\`${key}\` of ${step.name}`
-    },
+    changeNumber,
+    changeNumber,
+    changeNumber,
     () => `the param ${(state.share = number())}`,
     () => `the seed ${(state.seed = below(3))}`,
     () => `the name of a step: ${(oneOf(state.steps).name = nameFor('s'))}`,
