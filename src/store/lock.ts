@@ -64,8 +64,10 @@ export interface LockedBuild {
   readonly outputs: Readonly<Record<string, LockedOutput>>
 }
 
-/** Version 1 says nothing of metadata and of files beside inputs; it is read, and kept to by `--frozen`. */
+/** The versions of locks that can be read. Version 1 says nothing of metadata and of files beside inputs; `--frozen` keeps to what it says. */
 export type LockVersion = 1 | 2
+
+/** The version that is written. */
 export const LOCK_VERSION = 2
 
 /** What a build was made of and what it gave. Kept in git beside the recipe: sorted, without times, absolute paths and names of machines. */
