@@ -70,11 +70,18 @@ export interface Figures {
   readonly tallies: Readonly<Record<string, Float64Array>>
 }
 
+/** Plain data, which can be fingerprinted. */
+export type Shown = string | number | boolean | null | undefined | readonly Shown[] | { readonly [key: string]: Shown }
+
 /** A report: what is to be measured, and how the figures, parallel to `measured`, become a document. */
 export interface ReportValue {
   readonly kind: 'report'
   readonly label: string
+  /** The operator that draws it, with its version. */
+  readonly maker: string
   readonly measured: readonly Measured[]
+  /** Everything that `draw` uses besides the figures: two reports with equal makers, shown data and figures are equal. */
+  shown(): Shown
   draw(figures: readonly Figures[]): ReportDocument
 }
 

@@ -14,8 +14,11 @@ import type { Evaluated } from './evaluate.js'
 import type { Setting } from './outputs.js'
 import type { Job, PlannedModel, PlannedOutput, PlannedStep, Totals } from './plan.js'
 
-const describeFile = (name: string, label: string, { path, tensors, bytes, files }: Model, architecture: string | undefined): PlannedModel =>
-  ({ name, label, path, architecture, tensors: tensors.size, bytes, files: files.map((f) => ({ path: f.path, ...f.identity })) })
+const describeFile = (name: string, label: string, { path, tensors, bytes, files, sides }: Model, architecture: string | undefined): PlannedModel => ({
+  name, label, path, architecture, tensors: tensors.size, bytes,
+  files: [...files.map((f) => ({ path: f.path, ...f.identity })), ...sides.flatMap(({ path: side, found }) => (found === undefined ? [] : [{ path: side, ...found.identity }]))],
+  absent: sides.flatMap((side) => (side.found === undefined ? [side.path] : [])),
+})
 
 /** The models and adapters of all settings, each file once under each of its names. */
 export const describeModels = (settings: readonly Setting[], layers: LayerContext): PlannedModel[] => {

@@ -51,7 +51,7 @@ export interface Workplace {
 /** Evaluates the steps, which are in order, into values. All problems of a step are reported; steps that need a failed one are left out. */
 export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, adapters }: Inputs, place: Workplace): Result<Evaluated> => {
   const { graph, layers, memory } = place
-  const made = fingerprintSteps(recipe, steps, (name) => (models.get(name) ?? adapters.get(name))!.path)
+  const made = fingerprintSteps(recipe, steps, (name) => `${(models.get(name) ?? adapters.get(name))!.path}\n${(recipe.models.get(name) ?? recipe.adapters.get(name))!.path}`)
   const keyOf = (step: Step): string => `${step.name} ${made.get(step.name)!}`
   const values = new Map<string, Value>()
   const notes = new Map<string, readonly Note[]>()

@@ -1,6 +1,7 @@
 import { shortDigest } from '../base/digest.js'
 import { argumentsOf, type BlockScales, type Expression, type Measure, type Over, type Product, type Stream } from '../graph/expression.js'
 import { groupKey } from '../graph/passes.js'
+import type { Measured } from '../operators/value.js'
 import type { Dtype } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { selectionText, viewLabel, wholeOf, type View } from '../tensor/view.js'
@@ -28,6 +29,8 @@ export interface Fingerprints {
   of(value: Expression, encoding: Encoding): Fingerprint | undefined
   /** Of a measure's outcome; of one over several tensors, the group's. Undefined for one of random or constant numbers only. */
   ofMeasure(measure: Measure): Fingerprint | undefined
+  /** Of all figures that a report is drawn from; undefined while something they are taken over is not identified. */
+  ofFigures(measured: readonly Measured[]): Fingerprint | undefined
 }
 
 /** What an expression is about: the first view of a stored tensor that it reads. */
@@ -129,5 +132,9 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
     of: (value, { elements, dtype, allowNonFinite }) => made(() => `${ARITHMETIC} ${elements} ${dtype} ${allowNonFinite}\n${describe(value)}`),
     // Without a stored tensor below it nothing tells how many elements it is over.
     ofMeasure: (m) => (subjectOf(m) === undefined ? undefined : made(() => `${ARITHMETIC} ${m.type}\n${m.type === 'tally' || m.type === 'peaks' || m.over === undefined ? describe(m) : `${groupKey(m).replace(m.over, '')} ${group(m)}`}`)),
+    ofFigures: (measured) => made(() => {
+      const named = measured.map(({ tensor, size, scalars, tallies = {} }) => [tensor, size, Object.keys(scalars), Object.keys(tallies)])
+      return `${ARITHMETIC} figures ${JSON.stringify(named)}\n${describe(...measured.flatMap(({ scalars, tallies = {} }) => [...Object.values(scalars), ...Object.values(tallies)]))}`
+    }),
   }
 }

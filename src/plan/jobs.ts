@@ -101,8 +101,8 @@ export const makeJobs = (
   const { kept, files } = keep([...wanted].map(([value, { size }]) => ({ value, elements: size })))
   for (const mask of kept) wanted.get(mask.value)!.kept.push(mask)
   const assemble = createAssembler(masks.bitsOf)
-  for (const { measured, step } of reports) {
-    for (const { tensor, size, scalars, tallies = {} } of measured) {
+  for (const { value, step } of reports) {
+    for (const { tensor, size, scalars, tallies = {} } of value.measured) {
       for (const m of measuresOf([...Object.values(scalars), ...Object.values(tallies)], isGiven)) claim(m, bundleOf(tensor, size, step))
     }
   }

@@ -23,7 +23,7 @@ import { evaluateSteps, type Evaluated, type Memory } from './evaluate.js'
 import { createFingerprints } from './fingerprint.js'
 import { completeGroups, makeJobs, passesOf, plainCopy } from './jobs.js'
 import { NOTHING_KNOWN, type Known } from './known.js'
-import { digestModel, sealOf } from './make-lock.js'
+import { sealOf } from './make-lock.js'
 import { createMasks, encodingOf, layOutMasks, type KeepableMasks } from './masks.js'
 import { pathProblems, pathsOf, planOutput, type Folders, type OutputRoots, type Root, type Sealing, type Setting } from './outputs.js'
 import type { Copy, Job, Plan, PlannedOutput, PlannedReport, PlannedStep } from './plan.js'
@@ -91,7 +91,6 @@ export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan =
   const byFile = createFingerprints(graph.grouped, known.identify)
   const settings = evaluations.map(({ setting, steps }) => ({ label: setting.label, recipe: setting.recipe, steps, inputs: inputsOf(setting) }))
   const models = [...new Map(settings.flatMap((s) => [...s.inputs.values()]).map((m) => [m.path, m] as const)).values()]
-  const digested = new Map(models.map((m) => [m.path, contentOf(m, known)] as const))
 
   const copyOf = (root: Root): Copy | undefined => {
     const { target } = root
@@ -110,8 +109,8 @@ export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan =
     return made === undefined ? undefined : known.earlier.get(made)?.find((e) => e.file === root.target.path && e.begin === root.target.begin)?.digest
   }
   const reports = draft.reports.map((report): PlannedReport => {
-    const fingerprint = fingerprintReport(report, settings[report.setting]!, (name) => digested.get(settings[report.setting]!.inputs.get(name)!.path))
-    return { ...report, fingerprint, kept: fingerprint !== undefined && known.reportAt(report.path) === fingerprint }
+    const before = known.reportAt(report.path)
+    return { ...report, kept: before !== undefined && before === fingerprintReport(report, byContent) }
   })
   const kept = keptOutputs(draft, known, roots, standing)
   const outputs = draft.outputs.map(({ output }): PlannedOutput => ({ ...output, kept: kept.get(output) }))
@@ -160,6 +159,7 @@ export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan =
     settings,
     undigested,
     digestOf: known.digestOf,
+    lock: known.lock,
     outcomes,
     masks: { taken: masks.taken(), files },
     fingerprints: (identify) => createFingerprints(graph.grouped, identify),
@@ -207,10 +207,6 @@ const stands = (output: PlannedOutput, sealing: Sealing, known: Known): boolean 
   const { index } = output
   return output.files.every((f, i) => known.stands(f.path, headers[i]!, f.bytes)) && (index === undefined || known.stands(index.path, index.bytes, index.bytes.length))
 }
-
-/** The content digest of an input, once those of all its tensors are known. */
-const contentOf = (model: Model, { digestOf }: Known): Digest | undefined =>
-  ([...model.tensors.values()].some((t) => digestOf(t) === undefined) ? undefined : digestModel(model, (t) => digestOf(t)!))
 
 const tensorKey = ({ file, name }: TensorInfo): string => `${file}\0${name}`
 

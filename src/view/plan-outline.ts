@@ -113,7 +113,7 @@ export const outlinePlan = (plan: Plan, device: PlannedDevice, { lock, force = f
       unscaled: o.unscaled,
       files: [...o.files.map((f) => f.path), ...(o.index === undefined ? [] : [o.index.path])],
     })),
-    reports: plan.reports.map((r) => ({ name: r.name, path: r.label, from: plan.nameOf(r.setting, r.step), format: r.format, measured: r.measured.length })),
+    reports: plan.reports.map((r) => ({ name: r.name, path: r.label, from: plan.nameOf(r.setting, r.step), format: r.format, measured: r.value.measured.length })),
     work: {
       ...plan.totals,
       jobs: plan.jobs.length,

@@ -69,7 +69,7 @@ const modelOf = (graph: Graph, label: string, path: string, file: PlainFile): Mo
 const adapterOf = (label: string, path: string, file: PlainFile): AdapterValue => {
   const tensors = new Map(Object.entries(file).map(([name, { dtype, shape }]) => [name, { name, dtype: DTYPES[dtype], shape, file: path, begin: 0, end: 0 }]))
   const scalars = new Map(Object.entries(file).filter(([, t]) => t.shape.length === 0).map(([name, { values }]) => [name, new Uint8Array(Float32Array.from(values).buffer)]))
-  return { kind: 'adapter', label, file: { path, files: [], tensors, metadata: new Map(), bytes: 0, scalars, config: undefined }, alpha: undefined }
+  return { kind: 'adapter', label, file: { path, files: [], tensors, metadata: new Map(), bytes: 0, sides: [], scalars, config: undefined }, alpha: undefined }
 }
 
 const isPlain = (value: unknown): value is Plain => typeof value === 'object' && value !== null && !Array.isArray(value)

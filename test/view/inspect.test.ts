@@ -14,7 +14,7 @@ const tensors = new Map(([
 
 const inspected: Inspected = {
   path: 'm.safetensors',
-  model: { path: '/m.safetensors', files: [], tensors, metadata: new Map(), bytes: 6.5e8 },
+  model: { path: '/m.safetensors', files: [], tensors, metadata: new Map(), bytes: 6.5e8, sides: [] },
   architecture: detectArchitecture(tensors),
   quantised: undefined,
   tensors: [tensors.get(LAYER)!],
