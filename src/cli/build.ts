@@ -30,6 +30,7 @@ export interface BuildFlags {
   readonly workers?: string
   readonly frozen?: boolean
   readonly force?: boolean
+  readonly rehash?: boolean
   readonly sha256?: boolean
   readonly attest?: string
   readonly json?: boolean
@@ -111,7 +112,7 @@ const buildUnder = async (recipe: string, options: BuildOptions, reporter: Repor
         reporter.planned(outlinePlan(plan, device, { lock, force: options.force === true, speed: options.store?.speeds.find(device.name) }))
         reporter.problems(diagnostics)
         told = diagnostics.length
-        files = [resolve(recipe), ...plan.models.flatMap((m) => [m.path, ...m.files.map((f) => f.path)])]
+        files = [resolve(recipe), ...plan.models.flatMap((m) => [m.path, ...m.files.map((f) => f.path), ...m.absent])]
       },
     })
     const cancelled = cancel?.aborted === true && interruption.exitCode === undefined
@@ -167,8 +168,8 @@ export const buildOnce = async (console: Console, { path, text }: BuildSubject, 
   const options: BuildOptions = {
     set: set.value, workers: workers.value, device: device.value, store: userStore(),
     places: cudaPlaces(),
-    frozen: flags.frozen === true, force: flags.force === true, sha256: flags.sha256 === true,
     ...(text === undefined ? {} : { text, lock: false }),
+    frozen: flags.frozen === true, force: flags.force === true, rehash: flags.rehash === true, sha256: flags.sha256 === true,
     ...(flags.out === undefined ? {} : { out: flags.out }),
     ...(flags.attest === undefined ? {} : { attest: resolvePath(console.cwd, flags.attest) }),
   }

@@ -9,6 +9,8 @@ import { errorCode, ioProblem } from '../safetensors/io-problem.js'
 import { openModel, type Model } from '../safetensors/model.js'
 import { isFloat } from '../tensor/dtype.js'
 import { nameOfFile } from '../recipe/one-off.js'
+import type { TensorInfo } from '../tensor/info.js'
+import { findQuantised } from '../tensor/quantised.js'
 import { renderStarter, type Starter, type StarterModel } from '../view/starter.js'
 import type { Console } from './console.js'
 
@@ -41,7 +43,13 @@ const findModels = async (folder: string): Promise<Found[]> => {
 }
 
 /** Models of one kind may be merged: the same architecture, or the same names where none is known. */
-const kindOf = ({ architecture, model }: Found): string => architecture?.id ?? [...model.tensors.keys()].join('\0')
+const kindOf = ({ architecture, model }: Found): string => architecture?.id ?? ownTensors(model).map((t) => t.name).join('\0')
+
+/** The tensors of a model without the scales of others. */
+const ownTensors = ({ tensors }: Model): readonly TensorInfo[] => {
+  const companions = findQuantised(tensors)?.companions
+  return [...tensors.values()].filter((t) => companions?.has(t.name) !== true)
+}
 
 /** The two largest models of one kind; without such a pair the largest model alone. */
 const choosePair = (models: readonly Found[]): readonly [] | readonly [Found] | readonly [Found, Found] => {
@@ -54,7 +62,7 @@ const choosePair = (models: readonly Found[]): readonly [] | readonly [Found] | 
 
 /** What has to be allowed for the second to be merged into the first. */
 const differences = (a: Model, b: Model): Pick<Starter, 'missing' | 'mismatch'> => {
-  const merged = [...a.tensors.values()].filter((t) => isFloat(t.dtype))
+  const merged = ownTensors(a).filter((t) => isFloat(t.dtype))
   const others = merged.map((t) => b.tensors.get(t.name))
   return {
     missing: others.includes(undefined),

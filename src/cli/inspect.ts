@@ -5,6 +5,7 @@ import { exitCode } from '../base/diagnostic.js'
 import { ok } from '../base/result.js'
 import { openModel } from '../safetensors/model.js'
 import { selectLayers } from '../tensor/pattern.js'
+import { findQuantised } from '../tensor/quantised.js'
 import { inspectedToJson, renderInspected, type Inspected } from '../view/inspect.js'
 import { toJsonText } from '../view/json.js'
 import type { Console } from './console.js'
@@ -24,15 +25,16 @@ export const inspect = async (console: Console, path: string, layers: readonly s
   const model = opened.value
   const names = [...model.tensors.keys()]
   const architecture = detectArchitecture(model.tensors)
+  const quantised = findQuantised(model.tensors)
   const selected = layers.length === 0
     ? ok(new Set(names))
     : selectLayers(layers.map((text) => ({ text, at: { type: 'option', name: text } as const })), names, patternContext(architecture, names))
   const tensors = selected.type === 'ok' ? [...selected.value].map((name) => model.tensors.get(name)!) : []
-  const statistics = flags.stats === true && selected.type === 'ok' ? measureTensors(tensors) : ok(undefined)
+  const statistics = flags.stats === true && selected.type === 'ok' ? measureTensors(tensors, quantised?.scaled) : ok(undefined)
   const problems = [...selected.diagnostics, ...statistics.diagnostics]
   console.tell(problems)
   if (selected.type === 'failed' || statistics.type === 'failed') return exitCode(problems)
-  const inspected: Inspected = { path, model, architecture, tensors, statistics: statistics.value }
+  const inspected: Inspected = { path, model, architecture, quantised, tensors, statistics: statistics.value }
   console.out(flags.json === true ? toJsonText(inspectedToJson(inspected)) : renderInspected(inspected, console.look('out')))
   return 0
 }

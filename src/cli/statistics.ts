@@ -3,9 +3,12 @@ import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { decode } from '../kernels/convert.js'
 import { ioProblem } from '../safetensors/io-problem.js'
+import { readNumbers } from '../run/stored-numbers.js'
 import { readFully } from '../safetensors/positional.js'
+import { visitRuns } from '../tensor/block-grid.js'
 import { bytesFor, type Dtype } from '../tensor/dtype.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
+import type { Scaled } from '../tensor/quantised.js'
 import type { Statistics } from '../view/inspect.js'
 
 type Numbers = ArrayLike<number>
@@ -71,14 +74,17 @@ const addChunk = (m: Moments, values: Numbers): void => {
 /** Elements read at a time, which bounds the memory whatever the tensor's size. */
 const CHUNK = 1 << 18
 
-const measureTensor = (fd: number, info: TensorInfo, read: (bytes: ArrayBuffer) => Numbers): Result<Statistics> => {
+/** How stored numbers, the first of them element `from`, become those they mean. */
+type Scaling = (values: Numbers, from: number) => Numbers
+
+const measureTensor = (fd: number, info: TensorInfo, read: (bytes: ArrayBuffer) => Numbers, scale: Scaling): Result<Statistics> => {
   const m: Moments = { n: 0, mean: 0, squares: 0, power: 0, min: Infinity, max: -Infinity, nan: 0, infinite: 0, zeros: 0 }
   const size = sizeOf(info.shape)
   for (let from = 0; from < size; from += CHUNK) {
     const bytes = new ArrayBuffer(bytesFor(Math.min(CHUNK, size - from), info.dtype))
     const problem = readFully(fd, info.file, new Uint8Array(bytes), info.begin + bytesFor(from, info.dtype))
     if (problem !== undefined) return failed(problem)
-    addChunk(m, read(bytes))
+    addChunk(m, scale(read(bytes), from))
   }
   const known = m.n > 0
   return ok({
@@ -93,8 +99,36 @@ const measureTensor = (fd: number, info: TensorInfo, read: (bytes: ArrayBuffer) 
   })
 }
 
-/** Statistics of tensors by name, in float64; tensors whose dtype holds no plain numbers are left out. */
-export const measureTensors = (tensors: readonly TensorInfo[]): Result<ReadonlyMap<string, Statistics>> => {
+/** All factors of a scale, which may lie in another shard than what it scales. */
+const readScale = (scale: TensorInfo): Float32Array | Diagnostic => {
+  let fd: number | undefined
+  try {
+    fd = openSync(scale.file, 'r')
+    return readNumbers(fd, scale, 0, sizeOf(scale.shape))
+  } catch (error) {
+    return ioProblem(error, scale.file, 'read')
+  } finally {
+    if (fd !== undefined) closeSync(fd)
+  }
+}
+
+/** Multiplies by the scale of a tensor, rounding to float32 as a build does; leaves the numbers of one without a scale as they are. */
+const scalingOf = (scaled: Scaled | undefined): Result<Scaling> => {
+  if (scaled === undefined) return ok((values) => values)
+  const { scale, grid } = scaled
+  const factors = readScale(scale)
+  if ('code' in factors) return failed(factors)
+  return ok((values, from) => {
+    const out = Float32Array.from(values)
+    visitRuns(grid, from, out.length, (at, length, block) => {
+      for (let i = at; i < at + length; i++) out[i]! *= factors[block]!
+    })
+    return out
+  })
+}
+
+/** Statistics of tensors by name, in float64, of scaled ones after scaling; tensors whose dtype holds no plain numbers are left out. */
+export const measureTensors = (tensors: readonly TensorInfo[], scaled: ReadonlyMap<string, Scaled> = new Map()): Result<ReadonlyMap<string, Statistics>> => {
   const found = new Map<string, Statistics>()
   const problems: Diagnostic[] = []
   for (const file of new Set(tensors.map((t) => t.file))) {
@@ -108,7 +142,8 @@ export const measureTensors = (tensors: readonly TensorInfo[]): Result<ReadonlyM
     for (const info of tensors) {
       const read = READERS[info.dtype]
       if (info.file !== file || read === undefined) continue
-      const result = measureTensor(fd, info, read)
+      const scaling = scalingOf(scaled.get(info.name))
+      const result = scaling.type === 'ok' ? measureTensor(fd, info, read, scaling.value) : scaling
       if (result.type === 'ok') found.set(info.name, result.value)
       else problems.push(...result.diagnostics)
     }

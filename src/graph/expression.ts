@@ -1,4 +1,6 @@
+import type { BlockGrid } from '../tensor/block-grid.js'
 import type { TensorInfo } from '../tensor/info.js'
+import type { View } from '../tensor/view.js'
 
 /** What a stream of random numbers is derived from; two draws agree only when all four words agree. */
 export interface Stream {
@@ -20,12 +22,18 @@ export type Over = string | undefined
  * `down` is [rank, inputs] and becomes Σ_q mid[p, q, kernel]·down[q, input], ordered by input, then kernel.
  */
 export interface Product {
-  readonly up: TensorInfo
-  readonly down: TensorInfo
-  readonly mid: TensorInfo | undefined
+  readonly up: View
+  readonly down: View
+  readonly mid: View | undefined
   readonly rank: number
   readonly columns: number
   readonly firstRow: number
+}
+
+/** One factor for each block of a tensor: stored ones, in the order of the blocks, or those that bring the greatest |x| of each block to the greatest 8-bit number. */
+export interface BlockScales {
+  readonly from: TensorInfo | Peaks
+  readonly grid: BlockGrid
 }
 
 export type ScalarOp = 'add' | 'sub' | 'mul' | 'div' | 'neg' | 'abs' | 'sqrt' | 'min' | 'max' | 'sign' | 'sin' | 'cos' | 'acos' | 'if-less'
@@ -45,24 +53,24 @@ export type Scalar = { readonly kind: 'scalar'; readonly id: number } & (
 
 /** One float32 per element. */
 export type Tensor = { readonly kind: 'tensor'; readonly id: number } & (
-  | { readonly type: 'read'; readonly tensor: TensorInfo }
+  | { readonly type: 'read'; readonly view: View }
   | { readonly type: 'fill'; readonly value: Scalar }
   | { readonly type: 'apply'; readonly op: TensorOp; readonly args: readonly (Tensor | Scalar)[] }
-  /** 1 where the mask is true, else 0. */
-  | { readonly type: 'bit'; readonly mask: Mask }
   | { readonly type: 'choose'; readonly mask: Mask; readonly yes: Tensor | Scalar; readonly no: Tensor | Scalar }
   | { readonly type: 'normal'; readonly stream: Stream }
   | { readonly type: 'uniform'; readonly stream: Stream }
   /** ⌊index / stride⌋ mod length: the row, column or other coordinate of an element. */
   | { readonly type: 'position'; readonly stride: number; readonly length: number }
   | { readonly type: 'product'; readonly product: Product }
+  /** The factor of the block that an element lies in. */
+  | { readonly type: 'block-scale'; readonly scales: BlockScales }
 )
 
 /** One boolean per element. */
 export type Mask = { readonly kind: 'mask'; readonly id: number } & (
   | { readonly type: 'constant'; readonly value: boolean }
   /** A mask from a file: true where the stored value is not 0. */
-  | { readonly type: 'read-mask'; readonly tensor: TensorInfo }
+  | { readonly type: 'read-mask'; readonly view: View }
   | { readonly type: 'compare'; readonly op: Comparison; readonly left: Tensor | Scalar; readonly right: Tensor | Scalar }
   | { readonly type: 'logic'; readonly op: Logic; readonly args: readonly Mask[] }
   | { readonly type: 'bernoulli'; readonly p: number; readonly stream: Stream }
@@ -88,6 +96,22 @@ export interface Tally {
   readonly over: undefined
 }
 
+/** The greatest finite |x| of each block of a tensor; 0 where there is none. */
+export interface Peaks {
+  readonly kind: 'peaks'
+  readonly id: number
+  readonly type: 'peaks'
+  readonly operand: Tensor
+  readonly grid: BlockGrid
+  readonly over: undefined
+}
+
+/** The greatest number of F8_E4M3, and the least factor that float32 holds with all its digits. */
+const [GREATEST, LEAST_SCALE] = [448, 2 ** -126]
+
+/** The float32 factor by which a block whose greatest |x| is `peak` is divided before it is stored; 1 for a block of zeros. */
+export const scaleOfPeak = (peak: number): number => (peak === 0 ? 1 : Math.max(LEAST_SCALE, Math.fround(peak / GREATEST)))
+
 /** Numbers that a tally holds for each cell. */
 export const TALLY_FIELDS = 5
 
@@ -100,14 +124,14 @@ export interface Origin {
   readonly setting: number
 }
 
-export type Expression = Scalar | Tensor | Mask | Tally
+export type Expression = Scalar | Tensor | Mask | Tally | Peaks
 export type Operand = Tensor | Scalar | number
 
 /** The measures: what a pass over all elements has to find before another pass can use it. */
-export type Measure = Extract<Scalar, { type: 'total' | 'quantile' }> | Extract<Mask, { type: 'top' }> | Tally
+export type Measure = Extract<Scalar, { type: 'total' | 'quantile' }> | Extract<Mask, { type: 'top' }> | Tally | Peaks
 
 /** True for the expressions that need a pass of their own. */
-export const isMeasure = (e: Expression): e is Measure => e.type === 'total' || e.type === 'quantile' || e.type === 'top' || e.type === 'tally'
+export const isMeasure = (e: Expression): e is Measure => e.type === 'total' || e.type === 'quantile' || e.type === 'top' || e.type === 'tally' || e.type === 'peaks'
 
 /** The expressions an expression is made of. */
 export const argumentsOf = (e: Expression): readonly Expression[] => {
@@ -132,11 +156,12 @@ export const argumentsOf = (e: Expression): readonly Expression[] => {
       return e.operands
     case 'quantile':
     case 'top':
+    case 'peaks':
       return [e.operand]
+    case 'block-scale':
+      return 'kind' in e.scales.from ? [e.scales.from] : []
     case 'tally':
       return e.cells.by === 'value' ? [e.operand, e.cells.low, e.cells.high] : [e.operand]
-    case 'bit':
-      return [e.mask]
     case 'choose':
       return [e.mask, e.yes, e.no]
     case 'compare':

@@ -1,5 +1,7 @@
+import { blockCount, foldAxes, type BlockGrid } from '../tensor/block-grid.js'
 import type { TensorInfo } from '../tensor/info.js'
-import { isMeasure, type Cells, type Comparison, type Expression, type Logic, type Mask, type Measure, type Operand, type Origin, type Over, type Product, type Scalar, type ScalarOp, type Stream, type Tally, type Tensor, type TensorOp } from './expression.js'
+import { isMeasure, type Cells, type Comparison, type Expression, type Logic, type Mask, type Measure, type Operand, type Origin, type Over, type Peaks, type Product, type Scalar, type ScalarOp, type Stream, type Tally, type Tensor, type TensorOp } from './expression.js'
+import { viewKey, wholeOf, type View } from '../tensor/view.js'
 import { applyScalar } from './scalar.js'
 
 type Joined<X extends Operand, Y extends Operand> = X extends Tensor ? Tensor : Y extends Tensor ? Tensor : Scalar
@@ -7,15 +9,15 @@ type Same<X extends Operand> = X extends Tensor ? Tensor : Scalar
 
 /**
  * Builds expressions, each distinct one once. Elements are float32 (every operation rounds once), scalars float64;
- * a scalar is rounded to float32 where it meets elements. Arithmetic on literals and with neutral elements is folded,
- * so a weight of 0 leaves nothing to read.
+ * a scalar is rounded to float32 where it meets elements, and what is one number for all elements counts as one. Arithmetic on literals and
+ * with neutral elements is folded, and the number 0 absorbs whatever it is multiplied with, so a weight of 0 leaves nothing to read.
  */
 export interface Graph {
   number(value: number): Scalar
-  /** The numbers of a stored tensor, whatever float dtype holds them. */
-  read(tensor: TensorInfo): Tensor
-  /** A stored mask: true where the value is not 0; any dtype. */
-  readMask(tensor: TensorInfo): Mask
+  /** The numbers of a stored tensor, or of a view of one, whatever float dtype holds them. */
+  read(stored: TensorInfo | View): Tensor
+  /** A stored mask, or a view of one: true where the value is not 0; any dtype. */
+  readMask(stored: TensorInfo | View): Mask
   /** The same number for every element. */
   fill(value: Scalar | number): Tensor
   add<X extends Operand, Y extends Operand>(x: X, y: Y): Joined<X, Y>
@@ -42,7 +44,7 @@ export interface Graph {
   or(...masks: readonly Mask[]): Mask
   xor(...masks: readonly Mask[]): Mask
   not(mask: Mask): Mask
-  /** `mask ? yes : no`, element by element. Choosing between a tensor and 0, or between two numbers, is arithmetic on 1 and 0, which runs several times faster; only where a NaN or infinity is not chosen do the two differ. */
+  /** `mask ? yes : no`, element by element, exactly: only a zero may lose its sign, and where `no` is the number 0, a NaN or infinity of `yes` that is not chosen gives NaN. */
   choose(mask: Mask, yes: Operand, no: Operand): Tensor
   /** Σx in float64. */
   sum(x: Tensor, over?: Over): Scalar
@@ -72,6 +74,10 @@ export interface Graph {
   position(stride: number, length: number): Tensor
   /** A low-rank matrix over rows of the tensor, in float32, the ranks added in order: the same bits on every machine. */
   product(product: Product): Tensor
+  /** A stored tensor times the stored factor of the block that each element lies in, rounded to float32. */
+  scaled(tensor: TensorInfo, scale: TensorInfo, grid: BlockGrid): Tensor
+  /** A tensor as it is stored with factors of its own: each element divided by the factor of its block, and the factors, one for each block. */
+  rescaled(x: Tensor, grid: BlockGrid): { readonly stored: Tensor; readonly scale: Tensor }
   /** Every measure over several tensors that was built: all of a group count, also those no output reaches. */
   grouped(): readonly Measure[]
   /** Runs `make`; what it is the first to build bears this origin, so that time can be told by step. */
@@ -101,6 +107,7 @@ export const createGraph = (): Graph => {
 
   const number = (value: number): Scalar =>
     intern(`n${Object.is(value, -0) ? '-0' : value}`, (id) => ({ kind: 'scalar', id, type: 'literal', value }))
+  const look = (stored: TensorInfo | View): View => ('tensor' in stored ? stored : wholeOf(stored))
   const lift = (x: Operand): Tensor | Scalar => (typeof x === 'number' ? number(x) : x)
   const isNumber = (x: Tensor | Scalar, value: number): boolean => x.type === 'literal' && x.value === value
 
@@ -164,24 +171,32 @@ export const createGraph = (): Graph => {
   }
   const total = (measure: 'sum' | 'dot' | 'min' | 'max', operands: readonly Tensor[], over: Over): Scalar =>
     intern(`m:${measure}(${ids(operands)})${over ?? ''}`, (id) => ({ kind: 'scalar', id, type: 'total', measure, operands, over }))
+  const read = (stored: TensorInfo | View): Tensor => {
+    const view = look(stored)
+    return intern(`r${viewKey(view)}`, (id) => ({ kind: 'tensor', id, type: 'read', view }))
+  }
+  const blockScale = (from: TensorInfo | Peaks, wanted: BlockGrid): Tensor => {
+    const grid = foldAxes(wanted)
+    const source = 'kind' in from ? from.id : `${from.file}\0${from.name}`
+    return intern(`e${source}\0${JSON.stringify(grid)}`, (id) => ({ kind: 'tensor', id, type: 'block-scale', scales: { from, grid } }))
+  }
   const sqrt = unary('sqrt')
-  const [add, mul] = [binary('add'), binary('mul')]
-  const bit = (mask: Mask): Tensor => intern(`1(${mask.id})`, (id) => ({ kind: 'tensor', id, type: 'bit', mask }))
+  const mul = binary('mul')
   const choose = (mask: Mask, yes: Operand, no: Operand): Tensor => {
-    const [x, y] = [lift(yes), lift(no)]
+    const [x, y] = [unfilled(lift(yes)), unfilled(lift(no))]
     const picked = mask.type === 'constant' ? (mask.value ? x : y) : x.id === y.id ? x : undefined
     if (picked !== undefined) return picked.kind === 'tensor' ? picked : fill(picked)
-    const [a, b] = [unfilled(x), unfilled(y)]
-    if (isNumber(b, 0)) return mul(bit(mask), a)
-    if (a.type === 'literal' && b.type === 'literal') return add(mul(bit(mask), a.value - b.value), b.value)
-    return intern(`w(${mask.id},${x.id},${y.id})`, (id) => ({ kind: 'tensor', id, type: 'choose', mask, yes: a, no: b }))
+    return intern(`w(${mask.id},${x.id},${y.id})`, (id) => ({ kind: 'tensor', id, type: 'choose', mask, yes: x, no: y }))
   }
 
   return {
     number, fill, choose, constant, not, sqrt,
-    read: (tensor) => intern(`r${tensor.file}\0${tensor.name}`, (id) => ({ kind: 'tensor', id, type: 'read', tensor })),
-    readMask: (tensor) => intern(`k${tensor.file}\0${tensor.name}`, (id) => ({ kind: 'mask', id, type: 'read-mask', tensor })),
-    add, mul, sub: binary('sub'), div: binary('div'), min: binary('min'), max: binary('max'),
+    read,
+    readMask: (stored) => {
+      const view = look(stored)
+      return intern(`k${viewKey(view)}`, (id) => ({ kind: 'mask', id, type: 'read-mask', view }))
+    },
+    add: binary('add'), mul, sub: binary('sub'), div: binary('div'), min: binary('min'), max: binary('max'),
     neg: unary('neg'), abs: unary('abs'), sign: unary('sign'),
     sin: (x) => compute('sin', x), cos: (x) => compute('cos', x), acos: (x) => compute('acos', x),
     ifLess: (x, y, yes, no) => compute('if-less', x, y, yes, no),
@@ -213,8 +228,14 @@ export const createGraph = (): Graph => {
         : intern(`b${p}${words(stream)}`, (id) => ({ kind: 'mask', id, type: 'bernoulli', p, stream })),
     position: (stride, length) => intern(`i${stride},${length}`, (id) => ({ kind: 'tensor', id, type: 'position', stride, length })),
     product: (product) => {
-      const files = [product.up, product.down, product.mid].map((info) => (info === undefined ? '' : `${info.file}\0${info.name}`))
-      return intern(`l${JSON.stringify([files, product.firstRow, product.columns])}`, (id) => ({ kind: 'tensor', id, type: 'product', product }))
+      const factors = [product.up, product.down, product.mid].map((view) => (view === undefined ? '' : viewKey(view)))
+      return intern(`l${JSON.stringify([factors, product.firstRow, product.columns])}`, (id) => ({ kind: 'tensor', id, type: 'product', product }))
+    },
+    scaled: (tensor, scale, grid) => mul(read(tensor), blockScale(scale, grid)),
+    rescaled: (operand, wanted) => {
+      const grid = foldAxes(wanted)
+      const peaks: Peaks = intern(`z(${operand.id})${JSON.stringify(grid)}`, (id) => ({ kind: 'peaks', id, type: 'peaks', operand, grid, over: undefined }))
+      return { stored: binary('div')(operand, blockScale(peaks, grid)), scale: blockScale(peaks, { shape: [blockCount(grid)], blocks: [1] }) }
     },
     grouped: () => grouped,
     within: (origin, make) => {

@@ -1,5 +1,7 @@
-import type { TensorInfo } from '../tensor/info.js'
-import { argumentsOf, cellCount, countOf, isMeasure, rankOf, type Cells, type Comparison, type Expression, type Mask, type Measure, type Product, type Scalar, type Stream, type Tensor } from './expression.js'
+import { blockCount, visitRuns } from '../tensor/block-grid.js'
+import { sizeOf, type TensorInfo } from '../tensor/info.js'
+import { stridesOf, type View } from '../tensor/view.js'
+import { argumentsOf, cellCount, countOf, isMeasure, rankOf, scaleOfPeak, type Cells, type Comparison, type Expression, type Mask, type Measure, type Peaks, type Product, type Scalar, type Stream, type Tensor } from './expression.js'
 import { applyScalar } from './scalar.js'
 
 /** Where the interpreter takes from what no expression computes: the numbers of files and of random streams, `n` at a time. */
@@ -56,6 +58,7 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
 
   const measure = (index: number, e: Measure): Evaluated => {
     const members = membersOf(index, e)
+    if (e.type === 'peaks') return peaksOf(elementsOf(index, e.operand), e)
     if (e.type === 'tally') return tallyOf(elementsOf(index, e.operand), e.cells, (bound) => numberOf(index, bound))
     if (e.type === 'total' && (e.measure === 'min' || e.measure === 'max')) {
       const numbers = join(members.map((m) => elementsOf(m.index, operandsOf(m.measure)[0]!))).filter((x) => !Number.isNaN(x))
@@ -75,20 +78,26 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
     switch (e.type) {
       case 'literal': return e.value
       case 'compute': return applyScalar(e.op, e.args.map((arg) => numberOf(index, arg)))
-      case 'read': return data.read(e.tensor)
-      case 'read-mask': return Uint8Array.from(data.read(e.tensor), (x) => (x === 0 ? 0 : 1))
+      case 'read': return look(e.view, data)
+      case 'read-mask': return Uint8Array.from(look(e.view, data), (x) => (x === 0 ? 0 : 1))
       case 'fill': return new Float64Array(size).fill(numberOf(index, e.value))
       case 'normal': return data.normal(e.stream, size)
       case 'uniform': return data.uniform(e.stream, size)
       case 'position': return Float64Array.from({ length: size }, (_, i) => Math.floor(i / e.stride) % e.length)
       case 'product': return multiply(e.product, size, data)
+      case 'block-scale': {
+        const { from, grid } = e.scales
+        const factors = 'kind' in from ? (evaluate(index, from) as Float64Array).map(scaleOfPeak) : data.read(from)
+        const out = new Float64Array(size)
+        visitRuns(grid, 0, size, (at, length, block) => void out.fill(factors[block]!, at, at + length))
+        return out
+      }
       case 'bernoulli': return data.bernoulli(e.stream, size, e.p)
       case 'constant': return new Uint8Array(size).fill(e.value ? 1 : 0)
       case 'apply': {
         const args = e.args.map((arg) => elementsOf(index, arg))
         return Float64Array.from({ length: size }, (_, i) => applyScalar(e.op, args.map((x) => x[i]!)))
       }
-      case 'bit': return Float64Array.from(bitsOf(index, e.mask))
       case 'choose': {
         const [mask, yes, no] = [bitsOf(index, e.mask), elementsOf(index, e.yes), elementsOf(index, e.no)]
         return yes.map((x, i) => (mask[i] === 1 ? x : no[i]!))
@@ -108,9 +117,23 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
   return jobs.map(({ roots }, index) => roots.map((root) => evaluate(index, root)))
 }
 
+/** The elements of a view, each found by its coordinates. */
+const look = (view: View, data: Data): Float64Array => {
+  const { shape, first } = view
+  const [all, strides] = [data.read(view.tensor), stridesOf(view)]
+  return Float64Array.from({ length: sizeOf(shape) }, (_, i) => {
+    let [rest, position] = [i, first]
+    for (let d = shape.length - 1; d >= 0; d--) {
+      position += (rest % shape[d]!) * strides[d]!
+      rest = Math.floor(rest / shape[d]!)
+    }
+    return all[position]!
+  })
+}
+
 /** The elements of a factored matrix laid over `size` elements. */
 const multiply = (p: Product, size: number, data: Data): Float64Array => {
-  const [up, down] = [data.read(p.up), p.mid === undefined ? data.read(p.down) : foldMiddle(p, data.read(p.mid), data.read(p.down))]
+  const [up, down] = [look(p.up, data), p.mid === undefined ? look(p.down, data) : foldMiddle(p, look(p.mid, data), look(p.down, data))]
   const rows = up.length / p.rank
   return Float64Array.from({ length: size }, (_, i) => {
     const [row, column] = [Math.floor(i / p.columns) - p.firstRow, i % p.columns]
@@ -130,6 +153,14 @@ const foldMiddle = (p: Product, mid: Float64Array, down: Float64Array): Float64A
     for (let q = 0; q < p.rank; q++) sum += mid[(out * p.rank + q) * kernel + k]! * down[q * inputs + input]!
     return sum
   })
+}
+
+const peaksOf = (x: Float64Array, { grid }: Peaks): Float64Array => {
+  const found = new Float64Array(blockCount(grid))
+  visitRuns(grid, 0, x.length, (at, length, block) => {
+    for (const value of x.subarray(at, at + length)) if (Number.isFinite(value)) found[block] = Math.max(found[block]!, Math.abs(value))
+  })
+  return found
 }
 
 const groupKey = (e: Measure): string => `${e.type} ${e.over}`

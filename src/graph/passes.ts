@@ -1,8 +1,8 @@
 import { argumentsOf, isMeasure, type Expression, type Measure } from './expression.js'
 import { createAssembler, type Assembler, type Assembly, type Uniform, type Wanted } from './program.js'
 
-/** How a measure is taken: totals and tallies in one pass; order statistics by the high and then the low bits of the magnitudes. */
-export type Stage = 'sum' | 'dot' | 'min' | 'max' | 'tally' | 'high' | 'low' | 'locate'
+/** How a measure is taken: totals, tallies and peaks in one pass; order statistics by the high and then the low bits of the magnitudes. */
+export type Stage = 'sum' | 'dot' | 'min' | 'max' | 'tally' | 'peaks' | 'high' | 'low' | 'locate'
 
 /** One measure taken by a pass, and the program outputs (float32) that hold its operands. */
 export interface Taken {
@@ -35,7 +35,7 @@ const levels = (isGiven: (e: Expression) => boolean): ((e: Expression) => number
     if (found !== undefined) return found
     if (isGiven(e)) return 0
     const below = Math.max(0, ...argumentsOf(e).map(level))
-    const own = e.type === 'total' || e.type === 'tally' ? below + 1 : e.type === 'quantile' || e.type === 'top' ? below + 2 : below
+    const own = e.type === 'total' || e.type === 'tally' || e.type === 'peaks' ? below + 1 : e.type === 'quantile' || e.type === 'top' ? below + 2 : below
     known.set(e.id, own)
     return own
   }
@@ -87,13 +87,14 @@ const makePass = (assemble: Assembler, taking: readonly { measure: Measure; stag
   const writes = writing.map(({ root, wanted: w }) => ({ root, port: wanted.push(w) - 1 }))
   const assembly = assemble(wanted)
   const bounds = taking.flatMap(({ measure: m }) => (m.type === 'tally' && m.cells.by === 'value' ? [m.cells.low, m.cells.high] : []))
-  const needs = [...new Map([...assembly.uniforms, ...bounds].flatMap(behind).map((m) => [m.id, m])).values()]
+  const peaks = assembly.draws.flatMap((d) => (d.type === 'block-scale' && 'kind' in d.scales.from ? [d.scales.from] : []))
+  const needs = [...new Map([...[...assembly.uniforms, ...bounds].flatMap(behind), ...peaks].map((m) => [m.id, m])).values()]
   return { ...assembly, takes, writes, needs }
 }
 
 /** What groups measures over several tensors; one of a single tensor has a group of its own. */
 export const groupKey = (m: Measure): string => {
-  if (m.type === 'tally' || m.over === undefined) return `#${m.id}`
+  if (m.type === 'tally' || m.type === 'peaks' || m.over === undefined) return `#${m.id}`
   const detail = m.type === 'total' ? m.measure : m.type === 'top' ? m.density : m.q
   return `${m.type}:${detail}:${m.over}`
 }
@@ -114,7 +115,7 @@ export const cutPasses = (
   const sweeps = Array.from({ length: depth }, (_, at) =>
     measures.flatMap((measure): { measure: Measure; stage: Stage }[] => {
       const first = start(measure)
-      if (measure.type === 'total' || measure.type === 'tally') return first === at ? [{ measure, stage: measure.type === 'total' ? measure.measure : 'tally' }] : []
+      if (measure.type !== 'quantile' && measure.type !== 'top') return first === at ? [{ measure, stage: measure.type === 'total' ? measure.measure : measure.type }] : []
       return first === at ? [{ measure, stage: 'high' }] : first + 1 === at ? [{ measure, stage: 'low' }] : []
     }))
   return {

@@ -1,6 +1,8 @@
 import type { Dtype } from '../tensor/dtype.js'
-import { argumentsOf, type Expression, type Mask, type Product, type Scalar, type Stream, type Tensor, type TensorOp, type Comparison, type Logic } from './expression.js'
+import { argumentsOf, type BlockScales, type Expression, type Mask, type Product, type Scalar, type Stream, type Tensor, type TensorOp, type Comparison, type Logic } from './expression.js'
+import { chooseBy } from './choosing.js'
 import type { TensorInfo } from '../tensor/info.js'
+import { viewKey, wholeOf, type View } from '../tensor/view.js'
 
 /** How the numbers of a port are laid out where JavaScript and ONNX Runtime meet. */
 export type PortType = 'bool' | 'u8' | 'i8' | 'u16' | 'i16' | 'u32' | 'i32' | 'u64' | 'i64' | 'f16' | 'f32' | 'f64'
@@ -41,6 +43,7 @@ export type Draw =
   | { readonly type: 'constant'; readonly value: boolean }
   | { readonly type: 'position'; readonly stride: number; readonly length: number }
   | { readonly type: 'product'; readonly product: Product }
+  | { readonly type: 'block-scale'; readonly scales: BlockScales }
 
 /** A number fed once per chunk: a scalar, or the threshold of a `top` mask, which changes at the element where ties are cut. */
 export type Uniform = Scalar | Extract<Mask, { type: 'top' }>
@@ -55,7 +58,7 @@ export interface Wanted {
 /** A program with what to feed it, in the order of its inputs: reads, draws, uniforms, then the chunk's length where it is asked for. */
 export interface Assembly {
   readonly program: Program
-  readonly reads: readonly TensorInfo[]
+  readonly reads: readonly View[]
   readonly draws: readonly Draw[]
   readonly uniforms: readonly Uniform[]
   readonly needsLength: boolean
@@ -79,11 +82,16 @@ const COMPARE: Readonly<Record<Comparison, string>> = {
 }
 const LOGIC: Readonly<Record<Logic, string>> = { and: 'And', or: 'Or', xor: 'Xor', not: 'Not' }
 
+type Choice = Extract<Tensor, { type: 'choose' }>
+
+/** A number that no expression of the graph is. */
+const literal = (value: number): Scalar => ({ kind: 'scalar', id: -1, type: 'literal', value })
+
 /** True for an expression without any element-sized input, which has to be spread over the chunk by hand. */
 const isFlat = (e: Expression, bitsOf: BitsOf): boolean => {
   if (bitsOf(e) !== undefined) return false
   switch (e.type) {
-    case 'read': case 'read-mask': case 'normal': case 'uniform': case 'bernoulli': case 'constant': case 'position': case 'product': case 'top': return false
+    case 'read': case 'read-mask': case 'normal': case 'uniform': case 'bernoulli': case 'constant': case 'position': case 'product': case 'block-scale': case 'top': return false
     default: return e.kind === 'scalar' || argumentsOf(e).every((a) => isFlat(a, bitsOf))
   }
 }
@@ -97,7 +105,7 @@ export type Assembler = (wanted: readonly Wanted[]) => Assembly
 /** What an expression needs from outside, in the order a program takes it, and the structure that decides which program that is. */
 interface Outline {
   readonly structure: string
-  readonly reads: readonly TensorInfo[]
+  readonly reads: readonly View[]
   readonly draws: readonly Draw[]
   readonly uniforms: readonly Uniform[]
 }
@@ -109,6 +117,7 @@ const drawOf = (e: Expression): Draw | undefined => {
     case 'constant': return { type: 'constant', value: e.value }
     case 'position': return { type: 'position', stride: e.stride, length: e.length }
     case 'product': return { type: 'product', product: e.product }
+    case 'block-scale': return { type: 'block-scale', scales: e.scales }
     default: return undefined
   }
 }
@@ -117,7 +126,7 @@ const drawOf = (e: Expression): Draw | undefined => {
 const outline = (wanted: readonly Wanted[], bitsOf: BitsOf): Outline => {
   const seen = new Map<number, number>()
   const files = new Map<string, number>()
-  const reads: TensorInfo[] = []
+  const reads: View[] = []
   const draws: Draw[] = []
   const uniforms: Uniform[] = []
   let structure = ''
@@ -131,22 +140,28 @@ const outline = (wanted: readonly Wanted[], bitsOf: BitsOf): Outline => {
     seen.set(e.id, place)
     return place
   }
-  const read = (info: TensorInfo): string => {
-    const key = `${info.file}\0${info.name}`
-    const place = files.get(key) ?? reads.push(info) - 1
+  const read = (view: View): string => {
+    const key = viewKey(view)
+    const place = files.get(key) ?? reads.push(view) - 1
     files.set(key, place)
-    return `${place}${info.dtype}`
+    return `${place}${view.tensor.dtype}`
   }
   const describe = (e: Expression): string => {
     if (e.kind === 'scalar') return `u${uniforms.push(e)};`
     const bits = bitsOf(e)
-    if (bits !== undefined) return `read-mask${read(bits)};`
+    if (bits !== undefined) return `read-mask${read(wholeOf(bits))};`
     const draw = drawOf(e)
     if (draw !== undefined) return `d${draws.push(draw)}${draw.type};`
-    if (e.type === 'read' || e.type === 'read-mask') return `${e.type}${read(e.tensor)};`
+    if (e.type === 'read' || e.type === 'read-mask') return `${e.type}${read(e.view)};`
+    if (e.type === 'choose') return describeChoice(e)
     const args = argumentsOf(e).map(visit).join()
     if (e.type === 'top') uniforms.push(e)
     return `${e.type}${'op' in e ? e.op : ''}(${args});`
+  }
+  const describeChoice = (e: Choice): string => {
+    const [how, mask] = [chooseBy(e), visit(e.mask)]
+    if (how.type === 'line') uniforms.push(literal(how.slope), literal(how.start))
+    return `choose-${how.type}(${mask}${how.type === 'where' || how.type === 'product' ? `,${visit(how.yes)}` : ''}${how.type === 'where' ? `,${visit(how.no)}` : ''});`
   }
   const roots = wanted.map(({ value, dtype }) => `${visit(value)}>${dtype}`)
   return { structure: `${structure}${roots.join()}`, reads, draws, uniforms }
@@ -165,7 +180,7 @@ export const createAssembler = (bitsOf: BitsOf = () => undefined): Assembler => 
 
 /** Writes the program that computes the wanted expressions in one go over a chunk. Equal subexpressions are computed once. */
 const write = (wanted: readonly Wanted[], bitsOf: BitsOf): Program => {
-  const reads = new Map<string, { info: TensorInfo; port: string }>()
+  const reads = new Map<string, { dtype: Dtype; port: string }>()
   const draws: { draw: Draw; port: string }[] = []
   const uniforms: string[] = []
   const instructions: Instruction[] = []
@@ -177,12 +192,12 @@ const write = (wanted: readonly Wanted[], bitsOf: BitsOf): Program => {
     instructions.push({ op, inputs, output, ...kind })
     return output
   }
-  const read = (info: TensorInfo): string => {
-    const key = `${info.file}\0${info.name}`
+  const read = (view: View): string => {
+    const key = viewKey(view)
     const known = reads.get(key)
     if (known !== undefined) return known.port
     const port = `x${reads.size}`
-    reads.set(key, { info, port })
+    reads.set(key, { dtype: view.tensor.dtype, port })
     return port
   }
   const draw = (d: Draw): string => {
@@ -203,21 +218,36 @@ const write = (wanted: readonly Wanted[], bitsOf: BitsOf): Program => {
   const make = (e: Expression): string => {
     if (e.kind === 'scalar') return uniform()
     const bits = bitsOf(e)
-    if (bits !== undefined) return isTrue(read(bits), bits.dtype)
+    if (bits !== undefined) return isTrue(read(wholeOf(bits)), bits.dtype)
     switch (e.type) {
-      case 'read': return decode(read(e.tensor), e.tensor.dtype)
-      case 'read-mask': return isTrue(read(e.tensor), e.tensor.dtype)
+      case 'read': return decode(read(e.view), e.view.tensor.dtype)
+      case 'read-mask': return isTrue(read(e.view), e.view.tensor.dtype)
       case 'fill': return value(e.value)
       // ONNX Runtime's own Sign takes ten times as long as two comparisons.
       case 'apply': return e.op === 'sign' ? signOf(value(e.args[0]!)) : emit(APPLY[e.op], e.args.map(value))
-      case 'bit': return emit('Cast', [value(e.mask)], { to: 'f32' })
-      case 'choose': return emit('Where', [value(e.mask), value(e.yes), value(e.no)])
+      case 'choose': return choose(e)
       case 'compare': return emit(COMPARE[e.op], [value(e.left), value(e.right)])
       case 'logic': return emit(LOGIC[e.op], e.args.map(value))
       case 'top': return emit('GreaterOrEqual', [emit('Abs', [value(e.operand)]), uniform()])
-      case 'bernoulli': case 'normal': case 'uniform': case 'constant': case 'position': case 'product': return draw(drawOf(e)!)
-      case 'tally': throw new Error('a tally is no value of an element')
+      case 'bernoulli': case 'normal': case 'uniform': case 'constant': case 'position': case 'product': case 'block-scale': return draw(drawOf(e)!)
+      case 'tally': case 'peaks': throw new Error('a tally is no value of an element')
     }
+  }
+  const choose = (e: Choice): string => {
+    const [how, mask] = [chooseBy(e), value(e.mask)]
+    switch (how.type) {
+      case 'where': return emit('Where', [mask, value(how.yes), value(how.no)])
+      case 'bits': return bitsOfMask(mask)
+      case 'product': return emit('Mul', [bitsOfMask(mask), value(how.yes)])
+      case 'line': return emit('Add', [emit('Mul', [bitsOfMask(mask), uniform()]), uniform()])
+    }
+  }
+  /** 1 where a mask is true, else 0, by the name of the mask. */
+  const bits = new Map<string, string>()
+  const bitsOfMask = (mask: string): string => {
+    const name = bits.get(mask) ?? emit('Cast', [mask], { to: 'f32' })
+    bits.set(mask, name)
+    return name
   }
   const value = (e: Expression): string => {
     const known = names.get(e.id)
@@ -246,7 +276,7 @@ const write = (wanted: readonly Wanted[], bitsOf: BitsOf): Program => {
     return { name, type: dtype === 'BOOL' ? 'bool' : STORED[dtype], rank: 1 }
   })
   const inputs: Port[] = [
-    ...[...reads.values()].map(({ info, port }): Port => ({ name: port, type: STORED[info.dtype], rank: 1 })),
+    ...[...reads.values()].map(({ dtype, port }): Port => ({ name: port, type: STORED[dtype], rank: 1 })),
     ...draws.map(({ draw: d, port }): Port => ({ name: port, type: d.type === 'bernoulli' || d.type === 'constant' ? 'bool' : 'f32', rank: 1 })),
     ...uniforms.map((name): Port => ({ name, type: 'f32', rank: 0 })),
     ...(needsLength ? [{ name: 'n', type: 'i64', rank: 1 } as const] : []),

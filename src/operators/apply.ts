@@ -1,4 +1,4 @@
-import { alsoOf, dtypeMismatch, maskShape, missingTensor, shapeMismatch } from '../base/catalogue/operators.js'
+import { alsoOf, dtypeMismatch, maskLacks, maskShape, missingTensor, shapeMismatch } from '../base/catalogue/operators.js'
 import type { Diagnostic, Place } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Mask, Tensor } from '../graph/expression.js'
@@ -7,6 +7,7 @@ import { isFloat } from '../tensor/dtype.js'
 import { gaussianOf, labelOf, masksOf, modelsOf, streamOf } from './call.js'
 import type { Argument, Call, Built, ElementDefinition, Operator, Params, Subject } from './define.js'
 import type { InputSpec, ParamSpec } from './params.js'
+import { refuseOpaque } from './opaque.js'
 import { sameShape } from './shape.js'
 import type { MaskValue, ModelValue, Reference, Slot, Value } from './value.js'
 
@@ -24,7 +25,7 @@ const resolve = (call: Call, spec: ParamSpec, argument: Argument | undefined, te
     const fallback = 'default' in spec ? spec.default : undefined
     return ok(() => fallback)
   }
-  if (argument.type === 'mask') return ok((tensor) => maskFor(call, argument.value, tensor, tensors.get(tensor)?.shape ?? [], argument.at))
+  if (argument.type === 'mask') return ok((tensor) => maskFor(argument.value, tensor, tensors.get(tensor)!.shape, argument.at))
   if ((spec.type === 'number' || spec.type === 'integer') && spec.per === 'layer') return call.numbers(argument, tensors)
   const value = plainValue(spec, argument.type === 'value' ? argument.value : undefined)
   return ok(() => value)
@@ -34,11 +35,14 @@ const resolve = (call: Call, spec: ParamSpec, argument: Argument | undefined, te
 const plainValue = (spec: ParamSpec, value: unknown): unknown =>
   value === undefined ? undefined : spec.type === 'choice' ? String(value) : spec.type === 'gaussian' ? gaussianOf(value) : value
 
-const maskFor = (call: Call, value: MaskValue, tensor: string, shape: readonly number[], at: Place): Mask | Diagnostic => {
+/** Why a mask is none for a tensor of a shape. Builds nothing: expressions of long chains are made only when they are wanted. */
+const maskProblem = (value: MaskValue, tensor: string, shape: readonly number[], at: Place): Diagnostic | undefined => {
   const known = value.shapes.get(tensor)
-  if (known === undefined) return call.graph.constant(false)
-  return sameShape(known, shape) ? value.mask(tensor) : maskShape(at, tensor, value.label, known, shape)
+  if (known === undefined) return maskLacks(at, tensor, value.label)
+  return sameShape(known, shape) ? undefined : maskShape(at, tensor, value.label, known, shape)
 }
+
+const maskFor = (value: MaskValue, tensor: string, shape: readonly number[], at: Place): Mask | Diagnostic => maskProblem(value, tensor, shape, at) ?? value.mask(tensor)
 
 const isDiagnostic = (x: unknown): x is Diagnostic => typeof x === 'object' && x !== null && 'code' in x
 
@@ -73,7 +77,7 @@ const sharedMask = (call: Call, slot: Slot): Mask | undefined | Diagnostic => {
     call.note({ type: 'unmasked', tensor: slot.name })
     return call.graph.constant(call.shared.unmasked === 'merge')
   }
-  return maskFor(call, mask.value, slot.name, slot.shape, mask.at)
+  return maskFor(mask.value, slot.name, slot.shape, mask.at)
 }
 
 const isUndefinedNumber = (specs: Specs, values: Readonly<Record<string, unknown>>): boolean =>
@@ -101,6 +105,13 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
     const at = (entries: readonly (readonly [string, PerTensor | undefined])[], tensor: string): Record<string, unknown> =>
       Object.fromEntries(entries.map(([key, value]) => [key, value?.(tensor)]))
 
+    /** True where neither the numbers of a step nor its mask let it compute anything of a tensor. */
+    const isLeftAlone = (slot: Slot): boolean => {
+      const mask = definition.merges ? sharedMask(call, slot) : undefined
+      const isUnmasked = mask !== undefined && 'type' in mask && mask.type === 'constant' && !mask.value
+      return isUnmasked || isUndefinedNumber(definition.params, at(params, slot.name)) || each.some((entries) => isUndefinedNumber(eachSpecs, at(entries, slot.name)))
+    }
+
     /** Settles everything about one tensor but its expression; undefined keeps the first model's. */
     const prepareTensor = (slot: Slot): Pending | undefined => {
       if (selected?.has(slot.name) === false || definition.touches?.(slot.name) === false) return undefined
@@ -108,6 +119,8 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
         call.note({ type: 'constant', tensor: slot.name })
         return undefined
       }
+      const opaque = refuseOpaque(models, slot.name)
+      if (opaque.length > 0) return isLeftAlone(slot) ? undefined : void problems.push(...opaque)
       const verdict = decide(call, slot, first, models.slice(1))
       if (isDiagnostic(verdict)) return void problems.push(verdict)
       if (verdict === 'keep') return undefined
@@ -122,7 +135,7 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
       const mask = definition.merges ? sharedMask(call, slot) : undefined
       if (isDiagnostic(mask)) return void problems.push(mask)
       if (mask?.type === 'constant' && !mask.value) return undefined
-      const broken = misshapenMask(definition.inputs, call, slot)
+      const broken = inputMaskProblem(definition.inputs, call, slot)
       if (broken !== undefined) return void problems.push(broken)
       call.note({ type: 'merged', tensor: slot.name })
       const subject: Subject = {
@@ -132,25 +145,20 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
         stream: (draw) => streamOf(call, slot.name, draw),
         whole: (label) => `${call.scope}/${label}`,
         at: call.at,
+        warn: (warning) => void problems.push(warning),
       }
-      const build = (): Tensor | Mask | readonly Mask[] | Diagnostic => {
+      const build = (): Made | Diagnostic => {
         const inputs = builtInputs(definition.inputs, call, slot, perModel)
         const built = definition.build(call.graph, inputs as Built<I>, values as Params<P>, subject)
         const outside = mask !== undefined && definition.masksItself !== true && !Array.isArray(built) && (built as Tensor | Mask).kind === 'tensor'
-        return outside ? call.graph.choose(mask, built as Tensor, first.tensor(slot.name)) : (built as Tensor | Mask | readonly Mask[] | Diagnostic)
+        return outside ? call.graph.choose(mask, built as Tensor, first.tensor(slot.name)) : built
       }
       return { likeness: likenessOf([values, perModel, slot.shape, mask !== undefined]), build: once(build) }
     }
 
     const pending = new Map([...tensors.values()].map((slot) => [slot.name, prepareTensor(slot)] as const))
     problems.push(...buildSamples(call.graph, [...pending.values()].filter((p) => p !== undefined)))
-    const built: ReadonlyMap<string, () => Tensor | Mask | readonly Mask[] | undefined> = new Map([...pending].flatMap(([name, p]) => {
-      const make = (): Tensor | Mask | readonly Mask[] | undefined => {
-        const value = p!.build()
-        return isDiagnostic(value) ? undefined : value
-      }
-      return p === undefined ? [] : [[name, make] as const]
-    }))
+    const built: ReadonlyMap<string, () => Made> = new Map([...pending].flatMap(([name, p]) => (p === undefined ? [] : [[name, () => accepted(p.build(), definition.id, name)] as const])))
     const told = tellOnce(problems)
     if (told.some((d) => d.severity === 'error')) return failed(...told)
     return ok(definition.output === 'mask' ? maskValues(definition, call, tensors, built) : [modelValue(definition, call, first, built)], told)
@@ -161,7 +169,16 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
 /** A tensor whose expression is made when it is first asked for. `likeness` is equal for tensors that an operator accepts or refuses alike. */
 interface Pending {
   readonly likeness: string
-  build(): Tensor | Mask | readonly Mask[] | Diagnostic
+  build(): Made | Diagnostic
+}
+
+/** What a definition builds of one tensor. */
+type Made = Tensor | Mask | readonly Mask[]
+
+/** What an operator refuses it has to refuse for one of the samples, where it becomes a problem; afterwards nothing may stand in for it. */
+const accepted = (value: Made | Diagnostic | undefined, operator: string, tensor: string): Made => {
+  if (value !== undefined && !isDiagnostic(value)) return value
+  throw new Error(`${operator} made nothing of ${tensor} and had taken every tensor like it${value === undefined ? '' : `: ${value.message}`}`)
 }
 
 const once = <T>(make: () => T): (() => T) => {
@@ -196,38 +213,37 @@ const tellOnce = (problems: readonly Diagnostic[]): readonly Diagnostic[] => {
   return [...groups.values()].map(([first, ...more]) => (more.length === 0 ? first! : alsoOf(first!, more.length)))
 }
 
-/** The first mask among the inputs that was made for another shape. Builds nothing: expressions of long chains are made only when they are wanted. */
-const misshapenMask = (specs: Inputs, call: Call, slot: Slot): Diagnostic | undefined => {
-  for (const { value, at } of Object.keys(specs).filter((key) => specs[key]!.type === 'mask').flatMap((key) => masksOf(call, key))) {
-    const known = value.shapes.get(slot.name)
-    if (known !== undefined && !sameShape(known, slot.shape)) return maskShape(at, slot.name, value.label, known, slot.shape)
-  }
-  return undefined
-}
+/** What is wrong with the masks among the inputs. */
+const inputMaskProblem = (specs: Inputs, call: Call, slot: Slot): Diagnostic | undefined =>
+  Object.keys(specs).filter((key) => specs[key]!.type === 'mask').flatMap((key) => masksOf(call, key))
+    .map(({ value, at }) => maskProblem(value, slot.name, slot.shape, at)).find((problem) => problem !== undefined)
 
 const builtInputs = (specs: Inputs, call: Call, slot: Slot, perModel: readonly Readonly<Record<string, unknown>>[]): Record<string, unknown> =>
   Object.fromEntries(Object.entries(specs).map(([key, spec]) => {
     if (spec.type === 'adapter') return [key, undefined]
     if (spec.type === 'mask') {
-      const masks = masksOf(call, key).map((r) => maskFor(call, r.value, slot.name, slot.shape, r.at))
+      const masks = masksOf(call, key).map((r) => r.value.mask(slot.name))
       return [key, spec.many ? masks : masks[0]]
     }
     const tensors = modelsOf(call, key).map((r) => r.value.tensor(slot.name))
     return [key, spec.many ? tensors.map((x, i) => ({ x, ...perModel[i] })) : tensors[0]]
   }))
 
-const modelValue = (definition: { readonly space?: 'weights' | 'delta' }, call: Call, first: ModelValue, built: ReadonlyMap<string, () => unknown>): ModelValue => ({
+const modelValue = (definition: { readonly space?: 'weights' | 'delta' }, call: Call, first: ModelValue, built: ReadonlyMap<string, () => Made>): ModelValue => ({
   kind: 'model',
   space: definition.space ?? first.space,
   label: labelOf(call),
   tensors: first.tensors,
-  tensor: (name) => (built.get(name)?.() as Tensor | undefined) ?? first.tensor(name),
+  tensor: (name) => {
+    const make = built.get(name)
+    return make === undefined ? first.tensor(name) : (make() as Tensor)
+  },
 })
 
 /** Masks know the tensors they were built for, and no others. */
 const maskValues = (
-  definition: { readonly results?: (params: Readonly<Record<string, unknown>>) => number }, call: Call,
-  tensors: ReadonlyMap<string, Slot>, built: ReadonlyMap<string, () => Tensor | Mask | readonly Mask[] | undefined>,
+  definition: { readonly id: string; readonly results?: (params: Readonly<Record<string, unknown>>) => number }, call: Call,
+  tensors: ReadonlyMap<string, Slot>, built: ReadonlyMap<string, () => Made>,
 ): MaskValue[] => {
   const plain = Object.fromEntries(Object.entries(call.params).map(([key, a]) => [key, a.type === 'value' ? a.value : undefined]))
   const count = definition.results?.(plain) ?? 1
@@ -238,7 +254,7 @@ const maskValues = (
     shapes: known,
     mask: (name) => {
       const value = built.get(name)!() as Mask | readonly Mask[]
-      return Array.isArray(value) ? (value as readonly Mask[])[i]! : (value as Mask)
+      return 'kind' in value ? value : accepted(value[i], definition.id, name) as Mask
     },
   }))
 }

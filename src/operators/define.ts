@@ -20,6 +20,8 @@ export interface Subject {
   whole(label: string): Over
   /** The place of a key of the step in the recipe, for problems. */
   at(key: string): Place
+  /** Tells the user something about the step that is no reason to refuse it; equal for all tensors of equal shape and numbers. */
+  warn(warning: Diagnostic): void
 }
 
 type BuiltInput<S extends InputSpec> =
@@ -156,7 +158,10 @@ export interface ElementDefinition<I extends Readonly<Record<string, InputSpec>>
   readonly touches?: (tensor: string) => boolean
   /** True when `build` applies the mask itself; otherwise the first model stands wherever the mask is false. */
   readonly masksItself?: boolean
-  /** Builds one tensor; returns a diagnostic to refuse. Called once per tensor that is to be merged. */
+  /**
+   * Builds one tensor; returns an error to refuse. Called once per tensor that is to be merged, beforehand for one of each shape with
+   * equal numbers: what is refused has to follow from these, since a later refusal is a bug that is thrown.
+   */
   build(g: Graph, inputs: Built<I>, params: Params<P>, subject: Subject): Tensor | Mask | readonly Mask[] | Diagnostic
 }
 

@@ -22,7 +22,7 @@ export const methodParam = choice(METHODS, 'lerp', 'The path from the first mode
 
 /** Above this |cos| two tensors count as parallel, and the sphere as flat; the value the merge tools share. */
 const PARALLEL = 0.9995
-/** Below this norm a tensor has no direction and is not normalised. */
+/** Below this norm a tensor has no direction. */
 const NO_DIRECTION = 1e-8
 
 /** The point at `t = 1 − keep` on the way from `a` (0) to `b` (1). Both ends are exact copies, save that `scaled_add` and `cyclic` never arrive, and `gradient` begins and ends between the two. */
@@ -80,13 +80,10 @@ const COLUMNS: Readonly<Record<'slice' | 'cyclic' | 'gradient', Columns>> = {
 const byColumn = (g: Graph, a: Tensor, b: Tensor, share: Tensor): Tensor =>
   g.choose(g.compare('greater-equal', share, 1), b, g.add(a, g.mul(g.sub(b, a), share)))
 
-/** A tensor without direction counts as at a right angle to everything, so the sine weights apply to it as well. */
+/** A tensor without direction counts as parallel to everything. */
 const slerp = (g: Graph, a: Tensor, b: Tensor, t: number): Tensor => {
-  const length = (x: Tensor) => {
-    const norm = g.norm(x)
-    return g.ifLess(norm, NO_DIRECTION, 1, norm)
-  }
-  const cos = g.div(g.dot(a, b), g.mul(length(a), length(b)))
+  const [ofOne, ofOther] = [g.norm(a), g.norm(b)]
+  const cos = g.ifLess(g.min(ofOne, ofOther), NO_DIRECTION, 1, g.div(g.dot(a, b), g.mul(ofOne, ofOther)))
   const angle = g.acos(cos)
   const share = (part: number) => g.ifLess(PARALLEL, g.abs(cos), part, g.div(g.sin(g.mul(angle, part)), g.sin(angle)))
   const [ofA, ofB] = [share(1 - t), share(t)]

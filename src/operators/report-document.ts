@@ -2,27 +2,27 @@
 export type Format = 'text' | 'count' | 'share' | 'number'
 
 /** One thing that a report says in words. */
-export interface Fact {
+export type Fact = {
   readonly label: string
   readonly value: string | number
   readonly format: Format
 }
 
 /** A column of a table. What is wider than a page allows is shortened, with the whole at hand, or wrapped between words; names stay whole. */
-export interface Column {
+export type Column = {
   readonly label: string
   readonly format: Format
   readonly long?: 'shorten' | 'wrap'
 }
 
 /** A row of a table, its cells in the order of the columns; rows of one `group` stand together. */
-export interface Row {
+export type Row = {
   readonly group?: string
   readonly cells: readonly (string | number | null)[]
 }
 
 /** A number with a name. */
-export interface Labelled {
+export type Labelled = {
   readonly label: string
   readonly value: number
 }
@@ -49,8 +49,8 @@ export type Section = { readonly title: string; readonly note?: string } & (
   | { readonly type: 'tags'; readonly tags: readonly { readonly label: string; readonly count: number }[] }
 )
 
-/** A report as data: what it is about, what matters most, and its parts. Every view draws from this and from nothing else. */
-export interface ReportDocument {
+/** A report as data: what it is about, what matters most, and its parts. Every view draws from this and from nothing else. Types and not interfaces, since only those are known to be plain data. */
+export type ReportDocument = {
   readonly title: string
   /** What is reported on. */
   readonly subject: string

@@ -5,14 +5,16 @@ import type { Section } from './report-document.js'
 const KINDS = ['attn1', 'attn2', 'attn', 'ff', 'norm', 'conv', 'emb', 'proj', 'mod', 'fused', 'io']
 const OTHER = 'other'
 
-/** Where the tensors of a report stand: every tensor in one block and one kind. */
-export interface Layout {
+/** Where the tensors of a report stand: every tensor in one block and one kind. Plain data, as all that reports are drawn from. */
+export type Layout = {
   /** In the order of the network. */
   readonly blocks: readonly string[]
   readonly kinds: readonly string[]
-  blockOf(tensor: string): string
-  kindOf(tensor: string): string
+  readonly places: { readonly [tensor: string]: { readonly block: string; readonly kind: string } }
 }
+
+/** The block that a tensor of a layout is in. */
+export const blockOf = ({ places }: Layout, tensor: string): string => places[tensor]!.block
 
 /** Without an architecture, a block is what lies before a tensor's first number, and the number. */
 const pathOf = (tensor: string): string => {
@@ -23,19 +25,16 @@ const pathOf = (tensor: string): string => {
 
 /** Sorts tensors into blocks and kinds of layer. */
 export const layOut = (names: Iterable<string>, architecture: Architecture | undefined): Layout => {
-  const all = [...names]
-  const blockOf = (tensor: string): string => architecture?.locate(tensor).block ?? pathOf(tensor)
-  const kindOf = (tensor: string): string => {
-    const groups = architecture?.locate(tensor).groups ?? []
-    return KINDS.find((kind) => groups.includes(kind)) ?? OTHER
-  }
-  const present = new Set(all.map(blockOf))
-  const kinds = new Set(all.map(kindOf))
+  const all = [...names].map((tensor) => {
+    const { block, groups } = architecture?.locate(tensor) ?? { block: pathOf(tensor), groups: [] as readonly string[] }
+    return { tensor, place: { block, kind: KINDS.find((kind) => groups.includes(kind)) ?? OTHER } }
+  })
+  const present = new Set(all.map(({ place }) => place.block))
+  const kinds = new Set(all.map(({ place }) => place.kind))
   return {
     blocks: architecture === undefined ? [...present] : architecture.blocks.filter((block) => present.has(block)),
     kinds: [...KINDS, OTHER].filter((kind) => kinds.has(kind)),
-    blockOf,
-    kindOf,
+    places: Object.fromEntries(all.map(({ tensor, place }) => [tensor, place])),
   }
 }
 
@@ -57,7 +56,7 @@ type Scale = Pick<Extract<Section, { type: 'heatmap' }>, 'format' | 'low' | 'hig
 export const blockMap = <T extends { readonly name: string }>(
   title: string, items: readonly T[], layout: Layout, valueOf: (cell: readonly T[]) => number | null, scale: Partial<Scale> & Pick<Scale, 'format'>,
 ): Section => {
-  const cells = groupBy(items, ({ name }) => `${layout.blockOf(name)}\0${layout.kindOf(name)}`)
+  const cells = groupBy(items, ({ name }) => `${layout.places[name]!.block}\0${layout.places[name]!.kind}`)
   const values = layout.blocks.map((block) => layout.kinds.map((kind) => {
     const cell = cells.get(`${block}\0${kind}`)
     return cell === undefined ? null : valueOf(cell)

@@ -2,6 +2,7 @@ import type { Place } from '../base/diagnostic.js'
 import type { Mask, Scalar, Tally, Tensor } from '../graph/expression.js'
 import type { AdapterFile } from '../safetensors/adapter-file.js'
 import type { Dtype } from '../tensor/dtype.js'
+import type { Packed, Scaled } from '../tensor/quantised.js'
 import type { ReportDocument } from './report-document.js'
 
 /** Kinds of value a name in a recipe can stand for. */
@@ -15,6 +16,10 @@ export interface Slot {
   readonly name: string
   readonly shape: readonly number[]
   readonly dtype: Dtype
+  /** How the first model stores it with scales; `dtype` is what it is written in once it is computed. */
+  readonly scaled?: Scaled
+  /** Given where it is part of what smelt cannot compute with: a copy is all that can be made of it. */
+  readonly opaque?: Packed
 }
 
 /** A model: its tensors, and for each the expression that computes it. Integer tensors are only ever a bare read. */
@@ -65,11 +70,18 @@ export interface Figures {
   readonly tallies: Readonly<Record<string, Float64Array>>
 }
 
+/** Plain data, which can be fingerprinted. */
+export type Shown = string | number | boolean | null | undefined | readonly Shown[] | { readonly [key: string]: Shown }
+
 /** A report: what is to be measured, and how the figures, parallel to `measured`, become a document. */
 export interface ReportValue {
   readonly kind: 'report'
   readonly label: string
+  /** The operator that draws it, with its version. */
+  readonly maker: string
   readonly measured: readonly Measured[]
+  /** Everything that `draw` uses besides the figures: two reports with equal makers, shown data and figures are equal. */
+  shown(): Shown
   draw(figures: readonly Figures[]): ReportDocument
 }
 

@@ -74,10 +74,15 @@ export const createLayerContext = (): LayerContext => {
     },
     select: ({ patterns }, tensors) => selectLayers(patterns, [...tensors.keys()], context(tensors)),
     numbers: (argument, tensors) => {
+      const value = argument.type === 'value' ? argument.value : undefined
       switch (argument.type) {
         case 'weights': return ok((tensor) => argument.value.numbers.get(tensor))
         case 'rules': return ruleNumbers(argument.rules, tensors, argument.at)
-        default: return ok(() => (argument.type === 'value' && typeof argument.value === 'number' ? argument.value : undefined))
+        default: {
+          // The schema lets nothing else through.
+          if (typeof value !== 'number') throw new Error(`a per-layer number is a ${argument.type} of ${typeof value}`)
+          return ok(() => value)
+        }
       }
     },
   }

@@ -1,4 +1,5 @@
 import { adapterTitle } from '../architectures/adapters/guess.js'
+import type { Pass } from '../graph/passes.js'
 import type { Note } from '../operators/define.js'
 import type { Value } from '../operators/value.js'
 import { stepOf } from '../recipe/link.js'
@@ -7,13 +8,17 @@ import { usesOf } from '../recipe/step.js'
 import type { Model } from '../safetensors/model.js'
 import { bytesFor } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
+import { selectionText, viewBytes, wholeOf, type View } from '../tensor/view.js'
 import type { LayerContext } from './context.js'
 import type { Evaluated } from './evaluate.js'
 import type { Setting } from './outputs.js'
 import type { Job, PlannedModel, PlannedOutput, PlannedStep, Totals } from './plan.js'
 
-const describeFile = (name: string, label: string, { path, tensors, bytes, files }: Model, architecture: string | undefined): PlannedModel =>
-  ({ name, label, path, architecture, tensors: tensors.size, bytes, files: files.map((f) => ({ path: f.path, ...f.identity })) })
+const describeFile = (name: string, label: string, { path, tensors, bytes, files, sides }: Model, architecture: string | undefined): PlannedModel => ({
+  name, label, path, architecture, tensors: tensors.size, bytes,
+  files: [...files.map((f) => ({ path: f.path, ...f.identity })), ...sides.flatMap(({ path: side, found }) => (found === undefined ? [] : [{ path: side, ...found.identity }]))],
+  absent: sides.flatMap((side) => (side.found === undefined ? [side.path] : [])),
+})
 
 /** The models and adapters of all settings, each file once under each of its names. */
 export const describeModels = (settings: readonly Setting[], layers: LayerContext): PlannedModel[] => {
@@ -59,17 +64,26 @@ export const describeStep = (
   }
 }
 
+/** What a pass reads beside whole tensors: factors of adapters, and scales. */
+const drawnFrom = ({ draws }: Pass): readonly View[] => draws.flatMap((draw) => {
+  if (draw.type === 'block-scale') return 'kind' in draw.scales.from ? [] : [wholeOf(draw.scales.from)]
+  return draw.type === 'product' ? [draw.product.up, draw.product.down, ...(draw.product.mid === undefined ? [] : [draw.product.mid])] : []
+})
+
 /** What the work costs. */
 export const totalsOf = (
   jobs: readonly Job[], models: readonly Model[], outputs: readonly PlannedOutput[], undigested: readonly TensorInfo[], cached: number,
 ): Totals => {
-  const touched = new Set<TensorInfo>()
-  const sizeIn = (infos: readonly TensorInfo[]): number => infos.reduce((n, info) => {
-    touched.add(info)
-    return n + info.end - info.begin
+  /** Bytes by what is selected of a tensor. */
+  const touched = new Map<TensorInfo, Map<string, number>>()
+  const sizeIn = (views: readonly View[]): number => views.reduce((n, view) => {
+    const parts = touched.get(view.tensor) ?? new Map<string, number>()
+    touched.set(view.tensor, parts.set(selectionText(view), viewBytes(view)))
+    return n + viewBytes(view)
   }, 0)
+  const untouched = (info: TensorInfo): number => [...(touched.get(info)?.values() ?? [])].reduce((n, bytes) => Math.max(0, n - bytes), info.end - info.begin)
   const copied = (job: Job): number => job.copies.reduce((n, c) => n + (c.expect === undefined && c.from !== undefined ? sizeIn([c.from]) : bytesFor(job.size, c.to.dtype)), 0)
-  const read = jobs.reduce((n, job) => n + copied(job) + (job.sweeps?.passes ?? []).reduce((m, p) => m + sizeIn(p.reads), 0), 0)
+  const read = jobs.reduce((n, job) => n + copied(job) + (job.sweeps?.passes ?? []).reduce((m, p) => m + sizeIn([...p.reads, ...drawnFrom(p)]), 0), 0)
   const stored = [...new Set(models.flatMap((m) => [...m.tensors.values()]))]
   const copies = jobs.flatMap((job) => job.copies)
   const written = outputs.filter((o) => o.kept === undefined)
@@ -83,7 +97,7 @@ export const totalsOf = (
     readBytes: read,
     digestBytes: undigested.reduce((n, info) => n + info.end - info.begin, 0),
     writeBytes: written.reduce((n, o) => n + o.files.reduce((m, f) => m + f.bytes, 0), 0) - inPlace,
-    skippedBytes: stored.filter((info) => !touched.has(info)).reduce((n, info) => n + info.end - info.begin, 0),
+    skippedBytes: stored.reduce((n, info) => n + untouched(info), 0),
     operations: jobs.reduce((n, job) => n + (job.sweeps?.passes ?? []).reduce((m, p) => m + p.program.instructions.length * job.size, 0), 0),
   }
 }

@@ -9,6 +9,7 @@ import type { Name, RawArgument, Recipe, Step } from '../recipe/recipe.js'
 import type { AdapterFile } from '../safetensors/adapter-file.js'
 import type { Model } from '../safetensors/model.js'
 import type { LayerContext } from './context.js'
+import { toLogical } from './logical-model.js'
 import type { KeepableMasks } from './masks.js'
 import { fingerprintSteps } from './step-facts.js'
 
@@ -18,13 +19,12 @@ export interface Evaluated {
   readonly notes: ReadonlyMap<string, readonly Note[]>
 }
 
-/** An opened model as a value: every tensor is a read. */
+/** An opened model as a value: every tensor is what is stored of it. */
 const modelValue = (graph: Graph, label: string, model: Model): ModelValue => ({
   kind: 'model',
   space: 'weights',
   label,
-  tensors: model.tensors,
-  tensor: (name) => graph.read(model.tensors.get(name)!),
+  ...toLogical(graph, model.tensors),
 })
 
 const tensorsOf = (value: Value) => (value.kind === 'model' ? value.tensors : undefined)
@@ -51,7 +51,7 @@ export interface Workplace {
 /** Evaluates the steps, which are in order, into values. All problems of a step are reported; steps that need a failed one are left out. */
 export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, adapters }: Inputs, place: Workplace): Result<Evaluated> => {
   const { graph, layers, memory } = place
-  const made = fingerprintSteps(recipe, steps, (name) => (models.get(name) ?? adapters.get(name))!.path)
+  const made = fingerprintSteps(recipe, steps, (name) => `${(models.get(name) ?? adapters.get(name))!.path}\n${(recipe.models.get(name) ?? recipe.adapters.get(name))!.path}`)
   const keyOf = (step: Step): string => `${step.name} ${made.get(step.name)!}`
   const values = new Map<string, Value>()
   const notes = new Map<string, readonly Note[]>()

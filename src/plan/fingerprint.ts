@@ -1,8 +1,10 @@
 import { shortDigest } from '../base/digest.js'
-import { argumentsOf, type Expression, type Measure, type Over, type Product, type Stream } from '../graph/expression.js'
+import { argumentsOf, type BlockScales, type Expression, type Measure, type Over, type Product, type Stream } from '../graph/expression.js'
 import { groupKey } from '../graph/passes.js'
+import type { Measured } from '../operators/value.js'
 import type { Dtype } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
+import { selectionText, viewLabel, wholeOf, type View } from '../tensor/view.js'
 
 /** What makes some bytes: 32 hex digits over an expression, the contents it reads, and how its result is written. */
 export type Fingerprint = string & { readonly __brand: 'Fingerprint' }
@@ -27,16 +29,23 @@ export interface Fingerprints {
   of(value: Expression, encoding: Encoding): Fingerprint | undefined
   /** Of a measure's outcome; of one over several tensors, the group's. Undefined for one of random or constant numbers only. */
   ofMeasure(measure: Measure): Fingerprint | undefined
+  /** Of all figures that a report is drawn from; undefined while something they are taken over is not identified. */
+  ofFigures(measured: readonly Measured[]): Fingerprint | undefined
 }
 
-/** The stored tensor an expression is about: the first it reads. */
-export const subjectOf = (e: Expression): TensorInfo | undefined => {
-  if (e.type === 'read' || e.type === 'read-mask') return e.tensor
+/** What an expression is about: the first view of a stored tensor that it reads. */
+export const subjectOf = (e: Expression): View | undefined => {
+  if (e.type === 'read' || e.type === 'read-mask') return e.view
   for (const argument of argumentsOf(e)) {
     const found = subjectOf(argument)
     if (found !== undefined) return found
   }
   return undefined
+}
+
+const nameOf = (e: Expression): string => {
+  const subject = subjectOf(e)
+  return subject === undefined ? '' : viewLabel(subject)
 }
 
 /** Numbers as JSON has none for: -0 and the infinities are not 0 and null. */
@@ -49,13 +58,16 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
   /** False as soon as something is met that is not identified. */
   let complete = true
 
-  const stored = (tensor: TensorInfo): string => {
-    const known = identify(tensor)
+  const stored = (view: View): string => {
+    const known = identify(view.tensor)
     if (known === undefined) complete = false
-    return `${tensor.dtype} ${known ?? ''}`
+    return `${view.tensor.dtype} ${known ?? ''}${selectionText(view)}`
   }
   const product = ({ up, down, mid, rank, columns, firstRow }: Product): readonly unknown[] =>
     [stored(up), stored(down), mid === undefined ? null : stored(mid), rank, columns, firstRow]
+
+  const blockScale = ({ from, grid }: BlockScales, ref: (e: Expression) => number): readonly unknown[] =>
+    ['kind' in from ? ref(from) : stored(wholeOf(from)), grid.shape, grid.blocks]
 
   /** A group is its members' operands, in the order in which equal numbers are told apart. */
   const group = (m: Measure & { readonly over: Over }): string => {
@@ -68,7 +80,7 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
     const before = complete
     complete = true
     const members = grouped().filter((other) => groupKey(other) === key)
-      .map((other) => [subjectOf(other)?.name ?? '', shortDigest(describe(...argumentsOf(other)))] as const)
+      .map((other) => [nameOf(other), shortDigest(describe(...argumentsOf(other)))] as const)
       .sort(([x, a], [y, b]) => (x < y ? -1 : x > y ? 1 : a < b ? -1 : 1))
     const text = shortDigest(JSON.stringify(members))
     groups.set(key, { text, complete })
@@ -78,18 +90,20 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
   const detail = (e: Expression, ref: (e: Expression) => number): readonly unknown[] => {
     switch (e.type) {
       case 'literal': return [exactly(e.value)]
-      case 'read': case 'read-mask': return [stored(e.tensor)]
+      case 'read': case 'read-mask': return [stored(e.view)]
       case 'normal': case 'uniform': return words(e.stream)
       case 'bernoulli': return [exactly(e.p), ...words(e.stream)]
       case 'position': return [e.stride, e.length]
       case 'product': return product(e.product)
+      case 'block-scale': return blockScale(e.scales, ref)
+      case 'peaks': return [e.grid.shape, e.grid.blocks, ref(e.operand)]
       case 'constant': return [e.value]
       case 'compute': case 'apply': case 'logic': case 'compare': return [e.op, ...argumentsOf(e).map(ref)]
-      case 'fill': case 'bit': case 'choose': return argumentsOf(e).map(ref)
+      case 'fill': case 'choose': return argumentsOf(e).map(ref)
       case 'total': return e.over === undefined ? [e.measure, ...e.operands.map(ref)] : [e.measure, group(e)]
       case 'quantile': return [exactly(e.q), e.over === undefined ? ref(e.operand) : group(e)]
       // Which of a group's equal magnitudes are in depends on where the tensor comes in the group, which is by name.
-      case 'top': return [exactly(e.density), ref(e.operand), ...(e.over === undefined ? [] : [group(e), subjectOf(e)?.name ?? ''])]
+      case 'top': return [exactly(e.density), ref(e.operand), ...(e.over === undefined ? [] : [group(e), nameOf(e)])]
       case 'tally': return [e.cells.by === 'place' ? e.cells : { by: e.cells.by, count: e.cells.count }, ...argumentsOf(e).map(ref)]
     }
   }
@@ -117,6 +131,10 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
   return {
     of: (value, { elements, dtype, allowNonFinite }) => made(() => `${ARITHMETIC} ${elements} ${dtype} ${allowNonFinite}\n${describe(value)}`),
     // Without a stored tensor below it nothing tells how many elements it is over.
-    ofMeasure: (m) => (subjectOf(m) === undefined ? undefined : made(() => `${ARITHMETIC} ${m.type}\n${m.type === 'tally' || m.over === undefined ? describe(m) : `${groupKey(m).replace(m.over, '')} ${group(m)}`}`)),
+    ofMeasure: (m) => (subjectOf(m) === undefined ? undefined : made(() => `${ARITHMETIC} ${m.type}\n${m.type === 'tally' || m.type === 'peaks' || m.over === undefined ? describe(m) : `${groupKey(m).replace(m.over, '')} ${group(m)}`}`)),
+    ofFigures: (measured) => made(() => {
+      const named = measured.map(({ tensor, size, scalars, tallies = {} }) => [tensor, size, Object.keys(scalars), Object.keys(tallies)])
+      return `${ARITHMETIC} figures ${JSON.stringify(named)}\n${describe(...measured.flatMap(({ scalars, tallies = {} }) => [...Object.values(scalars), ...Object.values(tallies)]))}`
+    }),
   }
 }

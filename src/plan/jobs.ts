@@ -3,6 +3,7 @@ import type { Graph } from '../graph/graph.js'
 import { cutPasses, measuresOf, type Pass } from '../graph/passes.js'
 import { createAssembler, type Assembler } from '../graph/program.js'
 import { sizeOf } from '../tensor/info.js'
+import { viewLabel } from '../tensor/view.js'
 import { subjectOf } from './fingerprint.js'
 import type { KeptMask, layOutMasks, Masks, PlannedMasks } from './masks.js'
 import type { Root } from './outputs.js'
@@ -40,7 +41,7 @@ export type FindCopy = (root: Root) => Copy | undefined
 
 /** The copy of a stored tensor whose bytes are the root's, unless something has to be computed. */
 export const plainCopy: FindCopy = ({ target }) =>
-  (target.value.type === 'read' && target.value.tensor.dtype === target.dtype ? { from: target.value.tensor, to: target, expect: undefined } : undefined)
+  (target.value.type === 'read' && target.value.view.tensor.dtype === target.dtype ? { from: target.value.view, to: target, expect: undefined } : undefined)
 
 /** Gives every measure over a group to all its members, whatever threshold each of them asks for: a quantile is of the group's numbers, not of those that share it. */
 export const completeGroups = (graph: Graph): ReadonlyMap<string, readonly Measure[]> => {
@@ -83,7 +84,9 @@ export const makeJobs = (
   const claim = (m: Measure, asking: Bundle): void => {
     if (owners.has(m.id) || isKnown(m)) return
     const subject = subjectOf(m)
-    const owner = subject === undefined ? asking : bundleOf(subject.name, sizeOf(subject.shape), asking.step)
+    // Peaks are asked for by their scales too, of which there are fewer than elements.
+    const owner = m.type === 'peaks' ? bundleOf(subject === undefined ? asking.tensor : viewLabel(subject), sizeOf(m.grid.shape), asking.step)
+      : subject === undefined ? asking : bundleOf(viewLabel(subject), sizeOf(subject.shape), asking.step)
     owners.set(m.id, owner)
     owner.measures.set(m.id, m)
     for (const other of m.over === undefined ? [] : (families.get(`${m.type} ${m.over}`) ?? [])) claim(other, asking)
@@ -98,8 +101,8 @@ export const makeJobs = (
   const { kept, files } = keep([...wanted].map(([value, { size }]) => ({ value, elements: size })))
   for (const mask of kept) wanted.get(mask.value)!.kept.push(mask)
   const assemble = createAssembler(masks.bitsOf)
-  for (const { measured, step } of reports) {
-    for (const { tensor, size, scalars, tallies = {} } of measured) {
+  for (const { value, step } of reports) {
+    for (const { tensor, size, scalars, tallies = {} } of value.measured) {
       for (const m of measuresOf([...Object.values(scalars), ...Object.values(tallies)], isGiven)) claim(m, bundleOf(tensor, size, step))
     }
   }

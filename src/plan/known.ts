@@ -1,4 +1,5 @@
 import type { Digest } from '../base/digest.js'
+import { LOCK_VERSION, type LockVersion } from '../store/lock.js'
 import type { StoredMask } from '../store/masks.js'
 import type { StoredOutcome } from '../store/outcomes.js'
 import type { TensorInfo } from '../tensor/info.js'
@@ -40,6 +41,8 @@ export interface Known {
   mask(fingerprint: Fingerprint): StoredMask | undefined
   /** Most bytes of masks that are worth keeping, of one step and of all. */
   readonly room: { readonly step: number; readonly all: number }
+  /** The version of the lock to be written, or of the one to be kept to. */
+  readonly lock: LockVersion
 }
 
 /** Nothing is known: everything is computed. */
@@ -54,4 +57,5 @@ export const NOTHING_KNOWN: Known = {
   outcome: () => undefined,
   mask: () => undefined,
   room: { step: 0, all: 0 },
+  lock: LOCK_VERSION,
 }

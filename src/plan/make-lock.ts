@@ -1,7 +1,8 @@
+import { basename } from 'node:path'
 import { blake3, contentDigest, EMPTY_DIGEST, toDigest, type Digest } from '../base/digest.js'
-import type { Recipe, Step } from '../recipe/recipe.js'
+import type { Output, Recipe, Step } from '../recipe/recipe.js'
 import type { Model } from '../safetensors/model.js'
-import { digestBuild, type Lock, type LockedBuild, type LockedInput, type LockedStep } from '../store/lock.js'
+import { digestBuild, identityOfInput, LOCK_VERSION, type Lock, type LockedBuild, type LockedInput, type OutputPlace, type LockedStep, type LockVersion } from '../store/lock.js'
 import type { TensorInfo } from '../tensor/info.js'
 import type { Known } from './known.js'
 import type { Draft } from './draft.js'
@@ -11,6 +12,8 @@ import { factsOf, fingerprintSteps } from './step-facts.js'
 
 /** Digests of what goes in and comes out. */
 export interface Contents {
+  /** The version of the lock that tells of them. */
+  readonly version: LockVersion
   input(tensor: TensorInfo): Digest
   /** Of an output, by its place in the plan. */
   output(output: PlannedOutput): Digest
@@ -26,15 +29,24 @@ const pathOf = (recipe: Recipe, name: string): string => (recipe.models.get(name
 
 const digestText = (text: string): Digest => toDigest(blake3(text))
 
+/** What an input says besides its tensors: in its headers, and in files beside it. */
+export const lockAside = ({ metadata, sides }: Pick<Model, 'metadata' | 'sides'>): Pick<LockedInput, 'metadata' | 'sides'> => ({
+  ...(metadata.size === 0 ? {} : { metadata: digestText(JSON.stringify([...metadata].sort(([x], [y]) => (x < y ? -1 : 1)))) }),
+  ...(sides.length === 0 ? {} : { sides: Object.fromEntries(sides.map(({ path, found }) => [basename(path), found?.digest ?? null])) }),
+})
+
 const lockInputs = (recipe: Recipe, inputs: ReadonlyMap<string, Model>, contents: Contents): Record<string, LockedInput> =>
   Object.fromEntries([...inputs].map(([name, model]) => {
     const sha256 = (recipe.models.get(name) ?? recipe.adapters.get(name))?.sha256?.toLowerCase() ?? contents.sha256(model.path)
-    return [pathOf(recipe, name), { digest: digestModel(model, contents.input), bytes: model.bytes, tensors: model.tensors.size, ...(sha256 === undefined ? {} : { sha256 }) }]
+    return [pathOf(recipe, name), {
+      digest: digestModel(model, contents.input), bytes: model.bytes, tensors: model.tensors.size, ...(sha256 === undefined ? {} : { sha256 }),
+      ...(contents.version === 1 ? {} : lockAside(model)),
+    }]
   }))
 
-/** What the lock says of one setting's steps, given the contents of its inputs; `device` is one whose numbers are not those of others. */
-export const lockSteps = (recipe: Recipe, steps: readonly Step[], input: (name: string) => Digest, device?: string): Readonly<Record<string, LockedStep>> => {
-  const fingerprints = fingerprintSteps(recipe, steps, input)
+/** What the lock says of one setting's steps, given its inputs; `device` is one whose numbers are not those of others. */
+export const lockSteps = (recipe: Recipe, steps: readonly Step[], input: (name: string) => LockedInput, device?: string): Readonly<Record<string, LockedStep>> => {
+  const fingerprints = fingerprintSteps(recipe, steps, (name) => identityOfInput(input(name)))
   return Object.fromEntries(steps.map((step) => [step.name, {
     ...factsOf(recipe, step),
     fingerprint: fingerprints.get(step.name)!,
@@ -43,6 +55,12 @@ export const lockSteps = (recipe: Recipe, steps: readonly Step[], input: (name: 
 }
 
 const computedOf = ({ computed }: Recipe): Pick<LockedBuild, 'computed'> => (Object.keys(computed).length === 0 ? {} : { computed })
+/** What of an output decides how its tensors are written, and where. */
+export const lockPlace = ({ path, dtype, dtypeRules, shardBytes }: Output): OutputPlace => ({
+  path,
+  ...(dtypeRules.length > 0 ? { dtype: [dtype, ...dtypeRules.map((r) => [r.pattern.text, r.dtype] as const)] } : dtype === 'same' ? {} : { dtype }),
+  ...(shardBytes === undefined ? {} : { shard_size: shardBytes }),
+})
 
 const lockBuild = (
   { recipe, steps, inputs }: Omit<PlannedSetting, 'label'>, locked: Record<string, LockedInput>, outputs: readonly PlannedOutput[], contents: Contents, device?: string,
@@ -51,9 +69,9 @@ const lockBuild = (
     params: recipe.params,
     ...computedOf(recipe),
     inputs: Object.fromEntries([...inputs.keys()].map((name) => [name, pathOf(recipe, name)])),
-    steps: lockSteps(recipe, steps, (name) => locked[pathOf(recipe, name)]!.digest, device),
+    steps: lockSteps(recipe, steps, (name) => locked[pathOf(recipe, name)]!, device),
     outputs: Object.fromEntries(outputs.map((o) => [o.name, {
-      path: o.label, from: o.from, digest: contents.output(o), bytes: o.files.reduce((n, f) => n + f.bytes, 0), tensors: o.tensors.length,
+      ...(contents.version === 1 ? { path: o.label } : lockPlace(recipe.outputs.get(o.name)!)), from: o.from, digest: contents.output(o), bytes: o.files.reduce((n, f) => n + f.bytes, 0), tensors: o.tensors.length,
     }])),
   }
   return { ...build, digest: digestBuild(digestText(recipe.source.text), build, locked) }
@@ -63,7 +81,7 @@ const lockBuild = (
 export const makeLock = (plan: Plan, contents: Contents, smelt: string, device?: string): Lock => {
   const inputs: Record<string, LockedInput> = Object.assign({}, ...plan.settings.map((s) => lockInputs(s.recipe, s.inputs, contents)))
   return {
-    lock: 1,
+    lock: contents.version,
     smelt,
     recipe: digestText(plan.settings[0]!.recipe.source.text),
     inputs,
@@ -77,7 +95,7 @@ export const sealOf = (
 ): Sealing | undefined => {
   const inputs = new Map<string, Model>([...models, ...adapters])
   if ([...inputs.values()].some((m) => [...m.tensors.values()].some((t) => known.digestOf(t) === undefined))) return undefined
-  const contents: Contents = { input: (t) => known.digestOf(t)!, output: outputDigest, sha256: () => undefined }
+  const contents: Contents = { version: known.lock, input: (t) => known.digestOf(t)!, output: outputDigest, sha256: () => undefined }
   const locked = lockInputs(recipe, inputs, contents)
   return sealingOf(lockBuild({ recipe, steps, inputs }, locked, outputs, contents), locked)
 }
@@ -87,6 +105,7 @@ export const sealingOf = (build: LockedBuild, inputs: Lock['inputs']): Sealing =
 
 /** The lock that a draft would have as far as that is known before it is built: what is not known, such as the outputs, is as in the lock before. */
 export const lockDraft = (draft: Pick<Draft, 'evaluations'>, known: Pick<Known, 'digestOf'>, before: Lock | undefined, device?: string): Lock => {
+  const version = before?.lock ?? LOCK_VERSION
   const settings = draft.evaluations.map(({ setting, steps }) => ({ recipe: setting.recipe, steps, inputs: new Map<string, Model>([...setting.models, ...setting.adapters]) }))
   const inputs: Record<string, LockedInput> = {}
   for (const { recipe, inputs: models } of settings) {
@@ -94,8 +113,9 @@ export const lockDraft = (draft: Pick<Draft, 'evaluations'>, known: Pick<Known, 
       const path = pathOf(recipe, name)
       const complete = [...model.tensors.values()].every((t) => t.begin === t.end || known.digestOf(t) !== undefined)
       const old = before?.inputs[path]
-      const locked = lockInputs(recipe, new Map([[name, model]]), { input: (t) => known.digestOf(t) ?? EMPTY_DIGEST, output: () => EMPTY_DIGEST, sha256: () => old?.sha256 })[path]!
-      inputs[path] = complete || old === undefined ? locked : old
+      const locked = lockInputs(recipe, new Map([[name, model]]), { version, input: (t) => known.digestOf(t) ?? EMPTY_DIGEST, output: () => EMPTY_DIGEST, sha256: () => old?.sha256 })[path]!
+      // Headers and side files have been read, whatever is known of tensors.
+      inputs[path] = complete || old === undefined ? locked : { ...locked, digest: old.digest }
     }
   }
   const builds = settings.map((setting, i): LockedBuild => {
@@ -107,9 +127,9 @@ export const lockDraft = (draft: Pick<Draft, 'evaluations'>, known: Pick<Known, 
       params: recipe.params,
       ...computedOf(recipe),
       inputs: Object.fromEntries([...setting.inputs.keys()].map((name) => [name, pathOf(recipe, name)])),
-      steps: lockSteps(recipe, steps, (name) => inputs[pathOf(recipe, name)]!.digest, device),
+      steps: lockSteps(recipe, steps, (name) => inputs[pathOf(recipe, name)]!, device),
       outputs: Object.fromEntries(Object.entries(old?.outputs ?? {}).filter(([name]) => names.has(name))),
     }
   })
-  return { lock: 1, smelt: before?.smelt ?? '', recipe: digestText(settings[0]!.recipe.source.text), inputs, builds }
+  return { lock: version, smelt: before?.smelt ?? '', recipe: digestText(settings[0]!.recipe.source.text), inputs, builds }
 }

@@ -13,7 +13,9 @@ import type { AdapterFile } from '../safetensors/adapter-file.js'
 import type { Model } from '../safetensors/model.js'
 import type { StoredMask } from '../store/masks.js'
 import type { StoredOutcome } from '../store/outcomes.js'
-import type { TensorInfo } from '../tensor/info.js'
+import { bytesFor } from '../tensor/dtype.js'
+import { sizeOf, type TensorInfo } from '../tensor/info.js'
+import { isWhole, wholeOf } from '../tensor/view.js'
 import { createLayerContext } from './context.js'
 import type { Draft, Evaluation } from './draft.js'
 import { describeModels, describeStep, totalsOf } from './describe.js'
@@ -21,7 +23,7 @@ import { evaluateSteps, type Evaluated, type Memory } from './evaluate.js'
 import { createFingerprints } from './fingerprint.js'
 import { completeGroups, makeJobs, passesOf, plainCopy } from './jobs.js'
 import { NOTHING_KNOWN, type Known } from './known.js'
-import { digestModel, sealOf } from './make-lock.js'
+import { sealOf } from './make-lock.js'
 import { createMasks, encodingOf, layOutMasks, type KeepableMasks } from './masks.js'
 import { pathProblems, pathsOf, planOutput, type Folders, type OutputRoots, type Root, type Sealing, type Setting } from './outputs.js'
 import type { Copy, Job, Plan, PlannedOutput, PlannedReport, PlannedStep } from './plan.js'
@@ -62,7 +64,7 @@ export const draftPlan = (settings: readonly Setting[], folders: Folders): Resul
   for (const [index, { setting, evaluated }] of evaluations.entries()) {
     for (const output of setting.recipe.outputs.values()) {
       const value = evaluated.values.get(output.from.name)!
-      const planned = value.kind === 'report' ? planReport(output, index, value, folders) : planOutput(setting, index, output, outputs.length, value, layers, folders)
+      const planned = value.kind === 'report' ? planReport(output, index, value, folders) : planOutput(setting, index, output, outputs.length, value, { graph, layers }, folders)
       problems.push(...planned.diagnostics)
       if (planned.type === 'failed') continue
       if ('roots' in planned.value) outputs.push(planned.value)
@@ -89,7 +91,6 @@ export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan =
   const byFile = createFingerprints(graph.grouped, known.identify)
   const settings = evaluations.map(({ setting, steps }) => ({ label: setting.label, recipe: setting.recipe, steps, inputs: inputsOf(setting) }))
   const models = [...new Map(settings.flatMap((s) => [...s.inputs.values()]).map((m) => [m.path, m] as const)).values()]
-  const digested = new Map(models.map((m) => [m.path, contentOf(m, known)] as const))
 
   const copyOf = (root: Root): Copy | undefined => {
     const { target } = root
@@ -108,15 +109,15 @@ export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan =
     return made === undefined ? undefined : known.earlier.get(made)?.find((e) => e.file === root.target.path && e.begin === root.target.begin)?.digest
   }
   const reports = draft.reports.map((report): PlannedReport => {
-    const fingerprint = fingerprintReport(report, settings[report.setting]!, (name) => digested.get(settings[report.setting]!.inputs.get(name)!.path))
-    return { ...report, fingerprint, kept: fingerprint !== undefined && known.reportAt(report.path) === fingerprint }
+    const before = known.reportAt(report.path)
+    return { ...report, kept: before !== undefined && before === fingerprintReport(report, byContent) }
   })
   const kept = keptOutputs(draft, known, roots, standing)
   const outputs = draft.outputs.map(({ output }): PlannedOutput => ({ ...output, kept: kept.get(output) }))
   const outcomes = new Map<Measure, StoredOutcome>()
   const asked = new Map<string, StoredOutcome | undefined>()
   const isKnown = (m: Measure): boolean => {
-    if (m.type === 'tally' || known.outcome === NOTHING_KNOWN.outcome) return false
+    if (m.type === 'tally' || m.type === 'peaks' || known.outcome === NOTHING_KNOWN.outcome) return false
     const key = groupKey(m)
     if (!asked.has(key)) {
       const made = byContent.ofMeasure(m)
@@ -158,6 +159,7 @@ export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan =
     settings,
     undigested,
     digestOf: known.digestOf,
+    lock: known.lock,
     outcomes,
     masks: { taken: masks.taken(), files },
     fingerprints: (identify) => createFingerprints(graph.grouped, identify),
@@ -172,13 +174,14 @@ export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan =
 }
 
 /** The copy of an earlier output's tensor that was made in the same way. */
-const earlierCopy = ({ target }: Root, known: Known, byContent: ReturnType<typeof createFingerprints>): Copy | undefined => {
+const earlierCopy = ({ target, shape }: Root, known: Known, byContent: ReturnType<typeof createFingerprints>): Copy | undefined => {
   const made = byContent.of(target.value, target)
   const found = made === undefined ? undefined : known.earlier.get(made)
   const source = found?.find((e) => e.file === target.path) ?? found?.[0]
   if (source === undefined) return undefined
-  const from: TensorInfo = { name: target.tensor, dtype: target.dtype, shape: [], file: source.file, begin: source.begin, end: source.begin }
-  return { from, to: target, expect: source.digest }
+  const end = source.begin + bytesFor(sizeOf(shape), target.dtype)
+  const from: TensorInfo = { name: target.tensor, dtype: target.dtype, shape, file: source.file, begin: source.begin, end }
+  return { from: wholeOf(from), to: target, expect: source.digest }
 }
 
 /** The outputs that stand as they would be written, headers included, with their digests. A setting's outputs bear the digest of all of them, so they stand together. */
@@ -205,18 +208,15 @@ const stands = (output: PlannedOutput, sealing: Sealing, known: Known): boolean 
   return output.files.every((f, i) => known.stands(f.path, headers[i]!, f.bytes)) && (index === undefined || known.stands(index.path, index.bytes, index.bytes.length))
 }
 
-/** The content digest of an input, once those of all its tensors are known. */
-const contentOf = (model: Model, { digestOf }: Known): Digest | undefined =>
-  ([...model.tensors.values()].some((t) => digestOf(t) === undefined) ? undefined : digestModel(model, (t) => digestOf(t)!))
-
 const tensorKey = ({ file, name }: TensorInfo): string => `${file}\0${name}`
 
 /** What has to be read for its digest alone. */
 const undigestedOf = (models: readonly Model[], jobs: readonly Job[], known: Known): TensorInfo[] => {
-  const read = new Set(jobs.flatMap((job) => [
-    ...job.copies.flatMap((c) => (c.expect === undefined && c.from !== undefined ? [tensorKey(c.from)] : [])),
-    ...(job.sweeps?.passes ?? []).flatMap((p) => p.reads.map(tensorKey)),
-  ]))
+  const views = jobs.flatMap((job) => [
+    ...job.copies.flatMap((c) => (c.expect === undefined && c.from !== undefined ? [c.from] : [])),
+    ...(job.sweeps?.passes ?? []).flatMap((p) => p.reads),
+  ])
+  const read = new Set(views.filter(isWhole).map((view) => tensorKey(view.tensor)))
   return models.flatMap((m) => [...m.tensors.values()]).filter((t) => t.begin < t.end && !read.has(tensorKey(t)) && known.digestOf(t) === undefined)
 }
 

@@ -5,19 +5,20 @@ import type { Diagnostic } from '../base/diagnostic.js'
 import { toDigest, type Digest } from '../base/digest.js'
 import { resolvePath } from '../base/resolve-path.js'
 import { failed, ok, type Result } from '../base/result.js'
-import type { Mask, Tensor } from '../graph/expression.js'
-import type { Slot, Value } from '../operators/value.js'
+import type { Graph } from '../graph/graph.js'
+import type { Value } from '../operators/value.js'
 import { lockPath } from '../store/lock.js'
-import { OUTPUT_DTYPES, type Output, type OutputDtype, type Recipe } from '../recipe/recipe.js'
+import type { Output, Recipe } from '../recipe/recipe.js'
 import type { AdapterFile } from '../safetensors/adapter-file.js'
 import { layoutFile, type TensorOutline } from '../safetensors/layout.js'
 import type { Model } from '../safetensors/model.js'
 import { layoutShards } from '../safetensors/shards.js'
-import { isFloat, type Dtype } from '../tensor/dtype.js'
 import { sizeOf } from '../tensor/info.js'
 import type { LayerContext } from './context.js'
 import type { PlannedFile, PlannedModel, PlannedOutput, Target } from './plan.js'
 import { parentsOf, provenance } from './provenance.js'
+import { quantisationMetadata } from './quantisation-metadata.js'
+import { writtenTensors } from './written.js'
 
 /** What a header says that is known only once everything is computed. */
 export interface Sealing {
@@ -61,25 +62,6 @@ export interface Folders {
   readonly out: string | undefined
 }
 
-const slotsOf = (value: Value): readonly Slot[] => {
-  if (value.kind === 'model') return [...value.tensors.values()]
-  if (value.kind === 'mask') return [...value.shapes].map(([name, shape]) => ({ name, shape, dtype: 'BOOL' }))
-  return []
-}
-
-/** The dtype of each tensor of an output: later rules win, and only floats change. */
-const dtypesOf = (output: Output, value: Value, layers: LayerContext): Result<(slot: Slot) => Dtype> => {
-  const name = (asked: OutputDtype, own: Dtype): Dtype => (asked === 'same' || !isFloat(own) ? own : OUTPUT_DTYPES[asked])
-  if (value.kind !== 'model') return ok((slot) => slot.dtype)
-  const chosen = new Map<string, OutputDtype>()
-  for (const { pattern, dtype } of output.dtypeRules) {
-    const selected = layers.select({ type: 'layers', patterns: [pattern], at: pattern.at }, value.tensors)
-    if (selected.type === 'failed') return selected
-    for (const tensor of selected.value) chosen.set(tensor, dtype)
-  }
-  return ok((slot) => name(chosen.get(slot.name) ?? output.dtype, slot.dtype))
-}
-
 /** The tags of the adapters an output names, added up, most frequent first, as JSON. */
 const tagsOf = (recipe: Recipe, output: Output, adapters: ReadonlyMap<string, AdapterFile>): Result<Record<string, string>> => {
   const read = output.tags.map(({ name }) => readTags(adapters.get(name)!.metadata, recipe.adapters.get(name)!.path))
@@ -120,34 +102,34 @@ const layOut = (path: string, tensors: readonly TensorOutline[], metadata: Reado
 
 /** Plans one output: its tensors, their dtypes, and the byte each begins at. */
 export const planOutput = (
-  own: Setting, setting: number, output: Output, index: number, value: Value, layers: LayerContext, folders: Folders,
+  own: Setting, setting: number, output: Output, index: number, value: Value, { graph, layers }: { readonly graph: Graph; readonly layers: LayerContext }, folders: Folders,
 ): Result<OutputRoots> => {
   const { recipe, adapters } = own
   if (value.kind === 'model' && value.space === 'delta' && !output.delta) return failed(deltaOutput(output.from.name, output.from.at))
   if (value.kind === 'mask' && (output.dtype !== 'same' || output.dtypeRules.length > 0)) return failed(dtypeOfMask(output.from.name, output.at))
-  const dtypes = dtypesOf(output, value, layers)
-  if (dtypes.type === 'failed') return dtypes
+  const contents = writtenTensors(graph, output, value, layers)
+  if (contents.type === 'failed') return contents
   const tags = tagsOf(recipe, output, adapters)
   if (tags.type === 'failed') return tags
-  const slots = slotsOf(value)
-  const tensors = slots.map((slot) => ({ name: slot.name, dtype: dtypes.value(slot), shape: slot.shape }))
-  const byName = new Map(tensors.map((t) => [t.name, t] as const))
+  const { tensors: written, unscaled, quantised } = contents.value
+  const tensors = written.map(({ name, dtype, shape }) => ({ name, dtype, shape }))
+  const byName = new Map(written.map((t) => [t.name, t] as const))
   const path = resolvePath(folders.out ?? folders.recipe, output.path)
-  const lay = (sealing: Sealing): Laid => layOut(path, tensors, { ...metadataOf(own, output, value, byName, sealing), ...tags.value }, output.shardBytes)
+  const quantisation = quantisationMetadata(own.models.values(), quantised)
+  const lay = (sealing: Sealing): Laid => layOut(path, tensors, { ...quantisation, ...metadataOf(own, output, value, byName, sealing), ...tags.value }, output.shardBytes)
   const laid = lay(UNSEALED)
   const seal = (sealing: Sealing): readonly Uint8Array[] => lay(sealing).files.map((f, i) => {
     if (f.header.length !== laid.files[i]!.header.length) throw new Error(`the header of ${f.path} changed its length when it was sealed`)
     return f.header
   })
-  const valueOf = (name: string): Tensor | Mask => (value.kind === 'mask' ? value.mask(name) : (value as Value & { kind: 'model' }).tensor(name))
   const roots = (): readonly Root[] => [...laid.at].map(([name, at]): Root => {
     const tensor = byName.get(name)!
     return {
       shape: tensor.shape,
-      target: { ...at, output: index, tensor: name, elements: sizeOf(tensor.shape), dtype: tensor.dtype, step: output.from.name, allowNonFinite: output.nonFinite === 'allow', value: valueOf(name) },
+      target: { ...at, output: index, tensor: name, elements: sizeOf(tensor.shape), dtype: tensor.dtype, step: output.from.name, allowNonFinite: output.nonFinite === 'allow', value: tensor.value() },
     }
   })
-  return ok({ setting, output: { name: output.name, label: output.path, from: output.from.name, setting, files: laid.files, index: laid.index, tensors, seal, kept: undefined }, roots }, tags.diagnostics)
+  return ok({ setting, output: { name: output.name, label: output.path, from: output.from.name, setting, files: laid.files, index: laid.index, tensors, unscaled, seal, kept: undefined }, roots }, [...contents.diagnostics, ...tags.diagnostics])
 }
 
 /** Every path an output writes. */

@@ -10,6 +10,8 @@ import type { Model } from '../safetensors/model.js'
 import type { FileIdentity } from '../safetensors/open.js'
 import type { Dtype } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
+import type { View } from '../tensor/view.js'
+import type { LockVersion } from '../store/lock.js'
 import type { StoredOutcome } from '../store/outcomes.js'
 import type { Fingerprints, Identify } from './fingerprint.js'
 import type { KeptMask, PlannedMasks } from './masks.js'
@@ -32,6 +34,8 @@ export interface PlannedOutput {
   /** The index of a sharded output, written after its shards. */
   readonly index: { readonly path: string; readonly bytes: Uint8Array } | undefined
   readonly tensors: readonly { readonly name: string; readonly dtype: Dtype; readonly shape: readonly number[] }[]
+  /** How many tensors the first model stores with scales and this output without. */
+  readonly unscaled: number
   /** The step or input that it holds. */
   readonly from: string
   /** Which setting of the params it belongs to. */
@@ -51,11 +55,8 @@ export interface PlannedReport {
   readonly path: string
   readonly format: ReportFormat
   readonly step: string
-  readonly measured: ReportValue['measured']
-  readonly draw: ReportValue['draw']
+  readonly value: ReportValue
   readonly setting: number
-  /** What makes it, once the contents of all inputs are known. */
-  readonly fingerprint: string | undefined
   /** True when what stands under its path is what would be written. */
   readonly kept: boolean
 }
@@ -77,7 +78,7 @@ export interface Target {
 /** A tensor that is copied byte for byte: an input's, an earlier output's, or, from an earlier run's unfinished file, what already stands in its place. */
 export interface Copy {
   /** Undefined: the bytes are there already and are only checked. */
-  readonly from: TensorInfo | undefined
+  readonly from: View | undefined
   readonly to: Target
   /** What the bytes must be; undefined for the bytes of an input, which may be any. */
   readonly expect: Digest | undefined
@@ -138,6 +139,8 @@ export interface Plan {
   readonly undigested: readonly TensorInfo[]
   /** The digest of an input's tensor, if it is known beforehand. */
   digestOf(tensor: TensorInfo): Digest | undefined
+  /** The version of the lock to be written, or of the one that is kept to. */
+  readonly lock: LockVersion
   /** What measures are known to come to, by their expressions. */
   readonly outcomes: ReadonlyMap<Measure, StoredOutcome>
   readonly masks: PlannedMasks
@@ -176,7 +179,10 @@ export interface PlannedModel {
   readonly architecture: string | undefined
   readonly tensors: number
   readonly bytes: number
+  /** Those with its tensors, then others that say something about it. */
   readonly files: readonly InputFile[]
+  /** Where files were looked for that would say something about it; a run fails when one has appeared since. */
+  readonly absent: readonly string[]
 }
 
 /** A file as it was when its header was read; a run fails when it has changed since. */

@@ -1,9 +1,9 @@
 import { stepOf } from '../recipe/link.js'
 import type { Step } from '../recipe/recipe.js'
 import { usesOf } from '../recipe/step.js'
-import { compareSteps, type Change } from '../store/compare-locks.js'
+import { compareAside, comparePlaces, compareSteps, type Change } from '../store/compare-locks.js'
 import type { Lock } from '../store/lock.js'
-import { digestModel } from './make-lock.js'
+import { digestModel, lockAside, lockPlace } from './make-lock.js'
 import type { Plan, PlannedSetting, PlannedStep } from './plan.js'
 import { factsOf } from './step-facts.js'
 
@@ -15,6 +15,8 @@ export type Reason =
   | { readonly type: 'new' }
   /** Facts of the step itself, or of one it uses (`by`), are others. */
   | { readonly type: 'changed'; readonly by: string; readonly changes: readonly Change[] }
+  /** An output that needs it is new, goes elsewhere, or is written in other dtypes. */
+  | { readonly type: 'output'; readonly changes: readonly Change[] }
   /** An input that it is made of has other contents, or, where they are not `known`, may have. */
   | { readonly type: 'input'; readonly path: string; readonly known: boolean }
   /** It computes nothing: what outputs need of it is copied from inputs. */
@@ -25,27 +27,62 @@ export type Reason =
   | { readonly type: 'forced' }
   /** Nothing changed, but its previous result is gone. */
   | { readonly type: 'lost' }
+  /** An input that it is made of has other metadata, or a file beside it is another. */
+  | { readonly type: 'input-facts'; readonly path: string; readonly changes: readonly Change[] }
+  /** It is as it was itself, and an output that it is a part of is not. */
+  | { readonly type: 'needed'; readonly output: string }
 
-/** What makes a step run, given the lock of the last build: nothing or one reason of the first two kinds, else all that apply, the nearest first. `force` tells a build that takes nothing from earlier ones. */
+/**
+ * What makes a step run, given the lock of the last build: one reason of the first two kinds, else all that apply, the nearest first. What
+ * inputs say of themselves, which outputs repeat in their headers, is told of a step that is taken over, too. `force` tells a build that takes
+ * nothing from earlier ones.
+ */
 export const reasonsOf = (planned: PlannedStep, plan: Plan, lock: Lock | undefined, force = false): readonly Reason[] => {
-  if (planned.neededBy.length === 0) return [{ type: plan.totals.reused > 0 ? 'taken-over' : 'copied' }]
   const setting = plan.settings[planned.setting]!
+  const aside = asideBehind(planned.step, setting, lock)
+  if (planned.neededBy.length === 0) return [{ type: plan.totals.reused > 0 ? 'taken-over' : 'copied' }, ...aside]
   const before = lock?.builds[planned.setting]
   if (lock === undefined || before?.steps[planned.step] === undefined) return [{ type: 'new' }]
-  const { steps, inputs } = behind(planned.step, setting)
+  const differences = (name: string): readonly Reason[] => differencesBehind(name, plan, planned.setting, lock)
+  const outputs = planned.neededBy.flatMap((name): Reason[] => {
+    const output = plan.outputs.some((o) => o.name === name) ? setting.recipe.outputs.get(name)! : undefined
+    const changes = output === undefined ? [] : comparePlaces(name, before.outputs[name], lock.lock === 1 ? { path: output.path } : lockPlace(output))
+    return changes.length === 0 ? [] : [{ type: 'output', changes }]
+  })
+  // A forced build asks nothing of its inputs before it reads them.
+  const reasons = [...differences(planned.step), ...outputs, ...aside].filter((r) => !force || r.type !== 'input' || r.known)
+  if (reasons.length > 0) return reasons
+  const isChanged = (name: string): boolean => differences(name).length > 0 || asideBehind(name, setting, lock).length > 0
+  const output = planned.neededBy.find((name) => isChanged(setting.recipe.outputs.get(name)!.from.name))
+  if (output !== undefined) return [{ type: 'needed', output }]
+  return [{ type: force ? 'forced' : isWritten(planned, plan) ? 'lost' : 'not-written' }]
+}
+
+/** The inputs that a name depends on whose metadata are others, or the files beside them. */
+const asideBehind = (name: string, setting: PlannedSetting, lock: Lock | undefined): readonly Reason[] =>
+  behind(name, setting).inputs.flatMap((input): Reason[] => {
+    const { path } = (setting.recipe.models.get(input) ?? setting.recipe.adapters.get(input))!
+    const was = lock === undefined || lock.lock === 1 ? undefined : lock.inputs[path]
+    const changes = was === undefined ? [] : compareAside(path, was, lockAside(setting.inputs.get(input)!))
+    return changes.length === 0 ? [] : [{ type: 'input-facts', path, changes }]
+  })
+
+/** The steps that a name depends on whose facts are others, and the inputs whose contents are or may be. */
+const differencesBehind = (name: string, plan: Plan, index: number, lock: Lock): readonly Reason[] => {
+  const setting = plan.settings[index]!
+  const { steps, inputs } = behind(name, setting)
   const changed = steps.flatMap((step): Reason[] => {
     const now = { ...factsOf(setting.recipe, step), fingerprint: '' }
-    const changes = compareSteps(step.name, before.steps[step.name], now)
+    const changes = compareSteps(step.name, lock.builds[index]!.steps[step.name], now)
     return changes.length === 0 ? [] : [{ type: 'changed', by: step.name, changes }]
   })
-  const others = inputs.flatMap((name): Reason[] => {
-    const { path } = (setting.recipe.models.get(name) ?? setting.recipe.adapters.get(name))!
-    const model = setting.inputs.get(name)!
+  const others = inputs.flatMap((input): Reason[] => {
+    const { path } = (setting.recipe.models.get(input) ?? setting.recipe.adapters.get(input))!
+    const model = setting.inputs.get(input)!
     const known = [...model.tensors.values()].every((t) => t.begin === t.end || plan.digestOf(t) !== undefined)
     return known && lock.inputs[path]?.digest === digestModel(model, plan.digestOf) ? [] : [{ type: 'input', path, known }]
   })
-  const reasons = [...changed, ...others]
-  return reasons.length > 0 ? reasons : [{ type: force ? 'forced' : isWritten(planned, plan) ? 'lost' : 'not-written' }]
+  return [...changed, ...others]
 }
 
 /** True where a file of an output or report that needs a step stands already. */

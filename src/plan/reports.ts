@@ -1,16 +1,15 @@
 import { extname } from 'node:path'
 import { reportEnding, reportOption } from '../base/catalogue/plan.js'
-import { canonicalJson } from '../base/canonical.js'
-import { shortDigest, type Digest } from '../base/digest.js'
+import { exactJson } from '../base/canonical.js'
+import { shortDigest } from '../base/digest.js'
 import { resolvePath } from '../base/resolve-path.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { REPORT_FORMATS } from '../operators/report-document.js'
 import type { ReportValue } from '../operators/value.js'
-import { stepOf } from '../recipe/link.js'
 import type { Output } from '../recipe/recipe.js'
+import type { Fingerprints } from './fingerprint.js'
 import type { Folders } from './outputs.js'
-import type { PlannedReport, PlannedSetting } from './plan.js'
-import { fingerprintSteps } from './step-facts.js'
+import type { PlannedReport } from './plan.js'
 
 /** What an output can say of tensors, and a report has none of. */
 const misplaced = (output: Output): string | undefined => {
@@ -34,22 +33,20 @@ export const planReport = (output: Output, setting: number, value: ReportValue, 
     path: resolvePath(folders.out ?? folders.recipe, output.path),
     format,
     step: output.from.name,
-    measured: value.measured,
-    draw: value.draw,
+    value,
     setting,
-    fingerprint: undefined,
     kept: false,
   })
 }
 
 /** The version of how reports look: raised when the same figures begin to be drawn otherwise. */
-const DRAWING = 1
+const DRAWING = 2
 
-/** What makes a report: its step, the names it shows, and its form; undefined while the contents of an input are not known. */
-export const fingerprintReport = ({ step, format }: PlannedReport, { recipe, steps, inputs }: PlannedSetting, digestOf: (name: string) => Digest | undefined): string | undefined => {
-  const names = [...inputs.keys()]
-  if (names.some((name) => digestOf(name) === undefined)) return undefined
-  const made = fingerprintSteps(recipe, steps, (name) => digestOf(name)!).get(stepOf(step))
-  const labels = names.map((name) => [name, (recipe.models.get(name) ?? recipe.adapters.get(name))!.path])
-  return shortDigest(canonicalJson([DRAWING, format, made, labels]))
+/**
+ * What makes a report: its form, the operator that draws it, the figures, and everything else that its drawing sees, which the operator
+ * cannot reach past. Undefined while the contents of something that is measured are not known.
+ */
+export const fingerprintReport = ({ format, value }: PlannedReport, fingerprints: Fingerprints): string | undefined => {
+  const figures = fingerprints.ofFigures(value.measured)
+  return figures === undefined ? undefined : shortDigest(exactJson([DRAWING, format, value.maker, figures, value.shown()]))
 }

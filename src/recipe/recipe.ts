@@ -49,7 +49,9 @@ export interface InputAdapter extends InputModel {
 
 /** The dtypes an output can ask for, and what they are called in files. */
 export const OUTPUT_DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16', f8_e4m3: 'F8_E4M3', f8_e5m2: 'F8_E5M2' } as const
-export type OutputDtype = 'same' | keyof typeof OUTPUT_DTYPES
+/** F8_E4M3 with scales, laid over tensors as the first model has them. */
+export const SCALED_DTYPE = 'f8_e4m3_scaled'
+export type OutputDtype = 'same' | typeof SCALED_DTYPE | keyof typeof OUTPUT_DTYPES
 
 /** A file the recipe writes. */
 export interface Output {

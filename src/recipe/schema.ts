@@ -1,10 +1,10 @@
 import type { JsonSchema } from '../document/schema.js'
 import type { Operator } from '../operators/define.js'
 import { DEFINITIONS, explain, NAME, orParam, stepSchema, type Audience } from '../operators/schema.js'
-import { OUTPUT_DTYPES } from './recipe.js'
+import { OUTPUT_DTYPES, SCALED_DTYPE } from './recipe.js'
 
 const NAMES = { propertyNames: { title: 'a name of letters, digits, `_` and `-` that begins with a letter', type: 'string', pattern: NAME } }
-const DTYPES = ['same', ...Object.keys(OUTPUT_DTYPES)]
+const DTYPES = ['same', ...Object.keys(OUTPUT_DTYPES), SCALED_DTYPE]
 
 const ALPHA = 'The alpha of its training, for an adapter that does not state its scale: factors are multiplied with alpha / rank.'
 
@@ -46,7 +46,7 @@ const outputSchema = (audience: Audience): JsonSchema => {
     properties: {
       from: { title: 'the name of a model, mask or step', type: 'string', ...say('What is written: the name of a step, for example.') },
       path: { title: 'a path', type: 'string', minLength: 1, ...say('Where to, relative to the recipe. `${name}` stands for a param. The ending of a report’s path says its form: `.txt`, `.json`, `.svg`, `.png` or `.html`.') },
-      dtype: { ...dtypeSchema(audience), ...say('`same` (default) as the first model has it, or `f32`, `f16`, `bf16`, `f8_e4m3`, `f8_e5m2`, or rules per layer. Rounded once, to nearest even.') },
+      dtype: { ...dtypeSchema(audience), ...say('`same` (default) as the first model has it, or `f32`, `f16`, `bf16`, `f8_e4m3`, `f8_e5m2`, or rules per layer. `f8_e4m3_scaled` writes the tensors that the first model stores with scales with new ones. Rounded once, to nearest even.') },
       shard_size: { title: 'a size such as 5GB', type: ['string', 'integer'], minLength: 1, minimum: 1, ...say('Splits the output into files of at most this size, with an index: `5GB`, `500MiB`.') },
       delta: { ...orParam({ type: 'boolean' }, audience), ...say('`true` writes the difference of two models as it is.') },
       non_finite: { ...orParam({ enum: ['error', 'allow'] }, audience), ...say('`allow` lets NaN and infinities through; otherwise they stop the build.') },

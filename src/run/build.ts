@@ -8,13 +8,14 @@ import { completePlan } from '../plan/make-plan.js'
 import type { PlannedDevice } from '../plan/device.js'
 import type { Plan } from '../plan/plan.js'
 import { ioProblem } from '../safetensors/io-problem.js'
-import { lockPath, readLock, type Lock } from '../store/lock.js'
+import { LOCK_VERSION, lockPath, readLock, type Lock } from '../store/lock.js'
 import type { Store } from '../store/store.js'
 import { withThreadsAhead } from './crew.js'
 import { chooseDevice, type Choice, type Wish } from './devices/choose.js'
 import { isInexact } from './devices/device.js'
 import type { CudaPlaces } from './devices/places.js'
 import { refuseFrozen } from './frozen.js'
+import { knowNothing } from './known.js'
 import { learn } from './learn.js'
 import { attest } from './attest.js'
 import { checkPins, draft, type Drafted, type PrepareOptions } from './prepare.js'
@@ -38,6 +39,8 @@ export interface BuildOptions extends PrepareOptions, Partial<Omit<RunOptions, '
   readonly frozen?: boolean
   /** Computes everything, whatever earlier builds left. */
   readonly force?: boolean
+  /** Reads all inputs, and the outputs that stand, instead of believing that files whose times are the same are the same. */
+  readonly rehash?: boolean
   /** Takes the sha256 of every input, for the lock. */
   readonly sha256?: boolean
   /** Where an in-toto statement with SLSA provenance of the build is written; none is unless given. */
@@ -63,16 +66,19 @@ const buildWith = async (path: string, options: BuildOptions, workers: number): 
   const order = { path: lockPath(drafted.value.path), frozen: options.frozen === true }
   const ready = await makeReady(drafted.value, options, order)
   if (ready.type === 'failed') return failed(...drafted.diagnostics, ...ready.diagnostics)
-  const reading = order.frozen ? 'always' : options.force === true ? 'never' : 'if-useful'
-  const known = await learn(drafted.value.draft, options.store, reading, { ...common(options), workers, device: 'cpu' })
-  if (known.type === 'failed') return failed(...drafted.diagnostics, ...known.diagnostics)
+  const nothing: Known = { ...knowNothing(drafted.value.draft, options.store), lock: order.frozen ? (ready.value.lock?.lock ?? LOCK_VERSION) : LOCK_VERSION }
+  const learned = options.force === true && !order.frozen
+    ? ok(nothing)
+    : await learn(drafted.value.draft, options.store, order.frozen || options.rehash === true ? 'anew' : 'if-useful', { ...common(options), workers, device: 'cpu' })
+  if (learned.type === 'failed') return failed(...drafted.diagnostics, ...learned.diagnostics)
+  const known: Known = { ...learned.value, lock: nothing.lock }
   // Numbers that only one device gives are neither taken over nor left for others; where nothing is computed there are none.
-  const bare = options.device !== undefined && options.device !== 'auto' && isInexact(options.device) ? completePlan(drafted.value.draft, withoutResults(known.value)) : undefined
+  const bare = options.device !== undefined && options.device !== 'auto' && isInexact(options.device) ? completePlan(drafted.value.draft, withoutResults(known)) : undefined
   const alone = bare === undefined || bare.programs.length === 0 ? undefined : options.device
-  const refused = order.frozen ? await refuseFrozen(drafted.value.draft, known.value, order.path, alone) : []
+  const refused = order.frozen ? await refuseFrozen(drafted.value.draft, known, order.path, alone) : []
   if (refused.length > 0) return failed(...drafted.diagnostics, ...refused)
 
-  const plan = alone !== undefined && bare !== undefined ? bare : completePlan(drafted.value.draft, options.force === true ? withoutResults(known.value) : known.value)
+  const plan = alone !== undefined && bare !== undefined ? bare : completePlan(drafted.value.draft, options.force === true ? withoutResults(known) : known)
   const choose = options.choose ?? ((p, some) => chooseDevice(options.device ?? 'cpu', p, some, options.places))
   const chosen = await choose(plan, workers)
   if (chosen.type === 'failed') return failed(...drafted.diagnostics, ...chosen.diagnostics)
@@ -85,7 +91,7 @@ const buildWith = async (path: string, options: BuildOptions, workers: number): 
     ...(options.lock === false ? {} : { lock: order }),
     ...(options.store === undefined || alone !== undefined ? {} : { memory: { store: options.store, since: drafted.value.since } }),
   }
-  const built = await runOrAnew(plan, () => completePlan(drafted.value.draft, { ...NOTHING_KNOWN, identify: known.value.identify, room: known.value.room }), runOptions)
+  const built = await runOrAnew(plan, () => completePlan(drafted.value.draft, nothing), runOptions)
   if (built.type === 'failed' || options.attest === undefined) return { ...built, diagnostics: [...drafted.diagnostics, ...built.diagnostics] }
   const unstated = await attest(drafted.value, built.value, { path: options.attest, set: options.set ?? {}, device: runOptions.device, sha256: ready.value.sha256 })
   const diagnostics = [...drafted.diagnostics, ...built.diagnostics, ...unstated]
@@ -115,7 +121,7 @@ const common = ({ cutting, listener, signal, render, start }: BuildOptions): Par
 })
 
 /** Only what says what the inputs are, nothing of what was made of them. */
-export const withoutResults = ({ digestOf, identify, room, existing }: Known): Known => ({ ...NOTHING_KNOWN, digestOf, identify, room, existing })
+export const withoutResults = ({ digestOf, identify, room, lock, existing }: Known): Known => ({ ...NOTHING_KNOWN, digestOf, identify, room, lock, existing })
 
 /** What is found out about inputs and lock before anything is planned. */
 const makeReady = async (drafted: Drafted, options: BuildOptions, order: { readonly path: string; readonly frozen: boolean }): Promise<Result<{ readonly sha256: ReadonlyMap<string, string>; readonly lock: Lock | undefined }>> => {

@@ -7,12 +7,14 @@ import { STORED, type Port, type Program } from '../graph/program.js'
 import type { Kernels } from '../kernels/kernels.js'
 import { LOW_BINS, NEAR } from '../kernels/selection.js'
 import { ioProblem } from '../safetensors/io-problem.js'
-import { readFully, writeFully } from '../safetensors/positional.js'
+import { writeFully } from '../safetensors/positional.js'
 import { bytesOfBits } from '../store/masks.js'
 import { bytesFor, isFloat } from '../tensor/dtype.js'
 import type { Engine } from './devices/engine.js'
+import { createBlockScales } from './block-scales.js'
 import { createMaskBits } from './mask-bits.js'
 import { createProducts } from './products.js'
+import { readRanges } from './read-ranges.js'
 import { decodeAt, encodeAt, levelNaNs } from './recode.js'
 import { feed, PORT_TYPES, type Numbers } from './sessions.js'
 import type { Tensor } from 'onnxruntime-node'
@@ -83,6 +85,7 @@ export const createBench = (shop: Workshop): Bench => {
   }
   const maskBits = createMaskBits(kernels, cutting.block, open)
   const products = createProducts(kernels, (path) => open(path, 'r'))
+  const blockScales = createBlockScales((path) => open(path, 'r'))
   const bytesAt = (offset: number, length: number): Uint8Array => kernels.view(Uint8Array, offset, length)
   const numbersAt = (port: Port, offset: number, from: number, length: number): Numbers => {
     const { array } = PORT_TYPES[port.type]
@@ -93,6 +96,7 @@ export const createBench = (shop: Workshop): Bench => {
     switch (draw.type) {
       case 'position': return fillPositions(kernels.view(Float32Array, offset, n), start, draw)
       case 'product': return products.fill(index, offset, start, n)
+      case 'block-scale': return blockScales.fill(index, kernels.view(Float32Array, offset, n), start)
       case 'constant': return void bytesAt(offset, n).fill(draw.value ? 1 : 0)
       case 'bernoulli': return kernels.bernoulli(offset, start, n, draw, draw.p)
       case 'normal': return kernels.gaussian(offset, start, n, draw)
@@ -124,7 +128,7 @@ export const createBench = (shop: Workshop): Bench => {
       if (shop.stopping()) return failed(stopped())
       const n = Math.min(cutting.block, unit.end - from)
       const data = bytesAt(buffer, bytesFor(n, read.dtype))
-      const problem = readFully(open(read.path, read.unfinished === true ? 'r+' : 'r'), read.path, data, read.begin + bytesFor(from, read.dtype))
+      const problem = readRanges(open(read.path, read.unfinished === true ? 'r+' : 'r'), read, from, data)
       if (problem !== undefined) return failed(problem)
       if (write === undefined) hash.update(data)
       watch.lap('read')
@@ -146,7 +150,7 @@ export const createBench = (shop: Workshop): Bench => {
     const decoded = port.type !== STORED[r.dtype]
     const raw = decoded ? reserve('raw', WIDEST * cutting.block) : slot
     const data = bytesAt(raw, bytesFor(n, r.dtype))
-    const problem = readFully(open(r.path, 'r'), r.path, data, r.begin + bytesFor(from, r.dtype))
+    const problem = readRanges(open(r.path, 'r'), r, from, data)
     if (problem !== undefined) return problem
     hash?.update(data)
     if (decoded) decodeAt(kernels, r.dtype, raw, n, slot)
@@ -165,14 +169,16 @@ export const createBench = (shop: Workshop): Bench => {
     // What is looked at twice is kept for the whole unit; other outputs only until their block is done.
     const kept = program.outputs.map((_, port) => unit.takes.some((t) => looksTwice(t) && t.ports[0] === port))
     const outputs = program.outputs.map((p, i) => (kept[i] ? reserveShared(`kept${i}`, p, SEGMENT) : reserveShared(`out${i}`, p, block)))
-    const takings = unit.takes.map((take, i) => beginTaking(kernels, take, outputs[take.ports[0]!]!, (purpose, bytes) => reserve(`${purpose}${i}`, bytes)))
+    const takings = unit.takes.map((take, i) => beginTaking(kernels, take, unit, outputs[take.ports[0]!]!, (purpose, bytes) => reserve(`${purpose}${i}`, bytes)))
     const encoded = unit.writes.map((w, i) => (isEncoded(w, program) ? reserve(`code${i}`, WIDEST * block) : undefined))
     if (readPorts.some((p, i) => p.type !== STORED[unit.reads[i]!.dtype])) reserve('raw', WIDEST * block)
     const near = kept.includes(true) ? reserve('near', 4 * NEAR * LOW_BINS) : 0
 
+    let bytesRead = 0
     for (const [i, draw] of unit.draws.entries()) {
-      const problem = draw.type === 'product' ? products.load(i, draw) : undefined
-      if (problem !== undefined) return failed(problem)
+      const read = draw.type === 'product' ? products.load(i, draw) : draw.type === 'block-scale' ? blockScales.load(i, draw, unit.start, unit.end) ?? 0 : 0
+      if (typeof read !== 'number') return failed(read)
+      bytesRead += read
     }
     engine.grown(kernels.view(Uint8Array, 0, 1).buffer)
 
@@ -180,7 +186,6 @@ export const createBench = (shop: Workshop): Bench => {
     const writeHashes = unit.writes.map(() => createHasher())
     const unwritten = new Set<WriteOrder>()
     const cuts = [...new Set(unit.uniforms.flatMap((u) => (u.cut === undefined ? [] : [u.cut.at])))].sort((a, b) => a - b)
-    let bytesRead = 0
     let bytesWritten = 0
 
     for (let from = unit.start; from < unit.end; from += block) {

@@ -1,4 +1,4 @@
-import { fsync, statSync } from 'node:fs'
+import { existsSync, fsync, statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import type { Diagnostic } from '../base/diagnostic.js'
@@ -15,7 +15,8 @@ export const changedInputs = async (plan: Pick<Plan, 'models'>): Promise<string[
     return now !== undefined && isSameFile(identityOf(now), file)
   }
   const kept = await Promise.all(files.map(same))
-  return files.filter((_, i) => !kept[i]).map((f) => f.path)
+  const appeared = [...new Set(plan.models.flatMap((m) => m.absent))].filter((path) => existsSync(path))
+  return [...files.filter((_, i) => !kept[i]).map((f) => f.path), ...appeared]
 }
 
 /** Bytes of the disk that a file takes already; 0 for none. */

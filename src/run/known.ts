@@ -7,6 +7,7 @@ import { pathsOf } from '../plan/outputs.js'
 import type { InputFile } from '../plan/plan.js'
 import { identityOf } from '../safetensors/open.js'
 import type { KnownFile } from '../store/files.js'
+import { LOCK_VERSION } from '../store/lock.js'
 import type { Store } from '../store/store.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { findRemains, type Remains } from './journal.js'
@@ -31,12 +32,25 @@ export interface Findings {
   readonly hopeful: boolean
 }
 
-/** Collects what earlier runs left that concerns a draft; `fresh` has digests that were just taken, by the identity of the bytes. */
-export const gatherKnown = async (draft: Draft, store: Store | undefined, fresh: ReadonlyMap<string, Digest> = new Map()): Promise<Findings> => {
+/** What is found out about files by reading them: digests of tensors by the identity of their bytes. `sound` names the outputs that may be taken over, where only those may. */
+export interface Fresh {
+  readonly digests: ReadonlyMap<string, Digest>
+  readonly sound?: ReadonlySet<string>
+}
+
+const NO_REMAINS: Remains = { unfinished: new Map(), digests: new Map() }
+
+/** A build that nothing is known for. */
+export const knowNothing = (draft: Pick<Draft, 'models'>, store: Store | undefined): Known => ({ ...NOTHING_KNOWN, identify: identifyByFile(inputFiles(draft)), room: roomIn(store) })
+
+/** Collects what earlier runs left that concerns a draft. Where `fresh` says which outputs are sound, nothing is believed for the times of a file. */
+export const gatherKnown = async (draft: Draft, store: Store | undefined, fresh: Fresh = { digests: new Map() }): Promise<Findings> => {
   const files = draft.outputs.flatMap(({ output }) => output.files)
-  const remains = await findRemains(files)
+  const { sound } = fresh
+  const remains = sound === undefined ? await findRemains(files) : NO_REMAINS
   const identify = identifyByFile(inputFiles(draft))
-  const earlier = store === undefined ? new Map<string, KnownFile>() : findEarlier(draft, store)
+  const found = store === undefined ? new Map<string, KnownFile>() : findEarlier(draft, store)
+  const earlier = new Map([...found].filter(([path]) => sound?.has(path) !== false))
   const made = new Map<Fingerprint, EarlierTensor[]>()
   for (const [path, file] of earlier) {
     for (const { fingerprint, begin, digest } of file.tensors.values()) {
@@ -47,7 +61,7 @@ export const gatherKnown = async (draft: Draft, store: Store | undefined, fresh:
     }
   }
   const known: Known = {
-    digestOf: digestsOf(draft, store, remains, identify, fresh),
+    digestOf: digestsOf(draft, sound === undefined ? store : undefined, remains, identify, fresh.digests),
     earlier: made,
     stands: (path, header, bytes) => {
       const file = earlier.get(path)
@@ -60,6 +74,7 @@ export const gatherKnown = async (draft: Draft, store: Store | undefined, fresh:
     outcome: (fingerprint) => store?.outcomes.find(fingerprint),
     mask: store === undefined ? NOTHING_KNOWN.mask : store.masks.open(),
     room: roomIn(store),
+    lock: LOCK_VERSION,
   }
   return { known, hopeful: earlier.size > 0 }
 }
@@ -67,7 +82,7 @@ export const gatherKnown = async (draft: Draft, store: Store | undefined, fresh:
 const outputPaths = (draft: Draft): string[] => [...draft.outputs.flatMap(({ output }) => pathsOf(output)), ...draft.reports.map((r) => r.path)]
 
 /** The files that stand under the paths of a draft's outputs and that smelt wrote. */
-const findEarlier = (draft: Draft, store: Store): Map<string, KnownFile> => {
+export const findEarlier = (draft: Draft, store: Store): Map<string, KnownFile> => {
   return new Map(outputPaths(draft).flatMap((path) => {
     const now = statSync(path, { throwIfNoEntry: false, bigint: true })
     const file = now === undefined ? undefined : store.files.find(path, identityOf(now))

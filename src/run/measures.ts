@@ -1,14 +1,17 @@
-import { countOf, rankOf, type Measure } from '../graph/expression.js'
+import { countOf, rankOf, scaleOfPeak, type Measure } from '../graph/expression.js'
 import { groupKey, type Stage } from '../graph/passes.js'
 import { addPairs, FIRST_NON_FINITE_BIN, HIGH_BINS, LOW_BINS, NEAR, selectBin, toMagnitude } from '../kernels/selection.js'
 import type { Cut, StoredOutcome } from '../store/outcomes.js'
+import { blockCount } from '../tensor/block-grid.js'
 import { addTally, emptyTally } from './tallies.js'
-import type { Found, Magnitudes } from './unit.js'
+import type { Found, Magnitudes, Peaked } from './unit.js'
 
 /** What is known of a measure once its stages are done. Order statistics carry the magnitude's bits; `cut` splits equal magnitudes. */
 export type Outcome =
   | { readonly type: 'number'; readonly value: number }
   | { readonly type: 'cells'; readonly values: Float64Array }
+  /** The factors of all blocks of a tensor. */
+  | { readonly type: 'factors'; readonly values: Float32Array }
   /** Magnitudes with greater bits are in; of those with equal bits, the ones before the cut. */
   | { readonly type: 'top'; readonly bits: number; readonly cut: Cut }
 
@@ -36,6 +39,8 @@ interface Group {
   readonly parts: Map<string, Found>
   /** Counts by bin, only while they are collected: half a megabyte for each group that is under way. */
   dense: Float64Array | undefined
+  /** The greatest of each block so far, only while they are collected. */
+  peaks: Float32Array | undefined
   /** Where the first segment expects the answer. */
   guess: number | undefined
   /** Low bits that segments have counted in advance, around the guess. */
@@ -100,6 +105,7 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
       for (const part of partsOf(group)) addTally(values, part as Float64Array)
       return { type: 'cells', values }
     }
+    if (measure.type === 'peaks') return { type: 'factors', values: group.peaks!.map(scaleOfPeak) }
     const parts = partsOf(group) as number[]
     const kind = measure.type === 'total' ? measure.measure : 'sum'
     if (kind === 'min') return { type: 'number', value: parts.reduce((x, y) => Math.min(x, y), Infinity) }
@@ -110,10 +116,16 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
     group.dense ??= spare.pop() ?? new Float64Array(HIGH_BINS)
     addPairs(group.dense, pairs)
   }
+  const raise = (group: Group, { first, peaks }: Peaked): void => {
+    if (group.measure.type !== 'peaks') throw new Error('peaks were found where none were asked for')
+    const all = (group.peaks ??= new Float32Array(blockCount(group.measure.grid)))
+    peaks.forEach((peak, i) => void (all[first + i] = Math.max(all[first + i]!, peak)))
+  }
   /** Lets go of what was collected. */
   const empty = (group: Group): void => {
     if (group.dense !== undefined) spare.push(group.dense.fill(0))
     group.dense = undefined
+    group.peaks = undefined
     group.parts.clear()
   }
   const settle = (group: Group, outcome: Outcome): 'known' => {
@@ -185,7 +197,7 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
       const key = groupKey(measure)
       const group: Group = groups.get(key) ?? {
         measure, members: [], parts: new Map(), dense: undefined,
-        guess: undefined, near: new Map(), bin: undefined, below: 0, bits: 0, pending: 0, outcome: undefined,
+        guess: undefined, near: new Map(), bin: undefined, below: 0, bits: 0, pending: 0, outcome: undefined, peaks: undefined,
       }
       groups.set(key, group)
       // By name, so that neither the order of files nor what else is built decides which of equal numbers come first.
@@ -206,7 +218,9 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
       if (stage === 'high') return recordHigh(group, part, found as Magnitudes)
       if (group.parts.has(part)) return 'more'
       if (stage === 'low') count(group, found as Uint32Array)
-      group.parts.set(part, found)
+      // At once, for a part has as many peaks as it meets blocks, and there may be hundreds of parts.
+      if (stage === 'peaks') raise(group, found as Peaked)
+      group.parts.set(part, stage === 'peaks' ? 0 : found)
       group.pending -= 1
       if (group.pending > 0) return 'more'
       return stage === 'low' ? finishLow(group) : settle(group, combineTotals(group))
@@ -218,6 +232,6 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
       return outcome !== undefined || (bin !== undefined && pending === 0)
     },
     outcome: (measure) => given.get(groupKey(measure)) ?? groups.get(groupKey(measure))?.outcome,
-    taken: () => new Map([...groups.values()].flatMap(({ measure, outcome }) => (outcome === undefined || outcome.type === 'cells' ? [] : [[measure, outcome] as const]))),
+    taken: () => new Map([...groups.values()].flatMap(({ measure, outcome }) => (outcome === undefined || outcome.type === 'cells' || outcome.type === 'factors' ? [] : [[measure, outcome] as const]))),
   }
 }

@@ -1,29 +1,15 @@
 import type { Diagnostic } from '../base/diagnostic.js'
 import type { Product } from '../graph/expression.js'
-import { decode } from '../kernels/convert.js'
 import type { Kernels } from '../kernels/kernels.js'
-import { readFully } from '../safetensors/positional.js'
-import type { TensorInfo } from '../tensor/info.js'
+import { viewBytes, viewKey, type View } from '../tensor/view.js'
+import { readView } from './stored-numbers.js'
 
 /** Multiplies the factors of adapters, a few rows at a time. */
 export interface Products {
-  /** Reads the factors of a product into the kernels' memory, for one of the uses a unit has for products. May grow that memory. */
-  load(use: number, product: Product): Diagnostic | undefined
+  /** Reads the factors of a product into the kernels' memory, for one of the uses a unit has for products, and gives the bytes read. May grow that memory. */
+  load(use: number, product: Product): number | Diagnostic
   /** Writes the elements `start` to `start + n` of the product loaded for a use, in float32, at an offset of the kernels' memory. */
   fill(use: number, offset: number, start: number, n: number): void
-}
-
-const readFactor = (fd: number, info: TensorInfo): Float32Array | Diagnostic => {
-  const bytes = new Uint8Array(info.end - info.begin)
-  const problem = readFully(fd, info.file, bytes, info.begin)
-  if (problem !== undefined) return problem
-  switch (info.dtype) {
-    case 'F32': return new Float32Array(bytes.buffer)
-    case 'F64': return Float32Array.from(new Float64Array(bytes.buffer))
-    case 'F16': case 'BF16': return decode(info.dtype, new Uint16Array(bytes.buffer))
-    case 'F8_E4M3': case 'F8_E5M2': return decode(info.dtype, bytes)
-    default: throw new Error(`${info.name} of ${info.file} is ${info.dtype}, which is no factor`)
-  }
 }
 
 /** Contracts a Tucker core with `down`, so that what is left is an ordinary pair of factors. Sums in float64, rounded once. */
@@ -43,7 +29,10 @@ const foldMiddle = ({ rank, columns }: Product, mid: Float32Array, down: Float32
   return folded
 }
 
-const isSame = (x: TensorInfo, y: TensorInfo): boolean => x.file === y.file && x.name === y.name
+const factorsOf = ({ up, down, mid }: Product): readonly View[] => [up, down, ...(mid === undefined ? [] : [mid])]
+
+/** Equal for products of the same factors, wherever they are laid. */
+const factorsKey = (product: Product): string => JSON.stringify(factorsOf(product).map(viewKey))
 
 /** Columns of `down` that stand together in memory: few enough that the cache keeps them while several rows are multiplied with them. */
 const PANEL = 128
@@ -82,19 +71,22 @@ export const createProducts = (kernels: Kernels, open: (path: string) => number)
       for (let r = 0; r < rank; r++) panels.set(down.subarray(r * columns + first, r * columns + first + width), first * rank + r * width)
     }
   }
-  const read = (info: TensorInfo): Float32Array | Diagnostic => readFactor(open(info.file), info)
+  const read = (view: View): Float32Array | Diagnostic => readView(open(view.tensor.file), view)
 
   return {
     load: (index, product) => {
       const use = useOf(index)
-      if (use.product !== undefined && isSame(use.product.up, product.up) && isSame(use.product.down, product.down)) return undefined
+      const known = use.product !== undefined && factorsKey(use.product) === factorsKey(product)
+      // The same factors may lie on other rows than before.
+      use.product = known ? product : undefined
+      if (known) return 0
       const [up, down, mid] = [read(product.up), read(product.down), product.mid === undefined ? undefined : read(product.mid)]
       for (const factor of [up, down, mid]) if (factor !== undefined && isDiagnostic(factor)) return factor
       reserve(use.up, (up as Float32Array).length).set(up as Float32Array)
       putPanels(use.down, mid === undefined ? (down as Float32Array) : foldMiddle(product, mid as Float32Array, down as Float32Array), product)
       use.rows = (up as Float32Array).length / product.rank
       use.product = product
-      return undefined
+      return factorsOf(product).reduce((n, view) => n + viewBytes(view), 0)
     },
     fill: (index, offset, start, n) => {
       const { product, rows, up, down } = useOf(index)

@@ -2,13 +2,13 @@ import { stat } from 'node:fs/promises'
 import { storeUnwritable } from '../base/catalogue/store.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { blake3, EMPTY_DIGEST, toDigest, type Digest } from '../base/digest.js'
-import { digestModel, sealingOf } from '../plan/make-lock.js'
-import type { Plan, PlannedReport, Target } from '../plan/plan.js'
+import { sealingOf } from '../plan/make-lock.js'
+import type { Plan, Target } from '../plan/plan.js'
 import { fingerprintReport } from '../plan/reports.js'
 import { correctSpeed } from '../plan/time.js'
 import { errorCode } from '../safetensors/io-problem.js'
 import { identityOf, type FileIdentity } from '../safetensors/open.js'
-import { isSettled, type KnownTensor } from '../store/files.js'
+import { isSettled, type KnownFile, type KnownTensor } from '../store/files.js'
 import type { Lock } from '../store/lock.js'
 import type { StoredOutcome } from '../store/outcomes.js'
 import type { MaskFile } from '../store/masks.js'
@@ -29,6 +29,8 @@ export interface Written {
   /** The device, and what the workers' time went to. */
   readonly device: string
   readonly spent: Spent
+  /** The bytes of reports by path. */
+  readonly reports: ReadonlyMap<string, Uint8Array>
 }
 
 /**
@@ -36,7 +38,7 @@ export interface Written {
  * A store that cannot be written costs later builds time and this one a warning.
  */
 export const remember = async (
-  plan: Plan, schedule: Schedule, lock: Lock | undefined, { files: written, masks, device, spent }: Written, { store, since }: { readonly store: Store; readonly since: number },
+  plan: Plan, schedule: Schedule, lock: Lock | undefined, { files: written, masks, reports, device, spent }: Written, { store, since }: { readonly store: Store; readonly since: number },
 ): Promise<readonly Diagnostic[]> => {
   try {
     const digestOf = (tensor: TensorInfo): Digest | undefined => plan.digestOf(tensor) ?? schedule.ledger.digest(tensor.file, tensor.name)
@@ -61,8 +63,9 @@ export const remember = async (
     }
     for (const report of plan.reports.filter((r) => !r.kept)) {
       const { path } = report
-      const fingerprint = reportFingerprint(report, plan, digestOf)
-      if (fingerprint !== undefined) await rememberFile(path, written, store, { header: undefined, fingerprint, tensors: new Map() })
+      const header = toDigest(blake3(reports.get(path)!))
+      const fingerprint = fingerprintReport(report, fingerprints)
+      if (fingerprint !== undefined) await rememberFile(path, written, store, { header, fingerprint, tensors: new Map() })
     }
     rememberSpeed(plan, store, device, spent)
     store.collect()
@@ -87,19 +90,14 @@ const rememberInputs = (plan: Plan, digestOf: (t: TensorInfo) => Digest | undefi
     else tensors.set(tensor.file, (tensors.get(tensor.file) ?? new Map<string, KnownTensor>()).set(tensor.name, { digest, begin: tensor.begin, fingerprint: undefined }))
   }
   for (const file of inputFiles(plan)) {
-    // What was read for its digest before the plan was made, or by a run that died, is not in the store either.
-    if (!incomplete.has(file.path) && store.files.find(file.path, file) === undefined) store.files.keep(file.path, { identity: file, header: undefined, fingerprint: undefined, tensors: tensors.get(file.path) ?? new Map() }, since)
+    const found = tensors.get(file.path) ?? new Map<string, KnownTensor>()
+    // What was read for its digest before the plan was made, or by a run that died, is not in the store either; and what is in the store may be of bytes that changed unseen.
+    if (!incomplete.has(file.path) && !isRemembered(found, store.files.find(file.path, file))) store.files.keep(file.path, { identity: file, header: undefined, fingerprint: undefined, tensors: found }, since)
   }
 }
 
-/** What made a report: known after it was drawn, even if the contents of its inputs were not before. */
-const reportFingerprint = (report: PlannedReport, plan: Plan, digestOf: (t: TensorInfo) => Digest | undefined): string | undefined => {
-  const setting = plan.settings[report.setting]!
-  return fingerprintReport(report, setting, (name) => {
-    const model = setting.inputs.get(name)!
-    return [...model.tensors.values()].every((t) => t.begin === t.end || digestOf(t) !== undefined) ? digestModel(model, digestOf) : undefined
-  })
-}
+const isRemembered = (tensors: ReadonlyMap<string, KnownTensor>, file: KnownFile | undefined): boolean =>
+  file !== undefined && [...tensors].every(([name, { digest }]) => file.tensors.get(name)?.digest === digest)
 
 const tensorsOf = (
   plan: Plan, index: number, path: string, { ledger }: Schedule, fingerprint: (t: Target) => string | undefined,

@@ -6,8 +6,8 @@ import type { Schedule } from './schedule.js'
 export type RenderReport = (document: ReportDocument, format: ReportFormat) => Promise<Uint8Array>
 
 /** Draws a report from the figures of a schedule that is finished. */
-export const drawReport = ({ measured, draw: make }: PlannedReport, schedule: Schedule): ReportDocument =>
-  make(measured.map(({ scalars, tallies = {} }) => ({
+export const drawReport = ({ value }: PlannedReport, schedule: Schedule): ReportDocument =>
+  value.draw(value.measured.map(({ scalars, tallies = {} }) => ({
     scalars: Object.fromEntries(Object.entries(scalars).map(([name, scalar]) => [name, schedule.valueOf(scalar)])),
     tallies: Object.fromEntries(Object.entries(tallies).map(([name, tally]) => [name, schedule.cellsOf(tally)])),
   })))

@@ -153,7 +153,7 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
     return { name, path, bytes }
   })
   if (locked.value !== undefined) listener({ type: 'lock-written', path: locked.value.label, changed: locked.value.changed, changes: locked.value.changes })
-  const forgotten = options.memory === undefined ? [] : await remember(plan, schedule, lock, { files: inodes, masks: holdings.masks, device: options.device, spent: progress.spent }, options.memory)
+  const forgotten = options.memory === undefined ? [] : await remember(plan, schedule, lock, { files: inodes, masks: holdings.masks, reports: new Map(drawn.map((r, i) => [r.path, rendered[i]!] as const)), device: options.device, spent: progress.spent }, options.memory)
   return ok({ outputs, reports, lock, ...progress }, forgotten)
 }
 
@@ -218,6 +218,7 @@ const startFiles = async (plan: Plan, wanted: readonly PlannedFile[], { runId, f
 const contentsOf = (plan: Plan, { ledger }: Schedule, sha256: RunOptions['sha256']): Contents => {
   const places = new Map(plan.outputs.map((o, i) => [o, new Map(plan.targets[i]!.map((t) => [t.tensor, t.path] as const))] as const))
   return {
+    version: plan.lock,
     input: (tensor) => (tensor.begin === tensor.end ? EMPTY_DIGEST : plan.digestOf(tensor)) ?? ledger.digest(tensor.file, tensor.name)!,
     output: (output) => output.kept ?? contentDigest(output.tensors.map((t) => ({ ...t, digest: ledger.digest(places.get(output)!.get(t.name) ?? '', t.name) ?? EMPTY_DIGEST }))),
     sha256: (path) => sha256?.get(path),

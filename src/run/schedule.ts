@@ -1,15 +1,19 @@
 import { SEGMENT } from '../base/digest.js'
-import { countOf, rankOf, type Cells, type Measure, type Scalar, type Tally } from '../graph/expression.js'
+import { countOf, rankOf, type BlockScales, type Cells, type Measure, type Peaks, type Scalar, type Tally } from '../graph/expression.js'
 import type { Pass } from '../graph/passes.js'
 import { evaluateScalar } from '../graph/scalar.js'
 import { deriveKey } from '../kernels/key.js'
 import { toMagnitude } from '../kernels/selection.js'
+import { subjectOf } from '../plan/fingerprint.js'
 import type { Job, Plan, Target } from '../plan/plan.js'
 import type { StoredOutcome } from '../store/outcomes.js'
-import { sizeOf, type TensorInfo } from '../tensor/info.js'
+import { blockRange } from '../tensor/block-grid.js'
+import { sizeOf } from '../tensor/info.js'
+import { isWhole, viewLabel, wholeOf, type View } from '../tensor/view.js'
 import { createLedger, segmentsOf, type Ledger } from './ledger.js'
 import { createMeasures, limitOf, INFINITY, type Search } from './measures.js'
 import { emptyTally } from './tallies.js'
+import { rangesOf } from './read-ranges.js'
 import type { DrawOrder, Found, ReadOrder, TakeOrder, UniformOrder, UnitOrder, UnitResult, WriteOrder } from './unit.js'
 
 /** Hands out units in an order that respects what depends on what, and takes in their results. Knows no threads and no files. */
@@ -36,8 +40,13 @@ export type Work = Pick<Plan, 'jobs' | 'programs' | 'undigested' | 'digestOf' | 
 interface Phase { readonly job: number; readonly type: 'copy' | 'pass' | 'digest'; readonly pass: number; next: number; open: number }
 interface Issued { readonly job: number; readonly size: number; readonly segment: number; readonly pass: Pass | undefined; readonly order: UnitOrder; readonly phase: Phase | undefined }
 
-/** What a total over no elements comes to. */
-const nothing = (measure: 'sum' | 'dot' | 'min' | 'max'): number => (measure === 'min' ? Infinity : measure === 'max' ? -Infinity : 0)
+/** What a measure over no elements comes to, which no job takes. That any other was not taken is a mistake of the plan. */
+const nothing = (m: Measure): number => {
+  const subject = subjectOf(m)
+  if (subject !== undefined && sizeOf(subject.shape) > 0) throw new Error(`a ${m.type} over ${viewLabel(subject)} is used and nobody took it`)
+  if (m.type !== 'total') return NaN
+  return m.measure === 'min' ? Infinity : m.measure === 'max' ? -Infinity : 0
+}
 
 /** Segments up to which low bits are counted in advance: what is counted in vain has to be kept until the bin is known. */
 const MOST_NEAR = 64
@@ -84,7 +93,7 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
     if (type !== 'pass' || segments === 1 || segments > MOST_NEAR) return []
     return plan.jobs[job]!.sweeps!.passes[pass]!.takes.filter((t) => t.stage === 'high' && isAlone(t.measure)).map((t) => t.measure)
   }
-  const isAlone = (m: Measure): boolean => m.type !== 'tally' && m.over === undefined
+  const isAlone = (m: Measure): boolean => m.over === undefined
   const hasNothingToDo = ({ job, type, pass }: Phase): boolean =>
     type === 'pass' && plan.jobs[job]!.sweeps!.passes[pass]!.takes.every((t) => t.stage === 'low' && measures.lowDone(t.measure)) && plan.jobs[job]!.sweeps!.passes[pass]!.takes.length > 0
   const enter = (phase: Phase): void => {
@@ -111,9 +120,10 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
   }
 
   const elementsOf = ({ job, type }: Phase): number => (type === 'digest' ? sizeOf(plan.undigested[job]!.shape) : plan.jobs[job]!.size)
-  const read = (info: TensorInfo, size: number, segment: number): ReadOrder => {
-    const digest = plan.digestOf(info) === undefined && ledger.ask(info.file, info.name, segmentsOf(size), segment)
-    return { path: info.file, begin: info.begin, dtype: info.dtype, tensor: info.name, digest, ...(info.packed === true ? { packed: true } : {}) }
+  const read = (view: View, size: number, segment: number): ReadOrder => {
+    const { file, name, packed } = view.tensor
+    const digest = isWhole(view) && plan.digestOf(view.tensor) === undefined && ledger.ask(file, name, segmentsOf(size), segment)
+    return { ...rangesOf(view), tensor: name, digest, ...(packed === true ? { packed } : {}) }
   }
   const write = (t: Target, port: number): WriteOrder =>
     ({ path: t.path, begin: t.begin, dtype: t.dtype, tensor: t.tensor, step: t.step, allowNonFinite: t.allowNonFinite, port })
@@ -129,8 +139,7 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
 
   const valueOf = (scalar: Scalar): number => evaluateScalar(scalar, (m) => {
     const outcome = measures.outcome(m as Measure)
-    // No job takes a measure of a tensor without elements.
-    return outcome?.type === 'number' ? outcome.value : m.type === 'total' ? nothing(m.measure) : NaN
+    return outcome?.type === 'number' ? outcome.value : nothing(m as Measure)
   })
   const uniform = (pass: Pass, index: number, job: number): UniformOrder => {
     const u = pass.uniforms[index]!
@@ -155,11 +164,20 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
     if (stage === 'high') return { stage, ports, near: nearOf(measure, job) }
     if (stage === 'locate') return { stage, ports, bits: search!.bits, nth: search!.nth }
     if (stage === 'tally') return { stage, ports, cells: cellOrder((measure as Tally).cells) }
+    if (stage === 'peaks') return { stage, ports, grid: (measure as Peaks).grid }
     return { stage, ports }
   })
-  const drawOrders = (pass: Pass): DrawOrder[] => pass.draws.map((d) => {
+  const scaleOrder = ({ from, grid }: BlockScales, start: number, end: number): DrawOrder => {
+    if (!('kind' in from)) return { type: 'block-scale', grid, from }
+    const outcome = measures.outcome(from)
+    if (outcome?.type !== 'factors') throw new Error('a pass began before its scales were known')
+    const range = blockRange(grid, start, end)
+    return { type: 'block-scale', grid, from: { factors: outcome.values.slice(range.first, range.end) } }
+  }
+  const drawOrders = (pass: Pass, start: number, end: number): DrawOrder[] => pass.draws.map((d) => {
     if (d.type === 'constant' || d.type === 'position') return d
     if (d.type === 'product') return { type: d.type, ...d.product }
+    if (d.type === 'block-scale') return scaleOrder(d.scales, start, end)
     const { k0, k1 } = deriveKey(d.stream)
     return d.type === 'bernoulli' ? { type: d.type, k0, k1, p: d.p } : { type: d.type, k0, k1 }
   })
@@ -167,12 +185,13 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
   const range = (size: number, segment: number) => ({ start: segment * SEGMENT, end: Math.min(size, (segment + 1) * SEGMENT) })
   const passUnit = (job: number, pass: Pass, segment: number, search?: Search): UnitOrder => {
     const planned = plan.jobs[job]!
+    const elements = range(planned.size, segment)
     return {
       id: nextId++,
       program: programs.get(pass.program.key)!,
-      ...range(planned.size, segment),
-      reads: pass.reads.map((info) => read(info, planned.size, segment)),
-      draws: drawOrders(pass),
+      ...elements,
+      reads: pass.reads.map((view) => read(view, planned.size, segment)),
+      draws: drawOrders(pass, elements.start, elements.end),
       uniforms: pass.uniforms.map((_, i) => uniform(pass, i, job)),
       needsLength: pass.needsLength,
       takes: take(pass, job, search),
@@ -188,13 +207,13 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
       ledger.ask(to.path, to.tensor, segmentsOf(size), segment)
       return plainUnit(size, segment, [{ path: to.path, begin: to.begin, dtype: to.dtype, tensor: to.tensor, digest: true, unfinished: true }], [])
     }
-    const source = expect === undefined ? read(from, size, segment) : { path: from.file, begin: from.begin, dtype: from.dtype, tensor: from.name, digest: false }
+    const source = expect === undefined ? read(from, size, segment) : { ...rangesOf(from), tensor: from.tensor.name, digest: false }
     return plainUnit(size, segment, [source], [write(to, -1)])
   }
   const digestUnit = (index: number, segment: number): UnitOrder => {
     const info = plan.undigested[index]!
     const size = sizeOf(info.shape)
-    return plainUnit(size, segment, [read(info, size, segment)], [])
+    return plainUnit(size, segment, [read(wholeOf(info), size, segment)], [])
   }
   const issue = (order: UnitOrder, rest: Omit<Issued, 'order'>): UnitOrder => {
     issued.set(order.id, { ...rest, order })
@@ -273,7 +292,9 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
     valueOf,
     cellsOf: (tally) => {
       const outcome = measures.outcome(tally)
-      return outcome?.type === 'cells' ? outcome.values : emptyTally(tally.cells)
+      if (outcome?.type === 'cells') return outcome.values
+      nothing(tally)
+      return emptyTally(tally.cells)
     },
     ledger,
     outcomes: () => measures.taken(),

@@ -1,7 +1,8 @@
 import type { Kernels } from '../kernels/kernels.js'
 import { HIGH_BINS, LOW_BINS, NEAR, selectBin, toPairs } from '../kernels/selection.js'
+import { addPeaks, emptyPeaks } from './block-scales.js'
 import { addElements, emptyTally } from './tallies.js'
-import type { Found, Magnitudes, TakeOrder } from './unit.js'
+import type { Found, Magnitudes, Peaked, TakeOrder, UnitOrder } from './unit.js'
 
 /** Elements over which sums are taken at a time; fixed, since the order of additions decides bits. */
 const SUM_SPAN = 65536
@@ -17,10 +18,13 @@ export interface Taking {
   readonly kept: number
   readonly bins: number
   readonly cells: Float64Array<ArrayBuffer> | undefined
+  readonly peaked: Peaked | undefined
 }
 
-/** A measure of which nothing is taken yet; `reserve` gives room for its counts, where it has some, by what they are of. */
-export const beginTaking = (kernels: Kernels, take: TakeOrder, kept: number, reserve: (purpose: string, bytes: number) => number): Taking => {
+/** A measure of which nothing is taken yet, over the elements of a unit; `reserve` gives room for its counts, where it has some, by what they are of. */
+export const beginTaking = (
+  kernels: Kernels, take: TakeOrder, { start, end }: Pick<UnitOrder, 'start' | 'end'>, kept: number, reserve: (purpose: string, bytes: number) => number,
+): Taking => {
   const bins = take.stage === 'high' ? HIGH_BINS : LOW_BINS
   const histogram = take.stage === 'high' || take.stage === 'low' ? reserve('bins', 4 * HIGH_BINS) : 0
   const near = expectedBin(take) === undefined ? 0 : reserve('near', 4 * NEAR * LOW_BINS)
@@ -28,7 +32,8 @@ export const beginTaking = (kernels: Kernels, take: TakeOrder, kept: number, res
   if (near > 0) kernels.view(Uint32Array, near, NEAR * LOW_BINS).fill(0)
   const cells = take.stage === 'tally' ? emptyTally(take.cells) : undefined
   const sum = take.stage === 'min' ? Infinity : take.stage === 'max' ? -Infinity : 0
-  return { sum, met: 0, located: -1, histogram, near, kept, bins, cells }
+  const peaked = take.stage === 'peaks' ? emptyPeaks(take.grid, start, end) : undefined
+  return { sum, met: 0, located: -1, histogram, near, kept, bins, cells, peaked }
 }
 
 /** True for measures that count elements, in whatever order and pieces. */
@@ -49,6 +54,7 @@ export const takeMeasure = (kernels: Kernels, take: TakeOrder, staged: readonly 
       sofar.sum = extremeOf(kernels.view(Float32Array, x, n), take.stage === 'min' ? -1 : 1, sofar.sum)
       return
     }
+    case 'peaks': return addPeaks(sofar.peaked!, take.grid, kernels.view(Float32Array, x, n), from)
     case 'tally': return addElements(sofar.cells!, take.cells, kernels.view(Float32Array, x, n), from)
     case 'high': {
       kernels.histogramHigh(x, n, sofar.histogram)
@@ -74,6 +80,7 @@ export const takeMeasure = (kernels: Kernels, take: TakeOrder, staged: readonly 
 /** What a measure came to over a unit of `n` elements; `near` is room for low bits that are counted in advance. */
 export const foundBy = (kernels: Kernels, take: TakeOrder, taking: Taking, n: number, near: number): Found => {
   if (take.stage === 'tally') return taking.cells!
+  if (take.stage === 'peaks') return taking.peaked!
   if (take.stage === 'sum' || take.stage === 'dot' || take.stage === 'min' || take.stage === 'max') return taking.sum
   if (take.stage === 'locate') return taking.located
   const counts = toPairs(kernels.view(Uint32Array, taking.histogram, taking.bins)) as Uint32Array<ArrayBuffer>

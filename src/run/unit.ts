@@ -1,6 +1,9 @@
 import type { Cells, Product } from '../graph/expression.js'
 import type { Spent } from './stopwatch.js'
+import type { BlockGrid } from '../tensor/block-grid.js'
 import type { Dtype } from '../tensor/dtype.js'
+import type { TensorInfo } from '../tensor/info.js'
+import type { Ranges } from './read-ranges.js'
 
 /** Bytes of a tensor in a file: `begin` is where its element 0 lies. */
 export interface Place {
@@ -9,8 +12,8 @@ export interface Place {
   readonly dtype: Dtype
 }
 
-/** An input of a unit; `digest` asks for the digest of the segment, which some unit takes once for every tensor read. */
-export interface ReadOrder extends Place {
+/** An input of a unit; `digest` asks for the digest of the segment, which some unit takes once for every tensor that is read whole. */
+export interface ReadOrder extends Ranges {
   readonly tensor: string
   readonly digest: boolean
   /** True for an output's own bytes, which lie in the unfinished file. */
@@ -37,6 +40,8 @@ export type DrawOrder =
   | { readonly type: 'constant'; readonly value: boolean }
   | { readonly type: 'position'; readonly stride: number; readonly length: number }
   | ({ readonly type: 'product' } & Product)
+  /** Factors from a file, or those of the unit's blocks that a pass before found. */
+  | { readonly type: 'block-scale'; readonly grid: BlockGrid; readonly from: TensorInfo | { readonly factors: Float32Array } }
 
 /** A measure the worker takes over the unit's elements. `bin` and `low` say which magnitudes count. */
 export type TakeOrder =
@@ -45,6 +50,7 @@ export type TakeOrder =
   | { readonly stage: 'high'; readonly ports: readonly number[]; readonly near: { readonly bin: number } | { readonly share: number } | undefined }
   | { readonly stage: 'dot'; readonly ports: readonly number[] }
   | { readonly stage: 'tally'; readonly ports: readonly number[]; readonly cells: Cells<number> }
+  | { readonly stage: 'peaks'; readonly ports: readonly number[]; readonly grid: BlockGrid }
   | { readonly stage: 'low'; readonly ports: readonly number[]; readonly bin: number }
   | { readonly stage: 'locate'; readonly ports: readonly number[]; readonly bits: number; readonly nth: number }
 
@@ -75,8 +81,14 @@ export interface Magnitudes {
   readonly near: { readonly base: number; readonly low: Uint32Array<ArrayBuffer> } | undefined
 }
 
-/** What one measure found: a float64 total, magnitudes, their low bits as sparse pairs, the cells of a tally, or the element located. */
-export type Found = number | Magnitudes | Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>
+/** The greatest finite |x| of each block that a unit meets; blocks are numbered from `first` of the whole tensor on. */
+export interface Peaked {
+  readonly first: number
+  readonly peaks: Float32Array<ArrayBuffer>
+}
+
+/** What one measure found: a float64 total, magnitudes, their low bits as sparse pairs, the cells of a tally, peaks, or the element located. */
+export type Found = number | Magnitudes | Peaked | Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>
 
 /** What came of a unit. Digests are in the order of `reads` (where asked for) and `writes` (where they could be done). */
 export interface UnitResult {

@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { lockMissing, notAsLocked } from '../base/catalogue/store.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { resolvePath } from '../base/resolve-path.js'
 import { failed, ok, type Result } from '../base/result.js'
-import { digestModel } from '../plan/make-lock.js'
+import { digestModel, lockAside } from '../plan/make-lock.js'
 import { openModel, type Model } from '../safetensors/model.js'
 import { openAdapter } from '../safetensors/adapter-file.js'
+import { compareAside, describeChange } from '../store/compare-locks.js'
 import { lockPath, readLock, type Lock, type LockedInput, type LockedOutput } from '../store/lock.js'
 import { digestTensors, type Heard } from './digest-tensors.js'
 import type { RunOptions } from './options.js'
@@ -20,6 +21,8 @@ export interface Verified {
   readonly bytes: number
   readonly tensors: number
   readonly digest: string
+  /** Names of the files beside it that were compared, too. */
+  readonly sides: readonly string[]
 }
 
 /** What of a lock is true. */
@@ -37,8 +40,9 @@ const itemsOf = ({ inputs, builds }: Lock) => [
   ...builds.flatMap((b) => Object.values(b.outputs)).map((locked) => ({ type: 'output' as const, path: locked.path, locked })),
 ]
 
-/** Opens what an item names; a folder may hold an adapter as PEFT writes it, and a sharded output is found by its index. */
-const openItem = async (path: string): Promise<Result<Model>> => {
+/** Opens what an item names: one with side files as an adapter, since only adapters have some; a sharded output is found by its index. */
+const openItem = async (path: string, hasSides: boolean): Promise<Result<Model>> => {
+  if (hasSides) return openAdapter(path)
   const index = `${path.replace(/(\.safetensors)?(\.index\.json)?$/, '')}.safetensors.index.json`
   const model = await openModel(!existsSync(path) && existsSync(index) ? index : path)
   if (model.type === 'ok') return model
@@ -63,7 +67,7 @@ export const verify = async (
   const problems: Diagnostic[] = []
   const items: Item[] = []
   for (const item of itemsOf(lock.value)) {
-    const opened = await openItem(resolvePath(item.type === 'output' && options.out !== undefined ? resolvePath('', options.out) : dirname(path), item.path))
+    const opened = await openItem(resolvePath(item.type === 'output' && options.out !== undefined ? resolvePath('', options.out) : dirname(path), item.path), 'sides' in item.locked)
     if (opened.type === 'ok') items.push({ ...item, model: opened.value })
     else problems.push(...opened.diagnostics.map((d): Diagnostic => ({ ...d, blame: 'lock' })))
   }
@@ -77,7 +81,9 @@ export const verify = async (
     const sha256 = pinned === undefined ? undefined : await sha256Of(model.path)
     if (sha256 !== undefined && typeof sha256 !== 'string') problems.push(sha256)
     else if (sha256 !== pinned) problems.push(notAsLocked(name, `has sha256 ${sha256}, and the lock says ${pinned}`, HELP[type]))
-    files.push({ type, path: name, bytes: model.bytes, tensors: model.tensors.size, digest })
+    const aside = type === 'output' || lock.value.lock === 1 ? [] : compareAside(name, locked as LockedInput, lockAside(model))
+    problems.push(...aside.map((change) => notAsLocked(name, `does not match the lock: ${describeChange(change)}`, HELP.input)))
+    files.push({ type, path: name, bytes: model.bytes, tensors: model.tensors.size, digest, sides: model.sides.flatMap((side) => (side.found === undefined ? [] : [basename(side.path)])) })
   }
   const bytes = files.reduce((n, f) => n + f.bytes, 0)
   return problems.length > 0 ? failed(...problems) : ok({ files, bytes, seconds: (performance.now() - began) / 1000 })

@@ -1,10 +1,12 @@
 import { closeSync, openSync } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { configNotJson } from '../base/catalogue/adapters.js'
+import { blake3, toDigest } from '../base/digest.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { errorCode, ioProblem } from './io-problem.js'
-import { openModel, type Model } from './model.js'
+import { openModel, type Model, type SideFile } from './model.js'
+import { identityOf } from './open.js'
 import { readFully } from './positional.js'
 
 /** An adapter: its header, and the few numbers that are needed before anything is computed. */
@@ -27,18 +29,27 @@ export const openAdapter = async (path: string): Promise<Result<AdapterFile>> =>
   const inFolder = join(path, PEFT_FILE)
   const model = await openModel(await stat(inFolder).then(() => inFolder, () => path))
   if (model.type === 'failed') return model
-  const config = basename(model.value.path) === PEFT_FILE ? await readConfig(join(dirname(model.value.path), PEFT_CONFIG)) : ok(undefined)
+  const config = basename(model.value.path) === PEFT_FILE ? await readConfig(join(dirname(model.value.path), PEFT_CONFIG)) : ok(NO_CONFIG)
   if (config.type === 'failed') return failed(...model.diagnostics, ...config.diagnostics)
   const scalars = readScalars(model.value)
   if (scalars.type === 'failed') return failed(...model.diagnostics, ...scalars.diagnostics)
-  return ok({ ...model.value, scalars: scalars.value, config: config.value }, model.diagnostics)
+  return ok({ ...model.value, scalars: scalars.value, ...config.value }, model.diagnostics)
 }
 
-const readConfig = async (path: string): Promise<Result<unknown>> => {
+const NO_CONFIG = { config: undefined, sides: [] }
+
+const readConfig = async (path: string): Promise<Result<{ readonly config: unknown; readonly sides: readonly SideFile[] }>> => {
   try {
-    return ok(JSON.parse(await readFile(path, 'utf8')) as unknown)
+    const handle = await open(path)
+    try {
+      const identity = identityOf(await handle.stat({ bigint: true }))
+      const bytes = await handle.readFile()
+      return ok({ config: JSON.parse(bytes.toString()) as unknown, sides: [{ path, found: { identity, digest: toDigest(blake3(bytes)) } }] })
+    } finally {
+      await handle.close()
+    }
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return ok(undefined)
+    if (errorCode(error) === 'ENOENT') return ok({ config: undefined, sides: [{ path, found: undefined }] })
     return failed(error instanceof SyntaxError ? configNotJson(path, error.message) : ioProblem(error, path, 'read'))
   }
 }

@@ -2,16 +2,25 @@ import { readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve, sep } from 'node:path'
 import * as problems from '../base/catalogue/sharded-index.js'
 import type { Diagnostic } from '../base/diagnostic.js'
+import type { Digest } from '../base/digest.js'
 import { failed, ok } from '../base/result.js'
 import type { Result } from '../base/result.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { ioProblem } from './io-problem.js'
 import { compareNames } from './name-order.js'
 import { openingProblem, readHeader } from './open.js'
-import type { SafetensorsFile } from './open.js'
+import type { FileIdentity, SafetensorsFile } from './open.js'
 import { findUnindexed, shardNumber } from './shard-names.js'
 import { INDEX_SUFFIX, readIndex } from './sharded-index.js'
 import type { ShardedIndex } from './sharded-index.js'
+
+/** A small file that is looked for beside a model and says something about it. */
+export interface SideFile {
+  /** Absolute. */
+  readonly path: string
+  /** Undefined where there is none. */
+  readonly found: { readonly identity: FileIdentity; readonly digest: Digest } | undefined
+}
 
 /** A checkpoint as one thing, in however many files it lies. */
 export interface Model {
@@ -24,6 +33,8 @@ export interface Model {
   readonly metadata: ReadonlyMap<string, string>
   /** Bytes of `tensors`, as an index's `total_size` counts them. */
   readonly bytes: number
+  /** Nothing of an index enters a result but which file holds a tensor, so it is none of them. */
+  readonly sides: readonly SideFile[]
 }
 
 type Ok<T> = Result<T> & { readonly type: 'ok' }
@@ -135,6 +146,7 @@ const toModel = (path: string, files: readonly SafetensorsFile[], tensors: Reado
   tensors: new Map([...tensors].sort(([x], [y]) => compareNames(x, y))),
   metadata: new Map(files.toReversed().flatMap((file) => [...file.metadata])),
   bytes: [...tensors.values()].reduce((sum, { begin, end }) => sum + end - begin, 0),
+  sides: [],
 })
 
 const exists = (path: string): Promise<boolean> =>

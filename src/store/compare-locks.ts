@@ -1,11 +1,11 @@
 import { canonicalJson } from '../base/canonical.js'
-import type { Lock, LockedBuild, LockedStep } from './lock.js'
+import type { Lock, LockedBuild, LockedInput, LockedStep, OutputPlace } from './lock.js'
 
-/** One difference between two locks, or between two facts of a step. */
+/** One difference between two locks, or between two facts of a step or an input. */
 export interface Change {
   readonly of: 'lock' | 'recipe' | 'input' | 'param' | 'step' | 'output'
   readonly name: string
-  /** Which fact of a step; undefined where the thing itself came, went or changed. */
+  /** Which fact of a step or an output, or `metadata` or `sides.NAME` of an input; undefined where the thing itself came, went or changed. */
   readonly fact?: string
   readonly was: unknown
   readonly is: unknown
@@ -36,6 +36,27 @@ export const compareSteps = (name: string, was: LockedStep | undefined, is: Lock
   return keysOf(before, now).filter((fact) => !same(before[fact], now[fact])).map((fact) => ({ of: 'step', name, fact, was: before[fact], is: now[fact] }))
 }
 
+/** What of an input besides its tensors is different: its metadata, and files beside it. */
+export const compareAside = (name: string, was: Pick<LockedInput, 'metadata' | 'sides'>, is: Pick<LockedInput, 'metadata' | 'sides'>): readonly Change[] => [
+  ...(was.metadata === is.metadata ? [] : [{ of: 'input', name, fact: 'metadata', was: was.metadata, is: is.metadata } as const]),
+  ...keysOf(was.sides, is.sides).flatMap((side): Change[] => {
+    const [before, now] = [was.sides?.[side] ?? undefined, is.sides?.[side] ?? undefined]
+    return before === now ? [] : [{ of: 'input', name, fact: `sides.${side}`, was: before, is: now }]
+  }),
+]
+
+/** What of how and where an output is written is different. */
+export const comparePlaces = (name: string, was: OutputPlace | undefined, is: OutputPlace): readonly Change[] => {
+  if (was === undefined) return [{ of: 'output', name, was: undefined, is: is.path }]
+  return (['path', 'dtype', 'shard_size'] as const).filter((fact) => !same(was[fact], is[fact])).map((fact) => ({ of: 'output', name, fact, was: was[fact], is: is[fact] }))
+}
+
+/** Locks of version 1 do not say what an input has besides its tensors. */
+const compareInputs = (was: Lock, is: Lock): readonly Change[] => [
+  ...compareRecords('input', was.inputs, is.inputs, (i) => i.digest),
+  ...(was.lock === 1 || is.lock === 1 ? [] : Object.keys(is.inputs).filter((name) => was.inputs[name] !== undefined).flatMap((name) => compareAside(name, was.inputs[name]!, is.inputs[name]!))),
+]
+
 const compareBuilds = (was: LockedBuild | undefined, is: LockedBuild | undefined): Change[] => [
   ...compareRecords('param', was?.params, is?.params),
   ...keysOf(was?.steps, is?.steps).flatMap((name) => compareSteps(name, was?.steps[name], is?.steps[name])),
@@ -50,7 +71,7 @@ export const compareLocks = (was: Lock | undefined, is: Lock): readonly Change[]
     : [{ of: 'lock', name: 'settings', was: was.builds.length, is: is.builds.length } as const]
   return [
     ...(was.recipe === is.recipe ? [] : [{ of: 'recipe', name: 'recipe', was: was.recipe, is: is.recipe } as const]),
-    ...compareRecords('input', was.inputs, is.inputs, (i) => i.digest),
+    ...compareInputs(was, is),
     ...builds,
   ]
 }
@@ -67,7 +88,11 @@ const kindWords = { lock: 'the lock', recipe: 'the recipe', input: 'input', para
 export const describeChange = ({ of, name, fact, was, is }: Change): string => {
   if (of === 'lock') return name === 'lock' ? 'new' : `${name} changed from ${shown(was)} to ${shown(is)}`
   if (of === 'recipe') return 'the text of the recipe changed'
-  const what = fact === undefined ? `${kindWords[of]} \`${name}\`` : `\`${fact.replace(/^params\./, '')}\` of step \`${name}\``
+  if (of === 'input' && fact !== undefined) {
+    const what = fact === 'metadata' ? `the metadata of input \`${name}\`` : `\`${fact.replace(/^sides\./, '')}\` of input \`${name}\``
+    return `${what} ${was === undefined ? 'is new' : is === undefined ? 'was removed' : 'changed'}`
+  }
+  const what = fact === undefined ? `${kindWords[of]} \`${name}\`` : `\`${fact.replace(/^params\./, '')}\` of ${kindWords[of]} \`${name}\``
   if (was === undefined) return fact === undefined ? `${what} is new` : `${what} was added: ${shown(is)}`
   if (is === undefined) return fact === undefined ? `${what} was removed` : `${what} was removed (was ${shown(was)})`
   return `${what} changed from ${shown(was)} to ${shown(is)}`

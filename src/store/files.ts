@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { shortDigest, type Digest } from '../base/digest.js'
 import { isSameFile, type FileIdentity } from '../safetensors/open.js'
@@ -15,7 +16,7 @@ export interface KnownTensor {
 /** What is remembered of a file. */
 export interface KnownFile {
   readonly identity: FileIdentity
-  /** BLAKE3 of everything in front of the data; undefined for files that smelt only read. */
+  /** BLAKE3 of everything in front of the data, which is all of a file that is no model; undefined for files that smelt only read. */
   readonly header: Digest | undefined
   /** What made it, for a file that is no model. */
   readonly fingerprint: string | undefined
@@ -28,7 +29,7 @@ export interface Files {
   find(path: string, identity: FileIdentity): KnownFile | undefined
   /**
    * Remembers a file whose contents are known to be those it had at `since` (ms). A file that was written so shortly before
-   * that another write could bear the same time is not remembered. Throws what the file system says.
+   * that another write could bear the same time is not remembered, and what was known of it is forgotten. Throws what the file system says.
    */
   keep(path: string, file: KnownFile, since: number): void
 }
@@ -75,7 +76,7 @@ export const openFiles = (folder: string, now: () => number): Files => {
       return known !== undefined && isSameFile(known.identity, identity) ? known : undefined
     },
     keep: (path, { identity, header, fingerprint, tensors }, since) => {
-      if (!isSettled(identity, since)) return
+      if (!isSettled(identity, since)) return rmSync(entryOf(path), { force: true })
       const entry: Entry = {
         path,
         identity: encodeIdentity(identity),

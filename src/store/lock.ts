@@ -17,6 +17,10 @@ export interface LockedInput {
   readonly tensors: number
   /** Of the file, where the recipe pins it or it was asked for. */
   readonly sha256?: string
+  /** Digest of the `__metadata__` of its headers, where they have any: outputs and reports tell of it. */
+  readonly metadata?: Digest
+  /** Files beside it that say what its numbers mean, by name: the digest of their bytes, or null where one was looked for and not found. */
+  readonly sides?: Readonly<Record<string, Digest | null>>
 }
 
 /** One step: everything that decides what it gives, and the fingerprint of that with the contents of its inputs. */
@@ -31,10 +35,18 @@ export interface LockedStep {
   readonly [fact: string]: unknown
 }
 
-/** One output. */
-export interface LockedOutput {
+/** How and where an output is written. */
+export interface OutputPlace {
   /** As the recipe has it. */
   readonly path: string
+  /** As the recipe has it, where it does not leave every tensor its own: the dtype, and rules of which later ones win. */
+  readonly dtype?: string | readonly (string | readonly [pattern: string, dtype: string])[]
+  /** Bytes of a shard, where it has several. */
+  readonly shard_size?: number
+}
+
+/** One output. */
+export interface LockedOutput extends OutputPlace {
   readonly from: string
   readonly digest: Digest
   /** Bytes of all its files. */
@@ -55,9 +67,15 @@ export interface LockedBuild {
   readonly outputs: Readonly<Record<string, LockedOutput>>
 }
 
+/** The versions of locks that can be read. Version 1 says nothing of metadata and of files beside inputs; `--frozen` keeps to what it says. */
+export type LockVersion = 1 | 2
+
+/** The version that is written. */
+export const LOCK_VERSION = 2
+
 /** What a build was made of and what it gave. Kept in git beside the recipe: sorted, without times, absolute paths and names of machines. */
 export interface Lock {
-  readonly lock: 1
+  readonly lock: LockVersion
   readonly smelt: string
   /** Digest of the recipe's text. */
   readonly recipe: Digest
@@ -70,11 +88,15 @@ export interface Lock {
 /** Where the lock of a recipe lies: beside it, `NAME.lock.json` for `NAME.yaml`. */
 export const lockPath = (recipe: string): string => join(dirname(recipe), `${basename(recipe).replace(/\.(ya?ml|json)$/i, '')}.lock.json`)
 
-/** The digest of a build: of the recipe, the params, the contents of all inputs, the fingerprints of all steps and the contents of all outputs. */
+/** Everything that an input brings into a build, in a text: its contents, and its metadata and side files as far as the lock tells of them. */
+export const identityOfInput = ({ digest, metadata, sides }: LockedInput): string =>
+  (metadata === undefined && sides === undefined ? digest : canonicalJson({ digest, metadata, sides }))
+
+/** The digest of a build: of the recipe, the params, all inputs, the fingerprints of all steps and the contents of all outputs. */
 export const digestBuild = (recipe: Digest, build: Omit<LockedBuild, 'digest'>, inputs: Lock['inputs']): Digest => toDigest(blake3(canonicalJson({
   recipe,
   params: build.params,
-  inputs: Object.fromEntries(Object.entries(build.inputs).map(([name, path]) => [name, inputs[path]!.digest])),
+  inputs: Object.fromEntries(Object.entries(build.inputs).map(([name, path]) => [name, identityOfInput(inputs[path]!)])),
   steps: Object.fromEntries(Object.entries(build.steps).map(([name, step]) => [name, step.fingerprint])),
   outputs: Object.fromEntries(Object.entries(build.outputs).map(([name, output]) => [name, output.digest])),
 })))

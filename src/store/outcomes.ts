@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { shortDigest } from '../base/digest.js'
 
@@ -66,6 +66,8 @@ export const openOutcomes = (folder: string, limit: number): Outcomes => {
         rmSync(old, { force: true })
         renameSync(young, old)
       }
+      // Of a recipe that only reports on its models this may be the first that is kept.
+      mkdirSync(folder, { recursive: true })
       // A line torn by a crash must not swallow the first of these.
       appendFileSync(young, `\n${fresh.map(([fingerprint, outcome]) => encode(fingerprint, outcome)).join('')}`)
       for (const [fingerprint, outcome] of fresh) known.set(fingerprint, outcome)

@@ -2,6 +2,7 @@ import type { Architecture } from '../architectures/detect.js'
 import { escapeControls } from '../base/excerpt.js'
 import type { Model } from '../safetensors/model.js'
 import type { TensorInfo } from '../tensor/info.js'
+import type { Quantised } from '../tensor/quantised.js'
 import { align, cutMiddle, formatBytes, formatTally, paint, plural, tallyOf, widthOf, wrap, type Look } from './text.js'
 
 /** What the numbers of a tensor are like; NaN and infinite ones count in `nan` and `infinite` alone. Statistics of no numbers are null. */
@@ -23,8 +24,10 @@ export interface Inspected {
   readonly path: string
   readonly model: Model
   readonly architecture: Architecture | undefined
+  /** What means something only together with other tensors; undefined where nothing does. */
+  readonly quantised: Quantised | undefined
   readonly tensors: readonly TensorInfo[]
-  /** By name; tensors whose dtype holds no plain numbers have none. Undefined when not asked for. */
+  /** By name; those of scaled tensors are of the numbers they mean; tensors whose dtype holds no plain numbers have none. Undefined when not asked for. */
   readonly statistics: ReadonlyMap<string, Statistics> | undefined
 }
 
@@ -53,14 +56,19 @@ const field = (name: string, text: string, look: Look): string[] => {
   return wrap(text, look.width - 14).map((line, i) => `${paint(look, 'faint', i === 0 ? label : ' '.repeat(12))}  ${line}`)
 }
 
+/** Quantised tensors by how they are: those with scales, which smelt computes with, and others by what packs them. */
+const quantisedIn = ({ scaled, packed }: Quantised): Record<string, number> =>
+  tallyOf([...[...scaled.values()].map(({ stored }) => `${stored.dtype} with scales`), ...[...packed.values()].map(({ scheme }) => scheme)])
+
 const summary = (inspected: Inspected, look: Look): string[] => {
-  const { model, architecture, path } = inspected
+  const { model, architecture, path, quantised } = inspected
   const files = model.files.length > 1 ? `, ${plural(model.files.length, 'file')}` : ''
   const blocks = Object.entries(blocksOf(inspected)).map(([block, count]) => `${block} ${count}`).join(', ')
   return [
     paint(look, 'title', escapeControls(path)),
     ...field('size', `${formatBytes(model.bytes)} in ${plural(model.tensors.size, 'tensor')}${files}`, look),
     ...field('dtypes', formatTally(tallyOf([...model.tensors.values()].map((t) => t.dtype))) || 'none', look),
+    ...(quantised === undefined ? [] : field('quantised', `${formatTally(quantisedIn(quantised))}${quantised.packed.size === 0 ? '' : '; only those with scales can be merged'}`, look)),
     ...field('architecture', architecture === undefined ? 'none that smelt knows' : `${architecture.title} (${architecture.id})`, look),
     ...(architecture === undefined ? [] : field('components', formatTally(partsOf(inspected, 'component')), look)),
     ...(architecture === undefined ? [] : field('blocks', blocks, look)),
@@ -106,7 +114,7 @@ export const renderInspected = (inspected: Inspected, look: Look): string =>
 
 /** The same for other programs, whole. */
 export const inspectedToJson = (inspected: Inspected): object => {
-  const { path, model, architecture, tensors: selected, statistics } = inspected
+  const { path, model, architecture, quantised, tensors: selected, statistics } = inspected
   return {
     path,
     files: model.files.map((f) => f.path),
@@ -115,6 +123,7 @@ export const inspectedToJson = (inspected: Inspected): object => {
     architecture: architecture === undefined
       ? null
       : { id: architecture.id, title: architecture.title, components: partsOf(inspected, 'component'), blocks: blocksOf(inspected) },
+    ...(quantised === undefined ? {} : { quantised: quantisedIn(quantised) }),
     metadata: Object.fromEntries(model.metadata),
     tensors: selected.map((t) => ({
       name: t.name, dtype: t.dtype, shape: t.shape, bytes: t.end - t.begin,

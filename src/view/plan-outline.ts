@@ -78,6 +78,8 @@ export interface OutlinedOutput {
   readonly tensors: number
   readonly bytes: number
   readonly dtypes: Readonly<Record<string, number>>
+  /** How many tensors the first model stores with scales and this output without. */
+  readonly unscaled: number
   readonly files: readonly string[]
 }
 
@@ -108,9 +110,10 @@ export const outlinePlan = (plan: Plan, device: PlannedDevice, { lock, force = f
       tensors: o.tensors.length,
       bytes: o.files.reduce((n, f) => n + f.bytes, 0),
       dtypes: tallyOf(o.tensors.map((t) => t.dtype)),
+      unscaled: o.unscaled,
       files: [...o.files.map((f) => f.path), ...(o.index === undefined ? [] : [o.index.path])],
     })),
-    reports: plan.reports.map((r) => ({ name: r.name, path: r.label, from: plan.nameOf(r.setting, r.step), format: r.format, measured: r.measured.length })),
+    reports: plan.reports.map((r) => ({ name: r.name, path: r.label, from: plan.nameOf(r.setting, r.step), format: r.format, measured: r.value.measured.length })),
     work: {
       ...plan.totals,
       jobs: plan.jobs.length,

@@ -55,7 +55,8 @@ const reports = (outline: PlanOutline, look: Look): string[] => outline.reports.
 
 const describeOutput = (o: OutlinedOutput): string => {
   const tensors = `from ${o.from}: ${plural(o.tensors, 'tensor')}${o.kept ? ', already up to date' : ''}`
-  return [tensors, formatTally(o.dtypes), `${formatBytes(o.bytes)} in ${plural(o.files.length, 'file')}`].filter((part) => part !== '').join('; ')
+  const scales = o.unscaled === 0 ? '' : `${plural(o.unscaled, 'tensor')} stored with scales ${o.unscaled === 1 ? 'becomes' : 'become'} plain numbers`
+  return [tensors, formatTally(o.dtypes), scales, `${formatBytes(o.bytes)} in ${plural(o.files.length, 'file')}`].filter((part) => part !== '').join('; ')
 }
 
 /** A device by the name that `--device` takes and the one its maker gave it. */

@@ -65,7 +65,7 @@ const DEFECTS: Readonly<Record<string, readonly [codes: readonly string[], appli
     swap(file, up!, (t) => filled([t.shape[0]!, 0]))
     swap(file, down!, (t) => filled([0, t.shape[1]!]))
   }],
-  'unequal ranks': [['bad-rank'], factored, (file, { tensors: [up] }) => swap(file, up!, (t) => filled([t.shape[0]!, t.shape[1]! + 1]))],
+  'unequal ranks': [['adapter-shape'], factored, (file, { tensors: [up] }) => swap(file, up!, (t) => filled([t.shape[0]!, t.shape[1]! + 1]))],
   'another width': [['adapter-shape'], factored, (file, { tensors: [, down] }) => swap(file, down!, (t) => filled([t.shape[0]!, t.shape[1]! + 1]))],
   'another height': [['adapter-shape'], factored, (file, { tensors: [up] }) => swap(file, up!, (t) => filled([t.shape[0]! + 1, t.shape[1]!]))],
   'another shape': [['adapter-shape', 'adapter-vocabulary'], (part) => !factored(part), (file, { tensors: [only] }, roll) => swap(file, only!, (t) => filled(pick(roll, [[...t.shape, 1], [t.shape[0]! + 1, ...t.shape.slice(1)], t.shape.slice(1), []])))],

@@ -26,13 +26,13 @@ test.each([
   ['an alpha that is a matrix of one', { ...lora, 'net.fc.alpha': f32([1, 1], 1) }, /^bad-alpha: .* is \[1, 1\]; an alpha is a single number$/],
   ['an infinite alpha', { ...lora, 'net.fc.alpha': f32([], Infinity) }, /^bad-alpha: .* is Infinity;/],
   ['an alpha of booleans', { ...lora, 'net.fc.alpha': { dtype: 'BOOL', shape: [], values: 1 } }, /^bad-alpha: /],
-  ['factors that cannot be multiplied', { ...lora, 'net.fc.lora_up.weight': filled([2, 3], 1) }, /^bad-rank: .*`net\.fc`.*\[2, 3\] cannot be multiplied with \[2, 3\]/],
-  ['a rank of 0', { ...lora, 'net.fc.lora_up.weight': filled([2, 0], 1), 'net.fc.lora_down.weight': filled([0, 3], 1) }, /^bad-rank: .* has a rank of 0/],
-  ['a middle factor of another rank', { ...lora, 'net.fc.lora_mid.weight': filled([3, 3, 1, 1], 1) }, /^bad-rank: .* does not stand between ranks of 2/],
+  ['factors that cannot be multiplied', { ...lora, 'net.fc.lora_up.weight': filled([2, 3], 1) }, /^adapter-shape: `net\.fc\.lora_up\.weight` .* is \[2, 3\], but `net\.fc` needs \[2, 2\]: its rank is 2/],
+  ['a rank of 0', { ...lora, 'net.fc.lora_up.weight': filled([2, 0], 1), 'net.fc.lora_down.weight': filled([0, 3], 1) }, /^bad-rank: .*`net\.fc` .*: their rank is 0$/],
+  ['a middle factor of another rank', { ...lora, 'net.fc.lora_mid.weight': filled([3, 3, 1, 1], 1) }, /^adapter-shape: `net\.fc\.lora_mid\.weight` .* is \[3, 3, 1, 1\], but `net\.fc` needs \[2, 2\]/],
   ['a factor without the other', { 'net.fc.lora_up.weight': up }, /^factor-missing: `net\.fc` .* has no `lora_down` or `lora_A`/],
   ['a LoHa without a factor', { 'net.fc.hada_w1_a': up, 'net.fc.hada_w1_b': down, 'net.fc.hada_w2_b': down }, /^factor-missing: .* has no `hada_w2_a`/],
-  ['factors of another width', { ...lora, 'net.fc.lora_down.weight': filled([2, 4], 1) }, /^adapter-shape: .*\[2, 4\], and `net\.fc\.weight` is \[2, 3\]$/],
-  ['factors of another height', { ...lora, 'net.fc.lora_up.weight': filled([3, 2], 1) }, /^adapter-shape: .*\[3, 3\], and/],
+  ['factors of another width', { ...lora, 'net.fc.lora_down.weight': filled([2, 4], 1) }, /^adapter-shape: `net\.fc\.lora_down\.weight` .* is \[2, 4\], but `net\.fc` needs \[2, 3\]: .* `net\.fc\.weight`, which is \[2, 3\]$/],
+  ['factors of another height', { ...lora, 'net.fc.lora_up.weight': filled([3, 2], 1) }, /^adapter-shape: `net\.fc\.lora_up\.weight` .* is \[3, 2\], but `net\.fc` needs \[2, 2\]/],
   ['a difference of another shape', { 'net.fc.diff': filled([3, 2], 1) }, /^adapter-shape: `net\.fc\.diff`/],
   ['factors of whole numbers', { ...lora, 'net.fc.lora_up.weight': { dtype: 'I64', shape: [2, 2], values: 1 } }, /^adapter-dtype: `net\.fc\.lora_up\.weight` of `lora` .* is I64/],
   ['a tensor without a target', { ...lora, 'net.gone.lora_up.weight': up, 'net.gone.alpha': f32([], 1), 'stray': up }, /^adapter-unmatched: 3 of 5 tensors .*: `stray`, `net\.gone\.[^;]*$/],
@@ -87,6 +87,11 @@ test.each([
   ['that is no JSON', '{', /^adapter-config-not-json: .*adapter_config\.json is not JSON/],
 ] as const)('a config %s is refused', async (_what, config, expected) => {
   expect(await problemOf({ adapter: peft, config })).toMatch(expected)
+})
+
+test.each([['no JSON', '{'], ['a list', '[]'], ['a number', '1']])('a config in the header that is %s is refused, and is not taken for none', async (_what, text) => {
+  const adapter: Tensors = { 'unet.net.fc.lora_A.weight': down, 'unet.net.fc.lora_B.weight': up }
+  expect(await problemOf({ adapter, metadata: { lora_adapter_metadata: text } })).toMatch(/^bad-adapter-config: `lora_adapter_metadata` in the header of `lora` .* is not a JSON object/)
 })
 
 test('a model of whole numbers cannot be changed', async () => {

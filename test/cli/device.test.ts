@@ -91,7 +91,7 @@ describe('whatever the machine has', () => {
     for (const command of ['build', 'plan']) {
       const done = await smelt(folder.path, [command, 'recipe.yaml', '--device', 'cuda:x'])
       expect([done.code, done.stdout]).toEqual([2, ''])
-      expect(done.stderr).toMatch(/^error\[device-unknown\]: `cuda:x`.*\n --> --device\nhelp: use auto, cpu, cuda, cuda:1 .*webgpu/)
+      expect(done.stderr).toMatch(/^error\[device-unknown\]: unknown device `cuda:x`.*\n --> --device\nhelp: use auto, cpu, cuda, cuda:1 .*webgpu/)
     }
   })
 })

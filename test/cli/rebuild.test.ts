@@ -76,6 +76,13 @@ describe('the commands around rebuilding', () => {
     expect((await run('verify', 'recipe.yaml')).code).toBe(0)
   }))
 
+  test('--rehash reads inputs and outputs that nobody seems to have touched', () => inShop(async ({ run }) => {
+    await run('build', 'recipe.yaml', '--quiet')
+    const { code, stdout } = await run('build', 'recipe.yaml', '--rehash', '--json')
+    expect(code).toBe(0)
+    expect(stdout).toContain('"type":"output-kept"')
+  }))
+
   test('cache lists what was left, evicts, and is cleared', () => inShop(async ({ run, store }) => {
     expect((await run('cache', 'ls')).stdout).toBe(`${store}: 0 B of 1.07 GB in 0 entries\n`)
     await run('build', 'recipe.yaml', '--quiet')

@@ -29,12 +29,20 @@ const blend = (method: string): Mapping => (c) => {
   return run(c, files(c, 'a', 'b'), { result: { op: 'merge.blend', a: 'a', b: 'b', keep: 1 - number(c, 't'), method } })
 }
 
-/** The method is over the flattened tensor, so a vector that is not to be taken by `lerp` is given as a matrix of one row. */
+const isZero = (file: PlainFile): boolean => Object.values(file).every(({ values }) => values.every((x) => x === 0))
+
+/**
+ * The method is over the flattened tensor, so a vector that is not to be taken by `lerp` is given as a matrix of one row. To the cases a
+ * tensor of zeros is at a right angle to everything; here it has no direction, and `lerp` is taken.
+ */
 const slerp: Mapping = (c) => {
   if (c.params['dot_threshold'] !== 0.9995) return 'another threshold than 0.9995 for parallel tensors'
   const asRow = (tensor: PlainTensor): PlainTensor => (c.params['lerp_1d'] === false && tensor.shape.length === 1 ? { ...tensor, shape: [1, ...tensor.shape] } : tensor)
-  const { a, b } = files(c, 'a', 'b')
-  return run(c, { a: mapFile(a!, asRow), b: mapFile(b!, asRow) }, { result: { op: 'merge.blend', a: 'a', b: 'b', keep: 1 - number(c, 't'), method: 'slerp' } }, {}, mapFile(result(c), asRow))
+  const { a, b } = files(c, 'a', 'b') as { readonly a: PlainFile; readonly b: PlainFile }
+  const t = number(c, 't')
+  const onLine = (tensor: PlainTensor, name: string): PlainTensor => ({ ...tensor, values: tensor.values.map((x, i) => (1 - t) * x + t * b[name]!.values[i]!) })
+  const expected = isZero(a) || isZero(b) ? Object.fromEntries(Object.entries(a).map(([name, tensor]) => [name, onLine(tensor, name)])) : result(c)
+  return run(c, { a: mapFile(a, asRow), b: mapFile(b, asRow) }, { result: { op: 'merge.blend', a: 'a', b: 'b', keep: 1 - t, method: 'slerp' } }, {}, mapFile(expected, asRow))
 }
 
 const METHODS: Readonly<Record<string, string>> = {

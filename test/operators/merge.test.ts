@@ -31,6 +31,12 @@ describe('merge.blend', () => {
     expect(r).toEqual([...expected, ...expected.map((x) => x + 2)])
   })
 
+  test.each(['merge.blend', 'merge.dare'])('with slerp takes a straight line to or from a tensor of zeros: %s', (op) => {
+    const files = { a: { x: matrix(0, 0, 0), y: matrix(8, -4, 2), z: matrix(0, 0, 0) }, b: { x: matrix(8, -4, 2), y: matrix(0, 0, 0), z: matrix(0, 0, 0) } }
+    expect(evaluateLast(files, { r: { op, a: 'a', b: 'b', keep: 0.75, method: 'slerp', ...(op === 'merge.dare' ? { drop: 0 } : {}) } }))
+      .toEqual({ x: [2, -1, 0.5], y: [6, -3, 1.5], z: [0, 0, 0] })
+  })
+
   test('with slerp leaves equal tensors bit for bit what they are', () => {
     const a = matrix(0.1, 0.7, -3)
     expect(evaluateLast({ a: { x: a }, b: { x: a } }, { r: { op: 'merge.blend', a: 'a', b: 'b', keep: 0.37, method: 'slerp' } })).toEqual({ x: a.values })

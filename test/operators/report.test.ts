@@ -6,8 +6,10 @@ import { operators } from '#src/operators/index.js'
 import type { ReportDocument, Section } from '#src/operators/report-document.js'
 import { startThread } from '#src/run/crew.js'
 import { makeBase, train, writeCheckpoint } from '../recipes/checkpoint.js'
+import { evaluateNames } from '../support/evaluate.js'
 import { exampleRun } from '../support/examples.js'
 import { inlineHand } from '../support/inline-hand.js'
+import { runOf } from '../support/recipe-run.js'
 import { makeFolder } from '../support/smelt.js'
 import { writeSafetensors, type TensorValues } from '../support/write-safetensors.js'
 
@@ -204,6 +206,13 @@ describe('an adapter', () => {
     expect(cellsOf(report!, 'Modules')).toMatchObject({ 'l.0.q': [2, 1], 'l.1.q': [1, 1] })
     expect(cellsOf(report!, 'What it would change')).toEqual({ 'l.0.q.weight': [], 'l.1.q.weight': [] })
     expect(sectionOf(report!, 'facts', 'Metadata').facts).toEqual([{ label: 'ss_network_dim', value: '2', format: 'text' }])
+  })
+
+  test('whose scale is not known is shown, with a warning that says why', () => {
+    const square = { dtype: 'f32', shape: [1, 1], values: [1] } as const
+    const { recipe: bare, files: stored } = runOf(
+      { ink: { 'base_model.model.q.lora_A.weight': square, 'base_model.model.q.lora_B.weight': square } }, { r: { op: 'report.adapter', adapter: 'ink' } }, {}, { adapters: ['ink'] })
+    expect(evaluateNames(bare, stored)('r')).toMatchObject({ type: 'ok', diagnostics: [{ severity: 'warning', code: 'adapter-config-missing' }] })
   })
 
   test('without tags has no part about them', async () => {

@@ -107,7 +107,7 @@ describe('a real architecture', () => {
       },
       outputs: { out: { from: 'y', path: 'out.safetensors' } },
     })
-    const changed = new Set(plan.jobs.flatMap((j) => [...j.copies.filter((c) => c.from?.file.endsWith('b.safetensors')).map((c) => c.to), ...j.targets]).map((t) => t.tensor))
+    const changed = new Set(plan.jobs.flatMap((j) => [...j.copies.filter((c) => c.from?.tensor.file.endsWith('b.safetensors')).map((c) => c.to), ...j.targets]).map((t) => t.tensor))
     expect([...changed].every((name) => /\.(input_blocks|middle_block)\./.test(name))).toBe(true)
     expect(changed.has(IN_4) && changed.has(MID)).toBe(true)
   })

@@ -63,12 +63,12 @@ describe('folding', () => {
     const plan = planOf(paper(blend({ keep: 1 }), { a: TWO, b: TWO }))
     expect(plan.totals).toMatchObject({ copied: 2, computed: 0, readBytes: bytes, skippedBytes: bytes, operations: 0 })
     expect(plan.programs).toEqual([])
-    expect(plan.jobs.flatMap((j) => j.copies.map((c) => c.from?.file))).toEqual(['/models/a.safetensors', '/models/a.safetensors'])
+    expect(plan.jobs.flatMap((j) => j.copies.map((c) => c.from?.tensor.file))).toEqual(['/models/a.safetensors', '/models/a.safetensors'])
   })
 
   test('`keep: 0` is a copy of the other model', () => {
     const plan = planOf(paper(blend({ keep: 0 }), { a: TWO, b: TWO }))
-    expect(plan.jobs.flatMap((j) => j.copies.map((c) => c.from?.file))).toEqual(['/models/b.safetensors', '/models/b.safetensors'])
+    expect(plan.jobs.flatMap((j) => j.copies.map((c) => c.from?.tensor.file))).toEqual(['/models/b.safetensors', '/models/b.safetensors'])
   })
 
   test('`keep: 0` of a model with another dtype is computed, since the first has the say', () => {
@@ -91,7 +91,7 @@ describe('folding', () => {
   test('integers and constants of the architecture are copied from the first model', () => {
     const outline: Outline = { 'text.position_ids': ['I64', [1, 77]], 'logit_scale': ['F32', []], 'steps': ['U8', [3]], 'weight': ['F32', [2]] }
     const plan = planOf(paper(blend(), { a: outline, b: outline }))
-    expect(plan.jobs.flatMap((j) => j.copies.map((c) => c.from?.name)).sort()).toEqual(['logit_scale', 'steps', 'text.position_ids'])
+    expect(plan.jobs.flatMap((j) => j.copies.map((c) => c.from?.tensor.name)).sort()).toEqual(['logit_scale', 'steps', 'text.position_ids'])
     expect(plan.totals.computed).toBe(1)
   })
 

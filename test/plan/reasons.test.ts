@@ -52,6 +52,23 @@ describe('why a step runs', () => {
     expect(reasons(await shop.build(recipe()), lock)).toEqual({ x: [{ type: 'input', path: 'b.safetensors', known: true }], y: [{ type: 'input', path: 'b.safetensors', known: true }] })
   }))
 
+  test('it is needed for a step that changed, although nothing behind it did', () => inShop(async (shop) => {
+    await shop.build(recipe())
+    const lock = await lockNow(shop)
+    expect(reasons(await shop.build(recipe({ keep: 0.75 })), lock)).toMatchObject({ x: [{ type: 'needed', output: 'out' }], y: [{ type: 'changed', by: 'y' }] })
+  }))
+
+  test.each<[string, object, object]>([
+    ['goes elsewhere', { path: 'other.safetensors' }, { fact: 'path', was: 'out.safetensors', is: 'other.safetensors' }],
+    ['has other dtypes', { path: 'out.safetensors', dtype: { 'default': 'bf16', 'layers.0': 'same' } }, { fact: 'dtype', was: undefined, is: ['bf16', ['layers.0', 'same']] }],
+    ['has other shards', { path: 'out.safetensors', shard_size: '500B' }, { fact: 'shard_size', was: undefined, is: 500 }],
+  ])('an output that needs it %s', (_, options, change) => inShop(async (shop) => {
+    await shop.build(recipe())
+    const lock = await lockNow(shop)
+    const reason = { type: 'output', changes: [{ of: 'output', name: 'out', ...change }] }
+    expect(reasons(await shop.build({ ...recipe(), outputs: { out: { from: 'y', ...options } } }), lock)).toEqual({ x: [reason], y: [reason] })
+  }))
+
   test('nothing changed, and its output is not there, or is not what was written', () => inShop(async (shop) => {
     await shop.build(recipe())
     const lock = await lockNow(shop)
@@ -100,6 +117,11 @@ describe('in words', () => {
     [[{ type: 'input', path: 'b.st', known: false }], 'input `b.st` has not been checked yet'],
     [[change('x', 'params.keep')], '`keep` of step `x` changed from 1 to 2'],
     [[change('x', 'params.keep', 'mask')], '`keep` of step `x` changed from 1 to 2, and 1 more'],
+    [[{ type: 'needed', output: 'out' }], 'unchanged, but needed for output `out`, which changed'],
+    [[{ type: 'output', changes: [{ of: 'output', name: 'out', fact: 'dtype', was: 'f16', is: 'bf16' }] }], '`dtype` of output `out` changed from f16 to bf16'],
+    [[{ type: 'output', changes: [{ of: 'output', name: 'out', was: undefined, is: 'x.safetensors' }] }], 'output `out` is new'],
+    [[{ type: 'input-facts', path: 'b.st', changes: [{ of: 'input', name: 'b.st', fact: 'metadata', was: undefined, is: 'x' }] }], 'the metadata of input `b.st` is new'],
+    [[{ type: 'taken-over' }, { type: 'input-facts', path: 'b.st', changes: [{ of: 'input', name: 'b.st', fact: 'sides.c.json', was: 'x', is: undefined }] }], 'reused from the last build'],
     [[change('w', 'params.keep', 'mask'), { type: 'input', path: 'b.st', known: true }], 'step `w` changed, and 2 more'],
   ])('%j', (reasonsGiven, words) => expect(shortReason('x', reasonsGiven)).toBe(words))
 

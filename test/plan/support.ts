@@ -22,7 +22,7 @@ export const modelOf = (name: string, outline: Outline): Model => {
   const infos = new Map(tensors.map((t) => [t.name, { ...t, file: path, ...offsets.get(t.name)! }]))
   const identity = { size: bytes, mtimeNs: 0n, ctimeNs: 0n, ino: 0n, dev: 0n }
   const file = { path, headerBytes: header.length, bytes: bytes - header.length, identity, tensors: infos, metadata: new Map<string, string>() }
-  return { path, files: [file], tensors: infos, metadata: new Map(), bytes: bytes - header.length }
+  return { path, files: [file], tensors: infos, metadata: new Map(), bytes: bytes - header.length, sides: [] }
 }
 
 /** A recipe as plain data; its models are those on paper. */
@@ -58,7 +58,7 @@ export const problemsOf = (paper: Paper): readonly string[] => told(tryPlan(pape
 
 /** Names of the tensors a job reads, one list for each sweep. */
 export const readsOf = (job: Job): readonly (readonly string[])[] =>
-  (job.sweeps?.passes ?? []).map((pass) => pass.reads.map((info) => `${info.file.replace(/^.*\/|\.safetensors$/g, '')}:${info.name}`))
+  (job.sweeps?.passes ?? []).map((pass) => pass.reads.map(({ tensor }) => `${tensor.file.replace(/^.*\/|\.safetensors$/g, '')}:${tensor.name}`))
 
 /** Names and shapes of a real checkpoint, all of one dtype. */
 export const outlineOf = (table: string, dtype: Dtype = 'F16'): Outline => {

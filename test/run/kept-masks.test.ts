@@ -87,7 +87,7 @@ const atBench = (files: Record<string, Record<string, TensorValues>>, work: (ben
 })
 
 const filesRead = (plan: Plan): readonly string[] =>
-  [...new Set(plan.jobs.flatMap((j) => (j.sweeps?.passes ?? []).flatMap((p) => p.reads.map((r) => (r.packed === true ? 'bits' : r.file.replace(/^.*\//, ''))))))].sort()
+  [...new Set(plan.jobs.flatMap((j) => (j.sweeps?.passes ?? []).flatMap((p) => p.reads.map(({ tensor }) => (tensor.packed === true ? 'bits' : tensor.file.replace(/^.*\//, ''))))))].sort()
 const sweeps = (plan: Plan): number => Math.max(...plan.jobs.map((j) => j.sweeps?.passes.length ?? 0))
 const keptIn = (plan: Plan): readonly string[] => plan.jobs.flatMap((j) => j.kept.map((k) => k.tensor)).sort()
 

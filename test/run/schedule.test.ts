@@ -1,6 +1,7 @@
 import { noTime } from '#src/run/stopwatch.js'
 import { describe, expect, test } from 'vitest'
 import { SEGMENT, tensorDigest } from '#src/base/digest.js'
+import { createGraph } from '#src/graph/graph.js'
 import { toPairs } from '#src/kernels/selection.js'
 import { createSchedule, type Schedule } from '#src/run/schedule.js'
 import type { Found, TakeOrder, UnitOrder, UnitResult } from '#src/run/unit.js'
@@ -68,6 +69,16 @@ describe('a pass', () => {
     schedule.finish(resultOf(high!, findIn([1, 2, 3, 4])))
     expect(drain(schedule).map((u) => u.takes)).toEqual([[{ stage: 'low', ports: [0], bin: bits(3) >>> 15 }]])
   })
+})
+
+test('a measure that nobody has taken is no number, unless there is nothing to measure', () => {
+  const schedule = createSchedule(planOf(paper(TIES, ONE)))
+  const graph = createGraph()
+  const read = (size: number) => graph.read({ name: 'w', dtype: 'F32', shape: [size], file: 'f', begin: 0, end: 4 * size })
+  expect([schedule.valueOf(graph.sum(read(0))), schedule.valueOf(graph.least(read(0)))]).toEqual([0, Infinity])
+  expect(() => schedule.valueOf(graph.sum(graph.read({ name: 'v', dtype: 'F32', shape: [2], file: 'f', begin: 0, end: 8 })))).toThrow('a total over v is used and nobody took it')
+  const cells = { by: 'place', rows: 1, columns: 2, gridRows: 1, gridColumns: 1 } as const
+  expect(() => schedule.cellsOf(graph.tally(graph.read({ name: 'u', dtype: 'F32', shape: [2], file: 'f', begin: 0, end: 8 }), cells))).toThrow('a tally over u')
 })
 
 describe('a trim', () => {

@@ -2,6 +2,7 @@ import { readFileSync, readdirSync, rmSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { Lock } from '#src/store/lock.js'
 import { openModel } from '#src/safetensors/model.js'
+import { renderReport } from '#src/view/report/render.js'
 import { dataOf } from './support.js'
 import { inWorkshop, shares, type Workshop } from './workshop.js'
 
@@ -24,6 +25,14 @@ const expectAsSingle = async (shop: Workshop, text: object): Promise<void> => {
     expect(readFileSync(shop.at(pathOf(keep))).equals(single!), keep).toBe(true)
   }
 }
+
+test('reports of two settings that call one file by two names each show its own', () => withModels(async (shop) => {
+  const text = { params: { file: 'a.safetensors' }, models: { m: '$file' }, steps: { x: { op: 'report.model', model: 'm' } }, outputs: { out: { from: 'x', path: 'about-${file}.txt' } } }
+  const built = await shop.build(text, { render: renderReport, set: { file: 'a.safetensors,./a.safetensors' } })
+  expect(built.codes).toEqual([])
+  expect(shop.read('about-a.safetensors.txt').toString()).toContain('(a.safetensors)')
+  expect(shop.read('about-./a.safetensors.txt').toString()).toContain('(./a.safetensors)')
+}))
 
 describe('several values of a param', () => {
   test.each<[string, object]>([

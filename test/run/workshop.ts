@@ -32,7 +32,9 @@ export interface Workshop {
   at(name: string): string
   /** Writes a model whose tensors differ by `seed`, and waits until a later change of it would show. */
   model(name: string, seed: number, tensors?: Readonly<Record<string, TensorValues>>): Promise<void>
-  /** Builds a recipe, given as a value or as a text. */
+  /** Writes a recipe, given as a value or as a text. */
+  write(recipe: object | string): void
+  /** Writes a recipe and builds it. */
   build(recipe: object | string, options?: BuildOptions): Promise<Rebuilt>
   /** The bytes of files as they are when the same recipe is built from the same inputs in another folder, without a store. */
   fresh(recipe: object | string, files: readonly string[], options?: BuildOptions): Promise<readonly Buffer[]>
@@ -74,6 +76,7 @@ export const inWorkshop = (work: (shop: Workshop) => Promise<void>): Promise<voi
     storeFolder,
     at,
     read,
+    write: (recipe) => void write(folder, recipe),
     model: async (name, seed, tensors = layersBy(seed)) => {
       writeSafetensors(at(name), tensors)
       await settled(at(name))

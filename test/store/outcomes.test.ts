@@ -20,6 +20,12 @@ describe('outcomes', () => {
     expect(again.find('other')).toBeUndefined()
   }))
 
+  test('are kept in a folder that is not there yet', () => inFolder(async (root) => {
+    const folder = join(root, 'not', 'yet')
+    openOutcomes(folder, LIMIT).keep(ODD)
+    expect(openOutcomes(folder, LIMIT).find('all')).toEqual(ODD.get('all'))
+  }))
+
   test('are written once, however often they are kept', () => inFolder(async (folder) => {
     const outcomes = openOutcomes(folder, LIMIT)
     outcomes.keep(ODD)

@@ -20,6 +20,7 @@ const numbersOf = (info: TensorInfo, file: Buffer): readonly number[] => {
     case 'F16': case 'BF16': return [...decode(info.dtype, new Uint16Array(bytes.buffer))]
     case 'F8_E4M3': case 'F8_E5M2': return [...decode(info.dtype, bytes)]
     case 'BOOL': case 'U8': return [...bytes]
+    case 'I32': return [...new Int32Array(bytes.buffer)]
     case 'I64': return [...new BigInt64Array(bytes.buffer)].map(Number)
     default: throw new Error(`no test reads ${info.dtype}`)
   }

@@ -66,11 +66,10 @@ const modelOf = (graph: Graph, label: string, path: string, file: PlainFile): Mo
   tensor: (name) => graph.read({ name, dtype: DTYPES[file[name]!.dtype], shape: file[name]!.shape, file: path, begin: 0, end: 0 }),
 })
 
-/** Offsets count elements here, so that an operator may take some of them. */
 const adapterOf = (label: string, path: string, file: PlainFile): AdapterValue => {
-  const tensors = new Map(Object.entries(file).map(([name, { dtype, shape, values }]) => [name, { name, dtype: DTYPES[dtype], shape, file: path, begin: 0, end: values.length }]))
+  const tensors = new Map(Object.entries(file).map(([name, { dtype, shape }]) => [name, { name, dtype: DTYPES[dtype], shape, file: path, begin: 0, end: 0 }]))
   const scalars = new Map(Object.entries(file).filter(([, t]) => t.shape.length === 0).map(([name, { values }]) => [name, new Uint8Array(Float32Array.from(values).buffer)]))
-  return { kind: 'adapter', label, file: { path, files: [], tensors, metadata: new Map(), bytes: 0, scalars, config: undefined }, alpha: undefined }
+  return { kind: 'adapter', label, file: { path, files: [], tensors, metadata: new Map(), bytes: 0, sides: [], scalars, config: undefined }, alpha: undefined }
 }
 
 const isPlain = (value: unknown): value is Plain => typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -170,10 +169,7 @@ const keyOf = (stream: Stream) => deriveKey({ ...stream, step: String(stream.ste
 
 /** Numbers of files in memory, and draws of the reference kernels. */
 const dataOf = (files: Files): Data => ({
-  read: ({ file, name, begin, end }) => {
-    const { values } = files[file]![name.replace(/\[\d+:\d+\]$/, '')]!
-    return Float64Array.from(end === 0 ? values : values.slice(begin, end))
-  },
+  read: ({ file, name }) => Float64Array.from(files[file]![name]!.values),
   bernoulli: (stream, n, p) => bernoulli(0, n, keyOf(stream), p),
   normal: (stream, n) => Float64Array.from(gaussian(0, n, keyOf(stream))),
   uniform: (stream, n) => Float64Array.from(uniform(0, n, keyOf(stream))),

@@ -5,7 +5,7 @@ import { sizeOf } from '#src/tensor/info.js'
 
 /** A tensor to write: `values` in row-major order, or one value for every element. */
 export interface TensorValues {
-  readonly dtype: 'F32' | 'F64' | 'F16' | 'BF16' | 'F8_E4M3' | 'F8_E5M2' | 'I64' | 'BOOL'
+  readonly dtype: 'F32' | 'F64' | 'F16' | 'BF16' | 'F8_E4M3' | 'F8_E5M2' | 'F8_E8M0' | 'U8' | 'I8' | 'I32' | 'I64' | 'BOOL'
   readonly shape: readonly number[]
   readonly values: readonly number[] | number
 }
@@ -15,7 +15,10 @@ const encodeValues = (dtype: TensorValues['dtype'], values: readonly number[]): 
     case 'F32': return Float32Array.from(values)
     case 'F64': return Float64Array.from(values)
     case 'I64': return BigInt64Array.from(values, BigInt)
-    case 'BOOL': return Uint8Array.from(values)
+    case 'I32': return Int32Array.from(values)
+    case 'I8': return Int8Array.from(values)
+    // Of F8_E8M0 the codes.
+    case 'BOOL': case 'U8': case 'F8_E8M0': return Uint8Array.from(values)
     default: return encode(dtype, Float32Array.from(values))
   }
 }

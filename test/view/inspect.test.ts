@@ -14,8 +14,9 @@ const tensors = new Map(([
 
 const inspected: Inspected = {
   path: 'm.safetensors',
-  model: { path: '/m.safetensors', files: [], tensors, metadata: new Map(), bytes: 6.5e8 },
+  model: { path: '/m.safetensors', files: [], tensors, metadata: new Map(), bytes: 6.5e8, sides: [] },
   architecture: detectArchitecture(tensors),
+  quantised: undefined,
   tensors: [tensors.get(LAYER)!],
   statistics: new Map([[LAYER, { mean: -0.000123456, std: 0.02, min: -1, max: 1, norm: 81.92, nan: 0, infinite: 0, zeros: 3 }]]),
 }

@@ -23,7 +23,7 @@ const outline: Outline = {
     },
   ],
   unused: ['spare'],
-  outputs: [{ name: 'merged', path: 'build/anime\u001b[31m.safetensors', from: 'blend', kept: false, tensors: 1131, bytes: 2.13e9, dtypes: { I64: 1, F16: 1130 }, files: ['/m/build/anime.safetensors'] }],
+  outputs: [{ name: 'merged', path: 'build/anime\u001b[31m.safetensors', from: 'blend', kept: false, tensors: 1131, bytes: 2.13e9, dtypes: { I64: 1, F16: 1130 }, unscaled: 0, files: ['/m/build/anime.safetensors'] }],
   reports: [{ name: 'coverage', path: 'build/mask.html', from: 'quarters', format: 'html', measured: 1131 }],
   work: { tensors: 1131, copied: 31, computed: 1100, reused: 0, cached: 0, readBytes: 4.2e9, digestBytes: 0, writeBytes: 2.13e9, skippedBytes: 1e6, operations: 9e9, jobs: 1131, programs: 3, sweeps: 2, peakMemory: 3.1e8, seconds: 12.3, workers: 1 },
   device: { name: 'cpu', title: undefined, reason: 'asked for', workers: 2, chunk: 0, memory: undefined, notes: [] },

@@ -20,7 +20,7 @@ export interface Patched {
 
 /** The rows that a patch changes, end exclusive; of stored numbers, all. */
 const rowsOf = ({ of }: Patch): readonly [first: number, end: number] => {
-  if ('name' in of) return [0, Infinity]
+  if ('tensor' in of) return [0, Infinity]
   const { firstRow, up, rank } = of[0]!
   return [firstRow, firstRow + sizeOf(up.shape) / rank]
 }

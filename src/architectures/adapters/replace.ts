@@ -3,6 +3,7 @@ import { ambiguousName, factorDtype } from '../../base/catalogue/adapters.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
 import { isFloat } from '../../tensor/dtype.js'
 import type { TensorInfo } from '../../tensor/info.js'
+import { wholeOf } from '../../tensor/view.js'
 import { isConstant } from '../constants.js'
 import type { AdapterNames } from './names.js'
 import type { Patched, Sourced } from './overlap.js'
@@ -31,7 +32,7 @@ export const replaceWhole = (tensors: readonly TensorInfo[], names: AdapterNames
     } else {
       const problem = problemOf(info, meaning, making)
       if (problem !== undefined) problems.push(problem)
-      else patches.push([meaning.tensor, { module: wholeModule(info.name), patch: { replaces: true, scale: 1, text: meaning.target.text, of: info }, ...(meaning.base ? { base: true } : {}) }])
+      else patches.push([meaning.tensor, { module: wholeModule(info.name), patch: { replaces: true, scale: 1, text: meaning.target.text, of: wholeOf(info) }, ...(meaning.base ? { base: true } : {}) }])
     }
   }
   problems.push(...[...unknown].map(([ending, { module, tensors: alike }]) => unknownRole(making.at, making.adapter, alike, module, ending)))

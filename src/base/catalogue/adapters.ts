@@ -28,6 +28,13 @@ export const ambiguousName = (at: Place, adapter: string, name: string, targets:
     help: 'rename its tensors after the model’s tensors, followed by `.lora_up.weight` and so on',
   })
 
+/** The header of an adapter should say how it is scaled, and what stands there cannot be read. */
+export const badAdapterMetadata = (at: Place, adapter: string): Diagnostic =>
+  entry('bad-adapter-config', `\`lora_adapter_metadata\` in the header of ${adapter} is not a JSON object, so its scale is not known`, {
+    at,
+    help: 'get the file again from where the adapter came from',
+  })
+
 /** An alpha that no scale can be made of. */
 export const badAlpha = (at: Place, adapter: string, tensor: string, value: number): Diagnostic =>
   entry('bad-alpha', `alpha ${quoteName(tensor)} of ${adapter} is ${value}; it must be above 0`, {
@@ -76,6 +83,28 @@ export const factorDtype = (at: Place, tensor: string, holder: string, dtype: st
 /** A pair of factors lacks one. */
 export const factorMissing = (at: Place, adapter: string, module: string, missing: readonly string[]): Diagnostic =>
   entry('factor-missing', `${quoteName(module)} of ${adapter} has no ${missing.join(' and no ')}`, { at, help: 'download the file again: it is incomplete' })
+
+/** Where a factor goes and what it has to be there; `rows` are the part of the weight that it is for. */
+export interface FactorPlace {
+  readonly adapter: string
+  readonly module: string
+  readonly factor: string
+  readonly found: readonly number[]
+  readonly wanted: readonly number[]
+  readonly rank: number
+  readonly tensor: string
+  readonly shape: readonly number[]
+  readonly rows: { readonly first: number; readonly count: number } | undefined
+}
+
+/** A factor of another shape than its target and its rank ask for. */
+export const factorShape = (at: Place, { adapter, module, factor, found, wanted, rank, tensor, shape, rows }: FactorPlace, estranged?: Estranged): Diagnostic => {
+  const target = `${rows === undefined ? '' : `rows ${rows.first} to ${rows.first + rows.count - 1} of `}${quoteName(tensor)}, which is ${list(shape)}`
+  return entry('adapter-shape', `${quoteName(factor)} of ${adapter} is ${list(found)}, but ${quoteName(module)} needs ${list(wanted)}: its rank is ${rank}, and it changes ${target}${madeFor(estranged)}`, {
+    at,
+    help: 'use an adapter that was trained on this architecture; if this one was, the file is damaged: get it again',
+  })
+}
 
 /** A file without anything that adapters consist of. */
 export const notAnAdapter = (at: Place, adapter: string, tensors: readonly string[]): Diagnostic =>

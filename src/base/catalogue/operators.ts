@@ -53,6 +53,13 @@ export const keptCount = (at: Place, found: number, expected: number): Diagnosti
     help: 'list one mask for each iteration',
   })
 
+/** A mask that stands in for something says nothing of a tensor. */
+export const maskLacks = (at: Place, tensor: string, mask: string): Diagnostic =>
+  entry('mask-lacks-tensor', `mask ${mask} has no tensor \`${tensor}\`, so what it stands for is not known there`, {
+    at,
+    help: 'take a mask that was made for this model, or leave such tensors out with `layers:`',
+  })
+
 /** A mask was made for tensors of another shape. */
 export const maskShape = (at: Place, tensor: string, mask: string, found: readonly number[], expected: readonly number[]): Diagnostic =>
   entry('mask-shape', `mask ${mask} has shape ${list(found)} for \`${tensor}\`, which is ${list(expected)}`, {
@@ -148,9 +155,9 @@ export const unknownBlock = (at: Place, name: string, architecture: string, bloc
     help: didYouMean(name, blocks) ?? `its blocks are ${blocks.slice(0, 6).join(', ')}${blocks.length > 6 ? `, … ${blocks.at(-1)}` : ''}; \`smelt inspect\` lists them`,
   })
 
-/** Weights that are divided by their sum add up to zero. */
-export const zeroWeightSum = (at: Place, tensor: string): Diagnostic =>
-  entry('zero-weight-sum', `the weights of \`${tensor}\` add up to 0, so they cannot be normalised`, {
+/** Weights that are divided by their sum add up to zero, or to no number. */
+export const zeroWeightSum = (at: Place, tensor: string, sum: number): Diagnostic =>
+  entry('zero-weight-sum', `the weights of \`${tensor}\` add up to ${sum}, so they cannot be normalised`, {
     at,
     help: 'change a weight, or write `normalize: false`',
   })

@@ -8,13 +8,14 @@ import type { Graph } from '../../graph/graph.js'
 import { defineOperator } from '../apply.js'
 import { adapterOf, modelsOf, valueOf } from '../call.js'
 import type { Call, Operator } from '../define.js'
+import { refuseOpaqueModels } from '../opaque.js'
 import { adapter, choice, layers, model, number, perLayer } from '../params.js'
 import type { Value } from '../value.js'
 
 const UNMATCHED = { error: 'stops the build, naming them', ignore: 'leaves them out, with a warning that names them: the result lacks what they were trained for' } as const
 
 /** What a patch adds at strength 1, before its scale. */
-const deltaOf = (g: Graph, { of }: Patch): Tensor => ('name' in of ? g.read(of) : of.map((product) => g.product(product)).reduce((x, y) => g.mul(x, y)))
+const deltaOf = (g: Graph, { of }: Patch): Tensor => ('tensor' in of ? g.read(of) : of.map((product) => g.product(product)).reduce((x, y) => g.mul(x, y)))
 
 /** A tensor under a patch. At strength 1, one that is replaced is exactly the adapter's. */
 const patched = (g: Graph, x: Tensor, patch: Patch, strength: number): Tensor => {
@@ -89,7 +90,11 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
   const excluded = excludedFrom(call, file.tensors)
   if (excluded.type === 'failed') return excluded
   const match = matchAdapter({ label: name, file, alpha, at, excluded: excluded.value }, { label, tensors, architecture: call.architecture(tensors) }, strict)
-  if (match.type === 'failed') return failed(...match.diagnostics)
+  if (match.type === 'failed') {
+    // Names and shapes of packed weights are those of no module.
+    const opaque = refuseOpaqueModels(modelsOf(call, 'model'))
+    return failed(...(opaque.length > 0 ? opaque : match.diagnostics))
+  }
   const { patches, unmatched } = match.value
   for (const tensor of unmatched) call.note({ type: 'unmatched', tensor })
   for (const tensor of excluded.value) call.note({ type: 'excluded', tensor })

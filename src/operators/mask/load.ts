@@ -29,7 +29,7 @@ export const load: Operator = {
       shapes: new Map([...file.tensors].map(([name, { shape }]) => [name, shape])),
       mask: (name) => {
         const x = file.tensor(name)
-        return x.type === 'read' ? g.readMask(x.tensor) : g.not(g.compare('equal', x, 0))
+        return x.type === 'read' ? g.readMask(x.view) : g.not(g.compare('equal', x, 0))
       },
     }])
   },

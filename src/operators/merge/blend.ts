@@ -6,12 +6,12 @@ import { model, perLayer } from '../params.js'
 /** Interpolates two models by one of several methods. */
 export const blend = defineOperator({
   id: 'merge.blend',
-  version: 1,
+  version: 2,
   summary: 'Blends two models.',
   details: [
     'With `t = 1 − keep`, each tensor is the point at `t` on the way from `a` to `b`. `keep: 1` gives `a` and reads nothing of `b`; `keep: 0` gives `b` (with `scaled_add`, the average; with `cyclic`, a window at the left edge). `gradient` is a mixture at both ends. Numbers beyond 0 and 1 extrapolate.',
     '',
-    '`slerp` looks at the whole tensor: with `θ = acos(a·b / ‖a‖‖b‖)` it is `(sin((1−t)θ)·a + sin(tθ)·b)/sin θ`. Vectors (biases, norms) and tensors with `|cos θ| > 0.9995` take `lerp`.',
+    '`slerp` looks at the whole tensor: with `θ = acos(a·b / ‖a‖‖b‖)` it is `(sin((1−t)θ)·a + sin(tθ)·b)/sin θ`. Vectors (biases, norms), tensors with `|cos θ| > 0.9995`, and those of which one is all zeros take `lerp`.',
     'A `mask` puts `a` in the place of `b` wherever it is false, before the method; with `slerp` that changes the angle, and the protected numbers are scaled together with their tensor.',
   ].join('\n'),
   source: '`lerp`: Wortsman et al. 2022, “Model soups”, arXiv 2203.05482. `slerp`: Shoemake 1985, “Animating rotation with quaternion curves”. Methods and masks as in ComfyUI-DareMerge',

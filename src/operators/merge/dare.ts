@@ -28,7 +28,7 @@ const LEAST_NORM = 1e-7
 /** Moves a random part of one model to another. */
 export const dare = defineOperator({
   id: 'merge.dare',
-  version: 1,
+  version: 2,
   summary: 'Moves a random part of `a` to `b`: drop and rescale, for two models.',
   details: [
     'Repeated `iterations` times from the running result `x`, which begins as `a`: `δ = b − x` is dropped number by number with probability `drop`, each iteration with draws of its own, and the rest added to `x`.',
@@ -46,7 +46,7 @@ export const dare = defineOperator({
     a: model('The model that is changed.'),
     b: model('The model whose numbers are taken.'),
     base: optionalModel('What the difference of `b` is measured from; `a` unless given.'),
-    kept: optionalMasks('Masks to use in place of random draws, one for each iteration: true where the difference is kept. For repeating a merge made elsewhere.'),
+    kept: optionalMasks('Masks to use in place of random draws, one for each iteration: true where the difference is kept. They have to know every tensor that is merged. For repeating a merge made elsewhere.'),
   },
   params: {
     drop: number({ default: 0.9, min: 0, max: 1, description: 'The probability that a difference is dropped. The other number of the field, “density”, is `1 − drop`.' }),
@@ -74,10 +74,13 @@ export const dare = defineOperator({
     },
     { title: 'the sum of changes kept', inputs: { a: [0, 0], b: [1, 3], kept: [[true, false]] }, params: { drop: 0.5, rescale: 'l1' }, expect: [4, 0] },
   ],
-  build: (g, { a, b, base, kept }, { drop, rescale, ties, iterations, keep, method, blend }, { mask, shape, stream, at }) => {
+  build: (g, { a, b, base, kept }, { drop, rescale, ties, iterations, keep, method, blend }, { mask, shape, stream, at, warn }) => {
     if (kept.length > 0 && kept.length !== iterations) return keptCount(at('kept'), kept.length, iterations)
     if (method === 'scaled_add' && keep === 2) return infiniteScale(at('keep'))
-    if (drop === 1) return rescale === 'false' ? a : rescaleNothing(at('drop'))
+    if (drop === 1) {
+      if (rescale !== 'false') warn(rescaleNothing(at('drop')))
+      return a
+    }
     const target = base === undefined ? b : g.add(a, g.sub(b, base))
     const scale = (delta: Tensor, chosen: Mask): Scalar | number => {
       if (rescale !== 'l1') return rescale === 'true' ? 1 / (1 - drop) : 1

@@ -2,8 +2,10 @@ import { countOf, type Mask, type Tensor } from '../../graph/expression.js'
 import type { Graph } from '../../graph/graph.js'
 import { sizeOf } from '../../tensor/info.js'
 import { defineOperator } from '../apply.js'
+import type { Diagnostic } from '../../base/diagnostic.js'
 import type { Example, Operator, Subject } from '../define.js'
 import { choice, flag, model, models, ownMask, perLayer } from '../params.js'
+import { proportionsOf, weightSumProblem } from '../weight-sum.js'
 
 /** How members of the family differ: what is dropped of each delta, whether signs are elected, and the defaults of their papers. */
 interface Member {
@@ -32,13 +34,15 @@ const SCOPE = {
 } as const
 
 const WEIGHT = perLayer({ default: 1, description: 'How much of this model’s difference is added; may be negative.' })
-const KEPT = ownMask('A mask to use in place of random draws: true where the difference is kept. For repeating a merge made elsewhere.')
+const KEPT = ownMask('A mask to use in place of random draws: true where the difference is kept. It has to know every tensor that is merged. For repeating a merge made elsewhere.')
 const GAMMA = perLayer({ default: 0.01, min: 0, max: 1, description: 'The share of this model’s difference that is dropped for being the largest.' })
 const density = (fallback: number) =>
   perLayer({ default: fallback, min: 0, max: 1, description: 'The share of this model’s difference that is kept. The other number of the field, “drop rate” or `p`, is `1 − density`.' })
 
-/** Sums of |δ| below this are too small to scale by, and sums of weights too small to divide by. */
-const [LEAST_NORM, LEAST_WEIGHT] = [1e-7, 1e-8]
+/** Sums of |δ| below this are too small to scale by. */
+const LEAST_NORM = 1e-7
+/** The step between float32 numbers just above 1. */
+const STEP = 2 ** -23
 
 /** A model of the list, as every member of the family reads it. */
 interface Share {
@@ -80,19 +84,20 @@ const trim = (g: Graph, delta: Tensor, share: Share, draw: number, member: Membe
 }
 
 /** `base + lambda·Σe/D` over the entries that agree with the elected sign, where signs are elected. */
-const combine = (g: Graph, base: Tensor, shares: readonly Share[], member: Member, params: Settings, subject: Subject): Tensor => {
-  if (params.lambda === 0) return base
-  const entries = shares.flatMap((share, draw) => {
-    if (share.weight === 0) return []
+const combine = (g: Graph, base: Tensor, shares: readonly Share[], member: Member, params: Settings, subject: Subject): Tensor | Diagnostic => {
+  const present = shares.map((share, draw) => ({ share, draw })).filter(({ share }) => share.weight !== 0)
+  if (params.lambda === 0 || present.length === 0) return base
+  const given = present.map(({ share }) => share.weight)
+  const { weights, sum: divisor } = params.normalize ? proportionsOf(given) : { weights: given, sum: 1 }
+  const entries = present.map(({ share, draw }, i) => {
     const trimmed = trim(g, g.sub(share.x, base), share, draw, member, params, subject)
-    return [{ e: g.mul(trimmed, share.weight), weight: share.weight }]
+    return { e: g.mul(trimmed, weights[i]!), weight: weights[i]! }
   })
   const add = (tensors: readonly Tensor[]): Tensor => tensors.reduce((x, y) => g.add(x, y), g.fill(0))
   const sum = add(entries.map(({ e }) => e))
   const land = (change: Tensor): Tensor => g.add(base, g.mul(change, params.lambda))
   if (!member.consensus) {
-    const total = entries.reduce((w, { weight }) => w + weight, 0)
-    return land(params.normalize && Math.abs(total) >= LEAST_WEIGHT ? g.div(sum, total) : sum)
+    return weightSumProblem(subject.at('models'), subject.name, divisor) ?? land(g.div(sum, divisor))
   }
   const sign = g.choose(g.compare('greater-equal', sum, 0), 1, -1)
   // An entry times the sign is its magnitude where it agrees, and negative where it does not.
@@ -101,10 +106,11 @@ const combine = (g: Graph, base: Tensor, shares: readonly Share[], member: Membe
   const change = g.mul(g.abs(add(agreeing.map(({ magnitude }) => magnitude))), sign)
   if (!params.normalize) return land(change)
   const total = add(agreeing.map(({ magnitude, weight }) => g.choose(g.compare('greater', magnitude, 0), weight, 0)))
-  const weights = entries.map(({ weight }) => weight)
   // Where nothing agrees the change is 0, whatever it is divided by.
-  if (Math.min(...weights) >= LEAST_WEIGHT) return land(g.div(change, g.max(total, Math.min(...weights))))
-  return land(g.div(change, g.choose(g.compare('less', g.abs(total), LEAST_WEIGHT), 1, total)))
+  if (Math.min(...weights) > 0) return land(g.div(change, g.max(total, Math.min(...weights))))
+  // Some of the weights may cancel, up to the rounding of their sum.
+  const rounding = STEP * weights.length * weights.reduce((size, w) => size + Math.abs(w), 0)
+  return land(g.div(change, g.choose(g.compare('less', g.abs(total), rounding), 1, total)))
 }
 
 const BASE = model('The model that the others were trained from.')
@@ -117,7 +123,7 @@ const rescaleParam = (fallback: Rescale) => choice(RESCALE, fallback, 'What make
 const define = (member: Member): Operator => {
   const common = {
     id: member.id,
-    version: 1,
+    version: 2,
     summary: member.summary,
     details: [member.details, '', RULES, ...(member.consensus ? [ELECTION] : [])].join('\n'),
     source: member.source,
@@ -163,7 +169,7 @@ const define = (member: Member): Operator => {
 }
 
 const RULES = 'With `δᵢ = xᵢ − base`, the result is `base + lambda·Σ wᵢ·trim(δᵢ)`, divided by `Σ wᵢ` with `normalize`. A density of 1 leaves a difference untouched, one of 0 adds nothing of it; a model of weight 0 is not read.'
-const ELECTION = 'For each parameter the sign of `Σ wᵢ·trim(δᵢ)` is elected (0 counts as +), and only entries of that sign are added; with `normalize`, their weights alone are divided by.'
+const ELECTION = 'For each parameter the sign of `Σ wᵢ·trim(δᵢ)` is elected (0 counts as +), and only entries of that sign are added; with `normalize`, their weights alone are divided by, where they do not cancel.'
 
 const DARE = 'Yu et al. 2023, “Language Models are Super Mario” (DARE), arXiv 2311.03099'
 const TIES = 'Yadav et al. 2023, “TIES-Merging”, arXiv 2306.01708'

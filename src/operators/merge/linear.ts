@@ -1,10 +1,7 @@
-import { zeroWeightSum } from '../../base/catalogue/operators.js'
 import type { Tensor } from '../../graph/expression.js'
 import { defineOperator } from '../apply.js'
 import { flag, models, perLayer } from '../params.js'
-
-/** Sums of weights nearer to 0 than this are 0 up to the rounding of the numbers a person writes. */
-const NO_WEIGHT = 1e-12
+import { proportionsOf, weightSumProblem } from '../weight-sum.js'
 
 /** `Σ wᵢxᵢ / Σ wᵢ`. */
 export const linear = defineOperator({
@@ -29,10 +26,10 @@ export const linear = defineOperator({
   ],
   build: (g, { models }, { normalize }, { name, at }) => {
     const present = models.filter(({ weight }) => weight !== 0)
-    const total = present.reduce((sum, { weight }) => sum + weight, 0)
-    if (normalize && Math.abs(total) < NO_WEIGHT) return zeroWeightSum(at('models'), name)
-    if (normalize && present.length === 1) return present[0]!.x
-    const sum = present.reduce<Tensor>((y, { x, weight }) => g.add(y, g.mul(x, weight)), g.fill(0))
-    return normalize ? g.div(sum, total) : sum
+    const given = present.map(({ weight }) => weight)
+    const add = (weights: readonly number[]): Tensor => present.reduce<Tensor>((y, { x }, i) => g.add(y, g.mul(x, weights[i]!)), g.fill(0))
+    if (!normalize) return add(given)
+    const { weights, sum } = proportionsOf(given)
+    return weightSumProblem(at('models'), name, sum) ?? (present.length === 1 ? present[0]!.x : g.div(add(weights), sum))
   },
 })

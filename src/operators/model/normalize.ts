@@ -5,6 +5,7 @@ import type { Graph } from '../../graph/graph.js'
 import { defineOperator } from '../apply.js'
 import { modelsOf, valueOf } from '../call.js'
 import type { Operator } from '../define.js'
+import { refuseOpaqueModels } from '../opaque.js'
 import { choice, flag, model } from '../params.js'
 import { sameShape } from '../shape.js'
 import type { ModelValue } from '../value.js'
@@ -106,6 +107,8 @@ export const normalize: Operator = {
   evaluate: (call) => {
     const { graph: g } = call
     const [a, b] = [modelsOf(call, 'a')[0]!.value, modelsOf(call, 'b')[0]!.value]
+    const opaque = refuseOpaqueModels([...modelsOf(call, 'a'), ...modelsOf(call, 'b')])
+    if (opaque.length > 0) return failed(...opaque)
     const method = (valueOf(call, 'method') ?? 'attn_only') as Method
     const [from, to] = valueOf(call, 'magnify') === true ? [b, a] : [a, b]
     const ratio = (name: string): Scalar => ratioOf(g, from, to, name)

@@ -1,17 +1,20 @@
 import { guessArchitecture } from '../../architectures/adapters/guess.js'
 import { matchAdapter, type AdapterMatch } from '../../architectures/adapters/match.js'
+import { rankOf } from '../../architectures/adapters/factors.js'
 import { groupAdapter, type AdapterModule } from '../../architectures/adapters/modules.js'
 import { scalesOf } from '../../architectures/adapters/scale.js'
 import { readTags, type Tag } from '../../architectures/adapters/tags.js'
 import type { Architecture } from '../../architectures/detect.js'
+import type { Diagnostic } from '../../base/diagnostic.js'
 import { ok, type Result } from '../../base/result.js'
 import type { AdapterFile } from '../../safetensors/adapter-file.js'
 import { sizeOf } from '../../tensor/info.js'
-import { adapterOf, labelOf, modelsOf } from '../call.js'
-import type { Call, Operator } from '../define.js'
+import { adapterOf, modelsOf } from '../call.js'
+import type { Call } from '../define.js'
 import { adapter as adapterInput, optionalModel } from '../params.js'
-import { count, plainLabel, words, type Fact, type Row, type Section } from '../report-document.js'
-import { blockMap, groupBy, layOut } from '../report-layout.js'
+import { count, plainLabel, words, type Fact, type ReportDocument, type Row, type Section } from '../report-document.js'
+import { blockMap, blockOf, groupBy, layOut } from '../report-layout.js'
+import { defineReport } from '../report-operator.js'
 import type { ModelValue } from '../value.js'
 
 /** Characters of one entry of the metadata that a report shows. */
@@ -19,9 +22,7 @@ const LONGEST = 300
 /** Entries of the metadata that have a part of the report of their own. */
 const SHOWN_ELSEWHERE = ['ss_tag_frequency']
 
-interface Described { readonly rank: number | undefined; readonly alpha: number | undefined }
-
-const rankOf = ({ tensors }: AdapterModule): number | undefined => (tensors.get('down') ?? tensors.get('w1_b') ?? tensors.get('w2_b'))?.shape[0]
+interface Described { readonly rank: number | undefined; readonly alpha: number | undefined; readonly problems: readonly Diagnostic[] }
 
 /** The rank of every module, and the alpha that its scale comes from: its own, or what the config says. */
 const describe = (call: Call, file: AdapterFile, modules: readonly AdapterModule[]): readonly Described[] => {
@@ -30,7 +31,8 @@ const describe = (call: Call, file: AdapterFile, modules: readonly AdapterModule
   return modules.map((module) => {
     const rank = rankOf(module)
     const scale = rank === undefined ? undefined : scaleOf(module, rank)
-    return { rank, alpha: rank === undefined || scale?.type !== 'ok' ? undefined : Number((scale.value * rank).toPrecision(6)) }
+    const alpha = rank === undefined || scale?.type !== 'ok' ? undefined : Number((scale.value * rank).toPrecision(6))
+    return { rank, alpha, problems: scale?.diagnostics ?? [] }
   })
 }
 
@@ -60,7 +62,7 @@ const touches = (model: ModelValue, { patches, unmatched }: AdapterMatch, archit
   const shareOf = (cell: readonly { readonly touched: boolean }[]): number => cell.filter((l) => l.touched).length / cell.length
   return [
     blockMap(`Share of the tensors of ${plainLabel(model.label)} that it would change`, layers, layout, shareOf, { format: 'share', low: 0, high: 1 }),
-    names('What it would change', layers.filter((l) => l.touched).map(({ name }) => ({ group: layout.blockOf(name), cells: [name] }))),
+    names('What it would change', layers.filter((l) => l.touched).map(({ name }) => ({ group: blockOf(layout, name), cells: [name] }))),
     ...(unmatched.length === 0 ? [] : [names('Tensors without a target', unmatched.map((name) => ({ cells: [name] })))]),
   ]
 }
@@ -74,7 +76,7 @@ const tagSections = (tags: readonly Tag[]): readonly Section[] => (tags.length =
 }])
 
 /** What an adapter is and was trained on. */
-export const adapter: Operator = {
+export const adapter = defineReport<ReportDocument>({
   id: 'report.adapter',
   version: 1,
   summary: 'Shows what an adapter holds, its tags with their counts, and what it would change of a model.',
@@ -83,20 +85,16 @@ export const adapter: Operator = {
     'Tags come from `ss_tag_frequency`, which kohya’s trainer writes, over all folders of its training, the most frequent first.',
   ].join(' '),
   source: 'ComfyUI-DareMerge, LoRA loader with tags and LoRA reporting',
-  output: 'report',
   inputs: {
     adapter: adapterInput('The adapter, from the block `adapters` of the recipe.'),
     model: optionalModel('A model, to show what the adapter would change of it.', 'any'),
   },
   params: {},
-  merges: false,
-  exact: true,
-  draws: false,
   examples: [{
     inputs: { adapter: { 'x.lora_up.weight': [[1, 0], [0, 2]], 'x.lora_down.weight': [[1, 2], [3, 4]], 'x.alpha': 1 } },
     expect: { tensors: [3], parameters: [9], modules: [1] },
   }],
-  evaluate: (call) => {
+  look: (call) => {
     const { file, label } = adapterOf(call, 'adapter').value
     const model = modelsOf(call, 'model')[0]?.value
     const match = matchWith(call, model)
@@ -104,12 +102,12 @@ export const adapter: Operator = {
     const tags = readTags(file.metadata, file.path)
     const { modules, others, refused } = groupAdapter(file.tensors)
     const described = describe(call, file, modules)
+    // A report shows what there is also of an adapter that cannot be applied, and says why an alpha is missing.
+    const unscaled = described.flatMap((d) => d.problems).slice(0, 1).map((problem): Diagnostic => ({ ...problem, severity: 'warning' }))
     const architecture = model === undefined ? undefined : call.architecture(model.tensors)
-    return ok([{
-      kind: 'report',
-      label: labelOf(call),
+    return ok({
       measured: [],
-      draw: () => ({
+      shown: () => ({
         title: 'Adapter',
         subject: plainLabel(label),
         facts: [
@@ -137,6 +135,7 @@ export const adapter: Operator = {
           ...(metadataOf(file).length === 0 ? [] : [{ type: 'facts' as const, title: 'Metadata', facts: metadataOf(file) }]),
         ],
       }),
-    }], tags.diagnostics)
+    }, [...tags.diagnostics, ...unscaled])
   },
-}
+  draw: (document) => document,
+})

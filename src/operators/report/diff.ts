@@ -1,13 +1,14 @@
-import { ok } from '../../base/result.js'
+import { failed, ok } from '../../base/result.js'
 import { isFloat } from '../../tensor/dtype.js'
 import { sizeOf } from '../../tensor/info.js'
-import { labelOf, modelsOf } from '../call.js'
-import type { Operator } from '../define.js'
+import { modelsOf } from '../call.js'
+import { refuseOpaque } from '../opaque.js'
 import { layers as layersParam, model } from '../params.js'
 import { count, figure, plainLabel, words, type Column, type Section } from '../report-document.js'
-import { blockMap, groupBy, layOut, type Layout } from '../report-layout.js'
+import { blockMap, blockOf, groupBy, layOut, type Layout } from '../report-layout.js'
+import { defineReport } from '../report-operator.js'
 import { sameShape } from '../shape.js'
-import type { Figures } from '../value.js'
+import type { Figures, Measured } from '../value.js'
 
 /** Sums over one tensor or several: a², ab, b², (b − a)², how many elements differ and how many there are, and the largest |b − a|. */
 type Sums = Readonly<Record<'size' | 'aa' | 'ab' | 'bb' | 'dd' | 'changed' | 'largest', number>>
@@ -37,7 +38,7 @@ const cellsOf = (sums: Sums): readonly (number | null)[] =>
   [relative(sums), cosine(sums), sums.size === 0 ? 0 : sums.changed / sums.size, sums.largest]
 
 const byBlock = (layers: readonly Layer[], layout: Layout): Section => {
-  const groups = groupBy(layers, ({ name }) => layout.blockOf(name))
+  const groups = groupBy(layers, ({ name }) => blockOf(layout, name))
   return {
     type: 'table',
     title: 'Blocks',
@@ -54,8 +55,17 @@ const layerOf = (name: string, size: number, { scalars }: Figures): Layer => ({
   changed: scalars['changed']!, largest: Math.max(0, scalars['largest']!),
 })
 
+/** What the report shows besides sums: the tensors that are compared, and the others with the reason why not. */
+type Shown = {
+  readonly subject: string
+  readonly architecture: string
+  readonly compared: readonly { readonly name: string; readonly size: number }[]
+  readonly others: readonly { readonly name: string; readonly why: string }[]
+  readonly layout: Layout
+}
+
 /** How two models differ. */
-export const diff: Operator = {
+export const diff = defineReport<Shown>({
   id: 'report.diff',
   version: 1,
   summary: 'Shows how two models differ, by block and by layer.',
@@ -64,17 +74,13 @@ export const diff: Operator = {
     '`changed` is the share of numbers that differ, and `largest` the largest change of one.',
     'Tensors that only one model has, or that differ in shape or hold integers, are listed and not compared.',
   ].join('\n'),
-  output: 'report',
   inputs: { a: model('The first model.', 'any'), b: model('The model to compare with it.', 'any') },
   params: { layers: layersParam('Limits the comparison to these layers.', false) },
-  merges: false,
-  exact: true,
-  draws: false,
   examples: [{
     inputs: { a: [3, 4], b: [3, 0] },
     expect: { 'tensors compared': [1], 'identical tensors': [0], 'relative change': [0.8], cosine: [0.6] },
   }],
-  evaluate: (call) => {
+  look: (call) => {
     const { graph: g } = call
     const [a, b] = [modelsOf(call, 'a')[0]!.value, modelsOf(call, 'b')[0]!.value]
     const verdict = (name: string): string | undefined => {
@@ -87,58 +93,60 @@ export const diff: Operator = {
     const selected = asked?.type === 'layers' ? call.select(asked, a.tensors) : ok(undefined)
     if (selected.type === 'failed') return selected
     const names = [...(selected.value ?? new Set([...a.tensors.keys(), ...b.tensors.keys()]))]
+    const models = [...modelsOf(call, 'a'), ...modelsOf(call, 'b')]
+    const opaque = models.flatMap((m) => names.flatMap((name) => refuseOpaque([m], name)).slice(0, 1))
+    if (opaque.length > 0) return failed(...opaque)
     const left = names.map((name) => ({ name, why: verdict(name) }))
     const compared = left.filter(({ why }) => why === undefined).map(({ name }) => ({ name, size: sizeOf(a.tensors.get(name)!.shape) }))
-    const others = left.filter(({ why }) => why !== undefined)
+    const others = left.flatMap(({ name, why }) => (why === undefined ? [] : [{ name, why }]))
     const architecture = call.architecture(a.tensors)
-    return ok([{
-      kind: 'report',
-      label: labelOf(call),
-      measured: compared.map(({ name, size }) => {
-        const [x, y] = [a.tensor(name), b.tensor(name)]
-        if (x.id === y.id) {
-          const aa = g.dot(x, x)
-          return { tensor: name, size, scalars: { aa, ab: aa, bb: aa, dd: g.number(0), changed: g.number(0), largest: g.number(0) } }
-        }
-        const d = g.sub(y, x)
-        const changed = g.count(g.not(g.compare('equal', x, y)))
-        const dots = { aa: g.dot(x, x), ab: g.dot(x, y), bb: g.dot(y, y), dd: g.dot(d, d) }
-        return { tensor: name, size, scalars: { ...dots, changed, largest: g.greatest(g.abs(d)) } }
-      }),
-      draw: (figures) => {
-        const layers = compared.map(({ name, size }, i) => layerOf(name, size, figures[i]!))
-        const layout = layOut(layers.map((l) => l.name), architecture)
-        const all = total(layers)
-        const [change, angle] = [relative(all), cosine(all)]
-        return {
-          title: 'Difference of two models',
-          subject: plainLabel(`a is ${a.label}, b is ${b.label}`),
-          facts: [
-            words('architecture', architecture?.title ?? 'unknown'),
-            count('tensors compared', layers.length),
-            count('identical tensors', layers.filter((l) => l.changed === 0).length),
-            ...(change === null ? [] : [figure('relative change', change)]),
-            ...(angle === null ? [] : [figure('cosine', angle)]),
-            figure('largest change', all.largest), count('tensors not compared', others.length),
-          ],
-          sections: [
-            blockMap('Relative change, by block and kind of layer', layers, layout, (cell) => relative(total(cell)), { format: 'number', low: 0 }),
-            byBlock(layers, layout),
-            {
-              type: 'table',
-              title: 'Layers',
-              columns: [{ label: 'tensor', format: 'text' }, { label: 'parameters', format: 'count' }, ...NUMBERS],
-              rows: layers.map((l) => ({ group: layout.blockOf(l.name), cells: [l.name, l.size, ...cellsOf(l)] })),
-            },
-            ...(others.length === 0 ? [] : [{
-              type: 'table' as const,
-              title: 'Not compared',
-              columns: [{ label: 'tensor', format: 'text' as const }, { label: 'why', format: 'text' as const }],
-              rows: others.map(({ name, why }) => ({ cells: [name, why!] })),
-            }]),
-          ],
-        }
-      },
-    }])
+    const measured = compared.map(({ name, size }): Measured => {
+      const [x, y] = [a.tensor(name), b.tensor(name)]
+      if (x.id === y.id) {
+        const aa = g.dot(x, x)
+        return { tensor: name, size, scalars: { aa, ab: aa, bb: aa, dd: g.number(0), changed: g.number(0), largest: g.number(0) } }
+      }
+      const d = g.sub(y, x)
+      const changed = g.count(g.not(g.compare('equal', x, y)))
+      const dots = { aa: g.dot(x, x), ab: g.dot(x, y), bb: g.dot(y, y), dd: g.dot(d, d) }
+      return { tensor: name, size, scalars: { ...dots, changed, largest: g.greatest(g.abs(d)) } }
+    })
+    const shown = (): Shown => ({
+      subject: plainLabel(`a is ${a.label}, b is ${b.label}`), architecture: architecture?.title ?? 'unknown', compared, others, layout: layOut(compared.map((l) => l.name), architecture),
+    })
+    return ok({ measured, shown })
   },
-}
+  draw: ({ subject, architecture, compared, others, layout }, figures) => {
+    const layers = compared.map(({ name, size }, i) => layerOf(name, size, figures[i]!))
+    const all = total(layers)
+    const [change, angle] = [relative(all), cosine(all)]
+    return {
+      title: 'Difference of two models',
+      subject,
+      facts: [
+        words('architecture', architecture),
+        count('tensors compared', layers.length),
+        count('identical tensors', layers.filter((l) => l.changed === 0).length),
+        ...(change === null ? [] : [figure('relative change', change)]),
+        ...(angle === null ? [] : [figure('cosine', angle)]),
+        figure('largest change', all.largest), count('tensors not compared', others.length),
+      ],
+      sections: [
+        blockMap('Relative change, by block and kind of layer', layers, layout, (cell) => relative(total(cell)), { format: 'number', low: 0 }),
+        byBlock(layers, layout),
+        {
+          type: 'table',
+          title: 'Layers',
+          columns: [{ label: 'tensor', format: 'text' }, { label: 'parameters', format: 'count' }, ...NUMBERS],
+          rows: layers.map((l) => ({ group: blockOf(layout, l.name), cells: [l.name, l.size, ...cellsOf(l)] })),
+        },
+        ...(others.length === 0 ? [] : [{
+          type: 'table' as const,
+          title: 'Not compared',
+          columns: [{ label: 'tensor', format: 'text' as const }, { label: 'why', format: 'text' as const }],
+          rows: others.map(({ name, why }) => ({ cells: [name, why] })),
+        }]),
+      ],
+    }
+  },
+})

@@ -1,12 +1,13 @@
 import { ok } from '../../base/result.js'
 import { sizeOf } from '../../tensor/info.js'
-import { labelOf, masksOf } from '../call.js'
-import type { Operator } from '../define.js'
+import { masksOf } from '../call.js'
 import { mask as maskInput } from '../params.js'
 import { count, plainLabel, share, type Row, type Section } from '../report-document.js'
-import { blockMap, groupBy, layOut, shapeText, type Layout } from '../report-layout.js'
+import { blockMap, blockOf, groupBy, layOut, shapeText, type Layout } from '../report-layout.js'
+import { defineReport } from '../report-operator.js'
 
-interface Layer { readonly name: string; readonly shape: readonly number[]; readonly size: number; readonly selected: number }
+type Sized = { readonly name: string; readonly shape: readonly number[]; readonly size: number }
+type Layer = Sized & { readonly selected: number }
 
 const sum = (layers: readonly Layer[], key: 'size' | 'selected'): number => layers.reduce((n, layer) => n + layer[key], 0)
 
@@ -15,7 +16,7 @@ const shareOf = (layers: readonly Layer[]): number => (sum(layers, 'size') === 0
 const COUNTS = [{ label: 'selected', format: 'count' }, { label: 'parameters', format: 'count' }, { label: 'share', format: 'share' }] as const
 
 const byBlock = (layers: readonly Layer[], layout: Layout): Section => {
-  const groups = groupBy(layers, ({ name }) => layout.blockOf(name))
+  const groups = groupBy(layers, ({ name }) => blockOf(layout, name))
   const rows = layout.blocks.map((block): Row => {
     const group = groups.get(block)!
     return { cells: [block, group.length, sum(group, 'selected'), sum(group, 'size'), shareOf(group)] }
@@ -28,11 +29,14 @@ const byLayer = (layers: readonly Layer[], layout: Layout): Section => ({
   title: 'Layers',
   columns: [{ label: 'tensor', format: 'text' }, { label: 'shape', format: 'text' }, ...COUNTS],
   rows: layers.map((layer) =>
-    ({ group: layout.blockOf(layer.name), cells: [layer.name, shapeText(layer.shape), layer.selected, layer.size, shareOf([layer])] })),
+    ({ group: blockOf(layout, layer.name), cells: [layer.name, shapeText(layer.shape), layer.selected, layer.size, shareOf([layer])] })),
 })
 
+/** What the report shows besides how much is selected. */
+type Shown = { readonly subject: string; readonly tensors: readonly Sized[]; readonly layout: Layout }
+
 /** How much of each layer a mask selects. */
-export const mask: Operator = {
+export const mask = defineReport<Shown>({
   id: 'report.mask',
   version: 1,
   summary: 'Shows how many parameters a mask selects, by block and by layer.',
@@ -41,45 +45,37 @@ export const mask: Operator = {
     'Blocks and kinds are the architecture’s; for an unknown one, what lies before the first number of a name.',
   ].join('\n'),
   source: 'ComfyUI-DareMerge, mask reporting',
-  output: 'report',
   inputs: { mask: maskInput('The mask.') },
   params: {},
-  merges: false,
-  exact: true,
-  draws: false,
   examples: [{ inputs: { mask: [true, false, true, true] }, expect: { parameters: [4], selected: [3], share: [0.75] } }],
-  evaluate: (call) => {
+  look: (call) => {
     const { value } = masksOf(call, 'mask')[0]!
     const tensors = [...value.shapes].map(([name, shape]) => ({ name, shape, size: sizeOf(shape) }))
     const architecture = call.architecture(new Map(tensors.map((t) => [t.name, t])))
-    return ok([{
-      kind: 'report',
-      label: labelOf(call),
-      measured: tensors.map(({ name, size }) => {
-        const bits = value.mask(name)
-        const selected = bits.type === 'constant' ? call.graph.number(bits.value ? size : 0) : call.graph.count(bits)
-        return { tensor: name, size, scalars: { selected } }
-      }),
-      draw: (figures) => {
-        const layers = tensors.map((t, i): Layer => ({ ...t, selected: figures[i]!.scalars['selected']! }))
-        const layout = layOut(value.shapes.keys(), architecture)
-        const whole = layers.filter((l) => l.selected === l.size).length
-        const none = layers.filter((l) => l.selected === 0 && l.size > 0).length
-        return {
-          title: 'Mask',
-          subject: plainLabel(value.label),
-          facts: [
-            count('parameters', sum(layers, 'size')), count('selected', sum(layers, 'selected')), share('share', shareOf(layers)),
-            count('tensors', layers.length),
-            count('tensors wholly selected', whole), count('tensors not selected', none),
-          ],
-          sections: [
-            blockMap('Share selected, by block and kind of layer', layers, layout, shareOf, { format: 'share', low: 0, high: 1 }),
-            byBlock(layers, layout),
-            byLayer(layers, layout),
-          ],
-        }
-      },
-    }])
+    const measured = tensors.map(({ name, size }) => {
+      const bits = value.mask(name)
+      const selected = bits.type === 'constant' ? call.graph.number(bits.value ? size : 0) : call.graph.count(bits)
+      return { tensor: name, size, scalars: { selected } }
+    })
+    return ok({ measured, shown: () => ({ subject: plainLabel(value.label), tensors, layout: layOut(value.shapes.keys(), architecture) }) })
   },
-}
+  draw: ({ subject, tensors, layout }, figures) => {
+    const layers = tensors.map((t, i): Layer => ({ ...t, selected: figures[i]!.scalars['selected']! }))
+    const whole = layers.filter((l) => l.selected === l.size).length
+    const none = layers.filter((l) => l.selected === 0 && l.size > 0).length
+    return {
+      title: 'Mask',
+      subject,
+      facts: [
+        count('parameters', sum(layers, 'size')), count('selected', sum(layers, 'selected')), share('share', shareOf(layers)),
+        count('tensors', layers.length),
+        count('tensors wholly selected', whole), count('tensors not selected', none),
+      ],
+      sections: [
+        blockMap('Share selected, by block and kind of layer', layers, layout, shareOf, { format: 'share', low: 0, high: 1 }),
+        byBlock(layers, layout),
+        byLayer(layers, layout),
+      ],
+    }
+  },
+})

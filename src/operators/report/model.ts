@@ -3,11 +3,13 @@ import { failed, ok, type Result } from '../../base/result.js'
 import { TALLY_FIELDS } from '../../graph/expression.js'
 import { isFloat } from '../../tensor/dtype.js'
 import { sizeOf } from '../../tensor/info.js'
-import { labelOf, modelsOf, valueOf } from '../call.js'
-import type { Call, Operator } from '../define.js'
+import { modelsOf, valueOf } from '../call.js'
+import type { Call } from '../define.js'
+import { refuseOpaqueModels } from '../opaque.js'
 import { choice, layers as layersParam, model as modelInput } from '../params.js'
 import { columnsOf, count, figure, plainLabel, words, type Section } from '../report-document.js'
-import { blockMap, groupBy, layOut, shapeText, type Layout } from '../report-layout.js'
+import { blockMap, blockOf, groupBy, layOut, shapeText, type Layout } from '../report-layout.js'
+import { defineReport } from '../report-operator.js'
 import type { Figures, Measured, ModelValue, Slot } from '../value.js'
 
 const SCALES = {
@@ -23,6 +25,8 @@ type Scale = keyof typeof SCALES
 /** The finest grid of a heat map, in rows and columns, and of one that shows single elements. */
 const [ROWS, COLUMNS, SINGLE] = [48, 64, 128]
 const BINS = 60
+
+type Named = { readonly name: string; readonly shape: readonly number[] }
 
 interface Layer {
   readonly name: string
@@ -72,7 +76,7 @@ const cellValue = (scale: Scale, [n, sum, squares, min, max]: readonly number[])
 const labelsOf = (cells: number, length: number): string[] => Array.from({ length: cells }, (_, i) => String(Math.ceil((i * length) / cells)))
 
 /** The heat map and the histogram of one layer. */
-const closeUp = (slot: Slot, scale: Scale, { scalars, tallies }: Figures): readonly Section[] => {
+const closeUp = (slot: Named, scale: Scale, { scalars, tallies }: Figures): readonly Section[] => {
   const grid = gridOf(slot.shape, scale)
   const cells = tallies['grid']!
   const values = Array.from({ length: grid.gridRows }, (_, row) => Array.from({ length: grid.gridColumns }, (_, column) => {
@@ -96,7 +100,7 @@ const closeUp = (slot: Slot, scale: Scale, { scalars, tallies }: Figures): reado
   ]
 }
 
-const layerOf = ({ name, shape }: Slot, { scalars }: Figures): Layer => {
+const layerOf = ({ name, shape }: Named, { scalars }: Figures): Layer => {
   const size = sizeOf(shape)
   const [sum, squares] = [scalars['sum']!, scalars['squares']!]
   const mean = size === 0 ? 0 : sum / size
@@ -114,11 +118,23 @@ const table = (layers: readonly Layer[], layout: Layout): Section => ({
   title: 'Layers',
   columns: [...columnsOf('text', 'tensor', 'shape'), ...columnsOf('number', 'mean', 'std', 'min', 'max', 'norm')],
   rows: layers.map((l) =>
-    ({ group: layout.blockOf(l.name), cells: [l.name, shapeText(l.shape), l.mean, l.std, l.min, l.max, Math.sqrt(l.squares)] })),
+    ({ group: blockOf(layout, l.name), cells: [l.name, shapeText(l.shape), l.mean, l.std, l.min, l.max, Math.sqrt(l.squares)] })),
 })
 
+/** What the report shows besides sums: the tensors of floats, in order, how many others there are, and which one is shown closely. */
+type Shown = {
+  readonly title: string
+  readonly subject: string
+  readonly architecture: string
+  readonly slots: readonly Named[]
+  readonly integers: number
+  readonly close: string | undefined
+  readonly scale: Scale
+  readonly layout: Layout
+}
+
 /** What the numbers of a model are like. */
-export const model: Operator = {
+export const model = defineReport<Shown>({
   id: 'report.model',
   version: 1,
   summary: 'Shows mean, deviation, extremes and norm of every layer, and one layer closely.',
@@ -127,18 +143,16 @@ export const model: Operator = {
     'Layers of integers are left out.',
   ].join('\n'),
   source: 'ComfyUI-DareMerge, model reporting',
-  output: 'report',
   inputs: { model: modelInput('The model, or a difference of two.', 'any') },
   params: {
     layer: layersParam('A layer to show closely: a pattern that selects one tensor.', false),
     scale: choice(SCALES, 'mean', 'What a cell of that layer’s heat map shows.'),
   },
-  merges: false,
-  exact: true,
-  draws: false,
   examples: [{ inputs: { model: [3, -4] }, expect: { parameters: [2], norm: [5], least: [-4], greatest: [3] } }],
-  evaluate: (call) => {
+  look: (call) => {
     const { graph: g } = call
+    const opaque = refuseOpaqueModels(modelsOf(call, 'model'))
+    if (opaque.length > 0) return failed(...opaque)
     const { value } = modelsOf(call, 'model')[0]!
     const close = chosen(call, value)
     if (close.type === 'failed') return close
@@ -152,46 +166,51 @@ export const model: Operator = {
       if (slot.name !== close.value?.name) return measured
       return { ...measured, tallies: { grid: g.tally(x, gridOf(slot.shape, scale)), bins: g.tally(x, { by: 'value', low: min, high: max, count: BINS }) } }
     })
-    return ok([{
-      kind: 'report',
-      label: labelOf(call),
-      measured,
-      draw: (figures) => {
-        const layers = slots.map((slot, i) => layerOf(slot, figures[i]!))
-        const layout = layOut(layers.map((l) => l.name), architecture)
-        const groups = groupBy(layers, ({ name }) => layout.blockOf(name))
-        const at = slots.findIndex((slot) => slot.name === close.value?.name)
-        return {
-          title: value.space === 'delta' ? 'Difference' : 'Model',
-          subject: plainLabel(value.label),
-          facts: [
-            words('architecture', architecture?.title ?? 'unknown'),
-            count('tensors', value.tensors.size),
-            count('tensors of integers', value.tensors.size - slots.length),
-            count('parameters', layers.reduce((n, l) => n + l.size, 0)),
-            figure('norm', Math.sqrt(layers.reduce((n, l) => n + l.squares, 0))),
-            figure('least', layers.reduce((n, l) => Math.min(n, l.min), Infinity)),
-            figure('greatest', layers.reduce((n, l) => Math.max(n, l.max), -Infinity)),
-          ],
-          sections: [
-            ...(close.value === undefined ? [] : closeUp(close.value, scale, figures[at]!)),
-            blockMap('Root mean square, by block and kind of layer', layers, layout, rms, { format: 'number', low: 0 }),
-            {
-              type: 'table',
-              title: 'Blocks',
-              columns: [
-                ...columnsOf('text', 'block'), ...columnsOf('count', 'tensors', 'parameters'), ...columnsOf('number', 'root mean square', 'min', 'max'),
-              ],
-              rows: layout.blocks.map((block) => {
-                const group = groups.get(block)!
-                const [least, greatest] = [Math.min(...group.map((l) => l.min)), Math.max(...group.map((l) => l.max))]
-                return { cells: [block, group.length, group.reduce((n, l) => n + l.size, 0), rms(group), least, greatest] }
-              }),
-            },
-            table(layers, layout),
-          ],
-        }
-      },
-    }])
+    const shown = (): Shown => ({
+      title: value.space === 'delta' ? 'Difference' : 'Model',
+      subject: plainLabel(value.label),
+      architecture: architecture?.title ?? 'unknown',
+      slots: slots.map(({ name, shape }) => ({ name, shape })),
+      integers: value.tensors.size - slots.length,
+      close: close.value?.name,
+      scale,
+      layout: layOut(slots.map((slot) => slot.name), architecture),
+    })
+    return ok({ measured, shown })
   },
-}
+  draw: ({ title, subject, architecture, slots, integers, close, scale, layout }, figures) => {
+    const layers = slots.map((slot, i) => layerOf(slot, figures[i]!))
+    const groups = groupBy(layers, ({ name }) => blockOf(layout, name))
+    const at = slots.findIndex((slot) => slot.name === close)
+    return {
+      title,
+      subject,
+      facts: [
+        words('architecture', architecture),
+        count('tensors', slots.length + integers),
+        count('tensors of integers', integers),
+        count('parameters', layers.reduce((n, l) => n + l.size, 0)),
+        figure('norm', Math.sqrt(layers.reduce((n, l) => n + l.squares, 0))),
+        figure('least', layers.reduce((n, l) => Math.min(n, l.min), Infinity)),
+        figure('greatest', layers.reduce((n, l) => Math.max(n, l.max), -Infinity)),
+      ],
+      sections: [
+        ...(at < 0 ? [] : closeUp(slots[at]!, scale, figures[at]!)),
+        blockMap('Root mean square, by block and kind of layer', layers, layout, rms, { format: 'number', low: 0 }),
+        {
+          type: 'table',
+          title: 'Blocks',
+          columns: [
+            ...columnsOf('text', 'block'), ...columnsOf('count', 'tensors', 'parameters'), ...columnsOf('number', 'root mean square', 'min', 'max'),
+          ],
+          rows: layout.blocks.map((block) => {
+            const group = groups.get(block)!
+            const [least, greatest] = [Math.min(...group.map((l) => l.min)), Math.max(...group.map((l) => l.max))]
+            return { cells: [block, group.length, group.reduce((n, l) => n + l.size, 0), rms(group), least, greatest] }
+          }),
+        },
+        table(layers, layout),
+      ],
+    }
+  },
+})

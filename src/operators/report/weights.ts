@@ -1,10 +1,10 @@
 import { ok } from '../../base/result.js'
 import { labelOf } from '../call.js'
-import type { Operator } from '../define.js'
 import { likeInput, likeOf, numbersOf } from '../layer-numbers.js'
 import { perLayer } from '../params.js'
-import { columnsOf, count, figure, plainLabel, words, type Section } from '../report-document.js'
-import { blockMap, groupBy, layOut, type Layout } from '../report-layout.js'
+import { columnsOf, count, figure, plainLabel, words, type ReportDocument, type Section } from '../report-document.js'
+import { blockMap, blockOf, groupBy, layOut, type Layout } from '../report-layout.js'
+import { defineReport } from '../report-operator.js'
 
 interface Layer { readonly name: string; readonly number: number }
 
@@ -33,20 +33,16 @@ const byBlock = (groups: ReadonlyMap<string, readonly Layer[]>, layout: Layout):
 })
 
 /** The number of every layer. */
-export const weights: Operator = {
+export const weights = defineReport<ReportDocument>({
   id: 'report.weights',
   version: 1,
   summary: 'Shows the number that some weights give every layer and block.',
   details: 'Reads names and shapes only. Blocks are in the order of the network.',
   source: 'ComfyUI-DareMerge, gradient reporting',
-  output: 'report',
   inputs: { like: likeInput },
   params: { weights: perLayer({ required: true, description: 'The weights: the name of a `weights.*` step, or rules in place.' }) },
-  merges: false,
-  exact: true,
-  draws: false,
   examples: [{ inputs: { like: [1, 2] }, params: { weights: { default: 0.25, '*': 0.75 } }, expect: { 'tensors with a number': [1], mean: [0.75] } }],
-  evaluate: (call) => {
+  look: (call) => {
     const { tensors, label } = likeOf(call)
     const numbers = numbersOf(call, 'weights')
     if (numbers.type === 'failed') return numbers
@@ -56,13 +52,11 @@ export const weights: Operator = {
       return number === undefined ? [] : [{ name, number }]
     })
     const given = layers.map((l) => l.number)
-    return ok([{
-      kind: 'report',
-      label: labelOf(call),
+    return ok({
       measured: [],
-      draw: () => {
+      shown: () => {
         const layout = layOut(tensors.keys(), architecture)
-        const groups = groupBy(layers, ({ name }) => layout.blockOf(name))
+        const groups = groupBy(layers, ({ name }) => blockOf(layout, name))
         return {
           title: 'Weights',
           subject: plainLabel(`${labelOf(call)}, for ${label}`),
@@ -80,11 +74,12 @@ export const weights: Operator = {
               type: 'table',
               title: 'Layers',
               columns: [{ label: 'tensor', format: 'text' }, { label: 'number', format: 'number' }],
-              rows: [...tensors.keys()].map((name) => ({ group: layout.blockOf(name), cells: [name, numbers.value(name) ?? null] })),
+              rows: [...tensors.keys()].map((name) => ({ group: blockOf(layout, name), cells: [name, numbers.value(name) ?? null] })),
             },
           ],
         }
       },
-    }], numbers.diagnostics)
+    }, numbers.diagnostics)
   },
-}
+  draw: (document) => document,
+})

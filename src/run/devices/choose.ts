@@ -112,7 +112,7 @@ const lowerAll = (provider: Exclude<Provider, 'cpu'>, plan: Plan): Result<readon
 /** What the host has to convert because a provider cannot. */
 const edgeNotes = (plan: Plan, provider: Exclude<Provider, 'cpu'>): string[] => {
   const sorted = (dtypes: readonly Dtype[]): readonly Dtype[] => [...new Set(dtypes)].sort()
-  const decoded = sorted(plan.jobs.flatMap((job) => job.sweeps?.passes ?? []).flatMap((p) => p.reads.map((r) => r.dtype)).filter((d) => isDecodedByHost(provider, d)))
+  const decoded = sorted(plan.jobs.flatMap((job) => job.sweeps?.passes ?? []).flatMap((p) => p.reads.map((r) => r.tensor.dtype)).filter((d) => isDecodedByHost(provider, d)))
   const encoded = sorted(plan.jobs.flatMap((job) => job.targets.map((t) => t.dtype)).filter((d) => isEncodedByHost(provider, d)))
   return [...(decoded.length === 0 ? [] : [devicePick.decoded(decoded)]), ...(encoded.length === 0 ? [] : [devicePick.encoded(encoded)])]
 }

@@ -55,7 +55,7 @@ const outcome = async (device: Device, provider: Provider, exactly: boolean): Pr
   const session = await createSession(encodeOnnx(program, decodingTables()), device)
   try {
     const results = program.outputs.map((port) => ({ port, numbers: new PORT_TYPES[port.type].array(new ArrayBuffer(LENGTH * PORT_TYPES[port.type].array.BYTES_PER_ELEMENT), 0, LENGTH) }))
-    const feeds = program.inputs.map((port, i) => [port.name, feed(port, fed(port, reads[i]!.name))] as const)
+    const feeds = program.inputs.map((port, i) => [port.name, feed(port, fed(port, reads[i]!.tensor.name))] as const)
     await session.run(Object.fromEntries(feeds), Object.fromEntries(results.map(({ port, numbers }) => [port.name, feed(port, numbers)])))
     return results.map(({ numbers }) => new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength))
   } finally {

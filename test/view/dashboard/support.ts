@@ -26,7 +26,7 @@ export const plan: Plan = {
   models: [{ name: 'base', path: 'base.safetensors', architecture: 'Stable Diffusion 1', tensors: 4, bytes: 2e9, files: ['base.safetensors'] }],
   steps,
   unused: [],
-  outputs: [{ name: 'merged', path: 'build/anime-detail.safetensors', from: 'soft', kept: false, tensors: 4, bytes: 1e9, dtypes: { F16: 4 }, files: ['build/anime-detail.safetensors'] }],
+  outputs: [{ name: 'merged', path: 'build/anime-detail.safetensors', from: 'soft', kept: false, tensors: 4, bytes: 1e9, dtypes: { F16: 4 }, unscaled: 0, files: ['build/anime-detail.safetensors'] }],
   reports: [{ name: 'coverage', path: 'build/mask.html', from: 'strong', format: 'html', measured: 4 }],
   work: { tensors: 4, copied: 0, computed: 4, reused: 1, cached: 3, digestBytes: 0, readBytes: 3e9, writeBytes: 1e9, skippedBytes: 0, operations: 1e9, jobs: 4, programs: 2, sweeps: 1, peakMemory: 3e8, seconds: 8, workers: 2 },
   device: { name: 'cpu', title: undefined, reason: 'asked for', workers: 2, chunk: 0, memory: undefined, notes: [] },
