@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { relative } from 'node:path'
-import { outputEnding } from '../base/catalogue/paths.js'
-import { exitCode } from '../base/diagnostic.js'
+import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { resolvePath } from '../base/resolve-path.js'
 import { toJson } from '../base/screen.js'
+import { checkOutputPath } from '../recipe/output-path.js'
 import { repairFile, repairedName } from '../safetensors/repair.js'
 import { repairIndex } from '../safetensors/repair-index.js'
 import { toJsonText } from '../view/json.js'
@@ -19,10 +19,11 @@ export interface RepairFlags {
 /** `smelt repair`: a whole copy of a file that breaks the format, or the index that shards lack. Nothing that is there is changed. */
 export const repair = async (console: Console, path: string, { out, json }: RepairFlags): Promise<number> => {
   const from = resolvePath(console.cwd, path)
-  if (out !== undefined && !/\.(?:safetensors|sft)$/i.test(out)) {
-    const wrong = outputEnding(out, 'model', `${out}.safetensors`, { type: 'option', name: '--out' })
-    console.tell([{ ...wrong, blame: 'usage' }])
-    return exitCode([{ ...wrong, blame: 'usage' }])
+  const wrong = out === undefined ? undefined : checkOutputPath({ name: 'repaired', path: out, at: { type: 'option', name: '--out' }, sharded: false }, 'model')
+  if (wrong !== undefined) {
+    const problem: Diagnostic = { ...wrong, blame: 'usage' }
+    console.tell([problem])
+    return exitCode([problem])
   }
   const isFolder = await stat(from).then((found) => found.isDirectory(), () => false)
   const result = isFolder ? await repairIndex(from) : await repairFile(from, out === undefined ? repairedName(from) : resolvePath(console.cwd, out))

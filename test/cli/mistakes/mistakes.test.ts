@@ -34,6 +34,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   'why-of-an-unknown-step': ['why', 'sound.yaml', 'blend'],
   'repair-of-what-is-missing': ['repair', 'short.safetensors'],
   'repair-of-a-checkpoint': ['repair', 'old.ckpt'],
+  'repair-into-a-checkpoint': ['repair', 'behind.safetensors', '--out', 'whole.ckpt'],
   'repair-into-a-file-that-is-there': ['repair', 'behind.safetensors', '--out', 'photo.safetensors'],
 }
 
