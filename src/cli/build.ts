@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { stopping } from '../base/catalogue/cli.js'
 import { exitCode } from '../base/diagnostic.js'
 import { build as buildRecipe, defaultWorkers, type BuildOptions } from '../run/build.js'
+import { optionDestination } from '../run/destinations.js'
 import type { RunEvent } from '../run/events.js'
 import type { BuildEvent } from '../view/dashboard/build-event.js'
 import { isLasting } from '../view/dashboard/ending.js'
@@ -164,6 +165,7 @@ const buildOnce = async (console: Console, recipe: string, flags: BuildFlags, ca
     frozen: flags.frozen === true, force: flags.force === true, sha256: flags.sha256 === true,
     ...(flags.out === undefined ? {} : { out: flags.out }),
     ...(flags.attest === undefined ? {} : { attest: resolve(flags.attest) }),
+    more: place.value === undefined ? [] : [optionDestination('--report', flags.report!, console.cwd)],
   }
   const code = await buildUnder(recipe, options, reporter, cancel)
   await reporting.write(recipe, set.value, workers.value, flags.quiet === true || flags.json === true)

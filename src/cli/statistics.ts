@@ -4,6 +4,7 @@ import { failed, ok, type Result } from '../base/result.js'
 import { decode } from '../kernels/convert.js'
 import { ioProblem } from '../safetensors/io-problem.js'
 import { readFully } from '../safetensors/positional.js'
+import { READ_ONLY } from '../safetensors/regular-file.js'
 import { bytesFor, type Dtype } from '../tensor/dtype.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
 import type { Statistics } from '../view/inspect.js'
@@ -100,7 +101,7 @@ export const measureTensors = (tensors: readonly TensorInfo[]): Result<ReadonlyM
   for (const file of new Set(tensors.map((t) => t.file))) {
     let fd: number
     try {
-      fd = openSync(file, 'r')
+      fd = openSync(file, READ_ONLY)
     } catch (error) {
       problems.push(ioProblem(error, file, 'read'))
       continue

@@ -1,11 +1,12 @@
 import { closeSync, openSync } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { configNotJson } from '../base/catalogue/adapters.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { errorCode, ioProblem } from './io-problem.js'
 import { openModel, type Model } from './model.js'
 import { readFully } from './positional.js'
+import { READ_ONLY, readRegular } from './regular-file.js'
 
 /** An adapter: its header, and the few numbers that are needed before anything is computed. */
 export interface AdapterFile extends Model {
@@ -19,6 +20,12 @@ export interface AdapterFile extends Model {
 const PEFT_FILE = 'adapter_model.safetensors'
 const PEFT_CONFIG = 'adapter_config.json'
 
+/** No config is nearly as large, in bytes. */
+const MOST_CONFIG = 1 << 24
+
+/** The file that is read beside an adapter, whether it is there or not. */
+export const configOf = (adapter: string): string | undefined => (basename(adapter) === PEFT_FILE ? join(dirname(adapter), PEFT_CONFIG) : undefined)
+
 /** Bytes of the widest scalar. */
 const WIDEST = 8
 
@@ -27,7 +34,8 @@ export const openAdapter = async (path: string): Promise<Result<AdapterFile>> =>
   const inFolder = join(path, PEFT_FILE)
   const model = await openModel(await stat(inFolder).then(() => inFolder, () => path))
   if (model.type === 'failed') return model
-  const config = basename(model.value.path) === PEFT_FILE ? await readConfig(join(dirname(model.value.path), PEFT_CONFIG)) : ok(undefined)
+  const side = configOf(model.value.path)
+  const config = side === undefined ? ok(undefined) : await readConfig(side)
   if (config.type === 'failed') return failed(...model.diagnostics, ...config.diagnostics)
   const scalars = readScalars(model.value)
   if (scalars.type === 'failed') return failed(...model.diagnostics, ...scalars.diagnostics)
@@ -36,7 +44,8 @@ export const openAdapter = async (path: string): Promise<Result<AdapterFile>> =>
 
 const readConfig = async (path: string): Promise<Result<unknown>> => {
   try {
-    return ok(JSON.parse(await readFile(path, 'utf8')) as unknown)
+    const read = await readRegular(path, { wanted: 'an adapter config', most: MOST_CONFIG })
+    return read.type === 'failed' ? read : ok(JSON.parse(read.value.toString('utf8')) as unknown)
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return ok(undefined)
     return failed(error instanceof SyntaxError ? configNotJson(path, error.message) : ioProblem(error, path, 'read'))
@@ -50,7 +59,7 @@ const readScalars = (model: Model): Result<ReadonlyMap<string, Uint8Array>> => {
   const files = new Map<string, number>()
   try {
     for (const { name, file, begin, end } of wanted) {
-      const fd = files.get(file) ?? openSync(file, 'r')
+      const fd = files.get(file) ?? openSync(file, READ_ONLY)
       files.set(file, fd)
       const bytes = new Uint8Array(end - begin)
       const problem = readFully(fd, file, bytes, begin)
