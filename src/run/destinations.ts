@@ -15,7 +15,7 @@ export const optionDestination = (option: string, label: string, cwd = ''): Dest
 /** Destinations where a link, a folder or something else that is no regular file stands; `written` are those that the command writes in any case, whose folders must take them. */
 export const obstacles = (destinations: readonly Destination[], written: readonly Destination[]): Diagnostic[] => destinations.flatMap((destination) => {
   const { paths, label, at } = destination
-  const inTheWay = paths.map((path) => obstacleAt(path, label, at) ?? (written.includes(destination) ? folderObstacle(path, label, at) : undefined))
+  const inTheWay = paths.map((path) => obstacleAt(path, label, at) ?? folderObstacle(path, label, at, written.includes(destination)))
   const [first] = inTheWay.filter((problem) => problem !== undefined)
   return first === undefined ? [] : [blamed(first, destination)]
 })

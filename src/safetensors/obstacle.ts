@@ -19,16 +19,17 @@ export const obstacleAt = (path: string, label: string, at: Place): Diagnostic |
   }
 }
 
-/** What keeps files from being made in the folder of a path, or in the nearest one above it that is there. */
-export const folderObstacle = (path: string, label: string, at: Place): Diagnostic | undefined => {
+/** What keeps a file from being made below the nearest thing above its path that is there: it has to be a folder, and, for what is `written` in any case, one that takes new files. */
+export const folderObstacle = (path: string, label: string, at: Place, written: boolean): Diagnostic | undefined => {
   for (let folder = dirname(path); ; folder = dirname(folder)) {
     try {
       if (!statSync(folder).isDirectory()) return outputBelowFile(label, folder, at)
-      accessSync(folder, constants.W_OK)
+      if (written) accessSync(folder, constants.W_OK)
       return undefined
     } catch (error) {
       const missing = ['ENOENT', 'ENOTDIR'].includes(errorCode(error))
-      if (!missing || dirname(folder) === folder) return { ...ioProblem(error, path, 'create'), at }
+      // Whether what is perhaps not written could be is told when it is.
+      if (!missing || dirname(folder) === folder) return written ? { ...ioProblem(error, path, 'create'), at } : undefined
     }
   }
 }

@@ -1,4 +1,4 @@
-import { appendFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { appendFileSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { shortDigest } from '../base/digest.js'
 import { errorCode } from '../safetensors/io-problem.js'
@@ -72,6 +72,8 @@ export const openOutcomes = (folder: string, limit: number): Outcomes => {
       const known = read().young
       const fresh = [...outcomes].filter(([fingerprint]) => !known.has(fingerprint))
       if (fresh.length === 0) return
+      // Outcomes may be the first to be kept.
+      mkdirSync(folder, { recursive: true })
       const found = statSync(young, { throwIfNoEntry: false })
       // Appending to a FIFO would wait for its reader.
       if (found !== undefined && specialKind(found) !== undefined) rmSync(young, { force: true })

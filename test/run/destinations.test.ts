@@ -8,6 +8,7 @@ import { build, type BuildOptions } from '#src/run/build.js'
 import { optionDestination } from '#src/run/destinations.js'
 import { prepare } from '#src/run/prepare.js'
 import { run } from '#src/run/run.js'
+import { openStore } from '#src/store/store.js'
 import { renderReport } from '#src/view/report/render.js'
 import { inFolder } from '../support/build-run.js'
 import { inlineHand } from '../support/inline-hand.js'
@@ -42,7 +43,7 @@ const inShop = (work: (folder: string) => Promise<void>): Promise<void> => inFol
 const buildWith = (folder: string, outputs: object, options: BuildOptions = {}): Promise<Result<unknown>> => {
   const path = join(folder, 'recipe.yaml')
   writeFileSync(path, JSON.stringify({ ...RECIPE, outputs: { ...RECIPE.outputs, ...outputs } }))
-  return build(path, { workers: 1, start: inlineHand, render: renderReport, ...options })
+  return build(path, { workers: 1, start: inlineHand, render: renderReport, store: openStore(join(folder, 'store')), ...options })
 }
 
 /** Every way in which a recipe or a command line names a file to write. */
@@ -119,6 +120,6 @@ test('a plan that is run by itself is checked as well, with what stands there by
 }))
 
 test('what may be replaced is: outputs, reports, the lock and the attestation of the last build', () => inShop(async (folder) => {
-  for (let round = 0; round < 2; round++) expect(codesOf(await buildWith(folder, {}, { attest: join(folder, 'attest.json'), force: true }))).toEqual([])
-  expect(readdirSync(folder).sort()).toEqual(['a.safetensors', 'attest.json', 'b', 'l', 'o.safetensors', 'r.json', 'recipe.lock.json', 'recipe.yaml', 's-00001-of-00001.safetensors', 's.safetensors.index.json', 'sub'])
+  for (let round = 0; round < 2; round++) expect((await buildWith(folder, {}, { attest: join(folder, 'attest.json'), force: true })).diagnostics).toEqual([])
+  expect(readdirSync(folder).sort()).toEqual(['a.safetensors', 'attest.json', 'b', 'l', 'o.safetensors', 'r.json', 'recipe.lock.json', 'recipe.yaml', 's-00001-of-00001.safetensors', 's.safetensors.index.json', 'store', 'sub'])
 }))

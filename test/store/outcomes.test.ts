@@ -22,6 +22,11 @@ describe('outcomes', () => {
     expect(again.find('other')).toBeUndefined()
   }))
 
+  test('may be the first that a store keeps', () => inFolder(async (folder) => {
+    openOutcomes(join(folder, 'new', 'v1'), LIMIT).keep(ODD)
+    expect(openOutcomes(join(folder, 'new', 'v1'), LIMIT).find('all')).toEqual(ODD.get('all'))
+  }))
+
   test('are written once, however often they are kept', () => inFolder(async (folder) => {
     const outcomes = openOutcomes(folder, LIMIT)
     outcomes.keep(ODD)
