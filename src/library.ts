@@ -44,7 +44,7 @@ const MAP: Rule = { expected: 'a Map', fits: (value) => value instanceof Map }
 const TIME: Rule = { expected: 'a time in ms', fits: Number.isFinite }
 const PLAN = madeBy('a plan that `makePlan` or `prepare` made', ['jobs', 'outputs', 'reports', 'settings', 'fingerprints'])
 const RECIPE = madeBy('a recipe that `parse` or `readRecipe` made', ['source', 'models', 'steps', 'outputs'])
-const SOURCE = objectOf('a source with path and text', { path: text, text: { expected: 'a text', fits: (value) => typeof value === 'string' } }, ['path', 'text'])
+const SOURCE = objectOf('a source with path and text', { path: text, text: { expected: 'a string', fits: (value) => typeof value === 'string' } }, ['path', 'text'])
 
 /** What a build tells, and what stops it. */
 interface Ends { readonly listener?: (event: RunEvent) => void; readonly signal?: AbortSignal }
@@ -55,7 +55,8 @@ const heedingErrors = async <T>(given: Ends, work: (heard: Ends) => Promise<T>):
   if (hear === undefined) return work({})
   const stop = new AbortController()
   if (given.signal?.aborted === true) stop.abort()
-  given.signal?.addEventListener('abort', () => stop.abort(), { once: true })
+  const pass = (): void => stop.abort()
+  given.signal?.addEventListener('abort', pass, { once: true })
   let thrown: { readonly error: unknown } | undefined
   const result = await work({
     listener: (event) => {
@@ -68,7 +69,7 @@ const heedingErrors = async <T>(given: Ends, work: (heard: Ends) => Promise<T>):
       }
     },
     signal: stop.signal,
-  })
+  }).finally(() => given.signal?.removeEventListener('abort', pass))
   if (thrown !== undefined) throw thrown.error
   return result
 }

@@ -57,7 +57,7 @@ describe('a wrong option of build', () => {
   test('is told with what was meant, all of them at once', async () => {
     const { diagnostics } = await loose['build']!(recipe, { wokers: 2, frozen: 'no' })
     expect(diagnostics.map((d) => `${d.message}; ${d.help}`)).toEqual([
-      '`build` has no option `wokers`; did you mean `workers`?', '`frozen` of `build` is the text "no", and true or false is needed; pass true or false',
+      '`build` has no option `wokers`; did you mean `workers`?', '`frozen` of `build` is the string "no", and true or false is needed; pass true or false',
     ])
   })
 

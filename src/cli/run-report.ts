@@ -158,10 +158,15 @@ export const reportingOn = (console: Console, reporter: Reporter, path: string |
       if (state.plan === undefined) return
       const used = new Set(state.plan.steps.map((s) => s.step))
       const details = state.phase === 'finished' ? await drawDetails(recipe, set, used, measureUnder(console, workers, quiet)) : []
-      const bytes = await renderRunReport(state, details, wanted.format)
-      const written = await writeOutput(wanted.path, bytes)
-      if (written.type === 'ok') reporter.event({ type: 'report-written', name: 'build', path: path!, format: wanted.format, bytes: bytes.length })
-      else reporter.problems(written.diagnostics.map((d) => reportNotWritten(wanted.path, d.message)))
+      try {
+        const bytes = await renderRunReport(state, details, wanted.format)
+        const written = await writeOutput(wanted.path, bytes)
+        if (written.type === 'ok') reporter.event({ type: 'report-written', name: 'build', path: path!, format: wanted.format, bytes: bytes.length })
+        else reporter.problems(written.diagnostics.map((d) => reportNotWritten(wanted.path, d.message)))
+      } catch (error) {
+        // The build is done all the same.
+        reporter.problems([reportNotWritten(wanted.path, error instanceof Error ? error.message : String(error))])
+      }
     },
   }
 }

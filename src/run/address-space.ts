@@ -25,6 +25,8 @@ const addressSpace = (): AddressSpace | undefined => {
 
 /** Why so many more workers cannot be started; undefined where they can, or nothing speaks against it. */
 export const lacksAddressSpace = (workers: number, space: AddressSpace | undefined = addressSpace()): Diagnostic | undefined => {
-  if (space === undefined || workers === 0 || space.used + workers * PER_WORKER <= space.limit) return undefined
-  return addressSpaceTooSmall(workers, workers * PER_WORKER, space.limit, Math.max(0, Math.floor((space.limit - space.used) / PER_WORKER)))
+  if (space === undefined || workers === 0) return undefined
+  const left = Math.max(0, space.limit - space.used)
+  if (workers * PER_WORKER <= left) return undefined
+  return addressSpaceTooSmall(workers, workers * PER_WORKER, left, space.limit, Math.floor(left / PER_WORKER))
 }

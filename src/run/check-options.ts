@@ -17,15 +17,15 @@ const rule = (expected: string, fits: (value: unknown) => boolean): Rule => ({ e
 
 /** Rules that more than one option has. */
 export const flag = rule('true or false', (value) => typeof value === 'boolean')
-export const text = rule('a text', (value) => typeof value === 'string' && value !== '')
+export const text = rule('a string', (value) => typeof value === 'string' && value !== '')
 export const listener = rule('a function', (value) => typeof value === 'function')
-export const params = rule('an object of texts, such as { keep: "0.5" }', (value) => isRecord(value) && Object.values(value).every((v) => typeof v === 'string'))
+export const params = rule('an object of strings, such as { keep: "0.5" }', (value) => isRecord(value) && Object.values(value).every((v) => typeof v === 'string'))
 export const signal = rule('an AbortSignal', (value) => isRecord(value) && typeof value['aborted'] === 'boolean' && typeof value['addEventListener'] === 'function')
 
 /** A whole number within bounds. */
 export const wholeNumber = (least: number, most: number): Rule => rule(`a whole number from ${least} to ${most}`, (value) => Number.isInteger(value) && (value as number) >= least && (value as number) <= most)
 
-/** A text of a certain form. */
+/** A string of a certain form. */
 export const textLike = (expected: string, pattern: RegExp): Rule => rule(expected, (value) => typeof value === 'string' && pattern.test(value))
 
 /** An object that one of the library's own functions makes, known by what it can do. */
@@ -35,14 +35,14 @@ export const madeBy = (expected: string, methods: readonly string[]): Rule => ru
 export const objectOf = (expected: string, keys: Readonly<Record<string, Rule>>, required: readonly string[] = []): Rule => rule(expected, (value) =>
   isRecord(value) && required.every((key) => value[key] !== undefined) && Object.entries(value).every(([key, own]) => own === undefined || keys[key]?.fits(own) === true))
 
-/** A list of texts. */
-export const texts = rule('a list of texts', (value) => Array.isArray(value) && value.every((v) => typeof v === 'string'))
+/** A list of strings. */
+export const texts = rule('a list of strings', (value) => Array.isArray(value) && value.every((v) => typeof v === 'string'))
 
 /** What a value is, for a sentence that says that it should be something else. */
 const describe = (value: unknown): string => {
   if (value === undefined || value === null) return 'missing'
   if (Array.isArray(value)) return 'a list'
-  if (typeof value === 'string') return value === '' ? 'an empty text' : `the text "${value.slice(0, 60)}"`
+  if (typeof value === 'string') return value === '' ? 'an empty string' : `the string "${value.slice(0, 60)}"`
   if (typeof value === 'object' || typeof value === 'function') return typeof value === 'function' ? 'a function' : value.constructor?.name === 'Object' ? 'an object' : `a ${value.constructor?.name ?? 'bare object'}`
   return String(value)
 }

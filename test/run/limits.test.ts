@@ -23,7 +23,7 @@ describe('workers', () => {
   test('are as many as the address space has room for, or the number that would fit is told', () => {
     expect(lacksAddressSpace(2, { used: 1.5e9, limit: 40e9 })).toBeUndefined()
     expect(lacksAddressSpace(4, { used: 1.5e9, limit: 40e9 })).toMatchObject({
-      code: 'address-space-too-small', message: '4 workers would reserve 45.2 GB of address space, and this process may have 40.0 GB', help: expect.stringContaining('`--workers 3`'),
+      code: 'address-space-too-small', message: '4 workers would reserve 45.2 GB of address space, and this process has 38.5 GB of 40.0 GB left', help: expect.stringContaining('`--workers 3`'),
     })
     expect(lacksAddressSpace(1, { used: 1.5e9, limit: 2e9 })?.help).toMatch(/^raise the limit/)
     expect(lacksAddressSpace(0, { used: 1.5e9, limit: 2e9 })).toBeUndefined()

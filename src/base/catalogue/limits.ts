@@ -2,9 +2,9 @@ import type { Diagnostic } from '../diagnostic.js'
 import { entry } from './entry.js'
 
 /** Threads need more address space than the process may have. `fitting` is how many would do. */
-export const addressSpaceTooSmall = (threads: number, needed: number, limit: number, fitting: number): Diagnostic => {
+export const addressSpaceTooSmall = (threads: number, needed: number, left: number, limit: number, fitting: number): Diagnostic => {
   const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`
-  return entry('address-space-too-small', `${threads} worker${threads === 1 ? '' : 's'} would reserve ${gigabytes(needed)} of address space, and this process may have ${gigabytes(limit)}`, {
+  return entry('address-space-too-small', `${threads} worker${threads === 1 ? '' : 's'} would reserve ${gigabytes(needed)} of address space, and this process has ${gigabytes(left)} of ${gigabytes(limit)} left`, {
     blame: 'run',
     help: `${fitting > 0 ? `use \`--workers ${fitting}\`, or ` : ''}raise the limit with \`ulimit -v unlimited\`; memory is reserved, not used`,
   })
