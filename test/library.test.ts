@@ -11,7 +11,10 @@ const folder = mkdtempSync(join(tmpdir(), 'smelt-library-'))
 const at = (name: string): string => join(folder, name)
 const recipe = at('recipe.yaml')
 
+const cache = process.env['SMELT_CACHE']
 beforeAll(() => {
+  // Builds of the library use the user's store unless told otherwise.
+  process.env['SMELT_CACHE'] = at('cache')
   for (const [name, first] of [['a', 1], ['b', 5]] as const) writeSafetensors(at(`${name}.safetensors`), { w: { dtype: 'F32', shape: [4], values: [first, 2, 3, 4] } })
   writeFileSync(recipe, JSON.stringify({
     smelt: 1, params: { keep: 0.5 }, models: { a: 'a.safetensors', b: 'b.safetensors' },
@@ -20,7 +23,11 @@ beforeAll(() => {
   }))
 })
 beforeEach(() => ['o.safetensors', 'r.json', 'recipe.lock.json'].forEach((name) => rmSync(at(name), { force: true })))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+afterAll(() => {
+  if (cache === undefined) delete process.env['SMELT_CACHE']
+  else process.env['SMELT_CACHE'] = cache
+  rmSync(folder, { recursive: true, force: true })
+})
 
 /** Called as from JavaScript, which has no types to keep it from anything. */
 type Loose = Readonly<Record<string, (...args: readonly unknown[]) => Promise<Result<unknown>> | Result<unknown>>>
