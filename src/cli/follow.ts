@@ -1,13 +1,33 @@
 import { watch as watchFile, type FSWatcher } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { open, stat, type FileHandle } from 'node:fs/promises'
+import { notARegularFile } from '../base/catalogue/special-files.js'
+import type { Diagnostic } from '../base/diagnostic.js'
+import { errorCode } from '../safetensors/io-problem.js'
+import { READ_ONLY, specialKind } from '../safetensors/regular-file.js'
 
 /** How often a file that grows is looked at where the system does not tell, in ms. */
 const POLL = 250
 const PIECE = 1 << 16
 
+/** Why events cannot be read from a path: a FIFO is as good as a file, and of anything else no build writes events into it. */
+export const eventsProblem = async (path: string): Promise<Diagnostic | undefined> => {
+  const kind = specialKind(await stat(path))
+  return kind === undefined || kind === 'fifo' ? undefined : notARegularFile(path, kind, 'a file of events')
+}
+
+/** Bytes that are there now; 0 where a FIFO has none yet. */
+const readSome = async (file: FileHandle, buffer: Uint8Array): Promise<number> => {
+  try {
+    return (await file.read(buffer, 0, PIECE)).bytesRead
+  } catch (error) {
+    if (errorCode(error) === 'EAGAIN') return 0
+    throw error
+  }
+}
+
 /** The text of a file as it grows, until `signal` ends it or the file is removed. `caughtUp` is called whenever there is no more for now. */
 export const follow = async function* (path: string, signal: AbortSignal, caughtUp: () => void): AsyncGenerator<string> {
-  const file = await open(path, 'r')
+  const file = await open(path, READ_ONLY)
   const decoder = new TextDecoder()
   const buffer = new Uint8Array(PIECE)
   let wake = (): void => undefined
@@ -23,7 +43,7 @@ export const follow = async function* (path: string, signal: AbortSignal, caught
   }
   try {
     while (!signal.aborted) {
-      const { bytesRead } = await file.read(buffer, 0, PIECE)
+      const bytesRead = await readSome(file, buffer)
       if (bytesRead > 0) {
         yield decoder.decode(buffer.subarray(0, bytesRead), { stream: true })
         continue

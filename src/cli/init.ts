@@ -1,11 +1,15 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir } from 'node:fs/promises'
 import { basename, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { folderNotMade, noModelsHere, recipeExists } from '../base/catalogue/cli.js'
 import { detectArchitecture, type Architecture } from '../architectures/detect.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
+import { destinationProblems, reservedInputs, type Destination } from '../plan/destinations.js'
+import { obstacles } from '../run/destinations.js'
+import { namesOnDisk } from '../safetensors/file-names.js'
 import { errorCode, ioProblem } from '../safetensors/io-problem.js'
+import { writeOutput } from '../safetensors/output.js'
 import { openModel, type Model } from '../safetensors/model.js'
 import { isFloat } from '../tensor/dtype.js'
 import { nameOfFile } from '../recipe/one-off.js'
@@ -83,24 +87,33 @@ const toStarter = (folder: string, models: readonly Found[]): Starter => {
   }
 }
 
+/** What keeps the recipe from being written: it may replace none of the models it is about, by whatever name. */
+const problemsOf = (path: string, label: string, models: readonly Found[]): readonly Diagnostic[] => {
+  const recipe: Destination = { name: 'the recipe', label, at: { type: 'file', path }, paths: [path] }
+  const inputs = models.map(({ file, model }) => ({ name: file, path: model.path, files: model.files.map((f) => ({ path: f.path, ...f.identity })) }))
+  return [...destinationProblems([recipe], reservedInputs(inputs), namesOnDisk()), ...obstacles([recipe], [recipe])]
+}
+
 /** `smelt init`: writes `recipe.yaml` for the models of a folder. */
 export const init = async (console: Console, target: string, flags: { readonly force?: boolean }): Promise<number> => {
   const folder = resolve(target)
   const path = join(folder, 'recipe.yaml')
-  const refuse = (problem: Diagnostic): number => {
-    console.tell([problem])
-    return exitCode([problem])
+  const refuse = (...problems: readonly Diagnostic[]): number => {
+    console.tell(problems)
+    return exitCode(problems)
   }
   if (flags.force !== true && existsSync(path)) return refuse(recipeExists(join(target, 'recipe.yaml')))
   try {
     if (!existsSync(folder)) await mkdir(folder)
     const models = await findModels(folder)
-    await writeFile(path, renderStarter(toStarter(folder, models)), { flag: flags.force === true ? 'w' : 'wx' })
+    const problems = problemsOf(path, join(target, 'recipe.yaml'), models)
+    if (problems.length > 0) return refuse(...problems.slice(0, 1))
+    const written = await writeOutput(path, Buffer.from(renderStarter(toStarter(folder, models))), { fresh: flags.force !== true })
+    if (written.type === 'failed') return refuse(...(flags.force !== true && existsSync(path) ? [recipeExists(path)] : written.diagnostics))
     if (models.length === 0) console.tell([noModelsHere(folder)])
     console.out(`${join(target, 'recipe.yaml')}\n`)
     return 0
   } catch (error) {
-    if (errorCode(error) === 'EEXIST') return refuse(recipeExists(path))
     return refuse(['ENOENT', 'ENOTDIR'].includes(errorCode(error)) ? folderNotMade(folder) : ioProblem(error, path, 'create'))
   }
 }

@@ -1,14 +1,31 @@
 #!/usr/bin/env node
-import { runCommand } from './program.js'
+import { explainLimit } from '../run/limits.js'
 
 // ONNX Runtime would keep an identifier of this machine and events of every build in the user's cache, and send them; it asks this when it is loaded.
 process.env['ORT_DISABLE_TELEMETRY'] ??= '1'
 
-// The process ends by itself once output is flushed and the workers are gone: `process.exit` would cut both short.
-try {
-  process.exitCode = await runCommand(process.argv.slice(2))
-} catch (error) {
+/** The exit codes of what a limit of the process leads to; the module that knows them all may be one too many to load. */
+const LIMIT_CODES = { retry: 75, run: 3 } as const
+
+/** Says why the program ended, with nothing but what is loaded where a limit is why. */
+const explain = async (error: unknown): Promise<number> => {
+  const limit = explainLimit(error instanceof Error ? error.message : String(error))
+  if (limit !== undefined) {
+    // Other parts may fail for the same reason, which has been told.
+    process.on('uncaughtException', () => undefined)
+    process.stderr.write(`error[${limit.code}]: ${limit.message}\nhelp: ${limit.help}\n\n1 error\n`)
+    return LIMIT_CODES[limit.blame === 'retry' ? 'retry' : 'run']
+  }
   const { BUG_EXIT_CODE, renderCrash } = await import('./crash.js')
   process.stderr.write(renderCrash(error))
-  process.exitCode = BUG_EXIT_CODE
+  return BUG_EXIT_CODE
+}
+
+// The process ends by itself once output is flushed and the workers are gone: `process.exit` would cut both short.
+try {
+  // Not loaded with this module: an error of its loading must be caught here.
+  const { runCommand } = await import('./program.js')
+  process.exitCode = await runCommand(process.argv.slice(2))
+} catch (error) {
+  process.exitCode = await explain(error)
 }

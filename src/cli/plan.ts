@@ -1,6 +1,7 @@
 import { exitCode } from '../base/diagnostic.js'
 import { defaultWorkers } from '../run/build.js'
 import { chooseDevice } from '../run/devices/choose.js'
+import { planNow } from '../run/plan-now.js'
 import { toJsonText } from '../view/json.js'
 import { renderDot, renderMermaid } from '../view/plan-graph.js'
 import { outlinePlan } from '../view/plan-outline.js'
@@ -8,7 +9,6 @@ import { renderPlan } from '../view/plan-text.js'
 import type { Console } from './console.js'
 import { cudaPlaces } from './cuda-places.js'
 import { readDevice, readSet, readWorkers } from './options.js'
-import { planNow } from './plan-now.js'
 import { userStore } from './store.js'
 
 /** The ways a plan can be printed. */
@@ -27,7 +27,7 @@ export interface PlanFlags {
 export const plan = async (console: Console, recipe: string, flags: PlanFlags): Promise<number> => {
   const [set, workers, wish] = [readSet(flags.set), readWorkers(flags.workers, defaultWorkers), readDevice(flags.device)]
   const prepared = set.type === 'ok' && workers.type === 'ok' && wish.type === 'ok'
-    ? await planNow(recipe, { set: set.value, reading: 'never', device: wish.value, ...(flags.out === undefined ? {} : { out: flags.out }) })
+    ? await planNow(recipe, { set: set.value, reading: 'never', store: userStore(), device: wish.value, ...(flags.out === undefined ? {} : { out: flags.out }) })
     : undefined
   const chosen = prepared?.type === 'ok' && workers.type === 'ok' && wish.type === 'ok'
     ? await chooseDevice(wish.value, prepared.value.plan, workers.value, cudaPlaces())

@@ -1,4 +1,3 @@
-import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, extname } from 'node:path'
 import { reportEndingHere, reportNotWritten } from '../base/catalogue/watch.js'
 import type { Place } from '../base/diagnostic.js'
@@ -11,6 +10,7 @@ import type { Plan } from '../plan/plan.js'
 import type { Name, Output, RawArgument, Recipe, Step } from '../recipe/recipe.js'
 import { draft } from '../run/prepare.js'
 import { drawReports } from '../run/run.js'
+import { writeOutput } from '../safetensors/output.js'
 import type { BuildEvent, Heard } from '../view/dashboard/build-event.js'
 import { fold } from '../view/dashboard/fold.js'
 import { NOTHING_HEARD } from '../view/dashboard/state.js'
@@ -161,10 +161,11 @@ export const reportingOn = (console: Console, reporter: Reporter, path: string |
       const details = state.phase === 'finished' ? await drawDetails(recipe, set, used, measureUnder(console, workers, quiet)) : []
       try {
         const bytes = await renderRunReport(state, details, wanted.format)
-        await mkdir(dirname(wanted.path), { recursive: true })
-        await writeFile(wanted.path, bytes)
-        reporter.event({ type: 'report-written', name: 'build', path: path!, format: wanted.format, bytes: bytes.length })
+        const written = await writeOutput(wanted.path, bytes)
+        if (written.type === 'ok') reporter.event({ type: 'report-written', name: 'build', path: path!, format: wanted.format, bytes: bytes.length })
+        else reporter.problems(written.diagnostics.map((d) => reportNotWritten(wanted.path, d.message)))
       } catch (error) {
+        // The build is done all the same.
         reporter.problems([reportNotWritten(wanted.path, error instanceof Error ? error.message : String(error))])
       }
     },

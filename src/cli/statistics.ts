@@ -6,6 +6,7 @@ import { ioProblem } from '../safetensors/io-problem.js'
 import { readNumbers } from '../run/stored-numbers.js'
 import { readFully } from '../safetensors/positional.js'
 import { visitRuns } from '../tensor/block-grid.js'
+import { READ_ONLY } from '../safetensors/regular-file.js'
 import { bytesFor, type Dtype } from '../tensor/dtype.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
 import type { Scaled } from '../tensor/quantised.js'
@@ -134,7 +135,7 @@ export const measureTensors = (tensors: readonly TensorInfo[], scaled: ReadonlyM
   for (const file of new Set(tensors.map((t) => t.file))) {
     let fd: number
     try {
-      fd = openSync(file, 'r')
+      fd = openSync(file, READ_ONLY)
     } catch (error) {
       problems.push(ioProblem(error, file, 'read'))
       continue

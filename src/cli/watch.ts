@@ -10,7 +10,7 @@ import { JSON_VERSION } from '../view/json.js'
 import { createProgressLine } from '../view/progress-line.js'
 import type { Console } from './console.js'
 import { openDashboard, type DashboardScreen } from './dashboard-screen.js'
-import { follow, receive } from './follow.js'
+import { eventsProblem, follow, receive } from './follow.js'
 import { isTerminal } from './terminal.js'
 
 /** What `smelt watch` takes besides the events. */
@@ -141,6 +141,8 @@ export const watch = async (console: Console, path: string, flags: WatchFlags): 
     return undefined
   }
   const read = async (): Promise<Diagnostic | undefined> => {
+    const unreadable = fromInput ? undefined : await eventsProblem(resolve(console.cwd, path))
+    if (unreadable !== undefined) return unreadable
     const pieces = fromInput ? receive(controller.signal, display.show) : follow(resolve(console.cwd, path), controller.signal, display.show)
     for await (const piece of pieces) {
       for (const line of cut(piece)) {

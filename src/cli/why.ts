@@ -3,12 +3,13 @@ import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { didYouMean } from '../base/suggest.js'
 import { defaultWorkers } from '../run/build.js'
 import { onProcessor } from '../run/devices/choose.js'
+import { planNow } from '../run/plan-now.js'
 import { toJsonText } from '../view/json.js'
 import { outlinePlan } from '../view/plan-outline.js'
 import { renderWhy } from '../view/why.js'
 import type { Console } from './console.js'
 import { readSet } from './options.js'
-import { planNow } from './plan-now.js'
+import { userStore } from './store.js'
 
 /** What `smelt why` takes besides recipe and step. */
 export interface WhyFlags {
@@ -25,7 +26,7 @@ export const why = async (console: Console, recipe: string, step: string | undef
   }
   const set = readSet(flags.set)
   if (set.type === 'failed') return refuse(set.diagnostics)
-  const planned = await planNow(recipe, { set: set.value, reading: 'always', ...(flags.out === undefined ? {} : { out: flags.out }) })
+  const planned = await planNow(recipe, { set: set.value, reading: 'always', store: userStore(), ...(flags.out === undefined ? {} : { out: flags.out }) })
   if (planned.type === 'failed') return refuse(planned.diagnostics)
   console.tell(planned.diagnostics)
   const { steps } = outlinePlan(planned.value.plan, onProcessor('', defaultWorkers()).planned, { lock: planned.value.lock })

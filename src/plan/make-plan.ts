@@ -17,6 +17,7 @@ import { bytesFor } from '../tensor/dtype.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
 import { isWhole, wholeOf } from '../tensor/view.js'
 import { createLayerContext } from './context.js'
+import { byPath, destinationProblems, destinationsOf, reservedFor, reservedInputs, type Destination, type NamesOf } from './destinations.js'
 import type { Draft, Evaluation } from './draft.js'
 import { describeModels, describeStep, totalsOf } from './describe.js'
 import { evaluateSteps, type Evaluated, type Memory } from './evaluate.js'
@@ -25,7 +26,7 @@ import { completeGroups, makeJobs, passesOf, plainCopy } from './jobs.js'
 import { NOTHING_KNOWN, type Known } from './known.js'
 import { sealOf } from './make-lock.js'
 import { createMasks, encodingOf, layOutMasks, type KeepableMasks } from './masks.js'
-import { pathProblems, pathsOf, planOutput, type Folders, type OutputRoots, type Root, type Sealing, type Setting } from './outputs.js'
+import { planOutput, type Folders, type OutputRoots, type Root, type Sealing, type Setting } from './outputs.js'
 import type { Copy, Job, Plan, PlannedOutput, PlannedReport, PlannedStep } from './plan.js'
 import { fingerprintReport, planReport } from './reports.js'
 import { stepShares } from './step-shares.js'
@@ -36,8 +37,16 @@ export interface PlanOptions {
   readonly jobs?: boolean
 }
 
+/** Where a command writes. */
+export interface PlacesOptions {
+  /** Tells which paths lead to one file. */
+  readonly namesOf?: NamesOf
+  /** What the command writes besides the outputs of the recipe. */
+  readonly more?: readonly Destination[]
+}
+
 /** Evaluates a recipe under one or more settings of its params. What they have in common is evaluated, and later computed, once. */
-export const draftPlan = (settings: readonly Setting[], folders: Folders): Result<Draft> => {
+export const draftPlan = (settings: readonly Setting[], folders: Folders, { namesOf = byPath, more = [] }: PlacesOptions = {}): Result<Draft> => {
   const graph = createGraph()
   const layers = createLayerContext()
   const memory: Memory = new Map()
@@ -72,8 +81,9 @@ export const draftPlan = (settings: readonly Setting[], folders: Folders): Resul
     }
   }
   const models = describeModels(settings, layers)
-  const places = [...outputs.map(({ output: o }) => ({ ...o, paths: pathsOf(o) })), ...reports.map((r) => ({ ...r, paths: [r.path] }))]
-  const warnings = orderProblems([...problems, ...pathProblems(settings, folders, places, models)])
+  const destinations = [...destinationsOf(settings, outputs.map((o) => o.output), reports), ...more]
+  const reserved = [...reservedInputs(models), ...reservedFor(folders.recipe, settings[0]!.recipe)]
+  const warnings = orderProblems([...problems, ...destinationProblems(destinations, reserved, namesOf, settings.map((s) => s.label))])
   if (warnings.some((d) => d.severity === 'error')) return failed(...warnings)
   return ok({ evaluations, outputs, reports, models, unused: [...unusedNames], graph, masks, warnings }, warnings)
 }

@@ -1,13 +1,11 @@
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { readTags } from '../architectures/adapters/tags.js'
-import { deltaOutput, dtypeOfMask, outputIsInput, outputIsRecipe, outputOfSettings, outputTwice } from '../base/catalogue/plan.js'
-import type { Diagnostic } from '../base/diagnostic.js'
+import { deltaOutput, dtypeOfMask } from '../base/catalogue/plan.js'
 import { toDigest, type Digest } from '../base/digest.js'
 import { resolvePath } from '../base/resolve-path.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Graph } from '../graph/graph.js'
 import type { Value } from '../operators/value.js'
-import { lockPath } from '../store/lock.js'
 import type { Output, Recipe } from '../recipe/recipe.js'
 import type { AdapterFile } from '../safetensors/adapter-file.js'
 import { layoutFile, type TensorOutline } from '../safetensors/layout.js'
@@ -15,7 +13,7 @@ import type { Model } from '../safetensors/model.js'
 import { layoutShards } from '../safetensors/shards.js'
 import { sizeOf } from '../tensor/info.js'
 import type { LayerContext } from './context.js'
-import type { PlannedFile, PlannedModel, PlannedOutput, Target } from './plan.js'
+import type { PlannedFile, PlannedOutput, Target } from './plan.js'
 import { parentsOf, provenance } from './provenance.js'
 import { quantisationMetadata } from './quantisation-metadata.js'
 import { writtenTensors } from './written.js'
@@ -135,33 +133,3 @@ export const planOutput = (
 /** Every path an output writes. */
 export const pathsOf = (output: PlannedOutput): readonly string[] =>
   [...output.files.map((f) => f.path), ...(output.index === undefined ? [] : [output.index.path])]
-
-/** A file or several that an output writes, as far as paths are concerned. */
-export interface Destination {
-  readonly name: string
-  readonly setting: number
-  readonly label: string
-  readonly paths: readonly string[]
-}
-
-/** Outputs that would overwrite an input, the recipe, or each other. */
-export const pathProblems = (settings: readonly Setting[], folders: Folders, outputs: readonly Destination[], models: readonly PlannedModel[]): Diagnostic[] => {
-  const { recipe } = settings[0]!
-  const inputs = new Map(models.flatMap((m) => [m.path, ...m.files.map((f) => f.path)].map((path) => [path, m.name] as const)))
-  const own = resolve(folders.recipe, basename(recipe.source.path))
-  const lock = lockPath(own)
-  const taken = new Map<string, Destination>()
-  return outputs.flatMap((planned) => {
-    const { pathAt } = recipe.outputs.get(planned.name)!
-    const found = planned.paths.flatMap((path): Diagnostic[] => {
-      const [model, other] = [inputs.get(path), taken.get(path)]
-      taken.set(path, planned)
-      if (model !== undefined) return [outputIsInput(planned.label, model, pathAt)]
-      if (path === own || path === lock) return [outputIsRecipe(planned.label, pathAt)]
-      if (other === undefined) return []
-      if (other.setting !== planned.setting) return [outputOfSettings(planned.label, settings.map((s) => s.label), pathAt)]
-      return [outputTwice(planned.label, other.name, pathAt, recipe.outputs.get(other.name)!.pathAt)]
-    })
-    return found.slice(0, 1)
-  })
-}

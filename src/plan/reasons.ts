@@ -43,14 +43,15 @@ export const reasonsOf = (planned: PlannedStep, plan: Plan, lock: Lock | undefin
   if (planned.neededBy.length === 0) return [{ type: plan.totals.reused > 0 ? 'taken-over' : 'copied' }, ...aside]
   const before = lock?.builds[planned.setting]
   if (lock === undefined || before?.steps[planned.step] === undefined) return [{ type: 'new' }]
-  const differences = (name: string): readonly Reason[] => differencesBehind(name, plan, planned.setting, lock)
+  // A forced build asks nothing of its inputs before it reads them.
+  const differences = (name: string): readonly Reason[] =>
+    differencesBehind(name, plan, planned.setting, lock).filter((r) => !force || r.type !== 'input' || r.known)
   const outputs = planned.neededBy.flatMap((name): Reason[] => {
     const output = plan.outputs.some((o) => o.name === name) ? setting.recipe.outputs.get(name)! : undefined
     const changes = output === undefined ? [] : comparePlaces(name, before.outputs[name], lock.lock === 1 ? { path: output.path } : lockPlace(output))
     return changes.length === 0 ? [] : [{ type: 'output', changes }]
   })
-  // A forced build asks nothing of its inputs before it reads them.
-  const reasons = [...differences(planned.step), ...outputs, ...aside].filter((r) => !force || r.type !== 'input' || r.known)
+  const reasons = [...differences(planned.step), ...outputs, ...aside]
   if (reasons.length > 0) return reasons
   const isChanged = (name: string): boolean => differences(name).length > 0 || asideBehind(name, setting, lock).length > 0
   const output = planned.neededBy.find((name) => isChanged(setting.recipe.outputs.get(name)!.from.name))

@@ -4,8 +4,7 @@ import type { Diagnostic } from '../base/diagnostic.js'
 import { escapeJson } from '../base/excerpt.js'
 import { readPackage } from '../base/version.js'
 import { stateBuild, type StatedOutput } from '../plan/statement.js'
-import { createOutput } from '../safetensors/output.js'
-import { createRunId } from '../safetensors/run-id.js'
+import { writeOutput } from '../safetensors/output.js'
 import { encodeLock, lockPath } from '../store/lock.js'
 import type { Drafted } from './prepare.js'
 import { sha256Of } from './sha256.js'
@@ -48,6 +47,5 @@ export const attest = async ({ draft, settings, path: recipe }: Drafted, built: 
     lock: { name: basename(lockPath(recipe)), sha256: sha256(encodeLock(lock)) },
   })
   const bytes = Buffer.from(`${escapeJson(JSON.stringify(statement, undefined, 2))}\n`)
-  const file = await createOutput(options.path, bytes, bytes.length, createRunId())
-  return file.type === 'failed' ? file.diagnostics : (await file.value.commit()).diagnostics
+  return (await writeOutput(options.path, bytes)).diagnostics
 }

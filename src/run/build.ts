@@ -1,19 +1,20 @@
-import { accessSync, constants, existsSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { dirname } from 'node:path'
+import { resolve } from 'node:path'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { NOTHING_KNOWN, type Known } from '../plan/known.js'
+import type { Destination } from '../plan/destinations.js'
 import { completePlan } from '../plan/make-plan.js'
 import type { PlannedDevice } from '../plan/device.js'
 import type { Plan } from '../plan/plan.js'
-import { ioProblem } from '../safetensors/io-problem.js'
 import { LOCK_VERSION, lockPath, readLock, type Lock } from '../store/lock.js'
 import type { Store } from '../store/store.js'
 import { withThreadsAhead } from './crew.js'
 import { chooseDevice, type Choice, type Wish } from './devices/choose.js'
 import { isInexact } from './devices/device.js'
 import type { CudaPlaces } from './devices/places.js'
+import { lockDestination, optionDestination } from './destinations.js'
 import { refuseFrozen } from './frozen.js'
 import { knowNothing } from './known.js'
 import { learn } from './learn.js'
@@ -45,6 +46,8 @@ export interface BuildOptions extends PrepareOptions, Partial<Omit<RunOptions, '
   readonly sha256?: boolean
   /** Where an in-toto statement with SLSA provenance of the build is written; none is unless given. */
   readonly attest?: string
+  /** What the caller writes once the build is done, checked with the rest before anything runs. */
+  readonly more?: readonly Destination[]
   /** Hears of the plan, and what was to be said until then, before anything is computed. */
   readonly planned?: (plan: Plan, device: PlannedDevice, diagnostics: readonly Diagnostic[], lock: Lock | undefined) => void
 }
@@ -61,9 +64,9 @@ export const build = (path: string, options: BuildOptions = {}): Promise<Result<
 }
 
 const buildWith = async (path: string, options: BuildOptions, workers: number): Promise<Result<Built>> => {
-  const drafted = await draft(path, options)
+  const order = { path: lockPath(resolve(path)), frozen: options.frozen === true }
+  const drafted = await draft(path, options, destinationsBeside(options, order))
   if (drafted.type === 'failed') return drafted
-  const order = { path: lockPath(drafted.value.path), frozen: options.frozen === true }
   const ready = await makeReady(drafted.value, options, order)
   if (ready.type === 'failed') return failed(...drafted.diagnostics, ...ready.diagnostics)
   const nothing: Known = { ...knowNothing(drafted.value.draft, options.store), lock: order.frozen ? (ready.value.lock?.lock ?? LOCK_VERSION) : LOCK_VERSION }
@@ -123,18 +126,17 @@ const common = ({ cutting, listener, signal, render, start }: BuildOptions): Par
 /** Only what says what the inputs are, nothing of what was made of them. */
 export const withoutResults = ({ digestOf, identify, room, lock, existing }: Known): Known => ({ ...NOTHING_KNOWN, digestOf, identify, room, lock, existing })
 
+/** What a build writes besides the outputs of its recipe. */
+const destinationsBeside = ({ lock, attest, more = [] }: BuildOptions, order: { readonly path: string; readonly frozen: boolean }): Destination[] => [
+  ...(lock === false || order.frozen ? [] : [lockDestination(order.path)]),
+  ...(attest === undefined ? [] : [optionDestination('--attest', attest)]),
+  ...more,
+]
+
 /** What is found out about inputs and lock before anything is planned. */
 const makeReady = async (drafted: Drafted, options: BuildOptions, order: { readonly path: string; readonly frozen: boolean }): Promise<Result<{ readonly sha256: ReadonlyMap<string, string>; readonly lock: Lock | undefined }>> => {
   const pins = await checkPins(drafted)
   if (pins.length > 0) return failed(...pins)
-  if (options.lock !== false && !order.frozen) {
-    try {
-      // Better now than after an hour of work.
-      accessSync(dirname(order.path), constants.W_OK)
-    } catch (error) {
-      return failed(ioProblem(error, order.path, 'create'))
-    }
-  }
   const sha256 = new Map<string, string>()
   for (const { path, files } of options.sha256 === true || options.attest !== undefined ? drafted.draft.models : []) {
     if (files[0]?.path !== path || sha256.has(path)) continue

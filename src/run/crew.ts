@@ -2,6 +2,8 @@ import { Worker } from 'node:worker_threads'
 import { workerLost } from '../base/catalogue/run.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
+import { lacksAddressSpace } from './address-space.js'
+import { explainLimit } from './limits.js'
 import type { UnitOrder, UnitResult } from './unit.js'
 import type { WorkerAnswer, WorkerStart, WorkerTask } from './worker.js'
 
@@ -48,7 +50,8 @@ const dismissAhead = async (): Promise<void> => {
 
 /** Starts threads before it is known what they will do: loading ONNX Runtime takes them as long as planning takes the main thread. */
 export const withThreadsAhead = async <T>(count: number, work: () => Promise<T>): Promise<T> => {
-  while (ahead.length < count) {
+  const wanted = lacksAddressSpace(count) === undefined ? count : 0
+  while (ahead.length < wanted) {
     const thread = spawn()
     thread.worker.unref()
     ahead.push(thread)
@@ -75,6 +78,12 @@ export const startThread = (start: WorkerStart): Hand => {
       else worker.on('exit', tell)
     },
   }
+}
+
+/** Starts workers, all of them or none; fails where the process may not have the memory that they reserve. */
+export const recruit = (count: number, start: WorkerStart, startOne: (start: WorkerStart) => Hand = startThread): Result<readonly Hand[]> => {
+  const lacking = startOne === startThread ? lacksAddressSpace(Math.max(0, count - ahead.length)) : undefined
+  return lacking === undefined ? ok(Array.from({ length: count }, () => startOne(start))) : failed(lacking)
 }
 
 /** Elements and units that make up one task: enough that messages cost nothing, little enough to share evenly. */
@@ -143,7 +152,7 @@ export const employ = (hands: readonly Hand[], source: Source, stop: () => void)
         supply()
       })
       hand.onExit((reason) => {
-        if (reason !== undefined || !ending) fail(workerLost(i, reason ?? 'no reason given'))
+        if (reason !== undefined || !ending) fail(explainLimit(reason ?? '') ?? workerLost(i, reason ?? 'no reason given'))
         alive -= 1
         if (alive === 0) resolve(problems.length > 0 ? failed(...problems) : ok(undefined))
       })

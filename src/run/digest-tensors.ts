@@ -2,7 +2,7 @@ import type { Digest } from '../base/digest.js'
 import { ok, type Result } from '../base/result.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { createSchedule, type Work } from './schedule.js'
-import { employ, startThread } from './crew.js'
+import { employ, recruit } from './crew.js'
 import type { RunOptions } from './options.js'
 import { DEFAULT_CUTTING } from './work.js'
 
@@ -19,9 +19,10 @@ export const digestTensors = async (
   const stop = (): void => void Atomics.store(flag, 0, 1)
   if (signal?.aborted === true) stop()
   signal?.addEventListener('abort', stop, { once: true })
-  const hands = Array.from({ length: workers }, () => (start ?? startThread)({ engine: { device: 'cpu', programs: [], models: [], chunk: 0 }, temporary: new Map(), cutting: cutting ?? DEFAULT_CUTTING, stop: flag }))
+  const hands = recruit(workers, { engine: { device: 'cpu', programs: [], models: [], chunk: 0 }, temporary: new Map(), cutting: cutting ?? DEFAULT_CUTTING, stop: flag }, start)
+  if (hands.type === 'failed') return hands
   let bytes = 0
-  const done = await employ(hands, {
+  const done = await employ(hands.value, {
     next: schedule.next,
     finish: (_worker, results) => {
       for (const result of results) {

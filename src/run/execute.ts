@@ -8,6 +8,7 @@ import type { Kernels } from '../kernels/kernels.js'
 import { LOW_BINS, NEAR } from '../kernels/selection.js'
 import { ioProblem } from '../safetensors/io-problem.js'
 import { writeFully } from '../safetensors/positional.js'
+import { READ_ONLY } from '../safetensors/regular-file.js'
 import { bytesOfBits } from '../store/masks.js'
 import { bytesFor, isFloat } from '../tensor/dtype.js'
 import type { Engine } from './devices/engine.js'
@@ -61,7 +62,7 @@ export const createBench = (shop: Workshop): Bench => {
 
   const open = (path: string, flags: 'r' | 'r+'): number => {
     const key = `${flags}${path}`
-    const fd = files.get(key) ?? openSync(flags === 'r' ? path : shop.temporary.get(path)!, flags)
+    const fd = files.get(key) ?? (flags === 'r' ? openSync(path, READ_ONLY) : openSync(shop.temporary.get(path)!, flags))
     files.set(key, fd)
     return fd
   }

@@ -1,6 +1,7 @@
-import { appendFileSync, readFileSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { appendFileSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { shortDigest, type Digest } from '../base/digest.js'
+import { readRegularSync } from '../safetensors/regular-file.js'
 import { findAbandoned, journalName } from '../safetensors/temporary.js'
 import type { Unfinished } from '../plan/known.js'
 
@@ -37,7 +38,12 @@ export const openJournal = (temporary: string, adopted: string | undefined): Jou
       works = false
     }
   }
-  if (adopted !== undefined) attempt(() => renameSync(journalName(adopted), path))
+  if (adopted !== undefined) {
+    attempt(() => {
+      renameSync(journalName(adopted), path)
+      cutTornEnd(path)
+    })
+  }
   const note = (line: Line): void => void lines.push(seal(JSON.stringify(line)))
   return {
     wrote: (fingerprint, begin, digest) => note(['w', fingerprint, begin, digest]),
@@ -53,6 +59,12 @@ export const openJournal = (temporary: string, adopted: string | undefined): Jou
       attempt(() => rmSync(path, { force: true }))
     },
   }
+}
+
+/** Makes a journal end with a whole line: a torn one must not swallow the first of what is appended. */
+const cutTornEnd = (path: string): void => {
+  const text = readRegularSync(path) ?? ''
+  if (!text.endsWith('\n')) truncateSync(path, Buffer.byteLength(text.slice(0, text.lastIndexOf('\n') + 1)))
 }
 
 /** What is left of runs that died: their unfinished files by final path, and the digests of inputs they took. */
@@ -89,9 +101,7 @@ export const findRemains = async (files: readonly Wanted[]): Promise<Remains> =>
 
 const readJournal = (path: string): Line[] => {
   try {
-    const text = readFileSync(path, 'utf8')
-    // The next run appends: a torn end must not swallow its first line.
-    if (text !== '' && !text.endsWith('\n')) truncateSync(path, Buffer.byteLength(text.slice(0, text.lastIndexOf('\n') + 1)))
+    const text = readRegularSync(path) ?? ''
     return text.split('\n').map(unseal).filter((line) => line !== undefined)
   } catch {
     return []

@@ -1,21 +1,25 @@
-import { readFile, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { outputIsInput, pinMismatch, pinOfShards } from '../base/catalogue/plan.js'
+import { documentTooLarge } from '../base/catalogue/document.js'
+import { pinMismatch, pinOfShards } from '../base/catalogue/plan.js'
 import type { Diagnostic, Source } from '../base/diagnostic.js'
 import { resolvePath } from '../base/resolve-path.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { orderProblems } from '../document/report.js'
-import { toSource } from '../document/source.js'
+import { MOST_BYTES, toSource } from '../document/source.js'
+import { destinationsOf, type Destination } from '../plan/destinations.js'
 import type { Draft } from '../plan/draft.js'
 import { completePlan, draftPlan, withoutWork, type PlanOptions } from '../plan/make-plan.js'
-import { pathsOf, type Setting } from '../plan/outputs.js'
+import type { Setting } from '../plan/outputs.js'
 import type { Plan } from '../plan/plan.js'
 import { parse, type ParseOptions } from '../recipe/parse.js'
 import type { InputModel, Recipe } from '../recipe/recipe.js'
 import { expandSettings } from '../recipe/settings.js'
 import { openAdapter, type AdapterFile } from '../safetensors/adapter-file.js'
+import { namesOnDisk } from '../safetensors/file-names.js'
 import { openModel, type Model } from '../safetensors/model.js'
 import { openingProblem } from '../safetensors/open.js'
+import { readRegular } from '../safetensors/regular-file.js'
+import { obstacles } from './destinations.js'
 import { sha256Of } from './sha256.js'
 
 /** Where a recipe's outputs go, and with which params it is read. */
@@ -47,8 +51,9 @@ export interface Prepared extends Drafted {
 
 const readSource = async (path: string, text?: string): Promise<Result<Source>> => {
   if (text !== undefined) return toSource(path, new TextEncoder().encode(text))
-  const bytes = await readFile(path).catch((error: unknown) => openingProblem(error, resolve(path), /\.ya?ml$/i))
-  return bytes instanceof Uint8Array ? toSource(path, bytes) : failed(bytes)
+  const limits = { wanted: 'a recipe', most: MOST_BYTES, tooLarge: (size: number) => documentTooLarge(path, size, MOST_BYTES) }
+  const read = await readRegular(path, limits).catch(async (error: unknown) => failed(await openingProblem(error, resolve(path), /\.ya?ml$/i)))
+  return read.type === 'failed' ? read : toSource(path, read.value)
 }
 
 /** Reads a recipe file's text. */
@@ -84,8 +89,11 @@ const openAll = async <T>(inputs: ReadonlyMap<string, InputModel>, folder: strin
   return ok(new Map(opened.flatMap(({ input, result }) => (result.type === 'ok' ? [[input.name, result.value] as const] : []))), problems)
 }
 
-/** Reads and checks a recipe under every setting that `set` asks for: all that can be known without what earlier builds left. */
-export const draft = async (path: string, options: PrepareOptions = {}): Promise<Result<Drafted>> => {
+/**
+ * Reads and checks a recipe under every setting that `set` asks for: all that can be known without what earlier builds left. `more` is what the command
+ * writes besides the recipe's outputs.
+ */
+export const draft = async (path: string, options: PrepareOptions = {}, more: readonly Destination[] = []): Promise<Result<Drafted>> => {
   const since = Date.now()
   const source = await readSource(path, options.text)
   if (source.type === 'failed') return source
@@ -105,11 +113,12 @@ export const draft = async (path: string, options: PrepareOptions = {}): Promise
   }
   const opening = choices.value.length === 1 ? told : orderProblems(told)
   if (settings.length < choices.value.length) return failed(...opening)
-  const drafted = draftPlan(settings, { recipe: folder, out: options.out === undefined ? undefined : resolvePath('', options.out) })
+  const drafted = draftPlan(settings, { recipe: folder, out: options.out === undefined ? undefined : resolvePath('', options.out) }, { namesOf: namesOnDisk(), more })
   const diagnostics = [...opening, ...drafted.diagnostics]
   if (drafted.type === 'failed') return failed(...diagnostics)
-  const links = await outputsThatAreInputs(settings[0]!.recipe, drafted.value)
-  if (links.length > 0) return failed(...diagnostics, ...links)
+  const { outputs, reports } = drafted.value
+  const blocked = obstacles([...destinationsOf(settings, outputs.map((o) => o.output), reports), ...more], more)
+  if (blocked.length > 0) return failed(...diagnostics, ...blocked)
   return ok({ settings, draft: drafted.value, since, path: resolve(path) }, diagnostics)
 }
 
@@ -120,17 +129,6 @@ export const prepare = async (path: string, options: PrepareOptions = {}): Promi
   const { recipe, models, adapters } = drafted.value.settings[0]!
   const plan = options.jobs === false ? completePlan(withoutWork(drafted.value.draft)) : completePlan(drafted.value.draft)
   return ok({ ...drafted.value, recipe, models, adapters, plan }, drafted.diagnostics)
-}
-
-/** Outputs that lead to an input by another name: a link, or the same file through another path. */
-const outputsThatAreInputs = async (recipe: Recipe, { models, outputs }: Draft): Promise<Diagnostic[]> => {
-  const inputs = new Map(models.flatMap((m) => m.files.map((f) => [`${f.dev}:${f.ino}`, m.name] as const)))
-  const found = await Promise.all(outputs.flatMap(({ output }) => pathsOf(output).map(async (path) => {
-    const now = await stat(path, { bigint: true }).catch(() => undefined)
-    const model = now === undefined ? undefined : inputs.get(`${now.dev}:${now.ino}`)
-    return model === undefined ? undefined : outputIsInput(output.label, model, recipe.outputs.get(output.name)!.pathAt)
-  })))
-  return found.filter((d) => d !== undefined)
 }
 
 /** Compares every input that the recipe pins with its sha256. Reads those files whole. */

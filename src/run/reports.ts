@@ -15,5 +15,9 @@ export const drawReport = ({ value }: PlannedReport, schedule: Schedule): Report
 /** The files of some reports, in their order. */
 export const renderReports = (reports: readonly PlannedReport[], schedule: Schedule, render: RenderReport | undefined): Promise<Uint8Array[]> => {
   if (reports.length > 0 && render === undefined) throw new Error('a plan with reports was run without a way to render them')
-  return Promise.all(reports.map((report) => render!(drawReport(report, schedule), report.format)))
+  return Promise.all(reports.map(async (report) => {
+    const bytes: unknown = await render!(drawReport(report, schedule), report.format)
+    if (!(bytes instanceof Uint8Array)) throw new TypeError(`\`render\` gave no Uint8Array for the report ${report.name}`)
+    return bytes
+  }))
 }

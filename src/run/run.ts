@@ -18,6 +18,7 @@ import { encodeLock, readLock, type Lock } from '../store/lock.js'
 import type { MaskFile } from '../store/masks.js'
 import type { Listener } from './events.js'
 import { isInexact } from './devices/device.js'
+import { checkDestinations } from './destinations.js'
 import { changedInputs, sizeOnDisk, syncAll } from './files.js'
 import type { Built, RunOptions } from './options.js'
 import { openJournal, type Journal } from './journal.js'
@@ -95,6 +96,8 @@ interface Holdings {
 
 const produce = async (plan: Plan, options: RunOptions, listener: Listener, holdings: Holdings): Promise<Result<Omit<Built, 'seconds'>>> => {
   const { runId, files } = holdings
+  const refused = checkDestinations(plan, options.lock === undefined || options.lock.frozen === true ? undefined : options.lock.path)
+  if (refused.length > 0) return failed(...refused)
   const wanted = filesOf(plan)
   const room = findRoom(plan, wanted)
   if (room.type === 'failed') return room

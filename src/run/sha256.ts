@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { ioProblem } from '../safetensors/io-problem.js'
+import { openRegular } from '../safetensors/regular-file.js'
 
 /** The sha256 of a file, in hex, or why it could not be read. */
 export const sha256Of = async (path: string): Promise<string | Diagnostic> => {
   const hash = createHash('sha256')
   try {
-    for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(piece as Uint8Array)
+    const opened = await openRegular(path, 'a file that can be hashed')
+    if (opened.type === 'failed') return opened.diagnostics[0]!
+    for await (const piece of opened.value.createReadStream({ highWaterMark: 1 << 20 })) hash.update(piece as Uint8Array)
   } catch (error) {
     return ioProblem(error, path, 'read')
   }

@@ -8,7 +8,7 @@ import { lowerFor } from '../graph/lower.js'
 import type { Plan, Target } from '../plan/plan.js'
 import type { OutputFile } from '../safetensors/output.js'
 import type { MaskFile } from '../store/masks.js'
-import { employ, startThread } from './crew.js'
+import { employ, recruit } from './crew.js'
 import type { Listener, PlannedTensor } from './events.js'
 import type { Cutting } from './execute.js'
 import { isInexact, providerOf } from './devices/device.js'
@@ -62,12 +62,13 @@ export const work = async (plan: Plan, options: RunOptions, place: Workplace): P
   const cutting = options.cutting ?? DEFAULT_CUTTING
   const temporary = new Map([...files.map((f) => [f.finalPath, f.temporaryPath] as const), ...place.masks.map((m) => [m.path, m.temporary] as const)])
   const start: WorkerStart = { engine: { device: options.device, programs, models, chunk: cutting.chunk, ...(options.runtime === undefined ? {} : { runtime: options.runtime }) }, temporary, cutting, stop: flag }
-  const hands = Array.from({ length: options.workers }, () => (options.start ?? startThread)(start))
+  const hands = recruit(options.workers, start, options.start)
+  if (hands.type === 'failed') return hands
   // An input that another write could change without a trace is nothing to carry on from, and neither are numbers that only this device gives.
   const settled = plan.models.flatMap((m) => m.files).every((f) => isSettled(f, options.memory?.since ?? Date.now()))
   const note = createNotes(plan, settled && !isInexact(options.device) ? place : { ...place, journals: [] })
   listener({ type: 'work-planned', tensors: plannedTensors(plan) })
-  return employ(hands, {
+  return employ(hands.value, {
     next: () => schedule.next(),
     finish: (worker, results, units, next) => {
       for (const result of results) {

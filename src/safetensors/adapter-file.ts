@@ -1,13 +1,15 @@
 import { closeSync, openSync } from 'node:fs'
-import { open, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { configNotJson } from '../base/catalogue/adapters.js'
+import { fileOversized } from '../base/catalogue/special-files.js'
 import { blake3, toDigest } from '../base/digest.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { errorCode, ioProblem } from './io-problem.js'
 import { openModel, type Model, type SideFile } from './model.js'
 import { identityOf } from './open.js'
 import { readFully } from './positional.js'
+import { openRegular, READ_ONLY } from './regular-file.js'
 
 /** An adapter: its header, and the few numbers that are needed before anything is computed. */
 export interface AdapterFile extends Model {
@@ -21,6 +23,12 @@ export interface AdapterFile extends Model {
 const PEFT_FILE = 'adapter_model.safetensors'
 const PEFT_CONFIG = 'adapter_config.json'
 
+/** No config is nearly as large, in bytes. */
+const MOST_CONFIG = 1 << 24
+
+/** The file that is read beside an adapter, whether it is there or not. */
+export const configOf = (adapter: string): string | undefined => (basename(adapter) === PEFT_FILE ? join(dirname(adapter), PEFT_CONFIG) : undefined)
+
 /** Bytes of the widest scalar. */
 const WIDEST = 8
 
@@ -29,20 +37,25 @@ export const openAdapter = async (path: string): Promise<Result<AdapterFile>> =>
   const inFolder = join(path, PEFT_FILE)
   const model = await openModel(await stat(inFolder).then(() => inFolder, () => path))
   if (model.type === 'failed') return model
-  const config = basename(model.value.path) === PEFT_FILE ? await readConfig(join(dirname(model.value.path), PEFT_CONFIG)) : ok(NO_CONFIG)
+  const side = configOf(model.value.path)
+  const config = side === undefined ? ok(NO_CONFIG) : await readConfig(side)
   if (config.type === 'failed') return failed(...model.diagnostics, ...config.diagnostics)
   const scalars = readScalars(model.value)
   if (scalars.type === 'failed') return failed(...model.diagnostics, ...scalars.diagnostics)
   return ok({ ...model.value, scalars: scalars.value, ...config.value }, model.diagnostics)
 }
 
+const CONFIG_WORDS = 'an adapter config'
 const NO_CONFIG = { config: undefined, sides: [] }
 
 const readConfig = async (path: string): Promise<Result<{ readonly config: unknown; readonly sides: readonly SideFile[] }>> => {
   try {
-    const handle = await open(path)
+    const opened = await openRegular(path, CONFIG_WORDS)
+    if (opened.type === 'failed') return opened
+    const handle = opened.value
     try {
       const identity = identityOf(await handle.stat({ bigint: true }))
+      if (identity.size > MOST_CONFIG) return failed(fileOversized(path, CONFIG_WORDS, identity.size, MOST_CONFIG))
       const bytes = await handle.readFile()
       return ok({ config: JSON.parse(bytes.toString()) as unknown, sides: [{ path, found: { identity, digest: toDigest(blake3(bytes)) } }] })
     } finally {
@@ -61,7 +74,7 @@ const readScalars = (model: Model): Result<ReadonlyMap<string, Uint8Array>> => {
   const files = new Map<string, number>()
   try {
     for (const { name, file, begin, end } of wanted) {
-      const fd = files.get(file) ?? openSync(file, 'r')
+      const fd = files.get(file) ?? openSync(file, READ_ONLY)
       files.set(file, fd)
       const bytes = new Uint8Array(end - begin)
       const problem = readFully(fd, file, bytes, begin)

@@ -1,5 +1,5 @@
-import { constants, type BigIntStats } from 'node:fs'
-import { open, readdir, stat } from 'node:fs/promises'
+import type { BigIntStats } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, extname, resolve, sep } from 'node:path'
 import * as problems from '../base/catalogue/safetensors.js'
@@ -11,6 +11,7 @@ import { headerLength, parseHeader, PREFIX } from './header.js'
 import type { Header } from './header.js'
 import { errorCode, ioProblem } from './io-problem.js'
 import { HEAD, recogniseOther } from './recognise.js'
+import { openRegular } from './regular-file.js'
 
 /** What tells whether a file is still the one whose header was read. */
 export interface FileIdentity {
@@ -45,14 +46,12 @@ const BOOL_BYTES = 1 << 20
 /** Reads and judges the header of one safetensors file; whatever else the file turns out to be is named in the problem. */
 export const readHeader = async (path: string): Promise<Result<SafetensorsFile>> => {
   try {
-    // Before opening, for opening a pipe would wait for its writer.
-    const before = await stat(path)
-    if (!before.isFile()) return failed(before.isDirectory() ? problems.folderNotFile(path) : problems.notAFile(path))
-    const handle = await open(path, constants.O_RDONLY)
+    const opened = await openRegular(path, 'a safetensors file')
+    if (opened.type === 'failed') return opened
     try {
-      return await readOpen(path, handle)
+      return await readOpen(path, opened.value)
     } finally {
-      await handle.close()
+      await opened.value.close()
     }
   } catch (error) {
     return failed(await openingProblem(error, path))

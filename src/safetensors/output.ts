@@ -1,16 +1,16 @@
 import fs from 'node:fs'
-import { mkdir, stat, unlink } from 'node:fs/promises'
+import { link, mkdir, unlink } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import * as problems from '../base/catalogue/safetensors.js'
 import type { Deed } from '../base/catalogue/safetensors.js'
 import { failed, ok } from '../base/result.js'
 import type { Result } from '../base/result.js'
 import { errorCode, ioProblem } from './io-problem.js'
+import { obstacleAt } from './obstacle.js'
 import { identityOf, type FileIdentity } from './open.js'
 import { writeFully } from './positional.js'
-import type { RunId } from './run-id.js'
-import { temporaryName } from './temporary.js'
+import { createRunId, type RunId } from './run-id.js'
+import { sweepTemporaries, temporaryName } from './temporary.js'
 
 /** A file being written under another name; nothing of it is seen under `finalPath` before `commit`. */
 export interface OutputFile {
@@ -41,12 +41,28 @@ export interface CommitIo {
 
 const NODE: CommitIo = { fsync: promisify(fs.fsync), close: promisify(fs.close), rename: promisify(fs.rename) }
 
+/** A link fails where a file is, while a rename replaces it; file systems without links have only the rename. */
+const LINKING: CommitIo = {
+  ...NODE,
+  rename: async (from, to) => {
+    try {
+      await link(from, to)
+    } catch (error) {
+      if (errorCode(error) === 'EEXIST') throw error
+      return NODE.rename(from, to)
+    }
+    await unlink(from)
+  },
+}
+
 const { O_CREAT, O_EXCL, O_NOFOLLOW = 0, O_RDONLY, O_RDWR } = fs.constants
 
 /** How an output file is started. */
 export interface StartOptions {
   /** Absolute path of an unfinished file of a dead run that is carried on with; its bytes stay. */
   readonly adopt?: string | undefined
+  /** True never replaces a file that is there, also where it appears in the last moment. */
+  readonly fresh?: boolean
   readonly io?: CommitIo
 }
 
@@ -59,7 +75,7 @@ export const createOutput = async (
   header: Uint8Array,
   bytes: number,
   runId: RunId,
-  { adopt, io = NODE }: StartOptions = {},
+  { adopt, fresh = false, io = fresh ? LINKING : NODE }: StartOptions = {},
 ): Promise<Result<OutputFile>> => {
   const target = resolve(finalPath)
   const folder = dirname(target)
@@ -67,7 +83,8 @@ export const createOutput = async (
   let fd: number
   try {
     await mkdir(folder, { recursive: true })
-    if ((await stat(target).catch(() => undefined))?.isDirectory() === true) return failed(problems.outputIsFolder(finalPath))
+    const obstacle = obstacleAt(target, finalPath, { type: 'file', path: finalPath })
+    if (obstacle !== undefined) return failed(obstacle)
     if (adopt !== undefined) fs.renameSync(adopt, temporary)
     fd = fs.openSync(temporary, (adopt === undefined ? O_CREAT | O_EXCL : 0) | O_NOFOLLOW | O_RDWR, 0o666)
   } catch (error) {
@@ -127,6 +144,13 @@ const openOutput = (finalPath: string, temporaryPath: string, fd: number, io: Co
   }
   const identity = (): FileIdentity => identityOf(fs.fstatSync(fd, { bigint: true }))
   return { finalPath, temporaryPath, fd, reseal, identity, commit, discard }
+}
+
+/** Writes a file that is small and at hand: whole, synced and under its name, or not at all. Removes what dead processes left of earlier tries. */
+export const writeOutput = async (path: string, bytes: Uint8Array, options: Pick<StartOptions, 'fresh'> = {}): Promise<Result<void>> => {
+  await sweepTemporaries(dirname(resolve(path)), basename(path))
+  const file = await createOutput(path, bytes, bytes.length, createRunId(), options)
+  return file.type === 'failed' ? file : file.value.commit()
 }
 
 /**

@@ -1,11 +1,11 @@
 import { isUtf8 } from 'node:buffer'
-import { open, stat } from 'node:fs/promises'
 import * as problems from '../base/catalogue/sharded-index.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok } from '../base/result.js'
 import type { Result } from '../base/result.js'
 import { openingProblem } from './open.js'
 import { HEAD, recogniseOther } from './recognise.js'
+import { readRegular } from './regular-file.js'
 import { checkShardNames } from './shard-names.js'
 import { readJson } from './strict-json.js'
 
@@ -27,14 +27,8 @@ const RULES = { depth: 64, longest: 100_000 }
 /** Reads an index file; its shards' names are checked to stay inside the folder, the shards themselves are not opened. */
 export const readIndex = async (path: string): Promise<Result<ShardedIndex>> => {
   try {
-    const { size } = await stat(path)
-    if (size > MAX_BYTES) return failed(problems.indexTooLarge(path, size, MAX_BYTES))
-    const handle = await open(path)
-    try {
-      return parseIndex(path, await handle.readFile())
-    } finally {
-      await handle.close()
-    }
+    const read = await readRegular(path, { wanted: 'an index', most: MAX_BYTES, tooLarge: (size) => problems.indexTooLarge(path, size, MAX_BYTES) })
+    return read.type === 'failed' ? read : parseIndex(path, read.value)
   } catch (error) {
     return failed(await openingProblem(error, path))
   }

@@ -1,7 +1,8 @@
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { readdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { blake3 } from '../base/digest.js'
+import { readRegularSync } from './regular-file.js'
 import { isElsewhere, isGone, isRunId } from './run-id.js'
 import type { RunId } from './run-id.js'
 
@@ -46,7 +47,7 @@ const SILENT = 300_000
 /** Who a claim says is building; undefined where there is none. */
 export const readOwner = (claim: string): string | undefined => {
   try {
-    return readFileSync(claim, 'utf8')
+    return readRegularSync(claim)
   } catch {
     return undefined
   }

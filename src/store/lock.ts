@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { lockInvalid, lockUnreadable } from '../base/catalogue/store.js'
 import { canonicalJson } from '../base/canonical.js'
@@ -6,6 +5,7 @@ import { blake3, toDigest, type Digest } from '../base/digest.js'
 import { escapeJson } from '../base/excerpt.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { firstViolation } from '../document/validate.js'
+import { readRegular } from '../safetensors/regular-file.js'
 import { lockSchema } from './lock-schema.js'
 
 /** One input as it was when the lock was made. */
@@ -108,11 +108,16 @@ export const encodeLock = (lock: Lock): Uint8Array => {
   return Buffer.from(`${escapeJson(canonicalJson(lock, 2))}\n`)
 }
 
+/** No lock is nearly as large, in bytes. */
+const MOST_BYTES = 250_000_000
+
 /** Reads a lock; undefined where there is none. */
 export const readLock = async (path: string): Promise<Result<Lock | undefined>> => {
   let text: string
   try {
-    text = await readFile(path, 'utf8')
+    const read = await readRegular(path, { wanted: 'a lock', most: MOST_BYTES })
+    if (read.type === 'failed') return failed(...read.diagnostics.map((d) => ({ ...d, blame: 'lock' as const })))
+    text = read.value.toString('utf8')
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException
     return code === 'ENOENT' ? ok(undefined) : failed(lockUnreadable(path, code))

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { closeSync, mkdirSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { shortDigest, type Digest } from '../base/digest.js'
+import { READ_ONLY } from '../safetensors/regular-file.js'
 import { touch } from './sealed.js'
 
 /** One tensor of a kept mask. */
@@ -58,7 +59,7 @@ const encode = (masks: ReadonlyMap<string, Omit<StoredMask, 'path'>>): Buffer =>
 
 /** The record of a file; undefined where it has none that is whole. */
 const readRecord = (path: string): readonly Row[] | undefined => {
-  const fd = openSync(path, 'r')
+  const fd = openSync(path, READ_ONLY)
   try {
     const { size } = statSync(path)
     const end = Buffer.alloc(DIGEST + LENGTH)

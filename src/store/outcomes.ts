@@ -1,6 +1,8 @@
-import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { appendFileSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { shortDigest } from '../base/digest.js'
+import { errorCode } from '../safetensors/io-problem.js'
+import { readRegularSync, specialKind } from '../safetensors/regular-file.js'
 
 /** What a measure came to, in a form that outlives the build. Of a `top` mask: which of the elements with exactly these magnitude bits are in. */
 export type StoredOutcome =
@@ -44,9 +46,18 @@ const decode = (line: string): readonly [string, StoredOutcome] | undefined => {
 
 const readLog = (path: string): Map<string, StoredOutcome> => {
   try {
-    return new Map(readFileSync(path, 'utf8').split('\n').map(decode).filter((entry) => entry !== undefined))
+    return new Map((readRegularSync(path) ?? '').split('\n').map(decode).filter((entry) => entry !== undefined))
   } catch {
     return new Map()
+  }
+}
+
+/** Makes the young log the old one. Another process may have done it a moment before, which costs what is in one log and no more. */
+const rotate = (young: string, old: string): void => {
+  try {
+    renameSync(young, old)
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error
   }
 }
 
@@ -61,13 +72,12 @@ export const openOutcomes = (folder: string, limit: number): Outcomes => {
       const known = read().young
       const fresh = [...outcomes].filter(([fingerprint]) => !known.has(fingerprint))
       if (fresh.length === 0) return
-      if ((statSync(young, { throwIfNoEntry: false })?.size ?? 0) > limit) {
-        // Another process may have done it already, which costs what is in one log and no more.
-        rmSync(old, { force: true })
-        renameSync(young, old)
-      }
-      // Of a recipe that only reports on its models this may be the first that is kept.
+      // Outcomes may be the first to be kept.
       mkdirSync(folder, { recursive: true })
+      const found = statSync(young, { throwIfNoEntry: false })
+      // Appending to a FIFO would wait for its reader.
+      if (found !== undefined && specialKind(found) !== undefined) rmSync(young, { force: true })
+      else if ((found?.size ?? 0) > limit) rotate(young, old)
       // A line torn by a crash must not swallow the first of these.
       appendFileSync(young, `\n${fresh.map(([fingerprint, outcome]) => encode(fingerprint, outcome)).join('')}`)
       for (const [fingerprint, outcome] of fresh) known.set(fingerprint, outcome)

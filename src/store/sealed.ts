@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { shortDigest } from '../base/digest.js'
+import { readRegularSync } from '../safetensors/regular-file.js'
 
 
 /**
@@ -22,12 +23,13 @@ export const writeSealed = (path: string, text: string): void => {
 
 /** The text of an entry, marked as used; undefined where there is none or it is not what was written, which removes it. */
 export const readSealed = (path: string, now: number): string | undefined => {
-  let sealed: string
+  let sealed: string | undefined
   try {
-    sealed = readFileSync(path, 'utf8')
+    sealed = readRegularSync(path)
   } catch {
     return undefined
   }
+  if (sealed === undefined) return undefined
   const end = sealed.indexOf('\n')
   const text = sealed.slice(end + 1)
   if (end < 0 || sealed.slice(0, end) !== shortDigest(text)) {

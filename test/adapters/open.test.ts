@@ -35,7 +35,7 @@ test('a folder of PEFT’s is opened by what PEFT calls its files, whatever lies
 test('a config that cannot be read is no config that is missing', () => inFolder(async (folder) => {
   writeSafetensors(join(folder, 'adapter_model.safetensors'), lora)
   mkdirSync(join(folder, 'adapter_config.json'))
-  expect((await openAdapter(folder)).diagnostics.map((d) => d.code)).toEqual(['io-failed'])
+  expect((await openAdapter(folder)).diagnostics.map((d) => d.code)).toEqual(['folder-not-file'])
 }))
 
 const recipe = (adapter: unknown, step: Readonly<Record<string, unknown>> = {}): string => JSON.stringify({

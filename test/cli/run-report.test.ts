@@ -54,8 +54,14 @@ describe('smelt build --report', () => {
     expect(existsSync(at('never'))).toBe(false)
   })
 
-  it('warns where the report cannot be written; the build is done all the same', async () => {
-    const done = await smelt(folder.path, ['build', 'recipe.yaml', '--report', 'recipe.yaml/report.html'])
+  it('refuses a place where no file can be before it builds anything', async () => {
+    const done = await smelt(folder.path, ['build', 'recipe.yaml', '--report', 'recipe.yaml/report.html', '--out', 'never'])
+    expect(done).toMatchObject({ code: 2, stderr: expect.stringContaining('error[output-below-file]') })
+    expect(existsSync(at('never'))).toBe(false)
+  })
+
+  it('warns where the report cannot be written in the end; the build is done all the same', async () => {
+    const done = await smelt(folder.path, ['build', 'recipe.yaml', '--report', `${'long'.repeat(100)}.html`])
     expect(done).toMatchObject({ code: 0, stderr: expect.stringContaining('warning[report-not-written]') })
   })
 })

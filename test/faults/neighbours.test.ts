@@ -5,7 +5,7 @@ import { claimName, temporaryName } from '#src/safetensors/temporary.js'
 import { createRunId, type RunId } from '#src/safetensors/run-id.js'
 import { makeRandom } from '../safetensors/files.js'
 import { codesOf } from './command.js'
-import { fault, times, once } from './machine.js'
+import { fault, FULL, times, once } from './machine.js'
 import { makeScene } from './scene.js'
 import { createTally } from './tally.js'
 
@@ -56,6 +56,29 @@ describe('F17: many builds that share what is kept between builds', () => {
     tally.end()
     expect(wrong).toEqual([])
     expect(existsSync(cache) ? (readdirSync(cache, { recursive: true }) as string[]).filter((name) => name.endsWith('.partial')) : []).toEqual([])
+  })
+})
+
+describe('F17: twenty builds that begin at once and share what is kept between builds', () => {
+  fault('all write what each writes alone, without a word, also where the cache is far too small for them', [], async () => {
+    const scene = await makeScene({ tensors: 8, elements: 1 << 13 })
+    const tally = createTally('F17', 'twenty builds at once that share a store, which keeps 40 kB or a gigabyte')
+    const wrong: string[] = []
+    for (const size of FULL ? ['40kB', '1GB'] : ['40kB']) {
+      const cache = join(scene.folder, `cache-of-${size}`)
+      const stages = Array.from({ length: times(3, 20) }, () => scene.stage())
+      for (let round = 0; round < times(2, 4); round++) {
+        await Promise.all(stages.map(async (stage, i) => {
+          const wanted = (i + round) % 2 === 0 ? 'old' : 'new'
+          const ended = await stage.build({ args: wanted === 'old' ? ['--set', 'drop=0.25'] : [], env: { SMELT_CACHE: cache, SMELT_CACHE_SIZE: size } })
+          const right = ended.code === 0 && stage.judge() === wanted && stage.leftovers().length === 0 && codesOf(ended).length === 0
+          tally.see('golden', !right)
+          if (!right) wrong.push(`${size}: code ${ended.code}, ${stage.judge()} instead of ${wanted}: ${codesOf(ended).join()} ${ended.stderr}`)
+        }))
+      }
+    }
+    tally.end()
+    expect(wrong).toEqual([])
   })
 })
 

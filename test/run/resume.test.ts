@@ -3,6 +3,8 @@ import { appendFileSync, closeSync, openSync, readFileSync, readdirSync, rmSync,
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { layoutFile } from '#src/safetensors/layout.js'
+import { learn } from '#src/run/learn.js'
+import { draft } from '#src/run/prepare.js'
 import { filesIn } from './support.js'
 import { inWorkshop, settled, shares, type Workshop } from './workshop.js'
 
@@ -121,6 +123,18 @@ describe('the build after one that was killed', () => {
     const again = await shop.build(recipe())
     expect(again.codes).toEqual([])
     await expectWhole(shop)
+  }))
+
+  test('finds the journal as it was, torn end and all, whoever planned in between', () => withModels(async (shop) => {
+    await killAfter(shop, 8)
+    const path = left(shop, '.journal')
+    appendFileSync(path, readFileSync(path, 'utf8').slice(0, 30))
+    const before = readFileSync(path)
+    const drafted = await draft(shop.at('recipe.yaml'))
+    if (drafted.type === 'failed') throw new Error('no plan')
+    const known = await learn(drafted.value.draft, undefined, 'never', { workers: 1, device: 'cpu' })
+    expect(known.type === 'ok' && known.value.unfinished.get(shop.at(OUT))?.tensors.size).toBeGreaterThanOrEqual(8)
+    expect(readFileSync(path).equals(before)).toBe(true)
   }))
 
   test('does not mind that the journal is gone, or the unfinished file cut short', () => withModels(async (shop) => {

@@ -1,10 +1,11 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import fs, { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
+import fs, { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { ioProblem } from '#src/safetensors/io-problem.js'
-import { createOutput } from '#src/safetensors/output.js'
+import { createOutput, writeOutput } from '#src/safetensors/output.js'
 import type { CommitIo } from '#src/safetensors/output.js'
 import { readFully, writeFully } from '#src/safetensors/positional.js'
 import type { PositionalIo } from '#src/safetensors/positional.js'
@@ -44,13 +45,57 @@ test('what was there is replaced on commit and kept on discard', async () => {
   expect(readFileSync(path, 'latin1')).toBe('header')
 })
 
-test('a link at the final name is replaced, and what it points to stays', async () => {
+test('a link at the final name is refused, wherever it leads, and it and its target stay', async () => {
   const folder = makeFolder()
-  const kept = put(folder, 'kept', 'old')
-  symlinkSync(kept, join(folder, 'm'))
-  await valueOf(await createOutput(join(folder, 'm'), header, 6, createRunId())).commit()
-  expect(readFileSync(kept, 'latin1')).toBe('old')
-  expect(readFileSync(join(folder, 'm'), 'latin1')).toBe('header')
+  for (const target of [put(folder, 'kept', 'old'), join(folder, 'nowhere'), folder]) {
+    symlinkSync(target, join(folder, 'm'))
+    const problem = problemOf(await createOutput(join(folder, 'm'), header, 6, createRunId()))
+    expect(problem.code).toBe('output-is-link')
+    expect(problem.message).toContain(target)
+    expect(readlinkSync(join(folder, 'm'))).toBe(target)
+    rmSync(join(folder, 'm'))
+  }
+  expect(readFileSync(join(folder, 'kept'), 'latin1')).toBe('old')
+})
+
+test.runIf(process.platform !== 'win32')('a FIFO, a socket or a device at the final name is refused, and stays', async () => {
+  const folder = makeFolder()
+  execFileSync('mkfifo', [join(folder, 'm')])
+  expect(problemOf(await createOutput(join(folder, 'm'), header, 6, createRunId()))).toMatchObject({ code: 'output-is-special', message: expect.stringContaining('is a FIFO (named pipe)') })
+  expect(statSync(join(folder, 'm')).isFIFO()).toBe(true)
+  expect(problemOf(await createOutput('/dev/null', header, 6, createRunId()))).toMatchObject({ code: 'output-is-special', message: '/dev/null is a device' })
+  const server = createServer().listen(join(folder, 's'))
+  await once(server, 'listening')
+  expect(problemOf(await createOutput(join(folder, 's'), header, 6, createRunId())).message).toContain('is a socket')
+  server.close()
+})
+
+describe('a small file', () => {
+  test('is written whole, and replaces what was there', async () => {
+    const path = put(makeFolder(), 'm', 'old')
+    expect(await writeOutput(path, Buffer.from('new'))).toMatchObject({ type: 'ok' })
+    expect(readFileSync(path, 'utf8')).toBe('new')
+  })
+
+  test('that must be new replaces nothing, also what appears while it is written', async () => {
+    const folder = makeFolder()
+    const path = join(folder, 'm')
+    const file = valueOf(await createOutput(path, header, 6, createRunId(), { fresh: true }))
+    put(folder, 'm', 'other')
+    expect((await file.commit()).type).toBe('failed')
+    expect(readFileSync(path, 'utf8')).toBe('other')
+    expect(readdirSync(folder)).toEqual(['m'])
+    expect(await writeOutput(join(folder, 'n'), header, { fresh: true })).toMatchObject({ type: 'ok' })
+    expect(readdirSync(folder)).toEqual(['m', 'n'])
+  })
+
+  test('takes away what dead processes left of it', async () => {
+    const folder = makeFolder()
+    const [host, boot] = createRunId().split('-')
+    put(folder, temporaryName('m', [host, boot, 999_999_999, 1, '00000000'].join('-') as ReturnType<typeof createRunId>), 'left')
+    await writeOutput(join(folder, 'm'), header)
+    expect(readdirSync(folder)).toEqual(['m'])
+  })
 })
 
 test('a link at the temporary name is never written through', async () => {

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { appendFileSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -20,10 +22,9 @@ describe('outcomes', () => {
     expect(again.find('other')).toBeUndefined()
   }))
 
-  test('are kept in a folder that is not there yet', () => inFolder(async (root) => {
-    const folder = join(root, 'not', 'yet')
-    openOutcomes(folder, LIMIT).keep(ODD)
-    expect(openOutcomes(folder, LIMIT).find('all')).toEqual(ODD.get('all'))
+  test('may be the first that a store keeps', () => inFolder(async (folder) => {
+    openOutcomes(join(folder, 'new', 'v1'), LIMIT).keep(ODD)
+    expect(openOutcomes(join(folder, 'new', 'v1'), LIMIT).find('all')).toEqual(ODD.get('all'))
   }))
 
   test('are written once, however often they are kept', () => inFolder(async (folder) => {
@@ -65,6 +66,22 @@ describe('outcomes', () => {
     expect(last.find('once 59')).toEqual(number(59))
     expect(readdirSync(folder).sort()).toEqual(['outcomes.old', 'outcomes.young'])
     for (const name of readdirSync(folder)) expect(statSync(join(folder, name)).size).toBeLessThan(1300)
+  }))
+
+  test('are kept by processes that rotate the logs at the same time, without a word', () => inFolder(async (folder) => {
+    const program = `
+      const { openOutcomes } = await import(process.argv[1])
+      for (let i = 0; i < 400; i++) openOutcomes(process.argv[2], 1).keep(new Map([[process.pid + ' ' + i, { type: 'number', value: i }]]))
+    `
+    const module = new URL('../../dist/store/outcomes.js', import.meta.url).href
+    const children = Array.from({ length: 4 }, () => spawn(process.execPath, ['--input-type=module', '-e', program, module, folder], { stdio: ['ignore', 'ignore', 'pipe'] }))
+    const ends = await Promise.all(children.map(async (child) => {
+      let told = ''
+      child.stderr.on('data', (text: Buffer) => { told += text.toString() })
+      const [code] = await once(child, 'close') as [number]
+      return `${code} ${told}`
+    }))
+    expect(ends).toEqual(['0 ', '0 ', '0 ', '0 '])
   }))
 
   test('of a log that another program filled with noise are not found', () => inFolder(async (folder) => {

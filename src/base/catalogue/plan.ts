@@ -52,10 +52,10 @@ export const reportOption = (name: string, key: string, at: Place): Diagnostic =
 
 /** Two outputs want the same path. */
 export const outputTwice = (path: string, first: string, at: Place, firstAt: Place): Diagnostic =>
-  entry('output-twice', `${path} is also written by output \`${first}\``, {
+  entry('output-twice', `${path} is also written by ${first}`, {
     at,
-    related: [{ at: firstAt, message: 'the other output' }],
-    help: 'give each output a path of its own',
+    related: firstAt.type === 'option' ? [] : [{ at: firstAt, message: 'the other one' }],
+    help: 'give each file a path of its own',
   })
 
 /** Two lists of numbers by block, of which only one could count. */

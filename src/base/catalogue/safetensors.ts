@@ -135,10 +135,6 @@ export const folderMissing = (path: string, folder: string): Diagnostic =>
   refusal('file-missing', path, `there is no file ${path}: the folder ${folder} does not exist or cannot be listed`,
     'check the path: paths in a recipe are relative to the recipe, and smelt does not download models')
 
-/** A folder where a file is needed. */
-export const folderNotFile = (path: string): Diagnostic =>
-  refusal('folder-not-file', path, `${path} is a folder, not a safetensors file`, 'name the file in it')
-
 /** A GGUF file, by its first bytes. */
 export const ggufFile = (path: string): Diagnostic =>
   refusal('gguf-file', path, `${path} is a GGUF file, which is mostly quantised and cannot be merged`,
@@ -218,10 +214,6 @@ export const misalignedSlice = (path: string, tensor: string, dtype: string, sha
   refusal('misaligned-slice', path, `${ofFile(tensor, path)} is ${written(dtype, shape)}, which fills no whole number of bytes`,
     ANEW, tensor)
 
-/** A device, pipe or socket where a file is needed. */
-export const notAFile = (path: string): Diagnostic =>
-  refusal('not-a-file', path, `${path} is a device, pipe or socket, and has no bytes to read by position`, 'copy it to a file first')
-
 /** Something that is no folder, or is one, stands where a file is to be written. */
 export const notAPlace = (path: string, doing: Deed, code: string): Diagnostic =>
   refusal('not-a-place', path, `cannot ${doing} ${path}: something else is in the way (${code})`,
@@ -235,10 +227,6 @@ export const notPermitted = (path: string, doing: Deed, code: string): Diagnosti
 /** An entry whose offsets are not a pair. */
 export const offsetsNotTwo = (path: string, tensor: string, count: number): Diagnostic =>
   refusal('invalid-header-deserialization', path, `${ofFile(tensor, path)} has ${count} \`data_offsets\` instead of 2`, ANEW, tensor)
-
-/** A folder where an output is to be written. */
-export const outputIsFolder = (path: string): Diagnostic =>
-  refusal('output-is-folder', path, `cannot write ${path}: it is a folder`, 'name a file in it')
 
 /** Tensors whose names would lead elsewhere if used as paths. */
 export const pathLikeName = (path: string, tensor: string, count: number): Diagnostic =>

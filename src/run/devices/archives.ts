@@ -5,6 +5,7 @@ import * as zlib from 'node:zlib'
 import { Parser, type ReadEntry } from 'tar'
 import { openPromise } from 'yauzl'
 import { CUDA_REASONS, leavesFolder } from '../../base/catalogue/cuda.js'
+import { openRegular } from '../../safetensors/regular-file.js'
 
 /** Bytes in pieces. */
 type Pieces = AsyncIterable<Buffer>
@@ -91,7 +92,9 @@ const unpackTar = (path: string, take: Take, written: Written): Promise<void> =>
 
 /** What a file is, by its first bytes. */
 const kindOf = async (path: string): Promise<'zip' | 'tar' | undefined> => {
-  const file = await open(path, 'r')
+  const opened = await openRegular(path, 'an archive')
+  if (opened.type === 'failed') throw refuse(opened.diagnostics[0]!.message)
+  const file = opened.value
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(512), 0, 512, 0)
     if (buffer.toString('latin1', 0, 4) === 'PK\u0003\u0004') return 'zip'

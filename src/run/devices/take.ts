@@ -2,8 +2,10 @@ import { createReadStream, existsSync, readdirSync, statSync } from 'node:fs'
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import * as problems from '../../base/catalogue/cuda.js'
+import { notARegularFile } from '../../base/catalogue/special-files.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
 import { errorCode, ioProblem } from '../../safetensors/io-problem.js'
+import { specialKind } from '../../safetensors/regular-file.js'
 import { refuse, unpack, writeWhole, type Take } from './archives.js'
 import { LIBRARIES, PROVIDER, type CudaPart } from './cuda-parts.js'
 import { findVersion, whyNoLibrary } from './elf.js'
@@ -114,7 +116,10 @@ const fromFiles = (folder: string, names: readonly string[], taking: Taking): Pr
   stage(folder, taking, async (take, written) => {
     for (const name of names.toSorted((a, b) => a.length - b.length)) {
       const path = join(folder, name)
-      const { size } = statSync(path)
+      const found = statSync(path)
+      const kind = specialKind(found)
+      if (kind !== undefined) throw refuse(notARegularFile(path, kind, 'a library').message)
+      const { size } = found
       const target = take(name, size)
       if (target !== undefined) await writeWhole(createReadStream(path), target, size, written)
     }

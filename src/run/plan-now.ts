@@ -1,19 +1,26 @@
 import { failed, ok, type Result } from '../base/result.js'
 import { completePlan } from '../plan/make-plan.js'
 import type { Plan } from '../plan/plan.js'
-import { defaultWorkers, withoutResults } from '../run/build.js'
-import type { Wish } from '../run/devices/choose.js'
-import { isInexact } from '../run/devices/device.js'
-import { learn, type Reading } from '../run/learn.js'
-import { draft, type PrepareOptions } from '../run/prepare.js'
 import { lockPath, readLock, type Lock } from '../store/lock.js'
-import { userStore } from './store.js'
+import type { Store } from '../store/store.js'
+import { defaultWorkers, withoutResults } from './build.js'
+import type { Wish } from './devices/choose.js'
+import { isInexact } from './devices/device.js'
+import { learn, type Reading } from './learn.js'
+import { draft, type PrepareOptions } from './prepare.js'
+
+/** How far to look for what earlier builds left. */
+export interface PlanNowOptions extends PrepareOptions {
+  readonly reading: Reading
+  readonly device?: Wish
+  readonly store?: Store
+}
 
 /** What a build would do now, and the lock of the last one. */
-export const planNow = async (recipe: string, options: PrepareOptions & { readonly reading: Reading; readonly device?: Wish }): Promise<Result<{ readonly plan: Plan; readonly lock: Lock | undefined }>> => {
+export const planNow = async (recipe: string, options: PlanNowOptions): Promise<Result<{ readonly plan: Plan; readonly lock: Lock | undefined }>> => {
   const drafted = await draft(recipe, options)
   if (drafted.type === 'failed') return drafted
-  const known = await learn(drafted.value.draft, userStore(), options.reading, { workers: defaultWorkers(), device: 'cpu' })
+  const known = await learn(drafted.value.draft, options.store, options.reading, { workers: defaultWorkers(), device: 'cpu' })
   if (known.type === 'failed') return failed(...drafted.diagnostics, ...known.diagnostics)
   const lock = await readLock(lockPath(drafted.value.path))
   // Without a lock there is nothing to compare with, which is no reason not to plan.

@@ -1,0 +1,103 @@
+import { basename, resolve, sep } from 'node:path'
+import { outputIsInput, outputIsRecipe, outputOfSettings, outputTwice } from '../base/catalogue/plan.js'
+import { outputBelowFile, outputIsConfig, outputIsLock } from '../base/catalogue/special-files.js'
+import type { Diagnostic, Place } from '../base/diagnostic.js'
+import type { Recipe } from '../recipe/recipe.js'
+import { configOf } from '../safetensors/adapter-file.js'
+import { lockPath } from '../store/lock.js'
+import { pathsOf } from './outputs.js'
+import type { PlannedModel, PlannedOutput, PlannedReport } from './plan.js'
+
+/** What a command writes at one place: a file, or an output with all its shards and their index. */
+export interface Destination {
+  /** What it is in sentences about another, such as "output `merged`". */
+  readonly name: string
+  /** The path as a person wrote it. */
+  readonly label: string
+  /** Where a person asked for it: on the command line or in the recipe. */
+  readonly at: Place
+  /** Absolute. */
+  readonly paths: readonly string[]
+  /** Which setting of the params it belongs to; undefined for files that a command writes once. */
+  readonly setting?: number
+}
+
+/** A file that a command reads, or keeps for a purpose of its own, and what to say of a destination that would replace it. */
+export interface Reserved {
+  readonly path: string
+  /** The name of the one destination that may be written there. */
+  readonly owner?: string
+  refuse(destination: Destination): Diagnostic
+}
+
+/** All names that a file has: two paths lead to one file if they have a name in common. Folders come before what is in them, set apart by slashes. */
+export type NamesOf = (path: string) => readonly string[]
+
+/** For paths that lead to no files, as on paper. */
+export const byPath: NamesOf = (path) => [path.replaceAll(sep, '/')]
+
+/** What the outputs and reports of a plan write. */
+export const destinationsOf = (
+  settings: readonly { readonly recipe: Recipe }[], outputs: readonly PlannedOutput[], reports: readonly PlannedReport[],
+): Destination[] => [...outputs.map((o) => ({ ...o, paths: pathsOf(o) })), ...reports.map((r) => ({ ...r, paths: [r.path] }))].map(({ name, label, paths, setting }) =>
+  ({ name: `output \`${name}\``, label, at: settings[setting]!.recipe.outputs.get(name)!.pathAt, paths, setting }))
+
+/** The inputs of a plan: files, indexes, and what is read beside them. */
+export const reservedInputs = (models: readonly Pick<PlannedModel, 'name' | 'path' | 'files'>[]): Reserved[] => models.flatMap(({ name, path, files }) => {
+  const config = configOf(path)
+  return [
+    ...[path, ...files.map((f) => f.path)].map((file): Reserved => ({ path: file, refuse: (d) => outputIsInput(d.label, name, d.at) })),
+    ...(config === undefined ? [] : [{ path: config, refuse: (d: Destination) => outputIsConfig(d.label, name, d.at) }]),
+  ]
+})
+
+/** The name of the lock as a destination. */
+export const LOCK = 'the lock'
+
+/** The recipe in a folder, and its lock. */
+export const reservedFor = (folder: string, { source }: Pick<Recipe, 'source'>): Reserved[] => {
+  const path = resolve(folder, basename(source.path))
+  return [{ path, refuse: (d) => outputIsRecipe(d.label, d.at) }, { path: lockPath(path), owner: LOCK, refuse: (d) => outputIsLock(d.label, d.at) }]
+}
+
+/** The names of the folders above a name, the nearest first. */
+const foldersAbove = (name: string): string[] => {
+  const parts = name.split('/')
+  return parts.slice(1).map((_, i) => parts.slice(0, parts.length - 1 - i).join('/'))
+}
+
+/**
+ * Destinations that would replace what is reserved, or each other; one problem of each. The first to want a path has it. What a person asks for on
+ * the command line is a mistake of the command line.
+ */
+export const destinationProblems = (destinations: readonly Destination[], reserved: readonly Reserved[], namesOf: NamesOf, labels: readonly string[] = []): Diagnostic[] => {
+  const kept = new Map(reserved.toReversed().flatMap((r) => namesOf(r.path).map((name) => [name, r] as const)))
+  const taken = new Map<string, Destination>()
+  const problemAt = (destination: Destination, names: readonly string[]): Diagnostic | undefined => {
+    const file = names.map((name) => kept.get(name)).find((found) => found !== undefined)
+    if (file !== undefined && file.owner !== destination.name) return file.refuse(destination)
+    const other = names.map((name) => taken.get(name)).find((found) => found !== undefined)
+    if (other === undefined) return undefined
+    return other.setting !== undefined && destination.setting !== undefined && other.setting !== destination.setting
+      ? outputOfSettings(destination.label, labels, destination.at)
+      : outputTwice(destination.label, other.name, destination.at, other.at)
+  }
+  const named = destinations.map((destination) => ({ destination, names: destination.paths.map((path) => namesOf(path)) }))
+  const problems = named.map(({ destination, names }) => {
+    const found = names.map((own) => problemAt(destination, own)).find((problem) => problem !== undefined)
+    // What is refused writes nothing that another could replace.
+    if (found === undefined) for (const name of names.flat()) taken.set(name, destination)
+    return found
+  })
+  const below = named.map(({ destination, names }) => {
+    const above = names.flat().flatMap(foldersAbove).map((name) => taken.get(name)).find((found) => found !== undefined)
+    return above === undefined ? undefined : outputBelowFile(destination.label, above.label, destination.at)
+  })
+  return named.flatMap(({ destination }, i) => {
+    const problem = problems[i] ?? below[i]
+    return problem === undefined ? [] : [blamed(problem, destination)]
+  })
+}
+
+/** A problem of a destination, as one of the command line where that asked for it. */
+export const blamed = (problem: Diagnostic, { at }: Pick<Destination, 'at'>): Diagnostic => (at.type === 'option' ? { ...problem, blame: 'usage' } : problem)
