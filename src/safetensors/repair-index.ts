@@ -1,12 +1,12 @@
+import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { mended, nothingToIndex, repairTargetExists, shardsDisagree, shardsIncomplete } from '../base/catalogue/repair.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { openingProblem, readHeader } from './open.js'
-import { createOutput } from './output.js'
-import { FREE_NAME, type Repaired } from './repair.js'
-import { createRunId } from './run-id.js'
+import { writeOutput } from './output.js'
+import type { Repaired } from './repair.js'
 import { findUnindexed } from './shard-names.js'
 import { INDEX_SUFFIX } from './sharded-index.js'
 import { indexText } from './shards.js'
@@ -35,9 +35,7 @@ export const repairIndex = async (folder: string): Promise<Result<Repaired>> => 
   if (problems.some((d) => d.severity === 'error')) return failed(...problems)
   const out = join(folder, set.stem + INDEX_SUFFIX)
   const bytes = Buffer.from(indexText([...shardOf], total))
-  const output = await createOutput(out, bytes, bytes.length, createRunId(), { io: FREE_NAME })
-  if (output.type === 'failed') return output
-  const committed = await output.value.commit()
-  if (committed.type === 'failed') return names.includes(set.stem + INDEX_SUFFIX) ? failed(repairTargetExists(out)) : committed
+  const written = await writeOutput(out, bytes, { fresh: true })
+  if (written.type === 'failed') return existsSync(out) ? failed(repairTargetExists(out)) : written
   return ok({ path: folder, out, mended: [mended.index(set.stem + INDEX_SUFFIX, set.of)], tensors: shardOf.size, bytes: bytes.length }, problems)
 }

@@ -1,17 +1,16 @@
 import fs from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { promisify } from 'node:util'
 import { inputChanged } from '../base/catalogue/run.js'
 import { mended, notMendable, repairTargetExists, UNMENDABLE } from '../base/catalogue/repair.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { DTYPES } from '../tensor/dtype.js'
 import { headerLength, MAX_HEADER, PREFIX } from './header.js'
-import { errorCode, ioProblem } from './io-problem.js'
+import { ioProblem } from './io-problem.js'
 import { bytesOf, layoutFile } from './layout.js'
 import { readLenientHeader, type LenientEntry } from './lenient-header.js'
 import { identityOf, isSameFile, openingProblem, readHeader, type SafetensorsFile } from './open.js'
-import { createOutput, type CommitIo } from './output.js'
+import { createOutput } from './output.js'
 import { readFully, writeFully } from './positional.js'
 import { HEAD, recogniseOther } from './recognise.js'
 import { createRunId } from './run-id.js'
@@ -32,22 +31,6 @@ const PIECE = 1 << 23
 
 /** The name of a repaired copy beside its original. */
 export const repairedName = (path: string): string => join(dirname(path), `${basename(path).replace(/\.(?:safetensors|sft)$/i, '')}.repaired.safetensors`)
-
-/** A file gets its final name only where nothing has it. */
-const moveToFreeName = async (from: string, to: string): Promise<void> => {
-  try {
-    fs.linkSync(from, to)
-  } catch (error) {
-    if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EOPNOTSUPP', 'EMLINK'].includes(errorCode(error))) throw error
-    // Without links there is no such call; whoever takes the name in between is a moment ahead.
-    if (fs.existsSync(to)) throw Object.assign(new Error('exists'), { code: 'EEXIST' })
-    return fs.renameSync(from, to)
-  }
-  fs.unlinkSync(from)
-}
-
-/** Makes a file permanent as always, except that it never replaces another. */
-export const FREE_NAME: CommitIo = { fsync: promisify(fs.fsync), close: promisify(fs.close), rename: moveToFreeName }
 
 /** Judges where tensors lie: what of it a copy puts right, or why it cannot be. */
 const judgeLayout = (path: string, entries: readonly LenientEntry[], dataBytes: number): Result<readonly string[]> => {
@@ -123,7 +106,7 @@ export const repairFile = async (path: string, out: string): Promise<Result<Repa
     const { entries, metadata, dataBegin, defects } = found.value
     if (fs.existsSync(out)) return failed(repairTargetExists(out))
     const layout = layoutFile(entries, Object.fromEntries(metadata))
-    const output = await createOutput(out, layout.header, layout.bytes, createRunId(), { io: FREE_NAME })
+    const output = await createOutput(out, layout.header, layout.bytes, createRunId(), { fresh: true })
     if (output.type === 'failed') return output
     const { fd: target, temporaryPath, commit, discard } = output.value
     const piece = Buffer.allocUnsafe(PIECE)
