@@ -1,8 +1,13 @@
-import { DIFFUSION_ROOTS, numbered, type Family } from './family.js'
+import { DIFFUSION_ROOTS } from '../tensor/roots.js'
+import { numbered, words, type Family } from './family.js'
 
 const unet = {
   roots: DIFFUSION_ROOTS,
   component: 'unet',
+  words: words(
+    'time_embed label_emb input_blocks middle_block output_blocks out in_layers emb_layers out_layers skip_connection op conv',
+    'norm norm1 norm2 norm3 proj_in proj_out transformer_blocks attn1 attn2 to_q to_k to_v to_out ff net proj',
+  ),
   diffusion: true,
   blocks: [
     ['time_embed', 'time'],

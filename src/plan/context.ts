@@ -36,7 +36,7 @@ export const createLayerContext = (): LayerContext => {
     return known.value
   }
   const context = (tensors: Tensors): PatternContext => {
-    const known = contexts.get(tensors) ?? patternContext(architecture(tensors), [...tensors.keys()])
+    const known = contexts.get(tensors) ?? patternContext(architecture(tensors), tensors)
     contexts.set(tensors, known)
     return known
   }

@@ -1,4 +1,6 @@
 import type { Architecture } from '../architectures/detect.js'
+import { lookAtUnknown } from '../architectures/unknown.js'
+import { seenInstead } from '../base/catalogue/architectures.js'
 import { escapeControls } from '../base/excerpt.js'
 import type { Model } from '../safetensors/model.js'
 import type { TensorInfo } from '../tensor/info.js'
@@ -53,6 +55,11 @@ const field = (name: string, text: string, look: Look): string[] => {
   return wrap(text, look.width - 14).map((line, i) => `${paint(look, 'faint', i === 0 ? label : ' '.repeat(12))}  ${line}`)
 }
 
+const unknown = ({ tensors }: Model): string => {
+  const seen = seenInstead(lookAtUnknown(tensors))
+  return `none that smelt knows${seen === '' ? '' : `; ${seen}`}`
+}
+
 const summary = (inspected: Inspected, look: Look): string[] => {
   const { model, architecture, path } = inspected
   const files = model.files.length > 1 ? `, ${plural(model.files.length, 'file')}` : ''
@@ -61,7 +68,7 @@ const summary = (inspected: Inspected, look: Look): string[] => {
     paint(look, 'title', escapeControls(path)),
     ...field('size', `${formatBytes(model.bytes)} in ${plural(model.tensors.size, 'tensor')}${files}`, look),
     ...field('dtypes', formatTally(tallyOf([...model.tensors.values()].map((t) => t.dtype))) || 'none', look),
-    ...field('architecture', architecture === undefined ? 'none that smelt knows' : `${architecture.title} (${architecture.id})`, look),
+    ...field('architecture', architecture === undefined ? unknown(model) : `${architecture.title} (${architecture.id})`, look),
     ...(architecture === undefined ? [] : field('components', formatTally(partsOf(inspected, 'component')), look)),
     ...(architecture === undefined ? [] : field('blocks', blocks, look)),
   ]
@@ -115,6 +122,7 @@ export const inspectedToJson = (inspected: Inspected): object => {
     architecture: architecture === undefined
       ? null
       : { id: architecture.id, title: architecture.title, components: partsOf(inspected, 'component'), blocks: blocksOf(inspected) },
+    ...(architecture === undefined ? { seen: lookAtUnknown(model.tensors) } : {}),
     metadata: Object.fromEntries(model.metadata),
     tensors: selected.map((t) => ({
       name: t.name, dtype: t.dtype, shape: t.shape, bytes: t.end - t.begin,

@@ -135,8 +135,8 @@ export const staleFile = (path: string): Diagnostic =>
   entry('stale-file', `${path} is not up to date with the operators`, { help: 'run `npm run generate`' })
 
 /** Weights by block or kind of layer are asked for, and nobody knows what the blocks are. */
-export const unknownArchitecture = (at: Place, model: string): Diagnostic =>
-  entry('unknown-architecture', `${model} is of no architecture that smelt knows, so its blocks have no names`, {
+export const unknownArchitecture = (at: Place, model: string, seen: string): Diagnostic =>
+  entry('unknown-architecture', `${model} is of no architecture that smelt knows, so its blocks have no names${seen === '' ? '' : `: ${seen}`}`, {
     at,
     help: 'give numbers by patterns of tensor names instead, with `weights.rules`',
   })
