@@ -96,5 +96,19 @@ export const COMPANIONS: readonly (readonly [prefix: string, component: Componen
   ['text_encoders.t5xxl', 't5'],
 ]
 
+/** Where checkpoints keep the networks that also come in files of their own. */
+export const PART_ROOTS: readonly string[] = [
+  'first_stage_model',
+  'vae',
+  'cond_stage_model.transformer',
+  'cond_stage_model.model',
+  'conditioner.embedders.0.transformer',
+  'conditioner.embedders.0.model',
+  'conditioner.embedders.1.model',
+  'text_encoders.clip_l.transformer',
+  'text_encoders.clip_g.transformer',
+  'text_encoders.t5xxl.transformer',
+]
+
 /** The components that `component:clip` names together: what its users call the text encoder, T5 included. */
 export const TEXT_ENCODERS: readonly Component[] = ['clip_l', 'clip_g', 'clip_h', 't5']

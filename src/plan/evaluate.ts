@@ -7,6 +7,7 @@ import type { MaskValue, ModelValue, Reference, Value, WeightsValue } from '../o
 import type { Name, RawArgument, Recipe, Step } from '../recipe/recipe.js'
 import type { AdapterFile } from '../safetensors/adapter-file.js'
 import type { Model } from '../safetensors/model.js'
+import { createAligner } from './align.js'
 import type { LayerContext } from './context.js'
 import type { KeepableMasks } from './masks.js'
 import { fingerprintSteps } from './step-facts.js'
@@ -50,6 +51,7 @@ export interface Workplace {
 /** Evaluates the steps, which are in order, into values. All problems of a step are reported; steps that need a failed one are left out. */
 export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, adapters }: Inputs, place: Workplace): Result<Evaluated> => {
   const { graph, layers, memory } = place
+  const aligner = createAligner(layers)
   const made = fingerprintSteps(recipe, steps, (name) => (models.get(name) ?? adapters.get(name))!.path)
   const keyOf = (step: Step): string => `${step.name} ${made.get(step.name)!}`
   const values = new Map<string, Value>()
@@ -70,8 +72,9 @@ export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, 
       continue
     }
     const told: Note[] = []
-    const call = prepareCall(recipe, step, values, place, (note) => told.push(note))
-    if (call === undefined) continue
+    const named = prepareCall(recipe, step, values, place, (note) => told.push(note))
+    if (named === undefined) continue
+    const call = aligner.align(named, step.operator.inputs)
     const spaces = wrongSpaces(step, call)
     if (spaces.length > 0) {
       problems.push(...spaces)
