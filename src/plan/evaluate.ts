@@ -11,6 +11,7 @@ import { createAligner } from './align.js'
 import type { LayerContext } from './context.js'
 import type { KeepableMasks } from './masks.js'
 import { fingerprintSteps } from './step-facts.js'
+import { createHeadCompleter } from './tied-heads.js'
 
 /** The values of a recipe's names, and what steps told while they were made. */
 export interface Evaluated {
@@ -51,7 +52,8 @@ export interface Workplace {
 /** Evaluates the steps, which are in order, into values. All problems of a step are reported; steps that need a failed one are left out. */
 export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, adapters }: Inputs, place: Workplace): Result<Evaluated> => {
   const { graph, layers, memory } = place
-  const aligner = createAligner(layers)
+  const [aligner, heads] = [createAligner(layers), createHeadCompleter(layers)]
+  for (const model of models.values()) heads.whole(model.tensors)
   const made = fingerprintSteps(recipe, steps, (name) => (models.get(name) ?? adapters.get(name))!.path)
   const keyOf = (step: Step): string => `${step.name} ${made.get(step.name)!}`
   const values = new Map<string, Value>()
@@ -74,7 +76,8 @@ export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, 
     const told: Note[] = []
     const named = prepareCall(recipe, step, values, place, (note) => told.push(note))
     if (named === undefined) continue
-    const call = aligner.align(named, step.operator.inputs)
+    const { call, warnings } = heads.complete(aligner.align(named, step.operator.inputs), step.operator)
+    problems.push(...warnings)
     const spaces = wrongSpaces(step, call)
     if (spaces.length > 0) {
       problems.push(...spaces)
@@ -137,6 +140,7 @@ const prepareCall = (
       unmasked: step.unmasked,
       missing: step.missing,
       mismatch: step.mismatch,
+      architectures: step.architectures,
     },
     select: layers.select,
     numbers: layers.numbers,

@@ -16,6 +16,7 @@ export interface StepFacts {
   readonly unmasked?: 'merge'
   readonly missing?: 'keep'
   readonly mismatch?: 'keep'
+  readonly architectures?: 'mixed'
   /** The seed and the step's word, where random numbers are drawn. */
   readonly stream?: readonly (string | number)[]
 }
@@ -49,6 +50,7 @@ export const factsOf = (recipe: Recipe, step: Step): StepFacts => ({
   ...(step.unmasked === 'merge' ? { unmasked: step.unmasked } : {}),
   ...(step.missing === 'keep' ? { missing: step.missing } : {}),
   ...(step.mismatch === 'keep' ? { mismatch: step.mismatch } : {}),
+  ...(step.architectures === 'mixed' ? { architectures: step.architectures } : {}),
   ...(step.operator.draws ? { stream: [recipe.seed, step.seed ?? step.name] } : {}),
 })
 

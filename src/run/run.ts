@@ -7,7 +7,7 @@ import { readPackage } from '../base/version.js'
 import type { ReportDocument } from '../operators/report-document.js'
 import { makeLock, sealingOf, type Contents } from '../plan/make-lock.js'
 import { estimateMemory } from '../plan/memory.js'
-import type { Plan, PlannedFile, PlannedOutput } from '../plan/plan.js'
+import type { Plan, PlannedFile, PlannedOutput, PlannedStep } from '../plan/plan.js'
 import { claimOutput, type Claim } from '../safetensors/claim.js'
 import { createOutput, withdraw, type OutputFile } from '../safetensors/output.js'
 import { createRunId, type RunId } from '../safetensors/run-id.js'
@@ -40,6 +40,7 @@ export const run = async (plan: Plan, options: RunOptions): Promise<Result<Built
     memoryBudget: estimateMemory(plan, options.workers, options.device !== 'cpu'),
     ...(options.deviceReason === undefined ? {} : { deviceReason: options.deviceReason }),
   })
+  for (const { name, op, tensors, counts } of plan.steps.filter(isPartial)) listener({ type: 'step-counted', step: name, op, tensors, counts })
   const measuring = setInterval(() => listener({ type: 'memory-measured', bytes: process.memoryUsage.rss() }), 1000)
   measuring.unref()
   const result = await attempt(plan, options, listener, seconds).finally(() => clearInterval(measuring))
@@ -52,6 +53,11 @@ export const run = async (plan: Plan, options: RunOptions): Promise<Result<Built
   }
   return result
 }
+
+/** What befalls tensors of every model, and needs no word. */
+const USUAL: ReadonlySet<string> = new Set(['merged', 'constant'])
+
+const isPartial = ({ counts }: PlannedStep): boolean => Object.keys(counts).some((type) => !USUAL.has(type))
 
 /** How often claims are renewed, in ms. */
 const RENEWAL = 10_000

@@ -1,11 +1,12 @@
 import { escapeControls } from '../base/excerpt.js'
 import type { RunEvent } from '../run/events.js'
-import { formatBytes, formatDuration, paint, plural, type Look } from './text.js'
+import { countsText, formatBytes, formatDuration, paint, plural, type Look } from './text.js'
 
 type Written = RunEvent & { readonly type: 'output-written' }
 type Kept = RunEvent & { readonly type: 'output-kept' }
 type Locked = RunEvent & { readonly type: 'lock-written' }
 type Drawn = RunEvent & { readonly type: 'report-written' }
+type Counted = RunEvent & { readonly type: 'step-counted' }
 type Finished = RunEvent & { readonly type: 'run-finished' }
 
 /** What a build wrote, how long that took, and how fast it was; `''` for a build that did not finish. */
@@ -25,13 +26,14 @@ export const renderSummary = (events: readonly RunEvent[], look: Look): string =
     `${paint(look, 'good', 'wrote')} ${escapeControls(e.path)}  ${['the lock', ...e.changes.slice(0, 3).map(escapeControls), ...(e.changes.length > 3 ? [`and ${e.changes.length - 3} more`] : [])].join('; ').replace(';', ':')}`,
   ])
   const drawn = events.filter((e): e is Drawn => e.type === 'report-written').map((e) => `${paint(look, 'good', 'wrote')} ${escapeControls(e.path)}  ${formatBytes(e.bytes)}, a report`)
+  const counted = events.filter((e): e is Counted => e.type === 'step-counted').map((e) => `${paint(look, 'name', 'step ')} ${escapeControls(e.step)}  ${countsText(e.counts)} of ${plural(e.tensors, 'tensor')}`)
   const { seconds, readBytes, writtenBytes, peakMemory } = finished
   const rate = seconds > 0 ? `, ${formatBytes((readBytes + writtenBytes) / seconds)}/s` : ''
   const { reused = 0, cached = 0 } = events.find((e) => e.type === 'run-started') ?? {}
   const saved = [...(reused > 0 ? [`${plural(reused, 'tensor')} taken over`] : []), ...(cached > 0 ? [`${plural(cached, 'threshold or sum', 'thresholds and sums')} remembered`] : [])]
   const moved = readBytes + writtenBytes === 0 ? 'nothing had to be read or written' : `read ${formatBytes(readBytes)}, wrote ${formatBytes(writtenBytes)}${rate}`
   const done = `done in ${formatDuration(seconds)}: ${moved}`
-  return `${[...written, ...kept, ...drawn, ...locked, `${done}${saved.length > 0 ? `; ${saved.join(', ')} from earlier builds` : ''}; peak memory ${formatBytes(peakMemory)}`].join('\n')}\n`
+  return `${[...counted, ...written, ...kept, ...drawn, ...locked, `${done}${saved.length > 0 ? `; ${saved.join(', ')} from earlier builds` : ''}; peak memory ${formatBytes(peakMemory)}`].join('\n')}\n`
 }
 
 /** That a watch goes on, and how it ends. */

@@ -129,7 +129,7 @@ test.each(TABLES)('%s with a quarter of its names changed is of no known archite
 })
 
 test.each(['cond_stage_model.transformer', 'first_stage_model'])('a few tensors under %s do not make a checkpoint of an unknown network that part alone', (companion) => {
-  const network = new Map(Array.from({ length: 100 }, (_, i) => [`model.diffusion_model.blocks.${i}.mixer.weight`, { shape: [2, 2] }] as const))
+  const network = new Map(Array.from({ length: 100 }, (_, i) => [`model.diffusion_model.blocks.${i}.mixer.weight`, { shape: [2, 2] }] satisfies [string, { shape: number[] }]))
   expect(detectArchitecture(new Map([...network, ...part(sd15, companion, `${companion}.`)]))).toBeUndefined()
 })
 

@@ -14,7 +14,7 @@ const whole = network('model.diffusion_model.', VAE)
 const UNET = Object.fromEntries(Object.entries(outlineOf('sd15')).filter(([name]) => name.startsWith('model.diffusion_model.')))
 const unetUnder = (root: string): Outline => Object.fromEntries(Object.entries(UNET).map(([name, slot]) => [root + name.slice('model.diffusion_model.'.length), slot]))
 
-const paper = (models: Paper['models'], steps: Paper['steps'], from = 'm', output: object = {}): Paper => ({ models, steps, outputs: { o: { from, path: 'out.safetensors', ...output } } })
+const paper = (models: Paper['models'], steps: NonNullable<Paper['steps']>, from = 'm', output: object = {}): Paper => ({ models, steps, outputs: { o: { from, path: 'out.safetensors', ...output } } })
 const counts = (made: Paper) => planOf(made).steps.at(-1)!.counts
 const namesOf = (made: Paper) => planOf(made).outputs[0]!.tensors.map((t) => t.name).sort()
 
@@ -52,7 +52,7 @@ describe('a network under another root', () => {
 
   test('takes masks and weights that were made for it elsewhere', () => {
     const models = { a: whole, b: network('', VAE), base: network('diffusion_model.', VAE) }
-    const merged = (steps: Paper['steps'], more: object) => counts(paper(models, { ...steps, m: { op: 'merge.blend', a: 'a', b: 'b', ...more } }))
+    const merged = (steps: NonNullable<Paper['steps']>, more: object) => counts(paper(models, { ...steps, m: { op: 'merge.blend', a: 'a', b: 'b', ...more } }))
     const strong = { op: 'mask.magnitude', model: 'b', base: 'base', quantile: 0.5 }
     expect(counts(paper(models, { m: strong }))).toEqual({ merged: 4 })
     expect(merged({ strong }, { mask: 'strong' })).toEqual({ merged: 4 })

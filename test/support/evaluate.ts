@@ -137,6 +137,7 @@ const callOf = (
       unmasked: plain['unmasked'] === 'merge' ? 'merge' : 'keep',
       missing: plain['missing'] === 'keep' ? 'keep' : 'error',
       mismatch: plain['mismatch'] === 'keep' ? 'keep' : 'error',
+      architectures: plain['architectures'] === 'mixed' ? 'mixed' : 'error',
     },
     architecture: layers.architecture,
     select: (argument, tensors) =>

@@ -3,7 +3,7 @@ import type { Diagnostic, Place } from '../../base/diagnostic.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import type { AdapterFile } from '../../safetensors/adapter-file.js'
 import type { Dtype } from '../../tensor/dtype.js'
-import type { Architecture } from '../detect.js'
+import { detectArchitecture, type Architecture } from '../detect.js'
 import { guessArchitecture } from './guess.js'
 import { groupAdapter } from './modules.js'
 import { adapterNames } from './names.js'
@@ -40,7 +40,7 @@ const firstOfEach = (found: readonly Diagnostic[]): Diagnostic[] => found.filter
 export const matchAdapter = ({ label, file, at }: NamedAdapter, model: Recipient, strict: boolean): Result<AdapterMatch> => {
   const { modules, strangers, twice, refused } = groupAdapter(file.tensors)
   if (refused !== undefined) return failed(problems.unsupportedAdapter(at, label, refused.kind, `\`${refused.tensor}\``))
-  if (modules.length === 0) return failed(problems.notAnAdapter(at, label, [...file.tensors.keys()]))
+  if (modules.length === 0) return failed(problems.notAnAdapter(at, label, [...file.tensors.keys()], detectArchitecture(file.tensors)?.title))
   if (twice.length > 0) return failed(problems.twoInOne(at, label, twice))
   const { architecture } = model
   const guess = guessArchitecture(file.tensors)

@@ -60,13 +60,6 @@ export const maskShape = (at: Place, tensor: string, mask: string, found: readon
     help: 'make the mask from models of the same architecture as the models it is used on',
   })
 
-/** A model lacks a tensor that the first model has. */
-export const missingTensor = (at: Place, tensor: string, first: string, other: string): Diagnostic =>
-  entry('missing-tensor', `${other} has no tensor \`${tensor}\`, which ${first} has`, {
-    at,
-    help: `write \`missing: keep\` to take such tensors from ${first}, or leave them out with \`layers:\``,
-  })
-
 /** A difference and a model are to be parts of one model. */
 export const mixedSpaces = (at: Place, stranger: string, first: string): Diagnostic =>
   entry('mixed-spaces', `one of ${stranger} and ${first} is a difference and the other a model; they cannot be parts of one`, {

@@ -3,8 +3,9 @@ import { matchAdapter, type AdapterMatch } from '../../architectures/adapters/ma
 import { groupAdapter, type AdapterModule } from '../../architectures/adapters/modules.js'
 import { scalesOf } from '../../architectures/adapters/scale.js'
 import { readTags, type Tag } from '../../architectures/adapters/tags.js'
-import type { Architecture } from '../../architectures/detect.js'
-import { ok, type Result } from '../../base/result.js'
+import { detectArchitecture, type Architecture } from '../../architectures/detect.js'
+import { notAnAdapter } from '../../base/catalogue/adapters.js'
+import { failed, ok, type Result } from '../../base/result.js'
 import type { AdapterFile } from '../../safetensors/adapter-file.js'
 import { sizeOf } from '../../tensor/info.js'
 import { adapterOf, labelOf, modelsOf } from '../call.js'
@@ -103,6 +104,7 @@ export const adapter: Operator = {
     if (match.type === 'failed') return match
     const tags = readTags(file.metadata, file.path)
     const { modules, strangers, refused } = groupAdapter(file.tensors)
+    if (modules.length === 0 && refused === undefined) return failed(notAnAdapter(adapterOf(call, 'adapter').at, label, [...file.tensors.keys()], detectArchitecture(file.tensors)?.title))
     const described = describe(call, file, modules)
     const architecture = model === undefined ? undefined : call.architecture(model.tensors)
     return ok([{
