@@ -31,6 +31,8 @@ export interface Architecture {
   readonly blocks: readonly string[]
   /** The field's block-weight lists for it, each as the block of every position. */
   readonly mbw: readonly (readonly string[])[]
+  /** Blocks that the lists have no number for, each with the block whose number it takes. */
+  readonly followers: ReadonlyMap<string, string>
   /** How deep each numbered or middle block lies; blocks outside the stack (`time`, `io`, `te`, …) have no shell. */
   readonly shells: ReadonlyMap<string, Shell>
   readonly locate: (name: string) => Location
@@ -118,6 +120,7 @@ const describe = (family: Family, root: string, names: readonly string[]): Archi
     ...(family.diffusion ? { diffusionPrefix: root } : {}),
     blocks,
     mbw: family.mbw,
+    followers: new Map(Object.entries(family.followers ?? {})),
     shells: shellsOf(blocks, family.shells),
     locate,
   }

@@ -27,6 +27,8 @@ export interface Family {
   readonly encoders: { readonly clip: string; readonly t5: string }
   /** Block-weight lists of the field, each as the block of every position. */
   readonly mbw: readonly (readonly string[])[]
+  /** Blocks that the lists have no number for, and the block whose number they take there. */
+  readonly followers?: Readonly<Record<string, string>>
   /** Blocks by depth where the field has fixed them; elsewhere computed from their order. */
   readonly shells?: Readonly<Record<Shell, readonly string[]>>
 }

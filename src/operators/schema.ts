@@ -64,7 +64,7 @@ const rules = (number: JsonSchema, audience: Audience): JsonSchema => ({
   minProperties: 1,
   properties: {
     default: { ...number, ...explain('The number of layers that no rule reaches. Without it, such layers stay as the first model has them.', audience) },
-    mbw: { ...numbers(number, 'a list of numbers by block'), ...explain('One number for each block of the architecture: 26 for SD1 and SD2, 20 or 21 for SDXL, 61 for Flux.', audience) },
+    mbw: { ...numbers(number, 'a list of numbers by block'), ...explain('One number for each block of the architecture: 26 for SD1 and SD2, 20 or 21 for SDXL, 61 for Flux. `time_embed` and `label_emb` go with IN00, `out` with the last OUT. See `weights.mbw`.', audience) },
     preset: { ...orParam(PRESET, audience), ...explain('A curve over the blocks of the architecture, by name: `GRAD_V`, `SMOOTHSTEP`, … See `weights.mbw`.', audience) },
     gradient: { ...numbers(number, 'a list of anchors'), ...explain('Anchors, interpolated linearly over the layers in order.', audience) },
   },

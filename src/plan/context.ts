@@ -1,4 +1,4 @@
-import { blockWeightOrder } from '../architectures/block-weights.js'
+import { blockWeightOrder, withFollowers } from '../architectures/block-weights.js'
 import { isConstant } from '../architectures/constants.js'
 import { patternContext } from '../architectures/context.js'
 import { detectArchitecture, type Architecture } from '../architectures/detect.js'
@@ -48,9 +48,9 @@ export const createLayerContext = (): LayerContext => {
     if (rules.mbw !== undefined) {
       if (known === undefined) return failed(noBlockWeightList('an unknown architecture', at))
       const order = blockWeightOrder(known, rules.mbw.length, at)
-      return order.type === 'failed' ? order : ok(new Map(order.value.map((block, i) => [block, rules.mbw![i]!])))
+      return order.type === 'failed' ? order : ok(withFollowers(known, new Map(order.value.map((block, i) => [block, rules.mbw![i]!]))))
     }
-    if (rules.preset !== undefined) return known === undefined ? failed(noBlockWeightList('an unknown architecture', at)) : ok(samplePreset(rules.preset, known))
+    if (rules.preset !== undefined) return known === undefined ? failed(noBlockWeightList('an unknown architecture', at)) : ok(withFollowers(known, samplePreset(rules.preset, known)))
     if (rules.gradient === undefined) return ok(new Map())
     if (known === undefined) return failed(gradientNeedsArchitecture(at))
     const stack = known.blocks.filter((block) => known.shells.has(block))

@@ -21,6 +21,9 @@ export interface StepFacts {
   readonly stream?: readonly (string | number)[]
 }
 
+/** The version of what block lists and presets mean that are written in place: raised when the same numbers begin to go to other tensors. */
+const BLOCK_LISTS = 2
+
 const plainArgument = (argument: RawArgument): unknown => {
   switch (argument.type) {
     case 'value': return argument.value
@@ -29,7 +32,7 @@ const plainArgument = (argument: RawArgument): unknown => {
     case 'rules': {
       const { entries, ...rest } = argument.rules
       // A list, since later rules win.
-      return { ...rest, ...(entries.length === 0 ? {} : { rules: entries.map((e) => [e.pattern.text, e.value]) }) }
+      return { ...rest, ...(rest.mbw === undefined && rest.preset === undefined ? {} : { lists: BLOCK_LISTS }), ...(entries.length === 0 ? {} : { rules: entries.map((e) => [e.pattern.text, e.value]) }) }
     }
   }
 }
