@@ -68,7 +68,7 @@ export const createLayerContext = (): LayerContext => {
 
   return {
     architecture,
-    isConstant: (tensor) => isConstant(tensor),
+    isConstant: (tensor, tensors) => isConstant(tensor, tensors.get(tensor)),
     inherit: (tensors, from) => {
       if (tensors !== from && !architectures.has(tensors)) architectures.set(tensors, { value: architecture(from) })
     },

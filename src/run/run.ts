@@ -19,6 +19,7 @@ import type { MaskFile } from '../store/masks.js'
 import type { Listener } from './events.js'
 import { isInexact } from './devices/device.js'
 import { changedInputs, sizeOnDisk, syncAll } from './files.js'
+import { gatherOddities } from './oddities.js'
 import type { Built, RunOptions } from './options.js'
 import { openJournal, type Journal } from './journal.js'
 import { startMasks } from './kept-masks.js'
@@ -112,7 +113,8 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
   holdings.masks.push(...startMasks(plan, options.memory?.store))
   const schedule = createSchedule(plan, holdings.masks.map((m) => m.path))
   const progress: Progress = { readBytes: 0, writtenBytes: 0, spent: noTime() }
-  const worked = await work(plan, options, { files, journals: holdings.journals, masks: holdings.masks, schedule, listener, progress })
+  const oddities = gatherOddities()
+  const worked = await work(plan, options, { files, journals: holdings.journals, masks: holdings.masks, schedule, listener, progress, oddities })
   if (worked.type === 'failed') return worked
   const changed = await changedInputs(plan)
   if (changed.length > 0) return failed(...changed.map(inputChanged))
@@ -159,13 +161,13 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
   })
   if (locked.value !== undefined) listener({ type: 'lock-written', path: locked.value.label, changed: locked.value.changed, changes: locked.value.changes })
   const forgotten = options.memory === undefined ? [] : await remember(plan, schedule, lock, { files: inodes, masks: holdings.masks }, options.memory)
-  return ok({ outputs, reports, lock, ...progress }, forgotten)
+  return ok({ outputs, reports, lock, ...progress }, [...oddities.all(), ...forgotten])
 }
 
 /** Measures what the reports of a plan need and draws them, without writing anything. */
 export const drawReports = async (plan: Plan, options: RunOptions): Promise<Result<readonly ReportDocument[]>> => {
   const schedule = createSchedule(plan)
-  const worked = await work(plan, options, { files: [], journals: [], masks: [], schedule, listener: options.listener ?? (() => undefined), progress: { readBytes: 0, writtenBytes: 0, spent: noTime() } })
+  const worked = await work(plan, options, { files: [], journals: [], masks: [], schedule, listener: options.listener ?? (() => undefined), progress: { readBytes: 0, writtenBytes: 0, spent: noTime() }, oddities: gatherOddities() })
   if (worked.type === 'failed') return worked
   const changed = await changedInputs(plan)
   if (changed.length > 0) return failed(...changed.map(inputChanged))

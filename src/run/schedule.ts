@@ -115,13 +115,16 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
     const digest = plan.digestOf(info) === undefined && ledger.ask(info.file, info.name, segmentsOf(size), segment)
     return { path: info.file, begin: info.begin, dtype: info.dtype, tensor: info.name, digest, ...(info.packed === true ? { packed: true } : {}) }
   }
-  const write = (t: Target, port: number): WriteOrder =>
-    ({ path: t.path, begin: t.begin, dtype: t.dtype, tensor: t.tensor, step: t.step, allowNonFinite: t.allowNonFinite, port })
+  const write = (t: Target, port: number, reads: readonly TensorInfo[] = []): WriteOrder => {
+    const { value } = t
+    const source = value.type === 'read' ? reads.findIndex((r) => r.file === value.tensor.file && r.name === value.tensor.name) : -1
+    return { path: t.path, begin: t.begin, dtype: t.dtype, tensor: t.tensor, step: t.step, allowNonFinite: t.allowNonFinite, port, ...(source < 0 ? {} : { source }) }
+  }
 
   /** What becomes of a root: a target is written, and so are the bits of a mask that is kept, if there is a file for them. */
-  const writeRoot = ({ targets, kept, step }: Job, root: number, port: number): WriteOrder[] => {
+  const writeRoot = ({ targets, kept, step }: Job, root: number, port: number, reads: readonly TensorInfo[]): WriteOrder[] => {
     const target = targets[root]
-    if (target !== undefined) return [write(target, port)]
+    if (target !== undefined) return [write(target, port, reads)]
     const { file, tensor, begin } = kept[root - targets.length]!
     const path = keeping[file]
     return path === undefined ? [] : [{ path, begin, dtype: 'BOOL', tensor, step, allowNonFinite: true, port, packed: true }]
@@ -176,7 +179,7 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
       uniforms: pass.uniforms.map((_, i) => uniform(pass, i, job)),
       needsLength: pass.needsLength,
       takes: take(pass, job, search),
-      writes: pass.writes.flatMap(({ root, port }) => writeRoot(planned, root, port)),
+      writes: pass.writes.flatMap(({ root, port }) => writeRoot(planned, root, port, pass.reads)),
     }
   }
   const plainUnit = (size: number, segment: number, reads: readonly ReadOrder[], writes: readonly WriteOrder[]): UnitOrder =>

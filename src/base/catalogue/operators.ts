@@ -81,6 +81,10 @@ export const noSuchPart = (at: Place, part: string, architecture: string, blocks
     help: `its blocks are ${blocks.slice(0, 4).join(', ')}, …: use \`weights.gradient\`, \`weights.mbw\`, or patterns such as \`block:${blocks[1] ?? blocks[0]}\``,
   })
 
+/** A model has no token positions to write anew. */
+export const noPositions = (at: Place, model: string): Diagnostic =>
+  entry('no-positions', `${model} has no tensor \`position_ids\``, { at, help: 'remove the step: there is nothing to repair' })
+
 /** Weights are to be changed in no way, or in several ways at once. */
 export const oneOperation = (at: Place, keys: readonly string[]): Diagnostic =>
   entry('one-operation', `exactly one of ${keys.map((key) => `\`${key}\``).join(', ')} says what becomes of the weights`, {
