@@ -205,7 +205,7 @@ export const createBench = (shop: Workshop): Bench => {
     const readHashes = unit.reads.map((r) => (r.digest ? createHasher() : undefined))
     const writeHashes = unit.writes.map(() => createHasher())
     const unwritten = new Set<WriteOrder>()
-    const odd = new Set<number>()
+    const odd: (readonly [write: number, oddity: Oddity])[] = []
     const cuts = [...new Set(unit.uniforms.flatMap((u) => (u.cut === undefined ? [] : [u.cut.at])))].sort((a, b) => a - b)
     let bytesRead = 0
     let bytesWritten = 0
@@ -258,7 +258,10 @@ export const createBench = (shop: Workshop): Bench => {
         }
         if (code !== undefined) encodeAt(kernels, w.dtype, offset, n, code)
         const problem = writeBlock(w, code ?? offset, from, n, writeHashes[i]!, true, sourceOf(w))
-        if (problem === 'non-finite') odd.add(i)
+        const source = sourceOf(w)
+        const wrong = source !== undefined && from === 0 && n === unit.end && holdsPositions(w.tensor) && !countsUp(source.dtype, bytesAt(source.offset, bytesFor(n, source.dtype)))
+        if (wrong) odd.push([i, 'positions'])
+        if (problem === 'non-finite') odd.push([i, problem])
         else if (problem !== undefined) return failed(problem)
         bytesWritten += bytesFor(n, w.dtype)
       }
@@ -273,7 +276,7 @@ export const createBench = (shop: Workshop): Bench => {
       writeDigests: writeHashes.map((h, i) => (unwritten.has(unit.writes[i]!) ? undefined : h.digest())),
       bytesRead,
       bytesWritten,
-      ...(odd.size === 0 ? {} : { odd: [...odd].map((write) => [write, 'non-finite'] as const) }),
+      ...(odd.length === 0 ? {} : { odd }),
     })
   }
 

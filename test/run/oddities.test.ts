@@ -53,6 +53,7 @@ test('positions of an earlier merge are told when they are copied, and written a
   const files = { a: modelWith(1, { [NAME]: positions('F16', [0, 1, 2.0078125, 2.998046875]) }), b: modelWith(2, { [NAME]: positions('I64', [0, 1, 2, 3]) }) }
   const merged = await build(files, { m: { op: 'merge.blend', a: 'a', b: 'b', mismatch: 'keep' } }, { non_finite: 'allow' })
   expect(merged.codes).toEqual(['odd-positions'])
+  expect((await build(files, { m: { op: 'merge.blend', a: 'a', b: 'b', mismatch: 'keep' } }, { non_finite: 'allow', dtype: 'f32' })).codes).toEqual(['odd-positions'])
   const steps = { sound: { op: 'model.renumber', model: 'a' }, m: { op: 'merge.blend', a: 'sound', b: 'b' } }
   const repaired = await build(files, steps, { non_finite: 'allow' })
   expect(repaired.codes).toEqual([])
