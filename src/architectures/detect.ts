@@ -90,8 +90,10 @@ const fits = ({ diffusion }: Family, { known, inside, strangers }: Names): boole
 const isNamed = (family: Family, path: string): boolean =>
   blockOf(family, path) !== undefined && path.split('.').every((segment) => family.words.has(segment) || LEAVES.has(segment) || /^\d+$/.test(segment))
 
-/** What checkpoints hold beside the diffusion model, by the first segment of its names: encoders, VAE, a ControlNet, and what training leaves behind. */
-export const BESIDE: ReadonlySet<string> = new Set([...COMPANIONS.map(([prefix]) => prefix.split('.', 1)[0]!), 'control_model', 'loss', 'optimizer_states', 'callbacks'])
+/** What checkpoints hold beside the diffusion model, by the first segment of its names: encoders, VAE, networks for other inputs, and what training leaves behind. */
+export const BESIDE: ReadonlySet<string> = new Set([
+  ...COMPANIONS.map(([prefix]) => prefix.split('.', 1)[0]!), 'control_model', 'depth_model', 'embedder', 'noise_augmentor', 'loss', 'optimizer_states', 'callbacks',
+])
 
 const countNames = (family: Family, root: string, tensors: Shapes): Names => {
   let [known, inside, strangers] = [0, 0, 0]

@@ -7,8 +7,8 @@ const llm = {
   words: words(
     'model embed_tokens layers norm lm_head self_attn q_proj k_proj v_proj o_proj q_norm k_norm mlp gate_proj up_proj down_proj',
     'input_layernorm post_attention_layernorm pre_feedforward_layernorm post_feedforward_layernorm',
-    // Relatives with experts, or with a feed-forward of two layers.
-    'block_sparse_moe experts shared_expert shared_experts shared_expert_gate gate w1 w2 w3 c_fc c_proj fc1 fc2',
+    // Relatives with experts.
+    'block_sparse_moe experts shared_expert shared_experts shared_expert_gate gate w1 w2 w3',
   ),
   blocks: [
     ['model.embed_tokens', 'embed'],

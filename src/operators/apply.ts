@@ -8,7 +8,7 @@ import { isFloat } from '../tensor/dtype.js'
 import { gaussianOf, labelOf, masksOf, modelsOf, streamOf } from './call.js'
 import type { Argument, Call, Built, ElementDefinition, Operator, Params, Subject } from './define.js'
 import type { InputSpec, ParamSpec } from './params.js'
-import { explainMissing, noteDropped, refuseMask, refuseModels, startTally } from './reach.js'
+import { createCounter, explainMissing, noteDropped, refuseMask, refuseModels } from './reach.js'
 import { sameShape } from './shape.js'
 import type { MaskValue, ModelValue, Reference, Slot, Value } from './value.js'
 
@@ -96,9 +96,9 @@ const isUndefinedNumber = (specs: Specs, values: Readonly<Record<string, unknown
 
 /** Makes an operator of a definition that builds each tensor by itself: everything operators share happens here. */
 export const defineOperator = <const I extends Inputs, const P extends Specs>(definition: ElementDefinition<I, P>): Operator => {
-  const evaluate = (counting: Call): Result<readonly Value[]> => {
-    const tally = startTally(counting)
-    const call: Call = { ...counting, note: tally.note }
+  const evaluate = (uncounted: Call): Result<readonly Value[]> => {
+    const counter = createCounter(uncounted)
+    const call: Call = { ...uncounted, note: counter.note }
     const models = allModels(definition.inputs, call)
     const first = models[0]!.value
     const tensors = first.tensors
@@ -130,7 +130,7 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
     /** Settles everything about one tensor but its expression; undefined keeps the first model's. */
     const prepareTensor = (slot: Slot): Pending | undefined => {
       if (selected?.has(slot.name) === false || definition.touches?.(slot.name) === false) return undefined
-      tally.examined()
+      counter.examined()
       if (definition.merges && call.isConstant(slot.name, tensors)) {
         call.note({ type: 'constant', tensor: slot.name })
         return undefined
@@ -144,13 +144,13 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
       if (wrong !== undefined) return void problems.push(wrong)
       if (isUndefinedNumber(definition.params, values) || perModel.some((p) => isUndefinedNumber(eachSpecs, p))) {
         call.note({ type: 'kept', tensor: slot.name })
-        tally.left()
+        counter.left()
         return undefined
       }
       const mask = definition.merges ? sharedMask(call, slot) : undefined
       if (isDiagnostic(mask)) return void problems.push(mask)
       if (mask?.type === 'constant' && !mask.value) {
-        if (call.shared.mask?.value.shapes.has(slot.name) === true) tally.left()
+        if (call.shared.mask?.value.shapes.has(slot.name) === true) counter.left()
         return undefined
       }
       const broken = misshapenMask(definition.inputs, call, slot)
@@ -175,7 +175,7 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
 
     const pending = new Map([...tensors.values()].map((slot) => [slot.name, prepareTensor(slot)] as const))
     if (definition.merges) problems.push(...noteDropped(call, models))
-    const idle = compares && problems.every((d) => d.severity !== 'error') ? tally.verdict(models, definition.output === 'mask' ? 'mask' : 'model') : undefined
+    const idle = compares && problems.every((d) => d.severity !== 'error') ? counter.verdict(models, definition.output === 'mask' ? 'mask' : 'model') : undefined
     if (idle !== undefined) problems.push(idle)
     problems.push(...buildSamples(call.graph, [...pending.values()].filter((p) => p !== undefined)))
     const built: ReadonlyMap<string, () => Tensor | Mask | readonly Mask[] | undefined> = new Map([...pending].flatMap(([name, p]) => {

@@ -81,7 +81,7 @@ export const explainMissing = (call: Call, first: ModelValue, other: ModelValue)
 }
 
 /** Counts what becomes of the tensors of a step, in order to tell when nothing was merged. */
-export interface Tally {
+export interface Counter {
   note(event: Note): void
   /** The step examined a tensor that is neither left out by the recipe nor of no concern to the operator. */
   examined(): void
@@ -92,7 +92,7 @@ export interface Tally {
 }
 
 /** Follows one step. */
-export const startTally = (call: Call): Tally => {
+export const createCounter = (call: Call): Counter => {
   const counts = new Map<Note['type'], number>()
   let [examined, left] = [0, 0]
   return {
@@ -106,10 +106,10 @@ export const startTally = (call: Call): Tally => {
       const count = (type: Note['type']): number => counts.get(type) ?? 0
       const [missing, mismatched, unmasked] = [count('missing'), count('mismatched'), count('unmasked')]
       if (count('merged') > 0 || examined === 0 || (missing + mismatched + unmasked === 0 && left > 0)) return undefined
-      const rest = examined - missing - mismatched - unmasked - count('constant') - left
-      return problems.nothingMerged(call.at('op'), call.step, gives, {
-        missing, mismatched, unmasked, constant: count('constant'), whole: rest,
-      }, models[0]!.value.label, missing > 0 && models.length > 1 ? models.slice(1).map(({ value }) => explainMissing(call, models[0]!.value, value)).find((r) => r.type !== 'some') : undefined)
+      const [constant, first] = [count('constant'), models[0]!.value]
+      const whole = examined - missing - mismatched - unmasked - constant - left
+      const reason = missing === 0 ? undefined : models.slice(1).map(({ value }) => explainMissing(call, first, value)).find(({ type }) => type !== 'some')
+      return problems.nothingMerged(call.at('op'), call.step, gives, { missing, mismatched, unmasked, constant, whole }, first.label, reason)
     },
   }
 }
