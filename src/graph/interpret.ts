@@ -1,5 +1,5 @@
 import type { TensorInfo } from '../tensor/info.js'
-import { argumentsOf, cellCount, countOf, isMeasure, rankOf, type Cells, type Comparison, type Expression, type Mask, type Measure, type Product, type Scalar, type Stream, type Tensor } from './expression.js'
+import { argumentsOf, cellCount, countOf, groupOf, isMeasure, rankOf, type Cells, type Comparison, type Expression, type Mask, type Measure, type Product, type Scalar, type Stream, type Tensor } from './expression.js'
 import { applyScalar } from './scalar.js'
 
 /** Where the interpreter takes from what no expression computes: the numbers of files and of random streams, `n` at a time. */
@@ -132,7 +132,7 @@ const foldMiddle = (p: Product, mid: Float64Array, down: Float64Array): Float64A
   })
 }
 
-const groupKey = (e: Measure): string => `${e.type} ${e.over}`
+const groupKey = (e: Measure): string => `${e.type} ${groupOf(e.over ?? '')}`
 
 const operandsOf = (e: Measure): readonly Tensor[] => (e.type === 'total' ? e.operands : [e.operand])
 

@@ -2,7 +2,7 @@ import { alsoOf, dtypeMismatch, maskShape, shapeMismatch } from '../base/catalog
 import { missingTensor, type MissingReason } from '../base/catalogue/reach.js'
 import type { Diagnostic, Place } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
-import type { Mask, Tensor } from '../graph/expression.js'
+import { overAll, type Mask, type Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { isFloat } from '../tensor/dtype.js'
 import { gaussianOf, labelOf, masksOf, modelsOf, streamOf } from './call.js'
@@ -161,7 +161,7 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
         shape: slot.shape,
         mask: definition.masksItself === true ? mask : undefined,
         stream: (draw) => streamOf(call, slot.name, draw),
-        whole: (label) => `${call.scope}/${label}`,
+        whole: (label) => overAll(`${call.scope}/${label}`, slot.name),
         at: call.at,
       }
       const build = (): Tensor | Mask | readonly Mask[] | Diagnostic => {

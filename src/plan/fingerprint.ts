@@ -1,5 +1,5 @@
 import { shortDigest } from '../base/digest.js'
-import { argumentsOf, type Expression, type Measure, type Over, type Product, type Stream } from '../graph/expression.js'
+import { argumentsOf, groupOf, ownerOf, type Expression, type Measure, type Over, type Product, type Stream } from '../graph/expression.js'
 import { groupKey } from '../graph/passes.js'
 import type { Dtype } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
@@ -39,6 +39,9 @@ export const subjectOf = (e: Expression): TensorInfo | undefined => {
   return undefined
 }
 
+/** What a measure over a group is called there. */
+const nameIn = (m: Measure): string => ownerOf(m.over) ?? subjectOf(m)?.name ?? ''
+
 /** Numbers as JSON has none for: -0 and the infinities are not 0 and null. */
 const exactly = (x: number): number | string => (Number.isFinite(x) && !Object.is(x, -0) ? x : String(Object.is(x, -0) ? '-0' : x))
 const words = (s: Stream): readonly unknown[] => [s.seed, s.step, s.draw, s.tensor]
@@ -68,7 +71,7 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
     const before = complete
     complete = true
     const members = grouped().filter((other) => groupKey(other) === key)
-      .map((other) => [subjectOf(other)?.name ?? '', shortDigest(describe(...argumentsOf(other)))] as const)
+      .map((other) => [nameIn(other), shortDigest(describe(...argumentsOf(other)))] as const)
       .sort(([x, a], [y, b]) => (x < y ? -1 : x > y ? 1 : a < b ? -1 : 1))
     const text = shortDigest(JSON.stringify(members))
     groups.set(key, { text, complete })
@@ -89,7 +92,7 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
       case 'total': return e.over === undefined ? [e.measure, ...e.operands.map(ref)] : [e.measure, group(e)]
       case 'quantile': return [exactly(e.q), e.over === undefined ? ref(e.operand) : group(e)]
       // Which of a group's equal magnitudes are in depends on where the tensor comes in the group, which is by name.
-      case 'top': return [exactly(e.density), ref(e.operand), ...(e.over === undefined ? [] : [group(e), subjectOf(e)?.name ?? ''])]
+      case 'top': return [exactly(e.density), ref(e.operand), ...(e.over === undefined ? [] : [group(e), nameIn(e)])]
       case 'tally': return [e.cells.by === 'place' ? e.cells : { by: e.cells.by, count: e.cells.count }, ...argumentsOf(e).map(ref)]
     }
   }
@@ -117,6 +120,6 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
   return {
     of: (value, { elements, dtype, allowNonFinite }) => made(() => `${ARITHMETIC} ${elements} ${dtype} ${allowNonFinite}\n${describe(value)}`),
     // Without a stored tensor below it nothing tells how many elements it is over.
-    ofMeasure: (m) => (subjectOf(m) === undefined ? undefined : made(() => `${ARITHMETIC} ${m.type}\n${m.type === 'tally' || m.over === undefined ? describe(m) : `${groupKey(m).replace(m.over, '')} ${group(m)}`}`)),
+    ofMeasure: (m) => (subjectOf(m) === undefined ? undefined : made(() => `${ARITHMETIC} ${m.type}\n${m.type === 'tally' || m.over === undefined ? describe(m) : `${groupKey(m).replace(groupOf(m.over), '')} ${group(m)}`}`)),
   }
 }

@@ -1,5 +1,5 @@
 import { SEGMENT } from '../base/digest.js'
-import { countOf, rankOf, type Cells, type Measure, type Scalar, type Tally } from '../graph/expression.js'
+import { countOf, ownerOf, rankOf, type Cells, type Measure, type Scalar, type Tally } from '../graph/expression.js'
 import type { Pass } from '../graph/passes.js'
 import { evaluateScalar } from '../graph/scalar.js'
 import { deriveKey } from '../kernels/key.js'
@@ -142,7 +142,7 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
     if (outcome?.type !== 'top') throw new Error('a pass began before its threshold was known')
     const [at, after] = [fromBits(outcome.bits), fromBits(outcome.bits + 1)]
     if (outcome.bits >= INFINITY) return { value: NaN }
-    const limit = limitOf(outcome.cut, plan.jobs[job]!.tensor)
+    const limit = limitOf(outcome.cut, ownerOf(u.over) ?? plan.jobs[job]!.tensor)
     return limit === Infinity ? { value: at } : limit === 0 ? { value: after } : { value: at, cut: { at: limit, after } }
   }
   const cellOrder = (cells: Cells): Cells<number> => (cells.by === 'place' ? cells : { ...cells, low: valueOf(cells.low), high: valueOf(cells.high) })
