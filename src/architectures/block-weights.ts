@@ -10,3 +10,12 @@ export const blockWeightOrder = (architecture: Architecture, count: number, at?:
   if (architecture.mbw.length === 0) return failed(noBlockWeightList(architecture.title, at))
   return failed(wrongBlockWeightCount(architecture.title, count, architecture.mbw.map((blocks) => blocks.length), at))
 }
+
+/** The numbers of a list or preset by block, with the blocks that it has no position for: they take the number of another. */
+export const withFollowers = ({ followers }: Architecture, numbers: ReadonlyMap<string, number>): ReadonlyMap<string, number> => {
+  const led = [...followers].flatMap(([block, leader]) => {
+    const number = numbers.get(leader)
+    return number === undefined || numbers.has(block) ? [] : [[block, number] as const]
+  })
+  return new Map([...numbers, ...led])
+}

@@ -1,10 +1,16 @@
+import { seenInstead } from '../base/catalogue/architectures.js'
 import type { PatternContext } from '../tensor/pattern.js'
+import { findRoot } from '../tensor/roots.js'
 import type { Architecture } from './detect.js'
 import { TEXT_ENCODERS } from './parts.js'
+import { lookAtUnknown } from './unknown.js'
 
-/** What layer patterns may ask of these tensors: blocks, groups and components by id. Without an architecture, nothing but names. */
-export const patternContext = (architecture: Architecture | undefined, names: readonly string[]): PatternContext => {
-  if (architecture === undefined) return {}
+type Tensors = ReadonlyMap<string, { readonly shape: readonly number[] }>
+
+/** What layer patterns may ask of these tensors: blocks, groups and components by id. Without an architecture, nothing but names, and where the network hangs. */
+export const patternContext = (architecture: Architecture | undefined, tensors: Tensors): PatternContext => {
+  const names = [...tensors.keys()]
+  if (architecture === undefined) return { diffusionPrefix: findRoot(names), seen: () => seenInstead(lookAtUnknown(tensors)) }
   const { title, diffusionPrefix, blocks } = architecture
   const parts = {
     block: new Map<string, string[]>(blocks.map((id) => [id, []])),

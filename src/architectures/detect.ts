@@ -1,5 +1,7 @@
+import { below, under } from '../tensor/roots.js'
+import { isUntrained } from './constants.js'
 import { DITS } from './dit.js'
-import type { Component, Family, Shell } from './family.js'
+import { LEAVES, type Component, type Family, type Shell } from './family.js'
 import { LLMS } from './llm.js'
 import { COMPANIONS, PARTS } from './parts.js'
 import { shellsOf } from './shells.js'
@@ -19,12 +21,18 @@ export interface Architecture {
   readonly title: string
   /** The architecture id of ModelSpec; absent where it has none or names and shapes do not decide it. */
   readonly modelspec?: string
+  /** The dotted path that the network hangs under; empty when it hangs under none. */
+  readonly root: string
+  /** What the network itself is; encoders and VAE beside it are components of their own. */
+  readonly component: Component
   /** The dotted path of the diffusion model, empty when the file holds nothing else; absent for other kinds of model. */
   readonly diffusionPrefix?: string
   /** The blocks that this model has, in order: encoders, the network's own in the order of its computation, `vae`, `other`. */
   readonly blocks: readonly string[]
   /** The field's block-weight lists for it, each as the block of every position. */
   readonly mbw: readonly (readonly string[])[]
+  /** Blocks that the lists have no number for, each with the block whose number it takes. */
+  readonly followers: ReadonlyMap<string, string>
   /** How deep each numbered or middle block lies; blocks outside the stack (`time`, `io`, `te`, …) have no shell. */
   readonly shells: ReadonlyMap<string, Shell>
   readonly locate: (name: string) => Location
@@ -34,16 +42,31 @@ const FAMILIES: readonly Family[] = [...UNETS, ...DITS, ...LLMS, ...PARTS]
 
 type Shapes = ReadonlyMap<string, { readonly shape: readonly number[] }>
 
-/** Tells a model's architecture from names and shapes alone, or undefined when it is none that smelt knows. */
+/** The share of a network's tensors that must bear its names, and the share that a diffusion model has to have of a file, what checkpoints hold beside it aside. */
+const [OF_NETWORK, OF_FILE] = [0.9, 0.8]
+
+/** Tells a model's architecture from names and shapes alone, or undefined when it is none that smelt knows: a few names are not enough, most must fit. */
 export const detectArchitecture = (tensors: Shapes): Architecture | undefined => {
   for (const family of FAMILIES) {
-    const root = family.roots.find((candidate) => holds(family.when, candidate, tensors))
+    const root = family.roots.find((candidate) => holds(family.when, candidate, tensors) && fits(family, countNames(family, candidate, tensors)))
     if (root !== undefined) return describe(family, root, [...tensors.keys()])
   }
   return undefined
 }
 
-const under = (root: string, path: string): string => (root === '' ? path : `${root}.${path}`)
+/** How near an unknown model is to an architecture: its title, and how many of the model's tensors bear names of it. */
+export interface Resemblance {
+  readonly title: string
+  readonly fitting: number
+  readonly tensors: number
+}
+
+/** The architecture whose telling tensors a model has, although too few of its other tensors fit; undefined for a model that resembles none. */
+export const findResemblance = (tensors: Shapes): Resemblance | undefined => {
+  const near = FAMILIES.flatMap((family) => family.roots.filter((root) => holds(family.when, root, tensors))
+    .map((root): Resemblance => ({ title: family.title, fitting: countNames(family, root, tensors).known, tensors: tensors.size })))
+  return near.sort((x, y) => y.fitting - x.fitting)[0]
+}
 
 const holds = (when: Family['when'], root: string, tensors: Shapes): boolean =>
   Object.entries(when).every(([path, dims]) => {
@@ -52,6 +75,41 @@ const holds = (when: Family['when'], root: string, tensors: Shapes): boolean =>
     return dims.every((dim, axis) => dim === 0 || dim === shape[axis])
   })
 
+/** Tensors that count, by where they are. */
+interface Names {
+  /** Below the root, under names that the network has. */
+  readonly known: number
+  readonly inside: number
+  /** Neither below the root nor of a part that checkpoints have beside the network. */
+  readonly strangers: number
+}
+
+const fits = ({ diffusion }: Family, { known, inside, strangers }: Names): boolean =>
+  known >= OF_NETWORK * inside && known >= (diffusion ? OF_FILE : OF_NETWORK) * (inside + strangers)
+
+const isNamed = (family: Family, path: string): boolean =>
+  blockOf(family, path) !== undefined && path.split('.').every((segment) => family.words.has(segment) || LEAVES.has(segment) || /^\d+$/.test(segment))
+
+/** What checkpoints hold beside the diffusion model, by the first segment of its names: encoders, VAE, networks for other inputs, and what training leaves behind. */
+export const BESIDE: ReadonlySet<string> = new Set([
+  ...COMPANIONS.map(([prefix]) => prefix.split('.', 1)[0]!), 'control_model', 'depth_model', 'embedder', 'noise_augmentor', 'loss', 'optimizer_states', 'callbacks',
+])
+
+const countNames = (family: Family, root: string, tensors: Shapes): Names => {
+  let [known, inside, strangers] = [0, 0, 0]
+  for (const name of tensors.keys()) {
+    const path = below(root, name)
+    const isBeside = family.diffusion && BESIDE.has(name.split('.', 1)[0]!)
+    if (isUntrained(name) || (isBeside && (path === undefined || blockOf(family, path) === undefined))) continue
+    if (path === undefined) strangers++
+    else {
+      inside++
+      if (isNamed(family, path)) known++
+    }
+  }
+  return { known, inside, strangers }
+}
+
 const describe = (family: Family, root: string, names: readonly string[]): Architecture => {
   const locate = (name: string): Location => locateIn(family, root, name)
   const blocks = orderBlocks(family, new Set(names.map((name) => locate(name).block)))
@@ -59,18 +117,20 @@ const describe = (family: Family, root: string, names: readonly string[]): Archi
     id: family.id,
     title: family.title,
     ...(family.modelspec === undefined ? {} : { modelspec: family.modelspec }),
+    root,
+    component: family.component,
     ...(family.diffusion ? { diffusionPrefix: root } : {}),
     blocks,
     mbw: family.mbw,
+    followers: new Map(Object.entries(family.followers ?? {})),
     shells: shellsOf(blocks, family.shells),
     locate,
   }
 }
 
 const locateIn = (family: Family, root: string, name: string): Location => {
-  const inside = root === '' || name.startsWith(`${root}.`)
-  if (inside) {
-    const path = root === '' ? name : name.slice(root.length + 1)
+  const path = below(root, name)
+  if (path !== undefined) {
     const block = blockOf(family, path)
     if (block !== undefined) return { component: family.component, block, groups: groupsOf(family, path) }
     if (root !== '') return { component: family.component, block: 'other', groups: [] }

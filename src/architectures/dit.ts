@@ -1,4 +1,5 @@
-import { DIFFUSION_ROOTS, numbered, type Family } from './family.js'
+import { DIFFUSION_ROOTS } from '../tensor/roots.js'
+import { numbered, words, type Family } from './family.js'
 
 const transformer = {
   roots: DIFFUSION_ROOTS,
@@ -9,6 +10,11 @@ const transformer = {
 
 const flux = {
   ...transformer,
+  words: words(
+    'img_in txt_in vector_in time_in guidance_in in_layer out_layer double_blocks single_blocks img_attn txt_attn img_mlp txt_mlp img_mod txt_mod',
+    'qkv proj norm query_norm key_norm lin linear linear1 linear2 modulation final_layer adaLN_modulation',
+    'distilled_guidance_layer in_proj out_proj layers norms',
+  ),
   blocks: [
     ['img_in', 'io'],
     ['txt_in', 'io'],
@@ -36,6 +42,10 @@ const flux = {
 const sd3 = {
   ...transformer,
   id: 'sd3',
+  words: words(
+    'x_embedder context_embedder y_embedder t_embedder pos_embed joint_blocks x_block context_block attn attn2 qkv proj ln_q ln_k',
+    'mlp fc1 fc2 linear adaLN_modulation final_layer',
+  ),
   blocks: [
     ['x_embedder', 'io'],
     ['context_embedder', 'io'],

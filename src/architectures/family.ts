@@ -15,6 +15,8 @@ export interface Family {
   /** Tensors that are there, with their leading dimensions (0: any), or are not (false). */
   readonly when: Readonly<Record<string, readonly number[] | false>>
   readonly component: Component
+  /** Every segment that its names consist of, numbers and {@link LEAVES} aside. */
+  readonly words: ReadonlySet<string>
   /** True for what a checkpoint calls its diffusion model. */
   readonly diffusion: boolean
   /** Path to block id, in the order of the blocks; the first that fits. */
@@ -25,15 +27,20 @@ export interface Family {
   readonly encoders: { readonly clip: string; readonly t5: string }
   /** Block-weight lists of the field, each as the block of every position. */
   readonly mbw: readonly (readonly string[])[]
+  /** Blocks that the lists have no number for, and the block whose number they take there. */
+  readonly followers?: Readonly<Record<string, string>>
   /** Blocks by depth where the field has fixed them; elsewhere computed from their order. */
   readonly shells?: Readonly<Record<Shell, readonly string[]>>
 }
 
+/** What tensors of modules are called in any network, and what quantised ones have beside them. */
+export const LEAVES: ReadonlySet<string> = new Set(['weight', 'bias', 'scale', 'scale_weight', 'scale_input', 'weight_scale', 'weight_scale_inv', 'input_scale', 'comfy_quant'])
+
+/** A set of words. */
+export const words = (...lines: readonly string[]): ReadonlySet<string> => new Set(lines.flatMap((line) => line.split(' ')))
+
 /** How deep a block lies: near the ends, between, or in the middle. */
 export type Shell = 'exterior' | 'interior' | 'core'
-
-/** Where programs keep a diffusion model: checkpoint files, ComfyUI in memory, rarer layouts, and files with nothing else. */
-export const DIFFUSION_ROOTS = ['model.diffusion_model', 'diffusion_model', 'model.model', 'net', '']
 
 /** `in.0 … in.11`, for block lists. */
 export const numbered = (stem: string, from: number, to: number): string[] =>

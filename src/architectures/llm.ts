@@ -1,9 +1,15 @@
-import type { Family } from './family.js'
+import { words, type Family } from './family.js'
 
 const llm = {
   roots: [''],
   component: 'transformer',
   diffusion: false,
+  words: words(
+    'model embed_tokens layers norm lm_head self_attn q_proj k_proj v_proj o_proj q_norm k_norm mlp gate_proj up_proj down_proj',
+    'input_layernorm post_attention_layernorm pre_feedforward_layernorm post_feedforward_layernorm',
+    // Relatives with experts.
+    'block_sparse_moe experts shared_expert shared_experts shared_expert_gate gate w1 w2 w3',
+  ),
   blocks: [
     ['model.embed_tokens', 'embed'],
     ['model.layers.#', 'layer.#'],

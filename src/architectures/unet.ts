@@ -1,8 +1,13 @@
-import { DIFFUSION_ROOTS, numbered, type Family } from './family.js'
+import { DIFFUSION_ROOTS } from '../tensor/roots.js'
+import { numbered, words, type Family } from './family.js'
 
 const unet = {
   roots: DIFFUSION_ROOTS,
   component: 'unet',
+  words: words(
+    'time_embed label_emb input_blocks middle_block output_blocks out in_layers emb_layers out_layers skip_connection op conv',
+    'norm norm1 norm2 norm3 proj_in proj_out transformer_blocks attn1 attn2 to_q to_k to_v to_out ff net proj',
+  ),
   diffusion: true,
   blocks: [
     ['time_embed', 'time'],
@@ -43,8 +48,12 @@ const SD_SHELLS: Family['shells'] = {
   core: [...numbered('in', 9, 11), 'mid', ...numbered('out', 0, 3)],
 }
 
-const sd = { ...unet, mbw: [FOUR_LEVELS], shells: SD_SHELLS }
-const xl = { ...unet, mbw: [THREE_LEVELS, [...THREE_LEVELS, 'vae']] }
+// As the tools do that the lists come from: what computes before the first block goes with it, what computes after the last with that.
+// Lists of 26 also give the VAE the number of the text encoder; lists for SDXL have a 21st number for it.
+const EMBEDDINGS = { time: 'in.0', label: 'in.0' }
+const four = { ...unet, mbw: [FOUR_LEVELS], followers: { ...EMBEDDINGS, final: 'out.11', vae: 'te' } }
+const sd = { ...four, shells: SD_SHELLS }
+const xl = { ...unet, mbw: [THREE_LEVELS, [...THREE_LEVELS, 'vae']], followers: { ...EMBEDDINGS, final: 'out.8' } }
 
 /** The U-Nets of Stable Diffusion, told apart by their width and the width of the text they attend to; any number of input channels. */
 export const UNETS: readonly Family[] = [
@@ -59,8 +68,7 @@ export const UNETS: readonly Family[] = [
   },
   { ...xl, id: 'sdxl-small', title: 'Stable Diffusion XL, distilled', when: { [FIRST]: [320], [LAST]: [], [CROSS]: [0, 2048] } },
   {
-    ...unet,
-    mbw: [FOUR_LEVELS],
+    ...four,
     id: 'sdxl-refiner',
     title: 'Stable Diffusion XL refiner',
     modelspec: 'stable-diffusion-xl-v1-refiner',

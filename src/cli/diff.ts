@@ -43,7 +43,7 @@ const recipeOf = (a: string, b: string, layers: readonly string[], path: string)
       name: 'diff', operator: findOperator('report.diff')!, at: place, keys: new Map(), seed: undefined,
       inputs: { a: { name: 'a', at: option(a) }, b: { name: 'b', at: option(b) } }, each: [],
       params: patterns.length === 0 ? {} : { layers: { type: 'layers', patterns, at: place } },
-      layers: undefined, mask: undefined, unmasked: 'keep', missing: 'error', mismatch: 'error',
+      layers: undefined, mask: undefined, unmasked: 'keep', missing: 'error', mismatch: 'error', architectures: 'error',
     }]]),
     outputs: new Map([['diff', {
       name: 'diff', at: place, from: { name: 'diff', at: place }, path, pathAt: option('--html'),

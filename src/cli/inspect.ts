@@ -28,7 +28,7 @@ export const inspect = async (console: Console, path: string, layers: readonly s
   const quantised = findQuantised(model.tensors)
   const selected = layers.length === 0
     ? ok(new Set(names))
-    : selectLayers(layers.map((text) => ({ text, at: { type: 'option', name: text } as const })), names, patternContext(architecture, names))
+    : selectLayers(layers.map((text) => ({ text, at: { type: 'option', name: text } as const })), names, patternContext(architecture, model.tensors))
   const tensors = selected.type === 'ok' ? [...selected.value].map((name) => model.tensors.get(name)!) : []
   const statistics = flags.stats === true && selected.type === 'ok' ? measureTensors(tensors, quantised?.scaled) : ok(undefined)
   const problems = [...selected.diagnostics, ...statistics.diagnostics]

@@ -40,7 +40,7 @@ const HERE: Place = { type: 'option', name: '--report' }
 
 const reportStep = (name: string, id: string, inputs: Step['inputs'], params: Step['params']): Step => ({
   name, operator: findOperator(id)!, at: HERE, keys: new Map(), seed: undefined, inputs, each: [], params,
-  layers: undefined, mask: undefined, unmasked: 'keep', missing: 'error', mismatch: 'error',
+  layers: undefined, mask: undefined, unmasked: 'keep', missing: 'error', mismatch: 'error', architectures: 'error',
 })
 
 const reportOutput = (name: string): Output => ({

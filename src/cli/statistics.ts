@@ -104,7 +104,7 @@ const measureTensor = (fd: number, info: TensorInfo, read: (bytes: ArrayBuffer) 
 const readScale = (scale: TensorInfo): Float32Array | Diagnostic => {
   let fd: number | undefined
   try {
-    fd = openSync(scale.file, 'r')
+    fd = openSync(scale.file, READ_ONLY)
     return readNumbers(fd, scale, 0, sizeOf(scale.shape))
   } catch (error) {
     return ioProblem(error, scale.file, 'read')

@@ -16,6 +16,13 @@ export interface Stream {
  */
 export type Over = string | undefined
 
+/** The part of a measure over a group that is of one tensor, by the name the tensor has in the result: what it is computed from may be called otherwise. */
+export const overAll = (group: string, tensor: string): Over => `${group}\0${tensor}`
+/** The name of the group. */
+export const groupOf = (over: string): string => over.split('\0', 1)[0]!
+/** The tensor that {@link overAll} names; undefined where only the group is named. */
+export const ownerOf = (over: Over): string | undefined => over?.split('\0')[1]
+
 /**
  * A matrix given by its factors, laid over rows of a tensor: `up` is [count, rank] and `down` [rank, columns], further axes of 1 aside,
  * and element (firstRow + i, j) of the tensor is Σᵣ up[i, r]·down[r, j]; other rows are 0. With `mid` [rank, rank, …kernel],

@@ -1,7 +1,7 @@
 import { blockCount, visitRuns } from '../tensor/block-grid.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
 import { stridesOf, type View } from '../tensor/view.js'
-import { argumentsOf, cellCount, countOf, isMeasure, rankOf, scaleOfPeak, type Cells, type Comparison, type Expression, type Mask, type Measure, type Peaks, type Product, type Scalar, type Stream, type Tensor } from './expression.js'
+import { argumentsOf, cellCount, countOf, groupOf, isMeasure, rankOf, scaleOfPeak, type Cells, type Comparison, type Expression, type Mask, type Measure, type Peaks, type Product, type Scalar, type Stream, type Tensor } from './expression.js'
 import { applyScalar } from './scalar.js'
 
 /** Where the interpreter takes from what no expression computes: the numbers of files and of random streams, `n` at a time. */
@@ -163,7 +163,7 @@ const peaksOf = (x: Float64Array, { grid }: Peaks): Float64Array => {
   return found
 }
 
-const groupKey = (e: Measure): string => `${e.type} ${e.over}`
+const groupKey = (e: Measure): string => `${e.type} ${groupOf(e.over ?? '')}`
 
 const operandsOf = (e: Measure): readonly Tensor[] => (e.type === 'total' ? e.operands : [e.operand])
 

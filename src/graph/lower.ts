@@ -33,14 +33,14 @@ const WEBGPU_CASTS: readonly Dtype[] = ['F16', 'U8', 'BOOL', 'U32', 'I32']
 const EDGES: Readonly<Record<Provider, Edges>> = {
   cpu: {
     entries: (dtype) => (isEightBit(dtype) ? 'table' : dtype === 'BF16' ? 'bits' : 'cast'),
-    // No provider hands out 8-bit floats.
-    exits: (dtype) => (isEightBit(dtype) ? 'host' : dtype === 'BF16' ? 'bits' : 'cast'),
+    // No provider hands out 8-bit floats, and none needs a kernel for the few whole numbers there are.
+    exits: (dtype) => (isEightBit(dtype) || dtype === 'I64' ? 'host' : dtype === 'BF16' ? 'bits' : 'cast'),
     rewrite: unchanged,
   },
   // CUDA has no BitCast: bfloat16 comes in as 16 bits and is looked up on the device; it goes out as float32, since nothing there turns it to bits.
   cuda: {
     entries: (dtype) => (isEightBit(dtype) || dtype === 'BF16' ? 'table' : 'cast'),
-    exits: (dtype) => (isEightBit(dtype) || dtype === 'BF16' ? 'host' : 'cast'),
+    exits: (dtype) => (isEightBit(dtype) || dtype === 'BF16' || dtype === 'I64' ? 'host' : 'cast'),
     rewrite: chooseAsProcessor,
   },
   webgpu: {

@@ -1,4 +1,4 @@
-import { argumentsOf, isMeasure, type Expression, type Measure } from './expression.js'
+import { argumentsOf, groupOf, isMeasure, type Expression, type Measure } from './expression.js'
 import { createAssembler, type Assembler, type Assembly, type Uniform, type Wanted } from './program.js'
 
 /** How a measure is taken: totals, tallies and peaks in one pass; order statistics by the high and then the low bits of the magnitudes. */
@@ -96,7 +96,7 @@ const makePass = (assemble: Assembler, taking: readonly { measure: Measure; stag
 export const groupKey = (m: Measure): string => {
   if (m.type === 'tally' || m.type === 'peaks' || m.over === undefined) return `#${m.id}`
   const detail = m.type === 'total' ? m.measure : m.type === 'top' ? m.density : m.q
-  return `${m.type}:${detail}:${m.over}`
+  return `${m.type}:${detail}:${groupOf(m.over)}`
 }
 
 /**

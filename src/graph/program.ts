@@ -70,7 +70,7 @@ export const STORED: Readonly<Record<Dtype, PortType>> = {
   F8_E5M2FNUZ: 'u8', I16: 'i16', U16: 'u16', F16: 'f16', BF16: 'u16', I32: 'i32', U32: 'u32', F32: 'f32', C64: 'u64', F64: 'f64', I64: 'i64', U64: 'u64',
 }
 /** What programs compute. */
-const COMPUTED: readonly Dtype[] = ['F16', 'BF16', 'F32', 'F64', 'F8_E4M3', 'F8_E5M2', 'BOOL']
+const COMPUTED: readonly Dtype[] = ['F16', 'BF16', 'F32', 'F64', 'F8_E4M3', 'F8_E5M2', 'BOOL', 'I64']
 const APPLY: Readonly<Record<Exclude<TensorOp, 'sign'>, string>> = {
   add: 'Add', sub: 'Sub', mul: 'Mul', div: 'Div', neg: 'Neg', abs: 'Abs', sqrt: 'Sqrt', min: 'Min', max: 'Max',
 }

@@ -1,13 +1,15 @@
-import { alsoOf, dtypeMismatch, maskLacks, maskShape, missingTensor, shapeMismatch } from '../base/catalogue/operators.js'
+import { alsoOf, dtypeMismatch, maskLacks, maskShape, shapeMismatch } from '../base/catalogue/operators.js'
+import { missingTensor, type MissingReason } from '../base/catalogue/reach.js'
 import type { Diagnostic, Place } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
-import type { Mask, Tensor } from '../graph/expression.js'
+import { overAll, type Mask, type Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { isFloat } from '../tensor/dtype.js'
 import { gaussianOf, labelOf, masksOf, modelsOf, streamOf } from './call.js'
 import type { Argument, Call, Built, ElementDefinition, Operator, Params, Subject } from './define.js'
 import type { InputSpec, ParamSpec } from './params.js'
 import { refuseOpaque } from './opaque.js'
+import { createCounter, explainMissing, noteDropped, refuseMask, refuseModels } from './reach.js'
 import { sameShape } from './shape.js'
 import type { MaskValue, ModelValue, Reference, Slot, Value } from './value.js'
 
@@ -46,13 +48,26 @@ const maskFor = (value: MaskValue, tensor: string, shape: readonly number[], at:
 
 const isDiagnostic = (x: unknown): x is Diagnostic => typeof x === 'object' && x !== null && 'code' in x
 
+/** The first mask of a step that knows nothing of its first model: the shared one, or one among the inputs and parameters. */
+const foreignMasks = (definition: { readonly inputs: Inputs }, call: Call, first: ModelValue): Diagnostic | undefined => {
+  const own = [call.params, ...call.each].flatMap((args) => Object.values(args)).flatMap((a) => (a.type === 'mask' ? [{ value: a.value, at: a.at }] : []))
+  const listed = Object.keys(definition.inputs).filter((key) => definition.inputs[key]!.type === 'mask').flatMap((key) => masksOf(call, key))
+  for (const mask of [call.shared.mask, ...listed, ...own]) {
+    const foreign = refuseMask(mask, first)
+    if (foreign !== undefined) return foreign
+  }
+  return undefined
+}
+
 /** What becomes of one tensor of the first model: merged, or kept as it is. */
-const decide = (call: Call, slot: Slot, first: ModelValue, others: readonly Reference<ModelValue>[]): 'merge' | 'keep' | Diagnostic => {
+const decide = (
+  call: Call, slot: Slot, first: ModelValue, others: readonly Reference<ModelValue>[], whyMissing: (other: ModelValue) => MissingReason,
+): 'merge' | 'keep' | Diagnostic => {
   if (!isFloat(slot.dtype)) return 'keep'
   for (const { value, at } of others) {
     const other = value.tensors.get(slot.name)
     if (other === undefined) {
-      if (call.shared.missing === 'error') return missingTensor(at, slot.name, first.label, value.label)
+      if (call.shared.missing === 'error') return missingTensor(at, slot.name, first.label, value.label, whyMissing(value))
       call.note({ type: 'missing', tensor: slot.name })
       return 'keep'
     }
@@ -85,11 +100,22 @@ const isUndefinedNumber = (specs: Specs, values: Readonly<Record<string, unknown
 
 /** Makes an operator of a definition that builds each tensor by itself: everything operators share happens here. */
 export const defineOperator = <const I extends Inputs, const P extends Specs>(definition: ElementDefinition<I, P>): Operator => {
-  const evaluate = (call: Call): Result<readonly Value[]> => {
+  const evaluate = (uncounted: Call): Result<readonly Value[]> => {
+    const counter = createCounter(uncounted)
+    const call: Call = { ...uncounted, note: counter.note }
     const models = allModels(definition.inputs, call)
     const first = models[0]!.value
     const tensors = first.tensors
+    const compares = definition.merges || models.length > 1
+    const refused = compares ? (refuseModels(call, models) ?? foreignMasks(definition, call, first)) : undefined
+    if (refused !== undefined) return failed(refused)
     const problems: Diagnostic[] = []
+    const reasons = new Map<ModelValue, MissingReason>()
+    const whyMissing = (other: ModelValue): MissingReason => {
+      const reason = reasons.get(other) ?? explainMissing(call, first, other)
+      reasons.set(other, reason)
+      return reason
+    }
     const settle = <T>(result: Result<T>): T | undefined => {
       problems.push(...result.diagnostics)
       return result.type === 'ok' ? result.value : undefined
@@ -115,13 +141,14 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
     /** Settles everything about one tensor but its expression; undefined keeps the first model's. */
     const prepareTensor = (slot: Slot): Pending | undefined => {
       if (selected?.has(slot.name) === false || definition.touches?.(slot.name) === false) return undefined
+      counter.examined()
       if (definition.merges && call.isConstant(slot.name, tensors)) {
         call.note({ type: 'constant', tensor: slot.name })
         return undefined
       }
       const opaque = refuseOpaque(models, slot.name)
       if (opaque.length > 0) return isLeftAlone(slot) ? undefined : void problems.push(...opaque)
-      const verdict = decide(call, slot, first, models.slice(1))
+      const verdict = decide(call, slot, first, models.slice(1), whyMissing)
       if (isDiagnostic(verdict)) return void problems.push(verdict)
       if (verdict === 'keep') return undefined
       const values = at(params, slot.name)
@@ -130,11 +157,15 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
       if (wrong !== undefined) return void problems.push(wrong)
       if (isUndefinedNumber(definition.params, values) || perModel.some((p) => isUndefinedNumber(eachSpecs, p))) {
         call.note({ type: 'kept', tensor: slot.name })
+        counter.left()
         return undefined
       }
       const mask = definition.merges ? sharedMask(call, slot) : undefined
       if (isDiagnostic(mask)) return void problems.push(mask)
-      if (mask?.type === 'constant' && !mask.value) return undefined
+      if (mask?.type === 'constant' && !mask.value) {
+        if (call.shared.mask?.value.shapes.has(slot.name) === true) counter.left()
+        return undefined
+      }
       const broken = inputMaskProblem(definition.inputs, call, slot)
       if (broken !== undefined) return void problems.push(broken)
       call.note({ type: 'merged', tensor: slot.name })
@@ -143,7 +174,7 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
         shape: slot.shape,
         mask: definition.masksItself === true ? mask : undefined,
         stream: (draw) => streamOf(call, slot.name, draw),
-        whole: (label) => `${call.scope}/${label}`,
+        whole: (label) => overAll(`${call.scope}/${label}`, slot.name),
         at: call.at,
         warn: (warning) => void problems.push(warning),
       }
@@ -157,6 +188,9 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
     }
 
     const pending = new Map([...tensors.values()].map((slot) => [slot.name, prepareTensor(slot)] as const))
+    if (definition.merges) problems.push(...noteDropped(call, models))
+    const idle = compares && problems.every((d) => d.severity !== 'error') ? counter.verdict(models, definition.output === 'mask' ? 'mask' : 'model') : undefined
+    if (idle !== undefined) problems.push(idle)
     problems.push(...buildSamples(call.graph, [...pending.values()].filter((p) => p !== undefined)))
     const built: ReadonlyMap<string, () => Made> = new Map([...pending].flatMap(([name, p]) => (p === undefined ? [] : [[name, () => accepted(p.build(), definition.id, name)] as const])))
     const told = tellOnce(problems)

@@ -106,7 +106,8 @@ export interface Call {
 
 /** What a plan tells of a step besides its kind. */
 export interface Note {
-  readonly type: 'kept' | 'missing' | 'mismatched' | 'unmasked' | 'constant' | 'merged' | 'unmatched' | 'excluded'
+  /** `dropped` counts what only later models have, which is not in the result. */
+  readonly type: 'kept' | 'missing' | 'mismatched' | 'unmasked' | 'constant' | 'merged' | 'unmatched' | 'excluded' | 'dropped'
   readonly tensor: string
 }
 
@@ -117,6 +118,7 @@ export interface Shared {
   readonly unmasked: 'keep' | 'merge'
   readonly missing: 'error' | 'keep'
   readonly mismatch: 'error' | 'keep'
+  readonly architectures: 'error' | 'mixed'
 }
 
 /** A parameter's value as the recipe has it, with what it refers to resolved. */

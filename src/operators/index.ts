@@ -18,6 +18,7 @@ import { add } from './model/add.js'
 import { combine } from './model/combine.js'
 import { noise } from './model/noise.js'
 import { normalize } from './model/normalize.js'
+import { renumber } from './model/renumber.js'
 import { scale } from './model/scale.js'
 import { select } from './model/select.js'
 import { subtract } from './model/subtract.js'
@@ -56,6 +57,7 @@ export const operators: readonly Operator[] = [
   combine,
   noise,
   normalize,
+  renumber,
   scale,
   select,
   subtract,

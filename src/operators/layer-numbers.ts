@@ -1,4 +1,6 @@
 import type { Architecture } from '../architectures/detect.js'
+import { lookAtUnknown } from '../architectures/unknown.js'
+import { seenInstead } from '../base/catalogue/architectures.js'
 import { unknownArchitecture } from '../base/catalogue/operators.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
@@ -52,5 +54,5 @@ export const numbersOf = (call: Call, key: string): Result<(tensor: string) => n
 export const architectureOf = (call: Call): Result<Architecture> => {
   const like = likeOf(call)
   const architecture = call.architecture(like.tensors)
-  return architecture === undefined ? failed(unknownArchitecture(call.at('like'), like.label)) : ok(architecture)
+  return architecture === undefined ? failed(unknownArchitecture(call.at('like'), like.label, seenInstead(lookAtUnknown(like.tensors)))) : ok(architecture)
 }

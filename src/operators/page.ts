@@ -99,7 +99,7 @@ export const operatorPage = (operator: Operator): string => {
   ].join('\n')
 }
 
-const SHARED_KEYS = ['layers', 'mask', 'unmasked', 'missing', 'mismatch', 'seed'] as const
+const SHARED_KEYS = ['layers', 'mask', 'unmasked', 'missing', 'mismatch', 'architectures', 'seed'] as const
 
 const anchor = (id: string): string => id.replaceAll('.', '')
 

@@ -64,7 +64,7 @@ const rules = (number: JsonSchema, audience: Audience): JsonSchema => ({
   minProperties: 1,
   properties: {
     default: { ...number, ...explain('The number of layers that no rule reaches. Without it, such layers stay as the first model has them.', audience) },
-    mbw: { ...numbers(number, 'a list of numbers by block'), ...explain('One number for each block of the architecture: 26 for SD1 and SD2, 20 or 21 for SDXL, 61 for Flux.', audience) },
+    mbw: { ...numbers(number, 'a list of numbers by block'), ...explain('One number for each block of the architecture: 26 for SD1 and SD2, 20 or 21 for SDXL, 61 for Flux. `time_embed` and `label_emb` go with IN00, `out` with the last OUT. See `weights.mbw`.', audience) },
     preset: { ...orParam(PRESET, audience), ...explain('A curve over the blocks of the architecture, by name: `GRAD_V`, `SMOOTHSTEP`, … See `weights.mbw`.', audience) },
     gradient: { ...numbers(number, 'a list of anchors'), ...explain('Anchors, interpolated linearly over the layers in order.', audience) },
   },
@@ -153,6 +153,11 @@ const SHARED = {
     words: { error: 'stops the build, naming both shapes', keep: 'takes the first model’s; a mask does not know it' },
     fallback: 'error',
   },
+  architectures: {
+    text: 'What becomes of models that are different networks.',
+    words: { error: 'stops the build, naming both', mixed: 'merges them where tensors have the same name and shape, although these may mean something else' },
+    fallback: 'error',
+  },
   seed: {
     text: 'A seed of the step’s own, in place of its name: two steps with equal seeds draw alike.',
     schema: (audience) => orParam({ title: 'a whole number or a string', type: ['integer', 'string'] }, audience),
@@ -168,7 +173,7 @@ export type SharedKey = keyof typeof SHARED
 /** The shared keys that an operator takes: those of merging, of comparing several models, and of drawing. */
 export const sharedKeys = ({ inputs, merges, draws }: Description): readonly SharedKey[] => [
   ...(merges ? ['layers', 'mask', 'unmasked'] as const : []),
-  ...(merges || Object.values(inputs).filter((input) => input.type === 'model' && !input.many).length > 1 ? ['missing', 'mismatch'] as const : []),
+  ...(merges || Object.values(inputs).filter((input) => input.type === 'model' && !input.many).length > 1 ? ['missing', 'mismatch', 'architectures'] as const : []),
   ...(draws ? ['seed'] as const : []),
 ]
 

@@ -1,4 +1,4 @@
-import { blockWeightOrder } from '../architectures/block-weights.js'
+import { blockWeightOrder, withFollowers } from '../architectures/block-weights.js'
 import { isConstant } from '../architectures/constants.js'
 import { patternContext } from '../architectures/context.js'
 import { detectArchitecture, type Architecture } from '../architectures/detect.js'
@@ -36,7 +36,7 @@ export const createLayerContext = (): LayerContext => {
     return known.value
   }
   const context = (tensors: Tensors): PatternContext => {
-    const known = contexts.get(tensors) ?? patternContext(architecture(tensors), [...tensors.keys()])
+    const known = contexts.get(tensors) ?? patternContext(architecture(tensors), tensors)
     contexts.set(tensors, known)
     return known
   }
@@ -48,9 +48,9 @@ export const createLayerContext = (): LayerContext => {
     if (rules.mbw !== undefined) {
       if (known === undefined) return failed(noBlockWeightList('an unknown architecture', at))
       const order = blockWeightOrder(known, rules.mbw.length, at)
-      return order.type === 'failed' ? order : ok(new Map(order.value.map((block, i) => [block, rules.mbw![i]!])))
+      return order.type === 'failed' ? order : ok(withFollowers(known, new Map(order.value.map((block, i) => [block, rules.mbw![i]!]))))
     }
-    if (rules.preset !== undefined) return known === undefined ? failed(noBlockWeightList('an unknown architecture', at)) : ok(samplePreset(rules.preset, known))
+    if (rules.preset !== undefined) return known === undefined ? failed(noBlockWeightList('an unknown architecture', at)) : ok(withFollowers(known, samplePreset(rules.preset, known)))
     if (rules.gradient === undefined) return ok(new Map())
     if (known === undefined) return failed(gradientNeedsArchitecture(at))
     const stack = known.blocks.filter((block) => known.shells.has(block))
@@ -68,7 +68,7 @@ export const createLayerContext = (): LayerContext => {
 
   return {
     architecture,
-    isConstant: (tensor) => isConstant(tensor),
+    isConstant: (tensor, tensors) => isConstant(tensor, tensors.get(tensor)),
     inherit: (tensors, from) => {
       if (tensors !== from && !architectures.has(tensors)) architectures.set(tensors, { value: architecture(from) })
     },

@@ -8,10 +8,12 @@ import type { MaskValue, ModelValue, Reference, Value, WeightsValue } from '../o
 import type { Name, RawArgument, Recipe, Step } from '../recipe/recipe.js'
 import type { AdapterFile } from '../safetensors/adapter-file.js'
 import type { Model } from '../safetensors/model.js'
+import { createAligner } from './align.js'
 import type { LayerContext } from './context.js'
 import { toLogical } from './logical-model.js'
 import type { KeepableMasks } from './masks.js'
 import { fingerprintSteps } from './step-facts.js'
+import { createHeadCompleter } from './tied-heads.js'
 
 /** The values of a recipe's names, and what steps told while they were made. */
 export interface Evaluated {
@@ -52,6 +54,8 @@ export interface Workplace {
 export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, adapters }: Inputs, place: Workplace): Result<Evaluated> => {
   const { graph, layers, memory } = place
   const made = fingerprintSteps(recipe, steps, (name) => `${(models.get(name) ?? adapters.get(name))!.path}\n${(recipe.models.get(name) ?? recipe.adapters.get(name))!.path}`)
+  const [aligner, heads] = [createAligner(layers), createHeadCompleter(layers)]
+  for (const model of models.values()) heads.whole(model.tensors)
   const keyOf = (step: Step): string => `${step.name} ${made.get(step.name)!}`
   const values = new Map<string, Value>()
   const notes = new Map<string, readonly Note[]>()
@@ -74,8 +78,10 @@ export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, 
       continue
     }
     const told: Note[] = []
-    const call = prepareCall(recipe, step, values, place, (note) => told.push(note))
-    if (call === undefined) continue
+    const named = prepareCall(recipe, step, values, place, (note) => told.push(note))
+    if (named === undefined) continue
+    const { call, warnings } = heads.complete(aligner.align(named, step.operator.inputs), step.operator)
+    problems.push(...warnings)
     const spaces = wrongSpaces(step, call)
     if (spaces.length > 0) {
       problems.push(...spaces)
@@ -145,6 +151,7 @@ const prepareCall = (
       unmasked: step.unmasked,
       missing: step.missing,
       mismatch: step.mismatch,
+      architectures: step.architectures,
     },
     select: layers.select,
     numbers: layers.numbers,

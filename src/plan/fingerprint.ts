@@ -1,5 +1,5 @@
 import { shortDigest } from '../base/digest.js'
-import { argumentsOf, type BlockScales, type Expression, type Measure, type Over, type Product, type Stream } from '../graph/expression.js'
+import { argumentsOf, groupOf, ownerOf, type BlockScales, type Expression, type Measure, type Over, type Product, type Stream } from '../graph/expression.js'
 import { groupKey } from '../graph/passes.js'
 import type { Measured } from '../operators/value.js'
 import type { Dtype } from '../tensor/dtype.js'
@@ -43,9 +43,10 @@ export const subjectOf = (e: Expression): View | undefined => {
   return undefined
 }
 
-const nameOf = (e: Expression): string => {
-  const subject = subjectOf(e)
-  return subject === undefined ? '' : viewLabel(subject)
+/** What a measure over a group is called there. */
+const nameIn = (m: Measure): string => {
+  const subject = subjectOf(m)
+  return ownerOf(m.over) ?? (subject === undefined ? '' : viewLabel(subject))
 }
 
 /** Numbers as JSON has none for: -0 and the infinities are not 0 and null. */
@@ -80,7 +81,7 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
     const before = complete
     complete = true
     const members = grouped().filter((other) => groupKey(other) === key)
-      .map((other) => [nameOf(other), shortDigest(describe(...argumentsOf(other)))] as const)
+      .map((other) => [nameIn(other), shortDigest(describe(...argumentsOf(other)))] as const)
       .sort(([x, a], [y, b]) => (x < y ? -1 : x > y ? 1 : a < b ? -1 : 1))
     const text = shortDigest(JSON.stringify(members))
     groups.set(key, { text, complete })
@@ -103,7 +104,7 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
       case 'total': return e.over === undefined ? [e.measure, ...e.operands.map(ref)] : [e.measure, group(e)]
       case 'quantile': return [exactly(e.q), e.over === undefined ? ref(e.operand) : group(e)]
       // Which of a group's equal magnitudes are in depends on where the tensor comes in the group, which is by name.
-      case 'top': return [exactly(e.density), ref(e.operand), ...(e.over === undefined ? [] : [group(e), nameOf(e)])]
+      case 'top': return [exactly(e.density), ref(e.operand), ...(e.over === undefined ? [] : [group(e), nameIn(e)])]
       case 'tally': return [e.cells.by === 'place' ? e.cells : { by: e.cells.by, count: e.cells.count }, ...argumentsOf(e).map(ref)]
     }
   }
@@ -131,7 +132,7 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
   return {
     of: (value, { elements, dtype, allowNonFinite }) => made(() => `${ARITHMETIC} ${elements} ${dtype} ${allowNonFinite}\n${describe(value)}`),
     // Without a stored tensor below it nothing tells how many elements it is over.
-    ofMeasure: (m) => (subjectOf(m) === undefined ? undefined : made(() => `${ARITHMETIC} ${m.type}\n${m.type === 'tally' || m.type === 'peaks' || m.over === undefined ? describe(m) : `${groupKey(m).replace(m.over, '')} ${group(m)}`}`)),
+    ofMeasure: (m) => (subjectOf(m) === undefined ? undefined : made(() => `${ARITHMETIC} ${m.type}\n${m.type === 'tally' || m.type === 'peaks' || m.over === undefined ? describe(m) : `${groupKey(m).replace(groupOf(m.over), '')} ${group(m)}`}`)),
     ofFigures: (measured) => made(() => {
       const named = measured.map(({ tensor, size, scalars, tallies = {} }) => [tensor, size, Object.keys(scalars), Object.keys(tallies)])
       return `${ARITHMETIC} figures ${JSON.stringify(named)}\n${describe(...measured.flatMap(({ scalars, tallies = {} }) => [...Object.values(scalars), ...Object.values(tallies)]))}`

@@ -1,4 +1,4 @@
-import { argumentsOf, isMeasure, type Expression, type Mask, type Measure } from '../graph/expression.js'
+import { argumentsOf, groupOf, isMeasure, ownerOf, type Expression, type Mask, type Measure } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { cutPasses, measuresOf, type Pass } from '../graph/passes.js'
 import { createAssembler, type Assembler } from '../graph/program.js'
@@ -43,12 +43,18 @@ export type FindCopy = (root: Root) => Copy | undefined
 export const plainCopy: FindCopy = ({ target }) =>
   (target.value.type === 'read' && target.value.view.tensor.dtype === target.dtype ? { from: target.value.view, to: target, expect: undefined } : undefined)
 
+const familyOf = (m: Measure): string => `${m.type} ${groupOf(m.over ?? '')}`
+
 /** Gives every measure over a group to all its members, whatever threshold each of them asks for: a quantile is of the group's numbers, not of those that share it. */
 export const completeGroups = (graph: Graph): ReadonlyMap<string, readonly Measure[]> => {
   const families = new Map<string, Measure[]>()
   const collect = (): void => {
     families.clear()
-    for (const m of graph.grouped()) families.set(`${m.type} ${m.over}`, [...(families.get(`${m.type} ${m.over}`) ?? []), m])
+    for (const m of graph.grouped()) {
+      const family = families.get(familyOf(m))
+      if (family === undefined) families.set(familyOf(m), [m])
+      else family.push(m)
+    }
   }
   collect()
   for (const family of families.values()) {
@@ -86,10 +92,10 @@ export const makeJobs = (
     const subject = subjectOf(m)
     // Peaks are asked for by their scales too, of which there are fewer than elements.
     const owner = m.type === 'peaks' ? bundleOf(subject === undefined ? asking.tensor : viewLabel(subject), sizeOf(m.grid.shape), asking.step)
-      : subject === undefined ? asking : bundleOf(viewLabel(subject), sizeOf(subject.shape), asking.step)
+      : subject === undefined ? asking : bundleOf(ownerOf(m.over) ?? viewLabel(subject), sizeOf(subject.shape), asking.step)
     owners.set(m.id, owner)
     owner.measures.set(m.id, m)
-    for (const other of m.over === undefined ? [] : (families.get(`${m.type} ${m.over}`) ?? [])) claim(other, asking)
+    for (const other of m.over === undefined ? [] : (families.get(familyOf(m)) ?? [])) claim(other, asking)
     for (const below of measuresOf(argumentsOf(m), isGiven)) claim(below, owner)
   }
   const wanted = new Map<Mask, Bundle>()

@@ -18,9 +18,13 @@ export interface StepFacts {
   readonly unmasked?: 'merge'
   readonly missing?: 'keep'
   readonly mismatch?: 'keep'
+  readonly architectures?: 'mixed'
   /** The seed and the step's word, where random numbers are drawn. */
   readonly stream?: readonly (string | number)[]
 }
+
+/** The version of what block lists and presets mean that are written in place: raised when the same numbers begin to go to other tensors. */
+const BLOCK_LISTS = 2
 
 const plainArgument = (argument: RawArgument): unknown => {
   switch (argument.type) {
@@ -30,7 +34,7 @@ const plainArgument = (argument: RawArgument): unknown => {
     case 'rules': {
       const { entries, ...rest } = argument.rules
       // A list, since later rules win.
-      return { ...rest, ...(entries.length === 0 ? {} : { rules: entries.map((e) => [e.pattern.text, e.value]) }) }
+      return { ...rest, ...(rest.mbw === undefined && rest.preset === undefined ? {} : { lists: BLOCK_LISTS }), ...(entries.length === 0 ? {} : { rules: entries.map((e) => [e.pattern.text, e.value]) }) }
     }
   }
 }
@@ -60,6 +64,7 @@ export const factsOf = (recipe: Recipe, step: Step): StepFacts => ({
   ...(step.unmasked === 'merge' ? { unmasked: step.unmasked } : {}),
   ...(step.missing === 'keep' ? { missing: step.missing } : {}),
   ...(step.mismatch === 'keep' ? { mismatch: step.mismatch } : {}),
+  ...(step.architectures === 'mixed' ? { architectures: step.architectures } : {}),
   ...(step.operator.draws ? { stream: [recipe.seed, step.seed ?? step.name] } : {}),
 })
 

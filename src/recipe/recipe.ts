@@ -30,6 +30,7 @@ export interface Step {
   readonly unmasked: 'keep' | 'merge'
   readonly missing: 'error' | 'keep'
   readonly mismatch: 'error' | 'keep'
+  readonly architectures: 'error' | 'mixed'
 }
 
 /** A file the recipe reads. */

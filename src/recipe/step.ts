@@ -110,6 +110,7 @@ export const readStep = (name: string, key: Range, map: MapValue, operator: Oper
     unmasked: choiceOf(get('unmasked'), ['keep', 'merge']),
     missing: choiceOf(get('missing'), ['error', 'keep']),
     mismatch: choiceOf(get('mismatch'), ['error', 'keep']),
+    architectures: choiceOf(get('architectures'), ['error', 'mixed']),
   }
 }
 

@@ -36,6 +36,11 @@ export type RunEvent =
       /** Why this device was chosen, where there was a choice. */
       readonly deviceReason?: string
     }
+  /**
+   * A step that does not merge every tensor: how many it merges, and how many are `kept`, `missing`, `mismatched`, `unmasked`, `dropped` or `unmatched`.
+   * Told before the work, also of steps whose result is reused.
+   */
+  | { readonly type: 'step-counted'; readonly step: string; readonly op: string; readonly tensors: number; readonly counts: Readonly<Record<string, number>> }
   /** Told once, in the order in which the tensors are begun. */
   | { readonly type: 'work-planned'; readonly tensors: readonly PlannedTensor[] }
   /** Bytes are totals of the run so far. `next` is the tensor that the worker goes on with; `''` where it has nothing at hand. */

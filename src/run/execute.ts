@@ -10,10 +10,11 @@ import { ioProblem } from '../safetensors/io-problem.js'
 import { writeFully } from '../safetensors/positional.js'
 import { READ_ONLY } from '../safetensors/regular-file.js'
 import { bytesOfBits } from '../store/masks.js'
-import { bytesFor, isFloat } from '../tensor/dtype.js'
+import { bytesFor, isFloat, type FloatDtype } from '../tensor/dtype.js'
 import type { Engine } from './devices/engine.js'
 import { createBlockScales } from './block-scales.js'
 import { createMaskBits } from './mask-bits.js'
+import { countsUp, holdsPositions, type Oddity } from './oddities.js'
 import { createProducts } from './products.js'
 import { readRanges } from './read-ranges.js'
 import { decodeAt, encodeAt, levelNaNs } from './recode.js'
@@ -105,19 +106,40 @@ export const createBench = (shop: Workshop): Bench => {
     }
   }
 
-  /** Checks, digests and writes one block of an output. */
-  const writeBlock = (write: WriteOrder, offset: number, from: number, n: number, hash: { update(b: Uint8Array): void }, computed: boolean): Diagnostic | undefined => {
+  /**
+   * The first NaN or infinity of a block that is computed, or 'copied' where all that there are stand in what the numbers are copied from: a copy
+   * byte for byte has no other `source`.
+   */
+  const findNonFinite = (dtype: FloatDtype, offset: number, n: number, source: Source | undefined, isCopy: boolean): number | 'copied' | undefined => {
+    let at = kernels.firstNonFinite(offset, n, dtype)
+    if (at < 0) return undefined
+    if (isCopy) return 'copied'
+    if (source === undefined) return at
+    while (kernels.firstNonFinite(source.offset + bytesFor(at, source.dtype), 1, source.dtype) === 0) {
+      const next = kernels.firstNonFinite(offset + bytesFor(at + 1, dtype), n - at - 1, dtype)
+      if (next < 0) return 'copied'
+      at += 1 + next
+    }
+    return at
+  }
+
+  /** Checks, digests and writes one block of an output; tells a NaN or infinity that was copied. */
+  const writeBlock = (
+    write: WriteOrder, offset: number, from: number, n: number, hash: { update(b: Uint8Array): void }, computed: boolean, source?: Source,
+  ): Diagnostic | 'non-finite' | undefined => {
     const bytes = bytesFor(n, write.dtype)
+    let copied = false
     if (isFloat(write.dtype) && !write.allowNonFinite) {
-      const bad = kernels.firstNonFinite(offset, n, write.dtype)
-      if (bad >= 0) return nonFinite(write.path, write.tensor, from + bad, write.step)
+      const bad = findNonFinite(write.dtype, offset, n, source, !computed)
+      if (typeof bad === 'number') return nonFinite(write.path, write.tensor, from + bad, write.step)
+      copied = bad === 'copied'
     } else if (computed && isFloat(write.dtype)) {
       const bad = kernels.firstNonFinite(offset, n, write.dtype)
       if (bad >= 0) levelNaNs(kernels, write.dtype, offset, n, bad)
     }
     const data = bytesAt(offset, bytes)
     hash.update(data)
-    return writeFully(open(write.path, 'r+'), write.path, data, write.begin + bytesFor(from, write.dtype))
+    return writeFully(open(write.path, 'r+'), write.path, data, write.begin + bytesFor(from, write.dtype)) ?? (copied ? 'non-finite' : undefined)
   }
 
   /** Copies a read to a write, or only takes its digest. */
@@ -125,6 +147,7 @@ export const createBench = (shop: Workshop): Bench => {
     const [read, write] = [unit.reads[0]!, unit.writes[0]]
     const hash = createHasher()
     const buffer = reserve('copy', WIDEST * cutting.block)
+    const odd = new Set<Oddity>()
     for (let from = unit.start; from < unit.end; from += cutting.block) {
       if (shop.stopping()) return failed(stopped())
       const n = Math.min(cutting.block, unit.end - from)
@@ -133,8 +156,10 @@ export const createBench = (shop: Workshop): Bench => {
       if (problem !== undefined) return failed(problem)
       if (write === undefined) hash.update(data)
       watch.lap('read')
+      if (write !== undefined && from === 0 && n === unit.end && holdsPositions(write.tensor) && !countsUp(read.dtype, data)) odd.add('positions')
       const unwritten = write === undefined ? undefined : writeBlock(write, buffer, from, n, hash, false)
-      if (unwritten !== undefined) return failed(unwritten)
+      if (unwritten === 'non-finite') odd.add(unwritten)
+      else if (unwritten !== undefined) return failed(unwritten)
       watch.lap('write')
     }
     const digest = hash.digest()
@@ -142,6 +167,7 @@ export const createBench = (shop: Workshop): Bench => {
     return ok({
       id: unit.id, found: [], readDigests: [read.digest ? digest : undefined], writeDigests: write === undefined ? [] : [digest],
       bytesRead: bytes, bytesWritten: write === undefined ? 0 : bytes,
+      ...(odd.size === 0 ? {} : { odd: [...odd].map((oddity) => [0, oddity] as const) }),
     })
   }
 
@@ -186,8 +212,13 @@ export const createBench = (shop: Workshop): Bench => {
     const readHashes = unit.reads.map((r) => (r.digest ? createHasher() : undefined))
     const writeHashes = unit.writes.map(() => createHasher())
     const unwritten = new Set<WriteOrder>()
+    const odd: (readonly [write: number, oddity: Oddity])[] = []
     const cuts = [...new Set(unit.uniforms.flatMap((u) => (u.cut === undefined ? [] : [u.cut.at])))].sort((a, b) => a - b)
     let bytesWritten = 0
+    const sourceOf = ({ source }: WriteOrder): Source | undefined => {
+      const dtype = source === undefined ? 'BOOL' : readPorts[source]!.type === STORED[unit.reads[source]!.dtype] ? unit.reads[source]!.dtype : 'F32'
+      return source === undefined || !isFloat(dtype) ? undefined : { offset: inputs[source]!, dtype }
+    }
 
     for (let from = unit.start; from < unit.end; from += block) {
       const n = Math.min(block, unit.end - from)
@@ -232,8 +263,12 @@ export const createBench = (shop: Workshop): Bench => {
           continue
         }
         if (code !== undefined) encodeAt(kernels, w.dtype, offset, n, code)
-        const problem = writeBlock(w, code ?? offset, from, n, writeHashes[i]!, true)
-        if (problem !== undefined) return failed(problem)
+        const problem = writeBlock(w, code ?? offset, from, n, writeHashes[i]!, true, sourceOf(w))
+        const source = sourceOf(w)
+        const wrong = source !== undefined && from === 0 && n === unit.end && holdsPositions(w.tensor) && !countsUp(source.dtype, bytesAt(source.offset, bytesFor(n, source.dtype)))
+        if (wrong) odd.push([i, 'positions'])
+        if (problem === 'non-finite') odd.push([i, problem])
+        else if (problem !== undefined) return failed(problem)
         bytesWritten += bytesFor(n, w.dtype)
       }
       watch.lap('write')
@@ -247,6 +282,7 @@ export const createBench = (shop: Workshop): Bench => {
       writeDigests: writeHashes.map((h, i) => (unwritten.has(unit.writes[i]!) ? undefined : h.digest())),
       bytesRead,
       bytesWritten,
+      ...(odd.length === 0 ? {} : { odd }),
     })
   }
 
@@ -268,6 +304,9 @@ export const createBench = (shop: Workshop): Bench => {
     },
   }
 }
+
+/** A block of an input in the kernels' memory. */
+interface Source { readonly offset: number; readonly dtype: FloatDtype }
 
 type Done = Omit<UnitResult, 'spent'>
 

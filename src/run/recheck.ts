@@ -3,6 +3,7 @@ import { blake3, toDigest, type Digest } from '../base/digest.js'
 import { ok, type Result } from '../base/result.js'
 import { readHeader } from '../safetensors/open.js'
 import { readFully } from '../safetensors/positional.js'
+import { READ_ONLY } from '../safetensors/regular-file.js'
 import type { KnownFile } from '../store/files.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { digestTensors } from './digest-tensors.js'
@@ -24,7 +25,7 @@ const tensorsIn = async (path: string, { tensors }: KnownFile): Promise<readonly
 const frontOf = (path: string, { identity: { size }, tensors }: KnownFile): Uint8Array | undefined => {
   const front = new Uint8Array([...tensors.values()].reduce((least, t) => Math.min(least, t.begin), size))
   try {
-    const fd = openSync(path, 'r')
+    const fd = openSync(path, READ_ONLY)
     try {
       return readFully(fd, path, front, 0) === undefined ? front : undefined
     } finally {

@@ -26,6 +26,10 @@ const ENCODERS: Readonly<Partial<Record<Dtype, Recoder>>> = {
   F8_E4M3: (kernels, from, n, to) => kernels.encodeF8E4M3(from, n, to),
   F8_E5M2: (kernels, from, n, to) => kernels.encodeF8E5M2(from, n, to),
   F64: (kernels, from, n, to) => kernels.view(Float64Array, to, n).set(kernels.view(Float32Array, from, n)),
+  I64: (kernels, from, n, to) => {
+    const [out, numbers] = [kernels.view(BigInt64Array, to, n), kernels.view(Float32Array, from, n)]
+    for (let i = 0; i < n; i++) out[i] = BigInt(Math.trunc(numbers[i]!))
+  },
 }
 
 /** Turns `n` stored numbers at one offset of the kernels' memory into float32 at another, for providers that cannot. */

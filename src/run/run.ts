@@ -7,7 +7,7 @@ import { readPackage } from '../base/version.js'
 import type { ReportDocument } from '../operators/report-document.js'
 import { makeLock, sealingOf, type Contents } from '../plan/make-lock.js'
 import { estimateMemory } from '../plan/memory.js'
-import type { Plan, PlannedFile, PlannedOutput } from '../plan/plan.js'
+import type { Plan, PlannedFile, PlannedOutput, PlannedStep } from '../plan/plan.js'
 import { claimOutput, type Claim } from '../safetensors/claim.js'
 import { createOutput, withdraw, type OutputFile } from '../safetensors/output.js'
 import { createRunId, type RunId } from '../safetensors/run-id.js'
@@ -20,6 +20,7 @@ import type { Listener } from './events.js'
 import { isInexact } from './devices/device.js'
 import { checkDestinations } from './destinations.js'
 import { changedInputs, sizeOnDisk, syncAll } from './files.js'
+import { gatherOddities } from './oddities.js'
 import type { Built, RunOptions } from './options.js'
 import { openJournal, type Journal } from './journal.js'
 import { startMasks } from './kept-masks.js'
@@ -41,6 +42,7 @@ export const run = async (plan: Plan, options: RunOptions): Promise<Result<Built
     memoryBudget: estimateMemory(plan, options.workers, options.device !== 'cpu'),
     ...(options.deviceReason === undefined ? {} : { deviceReason: options.deviceReason }),
   })
+  for (const { name, op, tensors, counts } of plan.steps.filter(isPartial)) listener({ type: 'step-counted', step: name, op, tensors, counts })
   const measuring = setInterval(() => listener({ type: 'memory-measured', bytes: process.memoryUsage.rss() }), 1000)
   measuring.unref()
   const result = await attempt(plan, options, listener, seconds).finally(() => clearInterval(measuring))
@@ -54,6 +56,11 @@ export const run = async (plan: Plan, options: RunOptions): Promise<Result<Built
   }
   return result
 }
+
+/** What befalls tensors of every model, and needs no word. */
+const USUAL: ReadonlySet<string> = new Set(['merged', 'constant'])
+
+const isPartial = ({ counts }: PlannedStep): boolean => Object.keys(counts).some((type) => !USUAL.has(type))
 
 /** How often claims are renewed, in ms. */
 const RENEWAL = 10_000
@@ -110,7 +117,8 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
   holdings.masks.push(...startMasks(plan, options.memory?.store))
   const schedule = createSchedule(plan, holdings.masks.map((m) => m.path))
   const progress: Progress = { readBytes: 0, writtenBytes: 0, spent: noTime(), stepSeconds: new Map() }
-  const worked = await work(plan, options, { files, journals: holdings.journals, masks: holdings.masks, schedule, listener, progress })
+  const oddities = gatherOddities()
+  const worked = await work(plan, options, { files, journals: holdings.journals, masks: holdings.masks, schedule, listener, progress, oddities })
   if (worked.type === 'failed') return worked
   const changed = await changedInputs(plan)
   if (changed.length > 0) return failed(...changed.map(inputChanged))
@@ -157,13 +165,13 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
   })
   if (locked.value !== undefined) listener({ type: 'lock-written', path: locked.value.label, changed: locked.value.changed, changes: locked.value.changes })
   const forgotten = options.memory === undefined ? [] : await remember(plan, schedule, lock, { files: inodes, masks: holdings.masks, reports: new Map(drawn.map((r, i) => [r.path, rendered[i]!] as const)), device: options.device, spent: progress.spent }, options.memory)
-  return ok({ outputs, reports, lock, ...progress }, forgotten)
+  return ok({ outputs, reports, lock, ...progress }, [...oddities.all(), ...forgotten])
 }
 
 /** Measures what the reports of a plan need and draws them, without writing anything. */
 export const drawReports = async (plan: Plan, options: RunOptions): Promise<Result<readonly ReportDocument[]>> => {
   const schedule = createSchedule(plan)
-  const worked = await work(plan, options, { files: [], journals: [], masks: [], schedule, listener: options.listener ?? (() => undefined), progress: { readBytes: 0, writtenBytes: 0, spent: noTime(), stepSeconds: new Map() } })
+  const worked = await work(plan, options, { files: [], journals: [], masks: [], schedule, listener: options.listener ?? (() => undefined), progress: { readBytes: 0, writtenBytes: 0, spent: noTime(), stepSeconds: new Map() }, oddities: gatherOddities() })
   if (worked.type === 'failed') return worked
   const changed = await changedInputs(plan)
   if (changed.length > 0) return failed(...changed.map(inputChanged))

@@ -1,5 +1,5 @@
 import { SEGMENT } from '../base/digest.js'
-import { countOf, rankOf, type BlockScales, type Cells, type Measure, type Peaks, type Scalar, type Tally } from '../graph/expression.js'
+import { countOf, ownerOf, rankOf, type BlockScales, type Cells, type Measure, type Peaks, type Scalar, type Tally } from '../graph/expression.js'
 import type { Pass } from '../graph/passes.js'
 import { evaluateScalar } from '../graph/scalar.js'
 import { deriveKey } from '../kernels/key.js'
@@ -9,7 +9,7 @@ import type { Job, Plan, Target } from '../plan/plan.js'
 import type { StoredOutcome } from '../store/outcomes.js'
 import { blockRange } from '../tensor/block-grid.js'
 import { sizeOf } from '../tensor/info.js'
-import { isWhole, viewLabel, wholeOf, type View } from '../tensor/view.js'
+import { isWhole, viewKey, viewLabel, wholeOf, type View } from '../tensor/view.js'
 import { createLedger, segmentsOf, type Ledger } from './ledger.js'
 import { createMeasures, limitOf, INFINITY, type Search } from './measures.js'
 import { emptyTally } from './tallies.js'
@@ -125,13 +125,16 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
     const digest = isWhole(view) && plan.digestOf(view.tensor) === undefined && ledger.ask(file, name, segmentsOf(size), segment)
     return { ...rangesOf(view), tensor: name, digest, ...(packed === true ? { packed } : {}) }
   }
-  const write = (t: Target, port: number): WriteOrder =>
-    ({ path: t.path, begin: t.begin, dtype: t.dtype, tensor: t.tensor, step: t.step, allowNonFinite: t.allowNonFinite, port })
+  const write = (t: Target, port: number, reads: readonly View[] = []): WriteOrder => {
+    const { value } = t
+    const source = value.type === 'read' ? reads.findIndex((r) => viewKey(r) === viewKey(value.view)) : -1
+    return { path: t.path, begin: t.begin, dtype: t.dtype, tensor: t.tensor, step: t.step, allowNonFinite: t.allowNonFinite, port, ...(source < 0 ? {} : { source }) }
+  }
 
   /** What becomes of a root: a target is written, and so are the bits of a mask that is kept, if there is a file for them. */
-  const writeRoot = ({ targets, kept, step }: Job, root: number, port: number): WriteOrder[] => {
+  const writeRoot = ({ targets, kept, step }: Job, root: number, port: number, reads: readonly View[]): WriteOrder[] => {
     const target = targets[root]
-    if (target !== undefined) return [write(target, port)]
+    if (target !== undefined) return [write(target, port, reads)]
     const { file, tensor, begin } = kept[root - targets.length]!
     const path = keeping[file]
     return path === undefined ? [] : [{ path, begin, dtype: 'BOOL', tensor, step, allowNonFinite: true, port, packed: true }]
@@ -148,7 +151,7 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
     if (outcome?.type !== 'top') throw new Error('a pass began before its threshold was known')
     const [at, after] = [fromBits(outcome.bits), fromBits(outcome.bits + 1)]
     if (outcome.bits >= INFINITY) return { value: NaN }
-    const limit = limitOf(outcome.cut, plan.jobs[job]!.tensor)
+    const limit = limitOf(outcome.cut, ownerOf(u.over) ?? plan.jobs[job]!.tensor)
     return limit === Infinity ? { value: at } : limit === 0 ? { value: after } : { value: at, cut: { at: limit, after } }
   }
   const cellOrder = (cells: Cells): Cells<number> => (cells.by === 'place' ? cells : { ...cells, low: valueOf(cells.low), high: valueOf(cells.high) })
@@ -195,7 +198,7 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
       uniforms: pass.uniforms.map((_, i) => uniform(pass, i, job)),
       needsLength: pass.needsLength,
       takes: take(pass, job, search),
-      writes: pass.writes.flatMap(({ root, port }) => writeRoot(planned, root, port)),
+      writes: pass.writes.flatMap(({ root, port }) => writeRoot(planned, root, port, pass.reads)),
     }
   }
   const plainUnit = (size: number, segment: number, reads: readonly ReadOrder[], writes: readonly WriteOrder[]): UnitOrder =>

@@ -1,4 +1,5 @@
 import type { Cells, Product } from '../graph/expression.js'
+import type { Oddity } from './oddities.js'
 import type { Spent } from './stopwatch.js'
 import type { BlockGrid } from '../tensor/block-grid.js'
 import type { Dtype } from '../tensor/dtype.js'
@@ -29,6 +30,8 @@ export interface WriteOrder extends Place {
   readonly allowNonFinite: boolean
   /** The program output that holds the elements; a copy has none. */
   readonly port: number
+  /** The read of the unit whose numbers these are, in another dtype at most; undefined for what is computed. */
+  readonly source?: number
   /** True for a BOOL that is written as a bit, for later builds alone: the unit does not fail where that is not possible. */
   readonly packed?: true
 }
@@ -98,6 +101,8 @@ export interface UnitResult {
   readonly writeDigests: readonly (Uint8Array | undefined)[]
   readonly bytesRead: number
   readonly bytesWritten: number
+  /** What is odd about numbers that were copied, by index of the write. */
+  readonly odd?: readonly (readonly [write: number, oddity: Oddity])[]
   /** Wall time it took its worker. */
   readonly spent: Spent
 }

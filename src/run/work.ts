@@ -15,6 +15,7 @@ import { isInexact, providerOf } from './devices/device.js'
 import type { Journal } from './journal.js'
 import { identifyByFile } from './known.js'
 import type { Finished } from './ledger.js'
+import type { Oddities } from './oddities.js'
 import type { RunOptions } from './options.js'
 import type { Schedule } from './schedule.js'
 import { createStepClock } from './step-clock.js'
@@ -45,6 +46,7 @@ export interface Workplace {
   readonly schedule: Schedule
   readonly listener: Listener
   readonly progress: Progress
+  readonly oddities: Oddities
 }
 
 /** Has workers do all units of a schedule. Nothing is started where there is nothing to do. */
@@ -76,6 +78,10 @@ export const work = async (plan: Plan, options: RunOptions, place: Workplace): P
         progress.writtenBytes += result.bytesWritten
         progress.spent = addTimes(progress.spent, result.spent)
         note.spent(units.find((u) => u.id === result.id)!, PARTS.reduce((n, part) => n + result.spent[part], 0))
+        for (const [index, oddity] of result.odd ?? []) {
+          const { path, tensor } = units.find((u) => u.id === result.id)!.writes[index]!
+          place.oddities.add(path, tensor, oddity)
+        }
         const trouble = schedule.finish(result)
         if (trouble !== undefined) return unordered(trouble.nonFinite.tensor, trouble.step)
       }

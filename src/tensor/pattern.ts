@@ -2,6 +2,7 @@ import { emptyPattern, patternNeedsArchitecture, patternSelectsNothing, partName
 import type { Diagnostic, Place } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { didYouMean, nearest } from '../base/suggest.js'
+import { under, withoutRoot } from './roots.js'
 import { compileGlob, expandPattern, isLiteral, matchesGlob } from './glob.js'
 
 /** One entry of a `layers` list or one left side of a per-layer rule, as written. `optional` allows it to select nothing. */
@@ -23,6 +24,8 @@ export interface PatternContext {
   readonly architecture?: string
   /** The dotted path that the diffusion model hangs under, without glob characters; empty for a file that holds nothing else. */
   readonly diffusionPrefix?: string
+  /** What the names of a model of no known architecture show, for messages. */
+  readonly seen?: () => string
   /** For each scheme the ids of this model, in their order, and the tensors of each. Absent: such patterns are refused. */
   readonly parts?: Readonly<Record<Scheme, ReadonlyMap<string, readonly string[]>>>
 }
@@ -112,7 +115,7 @@ const findPart = (
   names: SplitNames,
   context: PatternContext,
 ): Result<readonly number[]> => {
-  if (context.parts === undefined) return failed(patternNeedsArchitecture(whole, scheme, at))
+  if (context.parts === undefined) return failed(patternNeedsArchitecture(whole, scheme, context.seen?.() ?? '', at))
   if (id === '') return failed(emptyPattern(whole, at))
   const part = context.parts[scheme]
   const ids = [...part.keys()]
@@ -150,11 +153,7 @@ const matchPaths = (alternatives: Alternatives, paths: Alternatives, diffusionPr
 }
 
 /** Moves a path as any program shows it (`diffusion_model.…`, `model.diffusion_model.…` or bare) to where this file keeps the diffusion model. */
-const underPrefix = (prefix: string, segments: readonly string[]): readonly string[] => {
-  const own = ['model.diffusion_model', 'diffusion_model'].find((spelling) => `${segments.join('.')}.`.startsWith(`${spelling}.`))
-  const rest = own === undefined ? segments : segments.slice(own.split('.').length)
-  return prefix === '' ? rest : [...prefix.split('.'), ...rest]
-}
+const underPrefix = (prefix: string, segments: readonly string[]): readonly string[] => under(prefix, withoutRoot(segments.join('.'))).split('.')
 
 /** "did you mean …?" for a pattern that selects nothing: its unknown segments put right if that helps, else the nearest names. */
 const suggest = (text: string, alternatives: Alternatives, names: SplitNames, context: PatternContext): string | undefined => {

@@ -1,4 +1,6 @@
 import type { Architecture } from '../architectures/detect.js'
+import { lookAtUnknown } from '../architectures/unknown.js'
+import { seenInstead } from '../base/catalogue/architectures.js'
 import { escapeControls } from '../base/excerpt.js'
 import type { Model } from '../safetensors/model.js'
 import type { TensorInfo } from '../tensor/info.js'
@@ -59,6 +61,10 @@ const field = (name: string, text: string, look: Look): string[] => {
 /** Quantised tensors by how they are: those with scales, which smelt computes with, and others by what packs them. */
 const quantisedIn = ({ scaled, packed }: Quantised): Record<string, number> =>
   tallyOf([...[...scaled.values()].map(({ stored }) => `${stored.dtype} with scales`), ...[...packed.values()].map(({ scheme }) => scheme)])
+const unknown = ({ tensors }: Model): string => {
+  const seen = seenInstead(lookAtUnknown(tensors))
+  return `none that smelt knows${seen === '' ? '' : `; ${seen}`}`
+}
 
 const summary = (inspected: Inspected, look: Look): string[] => {
   const { model, architecture, path, quantised } = inspected
@@ -69,7 +75,7 @@ const summary = (inspected: Inspected, look: Look): string[] => {
     ...field('size', `${formatBytes(model.bytes)} in ${plural(model.tensors.size, 'tensor')}${files}`, look),
     ...field('dtypes', formatTally(tallyOf([...model.tensors.values()].map((t) => t.dtype))) || 'none', look),
     ...(quantised === undefined ? [] : field('quantised', `${formatTally(quantisedIn(quantised))}${quantised.packed.size === 0 ? '' : '; only those with scales can be merged'}`, look)),
-    ...field('architecture', architecture === undefined ? 'none that smelt knows' : `${architecture.title} (${architecture.id})`, look),
+    ...field('architecture', architecture === undefined ? unknown(model) : `${architecture.title} (${architecture.id})`, look),
     ...(architecture === undefined ? [] : field('components', formatTally(partsOf(inspected, 'component')), look)),
     ...(architecture === undefined ? [] : field('blocks', blocks, look)),
   ]
@@ -124,6 +130,7 @@ export const inspectedToJson = (inspected: Inspected): object => {
       ? null
       : { id: architecture.id, title: architecture.title, components: partsOf(inspected, 'component'), blocks: blocksOf(inspected) },
     ...(quantised === undefined ? {} : { quantised: quantisedIn(quantised) }),
+    ...(architecture === undefined ? { seen: lookAtUnknown(model.tensors) } : {}),
     metadata: Object.fromEntries(model.metadata),
     tensors: selected.map((t) => ({
       name: t.name, dtype: t.dtype, shape: t.shape, bytes: t.end - t.begin,

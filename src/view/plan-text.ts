@@ -1,6 +1,6 @@
 import { escapeControls } from '../base/excerpt.js'
 import type { OutlinedOutput, PlanOutline } from './plan-outline.js'
-import { align, cutMiddle, formatBytes, formatCount, formatDuration, formatTally, paint, plural, widthOf, wrap, type Look } from './text.js'
+import { align, countsText, cutMiddle, formatBytes, formatCount, formatDuration, formatTally, paint, plural, widthOf, wrap, type Look } from './text.js'
 
 type Step = PlanOutline['steps'][number]
 
@@ -26,8 +26,8 @@ const models = ({ models }: PlanOutline, look: Look): string[] => withPath(
 )
 
 const counts = (step: Step): string => {
-  const told = Object.entries(step.counts).sort(([, x], [, y]) => y - x).map(([what, count]) => `${formatCount(count)} ${what}`)
-  return [plural(step.tensors, 'tensor'), ...(told.length === 0 ? [] : [told.join(', ')])].join(': ')
+  const told = countsText(step.counts)
+  return [plural(step.tensors, 'tensor'), ...(told === '' ? [] : [told])].join(': ')
 }
 
 const kindOf = ({ kind, space }: Step): string => (space === 'delta' ? 'difference' : kind)

@@ -1,11 +1,12 @@
 import { escapeControls } from '../base/excerpt.js'
 import type { RunEvent } from '../run/events.js'
-import { formatBytes, formatDuration, paint, plural, type Look } from './text.js'
+import { countsText, formatBytes, formatDuration, paint, plural, type Look } from './text.js'
 
 type Written = RunEvent & { readonly type: 'output-written' }
 type Kept = RunEvent & { readonly type: 'output-kept' }
 type Locked = RunEvent & { readonly type: 'lock-written' }
 type Drawn = RunEvent & { readonly type: 'report-written' }
+type Counted = RunEvent & { readonly type: 'step-counted' }
 type Finished = RunEvent & { readonly type: 'run-finished' }
 
 /** What a build wrote, how many seconds the whole command took, and how fast it moved bytes; `''` for a build that did not finish. */
@@ -25,13 +26,14 @@ export const renderSummary = (events: readonly RunEvent[], look: Look, all: numb
     `${paint(look, 'good', 'wrote')} ${escapeControls(e.path)}  ${changesOf(e.changes)}`,
   ])
   const drawn = events.filter((e): e is Drawn => e.type === 'report-written').map((e) => `${paint(look, 'good', 'wrote')} ${escapeControls(e.path)}  ${formatBytes(e.bytes)}, a report`)
+  const counted = events.filter((e): e is Counted => e.type === 'step-counted').map((e) => `${paint(look, 'name', 'step ')} ${escapeControls(e.step)}  ${countsText(e.counts)} of ${plural(e.tensors, 'tensor')}`)
   const { seconds, readBytes, writtenBytes, peakMemory } = finished
   const rate = seconds > 0 ? `, ${formatBytes((readBytes + writtenBytes) / seconds)}/s` : ''
   const { reused = 0, cached = 0 } = events.find((e) => e.type === 'run-started') ?? {}
   const saved = [...(reused > 0 ? [`${plural(reused, 'tensor')}`] : []), ...(cached > 0 ? [`${plural(cached, 'threshold or sum', 'thresholds and sums')}`] : [])]
   const moved = readBytes + writtenBytes === 0 ? 'nothing to read or write' : `read ${formatBytes(readBytes)}, wrote ${formatBytes(writtenBytes)}${rate}`
   const done = `done in ${formatDuration(Math.max(all, seconds))}: ${moved}`
-  return `${[...written, ...kept, ...drawn, ...locked, `${done}${saved.length > 0 ? `; reused ${saved.join(' and ')} from earlier builds` : ''}; peak memory ${formatBytes(peakMemory)}`].join('\n')}\n`
+  return `${[...counted, ...written, ...kept, ...drawn, ...locked, `${done}${saved.length > 0 ? `; reused ${saved.join(' and ')} from earlier builds` : ''}; peak memory ${formatBytes(peakMemory)}`].join('\n')}\n`
 }
 
 /** What changed in the lock, in a line: `(new)`, or the first changes. */

@@ -103,3 +103,7 @@ export const tallyOf = (keys: Iterable<string>): Record<string, number> => {
   for (const key of keys) tally[key] = (tally[key] ?? 0) + 1
   return tally
 }
+
+/** What became of the tensors of a step, the most frequent first: `12 merged, 3 missing`. */
+export const countsText = (counts: Readonly<Record<string, number>>): string =>
+  Object.entries(counts).sort(([, x], [, y]) => y - x).map(([what, count]) => `${formatCount(count)} ${what}`).join(', ')

@@ -150,3 +150,13 @@ test('an early checkpoint of SD1, which leaves a segment out, is reached by the 
   const early = new Map([...tables['sd15']!].map(([name, info]) => [name.replace('cond_stage_model.transformer.text_model.', 'cond_stage_model.transformer.'), info]))
   expect(namesOf(early).get('lora_te_text_model_encoder_layers_0_mlp_fc1')?.[0]?.weight).toBe('cond_stage_model.transformer.encoder.layers.0.mlp.fc1.weight')
 })
+
+describe('a network that smelt does not know', () => {
+  const ROOTS = ['model.diffusion_model.', 'diffusion_model.', 'model.model.', 'net.', '']
+  const module = 'blocks.0.cross_attn.k'
+  test.each(ROOTS)('under `%s` is found by its names below any root', (root) => {
+    const names = namesOf(shapes({ [`${root}${module}.weight`]: [8, 8], [`${root}${module}.bias`]: [8], [`${root}head.weight`]: [8, 8], 'first_stage_model.out.weight': [3] }))
+    const spellings = [...ROOTS.map((other) => other + module), ...['lora_unet_', 'lora_transformer_', 'lycoris_'].map((prefix) => prefix + module.replaceAll('.', '_')), `transformer.${module}`, `base_model.model.${module}`]
+    for (const spelling of spellings) expect(names.get(spelling), spelling).toEqual([{ weight: `${root}${module}.weight`, bias: `${root}${module}.bias`, text: false }])
+  })
+})

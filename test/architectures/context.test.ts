@@ -6,7 +6,7 @@ import { part, readTable, type Shapes } from './tables.js'
 
 const select = (tensors: Shapes, ...patterns: string[]): string[] | string => {
   const names = [...tensors.keys()]
-  const result = selectLayers(patterns.map((text) => ({ text })), names, patternContext(detectArchitecture(tensors), names))
+  const result = selectLayers(patterns.map((text) => ({ text })), names, patternContext(detectArchitecture(tensors), tensors))
   return result.type === 'ok' ? [...result.value] : result.diagnostics.map((d) => `${d.code}: ${d.message} ${d.help}`).join('\n')
 }
 
@@ -51,6 +51,17 @@ test('parts of an unknown architecture are refused by name', () => {
   const tiny: Shapes = new Map([['fc1.weight', { shape: [2, 2] }]])
   expect(select(tiny, 'fc1')).toEqual(['fc1.weight'])
   for (const scheme of ['block', 'group', 'component']) expect(select(tiny, `${scheme}:in.4`)).toContain(`pattern-needs-architecture: \`${scheme}:in.4\` asks for a ${scheme}`)
+})
+
+test('what an unknown network shows of itself is told in place of its blocks', () => {
+  expect(select(new Map([['blocks.0.mixer.weight', { shape: [2, 2] }], ['head.weight', { shape: [2, 2] }]]), 'block:in.4')).toContain('no architecture that smelt knows: the names begin with `blocks`, `head`')
+  const halved = new Map([...sd15].map(([name, info]) => [name.includes('.in_layers.') ? name.replace('in_layers', 'layers_of_ours') : name, info] as const))
+  expect(select(halved, 'block:in.4')).toMatch(/: only \d+ of 1143 tensors are named as in Stable Diffusion 1 /)
+})
+
+test.each(['model.diffusion_model.', 'diffusion_model.', 'model.model.', 'net.', ''])('names below any root find an unknown network that hangs under `%s`', (root) => {
+  const network: Shapes = new Map([`${root}blocks.0.mixer.weight`, `${root}blocks.1.mixer.weight`, 'vae.out.weight'].map((name) => [name, { shape: [2, 2] }]))
+  for (const spelling of ['model.diffusion_model.', 'diffusion_model.', 'model.model.', 'net.', '']) expect(select(network, `${spelling}blocks.1`)).toEqual([`${root}blocks.1.mixer.weight`])
 })
 
 test('names as other programs show them work in every layout', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { detectArchitecture } from '#src/architectures/detect.js'
+import { detectArchitecture, findResemblance } from '#src/architectures/detect.js'
 import { part, readTable, type Shapes } from './tables.js'
 
 const sd15 = readTable('sd15')
@@ -107,6 +107,54 @@ test('a CLIP of 24 layers is CLIP-H in either naming', () => {
   const layers = (name: (n: number) => string) => shaped(Object.fromEntries(Array.from({ length: 24 }, (_, n) => [name(n), [1]])))
   expect(seen(layers((n) => `text_model.encoder.layers.${n}.self_attn.q_proj.weight`))?.[0]).toBe('clip-h')
   expect(seen(layers((n) => `model.transformer.resblocks.${n}.attn.in_proj_weight`))?.[0]).toBe('openclip-h')
+})
+
+const TABLES = ['sd15', 'sdxl', 'sd3-medium', 'flux-dev', 'llama-2-7b', 'llama-3.1-8b', 'mistral-7b-v0.1', 'qwen2-7b']
+
+/** Every fourth tensor has another name: one segment of it, another one each time, is spelt as no network spells it. */
+const renamed = (tensors: Shapes, first: number): Shapes => new Map([...tensors].map(([name, info], i) => {
+  if (i % 4 !== first) return [name, info]
+  const segments = name.split('.')
+  const at = Math.floor(i / 4) % segments.length
+  return [segments.map((s, k) => (k === at ? `${s}_of_ours` : s)).join('.'), info]
+}))
+
+const prefixed = (tensors: Shapes, first: number): Shapes => new Map([...tensors].map(([name, info], i) => [i % 4 === first ? `ours.${name}` : name, info]))
+
+test.each(TABLES)('%s with a quarter of its names changed is of no known architecture', (table) => {
+  for (const first of [0, 1, 2, 3]) {
+    expect(detectArchitecture(renamed(readTable(table), first))).toBeUndefined()
+    expect(detectArchitecture(prefixed(readTable(table), first))).toBeUndefined()
+  }
+})
+
+test.each(['cond_stage_model.transformer', 'first_stage_model'])('a few tensors under %s do not make a checkpoint of an unknown network that part alone', (companion) => {
+  const network = new Map(Array.from({ length: 100 }, (_, i) => [`model.diffusion_model.blocks.${i}.mixer.weight`, { shape: [2, 2] }] satisfies [string, { shape: number[] }]))
+  expect(detectArchitecture(new Map([...network, ...part(sd15, companion, `${companion}.`)]))).toBeUndefined()
+})
+
+test('a CLIP with a picture encoder is not its text encoder, and a VQGAN is no VAE', () => {
+  const text = part(sd15, 'cond_stage_model.transformer')
+  const whole = new Map([...text, ...[...text].map(([name, info]) => [name.replace('text_model', 'vision_model'), info] as const)])
+  expect(seen(text)?.[0]).toBe('clip-l')
+  expect(detectArchitecture(whole)).toBeUndefined()
+  const vae = part(sd15, 'first_stage_model')
+  expect(detectArchitecture(new Map(vae).set('quantize.embedding.weight', { shape: [8, 4] }))).toBeUndefined()
+})
+
+test('averages of the weights and a ControlNet beside the diffusion model change nothing', () => {
+  const names = [...sd15].filter(([name]) => name.startsWith('model.diffusion_model.'))
+  const averaged = new Map([...sd15, ...names.map(([name, info]) => [`model_ema.${name.slice(6).replaceAll('.', '')}`, info] as const)])
+  expect(seen(averaged)?.[0]).toBe('sd1')
+  const controlled = new Map([...sd15, ...names.slice(0, 340).map(([name, info]) => [name.replace('model.diffusion_model', 'control_model'), info] as const)])
+  expect(seen(controlled)?.[0]).toBe('sd1')
+})
+
+test('what an unknown model resembles is told with how many of its tensors fit', () => {
+  const odd = renamed(llama, 2)
+  expect(findResemblance(odd)).toMatchObject({ title: 'Llama family', tensors: 291 })
+  expect(findResemblance(odd)!.fitting).toBeLessThan(0.9 * 291)
+  expect(findResemblance(shaped({ 'fc1.weight': [8, 4] }))).toBeUndefined()
 })
 
 test.each([

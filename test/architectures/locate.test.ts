@@ -144,7 +144,21 @@ test.each(['fc1.weight', 'betas.weight', 'denoiser.weight', 'my_logit_scale', 'm
   expect(isConstant(name)).toBe(false),
 )
 
+test.each([
+  ['gpt_neox.layers.0.attention.bias', [1, 1, 4, 4], 'BOOL', true],
+  ['gpt_neox.layers.0.attention.masked_bias', [], 'F16', true],
+  ['transformer.h.0.attn.bias', [1, 1, 4, 4], 'F32', true],
+  ['h.0.attn.bias', [4, 4], 'U8', true],
+  ['cond_stage_model.model.attn_mask', [77, 77], 'F32', true],
+  ['model.layers.0.self_attn.rotary_emb.cos_cached', [1, 1, 8, 4], 'F32', true],
+  ['blocks.0.attn.bias', [12], 'F32', false],
+  ['blocks.0.attn.bias', [1, 12, 4, 4], 'F32', false],
+  ['blocks.0.attn.bias', [1, 1, 4, 8], 'F32', false],
+  ['blocks.0.attn.proj.bias', [1, 1, 4, 4], 'F32', false],
+  ['blocks.0.mlp.bias', [1, 1, 4, 4], 'F32', false],
+] as const)('%s of %j in %s: a constant? %s', (name, shape, dtype, expected) => expect(isConstant(name, { shape, dtype })).toBe(expected))
+
 test('every constant of the tables, and nothing else, is found', () => {
-  const constants = ['sd15', 'sdxl', 'sd3-medium', 'flux-dev', 'llama-2-7b'].map((table) => load(table).names.filter(isConstant).length)
+  const constants = ['sd15', 'sdxl', 'sd3-medium', 'flux-dev', 'llama-2-7b'].map((table) => load(table).names.filter((name) => isConstant(name)).length)
   expect(constants).toEqual([13, 2, 4, 0, 0])
 })

@@ -14,7 +14,7 @@ const TELLING: Readonly<Record<'sd15' | 'sdxl', Readonly<Record<string, readonly
     'input_blocks.0.0.weight': [320], 'out.2.weight': [1], 'input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight': [1, 2048],
     'input_blocks.8.1.transformer_blocks.9.attn2.to_k.weight': [1],
     // How deep a block lies follows from the blocks there are.
-    ...Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`input_blocks.${i}.0.any`, `output_blocks.${i}.0.any`]).flat().concat('middle_block.0.any').map((name) => [name, [1]])),
+    ...Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`input_blocks.${i}.0.in_layers.0.weight`, `output_blocks.${i}.0.in_layers.0.weight`]).flat().concat('middle_block.0.in_layers.0.weight').map((name) => [name, [1]])),
   },
 }
 

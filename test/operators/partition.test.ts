@@ -51,9 +51,11 @@ describe('masks of several models', () => {
   })
 
   test('a tensor that one model lacks is a problem, or not known to the mask', () => {
-    const fewer = { ...files, a: {} }
+    const [base, b] = [{ ...files.base, y: f32(0) }, { ...files.b, y: f32(1) }]
+    const fewer = { base, a: files.a, b }
     const step = { op: 'mask.sign_agreement', base: 'base', models: ['a', 'b'] }
     expect(problemsOf(fewer, { m: step })).toEqual(['error missing-tensor @m.models'])
-    expect(evaluateLast(fewer, { m: { ...step, missing: 'keep' } })).toEqual({})
+    expect(evaluateLast(fewer, { m: { ...step, missing: 'keep' } })).toEqual({ x: [1, 1, 0] })
+    expect(problemsOf({ ...fewer, a: { z: f32(1) } }, { m: { ...step, missing: 'keep' } })).toEqual(['error nothing-merged @m.op'])
   })
 })

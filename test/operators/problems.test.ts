@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { alsoOf, missingTensor, staleFile } from '#src/base/catalogue/operators.js'
+import { alsoOf, staleFile } from '#src/base/catalogue/operators.js'
+import { missingTensor } from '#src/base/catalogue/reach.js'
 import { evaluateRecipe } from '../support/evaluate.js'
 import { runOf } from '../support/recipe-run.js'
 import { bool, f32, problemsOf } from '../support/small.js'
@@ -20,11 +21,11 @@ test('one problem at many tensors is told once, with their number', () => {
   const at = { type: 'option', name: 'r.b' } as const
   const files = { a: { x: f32(1), y: f32(1), z: f32(1) }, b: { x: f32(2) } }
   const run = runOf(files, blend, {})
-  expect(evaluateRecipe(run.recipe, run.files).diagnostics).toEqual([alsoOf(missingTensor(at, 'y', 'a', 'b'), 1)])
+  expect(evaluateRecipe(run.recipe, run.files).diagnostics).toEqual([alsoOf(missingTensor(at, 'y', 'a', 'b', { type: 'some' }), 1)])
 })
 
 test('a tensor of another shape is a problem, or kept', () => {
-  const files = { a: { x: f32(1) }, b: { x: f32(1, 2) } }
+  const files = { a: { x: f32(1), y: f32(1) }, b: { x: f32(1, 2), y: f32(1) } }
   expect(problemsOf(files, blend)).toEqual(['error shape-mismatch @r.b'])
   expect(problemsOf(files, { r: { ...blend.r, mismatch: 'keep' } })).toEqual([])
 })

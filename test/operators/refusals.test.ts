@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { missingTensor } from '#src/base/catalogue/operators.js'
+import { missingTensor } from '#src/base/catalogue/reach.js'
 import type { Tensor } from '#src/graph/expression.js'
 import { createGraph } from '#src/graph/graph.js'
 import { defineOperator } from '#src/operators/apply.js'
@@ -19,7 +19,7 @@ const a: ModelValue = {
 }
 const call: Call = {
   graph, step: 'r', scope: 'r', seed: 0, ownSeed: undefined, inputs: { a: { value: a, at } }, each: [], params: {},
-  shared: { layers: undefined, mask: undefined, unmasked: 'keep', missing: 'error', mismatch: 'error' },
+  shared: { layers: undefined, mask: undefined, unmasked: 'keep', missing: 'error', mismatch: 'error', architectures: 'error' },
   select: () => { throw new Error('no layers') }, numbers: () => { throw new Error('no numbers') }, architecture: () => undefined, isConstant: () => false,
   at: () => at, note: () => undefined,
 }
@@ -27,7 +27,7 @@ type Build = ElementDefinition<{ a: ReturnType<typeof model> }, Record<string, n
 const refusing = (output: 'model' | 'mask', build: Build): Operator => defineOperator({
   id: 'merge.picky', version: 1, summary: '', output, inputs: { a: model('') }, params: {}, merges: output === 'model', exact: true, draws: false, examples: [], build,
 })
-const refused = missingTensor(at, 'x', 'a', 'b')
+const refused = missingTensor(at, 'x', 'a', 'b', { type: 'some' })
 const valueOf = (operator: Operator): ModelValue | MaskValue => {
   const result = operator.evaluate(call)
   if (result.type === 'failed') throw new Error('refused beforehand')

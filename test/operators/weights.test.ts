@@ -53,10 +53,18 @@ describe('weights.mbw', () => {
     const numbers = Array.from({ length: 26 }, (_, i) => i / 25)
     const sd15 = weigh('sd15', 'weights.mbw', { blocks: numbers })
     expect(seen(sd15, 'sd15', SD15)).toEqual(numbers)
-    expect(seen(sd15, 'sd15', BESIDE)).toEqual([undefined, undefined, undefined])
+    expect(seen(sd15, 'sd15', BESIDE)).toEqual([1 / 25, 1, 0])
     const list = Array.from({ length: 21 }, (_, i) => i)
-    expect(seen(weigh('sdxl', 'weights.mbw', { blocks: list.slice(0, 20), rest: -1 }), 'sdxl', [...SDXL, ...BESIDE])).toEqual([...list.slice(0, 20), -1, -1, -1])
+    expect(seen(weigh('sdxl', 'weights.mbw', { blocks: list.slice(0, 20), rest: -1 }), 'sdxl', [...SDXL, ...BESIDE])).toEqual([...list.slice(0, 20), 1, 19, -1])
+    expect(seen(weigh('sdxl', 'weights.mbw', { blocks: list.slice(0, 20) }), 'sdxl', [`${UNET}.label_emb`, 'first_stage_model'])).toEqual([1, undefined])
     expect(seen(weigh('sdxl', 'weights.mbw', { blocks: list }), 'sdxl', ['first_stage_model'])).toEqual([20])
+  })
+
+  test('a list of one number is of every tensor but the constants outside all blocks, so that zeros are exactly the other model', () => {
+    const zeros = weigh('sd15', 'weights.mbw', { blocks: Array(26).fill(0) })
+    expect(Object.keys(headers['sd15']).filter((name) => zeros.get(name) !== 0).every((name) => !name.includes('.'))).toBe(true)
+    const named = weigh('sd15', 'weights.mbw', { blocks: { IN00: 1, OUT11: 1, BASE: 1 } })
+    expect(seen(named, 'sd15', BESIDE)).toEqual([undefined, undefined, undefined])
   })
 
   test('reads the names of the field and the ids of blocks', () => {
@@ -116,7 +124,8 @@ describe('presets', () => {
 
   test('stands in rules in place as well, where patterns win over it and `default` fills the rest', () => {
     const w = weigh('sd15', 'weights.rules', { rules: { preset: 'GRAD_V', 'block:in.3': 7, default: 0.25 } })
-    expect(seen(w, 'sd15', [SD15[0]!, SD15[1]!, SD15[4]!, SD15[13]!, ...BESIDE])).toEqual([0, 1, 7, 0, 0.25, 0.25, 0.25])
+    expect(seen(w, 'sd15', [SD15[0]!, SD15[1]!, SD15[4]!, SD15[13]!, ...BESIDE])).toEqual([0, 1, 7, 0, 1, 1, 0])
+    expect(seen(weigh('sdxl', 'weights.rules', { rules: { preset: 'GRAD_V', default: 0.25 } }), 'sdxl', BESIDE)).toEqual([1, 1, 0.25])
   })
 })
 

@@ -47,7 +47,10 @@ describe('block weights', () => {
     expect([TEXT, `${UNET}.input_blocks.0.0.weight`, IN_4, MID, `${UNET}.output_blocks.0.0.in_layers.0.weight`, OUT_11].map(of)).toEqual([0, 0.01, 0.05, 0.13, 0.14, 0.25])
   })
 
-  test('blocks that the list does not name have the default', () => expect(numberOf({ mbw: list, default: 9 })(TIME)).toBe(9))
+  test('blocks that the list does not name have the number of their neighbour, as in the tools, and buffers the default', () => {
+    expect(numberOf({ mbw: list, default: 9 })(TIME)).toBe(0.01)
+    expect(numberOf({ mbw: list, default: 9 })('alphas_cumprod')).toBe(9)
+  })
   test('a rule wins over the list', () => expect(numberOf({ mbw: list, entries: [entry('block:mid', 0.9)] })(MID)).toBe(0.9))
 
   test('a list of another length is refused', () => {

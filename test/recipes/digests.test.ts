@@ -86,6 +86,7 @@ const FAMILIES: Readonly<Record<string, object>> = {
     task: { op: 'model.subtract', a: 'b', b: 'base' },
     sum: { op: 'model.add', a: 'a', delta: 'task', strength: 0.7 },
   }, { hidden: ['task'] }),
+  'positions': recipe({ sound: { op: 'model.renumber', model: 'a' } }),
   'noise': recipe({
     normal: { op: 'model.noise', model: 'a', layers: 'component:unet', std: 0.02, mean: 0.001 },
     even: { op: 'model.noise', model: 'a', layers: 'group:attn', kind: 'uniform', std: 0.5, strength: 0.25 },

@@ -216,11 +216,15 @@ describe.each(FAMILIES)('with $architecture', ({ architecture, tuned, depth }) =
 
   test.each([['SMOOTHSTEP', (x: number) => x * x * (3 - 2 * x)], ['GRAD_V', (x: number) => Math.abs(1 - 2 * x)]])('mbw-preset takes the second model’s share from %s, and draws it', async (preset, curve) => {
     const { plan, outputs, reports } = await buildRecipe('mbw-preset', { first, second }, { preset })
+    // What has no position in block lists goes with its neighbour, and in those of SD1 the VAE with the text encoder.
+    const positionOf = (name: string): number | undefined =>
+      /^model\.diffusion_model\.(?:time_embed|label_emb)\./.test(name) ? 0 : name.startsWith('model.diffusion_model.out.') ? 2 * depth : stageOf(name, depth)
     const shareOf = (name: string): number => {
-      const stage = stageOf(name, depth)
-      return stage === undefined ? 0 : curve(stage / (2 * depth))
+      const position = positionOf(name)
+      return position === undefined ? 0 : curve(position / (2 * depth))
     }
-    const weighted = [...first.keys()].filter((name) => !isConstant(name) && (stageOf(name, depth) !== undefined || isText(name)))
+    const isBase = (name: string): boolean => isText(name) || (depth === 12 && name.startsWith('first_stage_model.'))
+    const weighted = [...first.keys()].filter((name) => !isConstant(name) && (positionOf(name) !== undefined || isBase(name)))
     expect(plan.steps.find(({ name }) => name === 'blended')!.counts).toMatchObject({ merged: weighted.length })
     expect(differing(outputs['merged']!, merge((name, x, y) => lerp(x, y, 1 - shareOf(name)), first, second))).toEqual([])
     expect(reports['curve']).toMatch(/^<svg .*out\.8/s)

@@ -10,7 +10,7 @@ import { inlineHand } from './inline-hand.js'
 import type { PlainFile, PlainTensor, RecipeRun } from './recipe-run.js'
 import { writeRun } from './write-run.js'
 
-const PLAIN = { F32: 'f32', F16: 'f16', BF16: 'bf16', BOOL: 'bool' } as const
+const PLAIN = { F32: 'f32', F16: 'f16', BF16: 'bf16', BOOL: 'bool', I64: 'i64' } as const
 
 const numbersOf = (info: TensorInfo, file: Buffer): readonly number[] => {
   const bytes = Uint8Array.from(file.subarray(info.begin, info.end))

@@ -20,7 +20,7 @@ import type { PlainFile, PlainRecipe, PlainTensor } from './recipe-run.js'
 type Files = Readonly<Record<string, PlainFile>>
 type Plain = Readonly<Record<string, unknown>>
 
-const DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16', bool: 'BOOL' } as const satisfies Record<PlainTensor['dtype'], Dtype>
+const DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16', bool: 'BOOL', i64: 'I64' } as const satisfies Record<PlainTensor['dtype'], Dtype>
 const CONTEXT = { diffusionPrefix: 'diffusion_model' }
 
 /** Gives the names of a recipe over files in memory their values, with nothing but the operators; no number of a file is read. */
@@ -136,6 +136,7 @@ const callOf = (
       unmasked: plain['unmasked'] === 'merge' ? 'merge' : 'keep',
       missing: plain['missing'] === 'keep' ? 'keep' : 'error',
       mismatch: plain['mismatch'] === 'keep' ? 'keep' : 'error',
+      architectures: plain['architectures'] === 'mixed' ? 'mixed' : 'error',
     },
     architecture: layers.architecture,
     select: (argument, tensors) =>

@@ -53,7 +53,7 @@ export const exampleRun = (operator: Operator, example: Example): RecipeRun => {
   if (operator.output === 'weights') steps['shown'] = { op: 'model.scale', model: addFile('ones', ones(expected)), factor: 'result' }
   if ((operator.results?.(example.params ?? {}) ?? 1) > 1) steps['shown'] = { op: 'mask.union', masks: ['result.1', 'result.1'] }
   const like = Object.values(files)[0]!
-  const shaped = operator.output === 'weights' ? expected : Object.fromEntries(Object.entries(expected).map(([name, tensor]) => [name, { ...tensor, shape: like[name]?.shape ?? tensor.shape }]))
+  const shaped = operator.output === 'weights' ? expected : Object.fromEntries(Object.entries(expected).map(([name, tensor]) => [name, { ...tensor, shape: like[name]?.shape ?? tensor.shape, ...(operator.id === 'model.renumber' ? { dtype: 'i64' as const } : {}) }]))
   const adapters = Object.keys(operator.inputs).filter((key) => operator.inputs[key]!.type === 'adapter')
   return runOf(files, steps, shaped, { delta: operator.id === 'model.subtract', ...(adapters.length === 0 ? {} : { adapters }) })
 }

@@ -1,6 +1,6 @@
 /** A tensor as the golden files write it; `bool` values are 0 and 1. */
 export interface PlainTensor {
-  readonly dtype: 'f32' | 'f16' | 'bf16' | 'bool'
+  readonly dtype: 'f32' | 'f16' | 'bf16' | 'bool' | 'i64'
   readonly shape: readonly number[]
   readonly values: readonly number[]
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { RecipeRun } from './recipe-run.js'
 import { writeSafetensors } from './write-safetensors.js'
 
-const STORED = { f32: 'F32', f16: 'F16', bf16: 'BF16', bool: 'BOOL' } as const
+const STORED = { f32: 'F32', f16: 'F16', bf16: 'BF16', bool: 'BOOL', i64: 'I64' } as const
 
 /** Writes a recipe with its files into a folder; gives the path of the recipe. */
 export const writeRun = (folder: string, run: RecipeRun): string => {

@@ -3,7 +3,7 @@ import * as problems from '../../base/catalogue/adapters.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import type { Dtype } from '../../tensor/dtype.js'
-import type { Architecture } from '../detect.js'
+import { detectArchitecture, type Architecture } from '../detect.js'
 import { missingTensors } from './complete.js'
 import { guessArchitecture } from './guess.js'
 import { groupAdapter, type GroupedAdapter } from './modules.js'
@@ -48,6 +48,8 @@ const fileProblem = ({ label, file, at }: NamedAdapter, { modules, others, twice
   const known = file.config !== undefined || modules.some(({ tensors }) => [...tensors.keys()].some((role) => role !== 'alpha')) || others.some(({ name }) => isSavedWhole(name))
   if (!known) {
     const names = [...file.tensors.keys()]
+    const title = detectArchitecture(file.tensors)?.title
+    if (title !== undefined) return problems.notAnAdapter(at, label, names, title)
     const telling = names.filter((name) => LIKE_AN_ADAPTER.test(name))
     return telling.length > 0 ? tensorProblems.unknownLayout(at, label, telling) : problems.notAnAdapter(at, label, names)
   }

@@ -1,3 +1,4 @@
+import { below, DIFFUSION_ROOTS, findRoot, under } from '../../tensor/roots.js'
 import type { Architecture } from '../detect.js'
 import { encoderNames, findEncoder } from './encoder.js'
 import { prefixed, type Change, type Prefixes, type Rows, type Spelling } from './spelling.js'
@@ -35,7 +36,7 @@ const modulesOf = (tensors: Tensors): ReadonlyMap<string, Module> => {
 }
 
 /** The names of the network's own code; trainers that keep them may still put diffusers' prefix before them. */
-const ORIGINAL: Prefixes = { dotted: ['diffusion_model.', 'model.diffusion_model.', 'base_model.model.', 'unet.', 'transformer.', ''], underscored: ['lora_unet_'] }
+const ORIGINAL: Prefixes = { dotted: [...DIFFUSION_ROOTS.map((root) => under(root, '')), 'base_model.model.', 'unet.', 'transformer.'], underscored: ['lora_unet_'] }
 const UNET: Prefixes = { dotted: ['unet.', 'unet.base_model.model.', 'base_model.model.', ''], underscored: ['lora_unet_', 'lycoris_'] }
 const PROCESSOR: Prefixes = { dotted: ['unet.', ''], underscored: [] }
 const XLABS: Prefixes = { dotted: ['', 'transformer.', 'diffusion_model.'], underscored: [] }
@@ -57,9 +58,21 @@ type Named = readonly [spelling: Spelling, prefixes: Prefixes, text?: boolean]
 /** Architectures that are language models. */
 export const LANGUAGE_MODELS: readonly string[] = ['llama', 'qwen2', 'gemma2']
 
+/** Every root that trainers may write before a path of the diffusion model, wherever the file keeps it. */
+const ANY_ROOT: Prefixes = { dotted: DIFFUSION_ROOTS.map((root) => under(root, '')), underscored: [] }
+
+/** Modules of a network that nothing is known of go by their whole names, and by their paths below the root that the network hangs under. */
+const unknownSpeller = (tensors: Tensors): ((path: string) => readonly Named[]) => {
+  const root = findRoot(tensors.keys())
+  return (path) => {
+    const inside = below(root, path)
+    return [[{ path }, ANY], [{ path }, ANY_TEXT, true], ...(inside === undefined ? [] : [[{ path: inside }, ANY], [{ path: inside }, ANY_ROOT]] as const)]
+  }
+}
+
 /** How the modules of a model are spelt, and behind which prefixes. */
 const speller = (tensors: Tensors, architecture: Architecture | undefined): ((path: string, module: Module) => readonly Named[]) => {
-  if (architecture === undefined) return (path) => [[{ path }, ANY], [{ path }, ANY_TEXT, true]]
+  if (architecture === undefined) return unknownSpeller(tensors)
   if (LANGUAGE_MODELS.includes(architecture.id)) return (path) => [[{ path }, LANGUAGE]]
   const root = architecture.diffusionPrefix
   const inside = root === undefined || root === '' ? '' : `${root}.`

@@ -22,7 +22,7 @@ export const replaceWhole = (tensors: readonly TensorInfo[], names: AdapterNames
   for (const info of tensors) {
     const meaning = meaningOf(info.name, names, (tensor) => making.tensors.has(tensor))
     // Constants are copied from the model, whatever else is done to it; some programs save them with the biases.
-    if (meaning.type === 'whole' && isConstant(meaning.tensor)) continue
+    if (meaning.type === 'whole' && isConstant(meaning.tensor, info)) continue
     if (meaning.type === 'absent') unmatched.push(info.name)
     else if (meaning.type === 'ambiguous') problems.push(ambiguousName(making.at, making.adapter, meaning.module, meaning.targets.map((t) => (t.weight ?? t.bias)!)))
     else if (meaning.type === 'unknown') {

@@ -106,9 +106,10 @@ export const factorShape = (at: Place, { adapter, module, factor, found, wanted,
   })
 }
 
-/** A file without anything that adapters consist of. */
-export const notAnAdapter = (at: Place, adapter: string, tensors: readonly string[]): Diagnostic =>
-  entry('not-an-adapter', `${adapter} contains no adapter weights; its tensors are ${listNames(tensors, 3)}`, {
+/** A file without anything that adapters consist of; `title` is the architecture of a whole model. */
+export const notAnAdapter = (at: Place, adapter: string, tensors: readonly string[], title?: string): Diagnostic => title !== undefined
+  ? entry('model-as-adapter', `${adapter} is a whole model (${title}), not an adapter`, { at, help: 'list it under `models`, and merge it with `merge.blend` or `merge.add_difference`' })
+  : entry('not-an-adapter', `${adapter} contains no adapter weights; its tensors are ${listNames(tensors, 3)}`, {
     at,
     help: 'name a LoRA here; a whole model belongs under `models`',
   })

@@ -1,5 +1,6 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
+import { listNames } from './file-entry.js'
 
 /** A block-weight list for an architecture that the field has no such list for. */
 export const noBlockWeightList = (architecture: string, at?: Place): Diagnostic =>
@@ -14,3 +15,12 @@ export const wrongBlockWeightCount = (architecture: string, given: number, allow
     at,
     help: 'see `smelt ops weights.mbw` for the positions; a list made for another architecture does not fit',
   })
+
+/** What a model of no known architecture shows of itself, as the end of a sentence; empty for one without tensors. */
+export const seenInstead = ({ resemblance, beginnings }: {
+  readonly resemblance: { readonly title: string; readonly fitting: number; readonly tensors: number } | undefined
+  readonly beginnings: readonly string[]
+}): string => {
+  if (resemblance !== undefined) return `only ${resemblance.fitting} of ${resemblance.tensors} tensors are named as in ${resemblance.title}`
+  return beginnings.length === 0 ? '' : `the names begin with ${listNames(beginnings, 5)}`
+}

@@ -67,13 +67,6 @@ export const maskShape = (at: Place, tensor: string, mask: string, found: readon
     help: 'make the mask from models of the same architecture as the models it is used on',
   })
 
-/** A model lacks a tensor that the first model has. */
-export const missingTensor = (at: Place, tensor: string, first: string, other: string): Diagnostic =>
-  entry('missing-tensor', `${other} has no tensor \`${tensor}\`, which ${first} has`, {
-    at,
-    help: `write \`missing: keep\` to take such tensors from ${first}, or leave them out with \`layers:\``,
-  })
-
 /** A difference and a model are to be parts of one model. */
 export const mixedSpaces = (at: Place, stranger: string, first: string): Diagnostic =>
   entry('mixed-spaces', `one of ${stranger} and ${first} is a difference and the other a model; they cannot be parts of one`, {
@@ -94,6 +87,10 @@ export const noSuchPart = (at: Place, part: string, architecture: string, blocks
     at,
     help: `its blocks are ${blocks.slice(0, 4).join(', ')}, …: use \`weights.gradient\`, \`weights.mbw\`, or patterns such as \`block:${blocks[1] ?? blocks[0]}\``,
   })
+
+/** A model has no token positions to write anew. */
+export const noPositions = (at: Place, model: string): Diagnostic =>
+  entry('no-positions', `${model} has no tensor \`position_ids\``, { at, help: 'remove the step: there is nothing to repair' })
 
 /** Weights are to be changed in no way, or in several ways at once. */
 export const oneOperation = (at: Place, keys: readonly string[]): Diagnostic =>
@@ -142,8 +139,8 @@ export const staleFile = (path: string): Diagnostic =>
   entry('stale-file', `${path} is out of date`, { help: 'run `npm run generate`' })
 
 /** Weights by block or kind of layer are asked for, and nobody knows what the blocks are. */
-export const unknownArchitecture = (at: Place, model: string): Diagnostic =>
-  entry('unknown-architecture', `${model} is of no architecture that smelt knows, so its blocks have no names`, {
+export const unknownArchitecture = (at: Place, model: string, seen: string): Diagnostic =>
+  entry('unknown-architecture', `${model} is of no architecture that smelt knows, so its blocks have no names${seen === '' ? '' : `: ${seen}`}`, {
     at,
     help: 'give numbers by patterns of tensor names instead, with `weights.rules`',
   })

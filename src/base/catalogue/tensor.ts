@@ -10,8 +10,8 @@ export const emptyPattern = (pattern: string, at?: Place): Diagnostic =>
   entry('empty-pattern', pattern === '' ? 'a layer pattern is empty' : `the layer pattern \`${shorten(pattern)}\` stands for no name at all`, { at, help: 'write a tensor name, a glob such as `**.attn2`, or `*` for every tensor' })
 
 /** A `block:`, `group:` or `component:` pattern over tensors of no known architecture. */
-export const patternNeedsArchitecture = (pattern: string, scheme: string, at?: Place): Diagnostic =>
-  entry('pattern-needs-architecture', `\`${pattern}\` asks for a ${scheme}, but these tensors belong to no architecture that smelt knows`, {
+export const patternNeedsArchitecture = (pattern: string, scheme: string, seen: string, at?: Place): Diagnostic =>
+  entry('pattern-needs-architecture', `\`${pattern}\` asks for a ${scheme}, but these tensors belong to no architecture that smelt knows${seen === '' ? '' : `: ${seen}`}`, {
     at,
     help: `select by tensor names instead, for example \`**.attn2\`; \`smelt inspect\` lists them`,
   })

@@ -4,9 +4,10 @@ import { rankOf } from '../../architectures/adapters/factors.js'
 import { groupAdapter, type AdapterModule } from '../../architectures/adapters/modules.js'
 import { scalesOf } from '../../architectures/adapters/scale.js'
 import { readTags, type Tag } from '../../architectures/adapters/tags.js'
-import type { Architecture } from '../../architectures/detect.js'
+import { detectArchitecture, type Architecture } from '../../architectures/detect.js'
+import { notAnAdapter } from '../../base/catalogue/adapters.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
-import { ok, type Result } from '../../base/result.js'
+import { failed, ok, type Result } from '../../base/result.js'
 import type { AdapterFile } from '../../safetensors/adapter-file.js'
 import { sizeOf } from '../../tensor/info.js'
 import { adapterOf, modelsOf } from '../call.js'
@@ -101,6 +102,8 @@ export const adapter = defineReport<ReportDocument>({
     if (match.type === 'failed') return match
     const tags = readTags(file.metadata, file.path)
     const { modules, others, refused } = groupAdapter(file.tensors)
+    const title = modules.length === 0 && refused === undefined ? detectArchitecture(file.tensors)?.title : undefined
+    if (title !== undefined) return failed(notAnAdapter(adapterOf(call, 'adapter').at, label, [...file.tensors.keys()], title))
     const described = describe(call, file, modules)
     // A report shows what there is also of an adapter that cannot be applied, and says why an alpha is missing.
     const unscaled = described.flatMap((d) => d.problems).slice(0, 1).map((problem): Diagnostic => ({ ...problem, severity: 'warning' }))

@@ -32,7 +32,7 @@ const byName = (call: Call, given: Readonly<Record<string, number>>, { title, bl
 /** One number for each block: a list, by name, or a preset. */
 export const mbw: Operator = {
   id: 'weights.mbw',
-  version: 1,
+  version: 2,
   summary: 'One number for each block: “merge block weights”.',
   details: [
     '`blocks` is a list in the order of the field, or numbers by name, or there is a `preset`. The lists:',
@@ -40,6 +40,8 @@ export const mbw: Operator = {
     '- 26 for SD1, SD2 and the SDXL refiner: BASE (text encoder), IN00 … IN11, M00, OUT00 … OUT11;',
     '- 20 for SDXL: BASE, IN00 … IN08, M00, OUT00 … OUT08; 21 with VAE at the end;',
     '- 61 for Flux: CLIP, T5, IO, `double.0` … `double.18`, `single.0` … `single.37`, `final`.',
+    '',
+    'As in the tools that the lists come from, `time_embed` and `label_emb` take the number of IN00, and the last layers `out` that of the last OUT; in lists of 26 the VAE takes that of BASE. So a list of 26 zeros as `keep` is the other model, and one of 20 is it but for the VAE, which the 21st number is for. The same holds for presets, and for `mbw` and `preset` in place of a number. Numbers by name go to the named blocks alone: `TIME`, `LABEL`, `OUT`, `VAE`.',
     '',
     'Names are those, or the ids that `smelt inspect` shows (`in.4`, `mid`, `layer.12`), in capitals or not; `OUT` without a number is the last layers, `final`. A tensor of another block takes `rest`, or has no number.',
     '',

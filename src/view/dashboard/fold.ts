@@ -1,5 +1,5 @@
-import { formatBytes, formatDuration, plural } from '../text.js'
 import type { TensorOrigin } from '../../run/events.js'
+import { countsText, formatBytes, formatDuration, plural } from '../text.js'
 import type { BuildEvent, Heard } from './build-event.js'
 import { addSample, doneBy, type Sample } from './rates.js'
 import { NOTHING_HEARD, type DashboardState, type LogEntry, type StepState, type TensorState, type WorkerState } from './state.js'
@@ -137,6 +137,7 @@ const hear = (draft: Draft, event: BuildEvent, at: number): void => {
       draft.plan = event.plan
       return
     case 'run-started': return start(draft, event, at)
+    case 'step-counted': return say(draft, at, 'faint', `${event.step}: ${countsText(event.counts)}`)
     case 'work-planned': return planWork(draft, event)
     case 'units-finished': return finishUnits(draft, event, at)
     case 'tensor-finished': return finishTensor(draft, event, at)

@@ -23,6 +23,7 @@ const SHAPES: Readonly<Record<BuildEvent['type'], Shape>> = {
     recipe: 'string', device: 'string', workers: 'number', jobs: 'number', readBytes: 'number', writeBytes: 'number',
     tensors: 'number', reused: 'number', cached: 'number', memoryBudget: 'number',
   },
+  'step-counted': { step: 'string', op: 'string', tensors: 'number', counts: 'object' },
   'work-planned': { tensors: 'list' },
   'units-finished': { worker: 'number', tensor: 'string', step: 'string', units: 'number', readBytes: 'number', writtenBytes: 'number' },
   'tensor-finished': { output: 'string', tensor: 'string', steps: 'list', how: 'string', bytes: 'number', seconds: 'number' },
@@ -78,6 +79,7 @@ const isSound = (event: Readonly<Record<string, unknown>>): boolean => {
     case 'units-finished': return whole(worker) && mayHave(event, { next: 'string' })
     case 'run-started': return whole(workers) && mayHave(event, OPTIONAL) && isSeed(event['seed'])
     case 'lock-written': return areTexts(changes)
+    case 'step-counted': return Object.values(event['counts'] as object).every(Number.isFinite)
     default: return true
   }
 }

@@ -5,10 +5,10 @@ import { createClockwork, createLineCutter, readEvent } from '#src/view/dashboar
 import { fold } from '#src/view/dashboard/fold.js'
 import { NOTHING_HEARD } from '#src/view/dashboard/state.js'
 import { buildEventLine } from '#src/view/json.js'
-import { ended, failed, finished, half, halfWay, locked, made, memory, NOW, planned, reported, screen, started, stop, tensorDone, units, warned, written } from './support.js'
+import { counted, ended, failed, finished, half, halfWay, locked, made, memory, NOW, planned, reported, screen, started, stop, tensorDone, units, warned, written } from './support.js'
 
 const kept = { ...written, type: 'output-kept' } as typeof written
-const all = [made, started, planned, units(0, 1, 2, 3, 'x'), tensorDone(1, 2), memory(5), written, kept, reported, locked, warned, stop, finished, failed, ended]
+const all = [made, started, counted, planned, units(0, 1, 2, 3, 'x'), tensorDone(1, 2), memory(5), written, kept, reported, locked, warned, stop, finished, failed, ended]
 
 const schema = JSON.parse(readFileSync(new URL('../../../schema/events.schema.json', import.meta.url), 'utf8')) as { readonly properties: { readonly type: { readonly enum: readonly string[] } } }
 const validate = new Ajv({ allErrors: true, allowUnionTypes: true }).compile(schema)

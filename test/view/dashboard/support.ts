@@ -43,6 +43,7 @@ export const started: BuildEvent = {
   type: 'run-started', recipe: 'anime-detail', device: 'cpu', deviceReason: 'cuda was not found', workers: 2, jobs: 4, readBytes: 3e9, writeBytes: 1e9, tensors: 4, reused: 1, cached: 3,
   seed: 42, memoryBudget: 4e8,
 }
+export const counted: BuildEvent = { type: 'step-counted', step: 'blend', op: 'merge.blend', tensors: 4, counts: { merged: 3, missing: 1 } }
 export const planned: BuildEvent = { type: 'work-planned', tensors: [0, 1, 2, 3].map((i) => ({ output: 'merged', tensor: nameOf(i), steps: i === 3 ? ['other', 'soft'] : DONE, bytes: 2.5e8 })) }
 export const units = (worker: number, tensor: number, readBytes: number, writtenBytes: number, next = ''): BuildEvent =>
   ({ type: 'units-finished', worker, tensor: nameOf(tensor), step: 'soft', units: 2, readBytes, writtenBytes, next })

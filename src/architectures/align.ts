@@ -1,0 +1,70 @@
+import { below, findRoot, under } from '../tensor/roots.js'
+import { isUntrained } from './constants.js'
+import { BESIDE, type Architecture } from './detect.js'
+import { PART_ROOTS } from './parts.js'
+
+/** The names of some tensors, and the architecture they show, where one is known. */
+export interface Named {
+  readonly names: ReadonlyMap<string, unknown>
+  readonly architecture: Architecture | undefined
+}
+
+/** A network that hangs under `from` in one model and under `to` in another. */
+export interface Move {
+  readonly from: string
+  readonly to: string
+}
+
+const countBelow = (root: string, names: Iterable<string>): number => {
+  let count = 0
+  for (const name of names) if (below(root, name) !== undefined) count++
+  return count
+}
+
+/** True where at least half of the names below one of the two roots stand below the other as well. */
+const agree = (first: Named['names'], other: Named['names'], { from, to }: Move): boolean => {
+  let [hits, all] = [0, 0]
+  for (const name of other.keys()) {
+    const path = below(from, name)
+    if (path === undefined) continue
+    all++
+    if (first.has(under(to, path))) hits++
+  }
+  return hits > 0 && 2 * hits >= Math.min(all, countBelow(to, first.keys()))
+}
+
+const rootOf = ({ names, architecture }: Named): string => (architecture?.diffusionPrefix ?? findRoot(names.keys()))
+
+/** The roots under which checkpoints keep what a file of one part holds. */
+const partRoots = (part: Architecture, whole: Architecture): readonly string[] =>
+  PART_ROOTS.filter((root) => whole.locate(under(root, '')).component === part.component)
+
+/** The moves that could bring the names of `other` to where `first` has them, the likeliest first. */
+const candidates = (first: Named, other: Named): readonly Move[] => {
+  const [a, b] = [first.architecture, other.architecture]
+  if (a !== undefined && b !== undefined && a.id !== b.id) {
+    if (b.diffusionPrefix === undefined) return partRoots(b, a).map((to) => ({ from: b.root, to }))
+    if (a.diffusionPrefix === undefined) return partRoots(a, b).map((from) => ({ from, to: a.root }))
+  }
+  return [{ from: rootOf(other), to: rootOf(first) }]
+}
+
+/**
+ * Where `other` keeps the network that `first` has too, if that is under another root: known for equal architectures, and for any network
+ * by names that agree below the two roots. Undefined where the names are comparable as they are.
+ */
+export const findMove = (first: Named, other: Named): Move | undefined => {
+  const [a, b] = [first.architecture, other.architecture]
+  if (a !== undefined && b !== undefined && a.id === b.id) return a.root === b.root ? undefined : { from: b.root, to: a.root }
+  return candidates(first, other).find((move) => move.from !== move.to && agree(first.names, other.names, move))
+}
+
+/** What a model with its own root calls each name of another, whose network is moved there; names of other parts, and names that both have, stay. */
+export const moveNames = (first: Named['names'], other: Named['names'], { from, to }: Move): ReadonlyMap<string, string> =>
+  new Map([...other.keys()].map((name) => {
+    const path = below(from, name)
+    const isBeside = from === '' && (BESIDE.has(name.split('.', 1)[0]!) || isUntrained(name))
+    if (path === undefined || first.has(name) || (isBeside && !first.has(under(to, path)))) return [name, name]
+    const moved = under(to, path)
+    return [name, other.has(moved) ? name : moved]
+  }))

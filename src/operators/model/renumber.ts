@@ -1,0 +1,35 @@
+import { noPositions } from '../../base/catalogue/operators.js'
+import { failed, ok } from '../../base/result.js'
+import { labelOf, modelsOf } from '../call.js'
+import type { Operator } from '../define.js'
+import { model } from '../params.js'
+import type { Slot } from '../value.js'
+
+const isPositions = ({ name, shape }: Slot): boolean => /(?:^|\.)position_ids$/.test(name) && shape.length > 0
+
+/** Token positions as they should be. */
+export const renumber: Operator = {
+  id: 'model.renumber',
+  version: 1,
+  summary: 'Writes the `position_ids` of text encoders anew.',
+  details: 'Every tensor `position_ids` becomes 0, 1, 2, … as whole numbers (`I64`); all others are copied. For models that were merged as if these were weights: positions such as 75.9 are cut to 75 by programs that load them, and a token is then read in the wrong place. A build warns when it copies such positions.',
+  output: 'model',
+  inputs: { model: model('The model.') },
+  params: {},
+  merges: false,
+  exact: true,
+  draws: false,
+  examples: [{ inputs: { model: { 'text_model.embeddings.position_ids': [[0, 0.99, 2.01, 2.98]] } }, expect: { 'text_model.embeddings.position_ids': [0, 1, 2, 3] } }],
+  evaluate: (call) => {
+    const { tensors, space, tensor, label } = modelsOf(call, 'model')[0]!.value
+    if (![...tensors.values()].some(isPositions)) return failed(noPositions(call.at('model'), label))
+    const slots = new Map([...tensors].map(([name, slot]): [string, Slot] => [name, isPositions(slot) ? { ...slot, dtype: 'I64' } : slot]))
+    return ok([{
+      kind: 'model', space, label: labelOf(call), tensors: slots,
+      tensor: (name) => {
+        const slot = slots.get(name)!
+        return isPositions(slot) ? call.graph.position(1, slot.shape.at(-1)!) : tensor(name)
+      },
+    }])
+  },
+}

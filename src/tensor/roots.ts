@@ -1,0 +1,28 @@
+/**
+ * Where programs keep a diffusion model: checkpoint files, ComfyUI in memory, rarer layouts, and files with nothing else.
+ * A root that begins with another comes before it.
+ */
+export const DIFFUSION_ROOTS = ['model.diffusion_model', 'diffusion_model', 'model.model', 'net', ''] as const
+
+/** A path below a root. */
+export const under = (root: string, path: string): string => (root === '' ? path : `${root}.${path}`)
+
+/** What follows a root in a name; undefined for a name that does not hang under it. */
+export const below = (root: string, name: string): string | undefined =>
+  root === '' ? name : name.startsWith(`${root}.`) ? name.slice(root.length + 1) : undefined
+
+/** The root that most names hang under, whatever network they are of; empty where none hangs under any. */
+export const findRoot = (names: Iterable<string>): string => {
+  const counts = new Map<string, number>()
+  for (const name of names) {
+    const root = DIFFUSION_ROOTS.find((candidate) => candidate !== '' && name.startsWith(`${candidate}.`))
+    if (root !== undefined) counts.set(root, (counts.get(root) ?? 0) + 1)
+  }
+  return [...counts].sort(([, x], [, y]) => y - x)[0]?.[0] ?? ''
+}
+
+/** A path as any program shows it, below the root that it begins with, if it begins with one. */
+export const withoutRoot = (path: string): string => {
+  const root = DIFFUSION_ROOTS.find((candidate) => candidate !== '' && `${path}.`.startsWith(`${candidate}.`))
+  return root === undefined ? path : path.slice(root.length + 1)
+}
