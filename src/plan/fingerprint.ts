@@ -1,6 +1,7 @@
 import { shortDigest } from '../base/digest.js'
-import { argumentsOf, type Expression, type Measure, type Over, type Product, type Stream } from '../graph/expression.js'
+import { argumentsOf, isMeasure, type Expression, type Measure, type Over, type Product, type Stream } from '../graph/expression.js'
 import { groupKey } from '../graph/passes.js'
+import { walk } from '../graph/walk.js'
 import type { Dtype } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
 
@@ -29,25 +30,66 @@ export interface Fingerprints {
   ofMeasure(measure: Measure): Fingerprint | undefined
 }
 
+/** What measures are about, so that in a chain of them each is asked once. */
+const subjects = new WeakMap<Measure, { readonly tensor: TensorInfo | undefined }>()
+
 /** The stored tensor an expression is about: the first it reads. */
-export const subjectOf = (e: Expression): TensorInfo | undefined => {
-  if (e.type === 'read' || e.type === 'read-mask') return e.tensor
-  for (const argument of argumentsOf(e)) {
-    const found = subjectOf(argument)
-    if (found !== undefined) return found
-  }
-  return undefined
+export const subjectOf = (root: Expression): TensorInfo | undefined => {
+  const seen = new Set<number>()
+  let found: { readonly tensor: TensorInfo | undefined } | undefined
+  walk([root], {
+    enter: (e) => {
+      if (found !== undefined || seen.has(e.id)) return false
+      seen.add(e.id)
+      if (e.type === 'read' || e.type === 'read-mask') found = { tensor: e.tensor }
+      const known = isMeasure(e) ? subjects.get(e) : undefined
+      if (known?.tensor !== undefined) found = known
+      return found === undefined && known === undefined
+    },
+  })
+  if (isMeasure(root)) subjects.set(root, found ?? { tensor: undefined })
+  return found?.tensor
 }
 
 /** Numbers as JSON has none for: -0 and the infinities are not 0 and null. */
 const exactly = (x: number): number | string => (Number.isFinite(x) && !Object.is(x, -0) ? x : String(Object.is(x, -0) ? '-0' : x))
 const words = (s: Stream): readonly unknown[] => [s.seed, s.step, s.draw, s.tensor]
 
+/** Characters from which on a description stands as its digest, so that one over another over another does not contain them all. */
+const LONGEST = 1024
+
+/** An expression as a text; `complete` is false while something it reads is not identified. */
+interface Described { readonly text: string; readonly complete: boolean }
+
+const NOTHING: readonly never[] = []
+
+/** What a description of an expression has to describe first: a total or quantile over a group is the group's, whichever member is asked. */
+const operandsOf = (e: Expression): readonly Expression[] => ((e.type === 'total' || e.type === 'quantile') && e.over !== undefined ? NOTHING : argumentsOf(e))
+
+const groupBy = <T>(all: readonly T[], keyOf: (x: T) => string): ReadonlyMap<string, readonly T[]> => {
+  const groups = new Map<string, T[]>()
+  for (const x of all) {
+    const group = groups.get(keyOf(x))
+    if (group === undefined) groups.set(keyOf(x), [x])
+    else group.push(x)
+  }
+  return groups
+}
+
 /** Makes fingerprints; `grouped` are all measures over several tensors that the graph has. */
 export const createFingerprints = (grouped: () => readonly Measure[], identify: Identify): Fingerprints => {
-  const groups = new Map<string, { readonly text: string; readonly complete: boolean }>()
+  const groups = new Map<string, Described>()
+  /** Long descriptions by the number of their expression. Of short ones none is kept: there are many, and they are quickly made again. */
+  const long = new Map<number, Described>()
+  let members: { readonly of: number; readonly byGroup: ReadonlyMap<string, readonly Measure[]> } | undefined
   /** False as soon as something is met that is not identified. */
   let complete = true
+
+  const membersOf = (key: string): readonly Measure[] => {
+    const all = grouped()
+    if (members?.of !== all.length) members = { of: all.length, byGroup: groupBy(all, groupKey) }
+    return members.byGroup.get(key) ?? []
+  }
 
   const stored = (tensor: TensorInfo): string => {
     const known = identify(tensor)
@@ -60,20 +102,42 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
   /** A group is its members' operands, in the order in which equal numbers are told apart. */
   const group = (m: Measure & { readonly over: Over }): string => {
     const key = groupKey(m)
-    const known = groups.get(key)
-    if (known !== undefined) {
-      complete &&= known.complete
-      return known.text
+    // Groups below come first, and each is left before those above: whole models may be measured after each other, deeper than the stack.
+    for (const path = [key]; path.length > 0;) {
+      const next = path.at(-1)!
+      const missing = groups.has(next) ? [] : groupsBelow(next)
+      for (const below of missing.toReversed()) path.push(below)
+      if (missing.length > 0) continue
+      path.pop()
+      if (!groups.has(next)) groups.set(next, describeGroup(next))
     }
+    const known = groups.get(key)!
+    complete &&= known.complete
+    return known.text
+  }
+  /** The groups that the members of one are made of and that are not described yet, those below first. */
+  const groupsBelow = (key: string): string[] => {
+    const found = new Set<string>()
+    const seen = new Set<number>()
+    walk(membersOf(key).flatMap(argumentsOf), {
+      enter: (e) => {
+        if (seen.has(e.id) || long.has(e.id) || (isMeasure(e) && e.over !== undefined && groups.has(groupKey(e)))) return false
+        seen.add(e.id)
+        return true
+      },
+      leave: (e) => void (isMeasure(e) && e.over !== undefined && found.add(groupKey(e))),
+    })
+    return [...found]
+  }
+  const describeGroup = (key: string): Described => {
     const before = complete
     complete = true
-    const members = grouped().filter((other) => groupKey(other) === key)
+    const described = membersOf(key)
       .map((other) => [subjectOf(other)?.name ?? '', shortDigest(describe(...argumentsOf(other)))] as const)
       .sort(([x, a], [y, b]) => (x < y ? -1 : x > y ? 1 : a < b ? -1 : 1))
-    const text = shortDigest(JSON.stringify(members))
-    groups.set(key, { text, complete })
-    complete &&= before
-    return text
+    const own = { text: shortDigest(JSON.stringify(described)), complete }
+    complete = before
+    return own
   }
   const detail = (e: Expression, ref: (e: Expression) => number): readonly unknown[] => {
     switch (e.type) {
@@ -93,20 +157,27 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
       case 'tally': return [e.cells.by === 'place' ? e.cells : { by: e.cells.by, count: e.cells.count }, ...argumentsOf(e).map(ref)]
     }
   }
-  /** The expressions below some roots as one text, each once, numbered in the order they are met. */
+  /** Some expressions as one text, in which everything below one stands behind it; where that is long, its digest does. */
   const describe = (...roots: readonly Expression[]): string => {
-    const numbers = new Map<number, number>()
-    const lines: string[] = []
-    const visit = (e: Expression): number => {
-      const known = numbers.get(e.id)
-      if (known !== undefined) return known
-      const line = JSON.stringify([e.kind, e.type, ...detail(e, visit)])
-      const number = lines.push(line) - 1
-      numbers.set(e.id, number)
-      return number
-    }
-    const ends = roots.map(visit)
-    return `${lines.join('\n')}\n${ends.join()}`
+    const short = new Map<number, Described>()
+    const known = (e: Expression): Described | undefined => long.get(e.id) ?? short.get(e.id)
+    walk(roots, {
+      enter: (e) => known(e) === undefined,
+      leave: (e) => {
+        const before = complete
+        complete = true
+        const below: Described[] = []
+        const line = JSON.stringify([e.kind, e.type, ...detail(e, (x) => below.push(known(x)!) - 1)])
+        const text = `${line}(${below.map((b) => b.text).join()})`
+        const own = { text: text.length > LONGEST ? `#${shortDigest(text)}` : text, complete: complete && below.every((b) => b.complete) }
+        ;(text.length > LONGEST ? long : short).set(e.id, own)
+        complete = before
+      },
+      below: operandsOf,
+    })
+    const ends = roots.map((e) => known(e)!)
+    complete &&= ends.every((d) => d.complete)
+    return ends.map((d) => d.text).join()
   }
   const made = (make: () => string): Fingerprint | undefined => {
     complete = true

@@ -2,6 +2,7 @@ import { argumentsOf, isMeasure, type Expression, type Mask, type Measure } from
 import type { Graph } from '../graph/graph.js'
 import { cutPasses, measuresOf, type Pass } from '../graph/passes.js'
 import { createAssembler, type Assembler } from '../graph/program.js'
+import { createIdSet } from '../graph/walk.js'
 import { sizeOf } from '../tensor/info.js'
 import { subjectOf } from './fingerprint.js'
 import type { KeptMask, layOutMasks, Masks, PlannedMasks } from './masks.js'
@@ -42,18 +43,28 @@ export type FindCopy = (root: Root) => Copy | undefined
 export const plainCopy: FindCopy = ({ target }) =>
   (target.value.type === 'read' && target.value.tensor.dtype === target.dtype ? { from: target.value.tensor, to: target, expect: undefined } : undefined)
 
+const NONE: readonly never[] = []
+
+const familyOf = (m: Measure): string => `${m.type} ${m.over}`
+
 /** Gives every measure over a group to all its members, whatever threshold each of them asks for: a quantile is of the group's numbers, not of those that share it. */
 export const completeGroups = (graph: Graph): ReadonlyMap<string, readonly Measure[]> => {
   const families = new Map<string, Measure[]>()
   const collect = (): void => {
     families.clear()
-    for (const m of graph.grouped()) families.set(`${m.type} ${m.over}`, [...(families.get(`${m.type} ${m.over}`) ?? []), m])
+    for (const m of graph.grouped()) {
+      const family = families.get(familyOf(m))
+      if (family === undefined) families.set(familyOf(m), [m])
+      else family.push(m)
+    }
   }
   collect()
   for (const family of families.values()) {
+    const densities = new Set(family.map((o) => (o.type === 'top' ? o.density : 1)))
+    const shares = new Set(family.map((o) => (o.type === 'quantile' ? o.q : 0)))
     for (const m of family) {
-      if (m.type === 'top') for (const density of new Set(family.map((o) => (o.type === 'top' ? o.density : 1)))) graph.top(m.operand, density, m.over)
-      if (m.type === 'quantile') for (const q of new Set(family.map((o) => (o.type === 'quantile' ? o.q : 0)))) graph.quantile(m.operand, q, m.over)
+      if (m.type === 'top') for (const density of densities) graph.top(m.operand, density, m.over)
+      if (m.type === 'quantile') for (const q of shares) graph.quantile(m.operand, q, m.over)
     }
   }
   collect()
@@ -80,19 +91,33 @@ export const makeJobs = (
   const isGiven = (e: Expression): boolean => (isMeasure(e) && isKnown(e)) || masks.bitsOf(e) !== undefined
   const families = completeGroups(graph)
   const owners = new Map<number, Bundle>()
-  const claim = (m: Measure, asking: Bundle): void => {
-    if (owners.has(m.id) || isKnown(m)) return
+  /** What has been looked through for measures: each expression is once, however many measures it is below. */
+  const searched = createIdSet()
+  const own = (m: Measure, asking: Bundle): boolean => {
+    if (owners.has(m.id) || isKnown(m)) return false
     const subject = subjectOf(m)
     const owner = subject === undefined ? asking : bundleOf(subject.name, sizeOf(subject.shape), asking.step)
     owners.set(m.id, owner)
     owner.measures.set(m.id, m)
-    for (const other of m.over === undefined ? [] : (families.get(`${m.type} ${m.over}`) ?? [])) claim(other, asking)
-    for (const below of measuresOf(argumentsOf(m), isGiven)) claim(below, owner)
+    return true
+  }
+  /** Gives measures their owners, with the rest of their groups and all that is below them. */
+  const claim = (measures: readonly Measure[], first: Bundle): void => {
+    const left = measures.toReversed().map((m) => ({ m, asking: first }))
+    for (let next = left.pop(); next !== undefined; next = left.pop()) {
+      const { m, asking } = next
+      if (!own(m, asking)) continue
+      const family = m.over === undefined ? NONE : (families.get(familyOf(m)) ?? NONE)
+      for (const member of [m, ...family.filter((other) => own(other, asking))]) {
+        const owner = owners.get(member.id)!
+        for (const below of measuresOf(argumentsOf(member), isGiven, searched).reverse()) left.push({ m: below, asking: owner })
+      }
+    }
   }
   const wanted = new Map<Mask, Bundle>()
   for (const bundle of [...bundles.values()]) {
     const computed = bundle.roots.filter((r) => copies.get(r) === undefined).map((r) => r.target.value)
-    for (const m of measuresOf(computed, isGiven)) claim(m, bundle)
+    claim(measuresOf(computed, isGiven, searched), bundle)
     for (const mask of bundle.size === 0 ? [] : masks.wanted(computed)) if (!wanted.has(mask)) wanted.set(mask, bundle)
   }
   const { kept, files } = keep([...wanted].map(([value, { size }]) => ({ value, elements: size })))
@@ -100,7 +125,8 @@ export const makeJobs = (
   const assemble = createAssembler(masks.bitsOf)
   for (const { measured, step } of reports) {
     for (const { tensor, size, scalars, tallies = {} } of measured) {
-      for (const m of measuresOf([...Object.values(scalars), ...Object.values(tallies)], isGiven)) claim(m, bundleOf(tensor, size, step))
+      const found = measuresOf([...Object.values(scalars), ...Object.values(tallies)], isGiven, searched)
+      if (found.length > 0) claim(found, bundleOf(tensor, size, step))
     }
   }
   const jobs = [...bundles.values()].filter((b) => b.size > 0 && b.roots.length + b.measures.size > 0)

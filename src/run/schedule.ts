@@ -1,7 +1,7 @@
 import { SEGMENT } from '../base/digest.js'
 import { countOf, rankOf, type Cells, type Measure, type Scalar, type Tally } from '../graph/expression.js'
 import type { Pass } from '../graph/passes.js'
-import { evaluateScalar } from '../graph/scalar.js'
+import { createScalars } from '../graph/scalar.js'
 import { deriveKey } from '../kernels/key.js'
 import { toMagnitude } from '../kernels/selection.js'
 import type { Job, Plan, Target } from '../plan/plan.js'
@@ -127,7 +127,7 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
     return path === undefined ? [] : [{ path, begin, dtype: 'BOOL', tensor, step, allowNonFinite: true, port, packed: true }]
   }
 
-  const valueOf = (scalar: Scalar): number => evaluateScalar(scalar, (m) => {
+  const valueOf = createScalars((m) => {
     const outcome = measures.outcome(m as Measure)
     // No job takes a measure of a tensor without elements.
     return outcome?.type === 'number' ? outcome.value : m.type === 'total' ? nothing(m.measure) : NaN
