@@ -8,6 +8,7 @@ import type { Name, RawArgument, Recipe, Step } from '../recipe/recipe.js'
 import type { AdapterFile } from '../safetensors/adapter-file.js'
 import type { Model } from '../safetensors/model.js'
 import type { LayerContext } from './context.js'
+import { createLandings } from './landings.js'
 import type { KeepableMasks } from './masks.js'
 import { fingerprintSteps } from './step-facts.js'
 
@@ -54,6 +55,7 @@ export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, 
   const keyOf = (step: Step): string => `${step.name} ${made.get(step.name)!}`
   const values = new Map<string, Value>()
   const notes = new Map<string, readonly Note[]>()
+  const landings = createLandings()
   const problems: Diagnostic[] = []
   for (const [name, model] of models) values.set(name, modelValue(graph, `\`${name}\` (${recipe.models.get(name)!.path})`, model))
   for (const [name, file] of adapters) values.set(name, { kind: 'adapter', label: `\`${name}\` (${recipe.adapters.get(name)!.path})`, file })
@@ -80,7 +82,7 @@ export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, 
     const result = step.operator.evaluate(call)
     problems.push(...result.diagnostics)
     if (result.type === 'failed') continue
-    const given = result.value.map((value, i) => noting(value, `${call.scope}.${i}`, place.masks))
+    const given = result.value.map((value, i) => landings.land(step, noting(value, `${call.scope}.${i}`, place.masks)))
     give(step, given, told)
     memory.set(keyOf(step), { values: given, notes: told })
     const source = Object.values(call.inputs).flat().map((r) => tensorsOf((r as Reference).value)).find((t) => t !== undefined)

@@ -16,7 +16,7 @@ import type { StoredOutcome } from '../store/outcomes.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { createLayerContext } from './context.js'
 import type { Draft, Evaluation } from './draft.js'
-import { describeModels, describeStep, totalsOf } from './describe.js'
+import { describeModels, describeStep, totalsOf, usersOf } from './describe.js'
 import { evaluateSteps, type Evaluated, type Memory } from './evaluate.js'
 import { createFingerprints } from './fingerprint.js'
 import { completeGroups, makeJobs, passesOf, plainCopy } from './jobs.js'
@@ -232,13 +232,14 @@ const describeSteps = (evaluations: readonly Evaluation[], workingOf: (setting: 
   const seen = new Set<unknown>()
   return evaluations.flatMap(({ setting: { recipe }, steps, evaluated }, setting) => {
     const working = workingOf(setting)
+    const users = usersOf(steps)
     const behind = new Map([...recipe.outputs.values()].map((o) => [o.name, new Set(orderSteps(recipe.steps, [o.from.name]))] as const))
     const neededBy = (step: Step): readonly string[] => [...behind].filter(([name, below]) => working.has(name) && below.has(step)).map(([name]) => name)
     return steps.flatMap((step) => {
       const value = valueOf(evaluations[setting]!, step.name)
       if (seen.has(value)) return []
       seen.add(value)
-      return [describeStep(step, setting, steps, recipe, evaluated, { neededBy, nameOf: (name) => nameOf(setting, name) })]
+      return [describeStep(step, setting, users.get(step.name) ?? [], recipe, evaluated, { neededBy, nameOf: (name) => nameOf(setting, name) })]
     })
   })
 }
