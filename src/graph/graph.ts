@@ -76,18 +76,26 @@ export interface Graph {
   grouped(): readonly Measure[]
 }
 
+/** More expressions than a graph can have: two numbers below it make one that is exact. */
+const ID_SPAN = 2 ** 26
+
 /** A new, empty graph. Expressions of different graphs must not meet. */
 export const createGraph = (): Graph => {
-  const interned = new Map<string, Expression>()
+  const tables = new Map<string, Map<string | number, Expression>>()
   const grouped: Measure[] = []
-  const intern = <E extends Expression>(key: string, make: (id: number) => E): E => {
+  let count = 0
+  /** A key in a table of its own: what is there by the hundred thousand has no text made for each. */
+  const internIn = <E extends Expression>(table: string, key: string | number, make: (id: number) => E): E => {
+    const interned = tables.get(table) ?? new Map<string | number, Expression>()
     const known = interned.get(key)
     if (known !== undefined) return known as E
-    const made = make(interned.size)
+    const made = make(count++)
     interned.set(key, made)
+    tables.set(table, interned)
     if (isMeasure(made) && made.over !== undefined) grouped.push(made)
     return made
   }
+  const intern = <E extends Expression>(key: string, make: (id: number) => E): E => internIn('', key, make)
   const ids = (args: readonly Expression[]): string => args.map((a) => a.id).join(',')
   const words = (s: Stream): string => JSON.stringify([s.seed, s.step, s.draw, s.tensor])
 
@@ -105,7 +113,8 @@ export const createGraph = (): Graph => {
   const apply = (op: TensorOp, ...args: readonly (Tensor | Scalar)[]): Tensor => {
     const scalars = args.map((a) => (a.kind === 'scalar' ? a : a.type === 'fill' ? a.value : undefined))
     if (!scalars.includes(undefined)) return fill(compute(op, ...(scalars as Scalar[])))
-    return intern(`t:${op}(${ids(args)})`, (id) => ({ kind: 'tensor', id, type: 'apply', op, args }))
+    const [x, y] = args
+    return internIn(`t:${op}`, x!.id * ID_SPAN + (y?.id ?? 0), (id) => ({ kind: 'tensor', id, type: 'apply', op, args }))
   }
   const fill = (value: Scalar | number): Tensor => {
     const scalar = lift(value) as Scalar
@@ -171,8 +180,8 @@ export const createGraph = (): Graph => {
 
   return {
     number, fill, choose, constant, not, sqrt,
-    read: (tensor) => intern(`r${tensor.file}\0${tensor.name}`, (id) => ({ kind: 'tensor', id, type: 'read', tensor })),
-    readMask: (tensor) => intern(`k${tensor.file}\0${tensor.name}`, (id) => ({ kind: 'mask', id, type: 'read-mask', tensor })),
+    read: (tensor) => internIn(`r${tensor.file}`, tensor.name, (id) => ({ kind: 'tensor', id, type: 'read', tensor })),
+    readMask: (tensor) => internIn(`k${tensor.file}`, tensor.name, (id) => ({ kind: 'mask', id, type: 'read-mask', tensor })),
     add, mul, sub: binary('sub'), div: binary('div'), min: binary('min'), max: binary('max'),
     neg: unary('neg'), abs: unary('abs'), sign: unary('sign'),
     sin: (x) => compute('sin', x), cos: (x) => compute('cos', x), acos: (x) => compute('acos', x),

@@ -30,6 +30,8 @@ export interface Sweeps {
 
 /** What most passes have none of, once for all of them. */
 const NONE: readonly never[] = []
+/** Stands for the pass that takes no measure. */
+const WRITING: readonly Taking[] = []
 const NO_LOCATES: Sweeps['locates'] = new Map()
 
 /** The level of an expression: how many sweeps over its own tensor must have finished before it can be computed. */
@@ -143,10 +145,7 @@ export const cutPasses = (
     }
   }
   return {
-    passes: [
-      ...sweeps.map((taking) => measuringPass(assemble, taking)),
-      ...(roots.length === 0 ? NONE : [writingPass(assemble, roots)]),
-    ],
+    passes: [...sweeps, ...(roots.length === 0 ? NONE : [WRITING])].map((taking) => (taking === WRITING ? writingPass(assemble, roots) : measuringPass(assemble, taking))),
     locates: measures.some((m) => m.type === 'top') ? new Map(measures.filter((m) => m.type === 'top').map((m) => [m.id, measuringPass(assemble, [{ measure: m, stage: 'locate' }])])) : NO_LOCATES,
   }
 }

@@ -100,6 +100,11 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
 
     const at = (entries: readonly (readonly [string, PerTensor | undefined])[], tensor: string): Record<string, unknown> =>
       Object.fromEntries(entries.map(([key, value]) => [key, value?.(tensor)]))
+    const isFixed = (args: Readonly<Record<string, Argument>>): boolean => Object.values(args).every((a) => a.type === 'value')
+    // What is the same for all tensors is made once for all of them.
+    const fixed = isFixed(call.params) ? at(params, '') : undefined
+    const fixedEach = call.each.every(isFixed) ? each.map((entries) => at(entries, '')) : undefined
+    const likeness = createLikeness()
 
     /** Settles everything about one tensor but its expression; undefined keeps the first model's. */
     const prepareTensor = (slot: Slot): Pending | undefined => {
@@ -111,8 +116,8 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
       const verdict = decide(call, slot, first, models.slice(1))
       if (isDiagnostic(verdict)) return void problems.push(verdict)
       if (verdict === 'keep') return undefined
-      const values = at(params, slot.name)
-      const perModel = each.map((entries) => at(entries, slot.name))
+      const values = fixed ?? at(params, slot.name)
+      const perModel = fixedEach ?? each.map((entries) => at(entries, slot.name))
       const wrong = [...Object.values(values), ...perModel.flatMap((p) => Object.values(p))].find(isDiagnostic)
       if (wrong !== undefined) return void problems.push(wrong)
       if (isUndefinedNumber(definition.params, values) || perModel.some((p) => isUndefinedNumber(eachSpecs, p))) {
@@ -125,32 +130,37 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
       const broken = misshapenMask(definition.inputs, call, slot)
       if (broken !== undefined) return void problems.push(broken)
       call.note({ type: 'merged', tensor: slot.name })
-      const subject: Subject = {
-        name: slot.name,
-        shape: slot.shape,
-        mask: definition.masksItself === true ? mask : undefined,
-        stream: (draw) => streamOf(call, slot.name, draw),
-        whole: (label) => `${call.scope}/${label}`,
-        at: call.at,
-      }
-      const build = (): Tensor | Mask | readonly Mask[] | Diagnostic => {
+      const build = (): BuiltTensor | Diagnostic => {
+        const subject: Subject = {
+          name: slot.name,
+          shape: slot.shape,
+          mask: definition.masksItself === true ? mask : undefined,
+          stream: (draw) => streamOf(call, slot.name, draw),
+          whole: (label) => `${call.scope}/${label}`,
+          at: call.at,
+        }
         const inputs = builtInputs(definition.inputs, call, slot, perModel)
         const built = definition.build(call.graph, inputs as Built<I>, values as Params<P>, subject)
         const outside = mask !== undefined && definition.masksItself !== true && !Array.isArray(built) && (built as Tensor | Mask).kind === 'tensor'
-        return outside ? call.graph.choose(mask, built as Tensor, first.tensor(slot.name)) : (built as Tensor | Mask | readonly Mask[] | Diagnostic)
+        return outside ? call.graph.choose(mask, built as Tensor, first.tensor(slot.name)) : (built as BuiltTensor | Diagnostic)
       }
-      return { likeness: likenessOf([values, perModel, slot.shape, mask !== undefined]), build: once(build) }
+      return { likeness: likeness(values, perModel, slot.shape, mask !== undefined), build, made: undefined }
     }
 
-    const pending = new Map([...tensors.values()].map((slot) => [slot.name, prepareTensor(slot)] as const))
-    problems.push(...buildSamples(call.graph, [...pending.values()].filter((p) => p !== undefined)))
-    const built: ReadonlyMap<string, () => Tensor | Mask | readonly Mask[] | undefined> = new Map([...pending].flatMap(([name, p]) => {
-      const make = (): Tensor | Mask | readonly Mask[] | undefined => {
-        const value = p!.build()
+    const pending = new Map<string, Pending>()
+    for (const slot of tensors.values()) {
+      const prepared = prepareTensor(slot)
+      if (prepared !== undefined) pending.set(slot.name, prepared)
+    }
+    for (const refused of buildSamples(call.graph, [...pending.values()])) problems.push(refused)
+    const built: BuiltTensors = {
+      names: pending,
+      get: (name) => {
+        const p = pending.get(name)
+        const value = p === undefined ? undefined : makeOnce(p)
         return isDiagnostic(value) ? undefined : value
-      }
-      return p === undefined ? [] : [[name, make] as const]
-    }))
+      },
+    }
     const told = tellOnce(problems)
     if (told.some((d) => d.severity === 'error')) return failed(...told)
     return ok(definition.output === 'mask' ? maskValues(definition, call, tensors, built) : [modelValue(definition, call, first, built)], told)
@@ -161,24 +171,52 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
 /** A tensor whose expression is made when it is first asked for. `likeness` is equal for tensors that an operator accepts or refuses alike. */
 interface Pending {
   readonly likeness: string
-  build(): Tensor | Mask | readonly Mask[] | Diagnostic
+  build: (() => BuiltTensor | Diagnostic) | undefined
+  made: BuiltTensor | Diagnostic | undefined
 }
 
-const once = <T>(make: () => T): (() => T) => {
-  let made: { readonly value: T } | undefined
-  return () => (made ??= { value: make() }).value
+type BuiltTensor = Tensor | Mask | readonly Mask[]
+
+/** What an operator makes of the tensors it merges; `names` has a key for each of them. */
+interface BuiltTensors {
+  readonly names: ReadonlyMap<string, unknown>
+  get(name: string): BuiltTensor | undefined
+}
+
+/** Builds when it is first asked and lets go of what it was made of: a model has many tensors. */
+const makeOnce = (pending: Pending): BuiltTensor | Diagnostic => {
+  pending.made ??= pending.build!()
+  pending.build = undefined
+  return pending.made
 }
 
 /** Numbers and shapes decide what an operator refuses; of masks and tensors only that they are there. */
-const likenessOf = (facts: unknown): string => JSON.stringify(facts, (_, value: unknown) => (typeof value === 'object' && value !== null && 'id' in value ? 0 : value))
+const textOf = (facts: unknown): string => JSON.stringify(facts, (_, value: unknown) => (typeof value === 'object' && value !== null && 'id' in value ? 0 : value))
+
+/** Tells how alike tensors are to an operator; equal texts are one, and what all tensors have in common is written down once. */
+const createLikeness = () => {
+  const texts = new WeakMap<object, string>()
+  const known = new Map<string, string>()
+  const part = (facts: object): string => {
+    const text = texts.get(facts) ?? textOf(facts)
+    texts.set(facts, text)
+    return text
+  }
+  return (values: object, perModel: object, shape: readonly number[], masked: boolean): string => {
+    const text = `${part(values)}${part(perModel)}${shape.join()}${masked}`
+    const same = known.get(text) ?? text
+    known.set(same, same)
+    return same
+  }
+}
 
 /** Builds one tensor of each likeness, to hear what the operator refuses; all, where they share a measure over the whole model. */
 const buildSamples = (graph: Graph, pending: readonly Pending[]): Diagnostic[] => {
   const grouped = graph.grouped().length
   const samples = new Map<string, Pending>()
   for (const p of pending) if (!samples.has(p.likeness)) samples.set(p.likeness, p)
-  const built = [...samples.values()].map((p) => p.build())
-  const all = graph.grouped().length > grouped ? pending.map((p) => p.build()) : built
+  const built = [...samples.values()].map(makeOnce)
+  const all = graph.grouped().length > grouped ? pending.map(makeOnce) : built
   return all.filter(isDiagnostic)
 }
 
@@ -216,28 +254,28 @@ const builtInputs = (specs: Inputs, call: Call, slot: Slot, perModel: readonly R
     return [key, spec.many ? tensors.map((x, i) => ({ x, ...perModel[i] })) : tensors[0]]
   }))
 
-const modelValue = (definition: { readonly space?: 'weights' | 'delta' }, call: Call, first: ModelValue, built: ReadonlyMap<string, () => unknown>): ModelValue => ({
+const modelValue = (definition: { readonly space?: 'weights' | 'delta' }, call: Call, first: ModelValue, built: BuiltTensors): ModelValue => ({
   kind: 'model',
   space: definition.space ?? first.space,
   label: labelOf(call),
   tensors: first.tensors,
-  tensor: (name) => (built.get(name)?.() as Tensor | undefined) ?? first.tensor(name),
+  tensor: (name) => (built.get(name) as Tensor | undefined) ?? first.tensor(name),
 })
 
 /** Masks know the tensors they were built for, and no others. */
 const maskValues = (
   definition: { readonly results?: (params: Readonly<Record<string, unknown>>) => number }, call: Call,
-  tensors: ReadonlyMap<string, Slot>, built: ReadonlyMap<string, () => Tensor | Mask | readonly Mask[] | undefined>,
+  tensors: ReadonlyMap<string, Slot>, built: BuiltTensors,
 ): MaskValue[] => {
   const plain = Object.fromEntries(Object.entries(call.params).map(([key, a]) => [key, a.type === 'value' ? a.value : undefined]))
   const count = definition.results?.(plain) ?? 1
-  const known = new Map([...built.keys()].map((name) => [name, tensors.get(name)!.shape] as const))
+  const known = new Map([...built.names.keys()].map((name) => [name, tensors.get(name)!.shape] as const))
   return Array.from({ length: count }, (_, i) => ({
     kind: 'mask',
     label: count === 1 ? labelOf(call) : `\`${call.step}.${i + 1}\``,
     shapes: known,
     mask: (name) => {
-      const value = built.get(name)!() as Mask | readonly Mask[]
+      const value = built.get(name) as Mask | readonly Mask[]
       return Array.isArray(value) ? (value as readonly Mask[])[i]! : (value as Mask)
     },
   }))

@@ -143,9 +143,9 @@ const makeJob = (
     tensor,
     size,
     step,
-    copies: roots.map((r) => copies.get(r)).filter((c) => c !== undefined),
-    targets: computed.map((r) => r.target),
-    kept,
+    copies: computed.length === roots.length ? NONE : roots.map((r) => copies.get(r)).filter((c) => c !== undefined),
+    targets: computed.length === 0 ? NONE : computed.map((r) => r.target),
+    kept: kept.length === 0 ? NONE : kept,
     sweeps: computed.length === 0 && measures.size === 0 ? undefined : cutPasses(wanted, [...measures.values()], isGiven, assemble),
   }
 }

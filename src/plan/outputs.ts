@@ -143,7 +143,8 @@ export const planOutput = (
     const tensor = byName.get(name)!
     return {
       shape: tensor.shape,
-      target: { ...at, output: index, tensor: name, elements: sizeOf(tensor.shape), dtype: tensor.dtype, step: output.from.name, allowNonFinite: output.nonFinite === 'allow', value: valueOf(name) },
+      // Written out, for of what is spread every one would get a layout of its own.
+      target: { path: at.path, begin: at.begin, output: index, tensor: name, elements: sizeOf(tensor.shape), dtype: tensor.dtype, step: output.from.name, allowNonFinite: output.nonFinite === 'allow', value: valueOf(name) },
     }
   })
   return ok({ setting, output: { name: output.name, label: output.path, from: output.from.name, setting, files: laid.files, index: laid.index, tensors, seal, kept: undefined }, roots }, tags.diagnostics)
