@@ -22,7 +22,9 @@ export const createHasher = (): Hasher => {
 }
 
 /** The 32-byte BLAKE3 of some bytes. */
-export const blake3 = (...parts: readonly (Uint8Array | string)[]): Uint8Array => {
+export const blake3 = (...parts: readonly (Uint8Array | string)[]): Uint8Array => blake3Of(parts)
+
+const blake3Of = (parts: readonly (Uint8Array | string)[]): Uint8Array => {
   const hasher = createHasher()
   for (const part of parts) hasher.update(typeof part === 'string' ? Buffer.from(part) : part)
   return hasher.digest()
@@ -35,7 +37,7 @@ export const toDigest = (bytes: Uint8Array): Digest => `blake3:${Buffer.from(byt
 export const shortDigest = (text: string): string => Buffer.from(blake3(text)).toString('hex', 0, 16)
 
 /** A tensor's digest: BLAKE3 over the BLAKE3 of each segment of {@link SEGMENT} elements, in order. */
-export const tensorDigest = (segments: readonly Uint8Array[]): Digest => toDigest(blake3(...segments))
+export const tensorDigest = (segments: readonly Uint8Array[]): Digest => toDigest(blake3Of(segments))
 
 /** The digest of a tensor without elements. */
 export const EMPTY_DIGEST: Digest = tensorDigest([])

@@ -1,5 +1,6 @@
 import { closeSync, openSync } from 'node:fs'
 import type { Diagnostic } from '../base/diagnostic.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { decode } from '../kernels/convert.js'
 import { ioProblem } from '../safetensors/io-problem.js'
@@ -110,7 +111,7 @@ export const measureTensors = (tensors: readonly TensorInfo[]): Result<ReadonlyM
       if (info.file !== file || read === undefined) continue
       const result = measureTensor(fd, info, read)
       if (result.type === 'ok') found.set(info.name, result.value)
-      else problems.push(...result.diagnostics)
+      else append(problems, result.diagnostics)
     }
     closeSync(fd)
   }

@@ -1,5 +1,6 @@
 import { alsoOf, dtypeMismatch, maskShape, missingTensor, shapeMismatch } from '../base/catalogue/operators.js'
 import type { Diagnostic, Place } from '../base/diagnostic.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Mask, Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
@@ -87,7 +88,7 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
     const tensors = first.tensors
     const problems: Diagnostic[] = []
     const settle = <T>(result: Result<T>): T | undefined => {
-      problems.push(...result.diagnostics)
+      append(problems, result.diagnostics)
       return result.type === 'ok' ? result.value : undefined
     }
 

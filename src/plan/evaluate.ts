@@ -1,5 +1,6 @@
 import { wrongSpace } from '../base/catalogue/plan.js'
 import type { Diagnostic, Place } from '../base/diagnostic.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Graph } from '../graph/graph.js'
 import type { Argument, Call, Note } from '../operators/define.js'
@@ -76,11 +77,11 @@ export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, 
     if (call === undefined) continue
     const spaces = wrongSpaces(step, call)
     if (spaces.length > 0) {
-      problems.push(...spaces)
+      append(problems, spaces)
       continue
     }
     const result = step.operator.evaluate(call)
-    problems.push(...result.diagnostics)
+    append(problems, result.diagnostics)
     if (result.type === 'failed') continue
     const given = result.value.map((value, i) => landings.land(step, noting(value, `${call.scope}.${i}`, place.masks)))
     give(step, given, told)

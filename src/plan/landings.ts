@@ -1,3 +1,4 @@
+import { append } from '../base/lists.js'
 import type { Mask, Tensor } from '../graph/expression.js'
 import type { Value } from '../operators/value.js'
 import { stepOf } from '../recipe/link.js'
@@ -59,7 +60,7 @@ const climb = (top: Landing, tensor: string): void => {
   for (const path = [top]; path.length > 0;) {
     const next = path.at(-1)!
     const missing = next.has(tensor) ? [] : next.below.filter((l) => !l.has(tensor))
-    path.push(...missing)
+    append(path, missing)
     if (missing.length > 0) continue
     path.pop()
     if (!next.has(tensor)) next.make(tensor)

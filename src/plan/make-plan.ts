@@ -1,6 +1,7 @@
 import { unusedStep } from '../base/catalogue/plan.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { contentDigest, type Digest } from '../base/digest.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { orderProblems } from '../document/report.js'
 import type { Mask, Measure } from '../graph/expression.js'
@@ -51,7 +52,7 @@ export const draftPlan = (settings: readonly Setting[], folders: Folders): Resul
     const all = orderSteps(recipe.steps, [...steps, ...unused].map((s) => s.name))
     const evaluated = evaluateSteps(recipe, all, setting, { graph, layers, memory, masks, setting: index })
     for (const { name } of unused) unusedNames.add(name)
-    problems.push(...evaluated.diagnostics, ...unused.map((s) => unusedStep(s.name, s.at)))
+    append(problems, [...evaluated.diagnostics, ...unused.map((s) => unusedStep(s.name, s.at))])
     if (evaluated.type === 'ok') evaluations.push({ setting, steps, evaluated: evaluated.value })
   }
   if (evaluations.length < settings.length) return failed(...orderProblems(problems))
@@ -62,7 +63,7 @@ export const draftPlan = (settings: readonly Setting[], folders: Folders): Resul
     for (const output of setting.recipe.outputs.values()) {
       const value = evaluated.values.get(output.from.name)!
       const planned = value.kind === 'report' ? planReport(output, index, value, folders) : planOutput(setting, index, output, outputs.length, value, layers, folders)
-      problems.push(...planned.diagnostics)
+      append(problems, planned.diagnostics)
       if (planned.type === 'failed') continue
       if ('roots' in planned.value) outputs.push(planned.value)
       else reports.push(planned.value)

@@ -1,4 +1,5 @@
 import type { Digest } from '../base/digest.js'
+import { append } from '../base/lists.js'
 import { argumentsOf, isMeasure, type Expression, type Mask } from '../graph/expression.js'
 import type { BitsOf } from '../graph/program.js'
 import { walk } from '../graph/walk.js'
@@ -117,7 +118,7 @@ export const layOutMasks = (
     if (bytes > Math.min(room.step, left)) continue
     left -= bytes
     files.push({ bytes })
-    kept.push(...places)
+    append(kept, places)
   }
   return { kept, files }
 }

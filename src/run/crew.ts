@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { workerLost } from '../base/catalogue/run.js'
 import type { Diagnostic } from '../base/diagnostic.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { UnitOrder, UnitResult } from './unit.js'
 import type { WorkerAnswer, WorkerStart, WorkerTask } from './worker.js'
@@ -116,7 +117,7 @@ export const employ = (hands: readonly Hand[], source: Source, stop: () => void)
     }
     const fail = (...found: readonly Diagnostic[]): void => {
       // The first failure is the cause; what follows it is workers noticing that they are to stop.
-      if (problems.length === 0) problems.push(...found)
+      if (problems.length === 0) append(problems, found)
       stop()
       end()
     }

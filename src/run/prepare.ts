@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { outputIsInput, pinMismatch, pinOfShards } from '../base/catalogue/plan.js'
 import type { Diagnostic, Source } from '../base/diagnostic.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { orderProblems } from '../document/report.js'
 import { toSource } from '../document/source.js'
@@ -93,10 +94,10 @@ export const draft = async (path: string, options: PrepareOptions = {}): Promise
   const settings: Setting[] = []
   for (const { label, set } of choices.value) {
     const recipe = parse(source.value, { set })
-    told.push(...recipe.diagnostics)
+    append(told, recipe.diagnostics)
     if (recipe.type === 'failed') continue
     const [models, adapters] = [await openModels(recipe.value, folder, model), await openAdapters(recipe.value, folder, adapter)]
-    told.push(...models.diagnostics, ...adapters.diagnostics)
+    append(told, [...models.diagnostics, ...adapters.diagnostics])
     if (models.type === 'ok' && adapters.type === 'ok') settings.push({ recipe: recipe.value, models: models.value, adapters: adapters.value, label })
   }
   const opening = choices.value.length === 1 ? told : orderProblems(told)

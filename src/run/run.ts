@@ -2,6 +2,7 @@ import { basename, dirname } from 'node:path'
 import { contentDigest, EMPTY_DIGEST } from '../base/digest.js'
 import { inputChanged, stopped } from '../base/catalogue/run.js'
 import { lockDiffers } from '../base/catalogue/store.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { readPackage } from '../base/version.js'
 import type { ReportDocument } from '../operators/report-document.js'
@@ -103,7 +104,7 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
   const started = await startFiles(plan, wanted, holdings)
   if (started.type === 'failed') return started
 
-  holdings.masks.push(...startMasks(plan, options.memory?.store))
+  append(holdings.masks, startMasks(plan, options.memory?.store))
   const schedule = createSchedule(plan, holdings.masks.map((m) => m.path))
   const progress: Progress = { readBytes: 0, writtenBytes: 0, spent: noTime() }
   const worked = await work(plan, options, { files, journals: holdings.journals, masks: holdings.masks, schedule, listener, progress })

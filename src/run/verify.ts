@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { lockMissing, notAsLocked } from '../base/catalogue/store.js'
 import type { Diagnostic } from '../base/diagnostic.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { digestModel } from '../plan/make-lock.js'
 import { openModel, type Model } from '../safetensors/model.js'
@@ -64,7 +65,7 @@ export const verify = async (
   for (const item of itemsOf(lock.value)) {
     const opened = await openItem(resolve(item.type === 'output' && options.out !== undefined ? options.out : dirname(path), item.path))
     if (opened.type === 'ok') items.push({ ...item, model: opened.value })
-    else problems.push(...opened.diagnostics.map((d): Diagnostic => ({ ...d, blame: 'lock' })))
+    else append(problems, opened.diagnostics.map((d): Diagnostic => ({ ...d, blame: 'lock' })))
   }
   const digests = await digestTensors(items.flatMap((i) => [...i.model.tensors.values()]).filter((t) => t.begin < t.end), options, heard)
   if (digests.type === 'failed') return failed(...problems, ...digests.diagnostics)

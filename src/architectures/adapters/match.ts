@@ -1,5 +1,6 @@
 import * as problems from '../../base/catalogue/adapters.js'
 import type { Diagnostic, Place } from '../../base/diagnostic.js'
+import { append } from '../../base/lists.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import type { AdapterFile } from '../../safetensors/adapter-file.js'
 import type { Dtype } from '../../tensor/dtype.js'
@@ -55,7 +56,7 @@ export const matchAdapter = ({ label, file, at }: NamedAdapter, model: Recipient
   for (const module of modules) {
     const [target, ...others] = names.get(module.name) ?? []
     if (target === undefined) {
-      unmatched.push(...[...module.tensors.values()].map(({ name }) => name))
+      append(unmatched, [...module.tensors.values()].map(({ name }) => name))
       continue
     }
     if (others.length > 0) {
@@ -63,9 +64,9 @@ export const matchAdapter = ({ label, file, at }: NamedAdapter, model: Recipient
       continue
     }
     const made = makePatches(module, target, making)
-    found.push(...made.diagnostics)
+    append(found, made.diagnostics)
     if (made.type === 'failed') continue
-    unmatched.push(...made.value.unmatched)
+    append(unmatched, made.value.unmatched)
     for (const { tensor, patch } of made.value.aimed) patches.set(tensor, [...(patches.get(tensor) ?? []), patch])
   }
   if (found.length === 0 && patches.size === 0) return failed(problems.nothingMatched(at, label, model.label, estranged))

@@ -1,5 +1,6 @@
 import { badRank, deltaShape, factorDtype, factorMissing, rearranged, type Estranged } from '../../base/catalogue/adapters.js'
 import type { Diagnostic, Place } from '../../base/diagnostic.js'
+import { append } from '../../base/lists.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import type { Product } from '../../graph/expression.js'
 import { isFloat, type Dtype } from '../../tensor/dtype.js'
@@ -76,7 +77,7 @@ export const makePatches = (module: AdapterModule, target: AdapterTarget, making
   const problems: Diagnostic[] = []
   for (const { tensor, patch, name, shape, fits } of [...products.value.map((factors) => productDelta(module, target, factors, scale.value)), ...stored]) {
     const slot = tensor === undefined ? undefined : tensors.get(tensor)
-    if (tensor === undefined || slot === undefined) unmatched.push(...sourcesOf(patch))
+    if (tensor === undefined || slot === undefined) append(unmatched, sourcesOf(patch))
     else if (!fits(slot.shape)) problems.push(deltaShape(at, adapter, name, shape, tensor, slot.shape, making.estranged))
     else if (!isFloat(slot.dtype)) problems.push(factorDtype(at, tensor, making.model, slot.dtype))
     else aimed.push({ tensor, patch })

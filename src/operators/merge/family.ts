@@ -1,3 +1,4 @@
+import { least } from '../../base/lists.js'
 import { countOf, type Mask, type Tensor } from '../../graph/expression.js'
 import type { Graph } from '../../graph/graph.js'
 import { sizeOf } from '../../tensor/info.js'
@@ -103,7 +104,7 @@ const combine = (g: Graph, base: Tensor, shares: readonly Share[], member: Membe
   const total = add(agreeing.map(({ magnitude, weight }) => g.choose(g.compare('greater', magnitude, 0), weight, 0)))
   const weights = entries.map(({ weight }) => weight)
   // Where nothing agrees the change is 0, whatever it is divided by.
-  if (Math.min(...weights) >= LEAST_WEIGHT) return land(g.div(change, g.max(total, Math.min(...weights))))
+  if (least(weights) >= LEAST_WEIGHT) return land(g.div(change, g.max(total, least(weights))))
   return land(g.div(change, g.choose(g.compare('less', g.abs(total), LEAST_WEIGHT), 1, total)))
 }
 
