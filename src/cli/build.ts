@@ -71,7 +71,10 @@ const screenReporter = (console: Console): Reporter => {
       line.clear()
       console.tell(diagnostics)
     },
-    planned: (plan) => console.err(`${renderPlanShort(plan, console.look('err'))}\n`),
+    planned: (plan) => {
+      line.clear()
+      console.err(`${renderPlanShort(plan, console.look('err'))}\n`)
+    },
     event: (event) => {
       line.hear(event)
       if (isLasting(event)) events.push(event)

@@ -2,6 +2,7 @@ import { wrongSpace } from '../base/catalogue/plan.js'
 import type { Diagnostic, Place } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
+import type { Sliced } from '../base/slices.js'
 import type { Graph } from '../graph/graph.js'
 import type { Argument, Call, Note } from '../operators/define.js'
 import type { MaskValue, ModelValue, Reference, Value, WeightsValue } from '../operators/value.js'
@@ -49,8 +50,8 @@ export interface Workplace {
   readonly setting: number
 }
 
-/** Evaluates the steps, which are in order, into values. All problems of a step are reported; steps that need a failed one are left out. */
-export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, adapters }: Inputs, place: Workplace): Result<Evaluated> => {
+/** Evaluates the steps, which are in order, into values, with a pause after each. All problems of a step are reported; steps that need a failed one are left out. */
+export function* evaluateSteps(recipe: Recipe, steps: readonly Step[], { models, adapters }: Inputs, place: Workplace): Sliced<Result<Evaluated>> {
   const { graph, layers, memory } = place
   const made = fingerprintSteps(recipe, steps, (name) => (models.get(name) ?? adapters.get(name))!.path)
   const keyOf = (step: Step): string => `${step.name} ${made.get(step.name)!}`
@@ -67,6 +68,7 @@ export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, 
   }
 
   for (const step of steps) {
+    yield
     const known = memory.get(keyOf(step))
     if (known !== undefined) {
       give(step, known.values, known.notes)

@@ -1,3 +1,4 @@
+import type { Sliced } from '../base/slices.js'
 import { argumentsOf, isMeasure, type Expression, type Mask, type Measure } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { cutPasses, measuresOf, type Pass } from '../graph/passes.js'
@@ -75,9 +76,9 @@ export const completeGroups = (graph: Graph): ReadonlyMap<string, readonly Measu
  * Bundles all work by tensor: what several outputs share is computed once, and every measure is taken where its elements are read,
  * also for tensors that no output holds. Jobs are in the order of their bytes in the first output.
  */
-export const makeJobs = (
+export function* makeJobs(
   roots: readonly Root[], reports: readonly PlannedReport[], graph: Graph, { copyOf, isKnown, masks, keep }: Shortcuts,
-): PlannedWork => {
+): Sliced<PlannedWork> {
   const bundles = new Map<string, Bundle>()
   const bundleOf = (tensor: string, size: number, step: string): Bundle => {
     const key = bundleKey(tensor, size)
@@ -85,8 +86,13 @@ export const makeJobs = (
     bundles.set(key, known)
     return known
   }
-  const copies = new Map(roots.map((root) => [root, copyOf(root)] as const))
-  for (const root of roots) bundleOf(root.target.tensor, sizeOf(root.shape), root.target.step).roots.push(root)
+  const copies = new Map<Root, Copy>()
+  for (const root of roots) {
+    yield
+    const copy = copyOf(root)
+    if (copy !== undefined) copies.set(root, copy)
+    bundleOf(root.target.tensor, sizeOf(root.shape), root.target.step).roots.push(root)
+  }
 
   const isGiven = (e: Expression): boolean => (isMeasure(e) && isKnown(e)) || masks.bitsOf(e) !== undefined
   const families = completeGroups(graph)
@@ -116,6 +122,7 @@ export const makeJobs = (
   }
   const wanted = new Map<Mask, Bundle>()
   for (const bundle of [...bundles.values()]) {
+    yield
     const computed = bundle.roots.filter((r) => copies.get(r) === undefined).map((r) => r.target.value)
     claim(measuresOf(computed, isGiven, searched), bundle)
     for (const mask of bundle.size === 0 ? [] : masks.wanted(computed)) if (!wanted.has(mask)) wanted.set(mask, bundle)
@@ -125,17 +132,22 @@ export const makeJobs = (
   const assemble = createAssembler(masks.bitsOf)
   for (const { measured, step } of reports) {
     for (const { tensor, size, scalars, tallies = {} } of measured) {
+      yield
       const found = measuresOf([...Object.values(scalars), ...Object.values(tallies)], isGiven, searched)
       if (found.length > 0) claim(found, bundleOf(tensor, size, step))
     }
   }
-  const jobs = [...bundles.values()].filter((b) => b.size > 0 && b.roots.length + b.measures.size > 0)
-    .map((bundle) => makeJob(bundle, copies, (e) => (isMeasure(e) && owners.get(e.id) !== bundle) || masks.bitsOf(e) !== undefined, assemble))
+  const jobs: Job[] = []
+  for (const bundle of bundles.values()) {
+    yield
+    if (bundle.size === 0 || bundle.roots.length + bundle.measures.size === 0) continue
+    jobs.push(makeJob(bundle, copies, (e) => (isMeasure(e) && owners.get(e.id) !== bundle) || masks.bitsOf(e) !== undefined, assemble))
+  }
   return { jobs, files }
 }
 
 const makeJob = (
-  { tensor, size, step, roots, measures, kept }: Bundle, copies: ReadonlyMap<Root, Copy | undefined>, isGiven: (e: Expression) => boolean, assemble: Assembler,
+  { tensor, size, step, roots, measures, kept }: Bundle, copies: ReadonlyMap<Root, Copy>, isGiven: (e: Expression) => boolean, assemble: Assembler,
 ): Job => {
   const computed = roots.filter((r) => copies.get(r) === undefined)
   const wanted = [...computed.map((r) => ({ value: r.target.value, dtype: r.target.dtype })), ...kept.map(({ value }) => ({ value, dtype: 'BOOL' as const }))]

@@ -3,6 +3,7 @@ import type { Diagnostic } from '../base/diagnostic.js'
 import { contentDigest, type Digest } from '../base/digest.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
+import { atOnce, type Sliced } from '../base/slices.js'
 import { orderProblems } from '../document/report.js'
 import type { Mask, Measure } from '../graph/expression.js'
 import { createGraph } from '../graph/graph.js'
@@ -34,8 +35,8 @@ export interface PlanOptions {
   readonly jobs?: boolean
 }
 
-/** Evaluates a recipe under one or more settings of its params. What they have in common is evaluated, and later computed, once. */
-export const draftPlan = (settings: readonly Setting[], folders: Folders): Result<Draft> => {
+/** Evaluates a recipe under one or more settings of its params, with pauses. What they have in common is evaluated, and later computed, once. */
+export function* draftInSlices(settings: readonly Setting[], folders: Folders): Sliced<Result<Draft>> {
   const graph = createGraph()
   const layers = createLayerContext()
   const memory: Memory = new Map()
@@ -50,7 +51,7 @@ export const draftPlan = (settings: readonly Setting[], folders: Folders): Resul
     const unused = [...recipe.steps.values()].filter((s) => !needed.has(s.name))
     // Unused steps are evaluated too: their mistakes are mistakes of the recipe, although nothing of them is run.
     const all = orderSteps(recipe.steps, [...steps, ...unused].map((s) => s.name))
-    const evaluated = evaluateSteps(recipe, all, setting, { graph, layers, memory, masks, setting: index })
+    const evaluated = yield* evaluateSteps(recipe, all, setting, { graph, layers, memory, masks, setting: index })
     for (const { name } of unused) unusedNames.add(name)
     append(problems, [...evaluated.diagnostics, ...unused.map((s) => unusedStep(s.name, s.at))])
     if (evaluated.type === 'ok') evaluations.push({ setting, steps, evaluated: evaluated.value })
@@ -61,6 +62,7 @@ export const draftPlan = (settings: readonly Setting[], folders: Folders): Resul
   const reports: PlannedReport[] = []
   for (const [index, { setting, evaluated }] of evaluations.entries()) {
     for (const output of setting.recipe.outputs.values()) {
+      yield
       const value = evaluated.values.get(output.from.name)!
       const planned = value.kind === 'report' ? planReport(output, index, value, folders) : planOutput(setting, index, output, outputs.length, value, layers, folders)
       append(problems, planned.diagnostics)
@@ -79,10 +81,17 @@ export const draftPlan = (settings: readonly Setting[], folders: Folders): Resul
 /** The models and adapters of a setting by name. */
 const inputsOf = ({ models, adapters }: Setting): ReadonlyMap<string, Model> => new Map<string, Model>([...models, ...adapters])
 
-/** Decides what has to be done, given what earlier runs left. */
-export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan => {
+/** Like {@link draftInSlices}, without a pause. */
+export const draftPlan = (settings: readonly Setting[], folders: Folders): Result<Draft> => atOnce(draftInSlices(settings, folders))
+
+/** Like {@link completeInSlices}, without a pause. */
+export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan => atOnce(completeInSlices(draft, known))
+
+/** Decides what has to be done, given what earlier runs left, with pauses. */
+export function* completeInSlices(draft: Draft, known: Known = NOTHING_KNOWN): Sliced<Plan> {
   const { evaluations, graph } = draft
-  const roots = draft.outputs.map((o) => o.roots())
+  const roots: (readonly Root[])[] = []
+  for (const output of draft.outputs) roots.push(yield* output.roots())
   // A fingerprint is over all members of a group: they must be there before the first is taken.
   completeGroups(graph)
   const byContent = createFingerprints(graph.grouped, known.digestOf)
@@ -111,7 +120,7 @@ export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan =
     const fingerprint = fingerprintReport(report, settings[report.setting]!, (name) => digested.get(settings[report.setting]!.inputs.get(name)!.path))
     return { ...report, fingerprint, kept: fingerprint !== undefined && known.reportAt(report.path) === fingerprint }
   })
-  const kept = keptOutputs(draft, known, roots, standing)
+  const kept = yield* keptOutputs(draft, known, roots, standing)
   const outputs = draft.outputs.map(({ output }): PlannedOutput => ({ ...output, kept: kept.get(output) }))
   const outcomes = new Map<Measure, StoredOutcome>()
   const asked = new Map<string, StoredOutcome | undefined>()
@@ -131,11 +140,13 @@ export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan =
     return made === undefined ? undefined : known.mask(made)
   }
   const masks = createMasks(draft.masks, findMask)
-  const { jobs, files } = makeJobs(roots.filter((_, i) => outputs[i]!.kept === undefined).flat(), reports.filter((r) => !r.kept), graph, {
+  const { jobs, files } = yield* makeJobs(roots.filter((_, i) => outputs[i]!.kept === undefined).flat(), reports.filter((r) => !r.kept), graph, {
     copyOf, isKnown, masks, keep: (wanted) => layOutMasks(wanted, draft.masks, known.room),
   })
   // Without outputs there is no lock, for which alone the contents of whole inputs are needed.
+  yield
   const undigested = outputs.length === 0 ? [] : undigestedOf(models, jobs, known)
+  yield
   const nameOf = nameUnder(evaluations)
   const working = new Set(jobs.flatMap((j) => j.targets).map((t) => t.output))
   return {
@@ -180,21 +191,30 @@ const earlierCopy = ({ target }: Root, known: Known, byContent: ReturnType<typeo
 }
 
 /** The outputs that stand as they would be written, headers included, with their digests. A setting's outputs bear the digest of all of them, so they stand together. */
-const keptOutputs = (
+function* keptOutputs(
   draft: Draft, known: Known, roots: readonly (readonly Root[])[], standing: (root: Root) => Digest | undefined,
-): ReadonlyMap<PlannedOutput, Digest> => {
-  if (known.earlier.size === 0) return new Map()
-  const digestOf = (output: PlannedOutput, own: readonly Root[]): Digest | undefined => {
-    const digests = new Map(own.map((r) => [r.target.tensor, standing(r)] as const))
-    return [...digests.values()].includes(undefined) ? undefined : contentDigest(output.tensors.map((t) => ({ ...t, digest: digests.get(t.name)! })))
+): Sliced<ReadonlyMap<PlannedOutput, Digest>> {
+  const kept = new Map<PlannedOutput, Digest>()
+  if (known.earlier.size === 0) return kept
+  function* digestOf(output: PlannedOutput, own: readonly Root[]): Sliced<Digest | undefined> {
+    const digests = new Map<string, Digest>()
+    for (const root of own) {
+      yield
+      const digest = standing(root)
+      if (digest === undefined) return undefined
+      digests.set(root.target.tensor, digest)
+    }
+    return contentDigest(output.tensors.map((t) => ({ ...t, digest: digests.get(t.name)! })))
   }
-  return new Map(draft.evaluations.flatMap(({ setting, steps }, index) => {
-    const digests = new Map(draft.outputs.flatMap((o, i) => (o.setting === index ? [[o.output, digestOf(o.output, roots[i]!)] as const] : [])))
-    if (digests.size === 0 || [...digests.values()].includes(undefined)) return []
+  for (const [index, { setting, steps }] of draft.evaluations.entries()) {
+    const digests = new Map<PlannedOutput, Digest | undefined>()
+    for (const [i, o] of draft.outputs.entries()) if (o.setting === index) digests.set(o.output, yield* digestOf(o.output, roots[i]!))
+    if (digests.size === 0 || [...digests.values()].includes(undefined)) continue
     const sealing = sealOf(setting, steps, [...digests.keys()], known, (output) => digests.get(output)!)
-    if (sealing === undefined || ![...digests.keys()].every((output) => stands(output, sealing, known))) return []
-    return [...digests] as [PlannedOutput, Digest][]
-  }))
+    if (sealing === undefined || ![...digests.keys()].every((output) => stands(output, sealing, known))) continue
+    for (const [output, digest] of digests) kept.set(output, digest!)
+  }
+  return kept
 }
 
 const stands = (output: PlannedOutput, sealing: Sealing, known: Known): boolean => {
@@ -276,4 +296,9 @@ export const makePlan = (
 }
 
 /** A draft whose plan has no jobs: mistakes are found before, and cutting the work takes longer than all the rest. */
-export const withoutWork = (draft: Draft): Draft => ({ ...draft, outputs: draft.outputs.map((o) => ({ ...o, roots: () => [] })), reports: [] })
+export const withoutWork = (draft: Draft): Draft => ({ ...draft, outputs: draft.outputs.map((o) => ({ ...o, roots: noRoots })), reports: [] })
+
+function* noRoots(): Sliced<readonly Root[]> {
+  yield
+  return []
+}

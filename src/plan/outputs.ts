@@ -4,6 +4,7 @@ import { deltaOutput, dtypeOfMask, outputIsInput, outputIsRecipe, outputOfSettin
 import type { Diagnostic } from '../base/diagnostic.js'
 import { toDigest, type Digest } from '../base/digest.js'
 import { failed, ok, type Result } from '../base/result.js'
+import type { Sliced } from '../base/slices.js'
 import type { Mask, Tensor } from '../graph/expression.js'
 import type { Slot, Value } from '../operators/value.js'
 import { lockPath } from '../store/lock.js'
@@ -51,7 +52,7 @@ export interface OutputRoots {
   readonly setting: number
   readonly output: PlannedOutput
   /** Builds the expressions of all tensors, which is most of the work of planning. */
-  roots(): readonly Root[]
+  roots(): Sliced<readonly Root[]>
 }
 
 /** Where outputs are written: the recipe's folder unless `--out` says otherwise. */
@@ -139,14 +140,22 @@ export const planOutput = (
     return f.header
   })
   const valueOf = (name: string): Tensor | Mask => (value.kind === 'mask' ? value.mask(name) : (value as Value & { kind: 'model' }).tensor(name))
-  const roots = (): readonly Root[] => [...laid.at].map(([name, at]): Root => {
+  function* roots(): Sliced<readonly Root[]> {
+    const found: Root[] = []
+    for (const [name, at] of laid.at) {
+      yield
+      found.push(rootOf(name, at))
+    }
+    return found
+  }
+  const rootOf = (name: string, at: { readonly path: string; readonly begin: number }): Root => {
     const tensor = byName.get(name)!
     return {
       shape: tensor.shape,
       // Written out, for of what is spread every one would get a layout of its own.
       target: { path: at.path, begin: at.begin, output: index, tensor: name, elements: sizeOf(tensor.shape), dtype: tensor.dtype, step: output.from.name, allowNonFinite: output.nonFinite === 'allow', value: valueOf(name) },
     }
-  })
+  }
   return ok({ setting, output: { name: output.name, label: output.path, from: output.from.name, setting, files: laid.files, index: laid.index, tensors, seal, kept: undefined }, roots }, tags.diagnostics)
 }
 

@@ -56,8 +56,8 @@ export type RunEvent =
   /** `changes` tell in words how the lock differs from the one before. */
   | { readonly type: 'lock-written'; readonly path: string; readonly changed: boolean; readonly changes: readonly string[] }
   | { readonly type: 'report-written'; readonly name: string; readonly path: string; readonly format: ReportFormat; readonly bytes: number }
-  /** `spent` are the seconds of all workers together, by what they went to. */
-  | { readonly type: 'run-finished'; readonly seconds: number; readonly readBytes: number; readonly writtenBytes: number; readonly peakMemory: number; readonly spent: Spent }
+  /** `spent` are the seconds of all workers together, by what they went to; `longestPause` those in which the main thread heard nothing, planning included. */
+  | { readonly type: 'run-finished'; readonly seconds: number; readonly readBytes: number; readonly writtenBytes: number; readonly peakMemory: number; readonly longestPause?: number; readonly spent: Spent }
   | { readonly type: 'run-failed'; readonly diagnostics: readonly Diagnostic[]; readonly seconds: number }
 
 /** Hears what happens; must not throw and should be quick. */

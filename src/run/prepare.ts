@@ -3,11 +3,13 @@ import { dirname, resolve } from 'node:path'
 import { outputIsInput, pinMismatch, pinOfShards } from '../base/catalogue/plan.js'
 import type { Diagnostic, Source } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
+import { stopped } from '../base/catalogue/run.js'
 import { failed, ok, type Result } from '../base/result.js'
+import { inTurns } from '../base/slices.js'
 import { orderProblems } from '../document/report.js'
 import { toSource } from '../document/source.js'
 import type { Draft } from '../plan/draft.js'
-import { completePlan, draftPlan, withoutWork, type PlanOptions } from '../plan/make-plan.js'
+import { completePlan, draftInSlices, withoutWork, type PlanOptions } from '../plan/make-plan.js'
 import { pathsOf, type Setting } from '../plan/outputs.js'
 import type { Plan } from '../plan/plan.js'
 import { parse, type ParseOptions } from '../recipe/parse.js'
@@ -22,6 +24,8 @@ import { sha256Of } from './sha256.js'
 export interface PrepareOptions extends ParseOptions, PlanOptions {
   /** Folder that output paths are relative to; the recipe's own unless given. */
   readonly out?: string
+  /** Stops planning within a moment. */
+  readonly signal?: AbortSignal
 }
 
 /** A recipe that is read and evaluated under each of its settings, before it is known what of the work is done already. */
@@ -102,7 +106,8 @@ export const draft = async (path: string, options: PrepareOptions = {}): Promise
   }
   const opening = choices.value.length === 1 ? told : orderProblems(told)
   if (settings.length < choices.value.length) return failed(...opening)
-  const drafted = draftPlan(settings, { recipe: folder, out: options.out === undefined ? undefined : resolve(options.out) })
+  const done = await inTurns(draftInSlices(settings, { recipe: folder, out: options.out === undefined ? undefined : resolve(options.out) }), options.signal)
+  const drafted = done === undefined ? failed(stopped()) : done.value
   const diagnostics = [...opening, ...drafted.diagnostics]
   if (drafted.type === 'failed') return failed(...diagnostics)
   const links = await outputsThatAreInputs(settings[0]!.recipe, drafted.value)

@@ -22,6 +22,7 @@ import { isInexact } from './devices/device.js'
 import { changedInputs, sizeOnDisk, syncAll } from './files.js'
 import type { Built, RunOptions } from './options.js'
 import { openJournal, type Journal } from './journal.js'
+import { watchPauses } from './pauses.js'
 import { startMasks } from './kept-masks.js'
 import { remember } from './remember.js'
 import { drawReport, renderReports } from './reports.js'
@@ -41,6 +42,7 @@ export const run = async (plan: Plan, options: RunOptions): Promise<Result<Built
     memoryBudget: estimateMemory(plan, options.workers, options.device !== 'cpu'),
     ...(options.deviceReason === undefined ? {} : { deviceReason: options.deviceReason }),
   })
+  const pauses = options.pauses ?? watchPauses()
   const measuring = setInterval(() => listener({ type: 'memory-measured', bytes: process.memoryUsage.rss() }), 1000)
   measuring.unref()
   const result = await attempt(plan, options, listener, seconds).finally(() => clearInterval(measuring))
@@ -48,9 +50,10 @@ export const run = async (plan: Plan, options: RunOptions): Promise<Result<Built
   else {
     listener({
       type: 'run-finished', seconds: seconds(), readBytes: result.value.readBytes, writtenBytes: result.value.writtenBytes, spent: result.value.spent,
-      peakMemory: process.resourceUsage().maxRSS * 1024,
+      peakMemory: process.resourceUsage().maxRSS * 1024, longestPause: pauses.longest(),
     })
   }
+  if (options.pauses === undefined) pauses.end()
   return result
 }
 

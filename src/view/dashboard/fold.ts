@@ -146,6 +146,7 @@ const hear = (draft: Draft, event: BuildEvent, at: number): void => {
       draft.read = event.readBytes
       draft.written = event.writtenBytes
       draft.memory = { ...draft.memory, peak: Math.max(draft.memory.peak, event.peakMemory) }
+      draft.longestPause = event.longestPause
       draft.share = 1
       end(draft, 'finished', event.seconds)
       return say(draft, at, 'good', `finished in ${formatDuration(event.seconds)}`)

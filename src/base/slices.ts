@@ -1,0 +1,28 @@
+import { setImmediate } from 'node:timers/promises'
+
+/** Long work that yields wherever it may pause, so that others have their turn: timers, signals, the messages of workers. */
+export type Sliced<T> = Generator<void, T, void>
+
+/** Longest time, in ms, that sliced work goes on before others have their turn. */
+const SLICE = 25
+
+/** Does sliced work without a pause. */
+export const atOnce = <T>(work: Sliced<T>): T => {
+  for (;;) {
+    const next = work.next()
+    if (next.done === true) return next.value
+  }
+}
+
+/** Does sliced work and lets others have their turn in between; undefined when it was to stop before the end. */
+export const inTurns = async <T>(work: Sliced<T>, signal?: AbortSignal): Promise<{ readonly value: T } | undefined> => {
+  let began = performance.now()
+  for (;;) {
+    if (signal?.aborted === true) return undefined
+    const next = work.next()
+    if (next.done === true) return { value: next.value }
+    if (performance.now() - began < SLICE) continue
+    await setImmediate()
+    began = performance.now()
+  }
+}
