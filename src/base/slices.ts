@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 
 /** Long work that yields wherever it may pause, so that others have their turn: timers, signals, the messages of workers. */
 export type Sliced<T> = Generator<void, T, void>
@@ -22,7 +22,32 @@ export const inTurns = async <T>(work: Sliced<T>, signal?: AbortSignal): Promise
     const next = work.next()
     if (next.done === true) return { value: next.value }
     if (performance.now() - began < SLICE) continue
-    await setImmediate()
+    await nextTurn()
     began = performance.now()
+  }
+}
+
+/** Takes pieces of work in order. While there are many, others have their turn in between. */
+export interface Turns {
+  take(work: () => void): void
+}
+
+/** Turns of which none has been taken: work that comes alone is done at once. */
+export const createTurns = (): Turns => {
+  const waiting: (() => void)[] = []
+  let began = 0
+  let busy = false
+  const go = (): void => {
+    busy = true
+    began = performance.now()
+    while (waiting.length > 0 && performance.now() - began < SLICE) waiting.shift()!()
+    busy = waiting.length > 0
+    if (busy) setImmediate(go)
+  }
+  return {
+    take: (work) => {
+      waiting.push(work)
+      if (!busy) go()
+    },
   }
 }

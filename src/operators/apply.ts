@@ -153,9 +153,11 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
       const prepared = prepareTensor(slot)
       if (prepared !== undefined) pending.set(slot.name, prepared)
     }
-    for (const refused of buildSamples(call.graph, [...pending.values()])) problems.push(refused)
+    const { refused, shares } = buildSamples(call.graph, pending.values())
+    append(problems, refused)
     const built: BuiltTensors = {
       names: pending,
+      shares,
       get: (name) => {
         const p = pending.get(name)
         const value = p === undefined ? undefined : makeOnce(p)
@@ -181,6 +183,8 @@ type BuiltTensor = Tensor | Mask | readonly Mask[]
 /** What an operator makes of the tensors it merges; `names` has a key for each of them. */
 interface BuiltTensors {
   readonly names: ReadonlyMap<string, unknown>
+  /** True where they share a measure over the whole model. */
+  readonly shares: boolean
   get(name: string): BuiltTensor | undefined
 }
 
@@ -211,14 +215,13 @@ const createLikeness = () => {
   }
 }
 
-/** Builds one tensor of each likeness, to hear what the operator refuses; all, where they share a measure over the whole model. */
-const buildSamples = (graph: Graph, pending: readonly Pending[]): Diagnostic[] => {
+/** Builds one tensor of each likeness, to hear what the operator refuses, and whether they share a measure over the whole model. */
+const buildSamples = (graph: Graph, pending: Iterable<Pending>): { readonly refused: readonly Diagnostic[]; readonly shares: boolean } => {
   const grouped = graph.grouped().length
   const samples = new Map<string, Pending>()
   for (const p of pending) if (!samples.has(p.likeness)) samples.set(p.likeness, p)
-  const built = [...samples.values()].map(makeOnce)
-  const all = graph.grouped().length > grouped ? pending.map(makeOnce) : built
-  return all.filter(isDiagnostic)
+  const refused = [...samples.values()].map(makeOnce).filter(isDiagnostic)
+  return { refused, shares: graph.grouped().length > grouped }
 }
 
 const placeKey = (at: Place | undefined): string => (at?.type === 'text' ? `${at.range.source.path} ${at.range.start}` : JSON.stringify(at))
@@ -260,6 +263,7 @@ const modelValue = (definition: { readonly space?: 'weights' | 'delta' }, call: 
   space: definition.space ?? first.space,
   label: labelOf(call),
   tensors: first.tensors,
+  ...(built.shares ? { shares: true } : {}),
   tensor: (name) => (built.get(name) as Tensor | undefined) ?? first.tensor(name),
 })
 
@@ -275,6 +279,7 @@ const maskValues = (
     kind: 'mask',
     label: count === 1 ? labelOf(call) : `\`${call.step}.${i + 1}\``,
     shapes: known,
+    ...(built.shares ? { shares: true } : {}),
     mask: (name) => {
       const value = built.get(name) as Mask | readonly Mask[]
       return Array.isArray(value) ? (value as readonly Mask[])[i]! : (value as Mask)

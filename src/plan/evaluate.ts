@@ -86,6 +86,7 @@ export function* evaluateSteps(recipe: Recipe, steps: readonly Step[], { models,
     append(problems, result.diagnostics)
     if (result.type === 'failed') continue
     const given = result.value.map((value, i) => landings.land(step, noting(value, `${call.scope}.${i}`, place.masks)))
+    for (const value of given) yield* makeShared(value)
     give(step, given, told)
     memory.set(keyOf(step), { values: given, notes: told })
     const source = Object.values(call.inputs).flat().map((r) => tensorsOf((r as Reference).value)).find((t) => t !== undefined)
@@ -95,6 +96,12 @@ export function* evaluateSteps(recipe: Recipe, steps: readonly Step[], { models,
     })
   }
   return problems.some((d) => d.severity === 'error') ? failed(...problems) : ok({ values, notes }, problems)
+}
+
+/** Makes all tensors of a value that share measures: whoever asks for one of them measures all. */
+function* makeShared(value: Value): Sliced<void> {
+  if (value.kind === 'model' && value.shares === true) for (const name of value.tensors.keys()) yield void value.tensor(name)
+  if (value.kind === 'mask' && value.shares === true) for (const name of value.shapes.keys()) yield void value.mask(name)
 }
 
 /** A mask that is noted in the table, tensor by tensor, as it is asked for. */

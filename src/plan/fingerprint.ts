@@ -1,4 +1,5 @@
 import { shortDigest } from '../base/digest.js'
+import { greatest } from '../base/lists.js'
 import { argumentsOf, isMeasure, type Expression, type Measure, type Over, type Product, type Stream } from '../graph/expression.js'
 import { groupKey } from '../graph/passes.js'
 import { walk } from '../graph/walk.js'
@@ -55,10 +56,10 @@ export const subjectOf = (root: Expression): TensorInfo | undefined => {
 const exactly = (x: number): number | string => (Number.isFinite(x) && !Object.is(x, -0) ? x : String(Object.is(x, -0) ? '-0' : x))
 const words = (s: Stream): readonly unknown[] => [s.seed, s.step, s.draw, s.tensor]
 
-/** Characters from which on a description stands as its digest, so that one over another over another does not contain them all. */
-const LONGEST = 1024
+/** How deep expressions nest before one stands as its digest: of a long chain every part is described once, not once for all above it. */
+const DEEPEST = 32
 
-/** An expression as a text; `complete` is false while something it reads is not identified. */
+/** An expression or a group as a text; `complete` is false while something it reads is not identified. */
 interface Described { readonly text: string; readonly complete: boolean }
 
 const NOTHING: readonly never[] = []
@@ -79,8 +80,8 @@ const groupBy = <T>(all: readonly T[], keyOf: (x: T) => string): ReadonlyMap<str
 /** Makes fingerprints; `grouped` are all measures over several tensors that the graph has. */
 export const createFingerprints = (grouped: () => readonly Measure[], identify: Identify): Fingerprints => {
   const groups = new Map<string, Described>()
-  /** Long descriptions by the number of their expression. Of short ones none is kept: there are many, and they are quickly made again. */
-  const long = new Map<number, Described>()
+  /** Deep expressions by their number. */
+  const deep = new Map<number, Described>()
   let members: { readonly of: number; readonly byGroup: ReadonlyMap<string, readonly Measure[]> } | undefined
   /** False as soon as something is met that is not identified. */
   let complete = true
@@ -121,7 +122,7 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
     const seen = new Set<number>()
     walk(membersOf(key).flatMap(argumentsOf), {
       enter: (e) => {
-        if (seen.has(e.id) || long.has(e.id) || (isMeasure(e) && e.over !== undefined && groups.has(groupKey(e)))) return false
+        if (seen.has(e.id) || deep.has(e.id) || (isMeasure(e) && e.over !== undefined && groups.has(groupKey(e)))) return false
         seen.add(e.id)
         return true
       },
@@ -157,27 +158,43 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
       case 'tally': return [e.cells.by === 'place' ? e.cells : { by: e.cells.by, count: e.cells.count }, ...argumentsOf(e).map(ref)]
     }
   }
-  /** Some expressions as one text, in which everything below one stands behind it; where that is long, its digest does. */
-  const describe = (...roots: readonly Expression[]): string => {
-    const short = new Map<number, Described>()
-    const known = (e: Expression): Described | undefined => long.get(e.id) ?? short.get(e.id)
+  /** Digests every expression that stands so deep above what is stored, or above others that are digested, that none after it has to go through all that. */
+  const digestDeep = (roots: readonly Expression[]): void => {
+    const depths = new Map<number, number>()
     walk(roots, {
-      enter: (e) => known(e) === undefined,
+      enter: (e) => !depths.has(e.id) && !deep.has(e.id),
       leave: (e) => {
+        const below = greatest(operandsOf(e).map((x) => depths.get(x.id) ?? 0), 0)
+        depths.set(e.id, below + 1)
+        if (below + 1 < DEEPEST) return
         const before = complete
         complete = true
-        const below: Described[] = []
-        const line = JSON.stringify([e.kind, e.type, ...detail(e, (x) => below.push(known(x)!) - 1)])
-        const text = `${line}(${below.map((b) => b.text).join()})`
-        const own = { text: text.length > LONGEST ? `#${shortDigest(text)}` : text, complete: complete && below.every((b) => b.complete) }
-        ;(text.length > LONGEST ? long : short).set(e.id, own)
+        deep.set(e.id, { text: shortDigest(textOf([e])), complete })
         complete = before
+        depths.set(e.id, 0)
       },
       below: operandsOf,
     })
-    const ends = roots.map((e) => known(e)!)
-    complete &&= ends.every((d) => d.complete)
-    return ends.map((d) => d.text).join()
+  }
+  /** The expressions below some roots as one text, each once, numbered in the order they are met; a deep one below them is its digest. */
+  const textOf = (roots: readonly Expression[]): string => {
+    const numbers = new Map<number, number>()
+    const lines: string[] = []
+    const known = (e: Expression): Described | undefined => (roots.includes(e) ? undefined : deep.get(e.id))
+    walk(roots, {
+      enter: (e) => !numbers.has(e.id),
+      leave: (e) => {
+        const described = known(e)
+        complete &&= described?.complete ?? true
+        numbers.set(e.id, lines.push(described?.text ?? JSON.stringify([e.kind, e.type, ...detail(e, (x) => numbers.get(x.id)!)])) - 1)
+      },
+      below: (e) => (known(e) === undefined ? operandsOf(e) : NOTHING),
+    })
+    return `${lines.join('\n')}\n${roots.map((e) => numbers.get(e.id)!).join()}`
+  }
+  const describe = (...roots: readonly Expression[]): string => {
+    digestDeep(roots)
+    return textOf(roots)
   }
   const made = (make: () => string): Fingerprint | undefined => {
     complete = true

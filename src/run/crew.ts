@@ -3,6 +3,7 @@ import { workerLost } from '../base/catalogue/run.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
+import { createTurns } from '../base/slices.js'
 import type { UnitOrder, UnitResult } from './unit.js'
 import type { WorkerAnswer, WorkerStart, WorkerTask } from './worker.js'
 
@@ -107,6 +108,8 @@ export const employ = (hands: readonly Hand[], source: Source, stop: () => void)
   new Promise((resolve) => {
     const pending = hands.map((): (readonly UnitOrder[])[] => [])
     const problems: Diagnostic[] = []
+    // Many workers answer faster than what they found is taken in; nothing else would have its turn.
+    const turns = createTurns()
     let alive = hands.length
     let ending = false
 
@@ -136,13 +139,13 @@ export const employ = (hands: readonly Hand[], source: Source, stop: () => void)
     }
 
     hands.forEach((hand, i) => {
-      hand.onAnswer((answer) => {
+      hand.onAnswer((answer) => turns.take(() => {
         const units = pending[i]!.shift() ?? []
         if (answer.type === 'failed') return fail(...answer.diagnostics)
         const problem = source.finish(i, answer.results, units, pending[i]![0]?.[0])
         if (problem !== undefined) return fail(problem)
         supply()
-      })
+      }))
       hand.onExit((reason) => {
         if (reason !== undefined || !ending) fail(workerLost(i, reason ?? 'no reason given'))
         alive -= 1
