@@ -35,19 +35,26 @@ export interface Turns {
 /** Turns of which none has been taken: work that comes alone is done at once. */
 export const createTurns = (): Turns => {
   const waiting: (() => void)[] = []
-  let began = 0
-  let busy = false
+  let next = 0
+  /** When the first work of this turn of the event loop came; undefined where there was none yet. */
+  let began: number | undefined
   const go = (): void => {
-    busy = true
-    began = performance.now()
-    while (waiting.length > 0 && performance.now() - began < SLICE) waiting.shift()!()
-    busy = waiting.length > 0
-    if (busy) setImmediate(go)
+    if (began === undefined) {
+      began = performance.now()
+      setImmediate(() => {
+        began = undefined
+        if (waiting.length > 0) go()
+      })
+    }
+    while (next < waiting.length && performance.now() - began < SLICE) waiting[next++]!()
+    if (next < waiting.length) return
+    waiting.length = 0
+    next = 0
   }
   return {
     take: (work) => {
       waiting.push(work)
-      if (!busy) go()
+      go()
     },
   }
 }

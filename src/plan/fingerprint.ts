@@ -1,5 +1,6 @@
 import { shortDigest } from '../base/digest.js'
 import { greatest } from '../base/lists.js'
+import { atOnce, type Sliced } from '../base/slices.js'
 import { argumentsOf, isMeasure, type Expression, type Measure, type Over, type Product, type Stream } from '../graph/expression.js'
 import { groupKey } from '../graph/passes.js'
 import { walk } from '../graph/walk.js'
@@ -29,6 +30,8 @@ export interface Fingerprints {
   of(value: Expression, encoding: Encoding): Fingerprint | undefined
   /** Of a measure's outcome; of one over several tensors, the group's. Undefined for one of random or constant numbers only. */
   ofMeasure(measure: Measure): Fingerprint | undefined
+  /** Goes through the members of all groups, with a pause after each; otherwise the first of a group to be asked for does, without. */
+  prepare(): Sliced<void>
 }
 
 /** What measures are about, so that in a chain of them each is asked once. */
@@ -103,6 +106,12 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
   /** A group is its members' operands, in the order in which equal numbers are told apart. */
   const group = (m: Measure & { readonly over: Over }): string => {
     const key = groupKey(m)
+    atOnce(prepareGroup(key))
+    const known = groups.get(key)!
+    complete &&= known.complete
+    return known.text
+  }
+  function* prepareGroup(key: string): Sliced<void> {
     // Groups below come first, and each is left before those above: whole models may be measured after each other, deeper than the stack.
     for (const path = [key]; path.length > 0;) {
       const next = path.at(-1)!
@@ -110,11 +119,8 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
       for (const below of missing.toReversed()) path.push(below)
       if (missing.length > 0) continue
       path.pop()
-      if (!groups.has(next)) groups.set(next, describeGroup(next))
+      if (!groups.has(next)) groups.set(next, yield* describeGroup(next))
     }
-    const known = groups.get(key)!
-    complete &&= known.complete
-    return known.text
   }
   /** The groups that the members of one are made of and that are not described yet, those below first. */
   const groupsBelow = (key: string): string[] => {
@@ -130,15 +136,19 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
     })
     return [...found]
   }
-  const describeGroup = (key: string): Described => {
-    const before = complete
-    complete = true
-    const described = membersOf(key)
-      .map((other) => [subjectOf(other)?.name ?? '', shortDigest(describe(...argumentsOf(other)))] as const)
-      .sort(([x, a], [y, b]) => (x < y ? -1 : x > y ? 1 : a < b ? -1 : 1))
-    const own = { text: shortDigest(JSON.stringify(described)), complete }
-    complete = before
-    return own
+  function* describeGroup(key: string): Sliced<Described> {
+    const described: (readonly [string, string])[] = []
+    let whole = true
+    for (const other of membersOf(key)) {
+      yield
+      const before = complete
+      complete = true
+      described.push([subjectOf(other)?.name ?? '', shortDigest(describe(...argumentsOf(other)))])
+      whole &&= complete
+      complete = before
+    }
+    described.sort(([x, a], [y, b]) => (x < y ? -1 : x > y ? 1 : a < b ? -1 : 1))
+    return { text: shortDigest(JSON.stringify(described)), complete: whole }
   }
   const detail = (e: Expression, ref: (e: Expression) => number): readonly unknown[] => {
     switch (e.type) {
@@ -203,6 +213,9 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
   }
 
   return {
+    *prepare() {
+      for (const m of grouped()) yield* prepareGroup(groupKey(m))
+    },
     of: (value, { elements, dtype, allowNonFinite }) => made(() => `${ARITHMETIC} ${elements} ${dtype} ${allowNonFinite}\n${describe(value)}`),
     // Without a stored tensor below it nothing tells how many elements it is over.
     ofMeasure: (m) => (subjectOf(m) === undefined ? undefined : made(() => `${ARITHMETIC} ${m.type}\n${m.type === 'tally' || m.over === undefined ? describe(m) : `${groupKey(m).replace(m.over, '')} ${group(m)}`}`)),

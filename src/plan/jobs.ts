@@ -108,13 +108,19 @@ export function* makeJobs(
     return true
   }
   /** Gives measures their owners, with the rest of their groups and all that is below them. */
-  const claim = (measures: readonly Measure[], first: Bundle): void => {
+  function* claim(measures: readonly Measure[], first: Bundle): Sliced<void> {
     const left = measures.toReversed().map((m) => ({ m, asking: first }))
     for (let next = left.pop(); next !== undefined; next = left.pop()) {
       const { m, asking } = next
       if (!own(m, asking)) continue
       const family = m.over === undefined ? NONE : (families.get(familyOf(m)) ?? NONE)
-      for (const member of [m, ...family.filter((other) => own(other, asking))]) {
+      const members = [m]
+      for (const other of family) {
+        yield
+        if (own(other, asking)) members.push(other)
+      }
+      for (const member of members) {
+        yield
         const owner = owners.get(member.id)!
         for (const below of measuresOf(argumentsOf(member), isGiven, searched).reverse()) left.push({ m: below, asking: owner })
       }
@@ -124,7 +130,7 @@ export function* makeJobs(
   for (const bundle of [...bundles.values()]) {
     yield
     const computed = bundle.roots.filter((r) => copies.get(r) === undefined).map((r) => r.target.value)
-    claim(measuresOf(computed, isGiven, searched), bundle)
+    yield* claim(measuresOf(computed, isGiven, searched), bundle)
     for (const mask of bundle.size === 0 ? [] : masks.wanted(computed)) if (!wanted.has(mask)) wanted.set(mask, bundle)
   }
   const { kept, files } = keep([...wanted].map(([value, { size }]) => ({ value, elements: size })))
@@ -134,7 +140,7 @@ export function* makeJobs(
     for (const { tensor, size, scalars, tallies = {} } of measured) {
       yield
       const found = measuresOf([...Object.values(scalars), ...Object.values(tallies)], isGiven, searched)
-      if (found.length > 0) claim(found, bundleOf(tensor, size, step))
+      if (found.length > 0) yield* claim(found, bundleOf(tensor, size, step))
     }
   }
   const jobs: Job[] = []

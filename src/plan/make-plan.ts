@@ -140,6 +140,7 @@ export function* completeInSlices(draft: Draft, known: Known = NOTHING_KNOWN): S
     return made === undefined ? undefined : known.mask(made)
   }
   const masks = createMasks(draft.masks, findMask)
+  if (known.outcome !== NOTHING_KNOWN.outcome || known.mask !== NOTHING_KNOWN.mask) yield* byContent.prepare()
   const { jobs, files } = yield* makeJobs(roots.filter((_, i) => outputs[i]!.kept === undefined).flat(), reports.filter((r) => !r.kept), graph, {
     copyOf, isKnown, masks, keep: (wanted) => layOutMasks(wanted, draft.masks, known.room),
   })

@@ -38,6 +38,7 @@ export const remember = async (
   try {
     const digestOf = (tensor: TensorInfo): Digest | undefined => plan.digestOf(tensor) ?? schedule.ledger.digest(tensor.file, tensor.name)
     const fingerprints = plan.fingerprints(digestOf)
+    await allTurns(fingerprints.prepare())
     // The largest first, so that they are the first to go where the store is too small.
     finishMasks(plan, schedule, fingerprints, masks)
     rememberInputs(plan, digestOf, store, since)

@@ -3,6 +3,7 @@ import { unordered } from '../base/catalogue/run.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import type { Digest } from '../base/digest.js'
 import { ok, type Result } from '../base/result.js'
+import { inTurns, type Sliced } from '../base/slices.js'
 import { decodingTables } from '../kernels/convert.js'
 import { lowerFor } from '../graph/lower.js'
 import type { Plan, Target } from '../plan/plan.js'
@@ -63,6 +64,7 @@ export const work = async (plan: Plan, options: RunOptions, place: Workplace): P
   // An input that another write could change without a trace is nothing to carry on from, and neither are numbers that only this device gives.
   const settled = plan.models.flatMap((m) => m.files).every((f) => isSettled(f, options.memory?.since ?? Date.now()))
   const note = createNotes(plan, settled && !isInexact(options.device) ? place : { ...place, journals: [] })
+  await inTurns(note.prepare())
   listener({ type: 'work-planned', tensors: plannedTensors(plan) })
   return employ(hands, {
     next: () => schedule.next(),
@@ -97,6 +99,8 @@ interface Expected { readonly target: Target; readonly size: number; readonly ho
 
 /** Follows tensors until they are whole. */
 interface Notes {
+  /** What has to be worked out before the first tensor is whole. */
+  prepare(): Sliced<void>
   /** A worker spent so many seconds on a unit. */
   spent(unit: UnitOrder, seconds: number): void
   /** Checks what was taken over against its digest, notes in the journals what is done, and tells of it; gives what is not as it should be. */
@@ -129,8 +133,9 @@ const createNotes = (plan: Plan, { files, journals, listener }: Workplace): Note
           type: 'tensor-finished', output: plan.outputs[target.output]!.name, tensor, steps: plan.stepsOf(target), how,
           bytes: bytesFor(size, target.dtype), seconds: seconds.get(tensor) ?? 0,
         })
-        const made = fingerprints.of(target.value, target)
-        if (made !== undefined) journalOf.get(path)?.wrote(made, target.begin, digest)
+        const journal = journalOf.get(path)
+        const made = journal === undefined ? undefined : fingerprints.of(target.value, target)
+        if (made !== undefined) journal?.wrote(made, target.begin, digest)
       } else if (input !== undefined) {
         const identity = identify(input)
         if (identity !== undefined) journals[0]?.read(identity, digest)
@@ -140,6 +145,9 @@ const createNotes = (plan: Plan, { files, journals, listener }: Workplace): Note
     return undefined
   }
   return {
+    *prepare() {
+      if (journals.length > 0) yield* fingerprints.prepare()
+    },
     spent: ({ reads, writes }, spent) => {
       const tensor = writes[0]?.tensor ?? reads[0]?.tensor ?? ''
       seconds.set(tensor, (seconds.get(tensor) ?? 0) + spent)
