@@ -164,6 +164,7 @@ const buildOnce = async (console: Console, recipe: string, flags: BuildFlags, ca
   const options: BuildOptions = {
     set: set.value, workers: workers.value, device: device.value, store: userStore(),
     places: cudaPlaces(),
+    reporting: flags.report !== undefined,
     frozen: flags.frozen === true, force: flags.force === true, sha256: flags.sha256 === true,
     ...(flags.out === undefined ? {} : { out: flags.out }),
     ...(flags.attest === undefined ? {} : { attest: resolve(flags.attest) }),

@@ -115,12 +115,13 @@ const runOrAnew = async (plan: Plan, anew: () => Promise<Plan | undefined>, opti
 }
 
 /** The options that a build hands to its run as they are. */
-const common = ({ cutting, listener, signal, render, start }: BuildOptions): Partial<RunOptions> => ({
+const common = ({ cutting, listener, signal, render, start, reporting }: BuildOptions): Partial<RunOptions> => ({
   ...(cutting === undefined ? {} : { cutting }),
   ...(listener === undefined ? {} : { listener }),
   ...(signal === undefined ? {} : { signal }),
   ...(render === undefined ? {} : { render }),
   ...(start === undefined ? {} : { start }),
+  ...(reporting === undefined ? {} : { reporting }),
 })
 
 /** Only what says what the inputs are, nothing of what was made of them. */

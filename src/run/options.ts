@@ -34,6 +34,8 @@ export interface RunOptions {
   readonly memory?: { readonly store: Store; readonly since: number }
   /** sha256 of inputs' files that were asked for, by path. */
   readonly sha256?: ReadonlyMap<string, string>
+  /** True where a report on the build is drawn after it, which counts in the memory it is expected to take. */
+  readonly reporting?: boolean
   /** What has been watching since the command began; the run watches itself unless given. */
   readonly pauses?: Pauses
 }

@@ -39,7 +39,7 @@ export const run = async (plan: Plan, options: RunOptions): Promise<Result<Built
   listener({
     type: 'run-started', recipe: plan.name, device: options.device, workers: options.workers, jobs: plan.jobs.length, seed: plan.seed,
     readBytes: totals.readBytes + totals.digestBytes, writeBytes: totals.writeBytes, tensors: totals.tensors, reused: totals.reused, cached: totals.cached,
-    memoryBudget: estimateMemory(plan, options.workers, options.device !== 'cpu'),
+    memoryBudget: estimateMemory(plan, options.workers, { onDevice: options.device !== 'cpu', reporting: options.reporting === true }),
     ...(options.deviceReason === undefined ? {} : { deviceReason: options.deviceReason }),
   })
   const pauses = options.pauses ?? watchPauses()

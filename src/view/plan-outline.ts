@@ -97,7 +97,7 @@ export const outlinePlan = (plan: Plan, device: PlannedDevice, lock?: Lock): Pla
       jobs: plan.jobs.length,
       programs: plan.programs.length,
       sweeps: greatest(plan.jobs.map((job) => job.sweeps?.passes.length ?? 1), 0),
-      peakMemory: estimateMemory(plan, device.workers, device.name !== 'cpu'),
+      peakMemory: estimateMemory(plan, device.workers, { onDevice: device.name !== 'cpu' }),
       workers: device.workers,
     },
     device,
