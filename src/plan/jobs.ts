@@ -15,9 +15,10 @@ interface Bundle {
   readonly tensor: string
   readonly size: number
   readonly step: string
-  readonly roots: Root[]
-  readonly measures: Map<number, Measure>
-  readonly kept: KeptMask[]
+  /** Lists that most bundles have nothing or one thing in are made when it comes: there may be a hundred thousand. */
+  roots: readonly Root[]
+  measures: Map<number, Measure> | undefined
+  kept: readonly KeptMask[]
 }
 
 /** What need not be done, and what is kept of what is done. */
@@ -82,7 +83,7 @@ export function* makeJobs(
   const bundles = new Map<string, Bundle>()
   const bundleOf = (tensor: string, size: number, step: string): Bundle => {
     const key = bundleKey(tensor, size)
-    const known = bundles.get(key) ?? { tensor, size, step, roots: [], measures: new Map(), kept: [] }
+    const known = bundles.get(key) ?? { tensor, size, step, roots: NONE, measures: undefined, kept: NONE }
     bundles.set(key, known)
     return known
   }
@@ -91,7 +92,8 @@ export function* makeJobs(
     yield
     const copy = copyOf(root)
     if (copy !== undefined) copies.set(root, copy)
-    bundleOf(root.target.tensor, sizeOf(root.shape), root.target.step).roots.push(root)
+    const bundle = bundleOf(root.target.tensor, sizeOf(root.shape), root.target.step)
+    bundle.roots = [...bundle.roots, root]
   }
 
   const isGiven = (e: Expression): boolean => (isMeasure(e) && isKnown(e)) || masks.bitsOf(e) !== undefined
@@ -104,6 +106,7 @@ export function* makeJobs(
     const subject = subjectOf(m)
     const owner = subject === undefined ? asking : bundleOf(subject.name, sizeOf(subject.shape), asking.step)
     owners.set(m.id, owner)
+    owner.measures ??= new Map()
     owner.measures.set(m.id, m)
     return true
   }
@@ -134,7 +137,10 @@ export function* makeJobs(
     for (const mask of bundle.size === 0 ? [] : masks.wanted(computed)) if (!wanted.has(mask)) wanted.set(mask, bundle)
   }
   const { kept, files } = keep([...wanted].map(([value, { size }]) => ({ value, elements: size })))
-  for (const mask of kept) wanted.get(mask.value)!.kept.push(mask)
+  for (const mask of kept) {
+    const bundle = wanted.get(mask.value)!
+    bundle.kept = [...bundle.kept, mask]
+  }
   const assemble = createAssembler(masks.bitsOf)
   for (const { measured, step } of reports) {
     for (const { tensor, size, scalars, tallies = {} } of measured) {
@@ -146,7 +152,7 @@ export function* makeJobs(
   const jobs: Job[] = []
   for (const bundle of bundles.values()) {
     yield
-    if (bundle.size === 0 || bundle.roots.length + bundle.measures.size === 0) continue
+    if (bundle.size === 0 || (bundle.roots.length === 0 && bundle.measures === undefined)) continue
     jobs.push(makeJob(bundle, copies, (e) => (isMeasure(e) && owners.get(e.id) !== bundle) || masks.bitsOf(e) !== undefined, assemble))
   }
   return { jobs, files }
@@ -163,8 +169,8 @@ const makeJob = (
     step,
     copies: computed.length === roots.length ? NONE : roots.map((r) => copies.get(r)).filter((c) => c !== undefined),
     targets: computed.length === 0 ? NONE : computed.map((r) => r.target),
-    kept: kept.length === 0 ? NONE : kept,
-    sweeps: computed.length === 0 && measures.size === 0 ? undefined : cutPasses(wanted, [...measures.values()], isGiven, assemble),
+    kept,
+    sweeps: computed.length === 0 && measures === undefined ? undefined : cutPasses(wanted, measures === undefined ? NONE : [...measures.values()], isGiven, assemble),
   }
 }
 

@@ -276,10 +276,15 @@ const stepsBehind = (evaluations: readonly Evaluation[], outputs: readonly Plann
     return known
   }
   const behind = outputs.map(({ setting, from }) => orderSteps(evaluations[setting]!.setting.recipe.steps, [from]))
+  /** Most tensors are the work of the same steps: one list for all of them. */
+  const lists = new Map<string, readonly string[]>()
   return ({ output, tensor }) => {
     const { setting } = outputs[output]!
     const touches = touchedIn(evaluations[setting]!)
-    return behind[output]!.filter((s) => touches.get(s.name)?.has(tensor) !== false).map((s) => nameOf(setting, s.name))
+    const names = behind[output]!.filter((s) => touches.get(s.name)?.has(tensor) !== false).map((s) => nameOf(setting, s.name))
+    const same = lists.get(names.join()) ?? names
+    lists.set(names.join(), same)
+    return same
   }
 }
 

@@ -109,23 +109,28 @@ interface Notes {
 
 const createNotes = (plan: Plan, { files, journals, listener }: Workplace): Notes => {
   const keyOf = (path: string, tensor: string): string => `${path}\0${tensor}`
-  const outputs = new Map<string, Expected>([
-    ...plan.jobs.flatMap((j) => j.copies.map((c): [string, Expected] =>
-      [keyOf(c.to.path, c.to.tensor), { target: c.to, size: j.size, how: c.expect === undefined ? 'copied' : 'reused', expect: c.expect }])),
-    ...plan.jobs.flatMap((j) => j.targets.map((t): [string, Expected] => [keyOf(t.path, t.tensor), { target: t, size: j.size, how: 'computed', expect: undefined }])),
-  ])
+  const outputs = new Map<string, Map<string, Expected>>()
+  const expectTensor = (expected: Expected): void => {
+    const { path, tensor } = expected.target
+    const file = outputs.get(path) ?? new Map<string, Expected>()
+    outputs.set(path, file.set(tensor, expected))
+  }
+  for (const { size, copies, targets } of plan.jobs) {
+    for (const { to, expect } of copies) expectTensor({ target: to, size, how: expect === undefined ? 'copied' : 'reused', expect })
+    for (const target of targets) expectTensor({ target, size, how: 'computed', expect: undefined })
+  }
   /** Seconds by tensor: an unfinished tensor's units bear its name in what they read or write. */
   const seconds = new Map<string, number>()
   const masks = new Map(plan.masks.taken.map(({ bits, expect }) => [keyOf(bits.file, bits.name), expect] as const))
-  const inputs = new Map(plan.settings.flatMap((s) => [...s.inputs.values()]).flatMap((m) => [...m.tensors.values()]).map((t) => [keyOf(t.file, t.name), t] as const))
+  const inputs = new Map(plan.settings.flatMap((s) => [...s.inputs.values()]).flatMap((m) => m.files).map((f) => [f.path, f.tensors] as const))
   const identify = identifyByFile(plan.models.flatMap((m) => m.files))
   const fingerprints = plan.fingerprints(identify)
   const journalOf = new Map(files.map((f, i) => [f.finalPath, journals[i]] as const))
   const finish = (finished: readonly Finished[]): Diagnostic | undefined => {
     for (const { path, tensor, digest } of finished) {
       if ((masks.get(keyOf(path, tensor)) ?? digest) !== digest) return reuseBroken(path, tensor)
-      const output = outputs.get(keyOf(path, tensor))
-      const input = output === undefined ? inputs.get(keyOf(path, tensor)) : undefined
+      const output = outputs.get(path)?.get(tensor)
+      const input = output === undefined ? inputs.get(path)?.get(tensor) : undefined
       if (output !== undefined) {
         const { target, size, how, expect } = output
         if (expect !== undefined && expect !== digest) return reuseBroken(path, tensor)
