@@ -107,7 +107,8 @@ done in TIME: read 36 B, wrote 18 B, RATE; peak memory MEMORY
     const done = await smelt(folder.path, ['build', 'blocked.yaml', '--quiet'])
     expect(done.code).toBeGreaterThan(0)
     expect(done.stderr).toContain(join(folder.path, 'recipe.yaml'))
-    expect(readdirSync(folder.path).filter((name) => name.endsWith('.partial'))).toEqual([])
+    // The other tests build the other recipes meanwhile, and write their lock.
+    expect(readdirSync(folder.path).filter((name) => name.endsWith('.partial') && !name.startsWith('.recipe.lock.json'))).toEqual([])
   })
 
   it('finds a disk that is too small before it begins, and exits with 75', async ({ skip }) => {
