@@ -1,25 +1,36 @@
-// `node bench/pause.mjs RECIPE WORKERS`: builds a recipe with workers that answer at once, and prints the longest time in which the main thread let nothing else have its turn.
+// `npm run build && node bench/pause.mjs linear|ties [TENSORS [WORKERS]]`: builds a model of many tensors with workers that answer at once, and
+// prints the longest time in which the main thread let nothing else have its turn. On a busy machine others take part of that time: the
+// processor time of the busiest turn says what it is on one that does nothing else.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { build } from '../dist/run/build.js'
-import { pretendedWorker } from './pretended.mjs'
 import { openStore } from '../dist/store/store.js'
-import { join, dirname } from 'node:path'
+import { closePlace, openPlace } from './place.mjs'
+import { pretendedWorker } from './pretended.mjs'
+import { manyTensors } from './sizes.mjs'
 
-const [, , recipe, workers] = process.argv
-let last
-/** Seconds of processor time of the busiest turn of the event loop: what the pause would be on a machine that does nothing else. */
+const [, , kind = 'linear', tensors = '10000', workers = '16'] = process.argv
+const folder = openPlace(tmpdir(), 100e6, 1e9)
+const work = join(folder, 'work')
+mkdirSync(work)
+const recipe = join(work, 'recipe.yaml')
+writeFileSync(recipe, manyTensors(folder, Number(tensors), kind))
+
 let busiest = 0
-let [turning, before] = [true, process.cpuUsage()]
+let going = true
+let before = process.cpuUsage()
 const turn = () => {
   const { user, system } = process.cpuUsage(before)
   busiest = Math.max(busiest, (user + system) / 1e6)
-  if (process.env.SHOW && (user + system) > 2e5) console.error('turn', (user + system) / 1e6, performance.now() | 0)
   before = process.cpuUsage()
-  if (turning) setImmediate(turn)
+  if (going) setImmediate(turn)
 }
 setImmediate(turn)
-const built = await build(recipe, {
-  workers: Number(workers), start: pretendedWorker, listener: (event) => { last = event }, store: openStore(join(dirname(recipe), 'pause-cache')),
-})
-turning = false
-if (built.type === 'failed') throw new Error(JSON.stringify(built.diagnostics[0]))
-process.stdout.write(`${JSON.stringify({ busiest, pause: last.longestPause, seconds: last.seconds })}\n`)
+
+let last
+const built = await build(recipe, { workers: Number(workers), start: pretendedWorker, listener: (event) => { last = event }, store: openStore(join(work, 'cache')) })
+going = false
+closePlace(folder)
+if (built.type === 'failed') throw new Error(built.diagnostics.map((d) => d.message).join('\n'))
+process.stdout.write(`${kind}, ${tensors} tensors, ${workers} workers: longest pause ${last.longestPause.toFixed(3)} s, busiest turn ${busiest.toFixed(3)} s of the processor\n`)

@@ -21,7 +21,7 @@ const DEVICE_BYTES = 300e6
 /** What it takes to draw a report: the libraries for charts and pictures, and the picture. Measured. */
 const REPORT_BYTES = 120e6
 /** What is kept of a tensor of an input, of one that is written, and of a measure of one, garbage included. Measured. */
-const [STORED_BYTES, JOB_BYTES, MEASURE_BYTES] = [1000, 10_500, 8000]
+const [STORED_BYTES, JOB_BYTES, MEASURE_BYTES] = [1000, 6500, 8000]
 /** Elements a worker holds of each input and output at a time, and of one run of a program. */
 const [BLOCK, CHUNK] = [1 << 17, 1 << 15]
 /** What workers have at hand: tasks each, units and elements of a task; and how many different magnitudes a unit counts, of which not all have a count of their own. */
