@@ -67,3 +67,8 @@ test('every user-facing sentence is in the catalogue: diagnostics are made nowhe
   const makers = files.filter((f) => !f.path.startsWith('base/catalogue/') && f.imports.some((i) => i.endsWith('catalogue/entry.js')))
   expect(makers.map((f) => f.path)).toEqual([])
 })
+
+test('no list is spread into a call that takes it whole: a call takes no more arguments than the stack holds', () => {
+  const spreads = /Math\.(max|min)\((?:[\w.]+, )?\.\.\.|\.(push|unshift|splice)\(\.\.\./
+  expect(files.filter((f) => spreads.test(f.text)).map((f) => f.path)).toEqual([])
+})

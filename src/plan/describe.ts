@@ -39,15 +39,27 @@ const countTensors = (value: Value): number => {
   }
 }
 
-/** A step as the plan tells it. `neededBy` gives the outputs that need it for something that is computed. */
+/** For each step the steps that use it, in order. */
+export const usersOf = (steps: readonly Step[]): ReadonlyMap<string, readonly string[]> => {
+  const users = new Map<string, string[]>()
+  for (const step of steps) {
+    for (const name of new Set(usesOf(step).map((u) => stepOf(u.name)))) {
+      const known = users.get(name)
+      if (known === undefined) users.set(name, [step.name])
+      else known.push(step.name)
+    }
+  }
+  return users
+}
+
+/** A step as the plan tells it; `users` are the steps that use it. `neededBy` gives the outputs that need it for something that is computed. */
 export const describeStep = (
-  step: Step, setting: number, needed: readonly Step[], recipe: Recipe, { values, notes }: Evaluated,
+  step: Step, setting: number, users: readonly string[], recipe: Recipe, { values, notes }: Evaluated,
   { neededBy, nameOf }: { neededBy(step: Step): readonly string[]; nameOf(name: string): string },
 ): PlannedStep => {
   const value = values.get(step.name) ?? values.get(`${step.name}.1`)!
   const counts: Record<string, number> = {}
   for (const note of notes.get(step.name) ?? ([] as Note[])) counts[note.type] = (counts[note.type] ?? 0) + 1
-  const users = needed.filter((s) => usesOf(s).some((u) => stepOf(u.name) === step.name)).map((s) => s.name)
   const outputs = [...recipe.outputs.values()]
   return {
     name: nameOf(step.name),

@@ -1,3 +1,4 @@
+import { append } from '../base/lists.js'
 import { stepOf } from '../recipe/link.js'
 import type { Step } from '../recipe/recipe.js'
 import { usesOf } from '../recipe/step.js'
@@ -101,7 +102,7 @@ const behind = (name: string, { recipe, inputs }: PlannedSetting): { readonly st
     if (step === undefined && inputs.has(next)) read.add(next)
     if (step === undefined || steps.has(step.name)) continue
     steps.set(step.name, step)
-    queue.push(...usesOf(step).map((u) => u.name))
+    append(queue, usesOf(step).map((u) => u.name))
   }
   return { steps: [...steps.values()], inputs: [...read] }
 }

@@ -1,3 +1,4 @@
+import { greatest } from '../base/lists.js'
 import type { PlannedDevice } from '../plan/device.js'
 import { estimateMemory } from '../plan/memory.js'
 import type { Plan, PlannedStep } from '../plan/plan.js'
@@ -118,8 +119,8 @@ export const outlinePlan = (plan: Plan, device: PlannedDevice, { lock, force = f
       ...plan.totals,
       jobs: plan.jobs.length,
       programs: plan.programs.length,
-      sweeps: Math.max(0, ...plan.jobs.map((job) => job.sweeps?.passes.length ?? 1)),
-      peakMemory: estimateMemory(plan, device.workers, device.name !== 'cpu'),
+      sweeps: greatest(plan.jobs.map((job) => job.sweeps?.passes.length ?? 1), 0),
+      peakMemory: estimateMemory(plan, device.workers, { onDevice: device.name !== 'cpu' }),
       seconds: estimateSeconds(plan.totals, device.workers, speed),
       workers: device.workers,
     },

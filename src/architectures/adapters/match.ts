@@ -1,6 +1,7 @@
 import * as tensorProblems from '../../base/catalogue/adapter-tensors.js'
 import * as problems from '../../base/catalogue/adapters.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
+import { append } from '../../base/lists.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import type { Dtype } from '../../tensor/dtype.js'
 import { detectArchitecture, type Architecture } from '../detect.js'
@@ -83,7 +84,7 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
     const problem = overlapProblem(at, label, tensor, sourced)
     if (problem !== undefined) found.push(problem)
   }
-  if (config !== undefined) found.push(...missingTensors(adapter, config.value, model.tensors, patches))
+  if (config !== undefined) append(found, missingTensors(adapter, config.value, model.tensors, patches))
   if (strict && unmatched.length > 0) found.push(tensorProblems.unmatchedTensors(at, label, model.label, unmatched, file.tensors.size, estranged))
   return found.length > 0 ? failed(...firstOfEach(found)) : ok({ patches: new Map([...patches].map(([tensor, all]) => [tensor, all.map(({ patch }) => patch)])), unmatched })
 }
@@ -96,7 +97,7 @@ const patchModules = ({ modules }: GroupedAdapter, names: AdapterNames, making: 
   for (const module of modules) {
     const [target, ...others] = names.get(module.name) ?? []
     if (target === undefined) {
-      unmatched.push(...[...module.tensors.values()].map(({ name }) => name))
+      append(unmatched, [...module.tensors.values()].map(({ name }) => name))
       continue
     }
     if (others.length > 0) {
@@ -104,10 +105,10 @@ const patchModules = ({ modules }: GroupedAdapter, names: AdapterNames, making: 
       continue
     }
     const made = makePatches(module, target, making)
-    found.push(...made.diagnostics)
+    append(found, made.diagnostics)
     if (made.type === 'failed') continue
-    unmatched.push(...made.value.unmatched)
-    patches.push(...made.value.aimed.map(({ tensor, patch }) => [tensor, { module: module.name, patch }] as const))
+    append(unmatched, made.value.unmatched)
+    for (const { tensor, patch } of made.value.aimed) patches.push([tensor, { module: module.name, patch }])
   }
   return { patches, unmatched, problems: found }
 }

@@ -35,7 +35,7 @@ export const replaceWhole = (tensors: readonly TensorInfo[], names: AdapterNames
       else patches.push([meaning.tensor, { module: wholeModule(info.name), patch: { replaces: true, scale: 1, text: meaning.target.text, of: wholeOf(info) }, ...(meaning.base ? { base: true } : {}) }])
     }
   }
-  problems.push(...[...unknown].map(([ending, { module, tensors: alike }]) => unknownRole(making.at, making.adapter, alike, module, ending)))
+  for (const [ending, { module, tensors: alike }] of unknown) problems.push(unknownRole(making.at, making.adapter, alike, module, ending))
   return { patches, unmatched, problems }
 }
 
