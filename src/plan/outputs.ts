@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path'
 import { readTags } from '../architectures/adapters/tags.js'
 import { deltaOutput, dtypeOfMask } from '../base/catalogue/plan.js'
-import { toDigest, type Digest } from '../base/digest.js'
+import { toDigest } from '../base/digest.js'
 import { resolvePath } from '../base/resolve-path.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Sliced } from '../base/slices.js'
@@ -14,18 +14,10 @@ import type { Model } from '../safetensors/model.js'
 import { layoutShards } from '../safetensors/shards.js'
 import { sizeOf } from '../tensor/info.js'
 import type { LayerContext } from './context.js'
-import type { PlannedFile, PlannedOutput, Target } from './plan.js'
+import type { PlannedFile, PlannedOutput, Sealing, Target } from './plan.js'
 import { parentsOf, provenance } from './provenance.js'
 import { quantisationMetadata } from './quantisation-metadata.js'
 import { writtenTensors } from './written.js'
-
-/** What a header says that is known only once everything is computed. */
-export interface Sealing {
-  /** The digest of the build in the lock. */
-  readonly lock: Digest
-  /** The content digest of a model or adapter, by its name in the recipe. */
-  input(name: string): Digest
-}
 
 /** Stands in for what is not known yet, in the same length. */
 const UNKNOWN = toDigest(new Uint8Array(32))

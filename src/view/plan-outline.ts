@@ -8,7 +8,7 @@ import { estimateSeconds } from '../plan/time.js'
 import type { Name } from '../recipe/recipe.js'
 import type { Lock } from '../store/lock.js'
 import type { Speed } from '../store/speed.js'
-import { shortReason } from './why.js'
+import { shortReason } from './reason-text.js'
 import { tallyOf } from './text.js'
 
 /** The plan as every view shows it: figures, names and edges, without jobs and programs. */

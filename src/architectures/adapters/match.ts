@@ -10,7 +10,8 @@ import { guessArchitecture } from './guess.js'
 import { groupAdapter, type GroupedAdapter } from './modules.js'
 import { adapterNames, type AdapterNames } from './names.js'
 import { overlapProblem, type Patched, type Sourced } from './overlap.js'
-import { makePatches, type Making, type Patch } from './patch.js'
+import { makePatches, type Patch } from './patch.js'
+import type { PatchContext } from './patch-context.js'
 import { replaceWhole } from './replace.js'
 import { configOf, scalesOf, type ScaleSource } from './scale.js'
 import { isSavedWhole } from './whole.js'
@@ -70,7 +71,7 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
   const guess = guessArchitecture(file.tensors)
   const related = guess === undefined || architecture === undefined || guess.ids.includes(architecture.id)
   const estranged = related ? undefined : { adapter: guess.title, model: architecture.title }
-  const making: Making = { adapter: label, model: model.label, at, tensors: model.tensors, scaleOf: scalesOf(adapter), estranged }
+  const making: PatchContext = { adapter: label, model: model.label, at, tensors: model.tensors, scaleOf: scalesOf(adapter), estranged }
 
   const names = adapterNames(model.tensors, architecture)
   const whole = replaceWhole(grouped.others, names, making)
@@ -89,7 +90,7 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
   return found.length > 0 ? failed(...firstOfEach(found)) : ok({ patches: new Map([...patches].map(([tensor, all]) => [tensor, all.map(({ patch }) => patch)])), unmatched })
 }
 
-const patchModules = ({ modules }: GroupedAdapter, names: AdapterNames, making: Making): Patched => {
+const patchModules = ({ modules }: GroupedAdapter, names: AdapterNames, making: PatchContext): Patched => {
   const { adapter, at } = making
   const patches: (readonly [string, Sourced])[] = []
   const unmatched: string[] = []
