@@ -11,13 +11,30 @@ export interface Excerpt {
 
 const TAB = '    '
 const HOSTILE = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
+const PLAIN = new RegExp(`(^\\r\u001b\\[K|[\n\t])|${HOSTILE.source}`, 'gu')
+const COLORED = new RegExp(`(^\\r\u001b\\[K|\u001b\\[[0-9;]*m|[\n\t])|${HOSTILE.source}`, 'gu')
 const NARROW = /[\p{Mn}\p{Me}\u200c\u200d\ufe0f]/u
 const WIDE =
   /\p{Emoji_Presentation}|\ufe0f|\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}|[\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]/u
 
-/** Makes characters that drive or disorder a terminal visible, as `\u{1b}`: controls, bidi marks, invisible formats, lone surrogates. */
+/**
+ * Makes characters that drive or disorder a terminal visible, as `\u{1b}`: controls, bidi marks, invisible formats, line separators,
+ * lone surrogates. Every name and text that smelt shows to people goes through here.
+ */
 export const escapeControls = (text: string): string =>
   text.replace(HOSTILE, (c) => (c === '\n' ? '\\n' : c === '\t' ? '\\t' : c === '\r' ? '\\r' : `\\u{${c.codePointAt(0)!.toString(16)}}`))
+
+/**
+ * {@link escapeControls} for a whole screen, the last guard in front of a terminal: line breaks and tabs stay, and of smelt's own sequences
+ * the one that redraws a line, where `text` begins with it, and colours, where there are any.
+ */
+export const escapeScreen = (text: string, color: boolean): string =>
+  text.replace(color ? COLORED : PLAIN, (found, own: string | undefined) => own ?? escapeControls(found))
+
+/** The same for JSON, as `\u001b`: a terminal shows it as it is, and a reader of JSON gets the character itself. */
+export const escapeJson = (json: string): string =>
+  json.replace(HOSTILE, (found) =>
+    (found === '\n' ? found : found.split('').map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')))
 
 interface Cell {
   readonly text: string

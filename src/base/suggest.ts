@@ -1,8 +1,8 @@
 import { distance } from 'fastest-levenshtein'
 
-/** The candidates closest to a name, nearest first, none further than a third of its length (at least 2 edits). */
+/** The candidates closest to a name, nearest first, none further than a third of its length (at least 2 edits, and never all of it). */
 export const nearest = (name: string, candidates: Iterable<string>, most = 3): string[] => {
-  const limit = Math.max(2, Math.floor(name.length / 3))
+  const limit = Math.min(Math.max(2, Math.floor(name.length / 3)), name.length - 1)
   const lower = name.toLowerCase()
   return [...candidates]
     .map((candidate) => ({ candidate, edits: distance(lower, candidate.toLowerCase()) }))

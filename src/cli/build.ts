@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { stopping } from '../base/catalogue/cli.js'
 import { exitCode } from '../base/diagnostic.js'
+import { resolvePath } from '../base/resolve-path.js'
 import { build as buildRecipe, defaultWorkers, type BuildOptions } from '../run/build.js'
 import { optionDestination } from '../run/destinations.js'
 import type { RunEvent } from '../run/events.js'
@@ -175,7 +176,7 @@ export const buildOnce = async (console: Console, { path, text }: BuildSubject, 
     ...(text === undefined ? {} : { text, lock: false }),
     frozen: flags.frozen === true, force: flags.force === true, rehash: flags.rehash === true, sha256: flags.sha256 === true,
     ...(flags.out === undefined ? {} : { out: flags.out }),
-    ...(flags.attest === undefined ? {} : { attest: resolve(flags.attest) }),
+    ...(flags.attest === undefined ? {} : { attest: resolvePath(console.cwd, flags.attest) }),
     more: place.value === undefined ? [] : [optionDestination('--report', flags.report!, console.cwd)],
   }
   const code = await buildUnder(path, options, reporter, cancel)

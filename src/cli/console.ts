@@ -1,5 +1,6 @@
 import { outputLost } from '../base/catalogue/cli.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
+import { escapeScreen } from '../base/excerpt.js'
 import { renderDiagnostics } from '../base/screen.js'
 import type { Look } from '../view/text.js'
 
@@ -38,7 +39,7 @@ export const openConsole = (choice: ColorChoice): Console => {
   const streams = { out: process.stdout, err: process.stderr }
   const gone = { out: false, err: false }
   const write = (stream: 'out' | 'err', text: string): void => {
-    if (!gone[stream] && text !== '') streams[stream].write(text)
+    if (!gone[stream] && text !== '') streams[stream].write(escapeScreen(text, look(stream).color))
   }
   const look = (stream: 'out' | 'err'): Look => ({
     color: wantsColor(process.env, streams[stream].isTTY, choice.color),

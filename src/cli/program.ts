@@ -25,7 +25,7 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .option(...SET)
     .option('--out <folder>', 'write outputs relative to this folder instead of the recipe’s')
     .option(...DEVICE)
-    .option('--workers <n>', 'threads that compute, 1 to 64 (default: one a core, at most 16)')
+    .option('--workers <n>', 'threads that compute, 1 to 64 (default: one per core, at most 16)')
     .option('--frozen', 'refuse to build anything but what the lock says')
     .option('--force', 'compute everything, whatever earlier builds left')
     .option('--rehash', 'read inputs and outputs again, even those whose times did not change')
@@ -52,7 +52,7 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .action((words, flags) => run(async (console) => (await import('./run-operator.js')).runOperator(console, 'merge.blend', words, flags)))
   operating(program.command('run').argument('<operator>').description('run one operator over files without a recipe: smelt run merge.ties BASE A B -o OUT --density 0.2'))
     .action((operator, words, flags) => run(async (console) => (await import('./run-operator.js')).runOperator(console, operator, words, flags)))
-  program.command('watch').argument('<events>', 'what `smelt build --json` wrote, or `-` for standard input').description('show the dashboard of a build somewhere else')
+  program.command('watch').argument('<events>', 'what `smelt build --json` wrote, or `-` for standard input').description('show another build’s dashboard')
     .option('--speed <n>', 'replay the events as they came, n times as fast')
     .action((events, flags) => run(async (console) => (await import('./watch.js')).watch(console, events, flags)))
   program.command('plan').argument('<recipe>').description('show what a build would do, without doing it')
@@ -77,9 +77,9 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .option('--json', 'print the findings as JSON')
     .action((recipe, flags) => run(async (console) => (await import('./verify.js')).verify(console, recipe, flags)))
   program.command('cache').addArgument(new Argument('<action>', 'list what earlier builds left, remove the least recently used beyond the limit, or remove everything').choices(['ls', 'gc', 'clear']))
-    .description('look after what earlier builds left for later ones')
+    .description('manage the build cache')
     .option('--json', 'print the list as JSON')
-    .addHelpText('after', '\nIt lies in the folder that SMELT_CACHE names (default: smelt in your cache folder) and keeps at most SMELT_CACHE_SIZE (default: 1.07 GB).')
+    .addHelpText('after', '\nLocation: $SMELT_CACHE (default: smelt in your cache folder). Size limit: $SMELT_CACHE_SIZE (default: 1.07 GB).')
     .action((action, flags) => run(async (console) => (await import('./cache.js')).cache(console, action, flags)))
   program.command('inspect').argument('<file>', 'a safetensors file, or the index or folder of a sharded model')
     .argument('[layers...]', 'patterns of the tensors to show, such as "**.attn2"').description('show the tensors, architecture and metadata of a model')
@@ -91,6 +91,11 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .option('--html <file>', 'write it as a page (or, by the ending, as .svg, .png, .json or .txt)')
     .option('--json', 'print it as JSON')
     .action((a, b, layers, flags) => run(async (console) => (await import('./diff.js')).diff(console, a, b, layers, flags)))
+  program.command('repair').argument('<path>', 'a safetensors file that breaks the format, or a folder of shards without an index')
+    .description('write a valid copy of a broken file, or a missing index; nothing that is there is changed')
+    .option('-o, --out <file>', 'where to write the copy (default: NAME.repaired.safetensors beside the file)')
+    .option('--json', 'print what was done as JSON')
+    .action((path, flags) => run(async (console) => (await import('./repair.js')).repair(console, path, flags)))
   program.command('ops').argument('[name]', 'an operator or a family').description('list operators, or explain one')
     .action((name) => run(async (console) => (await import('./ops.js')).ops(console, name)))
   program.command('init').argument('[folder]', 'where', '.').description('write a recipe for the models in a folder')
@@ -117,7 +122,18 @@ const print = (text: string): void => {
 }
 
 /** Words of the program as its parser may put them, as a sentence. */
-const sentenceOf = (message: string): string => message.replace(/^error: /, '').replace(/\n/g, ' ').replace(/'([^']*)'/g, '`$1`').trim()
+const sentenceOf = (message: string): string => message.replace(/^error: /, '').replace(/\s*\(Did you mean .*\?\)/, '').replace(/\n/g, ' ').replace(/'([^']*)'/g, '`$1`').trim()
+
+/** What a parser's complaint leaves to be said: the name that was meant, a recipe without a command, or an argument that is missing. */
+const helpOn = (program: Command, { code, message }: CommanderError, args: readonly string[]): string | undefined => {
+  const [, meant] = /\(Did you mean (?:one of )?(.+)\?\)/.exec(message) ?? []
+  if (meant !== undefined) return `did you mean ${meant.split(', ').map((name) => `\`${name}\``).join(' or ')}?`
+  const recipe = args.find((arg) => /\.(?:ya?ml|json)$/i.test(arg))
+  if (code === 'commander.unknownCommand' && recipe !== undefined) return `write \`smelt build ${recipe}\``
+  const command = program.commands.find((c) => c.name() === args.find((arg) => !arg.startsWith('-')))
+  if (code !== 'commander.missingArgument' || command === undefined) return undefined
+  return `write \`smelt ${command.name()} ${command.usage().replace('[options] ', '')}\``
+}
 
 /** The command whose help explains what was meant. */
 const helpFor = (program: Command, args: readonly string[]): string => {
@@ -125,10 +141,10 @@ const helpFor = (program: Command, args: readonly string[]): string => {
   return program.commands.some((command) => command.name() === name) ? `smelt ${name}` : 'smelt'
 }
 
-/** Reads the command line and runs the command it names; the result is the exit code. */
-export const runCommand = async (args: readonly string[]): Promise<number> => {
+/** Reads the command line and runs the command it names, on `given` or else on the console of this process; the result is the exit code. */
+export const runCommand = async (args: readonly string[], given?: Console): Promise<number> => {
   let code = 0
-  const open = async (): Promise<Console> => (await import('./console.js')).openConsole({ color: program.opts<{ color?: boolean }>().color })
+  const open = async (): Promise<Console> => given ?? (await import('./console.js')).openConsole({ color: program.opts<{ color?: boolean }>().color })
   const program = describeCommands(async (command) => {
     code = await command(await open())
   })
@@ -150,7 +166,7 @@ export const runCommand = async (args: readonly string[]): Promise<number> => {
     if (error.exitCode === 0) return 0
     const { commandLine } = await import('../base/catalogue/cli.js')
     const console = await open()
-    console.tell([commandLine(sentenceOf(error.message), helpFor(program, args))])
+    console.tell([commandLine(sentenceOf(error.message), helpFor(program, args), helpOn(program, error, args))])
     return USAGE
   }
   return code

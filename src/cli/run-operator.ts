@@ -2,12 +2,14 @@ import { join } from 'node:path'
 import { leftOverFiles, noSuchOption, outputMissing, valueMissing } from '../base/catalogue/one-off.js'
 import { unknownOperator } from '../base/catalogue/cli.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
+import { escapeJson } from '../base/excerpt.js'
 import { didYouMean } from '../base/suggest.js'
 import { readDocument } from '../document/read.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Operator } from '../operators/define.js'
 import { findOperator, operators } from '../operators/index.js'
 import { sharedKeys } from '../operators/schema.js'
+import { adviseOption } from '../recipe/advice.js'
 import { renderOneOff } from '../recipe/one-off.js'
 import { buildOnce, type BuildFlags } from './build.js'
 import type { Console } from './console.js'
@@ -31,7 +33,7 @@ const keysOf = (operator: Operator): readonly string[] => [
 const toYaml = (text: string): string => {
   const read = /[\r\n]/.test(text) ? undefined : readDocument({ path: '', text: `x: ${text}` })
   const value = read?.type === 'ok' && read.value.type === 'map' && read.value.entries.size === 1 && read.value.entries.get('x')?.value.type !== 'null'
-  return value ? text : JSON.stringify(text)
+  return value ? text : escapeJson(JSON.stringify(text))
 }
 
 /** Sorts the words behind an operator: files, and values by key (`--keep 0.6`, `--keep=0.6`; a switch stands alone). */
@@ -47,7 +49,7 @@ const sortWords = (operator: Operator, words: readonly string[]): Result<{ reado
     }
     const key = option.replaceAll('-', '_')
     if (!keys.includes(key)) {
-      problems.push(noSuchOption(option, operator.id, keys, didYouMean(key, keys)))
+      problems.push(adviseOption(noSuchOption(option, operator.id, keys, didYouMean(key, keys)), operator, key, given ?? words[i + 1]))
       if (given === undefined && words[i + 1]?.startsWith('--') === false) i++
       continue
     }

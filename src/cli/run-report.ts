@@ -1,8 +1,9 @@
-import { dirname, extname, resolve } from 'node:path'
+import { dirname, extname } from 'node:path'
 import { reportEndingHere, reportNotWritten } from '../base/catalogue/watch.js'
 import type { Place } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
+import { resolvePath } from '../base/resolve-path.js'
 import { findOperator } from '../operators/index.js'
 import { REPORT_FORMATS, type ReportDocument, type ReportFormat } from '../operators/report-document.js'
 import { makePlan } from '../plan/make-plan.js'
@@ -33,7 +34,7 @@ const readReportPath = (text: string | undefined, cwd: string): Result<ReportPla
   if (text === undefined) return ok(undefined)
   const ending = extname(text).slice(1).toLowerCase()
   const format = REPORT_FORMATS.find((f) => f === ending)
-  return format === undefined ? failed(reportEndingHere(text, REPORT_FORMATS)) : ok({ path: resolve(cwd, text), format })
+  return format === undefined ? failed(reportEndingHere(text, REPORT_FORMATS)) : ok({ path: resolvePath(cwd, text), format })
 }
 
 const HERE: Place = { type: 'option', name: '--report' }

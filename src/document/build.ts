@@ -1,6 +1,8 @@
 import { isAlias, isMap, isScalar, isSeq, Scalar, type Alias, type Document, type ParsedNode, type YAMLMap, type YAMLSeq } from 'yaml'
 import * as say from '../base/catalogue/document.js'
+import { indentedKey } from '../base/catalogue/indentation.js'
 import type { Diagnostic, Range, Source } from '../base/diagnostic.js'
+import { lineAt } from '../base/position.js'
 import { MOST_PROBLEMS } from './report.js'
 import { MOST_LEVELS } from './scan.js'
 import type { Entry, Value } from './value.js'
@@ -89,13 +91,25 @@ export const buildValue = (document: Document.Parsed, source: Source): { readonl
     return node.flow === true || last === undefined ? whole : rangeAt(whole.start, Math.max(whole.start, last.end))
   }
 
+  /** In a flow map, the digits behind a comma that no space follows: `{ keep: 0,5 }`. */
+  const isDecimalPart = ({ key, value }: YAMLMap.Parsed['items'][number], before: Range | undefined): boolean => {
+    const { start, end } = rangeOfNode(key)
+    return before !== undefined && value === null && /^-?\d+,\d+$/.test(source.text.slice(before.start, end)) && source.text[start - 1] === ','
+  }
+
   const buildMap = (node: YAMLMap.Parsed, depth: number): Built => {
     const entries = new Map<string, Entry>()
     let size = 1
     let height = 0
     let last: Range | undefined
+    let empty: { readonly key: Range; readonly name: string } | undefined
     for (const pair of node.items) {
       const key = rangeOfNode(pair.key)
+      if (isDecimalPart(pair, last)) {
+        const number = rangeAt(last!.start, key.end)
+        problems.push(say.decimalComma(number, source.text.slice(number.start, number.end)))
+        continue
+      }
       if (isScalar(pair.key) && pair.key.anchor !== undefined) {
         anchors.set(pair.key.anchor, { value: buildScalar(pair.key.value, key), size: 1, height: 0 })
       }
@@ -107,6 +121,11 @@ export const buildValue = (document: Document.Parsed, source: Source): { readonl
       size += built.size
       height = Math.max(height, built.height + 1)
       const first = name === undefined ? undefined : entries.get(name)
+      if (omitted && node.flow !== true && name !== undefined) empty = { key, name }
+      if (name !== undefined && first !== undefined && empty !== undefined && empty.key.start > first.key.start) {
+        problems.push(indentedKey(empty.key, empty.name, name, lineAt(source, key.start).number))
+        break
+      }
       if (name !== undefined && first !== undefined) problems.push(say.duplicateKey(key, name, first.key))
       else if (name !== undefined) entries.set(name, { key, value })
     }

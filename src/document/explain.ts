@@ -2,7 +2,7 @@ import type { ErrorObject } from 'ajv'
 import * as say from '../base/catalogue/document.js'
 import type { Diagnostic, Range } from '../base/diagnostic.js'
 import { nearest } from '../base/suggest.js'
-import { describeSchema, type JsonSchema } from './schema.js'
+import { acceptedTypes, describeSchema, type JsonSchema } from './schema.js'
 import { find, keyRangeOf, rangeOf, type Path, type Value } from './value.js'
 
 /** What explaining a validator's error needs: the whole document, and the root of the schema. */
@@ -37,7 +37,7 @@ export const describeValue = (value: Value): string => {
   if (value.type === 'map') return value.entries.size === 0 ? 'an empty map' : 'a map'
   if (value.type === 'list') return value.items.length === 0 ? 'an empty list' : 'a list'
   if (value.type === 'null') return 'nothing'
-  if (value.type === 'string') return `the text ${JSON.stringify(value.value.length > 40 ? `${value.value.slice(0, 40)}…` : value.value)}`
+  if (value.type === 'string') return `the string ${JSON.stringify(value.value.length > 40 ? `${value.value.slice(0, 40)}…` : value.value)}`
   return String(value.value)
 }
 
@@ -68,8 +68,24 @@ const explainMissing = (finding: Finding, key: string): Diagnostic | undefined =
   return say.missingKey(ownerRange(finding), nameOf(finding.path), key, property === undefined ? undefined : describeSchema(property, finding.scene.root))
 }
 
+/** The number that a text was meant for, and what is in its way. */
+export const meantNumber = (value: Value): say.MeantNumber | undefined => (value.type === 'string' ? numberIn(value.value.trim()) : undefined)
+
+/** The number that a text stands for as people write numbers: `0,5`, `50%`, `1/2`. */
+export const numberIn = (text: string): say.MeantNumber | undefined => {
+  const [, number, percent] = /^([-+]?\d*\.?\d+)\s*(%?)$/.exec(text) ?? []
+  if (number !== undefined) return percent === '%' ? { number: hundredth(Number(number)), flaw: 'percent' } : { number: Number(number), flaw: 'quotes' }
+  if (/^[-+]?\d+,\d+$/.test(text)) return { number: Number(text.replace(',', '.')), flaw: 'comma' }
+  const [, above, below] = /^(\d+)\s*\/\s*(\d+)$/.exec(text) ?? []
+  return below === undefined || Number(below) === 0 ? undefined : { number: Number((Number(above) / Number(below)).toPrecision(6)), flaw: 'fraction' }
+}
+
+const hundredth = (number: number): number => Number((number / 100).toPrecision(12))
+
 const explainType = (finding: Finding): Diagnostic => {
   const { value, range, schema, path } = finding
+  const meant = acceptedTypes(schema, finding.scene.root).has('number') ? meantNumber(value) : undefined
+  if (meant !== undefined) return say.numberAsText(range, nameOf(path), describeValue(value), meant)
   const wantsText = schema.type === 'string' && (value.type === 'number' || value.type === 'boolean')
   const quoted = wantsText ? range.source.text.slice(range.start, range.end) : undefined
   return say.wrongType(range, nameOf(path), expected(finding), describeValue(value), quoted)
@@ -81,8 +97,14 @@ const explainConstant = (finding: Finding): Diagnostic => {
   return say.notOneOf(range, nameOf(path), describeValue(value), value.type === 'string' ? value.value : '', allowed)
 }
 
+/** What a number beyond its bounds is as a percentage, where that would fit. */
+const asPercent = ({ value, schema }: Finding): number | undefined => {
+  const share = value.type === 'number' && value.value >= 5 && value.value <= 100 ? hundredth(value.value) : undefined
+  return share !== undefined && share >= (schema.minimum ?? 0) && share <= (schema.maximum ?? 0) ? share : undefined
+}
+
 const explainBound = (finding: Finding): Diagnostic =>
-  say.outOfRange(finding.range, nameOf(finding.path), expected(finding), describeValue(finding.value))
+  say.outOfRange(finding.range, nameOf(finding.path), expected(finding), describeValue(finding.value), asPercent(finding))
 
 const explainCount = (noun: string) => (finding: Finding): Diagnostic => {
   const { error, value, range, path } = finding

@@ -4,6 +4,7 @@ import type { Diagnostic, Range, Source } from '../base/diagnostic.js'
 import { lineAt } from '../base/position.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { buildValue } from './build.js'
+import { findBadLine } from './indentation.js'
 import { orderProblems } from './report.js'
 import { scan } from './scan.js'
 import { MOST_BYTES } from './source.js'
@@ -49,9 +50,9 @@ const explainError = (source: Source, { code, message, pos }: YAMLError): Diagno
   return say.syntax(range, message.charAt(0).toLowerCase() + message.slice(1), code)
 }
 
-// One slip in the syntax is often complained about several times; the first complaint of a line is the useful one.
-const oncePerLine = (problems: readonly Diagnostic[]): Diagnostic[] => {
-  const seen = new Set<number>()
+// One slip in the syntax is often complained about several times; the first complaint of a line is the useful one, and what is known of its values better still.
+const oncePerLine = (problems: readonly Diagnostic[], told: readonly Diagnostic[]): Diagnostic[] => {
+  const seen = new Set(told.flatMap(({ at }) => (at?.type === 'text' ? [lineAt(at.range.source, at.range.start).number] : [])))
   return problems.filter(({ code, at }) => {
     if (code !== 'syntax' || at?.type !== 'text') return true
     const { number } = lineAt(at.range.source, at.range.start)
@@ -77,6 +78,9 @@ export const readDocument = (source: Source): Result<Value> => {
   const { value, problems: found } = buildValue(document!, source)
   // Building reports a key that is no text as a whole; the parser knows only where it starts.
   const errors = [...document!.errors, ...document!.warnings].filter(({ code }) => code !== 'NON_STRING_KEY')
-  const all = [...problems, ...secondDocument(tokens, source), ...oncePerLine(errors.map((error) => explainError(source, error))), ...found]
+  const told = errors.map((error) => explainError(source, error))
+  const badLine = told.some(({ code }) => code === 'syntax') ? findBadLine(source) : undefined
+  if (badLine !== undefined) return failed(badLine)
+  const all = [...problems, ...secondDocument(tokens, source), ...oncePerLine(told, found), ...found]
   return all.length === 0 ? ok(value) : failed(...orderProblems(all))
 }

@@ -39,6 +39,15 @@ export const decodePointer = (part: string): string => part.replaceAll('~1', '/'
 /** The key that chooses among the branches of a schema; only for schemas that have a discriminator. */
 export const discriminatorOf = (schema: JsonSchema): string => schema.discriminator!.propertyName
 
+/** The branch of a discriminator that a map names; undefined where it names none. */
+export const chosenBranch = (schema: JsonSchema, choice: unknown, root: JsonSchema): JsonSchema | undefined => {
+  const key = discriminatorOf(schema)
+  return schema.oneOf?.find((branch) => {
+    const { const: constant, enum: constants = [constant] } = resolveSchema(resolveSchema(branch, root).properties?.[key] ?? {}, root)
+    return constants.includes(choice)
+  })
+}
+
 const TYPE: Readonly<Record<string, Value['type']>> = {
   object: 'map',
   array: 'list',
@@ -83,7 +92,7 @@ const describeNumber = (noun: string, { minimum, maximum, exclusiveMinimum, excl
 const NOUN: Readonly<Record<string, string>> = {
   object: 'a map',
   array: 'a list',
-  string: 'a text',
+  string: 'a string',
   number: 'a number',
   integer: 'a whole number',
   boolean: 'true or false',

@@ -3,9 +3,10 @@ import * as say from '../base/catalogue/document.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { didYouMean } from '../base/suggest.js'
 import { failed, ok, type Result } from '../base/result.js'
-import { describeValue, explainError, nameOf, type Scene } from './explain.js'
+import { describeValue, explainError, meantNumber, nameOf, type Scene } from './explain.js'
+import { findMisplaced } from './misplaced.js'
 import { orderProblems } from './report.js'
-import { acceptedTypes, decodePointer, describeSchema, discriminatorOf, listedTexts, resolveSchema, type JsonSchema } from './schema.js'
+import { acceptedTypes, chosenBranch, decodePointer, describeSchema, discriminatorOf, listedTexts, resolveSchema, type JsonSchema } from './schema.js'
 import { find, rangeOf, toPlain, type Path, type Value } from './value.js'
 
 const OPTIONS = {
@@ -30,15 +31,6 @@ interface Compiler {
 }
 
 const compilers = new WeakMap<JsonSchema, Compiler>()
-
-// Undefined when the map has no such key or names no branch.
-const chosenBranch = (schema: JsonSchema, choice: unknown, root: JsonSchema): JsonSchema | undefined => {
-  const key = discriminatorOf(schema)
-  return schema.oneOf?.find((branch) => {
-    const { const: constant, enum: constants = [constant] } = resolveSchema(resolveSchema(branch, root).properties?.[key] ?? {}, root)
-    return constants.includes(choice)
-  })
-}
 
 // Branches are compiled by themselves at their first use: a recipe uses few of many operators, and compiling all would cost every start.
 const discriminator = (root: JsonSchema): FuncKeywordDefinition => ({
@@ -129,6 +121,8 @@ const explainUnion = (error: ErrorObject, path: Path, scene: Scene): readonly Di
   if (Array.isArray(error.params['passingSchemas'])) return [say.ambiguousForm(range, nameOf(path), forms.map((form) => form.expected))]
   const branch = meantBranch(value, branches, root)
   if (branch !== undefined) return check(document, path, branch, root)
+  const meant = branches.some((each) => acceptedTypes(each, root).has('number')) ? meantNumber(value) : undefined
+  if (meant !== undefined) return [say.numberAsText(range, nameOf(path), describeValue(value), meant)]
   const texts = branches.flatMap((each) => listedTexts(each, root))
   const similar = value.type === 'string' ? didYouMean(value.value, texts) : undefined
   return [say.noSuchForm(range, nameOf(path), describeValue(value), forms, similar)]
@@ -140,7 +134,7 @@ const explainChoice = (error: ErrorObject, path: Path, { document, root }: Scene
   const key = discriminatorOf(schema)
   const found = find(document, [...path, key])
   if (found === undefined) return []
-  if (found.type !== 'string') return [say.wrongType(found.range, nameOf([key]), 'a text', describeValue(found), undefined)]
+  if (found.type !== 'string') return [say.wrongType(found.range, nameOf([key]), 'a string', describeValue(found), undefined)]
   const branch = chosenBranch(schema, found.value, root)
   if (branch !== undefined) return check(document, path, branch, root)
   const choices = (schema.oneOf ?? []).flatMap((each) => listedTexts(resolveSchema(each, root).properties?.[key] ?? {}, root))
@@ -170,12 +164,14 @@ const check = (document: Value, base: Path, schema: JsonSchema, root: JsonSchema
 
 /**
  * Checks a document against a JSON Schema (draft 07, with `discriminator`) and reports every problem at its place, in order of place;
- * a value that fits no branch of a union is one problem. Validators are compiled once per schema object, at first use, and those of
+ * a value that fits no branch of a union is one problem, and so is a key at the wrong depth, in place of all others. Validators are compiled once per schema object, at first use, and those of
  * a discriminator's branches when a document first needs them. Throws when a schema it needs is wrong.
  */
 export const validate = (value: Value, schema: JsonSchema): Result<Value> => {
   const problems = check(value, [], schema, schema)
-  return problems.length === 0 ? ok(value) : failed(...orderProblems(problems))
+  if (problems.length === 0) return ok(value)
+  const misplaced = findMisplaced(value, schema, problems)
+  return failed(...orderProblems(misplaced.length > 0 ? misplaced : problems))
 }
 
 /** The first thing about a plain value that a schema forbids, in words for people who know JSON; undefined when it fits. For what programs write. */

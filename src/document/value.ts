@@ -30,6 +30,9 @@ export type ScalarValue =
 /** A value of a document and where it is written. What an alias stands for is shared; only its outermost range is the alias's. */
 export type Value = MapValue | ListValue | ScalarValue
 
+/** True for the value of a key behind which nothing is written. */
+export const isOmitted = (value: Value, key: Range): boolean => value.type === 'null' && value.range.start === key.start
+
 /** The way from a value to one inside it: keys of maps, indexes of lists. */
 export type Path = readonly (string | number)[]
 

@@ -87,7 +87,7 @@ const valueSchema = (spec: ParamSpec, audience: Audience): JsonSchema => {
     case 'integer': {
       const number = orParam(bounded(spec.type, spec), audience)
       if (spec.per === 'recipe') return number
-      const plain = { title: `${spec.min === 0 && spec.max === 1 ? 'a number between 0 and 1' : 'a number'}`, ...bounded(spec.type, spec) }
+      const plain = bounded(spec.type, spec)
       return { anyOf: [plain, reference('the name of a weights step', audience), rules(number, audience)] }
     }
     case 'boolean': return orParam({ type: 'boolean' }, audience)
@@ -160,7 +160,7 @@ const SHARED = {
   },
   seed: {
     text: 'A seed of the step’s own, in place of its name: two steps with equal seeds draw alike.',
-    schema: (audience) => orParam({ title: 'a whole number or a text', type: ['integer', 'string'] }, audience),
+    schema: (audience) => orParam({ title: 'a whole number or a string', type: ['integer', 'string'] }, audience),
   },
 } as const satisfies Readonly<Record<string, Shared>>
 

@@ -1,7 +1,8 @@
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { readTags } from '../architectures/adapters/tags.js'
 import { deltaOutput, dtypeOfMask } from '../base/catalogue/plan.js'
 import { toDigest, type Digest } from '../base/digest.js'
+import { resolvePath } from '../base/resolve-path.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Sliced } from '../base/slices.js'
 import type { Graph } from '../graph/graph.js'
@@ -112,7 +113,7 @@ export const planOutput = (
   const { tensors: written, unscaled, quantised } = contents.value
   const tensors = written.map(({ name, dtype, shape }) => ({ name, dtype, shape }))
   const byName = new Map(written.map((t) => [t.name, t] as const))
-  const path = resolve(folders.out ?? folders.recipe, output.path)
+  const path = resolvePath(folders.out ?? folders.recipe, output.path)
   const quantisation = quantisationMetadata(own.models.values(), quantised)
   const lay = (sealing: Sealing): Laid => layOut(path, tensors, { ...quantisation, ...metadataOf(own, output, value, byName, sealing), ...tags.value }, output.shardBytes)
   const laid = lay(UNSEALED)

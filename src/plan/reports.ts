@@ -1,7 +1,8 @@
-import { extname, resolve } from 'node:path'
+import { extname } from 'node:path'
 import { reportEnding, reportOption } from '../base/catalogue/plan.js'
 import { exactJson } from '../base/canonical.js'
 import { shortDigest } from '../base/digest.js'
+import { resolvePath } from '../base/resolve-path.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { REPORT_FORMATS } from '../operators/report-document.js'
 import type { ReportValue } from '../operators/value.js'
@@ -29,7 +30,7 @@ export const planReport = (output: Output, setting: number, value: ReportValue, 
   return ok({
     name: output.name,
     label: output.path,
-    path: resolve(folders.out ?? folders.recipe, output.path),
+    path: resolvePath(folders.out ?? folders.recipe, output.path),
     format,
     step: output.from.name,
     value,

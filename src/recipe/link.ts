@@ -38,11 +38,12 @@ export const linkNames = (root: Value, steps: ReadonlyMap<string, Step>): Diagno
     if (step === undefined) opaque.add(name)
     define(name, e.key, step?.operator.output ?? 'model', step === undefined ? 1 : resultsOf(step))
   }
-  const known = [...definitions].filter(([, d]) => d.kind !== 'param' && d.results === 1).map(([name]) => name)
+  const named = [...definitions].filter(([, d]) => d.kind !== 'param' && d.results === 1)
+  const known = named.map(([name]) => name)
   const check = (name: string, at: Place, kinds: readonly Definition['kind'][]): void => {
     if (opaque.has(stepOf(name))) return
     const definition = definitions.get(name)
-    if (definition === undefined) problems.push(unknownName(name, known, at))
+    if (definition === undefined) problems.push(unknownName(name, kinds, named.filter(([, d]) => kinds.includes(d.kind)).map(([fit]) => fit), known, at))
     else if (definition.results > 1) problems.push(whichResult(name, definition.results, at))
     else if (!kinds.includes(definition.kind)) problems.push(wrongKind(name, definition.kind, kinds, at, definition.at))
   }

@@ -1,3 +1,4 @@
+import { escapeJson } from '../base/excerpt.js'
 import type { Operator } from '../operators/define.js'
 import type { InputSpec } from '../operators/params.js'
 
@@ -23,7 +24,7 @@ export const nameOfFile = (file: string, taken: Set<string>): string => {
 
 /** Double quotes where YAML, or `$` of a param, could read a text as anything else. */
 export const quoted = (text: string): string =>
-  /^[A-Za-z_][\w./-]*$/.test(text) && !/^(true|false|null|yes|no|on|off|y|n)$/i.test(text) ? text : JSON.stringify(text)
+  /^[A-Za-z_][\w./-]*$/.test(text) && !/^(true|false|null|yes|no|on|off|y|n)$/i.test(text) ? text : escapeJson(JSON.stringify(text))
 
 interface File { readonly name: string; readonly path: string; readonly block: 'models' | 'adapters' }
 

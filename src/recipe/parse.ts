@@ -7,8 +7,11 @@ import { validate } from '../document/validate.js'
 import { toPlain, type Value } from '../document/value.js'
 import type { Operator } from '../operators/define.js'
 import { findOperator, operators } from '../operators/index.js'
+import type { Kind } from '../operators/value.js'
 import { parseSize } from '../safetensors/size.js'
-import { linkNames } from './link.js'
+import { advise } from './advice.js'
+import { linkNames, stepOf } from './link.js'
+import { checkOutputPath } from './output-path.js'
 import type { InputAdapter, InputModel, Name, Output, OutputDtype, Recipe, Scalar, Step } from './recipe.js'
 import { recipeSchema } from './schema.js'
 import { readStep } from './step.js'
@@ -34,15 +37,21 @@ export const parse = (source: Source, options: ParseOptions = {}): Result<Recipe
   if (document.type === 'failed') return document
   const { params, problems: paramProblems } = readParams(document.value, options.set ?? {})
   const { value: root, problems: unknownParams, open, computed } = substitute(document.value, params)
+  const checked = validate(root, SCHEMA)
+  // Keys at the wrong depth make half of a recipe look wrong: nothing else is worth telling before they are put right.
+  if (checked.diagnostics.some((d) => d.code === 'indent')) return failed(...checked.diagnostics)
   const steps = readSteps(root)
-  const outputs = readOutputs(root)
+  const outputs = readOutputs(root, (name) => (mapOf(get(root, 'models')).has(name) ? 'model' : steps.get(stepOf(name))?.operator.output))
   const unknown = new Set(open.map((range) => range.start))
   const inKnown = ({ at }: Diagnostic): boolean => at?.type !== 'text' || !unknown.has(at.range.start)
+  // A text where a number belongs is not also the name of nothing, and without models nothing has a name.
+  const told = new Set(checked.diagnostics.flatMap(({ at }) => (at?.type === 'text' ? [at.range.start] : [])))
+  const isFresh = ({ at, code }: Diagnostic): boolean => (at?.type !== 'text' || !told.has(at.range.start)) && !(code === 'unknown-name' && get(root, 'models')?.type !== 'map')
   const problems = orderProblems([
     ...document.diagnostics,
     ...paramProblems,
     ...unknownParams,
-    ...[...validate(root, SCHEMA).diagnostics, ...linkNames(root, steps), ...outputs.problems].filter(inKnown),
+    ...[...advise(root, checked.diagnostics), ...linkNames(root, steps).filter(isFresh), ...outputs.problems].filter(inKnown),
   ])
   if (problems.some((d) => d.severity === 'error')) return failed(...problems)
   const seed = get(root, 'seed')
@@ -83,8 +92,8 @@ const readAdapters = (block: Value | undefined): Map<string, InputAdapter> => {
 const namesIn = (value: Value | undefined): readonly Name[] =>
   (value?.type === 'list' ? value.items : [value]).flatMap((item) => (item?.type === 'string' ? [{ name: item.value, at: place(item.range) }] : []))
 
-/** Outputs are read from recipes with problems too, so that a wrong size is told together with the rest. */
-const readOutputs = (root: Value): { outputs: Map<string, Output>; problems: Diagnostic[] } => {
+/** Outputs are read from recipes with problems too, so that a wrong size or path is told together with the rest. */
+const readOutputs = (root: Value, kindOf: (name: string) => Kind | undefined): { outputs: Map<string, Output>; problems: Diagnostic[] } => {
   const problems: Diagnostic[] = []
   const outputs = new Map<string, Output>()
   for (const [name, { key, value }] of mapOf(get(root, 'outputs'))) {
@@ -93,6 +102,8 @@ const readOutputs = (root: Value): { outputs: Map<string, Output>; problems: Dia
     const size = get(value, 'shard_size')
     const shards = size?.type === 'string' ? parseSize(size.value, place(size.range)) : size?.type === 'number' ? ok(size.value) : undefined
     if (shards?.type === 'failed') append(problems, shards.diagnostics)
+    const wrong = path.value === '' ? undefined : checkOutputPath({ name, path: path.value, at: place(path.range), sharded: size !== undefined }, kindOf(from.value))
+    if (wrong !== undefined) problems.push(wrong)
     const dtype = get(value, 'dtype')
     const rules = [...mapOf(dtype)]
     outputs.set(name, {

@@ -54,10 +54,30 @@ const outputSchema = (audience: Audience): JsonSchema => {
         anyOf: [{ title: 'the name of an adapter', type: 'string' }, { title: 'a list of adapters', type: 'array', items: { type: 'string' }, minItems: 1 }],
         ...say('Adapters whose training tags are written into the file’s metadata, as `smelt.tags`, most frequent first.'),
       },
-      metadata: { title: 'texts by name', type: 'object', propertyNames: { title: 'a name of yours: those that begin with `smelt.` are smelt’s own', type: 'string', pattern: '^(?!smelt\\.)' }, additionalProperties: { type: 'string' }, ...say('Further entries of the file’s metadata.') },
+      metadata: { title: 'strings by name', type: 'object', propertyNames: { title: 'a name of yours: those that begin with `smelt.` are smelt’s own', type: 'string', pattern: '^(?!smelt\\.)' }, additionalProperties: { type: 'string' }, ...say('Further entries of the file’s metadata.') },
     },
     required: ['from', 'path'],
     additionalProperties: false,
+  }
+}
+
+/**
+ * The steps of all operators. An editor that finds no branch of a `oneOf` blames the one it likes best, for a property it misses: it gets the
+ * operators as a list of values and a condition for each, so that a misspelt `op` is a wrong value, and its other keys are left alone.
+ */
+const stepsSchema = (operators: readonly Operator[], audience: Audience): JsonSchema => {
+  const step = { title: 'a step', type: 'object', required: ['op'] } as const
+  if (!audience.editor) return { ...step, discriminator: { propertyName: 'op' }, oneOf: operators.map((operator) => stepSchema(operator, audience)) }
+  const summaries = operators.map(({ summary }) => summary)
+  return {
+    ...step,
+    properties: {
+      op: {
+        title: 'an operator', enum: operators.map(({ id }) => id), enumDescriptions: summaries.map((text) => text.replaceAll('`', '')), markdownEnumDescriptions: summaries,
+        ...explain('What the step does: the name of an operator.', audience),
+      },
+    },
+    allOf: operators.map((operator) => ({ if: { properties: { op: { const: operator.id } }, required: ['op'] }, then: stepSchema(operator, audience) })),
   }
 }
 
@@ -79,14 +99,14 @@ export const recipeSchema = (operators: readonly Operator[], audience: Audience)
     ...say('Which models go in, which steps are taken, and which files come out.'),
     properties: {
       smelt: { const: 1, ...say('The version of the recipe language: `1`.') },
-      name: { title: 'a text', type: 'string', ...say('What the recipe is called.') },
-      description: { title: 'a text', type: 'string', ...say('What it is for.') },
-      seed: { title: 'a whole number or a text', type: ['integer', 'string'], ...say('Every random step derives its numbers from this; 0 unless given.') },
-      params: { ...named({ title: 'a number, text, true or false', type: ['number', 'string', 'boolean'] }), ...say('Numbers and words to use as `$name`; `--set name=value` changes them.') },
+      name: { title: 'a string', type: 'string', ...say('What the recipe is called.') },
+      description: { title: 'a string', type: 'string', ...say('What it is for.') },
+      seed: { title: 'a whole number or a string', type: ['integer', 'string'], ...say('Every random step derives its numbers from this; 0 unless given.') },
+      params: { ...named({ title: 'a number, string, true or false', type: ['number', 'string', 'boolean'] }), ...say('Numbers and words to use as `$name`; `--set name=value` changes them.') },
       models: { ...named(fileSchema('model', audience)), ...say('The models that go in, by name.'), ...snippets('models') },
       adapters: { ...named(fileSchema('adapter', audience)), ...say('LoRAs and their relatives, by name.') },
       steps: {
-        ...named({ title: 'a step', type: 'object', required: ['op'], discriminator: { propertyName: 'op' }, oneOf: operators.map((operator) => stepSchema(operator, audience)) }),
+        ...named(stepsSchema(operators, audience)),
         ...say('What is done, in any order: each step has a name, an operator `op`, and what that takes.'),
         ...snippets('steps'),
       },

@@ -1,5 +1,6 @@
 import { badArithmetic, paramWrongType, unknownOverride, unknownParam } from '../base/catalogue/recipe.js'
 import type { Diagnostic, Range } from '../base/diagnostic.js'
+import { numberIn } from '../document/explain.js'
 import type { MapValue, Value } from '../document/value.js'
 import { computeArithmetic } from './arithmetic.js'
 import type { Scalar } from './recipe.js'
@@ -19,7 +20,7 @@ export const readParams = (root: Value, overrides: Readonly<Record<string, strin
     const declared = params.get(name)
     const value = declared === undefined ? undefined : convert(text, declared)
     if (value !== undefined) params.set(name, value)
-    else if (declared !== undefined) problems.push(paramWrongType(name, text, typeof declared))
+    else if (declared !== undefined) problems.push(paramWrongType(name, text, typeof declared, typeof declared === 'number' ? numberIn(text)?.number : undefined))
     else if (!params.has(name)) problems.push(unknownOverride(name, [...params.keys()]))
   }
   return { params, problems }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { basename } from 'node:path'
 import type { Diagnostic } from '../base/diagnostic.js'
+import { escapeJson } from '../base/excerpt.js'
 import { readPackage } from '../base/version.js'
 import { stateBuild, type StatedOutput } from '../plan/statement.js'
 import { writeOutput } from '../safetensors/output.js'
@@ -45,6 +46,6 @@ export const attest = async ({ draft, settings, path: recipe }: Drafted, built: 
     outputs,
     lock: { name: basename(lockPath(recipe)), sha256: sha256(encodeLock(lock)) },
   })
-  const bytes = Buffer.from(`${JSON.stringify(statement, undefined, 2)}\n`)
+  const bytes = Buffer.from(`${escapeJson(JSON.stringify(statement, undefined, 2))}\n`)
   return (await writeOutput(options.path, bytes)).diagnostics
 }

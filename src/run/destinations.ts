@@ -1,5 +1,6 @@
 import { basename, dirname, resolve } from 'node:path'
 import type { Diagnostic } from '../base/diagnostic.js'
+import { resolvePath } from '../base/resolve-path.js'
 import { blamed, destinationProblems, destinationsOf, LOCK, reservedFor, reservedInputs, type Destination, type NamesOf } from '../plan/destinations.js'
 import type { Plan } from '../plan/plan.js'
 import { namesOnDisk } from '../safetensors/file-names.js'
@@ -10,7 +11,7 @@ export const lockDestination = (path: string): Destination => ({ name: LOCK, lab
 
 /** A file that an option of the command line asks for. */
 export const optionDestination = (option: string, label: string, cwd = ''): Destination =>
-  ({ name: `\`${option}\``, label, at: { type: 'option', name: option }, paths: [resolve(cwd, label)] })
+  ({ name: `\`${option}\``, label, at: { type: 'option', name: option }, paths: [resolvePath(cwd, label)] })
 
 /** Destinations where a link, a folder or something else that is no regular file stands; `written` are those that the command writes in any case, whose folders must take them. */
 export const obstacles = (destinations: readonly Destination[], written: readonly Destination[]): Diagnostic[] => destinations.flatMap((destination) => {

@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path'
 import { documentTooLarge } from '../base/catalogue/document.js'
 import { pinMismatch, pinOfShards } from '../base/catalogue/plan.js'
 import type { Diagnostic, Source } from '../base/diagnostic.js'
+import { resolvePath } from '../base/resolve-path.js'
 import { append } from '../base/lists.js'
 import { stopped } from '../base/catalogue/run.js'
 import { failed, ok, type Result } from '../base/result.js'
@@ -56,7 +57,7 @@ export interface Prepared extends Drafted {
 const readSource = async (path: string, text?: string): Promise<Result<Source>> => {
   if (text !== undefined) return toSource(path, new TextEncoder().encode(text))
   const limits = { wanted: 'a recipe', most: MOST_BYTES, tooLarge: (size: number) => documentTooLarge(path, size, MOST_BYTES) }
-  const read = await readRegular(path, limits).catch(async (error: unknown) => failed(await openingProblem(error, resolve(path))))
+  const read = await readRegular(path, limits).catch(async (error: unknown) => failed(await openingProblem(error, resolve(path), /\.ya?ml$/i)))
   return read.type === 'failed' ? read : toSource(path, read.value)
 }
 
@@ -86,9 +87,9 @@ export const openAdapters = (recipe: Recipe, folder: string, open: Open<AdapterF
   openAll(recipe.adapters, folder, open)
 
 const openAll = async <T>(inputs: ReadonlyMap<string, InputModel>, folder: string, open: Open<T>): Promise<Result<ReadonlyMap<string, T>>> => {
-  const opened = await Promise.all([...inputs.values()].map(async (input) => ({ input, result: await open(resolve(folder, input.path)) })))
+  const opened = await Promise.all([...inputs.values()].map(async (input) => ({ input, result: await open(resolvePath(folder, input.path)) })))
   const problems = opened.flatMap(({ input, result }) => result.diagnostics.map((d): Diagnostic =>
-    d.at === undefined || d.at.type !== 'file' ? { ...d, at: input.at } : { ...d, at: input.at, related: [{ at: d.at, message: 'in this file' }, ...d.related] }))
+    d.at === undefined || d.at.type !== 'file' || d.code === 'file-missing' ? { ...d, at: input.at } : { ...d, at: input.at, related: [{ at: d.at, message: 'in this file' }, ...d.related] }))
   if (problems.some((d) => d.severity === 'error')) return failed(...problems)
   return ok(new Map(opened.flatMap(({ input, result }) => (result.type === 'ok' ? [[input.name, result.value] as const] : []))), problems)
 }
@@ -117,7 +118,7 @@ export const draft = async (path: string, options: PrepareOptions = {}, more: re
   }
   const opening = choices.value.length === 1 ? told : orderProblems(told)
   if (settings.length < choices.value.length) return failed(...opening)
-  const done = await inTurns(draftInSlices(settings, { recipe: folder, out: options.out === undefined ? undefined : resolve(options.out) }, { namesOf: namesOnDisk(), more }), options.signal)
+  const done = await inTurns(draftInSlices(settings, { recipe: folder, out: options.out === undefined ? undefined : resolvePath('', options.out) }, { namesOf: namesOnDisk(), more }), options.signal)
   const drafted = done === undefined ? failed(stopped()) : done.value
   const diagnostics = [...opening, ...drafted.diagnostics]
   if (drafted.type === 'failed') return failed(...diagnostics)

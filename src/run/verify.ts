@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { lockMissing, notAsLocked } from '../base/catalogue/store.js'
 import type { Diagnostic } from '../base/diagnostic.js'
+import { resolvePath } from '../base/resolve-path.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { digestModel, lockAside } from '../plan/make-lock.js'
@@ -67,7 +68,7 @@ export const verify = async (
   const problems: Diagnostic[] = []
   const items: Item[] = []
   for (const item of itemsOf(lock.value)) {
-    const opened = await openItem(resolve(item.type === 'output' && options.out !== undefined ? options.out : dirname(path), item.path), 'sides' in item.locked)
+    const opened = await openItem(resolvePath(item.type === 'output' && options.out !== undefined ? resolvePath('', options.out) : dirname(path), item.path), 'sides' in item.locked)
     if (opened.type === 'ok') items.push({ ...item, model: opened.value })
     else append(problems, opened.diagnostics.map((d): Diagnostic => ({ ...d, blame: 'lock' })))
   }

@@ -49,10 +49,15 @@ export const headerLength = (path: string, prefix: Buffer, fileBytes: number): R
 export const parseHeader = (path: string, bytes: Buffer, fileBytes: number): Result<Header> => {
   if (!isUtf8(bytes)) return failed(problems.headerNotUtf8(path))
   let tensor: string | undefined
+  /** The key of the metadata whose value is read; null before the map begins. */
+  let key: string | null | undefined
   const json = readJson(bytes, {
     depth: 128,
     longest: Infinity,
-    describe: (reason, offset) => problems.headerNotJson(path, reason, PREFIX + offset, tensor),
+    describe: (reason, offset) => {
+      if (reason === (key === null ? 'expected-object' : 'expected-string') && key !== undefined) return problems.metadataNotText(path, key ?? undefined, PREFIX + offset)
+      return problems.headerNotJson(path, reason, PREFIX + offset, tensor)
+    },
   })
   const entries: Entry[] = []
   const notices = openNotices(path)
@@ -61,7 +66,9 @@ export const parseHeader = (path: string, bytes: Buffer, fileBytes: number): Res
   json.object((name) => {
     if (name === '__metadata__') {
       if (metadata !== undefined) return json.refuse(problems.fieldTwice(path, undefined, name))
-      metadata = readMetadata(json, path, notices)
+      key = null
+      metadata = readMetadata(json, path, notices, (next) => { key = next })
+      key = undefined
       return
     }
     tensor = name
@@ -80,7 +87,7 @@ export const parseHeader = (path: string, bytes: Buffer, fileBytes: number): Res
   return ok({ tensors: lawful.value, metadata: metadata ?? new Map() }, notices.all())
 }
 
-const readMetadata = (json: JsonReader, path: string, notices: Notices): Map<string, string> => {
+const readMetadata = (json: JsonReader, path: string, notices: Notices, at: (key: string) => void): Map<string, string> => {
   const metadata = new Map<string, string>()
   if (json.peek() === 0x6e) {
     json.null()
@@ -90,6 +97,7 @@ const readMetadata = (json: JsonReader, path: string, notices: Notices): Map<str
   json.object((key) => {
     if (metadata.has(key)) return json.refuse(problems.duplicateMetadataKey(path, key))
     if (metadata.size === MAX_METADATA) return json.refuse(problems.tooManyMetadataKeys(path, MAX_METADATA))
+    at(key)
     metadata.set(key, json.string())
   })
   return metadata

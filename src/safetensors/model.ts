@@ -11,7 +11,7 @@ import { ioProblem } from './io-problem.js'
 import { compareNames } from './name-order.js'
 import { openingProblem, readHeader } from './open.js'
 import type { FileIdentity, SafetensorsFile } from './open.js'
-import { shardNumber } from './shard-names.js'
+import { findUnindexed, shardNumber } from './shard-names.js'
 import { INDEX_SUFFIX, readIndex } from './sharded-index.js'
 import type { ShardedIndex } from './sharded-index.js'
 
@@ -59,6 +59,8 @@ const openFolder = async (folder: string): Promise<Result<Model>> => {
   if (indexes.length > 1) return failed(problems.folderAmbiguous(folder, indexes))
   if (index === undefined) {
     if (file === undefined) return failed(problems.folderWithoutModel(folder, names))
+    const shards = findUnindexed(names)
+    if (shards !== undefined) return failed(problems.shardsWithoutIndex(folder, shards.shards, shards.of))
     return files.length > 1 ? failed(problems.folderAmbiguous(folder, files)) : openSingle(join(folder, file))
   }
   const read = await readIndex(join(folder, index))

@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs'
-import { readdir } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import { basename, dirname, resolve } from 'node:path'
+import { basename, dirname, extname, resolve, sep } from 'node:path'
 import * as problems from '../base/catalogue/safetensors.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok } from '../base/result.js'
@@ -58,12 +58,26 @@ export const readHeader = async (path: string): Promise<Result<SafetensorsFile>>
   }
 }
 
-/** Why a path that should be read could not be: the nearest names of its folder if nothing is there, or what the system said. */
-export const openingProblem = async (error: unknown, path: string): Promise<Diagnostic> => {
+/** Why a path that should be read could not be: the nearest names of its folder if nothing is there, those with a `wanted` ending first, or what the system said. */
+export const openingProblem = async (error: unknown, path: string, wanted = MODEL): Promise<Diagnostic> => {
   if (!['ENOENT', 'ENOTDIR'].includes(errorCode(error))) return ioProblem(error, path, 'read')
+  if (sep === '/' && path.includes('\\')) {
+    const meant = path.replaceAll('\\', '/')
+    const from = path.lastIndexOf('/', path.indexOf('\\')) + 1
+    return problems.backslashInPath(path, meant.slice(from), await stat(meant).then(() => true, () => false))
+  }
   const names = await readdir(dirname(path)).catch(() => undefined)
-  return names === undefined ? problems.folderMissing(path, dirname(path)) : problems.fileMissing(path, nearest(basename(path), names))
+  if (names === undefined) return problems.folderMissing(path, dirname(path))
+  const stem = stemOf(basename(path))
+  const same = names.filter((name) => stemOf(name) === stem && wanted.test(name))
+  const near = nearest(stem, new Set(names.map(stemOf)))
+  const alike = names.filter((name) => near.includes(stemOf(name)) && extname(name) === extname(path))
+  return problems.fileMissing(path, [...new Set(same.length > 0 ? same : [...alike, ...nearest(basename(path), names)])].slice(0, alike.length > 0 ? Math.min(alike.length, 3) : 3))
 }
+
+/** Endings of checkpoints; a model is often asked for by another one than it has, or by none. */
+const MODEL = /\.(?:safetensors|sft|safetensors\.index\.json)$/i
+const stemOf = (name: string): string => name.replace(/(?:\.(?:safetensors|sft|index\.json|ckpt|pt|pth|bin|gguf|ya?ml))+$/i, '').toLowerCase()
 
 const readOpen = async (path: string, handle: FileHandle): Promise<Result<SafetensorsFile>> => {
   const identity = identityOf(await handle.stat({ bigint: true }))

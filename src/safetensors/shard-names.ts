@@ -42,6 +42,26 @@ export const shardNumber = (name: string): { readonly stem: string; readonly num
   return stem === undefined ? undefined : { stem, number: Number(number), of: Number(of) }
 }
 
+/** Shards of one model that no index names. */
+export interface Unindexed {
+  readonly stem: string
+  readonly of: number
+  /** In the order of their numbers. */
+  readonly shards: readonly string[]
+  readonly numbers: readonly number[]
+}
+
+/** The shards among the names of a folder without an index, where they are those of one model and nothing else is; undefined otherwise. */
+export const findUnindexed = (names: readonly string[]): Unindexed | undefined => {
+  const files = names.filter((name) => name.endsWith('.safetensors') && !name.startsWith('.'))
+  const numbered = files.flatMap((name) => { const shard = shardNumber(name); return shard === undefined ? [] : [{ name, ...shard }] })
+  const [first] = numbered
+  if (first === undefined || first.of < 2 || numbered.length < files.length || names.some((name) => name.endsWith('.safetensors.index.json'))) return undefined
+  if (numbered.some((shard) => shard.stem !== first.stem || shard.of !== first.of)) return undefined
+  const sorted = numbered.toSorted((x, y) => x.number - y.number)
+  return { stem: first.stem, of: first.of, shards: sorted.map((shard) => shard.name), numbers: sorted.map((shard) => shard.number) }
+}
+
 const checkNumbers = (path: string, shards: readonly string[]): Diagnostic[] => {
   const numbered = shards.map(shardNumber).filter((shard) => shard !== undefined)
   const totals = new Set(numbered.map((shard) => shard.of))

@@ -40,9 +40,12 @@ export const layoutShards = (
     ...layoutFile(group, metadata),
   }))
   const weights = shards.flatMap((shard) => shard.tensors.map((tensor) => [tensor.name, shard.name] as const))
-  weights.sort(([x], [y]) => compareNames(x, y))
+  return { shards, index: { name: stem + INDEX_SUFFIX, bytes: Buffer.from(indexText(weights, total)) } }
+}
+
+/** The text of an index, from the shard of each tensor and the bytes of all of them. */
+export const indexText = (shardOf: readonly (readonly [tensor: string, shard: string])[], total: number): string => {
   // By hand, for an object would move names such as "0" to the front and lose "__proto__".
-  const lines = weights.map(([name, shard]) => `    ${quote(name)}: ${quote(shard)}`).join(',\n')
-  const text = `{\n  "metadata": {\n    "total_size": ${total}\n  },\n  "weight_map": {\n${lines}\n  }\n}\n`
-  return { shards, index: { name: stem + INDEX_SUFFIX, bytes: Buffer.from(text) } }
+  const lines = [...shardOf].sort(([x], [y]) => compareNames(x, y)).map(([name, shard]) => `    ${quote(name)}: ${quote(shard)}`).join(',\n')
+  return `{\n  "metadata": {\n    "total_size": ${total}\n  },\n  "weight_map": {\n${lines}\n  }\n}\n`
 }

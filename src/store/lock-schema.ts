@@ -2,7 +2,7 @@ import type { JsonSchema } from '../document/schema.js'
 
 const digest: JsonSchema = { type: 'string', pattern: '^blake3:[0-9a-f]{64}$', title: 'a BLAKE3 digest' }
 const count: JsonSchema = { type: 'integer', minimum: 0, title: 'a whole number' }
-const text: JsonSchema = { type: 'string', title: 'a text' }
+const text: JsonSchema = { type: 'string', title: 'a string' }
 const fingerprint: JsonSchema = { type: 'string', pattern: '^[0-9a-f]{32}$', title: 'a fingerprint' }
 
 const record = (required: Readonly<Record<string, JsonSchema>>, optional: Readonly<Record<string, JsonSchema>> = {}): JsonSchema =>

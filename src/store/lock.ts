@@ -2,6 +2,7 @@ import { basename, dirname, join } from 'node:path'
 import { lockInvalid, lockUnreadable } from '../base/catalogue/store.js'
 import { canonicalJson } from '../base/canonical.js'
 import { blake3, toDigest, type Digest } from '../base/digest.js'
+import { escapeJson } from '../base/excerpt.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { firstViolation } from '../document/validate.js'
 import { readRegular } from '../safetensors/regular-file.js'
@@ -104,7 +105,7 @@ export const digestBuild = (recipe: Digest, build: Omit<LockedBuild, 'digest'>, 
 export const encodeLock = (lock: Lock): Uint8Array => {
   const wrong = firstViolation(lock, lockSchema)
   if (wrong !== undefined) throw new Error(`a lock that breaks its own schema: ${wrong}`)
-  return Buffer.from(`${canonicalJson(lock, 2)}\n`)
+  return Buffer.from(`${escapeJson(canonicalJson(lock, 2))}\n`)
 }
 
 /** No lock is nearly as large, in bytes. */

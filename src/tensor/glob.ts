@@ -1,5 +1,5 @@
 import { Minimatch, minimatch } from 'minimatch'
-import { patternTooLong, patternTooManyAlternatives, patternTooManyExtglobs } from '../base/catalogue/tensor.js'
+import { emptyPattern, patternTooLong, patternTooManyAlternatives, patternTooManyExtglobs } from '../base/catalogue/tensor.js'
 import type { Place } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 
@@ -23,11 +23,12 @@ const DEEP = Symbol('any number of segments')
 // put in place of `/`, it keeps a slash inside a name from being a separator.
 const GUARD = '\uFDD0'
 
-/** Expands the braces of a pattern; each alternative is a path of segment patterns. Fails when it is larger than the limits above. */
+/** Expands the braces of a pattern; each alternative is a path of segment patterns. Fails when it is larger than the limits above, or stands for nothing. */
 export const expandPattern = (text: string, at?: Place): Result<readonly (readonly string[])[]> => {
   if (text.length > LONGEST_PATTERN) return failed(patternTooLong(text.length, LONGEST_PATTERN, at))
   if ((text.match(/[?*+@!]\(/g)?.length ?? 0) > MOST_EXTGLOBS) return failed(patternTooManyExtglobs(text, MOST_EXTGLOBS, at))
   const alternatives = minimatch.braceExpand(text, { braceExpandMax: MOST_ALTERNATIVES + 1 })
+  if (alternatives.length === 0) return failed(emptyPattern(text, at))
   if (alternatives.length > MOST_ALTERNATIVES) return failed(patternTooManyAlternatives(text, MOST_ALTERNATIVES, at))
   return ok([...new Set(alternatives)].map((alternative) => alternative.split('.')))
 }

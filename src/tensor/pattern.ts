@@ -1,4 +1,4 @@
-import { emptyPattern, patternNeedsArchitecture, patternSelectsNothing, unknownPart } from '../base/catalogue/tensor.js'
+import { emptyPattern, patternNeedsArchitecture, patternSelectsNothing, partNamed, unknownPart } from '../base/catalogue/tensor.js'
 import type { Diagnostic, Place } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
@@ -99,7 +99,7 @@ const complement = (hits: readonly number[], length: number): readonly number[] 
 const findHits = (pattern: LayerPattern, names: SplitNames, context: PatternContext): Result<readonly number[]> => {
   const { at } = pattern
   const text = takesAway(pattern.text) ? pattern.text.slice(1) : pattern.text
-  if (text === '') return failed(emptyPattern(at))
+  if (text === '') return failed(emptyPattern(pattern.text, at))
   const scheme = SCHEMES.find((s) => text.startsWith(`${s}:`))
   if (scheme !== undefined) return findPart(pattern, scheme, text.slice(scheme.length + 1), names, context)
   const expanded = expandPattern(text, at)
@@ -117,7 +117,7 @@ const findPart = (
   context: PatternContext,
 ): Result<readonly number[]> => {
   if (context.parts === undefined) return failed(patternNeedsArchitecture(whole, scheme, context.seen?.() ?? '', at))
-  if (id === '') return failed(emptyPattern(at))
+  if (id === '') return failed(emptyPattern(whole, at))
   const part = context.parts[scheme]
   const ids = [...part.keys()]
   const expanded = expandPattern(id, at)
@@ -127,7 +127,20 @@ const findPart = (
   const hits = names.names.flatMap((name, index) => (held.has(name) ? [index] : []))
   if (hits.length > 0 || optional === true) return ok(hits)
   if (found.length > 0) return failed(patternSelectsNothing(whole, undefined, topsOf(names), at))
-  return failed(unknownPart(scheme, id, context.architecture ?? 'this model', ids, didYouMean(id, ids), at))
+  return failed(unknownPart(scheme, id, context.architecture ?? 'this model', ids, otherName(id, ids) ?? didYouMean(id, ids), at))
+}
+
+/** What the field also calls a component; where a model has several of one, the first it has. */
+const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
+  cond: ['clip'], conditioner: ['clip'], te: ['clip'], text_encoder: ['clip'], text_encoders: ['clip'], textencoder: ['clip'],
+  te1: ['clip_l'], te2: ['clip_g'], te3: ['t5'], text_encoder_2: ['clip_g', 't5'], text_encoder_3: ['t5'],
+  denoiser: ['diffusion'], diffusion_model: ['diffusion'], dit: ['transformer'], mmdit: ['transformer'], transformer: ['unet'], unet: ['transformer'],
+  autoencoder: ['vae'], first_stage: ['vae'], first_stage_model: ['vae'], llm: ['transformer'],
+}
+
+const otherName = (id: string, known: readonly string[]): string | undefined => {
+  const own = (Object.hasOwn(OTHER_NAMES, id.toLowerCase()) ? OTHER_NAMES[id.toLowerCase()]! : []).find((name) => known.includes(name))
+  return own === undefined ? undefined : partNamed('component', id, own, known)
 }
 
 type Alternatives = readonly (readonly string[])[]

@@ -26,7 +26,7 @@ const parts = ({ needed, provider, driver, runtime, libraries, devices, problem 
   ...libraries.map(({ name, path }): CheckRow => [`  ${name}`, path === undefined ? 'not found' : path.includes('/') ? dirname(path) : 'where the system looks', path === undefined ? 'absent' : problem?.at?.type === 'file' && problem.at.path === path ? 'bad' : 'good']),
   ...devices.flatMap((d): CheckRow[] => [
     [`  device ${d.index}`, `${d.name}, compute ${d.capability}, ${formatBytes(d.total)}, ${formatBytes(d.free)} free`, problem !== undefined ? undefined : d.check === undefined ? 'good' : 'bad'],
-    ...(problem === undefined && d.check === undefined ? [['', `computes rightly; memory can${d.pins ? '' : 'not'} be page-locked`, undefined] as const] : []),
+    ...(problem === undefined && d.check === undefined ? [['', `computes correctly; memory can${d.pins ? '' : 'not'} be page-locked`, undefined] as const] : []),
   ]),
 ]
 

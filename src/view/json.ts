@@ -1,4 +1,5 @@
 import type { Diagnostic } from '../base/diagnostic.js'
+import { escapeJson } from '../base/excerpt.js'
 import { toJson } from '../base/screen.js'
 import type { RunEvent } from '../run/events.js'
 import type { BuildEvent } from './dashboard/build-event.js'
@@ -8,11 +9,11 @@ export const JSON_VERSION = 1
 
 const plain = (_key: string, value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value)
 
-/** A value as JSON, in one line; its first field is the version. Whole numbers beyond 64-bit floats become texts. */
-export const toJsonLine = (value: object): string => `${JSON.stringify({ v: JSON_VERSION, ...value }, plain)}\n`
+/** A value as JSON, in one line; its first field is the version. Whole numbers beyond 64-bit floats become texts. Printing it cannot drive a terminal. */
+export const toJsonLine = (value: object): string => `${escapeJson(JSON.stringify({ v: JSON_VERSION, ...value }, plain))}\n`
 
 /** A value as JSON to be read by people too. */
-export const toJsonText = (value: object): string => `${JSON.stringify({ v: JSON_VERSION, ...value }, plain, 2)}\n`
+export const toJsonText = (value: object): string => `${escapeJson(JSON.stringify({ v: JSON_VERSION, ...value }, plain, 2))}\n`
 
 /** An event that a command tells, `at` whole ms after it began, as one line of JSON. */
 export const buildEventLine = (event: BuildEvent, at: number): string => toJsonLine({ at: Math.round(at), ...event })

@@ -113,6 +113,6 @@ describe('the alpha that a recipe gives', () => {
   })
 
   test.each([0, -1, '16'])('is a number above 0, not %j', async (alpha) => {
-    expect(await problemOf({ adapter: native, alpha: alpha as number })).toMatch(/^(?:out-of-range|wrong-type): `alpha`/)
+    expect(await problemOf({ adapter: native, alpha: alpha as number })).toMatch(/^(?:out-of-range|number-as-text): `alpha`/)
   })
 })

@@ -19,12 +19,12 @@ const problemOf = async (given: Omit<Bake, 'model'> & { readonly model?: Tensors
 }
 
 test.each([
-  ['an alpha of 0', { ...lora, 'net.fc.alpha': f32([], 0) }, /^bad-alpha: `net\.fc\.alpha` .* is 0,/],
-  ['a negative alpha', { ...lora, 'net.fc.alpha': f32([], -4) }, /^bad-alpha: .* is -4,/],
-  ['an alpha that is no number', { ...lora, 'net.fc.alpha': f32([], NaN) }, /^bad-alpha: .* is NaN,/],
+  ['an alpha of 0', { ...lora, 'net.fc.alpha': f32([], 0) }, /^bad-alpha: alpha `net\.fc\.alpha` .* is 0;/],
+  ['a negative alpha', { ...lora, 'net.fc.alpha': f32([], -4) }, /^bad-alpha: .* is -4;/],
+  ['an alpha that is no number', { ...lora, 'net.fc.alpha': f32([], NaN) }, /^bad-alpha: .* is NaN;/],
   ['an alpha of several numbers', { ...lora, 'net.fc.alpha': f32([2], 1, 1) }, /^bad-alpha: `net\.fc\.alpha` of `lora` .* is \[2\]; an alpha is a single number$/],
   ['an alpha that is a matrix of one', { ...lora, 'net.fc.alpha': f32([1, 1], 1) }, /^bad-alpha: .* is \[1, 1\]; an alpha is a single number$/],
-  ['an infinite alpha', { ...lora, 'net.fc.alpha': f32([], Infinity) }, /^bad-alpha: .* is Infinity,/],
+  ['an infinite alpha', { ...lora, 'net.fc.alpha': f32([], Infinity) }, /^bad-alpha: .* is Infinity;/],
   ['an alpha of booleans', { ...lora, 'net.fc.alpha': { dtype: 'BOOL', shape: [], values: 1 } }, /^bad-alpha: /],
   ['factors that cannot be multiplied', { ...lora, 'net.fc.lora_up.weight': filled([2, 3], 1) }, /^adapter-shape: `net\.fc\.lora_up\.weight` .* is \[2, 3\], but `net\.fc` needs \[2, 2\]: its rank is 2/],
   ['a rank of 0', { ...lora, 'net.fc.lora_up.weight': filled([2, 0], 1), 'net.fc.lora_down.weight': filled([0, 3], 1) }, /^bad-rank: .*`net\.fc` .*: their rank is 0$/],
@@ -34,7 +34,7 @@ test.each([
   ['factors of another width', { ...lora, 'net.fc.lora_down.weight': filled([2, 4], 1) }, /^adapter-shape: `net\.fc\.lora_down\.weight` .* is \[2, 4\], but `net\.fc` needs \[2, 3\]: .* `net\.fc\.weight`, which is \[2, 3\]$/],
   ['factors of another height', { ...lora, 'net.fc.lora_up.weight': filled([3, 2], 1) }, /^adapter-shape: `net\.fc\.lora_up\.weight` .* is \[3, 2\], but `net\.fc` needs \[2, 2\]/],
   ['a difference of another shape', { 'net.fc.diff': filled([3, 2], 1) }, /^adapter-shape: `net\.fc\.diff`/],
-  ['factors of whole numbers', { ...lora, 'net.fc.lora_up.weight': { dtype: 'I64', shape: [2, 2], values: 1 } }, /^adapter-dtype: `net\.fc\.lora_up\.weight` of `lora` .* holds I64/],
+  ['factors of whole numbers', { ...lora, 'net.fc.lora_up.weight': { dtype: 'I64', shape: [2, 2], values: 1 } }, /^adapter-dtype: `net\.fc\.lora_up\.weight` of `lora` .* is I64/],
   ['a tensor without a target', { ...lora, 'net.gone.lora_up.weight': up, 'net.gone.alpha': f32([], 1), 'stray': up }, /^adapter-unmatched: 3 of 5 tensors .*: `stray`, `net\.gone\.[^;]*$/],
   ['a bias for a module that has none', { ...lora, 'net.fc.diff_b': f32([2], 1, 1) }, undefined],
   ['nothing that fits', { 'other.lora_up.weight': up, 'other.lora_down.weight': down }, /^adapter-matches-nothing: no tensor of `lora` .* has a target in `base`/],
@@ -55,7 +55,7 @@ test('factors for a module that is only a bias have no target', async () => {
 })
 
 test.each([
-  ['DoRA', 'net.fc.dora_scale', /holds DoRA, as `net\.fc\.dora_scale` tells/],
+  ['DoRA', 'net.fc.dora_scale', /holds DoRA, as `net\.fc\.dora_scale` shows/],
   ['PEFT’s DoRA', 'net.fc.lora_magnitude_vector.default.weight', /holds DoRA/],
   ['LoKr', 'net.fc.lokr_w2_a', /holds LoKr/],
   ['LoHa with a Tucker core', 'net.fc.hada_t1', /holds LoHa with a Tucker core/],
@@ -96,7 +96,7 @@ test.each([['no JSON', '{'], ['a list', '[]'], ['a number', '1']])('a config in 
 
 test('a model of whole numbers cannot be changed', async () => {
   const quantised: Tensors = { 'net.fc.weight': { dtype: 'I64', shape: [2, 3], values: 1 } }
-  expect(await problemOf({ model: quantised, adapter: lora })).toMatch(/^adapter-dtype: `net\.fc\.weight` of `base` .* holds I64/)
+  expect(await problemOf({ model: quantised, adapter: lora })).toMatch(/^adapter-dtype: `net\.fc\.weight` of `base` .* is I64/)
 })
 
 test('a name that can mean two modules is refused', async () => {
@@ -120,11 +120,11 @@ const SD1 = checkpoint('sd15', 768)
 test('an adapter for another architecture says for which', async () => {
   const sdxl = (name: string): Tensors => ({ [`${name}.lora_up.weight`]: filled([2, 1], 1), [`${name}.lora_down.weight`]: filled([1, 2048], 1) })
   const deep = await problemOf({ model: SD1, adapter: { ...sdxl('lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k') } })
-  expect(deep).toMatch(/^adapter-shape: .*; it seems made for Stable Diffusion XL, and the model is Stable Diffusion 1$/)
+  expect(deep).toMatch(/^adapter-shape: .*; it looks like an adapter for Stable Diffusion XL, and the model is Stable Diffusion 1$/)
   const unknown = await problemOf({ model: SD1, adapter: sdxl('lora_unet_down_blocks_1_attentions_0_transformer_blocks_1_attn2_to_k') })
-  expect(unknown).toMatch(/^adapter-matches-nothing: .*; it seems made for Stable Diffusion XL,/)
+  expect(unknown).toMatch(/^adapter-matches-nothing: .*; it looks like an adapter for Stable Diffusion XL,/)
   const flux = await problemOf({ model: SD1, adapter: { 'lora_unet_double_blocks_0_img_attn_qkv.lora_up.weight': up, 'lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight': down } })
-  expect(flux).toMatch(/it seems made for Flux\.1,/)
+  expect(flux).toMatch(/it looks like an adapter for Flux\.1,/)
 })
 
 test('an adapter with both kinds of tensors lists the first ten without a target', async () => {

@@ -59,9 +59,9 @@ describe.concurrent('smelt build', () => {
   half  merge.blend  a, b  2 tensors
   -> merged  out/merged.safetensors  ${size}
 reads 36 B, writes ${size}, about MEMORY of memory with 1 worker, about TIME
-on cpu; auto: the arithmetic takes the processor under 0.1 s, no longer than CUDA takes to start
+on cpu; auto: too little work to be worth starting CUDA (under 0.1 s on the CPU)
 
-warning[unused-step]: nothing uses step \`spare\`, so it is not run
+warning[unused-step]: step \`spare\` is not used, so it is not run
  --> recipe.yaml:7:3
   |
 7 |   spare: { op: merge.blend, a: a, b: b }
@@ -99,7 +99,7 @@ done in TIME: read 36 B, wrote 18 B, RATE; peak memory MEMORY
   it('stops before it writes a NaN, leaves no file behind and exits with 3', async () => {
     const done = await smelt(folder.path, ['build', 'nan.yaml', '--quiet', '--out', 'fourth'])
     expect(done.code).toBe(3)
-    expect(done.stderr).toContain('error[non-finite]: step `half` gives a NaN or infinity at element 2 of `x.weight`')
+    expect(done.stderr).toContain('error[non-finite]: step `half` produced NaN or infinity at element 2 of `x.weight`')
     expect(readdirSync(join(folder.path, 'fourth/out'))).toEqual([])
   })
 

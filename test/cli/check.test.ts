@@ -53,7 +53,7 @@ describe.concurrent('smelt check', () => {
   it('shows every problem of a recipe in order of place, with what to do', async () => {
     const done = await smelt(folder.path, ['check', 'five.yaml'])
     expect(done).toMatchObject({ code: 1, stdout: '' })
-    expect(done.stderr).toBe(`error[cycle]: steps need each other: one → two → one
+    expect(done.stderr).toBe(`error[cycle]: circular dependency: one → two → one
  --> five.yaml:4:36
   |
 4 |   one: { op: merge.blend, a: a, b: two, kep: 0.5 }
@@ -63,23 +63,23 @@ note: \`two\` uses \`one\`
   |
 5 |   two: { op: merge.blend, a: one, b: b, keep: zero }
   |                              ^^^
-help: change one of these references so that the steps can be done in some order
+help: change one of these references so that no step needs its own result
 
-error[unknown-key]: \`one\` takes no key \`kep\`
+error[unknown-key]: \`one\` has no parameter \`kep\`
  --> five.yaml:4:41
   |
 4 |   one: { op: merge.blend, a: a, b: two, kep: 0.5 }
   |                                         ^^^
 help: did you mean \`keep\`?
 
-error[unknown-name]: nothing is called \`zero\`
+error[unknown-name]: unknown name \`zero\`
  --> five.yaml:5:47
   |
 5 |   two: { op: merge.blend, a: one, b: b, keep: zero }
   |                                               ^^^^
-help: define it under \`models\` or \`steps\`; declared are \`a\`, \`b\`, \`one\`, \`two\`, \`m\`, \`three\`
+help: write a number, or the name of a step that yields weights
 
-error[wrong-kind]: \`m\` is a mask, and a model is needed here
+error[wrong-kind]: expected a model; \`m\` is a mask
  --> five.yaml:7:32
   |
 7 |   three: { op: merge.blend, a: m, b: b }
@@ -89,9 +89,9 @@ note: \`m\` is defined here
   |
 6 |   m: { op: mask.fill, like: a, value: true }
   |   ^
-help: refer to a model; \`smelt ops\` lists what each operator yields
+help: use the name of a model; \`smelt ops\` shows what each operator yields
 
-error[unknown-name]: nothing is called \`thre\`
+error[unknown-name]: unknown name \`thre\`
  --> five.yaml:8:28
   |
 8 | outputs: { merged: { from: thre, path: out.safetensors } }

@@ -36,7 +36,7 @@ afterAll(() => {
 describe.concurrent('the command line', () => {
   it('suggests the command that was meant', async () => {
     expect(await smelt(empty.path, ['bild', 'r.yaml'])).toMatchObject({
-      code: 2, stdout: '', stderr: 'error[command-line]: unknown command `bild` (Did you mean build?)\nhelp: `smelt --help` shows what it takes\n\n1 error\n',
+      code: 2, stdout: '', stderr: 'error[command-line]: unknown command `bild`\nhelp: did you mean `build`?\n\n1 error\n',
     })
   })
 
@@ -71,9 +71,9 @@ describe('what goes wrong', () => {
 
   it('owns up to its own mistakes', () => {
     const screen = renderCrash(new Error('a port is missing'))
-    expect(screen).toMatch(/^error\[bug\]: smelt made a mistake of its own: a port is missing\nhelp: please report it/)
+    expect(screen).toMatch(/^error\[bug\]: internal error: a port is missing\nhelp: please report it/)
     expect(screen).toContain('commands.test.ts')
-    expect(renderCrash('odd')).toContain('its own: odd\n')
+    expect(renderCrash('odd')).toContain('internal error: odd\n')
   })
 
   it('explains what keeps a machine from building', () => {
@@ -124,8 +124,7 @@ Work
   hashing       16 B of unused input data, to hash it for the lock
   write         SIZE
   compute       2 tensors with 2 programs
-  device        cpu; auto: the arithmetic takes the processor under 0.1 s, no longer than CUDA takes
-                to start
+  device        cpu; auto: too little work to be worth starting CUDA (under 0.1 s on the CPU)
   time          about TIME
   peak memory   about MEMORY with 3 workers
   not computed  1 tensor, copied as they are; 16 B of the models not read

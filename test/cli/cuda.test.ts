@@ -69,10 +69,10 @@ help: install the NVIDIA driver, release 580 or newer, or give the container the
     })
   })
 
-  it('refuses a provider that would compute garbage', async () => {
+  it('refuses a provider that would give wrong results', async () => {
     const done = await run([machine.put('old.whl', zip(providerFiles('1.29.0')))])
     expect(done.code).toBe(1)
-    expect(done.err).toContain('error[cuda-provider-refused]: HERE/old.whl holds the provider of ONNX Runtime 1.29.0, and 1.30.0 is installed: together they would compute garbage\n')
+    expect(done.err).toContain('error[cuda-provider-refused]: HERE/old.whl holds the provider for ONNX Runtime 1.29.0, and 1.30.0 is installed: incompatible versions would give wrong results\n')
     expect(done.err).toContain('help: give the one of onnxruntime-gpu 1.30.0\n')
   })
 
@@ -103,7 +103,7 @@ help: install the NVIDIA driver, release 580 or newer, or give the container the
     writeFileSync(join(folder.path, 'old.whl'), zip(providerFiles('0.0.1')))
     const done = await smelt(folder.path, ['cuda', 'old.whl', 'nowhere'], { env: { XDG_DATA_HOME: folder.path } })
     expect(done.code).toBe(1)
-    expect(done.stderr).toContain('error[cuda-provider-refused]: old.whl holds the provider of ONNX Runtime 0.0.1')
+    expect(done.stderr).toContain('error[cuda-provider-refused]: old.whl holds the provider for ONNX Runtime 0.0.1')
     expect(done.stderr).toContain('error[cuda-source-missing]: nowhere cannot be read')
     folder.remove()
   })
@@ -172,7 +172,7 @@ describe('the doctor says of CUDA', () => {
   it('that a provider of another version is a fault', () => {
     const report = reportOf({ found: NAMES, provider: '1.29.0', devices: [{ ...GPU, check: undefined, pins: false }] })
     expect(screen(report)).toMatch(/^ {2}provider +of ONNX Runtime 1\.29\.0 +problem$/m)
-    expect(screen(report)).not.toContain('computes rightly')
+    expect(screen(report)).not.toContain('computes correctly')
     expect(faultsOf(report).map((d) => d.code)).toEqual(['cuda-provider-wrong'])
   })
 
@@ -187,7 +187,7 @@ describe('the doctor says of CUDA', () => {
   it('which device is good and which is not', () => {
     const report = reportOf({ found: NAMES, provider: NEEDED, devices: [{ ...GPU, check: undefined, pins: true }, { ...GPU, index: 1, check: cudaWrongNumbers(1, 'x'), pins: false }] })
     expect(screen(report)).toMatch(/^cuda +usable, but for device 1 +problem$/m)
-    expect(screen(report)).toMatch(/^ {2}device 0 +NVIDIA H100 80GB HBM3, compute 9\.0, 85\.0 GB, 84\.0 GB free +ok\n +computes rightly; memory can be page-locked\n {2}device 1 .* problem$/m)
+    expect(screen(report)).toMatch(/^ {2}device 0 +NVIDIA H100 80GB HBM3, compute 9\.0, 85\.0 GB, 84\.0 GB free +ok\n +computes correctly; memory can be page-locked\n {2}device 1 .* problem$/m)
   })
 })
 

@@ -60,7 +60,7 @@ describe.skipIf(withoutTmux !== undefined)('the dashboard in a real terminal', (
     t.type('Escape')
     await t.until((s) => /▸.* blend /.test(s), 'the steps again')
     t.type('l')
-    await t.until((s) => s.includes('─ Log ─') && s.includes('nothing uses step'), 'the log')
+    await t.until((s) => s.includes('─ Log ─') && s.includes('is not used'), 'the log')
     t.type('/')
     t.type('-l', 'blocks.3')
     await t.until((s) => s.includes('1 of 4 ─') && s.includes('/blocks.3'), 'the tensors found')

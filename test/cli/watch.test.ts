@@ -72,7 +72,7 @@ describe.concurrent('smelt watch', () => {
     writeFileSync(at('failed.jsonl'), build.stdout)
     const done = await smelt(folder.path, ['watch', 'failed.jsonl'])
     expect(done.code).toBe(3)
-    expect(done.stderr).toContain('error[non-finite]: step `half` gives a NaN')
+    expect(done.stderr).toContain('error[non-finite]: step `half` produced NaN')
   })
 
   it('follows a file that grows until its build ends', async () => {

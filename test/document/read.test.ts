@@ -123,7 +123,7 @@ const REFUSED: readonly [name: string, text: string, problems: readonly string[]
   ['a core tag', 'a: !!str 1\nb: !!binary aGk=', ['tag !!str', 'tag !!binary']],
   ['the bare tag', 'a: ! 1', ['tag !']],
   ['two documents', 'a: 1\n---\nb: 2\n---\nc: 3', ['many-documents ---']],
-  ['a tab for indent', 'a:\n\tb: 1', ['syntax \tb: 1']],
+  ['a tab for indent', 'a:\n\tb: 1', ['indent b']],
   ['a NUL', 'a: b\0c', ['control-character \0']],
   ['a terminal escape', 'a: "\u001b[2J"', ['control-character \u001b']],
   ['a lone surrogate', 'a: \ud800', ['control-character \ud800']],
@@ -162,7 +162,7 @@ describe('refusals', () => {
         |
       2 | seed: 9007199254740993
         |       ^^^^^^^^^^^^^^^^
-      help: whole numbers go from -9007199254740991 to 9007199254740991; put it in quotes if it is a text
+      help: whole numbers go from -9007199254740991 to 9007199254740991; put it in quotes if it is a string
 
       error[unknown-anchor]: the alias \`*blned\` has no anchor before it
        --> recipe.yaml:5:10
@@ -188,7 +188,7 @@ describe('refusals', () => {
         |
       6 |   blend: !model {<<: *blend}
         |          ^^^^^^
-      help: delete it; a value in quotes is a text
+      help: delete it; a value in quotes is a string
 
       error[merge-key]: merge keys (\`<<\`) are not supported
        --> recipe.yaml:6:18
@@ -202,7 +202,7 @@ describe('refusals', () => {
         |
       7 |   note: it's: odd
         |         ^
-      help: start each key on a line of its own; put a text that holds \`: \` in quotes
+      help: start each key on a line of its own; put a string that contains \`: \` in quotes
 
       6 errors
       "

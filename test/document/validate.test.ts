@@ -77,35 +77,35 @@ const schema = schemaOf(['merge.dare', 'merge.ties', ...Array.from({ length: 58 
 const step = (...lines: string[]): string => `smelt: 1\nsteps:\n  s:\n    op: merge.dare\n    a: x\n${lines.map((line) => `    ${line}\n`).join('')}`
 
 const WRONG: readonly [name: string, text: string, problems: readonly string[], message: string][] = [
-  ['an unknown key', step('dropp: 0.5'), ['unknown-key dropp'], '`s` takes no key `dropp`'],
-  ['__proto__', step('__proto__: {a: 1}'), ['unknown-key __proto__'], '`s` takes no key `__proto__`'],
-  ['constructor at the root', 'smelt: 1\nconstructor: 1', ['unknown-key constructor'], 'the document takes no key `constructor`'],
+  ['an unknown key', step('dropp: 0.5'), ['unknown-key dropp'], '`s` has no parameter `dropp`'],
+  ['__proto__', step('__proto__: {a: 1}'), ['unknown-key __proto__'], '`s` has no parameter `__proto__`'],
+  ['constructor at the root', 'smelt: 1\nconstructor: 1', ['unknown-key constructor'], 'unknown key `constructor`'],
   ['a missing key', 'smelt: 1\nsteps:\n  s: {op: merge.ties}', ['missing-key s'], '`s` has no `a`'],
-  ['a missing key of the root', 'seed: 3', ['missing-key seed'], 'the document has no `smelt`'],
-  ['a misspelt required key', 'smelt: 1\nmodels: {m: {paht: x}}', ['unknown-key paht'], '`m` takes no key `paht`'],
-  ['a text for a number', step('drop: "high"'), ['wrong-type "high"'], '`drop`: expected a number between 0 and 1; found the text "high"'],
-  ['a number for a text', step('dtype: 1.10'), ['wrong-type 1.10'], '`dtype`: expected a text; found 1.1'],
+  ['a missing key of the root', 'seed: 3', ['missing-key seed'], 'the recipe has no `smelt`'],
+  ['a misspelt required key', 'smelt: 1\nmodels: {m: {paht: x}}', ['unknown-key paht'], '`m` has no parameter `paht`'],
+  ['a text for a number', step('drop: "high"'), ['wrong-type "high"'], '`drop`: expected a number between 0 and 1; found the string "high"'],
+  ['a number for a text', step('dtype: 1.10'), ['wrong-type 1.10'], '`dtype`: expected a string; found 1.1'],
   ['a fraction for a whole number', 'smelt: 1\nseed: 1.5', ['wrong-type 1.5'], '`seed`: expected a whole number; found 1.5'],
   ['nothing for a number', step('drop:'), ['wrong-type drop'], '`drop`: expected a number between 0 and 1; found nothing'],
   ['a list for a map', 'smelt: 1\nsteps: []', ['wrong-type []'], '`steps`: expected a map; found an empty list'],
-  ['an item of a list', step('mbw: [1, x, 2]'), ['wrong-type x'], 'item 2 of `mbw`: expected a number; found the text "x"'],
+  ['an item of a list', step('mbw: [1, x, 2]'), ['wrong-type x'], 'item 2 of `mbw`: expected a number; found the string "x"'],
   ['a whole document', '- x', ['wrong-type - x'], 'expected a map; found a list'],
   ['a number too high', step('drop: 2'), ['out-of-range 2'], '`drop`: expected a number between 0 and 1; found 2'],
   ['a number too low', step('times: 0'), ['out-of-range 0'], '`times`: expected a whole number of at least 1; found 0'],
   ['a number on an open bound', step('above: 0'), ['out-of-range 0'], '`above`: expected a number above 0; found 0'],
   ['another constant', 'smelt: 2', ['not-one-of 2'], '`smelt`: expected `1`; found 2'],
-  ['a text that is not listed', step('select: abov'), ['not-one-of abov'], '`select`: expected one of `above`, `below`, `between`; found the text "abov"'],
-  ['an unknown operator', 'smelt: 1\nsteps: {s: {op: merge.dre, zzz: 1}}', ['unknown-choice merge.dre'], 'there is no `op` named `merge.dre`'],
+  ['a text that is not listed', step('select: abov'), ['not-one-of abov'], '`select`: expected one of `above`, `below`, `between`; found the string "abov"'],
+  ['an unknown operator', 'smelt: 1\nsteps: {s: {op: merge.dre, zzz: 1}}', ['unknown-choice merge.dre'], 'unknown `op`: `merge.dre`'],
   ['a missing operator', 'smelt: 1\nsteps: {s: {a: x}}', ['missing-key s'], '`s` has no `op`'],
-  ['an operator that is no text', 'smelt: 1\nsteps: {s: {op: 7}}', ['wrong-type 7'], '`op`: expected a text; found 7'],
+  ['an operator that is no text', 'smelt: 1\nsteps: {s: {op: 7}}', ['wrong-type 7'], '`op`: expected a string; found 7'],
   ['a list too short', step('mbw: [1, 2]'), ['wrong-length [1, 2]'], '`mbw`: expected exactly 3 items; found 2'],
   ['an empty list in a union', step('layers: []'), ['wrong-length []'], '`layers`: expected at least 1 item; found 0'],
   ['a key that may not be one', 'smelt: 1\nmodels: {"x y": m}', ['wrong-name "x y"'], 'the key `x y` is not a name'],
-  ['a text of the wrong form', 'smelt: 1\nmodels: {m: {path: x, sha256: abc}}', ['wrong-pattern abc'], '`sha256`: expected 64 hex digits; found the text "abc"'],
+  ['a text of the wrong form', 'smelt: 1\nmodels: {m: {path: x, sha256: abc}}', ['wrong-pattern abc'], '`sha256`: expected 64 hex digits; found the string "abc"'],
   ['a union by no type', 'smelt: 1\nmodels: {m: 4}', ['no-such-form 4'], '`m`: expected a path, or a map with `path`; found 4'],
   ['a union by its map', step('keep: {default: 3}'), ['out-of-range 3'], '`default`: expected a number between 0 and 1; found 3'],
-  ['a union by its list', step('layers: [a, 1]'), ['wrong-type 1'], 'item 2 of `layers`: expected a text; found 1'],
-  ['a text in a union', step('keep: "a b"'), ['no-such-form "a b"'], '`keep`: expected a number, or the name of a weights step, or rules; found the text "a b"'],
+  ['a union by its list', step('layers: [a, 1]'), ['wrong-type 1'], 'item 2 of `layers`: expected a string; found 1'],
+  ['a text in a union', step('keep: "a b"'), ['no-such-form "a b"'], '`keep`: expected a number, or the name of a weights step, or rules; found the string "a b"'],
 ]
 
 describe('validate', () => {
@@ -125,7 +125,7 @@ describe('validate', () => {
     [step('dropp: 0.5'), 'did you mean `drop`?'],
     [step('select: abov'), 'did you mean `above`?'],
     ['smelt: 1\nsteps: {s: {op: merge.tise}}', 'did you mean `merge.ties`'],
-    ['smelt: 1\nsteps: {s: {op: nothing.like.it}}', 'the choices are `merge.dare`, `merge.ties`'],
+    ['smelt: 1\nsteps: {s: {op: nothing.like.it}}', 'use one of `merge.dare`, `merge.ties`'],
     [step('dtype: 1.10'), 'put it in quotes: "1.10"'],
     [step('keep: []'), 'rules: patterns with a number each'],
     ['smelt: 1\nsteps: {s: {op: merge.ties}}', 'add the key `a`: a model'],
@@ -200,7 +200,7 @@ describe('validate', () => {
         |          ^
       help: write it in one of these forms
 
-      error[unknown-key]: \`blend\` takes no key \`dorp\`
+      error[unknown-key]: \`blend\` has no parameter \`dorp\`
        --> recipe.yaml:8:5
         |
       8 |     dorp: 0.9

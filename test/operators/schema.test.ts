@@ -55,6 +55,14 @@ describe('steps', () => {
   })
 })
 
+test('an editor calls a wrong `op` a wrong value, shows those there are, and says nothing of the other keys', () => {
+  expect(editor(recipe({ op: 'merge.blnd', a: 'a', keep: 0.5, wrong: 1 }))).toBe(false)
+  expect(editor.errors!.map((e) => [e.keyword, e.instancePath])).toEqual([['enum', '/steps/r/op']])
+  expect(editor.errors![0]!.params).toEqual({ allowedValues: operators.map((operator) => operator.id) })
+  expect(editor(recipe({ ...blend, kepp: 1 }))).toBe(false)
+  expect(editor.errors!.filter((e) => e.keyword !== 'if').map((e) => [e.keyword, e.instancePath, e.params])).toEqual([['additionalProperties', '/steps/r', { additionalProperty: 'kepp' }]])
+})
+
 test('an editor accepts params, and explains every key', () => {
   expect(editor(recipe({ ...blend, keep: '$keep', method: '$method' }))).toBe(true)
   const schema = JSON.stringify(recipeSchema(operators, { editor: true }))

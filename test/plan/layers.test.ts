@@ -83,7 +83,7 @@ describe('gradients', () => {
 
   test('for an unknown architecture are refused at their place', () => {
     const small: Outline = { x: ['F16', [2]] }
-    expect(problemsOf({ models: { a: small, b: small }, steps: { x: { op: 'merge.blend', a: 'a', b: 'b', keep: { gradient: [0, 1] } } }, outputs: { out: { from: 'x', path: 'o' } } })[0]).toMatch(/^error gradient-needs-architecture \{/)
+    expect(problemsOf({ models: { a: small, b: small }, steps: { x: { op: 'merge.blend', a: 'a', b: 'b', keep: { gradient: [0, 1] } } }, outputs: { out: { from: 'x', path: 'o.safetensors' } } })[0]).toMatch(/^error gradient-needs-architecture \{/)
   })
 })
 
@@ -92,7 +92,7 @@ describe('a real architecture', () => {
     const plan = planOf({
       models: { a: outline, b: outline },
       steps: { x: { op: 'merge.dare', a: 'a', b: 'b', drop: 0.9, rescale: true, keep: { mbw: Array.from({ length: 26 }, (_, i) => i / 40), default: 0.3 } } },
-      outputs: { out: { from: 'x', path: 'out' } },
+      outputs: { out: { from: 'x', path: 'out.safetensors' } },
     })
     expect(plan.models[0]!.architecture).toBe('Stable Diffusion 1')
     expect(plan.jobs.length).toBeGreaterThan(1000)
@@ -108,7 +108,7 @@ describe('a real architecture', () => {
         x: { op: 'merge.blend', a: 'unet', b: 'other', keep: { 'block:in.*': 0, 'default': 1 } },
         y: { op: 'merge.blend', a: 'x', b: 'other', layers: 'block:mid' },
       },
-      outputs: { out: { from: 'y', path: 'out' } },
+      outputs: { out: { from: 'y', path: 'out.safetensors' } },
     })
     const changed = new Set(plan.jobs.flatMap((j) => [...j.copies.filter((c) => c.from?.tensor.file.endsWith('b.safetensors')).map((c) => c.to), ...j.targets]).map((t) => t.tensor))
     expect([...changed].every((name) => /\.(input_blocks|middle_block)\./.test(name))).toBe(true)
@@ -117,7 +117,7 @@ describe('a real architecture', () => {
 
   test('is planned quickly', () => {
     const before = process.cpuUsage()
-    planOf({ models: { a: outline, b: outline }, steps: { x: { op: 'merge.blend', a: 'a', b: 'b', keep: { 'default': 0.5, 'block:in.*': 0.2 } } }, outputs: { out: { from: 'x', path: 'out' } } })
+    planOf({ models: { a: outline, b: outline }, steps: { x: { op: 'merge.blend', a: 'a', b: 'b', keep: { 'default': 0.5, 'block:in.*': 0.2 } } }, outputs: { out: { from: 'x', path: 'out.safetensors' } } })
     const { user, system } = process.cpuUsage(before)
     expect((user + system) / 1e6).toBeLessThan(1)
   })

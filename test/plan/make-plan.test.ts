@@ -84,7 +84,7 @@ describe('folding', () => {
 
   test('a layer that no rule reaches is copied, and so is one that a mask excludes', () => {
     expect(planOf(paper(blend({ keep: { tail: 0.5 } }))).totals).toMatchObject({ copied: 1, computed: 1 })
-    const masked = planOf({ models: { a: TWO, b: TWO }, steps: { only: { op: 'mask.layers', like: 'a', layers: 'tail' }, x: blend({ mask: 'only' }) }, outputs: { out: { from: 'x', path: 'o' } } })
+    const masked = planOf({ models: { a: TWO, b: TWO }, steps: { only: { op: 'mask.layers', like: 'a', layers: 'tail' }, x: blend({ mask: 'only' }) }, outputs: { out: { from: 'x', path: 'o.safetensors' } } })
     expect(masked.totals).toMatchObject({ copied: 1, computed: 1, readBytes: 2 * 32 + 2 * (2 * 8) })
   })
 
@@ -99,7 +99,7 @@ describe('folding', () => {
     const plan = planOf({
       models: { a: TWO, b: TWO },
       steps: { one: { op: 'model.select', model: 'a', layers: 'head' }, two: { op: 'model.select', model: 'b', layers: 'tail' }, x: { op: 'model.combine', models: ['one', 'two'] }, y: { op: 'merge.blend', a: 'x', b: 'a', keep: 1 } },
-      outputs: { out: { from: 'y', path: 'o' } },
+      outputs: { out: { from: 'y', path: 'o.safetensors' } },
     })
     expect(plan.totals).toMatchObject({ copied: 2, computed: 0, readBytes: bytes })
   })
@@ -158,7 +158,7 @@ describe('sharing', () => {
     const plan = planOf({
       models: { a: TWO, b: TWO },
       steps: { x: blend({ method: 'slerp' }), y: { op: 'merge.blend', a: 'x', b: 'a' } },
-      outputs: { one: { from: 'x', path: 'one' }, two: { from: 'x', path: 'two', dtype: 'f32' }, three: { from: 'y', path: 'three' }, four: { from: 'a', path: 'four' } },
+      outputs: { one: { from: 'x', path: 'one.safetensors' }, two: { from: 'x', path: 'two.safetensors', dtype: 'f32' }, three: { from: 'y', path: 'three.safetensors' }, four: { from: 'a', path: 'four.safetensors' } },
     })
     expect(plan.jobs.map((j) => [j.tensor, j.targets.length, j.copies.length])).toEqual([['head', 3, 1], ['tail', 3, 1]])
     expect(readsOf(plan.jobs[0]!).map((names) => [...names].sort())).toEqual([['a:head', 'b:head'], ['a:head', 'b:head']])
@@ -169,7 +169,7 @@ describe('sharing', () => {
   test('tensors of one name and different sizes are different jobs', () => {
     const plan = planOf({
       models: { a: { x: ['F16', [2]] }, b: { x: ['F16', [3]] } },
-      outputs: { one: { from: 'a', path: 'one' }, two: { from: 'b', path: 'two' } },
+      outputs: { one: { from: 'a', path: 'one.safetensors' }, two: { from: 'b', path: 'two.safetensors' } },
     })
     expect(plan.jobs.map((j) => [j.tensor, j.size])).toEqual([['x', 2], ['x', 3]])
   })
@@ -178,7 +178,7 @@ describe('sharing', () => {
     const plan = planOf({
       models: { base: TWO, a: TWO },
       steps: { x: { op: 'merge.ties', base: 'base', models: [{ model: 'a', density: 0.2 }], scope: 'model' }, y: { op: 'model.select', model: 'x', layers: 'tail' } },
-      outputs: { out: { from: 'y', path: 'out' } },
+      outputs: { out: { from: 'y', path: 'out.safetensors' } },
     })
     expect(plan.jobs.map((j) => [j.tensor, j.targets.length, j.sweeps!.passes.length])).toEqual([['tail', 1, 3], ['head', 0, 2]])
   })
@@ -212,7 +212,7 @@ describe('tensors that do not fit', () => {
 
 describe('spaces', () => {
   const steps = { task: { op: 'model.subtract', a: 'a', b: 'b' } }
-  const with_ = (more: object): Paper => ({ models: { a: TWO, b: TWO }, steps: { ...steps, ...more }, outputs: { out: { from: 'x', path: 'out' } } })
+  const with_ = (more: object): Paper => ({ models: { a: TWO, b: TWO }, steps: { ...steps, ...more }, outputs: { out: { from: 'x', path: 'out.safetensors' } } })
 
   test('a difference where weights are needed is refused at the place it is used', () => {
     expect(problemsOf(with_({ x: { op: 'merge.blend', a: 'a', b: 'task' } }))).toEqual(['error wrong-space "task"'])
@@ -229,7 +229,7 @@ describe('spaces', () => {
 })
 
 test('the models are listed with what is known of them', () => {
-  const plan = planOf({ models: { a: TWO, b: modelOf('other', TWO) }, outputs: { out: { from: 'a', path: 'out' } } })
+  const plan = planOf({ models: { a: TWO, b: modelOf('other', TWO) }, outputs: { out: { from: 'a', path: 'out.safetensors' } } })
   expect(plan.models.map(({ name, label, path, tensors, bytes, architecture }) => ({ name, label, path, tensors, bytes, architecture }))).toEqual([
     { name: 'a', label: '/models/a.safetensors', path: '/models/a.safetensors', tensors: 2, bytes: 80, architecture: undefined },
     { name: 'b', label: '/models/other.safetensors', path: '/models/other.safetensors', tensors: 2, bytes: 80, architecture: undefined },

@@ -41,7 +41,7 @@ test.each([
   ['dtype', 'f16'], ['dtype', { '**': 'f16' }], ['shard_size', '5GB'], ['delta', true], ['non_finite', 'allow'], ['metadata', { a: 'b' }],
 ])('`%s` says nothing of a report', async (key, value) => {
   const prepared = await planOf({ path: 'look.txt', [key]: value })
-  expect(prepared.diagnostics.map((d) => [d.code, d.message])).toEqual([['report-option', `\`look\` is a report, and \`${key}\` is about tensors`]])
+  expect(prepared.diagnostics.map((d) => [d.code, d.message])).toEqual([['report-option', `\`${key}\` does not apply to \`look\`, which is a report`]])
 })
 
 test('a report does not go over a file that is read, or that is written by another output', async () => {
@@ -61,5 +61,5 @@ test('a layer shown closely is one layer', async () => {
   folder.write('recipe.yaml', JSON.stringify({ smelt: 1, models: { m: 'm.safetensors' }, steps: { look: { op: 'report.model', model: 'm', layer: '*' } }, outputs: { out: { from: 'look', path: 'look.txt' } } }))
   const prepared = await prepare(join(folder.path, 'recipe.yaml'))
   folder.remove()
-  expect(prepared.diagnostics.map((d) => d.message)).toEqual(['`layer` selects 2 tensors, and one can be shown closely: `x`, `y`'])
+  expect(prepared.diagnostics.map((d) => d.message)).toEqual(['`layer` selects 2 tensors, and only one can be shown in detail: `x`, `y`'])
 })

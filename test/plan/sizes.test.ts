@@ -17,7 +17,7 @@ const count = (steps: Readonly<Record<string, unknown>>, tensors: number, known 
   const last = Object.keys(steps).at(-1)!
   const recipe = parse({
     path: 'recipe.yaml',
-    text: JSON.stringify({ smelt: 1, models: { a: '/models/a.safetensors', b: '/models/b.safetensors' }, steps, outputs: { out: { from: last, path: 'out' } } }),
+    text: JSON.stringify({ smelt: 1, models: { a: '/models/a.safetensors', b: '/models/b.safetensors' }, steps, outputs: { out: { from: last, path: 'out.safetensors' } } }),
   })
   if (recipe.type === 'failed') throw new Error(recipe.diagnostics[0]!.message)
   const [before, counts] = [walked.expressions, { pauses: 0, longest: 0 }]

@@ -30,7 +30,7 @@ describe('names', () => {
 
   test('a name far from all others is told with those there are', () => {
     const [problem] = problemsOf(recipe('last: { op: merge.blend, a: base, b: zzzzzzzzzzz }'))
-    expect(problem!.help).toBe('define it under `models` or `steps`; declared are `base`, `anime`, `last`')
+    expect(problem!.help).toBe('write the name of a model (`base`, `anime`, `last`), or add `zzzzzzzzzzz` under `models` or `steps`')
   })
 
   test('a result of a value that has but one is unknown', () => {
@@ -43,19 +43,19 @@ describe('names', () => {
     const problems = problemsOf(recipe('strong: { op: mask.magnitude, model: anime, base: base, quantile: 0.8 }\nlast: { op: merge.blend, a: base, b: strong, mask: anime, keep: anime }'))
     expect(tell(problems)).toEqual(['wrong-kind @ 6: strong', 'wrong-kind @ 6: anime', 'wrong-kind @ 6: anime'])
     expect(problems.map((p) => p.message)).toEqual([
-      '`strong` is a mask, and a model is needed here', '`anime` is a model, and a mask is needed here', '`anime` is a model, and a weights step is needed here',
+      'expected a model; `strong` is a mask', 'expected a mask; `anime` is a model', 'expected a weights step; `anime` is a model',
     ])
     expect(problems.map((p) => placeText(p.related[0]!.at))).toEqual(['5: strong', '2: anime', '2: anime'])
   })
 
   test('a param is no model', () => {
-    expect(problemsOf(recipe('last: { op: merge.blend, a: base, b: half }'))[0]!.message).toBe('`half` is a param, and a model is needed here')
+    expect(problemsOf(recipe('last: { op: merge.blend, a: base, b: half }'))[0]!.message).toBe('expected a model; `half` is a param')
   })
 
   test('an output of weights is refused', () => {
     const problems = problemsOf(recipe('last: { op: weights.rules, like: base, rules: { default: 1 } }'))
     expect(tell(problems)).toEqual(['wrong-kind @ 6: last'])
-    expect(problems[0]!.message).toMatch(/^`last` is a weights step, and a model, a mask.* is needed here$/)
+    expect(problems[0]!.message).toMatch(/^expected a model, a mask.*; `last` is a weights step$/)
   })
 
   test('names in lists, in maps of weights, and of own masks are checked like all others', () => {
@@ -79,13 +79,13 @@ last: { op: mask.union, masks: [base, anime] }`))
 describe('cycles', () => {
   test('a cycle shows every edge', () => {
     const problems = problemsOf(recipe('one: { op: merge.blend, a: base, b: two }\ntwo: { op: merge.blend, a: three, b: base }\nthree: { op: merge.linear, models: [anime, one] }\nlast: { op: merge.blend, a: one, b: base }'))
-    expect(problems.map((p) => p.message)).toEqual(['steps need each other: one → two → three → one'])
+    expect(problems.map((p) => p.message)).toEqual(['circular dependency: one → two → three → one'])
     expect(placeText(problems[0]!.at)).toBe('5: two')
     expect(problems[0]!.related.map((r) => `${placeText(r.at)} (${r.message})`)).toEqual(['6: three (`two` uses `three`)', '7: one (`three` uses `one`)'])
   })
 
   test('a step that uses itself is a cycle, told once however often it does', () => {
-    expect(problemsOf(recipe('last: { op: merge.blend, a: last, b: last }')).map((p) => p.message)).toEqual(['steps need each other: last → last'])
+    expect(problemsOf(recipe('last: { op: merge.blend, a: last, b: last }')).map((p) => p.message)).toEqual(['circular dependency: last → last'])
   })
 
   test('two cycles through one step are both told, also where no output needs them', () => {
@@ -94,7 +94,7 @@ hub: { op: merge.linear, models: [left, right, left] }
 left: { op: merge.blend, a: hub, b: base }
 right: { op: merge.blend, a: hub, b: base }
 last: { op: merge.blend, a: base, b: anime }`))
-    expect(problems.map((p) => p.message)).toEqual(['steps need each other: hub → left → hub', 'steps need each other: hub → right → hub'])
+    expect(problems.map((p) => p.message)).toEqual(['circular dependency: hub → left → hub', 'circular dependency: hub → right → hub'])
   })
 })
 
@@ -107,7 +107,7 @@ describe('steps with several results', () => {
     results: (params: Readonly<Record<string, unknown>>) => params['count'] as number,
   }
   const link = (use: string, from = 'x') => {
-    const text = `models: { a: a.safetensors }\nsteps:\n  quarters: { like: a, count: 4 }\n  x: { like: ${use}, count: 1 }\noutputs: { o: { from: ${from}, path: o } }\n`
+    const text = `models: { a: a.safetensors }\nsteps:\n  quarters: { like: a, count: 4 }\n  x: { like: ${use}, count: 1 }\noutputs: { o: { from: ${from}, path: o.safetensors } }\n`
     const document = readDocument({ path: 'recipe.yaml', text })
     if (document.type === 'failed') throw new Error('not a document')
     const block = (document.value as MapValue).entries.get('steps')!.value as MapValue

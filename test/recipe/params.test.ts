@@ -54,8 +54,8 @@ describe('params', () => {
     ['keep % 2', 'bad-arithmetic', '`${keep % 2}` expects `+`, `-`, `*`, `/` or the end, not `%`'],
     ['1 - label', 'bad-arithmetic', '`${1 - label}` computes with `label`, which is not a number'],
     ['1 / (keep - 0.35)', 'bad-arithmetic', '`${1 / (keep - 0.35)}` divides by zero or is too large for a number'],
-    ['1-keep-0.2', 'bad-arithmetic', 'there is no param `keep-0`'],
-    ['1 - keeep', 'unknown-param', 'there is no param `keeep`'],
+    ['1-keep-0.2', 'bad-arithmetic', 'unknown param `keep-0`'],
+    ['1 - keeep', 'unknown-param', 'unknown param `keeep`'],
     [`${'('.repeat(100)}1${')'.repeat(100)}`, 'bad-arithmetic', `\`\${${'('.repeat(100)}1${')'.repeat(100)}}\` has too many parentheses or signs inside each other`],
   ])('an expression that cannot be computed is one error: %s', (expression, code, message) => {
     const problems = problemsOf(RECIPE.replace('keep: $keep', `keep: "\${${expression}}"`))
@@ -83,8 +83,8 @@ describe('params', () => {
   })
 
   test('an override far from every name is answered with the names there are', () => {
-    expect(problemsOf(RECIPE, { temperature: '1' })[0]!.help).toBe('use one of its params; declared are `keep`, `label`, `rescale`, `dir`')
-    expect(problemsOf('smelt: 1\nmodels: { a: a }\noutputs: { o: { from: a, path: o } }\n', { x: '1' })[0]!.help).toContain('none is declared')
+    expect(problemsOf(RECIPE, { temperature: '1' })[0]!.help).toBe('set one of its params: `keep`, `label`, `rescale`, `dir`')
+    expect(problemsOf('smelt: 1\nmodels: { a: a }\noutputs: { o: { from: a, path: o.safetensors } }\n', { x: '1' })[0]!.help).toBe('declare it in the recipe: `params: { x: 0.5 }`')
   })
 
   test('a `$name` that is no param is one problem, in a number, a name and a path', () => {

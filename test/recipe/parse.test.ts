@@ -129,7 +129,7 @@ describe('the schema', () => {
   })
 
   test('what the program accepts, an editor accepts', () => {
-    const text = `${HEAD}name: n\ndescription: d\nseed: 3\nparams: { a: 1 }\nsteps:\n  x: { op: merge.ties, base: base, models: [anime], scope: model }\noutputs: { out: { from: x, path: o, shard_size: 5GB } }\n`
+    const text = `${HEAD}name: n\ndescription: d\nseed: 3\nparams: { a: 1 }\nsteps:\n  x: { op: merge.ties, base: base, models: [anime], scope: model }\noutputs: { out: { from: x, path: o.safetensors, shard_size: 5GB } }\n`
     expect(parseText(text).type).toBe('ok')
     expect([accepts(inEditor, text), accepts(inProgram, text)]).toEqual([true, true])
   })

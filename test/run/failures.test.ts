@@ -81,7 +81,7 @@ describe('numbers that are none', () => {
     const result = await buildIn(folder, RECIPE)
     expect(codesOf(result)).toEqual(['non-finite'])
     const [problem] = result.diagnostics
-    expect(problem!.message).toBe('step `x` gives a NaN or infinity at element 217 of `tail`')
+    expect(problem!.message).toBe('step `x` produced NaN or infinity at element 217 of `tail`')
     expect(problem!.at).toEqual({ type: 'file', path: join(folder, 'out.safetensors'), tensor: 'tail' })
     expectUntouched(folder)
   }))
@@ -102,7 +102,7 @@ describe('numbers that are none', () => {
     const steps = { x: { op: 'merge.ties', base: 'a', models: ['b'] } }
     const result = await buildIn(folder, { ...RECIPE, steps, outputs: { out: { from: 'x', path: 'out.safetensors', non_finite: 'allow' } } })
     expect(codesOf(result)).toEqual(['unordered'])
-    expect(result.diagnostics[0]!.message).toContain('step `x` has to order the magnitudes of `tail`')
+    expect(result.diagnostics[0]!.message).toContain('step `x` cannot rank the magnitudes of `tail`')
     expectUntouched(folder)
   }))
 })
@@ -147,8 +147,8 @@ describe('an output', () => {
   }))
 
   test('that is a folder is refused before anything is computed, and the other outputs are not written', () => withModels(async (folder) => {
-    mkdirSync(join(folder, 'taken'))
-    const result = await buildIn(folder, { ...RECIPE, outputs: { ...RECIPE.outputs, two: { from: 'a', path: 'taken' } } })
+    mkdirSync(join(folder, 'taken.safetensors'))
+    const result = await buildIn(folder, { ...RECIPE, outputs: { ...RECIPE.outputs, two: { from: 'a', path: 'taken.safetensors' } } })
     expect(codesOf(result)).toEqual(['output-is-folder'])
     expect(exitCode(result.diagnostics)).toBe(1)
     expect(readFileSync(join(folder, 'out.safetensors'), 'utf8')).toBe('old')

@@ -159,7 +159,7 @@ describe('a frozen build', () => {
     ['a broken lock', (shop) => {
       writeFileSync(shop.at(LOCK), '{"lock":1}')
       return RECIPE
-    }, {}, [expect.stringContaining('is no lock that this version of smelt can read') as string]],
+    }, {}, [expect.stringContaining('is not a lock file this version of smelt can read') as string]],
   ])('with %s is refused before anything is computed', (_, change, set, messages) => withModels(async (shop) => {
     await shop.build(RECIPE)
     const before = filesIn(shop.folder).filter((f) => f !== LOCK)

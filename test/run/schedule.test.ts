@@ -121,7 +121,7 @@ describe('a trim', () => {
     const plan = planOf({
       models: { a: { v: ['F32', [4]], w: ['F32', [4]] }, b: { v: ['F32', [4]], w: ['F32', [4]] } },
       steps: { whole: { ...TIES, scope: 'model' }, part: { op: 'model.select', model: 'whole', layers: 'v' } },
-      outputs: { out: { from: 'part', path: 'out' } },
+      outputs: { out: { from: 'part', path: 'out.safetensors' } },
     })
     const schedule = createSchedule(plan)
     const found = drain(schedule).map((u) => schedule.finish(resultOf(u, findIn(u.reads[0]!.tensor === 'w' ? [Infinity, 1, 1, 1] : [1, 1, 1, 1]))))
@@ -150,12 +150,12 @@ describe('digests', () => {
   })
 
   test('of copies are taken too', () => {
-    const schedule = createSchedule(planOf({ models: { a: ONE }, outputs: { out: { from: 'a', path: 'out' } } }))
+    const schedule = createSchedule(planOf({ models: { a: ONE }, outputs: { out: { from: 'a', path: 'out.safetensors' } } }))
     const [unit, ...more] = drain(schedule)
     expect(more).toEqual([])
-    expect(unit).toMatchObject({ program: undefined, start: 0, end: 4, reads: [{ digest: true }], writes: [{ path: '/recipes/out', port: -1 }] })
+    expect(unit).toMatchObject({ program: undefined, start: 0, end: 4, reads: [{ digest: true }], writes: [{ path: '/recipes/out.safetensors', port: -1 }] })
     schedule.finish(resultOf(unit!))
-    expect(schedule.ledger.digest('/recipes/out', 'w')).toBe(tensorDigest([new Uint8Array(32).fill(2)]))
+    expect(schedule.ledger.digest('/recipes/out.safetensors', 'w')).toBe(tensorDigest([new Uint8Array(32).fill(2)]))
     expect(schedule.finished).toBe(true)
   })
 })

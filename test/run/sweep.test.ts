@@ -87,7 +87,7 @@ describe('several values of a param', () => {
     expect((await shop.build(LINEAR, { set: SET, frozen: true })).codes).toEqual([])
     const refused = await shop.build(LINEAR, { set: { keep: '0.25,0.5' }, frozen: true })
     expect(refused.codes).toEqual(['lock-differs'])
-    expect(refused.result.diagnostics[0]!.message).toContain('settings were 3, are 2')
+    expect(refused.result.diagnostics[0]!.message).toContain('settings changed from 3 to 2')
   }))
 
   test('that would all write one path are refused at its place, with a path that would do', () => withModels(async (shop) => {

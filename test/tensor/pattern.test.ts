@@ -1,3 +1,4 @@
+import seedrandom from 'seedrandom'
 import { expect, test } from 'vitest'
 import { resolvePerLayer, selectLayers, type PatternContext } from '#src/tensor/pattern.js'
 import { readTable } from '../architectures/tables.js'
@@ -8,6 +9,15 @@ const select = (patterns: readonly string[], names: readonly string[], context: 
 }
 
 const codes = (text: string, names: readonly string[] = ['a.b']) => selectLayers([{ text }], names, {}).diagnostics.map((d) => d.code)
+
+const WITH_PARTS: PatternContext = {
+  architecture: 'SD1', diffusionPrefix: 'in',
+  parts: {
+    block: new Map([['in.1', ['in.1.attn1.to_q.weight']]]),
+    group: new Map([['attn', ['in.1.attn1.to_q.weight']]]),
+    component: new Map([['unet', ['in.0.weight']], ['clip_l', ['out.weight']], ['clip', ['out.weight']], ['vae', ['in.10.attn2.to_q.weight']]]),
+  },
+}
 
 const NAMES = ['in.0.weight', 'in.1.attn1.to_q.weight', 'in.1.attn2.to_q.weight', 'in.1.attn2.to_out.0.bias', 'in.10.attn2.to_q.weight', 'out.weight']
 
@@ -69,7 +79,7 @@ test.each([
   ['blok:in.4', 'Did you mean `block:in.4`?'],
   ['entirely_elsewhere', 'The names begin with `in`, `out`; `smelt inspect` lists them.'],
 ])('the help for `%s` names what is near', (text, help) => {
-  expect(selectLayers([{ text }], NAMES, {}).diagnostics[0]?.help).toBe(`${help} To allow it, write \`{ match: "${text}", optional: true }\`.`)
+  expect(selectLayers([{ text }], NAMES, {}).diagnostics[0]?.help).toBe(`${help} If it may select nothing, write \`{ match: "${text}", optional: true }\`.`)
 })
 
 const ODD = ['a..b', '.a', 'a.', '__proto__', 'constructor.weight', 'x/y.z', '/.w', '../q.r', '{0,1}.w', '[0].w', 'with space.w', 'naïve.重み', '#c.w', '!n.w', 'a\nb.w', '']
@@ -124,6 +134,8 @@ test('ids of parts are selected by the same dialect', () => {
 test('patterns larger than anyone needs are refused', () => {
   expect(codes('')).toEqual(['empty-pattern'])
   expect(codes('!')).toEqual(['empty-pattern'])
+  for (const braces of ['{,}', '!{,}', '{,,}', '{,}{,}', '{,{,}}']) expect(codes(braces)).toEqual(['empty-pattern'])
+  expect(select(['component:{,}'], NAMES, WITH_PARTS)).toEqual(['empty-pattern'])
   expect(codes('a'.repeat(4097))).toEqual(['pattern-too-long'])
   expect(codes('{0..512}')).toEqual(['pattern-too-many-alternatives'])
   expect(codes('{a,b}'.repeat(20))).toEqual(['pattern-too-many-alternatives'])
@@ -160,6 +172,45 @@ test('fifty patterns over the 2,515 tensors of SDXL take a moment', () => {
   selectLayers(patterns, names, {})
   const best = Math.min(...Array.from({ length: 5 }, () => milliseconds(() => expect(selectLayers(patterns, names, {}).type).toBe('ok'))))
   expect(best).toBeLessThan(100)
+})
+
+test('the other names of components are understood, and a short wrong name gets no wild guess', () => {
+  const help = (text: string): string | undefined => selectLayers([{ text }], NAMES, WITH_PARTS).diagnostics[0]?.help
+  expect(help('component:te')).toBe('write `component:clip`, which is what smelt calls `te`; this model has `unet`, `clip_l`, `clip`, `vae`')
+  expect(help('component:DiT')).toBe('it has `unet`, `clip_l`, `clip`, `vae`')
+  expect(help('component:transformer')).toMatch(/^write `component:unet`/)
+  expect(help('component:vea')).toBe('did you mean `vae`?')
+  expect(help('component:x')).toBe('it has `unet`, `clip_l`, `clip`, `vae`')
+})
+
+test('no text of a pattern is more than select, or be refused', () => {
+  const contexts: readonly PatternContext[] = [{}, WITH_PARTS, { diffusionPrefix: '' }]
+  const names = [...NAMES, '{,}', '', '..', 'a/b', '[x', '!y']
+  const refused = new Set<string>()
+  const attempt = (text: string): void => {
+    for (const context of contexts) {
+      for (const optional of [false, true]) {
+        const pattern = { text, optional }
+        for (const { type, diagnostics } of [selectLayers([pattern], names, context), resolvePerLayer({ rules: [{ pattern, value: 1 }] }, names, context)]) {
+          if (type === 'failed') refused.add(diagnostics[0]!.code)
+        }
+      }
+    }
+  }
+  const signs = ['{', '}', ',', '.', '*', 'a', '!', '[', ']', '(', ')', '|', '+']
+  let texts = ['']
+  for (let length = 0; length < 3; length++) {
+    texts = texts.flatMap((text) => signs.slice(0, length < 2 ? signs.length : 5).map((sign) => text + sign))
+    texts.forEach(attempt)
+  }
+  const words = [...signs, '?', '@', '^', '-', '/', '\\', '**', 'block:', '!(', '[:alpha:]', '{1..9}', '\u0000', '\ud800', '\u2028', '😀']
+  const random = seedrandom('patterns')
+  for (let n = 0; n < 1000; n++) attempt(Array.from({ length: 5 + random.int32() % 8 }, () => words[Math.floor(random() * words.length)]).join(''))
+  for (const word of words) for (const length of [64, 1000, 4096]) attempt(word.repeat(length).slice(0, length))
+  for (const [open, close] of [['{a,', '}'], ['{', '}'], ['[a', ''], ['*(a|', ')'], ['{{a,b},', '']] as const) for (const n of [60, 1000]) attempt(open.repeat(n) + close.repeat(n))
+  expect([...refused].sort()).toEqual([
+    'empty-pattern', 'pattern-needs-architecture', 'pattern-selects-nothing', 'pattern-too-long', 'pattern-too-many-alternatives', 'pattern-too-many-extglobs', 'unknown-block',
+  ])
 })
 
 const numbers = (rules: Record<string, number>, fallback?: number) => {

@@ -104,17 +104,17 @@ Work
   it('says which device it is for and why, how much of its memory it takes, and what the device does in a way of its own', () => {
     const device = {
       name: 'cuda:1', title: 'A GPU\u001b[31m', reason: 'asked for', workers: 4, chunk: 1 << 20, memory: { most: 3.2e9, free: 84.5e9 },
-      notes: ['BF16 leave the device as float32, which takes more of the bus; the processor rounds them.'],
+      notes: ['BF16 leave the device as float32, which takes more bandwidth; the CPU rounds them.'],
     }
     const lines = renderPlan({ ...outline, device }, { ...plain, width: 160 }).split('\n')
     expect(lines.slice(lines.findIndex((line) => line.startsWith('  device')), -5)).toEqual([
       '  device        cuda:1 (A GPU\\u{1b}[31m); asked for',
       '  its memory    at most about 3.20 GB of 84.5 GB that are free, with chunks of 1,048,576 elements',
-      '                BF16 leave the device as float32, which takes more of the bus; the processor rounds them.',
+      '                BF16 leave the device as float32, which takes more bandwidth; the CPU rounds them.',
     ])
     expect(renderPlanShort({ ...outline, device }, { ...plain, width: 160 }).split('\n').slice(-3)).toEqual([
       'on cuda:1 (A GPU\\u{1b}[31m); asked for; at most about 3.20 GB of its 84.5 GB of free memory',
-      'BF16 leave the device as float32, which takes more of the bus; the processor rounds them.',
+      'BF16 leave the device as float32, which takes more bandwidth; the CPU rounds them.',
       '',
     ])
   })

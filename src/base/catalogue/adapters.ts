@@ -12,7 +12,7 @@ export interface Estranged {
 
 /** The end of a sentence about an adapter that is for another architecture. */
 export const madeFor = (estranged: Estranged | undefined): string =>
-  estranged === undefined ? '' : `; it seems made for ${estranged.adapter}, and the model is ${estranged.model}`
+  estranged === undefined ? '' : `; it looks like an adapter for ${estranged.adapter}, and the model is ${estranged.model}`
 
 /** An alpha that is not one number. */
 export const alphaNotScalar = (at: Place, adapter: string, tensor: string, shape: readonly number[]): Diagnostic =>
@@ -25,7 +25,7 @@ export const alphaNotScalar = (at: Place, adapter: string, tensor: string, shape
 export const ambiguousName = (at: Place, adapter: string, name: string, targets: readonly string[]): Diagnostic =>
   entry('ambiguous-adapter-name', `${quoteName(name)} of ${adapter} can mean ${listNames(targets)}`, {
     at,
-    help: 'rename its tensors to the names of the model’s, followed by `.lora_up.weight` and so on',
+    help: 'rename its tensors after the model’s tensors, followed by `.lora_up.weight` and so on',
   })
 
 /** The header of an adapter should say how it is scaled, and what stands there cannot be read. */
@@ -37,21 +37,21 @@ export const badAdapterMetadata = (at: Place, adapter: string): Diagnostic =>
 
 /** An alpha that no scale can be made of. */
 export const badAlpha = (at: Place, adapter: string, tensor: string, value: number): Diagnostic =>
-  entry('bad-alpha', `${quoteName(tensor)} of ${adapter} is ${value}, and an alpha has to be a number above 0`, {
+  entry('bad-alpha', `alpha ${quoteName(tensor)} of ${adapter} is ${value}; it must be above 0`, {
     at,
-    help: 'the file is damaged: get it again; to subtract an adapter, give a negative `strength`',
+    help: 'download the file again: it is damaged. To subtract an adapter, use a negative `strength`',
   })
 
 /** Factors that do not multiply, or whose rank is not what is said of it. */
 export const badRank = (at: Place, adapter: string, module: string, reason: string): Diagnostic =>
   entry('bad-rank', `the factors of ${quoteName(module)} of ${adapter} do not fit: ${reason}`, {
     at,
-    help: 'the file is damaged or was put together from several: get it again',
+    help: 'download the file again: it is damaged or was put together from several',
   })
 
 /** Tags that are not the JSON they should be. */
 export const badTags = (path: string, reason: string): Diagnostic =>
-  warning('bad-tags', path, `\`ss_tag_frequency\` in the metadata of ${path} cannot be read: ${reason}`, 'the adapter itself can be used; only its tags are not known')
+  warning('bad-tags', path, `\`ss_tag_frequency\` in the metadata of ${path} cannot be read: ${reason}`, 'ignore this unless you need its tags: the adapter itself works')
 
 /** What PEFT names its adapters' tensors says nothing of their scale. */
 export const configMissing = (at: Place, adapter: string): Diagnostic =>
@@ -62,7 +62,7 @@ export const configMissing = (at: Place, adapter: string): Diagnostic =>
 
 /** The config beside an adapter is no JSON. */
 export const configNotJson = (path: string, reason: string): Diagnostic =>
-  refusal('adapter-config-not-json', path, `${path} is not JSON: ${reason}`, 'get the file again from where the adapter came from')
+  refusal('adapter-config-not-json', path, `${path} is not JSON: ${reason}`, 'download the file again from where the adapter came from')
 
 /** A difference that is not of the shape of what it is added to. */
 export const deltaShape = (
@@ -75,14 +75,14 @@ export const deltaShape = (
 
 /** Numbers that nothing can be computed with. */
 export const factorDtype = (at: Place, tensor: string, holder: string, dtype: string): Diagnostic =>
-  entry('adapter-dtype', `${quoteName(tensor)} of ${holder} holds ${dtype}, and an adapter is computed with floats`, {
+  entry('adapter-dtype', `${quoteName(tensor)} of ${holder} is ${dtype}; the tensors of an adapter must be floating point`, {
     at,
     help: 'save it as F32, F16 or BF16 with the program it comes from',
   })
 
 /** A pair of factors lacks one. */
 export const factorMissing = (at: Place, adapter: string, module: string, missing: readonly string[]): Diagnostic =>
-  entry('factor-missing', `${quoteName(module)} of ${adapter} has no ${missing.join(' and no ')}`, { at, help: 'the file is incomplete: get it again' })
+  entry('factor-missing', `${quoteName(module)} of ${adapter} has no ${missing.join(' and no ')}`, { at, help: 'download the file again: it is incomplete' })
 
 /** Where a factor goes and what it has to be there; `rows` are the part of the weight that it is for. */
 export interface FactorPlace {
@@ -109,9 +109,9 @@ export const factorShape = (at: Place, { adapter, module, factor, found, wanted,
 /** A file without anything that adapters consist of; `title` is the architecture of a whole model. */
 export const notAnAdapter = (at: Place, adapter: string, tensors: readonly string[], title?: string): Diagnostic => title !== undefined
   ? entry('model-as-adapter', `${adapter} is a whole model (${title}), not an adapter`, { at, help: 'list it under `models`, and merge it with `merge.blend` or `merge.add_difference`' })
-  : entry('not-an-adapter', `${adapter} holds nothing of an adapter; its tensors are ${listNames(tensors, 3)}`, {
+  : entry('not-an-adapter', `${adapter} contains no adapter weights; its tensors are ${listNames(tensors, 3)}`, {
     at,
-    help: 'name a LoRA here; a whole model is named under `models`',
+    help: 'name a LoRA here; a whole model belongs under `models`',
   })
 
 /** Nothing of an adapter fits the model. */
@@ -123,21 +123,21 @@ export const nothingMatched = (at: Place, adapter: string, model: string, estran
 
 /** A module's tensor that cannot be changed the way an adapter asks for. */
 export const rearranged = (at: Place, adapter: string, module: string, tensor: string): Diagnostic =>
-  entry('adapter-rearranged', `${quoteName(module)} of ${adapter} is stored with its rows and columns changed against ${quoteName(tensor)}, which smelt does not undo`, {
+  entry('adapter-rearranged', `${quoteName(module)} of ${adapter} is stored transposed, compared with ${quoteName(tensor)}, which smelt does not undo`, {
     at,
     help: 'convert the adapter to the names of the original model, or leave this module out of it',
   })
 
 /** A module has a tensor of one role twice: adapters that were saved together. */
 export const twoInOne = (at: Place, adapter: string, tensors: readonly string[]): Diagnostic =>
-  entry('two-adapters', `${adapter} holds more than one adapter: ${listNames(tensors, 3)} came after others for the same modules`, {
+  entry('two-adapters', `${adapter} holds more than one adapter: ${listNames(tensors, 3)} are for modules that have others already`, {
     at,
-    help: 'save the adapter that is meant in a file of its own',
+    help: 'save the adapter you want in a file of its own',
   })
 
 /** A kind of adapter that smelt does not apply. */
 export const unsupportedAdapter = (at: Place, adapter: string, kind: string, evidence: string): Diagnostic =>
-  entry('adapter-unsupported', `${adapter} holds ${kind}, as ${evidence} tells, which this version of smelt does not apply`, {
+  entry('adapter-unsupported', `${adapter} holds ${kind}, as ${evidence} shows, which this version of smelt cannot apply`, {
     at,
-    help: 'bake it with the program it was made for, or have it converted to a plain LoRA',
+    help: 'apply it with the program it was made for, or convert it to a plain LoRA',
   })

@@ -4,7 +4,7 @@ import { listNames } from './file-entry.js'
 
 /** A block-weight list for an architecture that the field has no such list for. */
 export const noBlockWeightList = (architecture: string, at?: Place): Diagnostic =>
-  entry('no-block-weight-list', `${architecture} has no customary list of block weights`, {
+  entry('no-block-weight-list', `${architecture} has no standard list of block weights`, {
     at,
     help: 'give numbers by pattern instead, for example `"block:layer.{0..7}": 0.3`, or a `gradient` over the layers',
   })
@@ -13,7 +13,7 @@ export const noBlockWeightList = (architecture: string, at?: Place): Diagnostic 
 export const wrongBlockWeightCount = (architecture: string, given: number, allowed: readonly number[], at?: Place): Diagnostic =>
   entry('wrong-block-weight-count', `${architecture} takes ${allowed.join(' or ')} block weights, not ${given}`, {
     at,
-    help: 'the positions are listed in the page of `weights.mbw`; a list made for another architecture cannot be used',
+    help: 'see `smelt ops weights.mbw` for the positions; a list made for another architecture does not fit',
   })
 
 /** What a model of no known architecture shows of itself, as the end of a sentence; empty for one without tensors. */

@@ -6,40 +6,40 @@ const option = (name: string) => ({ at: { type: 'option', name }, blame: 'usage'
 
 /** A mistake in smelt itself; `details` is what the program knows of it. */
 export const bug = (details: string): Diagnostic =>
-  entry('bug', `smelt made a mistake of its own: ${details}`, { blame: 'run', help: 'please report it with the recipe; outputs under their final names are whole' })
+  entry('bug', `internal error: ${details}`, { blame: 'run', help: 'please report it, with the recipe; outputs under their final names are complete' })
 
 /** A command line that does not fit; `message` is the parser's own sentence. */
-export const commandLine = (message: string, command: string): Diagnostic =>
-  entry('command-line', message, { blame: 'usage', help: `\`${command} --help\` shows what it takes` })
+export const commandLine = (message: string, command: string, advice?: string): Diagnostic =>
+  entry('command-line', message, { blame: 'usage', help: advice?.endsWith('?') === true ? advice : `${advice === undefined ? '' : `${advice}; `}run \`${command} --help\` to see what it takes` })
 
 /** A device that there is not. */
 export const deviceUnknown = (device: string): Diagnostic =>
-  entry('device-unknown', `\`${device}\` is no device`, {
+  entry('device-unknown', `unknown device \`${device}\``, {
     ...option('--device'),
-    help: 'use auto, cpu, cuda, cuda:1 for the second graphics card, or webgpu; `smelt doctor` tells which this machine has',
+    help: 'use auto, cpu, cuda, cuda:1 for the second graphics card, or webgpu; `smelt doctor` shows which this machine has',
   })
 
 /** A folder for a recipe cannot be there. */
 export const folderNotMade = (folder: string): Diagnostic =>
-  entry('folder-not-made', `there can be no folder ${folder}: what is above it is missing, or a file stands there`, {
+  entry('folder-not-made', `cannot create the folder ${folder}: the folder above it is missing, or a file is in the way`, {
     at: { type: 'file', path: folder },
     help: 'name a folder that exists, or a new one in it',
   })
 
 /** The folder has no model a recipe could be written for. */
 export const noModelsHere = (folder: string): Diagnostic =>
-  entry('no-models-here', `${folder} holds no model, so the recipe is an example`, {
+  entry('no-models-here', `${folder} contains no model, so the recipe is an example`, {
     severity: 'warning',
     help: 'put two safetensors files of one architecture there and change the paths, or run `smelt init --force` again',
   })
 
 /** Standard output takes no more. */
 export const outputLost = (reason: string): Diagnostic =>
-  entry('output-lost', `the output of this command could not be written: ${reason}`, { blame: 'retry', help: 'make room for it, or choose another place' })
+  entry('output-lost', `the output of this command could not be written: ${reason}`, { blame: 'retry', help: 'free some space, or write it somewhere else' })
 
 /** There is a recipe already. */
 export const recipeExists = (path: string): Diagnostic =>
-  entry('recipe-exists', `there is already a ${path}, which is not overwritten`, { at: { type: 'file', path }, help: 'use `--force` to replace it, or name another folder' })
+  entry('recipe-exists', `${path} already exists`, { at: { type: 'file', path }, help: 'pass `--force` to replace it, or name another folder' })
 
 /** A part of the machine that the build needs does not work. */
 export const runtimeBroken = (part: string, reason: string, help: string): Diagnostic =>
@@ -47,26 +47,26 @@ export const runtimeBroken = (part: string, reason: string, help: string): Diagn
 
 /** `--set` without a name or a value. */
 export const setMalformed = (text: string): Diagnostic =>
-  entry('set-malformed', `\`--set ${text}\` is not a name and a value`, { ...option('--set'), help: 'write `--set name=value`' })
+  entry('set-malformed', `\`--set ${text}\` has no \`=\`: \`--set\` needs name=value`, { ...option('--set'), help: 'write `--set name=value`, for example `--set keep=0.7`' })
 
 /** A stop was asked for. */
 export const stopping = (): Diagnostic =>
-  entry('stopping', 'stopping after this chunk', { severity: 'warning', blame: 'run', help: 'interrupt once more to end at once' })
+  entry('stopping', 'stopping after this chunk', { severity: 'warning', blame: 'run', help: 'interrupt again to stop at once' })
 
 /** No operator has this name. */
 export const unknownOperator = (name: string, known: Iterable<string>): Diagnostic =>
-  entry('unknown-operator', `there is no operator \`${name}\``, { ...option(name), help: didYouMean(name, known) ?? '`smelt ops` lists them' })
+  entry('unknown-operator', `unknown operator \`${name}\``, { ...option(name), help: didYouMean(name, known) ?? 'run `smelt ops` to list them' })
 
 /** A number of workers that makes no sense. */
 export const workersOutOfRange = (text: string, least: number, most: number): Diagnostic =>
   entry('workers-out-of-range', `\`--workers ${text}\` is not a whole number from ${least} to ${most}`, {
     ...option('--workers'),
-    help: 'leave it out to use one worker a core',
+    help: 'leave it out to use one worker per core',
   })
 
 /** The store could not be cleared. */
 export const cacheLeft = (folder: string, reason: string): Diagnostic =>
-  entry('cache-left', `not everything in ${folder} could be removed: ${reason}`, { blame: 'run', help: 'see to the permissions of the folder, or remove it yourself: nothing in it is needed' })
+  entry('cache-left', `could not remove everything in ${folder}: ${reason}`, { blame: 'run', help: 'check the permissions of the folder, or delete it yourself: it holds only a cache' })
 
 /** `smelt why` was asked about something that is no step. */
 export const noSuchStep = (name: string, steps: readonly string[], similar: string | undefined): Diagnostic =>

@@ -7,8 +7,8 @@ export const CUDA_REASONS = {
   'checksum': 'its checksum is wrong',
   'cut-short': 'it is cut short',
   'no-archive': 'it is neither a wheel nor a tarball',
-  'no-elf': 'it is no 64-bit ELF file',
-  'other-machine': 'it is no shared library for x86-64',
+  'no-elf': 'it is not a 64-bit ELF file',
+  'other-machine': 'it is not a shared library for x86-64',
   'too-long': 'it is longer than it says',
 } as const
 
@@ -32,7 +32,7 @@ const at = (path: string) => ({ at: { type: 'file', path } as const })
 
 /** A file on the way to be installed is not what it should be. */
 export const cudaFileBad = (name: string, source: string, reason: string): Diagnostic =>
-  entry('cuda-file-bad', `${name} of ${source} cannot be used: ${reason}`, { ...at(source), help: 'get the file again; a copy that was cut short or is for another platform does this' })
+  entry('cuda-file-bad', `${name} of ${source} cannot be used: ${reason}`, { ...at(source), help: 'download the file again: it may be incomplete, or for another platform' })
 
 /** Something could not be fetched, and nothing was given to take it from. */
 export const cudaNotFetched = (files: readonly string[], reasons: readonly string[], command: string): Diagnostic =>
@@ -72,7 +72,7 @@ export const cudaDriverMissing = (name: string): Diagnostic =>
 /** The driver shows no device. */
 export const cudaNoDevice = (error: number): Diagnostic =>
   entry('cuda-no-device', `CUDA finds no device${error === 0 ? '' : ` (error ${error} of its runtime)`}`, {
-    blame: 'run', help: 'see whether `nvidia-smi` lists one and CUDA_VISIBLE_DEVICES lets it be seen, or use `--device cpu`',
+    blame: 'run', help: 'check that `nvidia-smi` lists one and that CUDA_VISIBLE_DEVICES does not hide it, or use `--device cpu`',
   })
 
 /** The native part of the program that calls libraries is missing. */
@@ -81,7 +81,7 @@ export const cudaNoCalls = (reason: string): Diagnostic =>
 
 /** No device has this number. */
 export const cudaNoSuchDevice = (index: number, devices: readonly string[]): Diagnostic =>
-  entry('cuda-no-such-device', `there is no CUDA device ${index}`, { at: { type: 'option', name: '--device' }, blame: 'usage', help: `use one of ${devices.join(', ')}` })
+  entry('cuda-no-such-device', `unknown CUDA device ${index}`, { at: { type: 'option', name: '--device' }, blame: 'usage', help: `use one of ${devices.join(', ')}` })
 
 /** CUDA on a platform for which there is no provider. */
 export const cudaNotOffered = (platform: string): Diagnostic =>
@@ -97,20 +97,20 @@ export const cudaProviderMissing = (needed: string): Diagnostic =>
 
 /** The provider is of another version than ONNX Runtime: it would load and compute garbage. */
 export const cudaProviderWrong = (path: string, version: string | undefined, needed: string): Diagnostic =>
-  entry('cuda-provider-wrong', `the CUDA provider is of ONNX Runtime ${version ?? '(of no version)'}, and ${needed} is installed: together they compute garbage`, {
+  entry('cuda-provider-wrong', `the CUDA provider is made for ONNX Runtime ${version ?? '(unknown version)'}, and ${needed} is installed: incompatible versions would give wrong results`, {
     ...at(path), blame: 'run', help: 'run `smelt cuda`, which gets the right one',
   })
 
 /** None of the providers in what was given is the one that is needed. */
 export const cudaProviderRefused = (source: string, version: string | undefined, needed: string): Diagnostic =>
-  entry('cuda-provider-refused', `${source} holds the provider of ONNX Runtime ${version ?? '(of no version)'}, and ${needed} is installed: together they would compute garbage`, {
+  entry('cuda-provider-refused', `${source} holds the provider for ONNX Runtime ${version ?? '(unknown version)'}, and ${needed} is installed: incompatible versions would give wrong results`, {
     ...at(source), help: `give the one of onnxruntime-gpu ${needed}`,
   })
 
 /** A program came back from the device with wrong numbers. */
 export const cudaWrongNumbers = (device: number, details: string): Diagnostic =>
   entry('cuda-wrong-numbers', `CUDA device ${device} computes wrong numbers: ${details}`, {
-    blame: 'run', help: 'do not trust it: run `smelt cuda` to install the provider and the libraries anew, and if it stays, have the GPU tested; `--device cpu` works',
+    blame: 'run', help: 'do not trust it: run `smelt cuda` to reinstall the provider and the libraries, and if that does not help, have the GPU tested; `--device cpu` works',
   })
 
 /** The device cannot run a small program. */

@@ -9,21 +9,21 @@ const onProcessor = (device: string): string => `build with \`--device cpu\`${de
 export const deviceFailed = (device: string, reason: string): Diagnostic =>
   entry('device-failed', `${device} could not run a program: ${reason.trim()}`, {
     blame: 'run',
-    help: `nothing was written; look at \`smelt doctor\`, or ${onProcessor(device)}`,
+    help: `run \`smelt doctor\`, or ${onProcessor(device)}; nothing was written`,
   })
 
 /** A device has no room left even for the smallest chunks. */
 export const deviceOutOfMemory = (device: string, chunk: number): Diagnostic =>
-  entry('device-out-of-memory', `${device} ran out of memory, with chunks of ${chunk.toLocaleString('en')} elements too`, {
+  entry('device-out-of-memory', `${device} ran out of memory, even with chunks of ${chunk.toLocaleString('en')} elements`, {
     blame: 'run',
-    help: `nothing was written; end other programs that use it, take fewer \`--workers\`, or ${onProcessor(device)}`,
+    help: `close other programs that use it, use fewer \`--workers\`, or ${onProcessor(device)}; nothing was written`,
   })
 
 /** Even the smallest chunks of one worker would not fit. */
 export const deviceTooSmall = (device: string, title: string, needed: number, free: number): Diagnostic =>
-  entry('device-too-small', `${device} (${title}) has ${inBytes(free)} free, and this build needs ${inBytes(needed)} of it`, {
+  entry('device-too-small', `${device} (${title}) has ${inBytes(free)} of memory free, and this build needs ${inBytes(needed)}`, {
     blame: 'run',
-    help: 'end other programs that use it, or build with `--device cpu`, which gives the same bytes',
+    help: 'close other programs that use it, or build with `--device cpu`, which gives the same bytes',
   })
 
 /** A provider cannot run what a plan needs. */
@@ -32,7 +32,7 @@ export const deviceNoKernel = (provider: string, kernels: readonly string[]): Di
 
 /** WebGPU was asked for and does not work here. */
 export const webgpuMissing = (reason: string): Diagnostic =>
-  entry('webgpu-missing', `WebGPU cannot be used: ${reason}`, { blame: 'run', help: 'install a driver with Vulkan (on Linux) or build with `--device cpu`; `smelt doctor` tells what this machine has' })
+  entry('webgpu-missing', `WebGPU cannot be used: ${reason}`, { blame: 'run', help: 'install a driver with Vulkan (on Linux) or build with `--device cpu`; `smelt doctor` shows what this machine has' })
 
 /** What tells that a machine is not one for CUDA, of which nobody wants to be reminded at every build. */
 const NOT_FOR_CUDA: readonly string[] = ['cuda-driver-missing', 'cuda-not-offered']
@@ -41,13 +41,13 @@ const NOT_FOR_CUDA: readonly string[] = ['cuda-driver-missing', 'cuda-not-offere
 export const devicePick = {
   asked: 'asked for',
   nothing: (wish: string): string => (wish === 'auto' ? 'auto: nothing is computed' : `nothing is computed, so ${wish} is not needed`),
-  small: (seconds: number): string => `auto: the arithmetic takes the processor ${seconds < 0.1 ? 'under 0.1' : `about ${seconds.toFixed(1)}`} s, no longer than CUDA takes to start`,
+  small: (seconds: number): string => `auto: too little work to be worth starting CUDA (${seconds < 0.1 ? 'under 0.1' : `about ${seconds.toFixed(1)}`} s on the CPU)`,
   unusable: ({ code, message, help }: Diagnostic): string => `auto: ${message}${help === undefined || NOT_FOR_CUDA.includes(code) ? '' : `; ${help}`}`,
-  gains: (seconds: number): string => `auto: CUDA works here, and the arithmetic would take the processor about ${seconds.toFixed(0)} s`,
+  gains: (seconds: number): string => `auto: CUDA works here, and the CPU would take about ${seconds.toFixed(0)} s`,
   webgpu: [
     'WebGPU runs in one thread: reading, computing and writing take turns.',
     'Graphics drivers may round quotients and roots another way and fuse products with sums, so the last bits of numbers can differ from those of other devices; the lock says so, and no other build takes these over.',
   ],
-  decoded: (dtypes: readonly string[]): string => `${dtypes.join(', ')} reach the device as float32, which takes more of the bus; the processor decodes them.`,
-  encoded: (dtypes: readonly string[]): string => `${dtypes.join(', ')} leave the device as float32, which takes more of the bus; the processor rounds them.`,
+  decoded: (dtypes: readonly string[]): string => `${dtypes.join(', ')} reach the device as float32, which takes more bandwidth; the CPU decodes them.`,
+  encoded: (dtypes: readonly string[]): string => `${dtypes.join(', ')} leave the device as float32, which takes more bandwidth; the CPU rounds them.`,
 } as const

@@ -4,6 +4,10 @@ import { entry } from './entry.js'
 
 const MOST_LISTED = 12
 
+/** Endings of files that are given in place of a recipe. */
+const MODEL = /\.(?:safetensors|sft|ckpt|pt|pth|bin|gguf)$/i
+const NAME_A_RECIPE = 'name a recipe: `smelt init` writes one for the models of a folder, and `smelt inspect` shows what a model holds'
+
 const inText = (range: Range): Place => ({ type: 'text', range })
 
 const cut = (text: string, most = 60): string => {
@@ -17,6 +21,9 @@ const about = (subject: string | undefined): string => (subject === undefined ? 
 
 const list = (names: readonly string[]): string =>
   names.slice(0, MOST_LISTED).map(code).join(', ') + (names.length > MOST_LISTED ? ` and ${names.length - MOST_LISTED} more` : '')
+
+/** True for what follows a `*` or `!` in a layer pattern, and in no alias or tag. */
+const isPattern = (rest: string): boolean => /^[^!]*[*.:?{[]/.test(rest)
 
 const amount = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
 
@@ -43,15 +50,19 @@ export const controlCharacter = (at: Range, point: number): Diagnostic => {
   })
 }
 
+/** A number with a decimal comma in a flow map or list, where commas separate. */
+export const decimalComma = (at: Range, text: string): Diagnostic =>
+  entry('decimal-comma', `${code(text)} is two values: a comma separates`, { at: inText(at), help: `write the number with a decimal point: ${code(text.replace(',', '.'))}` })
+
 /** A `%` line other than `%YAML 1.2`. */
 export const directive = (at: Range, text: string): Diagnostic =>
   entry('directive', `the directive ${code(text)} is not supported`, { at: inText(at), help: 'delete the line; documents are YAML 1.2' })
 
 /** A document over the size limit. */
 export const documentTooLarge = (path: string, bytes: number, limit: number): Diagnostic =>
-  entry('document-too-large', `${path} holds ${bytes} bytes, and a document may hold ${limit}`, {
+  entry('document-too-large', MODEL.test(path) ? `${path} is a model, not a recipe` : `${path} holds ${bytes} bytes, and a document may hold ${limit}`, {
     at: { type: 'file', path },
-    help: 'check that this is the recipe and not a model; split a recipe that is really this long',
+    help: MODEL.test(path) ? NAME_A_RECIPE : 'check that this is the recipe and not a model; split a recipe that is really this long',
   })
 
 /** The same key twice in one map. */
@@ -70,7 +81,7 @@ export const emptyKey = (at: Range): Diagnostic =>
 export const integerTooLarge = (at: Range, text: string): Diagnostic =>
   entry('integer-too-large', `${code(text)} is too large to be held exactly`, {
     at: inText(at),
-    help: 'whole numbers go from -9007199254740991 to 9007199254740991; put it in quotes if it is a text',
+    help: 'whole numbers go from -9007199254740991 to 9007199254740991; put it in quotes if it is a string',
   })
 
 /** More than one document in a file. */
@@ -89,10 +100,13 @@ export const mergeKey = (at: Range): Diagnostic =>
 
 /** A map without a key it must have; `expected` says what the key's value is. */
 export const missingKey = (at: Range, subject: string | undefined, key: string, expected: string | undefined): Diagnostic =>
-  entry('missing-key', `${subject ?? 'the document'} has no ${code(key)}`, {
+  entry('missing-key', `${subject ?? 'the recipe'} has no ${code(key)}`, {
     at: inText(at),
     help: `add the key ${code(key)}${expected === undefined ? '' : `: ${cut(expected, 200)}`}`,
   })
+
+/** True for the problem that a map lacks this key. */
+export const tellsMissing = ({ code: name, message }: Diagnostic, key: string): boolean => name === 'missing-key' && message.endsWith(`has no ${code(key)}`)
 
 /** A key that is only allowed together with another. */
 export const missingPartner = (at: Range, key: string, partner: string): Diagnostic =>
@@ -100,7 +114,7 @@ export const missingPartner = (at: Range, key: string, partner: string): Diagnos
 
 /** How many problems of a document are not shown. */
 export const moreProblems = (count: number, at: Place | undefined): Diagnostic =>
-  entry('more-problems', `and ${amount(count, 'more problem')}, the first of them here`, { at, help: 'mend those above and check again' })
+  entry('more-problems', `and ${amount(count, 'more problem')}, the first of them here`, { at, help: 'fix the errors above first' })
 
 /** Maps and lists inside each other, deeper than `limit`. */
 export const nestedTooDeep = (at: Range, limit: number): Diagnostic =>
@@ -111,11 +125,11 @@ export const nestedTooDeep = (at: Range, limit: number): Diagnostic =>
 
 /** An infinity, a NaN, or a number too large for a double. */
 export const nonFinite = (at: Range, text: string): Diagnostic =>
-  entry('non-finite', `${code(text)} is not a finite number`, { at: inText(at), help: 'write a number below 1.8e308, or put it in quotes if it is a text' })
+  entry('non-finite', `${code(text)} is not a finite number`, { at: inText(at), help: 'write a number below 1.8e308, or put it in quotes if it is a string' })
 
 /** A key that YAML reads as a number, a boolean, null, a map, a list or an alias. */
 export const nonStringKey = (at: Range, text: string): Diagnostic =>
-  entry('non-string-key', `the key ${code(text)} is not a text`, { at: inText(at), help: 'put the key in quotes' })
+  entry('non-string-key', text.startsWith('*') ? `${code(text.replace(/:$/, ''))} begins with \`*\`, which YAML reads as an alias` : `the key ${code(text)} is not a string`, { at: inText(at), help: text.startsWith('*') ? `put the pattern in quotes: ${code(`"${text.replace(/:$/, '')}"`)}` : 'put the key in quotes' })
 
 /** A value that fits none of several forms; `similar` are texts it might have meant. */
 export const noSuchForm = (
@@ -129,7 +143,7 @@ export const noSuchForm = (
   const explained = forms.filter((form) => form.description !== undefined).map((form) => `${cut(form.expected, 120)}: ${cut(form.description!, 200)}`)
   return entry('no-such-form', `${about(subject)}expected ${expected.join(', or ')}; found ${found}`, {
     at: inText(at),
-    help: similar ?? (explained.length > 0 ? `the forms are — ${explained.join('; ')}` : 'write it in one of these forms'),
+    help: similar ?? (explained.length > 0 ? `write ${explained.join('; or ')}` : 'write it in one of these forms'),
   })
 }
 
@@ -144,14 +158,34 @@ export const notOneOf = (at: Range, subject: string | undefined, found: string, 
 
 /** Bytes that are not UTF-8. */
 export const notUtf8 = (path: string): Diagnostic =>
-  entry('not-utf8', `${path} is not a UTF-8 text`, {
+  entry('not-utf8', MODEL.test(path) ? `${path} is a model, not a recipe` : `${path} is not UTF-8 text`, {
     at: { type: 'file', path },
-    help: 'check that this is the recipe and not a model; save the recipe as UTF-8',
+    help: MODEL.test(path) ? NAME_A_RECIPE : 'check that this is the recipe and not a model; save the recipe as UTF-8',
   })
 
-/** A number outside its bounds. */
-export const outOfRange = (at: Range, subject: string | undefined, expected: string, found: string): Diagnostic =>
-  entry('out-of-range', `${about(subject)}expected ${cut(expected, 200)}; found ${found}`, { at: inText(at), help: 'choose a number within these bounds' })
+/** The number that a text was meant for, and why it is none. */
+export interface MeantNumber {
+  readonly number: number
+  readonly flaw: keyof typeof NUMBER_FLAWS
+}
+
+const NUMBER_FLAWS = {
+  comma: 'with a decimal point',
+  fraction: 'as a decimal number',
+  percent: 'as a share of 1, without `%`',
+  quotes: 'without quotes',
+} as const
+
+/** A number that is written as YAML reads no number. */
+export const numberAsText = (at: Range, subject: string | undefined, found: string, { number, flaw }: MeantNumber): Diagnostic =>
+  entry('number-as-text', `${about(subject)}expected a number; found ${found}`, { at: inText(at), help: `write it ${NUMBER_FLAWS[flaw]}: \`${number}\`` })
+
+/** A number outside its bounds; `percent` is what it would be as a percentage. */
+export const outOfRange = (at: Range, subject: string | undefined, expected: string, found: string, percent?: number): Diagnostic =>
+  entry('out-of-range', `${about(subject)}expected ${cut(expected, 200)}; found ${found}`, {
+    at: inText(at),
+    help: percent === undefined ? 'choose a number within these bounds' : `write \`${percent}\` for ${found} percent`,
+  })
 
 /** An alias inside the value that it stands for. */
 export const recursiveAlias = (at: Range, name: string): Diagnostic =>
@@ -165,11 +199,11 @@ const SYNTAX_HELP: Readonly<Record<string, string>> = {
   BAD_DQ_ESCAPE: 'inside double quotes a backslash starts an escape: write `\\\\` for a backslash, or use single quotes',
   BAD_INDENT: 'give all entries of a map or list the same indent, deeper than the key they belong to',
   BAD_SCALAR_START: 'put the value in quotes',
-  BLOCK_AS_IMPLICIT_KEY: 'start each key on a line of its own; put a text that holds `: ` in quotes',
+  BLOCK_AS_IMPLICIT_KEY: 'start each key on a line of its own; put a string that contains `: ` in quotes',
   MISSING_CHAR: 'close the quote or bracket that is open here, and end each key with a colon and a space',
   MULTILINE_IMPLICIT_KEY: 'write the key and its colon on one line',
   TAB_AS_INDENT: 'indent with spaces; YAML does not allow tabs there',
-  UNEXPECTED_TOKEN: 'put a text that holds brackets, quotes, `#` or `: ` in quotes',
+  UNEXPECTED_TOKEN: 'put a string that contains brackets, quotes, `#` or `: ` in quotes',
 }
 
 /** Text that is no YAML; `rule` is the parser's wording and `name` its code for it. */
@@ -181,7 +215,7 @@ export const syntax = (at: Range, rule: string, name: string): Diagnostic =>
 
 /** An explicit type (`!!str`, `!name`). */
 export const tag = (at: Range, text: string): Diagnostic =>
-  entry('tag', `the tag ${code(text)} is not supported`, { at: inText(at), help: 'delete it; a value in quotes is a text' })
+  entry('tag', isPattern(text.slice(1)) ? `${code(text)} begins with \`!\`, which YAML reads as a tag` : `the tag ${code(text)} is not supported`, { at: inText(at), help: isPattern(text.slice(1)) ? `put the pattern in quotes: ${code(`"${text}"`)}` : 'delete it; a value in quotes is a string' })
 
 /** A document of more than `limit` values. */
 export const tooManyValues = (at: Range, limit: number): Diagnostic =>
@@ -189,23 +223,23 @@ export const tooManyValues = (at: Range, limit: number): Diagnostic =>
 
 /** An alias whose anchor is not written before it. */
 export const unknownAnchor = (at: Range, name: string, anchors: Iterable<string>): Diagnostic =>
-  entry('unknown-anchor', `the alias ${code(`*${name}`)} has no anchor before it`, {
+  entry('unknown-anchor', isPattern(name) ? `${code(`*${name}`)} begins with \`*\`, which YAML reads as an alias` : `the alias ${code(`*${name}`)} has no anchor before it`, {
     at: inText(at),
-    help: didYouMean(name, anchors) ?? `mark a value above with ${code(`&${name}`)}, or put the text in quotes`,
+    help: didYouMean(name, anchors) ?? (isPattern(name) ? `put the pattern in quotes: ${code(`"*${name}"`)}` : `mark a value above with ${code(`&${name}`)}, or put the string in quotes`),
   })
 
 /** A key that says what kind of thing a map is, with a kind that does not exist. */
 export const unknownChoice = (at: Range, key: string, found: string, choices: readonly string[]): Diagnostic =>
-  entry('unknown-choice', `there is no ${code(key)} named ${code(found)}`, {
+  entry('unknown-choice', `unknown \`${key}\`: ${code(found)}`, {
     at: inText(at),
-    help: didYouMean(found, choices) ?? `the choices are ${list(choices)}`,
+    help: didYouMean(found, choices) ?? `use one of ${list(choices)}`,
   })
 
 /** A key that its map does not have. */
 export const unknownKey = (at: Range, subject: string | undefined, key: string, allowed: readonly string[]): Diagnostic =>
-  entry('unknown-key', `${subject ?? 'the document'} takes no key ${code(key)}`, {
+  entry('unknown-key', subject === undefined ? `unknown key ${code(key)}` : `${subject} has no parameter ${code(key)}`, {
     at: inText(at),
-    help: didYouMean(key, allowed) ?? (allowed.length === 0 ? 'delete it' : `the keys it can still take are ${list(allowed)}`),
+    help: didYouMean(key, allowed) ?? (allowed.length === 0 ? 'delete it' : `use one of ${list(allowed)}, or delete it`),
   })
 
 /** A list, text or map with too few or too many parts. */

@@ -1,11 +1,12 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
+import { escapeControls } from '../excerpt.js'
 import { entry } from './entry.js'
 
 /** A name out of a file, fit to be printed: nothing in it can move a cursor, reverse a line or fill a screen. */
-export const quoteName = (name: string): string => {
-  const shown = JSON.stringify(name.length > 200 ? `${name.slice(0, 200)}…` : name).slice(1, -1)
-  return `\`${shown.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)}\``
-}
+export const quoteName = (name: string): string => `\`${escapeControls(name.length > 200 ? `${name.slice(0, 200)}…` : name)}\``
+
+/** The command that repairs a file or folder, as it can be typed. */
+export const repairCommand = (path: string): string => `\`smelt repair ${/^[\w./~+=@%,:-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`}\``
 
 /** The first names (or numbers) of a list, and how many more there are. */
 export const listNames = (names: readonly (string | number)[], most = 10): string => {
@@ -14,7 +15,7 @@ export const listNames = (names: readonly (string | number)[], most = 10): strin
 }
 
 /** A number of bytes, with the thousands set apart. */
-export const inBytes = (n: number | bigint): string => `${n.toLocaleString('en-US')} bytes`
+export const inBytes = (n: number | bigint): string => `${n.toLocaleString('en-US')} byte${n === 1 || n === 1n ? '' : 's'}`
 
 /** "tensor `x` of FILE", with the number of others where one stands for `count`. */
 export const ofFile = (tensor: string, path: string, count = 1): string => {

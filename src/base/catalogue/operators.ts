@@ -9,7 +9,7 @@ export const alsoOf = (problem: Diagnostic, more: number): Diagnostic => ({ ...p
 
 /** A step says its block weights neither as numbers nor by a preset, or in both ways. */
 export const blocksOrPreset = (at: Place): Diagnostic =>
-  entry('blocks-or-preset', 'exactly one of `blocks` and `preset` gives the numbers', {
+  entry('blocks-or-preset', 'the numbers come from exactly one of `blocks` and `preset`', {
     at,
     help: 'write `blocks: [0, 0.5, …]`, `blocks: { IN04: 0.3 }` or `preset: GRAD_V`',
   })
@@ -37,7 +37,7 @@ export const dtypeMismatch = (at: Place, tensor: string, first: string, other: s
 
 /** A mask is to be made in no way, or in several ways at once. */
 export const fillings = (at: Place, keys: readonly string[]): Diagnostic =>
-  entry('mask-fillings', `exactly one of ${keys.map((key) => `\`${key}\``).join(', ')} says what the mask is filled with`, {
+  entry('mask-fillings', `a mask is filled with exactly one of ${keys.map((key) => `\`${key}\``).join(', ')}`, {
     at,
     help: `write one of them, for example \`${keys[0]}: true\``,
   })
@@ -94,9 +94,9 @@ export const noPositions = (at: Place, model: string): Diagnostic =>
 
 /** Weights are to be changed in no way, or in several ways at once. */
 export const oneOperation = (at: Place, keys: readonly string[]): Diagnostic =>
-  entry('one-operation', `exactly one of ${keys.map((key) => `\`${key}\``).join(', ')} says what becomes of the weights`, {
+  entry('one-operation', `weights are changed with exactly one of ${keys.map((key) => `\`${key}\``).join(', ')}`, {
     at,
-    help: 'write one of them, for example `multiply: 0.5`; for several, use a step for each',
+    help: 'write one of them, for example `multiply: 0.5`; for several changes, use a step for each',
   })
 
 /** The parts and the shares of a partition contradict each other. */
@@ -110,9 +110,9 @@ export const partitionShares = (at: Place, sum: number): Diagnostic =>
     help: 'change them so that every parameter belongs to exactly one part',
   })
 
-/** Everything is dropped and the rest is to be scaled up to make good for it. A warning: the result is the first model. */
+/** Everything is dropped and the rest is to be scaled up to compensate for it. A warning: the result is the first model. */
 export const rescaleNothing = (at: Place): Diagnostic =>
-  entry('rescale-nothing', 'with `drop: 1` nothing is left that `rescale` could scale, so the first model stands', {
+  entry('rescale-nothing', 'with `drop: 1` nothing is left to rescale, so the result is the first model', {
     at,
     severity: 'warning',
     help: 'use a `drop` below 1',
@@ -121,8 +121,8 @@ export const rescaleNothing = (at: Place): Diagnostic =>
 /** A pattern is to select one layer and selects another number of them. */
 export const severalLayers = (at: Place, names: readonly string[]): Diagnostic =>
   entry('several-layers', names.length === 0
-    ? '`layer` selects only tensors of integers'
-    : `\`layer\` selects ${names.length} tensors, and one can be shown closely: ${names.slice(0, 3).map((n) => `\`${n}\``).join(', ')}${names.length > 3 ? ', …' : ''}`,
+    ? '`layer` selects only integer tensors'
+    : `\`layer\` selects ${names.length} tensors, and only one can be shown in detail: ${names.slice(0, 3).map((n) => `\`${n}\``).join(', ')}${names.length > 3 ? ', …' : ''}`,
   { at, help: 'write the name of one tensor; `smelt inspect` lists them' })
 
 /** A tensor has another shape in another model. */
@@ -136,7 +136,7 @@ export const shapeMismatch = (
 
 /** A generated file is not what the operators say. */
 export const staleFile = (path: string): Diagnostic =>
-  entry('stale-file', `${path} is not up to date with the operators`, { help: 'run `npm run generate`' })
+  entry('stale-file', `${path} is out of date`, { help: 'run `npm run generate`' })
 
 /** Weights by block or kind of layer are asked for, and nobody knows what the blocks are. */
 export const unknownArchitecture = (at: Place, model: string, seen: string): Diagnostic =>

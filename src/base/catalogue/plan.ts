@@ -1,5 +1,6 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
+import { unsupportedReport } from './watch.js'
 
 /** A difference of models is about to be written as if it were a checkpoint. */
 export const deltaOutput = (name: string, at: Place): Diagnostic =>
@@ -14,7 +15,7 @@ export const dtypeOfMask = (name: string, at: Place): Diagnostic =>
 
 /** An architecture is needed to put layers in order. */
 export const gradientNeedsArchitecture = (at: Place): Diagnostic =>
-  entry('gradient-needs-architecture', '`gradient` runs over the layers in order, and the architecture of this model is not known', {
+  entry('gradient-needs-architecture', '`gradient` needs the order of the layers, and the architecture of this model is unknown', {
     at,
     help: 'write a rule for each layer instead; `smelt inspect` shows their names',
   })
@@ -23,7 +24,7 @@ export const gradientNeedsArchitecture = (at: Place): Diagnostic =>
 export const pinMismatch = (path: string, expected: string, found: string, at: Place): Diagnostic =>
   entry('pin-mismatch', `${path} has sha256 ${found}, and the recipe pins ${expected}`, {
     at,
-    help: 'get the file that was meant, or change `sha256` if the new one is',
+    help: 'get the file that was meant, or change `sha256` if this one is right',
   })
 
 /** A pin on something that is not one file. */
@@ -40,14 +41,14 @@ export const outputIsRecipe = (path: string, at: Place): Diagnostic =>
 
 /** A report is to be written in a form that there is none of. */
 export const reportEnding = (path: string, endings: readonly string[], at: Place): Diagnostic =>
-  entry('report-ending', `the ending of ${path} names no form of a report`, {
+  entry('report-ending', unsupportedReport(path), {
     at,
     help: `end the path in ${endings.map((e) => `\`.${e}\``).join(', ').replace(/, ([^,]*)$/, ' or $1')}`,
   })
 
 /** An output of a report says something that only tensors have. */
 export const reportOption = (name: string, key: string, at: Place): Diagnostic =>
-  entry('report-option', `\`${name}\` is a report, and \`${key}\` is about tensors`, { at, help: `remove \`${key}\` from this output` })
+  entry('report-option', `\`${key}\` does not apply to \`${name}\`, which is a report`, { at, help: `remove \`${key}\` from this output` })
 
 /** Two outputs want the same path. */
 export const outputTwice = (path: string, first: string, at: Place, firstAt: Place): Diagnostic =>
@@ -64,17 +65,24 @@ export const twoBlockLists = (at: Place): Diagnostic =>
 /** A step's value is a difference where weights are needed, or the other way round. */
 export const wrongSpace = (label: string, found: 'weights' | 'delta', at: Place): Diagnostic =>
   found === 'delta'
-    ? entry('wrong-space', `${label} is a difference of two models, and weights are needed here`, { at, help: 'add it to a model first with `model.add`' })
-    : entry('wrong-space', `${label} holds weights, and a difference of two models is needed here`, { at, help: 'take the difference to a base first with `model.subtract`' })
+    ? entry('wrong-space', `expected a model; ${label} is a difference of two models`, { at, help: 'add it to a model with `model.add` first' })
+    : entry('wrong-space', `expected a difference of two models; ${label} is a model`, { at, help: 'subtract a base from it with `model.subtract` first' })
+
+/** Two whole numbers that a decimal comma made of one. */
+const decimalOf = (settings: readonly string[]): string => {
+  const [first, second] = settings.map((label) => /^([\w-]+)=(\d+)$/.exec(label))
+  return settings.length !== 2 || first === null || first === undefined || second === null || second === undefined ? ''
+    : `write \`--set ${first[1]}=${first[2]}.${second[2]}\` if one number was meant; for both, `
+}
 
 /** An output of which every setting of the params would write the same path. */
 export const outputOfSettings = (path: string, settings: readonly string[], at: Place): Diagnostic => {
   const name = settings[0]?.split('=')[0] ?? 'name'
   return entry('output-of-settings', `${settings.length} settings (${settings.slice(0, 3).join(', ')}${settings.length > 3 ? ', …' : ''}) would all write ${path}`, {
-    at, help: `put the value into the path, for example \`${path.replace(/(\.[^.]*)?$/, (ending) => `-\${${name}}${ending}`)}\``,
+    at, help: `${decimalOf(settings)}put the value into the path, for example \`${path.replace(/(\.[^.]*)?$/, (ending) => `-\${${name}}${ending}`)}\``,
   })
 }
 
 /** A step whose result nothing uses. */
 export const unusedStep = (name: string, at: Place): Diagnostic =>
-  entry('unused-step', `nothing uses step \`${name}\`, so it is not run`, { at, severity: 'warning', help: 'use it in another step or an output, or remove it' })
+  entry('unused-step', `step \`${name}\` is not used, so it is not run`, { at, severity: 'warning', help: 'use it in another step or an output, or remove it' })

@@ -3,7 +3,11 @@ import { didYouMean } from '../suggest.js'
 import { entry } from './entry.js'
 
 const text = (range: Range): Place => ({ type: 'text', range })
-const oneOf = (names: readonly string[]): string => (names.length === 0 ? 'none is declared' : `declared are ${names.map((n) => `\`${n}\``).join(', ')}`)
+const oneOf = (names: readonly string[]): string => names.slice(0, MOST_LISTED).map((n) => `\`${n}\``).join(', ') + (names.length > MOST_LISTED ? ', …' : '')
+const anyOf = (kinds: readonly (keyof typeof KINDS)[]): string => new Intl.ListFormat('en', { type: 'disjunction' }).format(kinds.map((kind) => KINDS[kind]))
+const homeOf = (kinds: readonly (keyof typeof KINDS)[]): string => [...(kinds.includes('model') ? ['`models`'] : []), ...(kinds.includes('adapter') ? ['`adapters`'] : ['`steps`'])].join(' or ')
+
+const MOST_LISTED = 12
 
 /** An expression in `${…}` cannot be computed. */
 export const badArithmetic = (expression: string, problem: ArithmeticFlaw, at: Range): Diagnostic => {
@@ -14,7 +18,7 @@ export const badArithmetic = (expression: string, problem: ArithmeticFlaw, at: R
     })
     case 'deep': return entry('bad-arithmetic', `${shown} has too many parentheses or signs inside each other`, { at: text(at), help: 'write a simpler expression' })
     case 'not-a-number': return entry('bad-arithmetic', `${shown} computes with \`${problem.name}\`, which is not a number`, { at: text(at), help: `give \`${problem.name}\` a number under \`params\`, or write it as \`$${problem.name}\` alone` })
-    case 'minus-in-name': return entry('bad-arithmetic', `there is no param \`${problem.name}\``, { at: text(at), help: `put spaces around the minus: \`${problem.name.replaceAll('-', ' - ')}\` (names may contain \`-\`)` })
+    case 'minus-in-name': return entry('bad-arithmetic', `unknown param \`${problem.name}\``, { at: text(at), help: `put spaces around the minus: \`${problem.name.replaceAll('-', ' - ')}\` (names may contain \`-\`)` })
     case 'infinite': return entry('bad-arithmetic', `${shown} divides by zero or is too large for a number`, { at: text(at), help: 'check the params that it divides by' })
   }
 }
@@ -27,10 +31,10 @@ export type ArithmeticFlaw =
 
 /** Steps that need each other's results. */
 export const cycle = (edges: readonly { from: string; to: string; at: Place }[]): Diagnostic =>
-  entry('cycle', `steps need each other: ${[edges[0]!.from, ...edges.map((e) => e.to)].join(' → ')}`, {
+  entry('cycle', `circular dependency: ${[edges[0]!.from, ...edges.map((e) => e.to)].join(' → ')}`, {
     at: edges[0]!.at,
     related: edges.slice(1).map((e) => ({ at: e.at, message: `\`${e.from}\` uses \`${e.to}\`` })),
-    help: 'change one of these references so that the steps can be done in some order',
+    help: 'change one of these references so that no step needs its own result',
   })
 
 /** One name stands for two things. */
@@ -38,22 +42,24 @@ export const nameTwice = (name: string, at: Range, first: Range): Diagnostic =>
   entry('name-twice', `\`${name}\` is defined twice`, {
     at: text(at),
     related: [{ at: text(first), message: 'first defined here' }],
-    help: 'models, adapters, params and steps share one namespace: rename one of the two',
+    help: 'rename one of the two: models, adapters, params and steps share one namespace',
   })
 
 /** An override cannot be read as what the param is. */
-export const paramWrongType = (name: string, value: string, type: string): Diagnostic =>
-  entry('param-wrong-type', `\`--set ${name}=${value}\` is not a ${type}, which \`${name}\` is in the recipe`, {
+export const paramWrongType = (name: string, value: string, type: string, meant?: number): Diagnostic =>
+  entry('param-wrong-type', `\`--set ${name}=${value}\` is not a ${type}, and \`${name}\` is a ${type} in the recipe`, {
     at: { type: 'option', name: '--set' },
     blame: 'usage',
-    help: `write \`--set ${name}=…\` with a ${type}`,
+    help: meant === undefined ? `write \`--set ${name}=…\` with ${type === 'boolean' ? '`true` or `false`' : `a ${type}`}` : `write \`--set ${name}=${meant}\``,
   })
 
-/** A name that nothing in the recipe has. */
-export const unknownName = (name: string, known: readonly string[], at: Place): Diagnostic =>
-  entry('unknown-name', `nothing is called \`${name}\``, {
+/** A name that nothing in the recipe has, where a value of one of some kinds is needed; `fitting` are the names of such values, `known` all names. */
+export const unknownName = (name: string, kinds: readonly (keyof typeof KINDS)[], fitting: readonly string[], known: readonly string[], at: Place): Diagnostic =>
+  entry('unknown-name', `unknown name \`${name}\``, {
     at,
-    help: didYouMean(name, known) ?? `define it under \`models\` or \`steps\`; ${oneOf(known)}`,
+    help: didYouMean(name, known) ?? (kinds.includes('weights')
+      ? `write a number, or the name of a step that yields weights${fitting.length === 0 ? '' : `: ${oneOf(fitting)}`}`
+      : `write the name of ${anyOf(kinds)} (${fitting.length === 0 ? 'there is none yet' : oneOf(fitting)}), or add \`${name}\` under ${homeOf(kinds)}`),
   })
 
 /** `--set` of a param the recipe does not have. */
@@ -61,23 +67,23 @@ export const unknownOverride = (name: string, known: readonly string[]): Diagnos
   entry('unknown-override', `the recipe has no param \`${name}\` to set`, {
     at: { type: 'option', name: '--set' },
     blame: 'usage',
-    help: didYouMean(name, known) ?? `use one of its params; ${oneOf(known)}`,
+    help: didYouMean(name, known) ?? (known.length === 0 ? `declare it in the recipe: \`params: { ${name}: 0.5 }\`` : `set one of its params: ${oneOf(known)}`),
   })
 
 /** A `$name` without a param. */
 export const unknownParam = (name: string, known: readonly string[], at: Range): Diagnostic =>
-  entry('unknown-param', `there is no param \`${name}\``, { at: text(at), help: didYouMean(name, known) ?? `add it under \`params\`; ${oneOf(known)}` })
+  entry('unknown-param', `unknown param \`${name}\``, { at: text(at), help: didYouMean(name, known) ?? `declare it: \`params: { ${name}: 0.5 }\`${known.length === 0 ? '' : `; the recipe has ${oneOf(known)}`}` })
 
 /** How sentences name the kinds of value. */
 const KINDS = { model: 'a model', mask: 'a mask', weights: 'a weights step', adapter: 'an adapter', report: 'a report', param: 'a param' } as const
 
 /** A step's result is of another kind than the place it is used at asks for. */
 export const wrongKind = (name: string, found: keyof typeof KINDS, expected: readonly (keyof typeof KINDS)[], at: Place, definedAt: Place): Diagnostic => {
-  const needed = new Intl.ListFormat('en', { type: 'disjunction' }).format(expected.map((kind) => KINDS[kind]))
-  return entry('wrong-kind', `\`${name}\` is ${KINDS[found]}, and ${needed} is needed here`, {
+  const needed = anyOf(expected)
+  return entry('wrong-kind', `expected ${needed}; \`${name}\` is ${KINDS[found]}`, {
     at,
     related: [{ at: definedAt, message: `\`${name}\` is defined here` }],
-    help: `refer to ${needed}; \`smelt ops\` lists what each operator yields`,
+    help: `use the name of ${needed}; \`smelt ops\` shows what each operator yields`,
   })
 }
 

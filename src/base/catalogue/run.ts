@@ -12,7 +12,7 @@ export const copiedNonFinite = (path: string, tensors: readonly string[]): Diagn
 
 /** A NaN or infinity is about to be written. */
 export const nonFinite = (path: string, tensor: string, element: number, step: string): Diagnostic =>
-  entry('non-finite', `step \`${step}\` gives a NaN or infinity at element ${element} of \`${tensor}\``, {
+  entry('non-finite', `step \`${step}\` produced NaN or infinity at element ${element} of \`${tensor}\``, {
     at: { type: 'file', path, tensor },
     blame: 'run',
     help: 'inspect the inputs with `smelt inspect --stats`, use smaller weights or a wider `dtype`, or write `non_finite: allow` on the output',
@@ -28,7 +28,7 @@ export const oddPositions = (path: string, tensors: readonly string[]): Diagnost
 
 /** The magnitudes of a tensor cannot be put in order because one of them is no number. */
 export const unordered = (tensor: string, step: string): Diagnostic =>
-  entry('unordered', `step \`${step}\` has to order the magnitudes of \`${tensor}\`, and one of them is NaN or infinite`, {
+  entry('unordered', `step \`${step}\` cannot rank the magnitudes of \`${tensor}\`: one of them is NaN or infinite`, {
     blame: 'run',
     help: 'repair the input, or leave the tensor out with `layers: ["**", "!…"]`',
   })
@@ -39,7 +39,7 @@ export const stopped = (): Diagnostic =>
 
 /** A worker thread ended by itself. */
 export const workerLost = (worker: number, reason: string): Diagnostic =>
-  entry('worker-lost', `worker ${worker} ended before its work was done: ${reason}`, {
+  entry('worker-lost', `worker ${worker} stopped unexpectedly: ${reason}`, {
     blame: 'run',
     help: 'run the same command again; if it happens again, try `--workers 1` and report the message above',
   })

@@ -1,7 +1,6 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
-import { didYouMean } from '../suggest.js'
 import { entry } from './entry.js'
-import { inBytes, inFile, ofFile, quoteName, refusal, warning } from './file-entry.js'
+import { inBytes, inFile, ofFile, quoteName, refusal, repairCommand, warning } from './file-entry.js'
 
 /** What was being done to a file when the system refused. */
 export type Deed = 'create' | 'read' | 'rename' | 'sync' | 'write'
@@ -31,8 +30,8 @@ export const JSON_REASONS = {
 
 type Integer = number | bigint
 
-const ANEW = 'the file is damaged or was written by a faulty program: download or export it again'
-const SOURCE = 'if this was not meant, look at the program that wrote the file'
+const ANEW = 'download or export the file again: it is damaged, or was written by a faulty program'
+const SOURCE = 'check the program that wrote the file if this is not intended'
 
 /** Reads tensors of a checkpoint without running anything in it; `state_dict` is where many trainers keep them. */
 const CONVERT =
@@ -42,6 +41,11 @@ const CONVERT =
 
 const written = (dtype: string, shape: readonly Integer[]): string =>
   `${dtype} [${shape.slice(0, 8).join(', ')}${shape.length > 8 ? ', …' : ''}]`
+
+/** A path with backslashes where nothing is, on a system where they are characters of the name. */
+export const backslashInPath = (path: string, meant: string, exists: boolean): Diagnostic =>
+  refusal('file-missing', path, `there is no file ${path}: on this system a backslash is part of the name`,
+    exists ? `did you mean ${quoteName(meant)}?` : 'write the path with `/`, and check it: paths in a recipe are relative to the recipe')
 
 /** A BOOL tensor with bytes that readers may take differently. */
 export const boolNotBoolean = (path: string, tensor: string): Diagnostic =>
@@ -57,7 +61,7 @@ export const dimensionInexact = (path: string, tensor: string, dimension: Intege
 
 /** The disk, or the quota, ran full. */
 export const diskFull = (path: string, doing: Deed, code: string): Diagnostic =>
-  entry('disk-full', `no room to ${doing} ${path} (${code})`, {
+  entry('disk-full', `no space left to ${doing} ${path} (${code})`, {
     ...inFile(path),
     blame: 'retry',
     help: 'free some space or raise the quota, then run the same command again',
@@ -74,12 +78,12 @@ export const diskTooSmall = (path: string, need: number, free: number): Diagnost
 /** A metadata key given twice, also by way of escapes. */
 export const duplicateMetadataKey = (path: string, key: string): Diagnostic =>
   refusal('duplicate-metadata-key', path, `\`__metadata__\` of ${path} has the key ${quoteName(key)} twice`,
-    `readers disagree which one counts; ${ANEW}`)
+    `run ${repairCommand(path)}, which keeps the last one: readers disagree which one counts`)
 
 /** A tensor given twice, also by way of escapes. */
 export const duplicateTensor = (path: string, tensor: string): Diagnostic =>
   refusal('duplicate-tensor', path, `the header of ${path} has the tensor ${quoteName(tensor)} twice`,
-    `readers disagree which one counts; ${ANEW}`, tensor)
+    `run ${repairCommand(path)}, which keeps one if both are equal, or download or export the file again`, tensor)
 
 /** A tensor whose name is empty. */
 export const emptyName = (path: string, tensor: string, _count: number): Diagnostic =>
@@ -100,7 +104,7 @@ export const fileBusy = (path: string, doing: Deed, code: string): Diagnostic =>
   entry('file-busy', `cannot ${doing} ${path} now (${code})`, {
     ...inFile(path),
     blame: 'retry',
-    help: 'another program uses it, or too many files are open; run the same command again when that is over',
+    help: 'close the program that uses it (or some of many open files), then run the same command again',
   })
 
 /** Fewer bytes than the header promises, as an interrupted download leaves them. */
@@ -111,7 +115,7 @@ export const fileCutShort = (path: string, expected: Integer, actual: number): D
 
 /** Nothing at a path, with what is near it. */
 export const fileMissing = (path: string, near: readonly string[]): Diagnostic => {
-  const help = near.length > 0 ? `did you mean ${near.map(quoteName).join(' or ')}?` : 'check the path; nothing near it has such a name'
+  const help = near.length > 0 ? `did you mean ${near.map(quoteName).join(' or ')}?` : 'check the path: no similar name nearby'
   return refusal('file-missing', path, `there is no file ${path}`, help)
 }
 
@@ -123,13 +127,13 @@ export const fileTooLarge = (path: string, doing: Deed): Diagnostic =>
 /** Bytes after the last tensor. */
 export const fileTooLong = (path: string, expected: Integer, actual: number): Diagnostic =>
   refusal('metadata-incomplete-buffer', path,
-    `${path} goes on after its last tensor: its header accounts for ${inBytes(expected)}, the file has ${inBytes(actual)}`,
-    `${ANEW}; do not trust what is appended`)
+    `${path} has ${inBytes(BigInt(actual) - BigInt(expected))} after its last tensor, and the format allows none`,
+    `run ${repairCommand(path)}, which writes a copy without them`)
 
 /** A path through a folder that is not there. */
 export const folderMissing = (path: string, folder: string): Diagnostic =>
   refusal('file-missing', path, `there is no file ${path}: the folder ${folder} does not exist or cannot be listed`,
-    'check the path; paths in a recipe are relative to the recipe')
+    'check the path: paths in a recipe are relative to the recipe, and smelt does not download models')
 
 /** A GGUF file, by its first bytes. */
 export const ggufFile = (path: string): Diagnostic =>
@@ -145,7 +149,7 @@ export const headerNotJson = (path: string, reason: JsonReason, offset: number, 
   const near = tensor === undefined ? '' : ` in tensor ${quoteName(tensor)}`
   return refusal('invalid-header-deserialization', path,
     `the header of ${path} is not valid at byte ${offset}${near}: ${JSON_REASONS[reason]}`,
-    ANEW, tensor, offset)
+    `run ${repairCommand(path)}, which says whether it can be mended, or download or export the file again`, tensor, offset)
 }
 
 /** A header that is not UTF-8. */
@@ -155,7 +159,7 @@ export const headerNotUtf8 = (path: string): Diagnostic =>
 /** A header length beyond what the format allows. */
 export const headerTooLarge = (path: string, length: bigint, most: number): Diagnostic =>
   refusal('header-too-large', path, `${path} claims a header of ${inBytes(length)}; the format allows ${inBytes(most)}`,
-    'it is probably not a safetensors file; check what it is')
+    'check what it is: probably not a safetensors file')
 
 /** A file that is empty or nearly so. */
 export const headerTooSmall = (path: string, actual: number): Diagnostic =>
@@ -173,8 +177,13 @@ export const invalidHeaderLength = (path: string, expected: number, actual: numb
 
 /** A tensor that overlaps another, leaves a hole before it, or ends before it begins. */
 export const invalidOffset = (path: string, tensor: string, begin: Integer, end: Integer, previous: Integer): Diagnostic => {
-  const message = `${ofFile(tensor, path)} lies at bytes ${begin} to ${end}, but the tensor before it ends at ${previous}`
-  return refusal('invalid-offset', path, message, `tensors may not overlap or leave holes; ${ANEW}`, tensor)
+  if (end < begin) return refusal('invalid-offset', path, `${ofFile(tensor, path)} ends at byte ${end}, before it begins at ${begin}`, ANEW, tensor)
+  if (begin > previous) {
+    return refusal('invalid-offset', path, `${inBytes(BigInt(begin) - BigInt(previous))} before ${ofFile(tensor, path)} belong to no tensor, and the format allows no holes`,
+      `run ${repairCommand(path)}, which writes a copy without holes`, tensor)
+  }
+  return refusal('invalid-offset', path, `${ofFile(tensor, path)} begins at byte ${begin}, inside the tensor before it, which ends at ${previous}`,
+    `run ${repairCommand(path)}, which says whether the two can be told apart, or download or export the file again`, tensor)
 }
 
 /** Any other failure of the system to do something with a file. */
@@ -189,6 +198,12 @@ export const ioFailed = (path: string, doing: Deed, code: string): Diagnostic =>
 export const manyDimensions = (path: string, tensor: string, count: number): Diagnostic =>
   warning('many-dimensions', path, `${ofFile(tensor, path, count)} has more than 64 dimensions, which few programs can load`,
     SOURCE, tensor)
+
+/** Metadata that is no map of texts. */
+export const metadataNotText = (path: string, key: string | undefined, offset: number): Diagnostic =>
+  refusal('invalid-header-deserialization', path,
+    key === undefined ? `\`__metadata__\` of ${path} is not a map, and the format allows nothing else` : `\`__metadata__\` of ${path} has something other than a string at ${quoteName(key)}, and the format allows only strings`,
+    `run ${repairCommand(path)}, which writes a copy with metadata that is text`, undefined, offset)
 
 /** Metadata given as null, which the reference takes as none. */
 export const metadataNull = (path: string, _name: string, _count: number): Diagnostic =>
@@ -256,8 +271,8 @@ export const tensorInvalidInfo = (
 
 /** A text where a safetensors file should be. */
 export const textFile = (path: string, start: string): Diagnostic =>
-  refusal('text-file', path, `${path} is a text, not safetensors; it begins with ${quoteName(start)}`,
-    'if it was downloaded, this may be the error message of the site: look into it, then download again')
+  refusal('text-file', path, `${path} is a text file, not safetensors; it begins with ${quoteName(start)}`,
+    /\.ya?ml$/i.test(path) ? 'name a model: this looks like a recipe, which `smelt plan` shows' : 'open it in an editor: if it was downloaded, it may be an error message of the site; then download the model again')
 
 /** A shape that only a damaged or hostile header has. */
 export const tooManyDimensions = (path: string, tensor: string, most: number): Diagnostic =>
@@ -276,7 +291,7 @@ export const unalignedTensor = (path: string, tensor: string, count: number): Di
 export const unknownDtype = (path: string, tensor: string, dtype: string, known: readonly string[]): Diagnostic =>
   refusal('invalid-header-deserialization', path,
     `${ofFile(tensor, path)} has the dtype ${quoteName(dtype)}, which the format does not have`,
-    didYouMean(dtype, known) ?? `the dtypes are ${known.join(', ')}`, tensor)
+    `run ${repairCommand(path)}, which corrects a dtype that is only misspelt; the format has ${known.join(', ')}`, tensor)
 
 /** Fields in entries that the format does not have. */
 export const unknownField = (path: string, tensor: string, count: number): Diagnostic =>

@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../diagnostic.js'
-import { inBytes, listNames, ofFile, quoteName, refusal, warning } from './file-entry.js'
+import { inBytes, listNames, ofFile, quoteName, refusal, repairCommand, warning } from './file-entry.js'
 import { JSON_REASONS } from './safetensors.js'
 import type { JsonReason } from './safetensors.js'
 
@@ -21,7 +21,7 @@ const REINDEX = 'correct the index, or download or export the model again'
 /** A folder with more than one model, of which none may be guessed. */
 export const folderAmbiguous = (path: string, names: readonly string[]): Diagnostic =>
   refusal('folder-ambiguous', path, `folder ${path} holds more than one model: ${listNames(names)}`,
-    'name the file or the index that is meant')
+    'name the file or the index that you want')
 
 /** A folder with nothing that can be read as a model. */
 export const folderWithoutModel = (path: string, names: readonly string[]): Diagnostic =>
@@ -32,7 +32,7 @@ export const folderWithoutModel = (path: string, names: readonly string[]): Diag
 /** An index and a whole file side by side, of which one was named. */
 export const indexBeside = (path: string, other: string): Diagnostic =>
   warning('index-beside', path, `${path} is read, and ${other} is not, though both stand for the whole model`,
-    'name the other one if that is meant')
+    'name the other one if you want that')
 
 /** A key of an index given twice. */
 export const indexKeyTwice = (path: string, key: string): Diagnostic =>
@@ -72,7 +72,7 @@ export const shardNameRefused = (path: string, shard: string, flaw: ShardNameFla
 /** Two shard names that some file systems take for one. */
 export const shardNamesCollide = (path: string, shard: string, other: string): Diagnostic =>
   refusal('shard-names-collide', path,
-    `index ${path} names the shards ${quoteName(shard)} and ${quoteName(other)}, which are one file where case does not count`,
+    `index ${path} names the shards ${quoteName(shard)} and ${quoteName(other)}, which are the same file on systems that ignore case`,
     'rename one of them, also in the index')
 
 /** All shards that are not there. */
@@ -80,6 +80,12 @@ export const shardsMissing = (path: string, shards: readonly string[]): Diagnost
   refusal('shards-missing', path,
     `${shards.length} shard${shards.length > 1 ? 's' : ''} of ${path} ${shards.length > 1 ? 'are' : 'is'} missing: ${listNames(shards)}`,
     'download or copy them beside the index')
+
+/** Shards of one model in a folder without an index. */
+export const shardsWithoutIndex = (path: string, shards: readonly string[], of: number): Diagnostic =>
+  refusal('shards-without-index', path,
+    `folder ${path} holds ${shards.length === of ? `all ${of}` : `${shards.length} of the ${of}`} shards of a model (${listNames(shards, 2)}), and no index that says which tensors are in which`,
+    shards.length === of ? `run ${repairCommand(path)}, which writes the index, or download it: it is called \`….safetensors.index.json\`` : 'download the other shards and the index, `….safetensors.index.json`')
 
 /** Shard numbers with gaps, or not as many as the names say. */
 export const shardsOddlyNumbered = (path: string, present: readonly number[], of: number): Diagnostic =>
@@ -115,7 +121,7 @@ export const tooManyShards = (path: string, count: number, most: number): Diagno
 /** A `total_size` that is not the sum of the tensors. */
 export const totalSizeDiffers = (path: string, claimed: number, actual: number): Diagnostic =>
   warning('total-size-differs', path, `index ${path} claims ${inBytes(claimed)} of tensors; there are ${inBytes(actual)}`,
-    'this is harmless if nothing else is reported')
+    'ignore this if nothing else is reported')
 
 /** An index that names no tensor. */
 export const weightMapEmpty = (path: string): Diagnostic =>

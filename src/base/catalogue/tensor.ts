@@ -1,9 +1,13 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
 
-/** A pattern with nothing in it, or only a `!`. */
-export const emptyPattern = (at?: Place): Diagnostic =>
-  entry('empty-pattern', 'a layer pattern is empty', { at, help: 'write a tensor name, a glob such as `**.attn2`, or `*` for every tensor' })
+/** The help for a part that smelt knows by another name. */
+export const partNamed = (scheme: string, asked: string, name: string, known: readonly string[]): string =>
+  `write \`${scheme}:${name}\`, which is what smelt calls \`${asked}\`; this model has ${list(known.filter((id) => id !== 'other'))}`
+
+/** A pattern with nothing in it, only a `!`, or braces that hold no alternative. */
+export const emptyPattern = (pattern: string, at?: Place): Diagnostic =>
+  entry('empty-pattern', pattern === '' ? 'a layer pattern is empty' : `the layer pattern \`${shorten(pattern)}\` stands for no name at all`, { at, help: 'write a tensor name, a glob such as `**.attn2`, or `*` for every tensor' })
 
 /** A `block:`, `group:` or `component:` pattern over tensors of no known architecture. */
 export const patternNeedsArchitecture = (pattern: string, scheme: string, seen: string, at?: Place): Diagnostic =>
@@ -16,14 +20,14 @@ export const patternNeedsArchitecture = (pattern: string, scheme: string, seen: 
 export const patternSelectsNothing = (pattern: string, suggestion: string | undefined, tops: readonly string[], at?: Place): Diagnostic =>
   entry('pattern-selects-nothing', `\`${pattern}\` selects no tensor`, {
     at,
-    help: `${suggestion ?? beginnings(tops)} To allow it, write \`{ match: "${pattern}", optional: true }\`.`,
+    help: `${suggestion ?? beginnings(tops)} If it may select nothing, write \`{ match: "${pattern}", optional: true }\`.`,
   })
 
 /** A pattern whose text is longer than is ever needed. */
 export const patternTooLong = (length: number, most: number, at?: Place): Diagnostic =>
   entry('pattern-too-long', `a layer pattern of ${length} characters is longer than the ${most} allowed`, {
     at,
-    help: 'split it into several patterns of a list',
+    help: 'split it into a list of several patterns',
   })
 
 /** A pattern whose braces stand for more alternatives than is allowed. */

@@ -1,17 +1,23 @@
 import type { Diagnostic } from '../diagnostic.js'
 import { entry } from './entry.js'
 
+/** A path whose extension is none of a report, in words. */
+export const unsupportedReport = (path: string): string => {
+  const [extension] = /\.[^./\\]+$/.exec(path) ?? []
+  return extension === undefined ? `${path} has no extension, so the format of the report is unknown` : `unsupported report format \`${extension}\``
+}
+
 /** Nothing can be drawn on the terminal; what was to be shown goes on. */
 export const dashboardLost = (reason: string): Diagnostic =>
   entry('dashboard-lost', `the dashboard cannot be drawn: ${reason}`, {
     severity: 'warning',
     blame: 'run',
-    help: 'what it showed goes on without it; use `--no-dashboard`, and please report it with the size and the name ($TERM) of the terminal',
+    help: 'use `--no-dashboard`, and please report it with the size and the name ($TERM) of the terminal; the build goes on',
   })
 
 /** A line of an event stream that is none of its events. */
 export const eventNotUnderstood = (path: string, line: number): Diagnostic =>
-  entry('event-not-understood', `line ${line} of ${path} is no event of smelt`, {
+  entry('event-not-understood', `line ${line} of ${path} is not a smelt event`, {
     at: { type: 'file', path },
     help: 'write the file with `smelt build RECIPE --json > events.jsonl`, and let nothing else write to it',
   })
@@ -20,7 +26,7 @@ export const eventNotUnderstood = (path: string, line: number): Diagnostic =>
 export const eventsTooNew = (path: string, version: number, known: number): Diagnostic =>
   entry('events-too-new', `${path} is an event stream of version ${version}; this smelt reads version ${known}`, {
     at: { type: 'file', path },
-    help: 'watch it with the smelt that writes it, or a newer one',
+    help: 'watch it with the version of smelt that writes it, or a newer one',
   })
 
 /** An event stream that ended before its build did. */
@@ -29,7 +35,7 @@ export const eventsEndEarly = (path: string): Diagnostic =>
     severity: 'warning',
     blame: 'run',
     at: { type: 'file', path },
-    help: 'the build was killed or its events were cut off; look at the machine that it ran on',
+    help: 'look at the machine it ran on: the build was killed, or its events were cut off',
   })
 
 /** A number of times as fast that makes no sense. */
@@ -40,12 +46,12 @@ export const speedOutOfRange = (text: string): Diagnostic =>
     help: '1 replays the events as they came, 10 ten times as fast; leave it out to see where they ended',
   })
 
-/** An ending that says no form of a report. */
+/** An extension that no report can have. */
 export const reportEndingHere = (path: string, endings: readonly string[]): Diagnostic =>
-  entry('report-ending', `the ending of ${path} says no form of a report`, {
+  entry('report-ending', unsupportedReport(path), {
     at: { type: 'option', name: '--report' },
     blame: 'usage',
-    help: `let it end in ${endings.map((ending) => `.${ending}`).join(', ')}`,
+    help: `end the path in ${endings.map((ending) => `.${ending}`).join(', ')}`,
   })
 
 /** The report on a build could not be written; the build itself is done. */
@@ -54,5 +60,5 @@ export const reportNotWritten = (path: string, reason: string): Diagnostic =>
     severity: 'warning',
     blame: 'run',
     at: { type: 'option', name: '--report' },
-    help: 'the outputs are whole; choose another place and build again, which will find its work done',
+    help: 'choose another place and build again, which is quick: the outputs are up to date',
   })

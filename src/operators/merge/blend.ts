@@ -18,7 +18,7 @@ export const blend = defineOperator({
   output: 'model',
   inputs: { a: model('The first model.'), b: model('The second model.') },
   params: {
-    keep: perLayer({ default: 0.5, description: 'How much of `a` stays: 1 is all `a`, 0 is all `b`. The other number of the field, “weight of b” or `alpha`, is `1 − keep`.' }),
+    keep: perLayer({ default: 0.5, min: -10, max: 10, description: 'How much of `a` stays: 1 is all `a`, 0 is all `b`. The other number of the field, “weight of b” or `alpha`, is `1 − keep`.' }),
     method: methodParam,
   },
   merges: true,

@@ -53,7 +53,7 @@ export const dare = defineOperator({
     rescale: choice(RESCALE, 'false', 'What makes good for the dropped part.'),
     ties: choice(TIES, 'off', 'Adds only differences of the sign that the tensor elects.'),
     iterations: integer({ default: 1, min: 1, max: 100, description: 'How often it is done, each time from the result so far.' }),
-    keep: perLayer({ default: 0, description: 'How much of `a` stays in the final blend: 0 takes the whole result, 1 gives `a`. The node pack calls this number “ratio”.' }),
+    keep: perLayer({ default: 0, min: -10, max: 10, description: 'How much of `a` stays in the final blend: 0 takes the whole result, 1 gives `a`. The node pack calls this number “ratio”.' }),
     method: methodParam,
     blend: choice(BLEND, 'after', 'When `method` and `keep` are applied.'),
   },

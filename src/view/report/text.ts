@@ -31,7 +31,7 @@ const table = (columns: readonly Column[], rows: readonly Row[], look: Look): st
   const groups = rows.map((row) => row.group)
   return names.flatMap((name, i) => {
     const own = groups[i - 1]
-    const group = i === 0 || own === undefined || own === groups[i - 2] ? [] : ['', `${INDENT}${paint(look, 'title', escapeControls(own))}`]
+    const group = i === 0 || own === undefined || own === groups[i - 2] ? [] : ['', `${INDENT}${paint(look, 'title', own)}`]
     const shown = beside ? cutMiddle(name, width) : name
     const lines = beside
       ? [`${INDENT}${shown}${' '.repeat(width - widthOf(shown))}  ${rest[i]!}`.trimEnd()]
@@ -42,7 +42,7 @@ const table = (columns: readonly Column[], rows: readonly Row[], look: Look): st
 
 const heatmap = (s: Extract<Section, { type: 'heatmap' }>, look: Look): string[] => {
   if (s.columns.length <= NUMBERED_COLUMNS) {
-    const rows = s.values.map((row, i) => [escapeControls(s.rows[i]!), ...row.map((v) => (v === null ? '' : formatShort(v, s.format)))])
+    const rows = s.values.map((row, i) => [s.rows[i]!, ...row.map((v) => (v === null ? '' : formatShort(v, s.format)))])
     const room = Math.max(8, look.width - INDENT.length - s.columns.length * 8)
     return align([['', ...s.columns], ...rows].map(([name, ...row]) => [cutMiddle(name!, room), ...row]), s.columns.map((_, i) => i + 1), INDENT)
   }
@@ -58,7 +58,7 @@ const bars = (items: readonly { readonly label: string; readonly value: number |
   const most = greatest(items.map(({ value }) => Math.abs(value ?? 0)), 0)
   const room = Math.max(8, look.width - INDENT.length - BAR - 4 - greatest(items.map(({ text }) => widthOf(text)), 0))
   return align(items.map(({ label, value, text }) => [
-    cutMiddle(escapeControls(label), room), text, '█'.repeat(most === 0 || value === null ? 0 : Math.round((Math.abs(value) / most) * BAR)),
+    cutMiddle(label, room), text, '█'.repeat(most === 0 || value === null ? 0 : Math.round((Math.abs(value) / most) * BAR)),
   ]), [1], INDENT)
 }
 
@@ -77,14 +77,24 @@ const body = (section: Section, look: Look): string[] => {
   }
 }
 
+/** A report whose every text is fit to be shown: names, tags, labels and notes, whatever files say. */
+const escapeTexts = <T>(value: T): T => {
+  if (typeof value === 'string') return escapeControls(value) as T
+  if (Array.isArray(value)) return value.map(escapeTexts) as T
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, own]) => [key, escapeTexts(own)])) as T
+}
+
 /** A report for a terminal or a text file. Nothing in it can drive the terminal. */
-export const renderReportText = (document: ReportDocument, look: Look): string => `${[
-  paint(look, 'title', escapeControls(document.title)),
-  ...wrap(escapeControls(document.subject), look.width, INDENT).map((line) => (line.startsWith(INDENT) ? line : INDENT + line)),
+export const renderReportText = (report: ReportDocument, look: Look): string => renderEscaped(escapeTexts(report), look)
+
+const renderEscaped = (document: ReportDocument, look: Look): string => `${[
+  paint(look, 'title', document.title),
+  ...wrap(document.subject, look.width, INDENT).map((line) => (line.startsWith(INDENT) ? line : INDENT + line)),
   ...facts(document.facts, look),
   ...document.sections.flatMap((section) => [
-    '', paint(look, 'title', escapeControls(section.title)),
-    ...(section.note === undefined ? [] : [`${INDENT}${paint(look, 'faint', escapeControls(section.note))}`]),
+    '', paint(look, 'title', section.title),
+    ...(section.note === undefined ? [] : [`${INDENT}${paint(look, 'faint', section.note)}`]),
     ...body(section, look),
   ]),
 ].join('\n')}\n`

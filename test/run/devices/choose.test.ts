@@ -42,7 +42,7 @@ describe('the best device is', () => {
   test('the processor where its arithmetic takes no longer than CUDA takes to start', async () => {
     const { device, planned, workers } = await chosen('auto', lasting(await blending(), 3), untouched)
     expect([device, workers, planned.name, planned.workers]).toEqual(['cpu', 3, 'cpu', 3])
-    expect(planned.reason).toBe('auto: the arithmetic takes the processor about 1.0 s, no longer than CUDA takes to start')
+    expect(planned.reason).toBe('auto: too little work to be worth starting CUDA (about 1.0 s on the CPU)')
   })
 
   test('the processor where CUDA cannot be used, for the reason that is told where CUDA is asked for', async () => {

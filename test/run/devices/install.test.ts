@@ -87,11 +87,11 @@ describe.runIf(here)('what is refused', () => {
   }
 
   it('is a provider of another version, by name', async () => {
-    await refusedAs(machine.put('ort.whl', zip(providerFiles('1.29.0'))), 'cuda-provider-refused', /ort\.whl holds the provider of ONNX Runtime 1\.29\.0, and 1\.30\.0 is installed/)
+    await refusedAs(machine.put('ort.whl', zip(providerFiles('1.29.0'))), 'cuda-provider-refused', /ort\.whl holds the provider for ONNX Runtime 1\.29\.0, and 1\.30\.0 is installed/)
   })
 
   it('is a provider that holds no version', async () => {
-    await refusedAs(machine.put('ort.whl', zip(providerFiles('one'))), 'cuda-provider-refused', '(of no version)')
+    await refusedAs(machine.put('ort.whl', zip(providerFiles('one'))), 'cuda-provider-refused', '(unknown version)')
   })
 
   it('is a provider without its other file', async () => {
@@ -99,8 +99,8 @@ describe.runIf(here)('what is refused', () => {
   })
 
   it.each([
-    ['text', Buffer.from(`a text that is longer than a header, and says \0${NEEDED}\0`), 'it is no 64-bit ELF file'],
-    ['a library for another processor', library(NEEDED, 183), 'it is no shared library for x86-64'],
+    ['text', Buffer.from(`a text that is longer than a header, and says \0${NEEDED}\0`), 'it is not a 64-bit ELF file'],
+    ['a library for another processor', library(NEEDED, 183), 'it is not a shared library for x86-64'],
     ['a library that was cut short', (() => { const bytes = library(NEEDED); bytes.writeBigUInt64LE(100_000n, 40); return bytes })(), 'it is cut short'],
   ])('is %s', async (_what, bytes, words) => {
     await refusedAs(machine.put('ort.whl', zip({ ...providerFiles(), [`onnxruntime/capi/${CUDA}`]: bytes })), 'cuda-file-bad', words)
