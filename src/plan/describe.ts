@@ -8,7 +8,7 @@ import { usesOf } from '../recipe/step.js'
 import type { Model } from '../safetensors/model.js'
 import { bytesFor } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
-import { selectionText, viewBytes, wholeOf, type View } from '../tensor/view.js'
+import { isWhole, selectionText, viewBytes, wholeOf, type View } from '../tensor/view.js'
 import type { LayerContext } from './context.js'
 import type { Evaluated } from './evaluate.js'
 import type { Setting } from './outputs.js'
@@ -86,14 +86,16 @@ const drawnFrom = ({ draws }: Pass): readonly View[] => draws.flatMap((draw) => 
 export const totalsOf = (
   jobs: readonly Job[], models: readonly Model[], outputs: readonly PlannedOutput[], undigested: readonly TensorInfo[], cached: number,
 ): Totals => {
-  /** Bytes by what is selected of a tensor. */
-  const touched = new Map<TensorInfo, Map<string, number>>()
+  /** Tensors that are read whole, as most are, and of others the bytes by what is selected. */
+  const [whole, partly] = [new Set<TensorInfo>(), new Map<TensorInfo, Map<string, number>>()]
   const sizeIn = (views: readonly View[]): number => views.reduce((n, view) => {
-    const parts = touched.get(view.tensor) ?? new Map<string, number>()
-    touched.set(view.tensor, parts.set(selectionText(view), viewBytes(view)))
+    const { tensor } = view
+    if (isWhole(view)) whole.add(tensor)
+    else partly.set(tensor, (partly.get(tensor) ?? new Map<string, number>()).set(selectionText(view), viewBytes(view)))
     return n + viewBytes(view)
   }, 0)
-  const untouched = (info: TensorInfo): number => [...(touched.get(info)?.values() ?? [])].reduce((n, bytes) => Math.max(0, n - bytes), info.end - info.begin)
+  const untouched = (info: TensorInfo): number =>
+    (whole.has(info) ? 0 : [...(partly.get(info)?.values() ?? [])].reduce((n, bytes) => Math.max(0, n - bytes), info.end - info.begin))
   const copied = (job: Job): number => job.copies.reduce((n, c) => n + (c.expect === undefined && c.from !== undefined ? sizeIn([c.from]) : bytesFor(job.size, c.to.dtype)), 0)
   const read = jobs.reduce((n, job) => n + copied(job) + (job.sweeps?.passes ?? []).reduce((m, p) => m + sizeIn([...p.reads, ...drawnFrom(p)]), 0), 0)
   const stored = [...new Set(models.flatMap((m) => [...m.tensors.values()]))]

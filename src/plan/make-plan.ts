@@ -17,7 +17,7 @@ import type { StoredMask } from '../store/masks.js'
 import type { StoredOutcome } from '../store/outcomes.js'
 import { bytesFor } from '../tensor/dtype.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
-import { isWhole, wholeOf } from '../tensor/view.js'
+import { isWhole, wholeOf, type View } from '../tensor/view.js'
 import { createLayerContext } from './context.js'
 import { byPath, destinationProblems, destinationsOf, reservedFor, reservedInputs, type Destination, type NamesOf } from './destinations.js'
 import type { Draft, Evaluation } from './draft.js'
@@ -240,16 +240,26 @@ const stands = (output: PlannedOutput, sealing: Sealing, known: Known): boolean 
   return output.files.every((f, i) => known.stands(f.path, headers[i]!, f.bytes)) && (index === undefined || known.stands(index.path, index.bytes, index.bytes.length))
 }
 
-const tensorKey = ({ file, name }: TensorInfo): string => `${file}\0${name}`
-
 /** What has to be read for its digest alone. */
 const undigestedOf = (models: readonly Model[], jobs: readonly Job[], known: Known): TensorInfo[] => {
-  const views = jobs.flatMap((job) => [
-    ...job.copies.flatMap((c) => (c.expect === undefined && c.from !== undefined ? [c.from] : [])),
-    ...(job.sweeps?.passes ?? []).flatMap((p) => p.reads),
-  ])
-  const read = new Set(views.filter(isWhole).map((view) => tensorKey(view.tensor)))
-  return models.flatMap((m) => [...m.tensors.values()]).filter((t) => t.begin < t.end && !read.has(tensorKey(t)) && known.digestOf(t) === undefined)
+  /** By file and name: no text is made for each of many tensors. */
+  const read = new Map<string, Set<string>>()
+  const note = (view: View): void => {
+    if (!isWhole(view)) return
+    const { file, name } = view.tensor
+    const names = read.get(file)
+    if (names === undefined) read.set(file, new Set([name]))
+    else names.add(name)
+  }
+  for (const { copies, sweeps } of jobs) {
+    for (const { expect, from } of copies) if (expect === undefined && from !== undefined) note(from)
+    for (const pass of sweeps?.passes ?? []) pass.reads.forEach(note)
+  }
+  const found: TensorInfo[] = []
+  for (const model of models) {
+    for (const t of model.tensors.values()) if (t.begin < t.end && read.get(t.file)?.has(t.name) !== true && known.digestOf(t) === undefined) found.push(t)
+  }
+  return found
 }
 
 const valueOf = ({ evaluated }: Evaluation, name: string): unknown => evaluated.values.get(name) ?? evaluated.values.get(`${name}.1`)
