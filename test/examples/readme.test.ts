@@ -1,10 +1,10 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { build } from '#src/run/build.js'
 import { makeBase, train, writeCheckpoint } from '../recipes/checkpoint.js'
-import { ROOT } from './program.js'
+import { ROOT, runProgram } from './program.js'
 
 const blockOf = (file: string, language: string, first: string): string =>
   readFileSync(join(ROOT, file), 'utf8').split('```').find((block) => block.startsWith(`${language}\n${first}`))!.slice(language.length + 1)
@@ -34,3 +34,16 @@ test('the example of params in the language’s page builds', async () => {
   const built = await build(join(folder, 'r.yaml'), { workers: 1 })
   expect(built).toMatchObject({ type: 'ok', diagnostics: [], value: { outputs: [{ paths: [join(folder, 'build/keep-0.5.safetensors')] }] } })
 })
+
+test('the commands of the README’s first merge run one after the other', async () => {
+  const folder = makeFolder([])
+  for (const [from, to] of [['A', 'first'], ['B', 'second']]) copyFileSync(join(ROOT, `examples/quickstart/data/${from}.safetensors`), join(folder, `${to}.safetensors`))
+  const lines = ['smelt blend', 'smelt init'].flatMap((first) => blockOf('README.md', 'sh', first).trim().split('\n')).map((line) => line.replace(/ +#.*/, ''))
+  expect(lines).toHaveLength(5)
+  for (const line of lines) {
+    const [, ...args] = line.split(' ')
+    const { code, stderr } = await runProgram([join(ROOT, 'dist/cli/main.js'), ...args], undefined, folder)
+    expect(code, `${line}\n${stderr}`).toBe(0)
+  }
+  expect(existsSync(join(folder, 'build/merged.safetensors'))).toBe(true)
+}, 60_000)
