@@ -1,3 +1,4 @@
+import { least } from '../../base/lists.js'
 import { countOf, type Mask, type Tensor } from '../../graph/expression.js'
 import type { Graph } from '../../graph/graph.js'
 import { sizeOf } from '../../tensor/info.js'
@@ -107,7 +108,8 @@ const combine = (g: Graph, base: Tensor, shares: readonly Share[], member: Membe
   if (!params.normalize) return land(change)
   const total = add(agreeing.map(({ magnitude, weight }) => g.choose(g.compare('greater', magnitude, 0), weight, 0)))
   // Where nothing agrees the change is 0, whatever it is divided by.
-  if (Math.min(...weights) > 0) return land(g.div(change, g.max(total, Math.min(...weights))))
+  const lightest = least(weights)
+  if (lightest > 0) return land(g.div(change, g.max(total, lightest)))
   // Some of the weights may cancel, up to the rounding of their sum.
   const rounding = STEP * weights.length * weights.reduce((size, w) => size + Math.abs(w), 0)
   return land(g.div(change, g.choose(g.compare('less', g.abs(total), rounding), 1, total)))

@@ -1,4 +1,5 @@
 import { severalLayers } from '../../base/catalogue/operators.js'
+import { greatest, least } from '../../base/lists.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import { TALLY_FIELDS } from '../../graph/expression.js'
 import { isFloat } from '../../tensor/dtype.js'
@@ -205,8 +206,8 @@ export const model = defineReport<Shown>({
           ],
           rows: layout.blocks.map((block) => {
             const group = groups.get(block)!
-            const [least, greatest] = [Math.min(...group.map((l) => l.min)), Math.max(...group.map((l) => l.max))]
-            return { cells: [block, group.length, group.reduce((n, l) => n + l.size, 0), rms(group), least, greatest] }
+            const [low, high] = [least(group.map((l) => l.min)), greatest(group.map((l) => l.max))]
+            return { cells: [block, group.length, group.reduce((n, l) => n + l.size, 0), rms(group), low, high] }
           }),
         },
         table(layers, layout),
