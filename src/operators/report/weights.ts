@@ -37,7 +37,7 @@ const byBlock = (groups: ReadonlyMap<string, readonly Layer[]>, layout: Layout):
 export const weights = defineReport<ReportDocument>({
   id: 'report.weights',
   version: 1,
-  summary: 'Shows the number that some weights give every layer and block.',
+  summary: 'Shows the number that weights give to every layer and block.',
   details: 'Reads names and shapes only. Blocks are in the order of the network.',
   source: 'ComfyUI-DareMerge, gradient reporting',
   inputs: { like: likeInput },
