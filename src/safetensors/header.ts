@@ -16,7 +16,7 @@ import type { JsonReader } from './strict-json.js'
 export const MAX_HEADER = 100_000_000
 
 /** Dimensions from which on a shape is refused while it is read: nothing has a hundredth of them, and a header has room for fifty million. */
-const MAX_DIMENSIONS = 1000
+const MAX_DIMENSIONS = 100_000
 /** Keys of the metadata from which on it is refused: many trainers write some hundred. */
 const MAX_METADATA = 100_000
 
