@@ -39,7 +39,7 @@ describe('the commands around rebuilding', () => {
     expect(events).toEqual(['plan-made', 'run-started', 'output-kept', 'lock-written', 'run-finished', 'command-ended'])
     const verified = await run('verify', 'recipe.yaml')
     expect(verified).toMatchObject({ code: 0, stderr: '' })
-    expect(verified.stdout).toMatch(/^same {2}input {3}a\.safetensors {7}18 B {2}2 tensors\nsame {2}input {3}b\.safetensors[^]*\nsame {2}output {2}merged\.safetensors[^]*\n3 files as the lock says: read 54 B in /)
+    expect(verified.stdout).toMatch(/^same {2}input {3}a\.safetensors {7}18 B {2}2 tensors\nsame {2}input {3}b\.safetensors[^]*\nsame {2}output {2}merged\.safetensors[^]*\n3 files match the lock: read 54 B in /)
     expect(await run('why', 'recipe.yaml')).toMatchObject({ code: 0, stdout: 'half  merge.blend\n  reused from the last build\n', stderr: '' })
   }))
 

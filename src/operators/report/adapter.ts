@@ -114,7 +114,7 @@ export const adapter = defineReport<ReportDocument>({
         title: 'Adapter',
         subject: plainLabel(label),
         facts: [
-          words('made for', guessArchitecture(file.tensors)?.title ?? 'unknown'),
+          words('trained for', guessArchitecture(file.tensors)?.title ?? 'unknown'),
           ...(refused === undefined ? [] : [words('kind', `${refused.kind}, which smelt does not apply`)]),
           count('tensors', file.tensors.size),
           count('parameters', [...file.tensors.values()].reduce((n, t) => n + sizeOf(t.shape), 0)),

@@ -149,7 +149,7 @@ export const model = defineReport<Shown>({
     layer: layersParam('A layer to show in detail: a pattern that selects one tensor.', false),
     scale: choice(SCALES, 'mean', 'What a cell of that layer’s heat map shows.'),
   },
-  examples: [{ inputs: { model: [3, -4] }, expect: { parameters: [2], norm: [5], least: [-4], greatest: [3] } }],
+  examples: [{ inputs: { model: [3, -4] }, expect: { parameters: [2], norm: [5], min: [-4], max: [3] } }],
   look: (call) => {
     const { graph: g } = call
     const opaque = refuseOpaqueModels(modelsOf(call, 'model'))
@@ -189,11 +189,11 @@ export const model = defineReport<Shown>({
       facts: [
         words('architecture', architecture),
         count('tensors', slots.length + integers),
-        count('tensors of integers', integers),
+        count('integer tensors', integers),
         count('parameters', layers.reduce((n, l) => n + l.size, 0)),
         figure('norm', Math.sqrt(layers.reduce((n, l) => n + l.squares, 0))),
-        figure('least', layers.reduce((n, l) => Math.min(n, l.min), Infinity)),
-        figure('greatest', layers.reduce((n, l) => Math.max(n, l.max), -Infinity)),
+        figure('min', layers.reduce((n, l) => Math.min(n, l.min), Infinity)),
+        figure('max', layers.reduce((n, l) => Math.max(n, l.max), -Infinity)),
       ],
       sections: [
         ...(at < 0 ? [] : closeUp(slots[at]!, scale, figures[at]!)),

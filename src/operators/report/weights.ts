@@ -24,7 +24,7 @@ const curve = (groups: ReadonlyMap<string, readonly Layer[]>, layout: Layout): S
 const byBlock = (groups: ReadonlyMap<string, readonly Layer[]>, layout: Layout): Section => ({
   type: 'table',
   title: 'Blocks',
-  columns: [...columnsOf('text', 'block'), ...columnsOf('count', 'tensors'), ...columnsOf('number', 'mean', 'least', 'greatest')],
+  columns: [...columnsOf('text', 'block'), ...columnsOf('count', 'tensors'), ...columnsOf('number', 'mean', 'min', 'max')],
   rows: layout.blocks.map((block) => {
     const layers = groups.get(block) ?? []
     const numbers = layers.map((l) => l.number)
@@ -65,7 +65,7 @@ export const weights = defineReport<ReportDocument>({
             words('architecture', architecture?.title ?? 'unknown'),
             count('tensors', tensors.size),
             count('tensors with a number', layers.length),
-            ...(layers.length === 0 ? [] : [figure('mean', meanOf(layers)), figure('least', least(given)), figure('greatest', greatest(given))]),
+            ...(layers.length === 0 ? [] : [figure('mean', meanOf(layers)), figure('min', least(given)), figure('max', greatest(given))]),
           ],
           sections: [
             curve(groups, layout),
