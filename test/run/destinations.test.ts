@@ -55,35 +55,41 @@ const WAYS: Readonly<Record<string, { readonly code: number; try(folder: string,
 }
 
 /** Files that none of them may replace, each by a name that a report may have too, and what has to be there first. */
-const TARGETS: Readonly<Record<string, { readonly path: string; readonly code: string; readonly make?: (folder: string) => void }>> = {
-  'an input': { path: 'in.json', code: 'output-is-input', make: (f) => linkSync(join(f, 'a.safetensors'), join(f, 'in.json')) },
+const TARGETS: Readonly<Record<string, { readonly path: string; readonly code: string; readonly make?: (folder: string, path: string) => void }>> = {
+  'an input': { path: 'in.json', code: 'output-is-input', make: (f, path) => linkSync(join(f, 'a.safetensors'), join(f, path)) },
   'an index': { path: 'sub/../b/model.safetensors.index.json', code: 'output-is-input' },
-  'a shard of an input': { path: 'shard.json', code: 'output-is-input', make: (f) => linkSync(join(f, 'b', SHARD), join(f, 'shard.json')) },
+  'a shard of an input': { path: 'shard.json', code: 'output-is-input', make: (f, path) => linkSync(join(f, 'b', SHARD), join(f, path)) },
   'the config of an adapter': { path: 'l/adapter_config.json', code: 'output-is-input' },
   'a config through a folder that is a link': { path: 'way/adapter_config.json', code: 'output-is-input', make: (f) => symlinkSync(join(f, 'l'), join(f, 'way')) },
-  'the recipe': { path: 'copy.json', code: 'output-is-recipe', make: (f) => { writeFileSync(join(f, 'recipe.yaml'), ''); linkSync(join(f, 'recipe.yaml'), join(f, 'copy.json')) } },
+  'the recipe': { path: 'copy.json', code: 'output-is-recipe', make: (f, path) => { writeFileSync(join(f, 'recipe.yaml'), ''); linkSync(join(f, 'recipe.yaml'), join(f, path)) } },
   'the lock': { path: './recipe.lock.json', code: 'output-is-lock' },
-  'another output': { path: 'other.json', code: 'output-twice', make: (f) => { writeFileSync(join(f, 'o.safetensors'), ''); linkSync(join(f, 'o.safetensors'), join(f, 'other.json')) } },
+  'another output': { path: 'other.json', code: 'output-twice', make: (f, path) => { writeFileSync(join(f, 'o.safetensors'), ''); linkSync(join(f, 'o.safetensors'), join(f, path)) } },
   'a report': { path: 'sub/../r.json', code: 'output-twice' },
   'a report through a folder that is a link': { path: 'here/r.json', code: 'output-twice', make: (f) => symlinkSync(f, join(f, 'here')) },
   'the index of an output': { path: 's.safetensors.index.json', code: 'output-twice' },
   'a file below an output': { path: 'o.safetensors/new.json', code: 'output-below-file' },
   'a file below an input': { path: 'a.safetensors/new.json', code: 'output-below-file' },
-  'a link': { path: 'link.json', code: 'output-is-link', make: (f) => { writeFileSync(join(f, 'target'), 'kept'); symlinkSync('target', join(f, 'link.json')) } },
-  'a link that leads nowhere': { path: 'link.json', code: 'output-is-link', make: (f) => symlinkSync('nowhere', join(f, 'link.json')) },
-  'a FIFO': { path: 'fifo.json', code: 'output-is-special', make: (f) => execFileSync('mkfifo', [join(f, 'fifo.json')]) },
-  'a folder': { path: 'sub/f.json', code: 'output-is-folder', make: (f) => mkdirSync(join(f, 'sub/f.json')) },
+  'a link': { path: 'link.json', code: 'output-is-link', make: (f, path) => { writeFileSync(join(f, 'target'), 'kept'); symlinkSync('target', join(f, path)) } },
+  'a link that leads nowhere': { path: 'link.json', code: 'output-is-link', make: (f, path) => symlinkSync('nowhere', join(f, path)) },
+  'a FIFO': { path: 'fifo.json', code: 'output-is-special', make: (f, path) => execFileSync('mkfifo', [join(f, path)]) },
+  'a folder': { path: 'sub/f.json', code: 'output-is-folder', make: (f, path) => mkdirSync(join(f, path)) },
 }
 
 /** Everything in a folder: kinds, and the bytes of files. */
-const pictureOf = (folder: string): readonly string[] => (readdirSync(folder, { recursive: true }) as string[]).filter((name) => !name.endsWith('recipe.yaml') && name !== 'copy.json' && !name.startsWith('here')).sort().map((name) => {
+const pictureOf = (folder: string): readonly string[] => (readdirSync(folder, { recursive: true }) as string[]).filter((name) => !name.endsWith('recipe.yaml') && !name.startsWith('copy.') && !name.startsWith('here')).sort().map((name) => {
   const found = statSync(join(folder, name), { throwIfNoEntry: false })
   return found?.isFile() === true ? `${name} ${readFileSync(join(folder, name)).toString('base64')}` : `${name} ${found?.isFIFO()} ${found?.isDirectory()}`
 })
 
-describe.each(Object.entries(WAYS))('%s', (_way, { code: exit, try: attempt }) => {
-  test.each(Object.entries(TARGETS))('may not be %s', (_name, { path, code, make }) => inShop(async (folder) => {
-    make?.(folder)
+/** Files that exist under a name that no model may have. */
+const JSON_ALONE = ['an index', 'the config of an adapter', 'a config through a folder that is a link', 'the lock', 'a report', 'a report through a folder that is a link', 'the index of an output']
+
+describe.each(Object.entries(WAYS))('%s', (way, { code: exit, try: attempt }) => {
+  test.each(Object.entries(TARGETS))('may not be %s', (target, { path: named, code: refusal, make }) => inShop(async (folder) => {
+    const alone = JSON_ALONE.includes(target)
+    const path = way === 'an output' && !alone ? named.replace(/\.json$/, '.safetensors') : named
+    const code = way === 'an output' && alone ? 'output-ending' : refusal
+    make?.(folder, path)
     const before = pictureOf(folder)
     const result = await attempt(folder, path)
     expect(codesOf(result)).toEqual([code])

@@ -54,7 +54,7 @@ const EDITS: readonly (readonly [string, (shop: Workshop) => void | Promise<void
   ['other tags', (shop) => writeAdapter(shop, tags(7)), 'the metadata of input `peft` changed'],
   ['an alpha of its config', (shop) => writeConfig(shop, 8), '`adapter_config.json` of input `peft` changed'],
   ['a word of its config that changes no number', (shop) => writeConfig(shop, 2, { revision: 'main' }), '`adapter_config.json` of input `peft` changed'],
-  ['no metadata any more', (shop) => writeAdapter(shop, {}), 'the metadata of input `peft` is gone'],
+  ['no metadata any more', (shop) => writeAdapter(shop, {}), 'the metadata of input `peft` was removed'],
 ]
 
 describe('what stands beside the tensors of an input', () => {

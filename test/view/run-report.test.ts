@@ -30,7 +30,7 @@ describe('a report on a build', () => {
 
   it('tells outputs, warnings, changes of the lock and the slowest tensors', () => {
     expect(rowsOf('Outputs')[0]).toEqual(['merged', 'build/anime-detail.safetensors', 'written', '1.00 GB', 4, expect.stringMatching(/^blake3:/)])
-    expect(rowsOf('Warnings and errors')).toEqual([['warning', 'unused-step', 'nothing uses step `spare`', 'remove it']])
+    expect(rowsOf('Warnings and errors')).toEqual([['warning', 'unused-step', 'step `spare` is not used', 'remove it']])
     expect(rowsOf('Changes of the lock')).toHaveLength(2)
     expect(rowsOf('Tensors that took longest').map((r) => r[4])).toEqual([3, 2, 1, 0.5])
   })

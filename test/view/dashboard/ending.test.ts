@@ -8,7 +8,7 @@ const all = [made, warned, started, planned, units(0, 0, 1, 1), memory(1), tenso
 describe('what a build that is watched leaves in the scrollback', () => {
   it('is its problems, what was written, how large, its digest, how the lock changed, how long it took and how fast it was', () => {
     expect(renderEnding(all, look, 9)).toBe(
-      `warning[unused-step]: nothing uses step \`spare\`
+      `warning[unused-step]: step \`spare\` is not used
  --> recipe.yaml:7:3
 help: remove it
 

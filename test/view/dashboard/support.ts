@@ -53,7 +53,7 @@ export const memory = (bytes: number): BuildEvent => ({ type: 'memory-measured',
 export const written: BuildEvent = { type: 'output-written', name: 'merged', path: 'build/anime-detail.safetensors', files: 1, bytes: 1e9, tensors: 4, digest: DIGEST }
 export const reported: BuildEvent = { type: 'report-written', name: 'coverage', path: 'build/mask.html', format: 'html', bytes: 12_345 }
 export const locked: BuildEvent = { type: 'lock-written', path: 'recipe.lock.json', changed: true, changes: ['step blend has another fingerprint', 'output merged has another digest'] }
-export const warned: BuildEvent = { type: 'problem-found', diagnostic: { code: 'unused-step', severity: 'warning', blame: 'input', message: 'nothing uses step `spare`', related: [], help: 'remove it', at: { path: 'recipe.yaml', line: 7, column: 3, endLine: 7, endColumn: 8 } } }
+export const warned: BuildEvent = { type: 'problem-found', diagnostic: { code: 'unused-step', severity: 'warning', blame: 'input', message: 'step `spare` is not used', related: [], help: 'remove it', at: { path: 'recipe.yaml', line: 7, column: 3, endLine: 7, endColumn: 8 } } }
 export const finished: BuildEvent = { type: 'run-finished', seconds: 8, readBytes: 3e9, writtenBytes: 1e9, peakMemory: 3.5e8, spent: { read: 1, draw: 0, run: 5, take: 1, write: 1 } }
 export const failed: BuildEvent = { type: 'run-failed', seconds: 5 }
 export const stop: BuildEvent = { type: 'stop-requested', signal: 'SIGINT' }

@@ -54,7 +54,7 @@ describe('the dashboard at 80 by 24', () => {
   it('shows the log with its moments', () => {
     expect(screen(halfWay, {}, { page: 'log' }).slice(2, 9)).toEqual([
       '─ Log ──────────────────────────────────────────────────────────────── 5 lines ─',
-      '         warning: nothing uses step `spare`',
+      '         warning: step `spare` is not used',
       '    0:00 started anime-detail on cpu with 2 workers: reads 3.00 GB, writes 1.00',
       '    0:00 device cpu: cuda was not found',
       '    0:02 reused    250 MB in 0.5 s model.d.o.3.1.t.0.attn2.to_k.weight',
