@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { parse } from '#src/recipe/parse.js'
-import { growthOf } from '../support/steps.js'
+import { growthOf } from '../support/calls.js'
 import { problemsOf, shown, sourceOf } from './support.js'
 
 const RECIPE = `smelt: 1
@@ -96,5 +96,5 @@ it.each<[string, number, (n: number) => string]>([
   ['dashes', 60, (n) => `${'- '.repeat(n)}x\n ]`],
 ])('reads hostile texts with work that grows as they do: %s', async (_, size, text) => {
   problemsOf(text(size))
-  expect(await growthOf(() => problemsOf(text(size / 10)), () => problemsOf(text(size / 5)))).toBeLessThan(2.5)
+  expect(await growthOf(() => problemsOf(text(size / 20)), () => problemsOf(text(size / 10)))).toBeLessThan(2.5)
 })

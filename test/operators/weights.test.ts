@@ -4,7 +4,7 @@ import { PRESETS, type PresetName } from '#src/operators/presets.js'
 import { readTable } from '../architectures/tables.js'
 import { evaluateNames } from '../support/evaluate.js'
 import type { PlainFile, PlainRecipe } from '../support/recipe-run.js'
-import { stepsOf } from '../support/steps.js'
+import { callsOf } from '../support/calls.js'
 
 /** A checkpoint of real names and shapes without a single number: weights come from the header alone. */
 const headerOf = (architecture: string): PlainFile =>
@@ -207,7 +207,7 @@ test('weights by block need an architecture', () => {
   }
 })
 
-test('all weights of SDXL together take some hundred steps of work a tensor', async () => {
+test('all weights of SDXL together take some hundred calls a tensor', async () => {
   const weighAll = () => weighSteps('sdxl', {
     block: { op: 'weights.block', like: 'like', input: 1, middle: 2, output: 3, rest: 0 },
     mbw: { op: 'weights.mbw', like: 'like', preset: 'SMOOTHSTEP', rest: 1 },
@@ -222,5 +222,5 @@ test('all weights of SDXL together take some hundred steps of work a tensor', as
   })
   const tensors = weighAll().size
   expect(tensors).toBeGreaterThan(2500)
-  expect(await stepsOf(weighAll) / tensors).toBeLessThan(700)
+  expect(await callsOf(weighAll) / tensors).toBeLessThan(700)
 })

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { createLayerContext, interpolateAnchors } from '#src/plan/context.js'
 import type { Rules } from '#src/operators/define.js'
 import type { TensorInfo } from '#src/tensor/info.js'
-import { stepsOf } from '../support/steps.js'
+import { callsOf } from '../support/calls.js'
 import { modelOf, outlineOf, planOf, problemsOf, type Outline } from './support.js'
 
 const UNET = 'model.diffusion_model'
@@ -116,9 +116,9 @@ describe('a real architecture', () => {
     expect(changed.has(IN_4) && changed.has(MID)).toBe(true)
   })
 
-  test('is planned with some hundred steps of work a tensor', async () => {
+  test('is planned with some hundred calls a tensor', async () => {
     const plan = () => planOf({ models: { a: outline, b: outline }, steps: { x: { op: 'merge.blend', a: 'a', b: 'b', keep: { 'default': 0.5, 'block:in.*': 0.2 } } }, outputs: { out: { from: 'x', path: 'out.safetensors' } } })
     plan()
-    expect(await stepsOf(plan) / Object.keys(outline).length).toBeLessThan(1200)
+    expect(await callsOf(plan) / Object.keys(outline).length).toBeLessThan(1200)
   })
 })

@@ -4,7 +4,7 @@ import { readDocument } from '#src/document/read.js'
 import { toPlain } from '#src/document/value.js'
 import { operators } from '#src/operators/index.js'
 import { recipeSchema } from '#src/recipe/schema.js'
-import { growthOf } from '../support/steps.js'
+import { growthOf } from '../support/calls.js'
 import { parseText, placeText, problemsOf, recipeOf, tell } from './support.js'
 
 const HEAD = 'smelt: 1\nmodels: { base: base.safetensors, anime: anime.safetensors }\n'

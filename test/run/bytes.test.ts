@@ -8,7 +8,7 @@ import { layoutFile, type TensorOutline } from '#src/safetensors/layout.js'
 import { openModel } from '#src/safetensors/model.js'
 import { DTYPES, type Dtype } from '#src/tensor/dtype.js'
 import { inFolder, readTensors } from '../support/build-run.js'
-import { growthOf } from '../support/steps.js'
+import { growthOf } from '../support/calls.js'
 import { writeSafetensors } from '../support/write-safetensors.js'
 import { buildIn, built, codesOf, dataOf, filesIn } from './support.js'
 

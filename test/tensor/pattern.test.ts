@@ -2,7 +2,7 @@ import seedrandom from 'seedrandom'
 import { expect, test } from 'vitest'
 import { resolvePerLayer, selectLayers, type PatternContext } from '#src/tensor/pattern.js'
 import { readTable } from '../architectures/tables.js'
-import { growthOf } from '../support/steps.js'
+import { growthOf } from '../support/calls.js'
 
 const select = (patterns: readonly string[], names: readonly string[], context: PatternContext = {}): readonly string[] => {
   const result = selectLayers(patterns.map((text) => ({ text })), names, context)

@@ -3,7 +3,7 @@ import { createPainter } from '#src/view/dashboard/painter.js'
 import { createDashboard } from '#src/view/dashboard/dashboard.js'
 import { readKeys } from '#src/view/dashboard/keys.js'
 import { renderLines } from '#src/view/dashboard/screen.js'
-import { stepsOf } from '../../support/steps.js'
+import { callsOf } from '../../support/calls.js'
 import { half, made, nameOf, planned, screen, halfWay, started, tensorDone, units } from './support.js'
 import { fakeTerminal } from './terminal.js'
 
@@ -151,10 +151,10 @@ describe('a dashboard on a terminal', () => {
       at(i * 1000)
       dashboard.hear(units(i % 2, i % 4, i * 3e7, i * 1e7, nameOf((i + 1) % 4)), i * 1000)
       if (i % 20 === 0) dashboard.hear(tensorDone(i / 20, 1), i * 1000)
-      if (i % 20 === 0) spent.push(await stepsOf(() => dashboard.tick()))
+      if (i % 20 === 0) spent.push(await callsOf(() => dashboard.tick()))
       else dashboard.tick()
     }
-    // A frame takes 120,000 steps, which are some ms.
+    // A frame takes 120,000 calls, which are some ms.
     expect(Math.max(...spent)).toBeLessThan(300_000)
   })
 })
