@@ -22,7 +22,7 @@ import { openStore as openStoreWith, type Store } from './store/store.js'
 import { renderReport } from './view/report/render.js'
 
 /** Options of a whole build; everything has a default, and none of it changes a byte of the outputs but `set`. */
-export interface BuildOptions extends Omit<InternalBuildOptions, 'choose' | 'cutting' | 'jobs' | 'more' | 'places' | 'start' | 'store'> {
+export interface BuildOptions extends Omit<InternalBuildOptions, 'choose' | 'cutting' | 'jobs' | 'more' | 'places' | 'reporting' | 'start' | 'store'> {
   /** What earlier builds left: the store that the command uses unless another is given; `false` uses none and leaves nothing. */
   readonly store?: Store | false
   /** Where CUDA's libraries may lie, beside the places where everyone looks. */
@@ -30,7 +30,7 @@ export interface BuildOptions extends Omit<InternalBuildOptions, 'choose' | 'cut
 }
 
 /** How to find out what a build would do. */
-export interface PlanNowOptions extends Pick<BuildOptions, 'out' | 'set' | 'store' | 'text'> {}
+export interface PlanNowOptions extends Pick<BuildOptions, 'out' | 'set' | 'signal' | 'store' | 'text'> {}
 
 /** How to run a plan on the processor; `build` also runs on other devices. */
 export interface RunOptions extends Partial<Pick<InternalRunOptions, 'listener' | 'lock' | 'memory' | 'render' | 'sha256' | 'signal' | 'workers'>> {
@@ -101,7 +101,7 @@ export const build = async (path: string, options: BuildOptions = {}): Promise<R
 /** What a build of a recipe would do now, given what earlier builds left: the plan that `smelt plan` prints. Nothing is computed or written. */
 export const plan = async (path: string, options: PlanNowOptions = {}): Promise<Result<Plan>> => {
   const problems = checkArgument('plan', 'path', path, text)
-  const checked = checkOptions<PlanNowOptions>('plan', options, { out: text, set: params, store: STORE_OR_FALSE, text })
+  const checked = checkOptions<PlanNowOptions>('plan', options, { out: text, set: params, signal, store: STORE_OR_FALSE, text })
   if (problems.length > 0 || checked.type === 'failed') return failed(...problems, ...checked.diagnostics)
   const { store: _, ...rest } = checked.value
   const planned = await planNow(path, { ...rest, ...storeOf(checked.value), reading: 'never' })
@@ -127,7 +127,7 @@ export const run = async (plan: Plan, options: RunOptions = {}): Promise<Result<
 /** Reads, checks and plans a recipe as if it had never been built: everything that can be known before anything is computed or written. */
 export const prepare = async (path: string, options: PrepareOptions = {}): Promise<Result<Prepared>> => {
   const problems = checkArgument('prepare', 'path', path, text)
-  const checked = checkOptions<PrepareOptions>('prepare', options, { jobs: flag, out: text, set: params, text })
+  const checked = checkOptions<PrepareOptions>('prepare', options, { jobs: flag, out: text, set: params, signal, text })
   return problems.length > 0 || checked.type === 'failed' ? failed(...problems, ...checked.diagnostics) : prepareWith(path, checked.value)
 }
 

@@ -38,6 +38,22 @@ describe('a room imports only from the rooms before it', () => {
   })
 })
 
+test('no files import each other in a circle, types included', () => {
+  const byPath = new Map(files.map((f) => [f.path, f]))
+  const targetsOf = (file: SourceFile): readonly SourceFile[] => file.imports.filter((i) => i.startsWith('.')).flatMap((i) => {
+    const path = relative(SRC, join(SRC, file.path, '..', i)).replace(/\.js$/, '')
+    return byPath.get(`${path}.ts`) ?? byPath.get(`${path}.tsx`) ?? []
+  })
+  // Files that import nothing that is left are taken away until only circles, and what leads to them, are left.
+  let left = new Set(files)
+  for (;;) {
+    const kept = new Set([...left].filter((f) => targetsOf(f).some((t) => left.has(t))))
+    if (kept.size === left.size) break
+    left = kept
+  }
+  expect([...left].map((f) => f.path)).toEqual([])
+})
+
 test('each package is known to one room', () => {
   const rooms = new Map<string, Set<string>>()
   for (const file of files) {
@@ -66,4 +82,9 @@ test('the plan reads and writes no file', () => {
 test('every user-facing sentence is in the catalogue: diagnostics are made nowhere else', () => {
   const makers = files.filter((f) => !f.path.startsWith('base/catalogue/') && f.imports.some((i) => i.endsWith('catalogue/entry.js')))
   expect(makers.map((f) => f.path)).toEqual([])
+})
+
+test('no list is spread into a call that takes it whole: a call takes no more arguments than the stack holds', () => {
+  const spreads = /Math\.(max|min)\((?:[\w.]+, )?\.\.\.|\.(push|unshift|splice)\(\.\.\./
+  expect(files.filter((f) => spreads.test(f.text)).map((f) => f.path)).toEqual([])
 })

@@ -29,7 +29,7 @@ for (const [file, at] of Object.entries(FILES)) {
 }
 
 const line = (first, cells) => first.padEnd(12) + cells.map((cell) => cell.padStart(10)).join('')
-console.log('\nDigits read rightly, in percent of 600 test images each; `both` is the lower of rotated and mirrored:\n')
+console.log('\nDigits recognised correctly (%), of 600 test images each; `both` is the lower of rotated and mirrored:\n')
 console.log(line('', [...Object.keys(TASKS), 'both']))
 for (const { file, numbers } of rows) console.log(line(file, numbers.map((x) => x.toFixed(1))))
 

@@ -1,4 +1,5 @@
 import { isAbsolute, relative } from 'node:path'
+import { append } from './lists.js'
 import type { Diagnostic, Place, Range, Severity } from './diagnostic.js'
 import { escapeControls, excerptsOf } from './excerpt.js'
 import { positionOf } from './position.js'
@@ -68,7 +69,7 @@ const renderPlace = (place: Place, style: Severity | 'note', screen: Screen): st
 const renderOne = (diagnostic: Diagnostic, screen: Screen): string => {
   const { severity, code, message, at, related, help } = diagnostic
   const out = [`${screen.paint(severity, `${severity}[${code}]`)}${screen.paint('bold', `: ${escapeControls(message)}`)}`]
-  if (at !== undefined) out.push(...renderPlace(at, severity, screen))
+  if (at !== undefined) append(out, renderPlace(at, severity, screen))
   for (const note of related) out.push(`${screen.paint('note', 'note')}: ${escapeControls(note.message)}`, ...renderPlace(note.at, 'note', screen))
   if (help !== undefined) out.push(`${screen.paint('help', 'help')}: ${escapeControls(help)}`)
   return out.join('\n')

@@ -73,7 +73,10 @@ const screenReporter = (console: Console, began: number): Reporter => {
       line.clear()
       console.tell(diagnostics)
     },
-    planned: (plan) => console.err(`${renderPlanShort(plan, console.look('err'))}\n`),
+    planned: (plan) => {
+      line.clear()
+      console.err(`${renderPlanShort(plan, console.look('err'))}\n`)
+    },
     event: (event) => {
       line.hear(event)
       if (isLasting(event)) events.push(event)
@@ -169,6 +172,7 @@ export const buildOnce = async (console: Console, { path, text }: BuildSubject, 
   const options: BuildOptions = {
     set: set.value, workers: workers.value, device: device.value, store: userStore(),
     places: cudaPlaces(),
+    reporting: flags.report !== undefined,
     ...(text === undefined ? {} : { text, lock: false }),
     frozen: flags.frozen === true, force: flags.force === true, rehash: flags.rehash === true, sha256: flags.sha256 === true,
     ...(flags.out === undefined ? {} : { out: flags.out }),

@@ -84,6 +84,7 @@ export const dashboardReporter = (console: Console, commandBegan: number): Repor
     },
     planned: (plan) => {
       hear({ type: 'plan-made', plan })
+      line.clear()
       console.err(`${renderPlanShort(plan, console.look('err'))}\n`)
     },
     event: (event) => {
@@ -103,8 +104,9 @@ export const dashboardReporter = (console: Console, commandBegan: number): Repor
       console.tell([stopping()])
     },
     tick: () => {
-      if (phase !== 'line' || began === undefined) return
+      if (phase !== 'line') return
       line.tick()
+      if (began === undefined) return
       if (!failed && progress.state === 'running' && now() - began >= OPEN_AFTER && secondsLeft(progress) >= leastLeft(workers) && isForeground()) open().catch(giveUp)
     },
     release,

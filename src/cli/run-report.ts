@@ -1,6 +1,7 @@
 import { dirname, extname } from 'node:path'
 import { reportEndingHere, reportNotWritten } from '../base/catalogue/watch.js'
 import type { Place } from '../base/diagnostic.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { resolvePath } from '../base/resolve-path.js'
 import { findOperator } from '../operators/index.js'
@@ -117,7 +118,7 @@ const drawDetails = async (path: string, set: Readonly<Record<string, string>>, 
     const plan = asked === undefined ? undefined : makePlan(asked.recipe, models, { recipe: dirname(drafted.value.path), out: undefined }, adapters)
     const documents = plan?.type === 'ok' ? await measure(plan.value) : undefined
     if (documents?.type !== 'ok') continue
-    details.push(...documents.value.map((document, i) => ({ step: `${asked!.about[i]!}${label === '' ? '' : ` (${label})`}`, document })))
+    append(details, documents.value.map((document, i) => ({ step: `${asked!.about[i]!}${label === '' ? '' : ` (${label})`}`, document })))
   }
   return details
 }
@@ -136,7 +137,7 @@ export const reportingOn = (console: Console, reporter: Reporter, path: string |
   const wanted = place.type === 'ok' ? place.value : undefined
   if (wanted === undefined) return { reporter, place, write: () => Promise.resolve() }
   const heard: Heard[] = []
-  const keep = (...events: readonly BuildEvent[]): void => void heard.push(...events.map((event) => ({ event, at: performance.now() - began })))
+  const keep = (...events: readonly BuildEvent[]): void => append(heard, events.map((event) => ({ event, at: performance.now() - began })))
   return {
     place,
     reporter: {

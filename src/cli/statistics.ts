@@ -1,5 +1,6 @@
 import { closeSync, openSync } from 'node:fs'
 import type { Diagnostic } from '../base/diagnostic.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { decode } from '../kernels/convert.js'
 import { ioProblem } from '../safetensors/io-problem.js'
@@ -146,7 +147,7 @@ export const measureTensors = (tensors: readonly TensorInfo[], scaled: ReadonlyM
       const scaling = scalingOf(scaled.get(info.name))
       const result = scaling.type === 'ok' ? measureTensor(fd, info, read, scaling.value) : scaling
       if (result.type === 'ok') found.set(info.name, result.value)
-      else problems.push(...result.diagnostics)
+      else append(problems, result.diagnostics)
     }
     closeSync(fd)
   }

@@ -19,9 +19,12 @@ export type Over = string | undefined
 /** The part of a measure over a group that is of one tensor, by the name the tensor has in the result: what it is computed from may be called otherwise. */
 export const overAll = (group: string, tensor: string): Over => `${group}\0${tensor}`
 /** The name of the group. */
-export const groupOf = (over: string): string => over.split('\0', 1)[0]!
+export const groupOf = (over: string): string => {
+  const end = over.indexOf('\0')
+  return end < 0 ? over : over.slice(0, end)
+}
 /** The tensor that {@link overAll} names; undefined where only the group is named. */
-export const ownerOf = (over: Over): string | undefined => over?.split('\0')[1]
+export const ownerOf = (over: Over): string | undefined => (over?.includes('\0') === true ? over.slice(over.indexOf('\0') + 1) : undefined)
 
 /**
  * A matrix given by its factors, laid over rows of a tensor: `up` is [count, rank] and `down` [rank, columns], further axes of 1 aside,

@@ -1,7 +1,7 @@
 import { blockCount, foldAxes, type BlockGrid } from '../tensor/block-grid.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { isMeasure, type Cells, type Comparison, type Expression, type Logic, type Mask, type Measure, type Operand, type Origin, type Over, type Peaks, type Product, type Scalar, type ScalarOp, type Stream, type Tally, type Tensor, type TensorOp } from './expression.js'
-import { viewKey, wholeOf, type View } from '../tensor/view.js'
+import { selectionText, viewKey, wholeOf, type View } from '../tensor/view.js'
 import { applyScalar } from './scalar.js'
 
 type Joined<X extends Operand, Y extends Operand> = X extends Tensor ? Tensor : Y extends Tensor ? Tensor : Scalar
@@ -86,28 +86,38 @@ export interface Graph {
   originOf(e: Expression): Origin | undefined
 }
 
+/** More expressions than a graph can have: two numbers below it make one that is exact. */
+const ID_SPAN = 2 ** 26
+
 /** A new, empty graph. Expressions of different graphs must not meet. */
 export const createGraph = (): Graph => {
-  const interned = new Map<string, Expression>()
+  const tables = new Map<string, Map<string | number, Expression>>()
   const grouped: Measure[] = []
   /** By the id of the expression. */
   const origins: (Origin | undefined)[] = []
   let current: Origin | undefined
-  const intern = <E extends Expression>(key: string, make: (id: number) => E): E => {
+  let count = 0
+  /** A key in a table of its own: what is there by the hundred thousand has no text made for each. */
+  const internIn = <E extends Expression>(table: string, key: string | number, make: (id: number) => E): E => {
+    const interned = tables.get(table) ?? new Map<string | number, Expression>()
     const known = interned.get(key)
     if (known !== undefined) return known as E
-    const made = make(interned.size)
+    const made = make(count++)
     interned.set(key, made)
-    origins[made.id] = current
+    tables.set(table, interned)
+    origins.push(current)
     if (isMeasure(made) && made.over !== undefined) grouped.push(made)
     return made
   }
+  const intern = <E extends Expression>(key: string, make: (id: number) => E): E => internIn('', key, make)
   const ids = (args: readonly Expression[]): string => args.map((a) => a.id).join(',')
   const words = (s: Stream): string => JSON.stringify([s.seed, s.step, s.draw, s.tensor])
 
   const number = (value: number): Scalar =>
     intern(`n${Object.is(value, -0) ? '-0' : value}`, (id) => ({ kind: 'scalar', id, type: 'literal', value }))
   const look = (stored: TensorInfo | View): View => ('tensor' in stored ? stored : wholeOf(stored))
+  /** What views of tensors of one file have in common that read the same numbers of theirs. */
+  const placeOf = (view: View): string => `${view.tensor.file}\0${selectionText(view)}`
   const lift = (x: Operand): Tensor | Scalar => (typeof x === 'number' ? number(x) : x)
   const isNumber = (x: Tensor | Scalar, value: number): boolean => x.type === 'literal' && x.value === value
 
@@ -120,7 +130,8 @@ export const createGraph = (): Graph => {
   const apply = (op: TensorOp, ...args: readonly (Tensor | Scalar)[]): Tensor => {
     const scalars = args.map((a) => (a.kind === 'scalar' ? a : a.type === 'fill' ? a.value : undefined))
     if (!scalars.includes(undefined)) return fill(compute(op, ...(scalars as Scalar[])))
-    return intern(`t:${op}(${ids(args)})`, (id) => ({ kind: 'tensor', id, type: 'apply', op, args }))
+    const [x, y] = args
+    return internIn(`t:${op}`, x!.id * ID_SPAN + (y?.id ?? 0), (id) => ({ kind: 'tensor', id, type: 'apply', op, args }))
   }
   const fill = (value: Scalar | number): Tensor => {
     const scalar = lift(value) as Scalar
@@ -173,7 +184,7 @@ export const createGraph = (): Graph => {
     intern(`m:${measure}(${ids(operands)})${over ?? ''}`, (id) => ({ kind: 'scalar', id, type: 'total', measure, operands, over }))
   const read = (stored: TensorInfo | View): Tensor => {
     const view = look(stored)
-    return intern(`r${viewKey(view)}`, (id) => ({ kind: 'tensor', id, type: 'read', view }))
+    return internIn(`r${placeOf(view)}`, view.tensor.name, (id) => ({ kind: 'tensor', id, type: 'read', view }))
   }
   const blockScale = (from: TensorInfo | Peaks, wanted: BlockGrid): Tensor => {
     const grid = foldAxes(wanted)
@@ -194,7 +205,7 @@ export const createGraph = (): Graph => {
     read,
     readMask: (stored) => {
       const view = look(stored)
-      return intern(`k${viewKey(view)}`, (id) => ({ kind: 'mask', id, type: 'read-mask', view }))
+      return internIn(`k${placeOf(view)}`, view.tensor.name, (id) => ({ kind: 'mask', id, type: 'read-mask', view }))
     },
     add: binary('add'), mul, sub: binary('sub'), div: binary('div'), min: binary('min'), max: binary('max'),
     neg: unary('neg'), abs: unary('abs'), sign: unary('sign'),

@@ -1,8 +1,9 @@
 import { blockCount, visitRuns } from '../tensor/block-grid.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
 import { stridesOf, type View } from '../tensor/view.js'
-import { argumentsOf, cellCount, countOf, groupOf, isMeasure, rankOf, scaleOfPeak, type Cells, type Comparison, type Expression, type Mask, type Measure, type Peaks, type Product, type Scalar, type Stream, type Tensor } from './expression.js'
+import { cellCount, countOf, groupOf, isMeasure, rankOf, scaleOfPeak, type Cells, type Comparison, type Expression, type Mask, type Measure, type Peaks, type Product, type Scalar, type Stream, type Tensor } from './expression.js'
 import { applyScalar } from './scalar.js'
+import { walk } from './walk.js'
 
 /** Where the interpreter takes from what no expression computes: the numbers of files and of random streams, `n` at a time. */
 export interface Data {
@@ -36,11 +37,8 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
 
   const evaluate = (index: number, e: Expression): Evaluated => {
     const memo = known[index]!
-    const before = memo.get(e)
-    if (before !== undefined) return before
-    const value = isMeasure(e) ? measure(index, e) : compute(index, e)
-    memo.set(e, value)
-    return value
+    walk([e], { enter: (x) => !memo.has(x), leave: (x) => void memo.set(x, isMeasure(x) ? measure(index, x) : compute(index, x)) })
+    return memo.get(e)!
   }
   const numberOf = (index: number, e: Scalar): number => evaluate(index, e) as number
   const elementsOf = (index: number, e: Tensor | Scalar): Float64Array => {
@@ -171,16 +169,19 @@ const operandsOf = (e: Measure): readonly Tensor[] => (e.type === 'total' ? e.op
 const findGrouped = (roots: readonly Expression[]): ReadonlyMap<string, Measure> => {
   const groups = new Map<string, Measure>()
   const seen = new Set<Expression>()
-  const visit = (e: Expression): void => {
-    if (seen.has(e)) return
-    seen.add(e)
-    argumentsOf(e).forEach(visit)
-    if (!isMeasure(e) || e.over === undefined) return
-    const other = groups.get(groupKey(e))
-    if (other !== undefined && operandsOf(other).some((x, i) => x !== operandsOf(e)[i])) throw new Error(`two operands in group ${e.over}`)
-    groups.set(groupKey(e), e)
-  }
-  roots.forEach(visit)
+  walk(roots, {
+    enter: (e) => {
+      if (seen.has(e)) return false
+      seen.add(e)
+      return true
+    },
+    leave: (e) => {
+      if (!isMeasure(e) || e.over === undefined) return
+      const other = groups.get(groupKey(e))
+      if (other !== undefined && operandsOf(other).some((x, i) => x !== operandsOf(e)[i])) throw new Error(`two operands in group ${e.over}`)
+      groups.set(groupKey(e), e)
+    },
+  })
   return groups
 }
 
@@ -201,7 +202,7 @@ const tallyOf = (x: Float64Array, cells: Cells, numberOf: (bound: Scalar) => num
   const found = Array.from({ length: cellCount(cells) }, (): number[] => [])
   x.forEach((value, i) => void (Number.isFinite(value) && found[cellOf(value, i)]!.push(value)))
   return Float64Array.from(found.flatMap((values) => [
-    values.length, values.reduce((sum, v) => sum + v, 0), values.reduce((sum, v) => sum + v * v, 0), Math.min(...values), Math.max(...values),
+    values.length, values.reduce((sum, v) => sum + v, 0), values.reduce((sum, v) => sum + v * v, 0), values.reduce((x, y) => Math.min(x, y), Infinity), values.reduce((x, y) => Math.max(x, y), -Infinity),
   ]))
 }
 

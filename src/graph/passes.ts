@@ -1,5 +1,6 @@
-import { argumentsOf, groupOf, isMeasure, type Expression, type Measure } from './expression.js'
+import { argumentsOf, groupOf, isMeasure, type Expression, type Measure, type Peaks, type Scalar } from './expression.js'
 import { createAssembler, type Assembler, type Assembly, type Uniform, type Wanted } from './program.js'
+import { walk, type IdSet } from './walk.js'
 
 /** How a measure is taken: totals, tallies and peaks in one pass; order statistics by the high and then the low bits of the magnitudes. */
 export type Stage = 'sum' | 'dot' | 'min' | 'max' | 'tally' | 'peaks' | 'high' | 'low' | 'locate'
@@ -27,50 +28,63 @@ export interface Sweeps {
   readonly locates: ReadonlyMap<number, Pass>
 }
 
+/** What most passes have none of, once for all of them. */
+const NONE: readonly never[] = []
+/** Stands for the pass that takes no measure. */
+const WRITING: readonly Taking[] = []
+const NO_LOCATES: Sweeps['locates'] = new Map()
+
 /** The level of an expression: how many sweeps over its own tensor must have finished before it can be computed. */
 const levels = (isGiven: (e: Expression) => boolean): ((e: Expression) => number) => {
   const known = new Map<number, number>()
-  const level = (e: Expression): number => {
-    const found = known.get(e.id)
-    if (found !== undefined) return found
-    if (isGiven(e)) return 0
-    const below = Math.max(0, ...argumentsOf(e).map(level))
-    const own = e.type === 'total' || e.type === 'tally' || e.type === 'peaks' ? below + 1 : e.type === 'quantile' || e.type === 'top' ? below + 2 : below
-    known.set(e.id, own)
-    return own
+  const settle = (e: Expression): void => {
+    const below = highest(argumentsOf(e), (a) => known.get(a.id) ?? 0)
+    known.set(e.id, e.type === 'quantile' || e.type === 'top' ? below + 2 : isMeasure(e) ? below + 1 : below)
   }
-  return level
+  return (e) => {
+    walk([e], { enter: (x) => !known.has(x.id) && !isGiven(x), leave: settle })
+    return known.get(e.id) ?? 0
+  }
 }
 
-/** Every measure below some expressions, each once, operands before users; what is known, and all below it, is passed over. */
-export const measuresOf = (roots: readonly Expression[], isKnown: (e: Expression) => boolean = () => false): Measure[] => {
-  const seen = new Set<number>()
+/** The greatest of some levels; 0 where there are none. */
+const highest = <T>(all: readonly T[], level: (x: T) => number): number => all.reduce((most, x) => Math.max(most, level(x)), 0)
+
+/** Every measure below some expressions, each once, operands before users; what is known, and all below it, is passed over, and so is what was `seen` before. */
+export const measuresOf = (roots: readonly Expression[], isKnown: (e: Expression) => boolean = () => false, seen: IdSet = new Set<number>()): Measure[] => {
   const found: Measure[] = []
-  const visit = (e: Expression): void => {
-    if (seen.has(e.id) || isKnown(e)) return
-    seen.add(e.id)
-    argumentsOf(e).forEach(visit)
-    if (isMeasure(e)) found.push(e)
-  }
-  roots.forEach(visit)
+  walk(roots, {
+    enter: (e) => {
+      if (seen.has(e.id) || isKnown(e)) return false
+      seen.add(e.id)
+      return true
+    },
+    leave: (e) => void (isMeasure(e) && found.push(e)),
+  })
   return found
 }
 
 const operandsOf = (measure: Measure) => (measure.type === 'total' ? measure.operands : [measure.operand])
 
-/** The measures that a number fed to a pass depends on. */
-const behind = (uniform: Uniform): Measure[] => {
-  if (uniform.type === 'top') return [uniform]
+/** The measures that the numbers fed to a pass depend on, each once. */
+const behind = (uniforms: readonly (Uniform | Peaks)[]): readonly Measure[] => {
+  if (uniforms.length === 0) return NONE
   const found: Measure[] = []
-  const visit = (e: Expression): void => {
-    if (isMeasure(e)) found.push(e)
-    else argumentsOf(e).forEach(visit)
-  }
-  visit(uniform)
+  const seen = new Set<number>()
+  walk(uniforms, {
+    enter: (e) => {
+      if (seen.has(e.id)) return false
+      seen.add(e.id)
+      if (isMeasure(e)) found.push(e)
+      return !isMeasure(e)
+    },
+  })
   return found
 }
 
-const makePass = (assemble: Assembler, taking: readonly { measure: Measure; stage: Stage }[], writing: readonly { root: number; wanted: Wanted }[]): Pass => {
+interface Taking { readonly measure: Measure; readonly stage: Stage }
+
+const measuringPass = (assemble: Assembler, taking: readonly Taking[]): Pass => {
   const wanted: Wanted[] = []
   const portOf = new Map<number, number>()
   const takes = taking.map(({ measure, stage }): Taken => ({
@@ -84,12 +98,30 @@ const makePass = (assemble: Assembler, taking: readonly { measure: Measure; stag
       return wanted.length - 1
     }),
   }))
-  const writes = writing.map(({ root, wanted: w }) => ({ root, port: wanted.push(w) - 1 }))
-  const assembly = assemble(wanted)
   const bounds = taking.flatMap(({ measure: m }) => (m.type === 'tally' && m.cells.by === 'value' ? [m.cells.low, m.cells.high] : []))
-  const peaks = assembly.draws.flatMap((d) => (d.type === 'block-scale' && 'kind' in d.scales.from ? [d.scales.from] : []))
-  const needs = [...new Map([...[...assembly.uniforms, ...bounds].flatMap(behind), ...peaks].map((m) => [m.id, m])).values()]
-  return { ...assembly, takes, writes, needs }
+  return makePass(assemble(wanted), takes, NONE, bounds)
+}
+
+const writesOf = new Map<number, Pass['writes']>()
+
+/** The last pass: root number n leaves by port n. */
+const writingPass = (assemble: Assembler, roots: readonly Wanted[]): Pass => {
+  const writes = writesOf.get(roots.length) ?? roots.map((_, i) => ({ root: i, port: i }))
+  writesOf.set(roots.length, writes)
+  return makePass(assemble(roots), NONE, writes, NONE)
+}
+
+/** The peaks that factors of blocks fed to a pass are made of. */
+const peaksOf = (draws: Assembly['draws']): readonly Peaks[] => {
+  if (!draws.some((d) => d.type === 'block-scale')) return NONE
+  return draws.flatMap((d) => (d.type === 'block-scale' && 'kind' in d.scales.from ? [d.scales.from] : []))
+}
+
+const makePass = ({ program, reads, draws, uniforms, needsLength }: Assembly, takes: Pass['takes'], writes: Pass['writes'], bounds: readonly Scalar[]): Pass => {
+  const peaks = peaksOf(draws)
+  const needs = behind(bounds.length + peaks.length === 0 ? uniforms : [...uniforms, ...bounds, ...peaks])
+  // Written out: of what is spread every one would get a layout of its own, which takes more memory than the object.
+  return { program, reads, draws, uniforms, needsLength, takes, writes, needs }
 }
 
 /** What groups measures over several tensors; one of a single tensor has a group of its own. */
@@ -110,19 +142,18 @@ export const cutPasses = (
   assemble: Assembler = createAssembler(),
 ): Sweeps => {
   const level = levels(isGiven)
-  const start = (m: Measure): number => Math.max(0, ...argumentsOf(m).map(level))
-  const depth = Math.max(0, ...roots.map((r) => level(r.value)), ...measures.map(level))
-  const sweeps = Array.from({ length: depth }, (_, at) =>
-    measures.flatMap((measure): { measure: Measure; stage: Stage }[] => {
-      const first = start(measure)
-      if (measure.type !== 'quantile' && measure.type !== 'top') return first === at ? [{ measure, stage: measure.type === 'total' ? measure.measure : measure.type }] : []
-      return first === at ? [{ measure, stage: 'high' }] : first + 1 === at ? [{ measure, stage: 'low' }] : []
-    }))
+  const depth = Math.max(highest(roots, (r) => level(r.value)), highest(measures, level))
+  const sweeps = Array.from({ length: depth }, (): Taking[] => [])
+  for (const measure of measures) {
+    const first = highest(argumentsOf(measure), level)
+    if (measure.type !== 'quantile' && measure.type !== 'top') sweeps[first]?.push({ measure, stage: measure.type === 'total' ? measure.measure : measure.type })
+    else {
+      sweeps[first]?.push({ measure, stage: 'high' })
+      sweeps[first + 1]?.push({ measure, stage: 'low' })
+    }
+  }
   return {
-    passes: [
-      ...sweeps.map((taking) => makePass(assemble, taking, [])),
-      ...(roots.length === 0 ? [] : [makePass(assemble, [], roots.map((wanted, root) => ({ root, wanted })))]),
-    ],
-    locates: new Map(measures.filter((m) => m.type === 'top').map((m) => [m.id, makePass(assemble, [{ measure: m, stage: 'locate' }], [])])),
+    passes: [...sweeps, ...(roots.length === 0 ? NONE : [WRITING])].map((taking) => (taking === WRITING ? writingPass(assemble, roots) : measuringPass(assemble, taking))),
+    locates: measures.some((m) => m.type === 'top') ? new Map(measures.filter((m) => m.type === 'top').map((m) => [m.id, measuringPass(assemble, [{ measure: m, stage: 'locate' }])])) : NO_LOCATES,
   }
 }

@@ -3,6 +3,7 @@ import { argumentsOf, type BlockScales, type Expression, type Mask, type Product
 import { chooseBy } from './choosing.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { viewKey, wholeOf, type View } from '../tensor/view.js'
+import { walk } from './walk.js'
 
 /** How the numbers of a port are laid out where JavaScript and ONNX Runtime meet. */
 export type PortType = 'bool' | 'u8' | 'i8' | 'u16' | 'i16' | 'u32' | 'i32' | 'u64' | 'i64' | 'f16' | 'f32' | 'f64'
@@ -88,13 +89,32 @@ type Choice = Extract<Tensor, { type: 'choose' }>
 const literal = (value: number): Scalar => ({ kind: 'scalar', id: -1, type: 'literal', value })
 
 /** True for an expression without any element-sized input, which has to be spread over the chunk by hand. */
-const isFlat = (e: Expression, bitsOf: BitsOf): boolean => {
-  if (bitsOf(e) !== undefined) return false
-  switch (e.type) {
-    case 'read': case 'read-mask': case 'normal': case 'uniform': case 'bernoulli': case 'constant': case 'position': case 'product': case 'block-scale': case 'top': return false
-    default: return e.kind === 'scalar' || argumentsOf(e).every((a) => isFlat(a, bitsOf))
-  }
+const isFlat = (root: Expression, bitsOf: BitsOf): boolean => {
+  const seen = new Set<number>()
+  let flat = true
+  walk([root], {
+    enter: (e) => {
+      if (!flat || e.kind === 'scalar' || seen.has(e.id)) return false
+      seen.add(e.id)
+      flat = e.type !== 'top' && !isFed(e, bitsOf)
+      return flat
+    },
+  })
+  return flat
 }
+
+/** True for what a program is fed the elements of. */
+const isFed = (e: Expression, bitsOf: BitsOf): boolean => e.type === 'read' || e.type === 'read-mask' || drawOf(e) !== undefined || bitsOf(e) !== undefined
+
+/** What a program computes a choice from: numbers that are known are no operands where arithmetic takes the place of the choice. */
+const chosenFrom = (e: Choice): readonly Expression[] => {
+  const how = chooseBy(e)
+  return how.type === 'where' ? [e.mask, how.yes, how.no] : how.type === 'product' ? [e.mask, how.yes] : [e.mask]
+}
+
+/** What a program computes an expression from: nothing where that is fed. */
+const operandsOf = (bitsOf: BitsOf) => (e: Expression): readonly Expression[] =>
+  (e.kind === 'scalar' || isFed(e, bitsOf) ? [] : e.type === 'choose' ? chosenFrom(e) : argumentsOf(e))
 
 /** Where the bits of a mask lie that need not be computed. */
 export type BitsOf = (e: Expression) => TensorInfo | undefined
@@ -130,16 +150,7 @@ const outline = (wanted: readonly Wanted[], bitsOf: BitsOf): Outline => {
   const draws: Draw[] = []
   const uniforms: Uniform[] = []
   let structure = ''
-  const visit = (e: Expression): number => {
-    const known = seen.get(e.id)
-    if (known !== undefined) return known
-    // Describing adds what is below first, so it has to come before the text is put together.
-    const own = describe(e)
-    structure += own
-    const place = seen.size
-    seen.set(e.id, place)
-    return place
-  }
+  const placeOf = (e: Expression): number => seen.get(e.id)!
   const read = (view: View): string => {
     const key = viewKey(view)
     const place = files.get(key) ?? reads.push(view) - 1
@@ -154,18 +165,30 @@ const outline = (wanted: readonly Wanted[], bitsOf: BitsOf): Outline => {
     if (draw !== undefined) return `d${draws.push(draw)}${draw.type};`
     if (e.type === 'read' || e.type === 'read-mask') return `${e.type}${read(e.view)};`
     if (e.type === 'choose') return describeChoice(e)
-    const args = argumentsOf(e).map(visit).join()
     if (e.type === 'top') uniforms.push(e)
-    return `${e.type}${'op' in e ? e.op : ''}(${args});`
+    return `${e.type}${'op' in e ? e.op : ''}(${argumentsOf(e).map(placeOf).join()});`
   }
   const describeChoice = (e: Choice): string => {
-    const [how, mask] = [chooseBy(e), visit(e.mask)]
+    const how = chooseBy(e)
     if (how.type === 'line') uniforms.push(literal(how.slope), literal(how.start))
-    return `choose-${how.type}(${mask}${how.type === 'where' || how.type === 'product' ? `,${visit(how.yes)}` : ''}${how.type === 'where' ? `,${visit(how.no)}` : ''});`
+    return `choose-${how.type}(${chosenFrom(e).map(placeOf).join()});`
   }
-  const roots = wanted.map(({ value, dtype }) => `${visit(value)}>${dtype}`)
-  return { structure: `${structure}${roots.join()}`, reads, draws, uniforms }
+  walk(wanted.map((w) => w.value), {
+    enter: (e) => !seen.has(e.id),
+    leave: (e) => {
+      structure += describe(e)
+      seen.set(e.id, seen.size)
+    },
+    below: operandsOf(bitsOf),
+  })
+  const roots = wanted.map(({ value, dtype }) => `${placeOf(value)}>${dtype}`)
+  return { structure: `${structure}${roots.join()}`, reads: trimmed(reads), draws: trimmed(draws), uniforms: trimmed(uniforms) }
 }
+
+const NONE: readonly never[] = []
+
+/** A list of its own length: one that grew has room for sixteen more, in each of a hundred thousand passes. */
+const trimmed = <T>(list: readonly T[]): readonly T[] => (list.length === 0 ? NONE : list.slice())
 
 /** A new assembler, which remembers the programs it has written. */
 export const createAssembler = (bitsOf: BitsOf = () => undefined): Assembler => {
@@ -249,13 +272,7 @@ const write = (wanted: readonly Wanted[], bitsOf: BitsOf): Program => {
     bits.set(mask, name)
     return name
   }
-  const value = (e: Expression): string => {
-    const known = names.get(e.id)
-    if (known !== undefined) return known
-    const name = make(e)
-    names.set(e.id, name)
-    return name
-  }
+  const value = (e: Expression): string => names.get(e.id)!
   const spread = (e: Tensor | Mask): string => {
     if (!isFlat(e, bitsOf)) return value(e)
     needsLength = true
@@ -269,8 +286,11 @@ const write = (wanted: readonly Wanted[], bitsOf: BitsOf): Program => {
     return made && !taken.has(name) ? name : emit('Identity', [name])
   }
 
+  // One root after the other: what spreads and encodes a root comes before the instructions of the next.
+  const compute = (root: Expression): void => walk([root], { enter: (e) => !names.has(e.id), leave: (e) => void names.set(e.id, make(e)), below: operandsOf(bitsOf) })
   const outputs: Port[] = wanted.map(({ value: e, dtype }) => {
     if (!COMPUTED.includes(dtype)) throw new Error(`no program computes ${dtype}`)
+    compute(e)
     const name = encode(spread(e), dtype)
     taken.add(name)
     return { name, type: dtype === 'BOOL' ? 'bool' : STORED[dtype], rank: 1 }

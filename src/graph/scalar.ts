@@ -1,4 +1,5 @@
 import type { Scalar, ScalarOp } from './expression.js'
+import { walk } from './walk.js'
 
 /** Applies one scalar operation in float64. `if-less` is (x, y, then, otherwise). Division by zero follows IEEE. */
 export const applyScalar = (op: ScalarOp, a: readonly number[]): number => {
@@ -21,13 +22,26 @@ export const applyScalar = (op: ScalarOp, a: readonly number[]): number => {
   }
 }
 
-/** Evaluates a scalar whose measures are known: `measured` gives the float64 value of a total or quantile. */
-export const evaluateScalar = (scalar: Scalar, measured: (measure: Scalar) => number): number => {
-  switch (scalar.type) {
-    case 'literal': return scalar.value
-    case 'compute': return applyScalar(scalar.op, scalar.args.map((arg) => evaluateScalar(arg, measured)))
-    case 'total':
-    case 'quantile':
-      return measured(scalar)
+/**
+ * Evaluates scalars whose measures are known, each once: `measured` gives the float64 value of a total or quantile. What a scalar came
+ * to is kept, so it must not be asked for before.
+ */
+export const createScalars = (measured: (measure: Scalar) => number): ((scalar: Scalar) => number) => {
+  const known = new Map<number, number>()
+  const own = (e: Scalar): number => {
+    switch (e.type) {
+      case 'literal': return e.value
+      case 'compute': return applyScalar(e.op, e.args.map((arg) => known.get(arg.id)!))
+      case 'total': case 'quantile': return measured(e)
+    }
+  }
+  return (scalar) => {
+    if (scalar.type === 'literal') return scalar.value
+    walk([scalar], {
+      enter: (e) => !known.has(e.id),
+      leave: (e) => void known.set(e.id, own(e as Scalar)),
+      below: (e) => (e.type === 'compute' ? e.args : []),
+    })
+    return known.get(scalar.id)!
   }
 }

@@ -1,6 +1,7 @@
 import { alsoOf, dtypeMismatch, maskLacks, maskShape, shapeMismatch } from '../base/catalogue/operators.js'
 import { missingTensor, type MissingReason } from '../base/catalogue/reach.js'
 import type { Diagnostic, Place } from '../base/diagnostic.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { overAll, type Mask, type Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
@@ -117,7 +118,7 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
       return reason
     }
     const settle = <T>(result: Result<T>): T | undefined => {
-      problems.push(...result.diagnostics)
+      append(problems, result.diagnostics)
       return result.type === 'ok' ? result.value : undefined
     }
 
@@ -130,6 +131,11 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
 
     const at = (entries: readonly (readonly [string, PerTensor | undefined])[], tensor: string): Record<string, unknown> =>
       Object.fromEntries(entries.map(([key, value]) => [key, value?.(tensor)]))
+    const isFixed = (args: Readonly<Record<string, Argument>>): boolean => Object.values(args).every((a) => a.type === 'value')
+    // What is the same for all tensors is made once for all of them.
+    const fixed = isFixed(call.params) ? at(params, '') : undefined
+    const fixedEach = call.each.every(isFixed) ? each.map((entries) => at(entries, '')) : undefined
+    const likeness = createLikeness()
 
     /** True where neither the numbers of a step nor its mask let it compute anything of a tensor. */
     const isLeftAlone = (slot: Slot): boolean => {
@@ -147,12 +153,15 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
         return undefined
       }
       const opaque = refuseOpaque(models, slot.name)
-      if (opaque.length > 0) return isLeftAlone(slot) ? undefined : void problems.push(...opaque)
+      if (opaque.length > 0) {
+        if (!isLeftAlone(slot)) append(problems, opaque)
+        return undefined
+      }
       const verdict = decide(call, slot, first, models.slice(1), whyMissing)
       if (isDiagnostic(verdict)) return void problems.push(verdict)
       if (verdict === 'keep') return undefined
-      const values = at(params, slot.name)
-      const perModel = each.map((entries) => at(entries, slot.name))
+      const values = fixed ?? at(params, slot.name)
+      const perModel = fixedEach ?? each.map((entries) => at(entries, slot.name))
       const wrong = [...Object.values(values), ...perModel.flatMap((p) => Object.values(p))].find(isDiagnostic)
       if (wrong !== undefined) return void problems.push(wrong)
       if (isUndefinedNumber(definition.params, values) || perModel.some((p) => isUndefinedNumber(eachSpecs, p))) {
@@ -169,30 +178,42 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
       const broken = inputMaskProblem(definition.inputs, call, slot)
       if (broken !== undefined) return void problems.push(broken)
       call.note({ type: 'merged', tensor: slot.name })
-      const subject: Subject = {
-        name: slot.name,
-        shape: slot.shape,
-        mask: definition.masksItself === true ? mask : undefined,
-        stream: (draw) => streamOf(call, slot.name, draw),
-        whole: (label) => overAll(`${call.scope}/${label}`, slot.name),
-        at: call.at,
-        warn: (warning) => void problems.push(warning),
-      }
       const build = (): Made | Diagnostic => {
+        const subject: Subject = {
+          name: slot.name,
+          shape: slot.shape,
+          mask: definition.masksItself === true ? mask : undefined,
+          stream: (draw) => streamOf(call, slot.name, draw),
+          whole: (label) => overAll(`${call.scope}/${label}`, slot.name),
+          at: call.at,
+          warn: (warning) => void problems.push(warning),
+        }
         const inputs = builtInputs(definition.inputs, call, slot, perModel)
         const built = definition.build(call.graph, inputs as Built<I>, values as Params<P>, subject)
         const outside = mask !== undefined && definition.masksItself !== true && !Array.isArray(built) && (built as Tensor | Mask).kind === 'tensor'
         return outside ? call.graph.choose(mask, built as Tensor, first.tensor(slot.name)) : built
       }
-      return { likeness: likenessOf([values, perModel, slot.shape, mask !== undefined]), build: once(build) }
+      return { likeness: likeness(values, perModel, slot.shape, mask !== undefined), build, made: undefined }
     }
 
-    const pending = new Map([...tensors.values()].map((slot) => [slot.name, prepareTensor(slot)] as const))
-    if (definition.merges) problems.push(...noteDropped(call, models))
+    const pending = new Map<string, Pending>()
+    for (const slot of tensors.values()) {
+      const prepared = prepareTensor(slot)
+      if (prepared !== undefined) pending.set(slot.name, prepared)
+    }
+    if (definition.merges) append(problems, noteDropped(call, models))
     const idle = compares && problems.every((d) => d.severity !== 'error') ? counter.verdict(models, definition.output === 'mask' ? 'mask' : 'model') : undefined
     if (idle !== undefined) problems.push(idle)
-    problems.push(...buildSamples(call.graph, [...pending.values()].filter((p) => p !== undefined)))
-    const built: ReadonlyMap<string, () => Made> = new Map([...pending].flatMap(([name, p]) => (p === undefined ? [] : [[name, () => accepted(p.build(), definition.id, name)] as const])))
+    const samples = buildSamples(call.graph, pending.values())
+    append(problems, samples.refused)
+    const built: BuiltTensors = {
+      names: pending,
+      shares: samples.shares,
+      get: (name) => {
+        const p = pending.get(name)
+        return p === undefined ? undefined : accepted(makeOnce(p), definition.id, name)
+      },
+    }
     const told = tellOnce(problems)
     if (told.some((d) => d.severity === 'error')) return failed(...told)
     return ok(definition.output === 'mask' ? maskValues(definition, call, tensors, built) : [modelValue(definition, call, first, built)], told)
@@ -203,7 +224,8 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
 /** A tensor whose expression is made when it is first asked for. `likeness` is equal for tensors that an operator accepts or refuses alike. */
 interface Pending {
   readonly likeness: string
-  build(): Made | Diagnostic
+  build: (() => Made | Diagnostic) | undefined
+  made: Made | Diagnostic | undefined
 }
 
 /** What a definition builds of one tensor. */
@@ -215,22 +237,48 @@ const accepted = (value: Made | Diagnostic | undefined, operator: string, tensor
   throw new Error(`${operator} made nothing of ${tensor} and had taken every tensor like it${value === undefined ? '' : `: ${value.message}`}`)
 }
 
-const once = <T>(make: () => T): (() => T) => {
-  let made: { readonly value: T } | undefined
-  return () => (made ??= { value: make() }).value
+/** What an operator makes of the tensors it merges; `names` has a key for each of them. */
+interface BuiltTensors {
+  readonly names: ReadonlyMap<string, unknown>
+  /** True where they share a measure over the whole model. */
+  readonly shares: boolean
+  get(name: string): Made | undefined
+}
+
+/** Builds when it is first asked and lets go of what it was made of: a model has many tensors. */
+const makeOnce = (pending: Pending): Made | Diagnostic => {
+  pending.made ??= pending.build!()
+  pending.build = undefined
+  return pending.made
 }
 
 /** Numbers and shapes decide what an operator refuses; of masks and tensors only that they are there. */
-const likenessOf = (facts: unknown): string => JSON.stringify(facts, (_, value: unknown) => (typeof value === 'object' && value !== null && 'id' in value ? 0 : value))
+const textOf = (facts: unknown): string => JSON.stringify(facts, (_, value: unknown) => (typeof value === 'object' && value !== null && 'id' in value ? 0 : value))
 
-/** Builds one tensor of each likeness, to hear what the operator refuses; all, where they share a measure over the whole model. */
-const buildSamples = (graph: Graph, pending: readonly Pending[]): Diagnostic[] => {
+/** Tells how alike tensors are to an operator; equal texts are one, and what all tensors have in common is written down once. */
+const createLikeness = () => {
+  const texts = new WeakMap<object, string>()
+  const known = new Map<string, string>()
+  const part = (facts: object): string => {
+    const text = texts.get(facts) ?? textOf(facts)
+    texts.set(facts, text)
+    return text
+  }
+  return (values: object, perModel: object, shape: readonly number[], masked: boolean): string => {
+    const text = `${part(values)}${part(perModel)}${shape.join()}${masked}`
+    const same = known.get(text) ?? text
+    known.set(same, same)
+    return same
+  }
+}
+
+/** Builds one tensor of each likeness, to hear what the operator refuses, and whether they share a measure over the whole model. */
+const buildSamples = (graph: Graph, pending: Iterable<Pending>): { readonly refused: readonly Diagnostic[]; readonly shares: boolean } => {
   const grouped = graph.grouped().length
   const samples = new Map<string, Pending>()
   for (const p of pending) if (!samples.has(p.likeness)) samples.set(p.likeness, p)
-  const built = [...samples.values()].map((p) => p.build())
-  const all = graph.grouped().length > grouped ? pending.map((p) => p.build()) : built
-  return all.filter(isDiagnostic)
+  const refused = [...samples.values()].map(makeOnce).filter(isDiagnostic)
+  return { refused, shares: graph.grouped().length > grouped }
 }
 
 const placeKey = (at: Place | undefined): string => (at?.type === 'text' ? `${at.range.source.path} ${at.range.start}` : JSON.stringify(at))
@@ -263,31 +311,30 @@ const builtInputs = (specs: Inputs, call: Call, slot: Slot, perModel: readonly R
     return [key, spec.many ? tensors.map((x, i) => ({ x, ...perModel[i] })) : tensors[0]]
   }))
 
-const modelValue = (definition: { readonly space?: 'weights' | 'delta' }, call: Call, first: ModelValue, built: ReadonlyMap<string, () => Made>): ModelValue => ({
+const modelValue = (definition: { readonly space?: 'weights' | 'delta' }, call: Call, first: ModelValue, built: BuiltTensors): ModelValue => ({
   kind: 'model',
   space: definition.space ?? first.space,
   label: labelOf(call),
   tensors: first.tensors,
-  tensor: (name) => {
-    const make = built.get(name)
-    return make === undefined ? first.tensor(name) : (make() as Tensor)
-  },
+  ...(built.shares ? { shares: true } : {}),
+  tensor: (name) => (built.get(name) as Tensor | undefined) ?? first.tensor(name),
 })
 
 /** Masks know the tensors they were built for, and no others. */
 const maskValues = (
   definition: { readonly id: string; readonly results?: (params: Readonly<Record<string, unknown>>) => number }, call: Call,
-  tensors: ReadonlyMap<string, Slot>, built: ReadonlyMap<string, () => Made>,
+  tensors: ReadonlyMap<string, Slot>, built: BuiltTensors,
 ): MaskValue[] => {
   const plain = Object.fromEntries(Object.entries(call.params).map(([key, a]) => [key, a.type === 'value' ? a.value : undefined]))
   const count = definition.results?.(plain) ?? 1
-  const known = new Map([...built.keys()].map((name) => [name, tensors.get(name)!.shape] as const))
+  const known = new Map([...built.names.keys()].map((name) => [name, tensors.get(name)!.shape] as const))
   return Array.from({ length: count }, (_, i) => ({
     kind: 'mask',
     label: count === 1 ? labelOf(call) : `\`${call.step}.${i + 1}\``,
     shapes: known,
+    ...(built.shares ? { shares: true } : {}),
     mask: (name) => {
-      const value = built.get(name)!() as Mask | readonly Mask[]
+      const value = accepted(built.get(name), definition.id, name) as Mask | readonly Mask[]
       return 'kind' in value ? value : accepted(value[i], definition.id, name) as Mask
     },
   }))

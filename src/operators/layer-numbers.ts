@@ -33,7 +33,7 @@ export const makeWeights = (call: Call, numberOf: (tensor: string) => number | u
 }
 
 /** The parameter that catches what an operator's other numbers do not reach. */
-export const restParam = number({ description: 'For every tensor that no other number reaches.' })
+export const restParam = number({ description: 'For every tensor that no other number covers.' })
 
 /** Like {@link makeWeights}, where a tensor that `numberOf` gives nothing takes the step's {@link restParam}, if it has one. */
 export const weightsWithRest = (call: Call, numberOf: (tensor: string) => number | undefined): Result<readonly Value[]> => {

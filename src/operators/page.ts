@@ -106,7 +106,7 @@ const anchor = (id: string): string => id.replaceAll('.', '')
 /** All operators' pages as one document with a table of contents. */
 export const operatorsDocument = (operators: readonly Operator[]): string => [
   '# Operators', '',
-  'Every step of a recipe has an `op`, one of these. The examples are run by the tests. `smelt ops NAME` shows one page in the terminal.', '',
+  'Every step of a recipe has an `op`, which is one of these. The tests run all examples. `smelt ops NAME` shows one page in the terminal.', '',
   ...table(['operator', 'what it does'], operators.map(({ id, summary }) => row(`[${id}](#${anchor(id)})`, summary))),
   '## Keys that operators share', '',
   ...table(['key', 'meaning'], SHARED_KEYS.map((key) => row(`\`${key}\``, explainShared(key)))),

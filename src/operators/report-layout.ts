@@ -1,4 +1,5 @@
 import type { Architecture } from '../architectures/detect.js'
+import { greatest, least } from '../base/lists.js'
 import type { Section } from './report-document.js'
 
 /** Kinds of layer, the particular before the general: a tensor is of the first of its architecture's groups here. */
@@ -64,7 +65,7 @@ export const blockMap = <T extends { readonly name: string }>(
   const found = values.flat().filter((value) => value !== null && Number.isFinite(value)) as number[]
   return {
     type: 'heatmap', title, axes: ['block', 'kind of layer'], rows: layout.blocks, columns: layout.kinds, values,
-    low: Math.min(...found, Infinity) === Infinity ? 0 : Math.min(...found), high: found.length === 0 ? 1 : Math.max(...found), ...scale,
+    low: found.length === 0 ? 0 : least(found), high: found.length === 0 ? 1 : greatest(found), ...scale,
   }
 }
 

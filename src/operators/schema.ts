@@ -136,30 +136,30 @@ type Shared =
 
 /** The keys that operators share; which operator takes which, {@link sharedKeys} says. */
 const SHARED = {
-  layers: { text: 'Limits the step to these layers; elsewhere the first model stands.', schema: () => LAYERS },
-  mask: { text: 'Limits the step to the parameters where this mask is true; elsewhere the first model stands.', schema: (audience) => reference('the name of a mask', audience) },
+  layers: { text: 'Limits the step to these layers; all others stay as the first model has them.', schema: () => LAYERS },
+  mask: { text: 'Limits the step to the parameters where this mask is true; all others stay as the first model has them.', schema: (audience) => reference('the name of a mask', audience) },
   unmasked: {
-    text: 'What becomes of tensors that the mask does not know.',
-    words: { keep: 'the first model stands there', merge: 'they are merged as a whole, as the ComfyUI nodes do' },
+    text: 'What happens to tensors that the mask does not cover.',
+    words: { keep: 'the first model is kept', merge: 'they are merged as a whole, as the ComfyUI nodes do' },
     fallback: 'keep',
   },
   missing: {
-    text: 'What becomes of a tensor that another model lacks.',
-    words: { error: 'stops the build, naming it', keep: 'takes the first model’s; a mask does not know it' },
+    text: 'What happens to a tensor that another model lacks.',
+    words: { error: 'stops the build, naming it', keep: 'keeps the first model’s tensor; a resulting mask does not cover it' },
     fallback: 'error',
   },
   mismatch: {
-    text: 'What becomes of a tensor that has another shape in another model.',
-    words: { error: 'stops the build, naming both shapes', keep: 'takes the first model’s; a mask does not know it' },
+    text: 'What happens to a tensor that has another shape in another model.',
+    words: { error: 'stops the build, naming both shapes', keep: 'keeps the first model’s tensor; a resulting mask does not cover it' },
     fallback: 'error',
   },
   architectures: {
-    text: 'What becomes of models that are different networks.',
+    text: 'What happens to models that are different networks.',
     words: { error: 'stops the build, naming both', mixed: 'merges them where tensors have the same name and shape, although these may mean something else' },
     fallback: 'error',
   },
   seed: {
-    text: 'A seed of the step’s own, in place of its name: two steps with equal seeds draw alike.',
+    text: 'Replaces the step’s name in the random numbers: two steps with the same seed draw the same numbers.',
     schema: (audience) => orParam({ title: 'a whole number or a string', type: ['integer', 'string'] }, audience),
   },
 } as const satisfies Readonly<Record<string, Shared>>

@@ -30,6 +30,8 @@ export interface ModelValue {
   readonly label: string
   readonly tensors: ReadonlyMap<string, Slot>
   tensor(name: string): Tensor
+  /** True when its tensors share measures: every one has to be made, also those that nothing asks for. */
+  readonly shares?: boolean
 }
 
 /** A mask: one boolean per parameter of the tensors it knows. */
@@ -38,6 +40,8 @@ export interface MaskValue {
   readonly label: string
   readonly shapes: ReadonlyMap<string, readonly number[]>
   mask(name: string): Mask
+  /** As of a model. */
+  readonly shares?: boolean
 }
 
 /** One number for each tensor it knows (the node packs call it a layer gradient). */

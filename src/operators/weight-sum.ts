@@ -1,5 +1,6 @@
 import { zeroWeightSum } from '../base/catalogue/operators.js'
 import type { Diagnostic, Place } from '../base/diagnostic.js'
+import { greatest, least } from '../base/lists.js'
 
 /** Sums that are smaller than this share of what they are made of may owe their size to rounding. */
 const CANCELLED = 2 ** -40
@@ -12,7 +13,7 @@ const asDecimals = (numbers: readonly number[]): { readonly digits: readonly big
     const [, sign, whole, fraction, exponent] = /^(-?)(\d)(?:\.(\d+))?e([+-]\d+)$/.exec(x.toExponential())!
     return { digits: BigInt(`${sign}${whole}${fraction ?? ''}`), exponent: Number(exponent) - (fraction?.length ?? 0) }
   })
-  const exponent = Math.min(...parts.map((p) => p.exponent))
+  const exponent = least(parts.map((p) => p.exponent))
   return { digits: parts.map((p) => p.digits * 10n ** BigInt(p.exponent - exponent)), exponent }
 }
 
@@ -26,7 +27,7 @@ export const sumWeights = (weights: readonly number[]): number => {
 
 /** Weights of which only the proportions count, and their sum: as they are, or all times a power of two that brings very small or large ones near 1. */
 export const proportionsOf = (weights: readonly number[]): { readonly weights: readonly number[]; readonly sum: number } => {
-  const [most, sum] = [Math.max(0, ...weights.map(Math.abs)), sumWeights(weights)]
+  const [most, sum] = [greatest(weights.map(Math.abs), 0), sumWeights(weights)]
   if (most === 0 || !Number.isFinite(most) || (most >= SMALL && most <= LARGE)) return { weights, sum }
   // In two steps, since the power for a subnormal number is no number.
   const half = 2 ** Math.round(-Math.log2(most) / 2)

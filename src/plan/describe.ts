@@ -8,7 +8,7 @@ import { usesOf } from '../recipe/step.js'
 import type { Model } from '../safetensors/model.js'
 import { bytesFor } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
-import { selectionText, viewBytes, wholeOf, type View } from '../tensor/view.js'
+import { isWhole, selectionText, viewBytes, wholeOf, type View } from '../tensor/view.js'
 import type { LayerContext } from './context.js'
 import type { Evaluated } from './evaluate.js'
 import type { Setting } from './outputs.js'
@@ -39,15 +39,27 @@ const countTensors = (value: Value): number => {
   }
 }
 
-/** A step as the plan tells it. `neededBy` gives the outputs that need it for something that is computed. */
+/** For each step the steps that use it, in order. */
+export const usersOf = (steps: readonly Step[]): ReadonlyMap<string, readonly string[]> => {
+  const users = new Map<string, string[]>()
+  for (const step of steps) {
+    for (const name of new Set(usesOf(step).map((u) => stepOf(u.name)))) {
+      const known = users.get(name)
+      if (known === undefined) users.set(name, [step.name])
+      else known.push(step.name)
+    }
+  }
+  return users
+}
+
+/** A step as the plan tells it; `users` are the steps that use it. `neededBy` gives the outputs that need it for something that is computed. */
 export const describeStep = (
-  step: Step, setting: number, needed: readonly Step[], recipe: Recipe, { values, notes }: Evaluated,
+  step: Step, setting: number, users: readonly string[], recipe: Recipe, { values, notes }: Evaluated,
   { neededBy, nameOf }: { neededBy(step: Step): readonly string[]; nameOf(name: string): string },
 ): PlannedStep => {
   const value = values.get(step.name) ?? values.get(`${step.name}.1`)!
   const counts: Record<string, number> = {}
   for (const note of notes.get(step.name) ?? ([] as Note[])) counts[note.type] = (counts[note.type] ?? 0) + 1
-  const users = needed.filter((s) => usesOf(s).some((u) => stepOf(u.name) === step.name)).map((s) => s.name)
   const outputs = [...recipe.outputs.values()]
   return {
     name: nameOf(step.name),
@@ -74,14 +86,16 @@ const drawnFrom = ({ draws }: Pass): readonly View[] => draws.flatMap((draw) => 
 export const totalsOf = (
   jobs: readonly Job[], models: readonly Model[], outputs: readonly PlannedOutput[], undigested: readonly TensorInfo[], cached: number,
 ): Totals => {
-  /** Bytes by what is selected of a tensor. */
-  const touched = new Map<TensorInfo, Map<string, number>>()
+  /** Tensors that are read whole, as most are, and of others the bytes by what is selected. */
+  const [whole, partly] = [new Set<TensorInfo>(), new Map<TensorInfo, Map<string, number>>()]
   const sizeIn = (views: readonly View[]): number => views.reduce((n, view) => {
-    const parts = touched.get(view.tensor) ?? new Map<string, number>()
-    touched.set(view.tensor, parts.set(selectionText(view), viewBytes(view)))
+    const { tensor } = view
+    if (isWhole(view)) whole.add(tensor)
+    else partly.set(tensor, (partly.get(tensor) ?? new Map<string, number>()).set(selectionText(view), viewBytes(view)))
     return n + viewBytes(view)
   }, 0)
-  const untouched = (info: TensorInfo): number => [...(touched.get(info)?.values() ?? [])].reduce((n, bytes) => Math.max(0, n - bytes), info.end - info.begin)
+  const untouched = (info: TensorInfo): number =>
+    (whole.has(info) ? 0 : [...(partly.get(info)?.values() ?? [])].reduce((n, bytes) => Math.max(0, n - bytes), info.end - info.begin))
   const copied = (job: Job): number => job.copies.reduce((n, c) => n + (c.expect === undefined && c.from !== undefined ? sizeIn([c.from]) : bytesFor(job.size, c.to.dtype)), 0)
   const read = jobs.reduce((n, job) => n + copied(job) + (job.sweeps?.passes ?? []).reduce((m, p) => m + sizeIn([...p.reads, ...drawnFrom(p)]), 0), 0)
   const stored = [...new Set(models.flatMap((m) => [...m.tensors.values()]))]

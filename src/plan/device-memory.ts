@@ -1,3 +1,4 @@
+import { greatest } from '../base/lists.js'
 import type { Port, PortType, Program } from '../graph/program.js'
 
 /** Bytes of one number of each type a device holds. */
@@ -29,7 +30,7 @@ const heldBytes = ({ inputs, outputs, instructions }: Program, chunk: number): {
     most = Math.max(most, held)
     for (const name of new Set([...names, output])) if ((last.get(name) ?? i) <= i) held -= widths.get(name) ?? 0
   })
-  return { most, largest: Math.max(0, ...widths.values()) }
+  return { most, largest: greatest(widths.values(), 0) }
 }
 
 const MASKS: ReadonlySet<string> = new Set(['Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual', 'Equal', 'And', 'Or', 'Xor', 'Not'])

@@ -1,6 +1,8 @@
 import { wrongSpace } from '../base/catalogue/plan.js'
 import type { Diagnostic, Place } from '../base/diagnostic.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
+import type { Sliced } from '../base/slices.js'
 import type { Origin } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import type { Argument, Call, Note } from '../operators/define.js'
@@ -10,6 +12,7 @@ import type { AdapterFile } from '../safetensors/adapter-file.js'
 import type { Model } from '../safetensors/model.js'
 import { createAligner } from './align.js'
 import type { LayerContext } from './context.js'
+import { createLandings } from './landings.js'
 import { toLogical } from './logical-model.js'
 import type { KeepableMasks } from './masks.js'
 import { fingerprintSteps } from './step-facts.js'
@@ -50,8 +53,8 @@ export interface Workplace {
   readonly setting: number
 }
 
-/** Evaluates the steps, which are in order, into values. All problems of a step are reported; steps that need a failed one are left out. */
-export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, adapters }: Inputs, place: Workplace): Result<Evaluated> => {
+/** Evaluates the steps, which are in order, into values, with a pause after each. All problems of a step are reported; steps that need a failed one are left out. */
+export function* evaluateSteps(recipe: Recipe, steps: readonly Step[], { models, adapters }: Inputs, place: Workplace): Sliced<Result<Evaluated>> {
   const { graph, layers, memory } = place
   const made = fingerprintSteps(recipe, steps, (name) => `${(models.get(name) ?? adapters.get(name))!.path}\n${(recipe.models.get(name) ?? recipe.adapters.get(name))!.path}`)
   const [aligner, heads] = [createAligner(layers), createHeadCompleter(layers)]
@@ -59,6 +62,7 @@ export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, 
   const keyOf = (step: Step): string => `${step.name} ${made.get(step.name)!}`
   const values = new Map<string, Value>()
   const notes = new Map<string, readonly Note[]>()
+  const landings = createLandings()
   const problems: Diagnostic[] = []
   for (const [name, model] of models) values.set(name, modelValue(graph, `\`${name}\` (${recipe.models.get(name)!.path})`, model))
   for (const [name, file] of adapters) {
@@ -72,6 +76,7 @@ export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, 
   }
 
   for (const step of steps) {
+    yield
     const known = memory.get(keyOf(step))
     if (known !== undefined) {
       give(step, known.values, known.notes)
@@ -81,17 +86,18 @@ export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, 
     const named = prepareCall(recipe, step, values, place, (note) => told.push(note))
     if (named === undefined) continue
     const { call, warnings } = heads.complete(aligner.align(named, step.operator.inputs), step.operator)
-    problems.push(...warnings)
+    append(problems, warnings)
     const spaces = wrongSpaces(step, call)
     if (spaces.length > 0) {
-      problems.push(...spaces)
+      append(problems, spaces)
       continue
     }
     const origin: Origin = { step: step.name, setting: place.setting }
     const result = graph.within(origin, () => step.operator.evaluate(call))
-    problems.push(...result.diagnostics)
+    append(problems, result.diagnostics)
     if (result.type === 'failed') continue
-    const given = result.value.map((value, i) => noting(built(value, graph, origin), `${call.scope}.${i}`, place.masks))
+    const given = result.value.map((value, i) => landings.land(step, noting(built(value, graph, origin), `${call.scope}.${i}`, place.masks)))
+    for (const value of given) yield* makeShared(value)
     give(step, given, told)
     memory.set(keyOf(step), { values: given, notes: told })
     const source = Object.values(call.inputs).flat().map((r) => tensorsOf((r as Reference).value)).find((t) => t !== undefined)
@@ -107,6 +113,12 @@ export const evaluateSteps = (recipe: Recipe, steps: readonly Step[], { models, 
 const built = (value: Value, graph: Graph, origin: Origin): Value => {
   if (value.kind === 'model') return { ...value, tensor: (name) => graph.within(origin, () => value.tensor(name)) }
   return value.kind === 'mask' ? { ...value, mask: (name) => graph.within(origin, () => value.mask(name)) } : value
+}
+
+/** Makes all tensors of a value that share measures: whoever asks for one of them measures all. */
+function* makeShared(value: Value): Sliced<void> {
+  if (value.kind === 'model' && value.shares === true) for (const name of value.tensors.keys()) yield void value.tensor(name)
+  if (value.kind === 'mask' && value.shares === true) for (const name of value.shapes.keys()) yield void value.mask(name)
 }
 
 /** A mask that is noted in the table, tensor by tensor, as it is asked for. */

@@ -1,6 +1,9 @@
 import { shortDigest } from '../base/digest.js'
-import { argumentsOf, groupOf, ownerOf, type BlockScales, type Expression, type Measure, type Over, type Product, type Stream } from '../graph/expression.js'
+import { greatest } from '../base/lists.js'
+import { atOnce, type Sliced } from '../base/slices.js'
+import { argumentsOf, groupOf, isMeasure, ownerOf, type BlockScales, type Expression, type Measure, type Over, type Product, type Stream } from '../graph/expression.js'
 import { groupKey } from '../graph/passes.js'
+import { walk } from '../graph/walk.js'
 import type { Measured } from '../operators/value.js'
 import type { Dtype } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
@@ -31,16 +34,29 @@ export interface Fingerprints {
   ofMeasure(measure: Measure): Fingerprint | undefined
   /** Of all figures that a report is drawn from; undefined while something they are taken over is not identified. */
   ofFigures(measured: readonly Measured[]): Fingerprint | undefined
+  /** Goes through the members of all groups, with a pause after each; otherwise the first of a group to be asked for does, without. */
+  prepare(): Sliced<void>
 }
 
+/** What measures are about, so that in a chain of them each is asked once. */
+const subjects = new WeakMap<Measure, { readonly view: View | undefined }>()
+
 /** What an expression is about: the first view of a stored tensor that it reads. */
-export const subjectOf = (e: Expression): View | undefined => {
-  if (e.type === 'read' || e.type === 'read-mask') return e.view
-  for (const argument of argumentsOf(e)) {
-    const found = subjectOf(argument)
-    if (found !== undefined) return found
-  }
-  return undefined
+export const subjectOf = (root: Expression): View | undefined => {
+  const seen = new Set<number>()
+  let found: { readonly view: View | undefined } | undefined
+  walk([root], {
+    enter: (e) => {
+      if (found !== undefined || seen.has(e.id)) return false
+      seen.add(e.id)
+      if (e.type === 'read' || e.type === 'read-mask') found = { view: e.view }
+      const known = isMeasure(e) ? subjects.get(e) : undefined
+      if (known?.view !== undefined) found = known
+      return found === undefined && known === undefined
+    },
+  })
+  if (isMeasure(root)) subjects.set(root, found ?? { view: undefined })
+  return found?.view
 }
 
 /** What a measure over a group is called there. */
@@ -53,11 +69,41 @@ const nameIn = (m: Measure): string => {
 const exactly = (x: number): number | string => (Number.isFinite(x) && !Object.is(x, -0) ? x : String(Object.is(x, -0) ? '-0' : x))
 const words = (s: Stream): readonly unknown[] => [s.seed, s.step, s.draw, s.tensor]
 
+/** How deep expressions nest before one stands as its digest: of a long chain every part is described once, not once for all above it. */
+const DEEPEST = 32
+
+/** An expression or a group as a text; `complete` is false while something it reads is not identified. */
+interface Described { readonly text: string; readonly complete: boolean }
+
+const NOTHING: readonly never[] = []
+
+/** What a description of an expression has to describe first: a total or quantile over a group is the group's, whichever member is asked. */
+const operandsOf = (e: Expression): readonly Expression[] => ((e.type === 'total' || e.type === 'quantile') && e.over !== undefined ? NOTHING : argumentsOf(e))
+
+const groupBy = <T>(all: readonly T[], keyOf: (x: T) => string): ReadonlyMap<string, readonly T[]> => {
+  const groups = new Map<string, T[]>()
+  for (const x of all) {
+    const group = groups.get(keyOf(x))
+    if (group === undefined) groups.set(keyOf(x), [x])
+    else group.push(x)
+  }
+  return groups
+}
+
 /** Makes fingerprints; `grouped` are all measures over several tensors that the graph has. */
 export const createFingerprints = (grouped: () => readonly Measure[], identify: Identify): Fingerprints => {
-  const groups = new Map<string, { readonly text: string; readonly complete: boolean }>()
+  const groups = new Map<string, Described>()
+  /** Deep expressions by their number. */
+  const deep = new Map<number, Described>()
+  let members: { readonly of: number; readonly byGroup: ReadonlyMap<string, readonly Measure[]> } | undefined
   /** False as soon as something is met that is not identified. */
   let complete = true
+
+  const membersOf = (key: string): readonly Measure[] => {
+    const all = grouped()
+    if (members?.of !== all.length) members = { of: all.length, byGroup: groupBy(all, groupKey) }
+    return members.byGroup.get(key) ?? []
+  }
 
   const stored = (view: View): string => {
     const known = identify(view.tensor)
@@ -73,20 +119,49 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
   /** A group is its members' operands, in the order in which equal numbers are told apart. */
   const group = (m: Measure & { readonly over: Over }): string => {
     const key = groupKey(m)
-    const known = groups.get(key)
-    if (known !== undefined) {
-      complete &&= known.complete
-      return known.text
+    atOnce(prepareGroup(key))
+    const known = groups.get(key)!
+    complete &&= known.complete
+    return known.text
+  }
+  function* prepareGroup(key: string): Sliced<void> {
+    // Groups below come first, and each is left before those above: whole models may be measured after each other, deeper than the stack.
+    for (const path = [key]; path.length > 0;) {
+      const next = path.at(-1)!
+      const missing = groups.has(next) ? [] : groupsBelow(next)
+      for (const below of missing.toReversed()) path.push(below)
+      if (missing.length > 0) continue
+      path.pop()
+      if (!groups.has(next)) groups.set(next, yield* describeGroup(next))
     }
-    const before = complete
-    complete = true
-    const members = grouped().filter((other) => groupKey(other) === key)
-      .map((other) => [nameIn(other), shortDigest(describe(...argumentsOf(other)))] as const)
-      .sort(([x, a], [y, b]) => (x < y ? -1 : x > y ? 1 : a < b ? -1 : 1))
-    const text = shortDigest(JSON.stringify(members))
-    groups.set(key, { text, complete })
-    complete &&= before
-    return text
+  }
+  /** The groups that the members of one are made of and that are not described yet, those below first. */
+  const groupsBelow = (key: string): string[] => {
+    const found = new Set<string>()
+    const seen = new Set<number>()
+    walk(membersOf(key).flatMap(argumentsOf), {
+      enter: (e) => {
+        if (seen.has(e.id) || deep.has(e.id) || (isMeasure(e) && e.over !== undefined && groups.has(groupKey(e)))) return false
+        seen.add(e.id)
+        return true
+      },
+      leave: (e) => void (isMeasure(e) && e.over !== undefined && found.add(groupKey(e))),
+    })
+    return [...found]
+  }
+  function* describeGroup(key: string): Sliced<Described> {
+    const described: (readonly [string, string])[] = []
+    let whole = true
+    for (const other of membersOf(key)) {
+      yield
+      const before = complete
+      complete = true
+      described.push([nameIn(other), shortDigest(describe(argumentsOf(other)))])
+      whole &&= complete
+      complete = before
+    }
+    described.sort(([x, a], [y, b]) => (x < y ? -1 : x > y ? 1 : a < b ? -1 : 1))
+    return { text: shortDigest(JSON.stringify(described)), complete: whole }
   }
   const detail = (e: Expression, ref: (e: Expression) => number): readonly unknown[] => {
     switch (e.type) {
@@ -108,20 +183,44 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
       case 'tally': return [e.cells.by === 'place' ? e.cells : { by: e.cells.by, count: e.cells.count }, ...argumentsOf(e).map(ref)]
     }
   }
-  /** The expressions below some roots as one text, each once, numbered in the order they are met. */
-  const describe = (...roots: readonly Expression[]): string => {
+  /** Digests every expression that stands so deep above what is stored, or above others that are digested, that none after it has to go through all that. */
+  const digestDeep = (roots: readonly Expression[]): void => {
+    const depths = new Map<number, number>()
+    walk(roots, {
+      enter: (e) => !depths.has(e.id) && !deep.has(e.id),
+      leave: (e) => {
+        const below = greatest(operandsOf(e).map((x) => depths.get(x.id) ?? 0), 0)
+        depths.set(e.id, below + 1)
+        if (below + 1 < DEEPEST) return
+        const before = complete
+        complete = true
+        deep.set(e.id, { text: shortDigest(textOf([e])), complete })
+        complete = before
+        depths.set(e.id, 0)
+      },
+      below: operandsOf,
+    })
+  }
+  /** The expressions below some roots as one text, each once, numbered in the order they are met; a deep one below them is its digest. */
+  const textOf = (roots: readonly Expression[]): string => {
     const numbers = new Map<number, number>()
     const lines: string[] = []
-    const visit = (e: Expression): number => {
-      const known = numbers.get(e.id)
-      if (known !== undefined) return known
-      const line = JSON.stringify([e.kind, e.type, ...detail(e, visit)])
-      const number = lines.push(line) - 1
-      numbers.set(e.id, number)
-      return number
-    }
-    const ends = roots.map(visit)
-    return `${lines.join('\n')}\n${ends.join()}`
+    const own = new Set(roots)
+    const known = (e: Expression): Described | undefined => (own.has(e) ? undefined : deep.get(e.id))
+    walk(roots, {
+      enter: (e) => !numbers.has(e.id),
+      leave: (e) => {
+        const described = known(e)
+        complete &&= described?.complete ?? true
+        numbers.set(e.id, lines.push(described?.text ?? JSON.stringify([e.kind, e.type, ...detail(e, (x) => numbers.get(x.id)!)])) - 1)
+      },
+      below: (e) => (known(e) === undefined ? operandsOf(e) : NOTHING),
+    })
+    return `${lines.join('\n')}\n${roots.map((e) => numbers.get(e.id)!).join()}`
+  }
+  const describe = (roots: readonly Expression[]): string => {
+    digestDeep(roots)
+    return textOf(roots)
   }
   const made = (make: () => string): Fingerprint | undefined => {
     complete = true
@@ -130,12 +229,15 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
   }
 
   return {
-    of: (value, { elements, dtype, allowNonFinite }) => made(() => `${ARITHMETIC} ${elements} ${dtype} ${allowNonFinite}\n${describe(value)}`),
+    *prepare() {
+      for (const m of grouped()) yield* prepareGroup(groupKey(m))
+    },
+    of: (value, { elements, dtype, allowNonFinite }) => made(() => `${ARITHMETIC} ${elements} ${dtype} ${allowNonFinite}\n${describe([value])}`),
     // Without a stored tensor below it nothing tells how many elements it is over.
-    ofMeasure: (m) => (subjectOf(m) === undefined ? undefined : made(() => `${ARITHMETIC} ${m.type}\n${m.type === 'tally' || m.type === 'peaks' || m.over === undefined ? describe(m) : `${groupKey(m).replace(groupOf(m.over), '')} ${group(m)}`}`)),
+    ofMeasure: (m) => (subjectOf(m) === undefined ? undefined : made(() => `${ARITHMETIC} ${m.type}\n${m.type === 'tally' || m.type === 'peaks' || m.over === undefined ? describe([m]) : `${groupKey(m).replace(groupOf(m.over), '')} ${group(m)}`}`)),
     ofFigures: (measured) => made(() => {
       const named = measured.map(({ tensor, size, scalars, tallies = {} }) => [tensor, size, Object.keys(scalars), Object.keys(tallies)])
-      return `${ARITHMETIC} figures ${JSON.stringify(named)}\n${describe(...measured.flatMap(({ scalars, tallies = {} }) => [...Object.values(scalars), ...Object.values(tallies)]))}`
+      return `${ARITHMETIC} figures ${JSON.stringify(named)}\n${describe(measured.flatMap(({ scalars, tallies = {} }) => [...Object.values(scalars), ...Object.values(tallies)]))}`
     }),
   }
 }

@@ -1,7 +1,9 @@
+import type { Sliced } from '../base/slices.js'
 import { argumentsOf, groupOf, isMeasure, ownerOf, type Expression, type Mask, type Measure } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { cutPasses, measuresOf, type Pass } from '../graph/passes.js'
 import { createAssembler, type Assembler } from '../graph/program.js'
+import { createIdSet } from '../graph/walk.js'
 import { sizeOf } from '../tensor/info.js'
 import { viewLabel } from '../tensor/view.js'
 import { subjectOf } from './fingerprint.js'
@@ -14,9 +16,10 @@ interface Bundle {
   readonly tensor: string
   readonly size: number
   readonly step: string
-  readonly roots: Root[]
-  readonly measures: Map<number, Measure>
-  readonly kept: KeptMask[]
+  /** Lists that most bundles have nothing or one thing in are made when it comes: there may be a hundred thousand. */
+  roots: readonly Root[]
+  measures: Map<number, Measure> | undefined
+  kept: readonly KeptMask[]
 }
 
 /** What need not be done, and what is kept of what is done. */
@@ -45,6 +48,8 @@ export const plainCopy: FindCopy = ({ target }) =>
 
 const familyOf = (m: Measure): string => `${m.type} ${groupOf(m.over ?? '')}`
 
+const NONE: readonly never[] = []
+
 /** Gives every measure over a group to all its members, whatever threshold each of them asks for: a quantile is of the group's numbers, not of those that share it. */
 export const completeGroups = (graph: Graph): ReadonlyMap<string, readonly Measure[]> => {
   const families = new Map<string, Measure[]>()
@@ -58,9 +63,11 @@ export const completeGroups = (graph: Graph): ReadonlyMap<string, readonly Measu
   }
   collect()
   for (const family of families.values()) {
+    const densities = new Set(family.map((o) => (o.type === 'top' ? o.density : 1)))
+    const shares = new Set(family.map((o) => (o.type === 'quantile' ? o.q : 0)))
     for (const m of family) {
-      if (m.type === 'top') for (const density of new Set(family.map((o) => (o.type === 'top' ? o.density : 1)))) graph.top(m.operand, density, m.over)
-      if (m.type === 'quantile') for (const q of new Set(family.map((o) => (o.type === 'quantile' ? o.q : 0)))) graph.quantile(m.operand, q, m.over)
+      if (m.type === 'top') for (const density of densities) graph.top(m.operand, density, m.over)
+      if (m.type === 'quantile') for (const q of shares) graph.quantile(m.operand, q, m.over)
     }
   }
   collect()
@@ -71,54 +78,91 @@ export const completeGroups = (graph: Graph): ReadonlyMap<string, readonly Measu
  * Bundles all work by tensor: what several outputs share is computed once, and every measure is taken where its elements are read,
  * also for tensors that no output holds. Jobs are in the order of their bytes in the first output.
  */
-export const makeJobs = (
+export function* makeJobs(
   roots: readonly Root[], reports: readonly PlannedReport[], graph: Graph, { copyOf, isKnown, masks, keep }: Shortcuts,
-): PlannedWork => {
+): Sliced<PlannedWork> {
   const bundles = new Map<string, Bundle>()
   const bundleOf = (tensor: string, size: number, step: string): Bundle => {
     const key = bundleKey(tensor, size)
-    const known = bundles.get(key) ?? { tensor, size, step, roots: [], measures: new Map(), kept: [] }
+    const known = bundles.get(key) ?? { tensor, size, step, roots: NONE, measures: undefined, kept: NONE }
     bundles.set(key, known)
     return known
   }
-  const copies = new Map(roots.map((root) => [root, copyOf(root)] as const))
-  for (const root of roots) bundleOf(root.target.tensor, sizeOf(root.shape), root.target.step).roots.push(root)
+  const copies = new Map<Root, Copy>()
+  for (const root of roots) {
+    yield
+    const copy = copyOf(root)
+    if (copy !== undefined) copies.set(root, copy)
+    const bundle = bundleOf(root.target.tensor, sizeOf(root.shape), root.target.step)
+    bundle.roots = [...bundle.roots, root]
+  }
 
   const isGiven = (e: Expression): boolean => (isMeasure(e) && isKnown(e)) || masks.bitsOf(e) !== undefined
   const families = completeGroups(graph)
   const owners = new Map<number, Bundle>()
-  const claim = (m: Measure, asking: Bundle): void => {
-    if (owners.has(m.id) || isKnown(m)) return
+  /** What has been looked through for measures: each expression is once, however many measures it is below. */
+  const searched = createIdSet()
+  const own = (m: Measure, asking: Bundle): boolean => {
+    if (owners.has(m.id) || isKnown(m)) return false
     const subject = subjectOf(m)
     // Peaks are asked for by their scales too, of which there are fewer than elements.
     const owner = m.type === 'peaks' ? bundleOf(subject === undefined ? asking.tensor : viewLabel(subject), sizeOf(m.grid.shape), asking.step)
       : subject === undefined ? asking : bundleOf(ownerOf(m.over) ?? viewLabel(subject), sizeOf(subject.shape), asking.step)
     owners.set(m.id, owner)
+    owner.measures ??= new Map()
     owner.measures.set(m.id, m)
-    for (const other of m.over === undefined ? [] : (families.get(familyOf(m)) ?? [])) claim(other, asking)
-    for (const below of measuresOf(argumentsOf(m), isGiven)) claim(below, owner)
+    return true
+  }
+  /** Gives measures their owners, with the rest of their groups and all that is below them. */
+  function* claim(measures: readonly Measure[], first: Bundle): Sliced<void> {
+    const left = measures.toReversed().map((m) => ({ m, asking: first }))
+    for (let next = left.pop(); next !== undefined; next = left.pop()) {
+      const { m, asking } = next
+      if (!own(m, asking)) continue
+      const family = m.over === undefined ? NONE : (families.get(familyOf(m)) ?? NONE)
+      const members = [m]
+      for (const other of family) {
+        yield
+        if (own(other, asking)) members.push(other)
+      }
+      for (const member of members) {
+        yield
+        const owner = owners.get(member.id)!
+        for (const below of measuresOf(argumentsOf(member), isGiven, searched).reverse()) left.push({ m: below, asking: owner })
+      }
+    }
   }
   const wanted = new Map<Mask, Bundle>()
   for (const bundle of [...bundles.values()]) {
+    yield
     const computed = bundle.roots.filter((r) => copies.get(r) === undefined).map((r) => r.target.value)
-    for (const m of measuresOf(computed, isGiven)) claim(m, bundle)
+    yield* claim(measuresOf(computed, isGiven, searched), bundle)
     for (const mask of bundle.size === 0 ? [] : masks.wanted(computed)) if (!wanted.has(mask)) wanted.set(mask, bundle)
   }
   const { kept, files } = keep([...wanted].map(([value, { size }]) => ({ value, elements: size })))
-  for (const mask of kept) wanted.get(mask.value)!.kept.push(mask)
+  for (const mask of kept) {
+    const bundle = wanted.get(mask.value)!
+    bundle.kept = [...bundle.kept, mask]
+  }
   const assemble = createAssembler(masks.bitsOf)
   for (const { value, step } of reports) {
     for (const { tensor, size, scalars, tallies = {} } of value.measured) {
-      for (const m of measuresOf([...Object.values(scalars), ...Object.values(tallies)], isGiven)) claim(m, bundleOf(tensor, size, step))
+      yield
+      const found = measuresOf([...Object.values(scalars), ...Object.values(tallies)], isGiven, searched)
+      if (found.length > 0) yield* claim(found, bundleOf(tensor, size, step))
     }
   }
-  const jobs = [...bundles.values()].filter((b) => b.size > 0 && b.roots.length + b.measures.size > 0)
-    .map((bundle) => makeJob(bundle, copies, (e) => (isMeasure(e) && owners.get(e.id) !== bundle) || masks.bitsOf(e) !== undefined, assemble))
+  const jobs: Job[] = []
+  for (const bundle of bundles.values()) {
+    yield
+    if (bundle.size === 0 || (bundle.roots.length === 0 && bundle.measures === undefined)) continue
+    jobs.push(makeJob(bundle, copies, (e) => (isMeasure(e) && owners.get(e.id) !== bundle) || masks.bitsOf(e) !== undefined, assemble))
+  }
   return { jobs, files }
 }
 
 const makeJob = (
-  { tensor, size, step, roots, measures, kept }: Bundle, copies: ReadonlyMap<Root, Copy | undefined>, isGiven: (e: Expression) => boolean, assemble: Assembler,
+  { tensor, size, step, roots, measures, kept }: Bundle, copies: ReadonlyMap<Root, Copy>, isGiven: (e: Expression) => boolean, assemble: Assembler,
 ): Job => {
   const computed = roots.filter((r) => copies.get(r) === undefined)
   const wanted = [...computed.map((r) => ({ value: r.target.value, dtype: r.target.dtype })), ...kept.map(({ value }) => ({ value, dtype: 'BOOL' as const }))]
@@ -126,10 +170,10 @@ const makeJob = (
     tensor,
     size,
     step,
-    copies: roots.map((r) => copies.get(r)).filter((c) => c !== undefined),
-    targets: computed.map((r) => r.target),
+    copies: computed.length === roots.length ? NONE : roots.map((r) => copies.get(r)).filter((c) => c !== undefined),
+    targets: computed.length === 0 ? NONE : computed.map((r) => r.target),
     kept,
-    sweeps: computed.length === 0 && measures.size === 0 ? undefined : cutPasses(wanted, [...measures.values()], isGiven, assemble),
+    sweeps: computed.length === 0 && measures === undefined ? undefined : cutPasses(wanted, measures === undefined ? NONE : [...measures.values()], isGiven, assemble),
   }
 }
 

@@ -6,8 +6,8 @@ import { digestBuild, identityOfInput, LOCK_VERSION, type Lock, type LockedBuild
 import type { TensorInfo } from '../tensor/info.js'
 import type { Known } from './known.js'
 import type { Draft } from './draft.js'
-import type { Sealing, Setting } from './outputs.js'
-import type { Plan, PlannedOutput, PlannedSetting } from './plan.js'
+import type { Setting } from './outputs.js'
+import type { Plan, PlannedOutput, PlannedSetting, Sealing } from './plan.js'
 import { factsOf, fingerprintSteps } from './step-facts.js'
 
 /** Digests of what goes in and comes out. */

@@ -1,7 +1,9 @@
 import { unusedStep } from '../base/catalogue/plan.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { contentDigest, type Digest } from '../base/digest.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
+import { atOnce, type Sliced } from '../base/slices.js'
 import { orderProblems } from '../document/report.js'
 import type { Mask, Measure } from '../graph/expression.js'
 import { createGraph } from '../graph/graph.js'
@@ -15,19 +17,19 @@ import type { StoredMask } from '../store/masks.js'
 import type { StoredOutcome } from '../store/outcomes.js'
 import { bytesFor } from '../tensor/dtype.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
-import { isWhole, wholeOf } from '../tensor/view.js'
+import { isWhole, wholeOf, type View } from '../tensor/view.js'
 import { createLayerContext } from './context.js'
 import { byPath, destinationProblems, destinationsOf, reservedFor, reservedInputs, type Destination, type NamesOf } from './destinations.js'
 import type { Draft, Evaluation } from './draft.js'
-import { describeModels, describeStep, totalsOf } from './describe.js'
+import { describeModels, describeStep, totalsOf, usersOf } from './describe.js'
 import { evaluateSteps, type Evaluated, type Memory } from './evaluate.js'
 import { createFingerprints } from './fingerprint.js'
 import { completeGroups, makeJobs, passesOf, plainCopy } from './jobs.js'
 import { NOTHING_KNOWN, type Known } from './known.js'
 import { sealOf } from './make-lock.js'
 import { createMasks, encodingOf, layOutMasks, type KeepableMasks } from './masks.js'
-import { planOutput, type Folders, type OutputRoots, type Root, type Sealing, type Setting } from './outputs.js'
-import type { Copy, Job, Plan, PlannedOutput, PlannedReport, PlannedStep } from './plan.js'
+import { planOutput, type Folders, type OutputRoots, type Root, type Setting } from './outputs.js'
+import type { Copy, Job, Plan, PlannedOutput, PlannedReport, PlannedStep, Sealing } from './plan.js'
 import { fingerprintReport, planReport } from './reports.js'
 import { stepShares } from './step-shares.js'
 
@@ -45,8 +47,8 @@ export interface PlacesOptions {
   readonly more?: readonly Destination[]
 }
 
-/** Evaluates a recipe under one or more settings of its params. What they have in common is evaluated, and later computed, once. */
-export const draftPlan = (settings: readonly Setting[], folders: Folders, { namesOf = byPath, more = [] }: PlacesOptions = {}): Result<Draft> => {
+/** Evaluates a recipe under one or more settings of its params, with pauses. What they have in common is evaluated, and later computed, once. */
+export function* draftInSlices(settings: readonly Setting[], folders: Folders, { namesOf = byPath, more = [] }: PlacesOptions = {}): Sliced<Result<Draft>> {
   const graph = createGraph()
   const layers = createLayerContext()
   const memory: Memory = new Map()
@@ -61,9 +63,9 @@ export const draftPlan = (settings: readonly Setting[], folders: Folders, { name
     const unused = [...recipe.steps.values()].filter((s) => !needed.has(s.name))
     // Unused steps are evaluated too: their mistakes are mistakes of the recipe, although nothing of them is run.
     const all = orderSteps(recipe.steps, [...steps, ...unused].map((s) => s.name))
-    const evaluated = evaluateSteps(recipe, all, setting, { graph, layers, memory, masks, setting: index })
+    const evaluated = yield* evaluateSteps(recipe, all, setting, { graph, layers, memory, masks, setting: index })
     for (const { name } of unused) unusedNames.add(name)
-    problems.push(...evaluated.diagnostics, ...unused.map((s) => unusedStep(s.name, s.at)))
+    append(problems, [...evaluated.diagnostics, ...unused.map((s) => unusedStep(s.name, s.at))])
     if (evaluated.type === 'ok') evaluations.push({ setting, steps, evaluated: evaluated.value })
   }
   if (evaluations.length < settings.length) return failed(...orderProblems(problems))
@@ -72,9 +74,10 @@ export const draftPlan = (settings: readonly Setting[], folders: Folders, { name
   const reports: PlannedReport[] = []
   for (const [index, { setting, evaluated }] of evaluations.entries()) {
     for (const output of setting.recipe.outputs.values()) {
+      yield
       const value = evaluated.values.get(output.from.name)!
       const planned = value.kind === 'report' ? planReport(output, index, value, folders) : planOutput(setting, index, output, outputs.length, value, { graph, layers }, folders)
-      problems.push(...planned.diagnostics)
+      append(problems, planned.diagnostics)
       if (planned.type === 'failed') continue
       if ('roots' in planned.value) outputs.push(planned.value)
       else reports.push(planned.value)
@@ -91,10 +94,17 @@ export const draftPlan = (settings: readonly Setting[], folders: Folders, { name
 /** The models and adapters of a setting by name. */
 const inputsOf = ({ models, adapters }: Setting): ReadonlyMap<string, Model> => new Map<string, Model>([...models, ...adapters])
 
-/** Decides what has to be done, given what earlier runs left. */
-export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan => {
+/** Like {@link draftInSlices}, without a pause. */
+export const draftPlan = (settings: readonly Setting[], folders: Folders, places: PlacesOptions = {}): Result<Draft> => atOnce(draftInSlices(settings, folders, places))
+
+/** Like {@link completeInSlices}, without a pause. */
+export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan => atOnce(completeInSlices(draft, known))
+
+/** Decides what has to be done, given what earlier runs left, with pauses. */
+export function* completeInSlices(draft: Draft, known: Known = NOTHING_KNOWN): Sliced<Plan> {
   const { evaluations, graph } = draft
-  const roots = draft.outputs.map((o) => o.roots())
+  const roots: (readonly Root[])[] = []
+  for (const output of draft.outputs) roots.push(yield* output.roots())
   // A fingerprint is over all members of a group: they must be there before the first is taken.
   completeGroups(graph)
   const byContent = createFingerprints(graph.grouped, known.digestOf)
@@ -122,7 +132,7 @@ export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan =
     const before = known.reportAt(report.path)
     return { ...report, kept: before !== undefined && before === fingerprintReport(report, byContent) }
   })
-  const kept = keptOutputs(draft, known, roots, standing)
+  const kept = yield* keptOutputs(draft, known, roots, standing)
   const outputs = draft.outputs.map(({ output }): PlannedOutput => ({ ...output, kept: kept.get(output) }))
   const outcomes = new Map<Measure, StoredOutcome>()
   const asked = new Map<string, StoredOutcome | undefined>()
@@ -142,11 +152,14 @@ export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan =
     return made === undefined ? undefined : known.mask(made)
   }
   const masks = createMasks(draft.masks, findMask)
-  const { jobs, files } = makeJobs(roots.filter((_, i) => outputs[i]!.kept === undefined).flat(), reports.filter((r) => !r.kept), graph, {
+  if (known.outcome !== NOTHING_KNOWN.outcome || known.mask !== NOTHING_KNOWN.mask) yield* byContent.prepare()
+  const { jobs, files } = yield* makeJobs(roots.filter((_, i) => outputs[i]!.kept === undefined).flat(), reports.filter((r) => !r.kept), graph, {
     copyOf, isKnown, masks, keep: (wanted) => layOutMasks(wanted, draft.masks, known.room),
   })
   // Without outputs there is no lock, for which alone the contents of whole inputs are needed.
+  yield
   const undigested = outputs.length === 0 ? [] : undigestedOf(models, jobs, known)
+  yield
   const nameOf = nameUnder(evaluations)
   const working = new Set(jobs.flatMap((j) => j.targets).map((t) => t.output))
   return {
@@ -195,21 +208,30 @@ const earlierCopy = ({ target, shape }: Root, known: Known, byContent: ReturnTyp
 }
 
 /** The outputs that stand as they would be written, headers included, with their digests. A setting's outputs bear the digest of all of them, so they stand together. */
-const keptOutputs = (
+function* keptOutputs(
   draft: Draft, known: Known, roots: readonly (readonly Root[])[], standing: (root: Root) => Digest | undefined,
-): ReadonlyMap<PlannedOutput, Digest> => {
-  if (known.earlier.size === 0) return new Map()
-  const digestOf = (output: PlannedOutput, own: readonly Root[]): Digest | undefined => {
-    const digests = new Map(own.map((r) => [r.target.tensor, standing(r)] as const))
-    return [...digests.values()].includes(undefined) ? undefined : contentDigest(output.tensors.map((t) => ({ ...t, digest: digests.get(t.name)! })))
+): Sliced<ReadonlyMap<PlannedOutput, Digest>> {
+  const kept = new Map<PlannedOutput, Digest>()
+  if (known.earlier.size === 0) return kept
+  function* digestOf(output: PlannedOutput, own: readonly Root[]): Sliced<Digest | undefined> {
+    const digests = new Map<string, Digest>()
+    for (const root of own) {
+      yield
+      const digest = standing(root)
+      if (digest === undefined) return undefined
+      digests.set(root.target.tensor, digest)
+    }
+    return contentDigest(output.tensors.map((t) => ({ ...t, digest: digests.get(t.name)! })))
   }
-  return new Map(draft.evaluations.flatMap(({ setting, steps }, index) => {
-    const digests = new Map(draft.outputs.flatMap((o, i) => (o.setting === index ? [[o.output, digestOf(o.output, roots[i]!)] as const] : [])))
-    if (digests.size === 0 || [...digests.values()].includes(undefined)) return []
+  for (const [index, { setting, steps }] of draft.evaluations.entries()) {
+    const digests = new Map<PlannedOutput, Digest | undefined>()
+    for (const [i, o] of draft.outputs.entries()) if (o.setting === index) digests.set(o.output, yield* digestOf(o.output, roots[i]!))
+    if (digests.size === 0 || [...digests.values()].includes(undefined)) continue
     const sealing = sealOf(setting, steps, [...digests.keys()], known, (output) => digests.get(output)!)
-    if (sealing === undefined || ![...digests.keys()].every((output) => stands(output, sealing, known))) return []
-    return [...digests] as [PlannedOutput, Digest][]
-  }))
+    if (sealing === undefined || ![...digests.keys()].every((output) => stands(output, sealing, known))) continue
+    for (const [output, digest] of digests) kept.set(output, digest!)
+  }
+  return kept
 }
 
 const stands = (output: PlannedOutput, sealing: Sealing, known: Known): boolean => {
@@ -218,16 +240,26 @@ const stands = (output: PlannedOutput, sealing: Sealing, known: Known): boolean 
   return output.files.every((f, i) => known.stands(f.path, headers[i]!, f.bytes)) && (index === undefined || known.stands(index.path, index.bytes, index.bytes.length))
 }
 
-const tensorKey = ({ file, name }: TensorInfo): string => `${file}\0${name}`
-
 /** What has to be read for its digest alone. */
 const undigestedOf = (models: readonly Model[], jobs: readonly Job[], known: Known): TensorInfo[] => {
-  const views = jobs.flatMap((job) => [
-    ...job.copies.flatMap((c) => (c.expect === undefined && c.from !== undefined ? [c.from] : [])),
-    ...(job.sweeps?.passes ?? []).flatMap((p) => p.reads),
-  ])
-  const read = new Set(views.filter(isWhole).map((view) => tensorKey(view.tensor)))
-  return models.flatMap((m) => [...m.tensors.values()]).filter((t) => t.begin < t.end && !read.has(tensorKey(t)) && known.digestOf(t) === undefined)
+  /** By file and name: no text is made for each of many tensors. */
+  const read = new Map<string, Set<string>>()
+  const note = (view: View): void => {
+    if (!isWhole(view)) return
+    const { file, name } = view.tensor
+    const names = read.get(file)
+    if (names === undefined) read.set(file, new Set([name]))
+    else names.add(name)
+  }
+  for (const { copies, sweeps } of jobs) {
+    for (const { expect, from } of copies) if (expect === undefined && from !== undefined) note(from)
+    for (const pass of sweeps?.passes ?? []) pass.reads.forEach(note)
+  }
+  const found: TensorInfo[] = []
+  for (const model of models) {
+    for (const t of model.tensors.values()) if (t.begin < t.end && read.get(t.file)?.has(t.name) !== true && known.digestOf(t) === undefined) found.push(t)
+  }
+  return found
 }
 
 const valueOf = ({ evaluated }: Evaluation, name: string): unknown => evaluated.values.get(name) ?? evaluated.values.get(`${name}.1`)
@@ -245,13 +277,14 @@ const describeSteps = (evaluations: readonly Evaluation[], workingOf: (setting: 
   const seen = new Set<unknown>()
   return evaluations.flatMap(({ setting: { recipe }, steps, evaluated }, setting) => {
     const working = workingOf(setting)
+    const users = usersOf(steps)
     const behind = new Map([...recipe.outputs.values()].map((o) => [o.name, new Set(orderSteps(recipe.steps, [o.from.name]))] as const))
     const neededBy = (step: Step): readonly string[] => [...behind].filter(([name, below]) => working.has(name) && below.has(step)).map(([name]) => name)
     return steps.flatMap((step) => {
       const value = valueOf(evaluations[setting]!, step.name)
       if (seen.has(value)) return []
       seen.add(value)
-      return [describeStep(step, setting, steps, recipe, evaluated, { neededBy, nameOf: (name) => nameOf(setting, name) })]
+      return [describeStep(step, setting, users.get(step.name) ?? [], recipe, evaluated, { neededBy, nameOf: (name) => nameOf(setting, name) })]
     })
   })
 }
@@ -266,10 +299,15 @@ const stepsBehind = (evaluations: readonly Evaluation[], outputs: readonly Plann
     return known
   }
   const behind = outputs.map(({ setting, from }) => orderSteps(evaluations[setting]!.setting.recipe.steps, [from]))
+  /** Most tensors are the work of the same steps: one list for all of them. */
+  const lists = new Map<string, readonly string[]>()
   return ({ output, tensor }) => {
     const { setting } = outputs[output]!
     const touches = touchedIn(evaluations[setting]!)
-    return behind[output]!.filter((s) => touches.get(s.name)?.has(tensor) !== false).map((s) => nameOf(setting, s.name))
+    const names = behind[output]!.filter((s) => touches.get(s.name)?.has(tensor) !== false).map((s) => nameOf(setting, s.name))
+    const same = lists.get(names.join()) ?? names
+    lists.set(names.join(), same)
+    return same
   }
 }
 
@@ -287,4 +325,9 @@ export const makePlan = (
 }
 
 /** A draft whose plan has no jobs: mistakes are found before, and cutting the work takes longer than all the rest. */
-export const withoutWork = (draft: Draft): Draft => ({ ...draft, outputs: draft.outputs.map((o) => ({ ...o, roots: () => [] })), reports: [] })
+export const withoutWork = (draft: Draft): Draft => ({ ...draft, outputs: draft.outputs.map((o) => ({ ...o, roots: noRoots })), reports: [] })
+
+function* noRoots(): Sliced<readonly Root[]> {
+  yield
+  return []
+}

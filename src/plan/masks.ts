@@ -1,6 +1,8 @@
 import type { Digest } from '../base/digest.js'
+import { append } from '../base/lists.js'
 import { argumentsOf, isMeasure, type Expression, type Mask } from '../graph/expression.js'
 import type { BitsOf } from '../graph/program.js'
+import { walk } from '../graph/walk.js'
 import { bytesOfBits, type StoredMask } from '../store/masks.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
 import { subjectOf, type Encoding } from './fingerprint.js'
@@ -49,13 +51,13 @@ interface Cost { readonly reads: boolean; readonly measures: boolean }
 export const createMasks = (keepable: KeepableMasks, find: (mask: Mask) => StoredMask | undefined): Masks => {
   const costs = new Map<number, Cost>()
   const found = new Map<number, { readonly bits: TensorInfo; readonly expect: Digest } | undefined>()
+  const settle = (e: Expression): void => {
+    const below = argumentsOf(e).filter((a) => !isDear(a)).map((a) => costs.get(a.id)!)
+    costs.set(e.id, { reads: e.type === 'read' || e.type === 'read-mask' || e.type === 'product' || below.some((c) => c.reads), measures: isMeasure(e) || below.some((c) => c.measures) })
+  }
   const costOf = (e: Expression): Cost => {
-    const known = costs.get(e.id)
-    if (known !== undefined) return known
-    const below = argumentsOf(e).map((a) => (isDear(a) ? { reads: false, measures: false } : costOf(a)))
-    const cost = { reads: e.type === 'read' || e.type === 'read-mask' || e.type === 'product' || below.some((c) => c.reads), measures: isMeasure(e) || below.some((c) => c.measures) }
-    costs.set(e.id, cost)
-    return cost
+    walk([e], { enter: (x) => !costs.has(x.id), leave: settle })
+    return costs.get(e.id)!
   }
   const isDear = (e: Expression): e is Mask => e.kind === 'mask' && keepable.has(e.id) && costOf(e).reads && costOf(e).measures
   const lookUp = (e: Expression) => {
@@ -73,13 +75,14 @@ export const createMasks = (keepable: KeepableMasks, find: (mask: Mask) => Store
     wanted: (roots) => {
       const seen = new Set<number>()
       const masks: Mask[] = []
-      const visit = (e: Expression): void => {
-        if (e.kind === 'scalar' || seen.has(e.id) || bitsOf(e) !== undefined) return
-        seen.add(e.id)
-        if (isDear(e)) masks.push(e)
-        argumentsOf(e).forEach(visit)
-      }
-      if (keepable.size > 0) roots.forEach(visit)
+      if (keepable.size > 0) walk(roots, {
+        enter: (e) => {
+          if (e.kind === 'scalar' || seen.has(e.id) || bitsOf(e) !== undefined) return false
+          seen.add(e.id)
+          if (isDear(e)) masks.push(e)
+          return true
+        },
+      })
       return masks
     },
   }
@@ -115,7 +118,7 @@ export const layOutMasks = (
     if (bytes > Math.min(room.step, left)) continue
     left -= bytes
     files.push({ bytes })
-    kept.push(...places)
+    append(kept, places)
   }
   return { kept, files }
 }

@@ -1,3 +1,4 @@
+import { greatest } from '../base/lists.js'
 /** Characters of JSON that the folded history of all parents may have. */
 export const HISTORY_LIMIT = 1_000_000
 
@@ -103,7 +104,7 @@ export const foldHistory = (parents: readonly ReadonlyMap<string, string>[], lim
   })
   const models = new Map<string, string>()
   const met = new Set<string>()
-  const oldest = Math.max(0, ...known.map(({ generations }) => generations.length))
+  const oldest = greatest(known.map(({ generations }) => generations.length), 0)
   for (let age = 0; age < oldest; age++) {
     for (const parent of known) {
       for (const key of parent.generations[age] ?? []) {

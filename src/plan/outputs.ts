@@ -1,9 +1,10 @@
 import { basename, dirname, join } from 'node:path'
 import { readTags } from '../architectures/adapters/tags.js'
 import { deltaOutput, dtypeOfMask } from '../base/catalogue/plan.js'
-import { toDigest, type Digest } from '../base/digest.js'
+import { toDigest } from '../base/digest.js'
 import { resolvePath } from '../base/resolve-path.js'
 import { failed, ok, type Result } from '../base/result.js'
+import type { Sliced } from '../base/slices.js'
 import type { Graph } from '../graph/graph.js'
 import type { Value } from '../operators/value.js'
 import type { Output, Recipe } from '../recipe/recipe.js'
@@ -13,18 +14,10 @@ import type { Model } from '../safetensors/model.js'
 import { layoutShards } from '../safetensors/shards.js'
 import { sizeOf } from '../tensor/info.js'
 import type { LayerContext } from './context.js'
-import type { PlannedFile, PlannedOutput, Target } from './plan.js'
+import type { PlannedFile, PlannedOutput, Sealing, Target } from './plan.js'
 import { parentsOf, provenance } from './provenance.js'
 import { quantisationMetadata } from './quantisation-metadata.js'
 import { writtenTensors } from './written.js'
-
-/** What a header says that is known only once everything is computed. */
-export interface Sealing {
-  /** The digest of the build in the lock. */
-  readonly lock: Digest
-  /** The content digest of a model or adapter, by its name in the recipe. */
-  input(name: string): Digest
-}
 
 /** Stands in for what is not known yet, in the same length. */
 const UNKNOWN = toDigest(new Uint8Array(32))
@@ -51,7 +44,7 @@ export interface OutputRoots {
   readonly setting: number
   readonly output: PlannedOutput
   /** Builds the expressions of all tensors, which is most of the work of planning. */
-  roots(): readonly Root[]
+  roots(): Sliced<readonly Root[]>
 }
 
 /** Where outputs are written: the recipe's folder unless `--out` says otherwise. */
@@ -120,13 +113,22 @@ export const planOutput = (
     if (f.header.length !== laid.files[i]!.header.length) throw new Error(`the header of ${f.path} changed its length when it was sealed`)
     return f.header
   })
-  const roots = (): readonly Root[] => [...laid.at].map(([name, at]): Root => {
+  function* roots(): Sliced<readonly Root[]> {
+    const found: Root[] = []
+    for (const [name, at] of laid.at) {
+      yield
+      found.push(rootOf(name, at))
+    }
+    return found
+  }
+  const rootOf = (name: string, at: { readonly path: string; readonly begin: number }): Root => {
     const tensor = byName.get(name)!
     return {
       shape: tensor.shape,
-      target: { ...at, output: index, tensor: name, elements: sizeOf(tensor.shape), dtype: tensor.dtype, step: output.from.name, allowNonFinite: output.nonFinite === 'allow', value: tensor.value() },
+      // Written out, for of what is spread every one would get a layout of its own.
+      target: { path: at.path, begin: at.begin, output: index, tensor: name, elements: sizeOf(tensor.shape), dtype: tensor.dtype, step: output.from.name, allowNonFinite: output.nonFinite === 'allow', value: tensor.value() },
     }
-  })
+  }
   return ok({ setting, output: { name: output.name, label: output.path, from: output.from.name, setting, files: laid.files, index: laid.index, tensors, unscaled, seal, kept: undefined }, roots }, [...contents.diagnostics, ...tags.diagnostics])
 }
 

@@ -15,7 +15,6 @@ import type { LockVersion } from '../store/lock.js'
 import type { StoredOutcome } from '../store/outcomes.js'
 import type { Fingerprints, Identify } from './fingerprint.js'
 import type { KeptMask, PlannedMasks } from './masks.js'
-import type { Sealing } from './outputs.js'
 
 /** One file to write: its whole header, and how long it will be. */
 export interface PlannedFile {
@@ -23,6 +22,14 @@ export interface PlannedFile {
   readonly path: string
   readonly header: Uint8Array
   readonly bytes: number
+}
+
+/** What a header says that is known only once everything is computed. */
+export interface Sealing {
+  /** The digest of the build in the lock. */
+  readonly lock: Digest
+  /** The content digest of a model or adapter, by its name in the recipe. */
+  input(name: string): Digest
 }
 
 /** One output of the recipe: one file, or several shards and their index. */

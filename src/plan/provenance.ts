@@ -1,5 +1,6 @@
 import { readModelspec } from '../architectures/modelspec.js'
 import type { Digest } from '../base/digest.js'
+import { append } from '../base/lists.js'
 import { stepOf } from '../recipe/link.js'
 import type { Output, Recipe, Step } from '../recipe/recipe.js'
 import { usesOf } from '../recipe/step.js'
@@ -51,7 +52,7 @@ export const usedFiles = (recipe: Recipe, from: string): readonly string[] => {
     met.add(own)
     const step = recipe.steps.get(own)
     if (step === undefined) found.push(own)
-    else left.push(...usesOf(step).map((use) => use.name).reverse())
+    else append(left, usesOf(step).map((use) => use.name).reverse())
   }
   return found
 }

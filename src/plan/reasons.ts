@@ -1,3 +1,4 @@
+import { append } from '../base/lists.js'
 import { stepOf } from '../recipe/link.js'
 import type { Step } from '../recipe/recipe.js'
 import { usesOf } from '../recipe/step.js'
@@ -60,13 +61,15 @@ export const reasonsOf = (planned: PlannedStep, plan: Plan, lock: Lock | undefin
 }
 
 /** The inputs that a name depends on whose metadata are others, or the files beside them. */
-const asideBehind = (name: string, setting: PlannedSetting, lock: Lock | undefined): readonly Reason[] =>
-  behind(name, setting).inputs.flatMap((input): Reason[] => {
+const asideBehind = (name: string, setting: PlannedSetting, lock: Lock | undefined): readonly Reason[] => {
+  if (lock === undefined || lock.lock === 1) return []
+  return behind(name, setting).inputs.flatMap((input): Reason[] => {
     const { path } = (setting.recipe.models.get(input) ?? setting.recipe.adapters.get(input))!
-    const was = lock === undefined || lock.lock === 1 ? undefined : lock.inputs[path]
+    const was = lock.inputs[path]
     const changes = was === undefined ? [] : compareAside(path, was, lockAside(setting.inputs.get(input)!))
     return changes.length === 0 ? [] : [{ type: 'input-facts', path, changes }]
   })
+}
 
 /** The steps that a name depends on whose facts are others, and the inputs whose contents are or may be. */
 const differencesBehind = (name: string, plan: Plan, index: number, lock: Lock): readonly Reason[] => {
@@ -96,12 +99,12 @@ const behind = (name: string, { recipe, inputs }: PlannedSetting): { readonly st
   const steps = new Map<string, Step>()
   const read = new Set<string>()
   const queue = [name]
-  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+  for (const next of queue) {
     const step = recipe.steps.get(stepOf(next))
     if (step === undefined && inputs.has(next)) read.add(next)
     if (step === undefined || steps.has(step.name)) continue
     steps.set(step.name, step)
-    queue.push(...usesOf(step).map((u) => u.name))
+    append(queue, usesOf(step).map((u) => u.name))
   }
   return { steps: [...steps.values()], inputs: [...read] }
 }

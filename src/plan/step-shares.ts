@@ -1,3 +1,4 @@
+import { append } from '../base/lists.js'
 import { argumentsOf, isMeasure, type Expression } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import type { Job } from './plan.js'
@@ -18,7 +19,7 @@ export const stepShares = ({ step, targets, kept, sweeps }: Job, { originOf }: P
     // Measures of other tensors are their jobs' work.
     if (seen.has(e.id) || (isMeasure(e) && !own.has(e))) continue
     seen.add(e.id)
-    open.push(...argumentsOf(e))
+    append(open, argumentsOf(e))
     const origin = GIVEN.has(e.type) || e.kind === 'scalar' && !isMeasure(e) ? undefined : originOf(e)
     if (origin === undefined) continue
     const name = nameOf(origin.setting, origin.step)

@@ -1,5 +1,6 @@
 import { mixedScales, noScales } from '../base/catalogue/quantised.js'
 import type { Place } from '../base/diagnostic.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Mask, Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
@@ -89,7 +90,7 @@ const writeModel = (graph: Graph, output: Output, value: ModelValue, asked: Aske
       unasked += dtype === 'same' ? 1 : 0
     }
     if (scaled !== undefined && own !== undefined) kept.push({ name, file: scaled.stored.file })
-    if (slot.opaque !== undefined) packed.push(...storedAs(value.tensor(name)))
+    if (slot.opaque !== undefined) append(packed, storedAs(value.tensor(name)))
     const plain = dtype === 'same' || dtype === SCALED_DTYPE || slot.opaque !== undefined || !isFloat(slot.dtype) ? slot.dtype : OUTPUT_DTYPES[dtype]
     add(own ?? [{ name, dtype: plain, shape, value: () => value.tensor(name) }])
   }

@@ -68,30 +68,44 @@ const edgesOf = (step: Step, steps: ReadonlyMap<string, Step>): Edge[] => {
   return [...new Map(edges.toReversed().map((e) => [e.to, e])).values()].toReversed()
 }
 
+/** Visits steps depth first, each after those it uses, without recursion; `around` hears of an edge that leads back into the path, as the edges along that. */
+const visitSteps = (steps: ReadonlyMap<string, Step>, wanted: Iterable<string>, leave: (step: Step) => void, around: (path: readonly Edge[]) => void): void => {
+  const done = new Set<string>()
+  const open = new Set<string>()
+  for (const root of wanted) {
+    const path: { readonly step: Step; readonly edges: readonly Edge[]; next: number }[] = []
+    const enter = (name: string): void => {
+      const step = steps.get(name)
+      if (step === undefined || done.has(name)) return
+      if (!open.has(name)) {
+        open.add(name)
+        path.push({ step, edges: edgesOf(step, steps), next: 0 })
+      } else around(path.slice(path.findIndex((p) => p.step.name === name)).map((p) => p.edges[p.next - 1]!))
+    }
+    enter(root)
+    for (let last = path.at(-1); last !== undefined; last = path.at(-1)) {
+      const edge = last.edges[last.next++]
+      if (edge !== undefined) enter(edge.to)
+      else {
+        path.pop()
+        open.delete(last.step.name)
+        done.add(last.step.name)
+        leave(last.step)
+      }
+    }
+  }
+}
+
 /** Each cycle once, as the edges along it. */
 const findCycles = (steps: ReadonlyMap<string, Step>): Diagnostic[] => {
   const found: Diagnostic[] = []
-  const done = new Set<string>()
-  const visit = (name: string, path: readonly Edge[]): void => {
-    const back = path.findIndex((e) => e.from === name)
-    if (back >= 0) return void found.push(cycle(path.slice(back)))
-    if (done.has(name)) return
-    for (const edge of edgesOf(steps.get(name)!, steps)) visit(edge.to, [...path, edge])
-    done.add(name)
-  }
-  for (const name of steps.keys()) visit(name, [])
+  visitSteps(steps, steps.keys(), () => undefined, (path) => found.push(cycle(path)))
   return found
 }
 
 /** The steps some names need, each after what it uses; otherwise in the order they are written. */
 export const orderSteps = (steps: ReadonlyMap<string, Step>, wanted: readonly string[]): Step[] => {
-  const needed = new Map<string, Step>()
-  const visit = (name: string): void => {
-    const step = steps.get(stepOf(name))
-    if (step === undefined || needed.has(step.name)) return
-    for (const edge of edgesOf(step, steps)) visit(edge.to)
-    needed.set(step.name, step)
-  }
-  for (const name of wanted) visit(name)
-  return [...needed.values()]
+  const needed: Step[] = []
+  visitSteps(steps, wanted.map(stepOf), (step) => needed.push(step), () => undefined)
+  return needed
 }

@@ -1,4 +1,5 @@
 import type { Diagnostic, Place, Range, Source } from '../base/diagnostic.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { readDocument } from '../document/read.js'
 import { orderProblems } from '../document/report.js'
@@ -100,7 +101,7 @@ const readOutputs = (root: Value, kindOf: (name: string) => Kind | undefined): {
     if (from?.type !== 'string' || path?.type !== 'string') continue
     const size = get(value, 'shard_size')
     const shards = size?.type === 'string' ? parseSize(size.value, place(size.range)) : size?.type === 'number' ? ok(size.value) : undefined
-    if (shards?.type === 'failed') problems.push(...shards.diagnostics)
+    if (shards?.type === 'failed') append(problems, shards.diagnostics)
     const wrong = path.value === '' ? undefined : checkOutputPath({ name, path: path.value, at: place(path.range), sharded: size !== undefined }, kindOf(from.value))
     if (wrong !== undefined) problems.push(wrong)
     const dtype = get(value, 'dtype')

@@ -2,10 +2,12 @@ import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import type { Diagnostic } from '../base/diagnostic.js'
+import { stopped } from '../base/catalogue/run.js'
 import { failed, ok, type Result } from '../base/result.js'
+import { inTurns } from '../base/slices.js'
 import { NOTHING_KNOWN, type Known } from '../plan/known.js'
 import type { Destination } from '../plan/destinations.js'
-import { completePlan } from '../plan/make-plan.js'
+import { completeInSlices } from '../plan/make-plan.js'
 import type { PlannedDevice } from '../plan/device.js'
 import type { Plan } from '../plan/plan.js'
 import { LOCK_VERSION, lockPath, readLock, type Lock } from '../store/lock.js'
@@ -20,12 +22,13 @@ import { knowNothing } from './known.js'
 import { learn } from './learn.js'
 import { attest } from './attest.js'
 import { checkPins, draft, type Drafted, type PrepareOptions } from './prepare.js'
+import { watchPauses, type Pauses } from './pauses.js'
 import { run } from './run.js'
 import type { Built, RunOptions } from './options.js'
 import { sha256Of } from './sha256.js'
 
 /** Options of a whole build; everything has a default. */
-export interface BuildOptions extends PrepareOptions, Partial<Omit<RunOptions, 'lock' | 'memory' | 'sha256' | 'device' | 'deviceReason' | 'runtime'>> {
+export interface BuildOptions extends PrepareOptions, Partial<Omit<RunOptions, 'lock' | 'memory' | 'sha256' | 'device' | 'deviceReason' | 'runtime' | 'pauses'>> {
   /** Where programs run; the processor unless given. */
   readonly device?: Wish
   /** Where CUDA's libraries may lie, beside the places where everyone looks. */
@@ -60,10 +63,11 @@ export const build = (path: string, options: BuildOptions = {}): Promise<Result<
   const workers = options.workers ?? defaultWorkers()
   // What has a lock was built before and may well have nothing to do.
   const ahead = options.start === undefined && (options.force === true || !existsSync(lockPath(path)))
-  return withThreadsAhead(ahead ? workers : 0, () => buildWith(path, options, workers))
+  const pauses = watchPauses()
+  return withThreadsAhead(ahead ? workers : 0, () => buildWith(path, options, workers, pauses)).finally(pauses.end)
 }
 
-const buildWith = async (path: string, options: BuildOptions, workers: number): Promise<Result<Built>> => {
+const buildWith = async (path: string, options: BuildOptions, workers: number, pauses: Pauses): Promise<Result<Built>> => {
   const order = { path: lockPath(resolve(path)), frozen: options.frozen === true }
   const drafted = await draft(path, options, destinationsBeside(options, order))
   if (drafted.type === 'failed') return drafted
@@ -76,25 +80,29 @@ const buildWith = async (path: string, options: BuildOptions, workers: number): 
   if (learned.type === 'failed') return failed(...drafted.diagnostics, ...learned.diagnostics)
   const known: Known = { ...learned.value, lock: nothing.lock }
   // Numbers that only one device gives are neither taken over nor left for others; where nothing is computed there are none.
-  const bare = options.device !== undefined && options.device !== 'auto' && isInexact(options.device) ? completePlan(drafted.value.draft, withoutResults(known)) : undefined
+  const complete = async (from: Known): Promise<Plan | undefined> => (await inTurns(completeInSlices(drafted.value.draft, from), options.signal))?.value
+  const inexact = options.device !== undefined && options.device !== 'auto' && isInexact(options.device)
+  const bare = inexact ? await complete(withoutResults(known)) : undefined
+  if (inexact && bare === undefined) return failed(...drafted.diagnostics, stopped())
   const alone = bare === undefined || bare.programs.length === 0 ? undefined : options.device
   const refused = order.frozen ? await refuseFrozen(drafted.value.draft, known, order.path, alone) : []
   if (refused.length > 0) return failed(...drafted.diagnostics, ...refused)
 
-  const plan = alone !== undefined && bare !== undefined ? bare : completePlan(drafted.value.draft, options.force === true ? withoutResults(known) : known)
+  const plan = alone !== undefined ? bare : await complete(options.force === true ? withoutResults(known) : known)
+  if (plan === undefined) return failed(...drafted.diagnostics, stopped())
   const choose = options.choose ?? ((p, some) => chooseDevice(options.device ?? 'cpu', p, some, options.places))
   const chosen = await choose(plan, workers)
   if (chosen.type === 'failed') return failed(...drafted.diagnostics, ...chosen.diagnostics)
   const { device, planned, cutting, runtime } = chosen.value
   options.planned?.(plan, planned, drafted.diagnostics, ready.value.lock)
   const runOptions: RunOptions = {
-    ...common(options), device, deviceReason: planned.reason, workers: chosen.value.workers,
+    ...common(options), device, deviceReason: planned.reason, workers: chosen.value.workers, pauses,
     ...(cutting === undefined || options.cutting !== undefined ? {} : { cutting }), ...(runtime === undefined ? {} : { runtime }),
     sha256: options.sha256 === true ? ready.value.sha256 : new Map(),
     ...(options.lock === false ? {} : { lock: order }),
     ...(options.store === undefined || alone !== undefined ? {} : { memory: { store: options.store, since: drafted.value.since } }),
   }
-  const built = await runOrAnew(plan, () => completePlan(drafted.value.draft, nothing), runOptions)
+  const built = await runOrAnew(plan, () => complete(nothing), runOptions)
   if (built.type === 'failed' || options.attest === undefined) return { ...built, diagnostics: [...drafted.diagnostics, ...built.diagnostics] }
   const unstated = await attest(drafted.value, built.value, { path: options.attest, set: options.set ?? {}, device: runOptions.device, sha256: ready.value.sha256 })
   const diagnostics = [...drafted.diagnostics, ...built.diagnostics, ...unstated]
@@ -102,7 +110,7 @@ const buildWith = async (path: string, options: BuildOptions, workers: number): 
 }
 
 /** Runs a plan; where something that it takes over is not what it was, one that takes nothing over. */
-const runOrAnew = async (plan: Plan, anew: () => Plan, options: RunOptions): Promise<Result<Built>> => {
+const runOrAnew = async (plan: Plan, anew: () => Promise<Plan | undefined>, options: RunOptions): Promise<Result<Built>> => {
   const built = await run(plan, options)
   const inputs = new Set(plan.models.flatMap((m) => m.files.map((f) => f.path)))
   const broken = built.diagnostics.find((d) => d.code === 'reuse-broken'
@@ -110,17 +118,19 @@ const runOrAnew = async (plan: Plan, anew: () => Plan, options: RunOptions): Pro
     || (plan.totals.reused > 0 && ['io-failed', 'read-past-end'].includes(d.code) && d.at?.type === 'file' && !inputs.has(d.at.path)))
   if (built.type === 'ok' || broken === undefined) return built
   if (broken.at?.type === 'file') options.memory?.store.masks.drop(broken.at.path)
-  const second = await run(anew(), options)
+  const other = await anew()
+  const second = other === undefined ? failed(stopped()) : await run(other, options)
   return { ...second, diagnostics: [{ ...broken, severity: 'warning' }, ...second.diagnostics] }
 }
 
 /** The options that a build hands to its run as they are. */
-const common = ({ cutting, listener, signal, render, start }: BuildOptions): Partial<RunOptions> => ({
+const common = ({ cutting, listener, signal, render, start, reporting }: BuildOptions): Partial<RunOptions> => ({
   ...(cutting === undefined ? {} : { cutting }),
   ...(listener === undefined ? {} : { listener }),
   ...(signal === undefined ? {} : { signal }),
   ...(render === undefined ? {} : { render }),
   ...(start === undefined ? {} : { start }),
+  ...(reporting === undefined ? {} : { reporting }),
 })
 
 /** Only what says what the inputs are, nothing of what was made of them. */

@@ -1,7 +1,9 @@
 import { Worker } from 'node:worker_threads'
 import { workerLost } from '../base/catalogue/run.js'
 import type { Diagnostic } from '../base/diagnostic.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
+import { createTurns } from '../base/slices.js'
 import { lacksAddressSpace } from './address-space.js'
 import { explainLimit } from './limits.js'
 import type { UnitOrder, UnitResult } from './unit.js'
@@ -115,6 +117,8 @@ export const employ = (hands: readonly Hand[], source: Source, stop: () => void)
   new Promise((resolve) => {
     const pending = hands.map((): (readonly UnitOrder[])[] => [])
     const problems: Diagnostic[] = []
+    // Many workers answer faster than what they found is taken in; nothing else would have its turn.
+    const turns = createTurns()
     let alive = hands.length
     let ending = false
 
@@ -125,7 +129,7 @@ export const employ = (hands: readonly Hand[], source: Source, stop: () => void)
     }
     const fail = (...found: readonly Diagnostic[]): void => {
       // The first failure is the cause; what follows it is workers noticing that they are to stop.
-      if (problems.length === 0) problems.push(...found)
+      if (problems.length === 0) append(problems, found)
       stop()
       end()
     }
@@ -144,13 +148,13 @@ export const employ = (hands: readonly Hand[], source: Source, stop: () => void)
     }
 
     hands.forEach((hand, i) => {
-      hand.onAnswer((answer) => {
+      hand.onAnswer((answer) => turns.take(() => {
         const units = pending[i]!.shift() ?? []
         if (answer.type === 'failed') return fail(...answer.diagnostics)
         const problem = source.finish(i, answer.results, units, pending[i]![0]?.[0])
         if (problem !== undefined) return fail(problem)
         supply()
-      })
+      }))
       hand.onExit((reason) => {
         if (reason !== undefined || !ending) fail(explainLimit(reason ?? '') ?? workerLost(i, reason ?? 'no reason given'))
         alive -= 1

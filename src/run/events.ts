@@ -65,10 +65,13 @@ export type RunEvent =
   /** `changes` tell in words how the lock differs from the one before. */
   | { readonly type: 'lock-written'; readonly path: string; readonly changed: boolean; readonly changes: readonly string[] }
   | { readonly type: 'report-written'; readonly name: string; readonly path: string; readonly format: ReportFormat; readonly bytes: number }
-  /** `spent` are the seconds of all workers together, by what they went to; `stepSeconds` the same by step, measures of reports included. */
+  /**
+   * `spent` are the seconds of all workers together, by what they went to; `stepSeconds` the same by step, measures of reports included;
+   * `longestPause` those in which the main thread heard nothing, planning included.
+   */
   | {
       readonly type: 'run-finished'; readonly seconds: number; readonly readBytes: number; readonly writtenBytes: number; readonly peakMemory: number
-      readonly spent: Spent; readonly stepSeconds?: Readonly<Record<string, number>>
+      readonly longestPause?: number; readonly spent: Spent; readonly stepSeconds?: Readonly<Record<string, number>>
     }
   | { readonly type: 'run-failed'; readonly diagnostics: readonly Diagnostic[]; readonly seconds: number }
 

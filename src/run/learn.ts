@@ -12,21 +12,26 @@ import { recheck } from './recheck.js'
 /** When the contents of inputs that are not known are read: whenever that may save work, always, or never. `anew` reads all that is there, known or not. */
 export type Reading = 'if-useful' | 'always' | 'never' | 'anew'
 
+/** Every tensor of the inputs, once. */
+const inputsOf = (draft: Draft): readonly TensorInfo[] => {
+  const listed = draft.evaluations.flatMap((e) => [...e.setting.models.values(), ...e.setting.adapters.values()]).flatMap((m) => [...m.tensors.values()])
+  return [...new Map(listed.map((t) => [`${t.file}\0${t.name}`, t] as const)).values()]
+}
+
 /** Gathers what earlier builds left that concerns a draft, and reads inputs for their digests where that is asked for. */
 export const learn = async (draft: Draft, store: Store | undefined, reading: Reading, options: RunOptions): Promise<Result<Known>> => {
-  const listed = draft.evaluations.flatMap((e) => [...e.setting.models.values(), ...e.setting.adapters.values()]).flatMap((m) => [...m.tensors.values()])
-  const inputs = [...new Map(listed.map((t) => [`${t.file}\0${t.name}`, t] as const)).values()]
   const identify = identifyByFile(inputFiles(draft))
   const byIdentity = (tensors: readonly TensorInfo[], digestOf: (t: TensorInfo) => Digest | undefined): ReadonlyMap<string, Digest> =>
     new Map(tensors.filter((t) => t.begin < t.end).map((t) => [identify(t)!, digestOf(t)!] as [string, Digest]))
   if (reading === 'anew') {
+    const inputs = inputsOf(draft)
     const read = await recheck(inputs, store === undefined ? new Map() : findEarlier(draft, store), options)
     if (read.type === 'failed') return read
     return ok((await gatherKnown(draft, store, { digests: byIdentity(inputs, read.value.digestOf), sound: read.value.sound })).known)
   }
   const { known, hopeful } = await gatherKnown(draft, store)
   if (reading === 'never' || (reading === 'if-useful' && !hopeful)) return ok(known)
-  const unknown = inputs.filter((t) => known.digestOf(t) === undefined)
+  const unknown = inputsOf(draft).filter((t) => known.digestOf(t) === undefined)
   if (unknown.length === 0) return ok(known)
   const digests = await digestTensors(unknown, options)
   if (digests.type === 'failed') return digests

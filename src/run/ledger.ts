@@ -20,37 +20,45 @@ export interface Ledger {
 /** Segments of a tensor of so many elements; one without elements has one that is empty. */
 export const segmentsOf = (size: number): number => Math.max(1, Math.ceil(size / SEGMENT))
 
-interface Page { readonly segments: (Uint8Array | undefined)[]; readonly asked: Uint8Array; left: number; digest: Digest | undefined }
+interface Page { readonly segments: (Uint8Array | undefined)[]; readonly asked: Set<number>; left: number }
 
 /** An empty ledger. */
 export const createLedger = (): Ledger => {
-  const pages = new Map<string, Page>()
+  /** By file and name: what is under way, and of what is finished the digest alone. */
+  const pages = new Map<string, Map<string, Page | Digest>>()
   let fresh: Finished[] = []
-  const keyOf = (path: string, tensor: string): string => `${path}\0${tensor}`
-  const pageOf = (path: string, tensor: string, segments: number): Page => {
-    const key = keyOf(path, tensor)
-    const page = pages.get(key) ?? { segments: Array.from<undefined>({ length: segments }), asked: new Uint8Array(segments), left: segments, digest: undefined }
-    pages.set(key, page)
+  const fileOf = (path: string): Map<string, Page | Digest> => {
+    const file = pages.get(path) ?? new Map<string, Page | Digest>()
+    pages.set(path, file)
+    return file
+  }
+  const pageOf = (path: string, tensor: string, segments: number): Page | Digest => {
+    const file = fileOf(path)
+    const page = file.get(tensor) ?? { segments: Array.from<undefined>({ length: segments }), asked: new Set<number>(), left: segments }
+    file.set(tensor, page)
     return page
   }
   return {
     ask: (path, tensor, segments, segment) => {
-      const { asked } = pageOf(path, tensor, segments)
-      if (asked[segment] === 1) return false
-      asked[segment] = 1
+      const page = pageOf(path, tensor, segments)
+      if (typeof page === 'string' || page.asked.has(segment)) return false
+      page.asked.add(segment)
       return true
     },
     record: (path, tensor, segments, segment, digest) => {
       const page = pageOf(path, tensor, segments)
-      if (page.digest !== undefined) return
+      if (typeof page === 'string') return
       if (page.segments[segment] === undefined) page.left -= 1
       page.segments[segment] = digest
       if (page.left > 0) return
-      page.digest = tensorDigest(page.segments.filter((s) => s !== undefined))
-      page.segments.length = 0
-      fresh.push({ path, tensor, digest: page.digest })
+      const whole = tensorDigest(page.segments.filter((s) => s !== undefined))
+      fileOf(path).set(tensor, whole)
+      fresh.push({ path, tensor, digest: whole })
     },
-    digest: (path, tensor) => pages.get(keyOf(path, tensor))?.digest,
+    digest: (path, tensor) => {
+      const page = pages.get(path)?.get(tensor)
+      return typeof page === 'string' ? page : undefined
+    },
     takeFinished: () => {
       const finished = fresh
       fresh = []

@@ -35,7 +35,9 @@ export interface Search {
 interface Member { readonly job: number; readonly tensor: string; readonly measure: Measure; readonly segments: number; readonly elements: number }
 interface Group {
   readonly measure: Measure
+  /** By name once anything is recorded, so that neither the order of files nor what else is built decides which of equal numbers come first. */
   readonly members: Member[]
+  sorted: boolean
   readonly parts: Map<string, Found>
   /** Counts by bin, only while they are collected: half a megabyte for each group that is under way. */
   dense: Float64Array | undefined
@@ -96,6 +98,10 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
   /** Empty counts to use again: making and collecting half a megabyte for each of thousands of tensors takes longer than counting. */
   const spare: Float64Array[] = []
 
+  const sortMembers = (group: Group): void => {
+    if (!group.sorted) group.members.sort((x, y) => (x.tensor < y.tensor ? -1 : x.tensor > y.tensor ? 1 : 0))
+    group.sorted = true
+  }
   const partsOf = (group: Group): Found[] =>
     group.members.flatMap((member) => Array.from({ length: member.segments }, (_, s) => group.parts.get(`${member.job}:${s}`)!))
   const combineTotals = (group: Group): Outcome => {
@@ -196,17 +202,16 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
     announce: (job, tensor, measure, elements, segments) => {
       const key = groupKey(measure)
       const group: Group = groups.get(key) ?? {
-        measure, members: [], parts: new Map(), dense: undefined,
+        measure, members: [], sorted: false, parts: new Map(), dense: undefined,
         guess: undefined, near: new Map(), bin: undefined, below: 0, bits: 0, pending: 0, outcome: undefined, peaks: undefined,
       }
       groups.set(key, group)
-      // By name, so that neither the order of files nor what else is built decides which of equal numbers come first.
-      const after = group.members.findIndex((m) => m.tensor > tensor)
-      group.members.splice(after < 0 ? group.members.length : after, 0, { job, tensor, measure, segments, elements })
+      group.members.push({ job, tensor, measure, segments, elements })
       group.pending += segments
     },
     record: (job, measure, stage, segment, found) => {
       const group = groupOf(measure)
+      sortMembers(group)
       if (stage === 'locate') {
         const at = (found as number) + 1
         const cut = measure.over === undefined ? { at } : { tensor: group.members.find((m) => m.job === job)!.tensor, at }

@@ -5,6 +5,7 @@ import type { Hand } from './crew.js'
 import type { Device } from './devices/device.js'
 import type { Listener } from './events.js'
 import type { Cutting } from './execute.js'
+import type { Pauses } from './pauses.js'
 import type { RenderReport } from './reports.js'
 import type { Spent } from './stopwatch.js'
 import type { WorkerStart } from './worker.js'
@@ -33,6 +34,10 @@ export interface RunOptions {
   readonly memory?: { readonly store: Store; readonly since: number }
   /** sha256 of inputs' files that were asked for, by path. */
   readonly sha256?: ReadonlyMap<string, string>
+  /** True where a report on the build is drawn after it, which counts in the memory it is expected to take. */
+  readonly reporting?: boolean
+  /** What has been watching since the command began; the run watches itself unless given. */
+  readonly pauses?: Pauses
 }
 
 /** What was written. */

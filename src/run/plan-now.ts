@@ -1,5 +1,7 @@
+import { stopped } from '../base/catalogue/run.js'
 import { failed, ok, type Result } from '../base/result.js'
-import { completePlan } from '../plan/make-plan.js'
+import { inTurns } from '../base/slices.js'
+import { completeInSlices } from '../plan/make-plan.js'
 import type { Plan } from '../plan/plan.js'
 import { lockPath, readLock, type Lock } from '../store/lock.js'
 import type { Store } from '../store/store.js'
@@ -27,5 +29,7 @@ export const planNow = async (recipe: string, options: PlanNowOptions): Promise<
   const unread = lock.type === 'ok' ? [] : lock.diagnostics.map((d) => ({ ...d, severity: 'warning' as const }))
   // What only one device gives is computed anew there.
   const alone = options.device !== undefined && options.device !== 'auto' && isInexact(options.device)
-  return ok({ plan: completePlan(drafted.value.draft, alone ? withoutResults(known.value) : known.value), lock: lock.type === 'ok' ? lock.value : undefined }, [...drafted.diagnostics, ...unread])
+  const planned = await inTurns(completeInSlices(drafted.value.draft, alone ? withoutResults(known.value) : known.value), options.signal)
+  if (planned === undefined) return failed(stopped())
+  return ok({ plan: planned.value, lock: lock.type === 'ok' ? lock.value : undefined }, [...drafted.diagnostics, ...unread])
 }

@@ -3,12 +3,15 @@ import { documentTooLarge } from '../base/catalogue/document.js'
 import { pinMismatch, pinOfShards } from '../base/catalogue/plan.js'
 import type { Diagnostic, Source } from '../base/diagnostic.js'
 import { resolvePath } from '../base/resolve-path.js'
+import { append } from '../base/lists.js'
+import { stopped } from '../base/catalogue/run.js'
 import { failed, ok, type Result } from '../base/result.js'
+import { inTurns } from '../base/slices.js'
 import { orderProblems } from '../document/report.js'
 import { MOST_BYTES, toSource } from '../document/source.js'
 import { destinationsOf, type Destination } from '../plan/destinations.js'
 import type { Draft } from '../plan/draft.js'
-import { completePlan, draftPlan, withoutWork, type PlanOptions } from '../plan/make-plan.js'
+import { completePlan, draftInSlices, withoutWork, type PlanOptions } from '../plan/make-plan.js'
 import type { Setting } from '../plan/outputs.js'
 import type { Plan } from '../plan/plan.js'
 import { parse, type ParseOptions } from '../recipe/parse.js'
@@ -28,6 +31,8 @@ export interface PrepareOptions extends ParseOptions, PlanOptions {
   readonly text?: string
   /** Folder that output paths are relative to; the recipe's own unless given. */
   readonly out?: string
+  /** Stops planning within a moment. */
+  readonly signal?: AbortSignal
 }
 
 /** A recipe that is read and evaluated under each of its settings, before it is known what of the work is done already. */
@@ -105,15 +110,16 @@ export const draft = async (path: string, options: PrepareOptions = {}, more: re
   const settings: Setting[] = []
   for (const { label, set } of choices.value) {
     const recipe = parse(source.value, { set })
-    told.push(...recipe.diagnostics)
+    append(told, recipe.diagnostics)
     if (recipe.type === 'failed') continue
     const [models, adapters] = [await openModels(recipe.value, folder, model), await openAdapters(recipe.value, folder, adapter)]
-    told.push(...models.diagnostics, ...adapters.diagnostics)
+    append(told, [...models.diagnostics, ...adapters.diagnostics])
     if (models.type === 'ok' && adapters.type === 'ok') settings.push({ recipe: recipe.value, models: models.value, adapters: adapters.value, label })
   }
   const opening = choices.value.length === 1 ? told : orderProblems(told)
   if (settings.length < choices.value.length) return failed(...opening)
-  const drafted = draftPlan(settings, { recipe: folder, out: options.out === undefined ? undefined : resolvePath('', options.out) }, { namesOf: namesOnDisk(), more })
+  const done = await inTurns(draftInSlices(settings, { recipe: folder, out: options.out === undefined ? undefined : resolvePath('', options.out) }, { namesOf: namesOnDisk(), more }), options.signal)
+  const drafted = done === undefined ? failed(stopped()) : done.value
   const diagnostics = [...opening, ...drafted.diagnostics]
   if (drafted.type === 'failed') return failed(...diagnostics)
   const { outputs, reports } = drafted.value

@@ -2,6 +2,8 @@ import { stat } from 'node:fs/promises'
 import { storeUnwritable } from '../base/catalogue/store.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { blake3, EMPTY_DIGEST, toDigest, type Digest } from '../base/digest.js'
+import { inTurns, type Sliced } from '../base/slices.js'
+import type { Fingerprints } from '../plan/fingerprint.js'
 import { sealingOf } from '../plan/make-lock.js'
 import type { Plan, Target } from '../plan/plan.js'
 import { fingerprintReport } from '../plan/reports.js'
@@ -43,21 +45,18 @@ export const remember = async (
   try {
     const digestOf = (tensor: TensorInfo): Digest | undefined => plan.digestOf(tensor) ?? schedule.ledger.digest(tensor.file, tensor.name)
     const fingerprints = plan.fingerprints(digestOf)
+    await allTurns(fingerprints.prepare())
     // The largest first, so that they are the first to go where the store is too small.
     finishMasks(plan, schedule, fingerprints, masks)
     rememberInputs(plan, digestOf, store, since)
-    const outcomes = new Map<string, StoredOutcome>()
-    for (const [measure, outcome] of schedule.outcomes()) {
-      const made = fingerprints.ofMeasure(measure)
-      if (made !== undefined) outcomes.set(made, outcome)
-    }
+    const outcomes = await allTurns(outcomesOf(schedule, fingerprints))
     for (const [measure, outcome] of plan.outcomes) outcomes.set(fingerprints.ofMeasure(measure)!, outcome)
     if (outcomes.size > 0) store.outcomes.keep(outcomes)
     for (const [index, output] of plan.outputs.entries()) {
       if (output.kept !== undefined || lock === undefined) continue
       const headers = output.seal(sealingOf(lock.builds[output.setting]!, lock.inputs))
       for (const [i, { path }] of output.files.entries()) {
-        await rememberFile(path, written, store, { header: toDigest(blake3(headers[i]!)), fingerprint: undefined, tensors: tensorsOf(plan, index, path, schedule, (t) => fingerprints.of(t.value, t)) })
+        await rememberFile(path, written, store, { header: toDigest(blake3(headers[i]!)), fingerprint: undefined, tensors: await allTurns(tensorsOf(plan, index, path, schedule, (t) => fingerprints.of(t.value, t))) })
       }
       if (output.index !== undefined) await rememberFile(output.index.path, written, store, { header: toDigest(blake3(output.index.bytes)), fingerprint: undefined, tensors: new Map() })
     }
@@ -99,12 +98,30 @@ const rememberInputs = (plan: Plan, digestOf: (t: TensorInfo) => Digest | undefi
 const isRemembered = (tensors: ReadonlyMap<string, KnownTensor>, file: KnownFile | undefined): boolean =>
   file !== undefined && [...tensors].every(([name, { digest }]) => file.tensors.get(name)?.digest === digest)
 
-const tensorsOf = (
-  plan: Plan, index: number, path: string, { ledger }: Schedule, fingerprint: (t: Target) => string | undefined,
-): ReadonlyMap<string, KnownTensor> => {
-  const targets = plan.targets[index]!.filter((t) => t.path === path)
-  return new Map(targets.map((t) => [t.tensor, { digest: ledger.digest(path, t.tensor) ?? EMPTY_DIGEST, begin: t.begin, fingerprint: fingerprint(t) }]))
+function* outcomesOf(schedule: Schedule, fingerprints: Fingerprints): Sliced<Map<string, StoredOutcome>> {
+  const outcomes = new Map<string, StoredOutcome>()
+  for (const [measure, outcome] of schedule.outcomes()) {
+    yield
+    const made = fingerprints.ofMeasure(measure)
+    if (made !== undefined) outcomes.set(made, outcome)
+  }
+  return outcomes
 }
+
+function* tensorsOf(
+  plan: Plan, index: number, path: string, { ledger }: Schedule, fingerprint: (t: Target) => string | undefined,
+): Sliced<ReadonlyMap<string, KnownTensor>> {
+  const tensors = new Map<string, KnownTensor>()
+  for (const t of plan.targets[index]!) {
+    if (t.path !== path) continue
+    yield
+    tensors.set(t.tensor, { digest: ledger.digest(path, t.tensor) ?? EMPTY_DIGEST, begin: t.begin, fingerprint: fingerprint(t) })
+  }
+  return tensors
+}
+
+/** Does all of some sliced work in turns: nothing stops it. */
+const allTurns = async <T>(work: Sliced<T>): Promise<T> => (await inTurns(work))!.value
 
 /** Remembers a file that was just written, unless something has happened to it since. */
 const rememberFile = async (path: string, written: ReadonlyMap<string, FileIdentity>, store: Store, facts: { readonly header: Digest | undefined; readonly fingerprint: string | undefined; readonly tensors: ReadonlyMap<string, KnownTensor> }): Promise<void> => {

@@ -2,6 +2,7 @@ import { basename, dirname } from 'node:path'
 import { contentDigest, EMPTY_DIGEST } from '../base/digest.js'
 import { inputChanged, stopped } from '../base/catalogue/run.js'
 import { lockDiffers } from '../base/catalogue/store.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { readPackage } from '../base/version.js'
 import type { ReportDocument } from '../operators/report-document.js'
@@ -23,6 +24,7 @@ import { changedInputs, sizeOnDisk, syncAll } from './files.js'
 import { gatherOddities } from './oddities.js'
 import type { Built, RunOptions } from './options.js'
 import { openJournal, type Journal } from './journal.js'
+import { watchPauses } from './pauses.js'
 import { startMasks } from './kept-masks.js'
 import { remember } from './remember.js'
 import { drawReport, renderReports } from './reports.js'
@@ -39,9 +41,10 @@ export const run = async (plan: Plan, options: RunOptions): Promise<Result<Built
   listener({
     type: 'run-started', recipe: plan.name, device: options.device, workers: options.workers, jobs: plan.jobs.length, seed: plan.seed,
     readBytes: totals.readBytes + totals.digestBytes, writeBytes: totals.writeBytes, tensors: totals.tensors, reused: totals.reused, cached: totals.cached,
-    memoryBudget: estimateMemory(plan, options.workers, options.device !== 'cpu'),
+    memoryBudget: estimateMemory(plan, options.workers, { onDevice: options.device !== 'cpu', reporting: options.reporting === true }),
     ...(options.deviceReason === undefined ? {} : { deviceReason: options.deviceReason }),
   })
+  const pauses = options.pauses ?? watchPauses()
   for (const { name, op, tensors, counts } of plan.steps.filter(isPartial)) listener({ type: 'step-counted', step: name, op, tensors, counts })
   const measuring = setInterval(() => listener({ type: 'memory-measured', bytes: process.memoryUsage.rss() }), 1000)
   measuring.unref()
@@ -51,9 +54,10 @@ export const run = async (plan: Plan, options: RunOptions): Promise<Result<Built
     listener({
       type: 'run-finished', seconds: seconds(), readBytes: result.value.readBytes, writtenBytes: result.value.writtenBytes, spent: result.value.spent,
       stepSeconds: Object.fromEntries(result.value.stepSeconds),
-      peakMemory: process.resourceUsage().maxRSS * 1024,
+      peakMemory: process.resourceUsage().maxRSS * 1024, longestPause: pauses.longest(),
     })
   }
+  if (options.pauses === undefined) pauses.end()
   return result
 }
 
@@ -114,7 +118,7 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
   const started = await startFiles(plan, wanted, holdings)
   if (started.type === 'failed') return started
 
-  holdings.masks.push(...startMasks(plan, options.memory?.store))
+  append(holdings.masks, startMasks(plan, options.memory?.store))
   const schedule = createSchedule(plan, holdings.masks.map((m) => m.path))
   const progress: Progress = { readBytes: 0, writtenBytes: 0, spent: noTime(), stepSeconds: new Map() }
   const oddities = gatherOddities()

@@ -1,7 +1,7 @@
 import { SEGMENT } from '../base/digest.js'
 import { countOf, ownerOf, rankOf, type BlockScales, type Cells, type Measure, type Peaks, type Scalar, type Tally } from '../graph/expression.js'
-import type { Pass } from '../graph/passes.js'
-import { evaluateScalar } from '../graph/scalar.js'
+import { groupKey, type Pass } from '../graph/passes.js'
+import { createScalars } from '../graph/scalar.js'
 import { deriveKey } from '../kernels/key.js'
 import { toMagnitude } from '../kernels/selection.js'
 import { subjectOf } from '../plan/fingerprint.js'
@@ -23,6 +23,8 @@ export interface Schedule {
   /** Takes a result in. Returns the tensor whose magnitudes cannot be ordered, if the unit found one. */
   finish(result: UnitResult): { readonly nonFinite: Job; readonly step: string } | undefined
   readonly finished: boolean
+  /** How often it was asked whether a phase can start: in proportion to the phases, whatever waits. Tests count it. */
+  readonly looked: number
   /** The value of a scalar whose measures have all been taken. */
   valueOf(scalar: Scalar): number
   /** The cells of a tally that has been taken. */
@@ -63,7 +65,9 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
   const searches: Search[] = []
   /** Phases that may start, later passes of begun jobs first, so that few jobs are open at a time. */
   const ready: Phase[] = []
-  const waiting = new Set<Phase>()
+  /** Phases that may not, by the group of the first measure they lack: only what that comes to makes it worth looking at them again. */
+  const waiting = new Map<string, Phase[]>()
+  let looked = 0
   let nextJob = 0
   let nextDigest = 0
   let nextId = 0
@@ -80,36 +84,41 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
     }
   })
 
-  const canStart = (phase: Phase): boolean => {
-    const pass = phase.type === 'pass' ? plan.jobs[phase.job]!.sweeps!.passes[phase.pass]! : undefined
-    if (pass === undefined) return true
-    const settled = pass.needs.every((m) => measures.outcome(m) !== undefined)
-    const counted = pass.takes.every((t) => t.stage !== 'low' || measures.bin(t.measure) !== undefined)
-    return settled && counted && (phase.next === 0 || probesOf(phase).every((m) => measures.guess(m) !== undefined))
+  const passOf = ({ job, type, pass }: Phase): Pass | undefined => (type === 'pass' ? plan.jobs[job]!.sweeps!.passes[pass] : undefined)
+  /** A measure that a phase has to wait for before its next segment; undefined when that can start. */
+  const missing = (phase: Phase): Measure | undefined => {
+    looked += 1
+    const pass = passOf(phase)
+    if (pass === undefined) return undefined
+    if (phase.next > 0) return probesOf(phase, pass).find((m) => measures.guess(m) === undefined)
+    return pass.needs.find((m) => measures.outcome(m) === undefined) ?? pass.takes.find((t) => t.stage === 'low' && measures.bin(t.measure) === undefined)?.measure
   }
   /** The measures of a pass whose first segment tells the others where to look. */
-  const probesOf = ({ job, type, pass }: Phase): Measure[] => {
-    const segments = type === 'pass' ? segmentsOf(plan.jobs[job]!.size) : 1
-    if (type !== 'pass' || segments === 1 || segments > MOST_NEAR) return []
-    return plan.jobs[job]!.sweeps!.passes[pass]!.takes.filter((t) => t.stage === 'high' && isAlone(t.measure)).map((t) => t.measure)
+  const probesOf = ({ job }: Phase, { takes }: Pass): readonly Measure[] => {
+    const segments = segmentsOf(plan.jobs[job]!.size)
+    return segments === 1 || segments > MOST_NEAR ? [] : takes.filter((t) => t.stage === 'high' && isAlone(t.measure)).map((t) => t.measure)
   }
   const isAlone = (m: Measure): boolean => m.over === undefined
-  const hasNothingToDo = ({ job, type, pass }: Phase): boolean =>
-    type === 'pass' && plan.jobs[job]!.sweeps!.passes[pass]!.takes.every((t) => t.stage === 'low' && measures.lowDone(t.measure)) && plan.jobs[job]!.sweeps!.passes[pass]!.takes.length > 0
-  const enter = (phase: Phase): void => {
-    if (hasNothingToDo(phase)) enterNext(phase)
-    else if (canStart(phase)) ready.push(phase)
-    else waiting.add(phase)
+  const hasNothingToDo = (phase: Phase): boolean => {
+    const takes = passOf(phase)?.takes ?? []
+    return takes.length > 0 && takes.every((t) => t.stage === 'low' && measures.lowDone(t.measure))
   }
+  /** Lines a phase up: with those that may start, or with those that lack the same. */
+  const lineUp = (phase: Phase): void => {
+    const lacks = missing(phase)
+    if (lacks === undefined) return void ready.push(phase)
+    const held = waiting.get(groupKey(lacks))
+    if (held === undefined) waiting.set(groupKey(lacks), [phase])
+    else held.push(phase)
+  }
+  const enter = (phase: Phase): void => (hasNothingToDo(phase) ? enterNext(phase) : lineUp(phase))
   const enterNext = (phase: Phase): void => {
-    if (phase.pass + 1 < plan.jobs[phase.job]!.sweeps!.passes.length) enter({ ...phase, pass: phase.pass + 1, next: 0, open: 0 })
+    if (phase.pass + 1 < plan.jobs[phase.job]!.sweeps!.passes.length) enter({ job: phase.job, type: phase.type, pass: phase.pass + 1, next: 0, open: 0 })
   }
-  const wake = (): void => {
-    for (const phase of waiting) {
-      if (!canStart(phase)) continue
-      waiting.delete(phase)
-      ready.push(phase)
-    }
+  const wake = (group: string): void => {
+    const held = waiting.get(group)
+    waiting.delete(group)
+    held?.forEach(lineUp)
   }
   const phasesOf = (job: number): Phase[] => {
     const { copies, sweeps } = plan.jobs[job]!
@@ -140,7 +149,7 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
     return path === undefined ? [] : [{ path, begin, dtype: 'BOOL', tensor, step, allowNonFinite: true, port, packed: true }]
   }
 
-  const valueOf = (scalar: Scalar): number => evaluateScalar(scalar, (m) => {
+  const valueOf = createScalars((m) => {
     const outcome = measures.outcome(m as Measure)
     return outcome?.type === 'number' ? outcome.value : nothing(m as Measure)
   })
@@ -235,8 +244,8 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
     const segment = phase.next++
     phase.open += 1
     if (phase.next >= segmentsOf(elementsOf(phase))) ready.pop()
-    else if (!canStart(phase)) waiting.add(ready.pop()!)
-    const pass = phase.type === 'pass' ? plan.jobs[phase.job]!.sweeps!.passes[phase.pass]! : undefined
+    else if (missing(phase) !== undefined) lineUp(ready.pop()!)
+    const pass = passOf(phase)
     const order = pass !== undefined ? passUnit(phase.job, pass, segment) : phase.type === 'digest' ? digestUnit(phase.job, segment) : copyUnit(phase.job, phase.pass, segment)
     return issue(order, { job: phase.job, size: elementsOf(phase), segment, pass, phase })
   }
@@ -247,17 +256,17 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
     enterNext(phase)
   }
   const takeIn = (unit: Issued, found: readonly Found[]): ReturnType<Schedule['finish']> => {
-    let settled = false
+    const settled = new Set<string>()
     for (const [i, { measure, stage }] of (unit.pass?.takes ?? []).entries()) {
       const outcome = measures.record(unit.job, measure, stage, unit.segment, found[i]!)
       if (outcome === 'non-finite') {
         const job = plan.jobs[unit.job]!
         return { nonFinite: job, step: measure.over?.split(/[#/]/)[0] ?? job.step }
       }
-      if (outcome === 'known') settled = true
+      if (outcome === 'known') settled.add(groupKey(measure))
       else if (outcome !== 'more') searches.push(outcome)
     }
-    if (settled) wake()
+    settled.forEach(wake)
     return undefined
   }
 
@@ -298,6 +307,9 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
       if (outcome?.type === 'cells') return outcome.values
       nothing(tally)
       return emptyTally(tally.cells)
+    },
+    get looked() {
+      return looked
     },
     ledger,
     outcomes: () => measures.taken(),

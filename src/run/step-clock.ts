@@ -12,42 +12,50 @@ export interface StepClock {
   totals(): ReadonlyMap<string, number>
 }
 
+type Shares = ReadonlyMap<string, number>
+
 /** A clock for the steps of a plan: those that made a tensor share its time in proportion to their operations, whichever outputs it goes to. */
 export const createStepClock = ({ jobs, sharesOf }: Pick<Plan, 'jobs' | 'sharesOf'>): StepClock => {
-  const jobOf = new Map<string, Job>()
-  for (const job of jobs) {
-    for (const name of [job.tensor, ...job.targets.map((t) => t.tensor), ...job.copies.map((c) => c.to.tensor)]) if (!jobOf.has(name)) jobOf.set(name, job)
+  // Of each tensor its job, and numbers in lists beside each other: there may be a hundred thousand.
+  const places = new Map<string, number>()
+  const jobAt: Job[] = []
+  const place = (tensor: string, job: Job): void => {
+    if (!places.has(tensor)) places.set(tensor, jobAt.push(job) - 1)
   }
-  const shares = new Map<Job, ReadonlyMap<string, number>>()
+  for (const job of jobs) {
+    place(job.tensor, job)
+    for (const target of job.targets) place(target.tensor, job)
+    for (const { to } of job.copies) place(to.tensor, job)
+  }
+  const [spent, told] = [new Float64Array(jobAt.length), new Float64Array(jobAt.length)]
+  const shares = jobAt.map((): Shares | undefined => undefined)
   /** Most jobs are alike: equal shares are kept once. */
-  const distinct = new Map<string, ReadonlyMap<string, number>>()
-  const sharesIn = (job: Job): ReadonlyMap<string, number> => {
-    const known = shares.get(job)
+  const distinct = new Map<string, Shares>()
+  const sharesAt = (at: number): Shares => {
+    const known = shares[at]
     if (known !== undefined) return known
-    const own = sharesOf(job)
+    const own = sharesOf(jobAt[at]!)
     const key = JSON.stringify([...own])
     const kept = distinct.get(key) ?? own
     distinct.set(key, kept)
-    shares.set(job, kept)
+    shares[at] = kept
     return kept
   }
-  const spent = new Map<string, { all: number; told: number }>()
   const totals = new Map<string, number>()
   return {
     spend: (tensor, seconds) => {
-      const known = spent.get(tensor)
-      if (known === undefined) spent.set(tensor, { all: seconds, told: 0 })
-      else known.all += seconds
-      const job = jobOf.get(tensor)
-      for (const [step, share] of job === undefined ? [] : sharesIn(job)) totals.set(step, (totals.get(step) ?? 0) + share * seconds)
+      const at = places.get(tensor)
+      if (at === undefined) return
+      spent[at]! += seconds
+      for (const [step, share] of sharesAt(at)) totals.set(step, (totals.get(step) ?? 0) + share * seconds)
     },
-    secondsOf: (tensor) => spent.get(tensor)?.all ?? 0,
+    secondsOf: (tensor) => spent[places.get(tensor) ?? -1] ?? 0,
     takeOf: (tensor) => {
-      const [known, job] = [spent.get(tensor), jobOf.get(tensor)]
-      if (known === undefined || job === undefined) return {}
-      const since = known.all - known.told
-      known.told = known.all
-      return Object.fromEntries([...sharesIn(job)].map(([step, share]) => [step, share * since]))
+      const at = places.get(tensor)
+      if (at === undefined || spent[at] === told[at]) return {}
+      const since = spent[at]! - told[at]!
+      told[at] = spent[at]!
+      return Object.fromEntries([...sharesAt(at)].map(([step, share]) => [step, share * since]))
     },
     totals: () => totals,
   }

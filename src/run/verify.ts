@@ -3,6 +3,7 @@ import { basename, dirname, resolve } from 'node:path'
 import { lockMissing, notAsLocked } from '../base/catalogue/store.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { resolvePath } from '../base/resolve-path.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { digestModel, lockAside } from '../plan/make-lock.js'
 import { openModel, type Model } from '../safetensors/model.js'
@@ -69,7 +70,7 @@ export const verify = async (
   for (const item of itemsOf(lock.value)) {
     const opened = await openItem(resolvePath(item.type === 'output' && options.out !== undefined ? resolvePath('', options.out) : dirname(path), item.path), 'sides' in item.locked)
     if (opened.type === 'ok') items.push({ ...item, model: opened.value })
-    else problems.push(...opened.diagnostics.map((d): Diagnostic => ({ ...d, blame: 'lock' })))
+    else append(problems, opened.diagnostics.map((d): Diagnostic => ({ ...d, blame: 'lock' })))
   }
   const digests = await digestTensors(items.flatMap((i) => [...i.model.tensors.values()]).filter((t) => t.begin < t.end), options, heard)
   if (digests.type === 'failed') return failed(...problems, ...digests.diagnostics)
@@ -82,7 +83,7 @@ export const verify = async (
     if (sha256 !== undefined && typeof sha256 !== 'string') problems.push(sha256)
     else if (sha256 !== pinned) problems.push(notAsLocked(name, `has sha256 ${sha256}, and the lock says ${pinned}`, HELP[type]))
     const aside = type === 'output' || lock.value.lock === 1 ? [] : compareAside(name, locked as LockedInput, lockAside(model))
-    problems.push(...aside.map((change) => notAsLocked(name, `does not match the lock: ${describeChange(change)}`, HELP.input)))
+    append(problems, aside.map((change) => notAsLocked(name, `does not match the lock: ${describeChange(change)}`, HELP.input)))
     files.push({ type, path: name, bytes: model.bytes, tensors: model.tensors.size, digest, sides: model.sides.flatMap((side) => (side.found === undefined ? [] : [basename(side.path)])) })
   }
   const bytes = files.reduce((n, f) => n + f.bytes, 0)

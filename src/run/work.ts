@@ -3,6 +3,7 @@ import { unordered } from '../base/catalogue/run.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import type { Digest } from '../base/digest.js'
 import { ok, type Result } from '../base/result.js'
+import { inTurns, type Sliced } from '../base/slices.js'
 import { decodingTables } from '../kernels/convert.js'
 import { lowerFor } from '../graph/lower.js'
 import type { Plan, Target } from '../plan/plan.js'
@@ -69,6 +70,7 @@ export const work = async (plan: Plan, options: RunOptions, place: Workplace): P
   // An input that another write could change without a trace is nothing to carry on from, and neither are numbers that only this device gives.
   const settled = plan.models.flatMap((m) => m.files).every((f) => isSettled(f, options.memory?.since ?? Date.now()))
   const note = createNotes(plan, settled && !isInexact(options.device) ? place : { ...place, journals: [] })
+  await inTurns(note.prepare())
   listener({ type: 'work-planned', tensors: plannedTensors(plan) })
   return employ(hands.value, {
     next: () => schedule.next(),
@@ -108,6 +110,8 @@ interface Expected { readonly target: Target; readonly size: number; readonly ho
 
 /** Follows tensors until they are whole. */
 interface Notes {
+  /** What has to be worked out before the first tensor is whole. */
+  prepare(): Sliced<void>
   /** A worker spent so many seconds on a unit. */
   spent(unit: UnitOrder, seconds: number): void
   /** Seconds by step so far. */
@@ -119,21 +123,26 @@ interface Notes {
 const createNotes = (plan: Plan, { files, journals, listener }: Workplace): Notes => {
   const keyOf = (path: string, tensor: string): string => `${path}\0${tensor}`
   const clock = createStepClock(plan)
-  const outputs = new Map<string, Expected>([
-    ...plan.jobs.flatMap((j) => j.copies.map((c): [string, Expected] =>
-      [keyOf(c.to.path, c.to.tensor), { target: c.to, size: j.size, how: c.expect === undefined ? 'copied' : 'reused', expect: c.expect }])),
-    ...plan.jobs.flatMap((j) => j.targets.map((t): [string, Expected] => [keyOf(t.path, t.tensor), { target: t, size: j.size, how: 'computed', expect: undefined }])),
-  ])
+  const outputs = new Map<string, Map<string, Expected>>()
+  const expectTensor = (expected: Expected): void => {
+    const { path, tensor } = expected.target
+    const file = outputs.get(path) ?? new Map<string, Expected>()
+    outputs.set(path, file.set(tensor, expected))
+  }
+  for (const { size, copies, targets } of plan.jobs) {
+    for (const { to, expect } of copies) expectTensor({ target: to, size, how: expect === undefined ? 'copied' : 'reused', expect })
+    for (const target of targets) expectTensor({ target, size, how: 'computed', expect: undefined })
+  }
   const masks = new Map(plan.masks.taken.map(({ bits, expect }) => [keyOf(bits.file, bits.name), expect] as const))
-  const inputs = new Map(plan.settings.flatMap((s) => [...s.inputs.values()]).flatMap((m) => [...m.tensors.values()]).map((t) => [keyOf(t.file, t.name), t] as const))
+  const inputs = new Map(plan.settings.flatMap((s) => [...s.inputs.values()]).flatMap((m) => m.files).map((f) => [f.path, f.tensors] as const))
   const identify = identifyByFile(plan.models.flatMap((m) => m.files))
   const fingerprints = plan.fingerprints(identify)
   const journalOf = new Map(files.map((f, i) => [f.finalPath, journals[i]] as const))
   const finish = (finished: readonly Finished[]): Diagnostic | undefined => {
     for (const { path, tensor, digest } of finished) {
       if ((masks.get(keyOf(path, tensor)) ?? digest) !== digest) return reuseBroken(path, tensor)
-      const output = outputs.get(keyOf(path, tensor))
-      const input = output === undefined ? inputs.get(keyOf(path, tensor)) : undefined
+      const output = outputs.get(path)?.get(tensor)
+      const input = output === undefined ? inputs.get(path)?.get(tensor) : undefined
       if (output !== undefined) {
         const { target, size, how, expect } = output
         if (expect !== undefined && expect !== digest) return reuseBroken(path, tensor)
@@ -141,8 +150,9 @@ const createNotes = (plan: Plan, { files, journals, listener }: Workplace): Note
           type: 'tensor-finished', output: plan.outputs[target.output]!.name, tensor, steps: plan.stepsOf(target), how,
           bytes: bytesFor(size, target.dtype), seconds: clock.secondsOf(tensor), stepSeconds: clock.takeOf(tensor),
         })
-        const made = fingerprints.of(target.value, target)
-        if (made !== undefined) journalOf.get(path)?.wrote(made, target.begin, digest)
+        const journal = journalOf.get(path)
+        const made = journal === undefined ? undefined : fingerprints.of(target.value, target)
+        if (made !== undefined) journal?.wrote(made, target.begin, digest)
       } else if (input !== undefined) {
         const identity = identify(input)
         if (identity !== undefined) journals[0]?.read(identity, digest)
@@ -152,6 +162,9 @@ const createNotes = (plan: Plan, { files, journals, listener }: Workplace): Note
     return undefined
   }
   return {
+    *prepare() {
+      if (journals.length > 0) yield* fingerprints.prepare()
+    },
     spent: ({ reads, writes }, seconds) => clock.spend(writes[0]?.tensor ?? reads[0]?.tensor ?? '', seconds),
     stepSeconds: clock.totals,
     finished: finish,

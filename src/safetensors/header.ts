@@ -15,6 +15,11 @@ import type { JsonReader } from './strict-json.js'
 /** The longest header the format allows, in bytes. */
 export const MAX_HEADER = 100_000_000
 
+/** Dimensions from which on a shape is refused while it is read: nothing has a hundredth of them, and a header has room for fifty million. */
+const MAX_DIMENSIONS = 100_000
+/** Keys of the metadata from which on it is refused: many trainers write some hundred. */
+const MAX_METADATA = 100_000
+
 /** Bytes in front of the header that hold its length. */
 export const PREFIX = 8
 
@@ -38,7 +43,8 @@ export const headerLength = (path: string, prefix: Buffer, fileBytes: number): R
 
 /**
  * Reads a header under the whole law of the format, in the reference's order of checks, and stricter where the reference breaks its
- * own specification: names and metadata keys given twice, entries written as arrays, and dtypes written as objects are refused.
+ * own specification: names and metadata keys given twice, entries written as arrays, and dtypes written as objects are refused. What
+ * no program writes and would take long to read, shapes of thousands of dimensions and metadata of 100,000 keys, is refused where it begins to.
  */
 export const parseHeader = (path: string, bytes: Buffer, fileBytes: number): Result<Header> => {
   if (!isUtf8(bytes)) return failed(problems.headerNotUtf8(path))
@@ -90,6 +96,7 @@ const readMetadata = (json: JsonReader, path: string, notices: Notices, at: (key
   }
   json.object((key) => {
     if (metadata.has(key)) return json.refuse(problems.duplicateMetadataKey(path, key))
+    if (metadata.size === MAX_METADATA) return json.refuse(problems.tooManyMetadataKeys(path, MAX_METADATA))
     at(key)
     metadata.set(key, json.string())
   })
@@ -105,6 +112,7 @@ const openEntries = (json: JsonReader, path: string, notices: Notices): ((name: 
   let end: number | bigint = 0
   let offsets: number | undefined
   const pushDimension = (): void => {
+    if (shape?.length === MAX_DIMENSIONS) return json.refuse(problems.tooManyDimensions(path, name, MAX_DIMENSIONS))
     shape?.push(json.integer())
   }
   const takeOffset = (): void => {

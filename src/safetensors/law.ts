@@ -47,7 +47,8 @@ export const applyLaw = (
     tensors.set(name, {
       name,
       dtype,
-      shape: isPlain(shape) ? shape : shape.map(Number),
+      // A copy is as long as it has to be; what grew has room for sixteen more.
+      shape: isPlain(shape) ? shape.slice() : shape.map(Number),
       file: path,
       begin: dataBegin + Number(begin),
       end: dataBegin + Number(end),

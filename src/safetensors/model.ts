@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve, sep } from 'node:path'
 import * as problems from '../base/catalogue/sharded-index.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import type { Digest } from '../base/digest.js'
+import { append } from '../base/lists.js'
 import { failed, ok } from '../base/result.js'
 import type { Result } from '../base/result.js'
 import type { TensorInfo } from '../tensor/info.js'
@@ -97,7 +98,7 @@ const openShards = async (path: string, index: Ok<ShardedIndex>): Promise<Result
   for (const shard of shards) {
     const strayed = await strayedShard(path, folder, shard)
     const file = strayed === undefined ? await readHeader(join(folder, shard)) : failed(strayed)
-    diagnostics.push(...file.diagnostics)
+    append(diagnostics, file.diagnostics)
     if (file.type === 'ok') files.set(shard, file.value)
   }
   if (files.size < shards.length) return failed(...diagnostics)

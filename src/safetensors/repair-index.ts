@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { mended, nothingToIndex, repairTargetExists, shardsDisagree, shardsIncomplete } from '../base/catalogue/repair.js'
 import type { Diagnostic } from '../base/diagnostic.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { openingProblem, readHeader } from './open.js'
 import { writeOutput } from './output.js'
@@ -23,7 +24,7 @@ export const repairIndex = async (folder: string): Promise<Result<Repaired>> => 
   let total = 0
   for (const shard of set.shards) {
     const file = await readHeader(join(folder, shard))
-    problems.push(...file.diagnostics)
+    append(problems, file.diagnostics)
     if (file.type === 'failed') continue
     total += file.value.bytes
     for (const name of file.value.tensors.keys()) {

@@ -104,6 +104,8 @@ export const repairFile = async (path: string, out: string): Promise<Result<Repa
     if (found.type === 'failed' && strict.type === 'failed') return found
     if (found.type === 'failed' || (strict.type === 'ok' && found.value.defects.length === 0)) return ok(untouched(path, strict, identity.size), strict.diagnostics)
     const { entries, metadata, dataBegin, defects } = found.value
+    // Beyond a limit of smelt rather than against the law of the format: a copy would be refused in the same way.
+    if (strict.type === 'failed' && defects.length === 0) return strict
     if (fs.existsSync(out)) return failed(repairTargetExists(out))
     const layout = layoutFile(entries, Object.fromEntries(metadata))
     const output = await createOutput(out, layout.header, layout.bytes, createRunId(), { fresh: true })

@@ -1,6 +1,7 @@
 import * as problems from '../base/catalogue/sharded-index.js'
 import type { ShardNameFlaw } from '../base/catalogue/sharded-index.js'
 import type { Diagnostic } from '../base/diagnostic.js'
+import { greatest } from '../base/lists.js'
 
 /** Judges the file names that an index gives: none may lead out of its folder on any system, nor fall together on one that ignores case. */
 export const checkShardNames = (path: string, shards: readonly string[]): Diagnostic[] => {
@@ -69,5 +70,5 @@ const checkNumbers = (path: string, shards: readonly string[]): Diagnostic[] => 
   const present = new Set(numbered.map((shard) => shard.number))
   // Not an array of `total` numbers: a hostile name may claim 999,999 of them.
   const whole = totals.size === 1 && present.size === total && [...present].every((number) => number >= 1 && number <= total)
-  return whole ? [] : [problems.shardsOddlyNumbered(path, [...present], Math.max(...totals))]
+  return whole ? [] : [problems.shardsOddlyNumbered(path, [...present], greatest(totals))]
 }

@@ -47,6 +47,8 @@ const ESCAPES = new Map([...'"\\/bfnrt'].map((letter, i) => [letter.charCodeAt(0
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 const UNUSUAL = /[^\x20-\x5b\x5d-\x7f]/
 const U64 = (1n << 64n) - 1n
+/** Digits of the largest integer that fits. More are not even converted, which for a million of them takes minutes. */
+const U64_DIGITS = 20
 
 const isDigit = (byte: number | undefined): boolean => byte !== undefined && byte >= ZERO && byte <= 0x39
 const mayContinueNumber = (byte: number | undefined): boolean =>
@@ -193,6 +195,7 @@ export const readJson = (bytes: Buffer, rules: JsonRules): JsonReader => {
     if (length === 0 || mayContinueNumber(bytes[at])) fail(first === undefined ? 'unexpected-end' : 'expected-integer', start)
     else if (first === ZERO && length > 1) fail('bad-number', start)
     else if (length <= 15) return value
+    else if (length > U64_DIGITS) fail('integer-too-large', start)
     else {
       const exact = BigInt(bytes.toString('latin1', start, at))
       if (exact <= U64) return exact <= Number.MAX_SAFE_INTEGER ? Number(exact) : exact

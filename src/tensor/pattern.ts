@@ -1,5 +1,6 @@
 import { emptyPattern, patternNeedsArchitecture, patternSelectsNothing, partNamed, unknownPart } from '../base/catalogue/tensor.js'
 import type { Diagnostic, Place } from '../base/diagnostic.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { didYouMean, nearest } from '../base/suggest.js'
 import { under, withoutRoot } from './roots.js'
@@ -52,7 +53,7 @@ export const selectLayers = (
   const problems: Diagnostic[] = []
   for (const pattern of patterns) {
     const hits = findHits(pattern, names, context)
-    if (hits.type === 'failed') problems.push(...hits.diagnostics)
+    if (hits.type === 'failed') append(problems, hits.diagnostics)
     else for (const index of hits.value) chosen[index] = !takesAway(pattern.text)
   }
   return problems.length > 0 ? failed(...problems) : ok(new Set(tensors.filter((_, index) => chosen[index])))
@@ -72,7 +73,7 @@ export const resolvePerLayer = (
   const problems: Diagnostic[] = []
   for (const { pattern, value } of rules.rules) {
     const hits = findHits(pattern, names, context)
-    if (hits.type === 'failed') problems.push(...hits.diagnostics)
+    if (hits.type === 'failed') append(problems, hits.diagnostics)
     else if (takesAway(pattern.text)) complement(hits.value, tensors.length).forEach((index) => (numbers[index] = value))
     else hits.value.forEach((index) => (numbers[index] = value))
   }

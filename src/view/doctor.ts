@@ -1,3 +1,4 @@
+import { greatest } from '../base/lists.js'
 import type { CudaReport } from '../run/devices/cuda-report.js'
 import { cudaRows, type CheckRow, type Verdict } from './cuda.js'
 import { align, formatBytes, paint, plural, wrap, type Look, type Style } from './text.js'
@@ -24,7 +25,7 @@ const SHOWN: Readonly<Record<Exclude<Verdict, undefined>, readonly [Style, strin
 /** Rows of checks as a table; what is long goes on in lines of its own. */
 export const renderChecks = (rows: readonly CheckRow[], look: Look): string => {
   const verdict = (good: Verdict): string => (good === undefined ? '' : paint(look, SHOWN[good][0], SHOWN[good][1]))
-  const names = Math.max(...rows.map(([name]) => name.length))
+  const names = greatest(rows.map(([name]) => name.length))
   const room = Math.max(30, look.width - names - 2 - '  problem'.length)
   const lines = rows.flatMap(([name, text, good]) => wrap(text, room).map((line, i) => [i === 0 ? paint(look, 'name', name) : '', line, i === 0 ? verdict(good) : '']))
   return `${align(lines).join('\n')}\n`

@@ -2,6 +2,7 @@ import type { Architecture } from '../architectures/detect.js'
 import { lookAtUnknown } from '../architectures/unknown.js'
 import { seenInstead } from '../base/catalogue/architectures.js'
 import { escapeControls } from '../base/excerpt.js'
+import { greatest } from '../base/lists.js'
 import type { Model } from '../safetensors/model.js'
 import type { TensorInfo } from '../tensor/info.js'
 import type { Quantised } from '../tensor/quantised.js'
@@ -88,7 +89,7 @@ const metadata = ({ model }: Inspected, look: Look): string[] => {
     const more = text.length > LONGEST ? ` … (${plural(text.length, 'character')})` : ''
     return [cutMiddle(escapeControls(key), 40), shown + more] as const
   })
-  const head = Math.max(...rows.map(([key]) => widthOf(key)))
+  const head = greatest(rows.map(([key]) => widthOf(key)))
   return ['', paint(look, 'title', 'Metadata'), ...rows.flatMap(([key, text]) => wrap(text, Math.max(20, look.width - head - 4)).map((line, i) =>
     `  ${paint(look, 'faint', i === 0 ? key + ' '.repeat(head - widthOf(key)) : ' '.repeat(head))}  ${line}`))]
 }
@@ -105,9 +106,9 @@ const tensors = ({ tensors: selected, model, statistics }: Inspected, look: Look
     return { name: escapeControls(t.name), cells: [t.dtype, shapeOf(t.shape), formatBytes(t.end - t.begin), ...numbers] }
   })
   const columns = align([['dtype', 'shape', 'size', ...head], ...rows.map((r) => r.cells)], [2, 3, 4, 5, 6, 7, 8, 9, 10])
-  const longest = Math.max(4, ...rows.map((r) => widthOf(r.name)))
+  const longest = greatest(rows.map((r) => widthOf(r.name)), 4)
   // Statistics take a line of their own: names are too long to leave room for them.
-  const beside = statistics === undefined && longest + 4 + Math.max(...columns.map(widthOf)) <= Math.max(look.width, 80)
+  const beside = statistics === undefined && longest + 4 + greatest(columns.map(widthOf)) <= Math.max(look.width, 80)
   const lines = beside
     ? columns.map((c, i) => `  ${(i === 0 ? 'name' : rows[i - 1]!.name).padEnd(longest)}  ${c}`)
     : columns.flatMap((c, i) => [...(i === 0 ? [] : [`  ${paint(look, 'name', rows[i - 1]!.name)}`]), `    ${c}`])

@@ -1,3 +1,4 @@
+import { append } from '../base/lists.js'
 import { paint, widthOf, wrap, type Look } from './text.js'
 
 /** Code keeps its backticks where there is no colour to tell it by. A link shows its words. */
@@ -42,12 +43,12 @@ export const renderMarkdown = (markdown: string, look: Look): string => {
       return lines.slice(from, i + 1)
     }
     if (line.startsWith('#')) out.push(paint(look, 'title', line.replace(/^#+ /, '')))
-    else if (line.startsWith('|')) out.push(...table(until((l) => l.startsWith('|')), look))
+    else if (line.startsWith('|')) append(out, table(until((l) => l.startsWith('|')), look))
     else if (line.startsWith('```')) {
-      out.push(...until((l) => !l.startsWith('```')).slice(1).map((l) => `    ${l}`))
+      append(out, until((l) => !l.startsWith('```')).slice(1).map((l) => `    ${l}`))
       i++
     } else if (line === '') out.push('')
-    else out.push(...paragraph(line, look))
+    else append(out, paragraph(line, look))
   }
   return `${out.join('\n')}\n`
 }

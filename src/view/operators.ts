@@ -1,3 +1,4 @@
+import { greatest } from '../base/lists.js'
 import type { Operator } from '../operators/define.js'
 import { operatorPage } from '../operators/page.js'
 import { renderMarkdown } from './markdown.js'
@@ -7,7 +8,7 @@ const familyOf = (id: string): string => id.split('.')[0]!
 
 /** Every operator with its summary, by family. */
 export const renderOperators = (operators: readonly Operator[], look: Look): string => {
-  const width = Math.max(...operators.map((o) => o.id.length))
+  const width = greatest(operators.map((o) => o.id.length))
   const families = [...new Set(operators.map((o) => familyOf(o.id)))]
   const row = ({ id, summary }: Operator): string[] =>
     wrap(look.color ? summary.replaceAll('`', '') : summary, look.width - width - 4).map((line, i) => `  ${paint(look, 'name', (i === 0 ? id : '').padEnd(width))}  ${line}`)

@@ -1,3 +1,4 @@
+import { greatest } from '../base/lists.js'
 import type { PlannedDevice } from '../plan/device.js'
 import { estimateMemory } from '../plan/memory.js'
 import type { Plan, PlannedStep } from '../plan/plan.js'
@@ -7,7 +8,7 @@ import { estimateSeconds } from '../plan/time.js'
 import type { Name } from '../recipe/recipe.js'
 import type { Lock } from '../store/lock.js'
 import type { Speed } from '../store/speed.js'
-import { shortReason } from './why.js'
+import { shortReason } from './reason-text.js'
 import { tallyOf } from './text.js'
 
 /** The plan as every view shows it: figures, names and edges, without jobs and programs. */
@@ -118,8 +119,8 @@ export const outlinePlan = (plan: Plan, device: PlannedDevice, { lock, force = f
       ...plan.totals,
       jobs: plan.jobs.length,
       programs: plan.programs.length,
-      sweeps: Math.max(0, ...plan.jobs.map((job) => job.sweeps?.passes.length ?? 1)),
-      peakMemory: estimateMemory(plan, device.workers, device.name !== 'cpu'),
+      sweeps: greatest(plan.jobs.map((job) => job.sweeps?.passes.length ?? 1), 0),
+      peakMemory: estimateMemory(plan, device.workers, { onDevice: device.name !== 'cpu' }),
       seconds: estimateSeconds(plan.totals, device.workers, speed),
       workers: device.workers,
     },

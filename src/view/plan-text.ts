@@ -1,4 +1,5 @@
 import { escapeControls } from '../base/excerpt.js'
+import { greatest } from '../base/lists.js'
 import type { OutlinedOutput, PlanOutline } from './plan-outline.js'
 import { align, countsText, cutMiddle, formatBytes, formatCount, formatDuration, formatTally, paint, plural, widthOf, wrap, type Look } from './text.js'
 
@@ -13,7 +14,7 @@ const listed = (look: Look, text: string): string[] =>
 
 /** Paths are what may be long: they get what the other columns leave. */
 const withPath = (rows: readonly (readonly string[])[], column: number, look: Look, right: readonly number[]): string[] => {
-  const widest = (i: number): number => Math.max(...rows.map((row) => widthOf(row[i]!)))
+  const widest = (i: number): number => greatest(rows.map((row) => widthOf(row[i]!)))
   const others = rows[0]!.reduce((n, _, i) => (i === column ? n : n + widest(i) + 2), INDENT.length)
   const room = Math.max(16, look.width - others)
   return align(rows.map((row) => row.map((cell, i) => (i === column ? cutMiddle(cell, room) : cell))), right, INDENT)
@@ -80,7 +81,7 @@ const work = ({ work: w, unused, device }: PlanOutline, look: Look): string[] =>
     ['not computed', `${plural(w.copied, 'tensor')}, copied as they are; ${formatBytes(w.skippedBytes)} of the models not read`],
     ...unused.map((name) => ['not run', `${name}, which nothing uses`] as const),
   ]
-  const head = Math.max(...rows.map(([key]) => key.length))
+  const head = greatest(rows.map(([key]) => key.length))
   return rows.flatMap(([key, text]) =>
     wrap(text, look.width - head - 4).map((line, i) => `${INDENT}${paint(look, 'faint', (i === 0 ? key : '').padEnd(head))}  ${line}`))
 }

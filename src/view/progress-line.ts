@@ -1,5 +1,5 @@
 import type { RunEvent } from '../run/events.js'
-import { foldEvent, NO_PROGRESS, renderLogLine, renderProgress, type Progress } from './progress.js'
+import { foldEvent, NO_PROGRESS, renderLogLine, renderPlanning, renderProgress, type Progress } from './progress.js'
 
 /** Where progress is drawn, and the clock in ms. `terminal` redraws one line, otherwise lines are added to a log. */
 export interface ProgressPort {
@@ -9,7 +9,7 @@ export interface ProgressPort {
   now(): number
 }
 
-/** Draws progress: hears events at any rate, and draws only when `tick` is called and its time has come. */
+/** Draws progress, and until there is any how long the planning takes: hears events at any rate, and draws only when `tick` is called and its time has come. */
 export interface ProgressLine {
   hear(event: RunEvent): void
   tick(): void
@@ -20,13 +20,16 @@ export interface ProgressLine {
 /** A redrawn line changes at most so often, in ms; a log gets a line at most so often. */
 const REDRAW = 100
 const LOG = 5_000
+/** Before the work begins there is only the time to tell, which changes so often, in ms. */
+const PLANNING = 1_000
 
 const TO_START = '\r\u001b[K'
 
 /** A progress line that has drawn nothing yet. */
 export const createProgressLine = (port: ProgressPort): ProgressLine => {
   let progress: Progress = NO_PROGRESS
-  let drawn = port.now()
+  const began = port.now()
+  let drawn = began
   let changed = false
   let shown = false
   const clear = (): void => {
@@ -40,6 +43,14 @@ export const createProgressLine = (port: ProgressPort): ProgressLine => {
     },
     tick: () => {
       const now = port.now()
+      if (progress.state === 'waiting') {
+        if (now - drawn < (port.terminal ? PLANNING : LOG)) return
+        drawn = now
+        const text = renderPlanning((now - began) / 1000)
+        port.write(port.terminal ? TO_START + text : `${text}\n`)
+        shown = port.terminal
+        return
+      }
       if (!changed || progress.state !== 'running' || now - drawn < (port.terminal ? REDRAW : LOG)) return
       drawn = now
       changed = false

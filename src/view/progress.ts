@@ -85,6 +85,9 @@ export const renderProgress = (progress: Progress, width: number): string => {
   return room >= 12 && place !== '' ? `${line}  ${cutMiddle(place, room)}` : line
 }
 
+/** What there is to tell while the plan is made. */
+export const renderPlanning = (seconds: number): string => `planning for ${formatDuration(Math.floor(seconds))}`
+
 /** One line for a log, which keeps it. */
 export const renderLogLine = (progress: Progress): string => {
   const { percent, bytes, rate, left } = figuresOf(progress)

@@ -11,7 +11,7 @@ const rowOf = (stdout: string, file: string): number[] =>
 
 test('the quickstart merges two specialists into a file that does on both tasks what none of them does', async () => {
   const { code, stdout, stderr } = await runProgram(['examples/quickstart/start.mjs'])
-  expect(stdout).toContain('Digits read rightly')
+  expect(stdout).toContain('Digits recognised correctly')
   expect(code).toBe(0)
   expect(stderr).toContain('merge.dare_ties')
   for (const [row, file] of [['base', 'base'], ['rotated', 'A'], ['mirrored', 'B']] as const) {

@@ -1,10 +1,10 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { build } from '#src/run/build.js'
 import { makeBase, train, writeCheckpoint } from '../recipes/checkpoint.js'
-import { ROOT } from './program.js'
+import { ROOT, runProgram } from './program.js'
 
 const blockOf = (file: string, language: string, first: string): string =>
   readFileSync(join(ROOT, file), 'utf8').split('```').find((block) => block.startsWith(`${language}\n${first}`))!.slice(language.length + 1)
@@ -35,10 +35,15 @@ test('the example of params in the language’s page builds', async () => {
   expect(built).toMatchObject({ type: 'ok', diagnostics: [], value: { outputs: [{ paths: [join(folder, 'build/keep-0.5.safetensors')] }] } })
 })
 
-test('every file that the README and the language’s page link to is there', () => {
-  for (const file of ['README.md', 'docs/recipes.md']) {
-    const links = [...readFileSync(join(ROOT, file), 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)\)/g)].map(([, path]) => path!)
-    expect(links.length).toBeGreaterThan(1)
-    for (const link of links) expect(() => readFileSync(join(ROOT, dirname(file), link)), link).not.toThrow(/ENOENT/)
+test('the commands of the README’s first merge run one after the other', async () => {
+  const folder = makeFolder([])
+  for (const [from, to] of [['A', 'first'], ['B', 'second']]) copyFileSync(join(ROOT, `examples/quickstart/data/${from}.safetensors`), join(folder, `${to}.safetensors`))
+  const lines = ['smelt blend', 'smelt init'].flatMap((first) => blockOf('README.md', 'sh', first).trim().split('\n')).map((line) => line.replace(/ +#.*/, ''))
+  expect(lines).toHaveLength(5)
+  for (const line of lines) {
+    const [, ...args] = line.split(' ')
+    const { code, stderr } = await runProgram([join(ROOT, 'dist/cli/main.js'), ...args], undefined, folder)
+    expect(code, `${line}\n${stderr}`).toBe(0)
   }
-})
+  expect(existsSync(join(folder, 'build/merged.safetensors'))).toBe(true)
+}, 60_000)

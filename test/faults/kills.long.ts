@@ -46,7 +46,7 @@ describe('F24: a crash', () => {
       const ended = await stage.build({ main: crashing(how, 1 + i) })
       const verdict = stage.judge()
       const right = !ended.hung && ended.code === 3 && codesOf(ended).includes('worker-lost') && verdict === 'old' && stage.leftovers().length === 0
-      tally.see(ended.code === 3 ? 'told and old' : `code ${ended.code}`, !right)
+      tally.see(ended.code === 3 ? 'reported and old' : `code ${ended.code}`, !right)
       if (!right) wrong.push(`${how} at read ${1 + i}: code ${ended.code} ${ended.signal} ${codesOf(ended).join()} ${verdict} ${stage.leftovers().join(' ')} ${ended.stderr}`)
       const problem = i % 6 === 5 ? await recover(stage, 'old') : undefined
       if (problem !== undefined) wrong.push(`next build: ${problem.ended}`)

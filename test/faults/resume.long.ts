@@ -46,7 +46,7 @@ describe('F3: a build that was killed half-way', () => {
         await killAt(stage, 0.5, i % 2 === 0 ? 'old' : 'none')
         const ended = await stage.build()
         const share = reusedShare(ended)
-        tally.see(share >= 0.45 ? 'golden, 45 % or more taken over' : 'golden, less taken over', share < 0.45 || stage.judge() !== 'new')
+        tally.see(share >= 0.45 ? 'golden, 45 % or more reused' : 'golden, less reused', share < 0.45 || stage.judge() !== 'new')
         shares.push(share)
         expect([ended.code, stage.judge(), stage.leftovers()]).toEqual([0, 'new', []])
       }

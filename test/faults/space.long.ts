@@ -107,7 +107,7 @@ describe('F7: an input that cannot be read', () => {
       const ended = await stage.build({ wrap: strace('pread64,read', `error=EIO:when=${1 + Math.floor(i / 3)}`, '-P', path) })
       const named = ended.code === 0 || ended.stdout.includes(`${model}.safetensors`)
       const right = isClean(ended, stage, 'old', [1, 3]) && named
-      tally.see(ended.code === 0 ? 'built, as no read was that late' : 'named and old', !right)
+      tally.see(ended.code === 0 ? 'built: fewer reads' : 'named and old', !right)
       if (!right) wrong.push(`read ${1 + Math.floor(i / 3)} of ${model}: code ${ended.code}, ${stage.judge()}, ${codesOf(ended).join()} ${ended.stderr}`)
     }
     tally.end()
@@ -149,7 +149,7 @@ describe('F8: a disk that cannot keep what was written', () => {
       const again = triedAgain(readFileSync(log, 'utf8'))
       // Only the sync of a folder comes after the new name; the bytes under it are whole.
       const right = !ended.hung && (ended.code === 0 ? verdict === 'new' : [3, 75].includes(ended.code ?? -1) && isAllowed(verdict, 'old', ended, false) && stage.leftovers().length === 0) && again.length === 0
-      tally.see(ended.code === 0 ? 'built, as no sync was that late' : `failed and ${verdict}`, !right)
+      tally.see(ended.code === 0 ? 'built: fewer syncs' : `failed and ${verdict}`, !right)
       if (!right) wrong.push(`fsync ${n}: code ${ended.code}, ${verdict}, again ${again.join()}, ${stage.leftovers().join(' ')} ${codesOf(ended).join()} ${ended.stderr}`)
       if (ended.code === 0 && FULL) break
     }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { estimateMemory } from '#src/plan/memory.js'
+import { estimateMemory, type MemoryUse } from '#src/plan/memory.js'
 import { INDEX_SUFFIX } from '#src/safetensors/sharded-index.js'
 import { modelOf, planOf, problemsOf, type Outline, type Paper } from './support.js'
 
@@ -125,9 +125,9 @@ describe('metadata', () => {
 })
 
 describe('the memory a build will take', () => {
-  const memory = (scale: number, workers: number, step: object = blend): number => {
-    const outline: Outline = Object.fromEntries(Array.from({ length: scale }, (_, i) => [`layer.${i}`, ['F16', [1024, 1024 * scale]] as const]))
-    return estimateMemory(planOf({ models: { a: outline, b: outline }, steps: { x: step }, outputs: { out: { from: 'x', path: 'out.safetensors' } } }), workers)
+  const memory = (scale: number, workers: number, step: object = blend, tensors = 8, use: MemoryUse = {}): number => {
+    const outline: Outline = Object.fromEntries(Array.from({ length: tensors }, (_, i) => [`layer.${i}`, ['F16', [1024, 1024 * scale]] as const]))
+    return estimateMemory(planOf({ models: { a: outline, b: outline }, steps: { x: step }, outputs: { out: { from: 'x', path: 'out.safetensors' } } }), workers, use)
   }
 
   test('grows with the workers', () => {
@@ -136,7 +136,13 @@ describe('the memory a build will take', () => {
     expect(new Set(estimates).size).toBe(4)
   })
 
-  test('does not grow with the model', () => expect(memory(64, 2)).toBe(memory(1, 2)))
+  test('does not grow with the size of tensors, and by some kilobytes with each of them', () => {
+    expect(memory(64, 2)).toBe(memory(1, 2))
+    const each = (memory(1, 2, blend, 108) - memory(1, 2, blend, 8)) / 100
+    expect(each).toBeGreaterThan(5_000)
+    expect(each).toBeLessThan(15_000)
+  })
+  test('counts the report on the build', () => expect(memory(1, 2, blend, 8, { reporting: true })).toBeGreaterThan(memory(1, 2)))
   test('stays below 400 MB on two workers, also for a trimmed merge', () => {
     expect(memory(8, 2)).toBeLessThan(400e6)
     expect(memory(8, 2, { op: 'merge.ties', base: 'a', models: ['b', 'a'], rescale: 'l1' })).toBeLessThan(400e6)

@@ -2,7 +2,8 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { reasonsOf, type Reason } from '#src/plan/reasons.js'
 import { readLock, type Lock } from '#src/store/lock.js'
-import { renderWhy, shortReason } from '#src/view/why.js'
+import { shortReason } from '#src/view/reason-text.js'
+import { renderWhy } from '#src/view/why.js'
 import { inWorkshop, layersBy, type Rebuilt, type Workshop } from '../run/workshop.js'
 
 const recipe = (more: { readonly keep?: number; readonly drop?: number; readonly layers?: string; readonly extra?: object; readonly name?: string } = {}): object => ({

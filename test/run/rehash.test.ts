@@ -60,7 +60,7 @@ describe('an input that changed without a trace', () => {
     await changeUnseen(shop, INPUT, -1)
     const refused = await shop.build(RECIPE, { ...OPTIONS, frozen: true })
     expect(refused.codes).toEqual(['lock-differs'])
-    expect(refused.result.diagnostics[0]!.message).toMatch(/input `b\.safetensors` was blake3:/)
+    expect(refused.result.diagnostics[0]!.message).toMatch(/input `b\.safetensors` changed from blake3:/)
     expect(refused.started).toBeUndefined()
   }))
 

@@ -170,3 +170,31 @@ test('later passes of tensors that were begun come before tensors that were not'
   }
   expect(order).toEqual(['u measure', 'u write', 'v measure', 'v write', 'w measure', 'w write'])
 })
+
+describe('whether a pass can start is asked', () => {
+  const many = (n: number): Outline => Object.fromEntries(Array.from({ length: n }, (_, i) => [`w${String(i).padStart(5, '0')}`, ['F32', [2, 2]] as const]))
+  /** Does a whole schedule as sixteen workers would, each with tasks at hand; gives how often it was asked for each unit. */
+  const askedFor = (steps: object, n: number): number => {
+    const schedule = createSchedule(planOf(paper(steps, many(n))))
+    const issued: UnitOrder[] = []
+    let units = 0
+    for (;;) {
+      for (let unit = schedule.next(); unit !== undefined; unit = issued.length < 2048 ? schedule.next() : undefined) issued.push(unit)
+      const unit = issued.shift()
+      if (unit === undefined) break
+      units += 1
+      schedule.finish(resultOf(unit, findIn([1, 2, 3, 4])))
+    }
+    expect(schedule.finished).toBe(true)
+    return schedule.looked / units
+  }
+
+  test.each([
+    ['TIES over the whole model', { ...TIES, scope: 'model' }],
+    ['TIES of each tensor', TIES],
+    ['a slerp', { op: 'merge.blend', a: 'a', b: 'b', method: 'slerp' }],
+  ])('a few times for each unit, of %s, however many wait', (_, step) => {
+    expect(askedFor(step, 500)).toBeLessThan(4)
+    expect(askedFor(step, 2000)).toBeLessThan(4)
+  })
+})

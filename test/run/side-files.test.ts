@@ -97,7 +97,7 @@ describe('what stands beside the tensors of an input', () => {
     await writeAdapter(shop, tags(7))
     const again = await shop.build(recipe(), OPTIONS)
     expect(shares(again)).toMatchObject({ computed: 0 })
-    expect(whyOf(again, before).slice(0, 3)).toEqual(['baked  adapter.apply', '  taken over from the last build', '  the metadata of input `peft` changed'])
+    expect(whyOf(again, before).slice(0, 3)).toEqual(['baked  adapter.apply', '  reused from the last build', '  the metadata of input `peft` changed'])
     const written = await openModel(shop.at('out.safetensors'))
     expect(written.type === 'ok' && written.value.metadata.get('smelt.tags')).toBe('[["ink",7]]')
   }))

@@ -9,6 +9,7 @@ import { decode, decodingTables } from '#src/kernels/convert.js'
 import { makeJobs, passesOf, plainCopy } from '#src/plan/jobs.js'
 import { createMasks } from '#src/plan/masks.js'
 import { ioFailed } from '#src/base/catalogue/safetensors.js'
+import { atOnce } from '#src/base/slices.js'
 import { rangesOf, readRanges } from '#src/run/read-ranges.js'
 import { createSchedule } from '#src/run/schedule.js'
 import { openModel } from '#src/safetensors/model.js'
@@ -36,7 +37,7 @@ const compute = (shape: readonly [number, number], dtype: 'F16' | 'F32', make: (
   const written: Dtype = value.kind === 'mask' ? 'BOOL' : dtype
   writeFileSync(out, new Uint8Array(size * 4))
   const target = { output: 0, tensor: 'out', path: out, begin: 0, elements: size, dtype: written, step: 's', allowNonFinite: false, value }
-  const { jobs } = makeJobs([{ shape: [size], target }], [], graph, { copyOf: plainCopy, isKnown: () => false, masks: createMasks(new Map(), () => undefined), keep: () => ({ kept: [], files: [] }) })
+  const { jobs } = atOnce(makeJobs([{ shape: [size], target }], [], graph, { copyOf: plainCopy, isKnown: () => false, masks: createMasks(new Map(), () => undefined), keep: () => ({ kept: [], files: [] }) }))
   const programs = [...new Map(jobs.flatMap(passesOf).map((p) => [p.program.key, p.program] as const)).values()].map((p) => lowerFor('cpu', p))
   const schedule = createSchedule({ jobs, programs, undigested: [], digestOf: () => undefined, outcomes: new Map() })
   const hand = inlineHand({

@@ -59,3 +59,20 @@ test('fields that the format does not have may hold any JSON and are reported on
   expect(result.type).toBe('ok')
   expect(result.diagnostics.map((d) => d.code)).toEqual(['unknown-field'])
 })
+
+/** What a header promises but need not hold: everything behind it must not be read before it is refused. */
+const LONG = 200_000
+
+test('a shape of very many dimensions, metadata of very many keys and an integer of very many digits are refused where they become too long', () => {
+  const shaped = (count: number): string => `{"t":{"dtype":"U8","shape":[${Array.from({ length: count }, () => 1).join()}],"data_offsets":[0,1]}}`
+  const [longest, hostile] = [shaped(1000), shaped(LONG)]
+  expect(parseHeader('m', Buffer.from(longest), 9 + longest.length).type).toBe('ok')
+  // The rest is not even looked at: that it is no JSON goes unnoticed.
+  expect(problemOf(read(hostile.replace(']', ' and so on')))).toMatchObject({ code: 'too-many-dimensions' })
+
+  const described = (count: number): string => `{"__metadata__":{${Array.from({ length: count }, (_, i) => `"${i}":""`).join()}}}`
+  expect(valueOf(read(described(100_000))).metadata.size).toBe(100_000)
+  expect(problemOf(read(`${described(LONG).slice(0, -2)} and so on`))).toMatchObject({ code: 'too-many-metadata-keys' })
+
+  expect(problemOf(read(`{"t":{"shape":[${'9'.repeat(5_000_000)}]}}`)).message).toContain('does not fit in 64 bits')
+})

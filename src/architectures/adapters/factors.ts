@@ -6,7 +6,7 @@ import { sizeOf, type TensorInfo } from '../../tensor/info.js'
 import { sliceOf, wholeOf } from '../../tensor/view.js'
 import type { AdapterModule, Role } from './modules.js'
 import type { AdapterTarget } from './names.js'
-import type { Making } from './patch.js'
+import type { PatchContext } from './patch-context.js'
 
 type Shape = readonly number[]
 
@@ -32,7 +32,7 @@ export const rankOf = ({ tensors }: AdapterModule): number | undefined => (tenso
  * The products of a module's factors for a weight of a shape, as a sum of which each term is a product by elements. Nothing is made of factors
  * of which one has another shape than the weight asks for.
  */
-export const makeProducts = (module: AdapterModule, target: AdapterTarget, weight: Shape, { adapter, at, estranged }: Making): Result<readonly (readonly Product[])[]> => {
+export const makeProducts = (module: AdapterModule, target: AdapterTarget, weight: Shape, { adapter, at, estranged }: PatchContext): Result<readonly (readonly Product[])[]> => {
   const { tensors, name } = module
   const has = (role: Role): boolean => tensors.has(role)
   const [isLora, isHadamard] = [LORA.some(has), HADAMARD.some(has)]

@@ -1,6 +1,7 @@
 import * as tensorProblems from '../../base/catalogue/adapter-tensors.js'
 import * as problems from '../../base/catalogue/adapters.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
+import { append } from '../../base/lists.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import type { Dtype } from '../../tensor/dtype.js'
 import { detectArchitecture, type Architecture } from '../detect.js'
@@ -9,7 +10,8 @@ import { guessArchitecture } from './guess.js'
 import { groupAdapter, type GroupedAdapter } from './modules.js'
 import { adapterNames, type AdapterNames } from './names.js'
 import { overlapProblem, type Patched, type Sourced } from './overlap.js'
-import { makePatches, type Making, type Patch } from './patch.js'
+import { makePatches, type Patch } from './patch.js'
+import type { PatchContext } from './patch-context.js'
 import { replaceWhole } from './replace.js'
 import { configOf, scalesOf, type ScaleSource } from './scale.js'
 import { isSavedWhole } from './whole.js'
@@ -69,7 +71,7 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
   const guess = guessArchitecture(file.tensors)
   const related = guess === undefined || architecture === undefined || guess.ids.includes(architecture.id)
   const estranged = related ? undefined : { adapter: guess.title, model: architecture.title }
-  const making: Making = { adapter: label, model: model.label, at, tensors: model.tensors, scaleOf: scalesOf(adapter), estranged }
+  const making: PatchContext = { adapter: label, model: model.label, at, tensors: model.tensors, scaleOf: scalesOf(adapter), estranged }
 
   const names = adapterNames(model.tensors, architecture)
   const whole = replaceWhole(grouped.others, names, making)
@@ -83,12 +85,12 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
     const problem = overlapProblem(at, label, tensor, sourced)
     if (problem !== undefined) found.push(problem)
   }
-  if (config !== undefined) found.push(...missingTensors(adapter, config.value, model.tensors, patches))
+  if (config !== undefined) append(found, missingTensors(adapter, config.value, model.tensors, patches))
   if (strict && unmatched.length > 0) found.push(tensorProblems.unmatchedTensors(at, label, model.label, unmatched, file.tensors.size, estranged))
   return found.length > 0 ? failed(...firstOfEach(found)) : ok({ patches: new Map([...patches].map(([tensor, all]) => [tensor, all.map(({ patch }) => patch)])), unmatched })
 }
 
-const patchModules = ({ modules }: GroupedAdapter, names: AdapterNames, making: Making): Patched => {
+const patchModules = ({ modules }: GroupedAdapter, names: AdapterNames, making: PatchContext): Patched => {
   const { adapter, at } = making
   const patches: (readonly [string, Sourced])[] = []
   const unmatched: string[] = []
@@ -96,7 +98,7 @@ const patchModules = ({ modules }: GroupedAdapter, names: AdapterNames, making: 
   for (const module of modules) {
     const [target, ...others] = names.get(module.name) ?? []
     if (target === undefined) {
-      unmatched.push(...[...module.tensors.values()].map(({ name }) => name))
+      append(unmatched, [...module.tensors.values()].map(({ name }) => name))
       continue
     }
     if (others.length > 0) {
@@ -104,10 +106,10 @@ const patchModules = ({ modules }: GroupedAdapter, names: AdapterNames, making: 
       continue
     }
     const made = makePatches(module, target, making)
-    found.push(...made.diagnostics)
+    append(found, made.diagnostics)
     if (made.type === 'failed') continue
-    unmatched.push(...made.value.unmatched)
-    patches.push(...made.value.aimed.map(({ tensor, patch }) => [tensor, { module: module.name, patch }] as const))
+    append(unmatched, made.value.unmatched)
+    for (const { tensor, patch } of made.value.aimed) patches.push([tensor, { module: module.name, patch }])
   }
   return { patches, unmatched, problems: found }
 }

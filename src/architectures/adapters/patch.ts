@@ -1,14 +1,14 @@
-import { deltaShape, factorDtype, rearranged, type Estranged } from '../../base/catalogue/adapters.js'
-import type { Diagnostic, Place } from '../../base/diagnostic.js'
+import { deltaShape, factorDtype, rearranged } from '../../base/catalogue/adapters.js'
+import type { Diagnostic } from '../../base/diagnostic.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import type { Product } from '../../graph/expression.js'
-import { isFloat, type Dtype } from '../../tensor/dtype.js'
+import { isFloat } from '../../tensor/dtype.js'
 import type { TensorInfo } from '../../tensor/info.js'
 import { wholeOf, type View } from '../../tensor/view.js'
 import { factorsOf, makeProducts, rankOf } from './factors.js'
 import type { AdapterModule } from './modules.js'
 import type { AdapterTarget } from './names.js'
-import type { ScaleOf } from './scale.js'
+import type { PatchContext } from './patch-context.js'
 
 /** What an adapter adds to one tensor at strength 1: `scale` times the product, by elements, of factored matrices, or of stored numbers. */
 export interface Patch {
@@ -26,17 +26,6 @@ export interface Aimed {
   readonly patch: Patch
 }
 
-/** What has to be known to make patches of modules. */
-export interface Making {
-  /** What messages call the adapter and the model. */
-  readonly adapter: string
-  readonly model: string
-  readonly at: Place
-  readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly dtype: Dtype }>
-  readonly scaleOf: ScaleOf
-  readonly estranged: Estranged | undefined
-}
-
 /** What is made of one module: its patches, and those of its tensors that have no target. */
 export interface Made {
   readonly aimed: readonly Aimed[]
@@ -52,7 +41,7 @@ interface Delta {
 }
 
 /** Makes the patches of one module, or says what about its tensors makes no sense. */
-export const makePatches = (module: AdapterModule, target: AdapterTarget, making: Making): Result<Made> => {
+export const makePatches = (module: AdapterModule, target: AdapterTarget, making: PatchContext): Result<Made> => {
   const { adapter, at, tensors, model } = making
   const odd = [...module.tensors].find(([role, { dtype }]) => role !== 'alpha' && !isFloat(dtype))?.[1]
   if (odd !== undefined) return failed(factorDtype(at, odd.name, adapter, odd.dtype))

@@ -7,14 +7,14 @@ import { wholeOf } from '../../tensor/view.js'
 import { isConstant } from '../constants.js'
 import type { AdapterNames } from './names.js'
 import type { Patched, Sourced } from './overlap.js'
-import type { Making } from './patch.js'
+import type { PatchContext } from './patch-context.js'
 import { meaningOf, wholeModule, type Meaning } from './whole.js'
 
 /** Tensors with a row for each token. */
 const BY_TOKEN = /(?:^|\.)(?:embed_tokens|lm_head|embed_in|embed_out|wte|token_embedding|word_embeddings|tok_embeddings|shared)(?:\.|$)/
 
 /** Patches of tensors without a role: each replaces a tensor of the model, with which it agrees in shape, or is told. */
-export const replaceWhole = (tensors: readonly TensorInfo[], names: AdapterNames, making: Making): Patched => {
+export const replaceWhole = (tensors: readonly TensorInfo[], names: AdapterNames, making: PatchContext): Patched => {
   const patches: (readonly [string, Sourced])[] = []
   const unmatched: string[] = []
   const problems: Diagnostic[] = []
@@ -35,12 +35,12 @@ export const replaceWhole = (tensors: readonly TensorInfo[], names: AdapterNames
       else patches.push([meaning.tensor, { module: wholeModule(info.name), patch: { replaces: true, scale: 1, text: meaning.target.text, of: wholeOf(info) }, ...(meaning.base ? { base: true } : {}) }])
     }
   }
-  problems.push(...[...unknown].map(([ending, { module, tensors: alike }]) => unknownRole(making.at, making.adapter, alike, module, ending)))
+  for (const [ending, { module, tensors: alike }] of unknown) problems.push(unknownRole(making.at, making.adapter, alike, module, ending))
   return { patches, unmatched, problems }
 }
 
 /** Why a tensor cannot take the place of another; undefined where it can. */
-const problemOf = (info: TensorInfo, { tensor, target }: Extract<Meaning, { type: 'whole' }>, { adapter, model, at, tensors, estranged }: Making): Diagnostic | undefined => {
+const problemOf = (info: TensorInfo, { tensor, target }: Extract<Meaning, { type: 'whole' }>, { adapter, model, at, tensors, estranged }: PatchContext): Diagnostic | undefined => {
   const { shape, dtype } = tensors.get(tensor)!
   if (!isFloat(info.dtype)) return factorDtype(at, info.name, adapter, info.dtype)
   if (!isFloat(dtype)) return factorDtype(at, tensor, model, dtype)

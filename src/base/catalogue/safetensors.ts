@@ -274,6 +274,14 @@ export const textFile = (path: string, start: string): Diagnostic =>
   refusal('text-file', path, `${path} is a text file, not safetensors; it begins with ${quoteName(start)}`,
     /\.ya?ml$/i.test(path) ? 'name a model: this looks like a recipe, which `smelt plan` shows' : 'open it in an editor: if it was downloaded, it may be an error message of the site; then download the model again')
 
+/** A shape that only a damaged or hostile header has. */
+export const tooManyDimensions = (path: string, tensor: string, most: number): Diagnostic =>
+  refusal('too-many-dimensions', path, `${ofFile(tensor, path)} has more than ${most} dimensions`, SOURCE, tensor)
+
+/** Metadata that only a damaged or hostile header has. */
+export const tooManyMetadataKeys = (path: string, most: number): Diagnostic =>
+  refusal('too-many-metadata-keys', path, `\`__metadata__\` of ${path} has more than ${most} keys`, SOURCE)
+
 /** Tensors that do not begin at a multiple of their element size. */
 export const unalignedTensor = (path: string, tensor: string, count: number): Diagnostic =>
   warning('unaligned-tensor', path, `${ofFile(tensor, path, count)} is not aligned to its dtype, which makes some programs slow`,

@@ -17,7 +17,7 @@ interface Operation {
   readonly examples: readonly Example[]
 }
 
-const ABSENT = 'The result knows every tensor that any of the masks knows; a tensor that a mask lacks counts as all false there.'
+const ABSENT = 'The result covers every tensor that any of the masks covers; a tensor that a mask lacks counts as all false there.'
 
 const evaluate = (call: Call, join: Operation['join']): Result<readonly Value[]> => {
   const references = masksOf(call, 'masks').concat(masksOf(call, 'mask'))
@@ -36,7 +36,7 @@ const OPERATIONS: readonly Operation[] = [
   {
     id: 'mask.complement',
     summary: 'True where a mask is false.',
-    details: 'Only for the tensors that the mask knows.',
+    details: 'Covers the same tensors as the mask.',
     join: (g, [first]) => g.not(first!),
     examples: [{ inputs: { mask: [true, false] }, expect: [false, true] }],
   },
@@ -63,7 +63,7 @@ const OPERATIONS: readonly Operation[] = [
   },
   {
     id: 'mask.xor',
-    summary: 'True where an odd number of the masks is true; of two: where they differ.',
+    summary: 'True where an odd number of the masks are true; for two masks: where they differ.',
     details: ABSENT,
     join: (g, all) => g.xor(...all),
     examples: [

@@ -8,7 +8,7 @@ export const compare = defineOperator({
   summary: 'Selects the parameters that `a` moved further than `b`.',
   details: 'True where `|a − base| > |b − base|`. A `merge.blend` of `b` and `a` with this mask and `keep: 0` takes for each parameter the larger change.',
   output: 'mask',
-  inputs: { a: model('The model that is true where it moved further.', 'any'), b: model('The model it is compared with.', 'any'), base: model('Where both moved from.', 'any') },
+  inputs: { a: model('True where this model moved further.', 'any'), b: model('The model it is compared with.', 'any'), base: model('Where both moved from.', 'any') },
   params: {},
   merges: false,
   exact: true,

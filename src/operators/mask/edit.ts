@@ -8,7 +8,7 @@ import { countFillings, fill, type Filling } from '../filling.js'
 import { choice, gaussian, layers, mask, number, optionalFlag } from '../params.js'
 
 const COMBINE = {
-  replace: 'forgets what stood there',
+  replace: 'discards the old values',
   and: 'true where both are',
   or: 'true where either is',
   xor: 'true where they differ',
@@ -28,16 +28,16 @@ export const edit: Operator = {
   params: {
     layers: layers('The layers to change.'),
     set: optionalFlag('The same value for every parameter of these layers.'),
-    p: number({ min: 0, max: 1, description: 'True with this probability, each parameter by itself.' }),
+    p: number({ min: 0, max: 1, description: 'True with this probability, independently for each parameter.' }),
     gaussian: gaussian('True where a normal draw with `mean` (0) and `std` (1) exceeds `above` (0.5).'),
-    combine: choice(COMBINE, 'replace', 'How the new values meet the old.'),
+    combine: choice(COMBINE, 'replace', 'How the new values combine with the old ones.'),
   },
   merges: false,
   exact: true,
   draws: true,
   examples: [
     { inputs: { mask: [true, false] }, params: { layers: '*', set: false }, expect: [false, false] },
-    { title: 'turned round', inputs: { mask: [true, false] }, params: { layers: '*', set: true, combine: 'xor' }, expect: [false, true] },
+    { title: 'inverted', inputs: { mask: [true, false] }, params: { layers: '*', set: true, combine: 'xor' }, expect: [false, true] },
   ],
   evaluate: (call) => {
     const before = masksOf(call, 'mask')[0]!.value

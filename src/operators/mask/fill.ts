@@ -14,7 +14,7 @@ export const fill = defineOperator({
   inputs: { like: model('A model whose tensors the mask is for; its numbers are not read.', 'any') },
   params: {
     value: optionalFlag('The same value for every parameter.'),
-    p: number({ min: 0, max: 1, description: 'True with this probability, each parameter by itself.' }),
+    p: number({ min: 0, max: 1, description: 'True with this probability, independently for each parameter.' }),
     gaussian: gaussian('True where a normal draw with `mean` (0) and `std` (1) exceeds `above` (0.5).'),
   },
   merges: false,
@@ -23,7 +23,7 @@ export const fill = defineOperator({
   examples: [
     { inputs: { like: [1, 2] }, params: { value: true }, expect: [true, true] },
     { title: 'a probability of 0', inputs: { like: [1, 2] }, params: { p: 0 }, expect: [false, false] },
-    { title: 'no draw is as large as this', inputs: { like: [1, 2] }, params: { gaussian: { above: 100 } }, expect: [false, false] },
+    { title: 'no random number is as large as this', inputs: { like: [1, 2] }, params: { gaussian: { above: 100 } }, expect: [false, false] },
   ],
   build: (g, _inputs, filling, { stream, at }) => (countFillings(filling) === 1 ? fillMask(g, filling, stream(0)) : fillings(at('op'), ['value', 'p', 'gaussian'])),
 })

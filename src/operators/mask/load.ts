@@ -9,8 +9,8 @@ import { model } from '../params.js'
 export const load: Operator = {
   id: 'mask.load',
   version: 1,
-  summary: 'Takes a mask from a safetensors file.',
-  details: 'True where a number is not 0, whatever dtype holds it. The mask knows the tensors of the file, under their names.',
+  summary: 'Loads a mask from a safetensors file.',
+  details: 'True where a number is not 0, in any dtype. The mask covers the tensors of the file, under their names.',
   output: 'mask',
   inputs: { file: model('The file, listed under `models`.', 'any') },
   params: {},

@@ -10,7 +10,7 @@ export const magnitude = defineOperator({
     '`above`: true where `|model − base|` is at least its `quantile`; `below`: where it is less. The quantile is exact and taken per tensor (or over the whole model), interpolated linearly at position `q(n − 1)` as numpy and torch do.',
     'Above and below of one quantile are complements. Quantile 0: below nothing, above everything; quantile 1: below everything, above nothing.',
   ].join('\n'),
-  source: 'ComfyUI-DareMerge, magnitude masker (whose quantile is taken of chunks; this one is exact)',
+  source: 'ComfyUI-DareMerge, magnitude masker (which takes quantiles of chunks; this one is exact)',
   output: 'mask',
   inputs: { model: model('The model that moved.', 'any'), base: model('Where it moved from.', 'any') },
   params: {

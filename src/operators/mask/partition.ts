@@ -13,9 +13,9 @@ const countParts = (parts: unknown, shares: unknown): number => (Array.isArray(s
 export const partition = defineOperator({
   id: 'mask.partition',
   version: 1,
-  summary: 'Deals the parameters out at random to several masks.',
+  summary: 'Splits the parameters among several masks at random.',
   details: [
-    'Every parameter is true in exactly one of the masks: one draw decides which. The results are `step.1`, `step.2` and so on.',
+    'Every parameter is true in exactly one of the masks; one random number decides which. The results are `step.1`, `step.2` and so on.',
     'With four masks and four models, each model gives a random quarter.',
   ].join('\n'),
   source: 'ComfyUI-DareMerge, quad masker',
@@ -23,7 +23,7 @@ export const partition = defineOperator({
   results: ({ parts, shares }) => countParts(parts, shares),
   inputs: { like: model('A model whose tensors the masks are for; its numbers are not read.', 'any') },
   params: {
-    parts: integer({ min: 2, max: 64, description: `How many masks there are; as many as there are \`shares\`, or ${PARTS}.` }),
+    parts: integer({ min: 2, max: 64, description: `The number of masks; as many as there are \`shares\`, or ${PARTS}.` }),
     shares: numbers({ required: false, min: 0, max: 1, description: 'The share of each mask; together 1. Equal unless given.' }),
   },
   merges: false,

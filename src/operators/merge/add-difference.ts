@@ -5,7 +5,7 @@ import { model, perLayer } from '../params.js'
 export const addDifference = defineOperator({
   id: 'merge.add_difference',
   version: 1,
-  summary: 'Adds to `a` what `b` has learnt over `c`.',
+  summary: 'Adds to `a` what `b` has learned beyond `c`.',
   details: '`a + strength·(b − c)`',
   source: 'AUTOMATIC1111 web UI checkpoint merger, “Add difference”',
   output: 'model',

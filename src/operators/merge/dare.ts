@@ -14,7 +14,7 @@ const RESCALE = {
 const TIES = {
   off: 'changes go both ways',
   sum: 'the sign of the sum of all differences of the tensor; 0 counts as +',
-  count: 'the sign that most differences of the tensor have; a draw counts as +',
+  count: 'the sign that most differences of the tensor have; a tie counts as +',
 } as const
 
 const BLEND = {
@@ -31,10 +31,10 @@ export const dare = defineOperator({
   version: 2,
   summary: 'Moves a random part of `a` to `b`: drop and rescale, for two models.',
   details: [
-    'Repeated `iterations` times from the running result `x`, which begins as `a`: `δ = b − x` is dropped number by number with probability `drop`, each iteration with draws of its own, and the rest added to `x`.',
+    'Repeated `iterations` times from the running result `x`, which begins as `a`: `δ = b − x` is dropped number by number with probability `drop`, with new random numbers in each iteration, and the rest is added to `x`.',
     'At the end (`blend: after`) `method` blends between `a` and `x` by `keep`.',
     '',
-    'With `ties`, a sign is elected for the whole tensor before anything is dropped, and only differences of that sign are added; differences of 0 have no sign. Where `mask` is false the running result stays.',
+    'With `ties`, a sign is elected for the whole tensor before anything is dropped, and only differences of that sign are added; differences of 0 have no sign. Where `mask` is false, the running result stays as it is.',
     'With a `base`, the difference is `b − base` in place of `b − a`.',
     '`drop: 0, keep: 0` without `ties` is `b` exactly; `drop: 1` is `a`.',
     '',
@@ -46,13 +46,13 @@ export const dare = defineOperator({
     a: model('The model that is changed.'),
     b: model('The model whose numbers are taken.'),
     base: optionalModel('What the difference of `b` is measured from; `a` unless given.'),
-    kept: optionalMasks('Masks to use in place of random draws, one for each iteration: true where the difference is kept. They have to know every tensor that is merged. For repeating a merge made elsewhere.'),
+    kept: optionalMasks('Masks to use in place of random draws, one for each iteration: true where the difference is kept. They must cover every tensor that is merged. For repeating a merge made elsewhere.'),
   },
   params: {
-    drop: number({ default: 0.9, min: 0, max: 1, description: 'The probability that a difference is dropped. The other number of the field, “density”, is `1 − drop`.' }),
-    rescale: choice(RESCALE, 'false', 'What makes good for the dropped part.'),
+    drop: number({ default: 0.9, min: 0, max: 1, description: 'The probability that a difference is dropped. Elsewhere the number is often “density”, which is `1 − drop`.' }),
+    rescale: choice(RESCALE, 'false', 'How the dropped part is compensated.'),
     ties: choice(TIES, 'off', 'Adds only differences of the sign that the tensor elects.'),
-    iterations: integer({ default: 1, min: 1, max: 100, description: 'How often it is done, each time from the result so far.' }),
+    iterations: integer({ default: 1, min: 1, max: 100, description: 'How often this is repeated, each time from the result so far.' }),
     keep: perLayer({ default: 0, min: -10, max: 10, description: 'How much of `a` stays in the final blend: 0 takes the whole result, 1 gives `a`. The node pack calls this number “ratio”.' }),
     method: methodParam,
     blend: choice(BLEND, 'after', 'When `method` and `keep` are applied.'),

@@ -1,3 +1,4 @@
+import { least } from '../../base/lists.js'
 import { countOf, type Mask, type Tensor } from '../../graph/expression.js'
 import type { Graph } from '../../graph/graph.js'
 import { sizeOf } from '../../tensor/info.js'
@@ -23,7 +24,7 @@ interface Member {
 type Rescale = keyof typeof RESCALE
 
 const RESCALE = {
-  off: 'leaves what is kept as it is',
+  off: 'leaves the kept part as it is',
   density: 'divides it by `density`, as the DARE paper does',
   l1: 'scales it to the Σ|δ| from before, as recent mergekit does',
 } as const
@@ -34,10 +35,10 @@ const SCOPE = {
 } as const
 
 const WEIGHT = perLayer({ default: 1, description: 'How much of this model’s difference is added; may be negative.' })
-const KEPT = ownMask('A mask to use in place of random draws: true where the difference is kept. It has to know every tensor that is merged. For repeating a merge made elsewhere.')
+const KEPT = ownMask('A mask to use in place of random draws: true where the difference is kept. It must cover every tensor that is merged. For repeating a merge made elsewhere.')
 const GAMMA = perLayer({ default: 0.01, min: 0, max: 1, description: 'The share of this model’s difference that is dropped for being the largest.' })
 const density = (fallback: number) =>
-  perLayer({ default: fallback, min: 0, max: 1, description: 'The share of this model’s difference that is kept. The other number of the field, “drop rate” or `p`, is `1 − density`.' })
+  perLayer({ default: fallback, min: 0, max: 1, description: 'The share of this model’s difference that is kept. Elsewhere the number is often “drop rate” or `p`, which is `1 − density`.' })
 
 /** Sums of |δ| below this are too small to scale by. */
 const LEAST_NORM = 1e-7
@@ -107,7 +108,8 @@ const combine = (g: Graph, base: Tensor, shares: readonly Share[], member: Membe
   if (!params.normalize) return land(change)
   const total = add(agreeing.map(({ magnitude, weight }) => g.choose(g.compare('greater', magnitude, 0), weight, 0)))
   // Where nothing agrees the change is 0, whatever it is divided by.
-  if (Math.min(...weights) > 0) return land(g.div(change, g.max(total, Math.min(...weights))))
+  const lightest = least(weights)
+  if (lightest > 0) return land(g.div(change, g.max(total, lightest)))
   // Some of the weights may cancel, up to the rounding of their sum.
   const rounding = STEP * weights.length * weights.reduce((size, w) => size + Math.abs(w), 0)
   return land(g.div(change, g.choose(g.compare('less', g.abs(total), rounding), 1, total)))
@@ -118,7 +120,7 @@ const LIST = 'The models whose differences to `base` are added.'
 const LAMBDA = perLayer({ default: 1, description: 'Scales the summed difference before it is added to `base`.' })
 
 const normalizeParam = (fallback: boolean) => flag(fallback, 'Divides by the sum of the weights (with an elected sign: of those that agree).')
-const rescaleParam = (fallback: Rescale) => choice(RESCALE, fallback, 'What makes good for the dropped part of a difference.')
+const rescaleParam = (fallback: Rescale) => choice(RESCALE, fallback, 'How the dropped part of a difference is compensated.')
 
 const define = (member: Member): Operator => {
   const common = {
@@ -147,7 +149,7 @@ const define = (member: Member): Operator => {
       return defineOperator({
         ...common,
         inputs: { base: BASE, models: models(LIST, { weight: WEIGHT, density: density(0.2) }) },
-        params: { normalize, lambda: LAMBDA, rescale: rescaleParam(member.rescale), scope: choice(SCOPE, 'tensor', 'Among which numbers the largest are sought.') },
+        params: { normalize, lambda: LAMBDA, rescale: rescaleParam(member.rescale), scope: choice(SCOPE, 'tensor', 'Where the largest numbers are looked for.') },
         build: (g, { base, models }, params, subject) => combine(g, base, models.map((m) => ({ ...m, kept: undefined, gamma: 0 })), member, params, subject),
       })
     case 'random':
@@ -168,19 +170,19 @@ const define = (member: Member): Operator => {
   }
 }
 
-const RULES = 'With `δᵢ = xᵢ − base`, the result is `base + lambda·Σ wᵢ·trim(δᵢ)`, divided by `Σ wᵢ` with `normalize`. A density of 1 leaves a difference untouched, one of 0 adds nothing of it; a model of weight 0 is not read.'
-const ELECTION = 'For each parameter the sign of `Σ wᵢ·trim(δᵢ)` is elected (0 counts as +), and only entries of that sign are added; with `normalize`, their weights alone are divided by, where they do not cancel.'
+const RULES = 'With `δᵢ = xᵢ − base`, the result is `base + lambda·Σ wᵢ·trim(δᵢ)`, divided by `Σ wᵢ` with `normalize`. A density of 1 leaves a difference unchanged, and 0 adds nothing; a model of weight 0 is not read.'
+const ELECTION = 'For each parameter the sign of `Σ wᵢ·trim(δᵢ)` is elected (0 counts as +), and only entries of that sign are added; `normalize` then divides by the weights of these entries, unless they cancel.'
 
 const DARE = 'Yu et al. 2023, “Language Models are Super Mario” (DARE), arXiv 2311.03099'
 const TIES = 'Yadav et al. 2023, “TIES-Merging”, arXiv 2306.01708'
 
 const BREADCRUMBS = 'Davari and Belilovsky 2023, “Model Breadcrumbs”, arXiv 2312.06795'
-const OUTLIERS = 'Of each difference `⌊density·n⌋` numbers are kept: below the `⌊gamma·n⌋` largest, and above the rest, which are the smallest. Where `density + gamma` exceeds 1, fewer of the largest are dropped.'
+const OUTLIERS = 'Keeps `⌊density·n⌋` numbers of each difference: those below the `⌊gamma·n⌋` largest and above the rest, which are the smallest. Where `density + gamma` exceeds 1, fewer of the largest are dropped.'
 
 const MEMBERS: readonly Member[] = [
   {
     id: 'merge.task_arithmetic',
-    summary: 'Adds what several models learnt over a common base.',
+    summary: 'Adds what several models learned beyond a common base.',
     details: 'The differences are added as they are: “task vectors”.',
     source: 'Ilharco et al. 2022, “Editing Models with Task Arithmetic”, arXiv 2212.04089',
     sparsify: 'none', consensus: false, normalize: false, rescale: 'off',
@@ -218,7 +220,7 @@ const MEMBERS: readonly Member[] = [
   },
   {
     id: 'merge.breadcrumbs',
-    summary: 'Adds what several models learnt, without the largest and the smallest differences.',
+    summary: 'Adds what several models learned, without the largest and the smallest differences.',
     details: OUTLIERS,
     source: BREADCRUMBS,
     sparsify: 'outliers', consensus: false, normalize: false, rescale: 'off',

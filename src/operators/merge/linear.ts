@@ -12,7 +12,7 @@ export const linear = defineOperator({
   source: 'Wortsman et al. 2022, “Model soups”, arXiv 2203.05482',
   output: 'model',
   inputs: {
-    models: models('The models. The first gives the result its tensors, and stands where nothing is merged.', {
+    models: models('The models. The first gives the result its tensors, and is kept where nothing is merged.', {
       weight: perLayer({ default: 1, description: 'The share of this model; may be negative.' }),
     }),
   },

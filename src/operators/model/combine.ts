@@ -15,11 +15,11 @@ export const combine: Operator = {
   details: 'For parts that do not overlap: a diffusion model, a text encoder and a VAE, each taken with `model.select`. Nothing is computed.',
   output: 'model',
   inputs: { models: models('The parts.', {}, 2, 'any') },
-  params: { overlap: choice(OVERLAP, 'error', 'What becomes of a tensor that several models have.') },
+  params: { overlap: choice(OVERLAP, 'error', 'What happens to a tensor that several models have.') },
   merges: false,
   exact: true,
   draws: false,
-  examples: [{ title: 'the first has the say', inputs: { models: [[1, 2], [3, 4]] }, params: { overlap: 'first' }, expect: [1, 2] }],
+  examples: [{ title: 'the first wins', inputs: { models: [[1, 2], [3, 4]] }, params: { overlap: 'first' }, expect: [1, 2] }],
   evaluate: (call) => {
     const parts = modelsOf(call, 'models')
     const { space } = parts[0]!.value

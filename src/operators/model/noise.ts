@@ -15,7 +15,7 @@ const element = defineOperator({
   version: 1,
   summary: 'Adds random noise to some layers.',
   details: [
-    '`model + strength·noise`, where each number of the noise is drawn by itself, with `mean` and standard deviation `std`. Where `mask` is false nothing is added.',
+    '`model + strength·noise`, where each number of the noise is drawn independently, with `mean` and standard deviation `std`. Where `mask` is false, nothing is added.',
     `Without \`layers\` the noise goes to the values of attention, \`${VALUES}\`, as in the node pack; for models with other names say which layers, for example \`**.v_proj\`. \`layers: "*"\` is every tensor.`,
     'The noise depends on the seed, the step’s name and the tensor’s name, and on nothing else.',
   ].join('\n'),
@@ -23,7 +23,7 @@ const element = defineOperator({
   output: 'model',
   inputs: {
     model: model('The model.'),
-    noise: optionalModel('A file of noise to use in place of random draws. For repeating what was made elsewhere.', 'any'),
+    noise: optionalModel('A file of noise to use in place of random numbers. For repeating what was made elsewhere.', 'any'),
   },
   params: {
     kind: choice(KIND, 'gaussian', 'How the noise is distributed.'),

@@ -75,7 +75,7 @@ const description = {
   version: 1,
   summary: 'Gives the tensors of one model the norms of another’s.',
   details: [
-    '`r = ‖b‖/‖a‖`, over a whole tensor; with `magnify` the other way round, `‖a‖/‖b‖`.',
+    '`r = ‖b‖/‖a‖`, over a whole tensor; with `magnify`, the inverse, `‖a‖/‖b‖`.',
     '',
     'The attention weights depend on the product of queries and keys alone, and the output on that of projection and values: a factor on one and its inverse on the other, biases of queries, keys and values included, leave the model’s function as it is. `attn_only` and `q_norm` do nothing else, so they may be used on any model with such layers (`to_q`, `to_k`, `to_v`, `to_out.0`, or `q_proj`, `k_proj`, `v_proj`, and `out_proj` or `o_proj`); other tensors are copied. With `layers` or a `mask` that takes one half of such a pair, the function does change.',
   ].join('\n'),

@@ -11,8 +11,8 @@ const isPositions = ({ name, shape }: Slot): boolean => /(?:^|\.)position_ids$/.
 export const renumber: Operator = {
   id: 'model.renumber',
   version: 1,
-  summary: 'Writes the `position_ids` of text encoders anew.',
-  details: 'Every tensor `position_ids` becomes 0, 1, 2, … as whole numbers (`I64`); all others are copied. For models that were merged as if these were weights: positions such as 75.9 are cut to 75 by programs that load them, and a token is then read in the wrong place. A build warns when it copies such positions.',
+  summary: 'Resets the `position_ids` of text encoders.',
+  details: 'Every tensor `position_ids` becomes 0, 1, 2, … as whole numbers (`I64`); all others are copied. For models whose positions were merged like weights: programs that load a position such as 75.9 cut it to 75, and read a token in the wrong place. A build warns when it copies such positions.',
   output: 'model',
   inputs: { model: model('The model.') },
   params: {},

@@ -3,11 +3,11 @@ import { labelOf, layersOf, modelsOf } from '../call.js'
 import type { Operator } from '../define.js'
 import { layers, model } from '../params.js'
 
-/** Some tensors of a model. */
+/** Keeps only some tensors of a model. */
 export const select: Operator = {
   id: 'model.select',
   version: 1,
-  summary: 'Some tensors of a model.',
+  summary: 'Keeps only some tensors of a model.',
   details: 'The result has the selected tensors and no others. With `model.combine` it takes the text encoder of one model and the VAE of another.',
   output: 'model',
   inputs: { model: model('The model.', 'any') },

@@ -80,7 +80,7 @@ const tagSections = (tags: readonly Tag[]): readonly Section[] => (tags.length =
 export const adapter = defineReport<ReportDocument>({
   id: 'report.adapter',
   version: 1,
-  summary: 'Shows what an adapter holds, its tags with their counts, and what it would change of a model.',
+  summary: 'Shows what an adapter holds, its tags with their counts, and what it would change in a model.',
   details: [
     'Reads headers and alphas only.',
     'Tags come from `ss_tag_frequency`, which kohya’s trainer writes, over all folders of its training, the most frequent first.',
@@ -88,7 +88,7 @@ export const adapter = defineReport<ReportDocument>({
   source: 'ComfyUI-DareMerge, LoRA loader with tags and LoRA reporting',
   inputs: {
     adapter: adapterInput('The adapter, from the block `adapters` of the recipe.'),
-    model: optionalModel('A model, to show what the adapter would change of it.', 'any'),
+    model: optionalModel('A model, to show what the adapter would change in it.', 'any'),
   },
   params: {},
   examples: [{

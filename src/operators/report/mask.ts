@@ -41,8 +41,8 @@ export const mask = defineReport<Shown>({
   version: 1,
   summary: 'Shows how many parameters a mask selects, by block and by layer.',
   details: [
-    'A heat map of blocks × kinds of layer, and a table with the number selected, the number there is, and the share.',
-    'Blocks and kinds are the architecture’s; for an unknown one, what lies before the first number of a name.',
+    'A heat map of blocks × kinds of layer, and a table with the number selected, the total, and the share.',
+    'Blocks and kinds are the architecture’s; for an unknown one, a block is the part of a name up to its first number.',
   ].join('\n'),
   source: 'ComfyUI-DareMerge, mask reporting',
   inputs: { mask: maskInput('The mask.') },

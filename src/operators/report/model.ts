@@ -1,4 +1,5 @@
 import { severalLayers } from '../../base/catalogue/operators.js'
+import { greatest, least } from '../../base/lists.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import { TALLY_FIELDS } from '../../graph/expression.js'
 import { isFloat } from '../../tensor/dtype.js'
@@ -15,8 +16,8 @@ import type { Figures, Measured, ModelValue, Slot } from '../value.js'
 const SCALES = {
   mean: 'the mean of its elements',
   std: 'their standard deviation',
-  min: 'the least of them',
-  max: 'the greatest',
+  min: 'the smallest',
+  max: 'the largest',
   log: 'log₁₀ of their root mean square',
   none: 'one element, in layers of at most 128 × 128; the mean in larger ones',
 } as const
@@ -137,15 +138,15 @@ type Shown = {
 export const model = defineReport<Shown>({
   id: 'report.model',
   version: 1,
-  summary: 'Shows mean, deviation, extremes and norm of every layer, and one layer closely.',
+  summary: 'Shows mean, deviation, extremes and norm of every layer, and one layer in detail.',
   details: [
     'The heat map of the whole shows the root mean square by block and kind of layer. `layer` adds a heat map and a histogram of one layer.',
-    'Layers of integers are left out.',
+    'Integer tensors are left out.',
   ].join('\n'),
   source: 'ComfyUI-DareMerge, model reporting',
   inputs: { model: modelInput('The model, or a difference of two.', 'any') },
   params: {
-    layer: layersParam('A layer to show closely: a pattern that selects one tensor.', false),
+    layer: layersParam('A layer to show in detail: a pattern that selects one tensor.', false),
     scale: choice(SCALES, 'mean', 'What a cell of that layer’s heat map shows.'),
   },
   examples: [{ inputs: { model: [3, -4] }, expect: { parameters: [2], norm: [5], least: [-4], greatest: [3] } }],
@@ -205,8 +206,8 @@ export const model = defineReport<Shown>({
           ],
           rows: layout.blocks.map((block) => {
             const group = groups.get(block)!
-            const [least, greatest] = [Math.min(...group.map((l) => l.min)), Math.max(...group.map((l) => l.max))]
-            return { cells: [block, group.length, group.reduce((n, l) => n + l.size, 0), rms(group), least, greatest] }
+            const [low, high] = [least(group.map((l) => l.min)), greatest(group.map((l) => l.max))]
+            return { cells: [block, group.length, group.reduce((n, l) => n + l.size, 0), rms(group), low, high] }
           }),
         },
         table(layers, layout),

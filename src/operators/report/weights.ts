@@ -1,3 +1,4 @@
+import { greatest, least } from '../../base/lists.js'
 import { ok } from '../../base/result.js'
 import { labelOf } from '../call.js'
 import { likeInput, likeOf, numbersOf } from '../layer-numbers.js'
@@ -27,7 +28,7 @@ const byBlock = (groups: ReadonlyMap<string, readonly Layer[]>, layout: Layout):
   rows: layout.blocks.map((block) => {
     const layers = groups.get(block) ?? []
     const numbers = layers.map((l) => l.number)
-    const figures = layers.length === 0 ? [null, null, null] : [meanOf(layers), Math.min(...numbers), Math.max(...numbers)]
+    const figures = layers.length === 0 ? [null, null, null] : [meanOf(layers), least(numbers), greatest(numbers)]
     return { cells: [block, layers.length, ...figures] }
   }),
 })
@@ -36,7 +37,7 @@ const byBlock = (groups: ReadonlyMap<string, readonly Layer[]>, layout: Layout):
 export const weights = defineReport<ReportDocument>({
   id: 'report.weights',
   version: 1,
-  summary: 'Shows the number that some weights give every layer and block.',
+  summary: 'Shows the number that weights give to every layer and block.',
   details: 'Reads names and shapes only. Blocks are in the order of the network.',
   source: 'ComfyUI-DareMerge, gradient reporting',
   inputs: { like: likeInput },
@@ -64,7 +65,7 @@ export const weights = defineReport<ReportDocument>({
             words('architecture', architecture?.title ?? 'unknown'),
             count('tensors', tensors.size),
             count('tensors with a number', layers.length),
-            ...(layers.length === 0 ? [] : [figure('mean', meanOf(layers)), figure('least', Math.min(...given)), figure('greatest', Math.max(...given))]),
+            ...(layers.length === 0 ? [] : [figure('mean', meanOf(layers)), figure('least', least(given)), figure('greatest', greatest(given))]),
           ],
           sections: [
             curve(groups, layout),

@@ -10,10 +10,10 @@ const KINDS = ['norm', 'attn1', 'attn2', 'attn', 'ff', 'conv', 'emb'] as const
 export const attention: Operator = {
   id: 'weights.attention',
   version: 1,
-  summary: 'One number by kind of layer: attention, feed-forward, norms.',
+  summary: 'One number for each kind of layer: attention, feed-forward, norms.',
   details: [
     'The kinds are the architecture’s groups, as `group:attn` selects them. `attn1` (self) and `attn2` (cross attention) win over `attn`. `norm` is every norm, those of residual blocks included.',
-    'A kind without a number takes `rest`; without `rest` it has none, and where the weights are used the first model stands there.',
+    'A kind without a number takes `rest`; without `rest` it has none, and a step that uses the weights keeps the first model there.',
   ].join('\n'),
   source: 'ComfyUI-DareMerge, attention gradient (which misses the norms of residual blocks)',
   output: 'weights',

@@ -28,8 +28,8 @@ export const block: Operator = {
   version: 1,
   summary: 'One number for each part of a U-Net: its inputs, its middle, its outputs.',
   details: [
-    'For the architectures with input, middle and output blocks; for others, `weights.mbw`, `weights.gradient` or patterns. A part without a number takes `rest`; without `rest` it has none, and where the weights are used the first model stands there.',
-    'Blocks are found by whole segments of the names: `input_blocks.1` is never `input_blocks.10`.',
+    'For architectures with input, middle and output blocks; for others, use `weights.mbw`, `weights.gradient` or patterns. A part without a number takes `rest`; without `rest` it has none, and a step that uses the weights keeps the first model there.',
+    'Blocks are matched by whole segments of the names: `input_blocks.1` is never `input_blocks.10`.',
   ].join('\n'),
   source: 'ComfyUI-DareMerge, block gradient',
   output: 'weights',
@@ -48,7 +48,7 @@ export const block: Operator = {
   merges: false,
   exact: true,
   draws: false,
-  examples: [{ title: 'a number for everything, in a model of no known architecture', inputs: { like: [1, 2] }, params: { rest: 0.75 }, expect: [0.75] }],
+  examples: [{ title: 'a number for everything, in a model of unknown architecture', inputs: { like: [1, 2] }, params: { rest: 0.75 }, expect: [0.75] }],
   evaluate: (call) => {
     const given = Object.entries(PARTS).filter(([part]) => valueOf(call, part) !== undefined)
     if (given.length === 0) return weightsWithRest(call, () => undefined)

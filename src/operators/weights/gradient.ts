@@ -7,13 +7,13 @@ import { number, numbers } from '../params.js'
 export const gradient: Operator = {
   id: 'weights.gradient',
   version: 1,
-  summary: 'A line through given numbers, over the layers in their order.',
-  details: 'The anchors lie at equal distances over the blocks of the network, the first at the first block and the last at the last; between them the line is straight. `[0, 1, 0]` rises to the middle and falls again. Other tensors (embeddings, the last layers, encoders, VAE) take `rest`, or have no number.',
+  summary: 'One number per layer, on a line through given numbers, over the layers in order.',
+  details: 'The anchors are spread evenly over the blocks of the network, the first at the first block and the last at the last; numbers between them are interpolated linearly. `[0, 1, 0]` rises to the middle and falls again. Other tensors (embeddings, the last layers, encoders, VAE) take `rest`, or have no number.',
   source: 'mergekit, gradients as lists of numbers',
   output: 'weights',
   inputs: { like: likeInput },
   params: {
-    anchors: numbers({ required: true, description: 'The numbers; a single one is for all.' }),
+    anchors: numbers({ required: true, description: 'The numbers; a single one applies to all blocks.' }),
     rest: number({ description: 'For every tensor outside the blocks.' }),
   },
   merges: false,

@@ -1,3 +1,4 @@
+import { greatest } from '../../base/lists.js'
 import { formatBytes, formatCount } from '../text.js'
 import { clock } from './clock.js'
 import { rateNow, savings, secondsLeft, secondsSpent, tensorsDone } from './derive.js'
@@ -46,7 +47,7 @@ const flow = (name: 'read' | 'written', state: DashboardState, rate: Rate | unde
   const { run } = state
   const [done, total] = [state[name], name === 'read' ? run?.readBytes : run?.writeBytes]
   const values = past.map((p) => p?.[name])
-  const most = Math.max(0, ...values.map((v) => v ?? 0))
+  const most = greatest(values.map((v) => v ?? 0), 0)
   return [
     span(` ${(name === 'read' ? 'read' : 'write').padEnd(LABEL)}`, 'faint'),
     span(`${formatBytes(done)} of ${total === undefined ? '?' : formatBytes(total)}`.padEnd(20)),
@@ -92,7 +93,7 @@ export const drawThroughput = (state: DashboardState, now: number, width: number
   const scale = 10
   const columns = Math.max(1, width - scale - 2)
   const values = history(state.samples, wholeStretch(now), columns, STRETCH).map((p) => (p === undefined ? undefined : p.read + p.written))
-  const most = Math.max(0, ...values.map((v) => v ?? 0))
+  const most = greatest(values.map((v) => v ?? 0), 0)
   return drawColumns(glyphs, values, most, rows).map((text, i): Line => [
     span((i === 0 ? `${formatBytes(most)}/s` : i === rows - 1 ? '0' : '').padStart(scale), 'faint'), span(' '), span(text, 'busy'),
   ])

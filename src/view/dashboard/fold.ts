@@ -163,6 +163,7 @@ const hear = (draft: Draft, event: BuildEvent, at: number): void => {
       draft.read = event.readBytes
       draft.written = event.writtenBytes
       draft.memory = { ...draft.memory, peak: Math.max(draft.memory.peak, event.peakMemory) }
+      draft.longestPause = event.longestPause
       draft.share = 1
       for (const [step, own] of Object.entries(event.stepSeconds ?? {})) changeStep(draft, step, (s) => ({ ...s, seconds: own }))
       end(draft, 'finished', event.seconds)

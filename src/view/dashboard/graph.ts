@@ -1,3 +1,4 @@
+import { greatest, least } from '../../base/lists.js'
 import type { Glyphs } from './glyphs.js'
 
 /** A step or an output in its place, and the steps before it whose result it takes. */
@@ -32,7 +33,7 @@ export const drawGraph = (nodes: readonly GraphNode[], { lines }: Glyphs): reado
     const free = lanes.indexOf(undefined)
     const own = ending[0] ?? (free === -1 ? lanes.length : free)
     const others = taken.filter((at) => at !== own)
-    const [from, to] = [Math.min(own, ...others), Math.max(own, ...others)]
+    const [from, to] = [least(others, own), greatest(others, own)]
     const after = [...lanes]
     for (const at of ending) after[at] = undefined
     after[own] = lastUse.has(name) ? name : undefined
@@ -51,7 +52,7 @@ export const drawGraph = (nodes: readonly GraphNode[], { lines }: Glyphs): reado
     lanes.splice(0, lanes.length, ...after)
     rows.push({ own, cells, below: after.flatMap((lane, at) => [...(at === 0 ? [] : [' ']), lane === undefined ? ' ' : lines['ud']!]) })
   }
-  const width = Math.max(1, ...rows.map((r) => r.cells.length))
+  const width = greatest(rows.map((r) => r.cells.length), 1)
   if (width > 2 * MOST_LANES - 1) return undefined
   return rows.map(({ own, cells, below }) => ({
     before: cells.slice(0, 2 * own).join(''),

@@ -1,3 +1,4 @@
+import { greatest } from '../../base/lists.js'
 import { formatCount, wrap } from '../text.js'
 import { shortSeconds } from './clock.js'
 import { shownSteps, type OutlinedStep } from './derive.js'
@@ -21,7 +22,7 @@ export const tensorsLike = ({ tensors }: DashboardState, query: string): readonl
 }
 
 const facts = (rows: readonly (readonly [string, string])[], width: number): readonly Line[] => {
-  const head = Math.max(0, ...rows.map(([label]) => label.length)) + 2
+  const head = greatest(rows.map(([label]) => label.length), 0) + 2
   return rows.flatMap(([label, text]) => wrap(text, Math.max(8, width - head - 1)).map((line, i): Line =>
     [span(` ${(i === 0 ? label : '').padEnd(head)}`, 'faint'), span(line)]))
 }

@@ -77,6 +77,7 @@ const isSound = (event: Readonly<Record<string, unknown>>): boolean => {
     case 'work-planned': return (tensors as unknown[]).every((t) => isObject(t) && hasShape(t, { output: 'string', tensor: 'string', bytes: 'number' }) && areTexts(t['steps']))
     case 'tensor-finished': return areTexts(steps) && (how === 'computed' || how === 'copied' || how === 'reused')
     case 'units-finished': return whole(worker) && mayHave(event, { next: 'string' })
+    case 'run-finished': return mayHave(event, { longestPause: 'number' })
     case 'run-started': return whole(workers) && mayHave(event, OPTIONAL) && isSeed(event['seed'])
     case 'lock-written': return areTexts(changes)
     case 'step-counted': return Object.values(event['counts'] as object).every(Number.isFinite)

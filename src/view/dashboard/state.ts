@@ -71,6 +71,8 @@ export interface DashboardState {
   /** The greatest rate over a second so far, in bytes a second; 0 while none is known. */
   readonly best: number
   readonly memory: { readonly now: number | undefined; readonly peak: number }
+  /** Seconds in which the build's main thread heard nothing, at most; undefined until it is told. */
+  readonly longestPause: number | undefined
   readonly finished: Readonly<Record<TensorOrigin, number>>
   readonly outputs: readonly (OutputFacts & { readonly kept: boolean })[]
   readonly reports: readonly EventOf<'report-written'>[]
@@ -83,7 +85,7 @@ export interface DashboardState {
 
 /** A build of which nothing has been heard. */
 export const NOTHING_HEARD: DashboardState = {
-  phase: 'waiting', plan: undefined, run: undefined, began: undefined, heard: 0, steps: new Map(), tensors: new Map(), workers: [],
+  phase: 'waiting', plan: undefined, run: undefined, began: undefined, longestPause: undefined, heard: 0, steps: new Map(), tensors: new Map(), workers: [],
   read: 0, written: 0, share: 0, doneBytes: 0, plannedBytes: 0, plannedTensors: 0,
   samples: [], best: 0, memory: { now: undefined, peak: 0 }, finished: { computed: 0, copied: 0, reused: 0 }, outputs: [], reports: [], lock: undefined,
   problems: [], log: [], seconds: undefined, exit: undefined,

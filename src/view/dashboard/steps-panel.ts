@@ -1,3 +1,4 @@
+import { greatest } from '../../base/lists.js'
 import { formatBytes, formatCount, widthOf } from '../text.js'
 import { shortSeconds } from './clock.js'
 import { shownSteps, type ShownStep } from './derive.js'
@@ -27,7 +28,7 @@ interface Columns { readonly name: number; readonly op: number; readonly count: 
 
 /** The graph and the figures take what they need; then come names, then reasons up to a width, and operators get what is left of theirs. */
 const columnsFor = (steps: readonly ShownStep[], graph: number, width: number, reason: number): Columns => {
-  const widest = (texts: readonly string[]): number => Math.max(4, ...texts.map(widthOf))
+  const widest = (texts: readonly string[]): number => greatest(texts.map(widthOf), 4)
   const count = widest(steps.map((s) => `${formatCount(s.total)}/${formatCount(s.total)}`))
   const room = Math.max(8, width - (graph + 5 + BAR + 1 + count + 1 + 5))
   const [name, op] = [widest(steps.map((s) => s.outlined.name)), widest(steps.map((s) => s.outlined.op))]
@@ -66,7 +67,7 @@ export const drawSteps = (state: DashboardState, selected: number, width: number
   ]
   const graph = drawGraph(nodes, glyphs)
   const roomy = steps.length * 2 + outputs.length <= height
-  const reasons = Math.max(0, ...steps.map((s) => widthOf(s.reason)))
+  const reasons = greatest(steps.map((s) => widthOf(s.reason)), 0)
   const columns = columnsFor(steps, widthOf((graph?.[0]?.before ?? '') + (graph?.[0]?.after ?? '')), width, roomy && width < WIDE ? 0 : reasons)
   const beside = columns.rest >= (roomy ? reasons : LEAST_REASON)
   const rows = steps.flatMap((step, i): { readonly line: Line; readonly step: number }[] => {
@@ -83,7 +84,7 @@ export const drawSteps = (state: DashboardState, selected: number, width: number
   const drawn = new Set(state.reports.map((r) => r.name))
   const indent = widthOf((graph?.[0]?.before ?? '') + (graph?.[0]?.after ?? '')) + 4
   // Nothing stands beside outputs but their paths: names get the room they need.
-  const nameRoom = Math.max(columns.name, Math.min(Math.max(0, ...outputs.map((o) => widthOf(o.name))), width - indent - LEAST_PATH))
+  const nameRoom = Math.max(columns.name, Math.min(greatest(outputs.map((o) => widthOf(o.name)), 0), width - indent - LEAST_PATH))
   const ends = outputs.map((o, i): Line => {
     const row = graph?.[steps.length + i]
     const stands = written.has(o.name) || drawn.has(o.name)

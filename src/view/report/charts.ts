@@ -1,5 +1,6 @@
 import { None, parse, View, type Spec } from 'vega'
 import { escapeControls } from '../../base/excerpt.js'
+import { greatest } from '../../base/lists.js'
 import type { Format, Section } from '../../operators/report-document.js'
 import { axisFormat, formatShort, formatValue } from './format.js'
 
@@ -45,7 +46,7 @@ const inkOn = (share: number): string => (share < 0.46 ? '#ffffff' : '#111111')
 const heatmap = (s: Of<'heatmap'>): Spec => {
   const named = s.columns.length <= NAMED_COLUMNS
   const [width, height] = named
-    ? [Math.max(58, 8 * Math.max(...s.columns.map((c) => c.length))) * s.columns.length, 20 * s.rows.length]
+    ? [Math.max(58, 8 * greatest(s.columns.map((c) => c.length))) * s.columns.length, 20 * s.rows.length]
     : [Math.max(320, 10 * s.columns.length), Math.max(24, Math.min(9, 432 / s.rows.length) * s.rows.length)]
   const span = s.high - s.low || 1
   const values = s.values.flatMap((row, i) => row.flatMap((value, j) => (value === null || !Number.isFinite(value) ? [] : [

@@ -25,6 +25,7 @@ const facts = (state: DashboardState): readonly Fact[] => {
     words('read', formatBytes(read)), words('written', formatBytes(written)),
     ...(seconds === undefined || seconds === 0 ? [] : [words('throughput', `${formatBytes((read + written) / seconds)}/s`)]),
     ...(memory.peak === 0 ? [] : [words('peak memory', formatBytes(memory.peak))]),
+    ...(state.longestPause === undefined ? [] : [words('longest pause of the main thread', `${Math.round(1000 * state.longestPause)} ms`)]),
     ...(run === undefined ? [] : [
       words('device', run.deviceReason === undefined ? run.device : `${run.device}: ${run.deviceReason}`), count('workers', run.workers),
     ]),

@@ -1,3 +1,4 @@
+import { greatest } from '../../base/lists.js'
 import { cutMiddle, formatBytes, formatCount, plural } from '../text.js'
 import { shownSteps } from '../dashboard/derive.js'
 import { shortSeconds } from '../dashboard/clock.js'
@@ -50,8 +51,8 @@ const passageOf = (box: string, column: number): string => `${box}\0${column}`
 /** Boxes and passages by column: each box right of all that it takes, outputs last. */
 const columnsOf = (boxes: readonly Box[]): readonly (readonly Slot[])[] => {
   const depth = new Map<string, number>()
-  for (const box of boxes) depth.set(box.id, box.kind === 'model' ? 0 : 1 + Math.max(0, ...box.uses.map((use) => depth.get(use) ?? 0)))
-  const last = Math.max(0, ...depth.values())
+  for (const box of boxes) depth.set(box.id, box.kind === 'model' ? 0 : 1 + greatest(box.uses.map((use) => depth.get(use) ?? 0), 0))
+  const last = greatest(depth.values(), 0)
   for (const box of boxes) if (box.kind === 'output') depth.set(box.id, last)
   const farthest = new Map<string, number>()
   for (const box of boxes) for (const use of box.uses) farthest.set(use, Math.max(farthest.get(use) ?? 0, depth.get(box.id)!))
@@ -98,7 +99,7 @@ export const drawRunGraph = (state: DashboardState): string => {
   const slots = place(boxesOf(state))
   if (slots.length === 0) return ''
   const byId = new Map(slots.map((slot) => [slot.id, slot]))
-  const [width, height] = [Math.max(...slots.map((s) => s.x)) + WIDTH + MARGIN, Math.max(...slots.map((s) => s.y + s.height)) + MARGIN]
+  const [width, height] = [greatest(slots.map((s) => s.x)) + WIDTH + MARGIN, greatest(slots.map((s) => s.y + s.height)) + MARGIN]
   const edges = slots.flatMap((slot) => slot.from.map((id) => drawEdge(byId.get(id)!, slot)))
   const boxes = slots.flatMap(({ box, x, y }) => (box === undefined ? [] : [drawBox(x, y, box)]))
   const label = `Graph of ${plural(slots.filter((s) => s.box?.kind === 'step').length, 'step')}; the table of steps has its numbers.`

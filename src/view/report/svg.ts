@@ -1,3 +1,4 @@
+import { greatest } from '../../base/lists.js'
 import type { Column, Fact, ReportDocument, Row, Section } from '../../operators/report-document.js'
 import { cutMiddle, plural } from '../text.js'
 import { drawChart, isDrawable, type ChartStyle } from './charts.js'
@@ -31,11 +32,11 @@ const heading = (title: string, note: string | undefined): Piece => ({
 })
 
 const drawFacts = (facts: readonly Fact[]): Piece => {
-  const head = Math.max(0, ...facts.map((f) => widthOf(f.label))) + 12
+  const head = greatest(facts.map((f) => widthOf(f.label)), 0) + 12
   const values = facts.map((f) => cutMiddle(formatValue(f.value, f.format), LONGEST))
   return {
     markup: facts.map((f, i) => text(0, 13 + i * LINE, f.label, FAINT) + text(head, 13 + i * LINE, values[i]!)).join(''),
-    width: head + Math.max(0, ...values.map(widthOf)),
+    width: head + greatest(values.map(widthOf), 0),
     height: facts.length * LINE,
   }
 }
@@ -46,7 +47,7 @@ const drawTable = (columns: readonly Column[], rows: readonly Row[]): Piece => {
     return { markup: text(0, 13, elsewhere, FAINT), width: widthOf(elsewhere), height: LINE }
   }
   const cells = [columns.map((c) => c.label), ...rows.map((row) => row.cells.map((cell, i) => formatValue(cell, columns[i]!.format)))]
-  const widths = columns.map((_, i) => Math.max(...cells.map((row) => widthOf(row[i]!))) + GUTTER)
+  const widths = columns.map((_, i) => greatest(cells.map((row) => widthOf(row[i]!))) + GUTTER)
   const starts = widths.map((_, i) => widths.slice(0, i).reduce((n, w) => n + w, 0))
   const draw = (row: readonly string[], y: number, more: string): string => row.map((cell, i) => {
     const left = i === 0 || columns[i]!.format === 'text'
@@ -78,7 +79,7 @@ const stack = (pieces: readonly Piece[]): Piece => {
     height += piece.height
     return `<g transform="translate(0 ${Math.round(at)})">${piece.markup}</g>`
   })
-  return { markup: placed.join('\n'), width: Math.max(0, ...pieces.map((p) => p.width)), height }
+  return { markup: placed.join('\n'), width: greatest(pieces.map((p) => p.width), 0), height }
 }
 
 const spaced = (piece: Piece): Piece => ({ ...piece, height: piece.height + GAP })

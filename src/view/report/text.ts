@@ -1,4 +1,5 @@
 import { escapeControls } from '../../base/excerpt.js'
+import { greatest } from '../../base/lists.js'
 import type { Column, Fact, ReportDocument, Row, Section } from '../../operators/report-document.js'
 import { align, cutMiddle, paint, widthOf, wrap, type Look } from '../text.js'
 import { formatShort, formatValue } from './format.js'
@@ -12,7 +13,7 @@ const LEAST_NAME = 24
 const BAR = 30
 
 const facts = (list: readonly Fact[], look: Look): string[] => {
-  const head = Math.max(0, ...list.map((fact) => widthOf(fact.label)))
+  const head = greatest(list.map((fact) => widthOf(fact.label)), 0)
   return list.flatMap(({ label, value, format }) => wrap(formatValue(value, format), look.width - head - 4).map((line, i) =>
     `${INDENT}${paint(look, 'faint', (i === 0 ? label : '').padEnd(head))}  ${line}`))
 }
@@ -23,8 +24,8 @@ const table = (columns: readonly Column[], rows: readonly Row[], look: Look): st
   const right = columns.flatMap(({ format }, i) => (format === 'text' || i === 0 ? [] : [i - 1]))
   const rest = align([columns.slice(1).map((c) => c.label), ...cells.map((row) => row.slice(1))], right)
   const names = [columns[0]!.label, ...cells.map((row) => row[0]!)]
-  const room = look.width - INDENT.length - 2 - Math.max(...rest.map(widthOf))
-  const longest = Math.max(...names.map(widthOf))
+  const room = look.width - INDENT.length - 2 - greatest(rest.map(widthOf))
+  const longest = greatest(names.map(widthOf))
   const beside = room >= Math.min(longest, LEAST_NAME)
   const width = Math.min(longest, room)
   const groups = rows.map((row) => row.group)
@@ -46,7 +47,7 @@ const heatmap = (s: Extract<Section, { type: 'heatmap' }>, look: Look): string[]
     return align([['', ...s.columns], ...rows].map(([name, ...row]) => [cutMiddle(name!, room), ...row]), s.columns.map((_, i) => i + 1), INDENT)
   }
   const step = (value: number): number => Math.min(SHADES.length - 1, Math.floor(((value - s.low) / (s.high - s.low || 1)) * SHADES.length))
-  const head = Math.max(...s.rows.map(widthOf))
+  const head = greatest(s.rows.map(widthOf))
   return [
     ...s.values.map((row, i) => `${INDENT}${s.rows[i]!.padStart(head)} ${row.map((v) => (v === null ? '·' : SHADES[step(v)]!)).join('')}`.trimEnd()),
     `${INDENT}${'from'.padStart(head)} ${formatValue(s.low, s.format)} (blank) to ${formatValue(s.high, s.format)} (${SHADES.at(-1)})`,
@@ -54,8 +55,8 @@ const heatmap = (s: Extract<Section, { type: 'heatmap' }>, look: Look): string[]
 }
 
 const bars = (items: readonly { readonly label: string; readonly value: number | null; readonly text: string }[], look: Look): string[] => {
-  const most = Math.max(0, ...items.map(({ value }) => Math.abs(value ?? 0)))
-  const room = Math.max(8, look.width - INDENT.length - BAR - 4 - Math.max(0, ...items.map(({ text }) => widthOf(text))))
+  const most = greatest(items.map(({ value }) => Math.abs(value ?? 0)), 0)
+  const room = Math.max(8, look.width - INDENT.length - BAR - 4 - greatest(items.map(({ text }) => widthOf(text)), 0))
   return align(items.map(({ label, value, text }) => [
     cutMiddle(label, room), text, '█'.repeat(most === 0 || value === null ? 0 : Math.round((Math.abs(value) / most) * BAR)),
   ]), [1], INDENT)

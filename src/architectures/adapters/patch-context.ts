@@ -1,0 +1,15 @@
+import type { Estranged } from '../../base/catalogue/adapters.js'
+import type { Place } from '../../base/diagnostic.js'
+import type { Dtype } from '../../tensor/dtype.js'
+import type { ScaleOf } from './scale.js'
+
+/** What has to be known to make patches of an adapter's modules. */
+export interface PatchContext {
+  /** What messages call the adapter and the model. */
+  readonly adapter: string
+  readonly model: string
+  readonly at: Place
+  readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly dtype: Dtype }>
+  readonly scaleOf: ScaleOf
+  readonly estranged: Estranged | undefined
+}

@@ -1,0 +1,60 @@
+import { argumentsOf, type Expression } from './expression.js'
+
+/** How many expressions all walks have entered so far: what the tests of planning count instead of seconds. */
+export const walked = { expressions: 0 }
+
+/** What a walk does on its way. */
+export interface Visitor {
+  /** Whether to look into an expression; who says no to what was met before makes the walk linear. Asked before anything below is. */
+  enter(e: Expression): boolean
+  /** Called once everything below an expression has been left, in the order in which a recursion would come back. */
+  leave?(e: Expression): void
+  /** What counts as below an expression; its arguments unless given. */
+  below?(e: Expression): readonly Expression[]
+}
+
+/** Walks over expressions from some roots down, depth first and without recursion: a recipe may nest deeper than the stack. */
+export const walk = (roots: readonly Expression[], { enter, leave, below = argumentsOf }: Visitor): void => {
+  const path: Expression[] = []
+  const lists: (readonly Expression[])[] = [roots]
+  const places: number[] = [0]
+  for (;;) {
+    const depth = lists.length - 1
+    const next = lists[depth]![places[depth]!++]
+    if (next !== undefined) {
+      if (!enter(next)) continue
+      walked.expressions += 1
+      path.push(next)
+      lists.push(below(next))
+      places.push(0)
+      continue
+    }
+    lists.pop()
+    places.pop()
+    const left = path.pop()
+    if (left === undefined) return
+    leave?.(left)
+  }
+}
+
+/** Numbers of expressions, which are small and dense: a byte each where a Set takes forty. */
+export interface IdSet {
+  has(id: number): boolean
+  add(id: number): void
+}
+
+/** An empty set. */
+export const createIdSet = (): IdSet => {
+  let bits = new Uint8Array(1024)
+  return {
+    has: (id) => bits[id] === 1,
+    add: (id) => {
+      if (id >= bits.length) {
+        const larger = new Uint8Array(Math.max(2 * bits.length, id + 1))
+        larger.set(bits)
+        bits = larger
+      }
+      bits[id] = 1
+    },
+  }
+}
