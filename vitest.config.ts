@@ -1,9 +1,11 @@
 import { defineConfig } from 'vitest/config'
+import { HANG } from './test/support/hang.js'
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    testTimeout: 60_000,
+    testTimeout: HANG,
+    hookTimeout: HANG,
     pool: 'forks',
     // Tests exercise the compiled program, the one that ships: workers need real files, and there is no second way to load them.
     server: { deps: { external: [/\/dist\//] } },

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { makeEnvironment, makeFolder } from '../support/smelt.js'
+import { makeFolder } from '../support/smelt.js'
 import { runHere } from '../support/run-here.js'
 import { writeSafetensors } from '../support/write-safetensors.js'
 
@@ -11,24 +11,18 @@ steps: { m: { op: merge.blend, a: a, b: b }, r: { op: report.model, model: a } }
 outputs: { o: { from: m, path: ~/merged.safetensors }, p: { from: r, path: ~/look.txt } }
 ` })
 const home = makeFolder()
-const environment = makeEnvironment()
-const before = process.env['HOME']
 
 beforeAll(() => {
-  process.env['SMELT_CACHE'] = environment.env['SMELT_CACHE']
-  process.env['HOME'] = home.path
   mkdirSync(join(home.path, 'models'))
   writeSafetensors(join(home.path, 'models/a.safetensors'), { x: { dtype: 'F32', shape: [2], values: 1 } })
 })
 afterAll(() => {
-  if (before === undefined) delete process.env['HOME']
-  else process.env['HOME'] = before
-  for (const made of [folder, home, environment]) made.remove()
+  for (const made of [folder, home]) made.remove()
 })
 
 it.skipIf(process.platform === 'win32')('`~/` in any path of a recipe or an option is the home folder, in every command', async () => {
   const run = async (...args: readonly string[]): Promise<string> => {
-    const { code, screen } = await runHere(folder.path, args)
+    const { code, screen } = await runHere(folder.path, args, { HOME: home.path, SMELT_CACHE: join(home.path, 'cache') })
     expect(code, screen).toBe(0)
     return screen
   }

@@ -2,8 +2,8 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { escapeControls, escapeJson, escapeScreen } from '#src/base/excerpt.js'
-import { makeEnvironment, makeFolder } from '../support/smelt.js'
-import { runHere } from '../support/run-here.js'
+import { makeFolder } from '../support/smelt.js'
+import { runHere, type Ran } from '../support/run-here.js'
 import { writeSafetensors } from '../support/write-safetensors.js'
 
 /** ESC, BEL, a carriage return, a line break, C1, bidi marks of every kind, and a line separator. */
@@ -31,19 +31,16 @@ outputs:
 `
 
 const folder = makeFolder({ 'evil.yaml': RECIPE, 'wrong.yaml': RECIPE.replace('op: merge.blend, a: a', `op: merge.blend, a: ${yaml(EVIL)}`) })
-const environment = makeEnvironment()
+/** All commands share a store. */
+const run = (args: readonly string[]): Promise<Ran> => runHere(folder.path, args, { SMELT_CACHE: join(folder.path, 'cache') })
 
 beforeAll(() => {
-  process.env['SMELT_CACHE'] = environment.env['SMELT_CACHE']
   const names = [...Array(20).keys()].map((i) => [`${EVIL}.${i}.weight`, { dtype: 'F32', shape: [2, 2], values: i }] as const)
   for (const name of ['a', 'b']) writeSafetensors(join(folder.path, file(name)), Object.fromEntries(names), { [EVIL]: EVIL })
   const lora = { [`${EVIL}.lora_up.weight`]: { dtype: 'F32', shape: [2, 1], values: 1 }, [`${EVIL}.lora_down.weight`]: { dtype: 'F32', shape: [1, 2], values: 1 } } as const
   writeSafetensors(join(folder.path, file('l')), lora, { [EVIL]: EVIL, ss_tag_frequency: JSON.stringify({ [EVIL]: { [EVIL]: 3, other: 1 } }) })
 })
-afterAll(() => {
-  folder.remove()
-  environment.remove()
-})
+afterAll(() => folder.remove())
 
 const COMMANDS: readonly (readonly string[])[] = [
   ['plan', 'evil.yaml'], ['plan', 'evil.yaml', '--format', 'json'], ['plan', 'evil.yaml', '--format', 'dot'], ['plan', 'evil.yaml', '--format', 'mermaid'],
@@ -56,26 +53,26 @@ const COMMANDS: readonly (readonly string[])[] = [
 
 it('shows names that hold controls, bidi marks and line breaks without letting them reach the terminal or a report', async () => {
   for (const command of COMMANDS) {
-    const { screen, out } = await runHere(folder.path, command)
+    const { screen, stdout } = await run(command)
     expect(DRIVES.exec(screen)?.[0], `${escapeControls(command.join(' '))}\n${escapeControls(screen)}`).toBeUndefined()
-    if (command.includes('--json')) for (const line of command[0] === 'build' ? out.trim().split('\n') : [out]) JSON.parse(line)
+    if (command.includes('--json')) for (const line of command[0] === 'build' ? stdout.trim().split('\n') : [stdout]) JSON.parse(line)
   }
   const written = readdirSync(folder.path).filter((name) => /\.(txt|html|svg|json|jsonl|yaml)$/.test(name))
   expect(written).toEqual(expect.arrayContaining(['tags.txt', 'tags.html', 'tags.svg', 'tags.json', 'diff.txt', 'diff.html', 'run.html', 'made.jsonl', 'evil.lock.json']))
   for (const name of written) expect(DRIVES.exec(readFileSync(join(folder.path, name), 'utf8'))?.[0], name).toBeUndefined()
-}, 60_000)
+})
 
 it('prints JSON whose texts are still what the files say', async () => {
-  const { out } = await runHere(folder.path, ['inspect', file('a'), '--json'])
-  const { metadata, tensors } = JSON.parse(out) as { readonly metadata: unknown; readonly tensors: readonly { readonly name: string }[] }
+  const { stdout } = await run(['inspect', file('a'), '--json'])
+  const { metadata, tensors } = JSON.parse(stdout) as { readonly metadata: unknown; readonly tensors: readonly { readonly name: string }[] }
   expect(metadata).toEqual({ [EVIL]: EVIL })
   expect(tensors[0]!.name.startsWith(EVIL)).toBe(true)
-  expect(out).toContain('\\u009b2J\\u202e\\u2066\\u200e\\u061c\\u2028y')
+  expect(stdout).toContain('\\u009b2J\\u202e\\u2066\\u200e\\u061c\\u2028y')
 })
 
 it('reads back the recipe and the lock that hold such names', async () => {
   writeFileSync(join(folder.path, 'again.yaml'), RECIPE)
-  expect((await runHere(folder.path, ['build', 'evil.yaml', '--workers', '1', '--frozen'])).code).toBe(0)
+  expect((await run(['build', 'evil.yaml', '--workers', '1', '--frozen'])).code).toBe(0)
 })
 
 it('keeps smelt’s own colours and redrawn lines on a screen, and nothing else that drives it', () => {

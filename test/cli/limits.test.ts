@@ -14,7 +14,7 @@ interface Ended { readonly code: number | null; readonly stdout: string; readonl
 /** Runs the program under a limit of the shell's `ulimit`. */
 const limited = (folder: string, limit: string, args: readonly string[]): Promise<Ended> => new Promise((resolve) => {
   const environment = makeEnvironment()
-  const child = execFile('bash', ['-c', `ulimit ${limit} && exec "$@"`, 'limited', process.execPath, MAIN, ...args], { cwd: folder, env: environment.env, timeout: 50_000 }, (_, stdout, stderr) => {
+  const child = execFile('bash', ['-c', `ulimit ${limit} && exec "$@"`, 'limited', process.execPath, MAIN, ...args], { cwd: folder, env: environment.env }, (_, stdout, stderr) => {
     environment.remove()
     resolve({ code: child.exitCode, stdout, stderr })
   })
@@ -29,7 +29,7 @@ const inShop = (work: (folder: string) => Promise<void>): Promise<void> => inFol
 const STACK = /^ {4}at /m
 
 describe.runIf(process.platform === 'linux')('a process that may open few files', () => {
-  test.each([20, 21, 24, 32, 50, 80, 105, 115, 125, 140])('ends with a sentence, or does what it should: %d', (most) => inShop(async (folder) => {
+  test.each([20, 50, 115])('ends with a sentence, or does what it should: %d', (most) => inShop(async (folder) => {
     const { code, stderr } = await limited(folder, `-n ${most}`, ['build', 'recipe.yaml', '--workers', '2'])
     expect(stderr).not.toMatch(STACK)
     if (code !== 0) expect([code, stderr]).toEqual([75, expect.stringMatching(/^error\[(too-many-open-files|file-busy)\]: [^]*\nhelp: /m)])

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { makeFolder, smelt, type Finished } from '../support/smelt.js'
+import { runHere, type Ran } from '../support/run-here.js'
 import { writeHollow, writeSafetensors } from '../support/write-safetensors.js'
 
 const RECIPE = `smelt: 1
@@ -12,7 +13,7 @@ models: { a: a.safetensors, b: b.safetensors }
 steps: { half: { op: merge.blend, a: a, b: b, keep: $keep } }
 outputs: { merged: { from: half, path: merged.safetensors } }
 `
-interface Shop { readonly folder: ReturnType<typeof makeFolder>; readonly store: string; run(...args: readonly string[]): Promise<Finished> }
+interface Shop { readonly folder: ReturnType<typeof makeFolder>; readonly store: string; run(...args: readonly string[]): Promise<Ran> }
 
 /** A folder with two models and a recipe, and a store of its own that all commands of a test share. */
 const inShop = async (work: (shop: Shop) => Promise<void>): Promise<void> => {
@@ -20,7 +21,7 @@ const inShop = async (work: (shop: Shop) => Promise<void>): Promise<void> => {
   const store = mkdtempSync(join(tmpdir(), 'smelt-store-'))
   try {
     for (const [i, name] of ['a', 'b'].entries()) writeSafetensors(join(folder.path, `${name}.safetensors`), { 'x.weight': { dtype: 'F32', shape: [2, 2], values: [i, 4, 8, -4] }, 'x.bias': { dtype: 'F16', shape: [1], values: [1] } })
-    await work({ folder, store, run: (...args) => smelt(folder.path, args, { env: { SMELT_CACHE: store } }) })
+    await work({ folder, store, run: (...args) => runHere(folder.path, args, { SMELT_CACHE: store }) })
   } finally {
     folder.remove()
     rmSync(store, { recursive: true, force: true })
@@ -95,7 +96,7 @@ describe('the commands around rebuilding', () => {
     expect((await run('cache', 'tidy')).code).toBe(2)
   }))
 
-  test('a second build of an output that is being built ends with 75 and names the first', () => inShop(async ({ run, folder, store }) => {
+  test('a second build of an output that is being built ends with 75 and names the first', () => inShop(async ({ folder, store }) => {
     for (const name of ['a', 'b']) writeHollow(join(folder.path, `${name}.safetensors`), Object.fromEntries(Array.from({ length: 16 }, (_, i) => [`l.${i}`, { dtype: 'F16', shape: [2048, 4096] } as const])))
     let second: Promise<Finished> | undefined
     let first: number | undefined
@@ -105,7 +106,7 @@ describe('the commands around rebuilding', () => {
         if (second !== undefined || !stdout.includes('units-finished')) return
         first = child.pid
         child.kill('SIGSTOP')
-        second = run('build', 'recipe.yaml', '--quiet')
+        second = smelt(folder.path, ['build', 'recipe.yaml', '--quiet'], { env: { SMELT_CACHE: store } })
         void second.then(() => child.kill('SIGCONT'))
       },
     })

@@ -1,10 +1,11 @@
-import { execFileSync, type ChildProcess } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { inFolder } from '../support/build-run.js'
+import { runHere, type Ran } from '../support/run-here.js'
 import { smelt, type Finished } from '../support/smelt.js'
 import { writeSafetensors } from '../support/write-safetensors.js'
 
@@ -24,40 +25,32 @@ const inShop = (work: (folder: string) => Promise<void>): Promise<void> => inFol
   await work(folder)
 })
 
-/** What a command says of itself where nothing may keep it waiting. */
-const ended = async (folder: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Finished> => {
-  let timer: NodeJS.Timeout | undefined
-  let child: ChildProcess | undefined
-  const running = smelt(folder, args, { env, watch: (process) => { child = process } })
-  const hung = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      child?.kill('SIGKILL')
-      reject(new Error(`${args.join(' ')} hangs`))
-    }, 20_000)
-  })
-  return Promise.race([running, hung]).finally(() => clearTimeout(timer))
-}
+/** What a command says of itself where a FIFO may keep it waiting: a process of its own, which does not take the test with it. */
+const ended = (folder: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Finished> => smelt(folder, args, { env })
+
+/** What a command says where nothing can keep it waiting. */
+const said: (folder: string, args: readonly string[]) => Promise<Ran> = runHere
 
 const unix = describe.runIf(process.platform !== 'win32')
 
 unix('instead of a recipe,', () => {
-  test.each<[string, string, (path: string) => void]>([
-    ['a FIFO', 'is a FIFO (named pipe), not a recipe', makeFifo],
-    ['a folder', 'is a folder, not a recipe', (path) => mkdirSync(path)],
-    ['a device', 'is a device, not a recipe', (path) => symlinkSync('/dev/zero', path)],
-    ['a model of 1 TB', 'holds 1099511627776 bytes', (path) => {
+  test.each<[string, string, typeof ended | typeof said, (path: string) => void]>([
+    ['a FIFO', 'is a FIFO (named pipe), not a recipe', ended, makeFifo],
+    ['a folder', 'is a folder, not a recipe', said, (path) => mkdirSync(path)],
+    ['a device', 'is a device, not a recipe', ended, (path) => symlinkSync('/dev/zero', path)],
+    ['a model of 1 TB', 'holds 1099511627776 bytes', said, (path) => {
       writeFileSync(path, '')
       truncateSync(path, 2 ** 40)
     }],
-  ])('%s is refused at once, by what it is', (_, told, make) => inShop(async (folder) => {
+  ])('%s is refused at once, by what it is', (_, told, answer, make) => inShop(async (folder) => {
     make(join(folder, 'odd.yaml'))
-    for (const command of ['check', 'build']) expect(await ended(folder, [command, 'odd.yaml'])).toMatchObject({ code: 1, stderr: expect.stringContaining(told) })
+    for (const command of ['check', 'build']) expect(await answer(folder, [command, 'odd.yaml'])).toMatchObject({ code: 1, stderr: expect.stringContaining(told) })
   }))
 
   test('a socket is refused', () => inShop(async (folder) => {
     const server = createServer().listen(join(folder, 'odd.yaml'))
     await once(server, 'listening')
-    expect(await ended(folder, ['check', 'odd.yaml'])).toMatchObject({ code: 1, stderr: expect.stringContaining('is a socket, not a recipe') })
+    expect(await said(folder, ['check', 'odd.yaml'])).toMatchObject({ code: 1, stderr: expect.stringContaining('is a socket, not a recipe') })
     server.close()
   }))
 })
@@ -98,10 +91,10 @@ unix('a FIFO', () => {
     makeFifo(join(folder, 'events'))
     const watched = ended(folder, ['watch', 'events'])
     execFileSync(process.execPath, ['-e', `const fs = require('node:fs'); fs.writeFileSync(process.argv[1], fs.readFileSync(0))`, join(folder, 'events')], {
-      input: (await ended(folder, ['build', 'recipe.yaml', '--json'])).stdout,
+      input: (await said(folder, ['build', 'recipe.yaml', '--json'])).stdout,
     })
     expect(await watched).toMatchObject({ code: 0, stderr: expect.stringContaining('wrote o.safetensors') })
-    expect(await ended(folder, ['watch', '.'])).toMatchObject({ code: 1, stderr: expect.stringContaining('is a folder, not a file of events') })
+    expect(await said(folder, ['watch', '.'])).toMatchObject({ code: 1, stderr: expect.stringContaining('is a folder, not a file of events') })
     expect(await ended(folder, ['watch', '/dev/zero'])).toMatchObject({ code: 1, stderr: expect.stringContaining('is a device, not a file of events') })
   }))
 
@@ -114,7 +107,7 @@ unix('a FIFO', () => {
 describe('commands that write', () => {
   const untouched = async (folder: string, args: readonly string[], told: string, code: number): Promise<void> => {
     const before = readFileSync(join(folder, 'a.safetensors'))
-    expect(await ended(folder, args)).toMatchObject({ code, stderr: expect.stringContaining(told) })
+    expect(await said(folder, args)).toMatchObject({ code, stderr: expect.stringContaining(told) })
     expect(readFileSync(join(folder, 'a.safetensors')).equals(before)).toBe(true)
   }
 
@@ -137,7 +130,7 @@ describe('commands that write', () => {
     symlinkSync('nowhere', join(folder, 'recipe.yaml'))
     await untouched(folder, ['init'], 'is a symbolic link', 1)
     rmSync(join(folder, 'recipe.yaml'))
-    for (const [args, code] of [[['init'], 0], [['init'], 1], [['init', '--force'], 0]] as const) expect((await ended(folder, args)).code).toBe(code)
+    for (const [args, code] of [[['init'], 0], [['init'], 1], [['init', '--force'], 0]] as const) expect((await said(folder, args)).code).toBe(code)
     expect(readdirSync(folder).sort()).toEqual(['a.safetensors', 'b.safetensors', 'recipe.yaml'])
   }))
 })

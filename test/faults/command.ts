@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { HANG } from '../support/hang.js'
 
 /** The program as it ships. */
 export const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
@@ -11,7 +12,7 @@ export interface Ended {
   readonly stdout: string
   readonly stderr: string
   readonly milliseconds: number
-  /** It did not end by itself within the time it had. */
+  /** It did not end by itself, and was killed. */
   readonly hung: boolean
 }
 
@@ -34,11 +35,7 @@ export interface Start {
   /** Called with each event of `--json` as soon as it comes. */
   readonly hear?: (event: Event, child: ChildProcess) => void
   readonly started?: (child: ChildProcess) => void
-  /** Time it has, in milliseconds, before it counts as hung and is killed. */
-  readonly patience?: number
 }
-
-const PATIENCE = 120_000
 
 /** Runs the real program to its end, whatever that is. */
 export const command = (args: readonly string[], start: Start): Promise<Ended> =>
@@ -51,7 +48,7 @@ export const command = (args: readonly string[], start: Start): Promise<Ended> =
     const timer = setTimeout(() => {
       hung = true
       child.kill('SIGKILL')
-    }, start.patience ?? PATIENCE)
+    }, 0.9 * HANG)
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text
       for (let end = stdout.indexOf('\n', told); end >= 0; end = stdout.indexOf('\n', told)) {

@@ -53,9 +53,9 @@ export const lacking = (...needs: readonly Need[]): string | undefined => {
   return needs.map((need) => known.get(need)).find((reason) => reason !== undefined)
 }
 
-/** A test that is skipped, with the reason, where the machine lacks something. Full runs may take ten minutes each. */
+/** A test that is skipped, with the reason, where the machine lacks something. */
 export const fault = (title: string, needs: readonly Need[], work: () => Promise<void> | void): void => {
-  test(title, { timeout: FULL ? 900_000 : 120_000 }, async ({ skip }) => {
+  test(title, async ({ skip }) => {
     const reason = lacking(...needs)
     if (reason !== undefined) skip(reason)
     await work()

@@ -26,7 +26,7 @@ describe('a trained transformer', () => {
     network = await loadNetwork('transformer')
     before = await readWeights(join(FOLDER, 'transformer', 'A.safetensors'))
     after = await buildMerges('transformer', MERGES)
-  }, 60_000)
+  })
 
   const answers = async (weights: Weights): Promise<readonly number[]> => (await network.logits(weights, 'A', 50)).flat()
   const changed = (name: string): readonly string[] =>

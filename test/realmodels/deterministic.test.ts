@@ -30,7 +30,7 @@ describe.each(NETS)('%s', (net) => {
   beforeAll(async () => {
     network = await loadNetwork(net)
     merged = await buildMerges(net, recipes)
-  }, 60_000)
+  })
 
   test.each(cases)('$id by $way has the measured sums', ({ id, name }) => {
     const { sum, squares } = sums(merged[name]!)

@@ -23,7 +23,7 @@ describe.each(NETS)('%s', (net) => {
     network = await loadNetwork(net)
     const nothing = [['no LoRA', baked('lora_kohya', 'base', 0)], ['taken out again', { once: baked('lora_kohya', 'base', 1)['merge']!, merge: { ...baked('lora_kohya', 'once', -1)['merge']! } }]] as const
     built = await buildMerges(net, Object.fromEntries([...WAYS.map(({ name, steps }) => [name, steps] as const), ...nothing]))
-  }, 60_000)
+  })
 
   test.each(WAYS)('$name answers as measured', async ({ name, strength }) => {
     const expected = measured[`lora_D_scale${strength.toFixed(1)}`]!.accuracy

@@ -57,7 +57,7 @@ describe.each(NETS)('%s', (net) => {
       ['linear', { merge: { op: 'merge.dare_linear', base: 'base', models: half } }],
     ]))
     ;[base, a, b] = await Promise.all(['base', 'A', 'B'].map((name) => readWeights(join(FOLDER, net, `${name}.safetensors`))))
-  }, 60_000)
+  })
 
   test.each(random)('$id by $way: every run and the mean of five', async ({ id, way, assert }) => {
     for (const bound of assert) {

@@ -368,4 +368,4 @@ test('bits of a tensor of several segments give the same bytes whatever the numb
     found.push(taken)
   }
   expect(found).toEqual([0, 8, 8, 0, 8, 8])
-}), 120_000)
+}))

@@ -192,7 +192,7 @@ test('the same bytes come out whatever the number of workers, the size of chunks
     }
     expect(new Set(digests.map((d) => d.join()))).toHaveLength(1)
   })
-}, 60_000)
+})
 
 test('the plan counts the scales that are found on the way as memory', () => {
   const rows = 200_000

@@ -64,7 +64,7 @@ test('the same bytes come out whatever the number of workers and the size of chu
   const first = await digests(folder, 1, { chunk: 65536, block: 262144 })
   expect(await digests(folder, 2, { chunk: 10_007, block: 65536 })).toEqual(first)
   expect(await digests(folder, 4, { chunk: 262144, block: 131072 })).toEqual(first)
-}), 120_000)
+}))
 
 test('the same bytes come out whatever else the recipe builds and however its steps are ordered', () => inFolder(async (folder) => {
   prepare(folder)
@@ -74,7 +74,7 @@ test('the same bytes come out whatever else the recipe builds and however its st
   mkdirSync(join(folder, 'w3c65536'))
   const second = await digests(folder, 3, { chunk: 65536, block: 262144 }, 'less.yaml')
   expect(second).toEqual({ whole: first['whole'], dare: first['dare'] })
-}), 120_000)
+}))
 
 test('a tensor of several segments is trimmed to exactly its largest magnitudes, equal ones by index', () => inFolder(async (folder) => {
   prepare(folder)
@@ -92,7 +92,7 @@ test('a tensor of several segments is trimmed to exactly its largest magnitudes,
   let wrong = 0
   for (let i = 0; i < LARGE; i++) if (Math.abs(out[i]! - (base[i]! + (kept.has(i) ? delta[i]! : 0))) > 1e-6) wrong++
   expect(wrong).toBe(0)
-}), 120_000)
+}))
 
 test('trimming over the whole model counts the tensors that no output holds', () => inFolder(async (folder) => {
   prepare(folder)
@@ -105,4 +105,4 @@ test('trimming over the whole model counts the tensors that no output holds', ()
   const all = await readTensors(join(folder, 'w2c65536', 'all.safetensors'))
   expect(Object.keys(part)).toEqual(['small.bias', 'small.weight'])
   for (const [name, tensor] of Object.entries(part)) expect(tensor.values).toEqual(all[name]!.values)
-}), 120_000)
+}))

@@ -1,25 +1,46 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { runCommand } from '#src/cli/program.js'
 import type { Console } from '#src/cli/console.js'
 import { renderDiagnostics } from '#src/base/screen.js'
 
-/** What a command printed in this process, both streams in the order of their writes, and its exit code. */
+/** What a command printed in this process: each stream, both in the order of their writes with HERE for the folder, and its exit code. */
 export interface Ran {
   readonly code: number
-  readonly out: string
+  readonly stdout: string
+  readonly stderr: string
   readonly screen: string
 }
 
-/** Runs a command line in a folder without a process of its own, as if no terminal were there. What it prints is taken before the last guard. */
-export const runHere = async (folder: string, args: readonly string[]): Promise<Ran> => {
+/** Gives this process other values of its environment, and a function that takes them back. */
+const changeEnvironment = (values: Readonly<Record<string, string>>): (() => void) => {
+  const before = Object.keys(values).map((name) => [name, process.env[name]] as const)
+  Object.assign(process.env, values)
+  return () => {
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name]
+      else process.env[name] = value
+    }
+  }
+}
+
+/**
+ * Runs a command line in a folder without a process of its own, as if no terminal were there, with an empty store unless `env` names one.
+ * What it prints is taken before the last guard. Folder and environment are this process's: one command at a time.
+ */
+export const runHere = async (folder: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> => {
   const before = process.cwd()
+  const store = mkdtempSync(join(tmpdir(), 'smelt-store-'))
+  const restore = changeEnvironment({ SMELT_CACHE: store, ...env })
   const look = { color: false, width: 100 } as const
-  let [out, screen] = ['', '']
+  let [stdout, stderr, screen] = ['', '', '']
   process.chdir(folder)
   const cwd = process.cwd()
-  const err = (text: string): void => { screen += text }
+  const err = (text: string): void => { stderr += text; screen += text }
   const console: Console = {
     cwd,
-    out: (text) => { out += text; screen += text },
+    out: (text) => { stdout += text; screen += text },
     err,
     look: () => look,
     errRedraws: false,
@@ -27,8 +48,10 @@ export const runHere = async (folder: string, args: readonly string[]): Promise<
   }
   try {
     const code = await runCommand(args, console)
-    return { code, out, screen: screen.replaceAll(cwd, 'HERE') }
+    return { code, stdout, stderr, screen: screen.replaceAll(cwd, 'HERE') }
   } finally {
     process.chdir(before)
+    restore()
+    rmSync(store, { recursive: true, force: true })
   }
 }

@@ -21,6 +21,10 @@ export const makeEnvironment = (more: Readonly<Record<string, string>> = {}): { 
   return { env: { ...inherited, SMELT_CACHE: store, ...more }, remove: () => rmSync(store, { recursive: true, force: true }) }
 }
 
+const running = new Set<ChildProcess>()
+// What hangs outlives neither its test nor the guard against hanging.
+process.on('exit', () => { for (const child of running) child.kill('SIGKILL') })
+
 /** Starts the real program in a folder, with an empty store unless `env` names one; `watch` sees the process and everything it has printed so far, after each piece. */
 export const smelt = (
   folder: string, args: readonly string[],
@@ -29,6 +33,7 @@ export const smelt = (
   new Promise((resolve, reject) => {
     const environment = makeEnvironment(env)
     const child = spawn(process.execPath, [MAIN, ...args], { cwd: folder, env: environment.env, stdio: ['ignore', 'pipe', 'pipe'] })
+    running.add(child)
     let [stdout, stderr] = ['', '']
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text
@@ -37,6 +42,7 @@ export const smelt = (
     child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
     child.on('error', reject)
     child.on('close', (code, signal) => {
+      running.delete(child)
       environment.remove()
       resolve({ code, signal, stdout, stderr })
     })

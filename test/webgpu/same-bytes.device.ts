@@ -19,5 +19,5 @@ describe.skipIf(missing !== undefined)('on WebGPU', () => {
     await keeper.release()
     expect(differences).toEqual([])
     expect(runs.length).toBeGreaterThan(200)
-  }, 180_000)
+  })
 })

@@ -102,7 +102,7 @@ describe('in chunks of any length a device writes the bytes that the processor w
       base: tensors(1), a: tensors(2), b: tensors(3), integers: masks('I64', 4), truths: masks('BOOL', 5), halves: masks('F16', 6),
     }, { seed: 3, steps: { ...loads, ...shown }, outputs: outputs(shown) })
     expect(await compare(recipe, CUTTINGS)).toHaveLength(Object.keys(shown).length)
-  }), 120_000)
+  }))
 
   test('of numbers that are none, too large, too small or zero of either sign, where they are allowed', () => inFolder(async (folder) => {
     const steps = {

@@ -3,6 +3,7 @@ import { createPainter } from '#src/view/dashboard/painter.js'
 import { createDashboard } from '#src/view/dashboard/dashboard.js'
 import { readKeys } from '#src/view/dashboard/keys.js'
 import { renderLines } from '#src/view/dashboard/screen.js'
+import { callsOf } from '../../support/calls.js'
 import { half, made, nameOf, planned, screen, halfWay, started, tensorDone, units } from './support.js'
 import { fakeTerminal } from './terminal.js'
 
@@ -142,7 +143,7 @@ describe('a dashboard on a terminal', () => {
     }
   })
 
-  it('draws a large screen in some ms, so that the workers get their time', () => {
+  it('draws a large screen with little work, so that the workers get their time', async () => {
     const { dashboard, at } = open(200, 60)
     for (const event of [made, started, planned]) dashboard.hear(event, 0)
     const spent: number[] = []
@@ -150,11 +151,10 @@ describe('a dashboard on a terminal', () => {
       at(i * 1000)
       dashboard.hear(units(i % 2, i % 4, i * 3e7, i * 1e7, nameOf((i + 1) % 4)), i * 1000)
       if (i % 20 === 0) dashboard.hear(tensorDone(i / 20, 1), i * 1000)
-      const began = performance.now()
-      dashboard.tick()
-      spent.push(performance.now() - began)
+      if (i % 20 === 0) spent.push(await callsOf(() => dashboard.tick()))
+      else dashboard.tick()
     }
-    // Far more than it takes on a quiet machine: a frame that costs a tenth of a second is a mistake, one of ten ms on a busy machine is none.
-    expect(spent.toSorted((x, y) => x - y)[30]).toBeLessThan(60)
+    // A frame takes 120,000 calls, which are some ms.
+    expect(Math.max(...spent)).toBeLessThan(300_000)
   })
 })

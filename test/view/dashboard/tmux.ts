@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { HANG } from '../../support/hang.js'
 
 /** The real program, as a shell runs it. */
 export const SMELT = `'${process.execPath}' '${fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url))}'`
@@ -27,7 +28,6 @@ export interface RealTerminal {
 }
 
 let count = 0
-const PATIENCE = 40_000
 
 /** Opens a terminal of a size with a shell in a folder. The names and values of `env` are added to what the shell inherits. */
 export const openTerminal = (folder: string, columns: number, rows: number, env: Readonly<Record<string, string>> = {}): RealTerminal => {
@@ -46,7 +46,7 @@ export const openTerminal = (folder: string, columns: number, rows: number, env:
     screen,
     scrollback: () => tmux('capture-pane', '-p', '-t', 's', '-S', '-'),
     until: async (wanted, what) => {
-      for (const end = performance.now() + PATIENCE; ;) {
+      for (const end = performance.now() + 0.9 * HANG; ;) {
         const now = screen()
         if (wanted(now)) return now
         if (performance.now() > end) throw new Error(`the terminal never showed ${what}, but:\n${now}`)

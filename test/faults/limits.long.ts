@@ -47,7 +47,7 @@ describe('F10: a limit on open files', () => {
     const wrong: string[] = []
     for (let limit = times(120, 20); limit <= times(120, 180); limit += 4) {
       stage.reset('old')
-      const ended = await stage.build({ wrap: limited('-n', limit), patience: 30_000 })
+      const ended = await stage.build({ wrap: limited('-n', limit) })
       const told = codesOf(ended).join() || /^error\[([\w-]+)\]/m.exec(ended.stderr)?.[1]
       const right = !ended.hung && isAllowed(stage.judge(), 'old', ended, true) && [0, 75].includes(ended.code ?? -1) && !STACK.test(ended.stderr) && stage.leftovers().length === 0
       tally.see(ended.code === 0 ? 'built' : told ?? 'without a word', !right)
@@ -92,7 +92,7 @@ describe('F20: a limit on memory', () => {
     const starts = [...heaps.map((mb) => ({ told: false, node: [`--max-old-space-size=${mb}`] })), ...spaces.map((gb) => ({ told: gb >= 2, wrap: limited('-v', gb << 20) }))]
     for (const { told, ...start } of starts) {
       stage.reset('old')
-      const ended = await stage.build({ ...start, patience: 30_000 })
+      const ended = await stage.build(start)
       const right = isSafe(stage, ended) && (!told || ([0, 3].includes(ended.code ?? -1) && !STACK.test(ended.stderr)))
       tally.see(ended.code === 0 ? 'built' : ended.code === null ? 'ended by the system, old' : `failed with ${ended.code}, old`, !right)
       if (!right) wrong.push(`${JSON.stringify(start)}: ${shown(ended, stage)}`)

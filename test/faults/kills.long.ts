@@ -43,7 +43,7 @@ describe('F24: a crash', () => {
     for (let i = 0; i < times(1, 10); i++) {
       const how = i % 2 === 0 ? 'throw' : 'exit'
       stage.reset('old')
-      const ended = await stage.build({ main: crashing(how, 1 + i), patience: 30_000 })
+      const ended = await stage.build({ main: crashing(how, 1 + i) })
       const verdict = stage.judge()
       const right = !ended.hung && ended.code === 3 && codesOf(ended).includes('worker-lost') && verdict === 'old' && stage.leftovers().length === 0
       tally.see(ended.code === 3 ? 'reported and old' : `code ${ended.code}`, !right)

@@ -71,7 +71,7 @@ const pictureOf = (folder: string, below = ''): readonly string[] => readdirSync
 })
 
 const run = (folder: string, args: readonly string[], more: { readonly wrap?: readonly string[] } = {}): Promise<Ended> =>
-  command(args, { cwd: folder, env: { SMELT_CACHE: join(folder, 'cache'), ...ONE_POOL_THREAD }, patience: 30_000, ...more })
+  command(args, { cwd: folder, env: { SMELT_CACHE: join(folder, 'cache'), ...ONE_POOL_THREAD }, ...more })
 
 describe('F27: nothing that a command writes may replace', () => {
   fault('what it reads, what else it writes, or what is no file', ['linux'], async () => {
@@ -80,7 +80,7 @@ describe('F27: nothing that a command writes may replace', () => {
     for (const [index, [way, prepare]] of Object.entries(WAYS).entries()) {
       for (const [number, [name, { path, make, build }]] of Object.entries(TARGETS).entries()) {
         if (build === true && way.startsWith('diff')) continue
-        // A few of them do for `npm test`: test/run/destinations.test.ts has all, within one process.
+        // A few of them do for `npm run test:long`: test/run/destinations.test.ts has all, within one process.
         if (!FULL && (index * 3 + number) % 14 !== 0) continue
         const folder = makeShop()
         const { outputs, args } = prepare(path)
