@@ -81,11 +81,11 @@ interface Names {
   readonly known: number
   readonly inside: number
   /** Neither below the root nor of a part that checkpoints have beside the network. */
-  readonly strangers: number
+  readonly unrecognised: number
 }
 
-const fits = ({ diffusion }: Family, { known, inside, strangers }: Names): boolean =>
-  known >= OF_NETWORK * inside && known >= (diffusion ? OF_FILE : OF_NETWORK) * (inside + strangers)
+const fits = ({ diffusion }: Family, { known, inside, unrecognised }: Names): boolean =>
+  known >= OF_NETWORK * inside && known >= (diffusion ? OF_FILE : OF_NETWORK) * (inside + unrecognised)
 
 const isNamed = (family: Family, path: string): boolean =>
   blockOf(family, path) !== undefined && path.split('.').every((segment) => family.words.has(segment) || LEAVES.has(segment) || /^\d+$/.test(segment))
@@ -96,18 +96,18 @@ export const BESIDE: ReadonlySet<string> = new Set([
 ])
 
 const countNames = (family: Family, root: string, tensors: Shapes): Names => {
-  let [known, inside, strangers] = [0, 0, 0]
+  let [known, inside, unrecognised] = [0, 0, 0]
   for (const name of tensors.keys()) {
     const path = below(root, name)
     const isBeside = family.diffusion && BESIDE.has(name.split('.', 1)[0]!)
     if (isUntrained(name) || (isBeside && (path === undefined || blockOf(family, path) === undefined))) continue
-    if (path === undefined) strangers++
+    if (path === undefined) unrecognised++
     else {
       inside++
       if (isNamed(family, path)) known++
     }
   }
-  return { known, inside, strangers }
+  return { known, inside, unrecognised }
 }
 
 const describe = (family: Family, root: string, names: readonly string[]): Architecture => {

@@ -20,14 +20,14 @@ export type Place =
 export type Severity = 'error' | 'warning'
 
 /** Which exit code a problem leads to: the recipe or its inputs, the command line, the run, the lock, or worth trying again. */
-export type Blame = 'input' | 'usage' | 'run' | 'lock' | 'retry'
+export type ErrorCategory = 'input' | 'usage' | 'run' | 'lock' | 'retry'
 
 /** One problem, told to a person: what, where, what else matters, and what to do next. */
 export interface Diagnostic {
   /** Stable kebab-case name, asserted by tests and usable in searches. */
   readonly code: string
   readonly severity: Severity
-  readonly blame: Blame
+  readonly blame: ErrorCategory
   readonly message: string
   readonly at?: Place
   readonly related: readonly { readonly at: Place; readonly message: string }[]

@@ -1,6 +1,6 @@
 import { deviceUnknown, setMalformed, workersOutOfRange } from '../base/catalogue/cli.js'
 import { failed, ok, type Result } from '../base/result.js'
-import type { Wish } from '../run/devices/choose.js'
+import type { DeviceRequest } from '../run/devices/choose.js'
 
 const MOST_WORKERS = 64
 
@@ -20,7 +20,7 @@ export const readWorkers = (text: string | undefined, fallback: () => number): R
 }
 
 /** Reads `--device`; `cuda` is the first that can be seen. */
-export const readDevice = (text: string): Result<Wish> => {
+export const readDevice = (text: string): Result<DeviceRequest> => {
   if (text === 'auto' || text === 'cpu' || text === 'webgpu') return ok(text)
   const [, index] = /^cuda(?::(\d{1,3}))?$/.exec(text) ?? []
   return text.startsWith('cuda') && (text === 'cuda' || index !== undefined) ? ok(`cuda:${Number(index ?? 0)}` as const) : failed(deviceUnknown(text))

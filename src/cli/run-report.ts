@@ -12,7 +12,7 @@ import type { Name, Output, RawArgument, Recipe, Step } from '../recipe/recipe.j
 import { draft } from '../run/prepare.js'
 import { drawReports } from '../run/run.js'
 import { writeOutput } from '../safetensors/output.js'
-import type { BuildEvent, Heard } from '../view/dashboard/build-event.js'
+import type { BuildEvent, TimedEvent } from '../view/dashboard/build-event.js'
 import { fold } from '../view/dashboard/fold.js'
 import { NOTHING_HEARD } from '../view/dashboard/state.js'
 import { problemEvents, toBuildEvent } from '../view/json.js'
@@ -136,7 +136,7 @@ export const reportingOn = (console: Console, reporter: Reporter, path: string |
   const place = readReportPath(path, console.cwd)
   const wanted = place.type === 'ok' ? place.value : undefined
   if (wanted === undefined) return { reporter, place, write: () => Promise.resolve() }
-  const heard: Heard[] = []
+  const heard: TimedEvent[] = []
   const keep = (...events: readonly BuildEvent[]): void => append(heard, events.map((event) => ({ event, at: performance.now() - began })))
   return {
     place,

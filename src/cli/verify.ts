@@ -1,6 +1,6 @@
 import { exitCode } from '../base/diagnostic.js'
 import { defaultWorkers } from '../run/build.js'
-import { withThreadsAhead } from '../run/crew.js'
+import { withThreadsAhead } from '../run/worker-pool.js'
 import { verify as verifyRecipe } from '../run/verify.js'
 import { toJsonText } from '../view/json.js'
 import { renderVerified } from '../view/verified.js'

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { dashboardLost, eventNotUnderstood, eventsEndEarly, eventsTooNew, speedOutOfRange } from '../base/catalogue/watch.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { openingProblem } from '../safetensors/open.js'
-import type { BuildEvent, Heard } from '../view/dashboard/build-event.js'
+import type { BuildEvent, TimedEvent } from '../view/dashboard/build-event.js'
 import { isLasting, renderEnding, toRunEvent } from '../view/dashboard/ending.js'
 import { createClockwork, createLineCutter, readEvent } from '../view/dashboard/read-events.js'
 import { JSON_VERSION } from '../view/json.js'
@@ -30,7 +30,7 @@ const readSpeed = (text: string | undefined): number | undefined | Diagnostic =>
 
 /** What shows the events while they come: a dashboard, or lines for a log. */
 interface Display {
-  hear(heard: Heard): void
+  hear(heard: TimedEvent): void
   /** Called once all that there is for now has been heard: time to show something. */
   show(): void
   leave(): void
@@ -57,7 +57,7 @@ const screenDisplay = (console: Console, now: () => number, stop: () => void, ke
   let screen: DashboardScreen | undefined
   let opening = false
   let left = false
-  const early: Heard[] = []
+  const early: TimedEvent[] = []
   const lost = (error: unknown): void => console.tell([dashboardLost(error instanceof Error ? error.message : String(error))])
   return {
     hear: (heard) => {

@@ -6,7 +6,7 @@ import { acceptedTypes, describeSchema, type JsonSchema } from './schema.js'
 import { find, keyRangeOf, rangeOf, type Path, type Value } from './value.js'
 
 /** What explaining a validator's error needs: the whole document, and the root of the schema. */
-export interface Scene {
+export interface ValidationContext {
   readonly document: Value
   readonly root: JsonSchema
   /** All errors of the same validation, because one slip can break two rules. */
@@ -20,7 +20,7 @@ interface Finding {
   readonly path: Path
   readonly value: Value
   readonly range: Range
-  readonly scene: Scene
+  readonly scene: ValidationContext
 }
 
 /** What a message calls the value at a path: its key, or its number in a list; undefined for the whole document. */
@@ -142,7 +142,7 @@ const EXPLAIN: Readonly<Record<string, (finding: Finding) => Diagnostic | undefi
 }
 
 /** One diagnostic for one error of the validator, at its place; undefined where another error tells the same. */
-export const explainError = (error: ErrorObject, path: Path, scene: Scene): Diagnostic | undefined => {
+export const explainError = (error: ErrorObject, path: Path, scene: ValidationContext): Diagnostic | undefined => {
   const schema = error.parentSchema as JsonSchema
   const value = find(scene.document, path) ?? scene.document
   const finding: Finding = { error, schema, path, value, range: rangeOf(scene.document, path), scene }

@@ -3,7 +3,7 @@ import * as say from '../base/catalogue/document.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { didYouMean } from '../base/suggest.js'
 import { failed, ok, type Result } from '../base/result.js'
-import { describeValue, explainError, meantNumber, nameOf, type Scene } from './explain.js'
+import { describeValue, explainError, meantNumber, nameOf, type ValidationContext } from './explain.js'
 import { findMisplaced } from './misplaced.js'
 import { orderProblems } from './report.js'
 import { acceptedTypes, chosenBranch, decodePointer, describeSchema, discriminatorOf, listedTexts, resolveSchema, type JsonSchema } from './schema.js'
@@ -109,7 +109,7 @@ const meantBranch = (value: Value, branches: readonly JsonSchema[], root: JsonSc
   return meant.length === 1 && value.type !== 'string' ? meant[0] : undefined
 }
 
-const explainUnion = (error: ErrorObject, path: Path, scene: Scene): readonly Diagnostic[] => {
+const explainUnion = (error: ErrorObject, path: Path, scene: ValidationContext): readonly Diagnostic[] => {
   const { document, root } = scene
   const branches = error.schema as readonly JsonSchema[]
   const value = find(document, path) ?? document
@@ -129,7 +129,7 @@ const explainUnion = (error: ErrorObject, path: Path, scene: Scene): readonly Di
 }
 
 // The schema requires the key, so its absence is reported as a missing key.
-const explainChoice = (error: ErrorObject, path: Path, { document, root }: Scene): readonly Diagnostic[] => {
+const explainChoice = (error: ErrorObject, path: Path, { document, root }: ValidationContext): readonly Diagnostic[] => {
   const schema = error.parentSchema as JsonSchema
   const key = discriminatorOf(schema)
   const found = find(document, [...path, key])
@@ -154,7 +154,7 @@ const check = (document: Value, base: Path, schema: JsonSchema, root: JsonSchema
   const validator = validatorOf(schema, root)
   if (validator(toPlain(find(document, base) ?? document))) return []
   const errors = oncePerValue(withoutBranches(validator.errors ?? []))
-  const scene: Scene = { document, root, errors }
+  const scene: ValidationContext = { document, root, errors }
   return errors.flatMap((error) => {
     const path = pathOf(document, base, error.instancePath)
     if (error.keyword === 'discriminator') return explainChoice(error, path, scene)

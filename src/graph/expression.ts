@@ -14,24 +14,24 @@ export interface Stream {
  * Over what a measure is taken: one tensor (undefined), or all tensors that carry the same group name,
  * in plan order, as if they were one long tensor.
  */
-export type Over = string | undefined
+export type ReductionGroup = string | undefined
 
 /** The part of a measure over a group that is of one tensor, by the name the tensor has in the result: what it is computed from may be called otherwise. */
-export const overAll = (group: string, tensor: string): Over => `${group}\0${tensor}`
+export const overAll = (group: string, tensor: string): ReductionGroup => `${group}\0${tensor}`
 /** The name of the group. */
 export const groupOf = (over: string): string => {
   const end = over.indexOf('\0')
   return end < 0 ? over : over.slice(0, end)
 }
 /** The tensor that {@link overAll} names; undefined where only the group is named. */
-export const ownerOf = (over: Over): string | undefined => (over?.includes('\0') === true ? over.slice(over.indexOf('\0') + 1) : undefined)
+export const ownerOf = (over: ReductionGroup): string | undefined => (over?.includes('\0') === true ? over.slice(over.indexOf('\0') + 1) : undefined)
 
 /**
  * A matrix given by its factors, laid over rows of a tensor: `up` is [count, rank] and `down` [rank, columns], further axes of 1 aside,
  * and element (firstRow + i, j) of the tensor is Σᵣ up[i, r]·down[r, j]; other rows are 0. With `mid` [rank, rank, …kernel],
  * `down` is [rank, inputs] and becomes Σ_q mid[p, q, kernel]·down[q, input], ordered by input, then kernel.
  */
-export interface Product {
+export interface LowRankFactors {
   readonly up: View
   readonly down: View
   readonly mid: View | undefined
@@ -56,9 +56,9 @@ export type Scalar = { readonly kind: 'scalar'; readonly id: number } & (
   | { readonly type: 'literal'; readonly value: number }
   | { readonly type: 'compute'; readonly op: ScalarOp; readonly args: readonly Scalar[] }
   /** Σx or Σxy in float64, blocks of fixed size in fixed order; or the least or greatest x that is a number, an infinity where there is none. */
-  | { readonly type: 'total'; readonly measure: 'sum' | 'dot' | 'min' | 'max'; readonly operands: readonly Tensor[]; readonly over: Over }
+  | { readonly type: 'total'; readonly measure: 'sum' | 'dot' | 'min' | 'max'; readonly operands: readonly Tensor[]; readonly over: ReductionGroup }
   /** The |x| at position ⌈q(n − 1)⌉ of the magnitudes in ascending order; exact. */
-  | { readonly type: 'quantile'; readonly operand: Tensor; readonly q: number; readonly over: Over }
+  | { readonly type: 'quantile'; readonly operand: Tensor; readonly q: number; readonly over: ReductionGroup }
 )
 
 /** One float32 per element. */
@@ -71,7 +71,7 @@ export type Tensor = { readonly kind: 'tensor'; readonly id: number } & (
   | { readonly type: 'uniform'; readonly stream: Stream }
   /** ⌊index / stride⌋ mod length: the row, column or other coordinate of an element. */
   | { readonly type: 'position'; readonly stride: number; readonly length: number }
-  | { readonly type: 'product'; readonly product: Product }
+  | { readonly type: 'product'; readonly product: LowRankFactors }
   /** The factor of the block that an element lies in. */
   | { readonly type: 'block-scale'; readonly scales: BlockScales }
 )
@@ -85,7 +85,7 @@ export type Mask = { readonly kind: 'mask'; readonly id: number } & (
   | { readonly type: 'logic'; readonly op: Logic; readonly args: readonly Mask[] }
   | { readonly type: 'bernoulli'; readonly p: number; readonly stream: Stream }
   /** The ⌊density·n⌋ largest |x|, equal ones by lower index. */
-  | { readonly type: 'top'; readonly operand: Tensor; readonly density: number; readonly over: Over }
+  | { readonly type: 'top'; readonly operand: Tensor; readonly density: number; readonly over: ReductionGroup }
 )
 
 /**

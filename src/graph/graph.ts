@@ -1,6 +1,6 @@
 import { blockCount, foldAxes, type BlockGrid } from '../tensor/block-grid.js'
 import type { TensorInfo } from '../tensor/info.js'
-import { isMeasure, type Cells, type Comparison, type Expression, type Logic, type Mask, type Measure, type Operand, type Origin, type Over, type Peaks, type Product, type Scalar, type ScalarOp, type Stream, type Tally, type Tensor, type TensorOp } from './expression.js'
+import { isMeasure, type Cells, type Comparison, type Expression, type Logic, type Mask, type Measure, type Operand, type Origin, type ReductionGroup, type Peaks, type LowRankFactors, type Scalar, type ScalarOp, type Stream, type Tally, type Tensor, type TensorOp } from './expression.js'
 import { selectionText, viewKey, wholeOf, type View } from '../tensor/view.js'
 import { applyScalar } from './scalar.js'
 
@@ -47,23 +47,23 @@ export interface Graph {
   /** `mask ? yes : no`, element by element, exactly: only a zero may lose its sign, and where `no` is the number 0, a NaN or infinity of `yes` that is not chosen gives NaN. */
   choose(mask: Mask, yes: Operand, no: Operand): Tensor
   /** Σx in float64. */
-  sum(x: Tensor, over?: Over): Scalar
+  sum(x: Tensor, over?: ReductionGroup): Scalar
   /** Σxy in float64; each product is exact. */
-  dot(x: Tensor, y: Tensor, over?: Over): Scalar
+  dot(x: Tensor, y: Tensor, over?: ReductionGroup): Scalar
   /** √Σx². */
-  norm(x: Tensor, over?: Over): Scalar
+  norm(x: Tensor, over?: ReductionGroup): Scalar
   /** The least x that is a number; ∞ where there is none. */
-  least(x: Tensor, over?: Over): Scalar
+  least(x: Tensor, over?: ReductionGroup): Scalar
   /** The greatest x that is a number; −∞ where there is none. */
-  greatest(x: Tensor, over?: Over): Scalar
+  greatest(x: Tensor, over?: ReductionGroup): Scalar
   /** Count, sum, sum of squares, least and greatest of x in each of some cells. */
   tally(x: Tensor, cells: Cells): Tally
   /** How many elements are true. */
-  count(mask: Mask, over?: Over): Scalar
+  count(mask: Mask, over?: ReductionGroup): Scalar
   /** True on exactly the ⌊density·n⌋ largest |x|; of equal ones the lower index wins. */
-  top(x: Tensor, density: number, over?: Over): Mask
+  top(x: Tensor, density: number, over?: ReductionGroup): Mask
   /** The sample |x| at position ⌈q(n − 1)⌉ in ascending order. Comparing |x| ≥ it equals comparing with the interpolated quantile. */
-  quantile(x: Tensor, q: number, over?: Over): Scalar
+  quantile(x: Tensor, q: number, over?: ReductionGroup): Scalar
   /** True with probability p, element by element, independently. */
   bernoulli(p: number, stream: Stream): Mask
   /** Standard normal numbers. */
@@ -73,7 +73,7 @@ export interface Graph {
   /** The coordinate ⌊index / stride⌋ mod length of each element; below 2^24, which float32 holds exactly. */
   position(stride: number, length: number): Tensor
   /** A low-rank matrix over rows of the tensor, in float32, the ranks added in order: the same bits on every machine. */
-  product(product: Product): Tensor
+  product(product: LowRankFactors): Tensor
   /** A stored tensor times the stored factor of the block that each element lies in, rounded to float32. */
   scaled(tensor: TensorInfo, scale: TensorInfo, grid: BlockGrid): Tensor
   /** A tensor as it is stored with factors of its own: each element divided by the factor of its block, and the factors, one for each block. */
@@ -180,7 +180,7 @@ export const createGraph = (): Graph => {
     if (op === 'xor') return value ? not(other) : other
     return (op === 'and') === value ? other : constant(value)
   }
-  const total = (measure: 'sum' | 'dot' | 'min' | 'max', operands: readonly Tensor[], over: Over): Scalar =>
+  const total = (measure: 'sum' | 'dot' | 'min' | 'max', operands: readonly Tensor[], over: ReductionGroup): Scalar =>
     intern(`m:${measure}(${ids(operands)})${over ?? ''}`, (id) => ({ kind: 'scalar', id, type: 'total', measure, operands, over }))
   const read = (stored: TensorInfo | View): Tensor => {
     const view = look(stored)

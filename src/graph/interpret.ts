@@ -1,7 +1,7 @@
 import { blockCount, visitRuns } from '../tensor/block-grid.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
 import { stridesOf, type View } from '../tensor/view.js'
-import { cellCount, countOf, groupOf, isMeasure, rankOf, scaleOfPeak, type Cells, type Comparison, type Expression, type Mask, type Measure, type Peaks, type Product, type Scalar, type Stream, type Tensor } from './expression.js'
+import { cellCount, countOf, groupOf, isMeasure, rankOf, scaleOfPeak, type Cells, type Comparison, type Expression, type Mask, type Measure, type Peaks, type LowRankFactors, type Scalar, type Stream, type Tensor } from './expression.js'
 import { applyScalar } from './scalar.js'
 import { walk } from './walk.js'
 
@@ -22,20 +22,20 @@ export interface InterpretedJob {
 }
 
 /** A scalar, the elements of a tensor, or 0 and 1 for the elements of a mask. */
-export type Evaluated = number | Float64Array | Uint8Array
+export type Interpreted = number | Float64Array | Uint8Array
 
 /**
  * Evaluates expressions of one tensor of `size` elements in float64 throughout: slow, obvious, and the judge of every other way.
  * Rounding to the output's dtype is the caller's.
  */
-export const interpret = (roots: readonly Expression[], size: number, data: Data): readonly Evaluated[] => interpretJobs([{ roots, size }], data)[0]!
+export const interpret = (roots: readonly Expression[], size: number, data: Data): readonly Interpreted[] => interpretJobs([{ roots, size }], data)[0]!
 
 /** Like {@link interpret} for many tensors, whose measures over a group see every job that has one of that group, in the order of the jobs. */
-export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): readonly (readonly Evaluated[])[] => {
-  const known = jobs.map(() => new Map<Expression, Evaluated>())
+export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): readonly (readonly Interpreted[])[] => {
+  const known = jobs.map(() => new Map<Expression, Interpreted>())
   const grouped = jobs.map(({ roots }) => findGrouped(roots))
 
-  const evaluate = (index: number, e: Expression): Evaluated => {
+  const evaluate = (index: number, e: Expression): Interpreted => {
     const memo = known[index]!
     walk([e], { enter: (x) => !memo.has(x), leave: (x) => void memo.set(x, isMeasure(x) ? measure(index, x) : compute(index, x)) })
     return memo.get(e)!
@@ -54,7 +54,7 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
       return member === undefined ? [] : [{ index: i, measure: member }]
     })
 
-  const measure = (index: number, e: Measure): Evaluated => {
+  const measure = (index: number, e: Measure): Interpreted => {
     const members = membersOf(index, e)
     if (e.type === 'peaks') return peaksOf(elementsOf(index, e.operand), e)
     if (e.type === 'tally') return tallyOf(elementsOf(index, e.operand), e.cells, (bound) => numberOf(index, bound))
@@ -71,7 +71,7 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
     return largest(magnitudes, countOf(e.density, magnitudes.length)).slice(start, start + parts[own]!.length)
   }
 
-  const compute = (index: number, e: Exclude<Expression, Measure>): Evaluated => {
+  const compute = (index: number, e: Exclude<Expression, Measure>): Interpreted => {
     const { size } = jobs[index]!
     switch (e.type) {
       case 'literal': return e.value
@@ -130,7 +130,7 @@ const look = (view: View, data: Data): Float64Array => {
 }
 
 /** The elements of a factored matrix laid over `size` elements. */
-const multiply = (p: Product, size: number, data: Data): Float64Array => {
+const multiply = (p: LowRankFactors, size: number, data: Data): Float64Array => {
   const [up, down] = [look(p.up, data), p.mid === undefined ? look(p.down, data) : foldMiddle(p, look(p.mid, data), look(p.down, data))]
   const rows = up.length / p.rank
   return Float64Array.from({ length: size }, (_, i) => {
@@ -142,7 +142,7 @@ const multiply = (p: Product, size: number, data: Data): Float64Array => {
   })
 }
 
-const foldMiddle = (p: Product, mid: Float64Array, down: Float64Array): Float64Array => {
+const foldMiddle = (p: LowRankFactors, mid: Float64Array, down: Float64Array): Float64Array => {
   const kernel = mid.length / (p.rank * p.rank)
   const inputs = p.columns / kernel
   return Float64Array.from({ length: p.rank * p.columns }, (_, at) => {

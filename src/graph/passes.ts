@@ -1,12 +1,12 @@
 import { argumentsOf, groupOf, isMeasure, type Expression, type Measure, type Peaks, type Scalar } from './expression.js'
-import { createAssembler, type Assembler, type Assembly, type Uniform, type Wanted } from './program.js'
+import { createAssembler, type Assembler, type Assembly, type ScalarInput, type ProgramOutput } from './program.js'
 import { walk, type IdSet } from './walk.js'
 
 /** How a measure is taken: totals, tallies and peaks in one pass; order statistics by the high and then the low bits of the magnitudes. */
 export type Stage = 'sum' | 'dot' | 'min' | 'max' | 'tally' | 'peaks' | 'high' | 'low' | 'locate'
 
 /** One measure taken by a pass, and the program outputs (float32) that hold its operands. */
-export interface Taken {
+export interface PlannedReduction {
   readonly measure: Measure
   readonly stage: Stage
   readonly ports: readonly number[]
@@ -14,7 +14,7 @@ export interface Taken {
 
 /** One sweep over the elements of a tensor: what it reads and computes, which measures it takes, which roots it writes. */
 export interface Pass extends Assembly {
-  readonly takes: readonly Taken[]
+  readonly takes: readonly PlannedReduction[]
   /** Program output `port` holds root number `root`. */
   readonly writes: readonly { readonly root: number; readonly port: number }[]
   /** The measures whose results it must know before it starts; a `low` stage also needs the `high` stage of its own measure. */
@@ -67,7 +67,7 @@ export const measuresOf = (roots: readonly Expression[], isKnown: (e: Expression
 const operandsOf = (measure: Measure) => (measure.type === 'total' ? measure.operands : [measure.operand])
 
 /** The measures that the numbers fed to a pass depend on, each once. */
-const behind = (uniforms: readonly (Uniform | Peaks)[]): readonly Measure[] => {
+const behind = (uniforms: readonly (ScalarInput | Peaks)[]): readonly Measure[] => {
   if (uniforms.length === 0) return NONE
   const found: Measure[] = []
   const seen = new Set<number>()
@@ -85,9 +85,9 @@ const behind = (uniforms: readonly (Uniform | Peaks)[]): readonly Measure[] => {
 interface Taking { readonly measure: Measure; readonly stage: Stage }
 
 const measuringPass = (assemble: Assembler, taking: readonly Taking[]): Pass => {
-  const wanted: Wanted[] = []
+  const wanted: ProgramOutput[] = []
   const portOf = new Map<number, number>()
-  const takes = taking.map(({ measure, stage }): Taken => ({
+  const takes = taking.map(({ measure, stage }): PlannedReduction => ({
     measure,
     stage,
     ports: operandsOf(measure).map((operand) => {
@@ -105,7 +105,7 @@ const measuringPass = (assemble: Assembler, taking: readonly Taking[]): Pass => 
 const writesOf = new Map<number, Pass['writes']>()
 
 /** The last pass: root number n leaves by port n. */
-const writingPass = (assemble: Assembler, roots: readonly Wanted[]): Pass => {
+const writingPass = (assemble: Assembler, roots: readonly ProgramOutput[]): Pass => {
   const writes = writesOf.get(roots.length) ?? roots.map((_, i) => ({ root: i, port: i }))
   writesOf.set(roots.length, writes)
   return makePass(assemble(roots), NONE, writes, NONE)
@@ -137,7 +137,7 @@ export const groupKey = (m: Measure): string => {
  * tensors, which are waited for, and masks that are at hand.
  */
 export const cutPasses = (
-  roots: readonly Wanted[], measures: readonly Measure[] = measuresOf(roots.map((r) => r.value)),
+  roots: readonly ProgramOutput[], measures: readonly Measure[] = measuresOf(roots.map((r) => r.value)),
   isGiven: (e: Expression) => boolean = () => false,
   assemble: Assembler = createAssembler(),
 ): Sweeps => {

@@ -1,5 +1,5 @@
 import type { Dtype } from '../tensor/dtype.js'
-import { argumentsOf, type BlockScales, type Expression, type Mask, type Product, type Scalar, type Stream, type Tensor, type TensorOp, type Comparison, type Logic } from './expression.js'
+import { argumentsOf, type BlockScales, type Expression, type Mask, type LowRankFactors, type Scalar, type Stream, type Tensor, type TensorOp, type Comparison, type Logic } from './expression.js'
 import { chooseBy } from './choosing.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { viewKey, wholeOf, type View } from '../tensor/view.js'
@@ -38,19 +38,19 @@ export interface Program {
 }
 
 /** Numbers the host generates for each chunk. */
-export type Draw =
+export type GeneratedInput =
   | { readonly type: 'bernoulli'; readonly p: number; readonly stream: Stream }
   | { readonly type: 'normal' | 'uniform'; readonly stream: Stream }
   | { readonly type: 'constant'; readonly value: boolean }
   | { readonly type: 'position'; readonly stride: number; readonly length: number }
-  | { readonly type: 'product'; readonly product: Product }
+  | { readonly type: 'product'; readonly product: LowRankFactors }
   | { readonly type: 'block-scale'; readonly scales: BlockScales }
 
 /** A number fed once per chunk: a scalar, or the threshold of a `top` mask, which changes at the element where ties are cut. */
-export type Uniform = Scalar | Extract<Mask, { type: 'top' }>
+export type ScalarInput = Scalar | Extract<Mask, { type: 'top' }>
 
 /** What a program has to produce at a port: the elements of an expression, encoded. */
-export interface Wanted {
+export interface ProgramOutput {
   readonly value: Tensor | Mask
   /** The stored dtype; BOOL for masks. */
   readonly dtype: Dtype
@@ -60,8 +60,8 @@ export interface Wanted {
 export interface Assembly {
   readonly program: Program
   readonly reads: readonly View[]
-  readonly draws: readonly Draw[]
-  readonly uniforms: readonly Uniform[]
+  readonly draws: readonly GeneratedInput[]
+  readonly uniforms: readonly ScalarInput[]
   readonly needsLength: boolean
 }
 
@@ -120,17 +120,17 @@ const operandsOf = (bitsOf: BitsOf) => (e: Expression): readonly Expression[] =>
 export type BitsOf = (e: Expression) => TensorInfo | undefined
 
 /** Assembles programs, each distinct structure once: most tensors of a model ask for the same one. */
-export type Assembler = (wanted: readonly Wanted[]) => Assembly
+export type Assembler = (wanted: readonly ProgramOutput[]) => Assembly
 
 /** What an expression needs from outside, in the order a program takes it, and the structure that decides which program that is. */
 interface Outline {
   readonly structure: string
   readonly reads: readonly View[]
-  readonly draws: readonly Draw[]
-  readonly uniforms: readonly Uniform[]
+  readonly draws: readonly GeneratedInput[]
+  readonly uniforms: readonly ScalarInput[]
 }
 
-const drawOf = (e: Expression): Draw | undefined => {
+const drawOf = (e: Expression): GeneratedInput | undefined => {
   switch (e.type) {
     case 'bernoulli': return { type: 'bernoulli', p: e.p, stream: e.stream }
     case 'normal': case 'uniform': return { type: e.type, stream: e.stream }
@@ -143,12 +143,12 @@ const drawOf = (e: Expression): Draw | undefined => {
 }
 
 /** Visits expressions in the order `write` emits them, so that equal structures have equal programs and their inputs line up. */
-const outline = (wanted: readonly Wanted[], bitsOf: BitsOf): Outline => {
+const outline = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Outline => {
   const seen = new Map<number, number>()
   const files = new Map<string, number>()
   const reads: View[] = []
-  const draws: Draw[] = []
-  const uniforms: Uniform[] = []
+  const draws: GeneratedInput[] = []
+  const uniforms: ScalarInput[] = []
   let structure = ''
   const placeOf = (e: Expression): number => seen.get(e.id)!
   const read = (view: View): string => {
@@ -202,9 +202,9 @@ export const createAssembler = (bitsOf: BitsOf = () => undefined): Assembler => 
 }
 
 /** Writes the program that computes the wanted expressions in one go over a chunk. Equal subexpressions are computed once. */
-const write = (wanted: readonly Wanted[], bitsOf: BitsOf): Program => {
+const write = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Program => {
   const reads = new Map<string, { dtype: Dtype; port: string }>()
-  const draws: { draw: Draw; port: string }[] = []
+  const draws: { draw: GeneratedInput; port: string }[] = []
   const uniforms: string[] = []
   const instructions: Instruction[] = []
   const names = new Map<number, string>()
@@ -223,7 +223,7 @@ const write = (wanted: readonly Wanted[], bitsOf: BitsOf): Program => {
     reads.set(key, { dtype: view.tensor.dtype, port })
     return port
   }
-  const draw = (d: Draw): string => {
+  const draw = (d: GeneratedInput): string => {
     draws.push({ draw: d, port: `d${draws.length}` })
     return `d${draws.length - 1}`
   }

@@ -6,7 +6,7 @@ import { failed, ok, type Result } from '../base/result.js'
 import { overAll, type Mask, type Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { isFloat } from '../tensor/dtype.js'
-import { gaussianOf, labelOf, masksOf, modelsOf, streamOf } from './call.js'
+import { gaussianOf, labelOf, masksOf, modelsOf, streamOf } from './call-arguments.js'
 import type { Argument, Call, Built, ElementDefinition, Operator, Params, Subject } from './define.js'
 import type { InputSpec, ParamSpec } from './params.js'
 import { refuseOpaque } from './opaque.js'
@@ -135,7 +135,7 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
     // What is the same for all tensors is made once for all of them.
     const fixed = isFixed(call.params) ? at(params, '') : undefined
     const fixedEach = call.each.every(isFixed) ? each.map((entries) => at(entries, '')) : undefined
-    const likeness = createLikeness()
+    const validationKey = createLikeness()
 
     /** True where neither the numbers of a step nor its mask let it compute anything of a tensor. */
     const isLeftAlone = (slot: Slot): boolean => {
@@ -193,7 +193,7 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
         const outside = mask !== undefined && definition.masksItself !== true && !Array.isArray(built) && (built as Tensor | Mask).kind === 'tensor'
         return outside ? call.graph.choose(mask, built as Tensor, first.tensor(slot.name)) : built
       }
-      return { likeness: likeness(values, perModel, slot.shape, mask !== undefined), build, made: undefined }
+      return { validationKey: validationKey(values, perModel, slot.shape, mask !== undefined), build, made: undefined }
     }
 
     const pending = new Map<string, Pending>()
@@ -221,9 +221,9 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
   return { ...definition, evaluate }
 }
 
-/** A tensor whose expression is made when it is first asked for. `likeness` is equal for tensors that an operator accepts or refuses alike. */
+/** A tensor whose expression is made when it is first asked for. `validationKey` is equal for tensors that an operator accepts or refuses alike. */
 interface Pending {
-  readonly likeness: string
+  readonly validationKey: string
   build: (() => Made | Diagnostic) | undefined
   made: Made | Diagnostic | undefined
 }
@@ -272,11 +272,11 @@ const createLikeness = () => {
   }
 }
 
-/** Builds one tensor of each likeness, to hear what the operator refuses, and whether they share a measure over the whole model. */
+/** Builds one tensor of each validation key, to hear what the operator refuses, and whether they share a measure over the whole model. */
 const buildSamples = (graph: Graph, pending: Iterable<Pending>): { readonly refused: readonly Diagnostic[]; readonly shares: boolean } => {
   const grouped = graph.grouped().length
   const samples = new Map<string, Pending>()
-  for (const p of pending) if (!samples.has(p.likeness)) samples.set(p.likeness, p)
+  for (const p of pending) if (!samples.has(p.validationKey)) samples.set(p.validationKey, p)
   const refused = [...samples.values()].map(makeOnce).filter(isDiagnostic)
   return { refused, shares: graph.grouped().length > grouped }
 }

@@ -1,7 +1,7 @@
 import type { Architecture } from '../architectures/detect.js'
 import type { Diagnostic, Place } from '../base/diagnostic.js'
 import type { Result } from '../base/result.js'
-import type { Mask, Over, Stream, Tensor } from '../graph/expression.js'
+import type { Mask, ReductionGroup, Stream, Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import type { InputSpec, ParamSpec, ParamValue } from './params.js'
 import type { PresetName } from './presets.js'
@@ -17,7 +17,7 @@ export interface Subject {
   /** A random stream of this step and tensor; equal `draw` numbers give equal numbers. */
   stream(draw: number): Stream
   /** The group name for a measure over the whole model; `label` tells apart the measures of one step. */
-  whole(label: string): Over
+  whole(label: string): ReductionGroup
   /** The place of a key of the step in the recipe, for problems. */
   at(key: string): Place
   /** Tells the user something about the step that is no reason to refuse it; equal for all tensors of equal shape and numbers. */
@@ -126,11 +126,11 @@ export type Argument =
   | { readonly type: 'value'; readonly value: unknown; readonly at: Place }
   | { readonly type: 'weights'; readonly value: WeightsValue; readonly at: Place }
   | { readonly type: 'mask'; readonly value: MaskValue; readonly at: Place }
-  | { readonly type: 'layers'; readonly patterns: readonly LayerPattern[]; readonly at: Place }
+  | { readonly type: 'layers'; readonly patterns: readonly PlacedPattern[]; readonly at: Place }
   | { readonly type: 'rules'; readonly rules: Rules; readonly at: Place }
 
 /** One layer pattern and where it stands. */
-export interface LayerPattern {
+export interface PlacedPattern {
   readonly text: string
   readonly optional: boolean
   readonly at: Place
@@ -139,7 +139,7 @@ export interface LayerPattern {
 /** Per-layer numbers written in place. Later rules win. */
 export interface Rules {
   readonly default: number | undefined
-  readonly entries: readonly { readonly pattern: LayerPattern; readonly value: number }[]
+  readonly entries: readonly { readonly pattern: PlacedPattern; readonly value: number }[]
   readonly mbw?: readonly number[]
   readonly preset?: PresetName
   readonly gradient?: readonly number[]

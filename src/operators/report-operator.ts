@@ -1,5 +1,5 @@
 import { ok, type Result } from '../base/result.js'
-import { labelOf } from './call.js'
+import { labelOf } from './call-arguments.js'
 import type { Call, Description, Operator } from './define.js'
 import type { ReportDocument } from './report-document.js'
 import type { Figures, Measured, Shown } from './value.js'

@@ -41,20 +41,20 @@ export interface Inputs {
 }
 
 /** What a step gave, by its fingerprint, so that another setting of the params which does not change it takes the very same expressions. */
-export type Memory = Map<string, { readonly values: readonly Value[]; readonly notes: readonly Note[] }>
+export type StepCache = Map<string, { readonly values: readonly Value[]; readonly notes: readonly Note[] }>
 
 /** Where steps are evaluated. `setting` numbers the settings of the params, of which the first is 0. */
-export interface Workplace {
+export interface EvalContext {
   readonly graph: Graph
   readonly layers: LayerContext
-  readonly memory: Memory
+  readonly memory: StepCache
   /** Takes in every mask that a step gives. */
   readonly masks: KeepableMasks
   readonly setting: number
 }
 
 /** Evaluates the steps, which are in order, into values, with a pause after each. All problems of a step are reported; steps that need a failed one are left out. */
-export function* evaluateSteps(recipe: Recipe, steps: readonly Step[], { models, adapters }: Inputs, place: Workplace): Sliced<Result<Evaluated>> {
+export function* evaluateSteps(recipe: Recipe, steps: readonly Step[], { models, adapters }: Inputs, place: EvalContext): Sliced<Result<Evaluated>> {
   const { graph, layers, memory } = place
   const made = fingerprintSteps(recipe, steps, (name) => `${(models.get(name) ?? adapters.get(name))!.path}\n${(recipe.models.get(name) ?? recipe.adapters.get(name))!.path}`)
   const [aligner, heads] = [createAligner(layers), createHeadCompleter(layers)]
@@ -133,7 +133,7 @@ const noting = (value: Value, source: string, masks: KeepableMasks): Value => (v
 
 /** Resolves the names of a step; undefined when one of them has no value because its step failed. */
 const prepareCall = (
-  recipe: Recipe, step: Step, values: ReadonlyMap<string, Value>, { graph, layers, setting }: Workplace, note: (n: Note) => void,
+  recipe: Recipe, step: Step, values: ReadonlyMap<string, Value>, { graph, layers, setting }: EvalContext, note: (n: Note) => void,
 ): Call | undefined => {
   let complete = true
   const reference = (name: Name): Reference => {

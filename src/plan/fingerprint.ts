@@ -1,7 +1,7 @@
 import { shortDigest } from '../base/digest.js'
 import { greatest } from '../base/lists.js'
 import { atOnce, type Sliced } from '../base/slices.js'
-import { argumentsOf, groupOf, isMeasure, ownerOf, type BlockScales, type Expression, type Measure, type Over, type Product, type Stream } from '../graph/expression.js'
+import { argumentsOf, groupOf, isMeasure, ownerOf, type BlockScales, type Expression, type Measure, type ReductionGroup, type LowRankFactors, type Stream } from '../graph/expression.js'
 import { groupKey } from '../graph/passes.js'
 import { walk } from '../graph/walk.js'
 import type { Measured } from '../operators/value.js'
@@ -110,14 +110,14 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
     if (known === undefined) complete = false
     return `${view.tensor.dtype} ${known ?? ''}${selectionText(view)}`
   }
-  const product = ({ up, down, mid, rank, columns, firstRow }: Product): readonly unknown[] =>
+  const product = ({ up, down, mid, rank, columns, firstRow }: LowRankFactors): readonly unknown[] =>
     [stored(up), stored(down), mid === undefined ? null : stored(mid), rank, columns, firstRow]
 
   const blockScale = ({ from, grid }: BlockScales, ref: (e: Expression) => number): readonly unknown[] =>
     ['kind' in from ? ref(from) : stored(wholeOf(from)), grid.shape, grid.blocks]
 
   /** A group is its members' operands, in the order in which equal numbers are told apart. */
-  const group = (m: Measure & { readonly over: Over }): string => {
+  const group = (m: Measure & { readonly over: ReductionGroup }): string => {
     const key = groupKey(m)
     atOnce(prepareGroup(key))
     const known = groups.get(key)!

@@ -7,7 +7,7 @@ import { createIdSet } from '../graph/walk.js'
 import { sizeOf } from '../tensor/info.js'
 import { viewLabel } from '../tensor/view.js'
 import { subjectOf } from './fingerprint.js'
-import type { KeptMask, layOutMasks, Masks, PlannedMasks } from './masks.js'
+import type { KeptMask, layOutMasks, PlanMasks, PlannedMasks } from './masks.js'
 import type { Root } from './outputs.js'
 import type { Copy, Job, PlannedReport } from './plan.js'
 
@@ -26,7 +26,7 @@ interface Bundle {
 export interface Shortcuts {
   readonly copyOf: FindCopy
   isKnown(m: Measure): boolean
-  readonly masks: Masks
+  readonly masks: PlanMasks
   /** Decides which of the masks that are computed are kept, and where. */
   keep(masks: readonly { readonly value: Mask; readonly elements: number }[]): ReturnType<typeof layOutMasks>
 }

@@ -4,10 +4,10 @@ import type { Output, Recipe, Step } from '../recipe/recipe.js'
 import type { Model } from '../safetensors/model.js'
 import { digestBuild, identityOfInput, LOCK_VERSION, type Lock, type LockedBuild, type LockedInput, type OutputPlace, type LockedStep, type LockVersion } from '../store/lock.js'
 import type { TensorInfo } from '../tensor/info.js'
-import type { Known } from './known.js'
+import type { PriorState } from './prior-state.js'
 import type { Draft } from './draft.js'
 import type { Setting } from './outputs.js'
-import type { Plan, PlannedOutput, PlannedSetting, Sealing } from './plan.js'
+import type { Plan, PlannedOutput, PlannedSetting, HeaderFacts } from './plan.js'
 import { factsOf, fingerprintSteps } from './step-facts.js'
 
 /** Digests of what goes in and comes out. */
@@ -90,21 +90,21 @@ export const makeLock = (plan: Plan, contents: Contents, smelt: string, device?:
 }
 
 /** What the headers of a setting's outputs would say if the outputs have these digests; undefined while something of the inputs is not known. */
-export const sealOf = (
-  { recipe, models, adapters }: Setting, steps: readonly Step[], outputs: readonly PlannedOutput[], known: Known, outputDigest: (output: PlannedOutput) => Digest,
-): Sealing | undefined => {
+export const headerFactsBefore = (
+  { recipe, models, adapters }: Setting, steps: readonly Step[], outputs: readonly PlannedOutput[], known: PriorState, outputDigest: (output: PlannedOutput) => Digest,
+): HeaderFacts | undefined => {
   const inputs = new Map<string, Model>([...models, ...adapters])
   if ([...inputs.values()].some((m) => [...m.tensors.values()].some((t) => known.digestOf(t) === undefined))) return undefined
   const contents: Contents = { version: known.lock, input: (t) => known.digestOf(t)!, output: outputDigest, sha256: () => undefined }
   const locked = lockInputs(recipe, inputs, contents)
-  return sealingOf(lockBuild({ recipe, steps, inputs }, locked, outputs, contents), locked)
+  return headerFactsOf(lockBuild({ recipe, steps, inputs }, locked, outputs, contents), locked)
 }
 
 /** What the headers of a build's outputs say. */
-export const sealingOf = (build: LockedBuild, inputs: Lock['inputs']): Sealing => ({ lock: build.digest, input: (name) => inputs[build.inputs[name]!]!.digest })
+export const headerFactsOf = (build: LockedBuild, inputs: Lock['inputs']): HeaderFacts => ({ lock: build.digest, input: (name) => inputs[build.inputs[name]!]!.digest })
 
 /** The lock that a draft would have as far as that is known before it is built: what is not known, such as the outputs, is as in the lock before. */
-export const lockDraft = (draft: Pick<Draft, 'evaluations'>, known: Pick<Known, 'digestOf'>, before: Lock | undefined, device?: string): Lock => {
+export const lockDraft = (draft: Pick<Draft, 'evaluations'>, known: Pick<PriorState, 'digestOf'>, before: Lock | undefined, device?: string): Lock => {
   const version = before?.lock ?? LOCK_VERSION
   const settings = draft.evaluations.map(({ setting, steps }) => ({ recipe: setting.recipe, steps, inputs: new Map<string, Model>([...setting.models, ...setting.adapters]) }))
   const inputs: Record<string, LockedInput> = {}

@@ -22,14 +22,14 @@ import { createLayerContext } from './context.js'
 import { byPath, destinationProblems, destinationsOf, reservedFor, reservedInputs, type Destination, type NamesOf } from './destinations.js'
 import type { Draft, Evaluation } from './draft.js'
 import { describeModels, describeStep, totalsOf, usersOf } from './describe.js'
-import { evaluateSteps, type Evaluated, type Memory } from './evaluate.js'
+import { evaluateSteps, type Evaluated, type StepCache } from './evaluate.js'
 import { createFingerprints } from './fingerprint.js'
 import { completeGroups, makeJobs, passesOf, plainCopy } from './jobs.js'
-import { NOTHING_KNOWN, type Known } from './known.js'
-import { sealOf } from './make-lock.js'
+import { NO_PRIOR_STATE, type PriorState } from './prior-state.js'
+import { headerFactsBefore } from './make-lock.js'
 import { createMasks, encodingOf, layOutMasks, type KeepableMasks } from './masks.js'
 import { planOutput, type Folders, type OutputRoots, type Root, type Setting } from './outputs.js'
-import type { Copy, Job, Plan, PlannedOutput, PlannedReport, PlannedStep, Sealing } from './plan.js'
+import type { Copy, Job, Plan, PlannedOutput, PlannedReport, PlannedStep, HeaderFacts } from './plan.js'
 import { fingerprintReport, planReport } from './reports.js'
 import { stepShares } from './step-shares.js'
 
@@ -51,7 +51,7 @@ export interface PlacesOptions {
 export function* draftInSlices(settings: readonly Setting[], folders: Folders, { namesOf = byPath, more = [] }: PlacesOptions = {}): Sliced<Result<Draft>> {
   const graph = createGraph()
   const layers = createLayerContext()
-  const memory: Memory = new Map()
+  const memory: StepCache = new Map()
   const masks: KeepableMasks = new Map()
   const evaluations: Evaluation[] = []
   const problems: Diagnostic[] = []
@@ -98,10 +98,10 @@ const inputsOf = ({ models, adapters }: Setting): ReadonlyMap<string, Model> => 
 export const draftPlan = (settings: readonly Setting[], folders: Folders, places: PlacesOptions = {}): Result<Draft> => atOnce(draftInSlices(settings, folders, places))
 
 /** Like {@link completeInSlices}, without a pause. */
-export const completePlan = (draft: Draft, known: Known = NOTHING_KNOWN): Plan => atOnce(completeInSlices(draft, known))
+export const completePlan = (draft: Draft, known: PriorState = NO_PRIOR_STATE): Plan => atOnce(completeInSlices(draft, known))
 
 /** Decides what has to be done, given what earlier runs left, with pauses. */
-export function* completeInSlices(draft: Draft, known: Known = NOTHING_KNOWN): Sliced<Plan> {
+export function* completeInSlices(draft: Draft, known: PriorState = NO_PRIOR_STATE): Sliced<Plan> {
   const { evaluations, graph } = draft
   const roots: (readonly Root[])[] = []
   for (const output of draft.outputs) roots.push(yield* output.roots())
@@ -137,7 +137,7 @@ export function* completeInSlices(draft: Draft, known: Known = NOTHING_KNOWN): S
   const outcomes = new Map<Measure, StoredOutcome>()
   const asked = new Map<string, StoredOutcome | undefined>()
   const isKnown = (m: Measure): boolean => {
-    if (m.type === 'tally' || m.type === 'peaks' || known.outcome === NOTHING_KNOWN.outcome) return false
+    if (m.type === 'tally' || m.type === 'peaks' || known.outcome === NO_PRIOR_STATE.outcome) return false
     const key = groupKey(m)
     if (!asked.has(key)) {
       const made = byContent.ofMeasure(m)
@@ -148,11 +148,11 @@ export function* completeInSlices(draft: Draft, known: Known = NOTHING_KNOWN): S
     return outcome !== undefined
   }
   const findMask = (mask: Mask): StoredMask | undefined => {
-    const made = known.mask === NOTHING_KNOWN.mask ? undefined : byContent.of(mask, encodingOf(mask))
+    const made = known.mask === NO_PRIOR_STATE.mask ? undefined : byContent.of(mask, encodingOf(mask))
     return made === undefined ? undefined : known.mask(made)
   }
   const masks = createMasks(draft.masks, findMask)
-  if (known.outcome !== NOTHING_KNOWN.outcome || known.mask !== NOTHING_KNOWN.mask) yield* byContent.prepare()
+  if (known.outcome !== NO_PRIOR_STATE.outcome || known.mask !== NO_PRIOR_STATE.mask) yield* byContent.prepare()
   const { jobs, files } = yield* makeJobs(roots.filter((_, i) => outputs[i]!.kept === undefined).flat(), reports.filter((r) => !r.kept), graph, {
     copyOf, isKnown, masks, keep: (wanted) => layOutMasks(wanted, draft.masks, known.room),
   })
@@ -197,7 +197,7 @@ export function* completeInSlices(draft: Draft, known: Known = NOTHING_KNOWN): S
 }
 
 /** The copy of an earlier output's tensor that was made in the same way. */
-const earlierCopy = ({ target, shape }: Root, known: Known, byContent: ReturnType<typeof createFingerprints>): Copy | undefined => {
+const earlierCopy = ({ target, shape }: Root, known: PriorState, byContent: ReturnType<typeof createFingerprints>): Copy | undefined => {
   const made = byContent.of(target.value, target)
   const found = made === undefined ? undefined : known.earlier.get(made)
   const source = found?.find((e) => e.file === target.path) ?? found?.[0]
@@ -209,7 +209,7 @@ const earlierCopy = ({ target, shape }: Root, known: Known, byContent: ReturnTyp
 
 /** The outputs that stand as they would be written, headers included, with their digests. A setting's outputs bear the digest of all of them, so they stand together. */
 function* keptOutputs(
-  draft: Draft, known: Known, roots: readonly (readonly Root[])[], standing: (root: Root) => Digest | undefined,
+  draft: Draft, known: PriorState, roots: readonly (readonly Root[])[], standing: (root: Root) => Digest | undefined,
 ): Sliced<ReadonlyMap<PlannedOutput, Digest>> {
   const kept = new Map<PlannedOutput, Digest>()
   if (known.earlier.size === 0) return kept
@@ -227,21 +227,21 @@ function* keptOutputs(
     const digests = new Map<PlannedOutput, Digest | undefined>()
     for (const [i, o] of draft.outputs.entries()) if (o.setting === index) digests.set(o.output, yield* digestOf(o.output, roots[i]!))
     if (digests.size === 0 || [...digests.values()].includes(undefined)) continue
-    const sealing = sealOf(setting, steps, [...digests.keys()], known, (output) => digests.get(output)!)
-    if (sealing === undefined || ![...digests.keys()].every((output) => stands(output, sealing, known))) continue
+    const facts = headerFactsBefore(setting, steps, [...digests.keys()], known, (output) => digests.get(output)!)
+    if (facts === undefined || ![...digests.keys()].every((output) => stands(output, facts, known))) continue
     for (const [output, digest] of digests) kept.set(output, digest!)
   }
   return kept
 }
 
-const stands = (output: PlannedOutput, sealing: Sealing, known: Known): boolean => {
-  const headers = output.seal(sealing)
+const stands = (output: PlannedOutput, facts: HeaderFacts, known: PriorState): boolean => {
+  const headers = output.finalizeHeader(facts)
   const { index } = output
   return output.files.every((f, i) => known.stands(f.path, headers[i]!, f.bytes)) && (index === undefined || known.stands(index.path, index.bytes, index.bytes.length))
 }
 
 /** What has to be read for its digest alone. */
-const undigestedOf = (models: readonly Model[], jobs: readonly Job[], known: Known): TensorInfo[] => {
+const undigestedOf = (models: readonly Model[], jobs: readonly Job[], known: PriorState): TensorInfo[] => {
   /** By file and name: no text is made for each of many tensors. */
   const read = new Map<string, Set<string>>()
   const note = (view: View): void => {

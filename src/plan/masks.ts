@@ -29,41 +29,41 @@ export interface PlannedMasks {
   readonly files: readonly { readonly bytes: number }[]
 }
 
-/** How the bits of a dear mask enter fingerprints: as the elements they stand for, of which a dear mask has as many as what it reads. */
+/** How the bits of an expensive mask enter fingerprints: as the elements they stand for, of which an expensive mask has as many as what it reads. */
 export const encodingOf = (mask: Mask): Encoding => ({ elements: sizeOf(subjectOf(mask)?.shape ?? [0]), dtype: 'BOOL', allowNonFinite: false })
 
 /** The masks of one plan: which are at hand, and which are worth keeping. */
-export interface Masks {
+export interface PlanMasks {
   /** The bits of a mask that an earlier build kept. */
   readonly bitsOf: BitsOf
   taken(): PlannedMasks['taken']
   /**
-   * The dear masks that have to be computed for some roots of one tensor, in its last sweep, where keeping them costs no other.
-   * Dear is what takes sweeps over stored tensors to find, other dear masks aside.
+   * The expensive masks that have to be computed for some roots of one tensor, in its last sweep, where keeping them costs no other.
+   * Expensive is what takes sweeps over stored tensors to find, other expensive masks aside.
    */
   wanted(roots: readonly Expression[]): readonly Mask[]
 }
 
-/** What it takes to compute an expression, apart from dear masks below it. */
+/** What it takes to compute an expression, apart from expensive masks below it. */
 interface Cost { readonly reads: boolean; readonly measures: boolean }
 
 /** Sorts out the masks that steps gave; `find` looks one up in the store. */
-export const createMasks = (keepable: KeepableMasks, find: (mask: Mask) => StoredMask | undefined): Masks => {
+export const createMasks = (keepable: KeepableMasks, find: (mask: Mask) => StoredMask | undefined): PlanMasks => {
   const costs = new Map<number, Cost>()
   const found = new Map<number, { readonly bits: TensorInfo; readonly expect: Digest } | undefined>()
   const settle = (e: Expression): void => {
-    const below = argumentsOf(e).filter((a) => !isDear(a)).map((a) => costs.get(a.id)!)
+    const below = argumentsOf(e).filter((a) => !isExpensive(a)).map((a) => costs.get(a.id)!)
     costs.set(e.id, { reads: e.type === 'read' || e.type === 'read-mask' || e.type === 'product' || below.some((c) => c.reads), measures: isMeasure(e) || below.some((c) => c.measures) })
   }
   const costOf = (e: Expression): Cost => {
     walk([e], { enter: (x) => !costs.has(x.id), leave: settle })
     return costs.get(e.id)!
   }
-  const isDear = (e: Expression): e is Mask => e.kind === 'mask' && keepable.has(e.id) && costOf(e).reads && costOf(e).measures
+  const isExpensive = (e: Expression): e is Mask => e.kind === 'mask' && keepable.has(e.id) && costOf(e).reads && costOf(e).measures
   const lookUp = (e: Expression) => {
     if (e.kind !== 'mask' || !keepable.has(e.id)) return undefined
     if (!found.has(e.id)) {
-      const stored = isDear(e) ? find(e) : undefined
+      const stored = isExpensive(e) ? find(e) : undefined
       found.set(e.id, stored === undefined ? undefined : { bits: infoOf(stored), expect: stored.digest })
     }
     return found.get(e.id)
@@ -79,7 +79,7 @@ export const createMasks = (keepable: KeepableMasks, find: (mask: Mask) => Store
         enter: (e) => {
           if (e.kind === 'scalar' || seen.has(e.id) || bitsOf(e) !== undefined) return false
           seen.add(e.id)
-          if (isDear(e)) masks.push(e)
+          if (isExpensive(e)) masks.push(e)
           return true
         },
       })

@@ -14,14 +14,14 @@ import type { Model } from '../safetensors/model.js'
 import { layoutShards } from '../safetensors/shards.js'
 import { sizeOf } from '../tensor/info.js'
 import type { LayerContext } from './context.js'
-import type { PlannedFile, PlannedOutput, Sealing, Target } from './plan.js'
+import type { PlannedFile, PlannedOutput, HeaderFacts, Target } from './plan.js'
 import { parentsOf, provenance } from './provenance.js'
 import { quantisationMetadata } from './quantisation-metadata.js'
 import { writtenTensors } from './written.js'
 
 /** Stands in for what is not known yet, in the same length. */
 const UNKNOWN = toDigest(new Uint8Array(32))
-const UNSEALED: Sealing = { lock: UNKNOWN, input: () => UNKNOWN }
+const UNSEALED: HeaderFacts = { lock: UNKNOWN, input: () => UNKNOWN }
 
 /** One setting of a recipe's params, and the files it then reads. */
 export interface Setting {
@@ -63,7 +63,7 @@ const tagsOf = (recipe: Recipe, output: Output, adapters: ReadonlyMap<string, Ad
 }
 
 const metadataOf = (
-  { recipe, models, adapters }: Setting, output: Output, value: Value, tensors: ReadonlyMap<string, TensorOutline>, { lock, input }: Sealing,
+  { recipe, models, adapters }: Setting, output: Output, value: Value, tensors: ReadonlyMap<string, TensorOutline>, { lock, input }: HeaderFacts,
 ): Readonly<Record<string, string>> => provenance({
   recipe,
   output,
@@ -107,10 +107,10 @@ export const planOutput = (
   const byName = new Map(written.map((t) => [t.name, t] as const))
   const path = resolvePath(folders.out ?? folders.recipe, output.path)
   const quantisation = quantisationMetadata(own.models.values(), quantised)
-  const lay = (sealing: Sealing): Laid => layOut(path, tensors, { ...quantisation, ...metadataOf(own, output, value, byName, sealing), ...tags.value }, output.shardBytes)
+  const lay = (facts: HeaderFacts): Laid => layOut(path, tensors, { ...quantisation, ...metadataOf(own, output, value, byName, facts), ...tags.value }, output.shardBytes)
   const laid = lay(UNSEALED)
-  const seal = (sealing: Sealing): readonly Uint8Array[] => lay(sealing).files.map((f, i) => {
-    if (f.header.length !== laid.files[i]!.header.length) throw new Error(`the header of ${f.path} changed its length when it was sealed`)
+  const finalizeHeader = (facts: HeaderFacts): readonly Uint8Array[] => lay(facts).files.map((f, i) => {
+    if (f.header.length !== laid.files[i]!.header.length) throw new Error(`the header of ${f.path} changed its length when it was finalized`)
     return f.header
   })
   function* roots(): Sliced<readonly Root[]> {
@@ -129,7 +129,7 @@ export const planOutput = (
       target: { path: at.path, begin: at.begin, output: index, tensor: name, elements: sizeOf(tensor.shape), dtype: tensor.dtype, step: output.from.name, allowNonFinite: output.nonFinite === 'allow', value: tensor.value() },
     }
   }
-  return ok({ setting, output: { name: output.name, label: output.path, from: output.from.name, setting, files: laid.files, index: laid.index, tensors, unscaled, seal, kept: undefined }, roots }, [...contents.diagnostics, ...tags.diagnostics])
+  return ok({ setting, output: { name: output.name, label: output.path, from: output.from.name, setting, files: laid.files, index: laid.index, tensors, unscaled, finalizeHeader, kept: undefined }, roots }, [...contents.diagnostics, ...tags.diagnostics])
 }
 
 /** Every path an output writes. */

@@ -25,7 +25,7 @@ export interface PlannedFile {
 }
 
 /** What a header says that is known only once everything is computed. */
-export interface Sealing {
+export interface HeaderFacts {
   /** The digest of the build in the lock. */
   readonly lock: Digest
   /** The content digest of a model or adapter, by its name in the recipe. */
@@ -48,7 +48,7 @@ export interface PlannedOutput {
   /** Which setting of the params it belongs to. */
   readonly setting: number
   /** The headers of `files`, of the same lengths, with what is known only once everything is computed. */
-  seal(sealing: Sealing): readonly Uint8Array[]
+  finalizeHeader(facts: HeaderFacts): readonly Uint8Array[]
   /** The content digest of what stands under its paths, when that is what would be written: then it is left alone. */
   readonly kept: Digest | undefined
 }

@@ -2,7 +2,7 @@ import { append } from '../base/lists.js'
 import { stepOf } from '../recipe/link.js'
 import type { Step } from '../recipe/recipe.js'
 import { usesOf } from '../recipe/step.js'
-import { compareAside, comparePlaces, compareSteps, type Change } from '../store/compare-locks.js'
+import { compareAside, comparePlaces, compareSteps, type LockChange } from '../store/compare-locks.js'
 import type { Lock } from '../store/lock.js'
 import { digestModel, lockAside, lockPlace } from './make-lock.js'
 import type { Plan, PlannedSetting, PlannedStep } from './plan.js'
@@ -15,9 +15,9 @@ export type Reason =
   /** The last build had no such step. */
   | { readonly type: 'new' }
   /** Facts of the step itself, or of one it uses (`by`), are others. */
-  | { readonly type: 'changed'; readonly by: string; readonly changes: readonly Change[] }
+  | { readonly type: 'changed'; readonly by: string; readonly changes: readonly LockChange[] }
   /** An output that needs it is new, goes elsewhere, or is written in other dtypes. */
-  | { readonly type: 'output'; readonly changes: readonly Change[] }
+  | { readonly type: 'output'; readonly changes: readonly LockChange[] }
   /** An input that it is made of has other contents, or, where they are not `known`, may have. */
   | { readonly type: 'input'; readonly path: string; readonly known: boolean }
   /** It computes nothing: what outputs need of it is copied from inputs. */
@@ -29,7 +29,7 @@ export type Reason =
   /** Nothing changed, but its previous result is gone. */
   | { readonly type: 'lost' }
   /** An input that it is made of has other metadata, or a file beside it is another. */
-  | { readonly type: 'input-facts'; readonly path: string; readonly changes: readonly Change[] }
+  | { readonly type: 'input-facts'; readonly path: string; readonly changes: readonly LockChange[] }
   /** It is as it was itself, and an output that it is a part of is not. */
   | { readonly type: 'needed'; readonly output: string }
 

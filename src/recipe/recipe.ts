@@ -1,5 +1,5 @@
 import type { Place, Source } from '../base/diagnostic.js'
-import type { LayerPattern, Operator, Rules } from '../operators/define.js'
+import type { PlacedPattern, Operator, Rules } from '../operators/define.js'
 
 /** A name used in a recipe, and where. */
 export interface Name {
@@ -11,7 +11,7 @@ export interface Name {
 export type RawArgument =
   | { readonly type: 'value'; readonly value: unknown; readonly at: Place }
   | { readonly type: 'name'; readonly name: string; readonly at: Place }
-  | { readonly type: 'layers'; readonly patterns: readonly LayerPattern[]; readonly at: Place }
+  | { readonly type: 'layers'; readonly patterns: readonly PlacedPattern[]; readonly at: Place }
   | { readonly type: 'rules'; readonly rules: Rules; readonly at: Place }
 
 /** One step, its names not yet resolved. */
@@ -64,7 +64,7 @@ export interface Output {
   readonly pathAt: Place
   readonly dtype: OutputDtype
   /** Later rules win over earlier ones and over `dtype`. */
-  readonly dtypeRules: readonly { readonly pattern: LayerPattern; readonly dtype: OutputDtype }[]
+  readonly dtypeRules: readonly { readonly pattern: PlacedPattern; readonly dtype: OutputDtype }[]
   readonly shardBytes: number | undefined
   readonly delta: boolean
   readonly nonFinite: 'error' | 'allow'

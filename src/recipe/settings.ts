@@ -5,7 +5,7 @@ import { readDocument } from '../document/read.js'
 import type { Value } from '../document/value.js'
 
 /** Values for some params of a recipe. */
-export interface Choice {
+export interface ParamChoice {
   /** What tells it apart from the others, such as `keep=0.4`; empty where there is only one. */
   readonly label: string
   readonly set: Readonly<Record<string, string>>
@@ -28,15 +28,15 @@ const isList = (name: string, root: Value): boolean => {
 }
 
 /** All settings that `--set` asks for: `keep=0.2,0.4` is two, and lists of several params make every combination of them. */
-export const expandSettings = (source: Source, set: Readonly<Record<string, string>>): Result<readonly Choice[]> => {
-  const whole: Choice = { label: '', set }
+export const expandSettings = (source: Source, set: Readonly<Record<string, string>>): Result<readonly ParamChoice[]> => {
+  const whole: ParamChoice = { label: '', set }
   if (!Object.values(set).some((text) => text.includes(','))) return ok([whole])
   const document = readDocument(source)
   // What is wrong with the text is told when it is parsed.
   if (document.type === 'failed') return ok([whole])
   const lists = Object.entries(set).filter(([name, text]) => text.includes(',') && isList(name, document.value))
-  const choices = lists.reduce<readonly Choice[]>((before, [name, text]) =>
-    before.flatMap((choice) => [...new Set(text.split(',').map((t) => t.trim()))].map((value): Choice => ({
+  const choices = lists.reduce<readonly ParamChoice[]>((before, [name, text]) =>
+    before.flatMap((choice) => [...new Set(text.split(',').map((t) => t.trim()))].map((value): ParamChoice => ({
       label: [...(choice.label === '' ? [] : [choice.label]), `${name}=${value}`].join(', '),
       set: { ...choice.set, [name]: value },
     }))), [whole])

@@ -1,6 +1,6 @@
 import type { Place, Range } from '../base/diagnostic.js'
 import { toPlain, type MapValue, type Value } from '../document/value.js'
-import type { LayerPattern, Operator, Rules } from '../operators/define.js'
+import type { PlacedPattern, Operator, Rules } from '../operators/define.js'
 import type { InputSpec, ParamSpec } from '../operators/params.js'
 import { isPreset } from '../operators/presets.js'
 import type { Name, RawArgument, Step } from './recipe.js'
@@ -10,9 +10,9 @@ const nameOf = (value: Value): Name | undefined => (value.type === 'string' ? { 
 const isName = (name: Name | undefined): name is Name => name !== undefined
 
 /** Reads layer patterns: one, or a list of texts and `{match, optional}`. */
-export const readLayers = (value: Value): readonly LayerPattern[] => {
+export const readLayers = (value: Value): readonly PlacedPattern[] => {
   const items = value.type === 'list' ? value.items : [value]
-  return items.flatMap((item): LayerPattern[] => {
+  return items.flatMap((item): PlacedPattern[] => {
     if (item.type === 'string') return [{ text: item.value, optional: false, at: place(item.range) }]
     const match = item.type === 'map' ? item.entries.get('match')?.value : undefined
     const optional = item.type === 'map' ? item.entries.get('optional')?.value : undefined

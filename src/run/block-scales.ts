@@ -1,9 +1,9 @@
 import type { Diagnostic } from '../base/diagnostic.js'
 import { blockRange, visitRuns, type BlockGrid } from '../tensor/block-grid.js'
 import { readNumbers } from './stored-numbers.js'
-import type { DrawOrder, Peaked } from './unit.js'
+import type { GeneratedInputOrder, Peaked } from './unit.js'
 
-type ScaleOrder = DrawOrder & { readonly type: 'block-scale' }
+type ScaleOrder = GeneratedInputOrder & { readonly type: 'block-scale' }
 
 /** The factors of blocks that a unit needs, for each of its uses. */
 export interface BlockScaleSource {

@@ -5,21 +5,21 @@ import type { Diagnostic } from '../base/diagnostic.js'
 import { stopped } from '../base/catalogue/run.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { inTurns } from '../base/slices.js'
-import { NOTHING_KNOWN, type Known } from '../plan/known.js'
+import { NO_PRIOR_STATE, type PriorState } from '../plan/prior-state.js'
 import type { Destination } from '../plan/destinations.js'
 import { completeInSlices } from '../plan/make-plan.js'
 import type { PlannedDevice } from '../plan/device.js'
 import type { Plan } from '../plan/plan.js'
 import { LOCK_VERSION, lockPath, readLock, type Lock } from '../store/lock.js'
 import type { Store } from '../store/store.js'
-import { withThreadsAhead } from './crew.js'
-import { chooseDevice, type Choice, type Wish } from './devices/choose.js'
+import { withThreadsAhead } from './worker-pool.js'
+import { chooseDevice, type DeviceSelection, type DeviceRequest } from './devices/choose.js'
 import { isInexact } from './devices/device.js'
 import type { CudaPlaces } from './devices/places.js'
 import { lockDestination, optionDestination } from './destinations.js'
 import { refuseFrozen } from './frozen.js'
-import { knowNothing } from './known.js'
-import { learn } from './learn.js'
+import { knowNothing } from './gather-prior-state.js'
+import { loadPriorState } from './load-prior-state.js'
 import { attest } from './attest.js'
 import { checkPins, draft, type Drafted, type PrepareOptions } from './prepare.js'
 import { watchPauses, type Pauses } from './pauses.js'
@@ -30,11 +30,11 @@ import { sha256Of } from './sha256.js'
 /** Options of a whole build; everything has a default. */
 export interface BuildOptions extends PrepareOptions, Partial<Omit<RunOptions, 'lock' | 'memory' | 'sha256' | 'device' | 'deviceReason' | 'runtime' | 'pauses'>> {
   /** Where programs run; the processor unless given. */
-  readonly device?: Wish
+  readonly device?: DeviceRequest
   /** Where CUDA's libraries may lie, beside the places where everyone looks. */
   readonly places?: CudaPlaces
   /** Opens the device for a plan; tests pass their own. */
-  readonly choose?: (plan: Plan, workers: number) => Promise<Result<Choice>>
+  readonly choose?: (plan: Plan, workers: number) => Promise<Result<DeviceSelection>>
   /** What earlier builds left; none is used and nothing is left for later ones unless given. */
   readonly store?: Store
   /** False writes no lock beside the recipe. */
@@ -73,14 +73,14 @@ const buildWith = async (path: string, options: BuildOptions, workers: number, p
   if (drafted.type === 'failed') return drafted
   const ready = await makeReady(drafted.value, options, order)
   if (ready.type === 'failed') return failed(...drafted.diagnostics, ...ready.diagnostics)
-  const nothing: Known = { ...knowNothing(drafted.value.draft, options.store), lock: order.frozen ? (ready.value.lock?.lock ?? LOCK_VERSION) : LOCK_VERSION }
+  const nothing: PriorState = { ...knowNothing(drafted.value.draft, options.store), lock: order.frozen ? (ready.value.lock?.lock ?? LOCK_VERSION) : LOCK_VERSION }
   const learned = options.force === true && !order.frozen
     ? ok(nothing)
-    : await learn(drafted.value.draft, options.store, order.frozen || options.rehash === true ? 'anew' : 'if-useful', { ...common(options), workers, device: 'cpu' })
+    : await loadPriorState(drafted.value.draft, options.store, order.frozen || options.rehash === true ? 'anew' : 'if-useful', { ...common(options), workers, device: 'cpu' })
   if (learned.type === 'failed') return failed(...drafted.diagnostics, ...learned.diagnostics)
-  const known: Known = { ...learned.value, lock: nothing.lock }
+  const known: PriorState = { ...learned.value, lock: nothing.lock }
   // Numbers that only one device gives are neither taken over nor left for others; where nothing is computed there are none.
-  const complete = async (from: Known): Promise<Plan | undefined> => (await inTurns(completeInSlices(drafted.value.draft, from), options.signal))?.value
+  const complete = async (from: PriorState): Promise<Plan | undefined> => (await inTurns(completeInSlices(drafted.value.draft, from), options.signal))?.value
   const inexact = options.device !== undefined && options.device !== 'auto' && isInexact(options.device)
   const bare = inexact ? await complete(withoutResults(known)) : undefined
   if (inexact && bare === undefined) return failed(...drafted.diagnostics, stopped())
@@ -134,7 +134,7 @@ const common = ({ cutting, listener, signal, render, start, reporting }: BuildOp
 })
 
 /** Only what says what the inputs are, nothing of what was made of them. */
-export const withoutResults = ({ digestOf, identify, room, lock, existing }: Known): Known => ({ ...NOTHING_KNOWN, digestOf, identify, room, lock, existing })
+export const withoutResults = ({ digestOf, identify, room, lock, existing }: PriorState): PriorState => ({ ...NO_PRIOR_STATE, digestOf, identify, room, lock, existing })
 
 /** What a build writes besides the outputs of its recipe. */
 const destinationsBeside = ({ lock, attest, more = [] }: BuildOptions, order: { readonly path: string; readonly frozen: boolean }): Destination[] => [

@@ -1,28 +1,28 @@
 import type { Digest } from '../base/digest.js'
 import { ok, type Result } from '../base/result.js'
 import type { TensorInfo } from '../tensor/info.js'
-import { createSchedule, type Work } from './schedule.js'
-import { employ, recruit } from './crew.js'
+import { createSchedule, type ScheduledWork } from './schedule.js'
+import { runPool, recruit } from './worker-pool.js'
 import type { RunOptions } from './options.js'
 import { DEFAULT_CUTTING } from './work.js'
 
 /** Hears how many bytes have been read. */
-export type Heard = (readBytes: number) => void
+export type DigestedTensors = (readBytes: number) => void
 
 /** Reads tensors for their digests alone, with all workers. */
 export const digestTensors = async (
-  tensors: readonly TensorInfo[], { workers, cutting, start, signal }: RunOptions, heard: Heard = () => undefined,
+  tensors: readonly TensorInfo[], { workers, cutting, start, signal }: RunOptions, heard: DigestedTensors = () => undefined,
 ): Promise<Result<(tensor: TensorInfo) => Digest | undefined>> => {
-  const work: Work = { jobs: [], programs: [], undigested: tensors, digestOf: () => undefined, outcomes: new Map() }
+  const work: ScheduledWork = { jobs: [], programs: [], undigested: tensors, digestOf: () => undefined, outcomes: new Map() }
   const schedule = createSchedule(work)
   const flag = new Int32Array(new SharedArrayBuffer(4))
   const stop = (): void => void Atomics.store(flag, 0, 1)
   if (signal?.aborted === true) stop()
   signal?.addEventListener('abort', stop, { once: true })
-  const hands = recruit(workers, { engine: { device: 'cpu', programs: [], models: [], chunk: 0 }, temporary: new Map(), cutting: cutting ?? DEFAULT_CUTTING, stop: flag }, start)
-  if (hands.type === 'failed') return hands
+  const pool = recruit(workers, { engine: { device: 'cpu', programs: [], models: [], chunk: 0 }, temporary: new Map(), cutting: cutting ?? DEFAULT_CUTTING, stop: flag }, start)
+  if (pool.type === 'failed') return pool
   let bytes = 0
-  const done = await employ(hands.value, {
+  const done = await runPool(pool.value, {
     next: schedule.next,
     finish: (_worker, results) => {
       for (const result of results) {

@@ -1,6 +1,6 @@
 import type { Digest } from '../base/digest.js'
 import type { Diagnostic } from '../base/diagnostic.js'
-import type { Spent } from './stopwatch.js'
+import type { Timings } from './stopwatch.js'
 import type { ReportFormat } from '../operators/report-document.js'
 
 /** What there is to do for one tensor of an output: the steps whose work it is, and the bytes that it takes. */
@@ -71,7 +71,7 @@ export type RunEvent =
    */
   | {
       readonly type: 'run-finished'; readonly seconds: number; readonly readBytes: number; readonly writtenBytes: number; readonly peakMemory: number
-      readonly longestPause?: number; readonly spent: Spent; readonly stepSeconds?: Readonly<Record<string, number>>
+      readonly longestPause?: number; readonly spent: Timings; readonly stepSeconds?: Readonly<Record<string, number>>
     }
   | { readonly type: 'run-failed'; readonly diagnostics: readonly Diagnostic[]; readonly seconds: number }
 

@@ -15,14 +15,14 @@ import type { Engine } from './devices/engine.js'
 import { createBlockScales } from './block-scales.js'
 import { createMaskBits } from './mask-bits.js'
 import { countsUp, holdsPositions, type Oddity } from './oddities.js'
-import { createProducts } from './products.js'
+import { createLowRankProducts } from './low-rank.js'
 import { readRanges } from './read-ranges.js'
-import { decodeAt, encodeAt, levelNaNs } from './recode.js'
+import { decodeAt, encodeAt, canonicalizeNaNs } from './host-codecs.js'
 import { feed, PORT_TYPES, type Numbers } from './sessions.js'
 import type { Tensor } from 'onnxruntime-node'
-import { beginTaking, foundBy, isCounted, looksTwice, takeMeasure } from './takings.js'
+import { createAccumulator, partialResult, isCounted, needsSecondLook, accumulate } from './reductions.js'
 import { createStopwatch, type Stopwatch } from './stopwatch.js'
-import type { DrawOrder, ReadOrder, UniformOrder, UnitOrder, UnitResult, WriteOrder } from './unit.js'
+import type { GeneratedInputOrder, ReadOrder, ScalarInputOrder, UnitOrder, UnitResult, WriteOrder } from './unit.js'
 
 /** How a worker cuts its work. Neither number changes a byte of the result. */
 export interface Cutting {
@@ -33,7 +33,7 @@ export interface Cutting {
 }
 
 /** What a worker needs to do units. */
-export interface Workshop {
+export interface ExecutorContext {
   readonly kernels: Kernels
   readonly engine: Engine
   /** Where outputs are written until they are whole, by final path. */
@@ -47,7 +47,7 @@ export interface Workshop {
 const WIDEST = 8
 
 /** Does units, one after the other. Files stay open between units; memory is taken once per use and kept. */
-export interface Bench {
+export interface Executor {
   run(unit: UnitOrder): Promise<Result<UnitResult>>
   close(): Promise<void>
 }
@@ -55,15 +55,15 @@ export interface Bench {
 /** Bytes of a page of memory, which is pinned whole. */
 const PAGE = 4096
 
-/** Sets up a worker's bench. */
-export const createBench = (shop: Workshop): Bench => {
-  const { kernels, engine, cutting } = shop
+/** Sets up a worker's executor. */
+export const createExecutor = (context: ExecutorContext): Executor => {
+  const { kernels, engine, cutting } = context
   const files = new Map<string, number>()
   const slots = new Map<string, number>()
 
   const open = (path: string, flags: 'r' | 'r+'): number => {
     const key = `${flags}${path}`
-    const fd = files.get(key) ?? (flags === 'r' ? openSync(path, READ_ONLY) : openSync(shop.temporary.get(path)!, flags))
+    const fd = files.get(key) ?? (flags === 'r' ? openSync(path, READ_ONLY) : openSync(context.temporary.get(path)!, flags))
     files.set(key, fd)
     return fd
   }
@@ -86,7 +86,7 @@ export const createBench = (shop: Workshop): Bench => {
     return offset
   }
   const maskBits = createMaskBits(kernels, cutting.block, open)
-  const products = createProducts(kernels, (path) => open(path, 'r'))
+  const products = createLowRankProducts(kernels, (path) => open(path, 'r'))
   const blockScales = createBlockScales((path) => open(path, 'r'))
   const bytesAt = (offset: number, length: number): Uint8Array => kernels.view(Uint8Array, offset, length)
   const numbersAt = (port: Port, offset: number, from: number, length: number): Numbers => {
@@ -94,7 +94,7 @@ export const createBench = (shop: Workshop): Bench => {
     return kernels.view(array as never, offset + from * array.BYTES_PER_ELEMENT, length) as Numbers
   }
 
-  const fillDraw = (index: number, draw: DrawOrder, offset: number, start: number, n: number): void => {
+  const fillDraw = (index: number, draw: GeneratedInputOrder, offset: number, start: number, n: number): void => {
     switch (draw.type) {
       case 'position': return fillPositions(kernels.view(Float32Array, offset, n), start, draw)
       case 'product': return products.fill(index, offset, start, n)
@@ -135,7 +135,7 @@ export const createBench = (shop: Workshop): Bench => {
       copied = bad === 'copied'
     } else if (computed && isFloat(write.dtype)) {
       const bad = kernels.firstNonFinite(offset, n, write.dtype)
-      if (bad >= 0) levelNaNs(kernels, write.dtype, offset, n, bad)
+      if (bad >= 0) canonicalizeNaNs(kernels, write.dtype, offset, n, bad)
     }
     const data = bytesAt(offset, bytes)
     hash.update(data)
@@ -149,7 +149,7 @@ export const createBench = (shop: Workshop): Bench => {
     const buffer = reserve('copy', WIDEST * cutting.block)
     const odd = new Set<Oddity>()
     for (let from = unit.start; from < unit.end; from += cutting.block) {
-      if (shop.stopping()) return failed(stopped())
+      if (context.stopping()) return failed(stopped())
       const n = Math.min(cutting.block, unit.end - from)
       const data = bytesAt(buffer, bytesFor(n, read.dtype))
       const problem = readRanges(open(read.path, read.unfinished === true ? 'r+' : 'r'), read, from, data)
@@ -194,9 +194,9 @@ export const createBench = (shop: Workshop): Bench => {
     const inputs = readPorts.map((p, i) => reserveShared(`in${i}`, p, block))
     const draws = drawPorts.map((p, i) => reserveShared(`draw${i}`, p, cutting.chunk))
     // What is looked at twice is kept for the whole unit; other outputs only until their block is done.
-    const kept = program.outputs.map((_, port) => unit.takes.some((t) => looksTwice(t) && t.ports[0] === port))
+    const kept = program.outputs.map((_, port) => unit.takes.some((t) => needsSecondLook(t) && t.ports[0] === port))
     const outputs = program.outputs.map((p, i) => (kept[i] ? reserveShared(`kept${i}`, p, SEGMENT) : reserveShared(`out${i}`, p, block)))
-    const takings = unit.takes.map((take, i) => beginTaking(kernels, take, unit, outputs[take.ports[0]!]!, (purpose, bytes) => reserve(`${purpose}${i}`, bytes)))
+    const accumulators = unit.takes.map((take, i) => createAccumulator(kernels, take, unit, outputs[take.ports[0]!]!, (purpose, bytes) => reserve(`${purpose}${i}`, bytes)))
     const encoded = unit.writes.map((w, i) => (isEncoded(w, program) ? reserve(`code${i}`, WIDEST * block) : undefined))
     if (readPorts.some((p, i) => p.type !== STORED[unit.reads[i]!.dtype])) reserve('raw', WIDEST * block)
     const near = kept.includes(true) ? reserve('near', 4 * NEAR * LOW_BINS) : 0
@@ -230,7 +230,7 @@ export const createBench = (shop: Workshop): Bench => {
       }
       watch.lap('read')
       for (let start = from; start < from + n;) {
-        if (shop.stopping()) return failed(stopped())
+        if (context.stopping()) return failed(stopped())
         // A chunk ends also wherever a threshold changes.
         const end = Math.min(from + n, start + engine.chunk, cuts.find((cut) => cut > start) ?? Infinity)
         const length = end - start
@@ -250,11 +250,11 @@ export const createBench = (shop: Workshop): Bench => {
         if (ran !== 'done') return failed(ran)
         // Counting is done while the numbers are in the processor's cache; what is summed has an order of its own.
         const done = staged.map((offset) => offset + 4 * (start - from))
-        unit.takes.forEach((take, i) => void (isCounted(take) && takeMeasure(kernels, take, done, length, takings[i]!, start)))
+        unit.takes.forEach((take, i) => void (isCounted(take) && accumulate(kernels, take, done, length, accumulators[i]!, start)))
         watch.lap('take')
         start = end
       }
-      unit.takes.forEach((take, i) => void (isCounted(take) || takeMeasure(kernels, take, staged, n, takings[i]!, from)))
+      unit.takes.forEach((take, i) => void (isCounted(take) || accumulate(kernels, take, staged, n, accumulators[i]!, from)))
       watch.lap('take')
       for (const [i, w] of unit.writes.entries()) {
         const [offset, code] = [staged[w.port]!, encoded[i]]
@@ -273,7 +273,7 @@ export const createBench = (shop: Workshop): Bench => {
       }
       watch.lap('write')
     }
-    const found = unit.takes.map((take, i) => foundBy(kernels, take, takings[i]!, unit.end - unit.start, near))
+    const found = unit.takes.map((take, i) => partialResult(kernels, take, accumulators[i]!, unit.end - unit.start, near))
     watch.lap('take')
     return ok({
       id: unit.id,
@@ -313,7 +313,7 @@ type Done = Omit<UnitResult, 'spent'>
 /** True where the program hands out float32 and something else is written. */
 const isEncoded = (w: WriteOrder, { outputs }: Program): boolean => w.packed !== true && outputs[w.port]!.type !== 'bool' && outputs[w.port]!.type !== STORED[w.dtype]
 
-const valueAt = (u: UniformOrder, element: number): number => (u.cut !== undefined && element >= u.cut.at ? u.cut.after : u.value)
+const valueAt = (u: ScalarInputOrder, element: number): number => (u.cut !== undefined && element >= u.cut.at ? u.cut.after : u.value)
 
 const fillPositions = (out: Float32Array, start: number, { stride, length }: { readonly stride: number; readonly length: number }): void => {
   for (let i = 0; i < out.length; i++) out[i] = Math.floor((start + i) / stride) % length

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import { shortDigest, type Digest } from '../base/digest.js'
 import { readRegularSync } from '../safetensors/regular-file.js'
 import { findAbandoned, journalName } from '../safetensors/temporary.js'
-import type { Unfinished } from '../plan/known.js'
+import type { Unfinished } from '../plan/prior-state.js'
 
 /** Tells, beside an unfinished file, which of its tensors are done: what a later run needs to carry on after a crash. Not synced: digests tell what the disk lost. */
 export interface Journal {
@@ -18,7 +18,7 @@ export interface Journal {
 
 type Line = readonly ['w', string, number, Digest] | readonly ['r', string, Digest]
 
-const seal = (text: string): string => `${shortDigest(text).slice(0, 16)} ${text}\n`
+const finalizeHeader = (text: string): string => `${shortDigest(text).slice(0, 16)} ${text}\n`
 
 const unseal = (line: string): Line | undefined => {
   const text = line.slice(17)
@@ -44,7 +44,7 @@ export const openJournal = (temporary: string, adopted: string | undefined): Jou
       cutTornEnd(path)
     })
   }
-  const note = (line: Line): void => void lines.push(seal(JSON.stringify(line)))
+  const note = (line: Line): void => void lines.push(finalizeHeader(JSON.stringify(line)))
   return {
     wrote: (fingerprint, begin, digest) => note(['w', fingerprint, begin, digest]),
     read: (identity, digest) => note(['r', identity, digest]),
@@ -68,20 +68,20 @@ const cutTornEnd = (path: string): void => {
 }
 
 /** What is left of runs that died: their unfinished files by final path, and the digests of inputs they took. */
-export interface Remains {
+export interface RunRemains {
   readonly unfinished: ReadonlyMap<string, Unfinished>
   /** By the identity of a tensor's bytes in its file. */
   readonly digests: ReadonlyMap<string, Digest>
 }
 
 /** A file to be written, as far as an unfinished one can be compared with it. */
-export interface Wanted {
+export interface PendingFile {
   readonly path: string
   readonly bytes: number
 }
 
 /** Looks for what dead runs left of some files: of each the unfinished one of which most is done. */
-export const findRemains = async (files: readonly Wanted[]): Promise<Remains> => {
+export const findRemains = async (files: readonly PendingFile[]): Promise<RunRemains> => {
   const unfinished = new Map<string, Unfinished>()
   const digests = new Map<string, Digest>()
   for (const { path, bytes } of files) {

@@ -1,5 +1,5 @@
 import type { Fingerprints } from '../plan/fingerprint.js'
-import type { Known } from '../plan/known.js'
+import type { PriorState } from '../plan/prior-state.js'
 import { encodingOf } from '../plan/masks.js'
 import type { Plan } from '../plan/plan.js'
 import { errorCode } from '../safetensors/io-problem.js'
@@ -11,7 +11,7 @@ import type { Schedule } from './schedule.js'
 const [STEP_SHARE, BUILD_SHARE] = [1 / 4, 1 / 2]
 
 /** Room in a store for the masks of one build. */
-export const roomIn = (store: Store | undefined): Known['room'] => {
+export const roomIn = (store: Store | undefined): PriorState['room'] => {
   const limit = store?.limit ?? 0
   return { step: limit * STEP_SHARE, all: limit * BUILD_SHARE }
 }

@@ -3,7 +3,7 @@ import { groupKey, type Stage } from '../graph/passes.js'
 import { addPairs, FIRST_NON_FINITE_BIN, HIGH_BINS, LOW_BINS, NEAR, selectBin, toMagnitude } from '../kernels/selection.js'
 import type { Cut, StoredOutcome } from '../store/outcomes.js'
 import { blockCount } from '../tensor/block-grid.js'
-import { addTally, emptyTally } from './tallies.js'
+import { addTally, emptyTally } from './histograms.js'
 import type { Found, Magnitudes, Peaked } from './unit.js'
 
 /** What is known of a measure once its stages are done. Order statistics carry the magnitude's bits; `cut` splits equal magnitudes. */

@@ -1,13 +1,13 @@
 import type { Digest } from '../base/digest.js'
 import type { Lock } from '../store/lock.js'
 import type { Store } from '../store/store.js'
-import type { Hand } from './crew.js'
+import type { WorkerHandle } from './worker-pool.js'
 import type { Device } from './devices/device.js'
 import type { Listener } from './events.js'
 import type { Cutting } from './execute.js'
 import type { Pauses } from './pauses.js'
 import type { RenderReport } from './reports.js'
-import type { Spent } from './stopwatch.js'
+import type { Timings } from './stopwatch.js'
 import type { WorkerStart } from './worker.js'
 
 /** How to run a plan. None of it changes a byte of the outputs. */
@@ -27,7 +27,7 @@ export interface RunOptions {
   /** Makes files of reports; needed where a plan has some. */
   readonly render?: RenderReport
   /** Starts a worker; tests pass ones they steer. */
-  readonly start?: (start: WorkerStart) => Hand
+  readonly start?: (start: WorkerStart) => WorkerHandle
   /** Where the lock is written; none is unless given. `frozen` refuses to write anything that is not as the lock says. */
   readonly lock?: { readonly path: string; readonly frozen?: boolean }
   /** What is remembered for later builds. `since` is when the inputs' headers were read, in ms. */
@@ -51,7 +51,7 @@ export interface Built {
   readonly writtenBytes: number
   readonly seconds: number
   /** What the workers' time went to, in seconds of all of them together. */
-  readonly spent: Spent
+  readonly spent: Timings
   /** The same seconds by step. */
   readonly stepSeconds: ReadonlyMap<string, number>
 }

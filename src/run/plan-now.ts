@@ -6,15 +6,15 @@ import type { Plan } from '../plan/plan.js'
 import { lockPath, readLock, type Lock } from '../store/lock.js'
 import type { Store } from '../store/store.js'
 import { defaultWorkers, withoutResults } from './build.js'
-import type { Wish } from './devices/choose.js'
+import type { DeviceRequest } from './devices/choose.js'
 import { isInexact } from './devices/device.js'
-import { learn, type Reading } from './learn.js'
+import { loadPriorState, type Reading } from './load-prior-state.js'
 import { draft, type PrepareOptions } from './prepare.js'
 
 /** How far to look for what earlier builds left. */
 export interface PlanNowOptions extends PrepareOptions {
   readonly reading: Reading
-  readonly device?: Wish
+  readonly device?: DeviceRequest
   readonly store?: Store
 }
 
@@ -22,7 +22,7 @@ export interface PlanNowOptions extends PrepareOptions {
 export const planNow = async (recipe: string, options: PlanNowOptions): Promise<Result<{ readonly plan: Plan; readonly lock: Lock | undefined }>> => {
   const drafted = await draft(recipe, options)
   if (drafted.type === 'failed') return drafted
-  const known = await learn(drafted.value.draft, options.store, options.reading, { workers: defaultWorkers(), device: 'cpu' })
+  const known = await loadPriorState(drafted.value.draft, options.store, options.reading, { workers: defaultWorkers(), device: 'cpu' })
   if (known.type === 'failed') return failed(...drafted.diagnostics, ...known.diagnostics)
   const lock = await readLock(lockPath(drafted.value.path))
   // Without a lock there is nothing to compare with, which is no reason not to plan.

@@ -4,7 +4,7 @@ import type { Diagnostic } from '../base/diagnostic.js'
 import { blake3, EMPTY_DIGEST, toDigest, type Digest } from '../base/digest.js'
 import { inTurns, type Sliced } from '../base/slices.js'
 import type { Fingerprints } from '../plan/fingerprint.js'
-import { sealingOf } from '../plan/make-lock.js'
+import { headerFactsOf } from '../plan/make-lock.js'
 import type { Plan, Target } from '../plan/plan.js'
 import { fingerprintReport } from '../plan/reports.js'
 import { correctSpeed } from '../plan/time.js'
@@ -17,20 +17,20 @@ import type { MaskFile } from '../store/masks.js'
 import type { Store } from '../store/store.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { finishMasks } from './kept-masks.js'
-import { inputFiles } from './known.js'
+import { inputFiles } from './gather-prior-state.js'
 import type { Schedule } from './schedule.js'
-import type { Spent } from './stopwatch.js'
+import type { Timings } from './stopwatch.js'
 
 /** Longest wait, in ms, for the clock of the file system to pass the moment of the last write. */
 const PATIENCE = 40
 
 /** What a run has written: its files as they then were, and bits of masks. */
-export interface Written {
+export interface WrittenFiles {
   readonly files: ReadonlyMap<string, FileIdentity>
   readonly masks: readonly MaskFile[]
   /** The device, and what the workers' time went to. */
   readonly device: string
-  readonly spent: Spent
+  readonly spent: Timings
   /** The bytes of reports by path. */
   readonly reports: ReadonlyMap<string, Uint8Array>
 }
@@ -40,7 +40,7 @@ export interface Written {
  * A store that cannot be written costs later builds time and this one a warning.
  */
 export const remember = async (
-  plan: Plan, schedule: Schedule, lock: Lock | undefined, { files: written, masks, reports, device, spent }: Written, { store, since }: { readonly store: Store; readonly since: number },
+  plan: Plan, schedule: Schedule, lock: Lock | undefined, { files: written, masks, reports, device, spent }: WrittenFiles, { store, since }: { readonly store: Store; readonly since: number },
 ): Promise<readonly Diagnostic[]> => {
   try {
     const digestOf = (tensor: TensorInfo): Digest | undefined => plan.digestOf(tensor) ?? schedule.ledger.digest(tensor.file, tensor.name)
@@ -54,7 +54,7 @@ export const remember = async (
     if (outcomes.size > 0) store.outcomes.keep(outcomes)
     for (const [index, output] of plan.outputs.entries()) {
       if (output.kept !== undefined || lock === undefined) continue
-      const headers = output.seal(sealingOf(lock.builds[output.setting]!, lock.inputs))
+      const headers = output.finalizeHeader(headerFactsOf(lock.builds[output.setting]!, lock.inputs))
       for (const [i, { path }] of output.files.entries()) {
         await rememberFile(path, written, store, { header: toDigest(blake3(headers[i]!)), fingerprint: undefined, tensors: await allTurns(tensorsOf(plan, index, path, schedule, (t) => fingerprints.of(t.value, t))) })
       }
@@ -75,7 +75,7 @@ export const remember = async (
   }
 }
 
-const rememberSpeed = ({ totals }: Plan, { speeds }: Store, device: string, { read, draw, run, take, write }: Spent): void => {
+const rememberSpeed = ({ totals }: Plan, { speeds }: Store, device: string, { read, draw, run, take, write }: Timings): void => {
   const speed = correctSpeed(speeds.find(device), totals, { read, write, compute: draw + run + take })
   if (speed !== undefined) speeds.keep(device, speed)
 }

@@ -6,7 +6,7 @@ import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { readPackage } from '../base/version.js'
 import type { ReportDocument } from '../operators/report-document.js'
-import { makeLock, sealingOf, type Contents } from '../plan/make-lock.js'
+import { makeLock, headerFactsOf, type Contents } from '../plan/make-lock.js'
 import { estimateMemory } from '../plan/memory.js'
 import type { Plan, PlannedFile, PlannedOutput, PlannedStep } from '../plan/plan.js'
 import { claimOutput, type Claim } from '../safetensors/claim.js'
@@ -30,7 +30,7 @@ import { remember } from './remember.js'
 import { drawReport, renderReports } from './reports.js'
 import { createSchedule, type Schedule } from './schedule.js'
 import { noTime } from './stopwatch.js'
-import { work, type Progress } from './work.js'
+import { work, type UnitProgress } from './work.js'
 
 /** Carries a plan out: all files under temporary names, then all under their own, or none. */
 export const run = async (plan: Plan, options: RunOptions): Promise<Result<Built>> => {
@@ -120,7 +120,7 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
 
   append(holdings.masks, startMasks(plan, options.memory?.store))
   const schedule = createSchedule(plan, holdings.masks.map((m) => m.path))
-  const progress: Progress = { readBytes: 0, writtenBytes: 0, spent: noTime(), stepSeconds: new Map() }
+  const progress: UnitProgress = { readBytes: 0, writtenBytes: 0, spent: noTime(), stepSeconds: new Map() }
   const oddities = gatherOddities()
   const worked = await work(plan, options, { files, journals: holdings.journals, masks: holdings.masks, schedule, listener, progress, oddities })
   if (worked.type === 'failed') return worked
@@ -129,8 +129,8 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
   const contents = contentsOf(plan, schedule, options.sha256)
   const lock = plan.outputs.length === 0 ? undefined : makeLock(plan, contents, readPackage().version, isInexact(options.device) ? options.device : undefined)
   for (const output of lock === undefined ? [] : plan.outputs) {
-    const resealed = sealFiles(output, lock!, files)
-    if (resealed.type === 'failed') return resealed
+    const rewritten = finalizeHeaders(output, lock!, files)
+    if (rewritten.type === 'failed') return rewritten
   }
   const drawn = plan.reports.filter((r) => !r.kept)
   const rendered = await renderReports(drawn, schedule, options.render)
@@ -240,12 +240,12 @@ const contentsOf = (plan: Plan, { ledger }: Schedule, sha256: RunOptions['sha256
   }
 }
 
-const sealFiles = (output: PlannedOutput, lock: Lock, files: readonly OutputFile[]): Result<void> => {
+const finalizeHeaders = (output: PlannedOutput, lock: Lock, files: readonly OutputFile[]): Result<void> => {
   if (output.kept !== undefined) return ok(undefined)
-  const headers = output.seal(sealingOf(lock.builds[output.setting]!, lock.inputs))
+  const headers = output.finalizeHeader(headerFactsOf(lock.builds[output.setting]!, lock.inputs))
   for (const [i, { path }] of output.files.entries()) {
-    const sealed = files.find((f) => f.finalPath === path)!.reseal(headers[i]!)
-    if (sealed.type === 'failed') return sealed
+    const rewritten = files.find((f) => f.finalPath === path)!.rewriteHeader(headers[i]!)
+    if (rewritten.type === 'failed') return rewritten
   }
   return ok(undefined)
 }

@@ -10,11 +10,11 @@ import type { StoredOutcome } from '../store/outcomes.js'
 import { blockRange } from '../tensor/block-grid.js'
 import { sizeOf } from '../tensor/info.js'
 import { isWhole, viewKey, viewLabel, wholeOf, type View } from '../tensor/view.js'
-import { createLedger, segmentsOf, type Ledger } from './ledger.js'
+import { createLedger, segmentsOf, type Ledger } from './digest-ledger.js'
 import { createMeasures, limitOf, INFINITY, type Search } from './measures.js'
-import { emptyTally } from './tallies.js'
+import { emptyTally } from './histograms.js'
 import { rangesOf } from './read-ranges.js'
-import type { DrawOrder, Found, ReadOrder, TakeOrder, UniformOrder, UnitOrder, UnitResult, WriteOrder } from './unit.js'
+import type { GeneratedInputOrder, Found, ReadOrder, TakeOrder, ScalarInputOrder, UnitOrder, UnitResult, WriteOrder } from './unit.js'
 
 /** Hands out units in an order that respects what depends on what, and takes in their results. Knows no threads and no files. */
 export interface Schedule {
@@ -36,7 +36,7 @@ export interface Schedule {
 }
 
 /** The part of a plan that is work. */
-export type Work = Pick<Plan, 'jobs' | 'programs' | 'undigested' | 'digestOf' | 'outcomes'>
+export type ScheduledWork = Pick<Plan, 'jobs' | 'programs' | 'undigested' | 'digestOf' | 'outcomes'>
 
 /** Phases of type `digest` count the tensors that are read for their digests alone, not jobs. */
 interface Phase { readonly job: number; readonly type: 'copy' | 'pass' | 'digest'; readonly pass: number; next: number; open: number }
@@ -57,7 +57,7 @@ const MOST_NEAR = 64
 const fromBits = (bits: number): number => toMagnitude(bits >>> 15, bits & 0x7fff)
 
 /** Prepares the units of a plan. `keeping` are the paths of the files for masks that are kept, in the order of the plan; without them none is. */
-export const createSchedule = (plan: Work, keeping: readonly string[] = []): Schedule => {
+export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] = []): Schedule => {
   const measures = createMeasures(plan.outcomes)
   const programs = new Map(plan.programs.map((p, i) => [p.key, i] as const))
   const ledger = createLedger()
@@ -153,7 +153,7 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
     const outcome = measures.outcome(m as Measure)
     return outcome?.type === 'number' ? outcome.value : nothing(m as Measure)
   })
-  const uniform = (pass: Pass, index: number, job: number): UniformOrder => {
+  const uniform = (pass: Pass, index: number, job: number): ScalarInputOrder => {
     const u = pass.uniforms[index]!
     if (u.kind === 'scalar') return { value: valueOf(u) }
     const outcome = measures.outcome(u)
@@ -179,14 +179,14 @@ export const createSchedule = (plan: Work, keeping: readonly string[] = []): Sch
     if (stage === 'peaks') return { stage, ports, grid: (measure as Peaks).grid }
     return { stage, ports }
   })
-  const scaleOrder = ({ from, grid }: BlockScales, start: number, end: number): DrawOrder => {
+  const scaleOrder = ({ from, grid }: BlockScales, start: number, end: number): GeneratedInputOrder => {
     if (!('kind' in from)) return { type: 'block-scale', grid, from }
     const outcome = measures.outcome(from)
     if (outcome?.type !== 'factors') throw new Error('a pass began before its scales were known')
     const range = blockRange(grid, start, end)
     return { type: 'block-scale', grid, from: { factors: outcome.values.slice(range.first, range.end) } }
   }
-  const drawOrders = (pass: Pass, start: number, end: number): DrawOrder[] => pass.draws.map((d) => {
+  const drawOrders = (pass: Pass, start: number, end: number): GeneratedInputOrder[] => pass.draws.map((d) => {
     if (d.type === 'constant' || d.type === 'position') return d
     if (d.type === 'product') return { type: d.type, ...d.product }
     if (d.type === 'block-scale') return scaleOrder(d.scales, start, end)

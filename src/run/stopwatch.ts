@@ -2,24 +2,24 @@
 export const PARTS = ['read', 'draw', 'run', 'take', 'write'] as const
 
 /** Seconds of each part. */
-export type Spent = Readonly<Record<(typeof PARTS)[number], number>>
+export type Timings = Readonly<Record<(typeof PARTS)[number], number>>
 
 /** Sorts time by what it was spent on. */
 export interface Stopwatch {
   /** Counts the time since the last lap, or since the start, to a part. */
-  lap(part: keyof Spent): void
-  readonly spent: Spent
+  lap(part: keyof Timings): void
+  readonly spent: Timings
 }
 
 /** Nothing spent. */
-export const noTime = (): Spent => ({ read: 0, draw: 0, run: 0, take: 0, write: 0 })
+export const noTime = (): Timings => ({ read: 0, draw: 0, run: 0, take: 0, write: 0 })
 
 /** Both together. */
-export const addTimes = (a: Spent, b: Spent): Spent => Object.fromEntries(PARTS.map((part) => [part, a[part] + b[part]] as const)) as Record<keyof Spent, number>
+export const addTimes = (a: Timings, b: Timings): Timings => Object.fromEntries(PARTS.map((part) => [part, a[part] + b[part]] as const)) as Record<keyof Timings, number>
 
 /** A stopwatch that has just been started. */
 export const createStopwatch = (): Stopwatch => {
-  const spent: Record<keyof Spent, number> = { ...noTime() }
+  const spent: Record<keyof Timings, number> = { ...noTime() }
   let last = performance.now()
   return {
     spent,

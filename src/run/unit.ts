@@ -1,13 +1,13 @@
-import type { Cells, Product } from '../graph/expression.js'
+import type { Cells, LowRankFactors } from '../graph/expression.js'
 import type { Oddity } from './oddities.js'
-import type { Spent } from './stopwatch.js'
+import type { Timings } from './stopwatch.js'
 import type { BlockGrid } from '../tensor/block-grid.js'
 import type { Dtype } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
 import type { Ranges } from './read-ranges.js'
 
 /** Bytes of a tensor in a file: `begin` is where its element 0 lies. */
-export interface Place {
+export interface FileSlice {
   readonly path: string
   readonly begin: number
   readonly dtype: Dtype
@@ -24,7 +24,7 @@ export interface ReadOrder extends Ranges {
 }
 
 /** An output of a unit. `step` names the step that computes it, for problems. */
-export interface WriteOrder extends Place {
+export interface WriteOrder extends FileSlice {
   readonly tensor: string
   readonly step: string
   readonly allowNonFinite: boolean
@@ -37,12 +37,12 @@ export interface WriteOrder extends Place {
 }
 
 /** Random or constant numbers the worker fills in; the key makes them a function of the element's index alone. */
-export type DrawOrder =
+export type GeneratedInputOrder =
   | { readonly type: 'bernoulli'; readonly k0: number; readonly k1: number; readonly p: number }
   | { readonly type: 'normal' | 'uniform'; readonly k0: number; readonly k1: number }
   | { readonly type: 'constant'; readonly value: boolean }
   | { readonly type: 'position'; readonly stride: number; readonly length: number }
-  | ({ readonly type: 'product' } & Product)
+  | ({ readonly type: 'product' } & LowRankFactors)
   /** Factors from a file, or those of the unit's blocks that a pass before found. */
   | { readonly type: 'block-scale'; readonly grid: BlockGrid; readonly from: TensorInfo | { readonly factors: Float32Array } }
 
@@ -58,7 +58,7 @@ export type TakeOrder =
   | { readonly stage: 'locate'; readonly ports: readonly number[]; readonly bits: number; readonly nth: number }
 
 /** A number fed to the program: one value, or one up to element `cut` and another from there on. */
-export interface UniformOrder {
+export interface ScalarInputOrder {
   readonly value: number
   readonly cut?: { readonly at: number; readonly after: number }
 }
@@ -71,8 +71,8 @@ export interface UnitOrder {
   readonly start: number
   readonly end: number
   readonly reads: readonly ReadOrder[]
-  readonly draws: readonly DrawOrder[]
-  readonly uniforms: readonly UniformOrder[]
+  readonly draws: readonly GeneratedInputOrder[]
+  readonly uniforms: readonly ScalarInputOrder[]
   readonly needsLength: boolean
   readonly takes: readonly TakeOrder[]
   readonly writes: readonly WriteOrder[]
@@ -104,5 +104,5 @@ export interface UnitResult {
   /** What is odd about numbers that were copied, by index of the write. */
   readonly odd?: readonly (readonly [write: number, oddity: Oddity])[]
   /** Wall time it took its worker. */
-  readonly spent: Spent
+  readonly spent: Timings
 }

@@ -10,7 +10,7 @@ import { openModel, type Model } from '../safetensors/model.js'
 import { openAdapter } from '../safetensors/adapter-file.js'
 import { compareAside, describeChange } from '../store/compare-locks.js'
 import { lockPath, readLock, type Lock, type LockedInput, type LockedOutput } from '../store/lock.js'
-import { digestTensors, type Heard } from './digest-tensors.js'
+import { digestTensors, type DigestedTensors } from './digest-tensors.js'
 import type { RunOptions } from './options.js'
 import { sha256Of } from './sha256.js'
 
@@ -58,7 +58,7 @@ const HELP = {
 
 /** Reads every input and output that the lock of a recipe names, and compares their contents with it. Outputs are looked for below `out`, the recipe's folder unless given. */
 export const verify = async (
-  recipe: string, options: RunOptions & { readonly out?: string }, heard?: Heard,
+  recipe: string, options: RunOptions & { readonly out?: string }, heard?: DigestedTensors,
 ): Promise<Result<Verification>> => {
   const began = performance.now()
   const path = lockPath(resolve(recipe))

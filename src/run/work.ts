@@ -9,18 +9,18 @@ import { lowerFor } from '../graph/lower.js'
 import type { Plan, Target } from '../plan/plan.js'
 import type { OutputFile } from '../safetensors/output.js'
 import type { MaskFile } from '../store/masks.js'
-import { employ, recruit } from './crew.js'
+import { runPool, recruit } from './worker-pool.js'
 import type { Listener, PlannedTensor } from './events.js'
 import type { Cutting } from './execute.js'
 import { isInexact, providerOf } from './devices/device.js'
 import type { Journal } from './journal.js'
-import { identifyByFile } from './known.js'
-import type { Finished } from './ledger.js'
+import { identifyByFile } from './gather-prior-state.js'
+import type { Finished } from './digest-ledger.js'
 import type { Oddities } from './oddities.js'
 import type { RunOptions } from './options.js'
 import type { Schedule } from './schedule.js'
 import { createStepClock } from './step-clock.js'
-import { addTimes, PARTS, type Spent } from './stopwatch.js'
+import { addTimes, PARTS, type Timings } from './stopwatch.js'
 import { isSettled } from '../store/files.js'
 import { bytesFor } from '../tensor/dtype.js'
 import type { UnitOrder } from './unit.js'
@@ -30,28 +30,28 @@ import type { WorkerStart } from './worker.js'
 export const DEFAULT_CUTTING: Cutting = { chunk: 1 << 15, block: 1 << 17 }
 
 /** Bytes moved so far. */
-export interface Progress {
+export interface UnitProgress {
   readBytes: number
   writtenBytes: number
   /** Seconds of all workers together. */
-  spent: Spent
+  spent: Timings
   /** The same seconds by step, by the names of the plan. */
   stepSeconds: ReadonlyMap<string, number>
 }
 
 /** What the work fills and tells. `journals` are parallel to `files`. */
-export interface Workplace {
+export interface RunContext {
   readonly files: readonly OutputFile[]
   readonly journals: readonly Journal[]
   readonly masks: readonly MaskFile[]
   readonly schedule: Schedule
   readonly listener: Listener
-  readonly progress: Progress
+  readonly progress: UnitProgress
   readonly oddities: Oddities
 }
 
 /** Has workers do all units of a schedule. Nothing is started where there is nothing to do. */
-export const work = async (plan: Plan, options: RunOptions, place: Workplace): Promise<Result<void>> => {
+export const work = async (plan: Plan, options: RunOptions, place: RunContext): Promise<Result<void>> => {
   if (plan.jobs.length + plan.undigested.length === 0) return ok(undefined)
   const { schedule, listener, progress, files } = place
   const flag = new Int32Array(new SharedArrayBuffer(4))
@@ -65,14 +65,14 @@ export const work = async (plan: Plan, options: RunOptions, place: Workplace): P
   const cutting = options.cutting ?? DEFAULT_CUTTING
   const temporary = new Map([...files.map((f) => [f.finalPath, f.temporaryPath] as const), ...place.masks.map((m) => [m.path, m.temporary] as const)])
   const start: WorkerStart = { engine: { device: options.device, programs, models, chunk: cutting.chunk, ...(options.runtime === undefined ? {} : { runtime: options.runtime }) }, temporary, cutting, stop: flag }
-  const hands = recruit(options.workers, start, options.start)
-  if (hands.type === 'failed') return hands
+  const pool = recruit(options.workers, start, options.start)
+  if (pool.type === 'failed') return pool
   // An input that another write could change without a trace is nothing to carry on from, and neither are numbers that only this device gives.
   const settled = plan.models.flatMap((m) => m.files).every((f) => isSettled(f, options.memory?.since ?? Date.now()))
-  const note = createNotes(plan, settled && !isInexact(options.device) ? place : { ...place, journals: [] })
+  const note = createCompletionTracker(plan, settled && !isInexact(options.device) ? place : { ...place, journals: [] })
   await inTurns(note.prepare())
   listener({ type: 'work-planned', tensors: plannedTensors(plan) })
-  return employ(hands.value, {
+  return runPool(pool.value, {
     next: () => schedule.next(),
     finish: (worker, results, units, next) => {
       for (const result of results) {
@@ -109,7 +109,7 @@ const plannedTensors = (plan: Plan): readonly PlannedTensor[] => plan.jobs.flatM
 interface Expected { readonly target: Target; readonly size: number; readonly how: 'computed' | 'copied' | 'reused'; readonly expect: Digest | undefined }
 
 /** Follows tensors until they are whole. */
-interface Notes {
+interface CompletionTracker {
   /** What has to be worked out before the first tensor is whole. */
   prepare(): Sliced<void>
   /** A worker spent so many seconds on a unit. */
@@ -120,7 +120,7 @@ interface Notes {
   finished(tensors: readonly Finished[]): Diagnostic | undefined
 }
 
-const createNotes = (plan: Plan, { files, journals, listener }: Workplace): Notes => {
+const createCompletionTracker = (plan: Plan, { files, journals, listener }: RunContext): CompletionTracker => {
   const keyOf = (path: string, tensor: string): string => `${path}\0${tensor}`
   const clock = createStepClock(plan)
   const outputs = new Map<string, Map<string, Expected>>()

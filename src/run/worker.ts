@@ -2,7 +2,7 @@ import { parentPort, type MessagePort } from 'node:worker_threads'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { loadKernels } from '../kernels/kernels.js'
 import { createEngine, type EngineOptions } from './devices/engine.js'
-import { createBench, type Bench, type Cutting } from './execute.js'
+import { createExecutor, type Executor, type Cutting } from './execute.js'
 import type { UnitOrder, UnitResult } from './unit.js'
 
 /** A worker thread's first message: what it will work with, or undefined when there is no work. Until then it loads what every build needs. */
@@ -26,10 +26,10 @@ export type WorkerAnswer =
 const kernels = loadKernels()
 
 /** Does the units of a task, up to the first that fails. */
-export const workOff = async (bench: Bench, units: readonly UnitOrder[]): Promise<WorkerAnswer> => {
+export const workOff = async (executor: Executor, units: readonly UnitOrder[]): Promise<WorkerAnswer> => {
   const results: UnitResult[] = []
   for (const unit of units) {
-    const result = await bench.run(unit)
+    const result = await executor.run(unit)
     if (result.type === 'failed') return result
     results.push(result.value)
   }
@@ -37,13 +37,13 @@ export const workOff = async (bench: Bench, units: readonly UnitOrder[]): Promis
 }
 
 const serve = (port: MessagePort, { engine, temporary, cutting, stop }: WorkerStart): void => {
-  const bench = createBench({ kernels, engine: createEngine(engine), temporary, cutting, stopping: () => Atomics.load(stop, 0) === 1 })
+  const executor = createExecutor({ kernels, engine: createEngine(engine), temporary, cutting, stopping: () => Atomics.load(stop, 0) === 1 })
   // One task at a time, in order: a session must never be entered twice.
   let last: Promise<void> = Promise.resolve()
   port.on('message', (task: WorkerTask) => {
     last = last.then(async () => {
-      if (task !== undefined) return port.postMessage(await workOff(bench, task))
-      await bench.close()
+      if (task !== undefined) return port.postMessage(await workOff(executor, task))
+      await executor.close()
       port.close()
     })
   })

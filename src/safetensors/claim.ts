@@ -5,7 +5,7 @@ import { outputClaimed } from '../base/catalogue/store.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { errorCode, ioProblem } from './io-problem.js'
 import { processOf, type RunId } from './run-id.js'
-import { claimName, isNobodys, readOwner } from './temporary.js'
+import { claimName, isStaleClaim, readOwner } from './temporary.js'
 
 /** Says beside an output that this run writes it, so that two builds of it do not do the work twice. Never what protects the output: the rename does. */
 export interface Claim {
@@ -26,7 +26,7 @@ export const claimOutput = async (path: string, runId: RunId): Promise<Result<Cl
       if (tryCreate(file, runId)) return ok({ renew: () => touch(file), release: () => release(file) })
       const owner = readOwner(file)
       if (owner === undefined) continue
-      if (!isNobodys(file)) return failed(outputClaimed(path, processOf(owner), file))
+      if (!isStaleClaim(file)) return failed(outputClaimed(path, processOf(owner), file))
       putAside(file, runId, owner)
     }
     return failed(outputClaimed(path, processOf(readOwner(file) ?? ''), file))

@@ -5,8 +5,8 @@ import type { Result } from '../base/result.js'
 import { DTYPES, isDtype } from '../tensor/dtype.js'
 import type { Dtype } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
-import { applyLaw } from './law.js'
-import type { Entry } from './law.js'
+import { validateLayout } from './validate-layout.js'
+import type { HeaderEntry } from './validate-layout.js'
 import { openNotices } from './notices.js'
 import type { Notices } from './notices.js'
 import { readJson } from './strict-json.js'
@@ -42,7 +42,7 @@ export const headerLength = (path: string, prefix: Buffer, fileBytes: number): R
 }
 
 /**
- * Reads a header under the whole law of the format, in the reference's order of checks, and stricter where the reference breaks its
+ * Reads a header under every rule of the format, in the reference's order of checks, and stricter where the reference breaks its
  * own specification: names and metadata keys given twice, entries written as arrays, and dtypes written as objects are refused. What
  * no program writes and would take long to read, shapes of thousands of dimensions and metadata of 100,000 keys, is refused where it begins to.
  */
@@ -59,7 +59,7 @@ export const parseHeader = (path: string, bytes: Buffer, fileBytes: number): Res
       return problems.headerNotJson(path, reason, PREFIX + offset, tensor)
     },
   })
-  const entries: Entry[] = []
+  const entries: HeaderEntry[] = []
   const notices = openNotices(path)
   const readEntry = openEntries(json, path, notices)
   let metadata: Map<string, string> | undefined
@@ -78,13 +78,13 @@ export const parseHeader = (path: string, bytes: Buffer, fileBytes: number): Res
   json.finish()
   const fault = json.fault()
   if (fault !== undefined) return failed(fault)
-  const lawful = applyLaw(path, entries, PREFIX + bytes.length, fileBytes, notices)
-  if (lawful.type === 'failed' || lawful.value.size < entries.length) {
+  const valid = validateLayout(path, entries, PREFIX + bytes.length, fileBytes, notices)
+  if (valid.type === 'failed' || valid.value.size < entries.length) {
     const twice = findTwice(entries)
     if (twice !== undefined) return failed(problems.duplicateTensor(path, twice))
   }
-  if (lawful.type === 'failed') return lawful
-  return ok({ tensors: lawful.value, metadata: metadata ?? new Map() }, notices.all())
+  if (valid.type === 'failed') return valid
+  return ok({ tensors: valid.value, metadata: metadata ?? new Map() }, notices.all())
 }
 
 const readMetadata = (json: JsonReader, path: string, notices: Notices, at: (key: string) => void): Map<string, string> => {
@@ -104,7 +104,7 @@ const readMetadata = (json: JsonReader, path: string, notices: Notices, at: (key
 }
 
 /** Gives the reader of one entry. Its callbacks and fields are made once for all entries, of which there may be a million. */
-const openEntries = (json: JsonReader, path: string, notices: Notices): ((name: string) => Entry) => {
+const openEntries = (json: JsonReader, path: string, notices: Notices): ((name: string) => HeaderEntry) => {
   let name = ''
   let dtype: Dtype | undefined
   let shape: (number | bigint)[] | undefined
@@ -156,7 +156,7 @@ const openEntries = (json: JsonReader, path: string, notices: Notices): ((name: 
   }
 }
 
-const findTwice = (entries: readonly Entry[]): string | undefined => {
+const findTwice = (entries: readonly HeaderEntry[]): string | undefined => {
   const met = new Set<string>()
   for (const { name } of entries) {
     if (met.has(name)) return name

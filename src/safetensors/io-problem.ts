@@ -1,5 +1,5 @@
 import * as problems from '../base/catalogue/safetensors.js'
-import type { Deed } from '../base/catalogue/safetensors.js'
+import type { IoOperation } from '../base/catalogue/safetensors.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 
 /** The system's name of an error (`ENOSPC`, …), or an empty string. */
@@ -12,7 +12,7 @@ const MISPLACED = new Set(['EEXIST', 'EISDIR', 'ELOOP', 'ENOTDIR'])
 const FORBIDDEN = new Set(['EACCES', 'EPERM', 'EROFS'])
 
 /** Puts a failed call to the file system into words; errors that are not the system's are bugs and are thrown on. */
-export const ioProblem = (error: unknown, path: string, doing: Deed): Diagnostic => {
+export const ioProblem = (error: unknown, path: string, doing: IoOperation): Diagnostic => {
   const code = errorCode(error)
   if (code === '') throw error
   if (FULL.has(code)) return problems.diskFull(path, doing, code)

@@ -29,7 +29,7 @@ export const identityOf = ({ size, mtimeNs, ctimeNs, ino, dev }: BigIntStats): F
 export const isSameFile = (x: FileIdentity, y: FileIdentity): boolean =>
   x.size === y.size && x.mtimeNs === y.mtimeNs && x.ctimeNs === y.ctimeNs && x.ino === y.ino && x.dev === y.dev
 
-/** One safetensors file that keeps the whole law: `headerBytes + bytes` is its length, tensors lie in the order of their bytes. */
+/** One safetensors file that keeps every rule of the format: `headerBytes + bytes` is its length, tensors lie in the order of their bytes. */
 export interface SafetensorsFile extends Header {
   /** Absolute. */
   readonly path: string

@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import { link, mkdir, unlink } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import type { Deed } from '../base/catalogue/safetensors.js'
+import type { IoOperation } from '../base/catalogue/safetensors.js'
 import { failed, ok } from '../base/result.js'
 import type { Result } from '../base/result.js'
 import { errorCode, ioProblem } from './io-problem.js'
@@ -20,7 +20,7 @@ export interface OutputFile {
   readonly temporaryPath: string
   readonly fd: number
   /** Replaces the first bytes by others of the same length. */
-  reseal(header: Uint8Array): Result<void>
+  rewriteHeader(header: Uint8Array): Result<void>
   /** What the system tells of it now. */
   identity(): FileIdentity
   /**
@@ -121,7 +121,7 @@ const openOutput = (finalPath: string, temporaryPath: string, fd: number, io: Co
   }
   const commit = async (): Promise<Result<void>> => {
     if (state !== 'open') throw new Error(`committed twice or after discard: ${finalPath}`)
-    let doing: Deed = 'sync'
+    let doing: IoOperation = 'sync'
     try {
       // Never tried again: after a failed fsync the system forgets the lost pages and the next one succeeds without them.
       await io.fsync(fd)
@@ -138,12 +138,12 @@ const openOutput = (finalPath: string, temporaryPath: string, fd: number, io: Co
       return failed(ioProblem(error, finalPath, doing))
     }
   }
-  const reseal = (header: Uint8Array): Result<void> => {
+  const rewriteHeader = (header: Uint8Array): Result<void> => {
     const problem = writeFully(fd, temporaryPath, header, 0)
     return problem === undefined ? ok(undefined) : failed(problem)
   }
   const identity = (): FileIdentity => identityOf(fs.fstatSync(fd, { bigint: true }))
-  return { finalPath, temporaryPath, fd, reseal, identity, commit, discard }
+  return { finalPath, temporaryPath, fd, rewriteHeader, identity, commit, discard }
 }
 
 /** Writes a file that is small and at hand: whole, synced and under its name, or not at all. Removes what dead processes left of earlier tries. */

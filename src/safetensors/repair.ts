@@ -85,7 +85,7 @@ const untouched = (path: string, strict: Result<SafetensorsFile>, bytes: number)
   ({ path, out: undefined, mended: [], tensors: strict.type === 'ok' ? strict.value.tensors.size : 0, bytes })
 
 /**
- * Writes a copy of a safetensors file that keeps the whole law of the format, for every defect that leaves no doubt about any number; says what
+ * Writes a copy of a safetensors file that keeps every rule of the format, for every defect that leaves no doubt about any number; says what
  * it did about each. Reads the original and never writes to it; overwrites nothing. The tensors' bytes are copied as they are.
  */
 export const repairFile = async (path: string, out: string): Promise<Result<Repaired>> => {
@@ -100,11 +100,11 @@ export const repairFile = async (path: string, out: string): Promise<Result<Repa
   try {
     const identity = identityOf(fs.fstatSync(fd, { bigint: true }))
     const found = diagnose(path, fd, identity.size)
-    // What is odd and yet lawful needs no repair, even where it could not be written again.
+    // What is odd and yet valid needs no repair, even where it could not be written again.
     if (found.type === 'failed' && strict.type === 'failed') return found
     if (found.type === 'failed' || (strict.type === 'ok' && found.value.defects.length === 0)) return ok(untouched(path, strict, identity.size), strict.diagnostics)
     const { entries, metadata, dataBegin, defects } = found.value
-    // Beyond a limit of smelt rather than against the law of the format: a copy would be refused in the same way.
+    // Beyond a limit of smelt rather than against the rules of the format: a copy would be refused in the same way.
     if (strict.type === 'failed' && defects.length === 0) return strict
     if (fs.existsSync(out)) return failed(repairTargetExists(out))
     const layout = layoutFile(entries, Object.fromEntries(metadata))

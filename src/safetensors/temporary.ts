@@ -32,7 +32,7 @@ export const findAbandoned = async (folder: string, name: string): Promise<strin
   return entries.filter((entry) => {
     if (!entry.startsWith(prefix)) return false
     const rest = entry.slice(prefix.length)
-    if (rest === BUILDING) return isNobodys(join(folder, entry))
+    if (rest === BUILDING) return isStaleClaim(join(folder, entry))
     const ending = [PARTIAL, JOURNAL].find((e) => rest.endsWith(e))
     if (ending !== undefined) return isGone(rest.slice(0, -ending.length))
     return rest.startsWith(`${BUILDING}.`) && isGone(rest.slice(BUILDING.length + 1))
@@ -54,7 +54,7 @@ export const readOwner = (claim: string): string | undefined => {
 }
 
 /** True when nobody builds under a claim any more, as far as can be told. */
-export const isNobodys = (claim: string): boolean => {
+export const isStaleClaim = (claim: string): boolean => {
   const owner = readOwner(claim)
   if (owner === undefined) return false
   const age = Date.now() - (statSync(claim, { throwIfNoEntry: false })?.mtimeMs ?? 0)

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { shortDigest, type Digest } from '../base/digest.js'
 import { isSameFile, type FileIdentity } from '../safetensors/open.js'
-import { readSealed, writeSealed } from './sealed.js'
+import { readChecksummed, writeChecksummed } from './checksummed.js'
 
 /** One tensor of a file that was read or written whole. */
 export interface KnownTensor {
@@ -71,7 +71,7 @@ export const openFiles = (folder: string, now: () => number): Files => {
   const entryOf = (path: string): string => join(folder, 'files', `${shortDigest(path)}.json`)
   return {
     find: (path, identity) => {
-      const text = readSealed(entryOf(path), now())
+      const text = readChecksummed(entryOf(path), now())
       const known = text === undefined ? undefined : decode(path, text)
       return known !== undefined && isSameFile(known.identity, identity) ? known : undefined
     },
@@ -84,7 +84,7 @@ export const openFiles = (folder: string, now: () => number): Files => {
         ...(fingerprint === undefined ? {} : { fingerprint }),
         tensors: [...tensors].map(([name, t]): Row => (t.fingerprint === undefined ? [name, shorten(t.digest), t.begin] : [name, shorten(t.digest), t.begin, t.fingerprint])),
       }
-      writeSealed(entryOf(path), JSON.stringify(entry))
+      writeChecksummed(entryOf(path), JSON.stringify(entry))
     },
   }
 }

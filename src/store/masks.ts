@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, openSync, readdirSync, readSync, renameSync, rmSy
 import { dirname, join } from 'node:path'
 import { shortDigest, type Digest } from '../base/digest.js'
 import { READ_ONLY } from '../safetensors/regular-file.js'
-import { touch } from './sealed.js'
+import { touch } from './checksummed.js'
 
 /** One tensor of a kept mask. */
 export interface StoredMask {
@@ -29,7 +29,7 @@ export interface MaskFile {
 }
 
 /** Masks of earlier builds. */
-export interface Masks {
+export interface MaskStore {
   /** All there are, by what made them. Looking one up marks its file as used. */
   open(): (fingerprint: string) => StoredMask | undefined
   /** Starts a file of so many bytes of bits. Throws what the file system says. */
@@ -86,7 +86,7 @@ const writeRecord = (path: string, bytes: number, record: Buffer): void => {
 }
 
 /** Opens the masks of a store's folder. `now` gives ms. */
-export const openMasks = (root: string, now: () => number): Masks => {
+export const openMasks = (root: string, now: () => number): MaskStore => {
   const folder = join(root, MASKS)
   const drop = (path: string): void => {
     if (dirname(path) === folder) rmSync(path, { force: true })

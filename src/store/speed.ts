@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { readSealed, writeSealed } from './sealed.js'
+import { readChecksummed, writeChecksummed } from './checksummed.js'
 
 /** How fast builds go: seconds that one worker takes for a planned byte read, a planned byte written, and a planned operation on an element. */
 export interface Speed {
@@ -26,11 +26,11 @@ export const openSpeeds = (root: string, now: () => number): StoredSpeeds => {
   const pathOf = (device: string): string => join(root, 'speeds', `${device.replaceAll(/[^a-z0-9]+/g, '-')}.json`)
   return {
     find: (device) => {
-      const text = readSealed(pathOf(device), now())
+      const text = readChecksummed(pathOf(device), now())
       if (text === undefined) return undefined
       const value: unknown = JSON.parse(text)
       return isSpeed(value) ? value : undefined
     },
-    keep: (device, speed) => writeSealed(pathOf(device), JSON.stringify(speed)),
+    keep: (device, speed) => writeChecksummed(pathOf(device), JSON.stringify(speed)),
   }
 }

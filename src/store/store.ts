@@ -1,7 +1,7 @@
 import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join, sep } from 'node:path'
 import { openFiles, type Files } from './files.js'
-import { MASKS, openMasks, type Masks } from './masks.js'
+import { MASKS, openMasks, type MaskStore } from './masks.js'
 import { openOutcomes, type Outcomes } from './outcomes.js'
 import { openSpeeds, type StoredSpeeds } from './speed.js'
 
@@ -22,7 +22,7 @@ export interface Store {
   /** Most bytes it keeps. */
   readonly limit: number
   readonly files: Files
-  readonly masks: Masks
+  readonly masks: MaskStore
   readonly outcomes: Outcomes
   readonly speeds: StoredSpeeds
   /** Everything in it, the least recently used first. */

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import { toJson } from '../base/screen.js'
 import { lacksCuda, type CudaReport } from '../run/devices/cuda-report.js'
-import type { CudaEvent } from '../run/devices/take.js'
+import type { CudaEvent } from '../run/devices/import-libraries.js'
 import type { ProgressPort } from './progress-line.js'
 import { formatBytes } from './text.js'
 

@@ -20,7 +20,7 @@ export interface PlanOutline {
   readonly unused: readonly string[]
   readonly outputs: readonly OutlinedOutput[]
   readonly reports: readonly OutlinedReport[]
-  readonly work: Work
+  readonly work: WorkOutline
   readonly device: PlannedDevice
 }
 
@@ -58,7 +58,7 @@ export interface OutlinedModel {
 }
 
 /** What the plan costs. `sweeps` counts the passes over the tensor that has most of them; memory is in bytes, `seconds` are estimated. */
-export type Work = Plan['totals'] & Readonly<Record<'jobs' | 'programs' | 'sweeps' | 'peakMemory' | 'seconds' | 'workers', number>>
+export type WorkOutline = Plan['totals'] & Readonly<Record<'jobs' | 'programs' | 'sweeps' | 'peakMemory' | 'seconds' | 'workers', number>>
 
 /** One report: where it goes, which step draws it, in which form, and how many tensors are measured for it. */
 export interface OutlinedReport {

@@ -2,7 +2,7 @@ import { escapeControls } from '../base/excerpt.js'
 import type { RunEvent } from '../run/events.js'
 import { countsText, formatBytes, formatDuration, paint, plural, type Look } from './text.js'
 
-type Written = RunEvent & { readonly type: 'output-written' }
+type OutputWritten = RunEvent & { readonly type: 'output-written' }
 type Kept = RunEvent & { readonly type: 'output-kept' }
 type Locked = RunEvent & { readonly type: 'lock-written' }
 type Drawn = RunEvent & { readonly type: 'report-written' }
@@ -13,8 +13,8 @@ type Finished = RunEvent & { readonly type: 'run-finished' }
 export const renderSummary = (events: readonly RunEvent[], look: Look, all: number): string => {
   const finished = events.find((e): e is Finished => e.type === 'run-finished')
   if (finished === undefined) return ''
-  const sizeOf = (e: Written | Kept): string => [formatBytes(e.bytes), plural(e.tensors, 'tensor'), ...(e.files === 1 ? [] : [plural(e.files, 'file')])].join(', ')
-  const written = events.filter((e): e is Written => e.type === 'output-written').flatMap((e) => [
+  const sizeOf = (e: OutputWritten | Kept): string => [formatBytes(e.bytes), plural(e.tensors, 'tensor'), ...(e.files === 1 ? [] : [plural(e.files, 'file')])].join(', ')
+  const written = events.filter((e): e is OutputWritten => e.type === 'output-written').flatMap((e) => [
     `${paint(look, 'good', 'wrote')} ${escapeControls(e.path)}  ${sizeOf(e)}`,
     `      ${paint(look, 'faint', e.digest)}`,
   ])

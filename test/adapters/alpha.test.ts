@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { readLock } from '#src/store/lock.js'
 import { reasonsOf } from '#src/plan/reasons.js'
-import { inWorkshop, shares } from '../run/workshop.js'
+import { withBuildFixture, shares } from '../run/build-fixture.js'
 import { writeSafetensors } from '../support/write-safetensors.js'
 import { filled } from './bake.js'
 
@@ -13,7 +13,7 @@ const recipe = (alpha: number | string): object => ({
   outputs: { out: { from: 'baked', path: 'out.safetensors' } },
 })
 
-test('an alpha of the recipe is in the lock, and another one builds anew', () => inWorkshop(async (shop) => {
+test('an alpha of the recipe is in the lock, and another one builds anew', () => withBuildFixture(async (shop) => {
   await shop.model('m.safetensors', 0, { 'net.fc.weight': filled([2, 2], 1), 'net.fc.bias': filled([2], 1) })
   writeSafetensors(shop.at('l.safetensors'), { 'net.fc.lora_A.weight': filled([1, 2], 1), 'net.fc.lora_B.weight': filled([2, 1], 1) })
   await shop.build(recipe(2))

@@ -5,7 +5,7 @@ import type { Plan } from '#src/plan/plan.js'
 import { prepare } from '#src/run/prepare.js'
 import { run } from '#src/run/run.js'
 import { inFolder, readTensors } from '../support/build-run.js'
-import { inlineHand } from '../support/inline-hand.js'
+import { inlineWorker } from '../support/inline-worker.js'
 import { writeSafetensors, type TensorValues } from '../support/write-safetensors.js'
 
 /** Tensors by name: numbers with a shape, of float32 unless said. */
@@ -54,7 +54,7 @@ export const bake = ({ model, adapter, metadata, config, params, alpha }: Bake):
   const prepared = await prepare(recipe)
   if (prepared.type === 'failed') return { problems: prepared.diagnostics, plan: undefined, tensors: {} }
   const { plan } = prepared.value
-  const built = await run(plan, { workers: 1, device: 'cpu', start: inlineHand })
+  const built = await run(plan, { workers: 1, device: 'cpu', start: inlineWorker })
   if (built.type === 'failed') return { problems: built.diagnostics, plan, tensors: {} }
   const written = await readTensors(join(folder, 'out.safetensors'))
   return { problems: prepared.diagnostics, plan, tensors: Object.fromEntries(Object.entries(written).map(([name, { values }]) => [name, values])) }

@@ -24,7 +24,7 @@ const info = (name: string, shape: Shape, dtype: Dtype = 'F16'): TensorInfo => (
 const outcome = (factors: Factors, weight: Shape, target: Partial<AdapterTarget> = {}, dtypes: Readonly<Record<string, Dtype>> = {}) => {
   const { modules } = groupAdapter(new Map(Object.entries(factors).map(([ending, shape]) => [`net.fc.${ending}`, info(`net.fc.${ending}`, shape, dtypes[ending])])))
   return makePatches(modules[0]!, { weight: 'w', bias: undefined, text: false, ...target }, {
-    adapter: '`lora`', model: '`model`', at: { type: 'option', name: 'x' }, tensors: new Map([['w', info('w', weight)]]), scaleOf: () => ok(1), estranged: undefined,
+    adapter: '`lora`', model: '`model`', at: { type: 'option', name: 'x' }, tensors: new Map([['w', info('w', weight)]]), scaleOf: () => ok(1), architectureMismatch: undefined,
   })
 }
 

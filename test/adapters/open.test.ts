@@ -6,7 +6,7 @@ import { build } from '#src/run/build.js'
 import { prepare } from '#src/run/prepare.js'
 import { openAdapter } from '#src/safetensors/adapter-file.js'
 import { inFolder, readTensors } from '../support/build-run.js'
-import { inlineHand } from '../support/inline-hand.js'
+import { inlineWorker } from '../support/inline-worker.js'
 import { writeSafetensors } from '../support/write-safetensors.js'
 import { f32, filled } from './bake.js'
 
@@ -73,11 +73,11 @@ test('an adapter’s digest is checked, and an output must not overwrite it', as
   const pinned = (change: (digest: string) => string) => (folder: string): string =>
     recipe({ path: 'lora.safetensors', sha256: change(createHash('sha256').update(readFileSync(join(folder, 'lora.safetensors'))).digest('hex')) })
   await inRecipe(pinned((digest) => digest), async (path, folder) => {
-    expect(await build(path, { workers: 1, start: inlineHand })).toMatchObject({ type: 'ok' })
+    expect(await build(path, { workers: 1, start: inlineWorker })).toMatchObject({ type: 'ok' })
     expect((await readTensors(join(folder, 'out.safetensors')))['x']!.values).toEqual([2, 2])
   })
   await inRecipe(pinned((digest) => digest.replace(/^./, (c) => (c === '0' ? '1' : '0'))), async (path) => {
-    expect((await build(path, { workers: 1, start: inlineHand })).diagnostics.map((d) => d.code)).toEqual(['pin-mismatch'])
+    expect((await build(path, { workers: 1, start: inlineWorker })).diagnostics.map((d) => d.code)).toEqual(['pin-mismatch'])
   })
   expect(await codesOf(recipe('lora.safetensors').replace('out.safetensors', 'lora.safetensors'))).toEqual(['output-is-input'])
 })

@@ -128,9 +128,9 @@ test('an adapter for another architecture says for which', async () => {
 })
 
 test('an adapter with both kinds of tensors lists the first ten without a target', async () => {
-  const strangers = Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`lora_te2_layer_${i}.lora_up.weight`, filled([1, 1], 1)]))
+  const unrecognised = Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`lora_te2_layer_${i}.lora_up.weight`, filled([1, 1], 1)]))
   const fits = { 'lora_unet_conv_out.diff_b': f32([2], 1, 1) }
-  const told = await problemOf({ model: SD1, adapter: { ...strangers, ...fits } })
+  const told = await problemOf({ model: SD1, adapter: { ...unrecognised, ...fits } })
   expect(told).toMatch(/^adapter-unmatched: 12 of 13 tensors .*`lora_te2_layer_0\.lora_up\.weight`.* and 2 more$/)
 })
 

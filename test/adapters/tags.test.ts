@@ -5,7 +5,7 @@ import { readTags } from '#src/architectures/adapters/tags.js'
 import { build } from '#src/run/build.js'
 import { openModel } from '#src/safetensors/model.js'
 import { inFolder } from '../support/build-run.js'
-import { inlineHand } from '../support/inline-hand.js'
+import { inlineWorker } from '../support/inline-worker.js'
 import { writeSafetensors } from '../support/write-safetensors.js'
 
 const read = (text: string | undefined) => readTags(new Map(text === undefined ? [] : [['ss_tag_frequency', text]]), 'ink.safetensors')
@@ -41,13 +41,13 @@ const withTags = (folder: string, tags: unknown): string => {
 }
 
 test('an output carries the tags of the adapters it names in its metadata', () => inFolder(async (folder) => {
-  const built = await build(withTags(folder, ['ink', 'oil']), { workers: 1, start: inlineHand })
+  const built = await build(withTags(folder, ['ink', 'oil']), { workers: 1, start: inlineWorker })
   expect(built.diagnostics).toEqual([])
   const written = await openModel(join(folder, 'out.safetensors'))
   expect(written.type === 'ok' ? JSON.parse(written.value.metadata.get('smelt.tags')!) : undefined).toEqual([['ink', 7], ['1', 5], ['oil', 4]])
 }))
 
 test('tags are taken from adapters alone', () => inFolder(async (folder) => {
-  const built = await build(withTags(folder, 'base'), { workers: 1, start: inlineHand })
+  const built = await build(withTags(folder, 'base'), { workers: 1, start: inlineWorker })
   expect(built.diagnostics.map((d) => d.code)).toEqual(['wrong-kind'])
 }))

@@ -1,10 +1,10 @@
 import { loadKernels } from '#src/kernels/kernels.js'
-import type { Hand } from '#src/run/crew.js'
+import type { WorkerHandle } from '#src/run/worker-pool.js'
 import { createEngine } from '#src/run/devices/engine.js'
-import { createBench } from '#src/run/execute.js'
+import { createExecutor } from '#src/run/execute.js'
 import type { WorkerStart } from '#src/run/worker.js'
-import { handOf } from '../support/hand-of.js'
+import { workerHandleOf } from '../support/worker-handle.js'
 
 /** A worker in this thread on any device, with sessions of its own, which it gives back at its end; its memory is its own as well, since that is never given back. */
-export const deviceHand = ({ engine, temporary, cutting, stop }: WorkerStart): Hand =>
-  handOf(createBench({ kernels: loadKernels(), engine: createEngine(engine), temporary, cutting, stopping: () => Atomics.load(stop, 0) === 1 }))
+export const deviceHand = ({ engine, temporary, cutting, stop }: WorkerStart): WorkerHandle =>
+  workerHandleOf(createExecutor({ kernels: loadKernels(), engine: createEngine(engine), temporary, cutting, stopping: () => Atomics.load(stop, 0) === 1 }))

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { runProgram, ROOT } from './program.js'
@@ -42,4 +42,10 @@ test('the glossary has at most twenty words', () => {
   const words = [...page.slice(page.indexOf('## Glossary')).matchAll(/^\| (?!word|-)/gm)]
   expect(words.length).toBeGreaterThan(10)
   expect(words.length).toBeLessThanOrEqual(20)
+})
+
+test('the architecture names only files and folders that are there', () => {
+  const paths = [...textOf('docs/architecture.md').matchAll(/(?<![\w./-])((?:base|document|tensor|safetensors|graph|kernels|architectures|operators|recipe|store|plan|run|view|cli)\/[a-z/-]*(?:\.ts)?)(?![\w<])/g)].map(([, path]) => path!)
+  expect(paths.length).toBeGreaterThan(40)
+  for (const path of paths) expect(existsSync(join(ROOT, 'src', path)), path).toBe(true)
 })

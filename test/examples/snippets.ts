@@ -6,7 +6,7 @@ import { build } from '#src/run/build.js'
 import { renderReport } from '#src/view/report/render.js'
 import { makeBase, readCheckpoint, train, writeCheckpoint, type Checkpoint } from '../recipes/checkpoint.js'
 import { makeLora, type Adapted } from '../recipes/lora.js'
-import { inlineHand } from '../support/inline-hand.js'
+import { inlineWorker } from '../support/inline-worker.js'
 import { ROOT } from './program.js'
 
 /** The page for those who come from daremerge. */
@@ -38,7 +38,7 @@ export const testSnippets = (architecture: 'sd15' | 'sdxl', isMeant: (i: number)
 
   test.each(titled.filter((_, i) => isMeant(i)))('what stands under “%s” builds as it stands, and changes the U-Net or the text encoder', async (_title, steps) => {
     writeFileSync(join(folder, 'recipe.yaml'), `${HEAD}${steps}${steps.includes('outputs:') ? '' : RESULT}`)
-    const built = await build(join(folder, 'recipe.yaml'), { workers: 1, start: inlineHand, render: renderReport })
+    const built = await build(join(folder, 'recipe.yaml'), { workers: 1, start: inlineWorker, render: renderReport })
     expect(built.diagnostics.filter((d) => d.severity === 'error')).toEqual([])
     if (steps.includes('outputs:')) {
       for (const [, path] of steps.matchAll(/path: ([\w./]+)/g)) expect(readFileSync(join(folder, path!), 'utf8').length).toBeGreaterThan(100)

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createGraph } from '#src/graph/graph.js'
 import { isDecodedByHost, isEncodedByHost, kernelsOf, lowerFor, type Provider } from '#src/graph/lower.js'
 import { encodeOnnx } from '#src/graph/onnx.js'
-import { createAssembler, ZERO, type Program, type Uniform, type Wanted } from '#src/graph/program.js'
+import { createAssembler, ZERO, type Program, type ScalarInput, type ProgramOutput } from '#src/graph/program.js'
 import { decodingTables } from '#src/kernels/convert.js'
 import { operators } from '#src/operators/index.js'
 import { prepare } from '#src/run/prepare.js'
@@ -20,7 +20,7 @@ const info = (name: string, dtype: Dtype) => ({ name, dtype, shape: [4], file: '
 const graph = createGraph()
 const [x, y] = [graph.read(info('x', 'F32')), graph.read(info('y', 'F32'))]
 const [m, o] = [graph.readMask(info('m', 'BOOL')), graph.readMask(info('o', 'BOOL'))]
-const programOf = (...wanted: readonly Wanted[]): Program => createAssembler()(wanted).program
+const programOf = (...wanted: readonly ProgramOutput[]): Program => createAssembler()(wanted).program
 const reading = (dtype: Dtype): Program => programOf({ value: graph.add(graph.read(info(`z ${dtype}`, dtype)), x), dtype: 'F32' })
 const writing = (dtype: Dtype): Program => programOf({ value: graph.add(x, y), dtype })
 const asMask = (dtype: Dtype): Program => programOf({ value: graph.choose(graph.readMask(info(`z ${dtype}`, dtype)), x, y), dtype: 'F32' })
@@ -135,7 +135,7 @@ const N = 59
 const TELLING = [0, -0, 1, -1, 0.5, -0.5, 2 ** -140, -(2 ** -140), 3, -3, 1e-8, Infinity, -Infinity, NaN]
 
 /** A program, and the numbers that it takes once a chunk; what only a sweep finds out is not negative. */
-interface Planned { readonly program: Program; readonly uniforms: readonly Uniform[] }
+interface Planned { readonly program: Program; readonly uniforms: readonly ScalarInput[] }
 
 /** Numbers for a program's inputs, zeros of both signs more than others. */
 const makeFeeds = ({ program: { inputs }, uniforms }: Planned, seed: number): Columns => {

@@ -3,7 +3,7 @@ import type { Cells } from '#src/graph/expression.js'
 import { createGraph } from '#src/graph/graph.js'
 import { interpret, type Data } from '#src/graph/interpret.js'
 import { cutPasses } from '#src/graph/passes.js'
-import { addElements, addTally, emptyTally } from '#src/run/tallies.js'
+import { addElements, addTally, emptyTally } from '#src/run/histograms.js'
 
 const info = (size: number) => ({ name: 'x', dtype: 'F32', shape: [size], file: 'f', begin: 0, end: 4 * size }) as const
 const dataOf = (values: readonly number[]): Data => ({

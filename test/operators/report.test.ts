@@ -4,12 +4,12 @@ import { describe, expect, test } from 'vitest'
 import { operators } from '#src/operators/index.js'
 import type { ReportDocument, Section } from '#src/operators/report-document.js'
 import { build } from '#src/run/build.js'
-import { startThread } from '#src/run/crew.js'
+import { startThread } from '#src/run/worker-pool.js'
 import { renderReport } from '#src/view/report/render.js'
 import { makeBase, train, writeCheckpoint } from '../recipes/checkpoint.js'
 import { evaluateNames } from '../support/evaluate.js'
 import { exampleRun } from '../support/examples.js'
-import { inlineHand } from '../support/inline-hand.js'
+import { inlineWorker } from '../support/inline-worker.js'
 import { runOf } from '../support/recipe-run.js'
 import { makeFolder } from '../support/smelt.js'
 import { writeSafetensors, type TensorValues } from '../support/write-safetensors.js'
@@ -26,7 +26,7 @@ const buildReports = async (
     prepare(folder.path)
     const outputs = Object.fromEntries(names.map((name) => [name, { from: name, path: `${name}.json` }]))
     folder.write('recipe.yaml', JSON.stringify({ smelt: 1, ...recipe, outputs }))
-    const built = await build(join(folder.path, 'recipe.yaml'), { workers: 1, start: inlineHand, render: renderReport, ...options })
+    const built = await build(join(folder.path, 'recipe.yaml'), { workers: 1, start: inlineWorker, render: renderReport, ...options })
     if (built.type === 'failed') throw new Error(built.diagnostics.map((d) => `${d.code}: ${d.message}`).join('\n'))
     return Object.fromEntries(names.map((name) => [name, JSON.parse(readFileSync(join(folder.path, `${name}.json`), 'utf8')) as ReportDocument]))
   } finally {

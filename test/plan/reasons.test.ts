@@ -4,20 +4,20 @@ import { reasonsOf, type Reason } from '#src/plan/reasons.js'
 import { readLock, type Lock } from '#src/store/lock.js'
 import { shortReason } from '#src/view/reason-text.js'
 import { renderWhy } from '#src/view/why.js'
-import { inWorkshop, layersBy, type Rebuilt, type Workshop } from '../run/workshop.js'
+import { withBuildFixture, layersBy, type Rebuilt, type BuildFixture } from '../run/build-fixture.js'
 
 const recipe = (more: { readonly keep?: number; readonly drop?: number; readonly layers?: string; readonly extra?: object; readonly name?: string } = {}): object => ({
   models: { a: 'a.safetensors', b: 'b.safetensors' },
   steps: { [more.name ?? 'x']: { op: 'merge.dare', a: 'a', b: 'b', drop: more.drop ?? 0.5, seed: 1 }, y: { op: 'merge.blend', a: more.name ?? 'x', b: 'b', keep: more.keep ?? 0.5, ...(more.layers === undefined ? {} : { layers: more.layers }) }, ...more.extra },
   outputs: { out: { from: 'y', path: 'out.safetensors' } },
 })
-const lockNow = async (shop: Workshop): Promise<Lock | undefined> => {
+const lockNow = async (shop: BuildFixture): Promise<Lock | undefined> => {
   const lock = await readLock(shop.at('recipe.lock.json'))
   return lock.type === 'ok' ? lock.value : undefined
 }
 const reasons = ({ plan }: Rebuilt, lock: Lock | undefined): Readonly<Record<string, readonly Reason[]>> =>
   Object.fromEntries(plan!.steps.map((s) => [s.name, reasonsOf(s, plan!, lock)]))
-const inShop = (work: (shop: Workshop) => Promise<void>): Promise<void> => inWorkshop(async (shop) => {
+const inShop = (work: (shop: BuildFixture) => Promise<void>): Promise<void> => withBuildFixture(async (shop) => {
   for (const [i, name] of ['a', 'b'].entries()) await shop.model(`${name}.safetensors`, i)
   await work(shop)
 })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { walked } from '#src/graph/walk.js'
 import { completeInSlices, draftInSlices } from '#src/plan/make-plan.js'
-import { NOTHING_KNOWN } from '#src/plan/known.js'
+import { NO_PRIOR_STATE } from '#src/plan/prior-state.js'
 import type { Plan } from '#src/plan/plan.js'
 import { parse } from '#src/recipe/parse.js'
 import type { Sliced } from '#src/base/slices.js'
@@ -12,7 +12,7 @@ const outline = (tensors: number): Outline => Object.fromEntries(Array.from({ le
 interface Counted { readonly plan: Plan; readonly expressions: number; readonly pauses: number; readonly longest: number }
 
 /** Plans a recipe over two models of so many tensors, and counts: expressions looked at in all and between two pauses, and pauses. */
-const count = (steps: Readonly<Record<string, unknown>>, tensors: number, known = NOTHING_KNOWN): Counted => {
+const count = (steps: Readonly<Record<string, unknown>>, tensors: number, known = NO_PRIOR_STATE): Counted => {
   const models = new Map(['a', 'b'].map((name) => [name, modelOf(name, outline(tensors))] as const))
   const last = Object.keys(steps).at(-1)!
   const recipe = parse({
@@ -40,7 +40,7 @@ const LINEAR = { merged: { op: 'merge.linear', models: ['a', 'b'] } }
 const TIES = { merged: { op: 'merge.ties', base: 'a', models: [{ model: 'b', density: 0.5 }], scope: 'model' } }
 const SLERP = { merged: { op: 'merge.blend', a: 'a', b: 'b', method: 'slerp' } }
 /** Looks everything up, so that everything is fingerprinted, and finds nothing. */
-const FORGETFUL = { ...NOTHING_KNOWN, digestOf: () => `blake3:${'0'.repeat(64)}` as never, outcome: () => undefined, mask: () => undefined }
+const FORGETFUL = { ...NO_PRIOR_STATE, digestOf: () => `blake3:${'0'.repeat(64)}` as never, outcome: () => undefined, mask: () => undefined }
 
 describe.each([['linear', LINEAR], ['a slerp', SLERP], ['TIES over the whole model', TIES]])('%s of many tensors', (_, steps) => {
   test('takes work in proportion to their number', () => {

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { expandSettings, type Choice } from '#src/recipe/settings.js'
+import { expandSettings, type ParamChoice } from '#src/recipe/settings.js'
 
 const TEXT = `smelt: 1
 params: { keep: 0.5, fast: true, name: plain, seed_word: x }
 models: { a: "\${seed_word}.safetensors" }
 outputs: { out: { from: a, path: "build/\${name}-\${keep}.safetensors" } }
 `
-const expand = (set: Readonly<Record<string, string>>, text = TEXT): readonly Choice[] => {
+const expand = (set: Readonly<Record<string, string>>, text = TEXT): readonly ParamChoice[] => {
   const result = expandSettings({ path: 'recipe.yaml', text }, set)
   if (result.type === 'failed') throw new Error(result.diagnostics.map((d) => d.code).join())
   return result.value

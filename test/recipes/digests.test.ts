@@ -9,7 +9,7 @@ import { build } from '#src/run/build.js'
 import { renderReport } from '#src/view/report/render.js'
 import { inFolder } from '../support/build-run.js'
 import { contentSha256 } from '../support/content-sha256.js'
-import { inlineHand } from '../support/inline-hand.js'
+import { inlineWorker } from '../support/inline-worker.js'
 import { makeBase, train, writeCheckpoint, type Checkpoint } from './checkpoint.js'
 import { makeLora, SD1_MODULES } from './lora.js'
 import { RECIPES } from './recipe.js'
@@ -36,7 +36,7 @@ const MODELS: Readonly<Record<string, Checkpoint>> = {
 const digestsOf = (name: string, text: string): Promise<Readonly<Record<string, string>>> => inFolder(async (folder) => {
   writeFileSync(join(folder, name), text)
   for (const [file, checkpoint] of Object.entries(MODELS)) if (text.includes(`${file}.safetensors`)) writeCheckpoint(join(folder, `${file}.safetensors`), checkpoint)
-  const built = await build(join(folder, name), { workers: 1, start: inlineHand, render: renderReport })
+  const built = await build(join(folder, name), { workers: 1, start: inlineWorker, render: renderReport })
   if (built.type === 'failed') throw new Error(built.diagnostics.map((d) => d.message).join('\n'))
   return Object.fromEntries(built.value.outputs.map((o) => [o.name, contentSha256(o.paths.filter((path) => path.endsWith('.safetensors')))]))
 })

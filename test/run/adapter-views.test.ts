@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { computedBy, inWorkshop, shares, type Workshop } from './workshop.js'
+import { computedBy, withBuildFixture, shares, type BuildFixture } from './build-fixture.js'
 import type { TensorValues } from '../support/write-safetensors.js'
 
 const OUT = 'out.safetensors'
@@ -25,7 +25,7 @@ const bake = (strength: unknown = 1): object => ({
   models: { base: 'base.safetensors' }, adapters: { lora: 'lora.safetensors' },
   steps: { baked: { op: 'adapter.apply', model: 'base', adapter: 'lora', strength } }, outputs: { out: { from: 'baked', path: OUT } },
 })
-const inFlux = (work: (shop: Workshop) => Promise<void>): Promise<void> => inWorkshop(async (shop) => {
+const inFlux = (work: (shop: BuildFixture) => Promise<void>): Promise<void> => withBuildFixture(async (shop) => {
   await shop.model('base.safetensors', 0, MODEL)
   await shop.model('lora.safetensors', 0, adapter(5, 7))
   await work(shop)

@@ -11,7 +11,7 @@ import { run } from '#src/run/run.js'
 import { openStore } from '#src/store/store.js'
 import { renderReport } from '#src/view/report/render.js'
 import { inFolder } from '../support/build-run.js'
-import { inlineHand } from '../support/inline-hand.js'
+import { inlineWorker } from '../support/inline-worker.js'
 import { writeSafetensors, type TensorValues } from '../support/write-safetensors.js'
 import { codesOf } from './support.js'
 
@@ -43,7 +43,7 @@ const inShop = (work: (folder: string) => Promise<void>): Promise<void> => inFol
 const buildWith = (folder: string, outputs: object, options: BuildOptions = {}): Promise<Result<unknown>> => {
   const path = join(folder, 'recipe.yaml')
   writeFileSync(path, JSON.stringify({ ...RECIPE, outputs: { ...RECIPE.outputs, ...outputs } }))
-  return build(path, { workers: 1, start: inlineHand, render: renderReport, store: openStore(join(folder, 'store')), ...options })
+  return build(path, { workers: 1, start: inlineWorker, render: renderReport, store: openStore(join(folder, 'store')), ...options })
 }
 
 /** Every way in which a recipe or a command line names a file to write. */
@@ -110,7 +110,7 @@ test('the lock replaces no input, and no link', () => inShop(async (folder) => {
   expect(codesOf(await buildWith(folder, {}))).toEqual(['output-is-link'])
   renameSync(join(folder, 'b/model.safetensors.index.json'), join(folder, 'b/recipe.lock.json'))
   writeFileSync(join(folder, 'b/recipe.yaml'), JSON.stringify({ smelt: 1, models: { b: 'recipe.lock.json' }, outputs: { o: { from: 'b', path: '../o.safetensors' } } }))
-  expect(codesOf(await build(join(folder, 'b/recipe.yaml'), { workers: 1, start: inlineHand }))).toEqual(['output-is-input'])
+  expect(codesOf(await build(join(folder, 'b/recipe.yaml'), { workers: 1, start: inlineWorker }))).toEqual(['output-is-input'])
   expect(existsSync(join(folder, 'o.safetensors'))).toBe(false)
 }))
 
@@ -120,7 +120,7 @@ test('a plan that is run by itself is checked as well, with what stands there by
   const prepared = await prepare(path)
   if (prepared.type === 'failed') throw new Error(codesOf(prepared).join())
   linkSync(join(folder, 'a.safetensors'), join(folder, 'o.safetensors'))
-  const result = await run(prepared.value.plan, { workers: 1, device: 'cpu', start: inlineHand, render: renderReport })
+  const result = await run(prepared.value.plan, { workers: 1, device: 'cpu', start: inlineWorker, render: renderReport })
   expect(codesOf(result)).toEqual(['output-is-input'])
   expect(readdirSync(folder).filter((name) => name.startsWith('s-'))).toEqual([])
 }))

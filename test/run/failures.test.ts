@@ -10,7 +10,7 @@ import type { Built, RunOptions } from '#src/run/options.js'
 import { createRunId } from '#src/safetensors/run-id.js'
 import { temporaryName } from '#src/safetensors/temporary.js'
 import { inFolder } from '../support/build-run.js'
-import { inlineHand } from '../support/inline-hand.js'
+import { inlineWorker } from '../support/inline-worker.js'
 import { writeHollow, writeSafetensors, type TensorValues } from '../support/write-safetensors.js'
 import { buildIn, built, codesOf, filesIn } from './support.js'
 
@@ -39,7 +39,7 @@ const runAfter = async (folder: string, happen: () => void, options: Partial<Run
   const prepared = await prepare(join(folder, 'recipe.yaml'))
   if (prepared.type === 'failed') throw new Error(codesOf(prepared).join())
   happen()
-  return run(prepared.value.plan, { workers: 1, device: 'cpu', start: inlineHand, ...options })
+  return run(prepared.value.plan, { workers: 1, device: 'cpu', start: inlineWorker, ...options })
 }
 
 describe('an input', () => {

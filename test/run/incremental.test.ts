@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { openStore } from '#src/store/store.js'
 import { readTensors } from '../support/build-run.js'
 import type { TensorValues } from '../support/write-safetensors.js'
-import { computedBy, inWorkshop, layersBy, settled, shares, type Workshop } from './workshop.js'
+import { computedBy, withBuildFixture, layersBy, settled, shares, type BuildFixture } from './build-fixture.js'
 
 const MODELS = { a: 'a.safetensors', b: 'b.safetensors', c: 'c.safetensors' }
 const KEEP = { 'default': 0.5, 'layers.1': 0.25 }
@@ -13,7 +13,7 @@ const dare = (step: string, more: object = {}): object =>
   ({ models: MODELS, steps: { [step]: { op: 'merge.dare', a: 'a', b: 'b', drop: 0.5, rescale: true, ...more } }, outputs: { out: { from: step, path: OUT } } })
 const ALL = 8
 
-const withModels = (work: (shop: Workshop) => Promise<void>): Promise<void> => inWorkshop(async (shop) => {
+const withModels = (work: (shop: BuildFixture) => Promise<void>): Promise<void> => withBuildFixture(async (shop) => {
   for (const [i, name] of Object.values(MODELS).entries()) await shop.model(name, i)
   await work(shop)
 })

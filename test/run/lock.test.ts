@@ -9,10 +9,10 @@ import { verify } from '#src/run/verify.js'
 import type { Lock } from '#src/store/lock.js'
 import { openModel } from '#src/safetensors/model.js'
 import { inFolder } from '../support/build-run.js'
-import { inlineHand } from '../support/inline-hand.js'
+import { inlineWorker } from '../support/inline-worker.js'
 import { writeSafetensors, type TensorValues } from '../support/write-safetensors.js'
 import { codesOf, filesIn } from './support.js'
-import { inWorkshop, layersBy, type Workshop } from './workshop.js'
+import { withBuildFixture, layersBy, type BuildFixture } from './build-fixture.js'
 
 const RECIPE = {
   params: { keep: 0.5, where: 'out' },
@@ -21,13 +21,13 @@ const RECIPE = {
   outputs: { out: { from: 'y', path: '${where}/merged.safetensors' }, first: { from: 'x', path: 'first.safetensors', shard_size: '900B' } },
 }
 const LOCK = 'recipe.lock.json'
-const withModels = (work: (shop: Workshop) => Promise<void>): Promise<void> => inWorkshop(async (shop) => {
+const withModels = (work: (shop: BuildFixture) => Promise<void>): Promise<void> => withBuildFixture(async (shop) => {
   mkdirSync(shop.at('models'))
   for (const [i, name] of ['a', 'b'].entries()) await shop.model(`models/${name}.safetensors`, i)
   await work(shop)
 })
-const lockOf = (shop: Workshop): Lock => JSON.parse(readFileSync(shop.at(LOCK), 'utf8')) as Lock
-const check = (shop: Workshop) => verify(shop.at('recipe.yaml'), { workers: 1, device: 'cpu', start: inlineHand })
+const lockOf = (shop: BuildFixture): Lock => JSON.parse(readFileSync(shop.at(LOCK), 'utf8')) as Lock
+const check = (shop: BuildFixture) => verify(shop.at('recipe.yaml'), { workers: 1, device: 'cpu', start: inlineWorker })
 const flip = (path: string, at: number): void => {
   const bytes = readFileSync(path)
   bytes[bytes.length + at]! ^= 1
@@ -144,7 +144,7 @@ describe('a frozen build', () => {
   }))
 
   const other: Readonly<Record<string, TensorValues>> = { ...layersBy(1), 'layers.0.bias': { dtype: 'F32', shape: [24], values: 3 } }
-  test.each<[string, (shop: Workshop) => object | string | Promise<object | string>, Readonly<Record<string, string>>, readonly string[]]>([
+  test.each<[string, (shop: BuildFixture) => object | string | Promise<object | string>, Readonly<Record<string, string>>, readonly string[]]>([
     ['a changed number', () => ({ ...RECIPE, steps: { ...RECIPE.steps, x: { ...RECIPE.steps.x, drop: 0.25 } } }), {}, ['the text of the recipe changed', '`drop` of step `x` changed from 0.5 to 0.25']],
     ['a changed text', () => `${JSON.stringify({ smelt: 1, ...RECIPE })}\n# and a comment`, {}, ['the text of the recipe changed']],
     ['another param', () => RECIPE, { keep: '0.75' }, ['param `keep` changed from 0.5 to 0.75', '`keep` of step `y` changed from 0.5 to 0.75']],

@@ -8,7 +8,7 @@ import { blocksOf, distance, plainWeight, scaledWeight, type ScaledWeight, type 
 import { writeSafetensors, type TensorValues } from '../support/write-safetensors.js'
 import { anyHand, pretend } from './devices/pretend.js'
 import { buildIn, built, codesOf, dataOf } from './support.js'
-import { computedBy, inWorkshop } from './workshop.js'
+import { computedBy, withBuildFixture } from './build-fixture.js'
 
 type Tensors = Readonly<Record<string, TensorValues>>
 
@@ -237,7 +237,7 @@ test('masks and thresholds are of the numbers that are meant', () => {
   })
 })
 
-test('a scale that alone has changed makes its weight anew, and nothing else', () => inWorkshop(async (shop) => {
+test('a scale that alone has changed makes its weight anew, and nothing else', () => withBuildFixture(async (shop) => {
   const [a, b] = [weights(1, 'row'), weights(20, 'row')]
   const recipe = { ...BLEND, outputs: { s: { from: 'm', path: 's.safetensors', dtype: 'f8_e4m3_scaled' }, p: { from: 'm', path: 'p.safetensors' } } }
   await shop.model('a.safetensors', 0, modelOf(a, 'weight_scale'))

@@ -5,23 +5,23 @@ import { blake3, toDigest } from '#src/base/digest.js'
 import { completePlan } from '#src/plan/make-plan.js'
 import type { Plan } from '#src/plan/plan.js'
 import { reasonsOf } from '#src/plan/reasons.js'
-import { learn } from '#src/run/learn.js'
+import { loadPriorState } from '#src/run/load-prior-state.js'
 import { draft } from '#src/run/prepare.js'
 import { readLock } from '#src/store/lock.js'
 import { openStore } from '#src/store/store.js'
 import { renderReport } from '#src/view/report/render.js'
-import { inlineHand } from '../support/inline-hand.js'
+import { inlineWorker } from '../support/inline-worker.js'
 import { randomProject } from './random-project.js'
-import { inWorkshop, type Workshop } from './workshop.js'
+import { withBuildFixture, type BuildFixture } from './build-fixture.js'
 
 const LOCK = 'recipe.lock.json'
 const OPTIONS = { render: renderReport }
 
 /** What `smelt plan` would say: nothing is read for it. */
-const planNow = async (shop: Workshop): Promise<Plan> => {
+const planNow = async (shop: BuildFixture): Promise<Plan> => {
   const drafted = await draft(shop.at('recipe.yaml'))
   if (drafted.type === 'failed') throw new Error(drafted.diagnostics.map((d) => d.message).join('\n'))
-  const known = await learn(drafted.value.draft, openStore(shop.storeFolder), 'never', { workers: 1, device: 'cpu', start: inlineHand })
+  const known = await loadPriorState(drafted.value.draft, openStore(shop.storeFolder), 'never', { workers: 1, device: 'cpu', start: inlineWorker })
   if (known.type === 'failed') throw new Error('what earlier builds left cannot be read')
   return completePlan(drafted.value.draft, known.value)
 }
@@ -38,7 +38,7 @@ const digestsOf = (names: readonly string[], contents: readonly Uint8Array[]): R
   Object.fromEntries(names.map((name, i) => [name, toDigest(blake3(contents[i]!))]))
 
 /** Tests of some random projects, each edited so often. */
-export const testEdits = (projects: readonly number[], edits: number): unknown => test.each(projects.map((n) => `project ${n}`))(`%s has the bytes of a build from nothing after each of ${edits} edits`, (seed) => inWorkshop(async (shop) => {
+export const testEdits = (projects: readonly number[], edits: number): unknown => test.each(projects.map((n) => `project ${n}`))(`%s has the bytes of a build from nothing after each of ${edits} edits`, (seed) => withBuildFixture(async (shop) => {
   const project = randomProject(seed)
   await project.write(shop)
   let what = 'as it began'

@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { extname } from 'node:path'
 import seedrandom from 'seedrandom'
-import { settled, type Workshop } from './workshop.js'
+import { settled, type BuildFixture } from './build-fixture.js'
 import { writeSafetensors, type TensorValues } from '../support/write-safetensors.js'
 
 type Plain = Readonly<Record<string, unknown>>
@@ -28,9 +28,9 @@ interface State {
 export interface RandomProject {
   recipe(): string
   /** Changes something, writes what has to be written, and says what it was. */
-  edit(shop: Workshop): Promise<string>
+  edit(shop: BuildFixture): Promise<string>
   /** Writes all files of the beginning. */
-  write(shop: Workshop): Promise<void>
+  write(shop: BuildFixture): Promise<void>
 }
 
 const LAYERS = [0, 1, 2]
@@ -132,7 +132,7 @@ export const randomProject = (seed: string): RandomProject => {
     return `\`${key}\` of an output`
   }
   const files = (): (Input | Adapter)[] => [...Object.values(state.models), ...Object.values(state.adapters)]
-  const write = async (shop: Workshop, input: Input | Adapter, tensors = true): Promise<void> => {
+  const write = async (shop: BuildFixture, input: Input | Adapter, tensors = true): Promise<void> => {
     const config = 'config' in input ? input.config : null
     if (config !== null) writeFileSync(shop.at(`${input.path}/adapter_config.json`), JSON.stringify(config))
     if (!tensors) return
@@ -150,7 +150,7 @@ export const randomProject = (seed: string): RandomProject => {
     return `\`${key}\` of ${name}`
   }
   /** Each says what it changed. */
-  const CHANGES: readonly ((shop: Workshop) => string | Promise<string>)[] = [
+  const CHANGES: readonly ((shop: BuildFixture) => string | Promise<string>)[] = [
     changeNumber,
     changeNumber,
     changeNumber,

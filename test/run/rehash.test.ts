@@ -4,7 +4,7 @@ import type { BuildOptions } from '#src/run/build.js'
 import { renderReport } from '#src/view/report/render.js'
 import { identityOf } from '#src/safetensors/open.js'
 import { openStore } from '#src/store/store.js'
-import { computedBy, inWorkshop, settled, type Workshop } from './workshop.js'
+import { computedBy, withBuildFixture, settled, type BuildFixture } from './build-fixture.js'
 
 const INPUT = 'b.safetensors'
 const OUT = 'out.safetensors'
@@ -17,7 +17,7 @@ const RECIPE = {
 const OPTIONS: BuildOptions = { render: renderReport }
 const neverStart = (): never => { throw new Error('a worker was started') }
 
-const withModels = (work: (shop: Workshop) => Promise<void>): Promise<void> => inWorkshop(async (shop) => {
+const withModels = (work: (shop: BuildFixture) => Promise<void>): Promise<void> => withBuildFixture(async (shop) => {
   for (const [i, name] of ['a.safetensors', INPUT].entries()) await shop.model(name, i)
   await work(shop)
 })
@@ -26,7 +26,7 @@ const withModels = (work: (shop: Workshop) => Promise<void>): Promise<void> => i
  * Changes bytes the way a process does that keeps the file mapped: the system tells of it when it writes the pages back, and until then the
  * file looks as it did. Here the store takes the file as it is now for the one that it knows.
  */
-const changeUnseen = async (shop: Workshop, name: string, at: number): Promise<void> => {
+const changeUnseen = async (shop: BuildFixture, name: string, at: number): Promise<void> => {
   const path = shop.at(name)
   const files = () => openStore(shop.storeFolder).files
   const known = files().find(path, identityOf(statSync(path, { bigint: true })))!

@@ -3,10 +3,10 @@ import { appendFileSync, closeSync, openSync, readFileSync, readdirSync, rmSync,
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { layoutFile } from '#src/safetensors/layout.js'
-import { learn } from '#src/run/learn.js'
+import { loadPriorState } from '#src/run/load-prior-state.js'
 import { draft } from '#src/run/prepare.js'
 import { filesIn } from './support.js'
-import { inWorkshop, settled, shares, type Workshop } from './workshop.js'
+import { withBuildFixture, settled, shares, type BuildFixture } from './build-fixture.js'
 
 const LIBRARY = new URL('../../dist/index.js', import.meta.url).href
 const OUT = 'out.safetensors'
@@ -22,7 +22,7 @@ import { build } from ${JSON.stringify(LIBRARY)}
 const done = () => readdirSync('.').filter((f) => f.endsWith('.journal')).flatMap((f) => [...new Set(readFileSync(f, 'utf8').split('\\n').filter((l) => l.includes('["w"')))]).length
 await build('recipe.yaml', { workers: 1, listener: () => { if (done() >= Number(process.argv[1])) process.kill(process.pid, 'SIGKILL') } })
 `
-const killAfter = (shop: Workshop, tensors: number, made: object = recipe()): Promise<void> => new Promise((resolve, reject) => {
+const killAfter = (shop: BuildFixture, tensors: number, made: object = recipe()): Promise<void> => new Promise((resolve, reject) => {
   writeFileSync(shop.at('recipe.yaml'), JSON.stringify({ smelt: 1, ...made }))
   const child = spawn(process.execPath, ['--input-type=module', '--eval', SCRIPT, String(tensors)], { cwd: shop.folder, stdio: ['ignore', 'ignore', 'inherit'] })
   child.on('error', reject)
@@ -31,7 +31,7 @@ const killAfter = (shop: Workshop, tensors: number, made: object = recipe()): Pr
 
 const SIZE = [96, 1000]
 /** Writes a model of f16 numbers between 0.1 and 2, different from byte to byte. */
-const writeModel = async (shop: Workshop, name: string, by: number): Promise<void> => {
+const writeModel = async (shop: BuildFixture, name: string, by: number): Promise<void> => {
   const { header, bytes } = layoutFile(NAMES.map((tensor) => ({ name: tensor, dtype: 'F16', shape: SIZE })), {})
   const file = Buffer.alloc(bytes)
   for (let i = 0; i < bytes; i++) file[i] = 0x30 + ((i * by + (i >> 9)) % 15)
@@ -39,14 +39,14 @@ const writeModel = async (shop: Workshop, name: string, by: number): Promise<voi
   writeFileSync(shop.at(`${name}.safetensors`), file)
   await settled(shop.at(`${name}.safetensors`))
 }
-const withModels = (work: (shop: Workshop) => Promise<void>): Promise<void> => inWorkshop(async (shop) => {
+const withModels = (work: (shop: BuildFixture) => Promise<void>): Promise<void> => withBuildFixture(async (shop) => {
   for (const [name, by] of [['a', 3], ['b', 5]] as const) await writeModel(shop, name, by)
   await work(shop)
 })
 
-const left = (shop: Workshop, ending: string): string => shop.at(readdirSync(shop.folder).find((f) => f.endsWith(ending))!)
+const left = (shop: BuildFixture, ending: string): string => shop.at(readdirSync(shop.folder).find((f) => f.endsWith(ending))!)
 const KEPT = ['a.safetensors', 'b.safetensors', OUT, 'recipe.lock.json', 'recipe.yaml']
-const expectWhole = async (shop: Workshop, made: object = recipe()): Promise<void> => {
+const expectWhole = async (shop: BuildFixture, made: object = recipe()): Promise<void> => {
   expect(filesIn(shop.folder)).toEqual(KEPT)
   const [found, wanted] = [...shop.read(OUT), ...await shop.fresh(made, [OUT])]
   // Not `toEqual`, which looks at megabytes one by one.
@@ -132,7 +132,7 @@ describe('the build after one that was killed', () => {
     const before = readFileSync(path)
     const drafted = await draft(shop.at('recipe.yaml'))
     if (drafted.type === 'failed') throw new Error('no plan')
-    const known = await learn(drafted.value.draft, undefined, 'never', { workers: 1, device: 'cpu' })
+    const known = await loadPriorState(drafted.value.draft, undefined, 'never', { workers: 1, device: 'cpu' })
     expect(known.type === 'ok' && known.value.unfinished.get(shop.at(OUT))?.tensors.size).toBeGreaterThanOrEqual(8)
     expect(readFileSync(path).equals(before)).toBe(true)
   }))

@@ -7,23 +7,23 @@ import { openStore, type Store } from '#src/store/store.js'
 import { renderReport } from '#src/view/report/render.js'
 import { smelt } from '../support/smelt.js'
 import type { TensorValues } from '../support/write-safetensors.js'
-import { inWorkshop, layersBy, shares, type Workshop } from './workshop.js'
+import { withBuildFixture, layersBy, shares, type BuildFixture } from './build-fixture.js'
 
 const OUT = 'out.safetensors'
 const MODELS = { a: 'a.safetensors', b: 'b.safetensors' }
 const recipe = (keep: unknown = 0.5): object => ({ models: MODELS, steps: { x: { op: 'merge.blend', a: 'a', b: 'b', keep } }, outputs: { out: { from: 'x', path: OUT } } })
 const OTHER = { 'default': 0.5, 'layers.1': 0.25 }
-const withModels = (work: (shop: Workshop) => Promise<void>): Promise<void> => inWorkshop(async (shop) => {
+const withModels = (work: (shop: BuildFixture) => Promise<void>): Promise<void> => withBuildFixture(async (shop) => {
   for (const [i, name] of Object.values(MODELS).entries()) await shop.model(name, i)
   await work(shop)
 })
 /** Bytes behind the header, which tells the recipe's text. */
 const dataAfterHeader = (file: Buffer): Buffer => file.subarray(8 + Number(file.readBigUInt64LE()))
-const storeOf = (shop: Workshop): Store => openStore(shop.storeFolder)
-const entriesOf = (shop: Workshop): readonly string[] => (readdirSync(shop.storeFolder, { recursive: true }) as string[]).map((name) => join(shop.storeFolder, name)).filter((path) => statSync(path).isFile())
+const storeOf = (shop: BuildFixture): Store => openStore(shop.storeFolder)
+const entriesOf = (shop: BuildFixture): readonly string[] => (readdirSync(shop.storeFolder, { recursive: true }) as string[]).map((name) => join(shop.storeFolder, name)).filter((path) => statSync(path).isFile())
 
 /** Flips a bit of a tensor of the output and has the store believe that it was always so. */
-const rot = async (shop: Workshop, tensor: string): Promise<void> => {
+const rot = async (shop: BuildFixture, tensor: string): Promise<void> => {
   const path = shop.at(OUT)
   const now = () => identityOf(statSync(path, { bigint: true }))
   const known = storeOf(shop).files.find(path, now())!

@@ -8,9 +8,9 @@ import type { BuildOptions } from '#src/run/build.js'
 import { verify } from '#src/run/verify.js'
 import type { Lock } from '#src/store/lock.js'
 import { renderWhy } from '#src/view/why.js'
-import { inlineHand } from '../support/inline-hand.js'
+import { inlineWorker } from '../support/inline-worker.js'
 import { writeSafetensors, type TensorValues } from '../support/write-safetensors.js'
-import { inWorkshop, settled, shares, type Rebuilt, type Workshop } from './workshop.js'
+import { withBuildFixture, settled, shares, type Rebuilt, type BuildFixture } from './build-fixture.js'
 
 const LOCK = 'recipe.lock.json'
 const CONFIG = 'peft/adapter_config.json'
@@ -29,28 +29,28 @@ const FILES = ['out.safetensors', REPORT, 'diff.html', LOCK]
 const OPTIONS: BuildOptions = { render: renderReport }
 const tags = (count: number): Readonly<Record<string, string>> => ({ ss_tag_frequency: JSON.stringify({ folder: { ink: count } }) })
 
-const writeAdapter = (shop: Workshop, metadata: Readonly<Record<string, string>>): Promise<void> => {
+const writeAdapter = (shop: BuildFixture, metadata: Readonly<Record<string, string>>): Promise<void> => {
   writeSafetensors(shop.at('peft/adapter_model.safetensors'), FACTORS, metadata)
   return settled(shop.at('peft/adapter_model.safetensors'))
 }
-const writeConfig = (shop: Workshop, alpha: number, more: object = {}): void => writeFileSync(shop.at(CONFIG), JSON.stringify({ r: 2, lora_alpha: alpha, ...more }))
+const writeConfig = (shop: BuildFixture, alpha: number, more: object = {}): void => writeFileSync(shop.at(CONFIG), JSON.stringify({ r: 2, lora_alpha: alpha, ...more }))
 
-const withAdapter = (work: (shop: Workshop) => Promise<void>): Promise<void> => inWorkshop(async (shop) => {
+const withAdapter = (work: (shop: BuildFixture) => Promise<void>): Promise<void> => withBuildFixture(async (shop) => {
   mkdirSync(shop.at('peft'))
   await shop.model('a.safetensors', 0)
   await writeAdapter(shop, tags(1))
   writeConfig(shop, 2)
   await work(shop)
 })
-const lockOf = (shop: Workshop): Lock => JSON.parse(readFileSync(shop.at(LOCK), 'utf8')) as Lock
-const check = (shop: Workshop) => verify(shop.at('recipe.yaml'), { workers: 1, device: 'cpu', start: inlineHand })
+const lockOf = (shop: BuildFixture): Lock => JSON.parse(readFileSync(shop.at(LOCK), 'utf8')) as Lock
+const check = (shop: BuildFixture) => verify(shop.at('recipe.yaml'), { workers: 1, device: 'cpu', start: inlineWorker })
 const whyOf = ({ plan }: Rebuilt, lock: Lock): readonly string[] => {
   const steps = plan!.steps.map((s) => ({ ...s, reason: '', numbers: {}, reasons: reasonsOf(s, plan!, lock) }))
   return renderWhy(steps, { color: false, width: 80 }).trimEnd().split('\n')
 }
 
 /** What a person does to something beside the tensors of the adapter, and how `why` tells of it. */
-const EDITS: readonly (readonly [string, (shop: Workshop) => void | Promise<void>, string])[] = [
+const EDITS: readonly (readonly [string, (shop: BuildFixture) => void | Promise<void>, string])[] = [
   ['other tags', (shop) => writeAdapter(shop, tags(7)), 'the metadata of input `peft` changed'],
   ['an alpha of its config', (shop) => writeConfig(shop, 8), '`adapter_config.json` of input `peft` changed'],
   ['a word of its config that changes no number', (shop) => writeConfig(shop, 2, { revision: 'main' }), '`adapter_config.json` of input `peft` changed'],
@@ -102,7 +102,7 @@ describe('what stands beside the tensors of an input', () => {
     expect(written.type === 'ok' && written.value.metadata.get('smelt.tags')).toBe('[["ink",7]]')
   }))
 
-  test.each<[string, (shop: Workshop) => void]>([
+  test.each<[string, (shop: BuildFixture) => void]>([
     ['changes', (shop) => writeConfig(shop, 8)],
     ['goes', (shop) => rmSync(shop.at(CONFIG))],
   ])('that %s while a build runs fails it', (_, happen) => withAdapter(async (shop) => {
@@ -138,7 +138,7 @@ test('a report shows the new name of a step that was renamed', () => withAdapter
 
 describe('a lock of version 1', () => {
   /** The lock as it was before it told of metadata and side files. */
-  const older = (shop: Workshop): Buffer => {
+  const older = (shop: BuildFixture): Buffer => {
     const lock = lockOf(shop)
     const inputs = Object.fromEntries(Object.entries(lock.inputs).map(([path, { digest, bytes, tensors }]) => [path, { digest, bytes, tensors }]))
     return Buffer.from(JSON.stringify({ ...lock, lock: 1, inputs }))

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createStepClock } from '#src/run/step-clock.js'
 import type { Job, Plan } from '#src/plan/plan.js'
 import { renderReport } from '#src/view/report/render.js'
-import { inWorkshop, layersBy } from './workshop.js'
+import { withBuildFixture, layersBy } from './build-fixture.js'
 
 const job = (tensor: string, ...outputs: readonly string[]): Job => ({ tensor, step: 'x', copies: [], targets: outputs.map((name) => ({ tensor: name })), kept: [] }) as unknown as Job
 
@@ -27,7 +27,7 @@ describe('worker time by step', () => {
     expect([...clock.totals()]).toEqual([['z', 2]])
   })
 
-  test('of a build adds up to the time of its workers, with a part for every step that computes', () => inWorkshop(async (shop) => {
+  test('of a build adds up to the time of its workers, with a part for every step that computes', () => withBuildFixture(async (shop) => {
     for (const [i, name] of ['a', 'b'].entries()) await shop.model(`${name}.safetensors`, i, layersBy(i))
     const built = await shop.build({
       models: { a: 'a.safetensors', b: 'b.safetensors' },

@@ -4,13 +4,13 @@ import { renderDiagnostics } from '#src/base/screen.js'
 import type { Result } from '#src/base/result.js'
 import { build, type BuildOptions } from '#src/run/build.js'
 import type { Built } from '#src/run/options.js'
-import { inlineHand } from '../support/inline-hand.js'
+import { inlineWorker } from '../support/inline-worker.js'
 
 /** Writes a recipe and builds it with a worker in this thread. */
 export const buildIn = (folder: string, recipe: object, options: BuildOptions = {}): Promise<Result<Built>> => {
   const path = join(folder, 'recipe.yaml')
   writeFileSync(path, JSON.stringify({ smelt: 1, ...recipe }))
-  return build(path, { workers: 1, start: inlineHand, ...options })
+  return build(path, { workers: 1, start: inlineWorker, ...options })
 }
 
 /** What a sound build wrote; throws its problems otherwise. */

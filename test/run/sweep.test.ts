@@ -4,7 +4,7 @@ import type { Lock } from '#src/store/lock.js'
 import { openModel } from '#src/safetensors/model.js'
 import { renderReport } from '#src/view/report/render.js'
 import { dataOf } from './support.js'
-import { inWorkshop, shares, type Workshop } from './workshop.js'
+import { withBuildFixture, shares, type BuildFixture } from './build-fixture.js'
 
 const MODELS = { a: 'a.safetensors', b: 'b.safetensors' }
 const KEEPS = ['0.25', '0.5', '0.75']
@@ -14,12 +14,12 @@ const recipe = (step: object, more: object = {}): object =>
 const LINEAR = recipe({ op: 'merge.blend', a: 'a', b: 'b', keep: '$keep' })
 const SET = { keep: KEEPS.join() }
 
-const withModels = (work: (shop: Workshop) => Promise<void>): Promise<void> => inWorkshop(async (shop) => {
+const withModels = (work: (shop: BuildFixture) => Promise<void>): Promise<void> => withBuildFixture(async (shop) => {
   for (const [i, name] of Object.values(MODELS).entries()) await shop.model(name, i)
   await work(shop)
 })
 /** Every byte of each output is what a build of that value alone gives. */
-const expectAsSingle = async (shop: Workshop, text: object): Promise<void> => {
+const expectAsSingle = async (shop: BuildFixture, text: object): Promise<void> => {
   for (const keep of KEEPS) {
     const [single] = await shop.fresh(text, [pathOf(keep)], { set: { keep } })
     expect(readFileSync(shop.at(pathOf(keep))).equals(single!), keep).toBe(true)

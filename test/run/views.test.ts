@@ -17,7 +17,7 @@ import type { Dtype } from '#src/tensor/dtype.js'
 import { sizeOf } from '#src/tensor/info.js'
 import { sliceOf, wholeOf, type View } from '#src/tensor/view.js'
 import { inFolder } from '../support/build-run.js'
-import { inlineHand } from '../support/inline-hand.js'
+import { inlineWorker } from '../support/inline-worker.js'
 import { writeSafetensors } from '../support/write-safetensors.js'
 
 /** Numbers of a matrix: each tells where it lies. */
@@ -40,7 +40,7 @@ const compute = (shape: readonly [number, number], dtype: 'F16' | 'F32', make: (
   const { jobs } = atOnce(makeJobs([{ shape: [size], target }], [], graph, { copyOf: plainCopy, isKnown: () => false, masks: createMasks(new Map(), () => undefined), keep: () => ({ kept: [], files: [] }) }))
   const programs = [...new Map(jobs.flatMap(passesOf).map((p) => [p.program.key, p.program] as const)).values()].map((p) => lowerFor('cpu', p))
   const schedule = createSchedule({ jobs, programs, undigested: [], digestOf: () => undefined, outcomes: new Map() })
-  const hand = inlineHand({
+  const hand = inlineWorker({
     engine: { device: 'cpu', programs, models: programs.map((p) => encodeOnnx(p, decodingTables())), chunk: 1000 }, temporary: new Map([[out, out]]),
     cutting: { chunk: 1000, block: 65536 }, stop: new Int32Array(1),
   })

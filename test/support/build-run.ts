@@ -6,7 +6,7 @@ import { decode } from '#src/kernels/convert.js'
 import { build, type BuildOptions } from '#src/run/build.js'
 import { openModel } from '#src/safetensors/model.js'
 import type { TensorInfo } from '#src/tensor/info.js'
-import { inlineHand } from './inline-hand.js'
+import { inlineWorker } from './inline-worker.js'
 import type { PlainFile, PlainTensor, RecipeRun } from './recipe-run.js'
 import { writeRun } from './write-run.js'
 
@@ -46,7 +46,7 @@ export const inFolder = async <T>(work: (folder: string) => Promise<T>): Promise
 
 /** Runs a recipe the way a person does, files in and file out; only the worker lives in this thread. */
 export const buildRun = (run: RecipeRun, options: Partial<BuildOptions> = {}): Promise<Result<PlainFile>> => inFolder(async (folder) => {
-  const built = await build(writeRun(folder, run), { workers: 1, start: inlineHand, ...options })
+  const built = await build(writeRun(folder, run), { workers: 1, start: inlineWorker, ...options })
   if (built.type === 'failed') return built
   const written = await readTensors(join(folder, 'out.safetensors'))
   return ok(Object.fromEntries(Object.entries(written).map(([name, t]): [string, PlainTensor] => [name, { ...t, dtype: PLAIN[t.dtype as keyof typeof PLAIN] }])), built.diagnostics)

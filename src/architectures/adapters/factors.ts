@@ -1,7 +1,7 @@
 import { badRank, factorMissing, factorShape, rearranged } from '../../base/catalogue/adapters.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
 import { failed, ok, type Result } from '../../base/result.js'
-import type { Product } from '../../graph/expression.js'
+import type { LowRankFactors } from '../../graph/expression.js'
 import { sizeOf, type TensorInfo } from '../../tensor/info.js'
 import { sliceOf, wholeOf } from '../../tensor/view.js'
 import type { AdapterModule, Role } from './modules.js'
@@ -32,7 +32,7 @@ export const rankOf = ({ tensors }: AdapterModule): number | undefined => (tenso
  * The products of a module's factors for a weight of a shape, as a sum of which each term is a product by elements. Nothing is made of factors
  * of which one has another shape than the weight asks for.
  */
-export const makeProducts = (module: AdapterModule, target: AdapterTarget, weight: Shape, { adapter, at, estranged }: PatchContext): Result<readonly (readonly Product[])[]> => {
+export const makeProducts = (module: AdapterModule, target: AdapterTarget, weight: Shape, { adapter, at, architectureMismatch }: PatchContext): Result<readonly (readonly LowRankFactors[])[]> => {
   const { tensors, name } = module
   const has = (role: Role): boolean => tensors.has(role)
   const [isLora, isHadamard] = [LORA.some(has), HADAMARD.some(has)]
@@ -46,9 +46,9 @@ export const makeProducts = (module: AdapterModule, target: AdapterTarget, weigh
   const found = pairs.map(([up, down]): Factors => ({ up: tensors.get(up)!, down: tensors.get(down)!, mid: up === 'up' ? tensors.get('mid') : undefined }))
   const place = { adapter, module: name, rank, tensor: target.weight!, shape: weight, rows: target.rows }
   const problems = found.flatMap((factors) => wrongFactors(factors, rank, target, weight))
-    .map(([factor, wanted]): Diagnostic => factorShape(at, { ...place, factor: factor.name, found: factor.shape, wanted }, estranged))
+    .map(([factor, wanted]): Diagnostic => factorShape(at, { ...place, factor: factor.name, found: factor.shape, wanted }, architectureMismatch))
   if (problems.length > 0) return failed(problems[0]!)
-  const products = found.map(({ up, down, mid }): Product => {
+  const products = found.map(({ up, down, mid }): LowRankFactors => {
     const kernel = mid === undefined ? 1 : sizeOf(mid.shape) / rank ** 2
     return { up: wholeOf(up), down: wholeOf(down), mid: mid && wholeOf(mid), rank, columns: (sizeOf(down.shape) / rank) * kernel, firstRow: target.rows?.first ?? 0 }
   })
@@ -77,7 +77,7 @@ const wrongFactors = ({ up, down, mid }: Factors, rank: number, { rows }: Adapte
 }
 
 /** Two terms for one: the upper half of the rows goes below, the lower half above. */
-const swapHalves = (factors: readonly Product[]): readonly (readonly Product[])[] =>
+const swapHalves = (factors: readonly LowRankFactors[]): readonly (readonly LowRankFactors[])[] =>
   [0, 1].map((half) => factors.map((product) => {
     const count = product.up.shape[0]! / 2
     return { ...product, up: sliceOf(product.up, 0, half * count, count), firstRow: (1 - half) * count }

@@ -70,8 +70,8 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
   const { architecture } = model
   const guess = guessArchitecture(file.tensors)
   const related = guess === undefined || architecture === undefined || guess.ids.includes(architecture.id)
-  const estranged = related ? undefined : { adapter: guess.title, model: architecture.title }
-  const making: PatchContext = { adapter: label, model: model.label, at, tensors: model.tensors, scaleOf: scalesOf(adapter), estranged }
+  const architectureMismatch = related ? undefined : { adapter: guess.title, model: architecture.title }
+  const making: PatchContext = { adapter: label, model: model.label, at, tensors: model.tensors, scaleOf: scalesOf(adapter), architectureMismatch }
 
   const names = adapterNames(model.tensors, architecture)
   const whole = replaceWhole(grouped.others, names, making)
@@ -80,13 +80,13 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
   const unmatched = [...whole.unmatched, ...factored.unmatched]
   const patches = new Map<string, Sourced[]>()
   for (const [tensor, sourced] of [...whole.patches, ...factored.patches]) patches.set(tensor, [...(patches.get(tensor) ?? []), sourced])
-  if (found.length === 0 && patches.size === 0) return failed(problems.nothingMatched(at, label, model.label, estranged))
+  if (found.length === 0 && patches.size === 0) return failed(problems.nothingMatched(at, label, model.label, architectureMismatch))
   for (const [tensor, sourced] of patches) {
     const problem = overlapProblem(at, label, tensor, sourced)
     if (problem !== undefined) found.push(problem)
   }
   if (config !== undefined) append(found, missingTensors(adapter, config.value, model.tensors, patches))
-  if (strict && unmatched.length > 0) found.push(tensorProblems.unmatchedTensors(at, label, model.label, unmatched, file.tensors.size, estranged))
+  if (strict && unmatched.length > 0) found.push(tensorProblems.unmatchedTensors(at, label, model.label, unmatched, file.tensors.size, architectureMismatch))
   return found.length > 0 ? failed(...firstOfEach(found)) : ok({ patches: new Map([...patches].map(([tensor, all]) => [tensor, all.map(({ patch }) => patch)])), unmatched })
 }
 

@@ -1,7 +1,7 @@
 import { below, DIFFUSION_ROOTS, findRoot, under } from '../../tensor/roots.js'
 import type { Architecture } from '../detect.js'
 import { encoderNames, findEncoder } from './encoder.js'
-import { prefixed, type Change, type Prefixes, type Rows, type Spelling } from './spelling.js'
+import { prefixed, type NameChange, type Prefixes, type Rows, type Spelling } from './spelling.js'
 import { transformerNames } from './transformer.js'
 import { diffusersNames, processorName } from './unet.js'
 import { xlabsNames } from './xlabs.js'
@@ -11,7 +11,7 @@ export interface AdapterTarget {
   readonly weight: string | undefined
   readonly bias: string | undefined
   readonly rows?: Rows
-  readonly change?: Change
+  readonly change?: NameChange
   /** True in a text encoder. */
   readonly text: boolean
 }

@@ -1,4 +1,4 @@
-import type { Estranged } from '../../base/catalogue/adapters.js'
+import type { ArchitectureMismatch } from '../../base/catalogue/adapters.js'
 import type { Place } from '../../base/diagnostic.js'
 import type { Dtype } from '../../tensor/dtype.js'
 import type { ScaleOf } from './scale.js'
@@ -11,5 +11,5 @@ export interface PatchContext {
   readonly at: Place
   readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly dtype: Dtype }>
   readonly scaleOf: ScaleOf
-  readonly estranged: Estranged | undefined
+  readonly architectureMismatch: ArchitectureMismatch | undefined
 }

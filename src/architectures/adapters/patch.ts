@@ -1,7 +1,7 @@
 import { deltaShape, factorDtype, rearranged } from '../../base/catalogue/adapters.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
 import { failed, ok, type Result } from '../../base/result.js'
-import type { Product } from '../../graph/expression.js'
+import type { LowRankFactors } from '../../graph/expression.js'
 import { isFloat } from '../../tensor/dtype.js'
 import type { TensorInfo } from '../../tensor/info.js'
 import { wholeOf, type View } from '../../tensor/view.js'
@@ -17,7 +17,7 @@ export interface Patch {
   readonly scale: number
   /** True in a text encoder. */
   readonly text: boolean
-  readonly of: readonly Product[] | View
+  readonly of: readonly LowRankFactors[] | View
 }
 
 /** A patch and the tensor of the model that it is for. */
@@ -61,7 +61,7 @@ export const makePatches = (module: AdapterModule, target: AdapterTarget, making
   for (const { tensor, info, scale: by, fits } of stored) {
     const slot = tensor === undefined ? undefined : tensors.get(tensor)
     if (tensor === undefined || slot === undefined) unmatched.push(info.name)
-    else if (!fits(slot.shape)) problems.push(deltaShape(at, adapter, info.name, info.shape, tensor, slot.shape, making.estranged))
+    else if (!fits(slot.shape)) problems.push(deltaShape(at, adapter, info.name, info.shape, tensor, slot.shape, making.architectureMismatch))
     else if (!isFloat(slot.dtype)) problems.push(factorDtype(at, tensor, model, slot.dtype))
     else aimed.push({ tensor, patch: { scale: by, text: target.text, of: wholeOf(info) } })
   }

@@ -40,7 +40,7 @@ export const replaceWhole = (tensors: readonly TensorInfo[], names: AdapterNames
 }
 
 /** Why a tensor cannot take the place of another; undefined where it can. */
-const problemOf = (info: TensorInfo, { tensor, target }: Extract<Meaning, { type: 'whole' }>, { adapter, model, at, tensors, estranged }: PatchContext): Diagnostic | undefined => {
+const problemOf = (info: TensorInfo, { tensor, target }: Extract<Meaning, { type: 'whole' }>, { adapter, model, at, tensors, architectureMismatch }: PatchContext): Diagnostic | undefined => {
   const { shape, dtype } = tensors.get(tensor)!
   if (!isFloat(info.dtype)) return factorDtype(at, info.name, adapter, info.dtype)
   if (!isFloat(dtype)) return factorDtype(at, tensor, model, dtype)
@@ -49,5 +49,5 @@ const problemOf = (info: TensorInfo, { tensor, target }: Extract<Meaning, { type
   const sameWidth = info.shape.slice(1).join() === shape.slice(1).join()
   return sameWidth && BY_TOKEN.test(tensor)
     ? otherVocabulary(at, adapter, info.name, info.shape[0] ?? 1, tensor, shape[0] ?? 1)
-    : wholeShape(at, adapter, info.name, info.shape, tensor, shape, estranged)
+    : wholeShape(at, adapter, info.name, info.shape, tensor, shape, architectureMismatch)
 }

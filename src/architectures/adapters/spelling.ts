@@ -5,13 +5,13 @@ export interface Rows {
 }
 
 /** What has to be done to a delta before it is added: diffusers stores some tensors with their halves or axes changed. */
-export type Change = 'halves-swapped' | 'transposed'
+export type NameChange = 'halves-swapped' | 'transposed'
 
 /** One way to write a module's path. */
 export interface Spelling {
   readonly path: string
   readonly rows?: Rows
-  readonly change?: Change
+  readonly change?: NameChange
 }
 
 /** Where a spelling's path goes: behind prefixes that leave its dots, and behind others that make them underscores. */

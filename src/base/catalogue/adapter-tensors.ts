@@ -1,5 +1,5 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
-import { madeFor, type Estranged } from './adapters.js'
+import { madeFor, type ArchitectureMismatch } from './adapters.js'
 import { entry } from './entry.js'
 import { listNames, quoteName } from './file-entry.js'
 
@@ -56,17 +56,17 @@ export const unknownRole = (at: Place, adapter: string, tensors: readonly string
   })
 
 /** Tensors of an adapter whose modules the model does not have. */
-export const unmatchedTensors = (at: Place, adapter: string, model: string, tensors: readonly string[], total: number, estranged?: Estranged): Diagnostic =>
-  entry('adapter-unmatched', `${tensors.length} of ${total} tensors of ${adapter} have no target in ${model}: ${listNames(tensors)}${madeFor(estranged)}`, {
+export const unmatchedTensors = (at: Place, adapter: string, model: string, tensors: readonly string[], total: number, architectureMismatch?: ArchitectureMismatch): Diagnostic =>
+  entry('adapter-unmatched', `${tensors.length} of ${total} tensors of ${adapter} have no target in ${model}: ${listNames(tensors)}${madeFor(architectureMismatch)}`, {
     at,
-    help: estranged === undefined
+    help: architectureMismatch === undefined
       ? 'check that the adapter belongs to this model; `exclude` leaves out modules by name, and `unmatched: ignore` all of these: the result then lacks what they were trained for'
       : 'use an adapter that was trained on this architecture',
   })
 
 /** A whole tensor of another shape than the one it replaces. */
-export const wholeShape = (at: Place, adapter: string, tensor: string, shape: readonly number[], target: string, expected: readonly number[], estranged?: Estranged): Diagnostic =>
-  entry('adapter-shape', `${quoteName(tensor)} of ${adapter} is ${list(shape)}, and ${quoteName(target)}, which it replaces, is ${list(expected)}${madeFor(estranged)}`, {
+export const wholeShape = (at: Place, adapter: string, tensor: string, shape: readonly number[], target: string, expected: readonly number[], architectureMismatch?: ArchitectureMismatch): Diagnostic =>
+  entry('adapter-shape', `${quoteName(tensor)} of ${adapter} is ${list(shape)}, and ${quoteName(target)}, which it replaces, is ${list(expected)}${madeFor(architectureMismatch)}`, {
     at,
     help: 'use an adapter that was trained on this architecture',
   })

@@ -5,14 +5,14 @@ import { listNames, quoteName, refusal, warning } from './file-entry.js'
 const list = (shape: readonly number[]): string => `[${shape.join(', ')}]`
 
 /** What an adapter seems made for, where that is not what the model is. */
-export interface Estranged {
+export interface ArchitectureMismatch {
   readonly adapter: string
   readonly model: string
 }
 
 /** The end of a sentence about an adapter that is for another architecture. */
-export const madeFor = (estranged: Estranged | undefined): string =>
-  estranged === undefined ? '' : `; it looks like an adapter for ${estranged.adapter}, and the model is ${estranged.model}`
+export const madeFor = (architectureMismatch: ArchitectureMismatch | undefined): string =>
+  architectureMismatch === undefined ? '' : `; it looks like an adapter for ${architectureMismatch.adapter}, and the model is ${architectureMismatch.model}`
 
 /** An alpha that is not one number. */
 export const alphaNotScalar = (at: Place, adapter: string, tensor: string, shape: readonly number[]): Diagnostic =>
@@ -66,9 +66,9 @@ export const configNotJson = (path: string, reason: string): Diagnostic =>
 
 /** A difference that is not of the shape of what it is added to. */
 export const deltaShape = (
-  at: Place, adapter: string, module: string, delta: readonly number[], tensor: string, shape: readonly number[], estranged?: Estranged,
+  at: Place, adapter: string, module: string, delta: readonly number[], tensor: string, shape: readonly number[], architectureMismatch?: ArchitectureMismatch,
 ): Diagnostic =>
-  entry('adapter-shape', `${quoteName(module)} of ${adapter} makes a difference of ${list(delta)}, and ${quoteName(tensor)} is ${list(shape)}${madeFor(estranged)}`, {
+  entry('adapter-shape', `${quoteName(module)} of ${adapter} makes a difference of ${list(delta)}, and ${quoteName(tensor)} is ${list(shape)}${madeFor(architectureMismatch)}`, {
     at,
     help: 'use an adapter that was trained on this architecture',
   })
@@ -98,9 +98,9 @@ export interface FactorPlace {
 }
 
 /** A factor of another shape than its target and its rank ask for. */
-export const factorShape = (at: Place, { adapter, module, factor, found, wanted, rank, tensor, shape, rows }: FactorPlace, estranged?: Estranged): Diagnostic => {
+export const factorShape = (at: Place, { adapter, module, factor, found, wanted, rank, tensor, shape, rows }: FactorPlace, architectureMismatch?: ArchitectureMismatch): Diagnostic => {
   const target = `${rows === undefined ? '' : `rows ${rows.first} to ${rows.first + rows.count - 1} of `}${quoteName(tensor)}, which is ${list(shape)}`
-  return entry('adapter-shape', `${quoteName(factor)} of ${adapter} is ${list(found)}, but ${quoteName(module)} needs ${list(wanted)}: its rank is ${rank}, and it changes ${target}${madeFor(estranged)}`, {
+  return entry('adapter-shape', `${quoteName(factor)} of ${adapter} is ${list(found)}, but ${quoteName(module)} needs ${list(wanted)}: its rank is ${rank}, and it changes ${target}${madeFor(architectureMismatch)}`, {
     at,
     help: 'use an adapter that was trained on this architecture; if this one was, the file is damaged: get it again',
   })
@@ -115,8 +115,8 @@ export const notAnAdapter = (at: Place, adapter: string, tensors: readonly strin
   })
 
 /** Nothing of an adapter fits the model. */
-export const nothingMatched = (at: Place, adapter: string, model: string, estranged?: Estranged): Diagnostic =>
-  entry('adapter-matches-nothing', `no tensor of ${adapter} has a target in ${model}${madeFor(estranged)}`, {
+export const nothingMatched = (at: Place, adapter: string, model: string, architectureMismatch?: ArchitectureMismatch): Diagnostic =>
+  entry('adapter-matches-nothing', `no tensor of ${adapter} has a target in ${model}${madeFor(architectureMismatch)}`, {
     at,
     help: 'use an adapter that was trained on this architecture; `smelt inspect` shows the names of both',
   })

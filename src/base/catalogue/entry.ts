@@ -1,4 +1,4 @@
-import type { Blame, Diagnostic, Place, Severity } from '../diagnostic.js'
+import type { ErrorCategory, Diagnostic, Place, Severity } from '../diagnostic.js'
 
 /** What a catalogue factory may say beside its sentence. */
 export interface Details {
@@ -6,7 +6,7 @@ export interface Details {
   readonly related?: readonly { readonly at: Place; readonly message: string }[]
   readonly help?: string | undefined
   readonly severity?: Severity
-  readonly blame?: Blame
+  readonly blame?: ErrorCategory
 }
 
 /** Makes a diagnostic; only catalogue files call this, so every user-facing sentence is found there. */

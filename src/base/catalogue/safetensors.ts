@@ -3,7 +3,7 @@ import { entry } from './entry.js'
 import { inBytes, inFile, ofFile, quoteName, refusal, repairCommand, warning } from './file-entry.js'
 
 /** What was being done to a file when the system refused. */
-export type Deed = 'create' | 'read' | 'rename' | 'sync' | 'write'
+export type IoOperation = 'create' | 'read' | 'rename' | 'sync' | 'write'
 
 /** Why a text is not the JSON that was expected. */
 export type JsonReason = keyof typeof JSON_REASONS
@@ -60,7 +60,7 @@ export const dimensionInexact = (path: string, tensor: string, dimension: Intege
   refusal('dimension-inexact', path, `${ofFile(tensor, path)} has the dimension ${dimension}, which cannot be held exactly`, ANEW, tensor)
 
 /** The disk, or the quota, ran full. */
-export const diskFull = (path: string, doing: Deed, code: string): Diagnostic =>
+export const diskFull = (path: string, doing: IoOperation, code: string): Diagnostic =>
   entry('disk-full', `no space left to ${doing} ${path} (${code})`, {
     ...inFile(path),
     blame: 'retry',
@@ -100,7 +100,7 @@ export const fieldTwice = (path: string, tensor: string | undefined, field: stri
 }
 
 /** A file that cannot be used at the moment. */
-export const fileBusy = (path: string, doing: Deed, code: string): Diagnostic =>
+export const fileBusy = (path: string, doing: IoOperation, code: string): Diagnostic =>
   entry('file-busy', `cannot ${doing} ${path} now (${code})`, {
     ...inFile(path),
     blame: 'retry',
@@ -120,7 +120,7 @@ export const fileMissing = (path: string, near: readonly string[]): Diagnostic =
 }
 
 /** A file beyond what the file system or a limit of the process allows. */
-export const fileTooLarge = (path: string, doing: Deed): Diagnostic =>
+export const fileTooLarge = (path: string, doing: IoOperation): Diagnostic =>
   refusal('file-too-large', path, `cannot ${doing} ${path}: it would be larger than the file system or \`ulimit -f\` allows`,
     'raise the limit, write to another disk, or write shards')
 
@@ -187,7 +187,7 @@ export const invalidOffset = (path: string, tensor: string, begin: Integer, end:
 }
 
 /** Any other failure of the system to do something with a file. */
-export const ioFailed = (path: string, doing: Deed, code: string): Diagnostic =>
+export const ioFailed = (path: string, doing: IoOperation, code: string): Diagnostic =>
   entry('io-failed', `cannot ${doing} ${path} (${code})`, {
     ...inFile(path),
     blame: 'run',
@@ -215,12 +215,12 @@ export const misalignedSlice = (path: string, tensor: string, dtype: string, sha
     ANEW, tensor)
 
 /** Something that is no folder, or is one, stands where a file is to be written. */
-export const notAPlace = (path: string, doing: Deed, code: string): Diagnostic =>
+export const notAPlace = (path: string, doing: IoOperation, code: string): Diagnostic =>
   refusal('not-a-place', path, `cannot ${doing} ${path}: something else is in the way (${code})`,
     'choose another path: every part before the last has to be a folder, and the last must not be one')
 
 /** Missing permissions, or a file system that is read-only. */
-export const notPermitted = (path: string, doing: Deed, code: string): Diagnostic =>
+export const notPermitted = (path: string, doing: IoOperation, code: string): Diagnostic =>
   refusal('not-permitted', path, `not allowed to ${doing} ${path} (${code})`,
     'change its permissions or those of its folder, or choose another path')
 

@@ -1,6 +1,6 @@
 import { ok } from '../../base/result.js'
 import { isFloat } from '../../tensor/dtype.js'
-import { labelOf, layersOf, modelsOf } from '../call.js'
+import { labelOf, layersOf, modelsOf } from '../call-arguments.js'
 import type { Operator } from '../define.js'
 import { layers as layersParam, model } from '../params.js'
 

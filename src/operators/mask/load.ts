@@ -1,7 +1,7 @@
 import { maskOfSmallFloats } from '../../base/catalogue/operators.js'
 import { failed, ok } from '../../base/result.js'
 import { DTYPES } from '../../tensor/dtype.js'
-import { labelOf, modelsOf } from '../call.js'
+import { labelOf, modelsOf } from '../call-arguments.js'
 import type { Operator } from '../define.js'
 import { model } from '../params.js'
 

@@ -1,5 +1,5 @@
 import { defineOperator } from '../apply.js'
-import type { LayerPattern, Operator } from '../define.js'
+import type { PlacedPattern, Operator } from '../define.js'
 import { choice, model, number, optionalModel, perLayer } from '../params.js'
 
 const KIND = {
@@ -49,7 +49,7 @@ export const noise: Operator = {
   ...element,
   evaluate: (call) => {
     const at = call.at('op')
-    const pattern: LayerPattern = { text: VALUES, optional: false, at }
+    const pattern: PlacedPattern = { text: VALUES, optional: false, at }
     return element.evaluate({ ...call, shared: { ...call.shared, layers: call.shared.layers ?? { type: 'layers', patterns: [pattern], at } } })
   },
 }

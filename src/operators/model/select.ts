@@ -1,5 +1,5 @@
 import { ok } from '../../base/result.js'
-import { labelOf, layersOf, modelsOf } from '../call.js'
+import { labelOf, layersOf, modelsOf } from '../call-arguments.js'
 import type { Operator } from '../define.js'
 import { layers, model } from '../params.js'
 

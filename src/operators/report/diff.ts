@@ -1,7 +1,7 @@
 import { failed, ok } from '../../base/result.js'
 import { isFloat } from '../../tensor/dtype.js'
 import { sizeOf } from '../../tensor/info.js'
-import { modelsOf } from '../call.js'
+import { modelsOf } from '../call-arguments.js'
 import { refuseOpaque } from '../opaque.js'
 import { layers as layersParam, model } from '../params.js'
 import { count, figure, plainLabel, words, type Column, type Section } from '../report-document.js'

@@ -1,6 +1,6 @@
 import { ok } from '../../base/result.js'
 import { sizeOf } from '../../tensor/info.js'
-import { masksOf } from '../call.js'
+import { masksOf } from '../call-arguments.js'
 import { mask as maskInput } from '../params.js'
 import { count, plainLabel, share, type Row, type Section } from '../report-document.js'
 import { blockMap, blockOf, groupBy, layOut, shapeText, type Layout } from '../report-layout.js'

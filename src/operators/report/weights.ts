@@ -1,6 +1,6 @@
 import { greatest, least } from '../../base/lists.js'
 import { ok } from '../../base/result.js'
-import { labelOf } from '../call.js'
+import { labelOf } from '../call-arguments.js'
 import { likeInput, likeOf, numbersOf } from '../layer-numbers.js'
 import { perLayer } from '../params.js'
 import { columnsOf, count, figure, plainLabel, words, type ReportDocument, type Section } from '../report-document.js'

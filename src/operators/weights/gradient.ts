@@ -1,4 +1,4 @@
-import { valueOf } from '../call.js'
+import { valueOf } from '../call-arguments.js'
 import type { Operator } from '../define.js'
 import { EXAMPLE_MODEL, likeInput, weightsByRules } from '../layer-numbers.js'
 import { number, numbers } from '../params.js'

@@ -1,4 +1,4 @@
-import { valueOf } from '../call.js'
+import { valueOf } from '../call-arguments.js'
 import type { Operator } from '../define.js'
 import { architectureOf, EXAMPLE_MODEL, likeInput, restParam, weightsWithRest } from '../layer-numbers.js'
 import { number } from '../params.js'

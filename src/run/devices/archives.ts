@@ -14,13 +14,13 @@ type Pieces = AsyncIterable<Buffer>
 export type Take = (name: string, bytes: number) => string | undefined
 
 /** Hears how many bytes of a file have been written. */
-export type Written = (target: string, done: number, bytes: number) => void
+export type UnpackedFile = (target: string, done: number, bytes: number) => void
 
 /** Says why a file is not taken. */
 export const refuse = (reason: string): Error => new Error(reason)
 
 /** Writes pieces to a new file and has the disk keep it. Exactly `bytes`, with the checksum where one is given; otherwise the file is removed and it throws. */
-export const writeWhole = async (pieces: Pieces, target: string, bytes: number, written: Written, crc?: number): Promise<void> => {
+export const writeWhole = async (pieces: Pieces, target: string, bytes: number, written: UnpackedFile, crc?: number): Promise<void> => {
   const file = await open(target, 'wx')
   try {
     let [done, sum] = [0, 0]
@@ -45,7 +45,7 @@ export const writeWhole = async (pieces: Pieces, target: string, bytes: number, 
 
 const leavesItsFolder = (path: string): boolean => path.startsWith('/') || path.split(/[/\\]/).includes('..')
 
-const unpackZip = async (path: string, take: Take, written: Written): Promise<void> => {
+const unpackZip = async (path: string, take: Take, written: UnpackedFile): Promise<void> => {
   const zip = await openPromise(path, { autoClose: false, lazyEntries: true })
   try {
     for await (const entry of zip.eachEntry()) {
@@ -59,7 +59,7 @@ const unpackZip = async (path: string, take: Take, written: Written): Promise<vo
   }
 }
 
-const unpackTar = (path: string, take: Take, written: Written): Promise<void> =>
+const unpackTar = (path: string, take: Take, written: UnpackedFile): Promise<void> =>
   new Promise((resolve, reject) => {
     const jobs: Promise<void>[] = []
     const file = createReadStream(path)
@@ -106,7 +106,7 @@ const kindOf = async (path: string): Promise<'zip' | 'tar' | undefined> => {
 }
 
 /** Unpacks what `take` wants out of a wheel or any other zip, or a tarball, packed with gzip or not. No path of the archive is ever used. Throws what is wrong with it. */
-export const unpack = async (path: string, take: Take, written: Written): Promise<void> => {
+export const unpack = async (path: string, take: Take, written: UnpackedFile): Promise<void> => {
   const kind = await kindOf(path)
   if (kind === undefined) throw refuse(CUDA_REASONS['no-archive'])
   await (kind === 'zip' ? unpackZip : unpackTar)(path, take, written)

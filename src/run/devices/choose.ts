@@ -13,10 +13,10 @@ import { LEAST_CHUNK } from './engine.js'
 import type { CudaPlaces } from './places.js'
 
 /** What is asked for: a device, or the best that works. */
-export type Wish = Device | 'auto'
+export type DeviceRequest = Device | 'auto'
 
 /** A device that is open, and how a plan is carried out on it. */
-export interface Choice {
+export interface DeviceSelection {
   readonly device: Device
   readonly planned: PlannedDevice
   readonly workers: number
@@ -37,25 +37,25 @@ const SECONDS_PER_OPERATION = 0.4e-9
 const WORTHWHILE = 2
 
 /** The processor, for a reason. */
-export const onProcessor = (reason: string, workers: number): Choice =>
+export const onProcessor = (reason: string, workers: number): DeviceSelection =>
   ({ device: 'cpu', workers, planned: { name: 'cpu', title: undefined, reason, workers, chunk: 0, memory: undefined, notes: [] } })
 
 /** Takes the device that is wished for, or says why it cannot be had. Opens it, tries it with a small program, and cuts the work so that it fits. Nothing is opened where a plan computes nothing. */
-export const chooseDevice = async (wish: Wish, plan: Plan, workers: number, places: CudaPlaces = {}): Promise<Result<Choice>> => {
+export const chooseDevice = async (wish: DeviceRequest, plan: Plan, workers: number, places: CudaPlaces = {}): Promise<Result<DeviceSelection>> => {
   if (wish === 'cpu') return ok(onProcessor('asked for', workers))
   if (plan.programs.length === 0) return ok(onProcessor(devicePick.nothing(wish), workers))
   if (wish === 'webgpu') return chooseWebgpu(plan)
   return wish === 'auto' ? chooseBest(plan, workers, places) : chooseCuda(wish, plan, workers, places, devicePick.asked)
 }
 
-const chooseBest = async (plan: Plan, workers: number, places: CudaPlaces): Promise<Result<Choice>> => {
+const chooseBest = async (plan: Plan, workers: number, places: CudaPlaces): Promise<Result<DeviceSelection>> => {
   const seconds = plan.totals.operations * SECONDS_PER_OPERATION / workers
   if (seconds < WORTHWHILE) return ok(onProcessor(devicePick.small(seconds), workers))
   const chosen = await chooseCuda('cuda:0', plan, workers, places, devicePick.gains(seconds))
   return chosen.type === 'ok' ? chosen : ok(onProcessor(devicePick.unusable(chosen.diagnostics[0]!), workers))
 }
 
-const chooseCuda = async (device: Device, plan: Plan, workers: number, places: CudaPlaces, reason: string): Promise<Result<Choice>> => {
+const chooseCuda = async (device: Device, plan: Plan, workers: number, places: CudaPlaces, reason: string): Promise<Result<DeviceSelection>> => {
   const { cudartOf, examineCuda, openCuda } = await import('./cuda.js')
   const { probeCuda } = await import('./probe-cuda.js')
   const { freeDeviceMemory } = await import('./device-memory.js')
@@ -90,7 +90,7 @@ export const fitInto = (programs: readonly Program[], workers: number, room: num
   return undefined
 }
 
-const chooseWebgpu = async (plan: Plan): Promise<Result<Choice>> => {
+const chooseWebgpu = async (plan: Plan): Promise<Result<DeviceSelection>> => {
   const { probeWebgpu } = await import('./probe-webgpu.js')
   const problem = await probeWebgpu()
   if (problem !== undefined) return failed(webgpuMissing(problem))

@@ -12,7 +12,7 @@ import { downloadProvider, downloadWheels, LIBRARY_WHEELS, pipArguments, provide
 import { findVersion, whyNoLibrary } from './elf.js'
 import type { InstalledRuntime } from './onnxruntime.js'
 import { completePlaces, providerFolder, type KnownPlaces } from './places.js'
-import { STAGING, takeFrom, type CudaListener, type Taking } from './take.js'
+import { STAGING, importFrom, type CudaListener, type ImportOptions } from './import-libraries.js'
 
 /** Fetches what is nowhere; tests put their own in its place. Each gives why it could not. */
 export interface Fetcher {
@@ -67,9 +67,9 @@ interface Fetched {
   readonly diagnostics: readonly Diagnostic[]
 }
 
-const takeAll = async (sources: readonly string[], taking: Taking): Promise<Fetched> => {
+const takeAll = async (sources: readonly string[], taking: ImportOptions): Promise<Fetched> => {
   const taken = []
-  for (const source of sources) taken.push(await takeFrom(source, taking))
+  for (const source of sources) taken.push(await importFrom(source, taking))
   const installed = taken.flatMap((t) => t.installed)
   // Of several providers the right one is enough.
   const moot = (d: Diagnostic): boolean => d.code === 'cuda-provider-refused' && installed.includes(PROVIDER[0]!.name)
@@ -77,7 +77,7 @@ const takeAll = async (sources: readonly string[], taking: Taking): Promise<Fetc
 }
 
 /** Downloads wheels to a folder of its own, installs what is in them, and removes them. */
-const fetchWheels = async (wheels: readonly Wheel[], taking: Taking, fetcher: Fetcher): Promise<Fetched | string> => {
+const fetchWheels = async (wheels: readonly Wheel[], taking: ImportOptions, fetcher: Fetcher): Promise<Fetched | string> => {
   const folder = await mkdtemp(join(taking.data, STAGING))
   try {
     for (const { requirement, bytes } of wheels) {
@@ -96,7 +96,7 @@ const NOTHING: Fetched = { installed: [], diagnostics: [] }
 /** A command that fetches the same on a machine with internet. */
 const commandFor = (wheels: readonly Wheel[]): string => `python3 ${pipArguments(wheels.map((w) => `'${w.requirement}'`), 'FOLDER').join(' ')}`
 
-const fetchAll = async (places: KnownPlaces, runtime: InstalledRuntime, taking: Taking, fetcher: Fetcher): Promise<Fetched> => {
+const fetchAll = async (places: KnownPlaces, runtime: InstalledRuntime, taking: ImportOptions, fetcher: Fetcher): Promise<Fetched> => {
   const hasProvider = [providerFolder(places.data, runtime.version), runtime.binaries].some((folder) => holdsProvider(folder, runtime.version))
   const missing = examineCuda(places).libraries.filter((l) => l.path === undefined).map((l) => l.name)
   const libraries = [...new Set(missing.flatMap((name) => LIBRARY_WHEELS[name] ?? []))]

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DRIVER, LIBRARIES } from './cuda-parts.js'
 import { loadLibrary, unloadLibrary } from './ffi.js'
-import type { Place } from './places.js'
+import type { LibraryLocation } from './places.js'
 
 /** A library that CUDA needs. */
 export interface FoundLibrary {
@@ -40,7 +40,7 @@ const fromLoader = (names: readonly string[]): FoundLibrary[] | undefined => {
   return undefined
 }
 
-const findGroup = (names: readonly string[], places: readonly Place[]): FoundLibrary[] => {
+const findGroup = (names: readonly string[], places: readonly LibraryLocation[]): FoundLibrary[] => {
   for (const place of places) {
     const found = place.type === 'folder' ? fromFolder(names, place.path) : fromLoader(names)
     if (found !== undefined) return found
@@ -53,5 +53,5 @@ const findGroup = (names: readonly string[], places: readonly Place[]): FoundLib
  * and the provider, find by name. Libraries that belong together come from one place. A library that is found first and cannot be loaded is no reason to look on:
  * what is used must not depend on luck.
  */
-export const loadLibraries = (places: readonly Place[]): readonly FoundLibrary[] =>
+export const loadLibraries = (places: readonly LibraryLocation[]): readonly FoundLibrary[] =>
   [...LIBRARIES.map((group) => group.map((part) => part.name)), [DRIVER]].flatMap((names) => findGroup(names, places))

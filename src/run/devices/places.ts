@@ -61,11 +61,11 @@ const ofPython = (prefix: string): string[] => [
 const ofToolkit = (toolkit: string): string[] => [join(toolkit, 'lib64'), join(toolkit, 'targets', 'x86_64-linux', 'lib')]
 
 /** A place to look in: a folder, or the search of the system's loader. */
-export type Place = { readonly type: 'folder'; readonly path: string } | { readonly type: 'loader' }
+export type LibraryLocation = { readonly type: 'folder'; readonly path: string } | { readonly type: 'loader' }
 
 /** Where libraries are looked for, in order; folders that are not there are left out. */
-export const searchPlaces = ({ libraries, data, toolkits, pythons, system }: KnownPlaces): readonly Place[] => {
-  const folders = (paths: readonly (string | undefined)[]): Place[] =>
+export const searchPlaces = ({ libraries, data, toolkits, pythons, system }: KnownPlaces): readonly LibraryLocation[] => {
+  const folders = (paths: readonly (string | undefined)[]): LibraryLocation[] =>
     paths.flatMap((path) => (path !== undefined && existsSync(path) ? [{ type: 'folder' as const, path }] : []))
   return [
     ...folders([libraries, librariesFolder(data)]),

@@ -3,7 +3,7 @@ import { createGraph } from '../../graph/graph.js'
 import { lowerFor, type Provider } from '../../graph/lower.js'
 import { encodeOnnx } from '../../graph/onnx.js'
 import { cutPasses } from '../../graph/passes.js'
-import type { Assembly, Port, Wanted } from '../../graph/program.js'
+import type { Assembly, Port, ProgramOutput } from '../../graph/program.js'
 import { decode, decodingTables } from '../../kernels/convert.js'
 import type { Dtype } from '../../tensor/dtype.js'
 import { createSession, feed, PORT_TYPES, type Numbers } from '../sessions.js'
@@ -35,7 +35,7 @@ const assemble = (exactly: boolean): Assembly => {
   const [x, h, b, q] = [read('x'), read('h'), read('b'), read('q')]
   const near = exactly ? g.sub(g.mul(x, b), h) : g.sub(x, h)
   const far = exactly ? g.div(g.sqrt(g.abs(q)), b) : g.mul(g.abs(q), g.min(x, b))
-  const wanted: readonly Wanted[] = [
+  const wanted: readonly ProgramOutput[] = [
     { value: g.choose(g.compare('greater', x, h), near, far), dtype: 'F32' },
     { value: exactly ? g.add(g.mul(h, q), g.min(x, b)) : g.add(q, q), dtype: 'F16' },
   ]

@@ -12,7 +12,7 @@ export type BuildEvent =
   | { readonly type: 'command-ended'; readonly exit: number }
 
 /** An event and when it was heard, in ms of any clock that does not go back. */
-export interface Heard {
+export interface TimedEvent {
   readonly at: number
   readonly event: BuildEvent
 }

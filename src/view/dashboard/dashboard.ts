@@ -1,11 +1,11 @@
-import type { BuildEvent, Heard } from './build-event.js'
+import type { BuildEvent, TimedEvent } from './build-event.js'
 import { fold } from './fold.js'
 import type { Key } from './keys.js'
 import { paintLine } from './line.js'
 import { createPainter, type RenderLines } from './painter.js'
 import { NOTHING_HEARD, type DashboardState } from './state.js'
-import { FIRST_LOOK, press, type Ui, type Wish } from './ui.js'
-import { extentOf, view, type Scene } from './view.js'
+import { FIRST_LOOK, press, type Ui, type DashboardAction } from './ui.js'
+import { extentOf, view, type DashboardFrame } from './view.js'
 
 /** The terminal that a dashboard is drawn on, and the clock of the events in ms. */
 export interface DashboardPort {
@@ -25,7 +25,7 @@ export interface Dashboard {
   /** Draws what has changed, if its time has come; called many times a second. */
   tick(): void
   /** Takes keys in and draws at once; returns what they ask for. */
-  press(keys: readonly Key[]): readonly Exclude<Wish, undefined>[]
+  press(keys: readonly Key[]): readonly Exclude<DashboardAction, undefined>[]
   /** Draws everything anew: the terminal has another size, or its screen was used by others. */
   redraw(): void
   /** The build as heard so far. */
@@ -42,7 +42,7 @@ export const createDashboard = (port: DashboardPort): Dashboard => {
   const painter = createPainter(port.render)
   let state = NOTHING_HEARD
   let ui: Ui = FIRST_LOOK
-  let heard: Heard[] = []
+  let heard: TimedEvent[] = []
   let drawn = -Infinity
   let wait = 0
 
@@ -51,7 +51,7 @@ export const createDashboard = (port: DashboardPort): Dashboard => {
     heard = []
     return state
   }
-  const scene = (): Scene => ({ ...port.size(), now: port.now(), unicode: port.unicode, stop: port.stop })
+  const scene = (): DashboardFrame => ({ ...port.size(), now: port.now(), unicode: port.unicode, stop: port.stop })
   const draw = (): void => {
     const began = performance.now()
     const here = scene()

@@ -1,6 +1,6 @@
 import type { OutlinedStep as PlanStep } from '../plan-outline.js'
 import { formatCount, plural } from '../text.js'
-import type { Standing } from './glyphs.js'
+import type { StepStatus } from './glyphs.js'
 import { rateOver } from './rates.js'
 import type { DashboardState, StepState } from './state.js'
 
@@ -13,7 +13,7 @@ export type OutlinedStep = Omit<PlanStep, 'reason' | 'neededBy'> & Partial<Pick<
 /** A step as the screen shows it; `total` counts the tensors in its charge. */
 export interface ShownStep {
   readonly outlined: OutlinedStep
-  readonly standing: Standing
+  readonly standing: StepStatus
   readonly done: number
   readonly total: number
   readonly seconds: number
@@ -22,7 +22,7 @@ export interface ShownStep {
 
 const NEVER_BEGUN: StepState = { planned: undefined, done: 0, seconds: 0, begun: false }
 
-const standingOf = ({ phase }: DashboardState, { neededBy }: OutlinedStep, { done, begun }: StepState, total: number): Standing => {
+const standingOf = ({ phase }: DashboardState, { neededBy }: OutlinedStep, { done, begun }: StepState, total: number): StepStatus => {
   if (neededBy?.length === 0 && !begun) return 'reused'
   if (phase === 'finished' || (done >= total && done > 0)) return 'done'
   if (phase === 'failed') return begun ? 'failed' : 'stopped'

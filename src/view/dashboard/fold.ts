@@ -1,6 +1,6 @@
 import type { TensorOrigin } from '../../run/events.js'
 import { countsText, formatBytes, formatDuration, plural } from '../text.js'
-import type { BuildEvent, Heard } from './build-event.js'
+import type { BuildEvent, TimedEvent } from './build-event.js'
 import { addSample, doneBy, type Sample } from './rates.js'
 import { NOTHING_HEARD, type DashboardState, type LogEntry, type StepState, type TensorState, type WorkerState } from './state.js'
 
@@ -181,7 +181,7 @@ const hear = (draft: Draft, event: BuildEvent, at: number): void => {
 }
 
 /** The state after more events, in their order. Pure: the state given is not changed. One call for many events costs little more than one for one. */
-export const fold = (state: DashboardState, heard: readonly Heard[]): DashboardState => {
+export const fold = (state: DashboardState, heard: readonly TimedEvent[]): DashboardState => {
   if (heard.length === 0) return state
   const draft: Draft = { ...state, steps: new Map(state.steps), tensors: new Map(state.tensors), workers: [...state.workers], samples: [...state.samples], log: [...state.log] }
   for (const { event, at } of heard) hear(draft, event, at)

@@ -1,11 +1,11 @@
 import type { TensorState } from './state.js'
 
 /** Where a step stands. */
-export type Standing = 'waiting' | 'running' | 'done' | 'reused' | 'failed' | 'stopped'
+export type StepStatus = 'waiting' | 'running' | 'done' | 'reused' | 'failed' | 'stopped'
 
 /** The signs that a screen is drawn with. */
 export interface Glyphs {
-  readonly standing: Readonly<Record<Standing, string>>
+  readonly standing: Readonly<Record<StepStatus, string>>
   readonly tensor: Readonly<Record<TensorState['state'], string>>
   /** Filled, half filled and empty parts of a bar. */
   readonly bar: readonly [string, string, string]

@@ -1,5 +1,5 @@
 import { JSON_VERSION } from '../json.js'
-import type { BuildEvent, Heard } from './build-event.js'
+import type { BuildEvent, TimedEvent } from './build-event.js'
 
 /** What a line of an event stream holds; `at` is undefined for a stream without times. */
 export type ReadLine =
@@ -113,7 +113,7 @@ export const createLineCutter = (): ((piece: string) => readonly string[]) => {
 }
 
 /** Gives events without times the moment at which they are read, and never lets time go back. */
-export const createClockwork = (now: () => number): ((event: BuildEvent, at: number | undefined) => Heard) => {
+export const createClockwork = (now: () => number): ((event: BuildEvent, at: number | undefined) => TimedEvent) => {
   let last = 0
   return (event, at) => {
     last = Math.max(last, at ?? now())

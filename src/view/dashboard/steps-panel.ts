@@ -2,12 +2,12 @@ import { greatest } from '../../base/lists.js'
 import { formatBytes, formatCount, widthOf } from '../text.js'
 import { shortSeconds } from './clock.js'
 import { shownSteps, type ShownStep } from './derive.js'
-import { drawBar, type Glyphs, type Standing } from './glyphs.js'
+import { drawBar, type Glyphs, type StepStatus } from './glyphs.js'
 import { drawGraph, type GraphRow } from './graph.js'
 import { choose, cutLine, fitLine, fitText, span, type Line, type Tone } from './line.js'
 import type { DashboardState } from './state.js'
 
-const TONES: Readonly<Record<Standing, Tone>> = { waiting: 'faint', running: 'busy', done: 'good', reused: 'good', failed: 'bad', stopped: 'warn' }
+const TONES: Readonly<Record<StepStatus, Tone>> = { waiting: 'faint', running: 'busy', done: 'good', reused: 'good', failed: 'bad', stopped: 'warn' }
 
 const BAR = 8
 /** Columns from which reasons stand beside their steps rather than operators are written out. */
@@ -16,7 +16,7 @@ const WIDE = 100
 const LEAST_REASON = 20
 /** And those that are enough to tell operators apart. */
 const LEAST_OP = 10
-const WORDS: Readonly<Partial<Record<Standing, string>>> = { reused: 'reused', stopped: 'stopped' }
+const WORDS: Readonly<Partial<Record<StepStatus, string>>> = { reused: 'reused', stopped: 'stopped' }
 /** Columns that a path should have beside the name of its output. */
 const LEAST_PATH = 24
 

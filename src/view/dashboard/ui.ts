@@ -26,7 +26,7 @@ export interface Extent {
 }
 
 /** What a key does besides: it asks for a stop, or gives the terminal back for a while. */
-export type Wish = 'stop' | 'suspend' | undefined
+export type DashboardAction = 'stop' | 'suspend' | undefined
 
 const clamp = (value: number, count: number): number => Math.max(0, Math.min(count - 1, value))
 
@@ -64,7 +64,7 @@ const type = (ui: Ui, key: Key, extent: Extent): Ui => {
 const open = (ui: Ui, page: Page): Ui => (ui.page === page ? { ...FIRST_LOOK, step: ui.step } : { ...ui, page, at: 0, query: '', typing: page === 'find' })
 
 /** What a key makes of the screen, and what it asks for. Pure. */
-export const press = (ui: Ui, key: Key, extent: Extent): { readonly ui: Ui; readonly wish: Wish } => {
+export const press = (ui: Ui, key: Key, extent: Extent): { readonly ui: Ui; readonly wish: DashboardAction } => {
   if (key.type === 'interrupt') return { ui, wish: 'stop' }
   if (key.type === 'suspend') return { ui, wish: 'suspend' }
   if (ui.typing) return { ui: type(ui, key, extent), wish: undefined }

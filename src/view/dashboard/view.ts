@@ -8,7 +8,7 @@ import { drawSteps } from './steps-panel.js'
 import type { Extent, Ui } from './ui.js'
 
 /** The terminal, and the moment on the clock of the events. */
-export interface Scene {
+export interface DashboardFrame {
   readonly columns: number
   readonly rows: number
   readonly now: number
@@ -76,7 +76,7 @@ const wide = (state: DashboardState, ui: Ui, width: number, height: number, now:
   return fitBlock([...steps, ...below], left + 1, height).map((line, i) => [line, lines[i]!])
 }
 
-const page = (state: DashboardState, ui: Ui, { columns, now, stop }: Scene, height: number, glyphs: Glyphs): readonly Line[] => {
+const page = (state: DashboardState, ui: Ui, { columns, now, stop }: DashboardFrame, height: number, glyphs: Glyphs): readonly Line[] => {
   switch (ui.page) {
     case 'steps': return narrow(state, ui, columns, height, now, glyphs)
     case 'step': return drawStepPage(state, ui.step, ui.at, columns, height, glyphs)
@@ -87,7 +87,7 @@ const page = (state: DashboardState, ui: Ui, { columns, now, stop }: Scene, heig
 }
 
 /** How much a page has to move over. */
-export const extentOf = (state: DashboardState, ui: Ui, { rows }: Scene): Extent => {
+export const extentOf = (state: DashboardState, ui: Ui, { rows }: DashboardFrame): Extent => {
   const lines = ui.page === 'log' ? state.log.length : ui.page === 'find' ? tensorsLike(state, ui.query).length
     : ui.page === 'step' ? tensorsOf(state, state.plan?.steps[ui.step]?.name).length : 0
   return { steps: state.plan?.steps.length ?? 0, lines, page: Math.max(1, rows - FRAME - 1) }
@@ -102,7 +102,7 @@ const whole = (lines: readonly Line[], width: number, height: number): readonly 
  * A build as a screen: exactly `rows` rows of exactly `columns` columns, whatever the build and however small the terminal. Pure.
  * A row of two parts has them side by side.
  */
-export const view = (state: DashboardState, ui: Ui, scene: Scene): readonly Row[] => {
+export const view = (state: DashboardState, ui: Ui, scene: DashboardFrame): readonly Row[] => {
   const { columns, rows, now, stop } = scene
   const glyphs = glyphsFor(scene.unicode)
   const height = rows - FRAME

@@ -2,9 +2,9 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Lock } from '#src/store/lock.js'
-import { inlineHand } from '../../support/inline-hand.js'
+import { inlineWorker } from '../../support/inline-worker.js'
 import { codesOf } from '../support.js'
-import { inWorkshop, shares, type Workshop } from '../workshop.js'
+import { withBuildFixture, shares, type BuildFixture } from '../build-fixture.js'
 import { pretend } from './pretend.js'
 
 // A WebGPU driver may round as it likes, so that what it computes is nothing for any other build.
@@ -13,14 +13,14 @@ const RECIPE = {
   steps: { strong: { op: 'mask.magnitude', model: 'a', base: 'b', quantile: 0.7 }, x: { op: 'merge.blend', a: 'a', b: 'b', keep: 0.25, mask: 'strong' } },
   outputs: { out: { from: 'x', path: 'out.safetensors' } },
 }
-const withModels = (work: (shop: Workshop) => Promise<void>): Promise<void> => inWorkshop(async (shop) => {
+const withModels = (work: (shop: BuildFixture) => Promise<void>): Promise<void> => withBuildFixture(async (shop) => {
   for (const [i, name] of ['a', 'b'].entries()) await shop.model(`${name}.safetensors`, i)
   await work(shop)
 })
-const lockOf = (shop: Workshop): Lock => JSON.parse(readFileSync(shop.at('recipe.lock.json'), 'utf8')) as Lock
+const lockOf = (shop: BuildFixture): Lock => JSON.parse(readFileSync(shop.at('recipe.lock.json'), 'utf8')) as Lock
 const devicesOf = (lock: Lock): readonly unknown[] => lock.builds.flatMap((b) => Object.values(b.steps).map((s) => s.device))
 /** The files of the store, whose names and lengths tell of every entry. */
-const remembered = (shop: Workshop): readonly string[] => (existsSync(shop.storeFolder) ? (readdirSync(shop.storeFolder, { recursive: true }) as string[]) : [])
+const remembered = (shop: BuildFixture): readonly string[] => (existsSync(shop.storeFolder) ? (readdirSync(shop.storeFolder, { recursive: true }) as string[]) : [])
   .map((name) => join(shop.storeFolder, name)).filter((path) => statSync(path).isFile()).map((path) => `${path} ${statSync(path).size}`).sort()
 
 test('the lock of what WebGPU computed says so at every step, and that of the processor and of CUDA names no device', () => withModels(async (shop) => {
@@ -81,7 +81,7 @@ test('a frozen build on WebGPU is held to what WebGPU made', () => withModels(as
 
 test('a recipe that computes nothing is locked the same whatever device was asked for', () => withModels(async (shop) => {
   const copying = { models: RECIPE.models, steps: { part: { op: 'model.select', model: 'a', layers: 'layers.*.weight' } }, outputs: { out: { from: 'part', path: 'out.safetensors' } } }
-  await shop.build(copying, { start: inlineHand, device: 'webgpu' })
+  await shop.build(copying, { start: inlineWorker, device: 'webgpu' })
   expect(devicesOf(lockOf(shop))).toEqual([undefined])
-  expect(codesOf((await shop.build(copying, { start: inlineHand, device: 'webgpu', frozen: true })).result)).toEqual([])
+  expect(codesOf((await shop.build(copying, { start: inlineWorker, device: 'webgpu', frozen: true })).result)).toEqual([])
 }))

@@ -5,7 +5,7 @@ import { readDevice } from '#src/cli/options.js'
 import type { Port, Program } from '#src/graph/program.js'
 import { estimateDeviceMemory } from '#src/plan/device-memory.js'
 import type { Plan } from '#src/plan/plan.js'
-import { chooseDevice, fitInto, type Choice, type Wish } from '#src/run/devices/choose.js'
+import { chooseDevice, fitInto, type DeviceSelection, type DeviceRequest } from '#src/run/devices/choose.js'
 import { LEAST_CHUNK } from '#src/run/devices/engine.js'
 import type { CudaPlaces } from '#src/run/devices/places.js'
 import { prepare } from '#src/run/prepare.js'
@@ -28,7 +28,7 @@ const plan = (steps: object, from: string): Promise<Plan> => inFolder(async (fol
 const blending = (): Promise<Plan> => plan({ x: { op: 'merge.blend', a: 'a', b: 'b' } }, 'x')
 /** The same plan, as if the processor took some seconds for its arithmetic. */
 const lasting = (made: Plan, seconds: number): Plan => ({ ...made, totals: { ...made.totals, operations: seconds * 2.5e9 } })
-const chosen = async (wish: Wish, made: Plan, places: CudaPlaces = machine.places): Promise<Choice> => {
+const chosen = async (wish: DeviceRequest, made: Plan, places: CudaPlaces = machine.places): Promise<DeviceSelection> => {
   const choice = await chooseDevice(wish, made, 3, places)
   if (choice.type === 'failed') throw new Error(choice.diagnostics[0]!.message)
   return choice.value
@@ -54,7 +54,7 @@ describe('the best device is', () => {
     expect(planned.reason).toMatch(/^auto: /)
   })
 
-  test.each<[Wish, string]>([
+  test.each<[DeviceRequest, string]>([
     ['auto', 'auto: nothing is computed'], ['cuda:0', 'nothing is computed, so cuda:0 is not needed'], ['cuda:3', 'nothing is computed, so cuda:3 is not needed'], ['webgpu', 'nothing is computed, so webgpu is not needed'],
   ])('none where nothing is computed, even where %s is asked for', async (wish, reason) => {
     const { device, planned, cutting } = await chosen(wish, await plan({ x: { op: 'model.select', model: 'a', layers: '*' } }, 'x'), untouched)

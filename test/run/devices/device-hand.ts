@@ -1,10 +1,10 @@
 import { loadKernels } from '#src/kernels/kernels.js'
-import type { Hand } from '#src/run/crew.js'
+import type { WorkerHandle } from '#src/run/worker-pool.js'
 import { createEngine, type Engine } from '#src/run/devices/engine.js'
-import { createBench } from '#src/run/execute.js'
+import { createExecutor } from '#src/run/execute.js'
 import { createSession, type Session } from '#src/run/sessions.js'
 import type { WorkerStart } from '#src/run/worker.js'
-import { handOf } from '../../support/hand-of.js'
+import { workerHandleOf } from '../../support/worker-handle.js'
 
 /** The session of a program that runs on the processor, whatever device it was lowered for. */
 export const sessionOf = ({ engine }: WorkerStart, program: number): Promise<Session> => createSession(engine.models[program]!)
@@ -12,7 +12,7 @@ export const sessionOf = ({ engine }: WorkerStart, program: number): Promise<Ses
 /** A worker in this thread, on a device of which a test says how it makes sessions and what else its engine does; `ended` is called once it has. */
 export const deviceHand = (
   start: WorkerStart, open: (program: number) => Promise<Session>, change: (engine: Engine) => Engine = (engine) => engine, ended: () => void = () => undefined,
-): Hand => {
+): WorkerHandle => {
   const engine = change(createEngine(start.engine, open))
-  return handOf(createBench({ kernels: loadKernels(), engine, temporary: start.temporary, cutting: start.cutting, stopping: () => Atomics.load(start.stop, 0) === 1 }), ended)
+  return workerHandleOf(createExecutor({ kernels: loadKernels(), engine, temporary: start.temporary, cutting: start.cutting, stopping: () => Atomics.load(start.stop, 0) === 1 }), ended)
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { installCuda, removeCuda, type Fetcher } from '#src/run/devices/install.js'
-import type { CudaEvent } from '#src/run/devices/take.js'
+import type { CudaEvent } from '#src/run/devices/import-libraries.js'
 import { library, LIBRARY_FILES, makeMachine, NEEDED, providerFiles, tarball, zip, type FakeMachine } from './fake-cuda.js'
 
 const CUDA = 'libonnxruntime_providers_cuda.so'

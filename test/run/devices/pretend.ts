@@ -5,7 +5,7 @@ import type { Instruction, Program } from '#src/graph/program.js'
 import { decodingTables } from '#src/kernels/convert.js'
 import type { PlannedDevice } from '#src/plan/device.js'
 import type { BuildOptions } from '#src/run/build.js'
-import type { Hand } from '#src/run/crew.js'
+import type { WorkerHandle } from '#src/run/worker-pool.js'
 import type { Device } from '#src/run/devices/device.js'
 import { createSession, type Session } from '#src/run/sessions.js'
 import type { WorkerStart } from '#src/run/worker.js'
@@ -37,7 +37,7 @@ const tables = decodingTables()
 const sessions = new Map<string, Promise<Session>>()
 
 /** A worker in this thread, on the processor, whatever device its programs are lowered for. Sessions are kept between builds; memory is not, or it would grow with each. */
-export const anyHand = (start: WorkerStart): Hand => deviceHand(start, async (index) => {
+export const anyHand = (start: WorkerStart): WorkerHandle => deviceHand(start, async (index) => {
   const { device, programs, models } = start.engine
   const program = programs[index]!
   const key = `${device}${program.key}`
@@ -50,7 +50,7 @@ export const anyHand = (start: WorkerStart): Hand => deviceHand(start, async (in
  * Options of a build that takes a device for there: its programs are lowered for it and its work is cut for it, and the processor runs them.
  * `block` is a multiple of 65,536.
  */
-export const pretend = (device: Device, chunk = 1 << 20, block = 1 << 20, start: (order: WorkerStart) => Hand = anyHand): BuildOptions => ({
+export const pretend = (device: Device, chunk = 1 << 20, block = 1 << 20, start: (order: WorkerStart) => WorkerHandle = anyHand): BuildOptions => ({
   device,
   start,
   choose: async () => ok({ device, workers: 1, cutting: { chunk, block }, planned: plannedOn(device, chunk) }),

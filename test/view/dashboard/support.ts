@@ -1,9 +1,9 @@
-import type { BuildEvent, Heard } from '#src/view/dashboard/build-event.js'
+import type { BuildEvent, TimedEvent } from '#src/view/dashboard/build-event.js'
 import { fold } from '#src/view/dashboard/fold.js'
 import { lineWidth, paintLine, type Row } from '#src/view/dashboard/line.js'
 import { NOTHING_HEARD, type DashboardState } from '#src/view/dashboard/state.js'
 import { FIRST_LOOK, type Ui } from '#src/view/dashboard/ui.js'
-import { view, type Scene } from '#src/view/dashboard/view.js'
+import { view, type DashboardFrame } from '#src/view/dashboard/view.js'
 
 type Plan = Extract<BuildEvent, { readonly type: 'plan-made' }>['plan']
 type Step = Plan['steps'][number]
@@ -60,10 +60,10 @@ export const stop: BuildEvent = { type: 'stop-requested', signal: 'SIGINT' }
 export const ended: BuildEvent = { type: 'command-ended', exit: 0 }
 
 /** Events a second apart, the first at 0 s. */
-export const everySecond = (events: readonly BuildEvent[]): readonly Heard[] => events.map((event, i) => ({ at: 1000 * i, event }))
+export const everySecond = (events: readonly BuildEvent[]): readonly TimedEvent[] => events.map((event, i) => ({ at: 1000 * i, event }))
 
 /** A build in the middle: 4.5 s in, two of four tensors done. */
-export const half: readonly Heard[] = [
+export const half: readonly TimedEvent[] = [
   { at: 0, event: made }, { at: 500, event: warned }, { at: 1000, event: started }, { at: 1000, event: planned }, { at: 2000, event: units(0, 0, 3e8, 1e8, nameOf(1)) },
   { at: 3000, event: units(1, 3, 9e8, 3e8, nameOf(2)) }, { at: 3000, event: tensorDone(3, 0.5, 'reused') }, { at: 4000, event: memory(2.5e8) }, { at: 5000, event: memory(2.4e8) },
   { at: 5000, event: units(0, 0, 1.5e9, 5e8, nameOf(1)) }, { at: 5000, event: tensorDone(0, 2) },
@@ -73,15 +73,15 @@ export const NOW = 5500
 export const after = (...events: readonly BuildEvent[]): DashboardState => fold(NOTHING_HEARD, everySecond(events))
 export const halfWay = fold(NOTHING_HEARD, half)
 
-const SCENE: Scene = { columns: 80, rows: 24, now: NOW, unicode: true, stop: 'stop' }
+const SCENE: DashboardFrame = { columns: 80, rows: 24, now: NOW, unicode: true, stop: 'stop' }
 
 /** A row of the screen as text. */
 export const rowText = (row: Row, color = false): string => row.map((line) => paintLine(line, color)).join('')
 
 /** A screen as text, without colours and without spaces at the ends of lines. */
-export const screen = (state: DashboardState, scene: Partial<Scene> = {}, ui: Partial<Ui> = {}): readonly string[] =>
+export const screen = (state: DashboardState, scene: Partial<DashboardFrame> = {}, ui: Partial<Ui> = {}): readonly string[] =>
   view(state, { ...FIRST_LOOK, ...ui }, { ...SCENE, ...scene }).map((row) => rowText(row).trimEnd())
 
 /** The widths of all lines of a screen. */
-export const widths = (state: DashboardState, scene: Partial<Scene> = {}, ui: Partial<Ui> = {}): readonly number[] =>
+export const widths = (state: DashboardState, scene: Partial<DashboardFrame> = {}, ui: Partial<Ui> = {}): readonly number[] =>
   view(state, { ...FIRST_LOOK, ...ui }, { ...SCENE, ...scene }).map((row) => row.reduce((n, line) => n + lineWidth(line), 0))

@@ -1,7 +1,7 @@
 import { noTime } from '#src/run/stopwatch.js'
 import { expect, test } from 'vitest'
 import { entry } from '#src/base/catalogue/entry.js'
-import { employ, type Hand, type Source } from '#src/run/crew.js'
+import { runPool, type WorkerHandle, type TaskSource } from '#src/run/worker-pool.js'
 import type { UnitOrder, UnitResult } from '#src/run/unit.js'
 import type { WorkerAnswer, WorkerTask } from '#src/run/worker.js'
 
@@ -10,10 +10,10 @@ const puppet = () => {
   const tasks: WorkerTask[] = []
   const answers: ((answer: WorkerAnswer) => void)[] = []
   const exits: ((reason: string | undefined) => void)[] = []
-  const hand: Hand = { send: (task) => void tasks.push(task), onAnswer: (l) => void answers.push(l), onExit: (l) => void exits.push(l) }
+  const handle: WorkerHandle = { send: (task) => void tasks.push(task), onAnswer: (l) => void answers.push(l), onExit: (l) => void exits.push(l) }
   let answered = 0
   return {
-    hand,
+    handle,
     tasks,
     /** Ids of the units of each task, `end` where it was told that there is no more. */
     told: () => tasks.map((task) => (task === undefined ? 'end' : task.map((u) => u.id).join())),
@@ -31,7 +31,7 @@ const unit = (id: number, elements = 1 << 20): UnitOrder => ({ id, program: unde
 const sourceOf = (units: readonly UnitOrder[]) => {
   const left = [...units]
   const finished: string[] = []
-  const source: Source = {
+  const source: TaskSource = {
     next: () => left.shift(),
     finish: (worker, results) => {
       finished.push(...results.map((r) => `${r.id} by ${worker}`))
@@ -44,7 +44,7 @@ const sourceOf = (units: readonly UnitOrder[]) => {
 test('work is handed out evenly, two tasks ahead, and the next when one is done', async () => {
   const [first, second] = [puppet(), puppet()]
   const { source, finished } = sourceOf(Array.from({ length: 6 }, (_, i) => unit(i)))
-  const done = employ([first.hand, second.hand], source, () => undefined)
+  const done = runPool([first.handle, second.handle], source, () => undefined)
   expect([first.told(), second.told()]).toEqual([['0', '2'], ['1', '3']])
   second.finish()
   expect([first.told(), second.told()]).toEqual([['0', '2'], ['1', '3', '4']])
@@ -62,16 +62,16 @@ test('work is handed out evenly, two tasks ahead, and the next when one is done'
 })
 
 test('small units are put together into one task, up to 64 of them', () => {
-  const hand = puppet()
-  void employ([hand.hand], sourceOf(Array.from({ length: 100 }, (_, i) => unit(i, 10))).source, () => undefined)
-  expect(hand.tasks.map((task) => task!.length)).toEqual([64, 36])
+  const handle = puppet()
+  void runPool([handle.handle], sourceOf(Array.from({ length: 100 }, (_, i) => unit(i, 10))).source, () => undefined)
+  expect(handle.tasks.map((task) => task!.length)).toEqual([64, 36])
 })
 
-test('a hand that had nothing to do gets work as soon as another’s results free some', () => {
+test('a handle that had nothing to do gets work as soon as another’s results free some', () => {
   const [first, second] = [puppet(), puppet()]
   const waiting: UnitOrder[] = []
   const units = [unit(0)]
-  void employ([first.hand, second.hand], {
+  void runPool([first.handle, second.handle], {
     next: () => units.shift(),
     finish: () => {
       units.push(...waiting.splice(0))
@@ -88,7 +88,7 @@ test('the first failure stops everything once and is the only one told', async (
   const [first, second] = [puppet(), puppet()]
   let stops = 0
   const { source } = sourceOf(Array.from({ length: 8 }, (_, i) => unit(i)))
-  const done = employ([first.hand, second.hand], source, () => stops++)
+  const done = runPool([first.handle, second.handle], source, () => stops++)
   first.fail('cause')
   second.fail('stopped')
   first.fail('stopped')
@@ -104,7 +104,7 @@ test('the first failure stops everything once and is the only one told', async (
 test('answers that come after a failure do no harm', async () => {
   const [first, second] = [puppet(), puppet()]
   const { source, finished } = sourceOf(Array.from({ length: 8 }, (_, i) => unit(i)))
-  const done = employ([first.hand, second.hand], source, () => undefined)
+  const done = runPool([first.handle, second.handle], source, () => undefined)
   first.fail('cause')
   second.finish()
   second.finish()
@@ -115,17 +115,17 @@ test('answers that come after a failure do no harm', async () => {
   expect(finished).toEqual(['1 by 1', '3 by 1'])
 })
 
-test('a problem with a result ends the work like a failure of the hand', async () => {
-  const hand = puppet()
-  const done = employ([hand.hand], { next: (() => { const left = [unit(0)]; return () => left.shift() })(), finish: () => entry('unordered', 'NaN') }, () => undefined)
-  hand.finish()
-  hand.exit()
+test('a problem with a result ends the work like a failure of the handle', async () => {
+  const handle = puppet()
+  const done = runPool([handle.handle], { next: (() => { const left = [unit(0)]; return () => left.shift() })(), finish: () => entry('unordered', 'NaN') }, () => undefined)
+  handle.finish()
+  handle.exit()
   expect((await done).diagnostics.map((d) => d.code)).toEqual(['unordered'])
 })
 
-test.each([['out of memory', /out of memory/], [undefined, /no reason given/]])('a hand that ends before its work is done fails the run: %s', async (reason, message) => {
+test.each([['out of memory', /out of memory/], [undefined, /no reason given/]])('a handle that ends before its work is done fails the run: %s', async (reason, message) => {
   const [first, second] = [puppet(), puppet()]
-  const done = employ([first.hand, second.hand], sourceOf([unit(0), unit(1), unit(2)]).source, () => undefined)
+  const done = runPool([first.handle, second.handle], sourceOf([unit(0), unit(1), unit(2)]).source, () => undefined)
   second.exit(reason)
   expect(first.told().at(-1)).toBe('end')
   first.exit()
@@ -135,10 +135,10 @@ test.each([['out of memory', /out of memory/], [undefined, /no reason given/]])(
   expect(diagnostics[0]!.message).toContain('worker 1')
 })
 
-test('with nothing to do, all hands are told to end', async () => {
-  const hand = puppet()
-  const done = employ([hand.hand], sourceOf([]).source, () => undefined)
-  expect(hand.told()).toEqual(['end'])
-  hand.exit()
+test('with nothing to do, all handles are told to end', async () => {
+  const handle = puppet()
+  const done = runPool([handle.handle], sourceOf([]).source, () => undefined)
+  expect(handle.told()).toEqual(['end'])
+  handle.exit()
   expect((await done).type).toBe('ok')
 })

@@ -7,7 +7,7 @@ import type { TensorInfo } from '../tensor/info.js'
 import type { Notices } from './notices.js'
 
 /** A tensor as its header entry states it, unchecked: integers of up to 64 bits, offsets from the start of the data. */
-export interface Entry {
+export interface HeaderEntry {
   readonly name: string
   readonly dtype: Dtype
   readonly shape: readonly (number | bigint)[]
@@ -25,9 +25,9 @@ const MAX_RANK = 64
  * Judges entries by the reference's loop: in the order of their bytes each tensor begins where the one before ended and has as many bytes
  * as its dtype and shape ask for, and the last one ends where the file ends. Gives the tensors with offsets from the start of the file.
  */
-export const applyLaw = (
+export const validateLayout = (
   path: string,
-  entries: readonly Entry[],
+  entries: readonly HeaderEntry[],
   dataBegin: number,
   fileBytes: number,
   notices: Notices,
@@ -76,7 +76,7 @@ const isPlain = (shape: readonly (number | bigint)[]): shape is readonly number[
 const compare = (x: number | bigint, y: number | bigint): number => (x < y ? -1 : x > y ? 1 : 0)
 
 /** By begin, then end; entries that say the same stay in the header's order. */
-const sortByBytes = (entries: readonly Entry[]): readonly Entry[] => {
+const sortByBytes = (entries: readonly HeaderEntry[]): readonly HeaderEntry[] => {
   return [...entries].sort((x, y) => compare(x.begin, y.begin) || compare(x.end, y.end))
 }
 
@@ -94,7 +94,7 @@ const bitsOf = (shape: readonly (number | bigint)[], bitsEach: number): number |
   return exact
 }
 
-const noticeOddities = ({ name, dtype, shape, begin }: Entry, notices: Notices): void => {
+const noticeOddities = ({ name, dtype, shape, begin }: HeaderEntry, notices: Notices): void => {
   if (ODD_NAME.test(name)) {
     if (name === '') notices.add(problems.emptyName, name)
     if (/\p{Cc}/u.test(name)) notices.add(problems.controlCharacterInName, name)

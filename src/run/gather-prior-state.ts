@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { blake3, EMPTY_DIGEST, toDigest, type Digest } from '../base/digest.js'
 import type { Fingerprint, Identify } from '../plan/fingerprint.js'
-import { NOTHING_KNOWN, type EarlierTensor, type Known } from '../plan/known.js'
+import { NO_PRIOR_STATE, type EarlierTensor, type PriorState } from '../plan/prior-state.js'
 import type { Draft } from '../plan/draft.js'
 import { pathsOf } from '../plan/outputs.js'
 import type { InputFile } from '../plan/plan.js'
@@ -10,7 +10,7 @@ import type { KnownFile } from '../store/files.js'
 import { LOCK_VERSION } from '../store/lock.js'
 import type { Store } from '../store/store.js'
 import type { TensorInfo } from '../tensor/info.js'
-import { findRemains, type Remains } from './journal.js'
+import { findRemains, type RunRemains } from './journal.js'
 import { roomIn } from './kept-masks.js'
 
 /** Identifies the bytes of stored tensors by the file they lie in, as it was when its header was read. */
@@ -26,10 +26,10 @@ export const identifyByFile = (files: readonly InputFile[]): Identify => {
 export const inputFiles = (draft: Pick<Draft, 'models'>): InputFile[] => [...new Map(draft.models.flatMap((m) => m.files).map((f) => [f.path, f] as const)).values()]
 
 /** What the store and dead runs know of a draft's files. */
-export interface Findings {
-  readonly known: Known
+export interface PriorFindings {
+  readonly known: PriorState
   /** True when some earlier output could be taken over if the contents of all inputs were known. */
-  readonly hopeful: boolean
+  readonly mayReuse: boolean
 }
 
 /** What is found out about files by reading them: digests of tensors by the identity of their bytes. `sound` names the outputs that may be taken over, where only those may. */
@@ -38,13 +38,13 @@ export interface Fresh {
   readonly sound?: ReadonlySet<string>
 }
 
-const NO_REMAINS: Remains = { unfinished: new Map(), digests: new Map() }
+const NO_REMAINS: RunRemains = { unfinished: new Map(), digests: new Map() }
 
 /** A build that nothing is known for. */
-export const knowNothing = (draft: Pick<Draft, 'models'>, store: Store | undefined): Known => ({ ...NOTHING_KNOWN, identify: identifyByFile(inputFiles(draft)), room: roomIn(store) })
+export const knowNothing = (draft: Pick<Draft, 'models'>, store: Store | undefined): PriorState => ({ ...NO_PRIOR_STATE, identify: identifyByFile(inputFiles(draft)), room: roomIn(store) })
 
 /** Collects what earlier runs left that concerns a draft. Where `fresh` says which outputs are sound, nothing is believed for the times of a file. */
-export const gatherKnown = async (draft: Draft, store: Store | undefined, fresh: Fresh = { digests: new Map() }): Promise<Findings> => {
+export const gatherPriorState = async (draft: Draft, store: Store | undefined, fresh: Fresh = { digests: new Map() }): Promise<PriorFindings> => {
   const files = draft.outputs.flatMap(({ output }) => output.files)
   const { sound } = fresh
   const remains = sound === undefined ? await findRemains(files) : NO_REMAINS
@@ -60,7 +60,7 @@ export const gatherKnown = async (draft: Draft, store: Store | undefined, fresh:
       made.set(fingerprint as Fingerprint, known)
     }
   }
-  const known: Known = {
+  const known: PriorState = {
     digestOf: digestsOf(draft, sound === undefined ? store : undefined, remains, identify, fresh.digests),
     earlier: made,
     stands: (path, header, bytes) => {
@@ -72,11 +72,11 @@ export const gatherKnown = async (draft: Draft, store: Store | undefined, fresh:
     unfinished: remains.unfinished,
     identify,
     outcome: (fingerprint) => store?.outcomes.find(fingerprint),
-    mask: store === undefined ? NOTHING_KNOWN.mask : store.masks.open(),
+    mask: store === undefined ? NO_PRIOR_STATE.mask : store.masks.open(),
     room: roomIn(store),
     lock: LOCK_VERSION,
   }
-  return { known, hopeful: earlier.size > 0 }
+  return { known, mayReuse: earlier.size > 0 }
 }
 
 const outputPaths = (draft: Draft): string[] => [...draft.outputs.flatMap(({ output }) => pathsOf(output)), ...draft.reports.map((r) => r.path)]
@@ -90,7 +90,7 @@ export const findEarlier = (draft: Draft, store: Store): Map<string, KnownFile> 
   }))
 }
 
-const digestsOf = (draft: Draft, store: Store | undefined, remains: Remains, identify: Identify, fresh: ReadonlyMap<string, Digest>) => {
+const digestsOf = (draft: Draft, store: Store | undefined, remains: RunRemains, identify: Identify, fresh: ReadonlyMap<string, Digest>) => {
   const files = new Map(inputFiles(draft).map((f) => [f.path, store?.files.find(f.path, f)] as const))
   return (tensor: TensorInfo): Digest | undefined => {
     if (tensor.begin === tensor.end) return EMPTY_DIGEST

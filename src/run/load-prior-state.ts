@@ -1,11 +1,11 @@
 import type { Digest } from '../base/digest.js'
 import { ok, type Result } from '../base/result.js'
-import type { Known } from '../plan/known.js'
+import type { PriorState } from '../plan/prior-state.js'
 import type { Draft } from '../plan/draft.js'
 import type { Store } from '../store/store.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { digestTensors } from './digest-tensors.js'
-import { findEarlier, gatherKnown, identifyByFile, inputFiles } from './known.js'
+import { findEarlier, gatherPriorState, identifyByFile, inputFiles } from './gather-prior-state.js'
 import type { RunOptions } from './options.js'
 import { recheck } from './recheck.js'
 
@@ -19,7 +19,7 @@ const inputsOf = (draft: Draft): readonly TensorInfo[] => {
 }
 
 /** Gathers what earlier builds left that concerns a draft, and reads inputs for their digests where that is asked for. */
-export const learn = async (draft: Draft, store: Store | undefined, reading: Reading, options: RunOptions): Promise<Result<Known>> => {
+export const loadPriorState = async (draft: Draft, store: Store | undefined, reading: Reading, options: RunOptions): Promise<Result<PriorState>> => {
   const identify = identifyByFile(inputFiles(draft))
   const byIdentity = (tensors: readonly TensorInfo[], digestOf: (t: TensorInfo) => Digest | undefined): ReadonlyMap<string, Digest> =>
     new Map(tensors.filter((t) => t.begin < t.end).map((t) => [identify(t)!, digestOf(t)!] as [string, Digest]))
@@ -27,13 +27,13 @@ export const learn = async (draft: Draft, store: Store | undefined, reading: Rea
     const inputs = inputsOf(draft)
     const read = await recheck(inputs, store === undefined ? new Map() : findEarlier(draft, store), options)
     if (read.type === 'failed') return read
-    return ok((await gatherKnown(draft, store, { digests: byIdentity(inputs, read.value.digestOf), sound: read.value.sound })).known)
+    return ok((await gatherPriorState(draft, store, { digests: byIdentity(inputs, read.value.digestOf), sound: read.value.sound })).known)
   }
-  const { known, hopeful } = await gatherKnown(draft, store)
-  if (reading === 'never' || (reading === 'if-useful' && !hopeful)) return ok(known)
+  const { known, mayReuse } = await gatherPriorState(draft, store)
+  if (reading === 'never' || (reading === 'if-useful' && !mayReuse)) return ok(known)
   const unknown = inputsOf(draft).filter((t) => known.digestOf(t) === undefined)
   if (unknown.length === 0) return ok(known)
   const digests = await digestTensors(unknown, options)
   if (digests.type === 'failed') return digests
-  return ok((await gatherKnown(draft, store, { digests: byIdentity(unknown, digests.value) })).known)
+  return ok((await gatherPriorState(draft, store, { digests: byIdentity(unknown, digests.value) })).known)
 }

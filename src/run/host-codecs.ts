@@ -62,7 +62,7 @@ const NAN: Readonly<Record<FloatDtype, { readonly words: View<Words>; readonly s
  * Gives every NaN among `n` stored numbers from element `first` on the same bits. What sign and payload a NaN has that arithmetic makes
  * is left to processors, and they differ.
  */
-export const levelNaNs = (kernels: Kernels, dtype: FloatDtype, offset: number, n: number, first: number): void => {
+export const canonicalizeNaNs = (kernels: Kernels, dtype: FloatDtype, offset: number, n: number, first: number): void => {
   const { words, sign, infinity, nan } = NAN[dtype]
   const all = kernels.view(words, offset, dtype === 'F64' ? 2 * n : n)
   if (dtype !== 'F64') {

@@ -1,14 +1,14 @@
 import type { Kernels } from '../kernels/kernels.js'
 import { HIGH_BINS, LOW_BINS, NEAR, selectBin, toPairs } from '../kernels/selection.js'
 import { addPeaks, emptyPeaks } from './block-scales.js'
-import { addElements, emptyTally } from './tallies.js'
+import { addElements, emptyTally } from './histograms.js'
 import type { Found, Magnitudes, Peaked, TakeOrder, UnitOrder } from './unit.js'
 
 /** Elements over which sums are taken at a time; fixed, since the order of additions decides bits. */
 const SUM_SPAN = 65536
 
 /** What a measure has come to so far within a unit. Offsets are of the kernels' memory; `kept` is where the unit's elements of the measured port lie. */
-export interface Taking {
+export interface Accumulator {
   sum: number
   met: number
   located: number
@@ -22,9 +22,9 @@ export interface Taking {
 }
 
 /** A measure of which nothing is taken yet, over the elements of a unit; `reserve` gives room for its counts, where it has some, by what they are of. */
-export const beginTaking = (
+export const createAccumulator = (
   kernels: Kernels, take: TakeOrder, { start, end }: Pick<UnitOrder, 'start' | 'end'>, kept: number, reserve: (purpose: string, bytes: number) => number,
-): Taking => {
+): Accumulator => {
   const bins = take.stage === 'high' ? HIGH_BINS : LOW_BINS
   const histogram = take.stage === 'high' || take.stage === 'low' ? reserve('bins', 4 * HIGH_BINS) : 0
   const near = expectedBin(take) === undefined ? 0 : reserve('near', 4 * NEAR * LOW_BINS)
@@ -40,7 +40,7 @@ export const beginTaking = (
 export const isCounted = ({ stage }: TakeOrder): boolean => stage === 'high' || stage === 'low'
 
 /** Takes a share of a measure: `n` elements of its operands at the offsets `staged`, the first of them element `from` of the tensor. */
-export const takeMeasure = (kernels: Kernels, take: TakeOrder, staged: readonly number[], n: number, sofar: Taking, from: number): void => {
+export const accumulate = (kernels: Kernels, take: TakeOrder, staged: readonly number[], n: number, sofar: Accumulator, from: number): void => {
   const x = staged[take.ports[0]!]!
   switch (take.stage) {
     case 'sum': case 'dot': {
@@ -78,7 +78,7 @@ export const takeMeasure = (kernels: Kernels, take: TakeOrder, staged: readonly 
 }
 
 /** What a measure came to over a unit of `n` elements; `near` is room for low bits that are counted in advance. */
-export const foundBy = (kernels: Kernels, take: TakeOrder, taking: Taking, n: number, near: number): Found => {
+export const partialResult = (kernels: Kernels, take: TakeOrder, taking: Accumulator, n: number, near: number): Found => {
   if (take.stage === 'tally') return taking.cells!
   if (take.stage === 'peaks') return taking.peaked!
   if (take.stage === 'sum' || take.stage === 'dot' || take.stage === 'min' || take.stage === 'max') return taking.sum
@@ -95,10 +95,10 @@ const expectedBin = (take: TakeOrder): number | undefined => (take.stage === 'hi
 const baseOf = (bin: number): number => Math.max(0, bin - 1)
 
 /** True where a measure looks at the numbers of a unit a second time, once the first look has told where. */
-export const looksTwice = (take: TakeOrder): boolean => take.stage === 'high' && take.near !== undefined && expectedBin(take) === undefined
+export const needsSecondLook = (take: TakeOrder): boolean => take.stage === 'high' && take.near !== undefined && expectedBin(take) === undefined
 
 /** The low bits of the magnitudes around the bin where the answer is expected. */
-const lookNear = (kernels: Kernels, near: { readonly bin: number } | { readonly share: number }, taking: Taking, n: number, room: number): NonNullable<Magnitudes['near']> => {
+const lookNear = (kernels: Kernels, near: { readonly bin: number } | { readonly share: number }, taking: Accumulator, n: number, room: number): NonNullable<Magnitudes['near']> => {
   const pairsAt = (offset: number) => toPairs(kernels.view(Uint32Array, offset, NEAR * LOW_BINS)) as Uint32Array<ArrayBuffer>
   if ('bin' in near) return { base: baseOf(near.bin), low: pairsAt(taking.near) }
   const base = baseOf(selectBin(kernels.view(Uint32Array, taking.histogram, taking.bins), Math.min(n - 1, Math.floor(near.share * n))).bin)

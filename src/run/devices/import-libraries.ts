@@ -20,14 +20,14 @@ export type CudaEvent =
   | { readonly type: 'unpacking'; readonly name: string; readonly source: string; readonly done: number; readonly bytes: number }
 
 /** Where what is taken goes, a folder that is there, and which version of the provider is right. */
-export interface Taking {
+export interface ImportOptions {
   readonly data: string
   readonly needed: string
   readonly hear: CudaListener
 }
 
 /** What came of a source. */
-export interface Taken {
+export interface ImportResult {
   /** The files that are installed now. */
   readonly installed: readonly string[]
   readonly refused: readonly Diagnostic[]
@@ -61,7 +61,7 @@ const whyRefused = ({ parts, provider }: (typeof GROUPS)[number], folder: string
 }
 
 /** Installs the groups of parts that lie in a folder of staged files. */
-const install = async (folder: string, source: string, { data, needed }: Taking): Promise<Taken> => {
+const install = async (folder: string, source: string, { data, needed }: ImportOptions): Promise<ImportResult> => {
   const installed: string[] = []
   const refused: Diagnostic[] = []
   for (const group of GROUPS.filter(({ parts }) => parts.some((part) => existsSync(join(folder, part.name))))) {
@@ -81,7 +81,7 @@ const install = async (folder: string, source: string, { data, needed }: Taking)
 }
 
 /** Copies or unpacks the parts of one folder or archive to a new folder of its own, and installs those that are sound. */
-const stage = async (source: string, taking: Taking, fill: (take: Take, written: (target: string, done: number, bytes: number) => void) => Promise<void>): Promise<Taken> => {
+const stage = async (source: string, taking: ImportOptions, fill: (take: Take, written: (target: string, done: number, bytes: number) => void) => Promise<void>): Promise<ImportResult> => {
   const folder = await mkdtemp(join(taking.data, STAGING))
   const seen = new Set<string>()
   const take: Take = (name, bytes) => {
@@ -102,17 +102,17 @@ const stage = async (source: string, taking: Taking, fill: (take: Take, written:
 const FULL = ['ENOSPC', 'EDQUOT']
 
 /** What a failed try says; a full disk is no fault of the source. */
-const refusedFor = (error: unknown, { data }: Taking, orElse: (reason: string) => Diagnostic): Taken =>
+const refusedFor = (error: unknown, { data }: ImportOptions, orElse: (reason: string) => Diagnostic): ImportResult =>
   ({ installed: [], refused: [FULL.includes(errorCode(error)) ? ioProblem(error, data, 'write') : orElse(reasonOf(error))] })
 
-const fromArchive = (path: string, taking: Taking): Promise<Taken> =>
+const fromArchive = (path: string, taking: ImportOptions): Promise<ImportResult> =>
   stage(path, taking, (take, written) => unpack(path, take, written)).catch((error: unknown) => refusedFor(error, taking, (reason) => problems.cudaSourceUnknown(path, reason)))
 
-const both = (a: Taken, b: Taken): Taken => ({ installed: [...a.installed, ...b.installed], refused: [...a.refused, ...b.refused] })
-const NOTHING: Taken = { installed: [], refused: [] }
+const both = (a: ImportResult, b: ImportResult): ImportResult => ({ installed: [...a.installed, ...b.installed], refused: [...a.refused, ...b.refused] })
+const NOTHING: ImportResult = { installed: [], refused: [] }
 
 /** The files of a folder itself; a name that is exactly that of a part comes before those with more numbers. */
-const fromFiles = (folder: string, names: readonly string[], taking: Taking): Promise<Taken> =>
+const fromFiles = (folder: string, names: readonly string[], taking: ImportOptions): Promise<ImportResult> =>
   stage(folder, taking, async (take, written) => {
     for (const name of names.toSorted((a, b) => a.length - b.length)) {
       const path = join(folder, name)
@@ -125,7 +125,7 @@ const fromFiles = (folder: string, names: readonly string[], taking: Taking): Pr
     }
   }).catch((error: unknown) => refusedFor(error, taking, (reason) => problems.cudaSourceMissing(folder, reason)))
 
-const fromFolder = async (folder: string, taking: Taking, depth = 0): Promise<Taken> => {
+const fromFolder = async (folder: string, taking: ImportOptions, depth = 0): Promise<ImportResult> => {
   const entries = readdirSync(folder, { withFileTypes: true })
   const parts = entries.filter((e) => !e.isDirectory() && PARTS.some((p) => p.pattern.test(e.name))).map((e) => e.name)
   let taken = parts.length === 0 ? NOTHING : await fromFiles(folder, parts, taking)
@@ -139,7 +139,7 @@ const fromFolder = async (folder: string, taking: Taking, depth = 0): Promise<Ta
 }
 
 /** Installs everything CUDA needs out of a wheel, a tarball, a folder with such, or one of the files itself. */
-export const takeFrom = async (source: string, taking: Taking): Promise<Taken> => {
+export const importFrom = async (source: string, taking: ImportOptions): Promise<ImportResult> => {
   try {
     const found = statSync(source)
     const taken = found.isDirectory() ? await fromFolder(source, taking)

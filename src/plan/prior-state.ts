@@ -16,12 +16,12 @@ export interface EarlierTensor {
 /** An unfinished file that a dead run left, laid out just as the one to be written. */
 export interface Unfinished {
   readonly path: string
-  /** What is done of it, by the fingerprint under `Known.identify`. */
+  /** What is done of it, by the fingerprint under `PriorState.identify`. */
   readonly tensors: ReadonlyMap<string, { readonly begin: number; readonly digest: Digest }>
 }
 
 /** What earlier runs left behind, as far as a plan can use it. */
-export interface Known {
+export interface PriorState {
   /** The digest of an input's tensor. */
   digestOf(tensor: TensorInfo): Digest | undefined
   /** Tensors of earlier outputs by what made them. */
@@ -46,7 +46,7 @@ export interface Known {
 }
 
 /** Nothing is known: everything is computed. */
-export const NOTHING_KNOWN: Known = {
+export const NO_PRIOR_STATE: PriorState = {
   digestOf: () => undefined,
   earlier: new Map(),
   stands: () => false,

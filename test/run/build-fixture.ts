@@ -7,7 +7,7 @@ import type { RunEvent } from '#src/run/events.js'
 import type { Built } from '#src/run/options.js'
 import { openStore, type Store } from '#src/store/store.js'
 import { inFolder } from '../support/build-run.js'
-import { inlineHand } from '../support/inline-hand.js'
+import { inlineWorker } from '../support/inline-worker.js'
 import { writeSafetensors, type TensorValues } from '../support/write-safetensors.js'
 import { codesOf } from './support.js'
 
@@ -26,7 +26,7 @@ export interface Rebuilt {
 }
 
 /** A folder in which a recipe is built again and again, and the store of those builds beside it. */
-export interface Workshop {
+export interface BuildFixture {
   readonly folder: string
   readonly storeFolder: string
   at(name: string): string
@@ -64,8 +64,8 @@ export const layersBy = (seed: number): Readonly<Record<string, TensorValues>> =
   }
 }
 
-/** Runs a test in a workshop, which is removed afterwards. */
-export const inWorkshop = (work: (shop: Workshop) => Promise<void>): Promise<void> => inFolder(async (root) => {
+/** Runs a test in a folder of its own, which is removed afterwards. */
+export const withBuildFixture = (work: (shop: BuildFixture) => Promise<void>): Promise<void> => inFolder(async (root) => {
   const [folder, storeFolder] = [join(root, 'work'), join(root, 'store')]
   mkdirSync(folder)
   const at = (name: string): string => join(folder, name)
@@ -91,7 +91,7 @@ export const inWorkshop = (work: (shop: Workshop) => Promise<void>): Promise<voi
         ...options,
         start: (order) => {
           workers += 1
-          return (options.start ?? inlineHand)(order)
+          return (options.start ?? inlineWorker)(order)
         },
         listener: (event) => {
           events.push(event)
@@ -107,7 +107,7 @@ export const inWorkshop = (work: (shop: Workshop) => Promise<void>): Promise<voi
       rmSync(other, { recursive: true, force: true })
       cpSync(folder, other, { recursive: true })
       for (const name of [...files, 'recipe.lock.json']) if (existsSync(join(other, name))) rmSync(join(other, name))
-      const result = await build(write(other, recipe), { workers: 1, start: inlineHand, ...options })
+      const result = await build(write(other, recipe), { workers: 1, start: inlineWorker, ...options })
       if (result.type === 'failed') throw new Error(codesOf(result).join())
       return files.map((name) => readFileSync(join(other, name)))
     },

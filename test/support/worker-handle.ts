@@ -1,9 +1,9 @@
-import type { Hand } from '#src/run/crew.js'
-import type { Bench } from '#src/run/execute.js'
+import type { WorkerHandle } from '#src/run/worker-pool.js'
+import type { Executor } from '#src/run/execute.js'
 import { workOff, type WorkerAnswer } from '#src/run/worker.js'
 
 /** A worker in this thread, with no thread to start: it does its tasks on a bench, in order; `ended` is called once it has closed it. */
-export const handOf = (bench: Bench, ended: () => void = () => undefined): Hand => {
+export const workerHandleOf = (bench: Executor, ended: () => void = () => undefined): WorkerHandle => {
   const answers: ((answer: WorkerAnswer) => void)[] = []
   const exits: ((reason: string | undefined) => void)[] = []
   let last: Promise<void> = Promise.resolve()

@@ -1,19 +1,19 @@
 import type { Diagnostic } from '../base/diagnostic.js'
-import type { Product } from '../graph/expression.js'
+import type { LowRankFactors } from '../graph/expression.js'
 import type { Kernels } from '../kernels/kernels.js'
 import { viewBytes, viewKey, type View } from '../tensor/view.js'
 import { readView } from './stored-numbers.js'
 
 /** Multiplies the factors of adapters, a few rows at a time. */
-export interface Products {
+export interface LowRankProducts {
   /** Reads the factors of a product into the kernels' memory, for one of the uses a unit has for products, and gives the bytes read. May grow that memory. */
-  load(use: number, product: Product): number | Diagnostic
+  load(use: number, product: LowRankFactors): number | Diagnostic
   /** Writes the elements `start` to `start + n` of the product loaded for a use, in float32, at an offset of the kernels' memory. */
   fill(use: number, offset: number, start: number, n: number): void
 }
 
 /** Contracts a Tucker core with `down`, so that what is left is an ordinary pair of factors. Sums in float64, rounded once. */
-const foldMiddle = ({ rank, columns }: Product, mid: Float32Array, down: Float32Array): Float32Array => {
+const foldMiddle = ({ rank, columns }: LowRankFactors, mid: Float32Array, down: Float32Array): Float32Array => {
   const kernel = mid.length / (rank * rank)
   const inputs = columns / kernel
   const folded = new Float32Array(rank * columns)
@@ -29,16 +29,16 @@ const foldMiddle = ({ rank, columns }: Product, mid: Float32Array, down: Float32
   return folded
 }
 
-const factorsOf = ({ up, down, mid }: Product): readonly View[] => [up, down, ...(mid === undefined ? [] : [mid])]
+const factorsOf = ({ up, down, mid }: LowRankFactors): readonly View[] => [up, down, ...(mid === undefined ? [] : [mid])]
 
 /** Equal for products of the same factors, wherever they are laid. */
-const factorsKey = (product: Product): string => JSON.stringify(factorsOf(product).map(viewKey))
+const factorsKey = (product: LowRankFactors): string => JSON.stringify(factorsOf(product).map(viewKey))
 
 /** Columns of `down` that stand together in memory: few enough that the cache keeps them while several rows are multiplied with them. */
 const PANEL = 128
 
 interface Use {
-  product: Product | undefined
+  product: LowRankFactors | undefined
   rows: number
   readonly up: Room
   readonly down: Room
@@ -48,7 +48,7 @@ interface Room { offset: number; floats: number }
 const isDiagnostic = (x: Float32Array | Diagnostic): x is Diagnostic => 'code' in x
 
 /** Keeps the factors of the products at hand in the kernels' memory; each use holds one product at a time. */
-export const createProducts = (kernels: Kernels, open: (path: string) => number): Products => {
+export const createLowRankProducts = (kernels: Kernels, open: (path: string) => number): LowRankProducts => {
   const uses = new Map<number, Use>()
   const useOf = (index: number): Use => {
     const use = uses.get(index) ?? { product: undefined, rows: 0, up: { offset: 0, floats: 0 }, down: { offset: 0, floats: 0 } }
@@ -64,7 +64,7 @@ export const createProducts = (kernels: Kernels, open: (path: string) => number)
     return kernels.view(Float32Array, room.offset, floats)
   }
   /** Lays out `down` in panels of {@link PANEL} columns, each with all of its rows. */
-  const putPanels = (room: Room, down: Float32Array, { rank, columns }: Product): void => {
+  const putPanels = (room: Room, down: Float32Array, { rank, columns }: LowRankFactors): void => {
     const panels = reserve(room, down.length)
     for (let first = 0; first < columns; first += PANEL) {
       const width = Math.min(PANEL, columns - first)

@@ -9,8 +9,8 @@ import { explainLimit } from './limits.js'
 import type { UnitOrder, UnitResult } from './unit.js'
 import type { WorkerAnswer, WorkerStart, WorkerTask } from './worker.js'
 
-/** One worker as the crew sees it; tests steer one by hand. */
-export interface Hand {
+/** One worker as the pool sees it; tests steer one by hand. */
+export interface WorkerHandle {
   send(task: WorkerTask): void
   /** Answers come in the order of the tasks. */
   onAnswer(listener: (answer: WorkerAnswer) => void): void
@@ -66,7 +66,7 @@ export const withThreadsAhead = async <T>(count: number, work: () => Promise<T>)
 }
 
 /** Starts a worker thread. It is never terminated, which would abort the process inside ONNX Runtime: it ends when told that there is no more. */
-export const startThread = (start: WorkerStart): Hand => {
+export const startThread = (start: WorkerStart): WorkerHandle => {
   const thread = ahead.pop() ?? spawn()
   const { worker } = thread
   worker.ref()
@@ -83,7 +83,7 @@ export const startThread = (start: WorkerStart): Hand => {
 }
 
 /** Starts workers, all of them or none; fails where the process may not have the memory that they reserve. */
-export const recruit = (count: number, start: WorkerStart, startOne: (start: WorkerStart) => Hand = startThread): Result<readonly Hand[]> => {
+export const recruit = (count: number, start: WorkerStart, startOne: (start: WorkerStart) => WorkerHandle = startThread): Result<readonly WorkerHandle[]> => {
   const lacking = startOne === startThread ? lacksAddressSpace(Math.max(0, count - ahead.length)) : undefined
   return lacking === undefined ? ok(Array.from({ length: count }, () => startOne(start))) : failed(lacking)
 }
@@ -91,17 +91,17 @@ export const recruit = (count: number, start: WorkerStart, startOne: (start: Wor
 /** Elements and units that make up one task: enough that messages cost nothing, little enough to share evenly. */
 const TASK_ELEMENTS = 1 << 20
 const TASK_UNITS = 64
-/** Tasks a worker has at hand, so that it never waits for the next. */
+/** Tasks a worker has ready, so that it never waits for the next. */
 const TASKS_AHEAD = 2
 
 /** Where units come from and results go. */
-export interface Source {
+export interface TaskSource {
   next(): UnitOrder | undefined
-  /** `next` is the first unit of what the worker goes on with, if it has that at hand. */
+  /** `next` is the first unit of what the worker goes on with, if it has that ready. */
   finish(worker: number, results: readonly UnitResult[], units: readonly UnitOrder[], next: UnitOrder | undefined): Diagnostic | undefined
 }
 
-const nextTask = (source: Source): UnitOrder[] => {
+const nextTask = (source: TaskSource): UnitOrder[] => {
   const task: UnitOrder[] = []
   for (let elements = 0; elements < TASK_ELEMENTS && task.length < TASK_UNITS;) {
     const unit = source.next()
@@ -112,20 +112,20 @@ const nextTask = (source: Source): UnitOrder[] => {
   return task
 }
 
-/** Keeps hands busy until the source is empty or something fails; `stop` is called at the first failure. Resolves when all have ended. */
-export const employ = (hands: readonly Hand[], source: Source, stop: () => void): Promise<Result<void>> =>
+/** Keeps handles busy until the source is empty or something fails; `stop` is called at the first failure. Resolves when all have ended. */
+export const runPool = (handles: readonly WorkerHandle[], source: TaskSource, stop: () => void): Promise<Result<void>> =>
   new Promise((resolve) => {
-    const pending = hands.map((): (readonly UnitOrder[])[] => [])
+    const pending = handles.map((): (readonly UnitOrder[])[] => [])
     const problems: Diagnostic[] = []
     // Many workers answer faster than what they found is taken in; nothing else would have its turn.
     const turns = createTurns()
-    let alive = hands.length
+    let alive = handles.length
     let ending = false
 
     const end = (): void => {
       if (ending) return
       ending = true
-      for (const hand of hands) hand.send(undefined)
+      for (const handle of handles) handle.send(undefined)
     }
     const fail = (...found: readonly Diagnostic[]): void => {
       // The first failure is the cause; what follows it is workers noticing that they are to stop.
@@ -136,26 +136,26 @@ export const employ = (hands: readonly Hand[], source: Source, stop: () => void)
     const supply = (): void => {
       if (ending) return
       for (let round = 0; round < TASKS_AHEAD; round++) {
-        for (const [i, hand] of hands.entries()) {
+        for (const [i, handle] of handles.entries()) {
           if (pending[i]!.length > round) continue
           const task = nextTask(source)
           if (task.length === 0) break
           pending[i]!.push(task)
-          hand.send(task)
+          handle.send(task)
         }
       }
       if (pending.every((tasks) => tasks.length === 0)) end()
     }
 
-    hands.forEach((hand, i) => {
-      hand.onAnswer((answer) => turns.take(() => {
+    handles.forEach((handle, i) => {
+      handle.onAnswer((answer) => turns.take(() => {
         const units = pending[i]!.shift() ?? []
         if (answer.type === 'failed') return fail(...answer.diagnostics)
         const problem = source.finish(i, answer.results, units, pending[i]![0]?.[0])
         if (problem !== undefined) return fail(problem)
         supply()
       }))
-      hand.onExit((reason) => {
+      handle.onExit((reason) => {
         if (reason !== undefined || !ending) fail(explainLimit(reason ?? '') ?? workerLost(i, reason ?? 'no reason given'))
         alive -= 1
         if (alive === 0) resolve(problems.length > 0 ? failed(...problems) : ok(undefined))

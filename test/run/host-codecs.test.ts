@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { decode, encode } from '#src/kernels/convert.js'
-import { decodeAt, encodeAt, levelNaNs } from '#src/run/recode.js'
+import { decodeAt, encodeAt, canonicalizeNaNs } from '#src/run/host-codecs.js'
 import type { Dtype, FloatDtype } from '#src/tensor/dtype.js'
 import { anyFloats, kernels, put, randomWords, written } from '../kernels/memory-of.js'
 import { inFolder } from '../support/build-run.js'
@@ -91,7 +91,7 @@ describe.each(Object.entries(CODES) as [FloatDtype, Codes][])('NaNs of %s', (dty
   const put64 = (all: readonly bigint[]): Uint8Array => Uint8Array.from(all.flatMap((code) => Array.from({ length: bytes }, (_, i) => Number((code >> BigInt(8 * i)) & 0xffn))))
   const levelled = (first: number, n = codes.length): readonly bigint[] => {
     const at = put(put64(codes))
-    levelNaNs(kernels, dtype, at, n, first)
+    canonicalizeNaNs(kernels, dtype, at, n, first)
     const out = kernels.view(Uint8Array, at, bytes * codes.length)
     return codes.map((_, i) => Array.from(out.subarray(bytes * i, bytes * (i + 1))).reduceRight((code, byte) => (code << 8n) | BigInt(byte), 0n))
   }

@@ -9,7 +9,7 @@ import { readRegularSync } from '../safetensors/regular-file.js'
  * Writes a text with its digest in front. Not synced: an entry that a power cut tears is found out by its digest and dropped.
  * Throws what the file system says.
  */
-export const writeSealed = (path: string, text: string): void => {
+export const writeChecksummed = (path: string, text: string): void => {
   mkdirSync(dirname(path), { recursive: true })
   const temporary = `${path}.${randomUUID()}.partial`
   try {
@@ -22,17 +22,17 @@ export const writeSealed = (path: string, text: string): void => {
 }
 
 /** The text of an entry, marked as used; undefined where there is none or it is not what was written, which removes it. */
-export const readSealed = (path: string, now: number): string | undefined => {
-  let sealed: string | undefined
+export const readChecksummed = (path: string, now: number): string | undefined => {
+  let entry: string | undefined
   try {
-    sealed = readRegularSync(path)
+    entry = readRegularSync(path)
   } catch {
     return undefined
   }
-  if (sealed === undefined) return undefined
-  const end = sealed.indexOf('\n')
-  const text = sealed.slice(end + 1)
-  if (end < 0 || sealed.slice(0, end) !== shortDigest(text)) {
+  if (entry === undefined) return undefined
+  const end = entry.indexOf('\n')
+  const text = entry.slice(end + 1)
+  if (end < 0 || entry.slice(0, end) !== shortDigest(text)) {
     rmSync(path, { force: true })
     return undefined
   }
