@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { exitCode } from '#src/base/diagnostic.js'
 import { claimOutput } from '#src/safetensors/claim.js'
 import { createRunId, type RunId } from '#src/safetensors/run-id.js'
@@ -14,6 +14,10 @@ const CLAIM = '.out.safetensors.building'
 const claim = async (folder: string, by: RunId = createRunId()) => claimOutput(join(folder, 'out.safetensors'), by)
 
 describe('a claim', () => {
+  // The clock stands still, so that ages are what the tests say however long they take.
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'] }))
+  afterEach(() => void vi.useRealTimers())
+
   test('is held until it is released, and leaves nothing behind', () => inFolder(async (folder) => {
     const first = await claim(folder)
     if (first.type === 'failed') throw new Error('refused')
