@@ -1,9 +1,9 @@
 import { linkSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { outputClaimed } from '../base/catalogue/store.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { errorCode, ioProblem } from './io-problem.js'
+import { makeFolder } from './make-folder.js'
 import { processOf, type RunId } from './run-id.js'
 import { claimName, isStaleClaim, readOwner } from './temporary.js'
 
@@ -21,7 +21,7 @@ const TRIES = 3
 export const claimOutput = async (path: string, runId: RunId): Promise<Result<Claim>> => {
   const file = join(dirname(path), claimName(basename(path)))
   try {
-    await mkdir(dirname(path), { recursive: true })
+    makeFolder(dirname(path))
     for (let round = 0; round < TRIES; round++) {
       if (tryCreate(file, runId)) return ok({ renew: () => touch(file), release: () => release(file) })
       const owner = readOwner(file)

@@ -1,11 +1,12 @@
 import fs from 'node:fs'
-import { link, mkdir, unlink } from 'node:fs/promises'
+import { link, unlink } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import type { IoOperation } from '../base/catalogue/safetensors.js'
 import { failed, ok } from '../base/result.js'
 import type { Result } from '../base/result.js'
 import { errorCode, ioProblem } from './io-problem.js'
+import { makeFolder } from './make-folder.js'
 import { obstacleAt } from './obstacle.js'
 import { identityOf, type FileIdentity } from './open.js'
 import { writeFully } from './positional.js'
@@ -82,7 +83,7 @@ export const createOutput = async (
   const temporary = join(folder, temporaryName(basename(target), runId))
   let fd: number
   try {
-    await mkdir(folder, { recursive: true })
+    makeFolder(folder)
     const obstacle = obstacleAt(target, finalPath, { type: 'file', path: finalPath })
     if (obstacle !== undefined) return failed(obstacle)
     if (adopt !== undefined) fs.renameSync(adopt, temporary)

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { shortDigest } from '../base/digest.js'
+import { makeFolder } from '../safetensors/make-folder.js'
 import { readRegularSync } from '../safetensors/regular-file.js'
 
 
@@ -10,7 +11,7 @@ import { readRegularSync } from '../safetensors/regular-file.js'
  * Throws what the file system says.
  */
 export const writeChecksummed = (path: string, text: string): void => {
-  mkdirSync(dirname(path), { recursive: true })
+  makeFolder(dirname(path))
   const temporary = `${path}.${randomUUID()}.partial`
   try {
     writeFileSync(temporary, `${shortDigest(text)}\n${text}`)

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { closeSync, mkdirSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { shortDigest, type Digest } from '../base/digest.js'
+import { makeFolder } from '../safetensors/make-folder.js'
 import { READ_ONLY } from '../safetensors/regular-file.js'
 import { touch } from './checksummed.js'
 
@@ -117,7 +118,7 @@ export const openMasks = (root: string, now: () => number): MaskStore => {
       }
     },
     begin: (bytes) => {
-      mkdirSync(folder, { recursive: true })
+      makeFolder(folder)
       const path = join(folder, randomUUID())
       const temporary = `${path}${UNFINISHED}`
       closeSync(openSync(temporary, 'wx'))

@@ -1,7 +1,8 @@
-import { appendFileSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { appendFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { shortDigest } from '../base/digest.js'
 import { errorCode } from '../safetensors/io-problem.js'
+import { makeFolder } from '../safetensors/make-folder.js'
 import { readRegularSync, specialKind } from '../safetensors/regular-file.js'
 
 /** What a measure came to, in a form that outlives the build. Of a `top` mask: which of the elements with exactly these magnitude bits are in. */
@@ -73,7 +74,7 @@ export const openOutcomes = (folder: string, limit: number): Outcomes => {
       const fresh = [...outcomes].filter(([fingerprint]) => !known.has(fingerprint))
       if (fresh.length === 0) return
       // Outcomes may be the first to be kept.
-      mkdirSync(folder, { recursive: true })
+      makeFolder(folder)
       const found = statSync(young, { throwIfNoEntry: false })
       // Appending to a FIFO would wait for its reader.
       if (found !== undefined && specialKind(found) !== undefined) rmSync(young, { force: true })

@@ -174,6 +174,35 @@ const integerScheme = (tensors: Tensors, { name, dtype, shape }: TensorInfo): st
   return /(^|\.)blk\.\d+\./.test(name) ? 'GGUF' : `packed ${dtype}`
 }
 
+/** What a name says of numbers that others are to be multiplied by, or shifted by, whatever wrote them. */
+const SOUNDS_LIKE_SCALE = /scale|amax|absmax|zero_?point|zeros/i
+
+/** Where a part of a weight may lie: beside it, or below its name. */
+const belongsTo = (weight: string, path: string, name: string): boolean =>
+  /^_?weight(?![a-z])/.test(weight.slice(path.length)) || (name.startsWith(weight) && /^[._:]/.test(name.slice(weight.length)))
+
+/** Weights of 8-bit floats with something beside them that must be their scale, under a name that no format known here gives it. */
+const findUnknownScales = (tensors: Tensors, isKnown: (name: string) => boolean): (readonly [weight: TensorInfo, parts: readonly string[]])[] => {
+  const weights = [...tensors.values()].filter(({ name, dtype }) => isEightBitFloat(dtype) && !isKnown(name))
+  if (weights.length === 0) return []
+  const byPath = new Map<string, TensorInfo[]>()
+  const pathOf = (name: string): string => name.slice(0, name.lastIndexOf('.') + 1)
+  for (const info of tensors.values()) {
+    const path = pathOf(info.name)
+    const part = info.name.slice(path.length)
+    if (!SOUNDS_LIKE_SCALE.test(part) || SCALED_PARTS.has(part) || isEightBitFloat(info.dtype) || isKnown(info.name)) continue
+    const known = byPath.get(path)
+    if (known === undefined) byPath.set(path, [info])
+    else known.push(info)
+  }
+  return weights.flatMap((weight) => {
+    const path = pathOf(weight.name)
+    const near = [...(byPath.get(path) ?? []), ...(byPath.get(`${weight.name}.`) ?? [])]
+    const parts = near.filter(({ name, shape }) => (sizeOf(shape) === 1 || sizeOf(shape) < sizeOf(weight.shape)) && belongsTo(weight.name, path, name))
+    return parts.length === 0 ? [] : [[weight, parts.map(({ name }) => name)] as const]
+  })
+}
+
 /** Finds what of some tensors means something only together with others; undefined where nothing does. */
 export const findQuantised = (tensors: Tensors): Quantised | undefined => {
   const beside = createBeside(tensors)
@@ -215,6 +244,9 @@ export const findQuantised = (tensors: Tensors): Quantised | undefined => {
     const others = beside(weight, SCALED_PARTS)
     const own = [...markers].filter(([path]) => weight.startsWith(path)).map(([, marker]) => marker)
     scaled.set(weight, { stored, scale, grid, others, markers: own })
+  }
+  for (const [{ name, dtype }, parts] of findUnknownScales(tensors, (known) => scaled.has(known) || packed.has(known))) {
+    for (const own of [name, ...parts]) packed.set(own, { scheme: `${dtype} with scales that smelt cannot read`, weight: name })
   }
   if (scaled.size + packed.size === 0) return undefined
   // Only of what is scaled in the end: a copy writes companions with it, and everything else as it is.

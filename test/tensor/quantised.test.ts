@@ -41,6 +41,19 @@ describe('scaled 8-bit floats', () => {
 })
 
 describe('what cannot be computed with', () => {
+  it('is an 8-bit float with a scale under any name that nobody here knows', () => {
+    const scheme = 'F8_E4M3 with scales that smelt cannot read'
+    for (const part of ['scale', 'weight.scale', 'weight_scales', 'w_scale', 'scale_w', 'fp8_scale', 'weight_zero_point', 'weight_amax', 'weight:scale']) {
+      expect(schemesOf({ 'm.q.weight': ['F8_E4M3', 4, 6], [`m.q.${part}`]: ['F32', 4], 'm.q.bias': ['F16', 4] }), part).toEqual({ 'm.q.weight': scheme, [`m.q.${part}`]: scheme })
+    }
+    expect(schemesOf({ 'q._weight_qdata': ['F8_E4M3', 4, 6], 'q._weight_scale': ['F32', 4, 1] })).toEqual({ 'q._weight_qdata': scheme, 'q._weight_scale': scheme })
+    expect(schemesOf({ 'e.up': ['F8_E4M3', 2, 4, 6], 'e.up_scales': ['F32', 2], 'e.down_scales': ['F32', 2] })).toEqual({ 'e.up': scheme, 'e.up_scales': scheme })
+  })
+  it('is no plain 8-bit float beside parameters that are called scales', () => {
+    expect(find({ 'n.query_norm.scale': ['F8_E4M3', 128], 'n.key_norm.scale': ['F8_E4M3', 128], 'n.qkv.weight': ['F8_E4M3', 4, 6] })).toBeUndefined()
+    expect(find({ 'n.weight': ['F8_E4M3', 8], 'n.scale': ['F32', 8], logit_scale: ['F32'], scale_shift_table: ['F32', 2, 8], proj: ['F8_E4M3', 8, 8] })).toBeUndefined()
+    expect(find({ 'a.weight': ['F8_E4M3', 8, 8], 'a.input_scale': ['F32'], scaled_fp8: ['F8_E4M3', 2] })).toBeUndefined()
+  })
   it('is told by name, in all its parts', () => {
     expect(schemesOf({ 'q.qweight': ['I32', 8, 64], 'q.qzeros': ['I32', 1, 8], 'q.scales': ['F16', 1, 64], 'q.g_idx': ['I32', 64], 'q.bias': ['F16', 64] }))
       .toEqual({ 'q.qweight': 'GPTQ', 'q.qzeros': 'GPTQ', 'q.scales': 'GPTQ', 'q.g_idx': 'GPTQ' })

@@ -1,10 +1,11 @@
 import { createReadStream, existsSync, readdirSync, statSync } from 'node:fs'
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
+import { mkdtemp, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import * as problems from '../../base/catalogue/cuda.js'
 import { notARegularFile } from '../../base/catalogue/special-files.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
 import { errorCode, ioProblem } from '../../safetensors/io-problem.js'
+import { makeFolder } from '../../safetensors/make-folder.js'
 import { specialKind } from '../../safetensors/regular-file.js'
 import { refuse, unpack, writeWhole, type Take } from './archives.js'
 import { LIBRARIES, PROVIDER, type CudaPart } from './cuda-parts.js'
@@ -71,7 +72,7 @@ const install = async (folder: string, source: string, { data, needed }: ImportO
       continue
     }
     const home = group.provider ? providerFolder(data, needed) : librariesFolder(data)
-    await mkdir(home, { recursive: true })
+    makeFolder(home)
     for (const part of group.parts) {
       await rename(join(folder, part.name), join(home, part.name))
       installed.push(part.name)

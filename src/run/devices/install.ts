@@ -1,10 +1,11 @@
 import { existsSync, lstatSync, readdirSync, readlinkSync, renameSync, rmSync, statSync, symlinkSync, unlinkSync } from 'node:fs'
-import { access, constants, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { access, constants, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as problems from '../../base/catalogue/cuda.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import { ioProblem } from '../../safetensors/io-problem.js'
+import { makeFolder } from '../../safetensors/make-folder.js'
 import { preflight } from '../../safetensors/space.js'
 import { PROVIDER } from './cuda-parts.js'
 import { examineCuda, forgetCuda, OFFERED, type CudaPlaces } from './cuda.js'
@@ -136,7 +137,7 @@ export const installCuda = async (
   const { data, runtime } = places
   if (runtime === undefined) return failed(problems.cudaNoRuntime())
   try {
-    await mkdir(data, { recursive: true })
+    makeFolder(data)
     await access(data, constants.W_OK)
     sweep(data)
   } catch (error) {
