@@ -90,7 +90,7 @@ const toStarter = (folder: string, models: readonly Found[]): Starter => {
 /** What keeps the recipe from being written: it may replace none of the models it is about, by whatever name. */
 const problemsOf = (path: string, label: string, models: readonly Found[]): readonly Diagnostic[] => {
   const recipe: Destination = { name: 'the recipe', label, at: { type: 'file', path }, paths: [path] }
-  const inputs = models.map(({ file, model }) => ({ name: file, path: model.path, files: model.files.map((f) => ({ path: f.path, ...f.identity })) }))
+  const inputs = models.map(({ file, model }) => ({ name: file, label: file, path: model.path, files: model.files.map((f) => ({ path: f.path, ...f.identity })) }))
   return [...destinationProblems([recipe], reservedInputs(inputs), namesOnDisk()), ...obstacles([recipe], [recipe])]
 }
 

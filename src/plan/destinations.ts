@@ -1,6 +1,6 @@
-import { basename, resolve, sep } from 'node:path'
+import { basename, dirname, resolve, sep } from 'node:path'
 import { outputIsInput, outputIsRecipe, outputOfSettings, outputTwice } from '../base/catalogue/plan.js'
-import { outputBelowFile, outputIsConfig, outputIsLock } from '../base/catalogue/special-files.js'
+import { outputBelowFile, outputInModel, outputIsConfig, outputIsLock } from '../base/catalogue/special-files.js'
 import type { Diagnostic, Place } from '../base/diagnostic.js'
 import type { Recipe } from '../recipe/recipe.js'
 import { configOf } from '../safetensors/adapter-file.js'
@@ -27,6 +27,8 @@ export interface Reserved {
   readonly path: string
   /** The name of the one destination that may be written there. */
   readonly owner?: string
+  /** Whether it is a folder that may hold no other model. */
+  readonly folder?: boolean
   refuse(destination: Destination): Diagnostic
 }
 
@@ -43,10 +45,12 @@ export const destinationsOf = (
   ({ name: `output \`${name}\``, label, at: settings[setting]!.recipe.outputs.get(name)!.pathAt, paths, setting }))
 
 /** The inputs of a plan: files, indexes, and what is read beside them. */
-export const reservedInputs = (models: readonly Pick<PlannedModel, 'name' | 'path' | 'files'>[]): Reserved[] => models.flatMap(({ name, path, files }) => {
+export const reservedInputs = (models: readonly Pick<PlannedModel, 'name' | 'label' | 'path' | 'files'>[]): Reserved[] => models.flatMap(({ name, label, path, files }) => {
   const config = configOf(path)
   return [
     ...[path, ...files.map((f) => f.path)].map((file): Reserved => ({ path: file, refuse: (d) => outputIsInput(d.label, name, d.at) })),
+    // What was found under another name was found in a folder.
+    ...(basename(label) === basename(path) ? [] : [{ path: dirname(path), folder: true, refuse: (d: Destination) => outputInModel(d.label, name, d.at) }]),
     ...(config === undefined ? [] : [{ path: config, refuse: (d: Destination) => outputIsConfig(d.label, name, d.at) }]),
   ]
 })
@@ -66,12 +70,21 @@ const foldersAbove = (name: string): string[] => {
   return parts.slice(1).map((_, i) => parts.slice(0, parts.length - 1 - i).join('/'))
 }
 
+/** What makes a file part of a model for whoever opens its folder. */
+const MODEL_FILE = /\.safetensors(\.index\.json)?$/
+
 /**
  * Destinations that would replace what is reserved, or each other; one problem of each. The first to want a path has it. What a person asks for on
  * the command line is a mistake of the command line.
  */
 export const destinationProblems = (destinations: readonly Destination[], reserved: readonly Reserved[], namesOf: NamesOf, labels: readonly string[] = []): Diagnostic[] => {
-  const kept = new Map(reserved.toReversed().flatMap((r) => namesOf(r.path).map((name) => [name, r] as const)))
+  const reservedWhere = (folder: boolean): ReadonlyMap<string, Reserved> =>
+    new Map(reserved.toReversed().filter((r) => (r.folder === true) === folder).flatMap((r) => namesOf(r.path).map((name) => [name, r] as const)))
+  const [kept, folders] = [reservedWhere(false), reservedWhere(true)]
+  const folderOf = ({ paths }: Destination): Reserved | undefined => {
+    const above = folders.size === 0 ? [] : paths.filter((path) => MODEL_FILE.test(path)).flatMap((path) => namesOf(dirname(path)))
+    return above.map((name) => folders.get(name)).find((found) => found !== undefined)
+  }
   const taken = new Map<string, Destination>()
   const problemAt = (destination: Destination, names: readonly string[]): Diagnostic | undefined => {
     const file = names.map((name) => kept.get(name)).find((found) => found !== undefined)
@@ -84,7 +97,7 @@ export const destinationProblems = (destinations: readonly Destination[], reserv
   }
   const named = destinations.map((destination) => ({ destination, names: destination.paths.map((path) => namesOf(path)) }))
   const problems = named.map(({ destination, names }) => {
-    const found = names.map((own) => problemAt(destination, own)).find((problem) => problem !== undefined)
+    const found = names.map((own) => problemAt(destination, own)).find((problem) => problem !== undefined) ?? folderOf(destination)?.refuse(destination)
     // What is refused writes nothing that another could replace.
     if (found === undefined) for (const name of names.flat()) taken.set(name, destination)
     return found

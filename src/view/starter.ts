@@ -61,7 +61,7 @@ export const renderStarter = (starter: Starter): string => {
     '# `smelt plan recipe.yaml` shows what this does, `smelt build recipe.yaml` does it.',
     'smelt: 1                 # version of the recipe language',
     `name: ${quoted(starter.name)}`,
-    'seed: 42                 # every random step derives its numbers from this',
+    'seed: 42                 # random steps use this',
     '',
     'models:                  # paths are relative to this file',
     ...[a, b].filter((m) => m !== undefined).map(modelLine),

@@ -199,7 +199,7 @@ describe('validate', () => {
         |
       3 |   anime: 4
         |          ^
-      help: write it in one of these forms
+      help: write a path
 
       error[unknown-key]: \`blend\` has no parameter \`dorp\`
        --> recipe.yaml:8:5

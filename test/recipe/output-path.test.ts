@@ -17,7 +17,7 @@ describe.skipIf(process.platform === 'win32')('the path of an output', () => {
     ['merged.png', 'merged.safetensors'], ['a/merged.bin', 'a/merged.safetensors'], ['merged.safetensor', 'merged.safetensors'], ['m.safetensors.ckpt', 'm.safetensors'],
     ['m.safetensors.index.json', 'm.safetensors'], ['~/m.gguf', '~/m.safetensors'], ['m.st', 'm.safetensors'],
   ])('%s is refused for a model, with %s in its place', (path, better) => {
-    expect(check(path)).toMatchObject({ code: 'output-ending', severity: 'error', help: `write \`${better}\`: other programs choose by the ending how to read a file` })
+    expect(check(path)).toMatchObject({ code: 'output-ending', severity: 'error', help: `write \`${better}\`: other programs decide by the file extension how to read a file` })
     expect(check(better)).toBeUndefined()
     expect(check(path, 'report')).toBeUndefined()
   })

@@ -129,3 +129,18 @@ test('what may be replaced is: outputs, reports, the lock and the attestation of
   for (let round = 0; round < 2; round++) expect((await buildWith(folder, {}, { attest: join(folder, 'attest.json'), force: true })).diagnostics).toEqual([])
   expect(readdirSync(folder).sort()).toEqual(['a.safetensors', 'attest.json', 'b', 'l', 'o.safetensors', 'r.json', 'recipe.lock.json', 'recipe.yaml', 's-00001-of-00001.safetensors', 's.safetensors.index.json', 'store', 'sub'])
 }))
+
+test('a folder that is named as a model takes no output beside it, and takes reports', () => inShop(async (folder) => {
+  mkdirSync(join(folder, 'm'))
+  writeSafetensors(join(folder, 'm/model.safetensors'), MODEL)
+  symlinkSync('m', join(folder, 'link'))
+  const buildTo = (path: string): Promise<Result<unknown>> => {
+    writeFileSync(join(folder, 'recipe.yaml'), JSON.stringify({ ...RECIPE, models: { a: 'm', b: 'b' }, outputs: { r: { from: 'look', path: 'm/r.json' }, o: { from: 'x', path } } }))
+    return build(join(folder, 'recipe.yaml'), { workers: 1, start: inlineWorker, render: renderReport, store: openStore(join(folder, 'store')) })
+  }
+  for (const path of ['m/o.safetensors', 'link/o.safetensors', './sub/../m/o.safetensors', 'b/o.safetensors', 'l/o.safetensors']) {
+    expect(codesOf(await buildTo(path)), path).toEqual(['output-in-model'])
+  }
+  expect(existsSync(join(folder, 'm/o.safetensors'))).toBe(false)
+  expect((await buildTo('m/below/o.safetensors')).type).toBe('ok')
+}))

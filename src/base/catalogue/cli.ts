@@ -10,7 +10,7 @@ export const bug = (details: string): Diagnostic =>
 
 /** A command line that does not fit; `message` is the parser's own sentence. */
 export const commandLine = (message: string, command: string, advice?: string): Diagnostic =>
-  entry('command-line', message, { blame: 'usage', help: advice?.endsWith('?') === true ? advice : `${advice === undefined ? '' : `${advice}; `}run \`${command} --help\` to see what it takes` })
+  entry('command-line', message, { blame: 'usage', help: advice?.endsWith('?') === true ? advice : `${advice === undefined ? '' : `${advice}; `}run \`${command} --help\` for its options` })
 
 /** A device that there is not. */
 export const deviceUnknown = (device: string): Diagnostic =>

@@ -143,7 +143,7 @@ export const noSuchForm = (
   const explained = forms.filter((form) => form.description !== undefined).map((form) => `${cut(form.expected, 120)}: ${cut(form.description!, 200)}`)
   return entry('no-such-form', `${about(subject)}expected ${expected.join(', or ')}; found ${found}`, {
     at: inText(at),
-    help: similar ?? (explained.length > 0 ? `write ${explained.join('; or ')}` : 'write it in one of these forms'),
+    help: similar ?? (explained.length > 0 ? `write ${explained.join('; or ')}` : `write ${expected[0]!}`),
   })
 }
 

@@ -18,4 +18,4 @@ export const outputMissing = (operator: string): Diagnostic =>
 
 /** An option without its value. */
 export const valueMissing = (option: string): Diagnostic =>
-  entry('value-missing', `\`--${option}\` needs a value`, { ...usage, help: `write it behind the option: \`--${option} VALUE\`` })
+  entry('value-missing', `\`--${option}\` needs a value`, { ...usage, help: `write it after the option: \`--${option} VALUE\`` })

@@ -9,7 +9,7 @@ export const outputNamesFolder = (path: string, better: string, at: Place): Diag
 /** An output of tensors whose ending says that it is something else, or nothing. */
 export const outputEnding = (path: string, kind: 'mask' | 'model', better: string, at: Place): Diagnostic =>
   entry('output-ending', `a ${kind} is written as safetensors, and ${quoteName(path)} does not end in \`.safetensors\``, {
-    at, help: `write ${quoteName(better)}: other programs choose by the ending how to read a file`,
+    at, help: `write ${quoteName(better)}: other programs decide by the file extension how to read a file`,
   })
 
 /** The home folder of someone else, which only a shell knows. */

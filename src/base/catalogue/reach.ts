@@ -4,7 +4,7 @@ import { listNames, quoteName } from './file-entry.js'
 
 /** An adapter stands where a model is needed. */
 export const adapterAsModel = (at: Place, label: string): Diagnostic =>
-  entry('adapter-as-model', `${label} is a LoRA or a relative of it, and its factors cannot be merged one by one`, {
+  entry('adapter-as-model', `${label} is a LoRA or similar, not a model, and its factors cannot be merged one by one`, {
     at,
     help: 'list it under `adapters`, and apply it to a model with `adapter.apply`',
   })

@@ -115,7 +115,7 @@ export const fileCutShort = (path: string, expected: Integer, actual: number): D
 
 /** Nothing at a path, with what is near it. */
 export const fileMissing = (path: string, near: readonly string[]): Diagnostic => {
-  const help = near.length > 0 ? `did you mean ${near.map(quoteName).join(' or ')}?` : 'check the path: no similar name nearby'
+  const help = near.length > 0 ? `did you mean ${near.map(quoteName).join(' or ')}?` : 'check the path: no file there has a similar name'
   return refusal('file-missing', path, `there is no file ${path}`, help)
 }
 

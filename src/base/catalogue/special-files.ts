@@ -33,6 +33,10 @@ export const outputIsLink = (path: string, target: string, at: Place): Diagnosti
     at, help: `name ${target} itself, or remove the link`,
   })
 
+/** An output would be a second model in a folder that is named as a model. */
+export const outputInModel = (path: string, input: string, at: Place): Diagnostic =>
+  entry('output-in-model', `${path} would be a second model in the folder that \`${input}\` names, which may hold only one`, { at, help: 'write to another folder' })
+
 /** An output would replace the lock. */
 export const outputIsLock = (path: string, at: Place): Diagnostic =>
   entry('output-is-lock', `${path} is the lock of this recipe`, { at, help: ELSEWHERE })
