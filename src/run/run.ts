@@ -29,6 +29,7 @@ import { startMasks } from './kept-masks.js'
 import { remember } from './remember.js'
 import { drawReport, renderReports } from './reports.js'
 import { createSchedule, type Schedule } from './schedule.js'
+import { warnOfStaleShards } from './stale-shards.js'
 import { noTime } from './stopwatch.js'
 import { work, type UnitProgress } from './work.js'
 
@@ -169,7 +170,7 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
   })
   if (locked.value !== undefined) listener({ type: 'lock-written', path: locked.value.label, changed: locked.value.changed, changes: locked.value.changes })
   const forgotten = options.memory === undefined ? [] : await remember(plan, schedule, lock, { files: inodes, masks: holdings.masks, reports: new Map(drawn.map((r, i) => [r.path, rendered[i]!] as const)), device: options.device, spent: progress.spent }, options.memory)
-  return ok({ outputs, reports, lock, ...progress }, [...oddities.all(), ...forgotten])
+  return ok({ outputs, reports, lock, ...progress }, [...oddities.all(), ...warnOfStaleShards(plan.outputs), ...forgotten])
 }
 
 /** Measures what the reports of a plan need and draws them, without writing anything. */
