@@ -1,6 +1,7 @@
 import { unknownOperator } from '../base/catalogue/cli.js'
 import { exitCode } from '../base/diagnostic.js'
 import { operators } from '../operators/index.js'
+import { operatorLike } from '../recipe/advice.js'
 import { renderOperator, renderOperators } from '../view/operators.js'
 import type { Console } from './console.js'
 
@@ -14,7 +15,7 @@ export const ops = (console: Console, name: string | undefined): number => {
   if (one !== undefined) console.out(renderOperator(one, look))
   else if (family.length > 0) console.out(renderOperators(family, look))
   else {
-    const problem = unknownOperator(name!, name!.includes('.') ? operators.map((o) => o.id) : new Set([...FAMILIES, ...SHORT]))
+    const problem = unknownOperator(name!, name!.includes('.') ? operators.map((o) => o.id) : new Set([...FAMILIES, ...SHORT]), operatorLike(name!))
     console.tell([problem])
     return exitCode([problem])
   }

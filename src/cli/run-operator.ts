@@ -9,7 +9,7 @@ import { failed, ok, type Result } from '../base/result.js'
 import type { Operator } from '../operators/define.js'
 import { findOperator, operators } from '../operators/index.js'
 import { sharedKeys } from '../operators/schema.js'
-import { adviseOption } from '../recipe/advice.js'
+import { adviseOption, operatorLike } from '../recipe/advice.js'
 import { renderOneOff } from '../recipe/one-off.js'
 import { buildOnce, type BuildFlags } from './build.js'
 import type { Console } from './console.js'
@@ -73,7 +73,7 @@ export const runOperator = async (console: Console, id: string, words: readonly 
     return exitCode(diagnostics)
   }
   const operator = findOperator(id) ?? onlyOne(operators.filter((o) => o.id.endsWith(`.${id}`)))
-  if (operator === undefined) return refuse(unknownOperator(id, operators.map((o) => o.id)))
+  if (operator === undefined) return refuse(unknownOperator(id, operators.map((o) => o.id), operatorLike(id)))
   const sorted = sortWords(operator, words)
   if (sorted.type === 'failed') return refuse(...sorted.diagnostics)
   if (flags.output === undefined && flags.print !== true) return refuse(outputMissing(operator.id))

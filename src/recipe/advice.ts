@@ -77,11 +77,16 @@ const adviseStepKey = (problem: Diagnostic, key: string, value: Value, step: Map
   return OF_OUTPUT.includes(key) ? say.ofOutput(problem, key) : undefined
 }
 
+const lastOf = (name: string): string => name.split('.').at(-1)!.toLowerCase()
+
+/** What smelt calls an operator that other programs have, with what is to be said of it behind its name; undefined where it has none. */
+export const operatorLike = (name: string): string | undefined => wordIn(OPERATOR_WORDS, lastOf(name))
+
 const adviseOperator = (problem: Diagnostic, found: string): Diagnostic => {
-  const last = found.split('.').at(-1)!.toLowerCase()
+  const last = lastOf(found)
   const whole = operators.map((operator) => operator.id).filter((id) => id.split('.')[1] === last)
   if (whole.length > 0) return say.wholeOperator(problem, found, whole)
-  const own = wordIn(OPERATOR_WORDS, last)
+  const own = operatorLike(found)
   return own === undefined ? problem : say.otherOperator(problem, found, own)
 }
 

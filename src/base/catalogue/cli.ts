@@ -53,9 +53,11 @@ export const setMalformed = (text: string): Diagnostic =>
 export const stopping = (): Diagnostic =>
   entry('stopping', 'stopping after this chunk', { severity: 'warning', blame: 'run', help: 'interrupt again to stop at once' })
 
-/** No operator has this name. */
-export const unknownOperator = (name: string, known: Iterable<string>): Diagnostic =>
-  entry('unknown-operator', `unknown operator \`${name}\``, { ...option(name), help: didYouMean(name, known) ?? 'run `smelt ops` to list them' })
+/** No operator has this name; `like` is what smelt calls what other programs call so. */
+export const unknownOperator = (name: string, known: Iterable<string>, like?: string): Diagnostic =>
+  entry('unknown-operator', `unknown operator \`${name}\``, {
+    ...option(name), help: like === undefined ? didYouMean(name, known) ?? 'run `smelt ops` to list them' : `smelt calls it \`${like}\``,
+  })
 
 /** A number of workers that makes no sense. */
 export const workersOutOfRange = (text: string, least: number, most: number): Diagnostic =>

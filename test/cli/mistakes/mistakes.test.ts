@@ -29,6 +29,8 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   'model-for-a-recipe': ['build', 'anime.safetensors'],
   'recipe-for-a-model': ['inspect', 'sound.yaml'],
   'operator-misspelt': ['ops', 'merge.blnd'],
+  'operator-of-other-programs': ['run', 'merge.slerp', 'anime.safetensors', 'photo.safetensors', '-o', 'out.safetensors'],
+  'operator-of-other-programs-listed': ['ops', 'slerp'],
   'verify-before-a-build': ['verify', 'sound.yaml'],
   'frozen-before-a-build': ['build', 'sound.yaml', '--frozen', '--workers', '1'],
   'why-of-an-unknown-step': ['why', 'sound.yaml', 'blend'],
