@@ -15,16 +15,20 @@ export interface OneOff {
 /** A name for a recipe made of a file's: letters, digits, `_` and `-`, and unlike the others, to which it is added. */
 export const nameOfFile = (file: string, taken: Set<string>): string => {
   const plain = file.replace(/(\.safetensors|\.index\.json)+$/, '').replace(/[^A-Za-z0-9_-]+/g, '_')
-  const stem = plain.replace(/^[^A-Za-z]+/, '').slice(0, 40).replace(/_+$/, '') || 'model'
+  const word = plain.replace(/^[^A-Za-z]+/, '').slice(0, 40).replace(/_+$/, '') || 'model'
+  const stem = YAML_WORD.test(word) ? `${word}_model` : word
   let name = stem
   for (let n = 2; taken.has(name); n++) name = `${stem}-${n}`
   taken.add(name)
   return name
 }
 
+/** What YAML, by one version or another, reads as no string. */
+const YAML_WORD = /^(true|false|null|yes|no|on|off|y|n)$/i
+
 /** Double quotes where YAML, or `$` of a param, could read a text as anything else. */
 export const quoted = (text: string): string =>
-  /^[A-Za-z_][\w./-]*$/.test(text) && !/^(true|false|null|yes|no|on|off|y|n)$/i.test(text) ? text : escapeJson(JSON.stringify(text))
+  /^[A-Za-z_][\w./-]*$/.test(text) && !YAML_WORD.test(text) ? text : escapeJson(JSON.stringify(text))
 
 interface File { readonly name: string; readonly path: string; readonly block: 'models' | 'adapters' }
 

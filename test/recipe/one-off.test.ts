@@ -27,6 +27,10 @@ outputs:
 `)
   })
 
+  test('gives no model a name that YAML reads as anything but a string', () => {
+    expect(render('merge.blend', ['true.safetensors', 'x/No.safetensors']).text).toContain('models:\n  true_model: true.safetensors\n  No_model: x/No.safetensors\n')
+  })
+
   test('gives a list of models what the single inputs leave, with a value for each or one for all', () => {
     const { text } = render('merge.ties', ['base.st', '1.st', '2.st'], { density: '0.2, 0.3', weight: '2', lambda: '{default: 1, "**.mlp": 0.5}' })
     expect(text).toContain('    base: base_st\n    models:\n      - { model: st, weight: 2, density: 0.2 }\n      - { model: st-2, weight: 2, density: 0.3 }\n    lambda: {default: 1, "**.mlp": 0.5}\n')
