@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { leftOverFiles, noSuchOption, outputMissing, valueMissing } from '../base/catalogue/one-off.js'
+import { leftOverFiles, noSuchOption, optionTwice, outputMissing, valueMissing } from '../base/catalogue/one-off.js'
 import { unknownOperator } from '../base/catalogue/cli.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { escapeJson } from '../base/excerpt.js'
@@ -58,6 +58,7 @@ const sortWords = (operator: Operator, words: readonly string[]): Result<{ reado
     const isSwitch = spec?.type === 'boolean' ? next === undefined || !/^(true|false)$/.test(next) : spec?.type === 'choice' && 'true' in spec.choices && next === undefined
     const value = given ?? (isSwitch ? 'true' : next)
     if (value === undefined) problems.push(valueMissing(option))
+    else if (Object.hasOwn(values, key)) problems.push(optionTwice(option))
     else values[key] = operator.inputs[key] === undefined ? toYaml(value) : value
     if (given === undefined && !isSwitch) i++
   }

@@ -34,6 +34,7 @@ describe.concurrent('one operator without a recipe', () => {
     ['a key that it does not have', ['blend', 'a', 'b', '-o', 'x', '--kep', '1'], 'did you mean `keep`?'],
     ['no place to write', ['blend', 'a', 'b'], 'add `-o OUT.safetensors`'],
     ['a file too many', ['blend', 'a', 'b', 'c', '-o', 'x'], 'has no input for `c`'],
+    ['an option that is given twice', ['run', 'linear', 'a', 'b', '-o', 'x', '--weight', '1', '--weight=3'], '`--weight` is given twice'],
     ['an option without its value', ['blend', 'a', 'b', '-o', 'x', '--keep'], '`--keep` needs a value'],
   ])('refuses %s', async (_, args, words) => {
     const done = await smelt(folder.path, args)

@@ -16,6 +16,10 @@ export const noSuchOption = (option: string, operator: string, keys: readonly st
 export const outputMissing = (operator: string): Diagnostic =>
   entry('output-missing', `\`smelt run ${operator}\` does not know where to write`, { ...usage, help: 'add `-o OUT.safetensors`, or `--print` to see the recipe' })
 
+/** An option that is given twice; a parameter of each model takes its values in one. */
+export const optionTwice = (option: string): Diagnostic =>
+  entry('option-twice', `\`--${option}\` is given twice`, { ...usage, help: `give it once; for a value for each model, write them with commas: \`--${option} 1,3\`` })
+
 /** An option without its value. */
 export const valueMissing = (option: string): Diagnostic =>
   entry('value-missing', `\`--${option}\` needs a value`, { ...usage, help: `write it after the option: \`--${option} VALUE\`` })
