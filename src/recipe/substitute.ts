@@ -71,6 +71,7 @@ export const substitute = (root: Value, params: ParamValues): Substituted => {
     else if (result.type !== 'name') problems.push(badArithmetic(text, result, range))
     else if (params.has(result.name)) problems.push(badArithmetic(text, { type: 'not-a-number', name: result.name }, range))
     else if (result.name.split('-').every((part) => params.has(part) || /^\d*$/.test(part))) problems.push(badArithmetic(text, { type: 'minus-in-name', name: result.name }, range))
+    else if (text.replaceAll(' ', '').includes(`${result.name}(`)) problems.push(badArithmetic(text, { type: 'function', name: result.name }, range))
     else problems.push(unknownParam(result.name, [...params.keys()], range))
     return undefined
   }

@@ -19,6 +19,7 @@ export const badArithmetic = (expression: string, problem: ArithmeticFlaw, at: R
     case 'deep': return entry('bad-arithmetic', `${shown} has too many parentheses or signs inside each other`, { at: text(at), help: 'write a simpler expression' })
     case 'not-a-number': return entry('bad-arithmetic', `${shown} computes with \`${problem.name}\`, which is not a number`, { at: text(at), help: `give \`${problem.name}\` a number under \`params\`, or write it as \`$${problem.name}\` alone` })
     case 'minus-in-name': return entry('bad-arithmetic', `unknown param \`${problem.name}\``, { at: text(at), help: `put spaces around the minus: \`${problem.name.replaceAll('-', ' - ')}\` (names may contain \`-\`)` })
+    case 'function': return entry('bad-arithmetic', `${shown} calls \`${problem.name}\`, and there are no functions`, { at: text(at), help: 'write numbers, params, `+ - * /` and parentheses, such as `${1 - keep}`' })
     case 'infinite': return entry('bad-arithmetic', `${shown} divides by zero or is too large for a number`, { at: text(at), help: 'check the params that it divides by' })
   }
 }
@@ -27,7 +28,7 @@ export const badArithmetic = (expression: string, problem: ArithmeticFlaw, at: R
 export type ArithmeticFlaw =
   | { readonly type: 'syntax'; readonly found: string; readonly expected: string }
   | { readonly type: 'deep' | 'infinite' }
-  | { readonly type: 'not-a-number' | 'minus-in-name'; readonly name: string }
+  | { readonly type: 'not-a-number' | 'minus-in-name' | 'function'; readonly name: string }
 
 /** Steps that need each other's results. */
 export const cycle = (edges: readonly { from: string; to: string; at: Place }[]): Diagnostic =>
@@ -83,7 +84,7 @@ export const wrongKind = (name: string, found: keyof typeof KINDS, expected: rea
   return entry('wrong-kind', `expected ${needed}; \`${name}\` is ${KINDS[found]}`, {
     at,
     related: [{ at: definedAt, message: `\`${name}\` is defined here` }],
-    help: `use the name of ${needed}; \`smelt ops\` shows what each operator yields`,
+    help: found === 'param' ? `write \`$${name}\` for the value of the param` : `${expected.includes('weights') ? 'write a number, such as `0.5`, or ' : ''}use the name of ${needed}; \`smelt ops\` shows what each operator yields`,
   })
 }
 
