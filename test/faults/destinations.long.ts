@@ -3,34 +3,19 @@ import { linkSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync,
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import { writeSafetensors, type TensorValues } from '../support/write-safetensors.js'
+import { MODEL, RECIPE, SHARD, stockShop } from '../support/shop.js'
+import { writeSafetensors } from '../support/write-safetensors.js'
 import { command, type Ended } from './command.js'
 import { cleanup, fault, FULL } from './machine.js'
 import { CALLS, ONE_POOL_THREAD, strace } from './strace.js'
 import { createTally } from './tally.js'
 
-const SHARD = 'model-00001-of-00001.safetensors'
-const MODEL: Readonly<Record<string, TensorValues>> = { w: { dtype: 'F32', shape: [2, 2], values: [1, 2, 3, 4] } }
-const RECIPE = {
-  smelt: 1,
-  models: { a: 'a.safetensors', b: 'b/model.safetensors.index.json' },
-  adapters: { l: 'l' },
-  steps: { blended: { op: 'merge.blend', a: 'a', b: 'b' }, x: { op: 'adapter.apply', model: 'blended', adapter: 'l' }, look: { op: 'report.model', model: 'x' } },
-  outputs: { o: { from: 'x', path: 'o.safetensors' }, s: { from: 'x', path: 's.safetensors', shard_size: '1MB' }, r: { from: 'look', path: 'r.json' } },
-}
-
 const makeShop = (): string => {
   const folder = mkdtempSync(join(tmpdir(), 'smelt-faults-places-'))
   cleanup.add(() => rmSync(folder, { recursive: true, force: true }))
-  for (const name of ['b', 'l', 'sub', 'init']) mkdirSync(join(folder, name))
-  writeSafetensors(join(folder, 'a.safetensors'), MODEL)
+  stockShop(folder)
+  mkdirSync(join(folder, 'init'))
   writeSafetensors(join(folder, 'init/a.safetensors'), MODEL)
-  writeSafetensors(join(folder, 'b', SHARD), MODEL)
-  writeFileSync(join(folder, 'b/model.safetensors.index.json'), JSON.stringify({ metadata: {}, weight_map: { w: SHARD } }))
-  writeSafetensors(join(folder, 'l/adapter_model.safetensors'), {
-    'base_model.model.w.lora_A.weight': { dtype: 'F32', shape: [1, 2], values: 1 }, 'base_model.model.w.lora_B.weight': { dtype: 'F32', shape: [2, 1], values: 1 },
-  })
-  writeFileSync(join(folder, 'l/adapter_config.json'), JSON.stringify({ r: 1, lora_alpha: 1 }))
   writeFileSync(join(folder, 'recipe.yaml'), JSON.stringify(RECIPE))
   return folder
 }
