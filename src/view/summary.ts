@@ -31,7 +31,7 @@ export const renderSummary = (events: readonly RunEvent[], look: Look, all: numb
   const rate = seconds > 0 ? `, ${formatBytes((readBytes + writtenBytes) / seconds)}/s` : ''
   const { reused = 0, cached = 0 } = events.find((e) => e.type === 'run-started') ?? {}
   const saved = [...(reused > 0 ? [`${plural(reused, 'tensor')}`] : []), ...(cached > 0 ? [`${plural(cached, 'threshold or sum', 'thresholds and sums')}`] : [])]
-  const moved = readBytes + writtenBytes === 0 ? 'nothing to read or write' : `read ${formatBytes(readBytes)}, wrote ${formatBytes(writtenBytes)}${rate}`
+  const moved = readBytes + writtenBytes === 0 ? 'nothing to read or write' : `read ${formatBytes(readBytes)} and wrote ${formatBytes(writtenBytes)} of tensors${rate}`
   const done = `done in ${formatDuration(Math.max(all, seconds))}: ${moved}`
   return `${[...counted, ...written, ...kept, ...drawn, ...locked, `${done}${saved.length > 0 ? `; reused ${saved.join(' and ')} from earlier builds` : ''}; peak memory ${formatBytes(peakMemory)}`].join('\n')}\n`
 }

@@ -71,7 +71,7 @@ help: use it in another step or an output, or remove it
 1 warning
 wrote out/merged.safetensors  ${size}, 2 tensors
       DIGEST
-done in TIME: read 36 B, wrote 18 B, RATE; peak memory MEMORY
+done in TIME: read 36 B and wrote 18 B of tensors, RATE; peak memory MEMORY
 `)
     expect(done).toMatchObject({ code: 0, stdout: '' })
     expect(await valuesOf('first/out/merged.safetensors', 'x.weight')).toEqual([3, 1, 2, 2])

@@ -16,7 +16,7 @@ wrote build/anime-detail.safetensors  1.00 GB, 4 tensors
       blake3:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 wrote build/mask.html  12.3 kB, a report
 wrote recipe.lock.json  step blend has another fingerprint; output merged has another digest
-done in 9.0 s: read 3.00 GB, wrote 1.00 GB, 500 MB/s; reused 1 tensor and 3 thresholds and sums from earlier builds; peak memory 350 MB
+done in 9.0 s: read 3.00 GB and wrote 1.00 GB of tensors, 500 MB/s; reused 1 tensor and 3 thresholds and sums from earlier builds; peak memory 350 MB
 `)
   })
 
