@@ -1,14 +1,19 @@
-// Makes checkpoints with the names and shapes of real models: seeded, with values in realistic ranges, at the speed of memory.
+// Makes checkpoints with the names and shapes of real models: seeded, with values in realistic ranges, at the speed of
+// memory.
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import { encode, decode } from '../dist/kernels/convert.js'
 
-/** Elements of a block of random values; a tensor is cut from a block of its kind, over and over, from an offset of its own. */
+/**
+ * Elements of a block of random values; a tensor is cut from a block of its kind, over and over, from an offset of its
+ * own.
+ */
 const BLOCK = 1 << 20
 const BYTES = { I64: 8, F16: 2 }
 
 /**
- * How far a fine-tune's weights lie from the base's, as a share of the base's standard deviation, by part of the model. What a fine-tune
+ * How far a fine-tune's weights lie from the base's, as a share of the base's standard deviation, by part of the model.
+ * What a fine-tune
  * does not train is the same to the bit.
  */
 const MODELS = {
@@ -18,11 +23,17 @@ const MODELS = {
   c: { seed: 3, denoiser: 0.015 },
 }
 
-/** The table of an architecture, floats as F16: `[name, dtype, shape]` in the order of the file, wider types first as the reference writes them. */
+/**
+ * The table of an architecture, floats as F16: `[name, dtype, shape]` in the order of the file, wider types first as
+ * the reference writes them.
+ */
 export const readTable = (architecture, { shrink = false } = {}) => {
   const file = new URL(`../test/data/arch/${architecture}.json.gz`, import.meta.url)
-  const table = Object.entries(JSON.parse(gunzipSync(readFileSync(file))))
-    .map(([name, [dtype, shape]]) => [name, dtype === 'I64' ? 'I64' : 'F16', shrink && dtype !== 'I64' ? shape.map(quarter) : shape])
+  const table = Object.entries(JSON.parse(gunzipSync(readFileSync(file)))).map(([name, [dtype, shape]]) => [
+    name,
+    dtype === 'I64' ? 'I64' : 'F16',
+    shrink && dtype !== 'I64' ? shape.map(quarter) : shape,
+  ])
   return [...table.filter(([, dtype]) => dtype === 'I64'), ...table.filter(([, dtype]) => dtype !== 'I64')]
 }
 
@@ -34,7 +45,10 @@ const sizeOf = (shape) => shape.reduce((n, d) => n * d, 1)
 /** Bytes of a table's tensors. */
 export const bytesOf = (table) => table.reduce((n, [, dtype, shape]) => n + sizeOf(shape) * BYTES[dtype], 0)
 
-/** Starts a safetensors file of a table; `place` gives each entry and the byte it begins at. The file is sparse until written to. */
+/**
+ * Starts a safetensors file of a table; `place` gives each entry and the byte it begins at. The file is sparse until
+ * written to.
+ */
 const startFile = (path, table, place) => {
   let end = 0
   const spans = table.map(([name, dtype, shape]) => {
@@ -91,7 +105,12 @@ const rangeOf = (name, shape) => {
   return { mean: 0, std: name.includes('embedding') ? 0.02 : 0.7 / Math.sqrt(sizeOf(shape.slice(1))) }
 }
 
-const partOf = (name) => (/^(cond_stage_model|conditioner)\./.test(name) ? 'text' : name.startsWith('model.diffusion_model.') ? 'denoiser' : 'rest')
+const partOf = (name) =>
+  /^(cond_stage_model|conditioner)\./.test(name)
+    ? 'text'
+    : name.startsWith('model.diffusion_model.')
+      ? 'denoiser'
+      : 'rest'
 
 /** A maker of blocks of F16 bits that remembers those it made. */
 const createBlocks = () => {
@@ -101,12 +120,21 @@ const createBlocks = () => {
     return known.get(key)
   }
   const random = (seed) => remember(`random ${seed}`, () => normals(seed))
-  const base = ({ mean, std }) => remember(`base ${mean} ${std}`, () => encode('F16', random(0).map((z) => mean + std * z)))
+  const base = ({ mean, std }) =>
+    remember(`base ${mean} ${std}`, () =>
+      encode(
+        'F16',
+        random(0).map((z) => mean + std * z),
+      ),
+    )
   return (range, { seed, distance }) => {
     if (distance === 0) return base(range)
     return remember(`tuned ${range.mean} ${range.std} ${seed} ${distance}`, () => {
       const steps = random(seed)
-      return encode('F16', decode('F16', base(range)).map((x, i) => x + distance * range.std * steps[i]))
+      return encode(
+        'F16',
+        decode('F16', base(range)).map((x, i) => x + distance * range.std * steps[i]),
+      )
     })
   }
 }
@@ -120,13 +148,21 @@ const tile = (fd, block, offset, elements, begin) => {
   }
 }
 
-/** Writes one of the models `base`, `a`, `b`, `c` to a file. One tensor in 16 of a fine-tune stays as the base has it. */
+/**
+ * Writes one of the models `base`, `a`, `b`, `c` to a file. One tensor in 16 of a fine-tune stays as the base has it.
+ */
 export const writeCheckpoint = (path, table, model) => {
   const { seed = 0, ...distances } = MODELS[model]
   const block = createBlocks()
   startFile(path, table, (fd, [name, dtype, shape], begin) => {
     if (dtype === 'I64') {
-      writeSync(fd, BigInt64Array.from({ length: sizeOf(shape) }, (_, i) => BigInt(i)), 0, sizeOf(shape) * 8, begin)
+      writeSync(
+        fd,
+        BigInt64Array.from({ length: sizeOf(shape) }, (_, i) => BigInt(i)),
+        0,
+        sizeOf(shape) * 8,
+        begin,
+      )
       return
     }
     const distance = hash(`${model} ${name}`) % 16 === 0 ? 0 : (distances[partOf(name)] ?? 0)
@@ -140,7 +176,10 @@ export const LARGE_TABLE = [
   ...Array.from({ length: 40 }, (_, i) => [`layers.${i}.weight`, 'F16', [16384, 12800]]),
 ]
 
-/** Writes a file of a table that takes hardly any room: every tensor has values in its first and last thousand elements and holes between. */
+/**
+ * Writes a file of a table that takes hardly any room: every tensor has values in its first and last thousand elements
+ * and holes between.
+ */
 export const writeSparse = (path, table, seed) => {
   const values = encode('F16', normals(seed).subarray(0, 1000))
   startFile(path, table, (fd, [, dtype, shape], begin) => {

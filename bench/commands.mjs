@@ -10,32 +10,41 @@ import { buildCommand, cleanEnvironment, placeRecipe } from './smelt.mjs'
 /** Room for a header; a temporary that takes more has been given data. */
 const HEADER_ROOM = 1 << 20
 
-const hasData = (work) => readdirSync(work).some((name) => {
-  const found = name.endsWith('.partial') ? statSync(join(work, name), { throwIfNoEntry: false }) : undefined
-  return found !== undefined && found.blocks * 512 > HEADER_ROOM
-})
+const hasData = (work) =>
+  readdirSync(work).some((name) => {
+    const found = name.endsWith('.partial') ? statSync(join(work, name), { throwIfNoEntry: false }) : undefined
+    return found !== undefined && found.blocks * 512 > HEADER_ROOM
+  })
 
-const timeCommand = (name) => async (program, path, where) => (await measure([process.execPath, program, name, path], where)).seconds
+const timeCommand = (name) => async (program, path, where) =>
+  (await measure([process.execPath, program, name, path], where)).seconds
 
 /** The cases: the architecture whose (empty) files they read, the recipe, and what is timed. */
 const CASES = {
   start: {
-    title: '`smelt build` of two SD1.5-shaped models, from the command to the first bytes of the output', architecture: 'sd15', target: 0.5,
+    title: '`smelt build` of two SD1.5-shaped models, from the command to the first bytes of the output',
+    architecture: 'sd15',
+    target: 0.5,
     recipe: (folder) => MERGES[0].write(folder),
     time: (program, path, where) => measureUntil(buildCommand(program, path), () => hasData(where.folder), where),
   },
   check: {
-    title: '`smelt check` of a recipe of 500 lines: 13 merges with masks and 24 block numbers each', architecture: 'sd15', target: 0.5,
+    title: '`smelt check` of a recipe of 500 lines: 13 merges with masks and 24 block numbers each',
+    architecture: 'sd15',
+    target: 0.5,
     recipe: (folder) => longRecipe(folder, 24),
     time: timeCommand('check'),
   },
   chain: {
-    title: '`smelt check` of a recipe of 500 lines: 31 merges with masks and 3 block numbers each', architecture: 'sd15', target: 0.5,
+    title: '`smelt check` of a recipe of 500 lines: 31 merges with masks and 3 block numbers each',
+    architecture: 'sd15',
+    target: 0.5,
     recipe: (folder) => longRecipe(folder, 3),
     time: timeCommand('check'),
   },
   plan: {
-    title: '`smelt plan` of two SDXL-shaped models', architecture: 'sdxl',
+    title: '`smelt plan` of two SDXL-shaped models',
+    architecture: 'sdxl',
     recipe: fullRecipe,
     time: timeCommand('plan'),
   },
@@ -62,7 +71,15 @@ export const measureCommands = async ({ only, folder: parent, program, runs, say
           say(`${name} · ${figures.at(-1).seconds.toFixed(2)} s`)
         }
         const seconds = figures.map((figure) => figure.seconds)
-        rows.push({ work: title, runs, target, seconds: median(seconds), least: Math.min(...seconds), most: Math.max(...seconds), floor: median(figures.map((f) => f.floor)) })
+        rows.push({
+          work: title,
+          runs,
+          target,
+          seconds: median(seconds),
+          least: Math.min(...seconds),
+          most: Math.max(...seconds),
+          floor: median(figures.map((f) => f.floor)),
+        })
       } catch (error) {
         say(`${name} · failed: ${error.message}`)
         rows.push({ work: title, runs, target, reason: error.message })

@@ -23,24 +23,35 @@ const end = (child) => {
 }
 
 const start = ([program, ...args], { folder, env = {}, limit = LIMIT }) => {
-  const child = spawn(program, args, { cwd: folder, env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'pipe'], detached: true })
+  const child = spawn(program, args, {
+    cwd: folder,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+    detached: true,
+  })
   running = child
   const timer = setTimeout(() => end(child), limit * 1000)
   child.on('close', () => clearTimeout(timer))
   return child
 }
 
-/** Whether peak memory and processor time can be had: both come from the kernel's account of the ended process, through GNU time. */
+/**
+ * Whether peak memory and processor time can be had: both come from the kernel's account of the ended process, through
+ * GNU time.
+ */
 export const canMeasureMemory = existsSync(GNU_TIME) && process.platform === 'linux'
 
 /**
- * Runs `[program, ...arguments]` to its end: `{ seconds, processor, megabytes }`, the latter two undefined where GNU time is missing.
+ * Runs `[program, ...arguments]` to its end: `{ seconds, processor, megabytes }`, the latter two undefined where GNU
+ * time is missing.
  * Throws what the command said when it fails, or when it takes more than `limit` seconds of `where`.
  */
 export const measure = async (command, where) => {
   const record = join(where.folder, 'time.txt')
   const began = performance.now()
-  const { code, said } = await finish(start(canMeasureMemory ? [GNU_TIME, '-q', '-o', record, '-f', '%U %S %M', ...command] : command, where))
+  const { code, said } = await finish(
+    start(canMeasureMemory ? [GNU_TIME, '-q', '-o', record, '-f', '%U %S %M', ...command] : command, where),
+  )
   const seconds = (performance.now() - began) / 1000
   if (code === null) throw new Error(`error: it was ended by force after ${seconds.toFixed(0)} s`)
   if (code !== 0) throw new Error(said.trim().split('\n').slice(-12).join('\n') || `exit code ${code}`)
@@ -50,12 +61,15 @@ export const measure = async (command, where) => {
   return { seconds, processor: user + system, megabytes: (kilobytes * 1024) / 1e6 }
 }
 
-const finish = (child) => new Promise((resolve, reject) => {
-  let said = ''
-  child.stderr.on('data', (text) => { said = (said + text).slice(-8000) })
-  child.on('error', reject)
-  child.on('close', (code) => resolve({ code, said }))
-})
+const finish = (child) =>
+  new Promise((resolve, reject) => {
+    let said = ''
+    child.stderr.on('data', (text) => {
+      said = (said + text).slice(-8000)
+    })
+    child.on('error', reject)
+    child.on('close', (code) => resolve({ code, said }))
+  })
 
 /** Starts a command, waits until `seen()` is true, and ends it at once: the seconds that took. */
 export const measureUntil = async (command, seen, where) => {

@@ -10,14 +10,25 @@ import { buildCommand, cleanEnvironment, placeRecipe } from './smelt.mjs'
 
 const gigabytes = (bytes) => `${(bytes / 1e9).toFixed(1)} GB`
 
-/** Both cases: what makes the two inputs, what share of an input the output takes, and how much room all takes on the disk. */
+/**
+ * Both cases: what makes the two inputs, what share of an input the output takes, and how much room all takes on the
+ * disk.
+ */
 const CASES = {
   sdxl: {
-    title: 'linear merge of two SDXL-shaped models', table: () => readTable('sdxl'), dtype: 'same', share: 1, room: 3,
+    title: 'linear merge of two SDXL-shaped models',
+    table: () => readTable('sdxl'),
+    dtype: 'same',
+    share: 1,
+    room: 3,
     make: (path, table, model) => writeCheckpoint(path, table, model),
   },
   large: {
-    title: 'linear merge of two sparse files with a tensor of 4.4 GB, written as f8_e4m3', table: () => LARGE_TABLE, dtype: 'f8_e4m3', share: 0.5, room: 0.5,
+    title: 'linear merge of two sparse files with a tensor of 4.4 GB, written as f8_e4m3',
+    table: () => LARGE_TABLE,
+    dtype: 'f8_e4m3',
+    share: 0.5,
+    room: 0.5,
     make: (path, table, model) => writeSparse(path, table, model),
     check: (folder) => checkLast(folder, LARGE_TABLE[0]),
   },
@@ -45,7 +56,10 @@ const checkLast = (folder, [name]) => {
   const [a, b] = ['a', 'b'].map((model) => lastElements(join(folder, `${model}.safetensors`), name, 'F16', 2, 1000))
   const merged = lastElements(join(folder, 'work', OUT), name, 'F8_E4M3', 1, 1000)
   const wrong = merged.findIndex((x, i) => Math.abs(x - (a[i] + b[i]) / 2) > Math.abs(a[i] + b[i]) / 32 + 2 ** -9)
-  if (wrong >= 0) throw new Error(`element ${wrong - 1000} of the large tensor is ${merged[wrong]}, and its parents are ${a[wrong]} and ${b[wrong]}`)
+  if (wrong >= 0)
+    throw new Error(
+      `element ${wrong - 1000} of the large tensor is ${merged[wrong]}, and its parents are ${a[wrong]} and ${b[wrong]}`,
+    )
 }
 
 /** Measures the chosen cases once each: what counts is memory, and the disk decides the time. */

@@ -7,7 +7,10 @@ import { bytesAt, closePlace, openPlace } from './place.mjs'
 import { MERGES, OUT } from './recipes.mjs'
 import { buildCommand, cleanEnvironment, placeRecipe } from './smelt.mjs'
 
-/** Rounds that a peer takes part in, and the seconds after which one round of it is enough, or too much: they are slow, and the others need not wait. */
+/**
+ * Rounds that a peer takes part in, and the seconds after which one round of it is enough, or too much: they are slow,
+ * and the others need not wait.
+ */
 const PEER_ROUNDS = 3
 const SLOW = 120
 const TOO_SLOW = 600
@@ -19,10 +22,19 @@ const PEER_MEMORY = 9e9
 const floorCommand = (paths) => ['/bin/sh', '-c', `cat "$@" > /dev/null && cp "$1" ${OUT}`, 'floor', ...paths]
 
 const entrantsOf = (merge, folder, work, { program, peers, runs }) => [
-  { name: 'floor', rounds: runs, output: OUT, command: () => floorCommand(merge.reads.map((model) => join(folder, `${model}.safetensors`))) },
+  {
+    name: 'floor',
+    rounds: runs,
+    output: OUT,
+    command: () => floorCommand(merge.reads.map((model) => join(folder, `${model}.safetensors`))),
+  },
   { name: 'smelt', rounds: runs, output: OUT, command: () => buildCommand(program, join(work, 'recipe.yaml')) },
-  ...(peers ? peersOf(merge.name) : []).map(({ command, ...peer }) =>
-    ({ ...peer, rounds: Math.min(runs, PEER_ROUNDS), limit: TOO_SLOW, command: () => command(folder, work, merge.reads) })),
+  ...(peers ? peersOf(merge.name) : []).map(({ command, ...peer }) => ({
+    ...peer,
+    rounds: Math.min(runs, PEER_ROUNDS),
+    limit: TOO_SLOW,
+    command: () => command(folder, work, merge.reads),
+  })),
 ]
 
 /** One run in a fresh folder; an output much smaller than a model is a failure. */
@@ -38,7 +50,9 @@ const runOnce = async (entrant, work, recipe, bytes) => {
   }
 }
 
-/** All entrants of one merge, each round beginning with another, so that a busy spell of the machine strikes all alike. */
+/**
+ * All entrants of one merge, each round beginning with another, so that a busy spell of the machine strikes all alike.
+ */
 const compete = async (merge, folder, bytes, options) => {
   const work = join(folder, 'work')
   const entrants = entrantsOf(merge, folder, work, options).map((entrant) => ({ ...entrant, figures: [] }))
@@ -61,13 +75,23 @@ const compete = async (merge, folder, bytes, options) => {
 
 const toRow = (merge, entrant, floor) => {
   const figures = entrant.figures.filter((figure) => figure !== undefined)
-  const row = { work: merge.title, program: entrant.name, runs: figures.length, target: entrant.name === 'smelt' ? merge.target : undefined }
-  if (entrant.reason !== undefined || figures.length === 0) return { ...row, reason: entrant.reason ?? 'it was not run' }
+  const row = {
+    work: merge.title,
+    program: entrant.name,
+    runs: figures.length,
+    target: entrant.name === 'smelt' ? merge.target : undefined,
+  }
+  if (entrant.reason !== undefined || figures.length === 0)
+    return { ...row, reason: entrant.reason ?? 'it was not run' }
   const seconds = figures.map((figure) => figure.seconds)
-  const ratios = entrant.figures.flatMap((figure, round) => (floor.figures[round] === undefined ? [] : [figure.seconds / floor.figures[round].seconds]))
+  const ratios = entrant.figures.flatMap((figure, round) =>
+    floor.figures[round] === undefined ? [] : [figure.seconds / floor.figures[round].seconds],
+  )
   return {
     ...row,
-    seconds: median(seconds), least: Math.min(...seconds), most: Math.max(...seconds),
+    seconds: median(seconds),
+    least: Math.min(...seconds),
+    most: Math.max(...seconds),
     ratio: ratios.length === 0 ? undefined : median(ratios),
     processor: figures[0].processor === undefined ? undefined : median(figures.map((figure) => figure.processor)),
     megabytes: figures[0].megabytes === undefined ? undefined : Math.max(...figures.map((figure) => figure.megabytes)),

@@ -1,5 +1,7 @@
-// `npm run build && node bench/pause.mjs linear|ties [TENSORS [WORKERS]]`: builds a model of many tensors with workers that answer at once, and
-// prints the longest time in which the main thread let nothing else have its turn. On a busy machine others take part of that time: the
+// `npm run build && node bench/pause.mjs linear|ties [TENSORS [WORKERS]]`: builds a model of many tensors with workers
+// that answer at once, and
+// prints the longest time in which the main thread let nothing else have its turn. On a busy machine others take part
+// of that time: the
 // processor time of the busiest turn says what it is on one that does nothing else.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -29,8 +31,17 @@ const turn = () => {
 setImmediate(turn)
 
 let last
-const built = await build(recipe, { workers: Number(workers), start: pretendedWorker, listener: (event) => { last = event }, store: openStore(join(work, 'cache')) })
+const built = await build(recipe, {
+  workers: Number(workers),
+  start: pretendedWorker,
+  listener: (event) => {
+    last = event
+  },
+  store: openStore(join(work, 'cache')),
+})
 going = false
 closePlace(folder)
 if (built.type === 'failed') throw new Error(built.diagnostics.map((d) => d.message).join('\n'))
-process.stdout.write(`${kind}, ${tensors} tensors, ${workers} workers: longest pause ${last.longestPause.toFixed(3)} s, busiest turn ${busiest.toFixed(3)} s of the processor\n`)
+process.stdout.write(
+  `${kind}, ${tensors} tensors, ${workers} workers: longest pause ${last.longestPause.toFixed(3)} s, busiest turn ${busiest.toFixed(3)} s of the processor\n`,
+)

@@ -8,25 +8,61 @@ import { OUT } from './recipes.mjs'
 const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 const PYTHON = here('.venv/bin/python')
 
-const script = (name) => (method, folder, work, reads) =>
-  [PYTHON, here(`peers/${name}.py`), method, join(work, OUT), ...reads.map((model) => join(folder, `${model}.safetensors`))]
+const script = (name) => (method, folder, work, reads) => [
+  PYTHON,
+  here(`peers/${name}.py`),
+  method,
+  join(work, OUT),
+  ...reads.map((model) => join(folder, `${model}.safetensors`)),
+]
 
 const mergekit = (method, folder, work, reads) => {
   const path = (model) => JSON.stringify(join(folder, `${model}.safetensors`))
   const config = join(work, 'mergekit.yaml')
   const [base, ...tuned] = reads
-  const lines = method === 'linear'
-    ? ['merge_method: linear', 'models:', ...reads.map((model) => `  - { model: ${path(model)}, parameters: { weight: 0.5 } }`)]
-    : ['merge_method: ties', `base_model: ${path(base)}`, 'models:', ...tuned.map((model) => `  - { model: ${path(model)}, parameters: { weight: 1, density: 0.2 } }`)]
+  const lines =
+    method === 'linear'
+      ? [
+          'merge_method: linear',
+          'models:',
+          ...reads.map((model) => `  - { model: ${path(model)}, parameters: { weight: 0.5 } }`),
+        ]
+      : [
+          'merge_method: ties',
+          `base_model: ${path(base)}`,
+          'models:',
+          ...tuned.map((model) => `  - { model: ${path(model)}, parameters: { weight: 1, density: 0.2 } }`),
+        ]
   writeFileSync(config, `${[...lines, 'dtype: float32', 'out_dtype: float16'].join('\n')}\n`)
   return [here('.venv/bin/mergekit-pytorch'), config, join(work, 'mergekit')]
 }
 
 /** Every peer: its package, the merges it can do and how its command is made, and what it writes. */
 const PEERS = [
-  { name: 'PyTorch script', log: 'pytorch', distribution: 'torch', methods: ['linear', 'dare', 'ties'], command: script('plain_pytorch'), output: OUT },
-  { name: 'sd-mecha', log: 'sd-mecha', distribution: 'sd-mecha', methods: ['linear', 'ties'], command: script('with_sd_mecha'), output: OUT },
-  { name: 'mergekit', log: 'mergekit', distribution: 'mergekit', methods: ['linear', 'ties'], command: mergekit, output: 'mergekit' },
+  {
+    name: 'PyTorch script',
+    log: 'pytorch',
+    distribution: 'torch',
+    methods: ['linear', 'dare', 'ties'],
+    command: script('plain_pytorch'),
+    output: OUT,
+  },
+  {
+    name: 'sd-mecha',
+    log: 'sd-mecha',
+    distribution: 'sd-mecha',
+    methods: ['linear', 'ties'],
+    command: script('with_sd_mecha'),
+    output: OUT,
+  },
+  {
+    name: 'mergekit',
+    log: 'mergekit',
+    distribution: 'mergekit',
+    methods: ['linear', 'ties'],
+    command: mergekit,
+    output: 'mergekit',
+  },
 ]
 
 const missing = (peer) => {
@@ -36,15 +72,26 @@ const missing = (peer) => {
 }
 
 const versionOf = (distribution) =>
-  execFileSync(PYTHON, ['-c', 'import sys, importlib.metadata as m; print(m.version(sys.argv[1]))', distribution], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+  execFileSync(PYTHON, ['-c', 'import sys, importlib.metadata as m; print(m.version(sys.argv[1]))', distribution], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  }).trim()
 
-/** The peers that know a merge: each with a name that tells its version and either a `command` or the reason why there is none. */
-export const peersOf = (method) => PEERS.filter(({ methods }) => methods.includes(method)).map((peer) => {
-  const reason = missing(peer)
-  if (reason !== undefined) return { name: peer.name, reason }
-  try {
-    return { name: `${peer.name} ${versionOf(peer.distribution)}`, command: (...where) => peer.command(method, ...where), output: peer.output }
-  } catch {
-    return { name: peer.name, reason: 'not installed: run `sh bench/peers.sh`' }
-  }
-})
+/**
+ * The peers that know a merge: each with a name that tells its version and either a `command` or the reason why there
+ * is none.
+ */
+export const peersOf = (method) =>
+  PEERS.filter(({ methods }) => methods.includes(method)).map((peer) => {
+    const reason = missing(peer)
+    if (reason !== undefined) return { name: peer.name, reason }
+    try {
+      return {
+        name: `${peer.name} ${versionOf(peer.distribution)}`,
+        command: (...where) => peer.command(method, ...where),
+        output: peer.output,
+      }
+    } catch {
+      return { name: peer.name, reason: 'not installed: run `sh bench/peers.sh`' }
+    }
+  })

@@ -1,4 +1,5 @@
-// Makes the pictures of the documentation from a real build: `node bench/pictures.mjs`. Needs tmux and 9 GB of memory-backed storage.
+// Makes the pictures of the documentation from a real build: `node bench/pictures.mjs`. Needs tmux and 9 GB of
+// memory-backed storage.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -32,23 +33,33 @@ outputs:
 
 /** A report's picture down to its first chart, with hundredths of a pixel: the tables below are long. */
 const firstChart = (svg) => {
-  const [, above, top] = /^(.*?)\n<g transform="translate\(0 (\d+)\)"><g transform="translate\(0 0\)"><text [^>]*>Blocks</s.exec(svg)
+  const [, above, top] =
+    /^(.*?)\n<g transform="translate\(0 (\d+)\)"><g transform="translate\(0 0\)"><text [^>]*>Blocks</s.exec(svg)
   const height = Number(top) + 28
   const short = above.replace(/\d+\.\d{3,}/g, (number) => String(Number(Number(number).toFixed(2))))
-  return `${short.replace(/ height="\d+"/, ` height="${height}"`).replace(/ viewBox="0 0 (\d+) \d+"/, ` viewBox="0 0 $1 ${height}"`).replace(/(<rect [^>]*?) height="\d+"/, `$1 height="${height}"`)}</g></svg>\n`
+  return `${short
+    .replace(/ height="\d+"/, ` height="${height}"`)
+    .replace(/ viewBox="0 0 (\d+) \d+"/, ` viewBox="0 0 $1 ${height}"`)
+    .replace(/(<rect [^>]*?) height="\d+"/, `$1 height="${height}"`)}</g></svg>\n`
 }
 
 const table = readTable('sd15')
 const folder = openPlace(memoryFolder(), 4 * bytesOf(table))
 writeFileSync(join(folder, 'recipe.yaml'), RECIPE)
-for (const [name, model] of [['sd15', 'base'], ['anime', 'a'], ['photo', 'b']]) writeCheckpoint(join(folder, `${name}.safetensors`), table, model)
+for (const [name, model] of [
+  ['sd15', 'base'],
+  ['anime', 'a'],
+  ['photo', 'b'],
+])
+  writeCheckpoint(join(folder, `${name}.safetensors`), table, model)
 
 const { CI: _ci, NO_COLOR: _no, ...inherited } = process.env
 const env = { ...inherited, ...cleanEnvironment(folder), LANG: 'C.UTF-8', PS1: '$ ', ENV: '' }
 const smelt = (...args) => execFileSync(process.execPath, [PROGRAM, ...args], { cwd: folder, env })
 smelt('build', 'recipe.yaml', '--quiet', '--set', 'keep=0.4')
 
-const tmux = (...args) => execFileSync('tmux', ['-u', '-S', join(folder, 'tmux'), '-f', '/dev/null', ...args], { encoding: 'utf8', env })
+const tmux = (...args) =>
+  execFileSync('tmux', ['-u', '-S', join(folder, 'tmux'), '-f', '/dev/null', ...args], { encoding: 'utf8', env })
 tmux('new-session', '-d', '-s', 's', '-c', folder, '-x', String(COLUMNS), '-y', String(ROWS), 'sh')
 try {
   const program = `'${process.execPath}' '${PROGRAM}'`

@@ -1,4 +1,5 @@
-// Workers that answer at once, without threads, programs or data: what is left is what the main thread does for each unit.
+// Workers that answer at once, without threads, programs or data: what is left is what the main thread does for each
+// unit.
 import { toPairs } from '../dist/kernels/selection.js'
 import { noTime } from '../dist/run/stopwatch.js'
 
@@ -13,34 +14,52 @@ const count = (bins) => {
 }
 const HIGH = count(BITS.map((bits) => bits >>> 15))
 /** By bin: counting anew for each unit would be most of what is measured. */
-const LOW = new Map(BITS.map((bits) => [bits >>> 15, count(BITS.filter((other) => other >>> 15 === bits >>> 15).map((other) => other & 0x7fff))]))
+const LOW = new Map(
+  BITS.map((bits) => [
+    bits >>> 15,
+    count(BITS.filter((other) => other >>> 15 === bits >>> 15).map((other) => other & 0x7fff)),
+  ]),
+)
 
 const find = (take) => {
   switch (take.stage) {
-    case 'high': return { high: HIGH, near: undefined }
-    case 'low': return LOW.get(take.bin)
-    case 'locate': return 0
-    default: return 1
+    case 'high':
+      return { high: HIGH, near: undefined }
+    case 'low':
+      return LOW.get(take.bin)
+    case 'locate':
+      return 0
+    default:
+      return 1
   }
 }
 
 const DIGEST = new Uint8Array(32).fill(1)
 
 const resultOf = (unit) => ({
-  id: unit.id, found: unit.takes.map(find), readDigests: unit.reads.map((r) => (r.digest ? DIGEST : undefined)), writeDigests: unit.writes.map(() => DIGEST),
-  bytesRead: 0, bytesWritten: 0, spent: noTime(),
+  id: unit.id,
+  found: unit.takes.map(find),
+  readDigests: unit.reads.map((r) => (r.digest ? DIGEST : undefined)),
+  writeDigests: unit.writes.map(() => DIGEST),
+  bytesRead: 0,
+  bytesWritten: 0,
+  spent: noTime(),
 })
 
-/** A worker for `build({ start })` whose answer is there in the next turn of the event loop, as if it had had nothing to compute. */
+/**
+ * A worker for `build({ start })` whose answer is there in the next turn of the event loop, as if it had had nothing to
+ * compute.
+ */
 export const pretendedWorker = () => {
   const answers = []
   const exits = []
   return {
     onAnswer: (listener) => void answers.push(listener),
     onExit: (listener) => void exits.push(listener),
-    send: (task) => setImmediate(() => {
-      if (task === undefined) for (const listener of exits) listener(undefined)
-      else for (const listener of answers) listener({ type: 'done', results: task.map(resultOf) })
-    }),
+    send: (task) =>
+      setImmediate(() => {
+        if (task === undefined) for (const listener of exits) listener(undefined)
+        else for (const listener of answers) listener({ type: 'done', results: task.map(resultOf) })
+      }),
   }
 }

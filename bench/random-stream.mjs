@@ -1,5 +1,7 @@
-// Writes random bits to stdout without end, for programs that judge them: `node bench/random-stream.mjs one | interleaved`.
-// `one` is the stream of one key; `interleaved` takes one element after the other from 16 keys that differ in their lowest bits.
+// Writes random bits to stdout without end, for programs that judge them: `node bench/random-stream.mjs one |
+// interleaved`.
+// `one` is the stream of one key; `interleaved` takes one element after the other from 16 keys that differ in their
+// lowest bits.
 import { writeSync } from 'node:fs'
 import { loadKernels } from '../dist/kernels/kernels.js'
 
@@ -12,7 +14,7 @@ const stream = kernels.view(Uint32Array, at, N)
 const out = new Uint32Array(N * KEYS)
 
 const writeAll = (bytes) => {
-  for (let done = 0; done < bytes.length; ) done += writeSync(1, bytes, done)
+  for (let done = 0; done < bytes.length;) done += writeSync(1, bytes, done)
 }
 
 try {

@@ -46,14 +46,21 @@ const measureDigests = async (folder, { program, runs, say }) => {
   for (let round = 0; round < runs; round++) {
     for (const name of round % 2 === 0 ? ['with', 'without'] : ['without', 'with']) {
       for (const left of [OUT, 'recipe.lock.json', 'cache']) rmSync(join(work, left), { recursive: true, force: true })
-      figures[name][round] = await measure(buildCommand(variants[name], path), { folder: work, env: { ...cleanEnvironment(work), SMELT_CACHE: join(work, 'cache') } })
+      figures[name][round] = await measure(buildCommand(variants[name], path), {
+        folder: work,
+        env: { ...cleanEnvironment(work), SMELT_CACHE: join(work, 'cache') },
+      })
       say(`digests · ${name} · ${figures[name][round].seconds.toFixed(2)} s`)
     }
   }
   rmSync(dirname(dirname(dirname(variants.without))), { recursive: true })
   const of = (name, key) => median(figures[name].map((f) => f[key] ?? NaN))
   return {
-    title: 'a linear merge of two with digests, beside one without', target: 'at most 1.25 times', seconds: of('with', 'seconds'), processor: of('with', 'processor'), floor: of('without', 'seconds'),
+    title: 'a linear merge of two with digests, beside one without',
+    target: 'at most 1.25 times',
+    seconds: of('with', 'seconds'),
+    processor: of('with', 'processor'),
+    floor: of('without', 'seconds'),
     ratio: median(figures.with.map((f, i) => f.seconds / figures.without[i].seconds)),
   }
 }
@@ -62,23 +69,40 @@ const measureDigests = async (folder, { program, runs, say }) => {
 const CASES = {
   digests: { architecture: 'sd15', measure: measureDigests },
   unchanged: {
-    title: 'nothing changed, two SD1.5-shaped models', architecture: 'sd15', floor: undefined, target: '1 s',
+    title: 'nothing changed, two SD1.5-shaped models',
+    architecture: 'sd15',
+    floor: undefined,
+    target: '1 s',
     change: () => undefined,
   },
   'unchanged-sdxl': {
-    title: 'nothing changed, two SDXL-shaped models', architecture: 'sdxl', floor: undefined, target: '1 s', sparse: true,
+    title: 'nothing changed, two SDXL-shaped models',
+    architecture: 'sdxl',
+    floor: undefined,
+    target: '1 s',
+    sparse: true,
     change: () => undefined,
   },
   block: {
-    title: 'the number of one block changed: the rest is copied', architecture: 'sd15', floor: copyCommand, target: 'as a copy',
+    title: 'the number of one block changed: the rest is copied',
+    architecture: 'sd15',
+    floor: copyCommand,
+    target: 'as a copy',
     change: (folder, round) => recipe(folder, 0.7, 0.1 + round / 100),
   },
   all: {
-    title: 'every number changed, the same recipe', architecture: 'sd15', floor: undefined, target: undefined,
+    title: 'every number changed, the same recipe',
+    architecture: 'sd15',
+    floor: undefined,
+    target: undefined,
     change: (folder, round) => recipe(folder, 0.6 - round / 100, 0.5),
   },
   verify: {
-    title: '`smelt verify` of two inputs and one output', architecture: 'sd15', floor: readCommand, target: '2 GB/s', command: 'verify',
+    title: '`smelt verify` of two inputs and one output',
+    architecture: 'sd15',
+    floor: readCommand,
+    target: '2 GB/s',
+    command: 'verify',
     change: () => undefined,
   },
 }
@@ -86,12 +110,15 @@ const CASES = {
 /** Measures the chosen cases; `rounds` of each after one build that is not counted. */
 export const measureRebuilds = async ({ only, folder: parent, disk, program, runs, small, say }) => {
   const rows = []
-  for (const [name, { title, architecture, floor, target, sparse, change, command, measure: own }] of Object.entries(CASES)) {
+  for (const [name, { title, architecture, floor, target, sparse, change, command, measure: own }] of Object.entries(
+    CASES,
+  )) {
     if ((only !== undefined && only !== name && only !== 'rebuilds') || (small && sparse)) continue
     const folder = openPlace(sparse ? disk : parent, sparse ? 8e9 : 10.7e9)
     try {
       const table = readTable(architecture, { shrink: small })
-      for (const model of ['a', 'b']) (sparse ? writeSparse : writeCheckpoint)(join(folder, `${model}.safetensors`), table, model)
+      for (const model of ['a', 'b'])
+        (sparse ? writeSparse : writeCheckpoint)(join(folder, `${model}.safetensors`), table, model)
       if (own !== undefined) {
         rows.push({ name, ...(await own(folder, { program, runs, say })) })
         continue
@@ -105,13 +132,22 @@ export const measureRebuilds = async ({ only, folder: parent, disk, program, run
         const beside = floor === undefined ? undefined : (await measure(floor, where)).seconds
         const text = change(folder, round)
         if (text !== undefined) writeFileSync(path, text)
-        const run = command === undefined ? buildCommand(program, path) : [process.execPath, program, command, path, '--workers', String(WORKERS)]
+        const run =
+          command === undefined
+            ? buildCommand(program, path)
+            : [process.execPath, program, command, path, '--workers', String(WORKERS)]
         const { seconds, processor } = await measure(run, where)
         figures.push({ beside, seconds, processor })
-        say(`${name} · ${seconds.toFixed(2)} s${beside === undefined ? '' : `, floor ${beside.toFixed(2)} s`}${processor === undefined ? '' : `, ${processor.toFixed(2)} s of processor time`}`)
+        say(
+          `${name} · ${seconds.toFixed(2)} s${beside === undefined ? '' : `, floor ${beside.toFixed(2)} s`}${processor === undefined ? '' : `, ${processor.toFixed(2)} s of processor time`}`,
+        )
       }
       rows.push({
-        name, title, target, seconds: median(figures.map((f) => f.seconds)), processor: median(figures.map((f) => f.processor ?? NaN)),
+        name,
+        title,
+        target,
+        seconds: median(figures.map((f) => f.seconds)),
+        processor: median(figures.map((f) => f.processor ?? NaN)),
         floor: floor === undefined ? undefined : median(figures.map((f) => f.beside)),
         ratio: floor === undefined ? undefined : median(figures.map((f) => f.seconds / f.beside)),
       })

@@ -18,29 +18,61 @@ outputs:
 /** What each merge reads, does, and should at most cost as a multiple of its floor (undefined: no target). */
 export const MERGES = [
   {
-    name: 'linear', title: 'linear merge of two', reads: ['a', 'b'], target: 2,
-    write: (folder) => recipe(folder, ['a', 'b'], ['merged: { op: merge.linear, models: { a: 0.5, b: 0.5 } }'], { from: 'merged' }),
+    name: 'linear',
+    title: 'linear merge of two',
+    reads: ['a', 'b'],
+    target: 2,
+    write: (folder) =>
+      recipe(folder, ['a', 'b'], ['merged: { op: merge.linear, models: { a: 0.5, b: 0.5 } }'], { from: 'merged' }),
   },
   {
-    name: 'lerp', title: 'lerp of two', reads: ['a', 'b'], target: 2,
-    write: (folder) => recipe(folder, ['a', 'b'], ['merged: { op: merge.blend, a: a, b: b, keep: 0.7 }'], { from: 'merged' }),
+    name: 'lerp',
+    title: 'lerp of two',
+    reads: ['a', 'b'],
+    target: 2,
+    write: (folder) =>
+      recipe(folder, ['a', 'b'], ['merged: { op: merge.blend, a: a, b: b, keep: 0.7 }'], { from: 'merged' }),
   },
   {
-    name: 'dare', title: 'DARE, drop 0.9, rescaled', reads: ['a', 'b'], target: 3,
-    write: (folder) => recipe(folder, ['a', 'b'], ['merged: { op: merge.dare, a: a, b: b, drop: 0.9, rescale: true, keep: 0 }'], { from: 'merged' }),
+    name: 'dare',
+    title: 'DARE, drop 0.9, rescaled',
+    reads: ['a', 'b'],
+    target: 3,
+    write: (folder) =>
+      recipe(folder, ['a', 'b'], ['merged: { op: merge.dare, a: a, b: b, drop: 0.9, rescale: true, keep: 0 }'], {
+        from: 'merged',
+      }),
   },
   {
-    name: 'ties', title: 'TIES of three, density 0.2', reads: ['base', 'a', 'b', 'c'], target: 6,
-    write: (folder) => recipe(folder, ['base', 'a', 'b', 'c'], [
-      'merged: { op: merge.ties, base: base, models: [{ model: a, density: 0.2 }, { model: b, density: 0.2 }, { model: c, density: 0.2 }] }',
-    ], { from: 'merged' }),
+    name: 'ties',
+    title: 'TIES of three, density 0.2',
+    reads: ['base', 'a', 'b', 'c'],
+    target: 6,
+    write: (folder) =>
+      recipe(
+        folder,
+        ['base', 'a', 'b', 'c'],
+        [
+          'merged: { op: merge.ties, base: base, models: [{ model: a, density: 0.2 }, { model: b, density: 0.2 }, { model: c, density: 0.2 }] }',
+        ],
+        { from: 'merged' },
+      ),
   },
   {
-    name: 'mask', title: 'lerp where one model moved most', reads: ['base', 'a', 'b'], target: undefined,
-    write: (folder) => recipe(folder, ['base', 'a', 'b'], [
-      'moved: { op: mask.magnitude, model: a, base: base, select: above, quantile: 0.8 }',
-      'merged: { op: merge.blend, a: a, b: b, keep: 0.3, mask: moved }',
-    ], { from: 'merged' }),
+    name: 'mask',
+    title: 'lerp where one model moved most',
+    reads: ['base', 'a', 'b'],
+    target: undefined,
+    write: (folder) =>
+      recipe(
+        folder,
+        ['base', 'a', 'b'],
+        [
+          'moved: { op: mask.magnitude, model: a, base: base, select: above, quantile: 0.8 }',
+          'merged: { op: merge.blend, a: a, b: b, keep: 0.3, mask: moved }',
+        ],
+        { from: 'merged' },
+      ),
   },
 ]
 
@@ -49,24 +81,46 @@ export const twoFiles = (folder, dtype) =>
   recipe(folder, ['a', 'b'], ['merged: { op: merge.linear, models: { a: 0.5, b: 0.5 } }'], { from: 'merged', dtype })
 
 /** Rules for so many blocks, the way people list them. */
-const blockRules = (count, i) => Array.from({ length: count }, (_, k) => `    "block:${k % 2 === 0 ? 'in' : 'out'}.${k >> 1}": 0.${1 + ((i + k) % 9)}`)
+const blockRules = (count, i) =>
+  Array.from({ length: count }, (_, k) => `    "block:${k % 2 === 0 ? 'in' : 'out'}.${k >> 1}": 0.${1 + ((i + k) % 9)}`)
 
-/** A recipe of about 500 lines: a chain of merges, each with a mask and numbers for `blocks` blocks (at most 24). Fewer blocks make more merges. */
+/**
+ * A recipe of about 500 lines: a chain of merges, each with a mask and numbers for `blocks` blocks (at most 24). Fewer
+ * blocks make more merges.
+ */
 export const longRecipe = (folder, blocks) => {
   const steps = ['s0: { op: merge.blend, a: a, b: b }']
   let merges = 0
   while (steps.length < 490 - blocks) {
     const i = ++merges
     steps.push(
-      `m${i}:`, '  op: mask.magnitude', '  model: a', '  base: b', '  select: above', `  quantile: ${(i % 9) / 10}`,
-      `s${i}:`, '  op: merge.blend', `  a: s${i - 1}`, `  b: ${i % 2 === 0 ? 'a' : 'b'}`, `  mask: m${i}`, '  keep:', '    default: 0.5', ...blockRules(blocks, i),
+      `m${i}:`,
+      '  op: mask.magnitude',
+      '  model: a',
+      '  base: b',
+      '  select: above',
+      `  quantile: ${(i % 9) / 10}`,
+      `s${i}:`,
+      '  op: merge.blend',
+      `  a: s${i - 1}`,
+      `  b: ${i % 2 === 0 ? 'a' : 'b'}`,
+      `  mask: m${i}`,
+      '  keep:',
+      '    default: 0.5',
+      ...blockRules(blocks, i),
     )
   }
   return recipe(folder, ['a', 'b'], steps, { from: `s${merges}` })
 }
 
 /** A recipe that uses every mechanism once, for plans. */
-export const fullRecipe = (folder) => recipe(folder, ['a', 'b'], [
-  'moved: { op: mask.magnitude, model: a, base: b, select: above, quantile: 0.8 }',
-  'merged: { op: merge.dare, a: a, b: b, drop: 0.9, rescale: true, mask: moved, keep: { default: 0.6, "block:in.0": 1, "block:out.*": 0.4 } }',
-], { from: 'merged' })
+export const fullRecipe = (folder) =>
+  recipe(
+    folder,
+    ['a', 'b'],
+    [
+      'moved: { op: mask.magnitude, model: a, base: b, select: above, quantile: 0.8 }',
+      'merged: { op: merge.dare, a: a, b: b, drop: 0.9, rescale: true, mask: moved, keep: { default: 0.6, "block:in.0": 1, "block:out.*": 0.4 } }',
+    ],
+    { from: 'merged' },
+  )

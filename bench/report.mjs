@@ -4,14 +4,19 @@ import { readFileSync, writeFileSync } from 'node:fs'
 const README = new URL('README.md', import.meta.url)
 const MARKS = /(<!-- figures: begin -->\n)[^]*(<!-- figures: end -->)/
 
-const table = (head, rows) => [head, head.map((_, i) => (i === 0 ? '---' : '---:')), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
+const table = (head, rows) =>
+  [head, head.map((_, i) => (i === 0 ? '---' : '---:')), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
 const digits = (x) => (x === undefined ? '' : x < 9.995 ? x.toFixed(2) : x.toFixed(1))
-const spread = ({ seconds, least, most, runs }) => (runs === 1 ? digits(seconds) : `${digits(seconds)} (${digits(least)} to ${digits(most)})`)
+const spread = ({ seconds, least, most, runs }) =>
+  runs === 1 ? digits(seconds) : `${digits(seconds)} (${digits(least)} to ${digits(most)})`
 const whole = (x) => (x === undefined ? '' : x.toFixed(0))
 /** What a program that failed said, as one line: the first that speaks of an error, else the last. */
 const oneLine = (text) => {
   const lines = text.trim().split('\n')
-  return (lines.find((line) => /error/i.test(line)) ?? lines.at(-1)).replace(/\s+/g, ' ').replace(/\|/g, '/').slice(0, 200)
+  return (lines.find((line) => /error/i.test(line)) ?? lines.at(-1))
+    .replace(/\s+/g, ' ')
+    .replace(/\|/g, '/')
+    .slice(0, 200)
 }
 
 const merges = (rows) => {
@@ -19,30 +24,78 @@ const merges = (rows) => {
   return [
     table(
       ['work', 'program', 'seconds, median (range)', 'times the floor', 'aim', 'processor seconds', 'peak MB', 'runs'],
-      rows.filter(({ reason }) => reason === undefined).map((row) =>
-        [row.work, row.program, spread(row), digits(row.ratio), row.target === undefined ? '' : `at most ${row.target}`, digits(row.processor), whole(row.megabytes), row.runs]),
+      rows
+        .filter(({ reason }) => reason === undefined)
+        .map((row) => [
+          row.work,
+          row.program,
+          spread(row),
+          digits(row.ratio),
+          row.target === undefined ? '' : `at most ${row.target}`,
+          digits(row.processor),
+          whole(row.megabytes),
+          row.runs,
+        ]),
     ),
-    ...(failures.length === 0 ? [] : ['', 'Not measured:', '', ...failures.map(({ work, program, reason }) => `- ${work}, ${program}: ${oneLine(reason)}`)]),
+    ...(failures.length === 0
+      ? []
+      : [
+          '',
+          'Not measured:',
+          '',
+          ...failures.map(({ work, program, reason }) => `- ${work}, ${program}: ${oneLine(reason)}`),
+        ]),
   ].join('\n')
 }
 
-const memory = (rows) => table(['work', 'inputs', 'peak MB', 'aim', 'seconds'], rows.map((row) =>
-  row.reason === undefined ? [row.work, row.size, whole(row.megabytes), 'at most 400', whole(row.seconds)] : [row.work, row.size, oneLine(row.reason), '', '']))
+const memory = (rows) =>
+  table(
+    ['work', 'inputs', 'peak MB', 'aim', 'seconds'],
+    rows.map((row) =>
+      row.reason === undefined
+        ? [row.work, row.size, whole(row.megabytes), 'at most 400', whole(row.seconds)]
+        : [row.work, row.size, oneLine(row.reason), '', ''],
+    ),
+  )
 
-const commands = (rows) => table(['what', 'seconds, median (range)', 'aim', 'an empty Node.js', 'runs'], rows.map((row) =>
-  row.reason === undefined
-    ? [row.work, spread(row), row.target === undefined ? '' : `under ${row.target}`, digits(row.floor), row.runs]
-    : [row.work, oneLine(row.reason), '', '', '']))
+const commands = (rows) =>
+  table(
+    ['what', 'seconds, median (range)', 'aim', 'an empty Node.js', 'runs'],
+    rows.map((row) =>
+      row.reason === undefined
+        ? [row.work, spread(row), row.target === undefined ? '' : `under ${row.target}`, digits(row.floor), row.runs]
+        : [row.work, oneLine(row.reason), '', '', ''],
+    ),
+  )
 
-const rebuilds = (rows) => table(['what', 'seconds, median', 'beside', 'times that', 'aim', 'processor seconds'], rows.map((row) =>
-  [row.title, digits(row.seconds), digits(row.floor), digits(row.ratio), row.target ?? '', digits(row.processor)]))
+const rebuilds = (rows) =>
+  table(
+    ['what', 'seconds, median', 'beside', 'times that', 'aim', 'processor seconds'],
+    rows.map((row) => [
+      row.title,
+      digits(row.seconds),
+      digits(row.floor),
+      digits(row.ratio),
+      row.target ?? '',
+      digits(row.processor),
+    ]),
+  )
 
 /** All tables as Markdown, below a sentence that says where and when. */
-export const renderFigures = ({ machine, rows }) => [
-  machine,
-  ...[['Merges', rows.merges, merges], ['Memory', rows.memory, memory], ['Building again', rows.rebuilds, rebuilds], ['Waiting', rows.commands, commands]]
-    .flatMap(([title, found, render]) => (found.length === 0 ? [] : [`### ${title}`, render(found)])),
-].join('\n\n')
+export const renderFigures = ({ machine, rows }) =>
+  [
+    machine,
+    ...[
+      ['Merges', rows.merges, merges],
+      ['Memory', rows.memory, memory],
+      ['Building again', rows.rebuilds, rebuilds],
+      ['Waiting', rows.commands, commands],
+    ].flatMap(([title, found, render]) => (found.length === 0 ? [] : [`### ${title}`, render(found)])),
+  ].join('\n\n')
 
 /** Puts the figures between the marks of README.md. */
-export const writeFigures = (figures) => writeFileSync(README, readFileSync(README, 'utf8').replace(MARKS, (_, begin, end) => `${begin}\n${figures}\n\n${end}`))
+export const writeFigures = (figures) =>
+  writeFileSync(
+    README,
+    readFileSync(README, 'utf8').replace(MARKS, (_, begin, end) => `${begin}\n${figures}\n\n${end}`),
+  )

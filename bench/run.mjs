@@ -11,7 +11,26 @@ import { measureRebuilds } from './rebuilds.mjs'
 import { renderFigures, writeFigures } from './report.mjs'
 import { PROGRAM, WORKERS } from './smelt.mjs'
 
-const NAMES = ['linear', 'lerp', 'dare', 'ties', 'mask', 'sdxl', 'large', 'rebuilds', 'digests', 'unchanged', 'unchanged-sdxl', 'block', 'all', 'verify', 'start', 'check', 'chain', 'plan']
+const NAMES = [
+  'linear',
+  'lerp',
+  'dare',
+  'ties',
+  'mask',
+  'sdxl',
+  'large',
+  'rebuilds',
+  'digests',
+  'unchanged',
+  'unchanged-sdxl',
+  'block',
+  'all',
+  'verify',
+  'start',
+  'check',
+  'chain',
+  'plan',
+]
 const USAGE = `npm run bench -- [options]
   --size small|full  a sixteenth of a model, three runs, without peers and large files; or all of it (default)
   --only NAME        one of ${NAMES.join(', ')}
@@ -27,8 +46,14 @@ const ENOUGH = 5
 const readOptions = () => {
   const { values } = parseArgs({
     options: {
-      size: { type: 'string', default: 'full' }, only: { type: 'string' }, runs: { type: 'string' }, peers: { type: 'boolean' }, 'no-peers': { type: 'boolean' },
-      dir: { type: 'string', default: memoryFolder() }, disk: { type: 'string', default: tmpdir() }, program: { type: 'string', default: PROGRAM },
+      size: { type: 'string', default: 'full' },
+      only: { type: 'string' },
+      runs: { type: 'string' },
+      peers: { type: 'boolean' },
+      'no-peers': { type: 'boolean' },
+      dir: { type: 'string', default: memoryFolder() },
+      disk: { type: 'string', default: tmpdir() },
+      program: { type: 'string', default: PROGRAM },
       help: { type: 'boolean', default: false },
     },
   })
@@ -40,17 +65,27 @@ const readOptions = () => {
   if (!Number.isInteger(runs) || runs < 1) throw new Error('--runs is a whole number from 1')
   if (!existsSync(values.program)) throw new Error('smelt is not built yet: npm run build')
   const peers = values['no-peers'] ? false : (values.peers ?? !small)
-  return { small, runs, only: values.only, peers, folder: values.dir, disk: values.disk, program: values.program, say: (line) => process.stderr.write(`${line}\n`) }
+  return {
+    small,
+    runs,
+    only: values.only,
+    peers,
+    folder: values.dir,
+    disk: values.disk,
+    program: values.program,
+    say: (line) => process.stderr.write(`${line}\n`),
+  }
 }
 
 /** One sentence about what the figures were taken on, by class, not by name. */
-const describe = ({ folder, small, runs }, load) => [
-  `Taken on ${new Date().toISOString().slice(0, 10)}`,
-  `on ${cpus().length} cores (${cpus()[0].model.trim()}, ${process.arch}) with ${Math.round(totalmem() / 2 ** 30)} GiB`,
-  `Node.js ${process.versions.node}, ${WORKERS} workers`,
-  `models ${small ? 'of a sixteenth of the size ' : ''}in ${isMemory(folder) ? 'memory-backed storage' : 'files on a disk'}`,
-  `${runs} ${runs === 1 ? 'round' : 'rounds'}, load ${load.toFixed(1)} when it began.`,
-].join(', ')
+const describe = ({ folder, small, runs }, load) =>
+  [
+    `Taken on ${new Date().toISOString().slice(0, 10)}`,
+    `on ${cpus().length} cores (${cpus()[0].model.trim()}, ${process.arch}) with ${Math.round(totalmem() / 2 ** 30)} GiB`,
+    `Node.js ${process.versions.node}, ${WORKERS} workers`,
+    `models ${small ? 'of a sixteenth of the size ' : ''}in ${isMemory(folder) ? 'memory-backed storage' : 'files on a disk'}`,
+    `${runs} ${runs === 1 ? 'round' : 'rounds'}, load ${load.toFixed(1)} when it began.`,
+  ].join(', ')
 
 const main = async () => {
   let options
@@ -77,7 +112,8 @@ const main = async () => {
     }
     const figures = renderFigures({ machine: describe(options, load), rows })
     process.stdout.write(`${figures}\n`)
-    if (small || only !== undefined || runs < ENOUGH) say(`bench/README.md keeps its figures: they come from a full run of at least ${ENOUGH} rounds.`)
+    if (small || only !== undefined || runs < ENOUGH)
+      say(`bench/README.md keeps its figures: they come from a full run of at least ${ENOUGH} rounds.`)
     else writeFigures(figures)
     return 0
   } catch (error) {

@@ -2,7 +2,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Writes a model of so many tensors of four numbers, as a mixture of experts names them, in shards of a thousand; gives the path of its index. */
+/**
+ * Writes a model of so many tensors of four numbers, as a mixture of experts names them, in shards of a thousand; gives
+ * the path of its index.
+ */
 export const writeMany = (folder, name, count) => {
   mkdirSync(folder, { recursive: true })
   const shards = Math.ceil(count / 1000)
@@ -20,7 +23,10 @@ export const writeMany = (folder, name, count) => {
     const json = Buffer.from(JSON.stringify(header))
     const prefix = Buffer.alloc(8)
     prefix.writeBigUInt64LE(BigInt(json.length))
-    writeFileSync(join(folder, file), Buffer.concat([prefix, json, Buffer.from(Float32Array.from({ length: 4 * here }, (_, i) => (i % 7) - 3).buffer)]))
+    writeFileSync(
+      join(folder, file),
+      Buffer.concat([prefix, json, Buffer.from(Float32Array.from({ length: 4 * here }, (_, i) => (i % 7) - 3).buffer)]),
+    )
   }
   const index = join(folder, `${name}.safetensors.index.json`)
   writeFileSync(index, JSON.stringify({ metadata: { total_size: 16 * count }, weight_map: places }))

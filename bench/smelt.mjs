@@ -9,7 +9,10 @@ export const PROGRAM = fileURLToPath(new URL('../dist/cli/main.js', import.meta.
 /** Workers that every measured build uses. */
 export const WORKERS = 2
 
-/** Writes a recipe into a new folder `work`, so that no build finds the traces of an earlier one; gives the recipe's path. */
+/**
+ * Writes a recipe into a new folder `work`, so that no build finds the traces of an earlier one; gives the recipe's
+ * path.
+ */
 export const placeRecipe = (work, text) => {
   mkdirSync(work, { recursive: true })
   const path = join(work, 'recipe.yaml')
@@ -18,7 +21,19 @@ export const placeRecipe = (work, text) => {
 }
 
 /** The command that builds a recipe. */
-export const buildCommand = (program, path) => [process.execPath, program, 'build', path, '--quiet', '--workers', String(WORKERS)]
+export const buildCommand = (program, path) => [
+  process.execPath,
+  program,
+  'build',
+  path,
+  '--quiet',
+  '--workers',
+  String(WORKERS),
+]
 
 /** The environment of a run: nothing kept from other runs, nothing looked up on the network. */
-export const cleanEnvironment = (work) => ({ XDG_CACHE_HOME: join(work, 'cache'), HF_HUB_OFFLINE: '1', TRANSFORMERS_OFFLINE: '1' })
+export const cleanEnvironment = (work) => ({
+  XDG_CACHE_HOME: join(work, 'cache'),
+  HF_HUB_OFFLINE: '1',
+  TRANSFORMERS_OFFLINE: '1',
+})

@@ -1,4 +1,16 @@
-export { build, makePlan, openAdapters, openModels, openStore, parse, plan, prepare, readRecipe, run, verify } from './library.js'
+export {
+  build,
+  makePlan,
+  openAdapters,
+  openModels,
+  openStore,
+  parse,
+  plan,
+  prepare,
+  readRecipe,
+  run,
+  verify,
+} from './library.js'
 export type { BuildOptions, PlanNowOptions, RunOptions, VerifyOptions } from './library.js'
 export type { Diagnostic, Place, Range, Source } from './base/diagnostic.js'
 export { exitCode } from './base/diagnostic.js'

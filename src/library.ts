@@ -8,11 +8,32 @@ import type { Plan } from './plan/plan.js'
 import { parse as parseWith, type ParseOptions } from './recipe/parse.js'
 import type { Recipe } from './recipe/recipe.js'
 import { build as buildWith, defaultWorkers, type BuildOptions as InternalBuildOptions } from './run/build.js'
-import { checkArgument, checkOptions, flag, listener, madeBy, objectOf, params, signal, text, textLike, texts, wholeNumber, type Rule } from './run/check-options.js'
+import {
+  checkArgument,
+  checkOptions,
+  flag,
+  listener,
+  madeBy,
+  objectOf,
+  params,
+  signal,
+  text,
+  textLike,
+  texts,
+  wholeNumber,
+  type Rule,
+} from './run/check-options.js'
 import type { CudaPlaces } from './run/devices/places.js'
 import type { RunEvent } from './run/events.js'
 import type { Built, RunOptions as InternalRunOptions } from './run/options.js'
-import { openAdapters as openAdaptersWith, openModels as openModelsWith, prepare as prepareWith, readRecipe as readRecipeWith, type Prepared, type PrepareOptions } from './run/prepare.js'
+import {
+  openAdapters as openAdaptersWith,
+  openModels as openModelsWith,
+  prepare as prepareWith,
+  readRecipe as readRecipeWith,
+  type Prepared,
+  type PrepareOptions,
+} from './run/prepare.js'
 import { planNow } from './run/plan-now.js'
 import { run as runWith } from './run/run.js'
 import { verify as verifyWith, type Verification } from './run/verify.js'
@@ -22,8 +43,14 @@ import { openStore as openStoreWith, type Store } from './store/store.js'
 import { renderReport } from './view/report/render.js'
 
 /** Options of a whole build; everything has a default, and none of it changes a byte of the outputs but `set`. */
-export interface BuildOptions extends Omit<InternalBuildOptions, 'choose' | 'cutting' | 'jobs' | 'more' | 'places' | 'reporting' | 'start' | 'store'> {
-  /** What earlier builds left: the store that the command uses unless another is given; `false` uses none and leaves nothing. */
+export interface BuildOptions extends Omit<
+  InternalBuildOptions,
+  'choose' | 'cutting' | 'jobs' | 'more' | 'places' | 'reporting' | 'start' | 'store'
+> {
+  /**
+   * What earlier builds left: the store that the command uses unless another is given; `false` uses none and leaves
+   * nothing.
+   */
   readonly store?: Store | false
   /** Where CUDA's libraries may lie, beside the places where everyone looks. */
   readonly places?: Omit<CudaPlaces, 'runtime'>
@@ -33,7 +60,9 @@ export interface BuildOptions extends Omit<InternalBuildOptions, 'choose' | 'cut
 export interface PlanNowOptions extends Pick<BuildOptions, 'out' | 'set' | 'signal' | 'store' | 'text'> {}
 
 /** How to run a plan on the processor; `build` also runs on other devices. */
-export interface RunOptions extends Partial<Pick<InternalRunOptions, 'listener' | 'lock' | 'memory' | 'render' | 'sha256' | 'signal' | 'workers'>> {
+export interface RunOptions extends Partial<
+  Pick<InternalRunOptions, 'listener' | 'lock' | 'memory' | 'render' | 'sha256' | 'signal' | 'workers'>
+> {
   readonly device?: 'cpu'
 }
 
@@ -47,17 +76,36 @@ const MOST_WORKERS = 64
 const WORKERS = wholeNumber(1, MOST_WORKERS)
 const CPU = textLike('"cpu"', /^cpu$/)
 const STORE = madeBy('a store that `openStore` opened', ['files', 'masks', 'outcomes', 'collect'])
-const STORE_OR_FALSE: Rule = { expected: `${STORE.expected}, or false`, fits: (value) => value === false || STORE.fits(value) }
+const STORE_OR_FALSE: Rule = {
+  expected: `${STORE.expected}, or false`,
+  fits: (value) => value === false || STORE.fits(value),
+}
 const MAP: Rule = { expected: 'a Map', fits: (value) => value instanceof Map }
 const TIME: Rule = { expected: 'a time in ms', fits: Number.isFinite }
-const PLAN = madeBy('a plan that `makePlan` or `prepare` made', ['jobs', 'outputs', 'reports', 'settings', 'fingerprints'])
+const PLAN = madeBy('a plan that `makePlan` or `prepare` made', [
+  'jobs',
+  'outputs',
+  'reports',
+  'settings',
+  'fingerprints',
+])
 const RECIPE = madeBy('a recipe that `parse` or `readRecipe` made', ['source', 'models', 'steps', 'outputs'])
-const SOURCE = objectOf('a source with path and text', { path: text, text: { expected: 'a string', fits: (value) => typeof value === 'string' } }, ['path', 'text'])
+const SOURCE = objectOf(
+  'a source with path and text',
+  { path: text, text: { expected: 'a string', fits: (value) => typeof value === 'string' } },
+  ['path', 'text'],
+)
 
 /** What a build tells, and what stops it. */
-interface Ends { readonly listener?: (event: RunEvent) => void; readonly signal?: AbortSignal }
+interface Ends {
+  readonly listener?: (event: RunEvent) => void
+  readonly signal?: AbortSignal
+}
 
-/** What a listener throws stops what it listens to at the next chunk, and is thrown to whoever called: in an event of a worker nobody could catch it. */
+/**
+ * What a listener throws stops what it listens to at the next chunk, and is thrown to whoever called: in an event of a
+ * worker nobody could catch it.
+ */
 const heedingErrors = async <T>(given: Ends, work: (heard: Ends) => Promise<T>): Promise<T> => {
   const hear = given.listener
   if (hear === undefined) return work({})
@@ -83,25 +131,60 @@ const heedingErrors = async <T>(given: Ends, work: (heard: Ends) => Promise<T>):
 }
 
 /** The store of the command, unless another is given or none is wanted. */
-const storeOf = ({ store = userStore() }: Pick<BuildOptions, 'store'>): { readonly store?: Store } => (store === false ? {} : { store })
+const storeOf = ({ store = userStore() }: Pick<BuildOptions, 'store'>): { readonly store?: Store } =>
+  store === false ? {} : { store }
 
-/** Builds a recipe: reads, plans, checks pins, computes, and writes its outputs, all of them or none; what earlier builds left is used, and something is left for later ones. Reports look as those of the command. */
+/**
+ * Builds a recipe: reads, plans, checks pins, computes, and writes its outputs, all of them or none; what earlier
+ * builds left is used, and something is left for later ones. Reports look as those of the command.
+ */
 export const build = async (path: string, options: BuildOptions = {}): Promise<Result<Built>> => {
   const problems = checkArgument('build', 'path', path, text)
   const checked = checkOptions<BuildOptions>('build', options, {
-    attest: text, device: textLike('"auto", "cpu", "webgpu" or "cuda:0"', /^(auto|cpu|webgpu|cuda:\d{1,3})$/), force: flag, frozen: flag, listener, lock: flag, out: text, rehash: flag, text,
-    places: objectOf('an object of places where CUDA’s libraries may lie', { libraries: text, data: text, toolkits: texts, pythons: texts, system: flag }),
-    planned: listener, render: listener, set: params, sha256: flag, signal, store: STORE_OR_FALSE, workers: WORKERS,
+    attest: text,
+    device: textLike('"auto", "cpu", "webgpu" or "cuda:0"', /^(auto|cpu|webgpu|cuda:\d{1,3})$/),
+    force: flag,
+    frozen: flag,
+    listener,
+    lock: flag,
+    out: text,
+    rehash: flag,
+    text,
+    places: objectOf('an object of places where CUDA’s libraries may lie', {
+      libraries: text,
+      data: text,
+      toolkits: texts,
+      pythons: texts,
+      system: flag,
+    }),
+    planned: listener,
+    render: listener,
+    set: params,
+    sha256: flag,
+    signal,
+    store: STORE_OR_FALSE,
+    workers: WORKERS,
   })
   if (problems.length > 0 || checked.type === 'failed') return failed(...problems, ...checked.diagnostics)
   const { store: _, ...rest } = checked.value
-  return heedingErrors(checked.value, (heard) => buildWith(path, { render: renderReport, ...rest, ...storeOf(checked.value), ...heard }))
+  return heedingErrors(checked.value, (heard) =>
+    buildWith(path, { render: renderReport, ...rest, ...storeOf(checked.value), ...heard }),
+  )
 }
 
-/** What a build of a recipe would do now, given what earlier builds left: the plan that `smelt plan` prints. Nothing is computed or written. */
+/**
+ * What a build of a recipe would do now, given what earlier builds left: the plan that `smelt plan` prints. Nothing is
+ * computed or written.
+ */
 export const plan = async (path: string, options: PlanNowOptions = {}): Promise<Result<Plan>> => {
   const problems = checkArgument('plan', 'path', path, text)
-  const checked = checkOptions<PlanNowOptions>('plan', options, { out: text, set: params, signal, store: STORE_OR_FALSE, text })
+  const checked = checkOptions<PlanNowOptions>('plan', options, {
+    out: text,
+    set: params,
+    signal,
+    store: STORE_OR_FALSE,
+    text,
+  })
   if (problems.length > 0 || checked.type === 'failed') return failed(...problems, ...checked.diagnostics)
   const { store: _, ...rest } = checked.value
   const planned = await planNow(path, { ...rest, ...storeOf(checked.value), reading: 'never' })
@@ -110,43 +193,66 @@ export const plan = async (path: string, options: PlanNowOptions = {}): Promise<
 
 /** True for a plan that says how each of its outputs comes to be. */
 const hasWork = ({ outputs, reports, settings, targets }: Plan): boolean =>
-  outputs.length + reports.length === settings.reduce((n, { recipe }) => n + recipe.outputs.size, 0) && outputs.every((o, i) => o.tensors.length === targets[i]!.length)
+  outputs.length + reports.length === settings.reduce((n, { recipe }) => n + recipe.outputs.size, 0) &&
+  outputs.every((o, i) => o.tensors.length === targets[i]!.length)
 
-/** Carries a plan out: all files under temporary names, then all under their own, or none. Reports look as those of the command. */
+/**
+ * Carries a plan out: all files under temporary names, then all under their own, or none. Reports look as those of the
+ * command.
+ */
 export const run = async (plan: Plan, options: RunOptions = {}): Promise<Result<Built>> => {
   const problems = checkArgument('run', 'plan', plan, PLAN)
   const checked = checkOptions<RunOptions>('run', options, {
-    device: CPU, listener, lock: objectOf('an object with the path of the lock', { path: text, frozen: flag }, ['path']),
-    memory: objectOf('an object with a store and a time', { store: STORE, since: TIME }, ['store', 'since']), render: listener, sha256: MAP, signal, workers: WORKERS,
+    device: CPU,
+    listener,
+    lock: objectOf('an object with the path of the lock', { path: text, frozen: flag }, ['path']),
+    memory: objectOf('an object with a store and a time', { store: STORE, since: TIME }, ['store', 'since']),
+    render: listener,
+    sha256: MAP,
+    signal,
+    workers: WORKERS,
   })
   if (problems.length > 0 || checked.type === 'failed') return failed(...problems, ...checked.diagnostics)
   if (!hasWork(plan)) return failed(planWithoutWork('run'))
-  return heedingErrors(checked.value, (heard) => runWith(plan, { render: renderReport, workers: defaultWorkers(), device: 'cpu', ...checked.value, ...heard }))
+  return heedingErrors(checked.value, (heard) =>
+    runWith(plan, { render: renderReport, workers: defaultWorkers(), device: 'cpu', ...checked.value, ...heard }),
+  )
 }
 
-/** Reads, checks and plans a recipe as if it had never been built: everything that can be known before anything is computed or written. */
+/**
+ * Reads, checks and plans a recipe as if it had never been built: everything that can be known before anything is
+ * computed or written.
+ */
 export const prepare = async (path: string, options: PrepareOptions = {}): Promise<Result<Prepared>> => {
   const problems = checkArgument('prepare', 'path', path, text)
   const checked = checkOptions<PrepareOptions>('prepare', options, { jobs: flag, out: text, set: params, signal, text })
-  return problems.length > 0 || checked.type === 'failed' ? failed(...problems, ...checked.diagnostics) : prepareWith(path, checked.value)
+  return problems.length > 0 || checked.type === 'failed'
+    ? failed(...problems, ...checked.diagnostics)
+    : prepareWith(path, checked.value)
 }
 
 /** Reads a recipe file's text. */
 export const readRecipe = async (path: string, options: ParseOptions = {}): Promise<Result<Recipe>> => {
   const problems = checkArgument('readRecipe', 'path', path, text)
   const checked = checkOptions<ParseOptions>('readRecipe', options, { set: params })
-  return problems.length > 0 || checked.type === 'failed' ? failed(...problems, ...checked.diagnostics) : readRecipeWith(path, checked.value)
+  return problems.length > 0 || checked.type === 'failed'
+    ? failed(...problems, ...checked.diagnostics)
+    : readRecipeWith(path, checked.value)
 }
 
 /** Reads a recipe that is at hand as a text. */
 export const parse = (source: Source, options: ParseOptions = {}): Result<Recipe> => {
   const problems = checkArgument('parse', 'source', source, SOURCE)
   const checked = checkOptions<ParseOptions>('parse', options, { set: params })
-  return problems.length > 0 || checked.type === 'failed' ? failed(...problems, ...checked.diagnostics) : parseWith(source, checked.value)
+  return problems.length > 0 || checked.type === 'failed'
+    ? failed(...problems, ...checked.diagnostics)
+    : parseWith(source, checked.value)
 }
 
-const inputProblems = (call: string, recipe: Recipe, folder: string): readonly Diagnostic[] =>
-  [...checkArgument(call, 'recipe', recipe, RECIPE), ...checkArgument(call, 'folder', folder, text)]
+const inputProblems = (call: string, recipe: Recipe, folder: string): readonly Diagnostic[] => [
+  ...checkArgument(call, 'recipe', recipe, RECIPE),
+  ...checkArgument(call, 'folder', folder, text),
+]
 
 /** Opens every model a recipe names; problems of all of them are told together, each at its place in the recipe. */
 export const openModels = async (recipe: Recipe, folder: string): Promise<Result<ReadonlyMap<string, Model>>> => {
@@ -155,25 +261,42 @@ export const openModels = async (recipe: Recipe, folder: string): Promise<Result
 }
 
 /** Opens every adapter a recipe names, in the same way. */
-export const openAdapters = async (recipe: Recipe, folder: string): Promise<Result<ReadonlyMap<string, AdapterFile>>> => {
+export const openAdapters = async (
+  recipe: Recipe,
+  folder: string,
+): Promise<Result<ReadonlyMap<string, AdapterFile>>> => {
   const problems = inputProblems('openAdapters', recipe, folder)
   return problems.length > 0 ? failed(...problems) : openAdaptersWith(recipe, folder)
 }
 
-const mapOfAll = (kind: 'adapter' | 'model', named: ReadonlyMap<string, unknown> | undefined): Rule =>
-  ({ expected: `a Map with every ${kind} of the recipe by its name`, fits: (value) => value instanceof Map && [...(named?.keys() ?? [])].every((name) => value.has(name)) })
+const mapOfAll = (kind: 'adapter' | 'model', named: ReadonlyMap<string, unknown> | undefined): Rule => ({
+  expected: `a Map with every ${kind} of the recipe by its name`,
+  fits: (value) => value instanceof Map && [...(named?.keys() ?? [])].every((name) => value.has(name)),
+})
 
 /** Decides everything a recipe will do, from the headers of its models and adapters alone. Touches no file. */
 export const makePlan = (
-  recipe: Recipe, models: ReadonlyMap<string, Model>, folders: Folders, adapters: ReadonlyMap<string, AdapterFile> = new Map(), options: PlanOptions = {},
+  recipe: Recipe,
+  models: ReadonlyMap<string, Model>,
+  folders: Folders,
+  adapters: ReadonlyMap<string, AdapterFile> = new Map(),
+  options: PlanOptions = {},
 ): Result<Plan> => {
   const problems = [
     ...checkArgument('makePlan', 'recipe', recipe, RECIPE),
-    ...checkArgument('makePlan', 'models', models, mapOfAll('model', recipe?.models)), ...checkArgument('makePlan', 'adapters', adapters, mapOfAll('adapter', recipe?.adapters)),
-    ...checkArgument('makePlan', 'folders', folders, objectOf('an object with the folder of the recipe', { recipe: text, out: text }, ['recipe'])),
+    ...checkArgument('makePlan', 'models', models, mapOfAll('model', recipe?.models)),
+    ...checkArgument('makePlan', 'adapters', adapters, mapOfAll('adapter', recipe?.adapters)),
+    ...checkArgument(
+      'makePlan',
+      'folders',
+      folders,
+      objectOf('an object with the folder of the recipe', { recipe: text, out: text }, ['recipe']),
+    ),
   ]
   const checked = checkOptions<PlanOptions>('makePlan', options, { jobs: flag })
-  return problems.length > 0 || checked.type === 'failed' ? failed(...problems, ...checked.diagnostics) : makePlanWith(recipe, models, folders, adapters, checked.value)
+  return problems.length > 0 || checked.type === 'failed'
+    ? failed(...problems, ...checked.diagnostics)
+    : makePlanWith(recipe, models, folders, adapters, checked.value)
 }
 
 /** Reads every input and output that the lock of a recipe names, and compares their contents with it. */
@@ -184,11 +307,19 @@ export const verify = async (recipe: string, options: VerifyOptions = {}): Promi
   return verifyWith(recipe, { workers: defaultWorkers(), device: 'cpu', ...checked.value })
 }
 
-/** Opens the store in a folder, which is made when something is kept; `limit` is the most bytes that it keeps. Throws where either is something else. */
+/**
+ * Opens the store in a folder, which is made when something is kept; `limit` is the most bytes that it keeps. Throws
+ * where either is something else.
+ */
 export const openStore = (folder: string, limit?: number): Store => {
   const [problem] = [
     ...checkArgument('openStore', 'folder', folder, text),
-    ...(limit === undefined ? [] : checkArgument('openStore', 'limit', limit, { expected: 'a number of bytes', fits: (value) => Number.isFinite(value) && (value as number) >= 0 })),
+    ...(limit === undefined
+      ? []
+      : checkArgument('openStore', 'limit', limit, {
+          expected: 'a number of bytes',
+          fits: (value) => Number.isFinite(value) && (value as number) >= 0,
+        })),
   ]
   if (problem !== undefined) throw new TypeError(problem.message)
   return openStoreWith(folder, limit)

@@ -15,12 +15,21 @@ const cache = process.env['SMELT_CACHE']
 beforeAll(() => {
   // Builds of the library use the user's store unless told otherwise.
   process.env['SMELT_CACHE'] = at('cache')
-  for (const [name, first] of [['a', 1], ['b', 5]] as const) writeSafetensors(at(`${name}.safetensors`), { w: { dtype: 'F32', shape: [4], values: [first, 2, 3, 4] } })
-  writeFileSync(recipe, JSON.stringify({
-    smelt: 1, params: { keep: 0.5 }, models: { a: 'a.safetensors', b: 'b.safetensors' },
-    steps: { s: { op: 'merge.blend', a: 'a', b: 'b', keep: '$keep' }, look: { op: 'report.model', model: 's' } },
-    outputs: { o: { from: 's', path: 'o.safetensors' }, r: { from: 'look', path: 'r.json' } },
-  }))
+  for (const [name, first] of [
+    ['a', 1],
+    ['b', 5],
+  ] as const)
+    writeSafetensors(at(`${name}.safetensors`), { w: { dtype: 'F32', shape: [4], values: [first, 2, 3, 4] } })
+  writeFileSync(
+    recipe,
+    JSON.stringify({
+      smelt: 1,
+      params: { keep: 0.5 },
+      models: { a: 'a.safetensors', b: 'b.safetensors' },
+      steps: { s: { op: 'merge.blend', a: 'a', b: 'b', keep: '$keep' }, look: { op: 'report.model', model: 's' } },
+      outputs: { o: { from: 's', path: 'o.safetensors' }, r: { from: 'look', path: 'r.json' } },
+    }),
+  )
 })
 beforeEach(() => ['o.safetensors', 'r.json', 'recipe.lock.json'].forEach((name) => rmSync(at(name), { force: true })))
 afterAll(() => {
@@ -46,25 +55,48 @@ const planOf = async (): Promise<smelt.Plan> => {
 
 describe('a wrong option of build', () => {
   test.each<[string, object]>([
-    ['workers', { workers: 0 }], ['workers', { workers: 1.5 }], ['workers', { workers: '2' }], ['workers', { workers: 1e9 }], ['workers', { workers: NaN }],
-    ['device', { device: 'gpu' }], ['device', { device: 'cuda' }], ['set', { set: { keep: 0.5 } }], ['set', { set: 'keep=0.5' }], ['out', { out: '' }], ['out', { out: 5 }],
-    ['lock', { lock: 'yes' }], ['frozen', { frozen: 1 }], ['force', { force: 'false' }], ['sha256', { sha256: 'all' }], ['attest', { attest: true }], ['store', { store: folder }],
-    ['listener', { listener: {} }], ['planned', { planned: true }], ['render', { render: 'html' }], ['signal', { signal: new AbortController() }],
-    ['places', { places: { toolkits: '/usr' } }], ['places', { places: { tolkits: [] } }], ['workers', { workers: null }],
+    ['workers', { workers: 0 }],
+    ['workers', { workers: 1.5 }],
+    ['workers', { workers: '2' }],
+    ['workers', { workers: 1e9 }],
+    ['workers', { workers: NaN }],
+    ['device', { device: 'gpu' }],
+    ['device', { device: 'cuda' }],
+    ['set', { set: { keep: 0.5 } }],
+    ['set', { set: 'keep=0.5' }],
+    ['out', { out: '' }],
+    ['out', { out: 5 }],
+    ['lock', { lock: 'yes' }],
+    ['frozen', { frozen: 1 }],
+    ['force', { force: 'false' }],
+    ['sha256', { sha256: 'all' }],
+    ['attest', { attest: true }],
+    ['store', { store: folder }],
+    ['listener', { listener: {} }],
+    ['planned', { planned: true }],
+    ['render', { render: 'html' }],
+    ['signal', { signal: new AbortController() }],
+    ['places', { places: { toolkits: '/usr' } }],
+    ['places', { places: { tolkits: [] } }],
+    ['workers', { workers: null }],
   ])('is told, and nothing is written: %s %j', async (name, options) => {
     expect(await told('build', recipe, options)).toBe(`argument-wrong build: ${name}`)
     expect(existsSync(at('o.safetensors'))).toBe(false)
   })
 
-  test.each(['cutting', 'start', 'choose', 'more', 'jobs', 'wokers'])('is one that there is not, or that is for smelt alone: %s', async (name) => {
-    expect(await told('build', recipe, { [name]: { chunk: 1000 } })).toBe(`option-unknown build: ${name}`)
-    expect(existsSync(at('o.safetensors'))).toBe(false)
-  })
+  test.each(['cutting', 'start', 'choose', 'more', 'jobs', 'wokers'])(
+    'is one that there is not, or that is for smelt alone: %s',
+    async (name) => {
+      expect(await told('build', recipe, { [name]: { chunk: 1000 } })).toBe(`option-unknown build: ${name}`)
+      expect(existsSync(at('o.safetensors'))).toBe(false)
+    },
+  )
 
   test('is told with what was meant, all of them at once', async () => {
     const { diagnostics } = await loose['build']!(recipe, { wokers: 2, frozen: 'no' })
     expect(diagnostics.map((d) => `${d.message}; ${d.help}`)).toEqual([
-      '`build` has no option `wokers`; did you mean `workers`?', '`frozen` of `build` is the string "no", and true or false is needed; pass true or false',
+      '`build` has no option `wokers`; did you mean `workers`?',
+      '`frozen` of `build` is the string "no", and true or false is needed; pass true or false',
     ])
   })
 
@@ -86,7 +118,9 @@ describe('a plan', () => {
     expect(await told('run', plan, { workers: 2, cutting: { chunk: 1000 } })).toBe('option-unknown run: cutting')
     expect(await told('run', plan, { device: 'cuda:0' })).toBe('argument-wrong run: device')
     expect(await told('run', plan, { lock: recipe })).toBe('argument-wrong run: lock')
-    expect(await told('run', plan, { memory: { store: smelt.openStore(at('store')) } })).toBe('argument-wrong run: memory')
+    expect(await told('run', plan, { memory: { store: smelt.openStore(at('store')) } })).toBe(
+      'argument-wrong run: memory',
+    )
     expect(await told('run', {}, {})).toBe('argument-wrong run: plan')
     expect(existsSync(at('o.safetensors'))).toBe(false)
   })
@@ -105,7 +139,9 @@ describe('a plan', () => {
     const models = await smelt.openModels(parsed.value, folder)
     if (models.type === 'failed') throw new Error('no models')
     expect(await told('makePlan', parsed.value, models.value, folder)).toBe('argument-wrong makePlan: folders')
-    expect(await told('makePlan', parsed.value, models.value, { recipe: folder }, undefined, { job: false })).toBe('option-unknown makePlan: job')
+    expect(await told('makePlan', parsed.value, models.value, { recipe: folder }, undefined, { job: false })).toBe(
+      'option-unknown makePlan: job',
+    )
     expect((await loose['makePlan']!(parsed.value, models.value, { recipe: folder })).type).toBe('ok')
   })
 })
@@ -134,7 +170,9 @@ describe('a function of the caller', () => {
 
   test('that draws something else than bytes leaves what was there', async () => {
     writeFileSync(at('o.safetensors'), 'old')
-    await expect(loose['build']!(recipe, { workers: 1, render: () => 'a text' })).rejects.toThrow('`render` gave no Uint8Array')
+    await expect(loose['build']!(recipe, { workers: 1, render: () => 'a text' })).rejects.toThrow(
+      '`render` gave no Uint8Array',
+    )
     expect(readFileSync(at('o.safetensors'), 'utf8')).toBe('old')
   })
 })

@@ -1,4 +1,5 @@
-// `node bus.mjs LIBCUDART DEVICE`: how fast bytes come to a device and back. Prints one line of JSON; a process of its own, since it holds a context.
+// `node bus.mjs LIBCUDART DEVICE`: how fast bytes come to a device and back. Prints one line of JSON; a process of its
+// own, since it holds a context.
 import { median } from '../measure.mjs'
 import { DOWN, openRuntime, UP } from './cudart.mjs'
 
@@ -47,13 +48,29 @@ const measure = (libcudart, device) => {
   const [pageable, back] = [Buffer.alloc(BYTES, 1), Buffer.alloc(BYTES, 2)]
   const [{ there, here }] = lanes
   return {
-    intact, buffers: { bytes: BYTES, streams: STREAMS, copies: COPIES, repetitions: REPETITIONS },
-    up: rate(all, times(() => lanes.forEach(send))),
-    down: rate(all, times(() => lanes.forEach(fetch))),
+    intact,
+    buffers: { bytes: BYTES, streams: STREAMS, copies: COPIES, repetitions: REPETITIONS },
+    up: rate(
+      all,
+      times(() => lanes.forEach(send)),
+    ),
+    down: rate(
+      all,
+      times(() => lanes.forEach(fetch)),
+    ),
     // Half of the streams in each direction; bytes of both directions together.
-    both: rate(all, times(() => lanes.forEach((lane, i) => (i % 2 === 0 ? send(lane) : fetch(lane))))),
-    pageableUp: rate(BYTES * COPIES, times(() => runtime.copy(here, pageable, BYTES, UP))),
-    pageableDown: rate(BYTES * COPIES, times(() => runtime.copy(back, there, BYTES, DOWN))),
+    both: rate(
+      all,
+      times(() => lanes.forEach((lane, i) => (i % 2 === 0 ? send(lane) : fetch(lane)))),
+    ),
+    pageableUp: rate(
+      BYTES * COPIES,
+      times(() => runtime.copy(here, pageable, BYTES, UP)),
+    ),
+    pageableDown: rate(
+      BYTES * COPIES,
+      times(() => runtime.copy(back, there, BYTES, DOWN)),
+    ),
     memory: runtime.memory(),
   }
 }

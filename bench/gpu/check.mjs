@@ -1,4 +1,5 @@
-// `npm run check:gpu`: what smelt does on this machine's GPU, beside the processor. bench/README.md explains the options and the record.
+// `npm run check:gpu`: what smelt does on this machine's GPU, beside the processor. bench/README.md explains the
+// options and the record.
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -40,10 +41,21 @@ const HOPELESS = 8
 const readOptions = () => {
   const { values } = parseArgs({
     options: {
-      out: { type: 'string', default: join(ROOT, 'build/check-gpu.json') }, device: { type: 'string', default: 'cuda' }, quick: { type: 'boolean', default: false },
-      minutes: { type: 'string' }, runs: { type: 'string' }, only: { type: 'string', multiple: true, default: PARTS }, dir: { type: 'string' }, cases: { type: 'string' }, sets: { type: 'string', multiple: true, default: [''] },
-      pretend: { type: 'boolean', default: false }, bundle: { type: 'string' }, arch: { type: 'string', default: '90' }, provider: { type: 'string' },
-      limit: { type: 'string', default: '60' }, help: { type: 'boolean', default: false },
+      out: { type: 'string', default: join(ROOT, 'build/check-gpu.json') },
+      device: { type: 'string', default: 'cuda' },
+      quick: { type: 'boolean', default: false },
+      minutes: { type: 'string' },
+      runs: { type: 'string' },
+      only: { type: 'string', multiple: true, default: PARTS },
+      dir: { type: 'string' },
+      cases: { type: 'string' },
+      sets: { type: 'string', multiple: true, default: [''] },
+      pretend: { type: 'boolean', default: false },
+      bundle: { type: 'string' },
+      arch: { type: 'string', default: '90' },
+      provider: { type: 'string' },
+      limit: { type: 'string', default: '60' },
+      help: { type: 'boolean', default: false },
     },
   })
   if (values.help) return undefined
@@ -58,12 +70,21 @@ const readOptions = () => {
   if (wrong !== undefined) throw new Error(`--only is one of ${PARTS.join(', ')}`)
   if (!existsSync(PROGRAM)) throw new Error('smelt is not built yet: npm run build')
   return {
-    ...values, out: resolve(values.out), only: values.device === 'webgpu' ? values.only.filter((part) => !NEED_CUDA.has(part)) : values.only, index: Number(index[1] ?? 0), device: values.pretend ? 'cpu' : values.device,
-    minutes: whole('minutes', values.quick ? 3 : 8), runs: whole('runs', values.quick ? 3 : 5), arch: whole('arch'), limit: whole('limit'),
+    ...values,
+    out: resolve(values.out),
+    only: values.device === 'webgpu' ? values.only.filter((part) => !NEED_CUDA.has(part)) : values.only,
+    index: Number(index[1] ?? 0),
+    device: values.pretend ? 'cpu' : values.device,
+    minutes: whole('minutes', values.quick ? 3 : 8),
+    runs: whole('runs', values.quick ? 3 : 5),
+    arch: whole('arch'),
+    limit: whole('limit'),
   }
 }
 
-/** Bytes that are needed where the models lie, and the folder that has them: in memory if there is room, else on a disk. */
+/**
+ * Bytes that are needed where the models lie, and the folder that has them: in memory if there is room, else on a disk.
+ */
 const openFolder = ({ dir, quick }) => {
   const needed = quick ? 2e9 : 13.5e9
   const places = dir === undefined ? [memoryFolder(), tmpdir()] : [resolve(dir)]
@@ -72,7 +93,10 @@ const openFolder = ({ dir, quick }) => {
     return bavail * bsize
   }
   const place = places.find((one) => room(one) > needed)
-  if (place === undefined) throw new Error(`the models need ${(needed / 1e9).toFixed(1)} GB, and ${places.map((one) => `${one} has ${(room(one) / 1e9).toFixed(1)}`).join(', ')}: name another folder with --dir, or take --quick`)
+  if (place === undefined)
+    throw new Error(
+      `the models need ${(needed / 1e9).toFixed(1)} GB, and ${places.map((one) => `${one} has ${(room(one) / 1e9).toFixed(1)}`).join(', ')}: name another folder with --dir, or take --quick`,
+    )
   const folder = mkdtempSync(join(place, 'smelt-check-'))
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   return folder
@@ -85,19 +109,26 @@ const openCases = async (options, folder) => {
   if (existsSync(ready)) await runCommand(['/bin/cp', '-R', ready, target], { folder })
   else {
     const { canPrepare, prepareCases } = await import('./prepare.mjs')
-    if (!canPrepare()) throw new Error('the cases are not there: name their folder with --cases, or run `npm install` where the tests lie')
+    if (!canPrepare())
+      throw new Error(
+        'the cases are not there: name their folder with --cases, or run `npm install` where the tests lie',
+      )
     await prepareCases(target)
   }
   const { writeSized } = await import('./sized-models.mjs')
   writeSized(target, { quick: options.quick })
-  const kept = (name) => !options.quick || /^(plain|meetings|sizes|large|patterns|refused)-|^(bf16-same|f32-f16|f8_e4m3-same)-/.test(name)
+  const kept = (name) =>
+    !options.quick || /^(plain|meetings|sizes|large|patterns|refused)-|^(bf16-same|f32-f16|f8_e4m3-same)-/.test(name)
   for (const name of readdirSync(target)) if (!kept(name)) rmSync(join(target, name), { recursive: true })
   return readSets(target).filter(({ name }) => options.sets.some((prefix) => name.startsWith(prefix)))
 }
 
 const measureBus = async ({ libcudart }, { index }) => {
   if (libcudart === undefined) return { problem: 'the CUDA runtime was not found' }
-  const { code, stdout, said } = await runCommand([process.execPath, BUS, libcudart, String(index)], { folder: ROOT, limit: 90 })
+  const { code, stdout, said } = await runCommand([process.execPath, BUS, libcudart, String(index)], {
+    folder: ROOT,
+    limit: 90,
+  })
   try {
     return JSON.parse(stdout)
   } catch {
@@ -114,13 +145,22 @@ const settingsFor = (options, record, began, part) => {
   const deadline = began + options.minutes * 60_000 * DEADLINES[part]
   const tally = { good: 0, bad: 0 }
   return {
-    device: options.device, index: options.index, runs: options.runs, cores: Math.min(64, record.machine.cores), bus: record.bus, judged: !options.quick && !options.pretend, libcudart: record.machine.libcudart,
-    together: togetherOn(record.machine), late: () => performance.now() > deadline,
+    device: options.device,
+    index: options.index,
+    runs: options.runs,
+    cores: Math.min(64, record.machine.cores),
+    bus: record.bus,
+    judged: !options.quick && !options.pretend,
+    libcudart: record.machine.libcudart,
+    together: togetherOn(record.machine),
+    late: () => performance.now() > deadline,
     get limit() {
       return Math.max(15, Math.min(BUILD_LIMIT, (end - performance.now()) / 1000))
     },
     hopeless: () => tally.good === 0 && tally.bad >= HOPELESS,
-    count: (good) => { tally[good ? 'good' : 'bad']++ },
+    count: (good) => {
+      tally[good ? 'good' : 'bad']++
+    },
     say: (line) => process.stderr.write(`${line}\n`),
   }
 }
@@ -144,7 +184,9 @@ const runParts = async (options, record, save) => {
     save()
   }
   await run('bus', 'bus', () => measureBus(record.machine, options))
-  await run('correctness', 'correctness', async (settings, tell) => checkCorrectness(await openCases(options, folder), settings, tell))
+  await run('correctness', 'correctness', async (settings, tell) =>
+    checkCorrectness(await openCases(options, folder), settings, tell),
+  )
   rmSync(join(folder, 'cases'), { recursive: true, force: true })
   await run('merges', 'merges', (settings, tell) => {
     const models = join(folder, 'models')
@@ -163,34 +205,84 @@ const runParts = async (options, record, save) => {
 const count = (n, what) => `${n} ${what}${n === 1 ? '' : 's'}`
 
 /** Names with what is wrong with each, those of one wrong together. */
-const grouped = (pairs) => [...new Set(pairs.map(([, text]) => text))].map((text) => `${[...new Set(pairs.filter((pair) => pair[1] === text).map(([name]) => name))].join(', ')}: ${text}`)
+const grouped = (pairs) =>
+  [...new Set(pairs.map(([, text]) => text))].map(
+    (text) => `${[...new Set(pairs.filter((pair) => pair[1] === text).map(([name]) => name))].join(', ')}: ${text}`,
+  )
 
-const mergeReasons = (rows) => grouped(rows.flatMap(({ name, problem, cpu, device, differences }) => {
-  if (problem !== undefined) return [[name, problem]]
-  const ran = cpu.runs > 0 && device.runs > 0
-  return [
-    ...(device.problem === undefined ? [] : [[`${name} on the device`, device.problem]]),
-    ...(cpu.problem === undefined ? [] : [[`${name} on the processor`, cpu.problem]]),
-    ...(ran && device.device === 'cpu' ? [[name, 'the processor computed what the device should have']] : []),
-    ...(ran && differences === undefined ? [[name, 'the files were not compared']] : []),
-    ...(ran && differences !== undefined && differences.length > 0 ? [[name, 'the device wrote another file']] : []),
-  ]
-}))
+const mergeReasons = (rows) =>
+  grouped(
+    rows.flatMap(({ name, problem, cpu, device, differences }) => {
+      if (problem !== undefined) return [[name, problem]]
+      const ran = cpu.runs > 0 && device.runs > 0
+      return [
+        ...(device.problem === undefined ? [] : [[`${name} on the device`, device.problem]]),
+        ...(cpu.problem === undefined ? [] : [[`${name} on the processor`, cpu.problem]]),
+        ...(ran && device.device === 'cpu' ? [[name, 'the processor computed what the device should have']] : []),
+        ...(ran && differences === undefined ? [[name, 'the files were not compared']] : []),
+        ...(ran && differences !== undefined && differences.length > 0
+          ? [[name, 'the device wrote another file']]
+          : []),
+      ]
+    }),
+  )
 
 /** Everything that speaks against the device, as phrases. */
 const reasonsOf = ({ bus, correctness, merges, fullDevice }, { pretend }) => [
-  ...(bus === undefined || (bus.problem === undefined && bus.intact) || (pretend && bus.problem !== undefined) ? [] : [bus.problem === undefined ? 'bytes came back changed from the device' : `the bus was not measured: ${bus.problem}`]),
-  ...(correctness === undefined ? [] : correctness.problem !== undefined ? [`the cases were not built: ${correctness.problem}`] : [
-    ...(correctness.cases === 0 ? ['no case was built'] : []),
-    ...(correctness.differences === 0 ? [] : [`${count(correctness.differences, 'difference')} in ${count(correctness.cases - correctness.equal, 'case')}`]),
-    ...(!pretend && correctness.sets.some(({ device }) => device === 'cpu') ? ['the processor computed what the device should have'] : []),
-  ]),
-  ...(merges === undefined ? [] : merges.problem !== undefined ? [`the merges were not measured: ${merges.problem}`] : mergeReasons(pretend ? merges.map((row) => (row.device === undefined ? row : { ...row, device: { ...row.device, device: undefined } })) : merges)),
-  ...(fullDevice === undefined || pretend ? [] : fullDevice.problem !== undefined ? [`the full device was not tried: ${fullDevice.problem}`] : grouped(fullDevice.filter(({ good }) => !good).map(({ name, outcome }) => [`${name} on a full device`, outcome]))),
+  ...(bus === undefined || (bus.problem === undefined && bus.intact) || (pretend && bus.problem !== undefined)
+    ? []
+    : [
+        bus.problem === undefined
+          ? 'bytes came back changed from the device'
+          : `the bus was not measured: ${bus.problem}`,
+      ]),
+  ...(correctness === undefined
+    ? []
+    : correctness.problem !== undefined
+      ? [`the cases were not built: ${correctness.problem}`]
+      : [
+          ...(correctness.cases === 0 ? ['no case was built'] : []),
+          ...(correctness.differences === 0
+            ? []
+            : [
+                `${count(correctness.differences, 'difference')} in ${count(correctness.cases - correctness.equal, 'case')}`,
+              ]),
+          ...(!pretend && correctness.sets.some(({ device }) => device === 'cpu')
+            ? ['the processor computed what the device should have']
+            : []),
+        ]),
+  ...(merges === undefined
+    ? []
+    : merges.problem !== undefined
+      ? [`the merges were not measured: ${merges.problem}`]
+      : mergeReasons(
+          pretend
+            ? merges.map((row) =>
+                row.device === undefined ? row : { ...row, device: { ...row.device, device: undefined } },
+              )
+            : merges,
+        )),
+  ...(fullDevice === undefined || pretend
+    ? []
+    : fullDevice.problem !== undefined
+      ? [`the full device was not tried: ${fullDevice.problem}`]
+      : grouped(
+          fullDevice.filter(({ good }) => !good).map(({ name, outcome }) => [`${name} on a full device`, outcome]),
+        )),
 ]
 
 const check = async (options) => {
-  const record = { v: 1, began: new Date().toISOString(), status: 'unfinished', pretended: options.pretend, device: options.device, quick: options.quick, only: options.only, seconds: {}, reasons: [] }
+  const record = {
+    v: 1,
+    began: new Date().toISOString(),
+    status: 'unfinished',
+    pretended: options.pretend,
+    device: options.device,
+    quick: options.quick,
+    only: options.only,
+    seconds: {},
+    reasons: [],
+  }
   const save = () => {
     mkdirSync(dirname(options.out), { recursive: true })
     writeFileSync(options.out, `${JSON.stringify(record, undefined, 1)}\n`)
@@ -207,13 +299,16 @@ const check = async (options) => {
   if (typeof doctor.problem === 'string') return end('failed', [doctor.problem])
   if (options.device === 'webgpu') {
     const { webgpu } = doctor
-    if (webgpu === undefined || webgpu.problem !== undefined) return end('skipped', [`no device: ${webgpu?.problem ?? 'WebGPU was not looked for'}`])
+    if (webgpu === undefined || webgpu.problem !== undefined)
+      return end('skipped', [`no device: ${webgpu?.problem ?? 'WebGPU was not looked for'}`])
   } else if (!options.pretend) {
     if (devices === 0 && !hasDriver()) return end('skipped', ['no device'])
     if (device === undefined || problem !== undefined) {
       // What the bus can do is of interest even where smelt will not compute.
       if (options.only.includes('bus') && device !== undefined) record.bus = await measureBus(record.machine, options)
-      return end('failed', [`smelt does not use the device: ${problem?.message ?? problem ?? `there is no device ${options.index}`}`])
+      return end('failed', [
+        `smelt does not use the device: ${problem?.message ?? problem ?? `there is no device ${options.index}`}`,
+      ])
     }
   }
   try {
@@ -224,8 +319,10 @@ const check = async (options) => {
   const reasons = reasonsOf(record, options)
   if (reasons.length > 0) return end('failed', reasons)
   if (options.pretend) return end('skipped', ['the processor stood in for a GPU, and no GPU was checked'])
-  if (options.sets[0] !== '') return end('skipped', [`only some cases (${options.sets.join(', ')}) were built, and nothing was wrong`])
-  if (options.only.length < PARTS.filter((part) => options.device !== 'webgpu' || !NEED_CUDA.has(part)).length) return end('skipped', [`only ${options.only.join(', ')} ran, and nothing was wrong`])
+  if (options.sets[0] !== '')
+    return end('skipped', [`only some cases (${options.sets.join(', ')}) were built, and nothing was wrong`])
+  if (options.only.length < PARTS.filter((part) => options.device !== 'webgpu' || !NEED_CUDA.has(part)).length)
+    return end('skipped', [`only ${options.only.join(', ')} ran, and nothing was wrong`])
   return end('passed', [])
 }
 

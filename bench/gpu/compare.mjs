@@ -2,7 +2,10 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { numbersOf, readFile, sizeOf } from './safetensors.mjs'
 
-/** Bit patterns of a dtype as integers whose distance counts the numbers between two of them; `nan` is the first pattern of a NaN without its sign. */
+/**
+ * Bit patterns of a dtype as integers whose distance counts the numbers between two of them; `nan` is the first pattern
+ * of a NaN without its sign.
+ */
 const FLOATS = {
   F32: { array: Uint32Array, bits: 32, nan: 0x7f800001 },
   F16: { array: Uint16Array, bits: 16, nan: 0x7c01 },
@@ -33,7 +36,8 @@ const orderOf = (dtype, pattern) => {
 const show = (dtype, pattern, number) => `${Object.is(number, -0) ? '-0' : number} (0x${pattern.toString(16)})`
 
 const compareTensor = (name, left, right) => {
-  if (left.dtype !== right.dtype || left.shape.join() !== right.shape.join()) return { tensor: name, kind: 'shape', values: [left, right].map(({ dtype, shape }) => `${dtype} [${shape}]`) }
+  if (left.dtype !== right.dtype || left.shape.join() !== right.shape.join())
+    return { tensor: name, kind: 'shape', values: [left, right].map(({ dtype, shape }) => `${dtype} [${shape}]`) }
   if (Buffer.compare(left.bytes, right.bytes) === 0) return undefined
   const { dtype } = left
   const [a, b] = [patternsOf(left), patternsOf(right)]
@@ -52,22 +56,43 @@ const compareTensor = (name, left, right) => {
     }
   }
   const width = left.bytes.byteLength / a.length
-  const [x, y] = [left, right].map(({ bytes }) => numbersOf({ dtype, bytes: bytes.subarray(found.first * width, (found.first + 1) * width) })[0])
-  // Whether one side alone has NaNs matters most, then how far numbers lie apart, then the signs of zeros and the bits of NaNs.
-  const kind = found.lost > 0 ? 'nan on one side' : found.ulps > 0 ? 'numbers' : found.signs > 0 ? 'sign of zero' : 'bits of nan'
+  const [x, y] = [left, right].map(
+    ({ bytes }) => numbersOf({ dtype, bytes: bytes.subarray(found.first * width, (found.first + 1) * width) })[0],
+  )
+  // Whether one side alone has NaNs matters most, then how far numbers lie apart, then the signs of zeros and the bits
+  // of NaNs.
+  const kind =
+    found.lost > 0 ? 'nan on one side' : found.ulps > 0 ? 'numbers' : found.signs > 0 ? 'sign of zero' : 'bits of nan'
   return {
-    tensor: name, kind, dtype, elements: sizeOf(left.shape), differing: found.differing, first: found.first,
-    values: [show(dtype, a[found.first], x), show(dtype, b[found.first], y)], ulps: found.ulps, nansOnOneSide: found.lost,
+    tensor: name,
+    kind,
+    dtype,
+    elements: sizeOf(left.shape),
+    differing: found.differing,
+    first: found.first,
+    values: [show(dtype, a[found.first], x), show(dtype, b[found.first], y)],
+    ulps: found.ulps,
+    nansOnOneSide: found.lost,
   }
 }
 
-/** All differences of two files: tensors with their first element, both values and the largest distance in units of the last place; and headers. */
+/**
+ * All differences of two files: tensors with their first element, both values and the largest distance in units of the
+ * last place; and headers.
+ */
 export const compareFiles = (one, other) => {
   const [left, right] = [readFile(one), readFile(other)]
   const names = [...new Set([...left.tensors.keys(), ...right.tensors.keys()])]
   const found = names.flatMap((name) => {
     const [a, b] = [left.tensors.get(name), right.tensors.get(name)]
-    if (a === undefined || b === undefined) return [{ tensor: name, kind: 'missing', values: [a === undefined ? 'missing' : 'there', b === undefined ? 'missing' : 'there'] }]
+    if (a === undefined || b === undefined)
+      return [
+        {
+          tensor: name,
+          kind: 'missing',
+          values: [a === undefined ? 'missing' : 'there', b === undefined ? 'missing' : 'there'],
+        },
+      ]
     return compareTensor(name, a, b) ?? []
   })
   if (left.header === right.header) return found
@@ -97,16 +122,25 @@ export const sameBytes = (one, other) => {
 
 const NAMES = { F32: 'f32', F16: 'f16', BF16: 'bf16', BOOL: 'bool' }
 
-/** What is wrong with a file of which the numbers are known, as sentences; empty where all lies within the tolerance. */
+/**
+ * What is wrong with a file of which the numbers are known, as sentences; empty where all lies within the tolerance.
+ */
 export const judgeFile = (path, { expect, tolerance: { rtol, atol }, falseMayBeAbsent }) => {
   const { tensors } = readFile(path)
-  const missing = Object.keys(expect).filter((name) => !tensors.has(name)).map((name) => `${name} is missing`)
-  return [...missing, ...[...tensors].flatMap(([name, tensor]) => {
-    const wanted = expect[name]
-    const values = numbersOf(tensor)
-    if (wanted === undefined) return falseMayBeAbsent && values.every((x) => x === 0) ? [] : [`${name} is not expected`]
-    if (NAMES[tensor.dtype] !== wanted.dtype || tensor.shape.join() !== wanted.shape.join()) return [`${name} is ${tensor.dtype} [${tensor.shape}], not ${wanted.dtype} [${wanted.shape}]`]
-    const at = wanted.values.findIndex((x, i) => !(Math.abs(values[i] - x) <= atol + rtol * Math.abs(x)))
-    return at < 0 ? [] : [`${name}[${at}] is ${values[at]}, not ${wanted.values[at]}`]
-  })]
+  const missing = Object.keys(expect)
+    .filter((name) => !tensors.has(name))
+    .map((name) => `${name} is missing`)
+  return [
+    ...missing,
+    ...[...tensors].flatMap(([name, tensor]) => {
+      const wanted = expect[name]
+      const values = numbersOf(tensor)
+      if (wanted === undefined)
+        return falseMayBeAbsent && values.every((x) => x === 0) ? [] : [`${name} is not expected`]
+      if (NAMES[tensor.dtype] !== wanted.dtype || tensor.shape.join() !== wanted.shape.join())
+        return [`${name} is ${tensor.dtype} [${tensor.shape}], not ${wanted.dtype} [${wanted.shape}]`]
+      const at = wanted.values.findIndex((x, i) => !(Math.abs(values[i] - x) <= atol + rtol * Math.abs(x)))
+      return at < 0 ? [] : [`${name}[${at}] is ${values[at]}, not ${wanted.values[at]}`]
+    }),
+  ]
 }

@@ -16,11 +16,16 @@ const ORDER = ['plain', 'meetings', 'patterns', 'sizes', 'large', 'refused']
 const rankOf = (name) => (ORDER.findIndex((prefix) => name.startsWith(prefix)) + ORDER.length + 1) % (ORDER.length + 1)
 
 /** The sets of cases below a folder, each with its recipe, and what is known of its outputs. */
-export const readSets = (folder) => readdirSync(folder).filter((name) => existsSync(join(folder, name, 'cases.json'))).sort().sort((x, y) => rankOf(x) - rankOf(y)).map((name) => {
-  const place = join(folder, name)
-  const { title, cases } = JSON.parse(readFileSync(join(place, 'cases.json'), 'utf8'))
-  return { name, place, title, cases, recipe: JSON.parse(readFileSync(join(place, 'recipe.yaml'), 'utf8')) }
-})
+export const readSets = (folder) =>
+  readdirSync(folder)
+    .filter((name) => existsSync(join(folder, name, 'cases.json')))
+    .sort()
+    .sort((x, y) => rankOf(x) - rankOf(y))
+    .map((name) => {
+      const place = join(folder, name)
+      const { title, cases } = JSON.parse(readFileSync(join(place, 'cases.json'), 'utf8'))
+      return { name, place, title, cases, recipe: JSON.parse(readFileSync(join(place, 'recipe.yaml'), 'utf8')) }
+    })
 
 /** One build of some outputs; they end up in a folder named after the device. */
 const buildOn = async (set, device, names, settings) => {
@@ -39,7 +44,8 @@ const buildOn = async (set, device, names, settings) => {
 }
 
 /**
- * Builds all outputs of a set on a device; where that fails, halves of them, until those that fail are alone: what one case does is no
+ * Builds all outputs of a set on a device; where that fails, halves of them, until those that fail are alone: what one
+ * case does is no
  * matter of the others. Gives the failures by name, and the seconds of the first build.
  */
 const buildApart = async (set, device, settings) => {
@@ -73,7 +79,11 @@ const buildApart = async (set, device, settings) => {
   return { kept, failures, whole: builds === 1, seconds: first?.seconds ?? 0, device: first?.device }
 }
 
-const sameFailure = (one, other) => one !== undefined && other !== undefined && one.problems.length > 0 && one.problems[0].code === other.problems[0]?.code
+const sameFailure = (one, other) =>
+  one !== undefined &&
+  other !== undefined &&
+  one.problems.length > 0 &&
+  one.problems[0].code === other.problems[0]?.code
 
 /** What became of one case: differences between the devices, and what is wrong with the numbers themselves. */
 const judgeCase = (set, name, cpu, gpu) => {
@@ -82,16 +92,34 @@ const judgeCase = (set, name, cpu, gpu) => {
   const [left, right] = [cpu.failures.get(name), gpu.failures.get(name)]
   if (left !== undefined || right !== undefined) {
     if (sameFailure(left, right)) return { refused: [{ ...about, code: left.problems[0].code }], found: [] }
-    return { refused: [], found: [{ ...about, kind: 'outcome', values: [left, right].map((built) => (built === undefined ? 'written' : reasonOf(built))) }] }
+    return {
+      refused: [],
+      found: [
+        {
+          ...about,
+          kind: 'outcome',
+          values: [left, right].map((built) => (built === undefined ? 'written' : reasonOf(built))),
+        },
+      ],
+    }
   }
   const [a, b] = [cpu, gpu].map(({ kept }) => join(kept, `${name}.safetensors`))
-  const found = readFileSync(a).equals(readFileSync(b)) ? [] : compareFiles(a, b).map((difference) => ({ ...about, ...difference }))
+  const found = readFileSync(a).equals(readFileSync(b))
+    ? []
+    : compareFiles(a, b).map((difference) => ({ ...about, ...difference }))
   if (known.expect === undefined) return { refused: [], found }
-  return { refused: [], found: [...found, ...judgeFile(b, known).map((sentence) => ({ ...about, kind: 'not as expected', values: [sentence] }))] }
+  return {
+    refused: [],
+    found: [
+      ...found,
+      ...judgeFile(b, known).map((sentence) => ({ ...about, kind: 'not as expected', values: [sentence] })),
+    ],
+  }
 }
 
 /**
- * The header of each file tells the digest of the lock, and the lock tells of all files of the build. So headers that differ say something only
+ * The header of each file tells the digest of the lock, and the lock tells of all files of the build. So headers that
+ * differ say something only
  * where no tensor of the whole set does, and both devices built it at one go.
  */
 const withoutEchoes = (judged, comparable) => {
@@ -108,12 +136,21 @@ const checkSet = async (set, settings) => {
     cpu.kept = `${cpu.kept}-first`
   }
   const gpu = await buildApart(set, settings.device, settings)
-  const judged = withoutEchoes(Object.keys(set.cases).map((name) => judgeCase(set, name, cpu, gpu)), cpu.whole && gpu.whole)
+  const judged = withoutEchoes(
+    Object.keys(set.cases).map((name) => judgeCase(set, name, cpu, gpu)),
+    cpu.whole && gpu.whole,
+  )
   const found = judged.flatMap((one) => one.found)
   for (const place of [cpu.kept, gpu.kept]) rmSync(place, { recursive: true, force: true })
   return {
-    name: set.name, title: set.title, cases: judged.length, equal: judged.filter((one) => one.found.length === 0).length,
-    refused: judged.flatMap(({ refused }) => refused), device: gpu.device, seconds: { cpu: cpu.seconds, device: gpu.seconds }, found,
+    name: set.name,
+    title: set.title,
+    cases: judged.length,
+    equal: judged.filter((one) => one.found.length === 0).length,
+    refused: judged.flatMap(({ refused }) => refused),
+    device: gpu.device,
+    seconds: { cpu: cpu.seconds, device: gpu.seconds },
+    found,
   }
 }
 
@@ -127,9 +164,22 @@ const createQueue = () => {
   }
 }
 
-/** Checks all sets, some at a time, of which one is on the device. `settings`: `{ device, limit, late, hopeless, count, together, say }`; `count` hears whether each build on the device succeeded, and `hopeless` says when to give up on it. The record is told after each set. */
+/**
+ * Checks all sets, some at a time, of which one is on the device. `settings`: `{ device, limit, late, hopeless, count,
+ * together, say }`; `count` hears whether each build on the device succeeded, and `hopeless` says when to give up on
+ * it. The record is told after each set.
+ */
 export const checkCorrectness = async (sets, settings, tell) => {
-  const record = { device: settings.device, cases: 0, equal: 0, refusedAlike: [], differences: 0, kinds: {}, sets: [], listed: [] }
+  const record = {
+    device: settings.device,
+    cases: 0,
+    equal: 0,
+    refusedAlike: [],
+    differences: 0,
+    kinds: {},
+    sets: [],
+    listed: [],
+  }
   const open = [...sets]
   // The settings' own limit changes as time passes, so they are inherited and not copied.
   const each = Object.assign(Object.create(settings), { alone: createQueue() })
@@ -143,7 +193,9 @@ export const checkCorrectness = async (sets, settings, tell) => {
       record.differences += found.length
       for (const { kind } of found) record.kinds[kind] = (record.kinds[kind] ?? 0) + 1
       record.listed.push(...found.slice(0, LISTED - record.listed.length))
-      settings.say(`${facts.name}: ${facts.equal} of ${facts.cases} equal (${facts.seconds.cpu.toFixed(1)} s, ${facts.seconds.device.toFixed(1)} s)`)
+      settings.say(
+        `${facts.name}: ${facts.equal} of ${facts.cases} equal (${facts.seconds.cpu.toFixed(1)} s, ${facts.seconds.device.toFixed(1)} s)`,
+      )
       tell(record)
     }
   }

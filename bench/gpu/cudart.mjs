@@ -23,8 +23,14 @@ export const openRuntime = (path, device = 0) => {
     fill(out)
     return out[0]
   }
-  const [malloc, free] = [bind('int cudaMalloc(_Out_ void **pointer, size_t bytes)'), bind('int cudaFree(void *pointer)')]
-  const [hostAlloc, freeHost] = [bind('int cudaHostAlloc(_Out_ void **pointer, size_t bytes, unsigned int flags)'), bind('int cudaFreeHost(void *pointer)')]
+  const [malloc, free] = [
+    bind('int cudaMalloc(_Out_ void **pointer, size_t bytes)'),
+    bind('int cudaFree(void *pointer)'),
+  ]
+  const [hostAlloc, freeHost] = [
+    bind('int cudaHostAlloc(_Out_ void **pointer, size_t bytes, unsigned int flags)'),
+    bind('int cudaFreeHost(void *pointer)'),
+  ]
   const memory = bind('int cudaMemGetInfo(_Out_ size_t *free, _Out_ size_t *total)')
   const createStream = bind('int cudaStreamCreateWithFlags(_Out_ void **stream, unsigned int flags)')
   const copyLater = bind('int cudaMemcpyAsync(void *to, void *from, size_t bytes, int kind, void *stream)')

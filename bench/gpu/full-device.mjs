@@ -1,4 +1,5 @@
-// Builds while another process holds most of the device's memory: the file must be the right one, or there must be none and a problem that says why.
+// Builds while another process holds most of the device's memory: the file must be the right one, or there must be none
+// and a problem that says why.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,25 +10,44 @@ const HOLDER = fileURLToPath(new URL('hold-memory.mjs', import.meta.url))
 const OUT = 'OUT.safetensors'
 const MIB = 2 ** 20
 
-/** MiB of the device that are free when a build begins, and that another process leaves of them as soon as it has: enough at first and then not, little, hardly a context, less. */
-const SCENES = [{ before: 2500, during: 60 }, { before: 2500 }, { before: 1100 }, { before: 700 }, { before: 300 }, { before: 60 }]
+/**
+ * MiB of the device that are free when a build begins, and that another process leaves of them as soon as it has:
+ * enough at first and then not, little, hardly a context, less.
+ */
+const SCENES = [
+  { before: 2500, during: 60 },
+  { before: 2500 },
+  { before: 1100 },
+  { before: 700 },
+  { before: 300 },
+  { before: 60 },
+]
 
 /** Codes of problems that may stand at the end: those of the device, save that it computes wrong. */
 const isOfTheDevice = (code) => /^(device|cuda)-/.test(code) && code !== 'cuda-wrong-numbers'
 
-/** Starts the process that takes the memory: a way to have it take more, and one to end it. Both throw what it says when it cannot. */
+/**
+ * Starts the process that takes the memory: a way to have it take more, and one to end it. Both throw what it says when
+ * it cannot.
+ */
 const startHolder = (libcudart, device) => {
   const [answers, waiting] = [[], []]
   let holder
   const ended = runCommand([process.execPath, HOLDER, libcudart, String(device)], {
-    folder: ROOT, limit: 240, started: (child) => { holder = child },
+    folder: ROOT,
+    limit: 240,
+    started: (child) => {
+      holder = child
+    },
     line: (text) => (waiting.length > 0 ? waiting.shift() : (answer) => answers.push(answer))(JSON.parse(text)),
-  }).then(({ said }) => waiting.splice(0).forEach((hear) => hear({ problem: `the process that takes the memory ended: ${said.trim()}` })))
+  }).then(({ said }) =>
+    waiting.splice(0).forEach((hear) => hear({ problem: `the process that takes the memory ended: ${said.trim()}` })),
+  )
   holder.stdin.on('error', () => undefined)
   return {
     take: async (left) => {
       holder.stdin.write(`${left}\n`)
-      const answer = answers.shift() ?? await new Promise((resolve) => waiting.push(resolve))
+      const answer = answers.shift() ?? (await new Promise((resolve) => waiting.push(resolve)))
       if (answer.problem !== undefined) throw new Error(answer.problem)
       return answer
     },
@@ -42,7 +62,13 @@ const buildIn = async (folder, text, device, settings, begun) => {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'recipe.yaml'), text)
-  const built = await build('recipe.yaml', { folder, device, limit: settings.limit, cache: join(folder, 'cache'), begun })
+  const built = await build('recipe.yaml', {
+    folder,
+    device,
+    limit: settings.limit,
+    cache: join(folder, 'cache'),
+    begun,
+  })
   return { built, leftBehind: readdirSync(folder).filter((name) => name !== 'recipe.yaml' && name !== 'cache') }
 }
 
@@ -53,9 +79,17 @@ const judge = ({ built, leftBehind }, folder, right) => {
     const same = there && readFileSync(join(folder, OUT)).equals(right)
     return { good: same, outcome: same ? 'the same file' : 'ANOTHER FILE', seconds: built.seconds }
   }
-  const told = built.problems.length > 0 && built.problems.every(({ code, help }) => isOfTheDevice(code) && typeof help === 'string')
+  const told =
+    built.problems.length > 0 &&
+    built.problems.every(({ code, help }) => isOfTheDevice(code) && typeof help === 'string')
   const clean = !there && !leftBehind.some((name) => name.endsWith('.safetensors') || name.endsWith('.lock.json'))
-  return { good: told && clean, outcome: `${clean ? '' : 'files were left behind; '}${reasonOf(built)}`, problems: built.problems, leftBehind, seconds: built.seconds }
+  return {
+    good: told && clean,
+    outcome: `${clean ? '' : 'files were left behind; '}${reasonOf(built)}`,
+    problems: built.problems,
+    leftBehind,
+    seconds: built.seconds,
+  }
 }
 
 /** One build on a device of which another process leaves little. */
@@ -64,7 +98,12 @@ const runScene = async ({ before, during }, text, folder, right, settings) => {
   try {
     const held = await holder.take(before * MIB)
     let later
-    const begun = during === undefined ? undefined : () => { later = holder.take(during * MIB).catch((error) => ({ problem: error.message })) }
+    const begun =
+      during === undefined
+        ? undefined
+        : () => {
+            later = holder.take(during * MIB).catch((error) => ({ problem: error.message }))
+          }
     const done = await buildIn(folder, text, settings.device, settings, begun)
     return { held, ...(later === undefined ? {} : { heldLater: await later }), ...judge(done, folder, right) }
   } finally {
@@ -72,9 +111,13 @@ const runScene = async ({ before, during }, text, folder, right, settings) => {
   }
 }
 
-const titleOf = ({ before, during }) => `${before} MiB free${during === undefined ? '' : `, ${during} as soon as it had begun`}`
+const titleOf = ({ before, during }) =>
+  `${before} MiB free${during === undefined ? '' : `, ${during} as soon as it had begun`}`
 
-/** Runs the builds over models of a folder; the record is told after each. `settings`: `{ device, libcudart, index, limit, late, say }`. */
+/**
+ * Runs the builds over models of a folder; the record is told after each. `settings`: `{ device, libcudart, index,
+ * limit, late, say }`.
+ */
 export const checkFullDevice = async (folder, settings, tell) => {
   const rows = []
   for (const name of ['linear', 'ties']) {
@@ -90,7 +133,7 @@ export const checkFullDevice = async (folder, settings, tell) => {
       if (settings.late()) rows.push({ ...row, good: false, outcome: 'not built: out of time' })
       else {
         try {
-          rows.push({ ...row, ...await runScene(scene, text, join(folder, 'full'), right, settings) })
+          rows.push({ ...row, ...(await runScene(scene, text, join(folder, 'full'), right, settings)) })
         } catch (error) {
           rows.push({ ...row, good: false, outcome: error.message })
         }

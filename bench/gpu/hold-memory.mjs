@@ -1,4 +1,5 @@
-// `node hold-memory.mjs LIBCUDART DEVICE`: for each number on a line of its input it takes the device's memory with plain allocations until so many bytes are free, and says what it holds; it lets go when its input ends.
+// `node hold-memory.mjs LIBCUDART DEVICE`: for each number on a line of its input it takes the device's memory with
+// plain allocations until so many bytes are free, and says what it holds; it lets go when its input ends.
 import { createInterface } from 'node:readline'
 import { openRuntime } from './cudart.mjs'
 

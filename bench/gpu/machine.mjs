@@ -4,7 +4,11 @@ import { availableParallelism, cpus, release, totalmem } from 'node:os'
 import { basename } from 'node:path'
 import { askDoctor, ROOT, runCommand } from './program.mjs'
 
-const NVIDIA_SMI = ['nvidia-smi', '--query-gpu=name,driver_version,memory.total,pcie.link.gen.current,pcie.link.width.current', '--format=csv,noheader']
+const NVIDIA_SMI = [
+  'nvidia-smi',
+  '--query-gpu=name,driver_version,memory.total,pcie.link.gen.current,pcie.link.width.current',
+  '--format=csv,noheader',
+]
 
 /** The file that a library's name leads to, which says its version. */
 const fileOf = (path) => {
@@ -15,7 +19,10 @@ const fileOf = (path) => {
   }
 }
 
-const driverText = () => (existsSync('/proc/driver/nvidia/version') ? readFileSync('/proc/driver/nvidia/version', 'utf8').split('\n')[0].trim() : undefined)
+const driverText = () =>
+  existsSync('/proc/driver/nvidia/version')
+    ? readFileSync('/proc/driver/nvidia/version', 'utf8').split('\n')[0].trim()
+    : undefined
 
 /** Asks smelt's doctor, the driver and the system; `index` is the device that is checked. */
 export const examineMachine = async (index) => {
@@ -24,15 +31,33 @@ export const examineMachine = async (index) => {
   const smi = await runCommand(NVIDIA_SMI, { folder: ROOT, limit: 20 })
   const device = cuda?.devices?.find((one) => one.index === index)
   return {
-    device, devices: cuda?.devices?.length ?? 0, capability: device?.capability,
+    device,
+    devices: cuda?.devices?.length ?? 0,
+    capability: device?.capability,
     driver: { cuda: cuda?.driver, text: driverText(), smi: smi.code === 0 ? smi.stdout.trim().split('\n') : undefined },
-    runtime: cuda?.runtime, provider: cuda?.provider, needed: cuda?.needed, pageLocking: device?.pins,
-    libraries: cuda?.libraries?.map(({ name, path }) => ({ name, file: path === undefined ? undefined : fileOf(path) })),
+    runtime: cuda?.runtime,
+    provider: cuda?.provider,
+    needed: cuda?.needed,
+    pageLocking: device?.pins,
+    libraries: cuda?.libraries?.map(({ name, path }) => ({
+      name,
+      file: path === undefined ? undefined : fileOf(path),
+    })),
     libcudart: cuda?.libraries?.find(({ name }) => name.startsWith('libcudart'))?.path,
-    node: process.versions.node, cores: availableParallelism(), processor: cpus()[0]?.model.trim(), memory: totalmem(), system: release(),
-    problem: doctor.problem ?? cuda?.problem ?? device?.problem ?? (doctor.ok === false ? doctor.diagnostics?.[0] : undefined), doctor,
+    node: process.versions.node,
+    cores: availableParallelism(),
+    processor: cpus()[0]?.model.trim(),
+    memory: totalmem(),
+    system: release(),
+    problem:
+      doctor.problem ?? cuda?.problem ?? device?.problem ?? (doctor.ok === false ? doctor.diagnostics?.[0] : undefined),
+    doctor,
   }
 }
 
-/** Whether a driver of NVIDIA's is there, whatever smelt makes of it: a machine with one is not passed over as one without a GPU. */
-export const hasDriver = () => existsSync('/proc/driver/nvidia/version') || existsSync('/dev/nvidiactl') || existsSync('/dev/dxg')
+/**
+ * Whether a driver of NVIDIA's is there, whatever smelt makes of it: a machine with one is not passed over as one
+ * without a GPU.
+ */
+export const hasDriver = () =>
+  existsSync('/proc/driver/nvidia/version') || existsSync('/dev/nvidiactl') || existsSync('/dev/dxg')

@@ -15,18 +15,39 @@ const AIMS = { bus: 0.7, faster: 3 }
 
 /** What each merge reads and does. */
 const MERGES = [
-  { name: 'linear', title: 'linear merge of two', reads: ['a', 'b'], aim: 'bus', steps: { merged: { op: 'merge.linear', models: { a: 0.5, b: 0.5 } } } },
-  { name: 'slerp', title: 'slerp of two', reads: ['a', 'b'], aim: 'faster', steps: { merged: { op: 'merge.blend', a: 'a', b: 'b', keep: 0.5, method: 'slerp' } } },
   {
-    name: 'dare_ties', title: 'DARE-TIES of three, density 0.2', reads: ['base', ...three], aim: 'faster',
+    name: 'linear',
+    title: 'linear merge of two',
+    reads: ['a', 'b'],
+    aim: 'bus',
+    steps: { merged: { op: 'merge.linear', models: { a: 0.5, b: 0.5 } } },
+  },
+  {
+    name: 'slerp',
+    title: 'slerp of two',
+    reads: ['a', 'b'],
+    aim: 'faster',
+    steps: { merged: { op: 'merge.blend', a: 'a', b: 'b', keep: 0.5, method: 'slerp' } },
+  },
+  {
+    name: 'dare_ties',
+    title: 'DARE-TIES of three, density 0.2',
+    reads: ['base', ...three],
+    aim: 'faster',
     steps: { merged: { op: 'merge.dare_ties', base: 'base', models: three.map((model) => ({ model, density: 0.2 })) } },
   },
   {
-    name: 'ties', title: 'exact TIES of three, density 0.2', reads: ['base', ...three], aim: 'faster',
+    name: 'ties',
+    title: 'exact TIES of three, density 0.2',
+    reads: ['base', ...three],
+    aim: 'faster',
     steps: { merged: { op: 'merge.ties', base: 'base', models: three.map((model) => ({ model, density: 0.2 })) } },
   },
   {
-    name: 'mask', title: 'lerp where one model moved most', reads: ['base', 'a', 'b'], aim: 'faster',
+    name: 'mask',
+    title: 'lerp where one model moved most',
+    reads: ['base', 'a', 'b'],
+    aim: 'faster',
     steps: {
       moved: { op: 'mask.magnitude', model: 'a', base: 'base', select: 'above', quantile: 0.8 },
       merged: { op: 'merge.blend', a: 'a', b: 'b', keep: 0.3, mask: 'moved' },
@@ -35,10 +56,15 @@ const MERGES = [
 ]
 
 /** The recipe of a merge over models of a folder. */
-export const mergeRecipe = ({ reads, steps }, folder) => JSON.stringify({
-  smelt: 1, name: 'check', seed: 42, models: Object.fromEntries(reads.map((model) => [model, join(folder, `${model}.safetensors`)])),
-  steps, outputs: { merged: { from: 'merged', path: OUT } },
-})
+export const mergeRecipe = ({ reads, steps }, folder) =>
+  JSON.stringify({
+    smelt: 1,
+    name: 'check',
+    seed: 42,
+    models: Object.fromEntries(reads.map((model) => [model, join(folder, `${model}.safetensors`)])),
+    steps,
+    outputs: { merged: { from: 'merged', path: OUT } },
+  })
 
 /** The merge of a name. */
 export const findMerge = (name) => MERGES.find((merge) => merge.name === name)
@@ -63,11 +89,15 @@ const freshFolder = (folder, text) => {
 
 /** Reads every input once and writes one output. */
 const runFloor = async (work, paths) => {
-  const { code, seconds, said } = await runCommand(['/bin/sh', '-c', `cat "$@" > /dev/null && cp "$1" ${OUT}`, 'floor', ...paths], { folder: freshFolder(work) })
+  const { code, seconds, said } = await runCommand(
+    ['/bin/sh', '-c', `cat "$@" > /dev/null && cp "$1" ${OUT}`, 'floor', ...paths],
+    { folder: freshFolder(work) },
+  )
   return { ok: code === 0, seconds, problems: [], said, code }
 }
 
-const runSmelt = (work, text, device, workers, limit) => build('recipe.yaml', { folder: freshFolder(work, text), device, workers, limit, cache: join(work, 'cache') })
+const runSmelt = (work, text, device, workers, limit) =>
+  build('recipe.yaml', { folder: freshFolder(work, text), device, workers, limit, cache: join(work, 'cache') })
 
 const figuresOf = (runs) => {
   const good = runs.filter(({ ok }) => ok)
@@ -77,13 +107,26 @@ const figuresOf = (runs) => {
   const over = (read) => median(ends.map(read))
   const parts = ends.length > 0 && ends.every(({ spent }) => spent !== undefined) ? Object.keys(ends[0].spent) : []
   return {
-    runs: good.length, failed: runs.length - good.length, ...(runs.length > good.length ? { problem: reasonOf(runs.find(({ ok }) => !ok)) } : {}),
-    seconds: median(seconds), least: Math.min(...seconds), most: Math.max(...seconds),
-    ...(ends.length === 0 ? {} : {
-      runSeconds: over((end) => end.seconds), besideTheRun: median(good.flatMap(({ run, seconds: whole }) => (run === undefined ? [] : [whole - run.seconds]))),
-      readBytes: ends[0].readBytes, writtenBytes: ends[0].writtenBytes, peakMemory: Math.max(...ends.map(({ peakMemory }) => peakMemory ?? 0)),
-    }),
-    ...(parts.length === 0 ? {} : { workerSeconds: Object.fromEntries(parts.map((part) => [part, over(({ spent }) => spent[part])])) }),
+    runs: good.length,
+    failed: runs.length - good.length,
+    ...(runs.length > good.length ? { problem: reasonOf(runs.find(({ ok }) => !ok)) } : {}),
+    seconds: median(seconds),
+    least: Math.min(...seconds),
+    most: Math.max(...seconds),
+    ...(ends.length === 0
+      ? {}
+      : {
+          runSeconds: over((end) => end.seconds),
+          besideTheRun: median(
+            good.flatMap(({ run, seconds: whole }) => (run === undefined ? [] : [whole - run.seconds])),
+          ),
+          readBytes: ends[0].readBytes,
+          writtenBytes: ends[0].writtenBytes,
+          peakMemory: Math.max(...ends.map(({ peakMemory }) => peakMemory ?? 0)),
+        }),
+    ...(parts.length === 0
+      ? {}
+      : { workerSeconds: Object.fromEntries(parts.map((part) => [part, over(({ spent }) => spent[part])])) }),
     device: good.at(-1).device,
   }
 }
@@ -96,21 +139,43 @@ const longestPart = ({ workerSeconds }) => {
   return total === 0 ? undefined : { part, share: most / total }
 }
 
-/** How much of its run the bus alone would need: all bytes up and down at the rates measured, each direction beside the other. */
+/**
+ * How much of its run the bus alone would need: all bytes up and down at the rates measured, each direction beside the
+ * other.
+ */
 const judgeBus = (device, bus) => {
-  if (bus?.up === undefined || device.runSeconds === undefined) return { met: undefined, limit: 'the bus was not measured' }
+  if (bus?.up === undefined || device.runSeconds === undefined)
+    return { met: undefined, limit: 'the bus was not measured' }
   const oneAfterOther = (device.readBytes + device.writtenBytes) / bus.both.bytesPerSecond
-  const needed = Math.max(device.readBytes / bus.up.bytesPerSecond, device.writtenBytes / bus.down.bytesPerSecond, oneAfterOther)
+  const needed = Math.max(
+    device.readBytes / bus.up.bytesPerSecond,
+    device.writtenBytes / bus.down.bytesPerSecond,
+    oneAfterOther,
+  )
   const rate = (device.readBytes + device.writtenBytes) / device.runSeconds
-  return { busSeconds: needed, bytesPerSecond: rate, share: needed / device.runSeconds, met: needed / device.runSeconds >= AIMS.bus }
+  return {
+    busSeconds: needed,
+    bytesPerSecond: rate,
+    share: needed / device.runSeconds,
+    met: needed / device.runSeconds >= AIMS.bus,
+  }
 }
 
-/** Whether the aim is met, from figures of one run of the check; small models, which are mostly start, judge nothing. */
+/**
+ * Whether the aim is met, from figures of one run of the check; small models, which are mostly start, judge nothing.
+ */
 const judge = (merge, cpu, device, { bus, judged }) => {
-  const aim = merge.aim === 'bus' ? `at least ${AIMS.bus} of the bus` : `at least ${AIMS.faster} times as fast as all cores`
+  const aim =
+    merge.aim === 'bus' ? `at least ${AIMS.bus} of the bus` : `at least ${AIMS.faster} times as fast as all cores`
   if (device.seconds === undefined || cpu.seconds === undefined) return { aim, met: undefined }
-  const found = merge.aim === 'bus' ? judgeBus(device, bus)
-    : { timesAsFast: cpu.seconds / device.seconds, runTimesAsFast: cpu.runSeconds / device.runSeconds, met: cpu.seconds / device.seconds >= AIMS.faster }
+  const found =
+    merge.aim === 'bus'
+      ? judgeBus(device, bus)
+      : {
+          timesAsFast: cpu.seconds / device.seconds,
+          runTimesAsFast: cpu.runSeconds / device.runSeconds,
+          met: cpu.seconds / device.seconds >= AIMS.faster,
+        }
   return { aim, ...found, longest: longestPart(device), ...(judged ? {} : { met: undefined }) }
 }
 
@@ -121,7 +186,10 @@ const compareToKept = (kept, output) => {
   return undefined
 }
 
-/** One merge, its entrants in turns; each round begins with another. The first output of the processor and of the device are compared. */
+/**
+ * One merge, its entrants in turns; each round begins with another. The first output of the processor and of the device
+ * are compared.
+ */
 const compete = async (merge, folder, settings) => {
   const work = join(folder, 'work')
   const [paths, text] = [merge.reads.map((model) => join(folder, `${model}.safetensors`)), mergeRecipe(merge, folder)]
@@ -146,12 +214,21 @@ const compete = async (merge, folder, settings) => {
   rmSync(work, { recursive: true, force: true })
   const [floor, cpu, device] = entrants.map(({ runs }) => figuresOf(runs))
   return {
-    name: merge.name, title: merge.title, floor, cpu, device, differences,
-    timesTheFloor: { cpu: cpu.seconds / floor.seconds, device: device.seconds / floor.seconds }, ...judge(merge, cpu, device, settings),
+    name: merge.name,
+    title: merge.title,
+    floor,
+    cpu,
+    device,
+    differences,
+    timesTheFloor: { cpu: cpu.seconds / floor.seconds, device: device.seconds / floor.seconds },
+    ...judge(merge, cpu, device, settings),
   }
 }
 
-/** Measures the merges over the models of a folder; the record is told after each. `settings`: `{ device, runs, cores, bus, judged, limit, late, say }`; `judged` is whether aims are. */
+/**
+ * Measures the merges over the models of a folder; the record is told after each. `settings`: `{ device, runs, cores,
+ * bus, judged, limit, late, say }`; `judged` is whether aims are.
+ */
 export const measureMerges = async (folder, settings, tell) => {
   const rows = []
   for (const merge of MERGES) {

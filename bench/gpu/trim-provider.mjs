@@ -1,6 +1,9 @@
-// Makes ONNX Runtime's CUDA provider small enough to carry: the code for other GPUs than one is overwritten with zeros, which compress to nothing.
+// Makes ONNX Runtime's CUDA provider small enough to carry: the code for other GPUs than one is overwritten with zeros,
+// which compress to nothing.
 
-/** The first bytes of a fat binary: several builds of the same GPU code, of which the driver takes the one that fits. */
+/**
+ * The first bytes of a fat binary: several builds of the same GPU code, of which the driver takes the one that fits.
+ */
 const MAGIC = Buffer.from([0x50, 0xed, 0x55, 0xba])
 const HEADER = { size: 16, ownSize: 6, bodySize: 8 }
 /** Fields of an entry: what it is, the size of its own header, the size of its code, and the GPU it is for. */
@@ -17,21 +20,34 @@ const readEntries = (file, at) => {
   for (let p = at + own; p + ENTRY.least <= end;) {
     const [header, size] = [file.readUInt32LE(p + ENTRY.ownSize), Number(file.readBigUInt64LE(p + ENTRY.bodySize))]
     if (header < ENTRY.least || p + header + size > end) return undefined
-    entries.push({ kind: file.readUInt16LE(p + ENTRY.kind), arch: file.readUInt32LE(p + ENTRY.arch), begin: p + header, end: p + header + size })
+    entries.push({
+      kind: file.readUInt16LE(p + ENTRY.kind),
+      arch: file.readUInt32LE(p + ENTRY.arch),
+      begin: p + header,
+      end: p + header + size,
+    })
     p += header + size
   }
   return entries
 }
 
-/** Of several builds those a GPU runs: its own; else the newest of its generation; else the newest text that its driver can compile. */
+/**
+ * Of several builds those a GPU runs: its own; else the newest of its generation; else the newest text that its driver
+ * can compile.
+ */
 const chosenFor = (arch, entries) => {
   const newest = (list) => list.filter((entry) => entry.arch === Math.max(...list.map((other) => other.arch)))
-  const binaries = entries.filter(({ kind, arch: own }) => kind !== PTX && own <= arch && Math.floor(own / 10) === Math.floor(arch / 10))
-  return binaries.length > 0 ? newest(binaries) : newest(entries.filter(({ kind, arch: own }) => kind === PTX && own <= arch))
+  const binaries = entries.filter(
+    ({ kind, arch: own }) => kind !== PTX && own <= arch && Math.floor(own / 10) === Math.floor(arch / 10),
+  )
+  return binaries.length > 0
+    ? newest(binaries)
+    : newest(entries.filter(({ kind, arch: own }) => kind === PTX && own <= arch))
 }
 
 /**
- * Zeroes in place all GPU code of a library that a GPU of `arch` (90 for 9.0) does not run; nothing moves. Gives bytes kept and zeroed, the GPUs the library knew, and how many
+ * Zeroes in place all GPU code of a library that a GPU of `arch` (90 for 9.0) does not run; nothing moves. Gives bytes
+ * kept and zeroed, the GPUs the library knew, and how many
  * of its fat binaries were made for other GPUs only. Throws where nothing would be left.
  */
 export const trimProvider = (file, arch) => {
@@ -53,6 +69,9 @@ export const trimProvider = (file, arch) => {
   }
   const archs = [...tally.archs].sort((x, y) => x - y)
   if (tally.binaries === 0) throw new Error('no GPU code was found in the provider')
-  if (tally.kept === 0) throw new Error(`the provider has code for GPUs of ${archs.join(', ')} and none that one of ${arch} runs; give --arch one of them`)
+  if (tally.kept === 0)
+    throw new Error(
+      `the provider has code for GPUs of ${archs.join(', ')} and none that one of ${arch} runs; give --arch one of them`,
+    )
   return { ...tally, archs }
 }

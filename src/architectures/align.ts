@@ -33,7 +33,7 @@ const agree = (first: Named['names'], other: Named['names'], { from, to }: Move)
   return hits > 0 && 2 * hits >= Math.min(all, countBelow(to, first.keys()))
 }
 
-const rootOf = ({ names, architecture }: Named): string => (architecture?.diffusionPrefix ?? findRoot(names.keys()))
+const rootOf = ({ names, architecture }: Named): string => architecture?.diffusionPrefix ?? findRoot(names.keys())
 
 /** The roots under which checkpoints keep what a file of one part holds. */
 const partRoots = (part: Architecture, whole: Architecture): readonly string[] =>
@@ -50,21 +50,32 @@ const candidates = (first: Named, other: Named): readonly Move[] => {
 }
 
 /**
- * Where `other` keeps the network that `first` has too, if that is under another root: known for equal architectures, and for any network
+ * Where `other` keeps the network that `first` has too, if that is under another root: known for equal architectures,
+ * and for any network
  * by names that agree below the two roots. Undefined where the names are comparable as they are.
  */
 export const findMove = (first: Named, other: Named): Move | undefined => {
   const [a, b] = [first.architecture, other.architecture]
-  if (a !== undefined && b !== undefined && a.id === b.id) return a.root === b.root ? undefined : { from: b.root, to: a.root }
+  if (a !== undefined && b !== undefined && a.id === b.id)
+    return a.root === b.root ? undefined : { from: b.root, to: a.root }
   return candidates(first, other).find((move) => move.from !== move.to && agree(first.names, other.names, move))
 }
 
-/** What a model with its own root calls each name of another, whose network is moved there; names of other parts, and names that both have, stay. */
-export const moveNames = (first: Named['names'], other: Named['names'], { from, to }: Move): ReadonlyMap<string, string> =>
-  new Map([...other.keys()].map((name) => {
-    const path = below(from, name)
-    const isBeside = from === '' && (BESIDE.has(name.split('.', 1)[0]!) || isUntrained(name))
-    if (path === undefined || first.has(name) || (isBeside && !first.has(under(to, path)))) return [name, name]
-    const moved = under(to, path)
-    return [name, other.has(moved) ? name : moved]
-  }))
+/**
+ * What a model with its own root calls each name of another, whose network is moved there; names of other parts, and
+ * names that both have, stay.
+ */
+export const moveNames = (
+  first: Named['names'],
+  other: Named['names'],
+  { from, to }: Move,
+): ReadonlyMap<string, string> =>
+  new Map(
+    [...other.keys()].map((name) => {
+      const path = below(from, name)
+      const isBeside = from === '' && (BESIDE.has(name.split('.', 1)[0]!) || isUntrained(name))
+      if (path === undefined || first.has(name) || (isBeside && !first.has(under(to, path)))) return [name, name]
+      const moved = under(to, path)
+      return [name, other.has(moved) ? name : moved]
+    }),
+  )

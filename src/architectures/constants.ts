@@ -1,4 +1,5 @@
-// Last segments of tensors that belong to the architecture or its noise schedule. No training moves them, so merging them can only harm.
+// Last segments of tensors that belong to the architecture or its noise schedule. No training moves them, so merging
+// them can only harm.
 const LAST_SEGMENTS: ReadonlySet<string> = new Set([
   'alphas_cumprod',
   'alphas_cumprod_prev',
@@ -51,20 +52,38 @@ interface Outline {
 /** Modules of attention whose `bias` may be a causal mask. */
 const ATTENTION = /(?:^|\.)(?:attn|attention|self_attn|self_attention)\.bias$/
 
-/** True for the causal mask that GPT-2 and NeoX keep as `attn.bias`: one square for all, or truth values. Other networks have real biases of that name. */
+/**
+ * True for the causal mask that GPT-2 and NeoX keep as `attn.bias`: one square for all, or truth values. Other networks
+ * have real biases of that name.
+ */
 const isCausalMask = (name: string, { shape, dtype }: Outline): boolean => {
   if (!ATTENTION.test(name)) return false
   const [one, same, rows = 0, columns] = shape
-  return dtype === 'BOOL' || dtype === 'U8' || (shape.length === 4 && one === 1 && same === 1 && rows > 1 && rows === columns)
+  return (
+    dtype === 'BOOL' ||
+    dtype === 'U8' ||
+    (shape.length === 4 && one === 1 && same === 1 && rows > 1 && rows === columns)
+  )
 }
 
-/** True for a tensor that is copied from the first model and never computed with, whatever the architecture; known or not. */
+/**
+ * True for a tensor that is copied from the first model and never computed with, whatever the architecture; known or
+ * not.
+ */
 export const isConstant = (name: string, outline?: Outline): boolean => {
   const segments = name.split('.')
   const [last, parent] = [segments.at(-1)!, segments.at(-2)]
-  return LAST_SEGMENTS.has(last) || LAST_TWO_SEGMENTS.has(`${parent}.${last}`) || parent === 'model_sampling' || parent === 'rotary_emb'
-    || (outline !== undefined && isCausalMask(name, outline))
+  return (
+    LAST_SEGMENTS.has(last) ||
+    LAST_TWO_SEGMENTS.has(`${parent}.${last}`) ||
+    parent === 'model_sampling' ||
+    parent === 'rotary_emb' ||
+    (outline !== undefined && isCausalMask(name, outline))
+  )
 }
 
-/** True for what says nothing of the network that a file holds: constants, and averages of its weights under names of their own. */
+/**
+ * True for what says nothing of the network that a file holds: constants, and averages of its weights under names of
+ * their own.
+ */
 export const isUntrained = (name: string): boolean => name.startsWith('model_ema.') || isConstant(name)

@@ -7,10 +7,14 @@ import { lookAtUnknown } from './unknown.js'
 
 type Tensors = ReadonlyMap<string, { readonly shape: readonly number[] }>
 
-/** What layer patterns may ask of these tensors: blocks, groups and components by id. Without an architecture, nothing but names, and where the network hangs. */
+/**
+ * What layer patterns may ask of these tensors: blocks, groups and components by id. Without an architecture, nothing
+ * but names, and where the network hangs.
+ */
 export const patternContext = (architecture: Architecture | undefined, tensors: Tensors): PatternContext => {
   const names = [...tensors.keys()]
-  if (architecture === undefined) return { diffusionPrefix: findRoot(names), seen: () => seenInstead(lookAtUnknown(tensors)) }
+  if (architecture === undefined)
+    return { diffusionPrefix: findRoot(names), seen: () => seenInstead(lookAtUnknown(tensors)) }
   const { title, diffusionPrefix, blocks } = architecture
   const parts = {
     block: new Map<string, string[]>(blocks.map((id) => [id, []])),
@@ -23,7 +27,8 @@ export const patternContext = (architecture: Architecture | undefined, tensors: 
     for (const group of groups) add(parts.group, group, name)
     add(parts.component, component, name)
     if (TEXT_ENCODERS.includes(component)) add(parts.component, 'clip', name)
-    if (diffusionPrefix !== undefined && (component === 'unet' || component === 'transformer')) add(parts.component, 'diffusion', name)
+    if (diffusionPrefix !== undefined && (component === 'unet' || component === 'transformer'))
+      add(parts.component, 'diffusion', name)
   }
   return { architecture: title, ...(diffusionPrefix === undefined ? {} : { diffusionPrefix }), parts }
 }

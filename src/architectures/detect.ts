@@ -7,7 +7,10 @@ import { COMPANIONS, PARTS } from './parts.js'
 import { shellsOf } from './shells.js'
 import { UNETS } from './unet.js'
 
-/** Where a tensor stands: in exactly one component and one block (`other` for what no table knows), and in any number of groups. */
+/**
+ * Where a tensor stands: in exactly one component and one block (`other` for what no table knows), and in any number of
+ * groups.
+ */
 export interface Location {
   readonly component: Component
   readonly block: string
@@ -25,9 +28,14 @@ export interface Architecture {
   readonly root: string
   /** What the network itself is; encoders and VAE beside it are components of their own. */
   readonly component: Component
-  /** The dotted path of the diffusion model, empty when the file holds nothing else; absent for other kinds of model. */
+  /**
+   * The dotted path of the diffusion model, empty when the file holds nothing else; absent for other kinds of model.
+   */
   readonly diffusionPrefix?: string
-  /** The blocks that this model has, in order: encoders, the network's own in the order of its computation, `vae`, `other`. */
+  /**
+   * The blocks that this model has, in order: encoders, the network's own in the order of its computation, `vae`,
+   * `other`.
+   */
   readonly blocks: readonly string[]
   /** The field's block-weight lists for it, each as the block of every position. */
   readonly mbw: readonly (readonly string[])[]
@@ -42,13 +50,21 @@ const FAMILIES: readonly Family[] = [...UNETS, ...DITS, ...LLMS, ...PARTS]
 
 type Shapes = ReadonlyMap<string, { readonly shape: readonly number[] }>
 
-/** The share of a network's tensors that must bear its names, and the share that a diffusion model has to have of a file, what checkpoints hold beside it aside. */
+/**
+ * The share of a network's tensors that must bear its names, and the share that a diffusion model has to have of a
+ * file, what checkpoints hold beside it aside.
+ */
 const [OF_NETWORK, OF_FILE] = [0.9, 0.8]
 
-/** Tells a model's architecture from names and shapes alone, or undefined when it is none that smelt knows: a few names are not enough, most must fit. */
+/**
+ * Tells a model's architecture from names and shapes alone, or undefined when it is none that smelt knows: a few names
+ * are not enough, most must fit.
+ */
 export const detectArchitecture = (tensors: Shapes): Architecture | undefined => {
   for (const family of FAMILIES) {
-    const root = family.roots.find((candidate) => holds(family.when, candidate, tensors) && fits(family, countNames(family, candidate, tensors)))
+    const root = family.roots.find(
+      (candidate) => holds(family.when, candidate, tensors) && fits(family, countNames(family, candidate, tensors)),
+    )
     if (root !== undefined) return describe(family, root, [...tensors.keys()])
   }
   return undefined
@@ -61,10 +77,20 @@ export interface Resemblance {
   readonly tensors: number
 }
 
-/** The architecture whose telling tensors a model has, although too few of its other tensors fit; undefined for a model that resembles none. */
+/**
+ * The architecture whose telling tensors a model has, although too few of its other tensors fit; undefined for a model
+ * that resembles none.
+ */
 export const findResemblance = (tensors: Shapes): Resemblance | undefined => {
-  const near = FAMILIES.flatMap((family) => family.roots.filter((root) => holds(family.when, root, tensors))
-    .map((root): Resemblance => ({ title: family.title, fitting: countNames(family, root, tensors).known, tensors: tensors.size })))
+  const near = FAMILIES.flatMap((family) =>
+    family.roots
+      .filter((root) => holds(family.when, root, tensors))
+      .map((root): Resemblance => ({
+        title: family.title,
+        fitting: countNames(family, root, tensors).known,
+        tensors: tensors.size,
+      })),
+  )
   return near.sort((x, y) => y.fitting - x.fitting)[0]
 }
 
@@ -88,11 +114,22 @@ const fits = ({ diffusion }: Family, { known, inside, unrecognised }: Names): bo
   known >= OF_NETWORK * inside && known >= (diffusion ? OF_FILE : OF_NETWORK) * (inside + unrecognised)
 
 const isNamed = (family: Family, path: string): boolean =>
-  blockOf(family, path) !== undefined && path.split('.').every((segment) => family.words.has(segment) || LEAVES.has(segment) || /^\d+$/.test(segment))
+  blockOf(family, path) !== undefined &&
+  path.split('.').every((segment) => family.words.has(segment) || LEAVES.has(segment) || /^\d+$/.test(segment))
 
-/** What checkpoints hold beside the diffusion model, by the first segment of its names: encoders, VAE, networks for other inputs, and what training leaves behind. */
+/**
+ * What checkpoints hold beside the diffusion model, by the first segment of its names: encoders, VAE, networks for
+ * other inputs, and what training leaves behind.
+ */
 export const BESIDE: ReadonlySet<string> = new Set([
-  ...COMPANIONS.map(([prefix]) => prefix.split('.', 1)[0]!), 'control_model', 'depth_model', 'embedder', 'noise_augmentor', 'loss', 'optimizer_states', 'callbacks',
+  ...COMPANIONS.map(([prefix]) => prefix.split('.', 1)[0]!),
+  'control_model',
+  'depth_model',
+  'embedder',
+  'noise_augmentor',
+  'loss',
+  'optimizer_states',
+  'callbacks',
 ])
 
 const countNames = (family: Family, root: string, tensors: Shapes): Names => {
@@ -167,7 +204,13 @@ const groupsOf = (family: Family, path: string): readonly string[] => {
 }
 
 const orderBlocks = (family: Family, present: ReadonlySet<string>): readonly string[] => {
-  const stems = [family.encoders.clip, family.encoders.t5, ...family.blocks.map(([, block]) => block.replace('.#', '')), 'vae', 'other']
+  const stems = [
+    family.encoders.clip,
+    family.encoders.t5,
+    ...family.blocks.map(([, block]) => block.replace('.#', '')),
+    'vae',
+    'other',
+  ]
   const rank = (block: string): readonly [number, number] => {
     const [stem = '', number = '0'] = block.split('.')
     return [stems.indexOf(stem), Number(number)]

@@ -72,8 +72,21 @@ const SD3 = { 'joint_blocks.0.context_block.attn.qkv.weight': [], 'x_embedder.pr
 
 /** The diffusion transformers: Flux and its relatives, and Stable Diffusion 3. */
 export const DITS: readonly Family[] = [
-  { ...flux, id: 'chroma', title: 'Chroma', modelspec: 'chroma', when: { ...FLUX, 'distilled_guidance_layer.in_proj.weight': [] }, mbw: [] },
-  { ...flux, id: 'flux', title: 'Flux.1 dev', modelspec: 'flux-1-dev', when: { ...FLUX, 'guidance_in.in_layer.weight': [] } },
+  {
+    ...flux,
+    id: 'chroma',
+    title: 'Chroma',
+    modelspec: 'chroma',
+    when: { ...FLUX, 'distilled_guidance_layer.in_proj.weight': [] },
+    mbw: [],
+  },
+  {
+    ...flux,
+    id: 'flux',
+    title: 'Flux.1 dev',
+    modelspec: 'flux-1-dev',
+    when: { ...FLUX, 'guidance_in.in_layer.weight': [] },
+  },
   { ...flux, id: 'flux', title: 'Flux.1 schnell', modelspec: 'flux-1-schnell', when: FLUX },
   {
     ...sd3,

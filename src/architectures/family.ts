@@ -1,8 +1,11 @@
-/** What a tensor belongs to, the finest single answer. Encoders and the VAE of a checkpoint are components of their own. */
+/**
+ * What a tensor belongs to, the finest single answer. Encoders and the VAE of a checkpoint are components of their own.
+ */
 export type Component = 'unet' | 'transformer' | 'vae' | 'clip_l' | 'clip_g' | 'clip_h' | 't5' | 'other'
 
 /**
- * One kind of network as data. Paths are whole dotted segments below a root; `#` in a path stands for a number, and carries over to the id.
+ * One kind of network as data. Paths are whole dotted segments below a root; `#` in a path stands for a number, and
+ * carries over to the id.
  * What is not said here (what else a checkpoint holds) is the same for all and lives in `companions.ts`.
  */
 export interface Family {
@@ -34,10 +37,21 @@ export interface Family {
 }
 
 /** What tensors of modules are called in any network, and what quantised ones have beside them. */
-export const LEAVES: ReadonlySet<string> = new Set(['weight', 'bias', 'scale', 'scale_weight', 'scale_input', 'weight_scale', 'weight_scale_inv', 'input_scale', 'comfy_quant'])
+export const LEAVES: ReadonlySet<string> = new Set([
+  'weight',
+  'bias',
+  'scale',
+  'scale_weight',
+  'scale_input',
+  'weight_scale',
+  'weight_scale_inv',
+  'input_scale',
+  'comfy_quant',
+])
 
 /** A set of words. */
-export const words = (...lines: readonly string[]): ReadonlySet<string> => new Set(lines.flatMap((line) => line.split(' ')))
+export const words = (...lines: readonly string[]): ReadonlySet<string> =>
+  new Set(lines.flatMap((line) => line.split(' ')))
 
 /** How deep a block lies: near the ends, between, or in the middle. */
 export type Shell = 'exterior' | 'interior' | 'core'

@@ -39,14 +39,21 @@ const llm = {
 
 const LLM = { 'model.embed_tokens.weight': [], 'model.layers.0.self_attn.q_proj.weight': [] }
 
-/** Decoder-only language models in the names of Hugging Face. Llama and Mistral have the same names and shapes, so they are one family. */
+/**
+ * Decoder-only language models in the names of Hugging Face. Llama and Mistral have the same names and shapes, so they
+ * are one family.
+ */
 export const LLMS: readonly Family[] = [
   { ...llm, id: 'qwen2', title: 'Qwen2', when: { ...LLM, 'model.layers.0.self_attn.k_proj.bias': [] } },
   {
     ...llm,
     id: 'gemma2',
     title: 'Gemma 2',
-    when: { ...LLM, 'model.layers.0.post_feedforward_layernorm.weight': [], 'model.layers.0.self_attn.q_norm.weight': false },
+    when: {
+      ...LLM,
+      'model.layers.0.post_feedforward_layernorm.weight': [],
+      'model.layers.0.self_attn.q_norm.weight': false,
+    },
   },
   { ...llm, id: 'llama', title: 'Llama family', when: LLM },
 ]

@@ -22,11 +22,13 @@ const FACTS: Readonly<Record<string, Omit<ModelspecFacts, 'architecture'>>> = {
   'stable-diffusion-v3-medium': { implementation: STABILITY, resolution: '1024x1024' },
   'flux-1-dev': { implementation: FLUX, resolution: '1024x1024' },
   'flux-1-schnell': { implementation: FLUX, resolution: '1024x1024' },
-  'chroma': { implementation: CHROMA, resolution: '1024x1024' },
+  chroma: { implementation: CHROMA, resolution: '1024x1024' },
 }
 
 /** Ids between which names and shapes do not decide, by smelt's own id. */
-const UNDECIDED: Readonly<Record<string, readonly string[]>> = { sd2: ['stable-diffusion-v2-512', 'stable-diffusion-v2-768-v'] }
+const UNDECIDED: Readonly<Record<string, readonly string[]>> = {
+  sd2: ['stable-diffusion-v2-512', 'stable-diffusion-v2-768-v'],
+}
 
 /** Channels of the latents that a U-Net takes unless it is made for inpainting, editing or the like. */
 const PLAIN_CHANNELS = 4
@@ -44,14 +46,19 @@ const detectOnce = (tensors: Shapes): ReturnType<typeof detectArchitecture> => {
 }
 
 /**
- * What ModelSpec calls a checkpoint with these tensors; undefined where nothing true can be said. `claimed` is what a parent says it
- * is: believed where names and shapes leave a choice, or where it is a finer name for what they show (`stable-diffusion-v1-inpainting`).
+ * What ModelSpec calls a checkpoint with these tensors; undefined where nothing true can be said. `claimed` is what a
+ * parent says it
+ * is: believed where names and shapes leave a choice, or where it is a finer name for what they show
+ * (`stable-diffusion-v1-inpainting`).
  */
 export const readModelspec = (tensors: Shapes, claimed: string | undefined): ModelspecFacts | undefined => {
   const known = detectOnce(tensors)
   if (known === undefined) return undefined
   const ids = known.modelspec === undefined ? (UNDECIDED[known.id] ?? []) : [known.modelspec]
-  const parent = claimed === undefined || !ID.test(claimed) ? undefined : ids.find((id) => claimed === id || claimed.startsWith(`${id}-`) || claimed.startsWith(`${id}/`))
+  const parent =
+    claimed === undefined || !ID.test(claimed)
+      ? undefined
+      : ids.find((id) => claimed === id || claimed.startsWith(`${id}-`) || claimed.startsWith(`${id}/`))
   const first = known.diffusionPrefix === '' ? FIRST_LAYER : `${known.diffusionPrefix ?? ''}.${FIRST_LAYER}`
   const plain = (tensors.get(first)?.shape[1] ?? PLAIN_CHANNELS) === PLAIN_CHANNELS
   // A model with other inputs is run differently, so the plain name would be false, whoever says it.

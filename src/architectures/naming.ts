@@ -1,7 +1,15 @@
-/** Ways in which the same networks are named, each with names that only it has. The first that a model shows is its own. */
+/**
+ * Ways in which the same networks are named, each with names that only it has. The first that a model shows is its own.
+ */
 const NAMINGS: readonly (readonly [title: string, pattern: RegExp])[] = [
-  ['diffusers', /^(?:unet\.|transformer\.)?(?:down_blocks|up_blocks|mid_block|transformer_blocks|single_transformer_blocks|time_text_embed|time_embedding)\./],
-  ['the original checkpoints', /(?:^|\.)(?:input_blocks|output_blocks|middle_block|double_blocks|single_blocks|joint_blocks)\./],
+  [
+    'diffusers',
+    /^(?:unet\.|transformer\.)?(?:down_blocks|up_blocks|mid_block|transformer_blocks|single_transformer_blocks|time_text_embed|time_embedding)\./,
+  ],
+  [
+    'the original checkpoints',
+    /(?:^|\.)(?:input_blocks|output_blocks|middle_block|double_blocks|single_blocks|joint_blocks)\./,
+  ],
   ['Hugging Face', /(?:^|\.)layers\.\d+\.self_attn\./],
   ['Meta’s release', /^(?:layers\.\d+\.(?:attention|feed_forward)|tok_embeddings)\./],
 ]

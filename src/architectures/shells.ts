@@ -1,7 +1,8 @@
 import type { Family, Shell } from './family.js'
 
 /**
- * The shell of every block of the stack. Where the field has not fixed them, block i of n at x = i/(n−1) lies at depth 1 − |2x − 1|,
+ * The shell of every block of the stack. Where the field has not fixed them, block i of n at x = i/(n−1) lies at depth
+ * 1 − |2x − 1|,
  * and a third of that range is a shell; a block on a boundary goes inward.
  * For a network that is not U-shaped this is a definition of smelt's own.
  */
@@ -9,7 +10,9 @@ export const shellsOf = (blocks: readonly string[], fixed: Family['shells']): Re
   const stack = blocks.filter((block) => block === 'mid' || /\.\d+$/.test(block))
   if (fixed === undefined) return new Map(stack.map((block, index) => [block, shellAt(index, stack.length)]))
   const shells = Object.entries(fixed) as [Shell, readonly string[]][]
-  return new Map(shells.flatMap(([shell, members]) => members.filter((m) => stack.includes(m)).map((m) => [m, shell] as const)))
+  return new Map(
+    shells.flatMap(([shell, members]) => members.filter((m) => stack.includes(m)).map((m) => [m, shell] as const)),
+  )
 }
 
 // In whole numbers, so that thirds are exact: three times the depth against the length of the stack.

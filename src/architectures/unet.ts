@@ -48,16 +48,26 @@ const SD_SHELLS: Family['shells'] = {
   core: [...numbered('in', 9, 11), 'mid', ...numbered('out', 0, 3)],
 }
 
-// As the tools do that the lists come from: what computes before the first block goes with it, what computes after the last with that.
+// As the tools do that the lists come from: what computes before the first block goes with it, what computes after the
+// last with that.
 // Lists of 26 also give the VAE the number of the text encoder; lists for SDXL have a 21st number for it.
 const EMBEDDINGS = { time: 'in.0', label: 'in.0' }
 const four = { ...unet, mbw: [FOUR_LEVELS], followers: { ...EMBEDDINGS, final: 'out.11', vae: 'te' } }
 const sd = { ...four, shells: SD_SHELLS }
 const xl = { ...unet, mbw: [THREE_LEVELS, [...THREE_LEVELS, 'vae']], followers: { ...EMBEDDINGS, final: 'out.8' } }
 
-/** The U-Nets of Stable Diffusion, told apart by their width and the width of the text they attend to; any number of input channels. */
+/**
+ * The U-Nets of Stable Diffusion, told apart by their width and the width of the text they attend to; any number of
+ * input channels.
+ */
 export const UNETS: readonly Family[] = [
-  { ...sd, id: 'sd1', title: 'Stable Diffusion 1', modelspec: 'stable-diffusion-v1', when: { [FIRST]: [320], [LAST]: [], [CROSS]: [0, 768] } },
+  {
+    ...sd,
+    id: 'sd1',
+    title: 'Stable Diffusion 1',
+    modelspec: 'stable-diffusion-v1',
+    when: { [FIRST]: [320], [LAST]: [], [CROSS]: [0, 768] },
+  },
   { ...sd, id: 'sd2', title: 'Stable Diffusion 2', when: { [FIRST]: [320], [LAST]: [], [CROSS]: [0, 1024] } },
   {
     ...xl,
@@ -66,7 +76,12 @@ export const UNETS: readonly Family[] = [
     modelspec: 'stable-diffusion-xl-v1-base',
     when: { [FIRST]: [320], [LAST]: [], [CROSS]: [0, 2048], [DEEPEST_XL]: [] },
   },
-  { ...xl, id: 'sdxl-small', title: 'Stable Diffusion XL, distilled', when: { [FIRST]: [320], [LAST]: [], [CROSS]: [0, 2048] } },
+  {
+    ...xl,
+    id: 'sdxl-small',
+    title: 'Stable Diffusion XL, distilled',
+    when: { [FIRST]: [320], [LAST]: [], [CROSS]: [0, 2048] },
+  },
   {
     ...four,
     id: 'sdxl-refiner',

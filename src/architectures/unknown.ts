@@ -10,5 +10,7 @@ export interface Seen {
 const MOST = 20
 
 /** Looks at a model of no known architecture, for messages that ask for one. */
-export const lookAtUnknown = (tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>): Seen =>
-  ({ resemblance: findResemblance(tensors), beginnings: [...new Set([...tensors.keys()].map((name) => name.split('.', 1)[0]!))].slice(0, MOST) })
+export const lookAtUnknown = (tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>): Seen => ({
+  resemblance: findResemblance(tensors),
+  beginnings: [...new Set([...tensors.keys()].map((name) => name.split('.', 1)[0]!))].slice(0, MOST),
+})

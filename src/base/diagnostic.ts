@@ -19,7 +19,10 @@ export type Place =
 
 export type Severity = 'error' | 'warning'
 
-/** Which exit code a problem leads to: the recipe or its inputs, the command line, the run, the lock, or worth trying again. */
+/**
+ * Which exit code a problem leads to: the recipe or its inputs, the command line, the run, the lock, or worth trying
+ * again.
+ */
 export type ErrorCategory = 'input' | 'usage' | 'run' | 'lock' | 'retry'
 
 /** One problem, told to a person: what, where, what else matters, and what to do next. */
@@ -35,7 +38,10 @@ export interface Diagnostic {
   readonly help?: string
 }
 
-/** The exit code of a finished command, from its problems: 0 done, 1 recipe or inputs, 2 command line, 3 run, 4 lock, 75 try again. */
+/**
+ * The exit code of a finished command, from its problems: 0 done, 1 recipe or inputs, 2 command line, 3 run, 4 lock, 75
+ * try again.
+ */
 export const exitCode = (diagnostics: readonly Diagnostic[]): number => {
   const codes = { input: 1, usage: 2, run: 3, lock: 4, retry: 75 } as const
   const first = diagnostics.find((d) => d.severity === 'error')

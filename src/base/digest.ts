@@ -24,7 +24,8 @@ export const createHasher = (): Hasher => {
 /** The 32-byte BLAKE3 of some bytes. */
 export const blake3 = (...parts: readonly (Uint8Array | string)[]): Uint8Array => blake3Of(parts)
 
-const toBuffer = (part: Uint8Array | string): Buffer => (typeof part === 'string' ? Buffer.from(part) : Buffer.from(part.buffer, part.byteOffset, part.byteLength))
+const toBuffer = (part: Uint8Array | string): Buffer =>
+  typeof part === 'string' ? Buffer.from(part) : Buffer.from(part.buffer, part.byteOffset, part.byteLength)
 
 const blake3Of = (parts: readonly (Uint8Array | string)[]): Uint8Array => {
   // A hasher takes three times as long as what it is mostly asked for: one short text.
@@ -37,7 +38,10 @@ const blake3Of = (parts: readonly (Uint8Array | string)[]): Uint8Array => {
 /** Writes 32 digest bytes the way locks and summaries show them. */
 export const toDigest = (bytes: Uint8Array): Digest => `blake3:${Buffer.from(bytes).toString('hex')}` as Digest
 
-/** The first 128 bits of the BLAKE3 of a text, as 32 hex digits: enough to tell apart whatever is kept, not to withstand who wants to deceive. */
+/**
+ * The first 128 bits of the BLAKE3 of a text, as 32 hex digits: enough to tell apart whatever is kept, not to withstand
+ * who wants to deceive.
+ */
 export const shortDigest = (text: string): string => Buffer.from(blake3(text)).toString('hex', 0, 16)
 
 /** A tensor's digest: BLAKE3 over the BLAKE3 of each segment of {@link SEGMENT} elements, in order. */
@@ -54,7 +58,10 @@ export interface DigestedTensor {
   readonly digest: Digest
 }
 
-/** A model's content digest: names, dtypes, shapes and tensor digests sorted by name; sharding, header layout and metadata do not enter. */
+/**
+ * A model's content digest: names, dtypes, shapes and tensor digests sorted by name; sharding, header layout and
+ * metadata do not enter.
+ */
 export const contentDigest = (tensors: readonly DigestedTensor[]): Digest => {
   const sorted = [...tensors].sort((x, y) => (x.name < y.name ? -1 : x.name > y.name ? 1 : 0))
   return toDigest(blake3(JSON.stringify(sorted.map((t) => [t.name, t.dtype, t.shape, t.digest]))))

@@ -18,14 +18,18 @@ const WIDE =
   /\p{Emoji_Presentation}|\ufe0f|\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}|[\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]/u
 
 /**
- * Makes characters that drive or disorder a terminal visible, as `\u{1b}`: controls, bidi marks, invisible formats, line separators,
+ * Makes characters that drive or disorder a terminal visible, as `\u{1b}`: controls, bidi marks, invisible formats,
+ * line separators,
  * lone surrogates. Every name and text that smelt shows to people goes through here.
  */
 export const escapeControls = (text: string): string =>
-  text.replace(HOSTILE, (c) => (c === '\n' ? '\\n' : c === '\t' ? '\\t' : c === '\r' ? '\\r' : `\\u{${c.codePointAt(0)!.toString(16)}}`))
+  text.replace(HOSTILE, (c) =>
+    c === '\n' ? '\\n' : c === '\t' ? '\\t' : c === '\r' ? '\\r' : `\\u{${c.codePointAt(0)!.toString(16)}}`,
+  )
 
 /**
- * {@link escapeControls} for a whole screen, the last guard in front of a terminal: line breaks and tabs stay, and of smelt's own sequences
+ * {@link escapeControls} for a whole screen, the last guard in front of a terminal: line breaks and tabs stay, and of
+ * smelt's own sequences
  * the one that redraws a line, where `text` begins with it, and colours, where there are any.
  */
 export const escapeScreen = (text: string, color: boolean): string =>
@@ -34,7 +38,13 @@ export const escapeScreen = (text: string, color: boolean): string =>
 /** The same for JSON, as `\u001b`: a terminal shows it as it is, and a reader of JSON gets the character itself. */
 export const escapeJson = (json: string): string =>
   json.replace(HOSTILE, (found) =>
-    (found === '\n' ? found : found.split('').map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')))
+    found === '\n'
+      ? found
+      : found
+          .split('')
+          .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+          .join(''),
+  )
 
 interface Cell {
   readonly text: string
@@ -54,7 +64,12 @@ const toCell = (text: string, start: number): Cell => {
 const widthOf = (cells: readonly Cell[]): number => cells.reduce((sum, cell) => sum + cell.width, 0)
 
 // Only what can be seen around the place is cut into graphemes: a line may be the whole file.
-const nearby = (text: string, line: Line, place: number, width: number): { cells: Cell[]; before: boolean; after: boolean } => {
+const nearby = (
+  text: string,
+  line: Line,
+  place: number,
+  width: number,
+): { cells: Cell[]; before: boolean; after: boolean } => {
   const from = Math.max(line.start, place - 2 * width)
   const to = Math.min(line.end, place + 2 * width)
   const cells = [...graphemes.segment(text.slice(from, to))].map(({ segment, index }) => toCell(segment, from + index))
@@ -70,20 +85,26 @@ const cut = (text: string, line: Line, start: number, end: number, width: number
   if (before || after || widthOf(cells) > width) {
     const room = width - 2
     from = at
-    for (let used = 0; from > 0 && (used += cells[from - 1]!.width) <= room / 3; ) from--
+    for (let used = 0; from > 0 && (used += cells[from - 1]!.width) <= room / 3;) from--
     to = from
-    for (let used = 0; to < cells.length && (used += cells[to]!.width) <= room; ) to++
+    for (let used = 0; to < cells.length && (used += cells[to]!.width) <= room;) to++
   }
   const left = before || from > 0 ? '…' : ''
   const right = after || to < cells.length ? '…' : ''
   const shown = cells.slice(from, to)
   const offset = left.length + widthOf(shown.filter((cell) => cell.end <= start))
   const marked = widthOf(shown.filter((cell) => cell.end > start && cell.start < end))
-  return { line: line.number, text: left + shown.map((cell) => cell.text).join('') + right, start: offset, end: offset + Math.max(1, marked) }
+  return {
+    line: line.number,
+    text: left + shown.map((cell) => cell.text).join('') + right,
+    start: offset,
+    end: offset + Math.max(1, marked),
+  }
 }
 
 /**
- * The lines that show a range: its line, or its first and last where it spans several. Tabs are widened, wide and combining
+ * The lines that show a range: its line, or its first and last where it spans several. Tabs are widened, wide and
+ * combining
  * characters counted as terminals draw them, and lines longer than `width` columns cut around the place.
  */
 export const excerptsOf = ({ source, start, end }: Range, width: number): readonly Excerpt[] => {

@@ -1,13 +1,17 @@
 // A function takes no more arguments than the stack holds, so a list that may be long is never spread into a call.
 
-/** The greatest of some numbers, however many, or `atLeast` where none exceeds it; NaN where one is that, as `Math.max`. */
+/**
+ * The greatest of some numbers, however many, or `atLeast` where none exceeds it; NaN where one is that, as `Math.max`.
+ */
 export const greatest = (numbers: Iterable<number>, atLeast = -Infinity): number => {
   let found = atLeast
   for (const x of numbers) found = Math.max(found, x)
   return found
 }
 
-/** The least of some numbers, however many, or `atMost` where none is below it; NaN where one is that, as `Math.min`. */
+/**
+ * The least of some numbers, however many, or `atMost` where none is below it; NaN where one is that, as `Math.min`.
+ */
 export const least = (numbers: Iterable<number>, atMost = Infinity): number => {
   let found = atMost
   for (const x of numbers) found = Math.min(found, x)

@@ -24,7 +24,10 @@ const lineStarts = (source: Source): readonly number[] => {
   return found
 }
 
-/** The line that holds an offset; an offset on a line break belongs to the line it ends, one past the text to the last line. */
+/**
+ * The line that holds an offset; an offset on a line break belongs to the line it ends, one past the text to the last
+ * line.
+ */
 export const lineAt = (source: Source, offset: number): Line => {
   const lines = lineStarts(source)
   let low = 0
@@ -37,7 +40,11 @@ export const lineAt = (source: Source, offset: number): Line => {
   const start = lines[low]!
   const next = lines[low + 1]
   const brk = next === undefined ? source.text.length : next - 1
-  return { number: low + 1, start, end: next !== undefined && source.text[brk - 1] === '\r' && brk > start ? brk - 1 : brk }
+  return {
+    number: low + 1,
+    start,
+    end: next !== undefined && source.text[brk - 1] === '\r' && brk > start ? brk - 1 : brk,
+  }
 }
 
 /** Line and column of an offset. Costs one pass over the line. */

@@ -6,10 +6,16 @@ export type Result<T> =
   | { readonly type: 'failed'; readonly diagnostics: readonly Diagnostic[] }
 
 /** Wraps a value that was reached, with any warnings. */
-export const ok = <T>(value: T, diagnostics: readonly Diagnostic[] = []): Result<T> => ({ type: 'ok', value, diagnostics })
+export const ok = <T>(value: T, diagnostics: readonly Diagnostic[] = []): Result<T> => ({
+  type: 'ok',
+  value,
+  diagnostics,
+})
 
 /** Wraps the problems that prevented a value; at least one is an error. */
-export const failed = (...diagnostics: readonly Diagnostic[]): { readonly type: 'failed'; readonly diagnostics: readonly Diagnostic[] } => ({
+export const failed = (
+  ...diagnostics: readonly Diagnostic[]
+): { readonly type: 'failed'; readonly diagnostics: readonly Diagnostic[] } => ({
   type: 'failed',
   diagnostics,
 })

@@ -13,7 +13,14 @@ export interface ScreenOptions {
 
 type Style = 'bold' | 'error' | 'warning' | 'note' | 'help' | 'gutter'
 
-const ANSI: Readonly<Record<Style, string>> = { bold: '1', error: '1;31', warning: '1;33', note: '1;32', help: '1;36', gutter: '1;34' }
+const ANSI: Readonly<Record<Style, string>> = {
+  bold: '1',
+  error: '1;31',
+  warning: '1;33',
+  note: '1;32',
+  help: '1;36',
+  gutter: '1;34',
+}
 
 interface Screen {
   readonly paint: (style: Style, text: string) => string
@@ -30,17 +37,25 @@ const openScreen = ({ color, cwd, width }: ScreenOptions): Screen => ({
   width: Math.max(20, width ?? 120),
 })
 
-const fileOf = (place: Place | undefined): string => (place?.type === 'text' ? place.range.source.path : place?.type === 'file' ? place.path : '')
-const offsetOf = (place: Place | undefined): number => (place?.type === 'text' ? place.range.start : place?.type === 'file' ? (place.offset ?? -1) : -1)
+const fileOf = (place: Place | undefined): string =>
+  place?.type === 'text' ? place.range.source.path : place?.type === 'file' ? place.path : ''
+const offsetOf = (place: Place | undefined): number =>
+  place?.type === 'text' ? place.range.start : place?.type === 'file' ? (place.offset ?? -1) : -1
 const rankOf = (place: Place | undefined): number => (place === undefined ? 2 : place.type === 'option' ? 0 : 1)
 const tensorOf = (place: Place | undefined): string => (place?.type === 'file' ? (place.tensor ?? '') : '')
 const compare = (x: string, y: string): number => (x < y ? -1 : x > y ? 1 : 0)
 
-/** Problems in order of place: the command line, then by file and offset (or tensor), then those without a place. Stable. */
+/**
+ * Problems in order of place: the command line, then by file and offset (or tensor), then those without a place.
+ * Stable.
+ */
 export const sortDiagnostics = (diagnostics: readonly Diagnostic[]): readonly Diagnostic[] =>
   [...diagnostics].sort(
     ({ at: x }, { at: y }) =>
-      rankOf(x) - rankOf(y) || compare(fileOf(x), fileOf(y)) || offsetOf(x) - offsetOf(y) || compare(tensorOf(x), tensorOf(y)),
+      rankOf(x) - rankOf(y) ||
+      compare(fileOf(x), fileOf(y)) ||
+      offsetOf(x) - offsetOf(y) ||
+      compare(tensorOf(x), tensorOf(y)),
   )
 
 const renderRange = (range: Range, style: Severity | 'note', screen: Screen): string[] => {
@@ -48,7 +63,10 @@ const renderRange = (range: Range, style: Severity | 'note', screen: Screen): st
   const excerpts = excerptsOf(range, screen.width)
   const digits = String(excerpts.at(-1)!.line).length
   const bar = screen.paint('gutter', `${' '.repeat(digits)} |`)
-  const out = [`${' '.repeat(digits)}${screen.paint('gutter', '-->')} ${screen.path(range.source.path)}:${line}:${column}`, bar]
+  const out = [
+    `${' '.repeat(digits)}${screen.paint('gutter', '-->')} ${screen.path(range.source.path)}:${line}:${column}`,
+    bar,
+  ]
   excerpts.forEach((excerpt, i) => {
     if (i > 0 && excerpt.line > excerpts[i - 1]!.line + 1) out.push(screen.paint('gutter', '...'))
     out.push(`${screen.paint('gutter', `${String(excerpt.line).padStart(digits)} |`)} ${excerpt.text}`.trimEnd())
@@ -68,9 +86,15 @@ const renderPlace = (place: Place, style: Severity | 'note', screen: Screen): st
 
 const renderOne = (diagnostic: Diagnostic, screen: Screen): string => {
   const { severity, code, message, at, related, help } = diagnostic
-  const out = [`${screen.paint(severity, `${severity}[${code}]`)}${screen.paint('bold', `: ${escapeControls(message)}`)}`]
+  const out = [
+    `${screen.paint(severity, `${severity}[${code}]`)}${screen.paint('bold', `: ${escapeControls(message)}`)}`,
+  ]
   if (at !== undefined) append(out, renderPlace(at, severity, screen))
-  for (const note of related) out.push(`${screen.paint('note', 'note')}: ${escapeControls(note.message)}`, ...renderPlace(note.at, 'note', screen))
+  for (const note of related)
+    out.push(
+      `${screen.paint('note', 'note')}: ${escapeControls(note.message)}`,
+      ...renderPlace(note.at, 'note', screen),
+    )
   if (help !== undefined) out.push(`${screen.paint('help', 'help')}: ${escapeControls(help)}`)
   return out.join('\n')
 }
@@ -89,12 +113,20 @@ const tally = (diagnostics: readonly Diagnostic[]): string =>
 export const renderDiagnostics = (diagnostics: readonly Diagnostic[], options: ScreenOptions): string => {
   if (diagnostics.length === 0) return ''
   const screen = openScreen(options)
-  return `${sortDiagnostics(diagnostics).map((d) => renderOne(d, screen)).join('\n\n')}\n\n${tally(diagnostics)}\n`
+  return `${sortDiagnostics(diagnostics)
+    .map((d) => renderOne(d, screen))
+    .join('\n\n')}\n\n${tally(diagnostics)}\n`
 }
 
 /** A place as machines read it; lines and columns are 1-based, columns count code points, the end is exclusive. */
 export type JsonPlace =
-  | { readonly path: string; readonly line: number; readonly column: number; readonly endLine: number; readonly endColumn: number }
+  | {
+      readonly path: string
+      readonly line: number
+      readonly column: number
+      readonly endLine: number
+      readonly endColumn: number
+    }
   | { readonly path: string; readonly tensor?: string; readonly offset?: number }
   | { readonly option: string }
 

@@ -1,6 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
-/** Long work that yields wherever it may pause, so that others have their turn: timers, signals, the messages of workers. */
+/**
+ * Long work that yields wherever it may pause, so that others have their turn: timers, signals, the messages of
+ * workers.
+ */
 export type Sliced<T> = Generator<void, T, void>
 
 /** Longest time, in ms, that sliced work goes on before others have their turn. */

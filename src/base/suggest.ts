@@ -1,6 +1,9 @@
 import { distance } from 'fastest-levenshtein'
 
-/** The candidates closest to a name, nearest first, none further than a third of its length (at least 2 edits, and never all of it). */
+/**
+ * The candidates closest to a name, nearest first, none further than a third of its length (at least 2 edits, and never
+ * all of it).
+ */
 export const nearest = (name: string, candidates: Iterable<string>, most = 3): string[] => {
   const limit = Math.min(Math.max(2, Math.floor(name.length / 3)), name.length - 1)
   const lower = name.toLowerCase()

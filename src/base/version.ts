@@ -7,4 +7,5 @@ export interface PackageFacts {
 }
 
 /** Reads the package's own description, two folders up from the compiled program. */
-export const readPackage = (): PackageFacts => JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as PackageFacts
+export const readPackage = (): PackageFacts =>
+  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as PackageFacts

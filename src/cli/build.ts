@@ -60,13 +60,25 @@ const jsonReporter = (console: Console, began: number): Reporter => {
   }
 }
 
-const quietReporter = (console: Console): Reporter =>
-  ({ problems: console.tell, planned: nothing, event: nothing, stopAsked: () => console.tell([stopping()]), tick: nothing, release: nothing, ended: nothing })
+const quietReporter = (console: Console): Reporter => ({
+  problems: console.tell,
+  planned: nothing,
+  event: nothing,
+  stopAsked: () => console.tell([stopping()]),
+  tick: nothing,
+  release: nothing,
+  ended: nothing,
+})
 
 /** The plan first, then progress, then what was written. */
 const screenReporter = (console: Console, began: number): Reporter => {
   const columns = (): number => console.look('err').width
-  const line = createProgressLine({ terminal: console.errRedraws, write: console.err, columns, now: () => performance.now() })
+  const line = createProgressLine({
+    terminal: console.errRedraws,
+    write: console.err,
+    columns,
+    now: () => performance.now(),
+  })
   const events: RunEvent[] = []
   return {
     problems: (diagnostics) => {
@@ -94,14 +106,27 @@ const screenReporter = (console: Console, began: number): Reporter => {
   }
 }
 
-/** A dashboard where a person sits at a terminal, else lines for a log. What the dashboard is made of is loaded only when it opens. */
+/**
+ * A dashboard where a person sits at a terminal, else lines for a log. What the dashboard is made of is loaded only
+ * when it opens.
+ */
 const loudReporter = async (console: Console, { dashboard }: BuildFlags, began: number): Promise<Reporter> =>
-  dashboard !== false && isTerminal(true) ? (await import('./dashboard-reporter.js')).dashboardReporter(console, began) : screenReporter(console, began)
+  dashboard !== false && isTerminal(true)
+    ? (await import('./dashboard-reporter.js')).dashboardReporter(console, began)
+    : screenReporter(console, began)
 
 const TICK = 100
 
-/** Builds under the signals of the terminal; the code is 128 and the signal's number if one of them stopped it. `cancel` stops it without a word. */
-const buildUnder = async (recipe: string, options: BuildOptions, reporter: Reporter, cancel: AbortSignal | undefined): Promise<WatchedBuild> => {
+/**
+ * Builds under the signals of the terminal; the code is 128 and the signal's number if one of them stopped it. `cancel`
+ * stops it without a word.
+ */
+const buildUnder = async (
+  recipe: string,
+  options: BuildOptions,
+  reporter: Reporter,
+  cancel: AbortSignal | undefined,
+): Promise<WatchedBuild> => {
   const interruption = listenForStop(reporter.stopAsked, reporter.release)
   const ticking = setInterval(reporter.tick, TICK)
   let told = 0
@@ -113,7 +138,13 @@ const buildUnder = async (recipe: string, options: BuildOptions, reporter: Repor
       listener: reporter.event,
       render: renderReport,
       planned: (plan, device, diagnostics, lock) => {
-        reporter.planned(outlinePlan(plan, device, { lock, force: options.force === true, speed: options.store?.speeds.find(device.name) }))
+        reporter.planned(
+          outlinePlan(plan, device, {
+            lock,
+            force: options.force === true,
+            speed: options.store?.speeds.find(device.name),
+          }),
+        )
         reporter.problems(diagnostics)
         told = diagnostics.length
         files = [resolve(recipe), ...plan.models.flatMap((m) => [m.path, ...m.files.map((f) => f.path), ...m.absent])]
@@ -122,7 +153,10 @@ const buildUnder = async (recipe: string, options: BuildOptions, reporter: Repor
     const cancelled = cancel?.aborted === true && interruption.exitCode === undefined
     reporter.problems(built.diagnostics.slice(told).filter((d) => !cancelled || d.code !== 'stopped'))
     const stopped = built.type === 'failed' && built.diagnostics.some((d) => d.code === 'stopped')
-    const code = stopped && interruption.exitCode !== undefined ? interruption.exitCode : exitCode(built.type === 'failed' ? built.diagnostics : [])
+    const code =
+      stopped && interruption.exitCode !== undefined
+        ? interruption.exitCode
+        : exitCode(built.type === 'failed' ? built.diagnostics : [])
     return { code, files: [...new Set(files)], stale: built.diagnostics.some((d) => d.code === 'input-changed') }
   } finally {
     clearInterval(ticking)
@@ -136,11 +170,15 @@ export const build = async (console: Console, recipe: string, flags: BuildFlags)
   if (flags.watch !== true) return (await buildOnce(console, { path: recipe }, flags)).code
   const interruption = listenForStop(() => undefined)
   try {
-    const code = await rebuildOnChange(resolve(recipe), async (signal) => {
-      const done = await buildOnce(console, { path: recipe }, flags, performance.now(), signal)
-      if (!interruption.signal.aborted) console.err(`${renderWatching(done.files.length)}\n`)
-      return done
-    }, interruption.signal)
+    const code = await rebuildOnChange(
+      resolve(recipe),
+      async (signal) => {
+        const done = await buildOnce(console, { path: recipe }, flags, performance.now(), signal)
+        if (!interruption.signal.aborted) console.err(`${renderWatching(done.files.length)}\n`)
+        return done
+      },
+      interruption.signal,
+    )
     return interruption.exitCode ?? code
   } finally {
     interruption.end()
@@ -153,16 +191,34 @@ export interface BuildSubject {
   readonly text?: string
 }
 
-/** One build, from the reading of its options to its last word; `began` is when it was asked for: 0 for the start of this process. */
-export const buildOnce = async (console: Console, { path, text }: BuildSubject, flags: BuildFlags, began = 0, cancel?: AbortSignal): Promise<WatchedBuild> => {
-  const told = flags.json === true ? jsonReporter(console, began) : flags.quiet === true ? quietReporter(console) : await loudReporter(console, flags, began)
+/**
+ * One build, from the reading of its options to its last word; `began` is when it was asked for: 0 for the start of
+ * this process.
+ */
+export const buildOnce = async (
+  console: Console,
+  { path, text }: BuildSubject,
+  flags: BuildFlags,
+  began = 0,
+  cancel?: AbortSignal,
+): Promise<WatchedBuild> => {
+  const told =
+    flags.json === true
+      ? jsonReporter(console, began)
+      : flags.quiet === true
+        ? quietReporter(console)
+        : await loudReporter(console, flags, began)
   const reporting = reportingOn(console, told, flags.report, began)
   const { reporter } = reporting
   const end = (done: WatchedBuild): WatchedBuild => {
     reporter.ended(done.code)
     return done
   }
-  const [set, workers, device] = [readSet(flags.set), readWorkers(flags.workers, defaultWorkers), readDevice(flags.device)]
+  const [set, workers, device] = [
+    readSet(flags.set),
+    readWorkers(flags.workers, defaultWorkers),
+    readDevice(flags.device),
+  ]
   const place = reporting.place
   if (set.type === 'failed' || workers.type === 'failed' || device.type === 'failed' || place.type === 'failed') {
     const diagnostics = [set, workers, device, place].flatMap((r) => r.diagnostics)
@@ -170,11 +226,17 @@ export const buildOnce = async (console: Console, { path, text }: BuildSubject, 
     return end({ code: exitCode(diagnostics), files: [], stale: false })
   }
   const options: BuildOptions = {
-    set: set.value, workers: workers.value, device: device.value, store: userStore(),
+    set: set.value,
+    workers: workers.value,
+    device: device.value,
+    store: userStore(),
     places: cudaPlaces(),
     reporting: flags.report !== undefined,
     ...(text === undefined ? {} : { text, lock: false }),
-    frozen: flags.frozen === true, force: flags.force === true, rehash: flags.rehash === true, sha256: flags.sha256 === true,
+    frozen: flags.frozen === true,
+    force: flags.force === true,
+    rehash: flags.rehash === true,
+    sha256: flags.sha256 === true,
     ...(flags.out === undefined ? {} : { out: flags.out }),
     ...(flags.attest === undefined ? {} : { attest: resolvePath(console.cwd, flags.attest) }),
     more: place.value === undefined ? [] : [optionDestination('--report', flags.report!, console.cwd)],

@@ -23,6 +23,10 @@ export const cache = (console: Console, action: 'ls' | 'gc' | 'clear', flags: { 
   if (action === 'gc') return tryTo(console, store.folder, () => store.collect())
   if (action === 'clear') return tryTo(console, store.folder, () => store.clear())
   const entries = store.list()
-  console.out(flags.json === true ? toJsonText({ type: 'store', folder: store.folder, limit: store.limit, entries }) : renderStore(store.folder, store.limit, entries, Date.now(), console.look('out')))
+  console.out(
+    flags.json === true
+      ? toJsonText({ type: 'store', folder: store.folder, limit: store.limit, entries })
+      : renderStore(store.folder, store.limit, entries, Date.now(), console.look('out')),
+  )
   return 0
 }

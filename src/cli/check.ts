@@ -7,16 +7,25 @@ import { renderChecked } from '../view/checked.js'
 import type { Console } from './console.js'
 
 /** `smelt check`: everything that can be known to be wrong before anything is computed, of several recipes at once. */
-export const check = async (console: Console, recipes: readonly string[], flags: { readonly json?: boolean }): Promise<number> => {
+export const check = async (
+  console: Console,
+  recipes: readonly string[],
+  flags: { readonly json?: boolean },
+): Promise<number> => {
   const results: { readonly recipe: string; readonly result: Result<Prepared> }[] = []
   for (const recipe of recipes) results.push({ recipe, result: await prepare(recipe, { jobs: false }) })
   const diagnostics: Diagnostic[] = results.flatMap(({ result }) => [...result.diagnostics])
   if (flags.json === true) {
-    const recipes = results.map(({ recipe, result }) => ({ path: recipe, ok: result.type === 'ok', diagnostics: toJson(result.diagnostics) }))
+    const recipes = results.map(({ recipe, result }) => ({
+      path: recipe,
+      ok: result.type === 'ok',
+      diagnostics: toJson(result.diagnostics),
+    }))
     console.out(toJsonText({ recipes }))
   } else {
     console.tell(diagnostics)
-    for (const { recipe, result } of results) if (result.type === 'ok') console.out(renderChecked(recipe, result.value.plan, console.look('out')))
+    for (const { recipe, result } of results)
+      if (result.type === 'ok') console.out(renderChecked(recipe, result.value.plan, console.look('out')))
   }
   return exitCode(diagnostics)
 }

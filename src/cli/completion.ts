@@ -6,7 +6,8 @@ import { operators } from '../operators/index.js'
 const TAKING_OPERATORS = ['run', 'ops']
 
 /**
- * Adds `smelt completion SHELL`, which prints a script for the shell, and the hidden command by which such a script asks what may come next.
+ * Adds `smelt completion SHELL`, which prints a script for the shell, and the hidden command by which such a script
+ * asks what may come next.
  * Operators are completed where one is wanted; files are left to the shell.
  */
 export const addCompletion = (program: Command, description: string): void => {

@@ -4,7 +4,9 @@ import { escapeScreen } from '../base/excerpt.js'
 import { renderDiagnostics } from '../base/screen.js'
 import type { Look } from '../view/text.js'
 
-/** Everything a command may use of the world it runs in. Data goes to `out`; progress, plans and problems go to `err`. */
+/**
+ * Everything a command may use of the world it runs in. Data goes to `out`; progress, plans and problems go to `err`.
+ */
 export interface Console {
   readonly cwd: string
   out(text: string): void
@@ -25,8 +27,15 @@ export interface ColorChoice {
 /** Columns where there is no terminal, and where one does not say. */
 const [PLAIN_WIDTH, TERMINAL_WIDTH] = [100, 80]
 
-/** Colour: the command line decides, then NO_COLOR and FORCE_COLOR (any text but the empty one; `0` is no), then whether a terminal that can is there. */
-export const wantsColor = (env: Readonly<Record<string, string | undefined>>, isTerminal: boolean, chosen: boolean | undefined): boolean => {
+/**
+ * Colour: the command line decides, then NO_COLOR and FORCE_COLOR (any text but the empty one; `0` is no), then whether
+ * a terminal that can is there.
+ */
+export const wantsColor = (
+  env: Readonly<Record<string, string | undefined>>,
+  isTerminal: boolean,
+  chosen: boolean | undefined,
+): boolean => {
   if (chosen !== undefined) return chosen
   const { NO_COLOR, FORCE_COLOR, TERM } = env
   if (NO_COLOR !== undefined && NO_COLOR !== '') return false
@@ -34,7 +43,10 @@ export const wantsColor = (env: Readonly<Record<string, string | undefined>>, is
   return isTerminal && TERM !== 'dumb'
 }
 
-/** The console of this process. A reader that goes away (`| head`) is no problem; anything else that ends standard output is told, and is a failure. */
+/**
+ * The console of this process. A reader that goes away (`| head`) is no problem; anything else that ends standard
+ * output is told, and is a failure.
+ */
 export const openConsole = (choice: ColorChoice): Console => {
   const streams = { out: process.stdout, err: process.stderr }
   const gone = { out: false, err: false }
@@ -46,15 +58,20 @@ export const openConsole = (choice: ColorChoice): Console => {
     width: streams[stream].isTTY ? Math.max(20, streams[stream].columns || TERMINAL_WIDTH) : PLAIN_WIDTH,
   })
   const cwd = process.cwd()
-  const tell = (diagnostics: readonly Diagnostic[]): void => write('err', renderDiagnostics(diagnostics, { ...look('err'), cwd }))
-  process.stderr.on('error', () => { gone.err = true })
+  const tell = (diagnostics: readonly Diagnostic[]): void =>
+    write('err', renderDiagnostics(diagnostics, { ...look('err'), cwd }))
+  process.stderr.on('error', () => {
+    gone.err = true
+  })
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     gone.out = true
     if (error.code === 'EPIPE') return
     const problem = outputLost(error.message)
     tell([problem])
     // The error may come when the command is done and its exit code set.
-    process.once('exit', (code) => { process.exitCode = code === 0 ? exitCode([problem]) : code })
+    process.once('exit', (code) => {
+      process.exitCode = code === 0 ? exitCode([problem]) : code
+    })
   })
   return {
     cwd,

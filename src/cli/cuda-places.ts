@@ -5,16 +5,35 @@ import type { CudaPlaces } from '../run/devices/places.js'
 
 const isWord = (text: string | undefined): text is string => text !== undefined && text !== ''
 
-/** Folders of Python environments: those that are active, that of `python3`, those of pyenv, and the user's own packages. */
+/**
+ * Folders of Python environments: those that are active, that of `python3`, those of pyenv, and the user's own
+ * packages.
+ */
 const pythonsOf = (env: Readonly<Record<string, string | undefined>>, home: string): string[] => {
-  const programs = (env['PATH'] ?? '').split(delimiter).filter((folder) => isAbsolute(folder) && existsSync(join(folder, 'python3')))
+  const programs = (env['PATH'] ?? '')
+    .split(delimiter)
+    .filter((folder) => isAbsolute(folder) && existsSync(join(folder, 'python3')))
   // What pyenv puts on the path are stand-ins, beside no packages.
   const versions = join(env['PYENV_ROOT'] ?? join(home, '.pyenv'), 'versions')
-  const pyenv = existsSync(versions) ? readdirSync(versions).sort().reverse().map((version) => join(versions, version)) : []
-  return [...new Set([env['VIRTUAL_ENV'], env['CONDA_PREFIX'], ...programs.map(dirname), ...pyenv, join(home, '.local')].filter(isWord))]
+  const pyenv = existsSync(versions)
+    ? readdirSync(versions)
+        .sort()
+        .reverse()
+        .map((version) => join(versions, version))
+    : []
+  return [
+    ...new Set(
+      [env['VIRTUAL_ENV'], env['CONDA_PREFIX'], ...programs.map(dirname), ...pyenv, join(home, '.local')].filter(
+        isWord,
+      ),
+    ),
+  ]
 }
 
-/** Where to look for CUDA, as the environment says: SMELT_CUDA_LIBRARIES, XDG_DATA_HOME, CUDA_HOME, CUDA_PATH, VIRTUAL_ENV, CONDA_PREFIX, and where `python3` lies. */
+/**
+ * Where to look for CUDA, as the environment says: SMELT_CUDA_LIBRARIES, XDG_DATA_HOME, CUDA_HOME, CUDA_PATH,
+ * VIRTUAL_ENV, CONDA_PREFIX, and where `python3` lies.
+ */
 export const placesOf = (env: Readonly<Record<string, string | undefined>>, home: string = homedir()): CudaPlaces => {
   const { SMELT_CUDA_LIBRARIES: libraries, XDG_DATA_HOME: data } = env
   return {

@@ -18,27 +18,63 @@ export interface CudaFlags {
 
 const remove = (console: Console, flags: CudaFlags, places: CudaPlaces): number => {
   const removed = removeCuda(places)
-  if (flags.json === true) console.out(toJsonText({ type: 'cuda', removed: removed.type === 'ok' ? removed.value : 0, diagnostics: toJson(removed.diagnostics) }))
+  if (flags.json === true)
+    console.out(
+      toJsonText({
+        type: 'cuda',
+        removed: removed.type === 'ok' ? removed.value : 0,
+        diagnostics: toJson(removed.diagnostics),
+      }),
+    )
   else if (removed.type === 'ok') console.out(`removed ${formatBytes(removed.value)}\n`)
   if (flags.json !== true) console.tell(removed.diagnostics)
   return exitCode(removed.diagnostics)
 }
 
 /** What is missing that no command of smelt can get is a warning here: the installation did what it could. */
-const softened = (problem: Diagnostic | undefined): readonly Diagnostic[] => (problem === undefined ? [] : [{ ...problem, severity: 'warning' }])
+const softened = (problem: Diagnostic | undefined): readonly Diagnostic[] =>
+  problem === undefined ? [] : [{ ...problem, severity: 'warning' }]
 
 /**
- * `smelt cuda`: makes CUDA usable by what the sources hold, or by fetching what is missing, then tries it; `--remove` undoes that. The exit code is that
+ * `smelt cuda`: makes CUDA usable by what the sources hold, or by fetching what is missing, then tries it; `--remove`
+ * undoes that. The exit code is that
  * of the installation, or 3 where what is installed computes wrong.
  */
-export const cuda = async (console: Console, sources: readonly string[], flags: CudaFlags, places: CudaPlaces = cudaPlaces(), fetcher?: Fetcher): Promise<number> => {
+export const cuda = async (
+  console: Console,
+  sources: readonly string[],
+  flags: CudaFlags,
+  places: CudaPlaces = cudaPlaces(),
+  fetcher?: Fetcher,
+): Promise<number> => {
   if (flags.remove === true) return remove(console, flags, places)
-  const progress = createCudaProgress({ terminal: console.errRedraws, write: (text) => console.err(text), columns: () => console.look('err').width, now: () => performance.now() })
-  const result = await installCuda(sources, places, flags.json === true ? () => undefined : (event) => progress.hear(event), fetcher)
+  const progress = createCudaProgress({
+    terminal: console.errRedraws,
+    write: (text) => console.err(text),
+    columns: () => console.look('err').width,
+    now: () => performance.now(),
+  })
+  const result = await installCuda(
+    sources,
+    places,
+    flags.json === true ? () => undefined : (event) => progress.hear(event),
+    fetcher,
+  )
   progress.clear()
   const report = await reportCuda(places)
-  const diagnostics = [...result.diagnostics, ...(result.type === 'failed' ? [] : [...faultsOf(report), ...(lacksCuda(report) ? softened(report.problem) : [])])]
-  if (flags.json === true) console.out(toJsonText({ type: 'cuda', installed: result.type === 'ok' ? result.value.installed : [], ...cudaJson(report), diagnostics: toJson(diagnostics) }))
+  const diagnostics = [
+    ...result.diagnostics,
+    ...(result.type === 'failed' ? [] : [...faultsOf(report), ...(lacksCuda(report) ? softened(report.problem) : [])]),
+  ]
+  if (flags.json === true)
+    console.out(
+      toJsonText({
+        type: 'cuda',
+        installed: result.type === 'ok' ? result.value.installed : [],
+        ...cudaJson(report),
+        diagnostics: toJson(diagnostics),
+      }),
+    )
   else {
     console.out(renderChecks(cudaRows(report, true), console.look('out')))
     console.tell(diagnostics)

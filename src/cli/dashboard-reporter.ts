@@ -15,7 +15,8 @@ import type { Reporter } from './reporter.js'
 import { isForeground } from './terminal.js'
 
 /**
- * A run gets its dashboard after so many ms, and only if enough is left to do: loading it takes half a second of one core, which a short
+ * A run gets its dashboard after so many ms, and only if enough is left to do: loading it takes half a second of one
+ * core, which a short
  * build would feel the more the fewer workers share it, and a screen that comes and goes at once shows nothing.
  */
 const OPEN_AFTER = 1_000
@@ -26,7 +27,10 @@ const secondsLeft = (progress: Progress): number => {
   return rate === undefined || rate <= 0 ? Infinity : (progress.total - progress.done) / rate
 }
 
-/** The plan first, then one line of progress, then the dashboard if the build is long enough; at the end what was written. The command began at `commandBegan` ms of this process. */
+/**
+ * The plan first, then one line of progress, then the dashboard if the build is long enough; at the end what was
+ * written. The command began at `commandBegan` ms of this process.
+ */
 export const dashboardReporter = (console: Console, commandBegan: number): Reporter => {
   const now = (): number => performance.now()
   const line = createProgressLine({ terminal: true, write: console.err, columns: () => console.look('err').width, now })
@@ -107,7 +111,14 @@ export const dashboardReporter = (console: Console, commandBegan: number): Repor
       if (phase !== 'line') return
       line.tick()
       if (began === undefined) return
-      if (!failed && progress.state === 'running' && now() - began >= OPEN_AFTER && secondsLeft(progress) >= leastLeft(workers) && isForeground()) open().catch(giveUp)
+      if (
+        !failed &&
+        progress.state === 'running' &&
+        now() - began >= OPEN_AFTER &&
+        secondsLeft(progress) >= leastLeft(workers) &&
+        isForeground()
+      )
+        open().catch(giveUp)
     },
     release,
     ended: () => {

@@ -18,7 +18,9 @@ export interface DashboardWants {
   readonly word: string
   /** The clock of the events, in ms. */
   now(): number
-  /** Called when the dashboard could not be drawn, after it gave the terminal back: what it shows goes on without it. */
+  /**
+   * Called when the dashboard could not be drawn, after it gave the terminal back: what it shows goes on without it.
+   */
   lost(error: unknown): void
   /** False where standard input is something else: keys then come from the terminal itself. */
   readonly keysFromInput?: boolean
@@ -28,7 +30,10 @@ export interface DashboardWants {
 const TICK = 50
 
 /** Opens a dashboard. */
-export const openDashboard = async (console: Console, { stop, word, now, lost, keysFromInput = true }: DashboardWants): Promise<DashboardScreen> => {
+export const openDashboard = async (
+  console: Console,
+  { stop, word, now, lost, keysFromInput = true }: DashboardWants,
+): Promise<DashboardScreen> => {
   const guarded = (draw: () => void): void => {
     try {
       draw()
@@ -37,15 +42,20 @@ export const openDashboard = async (console: Console, { stop, word, now, lost, k
       lost(error)
     }
   }
-  const terminal = await enterTerminal(console.look('err').color, {
-    keys: (keys) => guarded(() => {
-      for (const wish of dashboard.press(keys)) {
-        if (wish === 'suspend') terminal.suspend()
-        else stop()
-      }
-    }),
-    resized: () => guarded(dashboard.redraw),
-  }, keysFromInput)
+  const terminal = await enterTerminal(
+    console.look('err').color,
+    {
+      keys: (keys) =>
+        guarded(() => {
+          for (const wish of dashboard.press(keys)) {
+            if (wish === 'suspend') terminal.suspend()
+            else stop()
+          }
+        }),
+      resized: () => guarded(dashboard.redraw),
+    },
+    keysFromInput,
+  )
   const dashboard = createDashboard({ ...terminal.port, now, stop: word })
   const ticking = setInterval(() => guarded(dashboard.tick), TICK)
   const leave = (): void => {

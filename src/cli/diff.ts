@@ -37,18 +37,51 @@ const recipeOf = (a: string, b: string, layers: readonly string[], path: string)
     seed: 0,
     params: {},
     computed: {},
-    models: new Map([['a', input('a', a)], ['b', input('b', b)]]),
+    models: new Map([
+      ['a', input('a', a)],
+      ['b', input('b', b)],
+    ]),
     adapters: new Map(),
-    steps: new Map([['diff', {
-      name: 'diff', operator: findOperator('report.diff')!, at: place, keys: new Map(), seed: undefined,
-      inputs: { a: { name: 'a', at: option(a) }, b: { name: 'b', at: option(b) } }, each: [],
-      params: patterns.length === 0 ? {} : { layers: { type: 'layers', patterns, at: place } },
-      layers: undefined, mask: undefined, unmasked: 'keep', missing: 'error', mismatch: 'error', architectures: 'error',
-    }]]),
-    outputs: new Map([['diff', {
-      name: 'diff', at: place, from: { name: 'diff', at: place }, path, pathAt: option('--html'),
-      dtype: 'same', dtypeRules: [], shardBytes: undefined, delta: false, nonFinite: 'error', metadata: {}, tags: [],
-    }]]),
+    steps: new Map([
+      [
+        'diff',
+        {
+          name: 'diff',
+          operator: findOperator('report.diff')!,
+          at: place,
+          keys: new Map(),
+          seed: undefined,
+          inputs: { a: { name: 'a', at: option(a) }, b: { name: 'b', at: option(b) } },
+          each: [],
+          params: patterns.length === 0 ? {} : { layers: { type: 'layers', patterns, at: place } },
+          layers: undefined,
+          mask: undefined,
+          unmasked: 'keep',
+          missing: 'error',
+          mismatch: 'error',
+          architectures: 'error',
+        },
+      ],
+    ]),
+    outputs: new Map([
+      [
+        'diff',
+        {
+          name: 'diff',
+          at: place,
+          from: { name: 'diff', at: place },
+          path,
+          pathAt: option('--html'),
+          dtype: 'same',
+          dtypeRules: [],
+          shardBytes: undefined,
+          delta: false,
+          nonFinite: 'error',
+          metadata: {},
+          tags: [],
+        },
+      ],
+    ]),
   }
 }
 
@@ -56,15 +89,29 @@ const TICK = 100
 
 /** Runs under the signals of the terminal, with a line that shows progress. */
 const withProgress = async <T>(
-  console: Console, work: (options: RunOptions) => Promise<Result<T>>,
+  console: Console,
+  work: (options: RunOptions) => Promise<Result<T>>,
 ): Promise<{ readonly result: Result<T>; readonly code: number }> => {
   const columns = (): number => console.look('err').width
-  const line = createProgressLine({ terminal: console.errRedraws, write: console.err, columns, now: () => performance.now() })
+  const line = createProgressLine({
+    terminal: console.errRedraws,
+    write: console.err,
+    columns,
+    now: () => performance.now(),
+  })
   const interruption = listenForStop(line.clear)
   const ticking = setInterval(line.tick, TICK)
   try {
-    const result = await work({ workers: defaultWorkers(), device: 'cpu', signal: interruption.signal, listener: line.hear })
-    return { result, code: (result.type === 'failed' ? interruption.exitCode : undefined) ?? exitCode(result.diagnostics) }
+    const result = await work({
+      workers: defaultWorkers(),
+      device: 'cpu',
+      signal: interruption.signal,
+      listener: line.hear,
+    })
+    return {
+      result,
+      code: (result.type === 'failed' ? interruption.exitCode : undefined) ?? exitCode(result.diagnostics),
+    }
   } finally {
     line.clear()
     clearInterval(ticking)
@@ -75,21 +122,29 @@ const withProgress = async <T>(
 /** Writes the report as a page and says so. */
 const writePage = async (console: Console, plan: Plan): Promise<number> => {
   const events: RunEvent[] = []
-  const { result, code } = await withProgress(console, (options) => run(plan, {
-    ...options,
-    render: renderReport,
-    listener: (event) => {
-      options.listener?.(event)
-      if (event.type === 'report-written' || event.type === 'run-finished') events.push(event)
-    },
-  }))
+  const { result, code } = await withProgress(console, (options) =>
+    run(plan, {
+      ...options,
+      render: renderReport,
+      listener: (event) => {
+        options.listener?.(event)
+        if (event.type === 'report-written' || event.type === 'run-finished') events.push(event)
+      },
+    }),
+  )
   console.tell(result.diagnostics)
   console.err(renderSummary(events, console.look('err'), performance.now() / 1000))
   return code
 }
 
 /** `smelt diff`: how two models differ, as text, JSON or a page. */
-export const diff = async (console: Console, a: string, b: string, layers: readonly string[], flags: DiffFlags): Promise<number> => {
+export const diff = async (
+  console: Console,
+  a: string,
+  b: string,
+  layers: readonly string[],
+  flags: DiffFlags,
+): Promise<number> => {
   const recipe = recipeOf(a, b, layers, flags.html ?? 'diff.txt')
   const refuse = (diagnostics: readonly Diagnostic[]): number => {
     console.tell(diagnostics)
@@ -104,6 +159,10 @@ export const diff = async (console: Console, a: string, b: string, layers: reado
   const { result, code } = await withProgress(console, (options) => drawReports(plan.value, options))
   if (result.type === 'failed') return refuse(result.diagnostics) && code
   const [document] = result.value
-  console.out(flags.json === true ? toJsonText({ type: 'report', ...document! }) : renderReportText(document!, console.look('out')))
+  console.out(
+    flags.json === true
+      ? toJsonText({ type: 'report', ...document! })
+      : renderReportText(document!, console.look('out')),
+  )
   return code
 }

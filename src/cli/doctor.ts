@@ -16,8 +16,20 @@ import { readPackage } from '../base/version.js'
 
 /** Names of file systems by the numbers Linux gives them (statfs(2)). */
 const FILE_SYSTEMS: Readonly<Record<number, string>> = {
-  0x01021994: 'tmpfs', 0x01021997: '9p', 0x0000ef53: 'ext4', 0x2fc12fc1: 'zfs', 0x4d44: 'vfat', 0x5346544e: 'ntfs', 0x58465342: 'xfs',
-  0x65735546: 'fuse', 0x6969: 'nfs', 0x794c7630: 'overlayfs', 0x9123683e: 'btrfs', 0xf2f52010: 'f2fs', 0xfe534d42: 'smb', 0xff534d42: 'cifs',
+  0x01021994: 'tmpfs',
+  0x01021997: '9p',
+  0x0000ef53: 'ext4',
+  0x2fc12fc1: 'zfs',
+  0x4d44: 'vfat',
+  0x5346544e: 'ntfs',
+  0x58465342: 'xfs',
+  0x65735546: 'fuse',
+  0x6969: 'nfs',
+  0x794c7630: 'overlayfs',
+  0x9123683e: 'btrfs',
+  0xf2f52010: 'f2fs',
+  0xfe534d42: 'smb',
+  0xff534d42: 'cifs',
 }
 
 const diskOf = (folder: string): Machine['disk'] => {
@@ -38,7 +50,11 @@ const examine = async (folder: string, places: CudaPlaces): Promise<Machine> => 
   const least = Number(/\d+/.exec(engines.node)?.[0] ?? 0)
   return {
     smelt: version,
-    node: { version: process.versions.node, needed: engines.node, ok: Number.parseInt(process.versions.node, 10) >= least },
+    node: {
+      version: process.versions.node,
+      needed: engines.node,
+      ok: Number.parseInt(process.versions.node, 10) >= least,
+    },
     platform: `${process.platform} ${process.arch} ${release()}`,
     cores: availableParallelism(),
     memory: { total: totalmem(), free: freemem() },
@@ -55,19 +71,33 @@ const REBUILD = 'build or install smelt again; its folder must hold `dist/kernel
 
 /** What keeps a machine from building on the CPU. */
 export const problemsOf = ({ node, onnxruntime, kernels }: Machine): Diagnostic[] => [
-  ...(node.ok ? [] : [runtimeBroken('node', `version ${node.version} is older than ${node.needed}`, 'install a newer Node.js')]),
+  ...(node.ok
+    ? []
+    : [runtimeBroken('node', `version ${node.version} is older than ${node.needed}`, 'install a newer Node.js')]),
   ...(onnxruntime.problem === undefined ? [] : [runtimeBroken('onnxruntime', onnxruntime.problem, AGAIN)]),
   ...(kernels.problem === undefined ? [] : [runtimeBroken('the WebAssembly module', kernels.problem, REBUILD)]),
 ]
 
-/** `smelt doctor`: what this machine can do, and what keeps it from building; 1 when the CPU cannot be used. Of CUDA only what is wrong with it is told as a warning. */
-export const doctor = async (console: Console, flags: { readonly json?: boolean }, places: CudaPlaces = cudaPlaces()): Promise<number> => {
+/**
+ * `smelt doctor`: what this machine can do, and what keeps it from building; 1 when the CPU cannot be used. Of CUDA
+ * only what is wrong with it is told as a warning.
+ */
+export const doctor = async (
+  console: Console,
+  flags: { readonly json?: boolean },
+  places: CudaPlaces = cudaPlaces(),
+): Promise<number> => {
   const machine = await examine(console.cwd, places)
   const problems = problemsOf(machine)
-  const faults = (machine.cuda === undefined ? [] : faultsOf(machine.cuda)).map((d): Diagnostic => ({ ...d, severity: 'warning' }))
+  const faults = (machine.cuda === undefined ? [] : faultsOf(machine.cuda)).map((d): Diagnostic => ({
+    ...d,
+    severity: 'warning',
+  }))
   if (flags.json === true) {
     const cuda = machine.cuda === undefined ? {} : { cuda: cudaJson(machine.cuda) }
-    console.out(toJsonText({ ok: problems.length === 0, ...machine, ...cuda, diagnostics: toJson([...problems, ...faults]) }))
+    console.out(
+      toJsonText({ ok: problems.length === 0, ...machine, ...cuda, diagnostics: toJson([...problems, ...faults]) }),
+    )
   } else {
     console.out(renderMachine(machine, console.look('out')))
     console.tell([...problems, ...faults])

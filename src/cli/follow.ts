@@ -9,7 +9,10 @@ import { READ_ONLY, specialKind } from '../safetensors/regular-file.js'
 const POLL = 250
 const PIECE = 1 << 16
 
-/** Why events cannot be read from a path: a FIFO is as good as a file, and of anything else no build writes events into it. */
+/**
+ * Why events cannot be read from a path: a FIFO is as good as a file, and of anything else no build writes events into
+ * it.
+ */
 export const eventsProblem = async (path: string): Promise<Diagnostic | undefined> => {
   const kind = specialKind(await stat(path))
   return kind === undefined || kind === 'fifo' ? undefined : notARegularFile(path, kind, 'a file of events')
@@ -25,8 +28,15 @@ const readSome = async (file: FileHandle, buffer: Uint8Array): Promise<number> =
   }
 }
 
-/** The text of a file as it grows, until `signal` ends it or the file is removed. `caughtUp` is called whenever there is no more for now. */
-export const follow = async function* (path: string, signal: AbortSignal, caughtUp: () => void): AsyncGenerator<string> {
+/**
+ * The text of a file as it grows, until `signal` ends it or the file is removed. `caughtUp` is called whenever there is
+ * no more for now.
+ */
+export const follow = async function* (
+  path: string,
+  signal: AbortSignal,
+  caughtUp: () => void,
+): AsyncGenerator<string> {
   const file = await open(path, READ_ONLY)
   const decoder = new TextDecoder()
   const buffer = new Uint8Array(PIECE)

@@ -25,7 +25,10 @@ const readIfThere = (path: string): string | undefined => {
 }
 
 /** The generated files below a folder that are not what the operators say. */
-export const findStale = (root: string): readonly string[] => Object.entries(generated()).filter(([path, text]) => readIfThere(join(root, path)) !== text).map(([path]) => path)
+export const findStale = (root: string): readonly string[] =>
+  Object.entries(generated())
+    .filter(([path, text]) => readIfThere(join(root, path)) !== text)
+    .map(([path]) => path)
 
 /** Writes the generated files below a folder. */
 export const writeGenerated = (root: string): void => {
@@ -36,7 +39,7 @@ export const writeGenerated = (root: string): void => {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const stale = process.argv.includes('--check') ? findStale(ROOT) : writeGenerated(ROOT) ?? []
+  const stale = process.argv.includes('--check') ? findStale(ROOT) : (writeGenerated(ROOT) ?? [])
   for (const path of stale) process.stderr.write(`${staleFile(path).message}; ${staleFile(path).help}\n`)
   process.exitCode = stale.length > 0 ? 1 : 0
 }

@@ -47,7 +47,11 @@ const findModels = async (folder: string): Promise<Found[]> => {
 }
 
 /** Models of one kind may be merged: the same architecture, or the same names where none is known. */
-const kindOf = ({ architecture, model }: Found): string => architecture?.id ?? ownTensors(model).map((t) => t.name).join('\0')
+const kindOf = ({ architecture, model }: Found): string =>
+  architecture?.id ??
+  ownTensors(model)
+    .map((t) => t.name)
+    .join('\0')
 
 /** The tensors of a model without the scales of others. */
 const ownTensors = ({ tensors }: Model): readonly TensorInfo[] => {
@@ -70,13 +74,19 @@ const differences = (a: Model, b: Model): Pick<Starter, 'missing' | 'mismatch'> 
   const others = merged.map((t) => b.tensors.get(t.name))
   return {
     missing: others.includes(undefined),
-    mismatch: merged.some((t, i) => others[i] !== undefined && (others[i].shape.join() !== t.shape.join() || !isFloat(others[i].dtype))),
+    mismatch: merged.some(
+      (t, i) => others[i] !== undefined && (others[i].shape.join() !== t.shape.join() || !isFloat(others[i].dtype)),
+    ),
   }
 }
 
 const toStarter = (folder: string, models: readonly Found[]): Starter => {
   const taken = new Set(TAKEN)
-  const named = (m: Found): StarterModel => ({ name: nameOfFile(m.file, taken), path: m.file, architecture: m.architecture?.title })
+  const named = (m: Found): StarterModel => ({
+    name: nameOfFile(m.file, taken),
+    path: m.file,
+    architecture: m.architecture?.title,
+  })
   const pair = choosePair(models)
   return {
     name: basename(folder) || 'recipe',
@@ -90,7 +100,12 @@ const toStarter = (folder: string, models: readonly Found[]): Starter => {
 /** What keeps the recipe from being written: it may replace none of the models it is about, by whatever name. */
 const problemsOf = (path: string, label: string, models: readonly Found[]): readonly Diagnostic[] => {
   const recipe: Destination = { name: 'the recipe', label, at: { type: 'file', path }, paths: [path] }
-  const inputs = models.map(({ file, model }) => ({ name: file, label: file, path: model.path, files: model.files.map((f) => ({ path: f.path, ...f.identity })) }))
+  const inputs = models.map(({ file, model }) => ({
+    name: file,
+    label: file,
+    path: model.path,
+    files: model.files.map((f) => ({ path: f.path, ...f.identity })),
+  }))
   return [...destinationProblems([recipe], reservedInputs(inputs), namesOnDisk()), ...obstacles([recipe], [recipe])]
 }
 
@@ -108,12 +123,17 @@ export const init = async (console: Console, target: string, flags: { readonly f
     const models = await findModels(folder)
     const problems = problemsOf(path, join(target, 'recipe.yaml'), models)
     if (problems.length > 0) return refuse(...problems.slice(0, 1))
-    const written = await writeOutput(path, Buffer.from(renderStarter(toStarter(folder, models))), { fresh: flags.force !== true })
-    if (written.type === 'failed') return refuse(...(flags.force !== true && existsSync(path) ? [recipeExists(path)] : written.diagnostics))
+    const written = await writeOutput(path, Buffer.from(renderStarter(toStarter(folder, models))), {
+      fresh: flags.force !== true,
+    })
+    if (written.type === 'failed')
+      return refuse(...(flags.force !== true && existsSync(path) ? [recipeExists(path)] : written.diagnostics))
     if (models.length === 0) console.tell([noModelsHere(folder)])
     console.out(`${join(target, 'recipe.yaml')}\n`)
     return 0
   } catch (error) {
-    return refuse(['ENOENT', 'ENOTDIR'].includes(errorCode(error)) ? folderNotMade(folder) : ioProblem(error, path, 'create'))
+    return refuse(
+      ['ENOENT', 'ENOTDIR'].includes(errorCode(error)) ? folderNotMade(folder) : ioProblem(error, path, 'create'),
+    )
   }
 }

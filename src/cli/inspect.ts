@@ -18,7 +18,12 @@ export interface InspectFlags {
 }
 
 /** `smelt inspect`: what a model holds; with patterns, of which of its tensors. */
-export const inspect = async (console: Console, path: string, layers: readonly string[], flags: InspectFlags): Promise<number> => {
+export const inspect = async (
+  console: Console,
+  path: string,
+  layers: readonly string[],
+  flags: InspectFlags,
+): Promise<number> => {
   const opened = await openModel(resolve(path))
   console.tell(opened.diagnostics)
   if (opened.type === 'failed') return exitCode(opened.diagnostics)
@@ -26,15 +31,23 @@ export const inspect = async (console: Console, path: string, layers: readonly s
   const names = [...model.tensors.keys()]
   const architecture = detectArchitecture(model.tensors)
   const quantised = findQuantised(model.tensors)
-  const selected = layers.length === 0
-    ? ok(new Set(names))
-    : selectLayers(layers.map((text) => ({ text, at: { type: 'option', name: text } as const })), names, patternContext(architecture, model.tensors))
+  const selected =
+    layers.length === 0
+      ? ok(new Set(names))
+      : selectLayers(
+          layers.map((text) => ({ text, at: { type: 'option', name: text } as const })),
+          names,
+          patternContext(architecture, model.tensors),
+        )
   const tensors = selected.type === 'ok' ? [...selected.value].map((name) => model.tensors.get(name)!) : []
-  const statistics = flags.stats === true && selected.type === 'ok' ? measureTensors(tensors, quantised?.scaled) : ok(undefined)
+  const statistics =
+    flags.stats === true && selected.type === 'ok' ? measureTensors(tensors, quantised?.scaled) : ok(undefined)
   const problems = [...selected.diagnostics, ...statistics.diagnostics]
   console.tell(problems)
   if (selected.type === 'failed' || statistics.type === 'failed') return exitCode(problems)
   const inspected: Inspected = { path, model, architecture, quantised, tensors, statistics: statistics.value }
-  console.out(flags.json === true ? toJsonText(inspectedToJson(inspected)) : renderInspected(inspected, console.look('out')))
+  console.out(
+    flags.json === true ? toJsonText(inspectedToJson(inspected)) : renderInspected(inspected, console.look('out')),
+  )
   return 0
 }

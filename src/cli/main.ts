@@ -1,10 +1,13 @@
 #!/usr/bin/env node
 import { explainLimit } from '../run/limits.js'
 
-// ONNX Runtime would keep an identifier of this machine and events of every build in the user's cache, and send them; it asks this when it is loaded.
+// ONNX Runtime would keep an identifier of this machine and events of every build in the user's cache, and send them;
+// it asks this when it is loaded.
 process.env['ORT_DISABLE_TELEMETRY'] ??= '1'
 
-/** The exit codes of what a limit of the process leads to; the module that knows them all may be one too many to load. */
+/**
+ * The exit codes of what a limit of the process leads to; the module that knows them all may be one too many to load.
+ */
 const LIMIT_CODES = { retry: 75, run: 3 } as const
 
 /** Says why the program ended, with nothing but what is loaded where a limit is why. */

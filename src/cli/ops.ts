@@ -15,7 +15,11 @@ export const ops = (console: Console, name: string | undefined): number => {
   if (one !== undefined) console.out(renderOperator(one, look))
   else if (family.length > 0) console.out(renderOperators(family, look))
   else {
-    const problem = unknownOperator(name!, name!.includes('.') ? operators.map((o) => o.id) : new Set([...FAMILIES, ...SHORT]), operatorLike(name!))
+    const problem = unknownOperator(
+      name!,
+      name!.includes('.') ? operators.map((o) => o.id) : new Set([...FAMILIES, ...SHORT]),
+      operatorLike(name!),
+    )
     console.tell([problem])
     return exitCode([problem])
   }

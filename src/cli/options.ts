@@ -23,5 +23,7 @@ export const readWorkers = (text: string | undefined, fallback: () => number): R
 export const readDevice = (text: string): Result<DeviceRequest> => {
   if (text === 'auto' || text === 'cpu' || text === 'webgpu') return ok(text)
   const [, index] = /^cuda(?::(\d{1,3}))?$/.exec(text) ?? []
-  return text.startsWith('cuda') && (text === 'cuda' || index !== undefined) ? ok(`cuda:${Number(index ?? 0)}` as const) : failed(deviceUnknown(text))
+  return text.startsWith('cuda') && (text === 'cuda' || index !== undefined)
+    ? ok(`cuda:${Number(index ?? 0)}` as const)
+    : failed(deviceUnknown(text))
 }

@@ -25,22 +25,39 @@ export interface PlanFlags {
 
 /** `smelt plan`: everything a build would do, without doing it. */
 export const plan = async (console: Console, recipe: string, flags: PlanFlags): Promise<number> => {
-  const [set, workers, wish] = [readSet(flags.set), readWorkers(flags.workers, defaultWorkers), readDevice(flags.device)]
-  const prepared = set.type === 'ok' && workers.type === 'ok' && wish.type === 'ok'
-    ? await planNow(recipe, { set: set.value, reading: 'never', store: userStore(), device: wish.value, ...(flags.out === undefined ? {} : { out: flags.out }) })
-    : undefined
-  const chosen = prepared?.type === 'ok' && workers.type === 'ok' && wish.type === 'ok'
-    ? await chooseDevice(wish.value, prepared.value.plan, workers.value, cudaPlaces())
-    : undefined
+  const [set, workers, wish] = [
+    readSet(flags.set),
+    readWorkers(flags.workers, defaultWorkers),
+    readDevice(flags.device),
+  ]
+  const prepared =
+    set.type === 'ok' && workers.type === 'ok' && wish.type === 'ok'
+      ? await planNow(recipe, {
+          set: set.value,
+          reading: 'never',
+          store: userStore(),
+          device: wish.value,
+          ...(flags.out === undefined ? {} : { out: flags.out }),
+        })
+      : undefined
+  const chosen =
+    prepared?.type === 'ok' && workers.type === 'ok' && wish.type === 'ok'
+      ? await chooseDevice(wish.value, prepared.value.plan, workers.value, cudaPlaces())
+      : undefined
   const diagnostics = [set, workers, wish, prepared, chosen].flatMap((r) => r?.diagnostics ?? [])
   console.tell(diagnostics)
   if (prepared?.type !== 'ok' || chosen?.type !== 'ok') return exitCode(diagnostics)
-  const outline = outlinePlan(prepared.value.plan, chosen.value.planned, { lock: prepared.value.lock, speed: userStore().speeds.find(chosen.value.device) })
-  console.out({
-    text: () => renderPlan(outline, console.look('out')),
-    json: () => toJsonText(outline),
-    dot: () => renderDot(outline),
-    mermaid: () => renderMermaid(outline),
-  }[flags.format]())
+  const outline = outlinePlan(prepared.value.plan, chosen.value.planned, {
+    lock: prepared.value.lock,
+    speed: userStore().speeds.find(chosen.value.device),
+  })
+  console.out(
+    {
+      text: () => renderPlan(outline, console.look('out')),
+      json: () => toJsonText(outline),
+      dot: () => renderDot(outline),
+      mermaid: () => renderMermaid(outline),
+    }[flags.format](),
+  )
   return 0
 }

@@ -4,9 +4,18 @@ import { readPackage } from '../base/version.js'
 
 const collect = (text: string, before: readonly string[]): readonly string[] => [...before, text]
 
-const SET = ['--set <name=value>', 'give a param of the recipe another value, or several to build them all: keep=0.2,0.4 (repeatable)', collect, []] as const
+const SET = [
+  '--set <name=value>',
+  'give a param of the recipe another value, or several to build them all: keep=0.2,0.4 (repeatable)',
+  collect,
+  [],
+] as const
 
-const DEVICE = ['--device <device>', 'where programs run: auto, cpu, cuda, cuda:1 for the second graphics card, or webgpu', 'auto'] as const
+const DEVICE = [
+  '--device <device>',
+  'where programs run: auto, cpu, cuda, cuda:1 for the second graphics card, or webgpu',
+  'auto',
+] as const
 
 /**
  * The commands and what they take. Each loads what it needs only when it is called, so that help and version are quick.
@@ -21,7 +30,10 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .addOption(new Option('--no-color', 'do not colour the output'))
     .showSuggestionAfterError(true)
     .addHelpText('after', '\nA recipe to begin with: smelt init\nEach command explains itself: smelt build --help')
-  program.command('build').argument('<recipe>').description('plan, run, and write the outputs')
+  program
+    .command('build')
+    .argument('<recipe>')
+    .description('plan, run, and write the outputs')
     .option(...SET)
     .option('--out <folder>', 'write outputs relative to this folder instead of the recipe’s')
     .option(...DEVICE)
@@ -37,75 +49,139 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .option('--no-dashboard', 'show one line of progress instead of the dashboard')
     .option('--report <file>', 'write a report on the build: .html, .svg, .png, .txt or .json')
     .action((recipe, flags) => run(async (console) => (await import('./build.js')).build(console, recipe, flags)))
-  const operating = (command: Command): Command => command.argument('[words...]', 'files for its inputs, in their order, and `--KEY VALUE` for any of its parameters')
-    .allowUnknownOption(true)
-    .option('-o, --output <file>', 'where the result is written')
-    .option('--dtype <dtype>', 'dtype of the result: same, f32, f16, bf16, f8_e4m3 or f8_e5m2')
-    .option('--shard-size <size>', 'write shards of at most this size, such as 5GB')
-    .option('--print', 'print the recipe that this command line stands for, and build nothing')
-    .option(...DEVICE)
-    .option('--workers <n>', 'threads that compute')
-    .option('--json', 'print everything that happens as lines of JSON')
-    .option('--quiet', 'print problems only')
-    .option('--no-dashboard', 'show one line of progress instead of the dashboard')
-  operating(program.command('blend').description('blend two models without a recipe: smelt blend A B -o OUT --keep 0.6'))
-    .action((words, flags) => run(async (console) => (await import('./run-operator.js')).runOperator(console, 'merge.blend', words, flags)))
-  operating(program.command('run').argument('<operator>').description('run one operator over files without a recipe: smelt run merge.ties BASE A B -o OUT --density 0.2'))
-    .action((operator, words, flags) => run(async (console) => (await import('./run-operator.js')).runOperator(console, operator, words, flags)))
-  program.command('watch').argument('<events>', 'what `smelt build --json` wrote, or `-` for standard input').description('show another build’s dashboard')
+  const operating = (command: Command): Command =>
+    command
+      .argument('[words...]', 'files for its inputs, in their order, and `--KEY VALUE` for any of its parameters')
+      .allowUnknownOption(true)
+      .option('-o, --output <file>', 'where the result is written')
+      .option('--dtype <dtype>', 'dtype of the result: same, f32, f16, bf16, f8_e4m3 or f8_e5m2')
+      .option('--shard-size <size>', 'write shards of at most this size, such as 5GB')
+      .option('--print', 'print the recipe that this command line stands for, and build nothing')
+      .option(...DEVICE)
+      .option('--workers <n>', 'threads that compute')
+      .option('--json', 'print everything that happens as lines of JSON')
+      .option('--quiet', 'print problems only')
+      .option('--no-dashboard', 'show one line of progress instead of the dashboard')
+  operating(
+    program.command('blend').description('blend two models without a recipe: smelt blend A B -o OUT --keep 0.6'),
+  ).action((words, flags) =>
+    run(async (console) => (await import('./run-operator.js')).runOperator(console, 'merge.blend', words, flags)),
+  )
+  operating(
+    program
+      .command('run')
+      .argument('<operator>')
+      .description('run one operator over files without a recipe: smelt run merge.ties BASE A B -o OUT --density 0.2'),
+  ).action((operator, words, flags) =>
+    run(async (console) => (await import('./run-operator.js')).runOperator(console, operator, words, flags)),
+  )
+  program
+    .command('watch')
+    .argument('<events>', 'what `smelt build --json` wrote, or `-` for standard input')
+    .description('show another build’s dashboard')
     .option('--speed <n>', 'replay the events as they came, n times as fast')
     .action((events, flags) => run(async (console) => (await import('./watch.js')).watch(console, events, flags)))
-  program.command('plan').argument('<recipe>').description('show what a build would do, without doing it')
+  program
+    .command('plan')
+    .argument('<recipe>')
+    .description('show what a build would do, without doing it')
     .option(...SET)
     .option('--out <folder>', 'plan for outputs relative to this folder')
     .option(...DEVICE)
     .option('--workers <n>', 'estimate the memory for so many threads')
-    .addOption(new Option('--format <format>', 'how to print it').choices(['text', 'json', 'dot', 'mermaid']).default('text'))
+    .addOption(
+      new Option('--format <format>', 'how to print it').choices(['text', 'json', 'dot', 'mermaid']).default('text'),
+    )
     .action((recipe, flags) => run(async (console) => (await import('./plan.js')).plan(console, recipe, flags)))
-  program.command('check').argument('<recipes...>').description('look for mistakes in recipes and their files')
+  program
+    .command('check')
+    .argument('<recipes...>')
+    .description('look for mistakes in recipes and their files')
     .option('--json', 'print the findings as JSON')
     .action((recipes, flags) => run(async (console) => (await import('./check.js')).check(console, recipes, flags)))
-  program.command('why').argument('<recipe>').argument('[step]', 'a step of the recipe; all of them unless given')
+  program
+    .command('why')
+    .argument('<recipe>')
+    .argument('[step]', 'a step of the recipe; all of them unless given')
     .description('show what makes a step run: how it differs from the last build')
     .option(...SET)
     .option('--out <folder>', 'look for outputs below this folder')
     .option('--json', 'print it as JSON')
-    .action((recipe, step, flags) => run(async (console) => (await import('./why.js')).why(console, recipe, step, flags)))
-  program.command('verify').argument('<recipe>').description('read inputs and outputs again, and compare them with the lock')
+    .action((recipe, step, flags) =>
+      run(async (console) => (await import('./why.js')).why(console, recipe, step, flags)),
+    )
+  program
+    .command('verify')
+    .argument('<recipe>')
+    .description('read inputs and outputs again, and compare them with the lock')
     .option('--out <folder>', 'look for outputs below this folder instead of the recipe’s')
     .option('--workers <n>', 'threads that read')
     .option('--json', 'print the findings as JSON')
     .action((recipe, flags) => run(async (console) => (await import('./verify.js')).verify(console, recipe, flags)))
-  program.command('cache').addArgument(new Argument('<action>', 'list what earlier builds left, remove the least recently used beyond the limit, or remove everything').choices(['ls', 'gc', 'clear']))
+  program
+    .command('cache')
+    .addArgument(
+      new Argument(
+        '<action>',
+        'list what earlier builds left, remove the least recently used beyond the limit, or remove everything',
+      ).choices(['ls', 'gc', 'clear']),
+    )
     .description('manage the build cache')
     .option('--json', 'print the list as JSON')
-    .addHelpText('after', '\nLocation: $SMELT_CACHE (default: smelt in your cache folder). Size limit: $SMELT_CACHE_SIZE (default: 1.07 GB).')
+    .addHelpText(
+      'after',
+      '\nLocation: $SMELT_CACHE (default: smelt in your cache folder). Size limit: $SMELT_CACHE_SIZE (default: 1.07 GB).',
+    )
     .action((action, flags) => run(async (console) => (await import('./cache.js')).cache(console, action, flags)))
-  program.command('inspect').argument('<file>', 'a safetensors file, or the index or folder of a sharded model')
-    .argument('[layers...]', 'patterns of the tensors to show, such as "**.attn2"').description('show the tensors, architecture and metadata of a model')
+  program
+    .command('inspect')
+    .argument('<file>', 'a safetensors file, or the index or folder of a sharded model')
+    .argument('[layers...]', 'patterns of the tensors to show, such as "**.attn2"')
+    .description('show the tensors, architecture and metadata of a model')
     .option('--stats', 'mean, deviation, extremes, norm and odd values of each tensor (reads them)')
     .option('--json', 'print all of it as JSON')
-    .action((file, layers, flags) => run(async (console) => (await import('./inspect.js')).inspect(console, file, layers, flags)))
-  program.command('diff').argument('<a>', 'a model').argument('<b>', 'the model to compare with it')
-    .argument('[layers...]', 'patterns of the tensors to compare').description('show how two models differ, by block and by layer')
+    .action((file, layers, flags) =>
+      run(async (console) => (await import('./inspect.js')).inspect(console, file, layers, flags)),
+    )
+  program
+    .command('diff')
+    .argument('<a>', 'a model')
+    .argument('<b>', 'the model to compare with it')
+    .argument('[layers...]', 'patterns of the tensors to compare')
+    .description('show how two models differ, by block and by layer')
     .option('--html <file>', 'write it as a page (or, by the ending, as .svg, .png, .json or .txt)')
     .option('--json', 'print it as JSON')
-    .action((a, b, layers, flags) => run(async (console) => (await import('./diff.js')).diff(console, a, b, layers, flags)))
-  program.command('repair').argument('<path>', 'a safetensors file that breaks the format, or a folder of shards without an index')
+    .action((a, b, layers, flags) =>
+      run(async (console) => (await import('./diff.js')).diff(console, a, b, layers, flags)),
+    )
+  program
+    .command('repair')
+    .argument('<path>', 'a safetensors file that breaks the format, or a folder of shards without an index')
     .description('write a valid copy of a broken file, or a missing index; existing files are never changed')
     .option('-o, --out <file>', 'where to write the copy (default: NAME.repaired.safetensors beside the file)')
     .option('--json', 'print what was done as JSON')
     .action((path, flags) => run(async (console) => (await import('./repair.js')).repair(console, path, flags)))
-  program.command('ops').argument('[name]', 'an operator or a family').description('list operators, or explain one')
+  program
+    .command('ops')
+    .argument('[name]', 'an operator or a family')
+    .description('list operators, or explain one')
     .action((name) => run(async (console) => (await import('./ops.js')).ops(console, name)))
-  program.command('init').argument('[folder]', 'where', '.').description('write a recipe for the models in a folder')
+  program
+    .command('init')
+    .argument('[folder]', 'where', '.')
+    .description('write a recipe for the models in a folder')
     .option('--force', 'overwrite an existing recipe')
     .action((folder, flags) => run(async (console) => (await import('./init.js')).init(console, folder, flags)))
-  program.command('cuda').argument('[sources...]', 'wheels, tarballs or folders that hold what CUDA needs; without any it is downloaded').description('make NVIDIA GPUs usable: get what is missing, and try it')
+  program
+    .command('cuda')
+    .argument('[sources...]', 'wheels, tarballs or folders that hold what CUDA needs; without any it is downloaded')
+    .description('make NVIDIA GPUs usable: get what is missing, and try it')
     .option('--remove', 'remove what this command installed')
     .option('--json', 'print what was found as JSON')
     .action((sources, flags) => run(async (console) => (await import('./cuda.js')).cuda(console, sources, flags)))
-  program.command('doctor').description('show what this machine can do')
+  program
+    .command('doctor')
+    .description('show what this machine can do')
     .option('--json', 'print it as JSON')
     .action((flags) => run(async (console) => (await import('./doctor.js')).doctor(console, flags)))
   return program
@@ -122,12 +198,25 @@ const print = (text: string): void => {
 }
 
 /** Words of the program as its parser may put them, as a sentence. */
-const sentenceOf = (message: string): string => message.replace(/^error: /, '').replace(/\s*\(Did you mean .*\?\)/, '').replace(/\n/g, ' ').replace(/'([^']*)'/g, '`$1`').trim()
+const sentenceOf = (message: string): string =>
+  message
+    .replace(/^error: /, '')
+    .replace(/\s*\(Did you mean .*\?\)/, '')
+    .replace(/\n/g, ' ')
+    .replace(/'([^']*)'/g, '`$1`')
+    .trim()
 
-/** What a parser's complaint leaves to be said: the name that was meant, a recipe without a command, or an argument that is missing. */
+/**
+ * What a parser's complaint leaves to be said: the name that was meant, a recipe without a command, or an argument that
+ * is missing.
+ */
 const helpOn = (program: Command, { code, message }: CommanderError, args: readonly string[]): string | undefined => {
   const [, meant] = /\(Did you mean (?:one of )?(.+)\?\)/.exec(message) ?? []
-  if (meant !== undefined) return `did you mean ${meant.split(', ').map((name) => `\`${name}\``).join(' or ')}?`
+  if (meant !== undefined)
+    return `did you mean ${meant
+      .split(', ')
+      .map((name) => `\`${name}\``)
+      .join(' or ')}?`
   const recipe = args.find((arg) => /\.(?:ya?ml|json)$/i.test(arg))
   if (code === 'commander.unknownCommand' && recipe !== undefined) return `write \`smelt build ${recipe}\``
   const command = program.commands.find((c) => c.name() === args.find((arg) => !arg.startsWith('-')))
@@ -141,16 +230,21 @@ const helpFor = (program: Command, args: readonly string[]): string => {
   return program.commands.some((command) => command.name() === name) ? `smelt ${name}` : 'smelt'
 }
 
-/** Reads the command line and runs the command it names, on `given` or else on the console of this process; the result is the exit code. */
+/**
+ * Reads the command line and runs the command it names, on `given` or else on the console of this process; the result
+ * is the exit code.
+ */
 export const runCommand = async (args: readonly string[], given?: Console): Promise<number> => {
   let code = 0
-  const open = async (): Promise<Console> => given ?? (await import('./console.js')).openConsole({ color: program.opts<{ color?: boolean }>().color })
+  const open = async (): Promise<Console> =>
+    given ?? (await import('./console.js')).openConsole({ color: program.opts<{ color?: boolean }>().color })
   const program = describeCommands(async (command) => {
     code = await command(await open())
   })
   const first = args.find((arg) => !arg.startsWith('-'))
   // Only help needs to know the command otherwise: what it is made of is loaded when a shell asks.
-  if (first === 'completion' || first === 'complete') (await import('./completion.js')).addCompletion(program, COMPLETION)
+  if (first === 'completion' || first === 'complete')
+    (await import('./completion.js')).addCompletion(program, COMPLETION)
   else program.command('completion').argument('<shell>', 'bash, zsh, fish or powershell').description(COMPLETION)
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({ writeOut: print, writeErr: () => undefined, outputError: () => undefined })

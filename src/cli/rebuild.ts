@@ -18,7 +18,10 @@ export interface WatchWorld {
   wait(ms: number, signal: AbortSignal): Promise<void>
 }
 
-/** How often files are looked at, in ms: looking at the few files of a recipe costs nothing, and works on every file system. */
+/**
+ * How often files are looked at, in ms: looking at the few files of a recipe costs nothing, and works on every file
+ * system.
+ */
 const INTERVAL = 300
 
 const onDisk: WatchWorld = {
@@ -26,16 +29,17 @@ const onDisk: WatchWorld = {
     const found = await stat(path, { bigint: true }).catch(() => undefined)
     return found === undefined ? '' : Object.values(identityOf(found)).join(':')
   },
-  wait: (ms, signal) => new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    if (signal.aborted) done()
-    else signal.addEventListener('abort', done)
-  }),
+  wait: (ms, signal) =>
+    new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', done)
+        resolve()
+      }
+      const timer = setTimeout(done, ms)
+      if (signal.aborted) done()
+      else signal.addEventListener('abort', done)
+    }),
 }
 
 /** A signal that is aborted as soon as one of two is. */
@@ -49,7 +53,12 @@ export const eitherOf = (x: AbortSignal, y: AbortSignal): AbortSignal => {
 }
 
 /** Waits until files are other than they were, and then until they stand still: whoever writes them is done. */
-const waitForChange = async (look: () => Promise<string>, was: string | undefined, ended: AbortSignal, world: WatchWorld): Promise<void> => {
+const waitForChange = async (
+  look: () => Promise<string>,
+  was: string | undefined,
+  ended: AbortSignal,
+  world: WatchWorld,
+): Promise<void> => {
   let last = was
   let moved = false
   while (!ended.aborted) {
@@ -62,11 +71,15 @@ const waitForChange = async (look: () => Promise<string>, was: string | undefine
 }
 
 /**
- * Builds, and builds again whenever one of the files changed; a build that is under way is stopped at its next chunk. Ends when `ended` is
+ * Builds, and builds again whenever one of the files changed; a build that is under way is stopped at its next chunk.
+ * Ends when `ended` is
  * aborted; gives the code of the last build that was not stopped for another.
  */
 export const rebuildOnChange = async (
-  recipe: string, build: (signal: AbortSignal) => Promise<WatchedBuild>, ended: AbortSignal, world: WatchWorld = onDisk,
+  recipe: string,
+  build: (signal: AbortSignal) => Promise<WatchedBuild>,
+  ended: AbortSignal,
+  world: WatchWorld = onDisk,
 ): Promise<number> => {
   let files: readonly string[] = [recipe]
   let code = 0

@@ -16,24 +16,53 @@ export interface RepairFlags {
   readonly json?: boolean
 }
 
-/** `smelt repair`: a whole copy of a file that breaks the format, or the index that shards lack. Nothing that is there is changed. */
+/**
+ * `smelt repair`: a whole copy of a file that breaks the format, or the index that shards lack. Nothing that is there
+ * is changed.
+ */
 export const repair = async (console: Console, path: string, { out, json }: RepairFlags): Promise<number> => {
   const from = resolvePath(console.cwd, path)
-  const wrong = out === undefined ? undefined : checkOutputPath({ name: 'repaired', path: out, at: { type: 'option', name: '--out' }, sharded: false }, 'model')
+  const wrong =
+    out === undefined
+      ? undefined
+      : checkOutputPath({ name: 'repaired', path: out, at: { type: 'option', name: '--out' }, sharded: false }, 'model')
   if (wrong !== undefined) {
     const problem: Diagnostic = { ...wrong, blame: 'usage' }
     console.tell([problem])
     return exitCode([problem])
   }
-  const isFolder = await stat(from).then((found) => found.isDirectory(), () => false)
-  const result = isFolder ? await repairIndex(from) : await repairFile(from, out === undefined ? repairedName(from) : resolvePath(console.cwd, out))
+  const isFolder = await stat(from).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
+  const result = isFolder
+    ? await repairIndex(from)
+    : await repairFile(from, out === undefined ? repairedName(from) : resolvePath(console.cwd, out))
   if (json === true) {
-    console.out(toJsonText({ type: 'repair', ...(result.type === 'ok' ? { ...result.value, out: result.value.out ?? null } : { path: from, out: null }), diagnostics: toJson(result.diagnostics) }))
+    console.out(
+      toJsonText({
+        type: 'repair',
+        ...(result.type === 'ok' ? { ...result.value, out: result.value.out ?? null } : { path: from, out: null }),
+        diagnostics: toJson(result.diagnostics),
+      }),
+    )
     return exitCode(result.type === 'failed' ? result.diagnostics : [])
   }
   console.tell(result.diagnostics)
   if (result.type === 'failed') return exitCode(result.diagnostics)
-  const near = (place: string): string => { const short = relative(console.cwd, place); return short === '' || short.startsWith('..') ? place : short }
-  console.out(renderRepaired({ ...result.value, path: near(result.value.path), out: result.value.out === undefined ? undefined : near(result.value.out) }, console.look('out')))
+  const near = (place: string): string => {
+    const short = relative(console.cwd, place)
+    return short === '' || short.startsWith('..') ? place : short
+  }
+  console.out(
+    renderRepaired(
+      {
+        ...result.value,
+        path: near(result.value.path),
+        out: result.value.out === undefined ? undefined : near(result.value.out),
+      },
+      console.look('out'),
+    ),
+  )
   return 0
 }

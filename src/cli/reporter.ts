@@ -10,7 +10,10 @@ export interface Reporter {
   stopAsked(signal: string): void
   /** Draws what is due; called many times a second. */
   tick(): void
-  /** Gives the terminal back as it was: called before anything else is written, before a signal ends the process, and perhaps more than once. */
+  /**
+   * Gives the terminal back as it was: called before anything else is written, before a signal ends the process, and
+   * perhaps more than once.
+   */
   release(): void
   ended(code: number): void
 }

@@ -25,19 +25,30 @@ export interface RunFlags extends Pick<BuildFlags, 'device' | 'workers' | 'json'
 
 /** Keys that a step of an operator may have. */
 const keysOf = (operator: Operator): readonly string[] => [
-  ...Object.keys(operator.inputs), ...Object.keys(operator.params), ...sharedKeys(operator),
-  ...Object.values(operator.inputs).flatMap((spec) => (spec.type === 'model' && spec.many ? Object.keys(spec.each) : [])),
+  ...Object.keys(operator.inputs),
+  ...Object.keys(operator.params),
+  ...sharedKeys(operator),
+  ...Object.values(operator.inputs).flatMap((spec) =>
+    spec.type === 'model' && spec.many ? Object.keys(spec.each) : [],
+  ),
 ]
 
 /** A value as YAML on one line: as it was typed where that is a value, else as a text. */
 const toYaml = (text: string): string => {
   const read = /[\r\n]/.test(text) ? undefined : readDocument({ path: '', text: `x: ${text}` })
-  const value = read?.type === 'ok' && read.value.type === 'map' && read.value.entries.size === 1 && read.value.entries.get('x')?.value.type !== 'null'
+  const value =
+    read?.type === 'ok' &&
+    read.value.type === 'map' &&
+    read.value.entries.size === 1 &&
+    read.value.entries.get('x')?.value.type !== 'null'
   return value ? text : escapeJson(JSON.stringify(text))
 }
 
 /** Sorts the words behind an operator: files, and values by key (`--keep 0.6`, `--keep=0.6`; a switch stands alone). */
-const sortWords = (operator: Operator, words: readonly string[]): Result<{ readonly files: readonly string[]; readonly values: Readonly<Record<string, string>> }> => {
+const sortWords = (
+  operator: Operator,
+  words: readonly string[],
+): Result<{ readonly files: readonly string[]; readonly values: Readonly<Record<string, string>> }> => {
   const keys = keysOf(operator)
   const [files, values]: [string[], Record<string, string>] = [[], {}]
   const problems: Diagnostic[] = []
@@ -49,13 +60,23 @@ const sortWords = (operator: Operator, words: readonly string[]): Result<{ reado
     }
     const key = option.replaceAll('-', '_')
     if (!keys.includes(key)) {
-      problems.push(adviseOption(noSuchOption(option, operator.id, keys, didYouMean(key, keys)), operator, key, given ?? words[i + 1]))
+      problems.push(
+        adviseOption(
+          noSuchOption(option, operator.id, keys, didYouMean(key, keys)),
+          operator,
+          key,
+          given ?? words[i + 1],
+        ),
+      )
       if (given === undefined && words[i + 1]?.startsWith('--') === false) i++
       continue
     }
     const next = words[i + 1]?.startsWith('--') === true ? undefined : words[i + 1]
     const spec = operator.params[key]
-    const isSwitch = spec?.type === 'boolean' ? next === undefined || !/^(true|false)$/.test(next) : spec?.type === 'choice' && 'true' in spec.choices && next === undefined
+    const isSwitch =
+      spec?.type === 'boolean'
+        ? next === undefined || !/^(true|false)$/.test(next)
+        : spec?.type === 'choice' && 'true' in spec.choices && next === undefined
     const value = given ?? (isSwitch ? 'true' : next)
     if (value === undefined) problems.push(valueMissing(option))
     else if (Object.hasOwn(values, key)) problems.push(optionTwice(option))
@@ -68,18 +89,34 @@ const sortWords = (operator: Operator, words: readonly string[]): Result<{ reado
 const onlyOne = (found: readonly Operator[]): Operator | undefined => (found.length === 1 ? found[0] : undefined)
 
 /** `smelt run`: one operator over files, without a recipe; `--print` shows the recipe it stands for. */
-export const runOperator = async (console: Console, id: string, words: readonly string[], flags: RunFlags): Promise<number> => {
+export const runOperator = async (
+  console: Console,
+  id: string,
+  words: readonly string[],
+  flags: RunFlags,
+): Promise<number> => {
   const refuse = (...diagnostics: readonly Diagnostic[]): number => {
     console.tell(diagnostics)
     return exitCode(diagnostics)
   }
   const operator = findOperator(id) ?? onlyOne(operators.filter((o) => o.id.endsWith(`.${id}`)))
-  if (operator === undefined) return refuse(unknownOperator(id, operators.map((o) => o.id), operatorLike(id)))
+  if (operator === undefined)
+    return refuse(
+      unknownOperator(
+        id,
+        operators.map((o) => o.id),
+        operatorLike(id),
+      ),
+    )
   const sorted = sortWords(operator, words)
   if (sorted.type === 'failed') return refuse(...sorted.diagnostics)
   if (flags.output === undefined && flags.print !== true) return refuse(outputMissing(operator.id))
   const { text, unused } = renderOneOff({
-    operator, ...sorted.value, output: flags.output ?? (operator.output === 'report' ? 'report.html' : 'out.safetensors'), dtype: flags.dtype, shardSize: flags.shardSize,
+    operator,
+    ...sorted.value,
+    output: flags.output ?? (operator.output === 'report' ? 'report.html' : 'out.safetensors'),
+    dtype: flags.dtype,
+    shardSize: flags.shardSize,
   })
   if (unused.length > 0) return refuse(leftOverFiles(operator.id, unused))
   if (flags.print === true) {
@@ -88,7 +125,12 @@ export const runOperator = async (console: Console, id: string, words: readonly 
   }
   const { device, workers, json, quiet, dashboard } = flags
   const build: BuildFlags = {
-    set: [], device, ...(workers === undefined ? {} : { workers }), ...(json === undefined ? {} : { json }), ...(quiet === undefined ? {} : { quiet }), ...(dashboard === undefined ? {} : { dashboard }),
+    set: [],
+    device,
+    ...(workers === undefined ? {} : { workers }),
+    ...(json === undefined ? {} : { json }),
+    ...(quiet === undefined ? {} : { quiet }),
+    ...(dashboard === undefined ? {} : { dashboard }),
   }
   return (await buildOnce(console, { path: join(console.cwd, 'command line'), text }, build)).code
 }

@@ -34,26 +34,50 @@ const readReportPath = (text: string | undefined, cwd: string): Result<ReportPla
   if (text === undefined) return ok(undefined)
   const ending = extname(text).slice(1).toLowerCase()
   const format = REPORT_FORMATS.find((f) => f === ending)
-  return format === undefined ? failed(reportEndingHere(text, REPORT_FORMATS)) : ok({ path: resolvePath(cwd, text), format })
+  return format === undefined
+    ? failed(reportEndingHere(text, REPORT_FORMATS))
+    : ok({ path: resolvePath(cwd, text), format })
 }
 
 const HERE: Place = { type: 'option', name: '--report' }
 
 const reportStep = (name: string, id: string, inputs: Step['inputs'], params: Step['params']): Step => ({
-  name, operator: findOperator(id)!, at: HERE, keys: new Map(), seed: undefined, inputs, each: [], params,
-  layers: undefined, mask: undefined, unmasked: 'keep', missing: 'error', mismatch: 'error', architectures: 'error',
+  name,
+  operator: findOperator(id)!,
+  at: HERE,
+  keys: new Map(),
+  seed: undefined,
+  inputs,
+  each: [],
+  params,
+  layers: undefined,
+  mask: undefined,
+  unmasked: 'keep',
+  missing: 'error',
+  mismatch: 'error',
+  architectures: 'error',
 })
 
 const reportOutput = (name: string): Output => ({
-  name, at: HERE, from: { name, at: HERE }, path: `${name}.json`, pathAt: HERE,
-  dtype: 'same', dtypeRules: [], shardBytes: undefined, delta: false, nonFinite: 'error', metadata: {}, tags: [],
+  name,
+  at: HERE,
+  from: { name, at: HERE },
+  path: `${name}.json`,
+  pathAt: HERE,
+  dtype: 'same',
+  dtypeRules: [],
+  shardBytes: undefined,
+  delta: false,
+  nonFinite: 'error',
+  metadata: {},
+  tags: [],
 })
 
 /** The first input of a step that is a model, for the layers that its rules are about. */
 const modelOf = ({ operator, inputs }: Step): Name | undefined => {
   const key = Object.keys(operator.inputs)[0]
   const first = key === undefined ? undefined : inputs[key]
-  return first === undefined || 'name' in first ? first as Name | undefined : (first as readonly Name[])[0]
+  return first === undefined || 'name' in first ? (first as Name | undefined) : (first as readonly Name[])[0]
 }
 
 /** What there is to draw for a step: a mask that it gives, weights that it gives, or rules that stand in it. */
@@ -61,16 +85,25 @@ const drawn = (step: Step): readonly { readonly about: string; readonly step: St
   const { name, operator, inputs, params } = step
   const title = `report on ${name}`
   const self: Name = { name, at: HERE }
-  if (operator.output === 'mask' && operator.results === undefined) return [{ about: name, step: reportStep(title, 'report.mask', { mask: self }, {}) }]
-  const like = operator.output === 'weights' ? inputs['like'] as Name | undefined : modelOf(step)
+  if (operator.output === 'mask' && operator.results === undefined)
+    return [{ about: name, step: reportStep(title, 'report.mask', { mask: self }, {}) }]
+  const like = operator.output === 'weights' ? (inputs['like'] as Name | undefined) : modelOf(step)
   if (like === undefined) return []
-  const weights = (about: string, stepName: string, argument: RawArgument) => ({ about, step: reportStep(stepName, 'report.weights', { like }, { weights: argument }) })
+  const weights = (about: string, stepName: string, argument: RawArgument) => ({
+    about,
+    step: reportStep(stepName, 'report.weights', { like }, { weights: argument }),
+  })
   if (operator.output === 'weights') return [weights(name, title, { type: 'name', ...self })]
-  return Object.entries(params).flatMap(([param, argument]) => (argument.type === 'rules' ? [weights(`${name}, ${param}`, `${title} ${param}`, argument)] : []))
+  return Object.entries(params).flatMap(([param, argument]) =>
+    argument.type === 'rules' ? [weights(`${name}, ${param}`, `${title} ${param}`, argument)] : [],
+  )
 }
 
 /** The recipe with its masks and weights as its only results. Undefined where it has none. */
-const withReports = (recipe: Recipe, used: ReadonlySet<string>): { readonly recipe: Recipe; readonly about: readonly string[] } | undefined => {
+const withReports = (
+  recipe: Recipe,
+  used: ReadonlySet<string>,
+): { readonly recipe: Recipe; readonly about: readonly string[] } | undefined => {
   const all = [...recipe.steps.values()].filter((s) => used.has(s.name)).flatMap(drawn)
   if (all.length === 0) return undefined
   return {
@@ -88,37 +121,73 @@ type Measure = (plan: Plan) => Promise<Result<readonly ReportDocument[]>>
 
 const TICK = 100
 
-/** Measures under the signals of the terminal, which end that and not the build, and with a line that shows progress. */
-const measureUnder = (console: Console, workers: number, quiet: boolean): Measure => async (plan) => {
-  const columns = (): number => console.look('err').width
-  const line = createProgressLine({ terminal: console.errRedraws, write: quiet ? () => undefined : console.err, columns, now: () => performance.now() })
-  const interruption = listenForStop(line.clear)
-  const ticking = setInterval(line.tick, TICK)
-  const { readBytes } = plan.totals
-  line.hear({
-    type: 'run-started', recipe: 'report', device: 'cpu', workers, jobs: plan.jobs.length, seed: 0, readBytes, writeBytes: 0,
-    tensors: 0, reused: 0, cached: 0, memoryBudget: 0,
-  })
-  try {
-    return await drawReports(plan, { workers, device: 'cpu', signal: interruption.signal, listener: line.hear })
-  } finally {
-    clearInterval(ticking)
-    line.clear()
-    interruption.end()
+/**
+ * Measures under the signals of the terminal, which end that and not the build, and with a line that shows progress.
+ */
+const measureUnder =
+  (console: Console, workers: number, quiet: boolean): Measure =>
+  async (plan) => {
+    const columns = (): number => console.look('err').width
+    const line = createProgressLine({
+      terminal: console.errRedraws,
+      write: quiet ? () => undefined : console.err,
+      columns,
+      now: () => performance.now(),
+    })
+    const interruption = listenForStop(line.clear)
+    const ticking = setInterval(line.tick, TICK)
+    const { readBytes } = plan.totals
+    line.hear({
+      type: 'run-started',
+      recipe: 'report',
+      device: 'cpu',
+      workers,
+      jobs: plan.jobs.length,
+      seed: 0,
+      readBytes,
+      writeBytes: 0,
+      tensors: 0,
+      reused: 0,
+      cached: 0,
+      memoryBudget: 0,
+    })
+    try {
+      return await drawReports(plan, { workers, device: 'cpu', signal: interruption.signal, listener: line.hear })
+    } finally {
+      clearInterval(ticking)
+      line.clear()
+      interruption.end()
+    }
   }
-}
 
-/** Draws the masks and weights of a recipe. Masks that follow from the models' numbers make it read those once more. Nothing where it cannot. */
-const drawDetails = async (path: string, set: Readonly<Record<string, string>>, used: ReadonlySet<string>, measure: Measure): Promise<readonly StepDetails[]> => {
+/**
+ * Draws the masks and weights of a recipe. Masks that follow from the models' numbers make it read those once more.
+ * Nothing where it cannot.
+ */
+const drawDetails = async (
+  path: string,
+  set: Readonly<Record<string, string>>,
+  used: ReadonlySet<string>,
+  measure: Measure,
+): Promise<readonly StepDetails[]> => {
   const drafted = await draft(path, { set })
   if (drafted.type === 'failed') return []
   const details: StepDetails[] = []
   for (const { recipe, models, adapters, label } of drafted.value.settings) {
     const asked = withReports(recipe, used)
-    const plan = asked === undefined ? undefined : makePlan(asked.recipe, models, { recipe: dirname(drafted.value.path), out: undefined }, adapters)
+    const plan =
+      asked === undefined
+        ? undefined
+        : makePlan(asked.recipe, models, { recipe: dirname(drafted.value.path), out: undefined }, adapters)
     const documents = plan?.type === 'ok' ? await measure(plan.value) : undefined
     if (documents?.type !== 'ok') continue
-    append(details, documents.value.map((document, i) => ({ step: `${asked!.about[i]!}${label === '' ? '' : ` (${label})`}`, document })))
+    append(
+      details,
+      documents.value.map((document, i) => ({
+        step: `${asked!.about[i]!}${label === '' ? '' : ` (${label})`}`,
+        document,
+      })),
+    )
   }
   return details
 }
@@ -132,12 +201,21 @@ export interface Reporting {
 }
 
 /** Lets a reporter go on as it is, and keeps what it is told where a report is wanted at a path. */
-export const reportingOn = (console: Console, reporter: Reporter, path: string | undefined, began: number): Reporting => {
+export const reportingOn = (
+  console: Console,
+  reporter: Reporter,
+  path: string | undefined,
+  began: number,
+): Reporting => {
   const place = readReportPath(path, console.cwd)
   const wanted = place.type === 'ok' ? place.value : undefined
   if (wanted === undefined) return { reporter, place, write: () => Promise.resolve() }
   const heard: TimedEvent[] = []
-  const keep = (...events: readonly BuildEvent[]): void => append(heard, events.map((event) => ({ event, at: performance.now() - began })))
+  const keep = (...events: readonly BuildEvent[]): void =>
+    append(
+      heard,
+      events.map((event) => ({ event, at: performance.now() - began })),
+    )
   return {
     place,
     reporter: {
@@ -159,11 +237,19 @@ export const reportingOn = (console: Console, reporter: Reporter, path: string |
       const state = fold(NOTHING_HEARD, heard)
       if (state.plan === undefined) return
       const used = new Set(state.plan.steps.map((s) => s.step))
-      const details = state.phase === 'finished' ? await drawDetails(recipe, set, used, measureUnder(console, workers, quiet)) : []
+      const details =
+        state.phase === 'finished' ? await drawDetails(recipe, set, used, measureUnder(console, workers, quiet)) : []
       try {
         const bytes = await renderRunReport(state, details, wanted.format)
         const written = await writeOutput(wanted.path, bytes)
-        if (written.type === 'ok') reporter.event({ type: 'report-written', name: 'build', path: path!, format: wanted.format, bytes: bytes.length })
+        if (written.type === 'ok')
+          reporter.event({
+            type: 'report-written',
+            name: 'build',
+            path: path!,
+            format: wanted.format,
+            bytes: bytes.length,
+          })
         else reporter.problems(written.diagnostics.map((d) => reportNotWritten(wanted.path, d.message)))
       } catch (error) {
         // The build is done all the same.

@@ -7,14 +7,17 @@ type Signal = (typeof SIGNALS)[number]
 /** A stop that may be asked for while something runs. */
 export interface Interruption {
   readonly signal: AbortSignal
-  /** The exit code of a command that stopped because of it (128 and the signal's number); undefined while nobody asked. */
+  /**
+   * The exit code of a command that stopped because of it (128 and the signal's number); undefined while nobody asked.
+   */
   readonly exitCode: number | undefined
   /** Gives the signals their default effect back. */
   end(): void
 }
 
 /**
- * Listens for the first signal, which asks for a stop; the second has its default effect, which ends the process at once, after `dying`.
+ * Listens for the first signal, which asks for a stop; the second has its default effect, which ends the process at
+ * once, after `dying`.
  * Never by `process.exit`, which would abort inside ONNX Runtime instead of ending.
  */
 export const listenForStop = (asked: (signal: Signal) => void, dying: () => void = () => undefined): Interruption => {

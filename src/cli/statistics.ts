@@ -37,7 +37,8 @@ const READERS: Readonly<Partial<Record<Dtype, (bytes: ArrayBuffer) => Numbers>>>
 type Moments = Record<'n' | 'mean' | 'squares' | 'power' | 'min' | 'max' | 'nan' | 'infinite' | 'zeros', number>
 
 /**
- * Adds a chunk. `squares` is the sum of squared distances to the mean; combining chunks by theirs (Chan et al. 1983) stays exact
+ * Adds a chunk. `squares` is the sum of squared distances to the mean; combining chunks by theirs (Chan et al. 1983)
+ * stays exact
  * where the difference of two sums would cancel.
  */
 const addChunk = (m: Moments, values: Numbers): void => {
@@ -79,8 +80,23 @@ const CHUNK = 1 << 18
 /** How stored numbers, the first of them element `from`, become those they mean. */
 type Scaling = (values: Numbers, from: number) => Numbers
 
-const measureTensor = (fd: number, info: TensorInfo, read: (bytes: ArrayBuffer) => Numbers, scale: Scaling): Result<Statistics> => {
-  const m: Moments = { n: 0, mean: 0, squares: 0, power: 0, min: Infinity, max: -Infinity, nan: 0, infinite: 0, zeros: 0 }
+const measureTensor = (
+  fd: number,
+  info: TensorInfo,
+  read: (bytes: ArrayBuffer) => Numbers,
+  scale: Scaling,
+): Result<Statistics> => {
+  const m: Moments = {
+    n: 0,
+    mean: 0,
+    squares: 0,
+    power: 0,
+    min: Infinity,
+    max: -Infinity,
+    nan: 0,
+    infinite: 0,
+    zeros: 0,
+  }
   const size = sizeOf(info.shape)
   for (let from = 0; from < size; from += CHUNK) {
     const bytes = new ArrayBuffer(bytesFor(Math.min(CHUNK, size - from), info.dtype))
@@ -114,7 +130,10 @@ const readScale = (scale: TensorInfo): Float32Array | Diagnostic => {
   }
 }
 
-/** Multiplies by the scale of a tensor, rounding to float32 as a build does; leaves the numbers of one without a scale as they are. */
+/**
+ * Multiplies by the scale of a tensor, rounding to float32 as a build does; leaves the numbers of one without a scale
+ * as they are.
+ */
 const scalingOf = (scaled: Scaled | undefined): Result<Scaling> => {
   if (scaled === undefined) return ok((values) => values)
   const { scale, grid } = scaled
@@ -129,8 +148,14 @@ const scalingOf = (scaled: Scaled | undefined): Result<Scaling> => {
   })
 }
 
-/** Statistics of tensors by name, in float64, of scaled ones after scaling; tensors whose dtype holds no plain numbers are left out. */
-export const measureTensors = (tensors: readonly TensorInfo[], scaled: ReadonlyMap<string, Scaled> = new Map()): Result<ReadonlyMap<string, Statistics>> => {
+/**
+ * Statistics of tensors by name, in float64, of scaled ones after scaling; tensors whose dtype holds no plain numbers
+ * are left out.
+ */
+export const measureTensors = (
+  tensors: readonly TensorInfo[],
+  scaled: ReadonlyMap<string, Scaled> = new Map(),
+): Result<ReadonlyMap<string, Statistics>> => {
   const found = new Map<string, Statistics>()
   const problems: Diagnostic[] = []
   for (const file of new Set(tensors.map((t) => t.file))) {

@@ -8,9 +8,16 @@ const limitOf = (text: string | undefined): number => {
   return size?.type === 'ok' ? size.value : DEFAULT_LIMIT
 }
 
-/** The user's store: in the folder that SMELT_CACHE names, or `smelt` in the cache folder; SMELT_CACHE_SIZE is the most it keeps. */
+/**
+ * The user's store: in the folder that SMELT_CACHE names, or `smelt` in the cache folder; SMELT_CACHE_SIZE is the most
+ * it keeps.
+ */
 export const userStore = (): Store => {
   const { SMELT_CACHE: own, SMELT_CACHE_SIZE: size, XDG_CACHE_HOME: caches, LOCALAPPDATA: local } = process.env
-  const home = caches ?? (process.platform === 'win32' && local !== undefined ? local : join(homedir(), process.platform === 'darwin' ? 'Library/Caches' : '.cache'))
+  const home =
+    caches ??
+    (process.platform === 'win32' && local !== undefined
+      ? local
+      : join(homedir(), process.platform === 'darwin' ? 'Library/Caches' : '.cache'))
   return openStore(own === undefined || own === '' ? join(home, 'smelt') : own, limitOf(size))
 }

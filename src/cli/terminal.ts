@@ -19,7 +19,10 @@ export interface TerminalListener {
   resized(): void
 }
 
-/** The other screen, without a cursor, and back. Wrapping at the end of a line is off meanwhile, for terminals that count a character wider than we do. */
+/**
+ * The other screen, without a cursor, and back. Wrapping at the end of a line is off meanwhile, for terminals that
+ * count a character wider than we do.
+ */
 const [ENTER, LEAVE] = ['\u001b[?1049h\u001b[?25l\u001b[?7l', '\u001b[?7h\u001b[?25h\u001b[?1049l']
 
 /** An escape sequence that came in two pieces is whole after so many ms; an Escape that is a key is known to be one. */
@@ -30,7 +33,8 @@ export const showsUnicode = ({ LC_ALL, LC_CTYPE, LANG, TERM }: Readonly<Record<s
   TERM !== 'linux' && (process.platform === 'win32' || /utf-?8/i.test(LC_ALL || LC_CTYPE || LANG || ''))
 
 /**
- * True where the shell has given this process the terminal. One in the background that takes it anyway is stopped by the system, and its build with it.
+ * True where the shell has given this process the terminal. One in the background that takes it anyway is stopped by
+ * the system, and its build with it.
  */
 export const isForeground = (): boolean => {
   if (process.platform === 'win32') return true
@@ -44,7 +48,10 @@ export const isForeground = (): boolean => {
   }
 }
 
-/** True where a dashboard can be drawn on standard error, with keys from standard input unless something else comes from there. */
+/**
+ * True where a dashboard can be drawn on standard error, with keys from standard input unless something else comes from
+ * there.
+ */
 export const isTerminal = (keysFromInput: boolean): boolean => {
   const { TERM, CI } = process.env
   const inCi = CI !== undefined && !['', '0', 'false'].includes(CI)
@@ -62,9 +69,14 @@ const openKeys = (fromInput: boolean): ReadStream | undefined => {
 
 /**
  * Takes the whole terminal. Loads what draws on it first, so that nothing else waits for that.
- * Whatever ends the process by itself gives the terminal back; a signal with its default effect does not, so call `leave` before one.
+ * Whatever ends the process by itself gives the terminal back; a signal with its default effect does not, so call
+ * `leave` before one.
  */
-export const enterTerminal = async (color: boolean, listener: TerminalListener, keysFromInput = true): Promise<Terminal> => {
+export const enterTerminal = async (
+  color: boolean,
+  listener: TerminalListener,
+  keysFromInput = true,
+): Promise<Terminal> => {
   // React checks everything twice unless it is told that nobody develops with it.
   process.env['NODE_ENV'] ??= 'production'
   const { renderLines } = await import('../view/dashboard/screen.js')

@@ -26,11 +26,18 @@ export const verify = async (console: Console, recipe: string, flags: VerifyFlag
     const interruption = listenForStop(() => undefined)
     try {
       const result = await verifyRecipe(recipe, {
-        workers: workers.value, device: 'cpu', signal: interruption.signal, ...(flags.out === undefined ? {} : { out: flags.out }),
+        workers: workers.value,
+        device: 'cpu',
+        signal: interruption.signal,
+        ...(flags.out === undefined ? {} : { out: flags.out }),
       })
       console.tell(result.diagnostics)
       if (result.type === 'failed') return interruption.exitCode ?? exitCode(result.diagnostics)
-      console.out(flags.json === true ? toJsonText({ type: 'verification', ...result.value }) : renderVerified(result.value, console.look('out')))
+      console.out(
+        flags.json === true
+          ? toJsonText({ type: 'verification', ...result.value })
+          : renderVerified(result.value, console.look('out')),
+      )
       return 0
     } finally {
       interruption.end()

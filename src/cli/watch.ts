@@ -1,6 +1,12 @@
 import { constants } from 'node:os'
 import { resolve } from 'node:path'
-import { dashboardLost, eventNotUnderstood, eventsEndEarly, eventsTooNew, speedOutOfRange } from '../base/catalogue/watch.js'
+import {
+  dashboardLost,
+  eventNotUnderstood,
+  eventsEndEarly,
+  eventsTooNew,
+  speedOutOfRange,
+} from '../base/catalogue/watch.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { openingProblem } from '../safetensors/open.js'
 import type { BuildEvent, TimedEvent } from '../view/dashboard/build-event.js'
@@ -18,7 +24,9 @@ export interface WatchFlags {
   readonly speed?: string
 }
 
-/** The exit code for events that end before their build does: whether it failed is not known, that it succeeded neither. */
+/**
+ * The exit code for events that end before their build does: whether it failed is not known, that it succeeded neither.
+ */
 const CUT_SHORT = 3
 const MOST_SPEED = 1000
 
@@ -37,7 +45,12 @@ interface Display {
 }
 
 const logDisplay = (console: Console, now: () => number): Display => {
-  const line = createProgressLine({ terminal: false, write: console.err, columns: () => console.look('err').width, now })
+  const line = createProgressLine({
+    terminal: false,
+    write: console.err,
+    columns: () => console.look('err').width,
+    now,
+  })
   const ticking = setInterval(line.tick, 1_000)
   return {
     hear: ({ event }) => {
@@ -58,7 +71,8 @@ const screenDisplay = (console: Console, now: () => number, stop: () => void, ke
   let opening = false
   let left = false
   const early: TimedEvent[] = []
-  const lost = (error: unknown): void => console.tell([dashboardLost(error instanceof Error ? error.message : String(error))])
+  const lost = (error: unknown): void =>
+    console.tell([dashboardLost(error instanceof Error ? error.message : String(error))])
   return {
     hear: (heard) => {
       if (screen === undefined) early.push(heard)
@@ -81,7 +95,8 @@ const screenDisplay = (console: Console, now: () => number, stop: () => void, ke
 }
 
 /**
- * `smelt watch`: the dashboard of a build somewhere else, from the events that it writes. The exit code is that of the build;
+ * `smelt watch`: the dashboard of a build somewhere else, from the events that it writes. The exit code is that of the
+ * build;
  * 0 if one leaves before its end, 128 and the signal's number if a signal does.
  */
 export const watch = async (console: Console, path: string, flags: WatchFlags): Promise<number> => {
@@ -104,24 +119,30 @@ export const watch = async (console: Console, path: string, flags: WatchFlags): 
     controller.abort()
   }
   const interrupt = (name: NodeJS.Signals): void => leave(128 + constants.signals[name])
-  const display = isTerminal(!fromInput) ? screenDisplay(console, now, () => leave(0), !fromInput) : logDisplay(console, now)
+  const display = isTerminal(!fromInput)
+    ? screenDisplay(console, now, () => leave(0), !fromInput)
+    : logDisplay(console, now)
   const settle = createClockwork(() => performance.now() - began)
   const cut = createLineCutter()
   const kept: BuildEvent[] = []
   let lines = 0
   let exit: number | undefined
 
-  const wait = (at: number): Promise<void> => new Promise((done) => {
-    const stop = (): void => {
-      clearTimeout(timer)
-      done()
-    }
-    const timer = setTimeout(() => {
-      controller.signal.removeEventListener('abort', stop)
-      done()
-    }, Math.max(0, (at - now()) / (speed ?? 1)))
-    controller.signal.addEventListener('abort', stop, { once: true })
-  })
+  const wait = (at: number): Promise<void> =>
+    new Promise((done) => {
+      const stop = (): void => {
+        clearTimeout(timer)
+        done()
+      }
+      const timer = setTimeout(
+        () => {
+          controller.signal.removeEventListener('abort', stop)
+          done()
+        },
+        Math.max(0, (at - now()) / (speed ?? 1)),
+      )
+      controller.signal.addEventListener('abort', stop, { once: true })
+    })
   const take = async (line: string): Promise<Diagnostic | undefined> => {
     lines += 1
     const found = readEvent(line)
@@ -143,7 +164,9 @@ export const watch = async (console: Console, path: string, flags: WatchFlags): 
   const read = async (): Promise<Diagnostic | undefined> => {
     const unreadable = fromInput ? undefined : await eventsProblem(resolve(console.cwd, path))
     if (unreadable !== undefined) return unreadable
-    const pieces = fromInput ? receive(controller.signal, display.show) : follow(resolve(console.cwd, path), controller.signal, display.show)
+    const pieces = fromInput
+      ? receive(controller.signal, display.show)
+      : follow(resolve(console.cwd, path), controller.signal, display.show)
     for await (const piece of pieces) {
       for (const line of cut(piece)) {
         const problem = await take(line)

@@ -19,20 +19,34 @@ export interface WhyFlags {
 }
 
 /** `smelt why`: what is different from the last build. */
-export const why = async (console: Console, recipe: string, step: string | undefined, flags: WhyFlags): Promise<number> => {
+export const why = async (
+  console: Console,
+  recipe: string,
+  step: string | undefined,
+  flags: WhyFlags,
+): Promise<number> => {
   const refuse = (diagnostics: readonly Diagnostic[]): number => {
     console.tell(diagnostics)
     return exitCode(diagnostics)
   }
   const set = readSet(flags.set)
   if (set.type === 'failed') return refuse(set.diagnostics)
-  const planned = await planNow(recipe, { set: set.value, reading: 'always', store: userStore(), ...(flags.out === undefined ? {} : { out: flags.out }) })
+  const planned = await planNow(recipe, {
+    set: set.value,
+    reading: 'always',
+    store: userStore(),
+    ...(flags.out === undefined ? {} : { out: flags.out }),
+  })
   if (planned.type === 'failed') return refuse(planned.diagnostics)
   console.tell(planned.diagnostics)
-  const { steps } = outlinePlan(planned.value.plan, onProcessor('', defaultWorkers()).planned, { lock: planned.value.lock })
+  const { steps } = outlinePlan(planned.value.plan, onProcessor('', defaultWorkers()).planned, {
+    lock: planned.value.lock,
+  })
   const names = steps.map((s) => s.name)
   const wanted = step === undefined ? steps : steps.filter((s) => s.name === step || s.step === step)
   if (wanted.length === 0) return refuse([noSuchStep(step ?? '', names, didYouMean(step ?? '', names))])
-  console.out(flags.json === true ? toJsonText({ type: 'reasons', steps: wanted }) : renderWhy(wanted, console.look('out')))
+  console.out(
+    flags.json === true ? toJsonText({ type: 'reasons', steps: wanted }) : renderWhy(wanted, console.look('out')),
+  )
   return 0
 }

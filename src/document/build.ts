@@ -1,4 +1,15 @@
-import { isAlias, isMap, isScalar, isSeq, Scalar, type Alias, type Document, type ParsedNode, type YAMLMap, type YAMLSeq } from 'yaml'
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  Scalar,
+  type Alias,
+  type Document,
+  type ParsedNode,
+  type YAMLMap,
+  type YAMLSeq,
+} from 'yaml'
 import * as say from '../base/catalogue/document.js'
 import { indentedKey } from '../base/catalogue/indentation.js'
 import type { Diagnostic, Range, Source } from '../base/diagnostic.js'
@@ -22,11 +33,18 @@ interface Built {
 
 const OPEN = Symbol('a value still being read')
 
-/** Turns a composed document into values with their places. Where something cannot be used it reports that and goes on. */
-export const buildValue = (document: Document.Parsed, source: Source): { readonly value: Value; readonly problems: readonly Diagnostic[] } => {
+/**
+ * Turns a composed document into values with their places. Where something cannot be used it reports that and goes on.
+ */
+export const buildValue = (
+  document: Document.Parsed,
+  source: Source,
+): { readonly value: Value; readonly problems: readonly Diagnostic[] } => {
   const problems: Diagnostic[] = []
   const anchors = new Map<string, Built | typeof OPEN>()
-  const resolvable = document.schema.tags.flatMap((tag) => ('test' in tag && tag.test !== undefined && tag.default === true ? [tag.test] : []))
+  const resolvable = document.schema.tags.flatMap((tag) =>
+    'test' in tag && tag.test !== undefined && tag.default === true ? [tag.test] : [],
+  )
   let written = 0
   let expanded = 0
 
@@ -40,7 +58,8 @@ export const buildValue = (document: Document.Parsed, source: Source): { readonl
   const buildNumber = (value: number | bigint, range: Range): Value => {
     const text = source.text.slice(range.start, range.end)
     if (!Number.isFinite(Number(value))) problems.push(say.nonFinite(range, text))
-    else if (typeof value === 'bigint' && !Number.isSafeInteger(Number(value))) problems.push(say.integerTooLarge(range, text))
+    else if (typeof value === 'bigint' && !Number.isSafeInteger(Number(value)))
+      problems.push(say.integerTooLarge(range, text))
     return { type: 'number', value: Number(value), range }
   }
 
@@ -94,7 +113,12 @@ export const buildValue = (document: Document.Parsed, source: Source): { readonl
   /** In a flow map, the digits behind a comma that no space follows: `{ keep: 0,5 }`. */
   const isDecimalPart = ({ key, value }: YAMLMap.Parsed['items'][number], before: Range | undefined): boolean => {
     const { start, end } = rangeOfNode(key)
-    return before !== undefined && value === null && /^-?\d+,\d+$/.test(source.text.slice(before.start, end)) && source.text[start - 1] === ','
+    return (
+      before !== undefined &&
+      value === null &&
+      /^-?\d+,\d+$/.test(source.text.slice(before.start, end)) &&
+      source.text[start - 1] === ','
+    )
   }
 
   const buildMap = (node: YAMLMap.Parsed, depth: number): Built => {

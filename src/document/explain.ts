@@ -37,7 +37,8 @@ export const describeValue = (value: Value): string => {
   if (value.type === 'map') return value.entries.size === 0 ? 'an empty map' : 'a map'
   if (value.type === 'list') return value.items.length === 0 ? 'an empty list' : 'a list'
   if (value.type === 'null') return 'nothing'
-  if (value.type === 'string') return `the string ${JSON.stringify(value.value.length > 40 ? `${value.value.slice(0, 40)}…` : value.value)}`
+  if (value.type === 'string')
+    return `the string ${JSON.stringify(value.value.length > 40 ? `${value.value.slice(0, 40)}…` : value.value)}`
   return String(value.value)
 }
 
@@ -53,7 +54,9 @@ const inside = (finding: Finding, key: string): Range => keyRangeOf(finding.scen
 const expected = ({ schema, scene }: Finding): string => describeSchema(schema, scene.root)
 
 const explainUnknownKey = (finding: Finding, key: string): Diagnostic => {
-  const allowed = Object.keys(finding.schema.properties ?? {}).filter((name) => find(finding.value, [name]) === undefined)
+  const allowed = Object.keys(finding.schema.properties ?? {}).filter(
+    (name) => find(finding.value, [name]) === undefined,
+  )
   return say.unknownKey(inside(finding, key), nameOf(finding.path), key, allowed)
 }
 
@@ -61,23 +64,36 @@ const explainMissing = (finding: Finding, key: string): Diagnostic | undefined =
   // A misspelt key is both unknown and missing; the suggestion beside the unknown one says it all.
   const misspelt = finding.scene.errors.some(
     ({ keyword, instancePath, params }) =>
-      keyword === 'additionalProperties' && instancePath === finding.error.instancePath && nearest(params['additionalProperty'], [key]).length > 0,
+      keyword === 'additionalProperties' &&
+      instancePath === finding.error.instancePath &&
+      nearest(params['additionalProperty'], [key]).length > 0,
   )
   if (misspelt) return undefined
   const property = finding.schema.properties?.[key]
-  return say.missingKey(ownerRange(finding), nameOf(finding.path), key, property === undefined ? undefined : describeSchema(property, finding.scene.root))
+  return say.missingKey(
+    ownerRange(finding),
+    nameOf(finding.path),
+    key,
+    property === undefined ? undefined : describeSchema(property, finding.scene.root),
+  )
 }
 
 /** The number that a text was meant for, and what is in its way. */
-export const meantNumber = (value: Value): say.MeantNumber | undefined => (value.type === 'string' ? numberIn(value.value.trim()) : undefined)
+export const meantNumber = (value: Value): say.MeantNumber | undefined =>
+  value.type === 'string' ? numberIn(value.value.trim()) : undefined
 
 /** The number that a text stands for as people write numbers: `0,5`, `50%`, `1/2`. */
 export const numberIn = (text: string): say.MeantNumber | undefined => {
   const [, number, percent] = /^([-+]?\d*\.?\d+)\s*(%?)$/.exec(text) ?? []
-  if (number !== undefined) return percent === '%' ? { number: hundredth(Number(number)), flaw: 'percent' } : { number: Number(number), flaw: 'quotes' }
+  if (number !== undefined)
+    return percent === '%'
+      ? { number: hundredth(Number(number)), flaw: 'percent' }
+      : { number: Number(number), flaw: 'quotes' }
   if (/^[-+]?\d+,\d+$/.test(text)) return { number: Number(text.replace(',', '.')), flaw: 'comma' }
   const [, above, below] = /^(\d+)\s*\/\s*(\d+)$/.exec(text) ?? []
-  return below === undefined || Number(below) === 0 ? undefined : { number: Number((Number(above) / Number(below)).toPrecision(6)), flaw: 'fraction' }
+  return below === undefined || Number(below) === 0
+    ? undefined
+    : { number: Number((Number(above) / Number(below)).toPrecision(6)), flaw: 'fraction' }
 }
 
 const hundredth = (number: number): number => Number((number / 100).toPrecision(12))
@@ -104,23 +120,47 @@ const asPercent = ({ value, schema }: Finding): number | undefined => {
 }
 
 const explainBound = (finding: Finding): Diagnostic =>
-  say.outOfRange(finding.range, nameOf(finding.path), expected(finding), describeValue(finding.value), asPercent(finding))
+  say.outOfRange(
+    finding.range,
+    nameOf(finding.path),
+    expected(finding),
+    describeValue(finding.value),
+    asPercent(finding),
+  )
 
-const explainCount = (noun: string) => (finding: Finding): Diagnostic => {
-  const { error, value, range, path } = finding
-  const limit = Number(error.params['limit'])
-  const bound = error.keyword.startsWith('min') ? 'at least' : 'at most'
-  const count = value.type === 'list' ? value.items.length : value.type === 'map' ? value.entries.size : [...String(value.value)].length
-  const fixed = finding.schema['minItems'] === finding.schema['maxItems'] && value.type === 'list'
-  return say.wrongLength(range, nameOf(path), `${fixed ? 'exactly' : bound} ${limit} ${noun}${limit === 1 ? '' : 's'}`, count)
-}
+const explainCount =
+  (noun: string) =>
+  (finding: Finding): Diagnostic => {
+    const { error, value, range, path } = finding
+    const limit = Number(error.params['limit'])
+    const bound = error.keyword.startsWith('min') ? 'at least' : 'at most'
+    const count =
+      value.type === 'list'
+        ? value.items.length
+        : value.type === 'map'
+          ? value.entries.size
+          : [...String(value.value)].length
+    const fixed = finding.schema['minItems'] === finding.schema['maxItems'] && value.type === 'list'
+    return say.wrongLength(
+      range,
+      nameOf(path),
+      `${fixed ? 'exactly' : bound} ${limit} ${noun}${limit === 1 ? '' : 's'}`,
+      count,
+    )
+  }
 
-const explainRule = ({ error, range, path }: Finding): Diagnostic => say.ruleBroken(range, nameOf(path), error.message ?? error.keyword)
+const explainRule = ({ error, range, path }: Finding): Diagnostic =>
+  say.ruleBroken(range, nameOf(path), error.message ?? error.keyword)
 
 const EXPLAIN: Readonly<Record<string, (finding: Finding) => Diagnostic | undefined>> = {
   additionalProperties: (f) => explainUnknownKey(f, f.error.params['additionalProperty']),
   const: explainConstant,
-  dependencies: (f) => say.missingPartner(inside(f, f.error.params['property']), f.error.params['property'], f.error.params['missingProperty']),
+  dependencies: (f) =>
+    say.missingPartner(
+      inside(f, f.error.params['property']),
+      f.error.params['property'],
+      f.error.params['missingProperty'],
+    ),
   enum: explainConstant,
   exclusiveMaximum: explainBound,
   exclusiveMinimum: explainBound,
@@ -146,6 +186,7 @@ export const explainError = (error: ErrorObject, path: Path, scene: ValidationCo
   const schema = error.parentSchema as JsonSchema
   const value = find(scene.document, path) ?? scene.document
   const finding: Finding = { error, schema, path, value, range: rangeOf(scene.document, path), scene }
-  if (error.propertyName !== undefined) return say.wrongName(inside(finding, error.propertyName), error.propertyName, expected(finding))
+  if (error.propertyName !== undefined)
+    return say.wrongName(inside(finding, error.propertyName), error.propertyName, expected(finding))
   return (EXPLAIN[error.keyword] ?? explainRule)(finding)
 }

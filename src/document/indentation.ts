@@ -76,7 +76,12 @@ const rangeIn = (source: Source, { start, text, indent }: Line): Range => {
 const tabs = (source: Source, lines: readonly Line[]): Diagnostic | undefined => {
   const tabbed = lines.filter(({ text, indent }) => text.slice(0, indent).includes('\t'))
   const [first] = tabbed
-  return first === undefined ? undefined : say.tabIndent(rangeIn(source, first), tabbed.map((line) => line.number))
+  return first === undefined
+    ? undefined
+    : say.tabIndent(
+        rangeIn(source, first),
+        tabbed.map((line) => line.number),
+      )
 }
 
 /** A level goes on with its latest line, or a new one begins. */
@@ -89,16 +94,27 @@ const enter = (levels: Level[], next: Level): void => {
 const like = ({ name, line, indent }: Level): say.Like => ({ name, line: line.number, indent })
 
 /** What is wrong with the next line of a text, given the levels that are open at it and those that it closes. */
-const judge = (source: Source, line: Line, before: Before, levels: readonly Level[], closed: readonly Level[]): Diagnostic | undefined => {
+const judge = (
+  source: Source,
+  line: Line,
+  before: Before,
+  levels: readonly Level[],
+  closed: readonly Level[],
+): Diagnostic | undefined => {
   const content = line.text.slice(line.indent)
   const key = KEY.exec(content)?.[1]
   const [top, first] = [levels.at(-1), before.first]
   const isItem = DASH.test(content)
   if (!isItem && key === undefined) {
     if (before.scalar !== undefined) return say.indentText(rangeIn(source, line), before.scalar)
-    return TIGHT.test(content) && !(before.opened && before.isLast) ? say.spaceAfterColon(rangeOfTight(source, line), TIGHT.exec(content)![1]!) : undefined
+    return TIGHT.test(content) && !(before.opened && before.isLast)
+      ? say.spaceAfterColon(rangeOfTight(source, line), TIGHT.exec(content)![1]!)
+      : undefined
   }
-  if (top === undefined) return closed.length === 0 ? undefined : say.indentedStart(rangeIn(source, first), closed[0]!.indent, { name: key ?? '-', line: line.number })
+  if (top === undefined)
+    return closed.length === 0
+      ? undefined
+      : say.indentedStart(rangeIn(source, first), closed[0]!.indent, { name: key ?? '-', line: line.number })
   const deeper = top.indent < line.indent && !before.opened
   // The entry above left a level that this line goes on with: it is the one that stands at the wrong depth.
   const left = deeper && top.whole ? top.closed.find((level) => level.indent === line.indent) : undefined
@@ -107,7 +123,12 @@ const judge = (source: Source, line: Line, before: Before, levels: readonly Leve
   const itemInMap = !top.list && top.indent === line.indent && isItem && !before.opened
   if (!deeper && !keyInList && !itemInMap) return undefined
   const above = itemInMap && closed.length === 0 ? levels.findLast((level) => level.list) : undefined
-  return say.wrongIndent(rangeIn(source, line), isItem ? '-' : key, line.indent, [...closed.slice(0, 1), ...(above === undefined ? [] : [above]), ...(deeper ? [top] : [])].map(like))
+  return say.wrongIndent(
+    rangeIn(source, line),
+    isItem ? '-' : key,
+    line.indent,
+    [...closed.slice(0, 1), ...(above === undefined ? [] : [above]), ...(deeper ? [top] : [])].map(like),
+  )
 }
 
 /** What of the lines above matters to the next one. */
@@ -140,7 +161,8 @@ const enterLine = (levels: Level[], line: Line, closed: readonly Level[]): Pick<
 }
 
 /**
- * The line that breaks the indentation of a text which is not YAML, or a key whose colon no space follows: one sentence, where a parser
+ * The line that breaks the indentation of a text which is not YAML, or a key whose colon no space follows: one
+ * sentence, where a parser
  * has several that blame the lines around it. Undefined where neither is the matter.
  */
 export const findBadLine = (source: Source): Diagnostic | undefined => {
@@ -154,7 +176,12 @@ export const findBadLine = (source: Source): Diagnostic | undefined => {
     const closed: Level[] = []
     while (levels.length > 0 && levels.at(-1)!.indent > line.indent) closed.unshift(levels.pop()!)
     // A list may stand in the column of its key: the next key ends it.
-    if (!DASH.test(line.text.slice(line.indent)) && levels.at(-1)?.list === true && levels.at(-2)?.indent === line.indent) closed.unshift(levels.pop()!)
+    if (
+      !DASH.test(line.text.slice(line.indent)) &&
+      levels.at(-1)?.list === true &&
+      levels.at(-2)?.indent === line.indent
+    )
+      closed.unshift(levels.pop()!)
     const problem = judge(source, line, { ...before, isLast: i === lines.length - 1 }, levels, closed)
     if (problem !== undefined) return problem
     before = { ...before, ...enterLine(levels, line, closed) }

@@ -15,13 +15,23 @@ interface Owner {
 
 type Item = readonly [key: string, entry: Entry]
 
-/** What a schema says of maps: of several forms, the one that is a map; of several kinds, the one that the map names. */
-const mapSchema = (schema: JsonSchema | undefined, value: Value | undefined, root: JsonSchema): JsonSchema | undefined => {
+/**
+ * What a schema says of maps: of several forms, the one that is a map; of several kinds, the one that the map names.
+ */
+const mapSchema = (
+  schema: JsonSchema | undefined,
+  value: Value | undefined,
+  root: JsonSchema,
+): JsonSchema | undefined => {
   if (schema === undefined) return undefined
   const at = resolveSchema(schema, root)
   if (at.discriminator !== undefined) {
     const choice = value?.type === 'map' ? value.entries.get(at.discriminator.propertyName)?.value : undefined
-    return (choice === undefined ? undefined : chosenBranch(at, choice.type === 'string' ? choice.value : undefined, root)) ?? at
+    return (
+      (choice === undefined
+        ? undefined
+        : chosenBranch(at, choice.type === 'string' ? choice.value : undefined, root)) ?? at
+    )
   }
   const form = (at.anyOf ?? at.oneOf)?.find((branch) => acceptedTypes(branch, root).has('map'))
   return form === undefined ? (acceptedTypes(at, root).has('map') ? at : undefined) : mapSchema(form, value, root)
@@ -35,7 +45,10 @@ const childSchema = (schema: JsonSchema | undefined, key: string): JsonSchema | 
 }
 
 const isMisspelt = (name: string, { map, schema }: Owner): boolean =>
-  nearest(name, Object.keys(schema?.properties ?? {}).filter((key) => !map.entries.has(key) && key[0] === name[0])).length > 0
+  nearest(
+    name,
+    Object.keys(schema?.properties ?? {}).filter((key) => !map.entries.has(key) && key[0] === name[0]),
+  ).length > 0
 
 const NAME = /^[A-Za-z_][\w-]*$/
 
@@ -61,13 +74,19 @@ const anyBetween = (sorted: readonly number[], from: number, to: number): boolea
 const columnOf = (range: Range): number => positionOf(range.source, range.start).column - 1
 const lineOf = (range: Range): number => lineAt(range.source, range.start).number
 /** False in flow maps, where indentation means nothing. */
-const startsLine = ({ key }: Entry): boolean => /^[ -]*$/.test(key.source.text.slice(lineAt(key.source, key.start).start, key.start))
+const startsLine = ({ key }: Entry): boolean =>
+  /^[ -]*$/.test(key.source.text.slice(lineAt(key.source, key.start).start, key.start))
 
 /**
- * Keys that stand at another depth than the one they belong to, which YAML reads as something else: told once, in place of everything
+ * Keys that stand at another depth than the one they belong to, which YAML reads as something else: told once, in place
+ * of everything
  * that is wrong because of them. `problems` are the places where a schema found something.
  */
-export const findMisplaced = (root: Value, schema: JsonSchema, problems: readonly Diagnostic[]): readonly Diagnostic[] => {
+export const findMisplaced = (
+  root: Value,
+  schema: JsonSchema,
+  problems: readonly Diagnostic[],
+): readonly Diagnostic[] => {
   const starts = problems.flatMap(({ at }) => (at?.type === 'text' ? [at.range.start] : [])).sort((x, y) => x - y)
   const isWrong = ({ key, value }: Entry): boolean => anyBetween(starts, key.start, Math.max(key.end, value.range.end))
   const found: Diagnostic[] = []
@@ -81,7 +100,10 @@ export const findMisplaced = (root: Value, schema: JsonSchema, problems: readonl
     if (isOmitted(value, key)) return below
     if (value.type !== 'map' || value.entries.has(next)) return undefined
     const named = childSchema(below, next)
-    const fits = !knows(below, next) && named !== undefined && acceptedTypes(named, schema).has(owner.map.entries.get(next)!.value.type)
+    const fits =
+      !knows(below, next) &&
+      named !== undefined &&
+      acceptedTypes(named, schema).has(owner.map.entries.get(next)!.value.type)
     // Maps of any names take this one where something refers to it, or where it is no name for anything else.
     return knows(below, next) || (fits && (!NAME.test(next) || isMentioned(next))) ? below : undefined
   }
@@ -96,19 +118,39 @@ export const findMisplaced = (root: Value, schema: JsonSchema, problems: readonl
       const before = items[i - 1]
       if (stray && before !== undefined && belongsBelow(before, name, owner) !== undefined) {
         let last = i
-        while (last + 1 < items.length && isWrong(items[last + 1]![1]) && !knows(owner.schema, items[last + 1]![0]) && belongsBelow(before, items[last + 1]![0], owner) !== undefined) last++
+        while (
+          last + 1 < items.length &&
+          isWrong(items[last + 1]![1]) &&
+          !knows(owner.schema, items[last + 1]![0]) &&
+          belongsBelow(before, items[last + 1]![0], owner) !== undefined
+        )
+          last++
         const inside = before[1].value.type === 'map' ? [...before[1].value.entries.values()][0] : undefined
         const by = (inside === undefined ? columnOf(before[1].key) + 2 : columnOf(inside.key)) - columnOf(entry.key)
-        found.push(say.indentMore(entry.key, name, before[0], [lineOf(entry.key), lastLine(items[last]![1])], Math.max(1, by)))
+        found.push(
+          say.indentMore(entry.key, name, before[0], [lineOf(entry.key), lastLine(items[last]![1])], Math.max(1, by)),
+        )
         i = last
         continue
       }
-      const home = stray && owner.name !== undefined ? above.find((a) => knows(a.schema, name) && !a.map.entries.has(name)) : undefined
+      const home =
+        stray && owner.name !== undefined
+          ? above.find((a) => knows(a.schema, name) && !a.map.entries.has(name))
+          : undefined
       if (home !== undefined) {
         const [like, first] = [...home.map.entries][0]!
         const by = columnOf(entry.key) - columnOf(first.key)
         if (by > 0) {
-          found.push(say.indentLess(entry.key, name, owner.name!, { name: like, line: lineOf(first.key), indent: columnOf(first.key) }, [lineOf(entry.key), lastLine(entry)], by))
+          found.push(
+            say.indentLess(
+              entry.key,
+              name,
+              owner.name!,
+              { name: like, line: lineOf(first.key), indent: columnOf(first.key) },
+              [lineOf(entry.key), lastLine(entry)],
+              by,
+            ),
+          )
           // What stands below it seems to stand beside it.
           if (isOmitted(entry.value, entry.key)) while (i + 1 < items.length && isWrong(items[i + 1]![1])) i++
           continue

@@ -39,7 +39,9 @@ const compose = (tokens: readonly CST.Token[], length: number): readonly Documen
 const errorRange = (source: Source, [start, end]: readonly [number, number]): Range => {
   // A text that ends too early is shown where it ends, not on the blank lines after.
   const last = source.text.trimEnd().length
-  return start >= last ? { source, start: last, end: last } : { source, start, end: Math.max(start, Math.min(end, last)) }
+  return start >= last
+    ? { source, start: last, end: last }
+    : { source, start, end: Math.max(start, Math.min(end, last)) }
 }
 
 const explainError = (source: Source, { code, message, pos }: YAMLError): Diagnostic => {
@@ -50,9 +52,12 @@ const explainError = (source: Source, { code, message, pos }: YAMLError): Diagno
   return say.syntax(range, message.charAt(0).toLowerCase() + message.slice(1), code)
 }
 
-// One slip in the syntax is often complained about several times; the first complaint of a line is the useful one, and what is known of its values better still.
+// One slip in the syntax is often complained about several times; the first complaint of a line is the useful one, and
+// what is known of its values better still.
 const oncePerLine = (problems: readonly Diagnostic[], told: readonly Diagnostic[]): Diagnostic[] => {
-  const seen = new Set(told.flatMap(({ at }) => (at?.type === 'text' ? [lineAt(at.range.source, at.range.start).number] : [])))
+  const seen = new Set(
+    told.flatMap(({ at }) => (at?.type === 'text' ? [lineAt(at.range.source, at.range.start).number] : [])),
+  )
   return problems.filter(({ code, at }) => {
     if (code !== 'syntax' || at?.type !== 'text') return true
     const { number } = lineAt(at.range.source, at.range.start)
@@ -62,11 +67,14 @@ const oncePerLine = (problems: readonly Diagnostic[], told: readonly Diagnostic[
 
 const secondDocument = (tokens: readonly CST.Token[], source: Source): Diagnostic[] => {
   const second = tokens.filter((token) => token.type === 'document')[1]
-  return second === undefined ? [] : [say.manyDocuments({ source, start: second.offset, end: lineAt(source, second.offset).end })]
+  return second === undefined
+    ? []
+    : [say.manyDocuments({ source, start: second.offset, end: lineAt(source, second.offset).end })]
 }
 
 /**
- * Reads a YAML 1.2 text of one document into values with their places. Never throws, whatever the text: size, depth, values and
+ * Reads a YAML 1.2 text of one document into values with their places. Never throws, whatever the text: size, depth,
+ * values and
  * what aliases expand to are bounded, and all that is wrong with the text is reported at once, in order of place.
  */
 export const readDocument = (source: Source): Result<Value> => {

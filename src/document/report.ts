@@ -5,9 +5,12 @@ import { sortDiagnostics } from '../base/screen.js'
 /** How many problems of one document are shown; the rest is only counted. */
 export const MOST_PROBLEMS = 50
 
-const identity = ({ code, message, at }: Diagnostic): string => `${code}\n${at?.type === 'text' ? at.range.start : ''}\n${message}`
+const identity = ({ code, message, at }: Diagnostic): string =>
+  `${code}\n${at?.type === 'text' ? at.range.start : ''}\n${message}`
 
-/** Problems in order of place, each told once (an alias repeats what it stands for), cut after {@link MOST_PROBLEMS}. */
+/**
+ * Problems in order of place, each told once (an alias repeats what it stands for), cut after {@link MOST_PROBLEMS}.
+ */
 export const orderProblems = (problems: readonly Diagnostic[]): readonly Diagnostic[] => {
   const unique = [...new Map(problems.map((problem) => [identity(problem), problem])).values()]
   const sorted = sortDiagnostics(unique)

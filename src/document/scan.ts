@@ -2,16 +2,23 @@ import { CST, Lexer, Parser } from 'yaml'
 import * as say from '../base/catalogue/document.js'
 import type { Diagnostic, Range, Source } from '../base/diagnostic.js'
 
-/** How deep maps and lists may nest. Checked while reading tokens, because composing is recursive and can end the process. */
+/**
+ * How deep maps and lists may nest. Checked while reading tokens, because composing is recursive and can end the
+ * process.
+ */
 export const MOST_LEVELS = 64
 
 // The parser's stack also holds the document and a scalar in progress.
-const tooDeep = ({ stack }: Parser): boolean => stack.length > MOST_LEVELS && stack.filter((token) => 'items' in token).length > MOST_LEVELS
+const tooDeep = ({ stack }: Parser): boolean =>
+  stack.length > MOST_LEVELS && stack.filter((token) => 'items' in token).length > MOST_LEVELS
 
 // What YAML calls printable, the byte order mark among it.
 const UNPRINTABLE = /[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu
 
-/** The tokens of a text, and the problems that can be seen in them alone. `tokens` is undefined when composing them would be unsafe. */
+/**
+ * The tokens of a text, and the problems that can be seen in them alone. `tokens` is undefined when composing them
+ * would be unsafe.
+ */
 export interface Scan {
   readonly tokens: readonly CST.Token[] | undefined
   readonly problems: readonly Diagnostic[]
@@ -22,7 +29,10 @@ const unprintable = (source: Source): Diagnostic[] =>
     say.controlCharacter({ source, start: match.index, end: match.index + match[0].length }, match[0].codePointAt(0)!),
   )
 
-/** Splits a text into tokens, iteratively. Reports unprintable characters, tags, directives and nesting deeper than {@link MOST_LEVELS}. */
+/**
+ * Splits a text into tokens, iteratively. Reports unprintable characters, tags, directives and nesting deeper than
+ * {@link MOST_LEVELS}.
+ */
 export const scan = (source: Source): Scan => {
   const problems = unprintable(source)
   const tokens: CST.Token[] = []

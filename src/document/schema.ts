@@ -1,6 +1,9 @@
 import type { Value } from './value.js'
 
-/** A JSON Schema (draft 07). `title` is how messages name what it accepts, as a noun phrase: "a path", "a share between 0 and 1". */
+/**
+ * A JSON Schema (draft 07). `title` is how messages name what it accepts, as a noun phrase: "a path", "a share between
+ * 0 and 1".
+ */
 export interface JsonSchema {
   readonly $ref?: string
   readonly title?: string
@@ -43,7 +46,10 @@ export const discriminatorOf = (schema: JsonSchema): string => schema.discrimina
 export const chosenBranch = (schema: JsonSchema, choice: unknown, root: JsonSchema): JsonSchema | undefined => {
   const key = discriminatorOf(schema)
   return schema.oneOf?.find((branch) => {
-    const { const: constant, enum: constants = [constant] } = resolveSchema(resolveSchema(branch, root).properties?.[key] ?? {}, root)
+    const { const: constant, enum: constants = [constant] } = resolveSchema(
+      resolveSchema(branch, root).properties?.[key] ?? {},
+      root,
+    )
     return constants.includes(choice)
   })
 }
@@ -61,7 +67,8 @@ const TYPE: Readonly<Record<string, Value['type']>> = {
 const typeOfConstant = (value: unknown): Value['type'] =>
   value === null ? 'null' : Array.isArray(value) ? 'list' : (TYPE[typeof value] ?? 'map')
 
-const list = <T>(value: T | readonly T[]): readonly T[] => (Array.isArray(value) ? (value as readonly T[]) : [value as T])
+const list = <T>(value: T | readonly T[]): readonly T[] =>
+  Array.isArray(value) ? (value as readonly T[]) : [value as T]
 
 /** The types of value that a schema can accept. */
 export const acceptedTypes = (schema: JsonSchema, root: JsonSchema): ReadonlySet<Value['type']> => {
@@ -83,8 +90,18 @@ export const listedTexts = (schema: JsonSchema, root: JsonSchema): readonly stri
 
 const describeNumber = (noun: string, { minimum, maximum, exclusiveMinimum, exclusiveMaximum }: JsonSchema): string => {
   if (minimum !== undefined && maximum !== undefined) return `${noun} between ${minimum} and ${maximum}`
-  const low = exclusiveMinimum !== undefined ? `above ${exclusiveMinimum}` : minimum !== undefined ? `of at least ${minimum}` : undefined
-  const high = exclusiveMaximum !== undefined ? `below ${exclusiveMaximum}` : maximum !== undefined ? `of at most ${maximum}` : undefined
+  const low =
+    exclusiveMinimum !== undefined
+      ? `above ${exclusiveMinimum}`
+      : minimum !== undefined
+        ? `of at least ${minimum}`
+        : undefined
+  const high =
+    exclusiveMaximum !== undefined
+      ? `below ${exclusiveMaximum}`
+      : maximum !== undefined
+        ? `of at most ${maximum}`
+        : undefined
   const bounds = [low, high].filter((bound) => bound !== undefined).join(' and ')
   return bounds === '' ? noun : `${noun} ${bounds}`
 }
@@ -107,9 +124,13 @@ export const describeSchema = (schema: JsonSchema, root: JsonSchema): string => 
   const constants = at.enum ?? ('const' in at ? [at.const] : undefined)
   if (constants !== undefined) return constants.map((value) => `\`${String(value)}\``).join(' or ')
   if (at.type !== undefined) {
-    const nouns = list<string>(at.type).map((type) => describeNumber(NOUN[type] ?? type, TYPE[type] === 'number' ? at : {}))
+    const nouns = list<string>(at.type).map((type) =>
+      describeNumber(NOUN[type] ?? type, TYPE[type] === 'number' ? at : {}),
+    )
     return nouns.join(' or ')
   }
   const branches = at.anyOf ?? at.oneOf
-  return branches === undefined ? 'a value' : [...new Set(branches.map((branch) => describeSchema(branch, root)))].join(' or ')
+  return branches === undefined
+    ? 'a value'
+    : [...new Set(branches.map((branch) => describeSchema(branch, root)))].join(' or ')
 }

@@ -6,7 +6,16 @@ import { failed, ok, type Result } from '../base/result.js'
 import { describeValue, explainError, meantNumber, nameOf, type ValidationContext } from './explain.js'
 import { findMisplaced } from './misplaced.js'
 import { orderProblems } from './report.js'
-import { acceptedTypes, chosenBranch, decodePointer, describeSchema, discriminatorOf, listedTexts, resolveSchema, type JsonSchema } from './schema.js'
+import {
+  acceptedTypes,
+  chosenBranch,
+  decodePointer,
+  describeSchema,
+  discriminatorOf,
+  listedTexts,
+  resolveSchema,
+  type JsonSchema,
+} from './schema.js'
 import { find, rangeOf, toPlain, type Path, type Value } from './value.js'
 
 const OPTIONS = {
@@ -32,13 +41,18 @@ interface Compiler {
 
 const compilers = new WeakMap<JsonSchema, Compiler>()
 
-// Branches are compiled by themselves at their first use: a recipe uses few of many operators, and compiling all would cost every start.
+// Branches are compiled by themselves at their first use: a recipe uses few of many operators, and compiling all would
+// cost every start.
 const discriminator = (root: JsonSchema): FuncKeywordDefinition => ({
   keyword: 'discriminator',
   type: 'object',
   schemaType: 'object',
   errors: false,
-  validate: ({ propertyName }: { propertyName: string }, data: Readonly<Record<string, unknown>>, parent?: AnySchemaObject): boolean => {
+  validate: (
+    { propertyName }: { propertyName: string },
+    data: Readonly<Record<string, unknown>>,
+    parent?: AnySchemaObject,
+  ): boolean => {
     const branch = chosenBranch(parent as JsonSchema, data[propertyName], root)
     return branch !== undefined && validatorOf(branch, root)(data)
   },
@@ -65,11 +79,13 @@ const validatorOf = (schema: JsonSchema, root: JsonSchema): ValidateFunction => 
 
 const isUnion = ({ keyword }: ErrorObject): boolean => keyword === 'anyOf' || keyword === 'oneOf'
 
-// A union's error comes right after those of its branches; rules beside the union belong to the same schema as the union.
+// A union's error comes right after those of its branches; rules beside the union belong to the same schema as the
+// union.
 const unionStart = (errors: readonly ErrorObject[], at: number): number => {
   const { instancePath, parentSchema } = errors[at]!
   const ofBranch = (error: ErrorObject): boolean =>
-    (error.instancePath === instancePath || error.instancePath.startsWith(`${instancePath}/`)) && error.parentSchema !== parentSchema
+    (error.instancePath === instancePath || error.instancePath.startsWith(`${instancePath}/`)) &&
+    error.parentSchema !== parentSchema
   let start = at
   while (start > 0 && ofBranch(errors[start - 1]!)) start--
   return start
@@ -84,7 +100,8 @@ const withoutBranches = (errors: readonly ErrorObject[]): ErrorObject[] => {
   return kept.reverse()
 }
 
-const ABOUT_VALUE = /^(type|const|enum|pattern|format|multipleOf|(exclusive)?(Max|Min)imum|(max|min)(imum|Length|Items))$/
+const ABOUT_VALUE =
+  /^(type|const|enum|pattern|format|multipleOf|(exclusive)?(Max|Min)imum|(max|min)(imum|Length|Items))$/
 
 // Of the rules that one schema sets for one value, the first that is broken is enough: a text is not also out of range.
 const oncePerValue = (errors: readonly ErrorObject[]): ErrorObject[] => {
@@ -98,7 +115,8 @@ const oncePerValue = (errors: readonly ErrorObject[]): ErrorObject[] => {
   })
 }
 
-const hasKeys = (value: Value, keys: readonly string[]): boolean => value.type === 'map' && keys.every((key) => value.entries.has(key))
+const hasKeys = (value: Value, keys: readonly string[]): boolean =>
+  value.type === 'map' && keys.every((key) => value.entries.has(key))
 
 // The one branch a value was meant for, by its type and then by its keys.
 const meantBranch = (value: Value, branches: readonly JsonSchema[], root: JsonSchema): JsonSchema | undefined => {
@@ -118,7 +136,14 @@ const explainUnion = (error: ErrorObject, path: Path, scene: ValidationContext):
     expected: describeSchema(branch, root),
     description: branch.description ?? resolveSchema(branch, root).description,
   }))
-  if (Array.isArray(error.params['passingSchemas'])) return [say.ambiguousForm(range, nameOf(path), forms.map((form) => form.expected))]
+  if (Array.isArray(error.params['passingSchemas']))
+    return [
+      say.ambiguousForm(
+        range,
+        nameOf(path),
+        forms.map((form) => form.expected),
+      ),
+    ]
   const branch = meantBranch(value, branches, root)
   if (branch !== undefined) return check(document, path, branch, root)
   const meant = branches.some((each) => acceptedTypes(each, root).has('number')) ? meantNumber(value) : undefined
@@ -129,15 +154,22 @@ const explainUnion = (error: ErrorObject, path: Path, scene: ValidationContext):
 }
 
 // The schema requires the key, so its absence is reported as a missing key.
-const explainChoice = (error: ErrorObject, path: Path, { document, root }: ValidationContext): readonly Diagnostic[] => {
+const explainChoice = (
+  error: ErrorObject,
+  path: Path,
+  { document, root }: ValidationContext,
+): readonly Diagnostic[] => {
   const schema = error.parentSchema as JsonSchema
   const key = discriminatorOf(schema)
   const found = find(document, [...path, key])
   if (found === undefined) return []
-  if (found.type !== 'string') return [say.wrongType(found.range, nameOf([key]), 'a string', describeValue(found), undefined)]
+  if (found.type !== 'string')
+    return [say.wrongType(found.range, nameOf([key]), 'a string', describeValue(found), undefined)]
   const branch = chosenBranch(schema, found.value, root)
   if (branch !== undefined) return check(document, path, branch, root)
-  const choices = (schema.oneOf ?? []).flatMap((each) => listedTexts(resolveSchema(each, root).properties?.[key] ?? {}, root))
+  const choices = (schema.oneOf ?? []).flatMap((each) =>
+    listedTexts(resolveSchema(each, root).properties?.[key] ?? {}, root),
+  )
   return [say.unknownChoice(found.range, key, found.value, choices)]
 }
 
@@ -163,8 +195,10 @@ const check = (document: Value, base: Path, schema: JsonSchema, root: JsonSchema
 }
 
 /**
- * Checks a document against a JSON Schema (draft 07, with `discriminator`) and reports every problem at its place, in order of place;
- * a value that fits no branch of a union is one problem, and so is a key at the wrong depth, in place of all others. Validators are compiled once per schema object, at first use, and those of
+ * Checks a document against a JSON Schema (draft 07, with `discriminator`) and reports every problem at its place, in
+ * order of place;
+ * a value that fits no branch of a union is one problem, and so is a key at the wrong depth, in place of all others.
+ * Validators are compiled once per schema object, at first use, and those of
  * a discriminator's branches when a document first needs them. Throws when a schema it needs is wrong.
  */
 export const validate = (value: Value, schema: JsonSchema): Result<Value> => {
@@ -174,7 +208,10 @@ export const validate = (value: Value, schema: JsonSchema): Result<Value> => {
   return failed(...orderProblems(misplaced.length > 0 ? misplaced : problems))
 }
 
-/** The first thing about a plain value that a schema forbids, in words for people who know JSON; undefined when it fits. For what programs write. */
+/**
+ * The first thing about a plain value that a schema forbids, in words for people who know JSON; undefined when it fits.
+ * For what programs write.
+ */
 export const firstViolation = (value: unknown, schema: JsonSchema): string | undefined => {
   const validator = validatorOf(schema, schema)
   if (validator(value)) return undefined

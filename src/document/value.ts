@@ -20,14 +20,20 @@ export interface ListValue {
   readonly range: Range
 }
 
-/** A scalar of a document. Numbers are finite, and whole ones exact; a key without a value holds null and has the key's range. */
+/**
+ * A scalar of a document. Numbers are finite, and whole ones exact; a key without a value holds null and has the key's
+ * range.
+ */
 export type ScalarValue =
   | { readonly type: 'string'; readonly value: string; readonly range: Range }
   | { readonly type: 'number'; readonly value: number; readonly range: Range }
   | { readonly type: 'boolean'; readonly value: boolean; readonly range: Range }
   | { readonly type: 'null'; readonly value: null; readonly range: Range }
 
-/** A value of a document and where it is written. What an alias stands for is shared; only its outermost range is the alias's. */
+/**
+ * A value of a document and where it is written. What an alias stands for is shared; only its outermost range is the
+ * alias's.
+ */
 export type Value = MapValue | ListValue | ScalarValue
 
 /** True for the value of a key behind which nothing is written. */

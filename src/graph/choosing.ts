@@ -1,6 +1,9 @@
 import type { Scalar, Tensor } from './expression.js'
 
-/** How a program computes a choice: by choosing, or by arithmetic on the mask's 1 and 0, which runs several times faster. */
+/**
+ * How a program computes a choice: by choosing, or by arithmetic on the mask's 1 and 0, which runs several times
+ * faster.
+ */
 export type Choosing =
   | { readonly type: 'where'; readonly yes: Tensor | Scalar; readonly no: Tensor | Scalar }
   /** The mask's 1 and 0 themselves. */
@@ -18,5 +21,7 @@ export const chooseBy = ({ yes, no }: Pick<Extract<Tensor, { type: 'choose' }>, 
   if (b === 0) return a === undefined || Number.isFinite(a) ? { type: 'product', yes } : { type: 'where', yes, no }
   if (a === undefined) return { type: 'where', yes, no }
   const slope = Math.fround(a - b)
-  return Number.isFinite(slope) && Math.fround(slope + b) === a ? { type: 'line', slope, start: b } : { type: 'where', yes, no }
+  return Number.isFinite(slope) && Math.fround(slope + b) === a
+    ? { type: 'line', slope, start: b }
+    : { type: 'where', yes, no }
 }

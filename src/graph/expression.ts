@@ -16,7 +16,10 @@ export interface Stream {
  */
 export type ReductionGroup = string | undefined
 
-/** The part of a measure over a group that is of one tensor, by the name the tensor has in the result: what it is computed from may be called otherwise. */
+/**
+ * The part of a measure over a group that is of one tensor, by the name the tensor has in the result: what it is
+ * computed from may be called otherwise.
+ */
 export const overAll = (group: string, tensor: string): ReductionGroup => `${group}\0${tensor}`
 /** The name of the group. */
 export const groupOf = (over: string): string => {
@@ -24,11 +27,14 @@ export const groupOf = (over: string): string => {
   return end < 0 ? over : over.slice(0, end)
 }
 /** The tensor that {@link overAll} names; undefined where only the group is named. */
-export const ownerOf = (over: ReductionGroup): string | undefined => (over?.includes('\0') === true ? over.slice(over.indexOf('\0') + 1) : undefined)
+export const ownerOf = (over: ReductionGroup): string | undefined =>
+  over?.includes('\0') === true ? over.slice(over.indexOf('\0') + 1) : undefined
 
 /**
- * A matrix given by its factors, laid over rows of a tensor: `up` is [count, rank] and `down` [rank, columns], further axes of 1 aside,
- * and element (firstRow + i, j) of the tensor is Σᵣ up[i, r]·down[r, j]; other rows are 0. With `mid` [rank, rank, …kernel],
+ * A matrix given by its factors, laid over rows of a tensor: `up` is [count, rank] and `down` [rank, columns], further
+ * axes of 1 aside,
+ * and element (firstRow + i, j) of the tensor is Σᵣ up[i, r]·down[r, j]; other rows are 0. With `mid` [rank, rank,
+ * …kernel],
  * `down` is [rank, inputs] and becomes Σ_q mid[p, q, kernel]·down[q, input], ordered by input, then kernel.
  */
 export interface LowRankFactors {
@@ -40,13 +46,30 @@ export interface LowRankFactors {
   readonly firstRow: number
 }
 
-/** One factor for each block of a tensor: stored ones, in the order of the blocks, or those that bring the greatest |x| of each block to the greatest 8-bit number. */
+/**
+ * One factor for each block of a tensor: stored ones, in the order of the blocks, or those that bring the greatest |x|
+ * of each block to the greatest 8-bit number.
+ */
 export interface BlockScales {
   readonly from: TensorInfo | Peaks
   readonly grid: BlockGrid
 }
 
-export type ScalarOp = 'add' | 'sub' | 'mul' | 'div' | 'neg' | 'abs' | 'sqrt' | 'min' | 'max' | 'sign' | 'sin' | 'cos' | 'acos' | 'if-less'
+export type ScalarOp =
+  | 'add'
+  | 'sub'
+  | 'mul'
+  | 'div'
+  | 'neg'
+  | 'abs'
+  | 'sqrt'
+  | 'min'
+  | 'max'
+  | 'sign'
+  | 'sin'
+  | 'cos'
+  | 'acos'
+  | 'if-less'
 export type TensorOp = 'add' | 'sub' | 'mul' | 'div' | 'neg' | 'abs' | 'sqrt' | 'min' | 'max' | 'sign'
 export type Comparison = 'greater' | 'greater-equal' | 'less' | 'less-equal' | 'equal'
 export type Logic = 'and' | 'or' | 'xor' | 'not'
@@ -55,8 +78,16 @@ export type Logic = 'and' | 'or' | 'xor' | 'not'
 export type Scalar = { readonly kind: 'scalar'; readonly id: number } & (
   | { readonly type: 'literal'; readonly value: number }
   | { readonly type: 'compute'; readonly op: ScalarOp; readonly args: readonly Scalar[] }
-  /** Σx or Σxy in float64, blocks of fixed size in fixed order; or the least or greatest x that is a number, an infinity where there is none. */
-  | { readonly type: 'total'; readonly measure: 'sum' | 'dot' | 'min' | 'max'; readonly operands: readonly Tensor[]; readonly over: ReductionGroup }
+  /**
+   * Σx or Σxy in float64, blocks of fixed size in fixed order; or the least or greatest x that is a number, an infinity
+   * where there is none.
+   */
+  | {
+      readonly type: 'total'
+      readonly measure: 'sum' | 'dot' | 'min' | 'max'
+      readonly operands: readonly Tensor[]
+      readonly over: ReductionGroup
+    }
   /** The |x| at position ⌈q(n − 1)⌉ of the magnitudes in ascending order; exact. */
   | { readonly type: 'quantile'; readonly operand: Tensor; readonly q: number; readonly over: ReductionGroup }
 )
@@ -81,7 +112,12 @@ export type Mask = { readonly kind: 'mask'; readonly id: number } & (
   | { readonly type: 'constant'; readonly value: boolean }
   /** A mask from a file: true where the stored value is not 0. */
   | { readonly type: 'read-mask'; readonly view: View }
-  | { readonly type: 'compare'; readonly op: Comparison; readonly left: Tensor | Scalar; readonly right: Tensor | Scalar }
+  | {
+      readonly type: 'compare'
+      readonly op: Comparison
+      readonly left: Tensor | Scalar
+      readonly right: Tensor | Scalar
+    }
   | { readonly type: 'logic'; readonly op: Logic; readonly args: readonly Mask[] }
   | { readonly type: 'bernoulli'; readonly p: number; readonly stream: Stream }
   /** The ⌊density·n⌋ largest |x|, equal ones by lower index. */
@@ -89,14 +125,24 @@ export type Mask = { readonly kind: 'mask'; readonly id: number } & (
 )
 
 /**
- * How a tally sorts elements into cells: by their place in a matrix of `rows` × `columns`, cut into a grid; or by their value,
+ * How a tally sorts elements into cells: by their place in a matrix of `rows` × `columns`, cut into a grid; or by their
+ * value,
  * in `count` equal steps from `low` to `high`. Cells are numbered row by row.
  */
 export type Cells<Bound = Scalar> =
-  | { readonly by: 'place'; readonly rows: number; readonly columns: number; readonly gridRows: number; readonly gridColumns: number }
+  | {
+      readonly by: 'place'
+      readonly rows: number
+      readonly columns: number
+      readonly gridRows: number
+      readonly gridColumns: number
+    }
   | { readonly by: 'value'; readonly low: Bound; readonly high: Bound; readonly count: number }
 
-/** Count, sum, sum of squares, least and greatest of the elements of each cell, in this order, in float64. NaN and infinities are passed over. */
+/**
+ * Count, sum, sum of squares, least and greatest of the elements of each cell, in this order, in float64. NaN and
+ * infinities are passed over.
+ */
 export interface Tally {
   readonly kind: 'tally'
   readonly id: number
@@ -119,14 +165,19 @@ export interface Peaks {
 /** The greatest number of F8_E4M3, and the least factor that float32 holds with all its digits. */
 const [GREATEST, LEAST_SCALE] = [448, 2 ** -126]
 
-/** The float32 factor by which a block whose greatest |x| is `peak` is divided before it is stored; 1 for a block of zeros. */
-export const scaleOfPeak = (peak: number): number => (peak === 0 ? 1 : Math.max(LEAST_SCALE, Math.fround(peak / GREATEST)))
+/**
+ * The float32 factor by which a block whose greatest |x| is `peak` is divided before it is stored; 1 for a block of
+ * zeros.
+ */
+export const scaleOfPeak = (peak: number): number =>
+  peak === 0 ? 1 : Math.max(LEAST_SCALE, Math.fround(peak / GREATEST))
 
 /** Numbers that a tally holds for each cell. */
 export const TALLY_FIELDS = 5
 
 /** How many cells a tally has. */
-export const cellCount = (cells: Cells<unknown>): number => (cells.by === 'place' ? cells.gridRows * cells.gridColumns : cells.count)
+export const cellCount = (cells: Cells<unknown>): number =>
+  cells.by === 'place' ? cells.gridRows * cells.gridColumns : cells.count
 
 /** The step of the recipe that first asked for an expression, and the setting of the params under which it did. */
 export interface Origin {
@@ -141,7 +192,8 @@ export type Operand = Tensor | Scalar | number
 export type Measure = Extract<Scalar, { type: 'total' | 'quantile' }> | Extract<Mask, { type: 'top' }> | Tally | Peaks
 
 /** True for the expressions that need a pass of their own. */
-export const isMeasure = (e: Expression): e is Measure => e.type === 'total' || e.type === 'quantile' || e.type === 'top' || e.type === 'tally' || e.type === 'peaks'
+export const isMeasure = (e: Expression): e is Measure =>
+  e.type === 'total' || e.type === 'quantile' || e.type === 'top' || e.type === 'tally' || e.type === 'peaks'
 
 /** The expressions an expression is made of. */
 export const argumentsOf = (e: Expression): readonly Expression[] => {
@@ -190,5 +242,8 @@ export const countOf = (density: number, n: number): number => {
 export const rankOf = (q: number, n: number): number => {
   const position = q * (n - 1)
   const whole = Math.round(position)
-  return Math.min(n - 1, Math.max(0, Math.abs(position - whole) <= 1e-9 * Math.max(1, whole) ? whole : Math.ceil(position)))
+  return Math.min(
+    n - 1,
+    Math.max(0, Math.abs(position - whole) <= 1e-9 * Math.max(1, whole) ? whole : Math.ceil(position)),
+  )
 }

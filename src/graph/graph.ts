@@ -1,6 +1,25 @@
 import { blockCount, foldAxes, type BlockGrid } from '../tensor/block-grid.js'
 import type { TensorInfo } from '../tensor/info.js'
-import { isMeasure, type Cells, type Comparison, type Expression, type Logic, type Mask, type Measure, type Operand, type Origin, type ReductionGroup, type Peaks, type LowRankFactors, type Scalar, type ScalarOp, type Stream, type Tally, type Tensor, type TensorOp } from './expression.js'
+import {
+  isMeasure,
+  type Cells,
+  type Comparison,
+  type Expression,
+  type Logic,
+  type Mask,
+  type Measure,
+  type Operand,
+  type Origin,
+  type ReductionGroup,
+  type Peaks,
+  type LowRankFactors,
+  type Scalar,
+  type ScalarOp,
+  type Stream,
+  type Tally,
+  type Tensor,
+  type TensorOp,
+} from './expression.js'
 import { selectionText, viewKey, wholeOf, type View } from '../tensor/view.js'
 import { applyScalar } from './scalar.js'
 
@@ -9,8 +28,10 @@ type Same<X extends Operand> = X extends Tensor ? Tensor : Scalar
 
 /**
  * Builds expressions, each distinct one once. Elements are float32 (every operation rounds once), scalars float64;
- * a scalar is rounded to float32 where it meets elements, and what is one number for all elements counts as one. Arithmetic on literals and
- * with neutral elements is folded, and the number 0 absorbs whatever it is multiplied with, so a weight of 0 leaves nothing to read.
+ * a scalar is rounded to float32 where it meets elements, and what is one number for all elements counts as one.
+ * Arithmetic on literals and
+ * with neutral elements is folded, and the number 0 absorbs whatever it is multiplied with, so a weight of 0 leaves
+ * nothing to read.
  */
 export interface Graph {
   number(value: number): Scalar
@@ -44,7 +65,10 @@ export interface Graph {
   or(...masks: readonly Mask[]): Mask
   xor(...masks: readonly Mask[]): Mask
   not(mask: Mask): Mask
-  /** `mask ? yes : no`, element by element, exactly: only a zero may lose its sign, and where `no` is the number 0, a NaN or infinity of `yes` that is not chosen gives NaN. */
+  /**
+   * `mask ? yes : no`, element by element, exactly: only a zero may lose its sign, and where `no` is the number 0, a
+   * NaN or infinity of `yes` that is not chosen gives NaN.
+   */
   choose(mask: Mask, yes: Operand, no: Operand): Tensor
   /** Σx in float64. */
   sum(x: Tensor, over?: ReductionGroup): Scalar
@@ -62,7 +86,10 @@ export interface Graph {
   count(mask: Mask, over?: ReductionGroup): Scalar
   /** True on exactly the ⌊density·n⌋ largest |x|; of equal ones the lower index wins. */
   top(x: Tensor, density: number, over?: ReductionGroup): Mask
-  /** The sample |x| at position ⌈q(n − 1)⌉ in ascending order. Comparing |x| ≥ it equals comparing with the interpolated quantile. */
+  /**
+   * The sample |x| at position ⌈q(n − 1)⌉ in ascending order. Comparing |x| ≥ it equals comparing with the interpolated
+   * quantile.
+   */
   quantile(x: Tensor, q: number, over?: ReductionGroup): Scalar
   /** True with probability p, element by element, independently. */
   bernoulli(p: number, stream: Stream): Mask
@@ -72,11 +99,16 @@ export interface Graph {
   uniform(stream: Stream): Tensor
   /** The coordinate ⌊index / stride⌋ mod length of each element; below 2^24, which float32 holds exactly. */
   position(stride: number, length: number): Tensor
-  /** A low-rank matrix over rows of the tensor, in float32, the ranks added in order: the same bits on every machine. */
+  /**
+   * A low-rank matrix over rows of the tensor, in float32, the ranks added in order: the same bits on every machine.
+   */
   product(product: LowRankFactors): Tensor
   /** A stored tensor times the stored factor of the block that each element lies in, rounded to float32. */
   scaled(tensor: TensorInfo, scale: TensorInfo, grid: BlockGrid): Tensor
-  /** A tensor as it is stored with factors of its own: each element divided by the factor of its block, and the factors, one for each block. */
+  /**
+   * A tensor as it is stored with factors of its own: each element divided by the factor of its block, and the factors,
+   * one for each block.
+   */
   rescaled(x: Tensor, grid: BlockGrid): { readonly stored: Tensor; readonly scale: Tensor }
   /** Every measure over several tensors that was built: all of a group count, also those no output reaches. */
   grouped(): readonly Measure[]
@@ -131,7 +163,13 @@ export const createGraph = (): Graph => {
     const scalars = args.map((a) => (a.kind === 'scalar' ? a : a.type === 'fill' ? a.value : undefined))
     if (!scalars.includes(undefined)) return fill(compute(op, ...(scalars as Scalar[])))
     const [x, y] = args
-    return internIn(`t:${op}`, x!.id * ID_SPAN + (y?.id ?? 0), (id) => ({ kind: 'tensor', id, type: 'apply', op, args }))
+    return internIn(`t:${op}`, x!.id * ID_SPAN + (y?.id ?? 0), (id) => ({
+      kind: 'tensor',
+      id,
+      type: 'apply',
+      op,
+      args,
+    }))
   }
   const fill = (value: Scalar | number): Tensor => {
     const scalar = lift(value) as Scalar
@@ -148,21 +186,31 @@ export const createGraph = (): Graph => {
     return isNumber(x, 0) || isNumber(y, 0) ? number(0) : undefined
   }
   const unfilled = (x: Tensor | Scalar): Tensor | Scalar => (x.kind === 'tensor' && x.type === 'fill' ? x.value : x)
-  const binary = (op: TensorOp) => <X extends Operand, Y extends Operand>(left: X, right: Y): Joined<X, Y> => {
-    const [x, y] = [lift(left), lift(right)]
-    const simple = simplify(op, unfilled(x), unfilled(y))
-    const elements = x.kind === 'tensor' || y.kind === 'tensor'
-    const result = simple !== undefined
-      ? elements && simple.kind === 'scalar' ? fill(simple) : simple
-      : elements ? apply(op, x, y) : compute(op, x as Scalar, y as Scalar)
-    return result as Joined<X, Y>
-  }
-  const unary = (op: TensorOp) => <X extends Operand>(arg: X): Same<X> => {
-    const x = lift(arg)
-    return (x.kind === 'tensor' ? apply(op, x) : compute(op, x)) as Same<X>
-  }
+  const binary =
+    (op: TensorOp) =>
+    <X extends Operand, Y extends Operand>(left: X, right: Y): Joined<X, Y> => {
+      const [x, y] = [lift(left), lift(right)]
+      const simple = simplify(op, unfilled(x), unfilled(y))
+      const elements = x.kind === 'tensor' || y.kind === 'tensor'
+      const result =
+        simple !== undefined
+          ? elements && simple.kind === 'scalar'
+            ? fill(simple)
+            : simple
+          : elements
+            ? apply(op, x, y)
+            : compute(op, x as Scalar, y as Scalar)
+      return result as Joined<X, Y>
+    }
+  const unary =
+    (op: TensorOp) =>
+    <X extends Operand>(arg: X): Same<X> => {
+      const x = lift(arg)
+      return (x.kind === 'tensor' ? apply(op, x) : compute(op, x)) as Same<X>
+    }
 
-  const constant = (value: boolean): Mask => intern(`c${value}`, (id) => ({ kind: 'mask', id, type: 'constant', value }))
+  const constant = (value: boolean): Mask =>
+    intern(`c${value}`, (id) => ({ kind: 'mask', id, type: 'constant', value }))
   const logic = (op: Logic, ...args: readonly Mask[]): Mask =>
     intern(`l:${op}(${ids(args)})`, (id) => ({ kind: 'mask', id, type: 'logic', op, args }))
   const not = (mask: Mask): Mask => {
@@ -181,7 +229,14 @@ export const createGraph = (): Graph => {
     return (op === 'and') === value ? other : constant(value)
   }
   const total = (measure: 'sum' | 'dot' | 'min' | 'max', operands: readonly Tensor[], over: ReductionGroup): Scalar =>
-    intern(`m:${measure}(${ids(operands)})${over ?? ''}`, (id) => ({ kind: 'scalar', id, type: 'total', measure, operands, over }))
+    intern(`m:${measure}(${ids(operands)})${over ?? ''}`, (id) => ({
+      kind: 'scalar',
+      id,
+      type: 'total',
+      measure,
+      operands,
+      over,
+    }))
   const read = (stored: TensorInfo | View): Tensor => {
     const view = look(stored)
     return internIn(`r${placeOf(view)}`, view.tensor.name, (id) => ({ kind: 'tensor', id, type: 'read', view }))
@@ -189,7 +244,12 @@ export const createGraph = (): Graph => {
   const blockScale = (from: TensorInfo | Peaks, wanted: BlockGrid): Tensor => {
     const grid = foldAxes(wanted)
     const source = 'kind' in from ? from.id : `${from.file}\0${from.name}`
-    return intern(`e${source}\0${JSON.stringify(grid)}`, (id) => ({ kind: 'tensor', id, type: 'block-scale', scales: { from, grid } }))
+    return intern(`e${source}\0${JSON.stringify(grid)}`, (id) => ({
+      kind: 'tensor',
+      id,
+      type: 'block-scale',
+      scales: { from, grid },
+    }))
   }
   const sqrt = unary('sqrt')
   const mul = binary('mul')
@@ -197,19 +257,40 @@ export const createGraph = (): Graph => {
     const [x, y] = [unfilled(lift(yes)), unfilled(lift(no))]
     const picked = mask.type === 'constant' ? (mask.value ? x : y) : x.id === y.id ? x : undefined
     if (picked !== undefined) return picked.kind === 'tensor' ? picked : fill(picked)
-    return intern(`w(${mask.id},${x.id},${y.id})`, (id) => ({ kind: 'tensor', id, type: 'choose', mask, yes: x, no: y }))
+    return intern(`w(${mask.id},${x.id},${y.id})`, (id) => ({
+      kind: 'tensor',
+      id,
+      type: 'choose',
+      mask,
+      yes: x,
+      no: y,
+    }))
   }
 
   return {
-    number, fill, choose, constant, not, sqrt,
+    number,
+    fill,
+    choose,
+    constant,
+    not,
+    sqrt,
     read,
     readMask: (stored) => {
       const view = look(stored)
       return internIn(`k${placeOf(view)}`, view.tensor.name, (id) => ({ kind: 'mask', id, type: 'read-mask', view }))
     },
-    add: binary('add'), mul, sub: binary('sub'), div: binary('div'), min: binary('min'), max: binary('max'),
-    neg: unary('neg'), abs: unary('abs'), sign: unary('sign'),
-    sin: (x) => compute('sin', x), cos: (x) => compute('cos', x), acos: (x) => compute('acos', x),
+    add: binary('add'),
+    mul,
+    sub: binary('sub'),
+    div: binary('div'),
+    min: binary('min'),
+    max: binary('max'),
+    neg: unary('neg'),
+    abs: unary('abs'),
+    sign: unary('sign'),
+    sin: (x) => compute('sin', x),
+    cos: (x) => compute('cos', x),
+    acos: (x) => compute('acos', x),
     ifLess: (x, y, yes, no) => compute('if-less', x, y, yes, no),
     compare: (op, l, r) => {
       const [left, right] = [lift(l), lift(r)]
@@ -224,29 +305,66 @@ export const createGraph = (): Graph => {
     least: (x, over) => total('min', [x], over),
     greatest: (x, over) => total('max', [x], over),
     tally: (operand, cells) => {
-      const key = cells.by === 'place' ? [cells.rows, cells.columns, cells.gridRows, cells.gridColumns] : [cells.low.id, cells.high.id, cells.count, 'value']
-      return intern(`y(${operand.id})${key.join()}`, (id) => ({ kind: 'tally', id, type: 'tally', operand, cells, over: undefined }))
+      const key =
+        cells.by === 'place'
+          ? [cells.rows, cells.columns, cells.gridRows, cells.gridColumns]
+          : [cells.low.id, cells.high.id, cells.count, 'value']
+      return intern(`y(${operand.id})${key.join()}`, (id) => ({
+        kind: 'tally',
+        id,
+        type: 'tally',
+        operand,
+        cells,
+        over: undefined,
+      }))
     },
     count: (mask, over) => total('sum', [choose(mask, 1, 0)], over),
     top: (x, density, over) => {
       if (density >= 1) return constant(true)
       if (density <= 0) return constant(false)
-      return intern(`p(${x.id},${density})${over ?? ''}`, (id) => ({ kind: 'mask', id, type: 'top', operand: x, density, over }))
+      return intern(`p(${x.id},${density})${over ?? ''}`, (id) => ({
+        kind: 'mask',
+        id,
+        type: 'top',
+        operand: x,
+        density,
+        over,
+      }))
     },
-    quantile: (x, q, over) => intern(`o(${x.id},${q})${over ?? ''}`, (id) => ({ kind: 'scalar', id, type: 'quantile', operand: x, q, over })),
+    quantile: (x, q, over) =>
+      intern(`o(${x.id},${q})${over ?? ''}`, (id) => ({ kind: 'scalar', id, type: 'quantile', operand: x, q, over })),
     bernoulli: (p, stream) =>
-      p <= 0 ? constant(false) : p >= 1 ? constant(true)
-        : intern(`b${p}${words(stream)}`, (id) => ({ kind: 'mask', id, type: 'bernoulli', p, stream })),
-    position: (stride, length) => intern(`i${stride},${length}`, (id) => ({ kind: 'tensor', id, type: 'position', stride, length })),
+      p <= 0
+        ? constant(false)
+        : p >= 1
+          ? constant(true)
+          : intern(`b${p}${words(stream)}`, (id) => ({ kind: 'mask', id, type: 'bernoulli', p, stream })),
+    position: (stride, length) =>
+      intern(`i${stride},${length}`, (id) => ({ kind: 'tensor', id, type: 'position', stride, length })),
     product: (product) => {
       const factors = [product.up, product.down, product.mid].map((view) => (view === undefined ? '' : viewKey(view)))
-      return intern(`l${JSON.stringify([factors, product.firstRow, product.columns])}`, (id) => ({ kind: 'tensor', id, type: 'product', product }))
+      return intern(`l${JSON.stringify([factors, product.firstRow, product.columns])}`, (id) => ({
+        kind: 'tensor',
+        id,
+        type: 'product',
+        product,
+      }))
     },
     scaled: (tensor, scale, grid) => mul(read(tensor), blockScale(scale, grid)),
     rescaled: (operand, wanted) => {
       const grid = foldAxes(wanted)
-      const peaks: Peaks = intern(`z(${operand.id})${JSON.stringify(grid)}`, (id) => ({ kind: 'peaks', id, type: 'peaks', operand, grid, over: undefined }))
-      return { stored: binary('div')(operand, blockScale(peaks, grid)), scale: blockScale(peaks, { shape: [blockCount(grid)], blocks: [1] }) }
+      const peaks: Peaks = intern(`z(${operand.id})${JSON.stringify(grid)}`, (id) => ({
+        kind: 'peaks',
+        id,
+        type: 'peaks',
+        operand,
+        grid,
+        over: undefined,
+      }))
+      return {
+        stored: binary('div')(operand, blockScale(peaks, grid)),
+        scale: blockScale(peaks, { shape: [blockCount(grid)], blocks: [1] }),
+      }
     },
     grouped: () => grouped,
     within: (origin, make) => {

@@ -1,11 +1,31 @@
 import { blockCount, visitRuns } from '../tensor/block-grid.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
 import { stridesOf, type View } from '../tensor/view.js'
-import { cellCount, countOf, groupOf, isMeasure, rankOf, scaleOfPeak, type Cells, type Comparison, type Expression, type Mask, type Measure, type Peaks, type LowRankFactors, type Scalar, type Stream, type Tensor } from './expression.js'
+import {
+  cellCount,
+  countOf,
+  groupOf,
+  isMeasure,
+  rankOf,
+  scaleOfPeak,
+  type Cells,
+  type Comparison,
+  type Expression,
+  type Mask,
+  type Measure,
+  type Peaks,
+  type LowRankFactors,
+  type Scalar,
+  type Stream,
+  type Tensor,
+} from './expression.js'
 import { applyScalar } from './scalar.js'
 import { walk } from './walk.js'
 
-/** Where the interpreter takes from what no expression computes: the numbers of files and of random streams, `n` at a time. */
+/**
+ * Where the interpreter takes from what no expression computes: the numbers of files and of random streams, `n` at a
+ * time.
+ */
 export interface Data {
   /** All elements of a stored tensor; of a stored mask, not 0 where it is true. */
   read(tensor: TensorInfo): Float64Array
@@ -25,19 +45,27 @@ export interface InterpretedJob {
 export type Interpreted = number | Float64Array | Uint8Array
 
 /**
- * Evaluates expressions of one tensor of `size` elements in float64 throughout: slow, obvious, and the judge of every other way.
+ * Evaluates expressions of one tensor of `size` elements in float64 throughout: slow, obvious, and the judge of every
+ * other way.
  * Rounding to the output's dtype is the caller's.
  */
-export const interpret = (roots: readonly Expression[], size: number, data: Data): readonly Interpreted[] => interpretJobs([{ roots, size }], data)[0]!
+export const interpret = (roots: readonly Expression[], size: number, data: Data): readonly Interpreted[] =>
+  interpretJobs([{ roots, size }], data)[0]!
 
-/** Like {@link interpret} for many tensors, whose measures over a group see every job that has one of that group, in the order of the jobs. */
+/**
+ * Like {@link interpret} for many tensors, whose measures over a group see every job that has one of that group, in the
+ * order of the jobs.
+ */
 export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): readonly (readonly Interpreted[])[] => {
   const known = jobs.map(() => new Map<Expression, Interpreted>())
   const grouped = jobs.map(({ roots }) => findGrouped(roots))
 
   const evaluate = (index: number, e: Expression): Interpreted => {
     const memo = known[index]!
-    walk([e], { enter: (x) => !memo.has(x), leave: (x) => void memo.set(x, isMeasure(x) ? measure(index, x) : compute(index, x)) })
+    walk([e], {
+      enter: (x) => !memo.has(x),
+      leave: (x) => void memo.set(x, isMeasure(x) ? measure(index, x) : compute(index, x)),
+    })
     return memo.get(e)!
   }
   const numberOf = (index: number, e: Scalar): number => evaluate(index, e) as number
@@ -49,20 +77,28 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
 
   /** Every tensor that a measure is taken over: its own, or those of its group. */
   const membersOf = (index: number, e: Measure): readonly { readonly index: number; readonly measure: Measure }[] =>
-    e.over === undefined ? [{ index, measure: e }] : grouped.flatMap((groups, i) => {
-      const member = groups.get(groupKey(e))
-      return member === undefined ? [] : [{ index: i, measure: member }]
-    })
+    e.over === undefined
+      ? [{ index, measure: e }]
+      : grouped.flatMap((groups, i) => {
+          const member = groups.get(groupKey(e))
+          return member === undefined ? [] : [{ index: i, measure: member }]
+        })
 
   const measure = (index: number, e: Measure): Interpreted => {
     const members = membersOf(index, e)
     if (e.type === 'peaks') return peaksOf(elementsOf(index, e.operand), e)
     if (e.type === 'tally') return tallyOf(elementsOf(index, e.operand), e.cells, (bound) => numberOf(index, bound))
     if (e.type === 'total' && (e.measure === 'min' || e.measure === 'max')) {
-      const numbers = join(members.map((m) => elementsOf(m.index, operandsOf(m.measure)[0]!))).filter((x) => !Number.isNaN(x))
-      return numbers.reduce((x, y) => (e.measure === 'min' ? Math.min(x, y) : Math.max(x, y)), e.measure === 'min' ? Infinity : -Infinity)
+      const numbers = join(members.map((m) => elementsOf(m.index, operandsOf(m.measure)[0]!))).filter(
+        (x) => !Number.isNaN(x),
+      )
+      return numbers.reduce(
+        (x, y) => (e.measure === 'min' ? Math.min(x, y) : Math.max(x, y)),
+        e.measure === 'min' ? Infinity : -Infinity,
+      )
     }
-    if (e.type === 'total') return members.reduce((sum, m) => sum + totalOf(operandsOf(m.measure).map((x) => elementsOf(m.index, x))), 0)
+    if (e.type === 'total')
+      return members.reduce((sum, m) => sum + totalOf(operandsOf(m.measure).map((x) => elementsOf(m.index, x))), 0)
     const parts = members.map((m) => elementsOf(m.index, operandsOf(m.measure)[0]!).map(Math.abs))
     const magnitudes = join(parts)
     if (e.type === 'quantile') return magnitudes.toSorted()[rankOf(e.q, magnitudes.length)] ?? NaN
@@ -74,15 +110,27 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
   const compute = (index: number, e: Exclude<Expression, Measure>): Interpreted => {
     const { size } = jobs[index]!
     switch (e.type) {
-      case 'literal': return e.value
-      case 'compute': return applyScalar(e.op, e.args.map((arg) => numberOf(index, arg)))
-      case 'read': return look(e.view, data)
-      case 'read-mask': return Uint8Array.from(look(e.view, data), (x) => (x === 0 ? 0 : 1))
-      case 'fill': return new Float64Array(size).fill(numberOf(index, e.value))
-      case 'normal': return data.normal(e.stream, size)
-      case 'uniform': return data.uniform(e.stream, size)
-      case 'position': return Float64Array.from({ length: size }, (_, i) => Math.floor(i / e.stride) % e.length)
-      case 'product': return multiply(e.product, size, data)
+      case 'literal':
+        return e.value
+      case 'compute':
+        return applyScalar(
+          e.op,
+          e.args.map((arg) => numberOf(index, arg)),
+        )
+      case 'read':
+        return look(e.view, data)
+      case 'read-mask':
+        return Uint8Array.from(look(e.view, data), (x) => (x === 0 ? 0 : 1))
+      case 'fill':
+        return new Float64Array(size).fill(numberOf(index, e.value))
+      case 'normal':
+        return data.normal(e.stream, size)
+      case 'uniform':
+        return data.uniform(e.stream, size)
+      case 'position':
+        return Float64Array.from({ length: size }, (_, i) => Math.floor(i / e.stride) % e.length)
+      case 'product':
+        return multiply(e.product, size, data)
       case 'block-scale': {
         const { from, grid } = e.scales
         const factors = 'kind' in from ? (evaluate(index, from) as Float64Array).map(scaleOfPeak) : data.read(from)
@@ -90,11 +138,18 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
         visitRuns(grid, 0, size, (at, length, block) => void out.fill(factors[block]!, at, at + length))
         return out
       }
-      case 'bernoulli': return data.bernoulli(e.stream, size, e.p)
-      case 'constant': return new Uint8Array(size).fill(e.value ? 1 : 0)
+      case 'bernoulli':
+        return data.bernoulli(e.stream, size, e.p)
+      case 'constant':
+        return new Uint8Array(size).fill(e.value ? 1 : 0)
       case 'apply': {
         const args = e.args.map((arg) => elementsOf(index, arg))
-        return Float64Array.from({ length: size }, (_, i) => applyScalar(e.op, args.map((x) => x[i]!)))
+        return Float64Array.from({ length: size }, (_, i) =>
+          applyScalar(
+            e.op,
+            args.map((x) => x[i]!),
+          ),
+        )
       }
       case 'choose': {
         const [mask, yes, no] = [bitsOf(index, e.mask), elementsOf(index, e.yes), elementsOf(index, e.no)]
@@ -107,7 +162,9 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
       case 'logic': {
         const [first, ...rest] = e.args.map((arg) => bitsOf(index, arg))
         if (e.op === 'not') return first!.map((x) => 1 - x)
-        return first!.map((x, i) => rest.reduce((y, mask) => (e.op === 'and' ? y & mask[i]! : e.op === 'or' ? y | mask[i]! : y ^ mask[i]!), x))
+        return first!.map((x, i) =>
+          rest.reduce((y, mask) => (e.op === 'and' ? y & mask[i]! : e.op === 'or' ? y | mask[i]! : y ^ mask[i]!), x),
+        )
       }
     }
   }
@@ -131,7 +188,10 @@ const look = (view: View, data: Data): Float64Array => {
 
 /** The elements of a factored matrix laid over `size` elements. */
 const multiply = (p: LowRankFactors, size: number, data: Data): Float64Array => {
-  const [up, down] = [look(p.up, data), p.mid === undefined ? look(p.down, data) : foldMiddle(p, look(p.mid, data), look(p.down, data))]
+  const [up, down] = [
+    look(p.up, data),
+    p.mid === undefined ? look(p.down, data) : foldMiddle(p, look(p.mid, data), look(p.down, data)),
+  ]
   const rows = up.length / p.rank
   return Float64Array.from({ length: size }, (_, i) => {
     const [row, column] = [Math.floor(i / p.columns) - p.firstRow, i % p.columns]
@@ -156,7 +216,8 @@ const foldMiddle = (p: LowRankFactors, mid: Float64Array, down: Float64Array): F
 const peaksOf = (x: Float64Array, { grid }: Peaks): Float64Array => {
   const found = new Float64Array(blockCount(grid))
   visitRuns(grid, 0, x.length, (at, length, block) => {
-    for (const value of x.subarray(at, at + length)) if (Number.isFinite(value)) found[block] = Math.max(found[block]!, Math.abs(value))
+    for (const value of x.subarray(at, at + length))
+      if (Number.isFinite(value)) found[block] = Math.max(found[block]!, Math.abs(value))
   })
   return found
 }
@@ -178,14 +239,16 @@ const findGrouped = (roots: readonly Expression[]): ReadonlyMap<string, Measure>
     leave: (e) => {
       if (!isMeasure(e) || e.over === undefined) return
       const other = groups.get(groupKey(e))
-      if (other !== undefined && operandsOf(other).some((x, i) => x !== operandsOf(e)[i])) throw new Error(`two operands in group ${e.over}`)
+      if (other !== undefined && operandsOf(other).some((x, i) => x !== operandsOf(e)[i]))
+        throw new Error(`two operands in group ${e.over}`)
       groups.set(groupKey(e), e)
     },
   })
   return groups
 }
 
-const totalOf = ([x, y]: readonly Float64Array[]): number => x!.reduce((sum, value, i) => sum + (y === undefined ? value : value * y[i]!), 0)
+const totalOf = ([x, y]: readonly Float64Array[]): number =>
+  x!.reduce((sum, value, i) => sum + (y === undefined ? value : value * y[i]!), 0)
 
 const join = (parts: readonly Float64Array[]): Float64Array => Float64Array.from(parts.flatMap((part) => [...part]))
 
@@ -194,16 +257,27 @@ const tallyOf = (x: Float64Array, cells: Cells, numberOf: (bound: Scalar) => num
   const cellOf = (value: number, i: number): number => {
     if (cells.by === 'place') {
       const [row, column] = [Math.floor(i / cells.columns), i % cells.columns]
-      return Math.floor((row * cells.gridRows) / cells.rows) * cells.gridColumns + Math.floor((column * cells.gridColumns) / cells.columns)
+      return (
+        Math.floor((row * cells.gridRows) / cells.rows) * cells.gridColumns +
+        Math.floor((column * cells.gridColumns) / cells.columns)
+      )
     }
     const [low, high] = [numberOf(cells.low), numberOf(cells.high)]
-    return high > low ? Math.min(cells.count - 1, Math.max(0, Math.floor(((value - low) / (high - low)) * cells.count))) : 0
+    return high > low
+      ? Math.min(cells.count - 1, Math.max(0, Math.floor(((value - low) / (high - low)) * cells.count)))
+      : 0
   }
   const found = Array.from({ length: cellCount(cells) }, (): number[] => [])
   x.forEach((value, i) => void (Number.isFinite(value) && found[cellOf(value, i)]!.push(value)))
-  return Float64Array.from(found.flatMap((values) => [
-    values.length, values.reduce((sum, v) => sum + v, 0), values.reduce((sum, v) => sum + v * v, 0), values.reduce((x, y) => Math.min(x, y), Infinity), values.reduce((x, y) => Math.max(x, y), -Infinity),
-  ]))
+  return Float64Array.from(
+    found.flatMap((values) => [
+      values.length,
+      values.reduce((sum, v) => sum + v, 0),
+      values.reduce((sum, v) => sum + v * v, 0),
+      values.reduce((x, y) => Math.min(x, y), Infinity),
+      values.reduce((x, y) => Math.max(x, y), -Infinity),
+    ]),
+  )
 }
 
 /** 1 at the `count` largest numbers; of equal ones the lower index wins. */
@@ -216,10 +290,15 @@ const largest = (x: Float64Array, count: number): Uint8Array => {
 
 const compare = (op: Comparison, x: number, y: number): boolean => {
   switch (op) {
-    case 'greater': return x > y
-    case 'greater-equal': return x >= y
-    case 'less': return x < y
-    case 'less-equal': return x <= y
-    case 'equal': return x === y
+    case 'greater':
+      return x > y
+    case 'greater-equal':
+      return x >= y
+    case 'less':
+      return x < y
+    case 'less-equal':
+      return x <= y
+    case 'equal':
+      return x === y
   }
 }

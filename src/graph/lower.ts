@@ -4,9 +4,15 @@ import { STORED, ZERO, type Instruction, type Program, type ValueType } from './
 /** What can run programs. */
 export type Provider = 'cpu' | 'cuda' | 'webgpu'
 
-/** How stored numbers become float32: by a cast, by taking their bits for what they are, looked up in a table, or by the host before they are fed. */
+/**
+ * How stored numbers become float32: by a cast, by taking their bits for what they are, looked up in a table, or by the
+ * host before they are fed.
+ */
 type Entry = 'cast' | 'bits' | 'table' | 'host'
-/** How float32 becomes stored numbers: by a cast, by a cast whose bits are handed out, or by the host once they have left. */
+/**
+ * How float32 becomes stored numbers: by a cast, by a cast whose bits are handed out, or by the host once they have
+ * left.
+ */
 type Exit = 'cast' | 'bits' | 'host'
 
 /** What a provider does its own way; dtypes that are not named are cast. */
@@ -22,7 +28,7 @@ type Emit = (op: string, inputs: readonly string[], to?: ValueType) => string
 
 /** Of what the processor's Where chooses first -0 becomes 0. Adding 0 does the same, and nothing else. */
 const chooseAsProcessor = ({ op, inputs: [mask, yes, no], output }: Instruction, emit: Emit): Instruction | undefined =>
-  (op === 'Where' ? { op, inputs: [mask!, emit('Add', [yes!, ZERO]), no!], output } : undefined)
+  op === 'Where' ? { op, inputs: [mask!, emit('Add', [yes!, ZERO]), no!], output } : undefined
 
 const isEightBit = (dtype: Dtype): boolean => dtype === 'F8_E4M3' || dtype === 'F8_E5M2'
 const unchanged = (): undefined => undefined
@@ -37,7 +43,8 @@ const EDGES: Readonly<Record<Provider, Edges>> = {
     exits: (dtype) => (isEightBit(dtype) || dtype === 'I64' ? 'host' : dtype === 'BF16' ? 'bits' : 'cast'),
     rewrite: unchanged,
   },
-  // CUDA has no BitCast: bfloat16 comes in as 16 bits and is looked up on the device; it goes out as float32, since nothing there turns it to bits.
+  // CUDA has no BitCast: bfloat16 comes in as 16 bits and is looked up on the device; it goes out as float32, since
+  // nothing there turns it to bits.
   cuda: {
     entries: (dtype) => (isEightBit(dtype) || dtype === 'BF16' ? 'table' : 'cast'),
     exits: (dtype) => (isEightBit(dtype) || dtype === 'BF16' || dtype === 'I64' ? 'host' : 'cast'),
@@ -51,18 +58,25 @@ const EDGES: Readonly<Record<Provider, Edges>> = {
       const [x, y] = [inputs[0]!, inputs[1]!]
       if (op === 'Identity' && isMask) return { op: 'Where', inputs: [x, x, x], output }
       if (op === 'Or') return { op: 'Where', inputs: [x, x, y], output }
-      return op === 'Xor' ? { op: 'Where', inputs: [x, emit('Not', [y]), y], output } : chooseAsProcessor(instruction, emit)
+      return op === 'Xor'
+        ? { op: 'Where', inputs: [x, emit('Not', [y]), y], output }
+        : chooseAsProcessor(instruction, emit)
     },
   },
 }
 
 /** True where the host turns stored numbers into float32 before they are fed. */
-export const isDecodedByHost = (provider: Provider, dtype: Dtype): boolean => dtype !== 'F32' && EDGES[provider].entries(dtype) === 'host'
+export const isDecodedByHost = (provider: Provider, dtype: Dtype): boolean =>
+  dtype !== 'F32' && EDGES[provider].entries(dtype) === 'host'
 
 /** True where the host turns float32 into stored numbers after they have left. */
-export const isEncodedByHost = (provider: Provider, dtype: Dtype): boolean => dtype !== 'F32' && dtype !== 'BOOL' && EDGES[provider].exits(dtype) === 'host'
+export const isEncodedByHost = (provider: Provider, dtype: Dtype): boolean =>
+  dtype !== 'F32' && dtype !== 'BOOL' && EDGES[provider].exits(dtype) === 'host'
 
-/** The program as one provider runs it: ONNX nodes only. A port of float32 that holds another dtype is decoded, or encoded, by the host. */
+/**
+ * The program as one provider runs it: ONNX nodes only. A port of float32 that holds another dtype is decoded, or
+ * encoded, by the host.
+ */
 export const lowerFor = (provider: Provider, program: Program): Program => {
   const { entries, exits, rewrite } = EDGES[provider]
   const instructions: Instruction[] = []
@@ -78,9 +92,12 @@ export const lowerFor = (provider: Provider, program: Program): Program => {
 
   const decode = ({ inputs: [port], output, dtype }: Instruction): Instruction => {
     switch (entries(dtype!)) {
-      case 'cast': return { op: 'Cast', inputs: [port!], output, to: 'f32' }
-      case 'bits': return { op: 'Cast', inputs: [emit('BitCast', [port!], 'bf16')], output, to: 'f32' }
-      case 'table': return { op: 'Gather', inputs: [dtype!, emit('Cast', [port!], 'i32')], output }
+      case 'cast':
+        return { op: 'Cast', inputs: [port!], output, to: 'f32' }
+      case 'bits':
+        return { op: 'Cast', inputs: [emit('BitCast', [port!], 'bf16')], output, to: 'f32' }
+      case 'table':
+        return { op: 'Gather', inputs: [dtype!, emit('Cast', [port!], 'i32')], output }
       case 'host': {
         decodedByHost(port!)
         return { op: 'Identity', inputs: [port!], output }
@@ -89,15 +106,18 @@ export const lowerFor = (provider: Provider, program: Program): Program => {
   }
   const decodeMask = (instruction: Instruction): Instruction => {
     const [port] = instruction.inputs
-    if (entries(instruction.dtype!) === 'cast') return { op: 'Cast', inputs: [port!], output: instruction.output, to: 'bool' }
+    if (entries(instruction.dtype!) === 'cast')
+      return { op: 'Cast', inputs: [port!], output: instruction.output, to: 'bool' }
     const numbers = decode({ ...instruction, output: `w${made++}` })
     instructions.push(numbers)
     return { op: 'Cast', inputs: [numbers.output], output: instruction.output, to: 'bool' }
   }
   const encode = ({ inputs: [value], output, dtype }: Instruction): Instruction => {
     switch (exits(dtype!)) {
-      case 'cast': return { op: 'Cast', inputs: [value!], output, to: STORED[dtype!] }
-      case 'bits': return { op: 'BitCast', inputs: [emit('Cast', [value!], 'bf16')], output, to: STORED[dtype!] }
+      case 'cast':
+        return { op: 'Cast', inputs: [value!], output, to: STORED[dtype!] }
+      case 'bits':
+        return { op: 'BitCast', inputs: [emit('Cast', [value!], 'bf16')], output, to: STORED[dtype!] }
       case 'host': {
         outputs.set(output, { ...outputs.get(output)!, type: 'f32' })
         return { op: 'Identity', inputs: [value!], output }
@@ -105,10 +125,14 @@ export const lowerFor = (provider: Provider, program: Program): Program => {
     }
   }
   for (const instruction of program.instructions) {
-    const lowered = instruction.op === 'Decode' ? decode(instruction)
-      : instruction.op === 'DecodeMask' ? decodeMask(instruction)
-      : instruction.op === 'Encode' ? encode(instruction)
-      : rewrite(instruction, emit, outputs.get(instruction.output)?.type === 'bool') ?? instruction
+    const lowered =
+      instruction.op === 'Decode'
+        ? decode(instruction)
+        : instruction.op === 'DecodeMask'
+          ? decodeMask(instruction)
+          : instruction.op === 'Encode'
+            ? encode(instruction)
+            : (rewrite(instruction, emit, outputs.get(instruction.output)?.type === 'bool') ?? instruction)
     instructions.push(lowered)
   }
   return { key: program.key, inputs: [...inputs.values()], outputs: [...outputs.values()], instructions }
@@ -126,9 +150,18 @@ const typesOf = (program: Program): ReadonlyMap<string, ValueType> => {
 
 const COMPARISONS: ReadonlySet<string> = new Set(['Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual', 'Equal'])
 
-/** What a lowered program asks of its provider, each kernel once: the operation, the types of its inputs, and of a cast what it makes, as in `Cast f16>f32`. */
+/**
+ * What a lowered program asks of its provider, each kernel once: the operation, the types of its inputs, and of a cast
+ * what it makes, as in `Cast f16>f32`.
+ */
 export const kernelsOf = (program: Program): readonly string[] => {
   const types = typesOf(program)
   const typeOf = (name: string): ValueType => types.get(name) ?? 'f32'
-  return [...new Set(program.instructions.map(({ op, inputs, to }) => `${op} ${inputs.map(typeOf).join()}${to === undefined ? '' : `>${to}`}`))]
+  return [
+    ...new Set(
+      program.instructions.map(
+        ({ op, inputs, to }) => `${op} ${inputs.map(typeOf).join()}${to === undefined ? '' : `>${to}`}`,
+      ),
+    ),
+  ]
 }

@@ -4,7 +4,19 @@ import { ZERO, type Instruction, type Port, type Program, type ValueType } from 
 
 /** ONNX element types. */
 const ELEMENT: Readonly<Record<ValueType, number>> = {
-  f32: 1, u8: 2, i8: 3, u16: 4, i16: 5, i32: 6, i64: 7, bool: 9, f16: 10, f64: 11, u32: 12, u64: 13, bf16: 16,
+  f32: 1,
+  u8: 2,
+  i8: 3,
+  u16: 4,
+  i16: 5,
+  i32: 6,
+  i64: 7,
+  bool: 9,
+  f16: 10,
+  f64: 11,
+  u32: 12,
+  u64: 13,
+  bf16: 16,
 }
 /** BitCast, which lets bf16 pass the JavaScript boundary as u16, exists from opset 26 on. */
 const OPSET = 26n
@@ -20,7 +32,19 @@ const valueInfo = (port: Port) => ({
       case: 'tensorType' as const,
       value: {
         elemType: ELEMENT[port.type],
-        shape: { dim: port.rank === 0 ? [] : [{ value: port.name === 'n' ? { case: 'dimValue' as const, value: 1n } : { case: 'dimParam' as const, value: 'length' } }] },
+        shape: {
+          dim:
+            port.rank === 0
+              ? []
+              : [
+                  {
+                    value:
+                      port.name === 'n'
+                        ? { case: 'dimValue' as const, value: 1n }
+                        : { case: 'dimParam' as const, value: 'length' },
+                  },
+                ],
+        },
       },
     },
   },
@@ -36,10 +60,18 @@ const node = ({ op, inputs, output, to }: Instruction) => ({
   attribute: to !== undefined ? [attribute('to', ELEMENT[to])] : op === 'Gather' ? [attribute('axis', 0)] : [],
 })
 
-/** Serialises a lowered program as an ONNX model. `tables` are those it may look stored numbers up in, by dtype, a float32 for every code. */
+/**
+ * Serialises a lowered program as an ONNX model. `tables` are those it may look stored numbers up in, by dtype, a
+ * float32 for every code.
+ */
 export const encodeOnnx = (program: Program, tables: Readonly<Record<string, Float32Array>>): Uint8Array => {
   const constants = [
-    ...Object.entries(tables).map(([name, numbers]) => ({ name, dataType: ELEMENT.f32, dims: [BigInt(numbers.length)], rawData: bytesOf(numbers) })),
+    ...Object.entries(tables).map(([name, numbers]) => ({
+      name,
+      dataType: ELEMENT.f32,
+      dims: [BigInt(numbers.length)],
+      rawData: bytesOf(numbers),
+    })),
     { name: ZERO, dataType: ELEMENT.f32, dims: [], rawData: bytesOf(Float32Array.of(0)) },
   ]
   const model = create(ModelProtoSchema, {

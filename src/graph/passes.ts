@@ -1,8 +1,19 @@
-import { argumentsOf, groupOf, isMeasure, type Expression, type Measure, type Peaks, type Scalar } from './expression.js'
+import {
+  argumentsOf,
+  groupOf,
+  isMeasure,
+  type Expression,
+  type Measure,
+  type Peaks,
+  type Scalar,
+} from './expression.js'
 import { createAssembler, type Assembler, type Assembly, type ScalarInput, type ProgramOutput } from './program.js'
 import { walk, type IdSet } from './walk.js'
 
-/** How a measure is taken: totals, tallies and peaks in one pass; order statistics by the high and then the low bits of the magnitudes. */
+/**
+ * How a measure is taken: totals, tallies and peaks in one pass; order statistics by the high and then the low bits of
+ * the magnitudes.
+ */
 export type Stage = 'sum' | 'dot' | 'min' | 'max' | 'tally' | 'peaks' | 'high' | 'low' | 'locate'
 
 /** One measure taken by a pass, and the program outputs (float32) that hold its operands. */
@@ -12,12 +23,17 @@ export interface PlannedReduction {
   readonly ports: readonly number[]
 }
 
-/** One sweep over the elements of a tensor: what it reads and computes, which measures it takes, which roots it writes. */
+/**
+ * One sweep over the elements of a tensor: what it reads and computes, which measures it takes, which roots it writes.
+ */
 export interface Pass extends Assembly {
   readonly takes: readonly PlannedReduction[]
   /** Program output `port` holds root number `root`. */
   readonly writes: readonly { readonly root: number; readonly port: number }[]
-  /** The measures whose results it must know before it starts; a `low` stage also needs the `high` stage of its own measure. */
+  /**
+   * The measures whose results it must know before it starts; a `low` stage also needs the `high` stage of its own
+   * measure.
+   */
   readonly needs: readonly Measure[]
 }
 
@@ -48,10 +64,18 @@ const levels = (isGiven: (e: Expression) => boolean): ((e: Expression) => number
 }
 
 /** The greatest of some levels; 0 where there are none. */
-const highest = <T>(all: readonly T[], level: (x: T) => number): number => all.reduce((most, x) => Math.max(most, level(x)), 0)
+const highest = <T>(all: readonly T[], level: (x: T) => number): number =>
+  all.reduce((most, x) => Math.max(most, level(x)), 0)
 
-/** Every measure below some expressions, each once, operands before users; what is known, and all below it, is passed over, and so is what was `seen` before. */
-export const measuresOf = (roots: readonly Expression[], isKnown: (e: Expression) => boolean = () => false, seen: IdSet = new Set<number>()): Measure[] => {
+/**
+ * Every measure below some expressions, each once, operands before users; what is known, and all below it, is passed
+ * over, and so is what was `seen` before.
+ */
+export const measuresOf = (
+  roots: readonly Expression[],
+  isKnown: (e: Expression) => boolean = () => false,
+  seen: IdSet = new Set<number>(),
+): Measure[] => {
   const found: Measure[] = []
   walk(roots, {
     enter: (e) => {
@@ -82,7 +106,10 @@ const behind = (uniforms: readonly (ScalarInput | Peaks)[]): readonly Measure[] 
   return found
 }
 
-interface Taking { readonly measure: Measure; readonly stage: Stage }
+interface Taking {
+  readonly measure: Measure
+  readonly stage: Stage
+}
 
 const measuringPass = (assemble: Assembler, taking: readonly Taking[]): Pass => {
   const wanted: ProgramOutput[] = []
@@ -98,7 +125,9 @@ const measuringPass = (assemble: Assembler, taking: readonly Taking[]): Pass => 
       return wanted.length - 1
     }),
   }))
-  const bounds = taking.flatMap(({ measure: m }) => (m.type === 'tally' && m.cells.by === 'value' ? [m.cells.low, m.cells.high] : []))
+  const bounds = taking.flatMap(({ measure: m }) =>
+    m.type === 'tally' && m.cells.by === 'value' ? [m.cells.low, m.cells.high] : [],
+  )
   return makePass(assemble(wanted), takes, NONE, bounds)
 }
 
@@ -117,7 +146,12 @@ const peaksOf = (draws: Assembly['draws']): readonly Peaks[] => {
   return draws.flatMap((d) => (d.type === 'block-scale' && 'kind' in d.scales.from ? [d.scales.from] : []))
 }
 
-const makePass = ({ program, reads, draws, uniforms, needsLength }: Assembly, takes: Pass['takes'], writes: Pass['writes'], bounds: readonly Scalar[]): Pass => {
+const makePass = (
+  { program, reads, draws, uniforms, needsLength }: Assembly,
+  takes: Pass['takes'],
+  writes: Pass['writes'],
+  bounds: readonly Scalar[],
+): Pass => {
   const peaks = peaksOf(draws)
   const needs = behind(bounds.length + peaks.length === 0 ? uniforms : [...uniforms, ...bounds, ...peaks])
   // Written out: of what is spread every one would get a layout of its own, which takes more memory than the object.
@@ -133,27 +167,41 @@ export const groupKey = (m: Measure): string => {
 
 /**
  * Cuts the roots of one tensor into as few sweeps as their measures allow; the last pass writes all roots.
- * `measures` are all that are to be taken of this tensor. What `isGiven` takes no sweep of it: measures that are known or taken of other
+ * `measures` are all that are to be taken of this tensor. What `isGiven` takes no sweep of it: measures that are known
+ * or taken of other
  * tensors, which are waited for, and masks that are at hand.
  */
 export const cutPasses = (
-  roots: readonly ProgramOutput[], measures: readonly Measure[] = measuresOf(roots.map((r) => r.value)),
+  roots: readonly ProgramOutput[],
+  measures: readonly Measure[] = measuresOf(roots.map((r) => r.value)),
   isGiven: (e: Expression) => boolean = () => false,
   assemble: Assembler = createAssembler(),
 ): Sweeps => {
   const level = levels(isGiven)
-  const depth = Math.max(highest(roots, (r) => level(r.value)), highest(measures, level))
+  const depth = Math.max(
+    highest(roots, (r) => level(r.value)),
+    highest(measures, level),
+  )
   const sweeps = Array.from({ length: depth }, (): Taking[] => [])
   for (const measure of measures) {
     const first = highest(argumentsOf(measure), level)
-    if (measure.type !== 'quantile' && measure.type !== 'top') sweeps[first]?.push({ measure, stage: measure.type === 'total' ? measure.measure : measure.type })
+    if (measure.type !== 'quantile' && measure.type !== 'top')
+      sweeps[first]?.push({ measure, stage: measure.type === 'total' ? measure.measure : measure.type })
     else {
       sweeps[first]?.push({ measure, stage: 'high' })
       sweeps[first + 1]?.push({ measure, stage: 'low' })
     }
   }
   return {
-    passes: [...sweeps, ...(roots.length === 0 ? NONE : [WRITING])].map((taking) => (taking === WRITING ? writingPass(assemble, roots) : measuringPass(assemble, taking))),
-    locates: measures.some((m) => m.type === 'top') ? new Map(measures.filter((m) => m.type === 'top').map((m) => [m.id, measuringPass(assemble, [{ measure: m, stage: 'locate' }])])) : NO_LOCATES,
+    passes: [...sweeps, ...(roots.length === 0 ? NONE : [WRITING])].map((taking) =>
+      taking === WRITING ? writingPass(assemble, roots) : measuringPass(assemble, taking),
+    ),
+    locates: measures.some((m) => m.type === 'top')
+      ? new Map(
+          measures
+            .filter((m) => m.type === 'top')
+            .map((m) => [m.id, measuringPass(assemble, [{ measure: m, stage: 'locate' }])]),
+        )
+      : NO_LOCATES,
   }
 }

@@ -1,5 +1,17 @@
 import type { Dtype } from '../tensor/dtype.js'
-import { argumentsOf, type BlockScales, type Expression, type Mask, type LowRankFactors, type Scalar, type Stream, type Tensor, type TensorOp, type Comparison, type Logic } from './expression.js'
+import {
+  argumentsOf,
+  type BlockScales,
+  type Expression,
+  type Mask,
+  type LowRankFactors,
+  type Scalar,
+  type Stream,
+  type Tensor,
+  type TensorOp,
+  type Comparison,
+  type Logic,
+} from './expression.js'
 import { chooseBy } from './choosing.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { viewKey, wholeOf, type View } from '../tensor/view.js'
@@ -18,7 +30,10 @@ export interface Port {
 /** What a value inside a program may hold. */
 export type ValueType = PortType | 'bf16'
 
-/** One operation of a program: an ONNX node, or `Decode` of stored numbers to float32, `DecodeMask` of them to whether they are not 0, and `Encode` of float32 to a stored `dtype`: those each device does in its own way. */
+/**
+ * One operation of a program: an ONNX node, or `Decode` of stored numbers to float32, `DecodeMask` of them to whether
+ * they are not 0, and `Encode` of float32 to a stored `dtype`: those each device does in its own way.
+ */
 export interface Instruction {
   readonly op: string
   readonly inputs: readonly string[]
@@ -46,7 +61,10 @@ export type GeneratedInput =
   | { readonly type: 'product'; readonly product: LowRankFactors }
   | { readonly type: 'block-scale'; readonly scales: BlockScales }
 
-/** A number fed once per chunk: a scalar, or the threshold of a `top` mask, which changes at the element where ties are cut. */
+/**
+ * A number fed once per chunk: a scalar, or the threshold of a `top` mask, which changes at the element where ties are
+ * cut.
+ */
 export type ScalarInput = Scalar | Extract<Mask, { type: 'top' }>
 
 /** What a program has to produce at a port: the elements of an expression, encoded. */
@@ -56,7 +74,10 @@ export interface ProgramOutput {
   readonly dtype: Dtype
 }
 
-/** A program with what to feed it, in the order of its inputs: reads, draws, uniforms, then the chunk's length where it is asked for. */
+/**
+ * A program with what to feed it, in the order of its inputs: reads, draws, uniforms, then the chunk's length where it
+ * is asked for.
+ */
 export interface Assembly {
   readonly program: Program
   readonly reads: readonly View[]
@@ -67,19 +88,51 @@ export interface Assembly {
 
 /** How stored numbers are fed as they are. */
 export const STORED: Readonly<Record<Dtype, PortType>> = {
-  BOOL: 'u8', F4: 'u8', F6_E2M3: 'u8', F6_E3M2: 'u8', U8: 'u8', I8: 'i8', F8_E5M2: 'u8', F8_E4M3: 'u8', F8_E8M0: 'u8', F8_E4M3FNUZ: 'u8',
-  F8_E5M2FNUZ: 'u8', I16: 'i16', U16: 'u16', F16: 'f16', BF16: 'u16', I32: 'i32', U32: 'u32', F32: 'f32', C64: 'u64', F64: 'f64', I64: 'i64', U64: 'u64',
+  BOOL: 'u8',
+  F4: 'u8',
+  F6_E2M3: 'u8',
+  F6_E3M2: 'u8',
+  U8: 'u8',
+  I8: 'i8',
+  F8_E5M2: 'u8',
+  F8_E4M3: 'u8',
+  F8_E8M0: 'u8',
+  F8_E4M3FNUZ: 'u8',
+  F8_E5M2FNUZ: 'u8',
+  I16: 'i16',
+  U16: 'u16',
+  F16: 'f16',
+  BF16: 'u16',
+  I32: 'i32',
+  U32: 'u32',
+  F32: 'f32',
+  C64: 'u64',
+  F64: 'f64',
+  I64: 'i64',
+  U64: 'u64',
 }
 /** What programs compute. */
 const COMPUTED: readonly Dtype[] = ['F16', 'BF16', 'F32', 'F64', 'F8_E4M3', 'F8_E5M2', 'BOOL', 'I64']
 const APPLY: Readonly<Record<Exclude<TensorOp, 'sign'>, string>> = {
-  add: 'Add', sub: 'Sub', mul: 'Mul', div: 'Div', neg: 'Neg', abs: 'Abs', sqrt: 'Sqrt', min: 'Min', max: 'Max',
+  add: 'Add',
+  sub: 'Sub',
+  mul: 'Mul',
+  div: 'Div',
+  neg: 'Neg',
+  abs: 'Abs',
+  sqrt: 'Sqrt',
+  min: 'Min',
+  max: 'Max',
 }
 /** The name of the number 0, which programs may use without feeding it. */
 export const ZERO = 'zero'
 
 const COMPARE: Readonly<Record<Comparison, string>> = {
-  'greater': 'Greater', 'greater-equal': 'GreaterOrEqual', 'less': 'Less', 'less-equal': 'LessOrEqual', 'equal': 'Equal',
+  greater: 'Greater',
+  'greater-equal': 'GreaterOrEqual',
+  less: 'Less',
+  'less-equal': 'LessOrEqual',
+  equal: 'Equal',
 }
 const LOGIC: Readonly<Record<Logic, string>> = { and: 'And', or: 'Or', xor: 'Xor', not: 'Not' }
 
@@ -104,17 +157,23 @@ const isFlat = (root: Expression, bitsOf: BitsOf): boolean => {
 }
 
 /** True for what a program is fed the elements of. */
-const isFed = (e: Expression, bitsOf: BitsOf): boolean => e.type === 'read' || e.type === 'read-mask' || drawOf(e) !== undefined || bitsOf(e) !== undefined
+const isFed = (e: Expression, bitsOf: BitsOf): boolean =>
+  e.type === 'read' || e.type === 'read-mask' || drawOf(e) !== undefined || bitsOf(e) !== undefined
 
-/** What a program computes a choice from: numbers that are known are no operands where arithmetic takes the place of the choice. */
+/**
+ * What a program computes a choice from: numbers that are known are no operands where arithmetic takes the place of the
+ * choice.
+ */
 const chosenFrom = (e: Choice): readonly Expression[] => {
   const how = chooseBy(e)
   return how.type === 'where' ? [e.mask, how.yes, how.no] : how.type === 'product' ? [e.mask, how.yes] : [e.mask]
 }
 
 /** What a program computes an expression from: nothing where that is fed. */
-const operandsOf = (bitsOf: BitsOf) => (e: Expression): readonly Expression[] =>
-  (e.kind === 'scalar' || isFed(e, bitsOf) ? [] : e.type === 'choose' ? chosenFrom(e) : argumentsOf(e))
+const operandsOf =
+  (bitsOf: BitsOf) =>
+  (e: Expression): readonly Expression[] =>
+    e.kind === 'scalar' || isFed(e, bitsOf) ? [] : e.type === 'choose' ? chosenFrom(e) : argumentsOf(e)
 
 /** Where the bits of a mask lie that need not be computed. */
 export type BitsOf = (e: Expression) => TensorInfo | undefined
@@ -122,7 +181,10 @@ export type BitsOf = (e: Expression) => TensorInfo | undefined
 /** Assembles programs, each distinct structure once: most tensors of a model ask for the same one. */
 export type Assembler = (wanted: readonly ProgramOutput[]) => Assembly
 
-/** What an expression needs from outside, in the order a program takes it, and the structure that decides which program that is. */
+/**
+ * What an expression needs from outside, in the order a program takes it, and the structure that decides which program
+ * that is.
+ */
 interface Outline {
   readonly structure: string
   readonly reads: readonly View[]
@@ -132,17 +194,28 @@ interface Outline {
 
 const drawOf = (e: Expression): GeneratedInput | undefined => {
   switch (e.type) {
-    case 'bernoulli': return { type: 'bernoulli', p: e.p, stream: e.stream }
-    case 'normal': case 'uniform': return { type: e.type, stream: e.stream }
-    case 'constant': return { type: 'constant', value: e.value }
-    case 'position': return { type: 'position', stride: e.stride, length: e.length }
-    case 'product': return { type: 'product', product: e.product }
-    case 'block-scale': return { type: 'block-scale', scales: e.scales }
-    default: return undefined
+    case 'bernoulli':
+      return { type: 'bernoulli', p: e.p, stream: e.stream }
+    case 'normal':
+    case 'uniform':
+      return { type: e.type, stream: e.stream }
+    case 'constant':
+      return { type: 'constant', value: e.value }
+    case 'position':
+      return { type: 'position', stride: e.stride, length: e.length }
+    case 'product':
+      return { type: 'product', product: e.product }
+    case 'block-scale':
+      return { type: 'block-scale', scales: e.scales }
+    default:
+      return undefined
   }
 }
 
-/** Visits expressions in the order `write` emits them, so that equal structures have equal programs and their inputs line up. */
+/**
+ * Visits expressions in the order `write` emits them, so that equal structures have equal programs and their inputs
+ * line up.
+ */
 const outline = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Outline => {
   const seen = new Map<number, number>()
   const files = new Map<string, number>()
@@ -173,16 +246,24 @@ const outline = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Outline => {
     if (how.type === 'line') uniforms.push(literal(how.slope), literal(how.start))
     return `choose-${how.type}(${chosenFrom(e).map(placeOf).join()});`
   }
-  walk(wanted.map((w) => w.value), {
-    enter: (e) => !seen.has(e.id),
-    leave: (e) => {
-      structure += describe(e)
-      seen.set(e.id, seen.size)
+  walk(
+    wanted.map((w) => w.value),
+    {
+      enter: (e) => !seen.has(e.id),
+      leave: (e) => {
+        structure += describe(e)
+        seen.set(e.id, seen.size)
+      },
+      below: operandsOf(bitsOf),
     },
-    below: operandsOf(bitsOf),
-  })
+  )
   const roots = wanted.map(({ value, dtype }) => `${placeOf(value)}>${dtype}`)
-  return { structure: `${structure}${roots.join()}`, reads: trimmed(reads), draws: trimmed(draws), uniforms: trimmed(uniforms) }
+  return {
+    structure: `${structure}${roots.join()}`,
+    reads: trimmed(reads),
+    draws: trimmed(draws),
+    uniforms: trimmed(uniforms),
+  }
 }
 
 const NONE: readonly never[] = []
@@ -201,7 +282,10 @@ export const createAssembler = (bitsOf: BitsOf = () => undefined): Assembler => 
   }
 }
 
-/** Writes the program that computes the wanted expressions in one go over a chunk. Equal subexpressions are computed once. */
+/**
+ * Writes the program that computes the wanted expressions in one go over a chunk. Equal subexpressions are computed
+ * once.
+ */
 const write = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Program => {
   const reads = new Map<string, { dtype: Dtype; port: string }>()
   const draws: { draw: GeneratedInput; port: string }[] = []
@@ -236,33 +320,55 @@ const write = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Program => {
     const [up, down] = ['Greater', 'Less'].map((op) => emit('Cast', [emit(op, [x, ZERO])], { to: 'f32' }))
     return emit('Sub', [up!, down!])
   }
-  const isTrue = (port: string, dtype: Dtype): string => (dtype === 'F32' ? emit('Cast', [port], { to: 'bool' }) : emit('DecodeMask', [port], { dtype }))
+  const isTrue = (port: string, dtype: Dtype): string =>
+    dtype === 'F32' ? emit('Cast', [port], { to: 'bool' }) : emit('DecodeMask', [port], { dtype })
 
   const make = (e: Expression): string => {
     if (e.kind === 'scalar') return uniform()
     const bits = bitsOf(e)
     if (bits !== undefined) return isTrue(read(wholeOf(bits)), bits.dtype)
     switch (e.type) {
-      case 'read': return decode(read(e.view), e.view.tensor.dtype)
-      case 'read-mask': return isTrue(read(e.view), e.view.tensor.dtype)
-      case 'fill': return value(e.value)
+      case 'read':
+        return decode(read(e.view), e.view.tensor.dtype)
+      case 'read-mask':
+        return isTrue(read(e.view), e.view.tensor.dtype)
+      case 'fill':
+        return value(e.value)
       // ONNX Runtime's own Sign takes ten times as long as two comparisons.
-      case 'apply': return e.op === 'sign' ? signOf(value(e.args[0]!)) : emit(APPLY[e.op], e.args.map(value))
-      case 'choose': return choose(e)
-      case 'compare': return emit(COMPARE[e.op], [value(e.left), value(e.right)])
-      case 'logic': return emit(LOGIC[e.op], e.args.map(value))
-      case 'top': return emit('GreaterOrEqual', [emit('Abs', [value(e.operand)]), uniform()])
-      case 'bernoulli': case 'normal': case 'uniform': case 'constant': case 'position': case 'product': case 'block-scale': return draw(drawOf(e)!)
-      case 'tally': case 'peaks': throw new Error('a tally is no value of an element')
+      case 'apply':
+        return e.op === 'sign' ? signOf(value(e.args[0]!)) : emit(APPLY[e.op], e.args.map(value))
+      case 'choose':
+        return choose(e)
+      case 'compare':
+        return emit(COMPARE[e.op], [value(e.left), value(e.right)])
+      case 'logic':
+        return emit(LOGIC[e.op], e.args.map(value))
+      case 'top':
+        return emit('GreaterOrEqual', [emit('Abs', [value(e.operand)]), uniform()])
+      case 'bernoulli':
+      case 'normal':
+      case 'uniform':
+      case 'constant':
+      case 'position':
+      case 'product':
+      case 'block-scale':
+        return draw(drawOf(e)!)
+      case 'tally':
+      case 'peaks':
+        throw new Error('a tally is no value of an element')
     }
   }
   const choose = (e: Choice): string => {
     const [how, mask] = [chooseBy(e), value(e.mask)]
     switch (how.type) {
-      case 'where': return emit('Where', [mask, value(how.yes), value(how.no)])
-      case 'bits': return bitsOfMask(mask)
-      case 'product': return emit('Mul', [bitsOfMask(mask), value(how.yes)])
-      case 'line': return emit('Add', [emit('Mul', [bitsOfMask(mask), uniform()]), uniform()])
+      case 'where':
+        return emit('Where', [mask, value(how.yes), value(how.no)])
+      case 'bits':
+        return bitsOfMask(mask)
+      case 'product':
+        return emit('Mul', [bitsOfMask(mask), value(how.yes)])
+      case 'line':
+        return emit('Add', [emit('Mul', [bitsOfMask(mask), uniform()]), uniform()])
     }
   }
   /** 1 where a mask is true, else 0, by the name of the mask. */
@@ -279,7 +385,10 @@ const write = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Program => {
     return emit('Expand', [value(e), 'n'])
   }
   const taken = new Set<string>()
-  /** The name of the encoded elements. What is fed or already leaves by that name is copied: a graph must not hand out one value twice. */
+  /**
+   * The name of the encoded elements. What is fed or already leaves by that name is copied: a graph must not hand out
+   * one value twice.
+   */
   const encode = (name: string, dtype: Dtype): string => {
     if (dtype !== 'F32' && dtype !== 'BOOL') return emit('Encode', [name], { dtype })
     const made = instructions.some((instruction) => instruction.output === name)
@@ -287,7 +396,12 @@ const write = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Program => {
   }
 
   // One root after the other: what spreads and encodes a root comes before the instructions of the next.
-  const compute = (root: Expression): void => walk([root], { enter: (e) => !names.has(e.id), leave: (e) => void names.set(e.id, make(e)), below: operandsOf(bitsOf) })
+  const compute = (root: Expression): void =>
+    walk([root], {
+      enter: (e) => !names.has(e.id),
+      leave: (e) => void names.set(e.id, make(e)),
+      below: operandsOf(bitsOf),
+    })
   const outputs: Port[] = wanted.map(({ value: e, dtype }) => {
     if (!COMPUTED.includes(dtype)) throw new Error(`no program computes ${dtype}`)
     compute(e)
@@ -297,7 +411,11 @@ const write = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Program => {
   })
   const inputs: Port[] = [
     ...[...reads.values()].map(({ dtype, port }): Port => ({ name: port, type: STORED[dtype], rank: 1 })),
-    ...draws.map(({ draw: d, port }): Port => ({ name: port, type: d.type === 'bernoulli' || d.type === 'constant' ? 'bool' : 'f32', rank: 1 })),
+    ...draws.map(({ draw: d, port }): Port => ({
+      name: port,
+      type: d.type === 'bernoulli' || d.type === 'constant' ? 'bool' : 'f32',
+      rank: 1,
+    })),
     ...uniforms.map((name): Port => ({ name, type: 'f32', rank: 0 })),
     ...(needsLength ? [{ name: 'n', type: 'i64', rank: 1 } as const] : []),
   ]

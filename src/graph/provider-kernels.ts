@@ -1,19 +1,28 @@
-/** The device providers of ONNX Runtime, by the names it knows them. The CPU's has no table: it is always there, and runs what these lack. */
+/**
+ * The device providers of ONNX Runtime, by the names it knows them. The CPU's has no table: it is always there, and
+ * runs what these lack.
+ */
 export type GpuProvider = 'cuda' | 'webgpu'
 
-/** What one provider computes itself: an op with the lists of its input types, each followed by `>` and the target where the op has one. */
+/**
+ * What one provider computes itself: an op with the lists of its input types, each followed by `>` and the target where
+ * the op has one.
+ */
 type Kernels = Readonly<Record<string, readonly string[]>>
 
 const words = (text: string): readonly string[] => text.split(' ')
 
 /** One list of `arity` equal types for each type. */
-const alike = (types: string, arity: number): readonly string[] => words(types).map((type) => Array.from({ length: arity }, () => type).join())
+const alike = (types: string, arity: number): readonly string[] =>
+  words(types).map((type) => Array.from({ length: arity }, () => type).join())
 
 const each = (ops: string, lists: readonly string[]): Kernels => Object.fromEntries(words(ops).map((op) => [op, lists]))
 
-const casts = (types: string): readonly string[] => words(types).flatMap((from) => words(types).map((to) => `${from}>${to}`))
+const casts = (types: string): readonly string[] =>
+  words(types).flatMap((from) => words(types).map((to) => `${from}>${to}`))
 
-const indexed = (types: string, indices: string): readonly string[] => words(types).flatMap((type) => words(indices).map((index) => `${type},${index}`))
+const indexed = (types: string, indices: string): readonly string[] =>
+  words(types).flatMap((type) => words(indices).map((index) => `${type},${index}`))
 
 const chosen = (types: string): readonly string[] => words(types).map((type) => `bool,${type},${type}`)
 
@@ -23,7 +32,8 @@ const SHADER = 'f32 f16 i32 u32'
 const SHADER_STORED = `${SHADER} u8 bool`
 
 /**
- * Recorded on the providers of ONNX Runtime 1.30.0 at opset 26, by having each make and run a session that leaves nothing to the CPU. Only
+ * Recorded on the providers of ONNX Runtime 1.30.0 at opset 26, by having each make and run a session that leaves
+ * nothing to the CPU. Only
  * ops that programs use are listed. The device tests ask again.
  */
 const RECORDED: Readonly<Record<GpuProvider, Kernels>> = {
@@ -58,11 +68,20 @@ const RECORDED: Readonly<Record<GpuProvider, Kernels>> = {
   },
 }
 
-/** The kernels of a provider, such as `Cast f32>bf16` and `Where bool,f32,f32`: an op, the types of its inputs, and the target of a cast. */
+/**
+ * The kernels of a provider, such as `Cast f32>bf16` and `Where bool,f32,f32`: an op, the types of its inputs, and the
+ * target of a cast.
+ */
 export const recordedKernels = (provider: GpuProvider): readonly string[] =>
   Object.entries(RECORDED[provider]).flatMap(([op, lists]) => lists.map((list) => `${op} ${list}`))
 
-const known: Readonly<Record<GpuProvider, ReadonlySet<string>>> = { cuda: new Set(recordedKernels('cuda')), webgpu: new Set(recordedKernels('webgpu')) }
+const known: Readonly<Record<GpuProvider, ReadonlySet<string>>> = {
+  cuda: new Set(recordedKernels('cuda')),
+  webgpu: new Set(recordedKernels('webgpu')),
+}
 
-/** Whether a provider computes a kernel itself; the kernel is named as `recordedKernels` names it. What it lacks would silently run on the CPU. */
+/**
+ * Whether a provider computes a kernel itself; the kernel is named as `recordedKernels` names it. What it lacks would
+ * silently run on the CPU.
+ */
 export const hasKernel = (provider: GpuProvider, kernel: string): boolean => known[provider].has(kernel)

@@ -5,34 +5,56 @@ import { walk } from './walk.js'
 export const applyScalar = (op: ScalarOp, a: readonly number[]): number => {
   const [x = NaN, y = NaN, yes = NaN, no = NaN] = a
   switch (op) {
-    case 'add': return x + y
-    case 'sub': return x - y
-    case 'mul': return x * y
-    case 'div': return x / y
-    case 'neg': return -x
-    case 'abs': return Math.abs(x)
-    case 'sqrt': return Math.sqrt(x)
-    case 'min': return Math.min(x, y)
-    case 'max': return Math.max(x, y)
-    case 'sign': return Math.sign(x)
-    case 'sin': return Math.sin(x)
-    case 'cos': return Math.cos(x)
-    case 'acos': return Math.acos(Math.min(1, Math.max(-1, x)))
-    case 'if-less': return x < y ? yes : no
+    case 'add':
+      return x + y
+    case 'sub':
+      return x - y
+    case 'mul':
+      return x * y
+    case 'div':
+      return x / y
+    case 'neg':
+      return -x
+    case 'abs':
+      return Math.abs(x)
+    case 'sqrt':
+      return Math.sqrt(x)
+    case 'min':
+      return Math.min(x, y)
+    case 'max':
+      return Math.max(x, y)
+    case 'sign':
+      return Math.sign(x)
+    case 'sin':
+      return Math.sin(x)
+    case 'cos':
+      return Math.cos(x)
+    case 'acos':
+      return Math.acos(Math.min(1, Math.max(-1, x)))
+    case 'if-less':
+      return x < y ? yes : no
   }
 }
 
 /**
- * Evaluates scalars whose measures are known, each once: `measured` gives the float64 value of a total or quantile. What a scalar came
+ * Evaluates scalars whose measures are known, each once: `measured` gives the float64 value of a total or quantile.
+ * What a scalar came
  * to is kept, so it must not be asked for before.
  */
 export const createScalars = (measured: (measure: Scalar) => number): ((scalar: Scalar) => number) => {
   const known = new Map<number, number>()
   const own = (e: Scalar): number => {
     switch (e.type) {
-      case 'literal': return e.value
-      case 'compute': return applyScalar(e.op, e.args.map((arg) => known.get(arg.id)!))
-      case 'total': case 'quantile': return measured(e)
+      case 'literal':
+        return e.value
+      case 'compute':
+        return applyScalar(
+          e.op,
+          e.args.map((arg) => known.get(arg.id)!),
+        )
+      case 'total':
+      case 'quantile':
+        return measured(e)
     }
   }
   return (scalar) => {

@@ -5,7 +5,10 @@ export const walked = { expressions: 0 }
 
 /** What a walk does on its way. */
 export interface Visitor {
-  /** Whether to look into an expression; who says no to what was met before makes the walk linear. Asked before anything below is. */
+  /**
+   * Whether to look into an expression; who says no to what was met before makes the walk linear. Asked before anything
+   * below is.
+   */
   enter(e: Expression): boolean
   /** Called once everything below an expression has been left, in the order in which a recursion would come back. */
   leave?(e: Expression): void
@@ -13,7 +16,10 @@ export interface Visitor {
   below?(e: Expression): readonly Expression[]
 }
 
-/** Walks over expressions from some roots down, depth first and without recursion: a recipe may nest deeper than the stack. */
+/**
+ * Walks over expressions from some roots down, depth first and without recursion: a recipe may nest deeper than the
+ * stack.
+ */
 export const walk = (roots: readonly Expression[], { enter, leave, below = argumentsOf }: Visitor): void => {
   const path: Expression[] = []
   const lists: (readonly Expression[])[] = [roots]

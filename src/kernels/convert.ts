@@ -3,8 +3,17 @@ import type { FloatDtype } from '../tensor/dtype.js'
 /** The floating-point dtypes below 32 bits. */
 export type SmallFloat = Exclude<FloatDtype, 'F32' | 'F64'>
 
-/** `infinity` is the code of infinity, null where the dtype has none; `nan` is the code of the quiet NaN. Codes are without the sign. */
-type Format = { readonly bits: 8 | 16; readonly mantissa: number; readonly bias: number; readonly infinity: number | null; readonly nan: number }
+/**
+ * `infinity` is the code of infinity, null where the dtype has none; `nan` is the code of the quiet NaN. Codes are
+ * without the sign.
+ */
+type Format = {
+  readonly bits: 8 | 16
+  readonly mantissa: number
+  readonly bias: number
+  readonly infinity: number | null
+  readonly nan: number
+}
 
 const FORMATS: { readonly [D in SmallFloat]: Format } = {
   F16: { bits: 16, mantissa: 10, bias: 15, infinity: 0x7c00, nan: 0x7e00 },
@@ -21,7 +30,9 @@ const decodeOne = ({ mantissa, bias, infinity, nan }: Format, code: number): num
   if (code === infinity) return Infinity
   const exponent = code >>> mantissa
   const fraction = code & ((1 << mantissa) - 1)
-  return exponent === 0 ? fraction * 2 ** (1 - bias - mantissa) : (fraction + (1 << mantissa)) * 2 ** (exponent - bias - mantissa)
+  return exponent === 0
+    ? fraction * 2 ** (1 - bias - mantissa)
+    : (fraction + (1 << mantissa)) * 2 ** (exponent - bias - mantissa)
 }
 
 // Bit patterns, because a JavaScript engine may change a NaN's bits when it passes as a number.
@@ -60,11 +71,19 @@ export const decode = (dtype: SmallFloat, codes: Uint16Array | Uint8Array): Floa
 /** The float32 values of all codes of the dtypes that programs look up. */
 export const decodingTables = (): { readonly [D in 'F8_E4M3' | 'F8_E5M2' | 'BF16']: Float32Array<ArrayBuffer> } => {
   const codes = Uint8Array.from({ length: 1 << 8 }, (_, code) => code)
-  return { F8_E4M3: decode('F8_E4M3', codes), F8_E5M2: decode('F8_E5M2', codes), BF16: decode('BF16', Uint16Array.from({ length: 1 << 16 }, (_, code) => code)) }
+  return {
+    F8_E4M3: decode('F8_E4M3', codes),
+    F8_E5M2: decode('F8_E5M2', codes),
+    BF16: decode(
+      'BF16',
+      Uint16Array.from({ length: 1 << 16 }, (_, code) => code),
+    ),
+  }
 }
 
 /**
- * The codes of float32 values, rounded to nearest, ties to even. What is too large becomes infinity, and NaN in F8_E4M3, which has none.
+ * The codes of float32 values, rounded to nearest, ties to even. What is too large becomes infinity, and NaN in
+ * F8_E4M3, which has none.
  * NaN becomes the quiet NaN of its sign.
  */
 export const encode = (dtype: SmallFloat, values: Float32Array): Uint16Array<ArrayBuffer> | Uint8Array<ArrayBuffer> => {

@@ -13,24 +13,37 @@ export const MAX_PARTS = 256
 
 /**
  * Every kernel's result depends on its arguments alone, and is the same in every bit on every machine.
- * Pointers are offsets of {@link KernelMemory} and need no alignment, n counts elements (below 2^31), u8 masks hold 0 or 1.
+ * Pointers are offsets of {@link KernelMemory} and need no alignment, n counts elements (below 2^31), u8 masks hold 0
+ * or 1.
  */
 export type Kernels = KernelMemory & {
   /** u32 out[i] = the draw of element start + i, from which the next four are made. */
   readonly randomBits: (out: number, start: number, n: number, key: RandomKey) => void
-  /** u8 out[i] = 1 with probability p (rounded to a multiple of 2^-32) where the draw of element start + i says so, else 0. */
+  /**
+   * u8 out[i] = 1 with probability p (rounded to a multiple of 2^-32) where the draw of element start + i says so, else
+   * 0.
+   */
   readonly bernoulli: (out: number, start: number, n: number, key: RandomKey, p: number) => void
   /** f32 out[i] in [0, 1), a multiple of 2^-24, from the draw of element start + i. */
   readonly uniform: (out: number, start: number, n: number, key: RandomKey) => void
   /** f32 out[i] from the standard normal distribution, within 6.2303 sigma, from the draw of element start + i. */
   readonly gaussian: (out: number, start: number, n: number, key: RandomKey) => void
-  /** u8 out[i] = the part that the draw of element start + i falls in; `shares` are the parts' weights, at most {@link MAX_PARTS}, not all 0. */
+  /**
+   * u8 out[i] = the part that the draw of element start + i falls in; `shares` are the parts' weights, at most {@link
+   * MAX_PARTS}, not all 0.
+   */
   readonly partition: (out: number, start: number, n: number, key: RandomKey, shares: readonly number[]) => void
   /** Adds to the u32 hist[65536] one count per f32 of x, by the upper 16 bits of |x|. */
   readonly histogramHigh: (x: number, n: number, hist: number) => void
-  /** Adds to the u32 hist[32768] one count per f32 of x whose upper 16 bits of |x| are `high`, by the lower 15 bits of |x|. */
+  /**
+   * Adds to the u32 hist[32768] one count per f32 of x whose upper 16 bits of |x| are `high`, by the lower 15 bits of
+   * |x|.
+   */
   readonly histogramLow: (x: number, n: number, high: number, hist: number) => void
-  /** Adds to the u32 hist[3 · 32768] one count per f32 of x in the three bins of `histogramHigh` from `base` on, by the lower 15 bits of |x| within each. */
+  /**
+   * Adds to the u32 hist[3 · 32768] one count per f32 of x in the three bins of `histogramHigh` from `base` on, by the
+   * lower 15 bits of |x| within each.
+   */
   readonly histogramNear: (x: number, n: number, base: number, hist: number) => void
   /** The float64 sum of n f32: eight lanes inside a block of {@link SUM_BLOCK}, the blocks in order. */
   readonly sum: (x: number, n: number) => number
@@ -40,7 +53,10 @@ export type Kernels = KernelMemory & {
   readonly dot: (x: number, y: number, n: number) => number
   /** The exact sum of n u8. */
   readonly sumMask: (m: number, n: number) => number
-  /** f32 out[j] = Σᵣ up[r]·down[r·stride + j] for j < n: one row of a low-rank matrix; f32 throughout, the ranks added in order. */
+  /**
+   * f32 out[j] = Σᵣ up[r]·down[r·stride + j] for j < n: one row of a low-rank matrix; f32 throughout, the ranks added
+   * in order.
+   */
   readonly lowRank: (out: number, n: number, up: number, rank: number, down: number, stride: number) => void
   /** The index of the first NaN or infinity of n elements, or -1. */
   readonly firstNonFinite: (x: number, n: number, dtype: FloatDtype) => number
@@ -102,7 +118,10 @@ const NON_FINITE = {
   F64: { scan: 'firstMasked64', mask: 0x7ff00000 },
 } as const satisfies { readonly [D in FloatDtype]: { readonly scan: keyof WasmExports; readonly mask: number } }
 
-const bindRandom = (wasm: WasmExports, memory: KernelMemory): Pick<Kernels, 'randomBits' | 'bernoulli' | 'uniform' | 'gaussian' | 'partition'> => {
+const bindRandom = (
+  wasm: WasmExports,
+  memory: KernelMemory,
+): Pick<Kernels, 'randomBits' | 'bernoulli' | 'uniform' | 'gaussian' | 'partition'> => {
   const table = memory.alloc(NORMAL_TABLE.byteLength)
   const lasts = memory.alloc(4 * MAX_PARTS)
   memory.view(Float32Array, table, NORMAL_TABLE.length).set(NORMAL_TABLE)
@@ -114,7 +133,8 @@ const bindRandom = (wasm: WasmExports, memory: KernelMemory): Pick<Kernels, 'ran
       if (end === 0) memory.view(Uint8Array, out, n).fill(0)
       else eachRun(start, n, 1, (at, lo, hi, count) => wasm.bernoulli(out + at, lo, hi, count, key.k0, key.k1, end - 1))
     },
-    uniform: (out, start, n, key) => eachRun(start, n, 4, (at, lo, hi, count) => wasm.uniform(out + at, lo, hi, count, key.k0, key.k1)),
+    uniform: (out, start, n, key) =>
+      eachRun(start, n, 4, (at, lo, hi, count) => wasm.uniform(out + at, lo, hi, count, key.k0, key.k1)),
     gaussian: (out, start, n, key) =>
       eachRun(start, n, 4, (at, lo, hi, count) => wasm.gaussian(out + at, lo, hi, count, key.k0, key.k1, table)),
     partition: (out, start, n, key, shares) => {
@@ -134,15 +154,25 @@ const TWO_32 = 2 ** 32
 
 /** Where each part but the last ends among the 2^32 draws; the shares are added in order and divided by their sum. */
 export const toEnds = (shares: readonly number[]): readonly number[] => {
-  const sums = shares.map(((sum) => (share: number) => (sum += share))(0))
+  const sums = shares.map(
+    (
+      (sum) => (share: number) =>
+        (sum += share)
+    )(0),
+  )
   const all = sums.at(-1) ?? 0
   if (!(all > 0) || shares.length > MAX_PARTS) throw new RangeError(`shares of ${all} in ${shares.length} parts`)
   return sums.slice(0, -1).map((sum) => Math.round((sum / all) * TWO_32))
 }
 
 /** Cuts a range of elements where the upper half of the index changes, since the kernels count in 32 bits. */
-const eachRun = (start: number, n: number, bytes: number, run: (at: number, lo: number, hi: number, count: number) => void): void => {
-  for (let done = 0; done < n; ) {
+const eachRun = (
+  start: number,
+  n: number,
+  bytes: number,
+  run: (at: number, lo: number, hi: number, count: number) => void,
+): void => {
+  for (let done = 0; done < n;) {
     const index = start + done
     const hi = Math.floor(index / TWO_32)
     const count = Math.min(n - done, (hi + 1) * TWO_32 - index)

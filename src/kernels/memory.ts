@@ -5,7 +5,10 @@ type ViewOf<T> = new (buffer: ArrayBuffer, byteOffset: number, length: number) =
 
 /** The kernels' memory: parts are taken once and kept as long as the instance lives. */
 export type KernelMemory = {
-  /** Takes `bytes` of zeroed memory and returns their offset, a multiple of 16. May grow the memory, which detaches all views: take all parts first. */
+  /**
+   * Takes `bytes` of zeroed memory and returns their offset, a multiple of 16. May grow the memory, which detaches all
+   * views: take all parts first.
+   */
   readonly alloc: (bytes: number) => number
   /** A view of `length` elements at an offset that suits the type, without a copy. Valid until the next `alloc`. */
   readonly view: <T>(type: ViewOf<T>, offset: number, length: number) => T

@@ -7,7 +7,10 @@ const ORDER = 12
 // A test checks both: the walk has to arrive at z(1/2) = 0.
 const START = { value: 6.230260137989043, slope: -0.0048955117940788695 }
 
-/** Taylor coefficients of z(t), from z' = g and g' = z g^2: the law of the inverse normal distribution in any linear scale of probability. */
+/**
+ * Taylor coefficients of z(t), from z' = g and g' = z g^2: the law of the inverse normal distribution in any linear
+ * scale of probability.
+ */
 const expand = (value: number, slope: number): readonly number[] => {
   const z = [value]
   const g = [slope]
@@ -37,14 +40,22 @@ const step = (series: readonly number[]): { value: number; slope: number } => {
   return { value, slope }
 }
 
-/** The best cubic on [-1/2, 1/2]: the fourth and fifth powers replaced by what their Chebyshev polynomials leave of them. */
+/**
+ * The best cubic on [-1/2, 1/2]: the fourth and fifth powers replaced by what their Chebyshev polynomials leave of
+ * them.
+ */
 const toCubic = (series: readonly number[]): readonly number[] => {
   const [c0, c1, c2, c3, c4, c5] = series as readonly [number, number, number, number, number, number]
   return [c0 - c4 / 128, c1 - (c5 * 5) / 256, c2 + c4 / 4, c3 + (c5 * 5) / 16]
 }
 
-/** The walk from the far tail to the middle: the table, and where it arrived (0 and -sqrt(2 pi) / 64, but for rounding). */
-export const walkNormal = (): { readonly table: Float32Array; readonly end: { readonly value: number; readonly slope: number } } => {
+/**
+ * The walk from the far tail to the middle: the table, and where it arrived (0 and -sqrt(2 pi) / 64, but for rounding).
+ */
+export const walkNormal = (): {
+  readonly table: Float32Array
+  readonly end: { readonly value: number; readonly slope: number }
+} => {
   // One segment more than is walked: its zeros are the value of a probability that rounds to 1/2.
   const table = new Float32Array(4 * (OCTAVES * PIECES + 1))
   let edge = START
@@ -59,7 +70,9 @@ export const walkNormal = (): { readonly table: Float32Array; readonly end: { re
 }
 
 /**
- * Four float32 per segment, lowest power first: the upper-tail inverse of the normal distribution over w in [1, 2^31], q = w / 2^32,
- * each octave cut into 32 segments, each with t in [-1/2, 1/2) around its middle. Made with + - * / alone, so it is the same everywhere.
+ * Four float32 per segment, lowest power first: the upper-tail inverse of the normal distribution over w in [1, 2^31],
+ * q = w / 2^32,
+ * each octave cut into 32 segments, each with t in [-1/2, 1/2) around its middle. Made with + - * / alone, so it is the
+ * same everywhere.
  */
 export const NORMAL_TABLE: Float32Array = walkNormal().table

@@ -29,10 +29,12 @@ export const drawOne = (key: RandomKey, index: number): number => {
   return (round(first + b, [16, 0x7feb352d, 15, 0x846ca68b, 16]) + first) >>> 0
 }
 
-const draw = (key: RandomKey, start: number, n: number): number[] => Array.from({ length: n }, (_, i) => drawOne(key, start + i))
+const draw = (key: RandomKey, start: number, n: number): number[] =>
+  Array.from({ length: n }, (_, i) => drawOne(key, start + i))
 
 /** The twin of `randomBits`. */
-export const randomBits = (start: number, n: number, key: RandomKey): Uint32Array => Uint32Array.from(draw(key, start, n))
+export const randomBits = (start: number, n: number, key: RandomKey): Uint32Array =>
+  Uint32Array.from(draw(key, start, n))
 
 /** The twin of `bernoulli`. */
 export const bernoulli = (start: number, n: number, key: RandomKey, p: number): Uint8Array =>
@@ -54,14 +56,20 @@ export const normalOf = (bits: number): number => {
   const piece = Math.floor((scaled - 1) * 32)
   // Inside its segment: the distance from the middle, in segments.
   const t = Math.fround((scaled - 1) * 32 - piece - 0.5)
-  const [c0, c1, c2, c3] = NORMAL_TABLE.subarray(4 * (32 * exponent + piece)) as unknown as [number, number, number, number]
+  const [c0, c1, c2, c3] = NORMAL_TABLE.subarray(4 * (32 * exponent + piece)) as unknown as [
+    number,
+    number,
+    number,
+    number,
+  ]
   const f = Math.fround
   const size = f(f(f(f(f(f(t * c3) + c2) * t) + c1) * t) + c0)
   return bits >>> 31 === 0 ? size : -size
 }
 
 /** The twin of `gaussian`. */
-export const gaussian = (start: number, n: number, key: RandomKey): Float32Array => Float32Array.from(draw(key, start, n), normalOf)
+export const gaussian = (start: number, n: number, key: RandomKey): Float32Array =>
+  Float32Array.from(draw(key, start, n), normalOf)
 
 const patterns = (x: Float32Array): Uint32Array => new Uint32Array(x.slice().buffer)
 
@@ -107,7 +115,8 @@ export const sum = (x: Float32Array): number => total(Float64Array.from(x))
 export const sumAbs = (x: Float32Array): number => total(Float64Array.from(x, Math.abs))
 
 /** The twin of `dot`. */
-export const dot = (x: Float32Array, y: Float32Array): number => total(Float64Array.from(x, (value, i) => value * y[i]!))
+export const dot = (x: Float32Array, y: Float32Array): number =>
+  total(Float64Array.from(x, (value, i) => value * y[i]!))
 
 /** The twin of `sumMask`. */
 export const sumMask = (m: Uint8Array): number => m.reduce((count, value) => count + value, 0)

@@ -7,13 +7,20 @@ export const LOW_BINS = 32768
 /** Bins of `histogramHigh` that one `histogramNear` looks into. */
 export const NEAR = 3
 
-/** The bin of `histogramHigh` that infinity is in, and some NaN; every bin above holds NaN alone. No finite number reaches it. */
+/**
+ * The bin of `histogramHigh` that infinity is in, and some NaN; every bin above holds NaN alone. No finite number
+ * reaches it.
+ */
 export const FIRST_NON_FINITE_BIN = 0x7f800000 >>> 15
 
 /** |x| from its two bins. */
-export const toMagnitude = (high: number, low: number): number => new Float32Array(Uint32Array.of((high << 15) | low).buffer)[0]!
+export const toMagnitude = (high: number, low: number): number =>
+  new Float32Array(Uint32Array.of((high << 15) | low).buffer)[0]!
 
-/** The bins that are not empty, as `[bin, count, ...]` in ascending order: small enough to send between threads. Takes a multiple of 8 bins. */
+/**
+ * The bins that are not empty, as `[bin, count, ...]` in ascending order: small enough to send between threads. Takes a
+ * multiple of 8 bins.
+ */
 export const toPairs = (hist: Uint32Array): Uint32Array => {
   const pairs: number[] = []
   for (let bin = 0; bin < hist.length; bin += 8) if (anyOfEight(hist, bin)) pushPairs(hist, bin, bin + 8, pairs)
@@ -36,8 +43,14 @@ export const addPairs = (dense: Float64Array, pairs: Uint32Array): void => {
   for (let at = 0; at < pairs.length; at += 2) dense[pairs[at]!]! += pairs[at + 1]!
 }
 
-/** The bin that holds the element of a rank (0 is the smallest), and how many elements are before that bin. Throws a RangeError beyond the last. */
-export const selectBin = (dense: Float64Array | Uint32Array, rank: number): { readonly bin: number; readonly below: number } => {
+/**
+ * The bin that holds the element of a rank (0 is the smallest), and how many elements are before that bin. Throws a
+ * RangeError beyond the last.
+ */
+export const selectBin = (
+  dense: Float64Array | Uint32Array,
+  rank: number,
+): { readonly bin: number; readonly below: number } => {
   let below = 0
   for (let bin = 0; bin < dense.length; bin++) {
     const through = below + dense[bin]!

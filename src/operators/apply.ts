@@ -20,39 +20,72 @@ type PerTensor = (tensor: string) => unknown
 
 /** Every model input in the order the operator declares them; the first gives the result its tensors. */
 const allModels = (inputs: Inputs, call: Call): readonly Reference<ModelValue>[] =>
-  Object.keys(inputs).filter((key) => inputs[key]!.type === 'model').flatMap((key) => modelsOf(call, key))
+  Object.keys(inputs)
+    .filter((key) => inputs[key]!.type === 'model')
+    .flatMap((key) => modelsOf(call, key))
 
 /** Turns one argument into a function of the tensor; per-layer numbers are the only ones that differ. */
-const resolve = (call: Call, spec: ParamSpec, argument: Argument | undefined, tensors: ReadonlyMap<string, Slot>): Result<PerTensor> => {
+const resolve = (
+  call: Call,
+  spec: ParamSpec,
+  argument: Argument | undefined,
+  tensors: ReadonlyMap<string, Slot>,
+): Result<PerTensor> => {
   if (argument === undefined) {
     const fallback = 'default' in spec ? spec.default : undefined
     return ok(() => fallback)
   }
-  if (argument.type === 'mask') return ok((tensor) => maskFor(argument.value, tensor, tensors.get(tensor)!.shape, argument.at))
-  if ((spec.type === 'number' || spec.type === 'integer') && spec.per === 'layer') return call.numbers(argument, tensors)
+  if (argument.type === 'mask')
+    return ok((tensor) => maskFor(argument.value, tensor, tensors.get(tensor)!.shape, argument.at))
+  if ((spec.type === 'number' || spec.type === 'integer') && spec.per === 'layer')
+    return call.numbers(argument, tensors)
   const value = plainValue(spec, argument.type === 'value' ? argument.value : undefined)
   return ok(() => value)
 }
 
-/** A parameter's value as `build` expects it: YAML reads the words `true` and `false` of a choice as booleans, and a gaussian may leave keys out. */
+/**
+ * A parameter's value as `build` expects it: YAML reads the words `true` and `false` of a choice as booleans, and a
+ * gaussian may leave keys out.
+ */
 const plainValue = (spec: ParamSpec, value: unknown): unknown =>
-  value === undefined ? undefined : spec.type === 'choice' ? String(value) : spec.type === 'gaussian' ? gaussianOf(value) : value
+  value === undefined
+    ? undefined
+    : spec.type === 'choice'
+      ? String(value)
+      : spec.type === 'gaussian'
+        ? gaussianOf(value)
+        : value
 
-/** Why a mask is none for a tensor of a shape. Builds nothing: expressions of long chains are made only when they are wanted. */
+/**
+ * Why a mask is none for a tensor of a shape. Builds nothing: expressions of long chains are made only when they are
+ * wanted.
+ */
 const maskProblem = (value: MaskValue, tensor: string, shape: readonly number[], at: Place): Diagnostic | undefined => {
   const known = value.shapes.get(tensor)
   if (known === undefined) return maskLacks(at, tensor, value.label)
   return sameShape(known, shape) ? undefined : maskShape(at, tensor, value.label, known, shape)
 }
 
-const maskFor = (value: MaskValue, tensor: string, shape: readonly number[], at: Place): Mask | Diagnostic => maskProblem(value, tensor, shape, at) ?? value.mask(tensor)
+const maskFor = (value: MaskValue, tensor: string, shape: readonly number[], at: Place): Mask | Diagnostic =>
+  maskProblem(value, tensor, shape, at) ?? value.mask(tensor)
 
 const isDiagnostic = (x: unknown): x is Diagnostic => typeof x === 'object' && x !== null && 'code' in x
 
-/** The first mask of a step that knows nothing of its first model: the shared one, or one among the inputs and parameters. */
-const foreignMasks = (definition: { readonly inputs: Inputs }, call: Call, first: ModelValue): Diagnostic | undefined => {
-  const own = [call.params, ...call.each].flatMap((args) => Object.values(args)).flatMap((a) => (a.type === 'mask' ? [{ value: a.value, at: a.at }] : []))
-  const listed = Object.keys(definition.inputs).filter((key) => definition.inputs[key]!.type === 'mask').flatMap((key) => masksOf(call, key))
+/**
+ * The first mask of a step that knows nothing of its first model: the shared one, or one among the inputs and
+ * parameters.
+ */
+const foreignMasks = (
+  definition: { readonly inputs: Inputs },
+  call: Call,
+  first: ModelValue,
+): Diagnostic | undefined => {
+  const own = [call.params, ...call.each]
+    .flatMap((args) => Object.values(args))
+    .flatMap((a) => (a.type === 'mask' ? [{ value: a.value, at: a.at }] : []))
+  const listed = Object.keys(definition.inputs)
+    .filter((key) => definition.inputs[key]!.type === 'mask')
+    .flatMap((key) => masksOf(call, key))
   for (const mask of [call.shared.mask, ...listed, ...own]) {
     const foreign = refuseMask(mask, first)
     if (foreign !== undefined) return foreign
@@ -62,13 +95,18 @@ const foreignMasks = (definition: { readonly inputs: Inputs }, call: Call, first
 
 /** What becomes of one tensor of the first model: merged, or kept as it is. */
 const decide = (
-  call: Call, slot: Slot, first: ModelValue, others: readonly Reference<ModelValue>[], whyMissing: (other: ModelValue) => MissingReason,
+  call: Call,
+  slot: Slot,
+  first: ModelValue,
+  others: readonly Reference<ModelValue>[],
+  whyMissing: (other: ModelValue) => MissingReason,
 ): 'merge' | 'keep' | Diagnostic => {
   if (!isFloat(slot.dtype)) return 'keep'
   for (const { value, at } of others) {
     const other = value.tensors.get(slot.name)
     if (other === undefined) {
-      if (call.shared.missing === 'error') return missingTensor(at, slot.name, first.label, value.label, whyMissing(value))
+      if (call.shared.missing === 'error')
+        return missingTensor(at, slot.name, first.label, value.label, whyMissing(value))
       call.note({ type: 'missing', tensor: slot.name })
       return 'keep'
     }
@@ -77,7 +115,12 @@ const decide = (
     if (call.shared.mismatch === 'error') {
       return shaped
         ? dtypeMismatch(at, slot.name, first.label, value.label, other.dtype)
-        : shapeMismatch(at, slot.name, { label: first.label, shape: slot.shape }, { label: value.label, shape: other.shape })
+        : shapeMismatch(
+            at,
+            slot.name,
+            { label: first.label, shape: slot.shape },
+            { label: value.label, shape: other.shape },
+          )
     }
     call.note({ type: 'mismatched', tensor: slot.name })
     return 'keep'
@@ -97,10 +140,14 @@ const sharedMask = (call: Call, slot: Slot): Mask | undefined | Diagnostic => {
 }
 
 const isUndefinedNumber = (specs: Specs, values: Readonly<Record<string, unknown>>): boolean =>
-  Object.entries(specs).some(([key, spec]) => spec.type === 'number' && spec.per === 'layer' && values[key] === undefined)
+  Object.entries(specs).some(
+    ([key, spec]) => spec.type === 'number' && spec.per === 'layer' && values[key] === undefined,
+  )
 
 /** Makes an operator of a definition that builds each tensor by itself: everything operators share happens here. */
-export const defineOperator = <const I extends Inputs, const P extends Specs>(definition: ElementDefinition<I, P>): Operator => {
+export const defineOperator = <const I extends Inputs, const P extends Specs>(
+  definition: ElementDefinition<I, P>,
+): Operator => {
   const evaluate = (uncounted: Call): Result<readonly Value[]> => {
     const counter = createCounter(uncounted)
     const call: Call = { ...uncounted, note: counter.note }
@@ -122,16 +169,23 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
       return result.type === 'ok' ? result.value : undefined
     }
 
-    const params = Object.entries(definition.params).map(([key, spec]) => [key, settle(resolve(call, spec, call.params[key], tensors))] as const)
+    const params = Object.entries(definition.params).map(
+      ([key, spec]) => [key, settle(resolve(call, spec, call.params[key], tensors))] as const,
+    )
     const many = Object.entries(definition.inputs).find(([, spec]) => spec.type === 'model' && spec.many)
     const eachSpecs: Specs = many !== undefined && many[1].type === 'model' && many[1].many ? many[1].each : {}
-    const each = call.each.map((args) => Object.entries(eachSpecs).map(([key, spec]) => [key, settle(resolve(call, spec, args[key], tensors))] as const))
+    const each = call.each.map((args) =>
+      Object.entries(eachSpecs).map(([key, spec]) => [key, settle(resolve(call, spec, args[key], tensors))] as const),
+    )
     const selected = call.shared.layers === undefined ? undefined : settle(call.select(call.shared.layers, tensors))
     if (problems.some((d) => d.severity === 'error')) return failed(...problems)
 
-    const at = (entries: readonly (readonly [string, PerTensor | undefined])[], tensor: string): Record<string, unknown> =>
-      Object.fromEntries(entries.map(([key, value]) => [key, value?.(tensor)]))
-    const isFixed = (args: Readonly<Record<string, Argument>>): boolean => Object.values(args).every((a) => a.type === 'value')
+    const at = (
+      entries: readonly (readonly [string, PerTensor | undefined])[],
+      tensor: string,
+    ): Record<string, unknown> => Object.fromEntries(entries.map(([key, value]) => [key, value?.(tensor)]))
+    const isFixed = (args: Readonly<Record<string, Argument>>): boolean =>
+      Object.values(args).every((a) => a.type === 'value')
     // What is the same for all tensors is made once for all of them.
     const fixed = isFixed(call.params) ? at(params, '') : undefined
     const fixedEach = call.each.every(isFixed) ? each.map((entries) => at(entries, '')) : undefined
@@ -141,7 +195,11 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
     const isLeftAlone = (slot: Slot): boolean => {
       const mask = definition.merges ? sharedMask(call, slot) : undefined
       const isUnmasked = mask !== undefined && 'type' in mask && mask.type === 'constant' && !mask.value
-      return isUnmasked || isUndefinedNumber(definition.params, at(params, slot.name)) || each.some((entries) => isUndefinedNumber(eachSpecs, at(entries, slot.name)))
+      return (
+        isUnmasked ||
+        isUndefinedNumber(definition.params, at(params, slot.name)) ||
+        each.some((entries) => isUndefinedNumber(eachSpecs, at(entries, slot.name)))
+      )
     }
 
     /** Settles everything about one tensor but its expression; undefined keeps the first model's. */
@@ -190,7 +248,11 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
         }
         const inputs = builtInputs(definition.inputs, call, slot, perModel)
         const built = definition.build(call.graph, inputs as Built<I>, values as Params<P>, subject)
-        const outside = mask !== undefined && definition.masksItself !== true && !Array.isArray(built) && (built as Tensor | Mask).kind === 'tensor'
+        const outside =
+          mask !== undefined &&
+          definition.masksItself !== true &&
+          !Array.isArray(built) &&
+          (built as Tensor | Mask).kind === 'tensor'
         return outside ? call.graph.choose(mask, built as Tensor, first.tensor(slot.name)) : built
       }
       return { validationKey: validationKey(values, perModel, slot.shape, mask !== undefined), build, made: undefined }
@@ -202,7 +264,10 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
       if (prepared !== undefined) pending.set(slot.name, prepared)
     }
     if (definition.merges) append(problems, noteDropped(call, models))
-    const idle = compares && problems.every((d) => d.severity !== 'error') ? counter.verdict(models, definition.output === 'mask' ? 'mask' : 'model') : undefined
+    const idle =
+      compares && problems.every((d) => d.severity !== 'error')
+        ? counter.verdict(models, definition.output === 'mask' ? 'mask' : 'model')
+        : undefined
     if (idle !== undefined) problems.push(idle)
     const samples = buildSamples(call.graph, pending.values())
     append(problems, samples.refused)
@@ -216,12 +281,20 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(de
     }
     const told = tellOnce(problems)
     if (told.some((d) => d.severity === 'error')) return failed(...told)
-    return ok(definition.output === 'mask' ? maskValues(definition, call, tensors, built) : [modelValue(definition, call, first, built)], told)
+    return ok(
+      definition.output === 'mask'
+        ? maskValues(definition, call, tensors, built)
+        : [modelValue(definition, call, first, built)],
+      told,
+    )
   }
   return { ...definition, evaluate }
 }
 
-/** A tensor whose expression is made when it is first asked for. `validationKey` is equal for tensors that an operator accepts or refuses alike. */
+/**
+ * A tensor whose expression is made when it is first asked for. `validationKey` is equal for tensors that an operator
+ * accepts or refuses alike.
+ */
 interface Pending {
   readonly validationKey: string
   build: (() => Made | Diagnostic) | undefined
@@ -231,10 +304,15 @@ interface Pending {
 /** What a definition builds of one tensor. */
 type Made = Tensor | Mask | readonly Mask[]
 
-/** What an operator refuses it has to refuse for one of the samples, where it becomes a problem; afterwards nothing may stand in for it. */
+/**
+ * What an operator refuses it has to refuse for one of the samples, where it becomes a problem; afterwards nothing may
+ * stand in for it.
+ */
 const accepted = (value: Made | Diagnostic | undefined, operator: string, tensor: string): Made => {
   if (value !== undefined && !isDiagnostic(value)) return value
-  throw new Error(`${operator} made nothing of ${tensor} and had taken every tensor like it${value === undefined ? '' : `: ${value.message}`}`)
+  throw new Error(
+    `${operator} made nothing of ${tensor} and had taken every tensor like it${value === undefined ? '' : `: ${value.message}`}`,
+  )
 }
 
 /** What an operator makes of the tensors it merges; `names` has a key for each of them. */
@@ -253,9 +331,15 @@ const makeOnce = (pending: Pending): Made | Diagnostic => {
 }
 
 /** Numbers and shapes decide what an operator refuses; of masks and tensors only that they are there. */
-const textOf = (facts: unknown): string => JSON.stringify(facts, (_, value: unknown) => (typeof value === 'object' && value !== null && 'id' in value ? 0 : value))
+const textOf = (facts: unknown): string =>
+  JSON.stringify(facts, (_, value: unknown) =>
+    typeof value === 'object' && value !== null && 'id' in value ? 0 : value,
+  )
 
-/** Tells how alike tensors are to an operator; equal texts are one, and what all tensors have in common is written down once. */
+/**
+ * Tells how alike tensors are to an operator; equal texts are one, and what all tensors have in common is written down
+ * once.
+ */
 const createLikeness = () => {
   const texts = new WeakMap<object, string>()
   const known = new Map<string, string>()
@@ -272,8 +356,14 @@ const createLikeness = () => {
   }
 }
 
-/** Builds one tensor of each validation key, to hear what the operator refuses, and whether they share a measure over the whole model. */
-const buildSamples = (graph: Graph, pending: Iterable<Pending>): { readonly refused: readonly Diagnostic[]; readonly shares: boolean } => {
+/**
+ * Builds one tensor of each validation key, to hear what the operator refuses, and whether they share a measure over
+ * the whole model.
+ */
+const buildSamples = (
+  graph: Graph,
+  pending: Iterable<Pending>,
+): { readonly refused: readonly Diagnostic[]; readonly shares: boolean } => {
   const grouped = graph.grouped().length
   const samples = new Map<string, Pending>()
   for (const p of pending) if (!samples.has(p.validationKey)) samples.set(p.validationKey, p)
@@ -281,7 +371,8 @@ const buildSamples = (graph: Graph, pending: Iterable<Pending>): { readonly refu
   return { refused, shares: graph.grouped().length > grouped }
 }
 
-const placeKey = (at: Place | undefined): string => (at?.type === 'text' ? `${at.range.source.path} ${at.range.start}` : JSON.stringify(at))
+const placeKey = (at: Place | undefined): string =>
+  at?.type === 'text' ? `${at.range.source.path} ${at.range.start}` : JSON.stringify(at)
 
 /** One problem per kind and place: two models of different architectures differ in hundreds of tensors. */
 const tellOnce = (problems: readonly Diagnostic[]): readonly Diagnostic[] => {
@@ -297,21 +388,36 @@ const tellOnce = (problems: readonly Diagnostic[]): readonly Diagnostic[] => {
 
 /** What is wrong with the masks among the inputs. */
 const inputMaskProblem = (specs: Inputs, call: Call, slot: Slot): Diagnostic | undefined =>
-  Object.keys(specs).filter((key) => specs[key]!.type === 'mask').flatMap((key) => masksOf(call, key))
-    .map(({ value, at }) => maskProblem(value, slot.name, slot.shape, at)).find((problem) => problem !== undefined)
+  Object.keys(specs)
+    .filter((key) => specs[key]!.type === 'mask')
+    .flatMap((key) => masksOf(call, key))
+    .map(({ value, at }) => maskProblem(value, slot.name, slot.shape, at))
+    .find((problem) => problem !== undefined)
 
-const builtInputs = (specs: Inputs, call: Call, slot: Slot, perModel: readonly Readonly<Record<string, unknown>>[]): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(specs).map(([key, spec]) => {
-    if (spec.type === 'adapter') return [key, undefined]
-    if (spec.type === 'mask') {
-      const masks = masksOf(call, key).map((r) => r.value.mask(slot.name))
-      return [key, spec.many ? masks : masks[0]]
-    }
-    const tensors = modelsOf(call, key).map((r) => r.value.tensor(slot.name))
-    return [key, spec.many ? tensors.map((x, i) => ({ x, ...perModel[i] })) : tensors[0]]
-  }))
+const builtInputs = (
+  specs: Inputs,
+  call: Call,
+  slot: Slot,
+  perModel: readonly Readonly<Record<string, unknown>>[],
+): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(specs).map(([key, spec]) => {
+      if (spec.type === 'adapter') return [key, undefined]
+      if (spec.type === 'mask') {
+        const masks = masksOf(call, key).map((r) => r.value.mask(slot.name))
+        return [key, spec.many ? masks : masks[0]]
+      }
+      const tensors = modelsOf(call, key).map((r) => r.value.tensor(slot.name))
+      return [key, spec.many ? tensors.map((x, i) => ({ x, ...perModel[i] })) : tensors[0]]
+    }),
+  )
 
-const modelValue = (definition: { readonly space?: 'weights' | 'delta' }, call: Call, first: ModelValue, built: BuiltTensors): ModelValue => ({
+const modelValue = (
+  definition: { readonly space?: 'weights' | 'delta' },
+  call: Call,
+  first: ModelValue,
+  built: BuiltTensors,
+): ModelValue => ({
   kind: 'model',
   space: definition.space ?? first.space,
   label: labelOf(call),
@@ -322,10 +428,14 @@ const modelValue = (definition: { readonly space?: 'weights' | 'delta' }, call: 
 
 /** Masks know the tensors they were built for, and no others. */
 const maskValues = (
-  definition: { readonly id: string; readonly results?: (params: Readonly<Record<string, unknown>>) => number }, call: Call,
-  tensors: ReadonlyMap<string, Slot>, built: BuiltTensors,
+  definition: { readonly id: string; readonly results?: (params: Readonly<Record<string, unknown>>) => number },
+  call: Call,
+  tensors: ReadonlyMap<string, Slot>,
+  built: BuiltTensors,
 ): MaskValue[] => {
-  const plain = Object.fromEntries(Object.entries(call.params).map(([key, a]) => [key, a.type === 'value' ? a.value : undefined]))
+  const plain = Object.fromEntries(
+    Object.entries(call.params).map(([key, a]) => [key, a.type === 'value' ? a.value : undefined]),
+  )
   const count = definition.results?.(plain) ?? 1
   const known = new Map([...built.names.keys()].map((name) => [name, tensors.get(name)!.shape] as const))
   return Array.from({ length: count }, (_, i) => ({
@@ -335,7 +445,7 @@ const maskValues = (
     ...(built.shares ? { shares: true } : {}),
     mask: (name) => {
       const value = accepted(built.get(name), definition.id, name) as Mask | readonly Mask[]
-      return 'kind' in value ? value : accepted(value[i], definition.id, name) as Mask
+      return 'kind' in value ? value : (accepted(value[i], definition.id, name) as Mask)
     },
   }))
 }

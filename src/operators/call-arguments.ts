@@ -9,13 +9,16 @@ const listOf = (call: Call, key: string): readonly Reference[] => {
 }
 
 /** The models that an input refers to: none, one, or a list. The plan has checked their kind. */
-export const modelsOf = (call: Call, key: string): readonly Reference<ModelValue>[] => listOf(call, key) as readonly Reference<ModelValue>[]
+export const modelsOf = (call: Call, key: string): readonly Reference<ModelValue>[] =>
+  listOf(call, key) as readonly Reference<ModelValue>[]
 
 /** The masks that an input refers to: none, one, or a list. The plan has checked their kind. */
-export const masksOf = (call: Call, key: string): readonly Reference<MaskValue>[] => listOf(call, key) as readonly Reference<MaskValue>[]
+export const masksOf = (call: Call, key: string): readonly Reference<MaskValue>[] =>
+  listOf(call, key) as readonly Reference<MaskValue>[]
 
 /** The adapter that an input refers to. The plan has checked its kind. */
-export const adapterOf = (call: Call, key: string): Reference<AdapterValue> => listOf(call, key)[0] as Reference<AdapterValue>
+export const adapterOf = (call: Call, key: string): Reference<AdapterValue> =>
+  listOf(call, key)[0] as Reference<AdapterValue>
 
 /** What messages call the result of a step. */
 export const labelOf = (call: Call): string => `step \`${call.step}\``
@@ -38,4 +41,9 @@ export const gaussianOf = (value: unknown): Gaussian | undefined =>
   value === undefined ? undefined : { mean: 0, std: 1, above: 0.5, ...(value as Partial<Gaussian>) }
 
 /** The stream of random numbers of a step for one tensor; equal `draw` numbers give equal numbers. */
-export const streamOf = (call: Call, tensor: string, draw: number): Stream => ({ seed: call.seed, step: call.ownSeed ?? call.step, draw, tensor })
+export const streamOf = (call: Call, tensor: string, draw: number): Stream => ({
+  seed: call.seed,
+  step: call.ownSeed ?? call.step,
+  draw,
+  tensor,
+})

@@ -12,7 +12,10 @@ export interface Subject {
   readonly name: string
   /** Outermost dimension first. */
   readonly shape: readonly number[]
-  /** The mask of the step for this tensor; undefined when the step has none. Only given to operators that mask by themselves. */
+  /**
+   * The mask of the step for this tensor; undefined when the step has none. Only given to operators that mask by
+   * themselves.
+   */
   readonly mask: Mask | undefined
   /** A random stream of this step and tensor; equal `draw` numbers give equal numbers. */
   stream(draw: number): Stream
@@ -20,19 +23,30 @@ export interface Subject {
   whole(label: string): ReductionGroup
   /** The place of a key of the step in the recipe, for problems. */
   at(key: string): Place
-  /** Tells the user something about the step that is no reason to refuse it; equal for all tensors of equal shape and numbers. */
+  /**
+   * Tells the user something about the step that is no reason to refuse it; equal for all tensors of equal shape and
+   * numbers.
+   */
   warn(warning: Diagnostic): void
 }
 
-type BuiltInput<S extends InputSpec> =
-  S extends { type: 'model'; many: true; each: infer E extends Readonly<Record<string, ParamSpec>> }
-    ? readonly ({ readonly x: Tensor } & { readonly [K in keyof E]: EachValue<E[K]> })[]
-    : S extends { type: 'model'; optional: true } ? Tensor | undefined
-    : S extends { type: 'model' } ? Tensor
-    : S extends { type: 'mask'; many: true } ? readonly Mask[]
-    : S extends { type: 'mask'; optional: true } ? Mask | undefined
-    : S extends { type: 'adapter' } ? undefined
-    : Mask
+type BuiltInput<S extends InputSpec> = S extends {
+  type: 'model'
+  many: true
+  each: infer E extends Readonly<Record<string, ParamSpec>>
+}
+  ? readonly ({ readonly x: Tensor } & { readonly [K in keyof E]: EachValue<E[K]> })[]
+  : S extends { type: 'model'; optional: true }
+    ? Tensor | undefined
+    : S extends { type: 'model' }
+      ? Tensor
+      : S extends { type: 'mask'; many: true }
+        ? readonly Mask[]
+        : S extends { type: 'mask'; optional: true }
+          ? Mask | undefined
+          : S extends { type: 'adapter' }
+            ? undefined
+            : Mask
 type EachValue<S extends ParamSpec> = S extends { type: 'masks' } ? Mask | undefined : ParamValue<S>
 
 /** The inputs as `build` receives them, for one tensor. */
@@ -41,7 +55,8 @@ export type Built<I extends Readonly<Record<string, InputSpec>>> = { readonly [K
 export type Params<P extends Readonly<Record<string, ParamSpec>>> = { readonly [K in keyof P]: ParamValue<P[K]> }
 
 /**
- * An example that is documentation and test at once: one small tensor per input, or several by name, run in both backends.
+ * An example that is documentation and test at once: one small tensor per input, or several by name, run in both
+ * backends.
  * Booleans make masks. Of several results the first is shown; of weights, the tensors that have a number.
  */
 export interface Example {
@@ -67,7 +82,10 @@ export interface Description {
   readonly results?: (params: Readonly<Record<string, unknown>>) => number
   readonly inputs: Readonly<Record<string, InputSpec>>
   readonly params: Readonly<Record<string, ParamSpec>>
-  /** True: takes `layers`, `mask`, `unmasked`, `missing`, `mismatch`, and copies constants and integers from the first model. */
+  /**
+   * True: takes `layers`, `mask`, `unmasked`, `missing`, `mismatch`, and copies constants and integers from the first
+   * model.
+   */
   readonly merges: boolean
   /** True when every machine and device gives the same bits. */
   readonly exact: boolean
@@ -81,7 +99,10 @@ export interface Call {
   readonly graph: Graph
   /** The step's name. */
   readonly step: string
-  /** What no other step of the graph has: the step's name, and which setting of the params it belongs to where there are several. */
+  /**
+   * What no other step of the graph has: the step's name, and which setting of the params it belongs to where there are
+   * several.
+   */
   readonly scope: string
   /** The recipe's seed, and the step's own where it has one. */
   readonly seed: number | string
@@ -92,9 +113,15 @@ export interface Call {
   readonly params: Readonly<Record<string, Argument>>
   readonly shared: Shared
   /** Resolves layer patterns against tensor names; problems carry the place of the pattern. */
-  select(patterns: Argument & { type: 'layers' }, tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>): Result<ReadonlySet<string>>
+  select(
+    patterns: Argument & { type: 'layers' },
+    tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>,
+  ): Result<ReadonlySet<string>>
   /** Resolves a per-layer number against tensor names. A tensor that is absent has no number. */
-  numbers(argument: Argument, tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>): Result<(tensor: string) => number | undefined>
+  numbers(
+    argument: Argument,
+    tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>,
+  ): Result<(tensor: string) => number | undefined>
   /** The architecture that tensors show; undefined when it is none that is known. */
   architecture(tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>): Architecture | undefined
   /** True for tensors an architecture declares constant, which are copied and never merged. */
@@ -107,7 +134,16 @@ export interface Call {
 /** What a plan tells of a step besides its kind. */
 export interface Note {
   /** `dropped` counts what only later models have, which is not in the result. */
-  readonly type: 'kept' | 'missing' | 'mismatched' | 'unmasked' | 'constant' | 'merged' | 'unmatched' | 'excluded' | 'dropped'
+  readonly type:
+    | 'kept'
+    | 'missing'
+    | 'mismatched'
+    | 'unmasked'
+    | 'constant'
+    | 'merged'
+    | 'unmatched'
+    | 'excluded'
+    | 'dropped'
   readonly tensor: string
 }
 
@@ -151,7 +187,10 @@ export interface Operator extends Description {
 }
 
 /** The definition of an operator that builds each tensor by itself. */
-export interface ElementDefinition<I extends Readonly<Record<string, InputSpec>>, P extends Readonly<Record<string, ParamSpec>>> extends Description {
+export interface ElementDefinition<
+  I extends Readonly<Record<string, InputSpec>>,
+  P extends Readonly<Record<string, ParamSpec>>,
+> extends Description {
   readonly inputs: I
   readonly params: P
   /** Space of the result, given the spaces of the inputs; the first input's unless said. */
@@ -161,7 +200,8 @@ export interface ElementDefinition<I extends Readonly<Record<string, InputSpec>>
   /** True when `build` applies the mask itself; otherwise the first model stands wherever the mask is false. */
   readonly masksItself?: boolean
   /**
-   * Builds one tensor; returns an error to refuse. Called once per tensor that is to be merged, beforehand for one of each shape with
+   * Builds one tensor; returns an error to refuse. Called once per tensor that is to be merged, beforehand for one of
+   * each shape with
    * equal numbers: what is refused has to follow from these, since a later refusal is a bug that is thrown.
    */
   build(g: Graph, inputs: Built<I>, params: Params<P>, subject: Subject): Tensor | Mask | readonly Mask[] | Diagnostic

@@ -10,7 +10,8 @@ export interface Filling {
 }
 
 /** How many of the ways are given. */
-export const countFillings = ({ value, p, gaussian }: Filling): number => [value, p, gaussian].filter((x) => x !== undefined).length
+export const countFillings = ({ value, p, gaussian }: Filling): number =>
+  [value, p, gaussian].filter((x) => x !== undefined).length
 
 /** A mask of one value, of independent draws, or of normal draws above a threshold. */
 export const fill = (g: Graph, { value, p, gaussian }: Filling, stream: Stream): Mask => {

@@ -9,9 +9,12 @@ export const METHODS = {
   cosine: 'a line with a soft start and end: `lerp` with `(1 − cos πt)/2`',
   cubic: 'a line with a soft start and end: `lerp` with `3t² − 2t³`',
   scaled_add: '`(a + t·b)/(1 + t)`: never leaves `a` entirely; `keep: 0` is the average',
-  slice: 'of a matrix of n columns, those left of `⌊n·keep⌋` from `a` and the others from `b`, with a linear seam of `⌊n/20⌋` columns on both sides; other tensors keep `a`',
-  cyclic: 'of a matrix, `a` with a window of `⌊n/10⌋` columns of `b` between seams of `2⌊n/20⌋`, that begins at column `⌊n·keep⌋ − ⌊n/20⌋` and is cut off at the edge; other tensors keep `a`',
-  gradient: 'of a matrix, the share of `b` rises from 0 at the first column to 0.9 at column `⌊n·keep⌋` and falls again; other tensors keep `a`',
+  slice:
+    'of a matrix of n columns, those left of `⌊n·keep⌋` from `a` and the others from `b`, with a linear seam of `⌊n/20⌋` columns on both sides; other tensors keep `a`',
+  cyclic:
+    'of a matrix, `a` with a window of `⌊n/10⌋` columns of `b` between seams of `2⌊n/20⌋`, that begins at column `⌊n·keep⌋ − ⌊n/20⌋` and is cut off at the edge; other tensors keep `a`',
+  gradient:
+    'of a matrix, the share of `b` rises from 0 at the first column to 0.9 at column `⌊n·keep⌋` and falls again; other tensors keep `a`',
 } as const
 
 /** One of {@link METHODS}. */
@@ -25,22 +28,39 @@ const PARALLEL = 0.9995
 /** Below this norm a tensor has no direction. */
 const NO_DIRECTION = 1e-8
 
-/** The point at `t = 1 − keep` on the way from `a` (0) to `b` (1). Both ends are exact copies, save that `scaled_add` and `cyclic` never arrive, and `gradient` begins and ends between the two. */
-export const interpolate = (g: Graph, method: Method, a: Tensor, b: Tensor, keep: number, shape: readonly number[]): Tensor => {
+/**
+ * The point at `t = 1 − keep` on the way from `a` (0) to `b` (1). Both ends are exact copies, save that `scaled_add`
+ * and `cyclic` never arrive, and `gradient` begins and ends between the two.
+ */
+export const interpolate = (
+  g: Graph,
+  method: Method,
+  a: Tensor,
+  b: Tensor,
+  keep: number,
+  shape: readonly number[],
+): Tensor => {
   const t = 1 - keep
   switch (method) {
-    case 'lerp': return lerp(g, a, b, t)
-    case 'cosine': return lerp(g, a, b, (1 - Math.cos(Math.PI * t)) / 2)
-    case 'cubic': return lerp(g, a, b, t * t * (3 - 2 * t))
-    case 'scaled_add': return g.div(g.add(a, g.mul(b, t)), 1 + t)
+    case 'lerp':
+      return lerp(g, a, b, t)
+    case 'cosine':
+      return lerp(g, a, b, (1 - Math.cos(Math.PI * t)) / 2)
+    case 'cubic':
+      return lerp(g, a, b, t * t * (3 - 2 * t))
+    case 'scaled_add':
+      return g.div(g.add(a, g.mul(b, t)), 1 + t)
     case 'slice':
     case 'cyclic':
-    case 'gradient': return shape.length === 2 ? byColumn(g, a, b, COLUMNS[method](g, shape[1]!, keep)) : a
-    case 'slerp': return t === 0 || t === 1 || shape.length < 2 ? lerp(g, a, b, t) : slerp(g, a, b, t)
+    case 'gradient':
+      return shape.length === 2 ? byColumn(g, a, b, COLUMNS[method](g, shape[1]!, keep)) : a
+    case 'slerp':
+      return t === 0 || t === 1 || shape.length < 2 ? lerp(g, a, b, t) : slerp(g, a, b, t)
   }
 }
 
-const lerp = (g: Graph, a: Tensor, b: Tensor, t: number): Tensor => (t === 0 ? a : t === 1 ? b : g.add(a, g.mul(g.sub(b, a), t)))
+const lerp = (g: Graph, a: Tensor, b: Tensor, t: number): Tensor =>
+  t === 0 ? a : t === 1 ? b : g.add(a, g.mul(g.sub(b, a), t))
 
 /** The share of `b` in each column of a matrix with `n` columns. */
 type Columns = (g: Graph, n: number, keep: number) => Tensor

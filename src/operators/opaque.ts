@@ -7,8 +7,13 @@ const known = new WeakMap<ReadonlyMap<string, Slot>, ReadonlyMap<string, Packed>
 
 /** What a model has packed, under the names of its parts and of the tensors that they stand for. */
 const opaqueIn = (tensors: ReadonlyMap<string, Slot>): ReadonlyMap<string, Packed> => {
-  const found = known.get(tensors) ?? new Map([...tensors.values()].flatMap(({ name, opaque }) =>
-    (opaque === undefined ? [] : [[name, opaque] as const, [opaque.weight, opaque] as const])))
+  const found =
+    known.get(tensors) ??
+    new Map(
+      [...tensors.values()].flatMap(({ name, opaque }) =>
+        opaque === undefined ? [] : [[name, opaque] as const, [opaque.weight, opaque] as const],
+      ),
+    )
   known.set(tensors, found)
   return found
 }

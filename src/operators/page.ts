@@ -8,8 +8,11 @@ const plainNumber = (value: number): string => String(Number(value.toPrecision(6
 const flow = (value: unknown): string => {
   if (typeof value === 'number') return plainNumber(value)
   if (Array.isArray(value)) return `[${value.map(flow).join(', ')}]`
-  if (typeof value !== 'object' || value === null) return typeof value === 'string' && /^[*!&]/.test(value) ? `"${value}"` : String(value)
-  return `{ ${Object.entries(value).map(([key, entry]) => `${/^[\w.-]+$/.test(key) ? key : `"${key}"`}: ${flow(entry)}`).join(', ')} }`
+  if (typeof value !== 'object' || value === null)
+    return typeof value === 'string' && /^[*!&]/.test(value) ? `"${value}"` : String(value)
+  return `{ ${Object.entries(value)
+    .map(([key, entry]) => `${/^[\w.-]+$/.test(key) ? key : `"${key}"`}: ${flow(entry)}`)
+    .join(', ')} }`
 }
 
 /** An example's inputs under the names that its step refers to them by. */
@@ -25,18 +28,32 @@ const nameInput = (key: string, spec: InputSpec | undefined, value: unknown): Na
     if (Array.isArray(item)) return { text: name, values: [[name, item]] as const }
     const { model, kept, ...params } = item as Readonly<Record<string, unknown>>
     const mask = kept === undefined ? [] : [[`kept${i + 1}`, kept] as const]
-    return { text: flow({ model: name, ...params, ...(kept === undefined ? {} : { kept: `kept${i + 1}` }) }), values: [[name, model] as const, ...mask] }
+    return {
+      text: flow({ model: name, ...params, ...(kept === undefined ? {} : { kept: `kept${i + 1}` }) }),
+      values: [[name, model] as const, ...mask],
+    }
   })
-  return { step: [`${key}:`, ...items.map(({ text }) => `  - ${text}`)], values: items.flatMap(({ values }) => [...values]) }
+  return {
+    step: [`${key}:`, ...items.map(({ text }) => `  - ${text}`)],
+    values: items.flatMap(({ values }) => [...values]),
+  }
 }
 
 const showExample = ({ id, inputs }: Operator, example: Example): string => {
   const named = Object.entries(example.inputs).map(([key, value]) => nameInput(key, inputs[key], value))
-  const lines = [`op: ${id}`, ...named.flatMap(({ step }) => step), ...Object.entries(example.params ?? {}).map(([key, value]) => `${key}: ${flow(value)}`)]
+  const lines = [
+    `op: ${id}`,
+    ...named.flatMap(({ step }) => step),
+    ...Object.entries(example.params ?? {}).map(([key, value]) => `${key}: ${flow(value)}`),
+  ]
   const values = named.flatMap(({ values }) => values.map(([name, value]) => `\`${name}\` ${flow(value)}`))
   return [
     ...(example.title === undefined ? [] : [`${capitalize(example.title)}:`, '']),
-    '```yaml', 'result:', ...lines.map((line) => `  ${line}`), '```', '',
+    '```yaml',
+    'result:',
+    ...lines.map((line) => `  ${line}`),
+    '```',
+    '',
     `${values.join(', ')} → ${flow(example.expect)}`,
   ].join('\n')
 }
@@ -49,51 +66,96 @@ const rangeOf = (spec: ParamSpec): string => {
     case 'integer': {
       const noun = spec.type === 'integer' ? 'whole number' : 'number'
       const { min, max } = spec
-      const bounds = min !== undefined && max !== undefined ? ` ${min} to ${max}` : min !== undefined ? ` from ${min}` : max !== undefined ? ` up to ${max}` : ''
+      const bounds =
+        min !== undefined && max !== undefined
+          ? ` ${min} to ${max}`
+          : min !== undefined
+            ? ` from ${min}`
+            : max !== undefined
+              ? ` up to ${max}`
+              : ''
       return `${noun}${bounds}${spec.per === 'layer' ? ', per layer' : ''}`
     }
-    case 'boolean': return 'true or false'
-    case 'choice': return Object.keys(spec.choices).map((word) => `\`${word}\``).join(', ')
-    case 'masks': return 'a mask'
-    case 'layers': return 'layer patterns'
-    case 'gaussian': return '`{ mean, std, above }`'
-    case 'numbers': return 'list of numbers'
-    case 'blocks': return 'list of numbers, or `{ IN04: 0.3 }`'
-    case 'preset': return 'name of a preset'
+    case 'boolean':
+      return 'true or false'
+    case 'choice':
+      return Object.keys(spec.choices)
+        .map((word) => `\`${word}\``)
+        .join(', ')
+    case 'masks':
+      return 'a mask'
+    case 'layers':
+      return 'layer patterns'
+    case 'gaussian':
+      return '`{ mean, std, above }`'
+    case 'numbers':
+      return 'list of numbers'
+    case 'blocks':
+      return 'list of numbers, or `{ IN04: 0.3 }`'
+    case 'preset':
+      return 'name of a preset'
   }
 }
 
 const defaultOf = (spec: ParamSpec): string =>
-  'default' in spec && spec.default !== undefined ? `\`${spec.default}\`` : 'required' in spec && spec.required === true ? 'required' : '–'
+  'default' in spec && spec.default !== undefined
+    ? `\`${spec.default}\``
+    : 'required' in spec && spec.required === true
+      ? 'required'
+      : '–'
 
 const explainParam = (spec: ParamSpec): string =>
   spec.type === 'choice' ? `${spec.description} ${explainWords(spec.choices)}` : spec.description
 
-const row = (...cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+const row = (...cells: readonly string[]): string =>
+  `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
 
 const table = (head: readonly string[], rows: readonly string[]): readonly string[] =>
   rows.length === 0 ? [] : [row(...head), `|${head.map(() => '---').join('|')}|`, ...rows, '']
 
 const kindOf = (input: InputSpec): string => {
   if (input.type === 'adapter') return 'adapter'
-  const [one, many] = input.type === 'mask' ? ['mask', 'masks']
-    : input.space === 'delta' ? ['difference', 'differences']
-    : input.space === 'any' ? ['model or difference', 'models or differences'] : ['model', 'models']
+  const [one, many] =
+    input.type === 'mask'
+      ? ['mask', 'masks']
+      : input.space === 'delta'
+        ? ['difference', 'differences']
+        : input.space === 'any'
+          ? ['model or difference', 'models or differences']
+          : ['model', 'models']
   return `${input.many ? `list of ${many}` : one}${'optional' in input && input.optional ? ', optional' : ''}`
 }
 
-/** The page of one operator in Markdown: what it does, what it takes, examples that the tests run, and where it comes from. */
+/**
+ * The page of one operator in Markdown: what it does, what it takes, examples that the tests run, and where it comes
+ * from.
+ */
 export const operatorPage = (operator: Operator): string => {
   const { id, summary, details, inputs, params, output, source, examples } = operator
-  const each = Object.values(inputs).flatMap((input) => (input.type === 'model' && input.many ? Object.entries(input.each) : []))
-  const paramRow = (prefix: string) => ([key, spec]: readonly [string, ParamSpec]): string => row(`${prefix}\`${key}\``, rangeOf(spec), defaultOf(spec), explainParam(spec))
+  const each = Object.values(inputs).flatMap((input) =>
+    input.type === 'model' && input.many ? Object.entries(input.each) : [],
+  )
+  const paramRow =
+    (prefix: string) =>
+    ([key, spec]: readonly [string, ParamSpec]): string =>
+      row(`${prefix}\`${key}\``, rangeOf(spec), defaultOf(spec), explainParam(spec))
   const shared = sharedKeys(operator)
   return [
-    `## ${id}`, '', summary, '',
+    `## ${id}`,
+    '',
+    summary,
+    '',
     ...(details === undefined ? [] : [details, '']),
-    ...table(['input', 'kind', 'meaning'], Object.entries(inputs).map(([key, input]) => row(`\`${key}\``, kindOf(input), input.description))),
-    ...table(['parameter', 'values', 'default', 'meaning'], [...each.map(paramRow('of each model: ')), ...Object.entries(params).map(paramRow(''))]),
-    `Gives: ${output}.${shared.length === 0 ? '' : ` Also takes ${shared.map((key) => `\`${key}\``).join(', ')}.`}`, '',
+    ...table(
+      ['input', 'kind', 'meaning'],
+      Object.entries(inputs).map(([key, input]) => row(`\`${key}\``, kindOf(input), input.description)),
+    ),
+    ...table(
+      ['parameter', 'values', 'default', 'meaning'],
+      [...each.map(paramRow('of each model: ')), ...Object.entries(params).map(paramRow(''))],
+    ),
+    `Gives: ${output}.${shared.length === 0 ? '' : ` Also takes ${shared.map((key) => `\`${key}\``).join(', ')}.`}`,
+    '',
     ...examples.flatMap((example) => [showExample(operator, example), '']),
     ...(source === undefined ? [] : [`Source: ${source}.`, '']),
   ].join('\n')
@@ -104,12 +166,25 @@ const SHARED_KEYS = ['layers', 'mask', 'unmasked', 'missing', 'mismatch', 'archi
 const anchor = (id: string): string => id.replaceAll('.', '')
 
 /** All operators' pages as one document with a table of contents. */
-export const operatorsDocument = (operators: readonly Operator[]): string => [
-  '# Operators', '',
-  'Every step of a recipe has an `op`, which is one of these. The tests run all examples. `smelt ops NAME` shows one page in the terminal.', '',
-  ...table(['operator', 'what it does'], operators.map(({ id, summary }) => row(`[${id}](#${anchor(id)})`, summary))),
-  '## Keys that operators share', '',
-  ...table(['key', 'meaning'], SHARED_KEYS.map((key) => row(`\`${key}\``, explainShared(key)))),
-  '“Per layer” means that the value may be a number, the name of a step that makes weights, or rules in place: `{ default: 0.5, "block:out.*": 0.3 }`. Later rules win.', '',
-  ...operators.map(operatorPage),
-].join('\n').trimEnd() + '\n'
+export const operatorsDocument = (operators: readonly Operator[]): string =>
+  [
+    '# Operators',
+    '',
+    'Every step of a recipe has an `op`, which is one of these. The tests run all examples. `smelt ops NAME` shows one page in the terminal.',
+    '',
+    ...table(
+      ['operator', 'what it does'],
+      operators.map(({ id, summary }) => row(`[${id}](#${anchor(id)})`, summary)),
+    ),
+    '## Keys that operators share',
+    '',
+    ...table(
+      ['key', 'meaning'],
+      SHARED_KEYS.map((key) => row(`\`${key}\``, explainShared(key))),
+    ),
+    '“Per layer” means that the value may be a number, the name of a step that makes weights, or rules in place: `{ default: 0.5, "block:out.*": 0.3 }`. Later rules win.',
+    '',
+    ...operators.map(operatorPage),
+  ]
+    .join('\n')
+    .trimEnd() + '\n'

@@ -1,26 +1,57 @@
 /** Describes one parameter of an operator: enough for its type, its JSON Schema, its page and its check. */
 export type ParamSpec =
-  | { readonly type: 'number' | 'integer'; readonly per: 'recipe' | 'layer'; readonly default?: number; readonly required?: boolean; readonly min?: number; readonly max?: number; readonly description: string }
+  | {
+      readonly type: 'number' | 'integer'
+      readonly per: 'recipe' | 'layer'
+      readonly default?: number
+      readonly required?: boolean
+      readonly min?: number
+      readonly max?: number
+      readonly description: string
+    }
   | { readonly type: 'boolean'; readonly default?: boolean; readonly description: string }
-  | { readonly type: 'choice'; readonly choices: Readonly<Record<string, string>>; readonly default: string; readonly description: string }
+  | {
+      readonly type: 'choice'
+      readonly choices: Readonly<Record<string, string>>
+      readonly default: string
+      readonly description: string
+    }
   | { readonly type: 'masks'; readonly description: string }
   | { readonly type: 'layers'; readonly required: boolean; readonly description: string }
   | { readonly type: 'gaussian'; readonly description: string }
-  | { readonly type: 'numbers'; readonly required: boolean; readonly min?: number; readonly max?: number; readonly description: string }
+  | {
+      readonly type: 'numbers'
+      readonly required: boolean
+      readonly min?: number
+      readonly max?: number
+      readonly description: string
+    }
   | { readonly type: 'blocks'; readonly description: string }
   | { readonly type: 'preset'; readonly description: string }
 
-/** The TypeScript type of a parameter's value inside `build`, for one tensor. Without a default it may be absent, unless it is required. */
-export type ParamValue<S extends ParamSpec> =
-  S extends { type: 'number' | 'integer'; default: number } | { type: 'number' | 'integer'; required: true } ? number
-  : S extends { type: 'number' | 'integer' } ? number | undefined
-  : S extends { type: 'boolean'; default: boolean } ? boolean
-  : S extends { type: 'boolean' } ? boolean | undefined
-  : S extends { type: 'choice'; choices: infer C } ? keyof C & string
-  : S extends { type: 'gaussian' } ? Gaussian | undefined
-  : S extends { type: 'numbers'; required: true } ? readonly number[]
-  : S extends { type: 'numbers' } ? readonly number[] | undefined
-  : never
+/**
+ * The TypeScript type of a parameter's value inside `build`, for one tensor. Without a default it may be absent, unless
+ * it is required.
+ */
+export type ParamValue<S extends ParamSpec> = S extends
+  | { type: 'number' | 'integer'; default: number }
+  | { type: 'number' | 'integer'; required: true }
+  ? number
+  : S extends { type: 'number' | 'integer' }
+    ? number | undefined
+    : S extends { type: 'boolean'; default: boolean }
+      ? boolean
+      : S extends { type: 'boolean' }
+        ? boolean | undefined
+        : S extends { type: 'choice'; choices: infer C }
+          ? keyof C & string
+          : S extends { type: 'gaussian' }
+            ? Gaussian | undefined
+            : S extends { type: 'numbers'; required: true }
+              ? readonly number[]
+              : S extends { type: 'numbers' }
+                ? readonly number[] | undefined
+                : never
 
 /** A normal draw compared with a threshold: true where `mean + std·z > above`. */
 export interface Gaussian {
@@ -29,7 +60,11 @@ export interface Gaussian {
   readonly above: number
 }
 
-interface Bounds { readonly min?: number; readonly max?: number; readonly description: string }
+interface Bounds {
+  readonly min?: number
+  readonly max?: number
+  readonly description: string
+}
 type Numeric = Bounds & { readonly default?: number; readonly required?: boolean }
 
 /** A number, the same for every tensor. */
@@ -39,12 +74,16 @@ export const integer = <const B extends Numeric>(bounds: B) => ({ type: 'integer
 /** A number that may differ by tensor: a number, a weights step, or rules written in place. */
 export const perLayer = <const B extends Numeric>(bounds: B) => ({ type: 'number', per: 'layer', ...bounds }) as const
 /** True or false. */
-export const flag = (fallback: boolean, description: string) => ({ type: 'boolean', default: fallback, description }) as const
+export const flag = (fallback: boolean, description: string) =>
+  ({ type: 'boolean', default: fallback, description }) as const
 /** True or false, or neither. */
 export const optionalFlag = (description: string) => ({ type: 'boolean', description }) as const
 /** One of several words, each with what it means. */
-export const choice = <const C extends Readonly<Record<string, string>>, const D extends keyof C & string>(choices: C, fallback: D, description: string) =>
-  ({ type: 'choice', choices, default: fallback, description }) as const
+export const choice = <const C extends Readonly<Record<string, string>>, const D extends keyof C & string>(
+  choices: C,
+  fallback: D,
+  description: string,
+) => ({ type: 'choice', choices, default: fallback, description }) as const
 /** A mask that belongs to one model of a list. */
 export const ownMask = (description: string) => ({ type: 'masks', description }) as const
 /** Layer patterns, for operators whose subject they are. */
@@ -52,7 +91,8 @@ export const layers = (description: string, required = true) => ({ type: 'layers
 /** `{mean, std, above}`, each optional. */
 export const gaussian = (description: string) => ({ type: 'gaussian', description }) as const
 /** A list of numbers. */
-export const numbers = <const B extends Bounds & { readonly required: boolean }>(bounds: B) => ({ type: 'numbers', ...bounds }) as const
+export const numbers = <const B extends Bounds & { readonly required: boolean }>(bounds: B) =>
+  ({ type: 'numbers', ...bounds }) as const
 /** Numbers by block of the architecture: a list in the field's order, or `{IN04: 0.3}`. */
 export const blocks = (description: string) => ({ type: 'blocks', description }) as const
 /** The name of a curve over the blocks. */
@@ -60,8 +100,21 @@ export const preset = (description: string) => ({ type: 'preset', description })
 
 /** Describes one input of an operator. `many` inputs are lists: of models with their own parameters, or of masks. */
 export type InputSpec =
-  | { readonly type: 'model'; readonly many: false; readonly optional: boolean; readonly space: 'weights' | 'delta' | 'any'; readonly description: string }
-  | { readonly type: 'model'; readonly many: true; readonly least: number; readonly space: 'weights' | 'delta' | 'any'; readonly each: Readonly<Record<string, ParamSpec>>; readonly description: string }
+  | {
+      readonly type: 'model'
+      readonly many: false
+      readonly optional: boolean
+      readonly space: 'weights' | 'delta' | 'any'
+      readonly description: string
+    }
+  | {
+      readonly type: 'model'
+      readonly many: true
+      readonly least: number
+      readonly space: 'weights' | 'delta' | 'any'
+      readonly each: Readonly<Record<string, ParamSpec>>
+      readonly description: string
+    }
   | { readonly type: 'mask'; readonly many: boolean; readonly optional: boolean; readonly description: string }
   | { readonly type: 'adapter'; readonly many: false; readonly optional: false; readonly description: string }
 
@@ -72,15 +125,22 @@ export const model = (description: string, space: 'weights' | 'delta' | 'any' = 
 export const optionalModel = (description: string, space: 'weights' | 'delta' | 'any' = 'weights') =>
   ({ type: 'model', many: false, optional: true, space, description }) as const
 /** Several models, each with parameters of its own: `[{model, weight, …}]` or `{name: weight}`. */
-export const models = <const E extends Readonly<Record<string, ParamSpec>>>(description: string, each: E, least = 1, space: 'weights' | 'delta' | 'any' = 'weights') =>
-  ({ type: 'model', many: true, least, space, each, description }) as const
+export const models = <const E extends Readonly<Record<string, ParamSpec>>>(
+  description: string,
+  each: E,
+  least = 1,
+  space: 'weights' | 'delta' | 'any' = 'weights',
+) => ({ type: 'model', many: true, least, space, each, description }) as const
 /** One adapter. */
-export const adapter = (description: string) => ({ type: 'adapter', many: false, optional: false, description }) as const
+export const adapter = (description: string) =>
+  ({ type: 'adapter', many: false, optional: false, description }) as const
 /** One mask. */
 export const mask = (description: string) => ({ type: 'mask', many: false, optional: false, description }) as const
 /** One mask, or none. */
-export const optionalMask = (description: string) => ({ type: 'mask', many: false, optional: true, description }) as const
+export const optionalMask = (description: string) =>
+  ({ type: 'mask', many: false, optional: true, description }) as const
 /** Several masks. */
 export const masks = (description: string) => ({ type: 'mask', many: true, optional: false, description }) as const
 /** Several masks, or none. */
-export const optionalMasks = (description: string) => ({ type: 'mask', many: true, optional: true, description }) as const
+export const optionalMasks = (description: string) =>
+  ({ type: 'mask', many: true, optional: true, description }) as const

@@ -16,16 +16,24 @@ const cosine: Curve = (x) => (1 + Math.cos(Math.PI * x)) / 2
 const fakeHermite: Curve = (x) => (19 / 3) * x ** 3 - (19 / 2) * x ** 2 + (25 / 6) * x
 /** As it is published: a cubic that ends at 1 and would begin at 1/24, with 0 in the place of its first number. */
 const trueHermite: Curve = (x) => (x === 0 ? 0 : (154 * x ** 3 - 231 * x ** 2 + 100 * x + 1) / 24)
-const reverse = (curve: Curve): Curve => (x) => 1 - curve(x)
-const flat = (value: number): Curve => () => value
+const reverse =
+  (curve: Curve): Curve =>
+  (x) =>
+    1 - curve(x)
+const flat =
+  (value: number): Curve =>
+  () =>
+    value
 
 /** The last of the 25 positions IN00 … IN11, M00, OUT00 … OUT11 that block sets were published for. */
 const LAST = 24
 /** Runs of those positions, both ends included, with their number; 0 elsewhere. */
-const runs = (...parts: readonly (readonly [from: number, to: number, value: number])[]): Curve => (x) => {
-  const position = Math.round(x * LAST)
-  return parts.find(([from, to]) => from <= position && position <= to)?.[2] ?? 0
-}
+const runs =
+  (...parts: readonly (readonly [from: number, to: number, value: number])[]): Curve =>
+  (x) => {
+    const position = Math.round(x * LAST)
+    return parts.find(([from, to]) => from <= position && position <= to)?.[2] ?? 0
+  }
 /** The same number of blocks at both ends. */
 const wrap = (count: number): Curve => runs([0, count - 1, 1], [LAST - count + 1, LAST, 1])
 
@@ -74,14 +82,19 @@ const CURVES = {
 export type PresetName = keyof typeof CURVES
 
 /** The field's block-weight presets, as curves that any number of blocks can be sampled from. */
-export const PRESETS = Object.fromEntries(Object.entries(CURVES).map(([name, curve]) => [name, { curve, base: name === 'ALL_B' ? 1 : 0 }])) as Readonly<Record<PresetName, Preset>>
+export const PRESETS = Object.fromEntries(
+  Object.entries(CURVES).map(([name, curve]) => [name, { curve, base: name === 'ALL_B' ? 1 : 0 }]),
+) as Readonly<Record<PresetName, Preset>>
 
 /** True for the name of a preset. */
 export const isPreset = (name: string): name is PresetName => Object.hasOwn(CURVES, name)
 
 const BESIDE: ReadonlySet<string> = new Set(['te', 'clip', 't5', 'vae'])
 
-/** A preset's number for each block of an architecture: the curve over its block-weight list, or, where it has none, over its stack; `base` for text encoders. */
+/**
+ * A preset's number for each block of an architecture: the curve over its block-weight list, or, where it has none,
+ * over its stack; `base` for text encoders.
+ */
 export const samplePreset = (name: PresetName, { mbw, blocks, shells }: Architecture): ReadonlyMap<string, number> => {
   const { curve, base } = PRESETS[name]
   const [list = blocks.filter((block) => shells.has(block))] = mbw

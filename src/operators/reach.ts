@@ -11,7 +11,9 @@ type Models = readonly Reference<ModelValue>[]
 
 /** True where a file of one part (a VAE, an encoder) meets a model that has that part. */
 const isPartOf = (part: Architecture, whole: Architecture, tensors: ModelValue['tensors']): boolean =>
-  part.component !== 'unet' && part.component !== 'transformer' && [...tensors.keys()].some((name) => whole.locate(name).component === part.component)
+  part.component !== 'unet' &&
+  part.component !== 'transformer' &&
+  [...tensors.keys()].some((name) => whole.locate(name).component === part.component)
 
 /** What is wrong with models before any tensor is looked at: adapters among them, and architectures that differ. */
 export const refuseModels = (call: Call, models: Models): Diagnostic | undefined => {
@@ -23,15 +25,30 @@ export const refuseModels = (call: Call, models: Models): Diagnostic | undefined
   if (known === undefined) return undefined
   for (const { value, at } of models.slice(1)) {
     const other = call.architecture(value.tensors)
-    if (other === undefined || other.id === known.id || isPartOf(other, known, first.tensors) || isPartOf(known, other, value.tensors)) continue
-    return problems.architecturesDiffer(at, { label: first.label, title: known.title }, { label: value.label, title: other.title })
+    if (
+      other === undefined ||
+      other.id === known.id ||
+      isPartOf(other, known, first.tensors) ||
+      isPartOf(known, other, value.tensors)
+    )
+      continue
+    return problems.architecturesDiffer(
+      at,
+      { label: first.label, title: known.title },
+      { label: value.label, title: other.title },
+    )
   }
   return undefined
 }
 
 /** A mask that knows no tensor of the model it is for. */
 export const refuseMask = (mask: Reference<MaskValue> | undefined, first: ModelValue): Diagnostic | undefined => {
-  if (mask === undefined || first.tensors.size === 0 || [...mask.value.shapes.keys()].some((name) => first.tensors.has(name))) return undefined
+  if (
+    mask === undefined ||
+    first.tensors.size === 0 ||
+    [...mask.value.shapes.keys()].some((name) => first.tensors.has(name))
+  )
+    return undefined
   return problems.foreignMask(mask.at, mask.value.label, first.label, [...mask.value.shapes.keys()])
 }
 
@@ -45,39 +62,59 @@ const TELLING: readonly (readonly [pattern: RegExp, meaning: string])[] = [
 ]
 
 /** Layers that take the input: how many channels it may have. */
-const FIRST_LAYER = /(?:^|\.)(?:input_blocks\.0\.0|conv_in|img_in|x_embedder(?:\.proj)?|patch_embedding|patch_embed\.proj)\.weight$/
+const FIRST_LAYER =
+  /(?:^|\.)(?:input_blocks\.0\.0|conv_in|img_in|x_embedder(?:\.proj)?|patch_embedding|patch_embed\.proj)\.weight$/
 
 /** Notes what only later models have, and warns where that decides what a model is. */
 export const noteDropped = (call: Call, models: Models): readonly Diagnostic[] => {
   const first = models[0]!.value
   const dropped = new Set<string>()
-  const warnings = models.slice(1).flatMap(({ value, at }) => [...value.tensors.values()].flatMap((slot): Diagnostic[] => {
-    const own = first.tensors.get(slot.name)
-    if (own !== undefined) {
-      const wider = own.shape.length === slot.shape.length && (slot.shape[1] ?? 0) > (own.shape[1] ?? 0) && FIRST_LAYER.test(slot.name)
-      return wider ? [problems.channelsDropped(at, slot.name, { label: first.label, count: own.shape[1]! }, { label: value.label, count: slot.shape[1]! })] : []
-    }
-    if (dropped.has(slot.name)) return []
-    dropped.add(slot.name)
-    const meaning = TELLING.find(([pattern]) => pattern.test(slot.name))?.[1]
-    return meaning === undefined ? [] : [problems.tensorDropped(at, slot.name, meaning, first.label, value.label)]
-  }))
+  const warnings = models.slice(1).flatMap(({ value, at }) =>
+    [...value.tensors.values()].flatMap((slot): Diagnostic[] => {
+      const own = first.tensors.get(slot.name)
+      if (own !== undefined) {
+        const wider =
+          own.shape.length === slot.shape.length &&
+          (slot.shape[1] ?? 0) > (own.shape[1] ?? 0) &&
+          FIRST_LAYER.test(slot.name)
+        return wider
+          ? [
+              problems.channelsDropped(
+                at,
+                slot.name,
+                { label: first.label, count: own.shape[1]! },
+                { label: value.label, count: slot.shape[1]! },
+              ),
+            ]
+          : []
+      }
+      if (dropped.has(slot.name)) return []
+      dropped.add(slot.name)
+      const meaning = TELLING.find(([pattern]) => pattern.test(slot.name))?.[1]
+      return meaning === undefined ? [] : [problems.tensorDropped(at, slot.name, meaning, first.label, value.label)]
+    }),
+  )
   for (const tensor of dropped) call.note({ type: 'dropped', tensor })
   return warnings
 }
 
 /** Why a model lacks tensors of the first: the ways to go on differ. */
 export const explainMissing = (call: Call, first: ModelValue, other: ModelValue): problems.MissingReason => {
-  const names = [...first.tensors.values()].filter(({ name, dtype }) => isFloat(dtype) && !call.isConstant(name, first.tensors)).map(({ name }) => name)
+  const names = [...first.tensors.values()]
+    .filter(({ name, dtype }) => isFloat(dtype) && !call.isConstant(name, first.tensors))
+    .map(({ name }) => name)
   const present = names.filter((name) => other.tensors.has(name))
   const [own, theirs] = [namingOf(first.tensors), namingOf(other.tensors)]
   if (own !== undefined && theirs !== undefined && own !== theirs) return { type: 'naming', first: own, other: theirs }
   if (present.length === 0) return { type: 'strange' }
   const architecture = call.architecture(first.tensors)
   if (architecture === undefined) return { type: 'some' }
-  const componentsOf = (all: readonly string[]): ReadonlySet<string> => new Set(all.map((name) => architecture.locate(name).component))
+  const componentsOf = (all: readonly string[]): ReadonlySet<string> =>
+    new Set(all.map((name) => architecture.locate(name).component))
   const [has, lacks] = [componentsOf(present), componentsOf(names.filter((name) => !other.tensors.has(name)))]
-  return [...lacks].some((component) => has.has(component)) ? { type: 'some' } : { type: 'parts', has: [...has], lacks: [...lacks] }
+  return [...lacks].some((component) => has.has(component))
+    ? { type: 'some' }
+    : { type: 'parts', has: [...has], lacks: [...lacks] }
 }
 
 /** Counts what becomes of the tensors of a step, in order to tell when nothing was merged. */
@@ -108,8 +145,21 @@ export const createCounter = (call: Call): Counter => {
       if (count('merged') > 0 || examined === 0 || (missing + mismatched + unmasked === 0 && left > 0)) return undefined
       const [constant, first] = [count('constant'), models[0]!.value]
       const whole = examined - missing - mismatched - unmasked - constant - left
-      const reason = missing === 0 ? undefined : models.slice(1).map(({ value }) => explainMissing(call, first, value)).find(({ type }) => type !== 'some')
-      return problems.nothingMerged(call.at('op'), call.step, gives, { missing, mismatched, unmasked, constant, whole }, first.label, reason)
+      const reason =
+        missing === 0
+          ? undefined
+          : models
+              .slice(1)
+              .map(({ value }) => explainMissing(call, first, value))
+              .find(({ type }) => type !== 'some')
+      return problems.nothingMerged(
+        call.at('op'),
+        call.step,
+        gives,
+        { missing, mismatched, unmasked, constant, whole },
+        first.label,
+        reason,
+      )
     },
   }
 }

@@ -8,7 +8,10 @@ export type Fact = {
   readonly format: Format
 }
 
-/** A column of a table. What is wider than a page allows is shortened, with the whole at hand, or wrapped between words; names stay whole. */
+/**
+ * A column of a table. What is wider than a page allows is shortened, with the whole at hand, or wrapped between words;
+ * names stay whole.
+ */
 export type Column = {
   readonly label: string
   readonly format: Format
@@ -31,25 +34,50 @@ export type Labelled = {
 export type Section = { readonly title: string; readonly note?: string } & (
   | { readonly type: 'facts'; readonly facts: readonly Fact[] }
   | { readonly type: 'table'; readonly columns: readonly Column[]; readonly rows: readonly Row[] }
-  /** `values` by row, then column; null where there is nothing. `low` and `high` are the ends of the scale. `axes` names rows and columns. */
+  /**
+   * `values` by row, then column; null where there is nothing. `low` and `high` are the ends of the scale. `axes` names
+   * rows and columns.
+   */
   | {
-    readonly type: 'heatmap'; readonly axes: readonly [string, string]; readonly rows: readonly string[]; readonly columns: readonly string[]
-    readonly values: readonly (readonly (number | null)[])[]; readonly format: Format; readonly low: number; readonly high: number
-  }
+      readonly type: 'heatmap'
+      readonly axes: readonly [string, string]
+      readonly rows: readonly string[]
+      readonly columns: readonly string[]
+      readonly values: readonly (readonly (number | null)[])[]
+      readonly format: Format
+      readonly low: number
+      readonly high: number
+    }
   /** Points in the order of the network; those without a number are left out of the line. */
   | {
-    readonly type: 'curve'; readonly axes: readonly [string, string]; readonly format: Format
-    readonly points: readonly { readonly label: string; readonly value: number | null }[]
-    /** Stretches of the points with a name, from one index to before another. */
-    readonly stretches?: readonly { readonly label: string; readonly from: number; readonly to: number }[]
-  }
-  | { readonly type: 'bars'; readonly axes: readonly [string, string]; readonly bars: readonly Labelled[]; readonly format: Format }
+      readonly type: 'curve'
+      readonly axes: readonly [string, string]
+      readonly format: Format
+      readonly points: readonly { readonly label: string; readonly value: number | null }[]
+      /** Stretches of the points with a name, from one index to before another. */
+      readonly stretches?: readonly { readonly label: string; readonly from: number; readonly to: number }[]
+    }
+  | {
+      readonly type: 'bars'
+      readonly axes: readonly [string, string]
+      readonly bars: readonly Labelled[]
+      readonly format: Format
+    }
   /** Counts in bins of equal width between `low` and `high`. */
-  | { readonly type: 'histogram'; readonly axis: string; readonly low: number; readonly high: number; readonly counts: readonly number[] }
+  | {
+      readonly type: 'histogram'
+      readonly axis: string
+      readonly low: number
+      readonly high: number
+      readonly counts: readonly number[]
+    }
   | { readonly type: 'tags'; readonly tags: readonly { readonly label: string; readonly count: number }[] }
 )
 
-/** A report as data: what it is about, what matters most, and its parts. Every view draws from this and from nothing else. Types and not interfaces, since only those are known to be plain data. */
+/**
+ * A report as data: what it is about, what matters most, and its parts. Every view draws from this and from nothing
+ * else. Types and not interfaces, since only those are known to be plain data.
+ */
 export type ReportDocument = {
   readonly title: string
   /** What is reported on. */
@@ -63,7 +91,8 @@ export const REPORT_FORMATS = ['txt', 'json', 'svg', 'png', 'html'] as const
 export type ReportFormat = (typeof REPORT_FORMATS)[number]
 
 /** Columns of one format. */
-export const columnsOf = (format: Format, ...labels: readonly string[]): readonly Column[] => labels.map((label) => ({ label, format }))
+export const columnsOf = (format: Format, ...labels: readonly string[]): readonly Column[] =>
+  labels.map((label) => ({ label, format }))
 
 /** What messages call a value, without the marks of Markdown. */
 export const plainLabel = (label: string): string => label.replaceAll('`', '')

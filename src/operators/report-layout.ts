@@ -6,7 +6,10 @@ import type { Section } from './report-document.js'
 const KINDS = ['attn1', 'attn2', 'attn', 'ff', 'norm', 'conv', 'emb', 'proj', 'mod', 'fused', 'io']
 const OTHER = 'other'
 
-/** Where the tensors of a report stand: every tensor in one block and one kind. Plain data, as all that reports are drawn from. */
+/**
+ * Where the tensors of a report stand: every tensor in one block and one kind. Plain data, as all that reports are
+ * drawn from.
+ */
 export type Layout = {
   /** In the order of the network. */
   readonly blocks: readonly string[]
@@ -55,17 +58,30 @@ type Scale = Pick<Extract<Section, { type: 'heatmap' }>, 'format' | 'low' | 'hig
 
 /** A heat map of blocks × kinds of layer; `valueOf` makes one number of all tensors of a cell. */
 export const blockMap = <T extends { readonly name: string }>(
-  title: string, items: readonly T[], layout: Layout, valueOf: (cell: readonly T[]) => number | null, scale: Partial<Scale> & Pick<Scale, 'format'>,
+  title: string,
+  items: readonly T[],
+  layout: Layout,
+  valueOf: (cell: readonly T[]) => number | null,
+  scale: Partial<Scale> & Pick<Scale, 'format'>,
 ): Section => {
   const cells = groupBy(items, ({ name }) => `${layout.places[name]!.block}\0${layout.places[name]!.kind}`)
-  const values = layout.blocks.map((block) => layout.kinds.map((kind) => {
-    const cell = cells.get(`${block}\0${kind}`)
-    return cell === undefined ? null : valueOf(cell)
-  }))
+  const values = layout.blocks.map((block) =>
+    layout.kinds.map((kind) => {
+      const cell = cells.get(`${block}\0${kind}`)
+      return cell === undefined ? null : valueOf(cell)
+    }),
+  )
   const found = values.flat().filter((value) => value !== null && Number.isFinite(value)) as number[]
   return {
-    type: 'heatmap', title, axes: ['block', 'kind of layer'], rows: layout.blocks, columns: layout.kinds, values,
-    low: found.length === 0 ? 0 : least(found), high: found.length === 0 ? 1 : greatest(found), ...scale,
+    type: 'heatmap',
+    title,
+    axes: ['block', 'kind of layer'],
+    rows: layout.blocks,
+    columns: layout.kinds,
+    values,
+    low: found.length === 0 ? 0 : least(found),
+    high: found.length === 0 ? 1 : greatest(found),
+    ...scale,
   }
 }
 

@@ -14,20 +14,33 @@ export interface Audience {
 /** A pattern for the names of models, params and steps. */
 export const NAME = '^[A-Za-z_][A-Za-z0-9_-]*$'
 
-const PARAM: JsonSchema = { title: 'a param such as $name, or arithmetic such as ${1 - name}', type: 'string', pattern: '^\\$([A-Za-z_][A-Za-z0-9_-]*|\\{[^{}]+\\})$' }
+const PARAM: JsonSchema = {
+  title: 'a param such as $name, or arithmetic such as ${1 - name}',
+  type: 'string',
+  pattern: '^\\$([A-Za-z_][A-Za-z0-9_-]*|\\{[^{}]+\\})$',
+}
 
 /** What an editor shows beside a key: its explanation in Markdown, and the same as plain text. */
 export const explain = (text: string, { editor }: Audience): JsonSchema =>
   editor ? { description: text.replaceAll('`', ''), markdownDescription: text } : {}
 
 /** A schema of a single value, where an editor also accepts a param. */
-export const orParam = (schema: JsonSchema, { editor }: Audience): JsonSchema => (editor ? { anyOf: [schema, PARAM] } : schema)
+export const orParam = (schema: JsonSchema, { editor }: Audience): JsonSchema =>
+  editor ? { anyOf: [schema, PARAM] } : schema
 
 /** The name of a model, mask or weights; `step.2` is the second result of a step. */
-const reference = (title: string, { editor }: Audience): JsonSchema =>
-  ({ title, type: 'string', pattern: `^${editor ? '\\$?' : ''}[A-Za-z_][A-Za-z0-9_-]*(\\.[1-9][0-9]*)?$` })
+const reference = (title: string, { editor }: Audience): JsonSchema => ({
+  title,
+  type: 'string',
+  pattern: `^${editor ? '\\$?' : ''}[A-Za-z_][A-Za-z0-9_-]*(\\.[1-9][0-9]*)?$`,
+})
 
-const PATTERN: JsonSchema = { title: 'a layer pattern', type: 'string', minLength: 1, examples: ['**.attn2', 'block:out.*', '!*.bias'] }
+const PATTERN: JsonSchema = {
+  title: 'a layer pattern',
+  type: 'string',
+  minLength: 1,
+  examples: ['**.attn2', 'block:out.*', '!*.bias'],
+}
 const OPTIONAL_PATTERN: JsonSchema = {
   title: 'a pattern that may select nothing',
   type: 'object',
@@ -38,10 +51,17 @@ const OPTIONAL_PATTERN: JsonSchema = {
 
 /** Layer patterns: one, or a list read in order. */
 const LAYERS: JsonSchema = {
-  anyOf: [PATTERN, OPTIONAL_PATTERN, { title: 'a list of layer patterns', type: 'array', items: { anyOf: [PATTERN, OPTIONAL_PATTERN] }, minItems: 1 }],
+  anyOf: [
+    PATTERN,
+    OPTIONAL_PATTERN,
+    { title: 'a list of layer patterns', type: 'array', items: { anyOf: [PATTERN, OPTIONAL_PATTERN] }, minItems: 1 },
+  ],
 }
 
-const bounded = (type: 'number' | 'integer', { min, max }: { readonly min?: number; readonly max?: number }): JsonSchema => ({
+const bounded = (
+  type: 'number' | 'integer',
+  { min, max }: { readonly min?: number; readonly max?: number },
+): JsonSchema => ({
   type,
   ...(min === undefined ? {} : { minimum: min }),
   ...(max === undefined ? {} : { maximum: max }),
@@ -50,12 +70,20 @@ const bounded = (type: 'number' | 'integer', { min, max }: { readonly min?: numb
 const numbers = (item: JsonSchema, title: string): JsonSchema => ({ title, type: 'array', items: item, minItems: 1 })
 
 /** What the schemas of steps refer to; the schema of the recipe holds it. */
-export const DEFINITIONS: Readonly<Record<string, JsonSchema>> = { preset: { title: 'a preset', enum: Object.keys(PRESETS) } }
+export const DEFINITIONS: Readonly<Record<string, JsonSchema>> = {
+  preset: { title: 'a preset', enum: Object.keys(PRESETS) },
+}
 
 /** The name of a curve over the blocks. */
 const PRESET: JsonSchema = { $ref: '#/definitions/preset' }
 
-const byBlock = (number: JsonSchema): JsonSchema => ({ title: 'numbers by block', type: 'object', additionalProperties: number, minProperties: 1, examples: [{ IN04: 0.3, M00: 0.5 }] })
+const byBlock = (number: JsonSchema): JsonSchema => ({
+  title: 'numbers by block',
+  type: 'object',
+  additionalProperties: number,
+  minProperties: 1,
+  examples: [{ IN04: 0.3, M00: 0.5 }],
+})
 
 /** Numbers per layer, written in place: `default`, patterns, `mbw`, `preset`, `gradient`. */
 const rules = (number: JsonSchema, audience: Audience): JsonSchema => ({
@@ -63,10 +91,31 @@ const rules = (number: JsonSchema, audience: Audience): JsonSchema => ({
   type: 'object',
   minProperties: 1,
   properties: {
-    default: { ...number, ...explain('The number of layers that no rule reaches. Without it, such layers stay as the first model has them.', audience) },
-    mbw: { ...numbers(number, 'a list of numbers by block'), ...explain('One number for each block of the architecture: 26 for SD1 and SD2, 20 or 21 for SDXL, 61 for Flux. `time_embed` and `label_emb` go with IN00, `out` with the last OUT. See `weights.mbw`.', audience) },
-    preset: { ...orParam(PRESET, audience), ...explain('A curve over the blocks of the architecture, by name: `GRAD_V`, `SMOOTHSTEP`, … See `weights.mbw`.', audience) },
-    gradient: { ...numbers(number, 'a list of anchors'), ...explain('Anchors, interpolated linearly over the layers in order.', audience) },
+    default: {
+      ...number,
+      ...explain(
+        'The number of layers that no rule reaches. Without it, such layers stay as the first model has them.',
+        audience,
+      ),
+    },
+    mbw: {
+      ...numbers(number, 'a list of numbers by block'),
+      ...explain(
+        'One number for each block of the architecture: 26 for SD1 and SD2, 20 or 21 for SDXL, 61 for Flux. `time_embed` and `label_emb` go with IN00, `out` with the last OUT. See `weights.mbw`.',
+        audience,
+      ),
+    },
+    preset: {
+      ...orParam(PRESET, audience),
+      ...explain(
+        'A curve over the blocks of the architecture, by name: `GRAD_V`, `SMOOTHSTEP`, … See `weights.mbw`.',
+        audience,
+      ),
+    },
+    gradient: {
+      ...numbers(number, 'a list of anchors'),
+      ...explain('Anchors, interpolated linearly over the layers in order.', audience),
+    },
   },
   additionalProperties: number,
 })
@@ -75,11 +124,21 @@ const choices = (all: Readonly<Record<string, string>>, fallback: string, audien
   const literal = (word: string): string | boolean => (word === 'true' ? true : word === 'false' ? false : word)
   return {
     enum: Object.keys(all).map(literal),
-    ...(audience.editor ? { default: literal(fallback), enumDescriptions: Object.values(all), markdownEnumDescriptions: Object.values(all) } : {}),
+    ...(audience.editor
+      ? {
+          default: literal(fallback),
+          enumDescriptions: Object.values(all),
+          markdownEnumDescriptions: Object.values(all),
+        }
+      : {}),
   }
 }
 
-const GAUSSIAN_KEYS = { mean: 'The mean of the draws; 0.', std: 'Their standard deviation; 1.', above: 'True above this; 0.5.' }
+const GAUSSIAN_KEYS = {
+  mean: 'The mean of the draws; 0.',
+  std: 'Their standard deviation; 1.',
+  above: 'True above this; 0.5.',
+}
 
 const valueSchema = (spec: ParamSpec, audience: Audience): JsonSchema => {
   switch (spec.type) {
@@ -90,21 +149,33 @@ const valueSchema = (spec: ParamSpec, audience: Audience): JsonSchema => {
       const plain = bounded(spec.type, spec)
       return { anyOf: [plain, reference('the name of a weights step', audience), rules(number, audience)] }
     }
-    case 'boolean': return orParam({ type: 'boolean' }, audience)
-    case 'choice': return orParam(choices(spec.choices, spec.default, audience), audience)
-    case 'masks': return reference('the name of a mask', audience)
-    case 'layers': return LAYERS
-    case 'gaussian': return {
-      type: 'object',
-      properties: Object.fromEntries(Object.entries(GAUSSIAN_KEYS).map(([key, text]) => [key, { ...orParam({ type: 'number' }, audience), ...explain(text, audience) }])),
-      additionalProperties: false,
-    }
-    case 'numbers': return numbers(orParam(bounded('number', spec), audience), 'a list of numbers')
+    case 'boolean':
+      return orParam({ type: 'boolean' }, audience)
+    case 'choice':
+      return orParam(choices(spec.choices, spec.default, audience), audience)
+    case 'masks':
+      return reference('the name of a mask', audience)
+    case 'layers':
+      return LAYERS
+    case 'gaussian':
+      return {
+        type: 'object',
+        properties: Object.fromEntries(
+          Object.entries(GAUSSIAN_KEYS).map(([key, text]) => [
+            key,
+            { ...orParam({ type: 'number' }, audience), ...explain(text, audience) },
+          ]),
+        ),
+        additionalProperties: false,
+      }
+    case 'numbers':
+      return numbers(orParam(bounded('number', spec), audience), 'a list of numbers')
     case 'blocks': {
       const number = orParam({ type: 'number' }, audience)
       return { anyOf: [numbers(number, 'a list of numbers by block'), byBlock(number)] }
     }
-    case 'preset': return orParam(PRESET, audience)
+    case 'preset':
+      return orParam(PRESET, audience)
   }
 }
 
@@ -120,13 +191,35 @@ const paramSchemas = (specs: Readonly<Record<string, ParamSpec>>, audience: Audi
 const inputSchema = (spec: InputSpec, audience: Audience): JsonSchema => {
   const name = reference(`the name of ${spec.type === 'adapter' ? 'an' : 'a'} ${spec.type}`, audience)
   if (!spec.many) return name
-  if (spec.type === 'mask') return { title: 'a list of masks', type: 'array', items: name, minItems: spec.optional ? 1 : 2 }
-  const own = { title: 'a model with its numbers', type: 'object', properties: { model: name, ...paramSchemas(spec.each, audience) }, required: ['model'], additionalProperties: false }
-  const { weight } = spec.each
-  const list = { title: 'a list of models', type: 'array', items: Object.keys(spec.each).length === 0 ? name : { anyOf: [name, own] }, minItems: spec.least }
-  return weight === undefined ? list : {
-    anyOf: [list, { title: 'models with their weights', type: 'object', additionalProperties: valueSchema(weight, audience), minProperties: spec.least }],
+  if (spec.type === 'mask')
+    return { title: 'a list of masks', type: 'array', items: name, minItems: spec.optional ? 1 : 2 }
+  const own = {
+    title: 'a model with its numbers',
+    type: 'object',
+    properties: { model: name, ...paramSchemas(spec.each, audience) },
+    required: ['model'],
+    additionalProperties: false,
   }
+  const { weight } = spec.each
+  const list = {
+    title: 'a list of models',
+    type: 'array',
+    items: Object.keys(spec.each).length === 0 ? name : { anyOf: [name, own] },
+    minItems: spec.least,
+  }
+  return weight === undefined
+    ? list
+    : {
+        anyOf: [
+          list,
+          {
+            title: 'models with their weights',
+            type: 'object',
+            additionalProperties: valueSchema(weight, audience),
+            minProperties: spec.least,
+          },
+        ],
+      }
 }
 
 /** A key that operators share: what it means, and its words or, where it has none, its schema. */
@@ -136,8 +229,14 @@ type Shared =
 
 /** The keys that operators share; which operator takes which, {@link sharedKeys} says. */
 const SHARED = {
-  layers: { text: 'Limits the step to these layers; all others stay as the first model has them.', schema: () => LAYERS },
-  mask: { text: 'Limits the step to the parameters where this mask is true; all others stay as the first model has them.', schema: (audience) => reference('the name of a mask', audience) },
+  layers: {
+    text: 'Limits the step to these layers; all others stay as the first model has them.',
+    schema: () => LAYERS,
+  },
+  mask: {
+    text: 'Limits the step to the parameters where this mask is true; all others stay as the first model has them.',
+    schema: (audience) => reference('the name of a mask', audience),
+  },
   unmasked: {
     text: 'What happens to tensors that the mask does not cover.',
     words: { keep: 'the first model is kept', merge: 'they are merged as a whole, as the ComfyUI nodes do' },
@@ -145,17 +244,26 @@ const SHARED = {
   },
   missing: {
     text: 'What happens to a tensor that another model lacks.',
-    words: { error: 'stops the build, naming it', keep: 'keeps the first model’s tensor; a resulting mask does not cover it' },
+    words: {
+      error: 'stops the build, naming it',
+      keep: 'keeps the first model’s tensor; a resulting mask does not cover it',
+    },
     fallback: 'error',
   },
   mismatch: {
     text: 'What happens to a tensor that has another shape in another model.',
-    words: { error: 'stops the build, naming both shapes', keep: 'keeps the first model’s tensor; a resulting mask does not cover it' },
+    words: {
+      error: 'stops the build, naming both shapes',
+      keep: 'keeps the first model’s tensor; a resulting mask does not cover it',
+    },
     fallback: 'error',
   },
   architectures: {
     text: 'What happens to models that are different networks.',
-    words: { error: 'stops the build, naming both', mixed: 'merges them where tensors have the same name and shape, although these may mean something else' },
+    words: {
+      error: 'stops the build, naming both',
+      mixed: 'merges them where tensors have the same name and shape, although these may mean something else',
+    },
     fallback: 'error',
   },
   seed: {
@@ -164,33 +272,44 @@ const SHARED = {
   },
 } as const satisfies Readonly<Record<string, Shared>>
 
-const sharedSchema = (shared: Shared, audience: Audience): JsonSchema =>
-  ({ ...('words' in shared ? choices(shared.words, shared.fallback, audience) : shared.schema(audience)), ...explain(shared.text, audience) })
+const sharedSchema = (shared: Shared, audience: Audience): JsonSchema => ({
+  ...('words' in shared ? choices(shared.words, shared.fallback, audience) : shared.schema(audience)),
+  ...explain(shared.text, audience),
+})
 
 /** A key that is not an operator's own. */
 export type SharedKey = keyof typeof SHARED
 
 /** The shared keys that an operator takes: those of merging, of comparing several models, and of drawing. */
 export const sharedKeys = ({ inputs, merges, draws }: Description): readonly SharedKey[] => [
-  ...(merges ? ['layers', 'mask', 'unmasked'] as const : []),
-  ...(merges || Object.values(inputs).filter((input) => input.type === 'model' && !input.many).length > 1 ? ['missing', 'mismatch', 'architectures'] as const : []),
-  ...(draws ? ['seed'] as const : []),
+  ...(merges ? (['layers', 'mask', 'unmasked'] as const) : []),
+  ...(merges || Object.values(inputs).filter((input) => input.type === 'model' && !input.many).length > 1
+    ? (['missing', 'mismatch', 'architectures'] as const)
+    : []),
+  ...(draws ? (['seed'] as const) : []),
 ]
 
 /** What a shared key means, in Markdown. */
 export const explainShared = (key: SharedKey): string => {
   const shared: Shared = SHARED[key]
-  return 'words' in shared ? `${shared.text} ${explainWords(shared.words)} Default: \`${shared.fallback}\`.` : shared.text
+  return 'words' in shared
+    ? `${shared.text} ${explainWords(shared.words)} Default: \`${shared.fallback}\`.`
+    : shared.text
 }
 
 /** The words of a choice and what they mean, as one sentence in Markdown. */
-export const explainWords = (words: Readonly<Record<string, string>>): string => `${Object.entries(words).map(([word, text]) => `\`${word}\`: ${text}`).join('; ')}.`
+export const explainWords = (words: Readonly<Record<string, string>>): string =>
+  `${Object.entries(words)
+    .map(([word, text]) => `\`${word}\`: ${text}`)
+    .join('; ')}.`
 
 /** The JSON Schema of one step of an operator. */
 export const stepSchema = (operator: Description, audience: Audience): JsonSchema => {
   const { id, inputs, params, summary, details } = operator
   const required = [
-    ...Object.entries(inputs).filter(([, input]) => input.type === 'model' && input.many || !('optional' in input && input.optional)),
+    ...Object.entries(inputs).filter(
+      ([, input]) => (input.type === 'model' && input.many) || !('optional' in input && input.optional),
+    ),
     ...Object.entries(params).filter(([, param]) => 'required' in param && param.required === true),
   ]
   return {
@@ -199,7 +318,12 @@ export const stepSchema = (operator: Description, audience: Audience): JsonSchem
     ...explain([summary, ...(details === undefined ? [] : ['', details])].join('\n'), audience),
     properties: {
       op: { const: id, ...explain(summary, audience) },
-      ...Object.fromEntries(Object.entries(inputs).map(([key, input]) => [key, { ...inputSchema(input, audience), ...explain(input.description, audience) }])),
+      ...Object.fromEntries(
+        Object.entries(inputs).map(([key, input]) => [
+          key,
+          { ...inputSchema(input, audience), ...explain(input.description, audience) },
+        ]),
+      ),
       ...paramSchemas(params, audience),
       ...Object.fromEntries(sharedKeys(operator).map((key) => [key, sharedSchema(SHARED[key], audience)])),
     },

@@ -84,7 +84,9 @@ export interface ReportValue {
   /** The operator that draws it, with its version. */
   readonly maker: string
   readonly measured: readonly Measured[]
-  /** Everything that `draw` uses besides the figures: two reports with equal makers, shown data and figures are equal. */
+  /**
+   * Everything that `draw` uses besides the figures: two reports with equal makers, shown data and figures are equal.
+   */
   shown(): Shown
   draw(figures: readonly Figures[]): ReportDocument
 }

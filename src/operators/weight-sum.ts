@@ -17,7 +17,10 @@ const asDecimals = (numbers: readonly number[]): { readonly digits: readonly big
   return { digits: parts.map((p) => p.digits * 10n ** BigInt(p.exponent - exponent)), exponent }
 }
 
-/** What weights add up to: the sum of the decimal numbers that a person writes, so that 0.1, 0.2 and −0.3 give 0 and 1, 1e-20 and −1 do not. */
+/**
+ * What weights add up to: the sum of the decimal numbers that a person writes, so that 0.1, 0.2 and −0.3 give 0 and 1,
+ * 1e-20 and −1 do not.
+ */
 export const sumWeights = (weights: readonly number[]): number => {
   const [sum, size] = [weights.reduce((x, y) => x + y, 0), weights.reduce((x, y) => x + Math.abs(y), 0)]
   if (Math.abs(sum) >= CANCELLED * size || !Number.isFinite(size)) return sum
@@ -25,8 +28,13 @@ export const sumWeights = (weights: readonly number[]): number => {
   return Number(`${digits.reduce((x, y) => x + y, 0n)}e${exponent}`)
 }
 
-/** Weights of which only the proportions count, and their sum: as they are, or all times a power of two that brings very small or large ones near 1. */
-export const proportionsOf = (weights: readonly number[]): { readonly weights: readonly number[]; readonly sum: number } => {
+/**
+ * Weights of which only the proportions count, and their sum: as they are, or all times a power of two that brings very
+ * small or large ones near 1.
+ */
+export const proportionsOf = (
+  weights: readonly number[],
+): { readonly weights: readonly number[]; readonly sum: number } => {
   const [most, sum] = [greatest(weights.map(Math.abs), 0), sumWeights(weights)]
   if (most === 0 || !Number.isFinite(most) || (most >= SMALL && most <= LARGE)) return { weights, sum }
   // In two steps, since the power for a subnormal number is no number.
@@ -36,4 +44,4 @@ export const proportionsOf = (weights: readonly number[]): { readonly weights: r
 
 /** Why nothing can be divided by the sum of some weights. */
 export const weightSumProblem = (at: Place, tensor: string, sum: number): Diagnostic | undefined =>
-  (sum === 0 || !Number.isFinite(sum) ? zeroWeightSum(at, tensor, sum) : undefined)
+  sum === 0 || !Number.isFinite(sum) ? zeroWeightSum(at, tensor, sum) : undefined

@@ -20,23 +20,32 @@ export interface Aligner {
   align(call: Call, inputs: Readonly<Record<string, InputSpec>>): Call
 }
 
-const listOf = (input: Call['inputs'][string]): readonly Reference[] => (input === undefined ? [] : 'value' in input ? [input] : input)
+const listOf = (input: Call['inputs'][string]): readonly Reference[] =>
+  input === undefined ? [] : 'value' in input ? [input] : input
 
 const namesOf = (value: Value): Names | undefined => {
   switch (value.kind) {
-    case 'model': return value.tensors
-    case 'mask': return value.shapes
-    case 'weights': return value.numbers
-    default: return undefined
+    case 'model':
+      return value.tensors
+    case 'mask':
+      return value.shapes
+    case 'weights':
+      return value.numbers
+    default:
+      return undefined
   }
 }
 
-const renameKeys = <T>(map: ReadonlyMap<string, T>, names: ReadonlyMap<string, string>): Map<string, T> => new Map([...map].map(([name, x]) => [names.get(name)!, x]))
+const renameKeys = <T>(map: ReadonlyMap<string, T>, names: ReadonlyMap<string, string>): Map<string, T> =>
+  new Map([...map].map(([name, x]) => [names.get(name)!, x]))
 
 /** A new aligner; what it finds out of two sets of names is found out once. */
 export const createAligner = (layers: LayerContext): Aligner => {
   const found = new WeakMap<Names, WeakMap<Names, Renaming | 'none'>>()
-  const named = (value: Value, names: Names): Named => ({ names, architecture: value.kind === 'model' ? layers.architecture(value.tensors) : undefined })
+  const named = (value: Value, names: Names): Named => ({
+    names,
+    architecture: value.kind === 'model' ? layers.architecture(value.tensors) : undefined,
+  })
 
   const compare = (first: Named, other: Named): Renaming | 'none' => {
     const move = findMove(first, other)
@@ -57,39 +66,62 @@ export const createAligner = (layers: LayerContext): Aligner => {
   const moveModel = (first: Value, value: ModelValue, { names, back, slots }: Renaming): ModelValue => {
     if (slots.size === 0) {
       for (const [own, slot] of value.tensors) slots.set(names.get(own)!, { ...slot, name: names.get(own)! })
-      const [x, y] = [first.kind === 'model' ? layers.architecture(first.tensors) : undefined, layers.architecture(value.tensors)]
+      const [x, y] = [
+        first.kind === 'model' ? layers.architecture(first.tensors) : undefined,
+        layers.architecture(value.tensors),
+      ]
       if (first.kind === 'model' && x?.id === y?.id) layers.inherit(slots, first.tensors)
     }
     return { ...value, tensors: slots, tensor: (name) => value.tensor(back.get(name) ?? name) }
   }
-  const moveMask = (value: MaskValue, { names, back }: Renaming): MaskValue =>
-    ({ ...value, shapes: renameKeys(value.shapes, names), mask: (name) => value.mask(back.get(name) ?? name) })
-  const moveWeights = (value: WeightsValue, { names }: Renaming): WeightsValue => ({ ...value, numbers: renameKeys(value.numbers, names) })
+  const moveMask = (value: MaskValue, { names, back }: Renaming): MaskValue => ({
+    ...value,
+    shapes: renameKeys(value.shapes, names),
+    mask: (name) => value.mask(back.get(name) ?? name),
+  })
+  const moveWeights = (value: WeightsValue, { names }: Renaming): WeightsValue => ({
+    ...value,
+    numbers: renameKeys(value.numbers, names),
+  })
 
   const move = <V extends Value>(first: Value, value: V): V => {
     const made = renaming(first, value)
     if (made === undefined) return value
     switch (value.kind) {
-      case 'model': return moveModel(first, value, made) as V
-      case 'mask': return moveMask(value, made) as V
-      case 'weights': return moveWeights(value, made) as V
-      default: return value
+      case 'model':
+        return moveModel(first, value, made) as V
+      case 'mask':
+        return moveMask(value, made) as V
+      case 'weights':
+        return moveWeights(value, made) as V
+      default:
+        return value
     }
   }
 
   return {
     align: (call, inputs) => {
       const all = Object.keys(inputs).flatMap((key) => listOf(call.inputs[key]))
-      const first = (all.find(({ value }) => value.kind === 'model') ?? all.find(({ value }) => value.kind === 'mask'))?.value
+      const first = (all.find(({ value }) => value.kind === 'model') ?? all.find(({ value }) => value.kind === 'mask'))
+        ?.value
       if (first === undefined) return call
       const reference = <V extends Value>(r: Reference<V>): Reference<V> => ({ ...r, value: move(first, r.value) })
       const argument = (a: Argument): Argument =>
-        a.type === 'mask' ? { ...a, value: move(first, a.value) } : a.type === 'weights' ? { ...a, value: move(first, a.value) } : a
-      const args = (given: Readonly<Record<string, Argument>>) => Object.fromEntries(Object.entries(given).map(([key, a]) => [key, argument(a)]))
+        a.type === 'mask'
+          ? { ...a, value: move(first, a.value) }
+          : a.type === 'weights'
+            ? { ...a, value: move(first, a.value) }
+            : a
+      const args = (given: Readonly<Record<string, Argument>>) =>
+        Object.fromEntries(Object.entries(given).map(([key, a]) => [key, argument(a)]))
       return {
         ...call,
-        inputs: Object.fromEntries(Object.entries(call.inputs).map(([key, input]) =>
-          [key, input === undefined ? undefined : 'value' in input ? reference(input) : input.map(reference)])),
+        inputs: Object.fromEntries(
+          Object.entries(call.inputs).map(([key, input]) => [
+            key,
+            input === undefined ? undefined : 'value' in input ? reference(input) : input.map(reference),
+          ]),
+        ),
         each: call.each.map(args),
         params: args(call.params),
         shared: { ...call.shared, mask: call.shared.mask === undefined ? undefined : reference(call.shared.mask) },

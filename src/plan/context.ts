@@ -48,22 +48,36 @@ export const createLayerContext = (): LayerContext => {
     if (rules.mbw !== undefined) {
       if (known === undefined) return failed(noBlockWeightList('an unknown architecture', at))
       const order = blockWeightOrder(known, rules.mbw.length, at)
-      return order.type === 'failed' ? order : ok(withFollowers(known, new Map(order.value.map((block, i) => [block, rules.mbw![i]!]))))
+      return order.type === 'failed'
+        ? order
+        : ok(withFollowers(known, new Map(order.value.map((block, i) => [block, rules.mbw![i]!]))))
     }
-    if (rules.preset !== undefined) return known === undefined ? failed(noBlockWeightList('an unknown architecture', at)) : ok(withFollowers(known, samplePreset(rules.preset, known)))
+    if (rules.preset !== undefined)
+      return known === undefined
+        ? failed(noBlockWeightList('an unknown architecture', at))
+        : ok(withFollowers(known, samplePreset(rules.preset, known)))
     if (rules.gradient === undefined) return ok(new Map())
     if (known === undefined) return failed(gradientNeedsArchitecture(at))
     const stack = known.blocks.filter((block) => known.shells.has(block))
     return ok(new Map(stack.map((block, i) => [block, interpolateAnchors(rules.gradient!, i, stack.length)])))
   }
 
-  const ruleNumbers = (rules: Rules, tensors: Tensors, at: Argument['at']): Result<(tensor: string) => number | undefined> => {
+  const ruleNumbers = (
+    rules: Rules,
+    tensors: Tensors,
+    at: Argument['at'],
+  ): Result<(tensor: string) => number | undefined> => {
     const blocks = byBlock(rules, tensors, at)
     if (blocks.type === 'failed') return blocks
     const named = resolvePerLayer({ rules: rules.entries }, [...tensors.keys()], context(tensors))
     if (named.type === 'failed') return named
     const locate = blocks.value.size === 0 ? undefined : architecture(tensors)?.locate
-    return ok((tensor) => named.value.get(tensor) ?? (locate === undefined ? undefined : blocks.value.get(locate(tensor).block)) ?? rules.default)
+    return ok(
+      (tensor) =>
+        named.value.get(tensor) ??
+        (locate === undefined ? undefined : blocks.value.get(locate(tensor).block)) ??
+        rules.default,
+    )
   }
 
   return {
@@ -76,8 +90,10 @@ export const createLayerContext = (): LayerContext => {
     numbers: (argument, tensors) => {
       const value = argument.type === 'value' ? argument.value : undefined
       switch (argument.type) {
-        case 'weights': return ok((tensor) => argument.value.numbers.get(tensor))
-        case 'rules': return ruleNumbers(argument.rules, tensors, argument.at)
+        case 'weights':
+          return ok((tensor) => argument.value.numbers.get(tensor))
+        case 'rules':
+          return ruleNumbers(argument.rules, tensors, argument.at)
         default: {
           // The schema lets nothing else through.
           if (typeof value !== 'number') throw new Error(`a per-layer number is a ${argument.type} of ${typeof value}`)

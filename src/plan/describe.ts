@@ -14,28 +14,50 @@ import type { Evaluated } from './evaluate.js'
 import type { Setting } from './outputs.js'
 import type { Job, PlannedModel, PlannedOutput, PlannedStep, Totals } from './plan.js'
 
-const describeFile = (name: string, label: string, { path, tensors, bytes, files, sides }: Model, architecture: string | undefined): PlannedModel => ({
-  name, label, path, architecture, tensors: tensors.size, bytes,
-  files: [...files.map((f) => ({ path: f.path, ...f.identity })), ...sides.flatMap(({ path: side, found }) => (found === undefined ? [] : [{ path: side, ...found.identity }]))],
+const describeFile = (
+  name: string,
+  label: string,
+  { path, tensors, bytes, files, sides }: Model,
+  architecture: string | undefined,
+): PlannedModel => ({
+  name,
+  label,
+  path,
+  architecture,
+  tensors: tensors.size,
+  bytes,
+  files: [
+    ...files.map((f) => ({ path: f.path, ...f.identity })),
+    ...sides.flatMap(({ path: side, found }) => (found === undefined ? [] : [{ path: side, ...found.identity }])),
+  ],
   absent: sides.flatMap((side) => (side.found === undefined ? [side.path] : [])),
 })
 
 /** The models and adapters of all settings, each file once under each of its names. */
 export const describeModels = (settings: readonly Setting[], layers: LayerContext): PlannedModel[] => {
   const all = settings.flatMap(({ recipe, models, adapters }) => [
-    ...[...models].map(([name, model]) => describeFile(name, recipe.models.get(name)!.path, model, layers.architecture(model.tensors)?.title)),
-    ...[...adapters].map(([name, file]) => describeFile(name, recipe.adapters.get(name)!.path, file, adapterTitle(file.tensors))),
+    ...[...models].map(([name, model]) =>
+      describeFile(name, recipe.models.get(name)!.path, model, layers.architecture(model.tensors)?.title),
+    ),
+    ...[...adapters].map(([name, file]) =>
+      describeFile(name, recipe.adapters.get(name)!.path, file, adapterTitle(file.tensors)),
+    ),
   ])
   return [...new Map(all.map((m) => [`${m.name}\0${m.path}`, m] as const)).values()]
 }
 
 const countTensors = (value: Value): number => {
   switch (value.kind) {
-    case 'model': return value.tensors.size
-    case 'mask': return value.shapes.size
-    case 'weights': return value.numbers.size
-    case 'adapter': return value.file.tensors.size
-    case 'report': return value.measured.length
+    case 'model':
+      return value.tensors.size
+    case 'mask':
+      return value.shapes.size
+    case 'weights':
+      return value.numbers.size
+    case 'adapter':
+      return value.file.tensors.size
+    case 'report':
+      return value.measured.length
   }
 }
 
@@ -52,9 +74,16 @@ export const usersOf = (steps: readonly Step[]): ReadonlyMap<string, readonly st
   return users
 }
 
-/** A step as the plan tells it; `users` are the steps that use it. `neededBy` gives the outputs that need it for something that is computed. */
+/**
+ * A step as the plan tells it; `users` are the steps that use it. `neededBy` gives the outputs that need it for
+ * something that is computed.
+ */
 export const describeStep = (
-  step: Step, setting: number, users: readonly string[], recipe: Recipe, { values, notes }: Evaluated,
+  step: Step,
+  setting: number,
+  users: readonly string[],
+  recipe: Recipe,
+  { values, notes }: Evaluated,
   { neededBy, nameOf }: { neededBy(step: Step): readonly string[]; nameOf(name: string): string },
 ): PlannedStep => {
   const value = values.get(step.name) ?? values.get(`${step.name}.1`)!
@@ -77,41 +106,69 @@ export const describeStep = (
 }
 
 /** What a pass reads beside whole tensors: factors of adapters, and scales. */
-const drawnFrom = ({ draws }: Pass): readonly View[] => draws.flatMap((draw) => {
-  if (draw.type === 'block-scale') return 'kind' in draw.scales.from ? [] : [wholeOf(draw.scales.from)]
-  return draw.type === 'product' ? [draw.product.up, draw.product.down, ...(draw.product.mid === undefined ? [] : [draw.product.mid])] : []
-})
+const drawnFrom = ({ draws }: Pass): readonly View[] =>
+  draws.flatMap((draw) => {
+    if (draw.type === 'block-scale') return 'kind' in draw.scales.from ? [] : [wholeOf(draw.scales.from)]
+    return draw.type === 'product'
+      ? [draw.product.up, draw.product.down, ...(draw.product.mid === undefined ? [] : [draw.product.mid])]
+      : []
+  })
 
 /** What the work costs. */
 export const totalsOf = (
-  jobs: readonly Job[], models: readonly Model[], outputs: readonly PlannedOutput[], undigested: readonly TensorInfo[], cached: number,
+  jobs: readonly Job[],
+  models: readonly Model[],
+  outputs: readonly PlannedOutput[],
+  undigested: readonly TensorInfo[],
+  cached: number,
 ): Totals => {
   /** Tensors that are read whole, as most are, and of others the bytes by what is selected. */
   const [whole, partly] = [new Set<TensorInfo>(), new Map<TensorInfo, Map<string, number>>()]
-  const sizeIn = (views: readonly View[]): number => views.reduce((n, view) => {
-    const { tensor } = view
-    if (isWhole(view)) whole.add(tensor)
-    else partly.set(tensor, (partly.get(tensor) ?? new Map<string, number>()).set(selectionText(view), viewBytes(view)))
-    return n + viewBytes(view)
-  }, 0)
+  const sizeIn = (views: readonly View[]): number =>
+    views.reduce((n, view) => {
+      const { tensor } = view
+      if (isWhole(view)) whole.add(tensor)
+      else
+        partly.set(tensor, (partly.get(tensor) ?? new Map<string, number>()).set(selectionText(view), viewBytes(view)))
+      return n + viewBytes(view)
+    }, 0)
   const untouched = (info: TensorInfo): number =>
-    (whole.has(info) ? 0 : [...(partly.get(info)?.values() ?? [])].reduce((n, bytes) => Math.max(0, n - bytes), info.end - info.begin))
-  const copied = (job: Job): number => job.copies.reduce((n, c) => n + (c.expect === undefined && c.from !== undefined ? sizeIn([c.from]) : bytesFor(job.size, c.to.dtype)), 0)
-  const read = jobs.reduce((n, job) => n + copied(job) + (job.sweeps?.passes ?? []).reduce((m, p) => m + sizeIn([...p.reads, ...drawnFrom(p)]), 0), 0)
+    whole.has(info)
+      ? 0
+      : [...(partly.get(info)?.values() ?? [])].reduce((n, bytes) => Math.max(0, n - bytes), info.end - info.begin)
+  const copied = (job: Job): number =>
+    job.copies.reduce(
+      (n, c) =>
+        n + (c.expect === undefined && c.from !== undefined ? sizeIn([c.from]) : bytesFor(job.size, c.to.dtype)),
+      0,
+    )
+  const read = jobs.reduce(
+    (n, job) =>
+      n + copied(job) + (job.sweeps?.passes ?? []).reduce((m, p) => m + sizeIn([...p.reads, ...drawnFrom(p)]), 0),
+    0,
+  )
   const stored = [...new Set(models.flatMap((m) => [...m.tensors.values()]))]
   const copies = jobs.flatMap((job) => job.copies)
   const written = outputs.filter((o) => o.kept === undefined)
-  const inPlace = jobs.reduce((n, job) => n + job.copies.reduce((m, c) => m + (c.from === undefined ? bytesFor(job.size, c.to.dtype) : 0), 0), 0)
+  const inPlace = jobs.reduce(
+    (n, job) => n + job.copies.reduce((m, c) => m + (c.from === undefined ? bytesFor(job.size, c.to.dtype) : 0), 0),
+    0,
+  )
   return {
     tensors: outputs.reduce((n, o) => n + o.tensors.length, 0),
     copied: copies.filter((c) => c.expect === undefined).length,
     computed: jobs.reduce((n, job) => n + job.targets.length, 0),
-    reused: copies.filter((c) => c.expect !== undefined).length + outputs.filter((o) => o.kept !== undefined).reduce((n, o) => n + o.tensors.length, 0),
+    reused:
+      copies.filter((c) => c.expect !== undefined).length +
+      outputs.filter((o) => o.kept !== undefined).reduce((n, o) => n + o.tensors.length, 0),
     cached,
     readBytes: read,
     digestBytes: undigested.reduce((n, info) => n + info.end - info.begin, 0),
     writeBytes: written.reduce((n, o) => n + o.files.reduce((m, f) => m + f.bytes, 0), 0) - inPlace,
     skippedBytes: stored.reduce((n, info) => n + untouched(info), 0),
-    operations: jobs.reduce((n, job) => n + (job.sweeps?.passes ?? []).reduce((m, p) => m + p.program.instructions.length * job.size, 0), 0),
+    operations: jobs.reduce(
+      (n, job) => n + (job.sweeps?.passes ?? []).reduce((m, p) => m + p.program.instructions.length * job.size, 0),
+      0,
+    ),
   }
 }

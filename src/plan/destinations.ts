@@ -22,7 +22,10 @@ export interface Destination {
   readonly setting?: number
 }
 
-/** A file that a command reads, or keeps for a purpose of its own, and what to say of a destination that would replace it. */
+/**
+ * A file that a command reads, or keeps for a purpose of its own, and what to say of a destination that would replace
+ * it.
+ */
 export interface Reserved {
   readonly path: string
   /** The name of the one destination that may be written there. */
@@ -32,7 +35,10 @@ export interface Reserved {
   refuse(destination: Destination): Diagnostic
 }
 
-/** All names that a file has: two paths lead to one file if they have a name in common. Folders come before what is in them, set apart by slashes. */
+/**
+ * All names that a file has: two paths lead to one file if they have a name in common. Folders come before what is in
+ * them, set apart by slashes.
+ */
 export type NamesOf = (path: string) => readonly string[]
 
 /** For paths that lead to no files, as on paper. */
@@ -40,20 +46,40 @@ export const byPath: NamesOf = (path) => [path.replaceAll(sep, '/')]
 
 /** What the outputs and reports of a plan write. */
 export const destinationsOf = (
-  settings: readonly { readonly recipe: Recipe }[], outputs: readonly PlannedOutput[], reports: readonly PlannedReport[],
-): Destination[] => [...outputs.map((o) => ({ ...o, paths: pathsOf(o) })), ...reports.map((r) => ({ ...r, paths: [r.path] }))].map(({ name, label, paths, setting }) =>
-  ({ name: `output \`${name}\``, label, at: settings[setting]!.recipe.outputs.get(name)!.pathAt, paths, setting }))
+  settings: readonly { readonly recipe: Recipe }[],
+  outputs: readonly PlannedOutput[],
+  reports: readonly PlannedReport[],
+): Destination[] =>
+  [...outputs.map((o) => ({ ...o, paths: pathsOf(o) })), ...reports.map((r) => ({ ...r, paths: [r.path] }))].map(
+    ({ name, label, paths, setting }) => ({
+      name: `output \`${name}\``,
+      label,
+      at: settings[setting]!.recipe.outputs.get(name)!.pathAt,
+      paths,
+      setting,
+    }),
+  )
 
 /** The inputs of a plan: files, indexes, and what is read beside them. */
-export const reservedInputs = (models: readonly Pick<PlannedModel, 'name' | 'label' | 'path' | 'files'>[]): Reserved[] => models.flatMap(({ name, label, path, files }) => {
-  const config = configOf(path)
-  return [
-    ...[path, ...files.map((f) => f.path)].map((file): Reserved => ({ path: file, refuse: (d) => outputIsInput(d.label, name, d.at) })),
-    // What was found under another name was found in a folder.
-    ...(basename(label) === basename(path) ? [] : [{ path: dirname(path), folder: true, refuse: (d: Destination) => outputInModel(d.label, name, d.at) }]),
-    ...(config === undefined ? [] : [{ path: config, refuse: (d: Destination) => outputIsConfig(d.label, name, d.at) }]),
-  ]
-})
+export const reservedInputs = (
+  models: readonly Pick<PlannedModel, 'name' | 'label' | 'path' | 'files'>[],
+): Reserved[] =>
+  models.flatMap(({ name, label, path, files }) => {
+    const config = configOf(path)
+    return [
+      ...[path, ...files.map((f) => f.path)].map((file): Reserved => ({
+        path: file,
+        refuse: (d) => outputIsInput(d.label, name, d.at),
+      })),
+      // What was found under another name was found in a folder.
+      ...(basename(label) === basename(path)
+        ? []
+        : [{ path: dirname(path), folder: true, refuse: (d: Destination) => outputInModel(d.label, name, d.at) }]),
+      ...(config === undefined
+        ? []
+        : [{ path: config, refuse: (d: Destination) => outputIsConfig(d.label, name, d.at) }]),
+    ]
+  })
 
 /** The name of the lock as a destination. */
 export const LOCK = 'the lock'
@@ -61,7 +87,10 @@ export const LOCK = 'the lock'
 /** The recipe in a folder, and its lock. */
 export const reservedFor = (folder: string, { source }: Pick<Recipe, 'source'>): Reserved[] => {
   const path = resolve(folder, basename(source.path))
-  return [{ path, refuse: (d) => outputIsRecipe(d.label, d.at) }, { path: lockPath(path), owner: LOCK, refuse: (d) => outputIsLock(d.label, d.at) }]
+  return [
+    { path, refuse: (d) => outputIsRecipe(d.label, d.at) },
+    { path: lockPath(path), owner: LOCK, refuse: (d) => outputIsLock(d.label, d.at) },
+  ]
 }
 
 /** The names of the folders above a name, the nearest first. */
@@ -74,15 +103,27 @@ const foldersAbove = (name: string): string[] => {
 const MODEL_FILE = /\.safetensors(\.index\.json)?$/
 
 /**
- * Destinations that would replace what is reserved, or each other; one problem of each. The first to want a path has it. What a person asks for on
+ * Destinations that would replace what is reserved, or each other; one problem of each. The first to want a path has
+ * it. What a person asks for on
  * the command line is a mistake of the command line.
  */
-export const destinationProblems = (destinations: readonly Destination[], reserved: readonly Reserved[], namesOf: NamesOf, labels: readonly string[] = []): Diagnostic[] => {
+export const destinationProblems = (
+  destinations: readonly Destination[],
+  reserved: readonly Reserved[],
+  namesOf: NamesOf,
+  labels: readonly string[] = [],
+): Diagnostic[] => {
   const reservedWhere = (folder: boolean): ReadonlyMap<string, Reserved> =>
-    new Map(reserved.toReversed().filter((r) => (r.folder === true) === folder).flatMap((r) => namesOf(r.path).map((name) => [name, r] as const)))
+    new Map(
+      reserved
+        .toReversed()
+        .filter((r) => (r.folder === true) === folder)
+        .flatMap((r) => namesOf(r.path).map((name) => [name, r] as const)),
+    )
   const [kept, folders] = [reservedWhere(false), reservedWhere(true)]
   const folderOf = ({ paths }: Destination): Reserved | undefined => {
-    const above = folders.size === 0 ? [] : paths.filter((path) => MODEL_FILE.test(path)).flatMap((path) => namesOf(dirname(path)))
+    const above =
+      folders.size === 0 ? [] : paths.filter((path) => MODEL_FILE.test(path)).flatMap((path) => namesOf(dirname(path)))
     return above.map((name) => folders.get(name)).find((found) => found !== undefined)
   }
   const taken = new Map<string, Destination>()
@@ -95,15 +136,24 @@ export const destinationProblems = (destinations: readonly Destination[], reserv
       ? outputOfSettings(destination.label, labels, destination.at)
       : outputTwice(destination.label, other.name, destination.at, other.at)
   }
-  const named = destinations.map((destination) => ({ destination, names: destination.paths.map((path) => namesOf(path)) }))
+  const named = destinations.map((destination) => ({
+    destination,
+    names: destination.paths.map((path) => namesOf(path)),
+  }))
   const problems = named.map(({ destination, names }) => {
-    const found = names.map((own) => problemAt(destination, own)).find((problem) => problem !== undefined) ?? folderOf(destination)?.refuse(destination)
+    const found =
+      names.map((own) => problemAt(destination, own)).find((problem) => problem !== undefined) ??
+      folderOf(destination)?.refuse(destination)
     // What is refused writes nothing that another could replace.
     if (found === undefined) for (const name of names.flat()) taken.set(name, destination)
     return found
   })
   const below = named.map(({ destination, names }) => {
-    const above = names.flat().flatMap(foldersAbove).map((name) => taken.get(name)).find((found) => found !== undefined)
+    const above = names
+      .flat()
+      .flatMap(foldersAbove)
+      .map((name) => taken.get(name))
+      .find((found) => found !== undefined)
     return above === undefined ? undefined : outputBelowFile(destination.label, above.label, destination.at)
   })
   return named.flatMap(({ destination }, i) => {
@@ -113,4 +163,5 @@ export const destinationProblems = (destinations: readonly Destination[], reserv
 }
 
 /** A problem of a destination, as one of the command line where that asked for it. */
-export const blamed = (problem: Diagnostic, { at }: Pick<Destination, 'at'>): Diagnostic => (at.type === 'option' ? { ...problem, blame: 'usage' } : problem)
+export const blamed = (problem: Diagnostic, { at }: Pick<Destination, 'at'>): Diagnostic =>
+  at.type === 'option' ? { ...problem, blame: 'usage' } : problem

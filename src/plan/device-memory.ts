@@ -2,9 +2,26 @@ import { greatest } from '../base/lists.js'
 import type { Port, PortType, Program } from '../graph/program.js'
 
 /** Bytes of one number of each type a device holds. */
-const WIDTH: Readonly<Record<PortType | 'bf16', number>> = { bool: 1, u8: 1, i8: 1, u16: 2, i16: 2, f16: 2, bf16: 2, u32: 4, i32: 4, f32: 4, u64: 8, i64: 8, f64: 8 }
+const WIDTH: Readonly<Record<PortType | 'bf16', number>> = {
+  bool: 1,
+  u8: 1,
+  i8: 1,
+  u16: 2,
+  i16: 2,
+  f16: 2,
+  bf16: 2,
+  u32: 4,
+  i32: 4,
+  f32: 4,
+  u64: 8,
+  i64: 8,
+  f64: 8,
+}
 
-/** What CUDA takes of a device for itself, once a process: its context and the provider's kernels. More than drivers take on GPUs of the time of writing. */
+/**
+ * What CUDA takes of a device for itself, once a process: its context and the provider's kernels. More than drivers
+ * take on GPUs of the time of writing.
+ */
 const CONTEXT_BYTES = 640e6
 
 /** What ONNX Runtime's arena starts with, and the multiples that it hands out. */
@@ -13,10 +30,17 @@ const GRAIN = 256
 /** Bytes of the decoding table of a 16-bit dtype, the largest. */
 const TABLE_BYTES = 4 << 16
 
-const bytesOf = (width: number, port: Pick<Port, 'rank'>, chunk: number): number => Math.ceil(width * (port.rank === 0 ? 1 : chunk) / GRAIN) * GRAIN
+const bytesOf = (width: number, port: Pick<Port, 'rank'>, chunk: number): number =>
+  Math.ceil((width * (port.rank === 0 ? 1 : chunk)) / GRAIN) * GRAIN
 
-/** Most bytes that one run of a lowered program holds at a time: what it reads and gives, and every other value until it was last used. `largest` is the largest of them. */
-const heldBytes = ({ inputs, outputs, instructions }: Program, chunk: number): { readonly most: number; readonly largest: number } => {
+/**
+ * Most bytes that one run of a lowered program holds at a time: what it reads and gives, and every other value until it
+ * was last used. `largest` is the largest of them.
+ */
+const heldBytes = (
+  { inputs, outputs, instructions }: Program,
+  chunk: number,
+): { readonly most: number; readonly largest: number } => {
   const widths = new Map<string, number>(inputs.map((p) => [p.name, bytesOf(WIDTH[p.type], p, chunk)]))
   const last = new Map<string, number>()
   instructions.forEach((instruction, i) => instruction.inputs.forEach((name) => last.set(name, i)))
@@ -33,13 +57,27 @@ const heldBytes = ({ inputs, outputs, instructions }: Program, chunk: number): {
   return { most, largest: greatest(widths.values(), 0) }
 }
 
-const MASKS: ReadonlySet<string> = new Set(['Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual', 'Equal', 'And', 'Or', 'Xor', 'Not'])
+const MASKS: ReadonlySet<string> = new Set([
+  'Greater',
+  'GreaterOrEqual',
+  'Less',
+  'LessOrEqual',
+  'Equal',
+  'And',
+  'Or',
+  'Xor',
+  'Not',
+])
 
-/** How much more than its values the arena has to have room for: it hands out blocks up to twice as large as asked, and leaves gaps. Measured on every program there is. */
+/**
+ * How much more than its values the arena has to have room for: it hands out blocks up to twice as large as asked, and
+ * leaves gaps. Measured on every program there is.
+ */
 const SLACK = 2.5
 
 /**
- * Bytes of a device that the session of one lowered program takes for chunks of so many elements. Its arena grows in regions, each twice as large
+ * Bytes of a device that the session of one lowered program takes for chunks of so many elements. Its arena grows in
+ * regions, each twice as large
  * as the one before, but for one that has to be larger to hold a value at all: the next is only as large.
  */
 export const estimateSession = (program: Program, chunk: number): number => {
@@ -55,6 +93,8 @@ export const estimateSession = (program: Program, chunk: number): number => {
   return taken
 }
 
-/** Most bytes of a device that a build takes: every worker has a session of its own for each lowered program it meets. */
+/**
+ * Most bytes of a device that a build takes: every worker has a session of its own for each lowered program it meets.
+ */
 export const estimateDeviceMemory = (programs: readonly Program[], chunk: number, workers: number): number =>
   CONTEXT_BYTES + workers * programs.reduce((n, program) => n + estimateSession(program, chunk), 0)

@@ -9,7 +9,10 @@ export interface PlannedDevice {
   readonly workers: number
   /** Elements of one run of a program. */
   readonly chunk: number
-  /** Most bytes of its own memory that the build takes, and those that are free; undefined where that is not known, or where it has none. */
+  /**
+   * Most bytes of its own memory that the build takes, and those that are free; undefined where that is not known, or
+   * where it has none.
+   */
   readonly memory: { readonly most: number; readonly free: number } | undefined
   /** What it does in another way than the processor, in sentences. */
   readonly notes: readonly string[]

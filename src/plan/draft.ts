@@ -13,7 +13,10 @@ export interface Evaluation {
   readonly evaluated: Evaluated
 }
 
-/** A plan before it is known what earlier runs left: every mistake is found, every output laid out, and no work is cut yet. */
+/**
+ * A plan before it is known what earlier runs left: every mistake is found, every output laid out, and no work is cut
+ * yet.
+ */
 export interface Draft {
   readonly evaluations: readonly Evaluation[]
   readonly outputs: readonly OutputRoots[]

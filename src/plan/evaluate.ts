@@ -40,7 +40,10 @@ export interface Inputs {
   readonly adapters: ReadonlyMap<string, AdapterFile>
 }
 
-/** What a step gave, by its fingerprint, so that another setting of the params which does not change it takes the very same expressions. */
+/**
+ * What a step gave, by its fingerprint, so that another setting of the params which does not change it takes the very
+ * same expressions.
+ */
 export type StepCache = Map<string, { readonly values: readonly Value[]; readonly notes: readonly Note[] }>
 
 /** Where steps are evaluated. `setting` numbers the settings of the params, of which the first is 0. */
@@ -53,10 +56,23 @@ export interface EvalContext {
   readonly setting: number
 }
 
-/** Evaluates the steps, which are in order, into values, with a pause after each. All problems of a step are reported; steps that need a failed one are left out. */
-export function* evaluateSteps(recipe: Recipe, steps: readonly Step[], { models, adapters }: Inputs, place: EvalContext): Sliced<Result<Evaluated>> {
+/**
+ * Evaluates the steps, which are in order, into values, with a pause after each. All problems of a step are reported;
+ * steps that need a failed one are left out.
+ */
+export function* evaluateSteps(
+  recipe: Recipe,
+  steps: readonly Step[],
+  { models, adapters }: Inputs,
+  place: EvalContext,
+): Sliced<Result<Evaluated>> {
   const { graph, layers, memory } = place
-  const made = fingerprintSteps(recipe, steps, (name) => `${(models.get(name) ?? adapters.get(name))!.path}\n${(recipe.models.get(name) ?? recipe.adapters.get(name))!.path}`)
+  const made = fingerprintSteps(
+    recipe,
+    steps,
+    (name) =>
+      `${(models.get(name) ?? adapters.get(name))!.path}\n${(recipe.models.get(name) ?? recipe.adapters.get(name))!.path}`,
+  )
   const [aligner, heads] = [createAligner(layers), createHeadCompleter(layers)]
   for (const model of models.values()) heads.whole(model.tensors)
   const keyOf = (step: Step): string => `${step.name} ${made.get(step.name)!}`
@@ -64,7 +80,8 @@ export function* evaluateSteps(recipe: Recipe, steps: readonly Step[], { models,
   const notes = new Map<string, readonly Note[]>()
   const landings = createLandings()
   const problems: Diagnostic[] = []
-  for (const [name, model] of models) values.set(name, modelValue(graph, `\`${name}\` (${recipe.models.get(name)!.path})`, model))
+  for (const [name, model] of models)
+    values.set(name, modelValue(graph, `\`${name}\` (${recipe.models.get(name)!.path})`, model))
   for (const [name, file] of adapters) {
     const { path, alpha } = recipe.adapters.get(name)!
     values.set(name, { kind: 'adapter', label: `\`${name}\` (${path})`, file, alpha })
@@ -96,11 +113,16 @@ export function* evaluateSteps(recipe: Recipe, steps: readonly Step[], { models,
     const result = graph.within(origin, () => step.operator.evaluate(call))
     append(problems, result.diagnostics)
     if (result.type === 'failed') continue
-    const given = result.value.map((value, i) => landings.land(step, noting(built(value, graph, origin), `${call.scope}.${i}`, place.masks)))
+    const given = result.value.map((value, i) =>
+      landings.land(step, noting(built(value, graph, origin), `${call.scope}.${i}`, place.masks)),
+    )
     for (const value of given) yield* makeShared(value)
     give(step, given, told)
     memory.set(keyOf(step), { values: given, notes: told })
-    const source = Object.values(call.inputs).flat().map((r) => tensorsOf((r as Reference).value)).find((t) => t !== undefined)
+    const source = Object.values(call.inputs)
+      .flat()
+      .map((r) => tensorsOf((r as Reference).value))
+      .find((t) => t !== undefined)
     result.value.forEach((value) => {
       const tensors = tensorsOf(value)
       if (tensors !== undefined && source !== undefined) layers.inherit(tensors, source)
@@ -117,23 +139,32 @@ const built = (value: Value, graph: Graph, origin: Origin): Value => {
 
 /** Makes all tensors of a value that share measures: whoever asks for one of them measures all. */
 function* makeShared(value: Value): Sliced<void> {
-  if (value.kind === 'model' && value.shares === true) for (const name of value.tensors.keys()) yield void value.tensor(name)
-  if (value.kind === 'mask' && value.shares === true) for (const name of value.shapes.keys()) yield void value.mask(name)
+  if (value.kind === 'model' && value.shares === true)
+    for (const name of value.tensors.keys()) yield void value.tensor(name)
+  if (value.kind === 'mask' && value.shares === true)
+    for (const name of value.shapes.keys()) yield void value.mask(name)
 }
 
 /** A mask that is noted in the table, tensor by tensor, as it is asked for. */
-const noting = (value: Value, source: string, masks: KeepableMasks): Value => (value.kind !== 'mask' ? value : {
-  ...value,
-  mask: (tensor) => {
-    const mask = value.mask(tensor)
-    if (!masks.has(mask.id)) masks.set(mask.id, { source, tensor })
-    return mask
-  },
-})
+const noting = (value: Value, source: string, masks: KeepableMasks): Value =>
+  value.kind !== 'mask'
+    ? value
+    : {
+        ...value,
+        mask: (tensor) => {
+          const mask = value.mask(tensor)
+          if (!masks.has(mask.id)) masks.set(mask.id, { source, tensor })
+          return mask
+        },
+      }
 
 /** Resolves the names of a step; undefined when one of them has no value because its step failed. */
 const prepareCall = (
-  recipe: Recipe, step: Step, values: ReadonlyMap<string, Value>, { graph, layers, setting }: EvalContext, note: (n: Note) => void,
+  recipe: Recipe,
+  step: Step,
+  values: ReadonlyMap<string, Value>,
+  { graph, layers, setting }: EvalContext,
+  note: (n: Note) => void,
 ): Call | undefined => {
   let complete = true
   const reference = (name: Name): Reference => {
@@ -144,17 +175,24 @@ const prepareCall = (
   const argument = (raw: RawArgument): Argument => {
     if (raw.type !== 'name') return raw
     const { value } = reference(raw)
-    return value?.kind === 'mask' ? { type: 'mask', value, at: raw.at } : { type: 'weights', value: value as WeightsValue, at: raw.at }
+    return value?.kind === 'mask'
+      ? { type: 'mask', value, at: raw.at }
+      : { type: 'weights', value: value as WeightsValue, at: raw.at }
   }
-  const args = (raw: Readonly<Record<string, RawArgument>>) => Object.fromEntries(Object.entries(raw).map(([key, a]) => [key, argument(a)]))
+  const args = (raw: Readonly<Record<string, RawArgument>>) =>
+    Object.fromEntries(Object.entries(raw).map(([key, a]) => [key, argument(a)]))
   const call: Call = {
     graph,
     step: step.name,
     scope: setting === 0 ? step.name : `${step.name}#${setting}`,
     seed: recipe.seed,
     ownSeed: step.seed,
-    inputs: Object.fromEntries(Object.entries(step.inputs).map(([key, names]) =>
-      [key, Array.isArray(names) ? (names as readonly Name[]).map(reference) : reference(names as Name)])),
+    inputs: Object.fromEntries(
+      Object.entries(step.inputs).map(([key, names]) => [
+        key,
+        Array.isArray(names) ? (names as readonly Name[]).map(reference) : reference(names as Name),
+      ]),
+    ),
     each: step.each.map(args),
     params: args(step.params),
     shared: {
@@ -180,5 +218,7 @@ const wrongSpaces = (step: Step, call: Call): Diagnostic[] =>
   Object.entries(step.operator.inputs).flatMap(([key, spec]) => {
     if (spec.type !== 'model' || spec.space === 'any') return []
     const references = [call.inputs[key] ?? []].flat() as readonly Reference<ModelValue>[]
-    return references.filter((r) => r.value.space !== spec.space).map((r) => wrongSpace(r.value.label, r.value.space, r.at))
+    return references
+      .filter((r) => r.value.space !== spec.space)
+      .map((r) => wrongSpace(r.value.label, r.value.space, r.at))
   })

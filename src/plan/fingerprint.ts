@@ -1,7 +1,18 @@
 import { shortDigest } from '../base/digest.js'
 import { greatest } from '../base/lists.js'
 import { atOnce, type Sliced } from '../base/slices.js'
-import { argumentsOf, groupOf, isMeasure, ownerOf, type BlockScales, type Expression, type Measure, type ReductionGroup, type LowRankFactors, type Stream } from '../graph/expression.js'
+import {
+  argumentsOf,
+  groupOf,
+  isMeasure,
+  ownerOf,
+  type BlockScales,
+  type Expression,
+  type Measure,
+  type ReductionGroup,
+  type LowRankFactors,
+  type Stream,
+} from '../graph/expression.js'
 import { groupKey } from '../graph/passes.js'
 import { walk } from '../graph/walk.js'
 import type { Measured } from '../operators/value.js'
@@ -15,7 +26,10 @@ export type Fingerprint = string & { readonly __brand: 'Fingerprint' }
 /** What a stored tensor is known by, such as the digest of its bytes; undefined while that is not known. */
 export type Identify = (tensor: TensorInfo) => string | undefined
 
-/** The version of the arithmetic: raised when equal expressions begin to give other bytes, so that nothing made before is taken over. */
+/**
+ * The version of the arithmetic: raised when equal expressions begin to give other bytes, so that nothing made before
+ * is taken over.
+ */
 const ARITHMETIC = 1
 
 /** How the elements of a root become bytes. */
@@ -26,15 +40,23 @@ export interface Encoding {
   readonly allowNonFinite: boolean
 }
 
-/** Fingerprints of one graph under one way to identify what is stored. Paths, names of steps and of files never enter. */
+/**
+ * Fingerprints of one graph under one way to identify what is stored. Paths, names of steps and of files never enter.
+ */
 export interface Fingerprints {
   /** Of the bytes a root is written as; undefined while something it reads is not identified. */
   of(value: Expression, encoding: Encoding): Fingerprint | undefined
-  /** Of a measure's outcome; of one over several tensors, the group's. Undefined for one of random or constant numbers only. */
+  /**
+   * Of a measure's outcome; of one over several tensors, the group's. Undefined for one of random or constant numbers
+   * only.
+   */
   ofMeasure(measure: Measure): Fingerprint | undefined
   /** Of all figures that a report is drawn from; undefined while something they are taken over is not identified. */
   ofFigures(measured: readonly Measured[]): Fingerprint | undefined
-  /** Goes through the members of all groups, with a pause after each; otherwise the first of a group to be asked for does, without. */
+  /**
+   * Goes through the members of all groups, with a pause after each; otherwise the first of a group to be asked for
+   * does, without.
+   */
   prepare(): Sliced<void>
 }
 
@@ -66,19 +88,30 @@ const nameIn = (m: Measure): string => {
 }
 
 /** Numbers as JSON has none for: -0 and the infinities are not 0 and null. */
-const exactly = (x: number): number | string => (Number.isFinite(x) && !Object.is(x, -0) ? x : String(Object.is(x, -0) ? '-0' : x))
+const exactly = (x: number): number | string =>
+  Number.isFinite(x) && !Object.is(x, -0) ? x : String(Object.is(x, -0) ? '-0' : x)
 const words = (s: Stream): readonly unknown[] => [s.seed, s.step, s.draw, s.tensor]
 
-/** How deep expressions nest before one stands as its digest: of a long chain every part is described once, not once for all above it. */
+/**
+ * How deep expressions nest before one stands as its digest: of a long chain every part is described once, not once for
+ * all above it.
+ */
 const DEEPEST = 32
 
 /** An expression or a group as a text; `complete` is false while something it reads is not identified. */
-interface Described { readonly text: string; readonly complete: boolean }
+interface Described {
+  readonly text: string
+  readonly complete: boolean
+}
 
 const NOTHING: readonly never[] = []
 
-/** What a description of an expression has to describe first: a total or quantile over a group is the group's, whichever member is asked. */
-const operandsOf = (e: Expression): readonly Expression[] => ((e.type === 'total' || e.type === 'quantile') && e.over !== undefined ? NOTHING : argumentsOf(e))
+/**
+ * What a description of an expression has to describe first: a total or quantile over a group is the group's, whichever
+ * member is asked.
+ */
+const operandsOf = (e: Expression): readonly Expression[] =>
+  (e.type === 'total' || e.type === 'quantile') && e.over !== undefined ? NOTHING : argumentsOf(e)
 
 const groupBy = <T>(all: readonly T[], keyOf: (x: T) => string): ReadonlyMap<string, readonly T[]> => {
   const groups = new Map<string, T[]>()
@@ -110,11 +143,20 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
     if (known === undefined) complete = false
     return `${view.tensor.dtype} ${known ?? ''}${selectionText(view)}`
   }
-  const product = ({ up, down, mid, rank, columns, firstRow }: LowRankFactors): readonly unknown[] =>
-    [stored(up), stored(down), mid === undefined ? null : stored(mid), rank, columns, firstRow]
+  const product = ({ up, down, mid, rank, columns, firstRow }: LowRankFactors): readonly unknown[] => [
+    stored(up),
+    stored(down),
+    mid === undefined ? null : stored(mid),
+    rank,
+    columns,
+    firstRow,
+  ]
 
-  const blockScale = ({ from, grid }: BlockScales, ref: (e: Expression) => number): readonly unknown[] =>
-    ['kind' in from ? ref(from) : stored(wholeOf(from)), grid.shape, grid.blocks]
+  const blockScale = ({ from, grid }: BlockScales, ref: (e: Expression) => number): readonly unknown[] => [
+    'kind' in from ? ref(from) : stored(wholeOf(from)),
+    grid.shape,
+    grid.blocks,
+  ]
 
   /** A group is its members' operands, in the order in which equal numbers are told apart. */
   const group = (m: Measure & { readonly over: ReductionGroup }): string => {
@@ -125,7 +167,8 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
     return known.text
   }
   function* prepareGroup(key: string): Sliced<void> {
-    // Groups below come first, and each is left before those above: whole models may be measured after each other, deeper than the stack.
+    // Groups below come first, and each is left before those above: whole models may be measured after each other,
+    // deeper than the stack.
     for (const path = [key]; path.length > 0;) {
       const next = path.at(-1)!
       const missing = groups.has(next) ? [] : groupsBelow(next)
@@ -141,7 +184,8 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
     const seen = new Set<number>()
     walk(membersOf(key).flatMap(argumentsOf), {
       enter: (e) => {
-        if (seen.has(e.id) || deep.has(e.id) || (isMeasure(e) && e.over !== undefined && groups.has(groupKey(e)))) return false
+        if (seen.has(e.id) || deep.has(e.id) || (isMeasure(e) && e.over !== undefined && groups.has(groupKey(e))))
+          return false
         seen.add(e.id)
         return true
       },
@@ -165,31 +209,58 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
   }
   const detail = (e: Expression, ref: (e: Expression) => number): readonly unknown[] => {
     switch (e.type) {
-      case 'literal': return [exactly(e.value)]
-      case 'read': case 'read-mask': return [stored(e.view)]
-      case 'normal': case 'uniform': return words(e.stream)
-      case 'bernoulli': return [exactly(e.p), ...words(e.stream)]
-      case 'position': return [e.stride, e.length]
-      case 'product': return product(e.product)
-      case 'block-scale': return blockScale(e.scales, ref)
-      case 'peaks': return [e.grid.shape, e.grid.blocks, ref(e.operand)]
-      case 'constant': return [e.value]
-      case 'compute': case 'apply': case 'logic': case 'compare': return [e.op, ...argumentsOf(e).map(ref)]
-      case 'fill': case 'choose': return argumentsOf(e).map(ref)
-      case 'total': return e.over === undefined ? [e.measure, ...e.operands.map(ref)] : [e.measure, group(e)]
-      case 'quantile': return [exactly(e.q), e.over === undefined ? ref(e.operand) : group(e)]
+      case 'literal':
+        return [exactly(e.value)]
+      case 'read':
+      case 'read-mask':
+        return [stored(e.view)]
+      case 'normal':
+      case 'uniform':
+        return words(e.stream)
+      case 'bernoulli':
+        return [exactly(e.p), ...words(e.stream)]
+      case 'position':
+        return [e.stride, e.length]
+      case 'product':
+        return product(e.product)
+      case 'block-scale':
+        return blockScale(e.scales, ref)
+      case 'peaks':
+        return [e.grid.shape, e.grid.blocks, ref(e.operand)]
+      case 'constant':
+        return [e.value]
+      case 'compute':
+      case 'apply':
+      case 'logic':
+      case 'compare':
+        return [e.op, ...argumentsOf(e).map(ref)]
+      case 'fill':
+      case 'choose':
+        return argumentsOf(e).map(ref)
+      case 'total':
+        return e.over === undefined ? [e.measure, ...e.operands.map(ref)] : [e.measure, group(e)]
+      case 'quantile':
+        return [exactly(e.q), e.over === undefined ? ref(e.operand) : group(e)]
       // Which of a group's equal magnitudes are in depends on where the tensor comes in the group, which is by name.
-      case 'top': return [exactly(e.density), ref(e.operand), ...(e.over === undefined ? [] : [group(e), nameIn(e)])]
-      case 'tally': return [e.cells.by === 'place' ? e.cells : { by: e.cells.by, count: e.cells.count }, ...argumentsOf(e).map(ref)]
+      case 'top':
+        return [exactly(e.density), ref(e.operand), ...(e.over === undefined ? [] : [group(e), nameIn(e)])]
+      case 'tally':
+        return [e.cells.by === 'place' ? e.cells : { by: e.cells.by, count: e.cells.count }, ...argumentsOf(e).map(ref)]
     }
   }
-  /** Digests every expression that stands so deep above what is stored, or above others that are digested, that none after it has to go through all that. */
+  /**
+   * Digests every expression that stands so deep above what is stored, or above others that are digested, that none
+   * after it has to go through all that.
+   */
   const digestDeep = (roots: readonly Expression[]): void => {
     const depths = new Map<number, number>()
     walk(roots, {
       enter: (e) => !depths.has(e.id) && !deep.has(e.id),
       leave: (e) => {
-        const below = greatest(operandsOf(e).map((x) => depths.get(x.id) ?? 0), 0)
+        const below = greatest(
+          operandsOf(e).map((x) => depths.get(x.id) ?? 0),
+          0,
+        )
         depths.set(e.id, below + 1)
         if (below + 1 < DEEPEST) return
         const before = complete
@@ -201,7 +272,10 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
       below: operandsOf,
     })
   }
-  /** The expressions below some roots as one text, each once, numbered in the order they are met; a deep one below them is its digest. */
+  /**
+   * The expressions below some roots as one text, each once, numbered in the order they are met; a deep one below them
+   * is its digest.
+   */
   const textOf = (roots: readonly Expression[]): string => {
     const numbers = new Map<number, number>()
     const lines: string[] = []
@@ -212,7 +286,10 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
       leave: (e) => {
         const described = known(e)
         complete &&= described?.complete ?? true
-        numbers.set(e.id, lines.push(described?.text ?? JSON.stringify([e.kind, e.type, ...detail(e, (x) => numbers.get(x.id)!)])) - 1)
+        numbers.set(
+          e.id,
+          lines.push(described?.text ?? JSON.stringify([e.kind, e.type, ...detail(e, (x) => numbers.get(x.id)!)])) - 1,
+        )
       },
       below: (e) => (known(e) === undefined ? operandsOf(e) : NOTHING),
     })
@@ -232,12 +309,25 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
     *prepare() {
       for (const m of grouped()) yield* prepareGroup(groupKey(m))
     },
-    of: (value, { elements, dtype, allowNonFinite }) => made(() => `${ARITHMETIC} ${elements} ${dtype} ${allowNonFinite}\n${describe([value])}`),
+    of: (value, { elements, dtype, allowNonFinite }) =>
+      made(() => `${ARITHMETIC} ${elements} ${dtype} ${allowNonFinite}\n${describe([value])}`),
     // Without a stored tensor below it nothing tells how many elements it is over.
-    ofMeasure: (m) => (subjectOf(m) === undefined ? undefined : made(() => `${ARITHMETIC} ${m.type}\n${m.type === 'tally' || m.type === 'peaks' || m.over === undefined ? describe([m]) : `${groupKey(m).replace(groupOf(m.over), '')} ${group(m)}`}`)),
-    ofFigures: (measured) => made(() => {
-      const named = measured.map(({ tensor, size, scalars, tallies = {} }) => [tensor, size, Object.keys(scalars), Object.keys(tallies)])
-      return `${ARITHMETIC} figures ${JSON.stringify(named)}\n${describe(measured.flatMap(({ scalars, tallies = {} }) => [...Object.values(scalars), ...Object.values(tallies)]))}`
-    }),
+    ofMeasure: (m) =>
+      subjectOf(m) === undefined
+        ? undefined
+        : made(
+            () =>
+              `${ARITHMETIC} ${m.type}\n${m.type === 'tally' || m.type === 'peaks' || m.over === undefined ? describe([m]) : `${groupKey(m).replace(groupOf(m.over), '')} ${group(m)}`}`,
+          ),
+    ofFigures: (measured) =>
+      made(() => {
+        const named = measured.map(({ tensor, size, scalars, tallies = {} }) => [
+          tensor,
+          size,
+          Object.keys(scalars),
+          Object.keys(tallies),
+        ])
+        return `${ARITHMETIC} figures ${JSON.stringify(named)}\n${describe(measured.flatMap(({ scalars, tallies = {} }) => [...Object.values(scalars), ...Object.values(tallies)]))}`
+      }),
   }
 }

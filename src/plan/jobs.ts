@@ -1,5 +1,13 @@
 import type { Sliced } from '../base/slices.js'
-import { argumentsOf, groupOf, isMeasure, ownerOf, type Expression, type Mask, type Measure } from '../graph/expression.js'
+import {
+  argumentsOf,
+  groupOf,
+  isMeasure,
+  ownerOf,
+  type Expression,
+  type Mask,
+  type Measure,
+} from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { cutPasses, measuresOf, type Pass } from '../graph/passes.js'
 import { createAssembler, type Assembler } from '../graph/program.js'
@@ -44,13 +52,18 @@ export type FindCopy = (root: Root) => Copy | undefined
 
 /** The copy of a stored tensor whose bytes are the root's, unless something has to be computed. */
 export const plainCopy: FindCopy = ({ target }) =>
-  (target.value.type === 'read' && target.value.view.tensor.dtype === target.dtype ? { from: target.value.view, to: target, expect: undefined } : undefined)
+  target.value.type === 'read' && target.value.view.tensor.dtype === target.dtype
+    ? { from: target.value.view, to: target, expect: undefined }
+    : undefined
 
 const familyOf = (m: Measure): string => `${m.type} ${groupOf(m.over ?? '')}`
 
 const NONE: readonly never[] = []
 
-/** Gives every measure over a group to all its members, whatever threshold each of them asks for: a quantile is of the group's numbers, not of those that share it. */
+/**
+ * Gives every measure over a group to all its members, whatever threshold each of them asks for: a quantile is of the
+ * group's numbers, not of those that share it.
+ */
 export const completeGroups = (graph: Graph): ReadonlyMap<string, readonly Measure[]> => {
   const families = new Map<string, Measure[]>()
   const collect = (): void => {
@@ -75,11 +88,15 @@ export const completeGroups = (graph: Graph): ReadonlyMap<string, readonly Measu
 }
 
 /**
- * Bundles all work by tensor: what several outputs share is computed once, and every measure is taken where its elements are read,
+ * Bundles all work by tensor: what several outputs share is computed once, and every measure is taken where its
+ * elements are read,
  * also for tensors that no output holds. Jobs are in the order of their bytes in the first output.
  */
 export function* makeJobs(
-  roots: readonly Root[], reports: readonly PlannedReport[], graph: Graph, { copyOf, isKnown, masks, keep }: Shortcuts,
+  roots: readonly Root[],
+  reports: readonly PlannedReport[],
+  graph: Graph,
+  { copyOf, isKnown, masks, keep }: Shortcuts,
 ): Sliced<PlannedWork> {
   const bundles = new Map<string, Bundle>()
   const bundleOf = (tensor: string, size: number, step: string): Bundle => {
@@ -106,8 +123,12 @@ export function* makeJobs(
     if (owners.has(m.id) || isKnown(m)) return false
     const subject = subjectOf(m)
     // Peaks are asked for by their scales too, of which there are fewer than elements.
-    const owner = m.type === 'peaks' ? bundleOf(subject === undefined ? asking.tensor : viewLabel(subject), sizeOf(m.grid.shape), asking.step)
-      : subject === undefined ? asking : bundleOf(ownerOf(m.over) ?? viewLabel(subject), sizeOf(subject.shape), asking.step)
+    const owner =
+      m.type === 'peaks'
+        ? bundleOf(subject === undefined ? asking.tensor : viewLabel(subject), sizeOf(m.grid.shape), asking.step)
+        : subject === undefined
+          ? asking
+          : bundleOf(ownerOf(m.over) ?? viewLabel(subject), sizeOf(subject.shape), asking.step)
     owners.set(m.id, owner)
     owner.measures ??= new Map()
     owner.measures.set(m.id, m)
@@ -128,7 +149,8 @@ export function* makeJobs(
       for (const member of members) {
         yield
         const owner = owners.get(member.id)!
-        for (const below of measuresOf(argumentsOf(member), isGiven, searched).reverse()) left.push({ m: below, asking: owner })
+        for (const below of measuresOf(argumentsOf(member), isGiven, searched).reverse())
+          left.push({ m: below, asking: owner })
       }
     }
   }
@@ -156,16 +178,29 @@ export function* makeJobs(
   for (const bundle of bundles.values()) {
     yield
     if (bundle.size === 0 || (bundle.roots.length === 0 && bundle.measures === undefined)) continue
-    jobs.push(makeJob(bundle, copies, (e) => (isMeasure(e) && owners.get(e.id) !== bundle) || masks.bitsOf(e) !== undefined, assemble))
+    jobs.push(
+      makeJob(
+        bundle,
+        copies,
+        (e) => (isMeasure(e) && owners.get(e.id) !== bundle) || masks.bitsOf(e) !== undefined,
+        assemble,
+      ),
+    )
   }
   return { jobs, files }
 }
 
 const makeJob = (
-  { tensor, size, step, roots, measures, kept }: Bundle, copies: ReadonlyMap<Root, Copy>, isGiven: (e: Expression) => boolean, assemble: Assembler,
+  { tensor, size, step, roots, measures, kept }: Bundle,
+  copies: ReadonlyMap<Root, Copy>,
+  isGiven: (e: Expression) => boolean,
+  assemble: Assembler,
 ): Job => {
   const computed = roots.filter((r) => copies.get(r) === undefined)
-  const wanted = [...computed.map((r) => ({ value: r.target.value, dtype: r.target.dtype })), ...kept.map(({ value }) => ({ value, dtype: 'BOOL' as const }))]
+  const wanted = [
+    ...computed.map((r) => ({ value: r.target.value, dtype: r.target.dtype })),
+    ...kept.map(({ value }) => ({ value, dtype: 'BOOL' as const })),
+  ]
   return {
     tensor,
     size,
@@ -173,9 +208,13 @@ const makeJob = (
     copies: computed.length === roots.length ? NONE : roots.map((r) => copies.get(r)).filter((c) => c !== undefined),
     targets: computed.length === 0 ? NONE : computed.map((r) => r.target),
     kept,
-    sweeps: computed.length === 0 && measures === undefined ? undefined : cutPasses(wanted, measures === undefined ? NONE : [...measures.values()], isGiven, assemble),
+    sweeps:
+      computed.length === 0 && measures === undefined
+        ? undefined
+        : cutPasses(wanted, measures === undefined ? NONE : [...measures.values()], isGiven, assemble),
   }
 }
 
 /** All passes a job can come to run. */
-export const passesOf = (job: Job): readonly Pass[] => (job.sweeps === undefined ? [] : [...job.sweeps.passes, ...job.sweeps.locates.values()])
+export const passesOf = (job: Job): readonly Pass[] =>
+  job.sweeps === undefined ? [] : [...job.sweeps.passes, ...job.sweeps.locates.values()]

@@ -5,7 +5,10 @@ import { stepOf } from '../recipe/link.js'
 import type { Step } from '../recipe/recipe.js'
 import { usesOf } from '../recipe/step.js'
 
-/** Steps from one landing to the next: what a value makes of those below it is made by calls that nest, several for each step. */
+/**
+ * Steps from one landing to the next: what a value makes of those below it is made by calls that nest, several for each
+ * step.
+ */
 const FLIGHT = 64
 
 interface Landing {
@@ -15,11 +18,16 @@ interface Landing {
   make(tensor: string): void
   has(tensor: string): boolean
 }
-interface Place { readonly depth: number; readonly below: readonly Landing[] }
+interface Place {
+  readonly depth: number
+  readonly below: readonly Landing[]
+}
 
 /**
- * Values make the expression of a tensor when they are asked, from those of the steps below, and so on down. Where steps stand deep upon each
- * other, every so many of them one is a landing: it has the landings below it make theirs first, from the lowest up, so that calls never nest deeper than one flight.
+ * Values make the expression of a tensor when they are asked, from those of the steps below, and so on down. Where
+ * steps stand deep upon each
+ * other, every so many of them one is a landing: it has the landings below it make theirs first, from the lowest up, so
+ * that calls never nest deeper than one flight.
  */
 export interface Landings {
   /** The value of a step as others see it. */
@@ -30,8 +38,13 @@ export interface Landings {
 export const createLandings = (): Landings => {
   const places = new Map<string, Place>()
   const placeOf = (step: Step): Place => {
-    const uses = usesOf(step).map((u) => places.get(stepOf(u.name))).filter((p) => p !== undefined)
-    return { depth: uses.reduce((most, p) => Math.max(most, p.depth + 1), 0), below: [...new Set(uses.flatMap((p) => p.below))] }
+    const uses = usesOf(step)
+      .map((u) => places.get(stepOf(u.name)))
+      .filter((p) => p !== undefined)
+    return {
+      depth: uses.reduce((most, p) => Math.max(most, p.depth + 1), 0),
+      below: [...new Set(uses.flatMap((p) => p.below))],
+    }
   }
   return {
     land: (step, value) => {
@@ -42,16 +55,24 @@ export const createLandings = (): Landings => {
         return value
       }
       const made = new Map<string, Tensor | Mask>()
-      const own = (tensor: string): Tensor | Mask => (value.kind === 'model' ? value.tensor(tensor) : value.mask(tensor))
-      const knows = (tensor: string): boolean => (value.kind === 'model' ? value.tensors.has(tensor) : value.shapes.has(tensor))
-      const landing: Landing = { below: place.below, make: (tensor) => void made.set(tensor, own(tensor)), has: (tensor) => made.has(tensor) || !knows(tensor) }
+      const own = (tensor: string): Tensor | Mask =>
+        value.kind === 'model' ? value.tensor(tensor) : value.mask(tensor)
+      const knows = (tensor: string): boolean =>
+        value.kind === 'model' ? value.tensors.has(tensor) : value.shapes.has(tensor)
+      const landing: Landing = {
+        below: place.below,
+        make: (tensor) => void made.set(tensor, own(tensor)),
+        has: (tensor) => made.has(tensor) || !knows(tensor),
+      }
       // Of several results of a step each is a landing.
       places.set(step.name, { depth: place.depth, below: [...(known === place ? [] : known.below), landing] })
       const make = (tensor: string): Tensor | Mask => {
         if (!made.has(tensor)) climb(landing, tensor)
         return made.get(tensor) ?? own(tensor)
       }
-      return value.kind === 'model' ? { ...value, tensor: (name) => make(name) as Tensor } : { ...value, mask: (name) => make(name) as Mask }
+      return value.kind === 'model'
+        ? { ...value, tensor: (name) => make(name) as Tensor }
+        : { ...value, mask: (name) => make(name) as Mask }
     },
   }
 }

@@ -14,7 +14,10 @@ export interface LogicalModel {
 /** A scaled tensor as it is stored, times its scale. */
 export const readScaled = (graph: Graph, { stored, scale, grid }: Scaled): Tensor => graph.scaled(stored, scale, grid)
 
-/** What computed tensors are written in that were stored with scales: what most numbers of the model's other tensors have, of the two dtypes of 16 bits, else BF16. */
+/**
+ * What computed tensors are written in that were stored with scales: what most numbers of the model's other tensors
+ * have, of the two dtypes of 16 bits, else BF16.
+ */
 const plainDtype = (tensors: readonly TensorInfo[]): Dtype => {
   const numbers = (dtype: Dtype): number => tensors.reduce((n, t) => (t.dtype === dtype ? n + sizeOf(t.shape) : n), 0)
   return numbers('F16') > numbers('BF16') ? 'F16' : 'BF16'
@@ -27,10 +30,19 @@ export const toLogical = (graph: Graph, stored: ReadonlyMap<string, TensorInfo>)
   const { scaled, packed, companions } = found
   const others = [...stored.values()].filter((t) => !companions.has(t.name))
   const dtype = plainDtype(others.filter((t) => !scaled.has(t.name) && !packed.has(t.name)))
-  const tensors = new Map(others.map((info): [string, Slot] => {
-    const [own, part] = [scaled.get(info.name), packed.get(info.name)]
-    return [info.name, own !== undefined ? { name: info.name, shape: info.shape, dtype, scaled: own } : part !== undefined ? { ...info, opaque: part } : info]
-  }))
+  const tensors = new Map(
+    others.map((info): [string, Slot] => {
+      const [own, part] = [scaled.get(info.name), packed.get(info.name)]
+      return [
+        info.name,
+        own !== undefined
+          ? { name: info.name, shape: info.shape, dtype, scaled: own }
+          : part !== undefined
+            ? { ...info, opaque: part }
+            : info,
+      ]
+    }),
+  )
   return {
     tensors,
     tensor: (name) => {

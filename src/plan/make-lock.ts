@@ -2,7 +2,17 @@ import { basename } from 'node:path'
 import { blake3, contentDigest, EMPTY_DIGEST, toDigest, type Digest } from '../base/digest.js'
 import type { Output, Recipe, Step } from '../recipe/recipe.js'
 import type { Model } from '../safetensors/model.js'
-import { digestBuild, identityOfInput, LOCK_VERSION, type Lock, type LockedBuild, type LockedInput, type OutputPlace, type LockedStep, type LockVersion } from '../store/lock.js'
+import {
+  digestBuild,
+  identityOfInput,
+  LOCK_VERSION,
+  type Lock,
+  type LockedBuild,
+  type LockedInput,
+  type OutputPlace,
+  type LockedStep,
+  type LockVersion,
+} from '../store/lock.js'
 import type { TensorInfo } from '../tensor/info.js'
 import type { PriorState } from './prior-state.js'
 import type { Draft } from './draft.js'
@@ -23,97 +33,201 @@ export interface Contents {
 
 /** The content digest of a model; tensors without elements need no digest of their own. */
 export const digestModel = (model: Model, digestOf: (tensor: TensorInfo) => Digest | undefined): Digest =>
-  contentDigest([...model.tensors.values()].map((t) => ({ name: t.name, dtype: t.dtype, shape: t.shape, digest: (t.begin === t.end ? undefined : digestOf(t)) ?? EMPTY_DIGEST })))
+  contentDigest(
+    [...model.tensors.values()].map((t) => ({
+      name: t.name,
+      dtype: t.dtype,
+      shape: t.shape,
+      digest: (t.begin === t.end ? undefined : digestOf(t)) ?? EMPTY_DIGEST,
+    })),
+  )
 
 const pathOf = (recipe: Recipe, name: string): string => (recipe.models.get(name) ?? recipe.adapters.get(name))!.path
 
 const digestText = (text: string): Digest => toDigest(blake3(text))
 
 /** What an input says besides its tensors: in its headers, and in files beside it. */
-export const lockAside = ({ metadata, sides }: Pick<Model, 'metadata' | 'sides'>): Pick<LockedInput, 'metadata' | 'sides'> => ({
-  ...(metadata.size === 0 ? {} : { metadata: digestText(JSON.stringify([...metadata].sort(([x], [y]) => (x < y ? -1 : 1)))) }),
-  ...(sides.length === 0 ? {} : { sides: Object.fromEntries(sides.map(({ path, found }) => [basename(path), found?.digest ?? null])) }),
+export const lockAside = ({
+  metadata,
+  sides,
+}: Pick<Model, 'metadata' | 'sides'>): Pick<LockedInput, 'metadata' | 'sides'> => ({
+  ...(metadata.size === 0
+    ? {}
+    : { metadata: digestText(JSON.stringify([...metadata].sort(([x], [y]) => (x < y ? -1 : 1)))) }),
+  ...(sides.length === 0
+    ? {}
+    : { sides: Object.fromEntries(sides.map(({ path, found }) => [basename(path), found?.digest ?? null])) }),
 })
 
-const lockInputs = (recipe: Recipe, inputs: ReadonlyMap<string, Model>, contents: Contents): Record<string, LockedInput> =>
-  Object.fromEntries([...inputs].map(([name, model]) => {
-    const sha256 = (recipe.models.get(name) ?? recipe.adapters.get(name))?.sha256?.toLowerCase() ?? contents.sha256(model.path)
-    return [pathOf(recipe, name), {
-      digest: digestModel(model, contents.input), bytes: model.bytes, tensors: model.tensors.size, ...(sha256 === undefined ? {} : { sha256 }),
-      ...(contents.version === 1 ? {} : lockAside(model)),
-    }]
-  }))
+const lockInputs = (
+  recipe: Recipe,
+  inputs: ReadonlyMap<string, Model>,
+  contents: Contents,
+): Record<string, LockedInput> =>
+  Object.fromEntries(
+    [...inputs].map(([name, model]) => {
+      const sha256 =
+        (recipe.models.get(name) ?? recipe.adapters.get(name))?.sha256?.toLowerCase() ?? contents.sha256(model.path)
+      return [
+        pathOf(recipe, name),
+        {
+          digest: digestModel(model, contents.input),
+          bytes: model.bytes,
+          tensors: model.tensors.size,
+          ...(sha256 === undefined ? {} : { sha256 }),
+          ...(contents.version === 1 ? {} : lockAside(model)),
+        },
+      ]
+    }),
+  )
 
-/** What the lock says of one setting's steps, given its inputs; `device` is one whose numbers are not those of others. */
-export const lockSteps = (recipe: Recipe, steps: readonly Step[], input: (name: string) => LockedInput, device?: string): Readonly<Record<string, LockedStep>> => {
+/**
+ * What the lock says of one setting's steps, given its inputs; `device` is one whose numbers are not those of others.
+ */
+export const lockSteps = (
+  recipe: Recipe,
+  steps: readonly Step[],
+  input: (name: string) => LockedInput,
+  device?: string,
+): Readonly<Record<string, LockedStep>> => {
   const fingerprints = fingerprintSteps(recipe, steps, (name) => identityOfInput(input(name)))
-  return Object.fromEntries(steps.map((step) => [step.name, {
-    ...factsOf(recipe, step),
-    fingerprint: fingerprints.get(step.name)!,
-    ...(device === undefined ? (step.operator.exact ? {} : { device: 'cpu' }) : { device }),
-  }]))
+  return Object.fromEntries(
+    steps.map((step) => [
+      step.name,
+      {
+        ...factsOf(recipe, step),
+        fingerprint: fingerprints.get(step.name)!,
+        ...(device === undefined ? (step.operator.exact ? {} : { device: 'cpu' }) : { device }),
+      },
+    ]),
+  )
 }
 
-const computedOf = ({ computed }: Recipe): Pick<LockedBuild, 'computed'> => (Object.keys(computed).length === 0 ? {} : { computed })
+const computedOf = ({ computed }: Recipe): Pick<LockedBuild, 'computed'> =>
+  Object.keys(computed).length === 0 ? {} : { computed }
 /** What of an output decides how its tensors are written, and where. */
 export const lockPlace = ({ path, dtype, dtypeRules, shardBytes }: Output): OutputPlace => ({
   path,
-  ...(dtypeRules.length > 0 ? { dtype: [dtype, ...dtypeRules.map((r) => [r.pattern.text, r.dtype] as const)] } : dtype === 'same' ? {} : { dtype }),
+  ...(dtypeRules.length > 0
+    ? { dtype: [dtype, ...dtypeRules.map((r) => [r.pattern.text, r.dtype] as const)] }
+    : dtype === 'same'
+      ? {}
+      : { dtype }),
   ...(shardBytes === undefined ? {} : { shard_size: shardBytes }),
 })
 
 const lockBuild = (
-  { recipe, steps, inputs }: Omit<PlannedSetting, 'label'>, locked: Record<string, LockedInput>, outputs: readonly PlannedOutput[], contents: Contents, device?: string,
+  { recipe, steps, inputs }: Omit<PlannedSetting, 'label'>,
+  locked: Record<string, LockedInput>,
+  outputs: readonly PlannedOutput[],
+  contents: Contents,
+  device?: string,
 ): LockedBuild => {
   const build = {
     params: recipe.params,
     ...computedOf(recipe),
     inputs: Object.fromEntries([...inputs.keys()].map((name) => [name, pathOf(recipe, name)])),
     steps: lockSteps(recipe, steps, (name) => locked[pathOf(recipe, name)]!, device),
-    outputs: Object.fromEntries(outputs.map((o) => [o.name, {
-      ...(contents.version === 1 ? { path: o.label } : lockPlace(recipe.outputs.get(o.name)!)), from: o.from, digest: contents.output(o), bytes: o.files.reduce((n, f) => n + f.bytes, 0), tensors: o.tensors.length,
-    }])),
+    outputs: Object.fromEntries(
+      outputs.map((o) => [
+        o.name,
+        {
+          ...(contents.version === 1 ? { path: o.label } : lockPlace(recipe.outputs.get(o.name)!)),
+          from: o.from,
+          digest: contents.output(o),
+          bytes: o.files.reduce((n, f) => n + f.bytes, 0),
+          tensors: o.tensors.length,
+        },
+      ]),
+    ),
   }
   return { ...build, digest: digestBuild(digestText(recipe.source.text), build, locked) }
 }
 
-/** The lock of a plan that was carried out by version `smelt` of the program, on a `device` that is named where its numbers are not those of others. */
+/**
+ * The lock of a plan that was carried out by version `smelt` of the program, on a `device` that is named where its
+ * numbers are not those of others.
+ */
 export const makeLock = (plan: Plan, contents: Contents, smelt: string, device?: string): Lock => {
-  const inputs: Record<string, LockedInput> = Object.assign({}, ...plan.settings.map((s) => lockInputs(s.recipe, s.inputs, contents)))
+  const inputs: Record<string, LockedInput> = Object.assign(
+    {},
+    ...plan.settings.map((s) => lockInputs(s.recipe, s.inputs, contents)),
+  )
   return {
     lock: contents.version,
     smelt,
     recipe: digestText(plan.settings[0]!.recipe.source.text),
     inputs,
-    builds: plan.settings.map((setting, i) => lockBuild(setting, inputs, plan.outputs.filter((o) => o.setting === i), contents, device)),
+    builds: plan.settings.map((setting, i) =>
+      lockBuild(
+        setting,
+        inputs,
+        plan.outputs.filter((o) => o.setting === i),
+        contents,
+        device,
+      ),
+    ),
   }
 }
 
-/** What the headers of a setting's outputs would say if the outputs have these digests; undefined while something of the inputs is not known. */
+/**
+ * What the headers of a setting's outputs would say if the outputs have these digests; undefined while something of the
+ * inputs is not known.
+ */
 export const headerFactsBefore = (
-  { recipe, models, adapters }: Setting, steps: readonly Step[], outputs: readonly PlannedOutput[], known: PriorState, outputDigest: (output: PlannedOutput) => Digest,
+  { recipe, models, adapters }: Setting,
+  steps: readonly Step[],
+  outputs: readonly PlannedOutput[],
+  known: PriorState,
+  outputDigest: (output: PlannedOutput) => Digest,
 ): HeaderFacts | undefined => {
   const inputs = new Map<string, Model>([...models, ...adapters])
-  if ([...inputs.values()].some((m) => [...m.tensors.values()].some((t) => known.digestOf(t) === undefined))) return undefined
-  const contents: Contents = { version: known.lock, input: (t) => known.digestOf(t)!, output: outputDigest, sha256: () => undefined }
+  if ([...inputs.values()].some((m) => [...m.tensors.values()].some((t) => known.digestOf(t) === undefined)))
+    return undefined
+  const contents: Contents = {
+    version: known.lock,
+    input: (t) => known.digestOf(t)!,
+    output: outputDigest,
+    sha256: () => undefined,
+  }
   const locked = lockInputs(recipe, inputs, contents)
   return headerFactsOf(lockBuild({ recipe, steps, inputs }, locked, outputs, contents), locked)
 }
 
 /** What the headers of a build's outputs say. */
-export const headerFactsOf = (build: LockedBuild, inputs: Lock['inputs']): HeaderFacts => ({ lock: build.digest, input: (name) => inputs[build.inputs[name]!]!.digest })
+export const headerFactsOf = (build: LockedBuild, inputs: Lock['inputs']): HeaderFacts => ({
+  lock: build.digest,
+  input: (name) => inputs[build.inputs[name]!]!.digest,
+})
 
-/** The lock that a draft would have as far as that is known before it is built: what is not known, such as the outputs, is as in the lock before. */
-export const lockDraft = (draft: Pick<Draft, 'evaluations'>, known: Pick<PriorState, 'digestOf'>, before: Lock | undefined, device?: string): Lock => {
+/**
+ * The lock that a draft would have as far as that is known before it is built: what is not known, such as the outputs,
+ * is as in the lock before.
+ */
+export const lockDraft = (
+  draft: Pick<Draft, 'evaluations'>,
+  known: Pick<PriorState, 'digestOf'>,
+  before: Lock | undefined,
+  device?: string,
+): Lock => {
   const version = before?.lock ?? LOCK_VERSION
-  const settings = draft.evaluations.map(({ setting, steps }) => ({ recipe: setting.recipe, steps, inputs: new Map<string, Model>([...setting.models, ...setting.adapters]) }))
+  const settings = draft.evaluations.map(({ setting, steps }) => ({
+    recipe: setting.recipe,
+    steps,
+    inputs: new Map<string, Model>([...setting.models, ...setting.adapters]),
+  }))
   const inputs: Record<string, LockedInput> = {}
   for (const { recipe, inputs: models } of settings) {
     for (const [name, model] of models) {
       const path = pathOf(recipe, name)
       const complete = [...model.tensors.values()].every((t) => t.begin === t.end || known.digestOf(t) !== undefined)
       const old = before?.inputs[path]
-      const locked = lockInputs(recipe, new Map([[name, model]]), { version, input: (t) => known.digestOf(t) ?? EMPTY_DIGEST, output: () => EMPTY_DIGEST, sha256: () => old?.sha256 })[path]!
+      const locked = lockInputs(recipe, new Map([[name, model]]), {
+        version,
+        input: (t) => known.digestOf(t) ?? EMPTY_DIGEST,
+        output: () => EMPTY_DIGEST,
+        sha256: () => old?.sha256,
+      })[path]!
       // Headers and side files have been read, whatever is known of tensors.
       inputs[path] = complete || old === undefined ? locked : { ...locked, digest: old.digest }
     }
@@ -131,5 +245,11 @@ export const lockDraft = (draft: Pick<Draft, 'evaluations'>, known: Pick<PriorSt
       outputs: Object.fromEntries(Object.entries(old?.outputs ?? {}).filter(([name]) => names.has(name))),
     }
   })
-  return { lock: version, smelt: before?.smelt ?? '', recipe: digestText(settings[0]!.recipe.source.text), inputs, builds }
+  return {
+    lock: version,
+    smelt: before?.smelt ?? '',
+    recipe: digestText(settings[0]!.recipe.source.text),
+    inputs,
+    builds,
+  }
 }

@@ -19,7 +19,15 @@ import { bytesFor } from '../tensor/dtype.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
 import { isWhole, wholeOf, type View } from '../tensor/view.js'
 import { createLayerContext } from './context.js'
-import { byPath, destinationProblems, destinationsOf, reservedFor, reservedInputs, type Destination, type NamesOf } from './destinations.js'
+import {
+  byPath,
+  destinationProblems,
+  destinationsOf,
+  reservedFor,
+  reservedInputs,
+  type Destination,
+  type NamesOf,
+} from './destinations.js'
 import type { Draft, Evaluation } from './draft.js'
 import { describeModels, describeStep, totalsOf, usersOf } from './describe.js'
 import { evaluateSteps, type Evaluated, type StepCache } from './evaluate.js'
@@ -47,8 +55,15 @@ export interface PlacesOptions {
   readonly more?: readonly Destination[]
 }
 
-/** Evaluates a recipe under one or more settings of its params, with pauses. What they have in common is evaluated, and later computed, once. */
-export function* draftInSlices(settings: readonly Setting[], folders: Folders, { namesOf = byPath, more = [] }: PlacesOptions = {}): Sliced<Result<Draft>> {
+/**
+ * Evaluates a recipe under one or more settings of its params, with pauses. What they have in common is evaluated, and
+ * later computed, once.
+ */
+export function* draftInSlices(
+  settings: readonly Setting[],
+  folders: Folders,
+  { namesOf = byPath, more = [] }: PlacesOptions = {},
+): Sliced<Result<Draft>> {
   const graph = createGraph()
   const layers = createLayerContext()
   const memory: StepCache = new Map()
@@ -58,11 +73,17 @@ export function* draftInSlices(settings: readonly Setting[], folders: Folders, {
   const unusedNames = new Set<string>()
   for (const [index, setting] of settings.entries()) {
     const { recipe } = setting
-    const steps = orderSteps(recipe.steps, [...recipe.outputs.values()].map((o) => o.from.name))
+    const steps = orderSteps(
+      recipe.steps,
+      [...recipe.outputs.values()].map((o) => o.from.name),
+    )
     const needed = new Set(steps.map((s) => s.name))
     const unused = [...recipe.steps.values()].filter((s) => !needed.has(s.name))
     // Unused steps are evaluated too: their mistakes are mistakes of the recipe, although nothing of them is run.
-    const all = orderSteps(recipe.steps, [...steps, ...unused].map((s) => s.name))
+    const all = orderSteps(
+      recipe.steps,
+      [...steps, ...unused].map((s) => s.name),
+    )
     const evaluated = yield* evaluateSteps(recipe, all, setting, { graph, layers, memory, masks, setting: index })
     for (const { name } of unused) unusedNames.add(name)
     append(problems, [...evaluated.diagnostics, ...unused.map((s) => unusedStep(s.name, s.at))])
@@ -76,7 +97,10 @@ export function* draftInSlices(settings: readonly Setting[], folders: Folders, {
     for (const output of setting.recipe.outputs.values()) {
       yield
       const value = evaluated.values.get(output.from.name)!
-      const planned = value.kind === 'report' ? planReport(output, index, value, folders) : planOutput(setting, index, output, outputs.length, value, { graph, layers }, folders)
+      const planned =
+        value.kind === 'report'
+          ? planReport(output, index, value, folders)
+          : planOutput(setting, index, output, outputs.length, value, { graph, layers }, folders)
       append(problems, planned.diagnostics)
       if (planned.type === 'failed') continue
       if ('roots' in planned.value) outputs.push(planned.value)
@@ -84,21 +108,39 @@ export function* draftInSlices(settings: readonly Setting[], folders: Folders, {
     }
   }
   const models = describeModels(settings, layers)
-  const destinations = [...destinationsOf(settings, outputs.map((o) => o.output), reports), ...more]
+  const destinations = [
+    ...destinationsOf(
+      settings,
+      outputs.map((o) => o.output),
+      reports,
+    ),
+    ...more,
+  ]
   const reserved = [...reservedInputs(models), ...reservedFor(folders.recipe, settings[0]!.recipe)]
-  const warnings = orderProblems([...problems, ...destinationProblems(destinations, reserved, namesOf, settings.map((s) => s.label))])
+  const warnings = orderProblems([
+    ...problems,
+    ...destinationProblems(
+      destinations,
+      reserved,
+      namesOf,
+      settings.map((s) => s.label),
+    ),
+  ])
   if (warnings.some((d) => d.severity === 'error')) return failed(...warnings)
   return ok({ evaluations, outputs, reports, models, unused: [...unusedNames], graph, masks, warnings }, warnings)
 }
 
 /** The models and adapters of a setting by name. */
-const inputsOf = ({ models, adapters }: Setting): ReadonlyMap<string, Model> => new Map<string, Model>([...models, ...adapters])
+const inputsOf = ({ models, adapters }: Setting): ReadonlyMap<string, Model> =>
+  new Map<string, Model>([...models, ...adapters])
 
 /** Like {@link draftInSlices}, without a pause. */
-export const draftPlan = (settings: readonly Setting[], folders: Folders, places: PlacesOptions = {}): Result<Draft> => atOnce(draftInSlices(settings, folders, places))
+export const draftPlan = (settings: readonly Setting[], folders: Folders, places: PlacesOptions = {}): Result<Draft> =>
+  atOnce(draftInSlices(settings, folders, places))
 
 /** Like {@link completeInSlices}, without a pause. */
-export const completePlan = (draft: Draft, known: PriorState = NO_PRIOR_STATE): Plan => atOnce(completeInSlices(draft, known))
+export const completePlan = (draft: Draft, known: PriorState = NO_PRIOR_STATE): Plan =>
+  atOnce(completeInSlices(draft, known))
 
 /** Decides what has to be done, given what earlier runs left, with pauses. */
 export function* completeInSlices(draft: Draft, known: PriorState = NO_PRIOR_STATE): Sliced<Plan> {
@@ -109,7 +151,12 @@ export function* completeInSlices(draft: Draft, known: PriorState = NO_PRIOR_STA
   completeGroups(graph)
   const byContent = createFingerprints(graph.grouped, known.digestOf)
   const byFile = createFingerprints(graph.grouped, known.identify)
-  const settings = evaluations.map(({ setting, steps }) => ({ label: setting.label, recipe: setting.recipe, steps, inputs: inputsOf(setting) }))
+  const settings = evaluations.map(({ setting, steps }) => ({
+    label: setting.label,
+    recipe: setting.recipe,
+    steps,
+    inputs: inputsOf(setting),
+  }))
   const models = [...new Map(settings.flatMap((s) => [...s.inputs.values()]).map((m) => [m.path, m] as const)).values()]
 
   const copyOf = (root: Root): Copy | undefined => {
@@ -126,7 +173,9 @@ export function* completeInSlices(draft: Draft, known: PriorState = NO_PRIOR_STA
   /** The digest of what stands in a root's place, if it was made as the root would be. */
   const standing = (root: Root): Digest | undefined => {
     const made = byContent.of(root.target.value, root.target)
-    return made === undefined ? undefined : known.earlier.get(made)?.find((e) => e.file === root.target.path && e.begin === root.target.begin)?.digest
+    return made === undefined
+      ? undefined
+      : known.earlier.get(made)?.find((e) => e.file === root.target.path && e.begin === root.target.begin)?.digest
   }
   const reports = draft.reports.map((report): PlannedReport => {
     const before = known.reportAt(report.path)
@@ -153,9 +202,17 @@ export function* completeInSlices(draft: Draft, known: PriorState = NO_PRIOR_STA
   }
   const masks = createMasks(draft.masks, findMask)
   if (known.outcome !== NO_PRIOR_STATE.outcome || known.mask !== NO_PRIOR_STATE.mask) yield* byContent.prepare()
-  const { jobs, files } = yield* makeJobs(roots.filter((_, i) => outputs[i]!.kept === undefined).flat(), reports.filter((r) => !r.kept), graph, {
-    copyOf, isKnown, masks, keep: (wanted) => layOutMasks(wanted, draft.masks, known.room),
-  })
+  const { jobs, files } = yield* makeJobs(
+    roots.filter((_, i) => outputs[i]!.kept === undefined).flat(),
+    reports.filter((r) => !r.kept),
+    graph,
+    {
+      copyOf,
+      isKnown,
+      masks,
+      keep: (wanted) => layOutMasks(wanted, draft.masks, known.room),
+    },
+  )
   // Without outputs there is no lock, for which alone the contents of whole inputs are needed.
   yield
   const undigested = outputs.length === 0 ? [] : undigestedOf(models, jobs, known)
@@ -165,10 +222,15 @@ export function* completeInSlices(draft: Draft, known: PriorState = NO_PRIOR_STA
   return {
     name: settings[0]!.recipe.name,
     seed: settings[0]!.recipe.seed,
-    steps: describeSteps(evaluations, (setting) => new Set([
-      ...outputs.filter((o, i) => o.setting === setting && working.has(i)).map((o) => o.name),
-      ...reports.filter((r) => r.setting === setting && !r.kept).map((r) => r.name),
-    ]), nameOf),
+    steps: describeSteps(
+      evaluations,
+      (setting) =>
+        new Set([
+          ...outputs.filter((o, i) => o.setting === setting && working.has(i)).map((o) => o.name),
+          ...reports.filter((r) => r.setting === setting && !r.kept).map((r) => r.name),
+        ]),
+      nameOf,
+    ),
     nameOf,
     stepsOf: stepsBehind(evaluations, outputs, nameOf),
     sharesOf: (job) => stepShares(job, graph, nameOf),
@@ -186,10 +248,15 @@ export function* completeInSlices(draft: Draft, known: PriorState = NO_PRIOR_STA
     outcomes,
     masks: { taken: masks.taken(), files },
     fingerprints: (identify) => createFingerprints(graph.grouped, identify),
-    resumed: new Map(outputs.filter((o) => o.kept === undefined).flatMap((o) => o.files).flatMap(({ path }) => {
-      const unfinished = known.unfinished.get(path)
-      return unfinished === undefined ? [] : [[path, unfinished.path] as const]
-    })),
+    resumed: new Map(
+      outputs
+        .filter((o) => o.kept === undefined)
+        .flatMap((o) => o.files)
+        .flatMap(({ path }) => {
+          const unfinished = known.unfinished.get(path)
+          return unfinished === undefined ? [] : [[path, unfinished.path] as const]
+        }),
+    ),
     existing: known.existing,
     totals: totalsOf(jobs, models, outputs, undigested, outcomes.size),
     warnings: draft.warnings,
@@ -197,19 +264,36 @@ export function* completeInSlices(draft: Draft, known: PriorState = NO_PRIOR_STA
 }
 
 /** The copy of an earlier output's tensor that was made in the same way. */
-const earlierCopy = ({ target, shape }: Root, known: PriorState, byContent: ReturnType<typeof createFingerprints>): Copy | undefined => {
+const earlierCopy = (
+  { target, shape }: Root,
+  known: PriorState,
+  byContent: ReturnType<typeof createFingerprints>,
+): Copy | undefined => {
   const made = byContent.of(target.value, target)
   const found = made === undefined ? undefined : known.earlier.get(made)
   const source = found?.find((e) => e.file === target.path) ?? found?.[0]
   if (source === undefined) return undefined
   const end = source.begin + bytesFor(sizeOf(shape), target.dtype)
-  const from: TensorInfo = { name: target.tensor, dtype: target.dtype, shape, file: source.file, begin: source.begin, end }
+  const from: TensorInfo = {
+    name: target.tensor,
+    dtype: target.dtype,
+    shape,
+    file: source.file,
+    begin: source.begin,
+    end,
+  }
   return { from: wholeOf(from), to: target, expect: source.digest }
 }
 
-/** The outputs that stand as they would be written, headers included, with their digests. A setting's outputs bear the digest of all of them, so they stand together. */
+/**
+ * The outputs that stand as they would be written, headers included, with their digests. A setting's outputs bear the
+ * digest of all of them, so they stand together.
+ */
 function* keptOutputs(
-  draft: Draft, known: PriorState, roots: readonly (readonly Root[])[], standing: (root: Root) => Digest | undefined,
+  draft: Draft,
+  known: PriorState,
+  roots: readonly (readonly Root[])[],
+  standing: (root: Root) => Digest | undefined,
 ): Sliced<ReadonlyMap<PlannedOutput, Digest>> {
   const kept = new Map<PlannedOutput, Digest>()
   if (known.earlier.size === 0) return kept
@@ -225,7 +309,8 @@ function* keptOutputs(
   }
   for (const [index, { setting, steps }] of draft.evaluations.entries()) {
     const digests = new Map<PlannedOutput, Digest | undefined>()
-    for (const [i, o] of draft.outputs.entries()) if (o.setting === index) digests.set(o.output, yield* digestOf(o.output, roots[i]!))
+    for (const [i, o] of draft.outputs.entries())
+      if (o.setting === index) digests.set(o.output, yield* digestOf(o.output, roots[i]!))
     if (digests.size === 0 || [...digests.values()].includes(undefined)) continue
     const facts = headerFactsBefore(setting, steps, [...digests.keys()], known, (output) => digests.get(output)!)
     if (facts === undefined || ![...digests.keys()].every((output) => stands(output, facts, known))) continue
@@ -237,7 +322,10 @@ function* keptOutputs(
 const stands = (output: PlannedOutput, facts: HeaderFacts, known: PriorState): boolean => {
   const headers = output.finalizeHeader(facts)
   const { index } = output
-  return output.files.every((f, i) => known.stands(f.path, headers[i]!, f.bytes)) && (index === undefined || known.stands(index.path, index.bytes, index.bytes.length))
+  return (
+    output.files.every((f, i) => known.stands(f.path, headers[i]!, f.bytes)) &&
+    (index === undefined || known.stands(index.path, index.bytes, index.bytes.length))
+  )
 }
 
 /** What has to be read for its digest alone. */
@@ -257,44 +345,78 @@ const undigestedOf = (models: readonly Model[], jobs: readonly Job[], known: Pri
   }
   const found: TensorInfo[] = []
   for (const model of models) {
-    for (const t of model.tensors.values()) if (t.begin < t.end && read.get(t.file)?.has(t.name) !== true && known.digestOf(t) === undefined) found.push(t)
+    for (const t of model.tensors.values())
+      if (t.begin < t.end && read.get(t.file)?.has(t.name) !== true && known.digestOf(t) === undefined) found.push(t)
   }
   return found
 }
 
-const valueOf = ({ evaluated }: Evaluation, name: string): unknown => evaluated.values.get(name) ?? evaluated.values.get(`${name}.1`)
+const valueOf = ({ evaluated }: Evaluation, name: string): unknown =>
+  evaluated.values.get(name) ?? evaluated.values.get(`${name}.1`)
 
 /** What a name of the recipe is called under a setting: steps that differ from setting to setting bear its label. */
-const nameUnder = (evaluations: readonly Evaluation[]) => (setting: number, name: string): string => {
-  const step = stepOf(name)
-  const own = evaluations[setting]!
-  const shared = evaluations.some((other, i) => i !== setting && valueOf(other, step) === valueOf(own, step))
-  return shared || evaluations.length === 1 || !own.setting.recipe.steps.has(step) ? name : `${step}[${own.setting.label}]${name.slice(step.length)}`
-}
+const nameUnder =
+  (evaluations: readonly Evaluation[]) =>
+  (setting: number, name: string): string => {
+    const step = stepOf(name)
+    const own = evaluations[setting]!
+    const shared = evaluations.some((other, i) => i !== setting && valueOf(other, step) === valueOf(own, step))
+    return shared || evaluations.length === 1 || !own.setting.recipe.steps.has(step)
+      ? name
+      : `${step}[${own.setting.label}]${name.slice(step.length)}`
+  }
 
 /** The steps of all settings, those that settings have in common once. */
-const describeSteps = (evaluations: readonly Evaluation[], workingOf: (setting: number) => ReadonlySet<string>, nameOf: (setting: number, name: string) => string): PlannedStep[] => {
+const describeSteps = (
+  evaluations: readonly Evaluation[],
+  workingOf: (setting: number) => ReadonlySet<string>,
+  nameOf: (setting: number, name: string) => string,
+): PlannedStep[] => {
   const seen = new Set<unknown>()
   return evaluations.flatMap(({ setting: { recipe }, steps, evaluated }, setting) => {
     const working = workingOf(setting)
     const users = usersOf(steps)
-    const behind = new Map([...recipe.outputs.values()].map((o) => [o.name, new Set(orderSteps(recipe.steps, [o.from.name]))] as const))
-    const neededBy = (step: Step): readonly string[] => [...behind].filter(([name, below]) => working.has(name) && below.has(step)).map(([name]) => name)
+    const behind = new Map(
+      [...recipe.outputs.values()].map((o) => [o.name, new Set(orderSteps(recipe.steps, [o.from.name]))] as const),
+    )
+    const neededBy = (step: Step): readonly string[] =>
+      [...behind].filter(([name, below]) => working.has(name) && below.has(step)).map(([name]) => name)
     return steps.flatMap((step) => {
       const value = valueOf(evaluations[setting]!, step.name)
       if (seen.has(value)) return []
       seen.add(value)
-      return [describeStep(step, setting, users.get(step.name) ?? [], recipe, evaluated, { neededBy, nameOf: (name) => nameOf(setting, name) })]
+      return [
+        describeStep(step, setting, users.get(step.name) ?? [], recipe, evaluated, {
+          neededBy,
+          nameOf: (name) => nameOf(setting, name),
+        }),
+      ]
     })
   })
 }
 
-/** For each output the steps behind it, in order, that do something to a tensor; steps that do not say what they touch touch everything. */
-const stepsBehind = (evaluations: readonly Evaluation[], outputs: readonly PlannedOutput[], nameOf: (setting: number, name: string) => string): Plan['stepsOf'] => {
+/**
+ * For each output the steps behind it, in order, that do something to a tensor; steps that do not say what they touch
+ * touch everything.
+ */
+const stepsBehind = (
+  evaluations: readonly Evaluation[],
+  outputs: readonly PlannedOutput[],
+  nameOf: (setting: number, name: string) => string,
+): Plan['stepsOf'] => {
   const touched = new Map<Evaluated, ReadonlyMap<string, ReadonlySet<string> | undefined>>()
   const touchedIn = ({ evaluated }: Evaluation): ReadonlyMap<string, ReadonlySet<string> | undefined> => {
-    const known = touched.get(evaluated) ?? new Map([...evaluated.notes].map(([step, notes]) =>
-      [step, notes.length === 0 ? undefined : new Set(notes.filter((n) => n.type === 'merged').map((n) => n.tensor))] as const))
+    const known =
+      touched.get(evaluated) ??
+      new Map(
+        [...evaluated.notes].map(
+          ([step, notes]) =>
+            [
+              step,
+              notes.length === 0 ? undefined : new Set(notes.filter((n) => n.type === 'merged').map((n) => n.tensor)),
+            ] as const,
+        ),
+      )
     touched.set(evaluated, known)
     return known
   }
@@ -304,19 +426,25 @@ const stepsBehind = (evaluations: readonly Evaluation[], outputs: readonly Plann
   return ({ output, tensor }) => {
     const { setting } = outputs[output]!
     const touches = touchedIn(evaluations[setting]!)
-    const names = behind[output]!.filter((s) => touches.get(s.name)?.has(tensor) !== false).map((s) => nameOf(setting, s.name))
+    const names = behind[output]!.filter((s) => touches.get(s.name)?.has(tensor) !== false).map((s) =>
+      nameOf(setting, s.name),
+    )
     const same = lists.get(names.join()) ?? names
     lists.set(names.join(), same)
     return same
   }
 }
 
-const programsOf = (jobs: readonly Job[]): Program[] =>
-  [...new Map(jobs.flatMap(passesOf).map((p) => [p.program.key, p.program] as const)).values()]
+const programsOf = (jobs: readonly Job[]): Program[] => [
+  ...new Map(jobs.flatMap(passesOf).map((p) => [p.program.key, p.program] as const)).values(),
+]
 
 /** Decides everything a recipe will do, from the headers of its models and adapters alone. Touches no file. */
 export const makePlan = (
-  recipe: Recipe, models: ReadonlyMap<string, Model>, folders: Folders, adapters: ReadonlyMap<string, AdapterFile> = new Map(),
+  recipe: Recipe,
+  models: ReadonlyMap<string, Model>,
+  folders: Folders,
+  adapters: ReadonlyMap<string, AdapterFile> = new Map(),
   { jobs = true }: PlanOptions = {},
 ): Result<Plan> => {
   const draft = draftPlan([{ recipe, models, adapters, label: '' }], folders)
@@ -325,7 +453,11 @@ export const makePlan = (
 }
 
 /** A draft whose plan has no jobs: mistakes are found before, and cutting the work takes longer than all the rest. */
-export const withoutWork = (draft: Draft): Draft => ({ ...draft, outputs: draft.outputs.map((o) => ({ ...o, roots: noRoots })), reports: [] })
+export const withoutWork = (draft: Draft): Draft => ({
+  ...draft,
+  outputs: draft.outputs.map((o) => ({ ...o, roots: noRoots })),
+  reports: [],
+})
 
 function* noRoots(): Sliced<readonly Root[]> {
   yield

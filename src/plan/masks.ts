@@ -29,8 +29,15 @@ export interface PlannedMasks {
   readonly files: readonly { readonly bytes: number }[]
 }
 
-/** How the bits of an expensive mask enter fingerprints: as the elements they stand for, of which an expensive mask has as many as what it reads. */
-export const encodingOf = (mask: Mask): Encoding => ({ elements: sizeOf(subjectOf(mask)?.shape ?? [0]), dtype: 'BOOL', allowNonFinite: false })
+/**
+ * How the bits of an expensive mask enter fingerprints: as the elements they stand for, of which an expensive mask has
+ * as many as what it reads.
+ */
+export const encodingOf = (mask: Mask): Encoding => ({
+  elements: sizeOf(subjectOf(mask)?.shape ?? [0]),
+  dtype: 'BOOL',
+  allowNonFinite: false,
+})
 
 /** The masks of one plan: which are at hand, and which are worth keeping. */
 export interface PlanMasks {
@@ -38,28 +45,38 @@ export interface PlanMasks {
   readonly bitsOf: BitsOf
   taken(): PlannedMasks['taken']
   /**
-   * The expensive masks that have to be computed for some roots of one tensor, in its last sweep, where keeping them costs no other.
+   * The expensive masks that have to be computed for some roots of one tensor, in its last sweep, where keeping them
+   * costs no other.
    * Expensive is what takes sweeps over stored tensors to find, other expensive masks aside.
    */
   wanted(roots: readonly Expression[]): readonly Mask[]
 }
 
 /** What it takes to compute an expression, apart from expensive masks below it. */
-interface Cost { readonly reads: boolean; readonly measures: boolean }
+interface Cost {
+  readonly reads: boolean
+  readonly measures: boolean
+}
 
 /** Sorts out the masks that steps gave; `find` looks one up in the store. */
 export const createMasks = (keepable: KeepableMasks, find: (mask: Mask) => StoredMask | undefined): PlanMasks => {
   const costs = new Map<number, Cost>()
   const found = new Map<number, { readonly bits: TensorInfo; readonly expect: Digest } | undefined>()
   const settle = (e: Expression): void => {
-    const below = argumentsOf(e).filter((a) => !isExpensive(a)).map((a) => costs.get(a.id)!)
-    costs.set(e.id, { reads: e.type === 'read' || e.type === 'read-mask' || e.type === 'product' || below.some((c) => c.reads), measures: isMeasure(e) || below.some((c) => c.measures) })
+    const below = argumentsOf(e)
+      .filter((a) => !isExpensive(a))
+      .map((a) => costs.get(a.id)!)
+    costs.set(e.id, {
+      reads: e.type === 'read' || e.type === 'read-mask' || e.type === 'product' || below.some((c) => c.reads),
+      measures: isMeasure(e) || below.some((c) => c.measures),
+    })
   }
   const costOf = (e: Expression): Cost => {
     walk([e], { enter: (x) => !costs.has(x.id), leave: settle })
     return costs.get(e.id)!
   }
-  const isExpensive = (e: Expression): e is Mask => e.kind === 'mask' && keepable.has(e.id) && costOf(e).reads && costOf(e).measures
+  const isExpensive = (e: Expression): e is Mask =>
+    e.kind === 'mask' && keepable.has(e.id) && costOf(e).reads && costOf(e).measures
   const lookUp = (e: Expression) => {
     if (e.kind !== 'mask' || !keepable.has(e.id)) return undefined
     if (!found.has(e.id)) {
@@ -75,28 +92,38 @@ export const createMasks = (keepable: KeepableMasks, find: (mask: Mask) => Store
     wanted: (roots) => {
       const seen = new Set<number>()
       const masks: Mask[] = []
-      if (keepable.size > 0) walk(roots, {
-        enter: (e) => {
-          if (e.kind === 'scalar' || seen.has(e.id) || bitsOf(e) !== undefined) return false
-          seen.add(e.id)
-          if (isExpensive(e)) masks.push(e)
-          return true
-        },
-      })
+      if (keepable.size > 0)
+        walk(roots, {
+          enter: (e) => {
+            if (e.kind === 'scalar' || seen.has(e.id) || bitsOf(e) !== undefined) return false
+            seen.add(e.id)
+            if (isExpensive(e)) masks.push(e)
+            return true
+          },
+        })
       return masks
     },
   }
 }
 
-const infoOf = ({ path, tensor, begin, elements }: StoredMask): TensorInfo =>
-  ({ name: tensor, dtype: 'BOOL', shape: [elements], file: path, begin, end: begin + bytesOfBits(elements), packed: true })
+const infoOf = ({ path, tensor, begin, elements }: StoredMask): TensorInfo => ({
+  name: tensor,
+  dtype: 'BOOL',
+  shape: [elements],
+  file: path,
+  begin,
+  end: begin + bytesOfBits(elements),
+  packed: true,
+})
 
 /** Bits begin where eight bytes can be moved at once. */
 const ALIGNMENT = 8
 
 /** Lays masks out in one file for each step; steps for which there is no room are left out. */
 export const layOutMasks = (
-  masks: readonly { readonly value: Mask; readonly elements: number }[], keepable: KeepableMasks, room: { readonly step: number; readonly all: number },
+  masks: readonly { readonly value: Mask; readonly elements: number }[],
+  keepable: KeepableMasks,
+  room: { readonly step: number; readonly all: number },
 ): { readonly kept: readonly KeptMask[]; readonly files: PlannedMasks['files'] } => {
   const steps = new Map<string, (typeof masks)[number][]>()
   for (const mask of masks) {

@@ -9,51 +9,73 @@ import { viewBytes } from '../tensor/view.js'
 import { estimateSession } from './device-memory.js'
 import type { Job, Plan } from './plan.js'
 
-// What is called measured was measured as the kernel's peak of the whole process over recipes of all kinds, and rounded up; bench/footprint.mjs
+// What is called measured was measured as the kernel's peak of the whole process over recipes of all kinds, and rounded
+// up; bench/footprint.mjs
 // shows the figure of every recipe beside what its build took.
 
 /** What the program takes before it works on anything: Node.js, its packages, and the dashboard. Measured. */
 const PROGRAM_BYTES = 145e6
 /** What a worker takes before it has any program: a thread with ONNX Runtime and its garbage. Measured. */
 const WORKER_BYTES = 36e6
-/** What a device's libraries and driver take of the host's memory: the provider alone 15 MB, the rest depends on the driver. */
+/**
+ * What a device's libraries and driver take of the host's memory: the provider alone 15 MB, the rest depends on the
+ * driver.
+ */
 const DEVICE_BYTES = 300e6
 /** What it takes to draw a report: the libraries for charts and pictures, and the picture. Measured. */
 const REPORT_BYTES = 120e6
-/** What is kept of a tensor of an input, of one that is written, and of a measure of one, garbage included. Measured. */
+/**
+ * What is kept of a tensor of an input, of one that is written, and of a measure of one, garbage included. Measured.
+ */
 const [STORED_BYTES, JOB_BYTES, MEASURE_BYTES] = [1000, 6500, 8000]
 /** Elements a worker holds of each input and output at a time, and of one run of a program. */
 const [BLOCK, CHUNK] = [1 << 17, 1 << 15]
-/** What workers have at hand: tasks each, units and elements of a task; and how many different magnitudes a unit counts, of which not all have a count of their own. */
+/**
+ * What workers have at hand: tasks each, units and elements of a task; and how many different magnitudes a unit counts,
+ * of which not all have a count of their own.
+ */
 const [TASKS, TASK_UNITS, TASK_ELEMENTS, COUNTED] = [2, 64, 1 << 20, 1 << 14]
 
-/** Bytes of the factors of low-rank products: as stored, as float32 in JavaScript, and in the kernels' memory, which doubles when it grows. */
-const factorBytes = (pass: Pass): number => pass.draws.reduce((n, draw) => {
-  if (draw.type !== 'product') return n
-  const { up, down, mid } = draw.product
-  return n + [up, down, ...(mid === undefined ? [] : [mid])].reduce((m, view) => m + 4 * viewBytes(view), 0)
-}, 0)
+/**
+ * Bytes of the factors of low-rank products: as stored, as float32 in JavaScript, and in the kernels' memory, which
+ * doubles when it grows.
+ */
+const factorBytes = (pass: Pass): number =>
+  pass.draws.reduce((n, draw) => {
+    if (draw.type !== 'product') return n
+    const { up, down, mid } = draw.product
+    return n + [up, down, ...(mid === undefined ? [] : [mid])].reduce((m, view) => m + 4 * viewBytes(view), 0)
+  }, 0)
 
 /** Bytes of the factors of blocks that one segment meets, as they are stored and as float32. */
-const scaleBytes = (pass: Pass): number => pass.draws.reduce((n, draw) => {
-  if (draw.type !== 'block-scale') return n
-  const { grid } = draw.scales
-  const range = blockRange(grid, 0, Math.min(SEGMENT, sizeOf(grid.shape)))
-  return n + 8 * (range.end - range.first)
-}, 0)
+const scaleBytes = (pass: Pass): number =>
+  pass.draws.reduce((n, draw) => {
+    if (draw.type !== 'block-scale') return n
+    const { grid } = draw.scales
+    const range = blockRange(grid, 0, Math.min(SEGMENT, sizeOf(grid.shape)))
+    return n + 8 * (range.end - range.first)
+  }, 0)
 
 /** Bytes of the factors that a pass finds: what writes them may come last, so those of all tensors are kept. */
-const foundScaleBytes = ({ takes }: Pass): number => takes.reduce((n, { measure: m }) => n + (m.type === 'peaks' ? 4 * blockCount(m.grid) : 0), 0)
+const foundScaleBytes = ({ takes }: Pass): number =>
+  takes.reduce((n, { measure: m }) => n + (m.type === 'peaks' ? 4 * blockCount(m.grid) : 0), 0)
 
 const passBytes = (pass: Pass, block: number): number => {
-  const inputs = pass.reads.reduce((n, { tensor }) => n + bytesFor(block, tensor.dtype), 0) + pass.draws.length * 4 * block
+  const inputs =
+    pass.reads.reduce((n, { tensor }) => n + bytesFor(block, tensor.dtype), 0) + pass.draws.length * 4 * block
   const counts = pass.takes.reduce((n, take) => n + 4 * 65536 + (take.stage === 'high' ? 4 * SEGMENT : 0), 0)
   return inputs + pass.program.outputs.length * 4 * block + counts + factorBytes(pass) + scaleBytes(pass)
 }
 
-/** Bytes of the counts that the units of a job like this one, as many as a worker may have at hand, send to the main thread. */
+/**
+ * Bytes of the counts that the units of a job like this one, as many as a worker may have at hand, send to the main
+ * thread.
+ */
 const countBytes = ({ size, sweeps }: Job): number => {
-  const most = greatest((sweeps?.passes ?? []).map((pass) => pass.takes.filter((t) => t.stage === 'high' || t.stage === 'low').length), 0)
+  const most = greatest(
+    (sweeps?.passes ?? []).map((pass) => pass.takes.filter((t) => t.stage === 'high' || t.stage === 'low').length),
+    0,
+  )
   const units = Math.max(1, Math.min(TASK_UNITS, Math.floor(TASK_ELEMENTS / size)))
   return TASKS * units * most * 8 * Math.min(size, COUNTED)
 }
@@ -67,10 +89,15 @@ export interface MemoryUse {
 }
 
 /**
- * The most memory a build will hold, in bytes: it depends on the widest pass, the number of workers and programs, and on how many tensors
+ * The most memory a build will hold, in bytes: it depends on the widest pass, the number of workers and programs, and
+ * on how many tensors
  * there are, never on how large they are.
  */
-export const estimateMemory = (plan: Plan, workers: number, { onDevice = false, reporting = false }: MemoryUse = {}): number => {
+export const estimateMemory = (
+  plan: Plan,
+  workers: number,
+  { onDevice = false, reporting = false }: MemoryUse = {},
+): number => {
   const block = onDevice ? SEGMENT : BLOCK
   let [widest, counted, measures, found] = [0, 0, 0, 0]
   for (const job of plan.jobs) {
@@ -81,10 +108,19 @@ export const estimateMemory = (plan: Plan, workers: number, { onDevice = false, 
     }
     counted = Math.max(counted, countBytes(job))
   }
-  const sessions = onDevice ? 0 : plan.programs.reduce((n, program) => n + estimateSession(lowerFor('cpu', program), CHUNK), 0)
+  const sessions = onDevice
+    ? 0
+    : plan.programs.reduce((n, program) => n + estimateSession(lowerFor('cpu', program), CHUNK), 0)
   const stored = plan.models.reduce((n, model) => n + model.tensors, 0)
   const outputs = plan.outputs.reduce((n, output) => n + output.tensors.length, 0)
-  return PROGRAM_BYTES + found + (onDevice ? DEVICE_BYTES : 0) + (reporting || plan.reports.some((r) => !r.kept) ? REPORT_BYTES : 0)
-    + STORED_BYTES * stored + JOB_BYTES * Math.max(plan.jobs.length, outputs) + MEASURE_BYTES * measures
-    + workers * (WORKER_BYTES + sessions + counted + 2 * widest)
+  return (
+    PROGRAM_BYTES +
+    found +
+    (onDevice ? DEVICE_BYTES : 0) +
+    (reporting || plan.reports.some((r) => !r.kept) ? REPORT_BYTES : 0) +
+    STORED_BYTES * stored +
+    JOB_BYTES * Math.max(plan.jobs.length, outputs) +
+    MEASURE_BYTES * measures +
+    workers * (WORKER_BYTES + sessions + counted + 2 * widest)
+  )
 }

@@ -21,7 +21,10 @@ export interface MergeHistory {
 
 type JsonObject = Readonly<Record<string, unknown>>
 
-/** JSON without spaces, keys sorted by code unit. A key `__proto__` is left out: it would become the prototype in careless readers. */
+/**
+ * JSON without spaces, keys sorted by code unit. A key `__proto__` is left out: it would become the prototype in
+ * careless readers.
+ */
 export const toSortedJson = (value: unknown): string => {
   if (Array.isArray(value)) return `[${value.map(toSortedJson).join()}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null)
@@ -31,12 +34,18 @@ export const toSortedJson = (value: unknown): string => {
 
 /** An object of values that are JSON already, keys sorted by code unit. */
 export const toJsonObject = (entries: readonly (readonly [key: string, json: string])[]): string =>
-  `{${[...entries].sort(([x], [y]) => (x < y ? -1 : Number(x > y))).map(([key, json]) => `${JSON.stringify(key)}:${json}`).join()}}`
+  `{${[...entries]
+    .sort(([x], [y]) => (x < y ? -1 : Number(x > y)))
+    .map(([key, json]) => `${JSON.stringify(key)}:${json}`)
+    .join()}}`
 
-const isObject = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const isShallow = (value: unknown, left = MAX_DEPTH): boolean =>
-  typeof value !== 'object' || value === null || (left > 0 && Object.values(value).every((item) => isShallow(item, left - 1)))
+  typeof value !== 'object' ||
+  value === null ||
+  (left > 0 && Object.values(value).every((item) => isShallow(item, left - 1)))
 
 /** Every text in a value, which is where recipes name the models they merged. */
 const textsIn = (value: unknown): readonly string[] => {
@@ -59,7 +68,10 @@ const readObject = (text: string | undefined): Read => {
 
 const isEntry = (value: unknown): boolean => isObject(value) && typeof value['name'] === 'string'
 
-/** The keys of a parent's models by generation, as their recipes name each other; what no recipe leads to counts as the oldest. */
+/**
+ * The keys of a parent's models by generation, as their recipes name each other; what no recipe leads to counts as the
+ * oldest.
+ */
 const generationsOf = (recipe: Read, models: ReadonlyMap<string, unknown>): readonly (readonly string[])[] => {
   const left = new Set(models.keys())
   const generations: string[][] = []
@@ -73,7 +85,8 @@ const generationsOf = (recipe: Read, models: ReadonlyMap<string, unknown>): read
 }
 
 /**
- * Folds the merge histories of parents into one. Their metadata is anybody's: what is not as tools write it is left out, and so is
+ * Folds the merge histories of parents into one. Their metadata is anybody's: what is not as tools write it is left
+ * out, and so is
  * what exceeds `limit`, the oldest first. Never throws. The result depends on nothing but the texts.
  */
 export const foldHistory = (parents: readonly ReadonlyMap<string, string>[], limit = HISTORY_LIMIT): MergeHistory => {
@@ -104,7 +117,10 @@ export const foldHistory = (parents: readonly ReadonlyMap<string, string>[], lim
   })
   const models = new Map<string, string>()
   const met = new Set<string>()
-  const oldest = greatest(known.map(({ generations }) => generations.length), 0)
+  const oldest = greatest(
+    known.map(({ generations }) => generations.length),
+    0,
+  )
   for (let age = 0; age < oldest; age++) {
     for (const parent of known) {
       for (const key of parent.generations[age] ?? []) {

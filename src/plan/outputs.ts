@@ -54,32 +54,59 @@ export interface Folders {
 }
 
 /** The tags of the adapters an output names, added up, most frequent first, as JSON. */
-const tagsOf = (recipe: Recipe, output: Output, adapters: ReadonlyMap<string, AdapterFile>): Result<Record<string, string>> => {
+const tagsOf = (
+  recipe: Recipe,
+  output: Output,
+  adapters: ReadonlyMap<string, AdapterFile>,
+): Result<Record<string, string>> => {
   const read = output.tags.map(({ name }) => readTags(adapters.get(name)!.metadata, recipe.adapters.get(name)!.path))
   const counts = new Map<string, number>()
-  for (const { tag, count } of read.flatMap((r) => (r.type === 'ok' ? r.value : []))) counts.set(tag, (counts.get(tag) ?? 0) + count)
+  for (const { tag, count } of read.flatMap((r) => (r.type === 'ok' ? r.value : [])))
+    counts.set(tag, (counts.get(tag) ?? 0) + count)
   const sorted = [...counts].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
-  return ok(sorted.length === 0 ? {} : { 'smelt.tags': JSON.stringify(sorted) }, read.flatMap((r) => r.diagnostics))
+  return ok(
+    sorted.length === 0 ? {} : { 'smelt.tags': JSON.stringify(sorted) },
+    read.flatMap((r) => r.diagnostics),
+  )
 }
 
 const metadataOf = (
-  { recipe, models, adapters }: Setting, output: Output, value: Value, tensors: ReadonlyMap<string, TensorOutline>, { lock, input }: HeaderFacts,
-): Readonly<Record<string, string>> => provenance({
-  recipe,
-  output,
-  kind: value.kind === 'mask' ? 'mask' : value.kind === 'model' ? value.space : 'weights',
-  tensors,
-  build: lock,
-  parents: parentsOf(recipe, output.from.name, (name) => (models.get(name) ?? adapters.get(name))!, input),
-})
+  { recipe, models, adapters }: Setting,
+  output: Output,
+  value: Value,
+  tensors: ReadonlyMap<string, TensorOutline>,
+  { lock, input }: HeaderFacts,
+): Readonly<Record<string, string>> =>
+  provenance({
+    recipe,
+    output,
+    kind: value.kind === 'mask' ? 'mask' : value.kind === 'model' ? value.space : 'weights',
+    tensors,
+    build: lock,
+    parents: parentsOf(recipe, output.from.name, (name) => (models.get(name) ?? adapters.get(name))!, input),
+  })
 
-interface Laid { readonly files: readonly PlannedFile[]; readonly index: PlannedOutput['index']; readonly at: ReadonlyMap<string, { readonly path: string; readonly begin: number }> }
+interface Laid {
+  readonly files: readonly PlannedFile[]
+  readonly index: PlannedOutput['index']
+  readonly at: ReadonlyMap<string, { readonly path: string; readonly begin: number }>
+}
 
-const layOut = (path: string, tensors: readonly TensorOutline[], metadata: Readonly<Record<string, string>>, shardBytes: number | undefined): Laid => {
-  const place = (file: string, offsets: ReadonlyMap<string, { readonly begin: number }>) => [...offsets].map(([name, o]) => [name, { path: file, begin: o.begin }] as const)
+const layOut = (
+  path: string,
+  tensors: readonly TensorOutline[],
+  metadata: Readonly<Record<string, string>>,
+  shardBytes: number | undefined,
+): Laid => {
+  const place = (file: string, offsets: ReadonlyMap<string, { readonly begin: number }>) =>
+    [...offsets].map(([name, o]) => [name, { path: file, begin: o.begin }] as const)
   if (shardBytes === undefined) {
     const layout = layoutFile(tensors, metadata)
-    return { files: [{ path, header: layout.header, bytes: layout.bytes }], index: undefined, at: new Map(place(path, layout.offsets)) }
+    return {
+      files: [{ path, header: layout.header, bytes: layout.bytes }],
+      index: undefined,
+      at: new Map(place(path, layout.offsets)),
+    }
   }
   const stem = basename(path).replace(/(\.safetensors)?(\.index\.json)?$/, '')
   const layout = layoutShards(tensors, metadata, shardBytes, stem)
@@ -93,11 +120,19 @@ const layOut = (path: string, tensors: readonly TensorOutline[], metadata: Reado
 
 /** Plans one output: its tensors, their dtypes, and the byte each begins at. */
 export const planOutput = (
-  own: Setting, setting: number, output: Output, index: number, value: Value, { graph, layers }: { readonly graph: Graph; readonly layers: LayerContext }, folders: Folders,
+  own: Setting,
+  setting: number,
+  output: Output,
+  index: number,
+  value: Value,
+  { graph, layers }: { readonly graph: Graph; readonly layers: LayerContext },
+  folders: Folders,
 ): Result<OutputRoots> => {
   const { recipe, adapters } = own
-  if (value.kind === 'model' && value.space === 'delta' && !output.delta) return failed(deltaOutput(output.from.name, output.from.at))
-  if (value.kind === 'mask' && (output.dtype !== 'same' || output.dtypeRules.length > 0)) return failed(dtypeOfMask(output.from.name, output.at))
+  if (value.kind === 'model' && value.space === 'delta' && !output.delta)
+    return failed(deltaOutput(output.from.name, output.from.at))
+  if (value.kind === 'mask' && (output.dtype !== 'same' || output.dtypeRules.length > 0))
+    return failed(dtypeOfMask(output.from.name, output.at))
   const contents = writtenTensors(graph, output, value, layers)
   if (contents.type === 'failed') return contents
   const tags = tagsOf(recipe, output, adapters)
@@ -107,12 +142,20 @@ export const planOutput = (
   const byName = new Map(written.map((t) => [t.name, t] as const))
   const path = resolvePath(folders.out ?? folders.recipe, output.path)
   const quantisation = quantisationMetadata(own.models.values(), quantised)
-  const lay = (facts: HeaderFacts): Laid => layOut(path, tensors, { ...quantisation, ...metadataOf(own, output, value, byName, facts), ...tags.value }, output.shardBytes)
+  const lay = (facts: HeaderFacts): Laid =>
+    layOut(
+      path,
+      tensors,
+      { ...quantisation, ...metadataOf(own, output, value, byName, facts), ...tags.value },
+      output.shardBytes,
+    )
   const laid = lay(UNSEALED)
-  const finalizeHeader = (facts: HeaderFacts): readonly Uint8Array[] => lay(facts).files.map((f, i) => {
-    if (f.header.length !== laid.files[i]!.header.length) throw new Error(`the header of ${f.path} changed its length when it was finalized`)
-    return f.header
-  })
+  const finalizeHeader = (facts: HeaderFacts): readonly Uint8Array[] =>
+    lay(facts).files.map((f, i) => {
+      if (f.header.length !== laid.files[i]!.header.length)
+        throw new Error(`the header of ${f.path} changed its length when it was finalized`)
+      return f.header
+    })
   function* roots(): Sliced<readonly Root[]> {
     const found: Root[] = []
     for (const [name, at] of laid.at) {
@@ -126,12 +169,42 @@ export const planOutput = (
     return {
       shape: tensor.shape,
       // Written out, for of what is spread every one would get a layout of its own.
-      target: { path: at.path, begin: at.begin, output: index, tensor: name, elements: sizeOf(tensor.shape), dtype: tensor.dtype, step: output.from.name, allowNonFinite: output.nonFinite === 'allow', value: tensor.value() },
+      target: {
+        path: at.path,
+        begin: at.begin,
+        output: index,
+        tensor: name,
+        elements: sizeOf(tensor.shape),
+        dtype: tensor.dtype,
+        step: output.from.name,
+        allowNonFinite: output.nonFinite === 'allow',
+        value: tensor.value(),
+      },
     }
   }
-  return ok({ setting, output: { name: output.name, label: output.path, from: output.from.name, setting, files: laid.files, index: laid.index, tensors, unscaled, finalizeHeader, kept: undefined }, roots }, [...contents.diagnostics, ...tags.diagnostics])
+  return ok(
+    {
+      setting,
+      output: {
+        name: output.name,
+        label: output.path,
+        from: output.from.name,
+        setting,
+        files: laid.files,
+        index: laid.index,
+        tensors,
+        unscaled,
+        finalizeHeader,
+        kept: undefined,
+      },
+      roots,
+    },
+    [...contents.diagnostics, ...tags.diagnostics],
+  )
 }
 
 /** Every path an output writes. */
-export const pathsOf = (output: PlannedOutput): readonly string[] =>
-  [...output.files.map((f) => f.path), ...(output.index === undefined ? [] : [output.index.path])]
+export const pathsOf = (output: PlannedOutput): readonly string[] => [
+  ...output.files.map((f) => f.path),
+  ...(output.index === undefined ? [] : [output.index.path]),
+]

@@ -82,7 +82,10 @@ export interface Target {
   readonly value: Tensor | Mask
 }
 
-/** A tensor that is copied byte for byte: an input's, an earlier output's, or, from an earlier run's unfinished file, what already stands in its place. */
+/**
+ * A tensor that is copied byte for byte: an input's, an earlier output's, or, from an earlier run's unfinished file,
+ * what already stands in its place.
+ */
 export interface Copy {
   /** Undefined: the bytes are there already and are only checked. */
   readonly from: View | undefined

@@ -26,7 +26,10 @@ export interface PriorState {
   digestOf(tensor: TensorInfo): Digest | undefined
   /** Tensors of earlier outputs by what made them. */
   readonly earlier: ReadonlyMap<Fingerprint, readonly EarlierTensor[]>
-  /** Whether the header and the length of a file that stands under its final path are these; decides if an output may be left alone. */
+  /**
+   * Whether the header and the length of a file that stands under its final path are these; decides if an output may be
+   * left alone.
+   */
   stands(path: string, header: Uint8Array, bytes: number): boolean
   /** The final paths under which a file stands, whoever wrote it. */
   readonly existing: ReadonlySet<string>

@@ -40,7 +40,10 @@ const RESOLUTION = /^\d{1,6}x\d{1,6}$/
 const LONGEST = 256
 const HASHES = ['primary_model_hash', 'secondary_model_hash', 'tertiary_model_hash']
 
-/** Names of the models and adapters that a model, mask or step is made from, in the order its steps name them, each once. */
+/**
+ * Names of the models and adapters that a model, mask or step is made from, in the order its steps name them, each
+ * once.
+ */
 export const usedFiles = (recipe: Recipe, from: string): readonly string[] => {
   const met = new Set<string>()
   const found: string[] = []
@@ -52,22 +55,42 @@ export const usedFiles = (recipe: Recipe, from: string): readonly string[] => {
     met.add(own)
     const step = recipe.steps.get(own)
     if (step === undefined) found.push(own)
-    else append(left, usesOf(step).map((use) => use.name).reverse())
+    else
+      append(
+        left,
+        usesOf(step)
+          .map((use) => use.name)
+          .reverse(),
+      )
   }
   return found
 }
 
-/** The parents of a model, mask or step: the files of {@link usedFiles} with the metadata of their headers and their content digests. */
+/**
+ * The parents of a model, mask or step: the files of {@link usedFiles} with the metadata of their headers and their
+ * content digests.
+ */
 export const parentsOf = (
-  recipe: Recipe, from: string, header: (name: string) => Pick<ParentModel, 'metadata'>, digestOf: (name: string) => Digest,
+  recipe: Recipe,
+  from: string,
+  header: (name: string) => Pick<ParentModel, 'metadata'>,
+  digestOf: (name: string) => Digest,
 ): readonly ParentModel[] =>
   usedFiles(recipe, from).map((name) => {
     const { path, sha256 } = (recipe.models.get(name) ?? recipe.adapters.get(name))!
-    return { name, kind: recipe.models.has(name) ? 'model' : 'adapter', label: path, digest: digestOf(name), sha256, metadata: header(name).metadata }
+    return {
+      name,
+      kind: recipe.models.has(name) ? 'model' : 'adapter',
+      label: path,
+      digest: digestOf(name),
+      sha256,
+      metadata: header(name).metadata,
+    }
   })
 
 /**
- * The `__metadata__` of an output, keys sorted. Its length does not depend on the digests, so that a file can be laid out before they
+ * The `__metadata__` of an output, keys sorted. Its length does not depend on the digests, so that a file can be laid
+ * out before they
  * are known; nothing in it depends on time, place or machine. An output's own `metadata:` wins over all but `smelt.*`.
  */
 export const provenance = (of: ProvenanceOf): Readonly<Record<string, string>> => {
@@ -78,7 +101,9 @@ export const provenance = (of: ProvenanceOf): Readonly<Record<string, string>> =
     ['format', 'pt'],
     ...(kind === 'weights' ? [...modelspecOf(of), ...mergeOf(of, history)] : []),
     ...Object.entries(output.metadata).filter(([key]) => !key.startsWith('smelt.')),
-    ...(leftOut.malformed + leftOut.too_large === 0 ? [] : [['smelt.history_left_out', toSortedJson(leftOut)] as const]),
+    ...(leftOut.malformed + leftOut.too_large === 0
+      ? []
+      : [['smelt.history_left_out', toSortedJson(leftOut)] as const]),
     ['smelt.lock', build],
     ...(Object.keys(recipe.params).length === 0 ? [] : [['smelt.params', toSortedJson(recipe.params)] as const]),
     ['smelt.recipe', recipe.source.text],
@@ -89,14 +114,24 @@ export const provenance = (of: ProvenanceOf): Readonly<Record<string, string>> =
 /** A text of somebody else's metadata: short, and without line breaks and other controls. */
 const claimOf = (parent: ParentModel | undefined, key: string): string | undefined => {
   const text = parent?.metadata.get(`modelspec.${key}`)
-  return text === undefined || text === '' || text.length > LONGEST || /[\u0000-\u001f\u007f-\u009f\u{d800}-\u{dfff}]/u.test(text) ? undefined : text
+  return text === undefined ||
+    text === '' ||
+    text.length > LONGEST ||
+    /[\u0000-\u001f\u007f-\u009f\u{d800}-\u{dfff}]/u.test(text)
+    ? undefined
+    : text
 }
 
 const fileOf = ({ label, name }: ParentModel): string => label.split(/[\\/]/).findLast((part) => part !== '') ?? name
 
-/** Differs between the outputs of a recipe, and not between settings of its params: an output is the same whatever else is built with it. */
+/**
+ * Differs between the outputs of a recipe, and not between settings of its params: an output is the same whatever else
+ * is built with it.
+ */
 const titleOf = ({ recipe, output }: ProvenanceOf): string => {
-  const models = [...recipe.outputs.values()].filter(({ from }) => (recipe.steps.get(stepOf(from.name))?.operator.output ?? 'model') !== 'report')
+  const models = [...recipe.outputs.values()].filter(
+    ({ from }) => (recipe.steps.get(stepOf(from.name))?.operator.output ?? 'model') !== 'report',
+  )
   return models.length > 1 ? `${recipe.name} (${output.name})` : recipe.name
 }
 
@@ -112,15 +147,19 @@ const modelspecOf = (of: ProvenanceOf): readonly (readonly [string, string])[] =
   const fields = {
     title: titleOf(of),
     ...(parents.length > 1 ? { merged_from: parents.map(parentTitle).join(', ') } : {}),
-    ...(facts === undefined ? {} : {
-      sai_model_spec: '1.0.1',
-      ...facts,
-      ...(resolution !== undefined && RESOLUTION.test(resolution) ? { resolution } : {}),
-      ...Object.fromEntries(CARRIED.flatMap((key) => {
-        const claim = claimOf(first, key)
-        return claim === undefined ? [] : [[key, claim]]
-      })),
-    }),
+    ...(facts === undefined
+      ? {}
+      : {
+          sai_model_spec: '1.0.1',
+          ...facts,
+          ...(resolution !== undefined && RESOLUTION.test(resolution) ? { resolution } : {}),
+          ...Object.fromEntries(
+            CARRIED.flatMap((key) => {
+              const claim = claimOf(first, key)
+              return claim === undefined ? [] : [[key, claim]]
+            }),
+          ),
+        }),
   }
   return Object.entries(fields).map(([key, text]) => [`modelspec.${key}`, text])
 }
@@ -156,13 +195,23 @@ const mergeOf = (of: ProvenanceOf, history: MergeHistory): readonly (readonly [s
     save_as_half: output.dtype === 'same' || output.dtypeRules.length > 0 ? undefined : output.dtype === 'f16',
     custom_name: titleOf(of),
   }
-  const own = parents.map((parent, i): readonly [string, string] =>
-    [hashOf(parent), toJsonObject([['name', JSON.stringify(fileOf(parent))], ['legacy_hash', 'null'], ['sd_merge_recipe', history.recipes[i] ?? 'null']])])
-  return [['sd_merge_recipe', toSortedJson(merged)], ['sd_merge_models', toPaddedJson([...own, ...history.models])]]
+  const own = parents.map((parent, i): readonly [string, string] => [
+    hashOf(parent),
+    toJsonObject([
+      ['name', JSON.stringify(fileOf(parent))],
+      ['legacy_hash', 'null'],
+      ['sd_merge_recipe', history.recipes[i] ?? 'null'],
+    ]),
+  ])
+  return [
+    ['sd_merge_recipe', toSortedJson(merged)],
+    ['sd_merge_models', toPaddedJson([...own, ...history.models])],
+  ]
 }
 
 /**
- * A JSON object of entries, of which those with the same key collapse into the first. As many spaces follow as the others would take
+ * A JSON object of entries, of which those with the same key collapse into the first. As many spaces follow as the
+ * others would take
  * up in a header, so that which digests are equal does not change its length.
  */
 const toPaddedJson = (entries: readonly (readonly [string, string])[]): string => {

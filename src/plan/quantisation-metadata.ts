@@ -23,8 +23,14 @@ const read = (text: string | undefined): Plain | undefined => {
   }
 }
 
-/** What the metadata of an output has to say of its quantised weights, taken from the models that they come from: without it programs take them for plain numbers. */
-export const quantisationMetadata = (models: Iterable<Model>, weights: readonly QuantisedWeight[]): Readonly<Record<string, string>> => {
+/**
+ * What the metadata of an output has to say of its quantised weights, taken from the models that they come from:
+ * without it programs take them for plain numbers.
+ */
+export const quantisationMetadata = (
+  models: Iterable<Model>,
+  weights: readonly QuantisedWeight[],
+): Readonly<Record<string, string>> => {
   if (weights.length === 0) return {}
   const found = [...models].flatMap((model) => {
     const said = read(model.metadata.get(KEY))
@@ -34,5 +40,7 @@ export const quantisationMetadata = (models: Iterable<Model>, weights: readonly 
     return said === undefined || layers.length === 0 ? [] : [{ said, layers }]
   })
   const [first] = found
-  return first === undefined ? {} : { [KEY]: JSON.stringify({ ...first.said, layers: Object.fromEntries(found.flatMap(({ layers }) => layers)) }) }
+  return first === undefined
+    ? {}
+    : { [KEY]: JSON.stringify({ ...first.said, layers: Object.fromEntries(found.flatMap(({ layers }) => layers)) }) }
 }

@@ -34,11 +34,18 @@ export type Reason =
   | { readonly type: 'needed'; readonly output: string }
 
 /**
- * What makes a step run, given the lock of the last build: one reason of the first two kinds, else all that apply, the nearest first. What
- * inputs say of themselves, which outputs repeat in their headers, is told of a step that is taken over, too. `force` tells a build that takes
+ * What makes a step run, given the lock of the last build: one reason of the first two kinds, else all that apply, the
+ * nearest first. What
+ * inputs say of themselves, which outputs repeat in their headers, is told of a step that is taken over, too. `force`
+ * tells a build that takes
  * nothing from earlier ones.
  */
-export const reasonsOf = (planned: PlannedStep, plan: Plan, lock: Lock | undefined, force = false): readonly Reason[] => {
+export const reasonsOf = (
+  planned: PlannedStep,
+  plan: Plan,
+  lock: Lock | undefined,
+  force = false,
+): readonly Reason[] => {
   const setting = plan.settings[planned.setting]!
   const aside = asideBehind(planned.step, setting, lock)
   if (planned.neededBy.length === 0) return [{ type: plan.totals.reused > 0 ? 'taken-over' : 'copied' }, ...aside]
@@ -49,12 +56,16 @@ export const reasonsOf = (planned: PlannedStep, plan: Plan, lock: Lock | undefin
     differencesBehind(name, plan, planned.setting, lock).filter((r) => !force || r.type !== 'input' || r.known)
   const outputs = planned.neededBy.flatMap((name): Reason[] => {
     const output = plan.outputs.some((o) => o.name === name) ? setting.recipe.outputs.get(name)! : undefined
-    const changes = output === undefined ? [] : comparePlaces(name, before.outputs[name], lock.lock === 1 ? { path: output.path } : lockPlace(output))
+    const changes =
+      output === undefined
+        ? []
+        : comparePlaces(name, before.outputs[name], lock.lock === 1 ? { path: output.path } : lockPlace(output))
     return changes.length === 0 ? [] : [{ type: 'output', changes }]
   })
   const reasons = [...differences(planned.step), ...outputs, ...aside]
   if (reasons.length > 0) return reasons
-  const isChanged = (name: string): boolean => differences(name).length > 0 || asideBehind(name, setting, lock).length > 0
+  const isChanged = (name: string): boolean =>
+    differences(name).length > 0 || asideBehind(name, setting, lock).length > 0
   const output = planned.neededBy.find((name) => isChanged(setting.recipe.outputs.get(name)!.from.name))
   if (output !== undefined) return [{ type: 'needed', output }]
   return [{ type: force ? 'forced' : isWritten(planned, plan) ? 'lost' : 'not-written' }]
@@ -84,18 +95,25 @@ const differencesBehind = (name: string, plan: Plan, index: number, lock: Lock):
     const { path } = (setting.recipe.models.get(input) ?? setting.recipe.adapters.get(input))!
     const model = setting.inputs.get(input)!
     const known = [...model.tensors.values()].every((t) => t.begin === t.end || plan.digestOf(t) !== undefined)
-    return known && lock.inputs[path]?.digest === digestModel(model, plan.digestOf) ? [] : [{ type: 'input', path, known }]
+    return known && lock.inputs[path]?.digest === digestModel(model, plan.digestOf)
+      ? []
+      : [{ type: 'input', path, known }]
   })
   return [...changed, ...others]
 }
 
 /** True where a file of an output or report that needs a step stands already. */
 const isWritten = ({ neededBy, setting }: PlannedStep, { outputs, reports, existing }: Plan): boolean =>
-  [...outputs.map((o) => ({ ...o, paths: o.files.map((f) => f.path) })), ...reports.map((r) => ({ ...r, paths: [r.path] }))]
-    .some((o) => o.setting === setting && neededBy.includes(o.name) && o.paths.some((path) => existing.has(path)))
+  [
+    ...outputs.map((o) => ({ ...o, paths: o.files.map((f) => f.path) })),
+    ...reports.map((r) => ({ ...r, paths: [r.path] })),
+  ].some((o) => o.setting === setting && neededBy.includes(o.name) && o.paths.some((path) => existing.has(path)))
 
 /** A step with the steps it depends on, the nearest first, and the inputs that all of them read. */
-const behind = (name: string, { recipe, inputs }: PlannedSetting): { readonly steps: readonly Step[]; readonly inputs: readonly string[] } => {
+const behind = (
+  name: string,
+  { recipe, inputs }: PlannedSetting,
+): { readonly steps: readonly Step[]; readonly inputs: readonly string[] } => {
   const steps = new Map<string, Step>()
   const read = new Set<string>()
   const queue = [name]
@@ -104,7 +122,10 @@ const behind = (name: string, { recipe, inputs }: PlannedSetting): { readonly st
     if (step === undefined && inputs.has(next)) read.add(next)
     if (step === undefined || steps.has(step.name)) continue
     steps.set(step.name, step)
-    append(queue, usesOf(step).map((u) => u.name))
+    append(
+      queue,
+      usesOf(step).map((u) => u.name),
+    )
   }
   return { steps: [...steps.values()], inputs: [...read] }
 }

@@ -21,7 +21,12 @@ const misplaced = (output: Output): string | undefined => {
 }
 
 /** Plans one report: where it goes, in the form that the ending of its path says, and what it has to measure. */
-export const planReport = (output: Output, setting: number, value: ReportValue, folders: Folders): Result<PlannedReport> => {
+export const planReport = (
+  output: Output,
+  setting: number,
+  value: ReportValue,
+  folders: Folders,
+): Result<PlannedReport> => {
   const key = misplaced(output)
   if (key !== undefined) return failed(reportOption(output.from.name, key, output.at))
   const ending = extname(output.path).slice(1).toLowerCase()
@@ -43,10 +48,13 @@ export const planReport = (output: Output, setting: number, value: ReportValue, 
 const DRAWING = 2
 
 /**
- * What makes a report: its form, the operator that draws it, the figures, and everything else that its drawing sees, which the operator
+ * What makes a report: its form, the operator that draws it, the figures, and everything else that its drawing sees,
+ * which the operator
  * cannot reach past. Undefined while the contents of something that is measured are not known.
  */
 export const fingerprintReport = ({ format, value }: PlannedReport, fingerprints: Fingerprints): string | undefined => {
   const figures = fingerprints.ofFigures(value.measured)
-  return figures === undefined ? undefined : shortDigest(exactJson([DRAWING, format, value.maker, figures, value.shown()]))
+  return figures === undefined
+    ? undefined
+    : shortDigest(exactJson([DRAWING, format, value.maker, figures, value.shown()]))
 }

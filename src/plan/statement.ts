@@ -31,7 +31,10 @@ export interface Build {
   readonly run?: { readonly id: string; readonly startedOn: string; readonly finishedOn: string }
 }
 
-/** Digests by algorithm, in lower-case hex. `smeltContentBlake3` is over names, dtypes, shapes and tensors, not over the file's bytes. */
+/**
+ * Digests by algorithm, in lower-case hex. `smeltContentBlake3` is over names, dtypes, shapes and tensors, not over the
+ * file's bytes.
+ */
 export type DigestSet = Readonly<Partial<Record<'sha256' | 'smeltContentBlake3', string>>>
 
 /** A ResourceDescriptor of in-toto, as far as it is used here. */
@@ -61,14 +64,22 @@ export interface Statement {
 }
 
 const contentOf = (digest: Digest): DigestSet => ({ smeltContentBlake3: digest.replace(/^blake3:/, '') })
-const sha256Of = (sha256: string | undefined): DigestSet => (sha256 === undefined ? {} : { sha256: sha256.toLowerCase() })
+const sha256Of = (sha256: string | undefined): DigestSet =>
+  sha256 === undefined ? {} : { sha256: sha256.toLowerCase() }
 const resource = ({ name, sha256 }: StatedFile): Resource => ({ name, digest: sha256Of(sha256) })
 
-/** One file bears both digests; of several each bears its own, and the output's path bears the digest of what they hold together. */
+/**
+ * One file bears both digests; of several each bears its own, and the output's path bears the digest of what they hold
+ * together.
+ */
 const subjectsOf = ({ label, files, digest }: StatedOutput): readonly Resource[] => {
   const [only, ...others] = files
-  if (only !== undefined && others.length === 0) return [{ name: only.name, digest: { ...sha256Of(only.sha256), ...contentOf(digest) } }]
-  return [...files.filter(({ sha256 }) => sha256 !== undefined).map(resource), { name: label, digest: contentOf(digest) }]
+  if (only !== undefined && others.length === 0)
+    return [{ name: only.name, digest: { ...sha256Of(only.sha256), ...contentOf(digest) } }]
+  return [
+    ...files.filter(({ sha256 }) => sha256 !== undefined).map(resource),
+    { name: label, digest: contentOf(digest) },
+  ]
 }
 
 /** States how outputs were built, for others to sign and to check. The same data always give the same statement. */
@@ -81,11 +92,16 @@ export const stateBuild = ({ version, recipe, overrides, internal, inputs, outpu
       buildType: 'urn:smelt:build:1',
       externalParameters: { recipe: resource(recipe), overrides },
       internalParameters: internal,
-      resolvedDependencies: inputs.map(({ label, sha256, digest }) => ({ name: label, digest: { ...sha256Of(sha256), ...contentOf(digest) } })),
+      resolvedDependencies: inputs.map(({ label, sha256, digest }) => ({
+        name: label,
+        digest: { ...sha256Of(sha256), ...contentOf(digest) },
+      })),
     },
     runDetails: {
       builder: { id: `urn:smelt:smelt@${version}`, version: { smelt: version } },
-      ...(run === undefined ? {} : { metadata: { invocationId: run.id, startedOn: run.startedOn, finishedOn: run.finishedOn } }),
+      ...(run === undefined
+        ? {}
+        : { metadata: { invocationId: run.id, startedOn: run.startedOn, finishedOn: run.finishedOn } }),
       byproducts: [resource(lock)],
     },
   },

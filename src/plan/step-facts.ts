@@ -3,7 +3,10 @@ import { shortDigest } from '../base/digest.js'
 import { stepOf } from '../recipe/link.js'
 import type { Name, RawArgument, Recipe, Step } from '../recipe/recipe.js'
 
-/** Everything about a step that decides what it gives, in terms of the recipe's names; plain JSON, kept in the lock so that two can be compared. */
+/**
+ * Everything about a step that decides what it gives, in terms of the recipe's names; plain JSON, kept in the lock so
+ * that two can be compared.
+ */
 export interface StepFacts {
   readonly op: string
   readonly version: number
@@ -23,18 +26,28 @@ export interface StepFacts {
   readonly stream?: readonly (string | number)[]
 }
 
-/** The version of what block lists and presets mean that are written in place: raised when the same numbers begin to go to other tensors. */
+/**
+ * The version of what block lists and presets mean that are written in place: raised when the same numbers begin to go
+ * to other tensors.
+ */
 const BLOCK_LISTS = 2
 
 const plainArgument = (argument: RawArgument): unknown => {
   switch (argument.type) {
-    case 'value': return argument.value
-    case 'name': return { from: argument.name }
-    case 'layers': return argument.patterns.map((p) => (p.optional ? { match: p.text, optional: true } : p.text))
+    case 'value':
+      return argument.value
+    case 'name':
+      return { from: argument.name }
+    case 'layers':
+      return argument.patterns.map((p) => (p.optional ? { match: p.text, optional: true } : p.text))
     case 'rules': {
       const { entries, ...rest } = argument.rules
       // A list, since later rules win.
-      return { ...rest, ...(rest.mbw === undefined && rest.preset === undefined ? {} : { lists: BLOCK_LISTS }), ...(entries.length === 0 ? {} : { rules: entries.map((e) => [e.pattern.text, e.value]) }) }
+      return {
+        ...rest,
+        ...(rest.mbw === undefined && rest.preset === undefined ? {} : { lists: BLOCK_LISTS }),
+        ...(entries.length === 0 ? {} : { rules: entries.map((e) => [e.pattern.text, e.value]) }),
+      }
     }
   }
 }
@@ -54,8 +67,12 @@ const alphasOf = (recipe: Recipe, step: Step): Pick<StepFacts, 'alphas'> => {
 export const factsOf = (recipe: Recipe, step: Step): StepFacts => ({
   op: step.operator.id,
   version: step.operator.version,
-  inputs: Object.fromEntries(Object.entries(step.inputs).map(([key, names]) =>
-    [key, Array.isArray(names) ? (names as readonly Name[]).map((n) => n.name) : (names as Name).name])),
+  inputs: Object.fromEntries(
+    Object.entries(step.inputs).map(([key, names]) => [
+      key,
+      Array.isArray(names) ? (names as readonly Name[]).map((n) => n.name) : (names as Name).name,
+    ]),
+  ),
   params: plainArguments(step.params),
   ...alphasOf(recipe, step),
   ...(step.each.some((args) => Object.keys(args).length > 0) ? { models: step.each.map(plainArguments) } : {}),
@@ -75,23 +92,37 @@ const replaceNames = (facts: StepFacts, replace: (name: string) => string): unkn
     const from = typeof value === 'object' && value !== null ? (value as { readonly from?: unknown }).from : undefined
     return typeof from === 'string' ? { from: replace(from) } : value
   }
-  const inArguments = (args: Readonly<Record<string, unknown>>) => Object.fromEntries(Object.entries(args).map(([key, a]) => [key, inArgument(a)]))
+  const inArguments = (args: Readonly<Record<string, unknown>>) =>
+    Object.fromEntries(Object.entries(args).map(([key, a]) => [key, inArgument(a)]))
   return {
     ...facts,
-    inputs: Object.fromEntries(Object.entries(facts.inputs).map(([key, names]) => [key, typeof names === 'string' ? replace(names) : names.map(replace)])),
+    inputs: Object.fromEntries(
+      Object.entries(facts.inputs).map(([key, names]) => [
+        key,
+        typeof names === 'string' ? replace(names) : names.map(replace),
+      ]),
+    ),
     params: inArguments(facts.params),
     ...(facts.models === undefined ? {} : { models: facts.models.map(inArguments) }),
     ...(facts.mask === undefined ? {} : { mask: replace(facts.mask) }),
   }
 }
 
-/** A fingerprint for each step, which are in order; `input` tells models and adapters apart, by their content or their path. */
-export const fingerprintSteps = (recipe: Recipe, steps: readonly Step[], input: (name: string) => string): ReadonlyMap<string, string> => {
+/**
+ * A fingerprint for each step, which are in order; `input` tells models and adapters apart, by their content or their
+ * path.
+ */
+export const fingerprintSteps = (
+  recipe: Recipe,
+  steps: readonly Step[],
+  input: (name: string) => string,
+): ReadonlyMap<string, string> => {
   const known = new Map<string, string>()
   const replace = (name: string): string => {
     const step = known.get(stepOf(name))
     return step === undefined ? input(name) : `${step}${name.slice(stepOf(name).length)}`
   }
-  for (const step of steps) known.set(step.name, shortDigest(canonicalJson(replaceNames(factsOf(recipe, step), replace))))
+  for (const step of steps)
+    known.set(step.name, shortDigest(canonicalJson(replaceNames(factsOf(recipe, step), replace))))
   return known
 }

@@ -7,10 +7,16 @@ import type { Job } from './plan.js'
 const GIVEN: ReadonlySet<Expression['type']> = new Set(['literal', 'read', 'read-mask', 'constant', 'fill', 'position'])
 
 /**
- * Which share of a job's work each step has, by the names of the plan; the shares add up to 1. A job runs as few programs, in which nothing
- * tells steps apart, so the share is that of the operations that a step was the first to ask for. What is only copied is the work of the last step.
+ * Which share of a job's work each step has, by the names of the plan; the shares add up to 1. A job runs as few
+ * programs, in which nothing
+ * tells steps apart, so the share is that of the operations that a step was the first to ask for. What is only copied
+ * is the work of the last step.
  */
-export const stepShares = ({ step, targets, kept, sweeps }: Job, { originOf }: Pick<Graph, 'originOf'>, nameOf: (setting: number, step: string) => string): ReadonlyMap<string, number> => {
+export const stepShares = (
+  { step, targets, kept, sweeps }: Job,
+  { originOf }: Pick<Graph, 'originOf'>,
+  nameOf: (setting: number, step: string) => string,
+): ReadonlyMap<string, number> => {
   const counts = new Map<string, number>()
   const own = new Set<Expression>((sweeps?.passes ?? []).flatMap((p) => p.takes.map((t) => t.measure)))
   const seen = new Set<number>()
@@ -20,7 +26,7 @@ export const stepShares = ({ step, targets, kept, sweeps }: Job, { originOf }: P
     if (seen.has(e.id) || (isMeasure(e) && !own.has(e))) continue
     seen.add(e.id)
     append(open, argumentsOf(e))
-    const origin = GIVEN.has(e.type) || e.kind === 'scalar' && !isMeasure(e) ? undefined : originOf(e)
+    const origin = GIVEN.has(e.type) || (e.kind === 'scalar' && !isMeasure(e)) ? undefined : originOf(e)
     if (origin === undefined) continue
     const name = nameOf(origin.setting, origin.step)
     counts.set(name, (counts.get(name) ?? 0) + 1)

@@ -6,7 +6,15 @@ import type { LayerContext } from './context.js'
 
 /** Output layers of language models, each with the embeddings that stand for it in a file that lacks it. */
 const TIED: readonly (readonly [head: string, embeddings: readonly string[]])[] = [
-  ['lm_head.weight', ['model.embed_tokens.weight', 'model.language_model.embed_tokens.weight', 'model.decoder.embed_tokens.weight', 'transformer.wte.weight']],
+  [
+    'lm_head.weight',
+    [
+      'model.embed_tokens.weight',
+      'model.language_model.embed_tokens.weight',
+      'model.decoder.embed_tokens.weight',
+      'transformer.wte.weight',
+    ],
+  ],
   ['language_model.lm_head.weight', ['language_model.model.embed_tokens.weight']],
   ['embed_out.weight', ['gpt_neox.embed_in.weight']],
 ]
@@ -26,7 +34,8 @@ export const createHeadCompleter = (layers: LayerContext): HeadCompleter => {
   const completed = new WeakMap<ModelValue['tensors'], ReadonlyMap<string, Slot>>()
 
   const withHead = (value: ModelValue, head: string, embedding: string): ModelValue => {
-    const tensors = completed.get(value.tensors) ?? new Map(value.tensors).set(head, { ...value.tensors.get(embedding)!, name: head })
+    const tensors =
+      completed.get(value.tensors) ?? new Map(value.tensors).set(head, { ...value.tensors.get(embedding)!, name: head })
     completed.set(value.tensors, tensors)
     wholes.add(tensors)
     layers.inherit(tensors, value.tensors)
@@ -39,7 +48,8 @@ export const createHeadCompleter = (layers: LayerContext): HeadCompleter => {
       const keys = Object.keys(inputs).filter((key) => inputs[key]!.type === 'model')
       const lists = keys.map((key) => [call.inputs[key] ?? []].flat() as readonly Reference[])
       const models = lists.flat().filter(isModel)
-      const pair = merges || keys.length > 1 ? TIED.find(([head]) => models.some((m) => m.value.tensors.has(head))) : undefined
+      const pair =
+        merges || keys.length > 1 ? TIED.find(([head]) => models.some((m) => m.value.tensors.has(head))) : undefined
       if (pair === undefined) return { call, warnings: [] }
       const [head, embeddings] = pair
       const tie = (r: Reference): Reference => {
@@ -50,10 +60,18 @@ export const createHeadCompleter = (layers: LayerContext): HeadCompleter => {
       const [first, apart] = [models[0]!, models.find((m) => m.value.tensors.has(head))!]
       const untied = merges && tie(first) !== first
       return {
-        call: { ...call, inputs: { ...call.inputs, ...Object.fromEntries(keys.map((key) => {
-          const input = call.inputs[key]
-          return [key, input === undefined ? undefined : 'value' in input ? tie(input) : input.map(tie)]
-        })) } },
+        call: {
+          ...call,
+          inputs: {
+            ...call.inputs,
+            ...Object.fromEntries(
+              keys.map((key) => {
+                const input = call.inputs[key]
+                return [key, input === undefined ? undefined : 'value' in input ? tie(input) : input.map(tie)]
+              }),
+            ),
+          },
+        },
         warnings: untied ? [headUntied(apart.at, head, first.value.label, apart.value.label)] : [],
       }
     },

@@ -13,16 +13,28 @@ const LEAST_SECONDS = 1
 const NEWS = 0.5
 
 /** Seconds that the work of a plan takes, with this many workers at this speed. */
-export const estimateSeconds = ({ readBytes, digestBytes, writeBytes, operations, computed, copied }: Totals, workers: number, speed: Speed = TYPICAL_SPEED): number => {
+export const estimateSeconds = (
+  { readBytes, digestBytes, writeBytes, operations, computed, copied }: Totals,
+  workers: number,
+  speed: Speed = TYPICAL_SPEED,
+): number => {
   const work = speed.read * (readBytes + digestBytes) + speed.write * writeBytes + speed.compute * operations
   return work / workers + (computed + copied > 0 ? START : 0)
 }
 
-/** The speed after a build whose workers spent so many seconds on reading, writing and computing what was planned; unchanged by one too short to tell. */
-export const correctSpeed = (before: Speed | undefined, { readBytes, digestBytes, writeBytes, operations }: Totals, seconds: Speed): Speed | undefined => {
+/**
+ * The speed after a build whose workers spent so many seconds on reading, writing and computing what was planned;
+ * unchanged by one too short to tell.
+ */
+export const correctSpeed = (
+  before: Speed | undefined,
+  { readBytes, digestBytes, writeBytes, operations }: Totals,
+  seconds: Speed,
+): Speed | undefined => {
   if (seconds.read + seconds.write + seconds.compute < LEAST_SECONDS) return before
   const known = before ?? TYPICAL_SPEED
-  const blend = (old: number, spent: number, units: number): number => (units === 0 ? old : old + (before === undefined ? 1 : NEWS) * (spent / units - old))
+  const blend = (old: number, spent: number, units: number): number =>
+    units === 0 ? old : old + (before === undefined ? 1 : NEWS) * (spent / units - old)
   return {
     read: blend(known.read, seconds.read, readBytes + digestBytes),
     write: blend(known.write, seconds.write, writeBytes),

@@ -44,10 +44,16 @@ const askedOf = (output: Output, value: ModelValue, layers: LayerContext): Resul
 }
 
 /** A stored tensor as it is. */
-const copied = (graph: Graph, info: TensorInfo): Written => ({ name: info.name, dtype: info.dtype, shape: info.shape, value: () => graph.read(info) })
+const copied = (graph: Graph, info: TensorInfo): Written => ({
+  name: info.name,
+  dtype: info.dtype,
+  shape: info.shape,
+  value: () => graph.read(info),
+})
 
 /** What a tensor with scales is written with besides itself and its scale. */
-const besides = (graph: Graph, { others, markers }: Scaled): readonly Written[] => [...others, ...markers].map((info) => copied(graph, info))
+const besides = (graph: Graph, { others, markers }: Scaled): readonly Written[] =>
+  [...others, ...markers].map((info) => copied(graph, info))
 
 /** True where new scales can be laid over a tensor as the first model has them. */
 const isRescalable = ({ scaled, shape }: Slot): boolean => scaled?.stored.dtype === 'F8_E4M3' && sizeOf(shape) > 0
@@ -62,16 +68,26 @@ const rescaled = (graph: Graph, x: Tensor, scaled: Scaled): readonly Written[] =
   ]
 }
 
-/** Tensors that the first model stores with scales: as they are stored where nothing was computed, else with new scales where that is asked for; undefined for plain numbers. */
-const writeScaled = (graph: Graph, { name, scaled }: Slot & { readonly scaled: Scaled }, value: ModelValue, dtype: OutputDtype): readonly Written[] | undefined => {
+/**
+ * Tensors that the first model stores with scales: as they are stored where nothing was computed, else with new scales
+ * where that is asked for; undefined for plain numbers.
+ */
+const writeScaled = (
+  graph: Graph,
+  { name, scaled }: Slot & { readonly scaled: Scaled },
+  value: ModelValue,
+  dtype: OutputDtype,
+): readonly Written[] | undefined => {
   if (dtype !== 'same' && dtype !== SCALED_DTYPE) return undefined
   const x = value.tensor(name)
-  if (x === readScaled(graph, scaled)) return [copied(graph, scaled.stored), copied(graph, scaled.scale), ...besides(graph, scaled)]
+  if (x === readScaled(graph, scaled))
+    return [copied(graph, scaled.stored), copied(graph, scaled.scale), ...besides(graph, scaled)]
   return dtype === SCALED_DTYPE ? rescaled(graph, x, scaled) : undefined
 }
 
 /** The stored tensor that an expression is, if it is no more than that. */
-const storedAs = (x: Tensor): readonly QuantisedWeight[] => (x.type === 'read' ? [{ name: x.view.tensor.name, file: x.view.tensor.file }] : [])
+const storedAs = (x: Tensor): readonly QuantisedWeight[] =>
+  x.type === 'read' ? [{ name: x.view.tensor.name, file: x.view.tensor.file }] : []
 
 const writeModel = (graph: Graph, output: Output, value: ModelValue, asked: Asked): Result<Contents> => {
   const tensors = new Map<string, Written>()
@@ -79,19 +95,26 @@ const writeModel = (graph: Graph, output: Output, value: ModelValue, asked: Aske
   const wishes = new Map<Place, boolean>()
   const [kept, packed]: [QuantisedWeight[], QuantisedWeight[]] = [[], []]
   let [unscaled, unasked] = [0, 0]
-  const add = (written: readonly Written[]): void => written.forEach((t) => void (tensors.has(t.name) || tensors.set(t.name, t)))
+  const add = (written: readonly Written[]): void =>
+    written.forEach((t) => void (tensors.has(t.name) || tensors.set(t.name, t)))
   for (const slot of value.tensors.values()) {
     const { dtype, at } = asked(slot)
     const { name, shape, scaled } = slot
     if (dtype === SCALED_DTYPE) wishes.set(at, wishes.get(at) === true || isRescalable(slot))
-    const own = scaled === undefined ? undefined : writeScaled(graph, { ...slot, scaled }, value, dtype === SCALED_DTYPE && !isRescalable(slot) ? 'same' : dtype)
+    const own =
+      scaled === undefined
+        ? undefined
+        : writeScaled(graph, { ...slot, scaled }, value, dtype === SCALED_DTYPE && !isRescalable(slot) ? 'same' : dtype)
     if (scaled !== undefined && own === undefined) {
       unscaled += 1
       unasked += dtype === 'same' ? 1 : 0
     }
     if (scaled !== undefined && own !== undefined) kept.push({ name, file: scaled.stored.file })
     if (slot.opaque !== undefined) append(packed, storedAs(value.tensor(name)))
-    const plain = dtype === 'same' || dtype === SCALED_DTYPE || slot.opaque !== undefined || !isFloat(slot.dtype) ? slot.dtype : OUTPUT_DTYPES[dtype]
+    const plain =
+      dtype === 'same' || dtype === SCALED_DTYPE || slot.opaque !== undefined || !isFloat(slot.dtype)
+        ? slot.dtype
+        : OUTPUT_DTYPES[dtype]
     add(own ?? [{ name, dtype: plain, shape, value: () => value.tensor(name) }])
   }
   const vain = [...wishes].filter(([, granted]) => !granted).map(([at]) => noScales(at, output.from.name))
@@ -100,10 +123,22 @@ const writeModel = (graph: Graph, output: Output, value: ModelValue, asked: Aske
   return ok({ tensors: [...tensors.values()], unscaled, quantised: [...kept, ...packed] }, mixed)
 }
 
-/** The tensors of an output, their dtypes and what each is made of. Only floats change their dtype, and nothing of what is packed does. */
+/**
+ * The tensors of an output, their dtypes and what each is made of. Only floats change their dtype, and nothing of what
+ * is packed does.
+ */
 export const writtenTensors = (graph: Graph, output: Output, value: Value, layers: LayerContext): Result<Contents> => {
   if (value.kind === 'mask') {
-    return ok({ tensors: [...value.shapes].map(([name, shape]) => ({ name, dtype: 'BOOL', shape, value: () => value.mask(name) })), unscaled: 0, quantised: [] })
+    return ok({
+      tensors: [...value.shapes].map(([name, shape]) => ({
+        name,
+        dtype: 'BOOL',
+        shape,
+        value: () => value.mask(name),
+      })),
+      unscaled: 0,
+      quantised: [],
+    })
   }
   if (value.kind !== 'model') return ok({ tensors: [], unscaled: 0, quantised: [] })
   const asked = askedOf(output, value, layers)

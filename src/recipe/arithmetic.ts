@@ -4,7 +4,10 @@ export type ArithmeticProblem =
   | { readonly type: 'name'; readonly name: string }
   | { readonly type: 'deep' }
 
-/** The value of an expression, or what is wrong with it. Division by zero gives an infinity or NaN, which no param may be. */
+/**
+ * The value of an expression, or what is wrong with it. Division by zero gives an infinity or NaN, which no param may
+ * be.
+ */
 export type ArithmeticResult = { readonly type: 'value'; readonly value: number } | ArithmeticProblem
 
 const TOKEN = /\s*(?:(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|([A-Za-z_][\w-]*)|([-+*/()])|(\S))/gy
@@ -16,11 +19,17 @@ const MOST_DEPTH = 64
 const DIGITS = 15
 
 /**
- * Computes `+ - * /` over numbers and names, with parentheses, in float64, rounded to 15 decimal digits. Names may hold `-`, so a minus between names needs spaces.
+ * Computes `+ - * /` over numbers and names, with parentheses, in float64, rounded to 15 decimal digits. Names may hold
+ * `-`, so a minus between names needs spaces.
  * `valueOf` gives the number of a name; undefined where it is none.
  */
 export const computeArithmetic = (text: string, valueOf: (name: string) => number | undefined): ArithmeticResult => {
-  const tokens = [...text.matchAll(TOKEN)].map(([, number, name, sign, other]) => ({ number, name, sign, text: number ?? name ?? sign ?? other ?? '' }))
+  const tokens = [...text.matchAll(TOKEN)].map(([, number, name, sign, other]) => ({
+    number,
+    name,
+    sign,
+    text: number ?? name ?? sign ?? other ?? '',
+  }))
   let at = 0
   let depth = 0
   let problem: ArithmeticProblem | undefined
@@ -46,7 +55,8 @@ export const computeArithmetic = (text: string, valueOf: (name: string) => numbe
         return take(')') === undefined ? fail({ type: 'syntax', found: found(), expected: '`)`' }) : value
       }
       const { number, name } = tokens[at] ?? {}
-      if (number === undefined && name === undefined) return fail({ type: 'syntax', found: found(), expected: 'a number, a param or `(`' })
+      if (number === undefined && name === undefined)
+        return fail({ type: 'syntax', found: found(), expected: 'a number, a param or `(`' })
       at += 1
       return number === undefined ? (valueOf(name!) ?? fail({ type: 'name', name: name! })) : Number(number)
     } finally {
@@ -55,15 +65,18 @@ export const computeArithmetic = (text: string, valueOf: (name: string) => numbe
   }
   const product = (): number => {
     let value = operand()
-    for (let sign = take('*', '/'); sign !== undefined; sign = take('*', '/')) value = sign === '*' ? value * operand() : value / operand()
+    for (let sign = take('*', '/'); sign !== undefined; sign = take('*', '/'))
+      value = sign === '*' ? value * operand() : value / operand()
     return value
   }
   const sum = (): number => {
     let value = product()
-    for (let sign = take('+', '-'); sign !== undefined; sign = take('+', '-')) value = sign === '+' ? value + product() : value - product()
+    for (let sign = take('+', '-'); sign !== undefined; sign = take('+', '-'))
+      value = sign === '+' ? value + product() : value - product()
     return value
   }
   const value = sum()
-  if (problem === undefined && at < tokens.length) fail({ type: 'syntax', found: found(), expected: '`+`, `-`, `*`, `/` or the end' })
+  if (problem === undefined && at < tokens.length)
+    fail({ type: 'syntax', found: found(), expected: '`+`, `-`, `*`, `/` or the end' })
   return problem ?? { type: 'value', value: Number(value.toPrecision(DIGITS)) }
 }

@@ -5,17 +5,29 @@ import type { Kind } from '../operators/value.js'
 import type { Step } from './recipe.js'
 import { usesOf } from './step.js'
 
-interface Definition { readonly kind: Kind | 'param'; readonly at: Place; readonly results: number }
+interface Definition {
+  readonly kind: Kind | 'param'
+  readonly at: Place
+  readonly results: number
+}
 
-const entriesOf = (root: Value, key: string): readonly (readonly [string, MapValue['entries'] extends ReadonlyMap<string, infer E> ? E : never])[] => {
+const entriesOf = (
+  root: Value,
+  key: string,
+): readonly (readonly [string, MapValue['entries'] extends ReadonlyMap<string, infer E> ? E : never])[] => {
   const block = root.type === 'map' ? root.entries.get(key)?.value : undefined
   return block?.type === 'map' ? [...block.entries] : []
 }
 
 const resultsOf = (step: Step): number =>
-  step.operator.results?.(Object.fromEntries(Object.entries(step.params).map(([k, a]) => [k, a.type === 'value' ? a.value : undefined]))) ?? 1
+  step.operator.results?.(
+    Object.fromEntries(Object.entries(step.params).map(([k, a]) => [k, a.type === 'value' ? a.value : undefined])),
+  ) ?? 1
 
-/** Checks that every name is defined once, used for what it is, and that steps can be put in order. Works on recipes that have other problems too. */
+/**
+ * Checks that every name is defined once, used for what it is, and that steps can be put in order. Works on recipes
+ * that have other problems too.
+ */
 export const linkNames = (root: Value, steps: ReadonlyMap<string, Step>): Diagnostic[] => {
   const problems: Diagnostic[] = []
   const definitions = new Map<string, Definition>()
@@ -43,7 +55,16 @@ export const linkNames = (root: Value, steps: ReadonlyMap<string, Step>): Diagno
   const check = (name: string, at: Place, kinds: readonly Definition['kind'][]): void => {
     if (opaque.has(stepOf(name))) return
     const definition = definitions.get(name)
-    if (definition === undefined) problems.push(unknownName(name, kinds, named.filter(([, d]) => kinds.includes(d.kind)).map(([fit]) => fit), known, at))
+    if (definition === undefined)
+      problems.push(
+        unknownName(
+          name,
+          kinds,
+          named.filter(([, d]) => kinds.includes(d.kind)).map(([fit]) => fit),
+          known,
+          at,
+        ),
+      )
     else if (definition.results > 1) problems.push(whichResult(name, definition.results, at))
     else if (!kinds.includes(definition.kind)) problems.push(wrongKind(name, definition.kind, kinds, at, definition.at))
   }
@@ -52,7 +73,8 @@ export const linkNames = (root: Value, steps: ReadonlyMap<string, Step>): Diagno
     const from = e.value.type === 'map' ? e.value.entries.get('from')?.value : undefined
     if (from?.type === 'string') check(from.value, { type: 'text', range: from.range }, ['model', 'mask', 'report'])
     const tags = e.value.type === 'map' ? e.value.entries.get('tags')?.value : undefined
-    for (const item of tags?.type === 'list' ? tags.items : [tags]) if (item?.type === 'string') check(item.value, { type: 'text', range: item.range }, ['adapter'])
+    for (const item of tags?.type === 'list' ? tags.items : [tags])
+      if (item?.type === 'string') check(item.value, { type: 'text', range: item.range }, ['adapter'])
   }
   return [...problems, ...findCycles(steps)]
 }
@@ -60,16 +82,30 @@ export const linkNames = (root: Value, steps: ReadonlyMap<string, Step>): Diagno
 /** The step a name belongs to: `quarters.2` is a result of `quarters`. */
 export const stepOf = (name: string): string => name.split('.')[0]!
 
-interface Edge { readonly from: string; readonly to: string; readonly at: Place }
+interface Edge {
+  readonly from: string
+  readonly to: string
+  readonly at: Place
+}
 
 /** The steps a step uses, each once, at the first place it is named. */
 const edgesOf = (step: Step, steps: ReadonlyMap<string, Step>): Edge[] => {
-  const edges = usesOf(step).map((u): Edge => ({ from: step.name, to: stepOf(u.name), at: u.at })).filter((e) => steps.has(e.to))
+  const edges = usesOf(step)
+    .map((u): Edge => ({ from: step.name, to: stepOf(u.name), at: u.at }))
+    .filter((e) => steps.has(e.to))
   return [...new Map(edges.toReversed().map((e) => [e.to, e])).values()].toReversed()
 }
 
-/** Visits steps depth first, each after those it uses, without recursion; `around` hears of an edge that leads back into the path, as the edges along that. */
-const visitSteps = (steps: ReadonlyMap<string, Step>, wanted: Iterable<string>, leave: (step: Step) => void, around: (path: readonly Edge[]) => void): void => {
+/**
+ * Visits steps depth first, each after those it uses, without recursion; `around` hears of an edge that leads back into
+ * the path, as the edges along that.
+ */
+const visitSteps = (
+  steps: ReadonlyMap<string, Step>,
+  wanted: Iterable<string>,
+  leave: (step: Step) => void,
+  around: (path: readonly Edge[]) => void,
+): void => {
   const done = new Set<string>()
   const open = new Set<string>()
   for (const root of wanted) {
@@ -99,13 +135,23 @@ const visitSteps = (steps: ReadonlyMap<string, Step>, wanted: Iterable<string>, 
 /** Each cycle once, as the edges along it. */
 const findCycles = (steps: ReadonlyMap<string, Step>): Diagnostic[] => {
   const found: Diagnostic[] = []
-  visitSteps(steps, steps.keys(), () => undefined, (path) => found.push(cycle(path)))
+  visitSteps(
+    steps,
+    steps.keys(),
+    () => undefined,
+    (path) => found.push(cycle(path)),
+  )
   return found
 }
 
 /** The steps some names need, each after what it uses; otherwise in the order they are written. */
 export const orderSteps = (steps: ReadonlyMap<string, Step>, wanted: readonly string[]): Step[] => {
   const needed: Step[] = []
-  visitSteps(steps, wanted.map(stepOf), (step) => needed.push(step), () => undefined)
+  visitSteps(
+    steps,
+    wanted.map(stepOf),
+    (step) => needed.push(step),
+    () => undefined,
+  )
   return needed
 }

@@ -1,14 +1,56 @@
-/** How another word's number relates to the one smelt has: the same, what it leaves of 1, or either, by the program it comes from. */
+/**
+ * How another word's number relates to the one smelt has: the same, what it leaves of 1, or either, by the program it
+ * comes from.
+ */
 export type Turn = 'same' | 'turned' | 'either'
 
 /** For a parameter, what other programs call it or its counterpart. */
 export const PARAMETER_WORDS: Readonly<Record<string, Readonly<Record<string, Turn>>>> = {
-  keep: { t: 'turned', alpha: 'turned', base_alpha: 'turned', multiplier: 'turned', weight: 'turned', weight_b: 'turned', mix: 'turned', interpolation: 'turned', amount: 'turned', ratio: 'either' },
+  keep: {
+    t: 'turned',
+    alpha: 'turned',
+    base_alpha: 'turned',
+    multiplier: 'turned',
+    weight: 'turned',
+    weight_b: 'turned',
+    mix: 'turned',
+    interpolation: 'turned',
+    amount: 'turned',
+    ratio: 'either',
+  },
   drop: { density: 'turned', drop_rate: 'same', dropout: 'same', p: 'same', sparsity: 'same', probability: 'same' },
-  density: { drop: 'turned', drop_rate: 'turned', dropout: 'turned', p: 'turned', sparsity: 'turned', k: 'same', topk: 'same', top_k: 'same', trim: 'same' },
-  strength: { weight: 'same', scale: 'same', alpha: 'same', multiplier: 'same', ratio: 'same', amount: 'same', strength_model: 'same', lora_strength: 'same', noise: 'same' },
+  density: {
+    drop: 'turned',
+    drop_rate: 'turned',
+    dropout: 'turned',
+    p: 'turned',
+    sparsity: 'turned',
+    k: 'same',
+    topk: 'same',
+    top_k: 'same',
+    trim: 'same',
+  },
+  strength: {
+    weight: 'same',
+    scale: 'same',
+    alpha: 'same',
+    multiplier: 'same',
+    ratio: 'same',
+    amount: 'same',
+    strength_model: 'same',
+    lora_strength: 'same',
+    noise: 'same',
+  },
   clip_strength: { strength_clip: 'same', te_strength: 'same' },
-  weight: { alpha: 'same', ratio: 'same', scale: 'same', strength: 'same', weights: 'same', multiplier: 'same', lambda: 'same' },
+  weight: {
+    alpha: 'same',
+    ratio: 'same',
+    scale: 'same',
+    strength: 'same',
+    weights: 'same',
+    multiplier: 'same',
+    lambda: 'same',
+  },
   lambda: { lamda: 'same', scaling: 'same', scaling_factor: 'same', scale: 'same' },
   layers: { layer: 'same', blocks: 'same', filter: 'same', filters: 'same', include: 'same', modules: 'same' },
 }
@@ -33,19 +75,71 @@ export const OUTPUT_WORDS: Readonly<Record<string, readonly string[]>> = {
 
 /** For an operator, what other programs call it; what is said of it comes behind its name. */
 export const OPERATOR_WORDS: Readonly<Record<string, string>> = {
-  average: 'merge.linear', avg: 'merge.linear', mean: 'merge.linear', model_soup: 'merge.linear', soup: 'merge.linear', weighted_average: 'merge.linear',
-  interpolate: 'merge.blend', lerp: 'merge.blend', merge: 'merge.blend', mix: 'merge.blend', modelmergesimple: 'merge.blend', weighted_sum: 'merge.blend', weightedsum: 'merge.blend',
-  cosine: 'merge.blend` with `method: cosine', nuslerp: 'merge.blend` with `method: slerp', slerp: 'merge.blend` with `method: slerp',
-  add: 'model.add', adddifference: 'merge.add_difference', difference: 'model.subtract', sub: 'model.subtract', diff: 'model.subtract', multiply: 'model.scale',
-  apply_lora: 'adapter.apply', bake: 'adapter.apply', bake_lora: 'adapter.apply', load_lora: 'adapter.apply', lora: 'adapter.apply', loraloader: 'adapter.apply', merge_lora: 'adapter.apply',
-  block_weights: 'weights.mbw', mbw: 'weights.mbw', task_vector: 'merge.task_arithmetic',
+  average: 'merge.linear',
+  avg: 'merge.linear',
+  mean: 'merge.linear',
+  model_soup: 'merge.linear',
+  soup: 'merge.linear',
+  weighted_average: 'merge.linear',
+  interpolate: 'merge.blend',
+  lerp: 'merge.blend',
+  merge: 'merge.blend',
+  mix: 'merge.blend',
+  modelmergesimple: 'merge.blend',
+  weighted_sum: 'merge.blend',
+  weightedsum: 'merge.blend',
+  cosine: 'merge.blend` with `method: cosine',
+  nuslerp: 'merge.blend` with `method: slerp',
+  slerp: 'merge.blend` with `method: slerp',
+  add: 'model.add',
+  adddifference: 'merge.add_difference',
+  difference: 'model.subtract',
+  sub: 'model.subtract',
+  diff: 'model.subtract',
+  multiply: 'model.scale',
+  apply_lora: 'adapter.apply',
+  bake: 'adapter.apply',
+  bake_lora: 'adapter.apply',
+  load_lora: 'adapter.apply',
+  lora: 'adapter.apply',
+  loraloader: 'adapter.apply',
+  merge_lora: 'adapter.apply',
+  block_weights: 'weights.mbw',
+  mbw: 'weights.mbw',
+  task_vector: 'merge.task_arithmetic',
 }
 
 /** For a dtype, what other programs call it. */
 export const DTYPE_WORDS: Readonly<Record<string, string>> = {
-  bf16: 'bf16', bfloat16: 'bf16', float: 'f32', float16: 'f16', float32: 'f32', float8: 'f8_e4m3', float8_e4m3fn: 'f8_e4m3', float8_e5m2: 'f8_e5m2',
-  fp16: 'f16', fp32: 'f32', fp8: 'f8_e4m3', fp8_e4m3fn: 'f8_e4m3', fp8_e5m2: 'f8_e5m2', full: 'f32', half: 'f16', single: 'f32',
+  bf16: 'bf16',
+  bfloat16: 'bf16',
+  float: 'f32',
+  float16: 'f16',
+  float32: 'f32',
+  float8: 'f8_e4m3',
+  float8_e4m3fn: 'f8_e4m3',
+  float8_e5m2: 'f8_e5m2',
+  fp16: 'f16',
+  fp32: 'f32',
+  fp8: 'f8_e4m3',
+  fp8_e4m3fn: 'f8_e4m3',
+  fp8_e5m2: 'f8_e5m2',
+  full: 'f32',
+  half: 'f16',
+  single: 'f32',
 }
 
 /** For the key that names a step's operator, what other programs call it. */
-export const OP_WORDS: readonly string[] = ['method', 'merge_method', 'operation', 'operator', 'type', 'node', 'class_type', 'kind', 'mode', 'use', 'merge']
+export const OP_WORDS: readonly string[] = [
+  'method',
+  'merge_method',
+  'operation',
+  'operator',
+  'type',
+  'node',
+  'class_type',
+  'kind',
+  'mode',
+  'use',
+  'merge',
+]

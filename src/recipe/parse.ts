@@ -31,7 +31,10 @@ const mapOf = (value: Value | undefined): ReadonlyMap<string, { readonly key: Ra
 const get = (value: Value, key: string): Value | undefined => mapOf(value).get(key)?.value
 const textOf = (value: Value | undefined): string | undefined => (value?.type === 'string' ? value.value : undefined)
 
-/** Reads a recipe's text. All its problems are reported at once, in order of place: syntax, keys and values, names, kinds, cycles. */
+/**
+ * Reads a recipe's text. All its problems are reported at once, in order of place: syntax, keys and values, names,
+ * kinds, cycles.
+ */
 export const parse = (source: Source, options: ParseOptions = {}): Result<Recipe> => {
   const document = readDocument(source)
   if (document.type === 'failed') return document
@@ -41,68 +44,104 @@ export const parse = (source: Source, options: ParseOptions = {}): Result<Recipe
   // Keys at the wrong depth make half of a recipe look wrong: nothing else is worth telling before they are put right.
   if (checked.diagnostics.some((d) => d.code === 'indent')) return failed(...checked.diagnostics)
   const steps = readSteps(root)
-  const outputs = readOutputs(root, (name) => (mapOf(get(root, 'models')).has(name) ? 'model' : steps.get(stepOf(name))?.operator.output))
+  const outputs = readOutputs(root, (name) =>
+    mapOf(get(root, 'models')).has(name) ? 'model' : steps.get(stepOf(name))?.operator.output,
+  )
   const unknown = new Set(open.map((range) => range.start))
   const inKnown = ({ at }: Diagnostic): boolean => at?.type !== 'text' || !unknown.has(at.range.start)
   // A text where a number belongs is not also the name of nothing, and without models nothing has a name.
   const told = new Set(checked.diagnostics.flatMap(({ at }) => (at?.type === 'text' ? [at.range.start] : [])))
-  const isFresh = ({ at, code }: Diagnostic): boolean => (at?.type !== 'text' || !told.has(at.range.start)) && !(code === 'unknown-name' && get(root, 'models')?.type !== 'map')
+  const isFresh = ({ at, code }: Diagnostic): boolean =>
+    (at?.type !== 'text' || !told.has(at.range.start)) &&
+    !(code === 'unknown-name' && get(root, 'models')?.type !== 'map')
   const problems = orderProblems([
     ...document.diagnostics,
     ...paramProblems,
     ...unknownParams,
-    ...[...advise(root, checked.diagnostics), ...linkNames(root, steps).filter(isFresh), ...outputs.problems].filter(inKnown),
+    ...[...advise(root, checked.diagnostics), ...linkNames(root, steps).filter(isFresh), ...outputs.problems].filter(
+      inKnown,
+    ),
   ])
   if (problems.some((d) => d.severity === 'error')) return failed(...problems)
   const seed = get(root, 'seed')
-  return ok({
-    source,
-    name: textOf(get(root, 'name')) ?? 'recipe',
-    seed: seed?.type === 'number' || seed?.type === 'string' ? seed.value : 0,
-    params: Object.fromEntries(params) as Readonly<Record<string, Scalar>>,
-    computed,
-    models: readFiles(get(root, 'models')),
-    adapters: readAdapters(get(root, 'adapters')),
-    steps,
-    outputs: outputs.outputs,
-  }, problems)
+  return ok(
+    {
+      source,
+      name: textOf(get(root, 'name')) ?? 'recipe',
+      seed: seed?.type === 'number' || seed?.type === 'string' ? seed.value : 0,
+      params: Object.fromEntries(params) as Readonly<Record<string, Scalar>>,
+      computed,
+      models: readFiles(get(root, 'models')),
+      adapters: readAdapters(get(root, 'adapters')),
+      steps,
+      outputs: outputs.outputs,
+    },
+    problems,
+  )
 }
 
 const readSteps = (root: Value): Map<string, Step> =>
-  new Map([...mapOf(get(root, 'steps'))].flatMap(([name, { key, value }]) => {
-    const operator: Operator | undefined = findOperator(textOf(get(value, 'op')) ?? '')
-    return operator === undefined || value.type !== 'map' ? [] : [[name, readStep(name, key, value, operator)] as const]
-  }))
+  new Map(
+    [...mapOf(get(root, 'steps'))].flatMap(([name, { key, value }]) => {
+      const operator: Operator | undefined = findOperator(textOf(get(value, 'op')) ?? '')
+      return operator === undefined || value.type !== 'map'
+        ? []
+        : [[name, readStep(name, key, value, operator)] as const]
+    }),
+  )
 
 const readFiles = (block: Value | undefined): Map<string, InputModel> =>
-  new Map([...mapOf(block)].map(([name, { value }]) => {
-    const path = value.type === 'string' ? value : get(value, 'path')!
-    return [name, { name, path: textOf(path) ?? '', sha256: textOf(get(value, 'sha256')), at: place(path.range) }] as const
-  }))
+  new Map(
+    [...mapOf(block)].map(([name, { value }]) => {
+      const path = value.type === 'string' ? value : get(value, 'path')!
+      return [
+        name,
+        { name, path: textOf(path) ?? '', sha256: textOf(get(value, 'sha256')), at: place(path.range) },
+      ] as const
+    }),
+  )
 
 const readAdapters = (block: Value | undefined): Map<string, InputAdapter> => {
   const entries = mapOf(block)
-  return new Map([...readFiles(block)].map(([name, file]) => {
-    const alpha = get(entries.get(name)!.value, 'alpha')
-    return [name, { ...file, alpha: alpha?.type === 'number' ? alpha.value : undefined }]
-  }))
+  return new Map(
+    [...readFiles(block)].map(([name, file]) => {
+      const alpha = get(entries.get(name)!.value, 'alpha')
+      return [name, { ...file, alpha: alpha?.type === 'number' ? alpha.value : undefined }]
+    }),
+  )
 }
 
 /** One name, or a list of names. */
 const namesIn = (value: Value | undefined): readonly Name[] =>
-  (value?.type === 'list' ? value.items : [value]).flatMap((item) => (item?.type === 'string' ? [{ name: item.value, at: place(item.range) }] : []))
+  (value?.type === 'list' ? value.items : [value]).flatMap((item) =>
+    item?.type === 'string' ? [{ name: item.value, at: place(item.range) }] : [],
+  )
 
 /** Outputs are read from recipes with problems too, so that a wrong size or path is told together with the rest. */
-const readOutputs = (root: Value, kindOf: (name: string) => Kind | undefined): { outputs: Map<string, Output>; problems: Diagnostic[] } => {
+const readOutputs = (
+  root: Value,
+  kindOf: (name: string) => Kind | undefined,
+): { outputs: Map<string, Output>; problems: Diagnostic[] } => {
   const problems: Diagnostic[] = []
   const outputs = new Map<string, Output>()
   for (const [name, { key, value }] of mapOf(get(root, 'outputs'))) {
     const [from, path] = [get(value, 'from'), get(value, 'path')]
     if (from?.type !== 'string' || path?.type !== 'string') continue
     const size = get(value, 'shard_size')
-    const shards = size?.type === 'string' ? parseSize(size.value, place(size.range)) : size?.type === 'number' ? ok(size.value) : undefined
+    const shards =
+      size?.type === 'string'
+        ? parseSize(size.value, place(size.range))
+        : size?.type === 'number'
+          ? ok(size.value)
+          : undefined
     if (shards?.type === 'failed') append(problems, shards.diagnostics)
-    const wrong = path.value === '' ? undefined : checkOutputPath({ name, path: path.value, at: place(path.range), sharded: size !== undefined }, kindOf(from.value))
+    const wrong =
+      path.value === ''
+        ? undefined
+        : checkOutputPath(
+            { name, path: path.value, at: place(path.range), sharded: size !== undefined },
+            kindOf(from.value),
+          )
     if (wrong !== undefined) problems.push(wrong)
     const dtype = get(value, 'dtype')
     const rules = [...mapOf(dtype)]
@@ -113,7 +152,12 @@ const readOutputs = (root: Value, kindOf: (name: string) => Kind | undefined): {
       path: path.value,
       pathAt: place(path.range),
       dtype: (textOf(dtype) ?? textOf(mapOf(dtype).get('default')?.value) ?? 'same') as OutputDtype,
-      dtypeRules: rules.filter(([k]) => k !== 'default').map(([k, e]) => ({ pattern: { text: k, optional: false, at: place(e.key) }, dtype: textOf(e.value) as OutputDtype })),
+      dtypeRules: rules
+        .filter(([k]) => k !== 'default')
+        .map(([k, e]) => ({
+          pattern: { text: k, optional: false, at: place(e.key) },
+          dtype: textOf(e.value) as OutputDtype,
+        })),
       shardBytes: shards?.type === 'ok' ? shards.value : undefined,
       delta: toPlain(get(value, 'delta') ?? { type: 'boolean', value: false, range: path.range }) === true,
       nonFinite: textOf(get(value, 'non_finite')) === 'allow' ? 'allow' : 'error',

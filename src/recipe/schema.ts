@@ -3,23 +3,46 @@ import type { Operator } from '../operators/define.js'
 import { DEFINITIONS, explain, NAME, orParam, stepSchema, type Audience } from '../operators/schema.js'
 import { OUTPUT_DTYPES, SCALED_DTYPE } from './recipe.js'
 
-const NAMES = { propertyNames: { title: 'a name of letters, digits, `_` and `-` that begins with a letter', type: 'string', pattern: NAME } }
+const NAMES = {
+  propertyNames: {
+    title: 'a name of letters, digits, `_` and `-` that begins with a letter',
+    type: 'string',
+    pattern: NAME,
+  },
+}
 const DTYPES = ['same', ...Object.keys(OUTPUT_DTYPES), SCALED_DTYPE]
 
-const ALPHA = 'The alpha of its training, for an adapter that does not state its scale: factors are multiplied with alpha / rank.'
+const ALPHA =
+  'The alpha of its training, for an adapter that does not state its scale: factors are multiplied with alpha / rank.'
 
 const fileSchema = (what: 'model' | 'adapter', audience: Audience): JsonSchema => {
   const path = { title: 'a path', type: 'string', minLength: 1 }
   return {
     anyOf: [
-      { ...path, ...explain(`The ${what}’s file, relative to the recipe; a folder or index file of a sharded one.`, audience) },
+      {
+        ...path,
+        ...explain(`The ${what}’s file, relative to the recipe; a folder or index file of a sharded one.`, audience),
+      },
       {
         title: `a file with its ${what === 'adapter' ? 'alpha or ' : ''}digest`,
         type: 'object',
         properties: {
-          path: { ...path, ...explain('A safetensors file, or the index file or folder of a sharded one, relative to the recipe.', audience) },
-          ...(what === 'adapter' ? { alpha: { ...orParam({ type: 'number', exclusiveMinimum: 0 }, audience), ...explain(ALPHA, audience) } } : {}),
-          sha256: { title: 'a sha256 digest of 64 hexadecimal digits', type: 'string', pattern: '^[0-9a-fA-F]{64}$', ...explain('Checked before anything runs.', audience) },
+          path: {
+            ...path,
+            ...explain(
+              'A safetensors file, or the index file or folder of a sharded one, relative to the recipe.',
+              audience,
+            ),
+          },
+          ...(what === 'adapter'
+            ? { alpha: { ...orParam({ type: 'number', exclusiveMinimum: 0 }, audience), ...explain(ALPHA, audience) } }
+            : {}),
+          sha256: {
+            title: 'a sha256 digest of 64 hexadecimal digits',
+            type: 'string',
+            pattern: '^[0-9a-fA-F]{64}$',
+            ...explain('Checked before anything runs.', audience),
+          },
         },
         required: ['path'],
         additionalProperties: false,
@@ -33,7 +56,15 @@ const dtypeSchema = (audience: Audience): JsonSchema => {
   return {
     anyOf: [
       dtype,
-      { title: 'dtypes by layer', type: 'object', properties: { default: { ...dtype, ...explain('The dtype of layers that no rule reaches; `same` unless given.', audience) } }, additionalProperties: dtype, minProperties: 1 },
+      {
+        title: 'dtypes by layer',
+        type: 'object',
+        properties: {
+          default: { ...dtype, ...explain('The dtype of layers that no rule reaches; `same` unless given.', audience) },
+        },
+        additionalProperties: dtype,
+        minProperties: 1,
+      },
     ],
   }
 }
@@ -44,17 +75,60 @@ const outputSchema = (audience: Audience): JsonSchema => {
     title: 'an output',
     type: 'object',
     properties: {
-      from: { title: 'the name of a model, mask or step', type: 'string', ...say('What is written: the name of a step, for example.') },
-      path: { title: 'a path', type: 'string', minLength: 1, ...say('Where to, relative to the recipe. `${name}` stands for a param. The ending of a report’s path says its form: `.txt`, `.json`, `.svg`, `.png` or `.html`.') },
-      dtype: { ...dtypeSchema(audience), ...say('`same` (default) as the first model has it, or `f32`, `f16`, `bf16`, `f8_e4m3`, `f8_e5m2`, or rules per layer. `f8_e4m3_scaled` writes the tensors that the first model stores with scales with new ones. Rounded once, to nearest even.') },
-      shard_size: { title: 'a size such as 5GB', type: ['string', 'integer'], minLength: 1, minimum: 1, ...say('Splits the output into files of at most this size, with an index: `5GB`, `500MiB`.') },
-      delta: { ...orParam({ type: 'boolean' }, audience), ...say('`true` writes the difference of two models as it is.') },
-      non_finite: { ...orParam({ enum: ['error', 'allow'] }, audience), ...say('`allow` lets NaN and infinities through; otherwise they stop the build.') },
-      tags: {
-        anyOf: [{ title: 'the name of an adapter', type: 'string' }, { title: 'a list of adapters', type: 'array', items: { type: 'string' }, minItems: 1 }],
-        ...say('Adapters whose training tags are written into the file’s metadata, as `smelt.tags`, most frequent first.'),
+      from: {
+        title: 'the name of a model, mask or step',
+        type: 'string',
+        ...say('What is written: the name of a step, for example.'),
       },
-      metadata: { title: 'strings by name', type: 'object', propertyNames: { title: 'a name of yours: those that begin with `smelt.` are smelt’s own', type: 'string', pattern: '^(?!smelt\\.)' }, additionalProperties: { type: 'string' }, ...say('Further entries of the file’s metadata.') },
+      path: {
+        title: 'a path',
+        type: 'string',
+        minLength: 1,
+        ...say(
+          'Where to, relative to the recipe. `${name}` stands for a param. The ending of a report’s path says its form: `.txt`, `.json`, `.svg`, `.png` or `.html`.',
+        ),
+      },
+      dtype: {
+        ...dtypeSchema(audience),
+        ...say(
+          '`same` (default) as the first model has it, or `f32`, `f16`, `bf16`, `f8_e4m3`, `f8_e5m2`, or rules per layer. `f8_e4m3_scaled` writes the tensors that the first model stores with scales with new ones. Rounded once, to nearest even.',
+        ),
+      },
+      shard_size: {
+        title: 'a size such as 5GB',
+        type: ['string', 'integer'],
+        minLength: 1,
+        minimum: 1,
+        ...say('Splits the output into files of at most this size, with an index: `5GB`, `500MiB`.'),
+      },
+      delta: {
+        ...orParam({ type: 'boolean' }, audience),
+        ...say('`true` writes the difference of two models as it is.'),
+      },
+      non_finite: {
+        ...orParam({ enum: ['error', 'allow'] }, audience),
+        ...say('`allow` lets NaN and infinities through; otherwise they stop the build.'),
+      },
+      tags: {
+        anyOf: [
+          { title: 'the name of an adapter', type: 'string' },
+          { title: 'a list of adapters', type: 'array', items: { type: 'string' }, minItems: 1 },
+        ],
+        ...say(
+          'Adapters whose training tags are written into the file’s metadata, as `smelt.tags`, most frequent first.',
+        ),
+      },
+      metadata: {
+        title: 'strings by name',
+        type: 'object',
+        propertyNames: {
+          title: 'a name of yours: those that begin with `smelt.` are smelt’s own',
+          type: 'string',
+          pattern: '^(?!smelt\\.)',
+        },
+        additionalProperties: { type: 'string' },
+        ...say('Further entries of the file’s metadata.'),
+      },
     },
     required: ['from', 'path'],
     additionalProperties: false,
@@ -62,35 +136,53 @@ const outputSchema = (audience: Audience): JsonSchema => {
 }
 
 /**
- * The steps of all operators. An editor that finds no branch of a `oneOf` blames the one it likes best, for a property it misses: it gets the
- * operators as a list of values and a condition for each, so that a misspelt `op` is a wrong value, and its other keys are left alone.
+ * The steps of all operators. An editor that finds no branch of a `oneOf` blames the one it likes best, for a property
+ * it misses: it gets the
+ * operators as a list of values and a condition for each, so that a misspelt `op` is a wrong value, and its other keys
+ * are left alone.
  */
 const stepsSchema = (operators: readonly Operator[], audience: Audience): JsonSchema => {
   const step = { title: 'a step', type: 'object', required: ['op'] } as const
-  if (!audience.editor) return { ...step, discriminator: { propertyName: 'op' }, oneOf: operators.map((operator) => stepSchema(operator, audience)) }
+  if (!audience.editor)
+    return {
+      ...step,
+      discriminator: { propertyName: 'op' },
+      oneOf: operators.map((operator) => stepSchema(operator, audience)),
+    }
   const summaries = operators.map(({ summary }) => summary)
   return {
     ...step,
     properties: {
       op: {
-        title: 'an operator', enum: operators.map(({ id }) => id), enumDescriptions: summaries.map((text) => text.replaceAll('`', '')), markdownEnumDescriptions: summaries,
+        title: 'an operator',
+        enum: operators.map(({ id }) => id),
+        enumDescriptions: summaries.map((text) => text.replaceAll('`', '')),
+        markdownEnumDescriptions: summaries,
         ...explain('What the step does: the name of an operator.', audience),
       },
     },
-    allOf: operators.map((operator) => ({ if: { properties: { op: { const: operator.id } }, required: ['op'] }, then: stepSchema(operator, audience) })),
+    allOf: operators.map((operator) => ({
+      if: { properties: { op: { const: operator.id } }, required: ['op'] },
+      then: stepSchema(operator, audience),
+    })),
   }
 }
 
 const SNIPPETS = {
   models: [{ label: 'model', body: { '${1:name}': '${2:model.safetensors}' } }],
-  steps: [{ label: 'blend', body: { '${1:blended}': { op: 'merge.blend', a: '${2:first}', b: '${3:second}', keep: 0.5 } } }],
-  outputs: [{ label: 'output', body: { '${1:merged}': { from: '${2:blended}', path: 'build/${1:merged}.safetensors' } } }],
+  steps: [
+    { label: 'blend', body: { '${1:blended}': { op: 'merge.blend', a: '${2:first}', b: '${3:second}', keep: 0.5 } } },
+  ],
+  outputs: [
+    { label: 'output', body: { '${1:merged}': { from: '${2:blended}', path: 'build/${1:merged}.safetensors' } } },
+  ],
 } as const
 
 /** The JSON Schema (draft 07) of a recipe, with a branch for the steps of each operator. */
 export const recipeSchema = (operators: readonly Operator[], audience: Audience): JsonSchema => {
   const say = (text: string): JsonSchema => explain(text, audience)
-  const snippets = (key: keyof typeof SNIPPETS): JsonSchema => (audience.editor ? { defaultSnippets: SNIPPETS[key] } : {})
+  const snippets = (key: keyof typeof SNIPPETS): JsonSchema =>
+    audience.editor ? { defaultSnippets: SNIPPETS[key] } : {}
   const named = (additionalProperties: JsonSchema): JsonSchema => ({ type: 'object', ...NAMES, additionalProperties })
   return {
     ...(audience.editor ? { $schema: 'http://json-schema.org/draft-07/schema#', $id: 'urn:smelt:recipe:1' } : {}),
@@ -101,16 +193,32 @@ export const recipeSchema = (operators: readonly Operator[], audience: Audience)
       smelt: { const: 1, ...say('The version of the recipe language: `1`.') },
       name: { title: 'a string', type: 'string', ...say('What the recipe is called.') },
       description: { title: 'a string', type: 'string', ...say('What it is for.') },
-      seed: { title: 'a whole number or a string', type: ['integer', 'string'], ...say('Every random step derives its numbers from this; 0 unless given.') },
-      params: { ...named({ title: 'a number, string, true or false', type: ['number', 'string', 'boolean'] }), ...say('Numbers and words to use as `$name`; `--set name=value` changes them.') },
-      models: { ...named(fileSchema('model', audience)), ...say('The models that go in, by name.'), ...snippets('models') },
+      seed: {
+        title: 'a whole number or a string',
+        type: ['integer', 'string'],
+        ...say('Every random step derives its numbers from this; 0 unless given.'),
+      },
+      params: {
+        ...named({ title: 'a number, string, true or false', type: ['number', 'string', 'boolean'] }),
+        ...say('Numbers and words to use as `$name`; `--set name=value` changes them.'),
+      },
+      models: {
+        ...named(fileSchema('model', audience)),
+        ...say('The models that go in, by name.'),
+        ...snippets('models'),
+      },
       adapters: { ...named(fileSchema('adapter', audience)), ...say('LoRAs and their relatives, by name.') },
       steps: {
         ...named(stepsSchema(operators, audience)),
         ...say('What is done, in any order: each step has a name, an operator `op`, and what that takes.'),
         ...snippets('steps'),
       },
-      outputs: { ...named(outputSchema(audience)), minProperties: 1, ...say('The files that come out, by name.'), ...snippets('outputs') },
+      outputs: {
+        ...named(outputSchema(audience)),
+        minProperties: 1,
+        ...say('The files that come out, by name.'),
+        ...snippets('outputs'),
+      },
     },
     required: ['smelt', 'models', 'outputs'],
     additionalProperties: false,

@@ -6,7 +6,8 @@ import { isPreset } from '../operators/presets.js'
 import type { Name, RawArgument, Step } from './recipe.js'
 
 const place = (range: Range): Place => ({ type: 'text', range })
-const nameOf = (value: Value): Name | undefined => (value.type === 'string' ? { name: value.value, at: place(value.range) } : undefined)
+const nameOf = (value: Value): Name | undefined =>
+  value.type === 'string' ? { name: value.value, at: place(value.range) } : undefined
 const isName = (name: Name | undefined): name is Name => name !== undefined
 
 /** Reads layer patterns: one, or a list of texts and `{match, optional}`. */
@@ -16,7 +17,9 @@ export const readLayers = (value: Value): readonly PlacedPattern[] => {
     if (item.type === 'string') return [{ text: item.value, optional: false, at: place(item.range) }]
     const match = item.type === 'map' ? item.entries.get('match')?.value : undefined
     const optional = item.type === 'map' ? item.entries.get('optional')?.value : undefined
-    return match?.type === 'string' ? [{ text: match.value, optional: optional?.type === 'boolean' && optional.value, at: place(match.range) }] : []
+    return match?.type === 'string'
+      ? [{ text: match.value, optional: optional?.type === 'boolean' && optional.value, at: place(match.range) }]
+      : []
   })
 }
 
@@ -34,7 +37,10 @@ export const readRules = (value: MapValue): Rules => {
   return {
     default: fallback?.type === 'number' ? fallback.value : undefined,
     entries: [...value.entries].flatMap(([key, e]) =>
-      (RULE_WORDS as readonly string[]).includes(key) || e.value.type !== 'number' ? [] : [{ pattern: { text: key, optional: false, at: place(e.key) }, value: e.value.value }]),
+      (RULE_WORDS as readonly string[]).includes(key) || e.value.type !== 'number'
+        ? []
+        : [{ pattern: { text: key, optional: false, at: place(e.key) }, value: e.value.value }],
+    ),
     ...(mbw === undefined ? {} : { mbw }),
     ...(preset?.type === 'string' && isPreset(preset.value) ? { preset: preset.value } : {}),
     ...(gradient === undefined ? {} : { gradient }),
@@ -44,18 +50,25 @@ export const readRules = (value: MapValue): Rules => {
 const readArgument = (spec: ParamSpec, value: Value): RawArgument => {
   const at = place(value.range)
   if (spec.type === 'layers') return { type: 'layers', patterns: readLayers(value), at }
-  if (value.type === 'string' && (spec.type === 'masks' || ('per' in spec && spec.per === 'layer'))) return { type: 'name', name: value.value, at }
-  if (value.type === 'map' && 'per' in spec && spec.per === 'layer') return { type: 'rules', rules: readRules(value), at }
+  if (value.type === 'string' && (spec.type === 'masks' || ('per' in spec && spec.per === 'layer')))
+    return { type: 'name', name: value.value, at }
+  if (value.type === 'map' && 'per' in spec && spec.per === 'layer')
+    return { type: 'rules', rules: readRules(value), at }
   return { type: 'value', value: toPlain(value), at }
 }
 
 const readArguments = (specs: Readonly<Record<string, ParamSpec>>, map: MapValue): Record<string, RawArgument> =>
-  Object.fromEntries(Object.entries(specs).flatMap(([key, spec]) => {
-    const found = map.entries.get(key)
-    return found === undefined ? [] : [[key, readArgument(spec, found.value)]]
-  }))
+  Object.fromEntries(
+    Object.entries(specs).flatMap(([key, spec]) => {
+      const found = map.entries.get(key)
+      return found === undefined ? [] : [[key, readArgument(spec, found.value)]]
+    }),
+  )
 
-interface ReadInput { readonly names: Name | readonly Name[]; readonly each: readonly Readonly<Record<string, RawArgument>>[] }
+interface ReadInput {
+  readonly names: Name | readonly Name[]
+  readonly each: readonly Readonly<Record<string, RawArgument>>[]
+}
 
 /** `models:` is a list of names, of maps with a `model` key, or a map from name to weight. */
 const readModels = (spec: InputSpec & { type: 'model'; many: true }, value: Value): ReadInput => {
@@ -63,13 +76,17 @@ const readModels = (spec: InputSpec & { type: 'model'; many: true }, value: Valu
   if (value.type === 'map') {
     const weight = spec.each['weight']
     for (const [key, e] of value.entries) {
-      entries.push({ name: { name: key, at: place(e.key) }, each: weight === undefined ? {} : { weight: readArgument(weight, e.value) } })
+      entries.push({
+        name: { name: key, at: place(e.key) },
+        each: weight === undefined ? {} : { weight: readArgument(weight, e.value) },
+      })
     }
   }
   for (const item of value.type === 'list' ? value.items : []) {
     const name = item.type === 'map' ? item.entries.get('model')?.value : item
     const read = name === undefined ? undefined : nameOf(name)
-    if (read !== undefined) entries.push({ name: read, each: item.type === 'map' ? readArguments(spec.each, item) : {} })
+    if (read !== undefined)
+      entries.push({ name: read, each: item.type === 'map' ? readArguments(spec.each, item) : {} })
   }
   return { names: entries.map((e) => e.name), each: entries.map((e) => e.each) }
 }
@@ -105,7 +122,8 @@ export const readStep = (name: string, key: Range, map: MapValue, operator: Oper
     inputs: Object.fromEntries(inputs.map(([k, read]) => [k, read.names])),
     each: inputs.flatMap(([, read]) => read.each),
     params: readArguments(operator.params, map),
-    layers: layers === undefined ? undefined : { type: 'layers', patterns: readLayers(layers), at: place(layers.range) },
+    layers:
+      layers === undefined ? undefined : { type: 'layers', patterns: readLayers(layers), at: place(layers.range) },
     mask: mask === undefined ? undefined : nameOf(mask),
     unmasked: choiceOf(get('unmasked'), ['keep', 'merge']),
     missing: choiceOf(get('missing'), ['error', 'keep']),
@@ -117,11 +135,16 @@ export const readStep = (name: string, key: Range, map: MapValue, operator: Oper
 /** Every name a step uses, with the kind that is needed there. */
 export const usesOf = (step: Step): readonly (Name & { readonly kind: 'model' | 'mask' | 'weights' | 'adapter' })[] => {
   const fromInputs = Object.entries(step.inputs).flatMap(([key, names]) =>
-    [names].flat().map((n) => ({ ...(n as Name), kind: step.operator.inputs[key]!.type })))
+    [names].flat().map((n) => ({ ...(n as Name), kind: step.operator.inputs[key]!.type })),
+  )
   const many = Object.values(step.operator.inputs).find((i) => i.type === 'model' && i.many)
   const eachSpecs = many !== undefined && many.type === 'model' && many.many ? many.each : {}
   const fromArguments = (specs: Readonly<Record<string, ParamSpec>>, args: Readonly<Record<string, RawArgument>>) =>
-    Object.entries(args).flatMap(([key, a]) => (a.type === 'name' ? [{ name: a.name, at: a.at, kind: specs[key]?.type === 'masks' ? 'mask' as const : 'weights' as const }] : []))
+    Object.entries(args).flatMap(([key, a]) =>
+      a.type === 'name'
+        ? [{ name: a.name, at: a.at, kind: specs[key]?.type === 'masks' ? ('mask' as const) : ('weights' as const) }]
+        : [],
+    )
   return [
     ...fromInputs,
     ...fromArguments(step.operator.params, step.params),

@@ -9,18 +9,27 @@ import type { Scalar } from './recipe.js'
 export type ParamValues = ReadonlyMap<string, Scalar | undefined>
 
 /** The params of a recipe with `--set` applied, and what was wrong with the overrides. */
-export const readParams = (root: Value, overrides: Readonly<Record<string, string>>): { params: ParamValues; problems: Diagnostic[] } => {
+export const readParams = (
+  root: Value,
+  overrides: Readonly<Record<string, string>>,
+): { params: ParamValues; problems: Diagnostic[] } => {
   const params = new Map<string, Scalar | undefined>()
   const problems: Diagnostic[] = []
   const block = root.type === 'map' ? root.entries.get('params')?.value : undefined
   for (const [name, { value }] of block?.type === 'map' ? block.entries : []) {
-    params.set(name, value.type === 'string' || value.type === 'number' || value.type === 'boolean' ? value.value : undefined)
+    params.set(
+      name,
+      value.type === 'string' || value.type === 'number' || value.type === 'boolean' ? value.value : undefined,
+    )
   }
   for (const [name, text] of Object.entries(overrides)) {
     const declared = params.get(name)
     const value = declared === undefined ? undefined : convert(text, declared)
     if (value !== undefined) params.set(name, value)
-    else if (declared !== undefined) problems.push(paramWrongType(name, text, typeof declared, typeof declared === 'number' ? numberIn(text)?.number : undefined))
+    else if (declared !== undefined)
+      problems.push(
+        paramWrongType(name, text, typeof declared, typeof declared === 'number' ? numberIn(text)?.number : undefined),
+      )
     else if (!params.has(name)) problems.push(unknownOverride(name, [...params.keys()]))
   }
   return { params, problems }
@@ -34,7 +43,10 @@ const convert = (text: string, like: Scalar): Scalar | undefined => {
   return text.trim() !== '' && Number.isFinite(number) ? number : undefined
 }
 
-/** A recipe whose params are replaced; texts that stand at `open` name a param without a value, so nothing more can be said of them. */
+/**
+ * A recipe whose params are replaced; texts that stand at `open` name a param without a value, so nothing more can be
+ * said of them.
+ */
 export interface Substituted {
   readonly value: Value
   readonly problems: readonly Diagnostic[]
@@ -44,7 +56,8 @@ export interface Substituted {
 }
 
 /**
- * Replaces `$name` and `${expression}` where they are a whole scalar, and `${name}` or `${expression}` inside the texts under a `path` key or a short model,
+ * Replaces `$name` and `${expression}` where they are a whole scalar, and `${name}` or `${expression}` inside the texts
+ * under a `path` key or a short model,
  * by the params' values. Places stay.
  */
 export const substitute = (root: Value, params: ParamValues): Substituted => {
@@ -69,9 +82,12 @@ export const substitute = (root: Value, params: ParamValues): Substituted => {
     open.push(range)
     if (result.type === 'value') problems.push(badArithmetic(text, { type: 'infinite' }, range))
     else if (result.type !== 'name') problems.push(badArithmetic(text, result, range))
-    else if (params.has(result.name)) problems.push(badArithmetic(text, { type: 'not-a-number', name: result.name }, range))
-    else if (result.name.split('-').every((part) => params.has(part) || /^\d*$/.test(part))) problems.push(badArithmetic(text, { type: 'minus-in-name', name: result.name }, range))
-    else if (text.replaceAll(' ', '').includes(`${result.name}(`)) problems.push(badArithmetic(text, { type: 'function', name: result.name }, range))
+    else if (params.has(result.name))
+      problems.push(badArithmetic(text, { type: 'not-a-number', name: result.name }, range))
+    else if (result.name.split('-').every((part) => params.has(part) || /^\d*$/.test(part)))
+      problems.push(badArithmetic(text, { type: 'minus-in-name', name: result.name }, range))
+    else if (text.replaceAll(' ', '').includes(`${result.name}(`))
+      problems.push(badArithmetic(text, { type: 'function', name: result.name }, range))
     else problems.push(unknownParam(result.name, [...params.keys()], range))
     return undefined
   }
@@ -86,8 +102,12 @@ export const substitute = (root: Value, params: ParamValues): Substituted => {
       return { ...value, value: found ?? value.value }
     }
     if (isPath) {
-      return { ...value, value: value.value.replace(/\$\{([^{}]*)\}/g, (all, text: string) =>
-        String((/^[A-Za-z_][\w-]*$/.test(text) ? lookUp(text, range) : compute(text, range)) ?? all)) }
+      return {
+        ...value,
+        value: value.value.replace(/\$\{([^{}]*)\}/g, (all, text: string) =>
+          String((/^[A-Za-z_][\w-]*$/.test(text) ? lookUp(text, range) : compute(text, range)) ?? all),
+        ),
+      }
     }
     const expression = /^\$\{([^{}]*)\}$/.exec(value.value)?.[1]
     const result = expression === undefined ? undefined : compute(expression, range)
@@ -96,16 +116,26 @@ export const substitute = (root: Value, params: ParamValues): Substituted => {
   const walk = (value: Value, path: readonly string[]): Value => {
     switch (value.type) {
       case 'map':
-        return { ...value, entries: new Map([...value.entries].map(([key, e]) => [key, { key: e.key, value: walk(e.value, [...path, key]) }])) }
+        return {
+          ...value,
+          entries: new Map(
+            [...value.entries].map(([key, e]) => [key, { key: e.key, value: walk(e.value, [...path, key]) }]),
+          ),
+        }
       case 'list':
         return { ...value, items: value.items.map((item) => walk(item, path)) }
       case 'string':
-        return scalar(value, path.at(-1) === 'path' || (path.length === 2 && (path[0] === 'models' || path[0] === 'adapters')))
+        return scalar(
+          value,
+          path.at(-1) === 'path' || (path.length === 2 && (path[0] === 'models' || path[0] === 'adapters')),
+        )
       default:
         return value
     }
   }
   if (root.type !== 'map') return { value: root, problems, open, computed }
-  const entries = [...root.entries].map(([key, e]) => [key, { key: e.key, value: key === 'params' ? e.value : walk(e.value, [key]) }] as const)
+  const entries = [...root.entries].map(
+    ([key, e]) => [key, { key: e.key, value: key === 'params' ? e.value : walk(e.value, [key]) }] as const,
+  )
   return { value: { ...root, entries: new Map(entries) } satisfies MapValue, problems, open, computed }
 }

@@ -3,20 +3,28 @@ import { addressSpaceTooSmall } from '../base/catalogue/limits.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 
 /**
- * Bytes of address space that a worker reserves, measured with Node 20 on x64: 10 GiB are V8's guard regions around the memory of a WebAssembly module,
+ * Bytes of address space that a worker reserves, measured with Node 20 on x64: 10 GiB are V8's guard regions around the
+ * memory of a WebAssembly module,
  * most of the rest is its heap. Where that is not to be had V8 ends the process, which nothing can catch.
  */
 const PER_WORKER = 11.3e9
 
 /** What the process has of its address space, and may have, in bytes. */
-export interface AddressSpace { readonly used: number; readonly limit: number }
+export interface AddressSpace {
+  readonly used: number
+  readonly limit: number
+}
 
-const numberIn = (path: string, pattern: RegExp): number => Number(pattern.exec(readFileSync(path, 'latin1'))?.[1] ?? NaN)
+const numberIn = (path: string, pattern: RegExp): number =>
+  Number(pattern.exec(readFileSync(path, 'latin1'))?.[1] ?? NaN)
 
 /** Undefined where there is no limit, or the system does not tell. */
 const addressSpace = (): AddressSpace | undefined => {
   try {
-    const [limit, used] = [numberIn('/proc/self/limits', /^Max address space +(\d+)/m), 1024 * numberIn('/proc/self/status', /^VmSize:\s+(\d+)/m)]
+    const [limit, used] = [
+      numberIn('/proc/self/limits', /^Max address space +(\d+)/m),
+      1024 * numberIn('/proc/self/status', /^VmSize:\s+(\d+)/m),
+    ]
     return Number.isFinite(limit) && Number.isFinite(used) ? { used, limit } : undefined
   } catch {
     return undefined
@@ -24,7 +32,10 @@ const addressSpace = (): AddressSpace | undefined => {
 }
 
 /** Why so many more workers cannot be started; undefined where they can, or nothing speaks against it. */
-export const lacksAddressSpace = (workers: number, space: AddressSpace | undefined = addressSpace()): Diagnostic | undefined => {
+export const lacksAddressSpace = (
+  workers: number,
+  space: AddressSpace | undefined = addressSpace(),
+): Diagnostic | undefined => {
   if (space === undefined || workers === 0) return undefined
   const left = Math.max(0, space.limit - space.used)
   if (workers * PER_WORKER <= left) return undefined

@@ -22,8 +22,15 @@ export interface AttestOptions {
 
 const sha256 = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex')
 
-/** Writes an in-toto statement with SLSA provenance of what was built, for others to sign and to check. Reads the outputs once more. */
-export const attest = async ({ draft, settings, path: recipe }: Drafted, built: Built, options: AttestOptions): Promise<readonly Diagnostic[]> => {
+/**
+ * Writes an in-toto statement with SLSA provenance of what was built, for others to sign and to check. Reads the
+ * outputs once more.
+ */
+export const attest = async (
+  { draft, settings, path: recipe }: Drafted,
+  built: Built,
+  options: AttestOptions,
+): Promise<readonly Diagnostic[]> => {
   const { lock } = built
   if (lock === undefined) return []
   const outputs: StatedOutput[] = []
@@ -42,7 +49,11 @@ export const attest = async ({ draft, settings, path: recipe }: Drafted, built: 
     recipe: { name: basename(recipe), sha256: sha256(settings[0]!.recipe.source.text) },
     overrides: options.set,
     internal: { device: options.device },
-    inputs: Object.entries(lock.inputs).map(([label, { digest, sha256: pinned }]) => ({ label, digest, sha256: pinned ?? options.sha256.get(paths.get(label) ?? '') })),
+    inputs: Object.entries(lock.inputs).map(([label, { digest, sha256: pinned }]) => ({
+      label,
+      digest,
+      sha256: pinned ?? options.sha256.get(paths.get(label) ?? ''),
+    })),
     outputs,
     lock: { name: basename(lockPath(recipe)), sha256: sha256(encodeLock(lock)) },
   })

@@ -13,7 +13,11 @@ export interface BlockScaleSource {
   fill(use: number, out: Float32Array, start: number): void
 }
 
-interface Loaded { readonly grid: BlockGrid; readonly first: number; readonly factors: Float32Array }
+interface Loaded {
+  readonly grid: BlockGrid
+  readonly first: number
+  readonly factors: Float32Array
+}
 
 /** Keeps the factors of one unit at a time; of stored ones only those that the unit's elements meet. */
 export const createBlockScales = (open: (path: string) => number): BlockScaleSource => {

@@ -28,7 +28,10 @@ import type { Built, RunOptions } from './options.js'
 import { sha256Of } from './sha256.js'
 
 /** Options of a whole build; everything has a default. */
-export interface BuildOptions extends PrepareOptions, Partial<Omit<RunOptions, 'lock' | 'memory' | 'sha256' | 'device' | 'deviceReason' | 'runtime' | 'pauses'>> {
+export interface BuildOptions
+  extends
+    PrepareOptions,
+    Partial<Omit<RunOptions, 'lock' | 'memory' | 'sha256' | 'device' | 'deviceReason' | 'runtime' | 'pauses'>> {
   /** Where programs run; the processor unless given. */
   readonly device?: DeviceRequest
   /** Where CUDA's libraries may lie, beside the places where everyone looks. */
@@ -43,7 +46,10 @@ export interface BuildOptions extends PrepareOptions, Partial<Omit<RunOptions, '
   readonly frozen?: boolean
   /** Computes everything, whatever earlier builds left. */
   readonly force?: boolean
-  /** Reads all inputs, and the outputs that stand, instead of believing that files whose times are the same are the same. */
+  /**
+   * Reads all inputs, and the outputs that stand, instead of believing that files whose times are the same are the
+   * same.
+   */
   readonly rehash?: boolean
   /** Takes the sha256 of every input, for the lock. */
   readonly sha256?: boolean
@@ -52,7 +58,12 @@ export interface BuildOptions extends PrepareOptions, Partial<Omit<RunOptions, '
   /** What the caller writes once the build is done, checked with the rest before anything runs. */
   readonly more?: readonly Destination[]
   /** Hears of the plan, and what was to be said until then, before anything is computed. */
-  readonly planned?: (plan: Plan, device: PlannedDevice, diagnostics: readonly Diagnostic[], lock: Lock | undefined) => void
+  readonly planned?: (
+    plan: Plan,
+    device: PlannedDevice,
+    diagnostics: readonly Diagnostic[],
+    lock: Lock | undefined,
+  ) => void
 }
 
 /** Workers that make sense on this machine: one a core, at most 16. */
@@ -67,20 +78,36 @@ export const build = (path: string, options: BuildOptions = {}): Promise<Result<
   return withThreadsAhead(ahead ? workers : 0, () => buildWith(path, options, workers, pauses)).finally(pauses.end)
 }
 
-const buildWith = async (path: string, options: BuildOptions, workers: number, pauses: Pauses): Promise<Result<Built>> => {
+const buildWith = async (
+  path: string,
+  options: BuildOptions,
+  workers: number,
+  pauses: Pauses,
+): Promise<Result<Built>> => {
   const order = { path: lockPath(resolve(path)), frozen: options.frozen === true }
   const drafted = await draft(path, options, destinationsBeside(options, order))
   if (drafted.type === 'failed') return drafted
   const ready = await makeReady(drafted.value, options, order)
   if (ready.type === 'failed') return failed(...drafted.diagnostics, ...ready.diagnostics)
-  const nothing: PriorState = { ...knowNothing(drafted.value.draft, options.store), lock: order.frozen ? (ready.value.lock?.lock ?? LOCK_VERSION) : LOCK_VERSION }
-  const learned = options.force === true && !order.frozen
-    ? ok(nothing)
-    : await loadPriorState(drafted.value.draft, options.store, order.frozen || options.rehash === true ? 'anew' : 'if-useful', { ...common(options), workers, device: 'cpu' })
+  const nothing: PriorState = {
+    ...knowNothing(drafted.value.draft, options.store),
+    lock: order.frozen ? (ready.value.lock?.lock ?? LOCK_VERSION) : LOCK_VERSION,
+  }
+  const learned =
+    options.force === true && !order.frozen
+      ? ok(nothing)
+      : await loadPriorState(
+          drafted.value.draft,
+          options.store,
+          order.frozen || options.rehash === true ? 'anew' : 'if-useful',
+          { ...common(options), workers, device: 'cpu' },
+        )
   if (learned.type === 'failed') return failed(...drafted.diagnostics, ...learned.diagnostics)
   const known: PriorState = { ...learned.value, lock: nothing.lock }
-  // Numbers that only one device gives are neither taken over nor left for others; where nothing is computed there are none.
-  const complete = async (from: PriorState): Promise<Plan | undefined> => (await inTurns(completeInSlices(drafted.value.draft, from), options.signal))?.value
+  // Numbers that only one device gives are neither taken over nor left for others; where nothing is computed there are
+  // none.
+  const complete = async (from: PriorState): Promise<Plan | undefined> =>
+    (await inTurns(completeInSlices(drafted.value.draft, from), options.signal))?.value
   const inexact = options.device !== undefined && options.device !== 'auto' && isInexact(options.device)
   const bare = inexact ? await complete(withoutResults(known)) : undefined
   if (inexact && bare === undefined) return failed(...drafted.diagnostics, stopped())
@@ -96,26 +123,49 @@ const buildWith = async (path: string, options: BuildOptions, workers: number, p
   const { device, planned, cutting, runtime } = chosen.value
   options.planned?.(plan, planned, drafted.diagnostics, ready.value.lock)
   const runOptions: RunOptions = {
-    ...common(options), device, deviceReason: planned.reason, workers: chosen.value.workers, pauses,
-    ...(cutting === undefined || options.cutting !== undefined ? {} : { cutting }), ...(runtime === undefined ? {} : { runtime }),
+    ...common(options),
+    device,
+    deviceReason: planned.reason,
+    workers: chosen.value.workers,
+    pauses,
+    ...(cutting === undefined || options.cutting !== undefined ? {} : { cutting }),
+    ...(runtime === undefined ? {} : { runtime }),
     sha256: options.sha256 === true ? ready.value.sha256 : new Map(),
     ...(options.lock === false ? {} : { lock: order }),
-    ...(options.store === undefined || alone !== undefined ? {} : { memory: { store: options.store, since: drafted.value.since } }),
+    ...(options.store === undefined || alone !== undefined
+      ? {}
+      : { memory: { store: options.store, since: drafted.value.since } }),
   }
   const built = await runOrAnew(plan, () => complete(nothing), runOptions)
-  if (built.type === 'failed' || options.attest === undefined) return { ...built, diagnostics: [...drafted.diagnostics, ...built.diagnostics] }
-  const unstated = await attest(drafted.value, built.value, { path: options.attest, set: options.set ?? {}, device: runOptions.device, sha256: ready.value.sha256 })
+  if (built.type === 'failed' || options.attest === undefined)
+    return { ...built, diagnostics: [...drafted.diagnostics, ...built.diagnostics] }
+  const unstated = await attest(drafted.value, built.value, {
+    path: options.attest,
+    set: options.set ?? {},
+    device: runOptions.device,
+    sha256: ready.value.sha256,
+  })
   const diagnostics = [...drafted.diagnostics, ...built.diagnostics, ...unstated]
   return unstated.length > 0 ? failed(...diagnostics) : ok(built.value, diagnostics)
 }
 
 /** Runs a plan; where something that it takes over is not what it was, one that takes nothing over. */
-const runOrAnew = async (plan: Plan, anew: () => Promise<Plan | undefined>, options: RunOptions): Promise<Result<Built>> => {
+const runOrAnew = async (
+  plan: Plan,
+  anew: () => Promise<Plan | undefined>,
+  options: RunOptions,
+): Promise<Result<Built>> => {
   const built = await run(plan, options)
   const inputs = new Set(plan.models.flatMap((m) => m.files.map((f) => f.path)))
-  const broken = built.diagnostics.find((d) => d.code === 'reuse-broken'
-    // What cannot be read and is no input is something of an earlier run.
-    || (plan.totals.reused > 0 && ['io-failed', 'read-past-end'].includes(d.code) && d.at?.type === 'file' && !inputs.has(d.at.path)))
+  const broken = built.diagnostics.find(
+    (d) =>
+      d.code === 'reuse-broken' ||
+      // What cannot be read and is no input is something of an earlier run.
+      (plan.totals.reused > 0 &&
+        ['io-failed', 'read-past-end'].includes(d.code) &&
+        d.at?.type === 'file' &&
+        !inputs.has(d.at.path)),
+  )
   if (built.type === 'ok' || broken === undefined) return built
   if (broken.at?.type === 'file') options.memory?.store.masks.drop(broken.at.path)
   const other = await anew()
@@ -134,17 +184,31 @@ const common = ({ cutting, listener, signal, render, start, reporting }: BuildOp
 })
 
 /** Only what says what the inputs are, nothing of what was made of them. */
-export const withoutResults = ({ digestOf, identify, room, lock, existing }: PriorState): PriorState => ({ ...NO_PRIOR_STATE, digestOf, identify, room, lock, existing })
+export const withoutResults = ({ digestOf, identify, room, lock, existing }: PriorState): PriorState => ({
+  ...NO_PRIOR_STATE,
+  digestOf,
+  identify,
+  room,
+  lock,
+  existing,
+})
 
 /** What a build writes besides the outputs of its recipe. */
-const destinationsBeside = ({ lock, attest, more = [] }: BuildOptions, order: { readonly path: string; readonly frozen: boolean }): Destination[] => [
+const destinationsBeside = (
+  { lock, attest, more = [] }: BuildOptions,
+  order: { readonly path: string; readonly frozen: boolean },
+): Destination[] => [
   ...(lock === false || order.frozen ? [] : [lockDestination(order.path)]),
   ...(attest === undefined ? [] : [optionDestination('--attest', attest)]),
   ...more,
 ]
 
 /** What is found out about inputs and lock before anything is planned. */
-const makeReady = async (drafted: Drafted, options: BuildOptions, order: { readonly path: string; readonly frozen: boolean }): Promise<Result<{ readonly sha256: ReadonlyMap<string, string>; readonly lock: Lock | undefined }>> => {
+const makeReady = async (
+  drafted: Drafted,
+  options: BuildOptions,
+  order: { readonly path: string; readonly frozen: boolean },
+): Promise<Result<{ readonly sha256: ReadonlyMap<string, string>; readonly lock: Lock | undefined }>> => {
   const pins = await checkPins(drafted)
   if (pins.length > 0) return failed(...pins)
   const sha256 = new Map<string, string>()

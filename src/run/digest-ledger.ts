@@ -20,7 +20,11 @@ export interface Ledger {
 /** Segments of a tensor of so many elements; one without elements has one that is empty. */
 export const segmentsOf = (size: number): number => Math.max(1, Math.ceil(size / SEGMENT))
 
-interface Page { readonly segments: (Uint8Array | undefined)[]; readonly asked: Set<number>; left: number }
+interface Page {
+  readonly segments: (Uint8Array | undefined)[]
+  readonly asked: Set<number>
+  left: number
+}
 
 /** An empty ledger. */
 export const createLedger = (): Ledger => {
@@ -34,7 +38,11 @@ export const createLedger = (): Ledger => {
   }
   const pageOf = (path: string, tensor: string, segments: number): Page | Digest => {
     const file = fileOf(path)
-    const page = file.get(tensor) ?? { segments: Array.from<undefined>({ length: segments }), asked: new Set<number>(), left: segments }
+    const page = file.get(tensor) ?? {
+      segments: Array.from<undefined>({ length: segments }),
+      asked: new Set<number>(),
+      left: segments,
+    }
     file.set(tensor, page)
     return page
   }

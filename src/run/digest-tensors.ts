@@ -11,27 +11,48 @@ export type DigestedTensors = (readBytes: number) => void
 
 /** Reads tensors for their digests alone, with all workers. */
 export const digestTensors = async (
-  tensors: readonly TensorInfo[], { workers, cutting, start, signal }: RunOptions, heard: DigestedTensors = () => undefined,
+  tensors: readonly TensorInfo[],
+  { workers, cutting, start, signal }: RunOptions,
+  heard: DigestedTensors = () => undefined,
 ): Promise<Result<(tensor: TensorInfo) => Digest | undefined>> => {
-  const work: ScheduledWork = { jobs: [], programs: [], undigested: tensors, digestOf: () => undefined, outcomes: new Map() }
+  const work: ScheduledWork = {
+    jobs: [],
+    programs: [],
+    undigested: tensors,
+    digestOf: () => undefined,
+    outcomes: new Map(),
+  }
   const schedule = createSchedule(work)
   const flag = new Int32Array(new SharedArrayBuffer(4))
   const stop = (): void => void Atomics.store(flag, 0, 1)
   if (signal?.aborted === true) stop()
   signal?.addEventListener('abort', stop, { once: true })
-  const pool = recruit(workers, { engine: { device: 'cpu', programs: [], models: [], chunk: 0 }, temporary: new Map(), cutting: cutting ?? DEFAULT_CUTTING, stop: flag }, start)
+  const pool = recruit(
+    workers,
+    {
+      engine: { device: 'cpu', programs: [], models: [], chunk: 0 },
+      temporary: new Map(),
+      cutting: cutting ?? DEFAULT_CUTTING,
+      stop: flag,
+    },
+    start,
+  )
   if (pool.type === 'failed') return pool
   let bytes = 0
-  const done = await runPool(pool.value, {
-    next: schedule.next,
-    finish: (_worker, results) => {
-      for (const result of results) {
-        bytes += result.bytesRead
-        schedule.finish(result)
-      }
-      heard(bytes)
-      return undefined
+  const done = await runPool(
+    pool.value,
+    {
+      next: schedule.next,
+      finish: (_worker, results) => {
+        for (const result of results) {
+          bytes += result.bytesRead
+          schedule.finish(result)
+        }
+        heard(bytes)
+        return undefined
+      },
     },
-  }, stop).finally(() => signal?.removeEventListener('abort', stop))
+    stop,
+  ).finally(() => signal?.removeEventListener('abort', stop))
   return done.type === 'failed' ? done : ok(({ file, name }) => schedule.ledger.digest(file, name))
 }

@@ -27,35 +27,69 @@ export interface OutputFacts {
 /** What happens during a build, told once and in order. Listeners draw from these and from nothing else. */
 export type RunEvent =
   | {
-      readonly type: 'run-started'; readonly recipe: string; readonly device: string; readonly workers: number; readonly jobs: number; readonly seed: number | string
-      readonly readBytes: number; readonly writeBytes: number
-      /** Tensors of all outputs; of these `reused` are taken from earlier runs. `cached` measures are known from earlier builds. */
-      readonly tensors: number; readonly reused: number; readonly cached: number
+      readonly type: 'run-started'
+      readonly recipe: string
+      readonly device: string
+      readonly workers: number
+      readonly jobs: number
+      readonly seed: number | string
+      readonly readBytes: number
+      readonly writeBytes: number
+      /**
+       * Tensors of all outputs; of these `reused` are taken from earlier runs. `cached` measures are known from earlier
+       * builds.
+       */
+      readonly tensors: number
+      readonly reused: number
+      readonly cached: number
       /** Most bytes of memory the plan expects to hold. */
       readonly memoryBudget: number
       /** Why this device was chosen, where there was a choice. */
       readonly deviceReason?: string
     }
   /**
-   * A step that does not merge every tensor: how many it merges, and how many are `kept`, `missing`, `mismatched`, `unmasked`, `dropped` or `unmatched`.
+   * A step that does not merge every tensor: how many it merges, and how many are `kept`, `missing`, `mismatched`,
+   * `unmasked`, `dropped` or `unmatched`.
    * Told before the work, also of steps whose result is reused.
    */
-  | { readonly type: 'step-counted'; readonly step: string; readonly op: string; readonly tensors: number; readonly counts: Readonly<Record<string, number>> }
+  | {
+      readonly type: 'step-counted'
+      readonly step: string
+      readonly op: string
+      readonly tensors: number
+      readonly counts: Readonly<Record<string, number>>
+    }
   /** Told once, in the order in which the tensors are begun. */
   | { readonly type: 'work-planned'; readonly tensors: readonly PlannedTensor[] }
-  /** Bytes are totals of the run so far. `next` is the tensor that the worker goes on with; `''` where it has nothing at hand. */
+  /**
+   * Bytes are totals of the run so far. `next` is the tensor that the worker goes on with; `''` where it has nothing at
+   * hand.
+   */
   | {
-      readonly type: 'units-finished'; readonly worker: number; readonly tensor: string; readonly step: string; readonly units: number
-      readonly readBytes: number; readonly writtenBytes: number; readonly next?: string
+      readonly type: 'units-finished'
+      readonly worker: number
+      readonly tensor: string
+      readonly step: string
+      readonly units: number
+      readonly readBytes: number
+      readonly writtenBytes: number
+      readonly next?: string
     }
   | ({ readonly type: 'output-written' } & OutputFacts)
   /**
-   * A tensor of an output is whole. `steps` are those whose work it was; `seconds` are those of all workers together, over all its sweeps.
-   * `stepSeconds` adds to each step what the tensor took since it was last named, in proportion to the step's operations.
+   * A tensor of an output is whole. `steps` are those whose work it was; `seconds` are those of all workers together,
+   * over all its sweeps.
+   * `stepSeconds` adds to each step what the tensor took since it was last named, in proportion to the step's
+   * operations.
    */
   | {
-      readonly type: 'tensor-finished'; readonly output: string; readonly tensor: string; readonly steps: readonly string[]
-      readonly how: TensorOrigin; readonly bytes: number; readonly seconds: number
+      readonly type: 'tensor-finished'
+      readonly output: string
+      readonly tensor: string
+      readonly steps: readonly string[]
+      readonly how: TensorOrigin
+      readonly bytes: number
+      readonly seconds: number
       readonly stepSeconds?: Readonly<Record<string, number>>
     }
   /** Memory the program holds, about once a second. */
@@ -63,15 +97,33 @@ export type RunEvent =
   /** An output that stood already as it would be written. */
   | ({ readonly type: 'output-kept' } & OutputFacts)
   /** `changes` tell in words how the lock differs from the one before. */
-  | { readonly type: 'lock-written'; readonly path: string; readonly changed: boolean; readonly changes: readonly string[] }
-  | { readonly type: 'report-written'; readonly name: string; readonly path: string; readonly format: ReportFormat; readonly bytes: number }
+  | {
+      readonly type: 'lock-written'
+      readonly path: string
+      readonly changed: boolean
+      readonly changes: readonly string[]
+    }
+  | {
+      readonly type: 'report-written'
+      readonly name: string
+      readonly path: string
+      readonly format: ReportFormat
+      readonly bytes: number
+    }
   /**
-   * `spent` are the seconds of all workers together, by what they went to; `stepSeconds` the same by step, measures of reports included;
+   * `spent` are the seconds of all workers together, by what they went to; `stepSeconds` the same by step, measures of
+   * reports included;
    * `longestPause` those in which the main thread heard nothing, planning included.
    */
   | {
-      readonly type: 'run-finished'; readonly seconds: number; readonly readBytes: number; readonly writtenBytes: number; readonly peakMemory: number
-      readonly longestPause?: number; readonly spent: Timings; readonly stepSeconds?: Readonly<Record<string, number>>
+      readonly type: 'run-finished'
+      readonly seconds: number
+      readonly readBytes: number
+      readonly writtenBytes: number
+      readonly peakMemory: number
+      readonly longestPause?: number
+      readonly spent: Timings
+      readonly stepSeconds?: Readonly<Record<string, number>>
     }
   | { readonly type: 'run-failed'; readonly diagnostics: readonly Diagnostic[]; readonly seconds: number }
 

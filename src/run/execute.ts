@@ -63,7 +63,8 @@ export const createExecutor = (context: ExecutorContext): Executor => {
 
   const open = (path: string, flags: 'r' | 'r+'): number => {
     const key = `${flags}${path}`
-    const fd = files.get(key) ?? (flags === 'r' ? openSync(path, READ_ONLY) : openSync(context.temporary.get(path)!, flags))
+    const fd =
+      files.get(key) ?? (flags === 'r' ? openSync(path, READ_ONLY) : openSync(context.temporary.get(path)!, flags))
     files.set(key, fd)
     return fd
   }
@@ -73,10 +74,13 @@ export const createExecutor = (context: ExecutorContext): Executor => {
     slots.set(purpose, offset)
     return offset
   }
-  /** Memory for a block that goes to the device or comes from there; pinned, it has pages of its own and no more of them than its numbers need. */
+  /**
+   * Memory for a block that goes to the device or comes from there; pinned, it has pages of its own and no more of them
+   * than its numbers need.
+   */
   const reserveShared = (purpose: string, port: Port, elements: number): number => {
     if (!engine.pins) return reserve(purpose, WIDEST * elements)
-    const bytes = Math.ceil(PORT_TYPES[port.type].array.BYTES_PER_ELEMENT * elements / PAGE) * PAGE
+    const bytes = Math.ceil((PORT_TYPES[port.type].array.BYTES_PER_ELEMENT * elements) / PAGE) * PAGE
     const key = `${purpose}:${bytes}`
     const known = slots.get(key)
     if (known !== undefined) return known
@@ -96,21 +100,35 @@ export const createExecutor = (context: ExecutorContext): Executor => {
 
   const fillDraw = (index: number, draw: GeneratedInputOrder, offset: number, start: number, n: number): void => {
     switch (draw.type) {
-      case 'position': return fillPositions(kernels.view(Float32Array, offset, n), start, draw)
-      case 'product': return products.fill(index, offset, start, n)
-      case 'block-scale': return blockScales.fill(index, kernels.view(Float32Array, offset, n), start)
-      case 'constant': return void bytesAt(offset, n).fill(draw.value ? 1 : 0)
-      case 'bernoulli': return kernels.bernoulli(offset, start, n, draw, draw.p)
-      case 'normal': return kernels.gaussian(offset, start, n, draw)
-      case 'uniform': return kernels.uniform(offset, start, n, draw)
+      case 'position':
+        return fillPositions(kernels.view(Float32Array, offset, n), start, draw)
+      case 'product':
+        return products.fill(index, offset, start, n)
+      case 'block-scale':
+        return blockScales.fill(index, kernels.view(Float32Array, offset, n), start)
+      case 'constant':
+        return void bytesAt(offset, n).fill(draw.value ? 1 : 0)
+      case 'bernoulli':
+        return kernels.bernoulli(offset, start, n, draw, draw.p)
+      case 'normal':
+        return kernels.gaussian(offset, start, n, draw)
+      case 'uniform':
+        return kernels.uniform(offset, start, n, draw)
     }
   }
 
   /**
-   * The first NaN or infinity of a block that is computed, or 'copied' where all that there are stand in what the numbers are copied from: a copy
+   * The first NaN or infinity of a block that is computed, or 'copied' where all that there are stand in what the
+   * numbers are copied from: a copy
    * byte for byte has no other `source`.
    */
-  const findNonFinite = (dtype: FloatDtype, offset: number, n: number, source: Source | undefined, isCopy: boolean): number | 'copied' | undefined => {
+  const findNonFinite = (
+    dtype: FloatDtype,
+    offset: number,
+    n: number,
+    source: Source | undefined,
+    isCopy: boolean,
+  ): number | 'copied' | undefined => {
     let at = kernels.firstNonFinite(offset, n, dtype)
     if (at < 0) return undefined
     if (isCopy) return 'copied'
@@ -125,7 +143,13 @@ export const createExecutor = (context: ExecutorContext): Executor => {
 
   /** Checks, digests and writes one block of an output; tells a NaN or infinity that was copied. */
   const writeBlock = (
-    write: WriteOrder, offset: number, from: number, n: number, hash: { update(b: Uint8Array): void }, computed: boolean, source?: Source,
+    write: WriteOrder,
+    offset: number,
+    from: number,
+    n: number,
+    hash: { update(b: Uint8Array): void },
+    computed: boolean,
+    source?: Source,
   ): Diagnostic | 'non-finite' | undefined => {
     const bytes = bytesFor(n, write.dtype)
     let copied = false
@@ -139,7 +163,10 @@ export const createExecutor = (context: ExecutorContext): Executor => {
     }
     const data = bytesAt(offset, bytes)
     hash.update(data)
-    return writeFully(open(write.path, 'r+'), write.path, data, write.begin + bytesFor(from, write.dtype)) ?? (copied ? 'non-finite' : undefined)
+    return (
+      writeFully(open(write.path, 'r+'), write.path, data, write.begin + bytesFor(from, write.dtype)) ??
+      (copied ? 'non-finite' : undefined)
+    )
   }
 
   /** Copies a read to a write, or only takes its digest. */
@@ -156,7 +183,14 @@ export const createExecutor = (context: ExecutorContext): Executor => {
       if (problem !== undefined) return failed(problem)
       if (write === undefined) hash.update(data)
       watch.lap('read')
-      if (write !== undefined && from === 0 && n === unit.end && holdsPositions(write.tensor) && !countsUp(read.dtype, data)) odd.add('positions')
+      if (
+        write !== undefined &&
+        from === 0 &&
+        n === unit.end &&
+        holdsPositions(write.tensor) &&
+        !countsUp(read.dtype, data)
+      )
+        odd.add('positions')
       const unwritten = write === undefined ? undefined : writeBlock(write, buffer, from, n, hash, false)
       if (unwritten === 'non-finite') odd.add(unwritten)
       else if (unwritten !== undefined) return failed(unwritten)
@@ -165,14 +199,28 @@ export const createExecutor = (context: ExecutorContext): Executor => {
     const digest = hash.digest()
     const bytes = bytesFor(unit.end - unit.start, read.dtype)
     return ok({
-      id: unit.id, found: [], readDigests: [read.digest ? digest : undefined], writeDigests: write === undefined ? [] : [digest],
-      bytesRead: bytes, bytesWritten: write === undefined ? 0 : bytes,
+      id: unit.id,
+      found: [],
+      readDigests: [read.digest ? digest : undefined],
+      writeDigests: write === undefined ? [] : [digest],
+      bytesRead: bytes,
+      bytesWritten: write === undefined ? 0 : bytes,
       ...(odd.size === 0 ? {} : { odd: [...odd].map((oddity) => [0, oddity] as const) }),
     })
   }
 
-  /** Reads one block of an input to where the program takes it from, decoded where the device cannot; gives the bytes read. */
-  const readBlock = (r: ReadOrder, port: Port, slot: number, from: number, n: number, hash: Hasher | undefined): number | Diagnostic => {
+  /**
+   * Reads one block of an input to where the program takes it from, decoded where the device cannot; gives the bytes
+   * read.
+   */
+  const readBlock = (
+    r: ReadOrder,
+    port: Port,
+    slot: number,
+    from: number,
+    n: number,
+    hash: Hasher | undefined,
+  ): number | Diagnostic => {
     if (r.packed === true) return maskBits.read(r, slot, from, n, hash) ?? bytesOfBits(n)
     const decoded = port.type !== STORED[r.dtype]
     const raw = decoded ? reserve('raw', WIDEST * cutting.block) : slot
@@ -189,21 +237,35 @@ export const createExecutor = (context: ExecutorContext): Executor => {
     const { block } = cutting
     const readPorts = program.inputs.slice(0, unit.reads.length)
     const drawPorts = program.inputs.slice(unit.reads.length, unit.reads.length + unit.draws.length)
-    const uniformPorts = program.inputs.slice(unit.reads.length + unit.draws.length, unit.reads.length + unit.draws.length + unit.uniforms.length)
+    const uniformPorts = program.inputs.slice(
+      unit.reads.length + unit.draws.length,
+      unit.reads.length + unit.draws.length + unit.uniforms.length,
+    )
 
     const inputs = readPorts.map((p, i) => reserveShared(`in${i}`, p, block))
     const draws = drawPorts.map((p, i) => reserveShared(`draw${i}`, p, cutting.chunk))
     // What is looked at twice is kept for the whole unit; other outputs only until their block is done.
     const kept = program.outputs.map((_, port) => unit.takes.some((t) => needsSecondLook(t) && t.ports[0] === port))
-    const outputs = program.outputs.map((p, i) => (kept[i] ? reserveShared(`kept${i}`, p, SEGMENT) : reserveShared(`out${i}`, p, block)))
-    const accumulators = unit.takes.map((take, i) => createAccumulator(kernels, take, unit, outputs[take.ports[0]!]!, (purpose, bytes) => reserve(`${purpose}${i}`, bytes)))
+    const outputs = program.outputs.map((p, i) =>
+      kept[i] ? reserveShared(`kept${i}`, p, SEGMENT) : reserveShared(`out${i}`, p, block),
+    )
+    const accumulators = unit.takes.map((take, i) =>
+      createAccumulator(kernels, take, unit, outputs[take.ports[0]!]!, (purpose, bytes) =>
+        reserve(`${purpose}${i}`, bytes),
+      ),
+    )
     const encoded = unit.writes.map((w, i) => (isEncoded(w, program) ? reserve(`code${i}`, WIDEST * block) : undefined))
     if (readPorts.some((p, i) => p.type !== STORED[unit.reads[i]!.dtype])) reserve('raw', WIDEST * block)
     const near = kept.includes(true) ? reserve('near', 4 * NEAR * LOW_BINS) : 0
 
     let bytesRead = 0
     for (const [i, draw] of unit.draws.entries()) {
-      const read = draw.type === 'product' ? products.load(i, draw) : draw.type === 'block-scale' ? blockScales.load(i, draw, unit.start, unit.end) ?? 0 : 0
+      const read =
+        draw.type === 'product'
+          ? products.load(i, draw)
+          : draw.type === 'block-scale'
+            ? (blockScales.load(i, draw, unit.start, unit.end) ?? 0)
+            : 0
       if (typeof read !== 'number') return failed(read)
       bytesRead += read
     }
@@ -213,10 +275,17 @@ export const createExecutor = (context: ExecutorContext): Executor => {
     const writeHashes = unit.writes.map(() => createHasher())
     const unwritten = new Set<WriteOrder>()
     const odd: (readonly [write: number, oddity: Oddity])[] = []
-    const cuts = [...new Set(unit.uniforms.flatMap((u) => (u.cut === undefined ? [] : [u.cut.at])))].sort((a, b) => a - b)
+    const cuts = [...new Set(unit.uniforms.flatMap((u) => (u.cut === undefined ? [] : [u.cut.at])))].sort(
+      (a, b) => a - b,
+    )
     let bytesWritten = 0
     const sourceOf = ({ source }: WriteOrder): Source | undefined => {
-      const dtype = source === undefined ? 'BOOL' : readPorts[source]!.type === STORED[unit.reads[source]!.dtype] ? unit.reads[source]!.dtype : 'F32'
+      const dtype =
+        source === undefined
+          ? 'BOOL'
+          : readPorts[source]!.type === STORED[unit.reads[source]!.dtype]
+            ? unit.reads[source]!.dtype
+            : 'F32'
       return source === undefined || !isFloat(dtype) ? undefined : { offset: inputs[source]!, dtype }
     }
 
@@ -235,14 +304,20 @@ export const createExecutor = (context: ExecutorContext): Executor => {
         const end = Math.min(from + n, start + engine.chunk, cuts.find((cut) => cut > start) ?? Infinity)
         const length = end - start
         const feeds: Record<string, Tensor> = {}
-        readPorts.forEach((p, i) => { feeds[p.name] = feed(p, numbersAt(p, inputs[i]!, start - from, length)) })
+        readPorts.forEach((p, i) => {
+          feeds[p.name] = feed(p, numbersAt(p, inputs[i]!, start - from, length))
+        })
         drawPorts.forEach((p, i) => {
           fillDraw(i, unit.draws[i]!, draws[i]!, start, length)
           feeds[p.name] = feed(p, numbersAt(p, draws[i]!, 0, length))
         })
-        uniformPorts.forEach((p, i) => { feeds[p.name] = feed(p, Float32Array.of(valueAt(unit.uniforms[i]!, start))) })
+        uniformPorts.forEach((p, i) => {
+          feeds[p.name] = feed(p, Float32Array.of(valueAt(unit.uniforms[i]!, start)))
+        })
         if (unit.needsLength) feeds['n'] = feed({ name: 'n', type: 'i64', rank: 1 }, BigInt64Array.of(BigInt(length)))
-        const results = Object.fromEntries(program.outputs.map((p, i) => [p.name, feed(p, numbersAt(p, staged[i]!, start - from, length))]))
+        const results = Object.fromEntries(
+          program.outputs.map((p, i) => [p.name, feed(p, numbersAt(p, staged[i]!, start - from, length))]),
+        )
         watch.lap('draw')
         const ran = await engine.run(unit.program!, feeds, results)
         watch.lap('run')
@@ -250,11 +325,15 @@ export const createExecutor = (context: ExecutorContext): Executor => {
         if (ran !== 'done') return failed(ran)
         // Counting is done while the numbers are in the processor's cache; what is summed has an order of its own.
         const done = staged.map((offset) => offset + 4 * (start - from))
-        unit.takes.forEach((take, i) => void (isCounted(take) && accumulate(kernels, take, done, length, accumulators[i]!, start)))
+        unit.takes.forEach(
+          (take, i) => void (isCounted(take) && accumulate(kernels, take, done, length, accumulators[i]!, start)),
+        )
         watch.lap('take')
         start = end
       }
-      unit.takes.forEach((take, i) => void (isCounted(take) || accumulate(kernels, take, staged, n, accumulators[i]!, from)))
+      unit.takes.forEach(
+        (take, i) => void (isCounted(take) || accumulate(kernels, take, staged, n, accumulators[i]!, from)),
+      )
       watch.lap('take')
       for (const [i, w] of unit.writes.entries()) {
         const [offset, code] = [staged[w.port]!, encoded[i]]
@@ -265,7 +344,12 @@ export const createExecutor = (context: ExecutorContext): Executor => {
         if (code !== undefined) encodeAt(kernels, w.dtype, offset, n, code)
         const problem = writeBlock(w, code ?? offset, from, n, writeHashes[i]!, true, sourceOf(w))
         const source = sourceOf(w)
-        const wrong = source !== undefined && from === 0 && n === unit.end && holdsPositions(w.tensor) && !countsUp(source.dtype, bytesAt(source.offset, bytesFor(n, source.dtype)))
+        const wrong =
+          source !== undefined &&
+          from === 0 &&
+          n === unit.end &&
+          holdsPositions(w.tensor) &&
+          !countsUp(source.dtype, bytesAt(source.offset, bytesFor(n, source.dtype)))
         if (wrong) odd.push([i, 'positions'])
         if (problem === 'non-finite') odd.push([i, problem])
         else if (problem !== undefined) return failed(problem)
@@ -273,7 +357,9 @@ export const createExecutor = (context: ExecutorContext): Executor => {
       }
       watch.lap('write')
     }
-    const found = unit.takes.map((take, i) => partialResult(kernels, take, accumulators[i]!, unit.end - unit.start, near))
+    const found = unit.takes.map((take, i) =>
+      partialResult(kernels, take, accumulators[i]!, unit.end - unit.start, near),
+    )
     watch.lap('take')
     return ok({
       id: unit.id,
@@ -306,15 +392,24 @@ export const createExecutor = (context: ExecutorContext): Executor => {
 }
 
 /** A block of an input in the kernels' memory. */
-interface Source { readonly offset: number; readonly dtype: FloatDtype }
+interface Source {
+  readonly offset: number
+  readonly dtype: FloatDtype
+}
 
 type Done = Omit<UnitResult, 'spent'>
 
 /** True where the program hands out float32 and something else is written. */
-const isEncoded = (w: WriteOrder, { outputs }: Program): boolean => w.packed !== true && outputs[w.port]!.type !== 'bool' && outputs[w.port]!.type !== STORED[w.dtype]
+const isEncoded = (w: WriteOrder, { outputs }: Program): boolean =>
+  w.packed !== true && outputs[w.port]!.type !== 'bool' && outputs[w.port]!.type !== STORED[w.dtype]
 
-const valueAt = (u: ScalarInputOrder, element: number): number => (u.cut !== undefined && element >= u.cut.at ? u.cut.after : u.value)
+const valueAt = (u: ScalarInputOrder, element: number): number =>
+  u.cut !== undefined && element >= u.cut.at ? u.cut.after : u.value
 
-const fillPositions = (out: Float32Array, start: number, { stride, length }: { readonly stride: number; readonly length: number }): void => {
+const fillPositions = (
+  out: Float32Array,
+  start: number,
+  { stride, length }: { readonly stride: number; readonly length: number },
+): void => {
   for (let i = 0; i < out.length; i++) out[i] = Math.floor((start + i) / stride) % length
 }

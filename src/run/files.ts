@@ -20,9 +20,13 @@ export const changedInputs = async (plan: Pick<Plan, 'models'>): Promise<string[
 }
 
 /** Bytes of the disk that a file takes already; 0 for none. */
-export const sizeOnDisk = (path: string | undefined): number => (path === undefined ? 0 : 512 * (statSync(path, { throwIfNoEntry: false })?.blocks ?? 0))
+export const sizeOnDisk = (path: string | undefined): number =>
+  path === undefined ? 0 : 512 * (statSync(path, { throwIfNoEntry: false })?.blocks ?? 0)
 
-/** Puts the bytes of all files on the disk before the first of them gets its name: a disk that fails now leaves every old file as it was. */
+/**
+ * Puts the bytes of all files on the disk before the first of them gets its name: a disk that fails now leaves every
+ * old file as it was.
+ */
 export const syncAll = async (files: readonly OutputFile[]): Promise<Diagnostic | undefined> => {
   for (const { fd, finalPath } of files) {
     try {

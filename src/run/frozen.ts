@@ -7,7 +7,12 @@ import { compareLocks, describeChange } from '../store/compare-locks.js'
 import { readLock } from '../store/lock.js'
 
 /** What keeps a recipe from being built as its lock says, before anything is computed. */
-export const refuseFrozen = async (draft: Draft, known: PriorState, path: string, device?: string): Promise<readonly Diagnostic[]> => {
+export const refuseFrozen = async (
+  draft: Draft,
+  known: PriorState,
+  path: string,
+  device?: string,
+): Promise<readonly Diagnostic[]> => {
   const lock = await readLock(path)
   if (lock.type === 'failed') return lock.diagnostics
   if (lock.value === undefined) return [lockMissing(path)]

@@ -15,7 +15,9 @@ import { roomIn } from './kept-masks.js'
 
 /** Identifies the bytes of stored tensors by the file they lie in, as it was when its header was read. */
 export const identifyByFile = (files: readonly InputFile[]): Identify => {
-  const tokens = new Map(files.map((f) => [f.path, [f.path, f.size, f.mtimeNs, f.ctimeNs, f.ino, f.dev].join(':')] as const))
+  const tokens = new Map(
+    files.map((f) => [f.path, [f.path, f.size, f.mtimeNs, f.ctimeNs, f.ino, f.dev].join(':')] as const),
+  )
   return ({ file, begin, end }) => {
     const token = tokens.get(file)
     return token === undefined ? undefined : `${token}:${begin}:${end}`
@@ -23,7 +25,9 @@ export const identifyByFile = (files: readonly InputFile[]): Identify => {
 }
 
 /** The files a draft reads, each once. */
-export const inputFiles = (draft: Pick<Draft, 'models'>): InputFile[] => [...new Map(draft.models.flatMap((m) => m.files).map((f) => [f.path, f] as const)).values()]
+export const inputFiles = (draft: Pick<Draft, 'models'>): InputFile[] => [
+  ...new Map(draft.models.flatMap((m) => m.files).map((f) => [f.path, f] as const)).values(),
+]
 
 /** What the store and dead runs know of a draft's files. */
 export interface PriorFindings {
@@ -32,7 +36,10 @@ export interface PriorFindings {
   readonly mayReuse: boolean
 }
 
-/** What is found out about files by reading them: digests of tensors by the identity of their bytes. `sound` names the outputs that may be taken over, where only those may. */
+/**
+ * What is found out about files by reading them: digests of tensors by the identity of their bytes. `sound` names the
+ * outputs that may be taken over, where only those may.
+ */
 export interface Fresh {
   readonly digests: ReadonlyMap<string, Digest>
   readonly sound?: ReadonlySet<string>
@@ -41,10 +48,21 @@ export interface Fresh {
 const NO_REMAINS: RunRemains = { unfinished: new Map(), digests: new Map() }
 
 /** A build that nothing is known for. */
-export const knowNothing = (draft: Pick<Draft, 'models'>, store: Store | undefined): PriorState => ({ ...NO_PRIOR_STATE, identify: identifyByFile(inputFiles(draft)), room: roomIn(store) })
+export const knowNothing = (draft: Pick<Draft, 'models'>, store: Store | undefined): PriorState => ({
+  ...NO_PRIOR_STATE,
+  identify: identifyByFile(inputFiles(draft)),
+  room: roomIn(store),
+})
 
-/** Collects what earlier runs left that concerns a draft. Where `fresh` says which outputs are sound, nothing is believed for the times of a file. */
-export const gatherPriorState = async (draft: Draft, store: Store | undefined, fresh: Fresh = { digests: new Map() }): Promise<PriorFindings> => {
+/**
+ * Collects what earlier runs left that concerns a draft. Where `fresh` says which outputs are sound, nothing is
+ * believed for the times of a file.
+ */
+export const gatherPriorState = async (
+  draft: Draft,
+  store: Store | undefined,
+  fresh: Fresh = { digests: new Map() },
+): Promise<PriorFindings> => {
   const files = draft.outputs.flatMap(({ output }) => output.files)
   const { sound } = fresh
   const remains = sound === undefined ? await findRemains(files) : NO_REMAINS
@@ -79,18 +97,29 @@ export const gatherPriorState = async (draft: Draft, store: Store | undefined, f
   return { known, mayReuse: earlier.size > 0 }
 }
 
-const outputPaths = (draft: Draft): string[] => [...draft.outputs.flatMap(({ output }) => pathsOf(output)), ...draft.reports.map((r) => r.path)]
+const outputPaths = (draft: Draft): string[] => [
+  ...draft.outputs.flatMap(({ output }) => pathsOf(output)),
+  ...draft.reports.map((r) => r.path),
+]
 
 /** The files that stand under the paths of a draft's outputs and that smelt wrote. */
 export const findEarlier = (draft: Draft, store: Store): Map<string, KnownFile> => {
-  return new Map(outputPaths(draft).flatMap((path) => {
-    const now = statSync(path, { throwIfNoEntry: false, bigint: true })
-    const file = now === undefined ? undefined : store.files.find(path, identityOf(now))
-    return file === undefined ? [] : [[path, file] as const]
-  }))
+  return new Map(
+    outputPaths(draft).flatMap((path) => {
+      const now = statSync(path, { throwIfNoEntry: false, bigint: true })
+      const file = now === undefined ? undefined : store.files.find(path, identityOf(now))
+      return file === undefined ? [] : [[path, file] as const]
+    }),
+  )
 }
 
-const digestsOf = (draft: Draft, store: Store | undefined, remains: RunRemains, identify: Identify, fresh: ReadonlyMap<string, Digest>) => {
+const digestsOf = (
+  draft: Draft,
+  store: Store | undefined,
+  remains: RunRemains,
+  identify: Identify,
+  fresh: ReadonlyMap<string, Digest>,
+) => {
   const files = new Map(inputFiles(draft).map((f) => [f.path, store?.files.find(f.path, f)] as const))
   return (tensor: TensorInfo): Digest | undefined => {
     if (tensor.begin === tensor.end) return EMPTY_DIGEST

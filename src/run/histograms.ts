@@ -23,7 +23,8 @@ const addTo = (values: Float64Array, cell: number, x: number): void => {
 }
 
 /**
- * Counts elements in: `x[0]` is element number `start` of the tensor. One after the other, so that cutting the tensor changes
+ * Counts elements in: `x[0]` is element number `start` of the tensor. One after the other, so that cutting the tensor
+ * changes
  * no bit within a segment.
  */
 export const addElements = (values: Float64Array, cells: Cells<number>, x: Float32Array, start: number): void => {
@@ -31,7 +32,8 @@ export const addElements = (values: Float64Array, cells: Cells<number>, x: Float
     const { low, high, count } = cells
     const steps = high > low ? count / (high - low) : 0
     for (const value of x) {
-      if (Number.isFinite(value)) addTo(values, Math.min(count - 1, Math.max(0, Math.floor((value - low) * steps))), value)
+      if (Number.isFinite(value))
+        addTo(values, Math.min(count - 1, Math.max(0, Math.floor((value - low) * steps))), value)
     }
     return
   }

@@ -7,18 +7,29 @@ type Recoder = (kernels: Kernels, from: number, n: number, to: number) => void
 type View<T> = new (buffer: ArrayBuffer, byteOffset: number, length: number) => T
 
 /** Moves numbers of another type to float32, rounding once; 64-bit integers are rounded to float64 first. */
-const widen = (type: View<ArrayLike<number>>): Recoder => (kernels, from, n, to) => kernels.view(Float32Array, to, n).set(kernels.view(type, from, n))
-const shorten = (type: View<ArrayLike<bigint>>): Recoder => (kernels, from, n, to) => {
-  const [out, numbers] = [kernels.view(Float32Array, to, n), kernels.view(type, from, n)]
-  for (let i = 0; i < n; i++) out[i] = Number(numbers[i])
-}
+const widen =
+  (type: View<ArrayLike<number>>): Recoder =>
+  (kernels, from, n, to) =>
+    kernels.view(Float32Array, to, n).set(kernels.view(type, from, n))
+const shorten =
+  (type: View<ArrayLike<bigint>>): Recoder =>
+  (kernels, from, n, to) => {
+    const [out, numbers] = [kernels.view(Float32Array, to, n), kernels.view(type, from, n)]
+    for (let i = 0; i < n; i++) out[i] = Number(numbers[i])
+  }
 
 const DECODERS: Readonly<Partial<Record<Dtype, Recoder>>> = {
   BF16: (kernels, from, n, to) => kernels.decodeBF16(from, n, to),
   F8_E4M3: (kernels, from, n, to) => kernels.decodeF8E4M3(from, n, to),
   F8_E5M2: (kernels, from, n, to) => kernels.decodeF8E5M2(from, n, to),
-  F64: widen(Float64Array), I8: widen(Int8Array), I16: widen(Int16Array), U16: widen(Uint16Array), I32: widen(Int32Array), U32: widen(Uint32Array),
-  I64: shorten(BigInt64Array), U64: shorten(BigUint64Array),
+  F64: widen(Float64Array),
+  I8: widen(Int8Array),
+  I16: widen(Int16Array),
+  U16: widen(Uint16Array),
+  I32: widen(Int32Array),
+  U32: widen(Uint32Array),
+  I64: shorten(BigInt64Array),
+  U64: shorten(BigUint64Array),
 }
 
 const ENCODERS: Readonly<Partial<Record<Dtype, Recoder>>> = {
@@ -48,8 +59,16 @@ export const encodeAt = (kernels: Kernels, dtype: Dtype, from: number, n: number
 
 type Words = Uint8Array | Uint16Array | Uint32Array
 
-/** The bits of a NaN as every output has them, and below which magnitudes are numbers or infinity; of F64 the upper half. */
-const NAN: Readonly<Record<FloatDtype, { readonly words: View<Words>; readonly sign: number; readonly infinity: number; readonly nan: number }>> = {
+/**
+ * The bits of a NaN as every output has them, and below which magnitudes are numbers or infinity; of F64 the upper
+ * half.
+ */
+const NAN: Readonly<
+  Record<
+    FloatDtype,
+    { readonly words: View<Words>; readonly sign: number; readonly infinity: number; readonly nan: number }
+  >
+> = {
   F8_E4M3: { words: Uint8Array, sign: 0x80, infinity: 0x7e, nan: 0x7f },
   F8_E5M2: { words: Uint8Array, sign: 0x80, infinity: 0x7c, nan: 0x7f },
   F16: { words: Uint16Array, sign: 0x8000, infinity: 0x7c00, nan: 0x7e00 },
@@ -59,10 +78,17 @@ const NAN: Readonly<Record<FloatDtype, { readonly words: View<Words>; readonly s
 }
 
 /**
- * Gives every NaN among `n` stored numbers from element `first` on the same bits. What sign and payload a NaN has that arithmetic makes
+ * Gives every NaN among `n` stored numbers from element `first` on the same bits. What sign and payload a NaN has that
+ * arithmetic makes
  * is left to processors, and they differ.
  */
-export const canonicalizeNaNs = (kernels: Kernels, dtype: FloatDtype, offset: number, n: number, first: number): void => {
+export const canonicalizeNaNs = (
+  kernels: Kernels,
+  dtype: FloatDtype,
+  offset: number,
+  n: number,
+  first: number,
+): void => {
   const { words, sign, infinity, nan } = NAN[dtype]
   const all = kernels.view(words, offset, dtype === 'F64' ? 2 * n : n)
   if (dtype !== 'F64') {

@@ -5,7 +5,10 @@ import { readRegularSync } from '../safetensors/regular-file.js'
 import { findAbandoned, journalName } from '../safetensors/temporary.js'
 import type { Unfinished } from '../plan/prior-state.js'
 
-/** Tells, beside an unfinished file, which of its tensors are done: what a later run needs to carry on after a crash. Not synced: digests tell what the disk lost. */
+/**
+ * Tells, beside an unfinished file, which of its tensors are done: what a later run needs to carry on after a crash.
+ * Not synced: digests tell what the disk lost.
+ */
 export interface Journal {
   /** An output's tensor is whole; `fingerprint` identifies inputs by their files. */
   wrote(fingerprint: string, begin: number, digest: Digest): void
@@ -23,10 +26,15 @@ const finalizeHeader = (text: string): string => `${shortDigest(text).slice(0, 1
 const unseal = (line: string): Line | undefined => {
   const text = line.slice(17)
   // What a crash tore was never said.
-  return line.length > 17 && line.slice(0, 16) === shortDigest(text).slice(0, 16) ? (JSON.parse(text) as Line) : undefined
+  return line.length > 17 && line.slice(0, 16) === shortDigest(text).slice(0, 16)
+    ? (JSON.parse(text) as Line)
+    : undefined
 }
 
-/** Opens the journal of an unfinished file; that of an adopted file is carried on. Never fails: without a journal there is only nothing to carry on with. */
+/**
+ * Opens the journal of an unfinished file; that of an adopted file is carried on. Never fails: without a journal there
+ * is only nothing to carry on with.
+ */
 export const openJournal = (temporary: string, adopted: string | undefined): Journal => {
   const path = journalName(temporary)
   let lines: string[] = []
@@ -91,8 +99,12 @@ export const findRemains = async (files: readonly PendingFile[]): Promise<RunRem
       const temporary = join(folder, name)
       const lines = readJournal(journalName(temporary))
       for (const line of lines) if (line[0] === 'r') digests.set(line[1], line[2])
-      const tensors = new Map(lines.flatMap((line) => (line[0] === 'w' ? [[line[1], { begin: line[2], digest: line[3] }] as const] : [])))
-      const usable = tensors.size > (unfinished.get(path)?.tensors.size ?? 0) && statSync(temporary, { throwIfNoEntry: false })?.size === bytes
+      const tensors = new Map(
+        lines.flatMap((line) => (line[0] === 'w' ? [[line[1], { begin: line[2], digest: line[3] }] as const] : [])),
+      )
+      const usable =
+        tensors.size > (unfinished.get(path)?.tensors.size ?? 0) &&
+        statSync(temporary, { throwIfNoEntry: false })?.size === bytes
       if (usable) unfinished.set(path, { path: temporary, tensors })
     }
   }
@@ -102,7 +114,10 @@ export const findRemains = async (files: readonly PendingFile[]): Promise<RunRem
 const readJournal = (path: string): Line[] => {
   try {
     const text = readRegularSync(path) ?? ''
-    return text.split('\n').map(unseal).filter((line) => line !== undefined)
+    return text
+      .split('\n')
+      .map(unseal)
+      .filter((line) => line !== undefined)
   } catch {
     return []
   }

@@ -1,10 +1,18 @@
 import { tooLittleMemory, tooManyOpenFiles } from '../base/catalogue/limits.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 
-/** What the system, the loader of libraries and V8 say when there are no descriptors left, and when there is no memory. */
-const [FILES, MEMORY] = [/\b(EMFILE|ENFILE)\b|too many open files/i, /\bENOMEM\b|cannot allocate (wasm )?memory|could not allocate memory|allocation failed|failed to map segment/i]
+/**
+ * What the system, the loader of libraries and V8 say when there are no descriptors left, and when there is no memory.
+ */
+const [FILES, MEMORY] = [
+  /\b(EMFILE|ENFILE)\b|too many open files/i,
+  /\bENOMEM\b|cannot allocate (wasm )?memory|could not allocate memory|allocation failed|failed to map segment/i,
+]
 
-/** A limit of the process as the cause of an error, told from its words: a library that cannot be loaded has no code for it. Imports next to nothing, so that it can be loaded first. */
+/**
+ * A limit of the process as the cause of an error, told from its words: a library that cannot be loaded has no code for
+ * it. Imports next to nothing, so that it can be loaded first.
+ */
 export const explainLimit = (reason: string): Diagnostic | undefined => {
   const [line = ''] = reason.split('\n')
   if (FILES.test(line)) return tooManyOpenFiles(line)

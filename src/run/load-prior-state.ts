@@ -9,25 +9,47 @@ import { findEarlier, gatherPriorState, identifyByFile, inputFiles } from './gat
 import type { RunOptions } from './options.js'
 import { recheck } from './recheck.js'
 
-/** When the contents of inputs that are not known are read: whenever that may save work, always, or never. `anew` reads all that is there, known or not. */
+/**
+ * When the contents of inputs that are not known are read: whenever that may save work, always, or never. `anew` reads
+ * all that is there, known or not.
+ */
 export type Reading = 'if-useful' | 'always' | 'never' | 'anew'
 
 /** Every tensor of the inputs, once. */
 const inputsOf = (draft: Draft): readonly TensorInfo[] => {
-  const listed = draft.evaluations.flatMap((e) => [...e.setting.models.values(), ...e.setting.adapters.values()]).flatMap((m) => [...m.tensors.values()])
+  const listed = draft.evaluations
+    .flatMap((e) => [...e.setting.models.values(), ...e.setting.adapters.values()])
+    .flatMap((m) => [...m.tensors.values()])
   return [...new Map(listed.map((t) => [`${t.file}\0${t.name}`, t] as const)).values()]
 }
 
-/** Gathers what earlier builds left that concerns a draft, and reads inputs for their digests where that is asked for. */
-export const loadPriorState = async (draft: Draft, store: Store | undefined, reading: Reading, options: RunOptions): Promise<Result<PriorState>> => {
+/**
+ * Gathers what earlier builds left that concerns a draft, and reads inputs for their digests where that is asked for.
+ */
+export const loadPriorState = async (
+  draft: Draft,
+  store: Store | undefined,
+  reading: Reading,
+  options: RunOptions,
+): Promise<Result<PriorState>> => {
   const identify = identifyByFile(inputFiles(draft))
-  const byIdentity = (tensors: readonly TensorInfo[], digestOf: (t: TensorInfo) => Digest | undefined): ReadonlyMap<string, Digest> =>
+  const byIdentity = (
+    tensors: readonly TensorInfo[],
+    digestOf: (t: TensorInfo) => Digest | undefined,
+  ): ReadonlyMap<string, Digest> =>
     new Map(tensors.filter((t) => t.begin < t.end).map((t) => [identify(t)!, digestOf(t)!] as [string, Digest]))
   if (reading === 'anew') {
     const inputs = inputsOf(draft)
     const read = await recheck(inputs, store === undefined ? new Map() : findEarlier(draft, store), options)
     if (read.type === 'failed') return read
-    return ok((await gatherPriorState(draft, store, { digests: byIdentity(inputs, read.value.digestOf), sound: read.value.sound })).known)
+    return ok(
+      (
+        await gatherPriorState(draft, store, {
+          digests: byIdentity(inputs, read.value.digestOf),
+          sound: read.value.sound,
+        })
+      ).known,
+    )
   }
   const { known, mayReuse } = await gatherPriorState(draft, store)
   if (reading === 'never' || (reading === 'if-useful' && !mayReuse)) return ok(known)

@@ -6,13 +6,22 @@ import { readView } from './stored-numbers.js'
 
 /** Multiplies the factors of adapters, a few rows at a time. */
 export interface LowRankProducts {
-  /** Reads the factors of a product into the kernels' memory, for one of the uses a unit has for products, and gives the bytes read. May grow that memory. */
+  /**
+   * Reads the factors of a product into the kernels' memory, for one of the uses a unit has for products, and gives the
+   * bytes read. May grow that memory.
+   */
   load(use: number, product: LowRankFactors): number | Diagnostic
-  /** Writes the elements `start` to `start + n` of the product loaded for a use, in float32, at an offset of the kernels' memory. */
+  /**
+   * Writes the elements `start` to `start + n` of the product loaded for a use, in float32, at an offset of the
+   * kernels' memory.
+   */
   fill(use: number, offset: number, start: number, n: number): void
 }
 
-/** Contracts a Tucker core with `down`, so that what is left is an ordinary pair of factors. Sums in float64, rounded once. */
+/**
+ * Contracts a Tucker core with `down`, so that what is left is an ordinary pair of factors. Sums in float64, rounded
+ * once.
+ */
 const foldMiddle = ({ rank, columns }: LowRankFactors, mid: Float32Array, down: Float32Array): Float32Array => {
   const kernel = mid.length / (rank * rank)
   const inputs = columns / kernel
@@ -29,12 +38,19 @@ const foldMiddle = ({ rank, columns }: LowRankFactors, mid: Float32Array, down: 
   return folded
 }
 
-const factorsOf = ({ up, down, mid }: LowRankFactors): readonly View[] => [up, down, ...(mid === undefined ? [] : [mid])]
+const factorsOf = ({ up, down, mid }: LowRankFactors): readonly View[] => [
+  up,
+  down,
+  ...(mid === undefined ? [] : [mid]),
+]
 
 /** Equal for products of the same factors, wherever they are laid. */
 const factorsKey = (product: LowRankFactors): string => JSON.stringify(factorsOf(product).map(viewKey))
 
-/** Columns of `down` that stand together in memory: few enough that the cache keeps them while several rows are multiplied with them. */
+/**
+ * Columns of `down` that stand together in memory: few enough that the cache keeps them while several rows are
+ * multiplied with them.
+ */
 const PANEL = 128
 
 interface Use {
@@ -43,7 +59,10 @@ interface Use {
   readonly up: Room
   readonly down: Room
 }
-interface Room { offset: number; floats: number }
+interface Room {
+  offset: number
+  floats: number
+}
 
 const isDiagnostic = (x: Float32Array | Diagnostic): x is Diagnostic => 'code' in x
 
@@ -51,7 +70,12 @@ const isDiagnostic = (x: Float32Array | Diagnostic): x is Diagnostic => 'code' i
 export const createLowRankProducts = (kernels: Kernels, open: (path: string) => number): LowRankProducts => {
   const uses = new Map<number, Use>()
   const useOf = (index: number): Use => {
-    const use = uses.get(index) ?? { product: undefined, rows: 0, up: { offset: 0, floats: 0 }, down: { offset: 0, floats: 0 } }
+    const use = uses.get(index) ?? {
+      product: undefined,
+      rows: 0,
+      up: { offset: 0, floats: 0 },
+      down: { offset: 0, floats: 0 },
+    }
     uses.set(index, use)
     return use
   }
@@ -68,7 +92,8 @@ export const createLowRankProducts = (kernels: Kernels, open: (path: string) => 
     const panels = reserve(room, down.length)
     for (let first = 0; first < columns; first += PANEL) {
       const width = Math.min(PANEL, columns - first)
-      for (let r = 0; r < rank; r++) panels.set(down.subarray(r * columns + first, r * columns + first + width), first * rank + r * width)
+      for (let r = 0; r < rank; r++)
+        panels.set(down.subarray(r * columns + first, r * columns + first + width), first * rank + r * width)
     }
   }
   const read = (view: View): Float32Array | Diagnostic => readView(open(view.tensor.file), view)
@@ -80,10 +105,18 @@ export const createLowRankProducts = (kernels: Kernels, open: (path: string) => 
       // The same factors may lie on other rows than before.
       use.product = known ? product : undefined
       if (known) return 0
-      const [up, down, mid] = [read(product.up), read(product.down), product.mid === undefined ? undefined : read(product.mid)]
+      const [up, down, mid] = [
+        read(product.up),
+        read(product.down),
+        product.mid === undefined ? undefined : read(product.mid),
+      ]
       for (const factor of [up, down, mid]) if (factor !== undefined && isDiagnostic(factor)) return factor
       reserve(use.up, (up as Float32Array).length).set(up as Float32Array)
-      putPanels(use.down, mid === undefined ? (down as Float32Array) : foldMiddle(product, mid as Float32Array, down as Float32Array), product)
+      putPanels(
+        use.down,
+        mid === undefined ? (down as Float32Array) : foldMiddle(product, mid as Float32Array, down as Float32Array),
+        product,
+      )
       use.rows = (up as Float32Array).length / product.rank
       use.product = product
       return factorsOf(product).reduce((n, view) => n + viewBytes(view), 0)
@@ -103,7 +136,15 @@ export const createLowRankProducts = (kernels: Kernels, open: (path: string) => 
           const out = offset + 4 * (from - start)
           const upRow = row - firstRow
           if (upRow < 0 || upRow >= rows) kernels.view(Float32Array, out, length).fill(0)
-          else kernels.lowRank(out, length, up.offset + 4 * upRow * rank, rank, down.offset + 4 * (first * rank + from - begin), width)
+          else
+            kernels.lowRank(
+              out,
+              length,
+              up.offset + 4 * upRow * rank,
+              rank,
+              down.offset + 4 * (first * rank + from - begin),
+              width,
+            )
         }
       }
     },

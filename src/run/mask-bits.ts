@@ -8,14 +8,21 @@ import type { ReadOrder, WriteOrder } from './unit.js'
 
 /** Moves blocks of kept masks between files, where an element is a bit, and the kernels' memory, where it is a byte. */
 export interface MaskBits {
-  /** Reads `n` elements from element `from` on, a multiple of 8. Whatever is wrong with the file, the build can do without it. */
+  /**
+   * Reads `n` elements from element `from` on, a multiple of 8. Whatever is wrong with the file, the build can do
+   * without it.
+   */
   read(order: ReadOrder, offset: number, from: number, n: number, hash: Hasher | undefined): Diagnostic | undefined
   /** Writes `n` elements in the same way; false where that was not possible. */
   write(order: WriteOrder, offset: number, from: number, n: number, hash: Hasher): boolean
 }
 
 /** Blocks have at most `block` elements. `open` gives the file of a path, and throws where there is none. */
-export const createMaskBits = (kernels: Kernels, block: number, open: (path: string, flags: 'r' | 'r+') => number): MaskBits => {
+export const createMaskBits = (
+  kernels: Kernels,
+  block: number,
+  open: (path: string, flags: 'r' | 'r+') => number,
+): MaskBits => {
   const packed = kernels.alloc(bytesOfBits(block))
   const bitsAt = (n: number): Uint8Array => kernels.view(Uint8Array, packed, bytesOfBits(n))
   const tryOpen = (path: string, flags: 'r' | 'r+'): number | undefined => {
@@ -30,7 +37,8 @@ export const createMaskBits = (kernels: Kernels, block: number, open: (path: str
       const data = bitsAt(n)
       // Another build may have removed it since the plan was made.
       const fd = tryOpen(path, 'r')
-      if (fd === undefined || readFully(fd, path, data, begin + from / 8) !== undefined) return reuseBroken(path, tensor)
+      if (fd === undefined || readFully(fd, path, data, begin + from / 8) !== undefined)
+        return reuseBroken(path, tensor)
       hash?.update(data)
       kernels.unpackBits(packed, n, offset)
       return undefined

@@ -1,12 +1,23 @@
 import { countOf, rankOf, scaleOfPeak, type Measure } from '../graph/expression.js'
 import { groupKey, type Stage } from '../graph/passes.js'
-import { addPairs, FIRST_NON_FINITE_BIN, HIGH_BINS, LOW_BINS, NEAR, selectBin, toMagnitude } from '../kernels/selection.js'
+import {
+  addPairs,
+  FIRST_NON_FINITE_BIN,
+  HIGH_BINS,
+  LOW_BINS,
+  NEAR,
+  selectBin,
+  toMagnitude,
+} from '../kernels/selection.js'
 import type { Cut, StoredOutcome } from '../store/outcomes.js'
 import { blockCount } from '../tensor/block-grid.js'
 import { addTally, emptyTally } from './histograms.js'
 import type { Found, Magnitudes, Peaked } from './unit.js'
 
-/** What is known of a measure once its stages are done. Order statistics carry the magnitude's bits; `cut` splits equal magnitudes. */
+/**
+ * What is known of a measure once its stages are done. Order statistics carry the magnitude's bits; `cut` splits equal
+ * magnitudes.
+ */
 export type Outcome =
   | { readonly type: 'number'; readonly value: number }
   | { readonly type: 'cells'; readonly values: Float64Array }
@@ -32,10 +43,19 @@ export interface Search {
   readonly nth: number
 }
 
-interface Member { readonly job: number; readonly tensor: string; readonly measure: Measure; readonly segments: number; readonly elements: number }
+interface Member {
+  readonly job: number
+  readonly tensor: string
+  readonly measure: Measure
+  readonly segments: number
+  readonly elements: number
+}
 interface Group {
   readonly measure: Measure
-  /** By name once anything is recorded, so that neither the order of files nor what else is built decides which of equal numbers come first. */
+  /**
+   * By name once anything is recorded, so that neither the order of files nor what else is built decides which of equal
+   * numbers come first.
+   */
   readonly members: Member[]
   sorted: boolean
   readonly parts: Map<string, Found>
@@ -70,7 +90,10 @@ const holdsNonFinite = (pairs: Uint32Array): boolean => {
   return false
 }
 
-/** Collects what segments found and combines it: totals in element order whatever the order of arrival, histograms exactly. */
+/**
+ * Collects what segments found and combines it: totals in element order whatever the order of arrival, histograms
+ * exactly.
+ */
 export interface Measures {
   /** Announces that a job takes a measure over so many elements in so many segments. Before anything is recorded. */
   announce(job: number, tensor: string, measure: Measure, elements: number, segments: number): void
@@ -78,8 +101,16 @@ export interface Measures {
    * Records one segment's find. `known`: the measure's bin or outcome is decided now; `more`: it is not yet;
    * `non-finite`: it never will be; a search: equal magnitudes remain to be told apart.
    */
-  record(job: number, measure: Measure, stage: Stage, segment: number, found: Found): Search | 'known' | 'more' | 'non-finite'
-  /** Where a first segment found the answer should be, so that others can count low bits around there in the same sweep. */
+  record(
+    job: number,
+    measure: Measure,
+    stage: Stage,
+    segment: number,
+    found: Found,
+  ): Search | 'known' | 'more' | 'non-finite'
+  /**
+   * Where a first segment found the answer should be, so that others can count low bits around there in the same sweep.
+   */
   guess(measure: Measure): number | undefined
   /** The bin a `low` stage has to look into, once its `high` stage is done. */
   bin(measure: Measure): number | undefined
@@ -95,7 +126,10 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
   const given = new Map([...known].map(([m, outcome]) => [groupKey(m), outcome] as const))
   const groups = new Map<string, Group>()
   const groupOf = (m: Measure): Group => groups.get(groupKey(m))!
-  /** Empty counts to use again: making and collecting half a megabyte for each of thousands of tensors takes longer than counting. */
+  /**
+   * Empty counts to use again: making and collecting half a megabyte for each of thousands of tensors takes longer than
+   * counting.
+   */
   const spare: Float64Array[] = []
 
   const sortMembers = (group: Group): void => {
@@ -103,7 +137,9 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
     group.sorted = true
   }
   const partsOf = (group: Group): Found[] =>
-    group.members.flatMap((member) => Array.from({ length: member.segments }, (_, s) => group.parts.get(`${member.job}:${s}`)!))
+    group.members.flatMap((member) =>
+      Array.from({ length: member.segments }, (_, s) => group.parts.get(`${member.job}:${s}`)!),
+    )
   const combineTotals = (group: Group): Outcome => {
     const { measure } = group
     if (measure.type === 'tally') {
@@ -162,7 +198,9 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
     restart(group)
     for (const [part, near] of group.near) {
       if (bin < near.base || bin >= near.base + NEAR) continue
-      const low = near.low.filter((_, i) => near.low[i - (i % 2)]! >>> 15 === bin - near.base).map((x, i) => (i % 2 === 0 ? x & (LOW_BINS - 1) : x))
+      const low = near.low
+        .filter((_, i) => near.low[i - (i % 2)]! >>> 15 === bin - near.base)
+        .map((x, i) => (i % 2 === 0 ? x & (LOW_BINS - 1) : x))
       group.parts.set(part, low)
       count(group, low)
       group.pending -= 1
@@ -202,8 +240,19 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
     announce: (job, tensor, measure, elements, segments) => {
       const key = groupKey(measure)
       const group: Group = groups.get(key) ?? {
-        measure, members: [], sorted: false, parts: new Map(), dense: undefined,
-        guess: undefined, near: new Map(), bin: undefined, below: 0, bits: 0, pending: 0, outcome: undefined, peaks: undefined,
+        measure,
+        members: [],
+        sorted: false,
+        parts: new Map(),
+        dense: undefined,
+        guess: undefined,
+        near: new Map(),
+        bin: undefined,
+        below: 0,
+        bits: 0,
+        pending: 0,
+        outcome: undefined,
+        peaks: undefined,
       }
       groups.set(key, group)
       group.members.push({ job, tensor, measure, segments, elements })
@@ -214,7 +263,8 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
       sortMembers(group)
       if (stage === 'locate') {
         const at = (found as number) + 1
-        const cut = measure.over === undefined ? { at } : { tensor: group.members.find((m) => m.job === job)!.tensor, at }
+        const cut =
+          measure.over === undefined ? { at } : { tensor: group.members.find((m) => m.job === job)!.tensor, at }
         return settle(group, { type: 'top', bits: group.bits, cut })
       }
       // A stage that a settled group no longer needs (nothing to keep) still reports.
@@ -237,6 +287,13 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
       return outcome !== undefined || (bin !== undefined && pending === 0)
     },
     outcome: (measure) => given.get(groupKey(measure)) ?? groups.get(groupKey(measure))?.outcome,
-    taken: () => new Map([...groups.values()].flatMap(({ measure, outcome }) => (outcome === undefined || outcome.type === 'cells' || outcome.type === 'factors' ? [] : [[measure, outcome] as const]))),
+    taken: () =>
+      new Map(
+        [...groups.values()].flatMap(({ measure, outcome }) =>
+          outcome === undefined || outcome.type === 'cells' || outcome.type === 'factors'
+            ? []
+            : [[measure, outcome] as const],
+        ),
+      ),
   }
 }

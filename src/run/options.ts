@@ -28,7 +28,9 @@ export interface RunOptions {
   readonly render?: RenderReport
   /** Starts a worker; tests pass ones they steer. */
   readonly start?: (start: WorkerStart) => WorkerHandle
-  /** Where the lock is written; none is unless given. `frozen` refuses to write anything that is not as the lock says. */
+  /**
+   * Where the lock is written; none is unless given. `frozen` refuses to write anything that is not as the lock says.
+   */
   readonly lock?: { readonly path: string; readonly frozen?: boolean }
   /** What is remembered for later builds. `since` is when the inputs' headers were read, in ms. */
   readonly memory?: { readonly store: Store; readonly since: number }
@@ -43,7 +45,13 @@ export interface RunOptions {
 /** What was written. */
 export interface Built {
   /** `kept` outputs stood already as they should be. */
-  readonly outputs: readonly { readonly name: string; readonly paths: readonly string[]; readonly bytes: number; readonly digest: Digest; readonly kept: boolean }[]
+  readonly outputs: readonly {
+    readonly name: string
+    readonly paths: readonly string[]
+    readonly bytes: number
+    readonly digest: Digest
+    readonly kept: boolean
+  }[]
   readonly reports: readonly { readonly name: string; readonly path: string; readonly bytes: number }[]
   /** What the lock says; undefined for a recipe that writes reports only. */
   readonly lock: Lock | undefined

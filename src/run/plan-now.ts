@@ -19,17 +19,29 @@ export interface PlanNowOptions extends PrepareOptions {
 }
 
 /** What a build would do now, and the lock of the last one. */
-export const planNow = async (recipe: string, options: PlanNowOptions): Promise<Result<{ readonly plan: Plan; readonly lock: Lock | undefined }>> => {
+export const planNow = async (
+  recipe: string,
+  options: PlanNowOptions,
+): Promise<Result<{ readonly plan: Plan; readonly lock: Lock | undefined }>> => {
   const drafted = await draft(recipe, options)
   if (drafted.type === 'failed') return drafted
-  const known = await loadPriorState(drafted.value.draft, options.store, options.reading, { workers: defaultWorkers(), device: 'cpu' })
+  const known = await loadPriorState(drafted.value.draft, options.store, options.reading, {
+    workers: defaultWorkers(),
+    device: 'cpu',
+  })
   if (known.type === 'failed') return failed(...drafted.diagnostics, ...known.diagnostics)
   const lock = await readLock(lockPath(drafted.value.path))
   // Without a lock there is nothing to compare with, which is no reason not to plan.
   const unread = lock.type === 'ok' ? [] : lock.diagnostics.map((d) => ({ ...d, severity: 'warning' as const }))
   // What only one device gives is computed anew there.
   const alone = options.device !== undefined && options.device !== 'auto' && isInexact(options.device)
-  const planned = await inTurns(completeInSlices(drafted.value.draft, alone ? withoutResults(known.value) : known.value), options.signal)
+  const planned = await inTurns(
+    completeInSlices(drafted.value.draft, alone ? withoutResults(known.value) : known.value),
+    options.signal,
+  )
   if (planned === undefined) return failed(stopped())
-  return ok({ plan: planned.value, lock: lock.type === 'ok' ? lock.value : undefined }, [...drafted.diagnostics, ...unread])
+  return ok({ plan: planned.value, lock: lock.type === 'ok' ? lock.value : undefined }, [
+    ...drafted.diagnostics,
+    ...unread,
+  ])
 }

@@ -27,7 +27,10 @@ import { sha256Of } from './sha256.js'
 
 /** Where a recipe's outputs go, and with which params it is read. */
 export interface PrepareOptions extends ParseOptions, PlanOptions {
-  /** The recipe's text, in place of what stands in its file, which need not exist: paths are relative to where it would be. */
+  /**
+   * The recipe's text, in place of what stands in its file, which need not exist: paths are relative to where it would
+   * be.
+   */
   readonly text?: string
   /** Folder that output paths are relative to; the recipe's own unless given. */
   readonly out?: string
@@ -35,7 +38,9 @@ export interface PrepareOptions extends ParseOptions, PlanOptions {
   readonly signal?: AbortSignal
 }
 
-/** A recipe that is read and evaluated under each of its settings, before it is known what of the work is done already. */
+/**
+ * A recipe that is read and evaluated under each of its settings, before it is known what of the work is done already.
+ */
 export interface Drafted {
   readonly settings: readonly Setting[]
   readonly draft: Draft
@@ -56,8 +61,14 @@ export interface Prepared extends Drafted {
 
 const readSource = async (path: string, text?: string): Promise<Result<Source>> => {
   if (text !== undefined) return toSource(path, new TextEncoder().encode(text))
-  const limits = { wanted: 'a recipe', most: MOST_BYTES, tooLarge: (size: number) => documentTooLarge(path, size, MOST_BYTES) }
-  const read = await readRegular(path, limits).catch(async (error: unknown) => failed(await openingProblem(error, resolve(path), /\.ya?ml$/i)))
+  const limits = {
+    wanted: 'a recipe',
+    most: MOST_BYTES,
+    tooLarge: (size: number) => documentTooLarge(path, size, MOST_BYTES),
+  }
+  const read = await readRegular(path, limits).catch(async (error: unknown) =>
+    failed(await openingProblem(error, resolve(path), /\.ya?ml$/i)),
+  )
   return read.type === 'failed' ? read : toSource(path, read.value)
 }
 
@@ -80,25 +91,51 @@ const openOnce = <T>(open: Open<T>): Open<T> => {
 }
 
 /** Opens every model a recipe names; problems of all of them are told together, each at its place in the recipe. */
-export const openModels = (recipe: Recipe, folder: string, open: Open<Model> = openModel): Promise<Result<ReadonlyMap<string, Model>>> => openAll(recipe.models, folder, open)
+export const openModels = (
+  recipe: Recipe,
+  folder: string,
+  open: Open<Model> = openModel,
+): Promise<Result<ReadonlyMap<string, Model>>> => openAll(recipe.models, folder, open)
 
 /** Opens every adapter a recipe names, in the same way. */
-export const openAdapters = (recipe: Recipe, folder: string, open: Open<AdapterFile> = openAdapter): Promise<Result<ReadonlyMap<string, AdapterFile>>> =>
-  openAll(recipe.adapters, folder, open)
+export const openAdapters = (
+  recipe: Recipe,
+  folder: string,
+  open: Open<AdapterFile> = openAdapter,
+): Promise<Result<ReadonlyMap<string, AdapterFile>>> => openAll(recipe.adapters, folder, open)
 
-const openAll = async <T>(inputs: ReadonlyMap<string, InputModel>, folder: string, open: Open<T>): Promise<Result<ReadonlyMap<string, T>>> => {
-  const opened = await Promise.all([...inputs.values()].map(async (input) => ({ input, result: await open(resolvePath(folder, input.path)) })))
-  const problems = opened.flatMap(({ input, result }) => result.diagnostics.map((d): Diagnostic =>
-    d.at === undefined || d.at.type !== 'file' || d.code === 'file-missing' ? { ...d, at: input.at } : { ...d, at: input.at, related: [{ at: d.at, message: 'in this file' }, ...d.related] }))
+const openAll = async <T>(
+  inputs: ReadonlyMap<string, InputModel>,
+  folder: string,
+  open: Open<T>,
+): Promise<Result<ReadonlyMap<string, T>>> => {
+  const opened = await Promise.all(
+    [...inputs.values()].map(async (input) => ({ input, result: await open(resolvePath(folder, input.path)) })),
+  )
+  const problems = opened.flatMap(({ input, result }) =>
+    result.diagnostics.map((d): Diagnostic =>
+      d.at === undefined || d.at.type !== 'file' || d.code === 'file-missing'
+        ? { ...d, at: input.at }
+        : { ...d, at: input.at, related: [{ at: d.at, message: 'in this file' }, ...d.related] },
+    ),
+  )
   if (problems.some((d) => d.severity === 'error')) return failed(...problems)
-  return ok(new Map(opened.flatMap(({ input, result }) => (result.type === 'ok' ? [[input.name, result.value] as const] : []))), problems)
+  return ok(
+    new Map(opened.flatMap(({ input, result }) => (result.type === 'ok' ? [[input.name, result.value] as const] : []))),
+    problems,
+  )
 }
 
 /**
- * Reads and checks a recipe under every setting that `set` asks for: all that can be known without what earlier builds left. `more` is what the command
+ * Reads and checks a recipe under every setting that `set` asks for: all that can be known without what earlier builds
+ * left. `more` is what the command
  * writes besides the recipe's outputs.
  */
-export const draft = async (path: string, options: PrepareOptions = {}, more: readonly Destination[] = []): Promise<Result<Drafted>> => {
+export const draft = async (
+  path: string,
+  options: PrepareOptions = {},
+  more: readonly Destination[] = [],
+): Promise<Result<Drafted>> => {
   const since = Date.now()
   const source = await readSource(path, options.text)
   if (source.type === 'failed') return source
@@ -112,28 +149,53 @@ export const draft = async (path: string, options: PrepareOptions = {}, more: re
     const recipe = parse(source.value, { set })
     append(told, recipe.diagnostics)
     if (recipe.type === 'failed') continue
-    const [models, adapters] = [await openModels(recipe.value, folder, model), await openAdapters(recipe.value, folder, adapter)]
+    const [models, adapters] = [
+      await openModels(recipe.value, folder, model),
+      await openAdapters(recipe.value, folder, adapter),
+    ]
     append(told, [...models.diagnostics, ...adapters.diagnostics])
-    if (models.type === 'ok' && adapters.type === 'ok') settings.push({ recipe: recipe.value, models: models.value, adapters: adapters.value, label })
+    if (models.type === 'ok' && adapters.type === 'ok')
+      settings.push({ recipe: recipe.value, models: models.value, adapters: adapters.value, label })
   }
   const opening = choices.value.length === 1 ? told : orderProblems(told)
   if (settings.length < choices.value.length) return failed(...opening)
-  const done = await inTurns(draftInSlices(settings, { recipe: folder, out: options.out === undefined ? undefined : resolvePath('', options.out) }, { namesOf: namesOnDisk(), more }), options.signal)
+  const done = await inTurns(
+    draftInSlices(
+      settings,
+      { recipe: folder, out: options.out === undefined ? undefined : resolvePath('', options.out) },
+      { namesOf: namesOnDisk(), more },
+    ),
+    options.signal,
+  )
   const drafted = done === undefined ? failed(stopped()) : done.value
   const diagnostics = [...opening, ...drafted.diagnostics]
   if (drafted.type === 'failed') return failed(...diagnostics)
   const { outputs, reports } = drafted.value
-  const blocked = obstacles([...destinationsOf(settings, outputs.map((o) => o.output), reports), ...more], more)
+  const blocked = obstacles(
+    [
+      ...destinationsOf(
+        settings,
+        outputs.map((o) => o.output),
+        reports,
+      ),
+      ...more,
+    ],
+    more,
+  )
   if (blocked.length > 0) return failed(...diagnostics, ...blocked)
   return ok({ settings, draft: drafted.value, since, path: resolve(path) }, diagnostics)
 }
 
-/** Reads, checks and plans a recipe as if it had never been built: everything that can be known before anything is computed or written. */
+/**
+ * Reads, checks and plans a recipe as if it had never been built: everything that can be known before anything is
+ * computed or written.
+ */
 export const prepare = async (path: string, options: PrepareOptions = {}): Promise<Result<Prepared>> => {
   const drafted = await draft(path, options)
   if (drafted.type === 'failed') return drafted
   const { recipe, models, adapters } = drafted.value.settings[0]!
-  const plan = options.jobs === false ? completePlan(withoutWork(drafted.value.draft)) : completePlan(drafted.value.draft)
+  const plan =
+    options.jobs === false ? completePlan(withoutWork(drafted.value.draft)) : completePlan(drafted.value.draft)
   return ok({ ...drafted.value, recipe, models, adapters, plan }, drafted.diagnostics)
 }
 
@@ -141,8 +203,16 @@ export const prepare = async (path: string, options: PrepareOptions = {}): Promi
 export const checkPins = async ({ settings }: Pick<Drafted, 'settings'>): Promise<Diagnostic[]> => {
   const problems: Diagnostic[] = []
   const done = new Set<string>()
-  const inputs = settings.flatMap(({ recipe, models, adapters }) => [...recipe.models.values(), ...recipe.adapters.values()].map((input) => ({ input, model: (models.get(input.name) ?? adapters.get(input.name))! })))
-  for (const { input, model: { path, files } } of inputs) {
+  const inputs = settings.flatMap(({ recipe, models, adapters }) =>
+    [...recipe.models.values(), ...recipe.adapters.values()].map((input) => ({
+      input,
+      model: (models.get(input.name) ?? adapters.get(input.name))!,
+    })),
+  )
+  for (const {
+    input,
+    model: { path, files },
+  } of inputs) {
     if (input.sha256 === undefined || done.has(path)) continue
     done.add(path)
     if (files[0]?.path !== path) {

@@ -15,11 +15,17 @@ export interface RuntimeProbe {
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-/** Doubles three numbers in a session of its own: everything a build needs of ONNX Runtime. Loads it, so it costs some 100 ms. */
+/**
+ * Doubles three numbers in a session of its own: everything a build needs of ONNX Runtime. Loads it, so it costs some
+ * 100 ms.
+ */
 export const probeRuntime = async (): Promise<RuntimeProbe> => {
   try {
     const ort = await import('onnxruntime-node')
-    const known = { version: ort.env.versions.node ?? ort.env.versions.common, providers: ort.listSupportedBackends().map((b) => b.name) }
+    const known = {
+      version: ort.env.versions.node ?? ort.env.versions.common,
+      providers: ort.listSupportedBackends().map((b) => b.name),
+    }
     return { ...known, problem: await tryProgram().catch(reasonOf) }
   } catch (error) {
     return { version: 'unknown', providers: [], problem: reasonOf(error) }

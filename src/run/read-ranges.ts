@@ -3,7 +3,10 @@ import { readFully, type PositionalIo } from '../safetensors/positional.js'
 import { bytesFor, DTYPES, type Dtype } from '../tensor/dtype.js'
 import { forEachRange, isRun, selectionOf, type Selection, type View } from '../tensor/view.js'
 
-/** Where the numbers of a view lie: `begin` is the byte of number 0 of `selection`, or of element 0 where that is a single run, which needs none. */
+/**
+ * Where the numbers of a view lie: `begin` is the byte of number 0 of `selection`, or of element 0 where that is a
+ * single run, which needs none.
+ */
 export interface Ranges {
   readonly path: string
   readonly begin: number
@@ -20,11 +23,19 @@ const SPAN = 1 << 20
 export const rangesOf = (view: View): Ranges => {
   const { file, begin, dtype } = view.tensor
   const selection = selectionOf(view)
-  return isRun(selection) ? { path: file, begin: begin + bytesFor(selection.first, dtype), dtype } : { path: file, begin, dtype, selection }
+  return isRun(selection)
+    ? { path: file, begin: begin + bytesFor(selection.first, dtype), dtype }
+    : { path: file, begin, dtype, selection }
 }
 
 /** Fills `data` with the elements of some ranges from element `from` on; undefined when every byte came. */
-export const readRanges = (fd: number, { path, begin, dtype, selection }: Ranges, from: number, data: Uint8Array, io?: PositionalIo): Diagnostic | undefined => {
+export const readRanges = (
+  fd: number,
+  { path, begin, dtype, selection }: Ranges,
+  from: number,
+  data: Uint8Array,
+  io?: PositionalIo,
+): Diagnostic | undefined => {
   if (selection === undefined) return readFully(fd, path, data, begin + bytesFor(from, dtype), io)
   const width = DTYPES[dtype].bits / 8
   let problem: Diagnostic | undefined

@@ -37,10 +37,18 @@ const frontOf = (path: string, { identity: { size }, tensors }: KnownFile): Uint
 }
 
 /** Reads inputs, and the outputs of earlier builds, whatever the system says of their times. */
-export const recheck = async (inputs: readonly TensorInfo[], earlier: ReadonlyMap<string, KnownFile>, options: RunOptions): Promise<Result<Rechecked>> => {
+export const recheck = async (
+  inputs: readonly TensorInfo[],
+  earlier: ReadonlyMap<string, KnownFile>,
+  options: RunOptions,
+): Promise<Result<Rechecked>> => {
   const stored = new Map<string, readonly TensorInfo[]>()
   for (const [path, file] of earlier) stored.set(path, await tensorsIn(path, file))
-  const read = (tensors: readonly TensorInfo[]) => digestTensors(tensors.filter((t) => t.begin < t.end), options)
+  const read = (tensors: readonly TensorInfo[]) =>
+    digestTensors(
+      tensors.filter((t) => t.begin < t.end),
+      options,
+    )
   const digests = await read(inputs)
   if (digests.type === 'failed') return digests
   // An output that cannot be read is written again.
@@ -48,8 +56,16 @@ export const recheck = async (inputs: readonly TensorInfo[], earlier: ReadonlyMa
   const isSound = (path: string, file: KnownFile): boolean => {
     const found = stored.get(path)!
     const front = found.length === file.tensors.size ? frontOf(path, file) : undefined
-    return front !== undefined && file.header === toDigest(blake3(front))
-      && found.every((t) => t.begin === t.end || (outputs.type === 'ok' && file.tensors.get(t.name)?.digest === outputs.value(t)))
+    return (
+      front !== undefined &&
+      file.header === toDigest(blake3(front)) &&
+      found.every(
+        (t) => t.begin === t.end || (outputs.type === 'ok' && file.tensors.get(t.name)?.digest === outputs.value(t)),
+      )
+    )
   }
-  return ok({ digestOf: digests.value, sound: new Set([...earlier].flatMap(([path, file]) => (isSound(path, file) ? [path] : []))) })
+  return ok({
+    digestOf: digests.value,
+    sound: new Set([...earlier].flatMap(([path, file]) => (isSound(path, file) ? [path] : []))),
+  })
 }

@@ -7,7 +7,10 @@ import type { Found, Magnitudes, Peaked, TakeOrder, UnitOrder } from './unit.js'
 /** Elements over which sums are taken at a time; fixed, since the order of additions decides bits. */
 const SUM_SPAN = 65536
 
-/** What a measure has come to so far within a unit. Offsets are of the kernels' memory; `kept` is where the unit's elements of the measured port lie. */
+/**
+ * What a measure has come to so far within a unit. Offsets are of the kernels' memory; `kept` is where the unit's
+ * elements of the measured port lie.
+ */
 export interface Accumulator {
   sum: number
   met: number
@@ -21,9 +24,16 @@ export interface Accumulator {
   readonly peaked: Peaked | undefined
 }
 
-/** A measure of which nothing is taken yet, over the elements of a unit; `reserve` gives room for its counts, where it has some, by what they are of. */
+/**
+ * A measure of which nothing is taken yet, over the elements of a unit; `reserve` gives room for its counts, where it
+ * has some, by what they are of.
+ */
 export const createAccumulator = (
-  kernels: Kernels, take: TakeOrder, { start, end }: Pick<UnitOrder, 'start' | 'end'>, kept: number, reserve: (purpose: string, bytes: number) => number,
+  kernels: Kernels,
+  take: TakeOrder,
+  { start, end }: Pick<UnitOrder, 'start' | 'end'>,
+  kept: number,
+  reserve: (purpose: string, bytes: number) => number,
 ): Accumulator => {
   const bins = take.stage === 'high' ? HIGH_BINS : LOW_BINS
   const histogram = take.stage === 'high' || take.stage === 'low' ? reserve('bins', 4 * HIGH_BINS) : 0
@@ -39,23 +49,40 @@ export const createAccumulator = (
 /** True for measures that count elements, in whatever order and pieces. */
 export const isCounted = ({ stage }: TakeOrder): boolean => stage === 'high' || stage === 'low'
 
-/** Takes a share of a measure: `n` elements of its operands at the offsets `staged`, the first of them element `from` of the tensor. */
-export const accumulate = (kernels: Kernels, take: TakeOrder, staged: readonly number[], n: number, sofar: Accumulator, from: number): void => {
+/**
+ * Takes a share of a measure: `n` elements of its operands at the offsets `staged`, the first of them element `from` of
+ * the tensor.
+ */
+export const accumulate = (
+  kernels: Kernels,
+  take: TakeOrder,
+  staged: readonly number[],
+  n: number,
+  sofar: Accumulator,
+  from: number,
+): void => {
   const x = staged[take.ports[0]!]!
   switch (take.stage) {
-    case 'sum': case 'dot': {
+    case 'sum':
+    case 'dot': {
       for (let at = 0; at < n; at += SUM_SPAN) {
         const length = Math.min(SUM_SPAN, n - at)
-        sofar.sum += take.stage === 'sum' ? kernels.sum(x + 4 * at, length) : kernels.dot(x + 4 * at, staged[take.ports[1] ?? take.ports[0]!]! + 4 * at, length)
+        sofar.sum +=
+          take.stage === 'sum'
+            ? kernels.sum(x + 4 * at, length)
+            : kernels.dot(x + 4 * at, staged[take.ports[1] ?? take.ports[0]!]! + 4 * at, length)
       }
       return
     }
-    case 'min': case 'max': {
+    case 'min':
+    case 'max': {
       sofar.sum = extremeOf(kernels.view(Float32Array, x, n), take.stage === 'min' ? -1 : 1, sofar.sum)
       return
     }
-    case 'peaks': return addPeaks(sofar.peaked!, take.grid, kernels.view(Float32Array, x, n), from)
-    case 'tally': return addElements(sofar.cells!, take.cells, kernels.view(Float32Array, x, n), from)
+    case 'peaks':
+      return addPeaks(sofar.peaked!, take.grid, kernels.view(Float32Array, x, n), from)
+    case 'tally':
+      return addElements(sofar.cells!, take.cells, kernels.view(Float32Array, x, n), from)
     case 'high': {
       kernels.histogramHigh(x, n, sofar.histogram)
       const bin = expectedBin(take)
@@ -63,7 +90,8 @@ export const accumulate = (kernels: Kernels, take: TakeOrder, staged: readonly n
       if (bin !== undefined) kernels.histogramNear(x, n, baseOf(bin), sofar.near)
       return
     }
-    case 'low': return kernels.histogramLow(x, n, take.bin, sofar.histogram)
+    case 'low':
+      return kernels.histogramLow(x, n, take.bin, sofar.histogram)
     case 'locate': {
       if (sofar.located >= 0) return
       const words = kernels.view(Uint32Array, x, n)
@@ -78,36 +106,60 @@ export const accumulate = (kernels: Kernels, take: TakeOrder, staged: readonly n
 }
 
 /** What a measure came to over a unit of `n` elements; `near` is room for low bits that are counted in advance. */
-export const partialResult = (kernels: Kernels, take: TakeOrder, taking: Accumulator, n: number, near: number): Found => {
+export const partialResult = (
+  kernels: Kernels,
+  take: TakeOrder,
+  taking: Accumulator,
+  n: number,
+  near: number,
+): Found => {
   if (take.stage === 'tally') return taking.cells!
   if (take.stage === 'peaks') return taking.peaked!
   if (take.stage === 'sum' || take.stage === 'dot' || take.stage === 'min' || take.stage === 'max') return taking.sum
   if (take.stage === 'locate') return taking.located
   const counts = toPairs(kernels.view(Uint32Array, taking.histogram, taking.bins)) as Uint32Array<ArrayBuffer>
   if (take.stage !== 'high') return counts
-  return { high: counts, near: take.near === undefined || n === 0 ? undefined : lookNear(kernels, take.near, taking, n, near) }
+  return {
+    high: counts,
+    near: take.near === undefined || n === 0 ? undefined : lookNear(kernels, take.near, taking, n, near),
+  }
 }
 
 /** The bin where the answer is expected, if that is known before anything is counted. */
-const expectedBin = (take: TakeOrder): number | undefined => (take.stage === 'high' && take.near !== undefined && 'bin' in take.near ? take.near.bin : undefined)
+const expectedBin = (take: TakeOrder): number | undefined =>
+  take.stage === 'high' && take.near !== undefined && 'bin' in take.near ? take.near.bin : undefined
 
 /** The first of the bins whose low bits are counted. */
 const baseOf = (bin: number): number => Math.max(0, bin - 1)
 
 /** True where a measure looks at the numbers of a unit a second time, once the first look has told where. */
-export const needsSecondLook = (take: TakeOrder): boolean => take.stage === 'high' && take.near !== undefined && expectedBin(take) === undefined
+export const needsSecondLook = (take: TakeOrder): boolean =>
+  take.stage === 'high' && take.near !== undefined && expectedBin(take) === undefined
 
 /** The low bits of the magnitudes around the bin where the answer is expected. */
-const lookNear = (kernels: Kernels, near: { readonly bin: number } | { readonly share: number }, taking: Accumulator, n: number, room: number): NonNullable<Magnitudes['near']> => {
-  const pairsAt = (offset: number) => toPairs(kernels.view(Uint32Array, offset, NEAR * LOW_BINS)) as Uint32Array<ArrayBuffer>
+const lookNear = (
+  kernels: Kernels,
+  near: { readonly bin: number } | { readonly share: number },
+  taking: Accumulator,
+  n: number,
+  room: number,
+): NonNullable<Magnitudes['near']> => {
+  const pairsAt = (offset: number) =>
+    toPairs(kernels.view(Uint32Array, offset, NEAR * LOW_BINS)) as Uint32Array<ArrayBuffer>
   if ('bin' in near) return { base: baseOf(near.bin), low: pairsAt(taking.near) }
-  const base = baseOf(selectBin(kernels.view(Uint32Array, taking.histogram, taking.bins), Math.min(n - 1, Math.floor(near.share * n))).bin)
+  const base = baseOf(
+    selectBin(kernels.view(Uint32Array, taking.histogram, taking.bins), Math.min(n - 1, Math.floor(near.share * n)))
+      .bin,
+  )
   kernels.view(Uint32Array, room, NEAR * LOW_BINS).fill(0)
   kernels.histogramNear(taking.kept, n, base, room)
   return { base, low: pairsAt(room) }
 }
 
-/** The greatest of some numbers and one found before, or the least for a sign of −1. NaN is passed over, since no comparison with it holds. */
+/**
+ * The greatest of some numbers and one found before, or the least for a sign of −1. NaN is passed over, since no
+ * comparison with it holds.
+ */
 const extremeOf = (x: Float32Array, sign: 1 | -1, before: number): number => {
   let most = before
   if (sign === 1) for (let i = 0; i < x.length; i++) most = x[i]! > most ? x[i]! : most

@@ -36,14 +36,20 @@ export interface WrittenFiles {
 }
 
 /**
- * Keeps in the store what later builds can use: digests of inputs, what made the tensors of outputs, masks, and what measures came to.
+ * Keeps in the store what later builds can use: digests of inputs, what made the tensors of outputs, masks, and what
+ * measures came to.
  * A store that cannot be written costs later builds time and this one a warning.
  */
 export const remember = async (
-  plan: Plan, schedule: Schedule, lock: Lock | undefined, { files: written, masks, reports, device, spent }: WrittenFiles, { store, since }: { readonly store: Store; readonly since: number },
+  plan: Plan,
+  schedule: Schedule,
+  lock: Lock | undefined,
+  { files: written, masks, reports, device, spent }: WrittenFiles,
+  { store, since }: { readonly store: Store; readonly since: number },
 ): Promise<readonly Diagnostic[]> => {
   try {
-    const digestOf = (tensor: TensorInfo): Digest | undefined => plan.digestOf(tensor) ?? schedule.ledger.digest(tensor.file, tensor.name)
+    const digestOf = (tensor: TensorInfo): Digest | undefined =>
+      plan.digestOf(tensor) ?? schedule.ledger.digest(tensor.file, tensor.name)
     const fingerprints = plan.fingerprints(digestOf)
     await allTurns(fingerprints.prepare())
     // The largest first, so that they are the first to go where the store is too small.
@@ -56,15 +62,25 @@ export const remember = async (
       if (output.kept !== undefined || lock === undefined) continue
       const headers = output.finalizeHeader(headerFactsOf(lock.builds[output.setting]!, lock.inputs))
       for (const [i, { path }] of output.files.entries()) {
-        await rememberFile(path, written, store, { header: toDigest(blake3(headers[i]!)), fingerprint: undefined, tensors: await allTurns(tensorsOf(plan, index, path, schedule, (t) => fingerprints.of(t.value, t))) })
+        await rememberFile(path, written, store, {
+          header: toDigest(blake3(headers[i]!)),
+          fingerprint: undefined,
+          tensors: await allTurns(tensorsOf(plan, index, path, schedule, (t) => fingerprints.of(t.value, t))),
+        })
       }
-      if (output.index !== undefined) await rememberFile(output.index.path, written, store, { header: toDigest(blake3(output.index.bytes)), fingerprint: undefined, tensors: new Map() })
+      if (output.index !== undefined)
+        await rememberFile(output.index.path, written, store, {
+          header: toDigest(blake3(output.index.bytes)),
+          fingerprint: undefined,
+          tensors: new Map(),
+        })
     }
     for (const report of plan.reports.filter((r) => !r.kept)) {
       const { path } = report
       const header = toDigest(blake3(reports.get(path)!))
       const fingerprint = fingerprintReport(report, fingerprints)
-      if (fingerprint !== undefined) await rememberFile(path, written, store, { header, fingerprint, tensors: new Map() })
+      if (fingerprint !== undefined)
+        await rememberFile(path, written, store, { header, fingerprint, tensors: new Map() })
     }
     rememberSpeed(plan, store, device, spent)
     store.collect()
@@ -75,23 +91,43 @@ export const remember = async (
   }
 }
 
-const rememberSpeed = ({ totals }: Plan, { speeds }: Store, device: string, { read, draw, run, take, write }: Timings): void => {
+const rememberSpeed = (
+  { totals }: Plan,
+  { speeds }: Store,
+  device: string,
+  { read, draw, run, take, write }: Timings,
+): void => {
   const speed = correctSpeed(speeds.find(device), totals, { read, write, compute: draw + run + take })
   if (speed !== undefined) speeds.keep(device, speed)
 }
 
-const rememberInputs = (plan: Plan, digestOf: (t: TensorInfo) => Digest | undefined, store: Store, since: number): void => {
+const rememberInputs = (
+  plan: Plan,
+  digestOf: (t: TensorInfo) => Digest | undefined,
+  store: Store,
+  since: number,
+): void => {
   const tensors = new Map<string, Map<string, KnownTensor>>()
   const incomplete = new Set<string>()
   for (const tensor of plan.settings.flatMap((s) => [...s.inputs.values()]).flatMap((m) => [...m.tensors.values()])) {
     const digest = tensor.begin === tensor.end ? EMPTY_DIGEST : digestOf(tensor)
     if (digest === undefined) incomplete.add(tensor.file)
-    else tensors.set(tensor.file, (tensors.get(tensor.file) ?? new Map<string, KnownTensor>()).set(tensor.name, { digest, begin: tensor.begin, fingerprint: undefined }))
+    else
+      tensors.set(
+        tensor.file,
+        (tensors.get(tensor.file) ?? new Map<string, KnownTensor>()).set(tensor.name, {
+          digest,
+          begin: tensor.begin,
+          fingerprint: undefined,
+        }),
+      )
   }
   for (const file of inputFiles(plan)) {
     const found = tensors.get(file.path) ?? new Map<string, KnownTensor>()
-    // What was read for its digest before the plan was made, or by a run that died, is not in the store either; and what is in the store may be of bytes that changed unseen.
-    if (!incomplete.has(file.path) && !isRemembered(found, store.files.find(file.path, file))) store.files.keep(file.path, { identity: file, header: undefined, fingerprint: undefined, tensors: found }, since)
+    // What was read for its digest before the plan was made, or by a run that died, is not in the store either; and
+    // what is in the store may be of bytes that changed unseen.
+    if (!incomplete.has(file.path) && !isRemembered(found, store.files.find(file.path, file)))
+      store.files.keep(file.path, { identity: file, header: undefined, fingerprint: undefined, tensors: found }, since)
   }
 }
 
@@ -109,13 +145,21 @@ function* outcomesOf(schedule: Schedule, fingerprints: Fingerprints): Sliced<Map
 }
 
 function* tensorsOf(
-  plan: Plan, index: number, path: string, { ledger }: Schedule, fingerprint: (t: Target) => string | undefined,
+  plan: Plan,
+  index: number,
+  path: string,
+  { ledger }: Schedule,
+  fingerprint: (t: Target) => string | undefined,
 ): Sliced<ReadonlyMap<string, KnownTensor>> {
   const tensors = new Map<string, KnownTensor>()
   for (const t of plan.targets[index]!) {
     if (t.path !== path) continue
     yield
-    tensors.set(t.tensor, { digest: ledger.digest(path, t.tensor) ?? EMPTY_DIGEST, begin: t.begin, fingerprint: fingerprint(t) })
+    tensors.set(t.tensor, {
+      digest: ledger.digest(path, t.tensor) ?? EMPTY_DIGEST,
+      begin: t.begin,
+      fingerprint: fingerprint(t),
+    })
   }
   return tensors
 }
@@ -124,13 +168,23 @@ function* tensorsOf(
 const allTurns = async <T>(work: Sliced<T>): Promise<T> => (await inTurns(work))!.value
 
 /** Remembers a file that was just written, unless something has happened to it since. */
-const rememberFile = async (path: string, written: ReadonlyMap<string, FileIdentity>, store: Store, facts: { readonly header: Digest | undefined; readonly fingerprint: string | undefined; readonly tensors: ReadonlyMap<string, KnownTensor> }): Promise<void> => {
+const rememberFile = async (
+  path: string,
+  written: ReadonlyMap<string, FileIdentity>,
+  store: Store,
+  facts: {
+    readonly header: Digest | undefined
+    readonly fingerprint: string | undefined
+    readonly tensors: ReadonlyMap<string, KnownTensor>
+  },
+): Promise<void> => {
   const now = await stat(path, { bigint: true }).catch(() => undefined)
   const before = written.get(path)
   if (now === undefined || before === undefined) return
   const identity = identityOf(now)
   // Renaming changes the change time and nothing else.
   if (identity.ino !== before.ino || identity.size !== before.size || identity.mtimeNs !== before.mtimeNs) return
-  for (let waited = 0; waited < PATIENCE && !isSettled(identity, Date.now()); waited += 5) await new Promise((resolve) => setTimeout(resolve, 5))
+  for (let waited = 0; waited < PATIENCE && !isSettled(identity, Date.now()); waited += 5)
+    await new Promise((resolve) => setTimeout(resolve, 5))
   store.files.keep(path, { identity, ...facts }, Date.now())
 }

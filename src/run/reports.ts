@@ -7,17 +7,27 @@ export type RenderReport = (document: ReportDocument, format: ReportFormat) => P
 
 /** Draws a report from the figures of a schedule that is finished. */
 export const drawReport = ({ value }: PlannedReport, schedule: Schedule): ReportDocument =>
-  value.draw(value.measured.map(({ scalars, tallies = {} }) => ({
-    scalars: Object.fromEntries(Object.entries(scalars).map(([name, scalar]) => [name, schedule.valueOf(scalar)])),
-    tallies: Object.fromEntries(Object.entries(tallies).map(([name, tally]) => [name, schedule.cellsOf(tally)])),
-  })))
+  value.draw(
+    value.measured.map(({ scalars, tallies = {} }) => ({
+      scalars: Object.fromEntries(Object.entries(scalars).map(([name, scalar]) => [name, schedule.valueOf(scalar)])),
+      tallies: Object.fromEntries(Object.entries(tallies).map(([name, tally]) => [name, schedule.cellsOf(tally)])),
+    })),
+  )
 
 /** The files of some reports, in their order. */
-export const renderReports = (reports: readonly PlannedReport[], schedule: Schedule, render: RenderReport | undefined): Promise<Uint8Array[]> => {
-  if (reports.length > 0 && render === undefined) throw new Error('a plan with reports was run without a way to render them')
-  return Promise.all(reports.map(async (report) => {
-    const bytes: unknown = await render!(drawReport(report, schedule), report.format)
-    if (!(bytes instanceof Uint8Array)) throw new TypeError(`\`render\` gave no Uint8Array for the report ${report.name}`)
-    return bytes
-  }))
+export const renderReports = (
+  reports: readonly PlannedReport[],
+  schedule: Schedule,
+  render: RenderReport | undefined,
+): Promise<Uint8Array[]> => {
+  if (reports.length > 0 && render === undefined)
+    throw new Error('a plan with reports was run without a way to render them')
+  return Promise.all(
+    reports.map(async (report) => {
+      const bytes: unknown = await render!(drawReport(report, schedule), report.format)
+      if (!(bytes instanceof Uint8Array))
+        throw new TypeError(`\`render\` gave no Uint8Array for the report ${report.name}`)
+      return bytes
+    }),
+  )
 }

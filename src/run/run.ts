@@ -40,22 +40,40 @@ export const run = async (plan: Plan, options: RunOptions): Promise<Result<Built
   const seconds = (): number => (performance.now() - began) / 1000
   const { totals } = plan
   listener({
-    type: 'run-started', recipe: plan.name, device: options.device, workers: options.workers, jobs: plan.jobs.length, seed: plan.seed,
-    readBytes: totals.readBytes + totals.digestBytes, writeBytes: totals.writeBytes, tensors: totals.tensors, reused: totals.reused, cached: totals.cached,
-    memoryBudget: estimateMemory(plan, options.workers, { onDevice: options.device !== 'cpu', reporting: options.reporting === true }),
+    type: 'run-started',
+    recipe: plan.name,
+    device: options.device,
+    workers: options.workers,
+    jobs: plan.jobs.length,
+    seed: plan.seed,
+    readBytes: totals.readBytes + totals.digestBytes,
+    writeBytes: totals.writeBytes,
+    tensors: totals.tensors,
+    reused: totals.reused,
+    cached: totals.cached,
+    memoryBudget: estimateMemory(plan, options.workers, {
+      onDevice: options.device !== 'cpu',
+      reporting: options.reporting === true,
+    }),
     ...(options.deviceReason === undefined ? {} : { deviceReason: options.deviceReason }),
   })
   const pauses = options.pauses ?? watchPauses()
-  for (const { name, op, tensors, counts } of plan.steps.filter(isPartial)) listener({ type: 'step-counted', step: name, op, tensors, counts })
+  for (const { name, op, tensors, counts } of plan.steps.filter(isPartial))
+    listener({ type: 'step-counted', step: name, op, tensors, counts })
   const measuring = setInterval(() => listener({ type: 'memory-measured', bytes: process.memoryUsage.rss() }), 1000)
   measuring.unref()
   const result = await attempt(plan, options, listener, seconds).finally(() => clearInterval(measuring))
   if (result.type === 'failed') listener({ type: 'run-failed', diagnostics: result.diagnostics, seconds: seconds() })
   else {
     listener({
-      type: 'run-finished', seconds: seconds(), readBytes: result.value.readBytes, writtenBytes: result.value.writtenBytes, spent: result.value.spent,
+      type: 'run-finished',
+      seconds: seconds(),
+      readBytes: result.value.readBytes,
+      writtenBytes: result.value.writtenBytes,
+      spent: result.value.spent,
       stepSeconds: Object.fromEntries(result.value.stepSeconds),
-      peakMemory: process.resourceUsage().maxRSS * 1024, longestPause: pauses.longest(),
+      peakMemory: process.resourceUsage().maxRSS * 1024,
+      longestPause: pauses.longest(),
     })
   }
   if (options.pauses === undefined) pauses.end()
@@ -70,7 +88,12 @@ const isPartial = ({ counts }: PlannedStep): boolean => Object.keys(counts).some
 /** How often claims are renewed, in ms. */
 const RENEWAL = 10_000
 
-const attempt = async (plan: Plan, options: RunOptions, listener: Listener, seconds: () => number): Promise<Result<Built>> => {
+const attempt = async (
+  plan: Plan,
+  options: RunOptions,
+  listener: Listener,
+  seconds: () => number,
+): Promise<Result<Built>> => {
   const runId = createRunId()
   const claims: Claim[] = []
   const files: OutputFile[] = []
@@ -106,9 +129,17 @@ interface Holdings {
   readonly masks: MaskFile[]
 }
 
-const produce = async (plan: Plan, options: RunOptions, listener: Listener, holdings: Holdings): Promise<Result<Omit<Built, 'seconds'>>> => {
+const produce = async (
+  plan: Plan,
+  options: RunOptions,
+  listener: Listener,
+  holdings: Holdings,
+): Promise<Result<Omit<Built, 'seconds'>>> => {
   const { runId, files } = holdings
-  const refused = checkDestinations(plan, options.lock === undefined || options.lock.frozen === true ? undefined : options.lock.path)
+  const refused = checkDestinations(
+    plan,
+    options.lock === undefined || options.lock.frozen === true ? undefined : options.lock.path,
+  )
   if (refused.length > 0) return failed(...refused)
   const wanted = filesOf(plan)
   const room = findRoom(plan, wanted)
@@ -120,15 +151,29 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
   if (started.type === 'failed') return started
 
   append(holdings.masks, startMasks(plan, options.memory?.store))
-  const schedule = createSchedule(plan, holdings.masks.map((m) => m.path))
+  const schedule = createSchedule(
+    plan,
+    holdings.masks.map((m) => m.path),
+  )
   const progress: UnitProgress = { readBytes: 0, writtenBytes: 0, spent: noTime(), stepSeconds: new Map() }
   const oddities = gatherOddities()
-  const worked = await work(plan, options, { files, journals: holdings.journals, masks: holdings.masks, schedule, listener, progress, oddities })
+  const worked = await work(plan, options, {
+    files,
+    journals: holdings.journals,
+    masks: holdings.masks,
+    schedule,
+    listener,
+    progress,
+    oddities,
+  })
   if (worked.type === 'failed') return worked
   const changed = await changedInputs(plan)
   if (changed.length > 0) return failed(...changed.map(inputChanged))
   const contents = contentsOf(plan, schedule, options.sha256)
-  const lock = plan.outputs.length === 0 ? undefined : makeLock(plan, contents, readPackage().version, isInexact(options.device) ? options.device : undefined)
+  const lock =
+    plan.outputs.length === 0
+      ? undefined
+      : makeLock(plan, contents, readPackage().version, isInexact(options.device) ? options.device : undefined)
   for (const output of lock === undefined ? [] : plan.outputs) {
     const rewritten = finalizeHeaders(output, lock!, files)
     if (rewritten.type === 'failed') return rewritten
@@ -160,7 +205,15 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
   const outputs = plan.outputs.map((output): Built['outputs'][number] => {
     const { name, label: path, kept, tensors } = output
     const [bytes, digest] = [output.files.reduce((n, f) => n + f.bytes, 0), contents.output(output)]
-    listener({ type: kept === undefined ? 'output-written' : 'output-kept', name, path, files: output.files.length, bytes, tensors: tensors.length, digest })
+    listener({
+      type: kept === undefined ? 'output-written' : 'output-kept',
+      name,
+      path,
+      files: output.files.length,
+      bytes,
+      tensors: tensors.length,
+      digest,
+    })
     return { name, paths: output.files.map((f) => f.path), bytes, digest, kept: kept !== undefined }
   })
   const reports = plan.reports.map(({ name, label, path, format, kept }) => {
@@ -168,33 +221,74 @@ const produce = async (plan: Plan, options: RunOptions, listener: Listener, hold
     if (!kept) listener({ type: 'report-written', name, path: label, format, bytes })
     return { name, path, bytes }
   })
-  if (locked.value !== undefined) listener({ type: 'lock-written', path: locked.value.label, changed: locked.value.changed, changes: locked.value.changes })
-  const forgotten = options.memory === undefined ? [] : await remember(plan, schedule, lock, { files: inodes, masks: holdings.masks, reports: new Map(drawn.map((r, i) => [r.path, rendered[i]!] as const)), device: options.device, spent: progress.spent }, options.memory)
-  return ok({ outputs, reports, lock, ...progress }, [...oddities.all(), ...warnOfStaleShards(plan.outputs), ...forgotten])
+  if (locked.value !== undefined)
+    listener({
+      type: 'lock-written',
+      path: locked.value.label,
+      changed: locked.value.changed,
+      changes: locked.value.changes,
+    })
+  const forgotten =
+    options.memory === undefined
+      ? []
+      : await remember(
+          plan,
+          schedule,
+          lock,
+          {
+            files: inodes,
+            masks: holdings.masks,
+            reports: new Map(drawn.map((r, i) => [r.path, rendered[i]!] as const)),
+            device: options.device,
+            spent: progress.spent,
+          },
+          options.memory,
+        )
+  return ok({ outputs, reports, lock, ...progress }, [
+    ...oddities.all(),
+    ...warnOfStaleShards(plan.outputs),
+    ...forgotten,
+  ])
 }
 
 /** Measures what the reports of a plan need and draws them, without writing anything. */
 export const drawReports = async (plan: Plan, options: RunOptions): Promise<Result<readonly ReportDocument[]>> => {
   const schedule = createSchedule(plan)
-  const worked = await work(plan, options, { files: [], journals: [], masks: [], schedule, listener: options.listener ?? (() => undefined), progress: { readBytes: 0, writtenBytes: 0, spent: noTime(), stepSeconds: new Map() }, oddities: gatherOddities() })
+  const worked = await work(plan, options, {
+    files: [],
+    journals: [],
+    masks: [],
+    schedule,
+    listener: options.listener ?? (() => undefined),
+    progress: { readBytes: 0, writtenBytes: 0, spent: noTime(), stepSeconds: new Map() },
+    oddities: gatherOddities(),
+  })
   if (worked.type === 'failed') return worked
   const changed = await changedInputs(plan)
   if (changed.length > 0) return failed(...changed.map(inputChanged))
   return ok(plan.reports.map((report) => drawReport(report, schedule)))
 }
 
-/** Every file to write, in the order they appear under their names: indexes last, since a sharded output is complete only once its index stands. */
+/**
+ * Every file to write, in the order they appear under their names: indexes last, since a sharded output is complete
+ * only once its index stands.
+ */
 const filesOf = ({ outputs }: Plan): readonly PlannedFile[] => {
   const written = outputs.filter((o) => o.kept === undefined)
   return [
     ...written.flatMap((o) => o.files),
-    ...written.flatMap(({ index }) => (index === undefined ? [] : [{ path: index.path, header: index.bytes, bytes: index.bytes.length }])),
+    ...written.flatMap(({ index }) =>
+      index === undefined ? [] : [{ path: index.path, header: index.bytes, bytes: index.bytes.length }],
+    ),
   ]
 }
 
 /** Claims every output; of several files the first stands for all. */
 const claimAll = async ({ outputs }: Plan, { runId, claims }: Holdings): Promise<Result<void>> => {
-  for (const { files: [first], kept } of outputs) {
+  for (const {
+    files: [first],
+    kept,
+  } of outputs) {
     if (first === undefined || kept !== undefined) continue
     const claim = await claimOutput(first.path, runId)
     if (claim.type === 'failed') return claim
@@ -206,7 +300,9 @@ const claimAll = async ({ outputs }: Plan, { runId, claims }: Holdings): Promise
 /** Asks each folder for the room its files need. */
 const findRoom = (plan: Plan, files: readonly PlannedFile[]): Result<void> => {
   for (const folder of new Set([...files, ...plan.reports].map((f) => dirname(f.path)))) {
-    const needed = files.filter((f) => dirname(f.path) === folder).reduce((n, f) => n + Math.max(0, f.bytes - sizeOnDisk(plan.resumed.get(f.path))), 0)
+    const needed = files
+      .filter((f) => dirname(f.path) === folder)
+      .reduce((n, f) => n + Math.max(0, f.bytes - sizeOnDisk(plan.resumed.get(f.path))), 0)
     const room = preflight(folder, needed)
     if (room.type === 'failed') return room
   }
@@ -216,11 +312,19 @@ const findRoom = (plan: Plan, files: readonly PlannedFile[]): Result<void> => {
 /** Clears what dead builds left behind and nothing is taken over of. */
 const clearUp = async (plan: Plan, written: readonly string[]): Promise<void> => {
   const kept = new Set([...plan.resumed.values()].flatMap((path) => [path, journalName(path)]))
-  const paths = new Set([...written, ...plan.reports.map((r) => r.path), ...plan.outputs.flatMap((o) => o.files).map((f) => f.path)])
+  const paths = new Set([
+    ...written,
+    ...plan.reports.map((r) => r.path),
+    ...plan.outputs.flatMap((o) => o.files).map((f) => f.path),
+  ])
   await Promise.all([...paths].map((path) => sweepTemporaries(dirname(path), basename(path), kept)))
 }
 
-const startFiles = async (plan: Plan, wanted: readonly PlannedFile[], { runId, files, journals }: Holdings): Promise<Result<void>> => {
+const startFiles = async (
+  plan: Plan,
+  wanted: readonly PlannedFile[],
+  { runId, files, journals }: Holdings,
+): Promise<Result<void>> => {
   for (const { path, header, bytes } of wanted) {
     const adopt = plan.resumed.get(path)
     const file = await createOutput(path, header, bytes, runId, { adopt })
@@ -232,11 +336,21 @@ const startFiles = async (plan: Plan, wanted: readonly PlannedFile[], { runId, f
 }
 
 const contentsOf = (plan: Plan, { ledger }: Schedule, sha256: RunOptions['sha256']): Contents => {
-  const places = new Map(plan.outputs.map((o, i) => [o, new Map(plan.targets[i]!.map((t) => [t.tensor, t.path] as const))] as const))
+  const places = new Map(
+    plan.outputs.map((o, i) => [o, new Map(plan.targets[i]!.map((t) => [t.tensor, t.path] as const))] as const),
+  )
   return {
     version: plan.lock,
-    input: (tensor) => (tensor.begin === tensor.end ? EMPTY_DIGEST : plan.digestOf(tensor)) ?? ledger.digest(tensor.file, tensor.name)!,
-    output: (output) => output.kept ?? contentDigest(output.tensors.map((t) => ({ ...t, digest: ledger.digest(places.get(output)!.get(t.name) ?? '', t.name) ?? EMPTY_DIGEST }))),
+    input: (tensor) =>
+      (tensor.begin === tensor.end ? EMPTY_DIGEST : plan.digestOf(tensor)) ?? ledger.digest(tensor.file, tensor.name)!,
+    output: (output) =>
+      output.kept ??
+      contentDigest(
+        output.tensors.map((t) => ({
+          ...t,
+          digest: ledger.digest(places.get(output)!.get(t.name) ?? '', t.name) ?? EMPTY_DIGEST,
+        })),
+      ),
     sha256: (path) => sha256?.get(path),
   }
 }
@@ -251,19 +365,31 @@ const finalizeHeaders = (output: PlannedOutput, lock: Lock, files: readonly Outp
   return ok(undefined)
 }
 
-interface StartedLock { readonly label: string; readonly changed: boolean; readonly changes: readonly string[] }
+interface StartedLock {
+  readonly label: string
+  readonly changed: boolean
+  readonly changes: readonly string[]
+}
 
-/** Compares the lock with the one that stands; starts its file where they differ, and refuses where that is not allowed. */
-const startLock = async (lock: Lock, { lock: order }: RunOptions, { runId, files }: Holdings): Promise<Result<StartedLock | undefined>> => {
+/**
+ * Compares the lock with the one that stands; starts its file where they differ, and refuses where that is not allowed.
+ */
+const startLock = async (
+  lock: Lock,
+  { lock: order }: RunOptions,
+  { runId, files }: Holdings,
+): Promise<Result<StartedLock | undefined>> => {
   if (order === undefined) return ok(undefined)
   const old = await readLock(order.path)
   if (old.type === 'failed' && order.frozen === true) return old
   const before = old.type === 'ok' ? old.value : undefined
   const changes = compareLocks(before, lock).map(describeChange)
-  if (order.frozen === true) return changes.length === 0 ? ok(undefined) : failed(...changes.map((change) => lockDiffers(order.path, change)))
+  if (order.frozen === true)
+    return changes.length === 0 ? ok(undefined) : failed(...changes.map((change) => lockDiffers(order.path, change)))
   const label = basename(order.path)
   const bytes = encodeLock(lock)
-  if (before !== undefined && Buffer.compare(encodeLock(before), bytes) === 0) return ok({ label, changed: false, changes })
+  if (before !== undefined && Buffer.compare(encodeLock(before), bytes) === 0)
+    return ok({ label, changed: false, changes })
   const file = await createOutput(order.path, bytes, bytes.length, runId)
   if (file.type === 'failed') return file
   files.push(file.value)

@@ -1,5 +1,15 @@
 import { SEGMENT } from '../base/digest.js'
-import { countOf, ownerOf, rankOf, type BlockScales, type Cells, type Measure, type Peaks, type Scalar, type Tally } from '../graph/expression.js'
+import {
+  countOf,
+  ownerOf,
+  rankOf,
+  type BlockScales,
+  type Cells,
+  type Measure,
+  type Peaks,
+  type Scalar,
+  type Tally,
+} from '../graph/expression.js'
 import { groupKey, type Pass } from '../graph/passes.js'
 import { createScalars } from '../graph/scalar.js'
 import { deriveKey } from '../kernels/key.js'
@@ -14,9 +24,21 @@ import { createLedger, segmentsOf, type Ledger } from './digest-ledger.js'
 import { createMeasures, limitOf, INFINITY, type Search } from './measures.js'
 import { emptyTally } from './histograms.js'
 import { rangesOf } from './read-ranges.js'
-import type { GeneratedInputOrder, Found, ReadOrder, TakeOrder, ScalarInputOrder, UnitOrder, UnitResult, WriteOrder } from './unit.js'
+import type {
+  GeneratedInputOrder,
+  Found,
+  ReadOrder,
+  TakeOrder,
+  ScalarInputOrder,
+  UnitOrder,
+  UnitResult,
+  WriteOrder,
+} from './unit.js'
 
-/** Hands out units in an order that respects what depends on what, and takes in their results. Knows no threads and no files. */
+/**
+ * Hands out units in an order that respects what depends on what, and takes in their results. Knows no threads and no
+ * files.
+ */
 export interface Schedule {
   /** The next unit that can start now; undefined when all others wait for results or there are none. */
   next(): UnitOrder | undefined
@@ -39,24 +61,45 @@ export interface Schedule {
 export type ScheduledWork = Pick<Plan, 'jobs' | 'programs' | 'undigested' | 'digestOf' | 'outcomes'>
 
 /** Phases of type `digest` count the tensors that are read for their digests alone, not jobs. */
-interface Phase { readonly job: number; readonly type: 'copy' | 'pass' | 'digest'; readonly pass: number; next: number; open: number }
-interface Issued { readonly job: number; readonly size: number; readonly segment: number; readonly pass: Pass | undefined; readonly order: UnitOrder; readonly phase: Phase | undefined }
+interface Phase {
+  readonly job: number
+  readonly type: 'copy' | 'pass' | 'digest'
+  readonly pass: number
+  next: number
+  open: number
+}
+interface Issued {
+  readonly job: number
+  readonly size: number
+  readonly segment: number
+  readonly pass: Pass | undefined
+  readonly order: UnitOrder
+  readonly phase: Phase | undefined
+}
 
-/** What a measure over no elements comes to, which no job takes. That any other was not taken is a mistake of the plan. */
+/**
+ * What a measure over no elements comes to, which no job takes. That any other was not taken is a mistake of the plan.
+ */
 const nothing = (m: Measure): number => {
   const subject = subjectOf(m)
-  if (subject !== undefined && sizeOf(subject.shape) > 0) throw new Error(`a ${m.type} over ${viewLabel(subject)} is used and nobody took it`)
+  if (subject !== undefined && sizeOf(subject.shape) > 0)
+    throw new Error(`a ${m.type} over ${viewLabel(subject)} is used and nobody took it`)
   if (m.type !== 'total') return NaN
   return m.measure === 'min' ? Infinity : m.measure === 'max' ? -Infinity : 0
 }
 
-/** Segments up to which low bits are counted in advance: what is counted in vain has to be kept until the bin is known. */
+/**
+ * Segments up to which low bits are counted in advance: what is counted in vain has to be kept until the bin is known.
+ */
 const MOST_NEAR = 64
 
 /** The non-negative float32 whose bits these are; those of the next number above it are one more. */
 const fromBits = (bits: number): number => toMagnitude(bits >>> 15, bits & 0x7fff)
 
-/** Prepares the units of a plan. `keeping` are the paths of the files for masks that are kept, in the order of the plan; without them none is. */
+/**
+ * Prepares the units of a plan. `keeping` are the paths of the files for masks that are kept, in the order of the plan;
+ * without them none is.
+ */
 export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] = []): Schedule => {
   const measures = createMeasures(plan.outcomes)
   const programs = new Map(plan.programs.map((p, i) => [p.key, i] as const))
@@ -65,7 +108,10 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
   const searches: Search[] = []
   /** Phases that may start, later passes of begun jobs first, so that few jobs are open at a time. */
   const ready: Phase[] = []
-  /** Phases that may not, by the group of the first measure they lack: only what that comes to makes it worth looking at them again. */
+  /**
+   * Phases that may not, by the group of the first measure they lack: only what that comes to makes it worth looking at
+   * them again.
+   */
   const waiting = new Map<string, Phase[]>()
   let looked = 0
   let nextJob = 0
@@ -84,19 +130,25 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
     }
   })
 
-  const passOf = ({ job, type, pass }: Phase): Pass | undefined => (type === 'pass' ? plan.jobs[job]!.sweeps!.passes[pass] : undefined)
+  const passOf = ({ job, type, pass }: Phase): Pass | undefined =>
+    type === 'pass' ? plan.jobs[job]!.sweeps!.passes[pass] : undefined
   /** A measure that a phase has to wait for before its next segment; undefined when that can start. */
   const missing = (phase: Phase): Measure | undefined => {
     looked += 1
     const pass = passOf(phase)
     if (pass === undefined) return undefined
     if (phase.next > 0) return probesOf(phase, pass).find((m) => measures.guess(m) === undefined)
-    return pass.needs.find((m) => measures.outcome(m) === undefined) ?? pass.takes.find((t) => t.stage === 'low' && measures.bin(t.measure) === undefined)?.measure
+    return (
+      pass.needs.find((m) => measures.outcome(m) === undefined) ??
+      pass.takes.find((t) => t.stage === 'low' && measures.bin(t.measure) === undefined)?.measure
+    )
   }
   /** The measures of a pass whose first segment tells the others where to look. */
   const probesOf = ({ job }: Phase, { takes }: Pass): readonly Measure[] => {
     const segments = segmentsOf(plan.jobs[job]!.size)
-    return segments === 1 || segments > MOST_NEAR ? [] : takes.filter((t) => t.stage === 'high' && isAlone(t.measure)).map((t) => t.measure)
+    return segments === 1 || segments > MOST_NEAR
+      ? []
+      : takes.filter((t) => t.stage === 'high' && isAlone(t.measure)).map((t) => t.measure)
   }
   const isAlone = (m: Measure): boolean => m.over === undefined
   const hasNothingToDo = (phase: Phase): boolean => {
@@ -113,7 +165,8 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
   }
   const enter = (phase: Phase): void => (hasNothingToDo(phase) ? enterNext(phase) : lineUp(phase))
   const enterNext = (phase: Phase): void => {
-    if (phase.pass + 1 < plan.jobs[phase.job]!.sweeps!.passes.length) enter({ job: phase.job, type: phase.type, pass: phase.pass + 1, next: 0, open: 0 })
+    if (phase.pass + 1 < plan.jobs[phase.job]!.sweeps!.passes.length)
+      enter({ job: phase.job, type: phase.type, pass: phase.pass + 1, next: 0, open: 0 })
   }
   const wake = (group: string): void => {
     const held = waiting.get(group)
@@ -128,25 +181,46 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
     ]
   }
 
-  const elementsOf = ({ job, type }: Phase): number => (type === 'digest' ? sizeOf(plan.undigested[job]!.shape) : plan.jobs[job]!.size)
+  const elementsOf = ({ job, type }: Phase): number =>
+    type === 'digest' ? sizeOf(plan.undigested[job]!.shape) : plan.jobs[job]!.size
   const read = (view: View, size: number, segment: number): ReadOrder => {
     const { file, name, packed } = view.tensor
-    const digest = isWhole(view) && plan.digestOf(view.tensor) === undefined && ledger.ask(file, name, segmentsOf(size), segment)
+    const digest =
+      isWhole(view) && plan.digestOf(view.tensor) === undefined && ledger.ask(file, name, segmentsOf(size), segment)
     return { ...rangesOf(view), tensor: name, digest, ...(packed === true ? { packed } : {}) }
   }
   const write = (t: Target, port: number, reads: readonly View[] = []): WriteOrder => {
     const { value } = t
     const source = value.type === 'read' ? reads.findIndex((r) => viewKey(r) === viewKey(value.view)) : -1
-    return { path: t.path, begin: t.begin, dtype: t.dtype, tensor: t.tensor, step: t.step, allowNonFinite: t.allowNonFinite, port, ...(source < 0 ? {} : { source }) }
+    return {
+      path: t.path,
+      begin: t.begin,
+      dtype: t.dtype,
+      tensor: t.tensor,
+      step: t.step,
+      allowNonFinite: t.allowNonFinite,
+      port,
+      ...(source < 0 ? {} : { source }),
+    }
   }
 
-  /** What becomes of a root: a target is written, and so are the bits of a mask that is kept, if there is a file for them. */
-  const writeRoot = ({ targets, kept, step }: Job, root: number, port: number, reads: readonly View[]): WriteOrder[] => {
+  /**
+   * What becomes of a root: a target is written, and so are the bits of a mask that is kept, if there is a file for
+   * them.
+   */
+  const writeRoot = (
+    { targets, kept, step }: Job,
+    root: number,
+    port: number,
+    reads: readonly View[],
+  ): WriteOrder[] => {
     const target = targets[root]
     if (target !== undefined) return [write(target, port, reads)]
     const { file, tensor, begin } = kept[root - targets.length]!
     const path = keeping[file]
-    return path === undefined ? [] : [{ path, begin, dtype: 'BOOL', tensor, step, allowNonFinite: true, port, packed: true }]
+    return path === undefined
+      ? []
+      : [{ path, begin, dtype: 'BOOL', tensor, step, allowNonFinite: true, port, packed: true }]
   }
 
   const valueOf = createScalars((m) => {
@@ -161,24 +235,37 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
     const [at, after] = [fromBits(outcome.bits), fromBits(outcome.bits + 1)]
     if (outcome.bits >= INFINITY) return { value: NaN }
     const limit = limitOf(outcome.cut, ownerOf(u.over) ?? plan.jobs[job]!.tensor)
-    return limit === Infinity ? { value: at } : limit === 0 ? { value: after } : { value: at, cut: { at: limit, after } }
+    return limit === Infinity
+      ? { value: at }
+      : limit === 0
+        ? { value: after }
+        : { value: at, cut: { at: limit, after } }
   }
-  const cellOrder = (cells: Cells): Cells<number> => (cells.by === 'place' ? cells : { ...cells, low: valueOf(cells.low), high: valueOf(cells.high) })
+  const cellOrder = (cells: Cells): Cells<number> =>
+    cells.by === 'place' ? cells : { ...cells, low: valueOf(cells.low), high: valueOf(cells.high) }
   const nearOf = (measure: Measure, job: number): (TakeOrder & { stage: 'high' })['near'] => {
     const { size } = plan.jobs[job]!
     if (!isAlone(measure) || segmentsOf(size) > MOST_NEAR) return undefined
     const guess = measures.guess(measure)
     if (guess !== undefined) return { bin: guess }
-    return { share: (measure.type === 'top' ? size - countOf(measure.density, size) : measure.type === 'quantile' ? rankOf(measure.q, size) : 0) / size }
+    return {
+      share:
+        (measure.type === 'top'
+          ? size - countOf(measure.density, size)
+          : measure.type === 'quantile'
+            ? rankOf(measure.q, size)
+            : 0) / size,
+    }
   }
-  const take = (pass: Pass, job: number, search: Search | undefined): TakeOrder[] => pass.takes.map(({ measure, stage, ports }) => {
-    if (stage === 'low') return { stage, ports, bin: measures.bin(measure)! }
-    if (stage === 'high') return { stage, ports, near: nearOf(measure, job) }
-    if (stage === 'locate') return { stage, ports, bits: search!.bits, nth: search!.nth }
-    if (stage === 'tally') return { stage, ports, cells: cellOrder((measure as Tally).cells) }
-    if (stage === 'peaks') return { stage, ports, grid: (measure as Peaks).grid }
-    return { stage, ports }
-  })
+  const take = (pass: Pass, job: number, search: Search | undefined): TakeOrder[] =>
+    pass.takes.map(({ measure, stage, ports }) => {
+      if (stage === 'low') return { stage, ports, bin: measures.bin(measure)! }
+      if (stage === 'high') return { stage, ports, near: nearOf(measure, job) }
+      if (stage === 'locate') return { stage, ports, bits: search!.bits, nth: search!.nth }
+      if (stage === 'tally') return { stage, ports, cells: cellOrder((measure as Tally).cells) }
+      if (stage === 'peaks') return { stage, ports, grid: (measure as Peaks).grid }
+      return { stage, ports }
+    })
   const scaleOrder = ({ from, grid }: BlockScales, start: number, end: number): GeneratedInputOrder => {
     if (!('kind' in from)) return { type: 'block-scale', grid, from }
     const outcome = measures.outcome(from)
@@ -186,15 +273,19 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
     const range = blockRange(grid, start, end)
     return { type: 'block-scale', grid, from: { factors: outcome.values.slice(range.first, range.end) } }
   }
-  const drawOrders = (pass: Pass, start: number, end: number): GeneratedInputOrder[] => pass.draws.map((d) => {
-    if (d.type === 'constant' || d.type === 'position') return d
-    if (d.type === 'product') return { type: d.type, ...d.product }
-    if (d.type === 'block-scale') return scaleOrder(d.scales, start, end)
-    const { k0, k1 } = deriveKey(d.stream)
-    return d.type === 'bernoulli' ? { type: d.type, k0, k1, p: d.p } : { type: d.type, k0, k1 }
-  })
+  const drawOrders = (pass: Pass, start: number, end: number): GeneratedInputOrder[] =>
+    pass.draws.map((d) => {
+      if (d.type === 'constant' || d.type === 'position') return d
+      if (d.type === 'product') return { type: d.type, ...d.product }
+      if (d.type === 'block-scale') return scaleOrder(d.scales, start, end)
+      const { k0, k1 } = deriveKey(d.stream)
+      return d.type === 'bernoulli' ? { type: d.type, k0, k1, p: d.p } : { type: d.type, k0, k1 }
+    })
 
-  const range = (size: number, segment: number) => ({ start: segment * SEGMENT, end: Math.min(size, (segment + 1) * SEGMENT) })
+  const range = (size: number, segment: number) => ({
+    start: segment * SEGMENT,
+    end: Math.min(size, (segment + 1) * SEGMENT),
+  })
   const passUnit = (job: number, pass: Pass, segment: number, search?: Search): UnitOrder => {
     const planned = plan.jobs[job]!
     const elements = range(planned.size, segment)
@@ -210,16 +301,36 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
       writes: pass.writes.flatMap(({ root, port }) => writeRoot(planned, root, port, pass.reads)),
     }
   }
-  const plainUnit = (size: number, segment: number, reads: readonly ReadOrder[], writes: readonly WriteOrder[]): UnitOrder =>
-    ({ id: nextId++, program: undefined, ...range(size, segment), reads, draws: [], uniforms: [], needsLength: false, takes: [], writes })
+  const plainUnit = (
+    size: number,
+    segment: number,
+    reads: readonly ReadOrder[],
+    writes: readonly WriteOrder[],
+  ): UnitOrder => ({
+    id: nextId++,
+    program: undefined,
+    ...range(size, segment),
+    reads,
+    draws: [],
+    uniforms: [],
+    needsLength: false,
+    takes: [],
+    writes,
+  })
   const copyUnit = (job: number, copy: number, segment: number): UnitOrder => {
     const { size, copies } = plan.jobs[job]!
     const { from, to, expect } = copies[copy]!
     if (from === undefined) {
       ledger.ask(to.path, to.tensor, segmentsOf(size), segment)
-      return plainUnit(size, segment, [{ path: to.path, begin: to.begin, dtype: to.dtype, tensor: to.tensor, digest: true, unfinished: true }], [])
+      return plainUnit(
+        size,
+        segment,
+        [{ path: to.path, begin: to.begin, dtype: to.dtype, tensor: to.tensor, digest: true, unfinished: true }],
+        [],
+      )
     }
-    const source = expect === undefined ? read(from, size, segment) : { ...rangesOf(from), tensor: from.tensor.name, digest: false }
+    const source =
+      expect === undefined ? read(from, size, segment) : { ...rangesOf(from), tensor: from.tensor.name, digest: false }
     return plainUnit(size, segment, [source], [write(to, -1)])
   }
   const digestUnit = (index: number, segment: number): UnitOrder => {
@@ -237,7 +348,13 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
     const search = searches.pop()
     if (search !== undefined) {
       const pass = plan.jobs[search.job]!.sweeps!.locates.get(search.measure.id)!
-      return issue(passUnit(search.job, pass, search.segment, search), { job: search.job, size: plan.jobs[search.job]!.size, segment: search.segment, pass, phase: undefined })
+      return issue(passUnit(search.job, pass, search.segment, search), {
+        job: search.job,
+        size: plan.jobs[search.job]!.size,
+        segment: search.segment,
+        pass,
+        phase: undefined,
+      })
     }
     const phase = ready.at(-1)
     if (phase === undefined) return undefined
@@ -246,7 +363,12 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
     if (phase.next >= segmentsOf(elementsOf(phase))) ready.pop()
     else if (missing(phase) !== undefined) lineUp(ready.pop()!)
     const pass = passOf(phase)
-    const order = pass !== undefined ? passUnit(phase.job, pass, segment) : phase.type === 'digest' ? digestUnit(phase.job, segment) : copyUnit(phase.job, phase.pass, segment)
+    const order =
+      pass !== undefined
+        ? passUnit(phase.job, pass, segment)
+        : phase.type === 'digest'
+          ? digestUnit(phase.job, segment)
+          : copyUnit(phase.job, phase.pass, segment)
     return issue(order, { job: phase.job, size: elementsOf(phase), segment, pass, phase })
   }
 
@@ -276,7 +398,8 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
         const unit = nextUnit()
         if (unit !== undefined) return unit
         if (nextJob < plan.jobs.length) phasesOf(nextJob++).reverse().forEach(enter)
-        else if (nextDigest < plan.undigested.length) enter({ job: nextDigest++, type: 'digest', pass: 0, next: 0, open: 0 })
+        else if (nextDigest < plan.undigested.length)
+          enter({ job: nextDigest++, type: 'digest', pass: 0, next: 0, open: 0 })
         else break
       }
       if (open === 0 && waiting.size > 0) throw new Error('the passes of the plan wait for each other')
@@ -299,7 +422,14 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
       return trouble
     },
     get finished() {
-      return nextJob >= plan.jobs.length && nextDigest >= plan.undigested.length && ready.length === 0 && waiting.size === 0 && searches.length === 0 && open === 0
+      return (
+        nextJob >= plan.jobs.length &&
+        nextDigest >= plan.undigested.length &&
+        ready.length === 0 &&
+        waiting.size === 0 &&
+        searches.length === 0 &&
+        open === 0
+      )
     },
     valueOf,
     cellsOf: (tally) => {

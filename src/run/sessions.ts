@@ -6,9 +6,22 @@ import { indexOf, providerOf, type Device } from './devices/device.js'
 env.logLevel = 'fatal'
 
 /** A typed array ONNX Runtime takes. */
-export type Numbers = Float32Array | Float64Array | Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array | BigInt64Array | BigUint64Array
+export type Numbers =
+  | Float32Array
+  | Float64Array
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | BigInt64Array
+  | BigUint64Array
 
-type ArrayType = { new (buffer: ArrayBufferLike, offset: number, length: number): Numbers; readonly BYTES_PER_ELEMENT: number }
+type ArrayType = {
+  new (buffer: ArrayBufferLike, offset: number, length: number): Numbers
+  readonly BYTES_PER_ELEMENT: number
+}
 
 /** How each port type appears to ONNX Runtime and as a typed array; half floats travel as their bits. */
 export const PORT_TYPES: Readonly<Record<PortType, { readonly ort: Tensor.Type; readonly array: ArrayType }>> = {
@@ -32,7 +45,10 @@ export const feed = (port: Port, numbers: Numbers): Tensor =>
 
 /** A compiled program of one thread. */
 export interface Session {
-  /** Runs it on `feeds`; the numbers land in `results`, which name every output and have their length. Throws what ONNX Runtime says where it cannot. */
+  /**
+   * Runs it on `feeds`; the numbers land in `results`, which name every output and have their length. Throws what ONNX
+   * Runtime says where it cannot.
+   */
   run(feeds: Readonly<Record<string, Tensor>>, results: Readonly<Record<string, Tensor>>): Promise<void>
   /** Gives back what it holds of the device. */
   release(): Promise<void>
@@ -44,8 +60,10 @@ const providersOf = (device: Device): readonly InferenceSession.ExecutionProvide
 }
 
 /**
- * Compiles an ONNX model for this thread and a device. One thread per session, or bits could depend on their number; the basic
- * optimisations only, since the others replace nodes by fused ones that round differently. Throws where a device has no kernel for a
+ * Compiles an ONNX model for this thread and a device. One thread per session, or bits could depend on their number;
+ * the basic
+ * optimisations only, since the others replace nodes by fused ones that round differently. Throws where a device has no
+ * kernel for a
  * node: nothing is handed to the processor unasked.
  */
 export const createSession = async (model: Uint8Array, device: Device = 'cpu'): Promise<Session> => {

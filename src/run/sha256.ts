@@ -9,7 +9,8 @@ export const sha256Of = async (path: string): Promise<string | Diagnostic> => {
   try {
     const opened = await openRegular(path, 'a file that can be hashed')
     if (opened.type === 'failed') return opened.diagnostics[0]!
-    for await (const piece of opened.value.createReadStream({ highWaterMark: 1 << 20 })) hash.update(piece as Uint8Array)
+    for await (const piece of opened.value.createReadStream({ highWaterMark: 1 << 20 }))
+      hash.update(piece as Uint8Array)
   } catch (error) {
     return ioProblem(error, path, 'read')
   }

@@ -9,7 +9,8 @@ import { INDEX_SUFFIX } from '../safetensors/sharded-index.js'
 const SHARD = /^(.+)-\d{5}-of-\d{5}\.safetensors$/
 
 /** The name that a file of a model begins with, whether it is a shard, an index or all there is. */
-const stemOf = (name: string): string => SHARD.exec(name)?.[1] ?? name.replace(INDEX_SUFFIX, '').replace(/\.safetensors$/, '')
+const stemOf = (name: string): string =>
+  SHARD.exec(name)?.[1] ?? name.replace(INDEX_SUFFIX, '').replace(/\.safetensors$/, '')
 
 const namesIn = (folder: string): readonly string[] => {
   try {
@@ -20,14 +21,23 @@ const namesIn = (folder: string): readonly string[] => {
   }
 }
 
-/** Warns of shards and indexes that lie beside outputs, under their names, and belong to none: those of a build with another `shard_size`. */
+/**
+ * Warns of shards and indexes that lie beside outputs, under their names, and belong to none: those of a build with
+ * another `shard_size`.
+ */
 export const warnOfStaleShards = (outputs: readonly PlannedOutput[]): Diagnostic[] => {
   const own = new Set(outputs.flatMap(pathsOf))
-  return outputs.filter((o) => o.kept === undefined).flatMap((output) => {
-    const [path] = pathsOf(output)
-    if (path === undefined) return []
-    const [folder, stem] = [dirname(path), stemOf(basename(path))]
-    const left = namesIn(folder).filter((name) => (SHARD.exec(name)?.[1] === stem || name === stem + INDEX_SUFFIX) && !own.has(join(folder, name))).sort()
-    return left.length === 0 ? [] : [shardsLeft(output.label, left)]
-  })
+  return outputs
+    .filter((o) => o.kept === undefined)
+    .flatMap((output) => {
+      const [path] = pathsOf(output)
+      if (path === undefined) return []
+      const [folder, stem] = [dirname(path), stemOf(basename(path))]
+      const left = namesIn(folder)
+        .filter(
+          (name) => (SHARD.exec(name)?.[1] === stem || name === stem + INDEX_SUFFIX) && !own.has(join(folder, name)),
+        )
+        .sort()
+      return left.length === 0 ? [] : [shardsLeft(output.label, left)]
+    })
 }

@@ -14,7 +14,10 @@ export interface StepClock {
 
 type Shares = ReadonlyMap<string, number>
 
-/** A clock for the steps of a plan: those that made a tensor share its time in proportion to their operations, whichever outputs it goes to. */
+/**
+ * A clock for the steps of a plan: those that made a tensor share its time in proportion to their operations, whichever
+ * outputs it goes to.
+ */
 export const createStepClock = ({ jobs, sharesOf }: Pick<Plan, 'jobs' | 'sharesOf'>): StepClock => {
   // Of each tensor its job, and numbers in lists beside each other: there may be a hundred thousand.
   const places = new Map<string, number>()

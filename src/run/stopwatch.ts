@@ -1,4 +1,7 @@
-/** What a worker's time goes to: reading inputs, filling in random and other numbers, running programs, counting and summing, and writing outputs. Digests count with what is read or written. */
+/**
+ * What a worker's time goes to: reading inputs, filling in random and other numbers, running programs, counting and
+ * summing, and writing outputs. Digests count with what is read or written.
+ */
 export const PARTS = ['read', 'draw', 'run', 'take', 'write'] as const
 
 /** Seconds of each part. */
@@ -15,7 +18,8 @@ export interface Stopwatch {
 export const noTime = (): Timings => ({ read: 0, draw: 0, run: 0, take: 0, write: 0 })
 
 /** Both together. */
-export const addTimes = (a: Timings, b: Timings): Timings => Object.fromEntries(PARTS.map((part) => [part, a[part] + b[part]] as const)) as Record<keyof Timings, number>
+export const addTimes = (a: Timings, b: Timings): Timings =>
+  Object.fromEntries(PARTS.map((part) => [part, a[part] + b[part]] as const)) as Record<keyof Timings, number>
 
 /** A stopwatch that has just been started. */
 export const createStopwatch = (): Stopwatch => {

@@ -19,7 +19,7 @@ const DECODERS: Readonly<Partial<Record<Dtype, (bytes: Uint8Array<ArrayBuffer>) 
   F8_E8M0: (b) => Float32Array.from(b, fromExponent),
 }
 
-const decoderOf = ({ name, file, dtype }: TensorInfo): (bytes: Uint8Array<ArrayBuffer>) => Float32Array => {
+const decoderOf = ({ name, file, dtype }: TensorInfo): ((bytes: Uint8Array<ArrayBuffer>) => Float32Array) => {
   const decoder = DECODERS[dtype]
   if (decoder === undefined) throw new Error(`${name} of ${file} is ${dtype}, which is neither a factor nor a scale`)
   return decoder

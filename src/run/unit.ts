@@ -13,7 +13,10 @@ export interface FileSlice {
   readonly dtype: Dtype
 }
 
-/** An input of a unit; `digest` asks for the digest of the segment, which some unit takes once for every tensor that is read whole. */
+/**
+ * An input of a unit; `digest` asks for the digest of the segment, which some unit takes once for every tensor that is
+ * read whole.
+ */
 export interface ReadOrder extends Ranges {
   readonly tensor: string
   readonly digest: boolean
@@ -32,7 +35,10 @@ export interface WriteOrder extends FileSlice {
   readonly port: number
   /** The read of the unit whose numbers these are, in another dtype at most; undefined for what is computed. */
   readonly source?: number
-  /** True for a BOOL that is written as a bit, for later builds alone: the unit does not fail where that is not possible. */
+  /**
+   * True for a BOOL that is written as a bit, for later builds alone: the unit does not fail where that is not
+   * possible.
+   */
   readonly packed?: true
 }
 
@@ -44,13 +50,24 @@ export type GeneratedInputOrder =
   | { readonly type: 'position'; readonly stride: number; readonly length: number }
   | ({ readonly type: 'product' } & LowRankFactors)
   /** Factors from a file, or those of the unit's blocks that a pass before found. */
-  | { readonly type: 'block-scale'; readonly grid: BlockGrid; readonly from: TensorInfo | { readonly factors: Float32Array } }
+  | {
+      readonly type: 'block-scale'
+      readonly grid: BlockGrid
+      readonly from: TensorInfo | { readonly factors: Float32Array }
+    }
 
 /** A measure the worker takes over the unit's elements. `bin` and `low` say which magnitudes count. */
 export type TakeOrder =
   | { readonly stage: 'sum' | 'min' | 'max'; readonly ports: readonly number[] }
-  /** `near` asks for the low bits around the bin where the answer will be: around one guessed, or where this share of the unit's own magnitudes lies. */
-  | { readonly stage: 'high'; readonly ports: readonly number[]; readonly near: { readonly bin: number } | { readonly share: number } | undefined }
+  /**
+   * `near` asks for the low bits around the bin where the answer will be: around one guessed, or where this share of
+   * the unit's own magnitudes lies.
+   */
+  | {
+      readonly stage: 'high'
+      readonly ports: readonly number[]
+      readonly near: { readonly bin: number } | { readonly share: number } | undefined
+    }
   | { readonly stage: 'dot'; readonly ports: readonly number[] }
   | { readonly stage: 'tally'; readonly ports: readonly number[]; readonly cells: Cells<number> }
   | { readonly stage: 'peaks'; readonly ports: readonly number[]; readonly grid: BlockGrid }
@@ -63,10 +80,16 @@ export interface ScalarInputOrder {
   readonly cut?: { readonly at: number; readonly after: number }
 }
 
-/** One segment of one pass, complete in itself: what a worker needs to do it. Elements are counted from the tensor's start. */
+/**
+ * One segment of one pass, complete in itself: what a worker needs to do it. Elements are counted from the tensor's
+ * start.
+ */
 export interface UnitOrder {
   readonly id: number
-  /** Index of the program; undefined copies the first read to the write byte for byte, or only digests it where there is no write. */
+  /**
+   * Index of the program; undefined copies the first read to the write byte for byte, or only digests it where there is
+   * no write.
+   */
   readonly program: number | undefined
   readonly start: number
   readonly end: number
@@ -78,7 +101,10 @@ export interface UnitOrder {
   readonly writes: readonly WriteOrder[]
 }
 
-/** Magnitudes counted by their high bits and, in three bins from `base` on, by their low bits too; sparse pairs (bin, count). */
+/**
+ * Magnitudes counted by their high bits and, in three bins from `base` on, by their low bits too; sparse pairs (bin,
+ * count).
+ */
 export interface Magnitudes {
   readonly high: Uint32Array<ArrayBuffer>
   readonly near: { readonly base: number; readonly low: Uint32Array<ArrayBuffer> } | undefined
@@ -90,10 +116,15 @@ export interface Peaked {
   readonly peaks: Float32Array<ArrayBuffer>
 }
 
-/** What one measure found: a float64 total, magnitudes, their low bits as sparse pairs, the cells of a tally, peaks, or the element located. */
+/**
+ * What one measure found: a float64 total, magnitudes, their low bits as sparse pairs, the cells of a tally, peaks, or
+ * the element located.
+ */
 export type Found = number | Magnitudes | Peaked | Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>
 
-/** What came of a unit. Digests are in the order of `reads` (where asked for) and `writes` (where they could be done). */
+/**
+ * What came of a unit. Digests are in the order of `reads` (where asked for) and `writes` (where they could be done).
+ */
 export interface UnitResult {
   readonly id: number
   readonly found: readonly Found[]

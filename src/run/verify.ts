@@ -34,14 +34,24 @@ export interface Verification {
   readonly seconds: number
 }
 
-interface Item { readonly type: 'input' | 'output'; readonly path: string; readonly locked: LockedInput | LockedOutput; readonly model: Model }
+interface Item {
+  readonly type: 'input' | 'output'
+  readonly path: string
+  readonly locked: LockedInput | LockedOutput
+  readonly model: Model
+}
 
 const itemsOf = ({ inputs, builds }: Lock) => [
   ...Object.entries(inputs).map(([path, locked]) => ({ type: 'input' as const, path, locked })),
-  ...builds.flatMap((b) => Object.values(b.outputs)).map((locked) => ({ type: 'output' as const, path: locked.path, locked })),
+  ...builds
+    .flatMap((b) => Object.values(b.outputs))
+    .map((locked) => ({ type: 'output' as const, path: locked.path, locked })),
 ]
 
-/** Opens what an item names: one with side files as an adapter, since only adapters have some; a sharded output is found by its index. */
+/**
+ * Opens what an item names: one with side files as an adapter, since only adapters have some; a sharded output is found
+ * by its index.
+ */
 const openItem = async (path: string, hasSides: boolean): Promise<Result<Model>> => {
   if (hasSides) return openAdapter(path)
   const index = `${path.replace(/(\.safetensors)?(\.index\.json)?$/, '')}.safetensors.index.json`
@@ -56,9 +66,14 @@ const HELP = {
   output: 'build the recipe again: `smelt build --force` writes it anew',
 } as const
 
-/** Reads every input and output that the lock of a recipe names, and compares their contents with it. Outputs are looked for below `out`, the recipe's folder unless given. */
+/**
+ * Reads every input and output that the lock of a recipe names, and compares their contents with it. Outputs are looked
+ * for below `out`, the recipe's folder unless given.
+ */
 export const verify = async (
-  recipe: string, options: RunOptions & { readonly out?: string }, heard?: DigestedTensors,
+  recipe: string,
+  options: RunOptions & { readonly out?: string },
+  heard?: DigestedTensors,
 ): Promise<Result<Verification>> => {
   const began = performance.now()
   const path = lockPath(resolve(recipe))
@@ -68,23 +83,50 @@ export const verify = async (
   const problems: Diagnostic[] = []
   const items: Item[] = []
   for (const item of itemsOf(lock.value)) {
-    const opened = await openItem(resolvePath(item.type === 'output' && options.out !== undefined ? resolvePath('', options.out) : dirname(path), item.path), 'sides' in item.locked)
+    const opened = await openItem(
+      resolvePath(
+        item.type === 'output' && options.out !== undefined ? resolvePath('', options.out) : dirname(path),
+        item.path,
+      ),
+      'sides' in item.locked,
+    )
     if (opened.type === 'ok') items.push({ ...item, model: opened.value })
-    else append(problems, opened.diagnostics.map((d): Diagnostic => ({ ...d, blame: 'lock' })))
+    else
+      append(
+        problems,
+        opened.diagnostics.map((d): Diagnostic => ({ ...d, blame: 'lock' })),
+      )
   }
-  const digests = await digestTensors(items.flatMap((i) => [...i.model.tensors.values()]).filter((t) => t.begin < t.end), options, heard)
+  const digests = await digestTensors(
+    items.flatMap((i) => [...i.model.tensors.values()]).filter((t) => t.begin < t.end),
+    options,
+    heard,
+  )
   if (digests.type === 'failed') return failed(...problems, ...digests.diagnostics)
   const files: Verified[] = []
   for (const { type, path: name, locked, model } of items) {
     const digest = digestModel(model, digests.value)
-    if (digest !== locked.digest) problems.push(notAsLocked(name, `holds ${digest}, and the lock says ${locked.digest}`, HELP[type]))
+    if (digest !== locked.digest)
+      problems.push(notAsLocked(name, `holds ${digest}, and the lock says ${locked.digest}`, HELP[type]))
     const pinned = 'sha256' in locked ? locked.sha256 : undefined
     const sha256 = pinned === undefined ? undefined : await sha256Of(model.path)
     if (sha256 !== undefined && typeof sha256 !== 'string') problems.push(sha256)
-    else if (sha256 !== pinned) problems.push(notAsLocked(name, `has sha256 ${sha256}, and the lock says ${pinned}`, HELP[type]))
-    const aside = type === 'output' || lock.value.lock === 1 ? [] : compareAside(name, locked as LockedInput, lockAside(model))
-    append(problems, aside.map((change) => notAsLocked(name, `does not match the lock: ${describeChange(change)}`, HELP.input)))
-    files.push({ type, path: name, bytes: model.bytes, tensors: model.tensors.size, digest, sides: model.sides.flatMap((side) => (side.found === undefined ? [] : [basename(side.path)])) })
+    else if (sha256 !== pinned)
+      problems.push(notAsLocked(name, `has sha256 ${sha256}, and the lock says ${pinned}`, HELP[type]))
+    const aside =
+      type === 'output' || lock.value.lock === 1 ? [] : compareAside(name, locked as LockedInput, lockAside(model))
+    append(
+      problems,
+      aside.map((change) => notAsLocked(name, `does not match the lock: ${describeChange(change)}`, HELP.input)),
+    )
+    files.push({
+      type,
+      path: name,
+      bytes: model.bytes,
+      tensors: model.tensors.size,
+      digest,
+      sides: model.sides.flatMap((side) => (side.found === undefined ? [] : [basename(side.path)])),
+    })
   }
   const bytes = files.reduce((n, f) => n + f.bytes, 0)
   return problems.length > 0 ? failed(...problems) : ok({ files, bytes, seconds: (performance.now() - began) / 1000 })

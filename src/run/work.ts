@@ -26,7 +26,10 @@ import { bytesFor } from '../tensor/dtype.js'
 import type { UnitOrder } from './unit.js'
 import type { WorkerStart } from './worker.js'
 
-/** The cutting measured best on two cores: 32 k elements a run, so that intermediates stay in the cache, and 128 k a read. */
+/**
+ * The cutting measured best on two cores: 32 k elements a run, so that intermediates stay in the cache, and 128 k a
+ * read.
+ */
 export const DEFAULT_CUTTING: Cutting = { chunk: 1 << 15, block: 1 << 17 }
 
 /** Bytes moved so far. */
@@ -63,50 +66,88 @@ export const work = async (plan: Plan, options: RunOptions, place: RunContext): 
   const programs = plan.programs.map((p) => lowerFor(providerOf(options.device), p))
   const models = programs.map((p) => encodeOnnx(p, tables))
   const cutting = options.cutting ?? DEFAULT_CUTTING
-  const temporary = new Map([...files.map((f) => [f.finalPath, f.temporaryPath] as const), ...place.masks.map((m) => [m.path, m.temporary] as const)])
-  const start: WorkerStart = { engine: { device: options.device, programs, models, chunk: cutting.chunk, ...(options.runtime === undefined ? {} : { runtime: options.runtime }) }, temporary, cutting, stop: flag }
+  const temporary = new Map([
+    ...files.map((f) => [f.finalPath, f.temporaryPath] as const),
+    ...place.masks.map((m) => [m.path, m.temporary] as const),
+  ])
+  const start: WorkerStart = {
+    engine: {
+      device: options.device,
+      programs,
+      models,
+      chunk: cutting.chunk,
+      ...(options.runtime === undefined ? {} : { runtime: options.runtime }),
+    },
+    temporary,
+    cutting,
+    stop: flag,
+  }
   const pool = recruit(options.workers, start, options.start)
   if (pool.type === 'failed') return pool
-  // An input that another write could change without a trace is nothing to carry on from, and neither are numbers that only this device gives.
+  // An input that another write could change without a trace is nothing to carry on from, and neither are numbers that
+  // only this device gives.
   const settled = plan.models.flatMap((m) => m.files).every((f) => isSettled(f, options.memory?.since ?? Date.now()))
   const note = createCompletionTracker(plan, settled && !isInexact(options.device) ? place : { ...place, journals: [] })
   await inTurns(note.prepare())
   listener({ type: 'work-planned', tensors: plannedTensors(plan) })
-  return runPool(pool.value, {
-    next: () => schedule.next(),
-    finish: (worker, results, units, next) => {
-      for (const result of results) {
-        progress.readBytes += result.bytesRead
-        progress.writtenBytes += result.bytesWritten
-        progress.spent = addTimes(progress.spent, result.spent)
-        note.spent(units.find((u) => u.id === result.id)!, PARTS.reduce((n, part) => n + result.spent[part], 0))
-        for (const [index, oddity] of result.odd ?? []) {
-          const { path, tensor } = units.find((u) => u.id === result.id)!.writes[index]!
-          place.oddities.add(path, tensor, oddity)
+  return runPool(
+    pool.value,
+    {
+      next: () => schedule.next(),
+      finish: (worker, results, units, next) => {
+        for (const result of results) {
+          progress.readBytes += result.bytesRead
+          progress.writtenBytes += result.bytesWritten
+          progress.spent = addTimes(progress.spent, result.spent)
+          note.spent(
+            units.find((u) => u.id === result.id)!,
+            PARTS.reduce((n, part) => n + result.spent[part], 0),
+          )
+          for (const [index, oddity] of result.odd ?? []) {
+            const { path, tensor } = units.find((u) => u.id === result.id)!.writes[index]!
+            place.oddities.add(path, tensor, oddity)
+          }
+          const trouble = schedule.finish(result)
+          if (trouble !== undefined) return unordered(trouble.nonFinite.tensor, trouble.step)
         }
-        const trouble = schedule.finish(result)
-        if (trouble !== undefined) return unordered(trouble.nonFinite.tensor, trouble.step)
-      }
-      progress.stepSeconds = note.stepSeconds()
-      const broken = note.finished(schedule.ledger.takeFinished())
-      if (broken !== undefined) return broken
-      const last = units.at(-1)
-      listener({
-        type: 'units-finished', worker, units: results.length, readBytes: progress.readBytes, writtenBytes: progress.writtenBytes,
-        tensor: last?.reads[0]?.tensor ?? last?.writes[0]?.tensor ?? '', step: last?.writes[0]?.step ?? '',
-        next: next?.reads[0]?.tensor ?? next?.writes[0]?.tensor ?? '',
-      })
-      return undefined
+        progress.stepSeconds = note.stepSeconds()
+        const broken = note.finished(schedule.ledger.takeFinished())
+        if (broken !== undefined) return broken
+        const last = units.at(-1)
+        listener({
+          type: 'units-finished',
+          worker,
+          units: results.length,
+          readBytes: progress.readBytes,
+          writtenBytes: progress.writtenBytes,
+          tensor: last?.reads[0]?.tensor ?? last?.writes[0]?.tensor ?? '',
+          step: last?.writes[0]?.step ?? '',
+          next: next?.reads[0]?.tensor ?? next?.writes[0]?.tensor ?? '',
+        })
+        return undefined
+      },
     },
-  }, stop).finally(() => options.signal?.removeEventListener('abort', stop))
+    stop,
+  ).finally(() => options.signal?.removeEventListener('abort', stop))
 }
 
 /** What there is to do for each tensor of the outputs. */
-const plannedTensors = (plan: Plan): readonly PlannedTensor[] => plan.jobs.flatMap(({ size, copies, targets }) => [...copies.map((c) => c.to), ...targets].map((target) => ({
-  output: plan.outputs[target.output]!.name, tensor: target.tensor, steps: plan.stepsOf(target), bytes: bytesFor(size, target.dtype),
-})))
+const plannedTensors = (plan: Plan): readonly PlannedTensor[] =>
+  plan.jobs.flatMap(({ size, copies, targets }) =>
+    [...copies.map((c) => c.to), ...targets].map((target) => ({
+      output: plan.outputs[target.output]!.name,
+      tensor: target.tensor,
+      steps: plan.stepsOf(target),
+      bytes: bytesFor(size, target.dtype),
+    })),
+  )
 
-interface Expected { readonly target: Target; readonly size: number; readonly how: 'computed' | 'copied' | 'reused'; readonly expect: Digest | undefined }
+interface Expected {
+  readonly target: Target
+  readonly size: number
+  readonly how: 'computed' | 'copied' | 'reused'
+  readonly expect: Digest | undefined
+}
 
 /** Follows tensors until they are whole. */
 interface CompletionTracker {
@@ -116,7 +157,10 @@ interface CompletionTracker {
   spent(unit: UnitOrder, seconds: number): void
   /** Seconds by step so far. */
   stepSeconds(): ReadonlyMap<string, number>
-  /** Checks what was taken over against its digest, notes in the journals what is done, and tells of it; gives what is not as it should be. */
+  /**
+   * Checks what was taken over against its digest, notes in the journals what is done, and tells of it; gives what is
+   * not as it should be.
+   */
   finished(tensors: readonly Finished[]): Diagnostic | undefined
 }
 
@@ -130,11 +174,17 @@ const createCompletionTracker = (plan: Plan, { files, journals, listener }: RunC
     outputs.set(path, file.set(tensor, expected))
   }
   for (const { size, copies, targets } of plan.jobs) {
-    for (const { to, expect } of copies) expectTensor({ target: to, size, how: expect === undefined ? 'copied' : 'reused', expect })
+    for (const { to, expect } of copies)
+      expectTensor({ target: to, size, how: expect === undefined ? 'copied' : 'reused', expect })
     for (const target of targets) expectTensor({ target, size, how: 'computed', expect: undefined })
   }
   const masks = new Map(plan.masks.taken.map(({ bits, expect }) => [keyOf(bits.file, bits.name), expect] as const))
-  const inputs = new Map(plan.settings.flatMap((s) => [...s.inputs.values()]).flatMap((m) => m.files).map((f) => [f.path, f.tensors] as const))
+  const inputs = new Map(
+    plan.settings
+      .flatMap((s) => [...s.inputs.values()])
+      .flatMap((m) => m.files)
+      .map((f) => [f.path, f.tensors] as const),
+  )
   const identify = identifyByFile(plan.models.flatMap((m) => m.files))
   const fingerprints = plan.fingerprints(identify)
   const journalOf = new Map(files.map((f, i) => [f.finalPath, journals[i]] as const))
@@ -147,8 +197,14 @@ const createCompletionTracker = (plan: Plan, { files, journals, listener }: RunC
         const { target, size, how, expect } = output
         if (expect !== undefined && expect !== digest) return reuseBroken(path, tensor)
         listener({
-          type: 'tensor-finished', output: plan.outputs[target.output]!.name, tensor, steps: plan.stepsOf(target), how,
-          bytes: bytesFor(size, target.dtype), seconds: clock.secondsOf(tensor), stepSeconds: clock.takeOf(tensor),
+          type: 'tensor-finished',
+          output: plan.outputs[target.output]!.name,
+          tensor,
+          steps: plan.stepsOf(target),
+          how,
+          bytes: bytesFor(size, target.dtype),
+          seconds: clock.secondsOf(tensor),
+          stepSeconds: clock.takeOf(tensor),
         })
         const journal = journalOf.get(path)
         const made = journal === undefined ? undefined : fingerprints.of(target.value, target)

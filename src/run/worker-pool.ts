@@ -19,7 +19,11 @@ export interface WorkerHandle {
 }
 
 /** A thread that has been started; `reason` is what went wrong with it, which may be before anyone listens. */
-interface Thread { readonly worker: Worker; reason: string | undefined; gone: boolean }
+interface Thread {
+  readonly worker: Worker
+  reason: string | undefined
+  gone: boolean
+}
 
 /** Threads that were started ahead, while the plan was still being made. They do not keep the process alive. */
 const ahead: Thread[] = []
@@ -28,11 +32,14 @@ const spawn = (): Thread => {
   const worker = new Worker(new URL('./worker.js', import.meta.url), {
     // Without the options of the process, among which `--eval` and `--input-type` would keep a worker from starting.
     execArgv: [],
-    // ONNX Runtime's outputs are garbage as soon as they are copied: a small nursery is swept often, which saves 20 MB a worker and no time is lost.
+    // ONNX Runtime's outputs are garbage as soon as they are copied: a small nursery is swept often, which saves 20 MB
+    // a worker and no time is lost.
     resourceLimits: { maxYoungGenerationSizeMb: 1 },
   })
   const thread: Thread = { worker, reason: undefined, gone: false }
-  thread.worker.on('error', (error) => { thread.reason = error.message })
+  thread.worker.on('error', (error) => {
+    thread.reason = error.message
+  })
   thread.worker.on('exit', (code) => {
     thread.gone = true
     thread.reason ??= code === 0 ? undefined : `exit code ${code}`
@@ -40,17 +47,28 @@ const spawn = (): Thread => {
   return thread
 }
 
-/** Ends the threads that were started ahead and not used, and waits for them: a process that ends while one of them loads ONNX Runtime aborts. */
+/**
+ * Ends the threads that were started ahead and not used, and waits for them: a process that ends while one of them
+ * loads ONNX Runtime aborts.
+ */
 const dismissAhead = async (): Promise<void> => {
-  await Promise.all(ahead.splice(0).map(({ worker, gone }) => new Promise<void>((resolve) => {
-    if (gone) return resolve()
-    worker.ref()
-    worker.on('exit', () => resolve())
-    worker.postMessage(undefined)
-  })))
+  await Promise.all(
+    ahead.splice(0).map(
+      ({ worker, gone }) =>
+        new Promise<void>((resolve) => {
+          if (gone) return resolve()
+          worker.ref()
+          worker.on('exit', () => resolve())
+          worker.postMessage(undefined)
+        }),
+    ),
+  )
 }
 
-/** Starts threads before it is known what they will do: loading ONNX Runtime takes them as long as planning takes the main thread. */
+/**
+ * Starts threads before it is known what they will do: loading ONNX Runtime takes them as long as planning takes the
+ * main thread.
+ */
 export const withThreadsAhead = async <T>(count: number, work: () => Promise<T>): Promise<T> => {
   const wanted = lacksAddressSpace(count) === undefined ? count : 0
   while (ahead.length < wanted) {
@@ -65,7 +83,10 @@ export const withThreadsAhead = async <T>(count: number, work: () => Promise<T>)
   }
 }
 
-/** Starts a worker thread. It is never terminated, which would abort the process inside ONNX Runtime: it ends when told that there is no more. */
+/**
+ * Starts a worker thread. It is never terminated, which would abort the process inside ONNX Runtime: it ends when told
+ * that there is no more.
+ */
 export const startThread = (start: WorkerStart): WorkerHandle => {
   const thread = ahead.pop() ?? spawn()
   const { worker } = thread
@@ -83,7 +104,11 @@ export const startThread = (start: WorkerStart): WorkerHandle => {
 }
 
 /** Starts workers, all of them or none; fails where the process may not have the memory that they reserve. */
-export const recruit = (count: number, start: WorkerStart, startOne: (start: WorkerStart) => WorkerHandle = startThread): Result<readonly WorkerHandle[]> => {
+export const recruit = (
+  count: number,
+  start: WorkerStart,
+  startOne: (start: WorkerStart) => WorkerHandle = startThread,
+): Result<readonly WorkerHandle[]> => {
   const lacking = startOne === startThread ? lacksAddressSpace(Math.max(0, count - ahead.length)) : undefined
   return lacking === undefined ? ok(Array.from({ length: count }, () => startOne(start))) : failed(lacking)
 }
@@ -98,7 +123,12 @@ const TASKS_AHEAD = 2
 export interface TaskSource {
   next(): UnitOrder | undefined
   /** `next` is the first unit of what the worker goes on with, if it has that ready. */
-  finish(worker: number, results: readonly UnitResult[], units: readonly UnitOrder[], next: UnitOrder | undefined): Diagnostic | undefined
+  finish(
+    worker: number,
+    results: readonly UnitResult[],
+    units: readonly UnitOrder[],
+    next: UnitOrder | undefined,
+  ): Diagnostic | undefined
 }
 
 const nextTask = (source: TaskSource): UnitOrder[] => {
@@ -112,8 +142,15 @@ const nextTask = (source: TaskSource): UnitOrder[] => {
   return task
 }
 
-/** Keeps handles busy until the source is empty or something fails; `stop` is called at the first failure. Resolves when all have ended. */
-export const runPool = (handles: readonly WorkerHandle[], source: TaskSource, stop: () => void): Promise<Result<void>> =>
+/**
+ * Keeps handles busy until the source is empty or something fails; `stop` is called at the first failure. Resolves when
+ * all have ended.
+ */
+export const runPool = (
+  handles: readonly WorkerHandle[],
+  source: TaskSource,
+  stop: () => void,
+): Promise<Result<void>> =>
   new Promise((resolve) => {
     const pending = handles.map((): (readonly UnitOrder[])[] => [])
     const problems: Diagnostic[] = []
@@ -148,15 +185,18 @@ export const runPool = (handles: readonly WorkerHandle[], source: TaskSource, st
     }
 
     handles.forEach((handle, i) => {
-      handle.onAnswer((answer) => turns.take(() => {
-        const units = pending[i]!.shift() ?? []
-        if (answer.type === 'failed') return fail(...answer.diagnostics)
-        const problem = source.finish(i, answer.results, units, pending[i]![0]?.[0])
-        if (problem !== undefined) return fail(problem)
-        supply()
-      }))
+      handle.onAnswer((answer) =>
+        turns.take(() => {
+          const units = pending[i]!.shift() ?? []
+          if (answer.type === 'failed') return fail(...answer.diagnostics)
+          const problem = source.finish(i, answer.results, units, pending[i]![0]?.[0])
+          if (problem !== undefined) return fail(problem)
+          supply()
+        }),
+      )
       handle.onExit((reason) => {
-        if (reason !== undefined || !ending) fail(explainLimit(reason ?? '') ?? workerLost(i, reason ?? 'no reason given'))
+        if (reason !== undefined || !ending)
+          fail(explainLimit(reason ?? '') ?? workerLost(i, reason ?? 'no reason given'))
         alive -= 1
         if (alive === 0) resolve(problems.length > 0 ? failed(...problems) : ok(undefined))
       })

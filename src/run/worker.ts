@@ -5,7 +5,10 @@ import { createEngine, type EngineOptions } from './devices/engine.js'
 import { createExecutor, type Executor, type Cutting } from './execute.js'
 import type { UnitOrder, UnitResult } from './unit.js'
 
-/** A worker thread's first message: what it will work with, or undefined when there is no work. Until then it loads what every build needs. */
+/**
+ * A worker thread's first message: what it will work with, or undefined when there is no work. Until then it loads what
+ * every build needs.
+ */
 export interface WorkerStart {
   readonly engine: EngineOptions
   /** Where outputs are written until they are whole, by final path. */
@@ -37,7 +40,13 @@ export const workOff = async (executor: Executor, units: readonly UnitOrder[]): 
 }
 
 const serve = (port: MessagePort, { engine, temporary, cutting, stop }: WorkerStart): void => {
-  const executor = createExecutor({ kernels, engine: createEngine(engine), temporary, cutting, stopping: () => Atomics.load(stop, 0) === 1 })
+  const executor = createExecutor({
+    kernels,
+    engine: createEngine(engine),
+    temporary,
+    cutting,
+    stopping: () => Atomics.load(stop, 0) === 1,
+  })
   // One task at a time, in order: a session must never be entered twice.
   let last: Promise<void> = Promise.resolve()
   port.on('message', (task: WorkerTask) => {

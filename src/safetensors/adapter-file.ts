@@ -27,15 +27,23 @@ const PEFT_CONFIG = 'adapter_config.json'
 const MOST_CONFIG = 1 << 24
 
 /** The file that is read beside an adapter, whether it is there or not. */
-export const configOf = (adapter: string): string | undefined => (basename(adapter) === PEFT_FILE ? join(dirname(adapter), PEFT_CONFIG) : undefined)
+export const configOf = (adapter: string): string | undefined =>
+  basename(adapter) === PEFT_FILE ? join(dirname(adapter), PEFT_CONFIG) : undefined
 
 /** Bytes of the widest scalar. */
 const WIDEST = 8
 
-/** Opens an adapter: a safetensors file, or a folder as PEFT writes it. Reads its header, its scalars and its config. */
+/**
+ * Opens an adapter: a safetensors file, or a folder as PEFT writes it. Reads its header, its scalars and its config.
+ */
 export const openAdapter = async (path: string): Promise<Result<AdapterFile>> => {
   const inFolder = join(path, PEFT_FILE)
-  const model = await openModel(await stat(inFolder).then(() => inFolder, () => path))
+  const model = await openModel(
+    await stat(inFolder).then(
+      () => inFolder,
+      () => path,
+    ),
+  )
   if (model.type === 'failed') return model
   const side = configOf(model.value.path)
   const config = side === undefined ? ok(NO_CONFIG) : await readConfig(side)
@@ -48,7 +56,9 @@ export const openAdapter = async (path: string): Promise<Result<AdapterFile>> =>
 const CONFIG_WORDS = 'an adapter config'
 const NO_CONFIG = { config: undefined, sides: [] }
 
-const readConfig = async (path: string): Promise<Result<{ readonly config: unknown; readonly sides: readonly SideFile[] }>> => {
+const readConfig = async (
+  path: string,
+): Promise<Result<{ readonly config: unknown; readonly sides: readonly SideFile[] }>> => {
   try {
     const opened = await openRegular(path, CONFIG_WORDS)
     if (opened.type === 'failed') return opened
@@ -57,7 +67,10 @@ const readConfig = async (path: string): Promise<Result<{ readonly config: unkno
       const identity = identityOf(await handle.stat({ bigint: true }))
       if (identity.size > MOST_CONFIG) return failed(fileOversized(path, CONFIG_WORDS, identity.size, MOST_CONFIG))
       const bytes = await handle.readFile()
-      return ok({ config: JSON.parse(bytes.toString()) as unknown, sides: [{ path, found: { identity, digest: toDigest(blake3(bytes)) } }] })
+      return ok({
+        config: JSON.parse(bytes.toString()) as unknown,
+        sides: [{ path, found: { identity, digest: toDigest(blake3(bytes)) } }],
+      })
     } finally {
       await handle.close()
     }
@@ -69,7 +82,9 @@ const readConfig = async (path: string): Promise<Result<{ readonly config: unkno
 
 /** The bytes of every scalar; some programs write an alpha as a list of one. */
 const readScalars = (model: Model): Result<ReadonlyMap<string, Uint8Array>> => {
-  const wanted = [...model.tensors.values()].filter(({ name, shape, begin, end }) => (shape.length === 0 || name.endsWith('.alpha')) && end - begin <= WIDEST)
+  const wanted = [...model.tensors.values()].filter(
+    ({ name, shape, begin, end }) => (shape.length === 0 || name.endsWith('.alpha')) && end - begin <= WIDEST,
+  )
   const scalars = new Map<string, Uint8Array>()
   const files = new Map<string, number>()
   try {

@@ -7,7 +7,10 @@ import { makeFolder } from './make-folder.js'
 import { processOf, type RunId } from './run-id.js'
 import { claimName, isStaleClaim, readOwner } from './temporary.js'
 
-/** Says beside an output that this run writes it, so that two builds of it do not do the work twice. Never what protects the output: the rename does. */
+/**
+ * Says beside an output that this run writes it, so that two builds of it do not do the work twice. Never what protects
+ * the output: the rename does.
+ */
 export interface Claim {
   /** Shows that the run still lives to those on other hosts, who cannot see its process. Called every few seconds. */
   renew(): void
@@ -77,7 +80,9 @@ const createInSteps = (file: string, runId: RunId): boolean => {
   }
 }
 
-/** Removes the claim of a dead run by way of a name of its own, so that of two who do it at once only one removes it. */
+/**
+ * Removes the claim of a dead run by way of a name of its own, so that of two who do it at once only one removes it.
+ */
 const putAside = (file: string, runId: RunId, owner: string): void => {
   const aside = `${file}.${runId}`
   try {

@@ -2,7 +2,10 @@ import fs, { type BigIntStats } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { errorCode } from './io-problem.js'
 
-/** What has to be asked of a file system to tell its files apart; tests pass one that ignores the case of letters. Both throw what the system says. */
+/**
+ * What has to be asked of a file system to tell its files apart; tests pass one that ignores the case of letters. Both
+ * throw what the system says.
+ */
 export interface NamingIo {
   /** What stands at a path, links followed. */
   look(path: string): Pick<BigIntStats, 'dev' | 'ino' | 'isDirectory'>
@@ -26,8 +29,10 @@ const swapCase = (name: string): string => name.replace(/[a-z]/gi, (c) => (c < '
 const fold = (name: string): string => name.normalize('NFC').toUpperCase().toLowerCase()
 
 /**
- * Gives the names by which a file system knows files. What is there has the number of its inode for a name; where nothing is, the name is the path below
- * the nearest folder that is there, in one case where that folder ignores case. Nothing is written to find that out: a name in the folder (or its own)
+ * Gives the names by which a file system knows files. What is there has the number of its inode for a name; where
+ * nothing is, the name is the path below
+ * the nearest folder that is there, in one case where that folder ignores case. Nothing is written to find that out: a
+ * name in the folder (or its own)
  * with its letters in the other case either leads to the same file or does not.
  */
 export const namesOnDisk = (io: NamingIo = NODE): ((path: string) => readonly string[]) => {
@@ -35,7 +40,9 @@ export const namesOnDisk = (io: NamingIo = NODE): ((path: string) => readonly st
   const idOf = (path: string): { readonly id: string; readonly folder: boolean } | undefined => {
     const found = attempt(() => io.look(path))
     // Some file systems have no inodes, and number everything 0.
-    return found === undefined ? undefined : { id: found.ino === 0n ? path : `${found.dev}:${found.ino}`, folder: found.isDirectory() }
+    return found === undefined
+      ? undefined
+      : { id: found.ino === 0n ? path : `${found.dev}:${found.ino}`, folder: found.isDirectory() }
   }
   /** True, false, or undefined where no letters of a name tell. */
   const ignoresCaseOf = (folder: string, name: string, others: ReadonlySet<string>): boolean | undefined => {
@@ -53,7 +60,10 @@ export const namesOnDisk = (io: NamingIo = NODE): ((path: string) => readonly st
       if (found !== undefined) return found
     }
     const above = dirname(folder)
-    return above !== folder && (ignoresCaseOf(above, basename(folder), new Set(attempt(() => io.list(above)) ?? [])) ?? false)
+    return (
+      above !== folder &&
+      (ignoresCaseOf(above, basename(folder), new Set(attempt(() => io.list(above)) ?? [])) ?? false)
+    )
   }
   const ignoresCase = (folder: string, id: string): boolean => {
     const known = folding.get(id) ?? probe(folder)

@@ -15,7 +15,10 @@ import type { JsonReader } from './strict-json.js'
 /** The longest header the format allows, in bytes. */
 export const MAX_HEADER = 100_000_000
 
-/** Dimensions from which on a shape is refused while it is read: nothing has a hundredth of them, and a header has room for fifty million. */
+/**
+ * Dimensions from which on a shape is refused while it is read: nothing has a hundredth of them, and a header has room
+ * for fifty million.
+ */
 const MAX_DIMENSIONS = 100_000
 /** Keys of the metadata from which on it is refused: many trainers write some hundred. */
 const MAX_METADATA = 100_000
@@ -23,28 +26,36 @@ const MAX_METADATA = 100_000
 /** Bytes in front of the header that hold its length. */
 export const PREFIX = 8
 
-/** What a header says: tensors in the order of their bytes, with offsets from the start of the file, and the texts of `__metadata__`. */
+/**
+ * What a header says: tensors in the order of their bytes, with offsets from the start of the file, and the texts of
+ * `__metadata__`.
+ */
 export interface Header {
   readonly tensors: ReadonlyMap<string, TensorInfo>
   readonly metadata: ReadonlyMap<string, string>
 }
 
 /**
- * The header's length in bytes, from the file's first 8 (or fewer, if there are no more); checked against the file's size before
+ * The header's length in bytes, from the file's first 8 (or fewer, if there are no more); checked against the file's
+ * size before
  * anything is allocated.
  */
 export const headerLength = (path: string, prefix: Buffer, fileBytes: number): Result<number> => {
   if (prefix.length < PREFIX) return failed(problems.headerTooSmall(path, fileBytes))
   const length = prefix.readBigUInt64LE()
   if (length > MAX_HEADER) return failed(problems.headerTooLarge(path, length, MAX_HEADER))
-  if (Number(length) + PREFIX > fileBytes) return failed(problems.invalidHeaderLength(path, Number(length) + PREFIX, fileBytes))
+  if (Number(length) + PREFIX > fileBytes)
+    return failed(problems.invalidHeaderLength(path, Number(length) + PREFIX, fileBytes))
   return ok(Number(length))
 }
 
 /**
- * Reads a header under every rule of the format, in the reference's order of checks, and stricter where the reference breaks its
- * own specification: names and metadata keys given twice, entries written as arrays, and dtypes written as objects are refused. What
- * no program writes and would take long to read, shapes of thousands of dimensions and metadata of 100,000 keys, is refused where it begins to.
+ * Reads a header under every rule of the format, in the reference's order of checks, and stricter where the reference
+ * breaks its
+ * own specification: names and metadata keys given twice, entries written as arrays, and dtypes written as objects are
+ * refused. What
+ * no program writes and would take long to read, shapes of thousands of dimensions and metadata of 100,000 keys, is
+ * refused where it begins to.
  */
 export const parseHeader = (path: string, bytes: Buffer, fileBytes: number): Result<Header> => {
   if (!isUtf8(bytes)) return failed(problems.headerNotUtf8(path))
@@ -55,7 +66,8 @@ export const parseHeader = (path: string, bytes: Buffer, fileBytes: number): Res
     depth: 128,
     longest: Infinity,
     describe: (reason, offset) => {
-      if (reason === (key === null ? 'expected-object' : 'expected-string') && key !== undefined) return problems.metadataNotText(path, key ?? undefined, PREFIX + offset)
+      if (reason === (key === null ? 'expected-object' : 'expected-string') && key !== undefined)
+        return problems.metadataNotText(path, key ?? undefined, PREFIX + offset)
       return problems.headerNotJson(path, reason, PREFIX + offset, tensor)
     },
   })
@@ -67,7 +79,9 @@ export const parseHeader = (path: string, bytes: Buffer, fileBytes: number): Res
     if (name === '__metadata__') {
       if (metadata !== undefined) return json.refuse(problems.fieldTwice(path, undefined, name))
       key = null
-      metadata = readMetadata(json, path, notices, (next) => { key = next })
+      metadata = readMetadata(json, path, notices, (next) => {
+        key = next
+      })
       key = undefined
       return
     }
@@ -87,7 +101,12 @@ export const parseHeader = (path: string, bytes: Buffer, fileBytes: number): Res
   return ok({ tensors: valid.value, metadata: metadata ?? new Map() }, notices.all())
 }
 
-const readMetadata = (json: JsonReader, path: string, notices: Notices, at: (key: string) => void): Map<string, string> => {
+const readMetadata = (
+  json: JsonReader,
+  path: string,
+  notices: Notices,
+  at: (key: string) => void,
+): Map<string, string> => {
   const metadata = new Map<string, string>()
   if (json.peek() === 0x6e) {
     json.null()
@@ -103,7 +122,10 @@ const readMetadata = (json: JsonReader, path: string, notices: Notices, at: (key
   return metadata
 }
 
-/** Gives the reader of one entry. Its callbacks and fields are made once for all entries, of which there may be a million. */
+/**
+ * Gives the reader of one entry. Its callbacks and fields are made once for all entries, of which there may be a
+ * million.
+ */
 const openEntries = (json: JsonReader, path: string, notices: Notices): ((name: string) => HeaderEntry) => {
   let name = ''
   let dtype: Dtype | undefined
@@ -150,7 +172,8 @@ const openEntries = (json: JsonReader, path: string, notices: Notices): ((name: 
     shape = undefined
     offsets = undefined
     json.object(takeField)
-    const missing = dtype === undefined ? 'dtype' : shape === undefined ? 'shape' : offsets === undefined ? 'data_offsets' : undefined
+    const missing =
+      dtype === undefined ? 'dtype' : shape === undefined ? 'shape' : offsets === undefined ? 'data_offsets' : undefined
     if (missing !== undefined) json.refuse(problems.fieldMissing(path, name, missing))
     return { name, dtype: dtype ?? 'U8', shape: shape ?? [], begin, end }
   }

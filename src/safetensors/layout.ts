@@ -22,29 +22,41 @@ const LONE = /[\u{d800}-\u{dfff}]/u
 const ORDER = new Map(Object.keys(DTYPES).map((dtype, i) => [dtype as Dtype, i]))
 
 /**
- * Lays out a file as the reference does: widest dtypes first, then by name, compact JSON, padded with spaces to a multiple of 8;
- * metadata keys are sorted, so that equal arguments give equal bytes. Throws on what no reader would take: a name twice,
+ * Lays out a file as the reference does: widest dtypes first, then by name, compact JSON, padded with spaces to a
+ * multiple of 8;
+ * metadata keys are sorted, so that equal arguments give equal bytes. Throws on what no reader would take: a name
+ * twice,
  * `__metadata__` as a name, bits that fill no whole byte.
  */
-export const layoutFile = (tensors: readonly TensorOutline[], metadata: Readonly<Record<string, string>>): FileLayout => {
-  const sorted = [...tensors].sort((x, y) => (ORDER.get(y.dtype) ?? 0) - (ORDER.get(x.dtype) ?? 0) || compareNames(x.name, y.name))
+export const layoutFile = (
+  tensors: readonly TensorOutline[],
+  metadata: Readonly<Record<string, string>>,
+): FileLayout => {
+  const sorted = [...tensors].sort(
+    (x, y) => (ORDER.get(y.dtype) ?? 0) - (ORDER.get(x.dtype) ?? 0) || compareNames(x.name, y.name),
+  )
   const relative = new Map<string, { begin: number; end: number }>()
   const fields: string[] = []
   const texts = Object.entries(metadata).sort(([x], [y]) => compareNames(x, y))
-  if (texts.length > 0) fields.push(`"__metadata__":{${texts.map(([key, text]) => `${quote(key)}:${quote(text)}`).join()}}`)
+  if (texts.length > 0)
+    fields.push(`"__metadata__":{${texts.map(([key, text]) => `${quote(key)}:${quote(text)}`).join()}}`)
   let end = 0
   for (const tensor of sorted) {
     const { name, dtype, shape } = tensor
-    if (name === '__metadata__' || relative.has(name) || LONE.test(name)) throw new Error(`tensor name cannot be written: ${name}`)
+    if (name === '__metadata__' || relative.has(name) || LONE.test(name))
+      throw new Error(`tensor name cannot be written: ${name}`)
     const begin = end
     end += bytesOf(tensor)
     relative.set(name, { begin, end })
     // BigInt, for a dimension of 2^60 must not be rounded in print.
-    fields.push(`${quote(name)}:{"dtype":"${dtype}","shape":[${shape.map((d) => BigInt(d)).join()}],"data_offsets":[${begin},${end}]}`)
+    fields.push(
+      `${quote(name)}:{"dtype":"${dtype}","shape":[${shape.map((d) => BigInt(d)).join()}],"data_offsets":[${begin},${end}]}`,
+    )
   }
   const json = Buffer.from(`{${fields.join()}}`)
   const length = Math.ceil(json.length / 8) * 8
-  if (length > MAX_HEADER || !Number.isSafeInteger(end)) throw new Error(`cannot write a header of ${length} bytes for ${end} of data`)
+  if (length > MAX_HEADER || !Number.isSafeInteger(end))
+    throw new Error(`cannot write a header of ${length} bytes for ${end} of data`)
   const header = Buffer.alloc(PREFIX + length, 0x20)
   header.writeBigUInt64LE(BigInt(length))
   header.set(json, PREFIX)

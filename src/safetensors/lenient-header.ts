@@ -15,7 +15,9 @@ export interface LenientEntry {
   readonly end: number
 }
 
-/** What a header means, and what had to be overlooked to read it: kinds of defects, each with the names it was met at. */
+/**
+ * What a header means, and what had to be overlooked to read it: kinds of defects, each with the names it was met at.
+ */
 export interface LenientHeader {
   readonly entries: readonly LenientEntry[]
   readonly metadata: ReadonlyMap<string, string>
@@ -24,8 +26,21 @@ export interface LenientHeader {
 
 /** Spellings of dtypes that can mean only one; all others are left alone. */
 const SPELLINGS: Readonly<Record<string, Dtype>> = {
-  BFLOAT16: 'BF16', FLOAT16: 'F16', FLOAT32: 'F32', FLOAT64: 'F64', FP16: 'F16', FP32: 'F32', HALF: 'F16', INT8: 'I8', INT16: 'I16', INT32: 'I32', INT64: 'I64', UINT8: 'U8',
-  F8_E4M3FN: 'F8_E4M3', FLOAT8_E4M3FN: 'F8_E4M3', FLOAT8_E5M2: 'F8_E5M2',
+  BFLOAT16: 'BF16',
+  FLOAT16: 'F16',
+  FLOAT32: 'F32',
+  FLOAT64: 'F64',
+  FP16: 'F16',
+  FP32: 'F32',
+  HALF: 'F16',
+  INT8: 'I8',
+  INT16: 'I16',
+  INT32: 'I32',
+  INT64: 'I64',
+  UINT8: 'U8',
+  F8_E4M3FN: 'F8_E4M3',
+  FLOAT8_E4M3FN: 'F8_E4M3',
+  FLOAT8_E5M2: 'F8_E5M2',
 }
 
 const dtypeOf = (text: unknown): Dtype | undefined => {
@@ -36,7 +51,9 @@ const dtypeOf = (text: unknown): Dtype | undefined => {
 /** Whole numbers, also where a program wrote them as `1.0` or in quotes. */
 const wholeNumbers = (value: unknown): readonly number[] | undefined => {
   if (!Array.isArray(value)) return undefined
-  const numbers = value.map((item) => (typeof item === 'number' || (typeof item === 'string' && /^\d+$/.test(item)) ? Number(item) + 0 : Number.NaN))
+  const numbers = value.map((item) =>
+    typeof item === 'number' || (typeof item === 'string' && /^\d+$/.test(item)) ? Number(item) + 0 : Number.NaN,
+  )
   return numbers.every((n) => Number.isSafeInteger(n) && n >= 0) ? numbers : undefined
 }
 
@@ -56,19 +73,26 @@ const readFields = (json: JsonReader): { readonly fields: Fields; readonly twice
 const parse = (text: Buffer | undefined): unknown => (text === undefined ? undefined : JSON.parse(text.toString()))
 
 /** What stands around the JSON of a header and does not belong there. */
-const trim = (bytes: Buffer): { readonly json: Buffer; readonly defects: readonly string[]; readonly before: number } => {
+const trim = (
+  bytes: Buffer,
+): { readonly json: Buffer; readonly defects: readonly string[]; readonly before: number } => {
   const mark = bytes.subarray(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf])) ? 3 : 0
   let end = bytes.length
   while (end > mark && bytes[end - 1] === 0) end--
   const zeros = bytes.length - end
-  return { json: bytes.subarray(mark, end), before: mark, defects: [...(mark === 0 ? [] : [mended.byteOrderMark]), ...(zeros === 0 ? [] : [mended.padding(zeros)])] }
+  return {
+    json: bytes.subarray(mark, end),
+    before: mark,
+    defects: [...(mark === 0 ? [] : [mended.byteOrderMark]), ...(zeros === 0 ? [] : [mended.padding(zeros)])],
+  }
 }
 
 /** Gathers the names at which each kind of defect was met. */
 const openDefects = () => {
   const met = new Map<(names: readonly string[]) => string, string[]>()
   return {
-    add: (kind: (names: readonly string[]) => string, name: string): void => void met.set(kind, [...(met.get(kind) ?? []), name]),
+    add: (kind: (names: readonly string[]) => string, name: string): void =>
+      void met.set(kind, [...(met.get(kind) ?? []), name]),
     all: (): readonly string[] => [...met].map(([kind, names]) => kind(names)),
   }
 }
@@ -78,7 +102,11 @@ export const readLenientHeader = (path: string, bytes: Buffer): Result<LenientHe
   if (!isUtf8(bytes)) return failed(headerNotUtf8(path))
   const { json: text, defects: around, before } = trim(bytes)
   let tensor: string | undefined
-  const json = readJson(text, { depth: 128, longest: Infinity, describe: (reason, offset) => headerNotJson(path, reason, PREFIX + before + offset, tensor) })
+  const json = readJson(text, {
+    depth: 128,
+    longest: Infinity,
+    describe: (reason, offset) => headerNotJson(path, reason, PREFIX + before + offset, tensor),
+  })
   const defects = openDefects()
   const others: string[] = []
   const entries = new Map<string, LenientEntry>()
@@ -94,7 +122,8 @@ export const readLenientHeader = (path: string, bytes: Buffer): Result<LenientHe
       return void others.push(mended.metadataShape)
     }
     const { fields, twice } = readFields(json)
-    if (['dtype', 'shape', 'data_offsets'].every((field) => fields.has(field))) return json.refuse(notMendable(path, UNMENDABLE.metadataTensor))
+    if (['dtype', 'shape', 'data_offsets'].every((field) => fields.has(field)))
+      return json.refuse(notMendable(path, UNMENDABLE.metadataTensor))
     for (const key of twice) defects.add(mended.metadataKeys, key)
     for (const [key, value] of fields) {
       const isText = value[0] === 0x22
@@ -110,12 +139,18 @@ export const readLenientHeader = (path: string, bytes: Buffer): Result<LenientHe
     const own = twice.find((field) => ['dtype', 'shape', 'data_offsets'].includes(field))
     if (own !== undefined) return json.refuse(notMendable(path, UNMENDABLE.fieldTwice(name, own), name))
     const [written, shapeText, offsetsText] = ['dtype', 'shape', 'data_offsets'].map((field) => fields.get(field))
-    const [dtype, shape, offsets] = [dtypeOf(parse(written)), wholeNumbers(parse(shapeText)), wholeNumbers(parse(offsetsText))]
-    const lacks = dtype === undefined ? 'dtype' : shape === undefined ? 'shape' : offsets?.length !== 2 ? 'data_offsets' : undefined
+    const [dtype, shape, offsets] = [
+      dtypeOf(parse(written)),
+      wholeNumbers(parse(shapeText)),
+      wholeNumbers(parse(offsetsText)),
+    ]
+    const lacks =
+      dtype === undefined ? 'dtype' : shape === undefined ? 'shape' : offsets?.length !== 2 ? 'data_offsets' : undefined
     if (lacks !== undefined) return json.refuse(notMendable(path, UNMENDABLE.field(name, lacks), name))
     const entry: LenientEntry = { name, dtype: dtype!, shape: shape!, begin: offsets![0]!, end: offsets![1]! }
     const earlier = entries.get(name)
-    if (earlier !== undefined && JSON.stringify(earlier) !== JSON.stringify(entry)) return json.refuse(notMendable(path, UNMENDABLE.twice(name), name))
+    if (earlier !== undefined && JSON.stringify(earlier) !== JSON.stringify(entry))
+      return json.refuse(notMendable(path, UNMENDABLE.twice(name), name))
     if (earlier !== undefined) defects.add(mended.twice, name)
     if (parse(written) !== dtype) defects.add(mended.dtypes, name)
     if (/[".eE-]/.test(`${shapeText!.toString()}${offsetsText!.toString()}`)) defects.add(mended.numbers, name)
@@ -131,5 +166,7 @@ export const readLenientHeader = (path: string, bytes: Buffer): Result<LenientHe
   })
   json.finish()
   const fault = json.fault()
-  return fault === undefined ? ok({ entries: [...entries.values()], metadata, defects: [...around, ...others, ...defects.all()] }) : failed(fault)
+  return fault === undefined
+    ? ok({ entries: [...entries.values()], metadata, defects: [...around, ...others, ...defects.all()] })
+    : failed(fault)
 }

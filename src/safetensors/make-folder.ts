@@ -14,7 +14,8 @@ const makeOne = (path: string): void => {
 }
 
 /**
- * Makes a folder, and those above it that are missing. Throws what the file system says; Node's own recursive `mkdir` tries for ever where a folder
+ * Makes a folder, and those above it that are missing. Throws what the file system says; Node's own recursive `mkdir`
+ * tries for ever where a folder
  * that is there takes no other, as /proc does.
  */
 export const makeFolder = (path: string): void => {

@@ -40,7 +40,9 @@ export interface Model {
 
 type Ok<T> = Result<T> & { readonly type: 'ok' }
 
-/** Opens a safetensors file, an index with its shards, or a folder that holds exactly one of either. Reads headers only. */
+/**
+ * Opens a safetensors file, an index with its shards, or a folder that holds exactly one of either. Reads headers only.
+ */
 export const openModel = async (path: string): Promise<Result<Model>> => {
   try {
     if ((await stat(path)).isDirectory()) return await openFolder(path)
@@ -66,7 +68,9 @@ const openFolder = async (folder: string): Promise<Result<Model>> => {
   const read = await readIndex(join(folder, index))
   if (read.type === 'failed') return read
   const others = files.filter((name) => !read.value.shards.includes(name))
-  return others.length > 0 ? failed(problems.folderAmbiguous(folder, [index, ...others])) : openShards(join(folder, index), read)
+  return others.length > 0
+    ? failed(problems.folderAmbiguous(folder, [index, ...others]))
+    : openShards(join(folder, index), read)
 }
 
 const openSingle = async (path: string): Promise<Result<Model>> => {
@@ -84,7 +88,10 @@ const openSharded = async (path: string): Promise<Result<Model>> => {
   if (read.type === 'failed') return read
   const whole = path.replace(/\.index\.json$/, '')
   const rival = whole !== path && !read.value.shards.includes(basename(whole)) && (await exists(whole))
-  return openShards(path, rival ? { ...read, diagnostics: [...read.diagnostics, problems.indexBeside(path, whole)] } : read)
+  return openShards(
+    path,
+    rival ? { ...read, diagnostics: [...read.diagnostics, problems.indexBeside(path, whole)] } : read,
+  )
 }
 
 const openShards = async (path: string, index: Ok<ShardedIndex>): Promise<Result<Model>> => {
@@ -109,13 +116,15 @@ const openShards = async (path: string, index: Ok<ShardedIndex>): Promise<Result
     if (info === undefined) absent.push(name)
     else tensors.set(name, info)
   }
-  if (absent.length > 0) return failed(...diagnostics, problems.tensorsNotInShards(path, absent, shardOf.get(absent[0] ?? '') ?? ''))
+  if (absent.length > 0)
+    return failed(...diagnostics, problems.tensorsNotInShards(path, absent, shardOf.get(absent[0] ?? '') ?? ''))
   const model = toModel(resolve(path), [...files.values()], tensors)
   return ok(model, [...diagnostics, ...compareWithIndex(path, index.value, model, files)])
 }
 
 /**
- * What shards hold beyond the index, and a `total_size` that is not theirs: worth a warning, since readers differ in what they do with
+ * What shards hold beyond the index, and a `total_size` that is not theirs: worth a warning, since readers differ in
+ * what they do with
  * it.
  */
 const compareWithIndex = (
@@ -137,7 +146,9 @@ const compareWithIndex = (
   return [
     ...(unnamed.length === 0 ? [] : [problems.tensorsNotInIndex(path, unnamed)]),
     ...(first === undefined ? [] : [problems.tensorsInTwoShards(path, twice, shardOf.get(first) ?? '')]),
-    ...(totalSize === undefined || totalSize === model.bytes ? [] : [problems.totalSizeDiffers(path, totalSize, model.bytes)]),
+    ...(totalSize === undefined || totalSize === model.bytes
+      ? []
+      : [problems.totalSizeDiffers(path, totalSize, model.bytes)]),
   ]
 }
 
@@ -156,14 +167,19 @@ const exists = (path: string): Promise<boolean> =>
     (error: unknown) => !['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? ''),
   )
 
-/** The problem of a shard that links out of the model's folder; the one way out allowed is into `blobs/` of a Hugging Face cache entry. */
+/**
+ * The problem of a shard that links out of the model's folder; the one way out allowed is into `blobs/` of a Hugging
+ * Face cache entry.
+ */
 const strayedShard = async (path: string, folder: string, shard: string): Promise<Diagnostic | undefined> => {
   try {
     const home = await realpath(folder)
     const real = await realpath(join(folder, shard))
     const snapshots = home.lastIndexOf(`${sep}snapshots${sep}`)
     const allowed = [home, ...(snapshots < 0 ? [] : [`${home.slice(0, snapshots)}${sep}blobs`])]
-    return allowed.some((root) => real.startsWith(root.endsWith(sep) ? root : root + sep)) ? undefined : problems.shardStrays(path, shard)
+    return allowed.some((root) => real.startsWith(root.endsWith(sep) ? root : root + sep))
+      ? undefined
+      : problems.shardStrays(path, shard)
   } catch (error) {
     return ioProblem(error, join(folder, shard), 'read')
   }

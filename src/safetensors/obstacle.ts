@@ -5,7 +5,10 @@ import type { Diagnostic, Place } from '../base/diagnostic.js'
 import { errorCode, ioProblem } from './io-problem.js'
 import { specialKind } from './regular-file.js'
 
-/** What keeps a file from being written at a path: only nothing, or a regular file, may stand there. `label` and `at` are for the words. */
+/**
+ * What keeps a file from being written at a path: only nothing, or a regular file, may stand there. `label` and `at`
+ * are for the words.
+ */
 export const obstacleAt = (path: string, label: string, at: Place): Diagnostic | undefined => {
   try {
     const found = lstatSync(path)
@@ -19,7 +22,10 @@ export const obstacleAt = (path: string, label: string, at: Place): Diagnostic |
   }
 }
 
-/** What keeps a file from being made below the nearest thing above its path that is there: it has to be a folder, and, for what is `written` in any case, one that takes new files. */
+/**
+ * What keeps a file from being made below the nearest thing above its path that is there: it has to be a folder, and,
+ * for what is `written` in any case, one that takes new files.
+ */
 export const folderObstacle = (path: string, label: string, at: Place, written: boolean): Diagnostic | undefined => {
   for (let folder = dirname(path); ; folder = dirname(folder)) {
     try {
@@ -29,7 +35,8 @@ export const folderObstacle = (path: string, label: string, at: Place, written: 
     } catch (error) {
       const missing = ['ENOENT', 'ENOTDIR'].includes(errorCode(error))
       // Whether what is perhaps not written could be is told when it is.
-      if (!missing || dirname(folder) === folder) return written ? { ...ioProblem(error, path, 'create'), at } : undefined
+      if (!missing || dirname(folder) === folder)
+        return written ? { ...ioProblem(error, path, 'create'), at } : undefined
     }
   }
 }

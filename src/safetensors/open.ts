@@ -23,13 +23,22 @@ export interface FileIdentity {
 }
 
 /** The identity of a file from what the system tells of it. */
-export const identityOf = ({ size, mtimeNs, ctimeNs, ino, dev }: BigIntStats): FileIdentity => ({ size: Number(size), mtimeNs, ctimeNs, ino, dev })
+export const identityOf = ({ size, mtimeNs, ctimeNs, ino, dev }: BigIntStats): FileIdentity => ({
+  size: Number(size),
+  mtimeNs,
+  ctimeNs,
+  ino,
+  dev,
+})
 
 /** True when two identities are of one file that nobody has written to in between. */
 export const isSameFile = (x: FileIdentity, y: FileIdentity): boolean =>
   x.size === y.size && x.mtimeNs === y.mtimeNs && x.ctimeNs === y.ctimeNs && x.ino === y.ino && x.dev === y.dev
 
-/** One safetensors file that keeps every rule of the format: `headerBytes + bytes` is its length, tensors lie in the order of their bytes. */
+/**
+ * One safetensors file that keeps every rule of the format: `headerBytes + bytes` is its length, tensors lie in the
+ * order of their bytes.
+ */
 export interface SafetensorsFile extends Header {
   /** Absolute. */
   readonly path: string
@@ -43,7 +52,9 @@ export interface SafetensorsFile extends Header {
 /** BOOL bytes that are looked at when a file is opened; values beyond are copied unseen. */
 const BOOL_BYTES = 1 << 20
 
-/** Reads and judges the header of one safetensors file; whatever else the file turns out to be is named in the problem. */
+/**
+ * Reads and judges the header of one safetensors file; whatever else the file turns out to be is named in the problem.
+ */
 export const readHeader = async (path: string): Promise<Result<SafetensorsFile>> => {
   try {
     const opened = await openRegular(path, 'a safetensors file')
@@ -58,13 +69,23 @@ export const readHeader = async (path: string): Promise<Result<SafetensorsFile>>
   }
 }
 
-/** Why a path that should be read could not be: the nearest names of its folder if nothing is there, those with a `wanted` ending first, or what the system said. */
+/**
+ * Why a path that should be read could not be: the nearest names of its folder if nothing is there, those with a
+ * `wanted` ending first, or what the system said.
+ */
 export const openingProblem = async (error: unknown, path: string, wanted = MODEL): Promise<Diagnostic> => {
   if (!['ENOENT', 'ENOTDIR'].includes(errorCode(error))) return ioProblem(error, path, 'read')
   if (sep === '/' && path.includes('\\')) {
     const meant = path.replaceAll('\\', '/')
     const from = path.lastIndexOf('/', path.indexOf('\\')) + 1
-    return problems.backslashInPath(path, meant.slice(from), await stat(meant).then(() => true, () => false))
+    return problems.backslashInPath(
+      path,
+      meant.slice(from),
+      await stat(meant).then(
+        () => true,
+        () => false,
+      ),
+    )
   }
   const names = await readdir(dirname(path)).catch(() => undefined)
   if (names === undefined) return problems.folderMissing(path, dirname(path))
@@ -72,17 +93,27 @@ export const openingProblem = async (error: unknown, path: string, wanted = MODE
   const same = names.filter((name) => stemOf(name) === stem && wanted.test(name))
   const near = nearest(stem, new Set(names.map(stemOf)))
   const alike = names.filter((name) => near.includes(stemOf(name)) && extname(name) === extname(path))
-  return problems.fileMissing(path, [...new Set(same.length > 0 ? same : [...alike, ...nearest(basename(path), names)])].slice(0, alike.length > 0 ? Math.min(alike.length, 3) : 3))
+  return problems.fileMissing(
+    path,
+    [...new Set(same.length > 0 ? same : [...alike, ...nearest(basename(path), names)])].slice(
+      0,
+      alike.length > 0 ? Math.min(alike.length, 3) : 3,
+    ),
+  )
 }
 
 /** Endings of checkpoints; a model is often asked for by another one than it has, or by none. */
 const MODEL = /\.(?:safetensors|sft|safetensors\.index\.json)$/i
-const stemOf = (name: string): string => name.replace(/(?:\.(?:safetensors|sft|index\.json|ckpt|pt|pth|bin|gguf|ya?ml))+$/i, '').toLowerCase()
+const stemOf = (name: string): string =>
+  name.replace(/(?:\.(?:safetensors|sft|index\.json|ckpt|pt|pth|bin|gguf|ya?ml))+$/i, '').toLowerCase()
 
 const readOpen = async (path: string, handle: FileHandle): Promise<Result<SafetensorsFile>> => {
   const identity = identityOf(await handle.stat({ bigint: true }))
   const absolute = resolve(path)
-  const refuse = async (problem: { readonly type: 'failed'; readonly diagnostics: readonly Diagnostic[] }): Promise<Result<never>> => {
+  const refuse = async (problem: {
+    readonly type: 'failed'
+    readonly diagnostics: readonly Diagnostic[]
+  }): Promise<Result<never>> => {
     const other = recogniseOther(absolute, await readSome(handle, HEAD, 0))
     return other === undefined ? problem : failed(other)
   }

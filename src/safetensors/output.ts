@@ -25,7 +25,8 @@ export interface OutputFile {
   /** What the system tells of it now. */
   identity(): FileIdentity
   /**
-   * Makes the file whole and permanent under its final name. When it fails, what was there stays, unless only the folder could not be
+   * Makes the file whole and permanent under its final name. When it fails, what was there stays, unless only the
+   * folder could not be
    * synced.
    */
   commit(): Promise<Result<void>>
@@ -68,7 +69,8 @@ export interface StartOptions {
 }
 
 /**
- * Starts a file of `bytes` bytes whose first ones are `header`, in its folder, which is made if need be. The temporary is new (or adopted),
+ * Starts a file of `bytes` bytes whose first ones are `header`, in its folder, which is made if need be. The temporary
+ * is new (or adopted),
  * never a link, has its final size at once, and is gone again when anything fails.
  */
 export const createOutput = async (
@@ -124,7 +126,8 @@ const openOutput = (finalPath: string, temporaryPath: string, fd: number, io: Co
     if (state !== 'open') throw new Error(`committed twice or after discard: ${finalPath}`)
     let doing: IoOperation = 'sync'
     try {
-      // Never tried again: after a failed fsync the system forgets the lost pages and the next one succeeds without them.
+      // Never tried again: after a failed fsync the system forgets the lost pages and the next one succeeds without
+      // them.
       await io.fsync(fd)
       doing = 'write'
       await close()
@@ -147,15 +150,23 @@ const openOutput = (finalPath: string, temporaryPath: string, fd: number, io: Co
   return { finalPath, temporaryPath, fd, rewriteHeader, identity, commit, discard }
 }
 
-/** Writes a file that is small and at hand: whole, synced and under its name, or not at all. Removes what dead processes left of earlier tries. */
-export const writeOutput = async (path: string, bytes: Uint8Array, options: Pick<StartOptions, 'fresh'> = {}): Promise<Result<void>> => {
+/**
+ * Writes a file that is small and at hand: whole, synced and under its name, or not at all. Removes what dead processes
+ * left of earlier tries.
+ */
+export const writeOutput = async (
+  path: string,
+  bytes: Uint8Array,
+  options: Pick<StartOptions, 'fresh'> = {},
+): Promise<Result<void>> => {
   await sweepTemporaries(dirname(resolve(path)), basename(path))
   const file = await createOutput(path, bytes, bytes.length, createRunId(), options)
   return file.type === 'failed' ? file : file.value.commit()
 }
 
 /**
- * Takes an index away, for good, before the first of its shards changes: until the last of them has, what it names would be a mixture of two models.
+ * Takes an index away, for good, before the first of its shards changes: until the last of them has, what it names
+ * would be a mixture of two models.
  */
 export const withdraw = async (path: string, io: CommitIo = NODE): Promise<Result<void>> => {
   try {

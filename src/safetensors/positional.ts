@@ -17,14 +17,29 @@ const PATIENCE = 250
 const PAUSE = new Int32Array(new SharedArrayBuffer(4))
 
 /**
- * Fills `buffer` from `position` of an open file; undefined when every byte came, else what went wrong and where. `path` is for the
+ * Fills `buffer` from `position` of an open file; undefined when every byte came, else what went wrong and where.
+ * `path` is for the
  * words only.
  */
-export const readFully = (fd: number, path: string, buffer: Uint8Array, position: number, io: PositionalIo = fs): Diagnostic | undefined =>
+export const readFully = (
+  fd: number,
+  path: string,
+  buffer: Uint8Array,
+  position: number,
+  io: PositionalIo = fs,
+): Diagnostic | undefined =>
   move('read', path, buffer, position, (offset, length) => io.readSync(fd, buffer, offset, length, position + offset))
 
-/** Writes all of `buffer` at `position` of an open file; undefined when every byte went, else what went wrong and where. */
-export const writeFully = (fd: number, path: string, buffer: Uint8Array, position: number, io: PositionalIo = fs): Diagnostic | undefined =>
+/**
+ * Writes all of `buffer` at `position` of an open file; undefined when every byte went, else what went wrong and where.
+ */
+export const writeFully = (
+  fd: number,
+  path: string,
+  buffer: Uint8Array,
+  position: number,
+  io: PositionalIo = fs,
+): Diagnostic | undefined =>
   move('write', path, buffer, position, (offset, length) => io.writeSync(fd, buffer, offset, length, position + offset))
 
 const move = (
@@ -35,7 +50,7 @@ const move = (
   call: (offset: number, length: number) => number,
 ): Diagnostic | undefined => {
   let idle = 0
-  for (let done = 0; done < buffer.length; ) {
+  for (let done = 0; done < buffer.length;) {
     let moved = 0
     try {
       moved = call(done, Math.min(MOST, buffer.length - done))

@@ -10,7 +10,9 @@ const { O_NONBLOCK = 0, O_RDONLY } = constants
 export const READ_ONLY = O_RDONLY | O_NONBLOCK
 
 /** What something is that is not a regular file; undefined for one that is. */
-export const specialKind = (found: Pick<Stats, 'isBlockDevice' | 'isDirectory' | 'isFIFO' | 'isFile' | 'isSocket'>): SpecialKind | undefined => {
+export const specialKind = (
+  found: Pick<Stats, 'isBlockDevice' | 'isDirectory' | 'isFIFO' | 'isFile' | 'isSocket'>,
+): SpecialKind | undefined => {
   if (found.isFile()) return undefined
   if (found.isDirectory()) return 'folder'
   if (found.isFIFO()) return 'fifo'
@@ -23,9 +25,13 @@ const refuse = (path: string, found: Stats, wanted: string): Diagnostic | undefi
   return kind === undefined ? undefined : notARegularFile(path, kind, wanted)
 }
 
-/** Opens a regular file for reading, without ever waiting; `wanted` names what it should be, such as "a recipe". Throws what the system says. */
+/**
+ * Opens a regular file for reading, without ever waiting; `wanted` names what it should be, such as "a recipe". Throws
+ * what the system says.
+ */
 export const openRegular = async (path: string, wanted: string): Promise<Result<FileHandle>> => {
-  // A device may act on being opened, so it is looked at before; and after, since something else may stand there by then.
+  // A device may act on being opened, so it is looked at before; and after, since something else may stand there by
+  // then.
   const before = refuse(path, await stat(path), wanted)
   if (before !== undefined) return failed(before)
   const handle = await open(path, READ_ONLY)
@@ -45,7 +51,10 @@ export interface ReadOptions {
 }
 
 /** Reads a regular file whole, once its size is known to be within bounds. Throws what the system says. */
-export const readRegular = async (path: string, { wanted, most, tooLarge = (size) => fileOversized(path, wanted, size, most) }: ReadOptions): Promise<Result<Buffer>> => {
+export const readRegular = async (
+  path: string,
+  { wanted, most, tooLarge = (size) => fileOversized(path, wanted, size, most) }: ReadOptions,
+): Promise<Result<Buffer>> => {
   const opened = await openRegular(path, wanted)
   if (opened.type === 'failed') return opened
   const handle = opened.value

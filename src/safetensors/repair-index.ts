@@ -1,7 +1,13 @@
 import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { mended, nothingToIndex, repairTargetExists, shardsDisagree, shardsIncomplete } from '../base/catalogue/repair.js'
+import {
+  mended,
+  nothingToIndex,
+  repairTargetExists,
+  shardsDisagree,
+  shardsIncomplete,
+} from '../base/catalogue/repair.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
@@ -38,5 +44,14 @@ export const repairIndex = async (folder: string): Promise<Result<Repaired>> => 
   const bytes = Buffer.from(indexText([...shardOf], total))
   const written = await writeOutput(out, bytes, { fresh: true })
   if (written.type === 'failed') return existsSync(out) ? failed(repairTargetExists(out)) : written
-  return ok({ path: folder, out, mended: [mended.index(set.stem + INDEX_SUFFIX, set.of)], tensors: shardOf.size, bytes: bytes.length }, problems)
+  return ok(
+    {
+      path: folder,
+      out,
+      mended: [mended.index(set.stem + INDEX_SUFFIX, set.of)],
+      tensors: shardOf.size,
+      bytes: bytes.length,
+    },
+    problems,
+  )
 }

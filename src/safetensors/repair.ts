@@ -30,7 +30,8 @@ export interface Repaired {
 const PIECE = 1 << 23
 
 /** The name of a repaired copy beside its original. */
-export const repairedName = (path: string): string => join(dirname(path), `${basename(path).replace(/\.(?:safetensors|sft)$/i, '')}.repaired.safetensors`)
+export const repairedName = (path: string): string =>
+  join(dirname(path), `${basename(path).replace(/\.(?:safetensors|sft)$/i, '')}.repaired.safetensors`)
 
 /** Judges where tensors lie: what of it a copy puts right, or why it cannot be. */
 const judgeLayout = (path: string, entries: readonly LenientEntry[], dataBytes: number): Result<readonly string[]> => {
@@ -38,7 +39,8 @@ const judgeLayout = (path: string, entries: readonly LenientEntry[], dataBytes: 
   let [holes, inHoles, previous]: [number, number, LenientEntry | undefined] = [0, 0, undefined]
   for (const entry of [...entries].sort((x, y) => x.begin - y.begin || x.end - y.end)) {
     const { name, dtype, shape, begin, end } = entry
-    if (end - begin !== (shape.reduce((n, d) => n * d, 1) * DTYPES[dtype].bits) / 8) return failed(notMendable(path, UNMENDABLE.size(name), name))
+    if (end - begin !== (shape.reduce((n, d) => n * d, 1) * DTYPES[dtype].bits) / 8)
+      return failed(notMendable(path, UNMENDABLE.size(name), name))
     const last = previous?.end ?? 0
     if (begin === end) {
       if (begin !== last && !entries.some((e) => e.begin === begin && e !== entry)) empty.push(name)
@@ -78,15 +80,24 @@ const diagnose = (path: string, fd: number, size: number) => {
   if (header.type === 'failed') return failed(other ?? header.diagnostics[0]!)
   const dataBegin = PREFIX + length.value
   const layout = judgeLayout(path, header.value.entries, size - dataBegin)
-  return layout.type === 'failed' ? layout : ok({ ...header.value, dataBegin, defects: [...header.value.defects, ...layout.value] })
+  return layout.type === 'failed'
+    ? layout
+    : ok({ ...header.value, dataBegin, defects: [...header.value.defects, ...layout.value] })
 }
 
-const untouched = (path: string, strict: Result<SafetensorsFile>, bytes: number): Repaired =>
-  ({ path, out: undefined, mended: [], tensors: strict.type === 'ok' ? strict.value.tensors.size : 0, bytes })
+const untouched = (path: string, strict: Result<SafetensorsFile>, bytes: number): Repaired => ({
+  path,
+  out: undefined,
+  mended: [],
+  tensors: strict.type === 'ok' ? strict.value.tensors.size : 0,
+  bytes,
+})
 
 /**
- * Writes a copy of a safetensors file that keeps every rule of the format, for every defect that leaves no doubt about any number; says what
- * it did about each. Reads the original and never writes to it; overwrites nothing. The tensors' bytes are copied as they are.
+ * Writes a copy of a safetensors file that keeps every rule of the format, for every defect that leaves no doubt about
+ * any number; says what
+ * it did about each. Reads the original and never writes to it; overwrites nothing. The tensors' bytes are copied as
+ * they are.
  */
 export const repairFile = async (path: string, out: string): Promise<Result<Repaired>> => {
   const strict = await readHeader(path)
@@ -102,7 +113,8 @@ export const repairFile = async (path: string, out: string): Promise<Result<Repa
     const found = diagnose(path, fd, identity.size)
     // What is odd and yet valid needs no repair, even where it could not be written again.
     if (found.type === 'failed' && strict.type === 'failed') return found
-    if (found.type === 'failed' || (strict.type === 'ok' && found.value.defects.length === 0)) return ok(untouched(path, strict, identity.size), strict.diagnostics)
+    if (found.type === 'failed' || (strict.type === 'ok' && found.value.defects.length === 0))
+      return ok(untouched(path, strict, identity.size), strict.diagnostics)
     const { entries, metadata, dataBegin, defects } = found.value
     // Beyond a limit of smelt rather than against the rules of the format: a copy would be refused in the same way.
     if (strict.type === 'failed' && defects.length === 0) return strict
@@ -116,7 +128,9 @@ export const repairFile = async (path: string, out: string): Promise<Result<Repa
       const to = layout.offsets.get(entry.name)!.begin
       for (let done = 0, bytes = bytesOf(entry); done < bytes; done += PIECE) {
         const part = piece.subarray(0, Math.min(PIECE, bytes - done))
-        const problem = readFully(fd, path, part, dataBegin + entry.begin + done) ?? writeFully(target, temporaryPath, part, to + done)
+        const problem =
+          readFully(fd, path, part, dataBegin + entry.begin + done) ??
+          writeFully(target, temporaryPath, part, to + done)
         if (problem === undefined) continue
         await discard()
         return failed(problem)
@@ -130,11 +144,19 @@ export const repairFile = async (path: string, out: string): Promise<Result<Repa
     if (committed.type === 'failed') return fs.existsSync(out) ? failed(repairTargetExists(out)) : committed
     const judged = await readHeader(out)
     if (judged.type === 'failed') throw new Error(`a repaired file that is none: ${judged.diagnostics[0]!.message}`)
-    return ok({ path, out, mended: defects.length === 0 ? [mended.header] : defects, tensors: entries.length, bytes: layout.bytes }, judged.diagnostics)
+    return ok(
+      {
+        path,
+        out,
+        mended: defects.length === 0 ? [mended.header] : defects,
+        tensors: entries.length,
+        bytes: layout.bytes,
+      },
+      judged.diagnostics,
+    )
   } catch (error) {
     return failed(ioProblem(error, path, 'read'))
   } finally {
     fs.closeSync(fd)
   }
 }
-

@@ -2,7 +2,10 @@ import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { blake3 } from '../base/digest.js'
 
-/** Names one run of the program and the process that makes it: `<host>-<boot>-<pid>-<start>-<random>`, safe in a file name. */
+/**
+ * Names one run of the program and the process that makes it: `<host>-<boot>-<pid>-<start>-<random>`, safe in a file
+ * name.
+ */
 export type RunId = string & { readonly __brand: 'RunId' }
 
 const RUN_ID = /^([0-9a-f]{8})-([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}$/
@@ -18,7 +21,8 @@ export const isRunId = (text: string): boolean => RUN_ID.test(text)
 export const isElsewhere = (runId: string): boolean => RUN_ID.exec(runId)?.[1] !== hostId()
 
 /**
- * True only when it is certain that the process behind a run is gone: it ran on this host, and the host has since restarted, or no
+ * True only when it is certain that the process behind a run is gone: it ran on this host, and the host has since
+ * restarted, or no
  * process has its number, or another one that started at another time has. Runs of other hosts are never certain.
  */
 export const isGone = (runId: string): boolean => {

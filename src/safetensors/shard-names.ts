@@ -3,7 +3,10 @@ import type { ShardNameFlaw } from '../base/catalogue/sharded-index.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { greatest } from '../base/lists.js'
 
-/** Judges the file names that an index gives: none may lead out of its folder on any system, nor fall together on one that ignores case. */
+/**
+ * Judges the file names that an index gives: none may lead out of its folder on any system, nor fall together on one
+ * that ignores case.
+ */
 export const checkShardNames = (path: string, shards: readonly string[]): Diagnostic[] => {
   const refused = shards.flatMap((shard) => {
     const flaw = flawOf(shard)
@@ -37,7 +40,9 @@ const flawOf = (shard: string): ShardNameFlaw | undefined => FLAWS.find(([, patt
 const NUMBERED = /^(.*)-(\d{5,6})-of-(\d{5,6})\.safetensors$/s
 
 /** The number of a shard and how many there are of it, told from its name, or undefined. */
-export const shardNumber = (name: string): { readonly stem: string; readonly number: number; readonly of: number } | undefined => {
+export const shardNumber = (
+  name: string,
+): { readonly stem: string; readonly number: number; readonly of: number } | undefined => {
   const [, stem, number, of] = NUMBERED.exec(name) ?? []
   return stem === undefined ? undefined : { stem, number: Number(number), of: Number(of) }
 }
@@ -51,15 +56,32 @@ export interface Unindexed {
   readonly numbers: readonly number[]
 }
 
-/** The shards among the names of a folder without an index, where they are those of one model and nothing else is; undefined otherwise. */
+/**
+ * The shards among the names of a folder without an index, where they are those of one model and nothing else is;
+ * undefined otherwise.
+ */
 export const findUnindexed = (names: readonly string[]): Unindexed | undefined => {
   const files = names.filter((name) => name.endsWith('.safetensors') && !name.startsWith('.'))
-  const numbered = files.flatMap((name) => { const shard = shardNumber(name); return shard === undefined ? [] : [{ name, ...shard }] })
+  const numbered = files.flatMap((name) => {
+    const shard = shardNumber(name)
+    return shard === undefined ? [] : [{ name, ...shard }]
+  })
   const [first] = numbered
-  if (first === undefined || first.of < 2 || numbered.length < files.length || names.some((name) => name.endsWith('.safetensors.index.json'))) return undefined
+  if (
+    first === undefined ||
+    first.of < 2 ||
+    numbered.length < files.length ||
+    names.some((name) => name.endsWith('.safetensors.index.json'))
+  )
+    return undefined
   if (numbered.some((shard) => shard.stem !== first.stem || shard.of !== first.of)) return undefined
   const sorted = numbered.toSorted((x, y) => x.number - y.number)
-  return { stem: first.stem, of: first.of, shards: sorted.map((shard) => shard.name), numbers: sorted.map((shard) => shard.number) }
+  return {
+    stem: first.stem,
+    of: first.of,
+    shards: sorted.map((shard) => shard.name),
+    numbers: sorted.map((shard) => shard.number),
+  }
 }
 
 const checkNumbers = (path: string, shards: readonly string[]): Diagnostic[] => {
@@ -69,6 +91,7 @@ const checkNumbers = (path: string, shards: readonly string[]): Diagnostic[] => 
   if (total === undefined) return []
   const present = new Set(numbered.map((shard) => shard.number))
   // Not an array of `total` numbers: a hostile name may claim 999,999 of them.
-  const whole = totals.size === 1 && present.size === total && [...present].every((number) => number >= 1 && number <= total)
+  const whole =
+    totals.size === 1 && present.size === total && [...present].every((number) => number >= 1 && number <= total)
   return whole ? [] : [problems.shardsOddlyNumbered(path, [...present], greatest(totals))]
 }

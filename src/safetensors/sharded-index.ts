@@ -12,7 +12,10 @@ import { readJson } from './strict-json.js'
 /** How the name of an index file ends. */
 export const INDEX_SUFFIX = '.safetensors.index.json'
 
-/** What an index says: which shard holds each tensor, the shards in order of name, and the bytes it claims for all tensors. */
+/**
+ * What an index says: which shard holds each tensor, the shards in order of name, and the bytes it claims for all
+ * tensors.
+ */
 export interface ShardedIndex {
   readonly shardOf: ReadonlyMap<string, string>
   readonly shards: readonly string[]
@@ -24,17 +27,26 @@ const MAX_BYTES = 250_000_000
 const MAX_SHARDS = 10_000
 const RULES = { depth: 64, longest: 100_000 }
 
-/** Reads an index file; its shards' names are checked to stay inside the folder, the shards themselves are not opened. */
+/**
+ * Reads an index file; its shards' names are checked to stay inside the folder, the shards themselves are not opened.
+ */
 export const readIndex = async (path: string): Promise<Result<ShardedIndex>> => {
   try {
-    const read = await readRegular(path, { wanted: 'an index', most: MAX_BYTES, tooLarge: (size) => problems.indexTooLarge(path, size, MAX_BYTES) })
+    const read = await readRegular(path, {
+      wanted: 'an index',
+      most: MAX_BYTES,
+      tooLarge: (size) => problems.indexTooLarge(path, size, MAX_BYTES),
+    })
     return read.type === 'failed' ? read : parseIndex(path, read.value)
   } catch (error) {
     return failed(await openingProblem(error, path))
   }
 }
 
-/** Reads the bytes of an index. A tensor named twice and a `weight_map` that maps to anything but file names are refused. */
+/**
+ * Reads the bytes of an index. A tensor named twice and a `weight_map` that maps to anything but file names are
+ * refused.
+ */
 export const parseIndex = (path: string, bytes: Buffer): Result<ShardedIndex> => {
   if (!isUtf8(bytes)) return failed(problems.indexNotUtf8(path))
   const json = readJson(bytes, { ...RULES, describe: (reason, offset) => problems.indexNotJson(path, reason, offset) })

@@ -10,8 +10,10 @@ export interface ShardLayout {
 }
 
 /**
- * Fills shards with the tensors in the order given, starting a new one where the next tensor would exceed `shardBytes` of data; a
- * larger tensor has a shard of its own. Every shard carries the metadata. Files are named `<stem>-00001-of-0000N.safetensors`, also
+ * Fills shards with the tensors in the order given, starting a new one where the next tensor would exceed `shardBytes`
+ * of data; a
+ * larger tensor has a shard of its own. Every shard carries the metadata. Files are named
+ * `<stem>-00001-of-0000N.safetensors`, also
  * when there is one.
  */
 export const layoutShards = (
@@ -46,6 +48,9 @@ export const layoutShards = (
 /** The text of an index, from the shard of each tensor and the bytes of all of them. */
 export const indexText = (shardOf: readonly (readonly [tensor: string, shard: string])[], total: number): string => {
   // By hand, for an object would move names such as "0" to the front and lose "__proto__".
-  const lines = [...shardOf].sort(([x], [y]) => compareNames(x, y)).map(([name, shard]) => `    ${quote(name)}: ${quote(shard)}`).join(',\n')
+  const lines = [...shardOf]
+    .sort(([x], [y]) => compareNames(x, y))
+    .map(([name, shard]) => `    ${quote(name)}: ${quote(shard)}`)
+    .join(',\n')
   return `{\n  "metadata": {\n    "total_size": ${total}\n  },\n  "weight_map": {\n${lines}\n  }\n}\n`
 }

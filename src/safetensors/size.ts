@@ -6,7 +6,8 @@ import type { Result } from '../base/result.js'
 const SIZE = /^(\d+(?:\.\d+)?)\s*(?:([kmgt]i?)?b)?$/i
 
 /**
- * A number of bytes written as `5GB`, `1.5 GB`, `512MiB` or `4096`: kB, MB, GB and TB are powers of 1000, KiB and its like of 1024; at
+ * A number of bytes written as `5GB`, `1.5 GB`, `512MiB` or `4096`: kB, MB, GB and TB are powers of 1000, KiB and its
+ * like of 1024; at
  * least 1.
  */
 export const parseSize = (text: string, at?: Place): Result<number> => {

@@ -8,7 +8,10 @@ import { errorCode, ioProblem } from './io-problem.js'
 /** Share of the bytes asked for on top, for what file systems need besides the data. */
 const MARGIN = 0.05
 
-/** Asks whether the file system of a folder, which need not exist yet, has room for `bytes` and 5 % more; gives the free bytes. */
+/**
+ * Asks whether the file system of a folder, which need not exist yet, has room for `bytes` and 5 % more; gives the free
+ * bytes.
+ */
 export const preflight = (folder: string, bytes: number): Result<number> => {
   for (let place = resolve(folder); ; place = dirname(place)) {
     try {

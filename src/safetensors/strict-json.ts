@@ -11,7 +11,8 @@ export interface JsonRules {
 }
 
 /**
- * Reads one JSON document of bytes from front to back, as its caller asks for it. The first problem sticks: from then on every read
+ * Reads one JSON document of bytes from front to back, as its caller asks for it. The first problem sticks: from then
+ * on every read
  * yields an empty value and nothing is visited, so callers look at `fault` once, at the end.
  */
 export interface JsonReader {
@@ -192,7 +193,8 @@ export const readJson = (bytes: Buffer, rules: JsonRules): JsonReader => {
     let value = 0
     while (isDigit(bytes[at])) value = value * 10 + (bytes[at++] as number) - ZERO
     const length = at - start
-    if (length === 0 || mayContinueNumber(bytes[at])) fail(first === undefined ? 'unexpected-end' : 'expected-integer', start)
+    if (length === 0 || mayContinueNumber(bytes[at]))
+      fail(first === undefined ? 'unexpected-end' : 'expected-integer', start)
     else if (first === ZERO && length > 1) fail('bad-number', start)
     else if (length <= 15) return value
     else if (length > U64_DIGITS) fail('integer-too-large', start)

@@ -6,7 +6,10 @@ import { readRegularSync } from './regular-file.js'
 import { isElsewhere, isGone, isRunId } from './run-id.js'
 import type { RunId } from './run-id.js'
 
-/** Longest part of a file's name that its temporary keeps, in bytes; the whole must stay within the 255 that file systems allow. */
+/**
+ * Longest part of a file's name that its temporary keeps, in bytes; the whole must stay within the 255 that file
+ * systems allow.
+ */
 const KEPT = 120
 
 const [PARTIAL, JOURNAL, BUILDING] = ['.partial', '.journal', 'building']
@@ -16,7 +19,9 @@ export const temporaryName = (name: string, runId: RunId): string => `${prefixOf
 
 const prefixOf = (name: string): string => {
   if (Buffer.byteLength(name) <= KEPT) return `.${name}.`
-  return `.${Buffer.from(name).toString('latin1', 0, 40).replace(/[^\w.-]/g, '_')}~${Buffer.from(blake3(name)).toString('hex', 0, 8)}.`
+  return `.${Buffer.from(name)
+    .toString('latin1', 0, 40)
+    .replace(/[^\w.-]/g, '_')}~${Buffer.from(blake3(name)).toString('hex', 0, 8)}.`
 }
 
 /** The name of the journal beside a temporary, which tells what of it is done. */
@@ -25,7 +30,10 @@ export const journalName = (temporary: string): string => `${temporary.slice(0, 
 /** The name, beside an output, of the file that says who is writing it. */
 export const claimName = (name: string): string => `${prefixOf(name)}${BUILDING}`
 
-/** The temporaries, journals and claims of `name` whose process is gone; those of living processes and of other hosts are not among them. */
+/**
+ * The temporaries, journals and claims of `name` whose process is gone; those of living processes and of other hosts
+ * are not among them.
+ */
 export const findAbandoned = async (folder: string, name: string): Promise<string[]> => {
   const prefix = prefixOf(name)
   const entries = await readdir(folder).catch(() => [])
@@ -41,7 +49,10 @@ export const findAbandoned = async (folder: string, name: string): Promise<strin
 
 /** A claim that names no owner was never finished, or lost to a power cut; only one this old, in ms, is nobody's. */
 const UNFINISHED = 5000
-/** The owner of a claim renews it every few seconds: one of another host that is this old, in ms, is nobody's either. Containers are hosts, each start a new one. */
+/**
+ * The owner of a claim renews it every few seconds: one of another host that is this old, in ms, is nobody's either.
+ * Containers are hosts, each start a new one.
+ */
 const SILENT = 300_000
 
 /** Who a claim says is building; undefined where there is none. */
@@ -62,7 +73,11 @@ export const isStaleClaim = (claim: string): boolean => {
 }
 
 /** Removes what dead runs left of `name`, but for the files that are `kept`, and gives the names of what is gone. */
-export const sweepTemporaries = async (folder: string, name: string, kept: ReadonlySet<string> = new Set()): Promise<string[]> => {
+export const sweepTemporaries = async (
+  folder: string,
+  name: string,
+  kept: ReadonlySet<string> = new Set(),
+): Promise<string[]> => {
   const stale = (await findAbandoned(folder, name)).filter((entry) => !kept.has(join(folder, entry)))
   const removed = await Promise.all(
     stale.map((entry) =>

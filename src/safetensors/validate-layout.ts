@@ -22,8 +22,10 @@ const ODD_NAME = /^(?:\.\.)?$|[\p{Cc}\\/]/u
 const MAX_RANK = 64
 
 /**
- * Judges entries by the reference's loop: in the order of their bytes each tensor begins where the one before ended and has as many bytes
- * as its dtype and shape ask for, and the last one ends where the file ends. Gives the tensors with offsets from the start of the file.
+ * Judges entries by the reference's loop: in the order of their bytes each tensor begins where the one before ended and
+ * has as many bytes
+ * as its dtype and shape ask for, and the last one ends where the file ends. Gives the tensors with offsets from the
+ * start of the file.
  */
 export const validateLayout = (
   path: string,
@@ -36,11 +38,14 @@ export const validateLayout = (
   let previous: number | bigint = 0
   for (const entry of sortByBytes(entries)) {
     const { name, dtype, shape, begin, end } = entry
-    if (compare(begin, previous) !== 0 || end < begin) return failed(problems.invalidOffset(path, name, begin, end, previous))
+    if (compare(begin, previous) !== 0 || end < begin)
+      return failed(problems.invalidOffset(path, name, begin, end, previous))
     const bits = bitsOf(shape, DTYPES[dtype].bits)
     if (bits === undefined) return failed(problems.validationOverflow(path, name, dtype, shape))
-    if (typeof bits === 'bigint' ? bits % 8n !== 0n : bits % 8 !== 0) return failed(problems.misalignedSlice(path, name, dtype, shape))
-    if (!fills(bits, begin, end)) return failed(problems.tensorInvalidInfo(path, name, dtype, shape, BigInt(bits) / 8n, begin, end))
+    if (typeof bits === 'bigint' ? bits % 8n !== 0n : bits % 8 !== 0)
+      return failed(problems.misalignedSlice(path, name, dtype, shape))
+    if (!fills(bits, begin, end))
+      return failed(problems.tensorInvalidInfo(path, name, dtype, shape, BigInt(bits) / 8n, begin, end))
     const inexact = isPlain(shape) ? undefined : shape.find((d) => BigInt(Number(d)) !== BigInt(d))
     if (inexact !== undefined && begin === end) return failed(problems.dimensionInexact(path, name, inexact))
     noticeOddities(entry, notices)
@@ -80,7 +85,10 @@ const sortByBytes = (entries: readonly HeaderEntry[]): readonly HeaderEntry[] =>
   return [...entries].sort((x, y) => compare(x.begin, y.begin) || compare(x.end, y.end))
 }
 
-/** Bits of a tensor; undefined where the product, taken from left to right, leaves 64 bits at any step, even if a 0 follows. */
+/**
+ * Bits of a tensor; undefined where the product, taken from left to right, leaves 64 bits at any step, even if a 0
+ * follows.
+ */
 const bitsOf = (shape: readonly (number | bigint)[], bitsEach: number): number | bigint | undefined => {
   let size = 1
   for (const dimension of shape) size *= Number(dimension)

@@ -5,9 +5,9 @@ import { shortDigest } from '../base/digest.js'
 import { makeFolder } from '../safetensors/make-folder.js'
 import { readRegularSync } from '../safetensors/regular-file.js'
 
-
 /**
- * Writes a text with its digest in front. Not synced: an entry that a power cut tears is found out by its digest and dropped.
+ * Writes a text with its digest in front. Not synced: an entry that a power cut tears is found out by its digest and
+ * dropped.
  * Throws what the file system says.
  */
 export const writeChecksummed = (path: string, text: string): void => {
@@ -22,7 +22,9 @@ export const writeChecksummed = (path: string, text: string): void => {
   }
 }
 
-/** The text of an entry, marked as used; undefined where there is none or it is not what was written, which removes it. */
+/**
+ * The text of an entry, marked as used; undefined where there is none or it is not what was written, which removes it.
+ */
 export const readChecksummed = (path: string, now: number): string | undefined => {
   let entry: string | undefined
   try {
@@ -49,4 +51,3 @@ export const touch = (path: string, now: number): void => {
     // A store that can be read and not written still serves.
   }
 }
-

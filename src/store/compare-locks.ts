@@ -5,17 +5,28 @@ import type { Lock, LockedBuild, LockedInput, LockedStep, OutputPlace } from './
 export interface LockChange {
   readonly of: 'lock' | 'recipe' | 'input' | 'param' | 'step' | 'output'
   readonly name: string
-  /** Which fact of a step or an output, or `metadata` or `sides.NAME` of an input; undefined where the thing itself came, went or changed. */
+  /**
+   * Which fact of a step or an output, or `metadata` or `sides.NAME` of an input; undefined where the thing itself
+   * came, went or changed.
+   */
   readonly fact?: string
   readonly was: unknown
   readonly is: unknown
 }
 
-const same = (x: unknown, y: unknown): boolean => (x === undefined || y === undefined ? x === y : canonicalJson(x) === canonicalJson(y))
+const same = (x: unknown, y: unknown): boolean =>
+  x === undefined || y === undefined ? x === y : canonicalJson(x) === canonicalJson(y)
 
-const keysOf = (...records: readonly (object | undefined)[]): readonly string[] => [...new Set(records.flatMap((r) => Object.keys(r ?? {})))]
+const keysOf = (...records: readonly (object | undefined)[]): readonly string[] => [
+  ...new Set(records.flatMap((r) => Object.keys(r ?? {}))),
+]
 
-const compareRecords = <T>(of: LockChange['of'], was: Readonly<Record<string, T>> | undefined, is: Readonly<Record<string, T>> | undefined, pick: (x: T) => unknown = (x) => x): LockChange[] =>
+const compareRecords = <T>(
+  of: LockChange['of'],
+  was: Readonly<Record<string, T>> | undefined,
+  is: Readonly<Record<string, T>> | undefined,
+  pick: (x: T) => unknown = (x) => x,
+): LockChange[] =>
   keysOf(was, is).flatMap((name): LockChange[] => {
     const [x, y] = [was?.[name], is?.[name]].map((v) => (v === undefined ? undefined : pick(v)))
     return same(x, y) ? [] : [{ of, name, was: x, is: y }]
@@ -25,20 +36,34 @@ const compareRecords = <T>(of: LockChange['of'], was: Readonly<Record<string, T>
 const flatten = (step: LockedStep | undefined): Readonly<Record<string, unknown>> | undefined => {
   if (step === undefined) return undefined
   const { fingerprint: _, inputs, params, ...rest } = step
-  const under = (key: string, record: Readonly<Record<string, unknown>>) => Object.entries(record).map(([k, v]) => [`${key}.${k}`, v] as const)
+  const under = (key: string, record: Readonly<Record<string, unknown>>) =>
+    Object.entries(record).map(([k, v]) => [`${key}.${k}`, v] as const)
   return Object.fromEntries([...Object.entries(rest), ...under('inputs', inputs), ...under('params', params)])
 }
 
 /** What of a step itself is different, fact by fact; nothing when only what it uses has changed. */
-export const compareSteps = (name: string, was: LockedStep | undefined, is: LockedStep | undefined): readonly LockChange[] => {
-  if (was === undefined || is === undefined) return same(was, is) ? [] : [{ of: 'step', name, was: was?.op, is: is?.op }]
+export const compareSteps = (
+  name: string,
+  was: LockedStep | undefined,
+  is: LockedStep | undefined,
+): readonly LockChange[] => {
+  if (was === undefined || is === undefined)
+    return same(was, is) ? [] : [{ of: 'step', name, was: was?.op, is: is?.op }]
   const [before, now] = [flatten(was)!, flatten(is)!]
-  return keysOf(before, now).filter((fact) => !same(before[fact], now[fact])).map((fact) => ({ of: 'step', name, fact, was: before[fact], is: now[fact] }))
+  return keysOf(before, now)
+    .filter((fact) => !same(before[fact], now[fact]))
+    .map((fact) => ({ of: 'step', name, fact, was: before[fact], is: now[fact] }))
 }
 
 /** What of an input besides its tensors is different: its metadata, and files beside it. */
-export const compareAside = (name: string, was: Pick<LockedInput, 'metadata' | 'sides'>, is: Pick<LockedInput, 'metadata' | 'sides'>): readonly LockChange[] => [
-  ...(was.metadata === is.metadata ? [] : [{ of: 'input', name, fact: 'metadata', was: was.metadata, is: is.metadata } as const]),
+export const compareAside = (
+  name: string,
+  was: Pick<LockedInput, 'metadata' | 'sides'>,
+  is: Pick<LockedInput, 'metadata' | 'sides'>,
+): readonly LockChange[] => [
+  ...(was.metadata === is.metadata
+    ? []
+    : [{ of: 'input', name, fact: 'metadata', was: was.metadata, is: is.metadata } as const]),
   ...keysOf(was.sides, is.sides).flatMap((side): LockChange[] => {
     const [before, now] = [was.sides?.[side] ?? undefined, is.sides?.[side] ?? undefined]
     return before === now ? [] : [{ of: 'input', name, fact: `sides.${side}`, was: before, is: now }]
@@ -48,13 +73,19 @@ export const compareAside = (name: string, was: Pick<LockedInput, 'metadata' | '
 /** What of how and where an output is written is different. */
 export const comparePlaces = (name: string, was: OutputPlace | undefined, is: OutputPlace): readonly LockChange[] => {
   if (was === undefined) return [{ of: 'output', name, was: undefined, is: is.path }]
-  return (['path', 'dtype', 'shard_size'] as const).filter((fact) => !same(was[fact], is[fact])).map((fact) => ({ of: 'output', name, fact, was: was[fact], is: is[fact] }))
+  return (['path', 'dtype', 'shard_size'] as const)
+    .filter((fact) => !same(was[fact], is[fact]))
+    .map((fact) => ({ of: 'output', name, fact, was: was[fact], is: is[fact] }))
 }
 
 /** Locks of version 1 do not say what an input has besides its tensors. */
 const compareInputs = (was: Lock, is: Lock): readonly LockChange[] => [
   ...compareRecords('input', was.inputs, is.inputs, (i) => i.digest),
-  ...(was.lock === 1 || is.lock === 1 ? [] : Object.keys(is.inputs).filter((name) => was.inputs[name] !== undefined).flatMap((name) => compareAside(name, was.inputs[name]!, is.inputs[name]!))),
+  ...(was.lock === 1 || is.lock === 1
+    ? []
+    : Object.keys(is.inputs)
+        .filter((name) => was.inputs[name] !== undefined)
+        .flatMap((name) => compareAside(name, was.inputs[name]!, is.inputs[name]!))),
 ]
 
 const compareBuilds = (was: LockedBuild | undefined, is: LockedBuild | undefined): LockChange[] => [
@@ -63,12 +94,16 @@ const compareBuilds = (was: LockedBuild | undefined, is: LockedBuild | undefined
   ...compareRecords('output', was?.outputs, is?.outputs, (o) => o.digest),
 ]
 
-/** Everything in which one lock differs from another, but for the version of the program; a missing lock is an empty one. */
+/**
+ * Everything in which one lock differs from another, but for the version of the program; a missing lock is an empty
+ * one.
+ */
 export const compareLocks = (was: Lock | undefined, is: Lock): readonly LockChange[] => {
   if (was === undefined) return [{ of: 'lock', name: 'lock', was: undefined, is: 'new' }]
-  const builds = was.builds.length === is.builds.length
-    ? is.builds.flatMap((build, i) => compareBuilds(was.builds[i], build))
-    : [{ of: 'lock', name: 'settings', was: was.builds.length, is: is.builds.length } as const]
+  const builds =
+    was.builds.length === is.builds.length
+      ? is.builds.flatMap((build, i) => compareBuilds(was.builds[i], build))
+      : [{ of: 'lock', name: 'settings', was: was.builds.length, is: is.builds.length } as const]
   return [
     ...(was.recipe === is.recipe ? [] : [{ of: 'recipe', name: 'recipe', was: was.recipe, is: is.recipe } as const]),
     ...compareInputs(was, is),
@@ -82,17 +117,30 @@ const shown = (value: unknown): string => {
   return text.length > 60 ? `${text.slice(0, 59)}…` : text
 }
 
-const kindWords = { lock: 'the lock', recipe: 'the recipe', input: 'input', param: 'param', step: 'step', output: 'output' } as const
+const kindWords = {
+  lock: 'the lock',
+  recipe: 'the recipe',
+  input: 'input',
+  param: 'param',
+  step: 'step',
+  output: 'output',
+} as const
 
 /** A change in words: `param \`keep\` changed from 0.3 to 0.5`. */
 export const describeChange = ({ of, name, fact, was, is }: LockChange): string => {
   if (of === 'lock') return name === 'lock' ? 'new' : `${name} changed from ${shown(was)} to ${shown(is)}`
   if (of === 'recipe') return 'the text of the recipe changed'
   if (of === 'input' && fact !== undefined) {
-    const what = fact === 'metadata' ? `the metadata of input \`${name}\`` : `\`${fact.replace(/^sides\./, '')}\` of input \`${name}\``
+    const what =
+      fact === 'metadata'
+        ? `the metadata of input \`${name}\``
+        : `\`${fact.replace(/^sides\./, '')}\` of input \`${name}\``
     return `${what} ${was === undefined ? 'is new' : is === undefined ? 'was removed' : 'changed'}`
   }
-  const what = fact === undefined ? `${kindWords[of]} \`${name}\`` : `\`${fact.replace(/^params\./, '')}\` of ${kindWords[of]} \`${name}\``
+  const what =
+    fact === undefined
+      ? `${kindWords[of]} \`${name}\``
+      : `\`${fact.replace(/^params\./, '')}\` of ${kindWords[of]} \`${name}\``
   if (was === undefined) return fact === undefined ? `${what} is new` : `${what} was added: ${shown(is)}`
   if (is === undefined) return fact === undefined ? `${what} was removed` : `${what} was removed (was ${shown(was)})`
   return `${what} changed from ${shown(was)} to ${shown(is)}`

@@ -16,7 +16,10 @@ export interface KnownTensor {
 /** What is remembered of a file. */
 export interface KnownFile {
   readonly identity: FileIdentity
-  /** BLAKE3 of everything in front of the data, which is all of a file that is no model; undefined for files that smelt only read. */
+  /**
+   * BLAKE3 of everything in front of the data, which is all of a file that is no model; undefined for files that smelt
+   * only read.
+   */
   readonly header: Digest | undefined
   /** What made it, for a file that is no model. */
   readonly fingerprint: string | undefined
@@ -28,8 +31,10 @@ export interface Files {
   /** What is known of a file that is the same as when it was remembered. */
   find(path: string, identity: FileIdentity): KnownFile | undefined
   /**
-   * Remembers a file whose contents are known to be those it had at `since` (ms). A file that was written so shortly before
-   * that another write could bear the same time is not remembered, and what was known of it is forgotten. Throws what the file system says.
+   * Remembers a file whose contents are known to be those it had at `since` (ms). A file that was written so shortly
+   * before
+   * that another write could bear the same time is not remembered, and what was known of it is forgotten. Throws what
+   * the file system says.
    */
   keep(path: string, file: KnownFile, since: number): void
 }
@@ -45,15 +50,32 @@ export const isSettled = ({ mtimeNs, ctimeNs }: FileIdentity, since: number): bo
 }
 
 type Row = readonly [name: string, digest: string, begin: number, fingerprint?: string]
-interface Entry { readonly path: string; readonly identity: readonly string[]; readonly header?: string; readonly fingerprint?: string; readonly tensors: readonly Row[] }
+interface Entry {
+  readonly path: string
+  readonly identity: readonly string[]
+  readonly header?: string
+  readonly fingerprint?: string
+  readonly tensors: readonly Row[]
+}
 
 const PREFIX = 'blake3:'
 const shorten = (digest: Digest): string => digest.slice(PREFIX.length)
 const lengthen = (hex: string): Digest => `${PREFIX}${hex}` as Digest
 
 const encodeIdentity = (i: FileIdentity): readonly string[] => [i.size, i.mtimeNs, i.ctimeNs, i.ino, i.dev].map(String)
-const decodeIdentity = ([size = '', mtimeNs = '', ctimeNs = '', ino = '', dev = '']: readonly string[]): FileIdentity =>
-  ({ size: Number(size), mtimeNs: BigInt(mtimeNs), ctimeNs: BigInt(ctimeNs), ino: BigInt(ino), dev: BigInt(dev) })
+const decodeIdentity = ([
+  size = '',
+  mtimeNs = '',
+  ctimeNs = '',
+  ino = '',
+  dev = '',
+]: readonly string[]): FileIdentity => ({
+  size: Number(size),
+  mtimeNs: BigInt(mtimeNs),
+  ctimeNs: BigInt(ctimeNs),
+  ino: BigInt(ino),
+  dev: BigInt(dev),
+})
 
 const decode = (path: string, text: string): KnownFile | undefined => {
   const entry = JSON.parse(text) as Entry
@@ -62,7 +84,12 @@ const decode = (path: string, text: string): KnownFile | undefined => {
     identity: decodeIdentity(entry.identity),
     header: entry.header === undefined ? undefined : lengthen(entry.header),
     fingerprint: entry.fingerprint,
-    tensors: new Map(entry.tensors.map(([name, digest, begin, fingerprint]) => [name, { digest: lengthen(digest), begin, fingerprint }])),
+    tensors: new Map(
+      entry.tensors.map(([name, digest, begin, fingerprint]) => [
+        name,
+        { digest: lengthen(digest), begin, fingerprint },
+      ]),
+    ),
   }
 }
 
@@ -82,7 +109,11 @@ export const openFiles = (folder: string, now: () => number): Files => {
         identity: encodeIdentity(identity),
         ...(header === undefined ? {} : { header: shorten(header) }),
         ...(fingerprint === undefined ? {} : { fingerprint }),
-        tensors: [...tensors].map(([name, t]): Row => (t.fingerprint === undefined ? [name, shorten(t.digest), t.begin] : [name, shorten(t.digest), t.begin, t.fingerprint])),
+        tensors: [...tensors].map(([name, t]): Row =>
+          t.fingerprint === undefined
+            ? [name, shorten(t.digest), t.begin]
+            : [name, shorten(t.digest), t.begin, t.fingerprint],
+        ),
       }
       writeChecksummed(entryOf(path), JSON.stringify(entry))
     },

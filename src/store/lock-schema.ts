@@ -5,33 +5,66 @@ const count: JsonSchema = { type: 'integer', minimum: 0, title: 'a whole number'
 const text: JsonSchema = { type: 'string', title: 'a string' }
 const fingerprint: JsonSchema = { type: 'string', pattern: '^[0-9a-f]{32}$', title: 'a fingerprint' }
 
-const record = (required: Readonly<Record<string, JsonSchema>>, optional: Readonly<Record<string, JsonSchema>> = {}): JsonSchema =>
-  ({ type: 'object', properties: { ...required, ...optional }, required: Object.keys(required), additionalProperties: false })
+const record = (
+  required: Readonly<Record<string, JsonSchema>>,
+  optional: Readonly<Record<string, JsonSchema>> = {},
+): JsonSchema => ({
+  type: 'object',
+  properties: { ...required, ...optional },
+  required: Object.keys(required),
+  additionalProperties: false,
+})
 const mapOf = (value: JsonSchema): JsonSchema => ({ type: 'object', additionalProperties: value })
 
-const input = record({ digest, bytes: count, tensors: count }, {
-  sha256: { type: 'string', pattern: '^[0-9a-f]{64}$', title: 'a sha256' },
-  metadata: digest,
-  sides: mapOf({ type: ['string', 'null'], pattern: '^blake3:[0-9a-f]{64}$', title: 'a BLAKE3 digest, or null where there is no such file' }),
-})
+const input = record(
+  { digest, bytes: count, tensors: count },
+  {
+    sha256: { type: 'string', pattern: '^[0-9a-f]{64}$', title: 'a sha256' },
+    metadata: digest,
+    sides: mapOf({
+      type: ['string', 'null'],
+      pattern: '^blake3:[0-9a-f]{64}$',
+      title: 'a BLAKE3 digest, or null where there is no such file',
+    }),
+  },
+)
 // Facts of a step are compared, not interpreted, and differ from operator to operator.
 const step: JsonSchema = {
   type: 'object',
-  properties: { op: text, version: count, inputs: { type: 'object' }, params: { type: 'object' }, fingerprint, device: text },
+  properties: {
+    op: text,
+    version: count,
+    inputs: { type: 'object' },
+    params: { type: 'object' },
+    fingerprint,
+    device: text,
+  },
   required: ['op', 'version', 'inputs', 'params', 'fingerprint'],
 }
-const output = record({ path: text, from: text, digest, bytes: count, tensors: count }, { dtype: { type: ['string', 'array'], title: 'dtypes' }, shard_size: count })
-const build = record({
-  digest,
-  params: mapOf({ type: ['string', 'number', 'boolean'] }),
-  inputs: mapOf(text),
-  steps: mapOf(step),
-  outputs: mapOf(output),
-}, { computed: mapOf({ type: 'number' }) })
+const output = record(
+  { path: text, from: text, digest, bytes: count, tensors: count },
+  { dtype: { type: ['string', 'array'], title: 'dtypes' }, shard_size: count },
+)
+const build = record(
+  {
+    digest,
+    params: mapOf({ type: ['string', 'number', 'boolean'] }),
+    inputs: mapOf(text),
+    steps: mapOf(step),
+    outputs: mapOf(output),
+  },
+  { computed: mapOf({ type: 'number' }) },
+)
 
 /** The JSON Schema (draft 07) of locks. */
 export const lockSchema: JsonSchema = {
   $schema: 'http://json-schema.org/draft-07/schema#',
   title: 'What a build of a smelt recipe was made of and what it gave',
-  ...record({ lock: { enum: [1, 2] }, smelt: text, recipe: digest, inputs: mapOf(input), builds: { type: 'array', items: build, minItems: 1 } }),
+  ...record({
+    lock: { enum: [1, 2] },
+    smelt: text,
+    recipe: digest,
+    inputs: mapOf(input),
+    builds: { type: 'array', items: build, minItems: 1 },
+  }),
 }

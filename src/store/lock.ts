@@ -19,7 +19,10 @@ export interface LockedInput {
   readonly sha256?: string
   /** Digest of the `__metadata__` of its headers, where they have any: outputs and reports tell of it. */
   readonly metadata?: Digest
-  /** Files beside it that say what its numbers mean, by name: the digest of their bytes, or null where one was looked for and not found. */
+  /**
+   * Files beside it that say what its numbers mean, by name: the digest of their bytes, or null where one was looked
+   * for and not found.
+   */
   readonly sides?: Readonly<Record<string, Digest | null>>
 }
 
@@ -39,7 +42,9 @@ export interface LockedStep {
 export interface OutputPlace {
   /** As the recipe has it. */
   readonly path: string
-  /** As the recipe has it, where it does not leave every tensor its own: the dtype, and rules of which later ones win. */
+  /**
+   * As the recipe has it, where it does not leave every tensor its own: the dtype, and rules of which later ones win.
+   */
   readonly dtype?: string | readonly (string | readonly [pattern: string, dtype: string])[]
   /** Bytes of a shard, where it has several. */
   readonly shard_size?: number
@@ -67,13 +72,19 @@ export interface LockedBuild {
   readonly outputs: Readonly<Record<string, LockedOutput>>
 }
 
-/** The versions of locks that can be read. Version 1 says nothing of metadata and of files beside inputs; `--frozen` keeps to what it says. */
+/**
+ * The versions of locks that can be read. Version 1 says nothing of metadata and of files beside inputs; `--frozen`
+ * keeps to what it says.
+ */
 export type LockVersion = 1 | 2
 
 /** The version that is written. */
 export const LOCK_VERSION = 2
 
-/** What a build was made of and what it gave. Kept in git beside the recipe: sorted, without times, absolute paths and names of machines. */
+/**
+ * What a build was made of and what it gave. Kept in git beside the recipe: sorted, without times, absolute paths and
+ * names of machines.
+ */
 export interface Lock {
   readonly lock: LockVersion
   readonly smelt: string
@@ -86,20 +97,34 @@ export interface Lock {
 }
 
 /** Where the lock of a recipe lies: beside it, `NAME.lock.json` for `NAME.yaml`. */
-export const lockPath = (recipe: string): string => join(dirname(recipe), `${basename(recipe).replace(/\.(ya?ml|json)$/i, '')}.lock.json`)
+export const lockPath = (recipe: string): string =>
+  join(dirname(recipe), `${basename(recipe).replace(/\.(ya?ml|json)$/i, '')}.lock.json`)
 
-/** Everything that an input brings into a build, in a text: its contents, and its metadata and side files as far as the lock tells of them. */
+/**
+ * Everything that an input brings into a build, in a text: its contents, and its metadata and side files as far as the
+ * lock tells of them.
+ */
 export const identityOfInput = ({ digest, metadata, sides }: LockedInput): string =>
-  (metadata === undefined && sides === undefined ? digest : canonicalJson({ digest, metadata, sides }))
+  metadata === undefined && sides === undefined ? digest : canonicalJson({ digest, metadata, sides })
 
-/** The digest of a build: of the recipe, the params, all inputs, the fingerprints of all steps and the contents of all outputs. */
-export const digestBuild = (recipe: Digest, build: Omit<LockedBuild, 'digest'>, inputs: Lock['inputs']): Digest => toDigest(blake3(canonicalJson({
-  recipe,
-  params: build.params,
-  inputs: Object.fromEntries(Object.entries(build.inputs).map(([name, path]) => [name, identityOfInput(inputs[path]!)])),
-  steps: Object.fromEntries(Object.entries(build.steps).map(([name, step]) => [name, step.fingerprint])),
-  outputs: Object.fromEntries(Object.entries(build.outputs).map(([name, output]) => [name, output.digest])),
-})))
+/**
+ * The digest of a build: of the recipe, the params, all inputs, the fingerprints of all steps and the contents of all
+ * outputs.
+ */
+export const digestBuild = (recipe: Digest, build: Omit<LockedBuild, 'digest'>, inputs: Lock['inputs']): Digest =>
+  toDigest(
+    blake3(
+      canonicalJson({
+        recipe,
+        params: build.params,
+        inputs: Object.fromEntries(
+          Object.entries(build.inputs).map(([name, path]) => [name, identityOfInput(inputs[path]!)]),
+        ),
+        steps: Object.fromEntries(Object.entries(build.steps).map(([name, step]) => [name, step.fingerprint])),
+        outputs: Object.fromEntries(Object.entries(build.outputs).map(([name, output]) => [name, output.digest])),
+      }),
+    ),
+  )
 
 /** The bytes of a lock. Throws when it is not what the schema says, which would be a bug. */
 export const encodeLock = (lock: Lock): Uint8Array => {

@@ -22,7 +22,8 @@ export interface MaskFile {
   readonly path: string
   readonly temporary: string
   /**
-   * Gives the file its name, with a record of the masks that are whole, by what made them. Removes it instead where other files have
+   * Gives the file its name, with a record of the masks that are whole, by what made them. Removes it instead where
+   * other files have
    * them all, and where the file system refuses: nothing but time is lost.
    */
   finish(masks: ReadonlyMap<string, Omit<StoredMask, 'path'>>): void
@@ -46,7 +47,8 @@ export const bytesOfBits = (elements: number): number => Math.ceil(elements / 8)
 export const MASKS = 'masks'
 
 /**
- * Behind the bits stand the record and, at the very end, its digest and its length in hex: one file, so that bits and record
+ * Behind the bits stand the record and, at the very end, its digest and its length in hex: one file, so that bits and
+ * record
  * come and go together, and a torn one shows at once. The bits are verified when they are used.
  */
 const [DIGEST, LENGTH] = [32, 16]
@@ -54,7 +56,9 @@ const [DIGEST, LENGTH] = [32, 16]
 type Row = readonly [fingerprint: string, tensor: string, begin: number, elements: number, digest: string]
 
 const encode = (masks: ReadonlyMap<string, Omit<StoredMask, 'path'>>): Buffer => {
-  const text = JSON.stringify([...masks].map(([fingerprint, m]): Row => [fingerprint, m.tensor, m.begin, m.elements, m.digest]))
+  const text = JSON.stringify(
+    [...masks].map(([fingerprint, m]): Row => [fingerprint, m.tensor, m.begin, m.elements, m.digest]),
+  )
   return Buffer.from(`${text}${shortDigest(text)}${Buffer.byteLength(text).toString(16).padStart(LENGTH, '0')}`)
 }
 
@@ -99,7 +103,8 @@ export const openMasks = (root: string, now: () => number): MaskStore => {
       try {
         const rows = readRecord(path)
         if (rows === undefined) drop(path)
-        for (const [fingerprint, tensor, begin, elements, digest] of rows ?? []) found.set(fingerprint, { path, begin, elements, tensor, digest: digest as Digest })
+        for (const [fingerprint, tensor, begin, elements, digest] of rows ?? [])
+          found.set(fingerprint, { path, begin, elements, tensor, digest: digest as Digest })
       } catch {
         // Another build may remove it meanwhile, and one that cannot be read is of no use.
       }

@@ -5,13 +5,17 @@ import { errorCode } from '../safetensors/io-problem.js'
 import { makeFolder } from '../safetensors/make-folder.js'
 import { readRegularSync, specialKind } from '../safetensors/regular-file.js'
 
-/** What a measure came to, in a form that outlives the build. Of a `top` mask: which of the elements with exactly these magnitude bits are in. */
+/**
+ * What a measure came to, in a form that outlives the build. Of a `top` mask: which of the elements with exactly these
+ * magnitude bits are in.
+ */
 export type StoredOutcome =
   | { readonly type: 'number'; readonly value: number }
   | { readonly type: 'top'; readonly bits: number; readonly cut: Cut }
 
 /**
- * All elements with equal magnitude, none of them, or those before an element: of the tensor itself, whatever its name, or, for a measure
+ * All elements with equal magnitude, none of them, or those before an element: of the tensor itself, whatever its name,
+ * or, for a measure
  * over several tensors, in the order of names and indexes.
  */
 export type Cut = 'all' | 'none' | { readonly tensor?: string; readonly at: number }
@@ -24,15 +28,17 @@ export interface Outcomes {
 }
 
 /**
- * Two logs, a young and an old one: what is used is written to the young; when that is full it becomes the old, and the old one goes.
+ * Two logs, a young and an old one: what is used is written to the young; when that is full it becomes the old, and the
+ * old one goes.
  * So what was not used for a whole log's length is forgotten, and nothing has to be counted.
  */
 const [YOUNG, OLD] = ['outcomes.young', 'outcomes.old']
 
 const encode = (fingerprint: string, outcome: StoredOutcome): string => {
-  const payload = outcome.type === 'number'
-    ? [fingerprint, 'n', Object.is(outcome.value, -0) ? '-0' : String(outcome.value)]
-    : [fingerprint, 't', outcome.bits, outcome.cut]
+  const payload =
+    outcome.type === 'number'
+      ? [fingerprint, 'n', Object.is(outcome.value, -0) ? '-0' : String(outcome.value)]
+      : [fingerprint, 't', outcome.bits, outcome.cut]
   const text = JSON.stringify(payload)
   return `${shortDigest(text).slice(0, 16)} ${text}\n`
 }
@@ -42,18 +48,29 @@ const decode = (line: string): readonly [string, StoredOutcome] | undefined => {
   // A torn or altered line fails here, and is as if it had never been written.
   if (line.length < 18 || line.slice(0, 16) !== shortDigest(text).slice(0, 16)) return undefined
   const [fingerprint, type, value, cut] = JSON.parse(text) as [string, 'n' | 't', string | number, Cut]
-  return [fingerprint, type === 'n' ? { type: 'number', value: Number(value) } : { type: 'top', bits: Number(value), cut }]
+  return [
+    fingerprint,
+    type === 'n' ? { type: 'number', value: Number(value) } : { type: 'top', bits: Number(value), cut },
+  ]
 }
 
 const readLog = (path: string): Map<string, StoredOutcome> => {
   try {
-    return new Map((readRegularSync(path) ?? '').split('\n').map(decode).filter((entry) => entry !== undefined))
+    return new Map(
+      (readRegularSync(path) ?? '')
+        .split('\n')
+        .map(decode)
+        .filter((entry) => entry !== undefined),
+    )
   } catch {
     return new Map()
   }
 }
 
-/** Makes the young log the old one. Another process may have done it a moment before, which costs what is in one log and no more. */
+/**
+ * Makes the young log the old one. Another process may have done it a moment before, which costs what is in one log and
+ * no more.
+ */
 const rotate = (young: string, old: string): void => {
   try {
     renameSync(young, old)

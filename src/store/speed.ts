@@ -1,7 +1,10 @@
 import { join } from 'node:path'
 import { readChecksummed, writeChecksummed } from './checksummed.js'
 
-/** How fast builds go: seconds that one worker takes for a planned byte read, a planned byte written, and a planned operation on an element. */
+/**
+ * How fast builds go: seconds that one worker takes for a planned byte read, a planned byte written, and a planned
+ * operation on an element.
+ */
 export interface Speed {
   readonly read: number
   readonly write: number
@@ -16,7 +19,9 @@ export interface StoredSpeeds {
 }
 
 const isSpeed = (value: unknown): value is Speed =>
-  typeof value === 'object' && value !== null && ['read', 'write', 'compute'].every((key) => {
+  typeof value === 'object' &&
+  value !== null &&
+  ['read', 'write', 'compute'].every((key) => {
     const seconds = (value as Readonly<Record<string, unknown>>)[key]
     return typeof seconds === 'number' && seconds >= 0 && seconds < Infinity
   })

@@ -27,7 +27,10 @@ export interface Store {
   readonly speeds: StoredSpeeds
   /** Everything in it, the least recently used first. */
   list(): readonly StoredEntry[]
-  /** Removes the least recently used entries until the rest is within the limit, and what dead builds left unfinished; gives the bytes removed. */
+  /**
+   * Removes the least recently used entries until the rest is within the limit, and what dead builds left unfinished;
+   * gives the bytes removed.
+   */
   collect(limit?: number): number
   /** Removes everything; gives the bytes removed. */
   clear(): number
@@ -58,16 +61,19 @@ export const openStore = (folder: string, limit: number = DEFAULT_LIMIT, now: ()
     } catch {
       return []
     }
-    return names.flatMap((path): StoredEntry[] => {
-      // Other builds may remove entries meanwhile.
-      const found = statSync(join(root, path), { throwIfNoEntry: false })
-      return found?.isFile() === true ? [{ path, kind: kindOf(path), bytes: found.size, used: found.mtimeMs }] : []
-    }).sort((x, y) => x.used - y.used || (x.path < y.path ? -1 : 1))
+    return names
+      .flatMap((path): StoredEntry[] => {
+        // Other builds may remove entries meanwhile.
+        const found = statSync(join(root, path), { throwIfNoEntry: false })
+        return found?.isFile() === true ? [{ path, kind: kindOf(path), bytes: found.size, used: found.mtimeMs }] : []
+      })
+      .sort((x, y) => x.used - y.used || (x.path < y.path ? -1 : 1))
   }
-  const remove = (entries: readonly StoredEntry[]): number => entries.reduce((n, { path, bytes }) => {
-    rmSync(join(root, path), { force: true })
-    return n + bytes
-  }, 0)
+  const remove = (entries: readonly StoredEntry[]): number =>
+    entries.reduce((n, { path, bytes }) => {
+      rmSync(join(root, path), { force: true })
+      return n + bytes
+    }, 0)
   return {
     folder,
     limit,

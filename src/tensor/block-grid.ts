@@ -1,22 +1,34 @@
-/** A tensor cut into blocks: `blocks` gives the length of a block along each axis of `shape`, outermost first; the last block of an axis may be shorter. */
+/**
+ * A tensor cut into blocks: `blocks` gives the length of a block along each axis of `shape`, outermost first; the last
+ * block of an axis may be shorter.
+ */
 export interface BlockGrid {
   readonly shape: readonly number[]
   readonly blocks: readonly number[]
 }
 
-/** Elements that lie side by side, all in one block: `length` of them, the first at `offset` of the elements that were asked for. */
+/**
+ * Elements that lie side by side, all in one block: `length` of them, the first at `offset` of the elements that were
+ * asked for.
+ */
 export type VisitRun = (offset: number, length: number, block: number) => void
 
-/** A grid over the same elements with as few axes as possible: axes that no block is cut along become one with the axis before them. */
+/**
+ * A grid over the same elements with as few axes as possible: axes that no block is cut along become one with the axis
+ * before them.
+ */
 export const foldAxes = ({ shape, blocks }: BlockGrid): BlockGrid => {
   const folded: { length: number; block: number }[] = []
   for (let axis = shape.length - 1; axis >= 0; axis--) {
     const inner = folded[0]
     const [length, block] = [shape[axis]!, Math.min(blocks[axis]!, shape[axis]!)]
-    if (inner !== undefined && inner.block === inner.length) folded[0] = { length: length * inner.length, block: block * inner.length }
+    if (inner !== undefined && inner.block === inner.length)
+      folded[0] = { length: length * inner.length, block: block * inner.length }
     else folded.unshift({ length, block })
   }
-  return folded.length === 0 ? { shape: [1], blocks: [1] } : { shape: folded.map((a) => a.length), blocks: folded.map((a) => a.block) }
+  return folded.length === 0
+    ? { shape: [1], blocks: [1] }
+    : { shape: folded.map((a) => a.length), blocks: folded.map((a) => a.block) }
 }
 
 const blocksAlong = ({ shape, blocks }: BlockGrid, axis: number): number => Math.ceil(shape[axis]! / blocks[axis]!)
@@ -25,7 +37,11 @@ const blocksAlong = ({ shape, blocks }: BlockGrid, axis: number): number => Math
 export const blockCount = (grid: BlockGrid): number => grid.shape.reduce((n, _, axis) => n * blocksAlong(grid, axis), 1)
 
 /** The blocks that may hold elements `start` to `end` of the tensor, `end` exclusive, as a range. */
-export const blockRange = (grid: BlockGrid, start: number, end: number): { readonly first: number; readonly end: number } => {
+export const blockRange = (
+  grid: BlockGrid,
+  start: number,
+  end: number,
+): { readonly first: number; readonly end: number } => {
   const slice = grid.shape.slice(1).reduce((n, d) => n * d, 1)
   const blocks = grid.shape.slice(1).reduce((n, _, i) => n * blocksAlong(grid, i + 1), 1)
   const along = (element: number): number => Math.floor(Math.floor(element / slice) / grid.blocks[0]!)

@@ -1,6 +1,9 @@
 import type { Dtype } from './dtype.js'
 
-/** What a header tells of a tensor: everything but its numbers. Bytes are `begin..end` of the file named, from its start. */
+/**
+ * What a header tells of a tensor: everything but its numbers. Bytes are `begin..end` of the file named, from its
+ * start.
+ */
 export interface TensorInfo {
   readonly name: string
   readonly dtype: Dtype
@@ -9,7 +12,9 @@ export interface TensorInfo {
   readonly file: string
   readonly begin: number
   readonly end: number
-  /** True for a mask that an earlier build kept, which lies in no model: eight elements a byte, the lowest bit first. */
+  /**
+   * True for a mask that an earlier build kept, which lies in no model: eight elements a byte, the lowest bit first.
+   */
   readonly packed?: true
 }
 

@@ -1,4 +1,10 @@
-import { emptyPattern, patternNeedsArchitecture, patternSelectsNothing, partNamed, unknownPart } from '../base/catalogue/tensor.js'
+import {
+  emptyPattern,
+  patternNeedsArchitecture,
+  patternSelectsNothing,
+  partNamed,
+  unknownPart,
+} from '../base/catalogue/tensor.js'
 import type { Diagnostic, Place } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
@@ -6,7 +12,10 @@ import { didYouMean, nearest } from '../base/suggest.js'
 import { under, withoutRoot } from './roots.js'
 import { compileGlob, expandPattern, isLiteral, matchesGlob } from './glob.js'
 
-/** One entry of a `layers` list or one left side of a per-layer rule, as written. `optional` allows it to select nothing. */
+/**
+ * One entry of a `layers` list or one left side of a per-layer rule, as written. `optional` allows it to select
+ * nothing.
+ */
 export interface LayerPattern {
   readonly text: string
   readonly optional?: boolean
@@ -23,11 +32,16 @@ export type Scheme = (typeof SCHEMES)[number]
 export interface PatternContext {
   /** The architecture's title, for messages. */
   readonly architecture?: string
-  /** The dotted path that the diffusion model hangs under, without glob characters; empty for a file that holds nothing else. */
+  /**
+   * The dotted path that the diffusion model hangs under, without glob characters; empty for a file that holds nothing
+   * else.
+   */
   readonly diffusionPrefix?: string
   /** What the names of a model of no known architecture show, for messages. */
   readonly seen?: () => string
-  /** For each scheme the ids of this model, in their order, and the tensors of each. Absent: such patterns are refused. */
+  /**
+   * For each scheme the ids of this model, in their order, and the tensors of each. Absent: such patterns are refused.
+   */
   readonly parts?: Readonly<Record<Scheme, ReadonlyMap<string, readonly string[]>>>
 }
 
@@ -38,7 +52,8 @@ export interface PerLayerRules {
 }
 
 /**
- * The tensors that a list of patterns selects, in the order of `tensors`. The list is read in order; `!pattern` takes away, and
+ * The tensors that a list of patterns selects, in the order of `tensors`. The list is read in order; `!pattern` takes
+ * away, and
  * a list that begins with one begins with everything. A leading `!(` is an extended glob.
  * A pattern that hits no tensor at all is a problem unless it is optional.
  */
@@ -74,11 +89,14 @@ export const resolvePerLayer = (
   for (const { pattern, value } of rules.rules) {
     const hits = findHits(pattern, names, context)
     if (hits.type === 'failed') append(problems, hits.diagnostics)
-    else if (takesAway(pattern.text)) complement(hits.value, tensors.length).forEach((index) => (numbers[index] = value))
+    else if (takesAway(pattern.text))
+      complement(hits.value, tensors.length).forEach((index) => (numbers[index] = value))
     else hits.value.forEach((index) => (numbers[index] = value))
   }
   if (problems.length > 0) return failed(...problems)
-  return ok(new Map(tensors.flatMap((name, index) => (numbers[index] === undefined ? [] : [[name, numbers[index]] as const]))))
+  return ok(
+    new Map(tensors.flatMap((name, index) => (numbers[index] === undefined ? [] : [[name, numbers[index]] as const]))),
+  )
 }
 
 interface SplitNames {
@@ -127,19 +145,40 @@ const findPart = (
   const hits = names.names.flatMap((name, index) => (held.has(name) ? [index] : []))
   if (hits.length > 0 || optional === true) return ok(hits)
   if (found.length > 0) return failed(patternSelectsNothing(whole, undefined, topsOf(names), at))
-  return failed(unknownPart(scheme, id, context.architecture ?? 'this model', ids, otherName(id, ids) ?? didYouMean(id, ids), at))
+  return failed(
+    unknownPart(scheme, id, context.architecture ?? 'this model', ids, otherName(id, ids) ?? didYouMean(id, ids), at),
+  )
 }
 
 /** What the field also calls a component; where a model has several of one, the first it has. */
 const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
-  cond: ['clip'], conditioner: ['clip'], te: ['clip'], text_encoder: ['clip'], text_encoders: ['clip'], textencoder: ['clip'],
-  te1: ['clip_l'], te2: ['clip_g'], te3: ['t5'], text_encoder_2: ['clip_g', 't5'], text_encoder_3: ['t5'],
-  denoiser: ['diffusion'], diffusion_model: ['diffusion'], dit: ['transformer'], mmdit: ['transformer'], transformer: ['unet'], unet: ['transformer'],
-  autoencoder: ['vae'], first_stage: ['vae'], first_stage_model: ['vae'], llm: ['transformer'],
+  cond: ['clip'],
+  conditioner: ['clip'],
+  te: ['clip'],
+  text_encoder: ['clip'],
+  text_encoders: ['clip'],
+  textencoder: ['clip'],
+  te1: ['clip_l'],
+  te2: ['clip_g'],
+  te3: ['t5'],
+  text_encoder_2: ['clip_g', 't5'],
+  text_encoder_3: ['t5'],
+  denoiser: ['diffusion'],
+  diffusion_model: ['diffusion'],
+  dit: ['transformer'],
+  mmdit: ['transformer'],
+  transformer: ['unet'],
+  unet: ['transformer'],
+  autoencoder: ['vae'],
+  first_stage: ['vae'],
+  first_stage_model: ['vae'],
+  llm: ['transformer'],
 }
 
 const otherName = (id: string, known: readonly string[]): string | undefined => {
-  const own = (Object.hasOwn(OTHER_NAMES, id.toLowerCase()) ? OTHER_NAMES[id.toLowerCase()]! : []).find((name) => known.includes(name))
+  const own = (Object.hasOwn(OTHER_NAMES, id.toLowerCase()) ? OTHER_NAMES[id.toLowerCase()]! : []).find((name) =>
+    known.includes(name),
+  )
   return own === undefined ? undefined : partNamed('component', id, own, known)
 }
 
@@ -150,21 +189,37 @@ const matchPaths = (alternatives: Alternatives, paths: Alternatives, diffusionPr
   const hits: number[] = []
   for (const [index, path] of paths.entries()) if (globs.some((glob) => matchesGlob(glob, path))) hits.push(index)
   if (hits.length > 0 || diffusionPrefix === undefined) return hits
-  return matchPaths(alternatives.map((segments) => underPrefix(diffusionPrefix, segments)), paths)
+  return matchPaths(
+    alternatives.map((segments) => underPrefix(diffusionPrefix, segments)),
+    paths,
+  )
 }
 
-/** Moves a path as any program shows it (`diffusion_model.…`, `model.diffusion_model.…` or bare) to where this file keeps the diffusion model. */
-const underPrefix = (prefix: string, segments: readonly string[]): readonly string[] => under(prefix, withoutRoot(segments.join('.'))).split('.')
+/**
+ * Moves a path as any program shows it (`diffusion_model.…`, `model.diffusion_model.…` or bare) to where this file
+ * keeps the diffusion model.
+ */
+const underPrefix = (prefix: string, segments: readonly string[]): readonly string[] =>
+  under(prefix, withoutRoot(segments.join('.'))).split('.')
 
-/** "did you mean …?" for a pattern that selects nothing: its unknown segments put right if that helps, else the nearest names. */
-const suggest = (text: string, alternatives: Alternatives, names: SplitNames, context: PatternContext): string | undefined => {
+/**
+ * "did you mean …?" for a pattern that selects nothing: its unknown segments put right if that helps, else the nearest
+ * names.
+ */
+const suggest = (
+  text: string,
+  alternatives: Alternatives,
+  names: SplitNames,
+  context: PatternContext,
+): string | undefined => {
   const [, before, after] = /^(\w+):(.*)$/s.exec(text) ?? []
   const scheme = before === undefined ? undefined : nearest(before, SCHEMES, 1)[0]
   if (scheme !== undefined) return `Did you mean \`${scheme}:${after}\`?`
   const segments = new Set(names.paths.flat())
   const unknown = (s: string): boolean => isLiteral(s) && !segments.has(s) && !/^\d+$/.test(s)
   const repaired = alternatives[0]!.map((s) => (unknown(s) ? (nearest(s, segments, 1)[0] ?? s) : s))
-  if (matchPaths([repaired], names.paths, context.diffusionPrefix).length > 0) return `Did you mean \`${repaired.join('.')}\`?`
+  if (matchPaths([repaired], names.paths, context.diffusionPrefix).length > 0)
+    return `Did you mean \`${repaired.join('.')}\`?`
   const prefixes = new Set(names.paths.flatMap((path) => path.map((_, last) => path.slice(0, last + 1).join('.'))))
   const question = didYouMean(text, prefixes)
   return question === undefined ? undefined : `D${question.slice(1)}`

@@ -8,7 +8,10 @@ export interface Scaled {
   /** One factor for each block, in the order of the blocks. */
   readonly scale: TensorInfo
   readonly grid: BlockGrid
-  /** What else belongs to it, such as the scale of its inputs: never computed with, copied where the stored form is kept. */
+  /**
+   * What else belongs to it, such as the scale of its inputs: never computed with, copied where the stored form is
+   * kept.
+   */
   readonly others: readonly TensorInfo[]
   /** Tensors that say of all scaled tensors of a part of the model that they are. */
   readonly markers: readonly TensorInfo[]
@@ -22,7 +25,9 @@ export interface Packed {
   readonly weight: string
 }
 
-/** What of a model's tensors means something only together with others, by name. A name is in at most one of the three. */
+/**
+ * What of a model's tensors means something only together with others, by name. A name is in at most one of the three.
+ */
 export interface Quantised {
   readonly scaled: ReadonlyMap<string, Scaled>
   readonly packed: ReadonlyMap<string, Packed>
@@ -42,16 +47,58 @@ const PACKED_ENDINGS: readonly (readonly [ending: string, scheme: string])[] = [
 
 /** What else belongs to the weight of a module that is packed, behind the module's path. */
 const PACKED_PARTS: ReadonlySet<string> = new Set([
-  'qweight', 'qzeros', 'scales', 'g_idx', 'SCB', 'weight_format', 'weight_packed', 'weight_scale', 'weight_scale_2', 'weight_scale_inv', 'weight_shape',
-  'weight_zero_point', 'weight_g_idx', 'weight_global_scale', 'input_global_scale', 'input_scale', 'input_zero_point', 'output_scale', 'pre_quant_scale',
-  'scale_weight', 'scale_input', 'comfy_quant', 'weight_s_rel', 'weight_s_channel', 'weight_codebook', 'W_q', 'meta', 'zero', 'scale',
+  'qweight',
+  'qzeros',
+  'scales',
+  'g_idx',
+  'SCB',
+  'weight_format',
+  'weight_packed',
+  'weight_scale',
+  'weight_scale_2',
+  'weight_scale_inv',
+  'weight_shape',
+  'weight_zero_point',
+  'weight_g_idx',
+  'weight_global_scale',
+  'input_global_scale',
+  'input_scale',
+  'input_zero_point',
+  'output_scale',
+  'pre_quant_scale',
+  'scale_weight',
+  'scale_input',
+  'comfy_quant',
+  'weight_s_rel',
+  'weight_s_channel',
+  'weight_codebook',
+  'W_q',
+  'meta',
+  'zero',
+  'scale',
 ])
 
-/** What else belongs to a scaled weight, behind the module's path, or behind the name of a tensor that is no `.weight`. */
-const SCALED_PARTS: ReadonlySet<string> = new Set(['scale_input', 'input_scale', 'output_scale', 'activation_scale', 'comfy_quant', 'q_scale', 'k_scale', 'v_scale'])
+/**
+ * What else belongs to a scaled weight, behind the module's path, or behind the name of a tensor that is no `.weight`.
+ */
+const SCALED_PARTS: ReadonlySet<string> = new Set([
+  'scale_input',
+  'input_scale',
+  'output_scale',
+  'activation_scale',
+  'comfy_quant',
+  'q_scale',
+  'k_scale',
+  'v_scale',
+])
 
 /** What makes a scale mean something else than one factor for each block. */
-const MORE_THAN_SCALE: ReadonlySet<string> = new Set(['weight_scale_2', 'weight_zero_point', 'weight_global_scale', 'pre_quant_scale'])
+const MORE_THAN_SCALE: ReadonlySet<string> = new Set([
+  'weight_scale_2',
+  'weight_zero_point',
+  'weight_global_scale',
+  'pre_quant_scale',
+])
 
 /** What weights of no known packing are stored in: nobody trains in these. */
 const INTEGER_WEIGHTS: readonly Dtype[] = ['U8', 'I8', 'F4', 'F6_E2M3', 'F6_E3M2', 'F8_E4M3FNUZ', 'F8_E5M2FNUZ']
@@ -59,16 +106,27 @@ const INTEGER_WEIGHTS: readonly Dtype[] = ['U8', 'I8', 'F4', 'F6_E2M3', 'F6_E3M2
 const MARKER = 'scaled_fp8'
 const isEightBitFloat = (dtype: Dtype): boolean => dtype === 'F8_E4M3' || dtype === 'F8_E5M2'
 
-/** The path of a weight's module, with the dot behind it; of a tensor that is no `.weight` its own name and an underscore. */
-const stemOf = (weight: string): string => (weight === 'weight' ? '' : weight.endsWith('.weight') ? weight.slice(0, -'weight'.length) : `${weight}_`)
+/**
+ * The path of a weight's module, with the dot behind it; of a tensor that is no `.weight` its own name and an
+ * underscore.
+ */
+const stemOf = (weight: string): string =>
+  weight === 'weight' ? '' : weight.endsWith('.weight') ? weight.slice(0, -'weight'.length) : `${weight}_`
 
 /** The weight that a scale is for, by the name of the scale. */
 const weightOf = (name: string): string | undefined => {
   if (name === 'scale_weight' || name.endsWith('.scale_weight')) return `${name.slice(0, -'scale_weight'.length)}weight`
-  return name.endsWith('_scale') ? name.slice(0, -'_scale'.length) : name.endsWith('_scale_inv') ? name.slice(0, -'_scale_inv'.length) : undefined
+  return name.endsWith('_scale')
+    ? name.slice(0, -'_scale'.length)
+    : name.endsWith('_scale_inv')
+      ? name.slice(0, -'_scale_inv'.length)
+      : undefined
 }
 
-/** The length of a block along an axis of `length` that has `count` of them; undefined where that cannot be told. Blocks of 128 are what the field uses. */
+/**
+ * The length of a block along an axis of `length` that has `count` of them; undefined where that cannot be told. Blocks
+ * of 128 are what the field uses.
+ */
 const blockLength = (length: number, count: number): number | undefined => {
   if (count === 1) return length
   const fits = (block: number): boolean => Math.ceil(length / block) === count
@@ -78,11 +136,14 @@ const blockLength = (length: number, count: number): number | undefined => {
   return found.size === 1 ? [...found][0] : undefined
 }
 
-/** How a scale is laid over a weight: one factor in all, one a row, or one for each block along the axes that both have. */
+/**
+ * How a scale is laid over a weight: one factor in all, one a row, or one for each block along the axes that both have.
+ */
 const gridOf = (shape: readonly number[], scale: readonly number[]): BlockGrid | undefined => {
   const counts = scale.length < shape.length ? [...scale, ...shape.slice(scale.length).map(() => 1)] : scale
   if (sizeOf(scale) === 1) return { shape, blocks: shape }
-  // One factor a row may be a vector of another length than the first axis only by mistake; a matrix has a count for each axis.
+  // One factor a row may be a vector of another length than the first axis only by mistake; a matrix has a count for
+  // each axis.
   if (counts.length !== shape.length || (scale.length === 1 && scale[0] !== shape[0])) return undefined
   const blocks = shape.map((length, axis) => blockLength(length, counts[axis]!))
   return blocks.includes(undefined) ? undefined : { shape, blocks: blocks as number[] }
@@ -90,7 +151,11 @@ const gridOf = (shape: readonly number[], scale: readonly number[]): BlockGrid |
 
 /** Tensors named `scaled_fp8`, by the path that they speak for. */
 const markersIn = (tensors: Tensors): ReadonlyMap<string, TensorInfo> =>
-  new Map([...tensors.values()].flatMap((t) => (t.name === MARKER || t.name.endsWith(`.${MARKER}`) ? [[t.name.slice(0, -MARKER.length), t] as const] : [])))
+  new Map(
+    [...tensors.values()].flatMap((t) =>
+      t.name === MARKER || t.name.endsWith(`.${MARKER}`) ? [[t.name.slice(0, -MARKER.length), t] as const] : [],
+    ),
+  )
 
 /** What lies beside a weight, as far as it is one of some parts. */
 type Beside = (weight: string, parts: ReadonlySet<string>) => readonly TensorInfo[]
@@ -147,7 +212,10 @@ const findPacked = (tensors: Tensors, beside: Beside): Map<string, Packed> => {
     const ending = PACKED_ENDINGS.find(([text]) => name.endsWith(text))
     if (ending !== undefined) {
       const weight = `${name.slice(0, -ending[0].length)}.weight`
-      add(ending[0] === '.qweight' ? packerOf(tensors, stemOf(weight)) : ending[1], weight, [weight, ...beside(weight, PACKED_PARTS).map((t) => t.name)])
+      add(ending[0] === '.qweight' ? packerOf(tensors, stemOf(weight)) : ending[1], weight, [
+        weight,
+        ...beside(weight, PACKED_PARTS).map((t) => t.name),
+      ])
     } else if (dtype === 'U8' && name.endsWith('_blocks') && tensors.has(`${name.slice(0, -'blocks'.length)}scales`)) {
       const weight = name.slice(0, -'_blocks'.length)
       add('MXFP4', weight, [name, `${weight}_scales`])
@@ -169,7 +237,8 @@ const packerOf = (tensors: Tensors, path: string): string => {
 const integerScheme = (tensors: Tensors, { name, dtype, shape }: TensorInfo): string | undefined => {
   if (isFloat(dtype) || !/(^|\.)weight$/.test(name)) return undefined
   const scale = tensors.get(`${name}_scale`)
-  if (scale !== undefined) return tensors.has(`${name}_scale_2`) || scale.dtype === 'F8_E4M3' ? 'nvfp4' : `scaled ${dtype}`
+  if (scale !== undefined)
+    return tensors.has(`${name}_scale_2`) || scale.dtype === 'F8_E4M3' ? 'nvfp4' : `scaled ${dtype}`
   if (shape.length < 2 || !INTEGER_WEIGHTS.includes(dtype)) return undefined
   return /(^|\.)blk\.\d+\./.test(name) ? 'GGUF' : `packed ${dtype}`
 }
@@ -179,10 +248,17 @@ const SOUNDS_LIKE_SCALE = /scale|amax|absmax|zero_?point|zeros/i
 
 /** Where a part of a weight may lie: beside it, or below its name. */
 const belongsTo = (weight: string, path: string, name: string): boolean =>
-  /^_?weight(?![a-z])/.test(weight.slice(path.length)) || (name.startsWith(weight) && /^[._:]/.test(name.slice(weight.length)))
+  /^_?weight(?![a-z])/.test(weight.slice(path.length)) ||
+  (name.startsWith(weight) && /^[._:]/.test(name.slice(weight.length)))
 
-/** Weights of 8-bit floats with something beside them that must be their scale, under a name that no format known here gives it. */
-const findUnknownScales = (tensors: Tensors, isKnown: (name: string) => boolean): (readonly [weight: TensorInfo, parts: readonly string[]])[] => {
+/**
+ * Weights of 8-bit floats with something beside them that must be their scale, under a name that no format known here
+ * gives it.
+ */
+const findUnknownScales = (
+  tensors: Tensors,
+  isKnown: (name: string) => boolean,
+): (readonly [weight: TensorInfo, parts: readonly string[]])[] => {
   const weights = [...tensors.values()].filter(({ name, dtype }) => isEightBitFloat(dtype) && !isKnown(name))
   if (weights.length === 0) return []
   const byPath = new Map<string, TensorInfo[]>()
@@ -190,7 +266,8 @@ const findUnknownScales = (tensors: Tensors, isKnown: (name: string) => boolean)
   for (const info of tensors.values()) {
     const path = pathOf(info.name)
     const part = info.name.slice(path.length)
-    if (!SOUNDS_LIKE_SCALE.test(part) || SCALED_PARTS.has(part) || isEightBitFloat(info.dtype) || isKnown(info.name)) continue
+    if (!SOUNDS_LIKE_SCALE.test(part) || SCALED_PARTS.has(part) || isEightBitFloat(info.dtype) || isKnown(info.name))
+      continue
     const known = byPath.get(path)
     if (known === undefined) byPath.set(path, [info])
     else known.push(info)
@@ -198,7 +275,10 @@ const findUnknownScales = (tensors: Tensors, isKnown: (name: string) => boolean)
   return weights.flatMap((weight) => {
     const path = pathOf(weight.name)
     const near = [...(byPath.get(path) ?? []), ...(byPath.get(`${weight.name}.`) ?? [])]
-    const parts = near.filter(({ name, shape }) => (sizeOf(shape) === 1 || sizeOf(shape) < sizeOf(weight.shape)) && belongsTo(weight.name, path, name))
+    const parts = near.filter(
+      ({ name, shape }) =>
+        (sizeOf(shape) === 1 || sizeOf(shape) < sizeOf(weight.shape)) && belongsTo(weight.name, path, name),
+    )
     return parts.length === 0 ? [] : [[weight, parts.map(({ name }) => name)] as const]
   })
 }
@@ -225,7 +305,8 @@ export const findQuantised = (tensors: Tensors): Quantised | undefined => {
     const isNamedScale = weight === 'weight' || weight.endsWith('.weight')
     if (stored === undefined || !isFloat(stored.dtype)) {
       // A scale on its own is a weight no more than one with its numbers.
-      if (stored === undefined && isNamedScale && (isMarked(scale.name) || !scale.name.endsWith('.scale_weight'))) packed.set(scale.name, { scheme: 'a scale without its weight', weight })
+      if (stored === undefined && isNamedScale && (isMarked(scale.name) || !scale.name.endsWith('.scale_weight')))
+        packed.set(scale.name, { scheme: 'a scale without its weight', weight })
       continue
     }
     const isScaled = isEightBitFloat(stored.dtype) || (scale.name.endsWith('scale_weight') && isMarked(scale.name))
@@ -236,7 +317,13 @@ export const findQuantised = (tensors: Tensors): Quantised | undefined => {
     const grid = gridOf(stored.shape, scale.shape)
     const isFactor = isFloat(scale.dtype) || scale.dtype === 'F8_E8M0'
     const twice = scaled.has(weight)
-    if (grid === undefined || !isFactor || blockCount(grid) !== sizeOf(scale.shape) || twice || beside(weight, MORE_THAN_SCALE).length > 0) {
+    if (
+      grid === undefined ||
+      !isFactor ||
+      blockCount(grid) !== sizeOf(scale.shape) ||
+      twice ||
+      beside(weight, MORE_THAN_SCALE).length > 0
+    ) {
       scaled.delete(weight)
       pack(scale.dtype === 'U8' ? 'MXFP8' : `${stored.dtype} with scales that smelt cannot read`, weight)
       continue
@@ -245,11 +332,17 @@ export const findQuantised = (tensors: Tensors): Quantised | undefined => {
     const own = [...markers].filter(([path]) => weight.startsWith(path)).map(([, marker]) => marker)
     scaled.set(weight, { stored, scale, grid, others, markers: own })
   }
-  for (const [{ name, dtype }, parts] of findUnknownScales(tensors, (known) => scaled.has(known) || packed.has(known))) {
-    for (const own of [name, ...parts]) packed.set(own, { scheme: `${dtype} with scales that smelt cannot read`, weight: name })
+  for (const [{ name, dtype }, parts] of findUnknownScales(
+    tensors,
+    (known) => scaled.has(known) || packed.has(known),
+  )) {
+    for (const own of [name, ...parts])
+      packed.set(own, { scheme: `${dtype} with scales that smelt cannot read`, weight: name })
   }
   if (scaled.size + packed.size === 0) return undefined
   // Only of what is scaled in the end: a copy writes companions with it, and everything else as it is.
-  const companions = new Set([...scaled.values()].flatMap(({ scale, others, markers: own }) => [scale, ...others, ...own].map((t) => t.name)))
+  const companions = new Set(
+    [...scaled.values()].flatMap(({ scale, others, markers: own }) => [scale, ...others, ...own].map((t) => t.name)),
+  )
   return { scaled, packed, companions }
 }

@@ -1,5 +1,6 @@
 /**
- * Where programs keep a diffusion model: checkpoint files, ComfyUI in memory, rarer layouts, and files with nothing else.
+ * Where programs keep a diffusion model: checkpoint files, ComfyUI in memory, rarer layouts, and files with nothing
+ * else.
  * A root that begins with another comes before it.
  */
 export const DIFFUSION_ROOTS = ['model.diffusion_model', 'diffusion_model', 'model.model', 'net', ''] as const

@@ -2,8 +2,10 @@ import { bytesFor, DTYPES } from './dtype.js'
 import { sizeOf, type TensorInfo } from './info.js'
 
 /**
- * A stored tensor as an expression reads it: all of its numbers or some of them, in the order of `shape`. Element (i, j, …) of the view is
- * number `first + i·strides[0] + j·strides[1] + …` of the tensor. Whatever a view selects, it is known by its tensor's digest and its
+ * A stored tensor as an expression reads it: all of its numbers or some of them, in the order of `shape`. Element (i,
+ * j, …) of the view is
+ * number `first + i·strides[0] + j·strides[1] + …` of the tensor. Whatever a view selects, it is known by its tensor's
+ * digest and its
  * {@link Selection}, and read as ranges by position.
  */
 export interface View {
@@ -11,11 +13,16 @@ export interface View {
   /** Outermost dimension first. */
   readonly shape: readonly number[]
   readonly first: number
-  /** One for each dimension of `shape`, in numbers of the tensor; undefined where the numbers lie one after the other. */
+  /**
+   * One for each dimension of `shape`, in numbers of the tensor; undefined where the numbers lie one after the other.
+   */
   readonly strides: readonly number[] | undefined
 }
 
-/** Which numbers of a tensor a view has, in order, whatever its shape: the first, and nested loops of a length and a stride, the outermost first. */
+/**
+ * Which numbers of a tensor a view has, in order, whatever its shape: the first, and nested loops of a length and a
+ * stride, the outermost first.
+ */
 export interface Selection {
   readonly first: number
   readonly loops: readonly (readonly [length: number, stride: number])[]
@@ -25,19 +32,34 @@ export interface Selection {
 export const wholeOf = (tensor: TensorInfo): View => ({ tensor, shape: tensor.shape, first: 0, strides: undefined })
 
 /** The strides of a view, also of one whose numbers lie one after the other. */
-export const stridesOf = ({ shape, strides }: View): readonly number[] => strides ?? shape.map((_, d) => sizeOf(shape.slice(d + 1)))
+export const stridesOf = ({ shape, strides }: View): readonly number[] =>
+  strides ?? shape.map((_, d) => sizeOf(shape.slice(d + 1)))
 
 /** `count` indices of one dimension of a view, from `from` on: rows are dimension 0, columns dimension 1. */
 export const sliceOf = (view: View, dimension: number, from: number, count: number): View => {
   const { tensor, shape, first } = view
-  const isPart = Number.isInteger(from) && Number.isInteger(count) && from >= 0 && count >= 0 && from + count <= (shape[dimension] ?? 0)
+  const isPart =
+    Number.isInteger(from) &&
+    Number.isInteger(count) &&
+    from >= 0 &&
+    count >= 0 &&
+    from + count <= (shape[dimension] ?? 0)
   if (!isPart) throw new Error(`${from} to ${from + count} is no part of dimension ${dimension} of ${tensor.name}`)
-  if (tensor.packed === true || DTYPES[tensor.dtype].bits % 8 !== 0) throw new Error(`${tensor.name} holds less than a byte per number, and is only read whole`)
+  if (tensor.packed === true || DTYPES[tensor.dtype].bits % 8 !== 0)
+    throw new Error(`${tensor.name} holds less than a byte per number, and is only read whole`)
   const strides = stridesOf(view)
-  return { tensor, shape: shape.with(dimension, count), first: first + from * strides[dimension]!, strides: dimension === 0 ? view.strides : strides }
+  return {
+    tensor,
+    shape: shape.with(dimension, count),
+    first: first + from * strides[dimension]!,
+    strides: dimension === 0 ? view.strides : strides,
+  }
 }
 
-/** Dimensions that run on without a gap are one loop, so that views of the same numbers in the same order have the same selection. */
+/**
+ * Dimensions that run on without a gap are one loop, so that views of the same numbers in the same order have the same
+ * selection.
+ */
 export const selectionOf = ({ shape, strides, first }: View): Selection => {
   const size = sizeOf(shape)
   if (size === 0 || strides === undefined) return { first: size === 0 ? 0 : first, loops: [[size, 1]] }
@@ -57,7 +79,10 @@ export const isRun = ({ loops }: Selection): boolean => loops.length === 1 && lo
 /** True for a view that has all numbers of its tensor in their order. */
 export const isWhole = (view: View): boolean => {
   if (view.first !== 0) return false
-  return (view.shape === view.tensor.shape || sizeOf(view.shape) === sizeOf(view.tensor.shape)) && (view.strides === undefined || isRun(selectionOf(view)))
+  return (
+    (view.shape === view.tensor.shape || sizeOf(view.shape) === sizeOf(view.tensor.shape)) &&
+    (view.strides === undefined || isRun(selectionOf(view)))
+  )
 }
 
 /** What a view selects, as a short text; empty for a whole tensor. Equal for views of one tensor that read the same. */
@@ -74,10 +99,16 @@ export const viewKey = (view: View): string => `${view.tensor.file}\0${view.tens
 export const viewLabel = (view: View): string => `${view.tensor.name}${selectionText(view)}`
 
 /** Bytes that the numbers of a view take in its file. */
-export const viewBytes = ({ tensor, shape }: View): number => (tensor.packed === true ? tensor.end - tensor.begin : bytesFor(sizeOf(shape), tensor.dtype))
+export const viewBytes = ({ tensor, shape }: View): number =>
+  tensor.packed === true ? tensor.end - tensor.begin : bytesFor(sizeOf(shape), tensor.dtype)
 
 /** Calls `visit` for every range of adjacent numbers that makes up elements `from` to `to` of a selection, in order. */
-export const forEachRange = ({ first, loops }: Selection, from: number, to: number, visit: (first: number, count: number) => void): void => {
+export const forEachRange = (
+  { first, loops }: Selection,
+  from: number,
+  to: number,
+  visit: (first: number, count: number) => void,
+): void => {
   const [length, stride] = loops.at(-1)!
   const run = stride === 1 ? length : 1
   const inward = loops.toReversed()

@@ -6,5 +6,7 @@ import { paint, plural, type Look } from './text.js'
 export const renderChecked = (recipe: string, plan: Plan, look: Look): string =>
   `${[
     `${escapeControls(recipe)}: ${paint(look, 'good', 'ok')}`,
-    plural(plan.models.length, 'model'), plural(plan.steps.length, 'step'), plural(plan.outputs.length + plan.reports.length, 'output'),
+    plural(plan.models.length, 'model'),
+    plural(plan.steps.length, 'step'),
+    plural(plan.outputs.length + plan.reports.length, 'output'),
   ].join(', ')}\n`

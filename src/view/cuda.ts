@@ -5,7 +5,9 @@ import type { CudaEvent } from '../run/devices/import-libraries.js'
 import type { ProgressPort } from './progress-line.js'
 import { formatBytes } from './text.js'
 
-/** A row of a table of checks: what is checked, what was found, and whether that is good; undefined where it is neither. */
+/**
+ * A row of a table of checks: what is checked, what was found, and whether that is good; undefined where it is neither.
+ */
 export type CheckRow = readonly [name: string, found: string, good: Verdict]
 
 /** What is found of one thing: `absent` is no fault. */
@@ -13,33 +15,74 @@ export type Verdict = 'good' | 'absent' | 'bad' | undefined
 
 const summary = (report: CudaReport): CheckRow[] => {
   const { problem, devices } = report
-  if (problem !== undefined) return [['cuda', problem.message, lacksCuda(report) ? 'absent' : 'bad'], ...(lacksCuda(report) ? [['', problem.help ?? '', undefined] as const] : [])]
+  if (problem !== undefined)
+    return [
+      ['cuda', problem.message, lacksCuda(report) ? 'absent' : 'bad'],
+      ...(lacksCuda(report) ? [['', problem.help ?? '', undefined] as const] : []),
+    ]
   const wrong = devices.filter((device) => device.check !== undefined)
   if (wrong.length === 0) return [['cuda', 'usable', 'good']]
-  return [['cuda', wrong.length === devices.length ? 'must not be used' : `usable, but for ${wrong.map((device) => `device ${device.index}`).join(', ')}`, 'bad']]
+  return [
+    [
+      'cuda',
+      wrong.length === devices.length
+        ? 'must not be used'
+        : `usable, but for ${wrong.map((device) => `device ${device.index}`).join(', ')}`,
+      'bad',
+    ],
+  ]
 }
 
 const parts = ({ needed, provider, driver, runtime, libraries, devices, problem }: CudaReport): CheckRow[] => [
-  ['  provider', provider === undefined ? `none; that of ONNX Runtime ${needed} is needed` : `of ONNX Runtime ${provider.version ?? '(of no version)'}`, provider === undefined ? 'absent' : provider.version === needed ? 'good' : 'bad'],
-  ['  driver', driver === undefined ? 'none' : `CUDA ${driver}`, driver === undefined ? 'absent' : problem?.code === 'cuda-driver-old' ? 'bad' : 'good'],
-  ['  runtime', runtime === undefined ? 'none' : `CUDA ${runtime}`, runtime === undefined ? 'absent' : problem?.code === 'cuda-runtime-wrong' ? 'bad' : 'good'],
-  ...libraries.map(({ name, path }): CheckRow => [`  ${name}`, path === undefined ? 'not found' : path.includes('/') ? dirname(path) : 'where the system looks', path === undefined ? 'absent' : problem?.at?.type === 'file' && problem.at.path === path ? 'bad' : 'good']),
+  [
+    '  provider',
+    provider === undefined
+      ? `none; that of ONNX Runtime ${needed} is needed`
+      : `of ONNX Runtime ${provider.version ?? '(of no version)'}`,
+    provider === undefined ? 'absent' : provider.version === needed ? 'good' : 'bad',
+  ],
+  [
+    '  driver',
+    driver === undefined ? 'none' : `CUDA ${driver}`,
+    driver === undefined ? 'absent' : problem?.code === 'cuda-driver-old' ? 'bad' : 'good',
+  ],
+  [
+    '  runtime',
+    runtime === undefined ? 'none' : `CUDA ${runtime}`,
+    runtime === undefined ? 'absent' : problem?.code === 'cuda-runtime-wrong' ? 'bad' : 'good',
+  ],
+  ...libraries.map(({ name, path }): CheckRow => [
+    `  ${name}`,
+    path === undefined ? 'not found' : path.includes('/') ? dirname(path) : 'where the system looks',
+    path === undefined ? 'absent' : problem?.at?.type === 'file' && problem.at.path === path ? 'bad' : 'good',
+  ]),
   ...devices.flatMap((d): CheckRow[] => [
-    [`  device ${d.index}`, `${d.name}, compute ${d.capability}, ${formatBytes(d.total)}, ${formatBytes(d.free)} free`, problem !== undefined ? undefined : d.check === undefined ? 'good' : 'bad'],
-    ...(problem === undefined && d.check === undefined ? [['', `computes correctly; memory can${d.pins ? '' : 'not'} be page-locked`, undefined] as const] : []),
+    [
+      `  device ${d.index}`,
+      `${d.name}, compute ${d.capability}, ${formatBytes(d.total)}, ${formatBytes(d.free)} free`,
+      problem !== undefined ? undefined : d.check === undefined ? 'good' : 'bad',
+    ],
+    ...(problem === undefined && d.check === undefined
+      ? [['', `computes correctly; memory can${d.pins ? '' : 'not'} be page-locked`, undefined] as const]
+      : []),
   ]),
 ]
 
 /** What was found of CUDA, as rows; only that there is none where there is no GPU, unless `all` are asked for. */
 export const cudaRows = (report: CudaReport, all = false): readonly CheckRow[] => {
-  const nothing = report.problem?.code === 'cuda-not-offered' || (report.problem?.code === 'cuda-driver-missing' && report.provider === undefined)
+  const nothing =
+    report.problem?.code === 'cuda-not-offered' ||
+    (report.problem?.code === 'cuda-driver-missing' && report.provider === undefined)
   return [...summary(report), ...(nothing && !all ? [] : parts(report))]
 }
 
 /** What was found of CUDA as JSON shows it. */
 export const cudaJson = ({ problem, devices, ...rest }: CudaReport): object => ({
   ...rest,
-  devices: devices.map(({ check, ...device }) => ({ ...device, ...(check === undefined ? {} : { problem: toJson([check])[0] }) })),
+  devices: devices.map(({ check, ...device }) => ({
+    ...device,
+    ...(check === undefined ? {} : { problem: toJson([check])[0] }),
+  })),
   ...(problem === undefined ? {} : { problem: toJson([problem])[0] }),
 })
 
@@ -70,7 +113,11 @@ export const createCudaProgress = (port: ProgressPort): CudaProgress => {
       if (name === step && (!port.terminal || now - drawn < REDRAW)) return
       step = name
       drawn = now
-      port.write(port.terminal ? TO_START + sentence(event, true).slice(0, Math.max(10, port.columns() - 1)) : `${sentence(event, false)}\n`)
+      port.write(
+        port.terminal
+          ? TO_START + sentence(event, true).slice(0, Math.max(10, port.columns() - 1))
+          : `${sentence(event, false)}\n`,
+      )
     },
     clear: () => {
       if (port.terminal && step !== '') port.write(TO_START)

@@ -8,7 +8,10 @@ import type { TensorInfo } from '../tensor/info.js'
 import type { Quantised } from '../tensor/quantised.js'
 import { align, cutMiddle, formatBytes, formatTally, paint, plural, tallyOf, widthOf, wrap, type Look } from './text.js'
 
-/** What the numbers of a tensor are like; NaN and infinite ones count in `nan` and `infinite` alone. Statistics of no numbers are null. */
+/**
+ * What the numbers of a tensor are like; NaN and infinite ones count in `nan` and `infinite` alone. Statistics of no
+ * numbers are null.
+ */
 export interface Statistics {
   readonly mean: number | null
   /** Of the population: divided by n. */
@@ -30,7 +33,10 @@ export interface Inspected {
   /** What means something only together with other tensors; undefined where nothing does. */
   readonly quantised: Quantised | undefined
   readonly tensors: readonly TensorInfo[]
-  /** By name; those of scaled tensors are of the numbers they mean; tensors whose dtype holds no plain numbers have none. Undefined when not asked for. */
+  /**
+   * By name; those of scaled tensors are of the numbers they mean; tensors whose dtype holds no plain numbers have
+   * none. Undefined when not asked for.
+   */
   readonly statistics: ReadonlyMap<string, Statistics> | undefined
 }
 
@@ -56,12 +62,17 @@ const short = (value: number | null): string => {
 
 const field = (name: string, text: string, look: Look): string[] => {
   const label = name.padEnd(12)
-  return wrap(text, look.width - 14).map((line, i) => `${paint(look, 'faint', i === 0 ? label : ' '.repeat(12))}  ${line}`)
+  return wrap(text, look.width - 14).map(
+    (line, i) => `${paint(look, 'faint', i === 0 ? label : ' '.repeat(12))}  ${line}`,
+  )
 }
 
 /** Quantised tensors by how they are: those with scales, which smelt computes with, and others by what packs them. */
 const quantisedIn = ({ scaled, packed }: Quantised): Record<string, number> =>
-  tallyOf([...[...scaled.values()].map(({ stored }) => `${stored.dtype} with scales`), ...[...packed.values()].map(({ scheme }) => scheme)])
+  tallyOf([
+    ...[...scaled.values()].map(({ stored }) => `${stored.dtype} with scales`),
+    ...[...packed.values()].map(({ scheme }) => scheme),
+  ])
 const unknown = ({ tensors }: Model): string => {
   const seen = seenInstead(lookAtUnknown(tensors))
   return `none that smelt knows${seen === '' ? '' : `; ${seen}`}`
@@ -70,13 +81,25 @@ const unknown = ({ tensors }: Model): string => {
 const summary = (inspected: Inspected, look: Look): string[] => {
   const { model, architecture, path, quantised } = inspected
   const files = model.files.length > 1 ? `, ${plural(model.files.length, 'file')}` : ''
-  const blocks = Object.entries(blocksOf(inspected)).map(([block, count]) => `${block} ${count}`).join(', ')
+  const blocks = Object.entries(blocksOf(inspected))
+    .map(([block, count]) => `${block} ${count}`)
+    .join(', ')
   return [
     paint(look, 'title', escapeControls(path)),
     ...field('size', `${formatBytes(model.bytes)} in ${plural(model.tensors.size, 'tensor')}${files}`, look),
     ...field('dtypes', formatTally(tallyOf([...model.tensors.values()].map((t) => t.dtype))) || 'none', look),
-    ...(quantised === undefined ? [] : field('quantised', `${formatTally(quantisedIn(quantised))}${quantised.packed.size === 0 ? '' : '; only those with scales can be merged'}`, look)),
-    ...field('architecture', architecture === undefined ? unknown(model) : `${architecture.title} (${architecture.id})`, look),
+    ...(quantised === undefined
+      ? []
+      : field(
+          'quantised',
+          `${formatTally(quantisedIn(quantised))}${quantised.packed.size === 0 ? '' : '; only those with scales can be merged'}`,
+          look,
+        )),
+    ...field(
+      'architecture',
+      architecture === undefined ? unknown(model) : `${architecture.title} (${architecture.id})`,
+      look,
+    ),
     ...(architecture === undefined ? [] : field('components', formatTally(partsOf(inspected, 'component')), look)),
     ...(architecture === undefined ? [] : field('blocks', blocks, look)),
   ]
@@ -90,23 +113,44 @@ const metadata = ({ model }: Inspected, look: Look): string[] => {
     return [cutMiddle(escapeControls(key), 40), shown + more] as const
   })
   const head = greatest(rows.map(([key]) => widthOf(key)))
-  return ['', paint(look, 'title', 'Metadata'), ...rows.flatMap(([key, text]) => wrap(text, Math.max(20, look.width - head - 4)).map((line, i) =>
-    `  ${paint(look, 'faint', i === 0 ? key + ' '.repeat(head - widthOf(key)) : ' '.repeat(head))}  ${line}`))]
+  return [
+    '',
+    paint(look, 'title', 'Metadata'),
+    ...rows.flatMap(([key, text]) =>
+      wrap(text, Math.max(20, look.width - head - 4)).map(
+        (line, i) =>
+          `  ${paint(look, 'faint', i === 0 ? key + ' '.repeat(head - widthOf(key)) : ' '.repeat(head))}  ${line}`,
+      ),
+    ),
+  ]
 }
 
 const STATISTICS = ['mean', 'std', 'min', 'max', 'norm'] as const
 
 const tensors = ({ tensors: selected, model, statistics }: Inspected, look: Look): string[] => {
-  const title = selected.length === model.tensors.size ? 'Tensors' : `Tensors, ${selected.length} of ${model.tensors.size}`
+  const title =
+    selected.length === model.tensors.size ? 'Tensors' : `Tensors, ${selected.length} of ${model.tensors.size}`
   const head = statistics === undefined ? [] : [...STATISTICS, 'zeros', 'NaN', 'inf']
-  const numbersOf = (s: Statistics): string[] => [...STATISTICS.map((key) => short(s[key])), ...[s.zeros, s.nan, s.infinite].map(String)]
+  const numbersOf = (s: Statistics): string[] => [
+    ...STATISTICS.map((key) => short(s[key])),
+    ...[s.zeros, s.nan, s.infinite].map(String),
+  ]
   const rows = selected.map((t) => {
     const s = statistics?.get(t.name)
     const numbers = s === undefined ? head.map(() => '-') : numbersOf(s)
-    return { name: escapeControls(t.name), cells: [t.dtype, shapeOf(t.shape), formatBytes(t.end - t.begin), ...numbers] }
+    return {
+      name: escapeControls(t.name),
+      cells: [t.dtype, shapeOf(t.shape), formatBytes(t.end - t.begin), ...numbers],
+    }
   })
-  const columns = align([['dtype', 'shape', 'size', ...head], ...rows.map((r) => r.cells)], [2, 3, 4, 5, 6, 7, 8, 9, 10])
-  const longest = greatest(rows.map((r) => widthOf(r.name)), 4)
+  const columns = align(
+    [['dtype', 'shape', 'size', ...head], ...rows.map((r) => r.cells)],
+    [2, 3, 4, 5, 6, 7, 8, 9, 10],
+  )
+  const longest = greatest(
+    rows.map((r) => widthOf(r.name)),
+    4,
+  )
   // Statistics take a line of their own: names are too long to leave room for them.
   const beside = statistics === undefined && longest + 4 + greatest(columns.map(widthOf)) <= Math.max(look.width, 80)
   const lines = beside
@@ -127,14 +171,23 @@ export const inspectedToJson = (inspected: Inspected): object => {
     files: model.files.map((f) => f.path),
     bytes: model.bytes,
     dtypes: tallyOf([...model.tensors.values()].map((t) => t.dtype)),
-    architecture: architecture === undefined
-      ? null
-      : { id: architecture.id, title: architecture.title, components: partsOf(inspected, 'component'), blocks: blocksOf(inspected) },
+    architecture:
+      architecture === undefined
+        ? null
+        : {
+            id: architecture.id,
+            title: architecture.title,
+            components: partsOf(inspected, 'component'),
+            blocks: blocksOf(inspected),
+          },
     ...(quantised === undefined ? {} : { quantised: quantisedIn(quantised) }),
     ...(architecture === undefined ? { seen: lookAtUnknown(model.tensors) } : {}),
     metadata: Object.fromEntries(model.metadata),
     tensors: selected.map((t) => ({
-      name: t.name, dtype: t.dtype, shape: t.shape, bytes: t.end - t.begin,
+      name: t.name,
+      dtype: t.dtype,
+      shape: t.shape,
+      bytes: t.end - t.begin,
       ...(statistics === undefined ? {} : { statistics: statistics.get(t.name) ?? null }),
     })),
   }

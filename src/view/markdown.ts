@@ -7,12 +7,21 @@ const inline = (text: string, look: Look): string => {
   return look.color ? plain.replace(/`([^`]+)`/g, (_, code: string) => paint(look, 'code', code)) : plain
 }
 
-// Wrapping comes first and colours second, so that a piece of code that is wrapped may not be cut: its spaces are hidden meanwhile.
+// Wrapping comes first and colours second, so that a piece of code that is wrapped may not be cut: its spaces are
+// hidden meanwhile.
 const HIDDEN = '\u00a0'
 const paragraph = (text: string, look: Look, indent = ''): string[] =>
-  wrap(text.replace(/`[^`]+`/g, (code) => code.replaceAll(' ', HIDDEN)), look.width, indent).map((line) => inline(line.replaceAll(HIDDEN, ' '), look))
+  wrap(
+    text.replace(/`[^`]+`/g, (code) => code.replaceAll(' ', HIDDEN)),
+    look.width,
+    indent,
+  ).map((line) => inline(line.replaceAll(HIDDEN, ' '), look))
 
-const cellsOf = (row: string): string[] => row.replace(/^\|\s*|\s*\|$/g, '').split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll('\\|', '|'))
+const cellsOf = (row: string): string[] =>
+  row
+    .replace(/^\|\s*|\s*\|$/g, '')
+    .split(/(?<!\\)\|/)
+    .map((cell) => cell.trim().replaceAll('\\|', '|'))
 
 const NO_VALUE = /^(none|[–-])?$/
 
@@ -23,9 +32,14 @@ const table = (rows: readonly string[], look: Look): string[] => {
     paint(look, 'title', `${head[0]?.replace(/^./, (c) => c.toUpperCase()) ?? ''}s`),
     ...body.flatMap((cells) => {
       const [name = '', ...middle] = cells.slice(0, -1)
-      const label = middle.flatMap((cell, i) => (NO_VALUE.test(cell) ? [] : [head[i + 1] === 'default' && cell !== 'required' ? `default ${cell}` : cell]))
+      const label = middle.flatMap((cell, i) =>
+        NO_VALUE.test(cell) ? [] : [head[i + 1] === 'default' && cell !== 'required' ? `default ${cell}` : cell],
+      )
       const line = `  ${name}  ${label.join('; ')}`
-      const first = widthOf(line) <= look.width ? [inline(line, look)] : [inline(`  ${name}`, look), ...paragraph(label.join('; '), look, '    ')]
+      const first =
+        widthOf(line) <= look.width
+          ? [inline(line, look)]
+          : [inline(`  ${name}`, look), ...paragraph(label.join('; '), look, '    ')]
       return [...first, ...paragraph(cells.at(-1) ?? '', look, '      ')]
     }),
   ]
@@ -43,9 +57,21 @@ export const renderMarkdown = (markdown: string, look: Look): string => {
       return lines.slice(from, i + 1)
     }
     if (line.startsWith('#')) out.push(paint(look, 'title', line.replace(/^#+ /, '')))
-    else if (line.startsWith('|')) append(out, table(until((l) => l.startsWith('|')), look))
+    else if (line.startsWith('|'))
+      append(
+        out,
+        table(
+          until((l) => l.startsWith('|')),
+          look,
+        ),
+      )
     else if (line.startsWith('```')) {
-      append(out, until((l) => !l.startsWith('```')).slice(1).map((l) => `    ${l}`))
+      append(
+        out,
+        until((l) => !l.startsWith('```'))
+          .slice(1)
+          .map((l) => `    ${l}`),
+      )
       i++
     } else if (line === '') out.push('')
     else append(out, paragraph(line, look))

@@ -11,7 +11,9 @@ export const renderOperators = (operators: readonly Operator[], look: Look): str
   const width = greatest(operators.map((o) => o.id.length))
   const families = [...new Set(operators.map((o) => familyOf(o.id)))]
   const row = ({ id, summary }: Operator): string[] =>
-    wrap(look.color ? summary.replaceAll('`', '') : summary, look.width - width - 4).map((line, i) => `  ${paint(look, 'name', (i === 0 ? id : '').padEnd(width))}  ${line}`)
+    wrap(look.color ? summary.replaceAll('`', '') : summary, look.width - width - 4).map(
+      (line, i) => `  ${paint(look, 'name', (i === 0 ? id : '').padEnd(width))}  ${line}`,
+    )
   const lines = families.flatMap((family, i) => [
     ...(i === 0 ? [] : ['']),
     paint(look, 'title', family),

@@ -2,17 +2,41 @@ import { escapeControls } from '../base/excerpt.js'
 import type { PlanOutline } from './plan-outline.js'
 import { formatBytes, plural } from './text.js'
 
-interface Node { readonly id: string; readonly shape: 'model' | 'step' | 'output'; readonly lines: readonly string[] }
-interface Edge { readonly from: string; readonly to: string; readonly label: string | undefined }
+interface Node {
+  readonly id: string
+  readonly shape: 'model' | 'step' | 'output'
+  readonly lines: readonly string[]
+}
+interface Edge {
+  readonly from: string
+  readonly to: string
+  readonly label: string | undefined
+}
 
-/** Models and steps share a namespace, outputs have their own: `n` and `o` keep them apart. Ids are safe in both languages. */
-const toGraph = ({ models, steps, outputs, reports }: PlanOutline): { readonly nodes: readonly Node[]; readonly edges: readonly Edge[] } => {
+/**
+ * Models and steps share a namespace, outputs have their own: `n` and `o` keep them apart. Ids are safe in both
+ * languages.
+ */
+const toGraph = ({
+  models,
+  steps,
+  outputs,
+  reports,
+}: PlanOutline): { readonly nodes: readonly Node[]; readonly edges: readonly Edge[] } => {
   const names = [...models.map((m) => m.name), ...steps.map((s) => s.name)]
   const idOf = (name: string): string => `n${names.indexOf(names.includes(name) ? name : name.replace(/\.\d+$/, ''))}`
-  const edge = (from: string, to: string): Edge => ({ from: idOf(from), to, label: names.includes(from) ? undefined : from })
+  const edge = (from: string, to: string): Edge => ({
+    from: idOf(from),
+    to,
+    label: names.includes(from) ? undefined : from,
+  })
   const nodes: Node[] = [
     ...models.map((m): Node => ({ id: idOf(m.name), shape: 'model', lines: [m.name, m.path, formatBytes(m.bytes)] })),
-    ...steps.map((s): Node => ({ id: idOf(s.name), shape: 'step', lines: [s.name, s.op, plural(s.tensors, 'tensor')] })),
+    ...steps.map((s): Node => ({
+      id: idOf(s.name),
+      shape: 'step',
+      lines: [s.name, s.op, plural(s.tensors, 'tensor')],
+    })),
     ...outputs.map((o, i): Node => ({ id: `o${i}`, shape: 'output', lines: [o.name, o.path, formatBytes(o.bytes)] })),
     ...reports.map((r, i): Node => ({ id: `r${i}`, shape: 'output', lines: [r.name, r.path, 'report'] })),
   ]
@@ -42,7 +66,8 @@ export const renderDot = (outline: PlanOutline): string => {
 }
 
 // Mermaid reads labels as Markdown and HTML; its own escapes are HTML's entities written with `#`.
-const mermaidText = (text: string): string => escapeControls(text).replace(/[^\p{L}\p{N} ./_:,-]/gu, (c) => `#${c.codePointAt(0)};`)
+const mermaidText = (text: string): string =>
+  escapeControls(text).replace(/[^\p{L}\p{N} ./_:,-]/gu, (c) => `#${c.codePointAt(0)};`)
 
 const MERMAID_SHAPES = { model: ['[(', ')]'], step: ['[', ']'], output: ['([', '])'] } as const
 
@@ -51,7 +76,10 @@ export const renderMermaid = (outline: PlanOutline): string => {
   const { nodes, edges } = toGraph(outline)
   return `${[
     'flowchart LR',
-    ...nodes.map((n) => `  ${n.id}${MERMAID_SHAPES[n.shape][0]}"${n.lines.map(mermaidText).join('<br/>')}"${MERMAID_SHAPES[n.shape][1]}`),
+    ...nodes.map(
+      (n) =>
+        `  ${n.id}${MERMAID_SHAPES[n.shape][0]}"${n.lines.map(mermaidText).join('<br/>')}"${MERMAID_SHAPES[n.shape][1]}`,
+    ),
     ...edges.map((e) => `  ${e.from} -->${e.label === undefined ? '' : `|"${mermaidText(e.label)}"|`} ${e.to}`),
   ].join('\n')}\n`
 }

@@ -25,7 +25,11 @@ export interface PlanOutline {
 }
 
 /** One step, and why it runs, in words. */
-export type OutlinedStep = PlannedStep & { readonly reasons: readonly Reason[]; readonly reason: string; readonly numbers: Readonly<Record<string, string | number | boolean>> }
+export type OutlinedStep = PlannedStep & {
+  readonly reasons: readonly Reason[]
+  readonly reason: string
+  readonly numbers: Readonly<Record<string, string | number | boolean>>
+}
 
 /** The parameters of a step as the recipe gives them; what is not one value is shown as JSON. */
 const numbersOf = ({ step, setting }: PlannedStep, plan: Plan): OutlinedStep['numbers'] => {
@@ -33,9 +37,16 @@ const numbersOf = ({ step, setting }: PlannedStep, plan: Plan): OutlinedStep['nu
   const found = steps.find((s) => s.name === step)!
   const { params, models = [], mask } = factsOf(recipe, found)
   // The parameters of each model of a list stand under the model's name.
-  const names = Object.values(found.inputs).flatMap((input) => (Array.isArray(input) ? (input as readonly Name[]).map((n) => n.name) : []))
-  return Object.fromEntries([...Object.entries(params), ...models.map((m, i) => [names[i] ?? `model ${i + 1}`, m] as const), ...(mask === undefined ? [] : [['mask', mask] as const])]
-    .map(([key, value]) => [key, shownValue(value)]))
+  const names = Object.values(found.inputs).flatMap((input) =>
+    Array.isArray(input) ? (input as readonly Name[]).map((n) => n.name) : [],
+  )
+  return Object.fromEntries(
+    [
+      ...Object.entries(params),
+      ...models.map((m, i) => [names[i] ?? `model ${i + 1}`, m] as const),
+      ...(mask === undefined ? [] : [['mask', mask] as const]),
+    ].map(([key, value]) => [key, shownValue(value)]),
+  )
 }
 
 /** A parameter as people read it: `default 0.7, **.bias 0.5` for rules, names and numbers as they are. */
@@ -43,8 +54,15 @@ const shownValue = (value: unknown): string | number | boolean => {
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value
   if (Array.isArray(value)) return value.map(shownValue).join(', ')
   if (typeof value !== 'object' || value === null) return String(value)
-  return Object.entries(value).map(([key, v]) => (key === 'rules' || key === 'from' ? '' : `${key} `)
-    + (key === 'rules' ? (v as readonly (readonly [string, number])[]).map(([pattern, n]) => `${pattern} ${n}`).join(', ') : shownValue(v))).join(', ')
+  return Object.entries(value)
+    .map(
+      ([key, v]) =>
+        (key === 'rules' || key === 'from' ? '' : `${key} `) +
+        (key === 'rules'
+          ? (v as readonly (readonly [string, number])[]).map(([pattern, n]) => `${pattern} ${n}`).join(', ')
+          : shownValue(v)),
+    )
+    .join(', ')
 }
 
 /** One input model. */
@@ -57,8 +75,12 @@ export interface OutlinedModel {
   readonly files: readonly string[]
 }
 
-/** What the plan costs. `sweeps` counts the passes over the tensor that has most of them; memory is in bytes, `seconds` are estimated. */
-export type WorkOutline = Plan['totals'] & Readonly<Record<'jobs' | 'programs' | 'sweeps' | 'peakMemory' | 'seconds' | 'workers', number>>
+/**
+ * What the plan costs. `sweeps` counts the passes over the tensor that has most of them; memory is in bytes, `seconds`
+ * are estimated.
+ */
+export type WorkOutline = Plan['totals'] &
+  Readonly<Record<'jobs' | 'programs' | 'sweeps' | 'peakMemory' | 'seconds' | 'workers', number>>
 
 /** One report: where it goes, which step draws it, in which form, and how many tensors are measured for it. */
 export interface OutlinedReport {
@@ -84,7 +106,10 @@ export interface OutlinedOutput {
   readonly files: readonly string[]
 }
 
-/** What is known beside a plan: the lock of the last build, whether everything is to be computed, and how fast builds go on the device. */
+/**
+ * What is known beside a plan: the lock of the last build, whether everything is to be computed, and how fast builds go
+ * on the device.
+ */
 export interface PlanContext {
   readonly lock?: Lock | undefined
   readonly force?: boolean
@@ -92,12 +117,22 @@ export interface PlanContext {
 }
 
 /** Reduces a plan, and the device it is for, to what people and other programs read. */
-export const outlinePlan = (plan: Plan, device: PlannedDevice, { lock, force = false, speed }: PlanContext = {}): PlanOutline => {
+export const outlinePlan = (
+  plan: Plan,
+  device: PlannedDevice,
+  { lock, force = false, speed }: PlanContext = {},
+): PlanOutline => {
   return {
     name: plan.name,
     seed: plan.seed,
-    models: plan.models.map(({ name, label, architecture, tensors, bytes, files }) =>
-      ({ name, path: label, architecture, tensors, bytes, files: files.map((f) => f.path) })),
+    models: plan.models.map(({ name, label, architecture, tensors, bytes, files }) => ({
+      name,
+      path: label,
+      architecture,
+      tensors,
+      bytes,
+      files: files.map((f) => f.path),
+    })),
     steps: plan.steps.map((step) => {
       const reasons = reasonsOf(step, plan, lock, force)
       return { ...step, reasons, reason: shortReason(step.step, reasons), numbers: numbersOf(step, plan) }
@@ -114,12 +149,21 @@ export const outlinePlan = (plan: Plan, device: PlannedDevice, { lock, force = f
       unscaled: o.unscaled,
       files: [...o.files.map((f) => f.path), ...(o.index === undefined ? [] : [o.index.path])],
     })),
-    reports: plan.reports.map((r) => ({ name: r.name, path: r.label, from: plan.nameOf(r.setting, r.step), format: r.format, measured: r.value.measured.length })),
+    reports: plan.reports.map((r) => ({
+      name: r.name,
+      path: r.label,
+      from: plan.nameOf(r.setting, r.step),
+      format: r.format,
+      measured: r.value.measured.length,
+    })),
     work: {
       ...plan.totals,
       jobs: plan.jobs.length,
       programs: plan.programs.length,
-      sweeps: greatest(plan.jobs.map((job) => job.sweeps?.passes.length ?? 1), 0),
+      sweeps: greatest(
+        plan.jobs.map((job) => job.sweeps?.passes.length ?? 1),
+        0,
+      ),
       peakMemory: estimateMemory(plan, device.workers, { onDevice: device.name !== 'cpu' }),
       seconds: estimateSeconds(plan.totals, device.workers, speed),
       workers: device.workers,

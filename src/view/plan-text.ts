@@ -1,7 +1,20 @@
 import { escapeControls } from '../base/excerpt.js'
 import { greatest } from '../base/lists.js'
 import type { OutlinedOutput, PlanOutline } from './plan-outline.js'
-import { align, countsText, cutMiddle, formatBytes, formatCount, formatDuration, formatTally, paint, plural, widthOf, wrap, type Look } from './text.js'
+import {
+  align,
+  countsText,
+  cutMiddle,
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatTally,
+  paint,
+  plural,
+  widthOf,
+  wrap,
+  type Look,
+} from './text.js'
 
 type Step = PlanOutline['steps'][number]
 
@@ -13,18 +26,35 @@ const listed = (look: Look, text: string): string[] =>
   wrap(text, look.width - 2, DEEP).map((line, i) => (i === 0 ? line : `  ${line}`))
 
 /** Paths are what may be long: they get what the other columns leave. */
-const withPath = (rows: readonly (readonly string[])[], column: number, look: Look, right: readonly number[]): string[] => {
+const withPath = (
+  rows: readonly (readonly string[])[],
+  column: number,
+  look: Look,
+  right: readonly number[],
+): string[] => {
   const widest = (i: number): number => greatest(rows.map((row) => widthOf(row[i]!)))
   const others = rows[0]!.reduce((n, _, i) => (i === column ? n : n + widest(i) + 2), INDENT.length)
   const room = Math.max(16, look.width - others)
-  return align(rows.map((row) => row.map((cell, i) => (i === column ? cutMiddle(cell, room) : cell))), right, INDENT)
+  return align(
+    rows.map((row) => row.map((cell, i) => (i === column ? cutMiddle(cell, room) : cell))),
+    right,
+    INDENT,
+  )
 }
 
-const models = ({ models }: PlanOutline, look: Look): string[] => withPath(
-  models.map((m) =>
-    [paint(look, 'name', m.name), escapeControls(m.path), formatBytes(m.bytes), plural(m.tensors, 'tensor'), m.architecture ?? 'unknown architecture']),
-  1, look, [2, 3],
-)
+const models = ({ models }: PlanOutline, look: Look): string[] =>
+  withPath(
+    models.map((m) => [
+      paint(look, 'name', m.name),
+      escapeControls(m.path),
+      formatBytes(m.bytes),
+      plural(m.tensors, 'tensor'),
+      m.architecture ?? 'unknown architecture',
+    ]),
+    1,
+    look,
+    [2, 3],
+  )
 
 const counts = (step: Step): string => {
   const told = countsText(step.counts)
@@ -34,7 +64,11 @@ const counts = (step: Step): string => {
 const kindOf = ({ kind, space }: Step): string => (space === 'delta' ? 'difference' : kind)
 
 const steps = (outline: PlanOutline, look: Look): string[] => {
-  const heads = align(outline.steps.map((s, i) => [String(i + 1), paint(look, 'name', s.name), s.op, kindOf(s)]), [0], INDENT)
+  const heads = align(
+    outline.steps.map((s, i) => [String(i + 1), paint(look, 'name', s.name), s.op, kindOf(s)]),
+    [0],
+    INDENT,
+  )
   return outline.steps.flatMap((s, i) => [
     heads[i]!,
     ...listed(look, `uses ${s.uses.join(', ')}`).filter(() => s.uses.length > 0),
@@ -44,51 +78,83 @@ const steps = (outline: PlanOutline, look: Look): string[] => {
   ])
 }
 
-const outputs = ({ outputs }: PlanOutline, look: Look): string[] => outputs.flatMap((o) => [
-  ...withPath([[paint(look, 'name', o.name), escapeControls(o.path)]], 1, look, []),
-  ...listed(look, describeOutput(o)),
-])
+const outputs = ({ outputs }: PlanOutline, look: Look): string[] =>
+  outputs.flatMap((o) => [
+    ...withPath([[paint(look, 'name', o.name), escapeControls(o.path)]], 1, look, []),
+    ...listed(look, describeOutput(o)),
+  ])
 
-const reports = (outline: PlanOutline, look: Look): string[] => outline.reports.flatMap((r) => [
-  ...withPath([[paint(look, 'name', r.name), escapeControls(r.path)]], 1, look, []),
-  ...listed(look, `from ${r.from}: a report${r.measured === 0 ? '' : ` over ${plural(r.measured, 'tensor')}`}`),
-])
+const reports = (outline: PlanOutline, look: Look): string[] =>
+  outline.reports.flatMap((r) => [
+    ...withPath([[paint(look, 'name', r.name), escapeControls(r.path)]], 1, look, []),
+    ...listed(look, `from ${r.from}: a report${r.measured === 0 ? '' : ` over ${plural(r.measured, 'tensor')}`}`),
+  ])
 
 const describeOutput = (o: OutlinedOutput): string => {
   const tensors = `from ${o.from}: ${plural(o.tensors, 'tensor')}${o.kept ? ', already up to date' : ''}`
-  const scales = o.unscaled === 0 ? '' : `${plural(o.unscaled, 'tensor')} stored with scales ${o.unscaled === 1 ? 'becomes' : 'become'} plain numbers`
-  return [tensors, formatTally(o.dtypes), scales, `${formatBytes(o.bytes)} in ${plural(o.files.length, 'file')}`].filter((part) => part !== '').join('; ')
+  const scales =
+    o.unscaled === 0
+      ? ''
+      : `${plural(o.unscaled, 'tensor')} stored with scales ${o.unscaled === 1 ? 'becomes' : 'become'} plain numbers`
+  return [tensors, formatTally(o.dtypes), scales, `${formatBytes(o.bytes)} in ${plural(o.files.length, 'file')}`]
+    .filter((part) => part !== '')
+    .join('; ')
 }
 
 /** A device by the name that `--device` takes and the one its maker gave it. */
-const nameDevice = ({ name, title }: PlanOutline['device']): string => (title === undefined ? name : `${name} (${escapeControls(title)})`)
+const nameDevice = ({ name, title }: PlanOutline['device']): string =>
+  title === undefined ? name : `${name} (${escapeControls(title)})`
 
-const describeRoom = ({ memory }: PlanOutline['device']): string => (memory === undefined ? '' : `; at most about ${formatBytes(memory.most)} of its ${formatBytes(memory.free)} of free memory`)
+const describeRoom = ({ memory }: PlanOutline['device']): string =>
+  memory === undefined
+    ? ''
+    : `; at most about ${formatBytes(memory.most)} of its ${formatBytes(memory.free)} of free memory`
 
 const work = ({ work: w, unused, device }: PlanOutline, look: Look): string[] => {
   const rows: (readonly [string, string])[] = [
     ['read', `${formatBytes(w.readBytes)}${w.sweeps > 1 ? `, in up to ${w.sweeps} sweeps over a tensor` : ''}`],
-    ...(w.digestBytes === 0 ? [] : [['hashing', `${formatBytes(w.digestBytes)} of unused input data, to hash it for the lock`] as const]),
+    ...(w.digestBytes === 0
+      ? []
+      : [['hashing', `${formatBytes(w.digestBytes)} of unused input data, to hash it for the lock`] as const]),
     ['write', formatBytes(w.writeBytes)],
     ['compute', `${plural(w.computed, 'tensor')} with ${plural(w.programs, 'program')}`],
     ['device', `${nameDevice(device)}${device.reason === '' ? '' : `; ${device.reason}`}`],
-    ...(device.memory === undefined ? [] : [['its memory', `at most about ${formatBytes(device.memory.most)} of ${formatBytes(device.memory.free)} that are free, with chunks of ${formatCount(device.chunk)} elements`] as const]),
+    ...(device.memory === undefined
+      ? []
+      : [
+          [
+            'its memory',
+            `at most about ${formatBytes(device.memory.most)} of ${formatBytes(device.memory.free)} that are free, with chunks of ${formatCount(device.chunk)} elements`,
+          ] as const,
+        ]),
     ...device.notes.map((note) => ['', note] as const),
     ...(w.computed + w.copied + w.digestBytes === 0 ? [] : [['time', `about ${formatDuration(w.seconds)}`] as const]),
     ['peak memory', `about ${formatBytes(w.peakMemory)} with ${plural(w.workers, 'worker')}`],
     ...(w.reused === 0 ? [] : [['reused', `${plural(w.reused, 'tensor')} from earlier builds`] as const]),
-    ...(w.cached === 0 ? [] : [['cached', `${formatCount(w.cached)} thresholds and sums from earlier builds`] as const]),
-    ['not computed', `${plural(w.copied, 'tensor')}, copied as they are; ${formatBytes(w.skippedBytes)} of the models not read`],
+    ...(w.cached === 0
+      ? []
+      : [['cached', `${formatCount(w.cached)} thresholds and sums from earlier builds`] as const]),
+    [
+      'not computed',
+      `${plural(w.copied, 'tensor')}, copied as they are; ${formatBytes(w.skippedBytes)} of the models not read`,
+    ],
     ...unused.map((name) => ['not run', `${name}, which nothing uses`] as const),
   ]
   const head = greatest(rows.map(([key]) => key.length))
   return rows.flatMap(([key, text]) =>
-    wrap(text, look.width - head - 4).map((line, i) => `${INDENT}${paint(look, 'faint', (i === 0 ? key : '').padEnd(head))}  ${line}`))
+    wrap(text, look.width - head - 4).map(
+      (line, i) => `${INDENT}${paint(look, 'faint', (i === 0 ? key : '').padEnd(head))}  ${line}`,
+    ),
+  )
 }
 
-/** The whole plan for a terminal: what goes in, each step with what it uses and why it runs, what comes out, and what that costs. */
+/**
+ * The whole plan for a terminal: what goes in, each step with what it uses and why it runs, what comes out, and what
+ * that costs.
+ */
 export const renderPlan = (outline: PlanOutline, look: Look): string => {
-  const section = (name: string, lines: readonly string[]): string[] => (lines.length === 0 ? [] : ['', title(look, name), ...lines])
+  const section = (name: string, lines: readonly string[]): string[] =>
+    lines.length === 0 ? [] : ['', title(look, name), ...lines]
   return `${[
     title(look, `Plan of ${escapeControls(outline.name)}, seed ${escapeControls(String(outline.seed))}`),
     ...section('Models', models(outline, look)),
@@ -101,24 +167,42 @@ export const renderPlan = (outline: PlanOutline, look: Look): string => {
 
 /** How long the work takes, where there is some that takes a moment. */
 const duration = ({ seconds, computed, copied, digestBytes }: PlanOutline['work']): string =>
-  (computed + copied + digestBytes === 0 ? '' : `, about ${formatDuration(seconds)}`)
+  computed + copied + digestBytes === 0 ? '' : `, about ${formatDuration(seconds)}`
 
 /** The plan in a few lines, as a build shows it before it begins. */
 export const renderPlanShort = (outline: PlanOutline, look: Look): string => {
   const { work: w, device } = outline
-  const rows = outline.steps.map((s) => [paint(look, 'name', s.name), s.op, s.uses.join(', '), `${formatCount(s.tensors)} tensors`])
+  const rows = outline.steps.map((s) => [
+    paint(look, 'name', s.name),
+    s.op,
+    s.uses.join(', '),
+    `${formatCount(s.tensors)} tensors`,
+  ])
   const outs = [
     ...outline.outputs.map((o) => [paint(look, 'name', o.name), escapeControls(o.path), formatBytes(o.bytes)]),
     ...outline.reports.map((r) => [paint(look, 'name', r.name), escapeControls(r.path), 'report']),
   ]
-  const counted = [plural(outline.models.length, 'model'), plural(outline.steps.length, 'step'), plural(outline.outputs.length + outline.reports.length, 'output')].join(', ')
+  const counted = [
+    plural(outline.models.length, 'model'),
+    plural(outline.steps.length, 'step'),
+    plural(outline.outputs.length + outline.reports.length, 'output'),
+  ].join(', ')
   const cost = `reads ${formatBytes(w.readBytes + w.digestBytes)}, writes ${formatBytes(w.writeBytes)}, about ${formatBytes(w.peakMemory)} of memory`
   return `${[
     title(look, `${escapeControls(outline.name)}: ${counted}`),
     ...(rows.length === 0 ? [] : withPath(rows, 2, look, [3])),
-    ...withPath(outs.map(([name, path, size]) => [`-> ${name!}`, path!, size!]), 1, look, [2]),
+    ...withPath(
+      outs.map(([name, path, size]) => [`-> ${name!}`, path!, size!]),
+      1,
+      look,
+      [2],
+    ),
     paint(look, 'faint', `${cost} with ${plural(w.workers, 'worker')}${duration(w)}`),
-    ...(device.name === 'cpu' && !device.reason.startsWith('auto: ') ? [] : wrap(`on ${nameDevice(device)}; ${device.reason}${describeRoom(device)}`, look.width).map((line) => paint(look, 'faint', line))),
+    ...(device.name === 'cpu' && !device.reason.startsWith('auto: ')
+      ? []
+      : wrap(`on ${nameDevice(device)}; ${device.reason}${describeRoom(device)}`, look.width).map((line) =>
+          paint(look, 'faint', line),
+        )),
     ...device.notes.flatMap((note) => wrap(note, look.width).map((line) => paint(look, 'faint', line))),
   ].join('\n')}\n`
 }

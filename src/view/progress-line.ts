@@ -9,7 +9,10 @@ export interface ProgressPort {
   now(): number
 }
 
-/** Draws progress, and until there is any how long the planning takes: hears events at any rate, and draws only when `tick` is called and its time has come. */
+/**
+ * Draws progress, and until there is any how long the planning takes: hears events at any rate, and draws only when
+ * `tick` is called and its time has come.
+ */
 export interface ProgressLine {
   hear(event: RunEvent): void
   tick(): void
@@ -55,7 +58,11 @@ export const createProgressLine = (port: ProgressPort): ProgressLine => {
       drawn = now
       changed = false
       // One column stays free: a full line would make the terminal wrap.
-      port.write(port.terminal ? TO_START + renderProgress(progress, Math.max(10, port.columns() - 1)) : `${renderLogLine(progress)}\n`)
+      port.write(
+        port.terminal
+          ? TO_START + renderProgress(progress, Math.max(10, port.columns() - 1))
+          : `${renderLogLine(progress)}\n`,
+      )
       shown = port.terminal
     },
     clear,

@@ -32,7 +32,13 @@ export const foldEvent = (progress: Progress, event: RunEvent, at: number): Prog
     case 'units-finished': {
       // A search for equal magnitudes may read more than was planned; a bar that passes its end helps nobody.
       const done = Math.min(progress.total, event.readBytes + event.writtenBytes)
-      return { ...progress, done, step: event.step, tensor: event.tensor, samples: withSample(progress.samples, at, done) }
+      return {
+        ...progress,
+        done,
+        step: event.step,
+        tensor: event.tensor,
+        samples: withSample(progress.samples, at, done),
+      }
     }
     case 'run-finished':
       return { ...progress, done: progress.total, state: 'finished' }
@@ -59,7 +65,12 @@ const bar = (percent: number): string => {
   return `[${'='.repeat(Math.max(0, filled - 1))}${filled > 0 ? '>' : ''}${' '.repeat(BAR - filled)}]`
 }
 
-interface Figures { readonly percent: string; readonly bytes: string; readonly rate: readonly string[]; readonly left: readonly string[] }
+interface Figures {
+  readonly percent: string
+  readonly bytes: string
+  readonly rate: readonly string[]
+  readonly left: readonly string[]
+}
 
 const figuresOf = (progress: Progress): Figures => {
   const rate = rateOf(progress)
@@ -72,9 +83,13 @@ const figuresOf = (progress: Progress): Figures => {
   }
 }
 
-const placeOf = ({ step, tensor }: Progress): string => escapeControls(step === '' ? tensor : tensor === '' ? step : `${step}: ${tensor}`)
+const placeOf = ({ step, tensor }: Progress): string =>
+  escapeControls(step === '' ? tensor : tensor === '' ? step : `${step}: ${tensor}`)
 
-/** One line for a terminal, at most `width` columns wide: what is done, how fast, and what is at work, as far as there is room. */
+/**
+ * One line for a terminal, at most `width` columns wide: what is done, how fast, and what is at work, as far as there
+ * is room.
+ */
 export const renderProgress = (progress: Progress, width: number): string => {
   const { percent, bytes, rate, left } = figuresOf(progress)
   const place = placeOf(progress)

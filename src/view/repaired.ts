@@ -4,7 +4,8 @@ import { formatBytes, paint, plural, type Look } from './text.js'
 
 /** What was repaired, defect by defect, and where the copy lies. */
 export const renderRepaired = ({ path, out, mended, tensors, bytes }: Repaired, look: Look): string => {
-  if (out === undefined) return `${escapeControls(path)}: ${paint(look, 'good', 'ok')}, nothing to repair in ${plural(tensors, 'tensor')}\n`
+  if (out === undefined)
+    return `${escapeControls(path)}: ${paint(look, 'good', 'ok')}, nothing to repair in ${plural(tensors, 'tensor')}\n`
   return `${[
     `${paint(look, 'good', 'repaired')} ${escapeControls(path)}`,
     ...mended.map((text) => `  ${escapeControls(text)}`),

@@ -67,7 +67,9 @@ export const renderStarter = (starter: Starter): string => {
     ...[a, b].filter((m) => m !== undefined).map(modelLine),
     ...starter.others.slice(0, MOST).map((m) => modelLine(m).replace('  ', '  # ')),
     '',
-    ...(alone ? ['# With a second model of this architecture, `merge.blend` merges the two: see `smelt ops merge.blend`.'] : mergeLines(a.name, b.name, starter)),
+    ...(alone
+      ? ['# With a second model of this architecture, `merge.blend` merges the two: see `smelt ops merge.blend`.']
+      : mergeLines(a.name, b.name, starter)),
     '',
     'outputs:',
     `  ${alone ? 'copy' : 'merged'}:`,

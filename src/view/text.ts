@@ -7,7 +7,15 @@ export interface Look {
 /** What a stretch of text is, which decides its colour. */
 export type Style = 'title' | 'name' | 'code' | 'faint' | 'good' | 'bad' | 'warn'
 
-const ANSI: Readonly<Record<Style, string>> = { title: '1', name: '1;36', code: '36', faint: '2', good: '32', bad: '1;31', warn: '33' }
+const ANSI: Readonly<Record<Style, string>> = {
+  title: '1',
+  name: '1;36',
+  code: '36',
+  faint: '2',
+  good: '32',
+  bad: '1;31',
+  warn: '33',
+}
 
 /** Colours text where the look allows it. */
 export const paint = ({ color }: Look, style: Style, text: string): string =>
@@ -27,7 +35,10 @@ export const widthOf = (text: string): number => {
   return [...bare].reduce((n, character) => n + columnsOf(character), 0)
 }
 
-/** A text of at most `width` columns: the middle of a longer one is left out, since names differ at both ends. Takes no colours. */
+/**
+ * A text of at most `width` columns: the middle of a longer one is left out, since names differ at both ends. Takes no
+ * colours.
+ */
 export const cutMiddle = (text: string, width: number): string => {
   if (widthOf(text) <= width) return text
   if (width <= 1) return width === 1 ? '…' : ''
@@ -56,12 +67,21 @@ export const wrap = (text: string, width: number, indent = ''): string[] => {
 /** Rows with their columns aligned: left, or right where `right` says so. The last column is not padded. */
 export const align = (rows: readonly (readonly string[])[], right: readonly number[] = [], indent = ''): string[] => {
   const widths: number[] = []
-  for (const row of rows) row.forEach((cell, i) => { widths[i] = Math.max(widths[i] ?? 0, widthOf(cell)) })
+  for (const row of rows)
+    row.forEach((cell, i) => {
+      widths[i] = Math.max(widths[i] ?? 0, widthOf(cell))
+    })
   return rows.map((row) =>
-    (indent + row.map((cell, i) => {
-      const pad = ' '.repeat(widths[i]! - widthOf(cell))
-      return right.includes(i) ? pad + cell : cell + pad
-    }).join('  ')).trimEnd())
+    (
+      indent +
+      row
+        .map((cell, i) => {
+          const pad = ' '.repeat(widths[i]! - widthOf(cell))
+          return right.includes(i) ? pad + cell : cell + pad
+        })
+        .join('  ')
+    ).trimEnd(),
+  )
 }
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
@@ -82,7 +102,8 @@ export const formatBytes = (bytes: number): string => {
 export const formatCount = (count: number): string => String(count).replace(/\B(?=(\d{3})+$)/g, ',')
 
 /** A count and its noun. */
-export const plural = (count: number, noun: string, several = `${noun}s`): string => `${formatCount(count)} ${count === 1 ? noun : several}`
+export const plural = (count: number, noun: string, several = `${noun}s`): string =>
+  `${formatCount(count)} ${count === 1 ? noun : several}`
 
 /** Seconds as people say them. */
 export const formatDuration = (seconds: number): string => {
@@ -95,7 +116,10 @@ export const formatDuration = (seconds: number): string => {
 
 /** Numbers and what they count, most first: `F16 1,130, I64 1`. */
 export const formatTally = (tally: Readonly<Record<string, number>>): string =>
-  Object.entries(tally).sort(([, x], [, y]) => y - x).map(([name, count]) => `${name} ${formatCount(count)}`).join(', ')
+  Object.entries(tally)
+    .sort(([, x], [, y]) => y - x)
+    .map(([name, count]) => `${name} ${formatCount(count)}`)
+    .join(', ')
 
 /** How often each key occurs. */
 export const tallyOf = (keys: Iterable<string>): Record<string, number> => {
@@ -106,4 +130,7 @@ export const tallyOf = (keys: Iterable<string>): Record<string, number> => {
 
 /** What became of the tensors of a step, the most frequent first: `12 merged, 3 missing`. */
 export const countsText = (counts: Readonly<Record<string, number>>): string =>
-  Object.entries(counts).sort(([, x], [, y]) => y - x).map(([what, count]) => `${formatCount(count)} ${what}`).join(', ')
+  Object.entries(counts)
+    .sort(([, x], [, y]) => y - x)
+    .map(([what, count]) => `${formatCount(count)} ${what}`)
+    .join(', ')

@@ -4,7 +4,13 @@ import { align, formatBytes, formatDuration, paint, plural, type Look } from './
 
 /** That everything matches the lock, file by file. */
 export const renderVerified = ({ files, bytes, seconds }: Verification, look: Look): string => {
-  const rows = files.map((f) => [paint(look, 'good', 'same'), f.type, escapeControls([f.path, ...f.sides].join(' with ')), formatBytes(f.bytes), plural(f.tensors, 'tensor')])
+  const rows = files.map((f) => [
+    paint(look, 'good', 'same'),
+    f.type,
+    escapeControls([f.path, ...f.sides].join(' with ')),
+    formatBytes(f.bytes),
+    plural(f.tensors, 'tensor'),
+  ])
   const rate = seconds > 0 ? `, ${formatBytes(bytes / seconds)}/s` : ''
   return `${[...align(rows, [3, 4], ''), `${files.length === 1 ? '1 file matches' : `${plural(files.length, 'file')} match`} the lock: read ${formatBytes(bytes)} in ${formatDuration(seconds)}${rate}`].join('\n')}\n`
 }

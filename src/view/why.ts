@@ -8,7 +8,9 @@ import { paint, plural, type Look } from './text.js'
 export const renderWhy = (steps: readonly OutlinedStep[], look: Look): string => {
   const lines = steps.flatMap((s) => [
     `${paint(look, 'name', s.name)}  ${s.op}${s.neededBy.length === 0 ? '' : `, for ${plural(s.neededBy.length, 'output')}: ${s.neededBy.join(', ')}`}`,
-    ...s.reasons.flatMap((reason) => ('changes' in reason ? reason.changes.map(describeChange) : [reasonText(s.step, reason)])).map((text) => `  ${escapeControls(text)}`),
+    ...s.reasons
+      .flatMap((reason) => ('changes' in reason ? reason.changes.map(describeChange) : [reasonText(s.step, reason)]))
+      .map((text) => `  ${escapeControls(text)}`),
   ])
   return `${lines.join('\n')}\n`
 }

@@ -12,10 +12,18 @@ import { writeSafetensors, type TensorValues } from '../support/write-safetensor
 export type Tensors = Readonly<Record<string, TensorValues>>
 
 /** Float32 numbers of a shape. */
-export const f32 = (shape: readonly number[], ...values: readonly number[]): TensorValues => ({ dtype: 'F32', shape, values })
+export const f32 = (shape: readonly number[], ...values: readonly number[]): TensorValues => ({
+  dtype: 'F32',
+  shape,
+  values,
+})
 
 /** A matrix all of whose numbers are the same. */
-export const filled = (shape: readonly number[], value: number): TensorValues => ({ dtype: 'F32', shape, values: value })
+export const filled = (shape: readonly number[], value: number): TensorValues => ({
+  dtype: 'F32',
+  shape,
+  values: value,
+})
 
 /** An adapter on disk, and how it is applied. */
 export interface Bake {
@@ -37,25 +45,37 @@ export interface Baked {
 }
 
 /** Bakes an adapter by a recipe, files in and file out. */
-export const bake = ({ model, adapter, metadata, config, params, alpha }: Bake): Promise<Baked> => inFolder(async (folder) => {
-  const path = config === undefined ? 'adapter.safetensors' : 'peft/adapter_model.safetensors'
-  mkdirSync(join(folder, 'peft'))
-  writeSafetensors(join(folder, 'model.safetensors'), model)
-  writeSafetensors(join(folder, path), adapter, metadata)
-  if (config !== undefined) writeFileSync(join(folder, 'peft/adapter_config.json'), typeof config === 'string' ? config : JSON.stringify(config))
-  const recipe = join(folder, 'recipe.yaml')
-  writeFileSync(recipe, JSON.stringify({
-    smelt: 1,
-    models: { base: 'model.safetensors' },
-    adapters: { lora: { path: config === undefined ? path : 'peft', ...(alpha === undefined ? {} : { alpha }) } },
-    steps: { baked: { op: 'adapter.apply', model: 'base', adapter: 'lora', ...params } },
-    outputs: { out: { from: 'baked', path: 'out.safetensors' } },
-  }))
-  const prepared = await prepare(recipe)
-  if (prepared.type === 'failed') return { problems: prepared.diagnostics, plan: undefined, tensors: {} }
-  const { plan } = prepared.value
-  const built = await run(plan, { workers: 1, device: 'cpu', start: inlineWorker })
-  if (built.type === 'failed') return { problems: built.diagnostics, plan, tensors: {} }
-  const written = await readTensors(join(folder, 'out.safetensors'))
-  return { problems: prepared.diagnostics, plan, tensors: Object.fromEntries(Object.entries(written).map(([name, { values }]) => [name, values])) }
-})
+export const bake = ({ model, adapter, metadata, config, params, alpha }: Bake): Promise<Baked> =>
+  inFolder(async (folder) => {
+    const path = config === undefined ? 'adapter.safetensors' : 'peft/adapter_model.safetensors'
+    mkdirSync(join(folder, 'peft'))
+    writeSafetensors(join(folder, 'model.safetensors'), model)
+    writeSafetensors(join(folder, path), adapter, metadata)
+    if (config !== undefined)
+      writeFileSync(
+        join(folder, 'peft/adapter_config.json'),
+        typeof config === 'string' ? config : JSON.stringify(config),
+      )
+    const recipe = join(folder, 'recipe.yaml')
+    writeFileSync(
+      recipe,
+      JSON.stringify({
+        smelt: 1,
+        models: { base: 'model.safetensors' },
+        adapters: { lora: { path: config === undefined ? path : 'peft', ...(alpha === undefined ? {} : { alpha }) } },
+        steps: { baked: { op: 'adapter.apply', model: 'base', adapter: 'lora', ...params } },
+        outputs: { out: { from: 'baked', path: 'out.safetensors' } },
+      }),
+    )
+    const prepared = await prepare(recipe)
+    if (prepared.type === 'failed') return { problems: prepared.diagnostics, plan: undefined, tensors: {} }
+    const { plan } = prepared.value
+    const built = await run(plan, { workers: 1, device: 'cpu', start: inlineWorker })
+    if (built.type === 'failed') return { problems: built.diagnostics, plan, tensors: {} }
+    const written = await readTensors(join(folder, 'out.safetensors'))
+    return {
+      problems: prepared.diagnostics,
+      plan,
+      tensors: Object.fromEntries(Object.entries(written).map(([name, { values }]) => [name, values])),
+    }
+  })

@@ -2,7 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { bake, f32, filled, type Bake, type Tensors } from './bake.js'
 
 const model: Tensors = { 'net.fc.weight': filled([2, 3], 1) }
-const peft: Tensors = { 'base_model.model.net.fc.lora_A.weight': filled([2, 3], 1), 'base_model.model.net.fc.lora_B.weight': filled([2, 2], 1) }
+const peft: Tensors = {
+  'base_model.model.net.fc.lora_A.weight': filled([2, 3], 1),
+  'base_model.model.net.fc.lora_B.weight': filled([2, 2], 1),
+}
 const config = { peft_type: 'LORA', r: 2, lora_alpha: 2 }
 
 const problemOf = async (given: Partial<Bake>): Promise<string> => {
@@ -39,15 +42,26 @@ test.each([
   ['fan_in_fan_out', 0, 'true or false'],
   ['lora_bias', 'x', 'true or false'],
   ['init_lora_weights', 3, 'true, false or a name'],
-] as const)('a setting of the wrong type is refused with its name, its value and what it should be: %s = %j', async (key, value, expected) => {
-  expect(await problemOf({ config: { ...config, [key]: value } }))
-    .toBe(`bad-adapter-config: \`${key}\` in \`adapter_config.json\` of \`lora\` (peft) is ${JSON.stringify(value)}; expected ${expected}`)
-})
+] as const)(
+  'a setting of the wrong type is refused with its name, its value and what it should be: %s = %j',
+  async (key, value, expected) => {
+    expect(await problemOf({ config: { ...config, [key]: value } })).toBe(
+      `bad-adapter-config: \`${key}\` in \`adapter_config.json\` of \`lora\` (peft) is ${JSON.stringify(value)}; expected ${expected}`,
+    )
+  },
+)
 
 test.each([
   ['use_dora', true, 'DoRA'],
   ['fan_in_fan_out', true, 'LoRA of layers that store their weights transposed'],
-  ['layer_replication', [[0, 4], [2, 6]], 'LoRA that repeats layers'],
+  [
+    'layer_replication',
+    [
+      [0, 4],
+      [2, 6],
+    ],
+    'LoRA that repeats layers',
+  ],
   ['target_parameters', ['experts.down_proj'], 'LoRA of parameters that are not layers'],
   ['trainable_token_indices', [1, 2], 'trained tokens'],
   ['alora_invocation_tokens', [1, 2], 'activated LoRA'],
@@ -55,37 +69,79 @@ test.each([
   ['init_lora_weights', 'pissa_niter_4', 'LoRA that began as `pissa_niter_4`, which changes the base model'],
   ['init_lora_weights', 'olora', 'LoRA that began as `olora`, which changes the base model'],
   ['peft_type', 'LOKR', 'an adapter of type `LOKR`'],
-] as const)('a setting that changes what the tensors mean is refused by its name: %s = %j', async (key, value, kind) => {
-  expect(await problemOf({ config: { ...config, [key]: value } })).toBe(`adapter-unsupported: \`lora\` (peft) is ${kind} (\`${key}\` in \`adapter_config.json\`), which smelt does not apply`)
-})
+] as const)(
+  'a setting that changes what the tensors mean is refused by its name: %s = %j',
+  async (key, value, kind) => {
+    expect(await problemOf({ config: { ...config, [key]: value } })).toBe(
+      `adapter-unsupported: \`lora\` (peft) is ${kind} (\`${key}\` in \`adapter_config.json\`), which smelt does not apply`,
+    )
+  },
+)
 
 test('settings that are left out, null or the default change nothing', async () => {
   const nothing = {
-    use_rslora: null, use_dora: false, fan_in_fan_out: false, lora_bias: false, bias: 'none', rank_pattern: {}, alpha_pattern: null, modules_to_save: null, target_modules: ['fc'],
-    init_lora_weights: 'gaussian', layer_replication: null, trainable_token_indices: null, lora_dropout: 0.1, task_type: 'CAUSAL_LM',
+    use_rslora: null,
+    use_dora: false,
+    fan_in_fan_out: false,
+    lora_bias: false,
+    bias: 'none',
+    rank_pattern: {},
+    alpha_pattern: null,
+    modules_to_save: null,
+    target_modules: ['fc'],
+    init_lora_weights: 'gaussian',
+    layer_replication: null,
+    trainable_token_indices: null,
+    lora_dropout: 0.1,
+    task_type: 'CAUSAL_LM',
   }
   expect(await addedBy({ config: { ...config, ...nothing } })).toBe(2)
 })
 
 test('a config that is no map is refused', async () => {
-  expect(await problemOf({ config: '[1]' })).toMatch(/^bad-adapter-config: `adapter_config\.json` of `lora` \(peft\) is \[1\]; expected a map of settings$/)
+  expect(await problemOf({ config: '[1]' })).toMatch(
+    /^bad-adapter-config: `adapter_config\.json` of `lora` \(peft\) is \[1\]; expected a map of settings$/,
+  )
   expect(await problemOf({ config: 'null' })).toMatch(/is null; expected a map of settings$/)
 })
 
 test('the config of another kind is read for factors of other names too', async () => {
-  const loha = Object.fromEntries(['w1_a', 'w2_a'].map((role) => [`base_model.model.net.fc.hada_${role}`, filled([2, 2], 1)]).concat(
-    ['w1_b', 'w2_b'].map((role) => [`base_model.model.net.fc.hada_${role}`, filled([2, 3], 1)])))
-  expect(await problemOf({ adapter: loha, config: { peft_type: 'LOHA', r: 2, alpha: 8 } })).toMatch(/is an adapter of type `LOHA`/)
+  const loha = Object.fromEntries(
+    ['w1_a', 'w2_a']
+      .map((role) => [`base_model.model.net.fc.hada_${role}`, filled([2, 2], 1)])
+      .concat(['w1_b', 'w2_b'].map((role) => [`base_model.model.net.fc.hada_${role}`, filled([2, 3], 1)])),
+  )
+  expect(await problemOf({ adapter: loha, config: { peft_type: 'LOHA', r: 2, alpha: 8 } })).toMatch(
+    /is an adapter of type `LOHA`/,
+  )
 })
 
 describe('a config in the header', () => {
-  const diffusers: Tensors = { 'unet.net.fc.lora_A.weight': filled([2, 3], 1), 'unet.net.fc.lora_B.weight': filled([2, 2], 1) }
-  const of = (lora_adapter_metadata: string): Partial<Bake> => ({ adapter: diffusers, metadata: { lora_adapter_metadata } })
+  const diffusers: Tensors = {
+    'unet.net.fc.lora_A.weight': filled([2, 3], 1),
+    'unet.net.fc.lora_B.weight': filled([2, 2], 1),
+  }
+  const of = (lora_adapter_metadata: string): Partial<Bake> => ({
+    adapter: diffusers,
+    metadata: { lora_adapter_metadata },
+  })
   test.each([
-    ['that is not JSON', '{"unet.r": ', /^bad-adapter-config: `lora_adapter_metadata` in the header of `lora` .* is not a JSON object:/],
+    [
+      'that is not JSON',
+      '{"unet.r": ',
+      /^bad-adapter-config: `lora_adapter_metadata` in the header of `lora` .* is not a JSON object:/,
+    ],
     ['that is no map', '3', /^bad-adapter-config: .*: it is another value$/],
-    ['with a setting of the wrong type', JSON.stringify({ 'unet.r': 2, 'unet.lora_alpha': [4] }), /^bad-adapter-config: `lora_alpha` in `lora_adapter_metadata` of `lora` .* is \[4\]/],
-    ['with DoRA', JSON.stringify({ 'unet.r': 2, 'unet.lora_alpha': 4, 'unet.use_dora': true }), /^adapter-unsupported: .* is DoRA \(`use_dora` in `lora_adapter_metadata`\)/],
+    [
+      'with a setting of the wrong type',
+      JSON.stringify({ 'unet.r': 2, 'unet.lora_alpha': [4] }),
+      /^bad-adapter-config: `lora_alpha` in `lora_adapter_metadata` of `lora` .* is \[4\]/,
+    ],
+    [
+      'with DoRA',
+      JSON.stringify({ 'unet.r': 2, 'unet.lora_alpha': 4, 'unet.use_dora': true }),
+      /^adapter-unsupported: .* is DoRA \(`use_dora` in `lora_adapter_metadata`\)/,
+    ],
   ])('%s is refused', async (_what, text, expected) => {
     expect(await problemOf(of(text))).toMatch(expected)
   })
@@ -93,7 +149,10 @@ describe('a config in the header', () => {
 
 describe('the alpha that a recipe gives', () => {
   const native: Tensors = { 'net.fc.lora_A.weight': filled([2, 3], 1), 'net.fc.lora_B.weight': filled([2, 2], 1) }
-  const kohya: Tensors = { 'lora_unet_net_fc.lora_down.weight': filled([2, 3], 1), 'lora_unet_net_fc.lora_up.weight': filled([2, 2], 1) }
+  const kohya: Tensors = {
+    'lora_unet_net_fc.lora_down.weight': filled([2, 3], 1),
+    'lora_unet_net_fc.lora_up.weight': filled([2, 2], 1),
+  }
   test('scales factors that have no scale of their own', async () => {
     expect(await problemOf({ adapter: native })).toMatch(/^adapter-config-missing: `lora` .* states no scale/)
     expect(await addedBy({ adapter: native, alpha: 4 })).toBe(4)
@@ -101,18 +160,28 @@ describe('the alpha that a recipe gives', () => {
   })
 
   test('holds where programs would otherwise take alpha for the rank', async () => {
-    for (const adapter of [kohya, { 'diffusion_model.net.fc.lora_A.weight': filled([2, 3], 1), 'diffusion_model.net.fc.lora_B.weight': filled([2, 2], 1) }]) {
+    for (const adapter of [
+      kohya,
+      {
+        'diffusion_model.net.fc.lora_A.weight': filled([2, 3], 1),
+        'diffusion_model.net.fc.lora_B.weight': filled([2, 2], 1),
+      },
+    ]) {
       expect(await addedBy({ adapter })).toBe(2)
       expect(await addedBy({ adapter, alpha: 4 })).toBe(4)
     }
   })
 
   test('does not win over what the adapter says, but is refused', async () => {
-    expect(await problemOf({ adapter: { ...kohya, 'lora_unet_net_fc.alpha': f32([], 2) }, alpha: 2 })).toMatch(/^alpha-twice: .*`lora`.* has its own in `lora_unet_net_fc\.alpha`$/)
+    expect(await problemOf({ adapter: { ...kohya, 'lora_unet_net_fc.alpha': f32([], 2) }, alpha: 2 })).toMatch(
+      /^alpha-twice: .*`lora`.* has its own in `lora_unet_net_fc\.alpha`$/,
+    )
     expect(await problemOf({ config, alpha: 2 })).toMatch(/^alpha-twice: .* has its own in its config$/)
   })
 
   test.each([0, -1, '16'])('is a number above 0, not %j', async (alpha) => {
-    expect(await problemOf({ adapter: native, alpha: alpha as number })).toMatch(/^(?:out-of-range|number-as-text): `alpha`/)
+    expect(await problemOf({ adapter: native, alpha: alpha as number })).toMatch(
+      /^(?:out-of-range|number-as-text): `alpha`/,
+    )
   })
 })

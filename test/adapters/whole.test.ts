@@ -37,21 +37,31 @@ describe('a tensor that was trained as a whole takes the place of the model’s'
     ['under its own name', 'lm_head.weight'],
     ['as `set_weight`', 'lm_head.set_weight'],
   ])('%s', async (_what, name) => {
-    const { 'lm_head.weight': found, 'model.embed_tokens.weight': other } = await built({ adapter: { ...factors, [name]: head } })
+    const { 'lm_head.weight': found, 'model.embed_tokens.weight': other } = await built({
+      adapter: { ...factors, [name]: head },
+    })
     expect(found).toEqual([0.1, 0.2, 0.3, 0.4, 0.5, 0.6].map(Math.fround))
     expect(other).toEqual([1, 1, 1, 1, 1, 1])
   })
 
   test('inside a module that was trained as a whole', async () => {
     const nested: Tensors = { 'score.dense.weight': f32([1], 1), 'score.norm.weight': f32([1], 1) }
-    const adapter = { [`${PEFT}score.modules_to_save.default.dense.weight`]: f32([1], 2), [`${PEFT}score.modules_to_save.norm.weight`]: f32([1], 3) }
+    const adapter = {
+      [`${PEFT}score.modules_to_save.default.dense.weight`]: f32([1], 2),
+      [`${PEFT}score.modules_to_save.norm.weight`]: f32([1], 3),
+    }
     const { tensors } = await bake({ model: nested, adapter, config: { ...config, modules_to_save: ['score'] } })
     expect(tensors).toEqual({ 'score.dense.weight': [2], 'score.norm.weight': [3] })
   })
 
   test('biases and norms too', async () => {
     const tensors = await built({
-      adapter: { ...factors, [`${Q}.bias`]: f32([2], 5, 6), [`${PEFT}model.layers.0.input_layernorm.weight`]: f32([2], 7, 8) }, config: { ...config, bias: 'all' },
+      adapter: {
+        ...factors,
+        [`${Q}.bias`]: f32([2], 5, 6),
+        [`${PEFT}model.layers.0.input_layernorm.weight`]: f32([2], 7, 8),
+      },
+      config: { ...config, bias: 'all' },
     })
     expect(tensors['model.layers.0.self_attn.q_proj.bias']).toEqual([5, 6])
     expect(tensors['model.layers.0.input_layernorm.weight']).toEqual([7, 8])
@@ -59,7 +69,10 @@ describe('a tensor that was trained as a whole takes the place of the model’s'
   })
 
   test('biases below factors too', async () => {
-    const tensors = await built({ adapter: { ...factors, [`${Q}.base_layer.bias`]: f32([2], 5, 6) }, config: { ...config, bias: 'lora_only' } })
+    const tensors = await built({
+      adapter: { ...factors, [`${Q}.base_layer.bias`]: f32([2], 5, 6) },
+      config: { ...config, bias: 'lora_only' },
+    })
     expect(tensors['model.layers.0.self_attn.q_proj.bias']).toEqual([5, 6])
   })
 
@@ -76,12 +89,23 @@ describe('a tensor that was trained as a whole takes the place of the model’s'
   })
 
   test('without any factors beside it', async () => {
-    expect((await built({ adapter: { [`${PEFT}lm_head.weight`]: head }, config: { ...config, modules_to_save: ['lm_head'] } }))['lm_head.weight']![0]).toBe(Math.fround(0.1))
+    expect(
+      (
+        await built({
+          adapter: { [`${PEFT}lm_head.weight`]: head },
+          config: { ...config, modules_to_save: ['lm_head'] },
+        })
+      )['lm_head.weight']![0],
+    ).toBe(Math.fround(0.1))
   })
 
   test('in a text encoder by `clip_strength`', async () => {
     const net: Tensors = { 'net.fc.weight': filled([1, 1], 1), 'net.norm.weight': f32([1], 1) }
-    const adapter = { 'lora_te_net_fc.lora_up.weight': filled([1, 1], 1), 'lora_te_net_fc.lora_down.weight': filled([1, 1], 1), 'text_encoder.net.norm.weight': f32([1], 3) }
+    const adapter = {
+      'lora_te_net_fc.lora_up.weight': filled([1, 1], 1),
+      'lora_te_net_fc.lora_down.weight': filled([1, 1], 1),
+      'text_encoder.net.norm.weight': f32([1], 3),
+    }
     const { tensors } = await bake({ model: net, adapter, params: { strength: 0, clip_strength: 1 } })
     expect(tensors).toEqual({ 'net.fc.weight': [2], 'net.norm.weight': [3] })
   })
@@ -89,16 +113,43 @@ describe('a tensor that was trained as a whole takes the place of the model’s'
 
 describe('a whole tensor is refused', () => {
   test.each([
-    ['of more rows than the vocabulary', { [`${PEFT}model.embed_tokens.weight`]: filled([5, 2], 1) },
-      /^adapter-vocabulary: `base_model\.model\.model\.embed_tokens\.weight` of `lora` .* has 5 rows, and `model\.embed_tokens\.weight` has 3: the adapter was trained with another vocabulary$/],
-    ['of another width', { [`${PEFT}lm_head.weight`]: filled([3, 4], 1) }, /^adapter-shape: .* is \[3, 4\], and `lm_head\.weight`, which it replaces, is \[3, 2\]$/],
-    ['of whole numbers', { [`${PEFT}lm_head.weight`]: { dtype: 'I64' as const, shape: [3, 2], values: 1 } }, /^adapter-dtype: /],
-    ['beside a difference', { 'lm_head.diff': head, 'lm_head.set_weight': head }, /^two-changes: .*`lm_head\.weight` in two ways/],
+    [
+      'of more rows than the vocabulary',
+      { [`${PEFT}model.embed_tokens.weight`]: filled([5, 2], 1) },
+      /^adapter-vocabulary: `base_model\.model\.model\.embed_tokens\.weight` of `lora` .* has 5 rows, and `model\.embed_tokens\.weight` has 3: the adapter was trained with another vocabulary$/,
+    ],
+    [
+      'of another width',
+      { [`${PEFT}lm_head.weight`]: filled([3, 4], 1) },
+      /^adapter-shape: .* is \[3, 4\], and `lm_head\.weight`, which it replaces, is \[3, 2\]$/,
+    ],
+    [
+      'of whole numbers',
+      { [`${PEFT}lm_head.weight`]: { dtype: 'I64' as const, shape: [3, 2], values: 1 } },
+      /^adapter-dtype: /,
+    ],
+    [
+      'beside a difference',
+      { 'lm_head.diff': head, 'lm_head.set_weight': head },
+      /^two-changes: .*`lm_head\.weight` in two ways/,
+    ],
     ['beside factors', { [`${Q}.weight`]: filled([2, 2], 1) }, /^two-changes: /],
-    ['twice', { [`${PEFT}lm_head.weight`]: head, 'lm_head.weight': head }, /^two-adapters: .*`base_model\.model\.lm_head`, `lm_head` all change `lm_head\.weight`$/],
-    ['with an ending that says nothing', { [`${PEFT}lm_head.shift`]: head }, /^adapter-role-unknown: .*`base_model\.model\.lm_head\.shift` of `lora` .*`\.shift` is not a part/],
+    [
+      'twice',
+      { [`${PEFT}lm_head.weight`]: head, 'lm_head.weight': head },
+      /^two-adapters: .*`base_model\.model\.lm_head`, `lm_head` all change `lm_head\.weight`$/,
+    ],
+    [
+      'with an ending that says nothing',
+      { [`${PEFT}lm_head.shift`]: head },
+      /^adapter-role-unknown: .*`base_model\.model\.lm_head\.shift` of `lora` .*`\.shift` is not a part/,
+    ],
     ['with an ending of kohya’s names', { lora_unet_lm_head: head, 'lora_unet_lm_head.weight': head }, undefined],
-    ['without a target', { [`${PEFT}score.weight`]: head }, /^adapter-unmatched: 1 of 3 tensors .*: `base_model\.model\.score\.weight`$/],
+    [
+      'without a target',
+      { [`${PEFT}score.weight`]: head },
+      /^adapter-unmatched: 1 of 3 tensors .*: `base_model\.model\.score\.weight`$/,
+    ],
   ])('%s', async (_what, adapter, expected) => {
     const found = await problem({ adapter: { ...factors, ...adapter } })
     if (expected !== undefined) expect(text(found)).toMatch(expected)
@@ -108,34 +159,65 @@ describe('a whole tensor is refused', () => {
   test('where it stands for rows of a fused tensor', async () => {
     const h = 4
     const flux: Tensors = {
-      'img_in.weight': filled([h, 2], 1), 'double_blocks.0.img_attn.norm.key_norm.scale': f32([2], 1, 1), 'double_blocks.0.img_attn.qkv.weight': filled([3 * h, h], 1),
+      'img_in.weight': filled([h, 2], 1),
+      'double_blocks.0.img_attn.norm.key_norm.scale': f32([2], 1, 1),
+      'double_blocks.0.img_attn.qkv.weight': filled([3 * h, h], 1),
     }
     const q = 'transformer.transformer_blocks.0.attn.to_q'
-    const adapter = { [`${q}.lora_A.weight`]: filled([1, h], 1), [`${q}.lora_B.weight`]: filled([h, 1], 1), 'transformer.transformer_blocks.0.attn.to_k.weight': filled([h, h], 1) }
+    const adapter = {
+      [`${q}.lora_A.weight`]: filled([1, h], 1),
+      [`${q}.lora_B.weight`]: filled([h, 1], 1),
+      'transformer.transformer_blocks.0.attn.to_k.weight': filled([h, h], 1),
+    }
     const { problems } = await bake({ model: flux, adapter })
-    expect(problems.map(text)).toEqual([expect.stringMatching(/^adapter-rearranged: `transformer\.transformer_blocks\.0\.attn\.to_k\.weight` .*`double_blocks\.0\.img_attn\.qkv\.weight`/)])
+    expect(problems.map(text)).toEqual([
+      expect.stringMatching(
+        /^adapter-rearranged: `transformer\.transformer_blocks\.0\.attn\.to_k\.weight` .*`double_blocks\.0\.img_attn\.qkv\.weight`/,
+      ),
+    ])
   })
 })
 
 test('constants stay as the model has them', async () => {
-  const rope: Tensors = { ...model, 'model.layers.0.self_attn.rotary_emb.inv_freq': f32([2], 3, 3), 'model.embeddings.position_ids': { dtype: 'I64', shape: [1, 2], values: [0, 1] } }
-  const saved: Tensors = { [`${PEFT}model.layers.0.self_attn.rotary_emb.inv_freq`]: f32([1], 9), [`${PEFT}model.embeddings.position_ids`]: { dtype: 'I64', shape: [1, 2], values: [5, 6] } }
+  const rope: Tensors = {
+    ...model,
+    'model.layers.0.self_attn.rotary_emb.inv_freq': f32([2], 3, 3),
+    'model.embeddings.position_ids': { dtype: 'I64', shape: [1, 2], values: [0, 1] },
+  }
+  const saved: Tensors = {
+    [`${PEFT}model.layers.0.self_attn.rotary_emb.inv_freq`]: f32([1], 9),
+    [`${PEFT}model.embeddings.position_ids`]: { dtype: 'I64', shape: [1, 2], values: [5, 6] },
+  }
   const tensors = await built({ model: rope, adapter: { ...factors, ...saved } })
-  expect([tensors['model.layers.0.self_attn.rotary_emb.inv_freq'], tensors['model.embeddings.position_ids']]).toEqual([[3, 3], [0, 1]])
+  expect([tensors['model.layers.0.self_attn.rotary_emb.inv_freq'], tensors['model.embeddings.position_ids']]).toEqual([
+    [3, 3],
+    [0, 1],
+  ])
 })
 
 describe('what a config says was trained and the file lacks is refused', () => {
   test.each([
-    ['a module that is saved as a whole', { modules_to_save: ['lm_head', 'embed_tokens'] }, { [`${PEFT}lm_head.weight`]: head }, /does not contain `embed_tokens`, although `modules_to_save`/],
+    [
+      'a module that is saved as a whole',
+      { modules_to_save: ['lm_head', 'embed_tokens'] },
+      { [`${PEFT}lm_head.weight`]: head },
+      /does not contain `embed_tokens`, although `modules_to_save`/,
+    ],
     ['biases', { bias: 'lora_only' }, {}, /does not contain biases, although `bias`/],
   ])('%s', async (_what, more, adapter, expected) => {
-    expect(text(await problem({ adapter: { ...factors, ...adapter }, config: { ...config, ...more } }))).toMatch(expected)
+    expect(text(await problem({ adapter: { ...factors, ...adapter }, config: { ...config, ...more } }))).toMatch(
+      expected,
+    )
   })
 
   test('but not what the model has not either, nor what the recipe leaves out', async () => {
     await built({ adapter: factors, config: { ...config, modules_to_save: ['classifier', 'score'] } })
     const adapter = { ...factors, [`${PEFT}lm_head.weight`]: head }
-    const tensors = await built({ adapter, config: { ...config, modules_to_save: ['lm_head'] }, params: { exclude: '**.lm_head' } })
+    const tensors = await built({
+      adapter,
+      config: { ...config, modules_to_save: ['lm_head'] },
+      params: { exclude: '**.lm_head' },
+    })
     expect(tensors['lm_head.weight']).toEqual([1, 1, 1, 1, 1, 1])
   })
 })
@@ -144,30 +226,53 @@ describe('`unmatched: ignore`', () => {
   const ignore = { params: { unmatched: 'ignore' } }
   test('leaves out what has no target, and says in a warning what that is', async () => {
     const { problems, plan } = await run({ adapter: { ...factors, [`${PEFT}score.weight`]: head }, ...ignore })
-    expect(problems.map((d) => [d.severity, text(d)])).toEqual([['warning', expect.stringMatching(/^adapter-ignored: ignoring 1 of 3 tensors of `lora` .*: `base_model\.model\.score\.weight`$/)]])
+    expect(problems.map((d) => [d.severity, text(d)])).toEqual([
+      [
+        'warning',
+        expect.stringMatching(
+          /^adapter-ignored: ignoring 1 of 3 tensors of `lora` .*: `base_model\.model\.score\.weight`$/,
+        ),
+      ],
+    ])
     expect(plan!.steps[0]!.counts).toMatchObject({ unmatched: 1, merged: 1 })
   })
 
   test('does not leave out what smelt does not know', async () => {
-    expect((await problem({ adapter: { ...factors, [`${PEFT}lm_head.shift`]: head }, ...ignore })).code).toBe('adapter-role-unknown')
+    expect((await problem({ adapter: { ...factors, [`${PEFT}lm_head.shift`]: head }, ...ignore })).code).toBe(
+      'adapter-role-unknown',
+    )
   })
 
   test('is not advised without saying what is lost', async () => {
-    expect((await problem({ adapter: { ...factors, [`${PEFT}score.weight`]: head } })).help).toMatch(/the result then lacks what they were trained for/)
+    expect((await problem({ adapter: { ...factors, [`${PEFT}score.weight`]: head } })).help).toMatch(
+      /the result then lacks what they were trained for/,
+    )
   })
 })
 
 describe('`exclude`', () => {
-  const more = { ...factors, [`${PEFT}lm_head.weight`]: head, [`${PEFT}lm_head.shift`]: head, 'net.gone.lora_A.weight': head, 'lora_te_gone.alpha': f32([], 1) }
+  const more = {
+    ...factors,
+    [`${PEFT}lm_head.weight`]: head,
+    [`${PEFT}lm_head.shift`]: head,
+    'net.gone.lora_A.weight': head,
+    'lora_te_gone.alpha': f32([], 1),
+  }
   test('leaves out whole modules by their names in the adapter, which the plan counts', async () => {
-    const { problems, plan, tensors } = await run({ adapter: more, params: { exclude: [`${PEFT}lm_head`, 'net.*', 'lora_te*'] } })
+    const { problems, plan, tensors } = await run({
+      adapter: more,
+      params: { exclude: [`${PEFT}lm_head`, 'net.*', 'lora_te*'] },
+    })
     expect(problems).toEqual([])
     expect(plan!.steps[0]!.counts).toEqual({ merged: 1, excluded: 4 })
     expect(tensors['lm_head.weight']).toEqual([1, 1, 1, 1, 1, 1])
   })
 
   test('leaves out modules of a kind that is not applied', async () => {
-    await built({ adapter: { ...factors, [`${PEFT}lm_head.dora_scale`]: head, [`${PEFT}lm_head.lora_A.weight`]: head }, params: { exclude: '**.lm_head' } })
+    await built({
+      adapter: { ...factors, [`${PEFT}lm_head.dora_scale`]: head, [`${PEFT}lm_head.lora_A.weight`]: head },
+      params: { exclude: '**.lm_head' },
+    })
   })
 
   test('that selects nothing is a mistake', async () => {

@@ -13,7 +13,8 @@ const seen = (tensors: Shapes) => {
   return found && [found.id, found.modelspec, found.diffusionPrefix]
 }
 
-const shaped = (shapes: Record<string, number[]>): Shapes => new Map(Object.entries(shapes).map(([name, shape]) => [name, { shape }]))
+const shaped = (shapes: Record<string, number[]>): Shapes =>
+  new Map(Object.entries(shapes).map(([name, shape]) => [name, { shape }]))
 
 const changed = (tensors: Shapes, change: (name: string, shape: number[]) => number[]): Shapes =>
   new Map([...tensors].map(([name, { shape }]) => [name, { shape: change(name, shape) }]))
@@ -46,7 +47,9 @@ test.each([
 })
 
 test('an inpainting model with nine input channels is still Stable Diffusion 1', () => {
-  const inpaint = changed(sd15, (name, shape) => (name === 'model.diffusion_model.input_blocks.0.0.weight' ? [320, 9, 3, 3] : shape))
+  const inpaint = changed(sd15, (name, shape) =>
+    name === 'model.diffusion_model.input_blocks.0.0.weight' ? [320, 9, 3, 3] : shape,
+  )
   expect(seen(inpaint)?.[0]).toBe('sd1')
 })
 
@@ -63,7 +66,11 @@ test('the width of the network tells the refiner', () => {
     'conditioner.embedders.0.model.ln_final.weight': [1280],
   })
   expect(seen(refiner)).toEqual(['sdxl-refiner', 'stable-diffusion-xl-v1-refiner', 'model.diffusion_model'])
-  expect(detectArchitecture(refiner)!.locate('conditioner.embedders.0.model.ln_final.weight')).toEqual({ component: 'clip_g', block: 'te', groups: [] })
+  expect(detectArchitecture(refiner)!.locate('conditioner.embedders.0.model.ln_final.weight')).toEqual({
+    component: 'clip_g',
+    block: 'te',
+    groups: [],
+  })
 })
 
 test('a distilled SDXL is not taken for the whole one', () => {
@@ -104,7 +111,8 @@ test.each([
 })
 
 test('a CLIP of 24 layers is CLIP-H in either naming', () => {
-  const layers = (name: (n: number) => string) => shaped(Object.fromEntries(Array.from({ length: 24 }, (_, n) => [name(n), [1]])))
+  const layers = (name: (n: number) => string) =>
+    shaped(Object.fromEntries(Array.from({ length: 24 }, (_, n) => [name(n), [1]])))
   expect(seen(layers((n) => `text_model.encoder.layers.${n}.self_attn.q_proj.weight`))?.[0]).toBe('clip-h')
   expect(seen(layers((n) => `model.transformer.resblocks.${n}.attn.in_proj_weight`))?.[0]).toBe('openclip-h')
 })
@@ -112,14 +120,18 @@ test('a CLIP of 24 layers is CLIP-H in either naming', () => {
 const TABLES = ['sd15', 'sdxl', 'sd3-medium', 'flux-dev', 'llama-2-7b', 'llama-3.1-8b', 'mistral-7b-v0.1', 'qwen2-7b']
 
 /** Every fourth tensor has another name: one segment of it, another one each time, is spelt as no network spells it. */
-const renamed = (tensors: Shapes, first: number): Shapes => new Map([...tensors].map(([name, info], i) => {
-  if (i % 4 !== first) return [name, info]
-  const segments = name.split('.')
-  const at = Math.floor(i / 4) % segments.length
-  return [segments.map((s, k) => (k === at ? `${s}_of_ours` : s)).join('.'), info]
-}))
+const renamed = (tensors: Shapes, first: number): Shapes =>
+  new Map(
+    [...tensors].map(([name, info], i) => {
+      if (i % 4 !== first) return [name, info]
+      const segments = name.split('.')
+      const at = Math.floor(i / 4) % segments.length
+      return [segments.map((s, k) => (k === at ? `${s}_of_ours` : s)).join('.'), info]
+    }),
+  )
 
-const prefixed = (tensors: Shapes, first: number): Shapes => new Map([...tensors].map(([name, info], i) => [i % 4 === first ? `ours.${name}` : name, info]))
+const prefixed = (tensors: Shapes, first: number): Shapes =>
+  new Map([...tensors].map(([name, info], i) => [i % 4 === first ? `ours.${name}` : name, info]))
 
 test.each(TABLES)('%s with a quarter of its names changed is of no known architecture', (table) => {
   for (const first of [0, 1, 2, 3]) {
@@ -128,14 +140,26 @@ test.each(TABLES)('%s with a quarter of its names changed is of no known archite
   }
 })
 
-test.each(['cond_stage_model.transformer', 'first_stage_model'])('a few tensors under %s do not make a checkpoint of an unknown network that part alone', (companion) => {
-  const network = new Map(Array.from({ length: 100 }, (_, i) => [`model.diffusion_model.blocks.${i}.mixer.weight`, { shape: [2, 2] }] satisfies [string, { shape: number[] }]))
-  expect(detectArchitecture(new Map([...network, ...part(sd15, companion, `${companion}.`)]))).toBeUndefined()
-})
+test.each(['cond_stage_model.transformer', 'first_stage_model'])(
+  'a few tensors under %s do not make a checkpoint of an unknown network that part alone',
+  (companion) => {
+    const network = new Map(
+      Array.from(
+        { length: 100 },
+        (_, i) =>
+          [`model.diffusion_model.blocks.${i}.mixer.weight`, { shape: [2, 2] }] satisfies [string, { shape: number[] }],
+      ),
+    )
+    expect(detectArchitecture(new Map([...network, ...part(sd15, companion, `${companion}.`)]))).toBeUndefined()
+  },
+)
 
 test('a CLIP with a picture encoder is not its text encoder, and a VQGAN is no VAE', () => {
   const text = part(sd15, 'cond_stage_model.transformer')
-  const whole = new Map([...text, ...[...text].map(([name, info]) => [name.replace('text_model', 'vision_model'), info] as const)])
+  const whole = new Map([
+    ...text,
+    ...[...text].map(([name, info]) => [name.replace('text_model', 'vision_model'), info] as const),
+  ])
   expect(seen(text)?.[0]).toBe('clip-l')
   expect(detectArchitecture(whole)).toBeUndefined()
   const vae = part(sd15, 'first_stage_model')
@@ -144,9 +168,17 @@ test('a CLIP with a picture encoder is not its text encoder, and a VQGAN is no V
 
 test('averages of the weights and a ControlNet beside the diffusion model change nothing', () => {
   const names = [...sd15].filter(([name]) => name.startsWith('model.diffusion_model.'))
-  const averaged = new Map([...sd15, ...names.map(([name, info]) => [`model_ema.${name.slice(6).replaceAll('.', '')}`, info] as const)])
+  const averaged = new Map([
+    ...sd15,
+    ...names.map(([name, info]) => [`model_ema.${name.slice(6).replaceAll('.', '')}`, info] as const),
+  ])
   expect(seen(averaged)?.[0]).toBe('sd1')
-  const controlled = new Map([...sd15, ...names.slice(0, 340).map(([name, info]) => [name.replace('model.diffusion_model', 'control_model'), info] as const)])
+  const controlled = new Map([
+    ...sd15,
+    ...names
+      .slice(0, 340)
+      .map(([name, info]) => [name.replace('model.diffusion_model', 'control_model'), info] as const),
+  ])
   expect(seen(controlled)?.[0]).toBe('sd1')
 })
 
@@ -160,8 +192,21 @@ test('what an unknown model resembles is told with how many of its tensors fit',
 test.each([
   ['a small perceptron', { 'fc1.bias': [8], 'fc1.weight': [8, 4], 'fc2.weight': [2, 8] }],
   ['a small convolutional network', { 'conv1.weight': [8, 1, 3, 3], 'conv1.bias': [8], 'fc.weight': [10, 8] }],
-  ['a small transformer', { 'embeddings.row_proj.weight': [16, 8], 'layers.0.self_attn.q_proj.weight': [16, 16], 'layers.0.mlp.fc1.weight': [32, 16] }],
-  ['a ControlNet', { 'input_blocks.0.0.weight': [320, 4, 3, 3], 'input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight': [640, 768] }],
+  [
+    'a small transformer',
+    {
+      'embeddings.row_proj.weight': [16, 8],
+      'layers.0.self_attn.q_proj.weight': [16, 16],
+      'layers.0.mlp.fc1.weight': [32, 16],
+    },
+  ],
+  [
+    'a ControlNet',
+    {
+      'input_blocks.0.0.weight': [320, 4, 3, 3],
+      'input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight': [640, 768],
+    },
+  ],
   ['tensors with names of objects', { __proto__x: [1], 'constructor.weight': [1], toString: [1] }],
   ['nothing', {}],
 ])('%s is of no known architecture', (_, shapes) => {

@@ -29,12 +29,15 @@ test.each([
   expect(count(names.map((name) => found.locate(name).component))).toEqual(expected)
 })
 
-test.each(['sd15', 'sdxl', 'sd3-medium', 'flux-dev', 'llama-2-7b', 'qwen2-7b'])('in %s only buffers of the noise schedule fall outside the blocks', (table) => {
-  const { found, names } = load(table)
-  const strays = names.filter((name) => found.locate(name).block === 'other')
-  expect(strays.filter((name) => !isConstant(name))).toEqual([])
-  expect(strays.length).toBe({ sd15: 12, 'sd3-medium': 1 }[table] ?? 0)
-})
+test.each(['sd15', 'sdxl', 'sd3-medium', 'flux-dev', 'llama-2-7b', 'qwen2-7b'])(
+  'in %s only buffers of the noise schedule fall outside the blocks',
+  (table) => {
+    const { found, names } = load(table)
+    const strays = names.filter((name) => found.locate(name).block === 'other')
+    expect(strays.filter((name) => !isConstant(name))).toEqual([])
+    expect(strays.length).toBe({ sd15: 12, 'sd3-medium': 1 }[table] ?? 0)
+  },
+)
 
 const run = (stem: string, length: number): string[] => Array.from({ length }, (_, i) => `${stem}.${i}`)
 
@@ -54,7 +57,11 @@ test('blocks go by whole segments, so block 1 never takes in block 10', () => {
   const inBlock1 = names.filter((name) => found.locate(name).block === 'in.1')
   expect(inBlock1.length).toBe(36)
   expect(inBlock1.every((name) => name.startsWith('model.diffusion_model.input_blocks.1.'))).toBe(true)
-  expect(found.locate('model.diffusion_model.output_blocksX.1.0.weight')).toEqual({ component: 'unet', block: 'other', groups: [] })
+  expect(found.locate('model.diffusion_model.output_blocksX.1.0.weight')).toEqual({
+    component: 'unet',
+    block: 'other',
+    groups: [],
+  })
   expect(found.locate('model.diffusion_model.input_blocks.x.0.weight').block).toBe('other')
   expect(found.locate('model.diffusion_modelx.out.0.weight').component).toBe('other')
 })
@@ -89,7 +96,9 @@ test.each([
 test('every tensor of a diffusion or language model is in a group', () => {
   for (const table of ['sd15', 'sdxl', 'sd3-medium', 'flux-dev', 'llama-2-7b', 'qwen2-7b']) {
     const { found, names } = load(table)
-    const own = names.map((name) => [name, found.locate(name)] as const).filter(([, { component }]) => ['unet', 'transformer'].includes(component))
+    const own = names
+      .map((name) => [name, found.locate(name)] as const)
+      .filter(([, { component }]) => ['unet', 'transformer'].includes(component))
     expect(own.filter(([, { groups }]) => groups.length === 0).map(([name]) => name)).toEqual([])
   }
 })
@@ -103,7 +112,12 @@ test.each([
   const { found } = load(table)
   const order = blockWeightOrder(found, length)
   if (order.type === 'failed') throw new Error('no order')
-  expect([order.value.length, order.value.slice(0, 3), order.value[index], order.value.at(-1)]).toEqual([length, start, there, last])
+  expect([order.value.length, order.value.slice(0, 3), order.value[index], order.value.at(-1)]).toEqual([
+    length,
+    start,
+    there,
+    last,
+  ])
   expect(order.value.every((block) => found.blocks.includes(block))).toBe(true)
 })
 
@@ -115,7 +129,8 @@ test('a block-weight list of the wrong length, or for a model without one, is re
 })
 
 test('the shells of U-Nets are those of the field', () => {
-  const of = (table: string, shell: string) => [...load(table).found.shells].filter(([, s]) => s === shell).map(([block]) => block)
+  const of = (table: string, shell: string) =>
+    [...load(table).found.shells].filter(([, s]) => s === shell).map(([block]) => block)
   const ids = (stem: string, from: number, to: number) => run(stem, to + 1).slice(from)
   expect(of('sd15', 'exterior')).toEqual([...ids('in', 0, 3), ...ids('out', 9, 11)])
   expect(of('sd15', 'interior')).toEqual([...ids('in', 4, 8), ...ids('out', 4, 8)])
@@ -140,8 +155,9 @@ test.each([
   'model.layers.3.self_attn.rotary_emb.inv_freq',
 ])('%s is a constant', (name) => expect(isConstant(name)).toBe(true))
 
-test.each(['fc1.weight', 'betas.weight', 'denoiser.weight', 'my_logit_scale', 'model.norm.weight', '__proto__', ''])('`%s` is not a constant', (name) =>
-  expect(isConstant(name)).toBe(false),
+test.each(['fc1.weight', 'betas.weight', 'denoiser.weight', 'my_logit_scale', 'model.norm.weight', '__proto__', ''])(
+  '`%s` is not a constant',
+  (name) => expect(isConstant(name)).toBe(false),
 )
 
 test.each([
@@ -156,9 +172,13 @@ test.each([
   ['blocks.0.attn.bias', [1, 1, 4, 8], 'F32', false],
   ['blocks.0.attn.proj.bias', [1, 1, 4, 4], 'F32', false],
   ['blocks.0.mlp.bias', [1, 1, 4, 4], 'F32', false],
-] as const)('%s of %j in %s: a constant? %s', (name, shape, dtype, expected) => expect(isConstant(name, { shape, dtype })).toBe(expected))
+] as const)('%s of %j in %s: a constant? %s', (name, shape, dtype, expected) =>
+  expect(isConstant(name, { shape, dtype })).toBe(expected),
+)
 
 test('every constant of the tables, and nothing else, is found', () => {
-  const constants = ['sd15', 'sdxl', 'sd3-medium', 'flux-dev', 'llama-2-7b'].map((table) => load(table).names.filter((name) => isConstant(name)).length)
+  const constants = ['sd15', 'sdxl', 'sd3-medium', 'flux-dev', 'llama-2-7b'].map(
+    (table) => load(table).names.filter((name) => isConstant(name)).length,
+  )
   expect(constants).toEqual([13, 2, 4, 0, 0])
 })

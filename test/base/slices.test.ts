@@ -7,7 +7,11 @@ afterEach(() => void vi.restoreAllMocks())
 const clock = (): { pass(ms: number): void } => {
   let now = 1000
   vi.spyOn(performance, 'now').mockImplementation(() => now)
-  return { pass: (ms) => { now += ms } }
+  return {
+    pass: (ms) => {
+      now += ms
+    },
+  }
 }
 
 /** Counts the turns of the event loop until it is told to stop. */
@@ -18,7 +22,12 @@ const countTurns = (): { readonly count: () => number; stop(): void } => {
     if (going) setImmediate(turn)
   }
   setImmediate(turn)
-  return { count: () => count, stop: () => { going = false } }
+  return {
+    count: () => count,
+    stop: () => {
+      going = false
+    },
+  }
 }
 
 function* steps(count: number, step: (i: number) => void = () => undefined): Sliced<number> {
@@ -48,10 +57,15 @@ describe('sliced work', () => {
   test('stops between two steps', async () => {
     const controller = new AbortController()
     const done: number[] = []
-    expect(await inTurns(steps(10, (i) => {
-      done.push(i)
-      if (i === 3) controller.abort()
-    }), controller.signal)).toBeUndefined()
+    expect(
+      await inTurns(
+        steps(10, (i) => {
+          done.push(i)
+          if (i === 3) controller.abort()
+        }),
+        controller.signal,
+      ),
+    ).toBeUndefined()
     expect(done).toEqual([0, 1, 2, 3])
   })
 })
@@ -67,10 +81,11 @@ describe('turns', () => {
     const { pass } = clock()
     const turns = createTurns()
     const done: number[] = []
-    for (let i = 0; i < 9; i++) turns.take(() => {
-      done.push(i)
-      pass(10)
-    })
+    for (let i = 0; i < 9; i++)
+      turns.take(() => {
+        done.push(i)
+        pass(10)
+      })
     const seen = [done.length]
     while (done.length < 9) {
       await new Promise((resolve) => setImmediate(resolve))

@@ -34,9 +34,18 @@ outputs: { copy: { from: a, path: out/huge.safetensors } }
 
 beforeAll(() => {
   const at = (name: string): string => join(folder.path, name)
-  writeSafetensors(at('a.safetensors'), { 'x.weight': { dtype: 'F32', shape: [2, 2], values: [0, 4, 8, -4] }, 'x.bias': { dtype: 'F16', shape: [1], values: [1] } })
-  writeSafetensors(at('b.safetensors'), { 'x.weight': { dtype: 'F32', shape: [2, 2], values: [4, 0, 0, 4] }, 'x.bias': { dtype: 'F16', shape: [1], values: [3] } })
-  writeSafetensors(at('nan.safetensors'), { 'x.weight': { dtype: 'F32', shape: [2, 2], values: [4, 0, NaN, 4] }, 'x.bias': { dtype: 'F16', shape: [1], values: [3] } })
+  writeSafetensors(at('a.safetensors'), {
+    'x.weight': { dtype: 'F32', shape: [2, 2], values: [0, 4, 8, -4] },
+    'x.bias': { dtype: 'F16', shape: [1], values: [1] },
+  })
+  writeSafetensors(at('b.safetensors'), {
+    'x.weight': { dtype: 'F32', shape: [2, 2], values: [4, 0, 0, 4] },
+    'x.bias': { dtype: 'F16', shape: [1], values: [3] },
+  })
+  writeSafetensors(at('nan.safetensors'), {
+    'x.weight': { dtype: 'F32', shape: [2, 2], values: [4, 0, NaN, 4] },
+    'x.bias': { dtype: 'F16', shape: [1], values: [3] },
+  })
 })
 afterAll(() => folder.remove())
 
@@ -52,10 +61,12 @@ describe.concurrent('smelt build', () => {
     const done = await smelt(folder.path, ['build', 'recipe.yaml', '--workers', '1', '--out', 'first'])
     // The recipe's text is part of the file, so its size is no constant.
     const size = formatBytes(statSync(join(folder.path, 'first/out/merged.safetensors')).size)
-    expect(steady(done.stderr, folder.path)
-      .replace(/blake3:[0-9a-f]{64}/, 'DIGEST')
-      // Other tests build the same recipe with other numbers, before or after.
-      .replace(/^wrote recipe\.lock\.json.*\n/m, '')).toBe(`small: 2 models, 1 step, 1 output
+    expect(
+      steady(done.stderr, folder.path)
+        .replace(/blake3:[0-9a-f]{64}/, 'DIGEST')
+        // Other tests build the same recipe with other numbers, before or after.
+        .replace(/^wrote recipe\.lock\.json.*\n/m, ''),
+    ).toBe(`small: 2 models, 1 step, 1 output
   half  merge.blend  a, b  2 tensors
   -> merged  out/merged.safetensors  ${size}
 reads 36 B, writes ${size}, about MEMORY of memory with 1 worker, about TIME
@@ -78,7 +89,17 @@ done in TIME: read 36 B and wrote 18 B of tensors, RATE; peak memory MEMORY
   })
 
   it('takes another value for a param, and only tells problems when it is to be quiet', async () => {
-    const done = await smelt(folder.path, ['build', 'recipe.yaml', '--set', 'keep=0', '--set', 'keep=1', '--out', 'second', '--quiet'])
+    const done = await smelt(folder.path, [
+      'build',
+      'recipe.yaml',
+      '--set',
+      'keep=0',
+      '--set',
+      'keep=1',
+      '--out',
+      'second',
+      '--quiet',
+    ])
     expect(done).toMatchObject({ code: 0, stdout: '' })
     expect(done.stderr).toMatch(/^warning\[unused-step\][^]*\n1 warning\n$/)
     expect(await valuesOf('second/out/merged.safetensors', 'x.weight')).toEqual([0, 4, 8, -4])
@@ -86,12 +107,29 @@ done in TIME: read 36 B and wrote 18 B of tensors, RATE; peak memory MEMORY
 
   it('tells everything that happens as lines of JSON, and nothing else', async () => {
     const done = await smelt(folder.path, ['build', 'recipe.yaml', '--json', '--out', 'third', '--workers', '2'])
-    const events = done.stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as { readonly v: number; readonly type: string; readonly [key: string]: unknown })
+    const events = done.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { readonly v: number; readonly type: string; readonly [key: string]: unknown })
     expect(done).toMatchObject({ code: 0, stderr: '' })
     expect(new Set(events.map((e) => e.v))).toEqual(new Set([1]))
-    const types = events.map((e) => e.type).filter((type) => !['units-finished', 'work-planned', 'memory-measured'].includes(type))
-    expect(types).toEqual(['plan-made', 'problem-found', 'run-started', 'tensor-finished', 'tensor-finished', 'output-written', 'lock-written', 'run-finished', 'command-ended'])
-    expect(events[1]).toMatchObject({ diagnostic: { code: 'unused-step', at: { path: 'recipe.yaml', line: 7, column: 3 } } })
+    const types = events
+      .map((e) => e.type)
+      .filter((type) => !['units-finished', 'work-planned', 'memory-measured'].includes(type))
+    expect(types).toEqual([
+      'plan-made',
+      'problem-found',
+      'run-started',
+      'tensor-finished',
+      'tensor-finished',
+      'output-written',
+      'lock-written',
+      'run-finished',
+      'command-ended',
+    ])
+    expect(events[1]).toMatchObject({
+      diagnostic: { code: 'unused-step', at: { path: 'recipe.yaml', line: 7, column: 3 } },
+    })
     expect(events.findLast((e) => e.type === 'units-finished')).toMatchObject({ readBytes: 36, writtenBytes: 18 })
     expect(events.at(-1)).toEqual({ v: 1, at: expect.any(Number), type: 'command-ended', exit: 0 })
   })
@@ -108,7 +146,9 @@ done in TIME: read 36 B and wrote 18 B of tensors, RATE; peak memory MEMORY
     expect(done.code).toBeGreaterThan(0)
     expect(done.stderr).toContain(join(folder.path, 'recipe.yaml'))
     // Tests beside this one write the lock of another recipe here.
-    expect(readdirSync(folder.path).filter((name) => name.endsWith('.partial') && !name.startsWith('.recipe.lock.json.'))).toEqual([])
+    expect(
+      readdirSync(folder.path).filter((name) => name.endsWith('.partial') && !name.startsWith('.recipe.lock.json.')),
+    ).toEqual([])
   })
 
   it('finds a disk that is too small before it begins, and exits with 75', async ({ skip }) => {

@@ -11,22 +11,32 @@ import { renderMachine } from '#src/view/doctor.js'
 import { makeEnvironment, makeFolder, smelt, steady } from '../support/smelt.js'
 import { writeSafetensors } from '../support/write-safetensors.js'
 
-const folder = makeFolder({ 'recipe.yaml': `smelt: 1
+const folder = makeFolder({
+  'recipe.yaml': `smelt: 1
 name: small
 models: { a: a.safetensors, b: b.safetensors }
 steps: { x: { op: merge.blend, a: a, b: b, layers: "x.weight" } }
 outputs: { o: { from: x, path: o.safetensors, dtype: f16 } }
-` })
+`,
+})
 const empty = makeFolder()
 
 beforeAll(() => {
   const at = (name: string): string => join(folder.path, name)
-  writeSafetensors(at('a.safetensors'), {
-    'x.weight': { dtype: 'F32', shape: [2, 3], values: [1, 2, 3, NaN, -Infinity, 0] },
-    'x.half': { dtype: 'BF16', shape: [4], values: [1, -1, 2, -2] },
+  writeSafetensors(
+    at('a.safetensors'),
+    {
+      'x.weight': { dtype: 'F32', shape: [2, 3], values: [1, 2, 3, NaN, -Infinity, 0] },
+      'x.half': { dtype: 'BF16', shape: [4], values: [1, -1, 2, -2] },
+      'x.count': { dtype: 'I64', shape: [], values: [7] },
+    },
+    { format: 'pt', 'evil\u001b[2J': 'a\nb\u001b]0;title\u0007', long: 'word '.repeat(100) },
+  )
+  writeSafetensors(at('b.safetensors'), {
+    'x.weight': { dtype: 'F32', shape: [2, 3], values: 1 },
+    'x.half': { dtype: 'BF16', shape: [4], values: 1 },
     'x.count': { dtype: 'I64', shape: [], values: [7] },
-  }, { 'format': 'pt', 'evil\u001b[2J': 'a\nb\u001b]0;title\u0007', 'long': 'word '.repeat(100) })
-  writeSafetensors(at('b.safetensors'), { 'x.weight': { dtype: 'F32', shape: [2, 3], values: 1 }, 'x.half': { dtype: 'BF16', shape: [4], values: 1 }, 'x.count': { dtype: 'I64', shape: [], values: [7] } })
+  })
 })
 afterAll(() => {
   folder.remove()
@@ -36,26 +46,53 @@ afterAll(() => {
 describe.concurrent('the command line', () => {
   it('suggests the command that was meant', async () => {
     expect(await smelt(empty.path, ['bild', 'r.yaml'])).toMatchObject({
-      code: 2, stdout: '', stderr: 'error[command-line]: unknown command `bild`\nhelp: did you mean `build`?\n\n1 error\n',
+      code: 2,
+      stdout: '',
+      stderr: 'error[command-line]: unknown command `bild`\nhelp: did you mean `build`?\n\n1 error\n',
     })
   })
 
   it('tells all that is wrong with the options at once, before it looks at the recipe', async () => {
-    const done = await smelt(empty.path, ['build', 'nowhere.yaml', '--workers', '0', '--device', 'tpu', '--set', 'keep', '--color'])
+    const done = await smelt(empty.path, [
+      'build',
+      'nowhere.yaml',
+      '--workers',
+      '0',
+      '--device',
+      'tpu',
+      '--set',
+      'keep',
+      '--color',
+    ])
     expect(done.code).toBe(2)
-    expect(done.stderr.replace(/\u001b\[[\d;]*m/g, '').match(/^error\[[\w-]+\]/gm)).toEqual(['error[set-malformed]', 'error[workers-out-of-range]', 'error[device-unknown]'])
+    expect(done.stderr.replace(/\u001b\[[\d;]*m/g, '').match(/^error\[[\w-]+\]/gm)).toEqual([
+      'error[set-malformed]',
+      'error[workers-out-of-range]',
+      'error[device-unknown]',
+    ])
     expect(done.stderr).toContain('\u001b[1;31merror')
   })
 
   it('prints its version', async () => {
-    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-    expect(await smelt(empty.path, ['--version'])).toEqual({ code: 0, signal: null, stdout: `${version}\n`, stderr: '' })
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+      version: string
+    }
+    expect(await smelt(empty.path, ['--version'])).toEqual({
+      code: 0,
+      signal: null,
+      stdout: `${version}\n`,
+      stderr: '',
+    })
   })
 
   it('does not mind a reader that goes away', () => {
     const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
     const { env, remove } = makeEnvironment()
-    const done = spawnSync('bash', ['-c', `set -o pipefail; "${process.execPath}" "${main}" plan recipe.yaml --format json | true`], { cwd: folder.path, encoding: 'utf8', env })
+    const done = spawnSync(
+      'bash',
+      ['-c', `set -o pipefail; "${process.execPath}" "${main}" plan recipe.yaml --format json | true`],
+      { cwd: folder.path, encoding: 'utf8', env },
+    )
     remove()
     expect(done).toMatchObject({ status: 0, stderr: '' })
   })
@@ -78,8 +115,16 @@ describe('what goes wrong', () => {
 
   it('explains what keeps a machine from building', () => {
     const machine = {
-      smelt: '0.1.0', node: { version: '18.0.0', needed: '>=20', ok: false }, platform: 'linux', cores: 1, memory: { total: 1e9, free: 5e8 },
-      onnxruntime: { version: 'unknown', providers: [], problem: 'no such module' }, kernels: { problem: 'no such file' }, disk: undefined, cuda: undefined, webgpu: undefined,
+      smelt: '0.1.0',
+      node: { version: '18.0.0', needed: '>=20', ok: false },
+      platform: 'linux',
+      cores: 1,
+      memory: { total: 1e9, free: 5e8 },
+      onnxruntime: { version: 'unknown', providers: [], problem: 'no such module' },
+      kernels: { problem: 'no such file' },
+      disk: undefined,
+      cuda: undefined,
+      webgpu: undefined,
     }
     expect(problemsOf(machine).map((d) => [d.code, d.message])).toEqual([
       ['runtime-broken', 'node does not work here: version 18.0.0 is older than >=20'],
@@ -102,7 +147,11 @@ describe.concurrent('smelt plan', () => {
   it('prints the plan to standard output', async () => {
     const done = await smelt(folder.path, ['plan', 'recipe.yaml', '--workers', '3'])
     expect(done).toMatchObject({ code: 0, stderr: '' })
-    expect(steady(done.stdout, folder.path).replace(/[\d.]+ k?B in 1 file/, 'SIZE in 1 file').replace(/(write +)[\d.]+ k?B/, '$1SIZE')).toBe(`Plan of small, seed 0
+    expect(
+      steady(done.stdout, folder.path)
+        .replace(/[\d.]+ k?B in 1 file/, 'SIZE in 1 file')
+        .replace(/(write +)[\d.]+ k?B/, '$1SIZE'),
+    ).toBe(`Plan of small, seed 0
 
 Models
   a  a.safetensors  40 B  3 tensors  unknown architecture
@@ -133,18 +182,56 @@ Work
 
   it('prints it as JSON', async () => {
     const done = await smelt(folder.path, ['plan', 'recipe.yaml', '--format', 'json'])
-    expect(JSON.parse(done.stdout)).toMatchObject({ v: 1, name: 'small', outputs: [{ name: 'o', from: 'x', dtypes: { F16: 2, I64: 1 } }], work: { copied: 1, computed: 2, skippedBytes: 16 } })
+    expect(JSON.parse(done.stdout)).toMatchObject({
+      v: 1,
+      name: 'small',
+      outputs: [{ name: 'o', from: 'x', dtypes: { F16: 2, I64: 1 } }],
+      work: { copied: 1, computed: 2, skippedBytes: 16 },
+    })
   })
 })
 
 describe.concurrent('smelt inspect', () => {
   it('takes statistics of the tensors that patterns select', async () => {
     const done = await smelt(folder.path, ['inspect', 'a.safetensors', '**', '!x.count', '--stats', '--json'])
-    const { tensors, dtypes } = JSON.parse(done.stdout) as { readonly tensors: readonly object[]; readonly dtypes: object }
+    const { tensors, dtypes } = JSON.parse(done.stdout) as {
+      readonly tensors: readonly object[]
+      readonly dtypes: object
+    }
     expect(dtypes).toEqual({ F32: 1, BF16: 1, I64: 1 })
     expect(tensors).toEqual([
-      { name: 'x.half', dtype: 'BF16', shape: [4], bytes: 8, statistics: { mean: 0, std: Math.sqrt(2.5), min: -2, max: 2, norm: Math.sqrt(10), nan: 0, infinite: 0, zeros: 0 } },
-      { name: 'x.weight', dtype: 'F32', shape: [2, 3], bytes: 24, statistics: { mean: 1.5, std: Math.sqrt(1.25), min: 0, max: 3, norm: Math.sqrt(14), nan: 1, infinite: 1, zeros: 1 } },
+      {
+        name: 'x.half',
+        dtype: 'BF16',
+        shape: [4],
+        bytes: 8,
+        statistics: {
+          mean: 0,
+          std: Math.sqrt(2.5),
+          min: -2,
+          max: 2,
+          norm: Math.sqrt(10),
+          nan: 0,
+          infinite: 0,
+          zeros: 0,
+        },
+      },
+      {
+        name: 'x.weight',
+        dtype: 'F32',
+        shape: [2, 3],
+        bytes: 24,
+        statistics: {
+          mean: 1.5,
+          std: Math.sqrt(1.25),
+          min: 0,
+          max: 3,
+          norm: Math.sqrt(14),
+          nan: 1,
+          infinite: 1,
+          zeros: 1,
+        },
+      },
     ])
   })
 
@@ -182,16 +269,23 @@ describe('smelt init', () => {
   it('writes a recipe for the models it finds, which is sound and builds, and does not overwrite it', async () => {
     const place = makeFolder()
     const tensor = (dtype: 'F32' | 'F16', values: number) => ({ dtype, shape: [2], values })
-    writeSafetensors(join(place.path, 'my model: v1.safetensors'), { w: { ...tensor('F32', 1) }, more: tensor('F32', 1) })
+    writeSafetensors(join(place.path, 'my model: v1.safetensors'), {
+      w: { ...tensor('F32', 1) },
+      more: tensor('F32', 1),
+    })
     writeSafetensors(join(place.path, 'second.safetensors'), { w: tensor('F32', 3), more: tensor('F32', 3) })
     writeSafetensors(join(place.path, 'unlike.safetensors'), { other: { dtype: 'F32', shape: [100], values: 3 } })
     expect(await smelt(place.path, ['init'])).toMatchObject({ code: 0, stdout: 'recipe.yaml\n', stderr: '' })
     const text = readFileSync(join(place.path, 'recipe.yaml'), 'utf8')
     expect(text).toMatch(/^# yaml-language-server: \$schema=.*schema\/recipe\.schema\.json\n/)
-    expect(text).toContain('  my_model_v1: "my model: v1.safetensors"\n  second: second.safetensors\n  # unlike: unlike.safetensors\n')
+    expect(text).toContain(
+      '  my_model_v1: "my model: v1.safetensors"\n  second: second.safetensors\n  # unlike: unlike.safetensors\n',
+    )
     expect(await smelt(place.path, ['check', 'recipe.yaml'])).toMatchObject({ code: 0, stderr: '' })
-    expect((await smelt(place.path, ['build', 'recipe.yaml', '--quiet']))).toMatchObject({ code: 0, stderr: '' })
-    const inspected = JSON.parse((await smelt(place.path, ['inspect', 'build/merged.safetensors', '--stats', '--json'])).stdout) as { tensors: { statistics: { mean: number } }[] }
+    expect(await smelt(place.path, ['build', 'recipe.yaml', '--quiet'])).toMatchObject({ code: 0, stderr: '' })
+    const inspected = JSON.parse(
+      (await smelt(place.path, ['inspect', 'build/merged.safetensors', '--stats', '--json'])).stdout,
+    ) as { tensors: { statistics: { mean: number } }[] }
     expect(inspected.tensors.map((t) => t.statistics.mean)).toEqual([2, 2])
     const again = await smelt(place.path, ['init'])
     expect(again.code).toBe(1)
@@ -223,31 +317,52 @@ describe('smelt doctor', () => {
 })
 
 describe('options', () => {
-  it.each([['1', 1], ['64', 64], [undefined, 5]])('take %s workers', (text, workers) => {
+  it.each([
+    ['1', 1],
+    ['64', 64],
+    [undefined, 5],
+  ])('take %s workers', (text, workers) => {
     expect(readWorkers(text, () => 5)).toMatchObject({ type: 'ok', value: workers })
   })
 
   it.each(['0', '65', '-1', '1.5', '2x', ''])('refuse %j workers', (text) => {
-    expect(readWorkers(text, () => 5)).toMatchObject({ type: 'failed', diagnostics: [{ code: 'workers-out-of-range', blame: 'usage' }] })
+    expect(readWorkers(text, () => 5)).toMatchObject({
+      type: 'failed',
+      diagnostics: [{ code: 'workers-out-of-range', blame: 'usage' }],
+    })
   })
 
   it('set a param to everything after the first =', () => {
     expect(readSet(['a=1', 'b=x=y', 'c=', 'a=2'])).toMatchObject({ value: { a: '2', b: 'x=y', c: '' } })
-    expect(readSet(['=1', 'a'])).toMatchObject({ type: 'failed', diagnostics: [{ code: 'set-malformed' }, { code: 'set-malformed' }] })
+    expect(readSet(['=1', 'a'])).toMatchObject({
+      type: 'failed',
+      diagnostics: [{ code: 'set-malformed' }, { code: 'set-malformed' }],
+    })
   })
 
   it('choose a device', () => {
-    expect(['auto', 'cpu', 'cuda', 'webgpu', 'gpu'].map((d) => readDevice(d).type)).toEqual(['ok', 'ok', 'ok', 'ok', 'failed'])
+    expect(['auto', 'cpu', 'cuda', 'webgpu', 'gpu'].map((d) => readDevice(d).type)).toEqual([
+      'ok',
+      'ok',
+      'ok',
+      'ok',
+      'failed',
+    ])
   })
 })
 
 describe('colour', () => {
   it.each([
-    [{}, true, undefined, true], [{}, false, undefined, false], [{ TERM: 'dumb' }, true, undefined, false],
-    [{ NO_COLOR: '1' }, true, undefined, false], [{ NO_COLOR: '' }, true, undefined, true],
-    [{ FORCE_COLOR: '1' }, false, undefined, true], [{ FORCE_COLOR: '0' }, true, undefined, false],
+    [{}, true, undefined, true],
+    [{}, false, undefined, false],
+    [{ TERM: 'dumb' }, true, undefined, false],
+    [{ NO_COLOR: '1' }, true, undefined, false],
+    [{ NO_COLOR: '' }, true, undefined, true],
+    [{ FORCE_COLOR: '1' }, false, undefined, true],
+    [{ FORCE_COLOR: '0' }, true, undefined, false],
     [{ NO_COLOR: '1', FORCE_COLOR: '1' }, true, undefined, false],
-    [{ NO_COLOR: '1' }, false, true, true], [{ FORCE_COLOR: '1' }, true, false, false],
+    [{ NO_COLOR: '1' }, false, true, true],
+    [{ FORCE_COLOR: '1' }, true, false, false],
   ] as const)('with %j, terminal %s and choice %s is %s', (env, terminal, chosen, wanted) => {
     expect(wantsColor(env, terminal, chosen)).toBe(wanted)
   })

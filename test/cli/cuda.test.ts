@@ -23,19 +23,33 @@ const linux = process.platform === 'linux' && process.arch === 'x64'
 const makeConsole = (): Console & { readonly texts: { out: string; err: string } } => {
   const texts = { out: '', err: '' }
   return {
-    texts, cwd: '/', errRedraws: false, look: () => LOOK,
-    out: (text) => { texts.out += text },
-    err: (text) => { texts.err += text },
-    tell: (diagnostics) => { texts.err += renderDiagnostics(diagnostics, LOOK) },
+    texts,
+    cwd: '/',
+    errRedraws: false,
+    look: () => LOOK,
+    out: (text) => {
+      texts.out += text
+    },
+    err: (text) => {
+      texts.err += text
+    },
+    tell: (diagnostics) => {
+      texts.err += renderDiagnostics(diagnostics, LOOK)
+    },
   }
 }
 
 describe.runIf(linux)('smelt cuda', () => {
   let machine: FakeMachine
-  beforeEach(() => { machine = makeMachine() })
+  beforeEach(() => {
+    machine = makeMachine()
+  })
   afterEach(() => machine.remove())
 
-  const offline: Fetcher = { wheels: () => Promise.resolve('python3 -m pip: no network'), provider: () => Promise.resolve('onnxruntime-node: no network') }
+  const offline: Fetcher = {
+    wheels: () => Promise.resolve('python3 -m pip: no network'),
+    provider: () => Promise.resolve('onnxruntime-node: no network'),
+  }
   const run = async (sources: readonly string[], flags: CudaFlags = {}) => {
     const console = makeConsole()
     const code = await cuda(console, sources, flags, machine.places, offline)
@@ -72,7 +86,9 @@ help: install the NVIDIA driver, release 580 or newer, or give the container the
   it('refuses a provider that would give wrong results', async () => {
     const done = await run([machine.put('old.whl', zip(providerFiles('1.29.0')))])
     expect(done.code).toBe(1)
-    expect(done.err).toContain('error[cuda-provider-refused]: HERE/old.whl holds the provider for ONNX Runtime 1.29.0, and 1.30.0 is installed: incompatible versions would give wrong results\n')
+    expect(done.err).toContain(
+      'error[cuda-provider-refused]: HERE/old.whl holds the provider for ONNX Runtime 1.29.0, and 1.30.0 is installed: incompatible versions would give wrong results\n',
+    )
     expect(done.err).toContain('help: give the one of onnxruntime-gpu 1.30.0\n')
   })
 
@@ -86,7 +102,13 @@ help: install the NVIDIA driver, release 580 or newer, or give the container the
     const done = await run([machine.put('all.whl', zip({ ...providerFiles(), ...LIBRARY_FILES }))], { json: true })
     expect(done.err).toBe('')
     expect(JSON.parse(done.out)).toMatchObject({
-      v: 1, type: 'cuda', needed: NEEDED, provider: { version: NEEDED }, devices: [], problem: { code: 'cuda-driver-missing' }, diagnostics: [{ code: 'cuda-driver-missing', severity: 'warning' }],
+      v: 1,
+      type: 'cuda',
+      needed: NEEDED,
+      provider: { version: NEEDED },
+      devices: [],
+      problem: { code: 'cuda-driver-missing' },
+      diagnostics: [{ code: 'cuda-driver-missing', severity: 'warning' }],
       installed: expect.arrayContaining(['libcublasLt.so.13', 'libonnxruntime_providers_cuda.so']) as unknown,
     })
   })
@@ -95,7 +117,11 @@ help: install the NVIDIA driver, release 580 or newer, or give the container the
     await run([machine.put('all.whl', zip(providerFiles()))])
     expect(await run([], { remove: true })).toEqual({ code: 0, out: 'removed 162 B\n', err: '' })
     expect(existsSync(join(machine.binaries, 'libonnxruntime_providers_cuda.so'))).toBe(false)
-    expect(JSON.parse((await run([], { remove: true, json: true })).out)).toMatchObject({ type: 'cuda', removed: 0, diagnostics: [] })
+    expect(JSON.parse((await run([], { remove: true, json: true })).out)).toMatchObject({
+      type: 'cuda',
+      removed: 0,
+      diagnostics: [],
+    })
   })
 
   it('takes its words from the command line', async () => {
@@ -109,7 +135,8 @@ help: install the NVIDIA driver, release 580 or newer, or give the container the
   })
 
   it('is asked for by the doctor where something is wrong, as a warning', async () => {
-    for (const [name, bytes] of Object.entries(providerFiles('1.29.0'))) writeFileSync(join(machine.binaries, name.slice(name.lastIndexOf('/') + 1)), bytes)
+    for (const [name, bytes] of Object.entries(providerFiles('1.29.0')))
+      writeFileSync(join(machine.binaries, name.slice(name.lastIndexOf('/') + 1)), bytes)
     const console = makeConsole()
     expect(await doctor(console, {}, machine.places)).toBe(0)
     expect(console.texts.out).toMatch(/^ {2}provider +of ONNX Runtime 1\.29\.0 +problem$/m)
@@ -120,14 +147,34 @@ help: install the NVIDIA driver, release 580 or newer, or give the container the
 const NAMES = ['libcudart.so.13', 'libcublasLt.so.13', 'libcublas.so.13', 'libcurand.so.10', 'libcuda.so.1']
 
 /** A report as it is of a machine on which some libraries are found. */
-const reportOf = ({ found, provider, ...rest }: { readonly found: readonly string[]; readonly provider?: string } & Partial<Omit<CudaReport, 'provider'>>): CudaReport => {
-  const libraries = NAMES.map((name) => ({ name, path: found.includes(name) ? `/usr/local/cuda/lib64/${name}` : undefined }))
+const reportOf = ({
+  found,
+  provider,
+  ...rest
+}: { readonly found: readonly string[]; readonly provider?: string } & Partial<
+  Omit<CudaReport, 'provider'>
+>): CudaReport => {
+  const libraries = NAMES.map((name) => ({
+    name,
+    path: found.includes(name) ? `/usr/local/cuda/lib64/${name}` : undefined,
+  }))
   const has = found.includes('libcudart.so.13')
   const facts = {
-    needed: NEEDED, provider: provider === undefined ? undefined : { path: '/ort/provider.so', version: provider }, libraries,
-    driver: found.includes('libcuda.so.1') && has ? '13.0' : undefined, runtime: has ? '13.0' : undefined, devices: [], ...rest,
+    needed: NEEDED,
+    provider: provider === undefined ? undefined : { path: '/ort/provider.so', version: provider },
+    libraries,
+    driver: found.includes('libcuda.so.1') && has ? '13.0' : undefined,
+    runtime: has ? '13.0' : undefined,
+    devices: [],
+    ...rest,
   }
-  const problem = judgeCuda({ ...facts, platform: 'linux-x64', noCalls: undefined, error: 0, libraries: libraries.map((l) => ({ ...l, failure: undefined })) })
+  const problem = judgeCuda({
+    ...facts,
+    platform: 'linux-x64',
+    noCalls: undefined,
+    error: 0,
+    libraries: libraries.map((l) => ({ ...l, failure: undefined })),
+  })
   return { ...facts, problem }
 }
 const GPU = { index: 0, name: 'NVIDIA H100 80GB HBM3', total: 85e9, free: 84e9, capability: '9.0' }
@@ -137,7 +184,8 @@ describe('the doctor says of CUDA', () => {
 
   it('in one line that there is none where there is nothing', () => {
     const report = reportOf({ found: [] })
-    expect(screen(report)).toBe(`cuda  there is no NVIDIA driver here (libcuda.so.1)                                   no
+    expect(screen(report))
+      .toBe(`cuda  there is no NVIDIA driver here (libcuda.so.1)                                   no
       install the NVIDIA driver, release 580 or newer, or give the container the GPU
       (\`--gpus all\`); without an NVIDIA GPU use \`--device cpu\`
 `)
@@ -146,7 +194,8 @@ describe('the doctor says of CUDA', () => {
 
   it('which libraries the provider lacks, and the one command that gets them', () => {
     const report = reportOf({ found: ['libcuda.so.1', 'libcudart.so.13'], provider: NEEDED })
-    expect(screen(report)).toBe(`cuda                 CUDA cannot be used without libcublasLt.so.13, libcublas.so.13,        no
+    expect(screen(report))
+      .toBe(`cuda                 CUDA cannot be used without libcublasLt.so.13, libcublas.so.13,        no
                      libcurand.so.10
                      run \`smelt cuda\`, which gets what is missing, or name the folder that
                      holds them in SMELT_CUDA_LIBRARIES
@@ -177,17 +226,36 @@ describe('the doctor says of CUDA', () => {
   })
 
   it('that a device which computes wrong must not be used', () => {
-    const report = reportOf({ found: NAMES, provider: NEEDED, devices: [{ ...GPU, check: cudaWrongNumbers(0, '3 of 9 bytes differ'), pins: false }] })
+    const report = reportOf({
+      found: NAMES,
+      provider: NEEDED,
+      devices: [{ ...GPU, check: cudaWrongNumbers(0, '3 of 9 bytes differ'), pins: false }],
+    })
     expect(screen(report)).toMatch(/^cuda +must not be used +problem$/m)
-    expect(screen(report)).toMatch(/^ {2}device 0 +NVIDIA H100 80GB HBM3, compute 9\.0, 85\.0 GB, 84\.0 GB free +problem$/m)
-    expect(faultsOf(report).map((d) => d.message)).toEqual(['CUDA device 0 computes wrong numbers: 3 of 9 bytes differ'])
-    expect(cudaJson(report)).toMatchObject({ devices: [{ index: 0, pins: false, problem: { code: 'cuda-wrong-numbers' } }] })
+    expect(screen(report)).toMatch(
+      /^ {2}device 0 +NVIDIA H100 80GB HBM3, compute 9\.0, 85\.0 GB, 84\.0 GB free +problem$/m,
+    )
+    expect(faultsOf(report).map((d) => d.message)).toEqual([
+      'CUDA device 0 computes wrong numbers: 3 of 9 bytes differ',
+    ])
+    expect(cudaJson(report)).toMatchObject({
+      devices: [{ index: 0, pins: false, problem: { code: 'cuda-wrong-numbers' } }],
+    })
   })
 
   it('which device is good and which is not', () => {
-    const report = reportOf({ found: NAMES, provider: NEEDED, devices: [{ ...GPU, check: undefined, pins: true }, { ...GPU, index: 1, check: cudaWrongNumbers(1, 'x'), pins: false }] })
+    const report = reportOf({
+      found: NAMES,
+      provider: NEEDED,
+      devices: [
+        { ...GPU, check: undefined, pins: true },
+        { ...GPU, index: 1, check: cudaWrongNumbers(1, 'x'), pins: false },
+      ],
+    })
     expect(screen(report)).toMatch(/^cuda +usable, but for device 1 +problem$/m)
-    expect(screen(report)).toMatch(/^ {2}device 0 +NVIDIA H100 80GB HBM3, compute 9\.0, 85\.0 GB, 84\.0 GB free +ok\n +computes correctly; memory can be page-locked\n {2}device 1 .* problem$/m)
+    expect(screen(report)).toMatch(
+      /^ {2}device 0 +NVIDIA H100 80GB HBM3, compute 9\.0, 85\.0 GB, 84\.0 GB free +ok\n +computes correctly; memory can be page-locked\n {2}device 1 .* problem$/m,
+    )
   })
 })
 
@@ -195,7 +263,14 @@ describe('the progress of an installation', () => {
   const play = (terminal: boolean): string => {
     let text = ''
     let now = 0
-    const progress = createCudaProgress({ terminal, write: (t) => { text += t }, columns: () => 60, now: () => now })
+    const progress = createCudaProgress({
+      terminal,
+      write: (t) => {
+        text += t
+      },
+      columns: () => 60,
+      now: () => now,
+    })
     progress.hear({ type: 'downloading', what: 'onnxruntime-gpu==1.30.0', bytes: 520e6 })
     for (const done of [0, 100e6, 272e6]) {
       now += done === 100e6 ? 20 : 150
@@ -206,27 +281,49 @@ describe('the progress of an installation', () => {
   }
 
   it('is a line for each step in a log', () => {
-    expect(play(false)).toBe('downloading onnxruntime-gpu==1.30.0, up to 520 MB\nunpacking cuda.so of ort.whl, 272 MB\n')
+    expect(play(false)).toBe(
+      'downloading onnxruntime-gpu==1.30.0, up to 520 MB\nunpacking cuda.so of ort.whl, 272 MB\n',
+    )
   })
 
   it('is one line that is redrawn on a terminal, not too often, and goes away', () => {
     const start = '\r\u001b[K'
-    expect(play(true)).toBe(`${start}downloading onnxruntime-gpu==1.30.0, up to 520 MB${start}unpacking cuda.so of ort.whl, 0 B of 272 MB${start}unpacking cuda.so of ort.whl, 272 MB of 272 MB${start}`)
+    expect(play(true)).toBe(
+      `${start}downloading onnxruntime-gpu==1.30.0, up to 520 MB${start}unpacking cuda.so of ort.whl, 0 B of 272 MB${start}unpacking cuda.so of ort.whl, 272 MB of 272 MB${start}`,
+    )
   })
 })
 
 describe('where CUDA is looked for', () => {
   it('is what the environment says', () => {
     const folder = makeFolder()
-    expect(placesOf({ SMELT_CUDA_LIBRARIES: '/own', XDG_DATA_HOME: '/data', CUDA_HOME: '/cuda', VIRTUAL_ENV: '/venv', CONDA_PREFIX: '/conda' }, folder.path)).toEqual({
-      libraries: '/own', data: '/data/smelt/cuda', toolkits: ['/cuda'], pythons: ['/venv', '/conda', join(folder.path, '.local')],
+    expect(
+      placesOf(
+        {
+          SMELT_CUDA_LIBRARIES: '/own',
+          XDG_DATA_HOME: '/data',
+          CUDA_HOME: '/cuda',
+          VIRTUAL_ENV: '/venv',
+          CONDA_PREFIX: '/conda',
+        },
+        folder.path,
+      ),
+    ).toEqual({
+      libraries: '/own',
+      data: '/data/smelt/cuda',
+      toolkits: ['/cuda'],
+      pythons: ['/venv', '/conda', join(folder.path, '.local')],
     })
     folder.remove()
   })
 
   it('is the home folder where it says nothing', () => {
     const folder = makeFolder()
-    expect(placesOf({ SMELT_CUDA_LIBRARIES: '', XDG_DATA_HOME: 'relative' }, folder.path)).toEqual({ data: join(folder.path, '.local/share/smelt/cuda'), toolkits: [], pythons: [join(folder.path, '.local')] })
+    expect(placesOf({ SMELT_CUDA_LIBRARIES: '', XDG_DATA_HOME: 'relative' }, folder.path)).toEqual({
+      data: join(folder.path, '.local/share/smelt/cuda'),
+      toolkits: [],
+      pythons: [join(folder.path, '.local')],
+    })
     folder.remove()
   })
 })

@@ -3,7 +3,20 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { buildEventLine } from '#src/view/json.js'
 import type { BuildEvent } from '#src/view/dashboard/build-event.js'
-import { made, nameOf, planned, started, tensorDone, units, ended, finished, written, locked, warned, memory } from '../view/dashboard/support.js'
+import {
+  made,
+  nameOf,
+  planned,
+  started,
+  tensorDone,
+  units,
+  ended,
+  finished,
+  written,
+  locked,
+  warned,
+  memory,
+} from '../view/dashboard/support.js'
 import { openTerminal, SMELT, withoutTmux, type RealTerminal } from '../view/dashboard/tmux.js'
 import { makeFolder } from '../support/smelt.js'
 import { writeHollow } from '../support/write-safetensors.js'
@@ -22,18 +35,24 @@ outputs: { copy: { from: a, path: copy.safetensors } }
 `,
 })
 const file = join(folder.path, 'events.jsonl')
-const tell = (at: number, ...events: readonly BuildEvent[]): void => appendFileSync(file, events.map((event) => buildEventLine(event, at)).join(''))
+const tell = (at: number, ...events: readonly BuildEvent[]): void =>
+  appendFileSync(file, events.map((event) => buildEventLine(event, at)).join(''))
 const begin = (): void => {
   writeFileSync(file, '')
   tell(0, made, warned, started, planned)
   tell(1000, units(0, 0, 3e8, 1e8, nameOf(1)), memory(2e8))
   tell(2000, units(1, 3, 9e8, 3e8, nameOf(2)), tensorDone(3, 0.5, 'reused'))
 }
-const finish = (): void => tell(8000, tensorDone(0, 1), tensorDone(1, 1), tensorDone(2, 1), written, locked, finished, ended)
+const finish = (): void =>
+  tell(8000, tensorDone(0, 1), tensorDone(1, 1), tensorDone(2, 1), written, locked, finished, ended)
 
 let terminal: RealTerminal | undefined
 /** Opens a terminal with something on it, and watches the events in it. */
-const watching = async (columns: number, rows: number, env: Readonly<Record<string, string>> = {}): Promise<RealTerminal> => {
+const watching = async (
+  columns: number,
+  rows: number,
+  env: Readonly<Record<string, string>> = {},
+): Promise<RealTerminal> => {
   begin()
   terminal = openTerminal(folder.path, columns, rows, env)
   terminal.run('echo be""fore')
@@ -44,7 +63,9 @@ const watching = async (columns: number, rows: number, env: Readonly<Record<stri
 }
 
 beforeAll(() => {
-  const tensors = Object.fromEntries(Array.from({ length: 64 }, (_, i) => [`layers.${i}.weight`, { dtype: 'F16', shape: [4096, 8192] } as const]))
+  const tensors = Object.fromEntries(
+    Array.from({ length: 64 }, (_, i) => [`layers.${i}.weight`, { dtype: 'F16', shape: [4096, 8192] } as const]),
+  )
   for (const name of ['a', 'b']) writeHollow(join(folder.path, `${name}.safetensors`), tensors)
   writeHollow(join(folder.path, 'tiny.safetensors'), { x: { dtype: 'F16', shape: [4] } })
 })
@@ -69,7 +90,9 @@ describe.skipIf(withoutTmux !== undefined)('the dashboard in a real terminal', (
     await t.until((s) => s.includes('─ Keys ─') && s.includes('leave'), 'the help')
     finish()
     const left = await t.until((s) => s.includes('code 0'), 'the end')
-    expect(left).toMatch(/before\n[^]*warning\[unused-step\][^]*wrote build\/anime-detail\.safetensors {2}1\.00 GB, 4 tensors\n {6}blake3:[^]*wrote recipe\.lock\.json[^]*done in \d+\.\d s: [^]*code 0\n[$#]/)
+    expect(left).toMatch(
+      /before\n[^]*warning\[unused-step\][^]*wrote build\/anime-detail\.safetensors {2}1\.00 GB, 4 tensors\n {6}blake3:[^]*wrote recipe\.lock\.json[^]*done in \d+\.\d s: [^]*code 0\n[$#]/,
+    )
     expect(left).not.toContain('─ Keys ─')
     expect(t.scrollback()).not.toContain('Steps')
   })
@@ -77,9 +100,16 @@ describe.skipIf(withoutTmux !== undefined)('the dashboard in a real terminal', (
   it('follows the size of the terminal', async () => {
     const t = await watching(80, 24)
     t.resize(200, 60)
-    await t.until((s) => s.trimEnd().split('\n').length === 60 && s.includes('─ Throughput ─') && s.includes('─ Tensors of strong ─'), 'the large screen')
+    await t.until(
+      (s) =>
+        s.trimEnd().split('\n').length === 60 && s.includes('─ Throughput ─') && s.includes('─ Tensors of strong ─'),
+      'the large screen',
+    )
     t.resize(50, 12)
-    const small = await t.until((s) => s.trimEnd().split('\n').length === 12 && s.includes('─ Steps ─') && !s.includes('Throughput'), 'the small screen')
+    const small = await t.until(
+      (s) => s.trimEnd().split('\n').length === 12 && s.includes('─ Steps ─') && !s.includes('Throughput'),
+      'the small screen',
+    )
     expect(Math.max(...small.split('\n').map((line) => [...line].length))).toBeLessThanOrEqual(50)
     t.type('q')
     await t.until((s) => s.includes('code 0'), 'the shell')
@@ -122,7 +152,7 @@ describe.skipIf(withoutTmux !== undefined)('the dashboard in a real terminal', (
   })
 
   it('stops a build after its chunk with Ctrl-C: no file is left, and the code is that of the signal', async () => {
-    const t = terminal = openTerminal(folder.path, 100, 30)
+    const t = (terminal = openTerminal(folder.path, 100, 30))
     t.run(`${SMELT} build recipe.yaml --workers 8; echo "co""de $?"`)
     await t.until((s) => s.includes('large  building') && s.includes('─ Workers ─'), 'the dashboard of the build')
     t.type('C-c')
@@ -134,7 +164,7 @@ describe.skipIf(withoutTmux !== undefined)('the dashboard in a real terminal', (
   })
 
   it('gives the terminal back when a build is ended at once by two Ctrl-C', async () => {
-    const t = terminal = openTerminal(folder.path, 80, 24)
+    const t = (terminal = openTerminal(folder.path, 80, 24))
     t.run(`${SMELT} build recipe.yaml --workers 8`)
     await t.until((s) => s.includes('large  building'), 'the dashboard of the build')
     t.type('C-c', 'C-c')
@@ -144,12 +174,13 @@ describe.skipIf(withoutTmux !== undefined)('the dashboard in a real terminal', (
   })
 
   it('is not shown for a build that is over at once, nor with --no-dashboard or --quiet', async () => {
-    const t = terminal = openTerminal(folder.path, 80, 24)
+    const t = (terminal = openTerminal(folder.path, 80, 24))
     t.run(`${SMELT} build small.yaml; echo "co""de $?"`)
     const left = await t.until((s) => s.includes('code 0'), 'the end')
     expect(left).toMatch(/small: 1 model[^]*wrote copy\.safetensors/)
     t.run(`${SMELT} build recipe.yaml --no-dashboard --workers 8`)
-    // Where a dashboard is due, it comes as soon as the time left is known to be long; so far into the build it would be there.
+    // Where a dashboard is due, it comes as soon as the time left is known to be long; so far into the build it would
+    // be there.
     const far = await t.until((s) => /\[[=> ]{20}\] +([5-9]|\d\d)%.*left/.test(s), 'one line of progress')
     expect(far).not.toContain('Workers')
     t.type('C-c')

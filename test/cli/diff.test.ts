@@ -6,8 +6,12 @@ import { writeSafetensors } from '../support/write-safetensors.js'
 
 const folder = makeFolder()
 afterAll(() => folder.remove())
-const f32 = (...values: readonly number[]) => ({ dtype: 'F32', shape: [values.length], values } as const)
-writeSafetensors(join(folder.path, 'a.safetensors'), { 'layers.0.w': f32(3, 4), 'layers.1.w': f32(1, 2), 'only.a': f32(1) })
+const f32 = (...values: readonly number[]) => ({ dtype: 'F32', shape: [values.length], values }) as const
+writeSafetensors(join(folder.path, 'a.safetensors'), {
+  'layers.0.w': f32(3, 4),
+  'layers.1.w': f32(1, 2),
+  'only.a': f32(1),
+})
 writeSafetensors(join(folder.path, 'b.safetensors'), { 'layers.0.w': f32(3, 0), 'layers.1.w': f32(1, 2) })
 
 const diff = (...args: readonly string[]) => smelt(folder.path, ['diff', ...args])

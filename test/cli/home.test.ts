@@ -5,11 +5,13 @@ import { makeFolder } from '../support/smelt.js'
 import { runHere } from '../support/run-here.js'
 import { writeSafetensors } from '../support/write-safetensors.js'
 
-const folder = makeFolder({ 'recipe.yaml': `smelt: 1
+const folder = makeFolder({
+  'recipe.yaml': `smelt: 1
 models: { a: ~/models/a.safetensors, b: ~/models }
 steps: { m: { op: merge.blend, a: a, b: b }, r: { op: report.model, model: a } }
 outputs: { o: { from: m, path: ~/merged.safetensors }, p: { from: r, path: ~/look.txt } }
-` })
+`,
+})
 const home = makeFolder()
 
 beforeAll(() => {
@@ -20,17 +22,24 @@ afterAll(() => {
   for (const made of [folder, home]) made.remove()
 })
 
-it.skipIf(process.platform === 'win32')('`~/` in any path of a recipe or an option is the home folder, in every command', async () => {
-  const run = async (...args: readonly string[]): Promise<string> => {
-    const { code, screen } = await runHere(folder.path, args, { HOME: home.path, SMELT_CACHE: join(home.path, 'cache') })
-    expect(code, screen).toBe(0)
-    return screen
-  }
-  await run('build', 'recipe.yaml', '--workers', '1', '--report', '~/run.html', '--attest', '~/made.json')
-  for (const name of ['merged.safetensors', 'look.txt', 'run.html', 'made.json']) expect(existsSync(join(home.path, name)), name).toBe(true)
-  expect(await run('verify', 'recipe.yaml', '--workers', '1')).toContain('~/merged.safetensors')
-  expect(await run('plan', 'recipe.yaml')).toContain('~/merged.safetensors')
-  await run('build', 'recipe.yaml', '--workers', '1', '--frozen')
-  await run('build', 'recipe.yaml', '--workers', '1', '--out', '~/elsewhere')
-  expect(existsSync(join(folder.path, '~'))).toBe(false)
-})
+it.skipIf(process.platform === 'win32')(
+  '`~/` in any path of a recipe or an option is the home folder, in every command',
+  async () => {
+    const run = async (...args: readonly string[]): Promise<string> => {
+      const { code, screen } = await runHere(folder.path, args, {
+        HOME: home.path,
+        SMELT_CACHE: join(home.path, 'cache'),
+      })
+      expect(code, screen).toBe(0)
+      return screen
+    }
+    await run('build', 'recipe.yaml', '--workers', '1', '--report', '~/run.html', '--attest', '~/made.json')
+    for (const name of ['merged.safetensors', 'look.txt', 'run.html', 'made.json'])
+      expect(existsSync(join(home.path, name)), name).toBe(true)
+    expect(await run('verify', 'recipe.yaml', '--workers', '1')).toContain('~/merged.safetensors')
+    expect(await run('plan', 'recipe.yaml')).toContain('~/merged.safetensors')
+    await run('build', 'recipe.yaml', '--workers', '1', '--frozen')
+    await run('build', 'recipe.yaml', '--workers', '1', '--out', '~/elsewhere')
+    expect(existsSync(join(folder.path, '~'))).toBe(false)
+  },
+)

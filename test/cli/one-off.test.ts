@@ -7,15 +7,29 @@ import { writeSafetensors } from '../support/write-safetensors.js'
 let folder: ReturnType<typeof makeFolder>
 beforeAll(() => {
   folder = makeFolder()
-  for (const [name, value] of [['a', 0], ['b', 1]] as const) {
-    writeSafetensors(join(folder.path, `${name}.safetensors`), { 'x.weight': { dtype: 'F32', shape: [2], values: [value, value] } })
+  for (const [name, value] of [
+    ['a', 0],
+    ['b', 1],
+  ] as const) {
+    writeSafetensors(join(folder.path, `${name}.safetensors`), {
+      'x.weight': { dtype: 'F32', shape: [2], values: [value, value] },
+    })
   }
 })
 afterAll(() => folder.remove())
 
 describe.concurrent('one operator without a recipe', () => {
   it('smelt blend writes the blend, and no lock', async () => {
-    const done = await smelt(folder.path, ['blend', 'a.safetensors', 'b.safetensors', '-o', 'half.safetensors', '--keep', '0.25', '--quiet'])
+    const done = await smelt(folder.path, [
+      'blend',
+      'a.safetensors',
+      'b.safetensors',
+      '-o',
+      'half.safetensors',
+      '--keep',
+      '0.25',
+      '--quiet',
+    ])
     expect(done).toMatchObject({ code: 0, stderr: '' })
     const bytes = readFileSync(join(folder.path, 'half.safetensors'))
     expect([bytes.readFloatLE(bytes.length - 8), bytes.readFloatLE(bytes.length - 4)]).toEqual([0.75, 0.75])
@@ -23,9 +37,20 @@ describe.concurrent('one operator without a recipe', () => {
   })
 
   it('smelt run prints the recipe that a command line stands for, by the short name of an operator', async () => {
-    const done = await smelt(folder.path, ['run', 'linear', 'a.safetensors', 'b.safetensors', '--weight=1,3', '--normalize', 'false', '--print'])
+    const done = await smelt(folder.path, [
+      'run',
+      'linear',
+      'a.safetensors',
+      'b.safetensors',
+      '--weight=1,3',
+      '--normalize',
+      'false',
+      '--print',
+    ])
     expect(done).toMatchObject({ code: 0, stderr: '' })
-    expect(done.stdout).toContain('    op: merge.linear\n    models:\n      - { model: a, weight: 1 }\n      - { model: b, weight: 3 }\n    normalize: false\n')
+    expect(done.stdout).toContain(
+      '    op: merge.linear\n    models:\n      - { model: a, weight: 1 }\n      - { model: b, weight: 3 }\n    normalize: false\n',
+    )
     expect(done.stdout).toContain('path: out.safetensors')
   })
 
@@ -34,7 +59,11 @@ describe.concurrent('one operator without a recipe', () => {
     ['a key that it does not have', ['blend', 'a', 'b', '-o', 'x', '--kep', '1'], 'did you mean `keep`?'],
     ['no place to write', ['blend', 'a', 'b'], 'add `-o OUT.safetensors`'],
     ['a file too many', ['blend', 'a', 'b', 'c', '-o', 'x'], 'has no input for `c`'],
-    ['an option that is given twice', ['run', 'linear', 'a', 'b', '-o', 'x', '--weight', '1', '--weight=3'], '`--weight` is given twice'],
+    [
+      'an option that is given twice',
+      ['run', 'linear', 'a', 'b', '-o', 'x', '--weight', '1', '--weight=3'],
+      '`--weight` is given twice',
+    ],
     ['an option without its value', ['blend', 'a', 'b', '-o', 'x', '--keep'], '`--keep` needs a value'],
   ])('refuses %s', async (_, args, words) => {
     const done = await smelt(folder.path, args)

@@ -17,11 +17,23 @@ outputs:
 `,
 })
 const at = (name: string): string => join(folder.path, name)
-interface Report { readonly sections: readonly { readonly title: string; readonly facts?: readonly { readonly label: string; readonly value: number }[]; readonly rows?: readonly { readonly cells: readonly unknown[] }[] }[] }
+interface Report {
+  readonly sections: readonly {
+    readonly title: string
+    readonly facts?: readonly { readonly label: string; readonly value: number }[]
+    readonly rows?: readonly { readonly cells: readonly unknown[] }[]
+  }[]
+}
 
 beforeAll(() => {
-  writeSafetensors(at('a.safetensors'), { x: { dtype: 'F32', shape: [4], values: [0, 1, 2, 8] }, y: { dtype: 'F32', shape: [2], values: [1, 2] } })
-  writeSafetensors(at('b.safetensors'), { x: { dtype: 'F32', shape: [4], values: [0, 0, 0, 0] }, y: { dtype: 'F32', shape: [2], values: [0, 0] } })
+  writeSafetensors(at('a.safetensors'), {
+    x: { dtype: 'F32', shape: [4], values: [0, 1, 2, 8] },
+    y: { dtype: 'F32', shape: [2], values: [1, 2] },
+  })
+  writeSafetensors(at('b.safetensors'), {
+    x: { dtype: 'F32', shape: [4], values: [0, 0, 0, 0] },
+    y: { dtype: 'F32', shape: [2], values: [0, 0] },
+  })
 })
 afterAll(() => folder.remove())
 
@@ -31,11 +43,18 @@ describe('smelt build --report', () => {
     expect(done).toMatchObject({ code: 0, stderr: expect.stringContaining('wrote build/report.json') })
     const { sections } = JSON.parse(readFileSync(at('build/report.json'), 'utf8')) as Report
     const titles = sections.map((s) => s.title)
-    expect(titles).toEqual(expect.arrayContaining(['Steps', 'Outputs', 'Warnings and errors', 'Mask of strong', 'Weights of half, keep']))
+    expect(titles).toEqual(
+      expect.arrayContaining(['Steps', 'Outputs', 'Warnings and errors', 'Mask of strong', 'Weights of half, keep']),
+    )
     expect(titles.join()).not.toContain('of spare')
     // The differences are 0, 1, 2, 8 and 1, 2: above the half of each tensor's own stand two and one.
-    expect(Object.fromEntries(sections.find((s) => s.title === 'Mask of strong')!.facts!.map((f) => [f.label, f.value]))).toMatchObject({ parameters: 6, selected: 3 })
-    expect(sections.find((s) => s.title === 'Layers of half, keep')!.rows!.map((r) => r.cells)).toEqual([['x', 0.25], ['y', 0.75]])
+    expect(
+      Object.fromEntries(sections.find((s) => s.title === 'Mask of strong')!.facts!.map((f) => [f.label, f.value])),
+    ).toMatchObject({ parameters: 6, selected: 3 })
+    expect(sections.find((s) => s.title === 'Layers of half, keep')!.rows!.map((r) => r.cells)).toEqual([
+      ['x', 0.25],
+      ['y', 0.75],
+    ])
   })
 
   it('makes a page with the graph, also where nothing had to be done, and the outputs are the same with and without it', async () => {
@@ -55,7 +74,14 @@ describe('smelt build --report', () => {
   })
 
   it('refuses a place where no file can be before it builds anything', async () => {
-    const done = await smelt(folder.path, ['build', 'recipe.yaml', '--report', 'recipe.yaml/report.html', '--out', 'never'])
+    const done = await smelt(folder.path, [
+      'build',
+      'recipe.yaml',
+      '--report',
+      'recipe.yaml/report.html',
+      '--out',
+      'never',
+    ])
     expect(done).toMatchObject({ code: 2, stderr: expect.stringContaining('error[output-below-file]') })
     expect(existsSync(at('never'))).toBe(false)
   })

@@ -26,7 +26,9 @@ outputs: { merged: { from: half, path: out/nan.safetensors } }
 `,
 })
 const at = (name: string): string => join(folder.path, name)
-const whole = [...half, ...[written, locked, finished, ended].map((event) => ({ event, at: 9000 }))].map(({ event, at: moment }) => buildEventLine(event, moment)).join('')
+const whole = [...half, ...[written, locked, finished, ended].map((event) => ({ event, at: 9000 }))]
+  .map(({ event, at: moment }) => buildEventLine(event, moment))
+  .join('')
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
 beforeAll(() => {
@@ -37,14 +39,19 @@ beforeAll(() => {
 afterAll(() => folder.remove())
 
 /** `smelt watch -` with a text as its standard input. */
-const receive = (text: string): Promise<Finished> => new Promise((resolve) => {
-  const child = spawn(process.execPath, [MAIN, 'watch', '-'], { cwd: folder.path, stdio: ['pipe', 'pipe', 'pipe'] })
-  let [stdout, stderr] = ['', '']
-  child.stdout.setEncoding('utf8').on('data', (piece: string) => { stdout += piece })
-  child.stderr.setEncoding('utf8').on('data', (piece: string) => { stderr += piece })
-  child.stdin.on('error', () => undefined).end(text)
-  child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
-})
+const receive = (text: string): Promise<Finished> =>
+  new Promise((resolve) => {
+    const child = spawn(process.execPath, [MAIN, 'watch', '-'], { cwd: folder.path, stdio: ['pipe', 'pipe', 'pipe'] })
+    let [stdout, stderr] = ['', '']
+    child.stdout.setEncoding('utf8').on('data', (piece: string) => {
+      stdout += piece
+    })
+    child.stderr.setEncoding('utf8').on('data', (piece: string) => {
+      stderr += piece
+    })
+    child.stdin.on('error', () => undefined).end(text)
+    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
+  })
 
 describe.concurrent('smelt watch', () => {
   it('shows at once what a finished build wrote, as the build itself did, and exits as it did', async () => {
@@ -54,11 +61,17 @@ describe.concurrent('smelt watch', () => {
     expect(done).toMatchObject({ code: 0, stdout: '' })
     const plain = await smelt(folder.path, ['build', 'recipe.yaml', '--out', 'again'])
     const digest = /blake3:[0-9a-f]{64}/.exec(plain.stderr)?.[0]
-    expect(done.stderr).toMatch(new RegExp(`^warning\\[unused-step\\]: [^]*wrote out/merged\\.safetensors  .*1 tensor\\n      ${digest}\\n[^]*done in `))
+    expect(done.stderr).toMatch(
+      new RegExp(
+        `^warning\\[unused-step\\]: [^]*wrote out/merged\\.safetensors  .*1 tensor\\n      ${digest}\\n[^]*done in `,
+      ),
+    )
   })
 
   it('reads only lines that the schema allows from a real build, also one that fails', async () => {
-    const validate = new Ajv({ allowUnionTypes: true }).compile(JSON.parse(readFileSync(new URL('../../schema/events.schema.json', import.meta.url), 'utf8')) as object)
+    const validate = new Ajv({ allowUnionTypes: true }).compile(
+      JSON.parse(readFileSync(new URL('../../schema/events.schema.json', import.meta.url), 'utf8')) as object,
+    )
     for (const args of [['recipe.yaml', '--out', 'x', '--workers', '2'], ['nan.yaml'], ['missing.yaml']]) {
       const { stdout } = await smelt(folder.path, ['build', ...args, '--json'])
       const lines = stdout.trimEnd().split('\n')
@@ -81,7 +94,7 @@ describe.concurrent('smelt watch', () => {
     await new Promise<void>((resolve) => {
       let from = 200
       const grow = setInterval(() => {
-        appendFileSync(at('growing.jsonl'), whole.slice(from, from += 1500))
+        appendFileSync(at('growing.jsonl'), whole.slice(from, (from += 1500)))
         if (from < whole.length) return
         clearInterval(grow)
         resolve()
@@ -94,18 +107,29 @@ describe.concurrent('smelt watch', () => {
     writeFileSync(at('removed.jsonl'), whole.slice(0, 200))
     const done = smelt(folder.path, ['watch', 'removed.jsonl'])
     setTimeout(() => rmSync(at('removed.jsonl')), 1_500)
-    expect(await done).toMatchObject({ code: expect.any(Number), stderr: expect.stringMatching(/events-end-early|file-missing/) })
+    expect(await done).toMatchObject({
+      code: expect.any(Number),
+      stderr: expect.stringMatching(/events-end-early|file-missing/),
+    })
   })
 
   it('reads standard input, and says where the build there never ended', async () => {
-    expect(await receive(whole)).toMatchObject({ code: 0, stderr: expect.stringContaining('wrote build/anime-detail.safetensors') })
+    expect(await receive(whole)).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('wrote build/anime-detail.safetensors'),
+    })
     const cut = await receive(half.map(({ event, at: moment }) => buildEventLine(event, moment)).join(''))
     expect(cut.code).toBe(3)
     expect(cut.stderr).toContain('warning[events-end-early]')
   })
 
   it('adds lines to a log where there is no terminal, and no control characters', async () => {
-    const events = [{ event: made, at: 0 }, ...half, { event: failed, at: 9000 }, { event: { ...ended, exit: 3 } as typeof ended, at: 9000 }]
+    const events = [
+      { event: made, at: 0 },
+      ...half,
+      { event: failed, at: 9000 },
+      { event: { ...ended, exit: 3 } as typeof ended, at: 9000 },
+    ]
     const done = await receive(events.map(({ event, at: moment }) => buildEventLine(event, moment)).join(''))
     expect(done.code).toBe(3)
     expect(done.stderr).not.toContain('\u001b')
@@ -113,11 +137,20 @@ describe.concurrent('smelt watch', () => {
 
   it('replays at any speed', async () => {
     writeFileSync(at('replayed.jsonl'), whole)
-    for (const speed of ['20', '1000']) expect(await smelt(folder.path, ['watch', 'replayed.jsonl', '--speed', speed])).toMatchObject({ code: 0, stderr: expect.stringContaining('done in 9.0 s') })
+    for (const speed of ['20', '1000'])
+      expect(await smelt(folder.path, ['watch', 'replayed.jsonl', '--speed', speed])).toMatchObject({
+        code: 0,
+        stderr: expect.stringContaining('done in 9.0 s'),
+      })
   })
 
   it.each([
-    ['a line that is no event', `${buildEventLine(made, 0)}npm warn\n`, 'error[event-not-understood]: line 2 of bad.jsonl', 1],
+    [
+      'a line that is no event',
+      `${buildEventLine(made, 0)}npm warn\n`,
+      'error[event-not-understood]: line 2 of bad.jsonl',
+      1,
+    ],
     ['a later version', '{"v":2,"at":0,"type":"plan-made"}\n', 'error[events-too-new]', 1],
   ])('refuses %s', async (what, text, message, code) => {
     const name = what.includes('version') ? 'newer.jsonl' : 'bad.jsonl'
@@ -129,7 +162,13 @@ describe.concurrent('smelt watch', () => {
 
   it('names a file near one that is not there, and a speed that makes no sense', async () => {
     writeFileSync(at('here.jsonl'), whole)
-    expect(await smelt(folder.path, ['watch', 'hare.jsonl'])).toMatchObject({ code: 1, stderr: expect.stringContaining('here.jsonl') })
-    expect(await smelt(folder.path, ['watch', 'here.jsonl', '--speed', 'fast'])).toMatchObject({ code: 2, stderr: expect.stringContaining('--speed') })
+    expect(await smelt(folder.path, ['watch', 'hare.jsonl'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('here.jsonl'),
+    })
+    expect(await smelt(folder.path, ['watch', 'here.jsonl', '--speed', 'fast'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--speed'),
+    })
   })
 })

@@ -11,20 +11,32 @@ const makeWorld = () => {
   return { world, change: (path: string) => versions.set(path, (versions.get(path) ?? 0) + 1) }
 }
 
-const done = (more: Partial<WatchedBuild> = {}): WatchedBuild => ({ code: 0, files: ['recipe', 'input'], stale: false, ...more })
+const done = (more: Partial<WatchedBuild> = {}): WatchedBuild => ({
+  code: 0,
+  files: ['recipe', 'input'],
+  stale: false,
+  ...more,
+})
 
 /** Runs a watch whose builds are `builds`, one after the other; the last of them ends it. */
-const watch = async (builds: readonly ((signal: AbortSignal, change: (path: string) => void) => Promise<WatchedBuild>)[]) => {
+const watch = async (
+  builds: readonly ((signal: AbortSignal, change: (path: string) => void) => Promise<WatchedBuild>)[],
+) => {
   const ended = new AbortController()
   const { world, change } = makeWorld()
   const left = [...builds]
   let count = 0
-  const code = await rebuildOnChange('recipe', async (signal) => {
-    count += 1
-    const result = await left.shift()!(signal, change)
-    if (left.length === 0) ended.abort()
-    return result
-  }, ended.signal, world)
+  const code = await rebuildOnChange(
+    'recipe',
+    async (signal) => {
+      count += 1
+      const result = await left.shift()!(signal, change)
+      if (left.length === 0) ended.abort()
+      return result
+    },
+    ended.signal,
+    world,
+  )
   return { code, count }
 }
 const soon = (work: () => void): void => void setTimeout(work, 20)
@@ -53,7 +65,10 @@ describe('a watch', () => {
   })
 
   test('builds again at once when an input changed while it was read', async () => {
-    const { code, count } = await watch([() => Promise.resolve(done({ code: 3, stale: true })), () => Promise.resolve(done())])
+    const { code, count } = await watch([
+      () => Promise.resolve(done({ code: 3, stale: true })),
+      () => Promise.resolve(done()),
+    ])
     expect({ code, count }).toEqual({ code: 0, count: 2 })
   })
 

@@ -49,8 +49,14 @@ describe.skipIf(cudaMissing !== undefined)('over libraries that compute nothing'
   })
 
   test('the processor builds all the same', async () => {
-    expect(await build(['--device', 'cpu'])).toMatchObject({ code: 0, left: expect.arrayContaining(['out/merged.safetensors']) })
-    expect(await build(['--device', 'auto'])).toMatchObject({ code: 0, left: expect.arrayContaining(['out/merged.safetensors']) })
+    expect(await build(['--device', 'cpu'])).toMatchObject({
+      code: 0,
+      left: expect.arrayContaining(['out/merged.safetensors']),
+    })
+    expect(await build(['--device', 'auto'])).toMatchObject({
+      code: 0,
+      left: expect.arrayContaining(['out/merged.safetensors']),
+    })
   })
 
   test('the doctor says that the numbers are wrong, and what device gave them', async () => {

@@ -5,6 +5,17 @@ import { createExecutor } from '#src/run/execute.js'
 import type { WorkerStart } from '#src/run/worker.js'
 import { workerHandleOf } from '../support/worker-handle.js'
 
-/** A worker in this thread on any device, with sessions of its own, which it gives back at its end; its memory is its own as well, since that is never given back. */
+/**
+ * A worker in this thread on any device, with sessions of its own, which it gives back at its end; its memory is its
+ * own as well, since that is never given back.
+ */
 export const deviceHand = ({ engine, temporary, cutting, stop }: WorkerStart): WorkerHandle =>
-  workerHandleOf(createExecutor({ kernels: loadKernels(), engine: createEngine(engine), temporary, cutting, stopping: () => Atomics.load(stop, 0) === 1 }))
+  workerHandleOf(
+    createExecutor({
+      kernels: loadKernels(),
+      engine: createEngine(engine),
+      temporary,
+      cutting,
+      stopping: () => Atomics.load(stop, 0) === 1,
+    }),
+  )

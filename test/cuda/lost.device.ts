@@ -21,7 +21,9 @@ describe.skipIf(cudaMissing !== undefined)('over the real provider for CUDA', ()
     const left = folder.names().filter((name) => !before.includes(name) && name.endsWith('.safetensors'))
     folder.remove()
     expect(built.type).toBe('failed')
-    expect(built.diagnostics).toMatchObject([{ code: 'device-failed', message: expect.stringContaining('unspecified launch failure') as string }])
+    expect(built.diagnostics).toMatchObject([
+      { code: 'device-failed', message: expect.stringContaining('unspecified launch failure') as string },
+    ])
     expect(built.diagnostics[0]!.message).not.toContain(`hostname=${hostname()}`)
     expect(left).toEqual([])
   })

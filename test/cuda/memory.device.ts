@@ -15,12 +15,15 @@ const CHUNK = LEAST_CHUNK << 4
 /** A program over three models of bfloat16, with a table on the device and a few intermediates. */
 const program = ((): Program => {
   const g = createGraph()
-  const [a, b, c] = ['a', 'b', 'c'].map((name) => g.read({ name, dtype: 'BF16', shape: [CHUNK], file: '', begin: 0, end: 0 })) as [ReturnType<typeof g.read>, ReturnType<typeof g.read>, ReturnType<typeof g.read>]
+  const [a, b, c] = ['a', 'b', 'c'].map((name) =>
+    g.read({ name, dtype: 'BF16', shape: [CHUNK], file: '', begin: 0, end: 0 }),
+  ) as [ReturnType<typeof g.read>, ReturnType<typeof g.read>, ReturnType<typeof g.read>]
   const value = g.add(a, g.mul(g.sub(b, c), g.choose(g.compare('greater', b, c), a, c)))
   return lowerFor('cuda', cutPasses([{ value, dtype: 'F16' }]).passes[0]!.program)
 })()
 
-const engineOf = () => createEngine({ device: 'cuda:0', programs: [program], models: [encodeOnnx(program, decodingTables())], chunk: CHUNK })
+const engineOf = () =>
+  createEngine({ device: 'cuda:0', programs: [program], models: [encodeOnnx(program, decodingTables())], chunk: CHUNK })
 
 /** Runs a chunk, and smaller ones for as long as the engine asks for them. */
 const runDown = async (engine: ReturnType<typeof engineOf>) => {
@@ -29,7 +32,8 @@ const runDown = async (engine: ReturnType<typeof engineOf>) => {
     if (answer !== 'again') return answer
   }
 }
-const held = (events: readonly StubEvent[]): number => events.reduce((sum, { type, bytes }) => sum + (type === 'malloc' ? bytes : type === 'free' ? -bytes : 0), 0)
+const held = (events: readonly StubEvent[]): number =>
+  events.reduce((sum, { type, bytes }) => sum + (type === 'malloc' ? bytes : type === 'free' ? -bytes : 0), 0)
 
 describe.skipIf(cudaMissing !== undefined)('over the real provider for CUDA, a device', () => {
   beforeAll(loadStubs)
@@ -54,7 +58,11 @@ describe.skipIf(cudaMissing !== undefined)('over the real provider for CUDA, a d
     expect(held(events)).toBe(0)
   })
 
-  test.each([['to make a session', 200_000], ['to feed the smallest chunk', 300_000], ['for what comes between', 460_000]])('that has no room %s ends with a diagnosis, and everything is given back', async (_what, bytes) => {
+  test.each([
+    ['to make a session', 200_000],
+    ['to feed the smallest chunk', 300_000],
+    ['for what comes between', 460_000],
+  ])('that has no room %s ends with a diagnosis, and everything is given back', async (_what, bytes) => {
     const log = recordStub()
     process.env['SMELT_STUB_MEMORY'] = String(bytes)
     const engine = engineOf()

@@ -11,7 +11,11 @@ import { recordStub, type StubEvent } from './stub-log.js'
 const LENGTH = 1000
 const tables = decodingTables()
 const programs = cudaMissing === undefined ? await collectPrograms() : []
-const sizes = (events: readonly StubEvent[], type: StubEvent['type']): readonly number[] => events.filter((e) => e.type === type).map((e) => e.bytes).toSorted((x, y) => x - y)
+const sizes = (events: readonly StubEvent[], type: StubEvent['type']): readonly number[] =>
+  events
+    .filter((e) => e.type === type)
+    .map((e) => e.bytes)
+    .toSorted((x, y) => x - y)
 
 describe.skipIf(cudaMissing !== undefined)('over the real provider for CUDA', () => {
   beforeAll(loadStubs)
@@ -38,7 +42,9 @@ describe.skipIf(cudaMissing !== undefined)('over the real provider for CUDA', ()
       if (JSON.stringify(found) !== JSON.stringify(expected)) crossing.push({ key: program.key, found, expected })
     }
     for (const program of programs.map((p) => lowerFor('cuda', p))) {
-      await runOn(program).catch((error: unknown) => refused.push(`${String(error)}: ${JSON.stringify(program.instructions)}`))
+      await runOn(program).catch((error: unknown) =>
+        refused.push(`${String(error)}: ${JSON.stringify(program.instructions)}`),
+      )
     }
     log.stop()
     expect(refused).toEqual([])

@@ -20,18 +20,30 @@ const loaded: unknown[] = []
 
 /** Loads the libraries that stand in for CUDA's, so that the provider finds them by name. */
 export const loadStubs = (): void => {
-  if (!('missing' in devices.cuda)) loaded.push(...devices.cuda.libraries.map((library) => koffi.load(library, { global: true })))
+  if (!('missing' in devices.cuda))
+    loaded.push(...devices.cuda.libraries.map((library) => koffi.load(library, { global: true })))
 }
 
 /** A session that is wholly on a device, as the program makes it; rejects where a node would be left to the CPU. */
-export const deviceSession = (model: Uint8Array, provider: 'cuda' | 'webgpu', level: 'disabled' | 'basic' = 'basic'): Promise<Ort.InferenceSession> =>
+export const deviceSession = (
+  model: Uint8Array,
+  provider: 'cuda' | 'webgpu',
+  level: 'disabled' | 'basic' = 'basic',
+): Promise<Ort.InferenceSession> =>
   ort.InferenceSession.create(model, {
     executionProviders: [provider === 'cuda' ? { name: 'cuda', deviceId: 0 } : provider],
-    intraOpNumThreads: 1, interOpNumThreads: 1, executionMode: 'sequential', graphOptimizationLevel: level, logSeverityLevel: 4,
+    intraOpNumThreads: 1,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: level,
+    logSeverityLevel: 4,
     extra: { session: { disable_cpu_ep_fallback: '1' } },
   })
 
-/** Which kernels a provider places on its device, and runs there. The optimiser is off, or it would leave out casts that change nothing. */
+/**
+ * Which kernels a provider places on its device, and runs there. The optimiser is off, or it would leave out casts that
+ * change nothing.
+ */
 export const placedOf = async (kernels: readonly string[], provider: 'cuda' | 'webgpu'): Promise<readonly string[]> => {
   const placed: string[] = []
   for (const kernel of kernels) {

@@ -19,24 +19,46 @@ outputs:
 export const makeWorkshop = (): ReturnType<typeof makeFolder> & { names(): readonly string[] } => {
   const folder = makeFolder({ 'recipe.yaml': RECIPE })
   const numbers = (seed: number): number[] => Array.from({ length: 3000 }, (_, i) => Math.sin(i * seed) * (i % 7))
-  for (const [name, seed] of [['a', 1], ['b', 2]] as const) {
-    writeSafetensors(join(folder.path, `${name}.safetensors`), Object.fromEntries((['F32', 'F16', 'BF16'] as const).map((dtype) => [`x.${dtype}`, { dtype, shape: [30, 100], values: numbers(seed) }])))
+  for (const [name, seed] of [
+    ['a', 1],
+    ['b', 2],
+  ] as const) {
+    writeSafetensors(
+      join(folder.path, `${name}.safetensors`),
+      Object.fromEntries(
+        (['F32', 'F16', 'BF16'] as const).map((dtype) => [
+          `x.${dtype}`,
+          { dtype, shape: [30, 100], values: numbers(seed) },
+        ]),
+      ),
+    )
   }
   return { ...folder, names: () => readdirSync(folder.path, { recursive: true }).map(String).toSorted() }
 }
 
 /** Starts the program's copy in a folder, with an empty store, and with no CUDA installed but what `env` names. */
-export const runSmelt = (folder: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Finished> => new Promise((resolve, reject) => {
-  const environment = makeEnvironment(env)
-  const child = spawn(process.execPath, [join(devices.tree, 'dist', 'cli', 'main.js'), ...args], {
-    cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], env: { XDG_DATA_HOME: environment.env['SMELT_CACHE'], ...environment.env },
+export const runSmelt = (
+  folder: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Finished> =>
+  new Promise((resolve, reject) => {
+    const environment = makeEnvironment(env)
+    const child = spawn(process.execPath, [join(devices.tree, 'dist', 'cli', 'main.js'), ...args], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { XDG_DATA_HOME: environment.env['SMELT_CACHE'], ...environment.env },
+    })
+    let [stdout, stderr] = ['', '']
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+    })
+    child.on('error', reject)
+    child.on('close', (code, signal) => {
+      environment.remove()
+      resolve({ code, signal, stdout, stderr })
+    })
   })
-  let [stdout, stderr] = ['', '']
-  child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
-  child.on('error', reject)
-  child.on('close', (code, signal) => {
-    environment.remove()
-    resolve({ code, signal, stdout, stderr })
-  })
-})

@@ -6,27 +6,42 @@ import type { TestProject } from 'vitest/node'
 import { BINARIES, findProvider, PROVIDER_FILES } from './provider.js'
 import { buildStubs } from './stubs.js'
 
-/** What the tests of devices find: where the copy of the program lies, and the libraries that stand in for CUDA's, or why there are none. */
+/**
+ * What the tests of devices find: where the copy of the program lies, and the libraries that stand in for CUDA's, or
+ * why there are none.
+ */
 export interface Devices {
   readonly tree: string
-  readonly cuda: { readonly libraries: readonly string[]; readonly folder: string; readonly provider: string } | { readonly missing: string }
+  readonly cuda:
+    | { readonly libraries: readonly string[]; readonly folder: string; readonly provider: string }
+    | { readonly missing: string }
 }
 
 declare module 'vitest' {
-  export interface ProvidedContext { readonly devices: Devices }
+  export interface ProvidedContext {
+    readonly devices: Devices
+  }
 }
 
 const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url))
 const ORT = 'onnxruntime-node'
 
-/** The program with packages of its own, of which all but ONNX Runtime's are the repository's: what is put beside that one is not in the way of anything else. */
+/**
+ * The program with packages of its own, of which all but ONNX Runtime's are the repository's: what is put beside that
+ * one is not in the way of anything else.
+ */
 const fillTree = (tree: string): void => {
-  for (const part of ['dist', 'package.json', 'schema']) cpSync(join(REPOSITORY, part), join(tree, part), { recursive: true })
+  for (const part of ['dist', 'package.json', 'schema'])
+    cpSync(join(REPOSITORY, part), join(tree, part), { recursive: true })
   const packages = join(tree, 'node_modules')
   mkdirSync(packages)
-  for (const name of readdirSync(join(REPOSITORY, 'node_modules')).filter((n) => n !== ORT && n !== '.bin')) symlinkSync(join(REPOSITORY, 'node_modules', name), join(packages, name))
+  for (const name of readdirSync(join(REPOSITORY, 'node_modules')).filter((n) => n !== ORT && n !== '.bin'))
+    symlinkSync(join(REPOSITORY, 'node_modules', name), join(packages, name))
   const isOther = (path: string): boolean => /\/bin\/napi-v6\/(darwin|win32|linux\/arm64)|providers_/.test(path)
-  cpSync(join(REPOSITORY, 'node_modules', ORT), join(packages, ORT), { recursive: true, filter: (path) => !isOther(path) })
+  cpSync(join(REPOSITORY, 'node_modules', ORT), join(packages, ORT), {
+    recursive: true,
+    filter: (path) => !isOther(path),
+  })
 }
 
 const makeCuda = (tree: string, stubs: string): Devices['cuda'] => {
@@ -35,7 +50,8 @@ const makeCuda = (tree: string, stubs: string): Devices['cuda'] => {
   const provider = join(found.folder, PROVIDER_FILES.cuda)
   try {
     const libraries = buildStubs(provider, stubs)
-    for (const file of Object.values(PROVIDER_FILES)) symlinkSync(join(found.folder, file), join(tree, 'node_modules', ORT, BINARIES, file))
+    for (const file of Object.values(PROVIDER_FILES))
+      symlinkSync(join(found.folder, file), join(tree, 'node_modules', ORT, BINARIES, file))
     return { libraries, folder: stubs, provider }
   } catch (error) {
     return { missing: `stub libraries could not be built (${(error as Error).message.split('\n')[0]})` }

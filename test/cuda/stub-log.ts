@@ -15,14 +15,20 @@ const parse = (line: string): StubEvent => {
   return { type: direction, bytes: Number(rest[type === 'copy' ? 1 : 0]), pinned: rest.at(-1) === 'pinned' }
 }
 
-/** Has the stubs of this process write down what they are asked for; `take` gives what is new since it was last called. */
+/**
+ * Has the stubs of this process write down what they are asked for; `take` gives what is new since it was last called.
+ */
 export const recordStub = (): { take(): readonly StubEvent[]; stop(): void } => {
   const folder = mkdtempSync(join(tmpdir(), 'smelt-stub-log-'))
   const path = join(folder, 'log')
   process.env['SMELT_STUB_LOG'] = path
   return {
     take: () => {
-      const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter((line) => line !== '') : []
+      const lines = existsSync(path)
+        ? readFileSync(path, 'utf8')
+            .split('\n')
+            .filter((line) => line !== '')
+        : []
       writeFileSync(path, '')
       return lines.map(parse)
     },

@@ -25,7 +25,10 @@ const isDefined = (source: string, name: string): boolean => new RegExp(`^[a-z].
 /** The functions a provider takes from each library. Those of the driver carry no version. */
 const wantedOf = (provider: string): ReadonlyMap<string, readonly string[]> => {
   const wanted = new Map<string, string[]>(LIBRARIES.map((library) => [library, []]))
-  for (const line of execFileSync('nm', ['-D', '--undefined-only', provider], { encoding: 'utf8', maxBuffer: 1 << 26 }).split('\n')) {
+  for (const line of execFileSync('nm', ['-D', '--undefined-only', provider], {
+    encoding: 'utf8',
+    maxBuffer: 1 << 26,
+  }).split('\n')) {
     const [name, version] = (line.trim().split(/\s+/).at(-1) ?? '').split('@')
     wanted.get(version ?? (/^cu[A-Z]/.test(name!) ? DRIVER : ''))?.push(name!)
   }
@@ -33,23 +36,44 @@ const wantedOf = (provider: string): ReadonlyMap<string, readonly string[]> => {
 }
 
 const sourceOf = (library: string, names: readonly string[]): string => {
-  const source = library === CUDART ? runtime : `#include <stdlib.h>\n${names.map((name) => MADE[name] ?? '').join('\n')}`
-  return `${source}\n${names.filter((name) => !isDefined(source, name)).map((name) => `int ${name}(void) { return 0; }`).join('\n')}\n`
+  const source =
+    library === CUDART ? runtime : `#include <stdlib.h>\n${names.map((name) => MADE[name] ?? '').join('\n')}`
+  return `${source}\n${names
+    .filter((name) => !isDefined(source, name))
+    .map((name) => `int ${name}(void) { return 0; }`)
+    .join('\n')}\n`
 }
 
 /**
- * Builds libraries that stand in for CUDA's into a folder, with everything that a provider takes from them; gives their paths in the order of
- * `LIBRARIES`. With them the real provider places nodes, allocates, copies and runs as on a device, but computes nothing. Needs `nm` and `cc`;
+ * Builds libraries that stand in for CUDA's into a folder, with everything that a provider takes from them; gives their
+ * paths in the order of
+ * `LIBRARIES`. With them the real provider places nodes, allocates, copies and runs as on a device, but computes
+ * nothing. Needs `nm` and `cc`;
  * throws what those say.
  */
 export const buildStubs = (provider: string, folder: string): readonly string[] => {
   mkdirSync(folder, { recursive: true })
   const wanted = wantedOf(provider)
   return LIBRARIES.map((library) => {
-    const [out, source, versions] = ['', '.c', '.map'].map((ending) => join(folder, `${library}${ending}`)) as [string, string, string]
+    const [out, source, versions] = ['', '.c', '.map'].map((ending) => join(folder, `${library}${ending}`)) as [
+      string,
+      string,
+      string,
+    ]
     writeFileSync(source, sourceOf(library, wanted.get(library)!))
     writeFileSync(versions, `${library} { global: *; };\n`)
-    execFileSync('cc', ['-shared', '-fPIC', '-O1', '-w', `-Wl,-soname,${library}`, `-Wl,--version-script=${versions}`, '-o', out, source, '-lpthread'])
+    execFileSync('cc', [
+      '-shared',
+      '-fPIC',
+      '-O1',
+      '-w',
+      `-Wl,-soname,${library}`,
+      `-Wl,--version-script=${versions}`,
+      '-o',
+      out,
+      source,
+      '-lpthread',
+    ])
     return out
   })
 }

@@ -15,28 +15,48 @@ import { mostTaken, recordStub, type StubEvent } from './stub-log.js'
 
 /** Chunks as on a device, but as small as these models. */
 const CUTTING = { chunk: 1 << 14, block: 1 << 14 }
-/** Uniforms and other single numbers are not worth pinning, and the decoding table of bfloat16 is sent once by ONNX Runtime itself. */
+/**
+ * Uniforms and other single numbers are not worth pinning, and the decoding table of bfloat16 is sent once by ONNX
+ * Runtime itself.
+ */
 const [SINGLE, TABLE] = [8, 4 << 16]
 
 /** What may end such a build: numbers that nothing computed are whatever lay in memory. */
 const GARBAGE: readonly string[] = ['non-finite', 'unordered']
 
 /** Runs a recipe on the device that computes nothing: whatever comes out is only looked at for how it came. */
-const eventsOf = async (path: string, pinned: boolean, where: Pick<RunOptions, 'workers' | 'start'> = { workers: 1, start: deviceHand }): Promise<{ readonly events: readonly StubEvent[]; readonly planned: number; readonly codes: readonly string[] }> => {
+const eventsOf = async (
+  path: string,
+  pinned: boolean,
+  where: Pick<RunOptions, 'workers' | 'start'> = { workers: 1, start: deviceHand },
+): Promise<{ readonly events: readonly StubEvent[]; readonly planned: number; readonly codes: readonly string[] }> => {
   const runtime = 'missing' in devices.cuda ? '' : devices.cuda.libraries[0]!
   const prepared = await prepare(path)
   if (prepared.type === 'failed') throw new Error(prepared.diagnostics.map((d) => d.message).join('\n'))
   const { plan } = prepared.value
   const log = recordStub()
-  const built = await run(plan, { ...where, device: 'cuda:0', cutting: CUTTING, ...(pinned ? { runtime } : {}), render: renderReport })
+  const built = await run(plan, {
+    ...where,
+    device: 'cuda:0',
+    cutting: CUTTING,
+    ...(pinned ? { runtime } : {}),
+    render: renderReport,
+  })
   const events = log.take()
   log.stop()
   // The stubs take nothing for a context.
-  const planned = estimateDeviceMemory(plan.programs.map((p) => lowerFor('cuda', p)), CUTTING.chunk, 1) - estimateDeviceMemory([], CUTTING.chunk, 1)
+  const planned =
+    estimateDeviceMemory(
+      plan.programs.map((p) => lowerFor('cuda', p)),
+      CUTTING.chunk,
+      1,
+    ) - estimateDeviceMemory([], CUTTING.chunk, 1)
   return { events, planned, codes: built.type === 'ok' ? [] : built.diagnostics.map((d) => d.code) }
 }
-const sum = (events: readonly StubEvent[], type: StubEvent['type']): number => events.filter((e) => e.type === type).reduce((n, e) => n + e.bytes, 0)
-const crossing = (events: readonly StubEvent[]): readonly StubEvent[] => events.filter((e) => (e.type === 'to-device' || e.type === 'from-device') && e.bytes > SINGLE && e.bytes !== TABLE)
+const sum = (events: readonly StubEvent[], type: StubEvent['type']): number =>
+  events.filter((e) => e.type === type).reduce((n, e) => n + e.bytes, 0)
+const crossing = (events: readonly StubEvent[]): readonly StubEvent[] =>
+  events.filter((e) => (e.type === 'to-device' || e.type === 'from-device') && e.bytes > SINGLE && e.bytes !== TABLE)
 
 describe.skipIf(cudaMissing !== undefined)('over the real provider for CUDA, a build', () => {
   beforeAll(loadStubs)
@@ -53,12 +73,15 @@ describe.skipIf(cudaMissing !== undefined)('over the real provider for CUDA, a b
     expect(sum(events, 'free')).toBe(sum(events, 'malloc'))
   })
 
-  // A copy to a locked page goes on after it was asked for: who reads the page before the device was waited for reads what was there before.
+  // A copy to a locked page goes on after it was asked for: who reads the page before the device was waited for reads
+  // what was there before.
   test('waits for the device after the last copy of each run', async () => {
     const folder = makeWorkshop()
     const { events } = await eventsOf(join(folder.path, 'recipe.yaml'), true)
     folder.remove()
-    const after = events.flatMap((e, i) => (e.type === 'from-device' && events[i + 1]?.type !== 'from-device' ? [events[i + 1]?.type] : []))
+    const after = events.flatMap((e, i) =>
+      e.type === 'from-device' && events[i + 1]?.type !== 'from-device' ? [events[i + 1]?.type] : [],
+    )
     expect(after.length).toBeGreaterThan(2)
     expect(new Set(after)).toEqual(new Set(['wait']))
   })
@@ -71,18 +94,21 @@ describe.skipIf(cudaMissing !== undefined)('over the real provider for CUDA, a b
     expect(events.filter((e) => e.pinned || e.type === 'pin')).toEqual([])
   })
 
-  test('by threads of its own, all at once, gives back everything too', () => inFolder(async (folder) => {
-    const { events, codes } = await eventsOf(placeRecipe(folder, 'ties-three.yaml'), true, { workers: 2 })
-    expect(codes.filter((code) => !GARBAGE.includes(code))).toEqual([])
-    expect(crossing(events).some((e) => e.pinned)).toBe(true)
-    expect(sum(events, 'unpin')).toBe(sum(events, 'pin'))
-    expect(sum(events, 'free')).toBe(sum(events, 'malloc'))
-  }))
+  test('by threads of its own, all at once, gives back everything too', () =>
+    inFolder(async (folder) => {
+      const { events, codes } = await eventsOf(placeRecipe(folder, 'ties-three.yaml'), true, { workers: 2 })
+      expect(codes.filter((code) => !GARBAGE.includes(code))).toEqual([])
+      expect(crossing(events).some((e) => e.pinned)).toBe(true)
+      expect(sum(events, 'unpin')).toBe(sum(events, 'pin'))
+      expect(sum(events, 'free')).toBe(sum(events, 'malloc'))
+    }))
 
-  test.each(recipeFiles().map((file) => [file]))('takes no more of the device than was planned for %s', (file) => inFolder(async (folder) => {
-    const { events, planned, codes } = await eventsOf(placeRecipe(folder, file), true)
-    expect(mostTaken(events)).toBeLessThanOrEqual(planned)
-    expect(sum(events, 'free')).toBe(sum(events, 'malloc'))
-    expect(codes.filter((code) => !GARBAGE.includes(code))).toEqual([])
-  }))
+  test.each(recipeFiles().map((file) => [file]))('takes no more of the device than was planned for %s', (file) =>
+    inFolder(async (folder) => {
+      const { events, planned, codes } = await eventsOf(placeRecipe(folder, file), true)
+      expect(mostTaken(events)).toBeLessThanOrEqual(planned)
+      expect(sum(events, 'free')).toBe(sum(events, 'malloc'))
+      expect(codes.filter((code) => !GARBAGE.includes(code))).toEqual([])
+    }),
+  )
 })

@@ -45,13 +45,19 @@ if (isMainThread) {
 }
 `
 
-const runProcess = (file: string, options: object): Promise<{ readonly code: number | null; readonly said: readonly string[] }> => new Promise((resolve, reject) => {
-  const child = spawn(process.execPath, [file, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit'] })
-  let text = ''
-  child.stdout.setEncoding('utf8').on('data', (piece: string) => { text += piece })
-  child.on('error', reject)
-  child.on('close', (code) => resolve({ code, said: text.trim().split('\n').toSorted() }))
-})
+const runProcess = (
+  file: string,
+  options: object,
+): Promise<{ readonly code: number | null; readonly said: readonly string[] }> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [file, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit'] })
+    let text = ''
+    child.stdout.setEncoding('utf8').on('data', (piece: string) => {
+      text += piece
+    })
+    child.on('error', reject)
+    child.on('close', (code) => resolve({ code, said: text.trim().split('\n').toSorted() }))
+  })
 
 describe.skipIf(cudaMissing !== undefined)('over the real provider for CUDA', () => {
   test('two workers run a session each at once, and end cleanly', async () => {
@@ -62,8 +68,18 @@ describe.skipIf(cudaMissing !== undefined)('over the real provider for CUDA', ()
       const [file, model] = [join(folder, 'process.cjs'), join(folder, 'model.onnx')]
       writeFileSync(file, PROCESS)
       writeFileSync(model, modelOf('Add f32,f32'))
-      const ended = await runProcess(file, { koffi: resolve('koffi'), ort: resolve('onnxruntime-node'), libraries: devices.cuda.libraries, model, rounds: ROUNDS, workers: WORKERS })
-      expect(ended).toEqual({ code: 0, said: ['done', 'ready', 'exit 0'].flatMap((text) => Array<string>(WORKERS).fill(text)).toSorted() })
+      const ended = await runProcess(file, {
+        koffi: resolve('koffi'),
+        ort: resolve('onnxruntime-node'),
+        libraries: devices.cuda.libraries,
+        model,
+        rounds: ROUNDS,
+        workers: WORKERS,
+      })
+      expect(ended).toEqual({
+        code: 0,
+        said: ['done', 'ready', 'exit 0'].flatMap((text) => Array<string>(WORKERS).fill(text)).toSorted(),
+      })
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }

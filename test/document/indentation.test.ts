@@ -44,7 +44,10 @@ const shift = (line: number, by: number): string =>
 const indentOf = (line: number): number => /^ */.exec(LINES[line]!)![0].length
 const lineOf = (start: number, text: string): number => text.slice(0, start).split('\n').length - 1
 
-/** The lines that a shifted one can be at odds with: itself, those that stand beside it or belong to it, and the next one. */
+/**
+ * The lines that a shifted one can be at odds with: itself, those that stand beside it or belong to it, and the next
+ * one.
+ */
 const nearby = (line: number): readonly number[] => {
   let next = line + 1
   while (next < LINES.length - 1 && indentOf(next) > indentOf(line)) next++
@@ -53,7 +56,11 @@ const nearby = (line: number): readonly number[] => {
   return [...Array(next + 1 - first).keys()].map((i) => first + i)
 }
 
-const moved = LINES.flatMap((text, line) => (text === '' || text.startsWith('#') || line >= 31 ? [] : [-2, -1, 1, 2].filter((by) => indentOf(line) + by >= 0).map((by) => [line, by] as const)))
+const moved = LINES.flatMap((text, line) =>
+  text === '' || text.startsWith('#') || line >= 31
+    ? []
+    : [-2, -1, 1, 2].filter((by) => indentOf(line) + by >= 0).map((by) => [line, by] as const),
+)
 
 describe('a line of a recipe that is indented otherwise', () => {
   it('is sound before', () => expect(parse(sourceOf(RECIPE)).diagnostics).toEqual([]))
@@ -62,14 +69,21 @@ describe('a line of a recipe that is indented otherwise', () => {
     const text = shift(line, by)
     const { type, diagnostics } = parse(sourceOf(text))
     if (type === 'ok') return
-    expect(shown(diagnostics).map((d) => d.split(' ')[0]), text).toEqual(['indent'])
+    expect(
+      shown(diagnostics).map((d) => d.split(' ')[0]),
+      text,
+    ).toEqual(['indent'])
     const [{ at, help }] = diagnostics as [(typeof diagnostics)[0]]
-    expect(at?.type === 'text' ? nearby(line) : [], text).toContain(at?.type === 'text' ? lineOf(at.range.start, text) : -1)
+    expect(at?.type === 'text' ? nearby(line) : [], text).toContain(
+      at?.type === 'text' ? lineOf(at.range.start, text) : -1,
+    )
     expect(help).toMatch(/^(indent|move|remove) /)
   })
 
   it('is seldom read as something else', () => {
-    expect(moved.filter(([line, by]) => parse(sourceOf(shift(line, by))).type === 'ok').length).toBeLessThan(moved.length / 4)
+    expect(moved.filter(([line, by]) => parse(sourceOf(shift(line, by))).type === 'ok').length).toBeLessThan(
+      moved.length / 4,
+    )
   })
 })
 
@@ -85,7 +99,15 @@ describe('what only looks like wrong indentation', () => {
 })
 
 it('blames a misspelt section, not the lines below it', () => {
-  expect(shown(parse(sourceOf(RECIPE.replace('params:\n  keep: 0.5', 'params:').replace('outputs:', 'output:').replace('$keep', '0.5'))).diagnostics)).toEqual(expect.arrayContaining(['unknown-key output']))
+  expect(
+    shown(
+      parse(
+        sourceOf(
+          RECIPE.replace('params:\n  keep: 0.5', 'params:').replace('outputs:', 'output:').replace('$keep', '0.5'),
+        ),
+      ).diagnostics,
+    ),
+  ).toEqual(expect.arrayContaining(['unknown-key output']))
 })
 
 it.each<[string, number, (n: number) => string]>([
@@ -96,5 +118,10 @@ it.each<[string, number, (n: number) => string]>([
   ['dashes', 60, (n) => `${'- '.repeat(n)}x\n ]`],
 ])('reads hostile texts with work that grows as they do: %s', async (_, size, text) => {
   problemsOf(text(size))
-  expect(await growthOf(() => problemsOf(text(size / 20)), () => problemsOf(text(size / 10)))).toBeLessThan(2.5)
+  expect(
+    await growthOf(
+      () => problemsOf(text(size / 20)),
+      () => problemsOf(text(size / 10)),
+    ),
+  ).toBeLessThan(2.5)
 })

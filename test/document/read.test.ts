@@ -10,8 +10,22 @@ const plain = (text: string): unknown => JSON.parse(JSON.stringify(toPlain(value
 
 describe('values', () => {
   it('reads the core schema of YAML 1.2', () => {
-    expect(plain('a: 1\nb: [x, 0.5, true, null, ~]\nc: {d: 1e-3}\ne:\nf: yes\ng: NO\nh: 010\ni: 0o10\nj: 0x1F\nk: 1:30\nl: "1"')).toEqual({
-      a: 1, b: ['x', 0.5, true, null, null], c: { d: 0.001 }, e: null, f: 'yes', g: 'NO', h: 10, i: 8, j: 31, k: '1:30', l: '1',
+    expect(
+      plain(
+        'a: 1\nb: [x, 0.5, true, null, ~]\nc: {d: 1e-3}\ne:\nf: yes\ng: NO\nh: 010\ni: 0o10\nj: 0x1F\nk: 1:30\nl: "1"',
+      ),
+    ).toEqual({
+      a: 1,
+      b: ['x', 0.5, true, null, null],
+      c: { d: 0.001 },
+      e: null,
+      f: 'yes',
+      g: 'NO',
+      h: 10,
+      i: 8,
+      j: 31,
+      k: '1:30',
+      l: '1',
     })
   })
 
@@ -20,7 +34,8 @@ describe('values', () => {
   })
 
   it('reads an empty document as null', () => {
-    for (const text of ['', '\n', '# nothing\n', '---\n']) expect(valueOf(text)).toMatchObject({ type: 'null', value: null })
+    for (const text of ['', '\n', '# nothing\n', '---\n'])
+      expect(valueOf(text)).toMatchObject({ type: 'null', value: null })
   })
 
   it('keeps __proto__ and constructor as plain keys', () => {
@@ -85,11 +100,17 @@ describe('anchors and aliases', () => {
   })
 
   it('refuse recursion, missing anchors and bombs', () => {
-    const levels = 'bcdefghi'.split('').map((name, i) => `${name}: &${name} [${Array(9).fill(`*${'abcdefgh'[i]!}`).join(',')}]`)
+    const levels = 'bcdefghi'
+      .split('')
+      .map((name, i) => `${name}: &${name} [${Array(9).fill(`*${'abcdefgh'[i]!}`).join(',')}]`)
     expect(problemsOf('a: &a [*a]')).toEqual(['recursive-alias *a'])
     expect(problemsOf('a: &layers 1\nb: *layer')).toEqual(['unknown-anchor *layer'])
     expect(problemsOf(['a: &a [x,x,x,x,x,x,x,x,x]', ...levels].join('\n'))).toEqual(['alias-too-large *d'])
-    expect(problemsOf(['a0: &a0 [x]', ...Array.from({ length: 64 }, (_, i) => `a${i + 1}: &a${i + 1} [*a${i}]`)].join('\n'))[0]).toBe('nested-too-deep *a62')
+    expect(
+      problemsOf(
+        ['a0: &a0 [x]', ...Array.from({ length: 64 }, (_, i) => `a${i + 1}: &a${i + 1} [*a${i}]`)].join('\n'),
+      )[0],
+    ).toBe('nested-too-deep *a62')
   })
 
   it('count what aliases stand for, not how often one is written', () => {
@@ -151,12 +172,18 @@ describe('refusals', () => {
 
   it('reports everything at once, in order of place', () => {
     expect(problemsOf('a: !x 1\nb: .inf\na: 2\n<<: 3\nc: *no\n"d": "\\q"\n')).toEqual([
-      'tag !x', 'non-finite .inf', 'duplicate-key a', 'merge-key <<', 'unknown-anchor *no', 'syntax \\',
+      'tag !x',
+      'non-finite .inf',
+      'duplicate-key a',
+      'merge-key <<',
+      'unknown-anchor *no',
+      'syntax \\',
     ])
   })
 
   it('shows everything on one screen', () => {
-    const text = 'smelt: 1\nseed: 9007199254740993\nsteps:\n  blend: &blend {op: merge.lerp}\n  other: *blned\n  blend: !model {<<: *blend}\n  note: it\'s: odd\n'
+    const text =
+      "smelt: 1\nseed: 9007199254740993\nsteps:\n  blend: &blend {op: merge.lerp}\n  other: *blned\n  blend: !model {<<: *blend}\n  note: it's: odd\n"
     expect(renderDiagnostics(readDocument(sourceOf(text)).diagnostics, { color: false })).toMatchInlineSnapshot(`
       "error[integer-too-large]: \`9007199254740993\` is too large to be held exactly
        --> recipe.yaml:2:7
@@ -217,16 +244,27 @@ describe('refusals', () => {
   it('cuts the list after fifty and counts the rest', () => {
     const { diagnostics } = readDocument(sourceOf('a: 1\n'.repeat(60)))
     expect(diagnostics.length).toBe(51)
-    expect(diagnostics.at(-1)).toMatchObject({ code: 'more-problems', message: 'and 9 more problems, the first of them here', at: { range: { start: 255 } } })
+    expect(diagnostics.at(-1)).toMatchObject({
+      code: 'more-problems',
+      message: 'and 9 more problems, the first of them here',
+      at: { range: { start: 255 } },
+    })
   })
 
   it('refuses what is too large or not text', () => {
     const large = 'a: '.padEnd(256 * 1024 + 1, 'x')
     expect(problemsOf(large)).toEqual(['document-too-large recipe.yaml'])
     expect(readDocument(sourceOf(large.slice(0, -1))).type).toBe('ok')
-    expect(shown(toSource('m.safetensors', Buffer.alloc(256 * 1024 + 1)).diagnostics)).toEqual(['document-too-large m.safetensors'])
-    expect(shown(toSource('m.safetensors', Buffer.from([0xff, 0xfe, 0x61, 0])).diagnostics)).toEqual(['not-utf8 m.safetensors'])
-    expect(toSource('r.yaml', Buffer.from('a: é'))).toMatchObject({ type: 'ok', value: { path: 'r.yaml', text: 'a: é' } })
+    expect(shown(toSource('m.safetensors', Buffer.alloc(256 * 1024 + 1)).diagnostics)).toEqual([
+      'document-too-large m.safetensors',
+    ])
+    expect(shown(toSource('m.safetensors', Buffer.from([0xff, 0xfe, 0x61, 0])).diagnostics)).toEqual([
+      'not-utf8 m.safetensors',
+    ])
+    expect(toSource('r.yaml', Buffer.from('a: é'))).toMatchObject({
+      type: 'ok',
+      value: { path: 'r.yaml', text: 'a: é' },
+    })
   })
 
   it('refuses more than 100,000 values', () => {
@@ -251,7 +289,12 @@ const HOSTILE: readonly [name: string, size: number, text: (size: number) => str
   ['quotes', 60_000, (n) => '"'.repeat(n)],
   ['closing brackets', 60_000, (n) => ']'.repeat(n)],
   ['anchors on one value', 20_000, (n) => '&a '.repeat(n)],
-  ['anchors and as many misspelt aliases', 2000, (n) => `[${Array.from({ length: n }, (_, i) => `&a${i} x,`).join('')}${Array.from({ length: n }, (_, i) => `*b${i}`).join()}]`],
+  [
+    'anchors and as many misspelt aliases',
+    2000,
+    (n) =>
+      `[${Array.from({ length: n }, (_, i) => `&a${i} x,`).join('')}${Array.from({ length: n }, (_, i) => `*b${i}`).join()}]`,
+  ],
   ['tags', 30_000, (n) => '! '.repeat(n)],
   ['bad escapes', 30_000, (n) => `"${'\\q'.repeat(n)}"`],
   ['unclosed lists', 15_000, (n) => '- [\n'.repeat(n)],
@@ -261,11 +304,17 @@ describe('hostile texts', () => {
   it.each(HOSTILE)('%s are refused, with work that grows as they do: %i of them', async (_, size, text) => {
     const read = (n: number) => readDocument(sourceOf(text(n)))
     expect(read(size).type).toBe('failed')
-    expect(await growthOf(() => read(size / 20), () => read(size / 10))).toBeLessThan(2.5)
+    expect(
+      await growthOf(
+        () => read(size / 20),
+        () => read(size / 10),
+      ),
+    ).toBeLessThan(2.5)
   })
 
   it('different keys are read with work that grows as they do', async () => {
-    const read = (n: number) => () => expect(readDocument(sourceOf(Array.from({ length: n }, (_, i) => `k${i}: ${i}`).join('\n'))).type).toBe('ok')
+    const read = (n: number) => () =>
+      expect(readDocument(sourceOf(Array.from({ length: n }, (_, i) => `k${i}: ${i}`).join('\n'))).type).toBe('ok')
     read(16_000)()
     expect(await growthOf(read(800), read(1600))).toBeLessThan(2.5)
   })

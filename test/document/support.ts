@@ -9,7 +9,10 @@ export const sourceOf = (text: string): Source => ({ path: 'recipe.yaml', text }
 
 /** What is underlined, with the code: "unknown-key drp". */
 export const shown = (diagnostics: readonly Diagnostic[]): string[] =>
-  diagnostics.map(({ code, at }) => `${code} ${at?.type === 'text' ? at.range.source.text.slice(at.range.start, at.range.end) : at?.type === 'file' ? at.path : ''}`)
+  diagnostics.map(
+    ({ code, at }) =>
+      `${code} ${at?.type === 'text' ? at.range.source.text.slice(at.range.start, at.range.end) : at?.type === 'file' ? at.path : ''}`,
+  )
 
 /** The problems of reading a text, as {@link shown}. */
 export const problemsOf = (text: string): string[] => shown(readDocument(sourceOf(text)).diagnostics)
@@ -22,4 +25,5 @@ export const valueOf = (text: string): Value => {
 }
 
 /** The problems of a text under a schema. */
-export const checkText = (text: string, schema: JsonSchema): readonly Diagnostic[] => validate(valueOf(text), schema).diagnostics
+export const checkText = (text: string, schema: JsonSchema): readonly Diagnostic[] =>
+  validate(valueOf(text), schema).diagnostics

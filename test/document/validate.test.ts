@@ -40,7 +40,13 @@ const schemaOf = (operators: readonly string[]): JsonSchema => ({
         { $ref: '#/definitions/rules' },
       ],
     },
-    rules: { title: 'rules', description: 'patterns with a number each', type: 'object', properties: { default: share }, additionalProperties: { type: 'number' } },
+    rules: {
+      title: 'rules',
+      description: 'patterns with a number each',
+      type: 'object',
+      properties: { default: share },
+      additionalProperties: { type: 'number' },
+    },
   },
   properties: {
     smelt: { const: 1 },
@@ -56,7 +62,10 @@ const schemaOf = (operators: readonly string[]): JsonSchema => ({
             title: 'a map with `path`',
             additionalProperties: false,
             required: ['path'],
-            properties: { path: { type: 'string' }, sha256: { type: 'string', pattern: '^[0-9a-f]{64}$', title: '64 hex digits' } },
+            properties: {
+              path: { type: 'string' },
+              sha256: { type: 'string', pattern: '^[0-9a-f]{64}$', title: '64 hex digits' },
+            },
           },
         ],
       },
@@ -75,7 +84,8 @@ const schemaOf = (operators: readonly string[]): JsonSchema => ({
 
 const schema = schemaOf(['merge.dare', 'merge.ties', ...Array.from({ length: 58 }, (_, i) => `merge.op${i}`)])
 
-const step = (...lines: string[]): string => `smelt: 1\nsteps:\n  s:\n    op: merge.dare\n    a: x\n${lines.map((line) => `    ${line}\n`).join('')}`
+const step = (...lines: string[]): string =>
+  `smelt: 1\nsteps:\n  s:\n    op: merge.dare\n    a: x\n${lines.map((line) => `    ${line}\n`).join('')}`
 
 const WRONG: readonly [name: string, text: string, problems: readonly string[], message: string][] = [
   ['an unknown key', step('dropp: 0.5'), ['unknown-key dropp'], '`s` has no parameter `dropp`'],
@@ -84,29 +94,84 @@ const WRONG: readonly [name: string, text: string, problems: readonly string[], 
   ['a missing key', 'smelt: 1\nsteps:\n  s: {op: merge.ties}', ['missing-key s'], '`s` has no `a`'],
   ['a missing key of the root', 'seed: 3', ['missing-key seed'], 'the recipe has no `smelt`'],
   ['a misspelt required key', 'smelt: 1\nmodels: {m: {paht: x}}', ['unknown-key paht'], '`m` has no parameter `paht`'],
-  ['a text for a number', step('drop: "high"'), ['wrong-type "high"'], '`drop`: expected a number between 0 and 1; found the string "high"'],
+  [
+    'a text for a number',
+    step('drop: "high"'),
+    ['wrong-type "high"'],
+    '`drop`: expected a number between 0 and 1; found the string "high"',
+  ],
   ['a number for a text', step('dtype: 1.10'), ['wrong-type 1.10'], '`dtype`: expected a string; found 1.1'],
-  ['a fraction for a whole number', 'smelt: 1\nseed: 1.5', ['wrong-type 1.5'], '`seed`: expected a whole number; found 1.5'],
-  ['nothing for a number', step('drop:'), ['wrong-type drop'], '`drop`: expected a number between 0 and 1; found nothing'],
+  [
+    'a fraction for a whole number',
+    'smelt: 1\nseed: 1.5',
+    ['wrong-type 1.5'],
+    '`seed`: expected a whole number; found 1.5',
+  ],
+  [
+    'nothing for a number',
+    step('drop:'),
+    ['wrong-type drop'],
+    '`drop`: expected a number between 0 and 1; found nothing',
+  ],
   ['a list for a map', 'smelt: 1\nsteps: []', ['wrong-type []'], '`steps`: expected a map; found an empty list'],
-  ['an item of a list', step('mbw: [1, x, 2]'), ['wrong-type x'], 'item 2 of `mbw`: expected a number; found the string "x"'],
+  [
+    'an item of a list',
+    step('mbw: [1, x, 2]'),
+    ['wrong-type x'],
+    'item 2 of `mbw`: expected a number; found the string "x"',
+  ],
   ['a whole document', '- x', ['wrong-type - x'], 'expected a map; found a list'],
   ['a number too high', step('drop: 2'), ['out-of-range 2'], '`drop`: expected a number between 0 and 1; found 2'],
   ['a number too low', step('times: 0'), ['out-of-range 0'], '`times`: expected a whole number of at least 1; found 0'],
   ['a number on an open bound', step('above: 0'), ['out-of-range 0'], '`above`: expected a number above 0; found 0'],
   ['another constant', 'smelt: 2', ['not-one-of 2'], '`smelt`: expected `1`; found 2'],
-  ['a text that is not listed', step('select: abov'), ['not-one-of abov'], '`select`: expected one of `above`, `below`, `between`; found the string "abov"'],
-  ['an unknown operator', 'smelt: 1\nsteps: {s: {op: merge.dre, zzz: 1}}', ['unknown-choice merge.dre'], 'unknown `op`: `merge.dre`'],
+  [
+    'a text that is not listed',
+    step('select: abov'),
+    ['not-one-of abov'],
+    '`select`: expected one of `above`, `below`, `between`; found the string "abov"',
+  ],
+  [
+    'an unknown operator',
+    'smelt: 1\nsteps: {s: {op: merge.dre, zzz: 1}}',
+    ['unknown-choice merge.dre'],
+    'unknown `op`: `merge.dre`',
+  ],
   ['a missing operator', 'smelt: 1\nsteps: {s: {a: x}}', ['missing-key s'], '`s` has no `op`'],
-  ['an operator that is no text', 'smelt: 1\nsteps: {s: {op: 7}}', ['wrong-type 7'], '`op`: expected a string; found 7'],
+  [
+    'an operator that is no text',
+    'smelt: 1\nsteps: {s: {op: 7}}',
+    ['wrong-type 7'],
+    '`op`: expected a string; found 7',
+  ],
   ['a list too short', step('mbw: [1, 2]'), ['wrong-length [1, 2]'], '`mbw`: expected exactly 3 items; found 2'],
   ['an empty list in a union', step('layers: []'), ['wrong-length []'], '`layers`: expected at least 1 item; found 0'],
   ['a key that may not be one', 'smelt: 1\nmodels: {"x y": m}', ['wrong-name "x y"'], 'the key `x y` is not a name'],
-  ['a text of the wrong form', 'smelt: 1\nmodels: {m: {path: x, sha256: abc}}', ['wrong-pattern abc'], '`sha256`: expected 64 hex digits; found the string "abc"'],
-  ['a union by no type', 'smelt: 1\nmodels: {m: 4}', ['no-such-form 4'], '`m`: expected a path, or a map with `path`; found 4'],
-  ['a union by its map', step('keep: {default: 3}'), ['out-of-range 3'], '`default`: expected a number between 0 and 1; found 3'],
+  [
+    'a text of the wrong form',
+    'smelt: 1\nmodels: {m: {path: x, sha256: abc}}',
+    ['wrong-pattern abc'],
+    '`sha256`: expected 64 hex digits; found the string "abc"',
+  ],
+  [
+    'a union by no type',
+    'smelt: 1\nmodels: {m: 4}',
+    ['no-such-form 4'],
+    '`m`: expected a path, or a map with `path`; found 4',
+  ],
+  [
+    'a union by its map',
+    step('keep: {default: 3}'),
+    ['out-of-range 3'],
+    '`default`: expected a number between 0 and 1; found 3',
+  ],
   ['a union by its list', step('layers: [a, 1]'), ['wrong-type 1'], 'item 2 of `layers`: expected a string; found 1'],
-  ['a text in a union', step('keep: "a b"'), ['no-such-form "a b"'], '`keep`: expected a number, or the name of a weights step, or rules; found the string "a b"'],
+  [
+    'a text in a union',
+    step('keep: "a b"'),
+    ['no-such-form "a b"'],
+    '`keep`: expected a number, or the name of a weights step, or rules; found the string "a b"',
+  ],
 ]
 
 describe('validate', () => {
@@ -118,7 +183,9 @@ describe('validate', () => {
   })
 
   it('passes a right document on', () => {
-    const value = valueOf(step('drop: 0.5', 'keep: {default: 0.5, "block:in.0": 1}', 'layers: ["**.attn2"]', 'mbw: [1, 2, 3]'))
+    const value = valueOf(
+      step('drop: 0.5', 'keep: {default: 0.5, "block:in.0": 1}', 'layers: ["**.attn2"]', 'mbw: [1, 2, 3]'),
+    )
     expect(validate(value, schema)).toEqual({ type: 'ok', value, diagnostics: [] })
   })
 
@@ -137,22 +204,43 @@ describe('validate', () => {
   it('reports everything at once, in order of place', () => {
     const text = `seed: x\nmodels: {m: 4}\nsteps:\n  s: {op: merge.dare, a: 1, drop: 2, foo: 3}\n  t: {op: merge.no}\n`
     expect(shown(checkText(text, schema))).toEqual([
-      'missing-key seed', 'wrong-type x', 'no-such-form 4', 'wrong-type 1', 'out-of-range 2', 'unknown-key foo', 'unknown-choice merge.no',
+      'missing-key seed',
+      'wrong-type x',
+      'no-such-form 4',
+      'wrong-type 1',
+      'out-of-range 2',
+      'unknown-key foo',
+      'unknown-choice merge.no',
     ])
   })
 
   it('tells once what is wrong with a value that aliases repeat', () => {
-    expect(shown(checkText('smelt: 1\nsteps:\n  s: &s {op: merge.dare, a: x, drop: 2}\n  t: *s\n', schema))).toEqual(['out-of-range 2'])
+    expect(shown(checkText('smelt: 1\nsteps:\n  s: &s {op: merge.dare, a: x, drop: 2}\n  t: *s\n', schema))).toEqual([
+      'out-of-range 2',
+    ])
   })
 
   it('validates as the standard keywords do', () => {
-    const standard = new Ajv({ discriminator: true, strict: true, strictRequired: false }).compile(schemaOf(['merge.dare', 'merge.ties']))
-    const right = ['smelt: 1', step('drop: 0'), step('keep: $detail', 'layers: x'), 'smelt: 1\nmodels: {m: {path: x}, n: y}']
-    for (const text of [...WRONG.map(([, wrong]) => wrong), ...right]) expect([text, standard(plainOf(text))]).toEqual([text, checkText(text, schema).length === 0])
+    const standard = new Ajv({ discriminator: true, strict: true, strictRequired: false }).compile(
+      schemaOf(['merge.dare', 'merge.ties']),
+    )
+    const right = [
+      'smelt: 1',
+      step('drop: 0'),
+      step('keep: $detail', 'layers: x'),
+      'smelt: 1\nmodels: {m: {path: x}, n: y}',
+    ]
+    for (const text of [...WRONG.map(([, wrong]) => wrong), ...right])
+      expect([text, standard(plainOf(text))]).toEqual([text, checkText(text, schema).length === 0])
   })
 
   it('chooses among maps of a union by the keys they require', () => {
-    const either: JsonSchema = { anyOf: [{ type: 'object', required: ['x'], properties: { x: share } }, { type: 'object', required: ['y'] }] }
+    const either: JsonSchema = {
+      anyOf: [
+        { type: 'object', required: ['x'], properties: { x: share } },
+        { type: 'object', required: ['y'] },
+      ],
+    }
     expect(shown(checkText('x: 2', either))).toEqual(['out-of-range 2'])
     expect(shown(checkText('z: 2', either))).toEqual(['no-such-form z: 2'])
   })
@@ -166,19 +254,33 @@ describe('validate', () => {
     const both: JsonSchema = {
       type: 'object',
       properties: { n: share },
-      anyOf: [{ required: ['x'], title: 'a map with `x`' }, { required: ['y'], title: 'a map with `y`' }],
+      anyOf: [
+        { required: ['x'], title: 'a map with `x`' },
+        { required: ['y'], title: 'a map with `y`' },
+      ],
     }
     expect(shown(checkText('n: 2', both))).toEqual(['no-such-form n: 2', 'out-of-range 2'])
   })
 
   it('reports a value that fits two branches, a missing partner, counts and rules without a sentence of their own', () => {
-    const two: JsonSchema = { oneOf: [{ type: 'number', minimum: 0 }, { type: 'number', maximum: 1 }] }
+    const two: JsonSchema = {
+      oneOf: [
+        { type: 'number', minimum: 0 },
+        { type: 'number', maximum: 1 },
+      ],
+    }
     expect(shown(checkText('0.5', two))).toEqual(['ambiguous-form 0.5'])
     expect(shown(checkText('a: 1', { type: 'object', dependencies: { a: ['b'] } }))).toEqual(['missing-partner a'])
     expect(shown(checkText('{}', { type: 'object', minProperties: 1 }))).toEqual(['wrong-length {}'])
-    expect(checkText('"abcd"', { type: 'string', maxLength: 3 })[0]?.message).toBe('expected at most 3 characters; found 4')
+    expect(checkText('"abcd"', { type: 'string', maxLength: 3 })[0]?.message).toBe(
+      'expected at most 3 characters; found 4',
+    )
     expect(shown(checkText('3', { type: 'number', multipleOf: 2 }))).toEqual(['rule-broken 3'])
-    expect(shown(checkText('a: 1', { type: 'object', if: { required: ['a'] }, then: { properties: { a: { type: 'string' } } } }))).toEqual(['wrong-type 1'])
+    expect(
+      shown(
+        checkText('a: 1', { type: 'object', if: { required: ['a'] }, then: { properties: { a: { type: 'string' } } } }),
+      ),
+    ).toEqual(['wrong-type 1'])
   })
 
   it('cuts the list after fifty and counts the rest', () => {
@@ -192,7 +294,8 @@ describe('validate', () => {
   })
 
   it('shows a recipe with three mistakes', () => {
-    const text = 'smelt: 1\nmodels:\n  anime: 4\nsteps:\n  blend:\n    op: merge.dare\n    a: anime\n    dorp: 0.9\n    keep:\n      default: 1.5\n'
+    const text =
+      'smelt: 1\nmodels:\n  anime: 4\nsteps:\n  blend:\n    op: merge.dare\n    a: anime\n    dorp: 0.9\n    keep:\n      default: 1.5\n'
     expect(renderDiagnostics(checkText(text, schema), { color: false })).toMatchInlineSnapshot(`
       "error[no-such-form]: \`anime\`: expected a path, or a map with \`path\`; found 4
        --> recipe.yaml:3:10
@@ -224,7 +327,9 @@ describe('validate', () => {
 const plainOf = (text: string): unknown => {
   const plain = (value: ReturnType<typeof valueOf>): unknown => {
     if (value.type === 'list') return value.items.map(plain)
-    return value.type === 'map' ? Object.fromEntries([...value.entries].map(([key, { value: inner }]) => [key, plain(inner)])) : value.value
+    return value.type === 'map'
+      ? Object.fromEntries([...value.entries].map(([key, { value: inner }]) => [key, plain(inner)]))
+      : value.value
   }
   return plain(valueOf(text))
 }
@@ -239,12 +344,17 @@ describe('speed', () => {
     const fresh = { ...schema }
     const [first, again] = [await costs(ten, fresh), await costs(ten, fresh)]
     expect(again).toBeLessThan(first / 10)
-    expect(first).toBeLessThan(await costs(sixty, { ...schema }) / 3)
+    expect(first).toBeLessThan((await costs(sixty, { ...schema })) / 3)
   })
 
   it('unknown keys are reported with work that grows as they do', async () => {
     const unknown = (n: number) => valueOf(step(...Array.from({ length: n }, (_, i) => `k${i}: 1`)))
     const [half, whole] = [unknown(500), unknown(1000)]
-    expect(await growthOf(() => validate(half, schema), () => validate(whole, schema))).toBeLessThan(2.5)
+    expect(
+      await growthOf(
+        () => validate(half, schema),
+        () => validate(whole, schema),
+      ),
+    ).toBeLessThan(2.5)
   })
 })

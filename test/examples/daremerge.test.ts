@@ -9,16 +9,33 @@ import { PAGE, testSnippets } from './snippets.js'
 testSnippets('sd15', (i) => i % 2 === 0)
 testSnippets('sdxl', (i) => i % 2 === 1)
 
-/** Inputs of the nodes in the last version of the pack, each with its default: `–` is a link, `optional` one that may be left open. */
+/**
+ * Inputs of the nodes in the last version of the pack, each with its default: `–` is a link, `optional` one that may be
+ * left open.
+ */
 const [LINK, MASK] = ['–', { model_mask: 'optional' }]
 const PAIR = { model_a: LINK, model_b: LINK }
-const alike = (value: string, ...names: readonly string[]): Readonly<Record<string, string>> => Object.fromEntries(names.map((name) => [name, value]))
-const numbered = (name: string, count: number): readonly string[] => Array.from({ length: count }, (_, i) => `${name}.${i}`)
+const alike = (value: string, ...names: readonly string[]): Readonly<Record<string, string>> =>
+  Object.fromEntries(names.map((name) => [name, value]))
+const numbered = (name: string, count: number): readonly string[] =>
+  Array.from({ length: count }, (_, i) => `${name}.${i}`)
 const DARE = { drop_rate: '0.9', ties: 'sum', rescale: 'off', seed: '1', method: 'comfy', iterations: '1' }
 const BLOCKS = alike('1', 'time', 'label', 'input', 'middle', 'output', 'out')
-const MBW = { ...alike('1', 'time', 'label'), ...alike('0', ...numbered('input_blocks', 12), ...numbered('middle_block', 3), ...numbered('output_blocks', 12), 'out') }
+const MBW = {
+  ...alike('1', 'time', 'label'),
+  ...alike(
+    '0',
+    ...numbered('input_blocks', 12),
+    ...numbered('middle_block', 3),
+    ...numbered('output_blocks', 12),
+    'out',
+  ),
+}
 const SHELLS = alike('1', 'exterior', 'interior', 'core')
-const KINDS = { ...alike('true', 'process_norm', 'process_attn', 'process_ff_net'), ...alike('1', 'norm', 'attn', 'ff_net') }
+const KINDS = {
+  ...alike('true', 'process_norm', 'process_attn', 'process_ff_net'),
+  ...alike('1', 'norm', 'attn', 'ff_net'),
+}
 const NODES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   DM_AdvancedDareModelMerger: { ...PAIR, gradient: LINK, ...MASK, ...DARE },
   DM_AdvancedModelMerger: { ...PAIR, gradient: LINK, ...MASK, method: 'comfy' },
@@ -31,8 +48,25 @@ const NODES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   DM_DareModelMergerMBW: { ...PAIR, ...MASK, ...DARE, ...MBW },
   DM_GradientEdit: { gradient: LINK, operation: 'set', value: '0', layers: LINK },
   DM_GradientOperations: { gradient_a: LINK, gradient_b: LINK, operation: 'mean', join: 'inner' },
-  DM_InjectNoise: { model: LINK, ...MASK, operation: 'gaussian', ratio: '0.98', mean: '0.05', std: '0.01', seed: '1', layers: '`*.to_v*`', method: 'comfy' },
-  DM_LoRALoaderTags: { model: LINK, clip: LINK, lora_name: LINK, strength_model: '1', strength_clip: '1', tag_limit: '10' },
+  DM_InjectNoise: {
+    model: LINK,
+    ...MASK,
+    operation: 'gaussian',
+    ratio: '0.98',
+    mean: '0.05',
+    std: '0.01',
+    seed: '1',
+    layers: '`*.to_v*`',
+    method: 'comfy',
+  },
+  DM_LoRALoaderTags: {
+    model: LINK,
+    clip: LINK,
+    lora_name: LINK,
+    strength_model: '1',
+    strength_clip: '1',
+    tag_limit: '10',
+  },
   DM_MBWGradient: { model: LINK, ...MBW },
   DM_MagnitudeMasker: { ...PAIR, threshold: '0', threshold_type: 'median', select: 'below' },
   DM_MaskEdit: { mask: LINK, operation: 'random', arg_one: '0', arg_two: '0', seed: '1', layers: LINK },
@@ -51,10 +85,19 @@ const namesIn = (cell: string): readonly string[] => {
 }
 
 /** What the page says of each node: its inputs and their defaults, from the first table below its class. */
-const told = Object.fromEntries([...PAGE.matchAll(/^`(DM_\w+)`\n\n((?:\|.*\n)+)/gm)].map(([, node, table]) => {
-  const rows = table!.trim().split('\n').slice(2).map((row) => row.split(' | ').map((cell) => cell.replace(/^\| /, '')))
-  return [node!, Object.fromEntries(rows.flatMap(([inputs, value]) => namesIn(inputs!).map((name) => [name, value!] as const)))]
-}))
+const told = Object.fromEntries(
+  [...PAGE.matchAll(/^`(DM_\w+)`\n\n((?:\|.*\n)+)/gm)].map(([, node, table]) => {
+    const rows = table!
+      .trim()
+      .split('\n')
+      .slice(2)
+      .map((row) => row.split(' | ').map((cell) => cell.replace(/^\| /, '')))
+    return [
+      node!,
+      Object.fromEntries(rows.flatMap(([inputs, value]) => namesIn(inputs!).map((name) => [name, value!] as const))),
+    ]
+  }),
+)
 
 test('the page names the inputs and defaults that the nodes have', () => {
   expect(told).toEqual(NODES)
@@ -62,13 +105,23 @@ test('the page names the inputs and defaults that the nodes have', () => {
 
 test('the page names every node, those of earlier versions among them', () => {
   const reports = ['DM_MaskReporting', 'DM_ModelReporting', 'DM_LoRAReporting', 'DM_GradientReporting']
-  const earlier = ['DM_DareModelMerger', 'DM_MaskedModelMerger', 'DareModelMerger', 'DareModelMergerMBW', 'BlockModelMergerAdv', 'MagnitudeModelMerger']
+  const earlier = [
+    'DM_DareModelMerger',
+    'DM_MaskedModelMerger',
+    'DareModelMerger',
+    'DareModelMergerMBW',
+    'BlockModelMergerAdv',
+    'MagnitudeModelMerger',
+  ]
   expect([...Object.keys(NODES), ...reports, ...earlier].filter((node) => !PAGE.includes(`\`${node}\``))).toEqual([])
 })
 
 test('the page names no operator that there is not, and links to files that are there', () => {
-  const named = [...PAGE.matchAll(/(?:op: |`)((?:mask|merge|model|weights|adapter|report)\.[a-z_]+)\b/g)].map(([, id]) => id!)
+  const named = [...PAGE.matchAll(/(?:op: |`)((?:mask|merge|model|weights|adapter|report)\.[a-z_]+)\b/g)].map(
+    ([, id]) => id!,
+  )
   expect(named.length).toBeGreaterThan(40)
   expect(named.filter((id) => findOperator(id) === undefined)).toEqual([])
-  for (const [, path] of PAGE.matchAll(/\]\((?!https?:|#)([^)#]+)\)/g)) expect(() => readFileSync(join(ROOT, dirname('docs/x'), path!))).not.toThrow()
+  for (const [, path] of PAGE.matchAll(/\]\((?!https?:|#)([^)#]+)\)/g))
+    expect(() => readFileSync(join(ROOT, dirname('docs/x'), path!))).not.toThrow()
 })

@@ -31,7 +31,10 @@ test('build.mjs tells the totals of a plan, builds it, and says what was written
 
 test('build.mjs shows what is wrong with a recipe and ends with its exit code', async () => {
   const folder = makeFolder()
-  writeFileSync(join(folder, 'r.yaml'), 'smelt: 1\nmodels: { a: none.safetensors }\noutputs: { o: { from: b, path: o.safetensors } }\n')
+  writeFileSync(
+    join(folder, 'r.yaml'),
+    'smelt: 1\nmodels: { a: none.safetensors }\noutputs: { o: { from: b, path: o.safetensors } }\n',
+  )
   const { code, stderr } = await runProgram(['examples/library/build.mjs', join(folder, 'r.yaml')])
   expect(code).toBe(1)
   expect(stderr).toContain('error[unknown-name]')
@@ -40,7 +43,8 @@ test('build.mjs shows what is wrong with a recipe and ends with its exit code', 
 test('build.mjs stops when it is interrupted, and leaves nothing behind', async () => {
   const folder = makeFolder()
   for (const name of ['a', 'b']) putZeros(join(folder, `${name}.safetensors`), 2 ** 28)
-  const recipe = 'smelt: 1\nmodels: { a: a.safetensors, b: b.safetensors }\nsteps: { m: { op: merge.blend, a: a, b: b } }\noutputs: { o: { from: m, path: out/o.safetensors } }\n'
+  const recipe =
+    'smelt: 1\nmodels: { a: a.safetensors, b: b.safetensors }\nsteps: { m: { op: merge.blend, a: a, b: b } }\noutputs: { o: { from: m, path: out/o.safetensors } }\n'
   writeFileSync(join(folder, 'r.yaml'), recipe)
   let asked = false
   const { code, stderr } = await runProgram(['examples/library/build.mjs', join(folder, 'r.yaml')], (text, kill) => {
@@ -63,5 +67,8 @@ test('sweep.mjs builds one file for each number', async () => {
 })
 
 test('the examples are sound to TypeScript', async () => {
-  expect(await runProgram(['node_modules/typescript/bin/tsc', '-p', 'examples/library'])).toMatchObject({ code: 0, stdout: '' })
+  expect(await runProgram(['node_modules/typescript/bin/tsc', '-p', 'examples/library'])).toMatchObject({
+    code: 0,
+    stdout: '',
+  })
 })

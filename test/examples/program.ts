@@ -12,8 +12,15 @@ export interface Finished {
 /** The repository's root. */
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
-/** Runs a file of the repository with node, from its root unless another folder is given; `onOutput` hears of all that it prints, and may send a signal. */
-export const runProgram = (args: readonly string[], onOutput: (text: string, kill: (signal: 'SIGINT') => void) => void = () => undefined, folder = ROOT): Promise<Finished> =>
+/**
+ * Runs a file of the repository with node, from its root unless another folder is given; `onOutput` hears of all that
+ * it prints, and may send a signal.
+ */
+export const runProgram = (
+  args: readonly string[],
+  onOutput: (text: string, kill: (signal: 'SIGINT') => void) => void = () => undefined,
+  folder = ROOT,
+): Promise<Finished> =>
   new Promise((resolve, reject) => {
     const environment = makeEnvironment()
     const child = spawn(process.execPath, args, { cwd: folder, env: environment.env })

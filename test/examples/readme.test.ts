@@ -7,7 +7,10 @@ import { makeBase, train, writeCheckpoint } from '../recipes/checkpoint.js'
 import { ROOT, runProgram } from './program.js'
 
 const blockOf = (file: string, language: string, first: string): string =>
-  readFileSync(join(ROOT, file), 'utf8').split('```').find((block) => block.startsWith(`${language}\n${first}`))!.slice(language.length + 1)
+  readFileSync(join(ROOT, file), 'utf8')
+    .split('```')
+    .find((block) => block.startsWith(`${language}\n${first}`))!
+    .slice(language.length + 1)
 
 const makeFolder = (files: readonly string[]): string => {
   const folder = mkdtempSync(join(tmpdir(), 'smelt-readme-'))
@@ -32,13 +35,23 @@ test('the example of params in the language’s page builds', async () => {
   const folder = makeFolder(['first.safetensors', 'second.safetensors'])
   writeFileSync(join(folder, 'r.yaml'), `smelt: 1\n${blockOf('docs/recipes.md', 'yaml', 'params:')}`)
   const built = await build(join(folder, 'r.yaml'), { workers: 1 })
-  expect(built).toMatchObject({ type: 'ok', diagnostics: [], value: { outputs: [{ paths: [join(folder, 'build/keep-0.5.safetensors')] }] } })
+  expect(built).toMatchObject({
+    type: 'ok',
+    diagnostics: [],
+    value: { outputs: [{ paths: [join(folder, 'build/keep-0.5.safetensors')] }] },
+  })
 })
 
 test('the commands of the README’s first merge run one after the other', async () => {
   const folder = makeFolder([])
-  for (const [from, to] of [['A', 'first'], ['B', 'second']]) copyFileSync(join(ROOT, `examples/quickstart/data/${from}.safetensors`), join(folder, `${to}.safetensors`))
-  const lines = ['smelt blend', 'smelt init'].flatMap((first) => blockOf('README.md', 'sh', first).trim().split('\n')).map((line) => line.replace(/ +#.*/, ''))
+  for (const [from, to] of [
+    ['A', 'first'],
+    ['B', 'second'],
+  ])
+    copyFileSync(join(ROOT, `examples/quickstart/data/${from}.safetensors`), join(folder, `${to}.safetensors`))
+  const lines = ['smelt blend', 'smelt init']
+    .flatMap((first) => blockOf('README.md', 'sh', first).trim().split('\n'))
+    .map((line) => line.replace(/ +#.*/, ''))
   expect(lines).toHaveLength(5)
   for (const line of lines) {
     const [, ...args] = line.split(' ')

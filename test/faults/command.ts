@@ -41,9 +41,19 @@ export interface Start {
 export const command = (args: readonly string[], start: Start): Promise<Ended> =>
   new Promise((resolve, reject) => {
     const { NO_COLOR: _no, FORCE_COLOR: _force, NODE_OPTIONS: _options, ...inherited } = process.env
-    const [program, ...rest] = [...(start.wrap ?? []), process.execPath, ...(start.node ?? []), start.main ?? MAIN, ...args]
+    const [program, ...rest] = [
+      ...(start.wrap ?? []),
+      process.execPath,
+      ...(start.node ?? []),
+      start.main ?? MAIN,
+      ...args,
+    ]
     const began = performance.now()
-    const child = spawn(program!, rest, { cwd: start.cwd, env: { ...inherited, ...start.env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(program!, rest, {
+      cwd: start.cwd,
+      env: { ...inherited, ...start.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     let [stdout, stderr, told, hung] = ['', '', 0, false]
     const timer = setTimeout(() => {
       hung = true
@@ -57,7 +67,9 @@ export const command = (args: readonly string[], start: Start): Promise<Ended> =
         if (line.startsWith('{')) start.hear?.(JSON.parse(line) as Event, child)
       }
     })
-    child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+    })
     child.on('error', reject)
     child.on('close', (code, signal) => {
       clearTimeout(timer)
@@ -68,8 +80,14 @@ export const command = (args: readonly string[], start: Start): Promise<Ended> =
 
 /** The events that a command told, as far as its last line is whole. */
 export const eventsOf = ({ stdout }: Pick<Ended, 'stdout'>): readonly Event[] =>
-  stdout.split('\n').slice(0, -1).filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Event)
+  stdout
+    .split('\n')
+    .slice(0, -1)
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as Event)
 
 /** The codes of the problems that a command told as JSON. */
 export const codesOf = (ended: Pick<Ended, 'stdout'>): readonly string[] =>
-  eventsOf(ended).flatMap((e) => (e.type === 'problem-found' ? [(e['diagnostic'] as { readonly code: string }).code] : []))
+  eventsOf(ended).flatMap((e) =>
+    e.type === 'problem-found' ? [(e['diagnostic'] as { readonly code: string }).code] : [],
+  )

@@ -1,5 +1,16 @@
 import { execFileSync } from 'node:child_process'
-import { linkSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
@@ -21,41 +32,84 @@ const makeShop = (): string => {
 }
 
 /** Every way to name a file to write; its recipe and its arguments for a path. */
-const WAYS: Readonly<Record<string, (path: string) => { readonly outputs?: object; readonly args: readonly string[] }>> = {
-  'an output': (path) => ({ outputs: { ...RECIPE.outputs, new: { from: 'x', path } }, args: ['build', 'recipe.yaml', '--force'] }),
-  'a report of the recipe': (path) => ({ outputs: { ...RECIPE.outputs, new: { from: 'look', path } }, args: ['build', 'recipe.yaml', '--force'] }),
+const WAYS: Readonly<
+  Record<string, (path: string) => { readonly outputs?: object; readonly args: readonly string[] }>
+> = {
+  'an output': (path) => ({
+    outputs: { ...RECIPE.outputs, new: { from: 'x', path } },
+    args: ['build', 'recipe.yaml', '--force'],
+  }),
+  'a report of the recipe': (path) => ({
+    outputs: { ...RECIPE.outputs, new: { from: 'look', path } },
+    args: ['build', 'recipe.yaml', '--force'],
+  }),
   '--attest': (path) => ({ args: ['build', 'recipe.yaml', '--force', '--attest', path] }),
   '--report': (path) => ({ args: ['build', 'recipe.yaml', '--force', '--report', path] }),
   'diff --html': (path) => ({ args: ['diff', 'a.safetensors', 'b', '--html', path] }),
 }
 
-/** Files that none of them may replace, and how they come to be met. Those that `diff` does not read are no matter to it. */
-const TARGETS: Readonly<Record<string, { readonly path: string; readonly make?: (folder: string) => void; readonly build?: true }>> = {
+/**
+ * Files that none of them may replace, and how they come to be met. Those that `diff` does not read are no matter to
+ * it.
+ */
+const TARGETS: Readonly<
+  Record<string, { readonly path: string; readonly make?: (folder: string) => void; readonly build?: true }>
+> = {
   'an input, by a hard link': { path: 'in.json', make: (f) => linkSync(join(f, 'a.safetensors'), join(f, 'in.json')) },
   'an index': { path: 'sub/../b/model.safetensors.index.json' },
-  'an index, through a link': { path: 'way/model.safetensors.index.json', make: (f) => symlinkSync('b', join(f, 'way')) },
+  'an index, through a link': {
+    path: 'way/model.safetensors.index.json',
+    make: (f) => symlinkSync('b', join(f, 'way')),
+  },
   'a shard, by a hard link': { path: 'shard.json', make: (f) => linkSync(join(f, 'b', SHARD), join(f, 'shard.json')) },
   'an adapter’s config': { path: 'l/adapter_config.json', build: true },
-  'the recipe, by a hard link': { path: 'copy.json', make: (f) => linkSync(join(f, 'recipe.yaml'), join(f, 'copy.json')), build: true },
+  'the recipe, by a hard link': {
+    path: 'copy.json',
+    make: (f) => linkSync(join(f, 'recipe.yaml'), join(f, 'copy.json')),
+    build: true,
+  },
   'the lock': { path: 'recipe.lock.json', build: true },
-  'an output': { path: 'other.json', make: (f) => { writeFileSync(join(f, 'o.safetensors'), ''); linkSync(join(f, 'o.safetensors'), join(f, 'other.json')) }, build: true },
+  'an output': {
+    path: 'other.json',
+    make: (f) => {
+      writeFileSync(join(f, 'o.safetensors'), '')
+      linkSync(join(f, 'o.safetensors'), join(f, 'other.json'))
+    },
+    build: true,
+  },
   'a report': { path: 'sub/../r.json', build: true },
   'an index that is written': { path: 's.safetensors.index.json', build: true },
   'a path below an input': { path: 'a.safetensors/new.json' },
-  'a link': { path: 'link.json', make: (f) => { writeFileSync(join(f, 'target'), 'kept'); symlinkSync('target', join(f, 'link.json')) } },
+  'a link': {
+    path: 'link.json',
+    make: (f) => {
+      writeFileSync(join(f, 'target'), 'kept')
+      symlinkSync('target', join(f, 'link.json'))
+    },
+  },
   'a FIFO': { path: 'fifo.json', make: (f) => execFileSync('mkfifo', [join(f, 'fifo.json')]) },
   'a folder': { path: 'folder.json', make: (f) => mkdirSync(join(f, 'folder.json')) },
 }
 
 /** Kinds, links and bytes of everything in a folder, the cache aside. */
-const pictureOf = (folder: string, below = ''): readonly string[] => readdirSync(join(folder, below)).filter((name) => name !== 'cache').sort().flatMap((name) => {
-  const path = join(below, name)
-  const found = lstatSync(join(folder, path))
-  if (found.isDirectory()) return [path, ...pictureOf(folder, path)]
-  return [`${path} ${found.isSymbolicLink() ? readlinkSync(join(folder, path)) : found.isFile() ? readFileSync(join(folder, path)).toString('base64') : found.isFIFO()}`]
-})
+const pictureOf = (folder: string, below = ''): readonly string[] =>
+  readdirSync(join(folder, below))
+    .filter((name) => name !== 'cache')
+    .sort()
+    .flatMap((name) => {
+      const path = join(below, name)
+      const found = lstatSync(join(folder, path))
+      if (found.isDirectory()) return [path, ...pictureOf(folder, path)]
+      return [
+        `${path} ${found.isSymbolicLink() ? readlinkSync(join(folder, path)) : found.isFile() ? readFileSync(join(folder, path)).toString('base64') : found.isFIFO()}`,
+      ]
+    })
 
-const run = (folder: string, args: readonly string[], more: { readonly wrap?: readonly string[] } = {}): Promise<Ended> =>
+const run = (
+  folder: string,
+  args: readonly string[],
+  more: { readonly wrap?: readonly string[] } = {},
+): Promise<Ended> =>
   command(args, { cwd: folder, env: { SMELT_CACHE: join(folder, 'cache'), ...ONE_POOL_THREAD }, ...more })
 
 describe('F27: nothing that a command writes may replace', () => {
@@ -94,19 +148,29 @@ const isJson = (text: string): boolean => {
 }
 
 /** Every file that a command writes besides outputs, and when it is whole. */
-const WRITTEN: Readonly<Record<string, { readonly args: readonly string[]; readonly path: string; isWhole(text: string): boolean }>> = {
+const WRITTEN: Readonly<
+  Record<string, { readonly args: readonly string[]; readonly path: string; isWhole(text: string): boolean }>
+> = {
   '--attest': { args: ['build', 'recipe.yaml', '--attest', 'new.json'], path: 'new.json', isWhole: isJson },
   '--report': { args: ['build', 'recipe.yaml', '--report', 'new.json'], path: 'new.json', isWhole: isJson },
   'a report of the recipe': { args: ['build', 'recipe.yaml', '--force'], path: 'r.json', isWhole: isJson },
   'diff --html': { args: ['diff', 'a.safetensors', 'b', '--html', 'new.json'], path: 'new.json', isWhole: isJson },
-  'init --force': { args: ['init', 'init', '--force'], path: 'init/recipe.yaml', isWhole: (text) => text.includes('outputs:') && text.endsWith('\n') },
+  'init --force': {
+    args: ['init', 'init', '--force'],
+    path: 'init/recipe.yaml',
+    isWhole: (text) => text.includes('outputs:') && text.endsWith('\n'),
+  },
 }
 
 const FAULTS = [
   { name: 'SIGKILL at the n-th rename', calls: CALLS.rename, effect: (n: number) => `signal=SIGKILL:when=${n}` },
   { name: 'SIGKILL at the n-th fsync', calls: CALLS.fsync, effect: (n: number) => `signal=SIGKILL:when=${n}` },
   { name: 'SIGKILL at the n-th pwrite', calls: CALLS.pwrite, effect: (n: number) => `signal=SIGKILL:when=${n}` },
-  { name: 'ENOSPC from the n-th pwrite of each thread on', calls: CALLS.pwrite, effect: (n: number) => `error=ENOSPC:when=${n}+` },
+  {
+    name: 'ENOSPC from the n-th pwrite of each thread on',
+    calls: CALLS.pwrite,
+    effect: (n: number) => `error=ENOSPC:when=${n}+`,
+  },
   { name: 'EIO at the n-th fsync', calls: CALLS.fsync, effect: (n: number) => `error=EIO:when=${n}` },
 ] as const
 
@@ -127,12 +191,16 @@ describe('F28: every file that a command writes besides outputs', () => {
           const warned = way === '--report' && ended.stderr.includes('report-not-written')
           const right = !ended.hung && (isWhole(text) || (text === 'old' && (ended.code !== 0 || warned)))
           tally.see(text === 'old' ? 'old' : 'new', !right)
-          if (!right) wrong.push(`${way}, ${name}, ${n}: code ${ended.code}, ${text.slice(0, 100)} ${ended.stderr.slice(0, 300)}`)
+          if (!right)
+            wrong.push(`${way}, ${name}, ${n}: code ${ended.code}, ${text.slice(0, 100)} ${ended.stderr.slice(0, 300)}`)
           if (ended.code === 0 && text !== 'old') break
         }
         const last = await run(folder, args)
-        const left = (readdirSync(folder, { recursive: true }) as string[]).filter((file) => /\.(partial|journal|building)$/.test(file) && !file.startsWith('cache'))
-        if (last.code !== 0 || left.length > 0) wrong.push(`${way}, ${name}, afterwards: code ${last.code}, ${left.join()}`)
+        const left = (readdirSync(folder, { recursive: true }) as string[]).filter(
+          (file) => /\.(partial|journal|building)$/.test(file) && !file.startsWith('cache'),
+        )
+        if (last.code !== 0 || left.length > 0)
+          wrong.push(`${way}, ${name}, afterwards: code ${last.code}, ${left.join()}`)
         rmSync(folder, { recursive: true })
       }
       tally.end()

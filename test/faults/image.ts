@@ -13,7 +13,8 @@ export interface Image {
   restart(): void
 }
 
-const call = (program: string, ...args: readonly string[]): string => execFileSync(program, args, { encoding: 'utf8', env: { ...process.env, PATH }, stdio: ['ignore', 'pipe', 'pipe'] })
+const call = (program: string, ...args: readonly string[]): string =>
+  execFileSync(program, args, { encoding: 'utf8', env: { ...process.env, PATH }, stdio: ['ignore', 'pipe', 'pipe'] })
 
 /** Sizes that either file system accepts, with room for two builds. */
 const BYTES = 400 * 1024 * 1024

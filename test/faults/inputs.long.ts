@@ -10,10 +10,13 @@ import { createTally } from './tally.js'
 
 /** What can happen to a file that is being read. */
 const CHANGES: readonly (readonly [name: string, change: (path: string, spare: string) => void])[] = [
-  ['replaced', (path, spare) => {
-    copyFileSync(spare, `${path}.new`)
-    renameSync(`${path}.new`, path)
-  }],
+  [
+    'replaced',
+    (path, spare) => {
+      copyFileSync(spare, `${path}.new`)
+      renameSync(`${path}.new`, path)
+    },
+  ],
   ['cut short', (path) => truncateSync(path, 4_000_000)],
   ['touched', (path) => utimesSync(path, 1, 1)],
   ['removed', (path) => rmSync(path)],
@@ -42,17 +45,26 @@ describe('F13: an input that changes while it is read', () => {
           if (!done) change(path, join(scene.folder, 'c.safetensors'))
           done = true
         }
-        const ended = await stage.build({ hear: ({ type }) => {
-          if (type === 'units-finished' && wait === undefined) changeOnce()
-          if (type === 'run-started' && wait !== undefined) timer = setTimeout(changeOnce, wait)
-        } })
+        const ended = await stage.build({
+          hear: ({ type }) => {
+            if (type === 'units-finished' && wait === undefined) changeOnce()
+            if (type === 'run-started' && wait !== undefined) timer = setTimeout(changeOnce, wait)
+          },
+        })
         // A change that comes after the end would strike the next build before it begins.
         clearTimeout(timer)
-        const told = ended.code === 3 && codesOf(ended).some((code) => ['input-changed', 'read-past-end', 'io-failed'].includes(code)) && ended.stdout.includes('b.safetensors')
-        const right = isAllowed(stage.judge(), 'old', ended, false) && stage.leftovers().length === 0 && (told || ended.code === 0)
+        const told =
+          ended.code === 3 &&
+          codesOf(ended).some((code) => ['input-changed', 'read-past-end', 'io-failed'].includes(code)) &&
+          ended.stdout.includes('b.safetensors')
+        const right =
+          isAllowed(stage.judge(), 'old', ended, false) && stage.leftovers().length === 0 && (told || ended.code === 0)
         if (told) noticed += 1
         tally.see(ended.code === 0 ? 'too late to matter' : 'noticed', !right)
-        if (!right) wrong.push(`${name}: code ${ended.code}, ${stage.judge()}, ${codesOf(ended).join()} ${stage.leftovers().join(' ')} ${ended.stderr}`)
+        if (!right)
+          wrong.push(
+            `${name}: code ${ended.code}, ${stage.judge()}, ${codesOf(ended).join()} ${stage.leftovers().join(' ')} ${ended.stderr}`,
+          )
       }
       tally.end()
     }

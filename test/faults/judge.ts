@@ -4,8 +4,10 @@ import type { Golden } from './scene.js'
 export type Files = ReadonlyMap<string, Buffer>
 
 /**
- * What stands under the names of an output, judged by its bytes alone. `none`: a reader finds nothing, or shards without an index;
- * `old`, `new`: all of one build; `torn`: a file that is not what any build wrote; `mixed`: whole files of two builds that a reader takes for one model;
+ * What stands under the names of an output, judged by its bytes alone. `none`: a reader finds nothing, or shards
+ * without an index;
+ * `old`, `new`: all of one build; `torn`: a file that is not what any build wrote; `mixed`: whole files of two builds
+ * that a reader takes for one model;
  * `unlocked`: `new`, but not yet the lock; `early`: the lock speaks of outputs that are not there.
  */
 export type Verdict = 'none' | 'old' | 'new' | 'unlocked' | 'torn' | 'mixed' | 'early'
@@ -18,7 +20,8 @@ const BUILDS: readonly Build[] = ['old', 'new']
 
 /** Judges the files that were found by those that undisturbed builds wrote. */
 export const judge = (found: Files, golden: Golden): Verdict => {
-  const same = (name: string): readonly Build[] => BUILDS.filter((build) => golden[build].get(name)?.equals(found.get(name)!) === true)
+  const same = (name: string): readonly Build[] =>
+    BUILDS.filter((build) => golden[build].get(name)?.equals(found.get(name)!) === true)
   const names = [...golden.new.keys()]
   const outputs = names.filter((name) => name.startsWith('out/'))
   const present = outputs.filter((name) => found.has(name))
@@ -32,7 +35,11 @@ export const judge = (found: Files, golden: Golden): Verdict => {
   return speaksOf.includes('new') && !speaksOf.includes('old') ? 'early' : verdict
 }
 
-const judgeOutputs = (outputs: readonly string[], present: readonly string[], same: (name: string) => readonly Build[]): Verdict => {
+const judgeOutputs = (
+  outputs: readonly string[],
+  present: readonly string[],
+  same: (name: string) => readonly Build[],
+): Verdict => {
   const index = outputs.find((name) => name.endsWith('.index.json'))
   if (present.length === 0 || (index !== undefined && !present.includes(index))) return 'none'
   // With an index there, every shard it names has to be.

@@ -4,7 +4,10 @@ import { delimiter, join } from 'node:path'
 import { afterAll, test } from 'vitest'
 import { MAIN } from './command.js'
 
-/** True in `npm run test:faults`, where every fault is tried as often as its target says; otherwise it is tried a few times. */
+/**
+ * True in `npm run test:faults`, where every fault is tried as often as its target says; otherwise it is tried a few
+ * times.
+ */
 export const FULL = process.env['SMELT_FAULTS'] === 'full'
 
 /** How often to try: a few times by default, as often as the target says in the full run. */
@@ -13,14 +16,23 @@ export const times = (short: number, full: number): number => (FULL ? full : sho
 /** What some faults need of the machine, with the reason to skip them where it is missing. */
 const NEEDS = {
   root: () => process.getuid?.() === 0 || 'mounting needs root',
-  mount: () => works('unshare', '--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt') || 'this system does not let file systems be mounted',
+  mount: () =>
+    works('unshare', '--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt') ||
+    'this system does not let file systems be mounted',
   loop: () => works('losetup', '--find') || 'there is no free loop device',
   xfs_io: () => found('xfs_io') || 'xfs_io (xfsprogs), which cuts the power of a file system, is not installed',
-  'mkfs.ext4': () => (found('mkfs.ext4') && hasFileSystem('ext4')) || 'mkfs.ext4 (e2fsprogs) is not installed, or the kernel has no ext4',
-  'mkfs.xfs': () => (found('mkfs.xfs') && hasFileSystem('xfs')) || 'mkfs.xfs (xfsprogs) is not installed, or the kernel has no XFS',
-  strace: () => works('strace', '-f', '-e', 'inject=fsync:error=EIO:when=9', 'true') || 'strace, which makes system calls fail, is not installed or not allowed',
+  'mkfs.ext4': () =>
+    (found('mkfs.ext4') && hasFileSystem('ext4')) ||
+    'mkfs.ext4 (e2fsprogs) is not installed, or the kernel has no ext4',
+  'mkfs.xfs': () =>
+    (found('mkfs.xfs') && hasFileSystem('xfs')) || 'mkfs.xfs (xfsprogs) is not installed, or the kernel has no XFS',
+  strace: () =>
+    works('strace', '-f', '-e', 'inject=fsync:error=EIO:when=9', 'true') ||
+    'strace, which makes system calls fail, is not installed or not allowed',
   faketime: () => works('faketime', '-f', '+3600', 'true') || 'faketime, which moves the clock, is not installed',
-  nobody: () => works('setpriv', ...AS_NOBODY, process.execPath, MAIN, '--version') || 'the program cannot be run as another user here (setpriv, root, and a path that all may read)',
+  nobody: () =>
+    works('setpriv', ...AS_NOBODY, process.execPath, MAIN, '--version') ||
+    'the program cannot be run as another user here (setpriv, root, and a path that all may read)',
   linux: () => process.platform === 'linux' || 'made for Linux',
 } as const
 
@@ -33,12 +45,13 @@ export const AS_NOBODY = ['--reuid=65534', '--regid=65534', '--clear-groups'] as
 /** Where programs are looked for; those for file systems are not always in a user's path. */
 export const PATH = [process.env['PATH'] ?? '', '/usr/sbin', '/sbin'].join(delimiter)
 
-const found = (program: string): boolean =>
-  PATH.split(delimiter).some((folder) => existsSync(join(folder, program)))
+const found = (program: string): boolean => PATH.split(delimiter).some((folder) => existsSync(join(folder, program)))
 
-const works = (program: string, ...args: readonly string[]): boolean => spawnSync(program, args, { stdio: 'ignore', timeout: 20_000, env: { ...process.env, PATH } }).status === 0
+const works = (program: string, ...args: readonly string[]): boolean =>
+  spawnSync(program, args, { stdio: 'ignore', timeout: 20_000, env: { ...process.env, PATH } }).status === 0
 
-const hasFileSystem = (name: string): boolean => new RegExp(`\\t${name}$`, 'm').test(readFileSync('/proc/filesystems', 'utf8')) || works('modprobe', '--quiet', name)
+const hasFileSystem = (name: string): boolean =>
+  new RegExp(`\\t${name}$`, 'm').test(readFileSync('/proc/filesystems', 'utf8')) || works('modprobe', '--quiet', name)
 
 const known = new Map<Need, string | undefined>()
 

@@ -26,9 +26,17 @@ describe('F16: two builds of one output at once', () => {
       const both = [await stage.build(), await second]
       const codes = both.map((e) => e.code).sort((a, b) => (a ?? 0) - (b ?? 0))
       const told = both.every((e) => e.code !== 75 || (/process [0-9]+/.test(e.stdout) && e.stdout.includes(OUTPUT)))
-      const right = codes[0] === 0 && (codes[1] === 0 || codes[1] === 75) && told && stage.judge() === 'new' && stage.leftovers().length === 0
+      const right =
+        codes[0] === 0 &&
+        (codes[1] === 0 || codes[1] === 75) &&
+        told &&
+        stage.judge() === 'new' &&
+        stage.leftovers().length === 0
       tally.see(codes[1] === 0 ? 'both built' : 'one built, one refused', !right)
-      if (!right) wrong.push(`${codes.join()} ${stage.judge()} ${both.map((e) => codesOf(e).join()).join(' / ')} ${stage.leftovers().join(' ')} ${both.map((e) => e.stderr).join()}`)
+      if (!right)
+        wrong.push(
+          `${codes.join()} ${stage.judge()} ${both.map((e) => codesOf(e).join()).join(' / ')} ${stage.leftovers().join(' ')} ${both.map((e) => e.stderr).join()}`,
+        )
     }
     tally.end()
     expect(wrong).toEqual([])
@@ -46,40 +54,66 @@ describe('F17: many builds that share what is kept between builds', () => {
       for (let i = 0; i < times(2, 20); i++) {
         const wanted = (number + i) % 2 === 0 ? 'old' : 'new'
         if (i % 4 === 3) stage.reset('none')
-        const ended = await stage.build({ args: wanted === 'old' ? ['--set', 'drop=0.25'] : [], env: { SMELT_CACHE: cache } })
+        const ended = await stage.build({
+          args: wanted === 'old' ? ['--set', 'drop=0.25'] : [],
+          env: { SMELT_CACHE: cache },
+        })
         const right = ended.code === 0 && stage.judge() === wanted && stage.leftovers().length === 0
         tally.see('golden', !right)
-        if (!right) wrong.push(`code ${ended.code}, ${stage.judge()} instead of ${wanted}: ${codesOf(ended).join()} ${ended.stderr}`)
+        if (!right)
+          wrong.push(
+            `code ${ended.code}, ${stage.judge()} instead of ${wanted}: ${codesOf(ended).join()} ${ended.stderr}`,
+          )
       }
     }
     await Promise.all(Array.from({ length: times(2, 8) }, (_, i) => line(i)))
     tally.end()
     expect(wrong).toEqual([])
-    expect(existsSync(cache) ? (readdirSync(cache, { recursive: true }) as string[]).filter((name) => name.endsWith('.partial')) : []).toEqual([])
+    expect(
+      existsSync(cache)
+        ? (readdirSync(cache, { recursive: true }) as string[]).filter((name) => name.endsWith('.partial'))
+        : [],
+    ).toEqual([])
   })
 })
 
 describe('F17: twenty builds that begin at once and share what is kept between builds', () => {
-  fault('all write what each writes alone, without a word, also where the cache is far too small for them', [], async () => {
-    const scene = await makeScene({ tensors: 8, elements: 1 << 13 })
-    const tally = createTally('F17', 'twenty builds at once that share a store, which keeps 40 kB or a gigabyte')
-    const wrong: string[] = []
-    for (const size of FULL ? ['40kB', '1GB'] : ['40kB']) {
-      const cache = join(scene.folder, `cache-of-${size}`)
-      const stages = Array.from({ length: times(3, 20) }, () => scene.stage())
-      for (let round = 0; round < times(2, 4); round++) {
-        await Promise.all(stages.map(async (stage, i) => {
-          const wanted = (i + round) % 2 === 0 ? 'old' : 'new'
-          const ended = await stage.build({ args: wanted === 'old' ? ['--set', 'drop=0.25'] : [], env: { SMELT_CACHE: cache, SMELT_CACHE_SIZE: size } })
-          const right = ended.code === 0 && stage.judge() === wanted && stage.leftovers().length === 0 && codesOf(ended).length === 0
-          tally.see('golden', !right)
-          if (!right) wrong.push(`${size}: code ${ended.code}, ${stage.judge()} instead of ${wanted}: ${codesOf(ended).join()} ${ended.stderr}`)
-        }))
+  fault(
+    'all write what each writes alone, without a word, also where the cache is far too small for them',
+    [],
+    async () => {
+      const scene = await makeScene({ tensors: 8, elements: 1 << 13 })
+      const tally = createTally('F17', 'twenty builds at once that share a store, which keeps 40 kB or a gigabyte')
+      const wrong: string[] = []
+      for (const size of FULL ? ['40kB', '1GB'] : ['40kB']) {
+        const cache = join(scene.folder, `cache-of-${size}`)
+        const stages = Array.from({ length: times(3, 20) }, () => scene.stage())
+        for (let round = 0; round < times(2, 4); round++) {
+          await Promise.all(
+            stages.map(async (stage, i) => {
+              const wanted = (i + round) % 2 === 0 ? 'old' : 'new'
+              const ended = await stage.build({
+                args: wanted === 'old' ? ['--set', 'drop=0.25'] : [],
+                env: { SMELT_CACHE: cache, SMELT_CACHE_SIZE: size },
+              })
+              const right =
+                ended.code === 0 &&
+                stage.judge() === wanted &&
+                stage.leftovers().length === 0 &&
+                codesOf(ended).length === 0
+              tally.see('golden', !right)
+              if (!right)
+                wrong.push(
+                  `${size}: code ${ended.code}, ${stage.judge()} instead of ${wanted}: ${codesOf(ended).join()} ${ended.stderr}`,
+                )
+            }),
+          )
+        }
       }
-    }
-    tally.end()
-    expect(wrong).toEqual([])
-  })
+      tally.end()
+      expect(wrong).toEqual([])
+    },
+  )
 })
 
 /** The parts of a run's name, with some of them replaced. */
@@ -94,7 +128,10 @@ describe('F18: what a dead build left as its claim', () => {
     'of a number that another process has now': () => forge({ start: '1' }),
     'of a time before the machine was restarted': () => forge({ boot: '00000000' }),
   }
-  const alive = { 'of a process that lives': () => forge({}), 'of another host': () => forge({ host: '00000000', pid: '7', start: '1' }) }
+  const alive = {
+    'of a process that lives': () => forge({}),
+    'of another host': () => forge({ host: '00000000', pid: '7', start: '1' }),
+  }
 
   fault('is put aside where it is certain that its owner is gone, and otherwise told and left alone', [], async () => {
     const scene = await sceneOf()
@@ -121,7 +158,12 @@ describe('F18: what a dead build left as its claim', () => {
       writeFileSync(claim, owner())
       const ended = await stage.build()
       refused.see('refused with 75', ended.code !== 75)
-      expect([name, ended.code, stage.judge(), stage.leftovers()]).toEqual([name, 75, 'old', [join('out', claimName(OUTPUT))]])
+      expect([name, ended.code, stage.judge(), stage.leftovers()]).toEqual([
+        name,
+        75,
+        'old',
+        [join('out', claimName(OUTPUT))],
+      ])
       expect(ended.stdout).toContain(claimName(OUTPUT))
     }
     refused.end()

@@ -53,7 +53,8 @@ describe('F11: a system that moves a few bytes at a time, and is interrupted', (
     const stage = scene.stage()
     const tally = createTally('F11', 'builds whose reads and writes move few bytes, EINTR, EAGAIN')
     for (let i = 0; i < times(1, 10); i++) {
-      const main = makeVariant(inWorkers(`
+      const main = makeVariant(
+        inWorkers(`
 const { readSync, writeSync } = fs
 const few = (length, position) => {
   // Node reads its own modules by these calls too, and not by position.
@@ -64,7 +65,8 @@ const few = (length, position) => {
 }
 fs.readSync = (fd, buffer, offset, length, position) => readSync(fd, buffer, offset, few(length, position), position)
 fs.writeSync = (fd, buffer, offset, length, position) => writeSync(fd, buffer, offset, few(length, position), position)
-`))
+`),
+      )
       stage.reset('old')
       const ended = await stage.build({ main })
       tally.see('golden', stage.judge() !== 'new')

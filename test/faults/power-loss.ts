@@ -28,8 +28,14 @@ const age = (stage: Stage): void => {
   for (const name of stage.leftovers()) utimesSync(join(stage.folder, name), then, then)
 }
 
-/** Cuts the power of builds and looks at what the disk holds after a restart; gives every state that must not be seen. */
-export const cutLoop = async (scene: Scene, image: Image, { fault, what, moments, seed, sharded, main, before: fixed }: Cutting): Promise<readonly Wrong[]> => {
+/**
+ * Cuts the power of builds and looks at what the disk holds after a restart; gives every state that must not be seen.
+ */
+export const cutLoop = async (
+  scene: Scene,
+  image: Image,
+  { fault, what, moments, seed, sharded, main, before: fixed }: Cutting,
+): Promise<readonly Wrong[]> => {
   const random = makeRandom(seed)
   const tally = createTally(fault, what)
   const wrong: Wrong[] = []
@@ -60,7 +66,12 @@ export const cutLoop = async (scene: Scene, image: Image, { fault, what, moments
     const verdict = stage.judge()
     const allowed = isAllowed(verdict, before, ended, sharded) && ended.code !== 70 && !ended.hung
     tally.see(ended.code === 0 ? `done and ${verdict}` : verdict, !allowed)
-    if (!allowed) wrong.push({ before, verdict, ended: `code ${ended.code} ${ended.stderr.slice(-300)} ${stage.files().join(' ')}` })
+    if (!allowed)
+      wrong.push({
+        before,
+        verdict,
+        ended: `code ${ended.code} ${ended.stderr.slice(-300)} ${stage.files().join(' ')}`,
+      })
     // What a dead build left is carried on with, as far as the disk kept it.
     if (main !== undefined || i % 3 !== 1) continue
     age(stage)

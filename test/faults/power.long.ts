@@ -9,21 +9,54 @@ import { makeScene } from './scene.js'
 import { createTally } from './tally.js'
 import { makeVariant, VARIANTS } from './variant.js'
 
-const moments = (count: number): readonly Moment[] => Array.from({ length: count }, (_, i) => (i % 4 === 0 ? 'end' : 'random'))
+const moments = (count: number): readonly Moment[] =>
+  Array.from({ length: count }, (_, i) => (i % 4 === 0 ? 'end' : 'random'))
 const wholeScene = once(makeScene)
 const shardScene = once(() => makeScene({ sharded: true }))
 
 describe('F4: a power cut leaves the old output or the new one, and the new one for good once the build has said that it is done', () => {
   fault('on ext4', ['linux', 'root', 'mount', 'loop', 'xfs_io', 'mkfs.ext4'], async () => {
     const image = makeImage('ext4')
-    expect(await cutLoop(await wholeScene(), image, { fault: 'F4', what: 'power cut, ext4, one file', moments: moments(times(2, 22)), seed: 4, sharded: false })).toEqual([])
-    expect(await cutLoop(await shardScene(), image, { fault: 'F4', what: 'power cut, ext4, shards', moments: moments(times(0, 18)), seed: 5, sharded: true })).toEqual([])
+    expect(
+      await cutLoop(await wholeScene(), image, {
+        fault: 'F4',
+        what: 'power cut, ext4, one file',
+        moments: moments(times(2, 22)),
+        seed: 4,
+        sharded: false,
+      }),
+    ).toEqual([])
+    expect(
+      await cutLoop(await shardScene(), image, {
+        fault: 'F4',
+        what: 'power cut, ext4, shards',
+        moments: moments(times(0, 18)),
+        seed: 5,
+        sharded: true,
+      }),
+    ).toEqual([])
   })
 
   fault('on XFS', ['linux', 'root', 'mount', 'loop', 'xfs_io', 'mkfs.xfs'], async () => {
     const image = makeImage('xfs')
-    expect(await cutLoop(await wholeScene(), image, { fault: 'F4', what: 'power cut, XFS, one file', moments: moments(times(2, 22)), seed: 6, sharded: false })).toEqual([])
-    expect(await cutLoop(await shardScene(), image, { fault: 'F4', what: 'power cut, XFS, shards', moments: moments(times(0, 18)), seed: 7, sharded: true })).toEqual([])
+    expect(
+      await cutLoop(await wholeScene(), image, {
+        fault: 'F4',
+        what: 'power cut, XFS, one file',
+        moments: moments(times(2, 22)),
+        seed: 6,
+        sharded: false,
+      }),
+    ).toEqual([])
+    expect(
+      await cutLoop(await shardScene(), image, {
+        fault: 'F4',
+        what: 'power cut, XFS, shards',
+        moments: moments(times(0, 18)),
+        seed: 7,
+        sharded: true,
+      }),
+    ).toEqual([])
   })
 
   fault('as far as the order of the calls tells, where no power can be cut', ['linux', 'strace'], async () => {
@@ -34,7 +67,24 @@ describe('F4: a power cut leaves the old output or the new one, and the new one 
       stage.reset('old', { lock: true })
       // What is kept between builds is not synced: its digests tell what a power cut took.
       const env = { SMELT_CACHE: join(scene.folder, 'cache') }
-      const ended = await stage.build({ env, ...(main === undefined ? {} : { main }), wrap: ['strace', '-f', '-y', '-qq', '-s', '300', '-o', log, '-e', 'signal=none', '-e', `trace=${ORDERED_CALLS}`] })
+      const ended = await stage.build({
+        env,
+        ...(main === undefined ? {} : { main }),
+        wrap: [
+          'strace',
+          '-f',
+          '-y',
+          '-qq',
+          '-s',
+          '300',
+          '-o',
+          log,
+          '-e',
+          'signal=none',
+          '-e',
+          `trace=${ORDERED_CALLS}`,
+        ],
+      })
       expect(ended.code).toBe(0)
       return tornByOrder(readFileSync(log, 'utf8'), stage.folder)
     }

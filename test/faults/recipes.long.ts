@@ -6,10 +6,15 @@ import { fault, FULL } from './machine.js'
 import { makeScene } from './scene.js'
 import { createTally } from './tally.js'
 
-/** Runs the program with at most five seconds of the processor, its start included: other work may share the machine. */
+/**
+ * Runs the program with at most five seconds of the processor, its start included: other work may share the machine.
+ */
 const FIVE_SECONDS = ['bash', '-c', 'ulimit -t 5 && exec "$@"', 'limited']
 
-const bomb = ['a: &a [x,x,x,x,x,x,x,x,x]', ...'bcdefghi'.split('').map((name, i) => `${name}: &${name} [${Array<string>(9).fill(`*${'abcdefgh'[i]}`).join()}]`)].join('\n')
+const bomb = [
+  'a: &a [x,x,x,x,x,x,x,x,x]',
+  ...'bcdefghi'.split('').map((name, i) => `${name}: &${name} [${Array<string>(9).fill(`*${'abcdefgh'[i]}`).join()}]`),
+].join('\n')
 
 /** Texts that stop, mislead or exhaust readers of YAML. */
 const TEXTS: Readonly<Record<string, string>> = {
@@ -23,7 +28,9 @@ const TEXTS: Readonly<Record<string, string>> = {
   '87,000 duplicates': 'a:\n'.repeat(87_000),
   '700 levels of indent': Array.from({ length: 700 }, (_, i) => `${' '.repeat(i)}a:`).join('\n'),
   '16,000 unknown keys': Array.from({ length: 16_000 }, (_, i) => `k${i}: ${i}`).join('\n'),
-  '50,000 keys': Array.from({ length: 50_000 }, (_, i) => `k${i}:`).join('\n').slice(0, 256 * 1024),
+  '50,000 keys': Array.from({ length: 50_000 }, (_, i) => `k${i}:`)
+    .join('\n')
+    .slice(0, 256 * 1024),
   'a megabyte': 'a: '.padEnd(1 << 20, 'x'),
   'YAML 1.1': '%YAML 1.1\n---\nsmelt: 1\nseed: 010',
   'a merge key': 'a: &a {x: 1}\nb: {<<: *a}',
@@ -56,25 +63,35 @@ const PATTERNS: Readonly<Record<string, string>> = {
   'a range by tiny steps': '{1..1000000000..1}{a..z}',
   'a hundred thousand letters': 'a'.repeat(100_000),
   'brackets without end': '['.repeat(4000),
-  'backslashes': '\\'.repeat(4001),
+  backslashes: '\\'.repeat(4001),
 }
 
 describe('F23: a hostile recipe', () => {
   fault('is refused within five seconds, and the program ends by itself', ['linux'], async () => {
     const scene = await makeScene({ tensors: 16, elements: 1024 })
     const stage = scene.stage()
-    const texts = { ...TEXTS, ...Object.fromEntries(Object.entries(PATTERNS).map(([name, pattern]) => [name, layered(pattern)])) }
+    const texts = {
+      ...TEXTS,
+      ...Object.fromEntries(Object.entries(PATTERNS).map(([name, pattern]) => [name, layered(pattern)])),
+    }
     const tally = createTally('F23', 'hostile recipes')
     const wrong: string[] = []
     let slowest = 0
     const names = Object.keys(texts)
     for (const name of FULL ? names : ['a billion laughs', 'alternating extended globs']) {
       writeFileSync(join(stage.folder, 'hostile.yaml'), texts[name]!)
-      const ended = await command(['plan', 'hostile.yaml'], { cwd: stage.folder, env: { SMELT_CACHE: join(stage.folder, 'cache') }, wrap: FIVE_SECONDS })
+      const ended = await command(['plan', 'hostile.yaml'], {
+        cwd: stage.folder,
+        env: { SMELT_CACHE: join(stage.folder, 'cache') },
+        wrap: FIVE_SECONDS,
+      })
       const right = !ended.hung && ended.code === 1 && ended.stderr.includes('error[')
       slowest = Math.max(slowest, ended.milliseconds)
       tally.see('refused', !right)
-      if (!right) wrong.push(`${name}: code ${ended.code} ${ended.signal} after ${Math.round(ended.milliseconds)} ms ${ended.stderr.slice(0, 300)}`)
+      if (!right)
+        wrong.push(
+          `${name}: code ${ended.code} ${ended.signal} after ${Math.round(ended.milliseconds)} ms ${ended.stderr.slice(0, 300)}`,
+        )
     }
     tally.end(`${Math.ceil(slowest / 100) / 10} s at most`)
     expect(wrong).toEqual([])

@@ -1,4 +1,14 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { layoutFile } from '#src/safetensors/layout.js'
@@ -8,7 +18,10 @@ import { judge, type Files, type Verdict } from './judge.js'
 import { cleanup, times } from './machine.js'
 
 /** Files that a build wrote, by name: outputs below `out/`, and the lock. */
-export interface Golden { readonly old: Files; readonly new: Files }
+export interface Golden {
+  readonly old: Files
+  readonly new: Files
+}
 
 /** Models, a recipe over them, and what an undisturbed build makes of it. */
 export interface Scene {
@@ -51,7 +64,10 @@ export const LOCK = 'recipe.lock.json'
 
 /** Writes a checkpoint of random F16 numbers. */
 const writeModel = (path: string, seed: number, tensors: number, elements: number): void => {
-  const outlines = Array.from({ length: tensors }, (_, i) => ({ name: `layers.${i}.weight`, dtype: 'F16', shape: [elements / 512, 512] }) as const)
+  const outlines = Array.from(
+    { length: tensors },
+    (_, i) => ({ name: `layers.${i}.weight`, dtype: 'F16', shape: [elements / 512, 512] }) as const,
+  )
   const layout = layoutFile(outlines, {})
   const bytes = new Uint8Array(layout.bytes)
   bytes.set(layout.header)
@@ -67,12 +83,22 @@ const writeModel = (path: string, seed: number, tensors: number, elements: numbe
 
 /** What smelt left below a folder, by path relative to it. */
 const readFiles = (folder: string): Files =>
-  new Map((readdirSync(folder, { recursive: true }) as string[])
-    .filter((name) => statSync(join(folder, name)).isFile() && (name.startsWith('out/') || name === LOCK))
-    .map((name) => [name, readFileSync(join(folder, name))]))
+  new Map(
+    (readdirSync(folder, { recursive: true }) as string[])
+      .filter((name) => statSync(join(folder, name)).isFile() && (name.startsWith('out/') || name === LOCK))
+      .map((name) => [name, readFileSync(join(folder, name))]),
+  )
 
-/** Makes models and builds two recipes over them that differ in one number: what is to be built, and what stands there from earlier. */
-export const makeScene = async ({ sharded = false, shards = 4.5, tensors = 32, elements = times(1 << 15, 1 << 18) } = {}): Promise<Scene> => {
+/**
+ * Makes models and builds two recipes over them that differ in one number: what is to be built, and what stands there
+ * from earlier.
+ */
+export const makeScene = async ({
+  sharded = false,
+  shards = 4.5,
+  tensors = 32,
+  elements = times(1 << 15, 1 << 18),
+} = {}): Promise<Scene> => {
   const recipe = recipeOf(sharded ? Math.ceil((tensors * elements * 2) / shards) : undefined)
   const folder = mkdtempSync(join(tmpdir(), 'smelt-faults-'))
   cleanup.add(() => rmSync(folder, { recursive: true, force: true }))
@@ -83,32 +109,48 @@ export const makeScene = async ({ sharded = false, shards = 4.5, tensors = 32, e
     const place = mkdtempSync(join(parent, 'stage-'))
     for (const name of MODELS) symlinkSync(join(folder, `${name}.safetensors`), join(place, `${name}.safetensors`))
     writeFileSync(join(place, 'recipe.yaml'), recipe)
-    const files = (): readonly string[] => (readdirSync(place, { recursive: true }) as string[])
-      .filter((name) => !inputs.includes(name.split('/')[0]!) && statSync(join(place, name), { throwIfNoEntry: false })?.isDirectory() === false)
+    const files = (): readonly string[] =>
+      (readdirSync(place, { recursive: true }) as string[]).filter(
+        (name) =>
+          !inputs.includes(name.split('/')[0]!) &&
+          statSync(join(place, name), { throwIfNoEntry: false })?.isDirectory() === false,
+      )
     const reset: Stage['reset'] = (to, { lock = false } = {}) => {
-      for (const name of readdirSync(place)) if (!inputs.includes(name) || name === 'cache') rmSync(join(place, name), { recursive: true, force: true })
+      for (const name of readdirSync(place))
+        if (!inputs.includes(name) || name === 'cache') rmSync(join(place, name), { recursive: true, force: true })
       if (to === 'none') return
       mkdirSync(join(place, 'out'))
       const source = join(folder, `golden-${to}`)
-      for (const name of golden[to].keys()) if (lock || name !== LOCK) copyFileSync(join(source, name), join(place, name))
+      for (const name of golden[to].keys())
+        if (lock || name !== LOCK) copyFileSync(join(source, name), join(place, name))
     }
     return {
       folder: place,
       files,
       build: ({ args = [], env = {}, ...start } = {}) =>
-        command(['build', 'recipe.yaml', '--json', '--workers', '2', ...args], { cwd: place, env: { SMELT_CACHE: join(place, 'cache'), ...env }, ...start }),
+        command(['build', 'recipe.yaml', '--json', '--workers', '2', ...args], {
+          cwd: place,
+          env: { SMELT_CACHE: join(place, 'cache'), ...env },
+          ...start,
+        }),
       reset,
       judge: () => judge(readFiles(place), golden),
       leftovers: () => files().filter((name) => !golden.new.has(name) && name !== LOCK),
     }
   }
 
-  const build = async (name: string, ...args: readonly string[]): Promise<{ readonly files: Files; readonly ended: Ended }> => {
+  const build = async (
+    name: string,
+    ...args: readonly string[]
+  ): Promise<{ readonly files: Files; readonly ended: Ended }> => {
     const place = join(folder, name)
     mkdirSync(place)
     for (const model of MODELS) symlinkSync(join(folder, `${model}.safetensors`), join(place, `${model}.safetensors`))
     writeFileSync(join(place, 'recipe.yaml'), recipe)
-    const ended = await command(['build', 'recipe.yaml', '--json', '--workers', '2', ...args], { cwd: place, env: { SMELT_CACHE: join(place, 'cache') } })
+    const ended = await command(['build', 'recipe.yaml', '--json', '--workers', '2', ...args], {
+      cwd: place,
+      env: { SMELT_CACHE: join(place, 'cache') },
+    })
     if (ended.code !== 0) throw new Error(`an undisturbed build failed: ${ended.stdout}${ended.stderr}`)
     return { files: readFiles(place), ended }
   }

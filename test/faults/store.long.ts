@@ -1,4 +1,15 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { makeRandom } from '../safetensors/files.js'
@@ -12,7 +23,12 @@ const sceneOf = once(makeScene)
 /** Every file that the store of a stage holds. */
 const storeFiles = (stage: Stage): readonly string[] => {
   const cache = join(stage.folder, 'cache')
-  return existsSync(cache) ? (readdirSync(cache, { recursive: true }) as string[]).map((name) => join(cache, name)).filter((path) => statSync(path).isFile()).sort() : []
+  return existsSync(cache)
+    ? (readdirSync(cache, { recursive: true }) as string[])
+        .map((name) => join(cache, name))
+        .filter((path) => statSync(path).isFile())
+        .sort()
+    : []
 }
 
 /** What a build is to make of what is kept: nothing new, another number, or all of it once more. */
@@ -31,7 +47,13 @@ const filled = once(async () => {
 })
 
 /** Harms what a build left in the store, and builds again; gives every build that failed or wrote something else. */
-const harmLoop = async (fault: string, what: string, tries: number, seed: number, harm: (files: readonly string[], random: () => number) => void): Promise<readonly string[]> => {
+const harmLoop = async (
+  fault: string,
+  what: string,
+  tries: number,
+  seed: number,
+  harm: (files: readonly string[], random: () => number) => void,
+): Promise<readonly string[]> => {
   const stage = await filled()
   const random = makeRandom(seed)
   const tally = createTally(fault, what)
@@ -48,7 +70,10 @@ const harmLoop = async (fault: string, what: string, tries: number, seed: number
     const ended = await stage.build()
     const right = ended.code === 0 && stage.judge() === 'new' && stage.leftovers().length === 0
     tally.see('golden', !right)
-    if (!right) wrong.push(`${what}, ${name}: code ${ended.code}, ${stage.judge()} ${codesOf(ended).join()} ${stage.leftovers().join(' ')} ${ended.stderr}`)
+    if (!right)
+      wrong.push(
+        `${what}, ${name}: code ${ended.code}, ${stage.judge()} ${codesOf(ended).join()} ${stage.leftovers().join(' ')} ${ended.stderr}`,
+      )
   }
   tally.end()
   return wrong
@@ -65,32 +90,55 @@ const flipBit = (path: string, random: () => number): void => {
 
 describe('F14: bits that flip in what is kept between builds', () => {
   fault('change no output and fail no build', [], async () => {
-    expect(await harmLoop('F14', 'one bit of one file of the store is flipped', times(1, 50), 140, (files, random) => flipBit(pick(files, random), random))).toEqual([])
-    expect(await harmLoop('F14', 'one bit of every file of the store is flipped', times(1, 50), 141, (files, random) => files.forEach((path) => flipBit(path, random)))).toEqual([])
+    expect(
+      await harmLoop('F14', 'one bit of one file of the store is flipped', times(1, 50), 140, (files, random) =>
+        flipBit(pick(files, random), random),
+      ),
+    ).toEqual([])
+    expect(
+      await harmLoop('F14', 'one bit of every file of the store is flipped', times(1, 50), 141, (files, random) =>
+        files.forEach((path) => flipBit(path, random)),
+      ),
+    ).toEqual([])
   })
 })
 
 describe('F15: files of the store that are cut, emptied, exchanged, replaced or gone', () => {
   const harms: readonly (readonly [name: string, harm: (files: readonly string[], random: () => number) => void])[] = [
-    ['cut short', (files, random) => files.forEach((path) => truncateSync(path, Math.floor(random() * statSync(path).size)))],
+    [
+      'cut short',
+      (files, random) => files.forEach((path) => truncateSync(path, Math.floor(random() * statSync(path).size))),
+    ],
     ['emptied', (files) => files.forEach((path) => truncateSync(path, 0))],
-    ['exchanged', (files, random) => {
-      const [a, b] = [pick(files, random), pick(files, random)]
-      renameSync(a, `${a}.x`)
-      if (a !== b) renameSync(b, a)
-      renameSync(`${a}.x`, b)
-    }],
-    ['replaced by something else', (files, random) => files.forEach((path) => writeFileSync(path, Buffer.from(Array.from({ length: 100 }, () => random() * 256))))],
+    [
+      'exchanged',
+      (files, random) => {
+        const [a, b] = [pick(files, random), pick(files, random)]
+        renameSync(a, `${a}.x`)
+        if (a !== b) renameSync(b, a)
+        renameSync(`${a}.x`, b)
+      },
+    ],
+    [
+      'replaced by something else',
+      (files, random) =>
+        files.forEach((path) => writeFileSync(path, Buffer.from(Array.from({ length: 100 }, () => random() * 256)))),
+    ],
     ['gone', (files, random) => rmSync(pick(files, random))],
-    ['replaced by folders', (files, random) => {
-      const path = pick(files, random)
-      rmSync(path)
-      mkdirSync(path)
-    }],
+    [
+      'replaced by folders',
+      (files, random) => {
+        const path = pick(files, random)
+        rmSync(path)
+        mkdirSync(path)
+      },
+    ],
   ]
 
   for (const [i, [name, harm]] of harms.entries()) {
-    fault(name, [], async () => expect(await harmLoop('F15', `files of the store are ${name}`, times(1, 17), 150 + i, harm)).toEqual([]))
+    fault(name, [], async () =>
+      expect(await harmLoop('F15', `files of the store are ${name}`, times(1, 17), 150 + i, harm)).toEqual([]),
+    )
   }
 })
 

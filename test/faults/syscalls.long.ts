@@ -24,7 +24,12 @@ const CLASSES = [
 ] as const
 
 /** Kills builds at every one of some calls, until one of them has no such call any more. */
-const killAtCalls = async (scene: Scene, sharded: boolean, names: readonly string[], stride: number): Promise<readonly Wrong[]> => {
+const killAtCalls = async (
+  scene: Scene,
+  sharded: boolean,
+  names: readonly string[],
+  stride: number,
+): Promise<readonly Wrong[]> => {
   const stage = scene.stage()
   const wrong: Wrong[] = []
   for (const { name, calls, at } of CLASSES.filter((c) => names.includes(c.name))) {

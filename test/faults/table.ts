@@ -9,7 +9,12 @@ export const setup = (): (() => void) => {
   const file = join(folder, 'rows')
   process.env['SMELT_FAULTS_TABLE'] = file
   return () => {
-    const rows = existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as Row) : []
+    const rows = existsSync(file)
+      ? readFileSync(file, 'utf8')
+          .trimEnd()
+          .split('\n')
+          .map((line) => JSON.parse(line) as Row)
+      : []
     process.stdout.write(`\n${tableOf(rows)}\n`)
     rmSync(folder, { recursive: true, force: true })
   }

@@ -15,7 +15,10 @@ export interface Row {
 const FILE = process.env['SMELT_FAULTS_TABLE']
 
 /** Counts outcomes of one fault. */
-export const createTally = (fault: string, what: string): { see(outcome: string, wrong?: boolean): void; end(note?: string): Row } => {
+export const createTally = (
+  fault: string,
+  what: string,
+): { see(outcome: string, wrong?: boolean): void; end(note?: string): Row } => {
   const seen: Record<string, number> = {}
   let [runs, wrong] = [0, 0]
   return {
@@ -36,8 +39,15 @@ export const createTally = (fault: string, what: string): { see(outcome: string,
 export const tableOf = (rows: readonly Row[]): string => {
   const order = (row: Row): number => Number(/\d+/.exec(row.fault)?.[0] ?? 0)
   const line = ({ fault, what, runs, seen, wrong }: Row): string => {
-    const outcomes = Object.entries(seen).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, count]) => `${count} ${name}`).join(', ')
+    const outcomes = Object.entries(seen)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, count]) => `${count} ${name}`)
+      .join(', ')
     return `| ${fault} | ${what} | ${runs} | ${outcomes} | ${wrong} |`
   }
-  return ['| fault | tried | times | seen | wrong |', '|---|---|---|---|---|', ...[...rows].sort((a, b) => order(a) - order(b)).map(line)].join('\n')
+  return [
+    '| fault | tried | times | seen | wrong |',
+    '|---|---|---|---|---|',
+    ...[...rows].sort((a, b) => order(a) - order(b)).map(line),
+  ].join('\n')
 }

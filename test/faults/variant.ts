@@ -13,7 +13,10 @@ export interface Spoiling {
   readonly put: string
 }
 
-/** Makes a copy of the compiled program with some protection taken out; gives its main file. A pattern that is not there throws: nothing would be spoilt. */
+/**
+ * Makes a copy of the compiled program with some protection taken out; gives its main file. A pattern that is not there
+ * throws: nothing would be spoilt.
+ */
 export const makeVariant = (...spoilings: readonly Spoiling[]): string => {
   const folder = mkdtempSync(join(tmpdir(), 'smelt-variant-'))
   cleanup.add(() => rmSync(folder, { recursive: true, force: true }))
@@ -35,7 +38,9 @@ export const inWorkers = (code: string): Spoiling => ({
   put: `const { default: fs } = await import('node:fs')\n${code}\nconst kernels = `,
 })
 
-/** Lets every sync of a file, or of a folder, be told as done without being done; says on standard error how many were. */
+/**
+ * Lets every sync of a file, or of a folder, be told as done without being done; says on standard error how many were.
+ */
 const syncNothing = (what: 'file' | 'folder'): Spoiling => ({
   file: 'cli/main.js',
   find: /^#!.*\n/,
@@ -59,7 +64,11 @@ export const VARIANTS = {
   'does not sync files': [syncNothing('file')],
   'does not sync folders': [syncNothing('folder')],
   'writes in place': [
-    { file: 'safetensors/temporary.js', find: /export const temporaryName = \(name, runId\) => .*;/, put: 'export const temporaryName = (name) => name;' },
+    {
+      file: 'safetensors/temporary.js',
+      find: /export const temporaryName = \(name, runId\) => .*;/,
+      put: 'export const temporaryName = (name) => name;',
+    },
     { file: 'safetensors/output.js', find: /O_CREAT \| O_EXCL/, put: 'O_CREAT' },
   ],
 } as const satisfies Record<string, readonly Spoiling[]>

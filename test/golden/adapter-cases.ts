@@ -4,10 +4,12 @@ import { fileOf, tensorOf, type GoldenCase } from './case.js'
 type Alpha = number | null
 
 const scalar = (value: number): PlainTensor => ({ dtype: 'f32', shape: [], values: [Math.fround(value)] })
-const alphaOf = (module: string, alpha: Alpha): PlainFile => (alpha === null ? {} : { [`${module}.alpha`]: scalar(alpha) })
+const alphaOf = (module: string, alpha: Alpha): PlainFile =>
+  alpha === null ? {} : { [`${module}.alpha`]: scalar(alpha) }
 
 /** A tensor of an adapter by the role that the case gives it; absent where the case has none. */
-const factor = (c: GoldenCase, role: string, name: string): PlainFile => (c.inputs[role] === undefined ? {} : { [name]: tensorOf(c.inputs[role]) })
+const factor = (c: GoldenCase, role: string, name: string): PlainFile =>
+  c.inputs[role] === undefined ? {} : { [name]: tensorOf(c.inputs[role]) }
 
 const kohya = (c: GoldenCase, module: string, alpha: Alpha, suffix = ''): PlainFile => ({
   ...factor(c, `up${suffix}`, `${module}.lora_up.weight`),
@@ -17,14 +19,23 @@ const kohya = (c: GoldenCase, module: string, alpha: Alpha, suffix = ''): PlainF
 })
 
 const bake = (c: GoldenCase, model: PlainFile, adapter: PlainFile, expected: PlainFile): RecipeRun =>
-  runOf({ model, adapter }, { result: { op: 'adapter.apply', model: 'model', adapter: 'adapter', strength: c.params['multiplier'] } }, expected, {
-    adapters: ['adapter'], tolerance: c.tolerance,
-  })
+  runOf(
+    { model, adapter },
+    { result: { op: 'adapter.apply', model: 'model', adapter: 'adapter', strength: c.params['multiplier'] } },
+    expected,
+    {
+      adapters: ['adapter'],
+      tolerance: c.tolerance,
+    },
+  )
 
 const alpha = (c: GoldenCase): Alpha => (c.params['alpha'] ?? null) as Alpha
 
 /** One tensor, whose module is called as it is. */
-const plain = (make: (c: GoldenCase) => PlainFile) => (c: GoldenCase): RecipeRun => bake(c, fileOf(c.inputs, 'W'), make(c), fileOf(c.expected, 'result'))
+const plain =
+  (make: (c: GoldenCase) => PlainFile) =>
+  (c: GoldenCase): RecipeRun =>
+    bake(c, fileOf(c.inputs, 'W'), make(c), fileOf(c.expected, 'result'))
 
 /** What makes a model of so many rows a Flux. */
 const flux = (width: number): PlainFile => ({
@@ -33,19 +44,25 @@ const flux = (width: number): PlainFile => ({
 })
 
 /** A tensor of Flux that diffusers stores in another way. */
-const inFlux = (c: GoldenCase, width: number, tensor: string, module: string): RecipeRun => bake(
-  c,
-  { ...flux(width), [tensor]: tensorOf(c.inputs['W']) },
-  { ...factor(c, 'up', `transformer.${module}.lora_B.weight`), ...factor(c, 'down', `transformer.${module}.lora_A.weight`), ...alphaOf(`transformer.${module}`, alpha(c)) },
-  { ...flux(width), [tensor]: tensorOf(c.expected['result']) },
-)
+const inFlux = (c: GoldenCase, width: number, tensor: string, module: string): RecipeRun =>
+  bake(
+    c,
+    { ...flux(width), [tensor]: tensorOf(c.inputs['W']) },
+    {
+      ...factor(c, 'up', `transformer.${module}.lora_B.weight`),
+      ...factor(c, 'down', `transformer.${module}.lora_A.weight`),
+      ...alphaOf(`transformer.${module}`, alpha(c)),
+    },
+    { ...flux(width), [tensor]: tensorOf(c.expected['result']) },
+  )
 
 const rows = (c: GoldenCase): RecipeRun => {
   const [first, count] = [c.params['row_start'] as number, c.params['row_count'] as number]
   return inFlux(c, count, 'double_blocks.0.img_attn.qkv.weight', `transformer_blocks.0.attn.to_${'qkv'[first / count]}`)
 }
 
-const swapped = (c: GoldenCase): RecipeRun => inFlux(c, tensorOf(c.inputs['W']).shape[0]! / 2, 'final_layer.adaLN_modulation.1.weight', 'norm_out.linear')
+const swapped = (c: GoldenCase): RecipeRun =>
+  inFlux(c, tensorOf(c.inputs['W']).shape[0]! / 2, 'final_layer.adaLN_modulation.1.weight', 'norm_out.linear')
 
 const sum = (c: GoldenCase): RecipeRun => {
   const [alphas, strengths] = [c.params['alpha'] as readonly Alpha[], c.params['multiplier'] as readonly number[]]
@@ -55,15 +72,23 @@ const sum = (c: GoldenCase): RecipeRun => {
       one: { op: 'adapter.apply', model: 'model', adapter: 'first', strength: strengths[0] },
       both: { op: 'adapter.apply', model: 'one', adapter: 'second', strength: strengths[1] },
     },
-    fileOf(c.expected, 'result'), { adapters: ['first', 'second'], tolerance: c.tolerance },
+    fileOf(c.expected, 'result'),
+    { adapters: ['first', 'second'], tolerance: c.tolerance },
   )
 }
 
-/** LyCORIS writes an alpha that is right when it is divided by the rank; PEFT's own way, with a config, is tested in `test/adapters`. */
-const rankStabilised = (c: GoldenCase): PlainFile => kohya(c, 'x', (alpha(c) as number) * Math.sqrt(tensorOf(c.inputs['down']).shape[0]!))
+/**
+ * LyCORIS writes an alpha that is right when it is divided by the rank; PEFT's own way, with a config, is tested in
+ * `test/adapters`.
+ */
+const rankStabilised = (c: GoldenCase): PlainFile =>
+  kohya(c, 'x', (alpha(c) as number) * Math.sqrt(tensorOf(c.inputs['down']).shape[0]!))
 
 const loha = (c: GoldenCase): PlainFile => ({
-  ...Object.assign({}, ...['w1_a', 'w1_b', 'w2_a', 'w2_b'].map((role) => factor(c, role, `x.hada_${role}`))) as PlainFile,
+  ...(Object.assign(
+    {},
+    ...['w1_a', 'w1_b', 'w2_a', 'w2_b'].map((role) => factor(c, role, `x.hada_${role}`)),
+  ) as PlainFile),
   ...alphaOf('x', alpha(c)),
 })
 

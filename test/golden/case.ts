@@ -8,7 +8,10 @@ export const GOLDEN_FOLDER = process.env['SMELT_GOLDEN'] ?? fileURLToPath(new UR
 
 export const SOURCES = ['daremerge', 'mergekit', 'sd-mecha', 'mergelm', 'lora'] as const
 
-/** A value of a case: a tensor, a list of tensor names, an error that must happen, or kinds that no mapped operation uses. */
+/**
+ * A value of a case: a tensor, a list of tensor names, an error that must happen, or kinds that no mapped operation
+ * uses.
+ */
 export type GoldenValue =
   | PlainTensor
   | { readonly type: 'keys'; readonly values?: readonly string[]; readonly ref?: string }
@@ -31,7 +34,8 @@ export interface GoldenCase {
 const readJson = (name: string): unknown => JSON.parse(readFileSync(join(GOLDEN_FOLDER, `${name}.json`), 'utf8'))
 
 /** All cases of all sources. */
-export const readCases = (): readonly GoldenCase[] => SOURCES.flatMap((source) => readJson(source) as readonly GoldenCase[])
+export const readCases = (): readonly GoldenCase[] =>
+  SOURCES.flatMap((source) => readJson(source) as readonly GoldenCase[])
 
 let keyLists: Readonly<Record<string, readonly string[]>> | undefined
 
@@ -44,7 +48,10 @@ export const keysOf = (value: GoldenValue | undefined): readonly string[] => {
 }
 
 /** The numbers of a map by tensor name; an aligned one stands beside a list of names among the inputs. */
-export const mapOf = (value: GoldenValue | undefined, inputs: GoldenCase['inputs']): Readonly<Record<string, number>> => {
+export const mapOf = (
+  value: GoldenValue | undefined,
+  inputs: GoldenCase['inputs'],
+): Readonly<Record<string, number>> => {
   if (value === undefined || !('type' in value)) throw new Error('not a map')
   if (value.type === 'map') return value.entries
   if (value.type !== 'aligned') throw new Error('not a map')
@@ -60,13 +67,17 @@ export const tensorOf = (value: GoldenValue | undefined): PlainTensor => {
 
 /** The tensors of a role: `a:in.0.weight` is `in.0.weight` of `a`; a role alone is a single tensor, called `x`. */
 export const fileOf = (values: Readonly<Record<string, GoldenValue>>, role: string): PlainFile =>
-  Object.fromEntries(Object.entries(values).flatMap(([key, value]) => {
-    const [found, ...name] = key.split(':')
-    return found === role ? [[name.join(':') || 'x', tensorOf(value)]] : []
-  }))
+  Object.fromEntries(
+    Object.entries(values).flatMap(([key, value]) => {
+      const [found, ...name] = key.split(':')
+      return found === role ? [[name.join(':') || 'x', tensorOf(value)]] : []
+    }),
+  )
 
 /** The roles of a numbered family that a case has: `m1`, `m2`, … for the prefix `m`. */
 export const numbered = (values: Readonly<Record<string, GoldenValue>>, prefix: string): readonly string[] => {
   const roles = new Set(Object.keys(values).map((key) => key.split(':')[0]!))
-  return [...roles].filter((role) => role.startsWith(prefix) && /^\d+$/.test(role.slice(prefix.length))).sort((x, y) => Number(x.slice(prefix.length)) - Number(y.slice(prefix.length)))
+  return [...roles]
+    .filter((role) => role.startsWith(prefix) && /^\d+$/.test(role.slice(prefix.length)))
+    .sort((x, y) => Number(x.slice(prefix.length)) - Number(y.slice(prefix.length)))
 }

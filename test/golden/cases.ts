@@ -1,7 +1,16 @@
 import { runOf, type PlainFile, type PlainTensor, type RecipeRun } from '../support/recipe-run.js'
 import { ADAPTERS } from './adapter-cases.js'
 import { fileOf, keysOf, numbered, tensorOf, type GoldenCase } from './case.js'
-import { gradientBlock, gradientCombine, gradientEdit, gradientElement, gradientMbw, gradientShell, gradientShellElement, layerGradient } from './ratio-maps.js'
+import {
+  gradientBlock,
+  gradientCombine,
+  gradientEdit,
+  gradientElement,
+  gradientMbw,
+  gradientShell,
+  gradientShellElement,
+  layerGradient,
+} from './ratio-maps.js'
 import { UNMAPPED } from './unmapped.js'
 
 /** Why a case is not run. */
@@ -12,56 +21,109 @@ type Files = Record<string, PlainFile>
 
 const number = (c: GoldenCase, key: string): number => c.params[key] as number
 const list = (c: GoldenCase, key: string): readonly number[] => c.params[key] as readonly number[]
-const files = (c: GoldenCase, ...roles: readonly string[]): Files => Object.fromEntries(roles.map((role) => [role, fileOf(c.inputs, role)]))
+const files = (c: GoldenCase, ...roles: readonly string[]): Files =>
+  Object.fromEntries(roles.map((role) => [role, fileOf(c.inputs, role)]))
 const result = (c: GoldenCase, role = 'result'): PlainFile => fileOf(c.expected, role)
 const numel = (tensor: PlainTensor): number => tensor.values.length
 const count = (file: PlainFile): number => Object.values(file).reduce((n, tensor) => n + numel(tensor), 0)
 const mapFile = (file: PlainFile, change: (tensor: PlainTensor) => PlainTensor): PlainFile =>
   Object.fromEntries(Object.entries(file).map(([name, tensor]) => [name, change(tensor)]))
-const zeros = (file: PlainFile): PlainFile => mapFile(file, (tensor) => ({ ...tensor, values: tensor.values.map(() => 0) }))
+const zeros = (file: PlainFile): PlainFile =>
+  mapFile(file, (tensor) => ({ ...tensor, values: tensor.values.map(() => 0) }))
 /** Steps that make masks of files, under `<role>_mask`. */
-const loads = (roles: readonly string[]): Steps => Object.fromEntries(roles.map((role) => [`${role}_mask`, { op: 'mask.load', file: role }]))
-const run = (c: GoldenCase, inputs: Files, steps: Steps, more: { readonly delta?: boolean; readonly falseMayBeAbsent?: boolean } = {}, expected = result(c)): RecipeRun =>
-  runOf(inputs, steps, expected, { ...more, tolerance: c.tolerance })
+const loads = (roles: readonly string[]): Steps =>
+  Object.fromEntries(roles.map((role) => [`${role}_mask`, { op: 'mask.load', file: role }]))
+const run = (
+  c: GoldenCase,
+  inputs: Files,
+  steps: Steps,
+  more: { readonly delta?: boolean; readonly falseMayBeAbsent?: boolean } = {},
+  expected = result(c),
+): RecipeRun => runOf(inputs, steps, expected, { ...more, tolerance: c.tolerance })
 
-const blend = (method: string): Mapping => (c) => {
-  if (c.params['t'] === undefined) return 't is a tensor here; keep is one number for each tensor'
-  return run(c, files(c, 'a', 'b'), { result: { op: 'merge.blend', a: 'a', b: 'b', keep: 1 - number(c, 't'), method } })
-}
+const blend =
+  (method: string): Mapping =>
+  (c) => {
+    if (c.params['t'] === undefined) return 't is a tensor here; keep is one number for each tensor'
+    return run(c, files(c, 'a', 'b'), {
+      result: { op: 'merge.blend', a: 'a', b: 'b', keep: 1 - number(c, 't'), method },
+    })
+  }
 
 const isZero = (file: PlainFile): boolean => Object.values(file).every(({ values }) => values.every((x) => x === 0))
 
 /**
- * The method is over the flattened tensor, so a vector that is not to be taken by `lerp` is given as a matrix of one row. To the cases a
+ * The method is over the flattened tensor, so a vector that is not to be taken by `lerp` is given as a matrix of one
+ * row. To the cases a
  * tensor of zeros is at a right angle to everything; here it has no direction, and `lerp` is taken.
  */
 const slerp: Mapping = (c) => {
   if (c.params['dot_threshold'] !== 0.9995) return 'another threshold than 0.9995 for parallel tensors'
-  const asRow = (tensor: PlainTensor): PlainTensor => (c.params['lerp_1d'] === false && tensor.shape.length === 1 ? { ...tensor, shape: [1, ...tensor.shape] } : tensor)
+  const asRow = (tensor: PlainTensor): PlainTensor =>
+    c.params['lerp_1d'] === false && tensor.shape.length === 1 ? { ...tensor, shape: [1, ...tensor.shape] } : tensor
   const { a, b } = files(c, 'a', 'b') as { readonly a: PlainFile; readonly b: PlainFile }
   const t = number(c, 't')
-  const onLine = (tensor: PlainTensor, name: string): PlainTensor => ({ ...tensor, values: tensor.values.map((x, i) => (1 - t) * x + t * b[name]!.values[i]!) })
-  const expected = isZero(a) || isZero(b) ? Object.fromEntries(Object.entries(a).map(([name, tensor]) => [name, onLine(tensor, name)])) : result(c)
-  return run(c, { a: mapFile(a, asRow), b: mapFile(b, asRow) }, { result: { op: 'merge.blend', a: 'a', b: 'b', keep: 1 - t, method: 'slerp' } }, {}, mapFile(expected, asRow))
+  const onLine = (tensor: PlainTensor, name: string): PlainTensor => ({
+    ...tensor,
+    values: tensor.values.map((x, i) => (1 - t) * x + t * b[name]!.values[i]!),
+  })
+  const expected =
+    isZero(a) || isZero(b)
+      ? Object.fromEntries(Object.entries(a).map(([name, tensor]) => [name, onLine(tensor, name)]))
+      : result(c)
+  return run(
+    c,
+    { a: mapFile(a, asRow), b: mapFile(b, asRow) },
+    { result: { op: 'merge.blend', a: 'a', b: 'b', keep: 1 - t, method: 'slerp' } },
+    {},
+    mapFile(expected, asRow),
+  )
 }
 
 const METHODS: Readonly<Record<string, string>> = {
-  blend: 'lerp', blend_after: 'lerp', lerp: 'lerp', slerp: 'slerp', cubic: 'cubic', smoothstep: 'cubic', cosine: 'cosine', cosine_interp: 'cosine', scaled_add: 'scaled_add',
-  colorize: 'lerp', bislerp: 'lerp',
+  blend: 'lerp',
+  blend_after: 'lerp',
+  lerp: 'lerp',
+  slerp: 'slerp',
+  cubic: 'cubic',
+  smoothstep: 'cubic',
+  cosine: 'cosine',
+  cosine_interp: 'cosine',
+  scaled_add: 'scaled_add',
+  colorize: 'lerp',
+  bislerp: 'lerp',
 }
 
-const SIGNS: Readonly<Record<string, string>> = { none: 'off', layer_sum: 'sum', layer_count: 'count', elementwise_sum: 'off', elementwise_count: 'off' }
+const SIGNS: Readonly<Record<string, string>> = {
+  none: 'off',
+  layer_sum: 'sum',
+  layer_count: 'count',
+  elementwise_sum: 'off',
+  elementwise_count: 'off',
+}
 
 const keepOf = (weights: unknown): Readonly<Record<string, number>> =>
-  Object.fromEntries(Object.entries(weights as Readonly<Record<string, number>>).map(([name, weight]) => [name, 1 - weight]))
+  Object.fromEntries(
+    Object.entries(weights as Readonly<Record<string, number>>).map(([name, weight]) => [name, 1 - weight]),
+  )
 
 /** The mask of a case, which protects nothing of a tensor it does not know. */
-const masked = (c: GoldenCase): { readonly roles: readonly string[]; readonly keys: Readonly<Record<string, unknown>> } =>
-  Object.keys(fileOf(c.inputs, 'mask')).length === 0 ? { roles: [], keys: {} } : { roles: ['mask'], keys: { mask: 'mask_mask', unmasked: 'merge' } }
+const masked = (
+  c: GoldenCase,
+): { readonly roles: readonly string[]; readonly keys: Readonly<Record<string, unknown>> } =>
+  Object.keys(fileOf(c.inputs, 'mask')).length === 0
+    ? { roles: [], keys: {} }
+    : { roles: ['mask'], keys: { mask: 'mask_mask', unmasked: 'merge' } }
 
 const dareKeys = (c: GoldenCase, kept: readonly string[]): Readonly<Record<string, unknown>> => ({
-  op: 'merge.dare', a: 'a', b: 'b', kept: kept.map((role) => `${role}_mask`),
-  drop: number(c, 'drop_rate'), ties: SIGNS[String(c.params['sign_filter'])], rescale: c.params['rescale'], iterations: number(c, 'iterations'),
+  op: 'merge.dare',
+  a: 'a',
+  b: 'b',
+  kept: kept.map((role) => `${role}_mask`),
+  drop: number(c, 'drop_rate'),
+  ties: SIGNS[String(c.params['sign_filter'])],
+  rescale: c.params['rescale'],
+  iterations: number(c, 'iterations'),
 })
 
 const dare: Mapping = (c) => {
@@ -77,38 +139,97 @@ const dareMerge: Mapping = (c) => {
   const blending = c.params['method'] === 'blend_after' ? 'after' : 'each'
   return run(c, files(c, 'a', 'b', ...kept, ...roles), {
     ...loads([...kept, ...roles]),
-    result: { ...dareKeys(c, kept), ...keys, method, blend: blending, keep: keepOf(c.params['weight_b']), missing: 'keep' },
+    result: {
+      ...dareKeys(c, kept),
+      ...keys,
+      method,
+      blend: blending,
+      keep: keepOf(c.params['weight_b']),
+      missing: 'keep',
+    },
   })
 }
 
-const maskedBlend = (keep: (c: GoldenCase) => Readonly<Record<string, number>>): Mapping => (c) => {
-  const method = METHODS[String(c.params['method'])]
-  if (method === undefined) return `method ${c.params['method']} is not among merge.blend's`
-  const { roles, keys } = masked(c)
-  return run(c, files(c, 'a', 'b', ...roles), { ...loads(roles), result: { op: 'merge.blend', a: 'a', b: 'b', method, ...keys, keep: keep(c), missing: 'keep' } })
-}
+const maskedBlend =
+  (keep: (c: GoldenCase) => Readonly<Record<string, number>>): Mapping =>
+  (c) => {
+    const method = METHODS[String(c.params['method'])]
+    if (method === undefined) return `method ${c.params['method']} is not among merge.blend's`
+    const { roles, keys } = masked(c)
+    return run(c, files(c, 'a', 'b', ...roles), {
+      ...loads(roles),
+      result: { op: 'merge.blend', a: 'a', b: 'b', method, ...keys, keep: keep(c), missing: 'keep' },
+    })
+  }
 
-const GROUPS: Readonly<Record<string, string>> = { time: 'time_embed', label: 'label_emb', input: 'input_blocks', middle: 'middle_block', output: 'output_blocks', out: 'out' }
+const GROUPS: Readonly<Record<string, string>> = {
+  time: 'time_embed',
+  label: 'label_emb',
+  input: 'input_blocks',
+  middle: 'middle_block',
+  output: 'output_blocks',
+  out: 'out',
+}
 
 /** Groups as patterns; a group without tensors in the case has no rule, because a pattern must select something. */
 const groupRules = (c: GoldenCase): Readonly<Record<string, number>> => {
   const names = Object.keys(fileOf(c.inputs, 'a'))
   const weights = c.params['weight_b'] as Readonly<Record<string, number>>
-  return Object.fromEntries(Object.entries(GROUPS).flatMap(([group, part]) => {
-    const prefix = `diffusion_model.${part}`
-    return weights[group] !== undefined && names.some((name) => name.startsWith(`${prefix}.`)) ? [[prefix, 1 - weights[group]]] : []
-  }))
+  return Object.fromEntries(
+    Object.entries(GROUPS).flatMap(([group, part]) => {
+      const prefix = `diffusion_model.${part}`
+      return weights[group] !== undefined && names.some((name) => name.startsWith(`${prefix}.`))
+        ? [[prefix, 1 - weights[group]]]
+        : []
+    }),
+  )
 }
 
 const magnitude: Mapping = (c) =>
-  run(c, files(c, 'a', 'b'), { result: { op: 'mask.magnitude', model: 'b', base: 'a', quantile: number(c, 'quantile'), select: c.params['select'], missing: 'keep' } }, {}, result(c, 'mask'))
+  run(
+    c,
+    files(c, 'a', 'b'),
+    {
+      result: {
+        op: 'mask.magnitude',
+        model: 'b',
+        base: 'a',
+        quantile: number(c, 'quantile'),
+        select: c.params['select'],
+        missing: 'keep',
+      },
+    },
+    {},
+    result(c, 'mask'),
+  )
 
 /** A mask that lacks a tensor and one that is false throughout it say the same, and the cases write the former. */
-const setOperation = (op: string): Mapping => (c) =>
-  run(c, files(c, 'a', 'b'), { ...loads(['a', 'b']), result: { op, masks: ['a_mask', 'b_mask'] } }, { falseMayBeAbsent: true })
+const setOperation =
+  (op: string): Mapping =>
+  (c) =>
+    run(
+      c,
+      files(c, 'a', 'b'),
+      { ...loads(['a', 'b']), result: { op, masks: ['a_mask', 'b_mask'] } },
+      { falseMayBeAbsent: true },
+    )
 
 const maskEdit: Mapping = (c) =>
-  run(c, files(c, 'mask'), { ...loads(['mask']), result: { op: 'mask.edit', mask: 'mask_mask', layers: c.params['patterns'], set: c.params['operation'] === 'true' } }, {}, result(c, 'mask'))
+  run(
+    c,
+    files(c, 'mask'),
+    {
+      ...loads(['mask']),
+      result: {
+        op: 'mask.edit',
+        mask: 'mask_mask',
+        layers: c.params['patterns'],
+        set: c.params['operation'] === 'true',
+      },
+    },
+    {},
+    result(c, 'mask'),
+  )
 
 const selectKeys: Mapping = (c) => {
   const one: PlainTensor = { dtype: 'f32', shape: [1], values: [1] }
@@ -116,13 +237,21 @@ const selectKeys: Mapping = (c) => {
   const inputs = { model: fileFor(keysOf(c.inputs['keys'])) }
   const steps = { result: { op: 'model.select', model: 'model', layers: c.params['patterns'] } }
   const expected = c.expected['selected']!
-  return 'type' in expected && expected.type === 'error' ? runOf(inputs, steps, 'refusal', { code: 'pattern-selects-nothing' }) : run(c, inputs, steps, {}, fileFor(keysOf(expected)))
+  return 'type' in expected && expected.type === 'error'
+    ? runOf(inputs, steps, 'refusal', { code: 'pattern-selects-nothing' })
+    : run(c, inputs, steps, {}, fileFor(keysOf(expected)))
 }
 
 const linear: Mapping = (c) => {
   const models = numbered(c.inputs, 'm')
   const weights = c.params['weight'] === undefined ? models.map(() => 1) : list(c, 'weight')
-  return run(c, files(c, ...models), { result: { op: 'merge.linear', models: models.map((model, i) => ({ model, weight: weights[i] })), normalize: c.params['normalize'] !== false } })
+  return run(c, files(c, ...models), {
+    result: {
+      op: 'merge.linear',
+      models: models.map((model, i) => ({ model, weight: weights[i] })),
+      normalize: c.params['normalize'] !== false,
+    },
+  })
 }
 
 /** Excluded names are left out of the first model, and so of the result. */
@@ -139,28 +268,44 @@ const average: Mapping = (c) => {
 
 const RESCALE: Readonly<Record<string, string>> = { none: 'off', l1: 'l1' }
 
-const family = (op: string, sparse: boolean): Mapping => (c) => {
-  const models = numbered(c.inputs, 'm')
-  const kept = numbered(c.inputs, 'keep_')
-  const shares = models.map((model, i) => ({
-    model, weight: list(c, 'weight')[i],
-    ...(sparse ? { density: list(c, 'density')[i] } : {}),
-    ...(c.params['gamma'] === undefined ? {} : { gamma: list(c, 'gamma')[i] }),
-    ...(kept.includes(`keep_${i + 1}`) ? { kept: `keep_${i + 1}_mask` } : {}),
-  }))
-  const rescale = sparse ? { rescale: RESCALE[String(c.params['rescale'])] } : {}
-  return run(c, files(c, 'base', ...models, ...kept), {
-    ...loads(kept),
-    result: { op, base: 'base', models: shares, normalize: c.params['normalize'], lambda: number(c, 'lambda'), ...rescale },
-  })
-}
+const family =
+  (op: string, sparse: boolean): Mapping =>
+  (c) => {
+    const models = numbered(c.inputs, 'm')
+    const kept = numbered(c.inputs, 'keep_')
+    const shares = models.map((model, i) => ({
+      model,
+      weight: list(c, 'weight')[i],
+      ...(sparse ? { density: list(c, 'density')[i] } : {}),
+      ...(c.params['gamma'] === undefined ? {} : { gamma: list(c, 'gamma')[i] }),
+      ...(kept.includes(`keep_${i + 1}`) ? { kept: `keep_${i + 1}_mask` } : {}),
+    }))
+    const rescale = sparse ? { rescale: RESCALE[String(c.params['rescale'])] } : {}
+    return run(c, files(c, 'base', ...models, ...kept), {
+      ...loads(kept),
+      result: {
+        op,
+        base: 'base',
+        models: shares,
+        normalize: c.params['normalize'],
+        lambda: number(c, 'lambda'),
+        ...rescale,
+      },
+    })
+  }
 
 const tiesOverModel: Mapping = (c) => {
   if (c.tags.includes('tie')) return 'a sum of exactly 0 takes the majority sign of the model here; smelt elects +'
   const models = numbered(c.inputs, 'm')
   const density = number(c, 'keep') / count(fileOf(c.inputs, 'base'))
   return run(c, files(c, 'base', ...models), {
-    result: { op: 'merge.ties', base: 'base', models: models.map((model) => ({ model, density })), scope: 'model', lambda: number(c, 'lambda') },
+    result: {
+      op: 'merge.ties',
+      base: 'base',
+      models: models.map((model) => ({ model, density })),
+      scope: 'model',
+      lambda: number(c, 'lambda'),
+    },
   })
 }
 
@@ -171,19 +316,40 @@ const maskMerging: Mapping = (c) => {
   const inputs = { ...files(c, 'base', ...models, ...kept), zero: zeros(fileOf(c.inputs, 'base')) }
   const base = c.params['masked'] === 'finetuned' ? 'zero' : 'base'
   const rescale = c.params['rescale'] === true ? 'density' : 'off'
-  const share = (i: number) => ({ model: models[i], density: 1 - drops[i]!, ...(random ? { kept: `keep_${i + 1}_mask` } : {}) })
+  const share = (i: number) => ({
+    model: models[i],
+    density: 1 - drops[i]!,
+    ...(random ? { kept: `keep_${i + 1}_mask` } : {}),
+  })
   if (random && apply !== 'ties_model') {
     const [normalize, lambda] = apply === 'average' ? [true, 1] : [false, number(c, 'lambda')]
-    return run(c, inputs, { ...loads(kept), result: { op: 'merge.dare_linear', base, models: models.map((_, i) => share(i)), normalize, lambda, rescale } })
+    return run(c, inputs, {
+      ...loads(kept),
+      result: { op: 'merge.dare_linear', base, models: models.map((_, i) => share(i)), normalize, lambda, rescale },
+    })
   }
   const n = count(fileOf(c.inputs, 'base'))
   const op = random ? 'merge.dare_linear' : 'merge.ties'
-  const single = (i: number) => ({ op, base, models: [random ? share(i) : { ...share(i), density: (n - Math.floor(n * drops[i]!)) / n }], rescale })
+  const single = (i: number) => ({
+    op,
+    base,
+    models: [random ? share(i) : { ...share(i), density: (n - Math.floor(n * drops[i]!)) / n }],
+    rescale,
+  })
   const steps = { ...loads(kept), ...Object.fromEntries(models.map((model, i) => [`${model}_masked`, single(i)])) }
   const all = models.map((model) => `${model}_masked`)
   if (apply === 'average') return run(c, inputs, { ...steps, result: { op: 'merge.linear', models: all } })
   const density = number(c, 'keep') / n
-  return run(c, inputs, { ...steps, result: { op: 'merge.ties', base: 'base', models: all.map((model) => ({ model, density })), scope: 'model', lambda: number(c, 'lambda') } })
+  return run(c, inputs, {
+    ...steps,
+    result: {
+      op: 'merge.ties',
+      base: 'base',
+      models: all.map((model) => ({ model, density })),
+      scope: 'model',
+      lambda: number(c, 'lambda'),
+    },
+  })
 }
 
 /** Differences are given as models over a base of zeros. */
@@ -192,76 +358,151 @@ const tiesMean: Mapping = (c) => {
   if (c.tags.includes('tie')) return 'keeps everything tied with the threshold; smelt keeps exactly so many'
   const [deltas, kept] = [numbered(c.inputs, 'delta_'), numbered(c.inputs, 'keep_')]
   const density = number(c, 'keep') / count(fileOf(c.inputs, deltas[0]!))
-  const dropped = (i: number) => ({ op: 'merge.dare_linear', base: 'zero', models: [{ model: deltas[i], density: 0.5, kept: `keep_${i + 1}_mask` }], rescale: 'off' })
-  const drop = kept.length === 0 ? {} : { ...loads(kept), ...Object.fromEntries(deltas.map((delta, i) => [`${delta}_dropped`, dropped(i)])) }
-  const lambda = c.params['rescale'] === true ? 1 / (1 - number(c, 'drop_rate')) : 1
-  return run(c, { ...files(c, ...deltas, ...kept), zero: zeros(fileOf(c.inputs, deltas[0]!)) }, {
-    ...drop,
-    result: { op: 'merge.ties', base: 'zero', models: deltas.map((delta) => ({ model: kept.length === 0 ? delta : `${delta}_dropped`, density })), lambda },
+  const dropped = (i: number) => ({
+    op: 'merge.dare_linear',
+    base: 'zero',
+    models: [{ model: deltas[i], density: 0.5, kept: `keep_${i + 1}_mask` }],
+    rescale: 'off',
   })
+  const drop =
+    kept.length === 0
+      ? {}
+      : { ...loads(kept), ...Object.fromEntries(deltas.map((delta, i) => [`${delta}_dropped`, dropped(i)])) }
+  const lambda = c.params['rescale'] === true ? 1 / (1 - number(c, 'drop_rate')) : 1
+  return run(
+    c,
+    { ...files(c, ...deltas, ...kept), zero: zeros(fileOf(c.inputs, deltas[0]!)) },
+    {
+      ...drop,
+      result: {
+        op: 'merge.ties',
+        base: 'zero',
+        models: deltas.map((delta) => ({ model: kept.length === 0 ? delta : `${delta}_dropped`, density })),
+        lambda,
+      },
+    },
+  )
 }
 
 /** One trimming alone: a merge of one difference over zeros. */
-const trimming = (c: GoldenCase, op: string, density: number, more: Readonly<Record<string, unknown>>, each: Readonly<Record<string, unknown>> = {}): RecipeRun => {
+const trimming = (
+  c: GoldenCase,
+  op: string,
+  density: number,
+  more: Readonly<Record<string, unknown>>,
+  each: Readonly<Record<string, unknown>> = {},
+): RecipeRun => {
   const random = op === 'merge.dare_linear'
-  return run(c, { ...files(c, 'delta', ...(random ? ['keep'] : [])), zero: zeros(fileOf(c.inputs, 'delta')) }, {
-    ...(random ? loads(['keep']) : {}),
-    result: { op, base: 'zero', models: [{ model: 'delta', density, ...each, ...(random ? { kept: 'keep_mask' } : {}) }], normalize: false, ...more },
-  })
+  return run(
+    c,
+    { ...files(c, 'delta', ...(random ? ['keep'] : [])), zero: zeros(fileOf(c.inputs, 'delta')) },
+    {
+      ...(random ? loads(['keep']) : {}),
+      result: {
+        op,
+        base: 'zero',
+        models: [{ model: 'delta', density, ...each, ...(random ? { kept: 'keep_mask' } : {}) }],
+        normalize: false,
+        ...more,
+      },
+    },
+  )
 }
 
 const sparsify: Mapping = (c) => {
   const rescale = RESCALE[String(c.params['rescale'])]
   if (rescale === undefined) return `smelt keeps no ${c.params['rescale']} norm`
-  if (c.params['kind'] === 'outliers') return trimming(c, 'merge.breadcrumbs', number(c, 'density'), { rescale }, { gamma: number(c, 'gamma') })
-  return trimming(c, c.params['kind'] === 'random' ? 'merge.dare_linear' : 'merge.ties', number(c, 'density'), { rescale })
+  if (c.params['kind'] === 'outliers')
+    return trimming(c, 'merge.breadcrumbs', number(c, 'density'), { rescale }, { gamma: number(c, 'gamma') })
+  return trimming(c, c.params['kind'] === 'random' ? 'merge.dare_linear' : 'merge.ties', number(c, 'density'), {
+    rescale,
+  })
 }
 
-const dareDrop: Mapping = (c) => trimming(c, 'merge.dare_linear', 1 - number(c, 'drop_rate'), { rescale: c.params['rescale'] === true ? 'density' : 'off' })
+const dareDrop: Mapping = (c) =>
+  trimming(c, 'merge.dare_linear', 1 - number(c, 'drop_rate'), {
+    rescale: c.params['rescale'] === true ? 'density' : 'off',
+  })
 
 const dropSmallest: Mapping = (c) => {
   if (c.tags.includes('tie')) return 'drops everything tied with the threshold; smelt keeps exactly so many'
   const [n, rate] = [count(fileOf(c.inputs, 'delta')), number(c, 'mask_rate')]
-  return trimming(c, 'merge.ties', (n - number(c, 'drop')) / n, { lambda: c.params['rescale'] === true && rate < 1 ? 1 / (1 - rate) : 1 })
+  return trimming(c, 'merge.ties', (n - number(c, 'drop')) / n, {
+    lambda: c.params['rescale'] === true && rate < 1 ? 1 / (1 - rate) : 1,
+  })
 }
 
-const subtract: Mapping = (c) => run(c, files(c, 'a', 'b'), { result: { op: 'model.subtract', a: 'a', b: 'b' } }, { delta: true })
+const subtract: Mapping = (c) =>
+  run(c, files(c, 'a', 'b'), { result: { op: 'model.subtract', a: 'a', b: 'b' } }, { delta: true })
 
-const scale: Mapping = (c) => run(c, files(c, 'm1'), { result: { op: 'model.scale', model: 'm1', factor: number(c, 'scale') } })
+const scale: Mapping = (c) =>
+  run(c, files(c, 'm1'), { result: { op: 'model.scale', model: 'm1', factor: number(c, 'scale') } })
 
 const addDelta: Mapping = (c) =>
-  run(c, { ...files(c, 'a', 'delta'), zero: zeros(fileOf(c.inputs, 'delta')) }, {
-    difference: { op: 'model.subtract', a: 'delta', b: 'zero' },
-    result: { op: 'model.add', a: 'a', delta: 'difference', strength: number(c, 'scale') },
-  })
+  run(
+    c,
+    { ...files(c, 'a', 'delta'), zero: zeros(fileOf(c.inputs, 'delta')) },
+    {
+      difference: { op: 'model.subtract', a: 'delta', b: 'zero' },
+      result: { op: 'model.add', a: 'a', delta: 'difference', strength: number(c, 'scale') },
+    },
+  )
 
 /** Noise is drawn by the operator, so that of a case is a file. */
 const addNoise: Mapping = (c) => {
   const method = METHODS[String(c.params['method'])]!
   const { roles, keys } = masked(c)
-  const noise = (strength: number) => ({ op: 'model.noise', model: 'a', noise: 'noise', layers: '*', strength, ...keys })
+  const noise = (strength: number) => ({
+    op: 'model.noise',
+    model: 'a',
+    noise: 'noise',
+    layers: '*',
+    strength,
+    ...keys,
+  })
   const weight = number(c, 'weight_noise')
   return run(c, files(c, 'a', 'noise', ...roles), {
     ...loads(roles),
-    ...(method === 'lerp' ? { result: noise(weight) } : { noisy: noise(1), result: { op: 'merge.blend', a: 'a', b: 'noisy', keep: 1 - weight, method } }),
+    ...(method === 'lerp'
+      ? { result: noise(weight) }
+      : { noisy: noise(1), result: { op: 'merge.blend', a: 'a', b: 'noisy', keep: 1 - weight, method } }),
   })
 }
 
 /** What upstream does changes the model; it is two steps here. */
 const normalizeAttention: Mapping = (c) => {
   const step = { op: 'model.normalize', a: 'a', b: 'b', magnify: c.params['magnify'], missing: 'keep' }
-  const upstream = { matched: { ...step, method: 'attn_only' }, result: { ...step, a: 'matched', method: 'all', layers: 'to_out' } }
-  const steps = { qk_only: { result: { ...step, method: 'attn_only' } }, compensated: { result: { ...step, method: 'q_norm' } }, upstream }
+  const upstream = {
+    matched: { ...step, method: 'attn_only' },
+    result: { ...step, a: 'matched', method: 'all', layers: 'to_out' },
+  }
+  const steps = {
+    qk_only: { result: { ...step, method: 'attn_only' } },
+    compensated: { result: { ...step, method: 'q_norm' } },
+    upstream,
+  }
   return run(c, files(c, 'a', 'b'), steps[c.params['variant'] as keyof typeof steps])
 }
 
 const normalizeWeight: Mapping = (c) =>
-  run(c, files(c, 'a', 'b'), { result: { op: 'model.normalize', a: 'a', b: 'b', method: 'all', magnify: c.params['magnify'], layers: c.params['variant'] === 'bias_kept' ? '!**.bias' : '*' } })
+  run(c, files(c, 'a', 'b'), {
+    result: {
+      op: 'model.normalize',
+      a: 'a',
+      b: 'b',
+      method: 'all',
+      magnify: c.params['magnify'],
+      layers: c.params['variant'] === 'bias_kept' ? '!**.bias' : '*',
+    },
+  })
 
 /** The factor is seen by what it makes of the first tensor. */
 const relativeNorm: Mapping = (c) => {
   const factor = tensorOf(c.expected['factor']).values[0]!
-  const expected = mapFile(fileOf(c.inputs, 'a'), (tensor) => ({ ...tensor, values: tensor.values.map((x) => x * factor) }))
+  const expected = mapFile(fileOf(c.inputs, 'a'), (tensor) => ({
+    ...tensor,
+    values: tensor.values.map((x) => x * factor),
+  }))
   return run(c, files(c, 'a', 'b'), { result: { op: 'model.normalize', a: 'a', b: 'b', method: 'all' } }, {}, expected)
 }
 
@@ -320,4 +561,5 @@ export const MAPPED: Readonly<Record<string, Mapping>> = {
 }
 
 /** A case as files, recipe and expectation, or why it is left out. */
-export const mapCase = (c: GoldenCase): RecipeRun | Reason => MAPPED[c.op]?.(c) ?? UNMAPPED[c.op] ?? `nothing is said of ${c.op}`
+export const mapCase = (c: GoldenCase): RecipeRun | Reason =>
+  MAPPED[c.op]?.(c) ?? UNMAPPED[c.op] ?? `nothing is said of ${c.op}`

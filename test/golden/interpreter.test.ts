@@ -12,7 +12,8 @@ const mapped = cases.flatMap((c) => {
 })
 
 test('every operation of the cases is either mapped to operators or explained', () => {
-  for (const op of new Set(cases.map((c) => c.op))) expect([op, Number(op in MAPPED) + Number(op in UNMAPPED)]).toEqual([op, 1])
+  for (const op of new Set(cases.map((c) => c.op)))
+    expect([op, Number(op in MAPPED) + Number(op in UNMAPPED)]).toEqual([op, 1])
 })
 
 test('of the mapped operations, a case in ten at most is left out', () => {

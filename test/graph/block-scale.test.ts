@@ -6,9 +6,19 @@ import { cutPasses } from '#src/graph/passes.js'
 import { createFingerprints } from '#src/plan/fingerprint.js'
 import type { TensorInfo } from '#src/tensor/info.js'
 
-const info = (name: string, dtype: TensorInfo['dtype'], ...shape: number[]): TensorInfo => ({ name, dtype, shape, file: 'f', begin: 0, end: 0 })
+const info = (name: string, dtype: TensorInfo['dtype'], ...shape: number[]): TensorInfo => ({
+  name,
+  dtype,
+  shape,
+  file: 'f',
+  begin: 0,
+  end: 0,
+})
 const dataOf = (values: Readonly<Record<string, readonly number[]>>): Data => ({
-  read: ({ name }) => Float64Array.from(values[name]!), bernoulli: () => new Uint8Array(), normal: () => new Float64Array(), uniform: () => new Float64Array(),
+  read: ({ name }) => Float64Array.from(values[name]!),
+  bernoulli: () => new Uint8Array(),
+  normal: () => new Float64Array(),
+  uniform: () => new Float64Array(),
 })
 const [WEIGHT, SCALE] = [info('x', 'F8_E4M3', 3, 4), info('s', 'F32', 2, 2)]
 const GRID = { shape: [3, 4], blocks: [2, 3] }
@@ -16,7 +26,13 @@ const NUMBERS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
 
 test('a scaled tensor is each number times the scale of its block', () => {
   const g = createGraph()
-  expect([...interpret([g.scaled(WEIGHT, SCALE, GRID)], 12, dataOf({ x: NUMBERS, s: [1, 10, 100, 1000] }))[0] as Float64Array]).toEqual([1, 2, 3, 40, 5, 6, 7, 80, 900, 1000, 1100, 12000])
+  expect([
+    ...(interpret(
+      [g.scaled(WEIGHT, SCALE, GRID)],
+      12,
+      dataOf({ x: NUMBERS, s: [1, 10, 100, 1000] }),
+    )[0] as Float64Array),
+  ]).toEqual([1, 2, 3, 40, 5, 6, 7, 80, 900, 1000, 1100, 12000])
 })
 
 test('a tensor that is scaled again has the greatest magnitude of each block at 448, NaN and infinities aside', () => {
@@ -25,7 +41,11 @@ test('a tensor that is scaled again has the greatest magnitude of each block at 
   const data = dataOf({ x: [1, -2, 3, 0, 4, NaN, -6, 0, Infinity, 896, 1, 448] })
   const scales = interpret([scale], 12, data)[0] as Float64Array
   expect([...scales.subarray(0, 4)]).toEqual([Math.fround(6 / 448), 1, 2, 1])
-  expect([...interpret([stored], 12, data)[0] as Float64Array]).toEqual([1, -2, 3, 0, 4, NaN, -6, 0, Infinity, 896, 1, 448].map((x, i) => x / scales[[0, 0, 0, 1, 0, 0, 0, 1, 2, 2, 2, 3][i]!]!))
+  expect([...(interpret([stored], 12, data)[0] as Float64Array)]).toEqual(
+    [1, -2, 3, 0, 4, NaN, -6, 0, Infinity, 896, 1, 448].map(
+      (x, i) => x / scales[[0, 0, 0, 1, 0, 0, 0, 1, 2, 2, 2, 3][i]!]!,
+    ),
+  )
 })
 
 describe('the scale of a block', () => {
@@ -41,12 +61,20 @@ test('scales are found in a sweep before the one that divides by them', () => {
   const g = createGraph()
   const { stored } = g.rescaled(g.scaled(WEIGHT, SCALE, GRID), GRID)
   const { passes } = cutPasses([{ value: stored, dtype: 'F8_E4M3' }])
-  expect(passes.map((p) => [p.takes.map((t) => t.stage), p.needs.length, p.draws.map((d) => d.type)])).toEqual([[['peaks'], 0, ['block-scale']], [[], 1, ['block-scale', 'block-scale']]])
+  expect(passes.map((p) => [p.takes.map((t) => t.stage), p.needs.length, p.draws.map((d) => d.type)])).toEqual([
+    [['peaks'], 0, ['block-scale']],
+    [[], 1, ['block-scale', 'block-scale']],
+  ])
 })
 
 test('a fingerprint is of the scale as it is of the numbers', () => {
   const g = createGraph()
-  const made = (digests: Readonly<Record<string, string>>) => createFingerprints(g.grouped, ({ name }) => digests[name]).of(g.scaled(WEIGHT, SCALE, GRID), { elements: 12, dtype: 'F32', allowNonFinite: false })
+  const made = (digests: Readonly<Record<string, string>>) =>
+    createFingerprints(g.grouped, ({ name }) => digests[name]).of(g.scaled(WEIGHT, SCALE, GRID), {
+      elements: 12,
+      dtype: 'F32',
+      allowNonFinite: false,
+    })
   expect(made({ x: 'a', s: 'b' })).toBeDefined()
   expect(made({ x: 'a', s: 'b' })).not.toBe(made({ x: 'a', s: 'c' }))
   expect(made({ x: 'a' })).toBeUndefined()

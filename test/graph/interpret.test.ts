@@ -3,8 +3,20 @@ import { createGraph } from '#src/graph/graph.js'
 import { interpret, interpretJobs, type Data } from '#src/graph/interpret.js'
 import type { TensorInfo } from '#src/tensor/info.js'
 
-const stored: Readonly<Record<string, readonly number[]>> = { p: [1, -4, 2, 2], q: [3, -2, 0, 0.5], flags: [0, 1, 0.25, 0], r: [-3, 4] }
-const info = (name: string): TensorInfo => ({ name, dtype: 'F32', shape: [stored[name]!.length], file: 'f', begin: 0, end: 0 })
+const stored: Readonly<Record<string, readonly number[]>> = {
+  p: [1, -4, 2, 2],
+  q: [3, -2, 0, 0.5],
+  flags: [0, 1, 0.25, 0],
+  r: [-3, 4],
+}
+const info = (name: string): TensorInfo => ({
+  name,
+  dtype: 'F32',
+  shape: [stored[name]!.length],
+  file: 'f',
+  begin: 0,
+  end: 0,
+})
 const data: Data = {
   read: ({ name }) => Float64Array.from(stored[name]!),
   bernoulli: (stream, n, p) => Uint8Array.from({ length: n }, (_, i) => (i % 2 === stream.draw && p === 0.5 ? 1 : 0)),
@@ -61,7 +73,9 @@ describe('masks', () => {
 
 describe('measures', () => {
   test('sum, dot, norm and count are over all elements', () => {
-    expect([g.sum(p), g.dot(p, q), g.norm(p), g.count(g.compare('equal', p, 2))].map((root) => evaluate(root))).toEqual([1, 12, 5, 2])
+    expect([g.sum(p), g.dot(p, q), g.norm(p), g.count(g.compare('equal', p, 2))].map((root) => evaluate(root))).toEqual(
+      [1, 12, 5, 2],
+    )
   })
 
   test('a sum is not rounded to float32', () => {
@@ -84,19 +98,32 @@ describe('measures', () => {
 })
 
 describe('measures over a group', () => {
-  const jobs = [{ roots: [g.top(p, 0.5, 'w'), g.sum(p, 'w'), g.quantile(p, 0.5, 'w')], size: 4 }, { roots: [g.top(r, 0.5, 'w'), g.sum(r, 'w'), g.quantile(r, 1, 'w')], size: 2 }]
+  const jobs = [
+    { roots: [g.top(p, 0.5, 'w'), g.sum(p, 'w'), g.quantile(p, 0.5, 'w')], size: 4 },
+    { roots: [g.top(r, 0.5, 'w'), g.sum(r, 'w'), g.quantile(r, 1, 'w')], size: 2 },
+  ]
 
   test('see all jobs in their order, as if they were one tensor', () => {
-    const plain = interpretJobs(jobs, data).map((values) => values.map((value) => (typeof value === 'number' ? value : [...value])))
-    expect(plain).toEqual([[[0, 1, 0, 0], 2, 3], [[1, 1], 2, 4]])
+    const plain = interpretJobs(jobs, data).map((values) =>
+      values.map((value) => (typeof value === 'number' ? value : [...value])),
+    )
+    expect(plain).toEqual([
+      [[0, 1, 0, 0], 2, 3],
+      [[1, 1], 2, 4],
+    ])
   })
 
   test('break ties by the order of the jobs', () => {
     const two = [r, g.neg(r)].map((x) => ({ roots: [g.top(x, 0.75, 't')], size: 2 }))
-    expect(interpretJobs(two, data).map(([mask]) => [...(mask as Uint8Array)])).toEqual([[1, 1], [0, 1]])
+    expect(interpretJobs(two, data).map(([mask]) => [...(mask as Uint8Array)])).toEqual([
+      [1, 1],
+      [0, 1],
+    ])
   })
 
   test('take one operand of each job', () => {
-    expect(() => interpretJobs([{ roots: [g.top(p, 0.5, 'w'), g.top(q, 0.5, 'w')], size: 4 }], data)).toThrow('two operands')
+    expect(() => interpretJobs([{ roots: [g.top(p, 0.5, 'w'), g.top(q, 0.5, 'w')], size: 4 }], data)).toThrow(
+      'two operands',
+    )
   })
 })

@@ -10,9 +10,36 @@ import { decodingTables } from '#src/kernels/convert.js'
 import { createSession, feed } from '#src/run/sessions.js'
 
 /** Numbers that arithmetic is hard on: zeros, subnormals, neighbours, and numbers beyond which there is none. */
-const HARD = [0, -0, 1, -1, 0.1, -0.3, 1 / 3, 2 ** -149, -(2 ** -149), 2 ** -127, 1e-30, -1e-30, 16777217, -33554433, 1e30, -1e30, 3.4028234663852886e38, -3.4028234663852886e38]
+const HARD = [
+  0,
+  -0,
+  1,
+  -1,
+  0.1,
+  -0.3,
+  1 / 3,
+  2 ** -149,
+  -(2 ** -149),
+  2 ** -127,
+  1e-30,
+  -1e-30,
+  16777217,
+  -33554433,
+  1e30,
+  -1e30,
+  3.4028234663852886e38,
+  -3.4028234663852886e38,
+]
 const LITERALS = [...HARD, Infinity, -Infinity]
-const COLUMNS: Readonly<Record<string, Float32Array>> = Object.fromEntries(['x', 'y', 'z'].map((name, k) => [name, Float32Array.from({ length: 7 * HARD.length }, (_, i) => HARD[(i * (2 * k + 1) + Math.floor(i / HARD.length) * k) % HARD.length]!)]))
+const COLUMNS: Readonly<Record<string, Float32Array>> = Object.fromEntries(
+  ['x', 'y', 'z'].map((name, k) => [
+    name,
+    Float32Array.from(
+      { length: 7 * HARD.length },
+      (_, i) => HARD[(i * (2 * k + 1) + Math.floor(i / HARD.length) * k) % HARD.length]!,
+    ),
+  ]),
+)
 const N = 7 * HARD.length
 
 const createDice = (seed: number) => {
@@ -44,17 +71,38 @@ const pick = <T>(list: readonly T[], dice: (n: number) => number): T => list[dic
 const grow = (depth: number, dice: (n: number) => number): Tree => {
   const kind = depth === 0 ? dice(3) : 3 + dice(7)
   if (kind === 0 || kind === 1) return { type: 'column', name: pick(['x', 'y', 'z'], dice) }
-  if (kind === 2) return { type: dice(4) === 0 ? 'fill' : 'number', value: pick(dice(3) === 0 ? LITERALS : [0, -0, 1, -1, 0.1, 1e30, 1 / 3], dice) }
+  if (kind === 2)
+    return {
+      type: dice(4) === 0 ? 'fill' : 'number',
+      value: pick(dice(3) === 0 ? LITERALS : [0, -0, 1, -1, 0.1, 1e30, 1 / 3], dice),
+    }
   if (kind === 3) return { type: 'unary', op: pick(['neg', 'abs', 'sqrt', 'sign'], dice), x: grow(depth - 1, dice) }
-  if (kind < 7) return { type: 'binary', op: pick(['add', 'sub', 'mul', 'div', 'min', 'max'], dice), x: grow(dice(depth), dice), y: grow(depth - 1, dice) }
+  if (kind < 7)
+    return {
+      type: 'binary',
+      op: pick(['add', 'sub', 'mul', 'div', 'min', 'max'], dice),
+      x: grow(dice(depth), dice),
+      y: grow(depth - 1, dice),
+    }
   return { type: 'choose', mask: growMask(depth - 1, dice), x: grow(dice(depth), dice), y: grow(dice(depth), dice) }
 }
 const growMask = (depth: number, dice: (n: number) => number): Condition => {
   const kind = depth === 0 ? 9 : dice(10)
   if (kind === 0) return { type: 'all', value: dice(2) === 0 }
   if (kind === 1) return { type: 'not', x: growMask(depth - 1, dice) }
-  if (kind < 4) return { type: 'logic', op: pick(['and', 'or', 'xor'], dice), x: growMask(depth - 1, dice), y: growMask(depth - 1, dice) }
-  return { type: 'order', op: pick(['greater', 'greater-equal', 'less', 'less-equal', 'equal'], dice), x: { type: 'column', name: pick(['x', 'y', 'z'], dice) }, y: grow(Math.max(0, depth - 1), dice) }
+  if (kind < 4)
+    return {
+      type: 'logic',
+      op: pick(['and', 'or', 'xor'], dice),
+      x: growMask(depth - 1, dice),
+      y: growMask(depth - 1, dice),
+    }
+  return {
+    type: 'order',
+    op: pick(['greater', 'greater-equal', 'less', 'less-equal', 'equal'], dice),
+    x: { type: 'column', name: pick(['x', 'y', 'z'], dice) },
+    y: grow(Math.max(0, depth - 1), dice),
+  }
 }
 
 type Round = (x: number) => number
@@ -65,11 +113,25 @@ type Element = number | typeof OPEN
 type Meaning = { readonly uniform: number } | readonly Element[]
 
 const BINARY: Readonly<Record<Binary, (a: number, b: number) => number>> = {
-  add: (a, b) => a + b, sub: (a, b) => a - b, mul: (a, b) => a * b, div: (a, b) => a / b, min: Math.min, max: Math.max,
+  add: (a, b) => a + b,
+  sub: (a, b) => a - b,
+  mul: (a, b) => a * b,
+  div: (a, b) => a / b,
+  min: Math.min,
+  max: Math.max,
 }
-const UNARY: Readonly<Record<Unary, (a: number) => number>> = { neg: (a) => -a, abs: Math.abs, sqrt: Math.sqrt, sign: Math.sign }
+const UNARY: Readonly<Record<Unary, (a: number) => number>> = {
+  neg: (a) => -a,
+  abs: Math.abs,
+  sqrt: Math.sqrt,
+  sign: Math.sign,
+}
 const ORDER: Readonly<Record<Order, (a: number, b: number) => boolean>> = {
-  'greater': (a, b) => a > b, 'greater-equal': (a, b) => a >= b, 'less': (a, b) => a < b, 'less-equal': (a, b) => a <= b, 'equal': (a, b) => a === b,
+  greater: (a, b) => a > b,
+  'greater-equal': (a, b) => a >= b,
+  less: (a, b) => a < b,
+  'less-equal': (a, b) => a <= b,
+  equal: (a, b) => a === b,
 }
 
 /** What a tree means, by its words alone. What is made of an open number is open. */
@@ -77,8 +139,11 @@ const mean = (tree: Tree, round: Round): Meaning => {
   const each = (value: Meaning, i: number): Element => ('uniform' in value ? round(value.uniform) : value[i]!)
   const elements = (make: (i: number) => Element): readonly Element[] => Array.from({ length: N }, (_, i) => make(i))
   switch (tree.type) {
-    case 'column': return [...COLUMNS[tree.name]!]
-    case 'number': case 'fill': return { uniform: tree.value }
+    case 'column':
+      return [...COLUMNS[tree.name]!]
+    case 'number':
+    case 'fill':
+      return { uniform: tree.value }
     case 'unary': {
       const x = mean(tree.x, round)
       if ('uniform' in x) return { uniform: UNARY[tree.op](x.uniform) }
@@ -97,7 +162,11 @@ const mean = (tree: Tree, round: Round): Meaning => {
         const [a, b] = [each(x, i), each(y, i)]
         if (a === OPEN || b === OPEN) return OPEN
         // Zeros may have either sign, and of a number and none either may be the smaller.
-        if ((tree.op === 'div' && b === 0) || ((tree.op === 'min' || tree.op === 'max') && (Number.isNaN(a) || Number.isNaN(b)))) return OPEN
+        if (
+          (tree.op === 'div' && b === 0) ||
+          ((tree.op === 'min' || tree.op === 'max') && (Number.isNaN(a) || Number.isNaN(b)))
+        )
+          return OPEN
         return round(BINARY[tree.op](a, b))
       })
     }
@@ -115,14 +184,16 @@ const mean = (tree: Tree, round: Round): Meaning => {
 }
 const meanMask = (condition: Condition, round: Round): boolean | readonly (boolean | typeof OPEN)[] => {
   switch (condition.type) {
-    case 'all': return condition.value
+    case 'all':
+      return condition.value
     case 'not': {
       const x = meanMask(condition.x, round)
       return typeof x === 'boolean' ? !x : x.map((is) => (is === OPEN ? OPEN : !is))
     }
     case 'logic': {
       const [x, y] = [meanMask(condition.x, round), meanMask(condition.y, round)]
-      const join = (a: boolean, b: boolean): boolean => (condition.op === 'and' ? a && b : condition.op === 'or' ? a || b : a !== b)
+      const join = (a: boolean, b: boolean): boolean =>
+        condition.op === 'and' ? a && b : condition.op === 'or' ? a || b : a !== b
       if (typeof x === 'boolean' && typeof y === 'boolean') return join(x, y)
       return Array.from({ length: N }, (_, i) => {
         const [a, b] = [typeof x === 'boolean' ? x : x[i]!, typeof y === 'boolean' ? y : y[i]!]
@@ -143,28 +214,47 @@ const graph = createGraph()
 const stored = (name: string) => ({ name, dtype: 'F32' as const, shape: [N], file: 'f', begin: 0, end: 4 * N })
 const build = (tree: Tree): Operand => {
   switch (tree.type) {
-    case 'column': return graph.read(stored(tree.name))
-    case 'number': return graph.number(tree.value)
-    case 'fill': return graph.fill(tree.value)
-    case 'unary': return graph[tree.op](build(tree.x))
-    case 'binary': return graph[tree.op](build(tree.x), build(tree.y))
-    case 'choose': return graph.choose(buildMask(tree.mask), build(tree.x), build(tree.y))
+    case 'column':
+      return graph.read(stored(tree.name))
+    case 'number':
+      return graph.number(tree.value)
+    case 'fill':
+      return graph.fill(tree.value)
+    case 'unary':
+      return graph[tree.op](build(tree.x))
+    case 'binary':
+      return graph[tree.op](build(tree.x), build(tree.y))
+    case 'choose':
+      return graph.choose(buildMask(tree.mask), build(tree.x), build(tree.y))
   }
 }
 const buildMask = (condition: Condition): Mask => {
   switch (condition.type) {
-    case 'all': return graph.constant(condition.value)
-    case 'not': return graph.not(buildMask(condition.x))
-    case 'logic': return graph[condition.op](buildMask(condition.x), buildMask(condition.y))
-    case 'order': return graph.compare(condition.op, build(condition.x), build(condition.y))
+    case 'all':
+      return graph.constant(condition.value)
+    case 'not':
+      return graph.not(buildMask(condition.x))
+    case 'logic':
+      return graph[condition.op](buildMask(condition.x), buildMask(condition.y))
+    case 'order':
+      return graph.compare(condition.op, build(condition.x), build(condition.y))
   }
 }
-const toTensor = (x: Operand): Tensor => (typeof x !== 'number' && x.kind === 'tensor' ? x : graph.fill(x as Scalar | number))
+const toTensor = (x: Operand): Tensor =>
+  typeof x !== 'number' && x.kind === 'tensor' ? x : graph.fill(x as Scalar | number)
 
-const data: Data = { read: ({ name }) => Float64Array.from(COLUMNS[name]!), bernoulli: () => new Uint8Array(), normal: () => new Float64Array(), uniform: () => new Float64Array() }
+const data: Data = {
+  read: ({ name }) => Float64Array.from(COLUMNS[name]!),
+  bernoulli: () => new Uint8Array(),
+  normal: () => new Float64Array(),
+  uniform: () => new Float64Array(),
+}
 
 const feedsOf = ({ program, reads, draws, uniforms, needsLength }: Assembly) => {
-  const columns = [...reads.map((view) => COLUMNS[view.tensor.name]!), ...draws.map((d) => new Uint8Array(N).fill(d.type === 'constant' && d.value ? 1 : 0))]
+  const columns = [
+    ...reads.map((view) => COLUMNS[view.tensor.name]!),
+    ...draws.map((d) => new Uint8Array(N).fill(d.type === 'constant' && d.value ? 1 : 0)),
+  ]
   const numbers = uniforms.map((u) => Float32Array.of(createScalars(() => NaN)(u as Scalar)))
   const all = [...columns, ...numbers, ...(needsLength ? [BigInt64Array.of(BigInt(N))] : [])]
   return Object.fromEntries(program.inputs.map((port, i) => [port.name, feed(port, all[i]! as Float32Array)] as const))
@@ -175,7 +265,10 @@ const run = async (roots: readonly Tensor[]): Promise<readonly Float32Array[]> =
   const assembly = assemble(roots.map((value) => ({ value, dtype: 'F32' })))
   const session = await createSession(encodeOnnx(lowerFor('cpu', assembly.program), decodingTables()))
   const results = assembly.program.outputs.map(() => new Float32Array(N))
-  await session.run(feedsOf(assembly), Object.fromEntries(assembly.program.outputs.map((port, i) => [port.name, feed(port, results[i]!)])))
+  await session.run(
+    feedsOf(assembly),
+    Object.fromEntries(assembly.program.outputs.map((port, i) => [port.name, feed(port, results[i]!)])),
+  )
   await session.release()
   return results
 }
@@ -184,12 +277,17 @@ const run = async (roots: readonly Tensor[]): Promise<readonly Float32Array[]> =
 const plain = (x: number): number => (Number.isNaN(x) ? NaN : x === 0 ? 0 : x)
 const differences = (tree: Tree, found: ArrayLike<number>, round: Round): readonly string[] => {
   const meant = mean(tree, round)
-  return Array.from({ length: N }, (_, i) => ('uniform' in meant ? round(meant.uniform) : meant[i]!))
-    .flatMap((x, i) => (x === OPEN || Object.is(plain(x), plain(found[i]!)) ? [] : [`${JSON.stringify(tree)} at ${i}: ${x} became ${found[i]}`]))
+  return Array.from({ length: N }, (_, i) => ('uniform' in meant ? round(meant.uniform) : meant[i]!)).flatMap((x, i) =>
+    x === OPEN || Object.is(plain(x), plain(found[i]!))
+      ? []
+      : [`${JSON.stringify(tree)} at ${i}: ${x} became ${found[i]}`],
+  )
 }
 
 const PER_PROGRAM = 50
-test.each(Array.from({ length: 14 }, (_, i) => [`trees ${i * PER_PROGRAM} to ${(i + 1) * PER_PROGRAM - 1}`, i] as const))('an expression means what it says, however it is rewritten: %s', async (_what, seed) => {
+test.each(
+  Array.from({ length: 14 }, (_, i) => [`trees ${i * PER_PROGRAM} to ${(i + 1) * PER_PROGRAM - 1}`, i] as const),
+)('an expression means what it says, however it is rewritten: %s', async (_what, seed) => {
   const dice = createDice(seed + 1)
   const trees = Array.from({ length: PER_PROGRAM }, () => grow(1 + dice(4), dice))
   const roots = trees.map((tree) => toTensor(build(tree)))
@@ -215,13 +313,31 @@ test('a choice between any two numbers gives these numbers', async () => {
 
 test('arithmetic stands for a choice where it gives the same numbers, and only there', () => {
   const mask = graph.compare('less', graph.read(stored('x')), graph.read(stored('y')))
-  const ops = (yes: Operand, no: Operand): string => assemble([{ value: graph.choose(mask, yes, no), dtype: 'F32' }]).program.instructions.map((i) => i.op).filter((op) => op !== 'Less').join(' ')
-  expect([ops(1, 0), ops(1, -1), ops(0.5, 0.25), ops(graph.read(stored('z')), 0), ops(3, 0)]).toEqual(['Cast', 'Cast Mul Add', 'Cast Mul Add', 'Cast Mul', 'Cast Mul'])
-  expect([ops(1, 1e30), ops(0.1, 1e8), ops(Infinity, 0), ops(3e38, -3e38), ops(graph.read(stored('z')), 1)]).toEqual(['Where', 'Where', 'Where', 'Where', 'Where'])
+  const ops = (yes: Operand, no: Operand): string =>
+    assemble([{ value: graph.choose(mask, yes, no), dtype: 'F32' }])
+      .program.instructions.map((i) => i.op)
+      .filter((op) => op !== 'Less')
+      .join(' ')
+  expect([ops(1, 0), ops(1, -1), ops(0.5, 0.25), ops(graph.read(stored('z')), 0), ops(3, 0)]).toEqual([
+    'Cast',
+    'Cast Mul Add',
+    'Cast Mul Add',
+    'Cast Mul',
+    'Cast Mul',
+  ])
+  expect([ops(1, 1e30), ops(0.1, 1e8), ops(Infinity, 0), ops(3e38, -3e38), ops(graph.read(stored('z')), 1)]).toEqual([
+    'Where',
+    'Where',
+    'Where',
+    'Where',
+    'Where',
+  ])
 })
 
 test('little is left open', () => {
   const dice = createDice(99)
-  const elements = Array.from({ length: 200 }, () => mean(grow(1 + dice(4), dice), Math.fround)).flatMap((meant) => ('uniform' in meant ? [] : meant))
+  const elements = Array.from({ length: 200 }, () => mean(grow(1 + dice(4), dice), Math.fround)).flatMap((meant) =>
+    'uniform' in meant ? [] : meant,
+  )
   expect(elements.filter((x) => x === OPEN).length / elements.length).toBeLessThan(0.25)
 })

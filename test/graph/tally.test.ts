@@ -7,7 +7,10 @@ import { addElements, addTally, emptyTally } from '#src/run/histograms.js'
 
 const info = (size: number) => ({ name: 'x', dtype: 'F32', shape: [size], file: 'f', begin: 0, end: 4 * size }) as const
 const dataOf = (values: readonly number[]): Data => ({
-  read: () => Float64Array.from(values), bernoulli: () => new Uint8Array(), normal: () => new Float64Array(), uniform: () => new Float64Array(),
+  read: () => Float64Array.from(values),
+  bernoulli: () => new Uint8Array(),
+  normal: () => new Float64Array(),
+  uniform: () => new Float64Array(),
 })
 
 test('the least and the greatest pass over NaN, and are infinities where there is no number', () => {
@@ -22,7 +25,9 @@ test('a tally by place has count, sum, squares, least and greatest of every cell
   const g = createGraph()
   const tally = g.tally(g.read(info(6)), { by: 'place', rows: 2, columns: 3, gridRows: 1, gridColumns: 2 })
   // Columns 0 and 1 are the first cell, column 2 the second.
-  expect([...interpret([tally], 6, dataOf([1, 2, 10, 3, -4, NaN]))[0] as Float64Array]).toEqual([4, 2, 30, -4, 3, 1, 10, 100, 10, 10])
+  expect([...(interpret([tally], 6, dataOf([1, 2, 10, 3, -4, NaN]))[0] as Float64Array)]).toEqual([
+    4, 2, 30, -4, 3, 1, 10, 100, 10, 10,
+  ])
 })
 
 test('a tally by value counts the greatest number in the last cell', () => {
@@ -38,7 +43,10 @@ test('the bounds of a tally are found in a sweep before it, together with what e
   const x = g.read(info(5))
   const [low, high] = [g.least(x), g.greatest(x)]
   const tally = g.tally(x, { by: 'value', low, high, count: 4 })
-  const { passes } = cutPasses([], [low, high, g.sum(x), tally].filter((e) => e.type !== 'literal') as Parameters<typeof cutPasses>[1])
+  const { passes } = cutPasses(
+    [],
+    [low, high, g.sum(x), tally].filter((e) => e.type !== 'literal') as Parameters<typeof cutPasses>[1],
+  )
   expect(passes.map((pass) => pass.takes.map((t) => t.stage))).toEqual([['min', 'max', 'sum'], ['tally']])
   expect(passes[1]!.needs.map((m) => m.id)).toEqual([low.id, high.id])
 })
@@ -51,7 +59,9 @@ test('equal tallies are one', () => {
 })
 
 describe('what workers count agrees with the interpreter, however the tensor is cut', () => {
-  const values = Float32Array.from({ length: 13 * 29 }, (_, i) => (i % 17 === 0 ? NaN : i % 53 === 0 ? Infinity : Math.round(1e4 * Math.sin(i)) / 64))
+  const values = Float32Array.from({ length: 13 * 29 }, (_, i) =>
+    i % 17 === 0 ? NaN : i % 53 === 0 ? Infinity : Math.round(1e4 * Math.sin(i)) / 64,
+  )
   test.each([
     { by: 'place', rows: 13, columns: 29, gridRows: 4, gridColumns: 7 },
     { by: 'place', rows: 13, columns: 29, gridRows: 13, gridColumns: 29 },
@@ -64,7 +74,8 @@ describe('what workers count agrees with the interpreter, however the tensor is 
     for (const cut of [1, 10, 100, 1000]) {
       const [first, second] = [emptyTally(cells), emptyTally(cells)]
       const half = 5 * cut
-      for (let at = 0; at < values.length; at += cut) addElements(at < half ? first : second, cells, values.subarray(at, at + cut), at)
+      for (let at = 0; at < values.length; at += cut)
+        addElements(at < half ? first : second, cells, values.subarray(at, at + cut), at)
       addTally(first, second)
       expect(first).toEqual(expected)
     }

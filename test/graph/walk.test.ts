@@ -50,21 +50,37 @@ test('a set of numbers has what was added, however large', () => {
   const ids = createIdSet()
   ids.add(5)
   ids.add(1_000_000)
-  expect([4, 5, 6, 999_999, 1_000_000, 2_000_000].map((id) => ids.has(id))).toEqual([false, true, false, false, true, false])
+  expect([4, 5, 6, 999_999, 1_000_000, 2_000_000].map((id) => ids.has(id))).toEqual([
+    false,
+    true,
+    false,
+    false,
+    true,
+    false,
+  ])
 })
 
 test('expressions deeper than the stack are cut into passes, interpreted, evaluated and fingerprinted', () => {
   const g = createGraph()
   const deep = chain(g, DEEP)
   const { passes } = cutPasses([{ value: g.mul(deep, g.sum(deep)), dtype: 'F32' }])
-  expect(passes.map((p) => [p.takes.length, p.program.instructions.length])).toEqual([[1, DEEP], [0, DEEP + 1]])
+  expect(passes.map((p) => [p.takes.length, p.program.instructions.length])).toEqual([
+    [1, DEEP],
+    [0, DEEP + 1],
+  ])
   expect([...(interpret([deep], 2, DATA)[0] as Float64Array)]).toEqual([1, 2])
   expect(subjectOf(deep)?.tensor.name).toBe('x')
 
   let scalar: Scalar = g.sum(g.read(info('x')))
   for (let i = 0; i < DEEP; i++) scalar = g.add(scalar, 1)
   expect(createScalars(() => 3)(scalar)).toBe(DEEP + 3)
-  expect(createFingerprints(g.grouped, () => 'content').of(g.mul(deep, scalar), { elements: 2, dtype: 'F32', allowNonFinite: false })).toMatch(/^[0-9a-f]{32}$/)
+  expect(
+    createFingerprints(g.grouped, () => 'content').of(g.mul(deep, scalar), {
+      elements: 2,
+      dtype: 'F32',
+      allowNonFinite: false,
+    }),
+  ).toMatch(/^[0-9a-f]{32}$/)
 })
 
 test('a scalar that is made of another twice, and that of another twice, is looked through once', () => {
@@ -88,7 +104,9 @@ test('of a chain of masks every one is fingerprinted, in proportion to its lengt
       return mask
     })
     const prints = createFingerprints(g.grouped, () => 'content')
-    return entered(() => masks.forEach((mask) => prints.of(mask, { elements: 2, dtype: 'BOOL', allowNonFinite: false })))
+    return entered(() =>
+      masks.forEach((mask) => prints.of(mask, { elements: 2, dtype: 'BOOL', allowNonFinite: false })),
+    )
   }
   expect(work(2000)).toBeLessThan(2.2 * work(1000))
 })

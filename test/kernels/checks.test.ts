@@ -10,7 +10,11 @@ const CASES: Readonly<Record<FloatDtype, Case>> = {
   F8_E5M2: { bytes: 1, finite: [0x7bn, 0xfbn, 0x00n], refused: [0x7cn, 0xfcn, 0x7dn, 0xffn] },
   F16: { bytes: 2, finite: [0x7bffn, 0xfbffn, 0x0001n], refused: [0x7c00n, 0xfc00n, 0x7c01n, 0xfe00n] },
   BF16: { bytes: 2, finite: [0x7f7fn, 0xff7fn, 0x0001n], refused: [0x7f80n, 0xff80n, 0x7f81n, 0xffc0n] },
-  F32: { bytes: 4, finite: [0x7f7fffffn, 0xff7fffffn, 1n], refused: [0x7f800000n, 0xff800000n, 0x7f800001n, 0xffc00000n] },
+  F32: {
+    bytes: 4,
+    finite: [0x7f7fffffn, 0xff7fffffn, 1n],
+    refused: [0x7f800000n, 0xff800000n, 0x7f800001n, 0xffc00000n],
+  },
   F64: {
     bytes: 8,
     finite: [0x7fefffffffffffffn, 0xffefffffffffffffn, 0x00000000fff00000n],
@@ -26,27 +30,30 @@ const write = (at: number, bytes: number, code: bigint): void => {
   for (let i = 0; i < bytes; i++) view[i] = Number((code >> BigInt(8 * i)) & 0xffn)
 }
 
-test.each(Object.entries(CASES) as [FloatDtype, Case][])('%s: the first NaN or infinity is found at every place', (dtype, { bytes, finite, refused }) => {
-  const n = 71
-  for (const shift of bytes === 8 ? [0, 3] : [0, 1, 2, 5]) {
-    const at = start + shift
-    const reset = (i: number): void => write(at + i * bytes, bytes, finite[i % finite.length]!)
-    for (let i = 0; i < n; i++) reset(i)
-    expect(kernels.firstNonFinite(at, n, dtype)).toBe(-1)
-    for (let place = 0; place < n; place++) {
-      write(at + place * bytes, bytes, refused[place % refused.length]!)
-      expect(kernels.firstNonFinite(at, n, dtype)).toBe(place)
-      // What lies after the end is not looked at.
-      expect(kernels.firstNonFinite(at, place, dtype)).toBe(-1)
-      if (place + 1 < n) {
-        write(at + (n - 1) * bytes, bytes, refused[0]!)
+test.each(Object.entries(CASES) as [FloatDtype, Case][])(
+  '%s: the first NaN or infinity is found at every place',
+  (dtype, { bytes, finite, refused }) => {
+    const n = 71
+    for (const shift of bytes === 8 ? [0, 3] : [0, 1, 2, 5]) {
+      const at = start + shift
+      const reset = (i: number): void => write(at + i * bytes, bytes, finite[i % finite.length]!)
+      for (let i = 0; i < n; i++) reset(i)
+      expect(kernels.firstNonFinite(at, n, dtype)).toBe(-1)
+      for (let place = 0; place < n; place++) {
+        write(at + place * bytes, bytes, refused[place % refused.length]!)
         expect(kernels.firstNonFinite(at, n, dtype)).toBe(place)
-        reset(n - 1)
+        // What lies after the end is not looked at.
+        expect(kernels.firstNonFinite(at, place, dtype)).toBe(-1)
+        if (place + 1 < n) {
+          write(at + (n - 1) * bytes, bytes, refused[0]!)
+          expect(kernels.firstNonFinite(at, n, dtype)).toBe(place)
+          reset(n - 1)
+        }
+        reset(place)
       }
-      reset(place)
     }
-  }
-})
+  },
+)
 
 test('every code of the small dtypes is judged as its fields say', () => {
   const judge = (dtype: FloatDtype, type: typeof Uint8Array | typeof Uint16Array, code: number): boolean => {

@@ -4,8 +4,24 @@ import { anyFloats, kernels, normals, put, written, writtenFloats } from './memo
 
 /** `finite` is the number of finite codes of one sign; `tiny` the smallest number above 0; `one` the code of 1. */
 const FORMATS = {
-  F16: { codes: Uint16Array, finite: 0x7c00, mantissa: 10, tiny: 2 ** -24, largest: 65504, one: 0x3c00, overflow: 0x7c00 },
-  BF16: { codes: Uint16Array, finite: 0x7f80, mantissa: 7, tiny: 2 ** -133, largest: 3.3895313892515355e38, one: 0x3f80, overflow: 0x7f80 },
+  F16: {
+    codes: Uint16Array,
+    finite: 0x7c00,
+    mantissa: 10,
+    tiny: 2 ** -24,
+    largest: 65504,
+    one: 0x3c00,
+    overflow: 0x7c00,
+  },
+  BF16: {
+    codes: Uint16Array,
+    finite: 0x7f80,
+    mantissa: 7,
+    tiny: 2 ** -133,
+    largest: 3.3895313892515355e38,
+    one: 0x3f80,
+    overflow: 0x7f80,
+  },
   F8_E4M3: { codes: Uint8Array, finite: 0x7f, mantissa: 3, tiny: 2 ** -9, largest: 448, one: 0x38, overflow: 0x7f },
   F8_E5M2: { codes: Uint8Array, finite: 0x7c, mantissa: 2, tiny: 2 ** -16, largest: 57344, one: 0x3c, overflow: 0x7c },
 } as const satisfies Record<SmallFloat, object>
@@ -46,7 +62,12 @@ describe.each(formats)('%s', (dtype, { codes, finite, mantissa, tiny, largest, o
       expected.push(code, code, code % 2 === 0 ? code : code + 1, code + 1)
     }
     expect(encode(dtype, Float32Array.from(values)).join() === expected.join()).toBe(true)
-    expect(encode(dtype, Float32Array.from(values, (v) => -v)).join() === expected.map((code) => code | sign).join()).toBe(true)
+    expect(
+      encode(
+        dtype,
+        Float32Array.from(values, (v) => -v),
+      ).join() === expected.map((code) => code | sign).join(),
+    ).toBe(true)
   })
 
   test('a number too large becomes infinity, or NaN where there is none', () => {
@@ -84,7 +105,12 @@ test.each([
     const got = writtenFloats(n, n % 5, (at) => decodeKernel(put(some, n % 3), n, at))
     expect(Buffer.from(got.buffer).equals(Buffer.from(decode(dtype, some).buffer))).toBe(true)
   }
-  for (const x of [anyFloats(50_001, 1), normals(50_002, 2), normals(50_003, 3).map((v) => v * 2 ** -12), normals(10, 4)]) {
+  for (const x of [
+    anyFloats(50_001, 1),
+    normals(50_002, 2),
+    normals(50_003, 3).map((v) => v * 2 ** -12),
+    normals(10, 4),
+  ]) {
     const got = written(x.length, x.length % 5, (at) => encodeKernel(put(x, x.length % 7), x.length, at))
     expect(Buffer.from(got).equals(Buffer.from(encode(dtype, x)))).toBe(true)
   }
@@ -99,7 +125,12 @@ test('BF16: the kernels equal the plain conversions in every bit, and a NaN that
     const plain = bitsOf(decode('BF16', some))
     expect(got.every((bits, i) => bits === plain[i] || (some[i]! & 0x7fff) > 0x7f80)).toBe(true)
   }
-  for (const x of [anyFloats(50_001, 1), normals(50_002, 2), normals(50_003, 3).map((v) => v * 2 ** -120), normals(10, 4)]) {
+  for (const x of [
+    anyFloats(50_001, 1),
+    normals(50_002, 2),
+    normals(50_003, 3).map((v) => v * 2 ** -120),
+    normals(10, 4),
+  ]) {
     const got = written(2 * x.length, x.length % 5, (at) => kernels.encodeBF16(put(x, x.length % 7), x.length, at))
     expect(Buffer.from(got).equals(Buffer.from(encode('BF16', x).buffer))).toBe(true)
   }

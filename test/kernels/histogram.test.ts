@@ -1,6 +1,15 @@
 import { expect, test } from 'vitest'
 import * as reference from '#src/kernels/reference.js'
-import { addPairs, FIRST_NON_FINITE_BIN, HIGH_BINS, LOW_BINS, NEAR, selectBin, toMagnitude, toPairs } from '#src/kernels/selection.js'
+import {
+  addPairs,
+  FIRST_NON_FINITE_BIN,
+  HIGH_BINS,
+  LOW_BINS,
+  NEAR,
+  selectBin,
+  toMagnitude,
+  toPairs,
+} from '#src/kernels/selection.js'
 import { anyFloats, kernels, normals, put, randomWords } from './memory-of.js'
 
 const high = kernels.alloc(4 * HIGH_BINS)
@@ -36,7 +45,8 @@ test('all histograms equal their twins at every length and alignment', () => {
     expect(same(countHigh(x, n % 16), reference.histogramHigh(x))).toBe(true)
     const bin = n === 0 ? 0 : (new Uint32Array(x.buffer)[n - 1]! & 0x7fffffff) >>> 15
     expect(same(countLow(x, bin, n % 16), reference.histogramLow(x, bin))).toBe(true)
-    for (const base of [bin, Math.max(0, bin - 1), Math.max(0, bin - 2)]) expect(same(countNear(x, base, n % 16), reference.histogramNear(x, base))).toBe(true)
+    for (const base of [bin, Math.max(0, bin - 1), Math.max(0, bin - 2)])
+      expect(same(countNear(x, base, n % 16), reference.histogramNear(x, base))).toBe(true)
   }
   const x = anyFloats(100_003, 1)
   expect(same(countHigh(x), reference.histogramHigh(x))).toBe(true)
@@ -46,7 +56,8 @@ test('histograms add up over the pieces of a tensor', () => {
   const x = normals(30_001, 2)
   const at = put(x)
   kernels.view(Uint32Array, high, HIGH_BINS).fill(0)
-  for (let start = 0; start < x.length; start += 7000) kernels.histogramHigh(at + 4 * start, Math.min(7000, x.length - start), high)
+  for (let start = 0; start < x.length; start += 7000)
+    kernels.histogramHigh(at + 4 * start, Math.min(7000, x.length - start), high)
   expect(same(kernels.view(Uint32Array, high, HIGH_BINS).slice(), reference.histogramHigh(x))).toBe(true)
 })
 

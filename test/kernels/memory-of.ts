@@ -32,7 +32,8 @@ export const writtenFloats = (n: number, shift: number, write: (at: number) => v
   new Float32Array(written(4 * n, shift, write).buffer)
 
 /** Random float32 bit patterns: every exponent, denormals, and NaN and infinity now and then. */
-export const anyFloats = (n: number, k1: number): Float32Array<ArrayBuffer> => new Float32Array(randomWords(n, k1).buffer)
+export const anyFloats = (n: number, k1: number): Float32Array<ArrayBuffer> =>
+  new Float32Array(randomWords(n, k1).buffer)
 
 /** Random finite float32 of ordinary size. */
 export const normals = (n: number, k1: number): Float32Array<ArrayBuffer> => {

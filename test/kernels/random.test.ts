@@ -30,10 +30,12 @@ const DRAWS: Readonly<Record<string, Draw>> = {
   },
 }
 
-const bytesOf = (view: ArrayBufferView): Buffer => Buffer.from(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength)
+const bytesOf = (view: ArrayBufferView): Buffer =>
+  Buffer.from(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength)
 
 describe.each(Object.entries(DRAWS))('%s', (_, { bytes, run, twin }) => {
-  const draw = (start: number, n: number, shift = 0): Buffer => bytesOf(written(n * bytes, shift, (at) => run(at, start, n, key)))
+  const draw = (start: number, n: number, shift = 0): Buffer =>
+    bytesOf(written(n * bytes, shift, (at) => run(at, start, n, key)))
 
   test('equals its twin at every length, start and alignment', () => {
     for (let n = 0; n <= 50; n++) expect(draw(7 * n, n, n % 16).equals(bytesOf(twin(7 * n, n, key)))).toBe(true)
@@ -49,7 +51,8 @@ describe.each(Object.entries(DRAWS))('%s', (_, { bytes, run, twin }) => {
     const whole = draw(2 ** 32 - 700, 1500)
     for (const size of [1, 3, 16, 61, 499]) {
       const pieces: Buffer[] = []
-      for (let at = 0; at < 1500; at += size) pieces.push(draw(2 ** 32 - 700 + at, Math.min(size, 1500 - at), size % 16))
+      for (let at = 0; at < 1500; at += size)
+        pieces.push(draw(2 ** 32 - 700 + at, Math.min(size, 1500 - at), size % 16))
       expect(Buffer.concat(pieces).equals(whole)).toBe(true)
     }
   })
@@ -63,7 +66,8 @@ test('the bits of a key never change', () => {
 })
 
 test('a probability of 0 never happens and one of 1 always does', () => {
-  const ones = (p: number): number => written(100_003, 5, (at) => kernels.bernoulli(at, 0, 100_003, key, p)).reduce((sum, m) => sum + m, 0)
+  const ones = (p: number): number =>
+    written(100_003, 5, (at) => kernels.bernoulli(at, 0, 100_003, key, p)).reduce((sum, m) => sum + m, 0)
   expect([0, 2 ** -34, 1 - 2 ** -34, 1].map(ones)).toEqual([0, 0, 100_003, 100_003])
 })
 
@@ -74,7 +78,8 @@ test('an element is chosen exactly when its bits, read as a fraction, are below 
 })
 
 test('a part without a share is never chosen, also at either end', () => {
-  const draw = (shares: readonly number[]): Uint8Array => written(50_000, 0, (at) => kernels.partition(at, 0, 50_000, key, shares))
+  const draw = (shares: readonly number[]): Uint8Array =>
+    written(50_000, 0, (at) => kernels.partition(at, 0, 50_000, key, shares))
   const seen = (shares: readonly number[]): number[] => [...new Set(draw(shares))].sort((a, b) => a - b)
   expect(seen([0, 0, 1, 0, 2, 0])).toEqual([2, 4])
   expect(seen([1])).toEqual([0])

@@ -1,4 +1,5 @@
-// Draws by the hundred million, and streams against each other. Bounds are 4.5 standard errors: perfect randomness fails one in 150,000 such checks.
+// Draws by the hundred million, and streams against each other. Bounds are 4.5 standard errors: perfect randomness
+// fails one in 150,000 such checks.
 import { describe, expect, test } from 'vitest'
 import { deriveKey, type RandomKey } from '#src/kernels/key.js'
 import { kernels } from './memory-of.js'
@@ -6,7 +7,10 @@ import { kernels } from './memory-of.js'
 const MANY = 100_000_000
 const PIECE = 10_000_000
 const SIGMAS = 4.5
-/** Kolmogorov's distribution exceeds this as rarely as a normal value exceeds 4.5 sigma on either side: √(ln(2 / 6.8e-6) / 2). */
+/**
+ * Kolmogorov's distribution exceeds this as rarely as a normal value exceeds 4.5 sigma on either side: √(ln(2 / 6.8e-6)
+ * / 2).
+ */
 const KOLMOGOROV = 2.509
 
 const words = { seed: 42, step: 'drop', draw: 0, tensor: 'blocks.0.weight' }
@@ -58,26 +62,37 @@ const below = (x: number): number => {
 }
 
 test('the distribution that normal values are compared with is right where tables have it', () => {
-  const known: readonly (readonly [number, number])[] = [[0, 0.5], [1, 0.841344746068543], [2, 0.977249868051821], [3, 0.998650101968370], [3.5, 0.999767370920964], [-4, 3.16712418331199e-5], [5, 0.999999713348428]]
+  const known: readonly (readonly [number, number])[] = [
+    [0, 0.5],
+    [1, 0.841344746068543],
+    [2, 0.977249868051821],
+    [3, 0.99865010196837],
+    [3.5, 0.999767370920964],
+    [-4, 3.16712418331199e-5],
+    [5, 0.999999713348428],
+  ]
   for (const [x, p] of known) expect(below(x)).toBeCloseTo(p, 13)
 })
 
 describe('100,000,000 draws', () => {
-  test.each([0.5, 0.1, 0.3, 0.999, 1e-3, 1e-6])('are yes with probability %f, and as unevenly in blocks as chance has it', (p) => {
-    const block = 100_000
-    const counts = new Float64Array(MANY / block)
-    eachPiece((start, n) => {
-      kernels.bernoulli(out, start, n, key, p)
-      for (let at = 0; at < n; at += block) counts[(start + at) / block] = kernels.sumMask(out + at, block)
-    })
-    const total = counts.reduce((x, y) => x + y)
-    const variance = p * (1 - p)
-    within(`bernoulli ${p}, count`, total, MANY * p, Math.sqrt(MANY * variance))
-    // With too few in a block the sum of squares is no chi-square; the whole is counted above all the same.
-    if (block * variance < 50) return
-    const chi = counts.reduce((sum, count) => sum + (count - block * p) ** 2, 0) / (block * variance)
-    within(`bernoulli ${p}, blocks`, chi, counts.length, Math.sqrt(2 * counts.length))
-  })
+  test.each([0.5, 0.1, 0.3, 0.999, 1e-3, 1e-6])(
+    'are yes with probability %f, and as unevenly in blocks as chance has it',
+    (p) => {
+      const block = 100_000
+      const counts = new Float64Array(MANY / block)
+      eachPiece((start, n) => {
+        kernels.bernoulli(out, start, n, key, p)
+        for (let at = 0; at < n; at += block) counts[(start + at) / block] = kernels.sumMask(out + at, block)
+      })
+      const total = counts.reduce((x, y) => x + y)
+      const variance = p * (1 - p)
+      within(`bernoulli ${p}, count`, total, MANY * p, Math.sqrt(MANY * variance))
+      // With too few in a block the sum of squares is no chi-square; the whole is counted above all the same.
+      if (block * variance < 50) return
+      const chi = counts.reduce((sum, count) => sum + (count - block * p) ** 2, 0) / (block * variance)
+      within(`bernoulli ${p}, blocks`, chi, counts.length, Math.sqrt(2 * counts.length))
+    },
+  )
 
   test.each<[string, readonly number[]]>([
     ['four uneven', [0.5, 0.2, 0.25, 0.05]],
@@ -151,7 +166,8 @@ describe('100,000,000 draws', () => {
     within('normal, kurtosis', kurtosis, 3, Math.sqrt(24 / MANY))
     for (const far of [0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5]) {
       const p = below(-far)
-      const count = (from: number, to: number): number => bins.subarray((from + edge) * fine, (to + edge) * fine).reduce((x, y) => x + y, 0)
+      const count = (from: number, to: number): number =>
+        bins.subarray((from + edge) * fine, (to + edge) * fine).reduce((x, y) => x + y, 0)
       within(`normal, below −${far}`, count(-edge, -far), MANY * p, Math.sqrt(MANY * p * (1 - p)))
       within(`normal, above ${far}`, count(far, edge), MANY * p, Math.sqrt(MANY * p * (1 - p)))
     }
@@ -162,7 +178,11 @@ describe('100,000,000 draws', () => {
 const N = 4_000_000
 const LAGS = 16
 
-const drawn = <T extends Uint32Array | Float32Array>(type: { new (n: number): T }, run: (out: number, start: number, n: number, key: RandomKey) => void, of: RandomKey): T => {
+const drawn = <T extends Uint32Array | Float32Array>(
+  type: { new (n: number): T },
+  run: (out: number, start: number, n: number, key: RandomKey) => void,
+  of: RandomKey,
+): T => {
   run(out, 0, N + LAGS, of)
   const copy = new type(N + LAGS)
   new Uint8Array(copy.buffer).set(kernels.view(Uint8Array, out, copy.byteLength))
@@ -181,7 +201,10 @@ const expectUnrelated = (label: string, a: RandomKey, b: RandomKey): void => {
   const [u, v] = [drawn(Float32Array, kernels.gaussian, a), drawn(Float32Array, kernels.gaussian, b)]
   const own = a === b
   for (let lag = own ? 1 : 0; lag <= LAGS; lag++) {
-    for (const [way, p, q, r, s] of [['ahead', x, y, u, v], ['behind', y, x, v, u]] as const) {
+    for (const [way, p, q, r, s] of [
+      ['ahead', x, y, u, v],
+      ['behind', y, x, v, u],
+    ] as const) {
       if (way === 'behind' && (own || lag === 0)) continue
       let [differ, product] = [0, 0]
       for (let i = 0; i < N; i++) {
@@ -209,5 +232,6 @@ describe('bits and normal values of two streams are unrelated, up to 16 elements
 
   test('one stream and itself', () => expectUnrelated('itself', key, key))
 
-  test('and a copy of a stream is found out', () => expect(() => expectUnrelated('a copy', key, { ...key })).toThrow('a copy, bits, 0 ahead'))
+  test('and a copy of a stream is found out', () =>
+    expect(() => expectUnrelated('a copy', key, { ...key })).toThrow('a copy, bits, 0 ahead'))
 })

@@ -7,7 +7,12 @@ const PAIRS = 1_000_000
 const key = deriveKey({ seed: 42, step: 'drop', draw: 0, tensor: 'blocks.0.weight' })
 const out = kernels.alloc(4 * N)
 
-const draw = (run: (out: number, start: number, n: number, key: RandomKey) => void, k: RandomKey, n: number, start = 0): Float32Array => {
+const draw = (
+  run: (out: number, start: number, n: number, key: RandomKey) => void,
+  k: RandomKey,
+  n: number,
+  start = 0,
+): Float32Array => {
   run(out, start, n, k)
   return kernels.view(Float32Array, out, n).slice()
 }
@@ -49,7 +54,9 @@ test('uniform values have the mean, the variance and the even spread of their di
 })
 
 // The probability that a normal value is further from 0 than 1, 2, 3, 4 and 5 sigma.
-const TAILS = [0.31731050786291415, 0.04550026389635842, 0.0026997960632601866, 6.334248366623996e-5, 5.733031437583869e-7]
+const TAILS = [
+  0.31731050786291415, 0.04550026389635842, 0.0026997960632601866, 6.334248366623996e-5, 5.733031437583869e-7,
+]
 
 test('gaussian values have the moments and the tails of their distribution', () => {
   kernels.gaussian(out, 0, N, key)

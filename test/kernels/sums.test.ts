@@ -50,8 +50,16 @@ test('sums are as near to the exact sum as their additions allow', () => {
   }
   const [ex, ey] = [[...x].map(exact), [...y].map(exact)]
   check(kernels.sum(px, x.length), ex, -149)
-  check(kernels.sumAbs(px, x.length), ex.map((v) => (v < 0n ? -v : v)), -149)
-  check(kernels.dot(px, py, x.length), ex.map((v, i) => v * ey[i]!), -298)
+  check(
+    kernels.sumAbs(px, x.length),
+    ex.map((v) => (v < 0n ? -v : v)),
+    -149,
+  )
+  check(
+    kernels.dot(px, py, x.length),
+    ex.map((v, i) => v * ey[i]!),
+    -298,
+  )
 })
 
 test('a sum of nothing is positive zero, and so is one of negative zeros', () => {

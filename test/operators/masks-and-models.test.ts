@@ -17,27 +17,44 @@ describe('masks', () => {
 
   test('the complement of a union is the intersection of the complements', () => {
     const own = { a: files.a, b: { p: bool(0, 0), q: bool(0, 1) } }
-    const left = evaluateLast(own, { ...loads, u: { op: 'mask.union', masks }, m: { op: 'mask.complement', mask: 'u' } })
-    const right = evaluateLast(own, { ...loads, x: { op: 'mask.complement', mask: 'a_mask' }, y: { op: 'mask.complement', mask: 'b_mask' }, m: { op: 'mask.intersection', masks: ['x', 'y'] } })
+    const left = evaluateLast(own, {
+      ...loads,
+      u: { op: 'mask.union', masks },
+      m: { op: 'mask.complement', mask: 'u' },
+    })
+    const right = evaluateLast(own, {
+      ...loads,
+      x: { op: 'mask.complement', mask: 'a_mask' },
+      y: { op: 'mask.complement', mask: 'b_mask' },
+      m: { op: 'mask.intersection', masks: ['x', 'y'] },
+    })
     expect(left).toEqual(right)
   })
 
   test('a random mask is true with its probability, a gaussian one above its threshold', () => {
     const n = 4000
     const like = { like: { x: f32(...Array<number>(n).fill(0)) } }
-    const share = (params: object): number => evaluateLast(like, { m: { op: 'mask.fill', like: 'like', ...params } })['x']!.reduce((x, y) => x + y, 0) / n
+    const share = (params: object): number =>
+      evaluateLast(like, { m: { op: 'mask.fill', like: 'like', ...params } })['x']!.reduce((x, y) => x + y, 0) / n
     expect(share({ p: 0.3 })).toBeCloseTo(0.3, 1)
     expect(share({ gaussian: { above: 0 } })).toBeCloseTo(0.5, 1)
     expect(share({ gaussian: { mean: 1, std: 2, above: 3 } })).toBeCloseTo(0.159, 1)
   })
 
   test('an edit changes the selected layers only', () => {
-    expect(evaluateLast(files, { ...loads, m: { op: 'mask.edit', mask: 'a_mask', layers: 'p', set: true } })).toEqual({ p: [1, 1], q: [1, 1] })
-    expect(evaluateLast(files, { ...loads, m: { op: 'mask.edit', mask: 'a_mask', layers: 'q', p: 0, combine: 'or' } })).toEqual({ p: [1, 0], q: [1, 1] })
+    expect(evaluateLast(files, { ...loads, m: { op: 'mask.edit', mask: 'a_mask', layers: 'p', set: true } })).toEqual({
+      p: [1, 1],
+      q: [1, 1],
+    })
+    expect(
+      evaluateLast(files, { ...loads, m: { op: 'mask.edit', mask: 'a_mask', layers: 'q', p: 0, combine: 'or' } }),
+    ).toEqual({ p: [1, 0], q: [1, 1] })
   })
 
   test('a mask of layers is false on the others', () => {
-    expect(evaluateLast({ like: { p: f32(1), q: f32(1, 2) } }, { m: { op: 'mask.layers', like: 'like', layers: 'q' } })).toEqual({ p: [0], q: [1, 1] })
+    expect(
+      evaluateLast({ like: { p: f32(1), q: f32(1, 2) } }, { m: { op: 'mask.layers', like: 'like', layers: 'q' } }),
+    ).toEqual({ p: [0], q: [1, 1] })
   })
 
   test('a mask of magnitudes can take one threshold for the whole model', () => {
@@ -49,14 +66,20 @@ describe('masks', () => {
 
   test('a mask can be loaded from what a step computes', () => {
     const two = { a: { x: f32(1, 2) }, b: { x: f32(1, 3) } }
-    expect(evaluateLast(two, { d: { op: 'model.subtract', a: 'a', b: 'b' }, m: { op: 'mask.load', file: 'd' } })).toEqual({ x: [0, 1] })
+    expect(
+      evaluateLast(two, { d: { op: 'model.subtract', a: 'a', b: 'b' }, m: { op: 'mask.load', file: 'd' } }),
+    ).toEqual({ x: [0, 1] })
   })
 })
 
 describe('models', () => {
   test('parts of two models make one', () => {
     const files = { a: { te: f32(1), unet: f32(2) }, b: { te: f32(3), unet: f32(4) } }
-    const steps = { te: { op: 'model.select', model: 'a', layers: 'te' }, unet: { op: 'model.select', model: 'b', layers: '!te' }, whole: { op: 'model.combine', models: ['te', 'unet'] } }
+    const steps = {
+      te: { op: 'model.select', model: 'a', layers: 'te' },
+      unet: { op: 'model.select', model: 'b', layers: '!te' },
+      whole: { op: 'model.combine', models: ['te', 'unet'] },
+    }
     expect(evaluateLast(files, steps)).toEqual({ te: [1], unet: [4] })
   })
 
@@ -68,6 +91,11 @@ describe('models', () => {
 
   test('weights of a step serve where a number per layer is due, and layers without one stay', () => {
     const files = { m: { p: f32(1), q: f32(1) } }
-    expect(evaluateLast(files, { w: { op: 'weights.rules', like: 'm', rules: { q: 3 } }, r: { op: 'model.scale', model: 'm', factor: 'w' } })).toEqual({ p: [1], q: [3] })
+    expect(
+      evaluateLast(files, {
+        w: { op: 'weights.rules', like: 'm', rules: { q: 3 } },
+        r: { op: 'model.scale', model: 'm', factor: 'w' },
+      }),
+    ).toEqual({ p: [1], q: [3] })
   })
 })

@@ -7,7 +7,10 @@ import { evaluateLast, f32, problemsOf } from '../support/small.js'
 
 const step = { op: 'model.normalize', a: 'A', b: 'B' }
 /** Normalised to a model with norms three times as large. */
-const normalized = (params: object) => ({ large: { op: 'model.scale', model: 'B', factor: 3 }, merge: { ...step, b: 'large', ...params } })
+const normalized = (params: object) => ({
+  large: { op: 'model.scale', model: 'B', factor: 3 },
+  merge: { ...step, b: 'large', ...params },
+})
 const MERGES = {
   attn_only: normalized({ method: 'attn_only' }),
   magnified: normalized({ method: 'attn_only', magnify: true }),
@@ -16,7 +19,8 @@ const MERGES = {
 }
 
 /** The largest difference of any number. */
-const distance = (x: readonly number[], y: readonly number[]): number => Math.max(...x.map((value, i) => Math.abs(value - y[i]!)))
+const distance = (x: readonly number[], y: readonly number[]): number =>
+  Math.max(...x.map((value, i) => Math.abs(value - y[i]!)))
 
 describe('a trained transformer', () => {
   let network: Network
@@ -28,18 +32,26 @@ describe('a trained transformer', () => {
     after = await buildMerges('transformer', MERGES)
   })
 
-  const answers = async (weights: Weights): Promise<readonly number[]> => (await network.logits(weights, 'A', 50)).flat()
+  const answers = async (weights: Weights): Promise<readonly number[]> =>
+    (await network.logits(weights, 'A', 50)).flat()
   const changed = (name: string): readonly string[] =>
-    [...before].filter(([tensor, { numbers }]) => distance([...numbers], [...after[name]!.get(tensor)!.numbers]) > 0).map(([tensor]) => tensor.replace(/^layers\.\d\./, ''))
+    [...before]
+      .filter(([tensor, { numbers }]) => distance([...numbers], [...after[name]!.get(tensor)!.numbers]) > 0)
+      .map(([tensor]) => tensor.replace(/^layers\.\d\./, ''))
 
-  test.each(['attn_only', 'magnified', 'q_norm'])('answers as before once its attention is normalised by %s', async (name) => {
-    expect(distance(await answers(before), await answers(after[name]!))).toBeLessThan(1e-4)
-  })
+  test.each(['attn_only', 'magnified', 'q_norm'])(
+    'answers as before once its attention is normalised by %s',
+    async (name) => {
+      expect(distance(await answers(before), await answers(after[name]!))).toBeLessThan(1e-4)
+    },
+  )
 
   test('has its queries and keys changed by `attn_only`, and its values and projections as well by `q_norm`', () => {
     const qk = ['self_attn.q_proj.weight', 'self_attn.q_proj.bias', 'self_attn.k_proj.weight', 'self_attn.k_proj.bias']
     expect(new Set(changed('attn_only'))).toEqual(new Set(qk))
-    expect(new Set(changed('q_norm'))).toEqual(new Set([...qk, 'self_attn.v_proj.weight', 'self_attn.v_proj.bias', 'self_attn.out_proj.weight']))
+    expect(new Set(changed('q_norm'))).toEqual(
+      new Set([...qk, 'self_attn.v_proj.weight', 'self_attn.v_proj.bias', 'self_attn.out_proj.weight']),
+    )
   })
 
   test('answers otherwise when every tensor is normalised', async () => {
@@ -51,7 +63,11 @@ describe('attention layers', () => {
   const file = (q: string, k: string, v: string, out: string, scale: number) =>
     Object.fromEntries([q, k, v, out].map((name, i) => [`x.${name}.weight`, f32(scale * (i + 1), 0)]))
 
-  test.each([['to_q', 'to_k', 'to_v', 'to_out.0'], ['q_proj', 'k_proj', 'v_proj', 'out_proj'], ['q_proj', 'k_proj', 'v_proj', 'o_proj']])('are found as %s, %s, %s and %s', (q, k, v, out) => {
+  test.each([
+    ['to_q', 'to_k', 'to_v', 'to_out.0'],
+    ['q_proj', 'k_proj', 'v_proj', 'out_proj'],
+    ['q_proj', 'k_proj', 'v_proj', 'o_proj'],
+  ])('are found as %s, %s, %s and %s', (q, k, v, out) => {
     const r = evaluateLast({ A: file(q, k, v, out, 1), B: file(q, k, v, out, 4) }, { r: { ...step, method: 'q_norm' } })
     expect([q, k, v, out].map((name) => r[`x.${name}.weight`]![0])).toEqual([4, 0.5, 0.75, 16])
   })
@@ -72,6 +88,10 @@ describe('attention layers', () => {
   test('stay pairs when the other model lacks one half', () => {
     const a = file('to_q', 'to_k', 'to_v', 'to_out.0', 1)
     const { 'x.to_k.weight': _, ...b } = file('to_q', 'to_k', 'to_v', 'to_out.0', 4)
-    expect(evaluateLast({ A: a, B: b }, { r: { ...step, method: 'q_norm', missing: 'keep' } })).toMatchObject({ 'x.to_q.weight': [1, 0], 'x.to_k.weight': [2, 0], 'x.to_out.0.weight': [16, 0] })
+    expect(evaluateLast({ A: a, B: b }, { r: { ...step, method: 'q_norm', missing: 'keep' } })).toMatchObject({
+      'x.to_q.weight': [1, 0],
+      'x.to_k.weight': [2, 0],
+      'x.to_out.0.weight': [16, 0],
+    })
   })
 })

@@ -14,14 +14,20 @@ test('a tensor that another model lacks is a problem, or kept and counted', () =
   const run = runOf(files, { r: { ...blend.r, missing: 'keep' } }, {})
   const notes: Parameters<typeof evaluateRecipe>[2] = []
   expect(evaluateRecipe(run.recipe, run.files, notes)).toMatchObject({ type: 'ok' })
-  expect(notes).toEqual([{ type: 'merged', tensor: 'x' }, { type: 'missing', tensor: 'y' }, { type: 'missing', tensor: 'z' }])
+  expect(notes).toEqual([
+    { type: 'merged', tensor: 'x' },
+    { type: 'missing', tensor: 'y' },
+    { type: 'missing', tensor: 'z' },
+  ])
 })
 
 test('one problem at many tensors is told once, with their number', () => {
   const at = { type: 'option', name: 'r.b' } as const
   const files = { a: { x: f32(1), y: f32(1), z: f32(1) }, b: { x: f32(2) } }
   const run = runOf(files, blend, {})
-  expect(evaluateRecipe(run.recipe, run.files).diagnostics).toEqual([alsoOf(missingTensor(at, 'y', 'a', 'b', { type: 'some' }), 1)])
+  expect(evaluateRecipe(run.recipe, run.files).diagnostics).toEqual([
+    alsoOf(missingTensor(at, 'y', 'a', 'b', { type: 'some' }), 1),
+  ])
 })
 
 test('a tensor of another shape is a problem, or kept', () => {
@@ -36,14 +42,24 @@ test('a tensor that holds integers in the other model is a problem', () => {
 
 test('a mask for tensors of another shape is a problem', () => {
   const files = { ...two, m: { x: bool(1, 0) } }
-  expect(problemsOf(files, { k: { op: 'mask.load', file: 'm' }, r: { ...blend.r, mask: 'k' } })).toEqual(['error mask-shape @r.mask'])
+  expect(problemsOf(files, { k: { op: 'mask.load', file: 'm' }, r: { ...blend.r, mask: 'k' } })).toEqual([
+    'error mask-shape @r.mask',
+  ])
   const other = { m: { x: bool(1, 0) }, n: { x: bool(1) } }
   const loads = { k: { op: 'mask.load', file: 'm' }, l: { op: 'mask.load', file: 'n' } }
-  expect(problemsOf(other, { ...loads, u: { op: 'mask.union', masks: ['k', 'l'] } })).toEqual(['error mask-shape @u.masks'])
+  expect(problemsOf(other, { ...loads, u: { op: 'mask.union', masks: ['k', 'l'] } })).toEqual([
+    'error mask-shape @u.masks',
+  ])
 })
 
 test('weights that add up to 0 cannot be normalised', () => {
-  const step = { op: 'merge.linear', models: [{ model: 'a', weight: 1 }, { model: 'b', weight: -1 }] }
+  const step = {
+    op: 'merge.linear',
+    models: [
+      { model: 'a', weight: 1 },
+      { model: 'b', weight: -1 },
+    ],
+  }
   expect(problemsOf(two, { r: step })).toEqual(['error zero-weight-sum @r.models'])
   expect(problemsOf(two, { r: { ...step, normalize: false } })).toEqual([])
 })
@@ -57,31 +73,54 @@ test('dropping everything with a rescale warns once and gives the first model', 
 
 test('kept masks must be as many as the iterations', () => {
   const files = { ...two, m: { x: bool(1) } }
-  expect(problemsOf(files, { k: { op: 'mask.load', file: 'm' }, r: { op: 'merge.dare', a: 'a', b: 'b', iterations: 2, kept: ['k'] } })).toEqual(['error kept-count @r.kept'])
+  expect(
+    problemsOf(files, {
+      k: { op: 'mask.load', file: 'm' },
+      r: { op: 'merge.dare', a: 'a', b: 'b', iterations: 2, kept: ['k'] },
+    }),
+  ).toEqual(['error kept-count @r.kept'])
 })
 
 test('scaled_add has no value where it divides by 0', () => {
-  expect(problemsOf(two, { r: { ...blend.r, keep: 2, method: 'scaled_add' } })).toEqual(['error infinite-scale @r.keep'])
-  expect(problemsOf(two, { r: { op: 'merge.dare', a: 'a', b: 'b', keep: 2, method: 'scaled_add' } })).toEqual(['error infinite-scale @r.keep'])
+  expect(problemsOf(two, { r: { ...blend.r, keep: 2, method: 'scaled_add' } })).toEqual([
+    'error infinite-scale @r.keep',
+  ])
+  expect(problemsOf(two, { r: { op: 'merge.dare', a: 'a', b: 'b', keep: 2, method: 'scaled_add' } })).toEqual([
+    'error infinite-scale @r.keep',
+  ])
 })
 
 test('a mask is filled in exactly one way', () => {
   expect(problemsOf({ a: two.a }, { m: { op: 'mask.fill', like: 'a' } })).toEqual(['error mask-fillings @m.op'])
-  expect(problemsOf({ a: two.a }, { m: { op: 'mask.fill', like: 'a', value: true, p: 0.5 } })).toEqual(['error mask-fillings @m.op'])
+  expect(problemsOf({ a: two.a }, { m: { op: 'mask.fill', like: 'a', value: true, p: 0.5 } })).toEqual([
+    'error mask-fillings @m.op',
+  ])
   const edit = { k: { op: 'mask.load', file: 'a' }, m: { op: 'mask.edit', mask: 'k', layers: '*' } }
   expect(problemsOf({ a: two.a }, edit)).toEqual(['error mask-fillings @m.op'])
 })
 
 test('parts that overlap, or of which one is a difference, do not make one model', () => {
-  expect(problemsOf(two, { r: { op: 'model.combine', models: ['a', 'b'] } })).toEqual(['error combined-twice @r.models'])
-  expect(problemsOf(two, { d: { op: 'model.subtract', a: 'a', b: 'b' }, r: { op: 'model.combine', models: ['a', 'd'] } })).toEqual(['error mixed-spaces @r.models'])
+  expect(problemsOf(two, { r: { op: 'model.combine', models: ['a', 'b'] } })).toEqual([
+    'error combined-twice @r.models',
+  ])
+  expect(
+    problemsOf(two, { d: { op: 'model.subtract', a: 'a', b: 'b' }, r: { op: 'model.combine', models: ['a', 'd'] } }),
+  ).toEqual(['error mixed-spaces @r.models'])
 })
 
 test('patterns that select nothing are problems of the step', () => {
-  expect(problemsOf(two, { r: { op: 'model.select', model: 'a', layers: 'nowhere' } })).toEqual(['error pattern-selects-nothing @r.layers'])
-  expect(problemsOf(two, { r: { op: 'weights.rules', like: 'a', rules: { nowhere: 1 } } })).toEqual(['error pattern-selects-nothing @r.rules'])
+  expect(problemsOf(two, { r: { op: 'model.select', model: 'a', layers: 'nowhere' } })).toEqual([
+    'error pattern-selects-nothing @r.layers',
+  ])
+  expect(problemsOf(two, { r: { op: 'weights.rules', like: 'a', rules: { nowhere: 1 } } })).toEqual([
+    'error pattern-selects-nothing @r.rules',
+  ])
 })
 
 test('a stale generated file names itself and the command', () => {
-  expect(staleFile('docs/operators.md')).toMatchObject({ code: 'stale-file', message: expect.stringContaining('docs/operators.md'), help: expect.stringContaining('npm run generate') })
+  expect(staleFile('docs/operators.md')).toMatchObject({
+    code: 'stale-file',
+    message: expect.stringContaining('docs/operators.md'),
+    help: expect.stringContaining('npm run generate'),
+  })
 })

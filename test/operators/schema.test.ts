@@ -7,14 +7,22 @@ import { recipeSchema } from '#src/recipe/schema.js'
 const OPTIONS = { strict: true, strictRequired: false, discriminator: true, allowUnionTypes: true } as const
 const validate = new Ajv(OPTIONS).compile(recipeSchema(operators, { editor: false }))
 const editor = new Ajv({ ...OPTIONS, strict: false }).compile(recipeSchema(operators, { editor: true }))
-const recipe = (step: object) => ({ smelt: 1, models: { a: 'a.safetensors', b: { path: 'b.safetensors' } }, steps: { r: step }, outputs: { o: { from: 'r', path: 'o.safetensors' } } })
+const recipe = (step: object) => ({
+  smelt: 1,
+  models: { a: 'a.safetensors', b: { path: 'b.safetensors' } },
+  steps: { r: step },
+  outputs: { o: { from: 'r', path: 'o.safetensors' } },
+})
 const blend = { op: 'merge.blend', a: 'a', b: 'b' }
 
-test.each(operators.flatMap((operator) => operator.examples.map((example, i) => [`${operator.id} ${i + 1}`, exampleRun(operator, example).recipe] as const)))(
-  'the example is a sound recipe: %s', (_id, plain) => {
-    expect([validate(plain), validate.errors]).toEqual([true, null])
-    expect([editor(plain), editor.errors]).toEqual([true, null])
-  })
+test.each(
+  operators.flatMap((operator) =>
+    operator.examples.map((example, i) => [`${operator.id} ${i + 1}`, exampleRun(operator, example).recipe] as const),
+  ),
+)('the example is a sound recipe: %s', (_id, plain) => {
+  expect([validate(plain), validate.errors]).toEqual([true, null])
+  expect([editor(plain), editor.errors]).toEqual([true, null])
+})
 
 describe('steps', () => {
   test.each([
@@ -60,16 +68,20 @@ test('an editor calls a wrong `op` a wrong value, shows those there are, and say
   expect(editor.errors!.map((e) => [e.keyword, e.instancePath])).toEqual([['enum', '/steps/r/op']])
   expect(editor.errors![0]!.params).toEqual({ allowedValues: operators.map((operator) => operator.id) })
   expect(editor(recipe({ ...blend, kepp: 1 }))).toBe(false)
-  expect(editor.errors!.filter((e) => e.keyword !== 'if').map((e) => [e.keyword, e.instancePath, e.params])).toEqual([['additionalProperties', '/steps/r', { additionalProperty: 'kepp' }]])
+  expect(editor.errors!.filter((e) => e.keyword !== 'if').map((e) => [e.keyword, e.instancePath, e.params])).toEqual([
+    ['additionalProperties', '/steps/r', { additionalProperty: 'kepp' }],
+  ])
 })
 
 test('an editor accepts params, and explains every key', () => {
   expect(editor(recipe({ ...blend, keep: '$keep', method: '$method' }))).toBe(true)
   const schema = JSON.stringify(recipeSchema(operators, { editor: true }))
-  for (const { params } of operators) for (const { description } of Object.values(params)) expect(schema).toContain(JSON.stringify(description))
+  for (const { params } of operators)
+    for (const { description } of Object.values(params)) expect(schema).toContain(JSON.stringify(description))
 })
 
 test('the schema inside the program carries no prose', () => {
-  const holds = (editor: boolean): boolean => JSON.stringify(recipeSchema(operators, { editor })).includes('markdownDescription')
+  const holds = (editor: boolean): boolean =>
+    JSON.stringify(recipeSchema(operators, { editor })).includes('markdownDescription')
   expect([holds(true), holds(false)]).toEqual([true, false])
 })

@@ -1,14 +1,25 @@
 import { expect, test } from 'vitest'
 import { problemsOf } from '../recipe/support.js'
 
-const recipe = (step: string): string => ['smelt: 1', 'models: { a: a.safetensors, b: b.safetensors }', 'steps:', `  s: { ${step} }`, 'outputs: { o: { from: r, path: o.safetensors } }', ''].join('\n')
-  .replace('outputs', '  r: { op: merge.blend, a: a, b: b, keep: s }\noutputs')
+const recipe = (step: string): string =>
+  [
+    'smelt: 1',
+    'models: { a: a.safetensors, b: b.safetensors }',
+    'steps:',
+    `  s: { ${step} }`,
+    'outputs: { o: { from: r, path: o.safetensors } }',
+    '',
+  ]
+    .join('\n')
+    .replace('outputs', '  r: { op: merge.blend, a: a, b: b, keep: s }\noutputs')
 
 test.each([
   ['op: weights.mbw, like: a, preset: GRAD_W', 'GRAD_V'],
   ['op: weights.rules, like: a, rules: { preset: SMOTHSTEP }', 'SMOOTHSTEP'],
 ])('an unknown preset is refused with the nearest: %s', (step, nearest) => {
-  expect(problemsOf(recipe(step))).toMatchObject([{ severity: 'error', help: expect.stringContaining(`\`${nearest}\``) }])
+  expect(problemsOf(recipe(step))).toMatchObject([
+    { severity: 'error', help: expect.stringContaining(`\`${nearest}\``) },
+  ])
 })
 
 test.each([

@@ -37,9 +37,22 @@ const outcome = (step: object): readonly number[] | readonly string[] => {
 }
 const models = (...weights: readonly number[]) => ['a', 'b'].map((model, i) => ({ model, weight: weights[i] }))
 
-describe.each(['merge.linear', 'merge.task_arithmetic', 'merge.breadcrumbs', 'merge.dare_linear', 'merge.ties', 'merge.dare_ties', 'merge.breadcrumbs_ties'])('%s, where only proportions count,', (op) => {
+describe.each([
+  'merge.linear',
+  'merge.task_arithmetic',
+  'merge.breadcrumbs',
+  'merge.dare_linear',
+  'merge.ties',
+  'merge.dare_ties',
+  'merge.breadcrumbs_ties',
+])('%s, where only proportions count,', (op) => {
   const sparse = op.startsWith('merge.linear') || op.startsWith('merge.task') ? {} : { density: 1 }
-  const merge = (...weights: readonly number[]) => ({ op, ...(op === 'merge.linear' ? {} : { base: 'base' }), models: models(...weights).map((m) => ({ ...m, ...sparse })), normalize: true })
+  const merge = (...weights: readonly number[]) => ({
+    op,
+    ...(op === 'merge.linear' ? {} : { base: 'base' }),
+    models: models(...weights).map((m) => ({ ...m, ...sparse })),
+    normalize: true,
+  })
 
   test('gives the same for weights of any size', () => {
     const plain = outcome(merge(1, 3))
@@ -53,7 +66,8 @@ describe.each(['merge.linear', 'merge.task_arithmetic', 'merge.breadcrumbs', 'me
       return made.type === 'ok' ? made.value['x']!.values : made.diagnostics.map((d) => d.code)
     }
     const plain = await built(1)
-    for (const found of [await built(1e-42), await built(1e42)]) found.forEach((x, i) => expect(x).toBeCloseTo(plain[i] as number, 5))
+    for (const found of [await built(1e-42), await built(1e42)])
+      found.forEach((x, i) => expect(x).toBeCloseTo(plain[i] as number, 5))
   })
 
   test('takes one model alone as it is, however small its weight', () => {
@@ -62,7 +76,12 @@ describe.each(['merge.linear', 'merge.task_arithmetic', 'merge.breadcrumbs', 'me
 })
 
 describe.each(['merge.linear', 'merge.task_arithmetic'])('%s', (op) => {
-  const merge = (weights: readonly number[], normalize = true) => ({ op, ...(op === 'merge.linear' ? {} : { base: 'base' }), models: models(...weights), normalize })
+  const merge = (weights: readonly number[], normalize = true) => ({
+    op,
+    ...(op === 'merge.linear' ? {} : { base: 'base' }),
+    models: models(...weights),
+    normalize,
+  })
 
   test('refuses weights that cancel, and none that are only small', () => {
     expect(outcome(merge([0.1, -0.1]))).toEqual(['zero-weight-sum'])
@@ -78,7 +97,15 @@ test('without a model of any weight a family gives its base, and an average is r
 })
 
 test('where weights of those that agree cancel, nothing is divided', () => {
-  const step = { op: 'merge.ties', base: 'base', models: [{ model: 'a', weight: 0.5, density: 1 }, { model: 'b', weight: -0.5, density: 1 }], normalize: true }
+  const step = {
+    op: 'merge.ties',
+    base: 'base',
+    models: [
+      { model: 'a', weight: 0.5, density: 1 },
+      { model: 'b', weight: -0.5, density: 1 },
+    ],
+    normalize: true,
+  }
   // Of the first numbers the differences are 2 and 6, of the second 4 and −4.
   expect(outcome(step)).toEqual([1 + 6, 1 + 4])
 })

@@ -22,8 +22,13 @@ const wide = (values: number): Program => ({
   outputs: Array.from({ length: values }, (_, i) => port(`v${i}`)),
 })
 const looking: Program = {
-  key: 'looking', inputs: [port('x', 'u16')], outputs: [port('v')],
-  instructions: [{ op: 'Cast', inputs: ['x'], output: 'w', to: 'i32' }, { op: 'Gather', inputs: ['BF16', 'w'], output: 'v' }],
+  key: 'looking',
+  inputs: [port('x', 'u16')],
+  outputs: [port('v')],
+  instructions: [
+    { op: 'Cast', inputs: ['x'], output: 'w', to: 'i32' },
+    { op: 'Gather', inputs: ['BF16', 'w'], output: 'v' },
+  ],
 }
 const CHUNKS = Array.from({ length: 7 }, (_, i) => 1 << (14 + i))
 
@@ -31,7 +36,10 @@ describe('what a session takes of a device', () => {
   test('holds what one run holds at a time, and is not many times as much', () => {
     // The input, a sum and the one before it.
     const [narrow, broad] = [3 * 4 * MIB, 9 * 4 * MIB]
-    for (const [program, held] of [[chain(5), narrow], [wide(8), broad]] as const) {
+    for (const [program, held] of [
+      [chain(5), narrow],
+      [wide(8), broad],
+    ] as const) {
       const taken = estimateSession(program, MIB)
       expect(taken).toBeGreaterThan(held)
       expect(taken).toBeLessThan(6 * held + 4 * MIB)
@@ -44,9 +52,20 @@ describe('what a session takes of a device', () => {
   })
 
   test('counts numbers by their width, and tables that are looked up', () => {
-    expect(estimateSession(chain(0, port('x', 'f64')), 4 * MIB)).toBeGreaterThan(estimateSession(chain(0, port('x', 'u8')), 4 * MIB))
-    const { inputs, outputs, instructions: [cast] } = looking
-    const blind: Program = { key: 'blind', inputs, outputs, instructions: [cast!, { op: 'Cast', inputs: ['w'], output: 'v', to: 'f32' }] }
+    expect(estimateSession(chain(0, port('x', 'f64')), 4 * MIB)).toBeGreaterThan(
+      estimateSession(chain(0, port('x', 'u8')), 4 * MIB),
+    )
+    const {
+      inputs,
+      outputs,
+      instructions: [cast],
+    } = looking
+    const blind: Program = {
+      key: 'blind',
+      inputs,
+      outputs,
+      instructions: [cast!, { op: 'Cast', inputs: ['w'], output: 'v', to: 'f32' }],
+    }
     const least = Math.min(...CHUNKS.map((chunk) => estimateSession(looking, chunk) - estimateSession(blind, chunk)))
     expect(least).toBeGreaterThanOrEqual(0)
     // A table of 65,536 float32 takes the whole of what little is taken for small chunks.

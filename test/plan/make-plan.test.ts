@@ -3,9 +3,13 @@ import { modelOf, planOf, problemsOf, readsOf, type Outline, type Paper } from '
 
 const TWO: Outline = { head: ['F16', [4, 8]], tail: ['F16', [8]] }
 const blend = (more: object = {}) => ({ op: 'merge.blend', a: 'a', b: 'b', keep: 0.25, ...more })
-const paper = (step: object, models: Paper['models'] = { a: TWO, b: TWO, base: TWO }, output: object = {}): Paper =>
-  ({ models, steps: { x: step }, outputs: { out: { from: 'x', path: 'out.safetensors', ...output } } })
-const many = (count: number): Outline => Object.fromEntries(Array.from({ length: count }, (_, i) => [`layers.${i}.weight`, ['F16', [3, i + 1]] as const]))
+const paper = (step: object, models: Paper['models'] = { a: TWO, b: TWO, base: TWO }, output: object = {}): Paper => ({
+  models,
+  steps: { x: step },
+  outputs: { out: { from: 'x', path: 'out.safetensors', ...output } },
+})
+const many = (count: number): Outline =>
+  Object.fromEntries(Array.from({ length: count }, (_, i) => [`layers.${i}.weight`, ['F16', [3, i + 1]] as const]))
 
 describe('steps', () => {
   const chain: Paper = {
@@ -40,7 +44,11 @@ describe('steps', () => {
 
   test('that nothing uses are still told their mistakes', () => {
     const wrong = { ...chain, steps: { ...chain.steps, spare: { op: 'model.select', model: 'middle', layers: 'nek' } } }
-    expect(problemsOf(wrong)).toEqual(['warning unused-step "spare"', 'error pattern-selects-nothing "nek"', 'warning unused-step "more"'])
+    expect(problemsOf(wrong)).toEqual([
+      'warning unused-step "spare"',
+      'error pattern-selects-nothing "nek"',
+      'warning unused-step "more"',
+    ])
   })
 
   test('that use a failed one are not blamed for it', () => {
@@ -49,8 +57,13 @@ describe('steps', () => {
   })
 
   test('count what they merge, keep and lack', () => {
-    const models = { a: { ...TWO, position_ids: ['I64', [7]], lone: ['F16', [2]], odd: ['F16', [2]], left: ['F16', [3]] }, b: { ...TWO, position_ids: ['I64', [7]], odd: ['F16', [3]], left: ['F16', [3]] } } as const
-    const plan = planOf(paper(blend({ missing: 'keep', mismatch: 'keep', keep: { head: 0.5, tail: 1, odd: 0, lone: 0 } }), models))
+    const models = {
+      a: { ...TWO, position_ids: ['I64', [7]], lone: ['F16', [2]], odd: ['F16', [2]], left: ['F16', [3]] },
+      b: { ...TWO, position_ids: ['I64', [7]], odd: ['F16', [3]], left: ['F16', [3]] },
+    } as const
+    const plan = planOf(
+      paper(blend({ missing: 'keep', mismatch: 'keep', keep: { head: 0.5, tail: 1, odd: 0, lone: 0 } }), models),
+    )
     expect(plan.steps[0]!.counts).toEqual({ constant: 1, missing: 1, mismatched: 1, merged: 2, kept: 1 })
     expect(plan.steps[0]!.tensors).toBe(6)
   })
@@ -63,12 +76,18 @@ describe('folding', () => {
     const plan = planOf(paper(blend({ keep: 1 }), { a: TWO, b: TWO }))
     expect(plan.totals).toMatchObject({ copied: 2, computed: 0, readBytes: bytes, skippedBytes: bytes, operations: 0 })
     expect(plan.programs).toEqual([])
-    expect(plan.jobs.flatMap((j) => j.copies.map((c) => c.from?.tensor.file))).toEqual(['/models/a.safetensors', '/models/a.safetensors'])
+    expect(plan.jobs.flatMap((j) => j.copies.map((c) => c.from?.tensor.file))).toEqual([
+      '/models/a.safetensors',
+      '/models/a.safetensors',
+    ])
   })
 
   test('`keep: 0` is a copy of the other model', () => {
     const plan = planOf(paper(blend({ keep: 0 }), { a: TWO, b: TWO }))
-    expect(plan.jobs.flatMap((j) => j.copies.map((c) => c.from?.tensor.file))).toEqual(['/models/b.safetensors', '/models/b.safetensors'])
+    expect(plan.jobs.flatMap((j) => j.copies.map((c) => c.from?.tensor.file))).toEqual([
+      '/models/b.safetensors',
+      '/models/b.safetensors',
+    ])
   })
 
   test('`keep: 0` of a model with another dtype is computed, since the first has the say', () => {
@@ -84,21 +103,39 @@ describe('folding', () => {
 
   test('a layer that no rule reaches is copied, and so is one that a mask excludes', () => {
     expect(planOf(paper(blend({ keep: { tail: 0.5 } }))).totals).toMatchObject({ copied: 1, computed: 1 })
-    const masked = planOf({ models: { a: TWO, b: TWO }, steps: { only: { op: 'mask.layers', like: 'a', layers: 'tail' }, x: blend({ mask: 'only' }) }, outputs: { out: { from: 'x', path: 'o.safetensors' } } })
+    const masked = planOf({
+      models: { a: TWO, b: TWO },
+      steps: { only: { op: 'mask.layers', like: 'a', layers: 'tail' }, x: blend({ mask: 'only' }) },
+      outputs: { out: { from: 'x', path: 'o.safetensors' } },
+    })
     expect(masked.totals).toMatchObject({ copied: 1, computed: 1, readBytes: 2 * 32 + 2 * (2 * 8) })
   })
 
   test('integers and constants of the architecture are copied from the first model', () => {
-    const outline: Outline = { 'text.position_ids': ['I64', [1, 77]], 'logit_scale': ['F32', []], 'steps': ['U8', [3]], 'weight': ['F32', [2]] }
+    const outline: Outline = {
+      'text.position_ids': ['I64', [1, 77]],
+      logit_scale: ['F32', []],
+      steps: ['U8', [3]],
+      weight: ['F32', [2]],
+    }
     const plan = planOf(paper(blend(), { a: outline, b: outline }))
-    expect(plan.jobs.flatMap((j) => j.copies.map((c) => c.from?.tensor.name)).sort()).toEqual(['logit_scale', 'steps', 'text.position_ids'])
+    expect(plan.jobs.flatMap((j) => j.copies.map((c) => c.from?.tensor.name)).sort()).toEqual([
+      'logit_scale',
+      'steps',
+      'text.position_ids',
+    ])
     expect(plan.totals.computed).toBe(1)
   })
 
   test('copies through any number of steps stay copies', () => {
     const plan = planOf({
       models: { a: TWO, b: TWO },
-      steps: { one: { op: 'model.select', model: 'a', layers: 'head' }, two: { op: 'model.select', model: 'b', layers: 'tail' }, x: { op: 'model.combine', models: ['one', 'two'] }, y: { op: 'merge.blend', a: 'x', b: 'a', keep: 1 } },
+      steps: {
+        one: { op: 'model.select', model: 'a', layers: 'head' },
+        two: { op: 'model.select', model: 'b', layers: 'tail' },
+        x: { op: 'model.combine', models: ['one', 'two'] },
+        y: { op: 'merge.blend', a: 'x', b: 'a', keep: 1 },
+      },
       outputs: { out: { from: 'y', path: 'o.safetensors' } },
     })
     expect(plan.totals).toMatchObject({ copied: 2, computed: 0, readBytes: bytes })
@@ -123,14 +160,30 @@ describe('passes', () => {
   const reads = (step: object): readonly (readonly string[])[] => readsOf(planOf(paper(step)).jobs[0]!)
 
   test('an elementwise merge takes one', () => expect(sweeps(blend())).toEqual([1, 1]))
-  test('slerp takes two for a matrix: its sums, and the blend', () => expect(sweeps(blend({ method: 'slerp' }))).toEqual([2, 1]))
+  test('slerp takes two for a matrix: its sums, and the blend', () =>
+    expect(sweeps(blend({ method: 'slerp' }))).toEqual([2, 1]))
   test('trimming takes three: high bits, low bits, and the merge', () => {
-    expect(reads({ op: 'merge.ties', base: 'base', models: [{ model: 'a', density: 0.2 }, { model: 'b', density: 0.5 }] })).toEqual([
-      ['a:head', 'base:head', 'b:head'], ['a:head', 'base:head', 'b:head'], ['base:head', 'a:head', 'b:head'],
-    ].map((names) => expect.arrayContaining(names)))
+    expect(
+      reads({
+        op: 'merge.ties',
+        base: 'base',
+        models: [
+          { model: 'a', density: 0.2 },
+          { model: 'b', density: 0.5 },
+        ],
+      }),
+    ).toEqual(
+      [
+        ['a:head', 'base:head', 'b:head'],
+        ['a:head', 'base:head', 'b:head'],
+        ['base:head', 'a:head', 'b:head'],
+      ].map((names) => expect.arrayContaining(names)),
+    )
   })
   test('TIES rescaled to the sum before takes four, because what is left must be known first', () => {
-    expect(sweeps({ op: 'merge.ties', base: 'base', models: [{ model: 'a', density: 0.2 }], rescale: 'l1' })).toEqual([4, 4])
+    expect(sweeps({ op: 'merge.ties', base: 'base', models: [{ model: 'a', density: 0.2 }], rescale: 'l1' })).toEqual([
+      4, 4,
+    ])
   })
   test('DARE takes one, and two when it is rescaled to the sum before', () => {
     expect(sweeps({ op: 'merge.dare', a: 'a', b: 'b', drop: 0.5, rescale: true })).toEqual([1, 1])
@@ -158,10 +211,21 @@ describe('sharing', () => {
     const plan = planOf({
       models: { a: TWO, b: TWO },
       steps: { x: blend({ method: 'slerp' }), y: { op: 'merge.blend', a: 'x', b: 'a' } },
-      outputs: { one: { from: 'x', path: 'one.safetensors' }, two: { from: 'x', path: 'two.safetensors', dtype: 'f32' }, three: { from: 'y', path: 'three.safetensors' }, four: { from: 'a', path: 'four.safetensors' } },
+      outputs: {
+        one: { from: 'x', path: 'one.safetensors' },
+        two: { from: 'x', path: 'two.safetensors', dtype: 'f32' },
+        three: { from: 'y', path: 'three.safetensors' },
+        four: { from: 'a', path: 'four.safetensors' },
+      },
     })
-    expect(plan.jobs.map((j) => [j.tensor, j.targets.length, j.copies.length])).toEqual([['head', 3, 1], ['tail', 3, 1]])
-    expect(readsOf(plan.jobs[0]!).map((names) => [...names].sort())).toEqual([['a:head', 'b:head'], ['a:head', 'b:head']])
+    expect(plan.jobs.map((j) => [j.tensor, j.targets.length, j.copies.length])).toEqual([
+      ['head', 3, 1],
+      ['tail', 3, 1],
+    ])
+    expect(readsOf(plan.jobs[0]!).map((names) => [...names].sort())).toEqual([
+      ['a:head', 'b:head'],
+      ['a:head', 'b:head'],
+    ])
     expect(readsOf(plan.jobs[1]!).map((names) => [...names].sort())).toEqual([['a:tail', 'b:tail']])
     expect(plan.totals.writeBytes).toBe(plan.outputs.reduce((n, o) => n + o.files[0]!.bytes, 0))
   })
@@ -171,16 +235,25 @@ describe('sharing', () => {
       models: { a: { x: ['F16', [2]] }, b: { x: ['F16', [3]] } },
       outputs: { one: { from: 'a', path: 'one.safetensors' }, two: { from: 'b', path: 'two.safetensors' } },
     })
-    expect(plan.jobs.map((j) => [j.tensor, j.size])).toEqual([['x', 2], ['x', 3]])
+    expect(plan.jobs.map((j) => [j.tensor, j.size])).toEqual([
+      ['x', 2],
+      ['x', 3],
+    ])
   })
 
   test('a trim over the whole model also sweeps the tensors that are not written', () => {
     const plan = planOf({
       models: { base: TWO, a: TWO },
-      steps: { x: { op: 'merge.ties', base: 'base', models: [{ model: 'a', density: 0.2 }], scope: 'model' }, y: { op: 'model.select', model: 'x', layers: 'tail' } },
+      steps: {
+        x: { op: 'merge.ties', base: 'base', models: [{ model: 'a', density: 0.2 }], scope: 'model' },
+        y: { op: 'model.select', model: 'x', layers: 'tail' },
+      },
       outputs: { out: { from: 'y', path: 'out.safetensors' } },
     })
-    expect(plan.jobs.map((j) => [j.tensor, j.targets.length, j.sweeps!.passes.length])).toEqual([['tail', 1, 3], ['head', 0, 2]])
+    expect(plan.jobs.map((j) => [j.tensor, j.targets.length, j.sweeps!.passes.length])).toEqual([
+      ['tail', 1, 3],
+      ['head', 0, 2],
+    ])
   })
 })
 
@@ -206,32 +279,74 @@ describe('tensors that do not fit', () => {
   })
 
   test('further tensors of the other model do not matter', () => {
-    expect(planOf(paper(blend(), other({ ...TWO, more: ['F16', [9]] }))).outputs[0]!.tensors.map((t) => t.name).sort()).toEqual(['head', 'tail'])
+    expect(
+      planOf(paper(blend(), other({ ...TWO, more: ['F16', [9]] })))
+        .outputs[0]!.tensors.map((t) => t.name)
+        .sort(),
+    ).toEqual(['head', 'tail'])
   })
 })
 
 describe('spaces', () => {
   const steps = { task: { op: 'model.subtract', a: 'a', b: 'b' } }
-  const with_ = (more: object): Paper => ({ models: { a: TWO, b: TWO }, steps: { ...steps, ...more }, outputs: { out: { from: 'x', path: 'out.safetensors' } } })
+  const with_ = (more: object): Paper => ({
+    models: { a: TWO, b: TWO },
+    steps: { ...steps, ...more },
+    outputs: { out: { from: 'x', path: 'out.safetensors' } },
+  })
 
   test('a difference where weights are needed is refused at the place it is used', () => {
     expect(problemsOf(with_({ x: { op: 'merge.blend', a: 'a', b: 'task' } }))).toEqual(['error wrong-space "task"'])
   })
 
   test('weights where a difference is needed are refused', () => {
-    expect(problemsOf(with_({ x: { op: 'model.add', a: 'a', delta: 'b' } })).filter((p) => p.startsWith('error'))).toEqual(['error wrong-space "b"'])
+    expect(
+      problemsOf(with_({ x: { op: 'model.add', a: 'a', delta: 'b' } })).filter((p) => p.startsWith('error')),
+    ).toEqual(['error wrong-space "b"'])
   })
 
   test('a difference added to a model is a model', () => {
-    const plan = planOf(with_({ twice: { op: 'model.scale', model: 'task', factor: 2 }, x: { op: 'model.add', a: 'a', delta: 'twice' } }))
-    expect(plan.steps.map((s) => [s.name, s.space])).toEqual([['task', 'delta'], ['twice', 'delta'], ['x', 'weights']])
+    const plan = planOf(
+      with_({ twice: { op: 'model.scale', model: 'task', factor: 2 }, x: { op: 'model.add', a: 'a', delta: 'twice' } }),
+    )
+    expect(plan.steps.map((s) => [s.name, s.space])).toEqual([
+      ['task', 'delta'],
+      ['twice', 'delta'],
+      ['x', 'weights'],
+    ])
   })
 })
 
 test('the models are listed with what is known of them', () => {
-  const plan = planOf({ models: { a: TWO, b: modelOf('other', TWO) }, outputs: { out: { from: 'a', path: 'out.safetensors' } } })
-  expect(plan.models.map(({ name, label, path, tensors, bytes, architecture }) => ({ name, label, path, tensors, bytes, architecture }))).toEqual([
-    { name: 'a', label: '/models/a.safetensors', path: '/models/a.safetensors', tensors: 2, bytes: 80, architecture: undefined },
-    { name: 'b', label: '/models/other.safetensors', path: '/models/other.safetensors', tensors: 2, bytes: 80, architecture: undefined },
+  const plan = planOf({
+    models: { a: TWO, b: modelOf('other', TWO) },
+    outputs: { out: { from: 'a', path: 'out.safetensors' } },
+  })
+  expect(
+    plan.models.map(({ name, label, path, tensors, bytes, architecture }) => ({
+      name,
+      label,
+      path,
+      tensors,
+      bytes,
+      architecture,
+    })),
+  ).toEqual([
+    {
+      name: 'a',
+      label: '/models/a.safetensors',
+      path: '/models/a.safetensors',
+      tensors: 2,
+      bytes: 80,
+      architecture: undefined,
+    },
+    {
+      name: 'b',
+      label: '/models/other.safetensors',
+      path: '/models/other.safetensors',
+      tensors: 2,
+      bytes: 80,
+      architecture: undefined,
+    },
   ])
 })

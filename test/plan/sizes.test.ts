@@ -7,17 +7,31 @@ import { parse } from '#src/recipe/parse.js'
 import type { Sliced } from '#src/base/slices.js'
 import { modelOf, type Outline } from './support.js'
 
-const outline = (tensors: number): Outline => Object.fromEntries(Array.from({ length: tensors }, (_, i) => [`layers.${i}.weight`, ['F32', [4]] as const]))
+const outline = (tensors: number): Outline =>
+  Object.fromEntries(Array.from({ length: tensors }, (_, i) => [`layers.${i}.weight`, ['F32', [4]] as const]))
 
-interface Counted { readonly plan: Plan; readonly expressions: number; readonly pauses: number; readonly longest: number }
+interface Counted {
+  readonly plan: Plan
+  readonly expressions: number
+  readonly pauses: number
+  readonly longest: number
+}
 
-/** Plans a recipe over two models of so many tensors, and counts: expressions looked at in all and between two pauses, and pauses. */
+/**
+ * Plans a recipe over two models of so many tensors, and counts: expressions looked at in all and between two pauses,
+ * and pauses.
+ */
 const count = (steps: Readonly<Record<string, unknown>>, tensors: number, known = NO_PRIOR_STATE): Counted => {
   const models = new Map(['a', 'b'].map((name) => [name, modelOf(name, outline(tensors))] as const))
   const last = Object.keys(steps).at(-1)!
   const recipe = parse({
     path: 'recipe.yaml',
-    text: JSON.stringify({ smelt: 1, models: { a: '/models/a.safetensors', b: '/models/b.safetensors' }, steps, outputs: { out: { from: last, path: 'out.safetensors' } } }),
+    text: JSON.stringify({
+      smelt: 1,
+      models: { a: '/models/a.safetensors', b: '/models/b.safetensors' },
+      steps,
+      outputs: { out: { from: last, path: 'out.safetensors' } },
+    }),
   })
   if (recipe.type === 'failed') throw new Error(recipe.diagnostics[0]!.message)
   const [before, counts] = [walked.expressions, { pauses: 0, longest: 0 }]
@@ -30,7 +44,12 @@ const count = (steps: Readonly<Record<string, unknown>>, tensors: number, known 
       if (next.done === true) return next.value
     }
   }
-  const draft = work(draftInSlices([{ recipe: recipe.value, models, adapters: new Map(), label: '' }], { recipe: '/recipes', out: undefined }))
+  const draft = work(
+    draftInSlices([{ recipe: recipe.value, models, adapters: new Map(), label: '' }], {
+      recipe: '/recipes',
+      out: undefined,
+    }),
+  )
   if (draft.type === 'failed') throw new Error(draft.diagnostics[0]!.message)
   const plan = work(completeInSlices(draft.value, known))
   return { plan, expressions: walked.expressions - before, ...counts }
@@ -40,9 +59,18 @@ const LINEAR = { merged: { op: 'merge.linear', models: ['a', 'b'] } }
 const TIES = { merged: { op: 'merge.ties', base: 'a', models: [{ model: 'b', density: 0.5 }], scope: 'model' } }
 const SLERP = { merged: { op: 'merge.blend', a: 'a', b: 'b', method: 'slerp' } }
 /** Looks everything up, so that everything is fingerprinted, and finds nothing. */
-const FORGETFUL = { ...NO_PRIOR_STATE, digestOf: () => `blake3:${'0'.repeat(64)}` as never, outcome: () => undefined, mask: () => undefined }
+const FORGETFUL = {
+  ...NO_PRIOR_STATE,
+  digestOf: () => `blake3:${'0'.repeat(64)}` as never,
+  outcome: () => undefined,
+  mask: () => undefined,
+}
 
-describe.each([['linear', LINEAR], ['a slerp', SLERP], ['TIES over the whole model', TIES]])('%s of many tensors', (_, steps) => {
+describe.each([
+  ['linear', LINEAR],
+  ['a slerp', SLERP],
+  ['TIES over the whole model', TIES],
+])('%s of many tensors', (_, steps) => {
   test('takes work in proportion to their number', () => {
     const [one, two] = [500, 1000].map((n) => count(steps, n, FORGETFUL).expressions)
     expect(two! / one!).toBeGreaterThan(1.9)
@@ -62,14 +90,21 @@ describe('a chain of steps', () => {
 
   test.each([
     ['plain merges', 400, (before: string) => ({ op: 'merge.linear', models: [before, 'b'] })],
-    ['merges by one mask', 400, (before: string) => ({ op: 'merge.blend', a: before, b: 'b', keep: { default: 0.5, 'layers.0.*': 0.25 } })],
+    [
+      'merges by one mask',
+      400,
+      (before: string) => ({ op: 'merge.blend', a: before, b: 'b', keep: { default: 0.5, 'layers.0.*': 0.25 } }),
+    ],
   ])('of %s takes work in proportion to its length', (_, length, step) => {
     const [one, two] = [length, 2 * length].map((n) => count(chain(n, step), 2, FORGETFUL).expressions)
     expect(two! / one!).toBeLessThan(2.2)
   })
 
   test('may be of thousands', () => {
-    const { plan } = count(chain(4500, (before) => ({ op: 'merge.linear', models: [before, 'b'] })), 1)
+    const { plan } = count(
+      chain(4500, (before) => ({ op: 'merge.linear', models: [before, 'b'] })),
+      1,
+    )
     expect(plan.steps.length).toBe(4500)
     expect(plan.jobs.map((job) => job.sweeps!.passes.length)).toEqual([1])
     expect(plan.stepsOf(plan.targets[0]![0]!).length).toBe(4500)

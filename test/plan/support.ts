@@ -21,7 +21,14 @@ export const modelOf = (name: string, outline: Outline): Model => {
   const { header, offsets, bytes } = layoutFile(tensors, {})
   const infos = new Map(tensors.map((t) => [t.name, { ...t, file: path, ...offsets.get(t.name)! }]))
   const identity = { size: bytes, mtimeNs: 0n, ctimeNs: 0n, ino: 0n, dev: 0n }
-  const file = { path, headerBytes: header.length, bytes: bytes - header.length, identity, tensors: infos, metadata: new Map<string, string>() }
+  const file = {
+    path,
+    headerBytes: header.length,
+    bytes: bytes - header.length,
+    identity,
+    tensors: infos,
+    metadata: new Map<string, string>(),
+  }
   return { path, files: [file], tensors: infos, metadata: new Map(), bytes: bytes - header.length, sides: [] }
 }
 
@@ -34,10 +41,19 @@ export interface Paper {
 
 /** Plans a recipe in `/recipes/recipe.yaml` over models on paper. */
 export const tryPlan = ({ models, steps = {}, outputs }: Paper, out?: string): Result<Plan> => {
-  const opened = new Map(Object.entries(models).map(([name, m]): [string, Model] => [name, 'tensors' in m && m.tensors instanceof Map ? (m as Model) : modelOf(name, m as Outline)]))
+  const opened = new Map(
+    Object.entries(models).map(([name, m]): [string, Model] => [
+      name,
+      'tensors' in m && m.tensors instanceof Map ? (m as Model) : modelOf(name, m as Outline),
+    ]),
+  )
   const recipe = parse({
     path: 'recipe.yaml',
-    text: JSON.stringify({ smelt: 1, models: Object.fromEntries([...opened].map(([name, m]) => [name, m.path])), steps, outputs }, undefined, 1),
+    text: JSON.stringify(
+      { smelt: 1, models: Object.fromEntries([...opened].map(([name, m]) => [name, m.path])), steps, outputs },
+      undefined,
+      1,
+    ),
   })
   return recipe.type === 'failed' ? recipe : makePlan(recipe.value, opened, { recipe: '/recipes', out })
 }
@@ -51,20 +67,31 @@ export const planOf = (paper: Paper, out?: string): Plan => {
 
 /** `severity code` of every problem, and the text underlined where there is one. */
 export const told = (diagnostics: readonly Diagnostic[]): readonly string[] =>
-  diagnostics.map(({ severity, code, at }) => `${severity} ${code}${at?.type === 'text' ? ` ${at.range.source.text.slice(at.range.start, at.range.end)}` : ''}`)
+  diagnostics.map(
+    ({ severity, code, at }) =>
+      `${severity} ${code}${at?.type === 'text' ? ` ${at.range.source.text.slice(at.range.start, at.range.end)}` : ''}`,
+  )
 
 /** What a recipe is told. */
 export const problemsOf = (paper: Paper): readonly string[] => told(tryPlan(paper).diagnostics)
 
 /** Names of the tensors a job reads, one list for each sweep. */
 export const readsOf = (job: Job): readonly (readonly string[])[] =>
-  (job.sweeps?.passes ?? []).map((pass) => pass.reads.map(({ tensor }) => `${tensor.file.replace(/^.*\/|\.safetensors$/g, '')}:${tensor.name}`))
+  (job.sweeps?.passes ?? []).map((pass) =>
+    pass.reads.map(({ tensor }) => `${tensor.file.replace(/^.*\/|\.safetensors$/g, '')}:${tensor.name}`),
+  )
 
 /** Names and shapes of a real checkpoint, all of one dtype. */
 export const outlineOf = (table: string, dtype: Dtype = 'F16'): Outline => {
   const text = gunzipSync(readFileSync(new URL(`../data/arch/${table}.json.gz`, import.meta.url))).toString()
-  return Object.fromEntries(Object.entries(JSON.parse(text) as Record<string, [string, number[]]>).map(([name, [own, shape]]) => [name, [own.startsWith('F') || own === 'BF16' ? dtype : (own as Dtype), shape] as const]))
+  return Object.fromEntries(
+    Object.entries(JSON.parse(text) as Record<string, [string, number[]]>).map(([name, [own, shape]]) => [
+      name,
+      [own.startsWith('F') || own === 'BF16' ? dtype : (own as Dtype), shape] as const,
+    ]),
+  )
 }
 
 /** Elements of all tensors of an outline. */
-export const elementsOf = (outline: Outline): number => Object.values(outline).reduce((n, [, shape]) => n + sizeOf(shape), 0)
+export const elementsOf = (outline: Outline): number =>
+  Object.values(outline).reduce((n, [, shape]) => n + sizeOf(shape), 0)

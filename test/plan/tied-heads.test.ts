@@ -3,9 +3,16 @@ import { outlineOf, planOf, problemsOf, readsOf, type Outline, type Paper } from
 
 const untied = outlineOf('llama-2-7b')
 const tied: Outline = Object.fromEntries(Object.entries(untied).filter(([name]) => name !== 'lm_head.weight'))
-const paper = (models: Paper['models'], m: object, steps: object = {}): Paper => ({ models, steps: { ...steps, m }, outputs: { o: { from: 'm', path: 'out.safetensors' } } })
+const paper = (models: Paper['models'], m: object, steps: object = {}): Paper => ({
+  models,
+  steps: { ...steps, m },
+  outputs: { o: { from: 'm', path: 'out.safetensors' } },
+})
 const blend = { op: 'merge.blend', a: 'a', b: 'b' }
-const headOf = (made: Paper) => planOf(made).jobs.filter((job) => job.targets.some((t) => t.tensor === 'lm_head.weight')).map((job) => readsOf(job)[0])
+const headOf = (made: Paper) =>
+  planOf(made)
+    .jobs.filter((job) => job.targets.some((t) => t.tensor === 'lm_head.weight'))
+    .map((job) => readsOf(job)[0])
 
 describe('the output layer of a tied model', () => {
   test('stands for its embedding where the first model has one of its own', () => {
@@ -38,7 +45,11 @@ describe('the output layer of a tied model', () => {
 
   test('is lacking, not tied, in a selection that leaves it out', () => {
     const steps = { part: { op: 'model.select', model: 'a', layers: '!lm_head' } }
-    expect(problemsOf(paper({ a: untied, b: untied }, { op: 'merge.blend', a: 'b', b: 'part' }, steps))).toEqual(['error missing-tensor "part"'])
-    expect(problemsOf(paper({ a: untied, b: untied }, { op: 'merge.blend', a: 'part', b: 'b' }, steps))).toEqual(['warning tensor-dropped "b"'])
+    expect(problemsOf(paper({ a: untied, b: untied }, { op: 'merge.blend', a: 'b', b: 'part' }, steps))).toEqual([
+      'error missing-tensor "part"',
+    ])
+    expect(problemsOf(paper({ a: untied, b: untied }, { op: 'merge.blend', a: 'part', b: 'b' }, steps))).toEqual([
+      'warning tensor-dropped "b"',
+    ])
   })
 })

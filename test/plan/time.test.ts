@@ -2,7 +2,18 @@ import { describe, expect, test } from 'vitest'
 import { correctSpeed, estimateSeconds, TYPICAL_SPEED } from '#src/plan/time.js'
 import type { Totals } from '#src/plan/plan.js'
 
-const totals: Totals = { tensors: 2, copied: 0, computed: 2, reused: 0, cached: 0, readBytes: 3e9, digestBytes: 1e9, writeBytes: 2e9, skippedBytes: 0, operations: 10e9 }
+const totals: Totals = {
+  tensors: 2,
+  copied: 0,
+  computed: 2,
+  reused: 0,
+  cached: 0,
+  readBytes: 3e9,
+  digestBytes: 1e9,
+  writeBytes: 2e9,
+  skippedBytes: 0,
+  operations: 10e9,
+}
 const speed = { read: 1e-9, write: 2e-9, compute: 0.5e-9 }
 
 describe('the time that a plan takes', () => {
@@ -12,7 +23,9 @@ describe('the time that a plan takes', () => {
   })
 
   test('is nothing where there is nothing to do', () => {
-    expect(estimateSeconds({ ...totals, computed: 0, readBytes: 0, digestBytes: 0, writeBytes: 0, operations: 0 }, 2)).toBe(0)
+    expect(
+      estimateSeconds({ ...totals, computed: 0, readBytes: 0, digestBytes: 0, writeBytes: 0, operations: 0 }, 2),
+    ).toBe(0)
   })
 
   test('is what the last build took, once one was long enough', () => {
@@ -25,6 +38,8 @@ describe('the time that a plan takes', () => {
 
   test('is not learnt from a build too short to tell, and not for what a build did not do', () => {
     expect(correctSpeed(undefined, totals, { read: 0.1, write: 0.1, compute: 0.1 })).toBeUndefined()
-    expect(correctSpeed(undefined, { ...totals, writeBytes: 0 }, { read: 8, write: 0, compute: 20 })!.write).toBe(TYPICAL_SPEED.write)
+    expect(correctSpeed(undefined, { ...totals, writeBytes: 0 }, { read: 8, write: 0, compute: 20 })!.write).toBe(
+      TYPICAL_SPEED.write,
+    )
   })
 })

@@ -16,14 +16,18 @@ const sums = (weights: Weights): { readonly sum: number; readonly squares: numbe
 
 test.each(NETS)('every measured merge of %s is built', (net) => {
   const { deterministic_merges: measured, claims } = results.nets[net]
-  const ids = [...Object.keys(measured), ...claims.filter((c) => c.kind === 'deterministic' && c.id !== 'specialists').map((c) => c.id)]
+  const ids = [
+    ...Object.keys(measured),
+    ...claims.filter((c) => c.kind === 'deterministic' && c.id !== 'specialists').map((c) => c.id),
+  ]
   expect(ids.filter((id) => waysOf(id, measured[id]?.recipe ?? '') === undefined)).toEqual([])
 })
 
 describe.each(NETS)('%s', (net) => {
   const { deterministic_merges: measured, claims, best_single_model_on_worse_of_A_B: best } = results.nets[net]
   const cases = Object.entries(measured).flatMap(([id, { recipe }]) =>
-    Object.entries(waysOf(id, recipe) ?? {}).map(([way, steps]) => ({ id, way, steps, name: `${id} ${way}` })))
+    Object.entries(waysOf(id, recipe) ?? {}).map(([way, steps]) => ({ id, way, steps, name: `${id} ${way}` })),
+  )
   const recipes = Object.fromEntries(cases.map(({ name, steps }): readonly [string, Steps] => [name, steps]))
   let network: Network
   let merged: Readonly<Record<string, Weights>>
@@ -40,8 +44,13 @@ describe.each(NETS)('%s', (net) => {
 
   test.each(cases)('$id by $way answers as measured', async ({ id, name }) => {
     const { accuracy, logits_first_2_of_A: logits } = measured[id]!
-    const tasks: readonly Task[] = /ABC/.test(id) ? ['A', 'B', 'C'] : id.startsWith('lora_D') ? ['A', 'B', 'D'] : ['A', 'B']
-    for (const task of tasks) expect(Math.abs((await network.accuracy(merged[name]!, task)) - accuracy[task])).toBeLessThanOrEqual(HALF_A_POINT)
+    const tasks: readonly Task[] = /ABC/.test(id)
+      ? ['A', 'B', 'C']
+      : id.startsWith('lora_D')
+        ? ['A', 'B', 'D']
+        : ['A', 'B']
+    for (const task of tasks)
+      expect(Math.abs((await network.accuracy(merged[name]!, task)) - accuracy[task])).toBeLessThanOrEqual(HALF_A_POINT)
     const found = await network.logits(merged[name]!, 'A', 2)
     found.flat().forEach((x, i) => expect(Math.abs(x - logits.flat()[i]!)).toBeLessThan(5e-4))
   })
@@ -49,7 +58,10 @@ describe.each(NETS)('%s', (net) => {
   const claimed = claims.filter((c) => c.kind === 'deterministic')
   test.each(claimed)('the claim $id holds', async ({ id, assert }) => {
     for (const { model, task, op, value } of assert) {
-      const weights = model === undefined ? merged[cases.find((c) => c.id === id)!.name]! : await readWeights(join(FOLDER, net, `${model}.safetensors`))
+      const weights =
+        model === undefined
+          ? merged[cases.find((c) => c.id === id)!.name]!
+          : await readWeights(join(FOLDER, net, `${model}.safetensors`))
       const found = await network.accuracy(weights, task)
       if (op === '>=') expect(found).toBeGreaterThanOrEqual(value)
       else expect(found).toBeLessThanOrEqual(value)

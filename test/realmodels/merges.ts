@@ -19,61 +19,126 @@ const masked = (letter: string): Steps => ({
 })
 
 /** A LoRA in a model; its half-precision files and models are in a test of their own. */
-export const baked = (adapter: string, model: string, strength: number): Steps => one({ op: 'adapter.apply', model, adapter, strength })
+export const baked = (adapter: string, model: string, strength: number): Steps =>
+  one({ op: 'adapter.apply', model, adapter, strength })
 
 const PATTERNS: readonly (readonly [RegExp, (match: readonly string[], recipe: string) => Ways])[] = [
-  [/^average_(\w)(\w)$/, ([, a, b]) => ({
-    linear: one({ op: 'merge.linear', models: [a, b] }),
-    blend: one({ op: 'merge.blend', a, b }),
-    arithmetic: one({ op: 'merge.task_arithmetic', base: 'base', models: [a, b], normalize: true }),
-  })],
+  [
+    /^average_(\w)(\w)$/,
+    ([, a, b]) => ({
+      linear: one({ op: 'merge.linear', models: [a, b] }),
+      blend: one({ op: 'merge.blend', a, b }),
+      arithmetic: one({ op: 'merge.task_arithmetic', base: 'base', models: [a, b], normalize: true }),
+    }),
+  ],
   [/^average_(\w{3})$/, ([, letters]) => ({ linear: one({ op: 'merge.linear', models: listed(letters!) }) })],
   [/^average_AB_fp16_files$/, () => ({ linear: one({ op: 'merge.linear', models: ['A16', 'B16'] }) })],
-  [/^weighted_(\w)([\d.]+)_(\w)([\d.]+)$/, ([, a, x, b, y]) => ({
-    linear: one({ op: 'merge.linear', models: weights([[a!, Number(x)], [b!, Number(y)]]) }),
-    blend: one({ op: 'merge.blend', a, b, keep: Number(x) }),
-  })],
-  [/^task_arithmetic_(\w+)_lambda([\d.]+)$/, ([, letters, lambda]) => ({
-    lambda: one({ op: 'merge.task_arithmetic', base: 'base', models: listed(letters!), lambda: Number(lambda) }),
-  })],
-  [/^negate_(\w)_lambda-1$/, ([, model]) => ({
-    lambda: one({ op: 'merge.task_arithmetic', base: 'base', models: [model], lambda: -1 }),
-    difference: one({ op: 'merge.add_difference', a: 'base', b: 'base', c: model }),
-    delta: { learnt: { op: 'model.subtract', a: model, b: 'base' }, merge: { op: 'model.add', a: 'base', delta: 'learnt', strength: -1 } },
-  })],
-  [/^ties_(\w+)_density([\d.]+)_lambda([\d.]+)$/, ([, letters, density, lambda]) => ({
-    ties: one({ op: 'merge.ties', base: 'base', models: trimmed(letters!, Number(density)), lambda: Number(lambda) }),
-  })],
-  [/^trim_(\w)_density([\d.]+)$/, ([, model, density]) => ({ ties: one({ op: 'merge.ties', base: 'base', models: trimmed(model!, Number(density)) }) })],
-  [/^block_mask_first_(\w)_rest_(\w)$/, ([, first, rest], recipe) => ({
-    parts: {
-      first: { op: 'model.select', model: first, layers: prefixesOf(recipe) },
-      rest: { op: 'model.select', model: rest, layers: prefixesOf(recipe).map((p) => `!${p}`) },
-      merge: { op: 'model.combine', models: ['first', 'rest'] },
-    },
-    layers: one({ op: 'merge.blend', a: rest, b: first, keep: 0, layers: prefixesOf(recipe) }),
-    mask: {
-      mask: { op: 'mask.layers', like: 'base', layers: prefixesOf(recipe) },
-      merge: { op: 'merge.blend', a: rest, b: first, keep: 0, mask: 'mask' },
-    },
-  })],
-  [/^block_mask_first_mean_rest_TA$/, (_, recipe) => ({
-    rules: one({
-      op: 'merge.task_arithmetic', base: 'base', models: ['A', 'B'],
-      lambda: { default: 1, ...Object.fromEntries(prefixesOf(recipe).map((p) => [p, 0.5])) },
+  [
+    /^weighted_(\w)([\d.]+)_(\w)([\d.]+)$/,
+    ([, a, x, b, y]) => ({
+      linear: one({
+        op: 'merge.linear',
+        models: weights([
+          [a!, Number(x)],
+          [b!, Number(y)],
+        ]),
+      }),
+      blend: one({ op: 'merge.blend', a, b, keep: Number(x) }),
     }),
-  })],
-  [/^lora_D_scale([\d.]+)$/, ([, strength]) => ({ peft: baked('lora_peft', 'base', Number(strength)), kohya: baked('lora_kohya', 'base', Number(strength)) })],
-  [/^lora_D_scale([\d.]+)_on_average_AB$/, ([, strength]) => ({
-    kohya: { average: { op: 'merge.linear', models: ['A', 'B'] }, ...baked('lora_kohya', 'average', Number(strength)) },
-  })],
-  [/^lora_D_plus_A_task_arithmetic_([\d.]+)$/, ([, lambda]) => ({
-    task_arithmetic: { D: baked('lora_kohya', 'base', 1)['merge']!, merge: { op: 'merge.task_arithmetic', base: 'base', models: ['D', 'A'], lambda: Number(lambda) } },
-    lambda: { learnt: { op: 'merge.task_arithmetic', base: 'base', models: ['A'], lambda: Number(lambda) }, ...baked('lora_peft', 'learnt', Number(lambda)) },
-  })],
-  [/^larger_delta_wins$/, () => ({
-    compare: { moved: { op: 'mask.compare', a: 'B', b: 'A', base: 'base' }, merge: { op: 'merge.blend', a: 'A', b: 'B', keep: 0, mask: 'moved' } },
-  })],
+  ],
+  [
+    /^task_arithmetic_(\w+)_lambda([\d.]+)$/,
+    ([, letters, lambda]) => ({
+      lambda: one({ op: 'merge.task_arithmetic', base: 'base', models: listed(letters!), lambda: Number(lambda) }),
+    }),
+  ],
+  [
+    /^negate_(\w)_lambda-1$/,
+    ([, model]) => ({
+      lambda: one({ op: 'merge.task_arithmetic', base: 'base', models: [model], lambda: -1 }),
+      difference: one({ op: 'merge.add_difference', a: 'base', b: 'base', c: model }),
+      delta: {
+        learnt: { op: 'model.subtract', a: model, b: 'base' },
+        merge: { op: 'model.add', a: 'base', delta: 'learnt', strength: -1 },
+      },
+    }),
+  ],
+  [
+    /^ties_(\w+)_density([\d.]+)_lambda([\d.]+)$/,
+    ([, letters, density, lambda]) => ({
+      ties: one({ op: 'merge.ties', base: 'base', models: trimmed(letters!, Number(density)), lambda: Number(lambda) }),
+    }),
+  ],
+  [
+    /^trim_(\w)_density([\d.]+)$/,
+    ([, model, density]) => ({
+      ties: one({ op: 'merge.ties', base: 'base', models: trimmed(model!, Number(density)) }),
+    }),
+  ],
+  [
+    /^block_mask_first_(\w)_rest_(\w)$/,
+    ([, first, rest], recipe) => ({
+      parts: {
+        first: { op: 'model.select', model: first, layers: prefixesOf(recipe) },
+        rest: { op: 'model.select', model: rest, layers: prefixesOf(recipe).map((p) => `!${p}`) },
+        merge: { op: 'model.combine', models: ['first', 'rest'] },
+      },
+      layers: one({ op: 'merge.blend', a: rest, b: first, keep: 0, layers: prefixesOf(recipe) }),
+      mask: {
+        mask: { op: 'mask.layers', like: 'base', layers: prefixesOf(recipe) },
+        merge: { op: 'merge.blend', a: rest, b: first, keep: 0, mask: 'mask' },
+      },
+    }),
+  ],
+  [
+    /^block_mask_first_mean_rest_TA$/,
+    (_, recipe) => ({
+      rules: one({
+        op: 'merge.task_arithmetic',
+        base: 'base',
+        models: ['A', 'B'],
+        lambda: { default: 1, ...Object.fromEntries(prefixesOf(recipe).map((p) => [p, 0.5])) },
+      }),
+    }),
+  ],
+  [
+    /^lora_D_scale([\d.]+)$/,
+    ([, strength]) => ({
+      peft: baked('lora_peft', 'base', Number(strength)),
+      kohya: baked('lora_kohya', 'base', Number(strength)),
+    }),
+  ],
+  [
+    /^lora_D_scale([\d.]+)_on_average_AB$/,
+    ([, strength]) => ({
+      kohya: {
+        average: { op: 'merge.linear', models: ['A', 'B'] },
+        ...baked('lora_kohya', 'average', Number(strength)),
+      },
+    }),
+  ],
+  [
+    /^lora_D_plus_A_task_arithmetic_([\d.]+)$/,
+    ([, lambda]) => ({
+      task_arithmetic: {
+        D: baked('lora_kohya', 'base', 1)['merge']!,
+        merge: { op: 'merge.task_arithmetic', base: 'base', models: ['D', 'A'], lambda: Number(lambda) },
+      },
+      lambda: {
+        learnt: { op: 'merge.task_arithmetic', base: 'base', models: ['A'], lambda: Number(lambda) },
+        ...baked('lora_peft', 'learnt', Number(lambda)),
+      },
+    }),
+  ],
+  [
+    /^larger_delta_wins$/,
+    () => ({
+      compare: {
+        moved: { op: 'mask.compare', a: 'B', b: 'A', base: 'base' },
+        merge: { op: 'merge.blend', a: 'A', b: 'B', keep: 0, mask: 'moved' },
+      },
+    }),
+  ],
   [/^masked_(\w)$/, ([, letter]) => ({ mask: masked(letter!) })],
 ]
 
@@ -100,7 +165,12 @@ export const randomWaysOf = (id: string): Ways | undefined => {
   const density = 1 - Number(drop)
   const rescaled = scale === 'rescaled'
   return {
-    linear: one({ op: 'merge.dare_linear', base: 'base', models: [{ model, density }], rescale: rescaled ? 'density' : 'off' }),
+    linear: one({
+      op: 'merge.dare_linear',
+      base: 'base',
+      models: [{ model, density }],
+      rescale: rescaled ? 'density' : 'off',
+    }),
     dare: one({ op: 'merge.dare', a: 'base', b: model, drop: Number(drop), rescale: rescaled }),
   }
 }

@@ -18,8 +18,12 @@ export const readWeights = async (path: string): Promise<Weights> => {
   const model = await openModel(path)
   if (model.type === 'failed') throw new Error(model.diagnostics[0]!.message)
   const bytes = new Uint8Array(await readFile(path))
-  return new Map([...model.value.tensors.values()].map(({ name, dtype, shape, begin, end }) =>
-    [name, { shape, numbers: widen(dtype, bytes.slice(begin, end).buffer) }]))
+  return new Map(
+    [...model.value.tensors.values()].map(({ name, dtype, shape, begin, end }) => [
+      name,
+      { shape, numbers: widen(dtype, bytes.slice(begin, end).buffer) },
+    ]),
+  )
 }
 
 /** A network of the folder, to be run with any weights. */
@@ -31,12 +35,19 @@ export interface Network {
 }
 
 export const loadNetwork = async (net: Net): Promise<Network> => {
-  const session = await InferenceSession.create(join(FOLDER, net, 'forward.onnx'), { intraOpNumThreads: 1, interOpNumThreads: 1 })
+  const session = await InferenceSession.create(join(FOLDER, net, 'forward.onnx'), {
+    intraOpNumThreads: 1,
+    interOpNumThreads: 1,
+  })
   const sets = await readWeights(join(FOLDER, 'testsets.safetensors'))
   const logits = async (weights: Weights, task: Task, count?: number): Promise<number[][]> => {
     const { shape, numbers } = sets.get(`${task}.images`)!
     const n = count ?? shape[0]!
-    const x = new Tensor('float32', numbers.slice(0, n * 64).map((value) => value / 16), [n, 1, 8, 8])
+    const x = new Tensor(
+      'float32',
+      numbers.slice(0, n * 64).map((value) => value / 16),
+      [n, 1, 8, 8],
+    )
     const feeds = Object.fromEntries([...weights].map(([name, w]) => [name, new Tensor('float32', w.numbers, w.shape)]))
     const data = (await session.run({ x, ...feeds }))['logits']!.data as Float32Array
     return Array.from({ length: n }, (_, i) => [...data.subarray(10 * i, 10 * i + 10)])

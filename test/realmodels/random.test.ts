@@ -7,10 +7,11 @@ import { FOLDER, NETS, results, type Bound } from './results.js'
 
 const SEEDS = [1, 2, 3, 4, 5]
 
-const seeded = (steps: Steps, seed: number): Steps => Object.fromEntries(Object.entries(steps).map(([name, step]) => [name, { ...step, seed }]))
+const seeded = (steps: Steps, seed: number): Steps =>
+  Object.fromEntries(Object.entries(steps).map(([name, step]) => [name, { ...step, seed }]))
 
 const holds = (found: number, { op }: Bound, limit: number): void =>
-  (op === '>=' ? expect(found).toBeGreaterThanOrEqual(limit) : expect(found).toBeLessThanOrEqual(limit))
+  op === '>=' ? expect(found).toBeGreaterThanOrEqual(limit) : expect(found).toBeLessThanOrEqual(limit)
 
 test.each(NETS)('every random claim of %s is built', (net) => {
   expect(results.nets[net].claims.filter((c) => c.kind === 'random' && randomWaysOf(c.id) === undefined)).toEqual([])
@@ -44,19 +45,30 @@ const forEachParameter = (models: readonly Weights[], see: (...numbers: number[]
 
 describe.each(NETS)('%s', (net) => {
   const { claims } = results.nets[net]
-  const random = claims.filter((c) => c.kind === 'random').flatMap((claim) =>
-    Object.entries(randomWaysOf(claim.id) ?? {}).map(([way, steps]) => ({ ...claim, way, steps })))
+  const random = claims
+    .filter((c) => c.kind === 'random')
+    .flatMap((claim) => Object.entries(randomWaysOf(claim.id) ?? {}).map(([way, steps]) => ({ ...claim, way, steps })))
   let network: Network
   let merged: Readonly<Record<string, Weights>>
   let [base, a, b]: Weights[] = []
   beforeAll(async () => {
     network = await loadNetwork(net)
-    const half = [{ model: 'A', density: 0.5 }, { model: 'B', density: 0.5 }]
-    merged = await buildMerges(net, Object.fromEntries([
-      ...random.flatMap(({ id, way, steps }) => SEEDS.map((seed): readonly [string, Steps] => [`${id} ${way} ${seed}`, seeded(steps, seed)])),
-      ['linear', { merge: { op: 'merge.dare_linear', base: 'base', models: half } }],
-    ]))
-    ;[base, a, b] = await Promise.all(['base', 'A', 'B'].map((name) => readWeights(join(FOLDER, net, `${name}.safetensors`))))
+    const half = [
+      { model: 'A', density: 0.5 },
+      { model: 'B', density: 0.5 },
+    ]
+    merged = await buildMerges(
+      net,
+      Object.fromEntries([
+        ...random.flatMap(({ id, way, steps }) =>
+          SEEDS.map((seed): readonly [string, Steps] => [`${id} ${way} ${seed}`, seeded(steps, seed)]),
+        ),
+        ['linear', { merge: { op: 'merge.dare_linear', base: 'base', models: half } }],
+      ]),
+    )
+    ;[base, a, b] = await Promise.all(
+      ['base', 'A', 'B'].map((name) => readWeights(join(FOLDER, net, `${name}.safetensors`))),
+    )
   })
 
   test.each(random)('$id by $way: every run and the mean of five', async ({ id, way, assert }) => {

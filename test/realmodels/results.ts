@@ -39,12 +39,17 @@ export interface Claim {
 }
 
 interface Results {
-  readonly nets: Readonly<Record<Net, {
-    readonly accuracy: Readonly<Record<string, Readonly<Record<Task, number>>>>
-    readonly deterministic_merges: Readonly<Record<string, Measured>>
-    readonly best_single_model_on_worse_of_A_B: number
-    readonly claims: readonly Claim[]
-  }>>
+  readonly nets: Readonly<
+    Record<
+      Net,
+      {
+        readonly accuracy: Readonly<Record<string, Readonly<Record<Task, number>>>>
+        readonly deterministic_merges: Readonly<Record<string, Measured>>
+        readonly best_single_model_on_worse_of_A_B: number
+        readonly claims: readonly Claim[]
+      }
+    >
+  >
 }
 
 /** Every measured number of the folder. */

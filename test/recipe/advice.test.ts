@@ -4,56 +4,111 @@ import { DTYPE_WORDS, INPUT_WORDS, OPERATOR_WORDS, OUTPUT_WORDS, PARAMETER_WORDS
 import { OUTPUT_DTYPES } from '#src/recipe/recipe.js'
 import { problemsOf } from './support.js'
 
-const paramsOf = (op: (typeof operators)[number]): readonly string[] =>
-  [...Object.keys(op.params), ...Object.values(op.inputs).flatMap((input) => (input.type === 'model' && input.many ? Object.keys(input.each) : []))]
+const paramsOf = (op: (typeof operators)[number]): readonly string[] => [
+  ...Object.keys(op.params),
+  ...Object.values(op.inputs).flatMap((input) => (input.type === 'model' && input.many ? Object.keys(input.each) : [])),
+]
 
 test('every word of other programs leads to something that smelt has', () => {
-  const [params, inputs] = [new Set([...operators.flatMap(paramsOf), 'layers']), new Set(operators.flatMap((op) => Object.keys(op.inputs)))]
+  const [params, inputs] = [
+    new Set([...operators.flatMap(paramsOf), 'layers']),
+    new Set(operators.flatMap((op) => Object.keys(op.inputs))),
+  ]
   expect(Object.keys(PARAMETER_WORDS).filter((own) => !params.has(own))).toEqual([])
   expect(Object.keys(INPUT_WORDS).filter((own) => !inputs.has(own))).toEqual([])
   expect(Object.values(OPERATOR_WORDS).filter((own) => findOperator(own.split('`')[0]!) === undefined)).toEqual([])
   expect(Object.values(DTYPE_WORDS).filter((own) => !(own in OUTPUT_DTYPES))).toEqual([])
-  const output = problemsOf('smelt: 1\nmodels: { a: a.safetensors }\noutputs: { o: { from: a, path: o.safetensors, nonsense: 1 } }\n')[0]!.help
-  for (const own of Object.keys(OUTPUT_WORDS).filter((key) => key !== 'from' && key !== 'path')) expect(output).toContain(`\`${own}\``)
+  const output = problemsOf(
+    'smelt: 1\nmodels: { a: a.safetensors }\noutputs: { o: { from: a, path: o.safetensors, nonsense: 1 } }\n',
+  )[0]!.help
+  for (const own of Object.keys(OUTPUT_WORDS).filter((key) => key !== 'from' && key !== 'path'))
+    expect(output).toContain(`\`${own}\``)
 })
 
 const helpOf = (step: string): string | undefined =>
-  problemsOf(`smelt: 1\nmodels: { base: b.safetensors, anime: a.safetensors, photo: p.safetensors }\nsteps: { x: { ${step} } }\noutputs: { o: { from: x, path: o.safetensors } }\n`)[0]?.help
+  problemsOf(
+    `smelt: 1\nmodels: { base: b.safetensors, anime: a.safetensors, photo: p.safetensors }\nsteps: { x: { ${step} } }\noutputs: { o: { from: x, path: o.safetensors } }\n`,
+  )[0]?.help
 
 test.each([
-  ['op: merge.blend, a: anime, b: photo, alpha: 0.3', 'write `keep: 0.7`: `alpha: 0.3` elsewhere is the share of the second model, and `keep` is the share of the first model, `a`'],
-  ['op: merge.blend, a: anime, b: photo, t: { default: 0.3 }', 'write `keep` with every number turned round (1 − t): `t` elsewhere is the share of the second model, and `keep` is the share of the first model, `a`'],
-  ['op: merge.dare, a: anime, b: photo, density: 0.1', 'write `drop: 0.9`: `density: 0.1` elsewhere is the share that is kept, and `drop` is the share of the difference that is dropped'],
+  [
+    'op: merge.blend, a: anime, b: photo, alpha: 0.3',
+    'write `keep: 0.7`: `alpha: 0.3` elsewhere is the share of the second model, and `keep` is the share of the first model, `a`',
+  ],
+  [
+    'op: merge.blend, a: anime, b: photo, t: { default: 0.3 }',
+    'write `keep` with every number turned round (1 − t): `t` elsewhere is the share of the second model, and `keep` is the share of the first model, `a`',
+  ],
+  [
+    'op: merge.dare, a: anime, b: photo, density: 0.1',
+    'write `drop: 0.9`: `density: 0.1` elsewhere is the share that is kept, and `drop` is the share of the difference that is dropped',
+  ],
   ['op: merge.dare, a: anime, b: photo, p: 0.1', 'write `drop: 0.1`, which is what smelt calls `p`'],
-  ['op: merge.linear, models: [{ model: anime, ratio: 0.3 }]', 'write `weight: 0.3`, which is what smelt calls `ratio`'],
-  ['op: merge.ties, base: base, models: [{ model: anime, parameters: { weight: 0.3, density: 0.5 } }]', 'write `weight`, `density` one level higher, in place of `parameters`'],
+  [
+    'op: merge.linear, models: [{ model: anime, ratio: 0.3 }]',
+    'write `weight: 0.3`, which is what smelt calls `ratio`',
+  ],
+  [
+    'op: merge.ties, base: base, models: [{ model: anime, parameters: { weight: 0.3, density: 0.5 } }]',
+    'write `weight`, `density` one level higher, in place of `parameters`',
+  ],
   ['op: merge.blend, model1: anime, model2: photo', 'write `a`, which is what smelt calls `model1`'],
   ['op: merge.linear, model_a: anime, model_b: photo', 'write `models: [anime, photo]`'],
-  ['op: merge.blend, models: [anime, photo, base]', 'use `merge.linear`, which takes any number of `models`; `merge.blend` takes two, `a` and `b`'],
+  [
+    'op: merge.blend, models: [anime, photo, base]',
+    'use `merge.linear`, which takes any number of `models`; `merge.blend` takes two, `a` and `b`',
+  ],
   ['op: dare_ties, base: base, models: [anime]', 'write the whole name: `merge.dare_ties`'],
   ['op: lora, model: base', 'write `op: adapter.apply`, which is what smelt calls `lora`'],
 ])('%s', (step, help) => expect(helpOf(step)).toBe(help))
 
-test.each(['constructor', '__proto__', 'toString', 'hasOwnProperty'])('`%s` is a word like any other, wherever it stands', (word) => {
-  const codes = (step: string, output = 'from: x, path: o.safetensors'): readonly string[] =>
-    problemsOf(`smelt: 1\nmodels: { a: a.safetensors }\nsteps: { x: { ${step} } }\noutputs: { o: { ${output} } }\n`).map((p) => p.code)
-  expect(codes(`op: merge.blend, a: a, b: a, ${word}: 1`)).toEqual(['unknown-key'])
-  expect(codes(`op: merge.ties, base: a, models: [{ model: a, ${word}: 1 }], ${word}: 1`)).toEqual(['unknown-key', 'unknown-key'])
-  expect(codes(`op: ${word}, a: a`)).toEqual(['unknown-choice'])
-  expect(codes(`${word}: merge.blend, a: a`)).toEqual(['missing-key'])
-  expect(codes('op: merge.blend, a: a, b: a', `from: x, path: o.safetensors, dtype: ${word}, ${word}: 1`).length).toBe(2)
-})
+test.each(['constructor', '__proto__', 'toString', 'hasOwnProperty'])(
+  '`%s` is a word like any other, wherever it stands',
+  (word) => {
+    const codes = (step: string, output = 'from: x, path: o.safetensors'): readonly string[] =>
+      problemsOf(
+        `smelt: 1\nmodels: { a: a.safetensors }\nsteps: { x: { ${step} } }\noutputs: { o: { ${output} } }\n`,
+      ).map((p) => p.code)
+    expect(codes(`op: merge.blend, a: a, b: a, ${word}: 1`)).toEqual(['unknown-key'])
+    expect(codes(`op: merge.ties, base: a, models: [{ model: a, ${word}: 1 }], ${word}: 1`)).toEqual([
+      'unknown-key',
+      'unknown-key',
+    ])
+    expect(codes(`op: ${word}, a: a`)).toEqual(['unknown-choice'])
+    expect(codes(`${word}: merge.blend, a: a`)).toEqual(['missing-key'])
+    expect(
+      codes('op: merge.blend, a: a, b: a', `from: x, path: o.safetensors, dtype: ${word}, ${word}: 1`).length,
+    ).toBe(2)
+  },
+)
 
 test('a base by another name is no model of the list', () =>
-  expect(helpOf('op: merge.ties, base_model: base, a: anime, b: photo')).toBe('write `base`, which is what smelt calls `base_model`'))
+  expect(helpOf('op: merge.ties, base_model: base, a: anime, b: photo')).toBe(
+    'write `base`, which is what smelt calls `base_model`',
+  ))
 
-test.each([['75', '0.75'], ['30', '0.3'], ['100', '1']])('`keep: %s` is taken for percent', (keep, meant) =>
-  expect(helpOf(`op: merge.blend, a: anime, b: photo, keep: ${keep}`)).toBe(`write \`${meant}\` for ${keep} percent`))
+test.each([
+  ['75', '0.75'],
+  ['30', '0.3'],
+  ['100', '1'],
+])('`keep: %s` is taken for percent', (keep, meant) =>
+  expect(helpOf(`op: merge.blend, a: anime, b: photo, keep: ${keep}`)).toBe(`write \`${meant}\` for ${keep} percent`),
+)
 
-test.each([['"0.5"', '0.5'], ['50%', '0.5'], ['12.5 %', '0.125'], ['"0,5"', '0.5'], ['1/4', '0.25'], ['-5%', '-0.05']])('`keep: %s` is not read as a name', (keep, meant) => {
-  const problems = problemsOf(`smelt: 1\nmodels: { a: a.safetensors }\nsteps:\n  x:\n    op: merge.blend\n    a: a\n    b: a\n    keep: ${keep}\noutputs: { o: { from: x, path: o.safetensors } }\n`)
+test.each([
+  ['"0.5"', '0.5'],
+  ['50%', '0.5'],
+  ['12.5 %', '0.125'],
+  ['"0,5"', '0.5'],
+  ['1/4', '0.25'],
+  ['-5%', '-0.05'],
+])('`keep: %s` is not read as a name', (keep, meant) => {
+  const problems = problemsOf(
+    `smelt: 1\nmodels: { a: a.safetensors }\nsteps:\n  x:\n    op: merge.blend\n    a: a\n    b: a\n    keep: ${keep}\noutputs: { o: { from: x, path: o.safetensors } }\n`,
+  )
   expect(problems.map((p) => p.code)).toEqual(['number-as-text'])
   expect(problems[0]!.help!.endsWith(`: \`${meant}\``)).toBe(true)
 })
 
-test('extrapolation stays allowed', () => expect(helpOf('op: merge.blend, a: anime, b: photo, keep: -1.5')).toBeUndefined())
+test('extrapolation stays allowed', () =>
+  expect(helpOf('op: merge.blend, a: anime, b: photo, keep: -1.5')).toBeUndefined())

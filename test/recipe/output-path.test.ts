@@ -8,38 +8,76 @@ const check = (path: string, kind: 'model' | 'mask' | 'report' = 'model', sharde
   checkOutputPath({ name: 'merged', path, at: { type: 'option', name: 'path' }, sharded }, kind)
 
 describe.skipIf(process.platform === 'win32')('the path of an output', () => {
-  test.each(['merged.safetensors', 'a/b.SAFETENSORS', './x.sft', '../x.safetensors', '/abs/x.safetensors', '~/x.safetensors', './~/x.safetensors', 'v1.0.safetensors'])('may be %s', (path) => {
+  test.each([
+    'merged.safetensors',
+    'a/b.SAFETENSORS',
+    './x.sft',
+    '../x.safetensors',
+    '/abs/x.safetensors',
+    '~/x.safetensors',
+    './~/x.safetensors',
+    'v1.0.safetensors',
+  ])('may be %s', (path) => {
     expect([check(path), check(path, 'mask'), check(path, 'model', true)]).toEqual([undefined, undefined, undefined])
   })
 
   test.each([
-    ['merged', 'merged.safetensors'], ['sdxl-v1.0', 'sdxl-v1.0.safetensors'], ['merged.ckpt', 'merged.safetensors'], ['merged.pt', 'merged.safetensors'],
-    ['merged.png', 'merged.safetensors'], ['a/merged.bin', 'a/merged.safetensors'], ['merged.safetensor', 'merged.safetensors'], ['m.safetensors.ckpt', 'm.safetensors'],
-    ['m.safetensors.index.json', 'm.safetensors'], ['~/m.gguf', '~/m.safetensors'], ['m.st', 'm.safetensors'],
+    ['merged', 'merged.safetensors'],
+    ['sdxl-v1.0', 'sdxl-v1.0.safetensors'],
+    ['merged.ckpt', 'merged.safetensors'],
+    ['merged.pt', 'merged.safetensors'],
+    ['merged.png', 'merged.safetensors'],
+    ['a/merged.bin', 'a/merged.safetensors'],
+    ['merged.safetensor', 'merged.safetensors'],
+    ['m.safetensors.ckpt', 'm.safetensors'],
+    ['m.safetensors.index.json', 'm.safetensors'],
+    ['~/m.gguf', '~/m.safetensors'],
+    ['m.st', 'm.safetensors'],
   ])('%s is refused for a model, with %s in its place', (path, better) => {
-    expect(check(path)).toMatchObject({ code: 'output-ending', severity: 'error', help: `write \`${better}\`: other programs decide by the file extension how to read a file` })
+    expect(check(path)).toMatchObject({
+      code: 'output-ending',
+      severity: 'error',
+      help: `write \`${better}\`: other programs decide by the file extension how to read a file`,
+    })
     expect(check(better)).toBeUndefined()
     expect(check(path, 'report')).toBeUndefined()
   })
 
   test('a sharded one may also be named by its stem or its index', () => {
-    for (const path of ['model', 'a/model-v1.5', 'model.safetensors.index.json']) expect(check(path, 'model', true)).toBeUndefined()
+    for (const path of ['model', 'a/model-v1.5', 'model.safetensors.index.json'])
+      expect(check(path, 'model', true)).toBeUndefined()
     expect(check('model.ckpt', 'model', true)?.code).toBe('output-ending')
   })
 
-  test.each([['out/', 'out/merged.safetensors'], ['.', './merged.safetensors'], ['..', '../merged.safetensors'], ['a/..', 'a/../merged.safetensors'], ['~', '~/merged.safetensors'], ['~/', '~/merged.safetensors']])(
-    '%s names a folder, and %s a file', (path, better) => expect(check(path)).toMatchObject({ code: 'output-names-folder', help: `add the name of the file: \`${better}\`` }))
+  test.each([
+    ['out/', 'out/merged.safetensors'],
+    ['.', './merged.safetensors'],
+    ['..', '../merged.safetensors'],
+    ['a/..', 'a/../merged.safetensors'],
+    ['~', '~/merged.safetensors'],
+    ['~/', '~/merged.safetensors'],
+  ])('%s names a folder, and %s a file', (path, better) =>
+    expect(check(path)).toMatchObject({ code: 'output-names-folder', help: `add the name of the file: \`${better}\`` }),
+  )
 
-  test('a report in a folder is offered as a page', () => expect(check('out/', 'report')?.help).toBe('add the name of the file: `out/merged.html`'))
+  test('a report in a folder is offered as a page', () =>
+    expect(check('out/', 'report')?.help).toBe('add the name of the file: `out/merged.html`'))
 
-  test.each([['out\\merged.safetensors', 'out/merged.safetensors'], ['C:\\models\\m.safetensors', 'models/m.safetensors'], ['D:/m.safetensors', 'm.safetensors']])('%s is a path of Windows', (path, better) =>
-    expect(check(path)).toMatchObject({ code: 'windows-path', help: `write it with \`/\`: \`${better}\`` }))
+  test.each([
+    ['out\\merged.safetensors', 'out/merged.safetensors'],
+    ['C:\\models\\m.safetensors', 'models/m.safetensors'],
+    ['D:/m.safetensors', 'm.safetensors'],
+  ])('%s is a path of Windows', (path, better) =>
+    expect(check(path)).toMatchObject({ code: 'windows-path', help: `write it with \`/\`: \`${better}\`` }),
+  )
 
-  test('the home of somebody else is not looked up', () => expect(check('~alice/m.safetensors')?.code).toBe('other-home'))
+  test('the home of somebody else is not looked up', () =>
+    expect(check('~alice/m.safetensors')?.code).toBe('other-home'))
 })
 
 test('`~/` is the home folder, and nothing else is', () => {
   expect(resolvePath('/recipes', '~/m.safetensors')).toBe(join(homedir(), 'm.safetensors'))
   expect(resolvePath('/recipes', '~')).toBe(homedir())
-  for (const path of ['./~/m', 'a~/m', '~m', 'a/~/m']) expect(resolvePath('/recipes', path)).toBe(resolve('/recipes', path))
+  for (const path of ['./~/m', 'a~/m', '~m', 'a/~/m'])
+    expect(resolvePath('/recipes', path)).toBe(resolve('/recipes', path))
 })

@@ -38,9 +38,15 @@ describe('params', () => {
   })
 
   test('arithmetic over params is a number, in values, rules, lists and paths', () => {
-    const text = RECIPE.replace('keep: $keep', 'keep: { default: "${1 - keep}", "**.bias": "${(keep + 0.15) * 2 / 4}" }').replace('label}-${keep}', 'label}-${1 - keep}')
+    const text = RECIPE.replace(
+      'keep: $keep',
+      'keep: { default: "${1 - keep}", "**.bias": "${(keep + 0.15) * 2 / 4}" }',
+    ).replace('label}-${keep}', 'label}-${1 - keep}')
     const recipe = recipeOf(text)
-    expect(recipe.steps.get('blend')!.params['keep']).toMatchObject({ type: 'rules', rules: { default: 0.65, entries: [{ value: 0.25 }] } })
+    expect(recipe.steps.get('blend')!.params['keep']).toMatchObject({
+      type: 'rules',
+      rules: { default: 0.65, entries: [{ value: 0.25 }] },
+    })
     expect(recipe.outputs.get('out')!.path).toBe('build/plain-0.65.safetensors')
     expect(recipe.computed).toEqual({ '1 - keep': 0.65, '(keep + 0.15) * 2 / 4': 0.25 })
     expect(recipeOf(text, { keep: '0.9' }).computed['1 - keep']).toBe(0.1)
@@ -56,7 +62,11 @@ describe('params', () => {
     ['1 / (keep - 0.35)', 'bad-arithmetic', '`${1 / (keep - 0.35)}` divides by zero or is too large for a number'],
     ['1-keep-0.2', 'bad-arithmetic', 'unknown param `keep-0`'],
     ['1 - keeep', 'unknown-param', 'unknown param `keeep`'],
-    [`${'('.repeat(100)}1${')'.repeat(100)}`, 'bad-arithmetic', `\`\${${'('.repeat(100)}1${')'.repeat(100)}}\` has too many parentheses or signs inside each other`],
+    [
+      `${'('.repeat(100)}1${')'.repeat(100)}`,
+      'bad-arithmetic',
+      `\`\${${'('.repeat(100)}1${')'.repeat(100)}}\` has too many parentheses or signs inside each other`,
+    ],
   ])('an expression that cannot be computed is one error: %s', (expression, code, message) => {
     const problems = problemsOf(RECIPE.replace('keep: $keep', `keep: "\${${expression}}"`))
     expect(problems.map((p) => [p.code, p.message])).toEqual([[code, message]])
@@ -68,13 +78,19 @@ describe('params', () => {
     expect(recipe.outputs.get('out')!.path).toBe('build/7-0.1.safetensors')
   })
 
-  test.each([['keep', 'half'], ['keep', ''], ['keep', ' '], ['keep', 'Infinity'], ['keep', 'NaN'], ['rescale', '1'], ['rescale', 'yes']])(
-    'an override of another type is refused: %s=%s',
-    (name, value) => {
-      const [problem, ...more] = problemsOf(RECIPE, { [name]: value })
-      expect(problem).toMatchObject({ code: 'param-wrong-type', blame: 'usage', at: { type: 'option', name: '--set' } })
-      expect(more).toEqual([])
-    })
+  test.each([
+    ['keep', 'half'],
+    ['keep', ''],
+    ['keep', ' '],
+    ['keep', 'Infinity'],
+    ['keep', 'NaN'],
+    ['rescale', '1'],
+    ['rescale', 'yes'],
+  ])('an override of another type is refused: %s=%s', (name, value) => {
+    const [problem, ...more] = problemsOf(RECIPE, { [name]: value })
+    expect(problem).toMatchObject({ code: 'param-wrong-type', blame: 'usage', at: { type: 'option', name: '--set' } })
+    expect(more).toEqual([])
+  })
 
   test('an override that nothing has is refused with the nearest name', () => {
     const [problem] = problemsOf(RECIPE, { keeep: '1' })
@@ -83,14 +99,24 @@ describe('params', () => {
   })
 
   test('an override far from every name is answered with the names there are', () => {
-    expect(problemsOf(RECIPE, { temperature: '1' })[0]!.help).toBe('set one of its params: `keep`, `label`, `rescale`, `dir`')
-    expect(problemsOf('smelt: 1\nmodels: { a: a }\noutputs: { o: { from: a, path: o.safetensors } }\n', { x: '1' })[0]!.help).toBe('declare it in the recipe: `params: { x: 0.5 }`')
+    expect(problemsOf(RECIPE, { temperature: '1' })[0]!.help).toBe(
+      'set one of its params: `keep`, `label`, `rescale`, `dir`',
+    )
+    expect(
+      problemsOf('smelt: 1\nmodels: { a: a }\noutputs: { o: { from: a, path: o.safetensors } }\n', { x: '1' })[0]!.help,
+    ).toBe('declare it in the recipe: `params: { x: 0.5 }`')
   })
 
   test('a `$name` that is no param is one problem, in a number, a name and a path', () => {
-    const text = RECIPE.replace('$keep', '$kep').replace('op: merge.dare, a: blend', 'op: merge.dare, a: $blend').replace('build/${label}', 'build/${labl}')
+    const text = RECIPE.replace('$keep', '$kep')
+      .replace('op: merge.dare, a: blend', 'op: merge.dare, a: $blend')
+      .replace('build/${label}', 'build/${labl}')
     const problems = problemsOf(text)
-    expect(tell(problems)).toEqual(['unknown-param @ 11: $kep', 'unknown-param @ 12: $blend', 'unknown-param @ 14: "build/${labl}-${keep}.safetensors"'])
+    expect(tell(problems)).toEqual([
+      'unknown-param @ 11: $kep',
+      'unknown-param @ 12: $blend',
+      'unknown-param @ 14: "build/${labl}-${keep}.safetensors"',
+    ])
     expect(problems[0]!.help).toBe('did you mean `keep`?')
   })
 
@@ -100,7 +126,9 @@ describe('params', () => {
   })
 
   test('a param of a wrong type or range is told where it is used', () => {
-    expect(tell(problemsOf(RECIPE.replace('op: merge.dare,', 'op: merge.dare, drop: $keep,'), { keep: '1.5' }))).toEqual(['out-of-range @ 12: $keep'])
+    expect(
+      tell(problemsOf(RECIPE.replace('op: merge.dare,', 'op: merge.dare, drop: $keep,'), { keep: '1.5' })),
+    ).toEqual(['out-of-range @ 12: $keep'])
     expect(tell(problemsOf(RECIPE.replace('keep: $keep', 'keep: $rescale')))).toEqual(['no-such-form @ 11: $rescale'])
   })
 })

@@ -13,23 +13,32 @@ const expand = (set: Readonly<Record<string, string>>, text = TEXT): readonly Pa
 }
 
 describe('what `--set` asks for', () => {
-  test.each<[string, Readonly<Record<string, string>>]>([['nothing', {}], ['one value', { keep: '0.3' }], ['a text with a comma that no path is made of', { seed_word: 'x,y' }], ['a comma in something that is no param', { other: '1,2' }]])(
-    '%s is one setting without a label', (_, set) => expect(expand(set)).toEqual([{ label: '', set }]),
-  )
+  test.each<[string, Readonly<Record<string, string>>]>([
+    ['nothing', {}],
+    ['one value', { keep: '0.3' }],
+    ['a text with a comma that no path is made of', { seed_word: 'x,y' }],
+    ['a comma in something that is no param', { other: '1,2' }],
+  ])('%s is one setting without a label', (_, set) => expect(expand(set)).toEqual([{ label: '', set }]))
 
   test('several numbers, or truth values, are as many settings', () => {
-    expect(expand({ keep: '0.3,0.5, 0.7' })).toEqual(['0.3', '0.5', '0.7'].map((keep) => ({ label: `keep=${keep}`, set: { keep } })))
+    expect(expand({ keep: '0.3,0.5, 0.7' })).toEqual(
+      ['0.3', '0.5', '0.7'].map((keep) => ({ label: `keep=${keep}`, set: { keep } })),
+    )
     expect(expand({ fast: 'true,false' }).map((c) => c.set['fast'])).toEqual(['true', 'false'])
   })
 
   test('several texts are, where a path is made of them', () => {
-    expect(expand({ name: 'one,two', seed_word: 'x,y' })).toEqual(['one', 'two'].map((name) => ({ label: `name=${name}`, set: { name, seed_word: 'x,y' } })))
+    expect(expand({ name: 'one,two', seed_word: 'x,y' })).toEqual(
+      ['one', 'two'].map((name) => ({ label: `name=${name}`, set: { name, seed_word: 'x,y' } })),
+    )
   })
 
   test('several lists are every combination of them', () => {
     expect(expand({ keep: '1,2', fast: 'true,false', seed_word: 'z' }).map((c) => [c.label, c.set])).toEqual([
-      ['keep=1, fast=true', { keep: '1', fast: 'true', seed_word: 'z' }], ['keep=1, fast=false', { keep: '1', fast: 'false', seed_word: 'z' }],
-      ['keep=2, fast=true', { keep: '2', fast: 'true', seed_word: 'z' }], ['keep=2, fast=false', { keep: '2', fast: 'false', seed_word: 'z' }],
+      ['keep=1, fast=true', { keep: '1', fast: 'true', seed_word: 'z' }],
+      ['keep=1, fast=false', { keep: '1', fast: 'false', seed_word: 'z' }],
+      ['keep=2, fast=true', { keep: '2', fast: 'true', seed_word: 'z' }],
+      ['keep=2, fast=false', { keep: '2', fast: 'false', seed_word: 'z' }],
     ])
   })
 

@@ -6,7 +6,8 @@ import { parse } from '#src/recipe/parse.js'
 import type { Recipe } from '#src/recipe/recipe.js'
 
 /** Parses a recipe's text, with params set from outside. */
-export const parseText = (text: string, set: Readonly<Record<string, string>> = {}): Result<Recipe> => parse({ path: 'recipe.yaml', text }, { set })
+export const parseText = (text: string, set: Readonly<Record<string, string>> = {}): Result<Recipe> =>
+  parse({ path: 'recipe.yaml', text }, { set })
 
 /** A place as `line: the text there`, or the option's name. */
 export const placeText = (at: Place | undefined): string => {
@@ -18,10 +19,12 @@ export const placeText = (at: Place | undefined): string => {
 }
 
 /** Problems as `code @ line: the text underlined`, in the order given. */
-export const tell = (diagnostics: readonly Diagnostic[]): readonly string[] => diagnostics.map((d) => `${d.code} @ ${placeText(d.at)}`)
+export const tell = (diagnostics: readonly Diagnostic[]): readonly string[] =>
+  diagnostics.map((d) => `${d.code} @ ${placeText(d.at)}`)
 
 /** The problems of a recipe's text. */
-export const problemsOf = (text: string, set: Readonly<Record<string, string>> = {}): readonly Diagnostic[] => parseText(text, set).diagnostics
+export const problemsOf = (text: string, set: Readonly<Record<string, string>> = {}): readonly Diagnostic[] =>
+  parseText(text, set).diagnostics
 
 /** The recipe of a sound text; throws its problems otherwise. */
 export const recipeOf = (text: string, set: Readonly<Record<string, string>> = {}): Recipe => {

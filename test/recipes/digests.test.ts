@@ -1,5 +1,7 @@
-// What recipes came to when digests.json was written, to the last bit. A change of the code that changes a digest changes what people's
-// recipes build: it must be meant, and then it is a new version of the operator. To write the file anew from an actual run:
+// What recipes came to when digests.json was written, to the last bit. A change of the code that changes a digest
+// changes what people's
+// recipes build: it must be meant, and then it is a new version of the operator. To write the file anew from an actual
+// run:
 //   UPDATE=1 npx vitest run test/recipes/digests.test.ts
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -20,26 +22,52 @@ type Digests = Readonly<Record<string, Readonly<Record<string, string>>>>
 const committed = JSON.parse(readFileSync(FILE, 'utf8')) as Digests
 const found: Record<string, Readonly<Record<string, string>>> = {}
 
-/** Blocks that are like their neighbours: without them a model is a third as large, and has every kind of block and layer. */
-const ALIKE = /\.input_blocks\.(1|3|5|6|7|9|10)\.|\.output_blocks\.([1-7]|9|10)\.|\.layers\.([2-9]|10)\.|\.(up|down)\.[12]\./
+/**
+ * Blocks that are like their neighbours: without them a model is a third as large, and has every kind of block and
+ * layer.
+ */
+const ALIKE =
+  /\.input_blocks\.(1|3|5|6|7|9|10)\.|\.output_blocks\.([1-7]|9|10)\.|\.layers\.([2-9]|10)\.|\.(up|down)\.[12]\./
 const base: Checkpoint = new Map([...makeBase('sd15', 1)].filter(([name]) => !ALIKE.test(name)))
 const [a, b, c] = [train(base, 2), train(base, 3), train(base, 4)]
 const lora = makeLora(base, SD1_MODULES, 9).file
 
 /** The files that the recipes of the folder `recipes` expect beside them. */
 const MODELS: Readonly<Record<string, Checkpoint>> = {
-  base, 'first': a, 'second': b, 'one': a, 'two': b, 'three': c, 'four': base, 'mine': a, 'other': b, 'painter': a, 'reader': b,
-  'checkpoint': a, lora, 'sd15-inpainting': a, 'tuned': b, 'sd15': base, 'sdxl': a,
+  base,
+  first: a,
+  second: b,
+  one: a,
+  two: b,
+  three: c,
+  four: base,
+  mine: a,
+  other: b,
+  painter: a,
+  reader: b,
+  checkpoint: a,
+  lora,
+  'sd15-inpainting': a,
+  tuned: b,
+  sd15: base,
+  sdxl: a,
 }
 
-/** Builds a recipe beside the models it names, and gives the digest of each of its models and masks, of whatever many files. */
-const digestsOf = (name: string, text: string): Promise<Readonly<Record<string, string>>> => inFolder(async (folder) => {
-  writeFileSync(join(folder, name), text)
-  for (const [file, checkpoint] of Object.entries(MODELS)) if (text.includes(`${file}.safetensors`)) writeCheckpoint(join(folder, `${file}.safetensors`), checkpoint)
-  const built = await build(join(folder, name), { workers: 1, start: inlineWorker, render: renderReport })
-  if (built.type === 'failed') throw new Error(built.diagnostics.map((d) => d.message).join('\n'))
-  return Object.fromEntries(built.value.outputs.map((o) => [o.name, contentSha256(o.paths.filter((path) => path.endsWith('.safetensors')))]))
-})
+/**
+ * Builds a recipe beside the models it names, and gives the digest of each of its models and masks, of whatever many
+ * files.
+ */
+const digestsOf = (name: string, text: string): Promise<Readonly<Record<string, string>>> =>
+  inFolder(async (folder) => {
+    writeFileSync(join(folder, name), text)
+    for (const [file, checkpoint] of Object.entries(MODELS))
+      if (text.includes(`${file}.safetensors`)) writeCheckpoint(join(folder, `${file}.safetensors`), checkpoint)
+    const built = await build(join(folder, name), { workers: 1, start: inlineWorker, render: renderReport })
+    if (built.type === 'failed') throw new Error(built.diagnostics.map((d) => d.message).join('\n'))
+    return Object.fromEntries(
+      built.value.outputs.map((o) => [o.name, contentSha256(o.paths.filter((path) => path.endsWith('.safetensors')))]),
+    )
+  })
 
 const compare = async (name: string, text: string): Promise<void> => {
   const digests = await digestsOf(basename(name).replace(/(\.yaml)?$/, '.yaml'), text)
@@ -51,77 +79,161 @@ const compare = async (name: string, text: string): Promise<void> => {
 const models = { base: 'base.safetensors', a: 'one.safetensors', b: 'two.safetensors', c: 'three.safetensors' }
 type Steps = Readonly<Record<string, Readonly<Record<string, unknown>>>>
 /** A recipe that writes each of its steps but those that the others are made with. */
-const recipe = (steps: Steps, more: { readonly hidden?: readonly string[]; readonly output?: Readonly<Record<string, unknown>>; readonly seed?: number | string } = {}) => ({
+const recipe = (
+  steps: Steps,
+  more: {
+    readonly hidden?: readonly string[]
+    readonly output?: Readonly<Record<string, unknown>>
+    readonly seed?: number | string
+  } = {},
+) => ({
   smelt: 1,
   seed: more.seed ?? 11,
   models,
   steps,
-  outputs: Object.fromEntries(Object.keys(steps).filter((name) => more.hidden?.includes(name) !== true).map((name) => [name, { from: name, path: `out/${name}.safetensors`, ...more.output }])),
+  outputs: Object.fromEntries(
+    Object.keys(steps)
+      .filter((name) => more.hidden?.includes(name) !== true)
+      .map((name) => [name, { from: name, path: `out/${name}.safetensors`, ...more.output }]),
+  ),
 })
 
-const LIST = [{ model: 'a', weight: 1 }, { model: 'b', weight: 0.6 }]
+const LIST = [
+  { model: 'a', weight: 1 },
+  { model: 'b', weight: 0.6 },
+]
 const FAMILIES: Readonly<Record<string, object>> = {
-  'blend by method': recipe(Object.fromEntries(['slerp', 'cosine', 'cubic', 'scaled_add', 'slice', 'cyclic', 'gradient'].map((method) =>
-    [method, { op: 'merge.blend', a: 'a', b: 'b', keep: 0.3, method, layers: 'component:clip' }]))),
+  'blend by method': recipe(
+    Object.fromEntries(
+      ['slerp', 'cosine', 'cubic', 'scaled_add', 'slice', 'cyclic', 'gradient'].map((method) => [
+        method,
+        { op: 'merge.blend', a: 'a', b: 'b', keep: 0.3, method, layers: 'component:clip' },
+      ]),
+    ),
+  ),
   'task vectors': recipe({
     arithmetic: { op: 'merge.task_arithmetic', base: 'base', models: LIST, lambda: 0.8 },
     dare: { op: 'merge.dare_linear', base: 'base', models: LIST.map((m) => ({ ...m, density: 0.4 })) },
-    breadcrumbs: { op: 'merge.breadcrumbs', base: 'base', models: LIST.map((m) => ({ ...m, density: 0.6, gamma: 0.1 })) },
-    elected: { op: 'merge.breadcrumbs_ties', base: 'base', models: LIST.map((m) => ({ ...m, density: 0.6, gamma: 0.1 })) },
-    trimmed: { op: 'merge.ties', base: 'base', models: LIST.map((m) => ({ ...m, density: 0.3 })), rescale: 'l1', scope: 'model' },
+    breadcrumbs: {
+      op: 'merge.breadcrumbs',
+      base: 'base',
+      models: LIST.map((m) => ({ ...m, density: 0.6, gamma: 0.1 })),
+    },
+    elected: {
+      op: 'merge.breadcrumbs_ties',
+      base: 'base',
+      models: LIST.map((m) => ({ ...m, density: 0.6, gamma: 0.1 })),
+    },
+    trimmed: {
+      op: 'merge.ties',
+      base: 'base',
+      models: LIST.map((m) => ({ ...m, density: 0.3 })),
+      rescale: 'l1',
+      scope: 'model',
+    },
   }),
   'dare with everything': recipe({
-    repeated: { op: 'merge.dare', a: 'a', b: 'b', drop: 0.6, rescale: 'l1', ties: 'sum', iterations: 3, keep: 0.2, blend: 'each' },
+    repeated: {
+      op: 'merge.dare',
+      a: 'a',
+      b: 'b',
+      drop: 0.6,
+      rescale: 'l1',
+      ties: 'sum',
+      iterations: 3,
+      keep: 0.2,
+      blend: 'each',
+    },
     counted: { op: 'merge.dare', a: 'a', b: 'b', drop: 0.3, ties: 'count', seed: 'own' },
   }),
-  'weighted sums, in other dtypes': recipe({
-    average: { op: 'merge.linear', models: { a: 1, b: 2, c: -0.5 } },
-    plain: { op: 'merge.linear', models: { a: 0.5, b: 0.25 }, normalize: false },
-  }, { output: { dtype: { 'default': 'f8_e4m3', 'component:vae': 'f32', 'component:clip': 'bf16', 'model.diffusion_model.out': 'f8_e5m2' }, shard_size: '20kB' } }),
-  'differences': recipe({
-    task: { op: 'model.subtract', a: 'b', b: 'base' },
-    half: { op: 'model.scale', model: 'task', factor: 0.5 },
-  }, { output: { delta: true } }),
-  'added back': recipe({
-    task: { op: 'model.subtract', a: 'b', b: 'base' },
-    sum: { op: 'model.add', a: 'a', delta: 'task', strength: 0.7 },
-  }, { hidden: ['task'] }),
-  'positions': recipe({ sound: { op: 'model.renumber', model: 'a' } }),
-  'noise': recipe({
-    normal: { op: 'model.noise', model: 'a', layers: 'component:unet', std: 0.02, mean: 0.001 },
-    even: { op: 'model.noise', model: 'a', layers: 'group:attn', kind: 'uniform', std: 0.5, strength: 0.25 },
-  }, { seed: 'a text' }),
-  'weights': recipe({
-    blocks: { op: 'weights.block', like: 'a', input: 0.1, middle: 0.2, output: 0.3, text: 0.4, rest: 0.9 },
-    edited: { op: 'weights.edit', like: 'a', weights: 'blocks', layers: 'group:attn', multiply: 0.5 },
-    slope: { op: 'weights.gradient', like: 'a', anchors: [0, 0.7, 0.3], rest: 0.5 },
-    ruled: { op: 'weights.rules', like: 'a', rules: { 'default': 0.25, 'block:mid': 0.75 } },
-    together: { op: 'weights.combine', like: 'a', a: 'slope', b: 'ruled', operation: 'mean', join: 'outer' },
-    by_block: { op: 'merge.blend', a: 'a', b: 'b', keep: 'edited' },
-    by_slope: { op: 'merge.blend', a: 'a', b: 'b', keep: 'together' },
-  }, { hidden: ['blocks', 'edited', 'slope', 'ruled', 'together'] }),
-  'masks': recipe({
-    strong: { op: 'mask.magnitude', model: 'a', base: 'base', quantile: 0.7, scope: 'model' },
-    further: { op: 'mask.compare', a: 'a', b: 'b', base: 'base' },
-    agreed: { op: 'mask.sign_agreement', base: 'base', models: ['a', 'b', 'c'] },
-    attention: { op: 'mask.layers', like: 'a', layers: 'group:attn' },
-    chance: { op: 'mask.fill', like: 'a', p: 0.3 },
-    bell: { op: 'mask.fill', like: 'a', gaussian: { mean: 0.1, std: 2, above: 0.5 } },
-    both: { op: 'mask.intersection', masks: ['strong', 'further'] },
-    either: { op: 'mask.union', masks: ['strong', 'chance'] },
-    less: { op: 'mask.difference', masks: ['either', 'agreed'] },
-    one: { op: 'mask.xor', masks: ['strong', 'bell'] },
-    stored: { op: 'mask.load', file: 'c' },
-  }, { hidden: ['stored'] }),
-  'masked merges': recipe({
-    deal: { op: 'mask.partition', like: 'a', shares: [0.5, 0.3, 0.2] },
-    strong: { op: 'mask.magnitude', model: 'a', base: 'base', quantile: 0.7 },
-    linear: { op: 'merge.linear', models: ['a', 'b'], mask: 'strong' },
-    ties: { op: 'merge.ties', base: 'base', models: [{ model: 'a', density: 0.2 }, { model: 'b', density: 0.2 }], mask: 'deal.2', unmasked: 'merge' },
-    slerp: { op: 'merge.blend', a: 'a', b: 'b', keep: 0.4, method: 'slerp', mask: 'deal.1' },
-    loaded: { op: 'mask.load', file: 'c' },
-    by_file: { op: 'merge.blend', a: 'a', b: 'b', keep: 0.4, mask: 'loaded' },
-  }, { hidden: ['deal', 'strong', 'loaded'] }),
+  'weighted sums, in other dtypes': recipe(
+    {
+      average: { op: 'merge.linear', models: { a: 1, b: 2, c: -0.5 } },
+      plain: { op: 'merge.linear', models: { a: 0.5, b: 0.25 }, normalize: false },
+    },
+    {
+      output: {
+        dtype: {
+          default: 'f8_e4m3',
+          'component:vae': 'f32',
+          'component:clip': 'bf16',
+          'model.diffusion_model.out': 'f8_e5m2',
+        },
+        shard_size: '20kB',
+      },
+    },
+  ),
+  differences: recipe(
+    {
+      task: { op: 'model.subtract', a: 'b', b: 'base' },
+      half: { op: 'model.scale', model: 'task', factor: 0.5 },
+    },
+    { output: { delta: true } },
+  ),
+  'added back': recipe(
+    {
+      task: { op: 'model.subtract', a: 'b', b: 'base' },
+      sum: { op: 'model.add', a: 'a', delta: 'task', strength: 0.7 },
+    },
+    { hidden: ['task'] },
+  ),
+  positions: recipe({ sound: { op: 'model.renumber', model: 'a' } }),
+  noise: recipe(
+    {
+      normal: { op: 'model.noise', model: 'a', layers: 'component:unet', std: 0.02, mean: 0.001 },
+      even: { op: 'model.noise', model: 'a', layers: 'group:attn', kind: 'uniform', std: 0.5, strength: 0.25 },
+    },
+    { seed: 'a text' },
+  ),
+  weights: recipe(
+    {
+      blocks: { op: 'weights.block', like: 'a', input: 0.1, middle: 0.2, output: 0.3, text: 0.4, rest: 0.9 },
+      edited: { op: 'weights.edit', like: 'a', weights: 'blocks', layers: 'group:attn', multiply: 0.5 },
+      slope: { op: 'weights.gradient', like: 'a', anchors: [0, 0.7, 0.3], rest: 0.5 },
+      ruled: { op: 'weights.rules', like: 'a', rules: { default: 0.25, 'block:mid': 0.75 } },
+      together: { op: 'weights.combine', like: 'a', a: 'slope', b: 'ruled', operation: 'mean', join: 'outer' },
+      by_block: { op: 'merge.blend', a: 'a', b: 'b', keep: 'edited' },
+      by_slope: { op: 'merge.blend', a: 'a', b: 'b', keep: 'together' },
+    },
+    { hidden: ['blocks', 'edited', 'slope', 'ruled', 'together'] },
+  ),
+  masks: recipe(
+    {
+      strong: { op: 'mask.magnitude', model: 'a', base: 'base', quantile: 0.7, scope: 'model' },
+      further: { op: 'mask.compare', a: 'a', b: 'b', base: 'base' },
+      agreed: { op: 'mask.sign_agreement', base: 'base', models: ['a', 'b', 'c'] },
+      attention: { op: 'mask.layers', like: 'a', layers: 'group:attn' },
+      chance: { op: 'mask.fill', like: 'a', p: 0.3 },
+      bell: { op: 'mask.fill', like: 'a', gaussian: { mean: 0.1, std: 2, above: 0.5 } },
+      both: { op: 'mask.intersection', masks: ['strong', 'further'] },
+      either: { op: 'mask.union', masks: ['strong', 'chance'] },
+      less: { op: 'mask.difference', masks: ['either', 'agreed'] },
+      one: { op: 'mask.xor', masks: ['strong', 'bell'] },
+      stored: { op: 'mask.load', file: 'c' },
+    },
+    { hidden: ['stored'] },
+  ),
+  'masked merges': recipe(
+    {
+      deal: { op: 'mask.partition', like: 'a', shares: [0.5, 0.3, 0.2] },
+      strong: { op: 'mask.magnitude', model: 'a', base: 'base', quantile: 0.7 },
+      linear: { op: 'merge.linear', models: ['a', 'b'], mask: 'strong' },
+      ties: {
+        op: 'merge.ties',
+        base: 'base',
+        models: [
+          { model: 'a', density: 0.2 },
+          { model: 'b', density: 0.2 },
+        ],
+        mask: 'deal.2',
+        unmasked: 'merge',
+      },
+      slerp: { op: 'merge.blend', a: 'a', b: 'b', keep: 0.4, method: 'slerp', mask: 'deal.1' },
+      loaded: { op: 'mask.load', file: 'c' },
+      by_file: { op: 'merge.blend', a: 'a', b: 'b', keep: 0.4, mask: 'loaded' },
+    },
+    { hidden: ['deal', 'strong', 'loaded'] },
+  ),
 }
 
 const NAMES = readdirSync(RECIPES).map((name) => basename(name, '.yaml'))
@@ -132,16 +244,25 @@ afterAll(() => {
 })
 
 describe('the bytes that come out are those of the digests on record', () => {
-  test.each(NAMES)('recipes/%s', (name) => compare(`recipes/${name}`, readFileSync(join(RECIPES, `${name}.yaml`), 'utf8')))
+  test.each(NAMES)('recipes/%s', (name) =>
+    compare(`recipes/${name}`, readFileSync(join(RECIPES, `${name}.yaml`), 'utf8')),
+  )
   test.each(Object.entries(FAMILIES))('%s', (name, content) => compare(name, JSON.stringify(content)))
 })
 
 test.skipIf(updating)('every digest on record is of a recipe that is built here', () => {
-  expect(Object.keys(committed).sort()).toEqual([...NAMES.map((name) => `recipes/${name}`), ...Object.keys(FAMILIES)].sort())
+  expect(Object.keys(committed).sort()).toEqual(
+    [...NAMES.map((name) => `recipes/${name}`), ...Object.keys(FAMILIES)].sort(),
+  )
 })
 
 test('every operator that makes models, masks or weights is in one of the recipes', () => {
-  const texts = [...NAMES.map((name) => readFileSync(join(RECIPES, `${name}.yaml`), 'utf8')), ...Object.values(FAMILIES).map((content) => JSON.stringify(content))].join('\n').replaceAll('"', ' ')
+  const texts = [
+    ...NAMES.map((name) => readFileSync(join(RECIPES, `${name}.yaml`), 'utf8')),
+    ...Object.values(FAMILIES).map((content) => JSON.stringify(content)),
+  ]
+    .join('\n')
+    .replaceAll('"', ' ')
   const used = new Set(texts.match(/\bop ?: *[a-z_.]+/g)?.map((text) => text.replace(/^op ?: */, '')))
   expect(operators.filter(({ id, output }) => output !== 'report' && !used.has(id)).map(({ id }) => id)).toEqual([])
 })

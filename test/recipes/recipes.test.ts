@@ -25,7 +25,12 @@ test('blend-two lies between its models, by as much as `keep` says', async () =>
   expect(plan.models.map((m) => m.architecture)).toEqual(['Stable Diffusion 1', 'Stable Diffusion 1'])
   expect(plan.steps[0]!.counts).toEqual(COUNTED)
   expect(plan.totals).toMatchObject({ tensors: 1143, copied: 13, computed: 1130 })
-  expect(differing(outputs['merged']!, merge((_, x, y) => lerp(x, y, 0.25), a, b))).toEqual([])
+  expect(
+    differing(
+      outputs['merged']!,
+      merge((_, x, y) => lerp(x, y, 0.25), a, b),
+    ),
+  ).toEqual([])
 })
 
 test('add-difference teaches an inpainting model, and keeps the first layer that differs in shape', async () => {
@@ -42,7 +47,13 @@ const ties = (start: Float32Array, others: readonly Float32Array[], density: num
   const count = Math.floor(density * start.length)
   const deltas = others.map((other) => {
     const delta = [...other].map((x, i) => x - start[i]!)
-    const kept = new Set(delta.map((d, i) => [Math.abs(d), i] as const).sort(([x, i], [y, j]) => y - x || i - j).slice(0, count).map(([, i]) => i))
+    const kept = new Set(
+      delta
+        .map((d, i) => [Math.abs(d), i] as const)
+        .sort(([x, i], [y, j]) => y - x || i - j)
+        .slice(0, count)
+        .map(([, i]) => i),
+    )
     return delta.map((d, i) => (kept.has(i) ? d : 0))
   })
   return start.map((x, i) => {
@@ -55,8 +66,21 @@ const ties = (start: Float32Array, others: readonly Float32Array[], density: num
 test('ties-three adds the largest changes that agree', async () => {
   const { plan, outputs } = await buildRecipe('ties-three', { base, one: a, two: b, three: c }, { density: '0.5' })
   expect(plan.steps[0]).toMatchObject({ op: 'merge.ties', counts: COUNTED })
-  const expected = new Map([...base].map(([name, tensor]) =>
-    [name, isConstant(name) ? tensor : { ...tensor, numbers: ties(tensor.numbers, [a, b, c].map((m) => numbersOf(m, name)), 0.5) }]))
+  const expected = new Map(
+    [...base].map(([name, tensor]) => [
+      name,
+      isConstant(name)
+        ? tensor
+        : {
+            ...tensor,
+            numbers: ties(
+              tensor.numbers,
+              [a, b, c].map((m) => numbersOf(m, name)),
+              0.5,
+            ),
+          },
+    ]),
+  )
   expect(differing(outputs['merged']!, expected, 5e-4)).toEqual([])
 })
 
@@ -64,13 +88,17 @@ test('dare-ties adds a random part of each difference, scaled up, and nothing el
   const { plan, outputs } = await buildRecipe('dare-ties', { base, one: a, two: b })
   expect(plan.steps[0]).toMatchObject({ op: 'merge.dare_ties', counts: COUNTED })
   let untouched = 0
-  const all = [...outputs['merged']!].filter(([name]) => !isConstant(name)).flatMap(([name, { numbers }]) => [...numbers].map((y, i) => {
-    const [x, one, two] = [base, a, b].map((m) => numbersOf(m, name)[i]!) as [number, number, number]
-    const [first, second] = [one - x, two - x].map((d) => (0.7 * d) / 0.3) as [number, number]
-    const elected = first * second > 0 ? first + second : Math.abs(first) > Math.abs(second) ? first : second
-    untouched += Number(y === x)
-    return Math.min(...[0, first, second, elected].map((d) => Math.abs(y - x - d)))
-  }))
+  const all = [...outputs['merged']!]
+    .filter(([name]) => !isConstant(name))
+    .flatMap(([name, { numbers }]) =>
+      [...numbers].map((y, i) => {
+        const [x, one, two] = [base, a, b].map((m) => numbersOf(m, name)[i]!) as [number, number, number]
+        const [first, second] = [one - x, two - x].map((d) => (0.7 * d) / 0.3) as [number, number]
+        const elected = first * second > 0 ? first + second : Math.abs(first) > Math.abs(second) ? first : second
+        untouched += Number(y === x)
+        return Math.min(...[0, first, second, elected].map((d) => Math.abs(y - x - d)))
+      }),
+    )
   expect(Math.max(...all)).toBeLessThan(1e-3)
   // Both dropped: 0.7². A little more, since a small change can round to what base has.
   expect(Math.abs(untouched / all.length - 0.49)).toBeLessThan(0.02)
@@ -78,12 +106,19 @@ test('dare-ties adds a random part of each difference, scaled up, and nothing el
 
 test('protect-details changes only what is free, and writes the mask that says so', async () => {
   const { plan, outputs } = await buildRecipe('protect-details', { base, mine: a, other: b })
-  expect(plan.steps.map(({ name, kind }) => [name, kind])).toEqual([['details', 'mask'], ['guarded', 'mask'], ['free', 'mask'], ['merged', 'model']])
+  expect(plan.steps.map(({ name, kind }) => [name, kind])).toEqual([
+    ['details', 'mask'],
+    ['guarded', 'mask'],
+    ['free', 'mask'],
+    ['merged', 'model'],
+  ])
   const mask = outputs['mask']!
   expect([...mask.values()].every(({ dtype }) => dtype === 'BOOL')).toBe(true)
   const share = (name: string): number => numbersOf(mask, name).reduce((x, y) => x + y) / numbersOf(mask, name).length
   expect(share(FIRST_CONV)).toBeCloseTo(0.2, 2)
-  expect([...mask.keys()].filter((name) => name.startsWith('cond_stage_model.')).every((name) => share(name) === 1)).toBe(true)
+  expect(
+    [...mask.keys()].filter((name) => name.startsWith('cond_stage_model.')).every((name) => share(name) === 1),
+  ).toBe(true)
   const [counts, wrong] = [{ protected: 0, dropped: 0, moved: 0 }, [] as string[]]
   for (const [name, { numbers }] of outputs['merged']!) {
     numbers.forEach((y, i) => {
@@ -111,14 +146,29 @@ test('attention-only moves attention by block, and nothing else', async () => {
   const attention = [...a.keys()].filter((name) => keepOf(name) < 1)
   expect(plan.steps[0]!.counts).toEqual({ merged: attention.length })
   expect(plan.totals).toMatchObject({ tensors: 1143, copied: 1143 - attention.length, computed: attention.length })
-  expect(differing(outputs['merged']!, merge((name, x, y) => (keepOf(name) === 1 ? x : lerp(x, y, keepOf(name))), a, b))).toEqual([])
+  expect(
+    differing(
+      outputs['merged']!,
+      merge((name, x, y) => (keepOf(name) === 1 ? x : lerp(x, y, keepOf(name))), a, b),
+    ),
+  ).toEqual([])
 })
 
 test('swap-text-encoder copies the parts of two checkpoints', async () => {
   const { plan, outputs } = await buildRecipe('swap-text-encoder', { painter: a, reader: b })
   expect(plan.totals).toMatchObject({ tensors: 1143, copied: 1143, computed: 0 })
-  expect(Object.fromEntries(plan.steps.map(({ name, tensors }) => [name, tensors]))).toEqual({ unet: 686, text: 197, rest: 260, whole: 1143 })
-  expect(differing(outputs['merged']!, new Map([...a].map(([name, tensor]) => [name, name.startsWith('cond_stage_model.') ? b.get(name)! : tensor])))).toEqual([])
+  expect(Object.fromEntries(plan.steps.map(({ name, tensors }) => [name, tensors]))).toEqual({
+    unet: 686,
+    text: 197,
+    rest: 260,
+    whole: 1143,
+  })
+  expect(
+    differing(
+      outputs['merged']!,
+      new Map([...a].map(([name, tensor]) => [name, name.startsWith('cond_stage_model.') ? b.get(name)! : tensor])),
+    ),
+  ).toEqual([])
 })
 
 test('swap-text-encoder takes both text encoders of SDXL', async () => {
@@ -133,29 +183,45 @@ test('to-bf16 rounds SDXL to bfloat16, and leaves its VAE as it is', async () =>
   const { plan, outputs } = await buildRecipe('to-bf16', { sdxl: model })
   expect(plan.models[0]!.architecture).toBe('Stable Diffusion XL')
   expect(plan.totals).toMatchObject({ tensors: 2515, copied: 249, computed: 2266 })
-  const expected = new Map([...model].map(([name, tensor]) => {
-    if (name.startsWith('first_stage_model.') || tensor.dtype !== 'F16') return [name, tensor]
-    return [name, { ...tensor, dtype: 'BF16' as const, numbers: decode('BF16', encode('BF16', tensor.numbers)) }]
-  }))
+  const expected = new Map(
+    [...model].map(([name, tensor]) => {
+      if (name.startsWith('first_stage_model.') || tensor.dtype !== 'F16') return [name, tensor]
+      return [name, { ...tensor, dtype: 'BF16' as const, numbers: decode('BF16', encode('BF16', tensor.numbers)) }]
+    }),
+  )
   expect(differing(outputs['converted']!, expected)).toEqual([])
 })
 
 test.each([
   ['SD1', a, SD1_MODULES],
   ['SDXL', withFusedRows(makeBase('sdxl', 5)), SDXL_MODULES],
-] as const)('bake-lora adds to %s what the factors make, with a strength of its own for text', async (_architecture, checkpoint, modules) => {
-  const { file, deltas } = makeLora(checkpoint, modules, 9)
-  const { plan, outputs } = await buildRecipe('bake-lora', { checkpoint, lora: file }, { strength: '0.75', clip_strength: '-0.5' })
-  expect(plan.steps[0]!.counts).toEqual({ merged: deltas.size })
-  expect(plan.totals).toMatchObject({ copied: checkpoint.size - deltas.size, computed: deltas.size })
-  const expected = new Map([...checkpoint].map(([name, tensor]) => {
-    const delta = deltas.get(name)
-    const strength = name.startsWith('model.') ? 0.75 : -0.5
-    return [name, delta === undefined ? tensor : { ...tensor, numbers: half(tensor.numbers.map((x, i) => x + strength * delta[i]!)) }]
-  }))
-  expect(differing(outputs['merged']!, expected, 5e-4)).toEqual([])
-  expect(differing(outputs['merged']!, checkpoint).sort()).toEqual([...deltas.keys()].sort())
-})
+] as const)(
+  'bake-lora adds to %s what the factors make, with a strength of its own for text',
+  async (_architecture, checkpoint, modules) => {
+    const { file, deltas } = makeLora(checkpoint, modules, 9)
+    const { plan, outputs } = await buildRecipe(
+      'bake-lora',
+      { checkpoint, lora: file },
+      { strength: '0.75', clip_strength: '-0.5' },
+    )
+    expect(plan.steps[0]!.counts).toEqual({ merged: deltas.size })
+    expect(plan.totals).toMatchObject({ copied: checkpoint.size - deltas.size, computed: deltas.size })
+    const expected = new Map(
+      [...checkpoint].map(([name, tensor]) => {
+        const delta = deltas.get(name)
+        const strength = name.startsWith('model.') ? 0.75 : -0.5
+        return [
+          name,
+          delta === undefined
+            ? tensor
+            : { ...tensor, numbers: half(tensor.numbers.map((x, i) => x + strength * delta[i]!)) },
+        ]
+      }),
+    )
+    expect(differing(outputs['merged']!, expected, 5e-4)).toEqual([])
+    expect(differing(outputs['merged']!, checkpoint).sort()).toEqual([...deltas.keys()].sort())
+  },
+)
 
 // recipes.long.ts has them with Stable Diffusion XL.
 testArchitecture({ architecture: 'Stable Diffusion 1', tuned: [a, b, c, train(base, 5)], depth: 12 })
@@ -167,8 +233,11 @@ describe('the recipes of this folder', () => {
   const accepts = new Ajv({ strict: false, discriminator: true, allErrors: true }).compile(schema)
 
   test('are all built above', () => {
-    const tests = ['recipes.test.ts', 'architecture.ts'].map((file) => readFileSync(new URL(file, import.meta.url), 'utf8')).join('')
-    expect(names.filter((name) => !tests.includes(`buildRecipe('${name.replace('.yaml', '')}'`))).toEqual([])
+    const tests = ['recipes.test.ts', 'architecture.ts']
+      .map((file) => readFileSync(new URL(file, import.meta.url), 'utf8'))
+      .join('')
+    const built = new Set([...tests.matchAll(/buildRecipe\(\s*'([^']+)'/g)].map(([, name]) => `${name}.yaml`))
+    expect(names.filter((name) => !built.has(name))).toEqual([])
   })
 
   test.each(names)('%s is what the editor’s schema accepts', (name) => {

@@ -23,24 +23,43 @@ const histogram = (values: readonly number[], bin: (bits: number) => number | un
 /** What a segment finds by its high bits; with a guess also by the low bits of the three bins around it. */
 const high = (values: readonly number[], guess?: number) => ({
   high: histogram(values, (bits) => bits >>> 15),
-  near: guess === undefined ? undefined : {
-    base: guess - 1,
-    low: histogram(values, (bits) => ((bits >>> 15) - guess + 1 >= 0 && (bits >>> 15) - guess + 1 < 3 ? (((bits >>> 15) - guess + 1) << 15) | (bits & 0x7fff) : undefined)),
-  },
+  near:
+    guess === undefined
+      ? undefined
+      : {
+          base: guess - 1,
+          low: histogram(values, (bits) =>
+            (bits >>> 15) - guess + 1 >= 0 && (bits >>> 15) - guess + 1 < 3
+              ? (((bits >>> 15) - guess + 1) << 15) | (bits & 0x7fff)
+              : undefined,
+          ),
+        },
 })
-const low = (values: readonly number[], bin: number) => histogram(values, (bits) => (bits >>> 15 === bin ? bits & 0x7fff : undefined))
+const low = (values: readonly number[], bin: number) =>
+  histogram(values, (bits) => (bits >>> 15 === bin ? bits & 0x7fff : undefined))
 
-interface Part { readonly job: number; readonly tensor: string; readonly measure: Measure; readonly segments: readonly (readonly number[])[] }
+interface Part {
+  readonly job: number
+  readonly tensor: string
+  readonly measure: Measure
+  readonly segments: readonly (readonly number[])[]
+}
 
 const orders = (n: number): readonly (readonly number[])[] => [
-  Array.from({ length: n }, (_, i) => i), Array.from({ length: n }, (_, i) => n - 1 - i), Array.from({ length: n }, (_, i) => (i * 5 + 3) % n),
+  Array.from({ length: n }, (_, i) => i),
+  Array.from({ length: n }, (_, i) => n - 1 - i),
+  Array.from({ length: n }, (_, i) => (i * 5 + 3) % n),
 ]
 
 /** Announces the parts, records both stages in an order, and answers a search if there is one. */
-const select = (parts: readonly Part[], order: readonly number[]): { readonly measures: Measures; readonly searches: readonly unknown[] } => {
+const select = (
+  parts: readonly Part[],
+  order: readonly number[],
+): { readonly measures: Measures; readonly searches: readonly unknown[] } => {
   const measures = createMeasures()
   const units = parts.flatMap((part) => part.segments.map((values, segment) => ({ ...part, values, segment })))
-  for (const { job, tensor, measure, segments } of parts) measures.announce(job, tensor, measure, segments.flat().length, segments.length)
+  for (const { job, tensor, measure, segments } of parts)
+    measures.announce(job, tensor, measure, segments.flat().length, segments.length)
   const shuffled = order.map((i) => units[i]!)
   const searches: unknown[] = []
   for (const { job, measure, segment, values } of shuffled) measures.record(job, measure, 'high', segment, high(values))
@@ -91,10 +110,18 @@ describe('sums', () => {
 describe('quantiles', () => {
   const values = [3, -1, 2, 2, 0.5, -7, 4, 2]
 
-  test.each([[0.01, 1], [0.5, 2], [0.75, 4], [0.99, 7]])('are exact: %d of them', (q, expected) => {
+  test.each([
+    [0.01, 1],
+    [0.5, 2],
+    [0.75, 4],
+    [0.99, 7],
+  ])('are exact: %d of them', (q, expected) => {
     const measure = asMeasure(g.quantile(x, q))
     for (const order of orders(2)) {
-      const { measures } = select([{ job: 0, tensor: 'x', measure, segments: [values.slice(0, 3), values.slice(3)] }], order)
+      const { measures } = select(
+        [{ job: 0, tensor: 'x', measure, segments: [values.slice(0, 3), values.slice(3)] }],
+        order,
+      )
       expect(measures.outcome(measure)).toEqual({ type: 'number', value: expected })
     }
   })
@@ -103,7 +130,10 @@ describe('quantiles', () => {
 describe('trims', () => {
   test('keep the largest; where equal ones must be told apart, the one to cut at is searched for', () => {
     const measure = asMeasure(g.top(x, 0.5))
-    const segments = [[1, -2, 2], [5, 2, 2, 0, 1]]
+    const segments = [
+      [1, -2, 2],
+      [5, 2, 2, 0, 1],
+    ]
     for (const order of orders(2)) {
       const { measures, searches } = select([{ job: 0, tensor: 'x', measure, segments }], order)
       // Of 8 the 4 largest: 5, and three of the four 2s.
@@ -114,7 +144,10 @@ describe('trims', () => {
 
   test('need no search where all equal ones are kept', () => {
     const measure = asMeasure(g.top(x, 0.25))
-    const { measures, searches } = select([{ job: 0, tensor: 'x', measure, segments: [[1, 3, -3, 0, 2, 2, 2, 2]] }], [0])
+    const { measures, searches } = select(
+      [{ job: 0, tensor: 'x', measure, segments: [[1, 3, -3, 0, 2, 2, 2, 2]] }],
+      [0],
+    )
     expect(searches).toEqual([])
     expect(measures.outcome(measure)).toEqual({ type: 'top', bits: bitsOf(3), cut: 'all' })
   })
@@ -127,7 +160,11 @@ describe('trims', () => {
   })
 
   test('over a model cut equal numbers by name: tensors before keep all of theirs, tensors after none', () => {
-    const [first, second, third] = [x, y, g.neg(x)].map((t) => asMeasure(g.top(t, 0.5, 'step/trim'))) as [Measure, Measure, Measure]
+    const [first, second, third] = [x, y, g.neg(x)].map((t) => asMeasure(g.top(t, 0.5, 'step/trim'))) as [
+      Measure,
+      Measure,
+      Measure,
+    ]
     const parts: readonly Part[] = [
       { job: 0, tensor: 'c', measure: third, segments: [[2, 2]] },
       { job: 1, tensor: 'a', measure: first, segments: [[2, 9]] },
@@ -141,8 +178,15 @@ describe('trims', () => {
   })
 })
 
-test.each([['all', 'b', Infinity], ['none', 'b', 0], [{ at: 4 }, 'a', 4], [{ tensor: 'b', at: 4 }, 'a', Infinity], [{ tensor: 'b', at: 4 }, 'b', 4], [{ tensor: 'b', at: 4 }, 'c', 0]] as const)(
-  'the cut %j lets equal magnitudes of tensor %s in up to element %d', (cut, tensor, limit) => expect(limitOf(cut, tensor)).toBe(limit),
+test.each([
+  ['all', 'b', Infinity],
+  ['none', 'b', 0],
+  [{ at: 4 }, 'a', 4],
+  [{ tensor: 'b', at: 4 }, 'a', Infinity],
+  [{ tensor: 'b', at: 4 }, 'b', 4],
+  [{ tensor: 'b', at: 4 }, 'c', 0],
+] as const)('the cut %j lets equal magnitudes of tensor %s in up to element %d', (cut, tensor, limit) =>
+  expect(limitOf(cut, tensor)).toBe(limit),
 )
 
 test('what is known beforehand is not announced, and not told as taken', () => {
@@ -155,12 +199,15 @@ test('what is known beforehand is not announced, and not told as taken', () => {
   expect([...measures.taken()]).toEqual([[other, { type: 'number', value: 5 }]])
 })
 
-test.each([NaN, Infinity, -Infinity])('%d among magnitudes is refused, since it has no place in their order', (value) => {
-  const measure = asMeasure(g.quantile(x, 0.3))
-  const measures = createMeasures()
-  measures.announce(0, 'x', measure, 2, 1)
-  expect(measures.record(0, measure, 'high', 0, high([1, value]))).toBe('non-finite')
-})
+test.each([NaN, Infinity, -Infinity])(
+  '%d among magnitudes is refused, since it has no place in their order',
+  (value) => {
+    const measure = asMeasure(g.quantile(x, 0.3))
+    const measures = createMeasures()
+    measures.announce(0, 'x', measure, 2, 1)
+    expect(measures.record(0, measure, 'high', 0, high([1, value]))).toBe('non-finite')
+  },
+)
 
 test('counts are let go once they are settled, so that thousands of tensors take no more room than a few', () => {
   const measures = createMeasures()
@@ -180,7 +227,10 @@ test('counts are let go once they are settled, so that thousands of tensors take
 describe('low bits counted in advance', () => {
   const binOf = (value: number): number => bitsOf(value) >>> 15
   const measure = asMeasure(g.quantile(x, 0.5))
-  const segments = [[1, 1.0001, 5, 9], [1.0002, 1.0003, 0.5, 7]]
+  const segments = [
+    [1, 1.0001, 5, 9],
+    [1.0002, 1.0003, 0.5, 7],
+  ]
   const announced = (): Measures => {
     const measures = createMeasures()
     measures.announce(0, 'x', measure, 8, 2)
@@ -197,11 +247,16 @@ describe('low bits counted in advance', () => {
   })
 
   test('around the wrong bin, or not by every segment, change nothing', () => {
-    for (const guess of [[binOf(9), binOf(9)], [binOf(1), undefined]] as const) {
+    for (const guess of [
+      [binOf(9), binOf(9)],
+      [binOf(1), undefined],
+    ] as const) {
       const measures = announced()
       segments.forEach((values, segment) => measures.record(0, measure, 'high', segment, high(values, guess[segment])))
       expect(measures.lowDone(measure)).toBe(false)
-      segments.forEach((values, segment) => measures.record(0, measure, 'low', segment, low(values, measures.bin(measure)!)))
+      segments.forEach((values, segment) =>
+        measures.record(0, measure, 'low', segment, low(values, measures.bin(measure)!)),
+      )
       expect(measures.outcome(measure)).toEqual({ type: 'number', value: Math.fround(1.0003) })
     }
   })

@@ -7,8 +7,11 @@ import { createSchedule, type Schedule } from '#src/run/schedule.js'
 import type { Found, TakeOrder, UnitOrder, UnitResult } from '#src/run/unit.js'
 import { planOf, type Outline, type Paper } from '../plan/support.js'
 
-const paper = (step: object, outline: Outline): Paper =>
-  ({ models: { a: outline, b: outline }, steps: { x: step }, outputs: { out: { from: 'x', path: 'out.safetensors' } } })
+const paper = (step: object, outline: Outline): Paper => ({
+  models: { a: outline, b: outline },
+  steps: { x: step },
+  outputs: { out: { from: 'x', path: 'out.safetensors' } },
+})
 const ONE: Outline = { w: ['F32', [2, 2]] }
 const TIES = { op: 'merge.ties', base: 'a', models: [{ model: 'b', density: 0.5 }] }
 
@@ -26,14 +29,20 @@ const count = (bins: readonly number[]): Uint32Array<ArrayBuffer> => {
 }
 
 /** What a worker would find among these magnitudes. */
-const findIn = (magnitudes: readonly number[]) => (take: TakeOrder): Found => {
-  switch (take.stage) {
-    case 'high': return { high: count(magnitudes.map((x) => bits(x) >>> 15)), near: undefined }
-    case 'low': return count(magnitudes.filter((x) => bits(x) >>> 15 === take.bin).map((x) => bits(x) & 0x7fff))
-    case 'locate': return magnitudes.flatMap((x, i) => (bits(x) === take.bits ? [i] : []))[take.nth - 1]!
-    default: return magnitudes.reduce((sum, x) => sum + x, 0)
+const findIn =
+  (magnitudes: readonly number[]) =>
+  (take: TakeOrder): Found => {
+    switch (take.stage) {
+      case 'high':
+        return { high: count(magnitudes.map((x) => bits(x) >>> 15)), near: undefined }
+      case 'low':
+        return count(magnitudes.filter((x) => bits(x) >>> 15 === take.bin).map((x) => bits(x) & 0x7fff))
+      case 'locate':
+        return magnitudes.flatMap((x, i) => (bits(x) === take.bits ? [i] : []))[take.nth - 1]!
+      default:
+        return magnitudes.reduce((sum, x) => sum + x, 0)
+    }
   }
-}
 
 const resultOf = (unit: UnitOrder, find: (take: TakeOrder) => Found = () => 0): UnitResult => ({
   id: unit.id,
@@ -47,9 +56,13 @@ const resultOf = (unit: UnitOrder, find: (take: TakeOrder) => Found = () => 0): 
 
 describe('a pass', () => {
   test('that needs a measure waits until all of it has come', () => {
-    const schedule = createSchedule(planOf(paper({ op: 'merge.blend', a: 'a', b: 'b', method: 'slerp' }, { w: ['F32', [3, SEGMENT]] })))
+    const schedule = createSchedule(
+      planOf(paper({ op: 'merge.blend', a: 'a', b: 'b', method: 'slerp' }, { w: ['F32', [3, SEGMENT]] })),
+    )
     const sums = drain(schedule)
-    expect(sums.map((u) => [u.start, u.end, u.takes.map((t) => t.stage)])).toEqual([0, 1, 2].map((i) => [i * SEGMENT, (i + 1) * SEGMENT, ['dot', 'dot', 'dot']]))
+    expect(sums.map((u) => [u.start, u.end, u.takes.map((t) => t.stage)])).toEqual(
+      [0, 1, 2].map((i) => [i * SEGMENT, (i + 1) * SEGMENT, ['dot', 'dot', 'dot']]),
+    )
     for (const unit of sums.slice(1)) expect(schedule.finish(resultOf(unit, () => 1))).toBeUndefined()
     expect(schedule.next()).toBeUndefined()
     expect(schedule.finished).toBe(false)
@@ -74,16 +87,25 @@ describe('a pass', () => {
 test('a measure that nobody has taken is no number, unless there is nothing to measure', () => {
   const schedule = createSchedule(planOf(paper(TIES, ONE)))
   const graph = createGraph()
-  const read = (size: number) => graph.read({ name: 'w', dtype: 'F32', shape: [size], file: 'f', begin: 0, end: 4 * size })
+  const read = (size: number) =>
+    graph.read({ name: 'w', dtype: 'F32', shape: [size], file: 'f', begin: 0, end: 4 * size })
   expect([schedule.valueOf(graph.sum(read(0))), schedule.valueOf(graph.least(read(0)))]).toEqual([0, Infinity])
-  expect(() => schedule.valueOf(graph.sum(graph.read({ name: 'v', dtype: 'F32', shape: [2], file: 'f', begin: 0, end: 8 })))).toThrow('a total over v is used and nobody took it')
+  expect(() =>
+    schedule.valueOf(graph.sum(graph.read({ name: 'v', dtype: 'F32', shape: [2], file: 'f', begin: 0, end: 8 }))),
+  ).toThrow('a total over v is used and nobody took it')
   const cells = { by: 'place', rows: 1, columns: 2, gridRows: 1, gridColumns: 1 } as const
-  expect(() => schedule.cellsOf(graph.tally(graph.read({ name: 'u', dtype: 'F32', shape: [2], file: 'f', begin: 0, end: 8 }), cells))).toThrow('a tally over u')
+  expect(() =>
+    schedule.cellsOf(
+      graph.tally(graph.read({ name: 'u', dtype: 'F32', shape: [2], file: 'f', begin: 0, end: 8 }), cells),
+    ),
+  ).toThrow('a tally over u')
 })
 
 describe('a trim', () => {
   /** Does a whole schedule, by stages; the last unit is the one that writes. */
-  const stagesOf = (magnitudes: readonly number[]): { readonly stages: readonly string[]; readonly last: UnitOrder } => {
+  const stagesOf = (
+    magnitudes: readonly number[],
+  ): { readonly stages: readonly string[]; readonly last: UnitOrder } => {
     const schedule = createSchedule(planOf(paper(TIES, ONE)))
     const stages: string[] = []
     let last: UnitOrder | undefined
@@ -114,7 +136,10 @@ describe('a trim', () => {
 
   test('of magnitudes that are no numbers names the tensor and the step', () => {
     const schedule = createSchedule(planOf(paper(TIES, ONE)))
-    expect(schedule.finish(resultOf(schedule.next()!, findIn([1, NaN, 2, 3])))).toMatchObject({ nonFinite: { tensor: 'w' }, step: 'x' })
+    expect(schedule.finish(resultOf(schedule.next()!, findIn([1, NaN, 2, 3])))).toMatchObject({
+      nonFinite: { tensor: 'w' },
+      step: 'x',
+    })
   })
 
   test('of a tensor that no output holds names the step that orders it', () => {
@@ -124,20 +149,37 @@ describe('a trim', () => {
       outputs: { out: { from: 'part', path: 'out.safetensors' } },
     })
     const schedule = createSchedule(plan)
-    const found = drain(schedule).map((u) => schedule.finish(resultOf(u, findIn(u.reads[0]!.tensor === 'w' ? [Infinity, 1, 1, 1] : [1, 1, 1, 1]))))
-    expect(found).toContainEqual(expect.objectContaining({ nonFinite: expect.objectContaining({ tensor: 'w' }), step: 'whole' }))
+    const found = drain(schedule).map((u) =>
+      schedule.finish(resultOf(u, findIn(u.reads[0]!.tensor === 'w' ? [Infinity, 1, 1, 1] : [1, 1, 1, 1]))),
+    )
+    expect(found).toContainEqual(
+      expect.objectContaining({ nonFinite: expect.objectContaining({ tensor: 'w' }), step: 'whole' }),
+    )
   })
 })
 
 describe('digests', () => {
   test('are asked for once for each segment that is read, and kept for all that is read and written', () => {
-    const schedule = createSchedule(planOf(paper({ op: 'merge.blend', a: 'a', b: 'b', method: 'slerp' }, { w: ['F16', [2, SEGMENT - 1]], v: ['F16', [3]] })))
+    const schedule = createSchedule(
+      planOf(
+        paper(
+          { op: 'merge.blend', a: 'a', b: 'b', method: 'slerp' },
+          { w: ['F16', [2, SEGMENT - 1]], v: ['F16', [3]] },
+        ),
+      ),
+    )
     const asked: string[] = []
     for (let unit = schedule.next(); unit !== undefined; unit = schedule.next()) {
       asked.push(...unit.reads.filter((r) => r.digest).map((r) => `${r.path} ${r.tensor} ${unit!.start}`))
       schedule.finish(resultOf(unit))
     }
-    expect(asked.sort()).toEqual(['a', 'b'].flatMap((m) => [`/models/${m}.safetensors v 0`, `/models/${m}.safetensors w 0`, `/models/${m}.safetensors w ${SEGMENT}`]))
+    expect(asked.sort()).toEqual(
+      ['a', 'b'].flatMap((m) => [
+        `/models/${m}.safetensors v 0`,
+        `/models/${m}.safetensors w 0`,
+        `/models/${m}.safetensors w ${SEGMENT}`,
+      ]),
+    )
     const [read, written] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)]
     for (const model of ['a', 'b']) {
       expect(schedule.ledger.digest(`/models/${model}.safetensors`, 'v')).toBe(tensorDigest([read]))
@@ -150,10 +192,18 @@ describe('digests', () => {
   })
 
   test('of copies are taken too', () => {
-    const schedule = createSchedule(planOf({ models: { a: ONE }, outputs: { out: { from: 'a', path: 'out.safetensors' } } }))
+    const schedule = createSchedule(
+      planOf({ models: { a: ONE }, outputs: { out: { from: 'a', path: 'out.safetensors' } } }),
+    )
     const [unit, ...more] = drain(schedule)
     expect(more).toEqual([])
-    expect(unit).toMatchObject({ program: undefined, start: 0, end: 4, reads: [{ digest: true }], writes: [{ path: '/recipes/out.safetensors', port: -1 }] })
+    expect(unit).toMatchObject({
+      program: undefined,
+      start: 0,
+      end: 4,
+      reads: [{ digest: true }],
+      writes: [{ path: '/recipes/out.safetensors', port: -1 }],
+    })
     schedule.finish(resultOf(unit!))
     expect(schedule.ledger.digest('/recipes/out.safetensors', 'w')).toBe(tensorDigest([new Uint8Array(32).fill(2)]))
     expect(schedule.finished).toBe(true)
@@ -172,14 +222,21 @@ test('later passes of tensors that were begun come before tensors that were not'
 })
 
 describe('whether a pass can start is asked', () => {
-  const many = (n: number): Outline => Object.fromEntries(Array.from({ length: n }, (_, i) => [`w${String(i).padStart(5, '0')}`, ['F32', [2, 2]] as const]))
-  /** Does a whole schedule as sixteen workers would, each with tasks at hand; gives how often it was asked for each unit. */
+  const many = (n: number): Outline =>
+    Object.fromEntries(
+      Array.from({ length: n }, (_, i) => [`w${String(i).padStart(5, '0')}`, ['F32', [2, 2]] as const]),
+    )
+  /**
+   * Does a whole schedule as sixteen workers would, each with tasks at hand; gives how often it was asked for each
+   * unit.
+   */
   const askedFor = (steps: object, n: number): number => {
     const schedule = createSchedule(planOf(paper(steps, many(n))))
     const issued: UnitOrder[] = []
     let units = 0
     for (;;) {
-      for (let unit = schedule.next(); unit !== undefined; unit = issued.length < 2048 ? schedule.next() : undefined) issued.push(unit)
+      for (let unit = schedule.next(); unit !== undefined; unit = issued.length < 2048 ? schedule.next() : undefined)
+        issued.push(unit)
       const unit = issued.shift()
       if (unit === undefined) break
       units += 1

@@ -24,7 +24,8 @@ export const built = async (result: Promise<Result<Built>>): Promise<Built> => {
 export const codesOf = (result: Result<unknown>): readonly string[] => result.diagnostics.map((d) => d.code)
 
 /** Everything in a folder, temporaries too. */
-export const filesIn = (folder: string): readonly string[] => (readdirSync(folder, { recursive: true }) as string[]).sort()
+export const filesIn = (folder: string): readonly string[] =>
+  (readdirSync(folder, { recursive: true }) as string[]).sort()
 
 /** The data of a safetensors file, behind its header. */
 export const dataOf = (path: string): Buffer => {

@@ -10,7 +10,11 @@ const puppet = () => {
   const tasks: WorkerTask[] = []
   const answers: ((answer: WorkerAnswer) => void)[] = []
   const exits: ((reason: string | undefined) => void)[] = []
-  const handle: WorkerHandle = { send: (task) => void tasks.push(task), onAnswer: (l) => void answers.push(l), onExit: (l) => void exits.push(l) }
+  const handle: WorkerHandle = {
+    send: (task) => void tasks.push(task),
+    onAnswer: (l) => void answers.push(l),
+    onExit: (l) => void exits.push(l),
+  }
   let answered = 0
   return {
     handle,
@@ -18,7 +22,15 @@ const puppet = () => {
     /** Ids of the units of each task, `end` where it was told that there is no more. */
     told: () => tasks.map((task) => (task === undefined ? 'end' : task.map((u) => u.id).join())),
     finish: () => {
-      const results = tasks[answered++]!.map(({ id }): UnitResult => ({ id, found: [], readDigests: [], writeDigests: [], bytesRead: 0, bytesWritten: 0, spent: noTime() }))
+      const results = tasks[answered++]!.map(({ id }): UnitResult => ({
+        id,
+        found: [],
+        readDigests: [],
+        writeDigests: [],
+        bytesRead: 0,
+        bytesWritten: 0,
+        spent: noTime(),
+      }))
       answers.forEach((l) => l({ type: 'done', results }))
     },
     fail: (code: string) => answers.forEach((l) => l({ type: 'failed', diagnostics: [entry(code, code)] })),
@@ -26,7 +38,18 @@ const puppet = () => {
   }
 }
 
-const unit = (id: number, elements = 1 << 20): UnitOrder => ({ id, program: undefined, start: 0, end: elements, reads: [], draws: [], uniforms: [], needsLength: false, takes: [], writes: [] })
+const unit = (id: number, elements = 1 << 20): UnitOrder => ({
+  id,
+  program: undefined,
+  start: 0,
+  end: elements,
+  reads: [],
+  draws: [],
+  uniforms: [],
+  needsLength: false,
+  takes: [],
+  writes: [],
+})
 
 const sourceOf = (units: readonly UnitOrder[]) => {
   const left = [...units]
@@ -45,13 +68,22 @@ test('work is handed out evenly, two tasks ahead, and the next when one is done'
   const [first, second] = [puppet(), puppet()]
   const { source, finished } = sourceOf(Array.from({ length: 6 }, (_, i) => unit(i)))
   const done = runPool([first.handle, second.handle], source, () => undefined)
-  expect([first.told(), second.told()]).toEqual([['0', '2'], ['1', '3']])
+  expect([first.told(), second.told()]).toEqual([
+    ['0', '2'],
+    ['1', '3'],
+  ])
   second.finish()
-  expect([first.told(), second.told()]).toEqual([['0', '2'], ['1', '3', '4']])
+  expect([first.told(), second.told()]).toEqual([
+    ['0', '2'],
+    ['1', '3', '4'],
+  ])
   second.finish()
   second.finish()
   second.finish()
-  expect([first.told(), second.told()]).toEqual([['0', '2'], ['1', '3', '4', '5']])
+  expect([first.told(), second.told()]).toEqual([
+    ['0', '2'],
+    ['1', '3', '4', '5'],
+  ])
   first.finish()
   first.finish()
   expect([first.told().at(-1), second.told().at(-1)]).toEqual(['end', 'end'])
@@ -71,13 +103,17 @@ test('a handle that had nothing to do gets work as soon as another’s results f
   const [first, second] = [puppet(), puppet()]
   const waiting: UnitOrder[] = []
   const units = [unit(0)]
-  void runPool([first.handle, second.handle], {
-    next: () => units.shift(),
-    finish: () => {
-      units.push(...waiting.splice(0))
-      return undefined
+  void runPool(
+    [first.handle, second.handle],
+    {
+      next: () => units.shift(),
+      finish: () => {
+        units.push(...waiting.splice(0))
+        return undefined
+      },
     },
-  }, () => undefined)
+    () => undefined,
+  )
   expect([first.told(), second.told()]).toEqual([['0'], []])
   waiting.push(unit(1), unit(2))
   first.finish()
@@ -92,7 +128,10 @@ test('the first failure stops everything once and is the only one told', async (
   first.fail('cause')
   second.fail('stopped')
   first.fail('stopped')
-  expect([first.told(), second.told()]).toEqual([['0', '2', 'end'], ['1', '3', 'end']])
+  expect([first.told(), second.told()]).toEqual([
+    ['0', '2', 'end'],
+    ['1', '3', 'end'],
+  ])
   first.exit()
   second.exit()
   const result = await done
@@ -117,13 +156,26 @@ test('answers that come after a failure do no harm', async () => {
 
 test('a problem with a result ends the work like a failure of the handle', async () => {
   const handle = puppet()
-  const done = runPool([handle.handle], { next: (() => { const left = [unit(0)]; return () => left.shift() })(), finish: () => entry('unordered', 'NaN') }, () => undefined)
+  const done = runPool(
+    [handle.handle],
+    {
+      next: (() => {
+        const left = [unit(0)]
+        return () => left.shift()
+      })(),
+      finish: () => entry('unordered', 'NaN'),
+    },
+    () => undefined,
+  )
   handle.finish()
   handle.exit()
   expect((await done).diagnostics.map((d) => d.code)).toEqual(['unordered'])
 })
 
-test.each([['out of memory', /out of memory/], [undefined, /no reason given/]])('a handle that ends before its work is done fails the run: %s', async (reason, message) => {
+test.each([
+  ['out of memory', /out of memory/],
+  [undefined, /no reason given/],
+])('a handle that ends before its work is done fails the run: %s', async (reason, message) => {
   const [first, second] = [puppet(), puppet()]
   const done = runPool([first.handle, second.handle], sourceOf([unit(0), unit(1), unit(2)]).source, () => undefined)
   second.exit(reason)

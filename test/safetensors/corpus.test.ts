@@ -41,11 +41,16 @@ const reference = new Map(
     .trimEnd()
     .split('\n')
     .map((line) => line.split('\t'))
-    .map(([file = '', verdict, kind = '']) => [file.replace('.safetensors', ''), { accepts: verdict === 'ACCEPT', kind: kebab(kind) }]),
+    .map(([file = '', verdict, kind = '']) => [
+      file.replace('.safetensors', ''),
+      { accepts: verdict === 'ACCEPT', kind: kebab(kind) },
+    ]),
 )
 
 test('only five files that the reference accepts are refused, and none that it refuses is accepted', () => {
-  const differing = verdicts.filter(({ id, verdict }) => reference.has(id) && reference.get(id)?.accepts !== (verdict !== 'reject'))
+  const differing = verdicts.filter(
+    ({ id, verdict }) => reference.has(id) && reference.get(id)?.accepts !== (verdict !== 'reject'),
+  )
   expect(new Map(differing.map(({ id, code }) => [id, code]))).toEqual(
     new Map([
       ['j20_escaped_dup', 'duplicate-tensor'],
@@ -60,7 +65,9 @@ test('only five files that the reference accepts are refused, and none that it r
 test("a refusal's code is the reference's kind of error, except where a plainer one is known", () => {
   const differing = verdicts.flatMap(({ id, verdict, code }) => {
     const judged = reference.get(id)
-    return judged === undefined || judged.accepts || verdict !== 'reject' || judged.kind === code ? [] : [[id, judged.kind, code]]
+    return judged === undefined || judged.accepts || verdict !== 'reject' || judged.kind === code
+      ? []
+      : [[id, judged.kind, code]]
   })
   // A name given twice is what is wrong there; that the ranges differ, too, is what the reference notices.
   expect(differing).toEqual([['d01_dup_tensor_diff_range', 'invalid-offset', 'duplicate-tensor']])

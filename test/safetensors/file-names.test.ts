@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest'
 import { namesOnDisk, type NamingIo } from '#src/safetensors/file-names.js'
 import { makeFolder, put } from './files.js'
 
-const meet = (names: (path: string) => readonly string[], x: string, y: string): boolean => names(x).some((name) => names(y).includes(name))
+const meet = (names: (path: string) => readonly string[], x: string, y: string): boolean =>
+  names(x).some((name) => names(y).includes(name))
 
 describe('two paths have a name in common', () => {
   const same = (x: string, y: string): boolean => meet(namesOnDisk(), x, y)
@@ -100,7 +101,10 @@ describe('on a file system that ignores case', () => {
 test('a file system without inodes knows files by their paths', () => {
   const folder = makeFolder()
   const [a, b] = [put(folder, 'a', ''), put(folder, 'b', '')]
-  const names = namesOnDisk({ look: (path) => Object.assign(fs.statSync(path, { bigint: true }), { dev: 0n, ino: 0n }), list: (path) => fs.readdirSync(path) })
+  const names = namesOnDisk({
+    look: (path) => Object.assign(fs.statSync(path, { bigint: true }), { dev: 0n, ino: 0n }),
+    list: (path) => fs.readdirSync(path),
+  })
   expect(meet(names, a, b)).toBe(false)
   expect(meet(names, a, `${folder}/x/../a`)).toBe(true)
 })

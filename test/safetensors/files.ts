@@ -30,7 +30,9 @@ export const toFile = (header: string | Uint8Array, data: Uint8Array | number = 
 
 /** The header's text of U8 tensors of one byte each. */
 export const bytesHeader = (...names: readonly string[]): string =>
-  JSON.stringify(Object.fromEntries(names.map((name, i) => [name, { dtype: 'U8', shape: [1], data_offsets: [i, i + 1] }])))
+  JSON.stringify(
+    Object.fromEntries(names.map((name, i) => [name, { dtype: 'U8', shape: [1], data_offsets: [i, i + 1] }])),
+  )
 
 /** The codes of a result's diagnostics. */
 export const codesOf = (result: Result<unknown>): string[] => result.diagnostics.map((d) => d.code)
@@ -44,7 +46,8 @@ export const valueOf = <T>(result: Result<T>): T => {
 /** The one problem of a result that must have failed with one. */
 export const problemOf = (result: Result<unknown>): Diagnostic => {
   const [problem, ...more] = result.diagnostics
-  if (result.type === 'ok' || problem === undefined || more.length > 0) throw new Error(`not one problem: ${codesOf(result).join()}`)
+  if (result.type === 'ok' || problem === undefined || more.length > 0)
+    throw new Error(`not one problem: ${codesOf(result).join()}`)
   return problem
 }
 

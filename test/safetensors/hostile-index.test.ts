@@ -13,7 +13,8 @@ const TWO = 'model-00002-of-00002.safetensors'
 const parse = (text: string) => parseIndex('i', Buffer.from(text))
 
 describe('i25: an index', () => {
-  const nested = (depth: number): string => `{"weight_map":{"t":"a.safetensors"},"more":${'['.repeat(depth)}${']'.repeat(depth)}}`
+  const nested = (depth: number): string =>
+    `{"weight_map":{"t":"a.safetensors"},"more":${'['.repeat(depth)}${']'.repeat(depth)}}`
 
   test('may nest 63 levels and no more, which nothing that is deeper can make it forget', () => {
     expect(parse(nested(62)).type).toBe('ok')
@@ -29,7 +30,10 @@ describe('i25: an index', () => {
   })
 
   test('may name 10,000 shards and no more', () => {
-    const naming = (shards: number): string => JSON.stringify({ weight_map: Object.fromEntries(Array.from({ length: shards }, (_, i) => [`t${i}`, `${i}.safetensors`])) })
+    const naming = (shards: number): string =>
+      JSON.stringify({
+        weight_map: Object.fromEntries(Array.from({ length: shards }, (_, i) => [`t${i}`, `${i}.safetensors`])),
+      })
     expect(valueOf(parse(naming(10_000))).shards.length).toBe(10_000)
     expect(problemOf(parse(naming(10_001))).code).toBe('too-many-shards')
   })
@@ -37,7 +41,10 @@ describe('i25: an index', () => {
 
 /** A shard of one F32 tensor of `values`. */
 const shard = (name: string, shape: readonly number[], values: readonly number[]): Buffer =>
-  toFile(JSON.stringify({ [name]: { dtype: 'F32', shape, data_offsets: [0, 4 * values.length] } }), new Uint8Array(Float32Array.from(values).buffer))
+  toFile(
+    JSON.stringify({ [name]: { dtype: 'F32', shape, data_offsets: [0, 4 * values.length] } }),
+    new Uint8Array(Float32Array.from(values).buffer),
+  )
 
 const RECIPE = {
   models: { a: 'a', b: 'b' },
@@ -61,7 +68,11 @@ describe('i26: a shard that is replaced by one of the same size and names', () =
     const folder = makeModels()
     const path = join(folder, 'b', TWO)
     put(folder, 'other', shard('t', [2], [7, 8]))
-    const result = await buildIn(folder, RECIPE, { listener: ({ type }) => { if (type === moment && existsSync(join(folder, 'other'))) renameSync(join(folder, 'other'), path) } })
+    const result = await buildIn(folder, RECIPE, {
+      listener: ({ type }) => {
+        if (type === moment && existsSync(join(folder, 'other'))) renameSync(join(folder, 'other'), path)
+      },
+    })
     expect(codesOf(result)).toEqual(['input-changed'])
     expect(problemOf(result).at).toMatchObject({ path })
     expect(exitCode(result.diagnostics)).toBe(3)

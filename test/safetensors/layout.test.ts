@@ -45,7 +45,10 @@ test('a file is laid out as the reference writes it, to the byte', () => {
 
 test('the widest dtype comes first and BOOL last, in the order of the enum', () => {
   const dtypes = Object.keys(DTYPES) as Dtype[]
-  const { offsets } = layoutFile(dtypes.map((dtype) => outline(dtype, dtype, 8)), {})
+  const { offsets } = layoutFile(
+    dtypes.map((dtype) => outline(dtype, dtype, 8)),
+    {},
+  )
   expect([...offsets.keys()]).toEqual(dtypes.toReversed())
   expect([...offsets.keys()][0]).toBe('U64')
 })
@@ -56,7 +59,12 @@ test('what is laid out is read back the same, and is aligned', () => {
   for (let round = 0; round < 200; round++) {
     const tensors = Array.from({ length: Math.floor(random() * 12) }, (_, i) => {
       const dtype = dtypes[Math.floor(random() * dtypes.length)] ?? 'F32'
-      return outline(`${[...'é\u{1f98a}"\\\0\n'].slice(0, Math.floor(random() * 7)).join('')}${i}`, dtype, Math.floor(random() * 4), 8)
+      return outline(
+        `${[...'é\u{1f98a}"\\\0\n'].slice(0, Math.floor(random() * 7)).join('')}${i}`,
+        dtype,
+        Math.floor(random() * 4),
+        8,
+      )
     })
     const { header, offsets, bytes } = layoutFile(tensors, { '': '\u0001', k: 'v' })
     const read = parseHeader('m', Buffer.from(header.subarray(8)), bytes)
@@ -64,12 +72,20 @@ test('what is laid out is read back the same, and is aligned', () => {
     const { tensors: found, metadata } = valueOf(read)
     expect(new Map([...found].map(([name, { begin, end }]) => [name, { begin, end }]))).toEqual(offsets)
     for (const tensor of tensors) expect(found.get(tensor.name)).toMatchObject(tensor)
-    expect([...metadata]).toEqual([['', '\u0001'], ['k', 'v']])
+    expect([...metadata]).toEqual([
+      ['', '\u0001'],
+      ['k', 'v'],
+    ])
   }
 })
 
 test("the npm package safetensors finds every tensor's bytes in a file without metadata", () => {
-  const tensors = [outline('w', 'F32', 3, 5), outline('b', 'BF16', 7), outline('empty', 'I8', 0), outline('m', 'BOOL', 9)]
+  const tensors = [
+    outline('w', 'F32', 3, 5),
+    outline('b', 'BF16', 7),
+    outline('empty', 'I8', 0),
+    outline('m', 'BOOL', 9),
+  ]
   const { file, offsets } = build(tensors)
   const other = new SafeTensor(new Uint8Array(file))
   expect([...other.metadata.keys()]).toEqual([...offsets.keys()])
@@ -105,8 +121,23 @@ test('what no reader would take is a bug of the caller', () => {
 })
 
 test('names compare by code point, as bytes of UTF-8 do', () => {
-  const names = ['', 'a', 'a\0', 'ab', 'b', 'é', '\ud7ff', '\ue000', '\uffff', '\u{10000}', '\u{10ffff}', '\u{1f98a}x', '\uffffx']
-  for (const x of names) for (const y of names) expect(Math.sign(compareNames(x, y))).toBe(Buffer.compare(Buffer.from(x), Buffer.from(y)))
+  const names = [
+    '',
+    'a',
+    'a\0',
+    'ab',
+    'b',
+    'é',
+    '\ud7ff',
+    '\ue000',
+    '\uffff',
+    '\u{10000}',
+    '\u{10ffff}',
+    '\u{1f98a}x',
+    '\uffffx',
+  ]
+  for (const x of names)
+    for (const y of names) expect(Math.sign(compareNames(x, y))).toBe(Buffer.compare(Buffer.from(x), Buffer.from(y)))
 })
 
 test('shards are filled in order and the index names each tensor', () => {
@@ -128,7 +159,9 @@ test('shards are filled in order and the index names each tensor', () => {
 test('an index is written as others write it', () => {
   const { index } = layoutShards([outline('b', 'F16', 1), outline('a', 'F16', 1)], {}, 100)
   const name = 'model-00001-of-00001.safetensors'
-  expect(Buffer.from(index.bytes).toString()).toBe(`${JSON.stringify({ metadata: { total_size: 4 }, weight_map: { a: name, b: name } }, null, 2)}\n`)
+  expect(Buffer.from(index.bytes).toString()).toBe(
+    `${JSON.stringify({ metadata: { total_size: 4 }, weight_map: { a: name, b: name } }, null, 2)}\n`,
+  )
 })
 
 test.each([

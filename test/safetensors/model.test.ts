@@ -173,16 +173,23 @@ describe('indexes', () => {
     expect(valueOf(result).tensors.get('a')?.file).toBe(join(folder, ONE))
   })
 
-  test.each([`{"a":"${ONE}","a":"${TWO}"}`, `{"a":"${ONE}","\\u0061":"${ONE}"}`])('i14: a tensor named twice is refused: %s', async (weights) => {
-    expect(problemOf(await openIndexed(`{"weight_map":${weights}}`)).code).toBe('weight-twice')
-  })
+  test.each([`{"a":"${ONE}","a":"${TWO}"}`, `{"a":"${ONE}","\\u0061":"${ONE}"}`])(
+    'i14: a tensor named twice is refused: %s',
+    async (weights) => {
+      expect(problemOf(await openIndexed(`{"weight_map":${weights}}`)).code).toBe('weight-twice')
+    },
+  )
 
   test('i14: a second weight_map is refused', async () => {
-    expect(problemOf(await openIndexed(`{"weight_map":{"a":"${ONE}"},"weight_map":{"a":"${TWO}"}}`)).message).toContain('twice')
+    expect(problemOf(await openIndexed(`{"weight_map":{"a":"${ONE}"},"weight_map":{"a":"${TWO}"}}`)).message).toContain(
+      'twice',
+    )
   })
 
   test('i15: shard names that differ only in case are refused', async () => {
-    expect(problemOf(await openIndexed(toIndex({ a: 'x.safetensors', b: 'X.safetensors' }))).code).toBe('shard-names-collide')
+    expect(problemOf(await openIndexed(toIndex({ a: 'x.safetensors', b: 'X.safetensors' }))).code).toBe(
+      'shard-names-collide',
+    )
   })
 
   test('i16: a wrong total_size is a warning that tells the true one', async () => {
@@ -192,13 +199,16 @@ describe('indexes', () => {
     expect(valueOf(result).bytes).toBe(3)
   })
 
-  test.each([{ metadata: { total_size: 3.5 } }, { metadata: { total_size: '3' } }, { metadata: {} }, { metadata: null }, {}])(
-    'i17: an odd or absent total_size is accepted: %j',
-    async (more) => {
-      const result = await openIndexed(toIndex({ a: ONE, b: ONE, c: TWO }, more))
-      expect([result.type, codesOf(result)]).toEqual(['ok', []])
-    },
-  )
+  test.each([
+    { metadata: { total_size: 3.5 } },
+    { metadata: { total_size: '3' } },
+    { metadata: {} },
+    { metadata: null },
+    {},
+  ])('i17: an odd or absent total_size is accepted: %j', async (more) => {
+    const result = await openIndexed(toIndex({ a: ONE, b: ONE, c: TWO }, more))
+    expect([result.type, codesOf(result)]).toEqual(['ok', []])
+  })
 
   test.each([
     ['{}', 'weight-map-missing'],
@@ -226,7 +236,10 @@ describe('indexes', () => {
 
   test('i21, i22: too few shards, and gaps in their numbers, are warnings', async () => {
     const { folder, path } = makeModel()
-    for (const numbers of [['1-of-00005', '4-of-00005'], ['1-of-00002', '3-of-00002']] as const) {
+    for (const numbers of [
+      ['1-of-00005', '4-of-00005'],
+      ['1-of-00002', '3-of-00002'],
+    ] as const) {
       const [three, four] = numbers.map((number) => `model-0000${number}.safetensors`) as [string, string]
       put(folder, three, shard('a'))
       put(folder, four, shard('b'))

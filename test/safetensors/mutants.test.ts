@@ -13,13 +13,23 @@ const outlines = [
 ] as const
 const seeds: readonly Buffer[] = [
   Buffer.from(layoutFile(outlines, { format: 'pt' }).header),
-  toFile('{"a":{"dtype":"F4","shape":[2],"data_offsets":[0,1]},"b":{"shape":[1,1],"dtype":"U8","data_offsets":[1,2],"x":[{"y":null}]}}'),
-  toFile(' {"__metadata__":{"\\u00e9\\ud83d\\ude00":"\\n"},"t\\u0061":{"dtype":"BF16","data_offsets":[0,12],"shape":[3,2]}} \n'),
+  toFile(
+    '{"a":{"dtype":"F4","shape":[2],"data_offsets":[0,1]},"b":{"shape":[1,1],"dtype":"U8","data_offsets":[1,2],"x":[{"y":null}]}}',
+  ),
+  toFile(
+    ' {"__metadata__":{"\\u00e9\\ud83d\\ude00":"\\n"},"t\\u0061":{"dtype":"BF16","data_offsets":[0,12],"shape":[3,2]}} \n',
+  ),
 ]
 const dataBytes = [12, 2, 12]
-const pieces = [...'"\\{}[],:01-.e \0\u00ff', '\\u0061', '18446744073709551616', '9007199254740993', 'null', '[[', '"a"'].map((text) =>
-  Buffer.from(text, 'latin1'),
-)
+const pieces = [
+  ...'"\\{}[],:01-.e \0\u00ff',
+  '\\u0061',
+  '18446744073709551616',
+  '9007199254740993',
+  'null',
+  '[[',
+  '"a"',
+].map((text) => Buffer.from(text, 'latin1'))
 
 /** Changes, removes, inserts or repeats a few bytes; where the prefix is spared, it is made to fit again. */
 const mutate = (whole: Buffer, random: () => number): Buffer => {
@@ -33,7 +43,8 @@ const mutate = (whole: Buffer, random: () => number): Buffer => {
     else if (kind === 1) bytes[at] = (bytes[at] ?? 0) ^ (1 << below(8))
     else {
       const until = at + below(12)
-      const piece = kind === 2 ? Buffer.alloc(0) : kind === 3 ? (pieces[below(pieces.length)] as Buffer) : bytes.subarray(at, until)
+      const piece =
+        kind === 2 ? Buffer.alloc(0) : kind === 3 ? (pieces[below(pieces.length)] as Buffer) : bytes.subarray(at, until)
       bytes = Buffer.concat([bytes.subarray(0, at), piece, bytes.subarray(kind === 2 ? until : at)])
     }
   }
@@ -49,16 +60,26 @@ const judge = (file: Buffer, fileBytes: number) => {
 }
 
 /** The law once more, by JSON.parse and plain arithmetic on what was accepted. */
-const breaksLaw = (file: Buffer, fileBytes: number, judged: NonNullable<ReturnType<typeof judge>>): string | undefined => {
-  const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(file.subarray(PREFIX, judged.headerBytes))
-  const { __metadata__: metadata, ...entries } = JSON.parse(text) as Record<string, { dtype: Dtype; shape: number[]; data_offsets: number[] }>
+const breaksLaw = (
+  file: Buffer,
+  fileBytes: number,
+  judged: NonNullable<ReturnType<typeof judge>>,
+): string | undefined => {
+  const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(
+    file.subarray(PREFIX, judged.headerBytes),
+  )
+  const { __metadata__: metadata, ...entries } = JSON.parse(text) as Record<
+    string,
+    { dtype: Dtype; shape: number[]; data_offsets: number[] }
+  >
   if (Object.keys(entries).length !== judged.tensors.size) return 'tensors'
   if (Object.keys(metadata ?? {}).length !== judged.metadata.size) return 'metadata'
   let at = judged.headerBytes
   for (const { name, dtype, shape, begin, end } of judged.tensors.values()) {
     const entry = entries[name]
     if (JSON.stringify([entry?.dtype, entry?.shape]) !== JSON.stringify([dtype, shape])) return `entry of ${name}`
-    if (begin !== at || (DTYPES[dtype].bits * shape.reduce((n, d) => n * d, 1)) / 8 !== end - begin) return `range of ${name}`
+    if (begin !== at || (DTYPES[dtype].bits * shape.reduce((n, d) => n * d, 1)) / 8 !== end - begin)
+      return `range of ${name}`
     at = end
   }
   return at === fileBytes ? undefined : 'end'
@@ -75,7 +96,8 @@ test('20,000 mutants of valid headers are judged without a crash, and what is ac
     accepted++
     expect(breaksLaw(file, fileBytes, judged), file.toString('latin1')).toBeUndefined()
   }
-  // Mutants of names and of metadata texts are lawful; a judge that refuses all, or takes all, fails here. A hang would meet the time limit.
+  // Mutants of names and of metadata texts are lawful; a judge that refuses all, or takes all, fails here. A hang would
+  // meet the time limit.
   expect(accepted).toBeGreaterThan(500)
   expect(accepted).toBeLessThan(15_000)
 })

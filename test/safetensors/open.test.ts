@@ -8,7 +8,8 @@ import { bytesHeader, codesOf, makeFolder, problemOf, put, toFile, valueOf } fro
 const refuse = async (path: string) => problemOf(await readHeader(path))
 
 test('a header gives tensors in the order of their bytes, with offsets from the start of the file', async () => {
-  const header = '{"b":{"dtype":"F32","shape":[],"data_offsets":[4,8]},"__metadata__":{"k":"v"},"a":{"dtype":"F16","shape":[2,1],"data_offsets":[0,4]}}'
+  const header =
+    '{"b":{"dtype":"F32","shape":[],"data_offsets":[4,8]},"__metadata__":{"k":"v"},"a":{"dtype":"F16","shape":[2,1],"data_offsets":[0,4]}}'
   const folder = makeFolder()
   const path = put(folder, 'm.safetensors', toFile(header, 8))
   const file = valueOf(await readHeader(relative(process.cwd(), path)))
@@ -49,12 +50,24 @@ test.skipIf(process.getuid?.() === 0)('a file without permission is refused with
   expect(await refuse(path)).toMatchObject({ code: 'not-permitted', blame: 'input' })
 })
 
-const legacyPickle = Buffer.from([0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e])
+const legacyPickle = Buffer.from([
+  0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e,
+])
 
 test.each([
-  ['a git-lfs pointer', 'git-lfs-pointer', 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n', 'git lfs pull'],
+  [
+    'a git-lfs pointer',
+    'git-lfs-pointer',
+    'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n',
+    'git lfs pull',
+  ],
   ['a zip checkpoint', 'pickle-checkpoint', 'PK\x03\x04\x00\x00\x08\x08\x00\x00archive/data.pkl', 'weights_only=True'],
-  ['a zip whose first bytes could be a length', 'pickle-checkpoint', 'PK\x03\x04\x00\x00\x00\x00\x00\x00archive/data.pkl', 'save_file'],
+  [
+    'a zip whose first bytes could be a length',
+    'pickle-checkpoint',
+    'PK\x03\x04\x00\x00\x00\x00\x00\x00archive/data.pkl',
+    'save_file',
+  ],
   ['a bare pickle', 'pickle-checkpoint', legacyPickle, 'weights_only=True'],
   ['a GGUF file', 'gguf-file', Buffer.from('GGUF\x03\0\0\0\0\0\0\0'), 'safetensors checkpoint'],
   ['a web page', 'web-page', '\n<!DOCTYPE html><html><body>Sign in</body></html>', 'log in'],
@@ -62,7 +75,9 @@ test.each([
   ['something else', 'header-too-large', Buffer.from('\x89HDF\r\n\x1a\n\0\0\0\0'), 'check what it is'],
 ] as const)('%s is recognised whatever its name', async (_, code, content, help) => {
   for (const name of ['model.safetensors', 'model.ckpt']) {
-    const problem = await refuse(put(makeFolder(), name, typeof content === 'string' ? Buffer.from(content, 'latin1') : content))
+    const problem = await refuse(
+      put(makeFolder(), name, typeof content === 'string' ? Buffer.from(content, 'latin1') : content),
+    )
     expect(problem.code).toBe(code)
     expect(problem.help).toContain(help)
     expect(problem.message).toContain(name)
@@ -114,5 +129,7 @@ test('a dtype that is misspelt is refused, with those there are and what correct
   const header = '{"t":{"dtype":"BFLOAT16","shape":[],"data_offsets":[0,2]}}'
   const problem = await refuse(put(makeFolder(), 'm', toFile(header, 2)))
   expect(problem.help).toContain('BF16')
-  expect((await refuse(put(makeFolder(), 'm', toFile(header.replace('BFLOAT16', 'f16'), 2)))).help).toContain('smelt repair')
+  expect((await refuse(put(makeFolder(), 'm', toFile(header.replace('BFLOAT16', 'f16'), 2)))).help).toContain(
+    'smelt repair',
+  )
 })

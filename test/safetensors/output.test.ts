@@ -1,6 +1,15 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import fs, { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import fs, {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -58,17 +67,26 @@ test('a link at the final name is refused, wherever it leads, and it and its tar
   expect(readFileSync(join(folder, 'kept'), 'latin1')).toBe('old')
 })
 
-test.runIf(process.platform !== 'win32')('a FIFO, a socket or a device at the final name is refused, and stays', async () => {
-  const folder = makeFolder()
-  execFileSync('mkfifo', [join(folder, 'm')])
-  expect(problemOf(await createOutput(join(folder, 'm'), header, 6, createRunId()))).toMatchObject({ code: 'output-is-special', message: expect.stringContaining('is a FIFO (named pipe)') })
-  expect(statSync(join(folder, 'm')).isFIFO()).toBe(true)
-  expect(problemOf(await createOutput('/dev/null', header, 6, createRunId()))).toMatchObject({ code: 'output-is-special', message: '/dev/null is a device' })
-  const server = createServer().listen(join(folder, 's'))
-  await once(server, 'listening')
-  expect(problemOf(await createOutput(join(folder, 's'), header, 6, createRunId())).message).toContain('is a socket')
-  server.close()
-})
+test.runIf(process.platform !== 'win32')(
+  'a FIFO, a socket or a device at the final name is refused, and stays',
+  async () => {
+    const folder = makeFolder()
+    execFileSync('mkfifo', [join(folder, 'm')])
+    expect(problemOf(await createOutput(join(folder, 'm'), header, 6, createRunId()))).toMatchObject({
+      code: 'output-is-special',
+      message: expect.stringContaining('is a FIFO (named pipe)'),
+    })
+    expect(statSync(join(folder, 'm')).isFIFO()).toBe(true)
+    expect(problemOf(await createOutput('/dev/null', header, 6, createRunId()))).toMatchObject({
+      code: 'output-is-special',
+      message: '/dev/null is a device',
+    })
+    const server = createServer().listen(join(folder, 's'))
+    await once(server, 'listening')
+    expect(problemOf(await createOutput(join(folder, 's'), header, 6, createRunId())).message).toContain('is a socket')
+    server.close()
+  },
+)
 
 describe('a small file', () => {
   test('is written whole, and replaces what was there', async () => {
@@ -92,7 +110,11 @@ describe('a small file', () => {
   test('takes away what dead processes left of it', async () => {
     const folder = makeFolder()
     const [host, boot] = createRunId().split('-')
-    put(folder, temporaryName('m', [host, boot, 999_999_999, 1, '00000000'].join('-') as ReturnType<typeof createRunId>), 'left')
+    put(
+      folder,
+      temporaryName('m', [host, boot, 999_999_999, 1, '00000000'].join('-') as ReturnType<typeof createRunId>),
+      'left',
+    )
     await writeOutput(join(folder, 'm'), header)
     expect(readdirSync(folder)).toEqual(['m'])
   })
@@ -120,23 +142,30 @@ test('a size that the file system cannot hold is refused and leaves nothing', as
   expect(readdirSync(folder)).toEqual([])
 })
 
-test.each(['fsync', 'close', 'rename'] as const)('when %s fails the write fails, nothing is tried again, and the old file stays', async (failing) => {
-  const folder = makeFolder()
-  const path = put(folder, 'm', 'old')
-  const calls: string[] = []
-  const call = (name: keyof CommitIo) => (): Promise<void> => {
-    calls.push(name)
-    return name === failing ? Promise.reject(systemError('EIO')) : Promise.resolve()
-  }
-  const output = valueOf(await createOutput(path, header, 6, createRunId(), { io: { fsync: call('fsync'), close: call('close'), rename: call('rename') } }))
-  const result = await output.commit()
-  fs.closeSync(output.fd)
-  expect(problemOf(result)).toMatchObject({ code: 'io-failed', blame: 'run' })
-  expect(calls.filter((name) => name === failing)).toEqual([failing])
-  expect(calls.includes('rename')).toBe(failing === 'rename')
-  expect(readdirSync(folder)).toEqual(['m'])
-  expect(readFileSync(path, 'latin1')).toBe('old')
-})
+test.each(['fsync', 'close', 'rename'] as const)(
+  'when %s fails the write fails, nothing is tried again, and the old file stays',
+  async (failing) => {
+    const folder = makeFolder()
+    const path = put(folder, 'm', 'old')
+    const calls: string[] = []
+    const call = (name: keyof CommitIo) => (): Promise<void> => {
+      calls.push(name)
+      return name === failing ? Promise.reject(systemError('EIO')) : Promise.resolve()
+    }
+    const output = valueOf(
+      await createOutput(path, header, 6, createRunId(), {
+        io: { fsync: call('fsync'), close: call('close'), rename: call('rename') },
+      }),
+    )
+    const result = await output.commit()
+    fs.closeSync(output.fd)
+    expect(problemOf(result)).toMatchObject({ code: 'io-failed', blame: 'run' })
+    expect(calls.filter((name) => name === failing)).toEqual([failing])
+    expect(calls.includes('rename')).toBe(failing === 'rename')
+    expect(readdirSync(folder)).toEqual(['m'])
+    expect(readFileSync(path, 'latin1')).toBe('old')
+  },
+)
 
 test('data is synced before the rename and the folder after it', async () => {
   const path = join(makeFolder(), 'm')
@@ -152,10 +181,13 @@ test('data is synced before the rename and the folder after it', async () => {
 
 test('a folder that cannot be synced for good is a failure, one that never could be is not', async () => {
   const commit = async (code: string) => {
-    const fsync = (fd: number): Promise<void> => (fs.fstatSync(fd).isDirectory() ? Promise.reject(systemError(code)) : Promise.resolve())
+    const fsync = (fd: number): Promise<void> =>
+      fs.fstatSync(fd).isDirectory() ? Promise.reject(systemError(code)) : Promise.resolve()
     const close = async (fd: number) => fs.closeSync(fd)
     const rename = async (from: string, to: string) => fs.renameSync(from, to)
-    return valueOf(await createOutput(join(makeFolder(), 'm'), header, 6, createRunId(), { io: { fsync, close, rename } })).commit()
+    return valueOf(
+      await createOutput(join(makeFolder(), 'm'), header, 6, createRunId(), { io: { fsync, close, rename } }),
+    ).commit()
   }
   expect((await commit('EINVAL')).type).toBe('ok')
   expect((await commit('EIO')).type).toBe('failed')
@@ -177,14 +209,18 @@ test('temporaries of processes that are gone are swept, of living ones and of ot
   for (const runId of Object.values(runs)) put(folder, temporaryName('m', runId as RunId), '')
   for (const other of [temporaryName('m.x', runs.dead as RunId), '.m.notes.partial', 'm']) put(folder, other, '')
   const removed = await sweepTemporaries(folder, 'm')
-  expect(removed.toSorted()).toEqual([runs.dead, runs.restarted, runs.reused].map((runId) => temporaryName('m', runId as RunId)).toSorted())
+  expect(removed.toSorted()).toEqual(
+    [runs.dead, runs.restarted, runs.reused].map((runId) => temporaryName('m', runId as RunId)).toSorted(),
+  )
   expect(readdirSync(folder).length).toBe(5)
   expect(await sweepTemporaries(join(folder, 'none'), 'm')).toEqual([])
 })
 
 test('a run is gone once its process is killed', async () => {
   const script = `import { createRunId } from '#src/safetensors/run-id.js'; console.log(createRunId()); setInterval(() => {}, 1000)`
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { cwd: join(import.meta.dirname, '../..') })
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: join(import.meta.dirname, '../..'),
+  })
   const [line] = (await once(child.stdout, 'data')) as [Buffer]
   const runId = line.toString().trim()
   expect(isGone(runId)).toBe(false)
@@ -235,10 +271,12 @@ test('an error that is not the system’s is thrown on', () => {
 
 /** Calls that move a random part of what is asked for, and are interrupted or told to try again now and then. */
 const slowIo = (random: () => number, most: number): PositionalIo => {
-  const part = (move: typeof fs.readSync) => (fd: number, buffer: Uint8Array, offset: number, length: number, position: number) => {
-    if (random() < 0.05) throw systemError(random() < 0.5 ? 'EINTR' : 'EAGAIN')
-    return move(fd, buffer, offset, Math.min(length, 1 + Math.floor(random() * most)), position)
-  }
+  const part =
+    (move: typeof fs.readSync) =>
+    (fd: number, buffer: Uint8Array, offset: number, length: number, position: number) => {
+      if (random() < 0.05) throw systemError(random() < 0.5 ? 'EINTR' : 'EAGAIN')
+      return move(fd, buffer, offset, Math.min(length, 1 + Math.floor(random() * most)), position)
+    }
   return { readSync: part(fs.readSync), writeSync: part(fs.writeSync as typeof fs.readSync) }
 }
 
@@ -264,7 +302,10 @@ test('reads and writes that move 1 to k bytes a call move every byte to its plac
 
 test('no call is asked to move more than the system moves at once', () => {
   const lengths: number[] = []
-  const count = (_fd: number, _buffer: Uint8Array, _offset: number, length: number): number => (lengths.push(length), length)
+  const count = (_fd: number, _buffer: Uint8Array, _offset: number, length: number): number => (
+    lengths.push(length),
+    length
+  )
   const large = { length: 5_000_000_000 } as Uint8Array
   expect(readFully(0, 'm', large, 0, { readSync: count, writeSync: count })).toBeUndefined()
   expect(lengths).toEqual([0x7ffff000, 0x7ffff000, 5_000_000_000 - 2 * 0x7ffff000])
@@ -286,7 +327,9 @@ test('errors while moving bytes are told, and a call that never moves any is giv
   expect(writeFully(0, 'm', Buffer.alloc(1), 0, io('ENOSPC'))).toMatchObject({ code: 'disk-full', blame: 'retry' })
   expect(readFully(0, 'm', Buffer.alloc(1), 0, io('EIO'))).toMatchObject({ code: 'io-failed', blame: 'run' })
   expect(readFully(0, 'm', Buffer.alloc(1), 0, io('EAGAIN'))).toMatchObject({ code: 'file-busy', blame: 'retry' })
-  expect(writeFully(0, 'm', Buffer.alloc(1), 0, { ...fs, writeSync: () => 0 } as PositionalIo)).toMatchObject({ code: 'io-failed' })
+  expect(writeFully(0, 'm', Buffer.alloc(1), 0, { ...fs, writeSync: () => 0 } as PositionalIo)).toMatchObject({
+    code: 'io-failed',
+  })
 })
 
 test('an output is as large as was said before its data is there', async () => {

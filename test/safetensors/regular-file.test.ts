@@ -12,7 +12,8 @@ describe('a regular file', () => {
     const folder = makeFolder()
     const path = put(folder, 'note', 'hello')
     symlinkSync(path, join(folder, 'link'))
-    for (const name of ['note', 'link']) expect(valueOf(await readRegular(join(folder, name), LIMITS)).toString()).toBe('hello')
+    for (const name of ['note', 'link'])
+      expect(valueOf(await readRegular(join(folder, name), LIMITS)).toString()).toBe('hello')
     expect(valueOf(await readRegular(put(folder, 'empty', ''), LIMITS)).length).toBe(0)
     expect(readRegularSync(path)).toBe('hello')
   })
@@ -20,7 +21,10 @@ describe('a regular file', () => {
   test('that is too large is refused by its size alone', async () => {
     const path = put(makeFolder(), 'note', '')
     truncateSync(path, 2 ** 40)
-    expect(problemOf(await readRegular(path, LIMITS))).toMatchObject({ code: 'file-oversized', help: 'check that it is a note' })
+    expect(problemOf(await readRegular(path, LIMITS))).toMatchObject({
+      code: 'file-oversized',
+      help: 'check that it is a note',
+    })
     truncateSync(path, 11)
     expect(problemOf(await readRegular(path, LIMITS)).message).toBe(`${path} has 11 bytes; a note has at most 10 bytes`)
     truncateSync(path, 10)
@@ -34,13 +38,20 @@ describe('a regular file', () => {
   })
 })
 
-test.runIf(process.platform !== 'win32')('a FIFO, a folder and a device are named, never waited for, and never read', async () => {
-  const folder = makeFolder()
-  const fifo = join(folder, 'fifo')
-  execFileSync('mkfifo', [fifo])
-  const kinds = { [fifo]: 'is a FIFO (named pipe), not a note', [folder]: 'is a folder, not a note', '/dev/zero': 'is a device, not a note' }
-  for (const [path, told] of Object.entries(kinds)) {
-    expect(problemOf(await openRegular(path, 'a note')).message).toBe(`${path} ${told}`)
-    expect(readRegularSync(path)).toBeUndefined()
-  }
-})
+test.runIf(process.platform !== 'win32')(
+  'a FIFO, a folder and a device are named, never waited for, and never read',
+  async () => {
+    const folder = makeFolder()
+    const fifo = join(folder, 'fifo')
+    execFileSync('mkfifo', [fifo])
+    const kinds = {
+      [fifo]: 'is a FIFO (named pipe), not a note',
+      [folder]: 'is a folder, not a note',
+      '/dev/zero': 'is a device, not a note',
+    }
+    for (const [path, told] of Object.entries(kinds)) {
+      expect(problemOf(await openRegular(path, 'a note')).message).toBe(`${path} ${told}`)
+      expect(readRegularSync(path)).toBeUndefined()
+    }
+  },
+)

@@ -40,7 +40,8 @@ test('nesting is read up to level 127 and refused at 128, as the reference does'
 })
 
 test('an index is read to level 63 and to strings of 100,000 characters', () => {
-  const index = (extra: string, name = 't') => parseIndex('i.json', Buffer.from(`{"x":${extra},"weight_map":{"${name}":"a.safetensors"}}`))
+  const index = (extra: string, name = 't') =>
+    parseIndex('i.json', Buffer.from(`{"x":${extra},"weight_map":{"${name}":"a.safetensors"}}`))
   expect(index('['.repeat(62) + ']'.repeat(62)).type).toBe('ok')
   expect(problemOf(index('['.repeat(63) + ']'.repeat(63)))).toMatchObject({ code: 'invalid-index' })
   expect(index('1', 'n'.repeat(100_000)).type).toBe('ok')
@@ -49,7 +50,8 @@ test('an index is read to level 63 and to strings of 100,000 characters', () => 
 })
 
 test('escapes, pairs and raw UTF-8 decode as JSON.parse decodes them', () => {
-  const text = '{"__metadata__":{"\\u00e9\\ud83d\\ude00 \\"\\\\\\/\\b\\f\\n\\r\\t":"é😀\\u0041 plain","🦊":"long enough to pass sixteen"}}'
+  const text =
+    '{"__metadata__":{"\\u00e9\\ud83d\\ude00 \\"\\\\\\/\\b\\f\\n\\r\\t":"é😀\\u0041 plain","🦊":"long enough to pass sixteen"}}'
   const wanted = JSON.parse(text) as { __metadata__: Record<string, string> }
   expect(Object.fromEntries(valueOf(read(text)).metadata)).toEqual(wanted.__metadata__)
 })
@@ -64,13 +66,15 @@ test('fields that the format does not have may hold any JSON and are reported on
 const LONG = 200_000
 
 test('a shape of very many dimensions, metadata of very many keys and an integer of very many digits are refused where they become too long', () => {
-  const shaped = (count: number): string => `{"t":{"dtype":"U8","shape":[${Array.from({ length: count }, () => 1).join()}],"data_offsets":[0,1]}}`
+  const shaped = (count: number): string =>
+    `{"t":{"dtype":"U8","shape":[${Array.from({ length: count }, () => 1).join()}],"data_offsets":[0,1]}}`
   const [longest, hostile] = [shaped(1000), shaped(LONG)]
   expect(parseHeader('m', Buffer.from(longest), 9 + longest.length).type).toBe('ok')
   // The rest is not even looked at: that it is no JSON goes unnoticed.
   expect(problemOf(read(hostile.replace(']', ' and so on')))).toMatchObject({ code: 'too-many-dimensions' })
 
-  const described = (count: number): string => `{"__metadata__":{${Array.from({ length: count }, (_, i) => `"${i}":""`).join()}}}`
+  const described = (count: number): string =>
+    `{"__metadata__":{${Array.from({ length: count }, (_, i) => `"${i}":""`).join()}}}`
   expect(valueOf(read(described(100_000))).metadata.size).toBe(100_000)
   expect(problemOf(read(`${described(LONG).slice(0, -2)} and so on`))).toMatchObject({ code: 'too-many-metadata-keys' })
 

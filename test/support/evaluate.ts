@@ -20,15 +20,28 @@ import type { PlainFile, PlainRecipe, PlainTensor } from './recipe-run.js'
 type Files = Readonly<Record<string, PlainFile>>
 type Plain = Readonly<Record<string, unknown>>
 
-const DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16', bool: 'BOOL', i64: 'I64' } as const satisfies Record<PlainTensor['dtype'], Dtype>
+const DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16', bool: 'BOOL', i64: 'I64' } as const satisfies Record<
+  PlainTensor['dtype'],
+  Dtype
+>
 const CONTEXT = { diffusionPrefix: 'diffusion_model' }
 
-/** Gives the names of a recipe over files in memory their values, with nothing but the operators; no number of a file is read. */
-export const evaluateNames = (recipe: Omit<PlainRecipe, 'outputs'>, files: Files, notes: Note[] = []): ((name: string) => Result<Value>) => {
+/**
+ * Gives the names of a recipe over files in memory their values, with nothing but the operators; no number of a file is
+ * read.
+ */
+export const evaluateNames = (
+  recipe: Omit<PlainRecipe, 'outputs'>,
+  files: Files,
+  notes: Note[] = [],
+): ((name: string) => Result<Value>) => {
   const graph = createGraph()
   const layers = createLayerContext()
-  const values = new Map<string, Result<Value>>(Object.entries(recipe.models).map(([name, path]) => [name, ok(modelOf(graph, name, path, files[path]!))]))
-  for (const [name, path] of Object.entries(recipe.adapters ?? {})) values.set(name, ok(adapterOf(name, path, files[path]!)))
+  const values = new Map<string, Result<Value>>(
+    Object.entries(recipe.models).map(([name, path]) => [name, ok(modelOf(graph, name, path, files[path]!))]),
+  )
+  for (const [name, path] of Object.entries(recipe.adapters ?? {}))
+    values.set(name, ok(adapterOf(name, path, files[path]!)))
   const evaluate = (name: string): Result<Value> => {
     const known = values.get(name)
     if (known !== undefined) return known
@@ -49,36 +62,81 @@ export const evaluateNames = (recipe: Omit<PlainRecipe, 'outputs'>, files: Files
   return evaluate
 }
 
-/** Evaluates a recipe over files in memory with nothing but the operators and the interpreter: every output's tensors, rounded to their dtypes. */
-export const evaluateRecipe = (recipe: PlainRecipe, files: Files, notes: Note[] = []): Result<Readonly<Record<string, PlainFile>>> => {
+/**
+ * Evaluates a recipe over files in memory with nothing but the operators and the interpreter: every output's tensors,
+ * rounded to their dtypes.
+ */
+export const evaluateRecipe = (
+  recipe: PlainRecipe,
+  files: Files,
+  notes: Note[] = [],
+): Result<Readonly<Record<string, PlainFile>>> => {
   const evaluate = evaluateNames(recipe, files, notes)
   const outputs = Object.entries(recipe.outputs).map(([name, { from }]) => [name, evaluate(from)] as const)
   const wrong = outputs.flatMap(([, result]) => (result.type === 'failed' ? result.diagnostics : []))
   if (wrong.length > 0) return failed(...wrong)
-  return ok(Object.fromEntries(outputs.map(([name, result]) => [name, result.type === 'ok' ? compute(result.value, files) : {}])), outputs.flatMap(([, r]) => r.diagnostics))
+  return ok(
+    Object.fromEntries(
+      outputs.map(([name, result]) => [name, result.type === 'ok' ? compute(result.value, files) : {}]),
+    ),
+    outputs.flatMap(([, r]) => r.diagnostics),
+  )
 }
 
 const modelOf = (graph: Graph, label: string, path: string, file: PlainFile): ModelValue => ({
   kind: 'model',
   space: 'weights',
   label,
-  tensors: new Map(Object.entries(file).map(([name, { dtype, shape }]) => [name, { name, shape, dtype: DTYPES[dtype] }])),
-  tensor: (name) => graph.read({ name, dtype: DTYPES[file[name]!.dtype], shape: file[name]!.shape, file: path, begin: 0, end: 0 }),
+  tensors: new Map(
+    Object.entries(file).map(([name, { dtype, shape }]) => [name, { name, shape, dtype: DTYPES[dtype] }]),
+  ),
+  tensor: (name) =>
+    graph.read({ name, dtype: DTYPES[file[name]!.dtype], shape: file[name]!.shape, file: path, begin: 0, end: 0 }),
 })
 
 const adapterOf = (label: string, path: string, file: PlainFile): AdapterValue => {
-  const tensors = new Map(Object.entries(file).map(([name, { dtype, shape }]) => [name, { name, dtype: DTYPES[dtype], shape, file: path, begin: 0, end: 0 }]))
-  const scalars = new Map(Object.entries(file).filter(([, t]) => t.shape.length === 0).map(([name, { values }]) => [name, new Uint8Array(Float32Array.from(values).buffer)]))
-  return { kind: 'adapter', label, file: { path, files: [], tensors, metadata: new Map(), bytes: 0, sides: [], scalars, config: undefined }, alpha: undefined }
+  const tensors = new Map(
+    Object.entries(file).map(([name, { dtype, shape }]) => [
+      name,
+      { name, dtype: DTYPES[dtype], shape, file: path, begin: 0, end: 0 },
+    ]),
+  )
+  const scalars = new Map(
+    Object.entries(file)
+      .filter(([, t]) => t.shape.length === 0)
+      .map(([name, { values }]) => [name, new Uint8Array(Float32Array.from(values).buffer)]),
+  )
+  return {
+    kind: 'adapter',
+    label,
+    file: { path, files: [], tensors, metadata: new Map(), bytes: 0, sides: [], scalars, config: undefined },
+    alpha: undefined,
+  }
 }
 
 const isPlain = (value: unknown): value is Plain => typeof value === 'object' && value !== null && !Array.isArray(value)
 
-const patternsOf = (value: unknown, at: Place): readonly (LayerPattern & { readonly optional: boolean; readonly at: Place })[] =>
-  [value].flat().map((entry) => (isPlain(entry) ? { text: String(entry['match']), optional: entry['optional'] === true, at } : { text: String(entry), optional: false, at }))
+const patternsOf = (
+  value: unknown,
+  at: Place,
+): readonly (LayerPattern & { readonly optional: boolean; readonly at: Place })[] =>
+  [value]
+    .flat()
+    .map((entry) =>
+      isPlain(entry)
+        ? { text: String(entry['match']), optional: entry['optional'] === true, at }
+        : { text: String(entry), optional: false, at },
+    )
 
 const callOf = (
-  operator: Operator, graph: Graph, step: string, seed: number | string, plain: Plain, evaluate: (name: string) => Result<Value>, layers: LayerContext, notes: Note[],
+  operator: Operator,
+  graph: Graph,
+  step: string,
+  seed: number | string,
+  plain: Plain,
+  evaluate: (name: string) => Result<Value>,
+  layers: LayerContext,
+  notes: Note[],
 ): Result<Call> => {
   const problems: Result<Call>['diagnostics'][number][] = []
   const at = (key: string): Place => ({ type: 'option', name: `${step}.${key}` })
@@ -94,21 +152,28 @@ const callOf = (
       return mask === undefined ? undefined : { type: 'mask', value: mask.value, at: at(key) }
     }
     if (spec.type === 'layers') return { type: 'layers', patterns: patternsOf(value, at(key)), at: at(key) }
-    if (spec.type !== 'number' || spec.per !== 'layer' || typeof value === 'number') return { type: 'value', value, at: at(key) }
+    if (spec.type !== 'number' || spec.per !== 'layer' || typeof value === 'number')
+      return { type: 'value', value, at: at(key) }
     if (typeof value === 'string') {
       const weights = refer<WeightsValue>(value, key)
       return weights === undefined ? undefined : { type: 'weights', value: weights.value, at: at(key) }
     }
     const rules = value as Readonly<Record<string, unknown>>
-    const words = Object.fromEntries(Object.entries(rules).filter(([text]) => (RULE_WORDS as readonly string[]).includes(text)))
-    const entries = Object.entries(rules).filter(([text]) => !(text in words)).map(([text, number]) => ({ pattern: { text, optional: false, at: at(key) }, value: number as number }))
+    const words = Object.fromEntries(
+      Object.entries(rules).filter(([text]) => (RULE_WORDS as readonly string[]).includes(text)),
+    )
+    const entries = Object.entries(rules)
+      .filter(([text]) => !(text in words))
+      .map(([text, number]) => ({ pattern: { text, optional: false, at: at(key) }, value: number as number }))
     return { type: 'rules', rules: { default: undefined, ...words, entries }, at: at(key) }
   }
   const argumentsOf = (specs: Readonly<Record<string, ParamSpec>>, given: Plain): Record<string, Argument> =>
-    Object.fromEntries(Object.entries(specs).flatMap(([key, spec]) => {
-      const argument = given[key] === undefined ? undefined : argumentOf(spec, key, given[key])
-      return argument === undefined ? [] : [[key, argument]]
-    }))
+    Object.fromEntries(
+      Object.entries(specs).flatMap(([key, spec]) => {
+        const argument = given[key] === undefined ? undefined : argumentOf(spec, key, given[key])
+        return argument === undefined ? [] : [[key, argument]]
+      }),
+    )
 
   const inputs: Record<string, Reference | readonly Reference[] | undefined> = {}
   let each: readonly Readonly<Record<string, Argument>>[] = []
@@ -116,22 +181,36 @@ const callOf = (
     const given = plain[key]
     if (given === undefined) continue
     if (spec.type !== 'model' || !spec.many) {
-      const references = [given].flat().map((name) => refer(name, key)).filter((r) => r !== undefined)
+      const references = [given]
+        .flat()
+        .map((name) => refer(name, key))
+        .filter((r) => r !== undefined)
       inputs[key] = spec.many ? references : references[0]
       continue
     }
-    const list = isPlain(given) ? Object.entries(given).map(([model, weight]) => ({ model, weight })) : (given as readonly (string | Plain)[])
+    const list = isPlain(given)
+      ? Object.entries(given).map(([model, weight]) => ({ model, weight }))
+      : (given as readonly (string | Plain)[])
     const items: readonly Plain[] = list.map((item) => (typeof item === 'string' ? { model: item } : item))
     inputs[key] = items.map((item) => refer(item['model'], key)).filter((r) => r !== undefined)
     each = items.map((item) => argumentsOf(spec.each, item))
   }
   const mask = plain['mask'] !== undefined && operator.merges ? refer<MaskValue>(plain['mask'], 'mask') : undefined
   const call: Call = {
-    graph, step, scope: step, seed, inputs, each, at,
+    graph,
+    step,
+    scope: step,
+    seed,
+    inputs,
+    each,
+    at,
     ownSeed: plain['seed'] as number | string | undefined,
     params: argumentsOf(operator.params, plain),
     shared: {
-      layers: operator.merges && plain['layers'] !== undefined ? { type: 'layers', patterns: patternsOf(plain['layers'], at('layers')), at: at('layers') } : undefined,
+      layers:
+        operator.merges && plain['layers'] !== undefined
+          ? { type: 'layers', patterns: patternsOf(plain['layers'], at('layers')), at: at('layers') }
+          : undefined,
       mask,
       unmasked: plain['unmasked'] === 'merge' ? 'merge' : 'keep',
       missing: plain['missing'] === 'keep' ? 'keep' : 'error',
@@ -140,11 +219,18 @@ const callOf = (
     },
     architecture: layers.architecture,
     select: (argument, tensors) =>
-      layers.architecture(tensors) === undefined ? selectLayers(argument.patterns, [...tensors.keys()], CONTEXT) : layers.select(argument, tensors),
+      layers.architecture(tensors) === undefined
+        ? selectLayers(argument.patterns, [...tensors.keys()], CONTEXT)
+        : layers.select(argument, tensors),
     numbers: (argument, tensors) => {
-      if (argument.type !== 'rules' || layers.architecture(tensors) !== undefined) return layers.numbers(argument, tensors)
+      if (argument.type !== 'rules' || layers.architecture(tensors) !== undefined)
+        return layers.numbers(argument, tensors)
       const { default: fallback, entries } = argument.rules
-      const resolved = resolvePerLayer({ ...(fallback === undefined ? {} : { default: fallback }), rules: entries }, [...tensors.keys()], CONTEXT)
+      const resolved = resolvePerLayer(
+        { ...(fallback === undefined ? {} : { default: fallback }), rules: entries },
+        [...tensors.keys()],
+        CONTEXT,
+      )
       return resolved.type === 'ok' ? ok((name) => resolved.value.get(name)) : resolved
     },
     isConstant: layers.isConstant,
@@ -155,16 +241,30 @@ const callOf = (
 
 const compute = (value: Value, files: Files): PlainFile => {
   if (value.kind !== 'model' && value.kind !== 'mask') throw new Error(`${value.kind} has no tensors`)
-  const slots = value.kind === 'model' ? [...value.tensors.values()] : [...value.shapes].map(([name, shape]) => ({ name, shape, dtype: 'BOOL' as Dtype }))
-  const jobs = slots.map(({ name, shape }) => ({ roots: [value.kind === 'model' ? value.tensor(name) : value.mask(name)], size: sizeOf(shape) }))
+  const slots =
+    value.kind === 'model'
+      ? [...value.tensors.values()]
+      : [...value.shapes].map(([name, shape]) => ({ name, shape, dtype: 'BOOL' as Dtype }))
+  const jobs = slots.map(({ name, shape }) => ({
+    roots: [value.kind === 'model' ? value.tensor(name) : value.mask(name)],
+    size: sizeOf(shape),
+  }))
   const results = interpretJobs(jobs, dataOf(files))
-  return Object.fromEntries(slots.map(({ name, shape, dtype }, i) => [name, { dtype: plainDtype(dtype), shape, values: round(dtype, results[i]![0] as Float64Array | Uint8Array) }]))
+  return Object.fromEntries(
+    slots.map(({ name, shape, dtype }, i) => [
+      name,
+      { dtype: plainDtype(dtype), shape, values: round(dtype, results[i]![0] as Float64Array | Uint8Array) },
+    ]),
+  )
 }
 
-const plainDtype = (dtype: Dtype): PlainTensor['dtype'] => (Object.keys(DTYPES) as PlainTensor['dtype'][]).find((key) => DTYPES[key] === dtype)!
+const plainDtype = (dtype: Dtype): PlainTensor['dtype'] =>
+  (Object.keys(DTYPES) as PlainTensor['dtype'][]).find((key) => DTYPES[key] === dtype)!
 
 const round = (dtype: Dtype, values: Float64Array | Uint8Array): readonly number[] =>
-  dtype === 'F16' || dtype === 'BF16' ? [...decode(dtype, encode(dtype, Float32Array.from(values)))] : [...Float32Array.from(values)]
+  dtype === 'F16' || dtype === 'BF16'
+    ? [...decode(dtype, encode(dtype, Float32Array.from(values)))]
+    : [...Float32Array.from(values)]
 
 const keyOf = (stream: Stream) => deriveKey({ ...stream, step: String(stream.step) })
 

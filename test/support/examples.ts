@@ -4,20 +4,31 @@ import { runOf, type PlainFile, type PlainTensor, type RecipeRun } from './recip
 
 type Steps = Record<string, Record<string, unknown>>
 
-const shapeOf = (value: unknown): readonly number[] => (Array.isArray(value) ? [value.length, ...shapeOf(value[0])] : [])
+const shapeOf = (value: unknown): readonly number[] =>
+  Array.isArray(value) ? [value.length, ...shapeOf(value[0])] : []
 
 const tensorOf = (value: unknown): PlainTensor => {
   const flat = [value].flat(Infinity) as readonly (number | boolean)[]
-  return { dtype: flat.some((x) => typeof x === 'boolean') ? 'bool' : 'f32', shape: shapeOf(value), values: flat.map(Number) }
+  return {
+    dtype: flat.some((x) => typeof x === 'boolean') ? 'bool' : 'f32',
+    shape: shapeOf(value),
+    values: flat.map(Number),
+  }
 }
 
 /** One tensor, called `x`, or several by name. */
 const fileOf = (value: unknown): PlainFile =>
-  Array.isArray(value) ? { x: tensorOf(value) } : Object.fromEntries(Object.entries(value as object).map(([name, tensor]) => [name, tensorOf(tensor)]))
+  Array.isArray(value)
+    ? { x: tensorOf(value) }
+    : Object.fromEntries(Object.entries(value as object).map(([name, tensor]) => [name, tensorOf(tensor)]))
 
-const ones = (file: PlainFile): Readonly<Record<string, readonly number[]>> => Object.fromEntries(Object.entries(file).map(([name, { values }]) => [name, values.map(() => 1)]))
+const ones = (file: PlainFile): Readonly<Record<string, readonly number[]>> =>
+  Object.fromEntries(Object.entries(file).map(([name, { values }]) => [name, values.map(() => 1)]))
 
-/** A recipe over small files that does what an operator's example says. Models, masks and differences are files, under the names of the inputs. */
+/**
+ * A recipe over small files that does what an operator's example says. Models, masks and differences are files, under
+ * the names of the inputs.
+ */
 export const exampleRun = (operator: Operator, example: Example): RecipeRun => {
   const files: Record<string, PlainFile> = {}
   const steps: Steps = {}
@@ -30,13 +41,24 @@ export const exampleRun = (operator: Operator, example: Example): RecipeRun => {
     return name
   }
   const addDelta = (name: string, value: readonly number[]): string => {
-    steps[name] = { op: 'model.subtract', a: addFile(`${name}_high`, value), b: addFile(`${name}_low`, value.map(() => 0)) }
+    steps[name] = {
+      op: 'model.subtract',
+      a: addFile(`${name}_high`, value),
+      b: addFile(
+        `${name}_low`,
+        value.map(() => 0),
+      ),
+    }
     return name
   }
   const addItem = (name: string, item: unknown): unknown => {
     if (Array.isArray(item)) return addFile(name, item)
     const { model, kept, ...params } = item as Readonly<Record<string, unknown>>
-    return { model: addFile(name, model), ...params, ...(kept === undefined ? {} : { kept: addMask(`${name}_kept`, kept) }) }
+    return {
+      model: addFile(name, model),
+      ...params,
+      ...(kept === undefined ? {} : { kept: addMask(`${name}_kept`, kept) }),
+    }
   }
   const addInput = (key: string, spec: InputSpec | undefined, value: unknown): unknown => {
     const list = value as readonly unknown[]
@@ -46,14 +68,33 @@ export const exampleRun = (operator: Operator, example: Example): RecipeRun => {
     if (spec.many) return list.map((item, i) => addItem(`${key}_${i + 1}`, item))
     return spec.space === 'delta' ? addDelta(`${key}_in`, list as readonly number[]) : addFile(key, value)
   }
-  const inputs = Object.fromEntries(Object.entries(example.inputs).map(([key, value]) => [key, addInput(key, operator.inputs[key], value)]))
+  const inputs = Object.fromEntries(
+    Object.entries(example.inputs).map(([key, value]) => [key, addInput(key, operator.inputs[key], value)]),
+  )
   steps['result'] = { op: operator.id, ...inputs, ...example.params }
   const expected = fileOf(example.expect)
   // Numbers per layer are seen by what they make of a model of ones; of several results the first is seen.
-  if (operator.output === 'weights') steps['shown'] = { op: 'model.scale', model: addFile('ones', ones(expected)), factor: 'result' }
-  if ((operator.results?.(example.params ?? {}) ?? 1) > 1) steps['shown'] = { op: 'mask.union', masks: ['result.1', 'result.1'] }
+  if (operator.output === 'weights')
+    steps['shown'] = { op: 'model.scale', model: addFile('ones', ones(expected)), factor: 'result' }
+  if ((operator.results?.(example.params ?? {}) ?? 1) > 1)
+    steps['shown'] = { op: 'mask.union', masks: ['result.1', 'result.1'] }
   const like = Object.values(files)[0]!
-  const shaped = operator.output === 'weights' ? expected : Object.fromEntries(Object.entries(expected).map(([name, tensor]) => [name, { ...tensor, shape: like[name]?.shape ?? tensor.shape, ...(operator.id === 'model.renumber' ? { dtype: 'i64' as const } : {}) }]))
+  const shaped =
+    operator.output === 'weights'
+      ? expected
+      : Object.fromEntries(
+          Object.entries(expected).map(([name, tensor]) => [
+            name,
+            {
+              ...tensor,
+              shape: like[name]?.shape ?? tensor.shape,
+              ...(operator.id === 'model.renumber' ? { dtype: 'i64' as const } : {}),
+            },
+          ]),
+        )
   const adapters = Object.keys(operator.inputs).filter((key) => operator.inputs[key]!.type === 'adapter')
-  return runOf(files, steps, shaped, { delta: operator.id === 'model.subtract', ...(adapters.length === 0 ? {} : { adapters }) })
+  return runOf(files, steps, shaped, {
+    delta: operator.id === 'model.subtract',
+    ...(adapters.length === 0 ? {} : { adapters }),
+  })
 }

@@ -9,8 +9,10 @@ import { workerHandleOf } from './worker-handle.js'
 const sessions = new Map<string, Promise<Session>>()
 
 /**
- * A worker in this thread, for the many small builds of a test: real files, real sessions, no thread to start. Sessions are kept between
- * builds. Programs of any device run on the processor, which has all kernels: only what a program looks like depends on the device.
+ * A worker in this thread, for the many small builds of a test: real files, real sessions, no thread to start. Sessions
+ * are kept between
+ * builds. Programs of any device run on the processor, which has all kernels: only what a program looks like depends on
+ * the device.
  */
 export const inlineWorker = (start: WorkerStart): WorkerHandle => {
   const { device, programs, models } = start.engine
@@ -20,8 +22,15 @@ export const inlineWorker = (start: WorkerStart): WorkerHandle => {
     sessions.set(key, known)
     return { run: (await known).run, release: async () => undefined }
   }
-  return workerHandleOf(createExecutor({
-    // Memory of its own: shared, it would grow with every build, and collecting garbage takes the longer the more there is.
-    kernels: loadKernels(), engine: createEngine(start.engine, open), temporary: start.temporary, cutting: start.cutting, stopping: () => Atomics.load(start.stop, 0) === 1,
-  }))
+  return workerHandleOf(
+    createExecutor({
+      // Memory of its own: shared, it would grow with every build, and collecting garbage takes the longer the more
+      // there is.
+      kernels: loadKernels(),
+      engine: createEngine(start.engine, open),
+      temporary: start.temporary,
+      cutting: start.cutting,
+      stopping: () => Atomics.load(start.stop, 0) === 1,
+    }),
+  )
 }

@@ -18,7 +18,10 @@ export interface PlainRecipe {
   readonly outputs: Readonly<Record<string, { readonly from: string; readonly path: string; readonly delta?: boolean }>>
 }
 
-/** Files, a recipe over them, and what its outputs must hold: all tensors of each output, or that the recipe is refused, with which code. */
+/**
+ * Files, a recipe over them, and what its outputs must hold: all tensors of each output, or that the recipe is refused,
+ * with which code.
+ */
 export interface RecipeRun {
   /** By file name, as the recipe's `models` refer to them. */
   readonly files: Readonly<Record<string, PlainFile>>
@@ -32,7 +35,16 @@ export interface RecipeRun {
 
 /** Puts a run together: files become models of their name, or adapters, the last step is written, and nothing else. */
 export const runOf = (
-  files: Readonly<Record<string, PlainFile>>, steps: PlainRecipe['steps'], expect: PlainFile | 'refusal', more: { readonly adapters?: readonly string[]; readonly delta?: boolean; readonly falseMayBeAbsent?: boolean; readonly code?: string; readonly tolerance?: RecipeRun['tolerance'] } = {},
+  files: Readonly<Record<string, PlainFile>>,
+  steps: PlainRecipe['steps'],
+  expect: PlainFile | 'refusal',
+  more: {
+    readonly adapters?: readonly string[]
+    readonly delta?: boolean
+    readonly falseMayBeAbsent?: boolean
+    readonly code?: string
+    readonly tolerance?: RecipeRun['tolerance']
+  } = {},
 ): RecipeRun => ({
   files: Object.fromEntries(Object.entries(files).map(([name, tensors]) => [`${name}.safetensors`, tensors])),
   recipe: {
@@ -40,7 +52,13 @@ export const runOf = (
     models: namesOf(Object.keys(files).filter((name) => more.adapters?.includes(name) !== true)),
     ...(more.adapters === undefined ? {} : { adapters: namesOf(more.adapters) }),
     steps,
-    outputs: { out: { from: Object.keys(steps).at(-1)!, path: 'out.safetensors', ...(more.delta === true ? { delta: true } : {}) } },
+    outputs: {
+      out: {
+        from: Object.keys(steps).at(-1)!,
+        path: 'out.safetensors',
+        ...(more.delta === true ? { delta: true } : {}),
+      },
+    },
   },
   expect: expect === 'refusal' ? expect : { out: expect },
   ...(more.code === undefined ? {} : { code: more.code }),
@@ -48,11 +66,14 @@ export const runOf = (
   tolerance: more.tolerance ?? { rtol: 1e-6, atol: 1e-6 },
 })
 
-const namesOf = (names: readonly string[]): Record<string, string> => Object.fromEntries(names.map((name) => [name, `${name}.safetensors`]))
+const namesOf = (names: readonly string[]): Record<string, string> =>
+  Object.fromEntries(names.map((name) => [name, `${name}.safetensors`]))
 
 /** Everything that is wrong with the tensors of one output, as sentences; empty when all is as expected. */
 export const compareFile = (run: RecipeRun, expected: PlainFile, found: PlainFile): readonly string[] => [
-  ...Object.keys(expected).filter((name) => !(name in found)).map((name) => `${name} is missing`),
+  ...Object.keys(expected)
+    .filter((name) => !(name in found))
+    .map((name) => `${name} is missing`),
   ...Object.entries(found).flatMap(([name, tensor]) => {
     const wanted = expected[name]
     if (wanted !== undefined) return compareTensor(name, wanted, tensor, run.tolerance)
@@ -60,7 +81,12 @@ export const compareFile = (run: RecipeRun, expected: PlainFile, found: PlainFil
   }),
 ]
 
-const compareTensor = (name: string, wanted: PlainTensor, found: PlainTensor, { rtol, atol }: RecipeRun['tolerance']): readonly string[] => {
+const compareTensor = (
+  name: string,
+  wanted: PlainTensor,
+  found: PlainTensor,
+  { rtol, atol }: RecipeRun['tolerance'],
+): readonly string[] => {
   if (wanted.dtype !== found.dtype) return [`${name} is ${found.dtype}, not ${wanted.dtype}`]
   if (wanted.shape.join() !== found.shape.join()) return [`${name} is [${found.shape}], not [${wanted.shape}]`]
   return wanted.values.flatMap((x, i) => {

@@ -5,7 +5,10 @@ import { runCommand } from '#src/cli/program.js'
 import type { Console } from '#src/cli/console.js'
 import { renderDiagnostics } from '#src/base/screen.js'
 
-/** What a command printed in this process: each stream, both in the order of their writes with HERE for the folder, and its exit code. */
+/**
+ * What a command printed in this process: each stream, both in the order of their writes with HERE for the folder, and
+ * its exit code.
+ */
 export interface Ran {
   readonly code: number
   readonly stdout: string
@@ -26,10 +29,15 @@ const changeEnvironment = (values: Readonly<Record<string, string>>): (() => voi
 }
 
 /**
- * Runs a command line in a folder without a process of its own, as if no terminal were there, with an empty store unless `env` names one.
+ * Runs a command line in a folder without a process of its own, as if no terminal were there, with an empty store
+ * unless `env` names one.
  * What it prints is taken before the last guard. Folder and environment are this process's: one command at a time.
  */
-export const runHere = async (folder: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> => {
+export const runHere = async (
+  folder: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ran> => {
   const before = process.cwd()
   const store = mkdtempSync(join(tmpdir(), 'smelt-store-'))
   const restore = changeEnvironment({ SMELT_CACHE: store, ...env })
@@ -37,10 +45,16 @@ export const runHere = async (folder: string, args: readonly string[], env: Read
   let [stdout, stderr, screen] = ['', '', '']
   process.chdir(folder)
   const cwd = process.cwd()
-  const err = (text: string): void => { stderr += text; screen += text }
+  const err = (text: string): void => {
+    stderr += text
+    screen += text
+  }
   const console: Console = {
     cwd,
-    out: (text) => { stdout += text; screen += text },
+    out: (text) => {
+      stdout += text
+      screen += text
+    },
     err,
     look: () => look,
     errRedraws: false,

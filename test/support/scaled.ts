@@ -18,20 +18,36 @@ export interface ScaledWeight {
 export type ScaleLayout = 'tensor' | 'row' | 'vector' | number
 
 /** The block that an element of a matrix lies in, and how many there are. */
-export const blocksOf = (rows: number, columns: number, layout: ScaleLayout): { readonly shape: readonly number[]; blockOf(i: number): number } => {
+export const blocksOf = (
+  rows: number,
+  columns: number,
+  layout: ScaleLayout,
+): { readonly shape: readonly number[]; blockOf(i: number): number } => {
   if (layout === 'tensor') return { shape: [], blockOf: () => 0 }
-  if (typeof layout === 'string') return { shape: layout === 'row' ? [rows, 1] : [rows], blockOf: (i) => Math.floor(i / columns) }
+  if (typeof layout === 'string')
+    return { shape: layout === 'row' ? [rows, 1] : [rows], blockOf: (i) => Math.floor(i / columns) }
   const across = Math.ceil(columns / layout)
-  return { shape: [Math.ceil(rows / layout), across], blockOf: (i) => Math.floor(Math.floor(i / columns) / layout) * across + Math.floor((i % columns) / layout) }
+  return {
+    shape: [Math.ceil(rows / layout), across],
+    blockOf: (i) => Math.floor(Math.floor(i / columns) / layout) * across + Math.floor((i % columns) / layout),
+  }
 }
 
 /** A matrix of any numbers of F8_E4M3, and scales around `size / 448`. */
-export const scaledWeight = (seed: number, rows: number, columns: number, layout: ScaleLayout, { size = 1, dtype = 'F32' }: { readonly size?: number; readonly dtype?: 'F32' | 'BF16' | 'F8_E8M0' } = {}): ScaledWeight => {
+export const scaledWeight = (
+  seed: number,
+  rows: number,
+  columns: number,
+  layout: ScaleLayout,
+  { size = 1, dtype = 'F32' }: { readonly size?: number; readonly dtype?: 'F32' | 'BF16' | 'F8_E8M0' } = {},
+): ScaledWeight => {
   const random = makeRandom(seed)
   const { shape, blockOf } = blocksOf(rows, columns, layout)
   const stored = Array.from({ length: rows * columns }, () => EIGHT_BIT[Math.floor(random() * EIGHT_BIT.length)]!)
   // Of BF16 and F8_E8M0 powers of two, which need no rounding.
-  const codes = Array.from({ length: shape.reduce((n, d) => n * d, 1) }, () => (dtype === 'F32' ? Math.fround((size * (0.5 + random())) / 448) : 110 + Math.floor(random() * 10)))
+  const codes = Array.from({ length: shape.reduce((n, d) => n * d, 1) }, () =>
+    dtype === 'F32' ? Math.fround((size * (0.5 + random())) / 448) : 110 + Math.floor(random() * 10),
+  )
   const factors = dtype === 'F32' ? codes : codes.map((code) => 2 ** (code - 127))
   return {
     stored: { dtype: 'F8_E4M3', shape: [rows, columns], values: stored },
@@ -41,9 +57,17 @@ export const scaledWeight = (seed: number, rows: number, columns: number, layout
 }
 
 /** Plain numbers in float32. */
-export const plainWeight = (seed: number, shape: readonly number[], dtype: 'F32' | 'F16' | 'BF16' = 'F32'): TensorValues => {
+export const plainWeight = (
+  seed: number,
+  shape: readonly number[],
+  dtype: 'F32' | 'F16' | 'BF16' = 'F32',
+): TensorValues => {
   const random = makeRandom(seed)
-  return { dtype, shape, values: Array.from({ length: shape.reduce((n, d) => n * d, 1) }, () => Math.fround(random() - 0.5)) }
+  return {
+    dtype,
+    shape,
+    values: Array.from({ length: shape.reduce((n, d) => n * d, 1) }, () => Math.fround(random() - 0.5)),
+  }
 }
 
 /** ‖x − y‖ / ‖y‖. */

@@ -14,32 +14,58 @@ export interface Finished {
   readonly stderr: string
 }
 
-/** An environment in which the program has a store of its own, new and empty: tests neither see what other builds left nor touch the user's. */
-export const makeEnvironment = (more: Readonly<Record<string, string>> = {}): { readonly env: NodeJS.ProcessEnv; remove(): void } => {
+/**
+ * An environment in which the program has a store of its own, new and empty: tests neither see what other builds left
+ * nor touch the user's.
+ */
+export const makeEnvironment = (
+  more: Readonly<Record<string, string>> = {},
+): { readonly env: NodeJS.ProcessEnv; remove(): void } => {
   const { NO_COLOR: _no, FORCE_COLOR: _force, ...inherited } = process.env
   const store = mkdtempSync(join(tmpdir(), 'smelt-store-'))
-  return { env: { ...inherited, SMELT_CACHE: store, ...more }, remove: () => rmSync(store, { recursive: true, force: true }) }
+  return {
+    env: { ...inherited, SMELT_CACHE: store, ...more },
+    remove: () => rmSync(store, { recursive: true, force: true }),
+  }
 }
 
 const running = new Set<ChildProcess>()
 // What hangs outlives neither its test nor the guard against hanging.
-process.on('exit', () => { for (const child of running) child.kill('SIGKILL') })
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
 
-/** Starts the real program in a folder, with an empty store unless `env` names one; `watch` sees the process and everything it has printed so far, after each piece. */
+/**
+ * Starts the real program in a folder, with an empty store unless `env` names one; `watch` sees the process and
+ * everything it has printed so far, after each piece.
+ */
 export const smelt = (
-  folder: string, args: readonly string[],
-  { env = {}, watch }: { readonly env?: Readonly<Record<string, string>>; readonly watch?: (child: ChildProcess, stdout: string) => void } = {},
+  folder: string,
+  args: readonly string[],
+  {
+    env = {},
+    watch,
+  }: {
+    readonly env?: Readonly<Record<string, string>>
+    readonly watch?: (child: ChildProcess, stdout: string) => void
+  } = {},
 ): Promise<Finished> =>
   new Promise((resolve, reject) => {
     const environment = makeEnvironment(env)
-    const child = spawn(process.execPath, [MAIN, ...args], { cwd: folder, env: environment.env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, [MAIN, ...args], {
+      cwd: folder,
+      env: environment.env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     running.add(child)
     let [stdout, stderr] = ['', '']
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text
       watch?.(child, stdout)
     })
-    child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+    })
     child.on('error', reject)
     child.on('close', (code, signal) => {
       running.delete(child)
@@ -49,7 +75,9 @@ export const smelt = (
   })
 
 /** A temporary folder with some texts in it, removed by `remove`. */
-export const makeFolder = (texts: Readonly<Record<string, string>> = {}): { readonly path: string; write(name: string, text: string): void; remove(): void } => {
+export const makeFolder = (
+  texts: Readonly<Record<string, string>> = {},
+): { readonly path: string; write(name: string, text: string): void; remove(): void } => {
   const path = mkdtempSync(join(tmpdir(), 'smelt-test-'))
   const write = (name: string, text: string): void => writeFileSync(join(path, name), text)
   for (const [name, text] of Object.entries(texts)) write(name, text)
@@ -58,7 +86,8 @@ export const makeFolder = (texts: Readonly<Record<string, string>> = {}): { read
 
 /** A screen without what differs from run to run: the folder, times, rates and memory. */
 export const steady = (screen: string, folder: string): string =>
-  screen.replaceAll(folder, 'HERE')
+  screen
+    .replaceAll(folder, 'HERE')
     .replace(/done in [^:]+:/, 'done in TIME:')
     .replace(/, [\d.]+ [kMG]?B\/s;/, ', RATE;')
     .replace(/peak memory [\d.]+ MB$/m, 'peak memory MEMORY')

@@ -2,7 +2,10 @@ import type { WorkerHandle } from '#src/run/worker-pool.js'
 import type { Executor } from '#src/run/execute.js'
 import { workOff, type WorkerAnswer } from '#src/run/worker.js'
 
-/** A worker in this thread, with no thread to start: it does its tasks on a bench, in order; `ended` is called once it has closed it. */
+/**
+ * A worker in this thread, with no thread to start: it does its tasks on a bench, in order; `ended` is called once it
+ * has closed it.
+ */
 export const workerHandleOf = (bench: Executor, ended: () => void = () => undefined): WorkerHandle => {
   const answers: ((answer: WorkerAnswer) => void)[] = []
   const exits: ((reason: string | undefined) => void)[] = []

@@ -3,8 +3,13 @@ import { blockCount, blockRange, foldAxes, visitRuns, type BlockGrid } from '#sr
 
 /** The block of an element, from its coordinates. */
 const blockOf = ({ shape, blocks }: BlockGrid, element: number): number => {
-  const coordinates = shape.map((_, axis) => Math.floor(element / shape.slice(axis + 1).reduce((n, d) => n * d, 1)) % shape[axis]!)
-  return coordinates.reduce((block, c, axis) => block * Math.ceil(shape[axis]! / blocks[axis]!) + Math.floor(c / blocks[axis]!), 0)
+  const coordinates = shape.map(
+    (_, axis) => Math.floor(element / shape.slice(axis + 1).reduce((n, d) => n * d, 1)) % shape[axis]!,
+  )
+  return coordinates.reduce(
+    (block, c, axis) => block * Math.ceil(shape[axis]! / blocks[axis]!) + Math.floor(c / blocks[axis]!),
+    0,
+  )
 }
 
 const visited = (grid: BlockGrid, start: number, n: number): number[] => {

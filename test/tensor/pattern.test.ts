@@ -4,23 +4,45 @@ import { resolvePerLayer, selectLayers, type PatternContext } from '#src/tensor/
 import { readTable } from '../architectures/tables.js'
 import { growthOf } from '../support/calls.js'
 
-const select = (patterns: readonly string[], names: readonly string[], context: PatternContext = {}): readonly string[] => {
-  const result = selectLayers(patterns.map((text) => ({ text })), names, context)
+const select = (
+  patterns: readonly string[],
+  names: readonly string[],
+  context: PatternContext = {},
+): readonly string[] => {
+  const result = selectLayers(
+    patterns.map((text) => ({ text })),
+    names,
+    context,
+  )
   return result.type === 'ok' ? [...result.value] : result.diagnostics.map((d) => d.code)
 }
 
-const codes = (text: string, names: readonly string[] = ['a.b']) => selectLayers([{ text }], names, {}).diagnostics.map((d) => d.code)
+const codes = (text: string, names: readonly string[] = ['a.b']) =>
+  selectLayers([{ text }], names, {}).diagnostics.map((d) => d.code)
 
 const WITH_PARTS: PatternContext = {
-  architecture: 'SD1', diffusionPrefix: 'in',
+  architecture: 'SD1',
+  diffusionPrefix: 'in',
   parts: {
     block: new Map([['in.1', ['in.1.attn1.to_q.weight']]]),
     group: new Map([['attn', ['in.1.attn1.to_q.weight']]]),
-    component: new Map([['unet', ['in.0.weight']], ['clip_l', ['out.weight']], ['clip', ['out.weight']], ['vae', ['in.10.attn2.to_q.weight']]]),
+    component: new Map([
+      ['unet', ['in.0.weight']],
+      ['clip_l', ['out.weight']],
+      ['clip', ['out.weight']],
+      ['vae', ['in.10.attn2.to_q.weight']],
+    ]),
   },
 }
 
-const NAMES = ['in.0.weight', 'in.1.attn1.to_q.weight', 'in.1.attn2.to_q.weight', 'in.1.attn2.to_out.0.bias', 'in.10.attn2.to_q.weight', 'out.weight']
+const NAMES = [
+  'in.0.weight',
+  'in.1.attn1.to_q.weight',
+  'in.1.attn2.to_q.weight',
+  'in.1.attn2.to_out.0.bias',
+  'in.10.attn2.to_q.weight',
+  'out.weight',
+]
 
 test.each([
   ['in.1', [1, 2, 3]],
@@ -48,9 +70,12 @@ test.each([
   expect(select([pattern], NAMES)).toEqual(indices.map((index) => NAMES[index]))
 })
 
-test.each(['attn2', 'weight', 'in.1.attn', 'n.1', 'in.1*.attn2.nothing', 'in.{b,c}'])('`%s` selects nothing, and that is a problem', (pattern) => {
-  expect(select([pattern], NAMES)).toEqual(['pattern-selects-nothing'])
-})
+test.each(['attn2', 'weight', 'in.1.attn', 'n.1', 'in.1*.attn2.nothing', 'in.{b,c}'])(
+  '`%s` selects nothing, and that is a problem',
+  (pattern) => {
+    expect(select([pattern], NAMES)).toEqual(['pattern-selects-nothing'])
+  },
+)
 
 test('a list is read in order, and each tensor is selected once, in the order of the model', () => {
   expect(select(['out', 'in.1', '**.attn2', '!in.1', 'in.1.attn1'], NAMES)).toEqual([NAMES[1], NAMES[4], NAMES[5]])
@@ -70,7 +95,10 @@ test('every problem of a list is told at once, at its own place', () => {
 })
 
 test('an optional pattern may select nothing', () => {
-  expect(selectLayers([{ text: 'x', optional: true }, { text: 'out' }], NAMES, {})).toMatchObject({ type: 'ok', value: new Set(['out.weight']) })
+  expect(selectLayers([{ text: 'x', optional: true }, { text: 'out' }], NAMES, {})).toMatchObject({
+    type: 'ok',
+    value: new Set(['out.weight']),
+  })
 })
 
 test.each([
@@ -80,10 +108,29 @@ test.each([
   ['blok:in.4', 'Did you mean `block:in.4`?'],
   ['entirely_elsewhere', 'The names begin with `in`, `out`; `smelt inspect` lists them.'],
 ])('the help for `%s` names what is near', (text, help) => {
-  expect(selectLayers([{ text }], NAMES, {}).diagnostics[0]?.help).toBe(`${help} If it may select nothing, write \`{ match: "${text}", optional: true }\`.`)
+  expect(selectLayers([{ text }], NAMES, {}).diagnostics[0]?.help).toBe(
+    `${help} If it may select nothing, write \`{ match: "${text}", optional: true }\`.`,
+  )
 })
 
-const ODD = ['a..b', '.a', 'a.', '__proto__', 'constructor.weight', 'x/y.z', '/.w', '../q.r', '{0,1}.w', '[0].w', 'with space.w', 'naïve.重み', '#c.w', '!n.w', 'a\nb.w', '']
+const ODD = [
+  'a..b',
+  '.a',
+  'a.',
+  '__proto__',
+  'constructor.weight',
+  'x/y.z',
+  '/.w',
+  '../q.r',
+  '{0,1}.w',
+  '[0].w',
+  'with space.w',
+  'naïve.重み',
+  '#c.w',
+  '!n.w',
+  'a\nb.w',
+  '',
+]
 
 test('`*` and `**` select every name, however odd', () => {
   expect(select(['*'], ODD)).toEqual(ODD)
@@ -120,7 +167,15 @@ test('the diffusion prefix is tried only when a pattern selects nothing', () => 
 })
 
 test('ids of parts are selected by the same dialect', () => {
-  const parts = { block: new Map([['in.1', ['a']], ['in.10', ['b']], ['mid', ['c', 'gone']]]), group: new Map(), component: new Map() }
+  const parts = {
+    block: new Map([
+      ['in.1', ['a']],
+      ['in.10', ['b']],
+      ['mid', ['c', 'gone']],
+    ]),
+    group: new Map(),
+    component: new Map(),
+  }
   const context = { architecture: 'Test', parts }
   expect(select(['block:in.1'], ['a', 'b', 'c'], context)).toEqual(['a'])
   expect(select(['block:in'], ['a', 'b', 'c'], context)).toEqual(['a', 'b'])
@@ -152,7 +207,12 @@ test.each([
 ])('%s end, with work that grows with the names', async (_, pattern) => {
   const names = Array.from({ length: 100 }, (_name, n) => `${'a.'.repeat(60)}c${n}`)
   expect(codes(pattern, names)).toEqual(['pattern-selects-nothing'])
-  expect(await growthOf(() => codes(pattern, names.slice(50)), () => codes(pattern, names))).toBeLessThan(2.5)
+  expect(
+    await growthOf(
+      () => codes(pattern, names.slice(50)),
+      () => codes(pattern, names),
+    ),
+  ).toBeLessThan(2.5)
 })
 
 test('fifty patterns over the 2,515 tensors of SDXL take twice the work of half of either', async () => {
@@ -166,12 +226,24 @@ test('fifty patterns over the 2,515 tensors of SDXL take twice the work of half 
   ]).flat()
   const selectAll = () => expect(selectLayers(patterns, names, {}).type).toBe('ok')
   expect(await growthOf(() => selectLayers(patterns.slice(25), names, {}), selectAll)).toBeLessThan(2.5)
-  expect(await growthOf(() => selectLayers(patterns, names.filter((_, i) => i % 2 === 0), {}), selectAll)).toBeLessThan(2.5)
+  expect(
+    await growthOf(
+      () =>
+        selectLayers(
+          patterns,
+          names.filter((_, i) => i % 2 === 0),
+          {},
+        ),
+      selectAll,
+    ),
+  ).toBeLessThan(2.5)
 })
 
 test('the other names of components are understood, and a short wrong name gets no wild guess', () => {
   const help = (text: string): string | undefined => selectLayers([{ text }], NAMES, WITH_PARTS).diagnostics[0]?.help
-  expect(help('component:te')).toBe('write `component:clip`, which is what smelt calls `te`; this model has `unet`, `clip_l`, `clip`, `vae`')
+  expect(help('component:te')).toBe(
+    'write `component:clip`, which is what smelt calls `te`; this model has `unet`, `clip_l`, `clip`, `vae`',
+  )
   expect(help('component:DiT')).toBe('it has `unet`, `clip_l`, `clip`, `vae`')
   expect(help('component:transformer')).toMatch(/^write `component:unet`/)
   expect(help('component:vea')).toBe('did you mean `vae`?')
@@ -186,7 +258,10 @@ test('no text of a pattern is more than select, or be refused', () => {
     for (const context of contexts) {
       for (const optional of [false, true]) {
         const pattern = { text, optional }
-        for (const { type, diagnostics } of [selectLayers([pattern], names, context), resolvePerLayer({ rules: [{ pattern, value: 1 }] }, names, context)]) {
+        for (const { type, diagnostics } of [
+          selectLayers([pattern], names, context),
+          resolvePerLayer({ rules: [{ pattern, value: 1 }] }, names, context),
+        ]) {
           if (type === 'failed') refused.add(diagnostics[0]!.code)
         }
       }
@@ -198,13 +273,44 @@ test('no text of a pattern is more than select, or be refused', () => {
     texts = texts.flatMap((text) => signs.slice(0, length < 2 ? signs.length : 5).map((sign) => text + sign))
     texts.forEach(attempt)
   }
-  const words = [...signs, '?', '@', '^', '-', '/', '\\', '**', 'block:', '!(', '[:alpha:]', '{1..9}', '\u0000', '\ud800', '\u2028', '😀']
+  const words = [
+    ...signs,
+    '?',
+    '@',
+    '^',
+    '-',
+    '/',
+    '\\',
+    '**',
+    'block:',
+    '!(',
+    '[:alpha:]',
+    '{1..9}',
+    '\u0000',
+    '\ud800',
+    '\u2028',
+    '😀',
+  ]
   const random = seedrandom('patterns')
-  for (let n = 0; n < 1000; n++) attempt(Array.from({ length: 5 + random.int32() % 8 }, () => words[Math.floor(random() * words.length)]).join(''))
+  for (let n = 0; n < 1000; n++)
+    attempt(Array.from({ length: 5 + (random.int32() % 8) }, () => words[Math.floor(random() * words.length)]).join(''))
   for (const word of words) for (const length of [64, 1000, 4096]) attempt(word.repeat(length).slice(0, length))
-  for (const [open, close] of [['{a,', '}'], ['{', '}'], ['[a', ''], ['*(a|', ')'], ['{{a,b},', '']] as const) for (const n of [60, 1000]) attempt(open.repeat(n) + close.repeat(n))
+  for (const [open, close] of [
+    ['{a,', '}'],
+    ['{', '}'],
+    ['[a', ''],
+    ['*(a|', ')'],
+    ['{{a,b},', ''],
+  ] as const)
+    for (const n of [60, 1000]) attempt(open.repeat(n) + close.repeat(n))
   expect([...refused].sort()).toEqual([
-    'empty-pattern', 'pattern-needs-architecture', 'pattern-selects-nothing', 'pattern-too-long', 'pattern-too-many-alternatives', 'pattern-too-many-extglobs', 'unknown-block',
+    'empty-pattern',
+    'pattern-needs-architecture',
+    'pattern-selects-nothing',
+    'pattern-too-long',
+    'pattern-too-many-alternatives',
+    'pattern-too-many-extglobs',
+    'unknown-block',
   ])
 })
 
@@ -215,7 +321,9 @@ const numbers = (rules: Record<string, number>, fallback?: number) => {
 }
 
 test('later rules win over earlier ones, and every rule over the default', () => {
-  expect(numbers({ 'in.1': 1, '**.attn2': 0.25 }, 0.5)).toEqual(NAMES.map((name, index) => [name, [0.5, 1, 0.25, 0.25, 0.25, 0.5][index]]))
+  expect(numbers({ 'in.1': 1, '**.attn2': 0.25 }, 0.5)).toEqual(
+    NAMES.map((name, index) => [name, [0.5, 1, 0.25, 0.25, 0.25, 0.5][index]]),
+  )
 })
 
 test('without a default a tensor that no rule reaches has no number', () => {

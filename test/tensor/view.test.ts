@@ -1,20 +1,45 @@
 import { describe, expect, test } from 'vitest'
 import { sizeOf, type TensorInfo } from '#src/tensor/info.js'
-import { forEachRange, isRun, isWhole, selectionOf, selectionText, sliceOf, stridesOf, viewBytes, viewKey, viewLabel, wholeOf, type View } from '#src/tensor/view.js'
+import {
+  forEachRange,
+  isRun,
+  isWhole,
+  selectionOf,
+  selectionText,
+  sliceOf,
+  stridesOf,
+  viewBytes,
+  viewKey,
+  viewLabel,
+  wholeOf,
+  type View,
+} from '#src/tensor/view.js'
 
-const info = (shape: readonly number[], dtype: TensorInfo['dtype'] = 'F32'): TensorInfo => ({ name: 't', dtype, shape, file: 'f', begin: 0, end: 4 * sizeOf(shape) })
+const info = (shape: readonly number[], dtype: TensorInfo['dtype'] = 'F32'): TensorInfo => ({
+  name: 't',
+  dtype,
+  shape,
+  file: 'f',
+  begin: 0,
+  end: 4 * sizeOf(shape),
+})
 const matrix = wholeOf(info([4, 6]))
 /** Rows for columns, as a view that some later operator may make. */
 const transposed: View = { ...matrix, shape: [6, 4], strides: [1, 6] }
 
 /** Every number of a view, found one by one. */
-const numbersOf = (view: View): number[] => view.shape.reduce<number[]>(
-  (found, length, d) => found.flatMap((at) => Array.from({ length }, (_, i) => at + i * stridesOf(view)[d]!)), [view.first])
+const numbersOf = (view: View): number[] =>
+  view.shape.reduce<number[]>(
+    (found, length, d) => found.flatMap((at) => Array.from({ length }, (_, i) => at + i * stridesOf(view)[d]!)),
+    [view.first],
+  )
 
 /** The same numbers by ranges. */
 const rangesOf = (view: View, from: number, to: number): number[] => {
   const found: number[] = []
-  forEachRange(selectionOf(view), from, to, (first, count) => found.push(...Array.from({ length: count }, (_, i) => first + i)))
+  forEachRange(selectionOf(view), from, to, (first, count) =>
+    found.push(...Array.from({ length: count }, (_, i) => first + i)),
+  )
   return found
 }
 
@@ -39,7 +64,8 @@ describe('the ranges of a view are its numbers in order', () => {
   test.each(VIEWS)('%s', (_what, view) => {
     const all = numbersOf(view)
     expect(all).toHaveLength(sizeOf(view.shape))
-    for (let from = 0; from <= all.length; from++) for (let to = from; to <= all.length; to++) expect(rangesOf(view, from, to)).toEqual(all.slice(from, to))
+    for (let from = 0; from <= all.length; from++)
+      for (let to = from; to <= all.length; to++) expect(rangesOf(view, from, to)).toEqual(all.slice(from, to))
   })
 })
 
@@ -49,12 +75,19 @@ test('a range is as long as it can be', () => {
     forEachRange(selectionOf(view), 0, sizeOf(view.shape), (_, count) => found.push(count))
     return found
   }
-  expect([lengths(matrix), lengths(sliceOf(matrix, 0, 1, 2)), lengths(sliceOf(matrix, 1, 1, 2)), lengths(sliceOf(cube, 1, 1, 2))]).toEqual([[24], [12], [2, 2, 2, 2], [10, 10, 10]])
+  expect([
+    lengths(matrix),
+    lengths(sliceOf(matrix, 0, 1, 2)),
+    lengths(sliceOf(matrix, 1, 1, 2)),
+    lengths(sliceOf(cube, 1, 1, 2)),
+  ]).toEqual([[24], [12], [2, 2, 2, 2], [10, 10, 10]])
 })
 
 describe('what a view selects is told apart', () => {
   test('from all else that it could select, and by nothing else', () => {
-    const texts = VIEWS.filter(([, v]) => v.tensor === matrix.tensor && sizeOf(v.shape) > 0).map(([, view]) => selectionText(view))
+    const texts = VIEWS.filter(([, v]) => v.tensor === matrix.tensor && sizeOf(v.shape) > 0).map(([, view]) =>
+      selectionText(view),
+    )
     expect(new Set(texts).size).toBe(texts.length)
     expect(selectionText(sliceOf(sliceOf(matrix, 0, 1, 3), 0, 0, 2))).toBe(selectionText(sliceOf(matrix, 0, 1, 2)))
     const reshaped: View = { ...matrix, shape: [2, 2, 6], strides: [12, 6, 1] }
@@ -62,14 +95,29 @@ describe('what a view selects is told apart', () => {
   })
 
   test('and a whole tensor is its own name', () => {
-    expect([viewLabel(matrix), viewLabel(sliceOf(matrix, 0, 0, 4)), viewLabel(sliceOf(matrix, 0, 1, 2))]).toEqual(['t', 't', 't[6+12*1]'])
+    expect([viewLabel(matrix), viewLabel(sliceOf(matrix, 0, 0, 4)), viewLabel(sliceOf(matrix, 0, 1, 2))]).toEqual([
+      't',
+      't',
+      't[6+12*1]',
+    ])
     expect(VIEWS.filter(([, view]) => isWhole(view)).map(([what]) => what)).toEqual(['all', 'a scalar'])
-    expect(VIEWS.filter(([, view]) => isRun(selectionOf(view))).map(([what]) => what)).toEqual(['all', 'rows', 'no rows', 'one index of each', 'rows of rows of a matrix', 'a scalar'])
+    expect(VIEWS.filter(([, view]) => isRun(selectionOf(view))).map(([what]) => what)).toEqual([
+      'all',
+      'rows',
+      'no rows',
+      'one index of each',
+      'rows of rows of a matrix',
+      'a scalar',
+    ])
   })
 })
 
 test('a view takes the bytes of its numbers', () => {
-  expect([viewBytes(matrix), viewBytes(sliceOf(matrix, 1, 0, 2)), viewBytes(wholeOf({ ...info([24], 'BOOL'), end: 3, packed: true }))]).toEqual([96, 32, 3])
+  expect([
+    viewBytes(matrix),
+    viewBytes(sliceOf(matrix, 1, 0, 2)),
+    viewBytes(wholeOf({ ...info([24], 'BOOL'), end: 3, packed: true })),
+  ]).toEqual([96, 32, 3])
 })
 
 test('what is no part of a tensor, or no whole byte, is a mistake of the program', () => {

@@ -7,10 +7,29 @@ type Inspected = Parameters<typeof renderInspected>[0]
 const LAYER = 'model.layers.0.self_attn.q_proj.weight'
 
 /** The beginning of a Llama: enough for its architecture to be known. */
-const tensors = new Map(([
-  ['lm_head.weight', [32000, 4096]], ['model.embed_tokens.weight', [32000, 4096]], ['model.norm.weight', [4096]], [LAYER, [4096, 4096]],
-  ['model.layers.0.self_attn.k_proj.weight', [4096, 4096]], ['model.layers.0.mlp.gate_proj.weight', [11008, 4096]], ['model.layers.0.input_layernorm.weight', [4096]],
-] as const).map(([name, shape]) => [name, { name, dtype: 'F16' as const, shape, file: '/m.safetensors', begin: 8, end: 8 + 2 * shape.reduce((n: number, d) => n * d, 1) }]))
+const tensors = new Map(
+  (
+    [
+      ['lm_head.weight', [32000, 4096]],
+      ['model.embed_tokens.weight', [32000, 4096]],
+      ['model.norm.weight', [4096]],
+      [LAYER, [4096, 4096]],
+      ['model.layers.0.self_attn.k_proj.weight', [4096, 4096]],
+      ['model.layers.0.mlp.gate_proj.weight', [11008, 4096]],
+      ['model.layers.0.input_layernorm.weight', [4096]],
+    ] as const
+  ).map(([name, shape]) => [
+    name,
+    {
+      name,
+      dtype: 'F16' as const,
+      shape,
+      file: '/m.safetensors',
+      begin: 8,
+      end: 8 + 2 * shape.reduce((n: number, d) => n * d, 1),
+    },
+  ]),
+)
 
 const inspected: Inspected = {
   path: 'm.safetensors',
@@ -18,7 +37,9 @@ const inspected: Inspected = {
   architecture: detectArchitecture(tensors),
   quantised: undefined,
   tensors: [tensors.get(LAYER)!],
-  statistics: new Map([[LAYER, { mean: -0.000123456, std: 0.02, min: -1, max: 1, norm: 81.92, nan: 0, infinite: 0, zeros: 3 }]]),
+  statistics: new Map([
+    [LAYER, { mean: -0.000123456, std: 0.02, min: -1, max: 1, norm: 81.92, nan: 0, infinite: 0, zeros: 3 }],
+  ]),
 }
 
 describe('an inspected model', () => {
@@ -39,7 +60,9 @@ Tensors, 1 of 7
 
   it('is the same for other programs', () => {
     expect(inspectedToJson(inspected)).toMatchObject({
-      bytes: 6.5e8, dtypes: { F16: 7 }, architecture: { id: inspected.architecture!.id },
+      bytes: 6.5e8,
+      dtypes: { F16: 7 },
+      architecture: { id: inspected.architecture!.id },
       tensors: [{ name: LAYER, statistics: { zeros: 3 } }],
     })
   })

@@ -4,10 +4,34 @@ import { foldEvent, NO_PROGRESS, rateOf, renderLogLine, renderProgress, type Pro
 
 type RunEvent = Parameters<typeof foldEvent>[1]
 
-const started: RunEvent = { type: 'run-started', recipe: 'r', device: 'cpu', workers: 2, jobs: 4, seed: 0, readBytes: 3e9, writeBytes: 1e9, tensors: 4, reused: 0, cached: 0, memoryBudget: 0 }
-const finishedUnits = (readBytes: number, writtenBytes: number, tensor = 'unet.out.11.attn2.to_k.weight', step = 'blend'): RunEvent =>
-  ({ type: 'units-finished', worker: 0, units: 1, tensor, step, readBytes, writtenBytes })
-const finished: RunEvent = { type: 'run-finished', seconds: 4, readBytes: 3e9, writtenBytes: 1e9, peakMemory: 3e8, spent: { read: 1, draw: 0, run: 5, take: 1, write: 1 } }
+const started: RunEvent = {
+  type: 'run-started',
+  recipe: 'r',
+  device: 'cpu',
+  workers: 2,
+  jobs: 4,
+  seed: 0,
+  readBytes: 3e9,
+  writeBytes: 1e9,
+  tensors: 4,
+  reused: 0,
+  cached: 0,
+  memoryBudget: 0,
+}
+const finishedUnits = (
+  readBytes: number,
+  writtenBytes: number,
+  tensor = 'unet.out.11.attn2.to_k.weight',
+  step = 'blend',
+): RunEvent => ({ type: 'units-finished', worker: 0, units: 1, tensor, step, readBytes, writtenBytes })
+const finished: RunEvent = {
+  type: 'run-finished',
+  seconds: 4,
+  readBytes: 3e9,
+  writtenBytes: 1e9,
+  peakMemory: 3e8,
+  spent: { read: 1, draw: 0, run: 5, take: 1, write: 1 },
+}
 
 const fold = (...events: readonly (readonly [at: number, event: RunEvent])[]): Progress =>
   events.reduce((progress, [at, event]) => foldEvent(progress, event, at), NO_PROGRESS)
@@ -24,11 +48,19 @@ describe('the progress of a build', () => {
   })
 
   it('is whole once the run has finished', () => {
-    expect(fold([0, started], [1000, finishedUnits(1e9, 0)], [2000, finished])).toMatchObject({ done: 4e9, state: 'finished' })
+    expect(fold([0, started], [1000, finishedUnits(1e9, 0)], [2000, finished])).toMatchObject({
+      done: 4e9,
+      state: 'finished',
+    })
   })
 
   it('takes the rate over the last ten seconds only', () => {
-    const slowed = fold([0, started], [1000, finishedUnits(2e9, 0)], [20_000, finishedUnits(2.1e9, 0)], [21_000, finishedUnits(2.2e9, 0)])
+    const slowed = fold(
+      [0, started],
+      [1000, finishedUnits(2e9, 0)],
+      [20_000, finishedUnits(2.1e9, 0)],
+      [21_000, finishedUnits(2.2e9, 0)],
+    )
     expect(rateOf(slowed)).toBeCloseTo(1e8)
   })
 
@@ -44,7 +76,8 @@ describe('the progress of a build', () => {
 describe('one line of progress', () => {
   it('shows a bar, the bytes, the rate, the time left and what is at work', () => {
     expect(renderProgress(halfWay, 120)).toBe(
-      '[=========>          ]  50%  2.00 GB of 4.00 GB  1.00 GB/s  2.0 s left  blend: unet.out.11.attn2.to_k.weight')
+      '[=========>          ]  50%  2.00 GB of 4.00 GB  1.00 GB/s  2.0 s left  blend: unet.out.11.attn2.to_k.weight',
+    )
   })
 
   it.each([10, 20, 30, 40, 60, 80, 100, 200])('fits into %i columns', (width) => {
@@ -70,7 +103,13 @@ const open = (terminal: boolean) => {
   let now = 0
   const written: string[] = []
   const line = createProgressLine({ terminal, columns: () => 60, now: () => now, write: (text) => written.push(text) })
-  return { line, written, at: (moment: number) => { now = moment } }
+  return {
+    line,
+    written,
+    at: (moment: number) => {
+      now = moment
+    },
+  }
 }
 
 describe('a progress line on a terminal', () => {

@@ -10,38 +10,102 @@ const LONG = 'model.diffusion_model.output_blocks.5.1.transformer_blocks.0.attn2
 const document: ReportDocument = {
   title: 'Mask',
   subject: 'step <strong> & "co" \u001b[31m',
-  facts: [{ label: 'selected', value: 1234567, format: 'count' }, { label: 'share', value: 0.25, format: 'share' }, { label: 'norm', value: NaN, format: 'number' }],
+  facts: [
+    { label: 'selected', value: 1234567, format: 'count' },
+    { label: 'share', value: 0.25, format: 'share' },
+    { label: 'norm', value: NaN, format: 'number' },
+  ],
   sections: [
     { type: 'facts', title: 'Words', facts: [{ label: 'comment', value: 'x'.repeat(300), format: 'text' }] },
     {
-      type: 'heatmap', title: 'Share', note: 'of all', axes: ['block', 'kind'], rows: ['in.0', 'in.1'], columns: ['attn', 'ff'],
-      values: [[0, 1], [null, 0.5]], format: 'share', low: 0, high: 1,
+      type: 'heatmap',
+      title: 'Share',
+      note: 'of all',
+      axes: ['block', 'kind'],
+      rows: ['in.0', 'in.1'],
+      columns: ['attn', 'ff'],
+      values: [
+        [0, 1],
+        [null, 0.5],
+      ],
+      format: 'share',
+      low: 0,
+      high: 1,
     },
     {
-      type: 'heatmap', title: 'One layer', axes: ['row', 'column'], rows: ['0', '1'], columns: Array.from({ length: 20 }, (_, i) => String(i)),
-      values: [0, 1].map((row) => Array.from({ length: 20 }, (_, i) => row * i)), format: 'number', low: 0, high: 19,
+      type: 'heatmap',
+      title: 'One layer',
+      axes: ['row', 'column'],
+      rows: ['0', '1'],
+      columns: Array.from({ length: 20 }, (_, i) => String(i)),
+      values: [0, 1].map((row) => Array.from({ length: 20 }, (_, i) => row * i)),
+      format: 'number',
+      low: 0,
+      high: 19,
     },
-    { type: 'curve', title: 'Curve', axes: ['block', 'number'], points: [{ label: 'in.0', value: 0.5 }, { label: 'in.1', value: null }, { label: 'mid', value: 1 }], format: 'number' },
-    { type: 'bars', title: 'Bars', axes: ['name', 'count'], bars: [{ label: 'one', value: 1 }, { label: 'four', value: 4 }], format: 'count' },
+    {
+      type: 'curve',
+      title: 'Curve',
+      axes: ['block', 'number'],
+      points: [
+        { label: 'in.0', value: 0.5 },
+        { label: 'in.1', value: null },
+        { label: 'mid', value: 1 },
+      ],
+      format: 'number',
+    },
+    {
+      type: 'bars',
+      title: 'Bars',
+      axes: ['name', 'count'],
+      bars: [
+        { label: 'one', value: 1 },
+        { label: 'four', value: 4 },
+      ],
+      format: 'count',
+    },
     { type: 'histogram', title: 'Values', axis: 'value', low: -1, high: 1, counts: [1, 4, 2, 0] },
-    { type: 'tags', title: 'Tags', tags: [{ label: '<b>ink</b>', count: 40 }, { label: '1girl', count: 12 }] },
     {
-      type: 'table', title: 'Layers', columns: [{ label: 'tensor', format: 'text' }, { label: 'selected', format: 'count' }, { label: 'share', format: 'share' }],
-      rows: [{ group: 'in.0', cells: [LONG, 1000, 0.5] }, { group: 'in.1', cells: ['b', null, 1] }],
+      type: 'tags',
+      title: 'Tags',
+      tags: [
+        { label: '<b>ink</b>', count: 40 },
+        { label: '1girl', count: 12 },
+      ],
+    },
+    {
+      type: 'table',
+      title: 'Layers',
+      columns: [
+        { label: 'tensor', format: 'text' },
+        { label: 'selected', format: 'count' },
+        { label: 'share', format: 'share' },
+      ],
+      rows: [
+        { group: 'in.0', cells: [LONG, 1000, 0.5] },
+        { group: 'in.1', cells: ['b', null, 1] },
+      ],
     },
   ],
 }
 
-const render = async (format: (typeof REPORT_FORMATS)[number]): Promise<string> => Buffer.from(await renderReport(document, format)).toString()
+const render = async (format: (typeof REPORT_FORMATS)[number]): Promise<string> =>
+  Buffer.from(await renderReport(document, format)).toString()
 
-test.each(REPORT_FORMATS)('a report in %s has the same bytes each time, also when several are drawn at once', async (format) => {
-  const all = await Promise.all([renderReport(document, format), renderReport(document, format)])
-  expect(Buffer.compare(all[0], all[1])).toBe(0)
-  expect(Buffer.compare(all[0], await renderReport(document, format))).toBe(0)
-})
+test.each(REPORT_FORMATS)(
+  'a report in %s has the same bytes each time, also when several are drawn at once',
+  async (format) => {
+    const all = await Promise.all([renderReport(document, format), renderReport(document, format)])
+    expect(Buffer.compare(all[0], all[1])).toBe(0)
+    expect(Buffer.compare(all[0], await renderReport(document, format))).toBe(0)
+  },
+)
 
 test('JSON holds the document, with a version and no number that JSON has no word for', async () => {
-  const { v, type, title, sections, facts } = JSON.parse(await render('json')) as ReportDocument & { readonly v: number; readonly type: string }
+  const { v, type, title, sections, facts } = JSON.parse(await render('json')) as ReportDocument & {
+    readonly v: number
+    readonly type: string
+  }
   expect([v, type, title]).toEqual([1, 'report', 'Mask'])
   expect(sections).toEqual(document.sections)
   expect(facts[2]).toEqual({ label: 'norm', value: null, format: 'number' })
@@ -72,7 +136,20 @@ describe('text', () => {
 describe('SVG', () => {
   test('has every title, label and number as text, in the room there is', async () => {
     const svg = await render('svg')
-    for (const text of ['Mask', 'Share', 'attn', 'in.1', '50%', 'Curve', 'four', '1,234,567', 'Tags', '1girl', 'Layers']) expect(svg).toContain(`>${text}</text>`)
+    for (const text of [
+      'Mask',
+      'Share',
+      'attn',
+      'in.1',
+      '50%',
+      'Curve',
+      'four',
+      '1,234,567',
+      'Tags',
+      '1girl',
+      'Layers',
+    ])
+      expect(svg).toContain(`>${text}</text>`)
     const [, width, height] = /viewBox="0 0 (\d+) (\d+)"/.exec(svg)!.map(Number)
     expect(width).toBeLessThan(1200)
     expect(height).toBeLessThan(3000)
@@ -81,7 +158,10 @@ describe('SVG', () => {
   test('is well-formed whatever names hold', async () => {
     const svg = await render('svg')
     expect(svg).not.toMatch(/<strong>|<b>|\u001b/)
-    const open = [...svg.matchAll(/<([a-zA-Z]+)(?=[\s>])[^>]*?(\/?)>|<\/([a-zA-Z]+)>/g)].reduce((depth, [, , closed, end]) => depth + (end !== undefined ? -1 : closed === '/' ? 0 : 1), 0)
+    const open = [...svg.matchAll(/<([a-zA-Z]+)(?=[\s>])[^>]*?(\/?)>|<\/([a-zA-Z]+)>/g)].reduce(
+      (depth, [, , closed, end]) => depth + (end !== undefined ? -1 : closed === '/' ? 0 : 1),
+      0,
+    )
     expect(open).toBe(0)
   })
 
@@ -98,11 +178,21 @@ describe('PNG', () => {
   test('is twice as fine as the drawing', async () => {
     const [png, svg] = [await pixelsOf(document), await render('svg')]
     expect(png.subarray(1, 4).toString()).toBe('PNG')
-    expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual(/viewBox="0 0 (\d+) (\d+)"/.exec(svg)!.slice(1).map((n) => 2 * Number(n)))
+    expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual(
+      /viewBox="0 0 (\d+) (\d+)"/
+        .exec(svg)!
+        .slice(1)
+        .map((n) => 2 * Number(n)),
+    )
   })
 
   test('shows its letters without a font of the system', async () => {
-    const small = (label: string): ReportDocument => ({ title: 'x', subject: '', facts: [{ label, value: 1, format: 'count' }], sections: [] })
+    const small = (label: string): ReportDocument => ({
+      title: 'x',
+      subject: '',
+      facts: [{ label, value: 1, format: 'count' }],
+      sections: [],
+    })
     expect(Buffer.compare(await pixelsOf(small('letters')), await pixelsOf(small('       ')))).not.toBe(0)
   })
 })
@@ -136,12 +226,26 @@ describe('HTML', () => {
 })
 
 test.each([
-  [0, 'share', '0%'], [1e-6, 'share', '<0.1%'], [0.999999, 'share', '>99.9%'], [1, 'share', '100%'], [0.1234, 'share', '12.3%'],
-  [1234567, 'count', '1,234,567'], [0.00001234, 'number', '1.23e−5'], [-1234.5678, 'number', '−1235'], [null, 'number', '–'], [Infinity, 'number', '∞'],
+  [0, 'share', '0%'],
+  [1e-6, 'share', '<0.1%'],
+  [0.999999, 'share', '>99.9%'],
+  [1, 'share', '100%'],
+  [0.1234, 'share', '12.3%'],
+  [1234567, 'count', '1,234,567'],
+  [0.00001234, 'number', '1.23e−5'],
+  [-1234.5678, 'number', '−1235'],
+  [null, 'number', '–'],
+  [Infinity, 'number', '∞'],
 ] as const)('%s as %s is written %s', (value, format, text) => {
   expect(formatValue(value, format)).toBe(text)
 })
 
-test.each([[0.5, 'share', '50%'], [0.004, 'share', '0.4%'], [0.012345, 'number', '0.012'], [123456, 'number', '1e5'], [-0.00002, 'number', '−2e−5']] as const)('%s as %s fits a cell as %s', (value, format, text) => {
+test.each([
+  [0.5, 'share', '50%'],
+  [0.004, 'share', '0.4%'],
+  [0.012345, 'number', '0.012'],
+  [123456, 'number', '1e5'],
+  [-0.00002, 'number', '−2e−5'],
+] as const)('%s as %s fits a cell as %s', (value, format, text) => {
   expect(formatShort(value, format)).toBe(text)
 })

@@ -3,7 +3,8 @@ import { modelOf } from '../cuda/kernel-model.js'
 import { deviceSession } from '../cuda/real-provider.js'
 
 /**
- * Why WebGPU cannot be tested here, if it cannot: no Vulkan, or no driver for it. Mesa's lavapipe is one that needs no device; where it is not
+ * Why WebGPU cannot be tested here, if it cannot: no Vulkan, or no driver for it. Mesa's lavapipe is one that needs no
+ * device; where it is not
  * installed, LD_LIBRARY_PATH tells where libvulkan lies, and VK_DRIVER_FILES names the driver's description.
  */
 export const findWebgpuMissing = async (): Promise<string | undefined> => {

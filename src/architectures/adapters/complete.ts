@@ -11,15 +11,28 @@ type Names = ReadonlyMap<string, unknown>
 const holds = (name: string, module: string): boolean => `.${name}`.includes(`.${module}.`)
 
 /**
- * What a config says was trained beside the factors and the file lacks, which some programs forget to save: whole modules that the model has,
+ * What a config says was trained beside the factors and the file lacks, which some programs forget to save: whole
+ * modules that the model has,
  * and biases of what the adapter changes. `patched` are the model's tensors that it changes.
  */
-export const missingTensors = ({ label, file, at }: ScaleSource, { saved, biases }: PeftConfig, model: Names, patched: Names): readonly Diagnostic[] => {
+export const missingTensors = (
+  { label, file, at }: ScaleSource,
+  { saved, biases }: PeftConfig,
+  model: Names,
+  patched: Names,
+): readonly Diagnostic[] => {
   const given = [...file.tensors.keys()].filter(hasNoRole)
-  const lacks = saved.filter((module) => [...model.keys()].some((name) => holds(name, module)) && !given.some((name) => holds(name, module)))
-  const forgotten = biases && !given.some((name) => name.endsWith('.bias')) && [...patched.keys()].some((name) => model.has(name.replace(/\.weight$/, '.bias')) && name.endsWith('.weight'))
+  const lacks = saved.filter(
+    (module) => [...model.keys()].some((name) => holds(name, module)) && !given.some((name) => holds(name, module)),
+  )
+  const forgotten =
+    biases &&
+    !given.some((name) => name.endsWith('.bias')) &&
+    [...patched.keys()].some((name) => model.has(name.replace(/\.weight$/, '.bias')) && name.endsWith('.weight'))
   return [
-    ...(lacks.length === 0 ? [] : [trainedTensorsMissing(at, label, lacks.map((name) => quoteName(name)).join(', '), 'modules_to_save')]),
+    ...(lacks.length === 0
+      ? []
+      : [trainedTensorsMissing(at, label, lacks.map((name) => quoteName(name)).join(', '), 'modules_to_save')]),
     ...(forgotten ? [trainedTensorsMissing(at, label, 'biases', 'bias')] : []),
   ]
 }

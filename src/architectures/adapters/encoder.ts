@@ -30,7 +30,10 @@ const FIRST = ['lora_te_', 'lora_te1_']
 const SECOND = ['lora_te_', 'lora_te2_']
 const PIPELINE = ['text_encoder.', 'text_encoder_2.', 'text_encoder_3.', '']
 
-/** Text encoders in files of their own, by architecture: what begins their names besides their paths, and what they are called. */
+/**
+ * Text encoders in files of their own, by architecture: what begins their names besides their paths, and what they are
+ * called.
+ */
 const ALONE: Readonly<Record<string, readonly [prefix: RegExp, encoder: Encoder]>> = {
   'clip-l': [/^(?:cond_stage_model\.)?transformer\./, named('hugging-face', FIRST, PIPELINE)],
   'clip-h': [/^(?:cond_stage_model\.)?transformer\./, named('hugging-face', FIRST, PIPELINE)],
@@ -38,11 +41,17 @@ const ALONE: Readonly<Record<string, readonly [prefix: RegExp, encoder: Encoder]
   'openclip-l': [/^(?:cond_stage_model\.)?model\./, named('open-clip', FIRST, PIPELINE)],
   'openclip-h': [/^(?:cond_stage_model\.)?model\./, named('open-clip', FIRST, PIPELINE)],
   'openclip-g': [/^(?:cond_stage_model\.)?model\./, named('open-clip', SECOND, PIPELINE)],
-  't5': [/^transformer\./, named('t5', ['lora_te2_', 'lora_te3_'], PIPELINE)],
+  t5: [/^transformer\./, named('t5', ['lora_te2_', 'lora_te3_'], PIPELINE)],
 }
 
-/** A module's path below its text encoder, and that encoder; undefined for modules of no text encoder. `architecture` is the file's. */
-export const findEncoder = (module: string, architecture: string): { readonly path: string; readonly encoder: Encoder } | undefined => {
+/**
+ * A module's path below its text encoder, and that encoder; undefined for modules of no text encoder. `architecture` is
+ * the file's.
+ */
+export const findEncoder = (
+  module: string,
+  architecture: string,
+): { readonly path: string; readonly encoder: Encoder } | undefined => {
   const alone = ALONE[architecture]
   if (alone !== undefined) return { path: module.replace(alone[0], ''), encoder: alone[1] }
   const inside = INSIDE.find(([prefix]) => module.startsWith(prefix))
@@ -50,7 +59,11 @@ export const findEncoder = (module: string, architecture: string): { readonly pa
 }
 
 const OPEN_CLIP_LAYER: Readonly<Record<string, string>> = {
-  'attn.out_proj': 'self_attn.out_proj', 'mlp.c_fc': 'mlp.fc1', 'mlp.c_proj': 'mlp.fc2', 'ln_1': 'layer_norm1', 'ln_2': 'layer_norm2',
+  'attn.out_proj': 'self_attn.out_proj',
+  'mlp.c_fc': 'mlp.fc1',
+  'mlp.c_proj': 'mlp.fc2',
+  ln_1: 'layer_norm1',
+  ln_2: 'layer_norm2',
 }
 
 const OPEN_CLIP_TOP: Readonly<Record<string, Spelling>> = {
@@ -68,7 +81,10 @@ const openClip = (path: string, rows: number): readonly Spelling[] => {
   const rest = layer[2]!
   if (rest === 'attn.in_proj') {
     const count = rows / 3
-    return ['q', 'k', 'v'].map((x, i) => ({ path: `${inLayer}.self_attn.${x}_proj`, rows: { first: i * count, count } }))
+    return ['q', 'k', 'v'].map((x, i) => ({
+      path: `${inLayer}.self_attn.${x}_proj`,
+      rows: { first: i * count, count },
+    }))
   }
   return OPEN_CLIP_LAYER[rest] === undefined ? [] : [{ path: `${inLayer}.${OPEN_CLIP_LAYER[rest]}` }]
 }

@@ -36,8 +36,12 @@ export const adapterTitle = (tensors: ReadonlyMap<string, { readonly shape: read
   return guess === undefined ? 'adapter' : `adapter for ${guess.title}`
 }
 
-/** Tells the architecture that an adapter was made for from its names and shapes; undefined where nothing gives it away. */
-export const guessArchitecture = (tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>): Guess | undefined => {
+/**
+ * Tells the architecture that an adapter was made for from its names and shapes; undefined where nothing gives it away.
+ */
+export const guessArchitecture = (
+  tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>,
+): Guess | undefined => {
   for (const [pattern, guess] of BY_NAME) for (const name of tensors.keys()) if (pattern.test(name)) return guess
   for (const pattern of READS_TEXT) {
     for (const [name, { shape }] of tensors) {

@@ -38,32 +38,45 @@ export interface AdapterMatch {
 }
 
 /** The first problem of each code: an adapter for another architecture is wrong in hundreds of places, in one way. */
-const firstOfEach = (found: readonly Diagnostic[]): Diagnostic[] => found.filter((d, i) => found.findIndex((other) => other.code === d.code) === i)
+const firstOfEach = (found: readonly Diagnostic[]): Diagnostic[] =>
+  found.filter((d, i) => found.findIndex((other) => other.code === d.code) === i)
 
 /** Names that an adapter may have in a layout that is not known. */
 const LIKE_AN_ADAPTER = /lora|loha|locon|lokr|hada|dora|glora|oft_|ia3|vera_|(?:^|[._])(?:up|down)(?:\.weight)?$/i
 
 /** What is wrong with a file before a model is looked at; undefined for an adapter of a kind that smelt applies. */
-const fileProblem = ({ label, file, at }: NamedAdapter, { modules, others, twice, refused }: GroupedAdapter): Diagnostic | undefined => {
+const fileProblem = (
+  { label, file, at }: NamedAdapter,
+  { modules, others, twice, refused }: GroupedAdapter,
+): Diagnostic | undefined => {
   if (refused !== undefined) return problems.unsupportedAdapter(at, label, refused.kind, `\`${refused.tensor}\``)
   // Some networks have parameters called `alpha`: these alone make no adapter of a checkpoint.
-  const known = file.config !== undefined || modules.some(({ tensors }) => [...tensors.keys()].some((role) => role !== 'alpha')) || others.some(({ name }) => isSavedWhole(name))
+  const known =
+    file.config !== undefined ||
+    modules.some(({ tensors }) => [...tensors.keys()].some((role) => role !== 'alpha')) ||
+    others.some(({ name }) => isSavedWhole(name))
   if (!known) {
     const names = [...file.tensors.keys()]
     const title = detectArchitecture(file.tensors)?.title
     if (title !== undefined) return problems.notAnAdapter(at, label, names, title)
     const telling = names.filter((name) => LIKE_AN_ADAPTER.test(name))
-    return telling.length > 0 ? tensorProblems.unknownLayout(at, label, telling) : problems.notAnAdapter(at, label, names)
+    return telling.length > 0
+      ? tensorProblems.unknownLayout(at, label, telling)
+      : problems.notAnAdapter(at, label, names)
   }
   return twice.length > 0 ? problems.twoInOne(at, label, twice) : undefined
 }
 
-/** Finds what an adapter changes of a model, and by what. Tensors without a target are a problem where `strict`; all others always are. */
+/**
+ * Finds what an adapter changes of a model, and by what. Tensors without a target are a problem where `strict`; all
+ * others always are.
+ */
 export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: boolean): Result<AdapterMatch> => {
   const { label, file, at, excluded } = adapter
   const config = configOf(adapter)
   if (config?.type === 'failed') return config
-  const tensors = excluded === undefined ? file.tensors : new Map([...file.tensors].filter(([name]) => !excluded.has(name)))
+  const tensors =
+    excluded === undefined ? file.tensors : new Map([...file.tensors].filter(([name]) => !excluded.has(name)))
   const grouped = groupAdapter(tensors)
   const refusal = fileProblem(adapter, grouped)
   if (refusal !== undefined) return failed(refusal)
@@ -71,7 +84,14 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
   const guess = guessArchitecture(file.tensors)
   const related = guess === undefined || architecture === undefined || guess.ids.includes(architecture.id)
   const architectureMismatch = related ? undefined : { adapter: guess.title, model: architecture.title }
-  const making: PatchContext = { adapter: label, model: model.label, at, tensors: model.tensors, scaleOf: scalesOf(adapter), architectureMismatch }
+  const making: PatchContext = {
+    adapter: label,
+    model: model.label,
+    at,
+    tensors: model.tensors,
+    scaleOf: scalesOf(adapter),
+    architectureMismatch,
+  }
 
   const names = adapterNames(model.tensors, architecture)
   const whole = replaceWhole(grouped.others, names, making)
@@ -79,15 +99,22 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
   const found = [...whole.problems, ...factored.problems]
   const unmatched = [...whole.unmatched, ...factored.unmatched]
   const patches = new Map<string, Sourced[]>()
-  for (const [tensor, sourced] of [...whole.patches, ...factored.patches]) patches.set(tensor, [...(patches.get(tensor) ?? []), sourced])
-  if (found.length === 0 && patches.size === 0) return failed(problems.nothingMatched(at, label, model.label, architectureMismatch))
+  for (const [tensor, sourced] of [...whole.patches, ...factored.patches])
+    patches.set(tensor, [...(patches.get(tensor) ?? []), sourced])
+  if (found.length === 0 && patches.size === 0)
+    return failed(problems.nothingMatched(at, label, model.label, architectureMismatch))
   for (const [tensor, sourced] of patches) {
     const problem = overlapProblem(at, label, tensor, sourced)
     if (problem !== undefined) found.push(problem)
   }
   if (config !== undefined) append(found, missingTensors(adapter, config.value, model.tensors, patches))
-  if (strict && unmatched.length > 0) found.push(tensorProblems.unmatchedTensors(at, label, model.label, unmatched, file.tensors.size, architectureMismatch))
-  return found.length > 0 ? failed(...firstOfEach(found)) : ok({ patches: new Map([...patches].map(([tensor, all]) => [tensor, all.map(({ patch }) => patch)])), unmatched })
+  if (strict && unmatched.length > 0)
+    found.push(
+      tensorProblems.unmatchedTensors(at, label, model.label, unmatched, file.tensors.size, architectureMismatch),
+    )
+  return found.length > 0
+    ? failed(...firstOfEach(found))
+    : ok({ patches: new Map([...patches].map(([tensor, all]) => [tensor, all.map(({ patch }) => patch)])), unmatched })
 }
 
 const patchModules = ({ modules }: GroupedAdapter, names: AdapterNames, making: PatchContext): Patched => {
@@ -98,11 +125,21 @@ const patchModules = ({ modules }: GroupedAdapter, names: AdapterNames, making: 
   for (const module of modules) {
     const [target, ...others] = names.get(module.name) ?? []
     if (target === undefined) {
-      append(unmatched, [...module.tensors.values()].map(({ name }) => name))
+      append(
+        unmatched,
+        [...module.tensors.values()].map(({ name }) => name),
+      )
       continue
     }
     if (others.length > 0) {
-      found.push(problems.ambiguousName(at, adapter, module.name, [target, ...others].map((t) => (t.weight ?? t.bias)!)))
+      found.push(
+        problems.ambiguousName(
+          at,
+          adapter,
+          module.name,
+          [target, ...others].map((t) => (t.weight ?? t.bias)!),
+        ),
+      )
       continue
     }
     const made = makePatches(module, target, making)

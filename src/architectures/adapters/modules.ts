@@ -2,7 +2,18 @@ import type { TensorInfo } from '../../tensor/info.js'
 import { wholeModule } from './whole.js'
 
 /** What a tensor of an adapter is to its module. */
-export type Role = 'up' | 'down' | 'mid' | 'alpha' | 'up-bias' | 'diff' | 'diff-bias' | 'w1_a' | 'w1_b' | 'w2_a' | 'w2_b'
+export type Role =
+  | 'up'
+  | 'down'
+  | 'mid'
+  | 'alpha'
+  | 'up-bias'
+  | 'diff'
+  | 'diff-bias'
+  | 'w1_a'
+  | 'w1_b'
+  | 'w2_a'
+  | 'w2_b'
 
 /** The tensors of an adapter that belong to one module of the model. */
 export interface AdapterModule {
@@ -62,7 +73,8 @@ const REFUSED: readonly (readonly [ending: RegExp, kind: string])[] = [
   [/^bundle_emb\..+$/, 'LoRA with bundled embeddings'],
 ]
 
-const endingOf = (name: string): RegExp | undefined => [...REFUSED, ...ROLES].find(([pattern]) => pattern.test(name))?.[0]
+const endingOf = (name: string): RegExp | undefined =>
+  [...REFUSED, ...ROLES].find(([pattern]) => pattern.test(name))?.[0]
 
 /** True for a tensor whose name tells no role: a whole tensor of the model, or something unknown. */
 export const hasNoRole = (name: string): boolean => endingOf(name) === undefined

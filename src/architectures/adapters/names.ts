@@ -16,7 +16,10 @@ export interface AdapterTarget {
   readonly text: boolean
 }
 
-/** Every name that an adapter for this model can use, with what it stands for; more than one target is a name that cannot be told apart. */
+/**
+ * Every name that an adapter for this model can use, with what it stands for; more than one target is a name that
+ * cannot be told apart.
+ */
 export type AdapterNames = ReadonlyMap<string, readonly AdapterTarget[]>
 
 type Tensors = ReadonlyMap<string, { readonly shape: readonly number[] }>
@@ -27,7 +30,8 @@ const modulesOf = (tensors: Tensors): ReadonlyMap<string, Module> => {
   const modules = new Map<string, { weight: string | undefined; bias: string | undefined }>()
   for (const name of tensors.keys()) {
     const match = /^(.+)[._](weight|scale|bias)$/.exec(name)
-    const [path, part] = match === null ? [name, 'weight'] as const : [match[1]!, match[2] === 'bias' ? 'bias' : 'weight'] as const
+    const [path, part] =
+      match === null ? ([name, 'weight'] as const) : ([match[1]!, match[2] === 'bias' ? 'bias' : 'weight'] as const)
     const module = modules.get(path) ?? { weight: undefined, bias: undefined }
     module[part] ??= name
     modules.set(path, module)
@@ -36,8 +40,14 @@ const modulesOf = (tensors: Tensors): ReadonlyMap<string, Module> => {
 }
 
 /** The names of the network's own code; trainers that keep them may still put diffusers' prefix before them. */
-const ORIGINAL: Prefixes = { dotted: [...DIFFUSION_ROOTS.map((root) => under(root, '')), 'base_model.model.', 'unet.', 'transformer.'], underscored: ['lora_unet_'] }
-const UNET: Prefixes = { dotted: ['unet.', 'unet.base_model.model.', 'base_model.model.', ''], underscored: ['lora_unet_', 'lycoris_'] }
+const ORIGINAL: Prefixes = {
+  dotted: [...DIFFUSION_ROOTS.map((root) => under(root, '')), 'base_model.model.', 'unet.', 'transformer.'],
+  underscored: ['lora_unet_'],
+}
+const UNET: Prefixes = {
+  dotted: ['unet.', 'unet.base_model.model.', 'base_model.model.', ''],
+  underscored: ['lora_unet_', 'lycoris_'],
+}
 const PROCESSOR: Prefixes = { dotted: ['unet.', ''], underscored: [] }
 const XLABS: Prefixes = { dotted: ['', 'transformer.', 'diffusion_model.'], underscored: [] }
 const TRANSFORMER: Prefixes = {
@@ -46,7 +56,10 @@ const TRANSFORMER: Prefixes = {
 }
 const LANGUAGE: Prefixes = { dotted: ['base_model.model.', ''], underscored: [] }
 const EXACT: Prefixes = { dotted: [''], underscored: [] }
-/** For networks that nothing is known of: the names that a trainer gives to any network, and in these it may be of any kind. */
+/**
+ * For networks that nothing is known of: the names that a trainer gives to any network, and in these it may be of any
+ * kind.
+ */
 const ANY: Prefixes = {
   dotted: ['', 'base_model.model.', 'unet.', 'transformer.', 'diffusion_model.'],
   underscored: ['lora_unet_', 'lora_transformer_', 'lycoris_'],
@@ -61,17 +74,32 @@ export const LANGUAGE_MODELS: readonly string[] = ['llama', 'qwen2', 'gemma2']
 /** Every root that trainers may write before a path of the diffusion model, wherever the file keeps it. */
 const ANY_ROOT: Prefixes = { dotted: DIFFUSION_ROOTS.map((root) => under(root, '')), underscored: [] }
 
-/** Modules of a network that nothing is known of go by their whole names, and by their paths below the root that the network hangs under. */
+/**
+ * Modules of a network that nothing is known of go by their whole names, and by their paths below the root that the
+ * network hangs under.
+ */
 const unknownSpeller = (tensors: Tensors): ((path: string) => readonly Named[]) => {
   const root = findRoot(tensors.keys())
   return (path) => {
     const inside = below(root, path)
-    return [[{ path }, ANY], [{ path }, ANY_TEXT, true], ...(inside === undefined ? [] : [[{ path: inside }, ANY], [{ path: inside }, ANY_ROOT]] as const)]
+    return [
+      [{ path }, ANY],
+      [{ path }, ANY_TEXT, true],
+      ...(inside === undefined
+        ? []
+        : ([
+            [{ path: inside }, ANY],
+            [{ path: inside }, ANY_ROOT],
+          ] as const)),
+    ]
   }
 }
 
 /** How the modules of a model are spelt, and behind which prefixes. */
-const speller = (tensors: Tensors, architecture: Architecture | undefined): ((path: string, module: Module) => readonly Named[]) => {
+const speller = (
+  tensors: Tensors,
+  architecture: Architecture | undefined,
+): ((path: string, module: Module) => readonly Named[]) => {
   if (architecture === undefined) return unknownSpeller(tensors)
   if (LANGUAGE_MODELS.includes(architecture.id)) return (path) => [[{ path }, LANGUAGE]]
   const root = architecture.diffusionPrefix
@@ -83,7 +111,10 @@ const speller = (tensors: Tensors, architecture: Architecture | undefined): ((pa
     ...(inTransformer === undefined
       ? diffusersNames(path).flatMap((name): readonly Named[] => {
           const processor = processorName(name)
-          return [[{ path: name }, UNET], ...(processor === undefined ? [] : [[{ path: processor }, PROCESSOR] as const])]
+          return [
+            [{ path: name }, UNET],
+            ...(processor === undefined ? [] : [[{ path: processor }, PROCESSOR] as const]),
+          ]
         })
       : inTransformer(path).map((spelling): Named => [spelling, TRANSFORMER])),
     ...xlabsNames(path, rowsOf('img_in.weight')).map((spelling): Named => [spelling, XLABS]),
@@ -92,7 +123,10 @@ const speller = (tensors: Tensors, architecture: Architecture | undefined): ((pa
     const found = findEncoder(path, architecture.id)
     if (found !== undefined) {
       const rows = module.weight === undefined ? 0 : (tensors.get(module.weight)?.shape[0] ?? 0)
-      return [[{ path }, EXACT, true], ...encoderNames(found.encoder.form, found.path, rows).map((s): Named => [s, found.encoder, true])]
+      return [
+        [{ path }, EXACT, true],
+        ...encoderNames(found.encoder.form, found.path, rows).map((s): Named => [s, found.encoder, true]),
+      ]
     }
     const { component } = architecture.locate(module.weight ?? module.bias!)
     const isDiffusion = root !== undefined && (component === 'unet' || component === 'transformer')
@@ -100,10 +134,12 @@ const speller = (tensors: Tensors, architecture: Architecture | undefined): ((pa
   }
 }
 
-const isSame = (x: AdapterTarget, y: AdapterTarget): boolean => x.weight === y.weight && x.bias === y.bias && x.rows?.first === y.rows?.first
+const isSame = (x: AdapterTarget, y: AdapterTarget): boolean =>
+  x.weight === y.weight && x.bias === y.bias && x.rows?.first === y.rows?.first
 
 /**
- * Generates every name that an adapter can have for a model's tensors. Names in which dots have become underscores cannot be read back,
+ * Generates every name that an adapter can have for a model's tensors. Names in which dots have become underscores
+ * cannot be read back,
  * so they are made from the model and looked up.
  */
 export const adapterNames = (tensors: Tensors, architecture: Architecture | undefined): AdapterNames => {
@@ -111,7 +147,12 @@ export const adapterNames = (tensors: Tensors, architecture: Architecture | unde
   const names = new Map<string, AdapterTarget[]>()
   for (const [path, module] of modulesOf(tensors)) {
     for (const [{ path: spelt, rows, change }, prefixes, text = false] of spell(path, module)) {
-      const target: AdapterTarget = { ...module, text, ...(rows === undefined ? {} : { rows }), ...(change === undefined ? {} : { change }) }
+      const target: AdapterTarget = {
+        ...module,
+        text,
+        ...(rows === undefined ? {} : { rows }),
+        ...(change === undefined ? {} : { change }),
+      }
       for (const name of prefixed(spelt, prefixes)) {
         const known = names.get(name)
         if (known === undefined) names.set(name, [target])

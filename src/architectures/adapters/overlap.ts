@@ -31,10 +31,16 @@ const overlaps = (x: Patch, y: Patch): boolean => {
 }
 
 /**
- * Two patches of the same rows of a tensor: no trainer writes both, and their sum is neither. `patches` are all of one tensor.
+ * Two patches of the same rows of a tensor: no trainer writes both, and their sum is neither. `patches` are all of one
+ * tensor.
  * Factors over the base that they were trained on are the exception.
  */
-export const overlapProblem = (at: Place, adapter: string, tensor: string, patches: readonly Sourced[]): Diagnostic | undefined => {
+export const overlapProblem = (
+  at: Place,
+  adapter: string,
+  tensor: string,
+  patches: readonly Sourced[],
+): Diagnostic | undefined => {
   for (const [i, x] of patches.entries()) {
     for (const y of patches.slice(i + 1)) {
       if (!overlaps(x.patch, y.patch)) continue

@@ -10,7 +10,10 @@ import type { AdapterModule } from './modules.js'
 import type { AdapterTarget } from './names.js'
 import type { PatchContext } from './patch-context.js'
 
-/** What an adapter adds to one tensor at strength 1: `scale` times the product, by elements, of factored matrices, or of stored numbers. */
+/**
+ * What an adapter adds to one tensor at strength 1: `scale` times the product, by elements, of factored matrices, or of
+ * stored numbers.
+ */
 export interface Patch {
   /** True for stored numbers that take the tensor's place: at strength 1 they are all that is left of it. */
   readonly replaces?: true
@@ -52,16 +55,22 @@ export const makePatches = (module: AdapterModule, target: AdapterTarget, making
   const scale = rank === undefined ? ok(1) : making.scaleOf(module, rank)
   if (scale.type === 'failed') return scale
   const stored = storedDeltas(module, target, scale.value)
-  if (stored.length > 0 && target.change !== undefined) return failed(rearranged(at, adapter, module.name, target.weight ?? module.name))
-  if (weight !== undefined && products.value.length > 0 && !isFloat(weight.dtype)) return failed(factorDtype(at, target.weight!, model, weight.dtype))
+  if (stored.length > 0 && target.change !== undefined)
+    return failed(rearranged(at, adapter, module.name, target.weight ?? module.name))
+  if (weight !== undefined && products.value.length > 0 && !isFloat(weight.dtype))
+    return failed(factorDtype(at, target.weight!, model, weight.dtype))
 
-  const aimed = products.value.map((of): Aimed => ({ tensor: target.weight!, patch: { scale: scale.value, text: target.text, of } }))
+  const aimed = products.value.map((of): Aimed => ({
+    tensor: target.weight!,
+    patch: { scale: scale.value, text: target.text, of },
+  }))
   const unmatched = weight === undefined ? factorsOf(module).map(({ name }) => name) : []
   const problems: Diagnostic[] = []
   for (const { tensor, info, scale: by, fits } of stored) {
     const slot = tensor === undefined ? undefined : tensors.get(tensor)
     if (tensor === undefined || slot === undefined) unmatched.push(info.name)
-    else if (!fits(slot.shape)) problems.push(deltaShape(at, adapter, info.name, info.shape, tensor, slot.shape, making.architectureMismatch))
+    else if (!fits(slot.shape))
+      problems.push(deltaShape(at, adapter, info.name, info.shape, tensor, slot.shape, making.architectureMismatch))
     else if (!isFloat(slot.dtype)) problems.push(factorDtype(at, tensor, model, slot.dtype))
     else aimed.push({ tensor, patch: { scale: by, text: target.text, of: wholeOf(info) } })
   }
@@ -69,8 +78,20 @@ export const makePatches = (module: AdapterModule, target: AdapterTarget, making
 }
 
 /** What is stored as it is added; only the bias of a second factor is scaled as that is. */
-const storedDeltas = ({ tensors }: AdapterModule, { weight, bias, rows }: AdapterTarget, scale: number): readonly Delta[] =>
-  ([['diff', weight, 1], ['diff-bias', bias, 1], ['up-bias', bias, scale]] as const).flatMap(([role, tensor, by]): Delta[] => {
+const storedDeltas = (
+  { tensors }: AdapterModule,
+  { weight, bias, rows }: AdapterTarget,
+  scale: number,
+): readonly Delta[] =>
+  (
+    [
+      ['diff', weight, 1],
+      ['diff-bias', bias, 1],
+      ['up-bias', bias, scale],
+    ] as const
+  ).flatMap(([role, tensor, by]): Delta[] => {
     const info = tensors.get(role)
-    return info === undefined ? [] : [{ tensor, info, scale: by, fits: (shape) => rows === undefined && info.shape.join() === shape.join() }]
+    return info === undefined
+      ? []
+      : [{ tensor, info, scale: by, fits: (shape) => rows === undefined && info.shape.join() === shape.join() }]
   })

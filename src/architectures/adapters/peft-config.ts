@@ -28,17 +28,27 @@ type Plain = Readonly<Record<string, unknown>>
 type Check = readonly [expected: string, test: (value: unknown) => boolean]
 
 /** True for what JSON calls an object. */
-export const isPlain = (value: unknown): value is Plain => typeof value === 'object' && value !== null && !Array.isArray(value)
+export const isPlain = (value: unknown): value is Plain =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const isRank = (value: unknown): boolean => typeof value === 'number' && Number.isInteger(value) && value > 0
 const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every((x) => typeof x === 'string')
-const mapOf = (test: (value: unknown) => boolean) => (value: unknown): boolean => isPlain(value) && Object.values(value).every(test)
-const oneOf = (...words: readonly unknown[]) => (value: unknown): boolean => words.includes(value)
+const mapOf =
+  (test: (value: unknown) => boolean) =>
+  (value: unknown): boolean =>
+    isPlain(value) && Object.values(value).every(test)
+const oneOf =
+  (...words: readonly unknown[]) =>
+  (value: unknown): boolean =>
+    words.includes(value)
 
 const BOOLEAN: Check = ['true or false', (value) => typeof value === 'boolean']
 const TEXTS: Check = ['a list of names', isTexts]
 
-/** What the settings that smelt looks at must be. All but the first two may be left out or null, which is what PEFT takes for the default. */
+/**
+ * What the settings that smelt looks at must be. All but the first two may be left out or null, which is what PEFT
+ * takes for the default.
+ */
 const CHECKS: Readonly<Record<string, Check>> = {
   r: ['a whole number above 0', isRank],
   lora_alpha: ['a number above 0', (value) => typeof value === 'number' && value > 0],
@@ -64,7 +74,9 @@ const CHECKS: Readonly<Record<string, Check>> = {
 
 const REQUIRED: readonly string[] = ['r', 'lora_alpha']
 
-/** Settings under which the factors mean something else than a difference of weights, and what an adapter with them is. */
+/**
+ * Settings under which the factors mean something else than a difference of weights, and what an adapter with them is.
+ */
 const MEANINGS: Readonly<Record<string, string>> = {
   use_dora: 'DoRA',
   fan_in_fan_out: 'LoRA of layers that store their weights transposed',
@@ -77,17 +89,27 @@ const MEANINGS: Readonly<Record<string, string>> = {
   use_bdlora: 'block-diagonal LoRA',
 }
 
-/** Ways to begin a training that leave the base model as it is. After others, such as PiSSA, the factors belong to a base that they changed. */
+/**
+ * Ways to begin a training that leave the base model as it is. After others, such as PiSSA, the factors belong to a
+ * base that they changed.
+ */
 const KEEPS_BASE: readonly unknown[] = [undefined, null, true, false, 'gaussian', 'eva', 'orthogonal']
 
 const isGiven = (value: unknown): boolean =>
-  value !== undefined && value !== null && value !== false && !(typeof value === 'object' && Object.keys(value).length === 0)
+  value !== undefined &&
+  value !== null &&
+  value !== false &&
+  !(typeof value === 'object' && Object.keys(value).length === 0)
 
-/** Reads a config. Settings of another type than PEFT's, and those that change what the tensors mean, are refused by name. */
+/**
+ * Reads a config. Settings of another type than PEFT's, and those that change what the tensors mean, are refused by
+ * name.
+ */
 export const readPeftConfig = (raw: unknown, { file, adapter, at }: ConfigSource): Result<PeftConfig> => {
   if (!isPlain(raw)) return failed(badConfigValue(at, file, adapter, undefined, raw, 'a map of settings'))
   const type = raw['peft_type'] ?? 'LORA'
-  if (typeof type === 'string' && type !== 'LORA') return failed(unsupportedSetting(at, file, adapter, `an adapter of type ${quoteName(type)}`, 'peft_type'))
+  if (typeof type === 'string' && type !== 'LORA')
+    return failed(unsupportedSetting(at, file, adapter, `an adapter of type ${quoteName(type)}`, 'peft_type'))
   const wrong = Object.entries(CHECKS).find(([key, [, test]]) => {
     const value = raw[key] ?? undefined
     return value === undefined ? REQUIRED.includes(key) : !test(value)
@@ -96,7 +118,16 @@ export const readPeftConfig = (raw: unknown, { file, adapter, at }: ConfigSource
   const other = Object.keys(MEANINGS).find((key) => isGiven(raw[key]))
   if (other !== undefined) return failed(unsupportedSetting(at, file, adapter, MEANINGS[other]!, other))
   const start = raw['init_lora_weights']
-  if (!KEEPS_BASE.includes(start)) return failed(unsupportedSetting(at, file, adapter, `LoRA that began as ${quoteName(String(start))}, which changes the base model`, 'init_lora_weights'))
+  if (!KEEPS_BASE.includes(start))
+    return failed(
+      unsupportedSetting(
+        at,
+        file,
+        adapter,
+        `LoRA that began as ${quoteName(String(start))}, which changes the base model`,
+        'init_lora_weights',
+      ),
+    )
   return ok({
     rank: raw['r'] as number,
     alpha: raw['lora_alpha'] as number,

@@ -1,9 +1,13 @@
 /** How names of adapters' tensors end that no model has: factors of every kind, applied by smelt or not. */
-const FACTOR = /(?:[._]lora[._](?:up|down)|\.lora_(?:up|down|mid|A|B|magnitude_vector)|\.lora_linear_layer\.(?:up|down)|\.hada_[wt][12](?:_[ab])?|\.lokr_(?:w[12]|t2)(?:_[ab])?|\.oft_(?:blocks|diag)|\.dora_scale)(?:\.|$)/
+const FACTOR =
+  /(?:[._]lora[._](?:up|down)|\.lora_(?:up|down|mid|A|B|magnitude_vector)|\.lora_linear_layer\.(?:up|down)|\.hada_[wt][12](?:_[ab])?|\.lokr_(?:w[12]|t2)(?:_[ab])?|\.oft_(?:blocks|diag)|\.dora_scale)(?:\.|$)/
 
 const known = new WeakMap<object, boolean>()
 
-/** True for the tensors of a LoRA or one of its relatives: at least half of them are factors, or the alpha that goes with these. */
+/**
+ * True for the tensors of a LoRA or one of its relatives: at least half of them are factors, or the alpha that goes
+ * with these.
+ */
 export const isAdapter = (tensors: ReadonlyMap<string, unknown>): boolean => {
   const found = known.get(tensors) ?? count(tensors)
   known.set(tensors, found)

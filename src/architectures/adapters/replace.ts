@@ -11,9 +11,12 @@ import type { PatchContext } from './patch-context.js'
 import { meaningOf, wholeModule, type Meaning } from './whole.js'
 
 /** Tensors with a row for each token. */
-const BY_TOKEN = /(?:^|\.)(?:embed_tokens|lm_head|embed_in|embed_out|wte|token_embedding|word_embeddings|tok_embeddings|shared)(?:\.|$)/
+const BY_TOKEN =
+  /(?:^|\.)(?:embed_tokens|lm_head|embed_in|embed_out|wte|token_embedding|word_embeddings|tok_embeddings|shared)(?:\.|$)/
 
-/** Patches of tensors without a role: each replaces a tensor of the model, with which it agrees in shape, or is told. */
+/**
+ * Patches of tensors without a role: each replaces a tensor of the model, with which it agrees in shape, or is told.
+ */
 export const replaceWhole = (tensors: readonly TensorInfo[], names: AdapterNames, making: PatchContext): Patched => {
   const patches: (readonly [string, Sourced])[] = []
   const unmatched: string[] = []
@@ -24,7 +27,15 @@ export const replaceWhole = (tensors: readonly TensorInfo[], names: AdapterNames
     // Constants are copied from the model, whatever else is done to it; some programs save them with the biases.
     if (meaning.type === 'whole' && isConstant(meaning.tensor, info)) continue
     if (meaning.type === 'absent') unmatched.push(info.name)
-    else if (meaning.type === 'ambiguous') problems.push(ambiguousName(making.at, making.adapter, meaning.module, meaning.targets.map((t) => (t.weight ?? t.bias)!)))
+    else if (meaning.type === 'ambiguous')
+      problems.push(
+        ambiguousName(
+          making.at,
+          making.adapter,
+          meaning.module,
+          meaning.targets.map((t) => (t.weight ?? t.bias)!),
+        ),
+      )
     else if (meaning.type === 'unknown') {
       const alike = unknown.get(meaning.ending) ?? { module: meaning.module, tensors: [] }
       alike.tensors.push(info.name)
@@ -32,15 +43,28 @@ export const replaceWhole = (tensors: readonly TensorInfo[], names: AdapterNames
     } else {
       const problem = problemOf(info, meaning, making)
       if (problem !== undefined) problems.push(problem)
-      else patches.push([meaning.tensor, { module: wholeModule(info.name), patch: { replaces: true, scale: 1, text: meaning.target.text, of: wholeOf(info) }, ...(meaning.base ? { base: true } : {}) }])
+      else
+        patches.push([
+          meaning.tensor,
+          {
+            module: wholeModule(info.name),
+            patch: { replaces: true, scale: 1, text: meaning.target.text, of: wholeOf(info) },
+            ...(meaning.base ? { base: true } : {}),
+          },
+        ])
     }
   }
-  for (const [ending, { module, tensors: alike }] of unknown) problems.push(unknownRole(making.at, making.adapter, alike, module, ending))
+  for (const [ending, { module, tensors: alike }] of unknown)
+    problems.push(unknownRole(making.at, making.adapter, alike, module, ending))
   return { patches, unmatched, problems }
 }
 
 /** Why a tensor cannot take the place of another; undefined where it can. */
-const problemOf = (info: TensorInfo, { tensor, target }: Extract<Meaning, { type: 'whole' }>, { adapter, model, at, tensors, architectureMismatch }: PatchContext): Diagnostic | undefined => {
+const problemOf = (
+  info: TensorInfo,
+  { tensor, target }: Extract<Meaning, { type: 'whole' }>,
+  { adapter, model, at, tensors, architectureMismatch }: PatchContext,
+): Diagnostic | undefined => {
   const { shape, dtype } = tensors.get(tensor)!
   if (!isFloat(info.dtype)) return factorDtype(at, info.name, adapter, info.dtype)
   if (!isFloat(dtype)) return factorDtype(at, tensor, model, dtype)

@@ -61,8 +61,11 @@ export const scalesOf = (source: ScaleSource): ScaleOf => {
   const configs = new Map<string, Result<PeftConfig> | undefined>()
   const configFor = (component: string): Result<PeftConfig> | undefined => {
     if (header.type === 'failed') return header
-    const read = (raw: unknown): Result<PeftConfig> => readPeftConfig(raw, { file: '`lora_adapter_metadata`', adapter, at })
-    const own = Object.entries(header.value).flatMap(([key, value]) => (key.startsWith(`${component}.`) ? [[key.slice(component.length + 1), value] as const] : []))
+    const read = (raw: unknown): Result<PeftConfig> =>
+      readPeftConfig(raw, { file: '`lora_adapter_metadata`', adapter, at })
+    const own = Object.entries(header.value).flatMap(([key, value]) =>
+      key.startsWith(`${component}.`) ? [[key.slice(component.length + 1), value] as const] : [],
+    )
     if (own.length > 0) return read(Object.fromEntries(own))
     return 'lora_alpha' in header.value ? read(header.value) : configOf(source)
   }
@@ -70,7 +73,8 @@ export const scalesOf = (source: ScaleSource): ScaleOf => {
     const alpha = module.tensors.get('alpha')
     if (alpha !== undefined) {
       if (stated !== undefined) return failed(alphaTwice(at, adapter, `\`${alpha.name}\``))
-      if (sizeOf(alpha.shape) !== 1 || alpha.shape.length > 1) return failed(alphaNotScalar(at, adapter, alpha.name, alpha.shape))
+      if (sizeOf(alpha.shape) !== 1 || alpha.shape.length > 1)
+        return failed(alphaNotScalar(at, adapter, alpha.name, alpha.shape))
       return scaleByAlpha(numberOf(file, alpha), alpha.name, rank, adapter, at)
     }
     const component = componentOf(module.name)
@@ -84,9 +88,16 @@ export const scalesOf = (source: ScaleSource): ScaleOf => {
     if (stated !== undefined) return failed(alphaTwice(at, adapter, 'its config'))
     const path = module.name.replace(/^(?:[a-z0-9_]+\.)?base_model\.model\./, '')
     const said = byPattern(config.value.ranks, path) ?? config.value.rank
-    if (said !== rank) return failed(badRank(at, adapter, module.name, `their rank is ${rank}, and the config says ${said}`))
+    if (said !== rank)
+      return failed(badRank(at, adapter, module.name, `their rank is ${rank}, and the config says ${said}`))
     const { alphas, alpha: usual, root } = config.value
-    return scaleByAlpha(byPattern(alphas, path) ?? usual, `the alpha of ${module.name}`, root ? Math.sqrt(rank) : rank, adapter, at)
+    return scaleByAlpha(
+      byPattern(alphas, path) ?? usual,
+      `the alpha of ${module.name}`,
+      root ? Math.sqrt(rank) : rank,
+      adapter,
+      at,
+    )
   }
 }
 
@@ -99,13 +110,22 @@ const numberOf = (file: AdapterFile, { name, dtype }: TensorInfo): number => {
   if (bytes === undefined) return NaN
   const { buffer } = Uint8Array.from(bytes)
   switch (dtype) {
-    case 'F64': return single(new Float64Array(buffer))
-    case 'F32': return single(new Float32Array(buffer))
-    case 'F16': case 'BF16': return single(decode(dtype, new Uint16Array(buffer)))
-    case 'F8_E4M3': case 'F8_E5M2': return single(decode(dtype, new Uint8Array(buffer)))
-    case 'I64': return single([...new BigInt64Array(buffer)].map(Number))
-    case 'I32': return single(new Int32Array(buffer))
-    default: return NaN
+    case 'F64':
+      return single(new Float64Array(buffer))
+    case 'F32':
+      return single(new Float32Array(buffer))
+    case 'F16':
+    case 'BF16':
+      return single(decode(dtype, new Uint16Array(buffer)))
+    case 'F8_E4M3':
+    case 'F8_E5M2':
+      return single(decode(dtype, new Uint8Array(buffer)))
+    case 'I64':
+      return single([...new BigInt64Array(buffer)].map(Number))
+    case 'I32':
+      return single(new Int32Array(buffer))
+    default:
+      return NaN
   }
 }
 

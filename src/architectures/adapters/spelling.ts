@@ -4,7 +4,9 @@ export interface Rows {
   readonly count: number
 }
 
-/** What has to be done to a delta before it is added: diffusers stores some tensors with their halves or axes changed. */
+/**
+ * What has to be done to a delta before it is added: diffusers stores some tensors with their halves or axes changed.
+ */
 export type NameChange = 'halves-swapped' | 'transposed'
 
 /** One way to write a module's path. */
@@ -21,5 +23,7 @@ export interface Prefixes {
 }
 
 /** Every name that prefixes make of a path. */
-export const prefixed = (path: string, { dotted, underscored }: Prefixes): readonly string[] =>
-  [...dotted.map((prefix) => prefix + path), ...underscored.map((prefix) => prefix + path.replaceAll('.', '_'))]
+export const prefixed = (path: string, { dotted, underscored }: Prefixes): readonly string[] => [
+  ...dotted.map((prefix) => prefix + path),
+  ...underscored.map((prefix) => prefix + path.replaceAll('.', '_')),
+]

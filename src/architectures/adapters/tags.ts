@@ -19,7 +19,8 @@ const parse = (text: string): unknown => {
 }
 
 /**
- * The tags that kohya's trainer writes in a header, over all its folders, the most frequent first and equal ones by name. None where it wrote none;
+ * The tags that kohya's trainer writes in a header, over all its folders, the most frequent first and equal ones by
+ * name. None where it wrote none;
  * text that cannot be read is a warning. `path` is for the words only.
  */
 export const readTags = (metadata: ReadonlyMap<string, string>, path: string): Result<readonly Tag[]> => {
@@ -27,11 +28,17 @@ export const readTags = (metadata: ReadonlyMap<string, string>, path: string): R
   if (text === undefined) return ok([])
   const folders = parse(text)
   if (folders instanceof Error) return ok([], [badTags(path, folders.message)])
-  if (!isPlain(folders) || !Object.values(folders).every(isPlain)) return ok([], [badTags(path, 'it is no map of folders to tags')])
+  if (!isPlain(folders) || !Object.values(folders).every(isPlain))
+    return ok([], [badTags(path, 'it is no map of folders to tags')])
   const counts = new Map<string, number>()
-  for (const [tag, count] of Object.values(folders as Readonly<Record<string, Plain>>).flatMap((tags) => Object.entries(tags))) {
-    if (typeof count !== 'number' || !Number.isFinite(count)) return ok([], [badTags(path, `the count of “${tag}” is no number`)])
+  for (const [tag, count] of Object.values(folders as Readonly<Record<string, Plain>>).flatMap((tags) =>
+    Object.entries(tags),
+  )) {
+    if (typeof count !== 'number' || !Number.isFinite(count))
+      return ok([], [badTags(path, `the count of “${tag}” is no number`)])
     counts.set(tag.trim(), (counts.get(tag.trim()) ?? 0) + count)
   }
-  return ok([...counts].map(([tag, count]) => ({ tag, count })).sort((x, y) => y.count - x.count || (x.tag < y.tag ? -1 : 1)))
+  return ok(
+    [...counts].map(([tag, count]) => ({ tag, count })).sort((x, y) => y.count - x.count || (x.tag < y.tag ? -1 : 1)),
+  )
 }

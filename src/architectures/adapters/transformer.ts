@@ -1,6 +1,9 @@
 import type { Spelling } from './spelling.js'
 
-/** A module in its original name and in that of diffusers; where several modules are fused into one, its rows in multiples of the width. */
+/**
+ * A module in its original name and in that of diffusers; where several modules are fused into one, its rows in
+ * multiples of the width.
+ */
 type Row = readonly [original: string, diffusers: string, rows?: readonly [first: number, count: number]]
 
 /** The projections of attention, fused into one module. */
@@ -33,7 +36,11 @@ const FLUX: readonly Row[] = [
   ['single_blocks.#.norm.key_norm', 'single_transformer_blocks.#.attn.norm_k'],
   ['img_in', 'x_embedder'],
   ['txt_in', 'context_embedder'],
-  ...[['time', 'timestep'], ['vector', 'text'], ['guidance', 'guidance']].flatMap(([original, diffusers]): readonly Row[] => [
+  ...[
+    ['time', 'timestep'],
+    ['vector', 'text'],
+    ['guidance', 'guidance'],
+  ].flatMap(([original, diffusers]): readonly Row[] => [
     [`${original}_in.in_layer`, `time_text_embed.${diffusers}_embedder.linear_1`],
     [`${original}_in.out_layer`, `time_text_embed.${diffusers}_embedder.linear_2`],
   ]),
@@ -75,10 +82,14 @@ const TRANSFORMERS: Readonly<Record<string, { readonly width: string; readonly r
 const MODULATION = /adaLN_modulation\.1$/
 
 /**
- * Says how diffusers spells the modules of a diffusion transformer; `rowsOf` gives the rows of a tensor below the diffusion model's prefix.
+ * Says how diffusers spells the modules of a diffusion transformer; `rowsOf` gives the rows of a tensor below the
+ * diffusion model's prefix.
  * Undefined for architectures that are none.
  */
-export const transformerNames = (id: string, rowsOf: (tensor: string) => number): ((path: string) => readonly Spelling[]) | undefined => {
+export const transformerNames = (
+  id: string,
+  rowsOf: (tensor: string) => number,
+): ((path: string) => readonly Spelling[]) | undefined => {
   const known = TRANSFORMERS[id]
   if (known === undefined) return undefined
   const width = rowsOf(known.width)

@@ -18,13 +18,17 @@ const TOP: Readonly<Record<string, readonly string[]>> = {
   'out.2': ['conv_out'],
 }
 
-/** Residual blocks and what ends them, in each level of a U-Net of Stable Diffusion: two going down, three places in the list. */
+/**
+ * Residual blocks and what ends them, in each level of a U-Net of Stable Diffusion: two going down, three places in the
+ * list.
+ */
 const PLACES = 3
 
 const residual = (path: string): string => RESIDUAL.find(([ldm]) => ldm === path)?.[1] ?? path
 
 /**
- * What diffusers calls a module of a U-Net in the original names of Stable Diffusion, below the diffusion model's prefix.
+ * What diffusers calls a module of a U-Net in the original names of Stable Diffusion, below the diffusion model's
+ * prefix.
  * It numbers blocks by level and place, where the original counts through.
  */
 export const diffusersNames = (path: string): readonly string[] => {
@@ -33,7 +37,9 @@ export const diffusersNames = (path: string): readonly string[] => {
   const middle = /^middle_block\.([012])\.(.+)$/.exec(path)
   if (middle !== null) {
     const [, place, rest] = middle
-    return [place === '1' ? `mid_block.attentions.0.${rest}` : `mid_block.resnets.${Number(place) / 2}.${residual(rest!)}`]
+    return [
+      place === '1' ? `mid_block.attentions.0.${rest}` : `mid_block.resnets.${Number(place) / 2}.${residual(rest!)}`,
+    ]
   }
   const block = /^(input|output)_blocks\.(\d+)\.(\d)\.(.+)$/.exec(path)
   if (block === null) return []

@@ -21,7 +21,10 @@ export type Meaning =
 /** Names that LyCORIS and kohya's trainer make of a path, whose whole tensors have endings of their own. */
 const UNDERSCORED = /^(?:lora|lycoris|oft)_[^.]+(?:\.|$)/
 
-/** What PEFT puts between a module and its tensors: the trained copy of it, by the name of the adapter or without, and the module below its factors. */
+/**
+ * What PEFT puts between a module and its tensors: the trained copy of it, by the name of the adapter or without, and
+ * the module below its factors.
+ */
 const SAVED = /\.modules_to_save(?:\.[^.]+(?=\.))?/
 const BASE = /\.base_layer(?=\.(?:weight|bias)$)/
 const SET = /\.set_weight$/
@@ -36,15 +39,25 @@ const readings = (name: string): readonly WholeName[] => {
   const plain = new Set([name.replace(BASE, '').replace(SAVED, ''), name.replace('.modules_to_save', '')])
   return [...plain].flatMap((path): WholeName[] => {
     const match = /^(.+)[._](weight|scale|bias)$/.exec(path)
-    return [...(match === null ? [] : [{ module: match[1]!, part: match[2] as 'weight' | 'scale' | 'bias' }]), { module: path, part: '' }]
+    return [
+      ...(match === null ? [] : [{ module: match[1]!, part: match[2] as 'weight' | 'scale' | 'bias' }]),
+      { module: path, part: '' },
+    ]
   })
 }
 
 /** The module of a whole tensor, by its name alone. */
 export const wholeModule = (name: string): string => readings(name)[0]?.module ?? name
 
-/** The tensor of a module that a part of it is. Norms are called `weight` by some and `scale` by others; a module that has both has each. */
-const partOf = ({ weight, bias }: AdapterTarget, part: WholeName['part'], has: (tensor: string) => boolean): string | undefined => {
+/**
+ * The tensor of a module that a part of it is. Norms are called `weight` by some and `scale` by others; a module that
+ * has both has each.
+ */
+const partOf = (
+  { weight, bias }: AdapterTarget,
+  part: WholeName['part'],
+  has: (tensor: string) => boolean,
+): string | undefined => {
   if (part === 'bias' || weight === undefined) return part === 'bias' ? bias : undefined
   const named = weight.replace(/(?<=[._])(?:weight|scale)$/, part)
   return has(named) ? named : weight
@@ -60,7 +73,9 @@ export const meaningOf = (name: string, names: AdapterNames, has: (tensor: strin
     if (target === undefined || (part === '' && !isBare(target))) continue
     const tensor = partOf(target, part, has)
     if (tensor === undefined) return { type: 'absent' }
-    return others.length > 0 ? { type: 'ambiguous', module, targets: [target, ...others] } : { type: 'whole', tensor, target, base: BASE.test(name) }
+    return others.length > 0
+      ? { type: 'ambiguous', module, targets: [target, ...others] }
+      : { type: 'whole', tensor, target, base: BASE.test(name) }
   }
   for (let end = name.lastIndexOf('.'); end > 0; end = name.lastIndexOf('.', end - 1)) {
     const module = name.slice(0, end)

@@ -10,13 +10,26 @@ const shown = (value: unknown): string => {
 
 /** The recipe states a scale that the adapter states itself. */
 export const alphaTwice = (at: Place, adapter: string, by: string): Diagnostic =>
-  entry('alpha-twice', `the recipe gives \`alpha\` for ${adapter}, which has its own in ${by}`, { at, help: 'remove `alpha` from the recipe' })
+  entry('alpha-twice', `the recipe gives \`alpha\` for ${adapter}, which has its own in ${by}`, {
+    at,
+    help: 'remove `alpha` from the recipe',
+  })
 
 /** A setting of an adapter's config is missing, or of the wrong type. Without a key, the config as a whole is. */
-export const badConfigValue = (at: Place, file: string, adapter: string, key: string | undefined, value: unknown, expected: string): Diagnostic => {
+export const badConfigValue = (
+  at: Place,
+  file: string,
+  adapter: string,
+  key: string | undefined,
+  value: unknown,
+  expected: string,
+): Diagnostic => {
   const subject = key === undefined ? `${file} of ${adapter}` : `\`${key}\` in ${file} of ${adapter}`
   const found = value === undefined ? 'is missing' : `is ${shown(value)}`
-  return entry('bad-adapter-config', `${subject} ${found}; expected ${expected}`, { at, help: 'download the file again from where the adapter came from' })
+  return entry('bad-adapter-config', `${subject} ${found}; expected ${expected}`, {
+    at,
+    help: 'download the file again from where the adapter came from',
+  })
 }
 
 /** The header of an adapter has no JSON object in the place of its config. */
@@ -28,10 +41,14 @@ export const headerConfigNotJson = (at: Place, adapter: string, reason: string):
 
 /** What the config says was trained is not in the file. */
 export const trainedTensorsMissing = (at: Place, adapter: string, trained: string, key: string): Diagnostic =>
-  entry('adapter-incomplete', `${adapter} does not contain ${trained}, although \`${key}\` in its config says that they were trained`, {
-    at,
-    help: 'save the adapter again with the program that trained it; if they were never trained, correct the config',
-  })
+  entry(
+    'adapter-incomplete',
+    `${adapter} does not contain ${trained}, although \`${key}\` in its config says that they were trained`,
+    {
+      at,
+      help: 'save the adapter again with the program that trained it; if they were never trained, correct the config',
+    },
+  )
 
 /** A setting makes an adapter one that smelt does not apply. */
 export const unsupportedSetting = (at: Place, file: string, adapter: string, kind: string, key: string): Diagnostic =>

@@ -6,67 +6,138 @@ import { listNames, quoteName } from './file-entry.js'
 const list = (shape: readonly number[]): string => `[${shape.join(', ')}]`
 
 /** Tensors that an adapter brings and a step leaves out, because the recipe says so. */
-export const adapterTensorsIgnored = (at: Place, adapter: string, model: string, tensors: readonly string[], total: number): Diagnostic =>
-  entry('adapter-ignored', `ignoring ${tensors.length} of ${total} tensors of ${adapter}, which have no target in ${model}: ${listNames(tensors)}`, {
-    at,
-    severity: 'warning',
-    help: 'what they were trained for is missing from the result; to leave out only some of them, name these in `exclude`',
-  })
+export const adapterTensorsIgnored = (
+  at: Place,
+  adapter: string,
+  model: string,
+  tensors: readonly string[],
+  total: number,
+): Diagnostic =>
+  entry(
+    'adapter-ignored',
+    `ignoring ${tensors.length} of ${total} tensors of ${adapter}, which have no target in ${model}: ${listNames(tensors)}`,
+    {
+      at,
+      severity: 'warning',
+      help: 'what they were trained for is missing from the result; to leave out only some of them, name these in `exclude`',
+    },
+  )
 
 /** An adapter's whole tensor was trained with another vocabulary than the model has. */
-export const otherVocabulary = (at: Place, adapter: string, tensor: string, rows: number, target: string, expected: number): Diagnostic =>
-  entry('adapter-vocabulary', `${quoteName(tensor)} of ${adapter} has ${rows} rows, and ${quoteName(target)} has ${expected}: the adapter was trained with another vocabulary`, {
-    at,
-    help: 'resize the embeddings of the model to the tokenizer of the adapter first, or leave this tensor out with `exclude`',
-  })
+export const otherVocabulary = (
+  at: Place,
+  adapter: string,
+  tensor: string,
+  rows: number,
+  target: string,
+  expected: number,
+): Diagnostic =>
+  entry(
+    'adapter-vocabulary',
+    `${quoteName(tensor)} of ${adapter} has ${rows} rows, and ${quoteName(target)} has ${expected}: the adapter was trained with another vocabulary`,
+    {
+      at,
+      help: 'resize the embeddings of the model to the tokenizer of the adapter first, or leave this tensor out with `exclude`',
+    },
+  )
 
 /** A whole tensor that stands for rows of another, or for one with rows and columns changed. */
 export const partReplaced = (at: Place, adapter: string, tensor: string, target: string): Diagnostic =>
-  entry('adapter-rearranged', `${quoteName(tensor)} of ${adapter} replaces a part of ${quoteName(target)}, or stores it in another order, which smelt does not undo`, {
-    at,
-    help: 'convert the adapter to the names of the original model, or leave this tensor out with `exclude`',
-  })
+  entry(
+    'adapter-rearranged',
+    `${quoteName(tensor)} of ${adapter} replaces a part of ${quoteName(target)}, or stores it in another order, which smelt does not undo`,
+    {
+      at,
+      help: 'convert the adapter to the names of the original model, or leave this tensor out with `exclude`',
+    },
+  )
 
 /** Two kinds of change for one tensor, from one module. */
 export const twoChanges = (at: Place, adapter: string, module: string, target: string): Diagnostic =>
-  entry('two-changes', `${quoteName(module)} of ${adapter} changes ${quoteName(target)} in two ways at once, such as by factors and by a whole difference`, {
-    at,
-    help: 'save the one that is meant in a file of its own',
-  })
+  entry(
+    'two-changes',
+    `${quoteName(module)} of ${adapter} changes ${quoteName(target)} in two ways at once, such as by factors and by a whole difference`,
+    {
+      at,
+      help: 'save the one that is meant in a file of its own',
+    },
+  )
 
 /** Two modules of an adapter that are one in the model. */
 export const twoNames = (at: Place, adapter: string, target: string, modules: readonly string[]): Diagnostic =>
-  entry('two-adapters', `${adapter} holds more than one adapter: ${listNames(modules)} all change ${quoteName(target)}`, {
-    at,
-    help: 'save the adapter that is meant in a file of its own, or leave one out with `exclude`',
-  })
+  entry(
+    'two-adapters',
+    `${adapter} holds more than one adapter: ${listNames(modules)} all change ${quoteName(target)}`,
+    {
+      at,
+      help: 'save the adapter that is meant in a file of its own, or leave one out with `exclude`',
+    },
+  )
 
 /** The names are those of an adapter, in a layout that is not known. */
 export const unknownLayout = (at: Place, adapter: string, tensors: readonly string[]): Diagnostic =>
-  entry('adapter-layout-unknown', `${adapter} looks like an adapter, but smelt does not know its layout; its tensors are ${listNames(tensors, 3)}`, {
-    at,
-    help: 'convert it to the names of kohya’s scripts, diffusers or PEFT',
-  })
+  entry(
+    'adapter-layout-unknown',
+    `${adapter} looks like an adapter, but smelt does not know its layout; its tensors are ${listNames(tensors, 3)}`,
+    {
+      at,
+      help: 'convert it to the names of kohya’s scripts, diffusers or PEFT',
+    },
+  )
 
 /** A tensor belongs to a module of the model, but its role is not known. */
-export const unknownRole = (at: Place, adapter: string, tensors: readonly string[], module: string, ending: string): Diagnostic =>
-  entry('adapter-role-unknown', `smelt does not know what ${listNames(tensors, 3)} of ${adapter} ${tensors.length === 1 ? 'does' : 'do'} to the model: \`${ending}\` is not a part of an adapter that it can apply`, {
-    at,
-    help: `bake it with the program it was made for, or leave the module out: \`exclude: ${JSON.stringify(module)}\``,
-  })
+export const unknownRole = (
+  at: Place,
+  adapter: string,
+  tensors: readonly string[],
+  module: string,
+  ending: string,
+): Diagnostic =>
+  entry(
+    'adapter-role-unknown',
+    `smelt does not know what ${listNames(tensors, 3)} of ${adapter} ${tensors.length === 1 ? 'does' : 'do'} to the model: \`${ending}\` is not a part of an adapter that it can apply`,
+    {
+      at,
+      help: `bake it with the program it was made for, or leave the module out: \`exclude: ${JSON.stringify(module)}\``,
+    },
+  )
 
 /** Tensors of an adapter whose modules the model does not have. */
-export const unmatchedTensors = (at: Place, adapter: string, model: string, tensors: readonly string[], total: number, architectureMismatch?: ArchitectureMismatch): Diagnostic =>
-  entry('adapter-unmatched', `${tensors.length} of ${total} tensors of ${adapter} have no target in ${model}: ${listNames(tensors)}${madeFor(architectureMismatch)}`, {
-    at,
-    help: architectureMismatch === undefined
-      ? 'check that the adapter belongs to this model; `exclude` leaves out modules by name, and `unmatched: ignore` all of these: the result then lacks what they were trained for'
-      : 'use an adapter that was trained on this architecture',
-  })
+export const unmatchedTensors = (
+  at: Place,
+  adapter: string,
+  model: string,
+  tensors: readonly string[],
+  total: number,
+  architectureMismatch?: ArchitectureMismatch,
+): Diagnostic =>
+  entry(
+    'adapter-unmatched',
+    `${tensors.length} of ${total} tensors of ${adapter} have no target in ${model}: ${listNames(tensors)}${madeFor(architectureMismatch)}`,
+    {
+      at,
+      help:
+        architectureMismatch === undefined
+          ? 'check that the adapter belongs to this model; `exclude` leaves out modules by name, and `unmatched: ignore` all of these: the result then lacks what they were trained for'
+          : 'use an adapter that was trained on this architecture',
+    },
+  )
 
 /** A whole tensor of another shape than the one it replaces. */
-export const wholeShape = (at: Place, adapter: string, tensor: string, shape: readonly number[], target: string, expected: readonly number[], architectureMismatch?: ArchitectureMismatch): Diagnostic =>
-  entry('adapter-shape', `${quoteName(tensor)} of ${adapter} is ${list(shape)}, and ${quoteName(target)}, which it replaces, is ${list(expected)}${madeFor(architectureMismatch)}`, {
-    at,
-    help: 'use an adapter that was trained on this architecture',
-  })
+export const wholeShape = (
+  at: Place,
+  adapter: string,
+  tensor: string,
+  shape: readonly number[],
+  target: string,
+  expected: readonly number[],
+  architectureMismatch?: ArchitectureMismatch,
+): Diagnostic =>
+  entry(
+    'adapter-shape',
+    `${quoteName(tensor)} of ${adapter} is ${list(shape)}, and ${quoteName(target)}, which it replaces, is ${list(expected)}${madeFor(architectureMismatch)}`,
+    {
+      at,
+      help: 'use an adapter that was trained on this architecture',
+    },
+  )

@@ -12,7 +12,9 @@ export interface ArchitectureMismatch {
 
 /** The end of a sentence about an adapter that is for another architecture. */
 export const madeFor = (architectureMismatch: ArchitectureMismatch | undefined): string =>
-  architectureMismatch === undefined ? '' : `; it looks like an adapter for ${architectureMismatch.adapter}, and the model is ${architectureMismatch.model}`
+  architectureMismatch === undefined
+    ? ''
+    : `; it looks like an adapter for ${architectureMismatch.adapter}, and the model is ${architectureMismatch.model}`
 
 /** An alpha that is not one number. */
 export const alphaNotScalar = (at: Place, adapter: string, tensor: string, shape: readonly number[]): Diagnostic =>
@@ -30,10 +32,14 @@ export const ambiguousName = (at: Place, adapter: string, name: string, targets:
 
 /** The header of an adapter should say how it is scaled, and what stands there cannot be read. */
 export const badAdapterMetadata = (at: Place, adapter: string): Diagnostic =>
-  entry('bad-adapter-config', `\`lora_adapter_metadata\` in the header of ${adapter} is not a JSON object, so its scale is not known`, {
-    at,
-    help: 'get the file again from where the adapter came from',
-  })
+  entry(
+    'bad-adapter-config',
+    `\`lora_adapter_metadata\` in the header of ${adapter} is not a JSON object, so its scale is not known`,
+    {
+      at,
+      help: 'get the file again from where the adapter came from',
+    },
+  )
 
 /** An alpha that no scale can be made of. */
 export const badAlpha = (at: Place, adapter: string, tensor: string, value: number): Diagnostic =>
@@ -51,7 +57,12 @@ export const badRank = (at: Place, adapter: string, module: string, reason: stri
 
 /** Tags that are not the JSON they should be. */
 export const badTags = (path: string, reason: string): Diagnostic =>
-  warning('bad-tags', path, `\`ss_tag_frequency\` in the metadata of ${path} cannot be read: ${reason}`, 'ignore this unless you need its tags: the adapter itself works')
+  warning(
+    'bad-tags',
+    path,
+    `\`ss_tag_frequency\` in the metadata of ${path} cannot be read: ${reason}`,
+    'ignore this unless you need its tags: the adapter itself works',
+  )
 
 /** What PEFT names its adapters' tensors says nothing of their scale. */
 export const configMissing = (at: Place, adapter: string): Diagnostic =>
@@ -62,27 +73,49 @@ export const configMissing = (at: Place, adapter: string): Diagnostic =>
 
 /** The config beside an adapter is no JSON. */
 export const configNotJson = (path: string, reason: string): Diagnostic =>
-  refusal('adapter-config-not-json', path, `${path} is not JSON: ${reason}`, 'download the file again from where the adapter came from')
+  refusal(
+    'adapter-config-not-json',
+    path,
+    `${path} is not JSON: ${reason}`,
+    'download the file again from where the adapter came from',
+  )
 
 /** A difference that is not of the shape of what it is added to. */
 export const deltaShape = (
-  at: Place, adapter: string, module: string, delta: readonly number[], tensor: string, shape: readonly number[], architectureMismatch?: ArchitectureMismatch,
+  at: Place,
+  adapter: string,
+  module: string,
+  delta: readonly number[],
+  tensor: string,
+  shape: readonly number[],
+  architectureMismatch?: ArchitectureMismatch,
 ): Diagnostic =>
-  entry('adapter-shape', `${quoteName(module)} of ${adapter} makes a difference of ${list(delta)}, and ${quoteName(tensor)} is ${list(shape)}${madeFor(architectureMismatch)}`, {
-    at,
-    help: 'use an adapter that was trained on this architecture',
-  })
+  entry(
+    'adapter-shape',
+    `${quoteName(module)} of ${adapter} makes a difference of ${list(delta)}, and ${quoteName(tensor)} is ${list(shape)}${madeFor(architectureMismatch)}`,
+    {
+      at,
+      help: 'use an adapter that was trained on this architecture',
+    },
+  )
 
 /** Numbers that nothing can be computed with. */
 export const factorDtype = (at: Place, tensor: string, holder: string, dtype: string): Diagnostic =>
-  entry('adapter-dtype', `${quoteName(tensor)} of ${holder} is ${dtype}; the tensors of an adapter must be floating point`, {
-    at,
-    help: 'save it as F32, F16 or BF16 with the program it comes from',
-  })
+  entry(
+    'adapter-dtype',
+    `${quoteName(tensor)} of ${holder} is ${dtype}; the tensors of an adapter must be floating point`,
+    {
+      at,
+      help: 'save it as F32, F16 or BF16 with the program it comes from',
+    },
+  )
 
 /** A pair of factors lacks one. */
 export const factorMissing = (at: Place, adapter: string, module: string, missing: readonly string[]): Diagnostic =>
-  entry('factor-missing', `${quoteName(module)} of ${adapter} has no ${missing.join(' and no ')}`, { at, help: 'download the file again: it is incomplete' })
+  entry('factor-missing', `${quoteName(module)} of ${adapter} has no ${missing.join(' and no ')}`, {
+    at,
+    help: 'download the file again: it is incomplete',
+  })
 
 /** Where a factor goes and what it has to be there; `rows` are the part of the weight that it is for. */
 export interface FactorPlace {
@@ -98,24 +131,41 @@ export interface FactorPlace {
 }
 
 /** A factor of another shape than its target and its rank ask for. */
-export const factorShape = (at: Place, { adapter, module, factor, found, wanted, rank, tensor, shape, rows }: FactorPlace, architectureMismatch?: ArchitectureMismatch): Diagnostic => {
+export const factorShape = (
+  at: Place,
+  { adapter, module, factor, found, wanted, rank, tensor, shape, rows }: FactorPlace,
+  architectureMismatch?: ArchitectureMismatch,
+): Diagnostic => {
   const target = `${rows === undefined ? '' : `rows ${rows.first} to ${rows.first + rows.count - 1} of `}${quoteName(tensor)}, which is ${list(shape)}`
-  return entry('adapter-shape', `${quoteName(factor)} of ${adapter} is ${list(found)}, but ${quoteName(module)} needs ${list(wanted)}: its rank is ${rank}, and it changes ${target}${madeFor(architectureMismatch)}`, {
-    at,
-    help: 'use an adapter that was trained on this architecture; if this one was, the file is damaged: get it again',
-  })
+  return entry(
+    'adapter-shape',
+    `${quoteName(factor)} of ${adapter} is ${list(found)}, but ${quoteName(module)} needs ${list(wanted)}: its rank is ${rank}, and it changes ${target}${madeFor(architectureMismatch)}`,
+    {
+      at,
+      help: 'use an adapter that was trained on this architecture; if this one was, the file is damaged: get it again',
+    },
+  )
 }
 
 /** A file without anything that adapters consist of; `title` is the architecture of a whole model. */
-export const notAnAdapter = (at: Place, adapter: string, tensors: readonly string[], title?: string): Diagnostic => title !== undefined
-  ? entry('model-as-adapter', `${adapter} is a whole model (${title}), not an adapter`, { at, help: 'list it under `models`, and merge it with `merge.blend` or `merge.add_difference`' })
-  : entry('not-an-adapter', `${adapter} contains no adapter weights; its tensors are ${listNames(tensors, 3)}`, {
-    at,
-    help: 'name a LoRA here; a whole model belongs under `models`',
-  })
+export const notAnAdapter = (at: Place, adapter: string, tensors: readonly string[], title?: string): Diagnostic =>
+  title !== undefined
+    ? entry('model-as-adapter', `${adapter} is a whole model (${title}), not an adapter`, {
+        at,
+        help: 'list it under `models`, and merge it with `merge.blend` or `merge.add_difference`',
+      })
+    : entry('not-an-adapter', `${adapter} contains no adapter weights; its tensors are ${listNames(tensors, 3)}`, {
+        at,
+        help: 'name a LoRA here; a whole model belongs under `models`',
+      })
 
 /** Nothing of an adapter fits the model. */
-export const nothingMatched = (at: Place, adapter: string, model: string, architectureMismatch?: ArchitectureMismatch): Diagnostic =>
+export const nothingMatched = (
+  at: Place,
+  adapter: string,
+  model: string,
+  architectureMismatch?: ArchitectureMismatch,
+): Diagnostic =>
   entry('adapter-matches-nothing', `no tensor of ${adapter} has a target in ${model}${madeFor(architectureMismatch)}`, {
     at,
     help: 'use an adapter that was trained on this architecture; `smelt inspect` shows the names of both',
@@ -123,21 +173,33 @@ export const nothingMatched = (at: Place, adapter: string, model: string, archit
 
 /** A module's tensor that cannot be changed the way an adapter asks for. */
 export const rearranged = (at: Place, adapter: string, module: string, tensor: string): Diagnostic =>
-  entry('adapter-rearranged', `${quoteName(module)} of ${adapter} is stored transposed, compared with ${quoteName(tensor)}, which smelt does not undo`, {
-    at,
-    help: 'convert the adapter to the names of the original model, or leave this module out of it',
-  })
+  entry(
+    'adapter-rearranged',
+    `${quoteName(module)} of ${adapter} is stored transposed, compared with ${quoteName(tensor)}, which smelt does not undo`,
+    {
+      at,
+      help: 'convert the adapter to the names of the original model, or leave this module out of it',
+    },
+  )
 
 /** A module has a tensor of one role twice: adapters that were saved together. */
 export const twoInOne = (at: Place, adapter: string, tensors: readonly string[]): Diagnostic =>
-  entry('two-adapters', `${adapter} holds more than one adapter: ${listNames(tensors, 3)} are for modules that have others already`, {
-    at,
-    help: 'save the adapter you want in a file of its own',
-  })
+  entry(
+    'two-adapters',
+    `${adapter} holds more than one adapter: ${listNames(tensors, 3)} are for modules that have others already`,
+    {
+      at,
+      help: 'save the adapter you want in a file of its own',
+    },
+  )
 
 /** A kind of adapter that smelt does not apply. */
 export const unsupportedAdapter = (at: Place, adapter: string, kind: string, evidence: string): Diagnostic =>
-  entry('adapter-unsupported', `${adapter} holds ${kind}, as ${evidence} shows, which this version of smelt cannot apply`, {
-    at,
-    help: 'apply it with the program it was made for, or convert it to a plain LoRA',
-  })
+  entry(
+    'adapter-unsupported',
+    `${adapter} holds ${kind}, as ${evidence} shows, which this version of smelt cannot apply`,
+    {
+      at,
+      help: 'apply it with the program it was made for, or convert it to a plain LoRA',
+    },
+  )

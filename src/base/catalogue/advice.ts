@@ -5,7 +5,13 @@ const code = (text: string): string => `\`${text.length > 60 ? `${text.slice(0, 
 
 /** The same problem with better advice, and with another sentence where one is given. */
 const advise = (problem: Diagnostic, help: string, message = problem.message): Diagnostic =>
-  entry(problem.code, message, { at: problem.at, related: problem.related, severity: problem.severity, blame: problem.blame, help })
+  entry(problem.code, message, {
+    at: problem.at,
+    related: problem.related,
+    severity: problem.severity,
+    blame: problem.blame,
+    help,
+  })
 
 /** What both sides of a merge are called in a recipe, for sentences about shares. */
 const SHARES = {
@@ -14,9 +20,12 @@ const SHARES = {
   density: 'the share of the difference that is kept',
 } as const
 
-const written = (name: string, number: number | undefined): string => (number === undefined ? code(name) : code(`${name}: ${number}`))
-const turn = (number: number | undefined): number | undefined => (number === undefined ? undefined : Number((1 - number).toPrecision(12)))
-const meaning = (own: string): string => (own in SHARES ? `${code(own)} is ${SHARES[own as keyof typeof SHARES]}` : code(own))
+const written = (name: string, number: number | undefined): string =>
+  number === undefined ? code(name) : code(`${name}: ${number}`)
+const turn = (number: number | undefined): number | undefined =>
+  number === undefined ? undefined : Number((1 - number).toPrecision(12))
+const meaning = (own: string): string =>
+  own in SHARES ? `${code(own)} is ${SHARES[own as keyof typeof SHARES]}` : code(own)
 
 /** A parameter that other programs call otherwise, with the same number. */
 export const otherWord = (problem: Diagnostic, word: string, own: string, number: number | undefined): Diagnostic =>
@@ -24,37 +33,75 @@ export const otherWord = (problem: Diagnostic, word: string, own: string, number
 
 /** A parameter whose number points the other way in other programs. */
 export const turnedWord = (problem: Diagnostic, word: string, own: string, number: number | undefined): Diagnostic => {
-  const other = own === 'keep' ? 'the share of the second model' : own === 'drop' ? 'the share that is kept' : 'the share that is dropped'
-  return advise(problem, `write ${number === undefined ? `${code(own)} with every number turned round (1 − ${word})` : written(own, turn(number))}: ${written(word, number)} elsewhere is ${other}, and ${meaning(own)}`)
+  const other =
+    own === 'keep'
+      ? 'the share of the second model'
+      : own === 'drop'
+        ? 'the share that is kept'
+        : 'the share that is dropped'
+  return advise(
+    problem,
+    `write ${number === undefined ? `${code(own)} with every number turned round (1 − ${word})` : written(own, turn(number))}: ${written(word, number)} elsewhere is ${other}, and ${meaning(own)}`,
+  )
 }
 
 /** A parameter whose number points either way, by the program it comes from. */
 export const eitherWord = (problem: Diagnostic, word: string, own: string, number: number | undefined): Diagnostic =>
-  advise(problem, number === undefined
-    ? `write ${code(own)}: ${meaning(own)}. In ComfyUI ${code(word)} is that too; where it is the share of the second model, write 1 − ${word}`
-    : `write ${written(own, number)} if ${code(word)} is the share of the first model, as in ComfyUI, or ${written(own, turn(number))} if it is that of the second: ${meaning(own)}`)
+  advise(
+    problem,
+    number === undefined
+      ? `write ${code(own)}: ${meaning(own)}. In ComfyUI ${code(word)} is that too; where it is the share of the second model, write 1 − ${word}`
+      : `write ${written(own, number)} if ${code(word)} is the share of the first model, as in ComfyUI, or ${written(own, turn(number))} if it is that of the second: ${meaning(own)}`,
+  )
 
 /** A parameter that each model of a list has for itself. */
-export const ofEachModel = (problem: Diagnostic, key: string, models: readonly string[], shareOf: (model: number) => number | undefined): Diagnostic =>
-  advise(problem, `give it to each model: \`models: [${models.slice(0, 2).map((model, i) => `{ model: ${model}, ${key}: ${shareOf(i) ?? '…'} }`).join(', ')}${models.length > 2 ? ', …' : ''}]\``, `${code(key)} belongs to each model, not to the whole step`)
+export const ofEachModel = (
+  problem: Diagnostic,
+  key: string,
+  models: readonly string[],
+  shareOf: (model: number) => number | undefined,
+): Diagnostic =>
+  advise(
+    problem,
+    `give it to each model: \`models: [${models
+      .slice(0, 2)
+      .map((model, i) => `{ model: ${model}, ${key}: ${shareOf(i) ?? '…'} }`)
+      .join(', ')}${models.length > 2 ? ', …' : ''}]\``,
+    `${code(key)} belongs to each model, not to the whole step`,
+  )
 
 /** A key of an output that is written in a step. */
 export const ofOutput = (problem: Diagnostic, key: string): Diagnostic =>
-  advise(problem, `write ${code(key)} under \`outputs\`, beside the \`path\` of the file`, `${code(key)} belongs to an output, not to a step`)
+  advise(
+    problem,
+    `write ${code(key)} under \`outputs\`, beside the \`path\` of the file`,
+    `${code(key)} belongs to an output, not to a step`,
+  )
 
 /** Parameters in a map of their own, as mergekit has them. */
 export const withoutNesting = (problem: Diagnostic, key: string, inside: readonly string[]): Diagnostic =>
-  advise(problem, `write ${inside.length === 0 ? 'its keys' : inside.slice(0, 4).map(code).join(', ')} one level higher, in place of ${code(key)}`)
+  advise(
+    problem,
+    `write ${inside.length === 0 ? 'its keys' : inside.slice(0, 4).map(code).join(', ')} one level higher, in place of ${code(key)}`,
+  )
 
 /** A list of models for an operator of two. */
 export const twoModels = (problem: Diagnostic, op: string, models: readonly string[]): Diagnostic =>
-  advise(problem, models.length > 2
-    ? `use \`merge.linear\`, which takes any number of \`models\`; ${code(op)} takes two, \`a\` and \`b\``
-    : `write \`a: ${models[0] ?? 'first'}\` and \`b: ${models[1] ?? 'second'}\` in place of \`models\``, `${code(op)} takes two models, \`a\` and \`b\`, not a list`)
+  advise(
+    problem,
+    models.length > 2
+      ? `use \`merge.linear\`, which takes any number of \`models\`; ${code(op)} takes two, \`a\` and \`b\``
+      : `write \`a: ${models[0] ?? 'first'}\` and \`b: ${models[1] ?? 'second'}\` in place of \`models\``,
+    `${code(op)} takes two models, \`a\` and \`b\`, not a list`,
+  )
 
 /** Two models by name for an operator of a list. */
 export const listOfModels = (problem: Diagnostic, op: string, models: readonly string[]): Diagnostic =>
-  advise(problem, `write \`models: [${models.join(', ')}]\``, `${code(op)} takes a list of \`models\`, not \`a\` and \`b\``)
+  advise(
+    problem,
+    `write \`models: [${models.join(', ')}]\``,
+    `${code(op)} takes a list of \`models\`, not \`a\` and \`b\``,
+  )
 
 /** Advice on keys, for a command line that has them as options. */
 export const asOptions = (problem: Diagnostic): Diagnostic =>
@@ -70,7 +117,11 @@ export const otherDtype = (problem: Diagnostic, word: string, own: string): Diag
 
 /** An operator named without its family. */
 export const wholeOperator = (problem: Diagnostic, found: string, names: readonly string[]): Diagnostic =>
-  advise(problem, `write the whole name: ${names.map(code).join(' or ')}`, `${code(found)} is not the whole name of an operator`)
+  advise(
+    problem,
+    `write the whole name: ${names.map(code).join(' or ')}`,
+    `${code(found)} is not the whole name of an operator`,
+  )
 
 /** A step that names its operator under another key. */
 export const opInstead = (problem: Diagnostic, word: string, value: string): Diagnostic =>

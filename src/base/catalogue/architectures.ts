@@ -10,17 +10,26 @@ export const noBlockWeightList = (architecture: string, at?: Place): Diagnostic 
   })
 
 /** A block-weight list of a length that the architecture's lists do not have. */
-export const wrongBlockWeightCount = (architecture: string, given: number, allowed: readonly number[], at?: Place): Diagnostic =>
+export const wrongBlockWeightCount = (
+  architecture: string,
+  given: number,
+  allowed: readonly number[],
+  at?: Place,
+): Diagnostic =>
   entry('wrong-block-weight-count', `${architecture} takes ${allowed.join(' or ')} block weights, not ${given}`, {
     at,
     help: 'see `smelt ops weights.mbw` for the positions; a list made for another architecture does not fit',
   })
 
 /** What a model of no known architecture shows of itself, as the end of a sentence; empty for one without tensors. */
-export const seenInstead = ({ resemblance, beginnings }: {
+export const seenInstead = ({
+  resemblance,
+  beginnings,
+}: {
   readonly resemblance: { readonly title: string; readonly fitting: number; readonly tensors: number } | undefined
   readonly beginnings: readonly string[]
 }): string => {
-  if (resemblance !== undefined) return `only ${resemblance.fitting} of ${resemblance.tensors} tensors are named as in ${resemblance.title}`
+  if (resemblance !== undefined)
+    return `only ${resemblance.fitting} of ${resemblance.tensors} tensors are named as in ${resemblance.title}`
   return beginnings.length === 0 ? '' : `the names begin with ${listNames(beginnings, 5)}`
 }

@@ -2,15 +2,24 @@ import type { Diagnostic } from '../diagnostic.js'
 import { didYouMean } from '../suggest.js'
 import { entry } from './entry.js'
 
-const option = (name: string) => ({ at: { type: 'option', name }, blame: 'usage' } as const)
+const option = (name: string) => ({ at: { type: 'option', name }, blame: 'usage' }) as const
 
 /** A mistake in smelt itself; `details` is what the program knows of it. */
 export const bug = (details: string): Diagnostic =>
-  entry('bug', `internal error: ${details}`, { blame: 'run', help: 'please report it, with the recipe; outputs under their final names are complete' })
+  entry('bug', `internal error: ${details}`, {
+    blame: 'run',
+    help: 'please report it, with the recipe; outputs under their final names are complete',
+  })
 
 /** A command line that does not fit; `message` is the parser's own sentence. */
 export const commandLine = (message: string, command: string, advice?: string): Diagnostic =>
-  entry('command-line', message, { blame: 'usage', help: advice?.endsWith('?') === true ? advice : `${advice === undefined ? '' : `${advice}; `}run \`${command} --help\` for its options` })
+  entry('command-line', message, {
+    blame: 'usage',
+    help:
+      advice?.endsWith('?') === true
+        ? advice
+        : `${advice === undefined ? '' : `${advice}; `}run \`${command} --help\` for its options`,
+  })
 
 /** A device that there is not. */
 export const deviceUnknown = (device: string): Diagnostic =>
@@ -21,10 +30,14 @@ export const deviceUnknown = (device: string): Diagnostic =>
 
 /** A folder for a recipe cannot be there. */
 export const folderNotMade = (folder: string): Diagnostic =>
-  entry('folder-not-made', `cannot create the folder ${folder}: the folder above it is missing, or a file is in the way`, {
-    at: { type: 'file', path: folder },
-    help: 'name a folder that exists, or a new one in it',
-  })
+  entry(
+    'folder-not-made',
+    `cannot create the folder ${folder}: the folder above it is missing, or a file is in the way`,
+    {
+      at: { type: 'file', path: folder },
+      help: 'name a folder that exists, or a new one in it',
+    },
+  )
 
 /** The folder has no model a recipe could be written for. */
 export const noModelsHere = (folder: string): Diagnostic =>
@@ -35,11 +48,17 @@ export const noModelsHere = (folder: string): Diagnostic =>
 
 /** Standard output takes no more. */
 export const outputLost = (reason: string): Diagnostic =>
-  entry('output-lost', `the output of this command could not be written: ${reason}`, { blame: 'retry', help: 'free some space, or write it somewhere else' })
+  entry('output-lost', `the output of this command could not be written: ${reason}`, {
+    blame: 'retry',
+    help: 'free some space, or write it somewhere else',
+  })
 
 /** There is a recipe already. */
 export const recipeExists = (path: string): Diagnostic =>
-  entry('recipe-exists', `${path} already exists`, { at: { type: 'file', path }, help: 'pass `--force` to replace it, or name another folder' })
+  entry('recipe-exists', `${path} already exists`, {
+    at: { type: 'file', path },
+    help: 'pass `--force` to replace it, or name another folder',
+  })
 
 /** A part of the machine that the build needs does not work. */
 export const runtimeBroken = (part: string, reason: string, help: string): Diagnostic =>
@@ -47,16 +66,25 @@ export const runtimeBroken = (part: string, reason: string, help: string): Diagn
 
 /** `--set` without a name or a value. */
 export const setMalformed = (text: string): Diagnostic =>
-  entry('set-malformed', `\`--set ${text}\` has no \`=\`: \`--set\` needs name=value`, { ...option('--set'), help: 'write `--set name=value`, for example `--set keep=0.7`' })
+  entry('set-malformed', `\`--set ${text}\` has no \`=\`: \`--set\` needs name=value`, {
+    ...option('--set'),
+    help: 'write `--set name=value`, for example `--set keep=0.7`',
+  })
 
 /** A stop was asked for. */
 export const stopping = (): Diagnostic =>
-  entry('stopping', 'stopping after this chunk', { severity: 'warning', blame: 'run', help: 'interrupt again to stop at once' })
+  entry('stopping', 'stopping after this chunk', {
+    severity: 'warning',
+    blame: 'run',
+    help: 'interrupt again to stop at once',
+  })
 
 /** No operator has this name; `like` is what smelt calls what other programs call so. */
 export const unknownOperator = (name: string, known: Iterable<string>, like?: string): Diagnostic =>
   entry('unknown-operator', `unknown operator \`${name}\``, {
-    ...option(name), help: like === undefined ? didYouMean(name, known) ?? 'run `smelt ops` to list them' : `smelt calls it \`${like}\``,
+    ...option(name),
+    help:
+      like === undefined ? (didYouMean(name, known) ?? 'run `smelt ops` to list them') : `smelt calls it \`${like}\``,
   })
 
 /** A number of workers that makes no sense. */
@@ -68,10 +96,14 @@ export const workersOutOfRange = (text: string, least: number, most: number): Di
 
 /** The store could not be cleared. */
 export const cacheLeft = (folder: string, reason: string): Diagnostic =>
-  entry('cache-left', `could not remove everything in ${folder}: ${reason}`, { blame: 'run', help: 'check the permissions of the folder, or delete it yourself: it holds only a cache' })
+  entry('cache-left', `could not remove everything in ${folder}: ${reason}`, {
+    blame: 'run',
+    help: 'check the permissions of the folder, or delete it yourself: it holds only a cache',
+  })
 
 /** `smelt why` was asked about something that is no step. */
 export const noSuchStep = (name: string, steps: readonly string[], similar: string | undefined): Diagnostic =>
   entry('no-such-step', `this recipe has no step \`${name}\``, {
-    blame: 'usage', help: similar ?? `ask about one of ${steps.map((s) => `\`${s}\``).join(', ')}`,
+    blame: 'usage',
+    help: similar ?? `ask about one of ${steps.map((s) => `\`${s}\``).join(', ')}`,
   })

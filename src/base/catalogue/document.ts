@@ -6,7 +6,8 @@ const MOST_LISTED = 12
 
 /** Endings of files that are given in place of a recipe. */
 const MODEL = /\.(?:safetensors|sft|ckpt|pt|pth|bin|gguf)$/i
-const NAME_A_RECIPE = 'name a recipe: `smelt init` writes one for the models of a folder, and `smelt inspect` shows what a model holds'
+const NAME_A_RECIPE =
+  'name a recipe: `smelt init` writes one for the models of a folder, and `smelt inspect` shows what a model holds'
 
 const inText = (range: Range): Place => ({ type: 'text', range })
 
@@ -20,7 +21,8 @@ const code = (text: string): string => `\`${cut(text)}\``
 const about = (subject: string | undefined): string => (subject === undefined ? '' : `${subject}: `)
 
 const list = (names: readonly string[]): string =>
-  names.slice(0, MOST_LISTED).map(code).join(', ') + (names.length > MOST_LISTED ? ` and ${names.length - MOST_LISTED} more` : '')
+  names.slice(0, MOST_LISTED).map(code).join(', ') +
+  (names.length > MOST_LISTED ? ` and ${names.length - MOST_LISTED} more` : '')
 
 /** True for what follows a `*` or `!` in a layer pattern, and in no alias or tag. */
 const isPattern = (rest: string): boolean => /^[^!]*[*.:?{[]/.test(rest)
@@ -52,18 +54,32 @@ export const controlCharacter = (at: Range, point: number): Diagnostic => {
 
 /** A number with a decimal comma in a flow map or list, where commas separate. */
 export const decimalComma = (at: Range, text: string): Diagnostic =>
-  entry('decimal-comma', `${code(text)} is two values: a comma separates`, { at: inText(at), help: `write the number with a decimal point: ${code(text.replace(',', '.'))}` })
+  entry('decimal-comma', `${code(text)} is two values: a comma separates`, {
+    at: inText(at),
+    help: `write the number with a decimal point: ${code(text.replace(',', '.'))}`,
+  })
 
 /** A `%` line other than `%YAML 1.2`. */
 export const directive = (at: Range, text: string): Diagnostic =>
-  entry('directive', `the directive ${code(text)} is not supported`, { at: inText(at), help: 'delete the line; documents are YAML 1.2' })
+  entry('directive', `the directive ${code(text)} is not supported`, {
+    at: inText(at),
+    help: 'delete the line; documents are YAML 1.2',
+  })
 
 /** A document over the size limit. */
 export const documentTooLarge = (path: string, bytes: number, limit: number): Diagnostic =>
-  entry('document-too-large', MODEL.test(path) ? `${path} is a model, not a recipe` : `${path} holds ${bytes} bytes, and a document may hold ${limit}`, {
-    at: { type: 'file', path },
-    help: MODEL.test(path) ? NAME_A_RECIPE : 'check that this is the recipe and not a model; split a recipe that is really this long',
-  })
+  entry(
+    'document-too-large',
+    MODEL.test(path)
+      ? `${path} is a model, not a recipe`
+      : `${path} holds ${bytes} bytes, and a document may hold ${limit}`,
+    {
+      at: { type: 'file', path },
+      help: MODEL.test(path)
+        ? NAME_A_RECIPE
+        : 'check that this is the recipe and not a model; split a recipe that is really this long',
+    },
+  )
 
 /** The same key twice in one map. */
 export const duplicateKey = (at: Range, key: string, first: Range): Diagnostic =>
@@ -99,22 +115,34 @@ export const mergeKey = (at: Range): Diagnostic =>
   })
 
 /** A map without a key it must have; `expected` says what the key's value is. */
-export const missingKey = (at: Range, subject: string | undefined, key: string, expected: string | undefined): Diagnostic =>
+export const missingKey = (
+  at: Range,
+  subject: string | undefined,
+  key: string,
+  expected: string | undefined,
+): Diagnostic =>
   entry('missing-key', `${subject ?? 'the recipe'} has no ${code(key)}`, {
     at: inText(at),
     help: `add the key ${code(key)}${expected === undefined ? '' : `: ${cut(expected, 200)}`}`,
   })
 
 /** True for the problem that a map lacks this key. */
-export const tellsMissing = ({ code: name, message }: Diagnostic, key: string): boolean => name === 'missing-key' && message.endsWith(`has no ${code(key)}`)
+export const tellsMissing = ({ code: name, message }: Diagnostic, key: string): boolean =>
+  name === 'missing-key' && message.endsWith(`has no ${code(key)}`)
 
 /** A key that is only allowed together with another. */
 export const missingPartner = (at: Range, key: string, partner: string): Diagnostic =>
-  entry('missing-partner', `${code(key)} needs ${code(partner)} beside it`, { at: inText(at), help: `add ${code(partner)}, or delete ${code(key)}` })
+  entry('missing-partner', `${code(key)} needs ${code(partner)} beside it`, {
+    at: inText(at),
+    help: `add ${code(partner)}, or delete ${code(key)}`,
+  })
 
 /** How many problems of a document are not shown. */
 export const moreProblems = (count: number, at: Place | undefined): Diagnostic =>
-  entry('more-problems', `and ${amount(count, 'more problem')}, the first of them here`, { at, help: 'fix the errors above first' })
+  entry('more-problems', `and ${amount(count, 'more problem')}, the first of them here`, {
+    at,
+    help: 'fix the errors above first',
+  })
 
 /** Maps and lists inside each other, deeper than `limit`. */
 export const nestedTooDeep = (at: Range, limit: number): Diagnostic =>
@@ -125,11 +153,25 @@ export const nestedTooDeep = (at: Range, limit: number): Diagnostic =>
 
 /** An infinity, a NaN, or a number too large for a double. */
 export const nonFinite = (at: Range, text: string): Diagnostic =>
-  entry('non-finite', `${code(text)} is not a finite number`, { at: inText(at), help: 'write a number below 1.8e308, or put it in quotes if it is a string' })
+  entry('non-finite', `${code(text)} is not a finite number`, {
+    at: inText(at),
+    help: 'write a number below 1.8e308, or put it in quotes if it is a string',
+  })
 
 /** A key that YAML reads as a number, a boolean, null, a map, a list or an alias. */
 export const nonStringKey = (at: Range, text: string): Diagnostic =>
-  entry('non-string-key', text.startsWith('*') ? `${code(text.replace(/:$/, ''))} begins with \`*\`, which YAML reads as an alias` : `the key ${code(text)} is not a string`, { at: inText(at), help: text.startsWith('*') ? `put the pattern in quotes: ${code(`"${text.replace(/:$/, '')}"`)}` : 'put the key in quotes' })
+  entry(
+    'non-string-key',
+    text.startsWith('*')
+      ? `${code(text.replace(/:$/, ''))} begins with \`*\`, which YAML reads as an alias`
+      : `the key ${code(text)} is not a string`,
+    {
+      at: inText(at),
+      help: text.startsWith('*')
+        ? `put the pattern in quotes: ${code(`"${text.replace(/:$/, '')}"`)}`
+        : 'put the key in quotes',
+    },
+  )
 
 /** A value that fits none of several forms; `similar` are texts it might have meant. */
 export const noSuchForm = (
@@ -140,7 +182,9 @@ export const noSuchForm = (
   similar: string | undefined,
 ): Diagnostic => {
   const expected = [...new Set(forms.map((form) => cut(form.expected, 120)))]
-  const explained = forms.filter((form) => form.description !== undefined).map((form) => `${cut(form.expected, 120)}: ${cut(form.description!, 200)}`)
+  const explained = forms
+    .filter((form) => form.description !== undefined)
+    .map((form) => `${cut(form.expected, 120)}: ${cut(form.description!, 200)}`)
   return entry('no-such-form', `${about(subject)}expected ${expected.join(', or ')}; found ${found}`, {
     at: inText(at),
     help: similar ?? (explained.length > 0 ? `write ${explained.join('; or ')}` : `write ${expected[0]!}`),
@@ -148,11 +192,24 @@ export const noSuchForm = (
 }
 
 /** A text that is none of the allowed ones. */
-export const notOneOf = (at: Range, subject: string | undefined, found: string, written: string, allowed: readonly string[]): Diagnostic => {
-  const choices = allowed.length > MOST_LISTED ? `one of ${allowed.length} names` : allowed.length > 1 ? `one of ${list(allowed)}` : list(allowed)
+export const notOneOf = (
+  at: Range,
+  subject: string | undefined,
+  found: string,
+  written: string,
+  allowed: readonly string[],
+): Diagnostic => {
+  const choices =
+    allowed.length > MOST_LISTED
+      ? `one of ${allowed.length} names`
+      : allowed.length > 1
+        ? `one of ${list(allowed)}`
+        : list(allowed)
   return entry('not-one-of', `${about(subject)}expected ${choices}; found ${found}`, {
     at: inText(at),
-    help: didYouMean(written, allowed) ?? (allowed.length === 1 ? `write ${list(allowed)}` : `write one of ${list(allowed)}`),
+    help:
+      didYouMean(written, allowed) ??
+      (allowed.length === 1 ? `write ${list(allowed)}` : `write one of ${list(allowed)}`),
   })
 }
 
@@ -177,11 +234,25 @@ const NUMBER_FLAWS = {
 } as const
 
 /** A number that is written as YAML reads no number. */
-export const numberAsText = (at: Range, subject: string | undefined, found: string, { number, flaw }: MeantNumber): Diagnostic =>
-  entry('number-as-text', `${about(subject)}expected a number; found ${found}`, { at: inText(at), help: `write it ${NUMBER_FLAWS[flaw]}: \`${number}\`` })
+export const numberAsText = (
+  at: Range,
+  subject: string | undefined,
+  found: string,
+  { number, flaw }: MeantNumber,
+): Diagnostic =>
+  entry('number-as-text', `${about(subject)}expected a number; found ${found}`, {
+    at: inText(at),
+    help: `write it ${NUMBER_FLAWS[flaw]}: \`${number}\``,
+  })
 
 /** A number outside its bounds; `percent` is what it would be as a percentage. */
-export const outOfRange = (at: Range, subject: string | undefined, expected: string, found: string, percent?: number): Diagnostic =>
+export const outOfRange = (
+  at: Range,
+  subject: string | undefined,
+  expected: string,
+  found: string,
+  percent?: number,
+): Diagnostic =>
   entry('out-of-range', `${about(subject)}expected ${cut(expected, 200)}; found ${found}`, {
     at: inText(at),
     help: percent === undefined ? 'choose a number within these bounds' : `write \`${percent}\` for ${found} percent`,
@@ -189,14 +260,21 @@ export const outOfRange = (at: Range, subject: string | undefined, expected: str
 
 /** An alias inside the value that it stands for. */
 export const recursiveAlias = (at: Range, name: string): Diagnostic =>
-  entry('recursive-alias', `the alias ${code(`*${name}`)} is inside the value it stands for`, { at: inText(at), help: 'write the inner value out' })
+  entry('recursive-alias', `the alias ${code(`*${name}`)} is inside the value it stands for`, {
+    at: inText(at),
+    help: 'write the inner value out',
+  })
 
 /** A rule of the schema that has no sentence of its own; `rule` is the validator's wording. */
 export const ruleBroken = (at: Range, subject: string | undefined, rule: string): Diagnostic =>
-  entry('rule-broken', `${about(subject)}${rule}`, { at: inText(at), help: 'change the value so that it keeps this rule' })
+  entry('rule-broken', `${about(subject)}${rule}`, {
+    at: inText(at),
+    help: 'change the value so that it keeps this rule',
+  })
 
 const SYNTAX_HELP: Readonly<Record<string, string>> = {
-  BAD_DQ_ESCAPE: 'inside double quotes a backslash starts an escape: write `\\\\` for a backslash, or use single quotes',
+  BAD_DQ_ESCAPE:
+    'inside double quotes a backslash starts an escape: write `\\\\` for a backslash, or use single quotes',
   BAD_INDENT: 'give all entries of a map or list the same indent, deeper than the key they belong to',
   BAD_SCALAR_START: 'put the value in quotes',
   BLOCK_AS_IMPLICIT_KEY: 'start each key on a line of its own; put a string that contains `: ` in quotes',
@@ -215,7 +293,18 @@ export const syntax = (at: Range, rule: string, name: string): Diagnostic =>
 
 /** An explicit type (`!!str`, `!name`). */
 export const tag = (at: Range, text: string): Diagnostic =>
-  entry('tag', isPattern(text.slice(1)) ? `${code(text)} begins with \`!\`, which YAML reads as a tag` : `the tag ${code(text)} is not supported`, { at: inText(at), help: isPattern(text.slice(1)) ? `put the pattern in quotes: ${code(`"${text}"`)}` : 'delete it; a value in quotes is a string' })
+  entry(
+    'tag',
+    isPattern(text.slice(1))
+      ? `${code(text)} begins with \`!\`, which YAML reads as a tag`
+      : `the tag ${code(text)} is not supported`,
+    {
+      at: inText(at),
+      help: isPattern(text.slice(1))
+        ? `put the pattern in quotes: ${code(`"${text}"`)}`
+        : 'delete it; a value in quotes is a string',
+    },
+  )
 
 /** A document of more than `limit` values. */
 export const tooManyValues = (at: Range, limit: number): Diagnostic =>
@@ -223,10 +312,20 @@ export const tooManyValues = (at: Range, limit: number): Diagnostic =>
 
 /** An alias whose anchor is not written before it. */
 export const unknownAnchor = (at: Range, name: string, anchors: Iterable<string>): Diagnostic =>
-  entry('unknown-anchor', isPattern(name) ? `${code(`*${name}`)} begins with \`*\`, which YAML reads as an alias` : `the alias ${code(`*${name}`)} has no anchor before it`, {
-    at: inText(at),
-    help: didYouMean(name, anchors) ?? (isPattern(name) ? `put the pattern in quotes: ${code(`"*${name}"`)}` : `mark a value above with ${code(`&${name}`)}, or put the string in quotes`),
-  })
+  entry(
+    'unknown-anchor',
+    isPattern(name)
+      ? `${code(`*${name}`)} begins with \`*\`, which YAML reads as an alias`
+      : `the alias ${code(`*${name}`)} has no anchor before it`,
+    {
+      at: inText(at),
+      help:
+        didYouMean(name, anchors) ??
+        (isPattern(name)
+          ? `put the pattern in quotes: ${code(`"*${name}"`)}`
+          : `mark a value above with ${code(`&${name}`)}, or put the string in quotes`),
+    },
+  )
 
 /** A key that says what kind of thing a map is, with a kind that does not exist. */
 export const unknownChoice = (at: Range, key: string, found: string, choices: readonly string[]): Diagnostic =>
@@ -236,15 +335,28 @@ export const unknownChoice = (at: Range, key: string, found: string, choices: re
   })
 
 /** A key that its map does not have. */
-export const unknownKey = (at: Range, subject: string | undefined, key: string, allowed: readonly string[]): Diagnostic =>
-  entry('unknown-key', subject === undefined ? `unknown key ${code(key)}` : `${subject} has no parameter ${code(key)}`, {
-    at: inText(at),
-    help: didYouMean(key, allowed) ?? (allowed.length === 0 ? 'delete it' : `use one of ${list(allowed)}, or delete it`),
-  })
+export const unknownKey = (
+  at: Range,
+  subject: string | undefined,
+  key: string,
+  allowed: readonly string[],
+): Diagnostic =>
+  entry(
+    'unknown-key',
+    subject === undefined ? `unknown key ${code(key)}` : `${subject} has no parameter ${code(key)}`,
+    {
+      at: inText(at),
+      help:
+        didYouMean(key, allowed) ?? (allowed.length === 0 ? 'delete it' : `use one of ${list(allowed)}, or delete it`),
+    },
+  )
 
 /** A list, text or map with too few or too many parts. */
 export const wrongLength = (at: Range, subject: string | undefined, expected: string, found: number): Diagnostic =>
-  entry('wrong-length', `${about(subject)}expected ${expected}; found ${found}`, { at: inText(at), help: 'add or delete until the count is right' })
+  entry('wrong-length', `${about(subject)}expected ${expected}; found ${found}`, {
+    at: inText(at),
+    help: 'add or delete until the count is right',
+  })
 
 /** A key whose text may not be a key there. */
 export const wrongName = (at: Range, name: string, expected: string): Diagnostic =>
@@ -252,10 +364,19 @@ export const wrongName = (at: Range, name: string, expected: string): Diagnostic
 
 /** A text that does not have the form it must have. */
 export const wrongPattern = (at: Range, subject: string | undefined, expected: string, found: string): Diagnostic =>
-  entry('wrong-pattern', `${about(subject)}expected ${cut(expected, 200)}; found ${found}`, { at: inText(at), help: `write ${cut(expected, 200)}` })
+  entry('wrong-pattern', `${about(subject)}expected ${cut(expected, 200)}; found ${found}`, {
+    at: inText(at),
+    help: `write ${cut(expected, 200)}`,
+  })
 
 /** A value of another type than it must have. */
-export const wrongType = (at: Range, subject: string | undefined, expected: string, found: string, quoted: string | undefined): Diagnostic =>
+export const wrongType = (
+  at: Range,
+  subject: string | undefined,
+  expected: string,
+  found: string,
+  quoted: string | undefined,
+): Diagnostic =>
   entry('wrong-type', `${about(subject)}expected ${cut(expected, 200)}; found ${found}`, {
     at: inText(at),
     help: quoted === undefined ? `write ${cut(expected, 200)} here` : `put it in quotes: "${cut(quoted)}"`,

@@ -3,10 +3,12 @@ import { escapeControls } from '../excerpt.js'
 import { entry } from './entry.js'
 
 /** A name out of a file, fit to be printed: nothing in it can move a cursor, reverse a line or fill a screen. */
-export const quoteName = (name: string): string => `\`${escapeControls(name.length > 200 ? `${name.slice(0, 200)}…` : name)}\``
+export const quoteName = (name: string): string =>
+  `\`${escapeControls(name.length > 200 ? `${name.slice(0, 200)}…` : name)}\``
 
 /** The command that repairs a file or folder, as it can be typed. */
-export const repairCommand = (path: string): string => `\`smelt repair ${/^[\w./~+=@%,:-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`}\``
+export const repairCommand = (path: string): string =>
+  `\`smelt repair ${/^[\w./~+=@%,:-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`}\``
 
 /** The first names (or numbers) of a list, and how many more there are. */
 export const listNames = (names: readonly (string | number)[], most = 10): string => {
@@ -15,7 +17,8 @@ export const listNames = (names: readonly (string | number)[], most = 10): strin
 }
 
 /** A number of bytes, with the thousands set apart. */
-export const inBytes = (n: number | bigint): string => `${n.toLocaleString('en-US')} byte${n === 1 || n === 1n ? '' : 's'}`
+export const inBytes = (n: number | bigint): string =>
+  `${n.toLocaleString('en-US')} byte${n === 1 || n === 1n ? '' : 's'}`
 
 /** "tensor `x` of FILE", with the number of others where one stands for `count`. */
 export const ofFile = (tensor: string, path: string, count = 1): string => {
@@ -29,8 +32,14 @@ export const inFile = (path: string, tensor?: string, offset?: number): { at: Pl
 })
 
 /** An error that a file of the user's causes. */
-export const refusal = (code: string, path: string, message: string, help: string, tensor?: string, offset?: number): Diagnostic =>
-  entry(code, message, { ...inFile(path, tensor, offset), help })
+export const refusal = (
+  code: string,
+  path: string,
+  message: string,
+  help: string,
+  tensor?: string,
+  offset?: number,
+): Diagnostic => entry(code, message, { ...inFile(path, tensor, offset), help })
 
 /** A warning about a file of the user's. */
 export const warning = (code: string, path: string, message: string, help: string, tensor?: string): Diagnostic =>

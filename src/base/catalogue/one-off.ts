@@ -6,20 +6,40 @@ const list = (names: readonly string[]): string => names.map((n) => `\`${n}\``).
 
 /** More files than the operator takes. */
 export const leftOverFiles = (operator: string, files: readonly string[]): Diagnostic =>
-  entry('left-over-files', `\`${operator}\` has no input for ${list(files)}`, { ...usage, help: `leave out the extra files; \`smelt ops ${operator}\` lists the inputs` })
+  entry('left-over-files', `\`${operator}\` has no input for ${list(files)}`, {
+    ...usage,
+    help: `leave out the extra files; \`smelt ops ${operator}\` lists the inputs`,
+  })
 
 /** An option that is neither the command's nor a key of the operator. */
-export const noSuchOption = (option: string, operator: string, keys: readonly string[], near: string | undefined): Diagnostic =>
-  entry('no-such-option', `\`${operator}\` has no parameter \`${option}\``, { ...usage, help: near ?? `use one of ${list(keys.map((k) => `--${k}`))}` })
+export const noSuchOption = (
+  option: string,
+  operator: string,
+  keys: readonly string[],
+  near: string | undefined,
+): Diagnostic =>
+  entry('no-such-option', `\`${operator}\` has no parameter \`${option}\``, {
+    ...usage,
+    help: near ?? `use one of ${list(keys.map((k) => `--${k}`))}`,
+  })
 
 /** Nowhere to write the result. */
 export const outputMissing = (operator: string): Diagnostic =>
-  entry('output-missing', `\`smelt run ${operator}\` does not know where to write`, { ...usage, help: 'add `-o OUT.safetensors`, or `--print` to see the recipe' })
+  entry('output-missing', `\`smelt run ${operator}\` does not know where to write`, {
+    ...usage,
+    help: 'add `-o OUT.safetensors`, or `--print` to see the recipe',
+  })
 
 /** An option that is given twice; a parameter of each model takes its values in one. */
 export const optionTwice = (option: string): Diagnostic =>
-  entry('option-twice', `\`--${option}\` is given twice`, { ...usage, help: `give it once; for a value for each model, write them with commas: \`--${option} 1,3\`` })
+  entry('option-twice', `\`--${option}\` is given twice`, {
+    ...usage,
+    help: `give it once; for a value for each model, write them with commas: \`--${option} 1,3\``,
+  })
 
 /** An option without its value. */
 export const valueMissing = (option: string): Diagnostic =>
-  entry('value-missing', `\`--${option}\` needs a value`, { ...usage, help: `write it after the option: \`--${option} VALUE\`` })
+  entry('value-missing', `\`--${option}\` needs a value`, {
+    ...usage,
+    help: `write it after the option: \`--${option} VALUE\``,
+  })

@@ -5,7 +5,10 @@ import { entry } from './entry.js'
 const list = (shape: readonly number[]): string => `[${shape.join(', ')}]`
 
 /** The same problem met at further tensors, told once. */
-export const alsoOf = (problem: Diagnostic, more: number): Diagnostic => ({ ...problem, message: `${problem.message} (and ${more} more ${more === 1 ? 'tensor' : 'tensors'})` })
+export const alsoOf = (problem: Diagnostic, more: number): Diagnostic => ({
+  ...problem,
+  message: `${problem.message} (and ${more} more ${more === 1 ? 'tensor' : 'tensors'})`,
+})
 
 /** A step says its block weights neither as numbers nor by a preset, or in both ways. */
 export const blocksOrPreset = (at: Place): Diagnostic =>
@@ -16,10 +19,14 @@ export const blocksOrPreset = (at: Place): Diagnostic =>
 
 /** The same tensors come from two models of a combination. */
 export const combinedTwice = (at: Place, tensors: readonly string[], first: string, second: string): Diagnostic =>
-  entry('combined-twice', `\`${tensors[0]}\`${tensors.length > 1 ? ` and ${tensors.length - 1} more` : ''} is in ${first} and in ${second}`, {
-    at,
-    help: 'select disjoint layers with `model.select` before combining, or write `overlap: first`',
-  })
+  entry(
+    'combined-twice',
+    `\`${tensors[0]}\`${tensors.length > 1 ? ` and ${tensors.length - 1} more` : ''} is in ${first} and in ${second}`,
+    {
+      at,
+      help: 'select disjoint layers with `model.select` before combining, or write `overlap: first`',
+    },
+  )
 
 /** Weights are to be divided by 0. */
 export const divideByZero = (at: Place, tensor: string): Diagnostic =>
@@ -44,7 +51,10 @@ export const fillings = (at: Place, keys: readonly string[]): Diagnostic =>
 
 /** `scaled_add` would divide by 1 + t = 0. */
 export const infiniteScale = (at: Place): Diagnostic =>
-  entry('infinite-scale', '`scaled_add` divides by 2 − keep, which is 0 at `keep: 2`', { at, help: 'use another `keep`, or `method: lerp`' })
+  entry('infinite-scale', '`scaled_add` divides by 2 − keep, which is 0 at `keep: 2`', {
+    at,
+    help: 'use another `keep`, or `method: lerp`',
+  })
 
 /** A list of masks to use instead of random draws is too short or too long. */
 export const keptCount = (at: Place, found: number, expected: number): Diagnostic =>
@@ -61,7 +71,13 @@ export const maskLacks = (at: Place, tensor: string, mask: string): Diagnostic =
   })
 
 /** A mask was made for tensors of another shape. */
-export const maskShape = (at: Place, tensor: string, mask: string, found: readonly number[], expected: readonly number[]): Diagnostic =>
+export const maskShape = (
+  at: Place,
+  tensor: string,
+  mask: string,
+  found: readonly number[],
+  expected: readonly number[],
+): Diagnostic =>
   entry('mask-shape', `mask ${mask} has shape ${list(found)} for \`${tensor}\`, which is ${list(expected)}`, {
     at,
     help: 'make the mask from models of the same architecture as the models it is used on',
@@ -69,10 +85,14 @@ export const maskShape = (at: Place, tensor: string, mask: string, found: readon
 
 /** A difference and a model are to be parts of one model. */
 export const mixedSpaces = (at: Place, stranger: string, first: string): Diagnostic =>
-  entry('mixed-spaces', `one of ${stranger} and ${first} is a difference and the other a model; they cannot be parts of one`, {
-    at,
-    help: 'add the difference to a model with `model.add` first',
-  })
+  entry(
+    'mixed-spaces',
+    `one of ${stranger} and ${first} is a difference and the other a model; they cannot be parts of one`,
+    {
+      at,
+      help: 'add the difference to a model with `model.add` first',
+    },
+  )
 
 /** A model has no tensors that are named like attention. */
 export const noAttention = (at: Place, model: string): Diagnostic =>
@@ -90,7 +110,10 @@ export const noSuchPart = (at: Place, part: string, architecture: string, blocks
 
 /** A model has no token positions to write anew. */
 export const noPositions = (at: Place, model: string): Diagnostic =>
-  entry('no-positions', `${model} has no tensor \`position_ids\``, { at, help: 'remove the step: there is nothing to repair' })
+  entry('no-positions', `${model} has no tensor \`position_ids\``, {
+    at,
+    help: 'remove the step: there is nothing to repair',
+  })
 
 /** Weights are to be changed in no way, or in several ways at once. */
 export const oneOperation = (at: Place, keys: readonly string[]): Diagnostic =>
@@ -101,7 +124,10 @@ export const oneOperation = (at: Place, keys: readonly string[]): Diagnostic =>
 
 /** The parts and the shares of a partition contradict each other. */
 export const partitionParts = (at: Place, parts: number, shares: number): Diagnostic =>
-  entry('partition-parts', `\`shares\` lists ${shares} numbers for ${parts} parts`, { at, help: 'list one share for each part, or leave `parts` out' })
+  entry('partition-parts', `\`shares\` lists ${shares} numbers for ${parts} parts`, {
+    at,
+    help: 'list one share for each part, or leave `parts` out',
+  })
 
 /** The shares of a partition do not add up to 1. */
 export const partitionShares = (at: Place, sum: number): Diagnostic =>
@@ -110,7 +136,9 @@ export const partitionShares = (at: Place, sum: number): Diagnostic =>
     help: 'change them so that every parameter belongs to exactly one part',
   })
 
-/** Everything is dropped and the rest is to be scaled up to compensate for it. A warning: the result is the first model. */
+/**
+ * Everything is dropped and the rest is to be scaled up to compensate for it. A warning: the result is the first model.
+ */
 export const rescaleNothing = (at: Place): Diagnostic =>
   entry('rescale-nothing', 'with `drop: 1` nothing is left to rescale, so the result is the first model', {
     at,
@@ -120,19 +148,32 @@ export const rescaleNothing = (at: Place): Diagnostic =>
 
 /** A pattern is to select one layer and selects another number of them. */
 export const severalLayers = (at: Place, names: readonly string[]): Diagnostic =>
-  entry('several-layers', names.length === 0
-    ? '`layer` selects only integer tensors'
-    : `\`layer\` selects ${names.length} tensors, and only one can be shown in detail: ${names.slice(0, 3).map((n) => `\`${n}\``).join(', ')}${names.length > 3 ? ', …' : ''}`,
-  { at, help: 'write the name of one tensor; `smelt inspect` lists them' })
+  entry(
+    'several-layers',
+    names.length === 0
+      ? '`layer` selects only integer tensors'
+      : `\`layer\` selects ${names.length} tensors, and only one can be shown in detail: ${names
+          .slice(0, 3)
+          .map((n) => `\`${n}\``)
+          .join(', ')}${names.length > 3 ? ', …' : ''}`,
+    { at, help: 'write the name of one tensor; `smelt inspect` lists them' },
+  )
 
 /** A tensor has another shape in another model. */
 export const shapeMismatch = (
-  at: Place, tensor: string, first: { label: string; shape: readonly number[] }, other: { label: string; shape: readonly number[] },
+  at: Place,
+  tensor: string,
+  first: { label: string; shape: readonly number[] },
+  other: { label: string; shape: readonly number[] },
 ): Diagnostic =>
-  entry('shape-mismatch', `\`${tensor}\` is ${list(first.shape)} in ${first.label} and ${list(other.shape)} in ${other.label}`, {
-    at,
-    help: `write \`mismatch: keep\` to take such tensors from ${first.label}, or merge models of one architecture`,
-  })
+  entry(
+    'shape-mismatch',
+    `\`${tensor}\` is ${list(first.shape)} in ${first.label} and ${list(other.shape)} in ${other.label}`,
+    {
+      at,
+      help: `write \`mismatch: keep\` to take such tensors from ${first.label}, or merge models of one architecture`,
+    },
+  )
 
 /** A generated file is not what the operators say. */
 export const staleFile = (path: string): Diagnostic =>
@@ -140,16 +181,22 @@ export const staleFile = (path: string): Diagnostic =>
 
 /** Weights by block or kind of layer are asked for, and nobody knows what the blocks are. */
 export const unknownArchitecture = (at: Place, model: string, seen: string): Diagnostic =>
-  entry('unknown-architecture', `${model} is of no architecture that smelt knows, so its blocks have no names${seen === '' ? '' : `: ${seen}`}`, {
-    at,
-    help: 'give numbers by patterns of tensor names instead, with `weights.rules`',
-  })
+  entry(
+    'unknown-architecture',
+    `${model} is of no architecture that smelt knows, so its blocks have no names${seen === '' ? '' : `: ${seen}`}`,
+    {
+      at,
+      help: 'give numbers by patterns of tensor names instead, with `weights.rules`',
+    },
+  )
 
 /** A block that the architecture does not have. */
 export const unknownBlock = (at: Place, name: string, architecture: string, blocks: readonly string[]): Diagnostic =>
   entry('unknown-block', `${architecture} has no block \`${name}\``, {
     at,
-    help: didYouMean(name, blocks) ?? `its blocks are ${blocks.slice(0, 6).join(', ')}${blocks.length > 6 ? `, … ${blocks.at(-1)}` : ''}; \`smelt inspect\` lists them`,
+    help:
+      didYouMean(name, blocks) ??
+      `its blocks are ${blocks.slice(0, 6).join(', ')}${blocks.length > 6 ? `, … ${blocks.at(-1)}` : ''}; \`smelt inspect\` lists them`,
   })
 
 /** Weights that are divided by their sum add up to zero, or to no number. */
@@ -161,4 +208,7 @@ export const zeroWeightSum = (at: Place, tensor: string, sum: number): Diagnosti
 
 /** A mask is to be read from elements that are smaller than a byte. */
 export const maskOfSmallFloats = (at: Place, tensor: string, dtype: string): Diagnostic =>
-  entry('mask-of-small-floats', `\`${tensor}\` is ${dtype}, which no mask can be read from`, { at, help: 'store masks as BOOL or U8' })
+  entry('mask-of-small-floats', `\`${tensor}\` is ${dtype}, which no mask can be read from`, {
+    at,
+    help: 'store masks as BOOL or U8',
+  })

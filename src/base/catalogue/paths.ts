@@ -4,18 +4,33 @@ import { quoteName } from './file-entry.js'
 
 /** An output whose path names no file. */
 export const outputNamesFolder = (path: string, better: string, at: Place): Diagnostic =>
-  entry('output-names-folder', `${quoteName(path)} names a folder, and an output is a file`, { at, help: `add the name of the file: ${quoteName(better)}` })
+  entry('output-names-folder', `${quoteName(path)} names a folder, and an output is a file`, {
+    at,
+    help: `add the name of the file: ${quoteName(better)}`,
+  })
 
 /** An output of tensors whose ending says that it is something else, or nothing. */
 export const outputEnding = (path: string, kind: 'mask' | 'model', better: string, at: Place): Diagnostic =>
-  entry('output-ending', `a ${kind} is written as safetensors, and ${quoteName(path)} does not end in \`.safetensors\``, {
-    at, help: `write ${quoteName(better)}: other programs decide by the file extension how to read a file`,
-  })
+  entry(
+    'output-ending',
+    `a ${kind} is written as safetensors, and ${quoteName(path)} does not end in \`.safetensors\``,
+    {
+      at,
+      help: `write ${quoteName(better)}: other programs decide by the file extension how to read a file`,
+    },
+  )
 
 /** The home folder of someone else, which only a shell knows. */
 export const otherHome = (path: string, at: Place): Diagnostic =>
-  entry('other-home', `${quoteName(path)} begins with the name of a user, which smelt does not look up`, { at, help: 'write `~/` for your own home folder, or the whole path' })
+  entry('other-home', `${quoteName(path)} begins with the name of a user, which smelt does not look up`, {
+    at,
+    help: 'write `~/` for your own home folder, or the whole path',
+  })
 
 /** A path of Windows, on a system where a backslash is a character of the name. */
 export const windowsPath = (path: string, better: string, at: Place): Diagnostic =>
-  entry('windows-path', `${quoteName(path)} is a path of Windows: on this system a backslash or a drive letter is part of the name`, { at, help: `write it with \`/\`: ${quoteName(better)}` })
+  entry(
+    'windows-path',
+    `${quoteName(path)} is a path of Windows: on this system a backslash or a drive letter is part of the name`,
+    { at, help: `write it with \`/\`: ${quoteName(better)}` },
+  )

@@ -11,14 +11,21 @@ export const deltaOutput = (name: string, at: Place): Diagnostic =>
 
 /** An output asks for a dtype that its numbers have no use for. */
 export const dtypeOfMask = (name: string, at: Place): Diagnostic =>
-  entry('dtype-of-mask', `\`${name}\` is a mask, which is written as BOOL`, { at, help: 'remove `dtype` from this output' })
+  entry('dtype-of-mask', `\`${name}\` is a mask, which is written as BOOL`, {
+    at,
+    help: 'remove `dtype` from this output',
+  })
 
 /** An architecture is needed to put layers in order. */
 export const gradientNeedsArchitecture = (at: Place): Diagnostic =>
-  entry('gradient-needs-architecture', '`gradient` needs the order of the layers, and the architecture of this model is unknown', {
-    at,
-    help: 'write a rule for each layer instead; `smelt inspect` shows their names',
-  })
+  entry(
+    'gradient-needs-architecture',
+    '`gradient` needs the order of the layers, and the architecture of this model is unknown',
+    {
+      at,
+      help: 'write a rule for each layer instead; `smelt inspect` shows their names',
+    },
+  )
 
 /** An input's bytes are not the ones the recipe pins. */
 export const pinMismatch = (path: string, expected: string, found: string, at: Place): Diagnostic =>
@@ -29,26 +36,41 @@ export const pinMismatch = (path: string, expected: string, found: string, at: P
 
 /** A pin on something that is not one file. */
 export const pinOfShards = (path: string, at: Place): Diagnostic =>
-  entry('pin-of-shards', `${path} is a sharded model, and \`sha256\` pins a single file`, { at, help: 'remove `sha256`' })
+  entry('pin-of-shards', `${path} is a sharded model, and \`sha256\` pins a single file`, {
+    at,
+    help: 'remove `sha256`',
+  })
 
 /** An output would overwrite an input. */
 export const outputIsInput = (path: string, model: string, at: Place): Diagnostic =>
-  entry('output-is-input', `${path} is also read, as model \`${model}\``, { at, help: 'write to another path: a merge never changes its inputs' })
+  entry('output-is-input', `${path} is also read, as model \`${model}\``, {
+    at,
+    help: 'write to another path: a merge never changes its inputs',
+  })
 
 /** An output would overwrite the recipe. */
 export const outputIsRecipe = (path: string, at: Place): Diagnostic =>
-  entry('output-is-recipe', `${path} is this recipe itself`, { at, help: 'write to another path, such as `build/merged.safetensors`' })
+  entry('output-is-recipe', `${path} is this recipe itself`, {
+    at,
+    help: 'write to another path, such as `build/merged.safetensors`',
+  })
 
 /** A report is to be written in a form that there is none of. */
 export const reportEnding = (path: string, endings: readonly string[], at: Place): Diagnostic =>
   entry('report-ending', unsupportedReport(path), {
     at,
-    help: `end the path in ${endings.map((e) => `\`.${e}\``).join(', ').replace(/, ([^,]*)$/, ' or $1')}`,
+    help: `end the path in ${endings
+      .map((e) => `\`.${e}\``)
+      .join(', ')
+      .replace(/, ([^,]*)$/, ' or $1')}`,
   })
 
 /** An output of a report says something that only tensors have. */
 export const reportOption = (name: string, key: string, at: Place): Diagnostic =>
-  entry('report-option', `\`${key}\` does not apply to \`${name}\`, which is a report`, { at, help: `remove \`${key}\` from this output` })
+  entry('report-option', `\`${key}\` does not apply to \`${name}\`, which is a report`, {
+    at,
+    help: `remove \`${key}\` from this output`,
+  })
 
 /** Two outputs want the same path. */
 export const outputTwice = (path: string, first: string, at: Place, firstAt: Place): Diagnostic =>
@@ -60,29 +82,48 @@ export const outputTwice = (path: string, first: string, at: Place, firstAt: Pla
 
 /** Two lists of numbers by block, of which only one could count. */
 export const twoBlockLists = (at: Place): Diagnostic =>
-  entry('two-block-lists', '`mbw` and `gradient` both give every block a number', { at, help: 'remove one of the two, or write single blocks as rules such as `block:mid`' })
+  entry('two-block-lists', '`mbw` and `gradient` both give every block a number', {
+    at,
+    help: 'remove one of the two, or write single blocks as rules such as `block:mid`',
+  })
 
 /** A step's value is a difference where weights are needed, or the other way round. */
 export const wrongSpace = (label: string, found: 'weights' | 'delta', at: Place): Diagnostic =>
   found === 'delta'
-    ? entry('wrong-space', `expected a model; ${label} is a difference of two models`, { at, help: 'add it to a model with `model.add` first' })
-    : entry('wrong-space', `expected a difference of two models; ${label} is a model`, { at, help: 'subtract a base from it with `model.subtract` first' })
+    ? entry('wrong-space', `expected a model; ${label} is a difference of two models`, {
+        at,
+        help: 'add it to a model with `model.add` first',
+      })
+    : entry('wrong-space', `expected a difference of two models; ${label} is a model`, {
+        at,
+        help: 'subtract a base from it with `model.subtract` first',
+      })
 
 /** Two whole numbers that a decimal comma made of one. */
 const decimalOf = (settings: readonly string[]): string => {
   const [first, second] = settings.map((label) => /^([\w-]+)=(\d+)$/.exec(label))
-  return settings.length !== 2 || first === null || first === undefined || second === null || second === undefined ? ''
+  return settings.length !== 2 || first === null || first === undefined || second === null || second === undefined
+    ? ''
     : `write \`--set ${first[1]}=${first[2]}.${second[2]}\` if one number was meant; for both, `
 }
 
 /** An output of which every setting of the params would write the same path. */
 export const outputOfSettings = (path: string, settings: readonly string[], at: Place): Diagnostic => {
   const name = settings[0]?.split('=')[0] ?? 'name'
-  return entry('output-of-settings', `${settings.length} settings (${settings.slice(0, 3).join(', ')}${settings.length > 3 ? ', …' : ''}) would all write ${path}`, {
-    at, help: `${decimalOf(settings)}put the value into the path, for example \`${path.replace(/(\.[^.]*)?$/, (ending) => `-\${${name}}${ending}`)}\``,
-  })
+  return entry(
+    'output-of-settings',
+    `${settings.length} settings (${settings.slice(0, 3).join(', ')}${settings.length > 3 ? ', …' : ''}) would all write ${path}`,
+    {
+      at,
+      help: `${decimalOf(settings)}put the value into the path, for example \`${path.replace(/(\.[^.]*)?$/, (ending) => `-\${${name}}${ending}`)}\``,
+    },
+  )
 }
 
 /** A step whose result nothing uses. */
 export const unusedStep = (name: string, at: Place): Diagnostic =>
-  entry('unused-step', `step \`${name}\` is not used, so it is not run`, { at, severity: 'warning', help: 'use it in another step or an output, or remove it' })
+  entry('unused-step', `step \`${name}\` is not used, so it is not run`, {
+    at,
+    severity: 'warning',
+    help: 'use it in another step or an output, or remove it',
+  })

@@ -3,18 +3,26 @@ import { entry } from './entry.js'
 
 /** An output has tensors with scales and others that had them. A warning: many programs take all or none for scaled. */
 export const mixedScales = (at: Place, name: string, scaled: number, plain: number): Diagnostic =>
-  entry('mixed-scales', `\`${name}\` keeps the scales of ${scaled} ${scaled === 1 ? 'tensor' : 'tensors'}, but ${plain} computed ${plain === 1 ? 'tensor becomes' : 'tensors become'} plain numbers`, {
-    at,
-    severity: 'warning',
-    help: 'many programs expect scales on all such tensors or on none: write `dtype: f8_e4m3_scaled` or `dtype: bf16`',
-  })
+  entry(
+    'mixed-scales',
+    `\`${name}\` keeps the scales of ${scaled} ${scaled === 1 ? 'tensor' : 'tensors'}, but ${plain} computed ${plain === 1 ? 'tensor becomes' : 'tensors become'} plain numbers`,
+    {
+      at,
+      severity: 'warning',
+      help: 'many programs expect scales on all such tensors or on none: write `dtype: f8_e4m3_scaled` or `dtype: bf16`',
+    },
+  )
 
 /** `f8_e4m3_scaled` is asked for where no tensor has scales in the first model. */
 export const noScales = (at: Place, name: string): Diagnostic =>
-  entry('no-scales', `\`f8_e4m3_scaled\` needs tensors that the first model stores in F8_E4M3 with scales, and \`${name}\` has none here`, {
-    at,
-    help: 'name the model with scales first in the merge, or write another `dtype`, such as `bf16`',
-  })
+  entry(
+    'no-scales',
+    `\`f8_e4m3_scaled\` needs tensors that the first model stores in F8_E4M3 with scales, and \`${name}\` has none here`,
+    {
+      at,
+      help: 'name the model with scales first in the merge, or write another `dtype`, such as `bf16`',
+    },
+  )
 
 /** A model is quantised in a way that smelt does not compute with. */
 export const opaqueModel = (at: Place, model: string, scheme: string, tensor: string): Diagnostic =>

@@ -9,7 +9,10 @@ export const adapterAsModel = (at: Place, label: string): Diagnostic =>
     help: 'list it under `adapters`, and apply it to a model with `adapter.apply`',
   })
 
-interface Titled { readonly label: string; readonly title: string }
+interface Titled {
+  readonly label: string
+  readonly title: string
+}
 
 /** Two models of one step are different networks. */
 export const architecturesDiffer = (at: Place, first: Titled, other: Titled): Diagnostic =>
@@ -18,30 +21,48 @@ export const architecturesDiffer = (at: Place, first: Titled, other: Titled): Di
     help: 'merge models of one architecture; to merge tensors that only share name and shape, write `architectures: mixed` besides `missing: keep` and `mismatch: keep`',
   })
 
-interface Counted { readonly label: string; readonly count: number }
+interface Counted {
+  readonly label: string
+  readonly count: number
+}
 
 /** A later model takes more input channels than the first. A warning: the result takes as many as the first. */
 export const channelsDropped = (at: Place, tensor: string, first: Counted, other: Counted): Diagnostic =>
-  entry('channels-dropped', `${other.label} takes ${other.count} input channels at ${quoteName(tensor)}, and the result takes ${first.count}, as ${first.label} does`, {
-    at,
-    severity: 'warning',
-    help: `put ${other.label} first to keep its input channels`,
-  })
+  entry(
+    'channels-dropped',
+    `${other.label} takes ${other.count} input channels at ${quoteName(tensor)}, and the result takes ${first.count}, as ${first.label} does`,
+    {
+      at,
+      severity: 'warning',
+      help: `put ${other.label} first to keep its input channels`,
+    },
+  )
 
 /** A mask that was made for another model. */
 export const foreignMask = (at: Place, mask: string, model: string, names: readonly string[]): Diagnostic =>
-  entry('foreign-mask', `${mask} knows no tensor of ${model}; ${names.length === 0 ? 'it knows none at all' : `it knows ${listNames(names, 3)}`}`, {
-    at,
-    help: 'make the mask from this model, or from one of the same architecture',
-  })
+  entry(
+    'foreign-mask',
+    `${mask} knows no tensor of ${model}; ${names.length === 0 ? 'it knows none at all' : `it knows ${listNames(names, 3)}`}`,
+    {
+      at,
+      help: 'make the mask from this model, or from one of the same architecture',
+    },
+  )
 
-/** A tied model is merged with one that has an output layer of its own, which the result then has too. A warning, since its config has to say so. */
+/**
+ * A tied model is merged with one that has an output layer of its own, which the result then has too. A warning, since
+ * its config has to say so.
+ */
 export const headUntied = (at: Place, head: string, first: string, other: string): Diagnostic =>
-  entry('head-untied', `${first} uses its embedding as output layer, and ${other} has ${quoteName(head)} of its own, so the result has one too`, {
-    at,
-    severity: 'warning',
-    help: 'set `tie_word_embeddings` to false in the `config.json` that goes with the result',
-  })
+  entry(
+    'head-untied',
+    `${first} uses its embedding as output layer, and ${other} has ${quoteName(head)} of its own, so the result has one too`,
+    {
+      at,
+      severity: 'warning',
+      help: 'set `tie_word_embeddings` to false in the `config.json` that goes with the result',
+    },
+  )
 
 /** Why a model lacks tensors of the first. `parts`: it lacks whole components and nothing of those it has. */
 export type MissingReason =
@@ -52,17 +73,29 @@ export type MissingReason =
 
 const adviceFor = (reason: MissingReason, first: string, other: string): string => {
   switch (reason.type) {
-    case 'some': return `write \`missing: keep\` to take such tensors from ${first}, or leave them out with \`layers:\``
-    case 'strange': return `check that both are the same kind of network: no tensor of ${first} has a counterpart in ${other}; \`smelt inspect\` shows the names of both`
-    case 'naming': return `convert ${other} first: its tensors are named as in ${reason.other}, those of ${first} as in ${reason.first}`
+    case 'some':
+      return `write \`missing: keep\` to take such tensors from ${first}, or leave them out with \`layers:\``
+    case 'strange':
+      return `check that both are the same kind of network: no tensor of ${first} has a counterpart in ${other}; \`smelt inspect\` shows the names of both`
+    case 'naming':
+      return `convert ${other} first: its tensors are named as in ${reason.other}, those of ${first} as in ${reason.first}`
     case 'parts':
       return `write \`layers: ${reason.has.length === 1 ? `component:${reason.has[0]!}` : `["${reason.has.map((c) => `component:${c}`).join('", "')}"]`}\`, since ${other} has nothing else of ${first}, or \`missing: keep\` to take ${reason.lacks.join(', ')} from ${first}`
   }
 }
 
 /** Another model has no such tensor. */
-export const missingTensor = (at: Place, tensor: string, first: string, other: string, reason: MissingReason): Diagnostic =>
-  entry('missing-tensor', `${other} has no tensor \`${tensor}\`, which ${first} has`, { at, help: adviceFor(reason, first, other) })
+export const missingTensor = (
+  at: Place,
+  tensor: string,
+  first: string,
+  other: string,
+  reason: MissingReason,
+): Diagnostic =>
+  entry('missing-tensor', `${other} has no tensor \`${tensor}\`, which ${first} has`, {
+    at,
+    help: adviceFor(reason, first, other),
+  })
 
 /** What became of the tensors of a step that merged none. */
 export interface Fates {
@@ -82,15 +115,29 @@ const FATES: readonly (readonly [keyof Fates, string])[] = [
   ['whole', 'of whole numbers'],
 ]
 
-/** A step that does nothing to any tensor, although the recipe does not say so: a merge would give its first model, a mask would know nothing. */
-export const nothingMerged = (at: Place, step: string, gives: 'model' | 'mask', fates: Fates, first: string, reason: MissingReason | undefined): Diagnostic => {
+/**
+ * A step that does nothing to any tensor, although the recipe does not say so: a merge would give its first model, a
+ * mask would know nothing.
+ */
+export const nothingMerged = (
+  at: Place,
+  step: string,
+  gives: 'model' | 'mask',
+  fates: Fates,
+  first: string,
+  reason: MissingReason | undefined,
+): Diagnostic => {
   const told = FATES.filter(([key]) => fates[key] > 0).map(([key, words]) => `${fates[key]} ${words}`)
-  const outcome = gives === 'model' ? `merges no tensor, so it would give ${first} unchanged` : 'compares no tensor, so its mask would be empty'
+  const outcome =
+    gives === 'model'
+      ? `merges no tensor, so it would give ${first} unchanged`
+      : 'compares no tensor, so its mask would be empty'
   return entry('nothing-merged', `step \`${step}\` ${outcome}: ${told.join(', ')}`, {
     at,
-    help: reason === undefined || reason.type === 'some' || reason.type === 'parts'
-      ? `use models that share tensors with ${first}, or remove the step`
-      : adviceFor(reason, first, 'the other model'),
+    help:
+      reason === undefined || reason.type === 'some' || reason.type === 'parts'
+        ? `use models that share tensors with ${first}, or remove the step`
+        : adviceFor(reason, first, 'the other model'),
   })
 }
 

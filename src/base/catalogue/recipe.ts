@@ -3,9 +3,18 @@ import { didYouMean } from '../suggest.js'
 import { entry } from './entry.js'
 
 const text = (range: Range): Place => ({ type: 'text', range })
-const oneOf = (names: readonly string[]): string => names.slice(0, MOST_LISTED).map((n) => `\`${n}\``).join(', ') + (names.length > MOST_LISTED ? ', …' : '')
-const anyOf = (kinds: readonly (keyof typeof KINDS)[]): string => new Intl.ListFormat('en', { type: 'disjunction' }).format(kinds.map((kind) => KINDS[kind]))
-const homeOf = (kinds: readonly (keyof typeof KINDS)[]): string => [...(kinds.includes('model') ? ['`models`'] : []), ...(kinds.includes('adapter') ? ['`adapters`'] : ['`steps`'])].join(' or ')
+const oneOf = (names: readonly string[]): string =>
+  names
+    .slice(0, MOST_LISTED)
+    .map((n) => `\`${n}\``)
+    .join(', ') + (names.length > MOST_LISTED ? ', …' : '')
+const anyOf = (kinds: readonly (keyof typeof KINDS)[]): string =>
+  new Intl.ListFormat('en', { type: 'disjunction' }).format(kinds.map((kind) => KINDS[kind]))
+const homeOf = (kinds: readonly (keyof typeof KINDS)[]): string =>
+  [
+    ...(kinds.includes('model') ? ['`models`'] : []),
+    ...(kinds.includes('adapter') ? ['`adapters`'] : ['`steps`']),
+  ].join(' or ')
 
 const MOST_LISTED = 12
 
@@ -13,14 +22,40 @@ const MOST_LISTED = 12
 export const badArithmetic = (expression: string, problem: ArithmeticFlaw, at: Range): Diagnostic => {
   const shown = `\`\${${expression}}\``
   switch (problem.type) {
-    case 'syntax': return entry('bad-arithmetic', `${shown} expects ${problem.expected}${problem.found === '' ? ' at its end' : `, not \`${problem.found}\``}`, {
-      at: text(at), help: 'write numbers, params, `+ - * /` and parentheses, such as `${1 - keep}`',
-    })
-    case 'deep': return entry('bad-arithmetic', `${shown} has too many parentheses or signs inside each other`, { at: text(at), help: 'write a simpler expression' })
-    case 'not-a-number': return entry('bad-arithmetic', `${shown} computes with \`${problem.name}\`, which is not a number`, { at: text(at), help: `give \`${problem.name}\` a number under \`params\`, or write it as \`$${problem.name}\` alone` })
-    case 'minus-in-name': return entry('bad-arithmetic', `unknown param \`${problem.name}\``, { at: text(at), help: `put spaces around the minus: \`${problem.name.replaceAll('-', ' - ')}\` (names may contain \`-\`)` })
-    case 'function': return entry('bad-arithmetic', `${shown} calls \`${problem.name}\`, and there are no functions`, { at: text(at), help: 'write numbers, params, `+ - * /` and parentheses, such as `${1 - keep}`' })
-    case 'infinite': return entry('bad-arithmetic', `${shown} divides by zero or is too large for a number`, { at: text(at), help: 'check the params that it divides by' })
+    case 'syntax':
+      return entry(
+        'bad-arithmetic',
+        `${shown} expects ${problem.expected}${problem.found === '' ? ' at its end' : `, not \`${problem.found}\``}`,
+        {
+          at: text(at),
+          help: 'write numbers, params, `+ - * /` and parentheses, such as `${1 - keep}`',
+        },
+      )
+    case 'deep':
+      return entry('bad-arithmetic', `${shown} has too many parentheses or signs inside each other`, {
+        at: text(at),
+        help: 'write a simpler expression',
+      })
+    case 'not-a-number':
+      return entry('bad-arithmetic', `${shown} computes with \`${problem.name}\`, which is not a number`, {
+        at: text(at),
+        help: `give \`${problem.name}\` a number under \`params\`, or write it as \`$${problem.name}\` alone`,
+      })
+    case 'minus-in-name':
+      return entry('bad-arithmetic', `unknown param \`${problem.name}\``, {
+        at: text(at),
+        help: `put spaces around the minus: \`${problem.name.replaceAll('-', ' - ')}\` (names may contain \`-\`)`,
+      })
+    case 'function':
+      return entry('bad-arithmetic', `${shown} calls \`${problem.name}\`, and there are no functions`, {
+        at: text(at),
+        help: 'write numbers, params, `+ - * /` and parentheses, such as `${1 - keep}`',
+      })
+    case 'infinite':
+      return entry('bad-arithmetic', `${shown} divides by zero or is too large for a number`, {
+        at: text(at),
+        help: 'check the params that it divides by',
+      })
   }
 }
 
@@ -51,16 +86,30 @@ export const paramWrongType = (name: string, value: string, type: string, meant?
   entry('param-wrong-type', `\`--set ${name}=${value}\` is not a ${type}, and \`${name}\` is a ${type} in the recipe`, {
     at: { type: 'option', name: '--set' },
     blame: 'usage',
-    help: meant === undefined ? `write \`--set ${name}=…\` with ${type === 'boolean' ? '`true` or `false`' : `a ${type}`}` : `write \`--set ${name}=${meant}\``,
+    help:
+      meant === undefined
+        ? `write \`--set ${name}=…\` with ${type === 'boolean' ? '`true` or `false`' : `a ${type}`}`
+        : `write \`--set ${name}=${meant}\``,
   })
 
-/** A name that nothing in the recipe has, where a value of one of some kinds is needed; `fitting` are the names of such values, `known` all names. */
-export const unknownName = (name: string, kinds: readonly (keyof typeof KINDS)[], fitting: readonly string[], known: readonly string[], at: Place): Diagnostic =>
+/**
+ * A name that nothing in the recipe has, where a value of one of some kinds is needed; `fitting` are the names of such
+ * values, `known` all names.
+ */
+export const unknownName = (
+  name: string,
+  kinds: readonly (keyof typeof KINDS)[],
+  fitting: readonly string[],
+  known: readonly string[],
+  at: Place,
+): Diagnostic =>
   entry('unknown-name', `unknown name \`${name}\``, {
     at,
-    help: didYouMean(name, known) ?? (kinds.includes('weights')
-      ? `write a number, or the name of a step that yields weights${fitting.length === 0 ? '' : `: ${oneOf(fitting)}`}`
-      : `write the name of ${anyOf(kinds)} (${fitting.length === 0 ? 'there is none yet' : oneOf(fitting)}), or add \`${name}\` under ${homeOf(kinds)}`),
+    help:
+      didYouMean(name, known) ??
+      (kinds.includes('weights')
+        ? `write a number, or the name of a step that yields weights${fitting.length === 0 ? '' : `: ${oneOf(fitting)}`}`
+        : `write the name of ${anyOf(kinds)} (${fitting.length === 0 ? 'there is none yet' : oneOf(fitting)}), or add \`${name}\` under ${homeOf(kinds)}`),
   })
 
 /** `--set` of a param the recipe does not have. */
@@ -68,32 +117,66 @@ export const unknownOverride = (name: string, known: readonly string[]): Diagnos
   entry('unknown-override', `the recipe has no param \`${name}\` to set`, {
     at: { type: 'option', name: '--set' },
     blame: 'usage',
-    help: didYouMean(name, known) ?? (known.length === 0 ? `declare it in the recipe: \`params: { ${name}: 0.5 }\`` : `set one of its params: ${oneOf(known)}`),
+    help:
+      didYouMean(name, known) ??
+      (known.length === 0
+        ? `declare it in the recipe: \`params: { ${name}: 0.5 }\``
+        : `set one of its params: ${oneOf(known)}`),
   })
 
 /** A `$name` without a param. */
 export const unknownParam = (name: string, known: readonly string[], at: Range): Diagnostic =>
-  entry('unknown-param', `unknown param \`${name}\``, { at: text(at), help: didYouMean(name, known) ?? `declare it: \`params: { ${name}: 0.5 }\`${known.length === 0 ? '' : `; the recipe has ${oneOf(known)}`}` })
+  entry('unknown-param', `unknown param \`${name}\``, {
+    at: text(at),
+    help:
+      didYouMean(name, known) ??
+      `declare it: \`params: { ${name}: 0.5 }\`${known.length === 0 ? '' : `; the recipe has ${oneOf(known)}`}`,
+  })
 
 /** How sentences name the kinds of value. */
-const KINDS = { model: 'a model', mask: 'a mask', weights: 'a weights step', adapter: 'an adapter', report: 'a report', param: 'a param' } as const
+const KINDS = {
+  model: 'a model',
+  mask: 'a mask',
+  weights: 'a weights step',
+  adapter: 'an adapter',
+  report: 'a report',
+  param: 'a param',
+} as const
 
 /** A step's result is of another kind than the place it is used at asks for. */
-export const wrongKind = (name: string, found: keyof typeof KINDS, expected: readonly (keyof typeof KINDS)[], at: Place, definedAt: Place): Diagnostic => {
+export const wrongKind = (
+  name: string,
+  found: keyof typeof KINDS,
+  expected: readonly (keyof typeof KINDS)[],
+  at: Place,
+  definedAt: Place,
+): Diagnostic => {
   const needed = anyOf(expected)
   return entry('wrong-kind', `expected ${needed}; \`${name}\` is ${KINDS[found]}`, {
     at,
     related: [{ at: definedAt, message: `\`${name}\` is defined here` }],
-    help: found === 'param' ? `write \`$${name}\` for the value of the param` : `${expected.includes('weights') ? 'write a number, such as `0.5`, or ' : ''}use the name of ${needed}; \`smelt ops\` shows what each operator yields`,
+    help:
+      found === 'param'
+        ? `write \`$${name}\` for the value of the param`
+        : `${expected.includes('weights') ? 'write a number, such as `0.5`, or ' : ''}use the name of ${needed}; \`smelt ops\` shows what each operator yields`,
   })
 }
 
 /** A step with several results is used without saying which. */
 export const whichResult = (name: string, count: number, at: Place): Diagnostic =>
-  entry('which-result', `step \`${name}\` has ${count} results`, { at, help: `write one of ${Array.from({ length: count }, (_, i) => `\`${name}.${i + 1}\``).join(', ')}` })
+  entry('which-result', `step \`${name}\` has ${count} results`, {
+    at,
+    help: `write one of ${Array.from({ length: count }, (_, i) => `\`${name}.${i + 1}\``).join(', ')}`,
+  })
 
 /** `--set` with lists that make too many combinations. */
 export const tooManySettings = (count: number, most: number): Diagnostic =>
-  entry('too-many-settings', `the lists given with \`--set\` make ${count} combinations, and one build does at most ${most}`, {
-    at: { type: 'option', name: '--set' }, blame: 'usage', help: 'give fewer values, or build in several runs',
-  })
+  entry(
+    'too-many-settings',
+    `the lists given with \`--set\` make ${count} combinations, and one build does at most ${most}`,
+    {
+      at: { type: 'option', name: '--set' },
+      blame: 'usage',
+      help: 'give fewer values, or build in several runs',
+    },
+  )

@@ -2,13 +2,20 @@ import type { Diagnostic } from '../diagnostic.js'
 import { entry } from './entry.js'
 import { listNames } from './file-entry.js'
 
-/** NaN or infinities that were copied from an input as they are. A warning: smelt did not make them, and masks of attention hold them on purpose. */
+/**
+ * NaN or infinities that were copied from an input as they are. A warning: smelt did not make them, and masks of
+ * attention hold them on purpose.
+ */
 export const copiedNonFinite = (path: string, tensors: readonly string[]): Diagnostic =>
-  entry('copied-non-finite', `${tensors.length === 1 ? 'a tensor that is copied holds' : `${tensors.length} tensors that are copied hold`} NaN or infinities: ${listNames(tensors)}`, {
-    at: { type: 'file', path, tensor: tensors[0]! },
-    severity: 'warning',
-    help: 'check the input with `smelt inspect --stats`, unless these are masks; write `non_finite: allow` on the output to accept them',
-  })
+  entry(
+    'copied-non-finite',
+    `${tensors.length === 1 ? 'a tensor that is copied holds' : `${tensors.length} tensors that are copied hold`} NaN or infinities: ${listNames(tensors)}`,
+    {
+      at: { type: 'file', path, tensor: tensors[0]! },
+      severity: 'warning',
+      help: 'check the input with `smelt inspect --stats`, unless these are masks; write `non_finite: allow` on the output to accept them',
+    },
+  )
 
 /** A NaN or infinity is about to be written. */
 export const nonFinite = (path: string, tensor: string, element: number, step: string): Diagnostic =>
@@ -18,13 +25,20 @@ export const nonFinite = (path: string, tensor: string, element: number, step: s
     help: 'inspect the inputs with `smelt inspect --stats`, use smaller weights or a wider `dtype`, or write `non_finite: allow` on the output',
   })
 
-/** Token positions that do not count up were copied from an input. A warning: whoever loads them reads tokens in wrong places. */
+/**
+ * Token positions that do not count up were copied from an input. A warning: whoever loads them reads tokens in wrong
+ * places.
+ */
 export const oddPositions = (path: string, tensors: readonly string[]): Diagnostic =>
-  entry('odd-positions', `${listNames(tensors)} ${tensors.length === 1 ? 'does' : 'do'} not hold 0, 1, 2, …: an earlier merge computed with token positions`, {
-    at: { type: 'file', path, tensor: tensors[0]! },
-    severity: 'warning',
-    help: 'repair the input with a step `op: model.renumber`',
-  })
+  entry(
+    'odd-positions',
+    `${listNames(tensors)} ${tensors.length === 1 ? 'does' : 'do'} not hold 0, 1, 2, …: an earlier merge computed with token positions`,
+    {
+      at: { type: 'file', path, tensor: tensors[0]! },
+      severity: 'warning',
+      help: 'repair the input with a step `op: model.renumber`',
+    },
+  )
 
 /** The magnitudes of a tensor cannot be put in order because one of them is no number. */
 export const unordered = (tensor: string, step: string): Diagnostic =>
@@ -35,7 +49,10 @@ export const unordered = (tensor: string, step: string): Diagnostic =>
 
 /** The build was asked to stop. */
 export const stopped = (): Diagnostic =>
-  entry('stopped', 'the build was stopped; nothing was changed', { blame: 'run', help: 'run the same command again to build it' })
+  entry('stopped', 'the build was stopped; nothing was changed', {
+    blame: 'run',
+    help: 'run the same command again to build it',
+  })
 
 /** A worker thread ended by itself. */
 export const workerLost = (worker: number, reason: string): Diagnostic =>

@@ -20,19 +20,30 @@ const REINDEX = 'correct the index, or download or export the model again'
 
 /** A folder with more than one model, of which none may be guessed. */
 export const folderAmbiguous = (path: string, names: readonly string[]): Diagnostic =>
-  refusal('folder-ambiguous', path, `folder ${path} holds more than one model: ${listNames(names)}`,
-    'name the file or the index that you want')
+  refusal(
+    'folder-ambiguous',
+    path,
+    `folder ${path} holds more than one model: ${listNames(names)}`,
+    'name the file or the index that you want',
+  )
 
 /** A folder with nothing that can be read as a model. */
 export const folderWithoutModel = (path: string, names: readonly string[]): Diagnostic =>
-  refusal('folder-without-model', path,
+  refusal(
+    'folder-without-model',
+    path,
     `folder ${path} has no .safetensors file and no .safetensors.index.json; it holds ${names.length > 0 ? listNames(names) : 'nothing'}`,
-    'name the folder that holds the weights, or the file itself')
+    'name the folder that holds the weights, or the file itself',
+  )
 
 /** An index and a whole file side by side, of which one was named. */
 export const indexBeside = (path: string, other: string): Diagnostic =>
-  warning('index-beside', path, `${path} is read, and ${other} is not, though both stand for the whole model`,
-    'name the other one if you want that')
+  warning(
+    'index-beside',
+    path,
+    `${path} is read, and ${other} is not, though both stand for the whole model`,
+    'name the other one if you want that',
+  )
 
 /** A key of an index given twice. */
 export const indexKeyTwice = (path: string, key: string): Diagnostic =>
@@ -40,79 +51,141 @@ export const indexKeyTwice = (path: string, key: string): Diagnostic =>
 
 /** An index that is not the JSON that it should be, at a byte of the file. */
 export const indexNotJson = (path: string, reason: JsonReason, offset: number): Diagnostic =>
-  refusal('invalid-index', path, `index ${path} is not valid at byte ${offset}: ${JSON_REASONS[reason]}`, REINDEX, undefined, offset)
+  refusal(
+    'invalid-index',
+    path,
+    `index ${path} is not valid at byte ${offset}: ${JSON_REASONS[reason]}`,
+    REINDEX,
+    undefined,
+    offset,
+  )
 
 /** An index that is not UTF-8. */
-export const indexNotUtf8 = (path: string): Diagnostic => refusal('invalid-index', path, `index ${path} is not UTF-8`, REINDEX)
+export const indexNotUtf8 = (path: string): Diagnostic =>
+  refusal('invalid-index', path, `index ${path} is not UTF-8`, REINDEX)
 
 /** An index larger than any real one. */
 export const indexTooLarge = (path: string, size: number, most: number): Diagnostic =>
-  refusal('index-too-large', path, `index ${path} has ${inBytes(size)}; at most ${inBytes(most)} are read`, 'check that it is an index')
+  refusal(
+    'index-too-large',
+    path,
+    `index ${path} has ${inBytes(size)}; at most ${inBytes(most)} are read`,
+    'check that it is an index',
+  )
 
 /** A single shard opened as if it were the model. */
 export const oneShardOnly = (path: string, number: number, of: number): Diagnostic =>
-  warning('one-shard-only', path, `${path} is shard ${number} of ${of}; the others are not read`,
-    'name the index or the folder to read all')
+  warning(
+    'one-shard-only',
+    path,
+    `${path} is shard ${number} of ${of}; the others are not read`,
+    'name the index or the folder to read all',
+  )
 
 /** An index that names a tensor as no tensor can be named. */
 export const reservedWeight = (path: string): Diagnostic =>
-  refusal('reserved-name', path, `index ${path} names a tensor \`__metadata__\`, which no safetensors file can hold`,
-    REINDEX, '__metadata__')
+  refusal(
+    'reserved-name',
+    path,
+    `index ${path} names a tensor \`__metadata__\`, which no safetensors file can hold`,
+    REINDEX,
+    '__metadata__',
+  )
 
 /** Shards in folders below the index. */
 export const shardInSubfolder = (path: string, shard: string): Diagnostic =>
-  warning('shard-in-subfolder', path, `index ${path} names shards in other folders, such as ${quoteName(shard)}`,
-    'this is allowed but rare, and some programs cannot read it')
+  warning(
+    'shard-in-subfolder',
+    path,
+    `index ${path} names shards in other folders, such as ${quoteName(shard)}`,
+    'this is allowed but rare, and some programs cannot read it',
+  )
 
 /** A shard name that could lead out of its folder, here or on another system. */
 export const shardNameRefused = (path: string, shard: string, flaw: ShardNameFlaw): Diagnostic =>
-  refusal('shard-name-refused', path, `index ${path} names the shard ${quoteName(shard)}, which ${SHARD_NAME_FLAWS[flaw]}`,
-    `shards must be .safetensors files in the folder of the index; ${REINDEX}`)
+  refusal(
+    'shard-name-refused',
+    path,
+    `index ${path} names the shard ${quoteName(shard)}, which ${SHARD_NAME_FLAWS[flaw]}`,
+    `shards must be .safetensors files in the folder of the index; ${REINDEX}`,
+  )
 
 /** Two shard names that some file systems take for one. */
 export const shardNamesCollide = (path: string, shard: string, other: string): Diagnostic =>
-  refusal('shard-names-collide', path,
+  refusal(
+    'shard-names-collide',
+    path,
     `index ${path} names the shards ${quoteName(shard)} and ${quoteName(other)}, which are the same file on systems that ignore case`,
-    'rename one of them, also in the index')
+    'rename one of them, also in the index',
+  )
 
 /** All shards that are not there. */
 export const shardsMissing = (path: string, shards: readonly string[]): Diagnostic =>
-  refusal('shards-missing', path,
+  refusal(
+    'shards-missing',
+    path,
     `${shards.length} shard${shards.length > 1 ? 's' : ''} of ${path} ${shards.length > 1 ? 'are' : 'is'} missing: ${listNames(shards)}`,
-    'download or copy them beside the index')
+    'download or copy them beside the index',
+  )
 
 /** Shards of one model in a folder without an index. */
 export const shardsWithoutIndex = (path: string, shards: readonly string[], of: number): Diagnostic =>
-  refusal('shards-without-index', path,
+  refusal(
+    'shards-without-index',
+    path,
     `folder ${path} holds ${shards.length === of ? `all ${of}` : `${shards.length} of the ${of}`} shards of a model (${listNames(shards, 2)}), and no index that says which tensors are in which`,
-    shards.length === of ? `run ${repairCommand(path)}, which writes the index, or download it: it is called \`….safetensors.index.json\`` : 'download the other shards and the index, `….safetensors.index.json`')
+    shards.length === of
+      ? `run ${repairCommand(path)}, which writes the index, or download it: it is called \`….safetensors.index.json\``
+      : 'download the other shards and the index, `….safetensors.index.json`',
+  )
 
 /** Shard numbers with gaps, or not as many as the names say. */
 export const shardsOddlyNumbered = (path: string, present: readonly number[], of: number): Diagnostic =>
-  warning('shards-oddly-numbered', path, `index ${path} names the shards numbered ${listNames(present)} of ${of}`,
-    'if shards are missing from the index, download or export the model again')
+  warning(
+    'shards-oddly-numbered',
+    path,
+    `index ${path} names the shards numbered ${listNames(present)} of ${of}`,
+    'if shards are missing from the index, download or export the model again',
+  )
 
 /** A shard that is a link to somewhere else. */
 export const shardStrays = (path: string, shard: string): Diagnostic =>
-  refusal('shard-strays', path, `shard ${quoteName(shard)} of ${path} is a link that leads out of the folder of the index`,
-    'replace the link by the file')
+  refusal(
+    'shard-strays',
+    path,
+    `shard ${quoteName(shard)} of ${path} is a link that leads out of the folder of the index`,
+    'replace the link by the file',
+  )
 
 /** Tensors that shards besides the named one hold, too. */
 export const tensorsInTwoShards = (path: string, tensors: readonly string[], shard: string): Diagnostic =>
-  warning('tensor-in-two-shards', path, `${ofFile(tensors[0] ?? '', path, tensors.length)} is in more than one shard`,
-    `the shard that the index names (${quoteName(shard)}) is used`, tensors[0])
+  warning(
+    'tensor-in-two-shards',
+    path,
+    `${ofFile(tensors[0] ?? '', path, tensors.length)} is in more than one shard`,
+    `the shard that the index names (${quoteName(shard)}) is used`,
+    tensors[0],
+  )
 
 /** Tensors in shards that the index leaves out. */
 export const tensorsNotInIndex = (path: string, tensors: readonly string[]): Diagnostic =>
-  warning('tensor-not-in-index', path,
+  warning(
+    'tensor-not-in-index',
+    path,
     `the shards of ${path} hold tensors that it does not name, which are not read: ${listNames(tensors, 3)}`,
-    REINDEX, tensors[0])
+    REINDEX,
+    tensors[0],
+  )
 
 /** Tensors that the index places in shards which lack them. */
 export const tensorsNotInShards = (path: string, tensors: readonly string[], shard: string): Diagnostic =>
-  refusal('tensor-not-in-shard', path,
+  refusal(
+    'tensor-not-in-shard',
+    path,
     `index ${path} names tensors that its shards do not hold, the first in ${quoteName(shard)}: ${listNames(tensors, 3)}`,
-    `index and shards are of different models or versions; ${REINDEX}`, tensors[0])
+    `index and shards are of different models or versions; ${REINDEX}`,
+    tensors[0],
+  )
 
 /** More shards than any real model has. */
 export const tooManyShards = (path: string, count: number, most: number): Diagnostic =>
@@ -120,8 +193,12 @@ export const tooManyShards = (path: string, count: number, most: number): Diagno
 
 /** A `total_size` that is not the sum of the tensors. */
 export const totalSizeDiffers = (path: string, claimed: number, actual: number): Diagnostic =>
-  warning('total-size-differs', path, `index ${path} claims ${inBytes(claimed)} of tensors; there are ${inBytes(actual)}`,
-    'ignore this if nothing else is reported')
+  warning(
+    'total-size-differs',
+    path,
+    `index ${path} claims ${inBytes(claimed)} of tensors; there are ${inBytes(actual)}`,
+    'ignore this if nothing else is reported',
+  )
 
 /** An index that names no tensor. */
 export const weightMapEmpty = (path: string): Diagnostic =>
@@ -129,9 +206,19 @@ export const weightMapEmpty = (path: string): Diagnostic =>
 
 /** An index without its one necessary field. */
 export const weightMapMissing = (path: string): Diagnostic =>
-  refusal('weight-map-missing', path, `index ${path} has no \`weight_map\``, `an index maps each tensor to its file there; ${REINDEX}`)
+  refusal(
+    'weight-map-missing',
+    path,
+    `index ${path} has no \`weight_map\``,
+    `an index maps each tensor to its file there; ${REINDEX}`,
+  )
 
 /** A tensor that an index names twice, also by way of escapes. */
 export const weightTwice = (path: string, tensor: string): Diagnostic =>
-  refusal('weight-twice', path, `\`weight_map\` of index ${path} has the tensor ${quoteName(tensor)} twice`,
-    `readers disagree which one counts; ${REINDEX}`, tensor)
+  refusal(
+    'weight-twice',
+    path,
+    `\`weight_map\` of index ${path} has the tensor ${quoteName(tensor)} twice`,
+    `readers disagree which one counts; ${REINDEX}`,
+    tensor,
+  )

@@ -5,19 +5,31 @@ import { inBytes, inFile } from './file-entry.js'
 /** What stands at a path that is not a regular file. */
 export type SpecialKind = keyof typeof KINDS
 
-const KINDS = { 'block-device': 'a block device', 'device': 'a device', 'fifo': 'a FIFO (named pipe)', 'folder': 'a folder', 'socket': 'a socket' } as const
+const KINDS = {
+  'block-device': 'a block device',
+  device: 'a device',
+  fifo: 'a FIFO (named pipe)',
+  folder: 'a folder',
+  socket: 'a socket',
+} as const
 
 const ELSEWHERE = 'write to another path'
 
 /** A file to read that is larger than any real one of its kind. */
 export const fileOversized = (path: string, wanted: string, size: number, most: number): Diagnostic =>
-  entry('file-oversized', `${path} has ${inBytes(size)}; ${wanted} has at most ${inBytes(most)}`, { ...inFile(path), help: `check that it is ${wanted}` })
+  entry('file-oversized', `${path} has ${inBytes(size)}; ${wanted} has at most ${inBytes(most)}`, {
+    ...inFile(path),
+    help: `check that it is ${wanted}`,
+  })
 
 /** Something else where a file is to be read; `wanted` is what should be there, such as "a recipe". */
 export const notARegularFile = (path: string, kind: SpecialKind, wanted: string): Diagnostic =>
   kind === 'folder'
     ? entry('folder-not-file', `${path} is a folder, not ${wanted}`, { ...inFile(path), help: 'name the file in it' })
-    : entry('not-a-file', `${path} is ${KINDS[kind]}, not ${wanted}`, { ...inFile(path), help: 'copy its contents to a file, and name that file' })
+    : entry('not-a-file', `${path} is ${KINDS[kind]}, not ${wanted}`, {
+        ...inFile(path),
+        help: 'copy its contents to a file, and name that file',
+      })
 
 /** A file is to be written below another file. */
 export const outputBelowFile = (path: string, file: string, at: Place): Diagnostic =>
@@ -25,17 +37,25 @@ export const outputBelowFile = (path: string, file: string, at: Place): Diagnost
 
 /** An output would replace what tells how an adapter is to be read. */
 export const outputIsConfig = (path: string, input: string, at: Place): Diagnostic =>
-  entry('output-is-input', `${path} is also read, as the config of \`${input}\``, { at, help: `${ELSEWHERE}: a merge never changes its inputs` })
+  entry('output-is-input', `${path} is also read, as the config of \`${input}\``, {
+    at,
+    help: `${ELSEWHERE}: a merge never changes its inputs`,
+  })
 
 /** A symbolic link where a file is to be written. Its target may be shared with others, as in a cache of downloads. */
 export const outputIsLink = (path: string, target: string, at: Place): Diagnostic =>
   entry('output-is-link', `${path} is a symbolic link to ${target}, and smelt writes neither over nor through links`, {
-    at, help: `name ${target} itself, or remove the link`,
+    at,
+    help: `name ${target} itself, or remove the link`,
   })
 
 /** An output would be a second model in a folder that is named as a model. */
 export const outputInModel = (path: string, input: string, at: Place): Diagnostic =>
-  entry('output-in-model', `${path} would be a second model in the folder that \`${input}\` names, which may hold only one`, { at, help: 'write to another folder' })
+  entry(
+    'output-in-model',
+    `${path} would be a second model in the folder that \`${input}\` names, which may hold only one`,
+    { at, help: 'write to another folder' },
+  )
 
 /** An output would replace the lock. */
 export const outputIsLock = (path: string, at: Place): Diagnostic =>
@@ -44,5 +64,6 @@ export const outputIsLock = (path: string, at: Place): Diagnostic =>
 /** A FIFO, a socket or a device where a file is to be written. */
 export const outputIsSpecial = (path: string, kind: SpecialKind, at: Place): Diagnostic =>
   entry(kind === 'folder' ? 'output-is-folder' : 'output-is-special', `${path} is ${KINDS[kind]}`, {
-    at, help: kind === 'folder' ? 'name a file in it' : 'write to a regular file, and copy it from there',
+    at,
+    help: kind === 'folder' ? 'name a file in it' : 'write to a regular file, and copy it from there',
   })

@@ -4,21 +4,33 @@ import { entry } from './entry.js'
 /** A lock file that is not one. */
 export const lockInvalid = (path: string, reason: string): Diagnostic =>
   entry('lock-invalid', `${path} is not a lock file this version of smelt can read: ${reason}`, {
-    at: { type: 'file', path }, blame: 'lock', help: 'restore it from git, or delete it and build without `--frozen` to make a new one',
+    at: { type: 'file', path },
+    blame: 'lock',
+    help: 'restore it from git, or delete it and build without `--frozen` to make a new one',
   })
 
 /** A lock that the system does not let be read. */
 export const lockUnreadable = (path: string, code: string): Diagnostic =>
-  entry('lock-unreadable', `${path} cannot be read (${code})`, { at: { type: 'file', path }, blame: 'lock', help: 'check its permissions, or delete it' })
+  entry('lock-unreadable', `${path} cannot be read (${code})`, {
+    at: { type: 'file', path },
+    blame: 'lock',
+    help: 'check its permissions, or delete it',
+  })
 
 /** Something asks for a lock and there is none. */
 export const lockMissing = (path: string): Diagnostic =>
-  entry('lock-missing', `there is no lock at ${path}`, { at: { type: 'file', path }, blame: 'lock', help: 'run `smelt build` on the recipe once, without `--frozen`: that writes the lock; keep it in git' })
+  entry('lock-missing', `there is no lock at ${path}`, {
+    at: { type: 'file', path },
+    blame: 'lock',
+    help: 'run `smelt build` on the recipe once, without `--frozen`: that writes the lock; keep it in git',
+  })
 
 /** A frozen build would give, or is made of, something else than its lock says. */
 export const lockDiffers = (path: string, what: string): Diagnostic =>
   entry('lock-differs', `the lock does not match: ${what}`, {
-    at: { type: 'file', path }, blame: 'lock', help: 'restore what changed, or build without `--frozen` to lock the new state; `smelt why` shows what differs',
+    at: { type: 'file', path },
+    blame: 'lock',
+    help: 'restore what changed, or build without `--frozen` to lock the new state; `smelt why` shows what differs',
   })
 
 /** What stands on the disk is not what the lock says. */
@@ -28,17 +40,30 @@ export const notAsLocked = (path: string, what: string, help: string): Diagnosti
 /** The store cannot be written, so later builds have to compute again. */
 export const storeUnwritable = (folder: string, code: string): Diagnostic =>
   entry('store-unwritable', `the store at ${folder} cannot be written (${code}), so later builds start from scratch`, {
-    severity: 'warning', at: { type: 'file', path: folder }, help: 'check its permissions and the free space, or choose another folder with the environment variable SMELT_CACHE',
+    severity: 'warning',
+    at: { type: 'file', path: folder },
+    help: 'check its permissions and the free space, or choose another folder with the environment variable SMELT_CACHE',
   })
 
-/** Something was taken over from an earlier run and turned out not to be what it was. Nothing is written; whoever asked computes everything anew. */
+/**
+ * Something was taken over from an earlier run and turned out not to be what it was. Nothing is written; whoever asked
+ * computes everything anew.
+ */
 export const reuseBroken = (path: string, tensor: string): Diagnostic =>
-  entry('reuse-broken', `\`${tensor}\` of ${path} is not what an earlier run wrote, although the file looks untouched: everything is recomputed`, {
-    blame: 'retry', at: { type: 'file', path, tensor }, help: 'check the disk: silent corruption usually means it is failing',
-  })
+  entry(
+    'reuse-broken',
+    `\`${tensor}\` of ${path} is not what an earlier run wrote, although the file looks untouched: everything is recomputed`,
+    {
+      blame: 'retry',
+      at: { type: 'file', path, tensor },
+      help: 'check the disk: silent corruption usually means it is failing',
+    },
+  )
 
 /** Another process builds the same output. */
 export const outputClaimed = (path: string, owner: string, claim: string): Diagnostic =>
   entry('output-claimed', `${path} is being built by ${owner}`, {
-    at: { type: 'file', path }, blame: 'retry', help: `wait until it is done, then run the same command again; if that process is gone for good, delete ${claim}`,
+    at: { type: 'file', path },
+    blame: 'retry',
+    help: `wait until it is done, then run the same command again; if that process is gone for good, delete ${claim}`,
   })

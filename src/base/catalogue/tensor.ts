@@ -7,17 +7,30 @@ export const partNamed = (scheme: string, asked: string, name: string, known: re
 
 /** A pattern with nothing in it, only a `!`, or braces that hold no alternative. */
 export const emptyPattern = (pattern: string, at?: Place): Diagnostic =>
-  entry('empty-pattern', pattern === '' ? 'a layer pattern is empty' : `the layer pattern \`${shorten(pattern)}\` stands for no name at all`, { at, help: 'write a tensor name, a glob such as `**.attn2`, or `*` for every tensor' })
+  entry(
+    'empty-pattern',
+    pattern === '' ? 'a layer pattern is empty' : `the layer pattern \`${shorten(pattern)}\` stands for no name at all`,
+    { at, help: 'write a tensor name, a glob such as `**.attn2`, or `*` for every tensor' },
+  )
 
 /** A `block:`, `group:` or `component:` pattern over tensors of no known architecture. */
 export const patternNeedsArchitecture = (pattern: string, scheme: string, seen: string, at?: Place): Diagnostic =>
-  entry('pattern-needs-architecture', `\`${pattern}\` asks for a ${scheme}, but these tensors belong to no architecture that smelt knows${seen === '' ? '' : `: ${seen}`}`, {
-    at,
-    help: `select by tensor names instead, for example \`**.attn2\`; \`smelt inspect\` lists them`,
-  })
+  entry(
+    'pattern-needs-architecture',
+    `\`${pattern}\` asks for a ${scheme}, but these tensors belong to no architecture that smelt knows${seen === '' ? '' : `: ${seen}`}`,
+    {
+      at,
+      help: `select by tensor names instead, for example \`**.attn2\`; \`smelt inspect\` lists them`,
+    },
+  )
 
 /** A pattern that no tensor name matches; `suggestion` is a whole question, `tops` the first segments of the names. */
-export const patternSelectsNothing = (pattern: string, suggestion: string | undefined, tops: readonly string[], at?: Place): Diagnostic =>
+export const patternSelectsNothing = (
+  pattern: string,
+  suggestion: string | undefined,
+  tops: readonly string[],
+  at?: Place,
+): Diagnostic =>
   entry('pattern-selects-nothing', `\`${pattern}\` selects no tensor`, {
     at,
     help: `${suggestion ?? beginnings(tops)} If it may select nothing, write \`{ match: "${pattern}", optional: true }\`.`,
@@ -32,17 +45,25 @@ export const patternTooLong = (length: number, most: number, at?: Place): Diagno
 
 /** A pattern whose braces stand for more alternatives than is allowed. */
 export const patternTooManyAlternatives = (pattern: string, most: number, at?: Place): Diagnostic =>
-  entry('pattern-too-many-alternatives', `the braces of \`${shorten(pattern)}\` stand for more than ${most} alternatives`, {
-    at,
-    help: 'use `*` or `[0-9]` in place of long braces, or split the pattern into several',
-  })
+  entry(
+    'pattern-too-many-alternatives',
+    `the braces of \`${shorten(pattern)}\` stand for more than ${most} alternatives`,
+    {
+      at,
+      help: 'use `*` or `[0-9]` in place of long braces, or split the pattern into several',
+    },
+  )
 
 /** A pattern with more extended globs than is allowed. */
 export const patternTooManyExtglobs = (pattern: string, most: number, at?: Place): Diagnostic =>
-  entry('pattern-too-many-extglobs', `\`${shorten(pattern)}\` holds more than ${most} groups such as \`!(…)\` or \`+(…)\``, {
-    at,
-    help: 'split it into several patterns, or list the alternatives in braces',
-  })
+  entry(
+    'pattern-too-many-extglobs',
+    `\`${shorten(pattern)}\` holds more than ${most} groups such as \`!(…)\` or \`+(…)\``,
+    {
+      at,
+      help: 'split it into several patterns, or list the alternatives in braces',
+    },
+  )
 
 /** A `block:`, `group:` or `component:` that the architecture does not have. */
 export const unknownPart = (
@@ -55,13 +76,20 @@ export const unknownPart = (
 ): Diagnostic =>
   entry(`unknown-${scheme}`, `${architecture} has no ${scheme} \`${id}\` here`, {
     at,
-    help: suggestion ?? (known.length === 0 ? `this model has no ${scheme}s; select by tensor names` : `it has ${list(known)}`),
+    help:
+      suggestion ??
+      (known.length === 0 ? `this model has no ${scheme}s; select by tensor names` : `it has ${list(known)}`),
   })
 
 const beginnings = (tops: readonly string[]): string =>
-  tops.length === 0 ? 'There are no tensors to select from.' : `The names begin with ${list(tops)}; \`smelt inspect\` lists them.`
+  tops.length === 0
+    ? 'There are no tensors to select from.'
+    : `The names begin with ${list(tops)}; \`smelt inspect\` lists them.`
 
 const list = (names: readonly string[], most = 12): string =>
-  names.slice(0, most).map((n) => `\`${n}\``).join(', ') + (names.length > most ? ', …' : '')
+  names
+    .slice(0, most)
+    .map((n) => `\`${n}\``)
+    .join(', ') + (names.length > most ? ', …' : '')
 
 const shorten = (text: string): string => (text.length <= 60 ? text : `${text.slice(0, 60)}…`)

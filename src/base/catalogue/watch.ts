@@ -4,7 +4,9 @@ import { entry } from './entry.js'
 /** A path whose extension is none of a report, in words. */
 export const unsupportedReport = (path: string): string => {
   const [extension] = /\.[^./\\]+$/.exec(path) ?? []
-  return extension === undefined ? `${path} has no extension, so the format of the report is unknown` : `unsupported report format \`${extension}\``
+  return extension === undefined
+    ? `${path} has no extension, so the format of the report is unknown`
+    : `unsupported report format \`${extension}\``
 }
 
 /** Nothing can be drawn on the terminal; what was to be shown goes on. */

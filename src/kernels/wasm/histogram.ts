@@ -36,7 +36,10 @@ function bumpLow(bits: u32, high: u32, hist: usize): void {
   if ((bits << 1) >> 16 == high) bump(hist, bits & 0x7fff)
 }
 
-/** Adds to the u32 hist[3 * 32768] one count per f32 of x whose upper 16 bits of |x| are `base`, `base` + 1 or `base` + 2, by the lower 17 bits from there. */
+/**
+ * Adds to the u32 hist[3 * 32768] one count per f32 of x whose upper 16 bits of |x| are `base`, `base` + 1 or `base` +
+ * 2, by the lower 17 bits from there.
+ */
 export function histogramNear(x: usize, n: u32, base: u32, hist: usize): void {
   const whole = x + (<usize>(n & ~3) << 2)
   const end = x + (<usize>n << 2)

@@ -1,4 +1,7 @@
-/** out[j] = Σᵣ up[r]·down[r·stride + j] for n elements in f32, the ranks added in order, each product rounded before it is added. */
+/**
+ * out[j] = Σᵣ up[r]·down[r·stride + j] for n elements in f32, the ranks added in order, each product rounded before it
+ * is added.
+ */
 export function lowRank(out: usize, n: u32, up: usize, rank: u32, down: usize, stride: u32): void {
   let j: u32 = 0
   for (; j + 16 <= n; j += 16) {

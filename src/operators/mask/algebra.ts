@@ -17,18 +17,25 @@ interface Operation {
   readonly examples: readonly Example[]
 }
 
-const ABSENT = 'The result covers every tensor that any of the masks covers; a tensor that a mask lacks counts as all false there.'
+const ABSENT =
+  'The result covers every tensor that any of the masks covers; a tensor that a mask lacks counts as all false there.'
 
 const evaluate = (call: Call, join: Operation['join']): Result<readonly Value[]> => {
   const references = masksOf(call, 'masks').concat(masksOf(call, 'mask'))
   const shapes = new Map(references.flatMap(({ value }) => [...value.shapes]))
-  const problems = references.flatMap(({ value, at }) => [...value.shapes].flatMap(([name, shape]) => {
-    const expected = shapes.get(name)!
-    return sameShape(shape, expected) ? [] : [maskShape(at, name, value.label, shape, expected)]
-  }))
+  const problems = references.flatMap(({ value, at }) =>
+    [...value.shapes].flatMap(([name, shape]) => {
+      const expected = shapes.get(name)!
+      return sameShape(shape, expected) ? [] : [maskShape(at, name, value.label, shape, expected)]
+    }),
+  )
   if (problems.length > 0) return failed(...problems)
   const { graph: g } = call
-  const join1 = (name: string): Mask => join(g, references.map(({ value }) => (value.shapes.has(name) ? value.mask(name) : g.constant(false))))
+  const join1 = (name: string): Mask =>
+    join(
+      g,
+      references.map(({ value }) => (value.shapes.has(name) ? value.mask(name) : g.constant(false))),
+    )
   return ok([{ kind: 'mask', label: labelOf(call), shapes, mask: join1 }])
 }
 
@@ -45,21 +52,51 @@ const OPERATIONS: readonly Operation[] = [
     summary: 'True where the first mask is true and none of the others.',
     details: ABSENT,
     join: (g, [first, ...others]) => g.and(first!, ...others.map(g.not)),
-    examples: [{ inputs: { masks: [[true, true, false], [false, true, true]] }, expect: [true, false, false] }],
+    examples: [
+      {
+        inputs: {
+          masks: [
+            [true, true, false],
+            [false, true, true],
+          ],
+        },
+        expect: [true, false, false],
+      },
+    ],
   },
   {
     id: 'mask.intersection',
     summary: 'True where all masks are true.',
     details: ABSENT,
     join: (g, all) => g.and(...all),
-    examples: [{ inputs: { masks: [[true, true, false], [false, true, true]] }, expect: [false, true, false] }],
+    examples: [
+      {
+        inputs: {
+          masks: [
+            [true, true, false],
+            [false, true, true],
+          ],
+        },
+        expect: [false, true, false],
+      },
+    ],
   },
   {
     id: 'mask.union',
     summary: 'True where any of the masks is true.',
     details: ABSENT,
     join: (g, all) => g.or(...all),
-    examples: [{ inputs: { masks: [[true, false, false], [false, true, false]] }, expect: [true, true, false] }],
+    examples: [
+      {
+        inputs: {
+          masks: [
+            [true, false, false],
+            [false, true, false],
+          ],
+        },
+        expect: [true, true, false],
+      },
+    ],
   },
   {
     id: 'mask.xor',
@@ -67,8 +104,26 @@ const OPERATIONS: readonly Operation[] = [
     details: ABSENT,
     join: (g, all) => g.xor(...all),
     examples: [
-      { inputs: { masks: [[true, true, false], [false, true, true]] }, expect: [true, false, true] },
-      { title: 'of three', inputs: { masks: [[true, true], [true, false], [true, false]] }, expect: [true, true] },
+      {
+        inputs: {
+          masks: [
+            [true, true, false],
+            [false, true, true],
+          ],
+        },
+        expect: [true, false, true],
+      },
+      {
+        title: 'of three',
+        inputs: {
+          masks: [
+            [true, true],
+            [true, false],
+            [true, false],
+          ],
+        },
+        expect: [true, true],
+      },
     ],
   },
 ]

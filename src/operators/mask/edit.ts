@@ -14,14 +14,16 @@ const COMBINE = {
   xor: 'true where they differ',
 } as const
 
-const combine = (g: Graph, how: keyof typeof COMBINE, old: Mask, made: Mask): Mask => (how === 'replace' ? made : g[how](old, made))
+const combine = (g: Graph, how: keyof typeof COMBINE, old: Mask, made: Mask): Mask =>
+  how === 'replace' ? made : g[how](old, made)
 
 /** Changes a mask on some layers. */
 export const edit: Operator = {
   id: 'mask.edit',
   version: 1,
   summary: 'Changes a mask on some layers.',
-  details: 'On the selected layers, what `set`, `p` or `gaussian` makes is combined with the mask; all others stay. The input mask itself never changes.',
+  details:
+    'On the selected layers, what `set`, `p` or `gaussian` makes is combined with the mask; all others stay. The input mask itself never changes.',
   source: 'ComfyUI-DareMerge, mask edit',
   output: 'mask',
   inputs: { mask: mask('The mask to begin with.') },
@@ -37,7 +39,12 @@ export const edit: Operator = {
   draws: true,
   examples: [
     { inputs: { mask: [true, false] }, params: { layers: '*', set: false }, expect: [false, false] },
-    { title: 'inverted', inputs: { mask: [true, false] }, params: { layers: '*', set: true, combine: 'xor' }, expect: [false, true] },
+    {
+      title: 'inverted',
+      inputs: { mask: [true, false] },
+      params: { layers: '*', set: true, combine: 'xor' },
+      expect: [false, true],
+    },
   ],
   evaluate: (call) => {
     const before = masksOf(call, 'mask')[0]!.value
@@ -48,11 +55,16 @@ export const edit: Operator = {
     }
     if (countFillings(filling) !== 1) return failed(fillings(call.at('op'), ['set', 'p', 'gaussian']))
     const how = (valueOf(call, 'combine') ?? 'replace') as keyof typeof COMBINE
-    const selected = call.select(layersOf(call, 'layers'), new Map([...before.shapes].map(([name, shape]) => [name, { shape }])))
+    const selected = call.select(
+      layersOf(call, 'layers'),
+      new Map([...before.shapes].map(([name, shape]) => [name, { shape }])),
+    )
     if (selected.type === 'failed') return selected
     const changed = (name: string): Mask => {
       const old = before.mask(name)
-      return selected.value.has(name) ? combine(call.graph, how, old, fill(call.graph, filling, streamOf(call, name, 0))) : old
+      return selected.value.has(name)
+        ? combine(call.graph, how, old, fill(call.graph, filling, streamOf(call, name, 0)))
+        : old
     }
     return ok([{ kind: 'mask', label: labelOf(call), shapes: before.shapes, mask: changed }], selected.diagnostics)
   },

@@ -8,7 +8,8 @@ export const fill = defineOperator({
   id: 'mask.fill',
   version: 1,
   summary: 'A mask that is all true, all false, or random.',
-  details: 'Write one of `value`, `p` and `gaussian`. Random masks depend on the seed, the step’s name and the tensor’s name, and on nothing else.',
+  details:
+    'Write one of `value`, `p` and `gaussian`. Random masks depend on the seed, the step’s name and the tensor’s name, and on nothing else.',
   source: 'ComfyUI-DareMerge, simple, random and gaussian maskers',
   output: 'mask',
   inputs: { like: model('A model whose tensors the mask is for; its numbers are not read.', 'any') },
@@ -23,7 +24,13 @@ export const fill = defineOperator({
   examples: [
     { inputs: { like: [1, 2] }, params: { value: true }, expect: [true, true] },
     { title: 'a probability of 0', inputs: { like: [1, 2] }, params: { p: 0 }, expect: [false, false] },
-    { title: 'no random number is as large as this', inputs: { like: [1, 2] }, params: { gaussian: { above: 100 } }, expect: [false, false] },
+    {
+      title: 'no random number is as large as this',
+      inputs: { like: [1, 2] },
+      params: { gaussian: { above: 100 } },
+      expect: [false, false],
+    },
   ],
-  build: (g, _inputs, filling, { stream, at }) => (countFillings(filling) === 1 ? fillMask(g, filling, stream(0)) : fillings(at('op'), ['value', 'p', 'gaussian'])),
+  build: (g, _inputs, filling, { stream, at }) =>
+    countFillings(filling) === 1 ? fillMask(g, filling, stream(0)) : fillings(at('op'), ['value', 'p', 'gaussian']),
 })

@@ -21,7 +21,12 @@ export const layers: Operator = {
     const like = modelsOf(call, 'like')[0]!.value
     const selected = call.select(layersOf(call, 'layers'), like.tensors)
     if (selected.type === 'failed') return selected
-    const shapes = new Map([...like.tensors.values()].filter((slot) => isFloat(slot.dtype)).map((slot) => [slot.name, slot.shape]))
-    return ok([{ kind: 'mask', label: labelOf(call), shapes, mask: (name) => call.graph.constant(selected.value.has(name)) }], selected.diagnostics)
+    const shapes = new Map(
+      [...like.tensors.values()].filter((slot) => isFloat(slot.dtype)).map((slot) => [slot.name, slot.shape]),
+    )
+    return ok(
+      [{ kind: 'mask', label: labelOf(call), shapes, mask: (name) => call.graph.constant(selected.value.has(name)) }],
+      selected.diagnostics,
+    )
   },
 }

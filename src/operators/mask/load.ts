@@ -23,14 +23,16 @@ export const load: Operator = {
     const { graph: g } = call
     const packed = [...file.tensors.values()].find(({ dtype }) => DTYPES[dtype].bits % 8 !== 0)
     if (packed !== undefined) return failed(maskOfSmallFloats(call.at('file'), packed.name, packed.dtype))
-    return ok([{
-      kind: 'mask',
-      label: labelOf(call),
-      shapes: new Map([...file.tensors].map(([name, { shape }]) => [name, shape])),
-      mask: (name) => {
-        const x = file.tensor(name)
-        return x.type === 'read' ? g.readMask(x.view) : g.not(g.compare('equal', x, 0))
+    return ok([
+      {
+        kind: 'mask',
+        label: labelOf(call),
+        shapes: new Map([...file.tensors].map(([name, { shape }]) => [name, shape])),
+        mask: (name) => {
+          const x = file.tensor(name)
+          return x.type === 'read' ? g.readMask(x.view) : g.not(g.compare('equal', x, 0))
+        },
       },
-    }])
+    ])
   },
 }

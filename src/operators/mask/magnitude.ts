@@ -14,16 +14,38 @@ export const magnitude = defineOperator({
   output: 'mask',
   inputs: { model: model('The model that moved.', 'any'), base: model('Where it moved from.', 'any') },
   params: {
-    select: choice({ above: 'the large differences', below: 'the small ones' }, 'above', 'Which side of the quantile is true.'),
-    quantile: perLayer({ required: true, min: 0, max: 1, description: 'The share of parameters below the threshold: 0.8 with `above` selects the top fifth.' }),
-    scope: choice({ tensor: 'each tensor has its own threshold', model: 'one threshold for all tensors' }, 'tensor', 'What the quantile is taken over.'),
+    select: choice(
+      { above: 'the large differences', below: 'the small ones' },
+      'above',
+      'Which side of the quantile is true.',
+    ),
+    quantile: perLayer({
+      required: true,
+      min: 0,
+      max: 1,
+      description: 'The share of parameters below the threshold: 0.8 with `above` selects the top fifth.',
+    }),
+    scope: choice(
+      { tensor: 'each tensor has its own threshold', model: 'one threshold for all tensors' },
+      'tensor',
+      'What the quantile is taken over.',
+    ),
   },
   merges: false,
   exact: true,
   draws: false,
   examples: [
-    { inputs: { model: [1, -5, 3, 0], base: [0, 0, 0, 0] }, params: { quantile: 0.5 }, expect: [false, true, true, false] },
-    { title: 'the small ones', inputs: { model: [1, -5, 3, 0], base: [0, 0, 0, 0] }, params: { quantile: 0.5, select: 'below' }, expect: [true, false, false, true] },
+    {
+      inputs: { model: [1, -5, 3, 0], base: [0, 0, 0, 0] },
+      params: { quantile: 0.5 },
+      expect: [false, true, true, false],
+    },
+    {
+      title: 'the small ones',
+      inputs: { model: [1, -5, 3, 0], base: [0, 0, 0, 0] },
+      params: { quantile: 0.5, select: 'below' },
+      expect: [true, false, false, true],
+    },
     { title: 'everything', inputs: { model: [1, 2], base: [1, 2] }, params: { quantile: 0 }, expect: [true, true] },
   ],
   build: (g, { model, base }, { select, quantile, scope }, { whole }) => {

@@ -7,7 +7,8 @@ const ROUNDING = 1e-6
 const PARTS = 4
 
 /** How many parts a step has, by its parameters as the recipe gives them. */
-const countParts = (parts: unknown, shares: unknown): number => (Array.isArray(shares) ? shares.length : typeof parts === 'number' ? parts : PARTS)
+const countParts = (parts: unknown, shares: unknown): number =>
+  Array.isArray(shares) ? shares.length : typeof parts === 'number' ? parts : PARTS
 
 /** Masks that together are true once everywhere. */
 export const partition = defineOperator({
@@ -23,15 +24,34 @@ export const partition = defineOperator({
   results: ({ parts, shares }) => countParts(parts, shares),
   inputs: { like: model('A model whose tensors the masks are for; its numbers are not read.', 'any') },
   params: {
-    parts: integer({ min: 2, max: 64, description: `The number of masks; as many as there are \`shares\`, or ${PARTS}.` }),
-    shares: numbers({ required: false, min: 0, max: 1, description: 'The share of each mask; together 1. Equal unless given.' }),
+    parts: integer({
+      min: 2,
+      max: 64,
+      description: `The number of masks; as many as there are \`shares\`, or ${PARTS}.`,
+    }),
+    shares: numbers({
+      required: false,
+      min: 0,
+      max: 1,
+      description: 'The share of each mask; together 1. Equal unless given.',
+    }),
   },
   merges: false,
   exact: true,
   draws: true,
   examples: [
-    { title: 'the first of two masks that takes everything', inputs: { like: [1, 2] }, params: { shares: [1, 0] }, expect: [true, true] },
-    { title: 'the first of three masks that takes nothing', inputs: { like: [1, 2] }, params: { parts: 3, shares: [0, 0.5, 0.5] }, expect: [false, false] },
+    {
+      title: 'the first of two masks that takes everything',
+      inputs: { like: [1, 2] },
+      params: { shares: [1, 0] },
+      expect: [true, true],
+    },
+    {
+      title: 'the first of three masks that takes nothing',
+      inputs: { like: [1, 2] },
+      params: { parts: 3, shares: [0, 0.5, 0.5] },
+      expect: [false, false],
+    },
   ],
   build: (g, _inputs, { parts, shares }, { stream, at }) => {
     const count = countParts(parts, shares)

@@ -9,7 +9,11 @@ export const addDifference = defineOperator({
   details: '`a + strength·(b − c)`',
   source: 'AUTOMATIC1111 web UI checkpoint merger, “Add difference”',
   output: 'model',
-  inputs: { a: model('The model that is changed.'), b: model('The model whose change is added.'), c: model('What `b` was trained from.') },
+  inputs: {
+    a: model('The model that is changed.'),
+    b: model('The model whose change is added.'),
+    c: model('What `b` was trained from.'),
+  },
   params: { strength: perLayer({ default: 1, description: 'How much of the difference is added; 0 gives `a`.' }) },
   merges: true,
   exact: true,

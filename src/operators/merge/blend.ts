@@ -14,11 +14,18 @@ export const blend = defineOperator({
     '`slerp` uses the angle between the whole tensors: with `θ = acos(a·b / ‖a‖‖b‖)` it is `(sin((1−t)θ)·a + sin(tθ)·b)/sin θ`. Vectors (biases, norms), tensors with `|cos θ| > 0.9995`, and pairs in which one tensor is all zeros use `lerp`.',
     'A `mask` puts `a` in the place of `b` wherever it is false, before the method; with `slerp` that changes the angle, and the protected numbers are scaled together with their tensor.',
   ].join('\n'),
-  source: '`lerp`: Wortsman et al. 2022, “Model soups”, arXiv 2203.05482. `slerp`: Shoemake 1985, “Animating rotation with quaternion curves”. Methods and masks as in ComfyUI-DareMerge',
+  source:
+    '`lerp`: Wortsman et al. 2022, “Model soups”, arXiv 2203.05482. `slerp`: Shoemake 1985, “Animating rotation with quaternion curves”. Methods and masks as in ComfyUI-DareMerge',
   output: 'model',
   inputs: { a: model('The first model.'), b: model('The second model.') },
   params: {
-    keep: perLayer({ default: 0.5, min: -10, max: 10, description: 'How much of `a` stays: 1 is all `a`, 0 is all `b`. Elsewhere the number is often “weight of b” or `alpha`, which is `1 − keep`.' }),
+    keep: perLayer({
+      default: 0.5,
+      min: -10,
+      max: 10,
+      description:
+        'How much of `a` stays: 1 is all `a`, 0 is all `b`. Elsewhere the number is often “weight of b” or `alpha`, which is `1 − keep`.',
+    }),
     method: methodParam,
   },
   merges: true,
@@ -27,19 +34,54 @@ export const blend = defineOperator({
   draws: false,
   examples: [
     { inputs: { a: [0, 2], b: [2, 6] }, params: { keep: 0.75 }, expect: [0.5, 3] },
-    { title: 'only where a mask is true', inputs: { a: [0, 2], b: [2, 6], mask: [true, false] }, params: { keep: 0 }, expect: [2, 2] },
-    { title: 'a soft start and end', inputs: { a: [0, 8], b: [8, 0] }, params: { keep: 0.75, method: 'cubic' }, expect: [1.25, 6.75] },
-    { title: 'halfway, by a cosine', inputs: { a: [0, 2], b: [2, 6] }, params: { keep: 0.5, method: 'cosine' }, expect: [1, 4] },
-    { title: 'adds and divides', inputs: { a: [0, 3], b: [3, 0] }, params: { keep: 0.5, method: 'scaled_add' }, expect: [1, 2] },
-    { title: 'along the sphere, between two vectors at a right angle', inputs: { a: [[4, 0]], b: [[0, 4]] }, params: { method: 'slerp' }, expect: [Math.SQRT1_2 * 4, Math.SQRT1_2 * 4] },
-    { title: 'the left columns of one, the right columns of the other', inputs: { a: [[1, 1, 1, 1]], b: [[5, 5, 5, 5]] }, params: { keep: 0.75, method: 'slice' }, expect: [1, 1, 1, 5] },
+    {
+      title: 'only where a mask is true',
+      inputs: { a: [0, 2], b: [2, 6], mask: [true, false] },
+      params: { keep: 0 },
+      expect: [2, 2],
+    },
+    {
+      title: 'a soft start and end',
+      inputs: { a: [0, 8], b: [8, 0] },
+      params: { keep: 0.75, method: 'cubic' },
+      expect: [1.25, 6.75],
+    },
+    {
+      title: 'halfway, by a cosine',
+      inputs: { a: [0, 2], b: [2, 6] },
+      params: { keep: 0.5, method: 'cosine' },
+      expect: [1, 4],
+    },
+    {
+      title: 'adds and divides',
+      inputs: { a: [0, 3], b: [3, 0] },
+      params: { keep: 0.5, method: 'scaled_add' },
+      expect: [1, 2],
+    },
+    {
+      title: 'along the sphere, between two vectors at a right angle',
+      inputs: { a: [[4, 0]], b: [[0, 4]] },
+      params: { method: 'slerp' },
+      expect: [Math.SQRT1_2 * 4, Math.SQRT1_2 * 4],
+    },
+    {
+      title: 'the left columns of one, the right columns of the other',
+      inputs: { a: [[1, 1, 1, 1]], b: [[5, 5, 5, 5]] },
+      params: { keep: 0.75, method: 'slice' },
+      expect: [1, 1, 1, 5],
+    },
     {
       title: 'a window of the second',
       inputs: { a: [[0, 0, 0, 0, 0, 0, 0, 0, 0, 0]], b: [[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]] },
       params: { keep: 0.5, method: 'cyclic' },
       expect: [0, 0, 0, 0, 0, 6, 0, 0, 0, 0],
     },
-    { title: 'a share of the second that rises and falls', inputs: { a: [[0, 0, 0, 0]], b: [[1, 1, 1, 1]] }, params: { keep: 0.5, method: 'gradient' }, expect: [0, 0.45, 0.45, 0] },
+    {
+      title: 'a share of the second that rises and falls',
+      inputs: { a: [[0, 0, 0, 0]], b: [[1, 1, 1, 1]] },
+      params: { keep: 0.5, method: 'gradient' },
+      expect: [0, 0.45, 0.45, 0],
+    },
   ],
   build: (g, { a, b }, { keep, method }, { mask, shape, at }) => {
     if (method === 'scaled_add' && keep === 2) return infiniteScale(at('keep'))

@@ -46,14 +46,33 @@ export const dare = defineOperator({
     a: model('The model that is changed.'),
     b: model('The model whose numbers are taken.'),
     base: optionalModel('What the difference of `b` is measured from; `a` unless given.'),
-    kept: optionalMasks('Masks to use in place of random draws, one for each iteration: true where the difference is kept. They must cover every tensor that is merged. For repeating a merge made elsewhere.'),
+    kept: optionalMasks(
+      'Masks to use in place of random draws, one for each iteration: true where the difference is kept. They must cover every tensor that is merged. For repeating a merge made elsewhere.',
+    ),
   },
   params: {
-    drop: number({ default: 0.9, min: 0, max: 1, description: 'The probability that a difference is dropped. Elsewhere the number is often “density”, which is `1 − drop`.' }),
+    drop: number({
+      default: 0.9,
+      min: 0,
+      max: 1,
+      description:
+        'The probability that a difference is dropped. Elsewhere the number is often “density”, which is `1 − drop`.',
+    }),
     rescale: choice(RESCALE, 'false', 'How the dropped part is compensated.'),
     ties: choice(TIES, 'off', 'Adds only differences of the sign that the tensor elects.'),
-    iterations: integer({ default: 1, min: 1, max: 100, description: 'How often this is repeated, each time from the result so far.' }),
-    keep: perLayer({ default: 0, min: -10, max: 10, description: 'How much of `a` stays in the final blend: 0 takes the whole result, 1 gives `a`. The node pack calls this number “ratio”.' }),
+    iterations: integer({
+      default: 1,
+      min: 1,
+      max: 100,
+      description: 'How often this is repeated, each time from the result so far.',
+    }),
+    keep: perLayer({
+      default: 0,
+      min: -10,
+      max: 10,
+      description:
+        'How much of `a` stays in the final blend: 0 takes the whole result, 1 gives `a`. The node pack calls this number “ratio”.',
+    }),
     method: methodParam,
     blend: choice(BLEND, 'after', 'When `method` and `keep` are applied.'),
   },
@@ -62,19 +81,55 @@ export const dare = defineOperator({
   exact: true,
   draws: true,
   examples: [
-    { inputs: { a: [0, 0, 0, 0], b: [1, 2, 3, 4], kept: [[true, false, true, false]] }, params: { drop: 0.5 }, expect: [1, 0, 3, 0] },
-    { title: 'rescaled, half of it', inputs: { a: [0, 0], b: [1, 2], kept: [[true, false]] }, params: { drop: 0.5, rescale: true, keep: 0.5 }, expect: [1, 0] },
-    { title: 'only the sign that the tensor elects', inputs: { a: [0, 0, 0], b: [1, -2, 4] }, params: { drop: 0, ties: 'sum' }, expect: [1, 0, 4] },
-    { title: 'elected by number, not by size', inputs: { a: [0, 0, 0], b: [-1, -2, 4] }, params: { drop: 0, ties: 'count' }, expect: [-1, -2, 0] },
+    {
+      inputs: { a: [0, 0, 0, 0], b: [1, 2, 3, 4], kept: [[true, false, true, false]] },
+      params: { drop: 0.5 },
+      expect: [1, 0, 3, 0],
+    },
+    {
+      title: 'rescaled, half of it',
+      inputs: { a: [0, 0], b: [1, 2], kept: [[true, false]] },
+      params: { drop: 0.5, rescale: true, keep: 0.5 },
+      expect: [1, 0],
+    },
+    {
+      title: 'only the sign that the tensor elects',
+      inputs: { a: [0, 0, 0], b: [1, -2, 4] },
+      params: { drop: 0, ties: 'sum' },
+      expect: [1, 0, 4],
+    },
+    {
+      title: 'elected by number, not by size',
+      inputs: { a: [0, 0, 0], b: [-1, -2, 4] },
+      params: { drop: 0, ties: 'count' },
+      expect: [-1, -2, 0],
+    },
     {
       title: 'two iterations, blended in each',
-      inputs: { a: [0, 0, 0], b: [4, 4, 4], kept: [[true, true, false], [true, false, false]] },
+      inputs: {
+        a: [0, 0, 0],
+        b: [4, 4, 4],
+        kept: [
+          [true, true, false],
+          [true, false, false],
+        ],
+      },
       params: { drop: 0.5, iterations: 2, keep: 0.5, blend: 'each' },
       expect: [3, 2, 0],
     },
-    { title: 'the sum of changes kept', inputs: { a: [0, 0], b: [1, 3], kept: [[true, false]] }, params: { drop: 0.5, rescale: 'l1' }, expect: [4, 0] },
+    {
+      title: 'the sum of changes kept',
+      inputs: { a: [0, 0], b: [1, 3], kept: [[true, false]] },
+      params: { drop: 0.5, rescale: 'l1' },
+      expect: [4, 0],
+    },
   ],
-  build: (g, { a, b, base, kept }, { drop, rescale, ties, iterations, keep, method, blend }, { mask, shape, stream, at, warn }) => {
+  build: (
+    g,
+    { a, b, base, kept },
+    { drop, rescale, ties, iterations, keep, method, blend },
+    { mask, shape, stream, at, warn },
+  ) => {
     if (kept.length > 0 && kept.length !== iterations) return keptCount(at('kept'), kept.length, iterations)
     if (method === 'scaled_add' && keep === 2) return infiniteScale(at('keep'))
     if (drop === 1) {
@@ -92,7 +147,11 @@ export const dare = defineOperator({
     for (let i = 0; i < iterations; i++) {
       const delta = g.sub(target, x)
       const chosen = kept[i] ?? g.bernoulli(1 - drop, stream(i))
-      const open = g.and(chosen, ...(ties === 'off' ? [] : [electorate(g, delta, ties)]), ...(mask === undefined ? [] : [mask]))
+      const open = g.and(
+        chosen,
+        ...(ties === 'off' ? [] : [electorate(g, delta, ties)]),
+        ...(mask === undefined ? [] : [mask]),
+      )
       const factor = scale(delta, chosen)
       // Without a scale the number is taken over as it is, not by way of a difference that rounds.
       const next = g.choose(open, factor === 1 ? target : g.add(x, g.mul(delta, factor)), x)

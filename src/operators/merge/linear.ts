@@ -21,15 +21,36 @@ export const linear = defineOperator({
   exact: true,
   draws: false,
   examples: [
-    { inputs: { models: [{ model: [1, 2], weight: 1 }, { model: [5, 6], weight: 3 }] }, expect: [4, 5] },
-    { title: 'a plain weighted sum', inputs: { models: [{ model: [1, 2], weight: 1 }, { model: [4, 6], weight: -0.5 }] }, params: { normalize: false }, expect: [-1, -1] },
+    {
+      inputs: {
+        models: [
+          { model: [1, 2], weight: 1 },
+          { model: [5, 6], weight: 3 },
+        ],
+      },
+      expect: [4, 5],
+    },
+    {
+      title: 'a plain weighted sum',
+      inputs: {
+        models: [
+          { model: [1, 2], weight: 1 },
+          { model: [4, 6], weight: -0.5 },
+        ],
+      },
+      params: { normalize: false },
+      expect: [-1, -1],
+    },
   ],
   build: (g, { models }, { normalize }, { name, at }) => {
     const present = models.filter(({ weight }) => weight !== 0)
     const given = present.map(({ weight }) => weight)
-    const add = (weights: readonly number[]): Tensor => present.reduce<Tensor>((y, { x }, i) => g.add(y, g.mul(x, weights[i]!)), g.fill(0))
+    const add = (weights: readonly number[]): Tensor =>
+      present.reduce<Tensor>((y, { x }, i) => g.add(y, g.mul(x, weights[i]!)), g.fill(0))
     if (!normalize) return add(given)
     const { weights, sum } = proportionsOf(given)
-    return weightSumProblem(at('models'), name, sum) ?? (present.length === 1 ? present[0]!.x : g.div(add(weights), sum))
+    return (
+      weightSumProblem(at('models'), name, sum) ?? (present.length === 1 ? present[0]!.x : g.div(add(weights), sum))
+    )
   },
 })

@@ -9,8 +9,16 @@ export const add = defineOperator({
   details: '`a + strength·delta`',
   source: 'Ilharco et al. 2022, “Editing Models with Task Arithmetic”, arXiv 2212.04089',
   output: 'model',
-  inputs: { a: model('The model, or difference, that is added to.', 'any'), delta: model('The difference, for example from `model.subtract`.', 'delta') },
-  params: { strength: perLayer({ default: 1, description: 'How much of the difference is added; a negative number subtracts it, 0 gives `a`.' }) },
+  inputs: {
+    a: model('The model, or difference, that is added to.', 'any'),
+    delta: model('The difference, for example from `model.subtract`.', 'delta'),
+  },
+  params: {
+    strength: perLayer({
+      default: 1,
+      description: 'How much of the difference is added; a negative number subtracts it, 0 gives `a`.',
+    }),
+  },
   merges: true,
   exact: true,
   draws: false,

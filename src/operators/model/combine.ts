@@ -12,14 +12,27 @@ export const combine: Operator = {
   id: 'model.combine',
   version: 1,
   summary: 'Puts the tensors of several models into one.',
-  details: 'For parts that do not overlap: a diffusion model, a text encoder and a VAE, each taken with `model.select`. Nothing is computed.',
+  details:
+    'For parts that do not overlap: a diffusion model, a text encoder and a VAE, each taken with `model.select`. Nothing is computed.',
   output: 'model',
   inputs: { models: models('The parts.', {}, 2, 'any') },
   params: { overlap: choice(OVERLAP, 'error', 'What happens to a tensor that several models have.') },
   merges: false,
   exact: true,
   draws: false,
-  examples: [{ title: 'the first wins', inputs: { models: [[1, 2], [3, 4]] }, params: { overlap: 'first' }, expect: [1, 2] }],
+  examples: [
+    {
+      title: 'the first wins',
+      inputs: {
+        models: [
+          [1, 2],
+          [3, 4],
+        ],
+      },
+      params: { overlap: 'first' },
+      expect: [1, 2],
+    },
+  ],
   evaluate: (call) => {
     const parts = modelsOf(call, 'models')
     const { space } = parts[0]!.value
@@ -34,6 +47,8 @@ export const combine: Operator = {
       for (const name of value.tensors.keys()) if (!owners.has(name)) owners.set(name, value)
     }
     const tensors = new Map([...owners].map(([name, owner]) => [name, owner.tensors.get(name)!]))
-    return ok([{ kind: 'model', space, label: labelOf(call), tensors, tensor: (name) => owners.get(name)!.tensor(name) }])
+    return ok([
+      { kind: 'model', space, label: labelOf(call), tensors, tensor: (name) => owners.get(name)!.tensor(name) },
+    ])
   },
 }

@@ -23,7 +23,10 @@ const element = defineOperator({
   output: 'model',
   inputs: {
     model: model('The model.'),
-    noise: optionalModel('A file of noise to use in place of random numbers. For repeating what was made elsewhere.', 'any'),
+    noise: optionalModel(
+      'A file of noise to use in place of random numbers. For repeating what was made elsewhere.',
+      'any',
+    ),
   },
   params: {
     kind: choice(KIND, 'gaussian', 'How the noise is distributed.'),
@@ -36,10 +39,16 @@ const element = defineOperator({
   draws: true,
   examples: [
     { inputs: { model: [1, 2], noise: [2, -4] }, params: { layers: '*', strength: 0.5 }, expect: [2, 0] },
-    { title: 'noise without spread', inputs: { model: { 'attn1.to_v.weight': [1, 2], 'attn1.to_k.weight': [1, 2] } }, params: { mean: 0.5, std: 0 }, expect: { 'attn1.to_v.weight': [1.5, 2.5], 'attn1.to_k.weight': [1, 2] } },
+    {
+      title: 'noise without spread',
+      inputs: { model: { 'attn1.to_v.weight': [1, 2], 'attn1.to_k.weight': [1, 2] } },
+      params: { mean: 0.5, std: 0 },
+      expect: { 'attn1.to_v.weight': [1.5, 2.5], 'attn1.to_k.weight': [1, 2] },
+    },
   ],
   build: (g, { model, noise }, { kind, mean, std, strength }, { stream }) => {
-    const draw = () => (kind === 'gaussian' ? g.normal(stream(0)) : g.mul(g.sub(g.uniform(stream(0)), 0.5), Math.sqrt(12)))
+    const draw = () =>
+      kind === 'gaussian' ? g.normal(stream(0)) : g.mul(g.sub(g.uniform(stream(0)), 0.5), Math.sqrt(12))
     return g.add(model, g.mul(noise ?? g.add(g.mul(draw(), std), mean), strength))
   },
 })
@@ -50,6 +59,9 @@ export const noise: Operator = {
   evaluate: (call) => {
     const at = call.at('op')
     const pattern: PlacedPattern = { text: VALUES, optional: false, at }
-    return element.evaluate({ ...call, shared: { ...call.shared, layers: call.shared.layers ?? { type: 'layers', patterns: [pattern], at } } })
+    return element.evaluate({
+      ...call,
+      shared: { ...call.shared, layers: call.shared.layers ?? { type: 'layers', patterns: [pattern], at } },
+    })
   },
 }

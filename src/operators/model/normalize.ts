@@ -29,7 +29,8 @@ const LAYERS = [
 const LEAST_NORM = 1e-12
 
 /** ‖to‖/‖from‖ of a tensor of both models. */
-const ratioOf = (g: Graph, from: ModelValue, to: ModelValue, name: string): Scalar => g.div(g.norm(to.tensor(name)), g.add(g.norm(from.tensor(name)), LEAST_NORM))
+const ratioOf = (g: Graph, from: ModelValue, to: ModelValue, name: string): Scalar =>
+  g.div(g.norm(to.tensor(name)), g.add(g.norm(from.tensor(name)), LEAST_NORM))
 
 /** What each tensor is multiplied by; a tensor that is not listed stays. */
 type Factors = Map<string, Scalar>
@@ -39,8 +40,17 @@ const isShared = (a: ModelValue, b: ModelValue, name: string): boolean => {
   return x !== undefined && y !== undefined && sameShape(x.shape, y.shape)
 }
 
-/** Where one tensor is a linear map behind another, a factor on one and its inverse on the other cancel; without a length to go by, both stay. */
-const compensate = (g: Graph, factors: Factors, ratio: Scalar, times: readonly string[], divided: readonly string[]): void => {
+/**
+ * Where one tensor is a linear map behind another, a factor on one and its inverse on the other cancel; without a
+ * length to go by, both stay.
+ */
+const compensate = (
+  g: Graph,
+  factors: Factors,
+  ratio: Scalar,
+  times: readonly string[],
+  divided: readonly string[],
+): void => {
   const usable = g.ifLess(ratio, LEAST_NORM, 1, g.ifLess(1 / LEAST_NORM, ratio, 1, ratio))
   for (const name of times) factors.set(name, usable)
   for (const name of divided) factors.set(name, g.div(1, usable))
@@ -48,27 +58,37 @@ const compensate = (g: Graph, factors: Factors, ratio: Scalar, times: readonly s
 
 const withBias = (path: string): readonly string[] => [`${path}.weight`, `${path}.bias`]
 
-const attentionFactors = (g: Graph, a: ModelValue, b: ModelValue, ratio: (name: string) => Scalar, method: Method): Factors => {
+const attentionFactors = (
+  g: Graph,
+  a: ModelValue,
+  b: ModelValue,
+  ratio: (name: string) => Scalar,
+  method: Method,
+): Factors => {
   const factors: Factors = new Map()
   for (const name of a.tensors.keys()) {
     for (const { q, k, v, out } of LAYERS) {
       if (!`.${name}`.endsWith(`.${q}.weight`)) continue
       const layer = name.slice(0, -`${q}.weight`.length)
-      if (isShared(a, b, name) && isShared(a, b, `${layer}${k}.weight`)) compensate(g, factors, ratio(name), withBias(layer + q), withBias(layer + k))
+      if (isShared(a, b, name) && isShared(a, b, `${layer}${k}.weight`))
+        compensate(g, factors, ratio(name), withBias(layer + q), withBias(layer + k))
       const [values, projection] = [`${layer}${v}.weight`, `${layer}${out}.weight`]
       // The bias of the projection is added behind it, so it stays.
-      if (method === 'q_norm' && isShared(a, b, values) && isShared(a, b, projection)) compensate(g, factors, ratio(projection), [projection], withBias(layer + v))
+      if (method === 'q_norm' && isShared(a, b, values) && isShared(a, b, projection))
+        compensate(g, factors, ratio(projection), [projection], withBias(layer + v))
     }
   }
   return factors
 }
 
 const allFactors = (a: ModelValue, b: ModelValue, ratio: (name: string) => Scalar): Factors =>
-  new Map([...a.tensors.keys()].flatMap((name) => {
-    const weight = name.replace(/(^|\.)bias$/, '$1weight')
-    const by = isShared(a, b, weight) ? weight : name
-    return isShared(a, b, by) ? [[name, ratio(by)] as const] : []
-  }))
+  new Map(
+    [...a.tensors.keys()].flatMap((name) => {
+      const weight = name.replace(/(^|\.)bias$/, '$1weight')
+      const by = isShared(a, b, weight) ? weight : name
+      return isShared(a, b, by) ? [[name, ratio(by)] as const] : []
+    }),
+  )
 
 const description = {
   id: 'model.normalize',
@@ -79,7 +99,8 @@ const description = {
     '',
     'The attention weights depend on the product of queries and keys alone, and the output on that of projection and values: a factor on one and its inverse on the other, biases of queries, keys and values included, leave the model’s function as it is. `attn_only` and `q_norm` do nothing else, so they may be used on any model with such layers (`to_q`, `to_k`, `to_v`, `to_out.0`, or `q_proj`, `k_proj`, `v_proj`, and `out_proj` or `o_proj`); other tensors are copied. With `layers` or a `mask` that takes one half of such a pair, the function does change.',
   ].join('\n'),
-  source: 'ComfyUI-DareMerge, normalize model (which scales the projection without its counterpart, and biases by the wrong tensor)',
+  source:
+    'ComfyUI-DareMerge, normalize model (which scales the projection without its counterpart, and biases by the wrong tensor)',
   output: 'model',
   inputs: { a: model('The model that is changed.'), b: model('The model whose norms are taken.') },
   params: {
@@ -97,7 +118,12 @@ const description = {
       },
       expect: { 'attn.to_q.weight': [6, 8], 'attn.to_k.weight': [1, 2], 'attn.to_v.weight': [1, 1] },
     },
-    { title: 'every tensor, biases with their weights', inputs: { a: { 'ff.weight': [3, 4], 'ff.bias': [1, 2] }, b: { 'ff.weight': [0, 10], 'ff.bias': [0, 0] } }, params: { method: 'all' }, expect: { 'ff.weight': [6, 8], 'ff.bias': [2, 4] } },
+    {
+      title: 'every tensor, biases with their weights',
+      inputs: { a: { 'ff.weight': [3, 4], 'ff.bias': [1, 2] }, b: { 'ff.weight': [0, 10], 'ff.bias': [0, 0] } },
+      params: { method: 'all' },
+      expect: { 'ff.weight': [6, 8], 'ff.bias': [2, 4] },
+    },
   ],
 } as const
 
@@ -114,8 +140,13 @@ export const normalize: Operator = {
     const ratio = (name: string): Scalar => ratioOf(g, from, to, name)
     const factors = method === 'all' ? allFactors(a, b, ratio) : attentionFactors(g, a, b, ratio, method)
     if (factors.size === 0) return failed(noAttention(call.at('a'), a.label))
-    // What every tensor is multiplied by is known only once the other tensors of its layer are, so the elements are defined here.
-    const element = defineOperator({ ...description, touches: (name) => factors.has(name), build: (_, { a: x }, __, { name }) => g.mul(x, factors.get(name)!) })
+    // What every tensor is multiplied by is known only once the other tensors of its layer are, so the elements are
+    // defined here.
+    const element = defineOperator({
+      ...description,
+      touches: (name) => factors.has(name),
+      build: (_, { a: x }, __, { name }) => g.mul(x, factors.get(name)!),
+    })
     return element.evaluate(call)
   },
 }

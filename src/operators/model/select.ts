@@ -8,7 +8,8 @@ export const select: Operator = {
   id: 'model.select',
   version: 1,
   summary: 'Keeps only some tensors of a model.',
-  details: 'The result has the selected tensors and no others. With `model.combine` it takes the text encoder of one model and the VAE of another.',
+  details:
+    'The result has the selected tensors and no others. With `model.combine` it takes the text encoder of one model and the VAE of another.',
   output: 'model',
   inputs: { model: model('The model.', 'any') },
   params: { layers: layers('The tensors to keep.') },

@@ -6,7 +6,8 @@ export const subtract = defineOperator({
   id: 'model.subtract',
   version: 1,
   summary: 'Subtracts one model from another.',
-  details: '`a − b`. A difference can be scaled, added to other differences, and added to a model with `model.add`; to write it as a file, the output says `delta: true`.',
+  details:
+    '`a − b`. A difference can be scaled, added to other differences, and added to a model with `model.add`; to write it as a file, the output says `delta: true`.',
   source: 'Ilharco et al. 2022, “Editing Models with Task Arithmetic”, arXiv 2212.04089',
   output: 'model',
   space: 'delta',

@@ -23,7 +23,11 @@ const LONGEST = 300
 /** Entries of the metadata that have a part of the report of their own. */
 const SHOWN_ELSEWHERE = ['ss_tag_frequency']
 
-interface Described { readonly rank: number | undefined; readonly alpha: number | undefined; readonly problems: readonly Diagnostic[] }
+interface Described {
+  readonly rank: number | undefined
+  readonly alpha: number | undefined
+  readonly problems: readonly Diagnostic[]
+}
 
 /** The rank of every module, and the alpha that its scale comes from: its own, or what the config says. */
 const describe = (call: Call, file: AdapterFile, modules: readonly AdapterModule[]): readonly Described[] => {
@@ -38,11 +42,16 @@ const describe = (call: Call, file: AdapterFile, modules: readonly AdapterModule
 }
 
 const groupOf = ({ rank, alpha }: Described): string =>
-  (rank === undefined ? 'full differences' : alpha === undefined ? `rank ${rank}` : `rank ${rank}, alpha ${alpha}`)
+  rank === undefined ? 'full differences' : alpha === undefined ? `rank ${rank}` : `rank ${rank}, alpha ${alpha}`
 
 /** How many modules have which number: `8 (192 modules), 4 (72 modules)`. */
 const spread = (numbers: readonly (number | undefined)[]): string => {
-  const groups = [...groupBy(numbers.filter((n) => n !== undefined), String)].sort(([, x], [, y]) => y.length - x.length)
+  const groups = [
+    ...groupBy(
+      numbers.filter((n) => n !== undefined),
+      String,
+    ),
+  ].sort(([, x], [, y]) => y.length - x.length)
   if (groups.length < 2) return groups[0]?.[0] ?? 'none'
   return groups.map(([number, { length }]) => `${number} (${length} modules)`).join(', ')
 }
@@ -54,27 +63,60 @@ const matchWith = (call: Call, model: ModelValue | undefined): Result<AdapterMat
   return matchAdapter({ label: value.label, file: value.file, alpha: value.alpha, at }, recipient, false)
 }
 
-const names = (title: string, rows: readonly Row[]): Section => ({ type: 'table', title, columns: [{ label: 'tensor', format: 'text' }], rows })
+const names = (title: string, rows: readonly Row[]): Section => ({
+  type: 'table',
+  title,
+  columns: [{ label: 'tensor', format: 'text' }],
+  rows,
+})
 
 /** What the adapter would touch of a model. */
-const touches = (model: ModelValue, { patches, unmatched }: AdapterMatch, architecture: Architecture | undefined): readonly Section[] => {
+const touches = (
+  model: ModelValue,
+  { patches, unmatched }: AdapterMatch,
+  architecture: Architecture | undefined,
+): readonly Section[] => {
   const layers = [...model.tensors.keys()].map((name) => ({ name, touched: patches.has(name) }))
   const layout = layOut(model.tensors.keys(), architecture)
-  const shareOf = (cell: readonly { readonly touched: boolean }[]): number => cell.filter((l) => l.touched).length / cell.length
+  const shareOf = (cell: readonly { readonly touched: boolean }[]): number =>
+    cell.filter((l) => l.touched).length / cell.length
   return [
-    blockMap(`Share of the tensors of ${plainLabel(model.label)} that it would change`, layers, layout, shareOf, { format: 'share', low: 0, high: 1 }),
-    names('What it would change', layers.filter((l) => l.touched).map(({ name }) => ({ group: blockOf(layout, name), cells: [name] }))),
-    ...(unmatched.length === 0 ? [] : [names('Tensors without a target', unmatched.map((name) => ({ cells: [name] })))]),
+    blockMap(`Share of the tensors of ${plainLabel(model.label)} that it would change`, layers, layout, shareOf, {
+      format: 'share',
+      low: 0,
+      high: 1,
+    }),
+    names(
+      'What it would change',
+      layers.filter((l) => l.touched).map(({ name }) => ({ group: blockOf(layout, name), cells: [name] })),
+    ),
+    ...(unmatched.length === 0
+      ? []
+      : [
+          names(
+            'Tensors without a target',
+            unmatched.map((name) => ({ cells: [name] })),
+          ),
+        ]),
   ]
 }
 
 const metadataOf = ({ metadata }: AdapterFile): readonly Fact[] =>
-  [...metadata].filter(([key]) => !SHOWN_ELSEWHERE.includes(key))
+  [...metadata]
+    .filter(([key]) => !SHOWN_ELSEWHERE.includes(key))
     .map(([key, text]) => words(key, text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text))
 
-const tagSections = (tags: readonly Tag[]): readonly Section[] => (tags.length === 0 ? [] : [{
-  type: 'tags', title: 'Tags', note: `${tags.length} tags, the most frequent first`, tags: tags.map(({ tag, count: n }) => ({ label: tag, count: n })),
-}])
+const tagSections = (tags: readonly Tag[]): readonly Section[] =>
+  tags.length === 0
+    ? []
+    : [
+        {
+          type: 'tags',
+          title: 'Tags',
+          note: `${tags.length} tags, the most frequent first`,
+          tags: tags.map(({ tag, count: n }) => ({ label: tag, count: n })),
+        },
+      ]
 
 /** What an adapter is and was trained on. */
 export const adapter = defineReport<ReportDocument>({
@@ -91,10 +133,24 @@ export const adapter = defineReport<ReportDocument>({
     model: optionalModel('A model, to show what the adapter would change in it.', 'any'),
   },
   params: {},
-  examples: [{
-    inputs: { adapter: { 'x.lora_up.weight': [[1, 0], [0, 2]], 'x.lora_down.weight': [[1, 2], [3, 4]], 'x.alpha': 1 } },
-    expect: { tensors: [3], parameters: [9], modules: [1] },
-  }],
+  examples: [
+    {
+      inputs: {
+        adapter: {
+          'x.lora_up.weight': [
+            [1, 0],
+            [0, 2],
+          ],
+          'x.lora_down.weight': [
+            [1, 2],
+            [3, 4],
+          ],
+          'x.alpha': 1,
+        },
+      },
+      expect: { tensors: [3], parameters: [9], modules: [1] },
+    },
+  ],
   look: (call) => {
     const { file, label } = adapterOf(call, 'adapter').value
     const model = modelsOf(call, 'model')[0]?.value
@@ -103,42 +159,64 @@ export const adapter = defineReport<ReportDocument>({
     const tags = readTags(file.metadata, file.path)
     const { modules, others, refused } = groupAdapter(file.tensors)
     const title = modules.length === 0 && refused === undefined ? detectArchitecture(file.tensors)?.title : undefined
-    if (title !== undefined) return failed(notAnAdapter(adapterOf(call, 'adapter').at, label, [...file.tensors.keys()], title))
+    if (title !== undefined)
+      return failed(notAnAdapter(adapterOf(call, 'adapter').at, label, [...file.tensors.keys()], title))
     const described = describe(call, file, modules)
     // A report shows what there is also of an adapter that cannot be applied, and says why an alpha is missing.
-    const unscaled = described.flatMap((d) => d.problems).slice(0, 1).map((problem): Diagnostic => ({ ...problem, severity: 'warning' }))
+    const unscaled = described
+      .flatMap((d) => d.problems)
+      .slice(0, 1)
+      .map((problem): Diagnostic => ({ ...problem, severity: 'warning' }))
     const architecture = model === undefined ? undefined : call.architecture(model.tensors)
-    return ok({
-      measured: [],
-      shown: () => ({
-        title: 'Adapter',
-        subject: plainLabel(label),
-        facts: [
-          words('trained for', guessArchitecture(file.tensors)?.title ?? 'unknown'),
-          ...(refused === undefined ? [] : [words('kind', `${refused.kind}, which smelt does not apply`)]),
-          count('tensors', file.tensors.size),
-          count('parameters', [...file.tensors.values()].reduce((n, t) => n + sizeOf(t.shape), 0)),
-          count('modules', modules.length),
-          words('rank', spread(described.map((d) => d.rank))),
-          words('alpha', spread(described.map((d) => d.alpha))),
-          ...(others.length === 0 ? [] : [count('tensors without factors', others.length)]),
-          ...(match.value === undefined ? [] : [
-            count('tensors it would change', match.value.patches.size), count('tensors without a target', match.value.unmatched.length),
-          ]),
-        ],
-        sections: [
-          ...tagSections(tags.type === 'ok' ? tags.value : []),
-          ...(model === undefined || match.value === undefined ? [] : touches(model, match.value, architecture)),
-          {
-            type: 'table',
-            title: 'Modules',
-            columns: [{ label: 'module', format: 'text' }, { label: 'rank', format: 'number' }, { label: 'alpha', format: 'number' }],
-            rows: modules.map(({ name }, i) => ({ group: groupOf(described[i]!), cells: [name, described[i]!.rank ?? null, described[i]!.alpha ?? null] })),
-          },
-          ...(metadataOf(file).length === 0 ? [] : [{ type: 'facts' as const, title: 'Metadata', facts: metadataOf(file) }]),
-        ],
-      }),
-    }, [...tags.diagnostics, ...unscaled])
+    return ok(
+      {
+        measured: [],
+        shown: () => ({
+          title: 'Adapter',
+          subject: plainLabel(label),
+          facts: [
+            words('trained for', guessArchitecture(file.tensors)?.title ?? 'unknown'),
+            ...(refused === undefined ? [] : [words('kind', `${refused.kind}, which smelt does not apply`)]),
+            count('tensors', file.tensors.size),
+            count(
+              'parameters',
+              [...file.tensors.values()].reduce((n, t) => n + sizeOf(t.shape), 0),
+            ),
+            count('modules', modules.length),
+            words('rank', spread(described.map((d) => d.rank))),
+            words('alpha', spread(described.map((d) => d.alpha))),
+            ...(others.length === 0 ? [] : [count('tensors without factors', others.length)]),
+            ...(match.value === undefined
+              ? []
+              : [
+                  count('tensors it would change', match.value.patches.size),
+                  count('tensors without a target', match.value.unmatched.length),
+                ]),
+          ],
+          sections: [
+            ...tagSections(tags.type === 'ok' ? tags.value : []),
+            ...(model === undefined || match.value === undefined ? [] : touches(model, match.value, architecture)),
+            {
+              type: 'table',
+              title: 'Modules',
+              columns: [
+                { label: 'module', format: 'text' },
+                { label: 'rank', format: 'number' },
+                { label: 'alpha', format: 'number' },
+              ],
+              rows: modules.map(({ name }, i) => ({
+                group: groupOf(described[i]!),
+                cells: [name, described[i]!.rank ?? null, described[i]!.alpha ?? null],
+              })),
+            },
+            ...(metadataOf(file).length === 0
+              ? []
+              : [{ type: 'facts' as const, title: 'Metadata', facts: metadataOf(file) }]),
+          ],
+        }),
+      },
+      [...tags.diagnostics, ...unscaled],
+    )
   },
   draw: (document) => document,
 })

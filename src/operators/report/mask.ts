@@ -9,11 +9,17 @@ import { defineReport } from '../report-operator.js'
 type Sized = { readonly name: string; readonly shape: readonly number[]; readonly size: number }
 type Layer = Sized & { readonly selected: number }
 
-const sum = (layers: readonly Layer[], key: 'size' | 'selected'): number => layers.reduce((n, layer) => n + layer[key], 0)
+const sum = (layers: readonly Layer[], key: 'size' | 'selected'): number =>
+  layers.reduce((n, layer) => n + layer[key], 0)
 
-const shareOf = (layers: readonly Layer[]): number => (sum(layers, 'size') === 0 ? 0 : sum(layers, 'selected') / sum(layers, 'size'))
+const shareOf = (layers: readonly Layer[]): number =>
+  sum(layers, 'size') === 0 ? 0 : sum(layers, 'selected') / sum(layers, 'size')
 
-const COUNTS = [{ label: 'selected', format: 'count' }, { label: 'parameters', format: 'count' }, { label: 'share', format: 'share' }] as const
+const COUNTS = [
+  { label: 'selected', format: 'count' },
+  { label: 'parameters', format: 'count' },
+  { label: 'share', format: 'share' },
+] as const
 
 const byBlock = (layers: readonly Layer[], layout: Layout): Section => {
   const groups = groupBy(layers, ({ name }) => blockOf(layout, name))
@@ -21,15 +27,22 @@ const byBlock = (layers: readonly Layer[], layout: Layout): Section => {
     const group = groups.get(block)!
     return { cells: [block, group.length, sum(group, 'selected'), sum(group, 'size'), shareOf(group)] }
   })
-  return { type: 'table', title: 'Blocks', columns: [{ label: 'block', format: 'text' }, { label: 'tensors', format: 'count' }, ...COUNTS], rows }
+  return {
+    type: 'table',
+    title: 'Blocks',
+    columns: [{ label: 'block', format: 'text' }, { label: 'tensors', format: 'count' }, ...COUNTS],
+    rows,
+  }
 }
 
 const byLayer = (layers: readonly Layer[], layout: Layout): Section => ({
   type: 'table',
   title: 'Layers',
   columns: [{ label: 'tensor', format: 'text' }, { label: 'shape', format: 'text' }, ...COUNTS],
-  rows: layers.map((layer) =>
-    ({ group: blockOf(layout, layer.name), cells: [layer.name, shapeText(layer.shape), layer.selected, layer.size, shareOf([layer])] })),
+  rows: layers.map((layer) => ({
+    group: blockOf(layout, layer.name),
+    cells: [layer.name, shapeText(layer.shape), layer.selected, layer.size, shareOf([layer])],
+  })),
 })
 
 /** What the report shows besides how much is selected. */
@@ -47,7 +60,9 @@ export const mask = defineReport<Shown>({
   source: 'ComfyUI-DareMerge, mask reporting',
   inputs: { mask: maskInput('The mask.') },
   params: {},
-  examples: [{ inputs: { mask: [true, false, true, true] }, expect: { parameters: [4], selected: [3], share: [0.75] } }],
+  examples: [
+    { inputs: { mask: [true, false, true, true] }, expect: { parameters: [4], selected: [3], share: [0.75] } },
+  ],
   look: (call) => {
     const { value } = masksOf(call, 'mask')[0]!
     const tensors = [...value.shapes].map(([name, shape]) => ({ name, shape, size: sizeOf(shape) }))
@@ -57,7 +72,10 @@ export const mask = defineReport<Shown>({
       const selected = bits.type === 'constant' ? call.graph.number(bits.value ? size : 0) : call.graph.count(bits)
       return { tensor: name, size, scalars: { selected } }
     })
-    return ok({ measured, shown: () => ({ subject: plainLabel(value.label), tensors, layout: layOut(value.shapes.keys(), architecture) }) })
+    return ok({
+      measured,
+      shown: () => ({ subject: plainLabel(value.label), tensors, layout: layOut(value.shapes.keys(), architecture) }),
+    })
   },
   draw: ({ subject, tensors, layout }, figures) => {
     const layers = tensors.map((t, i): Layer => ({ ...t, selected: figures[i]!.scalars['selected']! }))
@@ -67,12 +85,19 @@ export const mask = defineReport<Shown>({
       title: 'Mask',
       subject,
       facts: [
-        count('parameters', sum(layers, 'size')), count('selected', sum(layers, 'selected')), share('share', shareOf(layers)),
+        count('parameters', sum(layers, 'size')),
+        count('selected', sum(layers, 'selected')),
+        share('share', shareOf(layers)),
         count('tensors', layers.length),
-        count('tensors wholly selected', whole), count('tensors not selected', none),
+        count('tensors wholly selected', whole),
+        count('tensors not selected', none),
       ],
       sections: [
-        blockMap('Share selected, by block and kind of layer', layers, layout, shareOf, { format: 'share', low: 0, high: 1 }),
+        blockMap('Share selected, by block and kind of layer', layers, layout, shareOf, {
+          format: 'share',
+          low: 0,
+          high: 1,
+        }),
         byBlock(layers, layout),
         byLayer(layers, layout),
       ],

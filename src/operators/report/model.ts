@@ -52,7 +52,7 @@ const chosen = (call: Call, model: ModelValue): Result<Slot | undefined> => {
 
 /** A tensor as a matrix: the first dimension by all others; a vector is one row. */
 const matrixOf = (shape: readonly number[]): readonly [rows: number, columns: number] =>
-  (shape.length < 2 ? [1, sizeOf(shape)] : [shape[0]!, sizeOf(shape.slice(1))])
+  shape.length < 2 ? [1, sizeOf(shape)] : [shape[0]!, sizeOf(shape.slice(1))]
 
 const gridOf = (shape: readonly number[], scale: Scale) => {
   const [rows, columns] = matrixOf(shape)
@@ -66,36 +66,55 @@ const cellValue = (scale: Scale, [n, sum, squares, min, max]: readonly number[])
   if (n === 0) return null
   const mean = sum! / n!
   switch (scale) {
-    case 'mean': case 'none': return mean
-    case 'std': return Math.sqrt(Math.max(0, squares! / n! - mean * mean))
-    case 'min': return min!
-    case 'max': return max!
-    case 'log': return squares === 0 ? null : Math.log10(Math.sqrt(squares! / n!))
+    case 'mean':
+    case 'none':
+      return mean
+    case 'std':
+      return Math.sqrt(Math.max(0, squares! / n! - mean * mean))
+    case 'min':
+      return min!
+    case 'max':
+      return max!
+    case 'log':
+      return squares === 0 ? null : Math.log10(Math.sqrt(squares! / n!))
   }
 }
 
-const labelsOf = (cells: number, length: number): string[] => Array.from({ length: cells }, (_, i) => String(Math.ceil((i * length) / cells)))
+const labelsOf = (cells: number, length: number): string[] =>
+  Array.from({ length: cells }, (_, i) => String(Math.ceil((i * length) / cells)))
 
 /** The heat map and the histogram of one layer. */
 const closeUp = (slot: Named, scale: Scale, { scalars, tallies }: Figures): readonly Section[] => {
   const grid = gridOf(slot.shape, scale)
   const cells = tallies['grid']!
-  const values = Array.from({ length: grid.gridRows }, (_, row) => Array.from({ length: grid.gridColumns }, (_, column) => {
-    const at = (row * grid.gridColumns + column) * TALLY_FIELDS
-    return cellValue(scale, [...cells.subarray(at, at + TALLY_FIELDS)])
-  }))
+  const values = Array.from({ length: grid.gridRows }, (_, row) =>
+    Array.from({ length: grid.gridColumns }, (_, column) => {
+      const at = (row * grid.gridColumns + column) * TALLY_FIELDS
+      return cellValue(scale, [...cells.subarray(at, at + TALLY_FIELDS)])
+    }),
+  )
   const found = values.flat().filter((v) => v !== null)
   const bins = tallies['bins']!
   const cut = grid.gridRows < grid.rows || grid.gridColumns < grid.columns
   return [
     {
-      type: 'heatmap', title: slot.name, axes: ['row', 'column'],
-      rows: labelsOf(grid.gridRows, grid.rows), columns: labelsOf(grid.gridColumns, grid.columns), values, format: 'number',
-      low: found.reduce((x, y) => Math.min(x, y), Infinity), high: found.reduce((x, y) => Math.max(x, y), -Infinity),
+      type: 'heatmap',
+      title: slot.name,
+      axes: ['row', 'column'],
+      rows: labelsOf(grid.gridRows, grid.rows),
+      columns: labelsOf(grid.gridColumns, grid.columns),
+      values,
+      format: 'number',
+      low: found.reduce((x, y) => Math.min(x, y), Infinity),
+      high: found.reduce((x, y) => Math.max(x, y), -Infinity),
       note: `${shapeText(slot.shape)}${cut ? `, in ${grid.gridRows} × ${grid.gridColumns} cells` : ''}; a cell shows ${SCALES[scale === 'none' && cut ? 'mean' : scale]}`,
     },
     {
-      type: 'histogram', title: `Values of ${slot.name}`, axis: 'value', low: scalars['min']!, high: scalars['max']!,
+      type: 'histogram',
+      title: `Values of ${slot.name}`,
+      axis: 'value',
+      low: scalars['min']!,
+      high: scalars['max']!,
       counts: Array.from({ length: BINS }, (_, i) => bins[i * TALLY_FIELDS]!),
     },
   ]
@@ -118,11 +137,16 @@ const table = (layers: readonly Layer[], layout: Layout): Section => ({
   type: 'table',
   title: 'Layers',
   columns: [...columnsOf('text', 'tensor', 'shape'), ...columnsOf('number', 'mean', 'std', 'min', 'max', 'norm')],
-  rows: layers.map((l) =>
-    ({ group: blockOf(layout, l.name), cells: [l.name, shapeText(l.shape), l.mean, l.std, l.min, l.max, Math.sqrt(l.squares)] })),
+  rows: layers.map((l) => ({
+    group: blockOf(layout, l.name),
+    cells: [l.name, shapeText(l.shape), l.mean, l.std, l.min, l.max, Math.sqrt(l.squares)],
+  })),
 })
 
-/** What the report shows besides sums: the tensors of floats, in order, how many others there are, and which one is shown closely. */
+/**
+ * What the report shows besides sums: the tensors of floats, in order, how many others there are, and which one is
+ * shown closely.
+ */
 type Shown = {
   readonly title: string
   readonly subject: string
@@ -163,9 +187,19 @@ export const model = defineReport<Shown>({
     const measured = slots.map((slot): Measured => {
       const x = value.tensor(slot.name)
       const [min, max] = [g.least(x), g.greatest(x)]
-      const measured = { tensor: slot.name, size: sizeOf(slot.shape), scalars: { sum: g.sum(x), squares: g.dot(x, x), min, max } }
+      const measured = {
+        tensor: slot.name,
+        size: sizeOf(slot.shape),
+        scalars: { sum: g.sum(x), squares: g.dot(x, x), min, max },
+      }
       if (slot.name !== close.value?.name) return measured
-      return { ...measured, tallies: { grid: g.tally(x, gridOf(slot.shape, scale)), bins: g.tally(x, { by: 'value', low: min, high: max, count: BINS }) } }
+      return {
+        ...measured,
+        tallies: {
+          grid: g.tally(x, gridOf(slot.shape, scale)),
+          bins: g.tally(x, { by: 'value', low: min, high: max, count: BINS }),
+        },
+      }
     })
     const shown = (): Shown => ({
       title: value.space === 'delta' ? 'Difference' : 'Model',
@@ -175,7 +209,10 @@ export const model = defineReport<Shown>({
       integers: value.tensors.size - slots.length,
       close: close.value?.name,
       scale,
-      layout: layOut(slots.map((slot) => slot.name), architecture),
+      layout: layOut(
+        slots.map((slot) => slot.name),
+        architecture,
+      ),
     })
     return ok({ measured, shown })
   },
@@ -190,10 +227,19 @@ export const model = defineReport<Shown>({
         words('architecture', architecture),
         count('tensors', slots.length + integers),
         count('integer tensors', integers),
-        count('parameters', layers.reduce((n, l) => n + l.size, 0)),
+        count(
+          'parameters',
+          layers.reduce((n, l) => n + l.size, 0),
+        ),
         figure('norm', Math.sqrt(layers.reduce((n, l) => n + l.squares, 0))),
-        figure('min', layers.reduce((n, l) => Math.min(n, l.min), Infinity)),
-        figure('max', layers.reduce((n, l) => Math.max(n, l.max), -Infinity)),
+        figure(
+          'min',
+          layers.reduce((n, l) => Math.min(n, l.min), Infinity),
+        ),
+        figure(
+          'max',
+          layers.reduce((n, l) => Math.max(n, l.max), -Infinity),
+        ),
       ],
       sections: [
         ...(at < 0 ? [] : closeUp(slots[at]!, scale, figures[at]!)),
@@ -202,7 +248,9 @@ export const model = defineReport<Shown>({
           type: 'table',
           title: 'Blocks',
           columns: [
-            ...columnsOf('text', 'block'), ...columnsOf('count', 'tensors', 'parameters'), ...columnsOf('number', 'root mean square', 'min', 'max'),
+            ...columnsOf('text', 'block'),
+            ...columnsOf('count', 'tensors', 'parameters'),
+            ...columnsOf('number', 'root mean square', 'min', 'max'),
           ],
           rows: layout.blocks.map((block) => {
             const group = groups.get(block)!

@@ -31,16 +31,18 @@ export const attention: Operator = {
   merges: false,
   exact: true,
   draws: false,
-  examples: [{
-    inputs: { like: EXAMPLE_MODEL },
-    params: { attn: 0.25, norm: 1, rest: 0.5 },
-    expect: {
-      'model.embed_tokens.weight': [0.5],
-      'model.layers.0.self_attn.q_proj.weight': [0.25],
-      'model.layers.1.mlp.up_proj.weight': [0.5],
-      'model.layers.2.input_layernorm.weight': [1],
+  examples: [
+    {
+      inputs: { like: EXAMPLE_MODEL },
+      params: { attn: 0.25, norm: 1, rest: 0.5 },
+      expect: {
+        'model.embed_tokens.weight': [0.5],
+        'model.layers.0.self_attn.q_proj.weight': [0.25],
+        'model.layers.1.mlp.up_proj.weight': [0.5],
+        'model.layers.2.input_layernorm.weight': [1],
+      },
     },
-  }],
+  ],
   evaluate: (call) => {
     const architecture = architectureOf(call)
     if (architecture.type === 'failed') return architecture

@@ -48,16 +48,27 @@ export const block: Operator = {
   merges: false,
   exact: true,
   draws: false,
-  examples: [{ title: 'a number for everything, in a model of unknown architecture', inputs: { like: [1, 2] }, params: { rest: 0.75 }, expect: [0.75] }],
+  examples: [
+    {
+      title: 'a number for everything, in a model of unknown architecture',
+      inputs: { like: [1, 2] },
+      params: { rest: 0.75 },
+      expect: [0.75],
+    },
+  ],
   evaluate: (call) => {
     const given = Object.entries(PARTS).filter(([part]) => valueOf(call, part) !== undefined)
     if (given.length === 0) return weightsWithRest(call, () => undefined)
     const architecture = architectureOf(call)
     if (architecture.type === 'failed') return architecture
     const { title, blocks, locate } = architecture.value
-    const absent = OF_UNETS.find((part) => valueOf(call, part) !== undefined && !blocks.some((id) => stemOf(id) === PARTS[part][0]))
+    const absent = OF_UNETS.find(
+      (part) => valueOf(call, part) !== undefined && !blocks.some((id) => stemOf(id) === PARTS[part][0]),
+    )
     if (absent !== undefined) return failed(noSuchPart(call.at(absent), absent, title, blocks))
-    const numbers = new Map(given.flatMap(([part, stems]) => stems.map((stem) => [stem as string, valueOf(call, part) as number])))
+    const numbers = new Map(
+      given.flatMap(([part, stems]) => stems.map((stem) => [stem as string, valueOf(call, part) as number])),
+    )
     return weightsWithRest(call, (name) => numbers.get(stemOf(locate(name).block)))
   },
 }

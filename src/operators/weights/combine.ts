@@ -32,7 +32,8 @@ export const combine: Operator = {
   id: 'weights.combine',
   version: 1,
   summary: 'Combines two sets of weights, number by number.',
-  details: 'For example, the product of a `weights.shell` and a `weights.attention` depends on depth and on the kind of layer.',
+  details:
+    'For example, the product of a `weights.shell` and a `weights.attention` depends on depth and on the kind of layer.',
   source: 'ComfyUI-DareMerge, gradient operations',
   output: 'weights',
   inputs: { like: likeInput },
@@ -60,11 +61,17 @@ export const combine: Operator = {
     if (b.type === 'failed') return b
     const operation = (valueOf(call, 'operation') ?? 'mean') as keyof typeof OPERATIONS
     const outer = valueOf(call, 'join') === 'outer'
-    const zero = [...likeOf(call).tensors.keys()].find((tensor) => operation === 'divide' && a.value(tensor) !== undefined && b.value(tensor) === 0)
+    const zero = [...likeOf(call).tensors.keys()].find(
+      (tensor) => operation === 'divide' && a.value(tensor) !== undefined && b.value(tensor) === 0,
+    )
     if (zero !== undefined) return failed(divideByZero(call.at('b'), zero))
-    return makeWeights(call, (tensor) => {
-      const [x, y] = [a.value(tensor), b.value(tensor)]
-      return x === undefined || y === undefined ? (outer ? (x ?? y) : undefined) : COMPUTE[operation](x, y)
-    }, [...a.diagnostics, ...b.diagnostics])
+    return makeWeights(
+      call,
+      (tensor) => {
+        const [x, y] = [a.value(tensor), b.value(tensor)]
+        return x === undefined || y === undefined ? (outer ? (x ?? y) : undefined) : COMPUTE[operation](x, y)
+      },
+      [...a.diagnostics, ...b.diagnostics],
+    )
   },
 }

@@ -19,7 +19,8 @@ export const edit: Operator = {
   id: 'weights.edit',
   version: 1,
   summary: 'Changes weights on some layers.',
-  details: 'Applies one of `set`, `add`, `subtract`, `multiply` and `divide` once to each selected tensor, however many patterns select it. `set` also gives a number to a tensor that has none; the others leave it without. The input weights never change.',
+  details:
+    'Applies one of `set`, `add`, `subtract`, `multiply` and `divide` once to each selected tensor, however many patterns select it. `set` also gives a number to a tensor that has none; the others leave it without. The input weights never change.',
   source: 'ComfyUI-DareMerge, gradient edit (which changes its input, and changes it twice where two patterns match)',
   output: 'weights',
   inputs: { like: likeInput },
@@ -37,7 +38,12 @@ export const edit: Operator = {
   draws: false,
   examples: [
     { inputs: { like: [1, 2] }, params: { weights: 0.5, layers: '*', multiply: 0.5 }, expect: [0.25] },
-    { title: 'a new value', inputs: { like: [1, 2] }, params: { weights: { default: 1 }, layers: '*', set: 0.75 }, expect: [0.75] },
+    {
+      title: 'a new value',
+      inputs: { like: [1, 2] },
+      params: { weights: { default: 1 }, layers: '*', set: 0.75 },
+      expect: [0.75],
+    },
   ],
   evaluate: (call) => {
     const keys = Object.keys(OPERATIONS) as (keyof typeof OPERATIONS)[]
@@ -49,10 +55,14 @@ export const edit: Operator = {
     if (selected.type === 'failed') return selected
     const [first] = selected.value
     if (key === 'divide' && by === 0 && first !== undefined) return failed(divideByZero(call.at('divide'), first))
-    return makeWeights(call, (tensor) => {
-      const x = before.value(tensor)
-      if (!selected.value.has(tensor)) return x
-      return key === 'set' ? by : x === undefined ? undefined : OPERATIONS[key](x, by)
-    }, [...before.diagnostics, ...selected.diagnostics])
+    return makeWeights(
+      call,
+      (tensor) => {
+        const x = before.value(tensor)
+        if (!selected.value.has(tensor)) return x
+        return key === 'set' ? by : x === undefined ? undefined : OPERATIONS[key](x, by)
+      },
+      [...before.diagnostics, ...selected.diagnostics],
+    )
   },
 }

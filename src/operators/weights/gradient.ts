@@ -8,7 +8,8 @@ export const gradient: Operator = {
   id: 'weights.gradient',
   version: 1,
   summary: 'One number per layer, on a line through given numbers, over the layers in order.',
-  details: 'The anchors are spread evenly over the blocks of the network, the first at the first block and the last at the last; numbers between them are interpolated linearly. `[0, 1, 0]` rises to the middle and falls again. Other tensors (embeddings, the last layers, encoders, VAE) take `rest`, or have no number.',
+  details:
+    'The anchors are spread evenly over the blocks of the network, the first at the first block and the last at the last; numbers between them are interpolated linearly. `[0, 1, 0]` rises to the middle and falls again. Other tensors (embeddings, the last layers, encoders, VAE) take `rest`, or have no number.',
   source: 'mergekit, gradients as lists of numbers',
   output: 'weights',
   inputs: { like: likeInput },
@@ -19,14 +20,20 @@ export const gradient: Operator = {
   merges: false,
   exact: true,
   draws: false,
-  examples: [{
-    inputs: { like: EXAMPLE_MODEL },
-    params: { anchors: [0.25, 0.75] },
-    expect: {
-      'model.layers.0.self_attn.q_proj.weight': [0.25],
-      'model.layers.1.mlp.up_proj.weight': [0.5],
-      'model.layers.2.input_layernorm.weight': [0.75],
+  examples: [
+    {
+      inputs: { like: EXAMPLE_MODEL },
+      params: { anchors: [0.25, 0.75] },
+      expect: {
+        'model.layers.0.self_attn.q_proj.weight': [0.25],
+        'model.layers.1.mlp.up_proj.weight': [0.5],
+        'model.layers.2.input_layernorm.weight': [0.75],
+      },
     },
-  }],
-  evaluate: (call) => weightsByRules(call, 'anchors', { gradient: valueOf(call, 'anchors') as readonly number[], default: valueOf(call, 'rest') as number | undefined }),
+  ],
+  evaluate: (call) =>
+    weightsByRules(call, 'anchors', {
+      gradient: valueOf(call, 'anchors') as readonly number[],
+      default: valueOf(call, 'rest') as number | undefined,
+    }),
 }

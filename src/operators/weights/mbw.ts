@@ -9,21 +9,33 @@ import { blocks as blocksParam, number, preset } from '../params.js'
 import { PRESETS, type PresetName } from '../presets.js'
 
 const NUMBERED = /^(IN|OUT|DOUBLE|SINGLE|JOINT|LAYER)(\d+)$/i
-const WORDS: Readonly<Record<string, readonly string[]>> = { BASE: ['te', 'clip', 't5'], M00: ['mid'], MID: ['mid'], OUT: ['final'] }
+const WORDS: Readonly<Record<string, readonly string[]>> = {
+  BASE: ['te', 'clip', 't5'],
+  M00: ['mid'],
+  MID: ['mid'],
+  OUT: ['final'],
+}
 
 /** The blocks that a name of the field stands for: `IN04` is `in.4`; a block's own id is itself. */
 const blocksOf = (name: string): readonly string[] => {
   const [, stem, index] = NUMBERED.exec(name) ?? []
-  return stem === undefined ? (WORDS[name.toUpperCase()] ?? [name.toLowerCase()]) : [`${stem.toLowerCase()}.${Number(index)}`]
+  return stem === undefined
+    ? (WORDS[name.toUpperCase()] ?? [name.toLowerCase()])
+    : [`${stem.toLowerCase()}.${Number(index)}`]
 }
 
-const byName = (call: Call, given: Readonly<Record<string, number>>, { title, blocks, mbw }: Architecture): Result<ReadonlyMap<string, number>> => {
+const byName = (
+  call: Call,
+  given: Readonly<Record<string, number>>,
+  { title, blocks, mbw }: Architecture,
+): Result<ReadonlyMap<string, number>> => {
   const known = new Set([...blocks, ...mbw.flat()])
   const numbers = new Map<string, number>()
   const problems: Diagnostic[] = []
   for (const [name, value] of Object.entries(given)) {
     const found = blocksOf(name).filter((block) => known.has(block))
-    if (found.length === 0 && name.toUpperCase() !== 'BASE') problems.push(unknownBlock(call.at('blocks'), name, title, [...known]))
+    if (found.length === 0 && name.toUpperCase() !== 'BASE')
+      problems.push(unknownBlock(call.at('blocks'), name, title, [...known]))
     for (const block of found) numbers.set(block, value)
   }
   return problems.length > 0 ? failed(...problems) : ok(numbers)
@@ -47,9 +59,12 @@ export const mbw: Operator = {
     '',
     'A preset is a curve over the blocks, from the first (`x = 0`) to the last (1), sampled at as many blocks as the architecture has, so one name works for all; BASE is 0, in `ALL_B` 1. Sets of blocks such as `WRAP08` use, for each block, the nearest of the 25 blocks they were made for. In the tools that these come from a number is the share of the *second* model, and `keep` is that of the first: `op: weights.combine` with `a: 1`, `b: { preset: SMOOTHSTEP }` and `operation: subtract` turns one into the other.',
     '',
-    `The presets: ${Object.keys(PRESETS).map((name) => `\`${name}\``).join(', ')}.`,
+    `The presets: ${Object.keys(PRESETS)
+      .map((name) => `\`${name}\``)
+      .join(', ')}.`,
   ].join('\n'),
-  source: 'the “merge block weighted” extensions of the AUTOMATIC1111 web UI; presets as published with sd-webui-supermerger; names by ComfyUI-DareMerge, MBW gradient',
+  source:
+    'the “merge block weighted” extensions of the AUTOMATIC1111 web UI; presets as published with sd-webui-supermerger; names by ComfyUI-DareMerge, MBW gradient',
   output: 'weights',
   inputs: { like: likeInput },
   params: {
@@ -60,27 +75,34 @@ export const mbw: Operator = {
   merges: false,
   exact: true,
   draws: false,
-  examples: [{
-    inputs: { like: EXAMPLE_MODEL },
-    params: { blocks: { LAYER00: 0.25, 'layer.2': 0.75 }, rest: 0.5 },
-    expect: {
-      'model.embed_tokens.weight': [0.5],
-      'model.layers.0.self_attn.q_proj.weight': [0.25],
-      'model.layers.1.mlp.up_proj.weight': [0.5],
-      'model.layers.2.input_layernorm.weight': [0.75],
+  examples: [
+    {
+      inputs: { like: EXAMPLE_MODEL },
+      params: { blocks: { LAYER00: 0.25, 'layer.2': 0.75 }, rest: 0.5 },
+      expect: {
+        'model.embed_tokens.weight': [0.5],
+        'model.layers.0.self_attn.q_proj.weight': [0.25],
+        'model.layers.1.mlp.up_proj.weight': [0.5],
+        'model.layers.2.input_layernorm.weight': [0.75],
+      },
     },
-  }, {
-    title: 'a preset, falling to the middle block and rising again',
-    inputs: { like: EXAMPLE_MODEL },
-    params: { preset: 'GRAD_V' },
-    expect: {
-      'model.layers.0.self_attn.q_proj.weight': [1],
-      'model.layers.1.mlp.up_proj.weight': [0],
-      'model.layers.2.input_layernorm.weight': [1],
+    {
+      title: 'a preset, falling to the middle block and rising again',
+      inputs: { like: EXAMPLE_MODEL },
+      params: { preset: 'GRAD_V' },
+      expect: {
+        'model.layers.0.self_attn.q_proj.weight': [1],
+        'model.layers.1.mlp.up_proj.weight': [0],
+        'model.layers.2.input_layernorm.weight': [1],
+      },
     },
-  }],
+  ],
   evaluate: (call) => {
-    const [given, name, rest] = [valueOf(call, 'blocks'), valueOf(call, 'preset') as PresetName | undefined, valueOf(call, 'rest') as number | undefined]
+    const [given, name, rest] = [
+      valueOf(call, 'blocks'),
+      valueOf(call, 'preset') as PresetName | undefined,
+      valueOf(call, 'rest') as number | undefined,
+    ]
     if ((given === undefined) === (name === undefined)) return failed(blocksOrPreset(call.at('op')))
     const architecture = architectureOf(call)
     if (architecture.type === 'failed') return architecture

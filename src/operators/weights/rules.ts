@@ -7,7 +7,8 @@ export const rules: Operator = {
   id: 'weights.rules',
   version: 1,
   summary: 'One number per layer, by rules, to use in several steps.',
-  details: 'Later rules win, and every rule wins over `default`. A tensor that no rule matches has no number: a step that uses the weights keeps the first model there.',
+  details:
+    'Later rules win, and every rule wins over `default`. A tensor that no rule matches has no number: a step that uses the weights keeps the first model there.',
   output: 'weights',
   inputs: { like: likeInput },
   params: { rules: perLayer({ required: true, description: 'The rules, as written in place of a number.' }) },

@@ -24,15 +24,17 @@ export const shell: Operator = {
   merges: false,
   exact: true,
   draws: false,
-  examples: [{
-    inputs: { like: EXAMPLE_MODEL },
-    params: { exterior: 0.25, core: 0.75 },
-    expect: {
-      'model.layers.0.self_attn.q_proj.weight': [0.25],
-      'model.layers.1.mlp.up_proj.weight': [0.75],
-      'model.layers.2.input_layernorm.weight': [0.25],
+  examples: [
+    {
+      inputs: { like: EXAMPLE_MODEL },
+      params: { exterior: 0.25, core: 0.75 },
+      expect: {
+        'model.layers.0.self_attn.q_proj.weight': [0.25],
+        'model.layers.1.mlp.up_proj.weight': [0.75],
+        'model.layers.2.input_layernorm.weight': [0.25],
+      },
     },
-  }],
+  ],
   evaluate: (call) => {
     const architecture = architectureOf(call)
     if (architecture.type === 'failed') return architecture

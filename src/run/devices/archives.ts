@@ -10,7 +10,10 @@ import { openRegular } from '../../safetensors/regular-file.js'
 /** Bytes in pieces. */
 type Pieces = AsyncIterable<Buffer>
 
-/** Where to put a file of an archive, by its name without folders and its bytes; undefined to leave it. Throws to refuse the archive. */
+/**
+ * Where to put a file of an archive, by its name without folders and its bytes; undefined to leave it. Throws to refuse
+ * the archive.
+ */
 export type Take = (name: string, bytes: number) => string | undefined
 
 /** Hears how many bytes of a file have been written. */
@@ -19,8 +22,17 @@ export type UnpackedFile = (target: string, done: number, bytes: number) => void
 /** Says why a file is not taken. */
 export const refuse = (reason: string): Error => new Error(reason)
 
-/** Writes pieces to a new file and has the disk keep it. Exactly `bytes`, with the checksum where one is given; otherwise the file is removed and it throws. */
-export const writeWhole = async (pieces: Pieces, target: string, bytes: number, written: UnpackedFile, crc?: number): Promise<void> => {
+/**
+ * Writes pieces to a new file and has the disk keep it. Exactly `bytes`, with the checksum where one is given;
+ * otherwise the file is removed and it throws.
+ */
+export const writeWhole = async (
+  pieces: Pieces,
+  target: string,
+  bytes: number,
+  written: UnpackedFile,
+  crc?: number,
+): Promise<void> => {
   const file = await open(target, 'wx')
   try {
     let [done, sum] = [0, 0]
@@ -52,7 +64,13 @@ const unpackZip = async (path: string, take: Take, written: UnpackedFile): Promi
       if (entry.fileName.endsWith('/')) continue
       const target = take(basename(entry.fileName), entry.uncompressedSize)
       if (target === undefined) continue
-      await writeWhole(await zip.openReadStreamPromise(entry) as Pieces, target, entry.uncompressedSize, written, entry.crc32)
+      await writeWhole(
+        (await zip.openReadStreamPromise(entry)) as Pieces,
+        target,
+        entry.uncompressedSize,
+        written,
+        entry.crc32,
+      )
     }
   } finally {
     zip.close()
@@ -105,7 +123,10 @@ const kindOf = async (path: string): Promise<'zip' | 'tar' | undefined> => {
   }
 }
 
-/** Unpacks what `take` wants out of a wheel or any other zip, or a tarball, packed with gzip or not. No path of the archive is ever used. Throws what is wrong with it. */
+/**
+ * Unpacks what `take` wants out of a wheel or any other zip, or a tarball, packed with gzip or not. No path of the
+ * archive is ever used. Throws what is wrong with it.
+ */
 export const unpack = async (path: string, take: Take, written: UnpackedFile): Promise<void> => {
   const kind = await kindOf(path)
   if (kind === undefined) throw refuse(CUDA_REASONS['no-archive'])

@@ -26,22 +26,39 @@ export interface DeviceSelection {
   readonly runtime?: string
 }
 
-/** Elements of a run on a device: a whole segment, whose digest is one worker's. Copies of that length already run at the bus's speed. */
+/**
+ * Elements of a run on a device: a whole segment, whose digest is one worker's. Copies of that length already run at
+ * the bus's speed.
+ */
 const MOST_CHUNK = 1 << 20
 /** The part of a device's free memory that a build may take. */
 const SHARE = 0.8
 
-/** Seconds that the processor takes for one instruction of a program and one element. Measured at 0.2 to 0.6 ns, see docs/devices.md. */
+/**
+ * Seconds that the processor takes for one instruction of a program and one element. Measured at 0.2 to 0.6 ns, see
+ * docs/devices.md.
+ */
 const SECONDS_PER_OPERATION = 0.4e-9
 /** Seconds of arithmetic below which the start of CUDA, which takes about as long, is not worth it. */
 const WORTHWHILE = 2
 
 /** The processor, for a reason. */
-export const onProcessor = (reason: string, workers: number): DeviceSelection =>
-  ({ device: 'cpu', workers, planned: { name: 'cpu', title: undefined, reason, workers, chunk: 0, memory: undefined, notes: [] } })
+export const onProcessor = (reason: string, workers: number): DeviceSelection => ({
+  device: 'cpu',
+  workers,
+  planned: { name: 'cpu', title: undefined, reason, workers, chunk: 0, memory: undefined, notes: [] },
+})
 
-/** Takes the device that is wished for, or says why it cannot be had. Opens it, tries it with a small program, and cuts the work so that it fits. Nothing is opened where a plan computes nothing. */
-export const chooseDevice = async (wish: DeviceRequest, plan: Plan, workers: number, places: CudaPlaces = {}): Promise<Result<DeviceSelection>> => {
+/**
+ * Takes the device that is wished for, or says why it cannot be had. Opens it, tries it with a small program, and cuts
+ * the work so that it fits. Nothing is opened where a plan computes nothing.
+ */
+export const chooseDevice = async (
+  wish: DeviceRequest,
+  plan: Plan,
+  workers: number,
+  places: CudaPlaces = {},
+): Promise<Result<DeviceSelection>> => {
   if (wish === 'cpu') return ok(onProcessor('asked for', workers))
   if (plan.programs.length === 0) return ok(onProcessor(devicePick.nothing(wish), workers))
   if (wish === 'webgpu') return chooseWebgpu(plan)
@@ -49,13 +66,19 @@ export const chooseDevice = async (wish: DeviceRequest, plan: Plan, workers: num
 }
 
 const chooseBest = async (plan: Plan, workers: number, places: CudaPlaces): Promise<Result<DeviceSelection>> => {
-  const seconds = plan.totals.operations * SECONDS_PER_OPERATION / workers
+  const seconds = (plan.totals.operations * SECONDS_PER_OPERATION) / workers
   if (seconds < WORTHWHILE) return ok(onProcessor(devicePick.small(seconds), workers))
   const chosen = await chooseCuda('cuda:0', plan, workers, places, devicePick.gains(seconds))
   return chosen.type === 'ok' ? chosen : ok(onProcessor(devicePick.unusable(chosen.diagnostics[0]!), workers))
 }
 
-const chooseCuda = async (device: Device, plan: Plan, workers: number, places: CudaPlaces, reason: string): Promise<Result<DeviceSelection>> => {
+const chooseCuda = async (
+  device: Device,
+  plan: Plan,
+  workers: number,
+  places: CudaPlaces,
+  reason: string,
+): Promise<Result<DeviceSelection>> => {
   const { cudartOf, examineCuda, openCuda } = await import('./cuda.js')
   const { probeCuda } = await import('./probe-cuda.js')
   const { freeDeviceMemory } = await import('./device-memory.js')
@@ -67,21 +90,38 @@ const chooseCuda = async (device: Device, plan: Plan, workers: number, places: C
   if (programs.type === 'failed') return programs
   const runtime = cudartOf(examineCuda(places))
   // Asked again: what CUDA itself takes is taken by now.
-  const free = runtime === undefined ? opened.value.free : freeDeviceMemory(runtime, indexOf(device)) || opened.value.free
+  const free =
+    runtime === undefined ? opened.value.free : freeDeviceMemory(runtime, indexOf(device)) || opened.value.free
   const fit = fitInto(programs.value, workers, SHARE * free)
-  if (fit === undefined) return failed(deviceTooSmall(device, opened.value.name, estimateDeviceMemory(programs.value, LEAST_CHUNK, 1), free))
+  if (fit === undefined)
+    return failed(deviceTooSmall(device, opened.value.name, estimateDeviceMemory(programs.value, LEAST_CHUNK, 1), free))
   const { chunk } = fit
   return ok({
-    device, workers: fit.workers, cutting: { chunk, block: MOST_CHUNK }, ...(runtime === undefined ? {} : { runtime }),
+    device,
+    workers: fit.workers,
+    cutting: { chunk, block: MOST_CHUNK },
+    ...(runtime === undefined ? {} : { runtime }),
     planned: {
-      name: device, title: opened.value.name, reason, workers: fit.workers, chunk,
-      memory: { most: estimateDeviceMemory(programs.value, chunk, fit.workers), free }, notes: edgeNotes(plan, 'cuda'),
+      name: device,
+      title: opened.value.name,
+      reason,
+      workers: fit.workers,
+      chunk,
+      memory: { most: estimateDeviceMemory(programs.value, chunk, fit.workers), free },
+      notes: edgeNotes(plan, 'cuda'),
     },
   })
 }
 
-/** The largest chunks with which a build takes no more of a device than `room`; fewer workers only where small chunks do not help. */
-export const fitInto = (programs: readonly Program[], workers: number, room: number): { readonly chunk: number; readonly workers: number } | undefined => {
+/**
+ * The largest chunks with which a build takes no more of a device than `room`; fewer workers only where small chunks do
+ * not help.
+ */
+export const fitInto = (
+  programs: readonly Program[],
+  workers: number,
+  room: number,
+): { readonly chunk: number; readonly workers: number } | undefined => {
   for (let some = workers; some >= 1; some--) {
     for (let chunk = MOST_CHUNK; chunk >= LEAST_CHUNK; chunk /= 2) {
       if (estimateDeviceMemory(programs, chunk, some) <= room) return { chunk, workers: some }
@@ -97,8 +137,18 @@ const chooseWebgpu = async (plan: Plan): Promise<Result<DeviceSelection>> => {
   const programs = lowerAll('webgpu', plan)
   if (programs.type === 'failed') return programs
   return ok({
-    device: 'webgpu', workers: 1, cutting: { chunk: MOST_CHUNK, block: MOST_CHUNK },
-    planned: { name: 'webgpu', title: undefined, reason: devicePick.asked, workers: 1, chunk: MOST_CHUNK, memory: undefined, notes: [...devicePick.webgpu, ...edgeNotes(plan, 'webgpu')] },
+    device: 'webgpu',
+    workers: 1,
+    cutting: { chunk: MOST_CHUNK, block: MOST_CHUNK },
+    planned: {
+      name: 'webgpu',
+      title: undefined,
+      reason: devicePick.asked,
+      workers: 1,
+      chunk: MOST_CHUNK,
+      memory: undefined,
+      notes: [...devicePick.webgpu, ...edgeNotes(plan, 'webgpu')],
+    },
   })
 }
 
@@ -112,7 +162,17 @@ const lowerAll = (provider: Exclude<Provider, 'cpu'>, plan: Plan): Result<readon
 /** What the host has to convert because a provider cannot. */
 const edgeNotes = (plan: Plan, provider: Exclude<Provider, 'cpu'>): string[] => {
   const sorted = (dtypes: readonly Dtype[]): readonly Dtype[] => [...new Set(dtypes)].sort()
-  const decoded = sorted(plan.jobs.flatMap((job) => job.sweeps?.passes ?? []).flatMap((p) => p.reads.map((r) => r.tensor.dtype)).filter((d) => isDecodedByHost(provider, d)))
-  const encoded = sorted(plan.jobs.flatMap((job) => job.targets.map((t) => t.dtype)).filter((d) => isEncodedByHost(provider, d)))
-  return [...(decoded.length === 0 ? [] : [devicePick.decoded(decoded)]), ...(encoded.length === 0 ? [] : [devicePick.encoded(encoded)])]
+  const decoded = sorted(
+    plan.jobs
+      .flatMap((job) => job.sweeps?.passes ?? [])
+      .flatMap((p) => p.reads.map((r) => r.tensor.dtype))
+      .filter((d) => isDecodedByHost(provider, d)),
+  )
+  const encoded = sorted(
+    plan.jobs.flatMap((job) => job.targets.map((t) => t.dtype)).filter((d) => isEncodedByHost(provider, d)),
+  )
+  return [
+    ...(decoded.length === 0 ? [] : [devicePick.decoded(decoded)]),
+    ...(encoded.length === 0 ? [] : [devicePick.encoded(encoded)]),
+  ]
 }

@@ -30,13 +30,29 @@ export const reportCuda = async (places: CudaPlaces = {}): Promise<CudaReport> =
   const devices: CudaReport['devices'][number][] = []
   for (const device of findings.problem === undefined ? findings.devices : []) {
     const check = await probeCuda(device.index, places)
-    devices.push({ ...device, check, pins: check === undefined && libcudart !== undefined && pins(libcudart, device.index) })
+    devices.push({
+      ...device,
+      check,
+      pins: check === undefined && libcudart !== undefined && pins(libcudart, device.index),
+    })
   }
-  return { ...findings, devices: findings.problem === undefined ? devices : findings.devices.map((device) => ({ ...device, check: undefined, pins: false })) }
+  return {
+    ...findings,
+    devices:
+      findings.problem === undefined
+        ? devices
+        : findings.devices.map((device) => ({ ...device, check: undefined, pins: false })),
+  }
 }
 
 /** Problems of CUDA that mean only that something is not there. */
-const ABSENT: ReadonlySet<string> = new Set(['cuda-driver-missing', 'cuda-libraries-missing', 'cuda-no-device', 'cuda-not-offered', 'cuda-provider-missing'])
+const ABSENT: ReadonlySet<string> = new Set([
+  'cuda-driver-missing',
+  'cuda-libraries-missing',
+  'cuda-no-device',
+  'cuda-not-offered',
+  'cuda-provider-missing',
+])
 
 /** True where CUDA cannot be used because something is not there, which is no fault of the machine. */
 export const lacksCuda = ({ problem }: CudaFindings): boolean => problem !== undefined && ABSENT.has(problem.code)

@@ -45,7 +45,10 @@ export interface CudaFacts extends Omit<CudaFindings, 'problem' | 'libraries'> {
 /** The platform that ONNX Runtime's provider is made for. */
 export const OFFERED = 'linux-x64'
 
-/** The first thing that keeps CUDA from being used. The driver comes first: without a GPU nobody should be sent to fetch the rest. */
+/**
+ * The first thing that keeps CUDA from being used. The driver comes first: without a GPU nobody should be sent to fetch
+ * the rest.
+ */
 export const judgeCuda = (facts: CudaFacts): Diagnostic | undefined => {
   const { platform, noCalls, libraries, provider, needed, driver, runtime, devices, error } = facts
   if (platform !== OFFERED) return problems.cudaNotOffered(platform)
@@ -57,8 +60,10 @@ export const judgeCuda = (facts: CudaFacts): Diagnostic | undefined => {
   if (missing.length > 0) return problems.cudaLibrariesMissing(missing)
   const broken = libraries.find((l) => l.failure !== undefined)
   if (broken !== undefined) return problems.cudaLibraryBroken(broken.name, broken.path!, broken.failure!)
-  if (runtime !== undefined && Number.parseInt(runtime, 10) !== CUDA_MAJOR) return problems.cudaRuntimeWrong(runtime, CUDA_MAJOR)
-  if (driver === undefined || Number.parseInt(driver, 10) < CUDA_MAJOR) return problems.cudaDriverOld(driver, CUDA_MAJOR)
+  if (runtime !== undefined && Number.parseInt(runtime, 10) !== CUDA_MAJOR)
+    return problems.cudaRuntimeWrong(runtime, CUDA_MAJOR)
+  if (driver === undefined || Number.parseInt(driver, 10) < CUDA_MAJOR)
+    return problems.cudaDriverOld(driver, CUDA_MAJOR)
   return devices.length === 0 ? problems.cudaNoDevice(error) : undefined
 }
 
@@ -74,7 +79,17 @@ const collect = (places: KnownPlaces): CudaFacts => {
   const provider = places.runtime === undefined ? undefined : providerAt(places.runtime.binaries)
   if (platform !== OFFERED || noCalls !== undefined) {
     const names = [...LIBRARIES.flat().map((part) => part.name), DRIVER]
-    return { platform, noCalls, needed, provider, libraries: names.map((name) => ({ name, path: undefined, failure: undefined })), driver: undefined, runtime: undefined, devices: [], error: 0 }
+    return {
+      platform,
+      noCalls,
+      needed,
+      provider,
+      libraries: names.map((name) => ({ name, path: undefined, failure: undefined })),
+      driver: undefined,
+      runtime: undefined,
+      devices: [],
+      error: 0,
+    }
   }
   // cuBLAS would round the factors of products to 10 bits otherwise; it reads this when it is loaded.
   setForLibraries('NVIDIA_TF32_OVERRIDE', '0')
@@ -83,13 +98,24 @@ const collect = (places: KnownPlaces): CudaFacts => {
   const cudart = found === undefined ? undefined : openCudart(found)
   const { count, error } = cudart?.count() ?? { count: 0, error: 0 }
   const devices = Array.from({ length: count }, (_, index) => cudart?.device(index)).filter((d) => d !== undefined)
-  return { platform, noCalls, needed, provider, libraries, driver: cudart?.driver(), runtime: cudart?.runtime(), devices, error }
+  return {
+    platform,
+    noCalls,
+    needed,
+    provider,
+    libraries,
+    driver: cudart?.driver(),
+    runtime: cudart?.runtime(),
+    devices,
+    error,
+  }
 }
 
 const CUDART = LIBRARIES[0]![0]!.name
 
 /** Where the CUDA runtime was found, for what needs it by path. */
-export const cudartOf = (findings: CudaFindings): string | undefined => findings.libraries.find((l) => l.name === CUDART)?.path
+export const cudartOf = (findings: CudaFindings): string | undefined =>
+  findings.libraries.find((l) => l.name === CUDART)?.path
 
 const known = new Map<string, CudaFindings>()
 
@@ -97,7 +123,8 @@ const known = new Map<string, CudaFindings>()
 export const forgetCuda = (): void => known.clear()
 
 /**
- * Looks for everything CUDA needs, loads its libraries into the process and asks them what there is; makes no session. What was found is remembered.
+ * Looks for everything CUDA needs, loads its libraries into the process and asks them what there is; makes no session.
+ * What was found is remembered.
  * Main thread only: the environment of a worker's is a copy, which no library sees.
  */
 export const examineCuda = (places: CudaPlaces = {}): CudaFindings => {
@@ -112,10 +139,20 @@ export const examineCuda = (places: CudaPlaces = {}): CudaFindings => {
   return findings
 }
 
-/** Makes ONNX Runtime's provider usable in this process, without TF32; `index` counts the devices that can be seen. Main thread only, before the first session. */
+/**
+ * Makes ONNX Runtime's provider usable in this process, without TF32; `index` counts the devices that can be seen. Main
+ * thread only, before the first session.
+ */
 export const openCuda = (index: number, places: CudaPlaces = {}): Result<CudaDevice> => {
   const { problem, devices } = examineCuda(places)
   if (problem !== undefined) return failed(problem)
   const device = devices.find((d) => d.index === index)
-  return device === undefined ? failed(problems.cudaNoSuchDevice(index, devices.map((d) => `${d.index} (${d.name})`))) : ok(device)
+  return device === undefined
+    ? failed(
+        problems.cudaNoSuchDevice(
+          index,
+          devices.map((d) => `${d.index} (${d.name})`),
+        ),
+      )
+    : ok(device)
 }

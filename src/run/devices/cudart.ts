@@ -25,7 +25,9 @@ export interface Cudart {
   device(index: number): CudaDevice | undefined
   /** Bytes free on a device; makes a context there, unlike everything above. */
   free(index: number): number | undefined
-  /** Page-locks memory for all devices; false where it could not. Whole pages that overlap with none that are locked. */
+  /**
+   * Page-locks memory for all devices; false where it could not. Whole pages that overlap with none that are locked.
+   */
   lock(address: bigint, bytes: number): boolean
   unlock(address: bigint): void
   /** The device of this thread. */
@@ -34,7 +36,10 @@ export interface Cudart {
 
 /** Attributes of cudaDeviceGetAttribute. */
 const [MAJOR, MINOR] = [75, 76]
-/** Bytes for a cudaDeviceProp of any version, where the total memory lies in it (behind name, UUID and LUID), and the name's length. */
+/**
+ * Bytes for a cudaDeviceProp of any version, where the total memory lies in it (behind name, UUID and LUID), and the
+ * name's length.
+ */
 const [PROPERTIES, TOTAL_AT, NAME_LENGTH] = [8192, 288, 256]
 /** cudaHostRegisterPortable: locked for every context. */
 const PORTABLE = 1
@@ -51,7 +56,8 @@ const textOf = (bytes: Uint8Array): string => {
 export const openCudart = (path: string): Cudart | undefined => {
   const loading = loadLibrary(path)
   if (loading.type === 'failed') return undefined
-  const call = (declaration: string): ((...args: readonly unknown[]) => number) => bind(loading.library, declaration) ?? (() => MISSING_SYMBOL)
+  const call = (declaration: string): ((...args: readonly unknown[]) => number) =>
+    bind(loading.library, declaration) ?? (() => MISSING_SYMBOL)
   const driverVersion = call('int cudaDriverGetVersion(int *version)')
   const runtimeVersion = call('int cudaRuntimeGetVersion(int *version)')
   const deviceCount = call('int cudaGetDeviceCount(int *count)')
@@ -93,9 +99,15 @@ export const openCudart = (path: string): Cudart | undefined => {
       const known = busId(bus, bus.length, index) === 0 ? memoryByBus(textOf(bus)) : undefined
       const [major, minor] = [MAJOR, MINOR].map((a) => number((out) => attribute(out, a, index)) ?? 0)
       return {
-        index, total, name: textOf(bytes.subarray(0, NAME_LENGTH)), capability: `${major}.${minor}`,
+        index,
+        total,
+        name: textOf(bytes.subarray(0, NAME_LENGTH)),
+        capability: `${major}.${minor}`,
         // The driver's figure costs no context, but that of a whole GPU is wrong for a slice of it.
-        free: Math.min(total, (known !== undefined && Math.abs(known.total - total) < total / 10 ? known.free : free(index)) ?? total),
+        free: Math.min(
+          total,
+          (known !== undefined && Math.abs(known.total - total) < total / 10 ? known.free : free(index)) ?? total,
+        ),
       }
     },
     free,

@@ -7,7 +7,8 @@ export type Device = 'cpu' | 'webgpu' | `cuda:${number}`
 export const providerOf = (device: Device): Provider => (device === 'cpu' || device === 'webgpu' ? device : 'cuda')
 
 /** The number of a CUDA device; 0 for others. */
-export const indexOf = (device: Device): number => (providerOf(device) === 'cuda' ? Number(device.slice('cuda:'.length)) : 0)
+export const indexOf = (device: Device): number =>
+  providerOf(device) === 'cuda' ? Number(device.slice('cuda:'.length)) : 0
 
 /** True for devices whose numbers may differ in the last bits from those of all others. */
 export const isInexact = (device: Device): boolean => device === 'webgpu'

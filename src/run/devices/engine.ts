@@ -17,12 +17,22 @@ export interface Engine {
   readonly chunk: number
   /** True where memory that is handed to `pin` is copied faster. */
   readonly pins: boolean
-  /** Keeps pages in memory, so that the device reads and writes them by itself. `view` is whole pages, and lives until the engine is closed. */
+  /**
+   * Keeps pages in memory, so that the device reads and writes them by itself. `view` is whole pages, and lives until
+   * the engine is closed.
+   */
   pin(view: Uint8Array): void
   /** Has to be told when memory of which parts are pinned may have grown, before the next run. */
   grown(buffer: ArrayBuffer): void
-  /** Runs a program; numbers land in `results`. `again`: nothing was done, since a chunk was too large, and chunks are smaller now. */
-  run(program: number, feeds: Readonly<Record<string, Tensor>>, results: Readonly<Record<string, Tensor>>): Promise<'done' | 'again' | Diagnostic>
+  /**
+   * Runs a program; numbers land in `results`. `again`: nothing was done, since a chunk was too large, and chunks are
+   * smaller now.
+   */
+  run(
+    program: number,
+    feeds: Readonly<Record<string, Tensor>>,
+    results: Readonly<Record<string, Tensor>>,
+  ): Promise<'done' | 'again' | Diagnostic>
   close(): Promise<void>
 }
 
@@ -37,24 +47,33 @@ export interface EngineOptions {
   readonly runtime?: string
 }
 
-const OUT_OF_MEMORY = /out of memory|failed to allocate memory|bad allocation|bad_alloc|CUDA failure 2\b|smaller than requested bytes|CUBLAS_STATUS_(ALLOC_FAILED|NOT_INITIALIZED)/i
+const OUT_OF_MEMORY =
+  /out of memory|failed to allocate memory|bad allocation|bad_alloc|CUDA failure 2\b|smaller than requested bytes|CUBLAS_STATUS_(ALLOC_FAILED|NOT_INITIALIZED)/i
 
 /** True for what ONNX Runtime says where a device has no room left. */
 export const isOutOfMemory = (message: string): boolean => OUT_OF_MEMORY.test(message)
 
 /** What ONNX Runtime says went wrong, without names of machines and places in its source. */
-const reasonOf = (message: string): string => (/\b[A-Z]+ failure \d+: [^;\n]*/.exec(message)?.[0] ?? message.split('\n')[0]!.replaceAll(/\S*\/\S*/g, '').slice(0, 300)).trim()
+const reasonOf = (message: string): string =>
+  (
+    /\b[A-Z]+ failure \d+: [^;\n]*/.exec(message)?.[0] ??
+    message
+      .split('\n')[0]!
+      .replaceAll(/\S*\/\S*/g, '')
+      .slice(0, 300)
+  ).trim()
 
 /** Sets up the sessions of one worker; each is made, by `open`, when it is first needed and kept. */
 export const createEngine = (
-  { device, programs, models, chunk: most, runtime }: EngineOptions, open: (program: number) => Promise<Session> = (program) => createSession(models[program]!, device),
+  { device, programs, models, chunk: most, runtime }: EngineOptions,
+  open: (program: number) => Promise<Session> = (program) => createSession(models[program]!, device),
 ): Engine => {
   const sessions = new Map<number, Session>()
   const pinning: Pinning | undefined = runtime === undefined ? undefined : createPinning(runtime, indexOf(device))
   let chunk = most
 
   const sessionOf = async (program: number): Promise<Session> => {
-    const session = sessions.get(program) ?? await open(program)
+    const session = sessions.get(program) ?? (await open(program))
     sessions.set(program, session)
     return session
   }

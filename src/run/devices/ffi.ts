@@ -4,7 +4,9 @@ import type * as Koffi from 'koffi'
 type Library = ReturnType<typeof Koffi.load>
 
 /** A shared library of this process, or why there is none. It stays loaded until the process ends. */
-export type Loading = { readonly type: 'loaded'; readonly library: Library } | { readonly type: 'failed'; readonly reason: string }
+export type Loading =
+  | { readonly type: 'loaded'; readonly library: Library }
+  | { readonly type: 'failed'; readonly reason: string }
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
@@ -25,7 +27,10 @@ export const whyNoCalls = (): string | undefined => {
 
 const kept = new Map<string, Library>()
 
-/** Loads a library by path, or by the name the system's loader knows it by. What other libraries need of it they find by its name from then on. */
+/**
+ * Loads a library by path, or by the name the system's loader knows it by. What other libraries need of it they find by
+ * its name from then on.
+ */
 export const loadLibrary = (path: string): Loading => {
   try {
     const library = kept.get(path) ?? open().load(path, { global: true })
@@ -42,7 +47,9 @@ export const unloadLibrary = (path: string): void => {
   kept.delete(path)
 }
 
-/** A function of a library by its C declaration; undefined where the library lacks it. It gives a status, 0 for done. */
+/**
+ * A function of a library by its C declaration; undefined where the library lacks it. It gives a status, 0 for done.
+ */
 export const bind = (library: Library, declaration: string): ((...args: readonly unknown[]) => number) | undefined => {
   try {
     return library.func(declaration)
@@ -51,10 +58,15 @@ export const bind = (library: Library, declaration: string): ((...args: readonly
   }
 }
 
-/** Where in memory a view begins. It stays there as long as nothing else says so: a WebAssembly memory that grows may move. */
+/**
+ * Where in memory a view begins. It stays there as long as nothing else says so: a WebAssembly memory that grows may
+ * move.
+ */
 export const addressOf = (view: Uint8Array): bigint => open().address(view)
 
-/** Sets a word of the environment that libraries read. What a worker thread sees of it is a copy, which they never read. */
+/**
+ * Sets a word of the environment that libraries read. What a worker thread sees of it is a copy, which they never read.
+ */
 export const setForLibraries = (name: string, value: string): void => {
   bind(open().load(null), 'int setenv(const char *name, const char *value, int overwrite)')?.(name, value, 1)
 }

@@ -18,7 +18,13 @@ export type CudaListener = (event: CudaEvent) => void
 /** What happens while CUDA is installed. */
 export type CudaEvent =
   | { readonly type: 'downloading'; readonly what: string; readonly bytes: number }
-  | { readonly type: 'unpacking'; readonly name: string; readonly source: string; readonly done: number; readonly bytes: number }
+  | {
+      readonly type: 'unpacking'
+      readonly name: string
+      readonly source: string
+      readonly done: number
+      readonly bytes: number
+    }
 
 /** Where what is taken goes, a folder that is there, and which version of the provider is right. */
 export interface ImportOptions {
@@ -35,8 +41,10 @@ export interface ImportResult {
 }
 
 /** Parts that come from one source or not at all, and whether they are the provider. */
-const GROUPS: readonly { readonly parts: readonly CudaPart[]; readonly provider: boolean }[] =
-  [{ parts: PROVIDER, provider: true }, ...LIBRARIES.map((parts) => ({ parts, provider: false }))]
+const GROUPS: readonly { readonly parts: readonly CudaPart[]; readonly provider: boolean }[] = [
+  { parts: PROVIDER, provider: true },
+  ...LIBRARIES.map((parts) => ({ parts, provider: false })),
+]
 const PARTS = GROUPS.flatMap((group) => group.parts)
 
 const ARCHIVE = /\.(whl|zip|nupkg|tgz|tar|tar\.gz)$/
@@ -49,9 +57,19 @@ const reasonOf = (error: unknown): string => (error instanceof Error ? error.mes
 export const STAGING = '.taking-'
 
 /** Why the files of a group cannot be installed; undefined where they can. */
-const whyRefused = ({ parts, provider }: (typeof GROUPS)[number], folder: string, source: string, needed: string): Diagnostic | undefined => {
+const whyRefused = (
+  { parts, provider }: (typeof GROUPS)[number],
+  folder: string,
+  source: string,
+  needed: string,
+): Diagnostic | undefined => {
   const missing = parts.filter((part) => !existsSync(join(folder, part.name)))
-  if (missing.length > 0) return problems.cudaFileBad(parts.find((part) => !missing.includes(part))!.name, source, problems.comesAlone(missing[0]!.name))
+  if (missing.length > 0)
+    return problems.cudaFileBad(
+      parts.find((part) => !missing.includes(part))!.name,
+      source,
+      problems.comesAlone(missing[0]!.name),
+    )
   for (const part of parts) {
     const reason = whyNoLibrary(join(folder, part.name))
     if (reason !== undefined) return problems.cudaFileBad(part.name, source, reason)
@@ -81,8 +99,14 @@ const install = async (folder: string, source: string, { data, needed }: ImportO
   return { installed, refused }
 }
 
-/** Copies or unpacks the parts of one folder or archive to a new folder of its own, and installs those that are sound. */
-const stage = async (source: string, taking: ImportOptions, fill: (take: Take, written: (target: string, done: number, bytes: number) => void) => Promise<void>): Promise<ImportResult> => {
+/**
+ * Copies or unpacks the parts of one folder or archive to a new folder of its own, and installs those that are sound.
+ */
+const stage = async (
+  source: string,
+  taking: ImportOptions,
+  fill: (take: Take, written: (target: string, done: number, bytes: number) => void) => Promise<void>,
+): Promise<ImportResult> => {
   const folder = await mkdtemp(join(taking.data, STAGING))
   const seen = new Set<string>()
   const take: Take = (name, bytes) => {
@@ -93,7 +117,9 @@ const stage = async (source: string, taking: ImportOptions, fill: (take: Take, w
     return join(folder, part.name)
   }
   try {
-    await fill(take, (target, done, bytes) => taking.hear({ type: 'unpacking', name: basename(target), source: basename(source), done, bytes }))
+    await fill(take, (target, done, bytes) =>
+      taking.hear({ type: 'unpacking', name: basename(target), source: basename(source), done, bytes }),
+    )
     return await install(folder, source, taking)
   } finally {
     await rm(folder, { recursive: true, force: true })
@@ -103,13 +129,20 @@ const stage = async (source: string, taking: ImportOptions, fill: (take: Take, w
 const FULL = ['ENOSPC', 'EDQUOT']
 
 /** What a failed try says; a full disk is no fault of the source. */
-const refusedFor = (error: unknown, { data }: ImportOptions, orElse: (reason: string) => Diagnostic): ImportResult =>
-  ({ installed: [], refused: [FULL.includes(errorCode(error)) ? ioProblem(error, data, 'write') : orElse(reasonOf(error))] })
+const refusedFor = (error: unknown, { data }: ImportOptions, orElse: (reason: string) => Diagnostic): ImportResult => ({
+  installed: [],
+  refused: [FULL.includes(errorCode(error)) ? ioProblem(error, data, 'write') : orElse(reasonOf(error))],
+})
 
 const fromArchive = (path: string, taking: ImportOptions): Promise<ImportResult> =>
-  stage(path, taking, (take, written) => unpack(path, take, written)).catch((error: unknown) => refusedFor(error, taking, (reason) => problems.cudaSourceUnknown(path, reason)))
+  stage(path, taking, (take, written) => unpack(path, take, written)).catch((error: unknown) =>
+    refusedFor(error, taking, (reason) => problems.cudaSourceUnknown(path, reason)),
+  )
 
-const both = (a: ImportResult, b: ImportResult): ImportResult => ({ installed: [...a.installed, ...b.installed], refused: [...a.refused, ...b.refused] })
+const both = (a: ImportResult, b: ImportResult): ImportResult => ({
+  installed: [...a.installed, ...b.installed],
+  refused: [...a.refused, ...b.refused],
+})
 const NOTHING: ImportResult = { installed: [], refused: [] }
 
 /** The files of a folder itself; a name that is exactly that of a part comes before those with more numbers. */
@@ -143,11 +176,23 @@ const fromFolder = async (folder: string, taking: ImportOptions, depth = 0): Pro
 export const importFrom = async (source: string, taking: ImportOptions): Promise<ImportResult> => {
   try {
     const found = statSync(source)
-    const taken = found.isDirectory() ? await fromFolder(source, taking)
-      : PARTS.some((p) => p.pattern.test(basename(source))) ? await fromFiles(dirname(source), siblings(source), taking)
-      : await fromArchive(source, taking)
+    const taken = found.isDirectory()
+      ? await fromFolder(source, taking)
+      : PARTS.some((p) => p.pattern.test(basename(source)))
+        ? await fromFiles(dirname(source), siblings(source), taking)
+        : await fromArchive(source, taking)
     const nothing = taken.installed.length === 0 && taken.refused.length === 0
-    return nothing ? { installed: [], refused: [problems.cudaSourceEmpty(source, PARTS.map((p) => p.name))] } : taken
+    return nothing
+      ? {
+          installed: [],
+          refused: [
+            problems.cudaSourceEmpty(
+              source,
+              PARTS.map((p) => p.name),
+            ),
+          ],
+        }
+      : taken
   } catch (error) {
     return { installed: [], refused: [problems.cudaSourceMissing(source, reasonOf(error))] }
   }
@@ -157,5 +202,10 @@ export const importFrom = async (source: string, taking: ImportOptions): Promise
 const siblings = (source: string): string[] => {
   const name = basename(source)
   const group = GROUPS.find(({ parts }) => parts.some((p) => p.pattern.test(name)))!
-  return [name, ...readdirSync(dirname(source)).filter((other) => other !== name && group.parts.some((p) => p.pattern.test(other) && !p.pattern.test(name)))]
+  return [
+    name,
+    ...readdirSync(dirname(source)).filter(
+      (other) => other !== name && group.parts.some((p) => p.pattern.test(other) && !p.pattern.test(name)),
+    ),
+  ]
 }

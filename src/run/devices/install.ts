@@ -1,4 +1,14 @@
-import { existsSync, lstatSync, readdirSync, readlinkSync, renameSync, rmSync, statSync, symlinkSync, unlinkSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+} from 'node:fs'
 import { access, constants, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as problems from '../../base/catalogue/cuda.js'
@@ -9,7 +19,14 @@ import { makeFolder } from '../../safetensors/make-folder.js'
 import { preflight } from '../../safetensors/space.js'
 import { PROVIDER } from './cuda-parts.js'
 import { examineCuda, forgetCuda, OFFERED, type CudaPlaces } from './cuda.js'
-import { downloadProvider, downloadWheels, LIBRARY_WHEELS, pipArguments, providerWheel, type Wheel } from './download.js'
+import {
+  downloadProvider,
+  downloadWheels,
+  LIBRARY_WHEELS,
+  pipArguments,
+  providerWheel,
+  type Wheel,
+} from './download.js'
 import { findVersion, whyNoLibrary } from './elf.js'
 import type { InstalledRuntime } from './onnxruntime.js'
 import { completePlaces, providerFolder, type KnownPlaces } from './places.js'
@@ -33,7 +50,9 @@ const reasonOf = (error: unknown): string => (error instanceof Error ? error.mes
 /** The provider in a folder, sound and of the right version. */
 const holdsProvider = (folder: string, needed: string): boolean => {
   const paths = PROVIDER.map((part) => join(folder, part.name))
-  return paths.every((path) => existsSync(path) && whyNoLibrary(path) === undefined) && findVersion(paths[0]!) === needed
+  return (
+    paths.every((path) => existsSync(path) && whyNoLibrary(path) === undefined) && findVersion(paths[0]!) === needed
+  )
 }
 
 /** Puts links to the provider beside ONNX Runtime's library, each at once; links that are right stay. */
@@ -59,7 +78,8 @@ const DAY = 86_400_000
 const sweep = (data: string): void => {
   for (const name of existsSync(data) ? readdirSync(data).filter((entry) => entry.startsWith(STAGING)) : []) {
     const path = join(data, name)
-    if (Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) > DAY) rmSync(path, { recursive: true, force: true })
+    if (Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) > DAY)
+      rmSync(path, { recursive: true, force: true })
   }
 }
 
@@ -78,7 +98,11 @@ const takeAll = async (sources: readonly string[], taking: ImportOptions): Promi
 }
 
 /** Downloads wheels to a folder of its own, installs what is in them, and removes them. */
-const fetchWheels = async (wheels: readonly Wheel[], taking: ImportOptions, fetcher: Fetcher): Promise<Fetched | string> => {
+const fetchWheels = async (
+  wheels: readonly Wheel[],
+  taking: ImportOptions,
+  fetcher: Fetcher,
+): Promise<Fetched | string> => {
   const folder = await mkdtemp(join(taking.data, STAGING))
   try {
     for (const { requirement, bytes } of wheels) {
@@ -95,24 +119,52 @@ const fetchWheels = async (wheels: readonly Wheel[], taking: ImportOptions, fetc
 const NOTHING: Fetched = { installed: [], diagnostics: [] }
 
 /** A command that fetches the same on a machine with internet. */
-const commandFor = (wheels: readonly Wheel[]): string => `python3 ${pipArguments(wheels.map((w) => `'${w.requirement}'`), 'FOLDER').join(' ')}`
+const commandFor = (wheels: readonly Wheel[]): string =>
+  `python3 ${pipArguments(
+    wheels.map((w) => `'${w.requirement}'`),
+    'FOLDER',
+  ).join(' ')}`
 
-const fetchAll = async (places: KnownPlaces, runtime: InstalledRuntime, taking: ImportOptions, fetcher: Fetcher): Promise<Fetched> => {
-  const hasProvider = [providerFolder(places.data, runtime.version), runtime.binaries].some((folder) => holdsProvider(folder, runtime.version))
-  const missing = examineCuda(places).libraries.filter((l) => l.path === undefined).map((l) => l.name)
+const fetchAll = async (
+  places: KnownPlaces,
+  runtime: InstalledRuntime,
+  taking: ImportOptions,
+  fetcher: Fetcher,
+): Promise<Fetched> => {
+  const hasProvider = [providerFolder(places.data, runtime.version), runtime.binaries].some((folder) =>
+    holdsProvider(folder, runtime.version),
+  )
+  const missing = examineCuda(places)
+    .libraries.filter((l) => l.path === undefined)
+    .map((l) => l.name)
   const libraries = [...new Set(missing.flatMap((name) => LIBRARY_WHEELS[name] ?? []))]
   const provider = hasProvider ? [] : [providerWheel(runtime.version)]
   const wanted = [...provider, ...libraries]
   if (wanted.length === 0) return NOTHING
-  const room = preflight(places.data, wanted.reduce((sum, w) => sum + w.bytes, 0))
+  const room = preflight(
+    places.data,
+    wanted.reduce((sum, w) => sum + w.bytes, 0),
+  )
   if (room.type === 'failed') return { installed: [], diagnostics: room.diagnostics }
-  const notFetched = (wheels: readonly Wheel[], reasons: readonly string[]): Fetched =>
-    ({ installed: [], diagnostics: [problems.cudaNotFetched(wheels.map((w) => `the wheel of ${w.requirement}`), reasons, commandFor(wheels))] })
+  const notFetched = (wheels: readonly Wheel[], reasons: readonly string[]): Fetched => ({
+    installed: [],
+    diagnostics: [
+      problems.cudaNotFetched(
+        wheels.map((w) => `the wheel of ${w.requirement}`),
+        reasons,
+        commandFor(wheels),
+      ),
+    ],
+  })
 
   const fetchProvider = async (): Promise<Fetched> => {
     const first = await fetchWheels(provider, taking, fetcher)
     if (typeof first !== 'string') return first
-    taking.hear({ type: 'downloading', what: `the provider of onnxruntime-node ${runtime.version}`, bytes: provider[0]!.bytes })
+    taking.hear({
+      type: 'downloading',
+      what: `the provider of onnxruntime-node ${runtime.version}`,
+      bytes: provider[0]!.bytes,
+    })
     const second = await fetcher.provider(runtime)
     return second === undefined ? takeAll([runtime.binaries], taking) : notFetched(wanted, [first, second])
   }
@@ -125,11 +177,15 @@ const fetchAll = async (places: KnownPlaces, runtime: InstalledRuntime, taking: 
 }
 
 /**
- * Makes CUDA usable: takes what it needs from the sources, or, without any, fetches what is found nowhere; keeps it in the data folder and puts
+ * Makes CUDA usable: takes what it needs from the sources, or, without any, fetches what is found nowhere; keeps it in
+ * the data folder and puts
  * the provider beside ONNX Runtime. What is already installed is only put there again.
  */
 export const installCuda = async (
-  sources: readonly string[], given: CudaPlaces, hear: CudaListener, fetcher: Fetcher = { wheels: downloadWheels, provider: downloadProvider },
+  sources: readonly string[],
+  given: CudaPlaces,
+  hear: CudaListener,
+  fetcher: Fetcher = { wheels: downloadWheels, provider: downloadProvider },
 ): Promise<Result<CudaInstalled>> => {
   const platform = `${process.platform}-${process.arch}`
   if (platform !== OFFERED) return failed(problems.cudaNotOffered(platform))
@@ -144,18 +200,23 @@ export const installCuda = async (
     return failed(ioProblem(error, data, 'create'))
   }
   const taking = { data, needed: runtime.version, hear }
-  const { installed, diagnostics } = sources.length > 0 ? await takeAll(sources, taking) : await fetchAll(places, runtime, taking, fetcher)
+  const { installed, diagnostics } =
+    sources.length > 0 ? await takeAll(sources, taking) : await fetchAll(places, runtime, taking, fetcher)
   const home = providerFolder(data, runtime.version)
   const here = holdsProvider(home, runtime.version)
   const problem = here ? link(home, runtime.binaries) : undefined
   forgetCuda()
   const all = [...diagnostics, ...(problem === undefined ? [] : [problem])]
-  return all.some((d) => d.severity === 'error') ? failed(...all) : ok({ installed, linked: here ? runtime.binaries : undefined }, all)
+  return all.some((d) => d.severity === 'error')
+    ? failed(...all)
+    : ok({ installed, linked: here ? runtime.binaries : undefined }, all)
 }
 
 const bytesBelow = (path: string): number => {
   const found = lstatSync(path)
-  return found.isDirectory() ? readdirSync(path).reduce((sum, name) => sum + bytesBelow(join(path, name)), 0) : found.size
+  return found.isDirectory()
+    ? readdirSync(path).reduce((sum, name) => sum + bytesBelow(join(path, name)), 0)
+    : found.size
 }
 
 /** Removes everything that {@link installCuda} installed; gives the bytes removed. */
@@ -164,7 +225,8 @@ export const removeCuda = (given: CudaPlaces): Result<number> => {
   try {
     for (const { name } of runtime === undefined ? [] : PROVIDER) {
       const path = join(runtime!.binaries, name)
-      if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true && readlinkSync(path).startsWith(data)) unlinkSync(path)
+      if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true && readlinkSync(path).startsWith(data))
+        unlinkSync(path)
     }
     const bytes = existsSync(data) ? bytesBelow(data) : 0
     rmSync(data, { recursive: true, force: true })

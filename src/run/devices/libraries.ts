@@ -18,7 +18,10 @@ export interface FoundLibrary {
 const mappedAs = (name: string): string | undefined => {
   const stem = name.replace(/(\.\d+)*$/, '')
   try {
-    return readFileSync('/proc/self/maps', 'utf8').split('\n').map((line) => /\/.*$/.exec(line)?.[0] ?? '').find((path) => path.slice(path.lastIndexOf('/') + 1).startsWith(stem))
+    return readFileSync('/proc/self/maps', 'utf8')
+      .split('\n')
+      .map((line) => /\/.*$/.exec(line)?.[0] ?? '')
+      .find((path) => path.slice(path.lastIndexOf('/') + 1).startsWith(stem))
   } catch {
     return undefined
   }
@@ -49,8 +52,10 @@ const findGroup = (names: readonly string[], places: readonly LibraryLocation[])
 }
 
 /**
- * Finds the libraries and loads each as soon as it is found, in the order in which they need each other: what is loaded is what those after it,
- * and the provider, find by name. Libraries that belong together come from one place. A library that is found first and cannot be loaded is no reason to look on:
+ * Finds the libraries and loads each as soon as it is found, in the order in which they need each other: what is loaded
+ * is what those after it,
+ * and the provider, find by name. Libraries that belong together come from one place. A library that is found first and
+ * cannot be loaded is no reason to look on:
  * what is used must not depend on luck.
  */
 export const loadLibraries = (places: readonly LibraryLocation[]): readonly FoundLibrary[] =>

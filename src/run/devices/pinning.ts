@@ -5,13 +5,19 @@ import { addressOf } from './ffi.js'
 export interface Pinning {
   /** Locks whole pages that overlap with none that are locked; false where it could not, which costs speed only. */
   pin(view: Uint8Array): boolean
-  /** Has to be told of a buffer that may have grown, before the device copies from it again: one that has moved is no longer locked, nor ever again. */
+  /**
+   * Has to be told of a buffer that may have grown, before the device copies from it again: one that has moved is no
+   * longer locked, nor ever again.
+   */
   check(buffer: ArrayBuffer): void
   /** Unlocks everything; has to be called before the memory goes. */
   release(): void
 }
 
-/** Locks memory from this thread, which may be a worker's; `libcudart` is where the CUDA runtime lies, `index` the device of this thread. Never throws. */
+/**
+ * Locks memory from this thread, which may be a worker's; `libcudart` is where the CUDA runtime lies, `index` the
+ * device of this thread. Never throws.
+ */
 export const createPinning = (libcudart: string, index = 0): Pinning => {
   const cudart = openCudart(libcudart)
   // By address: views of a buffer that has grown are empty.

@@ -44,13 +44,20 @@ export const providerFolder = (data: string, version: string): string => join(da
 
 const entriesOf = (folder: string, pattern: RegExp): string[] => {
   try {
-    return readdirSync(folder).filter((name) => pattern.test(name)).sort().reverse().map((name) => join(folder, name))
+    return readdirSync(folder)
+      .filter((name) => pattern.test(name))
+      .sort()
+      .reverse()
+      .map((name) => join(folder, name))
   } catch {
     return []
   }
 }
 
-/** The folders in which packages of a Python environment keep libraries: NVIDIA's own, newest Python first, then that of conda. */
+/**
+ * The folders in which packages of a Python environment keep libraries: NVIDIA's own, newest Python first, then that of
+ * conda.
+ */
 const ofPython = (prefix: string): string[] => [
   ...entriesOf(join(prefix, 'lib'), /^python3(\.\d+)?$/)
     .flatMap((python) => [join(python, 'site-packages', 'nvidia'), join(python, 'dist-packages', 'nvidia')])
@@ -58,13 +65,22 @@ const ofPython = (prefix: string): string[] => [
   join(prefix, 'lib'),
 ]
 
-const ofToolkit = (toolkit: string): string[] => [join(toolkit, 'lib64'), join(toolkit, 'targets', 'x86_64-linux', 'lib')]
+const ofToolkit = (toolkit: string): string[] => [
+  join(toolkit, 'lib64'),
+  join(toolkit, 'targets', 'x86_64-linux', 'lib'),
+]
 
 /** A place to look in: a folder, or the search of the system's loader. */
 export type LibraryLocation = { readonly type: 'folder'; readonly path: string } | { readonly type: 'loader' }
 
 /** Where libraries are looked for, in order; folders that are not there are left out. */
-export const searchPlaces = ({ libraries, data, toolkits, pythons, system }: KnownPlaces): readonly LibraryLocation[] => {
+export const searchPlaces = ({
+  libraries,
+  data,
+  toolkits,
+  pythons,
+  system,
+}: KnownPlaces): readonly LibraryLocation[] => {
   const folders = (paths: readonly (string | undefined)[]): LibraryLocation[] =>
     paths.flatMap((path) => (path !== undefined && existsSync(path) ? [{ type: 'folder' as const, path }] : []))
   return [
@@ -74,6 +90,8 @@ export const searchPlaces = ({ libraries, data, toolkits, pythons, system }: Kno
     ...folders(system ? ['/usr/local/cuda', ...entriesOf('/usr/local', /^cuda-13(\.\d+)?$/)].flatMap(ofToolkit) : []),
     ...folders(pythons.flatMap(ofPython)),
     ...folders(system ? ['/usr/local', '/usr'].flatMap(ofPython) : []),
-    ...folders(system ? ['/usr/lib/x86_64-linux-gnu', '/usr/lib64', '/usr/local/nvidia/lib64', '/usr/lib/wsl/lib'] : []),
+    ...folders(
+      system ? ['/usr/lib/x86_64-linux-gnu', '/usr/lib64', '/usr/local/nvidia/lib64', '/usr/lib/wsl/lib'] : [],
+    ),
   ]
 }

@@ -10,10 +10,14 @@ const reasonOf = (error: unknown): string => {
   return (/(?: was false\.|Status Message:) (.*)$/.exec(line)?.[1] ?? line).slice(0, 300)
 }
 
-/** Runs a small program on WebGPU and compares its bits with the processor's; gives why it cannot be used here. One thread only may use WebGPU at a time. */
+/**
+ * Runs a small program on WebGPU and compares its bits with the processor's; gives why it cannot be used here. One
+ * thread only may use WebGPU at a time.
+ */
 export const probeWebgpu = async (): Promise<string | undefined> => {
   // The provider would complain on standard error, past everyone.
-  if (process.platform === 'linux' && whyNoCalls() === undefined && loadLibrary(VULKAN).type === 'failed') return vulkanMissing(VULKAN)
+  if (process.platform === 'linux' && whyNoCalls() === undefined && loadLibrary(VULKAN).type === 'failed')
+    return vulkanMissing(VULKAN)
   try {
     const { compareWithProcessor } = await import('./trial.js')
     return await compareWithProcessor('webgpu')

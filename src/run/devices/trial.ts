@@ -20,18 +20,26 @@ const each = <A extends Numbers>(array: A, make: (i: number) => number): A => {
   return array
 }
 
-/** Stored numbers of every dtype that providers read in a way of their own; finite, and those that are divided by not 0. */
-const STORED: Readonly<Record<string, { readonly dtype: Dtype; readonly numbers: Float32Array | Uint16Array | Uint8Array }>> = {
+/**
+ * Stored numbers of every dtype that providers read in a way of their own; finite, and those that are divided by not 0.
+ */
+const STORED: Readonly<
+  Record<string, { readonly dtype: Dtype; readonly numbers: Float32Array | Uint16Array | Uint8Array }>
+> = {
   x: { dtype: 'F32', numbers: each(new Float32Array(LENGTH), (i) => (mix(i) / 2 ** 31 - 1) * 2 ** ((i % 24) - 12)) },
   h: { dtype: 'F16', numbers: each(new Uint16Array(LENGTH), (i) => mix(i + 1e5) & 0xbfff) },
   b: { dtype: 'BF16', numbers: each(new Uint16Array(LENGTH), (i) => (mix(i + 2e5) & 0x87ff) | 0x3800) },
   q: { dtype: 'F8_E4M3', numbers: each(new Uint8Array(LENGTH), (i) => mix(i + 3e5) & 0xf7) },
 }
 
-/** A program that uses what programs use. Without `exactly` it has no quotients, no roots, no products that are added up and no numbers that float16 holds with fewer bits: there some drivers round in a way of their own. */
+/**
+ * A program that uses what programs use. Without `exactly` it has no quotients, no roots, no products that are added up
+ * and no numbers that float16 holds with fewer bits: there some drivers round in a way of their own.
+ */
 const assemble = (exactly: boolean): Assembly => {
   const g = createGraph()
-  const read = (name: string) => g.read({ name, dtype: STORED[name]!.dtype, shape: [LENGTH], file: '', begin: 0, end: 0 })
+  const read = (name: string) =>
+    g.read({ name, dtype: STORED[name]!.dtype, shape: [LENGTH], file: '', begin: 0, end: 0 })
   const [x, h, b, q] = [read('x'), read('h'), read('b'), read('q')]
   const near = exactly ? g.sub(g.mul(x, b), h) : g.sub(x, h)
   const far = exactly ? g.div(g.sqrt(g.abs(q)), b) : g.mul(g.abs(q), g.min(x, b))
@@ -54,9 +62,19 @@ const outcome = async (device: Device, provider: Provider, exactly: boolean): Pr
   const program = lowerFor(provider, plain)
   const session = await createSession(encodeOnnx(program, decodingTables()), device)
   try {
-    const results = program.outputs.map((port) => ({ port, numbers: new PORT_TYPES[port.type].array(new ArrayBuffer(LENGTH * PORT_TYPES[port.type].array.BYTES_PER_ELEMENT), 0, LENGTH) }))
+    const results = program.outputs.map((port) => ({
+      port,
+      numbers: new PORT_TYPES[port.type].array(
+        new ArrayBuffer(LENGTH * PORT_TYPES[port.type].array.BYTES_PER_ELEMENT),
+        0,
+        LENGTH,
+      ),
+    }))
     const feeds = program.inputs.map((port, i) => [port.name, feed(port, fed(port, reads[i]!.tensor.name))] as const)
-    await session.run(Object.fromEntries(feeds), Object.fromEntries(results.map(({ port, numbers }) => [port.name, feed(port, numbers)])))
+    await session.run(
+      Object.fromEntries(feeds),
+      Object.fromEntries(results.map(({ port, numbers }) => [port.name, feed(port, numbers)])),
+    )
     return results.map(({ numbers }) => new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength))
   } finally {
     await session.release()
@@ -64,8 +82,10 @@ const outcome = async (device: Device, provider: Provider, exactly: boolean): Pr
 }
 
 /**
- * Runs a small program over f32, f16, bf16 and 8-bit floats on a device and on the processor, and says where their bits differ; undefined where they
- * do not. Of WebGPU only what every driver must round alike is asked. Throws what ONNX Runtime says where the program cannot run there,
+ * Runs a small program over f32, f16, bf16 and 8-bit floats on a device and on the processor, and says where their bits
+ * differ; undefined where they
+ * do not. Of WebGPU only what every driver must round alike is asked. Throws what ONNX Runtime says where the program
+ * cannot run there,
  * or not wholly.
  */
 export const compareWithProcessor = async (device: Device): Promise<string | undefined> => {
@@ -73,5 +93,10 @@ export const compareWithProcessor = async (device: Device): Promise<string | und
   const [here, there] = [await outcome('cpu', 'cpu', exactly), await outcome(device, providerOf(device), exactly)]
   const wrong = here.map((bytes, i) => bytes.filter((byte, at) => byte !== there[i]![at]).length)
   const bytes = wrong.reduce((a, b) => a + b, 0)
-  return bytes === 0 ? undefined : bytesDiffer(bytes, here.reduce((sum, b) => sum + b.length, 0))
+  return bytes === 0
+    ? undefined
+    : bytesDiffer(
+        bytes,
+        here.reduce((sum, b) => sum + b.length, 0),
+      )
 }

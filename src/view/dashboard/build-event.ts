@@ -2,7 +2,10 @@ import type { JsonDiagnostic } from '../../base/screen.js'
 import type { RunEvent } from '../../run/events.js'
 import type { PlanOutline } from '../plan-outline.js'
 
-/** What a build tells from its first word to its last, as `--json` writes it: the events of its run, and what the command adds. */
+/**
+ * What a build tells from its first word to its last, as `--json` writes it: the events of its run, and what the
+ * command adds.
+ */
 export type BuildEvent =
   | Exclude<RunEvent, { readonly type: 'run-failed' }>
   | { readonly type: 'run-failed'; readonly seconds: number }

@@ -8,4 +8,10 @@ export const clock = (seconds: number): string => {
 
 /** Worker time, short: `0.8s`, `12s`, `3:20`. */
 export const shortSeconds = (seconds: number): string =>
-  seconds < 0.05 ? '' : seconds < 9.95 ? `${seconds.toFixed(1)}s` : seconds < 99.5 ? `${Math.round(seconds)}s` : clock(seconds)
+  seconds < 0.05
+    ? ''
+    : seconds < 9.95
+      ? `${seconds.toFixed(1)}s`
+      : seconds < 99.5
+        ? `${Math.round(seconds)}s`
+        : clock(seconds)

@@ -55,7 +55,10 @@ export const createDashboard = (port: DashboardPort): Dashboard => {
   const draw = (): void => {
     const began = performance.now()
     const here = scene()
-    const text = painter.paint(view(settle(), ui, here).map((row) => row.map((line) => paintLine(line, port.color))), here.columns)
+    const text = painter.paint(
+      view(settle(), ui, here).map((row) => row.map((line) => paintLine(line, port.color))),
+      here.columns,
+    )
     if (text !== '') port.write(text)
     drawn = port.now()
     wait = Math.max(LEAST, Math.min(MOST, (performance.now() - began) / SHARE))

@@ -5,10 +5,11 @@ import { rateOver } from './rates.js'
 import type { DashboardState, StepState } from './state.js'
 
 /** A step as the plan tells it; plans of other versions may know less of it, or more. */
-export type OutlinedStep = Omit<PlanStep, 'reason' | 'neededBy'> & Partial<Pick<PlanStep, 'reason' | 'neededBy'>> & {
-  /** Its parameters as they apply, `--set` included. */
-  readonly numbers?: Readonly<Record<string, string | number | boolean>>
-}
+export type OutlinedStep = Omit<PlanStep, 'reason' | 'neededBy'> &
+  Partial<Pick<PlanStep, 'reason' | 'neededBy'>> & {
+    /** Its parameters as they apply, `--set` included. */
+    readonly numbers?: Readonly<Record<string, string | number | boolean>>
+  }
 
 /** A step as the screen shows it; `total` counts the tensors in its charge. */
 export interface ShownStep {
@@ -22,7 +23,12 @@ export interface ShownStep {
 
 const NEVER_BEGUN: StepState = { planned: undefined, done: 0, seconds: 0, begun: false }
 
-const standingOf = ({ phase }: DashboardState, { neededBy }: OutlinedStep, { done, begun }: StepState, total: number): StepStatus => {
+const standingOf = (
+  { phase }: DashboardState,
+  { neededBy }: OutlinedStep,
+  { done, begun }: StepState,
+  total: number,
+): StepStatus => {
   if (neededBy?.length === 0 && !begun) return 'reused'
   if (phase === 'finished' || (done >= total && done > 0)) return 'done'
   if (phase === 'failed') return begun ? 'failed' : 'stopped'
@@ -50,10 +56,14 @@ export const shownSteps = (state: DashboardState): readonly ShownStep[] =>
 const [NOW, STEADY] = [2_000, 10_000]
 
 /** Bytes read and written a second, at a moment while a build runs. */
-export const rateNow = ({ samples, phase }: DashboardState, now: number) => (phase === 'running' || phase === 'stopping' ? rateOver(samples, now, NOW) : undefined)
+export const rateNow = ({ samples, phase }: DashboardState, now: number) =>
+  phase === 'running' || phase === 'stopping' ? rateOver(samples, now, NOW) : undefined
 
 /** Seconds until the build is done if it goes on as in the last seconds; undefined while that cannot be told. */
-export const secondsLeft = ({ read, written, share, samples, phase }: DashboardState, now: number): number | undefined => {
+export const secondsLeft = (
+  { read, written, share, samples, phase }: DashboardState,
+  now: number,
+): number | undefined => {
   const rate = rateOver(samples, now, STEADY)
   if (phase !== 'running' || rate === undefined || rate.read + rate.written <= 0 || share === 0) return undefined
   return ((read + written) * (1 / share - 1)) / (rate.read + rate.written)
@@ -63,13 +73,24 @@ export const secondsLeft = ({ read, written, share, samples, phase }: DashboardS
 export const secondsSpent = ({ began, seconds }: DashboardState, now: number): number | undefined =>
   seconds ?? (began === undefined ? undefined : Math.max(0, now - began) / 1000)
 
-/** Tensors done, and how many there are to do, each once for every output that has it. Outputs that stand already are no work. */
-export const tensorsDone = ({ finished, plannedTensors, run }: DashboardState): { readonly done: number; readonly total: number | undefined } =>
-  ({ done: finished.computed + finished.copied + finished.reused, total: plannedTensors > 0 ? plannedTensors : run?.jobs })
+/**
+ * Tensors done, and how many there are to do, each once for every output that has it. Outputs that stand already are no
+ * work.
+ */
+export const tensorsDone = ({
+  finished,
+  plannedTensors,
+  run,
+}: DashboardState): { readonly done: number; readonly total: number | undefined } => ({
+  done: finished.computed + finished.copied + finished.reused,
+  total: plannedTensors > 0 ? plannedTensors : run?.jobs,
+})
 
 /** Where the tensors come from that are not computed anew, in words; empty where every one is. */
 export const savings = ({ run, finished }: DashboardState): readonly string[] => [
   ...(run?.cached === undefined ? [] : [run.cached === 0 ? 'no hits' : `${plural(run.cached, 'hit')}`]),
-  ...((run?.reused ?? finished.reused) === 0 ? [] : [`${formatCount(run?.reused ?? finished.reused)} reused from the last build`]),
+  ...((run?.reused ?? finished.reused) === 0
+    ? []
+    : [`${formatCount(run?.reused ?? finished.reused)} reused from the last build`]),
   ...(finished.copied === 0 ? [] : [`${formatCount(finished.copied)} copied from inputs`]),
 ]

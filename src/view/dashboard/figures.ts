@@ -11,8 +11,11 @@ import type { DashboardState } from './state.js'
 const LEFT = 5
 
 const PHASES: Readonly<Record<DashboardState['phase'], readonly [text: string, tone: Tone]>> = {
-  waiting: ['waiting', 'faint'], running: ['building', 'busy'], stopping: ['stopping after this chunk', 'warn'],
-  finished: ['done', 'good'], failed: ['not finished', 'bad'],
+  waiting: ['waiting', 'faint'],
+  running: ['building', 'busy'],
+  stopping: ['stopping after this chunk', 'warn'],
+  finished: ['done', 'good'],
+  failed: ['not finished', 'bad'],
 }
 
 /** What is built, how far it is as a whole, and for how long: the two lines that stand on every screen. */
@@ -23,7 +26,9 @@ export const drawHead = (state: DashboardState, now: number, width: number, glyp
   const seed = run?.seed ?? plan?.seed
   const { done, total } = tensorsDone(state)
   const title: Line = [
-    span(` ${run?.recipe ?? plan?.name ?? 'smelt'}`, 'title'), span('  '), span(word, tone),
+    span(` ${run?.recipe ?? plan?.name ?? 'smelt'}`, 'title'),
+    span('  '),
+    span(word, tone),
     ...(total === undefined ? [] : [span(`  ${formatCount(done)} of ${formatCount(total)} tensors`)]),
     ...(seed === undefined ? [] : [span(`  seed ${seed}`, 'faint')]),
   ]
@@ -43,15 +48,25 @@ const [STRETCHES, STRETCH] = [16, 1_000]
 /** Histories end with the last whole stretch: they change once in a stretch, and not with every frame. */
 const wholeStretch = (now: number): number => Math.floor(now / STRETCH) * STRETCH
 
-const flow = (name: 'read' | 'written', state: DashboardState, rate: Rate | undefined, past: readonly (Rate | undefined)[], glyphs: Glyphs): Line => {
+const flow = (
+  name: 'read' | 'written',
+  state: DashboardState,
+  rate: Rate | undefined,
+  past: readonly (Rate | undefined)[],
+  glyphs: Glyphs,
+): Line => {
   const { run } = state
   const [done, total] = [state[name], name === 'read' ? run?.readBytes : run?.writeBytes]
   const values = past.map((p) => p?.[name])
-  const most = greatest(values.map((v) => v ?? 0), 0)
+  const most = greatest(
+    values.map((v) => v ?? 0),
+    0,
+  )
   return [
     span(` ${(name === 'read' ? 'read' : 'write').padEnd(LABEL)}`, 'faint'),
     span(`${formatBytes(done)} of ${total === undefined ? '?' : formatBytes(total)}`.padEnd(20)),
-    span(rate === undefined ? ''.padStart(12) : `${formatBytes(rate[name])}/s`.padStart(12), 'title'), span('  '),
+    span(rate === undefined ? ''.padStart(12) : `${formatBytes(rate[name])}/s`.padStart(12), 'title'),
+    span('  '),
     span(drawLevels(glyphs, values, most), 'busy'),
   ]
 }
@@ -65,16 +80,22 @@ const speed = ({ best }: DashboardState, rate: Rate | undefined): Line => {
 const memory = ({ memory: { now, peak }, run, plan }: DashboardState): Line => {
   const limit = run?.memoryBudget ?? plan?.work.peakMemory
   const shown = now ?? (peak === 0 ? undefined : peak)
-  const text = shown === undefined ? 'unknown' : `${formatBytes(shown)}${peak > shown ? `, at most ${formatBytes(peak)}` : ''}`
+  const text =
+    shown === undefined ? 'unknown' : `${formatBytes(shown)}${peak > shown ? `, at most ${formatBytes(peak)}` : ''}`
   return [
-    span(` ${'memory'.padEnd(LABEL)}`, 'faint'), span(text, limit !== undefined && peak > limit ? 'warn' : 'plain'),
+    span(` ${'memory'.padEnd(LABEL)}`, 'faint'),
+    span(text, limit !== undefined && peak > limit ? 'warn' : 'plain'),
     span(limit === undefined ? '' : `  of ${formatBytes(limit)} expected`, 'faint'),
   ]
 }
 
 /** Where the work goes on: throughput with its history, memory, what need not be computed, and the device. */
 export const drawFigures = (state: DashboardState, now: number, width: number, glyphs: Glyphs): readonly Line[] => {
-  const [rate, past, saved] = [rateNow(state, now), history(state.samples, wholeStretch(now), STRETCHES, STRETCH), savings(state)]
+  const [rate, past, saved] = [
+    rateNow(state, now),
+    history(state.samples, wholeStretch(now), STRETCHES, STRETCH),
+    savings(state),
+  ]
   const { run } = state
   return [
     flow('read', state, rate, past, glyphs),
@@ -82,19 +103,38 @@ export const drawFigures = (state: DashboardState, now: number, width: number, g
     ...(width >= 90 || rate === undefined ? [] : [[span(' '.repeat(LABEL - 1)), ...speed(state, rate)]]),
     memory(state),
     ...(saved.length === 0 ? [] : [[span(` ${'cache'.padEnd(LABEL)}`, 'faint'), span(saved.join(', '))]]),
-    ...(run === undefined ? [] : [[
-      span(` ${'device'.padEnd(LABEL)}`, 'faint'), span(run.device), span(run.deviceReason === undefined ? '' : `  ${run.deviceReason}`, 'faint'),
-    ]]),
+    ...(run === undefined
+      ? []
+      : [
+          [
+            span(` ${'device'.padEnd(LABEL)}`, 'faint'),
+            span(run.device),
+            span(run.deviceReason === undefined ? '' : `  ${run.deviceReason}`, 'faint'),
+          ],
+        ]),
   ].map((line) => cutLine(line, width))
 }
 
 /** The throughput of the last minutes as columns, one for each second or more, with its scale. */
-export const drawThroughput = (state: DashboardState, now: number, width: number, rows: number, glyphs: Glyphs): readonly Line[] => {
+export const drawThroughput = (
+  state: DashboardState,
+  now: number,
+  width: number,
+  rows: number,
+  glyphs: Glyphs,
+): readonly Line[] => {
   const scale = 10
   const columns = Math.max(1, width - scale - 2)
-  const values = history(state.samples, wholeStretch(now), columns, STRETCH).map((p) => (p === undefined ? undefined : p.read + p.written))
-  const most = greatest(values.map((v) => v ?? 0), 0)
+  const values = history(state.samples, wholeStretch(now), columns, STRETCH).map((p) =>
+    p === undefined ? undefined : p.read + p.written,
+  )
+  const most = greatest(
+    values.map((v) => v ?? 0),
+    0,
+  )
   return drawColumns(glyphs, values, most, rows).map((text, i): Line => [
-    span((i === 0 ? `${formatBytes(most)}/s` : i === rows - 1 ? '0' : '').padStart(scale), 'faint'), span(' '), span(text, 'busy'),
+    span((i === 0 ? `${formatBytes(most)}/s` : i === rows - 1 ? '0' : '').padStart(scale), 'faint'),
+    span(' '),
+    span(text, 'busy'),
   ])
 }

@@ -2,7 +2,14 @@ import type { TensorOrigin } from '../../run/events.js'
 import { countsText, formatBytes, formatDuration, plural } from '../text.js'
 import type { BuildEvent, TimedEvent } from './build-event.js'
 import { addSample, doneBy, type Sample } from './rates.js'
-import { NOTHING_HEARD, type DashboardState, type LogEntry, type StepState, type TensorState, type WorkerState } from './state.js'
+import {
+  NOTHING_HEARD,
+  type DashboardState,
+  type LogEntry,
+  type StepState,
+  type TensorState,
+  type WorkerState,
+} from './state.js'
 
 type EventOf<T extends BuildEvent['type']> = Extract<BuildEvent, { readonly type: T }>
 
@@ -39,7 +46,8 @@ const bestOf = (best: number, samples: readonly Sample[]): number => {
 }
 
 /**
- * The share of the bytes that are read and written. A plan counts every sweep that may be needed; what the tensors done so far did need says better
+ * The share of the bytes that are read and written. A plan counts every sweep that may be needed; what the tensors done
+ * so far did need says better
  * how many there will be.
  */
 const shareOf = ({ run, read, written, doneBytes, plannedBytes }: Draft): number => {
@@ -52,7 +60,16 @@ const shareOf = ({ run, read, written, doneBytes, plannedBytes }: Draft): number
 const start = (draft: Draft, event: EventOf<'run-started'>, at: number): void => {
   // A second run starts anew; the plan, the problems and the log of the command stay.
   const { plan, problems, log } = draft
-  Object.assign(draft, NOTHING_HEARD, { plan, problems, log, steps: new Map(), tensors: new Map(), run: event, began: at, phase: 'running' })
+  Object.assign(draft, NOTHING_HEARD, {
+    plan,
+    problems,
+    log,
+    steps: new Map(),
+    tensors: new Map(),
+    run: event,
+    began: at,
+    phase: 'running',
+  })
   draft.samples = [{ at, read: 0, written: 0 }]
   draft.workers = Array.from({ length: event.workers }, () => ({ tensor: '', step: '', last: false, units: 0 }))
   const work = `reads ${formatBytes(event.readBytes)}, writes ${formatBytes(event.writeBytes)}`
@@ -60,14 +77,21 @@ const start = (draft: Draft, event: EventOf<'run-started'>, at: number): void =>
   if (event.deviceReason !== undefined) say(draft, at, 'faint', `device ${event.device}: ${event.deviceReason}`)
 }
 
-const union = (x: readonly string[], y: readonly string[]): readonly string[] => (y.every((name) => x.includes(name)) ? x : [...new Set([...x, ...y])])
+const union = (x: readonly string[], y: readonly string[]): readonly string[] =>
+  y.every((name) => x.includes(name)) ? x : [...new Set([...x, ...y])]
 
 const planWork = (draft: Draft, { tensors }: EventOf<'work-planned'>): void => {
   for (const { tensor, steps, bytes } of tensors) {
     const known = draft.tensors.get(tensor) ?? NO_TENSOR
     draft.plannedBytes += bytes
     draft.plannedTensors += 1
-    draft.tensors.set(tensor, { ...known, name: tensor, steps: union(known.steps, steps), bytes: known.bytes + bytes, left: known.left + 1 })
+    draft.tensors.set(tensor, {
+      ...known,
+      name: tensor,
+      steps: union(known.steps, steps),
+      bytes: known.bytes + bytes,
+      left: known.left + 1,
+    })
     for (const step of steps) changeStep(draft, step, (s) => ({ ...s, planned: (s.planned ?? 0) + 1 }))
   }
 }
@@ -82,14 +106,20 @@ const touch = (draft: Draft, name: string, step: string): void => {
 const finishUnits = (draft: Draft, event: EventOf<'units-finished'>, at: number): void => {
   draft.read = event.readBytes
   draft.written = event.writtenBytes
-  if (addSample(draft.samples, { at, read: event.readBytes, written: event.writtenBytes })) draft.best = bestOf(draft.best, draft.samples)
+  if (addSample(draft.samples, { at, read: event.readBytes, written: event.writtenBytes }))
+    draft.best = bestOf(draft.best, draft.samples)
   draft.share = Math.max(draft.share, shareOf(draft))
   touch(draft, event.tensor, event.step)
   const next = event.next === undefined || event.next === '' ? undefined : event.next
   if (next !== undefined) touch(draft, next, '')
   const before = draft.workers[event.worker]
-  const step = next === undefined ? event.step : draft.tensors.get(next)?.steps.at(-1) ?? event.step
-  draft.workers[event.worker] = { tensor: next ?? event.tensor, step, last: next === undefined, units: (before?.units ?? 0) + event.units }
+  const step = next === undefined ? event.step : (draft.tensors.get(next)?.steps.at(-1) ?? event.step)
+  draft.workers[event.worker] = {
+    tensor: next ?? event.tensor,
+    step,
+    last: next === undefined,
+    units: (before?.units ?? 0) + event.units,
+  }
   for (let i = 0; i < draft.workers.length; i++) draft.workers[i] ??= { tensor: '', step: '', last: false, units: 0 }
 }
 
@@ -97,29 +127,56 @@ const ORIGIN_WORDS = { computed: 'computed', copied: 'copied  ', reused: 'reused
 /** Tensors of fewer bytes share a line of the log with those before them. */
 const SMALL = 1_000_000
 
-const sayFinished = (draft: Draft, at: number, how: TensorOrigin, bytes: number, seconds: number, tensor: string): void => {
-  const text = (size: number, time: number): string => `${ORIGIN_WORDS[how]} ${formatBytes(size).padStart(7)} in ${formatDuration(time)}`
+const sayFinished = (
+  draft: Draft,
+  at: number,
+  how: TensorOrigin,
+  bytes: number,
+  seconds: number,
+  tensor: string,
+): void => {
+  const text = (size: number, time: number): string =>
+    `${ORIGIN_WORDS[how]} ${formatBytes(size).padStart(7)} in ${formatDuration(time)}`
   const last = draft.log.at(-1)
   if (bytes >= SMALL) return say(draft, at, 'faint', text(bytes, seconds), tensor)
   const before = last?.small?.how === how ? last.small : { how, count: 0, bytes: 0, seconds: 0 }
   const small = { how, count: before.count + 1, bytes: before.bytes + bytes, seconds: before.seconds + seconds }
   if (before.count > 0) draft.log.pop()
-  draft.log.push({ at, tone: 'faint', text: text(small.bytes, small.seconds), tensor: small.count === 1 ? tensor : plural(small.count, 'small tensor'), small })
+  draft.log.push({
+    at,
+    tone: 'faint',
+    text: text(small.bytes, small.seconds),
+    tensor: small.count === 1 ? tensor : plural(small.count, 'small tensor'),
+    small,
+  })
 }
 
-const finishTensor = (draft: Draft, { tensor, steps, how, bytes, seconds, stepSeconds }: EventOf<'tensor-finished'>, at: number): void => {
+const finishTensor = (
+  draft: Draft,
+  { tensor, steps, how, bytes, seconds, stepSeconds }: EventOf<'tensor-finished'>,
+  at: number,
+): void => {
   const known = draft.tensors.get(tensor) ?? { ...NO_TENSOR, name: tensor, left: 1 }
   // A run that did not tell its tensors in advance tells their sizes now.
   const told = known.bytes === 0 ? bytes : known.bytes
   const left = Math.max(0, known.left - 1)
-  draft.tensors.set(tensor, { ...known, steps: union(known.steps, steps), how, bytes: told, seconds, left, state: left === 0 ? 'done' : 'working' })
+  draft.tensors.set(tensor, {
+    ...known,
+    steps: union(known.steps, steps),
+    how,
+    bytes: told,
+    seconds,
+    left,
+    state: left === 0 ? 'done' : 'working',
+  })
   draft.finished = { ...draft.finished, [how]: draft.finished[how] + 1 }
   for (const step of steps) {
     // A stream of an earlier version does not tell the steps' shares.
     const own = stepSeconds === undefined ? (seconds - known.seconds) / steps.length : 0
     changeStep(draft, step, (s) => ({ ...s, begun: true, done: s.done + 1, seconds: s.seconds + own }))
   }
-  for (const [step, own] of Object.entries(stepSeconds ?? {})) changeStep(draft, step, (s) => ({ ...s, seconds: s.seconds + own }))
+  for (const [step, own] of Object.entries(stepSeconds ?? {}))
+    changeStep(draft, step, (s) => ({ ...s, seconds: s.seconds + own }))
   draft.doneBytes += bytes
   sayFinished(draft, at, how, bytes, seconds, tensor)
 }
@@ -136,26 +193,47 @@ const hear = (draft: Draft, event: BuildEvent, at: number): void => {
     case 'plan-made':
       draft.plan = event.plan
       return
-    case 'run-started': return start(draft, event, at)
-    case 'step-counted': return say(draft, at, 'faint', `${event.step}: ${countsText(event.counts)}`)
-    case 'work-planned': return planWork(draft, event)
-    case 'units-finished': return finishUnits(draft, event, at)
-    case 'tensor-finished': return finishTensor(draft, event, at)
+    case 'run-started':
+      return start(draft, event, at)
+    case 'step-counted':
+      return say(draft, at, 'faint', `${event.step}: ${countsText(event.counts)}`)
+    case 'work-planned':
+      return planWork(draft, event)
+    case 'units-finished':
+      return finishUnits(draft, event, at)
+    case 'tensor-finished':
+      return finishTensor(draft, event, at)
     case 'memory-measured':
       draft.memory = { now: event.bytes, peak: Math.max(draft.memory.peak, event.bytes) }
       return
-    case 'output-written': case 'output-kept':
+    case 'output-written':
+    case 'output-kept':
       draft.outputs = [...draft.outputs, { ...event, kept: event.type === 'output-kept' }]
-      return say(draft, at, 'good', `${event.type === 'output-kept' ? 'unchanged' : 'wrote'} ${event.path}: ${formatBytes(event.bytes)}, ${event.digest}`)
+      return say(
+        draft,
+        at,
+        'good',
+        `${event.type === 'output-kept' ? 'unchanged' : 'wrote'} ${event.path}: ${formatBytes(event.bytes)}, ${event.digest}`,
+      )
     case 'report-written':
       draft.reports = [...draft.reports, event]
       return say(draft, at, 'good', `wrote ${event.path}: ${formatBytes(event.bytes)}, a report`)
     case 'lock-written':
       draft.lock = event
-      return say(draft, at, 'good', event.changed ? `wrote ${event.path}: ${event.changes.join(', ')}` : `${event.path} is up to date`)
+      return say(
+        draft,
+        at,
+        'good',
+        event.changed ? `wrote ${event.path}: ${event.changes.join(', ')}` : `${event.path} is up to date`,
+      )
     case 'problem-found':
       draft.problems = [...draft.problems, event.diagnostic]
-      return say(draft, at, event.diagnostic.severity === 'error' ? 'bad' : 'warn', `${event.diagnostic.severity}: ${event.diagnostic.message}`)
+      return say(
+        draft,
+        at,
+        event.diagnostic.severity === 'error' ? 'bad' : 'warn',
+        `${event.diagnostic.severity}: ${event.diagnostic.message}`,
+      )
     case 'stop-requested':
       draft.phase = 'stopping'
       return say(draft, at, 'warn', `${event.signal}: stopping after this chunk`)
@@ -165,7 +243,8 @@ const hear = (draft: Draft, event: BuildEvent, at: number): void => {
       draft.memory = { ...draft.memory, peak: Math.max(draft.memory.peak, event.peakMemory) }
       draft.longestPause = event.longestPause
       draft.share = 1
-      for (const [step, own] of Object.entries(event.stepSeconds ?? {})) changeStep(draft, step, (s) => ({ ...s, seconds: own }))
+      for (const [step, own] of Object.entries(event.stepSeconds ?? {}))
+        changeStep(draft, step, (s) => ({ ...s, seconds: own }))
       end(draft, 'finished', event.seconds)
       return say(draft, at, 'good', `finished in ${formatDuration(event.seconds)}`)
     case 'run-failed':
@@ -180,10 +259,20 @@ const hear = (draft: Draft, event: BuildEvent, at: number): void => {
   }
 }
 
-/** The state after more events, in their order. Pure: the state given is not changed. One call for many events costs little more than one for one. */
+/**
+ * The state after more events, in their order. Pure: the state given is not changed. One call for many events costs
+ * little more than one for one.
+ */
 export const fold = (state: DashboardState, heard: readonly TimedEvent[]): DashboardState => {
   if (heard.length === 0) return state
-  const draft: Draft = { ...state, steps: new Map(state.steps), tensors: new Map(state.tensors), workers: [...state.workers], samples: [...state.samples], log: [...state.log] }
+  const draft: Draft = {
+    ...state,
+    steps: new Map(state.steps),
+    tensors: new Map(state.tensors),
+    workers: [...state.workers],
+    samples: [...state.samples],
+    log: [...state.log],
+  }
   for (const { event, at } of heard) hear(draft, event, at)
   if (draft.log.length > MOST_LOG) draft.log = draft.log.slice(-MOST_LOG)
   return draft

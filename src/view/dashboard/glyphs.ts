@@ -37,14 +37,18 @@ const ASCII: Glyphs = {
   rule: '-',
   mark: '>',
   output: '#',
-  lines: { ud: '|', lr: '-', ul: '\'', ur: '`', dl: '.', dr: '.', udl: '+', udr: '+', ulr: '+', dlr: '+', udlr: '+' },
+  lines: { ud: '|', lr: '-', ul: "'", ur: '`', dl: '.', dr: '.', udl: '+', udr: '+', ulr: '+', dlr: '+', udlr: '+' },
 }
 
 /** The signs for a terminal that shows Unicode, or for one that does not. */
 export const glyphsFor = (unicode: boolean): Glyphs => (unicode ? UNICODE : ASCII)
 
 /** A bar of `width` columns, filled by a share of 1. */
-export const drawBar = ({ bar: [full, half, empty] }: Glyphs, share: number, width: number): readonly [filled: string, rest: string] => {
+export const drawBar = (
+  { bar: [full, half, empty] }: Glyphs,
+  share: number,
+  width: number,
+): readonly [filled: string, rest: string] => {
   const halves = Math.max(0, Math.min(2 * width, Math.floor(share * 2 * width)))
   const filled = full.repeat(halves >> 1) + (halves % 2 === 1 ? half : '')
   return [filled, empty.repeat(width - filled.length)]
@@ -52,12 +56,25 @@ export const drawBar = ({ bar: [full, half, empty] }: Glyphs, share: number, wid
 
 /** A row of levels, one for each number from 0 to `most`; a blank for what is unknown. */
 export const drawLevels = ({ levels }: Glyphs, values: readonly (number | undefined)[], most: number): string =>
-  values.map((v) => (v === undefined ? ' ' : levels[Math.max(0, Math.min(levels.length - 1, Math.ceil((v / (most || 1)) * levels.length) - 1))]!)).join('')
+  values
+    .map((v) =>
+      v === undefined
+        ? ' '
+        : levels[Math.max(0, Math.min(levels.length - 1, Math.ceil((v / (most || 1)) * levels.length) - 1))]!,
+    )
+    .join('')
 
 /** The same in `rows` lines, highest first. */
-export const drawColumns = ({ levels }: Glyphs, values: readonly (number | undefined)[], most: number, rows: number): readonly string[] => {
+export const drawColumns = (
+  { levels }: Glyphs,
+  values: readonly (number | undefined)[],
+  most: number,
+  rows: number,
+): readonly string[] => {
   const steps = levels.length
-  const heights = values.map((v) => (v === undefined ? 0 : Math.max(v > 0 ? 1 : 0, Math.min(rows * steps, Math.round((v / (most || 1)) * rows * steps)))))
+  const heights = values.map((v) =>
+    v === undefined ? 0 : Math.max(v > 0 ? 1 : 0, Math.min(rows * steps, Math.round((v / (most || 1)) * rows * steps))),
+  )
   return Array.from({ length: rows }, (_, i) => {
     const floor = (rows - 1 - i) * steps
     return heights.map((height) => (height <= floor ? ' ' : levels[Math.min(steps, height - floor) - 1]!)).join('')

@@ -18,7 +18,8 @@ export interface GraphRow {
 const MOST_LANES = 8
 
 /**
- * Draws the edges between nodes that stand in order, one lane for each result that is still wanted, as version control draws its branches.
+ * Draws the edges between nodes that stand in order, one lane for each result that is still wanted, as version control
+ * draws its branches.
  * Every text is equally wide. Undefined where it would take too many lanes.
  */
 export const drawGraph = (nodes: readonly GraphNode[], { lines }: Glyphs): readonly GraphRow[] | undefined => {
@@ -50,13 +51,23 @@ export const drawGraph = (nodes: readonly GraphNode[], { lines }: Glyphs): reado
     })
     while (after.length > 0 && after.at(-1) === undefined) after.pop()
     lanes.splice(0, lanes.length, ...after)
-    rows.push({ own, cells, below: after.flatMap((lane, at) => [...(at === 0 ? [] : [' ']), lane === undefined ? ' ' : lines['ud']!]) })
+    rows.push({
+      own,
+      cells,
+      below: after.flatMap((lane, at) => [...(at === 0 ? [] : [' ']), lane === undefined ? ' ' : lines['ud']!]),
+    })
   }
-  const width = greatest(rows.map((r) => r.cells.length), 1)
+  const width = greatest(
+    rows.map((r) => r.cells.length),
+    1,
+  )
   if (width > 2 * MOST_LANES - 1) return undefined
   return rows.map(({ own, cells, below }) => ({
     before: cells.slice(0, 2 * own).join(''),
-    after: cells.slice(2 * own + 1).join('').padEnd(width - 2 * own - 1),
+    after: cells
+      .slice(2 * own + 1)
+      .join('')
+      .padEnd(width - 2 * own - 1),
     below: below.join('').padEnd(width),
   }))
 }

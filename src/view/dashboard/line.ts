@@ -18,7 +18,16 @@ export type Row = readonly Line[]
 
 /** Only codes that every terminal with sixteen colours has; none says what a glyph or a word does not say too. */
 const SGR: Readonly<Record<Tone, string>> = {
-  plain: '', title: '1', name: '1;36', code: '36', faint: '2', good: '32', bad: '1;31', warn: '33', busy: '36', chosen: '7',
+  plain: '',
+  title: '1',
+  name: '1;36',
+  code: '36',
+  faint: '2',
+  good: '32',
+  bad: '1;31',
+  warn: '33',
+  busy: '36',
+  chosen: '7',
 }
 
 /** A stretch of text that comes from outside: control characters in it are written out. */
@@ -35,12 +44,16 @@ export const fitText = (text: string, width: number, right = false): string => {
 }
 
 /**
- * A tensor's name in exactly `width` columns. Long words of a name too long become their first letters, the longest first, so that its numbers and
+ * A tensor's name in exactly `width` columns. Long words of a name too long become their first letters, the longest
+ * first, so that its numbers and
  * its end, which tell it from others, stay; the middle goes only where that is not enough.
  */
 export const fitName = (name: string, width: number): string => {
   const words = escapeControls(name).split('.')
-  const order = words.slice(0, -2).flatMap((word, i) => (/^\d*$/.test(word) ? [] : [{ i, size: word.length }])).sort((x, y) => y.size - x.size)
+  const order = words
+    .slice(0, -2)
+    .flatMap((word, i) => (/^\d*$/.test(word) ? [] : [{ i, size: word.length }]))
+    .sort((x, y) => y.size - x.size)
   for (const { i } of order) {
     if (widthOf(words.join('.')) <= width) break
     words[i] = [...words[i]!][0]!
@@ -91,4 +104,6 @@ export const choose = (line: Line): Line => line.map(({ text }) => ({ text, tone
 
 /** A line as text; colours only where wanted, and none left on at its end. */
 export const paintLine = (line: Line, color: boolean): string =>
-  line.map(({ text, tone }) => (color && SGR[tone] !== '' && text !== '' ? `\u001b[${SGR[tone]}m${text}\u001b[0m` : text)).join('')
+  line
+    .map(({ text, tone }) => (color && SGR[tone] !== '' && text !== '' ? `\u001b[${SGR[tone]}m${text}\u001b[0m` : text))
+    .join('')

@@ -18,52 +18,111 @@ export const tensorsOf = (state: DashboardState, step: string | undefined): read
 /** Tensors whose names, or whose steps, hold a text; capitals do not matter. */
 export const tensorsLike = ({ tensors }: DashboardState, query: string): readonly TensorState[] => {
   const wanted = query.toLowerCase()
-  return [...tensors.values()].filter((t) => t.name.toLowerCase().includes(wanted) || t.steps.some((s) => s.toLowerCase().includes(wanted)))
+  return [...tensors.values()].filter(
+    (t) => t.name.toLowerCase().includes(wanted) || t.steps.some((s) => s.toLowerCase().includes(wanted)),
+  )
 }
 
 const facts = (rows: readonly (readonly [string, string])[], width: number): readonly Line[] => {
-  const head = greatest(rows.map(([label]) => label.length), 0) + 2
-  return rows.flatMap(([label, text]) => wrap(text, Math.max(8, width - head - 1)).map((line, i): Line =>
-    [span(` ${(i === 0 ? label : '').padEnd(head)}`, 'faint'), span(line)]))
+  const head =
+    greatest(
+      rows.map(([label]) => label.length),
+      0,
+    ) + 2
+  return rows.flatMap(([label, text]) =>
+    wrap(text, Math.max(8, width - head - 1)).map((line, i): Line => [
+      span(` ${(i === 0 ? label : '').padEnd(head)}`, 'faint'),
+      span(line),
+    ]),
+  )
 }
 
 const numbersOf = ({ counts, numbers = {} }: OutlinedStep): readonly (readonly [string, string])[] => [
   ...Object.entries(numbers).map(([name, value]) => [name, String(value)] as const),
-  ...(Object.keys(counts).length === 0 ? [] : [['planned', Object.entries(counts).map(([what, n]) => `${formatCount(n)} ${what}`).join(', ')] as const]),
+  ...(Object.keys(counts).length === 0
+    ? []
+    : [
+        [
+          'planned',
+          Object.entries(counts)
+            .map(([what, n]) => `${formatCount(n)} ${what}`)
+            .join(', '),
+        ] as const,
+      ]),
 ]
 
-const KINDS: Readonly<Record<OutlinedStep['kind'], string>> = { model: 'a model', mask: 'a mask', weights: 'weights', adapter: 'an adapter', report: 'a report' }
+const KINDS: Readonly<Record<OutlinedStep['kind'], string>> = {
+  model: 'a model',
+  mask: 'a mask',
+  weights: 'weights',
+  adapter: 'an adapter',
+  report: 'a report',
+}
 
 /** One step: what it is, why it runs, its numbers, and its tensors. */
-export const drawStepPage = (state: DashboardState, selected: number, at: number, width: number, height: number, glyphs: Glyphs): readonly Line[] => {
+export const drawStepPage = (
+  state: DashboardState,
+  selected: number,
+  at: number,
+  width: number,
+  height: number,
+  glyphs: Glyphs,
+): readonly Line[] => {
   const step = shownSteps(state)[selected]
   if (step === undefined) return [drawTitle('Step', width, glyphs), [span(' waiting for the plan', 'faint')]]
   const { outlined, done, total, seconds, reason, standing } = step
   const tensors = tensorsOf(state, outlined.name)
-  const lines = facts([
-    ['operator', `${outlined.op}, which gives ${outlined.space === 'delta' ? 'a difference' : KINDS[outlined.kind]}`],
-    ...(outlined.uses.length === 0 ? [] : [['uses', outlined.uses.join(', ')] as const]),
-    ...(outlined.wantedBy.length === 0 ? [] : [['used by', outlined.wantedBy.join(', ')] as const]),
-    ...(outlined.reason === undefined ? [] : [['why', reason] as const]),
-    ...numbersOf(outlined),
-    ['progress', `${standing}, ${formatCount(done)} of ${formatCount(total)} tensors${seconds < 0.05 ? '' : `, ${shortSeconds(seconds)} of worker time`}`],
-  ], width)
+  const lines = facts(
+    [
+      ['operator', `${outlined.op}, which gives ${outlined.space === 'delta' ? 'a difference' : KINDS[outlined.kind]}`],
+      ...(outlined.uses.length === 0 ? [] : [['uses', outlined.uses.join(', ')] as const]),
+      ...(outlined.wantedBy.length === 0 ? [] : [['used by', outlined.wantedBy.join(', ')] as const]),
+      ...(outlined.reason === undefined ? [] : [['why', reason] as const]),
+      ...numbersOf(outlined),
+      [
+        'progress',
+        `${standing}, ${formatCount(done)} of ${formatCount(total)} tensors${seconds < 0.05 ? '' : `, ${shortSeconds(seconds)} of worker time`}`,
+      ],
+    ],
+    width,
+  )
   const room = Math.max(1, height - Math.min(lines.length, height - 3) - 2)
-  const list = tensors.length === 0 ? [[span(' no tensors yet', 'faint')]] : drawTensors(tensors, at, width, room, glyphs)
+  const list =
+    tensors.length === 0 ? [[span(' no tensors yet', 'faint')]] : drawTensors(tensors, at, width, room, glyphs)
   return [
-    drawTitle(`Step ${outlined.name}`, width, glyphs), ...lines.slice(0, Math.max(0, height - 3)),
-    drawTitle('Tensors', width, glyphs, tensors.length === 0 ? '' : countDone(tensors)), ...list,
+    drawTitle(`Step ${outlined.name}`, width, glyphs),
+    ...lines.slice(0, Math.max(0, height - 3)),
+    drawTitle('Tensors', width, glyphs, tensors.length === 0 ? '' : countDone(tensors)),
+    ...list,
   ].map((line) => cutLine(line, width))
 }
 
 /** The log, whole or as far back as was gone. */
-export const drawLogPage = (state: DashboardState, back: number, width: number, height: number, glyphs: Glyphs): readonly Line[] => [
-  drawTitle('Log', width, glyphs, back === 0 ? `${formatCount(state.log.length)} lines` : `${formatCount(back)} back from the last`),
+export const drawLogPage = (
+  state: DashboardState,
+  back: number,
+  width: number,
+  height: number,
+  glyphs: Glyphs,
+): readonly Line[] => [
+  drawTitle(
+    'Log',
+    width,
+    glyphs,
+    back === 0 ? `${formatCount(state.log.length)} lines` : `${formatCount(back)} back from the last`,
+  ),
   ...drawLog(state, back, width, height - 1),
 ]
 
 /** The tensors that a text finds. */
-export const drawFindPage = (state: DashboardState, query: string, at: number, width: number, height: number, glyphs: Glyphs): readonly Line[] => {
+export const drawFindPage = (
+  state: DashboardState,
+  query: string,
+  at: number,
+  width: number,
+  height: number,
+  glyphs: Glyphs,
+): readonly Line[] => {
   const found = tensorsLike(state, query)
   const none: Line = [span(state.tensors.size === 0 ? ' no tensors yet' : ' no tensor matches', 'faint')]
   return [
@@ -84,12 +143,18 @@ const KEYS: readonly (readonly [string, string])[] = [
 ]
 
 /** Keys and signs. */
-export const drawHelpPage = (stop: string, width: number, glyphs: Glyphs): readonly Line[] => [
-  drawTitle('Keys', width, glyphs), ...facts([...KEYS.slice(0, -2), ['q, Ctrl-C', stop], ...KEYS.slice(-2)], width),
-  [], drawTitle('Signs', width, glyphs),
-  ...Object.entries(glyphs.standing).map(([standing, glyph]): Line => [span(`   ${glyph}  `), span(standing === 'reused' ? 'reused from the last build' : standing)]),
-  [span(`   ${glyphs.output}  `), span('an output or a report')],
-  [],
-  [span(' Times of steps and tensors are worker time, summed over all workers.', 'faint')],
-  [span(' Steps that make a tensor together run as one program and share its time by their operations.', 'faint')],
-].map((line) => cutLine(line, width))
+export const drawHelpPage = (stop: string, width: number, glyphs: Glyphs): readonly Line[] =>
+  [
+    drawTitle('Keys', width, glyphs),
+    ...facts([...KEYS.slice(0, -2), ['q, Ctrl-C', stop], ...KEYS.slice(-2)], width),
+    [],
+    drawTitle('Signs', width, glyphs),
+    ...Object.entries(glyphs.standing).map(([standing, glyph]): Line => [
+      span(`   ${glyph}  `),
+      span(standing === 'reused' ? 'reused from the last build' : standing),
+    ]),
+    [span(`   ${glyphs.output}  `), span('an output or a report')],
+    [],
+    [span(' Times of steps and tensors are worker time, summed over all workers.', 'faint')],
+    [span(' Steps that make a tensor together run as one program and share its time by their operations.', 'faint')],
+  ].map((line) => cutLine(line, width))

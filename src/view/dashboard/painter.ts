@@ -23,7 +23,12 @@ const MOST_KNOWN = 2_000
 
 const goTo = (row: number, column: number): string => `\u001b[${row + 1};${column + 1}H`
 
-interface Part { readonly row: number; readonly column: number; readonly text: string; readonly last: boolean }
+interface Part {
+  readonly row: number
+  readonly column: number
+  readonly text: string
+  readonly last: boolean
+}
 
 /** A painter for a screen that shows nothing known. Parts are named by place, so that nothing ever scrolls. */
 export const createPainter = (render: RenderLines): Painter => {
@@ -44,12 +49,17 @@ export const createPainter = (render: RenderLines): Painter => {
           const at = column
           column += widthOf(text)
           const before = same ? shown![y] : undefined
-          return before?.[i] === text && before.length === row.length ? [] : [{ row: y, column: at, text, last: i === row.length - 1 }]
+          return before?.[i] === text && before.length === row.length
+            ? []
+            : [{ row: y, column: at, text, last: i === row.length - 1 }]
         })
       })
       shown = frame
       if (same && parts.length === 0) return ''
-      learn(parts.map((p) => p.text), columns)
+      learn(
+        parts.map((p) => p.text),
+        columns,
+      )
       const texts = parts.map(({ row, column, text, last }) => {
         const line = known.get(text)!
         const missing = widthOf(text) - widthOf(line)
@@ -58,6 +68,8 @@ export const createPainter = (render: RenderLines): Painter => {
       })
       return `${BEGIN}${same ? '' : CLEAR}${texts.join('')}${END}`
     },
-    forget: () => { shown = undefined },
+    forget: () => {
+      shown = undefined
+    },
   }
 }

@@ -22,7 +22,10 @@ export const addSample = (samples: Sample[], sample: Sample): boolean => {
   return !close
 }
 
-/** What was done by a moment, on the straight line between the samples around it; before the first and after the last, theirs. */
+/**
+ * What was done by a moment, on the straight line between the samples around it; before the first and after the last,
+ * theirs.
+ */
 export const doneBy = (samples: readonly Sample[], at: number): Omit<Sample, 'at'> => {
   const after = samples.findIndex((s) => s.at >= at)
   if (after === -1) return samples.at(-1) ?? { read: 0, written: 0 }
@@ -38,7 +41,10 @@ export interface Rate {
   readonly written: number
 }
 
-/** The rate over the `window` ms before `now`, or since the first sample; undefined while that is less than half a second. */
+/**
+ * The rate over the `window` ms before `now`, or since the first sample; undefined while that is less than half a
+ * second.
+ */
 export const rateOver = (samples: readonly Sample[], now: number, window: number): Rate | undefined => {
   const first = samples[0]
   if (first === undefined || now - first.at < 500) return undefined
@@ -48,8 +54,15 @@ export const rateOver = (samples: readonly Sample[], now: number, window: number
   return { read: (y.read - x.read) / seconds, written: (y.written - x.written) / seconds }
 }
 
-/** Rates over `count` stretches of `width` ms each, the last of which ends at `now`; undefined before the first sample. */
-export const history = (samples: readonly Sample[], now: number, count: number, width: number): readonly (Rate | undefined)[] => {
+/**
+ * Rates over `count` stretches of `width` ms each, the last of which ends at `now`; undefined before the first sample.
+ */
+export const history = (
+  samples: readonly Sample[],
+  now: number,
+  count: number,
+  width: number,
+): readonly (Rate | undefined)[] => {
   const first = samples[0]?.at ?? Infinity
   return Array.from({ length: count }, (_, i) => {
     const to = now - (count - 1 - i) * width

@@ -14,19 +14,48 @@ const OPTIONAL: Shape = { deviceReason: 'string' }
 
 type Shape = Readonly<Record<string, 'string' | 'number' | 'object' | 'boolean' | 'list'>>
 
-const OUTPUT: Shape = { name: 'string', path: 'string', files: 'number', bytes: 'number', tensors: 'number', digest: 'string' }
+const OUTPUT: Shape = {
+  name: 'string',
+  path: 'string',
+  files: 'number',
+  bytes: 'number',
+  tensors: 'number',
+  digest: 'string',
+}
 
 /** The fields that no event of a type may lack: what draws them relies on them. */
 const SHAPES: Readonly<Record<BuildEvent['type'], Shape>> = {
   'plan-made': { plan: 'object' },
   'run-started': {
-    recipe: 'string', device: 'string', workers: 'number', jobs: 'number', readBytes: 'number', writeBytes: 'number',
-    tensors: 'number', reused: 'number', cached: 'number', memoryBudget: 'number',
+    recipe: 'string',
+    device: 'string',
+    workers: 'number',
+    jobs: 'number',
+    readBytes: 'number',
+    writeBytes: 'number',
+    tensors: 'number',
+    reused: 'number',
+    cached: 'number',
+    memoryBudget: 'number',
   },
   'step-counted': { step: 'string', op: 'string', tensors: 'number', counts: 'object' },
   'work-planned': { tensors: 'list' },
-  'units-finished': { worker: 'number', tensor: 'string', step: 'string', units: 'number', readBytes: 'number', writtenBytes: 'number' },
-  'tensor-finished': { output: 'string', tensor: 'string', steps: 'list', how: 'string', bytes: 'number', seconds: 'number' },
+  'units-finished': {
+    worker: 'number',
+    tensor: 'string',
+    step: 'string',
+    units: 'number',
+    readBytes: 'number',
+    writtenBytes: 'number',
+  },
+  'tensor-finished': {
+    output: 'string',
+    tensor: 'string',
+    steps: 'list',
+    how: 'string',
+    bytes: 'number',
+    seconds: 'number',
+  },
   'memory-measured': { bytes: 'number' },
   'output-written': OUTPUT,
   'output-kept': OUTPUT,
@@ -41,19 +70,22 @@ const SHAPES: Readonly<Record<BuildEvent['type'], Shape>> = {
 
 const MOST_WORKERS = 1024
 
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
-const hasShape = (value: Readonly<Record<string, unknown>>, shape: Shape): boolean => Object.entries(shape).every(([key, kind]) => {
-  const field = value[key]
-  if (kind === 'list') return Array.isArray(field)
-  if (kind === 'object') return isObject(field)
-  return typeof field === kind && (kind !== 'number' || Number.isFinite(field))
-})
+const hasShape = (value: Readonly<Record<string, unknown>>, shape: Shape): boolean =>
+  Object.entries(shape).every(([key, kind]) => {
+    const field = value[key]
+    if (kind === 'list') return Array.isArray(field)
+    if (kind === 'object') return isObject(field)
+    return typeof field === kind && (kind !== 'number' || Number.isFinite(field))
+  })
 
 const mayHave = (value: Readonly<Record<string, unknown>>, shape: Shape): boolean =>
   hasShape(value, Object.fromEntries(Object.entries(shape).filter(([key]) => key in value)))
 
-const isSeed = (value: unknown): boolean => value === undefined || typeof value === 'number' || typeof value === 'string'
+const isSeed = (value: unknown): boolean =>
+  value === undefined || typeof value === 'number' || typeof value === 'string'
 
 const isText = (value: unknown): boolean => typeof value === 'string'
 const areTexts = (value: unknown): boolean => Array.isArray(value) && value.every(isText)
@@ -66,26 +98,58 @@ const isSound = (event: Readonly<Record<string, unknown>>): boolean => {
     case 'plan-made': {
       const { steps: planned, outputs, reports, work, name } = plan as Readonly<Record<string, unknown>>
       const lists = [planned, outputs, reports].every((list) => Array.isArray(list) && list.every(isObject))
-      return isText(name) && isSeed((plan as Readonly<Record<string, unknown>>)['seed']) && lists && isObject(work) && hasShape(work, { peakMemory: 'number' })
-        && (outputs as Readonly<Record<string, unknown>>[]).every((o) => hasShape(o, { name: 'string', path: 'string', bytes: 'number' }))
-        && (reports as Readonly<Record<string, unknown>>[]).every((r) => hasShape(r, { name: 'string', path: 'string', from: 'string' }))
-        && (planned as Readonly<Record<string, unknown>>[]).every((s) =>
-          hasShape(s, { name: 'string', op: 'string', kind: 'string', tensors: 'number', counts: 'object' })
-          && mayHave(s, { reason: 'string', numbers: 'object', neededBy: 'list' }) && areTexts(s['uses']) && areTexts(s['wantedBy']))
+      return (
+        isText(name) &&
+        isSeed((plan as Readonly<Record<string, unknown>>)['seed']) &&
+        lists &&
+        isObject(work) &&
+        hasShape(work, { peakMemory: 'number' }) &&
+        (outputs as Readonly<Record<string, unknown>>[]).every((o) =>
+          hasShape(o, { name: 'string', path: 'string', bytes: 'number' }),
+        ) &&
+        (reports as Readonly<Record<string, unknown>>[]).every((r) =>
+          hasShape(r, { name: 'string', path: 'string', from: 'string' }),
+        ) &&
+        (planned as Readonly<Record<string, unknown>>[]).every(
+          (s) =>
+            hasShape(s, { name: 'string', op: 'string', kind: 'string', tensors: 'number', counts: 'object' }) &&
+            mayHave(s, { reason: 'string', numbers: 'object', neededBy: 'list' }) &&
+            areTexts(s['uses']) &&
+            areTexts(s['wantedBy']),
+        )
+      )
     }
-    case 'problem-found': return hasShape(diagnostic as Readonly<Record<string, unknown>>, { code: 'string', severity: 'string', message: 'string' })
-    case 'work-planned': return (tensors as unknown[]).every((t) => isObject(t) && hasShape(t, { output: 'string', tensor: 'string', bytes: 'number' }) && areTexts(t['steps']))
-    case 'tensor-finished': return areTexts(steps) && (how === 'computed' || how === 'copied' || how === 'reused')
-    case 'units-finished': return whole(worker) && mayHave(event, { next: 'string' })
-    case 'run-finished': return mayHave(event, { longestPause: 'number' })
-    case 'run-started': return whole(workers) && mayHave(event, OPTIONAL) && isSeed(event['seed'])
-    case 'lock-written': return areTexts(changes)
-    case 'step-counted': return Object.values(event['counts'] as object).every(Number.isFinite)
-    default: return true
+    case 'problem-found':
+      return hasShape(diagnostic as Readonly<Record<string, unknown>>, {
+        code: 'string',
+        severity: 'string',
+        message: 'string',
+      })
+    case 'work-planned':
+      return (tensors as unknown[]).every(
+        (t) =>
+          isObject(t) && hasShape(t, { output: 'string', tensor: 'string', bytes: 'number' }) && areTexts(t['steps']),
+      )
+    case 'tensor-finished':
+      return areTexts(steps) && (how === 'computed' || how === 'copied' || how === 'reused')
+    case 'units-finished':
+      return whole(worker) && mayHave(event, { next: 'string' })
+    case 'run-finished':
+      return mayHave(event, { longestPause: 'number' })
+    case 'run-started':
+      return whole(workers) && mayHave(event, OPTIONAL) && isSeed(event['seed'])
+    case 'lock-written':
+      return areTexts(changes)
+    case 'step-counted':
+      return Object.values(event['counts'] as object).every(Number.isFinite)
+    default:
+      return true
   }
 }
 
-/** Reads one line of what `--json` printed. Total: whatever the line is, nothing that draws it needs to be afraid of it. */
+/**
+ * Reads one line of what `--json` printed. Total: whatever the line is, nothing that draws it needs to be afraid of it.
+ */
 export const readEvent = (line: string): ReadLine => {
   let value: unknown
   try {
@@ -99,7 +163,11 @@ export const readEvent = (line: string): ReadLine => {
   if ((v as number) > JSON_VERSION) return { type: 'newer', version: v as number }
   if (!Object.hasOwn(SHAPES, type)) return { type: 'unknown' }
   if (!hasShape(value, SHAPES[type as BuildEvent['type']]) || !isSound(value)) return { type: 'broken' }
-  return { type: 'event', event: value as unknown as BuildEvent, at: typeof at === 'number' && Number.isFinite(at) ? at : undefined }
+  return {
+    type: 'event',
+    event: value as unknown as BuildEvent,
+    at: typeof at === 'number' && Number.isFinite(at) ? at : undefined,
+  }
 }
 
 /** Cuts a stream into lines as its pieces come; a line is whole once its end has come. */

@@ -3,7 +3,11 @@ import { Box, renderToString, Text } from 'ink'
 /** Some lines of the screen, one below the other. They are as wide as they are to be: nothing is wrapped. */
 const Lines = ({ lines }: { readonly lines: readonly string[] }) => (
   <Box flexDirection="column">
-    {lines.map((line, i) => <Text key={i} wrap="truncate">{line === '' ? ' ' : line}</Text>)}
+    {lines.map((line, i) => (
+      <Text key={i} wrap="truncate">
+        {line === '' ? ' ' : line}
+      </Text>
+    ))}
   </Box>
 )
 

@@ -18,7 +18,10 @@ export interface TensorState {
   readonly seconds: number
 }
 
-/** What has become of one step: tensors in its charge, how many of them are done, and its share of the worker time in seconds. */
+/**
+ * What has become of one step: tensors in its charge, how many of them are done, and its share of the worker time in
+ * seconds.
+ */
 export interface StepState {
   /** Undefined where the run did not tell its tensors in advance. */
   readonly planned: number | undefined
@@ -44,7 +47,12 @@ export interface LogEntry {
   /** The tensor it is about, which stands behind the text. */
   readonly tensor?: string
   /** Small tensors that came to be one after the other and share the line. */
-  readonly small?: { readonly how: TensorOrigin; readonly count: number; readonly bytes: number; readonly seconds: number }
+  readonly small?: {
+    readonly how: TensorOrigin
+    readonly count: number
+    readonly bytes: number
+    readonly seconds: number
+  }
 }
 
 /** A build as its events told it, and nothing that they did not. Times are in ms of the clock of the events. */
@@ -85,8 +93,30 @@ export interface DashboardState {
 
 /** A build of which nothing has been heard. */
 export const NOTHING_HEARD: DashboardState = {
-  phase: 'waiting', plan: undefined, run: undefined, began: undefined, longestPause: undefined, heard: 0, steps: new Map(), tensors: new Map(), workers: [],
-  read: 0, written: 0, share: 0, doneBytes: 0, plannedBytes: 0, plannedTensors: 0,
-  samples: [], best: 0, memory: { now: undefined, peak: 0 }, finished: { computed: 0, copied: 0, reused: 0 }, outputs: [], reports: [], lock: undefined,
-  problems: [], log: [], seconds: undefined, exit: undefined,
+  phase: 'waiting',
+  plan: undefined,
+  run: undefined,
+  began: undefined,
+  longestPause: undefined,
+  heard: 0,
+  steps: new Map(),
+  tensors: new Map(),
+  workers: [],
+  read: 0,
+  written: 0,
+  share: 0,
+  doneBytes: 0,
+  plannedBytes: 0,
+  plannedTensors: 0,
+  samples: [],
+  best: 0,
+  memory: { now: undefined, peak: 0 },
+  finished: { computed: 0, copied: 0, reused: 0 },
+  outputs: [],
+  reports: [],
+  lock: undefined,
+  problems: [],
+  log: [],
+  seconds: undefined,
+  exit: undefined,
 }

@@ -32,14 +32,22 @@ const clamp = (value: number, count: number): number => Math.max(0, Math.min(cou
 
 const distance = (key: Key, { page }: Extent): number | undefined => {
   switch (key.type) {
-    case 'up': return -1
-    case 'down': return 1
-    case 'page-up': return -page
-    case 'page-down': return page
-    case 'home': return -Infinity
-    case 'end': return Infinity
-    case 'text': return { k: -1, j: 1, g: -Infinity, G: Infinity, ' ': page }[key.text]
-    default: return undefined
+    case 'up':
+      return -1
+    case 'down':
+      return 1
+    case 'page-up':
+      return -page
+    case 'page-down':
+      return page
+    case 'home':
+      return -Infinity
+    case 'end':
+      return Infinity
+    case 'text':
+      return { k: -1, j: 1, g: -Infinity, G: Infinity, ' ': page }[key.text]
+    default:
+      return undefined
   }
 }
 
@@ -52,16 +60,26 @@ const move = (ui: Ui, by: number, extent: Extent): Ui => {
 
 const type = (ui: Ui, key: Key, extent: Extent): Ui => {
   switch (key.type) {
-    case 'text': return { ...ui, query: ui.query + key.text, at: 0 }
-    case 'backspace': return { ...ui, query: [...ui.query].slice(0, -1).join(''), at: 0 }
-    case 'enter': return { ...ui, typing: false }
-    case 'escape': return { ...FIRST_LOOK, step: ui.step }
-    case 'up': case 'down': case 'page-up': case 'page-down': return move(ui, distance(key, extent)!, extent)
-    default: return ui
+    case 'text':
+      return { ...ui, query: ui.query + key.text, at: 0 }
+    case 'backspace':
+      return { ...ui, query: [...ui.query].slice(0, -1).join(''), at: 0 }
+    case 'enter':
+      return { ...ui, typing: false }
+    case 'escape':
+      return { ...FIRST_LOOK, step: ui.step }
+    case 'up':
+    case 'down':
+    case 'page-up':
+    case 'page-down':
+      return move(ui, distance(key, extent)!, extent)
+    default:
+      return ui
   }
 }
 
-const open = (ui: Ui, page: Page): Ui => (ui.page === page ? { ...FIRST_LOOK, step: ui.step } : { ...ui, page, at: 0, query: '', typing: page === 'find' })
+const open = (ui: Ui, page: Page): Ui =>
+  ui.page === page ? { ...FIRST_LOOK, step: ui.step } : { ...ui, page, at: 0, query: '', typing: page === 'find' }
 
 /** What a key makes of the screen, and what it asks for. Pure. */
 export const press = (ui: Ui, key: Key, extent: Extent): { readonly ui: Ui; readonly wish: DashboardAction } => {
@@ -72,16 +90,30 @@ export const press = (ui: Ui, key: Key, extent: Extent): { readonly ui: Ui; read
   if (by !== undefined) return { ui: move(ui, by, extent), wish: undefined }
   const stay = { ui, wish: undefined } as const
   switch (key.type) {
-    case 'escape': case 'backspace': return { ui: { ...FIRST_LOOK, step: ui.step }, wish: undefined }
-    case 'enter': return { ui: ui.page === 'steps' && extent.steps > 0 ? open(ui, 'step') : ui.page === 'step' ? open(ui, 'step') : ui, wish: undefined }
-    case 'text': break
-    default: return stay
+    case 'escape':
+    case 'backspace':
+      return { ui: { ...FIRST_LOOK, step: ui.step }, wish: undefined }
+    case 'enter':
+      return {
+        ui: ui.page === 'steps' && extent.steps > 0 ? open(ui, 'step') : ui.page === 'step' ? open(ui, 'step') : ui,
+        wish: undefined,
+      }
+    case 'text':
+      break
+    default:
+      return stay
   }
   switch (key.text) {
-    case 'q': return { ui, wish: 'stop' }
-    case 'l': return { ui: open(ui, 'log'), wish: undefined }
-    case '?': case 'h': return { ui: open(ui, 'help'), wish: undefined }
-    case '/': return { ui: ui.page === 'find' ? { ...ui, typing: true } : open(ui, 'find'), wish: undefined }
-    default: return stay
+    case 'q':
+      return { ui, wish: 'stop' }
+    case 'l':
+      return { ui: open(ui, 'log'), wish: undefined }
+    case '?':
+    case 'h':
+      return { ui: open(ui, 'help'), wish: undefined }
+    case '/':
+      return { ui: ui.page === 'find' ? { ...ui, typing: true } : open(ui, 'find'), wish: undefined }
+    default:
+      return stay
   }
 }

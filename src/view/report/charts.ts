@@ -23,7 +23,8 @@ type Of<T extends Section['type']> = Extract<Section, { type: T }>
 export type Drawable = Of<'heatmap' | 'curve' | 'bars' | 'histogram' | 'tags'>
 
 /** True for a section that can be drawn. */
-export const isDrawable = (section: Section): section is Drawable => section.type !== 'facts' && section.type !== 'table'
+export const isDrawable = (section: Section): section is Drawable =>
+  section.type !== 'facts' && section.type !== 'table'
 
 /** One hue that stands out on white and on black. */
 const HUE = '#3987e5'
@@ -34,13 +35,27 @@ const NAMED_COLUMNS = 14
 /** Bars that a picture of tags shows. */
 const MOST_BARS = 40
 
-const axis = (scale: string, orient: 'left' | 'bottom' | 'top', title: string, more: object = {}) =>
-  ({ scale, orient, title, ticks: false, domain: false, labelPadding: 5, labelLimit: 220, titlePadding: 8, ...more })
+const axis = (scale: string, orient: 'left' | 'bottom' | 'top', title: string, more: object = {}) => ({
+  scale,
+  orient,
+  title,
+  ticks: false,
+  domain: false,
+  labelPadding: 5,
+  labelLimit: 220,
+  titlePadding: 8,
+  ...more,
+})
 
 /** Labels that are looked up in a signal: places may share a name, and a scale needs them apart. */
-const namedBy = (signal: string): object => ({ encode: { labels: { update: { text: { signal: `${signal}[datum.value]` } } } } })
+const namedBy = (signal: string): object => ({
+  encode: { labels: { update: { text: { signal: `${signal}[datum.value]` } } } },
+})
 
-/** The ink that reads better on a colour of the scheme: white and black are equally far from its middle, a little below one half. */
+/**
+ * The ink that reads better on a colour of the scheme: white and black are equally far from its middle, a little below
+ * one half.
+ */
 const inkOn = (share: number): string => (share < 0.46 ? '#ffffff' : '#111111')
 
 const heatmap = (s: Of<'heatmap'>): Spec => {
@@ -49,17 +64,30 @@ const heatmap = (s: Of<'heatmap'>): Spec => {
     ? [Math.max(58, 8 * greatest(s.columns.map((c) => c.length))) * s.columns.length, 20 * s.rows.length]
     : [Math.max(320, 10 * s.columns.length), Math.max(24, Math.min(9, 432 / s.rows.length) * s.rows.length)]
   const span = s.high - s.low || 1
-  const values = s.values.flatMap((row, i) => row.flatMap((value, j) => (value === null || !Number.isFinite(value) ? [] : [
-    { row: i, column: j, value, text: formatShort(value, s.format), ink: inkOn((value - s.low) / span) },
-  ])))
+  const values = s.values.flatMap((row, i) =>
+    row.flatMap((value, j) =>
+      value === null || !Number.isFinite(value)
+        ? []
+        : [{ row: i, column: j, value, text: formatShort(value, s.format), ink: inkOn((value - s.low) / span) }],
+    ),
+  )
   const band = (name: string, count: number, range: 'width' | 'height') =>
-    ({ name, type: 'band', domain: Array.from({ length: count }, (_, i) => i), range, padding: named ? 0.06 : 0 }) as const
+    ({
+      name,
+      type: 'band',
+      domain: Array.from({ length: count }, (_, i) => i),
+      range,
+      padding: named ? 0.06 : 0,
+    }) as const
   const every = (count: number, most: number): number[] =>
     Array.from({ length: count }, (_, i) => i).filter((i) => i % Math.max(1, Math.ceil(count / most)) === 0)
   return {
     width,
     height,
-    signals: [{ name: 'rowNames', value: s.rows.map(escapeControls) }, { name: 'columnNames', value: s.columns.map(escapeControls) }],
+    signals: [
+      { name: 'rowNames', value: s.rows.map(escapeControls) },
+      { name: 'columnNames', value: s.columns.map(escapeControls) },
+    ],
     data: [{ name: 'cells', values }],
     scales: [
       band('x', s.columns.length, 'width'),
@@ -67,71 +95,145 @@ const heatmap = (s: Of<'heatmap'>): Spec => {
       { name: 'color', type: 'linear', range: { scheme: SCHEME }, domain: [s.low, s.low + span], zero: false },
     ],
     axes: [
-      axis('x', 'top', named ? '' : s.axes[1], { ...namedBy('columnNames'), ...(named ? {} : { values: every(s.columns.length, 8) }) }),
-      axis('y', 'left', named ? '' : s.axes[0], { ...namedBy('rowNames'), ...(named ? {} : { values: every(s.rows.length, 8) }) }),
+      axis('x', 'top', named ? '' : s.axes[1], {
+        ...namedBy('columnNames'),
+        ...(named ? {} : { values: every(s.columns.length, 8) }),
+      }),
+      axis('y', 'left', named ? '' : s.axes[0], {
+        ...namedBy('rowNames'),
+        ...(named ? {} : { values: every(s.rows.length, 8) }),
+      }),
     ] as never,
-    legends: [{ fill: 'color', gradientLength: Math.min(160, Math.max(60, height)), format: axisFormat(s.format), tickCount: 4 }],
+    legends: [
+      {
+        fill: 'color',
+        gradientLength: Math.min(160, Math.max(60, height)),
+        format: axisFormat(s.format),
+        tickCount: 4,
+      },
+    ],
     marks: [
       {
-        type: 'rect', from: { data: 'cells' },
-        encode: { enter: {
-          x: { scale: 'x', field: 'column' }, y: { scale: 'y', field: 'row' }, width: { scale: 'x', band: 1 }, height: { scale: 'y', band: 1 },
-          fill: { scale: 'color', field: 'value' },
-          ...(named ? { cornerRadius: { value: 2 } } : {}),
-        } },
+        type: 'rect',
+        from: { data: 'cells' },
+        encode: {
+          enter: {
+            x: { scale: 'x', field: 'column' },
+            y: { scale: 'y', field: 'row' },
+            width: { scale: 'x', band: 1 },
+            height: { scale: 'y', band: 1 },
+            fill: { scale: 'color', field: 'value' },
+            ...(named ? { cornerRadius: { value: 2 } } : {}),
+          },
+        },
       },
-      ...(!named ? [] : [{
-        type: 'text', from: { data: 'cells' },
-        encode: { enter: {
-          x: { scale: 'x', field: 'column', band: 0.5 }, y: { scale: 'y', field: 'row', band: 0.5 },
-          text: { field: 'text' }, fill: { field: 'ink' },
-          align: { value: 'center' }, baseline: { value: 'middle' }, fontSize: { value: 11 },
-        } },
-      } as const]),
+      ...(!named
+        ? []
+        : [
+            {
+              type: 'text',
+              from: { data: 'cells' },
+              encode: {
+                enter: {
+                  x: { scale: 'x', field: 'column', band: 0.5 },
+                  y: { scale: 'y', field: 'row', band: 0.5 },
+                  text: { field: 'text' },
+                  fill: { field: 'ink' },
+                  align: { value: 'center' },
+                  baseline: { value: 'middle' },
+                  fontSize: { value: 11 },
+                },
+              },
+            } as const,
+          ]),
     ],
   }
 }
 
 const curve = (s: Of<'curve'>): Spec => {
-  const points = s.points.map(({ label, value }, i) => ({ place: i, label: escapeControls(label), value })).filter((p) => p.value !== null)
+  const points = s.points
+    .map(({ label, value }, i) => ({ place: i, label: escapeControls(label), value }))
+    .filter((p) => p.value !== null)
   const place = { x: { scale: 'x', field: 'place' }, y: { scale: 'y', field: 'value' } }
   return {
     width: Math.max(360, Math.min(900, 26 * s.points.length)),
     height: 220,
     signals: [{ name: 'names', value: s.points.map((p) => escapeControls(p.label)) }],
-    data: [{ name: 'points', values: points }, { name: 'stretches', values: (s.stretches ?? []).map((t) => ({ ...t, wide: t.to - t.from >= 8 })) }],
+    data: [
+      { name: 'points', values: points },
+      { name: 'stretches', values: (s.stretches ?? []).map((t) => ({ ...t, wide: t.to - t.from >= 8 })) },
+    ],
     scales: [
       { name: 'x', type: 'point', domain: s.points.map((_, i) => i), range: 'width', padding: 0.5 },
-      { name: 'y', type: 'linear', domain: { data: 'points', field: 'value' }, range: 'height', zero: true, nice: true },
+      {
+        name: 'y',
+        type: 'linear',
+        domain: { data: 'points', field: 'value' },
+        range: 'height',
+        zero: true,
+        nice: true,
+      },
     ],
     axes: [
       axis('x', 'bottom', s.axes[0], {
-        labelAngle: -50, labelAlign: 'right', labelBaseline: 'middle', labelOverlap: s.points.length > 40 ? 'parity' : false, ...namedBy('names'),
+        labelAngle: -50,
+        labelAlign: 'right',
+        labelBaseline: 'middle',
+        labelOverlap: s.points.length > 40 ? 'parity' : false,
+        ...namedBy('names'),
       }),
       axis('y', 'left', s.axes[1], { grid: true, tickCount: 5, format: axisFormat(s.format) }),
     ] as never,
     marks: [
       {
-        type: 'rect', from: { data: 'stretches' },
-        encode: { enter: {
-          x: { scale: 'x', field: 'from' }, x2: { scale: 'x', field: 'to', offset: 1 }, y: { value: 0 }, y2: { signal: 'height' },
-          fill: { value: HUE }, fillOpacity: { value: 0.12 },
-        } },
+        type: 'rect',
+        from: { data: 'stretches' },
+        encode: {
+          enter: {
+            x: { scale: 'x', field: 'from' },
+            x2: { scale: 'x', field: 'to', offset: 1 },
+            y: { value: 0 },
+            y2: { signal: 'height' },
+            fill: { value: HUE },
+            fillOpacity: { value: 0.12 },
+          },
+        },
       },
       {
-        type: 'text', from: { data: 'stretches' },
-        encode: { enter: {
-          x: { scale: 'x', field: 'from', offset: 4 }, y: { value: 6 }, text: { field: 'label' }, fontSize: { value: 11 }, fill: { value: 'currentColor' },
-          align: { signal: "datum.wide ? 'left' : 'right'" }, baseline: { value: 'top' }, angle: { signal: 'datum.wide ? 0 : -90' },
-        } },
+        type: 'text',
+        from: { data: 'stretches' },
+        encode: {
+          enter: {
+            x: { scale: 'x', field: 'from', offset: 4 },
+            y: { value: 6 },
+            text: { field: 'label' },
+            fontSize: { value: 11 },
+            fill: { value: 'currentColor' },
+            align: { signal: "datum.wide ? 'left' : 'right'" },
+            baseline: { value: 'top' },
+            angle: { signal: 'datum.wide ? 0 : -90' },
+          },
+        },
       },
-      { type: 'line', from: { data: 'points' }, encode: { enter: { ...place, stroke: { value: HUE }, strokeWidth: { value: 2 } } } },
-      { type: 'symbol', from: { data: 'points' }, encode: { enter: { ...place, fill: { value: HUE }, size: { value: 36 } } } },
+      {
+        type: 'line',
+        from: { data: 'points' },
+        encode: { enter: { ...place, stroke: { value: HUE }, strokeWidth: { value: 2 } } },
+      },
+      {
+        type: 'symbol',
+        from: { data: 'points' },
+        encode: { enter: { ...place, fill: { value: HUE }, size: { value: 36 } } },
+      },
     ],
   }
 }
 
-interface Bar { readonly label: string; readonly value: number; readonly text: string }
+interface Bar {
+  readonly label: string
+  readonly value: number
+  readonly text: string
+}
 
 const bars = (title: readonly [string, string], items: readonly Bar[], format: Format): Spec => ({
   width: 460,
@@ -148,18 +250,30 @@ const bars = (title: readonly [string, string], items: readonly Bar[], format: F
   ] as never,
   marks: [
     {
-      type: 'rect', from: { data: 'bars' },
-      encode: { enter: {
-        x: { scale: 'x', value: 0 }, x2: { scale: 'x', field: 'value' },
-        y: { scale: 'y', field: 'place' }, height: { scale: 'y', band: 1 }, fill: { value: HUE },
-      } },
+      type: 'rect',
+      from: { data: 'bars' },
+      encode: {
+        enter: {
+          x: { scale: 'x', value: 0 },
+          x2: { scale: 'x', field: 'value' },
+          y: { scale: 'y', field: 'place' },
+          height: { scale: 'y', band: 1 },
+          fill: { value: HUE },
+        },
+      },
     },
     {
-      type: 'text', from: { data: 'bars' },
-      encode: { enter: {
-        x: { scale: 'x', field: 'value', offset: 5 }, y: { scale: 'y', field: 'place', band: 0.5 },
-        text: { field: 'text' }, baseline: { value: 'middle' }, fontSize: { value: 11 },
-      } },
+      type: 'text',
+      from: { data: 'bars' },
+      encode: {
+        enter: {
+          x: { scale: 'x', field: 'value', offset: 5 },
+          y: { scale: 'y', field: 'place', band: 0.5 },
+          text: { field: 'text' },
+          baseline: { value: 'middle' },
+          fontSize: { value: 11 },
+        },
+      },
     },
   ],
 })
@@ -169,7 +283,12 @@ const histogram = (s: Of<'histogram'>): Spec => {
   return {
     width: 560,
     height: 200,
-    data: [{ name: 'bins', values: s.counts.map((count, i) => ({ from: s.low + i * step, to: s.low + (i + 1) * step, count })) }],
+    data: [
+      {
+        name: 'bins',
+        values: s.counts.map((count, i) => ({ from: s.low + i * step, to: s.low + (i + 1) * step, count })),
+      },
+    ],
     scales: [
       { name: 'x', type: 'linear', domain: [s.low, s.low + step * s.counts.length], range: 'width', zero: false },
       { name: 'y', type: 'linear', domain: { data: 'bins', field: 'count' }, range: 'height', zero: true, nice: true },
@@ -178,36 +297,65 @@ const histogram = (s: Of<'histogram'>): Spec => {
       axis('x', 'bottom', s.axis, { tickCount: 7, format: '~g' }),
       axis('y', 'left', 'elements', { grid: true, tickCount: 4, format: '~s' }),
     ] as never,
-    marks: [{
-      type: 'rect', from: { data: 'bins' },
-      encode: { enter: {
-        x: { scale: 'x', field: 'from' }, x2: { scale: 'x', field: 'to', offset: -0.5 },
-        y: { scale: 'y', field: 'count' }, y2: { scale: 'y', value: 0 }, fill: { value: HUE },
-      } },
-    }],
+    marks: [
+      {
+        type: 'rect',
+        from: { data: 'bins' },
+        encode: {
+          enter: {
+            x: { scale: 'x', field: 'from' },
+            x2: { scale: 'x', field: 'to', offset: -0.5 },
+            y: { scale: 'y', field: 'count' },
+            y2: { scale: 'y', value: 0 },
+            fill: { value: HUE },
+          },
+        },
+      },
+    ],
   }
 }
 
 const specOf = (s: Drawable): Spec => {
   switch (s.type) {
-    case 'heatmap': return heatmap(s)
-    case 'curve': return curve(s)
-    case 'bars': return bars(s.axes, s.bars.map((b) => ({ ...b, text: formatValue(b.value, s.format) })), s.format)
-    case 'histogram': return histogram(s)
+    case 'heatmap':
+      return heatmap(s)
+    case 'curve':
+      return curve(s)
+    case 'bars':
+      return bars(
+        s.axes,
+        s.bars.map((b) => ({ ...b, text: formatValue(b.value, s.format) })),
+        s.format,
+      )
+    case 'histogram':
+      return histogram(s)
     case 'tags':
-      return bars(['', 'images'], s.tags.slice(0, MOST_BARS).map(({ label, count }) => ({ label, value: count, text: formatValue(count, 'count') })), 'count')
+      return bars(
+        ['', 'images'],
+        s.tags
+          .slice(0, MOST_BARS)
+          .map(({ label, count }) => ({ label, value: count, text: formatValue(count, 'count') })),
+        'count',
+      )
   }
 }
 
 const configOf = ({ ink, font }: ChartStyle): object => {
   const titles = { titleColor: ink, titleFont: font, titleFontSize: 11, titleFontWeight: 'normal', titleOpacity: 0.75 }
   const labels = { labelColor: ink, labelFont: font, labelFontSize: 11, ...titles, aria: false }
-  return { axis: { ...labels, gridColor: ink, gridOpacity: 0.15 }, legend: labels, text: { font, fill: ink }, mark: { aria: false }, style: {} }
+  return {
+    axis: { ...labels, gridColor: ink, gridOpacity: 0.15 },
+    legend: labels,
+    text: { font, fill: ink },
+    mark: { aria: false },
+    style: {},
+  }
 }
 
 /**
  * Draws a section. Needs neither a browser nor fonts; the same section gives the same bytes.
- * `id` must differ between the charts of a page: it begins the ids inside, which vega counts over the life of the process.
+ * `id` must differ between the charts of a page: it begins the ids inside, which vega counts over the life of the
+ * process.
  */
 export const drawChart = async (section: Drawable, style: ChartStyle, id: string): Promise<Chart> => {
   const spec = { ...specOf(section), padding: 4, autosize: 'pad', config: configOf(style) } as Spec

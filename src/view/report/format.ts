@@ -5,7 +5,11 @@ import { formatCount } from '../text.js'
 const plain = (value: number): string => {
   if (value === 0) return '0'
   const size = Math.abs(value)
-  if (size >= 1e6 || size < 1e-3) return value.toExponential(2).replace(/\.?0+e/, 'e').replace('e+', 'e')
+  if (size >= 1e6 || size < 1e-3)
+    return value
+      .toExponential(2)
+      .replace(/\.?0+e/, 'e')
+      .replace('e+', 'e')
   return String(Number(value.toPrecision(4)))
 }
 
@@ -22,7 +26,10 @@ export const formatValue = (value: string | number | null, format: Format): stri
   if (typeof value === 'string') return escapeControls(value)
   if (Number.isNaN(value)) return 'NaN'
   if (!Number.isFinite(value)) return value > 0 ? '∞' : '−∞'
-  return (format === 'count' ? formatCount(value) : format === 'share' ? percent(value) : plain(value)).replaceAll('-', '−')
+  return (format === 'count' ? formatCount(value) : format === 'share' ? percent(value) : plain(value)).replaceAll(
+    '-',
+    '−',
+  )
 }
 
 /** A number in as few characters as a small cell has room for. */
@@ -31,7 +38,12 @@ export const formatShort = (value: number, format: Format): string => {
   if (format === 'share') return percent(value > 0.01 && value < 0.99 ? Math.round(100 * value) / 100 : value)
   if (format === 'count') return formatCount(value)
   const size = Math.abs(value)
-  const text = value === 0 ? '0' : size >= 1e4 || size < 1e-3 ? value.toExponential(0).replace('e+', 'e') : String(Number(value.toPrecision(2)))
+  const text =
+    value === 0
+      ? '0'
+      : size >= 1e4 || size < 1e-3
+        ? value.toExponential(0).replace('e+', 'e')
+        : String(Number(value.toPrecision(2)))
   return text.replaceAll('-', '−')
 }
 

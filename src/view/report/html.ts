@@ -70,11 +70,13 @@ const rowsTable = (columns: readonly Column[], rows: readonly Row[], caption: st
 const table = ({ columns, rows, title }: Extract<Section, { type: 'table' }>): string => {
   const groups = new Map<string, Row[]>()
   for (const row of rows) groups.set(row.group ?? '', [...(groups.get(row.group ?? '') ?? []), row])
-  return [...groups].map(([group, members]) => {
-    if (group === '') return rowsTable(columns, members, title)
-    const summary = `<summary>${escapeMarkup(group)}<span>${plural(members.length, 'row')}</span></summary>`
-    return `<details>${summary}\n${rowsTable(columns, members, `${title} of ${group}`)}</details>`
-  }).join('\n')
+  return [...groups]
+    .map(([group, members]) => {
+      if (group === '') return rowsTable(columns, members, title)
+      const summary = `<summary>${escapeMarkup(group)}<span>${plural(members.length, 'row')}</span></summary>`
+      return `<details>${summary}\n${rowsTable(columns, members, `${title} of ${group}`)}</details>`
+    })
+    .join('\n')
 }
 
 /** What a chart says to those who cannot see it; the numbers are in the tables. */
@@ -84,30 +86,49 @@ const describe = (section: Section): string => {
       const { rows, columns, low, high, format } = section
       return `Heat map of ${rows.length} rows and ${columns.length} columns, from ${formatValue(low, format)} to ${formatValue(high, format)}`
     }
-    case 'curve': return `Curve over ${plural(section.points.length, 'point')}`
-    case 'bars': return `${plural(section.bars.length, 'bar')}`
-    case 'histogram': return `Histogram from ${formatValue(section.low, 'number')} to ${formatValue(section.high, 'number')}`
-    case 'tags': return `The most frequent of ${plural(section.tags.length, 'tag')}, as bars`
-    default: return ''
+    case 'curve':
+      return `Curve over ${plural(section.points.length, 'point')}`
+    case 'bars':
+      return `${plural(section.bars.length, 'bar')}`
+    case 'histogram':
+      return `Histogram from ${formatValue(section.low, 'number')} to ${formatValue(section.high, 'number')}`
+    case 'tags':
+      return `The most frequent of ${plural(section.tags.length, 'tag')}, as bars`
+    default:
+      return ''
   }
 }
 
 /** Every tag, where a picture shows the first. */
-const allTags = (section: Section): string => (section.type !== 'tags' ? '' : table({
-  type: 'table', title: section.title, columns: [{ label: 'tag', format: 'text' }, { label: 'images', format: 'count' }],
-  rows: section.tags.map(({ label, count }) => ({ group: 'All tags', cells: [label, count] })),
-}))
+const allTags = (section: Section): string =>
+  section.type !== 'tags'
+    ? ''
+    : table({
+        type: 'table',
+        title: section.title,
+        columns: [
+          { label: 'tag', format: 'text' },
+          { label: 'images', format: 'count' },
+        ],
+        rows: section.tags.map(({ label, count }) => ({ group: 'All tags', cells: [label, count] })),
+      })
 
 const body = async (section: Section, id: string): Promise<string> => {
   if (isDrawable(section)) {
     const { svg } = await drawChart(section, STYLE, id)
     const label = escapeMarkup(`${section.title}. ${describe(section)}.`)
-    return `${scrolling(section.title, svg.replace('<svg ', () => `<svg role="img" aria-label="${label}" `))}${allTags(section)}`
+    return `${scrolling(
+      section.title,
+      svg.replace('<svg ', () => `<svg role="img" aria-label="${label}" `),
+    )}${allTags(section)}`
   }
   return section.type === 'facts' ? wordy(section.facts) : table(section)
 }
 
-/** A report as one page that needs nothing else: no script, no font, no request; light or dark as the reader's system is. `before` is markup that stands before the sections. */
+/**
+ * A report as one page that needs nothing else: no script, no font, no request; light or dark as the reader's system
+ * is. `before` is markup that stands before the sections.
+ */
 export const renderReportHtml = async (document: ReportDocument, before = ''): Promise<string> => {
   const sections: string[] = []
   for (const [i, section] of document.sections.entries()) {
@@ -115,9 +136,22 @@ export const renderReportHtml = async (document: ReportDocument, before = ''): P
     sections.push(`<section><h2>${escapeMarkup(section.title)}</h2>${note}\n${await body(section, `s${i}`)}</section>`)
   }
   return [
-    '<!doctype html>', '<html lang="en">', '<head>', '<meta charset="utf-8">', '<meta name="viewport" content="width=device-width, initial-scale=1">',
-    `<title>${escapeMarkup(`${document.title}: ${document.subject}`)}</title>`, `<style>${CSS}</style>`, '</head>', '<body>', '<main>',
+    '<!doctype html>',
+    '<html lang="en">',
+    '<head>',
+    '<meta charset="utf-8">',
+    '<meta name="viewport" content="width=device-width, initial-scale=1">',
+    `<title>${escapeMarkup(`${document.title}: ${document.subject}`)}</title>`,
+    `<style>${CSS}</style>`,
+    '</head>',
+    '<body>',
+    '<main>',
     `<header><h1>${escapeMarkup(document.title)}</h1><p>${escapeMarkup(document.subject)}</p>\n${facts(document.facts)}</header>`,
-    ...(before === '' ? [] : [before]), ...sections, '</main>', '</body>', '</html>', '',
+    ...(before === '' ? [] : [before]),
+    ...sections,
+    '</main>',
+    '</body>',
+    '</html>',
+    '',
   ].join('\n')
 }

@@ -18,7 +18,9 @@ const [WIDTH, HEIGHT, PASSAGE, ACROSS, DOWN, MARGIN] = [188, 62, 4, 52, 16, 8]
 const ROOM = 28
 const HUES = { model: '#7a8290', step: '#3987e5', output: '#2f9e6a' } as const
 
-/** The one among some names that a text names; a step with several results is named with the number of one behind it. */
+/**
+ * The one among some names that a text names; a step with several results is named with the number of one behind it.
+ */
 const nameIn = (names: ReadonlySet<string>, text: string): string | undefined => {
   const plain = text.replace(/\.\d+$/, '')
   return names.has(text) ? text : names.has(plain) ? plain : undefined
@@ -28,39 +30,89 @@ const boxesOf = (state: DashboardState): readonly Box[] => {
   const { plan } = state
   if (plan === undefined) return []
   const names = new Set([...plan.models.map((m) => m.name), ...plan.steps.map((s) => s.name)])
-  const linked = (texts: readonly (string | undefined)[]): readonly string[] =>
-    [...new Set(texts.flatMap((text) => (text === undefined ? [] : [nameIn(names, text) ?? []].flat())))]
+  const linked = (texts: readonly (string | undefined)[]): readonly string[] => [
+    ...new Set(texts.flatMap((text) => (text === undefined ? [] : [nameIn(names, text) ?? []].flat()))),
+  ]
   return [
-    ...plan.models.map((m): Box => ({ id: m.name, kind: 'model', lines: [m.name, m.path, `${formatBytes(m.bytes)}, ${plural(m.tensors, 'tensor')}`], uses: [] })),
-    ...shownSteps(state).map(({ outlined, standing, done, total, seconds }): Box => ({
-      id: outlined.name, kind: 'step', uses: linked(outlined.uses),
-      lines: [outlined.name, outlined.op, [standing === 'reused' ? 'kept' : `${standing}, ${formatCount(done)}/${formatCount(total)}`, shortSeconds(seconds)]
-        .filter((t) => t !== '').join(', ')],
+    ...plan.models.map((m): Box => ({
+      id: m.name,
+      kind: 'model',
+      lines: [m.name, m.path, `${formatBytes(m.bytes)}, ${plural(m.tensors, 'tensor')}`],
+      uses: [],
     })),
-    ...plan.outputs.map((o, i): Box => ({ id: `output ${i}`, kind: 'output', lines: [o.name, o.path, formatBytes(o.bytes)], uses: linked([o.from]) })),
-    ...plan.reports.map((r, i): Box => ({ id: `report ${i}`, kind: 'output', lines: [r.name, r.path, 'report'], uses: linked([r.from]) })),
+    ...shownSteps(state).map(({ outlined, standing, done, total, seconds }): Box => ({
+      id: outlined.name,
+      kind: 'step',
+      uses: linked(outlined.uses),
+      lines: [
+        outlined.name,
+        outlined.op,
+        [
+          standing === 'reused' ? 'kept' : `${standing}, ${formatCount(done)}/${formatCount(total)}`,
+          shortSeconds(seconds),
+        ]
+          .filter((t) => t !== '')
+          .join(', '),
+      ],
+    })),
+    ...plan.outputs.map((o, i): Box => ({
+      id: `output ${i}`,
+      kind: 'output',
+      lines: [o.name, o.path, formatBytes(o.bytes)],
+      uses: linked([o.from]),
+    })),
+    ...plan.reports.map((r, i): Box => ({
+      id: `report ${i}`,
+      kind: 'output',
+      lines: [r.name, r.path, 'report'],
+      uses: linked([r.from]),
+    })),
   ]
 }
 
 /** A place in a column: a box, or the passage of what a box gives to columns farther right. */
-interface Slot { readonly id: string; readonly box: Box | undefined; readonly from: readonly string[] }
-interface Placed extends Slot { readonly x: number; readonly y: number; readonly height: number }
+interface Slot {
+  readonly id: string
+  readonly box: Box | undefined
+  readonly from: readonly string[]
+}
+interface Placed extends Slot {
+  readonly x: number
+  readonly y: number
+  readonly height: number
+}
 
 const passageOf = (box: string, column: number): string => `${box}\0${column}`
 
 /** Boxes and passages by column: each box right of all that it takes, outputs last. */
 const columnsOf = (boxes: readonly Box[]): readonly (readonly Slot[])[] => {
   const depth = new Map<string, number>()
-  for (const box of boxes) depth.set(box.id, box.kind === 'model' ? 0 : 1 + greatest(box.uses.map((use) => depth.get(use) ?? 0), 0))
+  for (const box of boxes)
+    depth.set(
+      box.id,
+      box.kind === 'model'
+        ? 0
+        : 1 +
+            greatest(
+              box.uses.map((use) => depth.get(use) ?? 0),
+              0,
+            ),
+    )
   const last = greatest(depth.values(), 0)
   for (const box of boxes) if (box.kind === 'output') depth.set(box.id, last)
   const farthest = new Map<string, number>()
-  for (const box of boxes) for (const use of box.uses) farthest.set(use, Math.max(farthest.get(use) ?? 0, depth.get(box.id)!))
+  for (const box of boxes)
+    for (const use of box.uses) farthest.set(use, Math.max(farthest.get(use) ?? 0, depth.get(box.id)!))
   /** Where in the column before `column` an edge from a box comes from. */
-  const before = (use: string, column: number): string => (column - 1 === depth.get(use) ? use : passageOf(use, column - 1))
+  const before = (use: string, column: number): string =>
+    column - 1 === depth.get(use) ? use : passageOf(use, column - 1)
   return Array.from({ length: last + 1 }, (_, column) => [
-    ...boxes.filter((b) => depth.get(b.id) === column).map((box): Slot => ({ id: box.id, box, from: box.uses.map((use) => before(use, column)) })),
-    ...boxes.filter((b) => depth.get(b.id)! < column && (farthest.get(b.id) ?? 0) > column).map((b): Slot => ({ id: passageOf(b.id, column), box: undefined, from: [before(b.id, column)] })),
+    ...boxes
+      .filter((b) => depth.get(b.id) === column)
+      .map((box): Slot => ({ id: box.id, box, from: box.uses.map((use) => before(use, column)) })),
+    ...boxes
+      .filter((b) => depth.get(b.id)! < column && (farthest.get(b.id) ?? 0) > column)
+      .map((b): Slot => ({ id: passageOf(b.id, column), box: undefined, from: [before(b.id, column)] })),
   ])
 }
 
@@ -94,12 +146,18 @@ const drawBox = (x: number, y: number, { kind, lines }: Box): string => {
   ].join('')
 }
 
-/** The graph of a build as an SVG element: models on the left, steps in the order of their work, outputs on the right. `''` without a plan. */
+/**
+ * The graph of a build as an SVG element: models on the left, steps in the order of their work, outputs on the right.
+ * `''` without a plan.
+ */
 export const drawRunGraph = (state: DashboardState): string => {
   const slots = place(boxesOf(state))
   if (slots.length === 0) return ''
   const byId = new Map(slots.map((slot) => [slot.id, slot]))
-  const [width, height] = [greatest(slots.map((s) => s.x)) + WIDTH + MARGIN, greatest(slots.map((s) => s.y + s.height)) + MARGIN]
+  const [width, height] = [
+    greatest(slots.map((s) => s.x)) + WIDTH + MARGIN,
+    greatest(slots.map((s) => s.y + s.height)) + MARGIN,
+  ]
   const edges = slots.flatMap((slot) => slot.from.map((id) => drawEdge(byId.get(id)!, slot)))
   const boxes = slots.flatMap(({ box, x, y }) => (box === undefined ? [] : [drawBox(x, y, box)]))
   const label = `Graph of ${plural(slots.filter((s) => s.box?.kind === 'step').length, 'step')}; the table of steps has its numbers.`

@@ -15,7 +15,11 @@ const LONGEST = 110
 const MOST_ROWS = 60
 
 /** A stretch of a picture: its elements, drawn from (0, 0), and the room they take. */
-interface Piece { readonly markup: string; readonly width: number; readonly height: number }
+interface Piece {
+  readonly markup: string
+  readonly width: number
+  readonly height: number
+}
 
 /** Pixels that a text of 12 pixels takes, for room to be left; nearly all texts take less. */
 const widthOf = (text: string): number => 6.8 * [...text].length
@@ -32,10 +36,16 @@ const heading = (title: string, note: string | undefined): Piece => ({
 })
 
 const drawFacts = (facts: readonly Fact[]): Piece => {
-  const head = greatest(facts.map((f) => widthOf(f.label)), 0) + 12
+  const head =
+    greatest(
+      facts.map((f) => widthOf(f.label)),
+      0,
+    ) + 12
   const values = facts.map((f) => cutMiddle(formatValue(f.value, f.format), LONGEST))
   return {
-    markup: facts.map((f, i) => text(0, 13 + i * LINE, f.label, FAINT) + text(head, 13 + i * LINE, values[i]!)).join(''),
+    markup: facts
+      .map((f, i) => text(0, 13 + i * LINE, f.label, FAINT) + text(head, 13 + i * LINE, values[i]!))
+      .join(''),
     width: head + greatest(values.map(widthOf), 0),
     height: facts.length * LINE,
   }
@@ -46,13 +56,21 @@ const drawTable = (columns: readonly Column[], rows: readonly Row[]): Piece => {
     const elsewhere = `${plural(rows.length, 'row')}, which the HTML, JSON and text forms of this report list`
     return { markup: text(0, 13, elsewhere, FAINT), width: widthOf(elsewhere), height: LINE }
   }
-  const cells = [columns.map((c) => c.label), ...rows.map((row) => row.cells.map((cell, i) => formatValue(cell, columns[i]!.format)))]
+  const cells = [
+    columns.map((c) => c.label),
+    ...rows.map((row) => row.cells.map((cell, i) => formatValue(cell, columns[i]!.format))),
+  ]
   const widths = columns.map((_, i) => greatest(cells.map((row) => widthOf(row[i]!))) + GUTTER)
   const starts = widths.map((_, i) => widths.slice(0, i).reduce((n, w) => n + w, 0))
-  const draw = (row: readonly string[], y: number, more: string): string => row.map((cell, i) => {
-    const left = i === 0 || columns[i]!.format === 'text'
-    return left ? text(starts[i]!, y, cell, more) : text(starts[i]! + widths[i]! - GUTTER, y, cell, `${more} text-anchor="end"`)
-  }).join('')
+  const draw = (row: readonly string[], y: number, more: string): string =>
+    row
+      .map((cell, i) => {
+        const left = i === 0 || columns[i]!.format === 'text'
+        return left
+          ? text(starts[i]!, y, cell, more)
+          : text(starts[i]! + widths[i]! - GUTTER, y, cell, `${more} text-anchor="end"`)
+      })
+      .join('')
   const width = widths.reduce((n, w) => n + w, 0)
   return {
     markup: [
@@ -79,7 +97,14 @@ const stack = (pieces: readonly Piece[]): Piece => {
     height += piece.height
     return `<g transform="translate(0 ${Math.round(at)})">${piece.markup}</g>`
   })
-  return { markup: placed.join('\n'), width: greatest(pieces.map((p) => p.width), 0), height }
+  return {
+    markup: placed.join('\n'),
+    width: greatest(
+      pieces.map((p) => p.width),
+      0,
+    ),
+    height,
+  }
 }
 
 const spaced = (piece: Piece): Piece => ({ ...piece, height: piece.height + GAP })
@@ -99,7 +124,10 @@ export const renderReportSvg = async (document: ReportDocument): Promise<string>
     spaced(drawFacts(document.facts)),
     ...sections,
   ])
-  const [width, height] = [Math.ceil(Math.max(LEAST_WIDTH, all.width + 2 * MARGIN)), Math.ceil(all.height + 2 * MARGIN - GAP)]
+  const [width, height] = [
+    Math.ceil(Math.max(LEAST_WIDTH, all.width + 2 * MARGIN)),
+    Math.ceil(all.height + 2 * MARGIN - GAP),
+  ]
   const size = `width="${width}" height="${height}"`
   const look = `font-family="${STYLE.font}" font-size="12" fill="${STYLE.ink}"`
   return [
@@ -107,6 +135,7 @@ export const renderReportSvg = async (document: ReportDocument): Promise<string>
     `<title>${escapeMarkup(`${document.title}: ${document.subject}`)}</title>`,
     `<rect ${size} fill="#ffffff"/>`,
     `<g transform="translate(${MARGIN} ${MARGIN})">${all.markup}</g>`,
-    '</svg>', '',
+    '</svg>',
+    '',
   ].join('\n')
 }

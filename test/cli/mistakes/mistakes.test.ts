@@ -22,14 +22,29 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   'option-set-with-a-comma': ['plan', 'sound.yaml', '--set', 'keep=0,3'],
   'option-device-gpu': ['build', 'sound.yaml', '--device', 'gpu'],
   'option-workers-many': ['build', 'sound.yaml', '--workers', 'all'],
-  'option-alpha-of-blend': ['blend', 'anime.safetensors', 'photo.safetensors', '-o', 'out.safetensors', '--alpha', '0.3'],
+  'option-alpha-of-blend': [
+    'blend',
+    'anime.safetensors',
+    'photo.safetensors',
+    '-o',
+    'out.safetensors',
+    '--alpha',
+    '0.3',
+  ],
   'option-ckpt-of-blend': ['blend', 'anime.safetensors', 'photo.safetensors', '-o', 'out.ckpt'],
   'recipe-misspelt': ['build', 'sond.yaml'],
   'recipe-without-ending': ['build', 'sound'],
   'model-for-a-recipe': ['build', 'anime.safetensors'],
   'recipe-for-a-model': ['inspect', 'sound.yaml'],
   'operator-misspelt': ['ops', 'merge.blnd'],
-  'operator-of-other-programs': ['run', 'merge.slerp', 'anime.safetensors', 'photo.safetensors', '-o', 'out.safetensors'],
+  'operator-of-other-programs': [
+    'run',
+    'merge.slerp',
+    'anime.safetensors',
+    'photo.safetensors',
+    '-o',
+    'out.safetensors',
+  ],
   'operator-of-other-programs-listed': ['ops', 'slerp'],
   'verify-before-a-build': ['verify', 'sound.yaml'],
   'frozen-before-a-build': ['build', 'sound.yaml', '--frozen', '--workers', '1'],
@@ -42,24 +57,38 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
 
 const recipes = readdirSync(join(HERE, 'recipes')).map((file) => basename(file, '.yaml'))
 const cases: Readonly<Record<string, readonly string[]>> = {
-  ...Object.fromEntries(recipes.filter((name) => name !== 'sound').map((name) => [name, ['check', `${name}.yaml`]])), ...COMMANDS,
+  ...Object.fromEntries(recipes.filter((name) => name !== 'sound').map((name) => [name, ['check', `${name}.yaml`]])),
+  ...COMMANDS,
 }
 
 beforeAll(() => {
   cpSync(join(HERE, 'recipes'), folder.path, { recursive: true })
-  const tensors = { 'x.weight': { dtype: 'F32', shape: [2, 2], values: 1 }, 'x.attn2.weight': { dtype: 'F32', shape: [2, 2], values: 1 } } as const
+  const tensors = {
+    'x.weight': { dtype: 'F32', shape: [2, 2], values: 1 },
+    'x.attn2.weight': { dtype: 'F32', shape: [2, 2], values: 1 },
+  } as const
   for (const name of ['base', 'anime', 'photo', 'behind', 'short', 'models/anime', 'metadata']) {
     if (name.includes('/')) mkdirSync(at('models'))
     writeSafetensors(at(`${name}.safetensors`), tensors, name === 'metadata' ? { epoch: '1234567' } : {})
   }
   appendFileSync(at('behind.safetensors'), 'appended')
   truncateSync(at('short.safetensors'), readFileSync(at('short.safetensors')).length - 4)
-  writeFileSync(at('metadata.safetensors'), readFileSync(at('metadata.safetensors'), 'latin1').replace('"1234567"', '123456789'), 'latin1')
+  writeFileSync(
+    at('metadata.safetensors'),
+    readFileSync(at('metadata.safetensors'), 'latin1').replace('"1234567"', '123456789'),
+    'latin1',
+  )
   writeFileSync(at('old.ckpt'), Buffer.from('80027d71002e', 'hex'))
   writeFileSync(at('page.safetensors'), '<!doctype html><html><body>Sign in to download</body></html>')
   mkdirSync(at('shards'))
-  for (const i of [1, 2, 3]) writeSafetensors(at(`shards/model-0000${i}-of-00003.safetensors`), { [`x.${i}`]: { dtype: 'F32', shape: [2], values: i } })
-  writeHollow(at('sd15.safetensors'), Object.fromEntries([...readTable('sd15')].map(([name, { shape }]) => [name, { dtype: 'F16', shape }])))
+  for (const i of [1, 2, 3])
+    writeSafetensors(at(`shards/model-0000${i}-of-00003.safetensors`), {
+      [`x.${i}`]: { dtype: 'F32', shape: [2], values: i },
+    })
+  writeHollow(
+    at('sd15.safetensors'),
+    Object.fromEntries([...readTable('sd15')].map(([name, { shape }]) => [name, { dtype: 'F16', shape }])),
+  )
 })
 afterAll(() => folder.remove())
 
@@ -67,7 +96,9 @@ it.each(Object.entries(cases))('%s is answered so that a new user knows what to 
   const { screen, code } = await runHere(folder.path, command)
   expect(code, screen).not.toBe(0)
   expect(code, screen).toBeLessThan(70)
-  await expect(`$ smelt ${command.join(' ')}\n${screen.trimEnd()}\n[exit code ${code}]\n`).toMatchFileSnapshot(join(HERE, 'screens', `${name}.txt`))
+  await expect(`$ smelt ${command.join(' ')}\n${screen.trimEnd()}\n[exit code ${code}]\n`).toMatchFileSnapshot(
+    join(HERE, 'screens', `${name}.txt`),
+  )
 })
 
 it('the recipe that the mistakes are made in is sound', async () => {

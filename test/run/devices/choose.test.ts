@@ -14,29 +14,59 @@ import { writeSafetensors } from '../../support/write-safetensors.js'
 import { makeMachine, type FakeMachine } from './fake-cuda.js'
 
 let machine: FakeMachine
-beforeAll(() => { machine = makeMachine() })
+beforeAll(() => {
+  machine = makeMachine()
+})
 afterAll(() => machine.remove())
 
-const plan = (steps: object, from: string): Promise<Plan> => inFolder(async (folder) => {
-  for (const name of ['a', 'b']) writeSafetensors(join(folder, `${name}.safetensors`), { w: { dtype: 'BF16', shape: [4], values: [1, 2, 3, 4] } })
-  const path = join(folder, 'recipe.yaml')
-  writeFileSync(path, JSON.stringify({ smelt: 1, models: { a: 'a.safetensors', b: 'b.safetensors' }, steps, outputs: { out: { from, path: 'out.safetensors' } } }))
-  const prepared = await prepare(path)
-  if (prepared.type === 'failed') throw new Error(prepared.diagnostics[0]!.message)
-  return prepared.value.plan
-})
+const plan = (steps: object, from: string): Promise<Plan> =>
+  inFolder(async (folder) => {
+    for (const name of ['a', 'b'])
+      writeSafetensors(join(folder, `${name}.safetensors`), { w: { dtype: 'BF16', shape: [4], values: [1, 2, 3, 4] } })
+    const path = join(folder, 'recipe.yaml')
+    writeFileSync(
+      path,
+      JSON.stringify({
+        smelt: 1,
+        models: { a: 'a.safetensors', b: 'b.safetensors' },
+        steps,
+        outputs: { out: { from, path: 'out.safetensors' } },
+      }),
+    )
+    const prepared = await prepare(path)
+    if (prepared.type === 'failed') throw new Error(prepared.diagnostics[0]!.message)
+    return prepared.value.plan
+  })
 const blending = (): Promise<Plan> => plan({ x: { op: 'merge.blend', a: 'a', b: 'b' } }, 'x')
 /** The same plan, as if the processor took some seconds for its arithmetic. */
-const lasting = (made: Plan, seconds: number): Plan => ({ ...made, totals: { ...made.totals, operations: seconds * 2.5e9 } })
-const chosen = async (wish: DeviceRequest, made: Plan, places: CudaPlaces = machine.places): Promise<DeviceSelection> => {
+const lasting = (made: Plan, seconds: number): Plan => ({
+  ...made,
+  totals: { ...made.totals, operations: seconds * 2.5e9 },
+})
+const chosen = async (
+  wish: DeviceRequest,
+  made: Plan,
+  places: CudaPlaces = machine.places,
+): Promise<DeviceSelection> => {
   const choice = await chooseDevice(wish, made, 3, places)
   if (choice.type === 'failed') throw new Error(choice.diagnostics[0]!.message)
   return choice.value
 }
 /** Places that nobody may look at. */
-const untouched: CudaPlaces = new Proxy({}, {
-  get: () => { throw new Error('looked for CUDA') }, has: () => { throw new Error('looked for CUDA') }, ownKeys: () => { throw new Error('looked for CUDA') },
-})
+const untouched: CudaPlaces = new Proxy(
+  {},
+  {
+    get: () => {
+      throw new Error('looked for CUDA')
+    },
+    has: () => {
+      throw new Error('looked for CUDA')
+    },
+    ownKeys: () => {
+      throw new Error('looked for CUDA')
+    },
+  },
+)
 
 describe('the best device is', () => {
   test('the processor where its arithmetic takes no longer than CUDA takes to start', async () => {
@@ -55,15 +85,25 @@ describe('the best device is', () => {
   })
 
   test.each<[DeviceRequest, string]>([
-    ['auto', 'auto: nothing is computed'], ['cuda:0', 'nothing is computed, so cuda:0 is not needed'], ['cuda:3', 'nothing is computed, so cuda:3 is not needed'], ['webgpu', 'nothing is computed, so webgpu is not needed'],
+    ['auto', 'auto: nothing is computed'],
+    ['cuda:0', 'nothing is computed, so cuda:0 is not needed'],
+    ['cuda:3', 'nothing is computed, so cuda:3 is not needed'],
+    ['webgpu', 'nothing is computed, so webgpu is not needed'],
   ])('none where nothing is computed, even where %s is asked for', async (wish, reason) => {
-    const { device, planned, cutting } = await chosen(wish, await plan({ x: { op: 'model.select', model: 'a', layers: '*' } }, 'x'), untouched)
+    const { device, planned, cutting } = await chosen(
+      wish,
+      await plan({ x: { op: 'model.select', model: 'a', layers: '*' } }, 'x'),
+      untouched,
+    )
     expect([device, planned.reason, cutting]).toEqual(['cpu', reason, undefined])
   })
 
   test('never another than the one that is asked for', async () => {
     const made = lasting(await blending(), 0)
-    expect(await chosen('cpu', made, untouched)).toMatchObject({ device: 'cpu', planned: { reason: 'asked for', memory: undefined, notes: [] } })
+    expect(await chosen('cpu', made, untouched)).toMatchObject({
+      device: 'cpu',
+      planned: { reason: 'asked for', memory: undefined, notes: [] },
+    })
     for (const wish of ['cuda:0', 'cuda:1'] as const) {
       const refused = await chooseDevice(wish, made, 3, machine.places)
       expect([refused.type, refused.diagnostics.map((d) => d.severity)]).toEqual(['failed', ['error']])
@@ -75,7 +115,9 @@ describe('the best device is', () => {
 describe('work is cut to fit a device', () => {
   const port = (name: string): Port => ({ name, type: 'f32', rank: 1 })
   const programs: readonly Program[] = [1, 6].map((n) => ({
-    key: `${n}`, inputs: [port('x')], outputs: Array.from({ length: n }, (_, i) => port(`v${i}`)),
+    key: `${n}`,
+    inputs: [port('x')],
+    outputs: Array.from({ length: n }, (_, i) => port(`v${i}`)),
     instructions: Array.from({ length: n }, (_, i) => ({ op: 'Neg', inputs: ['x'], output: `v${i}` })),
   }))
   const needed = (chunk: number, workers: number): number => estimateDeviceMemory(programs, chunk, workers)
@@ -107,11 +149,22 @@ describe('work is cut to fit a device', () => {
 })
 
 describe('a device is named', () => {
-  test.each([['auto', 'auto'], ['cpu', 'cpu'], ['webgpu', 'webgpu'], ['cuda', 'cuda:0'], ['cuda:0', 'cuda:0'], ['cuda:1', 'cuda:1'], ['cuda:007', 'cuda:7']])('%s', (text, wish) => {
+  test.each([
+    ['auto', 'auto'],
+    ['cpu', 'cpu'],
+    ['webgpu', 'webgpu'],
+    ['cuda', 'cuda:0'],
+    ['cuda:0', 'cuda:0'],
+    ['cuda:1', 'cuda:1'],
+    ['cuda:007', 'cuda:7'],
+  ])('%s', (text, wish) => {
     expect(readDevice(text)).toMatchObject({ type: 'ok', value: wish })
   })
 
-  test.each(['cuda:', 'cuda:x', 'cuda:-1', 'cuda:1.5', 'cuda:1234', 'cuda 1', 'CUDA', 'gpu', '', ' cpu', 'cpu:0'])('by nothing else, such as “%s”', (text) => {
-    expect(readDevice(text).diagnostics).toMatchObject([{ code: 'device-unknown' }])
-  })
+  test.each(['cuda:', 'cuda:x', 'cuda:-1', 'cuda:1.5', 'cuda:1234', 'cuda 1', 'CUDA', 'gpu', '', ' cpu', 'cpu:0'])(
+    'by nothing else, such as “%s”',
+    (text) => {
+      expect(readDevice(text).diagnostics).toMatchObject([{ code: 'device-unknown' }])
+    },
+  )
 })

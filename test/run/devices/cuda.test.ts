@@ -16,11 +16,18 @@ const NAMES = ['libcudart.so.13', 'libcublasLt.so.13', 'libcublas.so.13', 'libcu
 
 /** Everything that a machine with one GPU has. */
 const WHOLE: CudaFacts = {
-  platform: 'linux-x64', noCalls: undefined, needed: NEEDED, provider: { path: '/ort/provider.so', version: NEEDED },
-  libraries: NAMES.map((name) => ({ name, path: `/cuda/${name}`, failure: undefined })), driver: '13.0', runtime: '13.0', error: 0,
+  platform: 'linux-x64',
+  noCalls: undefined,
+  needed: NEEDED,
+  provider: { path: '/ort/provider.so', version: NEEDED },
+  libraries: NAMES.map((name) => ({ name, path: `/cuda/${name}`, failure: undefined })),
+  driver: '13.0',
+  runtime: '13.0',
+  error: 0,
   devices: [{ index: 0, name: 'GPU', total: 8e10, free: 7e10, capability: '9.0' }],
 }
-const without = (...names: readonly string[]): CudaFacts['libraries'] => WHOLE.libraries.map((l) => (names.includes(l.name) ? { ...l, path: undefined } : l))
+const without = (...names: readonly string[]): CudaFacts['libraries'] =>
+  WHOLE.libraries.map((l) => (names.includes(l.name) ? { ...l, path: undefined } : l))
 
 describe('what keeps CUDA from being used', () => {
   it('is nothing where everything is there', () => {
@@ -28,17 +35,62 @@ describe('what keeps CUDA from being used', () => {
   })
 
   it.each<readonly [what: string, code: string, facts: Partial<CudaFacts>, words: string]>([
-    ['another platform', 'cuda-not-offered', { platform: 'darwin-arm64', libraries: without(...NAMES), provider: undefined }, 'this is darwin-arm64'],
+    [
+      'another platform',
+      'cuda-not-offered',
+      { platform: 'darwin-arm64', libraries: without(...NAMES), provider: undefined },
+      'this is darwin-arm64',
+    ],
     ['no way to call libraries', 'cuda-no-calls', { noCalls: 'no binary' }, 'no binary'],
-    ['no driver, whatever else is missing', 'cuda-driver-missing', { libraries: without(...NAMES), provider: undefined }, 'no NVIDIA driver'],
-    ['no provider', 'cuda-provider-missing', { provider: undefined, libraries: without('libcurand.so.10') }, `ONNX Runtime ${NEEDED} is not installed`],
-    ['a provider of another version', 'cuda-provider-wrong', { provider: { path: '/p', version: '1.29.0' } }, 'is made for ONNX Runtime 1.29.0, and 1.30.0 is installed'],
-    ['a provider of no version', 'cuda-provider-wrong', { provider: { path: '/p', version: undefined } }, 'wrong results'],
-    ['libraries that are nowhere', 'cuda-libraries-missing', { libraries: without('libcublas.so.13', 'libcublasLt.so.13') }, 'without libcublasLt.so.13, libcublas.so.13'],
-    ['a library that does not load', 'cuda-library-broken', { libraries: WHOLE.libraries.map((l) => (l.name.includes('rand') ? { ...l, failure: 'file too short' } : l)) }, 'libcurand.so.10 cannot be loaded: file too short'],
+    [
+      'no driver, whatever else is missing',
+      'cuda-driver-missing',
+      { libraries: without(...NAMES), provider: undefined },
+      'no NVIDIA driver',
+    ],
+    [
+      'no provider',
+      'cuda-provider-missing',
+      { provider: undefined, libraries: without('libcurand.so.10') },
+      `ONNX Runtime ${NEEDED} is not installed`,
+    ],
+    [
+      'a provider of another version',
+      'cuda-provider-wrong',
+      { provider: { path: '/p', version: '1.29.0' } },
+      'is made for ONNX Runtime 1.29.0, and 1.30.0 is installed',
+    ],
+    [
+      'a provider of no version',
+      'cuda-provider-wrong',
+      { provider: { path: '/p', version: undefined } },
+      'wrong results',
+    ],
+    [
+      'libraries that are nowhere',
+      'cuda-libraries-missing',
+      { libraries: without('libcublas.so.13', 'libcublasLt.so.13') },
+      'without libcublasLt.so.13, libcublas.so.13',
+    ],
+    [
+      'a library that does not load',
+      'cuda-library-broken',
+      { libraries: WHOLE.libraries.map((l) => (l.name.includes('rand') ? { ...l, failure: 'file too short' } : l)) },
+      'libcurand.so.10 cannot be loaded: file too short',
+    ],
     ['a runtime of another CUDA', 'cuda-runtime-wrong', { runtime: '12.9' }, 'of CUDA 12.9, and CUDA 13 is needed'],
-    ['a driver that is too old', 'cuda-driver-old', { driver: '12.4', devices: [], error: 35 }, 'can do CUDA 12.4, and CUDA 13 is needed'],
-    ['a driver that does not answer', 'cuda-driver-old', { driver: undefined, devices: [], error: 35 }, 'does not answer'],
+    [
+      'a driver that is too old',
+      'cuda-driver-old',
+      { driver: '12.4', devices: [], error: 35 },
+      'can do CUDA 12.4, and CUDA 13 is needed',
+    ],
+    [
+      'a driver that does not answer',
+      'cuda-driver-old',
+      { driver: undefined, devices: [], error: 35 },
+      'does not answer',
+    ],
     ['no device', 'cuda-no-device', { devices: [], error: 100 }, 'no device (error 100'],
   ])('is %s', (_what, code, facts, words) => {
     const problem = judgeCuda({ ...WHOLE, ...facts })
@@ -52,12 +104,21 @@ const linux = process.platform === 'linux' && process.arch === 'x64'
 
 describe.runIf(linux)('on a machine of files only', () => {
   let machine: FakeMachine
-  beforeEach(() => { machine = makeMachine() })
+  beforeEach(() => {
+    machine = makeMachine()
+  })
   afterEach(() => machine.remove())
 
   it('nothing is found where nothing is', () => {
     const found = examineCuda(machine.places)
-    expect(found).toMatchObject({ needed: NEEDED, provider: undefined, driver: undefined, runtime: undefined, devices: [], problem: { code: 'cuda-driver-missing' } })
+    expect(found).toMatchObject({
+      needed: NEEDED,
+      provider: undefined,
+      driver: undefined,
+      runtime: undefined,
+      devices: [],
+      problem: { code: 'cuda-driver-missing' },
+    })
     expect(found.libraries).toEqual(NAMES.map((name) => ({ name, path: undefined })))
   })
 
@@ -65,7 +126,10 @@ describe.runIf(linux)('on a machine of files only', () => {
     writeFileSync(join(machine.binaries, 'libonnxruntime_providers_cuda.so'), library('1.29.0'))
     expect(examineCuda(machine.places).provider).toBeUndefined()
     writeFileSync(join(machine.binaries, 'libonnxruntime_providers_shared.so'), library())
-    expect(examineCuda({ ...machine.places, toolkits: [machine.path] }).provider).toEqual({ path: join(machine.binaries, 'libonnxruntime_providers_cuda.so'), version: '1.29.0' })
+    expect(examineCuda({ ...machine.places, toolkits: [machine.path] }).provider).toEqual({
+      path: join(machine.binaries, 'libonnxruntime_providers_cuda.so'),
+      version: '1.29.0',
+    })
   })
 
   it('libraries that belong together come from one place, and the folder that the user names comes first', () => {
@@ -75,7 +139,12 @@ describe.runIf(linux)('on a machine of files only', () => {
     machine.put('env/lib/python3.12/site-packages/nvidia/cu13/lib/libcublas.so.13', library())
     const both = machine.put('toolkit/lib64/libcublas.so.13', library())
     machine.put('toolkit/lib64/libcublasLt.so.13', library())
-    const found = examineCuda({ ...machine.places, libraries: join(machine.path, 'own'), pythons: [join(machine.path, 'env')], toolkits: [join(machine.path, 'toolkit')] })
+    const found = examineCuda({
+      ...machine.places,
+      libraries: join(machine.path, 'own'),
+      pythons: [join(machine.path, 'env')],
+      toolkits: [join(machine.path, 'toolkit')],
+    })
     const at = (name: string): string | undefined => found.libraries.find((l) => l.name === name)?.path
     expect(at('libcublas.so.13')).toBe(both)
     expect(at('libcurand.so.10')).toBe(join(machine.path, 'own/libcurand.so.10'))
@@ -83,14 +152,19 @@ describe.runIf(linux)('on a machine of files only', () => {
 
   it('the packages of a Python environment are looked through', () => {
     const path = machine.put('env/lib/python3.12/site-packages/nvidia/cu13/lib/libcurand.so.10', library())
-    expect(examineCuda({ ...machine.places, pythons: [join(machine.path, 'env')] }).libraries).toContainEqual({ name: 'libcurand.so.10', path })
+    expect(examineCuda({ ...machine.places, pythons: [join(machine.path, 'env')] }).libraries).toContainEqual({
+      name: 'libcurand.so.10',
+      path,
+    })
   })
 
   it('a library that cannot be loaded is named with its place', () => {
-    for (const [name, bytes] of Object.entries(providerFiles())) writeFileSync(join(machine.binaries, name.slice(name.lastIndexOf('/') + 1)), bytes)
+    for (const [name, bytes] of Object.entries(providerFiles()))
+      writeFileSync(join(machine.binaries, name.slice(name.lastIndexOf('/') + 1)), bytes)
     for (const name of NAMES) machine.put(`own/${name}`, library())
     expect(examineCuda({ ...machine.places, libraries: join(machine.path, 'own') }).problem).toMatchObject({
-      code: 'cuda-library-broken', at: { path: join(machine.path, 'own/libcudart.so.13') },
+      code: 'cuda-library-broken',
+      at: { path: join(machine.path, 'own/libcudart.so.13') },
     })
   })
 })
@@ -119,7 +193,15 @@ describe.runIf(hasCompiler)('with a runtime that answers', () => {
     const to = join(folder, into)
     mkdirSync(to, { recursive: true })
     writeFileSync(join(to, 'source.c'), source)
-    execFileSync('gcc', ['-shared', '-fPIC', '-w', ...defines.map((d) => `-D${d}`), '-o', join(to, name), join(to, 'source.c')])
+    execFileSync('gcc', [
+      '-shared',
+      '-fPIC',
+      '-w',
+      ...defines.map((d) => `-D${d}`),
+      '-o',
+      join(to, name),
+      join(to, 'source.c'),
+    ])
   }
   const makeVariant = (name: string, defines: readonly string[]): void => {
     compile('libcudart.so.13', RUNTIME, defines, name)
@@ -134,7 +216,8 @@ describe.runIf(hasCompiler)('with a runtime that answers', () => {
     makeVariant('hidden', ['DRIVER=13000', 'RUNTIME=13000', 'ERROR=100'])
     makeVariant('other', ['DRIVER=13000', 'RUNTIME=12080', 'ERROR=0'])
     machine = makeMachine()
-    for (const [name, bytes] of Object.entries(providerFiles())) writeFileSync(join(machine.binaries, name.slice(name.lastIndexOf('/') + 1)), bytes)
+    for (const [name, bytes] of Object.entries(providerFiles()))
+      writeFileSync(join(machine.binaries, name.slice(name.lastIndexOf('/') + 1)), bytes)
   })
   afterAll(() => {
     machine.remove()
@@ -144,13 +227,22 @@ describe.runIf(hasCompiler)('with a runtime that answers', () => {
   it('tells the versions and the devices', () => {
     const found = examineCuda(placesOf('good'))
     expect(found).toMatchObject({
-      driver: '13.2', runtime: '13.0', problem: undefined,
-      devices: [{ index: 0, name: 'First', total: 1000, free: 999, capability: '9.0' }, { index: 1, name: 'Second', total: 2000, free: 1999, capability: '9.1' }],
+      driver: '13.2',
+      runtime: '13.0',
+      problem: undefined,
+      devices: [
+        { index: 0, name: 'First', total: 1000, free: 999, capability: '9.0' },
+        { index: 1, name: 'Second', total: 2000, free: 1999, capability: '9.1' },
+      ],
     })
     expect(cudartOf(found)).toBe(join(folder, 'good', 'libcudart.so.13'))
   })
 
-  it.each([['old', 'cuda-driver-old'], ['hidden', 'cuda-no-device'], ['other', 'cuda-runtime-wrong']])('refuses a machine that is %s', (variant, code) => {
+  it.each([
+    ['old', 'cuda-driver-old'],
+    ['hidden', 'cuda-no-device'],
+    ['other', 'cuda-runtime-wrong'],
+  ])('refuses a machine that is %s', (variant, code) => {
     expect(examineCuda(placesOf(variant)).problem?.code).toBe(code)
     expect(openCuda(0, placesOf(variant))).toMatchObject({ type: 'failed', diagnostics: [{ code }] })
   })
@@ -158,7 +250,10 @@ describe.runIf(hasCompiler)('with a runtime that answers', () => {
   it('opens the devices that are there, and names them where another is asked for', () => {
     expect(openCuda(1, placesOf('good'))).toMatchObject({ type: 'ok', value: { name: 'Second' } })
     const refused = openCuda(2, placesOf('good'))
-    expect(refused).toMatchObject({ type: 'failed', diagnostics: [{ code: 'cuda-no-such-device', help: 'use one of 0 (First), 1 (Second)' }] })
+    expect(refused).toMatchObject({
+      type: 'failed',
+      diagnostics: [{ code: 'cuda-no-such-device', help: 'use one of 0 (First), 1 (Second)' }],
+    })
   })
 
   it('counts the free memory of a device', () => {
@@ -207,10 +302,13 @@ describe.runIf(hasCompiler)('with a runtime that answers', () => {
   })
 
   // Where a real provider is installed, it and not the fake runtime decides what a session can do.
-  it.skipIf(existsSync(join(findRuntime()!.binaries, 'libonnxruntime_providers_cuda.so')))('says why a device cannot run a program instead of throwing', async () => {
-    const report = await reportCuda(placesOf('good'))
-    expect(report.devices.map((d) => d.check?.code)).toEqual(['cuda-unusable', 'cuda-unusable'])
-    expect(report.devices.map((d) => d.pins)).toEqual([false, false])
-    expect(await probeCuda(3, placesOf('good'))).toMatchObject({ code: 'cuda-no-such-device' })
-  })
+  it.skipIf(existsSync(join(findRuntime()!.binaries, 'libonnxruntime_providers_cuda.so')))(
+    'says why a device cannot run a program instead of throwing',
+    async () => {
+      const report = await reportCuda(placesOf('good'))
+      expect(report.devices.map((d) => d.check?.code)).toEqual(['cuda-unusable', 'cuda-unusable'])
+      expect(report.devices.map((d) => d.pins)).toEqual([false, false])
+      expect(await probeCuda(3, placesOf('good'))).toMatchObject({ code: 'cuda-no-such-device' })
+    },
+  )
 })

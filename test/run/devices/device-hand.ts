@@ -7,12 +7,28 @@ import type { WorkerStart } from '#src/run/worker.js'
 import { workerHandleOf } from '../../support/worker-handle.js'
 
 /** The session of a program that runs on the processor, whatever device it was lowered for. */
-export const sessionOf = ({ engine }: WorkerStart, program: number): Promise<Session> => createSession(engine.models[program]!)
+export const sessionOf = ({ engine }: WorkerStart, program: number): Promise<Session> =>
+  createSession(engine.models[program]!)
 
-/** A worker in this thread, on a device of which a test says how it makes sessions and what else its engine does; `ended` is called once it has. */
+/**
+ * A worker in this thread, on a device of which a test says how it makes sessions and what else its engine does;
+ * `ended` is called once it has.
+ */
 export const deviceHand = (
-  start: WorkerStart, open: (program: number) => Promise<Session>, change: (engine: Engine) => Engine = (engine) => engine, ended: () => void = () => undefined,
+  start: WorkerStart,
+  open: (program: number) => Promise<Session>,
+  change: (engine: Engine) => Engine = (engine) => engine,
+  ended: () => void = () => undefined,
 ): WorkerHandle => {
   const engine = change(createEngine(start.engine, open))
-  return workerHandleOf(createExecutor({ kernels: loadKernels(), engine, temporary: start.temporary, cutting: start.cutting, stopping: () => Atomics.load(start.stop, 0) === 1 }), ended)
+  return workerHandleOf(
+    createExecutor({
+      kernels: loadKernels(),
+      engine,
+      temporary: start.temporary,
+      cutting: start.cutting,
+      stopping: () => Atomics.load(start.stop, 0) === 1,
+    }),
+    ended,
+  )
 }

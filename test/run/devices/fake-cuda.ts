@@ -7,7 +7,9 @@ import type { CudaPlaces } from '#src/run/devices/places.js'
 /** The version of ONNX Runtime that fake machines have. */
 export const NEEDED = '1.30.0'
 
-/** A file that passes for a shared library of a machine by its header (62 is x86-64), and holds a text between zeros. */
+/**
+ * A file that passes for a shared library of a machine by its header (62 is x86-64), and holds a text between zeros.
+ */
 export const library = (text = '', machine = 62): Buffer => {
   const header = Buffer.alloc(64)
   header.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1])
@@ -24,10 +26,17 @@ export const providerFiles = (version = NEEDED): Record<string, Buffer> => ({
 
 /** The libraries of CUDA 13, as they lie in NVIDIA's wheels. */
 export const LIBRARY_FILES: Record<string, Buffer> = Object.fromEntries(
-  ['libcudart.so.13', 'libcublas.so.13', 'libcublasLt.so.13', 'libcurand.so.10'].map((name) => [`nvidia/cu13/lib/${name}`, library(name)]))
+  ['libcudart.so.13', 'libcublas.so.13', 'libcublasLt.so.13', 'libcurand.so.10'].map((name) => [
+    `nvidia/cu13/lib/${name}`,
+    library(name),
+  ]),
+)
 
 /** A zip with its entries stored; `bytes` are what an entry claims to have where that is not what it has. */
-export const zip = (entries: Readonly<Record<string, Buffer>>, claims: Readonly<Record<string, { readonly bytes?: number; readonly crc?: number; readonly flags?: number }>> = {}): Buffer => {
+export const zip = (
+  entries: Readonly<Record<string, Buffer>>,
+  claims: Readonly<Record<string, { readonly bytes?: number; readonly crc?: number; readonly flags?: number }>> = {},
+): Buffer => {
   const locals: Buffer[] = []
   const centrals: Buffer[] = []
   let at = 0
@@ -78,7 +87,10 @@ export const tarball = (entries: Readonly<Record<string, Buffer>>): Buffer => {
   return Buffer.concat([...blocks, Buffer.alloc(1024)])
 }
 
-/** A machine of its own in a temporary folder: an installed ONNX Runtime, a data folder, and nothing else; nothing of the real one is looked at. */
+/**
+ * A machine of its own in a temporary folder: an installed ONNX Runtime, a data folder, and nothing else; nothing of
+ * the real one is looked at.
+ */
 export interface FakeMachine {
   readonly path: string
   readonly places: CudaPlaces & { readonly data: string }
@@ -98,7 +110,11 @@ export const makeMachine = (): FakeMachine => {
   return {
     path,
     binaries,
-    places: { data: join(path, 'data', 'smelt', 'cuda'), system: false, runtime: { version: NEEDED, folder, binaries } },
+    places: {
+      data: join(path, 'data', 'smelt', 'cuda'),
+      system: false,
+      runtime: { version: NEEDED, folder, binaries },
+    },
     put: (name, bytes) => {
       const file = join(path, name)
       mkdirSync(dirname(file), { recursive: true })

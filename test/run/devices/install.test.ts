@@ -1,29 +1,61 @@
-import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { installCuda, removeCuda, type Fetcher } from '#src/run/devices/install.js'
 import type { CudaEvent } from '#src/run/devices/import-libraries.js'
-import { library, LIBRARY_FILES, makeMachine, NEEDED, providerFiles, tarball, zip, type FakeMachine } from './fake-cuda.js'
+import {
+  library,
+  LIBRARY_FILES,
+  makeMachine,
+  NEEDED,
+  providerFiles,
+  tarball,
+  zip,
+  type FakeMachine,
+} from './fake-cuda.js'
 
 const CUDA = 'libonnxruntime_providers_cuda.so'
 const SHARED = 'libonnxruntime_providers_shared.so'
 const here = process.platform === 'linux' && process.arch === 'x64'
 
 let machine: FakeMachine
-beforeEach(() => { machine = makeMachine() })
+beforeEach(() => {
+  machine = makeMachine()
+})
 afterEach(() => machine.remove())
 
 /** No test fetches anything. */
-const offline: Fetcher = { wheels: () => Promise.resolve('python3 -m pip: no network'), provider: () => Promise.resolve('onnxruntime-node: no network') }
+const offline: Fetcher = {
+  wheels: () => Promise.resolve('python3 -m pip: no network'),
+  provider: () => Promise.resolve('onnxruntime-node: no network'),
+}
 
-const install = (sources: readonly string[], fetcher: Fetcher = offline, hear: (event: CudaEvent) => void = () => undefined) => installCuda(sources, machine.places, hear, fetcher)
+const install = (
+  sources: readonly string[],
+  fetcher: Fetcher = offline,
+  hear: (event: CudaEvent) => void = () => undefined,
+) => installCuda(sources, machine.places, hear, fetcher)
 const installed = async (sources: readonly string[]): Promise<readonly string[]> => {
   const result = await install(sources)
   return result.type === 'ok' ? result.value.installed : result.diagnostics.map((d) => `${d.code}: ${d.message}`)
 }
-const codes = async (sources: readonly string[]): Promise<readonly string[]> => (await install(sources)).diagnostics.map((d) => d.code)
-const inData = (): string[] => (existsSync(machine.places.data) ? (readdirSync(machine.places.data, { recursive: true }) as string[]).sort() : [])
+const codes = async (sources: readonly string[]): Promise<readonly string[]> =>
+  (await install(sources)).diagnostics.map((d) => d.code)
+const inData = (): string[] =>
+  existsSync(machine.places.data) ? (readdirSync(machine.places.data, { recursive: true }) as string[]).sort() : []
 const linked = (): string => readFileSync(join(machine.binaries, CUDA), 'latin1')
 
 describe.runIf(here)('what is taken', () => {
@@ -35,10 +67,22 @@ describe.runIf(here)('what is taken', () => {
     expect(inData()).toEqual([NEEDED, join(NEEDED, CUDA), join(NEEDED, SHARED)])
   })
 
-  it.each([['tar', (bytes: Buffer) => bytes], ['tgz', (bytes: Buffer) => gzipSync(bytes)]] as const)('comes from a tarball (%s)', async (ending, pack) => {
-    const file = machine.put(`ort.${ending}`, pack(tarball({ 'package/README.md': Buffer.from('hello'), ...providerFiles(), ...LIBRARY_FILES })))
-    expect([...await installed([file])].sort()).toEqual(['libcublas.so.13', 'libcublasLt.so.13', 'libcudart.so.13', 'libcurand.so.10', CUDA, SHARED].sort())
-    expect(readFileSync(join(machine.places.data, 'libraries', 'libcurand.so.10')).equals(LIBRARY_FILES['nvidia/cu13/lib/libcurand.so.10']!)).toBe(true)
+  it.each([
+    ['tar', (bytes: Buffer) => bytes],
+    ['tgz', (bytes: Buffer) => gzipSync(bytes)],
+  ] as const)('comes from a tarball (%s)', async (ending, pack) => {
+    const file = machine.put(
+      `ort.${ending}`,
+      pack(tarball({ 'package/README.md': Buffer.from('hello'), ...providerFiles(), ...LIBRARY_FILES })),
+    )
+    expect([...(await installed([file]))].sort()).toEqual(
+      ['libcublas.so.13', 'libcublasLt.so.13', 'libcudart.so.13', 'libcurand.so.10', CUDA, SHARED].sort(),
+    )
+    expect(
+      readFileSync(join(machine.places.data, 'libraries', 'libcurand.so.10')).equals(
+        LIBRARY_FILES['nvidia/cu13/lib/libcurand.so.10']!,
+      ),
+    ).toBe(true)
   })
 
   it('comes from a folder with files, wheels and folders in it', async () => {
@@ -46,12 +90,13 @@ describe.runIf(here)('what is taken', () => {
     machine.put('stick/cuda/lib/libcudart.so.13.0.96', library('cudart'))
     symlinkSync('libcudart.so.13.0.96', join(machine.path, 'stick/cuda/lib/libcudart.so.13'))
     machine.put('stick/readme.txt', Buffer.from('hello'))
-    expect([...await installed([join(machine.path, 'stick')])].sort()).toEqual(['libcudart.so.13', CUDA, SHARED])
+    expect([...(await installed([join(machine.path, 'stick')]))].sort()).toEqual(['libcudart.so.13', CUDA, SHARED])
     expect(lstatSync(join(machine.places.data, 'libraries', 'libcudart.so.13')).isFile()).toBe(true)
   })
 
   it('comes from the folder of a file that is named itself, and nothing but what belongs to it', async () => {
-    for (const [name, bytes] of Object.entries({ ...providerFiles(), 'onnxruntime/capi/libcurand.so.10': library() })) machine.put(name, bytes)
+    for (const [name, bytes] of Object.entries({ ...providerFiles(), 'onnxruntime/capi/libcurand.so.10': library() }))
+      machine.put(name, bytes)
     expect(await installed([join(machine.path, 'onnxruntime/capi', CUDA)])).toEqual([CUDA, SHARED])
   })
 
@@ -87,7 +132,11 @@ describe.runIf(here)('what is refused', () => {
   }
 
   it('is a provider of another version, by name', async () => {
-    await refusedAs(machine.put('ort.whl', zip(providerFiles('1.29.0'))), 'cuda-provider-refused', /ort\.whl holds the provider for ONNX Runtime 1\.29\.0, and 1\.30\.0 is installed/)
+    await refusedAs(
+      machine.put('ort.whl', zip(providerFiles('1.29.0'))),
+      'cuda-provider-refused',
+      /ort\.whl holds the provider for ONNX Runtime 1\.29\.0, and 1\.30\.0 is installed/,
+    )
   })
 
   it('is a provider that holds no version', async () => {
@@ -95,15 +144,31 @@ describe.runIf(here)('what is refused', () => {
   })
 
   it('is a provider without its other file', async () => {
-    await refusedAs(machine.put('ort.whl', zip({ [CUDA]: library(NEEDED) })), 'cuda-file-bad', `${SHARED}, which belongs to it, is not there too`)
+    await refusedAs(
+      machine.put('ort.whl', zip({ [CUDA]: library(NEEDED) })),
+      'cuda-file-bad',
+      `${SHARED}, which belongs to it, is not there too`,
+    )
   })
 
   it.each([
     ['text', Buffer.from(`a text that is longer than a header, and says \0${NEEDED}\0`), 'it is not a 64-bit ELF file'],
     ['a library for another processor', library(NEEDED, 183), 'it is not a shared library for x86-64'],
-    ['a library that was cut short', (() => { const bytes = library(NEEDED); bytes.writeBigUInt64LE(100_000n, 40); return bytes })(), 'it is cut short'],
+    [
+      'a library that was cut short',
+      (() => {
+        const bytes = library(NEEDED)
+        bytes.writeBigUInt64LE(100_000n, 40)
+        return bytes
+      })(),
+      'it is cut short',
+    ],
   ])('is %s', async (_what, bytes, words) => {
-    await refusedAs(machine.put('ort.whl', zip({ ...providerFiles(), [`onnxruntime/capi/${CUDA}`]: bytes })), 'cuda-file-bad', words)
+    await refusedAs(
+      machine.put('ort.whl', zip({ ...providerFiles(), [`onnxruntime/capi/${CUDA}`]: bytes })),
+      'cuda-file-bad',
+      words,
+    )
   })
 
   it('is a wheel that was cut short', async () => {
@@ -120,24 +185,47 @@ describe.runIf(here)('what is refused', () => {
 
   it('is a file whose checksum is wrong', async () => {
     const name = `onnxruntime/capi/${CUDA}`
-    await refusedAs(machine.put('ort.whl', zip(providerFiles(), { [name]: { crc: 1 } })), 'cuda-source-unknown', 'its checksum is wrong')
+    await refusedAs(
+      machine.put('ort.whl', zip(providerFiles(), { [name]: { crc: 1 } })),
+      'cuda-source-unknown',
+      'its checksum is wrong',
+    )
   })
 
   it('is a file that says it is too large', async () => {
-    await refusedAs(machine.put('ort.whl', zip(providerFiles(), { [`onnxruntime/capi/${CUDA}`]: { bytes: 4_000_000_000 } })), 'cuda-source-unknown', 'which is too many')
+    await refusedAs(
+      machine.put('ort.whl', zip(providerFiles(), { [`onnxruntime/capi/${CUDA}`]: { bytes: 4_000_000_000 } })),
+      'cuda-source-unknown',
+      'which is too many',
+    )
   })
 
   it('is an encrypted wheel', async () => {
-    await refusedAs(machine.put('ort.whl', zip(providerFiles(), { [`onnxruntime/capi/${CUDA}`]: { flags: 1 } })), 'cuda-source-unknown', /./)
+    await refusedAs(
+      machine.put('ort.whl', zip(providerFiles(), { [`onnxruntime/capi/${CUDA}`]: { flags: 1 } })),
+      'cuda-source-unknown',
+      /./,
+    )
   })
 
-  it.each([['whl', zip], ['tar', tarball]] as const)('is an archive with a path that leaves its folder (%s)', async (ending, pack) => {
-    await refusedAs(machine.put(`ort.${ending}`, pack({ [`../../${CUDA}`]: library(NEEDED), ...providerFiles() })), 'cuda-source-unknown', /\.\.\/\.\./)
+  it.each([
+    ['whl', zip],
+    ['tar', tarball],
+  ] as const)('is an archive with a path that leaves its folder (%s)', async (ending, pack) => {
+    await refusedAs(
+      machine.put(`ort.${ending}`, pack({ [`../../${CUDA}`]: library(NEEDED), ...providerFiles() })),
+      'cuda-source-unknown',
+      /\.\.\/\.\./,
+    )
     expect(existsSync(join(machine.path, CUDA))).toBe(false)
   })
 
   it('is a file of another kind', async () => {
-    await refusedAs(machine.put('ort.txt', Buffer.from('hello')), 'cuda-source-unknown', 'neither a wheel nor a tarball')
+    await refusedAs(
+      machine.put('ort.txt', Buffer.from('hello')),
+      'cuda-source-unknown',
+      'neither a wheel nor a tarball',
+    )
   })
 
   it('is a folder or a wheel that holds nothing of it, and one that is not there', async () => {
@@ -174,7 +262,12 @@ describe.runIf(here)('without a source', () => {
       },
     }
     expect((await install([], fetcher)).type).toBe('ok')
-    expect(asked).toEqual([`onnxruntime-gpu==${NEEDED}`, 'nvidia-cuda-runtime==13.*', 'nvidia-cublas==13.*', 'nvidia-curand==10.*'])
+    expect(asked).toEqual([
+      `onnxruntime-gpu==${NEEDED}`,
+      'nvidia-cuda-runtime==13.*',
+      'nvidia-cublas==13.*',
+      'nvidia-curand==10.*',
+    ])
     expect(inData().filter((name) => name.endsWith('.whl'))).toEqual([])
     asked.length = 0
     expect((await install([], fetcher)).type).toBe('ok')
@@ -202,9 +295,13 @@ describe.runIf(here)('without a source', () => {
   it('a machine without internet is told which files to bring and how', async () => {
     const { diagnostics } = await install([])
     expect(diagnostics.map((d) => d.code)).toEqual(['cuda-not-fetched'])
-    expect(diagnostics[0]!.message).toBe('what CUDA needs could not be downloaded: python3 -m pip: no network; onnxruntime-node: no network')
+    expect(diagnostics[0]!.message).toBe(
+      'what CUDA needs could not be downloaded: python3 -m pip: no network; onnxruntime-node: no network',
+    )
     expect(diagnostics[0]!.blame).toBe('retry')
-    expect(diagnostics[0]!.help).toContain("'onnxruntime-gpu==1.30.0' 'nvidia-cuda-runtime==13.*' 'nvidia-cublas==13.*' 'nvidia-curand==10.*'`, bring the folder here, and run `smelt cuda FOLDER`")
+    expect(diagnostics[0]!.help).toContain(
+      "'onnxruntime-gpu==1.30.0' 'nvidia-cuda-runtime==13.*' 'nvidia-cublas==13.*' 'nvidia-curand==10.*'`, bring the folder here, and run `smelt cuda FOLDER`",
+    )
     expect(diagnostics[0]!.help).not.toMatch(/https?:|\.org|\.com/)
   })
 
@@ -222,7 +319,10 @@ describe.runIf(here)('without a source', () => {
   })
 
   it('what dead installations left is removed after a day, and not before', async () => {
-    const [old, young] = ['.taking-old', '.taking-new'].map((name) => join(machine.places.data, name)) as [string, string]
+    const [old, young] = ['.taking-old', '.taking-new'].map((name) => join(machine.places.data, name)) as [
+      string,
+      string,
+    ]
     for (const folder of [old, young]) mkdirSync(folder, { recursive: true })
     utimesSync(old, new Date(0), new Date(0))
     await install([])
@@ -262,7 +362,10 @@ describe.runIf(here)('removing', () => {
     const own = join(machine.binaries, 'libonnxruntime.so.1')
     writeFileSync(own, library())
     const removed = removeCuda(machine.places)
-    const expected = Object.values({ ...providerFiles(), ...LIBRARY_FILES }).reduce((sum, bytes) => sum + bytes.length, 0)
+    const expected = Object.values({ ...providerFiles(), ...LIBRARY_FILES }).reduce(
+      (sum, bytes) => sum + bytes.length,
+      0,
+    )
     expect(removed).toMatchObject({ type: 'ok', value: expected })
     expect(readdirSync(machine.binaries)).toEqual(['libonnxruntime.so.1'])
     expect(existsSync(machine.places.data)).toBe(false)

@@ -3,11 +3,16 @@ import { glyphsFor } from '#src/view/dashboard/glyphs.js'
 import { drawGraph, type GraphNode } from '#src/view/dashboard/graph.js'
 
 const draw = (text: string, unicode = true): string | undefined => {
-  const nodes: readonly GraphNode[] = text.trim().split('\n').map((line) => {
-    const [name, ...uses] = line.trim().split(/\s+/)
-    return { name: name!, uses }
-  })
-  return drawGraph(nodes, glyphsFor(unicode))?.map(({ before, after }, i) => `${before}O${after} ${nodes[i]!.name}`.trimEnd()).join('\n')
+  const nodes: readonly GraphNode[] = text
+    .trim()
+    .split('\n')
+    .map((line) => {
+      const [name, ...uses] = line.trim().split(/\s+/)
+      return { name: name!, uses }
+    })
+  return drawGraph(nodes, glyphsFor(unicode))
+    ?.map(({ before, after }, i) => `${before}O${after} ${nodes[i]!.name}`.trimEnd())
+    .join('\n')
 }
 
 describe('the graph of steps', () => {
@@ -32,11 +37,14 @@ describe('the graph of steps', () => {
   })
 
   it('is drawn with ASCII where a terminal has nothing else', () => {
-    expect(draw('a\nb\nc a b', false)).toBe('O   a\n| O b\nO-\' c')
+    expect(draw('a\nb\nc a b', false)).toBe("O   a\n| O b\nO-' c")
   })
 
   it('is not drawn where it would take the room of the words', () => {
-    const wide = [...Array.from({ length: 12 }, (_, i) => `s${i}`), `all ${Array.from({ length: 12 }, (_, i) => `s${i}`).join(' ')}`].join('\n')
+    const wide = [
+      ...Array.from({ length: 12 }, (_, i) => `s${i}`),
+      `all ${Array.from({ length: 12 }, (_, i) => `s${i}`).join(' ')}`,
+    ].join('\n')
     expect(draw(wide)).toBeUndefined()
   })
 
@@ -44,7 +52,10 @@ describe('the graph of steps', () => {
     let seed = 7
     const random = (n: number): number => (seed = (seed * 1103515245 + 12345) % 2147483648) % n
     for (let round = 0; round < 200; round++) {
-      const nodes = Array.from({ length: 10 }, (_, i): GraphNode => ({ name: `n${i}`, uses: Array.from({ length: random(3) }, () => `n${random(i + 1)}`).filter((u) => u !== `n${i}`) }))
+      const nodes = Array.from({ length: 10 }, (_, i): GraphNode => ({
+        name: `n${i}`,
+        uses: Array.from({ length: random(3) }, () => `n${random(i + 1)}`).filter((u) => u !== `n${i}`),
+      }))
       const rows = drawGraph(nodes, glyphsFor(true))
       if (rows === undefined) continue
       expect(new Set(rows.map((r) => [...r.before, ...r.after].length)).size).toBe(1)

@@ -5,15 +5,29 @@ import { FIRST_LOOK, press, type Extent, type Ui } from '#src/view/dashboard/ui.
 const EXTENT: Extent = { steps: 5, lines: 100, page: 20 }
 
 /** The screen after some input, and what was wished for on the way. */
-const after = (input: string, from: Partial<Ui> = {}, extent: Extent = EXTENT): { readonly ui: Ui; readonly wishes: readonly (string | undefined)[] } =>
-  readKeys(input).reduce<{ readonly ui: Ui; readonly wishes: readonly (string | undefined)[] }>(({ ui, wishes }, key) => {
-    const pressed = press(ui, key, extent)
-    return { ui: pressed.ui, wishes: pressed.wish === undefined ? wishes : [...wishes, pressed.wish] }
-  }, { ui: { ...FIRST_LOOK, ...from }, wishes: [] })
+const after = (
+  input: string,
+  from: Partial<Ui> = {},
+  extent: Extent = EXTENT,
+): { readonly ui: Ui; readonly wishes: readonly (string | undefined)[] } =>
+  readKeys(input).reduce<{ readonly ui: Ui; readonly wishes: readonly (string | undefined)[] }>(
+    ({ ui, wishes }, key) => {
+      const pressed = press(ui, key, extent)
+      return { ui: pressed.ui, wishes: pressed.wish === undefined ? wishes : [...wishes, pressed.wish] }
+    },
+    { ui: { ...FIRST_LOOK, ...from }, wishes: [] },
+  )
 
 describe('keys', () => {
   it('are read from what terminals send for them, in both of their modes', () => {
-    expect(readKeys('\u001b[A\u001bOB\u001b[5~\u001b[6~\r\u001b').map((k) => k.type)).toEqual(['up', 'down', 'page-up', 'page-down', 'enter', 'escape'])
+    expect(readKeys('\u001b[A\u001bOB\u001b[5~\u001b[6~\r\u001b').map((k) => k.type)).toEqual([
+      'up',
+      'down',
+      'page-up',
+      'page-down',
+      'enter',
+      'escape',
+    ])
     expect(readKeys('\u0003\u001a\u007f').map((k) => k.type)).toEqual(['interrupt', 'suspend', 'backspace'])
   })
 

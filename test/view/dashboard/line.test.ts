@@ -20,9 +20,12 @@ describe('lines', () => {
   })
 
   it('use the sixteen colours, turn each off again, and use none without colour', () => {
-    const line = (['title', 'name', 'code', 'faint', 'good', 'bad', 'warn', 'busy', 'chosen', 'plain'] as const).map((tone) => span(tone, tone))
+    const line = (['title', 'name', 'code', 'faint', 'good', 'bad', 'warn', 'busy', 'chosen', 'plain'] as const).map(
+      (tone) => span(tone, tone),
+    )
     const codes = [...paintLine(line, true).matchAll(SGR)].map((m) => m[1]!)
-    for (const code of codes.flatMap((c) => c.split(';')).map(Number)) expect([0, 1, 2, 7, 31, 32, 33, 36]).toContain(code)
+    for (const code of codes.flatMap((c) => c.split(';')).map(Number))
+      expect([0, 1, 2, 7, 31, 32, 33, 36]).toContain(code)
     expect(codes.filter((c) => c !== '0').length).toBe(codes.filter((c) => c === '0').length)
     expect(paintLine(line, false)).not.toContain('\u001b')
   })

@@ -87,13 +87,20 @@ const open = (columns = 80, rows = 24) => {
       writes += 1
       terminal.write(text)
     },
-    size: () => size, now: () => now, color: true, unicode: true, stop: 'stop', render: renderLines,
+    size: () => size,
+    now: () => now,
+    color: true,
+    unicode: true,
+    stop: 'stop',
+    render: renderLines,
   })
   return {
     dashboard,
     lines: () => terminal.lines(),
     writes: () => writes,
-    at: (moment: number) => { now = moment },
+    at: (moment: number) => {
+      now = moment
+    },
     resize: (c: number, r: number) => {
       size = { columns: c, rows: r }
       terminal = fakeTerminal(c, r)
@@ -136,7 +143,13 @@ describe('a dashboard on a terminal', () => {
   it('fits the terminal after every resize, smaller and larger', () => {
     const { dashboard, lines, resize } = open()
     for (const { event, at: moment } of half) dashboard.hear(event, moment)
-    for (const [columns, rows] of [[200, 60], [40, 10], [1, 1], [120, 30], [80, 24]] as const) {
+    for (const [columns, rows] of [
+      [200, 60],
+      [40, 10],
+      [1, 1],
+      [120, 30],
+      [80, 24],
+    ] as const) {
       resize(columns, rows)
       expect(lines()).toHaveLength(rows)
       expect(lines()[0]).toBe(screen(halfWay, { columns, rows, now: 0 })[0])

@@ -5,13 +5,17 @@ import { rateNow, secondsLeft } from '#src/view/dashboard/derive.js'
 
 const steady = (seconds: number, perSecond: number, every = 100): readonly Sample[] => {
   const samples: Sample[] = []
-  for (let at = 0; at <= seconds * 1000; at += every) addSample(samples, { at, read: (at / 1000) * perSecond, written: (at / 4000) * perSecond })
+  for (let at = 0; at <= seconds * 1000; at += every)
+    addSample(samples, { at, read: (at / 1000) * perSecond, written: (at / 4000) * perSecond })
   return samples
 }
 
 describe('rates', () => {
   it('are those of the last moments, exact between the samples', () => {
-    expect(rateOver(steady(20, 1e8), 20_000, 2_000)).toEqual({ read: expect.closeTo(1e8, 0), written: expect.closeTo(2.5e7, 0) })
+    expect(rateOver(steady(20, 1e8), 20_000, 2_000)).toEqual({
+      read: expect.closeTo(1e8, 0),
+      written: expect.closeTo(2.5e7, 0),
+    })
   })
 
   it('fall while nothing comes', () => {

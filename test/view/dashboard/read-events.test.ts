@@ -5,12 +5,51 @@ import { createClockwork, createLineCutter, readEvent } from '#src/view/dashboar
 import { fold } from '#src/view/dashboard/fold.js'
 import { NOTHING_HEARD } from '#src/view/dashboard/state.js'
 import { buildEventLine } from '#src/view/json.js'
-import { counted, ended, failed, finished, half, halfWay, locked, made, memory, NOW, planned, reported, screen, started, stop, tensorDone, units, warned, written } from './support.js'
+import {
+  counted,
+  ended,
+  failed,
+  finished,
+  half,
+  halfWay,
+  locked,
+  made,
+  memory,
+  NOW,
+  planned,
+  reported,
+  screen,
+  started,
+  stop,
+  tensorDone,
+  units,
+  warned,
+  written,
+} from './support.js'
 
 const kept = { ...written, type: 'output-kept' } as typeof written
-const all = [made, started, counted, planned, units(0, 1, 2, 3, 'x'), tensorDone(1, 2), memory(5), written, kept, reported, locked, warned, stop, finished, failed, ended]
+const all = [
+  made,
+  started,
+  counted,
+  planned,
+  units(0, 1, 2, 3, 'x'),
+  tensorDone(1, 2),
+  memory(5),
+  written,
+  kept,
+  reported,
+  locked,
+  warned,
+  stop,
+  finished,
+  failed,
+  ended,
+]
 
-const schema = JSON.parse(readFileSync(new URL('../../../schema/events.schema.json', import.meta.url), 'utf8')) as { readonly properties: { readonly type: { readonly enum: readonly string[] } } }
+const schema = JSON.parse(readFileSync(new URL('../../../schema/events.schema.json', import.meta.url), 'utf8')) as {
+  readonly properties: { readonly type: { readonly enum: readonly string[] } }
+}
 const validate = new Ajv({ allErrors: true, allowUnionTypes: true }).compile(schema)
 
 describe('the stream of events', () => {
@@ -38,9 +77,14 @@ describe('the stream of events', () => {
   it('is enough to draw the same dashboard elsewhere', () => {
     const lines = half.map(({ event, at }) => buildEventLine(event, at))
     const read = createLineCutter()(lines.join('')).map(readEvent)
-    const state = fold(NOTHING_HEARD, read.flatMap((r) => (r.type === 'event' ? [{ event: r.event, at: r.at! }] : [])))
+    const state = fold(
+      NOTHING_HEARD,
+      read.flatMap((r) => (r.type === 'event' ? [{ event: r.event, at: r.at! }] : [])),
+    )
     for (const page of ['steps', 'step', 'log', 'find'] as const) {
-      expect(screen(state, { columns: 200, rows: 60, now: NOW }, { page })).toEqual(screen(halfWay, { columns: 200, rows: 60, now: NOW }, { page }))
+      expect(screen(state, { columns: 200, rows: 60, now: NOW }, { page })).toEqual(
+        screen(halfWay, { columns: 200, rows: 60, now: NOW }, { page }),
+      )
     }
   })
 })
@@ -49,7 +93,17 @@ describe('reading events', () => {
   it('passes over types that are not known, and refuses what is no event or of a later version', () => {
     expect(readEvent('{"v":1,"at":3,"type":"moon-landed"}')).toEqual({ type: 'unknown' })
     expect(readEvent('{"v":2,"at":3,"type":"run-failed","seconds":1}')).toEqual({ type: 'newer', version: 2 })
-    for (const line of ['', 'npm warn', '[]', 'null', '3', '{"type":"run-failed"}', '{"v":1}', '{"v":1,"type":"run-failed"}', '{"v":1,"type":"constructor"}']) {
+    for (const line of [
+      '',
+      'npm warn',
+      '[]',
+      'null',
+      '3',
+      '{"type":"run-failed"}',
+      '{"v":1}',
+      '{"v":1,"type":"run-failed"}',
+      '{"v":1,"type":"constructor"}',
+    ]) {
       expect(['broken', 'unknown']).toContain(readEvent(line).type)
     }
   })
@@ -63,7 +117,8 @@ describe('reading events', () => {
           const read = readEvent(JSON.stringify({ ...whole, [key]: value }))
           if (read.type !== 'event') continue
           const state = fold(halfWay, [{ event: read.event, at: 6000 }])
-          for (const page of ['steps', 'step', 'log', 'find'] as const) expect(screen(state, { now: 7000 }, { page, query: 'a' })).toHaveLength(24)
+          for (const page of ['steps', 'step', 'log', 'find'] as const)
+            expect(screen(state, { now: 7000 }, { page, query: 'a' })).toHaveLength(24)
         }
       }
     }
@@ -71,11 +126,17 @@ describe('reading events', () => {
 
   it('joins lines that come in pieces and waits for the end of the last', () => {
     const cut = createLineCutter()
-    expect([cut('{"a"'), cut(':1}\n{"b":2}\r\n\n{"c'), cut('":3}\n')]).toEqual([[], ['{"a":1}', '{"b":2}'], ['{"c":3}']])
+    expect([cut('{"a"'), cut(':1}\n{"b":2}\r\n\n{"c'), cut('":3}\n')]).toEqual([
+      [],
+      ['{"a":1}', '{"b":2}'],
+      ['{"c":3}'],
+    ])
   })
 
   it('never lets time go back', () => {
     const clockwork = createClockwork(() => 50)
-    expect([clockwork(ended, 10), clockwork(ended, 5), clockwork(ended, undefined), clockwork(ended, 60)].map((h) => h.at)).toEqual([10, 10, 50, 60])
+    expect(
+      [clockwork(ended, 10), clockwork(ended, 5), clockwork(ended, undefined), clockwork(ended, 60)].map((h) => h.at),
+    ).toEqual([10, 10, 50, 60])
   })
 })

@@ -9,7 +9,8 @@ import { HANG } from '../../support/hang.js'
 export const SMELT = `'${process.execPath}' '${fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url))}'`
 
 /** Why there is no real terminal to test in; undefined where there is one. */
-export const withoutTmux: string | undefined = spawnSync('tmux', ['-V']).status === 0 ? undefined : 'tmux is not installed'
+export const withoutTmux: string | undefined =
+  spawnSync('tmux', ['-V']).status === 0 ? undefined : 'tmux is not installed'
 
 /** A shell in a real terminal. */
 export interface RealTerminal {
@@ -29,11 +30,23 @@ export interface RealTerminal {
 
 let count = 0
 
-/** Opens a terminal of a size with a shell in a folder. The names and values of `env` are added to what the shell inherits. */
-export const openTerminal = (folder: string, columns: number, rows: number, env: Readonly<Record<string, string>> = {}): RealTerminal => {
+/**
+ * Opens a terminal of a size with a shell in a folder. The names and values of `env` are added to what the shell
+ * inherits.
+ */
+export const openTerminal = (
+  folder: string,
+  columns: number,
+  rows: number,
+  env: Readonly<Record<string, string>> = {},
+): RealTerminal => {
   const socket = join(tmpdir(), `smelt-test-${process.pid}-${count++}.tmux`)
   const { CI: _ci, NO_COLOR: _no, FORCE_COLOR: _force, TMUX: _tmux, ...inherited } = process.env
-  const tmux = (...args: readonly string[]): string => execFileSync('tmux', ['-u', '-S', socket, '-f', '/dev/null', ...args], { encoding: 'utf8', env: { ...inherited, LANG: 'C.UTF-8', PS1: '$ ', ENV: '', ...env } })
+  const tmux = (...args: readonly string[]): string =>
+    execFileSync('tmux', ['-u', '-S', socket, '-f', '/dev/null', ...args], {
+      encoding: 'utf8',
+      env: { ...inherited, LANG: 'C.UTF-8', PS1: '$ ', ENV: '', ...env },
+    })
   tmux('new-session', '-d', '-s', 's', '-c', folder, '-x', String(columns), '-y', String(rows), 'sh')
   const screen = (colors = false): string => tmux('capture-pane', '-p', '-t', 's', ...(colors ? ['-e'] : []))
   return {
@@ -50,7 +63,9 @@ export const openTerminal = (folder: string, columns: number, rows: number, env:
         const now = screen()
         if (wanted(now)) return now
         if (performance.now() > end) throw new Error(`the terminal never showed ${what}, but:\n${now}`)
-        await new Promise((resolve) => { setTimeout(resolve, 50) })
+        await new Promise((resolve) => {
+          setTimeout(resolve, 50)
+        })
       }
     },
     close: () => {

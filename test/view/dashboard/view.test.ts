@@ -3,14 +3,44 @@ import { renderLines } from '#src/view/dashboard/screen.js'
 import { NOTHING_HEARD } from '#src/view/dashboard/state.js'
 import { FIRST_LOOK } from '#src/view/dashboard/ui.js'
 import { view } from '#src/view/dashboard/view.js'
-import { after, ended, failed, finished, halfWay, locked, made, nameOf, NOW, planned, rowText, screen, started, stop, units, widths, written } from './support.js'
+import {
+  after,
+  ended,
+  failed,
+  finished,
+  halfWay,
+  locked,
+  made,
+  nameOf,
+  NOW,
+  planned,
+  rowText,
+  screen,
+  started,
+  stop,
+  units,
+  widths,
+  written,
+} from './support.js'
 
 const PAGES = ['steps', 'step', 'log', 'find', 'help'] as const
-const SIZES = [[80, 24], [200, 60], [120, 30], [100, 30], [60, 15], [40, 10], [20, 5], [10, 3], [1, 1], [300, 8]] as const
+const SIZES = [
+  [80, 24],
+  [200, 60],
+  [120, 30],
+  [100, 30],
+  [60, 15],
+  [40, 10],
+  [20, 5],
+  [10, 3],
+  [1, 1],
+  [300, 8],
+] as const
 
 describe('the dashboard at 80 by 24', () => {
   it('shows the whole build: steps with state, progress, time and reason, throughput, memory, cache, device, workers', () => {
-    expect(screen(halfWay).join('\n')).toBe(` anime-detail  building  2 of 4 tensors  seed 42                           0:04
+    expect(screen(halfWay).join('\n'))
+      .toBe(` anime-detail  building  2 of 4 tensors  seed 42                           0:04
  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╸────────────────────────────── 50%   0:04 left
  read    1.50 GB of 3.00 GB      225 MB/s              ▄█▄▄
  write   500 MB of 1.00 GB      75.0 MB/s              ▄█▄▄
@@ -37,7 +67,8 @@ describe('the dashboard at 80 by 24', () => {
   })
 
   it('shows the numbers and the tensors of a step', () => {
-    expect(screen(halfWay, {}, { page: 'step', step: 2 }).slice(2, 14).join('\n')).toBe(`─ Step blend ───────────────────────────────────────────────────────────────────
+    expect(screen(halfWay, {}, { page: 'step', step: 2 }).slice(2, 14).join('\n'))
+      .toBe(`─ Step blend ───────────────────────────────────────────────────────────────────
  operator  merge.dare, which gives a model
  uses      base, anime, attention, strong
  used by   soft
@@ -64,10 +95,16 @@ describe('the dashboard at 80 by 24', () => {
   })
 
   it('finds tensors by a part of their names or by their step', () => {
-    expect(screen(halfWay, {}, { page: 'find', query: 'BLOCKS.3', typing: true }).filter((line) => line.includes('attn2'))).toHaveLength(1)
-    expect(screen(halfWay, {}, { page: 'find', query: 'other' }).filter((line) => line.includes('attn2'))).toHaveLength(1)
+    expect(
+      screen(halfWay, {}, { page: 'find', query: 'BLOCKS.3', typing: true }).filter((line) => line.includes('attn2')),
+    ).toHaveLength(1)
+    expect(screen(halfWay, {}, { page: 'find', query: 'other' }).filter((line) => line.includes('attn2'))).toHaveLength(
+      1,
+    )
     expect(screen(halfWay, {}, { page: 'find', query: 'nothing' })[3]).toBe(' no tensor matches')
-    expect(screen(halfWay, {}, { page: 'find', query: 'BLOCKS.3', typing: true }).at(-1)).toMatch(/^ \/BLOCKS\.3_ {3}Enter choose {2}Esc back/)
+    expect(screen(halfWay, {}, { page: 'find', query: 'BLOCKS.3', typing: true }).at(-1)).toMatch(
+      /^ \/BLOCKS\.3_ {3}Enter choose {2}Esc back/,
+    )
   })
 
   it('says what the keys are', () => {
@@ -80,22 +117,43 @@ describe('the dashboard at 200 by 60', () => {
 
   it('puts figures, throughput, workers and log beside the steps, and reasons and tensors with them', () => {
     const text = lines.join('\n')
-    for (const words of ['─ Steps ─', '─ Figures ─', '─ Throughput ─', '─ Workers ─', '─ Log ─', '─ Tensors of strong ─', 'param "keep" was 0.3, is 0.5', 'copied from last build']) expect(text).toContain(words)
+    for (const words of [
+      '─ Steps ─',
+      '─ Figures ─',
+      '─ Throughput ─',
+      '─ Workers ─',
+      '─ Log ─',
+      '─ Tensors of strong ─',
+      'param "keep" was 0.3, is 0.5',
+      'copied from last build',
+    ])
+      expect(text).toContain(words)
     expect(lines).toHaveLength(60)
   })
 
   it('shows names of tensors whole', () => {
-    expect(screen(halfWay, { columns: 200, rows: 60 }, { page: 'find' }).some((line) => line.includes(nameOf(1)))).toBe(true)
+    expect(screen(halfWay, { columns: 200, rows: 60 }, { page: 'find' }).some((line) => line.includes(nameOf(1)))).toBe(
+      true,
+    )
   })
 })
 
 describe('a dashboard of any size', () => {
   it.each(SIZES)('fills %i by %i exactly on every page, before, during and after a build', (columns, rows) => {
-    const states = [NOTHING_HEARD, after(made), halfWay, after(made, started, stop), after(made, started, planned, units(0, 0, 1e8, 0), failed), after(made, started, finished, written, locked, ended)]
+    const states = [
+      NOTHING_HEARD,
+      after(made),
+      halfWay,
+      after(made, started, stop),
+      after(made, started, planned, units(0, 0, 1e8, 0), failed),
+      after(made, started, finished, written, locked, ended),
+    ]
     for (const state of states) {
       for (const page of PAGES) {
         for (const unicode of [true, false]) {
-          expect(widths(state, { columns, rows, unicode }, { page, step: 3, at: 2, query: 'k' })).toEqual(new Array(rows).fill(columns))
+          expect(widths(state, { columns, rows, unicode }, { page, step: 3, at: 2, query: 'k' })).toEqual(
+            new Array(rows).fill(columns),
+          )
         }
       }
     }
@@ -111,7 +169,9 @@ describe('a dashboard of any size', () => {
 
   it('does without colour what it does with colour: only the colours differ', () => {
     const lines = view(halfWay, FIRST_LOOK, { columns: 80, rows: 24, now: NOW, unicode: true, stop: 'stop' })
-    expect(lines.map((row) => rowText(row, true).replaceAll(/\u001b\[[\d;]*m/g, ''))).toEqual(lines.map((row) => rowText(row)))
+    expect(lines.map((row) => rowText(row, true).replaceAll(/\u001b\[[\d;]*m/g, ''))).toEqual(
+      lines.map((row) => rowText(row)),
+    )
   })
 
   it('needs nothing but ASCII where that is all there is', () => {
@@ -133,11 +193,22 @@ describe('a dashboard of any size', () => {
 })
 
 describe('a frame as ink puts it on a terminal', () => {
-  it.each([[80, 24], [200, 60]] as const)('has the lines of the view at %i by %i, in colour and without', (columns, rows) => {
+  it.each([
+    [80, 24],
+    [200, 60],
+  ] as const)('has the lines of the view at %i by %i, in colour and without', (columns, rows) => {
     const lines = view(halfWay, FIRST_LOOK, { columns, rows, now: NOW, unicode: true, stop: 'stop' })
     const plain = lines.map((row) => rowText(row).trimEnd())
-    expect(renderLines(lines.map((row) => rowText(row)), columns)).toEqual(plain)
-    const colored = renderLines(lines.map((row) => rowText(row, true)), columns)
+    expect(
+      renderLines(
+        lines.map((row) => rowText(row)),
+        columns,
+      ),
+    ).toEqual(plain)
+    const colored = renderLines(
+      lines.map((row) => rowText(row, true)),
+      columns,
+    )
     expect(colored.map((line) => line.replaceAll(/\u001b\[[\d;]*m/g, '').trimEnd())).toEqual(plain)
     expect(colored.join('')).toContain('\u001b[32m')
   })
