@@ -22,3 +22,14 @@ export const least = (numbers: Iterable<number>, atMost = Infinity): number => {
 export const append = <T>(list: T[], items: Iterable<T>): void => {
   for (const item of items) list.push(item)
 }
+
+/** Items by some key of each, in the order in which the keys come up. */
+export const groupBy = <T>(items: Iterable<T>, keyOf: (item: T) => string): ReadonlyMap<string, readonly T[]> => {
+  const groups = new Map<string, T[]>()
+  for (const item of items) {
+    const group = groups.get(keyOf(item))
+    if (group === undefined) groups.set(keyOf(item), [item])
+    else group.push(item)
+  }
+  return groups
+}

@@ -1,5 +1,6 @@
 import { cacheLeft } from '../base/catalogue/cli.js'
 import { exitCode } from '../base/diagnostic.js'
+import { reasonOf } from '../base/reason.js'
 import { toJsonText } from '../view/json.js'
 import { renderStore } from '../view/store.js'
 import { formatBytes } from '../view/text.js'
@@ -11,7 +12,7 @@ const tryTo = (console: Console, folder: string, work: () => number): number => 
     console.out(`removed ${formatBytes(work())} from ${folder}\n`)
     return 0
   } catch (error) {
-    const problem = cacheLeft(folder, error instanceof Error ? error.message : String(error))
+    const problem = cacheLeft(folder, reasonOf(error))
     console.tell([problem])
     return exitCode([problem])
   }

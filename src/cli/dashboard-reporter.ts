@@ -1,6 +1,7 @@
 import { stopping } from '../base/catalogue/cli.js'
 import { dashboardLost } from '../base/catalogue/watch.js'
 import type { Diagnostic } from '../base/diagnostic.js'
+import { reasonOf } from '../base/reason.js'
 import type { RunEvent } from '../run/events.js'
 import { foldEvent, NO_PROGRESS, rateOf, type Progress } from '../view/progress.js'
 import { problemEvents, toBuildEvent } from '../view/json.js'
@@ -66,7 +67,7 @@ export const dashboardReporter = (console: Console, commandBegan: number): Repor
     screen = undefined
     if (phase === 'over') return
     phase = 'line'
-    console.tell([...held, dashboardLost(error instanceof Error ? error.message : String(error))])
+    console.tell([...held, dashboardLost(reasonOf(error))])
     held = []
   }
   const release = (): void => {

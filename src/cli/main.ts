@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { reasonOf } from '../base/reason.js'
 import { explainLimit } from '../run/limits.js'
 
 // ONNX Runtime would keep an identifier of this machine and events of every build in the user's cache, and send them;
@@ -12,7 +13,7 @@ const LIMIT_CODES = { retry: 75, run: 3 } as const
 
 /** Says why the program ended, with nothing but what is loaded where a limit is why. */
 const explain = async (error: unknown): Promise<number> => {
-  const limit = explainLimit(error instanceof Error ? error.message : String(error))
+  const limit = explainLimit(reasonOf(error))
   if (limit !== undefined) {
     // Other parts may fail for the same reason, which has been told.
     process.on('uncaughtException', () => undefined)

@@ -2,6 +2,7 @@ import { dirname, extname } from 'node:path'
 import { reportEndingHere, reportNotWritten } from '../base/catalogue/watch.js'
 import type { Place } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
+import { reasonOf } from '../base/reason.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { resolvePath } from '../base/resolve-path.js'
 import { findOperator } from '../operators/index.js'
@@ -253,7 +254,7 @@ export const reportingOn = (
         else reporter.problems(written.diagnostics.map((d) => reportNotWritten(wanted.path, d.message)))
       } catch (error) {
         // The build is done all the same.
-        reporter.problems([reportNotWritten(wanted.path, error instanceof Error ? error.message : String(error))])
+        reporter.problems([reportNotWritten(wanted.path, reasonOf(error))])
       }
     },
   }

@@ -8,6 +8,7 @@ import {
   speedOutOfRange,
 } from '../base/catalogue/watch.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
+import { reasonOf } from '../base/reason.js'
 import { openingProblem } from '../safetensors/open.js'
 import type { BuildEvent, TimedEvent } from '../view/dashboard/build-event.js'
 import { isLasting, renderEnding, toRunEvent } from '../view/dashboard/ending.js'
@@ -71,8 +72,7 @@ const screenDisplay = (console: Console, now: () => number, stop: () => void, ke
   let opening = false
   let left = false
   const early: TimedEvent[] = []
-  const lost = (error: unknown): void =>
-    console.tell([dashboardLost(error instanceof Error ? error.message : String(error))])
+  const lost = (error: unknown): void => console.tell([dashboardLost(reasonOf(error))])
   return {
     hear: (heard) => {
       if (screen === undefined) early.push(heard)

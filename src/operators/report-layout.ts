@@ -1,5 +1,5 @@
 import type { Architecture } from '../architectures/detect.js'
-import { greatest, least } from '../base/lists.js'
+import { greatest, groupBy, least } from '../base/lists.js'
 import type { Section } from './report-document.js'
 
 /** Kinds of layer, the particular before the general: a tensor is of the first of its architecture's groups here. */
@@ -40,17 +40,6 @@ export const layOut = (names: Iterable<string>, architecture: Architecture | und
     kinds: [...KINDS, OTHER].filter((kind) => kinds.has(kind)),
     places: Object.fromEntries(all.map(({ tensor, place }) => [tensor, place])),
   }
-}
-
-/** Tensors by some key of each, in the order in which the keys come up. */
-export const groupBy = <T>(items: Iterable<T>, keyOf: (item: T) => string): ReadonlyMap<string, readonly T[]> => {
-  const groups = new Map<string, T[]>()
-  for (const item of items) {
-    const group = groups.get(keyOf(item))
-    if (group === undefined) groups.set(keyOf(item), [item])
-    else group.push(item)
-  }
-  return groups
 }
 
 /** What a heat map of blocks × kinds of layer shows, beside its title. */

@@ -1,5 +1,5 @@
 import { shortDigest } from '../base/digest.js'
-import { greatest } from '../base/lists.js'
+import { greatest, groupBy } from '../base/lists.js'
 import { atOnce, type Sliced } from '../base/slices.js'
 import {
   argumentsOf,
@@ -112,16 +112,6 @@ const NOTHING: readonly never[] = []
  */
 const operandsOf = (e: Expression): readonly Expression[] =>
   (e.type === 'total' || e.type === 'quantile') && e.over !== undefined ? NOTHING : argumentsOf(e)
-
-const groupBy = <T>(all: readonly T[], keyOf: (x: T) => string): ReadonlyMap<string, readonly T[]> => {
-  const groups = new Map<string, T[]>()
-  for (const x of all) {
-    const group = groups.get(keyOf(x))
-    if (group === undefined) groups.set(keyOf(x), [x])
-    else group.push(x)
-  }
-  return groups
-}
 
 /** Makes fingerprints; `grouped` are all measures over several tensors that the graph has. */
 export const createFingerprints = (grouped: () => readonly Measure[], identify: Identify): Fingerprints => {

@@ -1,3 +1,4 @@
+import { isObject } from '../base/is-object.js'
 import type { Model } from '../safetensors/model.js'
 
 /** A weight that an output holds as it is stored in a file, or with new scales of the same layout. */
@@ -11,13 +12,11 @@ const KEY = '_quantization_metadata'
 
 type Plain = Readonly<Record<string, unknown>>
 
-const isPlain = (value: unknown): value is Plain => typeof value === 'object' && value !== null && !Array.isArray(value)
-
 const read = (text: string | undefined): Plain | undefined => {
   if (text === undefined) return undefined
   try {
     const value: unknown = JSON.parse(text)
-    return isPlain(value) && isPlain(value['layers']) ? value : undefined
+    return isObject(value) && isObject(value['layers']) ? value : undefined
   } catch {
     return undefined
   }

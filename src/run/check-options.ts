@@ -1,5 +1,6 @@
 import { argumentWrong, optionUnknown } from '../base/catalogue/options.js'
 import type { Diagnostic } from '../base/diagnostic.js'
+import { isObject } from '../base/is-object.js'
 import { failed, ok, type Result } from '../base/result.js'
 
 /** What one option may be; `expected` is a noun phrase. */
@@ -11,9 +12,6 @@ export interface Rule {
 /** A rule for every option there is. */
 export type Rules<T> = Readonly<Record<keyof T, Rule>>
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 const rule = (expected: string, fits: (value: unknown) => boolean): Rule => ({ expected, fits })
 
 /** Rules that more than one option has. */
@@ -22,12 +20,12 @@ export const text = rule('a string', (value) => typeof value === 'string' && val
 export const listener = rule('a function', (value) => typeof value === 'function')
 export const params = rule(
   'an object of strings, such as { keep: "0.5" }',
-  (value) => isRecord(value) && Object.values(value).every((v) => typeof v === 'string'),
+  (value) => isObject(value) && Object.values(value).every((v) => typeof v === 'string'),
 )
 export const signal = rule(
   'an AbortSignal',
   (value) =>
-    isRecord(value) && typeof value['aborted'] === 'boolean' && typeof value['addEventListener'] === 'function',
+    isObject(value) && typeof value['aborted'] === 'boolean' && typeof value['addEventListener'] === 'function',
 )
 
 /** A whole number within bounds. */
@@ -43,7 +41,7 @@ export const textLike = (expected: string, pattern: RegExp): Rule =>
 
 /** An object that one of the library's own functions makes, known by what it can do. */
 export const madeBy = (expected: string, methods: readonly string[]): Rule =>
-  rule(expected, (value) => isRecord(value) && methods.every((name) => value[name] !== undefined))
+  rule(expected, (value) => isObject(value) && methods.every((name) => value[name] !== undefined))
 
 /** An object with some keys and no others; those left out or undefined are as if not there. */
 export const objectOf = (
@@ -54,7 +52,7 @@ export const objectOf = (
   rule(
     expected,
     (value) =>
-      isRecord(value) &&
+      isObject(value) &&
       required.every((key) => value[key] !== undefined) &&
       Object.entries(value).every(([key, own]) => own === undefined || keys[key]?.fits(own) === true),
   )
@@ -92,7 +90,7 @@ export const checkArgument = (
  * undefined are as if not given.
  */
 export const checkOptions = <T extends object>(call: string, options: T, rules: Rules<Required<T>>): Result<T> => {
-  const whole = checkArgument(call, 'options', options, rule('an object', isRecord))
+  const whole = checkArgument(call, 'options', options, rule('an object', isObject))
   if (whole.length > 0) return failed(...whole)
   const given = Object.entries(options).filter(([, value]) => value !== undefined)
   const problems = given.flatMap(([name, value]) =>

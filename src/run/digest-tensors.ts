@@ -2,6 +2,7 @@ import type { Digest } from '../base/digest.js'
 import { ok, type Result } from '../base/result.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { createSchedule, type ScheduledWork } from './schedule.js'
+import { createStopFlag } from './stop-flag.js'
 import { runPool, recruit } from './worker-pool.js'
 import type { RunOptions } from './options.js'
 import { DEFAULT_CUTTING } from './work.js'
@@ -23,17 +24,14 @@ export const digestTensors = async (
     outcomes: new Map(),
   }
   const schedule = createSchedule(work)
-  const flag = new Int32Array(new SharedArrayBuffer(4))
-  const stop = (): void => void Atomics.store(flag, 0, 1)
-  if (signal?.aborted === true) stop()
-  signal?.addEventListener('abort', stop, { once: true })
+  const stop = createStopFlag(signal)
   const pool = recruit(
     workers,
     {
       engine: { device: 'cpu', programs: [], models: [], chunk: 0 },
       temporary: new Map(),
       cutting: cutting ?? DEFAULT_CUTTING,
-      stop: flag,
+      stop: stop.shared,
     },
     start,
   )
@@ -52,7 +50,7 @@ export const digestTensors = async (
         return undefined
       },
     },
-    stop,
-  ).finally(() => signal?.removeEventListener('abort', stop))
+    stop.set,
+  ).finally(stop.release)
   return done.type === 'failed' ? done : ok(({ file, name }) => schedule.ledger.digest(file, name))
 }

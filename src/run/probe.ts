@@ -1,3 +1,4 @@
+import { reasonOf } from '../base/reason.js'
 import { createGraph } from '../graph/graph.js'
 import { lowerFor } from '../graph/lower.js'
 import { encodeOnnx } from '../graph/onnx.js'
@@ -12,8 +13,6 @@ export interface RuntimeProbe {
   /** Why a small program does not compute what it should on the CPU; undefined where it does. */
   readonly problem: string | undefined
 }
-
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /**
  * Doubles three numbers in a session of its own: everything a build needs of ONNX Runtime. Loads it, so it costs some

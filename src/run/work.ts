@@ -20,6 +20,7 @@ import type { Oddities } from './oddities.js'
 import type { RunOptions } from './options.js'
 import type { Schedule } from './schedule.js'
 import { createStepClock } from './step-clock.js'
+import { createStopFlag } from './stop-flag.js'
 import { addTimes, PARTS, type Timings } from './stopwatch.js'
 import { isSettled } from '../store/files.js'
 import { bytesFor } from '../tensor/dtype.js'
@@ -57,10 +58,7 @@ export interface RunContext {
 export const work = async (plan: Plan, options: RunOptions, place: RunContext): Promise<Result<void>> => {
   if (plan.jobs.length + plan.undigested.length === 0) return ok(undefined)
   const { schedule, listener, progress, files } = place
-  const flag = new Int32Array(new SharedArrayBuffer(4))
-  const stop = (): void => void Atomics.store(flag, 0, 1)
-  if (options.signal?.aborted === true) stop()
-  options.signal?.addEventListener('abort', stop, { once: true })
+  const stop = createStopFlag(options.signal)
   const { encodeOnnx } = await import('../graph/onnx.js')
   const tables = decodingTables()
   const programs = plan.programs.map((p) => lowerFor(providerOf(options.device), p))
@@ -80,7 +78,7 @@ export const work = async (plan: Plan, options: RunOptions, place: RunContext): 
     },
     temporary,
     cutting,
-    stop: flag,
+    stop: stop.shared,
   }
   const pool = recruit(options.workers, start, options.start)
   if (pool.type === 'failed') return pool
@@ -127,8 +125,8 @@ export const work = async (plan: Plan, options: RunOptions, place: RunContext): 
         return undefined
       },
     },
-    stop,
-  ).finally(() => options.signal?.removeEventListener('abort', stop))
+    stop.set,
+  ).finally(stop.release)
 }
 
 /** What there is to do for each tensor of the outputs. */

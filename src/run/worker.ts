@@ -3,6 +3,7 @@ import type { Diagnostic } from '../base/diagnostic.js'
 import { loadKernels } from '../kernels/kernels.js'
 import { createEngine, type EngineOptions } from './devices/engine.js'
 import { createExecutor, type Executor, type Cutting } from './execute.js'
+import { isStopRequested } from './stop-flag.js'
 import type { UnitOrder, UnitResult } from './unit.js'
 
 /**
@@ -14,7 +15,7 @@ export interface WorkerStart {
   /** Where outputs are written until they are whole, by final path. */
   readonly temporary: ReadonlyMap<string, string>
   readonly cutting: Cutting
-  /** Element 0 becomes 1 when the build is to stop. */
+  /** The memory of the flag that is set when the build is to stop. */
   readonly stop: Int32Array
 }
 
@@ -45,7 +46,7 @@ const serve = (port: MessagePort, { engine, temporary, cutting, stop }: WorkerSt
     engine: createEngine(engine),
     temporary,
     cutting,
-    stopping: () => Atomics.load(stop, 0) === 1,
+    stopping: () => isStopRequested(stop),
   })
   // One task at a time, in order: a session must never be entered twice.
   let last: Promise<void> = Promise.resolve()

@@ -3,6 +3,7 @@ import { lockInvalid, lockUnreadable } from '../base/catalogue/store.js'
 import { canonicalJson } from '../base/canonical.js'
 import { blake3, toDigest, type Digest } from '../base/digest.js'
 import { escapeJson } from '../base/excerpt.js'
+import { reasonOf } from '../base/reason.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { firstViolation } from '../document/validate.js'
 import { readRegular } from '../safetensors/regular-file.js'
@@ -151,7 +152,7 @@ export const readLock = async (path: string): Promise<Result<Lock | undefined>> 
   try {
     value = JSON.parse(text)
   } catch (error) {
-    return failed(lockInvalid(path, error instanceof Error ? error.message : String(error)))
+    return failed(lockInvalid(path, reasonOf(error)))
   }
   const wrong = firstViolation(value, lockSchema)
   return wrong === undefined ? ok(value as Lock) : failed(lockInvalid(path, wrong))

@@ -2,6 +2,7 @@ import { loadKernels } from '#src/kernels/kernels.js'
 import type { WorkerHandle } from '#src/run/worker-pool.js'
 import { createEngine } from '#src/run/devices/engine.js'
 import { createExecutor } from '#src/run/execute.js'
+import { isStopRequested } from '#src/run/stop-flag.js'
 import type { WorkerStart } from '#src/run/worker.js'
 import { workerHandleOf } from '../support/worker-handle.js'
 
@@ -16,6 +17,6 @@ export const deviceHand = ({ engine, temporary, cutting, stop }: WorkerStart): W
       engine: createEngine(engine),
       temporary,
       cutting,
-      stopping: () => Atomics.load(stop, 0) === 1,
+      stopping: () => isStopRequested(stop),
     }),
   )

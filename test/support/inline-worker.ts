@@ -3,6 +3,7 @@ import type { WorkerHandle } from '#src/run/worker-pool.js'
 import { createExecutor } from '#src/run/execute.js'
 import { createEngine } from '#src/run/devices/engine.js'
 import { createSession, type Session } from '#src/run/sessions.js'
+import { isStopRequested } from '#src/run/stop-flag.js'
 import type { WorkerStart } from '#src/run/worker.js'
 import { workerHandleOf } from './worker-handle.js'
 
@@ -30,7 +31,7 @@ export const inlineWorker = (start: WorkerStart): WorkerHandle => {
       engine: createEngine(start.engine, open),
       temporary: start.temporary,
       cutting: start.cutting,
-      stopping: () => Atomics.load(start.stop, 0) === 1,
+      stopping: () => isStopRequested(start.stop),
     }),
   )
 }

@@ -1,6 +1,7 @@
 import { badConfigValue, unsupportedSetting } from '../../base/catalogue/adapter-config.js'
 import { quoteName } from '../../base/catalogue/file-entry.js'
 import type { Place } from '../../base/diagnostic.js'
+import { isObject } from '../../base/is-object.js'
 import { failed, ok, type Result } from '../../base/result.js'
 
 /** What PEFT's config says of the meaning of an adapter's tensors. */
@@ -24,19 +25,14 @@ export interface ConfigSource {
   readonly at: Place
 }
 
-type Plain = Readonly<Record<string, unknown>>
 type Check = readonly [expected: string, test: (value: unknown) => boolean]
-
-/** True for what JSON calls an object. */
-export const isPlain = (value: unknown): value is Plain =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const isRank = (value: unknown): boolean => typeof value === 'number' && Number.isInteger(value) && value > 0
 const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every((x) => typeof x === 'string')
 const mapOf =
   (test: (value: unknown) => boolean) =>
   (value: unknown): boolean =>
-    isPlain(value) && Object.values(value).every(test)
+    isObject(value) && Object.values(value).every(test)
 const oneOf =
   (...words: readonly unknown[]) =>
   (value: unknown): boolean =>
@@ -64,12 +60,12 @@ const CHECKS: Readonly<Record<string, Check>> = {
   fan_in_fan_out: BOOLEAN,
   lora_bias: BOOLEAN,
   use_qalora: BOOLEAN,
-  use_bdlora: ['nothing, or settings', (value) => typeof value === 'boolean' || isPlain(value)],
+  use_bdlora: ['nothing, or settings', (value) => typeof value === 'boolean' || isObject(value)],
   target_parameters: TEXTS,
   layer_replication: ['a list of ranges', Array.isArray],
   trainable_token_indices: ['a list or a map of tokens', (value) => typeof value === 'object'],
   alora_invocation_tokens: ['a list of tokens', Array.isArray],
-  arrow_config: ['settings', isPlain],
+  arrow_config: ['settings', isObject],
 }
 
 const REQUIRED: readonly string[] = ['r', 'lora_alpha']
@@ -106,7 +102,7 @@ const isGiven = (value: unknown): boolean =>
  * name.
  */
 export const readPeftConfig = (raw: unknown, { file, adapter, at }: ConfigSource): Result<PeftConfig> => {
-  if (!isPlain(raw)) return failed(badConfigValue(at, file, adapter, undefined, raw, 'a map of settings'))
+  if (!isObject(raw)) return failed(badConfigValue(at, file, adapter, undefined, raw, 'a map of settings'))
   const type = raw['peft_type'] ?? 'LORA'
   if (typeof type === 'string' && type !== 'LORA')
     return failed(unsupportedSetting(at, file, adapter, `an adapter of type ${quoteName(type)}`, 'peft_type'))

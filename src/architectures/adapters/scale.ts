@@ -1,12 +1,14 @@
 import { alphaTwice, headerConfigNotJson } from '../../base/catalogue/adapter-config.js'
 import { alphaNotScalar, badAlpha, badRank, configMissing } from '../../base/catalogue/adapters.js'
 import type { Place } from '../../base/diagnostic.js'
+import { isObject } from '../../base/is-object.js'
+import { reasonOf } from '../../base/reason.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import { decode } from '../../kernels/convert.js'
 import type { AdapterFile } from '../../safetensors/adapter-file.js'
 import { sizeOf, type TensorInfo } from '../../tensor/info.js'
 import type { AdapterModule } from './modules.js'
-import { isPlain, readPeftConfig, type PeftConfig } from './peft-config.js'
+import { readPeftConfig, type PeftConfig } from './peft-config.js'
 
 /** Finds alpha / rank, the number that the factors of a module are multiplied with. */
 export type ScaleOf = (module: AdapterModule, rank: number) => Result<number>
@@ -44,9 +46,9 @@ const readHeader = ({ file, label, at }: ScaleSource): Result<Readonly<Record<st
   if (text === undefined) return ok({})
   try {
     const value: unknown = JSON.parse(text)
-    return isPlain(value) ? ok(value) : failed(headerConfigNotJson(at, label, 'it is another value'))
+    return isObject(value) ? ok(value) : failed(headerConfigNotJson(at, label, 'it is another value'))
   } catch (error) {
-    return failed(headerConfigNotJson(at, label, error instanceof Error ? error.message : String(error)))
+    return failed(headerConfigNotJson(at, label, reasonOf(error)))
   }
 }
 

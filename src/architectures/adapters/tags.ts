@@ -1,4 +1,5 @@
 import { badTags } from '../../base/catalogue/adapters.js'
+import { isObject } from '../../base/is-object.js'
 import { ok, type Result } from '../../base/result.js'
 
 /** A tag of the pictures that an adapter was trained on, and how many of them had it. */
@@ -8,7 +9,6 @@ export interface Tag {
 }
 
 type Plain = Readonly<Record<string, unknown>>
-const isPlain = (value: unknown): value is Plain => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const parse = (text: string): unknown => {
   try {
@@ -28,7 +28,7 @@ export const readTags = (metadata: ReadonlyMap<string, string>, path: string): R
   if (text === undefined) return ok([])
   const folders = parse(text)
   if (folders instanceof Error) return ok([], [badTags(path, folders.message)])
-  if (!isPlain(folders) || !Object.values(folders).every(isPlain))
+  if (!isObject(folders) || !Object.values(folders).every(isObject))
     return ok([], [badTags(path, 'it is no map of folders to tags')])
   const counts = new Map<string, number>()
   for (const [tag, count] of Object.values(folders as Readonly<Record<string, Plain>>).flatMap((tags) =>

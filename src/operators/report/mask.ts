@@ -1,9 +1,10 @@
+import { groupBy } from '../../base/lists.js'
 import { ok } from '../../base/result.js'
 import { sizeOf } from '../../tensor/info.js'
 import { masksOf } from '../call-arguments.js'
 import { mask as maskInput } from '../params.js'
 import { count, plainLabel, share, type Row, type Section } from '../report-document.js'
-import { blockMap, blockOf, groupBy, layOut, shapeText, type Layout } from '../report-layout.js'
+import { blockMap, blockOf, layOut, shapeText, type Layout } from '../report-layout.js'
 import { defineReport } from '../report-operator.js'
 
 type Sized = { readonly name: string; readonly shape: readonly number[]; readonly size: number }

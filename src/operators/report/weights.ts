@@ -1,10 +1,10 @@
-import { greatest, least } from '../../base/lists.js'
+import { greatest, groupBy, least } from '../../base/lists.js'
 import { ok } from '../../base/result.js'
 import { labelOf } from '../call-arguments.js'
 import { likeInput, likeOf, numbersOf } from '../layer-numbers.js'
 import { perLayer } from '../params.js'
 import { columnsOf, count, figure, plainLabel, words, type ReportDocument, type Section } from '../report-document.js'
-import { blockMap, blockOf, groupBy, layOut, type Layout } from '../report-layout.js'
+import { blockMap, blockOf, layOut, type Layout } from '../report-layout.js'
 import { defineReport } from '../report-operator.js'
 
 interface Layer {

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import type * as Koffi from 'koffi'
+import { reasonOf } from '../../base/reason.js'
 
 type Library = ReturnType<typeof Koffi.load>
 
@@ -7,8 +8,6 @@ type Library = ReturnType<typeof Koffi.load>
 export type Loading =
   | { readonly type: 'loaded'; readonly library: Library }
   | { readonly type: 'failed'; readonly reason: string }
-
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 let koffi: typeof Koffi | undefined
 

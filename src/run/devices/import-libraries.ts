@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path'
 import * as problems from '../../base/catalogue/cuda.js'
 import { notARegularFile } from '../../base/catalogue/special-files.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
+import { reasonOf } from '../../base/reason.js'
 import { errorCode, ioProblem } from '../../safetensors/io-problem.js'
 import { makeFolder } from '../../safetensors/make-folder.js'
 import { specialKind } from '../../safetensors/regular-file.js'
@@ -50,8 +51,6 @@ const PARTS = GROUPS.flatMap((group) => group.parts)
 const ARCHIVE = /\.(whl|zip|nupkg|tgz|tar|tar\.gz)$/
 /** Folders deeper than this are not looked into. */
 const DEEPEST = 12
-
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** Names of folders that hold unfinished work. */
 export const STAGING = '.taking-'

@@ -13,6 +13,7 @@ import { access, constants, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as problems from '../../base/catalogue/cuda.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
+import { reasonOf } from '../../base/reason.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import { ioProblem } from '../../safetensors/io-problem.js'
 import { makeFolder } from '../../safetensors/make-folder.js'
@@ -44,8 +45,6 @@ export interface CudaInstalled {
   /** The folder beside whose library the provider lies now; undefined where there is no provider to put there. */
   readonly linked: string | undefined
 }
-
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** The provider in a folder, sound and of the right version. */
 const holdsProvider = (folder: string, needed: string): boolean => {

@@ -1,9 +1,9 @@
 import { cudaUnusable, cudaWrongNumbers } from '../../base/catalogue/cuda.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
+import { reasonOf } from '../../base/reason.js'
 import { openCuda, type CudaPlaces } from './cuda.js'
 
-const firstLine = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).split('\n')[0]!.slice(0, 300)
+const firstLine = (error: unknown): string => reasonOf(error).split('\n')[0]!.slice(0, 300)
 
 /**
  * Runs a small program on a CUDA device and compares its bits with the processor's: a provider that computes wrong must

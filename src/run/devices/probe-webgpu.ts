@@ -1,12 +1,13 @@
 import { vulkanMissing } from '../../base/catalogue/cuda.js'
+import { reasonOf } from '../../base/reason.js'
 import { loadLibrary, whyNoCalls } from './ffi.js'
 
 /** What WebGPU's provider does its work with on Linux. */
 const VULKAN = 'libvulkan.so.1'
 
 /** What ONNX Runtime says, without the place in its source that says so. */
-const reasonOf = (error: unknown): string => {
-  const line = (error instanceof Error ? error.message : String(error)).split('\n')[0]!
+const shortReason = (error: unknown): string => {
+  const line = reasonOf(error).split('\n')[0]!
   return (/(?: was false\.|Status Message:) (.*)$/.exec(line)?.[1] ?? line).slice(0, 300)
 }
 
@@ -22,6 +23,6 @@ export const probeWebgpu = async (): Promise<string | undefined> => {
     const { compareWithProcessor } = await import('./trial.js')
     return await compareWithProcessor('webgpu')
   } catch (error) {
-    return reasonOf(error)
+    return shortReason(error)
   }
 }

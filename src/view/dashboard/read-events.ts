@@ -1,3 +1,4 @@
+import { isObject } from '../../base/is-object.js'
 import { JSON_VERSION } from '../json.js'
 import type { BuildEvent, TimedEvent } from './build-event.js'
 
@@ -69,9 +70,6 @@ const SHAPES: Readonly<Record<BuildEvent['type'], Shape>> = {
 }
 
 const MOST_WORKERS = 1024
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const hasShape = (value: Readonly<Record<string, unknown>>, shape: Shape): boolean =>
   Object.entries(shape).every(([key, kind]) => {

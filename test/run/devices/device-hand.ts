@@ -3,6 +3,7 @@ import type { WorkerHandle } from '#src/run/worker-pool.js'
 import { createEngine, type Engine } from '#src/run/devices/engine.js'
 import { createExecutor } from '#src/run/execute.js'
 import { createSession, type Session } from '#src/run/sessions.js'
+import { isStopRequested } from '#src/run/stop-flag.js'
 import type { WorkerStart } from '#src/run/worker.js'
 import { workerHandleOf } from '../../support/worker-handle.js'
 
@@ -27,7 +28,7 @@ export const deviceHand = (
       engine,
       temporary: start.temporary,
       cutting: start.cutting,
-      stopping: () => Atomics.load(start.stop, 0) === 1,
+      stopping: () => isStopRequested(start.stop),
     }),
     ended,
   )
