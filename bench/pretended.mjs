@@ -38,7 +38,7 @@ const DIGEST = new Uint8Array(32).fill(1)
 
 const resultOf = (unit) => ({
   id: unit.id,
-  found: unit.takes.map(find),
+  found: unit.type === 'compute' ? unit.takes.map(find) : [],
   readDigests: unit.reads.map((r) => (r.digest ? DIGEST : undefined)),
   writeDigests: unit.writes.map(() => DIGEST),
   bytesRead: 0,

@@ -1,10 +1,11 @@
 import type { Digest } from '../base/digest.js'
 import { ok, type Result } from '../base/result.js'
 import type { TensorInfo } from '../tensor/info.js'
-import { createSchedule, type ScheduledWork } from './schedule.js'
+import { createSchedule } from './schedule.js'
 import { createStopFlag } from './stop-flag.js'
 import { runPool, recruit } from './worker-pool.js'
 import type { RunOptions } from './options.js'
+import type { ScheduledWork } from './unit-orders.js'
 import { DEFAULT_CUTTING } from './work.js'
 
 /** Hears how many bytes have been read. */

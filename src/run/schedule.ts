@@ -1,39 +1,16 @@
-import { SEGMENT } from '../base/digest.js'
-import {
-  countOf,
-  ownerOf,
-  rankOf,
-  type BlockScales,
-  type Cells,
-  type Measure,
-  type Peaks,
-  type Scalar,
-  type Tally,
-} from '../graph/expression.js'
+import type { Measure, Scalar, Tally } from '../graph/expression.js'
 import { groupKey, type Pass } from '../graph/passes.js'
 import { createScalars } from '../graph/scalar.js'
-import { deriveKey } from '../kernels/key.js'
-import { toMagnitude } from '../kernels/selection.js'
 import { subjectOf } from '../plan/fingerprint.js'
-import type { Job, Plan, Target } from '../plan/plan.js'
+import type { Job } from '../plan/plan.js'
 import type { StoredOutcome } from '../store/outcomes.js'
-import { blockRange } from '../tensor/block-grid.js'
 import { sizeOf } from '../tensor/info.js'
-import { isWhole, viewKey, viewLabel, wholeOf, type View } from '../tensor/view.js'
+import { viewLabel } from '../tensor/view.js'
 import { createLedger, segmentsOf, type Ledger } from './digest-ledger.js'
-import { createMeasures, limitOf, INFINITY, type Search } from './measures.js'
+import { createMeasures, type Search } from './measures.js'
 import { emptyTally } from './histograms.js'
-import { rangesOf } from './read-ranges.js'
-import type {
-  GeneratedInputOrder,
-  Found,
-  ReadOrder,
-  TakeOrder,
-  ScalarInputOrder,
-  UnitOrder,
-  UnitResult,
-  WriteOrder,
-} from './unit.js'
+import { countsNear, createUnitOrders, type ScheduledWork } from './unit-orders.js'
+import type { Found, UnitOrder, UnitResult } from './unit.js'
 
 /**
  * Hands out units in an order that respects what depends on what, and takes in their results. Knows no threads and no
@@ -56,9 +33,6 @@ export interface Schedule {
   /** What measures came to, those that were known beforehand aside. */
   outcomes(): ReadonlyMap<Measure, StoredOutcome>
 }
-
-/** The part of a plan that is work. */
-export type ScheduledWork = Pick<Plan, 'jobs' | 'programs' | 'undigested' | 'digestOf' | 'outcomes'>
 
 /** Phases of type `digest` count the tensors that are read for their digests alone, not jobs. */
 interface Phase {
@@ -89,20 +63,11 @@ const nothing = (m: Measure): number => {
 }
 
 /**
- * Segments up to which low bits are counted in advance: what is counted in vain has to be kept until the bin is known.
- */
-const MOST_NEAR = 64
-
-/** The non-negative float32 whose bits these are; those of the next number above it are one more. */
-const fromBits = (bits: number): number => toMagnitude(bits >>> 15, bits & 0x7fff)
-
-/**
  * Prepares the units of a plan. `keeping` are the paths of the files for masks that are kept, in the order of the plan;
  * without them none is.
  */
 export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] = []): Schedule => {
   const measures = createMeasures(plan.outcomes)
-  const programs = new Map(plan.programs.map((p, i) => [p.key, i] as const))
   const ledger = createLedger()
   const issued = new Map<number, Issued>()
   const searches: Search[] = []
@@ -116,7 +81,6 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
   let looked = 0
   let nextJob = 0
   let nextDigest = 0
-  let nextId = 0
   let open = 0
 
   plan.jobs.forEach((job, index) => {
@@ -145,12 +109,11 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
   }
   /** The measures of a pass whose first segment tells the others where to look. */
   const probesOf = ({ job }: Phase, { takes }: Pass): readonly Measure[] => {
-    const segments = segmentsOf(plan.jobs[job]!.size)
-    return segments === 1 || segments > MOST_NEAR
+    const { size } = plan.jobs[job]!
+    return segmentsOf(size) === 1
       ? []
-      : takes.filter((t) => t.stage === 'high' && isAlone(t.measure)).map((t) => t.measure)
+      : takes.filter((t) => t.stage === 'high' && countsNear(t.measure, size)).map((t) => t.measure)
   }
-  const isAlone = (m: Measure): boolean => m.over === undefined
   const hasNothingToDo = (phase: Phase): boolean => {
     const takes = passOf(phase)?.takes ?? []
     return takes.length > 0 && takes.every((t) => t.stage === 'low' && measures.lowDone(t.measure))
@@ -183,161 +146,11 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
 
   const elementsOf = ({ job, type }: Phase): number =>
     type === 'digest' ? sizeOf(plan.undigested[job]!.shape) : plan.jobs[job]!.size
-  const read = (view: View, size: number, segment: number): ReadOrder => {
-    const { file, name, packed } = view.tensor
-    const digest =
-      isWhole(view) && plan.digestOf(view.tensor) === undefined && ledger.ask(file, name, segmentsOf(size), segment)
-    return { ...rangesOf(view), tensor: name, digest, ...(packed === true ? { packed } : {}) }
-  }
-  const write = (t: Target, port: number, reads: readonly View[] = []): WriteOrder => {
-    const { value } = t
-    const source = value.type === 'read' ? reads.findIndex((r) => viewKey(r) === viewKey(value.view)) : -1
-    return {
-      path: t.path,
-      begin: t.begin,
-      dtype: t.dtype,
-      tensor: t.tensor,
-      step: t.step,
-      allowNonFinite: t.allowNonFinite,
-      port,
-      ...(source < 0 ? {} : { source }),
-    }
-  }
-
-  /**
-   * What becomes of a root: a target is written, and so are the bits of a mask that is kept, if there is a file for
-   * them.
-   */
-  const writeRoot = (
-    { targets, kept, step }: Job,
-    root: number,
-    port: number,
-    reads: readonly View[],
-  ): WriteOrder[] => {
-    const target = targets[root]
-    if (target !== undefined) return [write(target, port, reads)]
-    const { file, tensor, begin } = kept[root - targets.length]!
-    const path = keeping[file]
-    return path === undefined
-      ? []
-      : [{ path, begin, dtype: 'BOOL', tensor, step, allowNonFinite: true, port, packed: true }]
-  }
-
   const valueOf = createScalars((m) => {
     const outcome = measures.outcome(m as Measure)
     return outcome?.type === 'number' ? outcome.value : nothing(m as Measure)
   })
-  const uniform = (pass: Pass, index: number, job: number): ScalarInputOrder => {
-    const u = pass.uniforms[index]!
-    if (u.kind === 'scalar') return { value: valueOf(u) }
-    const outcome = measures.outcome(u)
-    if (outcome?.type !== 'top') throw new Error('a pass began before its threshold was known')
-    const [at, after] = [fromBits(outcome.bits), fromBits(outcome.bits + 1)]
-    if (outcome.bits >= INFINITY) return { value: NaN }
-    const limit = limitOf(outcome.cut, ownerOf(u.over) ?? plan.jobs[job]!.tensor)
-    return limit === Infinity
-      ? { value: at }
-      : limit === 0
-        ? { value: after }
-        : { value: at, cut: { at: limit, after } }
-  }
-  const cellOrder = (cells: Cells): Cells<number> =>
-    cells.by === 'place' ? cells : { ...cells, low: valueOf(cells.low), high: valueOf(cells.high) }
-  const nearOf = (measure: Measure, job: number): (TakeOrder & { stage: 'high' })['near'] => {
-    const { size } = plan.jobs[job]!
-    if (!isAlone(measure) || segmentsOf(size) > MOST_NEAR) return undefined
-    const guess = measures.guess(measure)
-    if (guess !== undefined) return { bin: guess }
-    return {
-      share:
-        (measure.type === 'top'
-          ? size - countOf(measure.density, size)
-          : measure.type === 'quantile'
-            ? rankOf(measure.q, size)
-            : 0) / size,
-    }
-  }
-  const take = (pass: Pass, job: number, search: Search | undefined): TakeOrder[] =>
-    pass.takes.map(({ measure, stage, ports }) => {
-      if (stage === 'low') return { stage, ports, bin: measures.bin(measure)! }
-      if (stage === 'high') return { stage, ports, near: nearOf(measure, job) }
-      if (stage === 'locate') return { stage, ports, bits: search!.bits, nth: search!.nth }
-      if (stage === 'tally') return { stage, ports, cells: cellOrder((measure as Tally).cells) }
-      if (stage === 'peaks') return { stage, ports, grid: (measure as Peaks).grid }
-      return { stage, ports }
-    })
-  const scaleOrder = ({ from, grid }: BlockScales, start: number, end: number): GeneratedInputOrder => {
-    if (!('kind' in from)) return { type: 'block-scale', grid, from }
-    const outcome = measures.outcome(from)
-    if (outcome?.type !== 'factors') throw new Error('a pass began before its scales were known')
-    const range = blockRange(grid, start, end)
-    return { type: 'block-scale', grid, from: { factors: outcome.values.slice(range.first, range.end) } }
-  }
-  const drawOrders = (pass: Pass, start: number, end: number): GeneratedInputOrder[] =>
-    pass.draws.map((d) => {
-      if (d.type === 'constant' || d.type === 'position') return d
-      if (d.type === 'product') return { type: d.type, ...d.product }
-      if (d.type === 'block-scale') return scaleOrder(d.scales, start, end)
-      const { k0, k1 } = deriveKey(d.stream)
-      return d.type === 'bernoulli' ? { type: d.type, k0, k1, p: d.p } : { type: d.type, k0, k1 }
-    })
-
-  const range = (size: number, segment: number) => ({
-    start: segment * SEGMENT,
-    end: Math.min(size, (segment + 1) * SEGMENT),
-  })
-  const passUnit = (job: number, pass: Pass, segment: number, search?: Search): UnitOrder => {
-    const planned = plan.jobs[job]!
-    const elements = range(planned.size, segment)
-    return {
-      id: nextId++,
-      program: programs.get(pass.program.key)!,
-      ...elements,
-      reads: pass.reads.map((view) => read(view, planned.size, segment)),
-      draws: drawOrders(pass, elements.start, elements.end),
-      uniforms: pass.uniforms.map((_, i) => uniform(pass, i, job)),
-      needsLength: pass.needsLength,
-      takes: take(pass, job, search),
-      writes: pass.writes.flatMap(({ root, port }) => writeRoot(planned, root, port, pass.reads)),
-    }
-  }
-  const plainUnit = (
-    size: number,
-    segment: number,
-    reads: readonly ReadOrder[],
-    writes: readonly WriteOrder[],
-  ): UnitOrder => ({
-    id: nextId++,
-    program: undefined,
-    ...range(size, segment),
-    reads,
-    draws: [],
-    uniforms: [],
-    needsLength: false,
-    takes: [],
-    writes,
-  })
-  const copyUnit = (job: number, copy: number, segment: number): UnitOrder => {
-    const { size, copies } = plan.jobs[job]!
-    const { from, to, expect } = copies[copy]!
-    if (from === undefined) {
-      ledger.ask(to.path, to.tensor, segmentsOf(size), segment)
-      return plainUnit(
-        size,
-        segment,
-        [{ path: to.path, begin: to.begin, dtype: to.dtype, tensor: to.tensor, digest: true, unfinished: true }],
-        [],
-      )
-    }
-    const source =
-      expect === undefined ? read(from, size, segment) : { ...rangesOf(from), tensor: from.tensor.name, digest: false }
-    return plainUnit(size, segment, [source], [write(to, -1)])
-  }
-  const digestUnit = (index: number, segment: number): UnitOrder => {
-    const info = plan.undigested[index]!
-    const size = sizeOf(info.shape)
-    return plainUnit(size, segment, [read(wholeOf(info), size, segment)], [])
-  }
+  const { passUnit, copyUnit, digestUnit } = createUnitOrders(plan, measures, ledger, valueOf, keeping)
   const issue = (order: UnitOrder, rest: Omit<Issued, 'order'>): UnitOrder => {
     issued.set(order.id, { ...rest, order })
     open += 1

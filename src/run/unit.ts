@@ -31,7 +31,11 @@ export interface WriteOrder extends FileSlice {
   readonly tensor: string
   readonly step: string
   readonly allowNonFinite: boolean
-  /** The program output that holds the elements; a copy has none. */
+}
+
+/** An output of a program. */
+export interface ComputedWrite extends WriteOrder {
+  /** The program output that holds the elements. */
   readonly port: number
   /** The read of the unit whose numbers these are, in another dtype at most; undefined for what is computed. */
   readonly source?: number
@@ -80,26 +84,42 @@ export interface ScalarInputOrder {
   readonly cut?: { readonly at: number; readonly after: number }
 }
 
-/**
- * One segment of one pass, complete in itself: what a worker needs to do it. Elements are counted from the tensor's
- * start.
- */
-export interface UnitOrder {
+/** The segment of a tensor that a unit does. Elements are counted from the tensor's start. */
+export interface Segment {
   readonly id: number
-  /**
-   * Index of the program; undefined copies the first read to the write byte for byte, or only digests it where there is
-   * no write.
-   */
-  readonly program: number | undefined
   readonly start: number
   readonly end: number
+}
+
+/** Runs a program over one segment of a pass. */
+export interface ComputeOrder extends Segment {
+  readonly type: 'compute'
+  /** Index of the program. */
+  readonly program: number
   readonly reads: readonly ReadOrder[]
   readonly draws: readonly GeneratedInputOrder[]
   readonly uniforms: readonly ScalarInputOrder[]
   readonly needsLength: boolean
   readonly takes: readonly TakeOrder[]
-  readonly writes: readonly WriteOrder[]
+  readonly writes: readonly ComputedWrite[]
 }
+
+/** Copies a segment byte for byte. */
+export interface CopyOrder extends Segment {
+  readonly type: 'copy'
+  readonly reads: readonly [ReadOrder]
+  readonly writes: readonly [WriteOrder]
+}
+
+/** Reads a segment for its digest alone. */
+export interface DigestOrder extends Segment {
+  readonly type: 'digest'
+  readonly reads: readonly [ReadOrder]
+  readonly writes: readonly []
+}
+
+/** What a worker does at a time: an order that is complete in itself. */
+export type UnitOrder = ComputeOrder | CopyOrder | DigestOrder
 
 /**
  * Magnitudes counted by their high bits and, in three bins from `base` on, by their low bits too; sparse pairs (bin,
@@ -137,3 +157,6 @@ export interface UnitResult {
   /** Wall time it took its worker. */
   readonly spent: Timings
 }
+
+/** A result before its time is known. */
+export type UntimedResult = Omit<UnitResult, 'spent'>

@@ -2,9 +2,10 @@ import { parentPort, type MessagePort } from 'node:worker_threads'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { loadKernels } from '../kernels/kernels.js'
 import { createEngine, type EngineOptions } from './devices/engine.js'
-import { createExecutor, type Executor, type Cutting } from './execute.js'
+import { createExecutor, type Executor } from './execute.js'
 import { isStopRequested } from './stop-flag.js'
 import type { UnitOrder, UnitResult } from './unit.js'
+import type { Cutting } from './workspace.js'
 
 /**
  * A worker thread's first message: what it will work with, or undefined when there is no work. Until then it loads what

@@ -4,7 +4,7 @@ import { SEGMENT, tensorDigest } from '#src/base/digest.js'
 import { createGraph } from '#src/graph/graph.js'
 import { toPairs } from '#src/kernels/selection.js'
 import { createSchedule, type Schedule } from '#src/run/schedule.js'
-import type { Found, TakeOrder, UnitOrder, UnitResult } from '#src/run/unit.js'
+import type { Found, ScalarInputOrder, TakeOrder, UnitOrder, UnitResult } from '#src/run/unit.js'
 import { planOf, type Outline, type Paper } from '../plan/support.js'
 
 const paper = (step: object, outline: Outline): Paper => ({
@@ -20,6 +20,9 @@ const drain = (schedule: Schedule): UnitOrder[] => {
   for (let unit = schedule.next(); unit !== undefined; unit = schedule.next()) units.push(unit)
   return units
 }
+
+const takesOf = (unit: UnitOrder): readonly TakeOrder[] => (unit.type === 'compute' ? unit.takes : [])
+const uniformsOf = (unit: UnitOrder): readonly ScalarInputOrder[] => (unit.type === 'compute' ? unit.uniforms : [])
 
 const bits = (x: number): number => new Uint32Array(Float32Array.of(Math.abs(x)).buffer)[0]!
 const count = (bins: readonly number[]): Uint32Array<ArrayBuffer> => {
@@ -46,7 +49,7 @@ const findIn =
 
 const resultOf = (unit: UnitOrder, find: (take: TakeOrder) => Found = () => 0): UnitResult => ({
   id: unit.id,
-  found: unit.takes.map(find),
+  found: takesOf(unit).map(find),
   readDigests: unit.reads.map((r) => (r.digest ? new Uint8Array(32).fill(1) : undefined)),
   writeDigests: unit.writes.map(() => new Uint8Array(32).fill(2)),
   bytesRead: 0,
@@ -60,7 +63,7 @@ describe('a pass', () => {
       planOf(paper({ op: 'merge.blend', a: 'a', b: 'b', method: 'slerp' }, { w: ['F32', [3, SEGMENT]] })),
     )
     const sums = drain(schedule)
-    expect(sums.map((u) => [u.start, u.end, u.takes.map((t) => t.stage)])).toEqual(
+    expect(sums.map((u) => [u.start, u.end, takesOf(u).map((t) => t.stage)])).toEqual(
       [0, 1, 2].map((i) => [i * SEGMENT, (i + 1) * SEGMENT, ['dot', 'dot', 'dot']]),
     )
     for (const unit of sums.slice(1)) expect(schedule.finish(resultOf(unit, () => 1))).toBeUndefined()
@@ -70,7 +73,7 @@ describe('a pass', () => {
     const writes = drain(schedule)
     expect(writes.map((u) => u.writes.length)).toEqual([1, 1, 1])
     // Both models have norm √3 and the dot product 3: they point the same way.
-    expect(writes.every((u) => u.uniforms.every(({ value }) => Number.isFinite(value)))).toBe(true)
+    expect(writes.every((u) => uniformsOf(u).every(({ value }) => Number.isFinite(value)))).toBe(true)
     writes.forEach((u) => schedule.finish(resultOf(u)))
     expect(schedule.finished).toBe(true)
   })
@@ -78,9 +81,9 @@ describe('a pass', () => {
   test('that looks for low bits is told where to look', () => {
     const schedule = createSchedule(planOf(paper(TIES, ONE)))
     const [high] = drain(schedule)
-    expect(high!.takes.map((t) => t.stage)).toEqual(['high'])
+    expect(takesOf(high!).map((t) => t.stage)).toEqual(['high'])
     schedule.finish(resultOf(high!, findIn([1, 2, 3, 4])))
-    expect(drain(schedule).map((u) => u.takes)).toEqual([[{ stage: 'low', ports: [0], bin: bits(3) >>> 15 }]])
+    expect(drain(schedule).map(takesOf)).toEqual([[{ stage: 'low', ports: [0], bin: bits(3) >>> 15 }]])
   })
 })
 
@@ -110,7 +113,11 @@ describe('a trim', () => {
     const stages: string[] = []
     let last: UnitOrder | undefined
     for (let unit = schedule.next(); unit !== undefined; unit = schedule.next()) {
-      stages.push(unit.takes.map((t) => t.stage).join() || 'write')
+      stages.push(
+        takesOf(unit)
+          .map((t) => t.stage)
+          .join() || 'write',
+      )
       schedule.finish(resultOf(unit, findIn(magnitudes)))
       last = unit
     }
@@ -121,13 +128,13 @@ describe('a trim', () => {
   test('needs no search where no equal magnitudes are cut', () => {
     const { stages, last } = stagesOf([1, 4, 3, 2])
     expect(stages).toEqual(['high', 'low', 'write'])
-    expect(last.uniforms).toContainEqual({ value: 3 })
+    expect(uniformsOf(last)).toContainEqual({ value: 3 })
   })
 
   test('searches for the element where equal magnitudes are cut, and asks for more beyond it', () => {
     const { stages, last } = stagesOf([3, 4, 3, 3])
     expect(stages).toEqual(['high', 'low', 'locate', 'write'])
-    const cut = last.uniforms.find((u) => u.cut !== undefined)!
+    const cut = uniformsOf(last).find((u) => u.cut !== undefined)!
     expect(cut.value).toBe(3)
     expect(cut.cut!.at).toBe(1)
     expect(cut.cut!.after).toBeGreaterThan(3)
@@ -198,11 +205,11 @@ describe('digests', () => {
     const [unit, ...more] = drain(schedule)
     expect(more).toEqual([])
     expect(unit).toMatchObject({
-      program: undefined,
+      type: 'copy',
       start: 0,
       end: 4,
       reads: [{ digest: true }],
-      writes: [{ path: '/recipes/out.safetensors', port: -1 }],
+      writes: [{ path: '/recipes/out.safetensors' }],
     })
     schedule.finish(resultOf(unit!))
     expect(schedule.ledger.digest('/recipes/out.safetensors', 'w')).toBe(tensorDigest([new Uint8Array(32).fill(2)]))

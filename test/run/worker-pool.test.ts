@@ -39,8 +39,9 @@ const puppet = () => {
 }
 
 const unit = (id: number, elements = 1 << 20): UnitOrder => ({
+  type: 'compute',
   id,
-  program: undefined,
+  program: 0,
   start: 0,
   end: elements,
   reads: [],

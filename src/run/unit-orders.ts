@@ -1,0 +1,213 @@
+import { SEGMENT } from '../base/digest.js'
+import {
+  countOf,
+  ownerOf,
+  rankOf,
+  type BlockScales,
+  type Cells,
+  type Measure,
+  type Peaks,
+  type Scalar,
+  type Tally,
+} from '../graph/expression.js'
+import type { Pass } from '../graph/passes.js'
+import { deriveKey } from '../kernels/key.js'
+import { toMagnitude } from '../kernels/selection.js'
+import type { Job, Plan, Target } from '../plan/plan.js'
+import { blockRange } from '../tensor/block-grid.js'
+import { sizeOf } from '../tensor/info.js'
+import { isWhole, viewKey, wholeOf, type View } from '../tensor/view.js'
+import { segmentsOf, type Ledger } from './digest-ledger.js'
+import { limitOf, INFINITY, type Measures, type Search } from './measures.js'
+import { rangesOf } from './read-ranges.js'
+import type {
+  ComputedWrite,
+  ComputeOrder,
+  CopyOrder,
+  DigestOrder,
+  GeneratedInputOrder,
+  ReadOrder,
+  ScalarInputOrder,
+  Segment,
+  TakeOrder,
+  WriteOrder,
+} from './unit.js'
+
+/** The part of a plan that is work. */
+export type ScheduledWork = Pick<Plan, 'jobs' | 'programs' | 'undigested' | 'digestOf' | 'outcomes'>
+
+/** Writes the orders of a plan's units, each as soon as all that it depends on is known. */
+export interface UnitOrders {
+  /** A segment of a pass of a job, which is told where to `search` if it is to tell equal magnitudes apart. */
+  passUnit(job: number, pass: Pass, segment: number, search?: Search): ComputeOrder
+  /** A segment of a copy of a job; a digest where the bytes are in their place and only have to be checked. */
+  copyUnit(job: number, copy: number, segment: number): CopyOrder | DigestOrder
+  /** A segment of a tensor that is read for its digest alone. */
+  digestUnit(index: number, segment: number): DigestOrder
+}
+
+/**
+ * Segments up to which low bits are counted in advance: what is counted in vain has to be kept until the bin is known.
+ */
+const MOST_NEAR = 64
+
+/** True where the low bits of a measure over so many elements are counted in advance. */
+export const countsNear = (measure: Measure, size: number): boolean =>
+  measure.over === undefined && segmentsOf(size) <= MOST_NEAR
+
+/** The non-negative float32 whose bits these are; those of the next number above it are one more. */
+const fromBits = (bits: number): number => toMagnitude(bits >>> 15, bits & 0x7fff)
+
+/**
+ * Orders for a plan, given what its measures have come to so far; `keeping` are the paths of the files for masks that
+ * are kept.
+ */
+export const createUnitOrders = (
+  plan: ScheduledWork,
+  measures: Measures,
+  ledger: Ledger,
+  valueOf: (scalar: Scalar) => number,
+  keeping: readonly string[],
+): UnitOrders => {
+  const programs = new Map(plan.programs.map((p, i) => [p.key, i] as const))
+  let nextId = 0
+
+  const read = (view: View, size: number, segment: number): ReadOrder => {
+    const { file, name, packed } = view.tensor
+    const digest =
+      isWhole(view) && plan.digestOf(view.tensor) === undefined && ledger.ask(file, name, segmentsOf(size), segment)
+    return { ...rangesOf(view), tensor: name, digest, ...(packed === true ? { packed } : {}) }
+  }
+  const write = (t: Target): WriteOrder => ({
+    path: t.path,
+    begin: t.begin,
+    dtype: t.dtype,
+    tensor: t.tensor,
+    step: t.step,
+    allowNonFinite: t.allowNonFinite,
+  })
+  const writeTarget = (t: Target, port: number, reads: readonly View[]): ComputedWrite => {
+    const { value } = t
+    const source = value.type === 'read' ? reads.findIndex((r) => viewKey(r) === viewKey(value.view)) : -1
+    return { ...write(t), port, ...(source < 0 ? {} : { source }) }
+  }
+
+  /**
+   * What becomes of a root: a target is written, and so are the bits of a mask that is kept, if there is a file for
+   * them.
+   */
+  const writeRoot = (
+    { targets, kept, step }: Job,
+    root: number,
+    port: number,
+    reads: readonly View[],
+  ): ComputedWrite[] => {
+    const target = targets[root]
+    if (target !== undefined) return [writeTarget(target, port, reads)]
+    const { file, tensor, begin } = kept[root - targets.length]!
+    const path = keeping[file]
+    return path === undefined
+      ? []
+      : [{ path, begin, dtype: 'BOOL', tensor, step, allowNonFinite: true, port, packed: true }]
+  }
+
+  const uniform = (pass: Pass, index: number, job: number): ScalarInputOrder => {
+    const u = pass.uniforms[index]!
+    if (u.kind === 'scalar') return { value: valueOf(u) }
+    const outcome = measures.outcome(u)
+    if (outcome?.type !== 'top') throw new Error('a pass began before its threshold was known')
+    const [at, after] = [fromBits(outcome.bits), fromBits(outcome.bits + 1)]
+    if (outcome.bits >= INFINITY) return { value: NaN }
+    const limit = limitOf(outcome.cut, ownerOf(u.over) ?? plan.jobs[job]!.tensor)
+    return limit === Infinity
+      ? { value: at }
+      : limit === 0
+        ? { value: after }
+        : { value: at, cut: { at: limit, after } }
+  }
+  const cellOrder = (cells: Cells): Cells<number> =>
+    cells.by === 'place' ? cells : { ...cells, low: valueOf(cells.low), high: valueOf(cells.high) }
+  const nearOf = (measure: Measure, job: number): (TakeOrder & { stage: 'high' })['near'] => {
+    const { size } = plan.jobs[job]!
+    if (!countsNear(measure, size)) return undefined
+    const guess = measures.guess(measure)
+    if (guess !== undefined) return { bin: guess }
+    return {
+      share:
+        (measure.type === 'top'
+          ? size - countOf(measure.density, size)
+          : measure.type === 'quantile'
+            ? rankOf(measure.q, size)
+            : 0) / size,
+    }
+  }
+  const take = (pass: Pass, job: number, search: Search | undefined): TakeOrder[] =>
+    pass.takes.map(({ measure, stage, ports }) => {
+      if (stage === 'low') return { stage, ports, bin: measures.bin(measure)! }
+      if (stage === 'high') return { stage, ports, near: nearOf(measure, job) }
+      if (stage === 'locate') return { stage, ports, bits: search!.bits, nth: search!.nth }
+      if (stage === 'tally') return { stage, ports, cells: cellOrder((measure as Tally).cells) }
+      if (stage === 'peaks') return { stage, ports, grid: (measure as Peaks).grid }
+      return { stage, ports }
+    })
+  const scaleOrder = ({ from, grid }: BlockScales, start: number, end: number): GeneratedInputOrder => {
+    if (!('kind' in from)) return { type: 'block-scale', grid, from }
+    const outcome = measures.outcome(from)
+    if (outcome?.type !== 'factors') throw new Error('a pass began before its scales were known')
+    const range = blockRange(grid, start, end)
+    return { type: 'block-scale', grid, from: { factors: outcome.values.slice(range.first, range.end) } }
+  }
+  const drawOrders = (pass: Pass, start: number, end: number): GeneratedInputOrder[] =>
+    pass.draws.map((d) => {
+      if (d.type === 'constant' || d.type === 'position') return d
+      if (d.type === 'product') return { type: d.type, ...d.product }
+      if (d.type === 'block-scale') return scaleOrder(d.scales, start, end)
+      const { k0, k1 } = deriveKey(d.stream)
+      return d.type === 'bernoulli' ? { type: d.type, k0, k1, p: d.p } : { type: d.type, k0, k1 }
+    })
+
+  const segmentOf = (size: number, segment: number): Segment => ({
+    id: nextId++,
+    start: segment * SEGMENT,
+    end: Math.min(size, (segment + 1) * SEGMENT),
+  })
+  const passUnit = (job: number, pass: Pass, segment: number, search?: Search): ComputeOrder => {
+    const planned = plan.jobs[job]!
+    const elements = segmentOf(planned.size, segment)
+    return {
+      type: 'compute',
+      ...elements,
+      program: programs.get(pass.program.key)!,
+      reads: pass.reads.map((view) => read(view, planned.size, segment)),
+      draws: drawOrders(pass, elements.start, elements.end),
+      uniforms: pass.uniforms.map((_, i) => uniform(pass, i, job)),
+      needsLength: pass.needsLength,
+      takes: take(pass, job, search),
+      writes: pass.writes.flatMap(({ root, port }) => writeRoot(planned, root, port, pass.reads)),
+    }
+  }
+  const copyUnit = (job: number, copy: number, segment: number): CopyOrder | DigestOrder => {
+    const { size, copies } = plan.jobs[job]!
+    const { from, to, expect } = copies[copy]!
+    if (from === undefined) {
+      ledger.ask(to.path, to.tensor, segmentsOf(size), segment)
+      const { path, begin, dtype, tensor } = to
+      const own: ReadOrder = { path, begin, dtype, tensor, digest: true, unfinished: true }
+      return { type: 'digest', ...segmentOf(size, segment), reads: [own], writes: [] }
+    }
+    const source =
+      expect === undefined ? read(from, size, segment) : { ...rangesOf(from), tensor: from.tensor.name, digest: false }
+    return { type: 'copy', ...segmentOf(size, segment), reads: [source], writes: [write(to)] }
+  }
+  const digestUnit = (index: number, segment: number): DigestOrder => {
+    const info = plan.undigested[index]!
+    const size = sizeOf(info.shape)
+    return {
+      type: 'digest',
+      ...segmentOf(size, segment),
+      reads: [read(wholeOf(info), size, segment)],
+      writes: [],
+    }
+  }
+  return { passUnit, copyUnit, digestUnit }
+}
