@@ -149,7 +149,7 @@ const isFlat = (root: Expression, bitsOf: BitsOf): boolean => {
     enter: (e) => {
       if (!flat || e.kind === 'scalar' || seen.has(e.id)) return false
       seen.add(e.id)
-      flat = e.type !== 'top' && !isFed(e, bitsOf)
+      flat = !isFed(e, bitsOf)
       return flat
     },
   })
@@ -419,6 +419,25 @@ const write = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Program => {
     ...uniforms.map((name): Port => ({ name, type: 'f32', rank: 0 })),
     ...(needsLength ? [{ name: 'n', type: 'i64', rank: 1 } as const] : []),
   ]
-  const program = { inputs, outputs, instructions }
+  const program = { inputs, outputs, instructions: turnChoices(instructions, outputs) }
   return { key: JSON.stringify(program), ...program }
+}
+
+/**
+ * Turns each choice by `Not m` into one by `m`, where nothing but choices uses the `Not`. ONNX Runtime does so by
+ * itself, and which side is chosen first decides about -0: here everyone who runs a program sees it.
+ */
+const turnChoices = (instructions: readonly Instruction[], outputs: readonly Port[]): readonly Instruction[] => {
+  const negated = new Map(instructions.filter((i) => i.op === 'Not').map((i) => [i.output, i.inputs[0]!]))
+  for (const { op, inputs } of instructions)
+    for (const name of op === 'Where' ? inputs.slice(1) : inputs) negated.delete(name)
+  for (const { name } of outputs) negated.delete(name)
+  if (negated.size === 0) return instructions
+  return instructions
+    .filter(({ output }) => !negated.has(output))
+    .map((instruction) => {
+      const [mask, yes, no] = instruction.inputs
+      const turned = instruction.op === 'Where' ? negated.get(mask!) : undefined
+      return turned === undefined ? instruction : { ...instruction, inputs: [turned, no!, yes!] }
+    })
 }

@@ -48,11 +48,20 @@ export type WasmExports = {
 // TypeScript describes WebAssembly only along with a browser's globals, which this program does not have.
 type WebAssembly = {
   readonly Module: new (bytes: Uint8Array) => object
-  readonly Instance: new (module: object) => { readonly exports: WasmExports }
+  readonly Instance: new (module: object, imports?: object) => { readonly exports: unknown }
+  readonly Memory: new (limits: { readonly initial: number }) => WasmMemory
 }
+const { Module, Instance, Memory } = (globalThis as unknown as { readonly WebAssembly: WebAssembly }).WebAssembly
 
 /** Compiles and starts the module, without waiting: it is small and imports nothing. */
-export const instantiate = (bytes: Uint8Array): WasmExports => {
-  const { Module, Instance } = (globalThis as unknown as { readonly WebAssembly: WebAssembly }).WebAssembly
-  return new Instance(new Module(bytes)).exports
-}
+export const instantiate = (bytes: Uint8Array): WasmExports => new Instance(new Module(bytes)).exports as WasmExports
+
+/** The function of a compiled program: computes elements 0 to n of what lies where the arguments at `args` say. */
+export type RunProgram = (n: number, args: number) => void
+
+/** Compiles and starts the module of a program, which works in a memory that others use too. */
+export const instantiateIn = (memory: WasmMemory, bytes: Uint8Array): RunProgram =>
+  (new Instance(new Module(bytes), { host: { memory } }).exports as { readonly run: RunProgram }).run
+
+/** A memory of its own, empty. */
+export const createWasmMemory = (): WasmMemory => new Memory({ initial: 0 })
