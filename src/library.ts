@@ -143,6 +143,7 @@ export const build = async (path: string, options: BuildOptions = {}): Promise<R
   const checked = checkOptions<BuildOptions>('build', options, {
     attest: text,
     device: textLike('"auto", "cpu", "webgpu" or "cuda:0"', /^(auto|cpu|webgpu|cuda:\d{1,3})$/),
+    engine: textLike('"compiled" or "onnx"', /^(compiled|onnx)$/),
     force: flag,
     frozen: flag,
     listener,

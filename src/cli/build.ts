@@ -15,7 +15,7 @@ import { renderReport } from '../view/report/render.js'
 import { renderSummary, renderWatching } from '../view/summary.js'
 import type { Console } from './console.js'
 import { cudaPlaces } from './cuda-places.js'
-import { readDevice, readSet, readWorkers } from './options.js'
+import { readDevice, readEngine, readSet, readWorkers } from './options.js'
 import { eitherOf, rebuildOnChange, type WatchedBuild } from './rebuild.js'
 import type { Reporter } from './reporter.js'
 import { reportingOn } from './run-report.js'
@@ -28,6 +28,7 @@ export interface BuildFlags {
   readonly set: readonly string[]
   readonly out?: string
   readonly device: string
+  readonly engine?: string
   readonly workers?: string
   readonly frozen?: boolean
   readonly force?: boolean
@@ -214,14 +215,21 @@ export const buildOnce = async (
     reporter.ended(done.code)
     return done
   }
-  const [set, workers, device] = [
+  const [set, workers, device, engine] = [
     readSet(flags.set),
     readWorkers(flags.workers, defaultWorkers),
     readDevice(flags.device),
+    readEngine(flags.engine),
   ]
   const place = reporting.place
-  if (set.type === 'failed' || workers.type === 'failed' || device.type === 'failed' || place.type === 'failed') {
-    const diagnostics = [set, workers, device, place].flatMap((r) => r.diagnostics)
+  if (
+    set.type === 'failed' ||
+    workers.type === 'failed' ||
+    device.type === 'failed' ||
+    engine.type === 'failed' ||
+    place.type === 'failed'
+  ) {
+    const diagnostics = [set, workers, device, engine, place].flatMap((r) => r.diagnostics)
     reporter.problems(diagnostics)
     return end({ code: exitCode(diagnostics), files: [], stale: false })
   }
@@ -229,6 +237,7 @@ export const buildOnce = async (
     set: set.value,
     workers: workers.value,
     device: device.value,
+    engine: engine.value,
     store: userStore(),
     places: cudaPlaces(),
     reporting: flags.report !== undefined,

@@ -1,6 +1,7 @@
-import { deviceUnknown, setMalformed, workersOutOfRange } from '../base/catalogue/cli.js'
+import { deviceUnknown, engineUnknown, setMalformed, workersOutOfRange } from '../base/catalogue/cli.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { DeviceRequest } from '../run/devices/choose.js'
+import type { ProcessorEngine } from '../run/options.js'
 
 const MOST_WORKERS = 64
 
@@ -27,3 +28,7 @@ export const readDevice = (text: string): Result<DeviceRequest> => {
     ? ok(`cuda:${Number(index ?? 0)}` as const)
     : failed(deviceUnknown(text))
 }
+
+/** Reads `--engine`. */
+export const readEngine = (text: string | undefined): Result<ProcessorEngine> =>
+  text === undefined || text === 'compiled' || text === 'onnx' ? ok(text ?? 'compiled') : failed(engineUnknown(text))

@@ -3,7 +3,9 @@ import type { FloatDtype } from '../tensor/dtype.js'
 import type { RandomKey } from './key.js'
 import { createMemory, type KernelMemory } from './memory.js'
 import { NORMAL_TABLE } from './normal-table.js'
-import { instantiate, type WasmExports } from './wasm-module.js'
+import { instantiate, instantiateIn, type RunProgram, type WasmExports } from './wasm-module.js'
+
+export type { RunProgram }
 
 /** Elements that one partial sum covers; ranges that are summed start at multiples of it. */
 export const SUM_BLOCK = 4096
@@ -76,6 +78,8 @@ export type Kernels = KernelMemory & {
   readonly encodeF8E4M3: (x: number, n: number, out: number) => void
   /** f32 to F8_E5M2 codes, like `encode`: what is too large becomes infinity. */
   readonly encodeF8E5M2: (x: number, n: number, out: number) => void
+  /** Compiles the module of a program, which works in this memory. */
+  readonly link: (bytes: Uint8Array) => RunProgram
 }
 
 /** A fresh instance with its own memory: one per thread. Throws where the build has made no kernels.wasm. */
@@ -105,6 +109,7 @@ export const loadKernels = (): Kernels => {
     decodeF8E5M2: wasm.decodeF8E5M2,
     encodeF8E4M3: wasm.encodeF8E4M3,
     encodeF8E5M2: wasm.encodeF8E5M2,
+    link: (bytes) => instantiateIn(wasm.memory, bytes),
   }
 }
 

@@ -11,8 +11,7 @@ import { createMaskBits } from './mask-bits.js'
 import { countsUp, holdsPositions, type Oddity } from './oddities.js'
 import { readRanges } from './read-ranges.js'
 import { decodeAt, encodeAt } from './host-codecs.js'
-import { feed, PORT_TYPES, type Numbers } from './sessions.js'
-import type { Tensor } from 'onnxruntime-node'
+import { PORT_TYPES } from './port-types.js'
 import { createAccumulator, partialResult, isCounted, needsSecondLook, accumulate } from './reductions.js'
 import type { Stopwatch } from './stopwatch.js'
 import type { ComputedWrite, ComputeOrder, ReadOrder, ScalarInputOrder, UntimedResult } from './unit.js'
@@ -27,10 +26,6 @@ export const createComputeUnit = (workspace: Workspace): ComputeUnit => {
   const { kernels, engine, cutting, open, reserve, reserveShared, bytesAt } = workspace
   const maskBits = createMaskBits(kernels, cutting.block, open)
   const generated = createGeneratedInputs(workspace)
-  const numbersAt = (port: Port, offset: number, from: number, length: number): Numbers => {
-    const { array } = PORT_TYPES[port.type]
-    return kernels.view(array as never, offset + from * array.BYTES_PER_ELEMENT, length) as Numbers
-  }
 
   /**
    * Reads one block of an input to where the program takes it from, decoded where the device cannot; gives the bytes
@@ -60,10 +55,6 @@ export const createComputeUnit = (workspace: Workspace): ComputeUnit => {
     const { block } = cutting
     const readPorts = program.inputs.slice(0, unit.reads.length)
     const drawPorts = program.inputs.slice(unit.reads.length, unit.reads.length + unit.draws.length)
-    const uniformPorts = program.inputs.slice(
-      unit.reads.length + unit.draws.length,
-      unit.reads.length + unit.draws.length + unit.uniforms.length,
-    )
 
     const inputs = readPorts.map((p, i) => reserveShared(`in${i}`, p, block))
     const draws = drawPorts.map((p, i) => reserveShared(`draw${i}`, p, cutting.chunk))
@@ -121,23 +112,15 @@ export const createComputeUnit = (workspace: Workspace): ComputeUnit => {
         // A chunk ends also wherever a threshold changes.
         const end = Math.min(from + n, start + engine.chunk, cuts.find((cut) => cut > start) ?? Infinity)
         const length = end - start
-        const feeds: Record<string, Tensor> = {}
-        readPorts.forEach((p, i) => {
-          feeds[p.name] = feed(p, numbersAt(p, inputs[i]!, start - from, length))
-        })
-        drawPorts.forEach((p, i) => {
-          generated.fill(i, unit.draws[i]!, draws[i]!, start, length)
-          feeds[p.name] = feed(p, numbersAt(p, draws[i]!, 0, length))
-        })
-        uniformPorts.forEach((p, i) => {
-          feeds[p.name] = feed(p, Float32Array.of(valueAt(unit.uniforms[i]!, start)))
-        })
-        if (unit.needsLength) feeds['n'] = feed({ name: 'n', type: 'i64', rank: 1 }, BigInt64Array.of(BigInt(length)))
-        const results = Object.fromEntries(
-          program.outputs.map((p, i) => [p.name, feed(p, numbersAt(p, staged[i]!, start - from, length))]),
-        )
+        drawPorts.forEach((_, i) => void generated.fill(i, unit.draws[i]!, draws[i]!, start, length))
+        const frame = {
+          inputs: [...inputs.map((offset, i) => offset + bytesPer(readPorts[i]!) * (start - from)), ...draws],
+          scalars: unit.uniforms.map((u) => valueAt(u, start)),
+          outputs: staged.map((offset, i) => offset + bytesPer(program.outputs[i]!) * (start - from)),
+          length,
+        }
         watch.lap('draw')
-        const ran = await engine.run(unit.program, feeds, results)
+        const ran = await engine.run(unit.program, frame)
         watch.lap('run')
         if (ran === 'again') continue
         if (ran !== 'done') return failed(ran)
@@ -194,6 +177,8 @@ export const createComputeUnit = (workspace: Workspace): ComputeUnit => {
 /** True where the program hands out float32 and something else is written. */
 const isEncoded = (w: ComputedWrite, { outputs }: Program): boolean =>
   w.packed !== true && outputs[w.port]!.type !== 'bool' && outputs[w.port]!.type !== STORED[w.dtype]
+
+const bytesPer = (port: Port): number => PORT_TYPES[port.type].array.BYTES_PER_ELEMENT
 
 const valueAt = (u: ScalarInputOrder, element: number): number =>
   u.cut !== undefined && element >= u.cut.at ? u.cut.after : u.value

@@ -29,7 +29,7 @@ export const digestTensors = async (
   const pool = recruit(
     workers,
     {
-      engine: { device: 'cpu', programs: [], models: [], chunk: 0 },
+      engine: { type: 'compiled', programs: [], chunk: 0 },
       temporary: new Map(),
       cutting: cutting ?? DEFAULT_CUTTING,
       stop: stop.shared,

@@ -10,6 +10,9 @@ import type { RenderReport } from './reports.js'
 import type { Timings } from './stopwatch.js'
 import type { WorkerStart } from './worker.js'
 
+/** What computes on the processor: programs compiled to WebAssembly, or ONNX Runtime. */
+export type ProcessorEngine = 'compiled' | 'onnx'
+
 /** How to run a plan. None of it changes a byte of the outputs. */
 export interface RunOptions {
   /** At least 1. */
@@ -20,6 +23,8 @@ export interface RunOptions {
   readonly runtime?: string
   /** Why this device, in words, for listeners. */
   readonly deviceReason?: string
+  /** What computes on the processor; ONNX Runtime gives the same bits. Compiled programs unless given. */
+  readonly engine?: ProcessorEngine
   readonly cutting?: Cutting
   readonly listener?: Listener
   /** Stops the build at the next chunk. */

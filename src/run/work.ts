@@ -12,6 +12,7 @@ import type { MaskFile } from '../store/masks.js'
 import { runPool, recruit } from './worker-pool.js'
 import type { Listener, PlannedTensor } from './events.js'
 import type { Cutting } from './workspace.js'
+import type { EngineOptions } from './devices/create-engine.js'
 import { isInexact, providerOf } from './devices/device.js'
 import type { Journal } from './journal.js'
 import { identifyByFile } from './gather-prior-state.js'
@@ -32,6 +33,9 @@ import type { WorkerStart } from './worker.js'
  * read.
  */
 export const DEFAULT_CUTTING: Cutting = { chunk: 1 << 15, block: 1 << 17 }
+
+/** Elements that a compiled program computes at a time: what it is fed and what is counted stay in the first cache. */
+const COMPILED_CHUNK = 1 << 12
 
 /** Bytes moved so far. */
 export interface UnitProgress {
@@ -59,23 +63,13 @@ export const work = async (plan: Plan, options: RunOptions, place: RunContext): 
   if (plan.jobs.length + plan.undigested.length === 0) return ok(undefined)
   const { schedule, listener, progress, files } = place
   const stop = createStopFlag(options.signal)
-  const { encodeOnnx } = await import('../graph/onnx.js')
-  const tables = decodingTables()
-  const programs = plan.programs.map((p) => lowerFor(providerOf(options.device), p))
-  const models = programs.map((p) => encodeOnnx(p, tables))
   const cutting = options.cutting ?? DEFAULT_CUTTING
   const temporary = new Map([
     ...files.map((f) => [f.finalPath, f.temporaryPath] as const),
     ...place.masks.map((m) => [m.path, m.temporary] as const),
   ])
   const start: WorkerStart = {
-    engine: {
-      device: options.device,
-      programs,
-      models,
-      chunk: cutting.chunk,
-      ...(options.runtime === undefined ? {} : { runtime: options.runtime }),
-    },
+    engine: await engineOptions(plan, options, cutting.chunk),
     temporary,
     cutting,
     stop: stop.shared,
@@ -127,6 +121,21 @@ export const work = async (plan: Plan, options: RunOptions, place: RunContext): 
     },
     stop.set,
   ).finally(stop.release)
+}
+
+/** What workers run the plan's programs with: compiled ones on the processor, unless ONNX Runtime is asked for. */
+const engineOptions = async (
+  { programs }: Plan,
+  { device, engine, runtime }: RunOptions,
+  chunk: number,
+): Promise<EngineOptions> => {
+  if (device === 'cpu' && engine !== 'onnx')
+    return { type: 'compiled', programs, chunk: Math.min(chunk, COMPILED_CHUNK) }
+  const { encodeOnnx } = await import('../graph/onnx.js')
+  const tables = decodingTables()
+  const lowered = programs.map((p) => lowerFor(providerOf(device), p))
+  const models = lowered.map((p) => encodeOnnx(p, tables))
+  return { type: 'onnx', device, programs: lowered, models, chunk, ...(runtime === undefined ? {} : { runtime }) }
 }
 
 /** What there is to do for each tensor of the outputs. */

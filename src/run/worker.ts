@@ -1,7 +1,7 @@
 import { parentPort, type MessagePort } from 'node:worker_threads'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { loadKernels } from '../kernels/kernels.js'
-import { createEngine, type EngineOptions } from './devices/engine.js'
+import { createEngine, type EngineOptions } from './devices/create-engine.js'
 import { createExecutor, type Executor } from './execute.js'
 import { isStopRequested } from './stop-flag.js'
 import type { UnitOrder, UnitResult } from './unit.js'
@@ -42,19 +42,15 @@ export const workOff = async (executor: Executor, units: readonly UnitOrder[]): 
 }
 
 const serve = (port: MessagePort, { engine, temporary, cutting, stop }: WorkerStart): void => {
-  const executor = createExecutor({
-    kernels,
-    engine: createEngine(engine),
-    temporary,
-    cutting,
-    stopping: () => isStopRequested(stop),
-  })
+  const executor = createEngine(engine, kernels).then((made) =>
+    createExecutor({ kernels, engine: made, temporary, cutting, stopping: () => isStopRequested(stop) }),
+  )
   // One task at a time, in order: a session must never be entered twice.
-  let last: Promise<void> = Promise.resolve()
+  let last: Promise<unknown> = executor
   port.on('message', (task: WorkerTask) => {
     last = last.then(async () => {
-      if (task !== undefined) return port.postMessage(await workOff(executor, task))
-      await executor.close()
+      if (task !== undefined) return port.postMessage(await workOff(await executor, task))
+      await (await executor).close()
       port.close()
     })
   })

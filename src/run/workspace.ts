@@ -1,9 +1,10 @@
 import { closeSync, openSync } from 'node:fs'
 import type { Port } from '../graph/program.js'
+import { TURN } from '../graph/wasm-program.js'
 import type { Kernels } from '../kernels/kernels.js'
 import { READ_ONLY } from '../safetensors/regular-file.js'
 import type { Engine } from './devices/engine.js'
-import { PORT_TYPES } from './sessions.js'
+import { PORT_TYPES } from './port-types.js'
 
 /** How a worker cuts its work. Neither number changes a byte of the result. */
 export interface Cutting {
@@ -28,7 +29,10 @@ export interface ExecutorContext {
 export interface Workspace extends ExecutorContext {
   /** Opens an input to read, or by its final path an unfinished output to read and write. Throws what the system says. */
   open(path: string, flags: 'r' | 'r+'): number
-  /** Memory for one purpose, always of the same size; views taken before are stale when it is new. */
+  /**
+   * Memory for one purpose, always of the same size, and as much more as compiled programs go beyond their last element;
+   * views taken before are stale when it is new.
+   */
   reserve(purpose: string, bytes: number): number
   /**
    * Memory for a block that goes to the device or comes from there; pinned, it has pages of its own and no more of them
@@ -52,7 +56,7 @@ export const createWorkspace = (context: ExecutorContext): Workspace => {
   const slots = new Map<string, number>()
 
   const reserve = (purpose: string, bytes: number): number => {
-    const offset = slots.get(purpose) ?? kernels.alloc(bytes)
+    const offset = slots.get(purpose) ?? kernels.alloc(bytes + WIDEST * TURN)
     slots.set(purpose, offset)
     return offset
   }

@@ -1,4 +1,5 @@
-import { feed, PORT_TYPES } from '#src/run/sessions.js'
+import { PORT_TYPES } from '#src/run/port-types.js'
+import { feed } from '#src/run/sessions.js'
 import type { Port, Program } from '#src/graph/program.js'
 import type { Tensor } from 'onnxruntime-node'
 

@@ -5,8 +5,9 @@ import { encodeOnnx } from '#src/graph/onnx.js'
 import { cutPasses } from '#src/graph/passes.js'
 import type { Program } from '#src/graph/program.js'
 import { decodingTables } from '#src/kernels/convert.js'
-import { createEngine, LEAST_CHUNK } from '#src/run/devices/engine.js'
-import { feedsOf, resultsOf } from './feeds.js'
+import { loadKernels } from '#src/kernels/kernels.js'
+import { LEAST_CHUNK, type Frame } from '#src/run/devices/engine.js'
+import { createOnnxEngine } from '#src/run/devices/onnx-engine.js'
 import { cudaMissing, loadStubs } from './real-provider.js'
 import { mostTaken, recordStub, type StubEvent } from './stub-log.js'
 
@@ -22,13 +23,27 @@ const program = ((): Program => {
   return lowerFor('cuda', cutPasses([{ value, dtype: 'F16' }]).passes[0]!.program)
 })()
 
+const kernels = loadKernels()
 const engineOf = () =>
-  createEngine({ device: 'cuda:0', programs: [program], models: [encodeOnnx(program, decodingTables())], chunk: CHUNK })
+  createOnnxEngine(
+    {
+      type: 'onnx',
+      device: 'cuda:0',
+      programs: [program],
+      models: [encodeOnnx(program, decodingTables())],
+      chunk: CHUNK,
+    },
+    kernels,
+  )
+const ELEMENT_SIZED = program.inputs.filter((p) => p.rank === 1 && p.name !== 'n').map(() => kernels.alloc(8 * CHUNK))
+const SCALARS = program.inputs.filter((p) => p.rank === 0).map(() => 0)
+const RESULTS = program.outputs.map(() => kernels.alloc(8 * CHUNK))
+const frameOf = (length: number): Frame => ({ inputs: ELEMENT_SIZED, scalars: SCALARS, outputs: RESULTS, length })
 
 /** Runs a chunk, and smaller ones for as long as the engine asks for them. */
 const runDown = async (engine: ReturnType<typeof engineOf>) => {
   for (;;) {
-    const answer = await engine.run(0, feedsOf(program, engine.chunk), resultsOf(program, engine.chunk))
+    const answer = await engine.run(0, frameOf(engine.chunk))
     if (answer !== 'again') return answer
   }
 }

@@ -3,9 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Mask, Tensor } from '#src/graph/expression.js'
 import { createGraph, type Graph } from '#src/graph/graph.js'
-import { lowerFor } from '#src/graph/lower.js'
-import { encodeOnnx } from '#src/graph/onnx.js'
-import { decode, decodingTables } from '#src/kernels/convert.js'
+import { decode } from '#src/kernels/convert.js'
 import { makeJobs, passesOf, plainCopy } from '#src/plan/jobs.js'
 import { createMasks } from '#src/plan/masks.js'
 import { ioFailed } from '#src/base/catalogue/safetensors.js'
@@ -69,12 +67,10 @@ const compute = (
         keep: () => ({ kept: [], files: [] }),
       }),
     )
-    const programs = [...new Map(jobs.flatMap(passesOf).map((p) => [p.program.key, p.program] as const)).values()].map(
-      (p) => lowerFor('cpu', p),
-    )
+    const programs = [...new Map(jobs.flatMap(passesOf).map((p) => [p.program.key, p.program] as const)).values()]
     const schedule = createSchedule({ jobs, programs, undigested: [], digestOf: () => undefined, outcomes: new Map() })
     const hand = inlineWorker({
-      engine: { device: 'cpu', programs, models: programs.map((p) => encodeOnnx(p, decodingTables())), chunk: 1000 },
+      engine: { type: 'compiled', programs, chunk: 1000 },
       temporary: new Map([[out, out]]),
       cutting: { chunk: 1000, block: 65536 },
       stop: new Int32Array(1),

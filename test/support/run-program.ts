@@ -5,7 +5,8 @@ import { encodeWasm, fedPorts, TURN } from '#src/graph/wasm-program.js'
 import { decode, decodingTables, encode, type SmallFloat } from '#src/kernels/convert.js'
 import { createMemory } from '#src/kernels/memory.js'
 import { createWasmMemory, instantiateIn } from '#src/kernels/wasm-module.js'
-import { createSession, feed, PORT_TYPES, type Numbers } from '#src/run/sessions.js'
+import { PORT_TYPES, type Numbers } from '#src/run/port-types.js'
+import { createSession, feed } from '#src/run/sessions.js'
 import type { Dtype } from '#src/tensor/dtype.js'
 
 /** What is fed to a program, by port: stored numbers, or one number where the rank is 0. */

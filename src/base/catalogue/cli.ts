@@ -28,6 +28,13 @@ export const deviceUnknown = (device: string): Diagnostic =>
     help: 'use auto, cpu, cuda, cuda:1 for the second graphics card, or webgpu; `smelt doctor` shows which this machine has',
   })
 
+/** No engine of that name computes on the processor. */
+export const engineUnknown = (engine: string): Diagnostic =>
+  entry('engine-unknown', `unknown engine \`${engine}\``, {
+    ...option('--engine'),
+    help: 'use compiled, which is faster, or onnx; both write the same bytes',
+  })
+
 /** A folder for a recipe cannot be there. */
 export const folderNotMade = (folder: string): Diagnostic =>
   entry(

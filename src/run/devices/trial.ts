@@ -6,7 +6,8 @@ import { cutPasses } from '../../graph/passes.js'
 import type { Assembly, Port, ProgramOutput } from '../../graph/program.js'
 import { decode, decodingTables } from '../../kernels/convert.js'
 import type { Dtype } from '../../tensor/dtype.js'
-import { createSession, feed, PORT_TYPES, type Numbers } from '../sessions.js'
+import { PORT_TYPES, type Numbers } from '../port-types.js'
+import { createSession, feed } from '../sessions.js'
 import { isInexact, providerOf, type Device } from './device.js'
 
 /** Elements of a trial: more than a group of threads of any device has. */

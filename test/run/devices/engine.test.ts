@@ -5,7 +5,10 @@ import { describe, expect, test } from 'vitest'
 import { exitCode } from '#src/base/diagnostic.js'
 import type { BuildOptions } from '#src/run/build.js'
 import type { Device } from '#src/run/devices/device.js'
-import { createEngine, isOutOfMemory, LEAST_CHUNK, type Engine } from '#src/run/devices/engine.js'
+import { loadKernels } from '#src/kernels/kernels.js'
+import { LEAST_CHUNK, type Engine } from '#src/run/devices/engine.js'
+import { createOnnxEngine, isOutOfMemory } from '#src/run/devices/onnx-engine.js'
+import { PORT_TYPES } from '#src/run/port-types.js'
 import type { Session } from '#src/run/sessions.js'
 import type { WorkerStart } from '#src/run/worker.js'
 import { inFolder } from '../../support/build-run.js'
@@ -33,6 +36,10 @@ const GONE =
 const BROKEN =
   "Non-zero status code returned while running Where node. Name:'w1' Status Message: /onnxruntime_src/onnxruntime/core/framework/op_kernel.cc:83 something is not right"
 
+/** A program that takes and gives nothing, and the frame of its run. */
+const NOTHING = { key: '', inputs: [], outputs: [], instructions: [] }
+const EMPTY = { inputs: [], scalars: [], outputs: [], length: 0 }
+
 /** An engine whose sessions do what a test says, and what became of them. */
 const makeEngine = (
   run: () => Promise<void>,
@@ -43,7 +50,8 @@ const makeEngine = (
   }: { readonly device?: Device; readonly chunk?: number; readonly opening?: () => Promise<void> } = {},
 ) => {
   const events: string[] = []
-  const engine = createEngine({ device, programs: [], models: [], chunk }, async (program) => {
+  const options = { type: 'onnx', device, programs: [NOTHING, NOTHING], models: [], chunk } as const
+  const engine = createOnnxEngine(options, loadKernels(), async (program) => {
     events.push(`open ${program}`)
     await opening()
     return { run, release: async () => void events.push(`release ${program}`) }
@@ -63,16 +71,12 @@ describe('an engine', () => {
         if (full) throw new Error(message)
       })
       expect(isOutOfMemory(message)).toBe(true)
-      expect([await engine.run(0, {}, {}), await engine.run(1, {}, {}), engine.chunk]).toEqual([
-        'done',
-        'done',
-        1 << 17,
-      ])
+      expect([await engine.run(0, EMPTY), await engine.run(1, EMPTY), engine.chunk]).toEqual(['done', 'done', 1 << 17])
       full = true
-      expect([await engine.run(1, {}, {}), engine.chunk]).toEqual(['again', 1 << 16])
+      expect([await engine.run(1, EMPTY), engine.chunk]).toEqual(['again', 1 << 16])
       expect(events.splice(0)).toEqual(['open 0', 'open 1', 'release 0', 'release 1'])
       full = false
-      expect([await engine.run(1, {}, {}), engine.chunk]).toEqual(['done', 1 << 16])
+      expect([await engine.run(1, EMPTY), engine.chunk]).toEqual(['done', 1 << 16])
       expect(events.splice(0)).toEqual(['open 1'])
       await engine.close()
       expect(events).toEqual(['release 1'])
@@ -86,22 +90,22 @@ describe('an engine', () => {
         if (tries++ < 2) throw new Error(FULL['while a session is made'])
       },
     })
-    expect([
-      await engine.run(0, {}, {}),
-      await engine.run(0, {}, {}),
-      await engine.run(0, {}, {}),
-      engine.chunk,
-    ]).toEqual(['again', 'again', 'done', 1 << 15])
+    expect([await engine.run(0, EMPTY), await engine.run(0, EMPTY), await engine.run(0, EMPTY), engine.chunk]).toEqual([
+      'again',
+      'again',
+      'done',
+      1 << 15,
+    ])
     expect(events).toEqual(['open 0', 'open 0', 'open 0'])
   })
 
   test('gives up where chunks are as small as they get', async () => {
     const { engine } = makeEngine(fail(FULL['from CUDA']))
     const outcomes = [
-      await engine.run(0, {}, {}),
-      await engine.run(0, {}, {}),
-      await engine.run(0, {}, {}),
-      await engine.run(0, {}, {}),
+      await engine.run(0, EMPTY),
+      await engine.run(0, EMPTY),
+      await engine.run(0, EMPTY),
+      await engine.run(0, EMPTY),
     ]
     expect(outcomes.slice(0, 3)).toEqual(['again', 'again', 'again'])
     expect([outcomes[3], engine.chunk]).toEqual([
@@ -122,7 +126,7 @@ describe('an engine', () => {
     ],
   ])('says what else went wrong, without the names of machines and places: %s', async (told, message) => {
     const { engine, events } = makeEngine(fail(message))
-    expect(await engine.run(0, {}, {})).toMatchObject({
+    expect(await engine.run(0, EMPTY)).toMatchObject({
       code: 'device-failed',
       message: `cuda:0 could not run a program: ${told}`,
     })
@@ -133,7 +137,7 @@ describe('an engine', () => {
     const helps = await Promise.all(
       (['cuda:0', 'webgpu'] as const).flatMap((device) =>
         [BROKEN, FULL['from CUDA']].map(async (message) => {
-          const told = await makeEngine(fail(message), { device, chunk: LEAST_CHUNK }).engine.run(0, {}, {})
+          const told = await makeEngine(fail(message), { device, chunk: LEAST_CHUNK }).engine.run(0, EMPTY)
           return typeof told === 'string' ? told : told.help
         }),
       ),
@@ -144,7 +148,7 @@ describe('an engine', () => {
 
   test('of the processor throws, whatever it is', async () => {
     for (const message of [FULL['in an instruction'], BROKEN])
-      await expect(makeEngine(fail(message), { device: 'cpu' }).engine.run(0, {}, {})).rejects.toThrow(message)
+      await expect(makeEngine(fail(message), { device: 'cpu' }).engine.run(0, EMPTY)).rejects.toThrow(message)
   })
 })
 
@@ -295,13 +299,17 @@ describe('a build', () => {
           grown: () => {
             buffers += 1
           },
-          run: (program, feeds, results) => {
-            for (const { data } of [...Object.values(feeds), ...Object.values(results)] as unknown as {
-              readonly data: Uint8Array
-            }[]) {
-              if (data.length > 1) fed.push({ from: data.byteOffset, to: data.byteOffset + data.byteLength })
-            }
-            return engine.run(program, feeds, results)
+          run: (program, frame) => {
+            const { inputs, outputs } = engine.programs[program]!
+            for (const [ports, offsets] of [
+              [inputs, frame.inputs],
+              [outputs, frame.outputs],
+            ] as const)
+              offsets.forEach((from, i) => {
+                const bytes = frame.length * PORT_TYPES[ports[i]!.type].array.BYTES_PER_ELEMENT
+                if (frame.length > 1) fed.push({ from, to: from + bytes })
+              })
+            return engine.run(program, frame)
           },
           close: engine.close,
         }),

@@ -9,7 +9,7 @@ import type { WorkerHandle } from '#src/run/worker-pool.js'
 import type { Device } from '#src/run/devices/device.js'
 import { createSession, type Session } from '#src/run/sessions.js'
 import type { WorkerStart } from '#src/run/worker.js'
-import { deviceHand } from './device-hand.js'
+import { deviceHand, onnxOf } from './device-hand.js'
 
 /** What a plan says of a device that is not there. */
 export const plannedOn = (name: Device, chunk = 0): PlannedDevice => ({
@@ -61,7 +61,7 @@ const sessions = new Map<string, Promise<Session>>()
  */
 export const anyHand = (start: WorkerStart): WorkerHandle =>
   deviceHand(start, async (index) => {
-    const { device, programs, models } = start.engine
+    const { device, programs, models } = onnxOf(start)
     const program = programs[index]!
     const key = `${device}${program.key}`
     const known =

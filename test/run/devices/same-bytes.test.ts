@@ -13,6 +13,7 @@ import { RECIPES } from '../../recipes/recipe.js'
 import { makeRandom } from '../../safetensors/files.js'
 import { inFolder } from '../../support/build-run.js'
 import { exampleRun } from '../../support/examples.js'
+import { inlineWorker } from '../../support/inline-worker.js'
 import type { RecipeRun } from '../../support/recipe-run.js'
 import { writeRun } from '../../support/write-run.js'
 import { writeSafetensors, type TensorValues } from '../../support/write-safetensors.js'
@@ -41,7 +42,7 @@ const outcome = async (
   return Object.fromEntries(files.map((file) => [file, readFileSync(join(out, file)).toString('latin1')]))
 }
 
-const processor = (chunk = 1 << 15): BuildOptions => ({ cutting: { chunk, block: SMALL } })
+const processor = (chunk = 1 << 15): BuildOptions => ({ cutting: { chunk, block: SMALL }, start: inlineWorker })
 /** Fails where a device, in any cutting, writes another byte than the processor. */
 const compare = async (
   recipe: string,
@@ -51,6 +52,11 @@ const compare = async (
   ],
 ): Promise<readonly string[]> => {
   const expected = await outcome(recipe, 'cpu', processor())
+  const second = await outcome(recipe, 'onnx', { ...processor(), engine: 'onnx' })
+  expect(
+    Object.keys({ ...expected, ...second }).filter((file) => second[file] !== expected[file]),
+    'by ONNX Runtime',
+  ).toEqual([])
   for (const [i, [device, chunk, block]] of devices.entries()) {
     const found = await outcome(recipe, `device${i}`, pretend(device, chunk, block))
     // Not by toEqual, which would print megabytes.
