@@ -9,6 +9,7 @@ import type { WorkerHandle } from '#src/run/worker-pool.js'
 import type { Device } from '#src/run/devices/device.js'
 import { createSession, type Session } from '#src/run/sessions.js'
 import type { WorkerStart } from '#src/run/worker.js'
+import { inlineWorker } from '../../support/inline-worker.js'
 import { deviceHand, onnxOf } from './device-hand.js'
 
 /** What a plan says of a device that is not there. */
@@ -60,6 +61,9 @@ const sessions = new Map<string, Promise<Session>>()
  * builds; memory is not, or it would grow with each.
  */
 export const anyHand = (start: WorkerStart): WorkerHandle =>
+  start.engine.type === 'compiled' ? inlineWorker(start) : onnxHand(start)
+
+const onnxHand = (start: WorkerStart): WorkerHandle =>
   deviceHand(start, async (index) => {
     const { device, programs, models } = onnxOf(start)
     const program = programs[index]!

@@ -13,7 +13,6 @@ import { RECIPES } from '../../recipes/recipe.js'
 import { makeRandom } from '../../safetensors/files.js'
 import { inFolder } from '../../support/build-run.js'
 import { exampleRun } from '../../support/examples.js'
-import { inlineWorker } from '../../support/inline-worker.js'
 import type { RecipeRun } from '../../support/recipe-run.js'
 import { writeRun } from '../../support/write-run.js'
 import { writeSafetensors, type TensorValues } from '../../support/write-safetensors.js'
@@ -42,7 +41,7 @@ const outcome = async (
   return Object.fromEntries(files.map((file) => [file, readFileSync(join(out, file)).toString('latin1')]))
 }
 
-const processor = (chunk = 1 << 15): BuildOptions => ({ cutting: { chunk, block: SMALL }, start: inlineWorker })
+const processor = (chunk = 1 << 15): BuildOptions => ({ cutting: { chunk, block: SMALL } })
 /** Fails where a device, in any cutting, writes another byte than the processor. */
 const compare = async (
   recipe: string,
