@@ -1,7 +1,7 @@
 import { contentDigest, type Digest } from '../base/digest.js'
 import type { Sliced } from '../base/slices.js'
 import type { Mask, Measure } from '../graph/expression.js'
-import { groupKey } from '../graph/passes.js'
+import { groupKey } from '../graph/groups.js'
 import type { StoredMask } from '../store/masks.js'
 import type { StoredOutcome } from '../store/outcomes.js'
 import { bytesFor } from '../tensor/dtype.js'
