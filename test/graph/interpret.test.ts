@@ -113,6 +113,25 @@ describe('measures over a group', () => {
     ])
   })
 
+  test('are told apart by what they ask of the same numbers', () => {
+    const [first, second] = [p, r].map((x) => [g.sum(x, { group: 's' }), g.dot(x, x, { group: 's' })])
+    const alone = interpretJobs(
+      [
+        { roots: [first![0]!], size: 4 },
+        { roots: [second![0]!], size: 2 },
+      ],
+      data,
+    )
+    const together = interpretJobs(
+      [
+        { roots: first!, size: 4 },
+        { roots: second!, size: 2 },
+      ],
+      data,
+    )
+    expect(together.map(([sum]) => sum)).toEqual(alone.map(([sum]) => sum))
+  })
+
   test('break ties by the order of the jobs', () => {
     const two = [r, g.neg(r)].map((x) => ({ roots: [g.top(x, 0.75, { group: 't' })], size: 2 }))
     expect(interpretJobs(two, data).map(([mask]) => [...(mask as Uint8Array)])).toEqual([
