@@ -10,25 +10,15 @@ export interface Stream {
   readonly tensor: string
 }
 
-/**
- * Over what a measure is taken: one tensor (undefined), or all tensors that carry the same group name,
- * in plan order, as if they were one long tensor.
- */
-export type ReductionGroup = string | undefined
-
-/**
- * The part of a measure over a group that is of one tensor, by the name the tensor has in the result: what it is
- * computed from may be called otherwise.
- */
-export const overAll = (group: string, tensor: string): ReductionGroup => `${group}\0${tensor}`
-/** The name of the group. */
-export const groupOf = (over: string): string => {
-  const end = over.indexOf('\0')
-  return end < 0 ? over : over.slice(0, end)
+/** The tensors that a measure is taken over as if they were one long tensor, in the order of their names. */
+export interface ReductionGroup {
+  /** Equal for all members. */
+  readonly group: string
+  /** The member's own name, which is that of the result: what it is computed from may be called otherwise. */
+  readonly tensor?: string
+  /** The step that asks for it, for problems. */
+  readonly step?: string
 }
-/** The tensor that {@link overAll} names; undefined where only the group is named. */
-export const ownerOf = (over: ReductionGroup): string | undefined =>
-  over?.includes('\0') === true ? over.slice(over.indexOf('\0') + 1) : undefined
 
 /**
  * A matrix given by its factors, laid over rows of a tensor: `up` is [count, rank] and `down` [rank, columns], further
@@ -86,10 +76,15 @@ export type Scalar = { readonly kind: 'scalar'; readonly id: number } & (
       readonly type: 'total'
       readonly measure: 'sum' | 'dot' | 'min' | 'max'
       readonly operands: readonly Tensor[]
-      readonly over: ReductionGroup
+      readonly over: ReductionGroup | undefined
     }
   /** The |x| at position ⌈q(n − 1)⌉ of the magnitudes in ascending order; exact. */
-  | { readonly type: 'quantile'; readonly operand: Tensor; readonly q: number; readonly over: ReductionGroup }
+  | {
+      readonly type: 'quantile'
+      readonly operand: Tensor
+      readonly q: number
+      readonly over: ReductionGroup | undefined
+    }
 )
 
 /** One float32 per element. */
@@ -121,7 +116,12 @@ export type Mask = { readonly kind: 'mask'; readonly id: number } & (
   | { readonly type: 'logic'; readonly op: Logic; readonly args: readonly Mask[] }
   | { readonly type: 'bernoulli'; readonly p: number; readonly stream: Stream }
   /** The ⌊density·n⌋ largest |x|, equal ones by lower index. */
-  | { readonly type: 'top'; readonly operand: Tensor; readonly density: number; readonly over: ReductionGroup }
+  | {
+      readonly type: 'top'
+      readonly operand: Tensor
+      readonly density: number
+      readonly over: ReductionGroup | undefined
+    }
 )
 
 /**
@@ -194,6 +194,9 @@ export type Measure = Extract<Scalar, { type: 'total' | 'quantile' }> | Extract<
 /** True for the expressions that need a pass of their own. */
 export const isMeasure = (e: Expression): e is Measure =>
   e.type === 'total' || e.type === 'quantile' || e.type === 'top' || e.type === 'tally' || e.type === 'peaks'
+
+/** The tensors that a measure is taken over, element by element. */
+export const operandsOf = (m: Measure): readonly Tensor[] => (m.type === 'total' ? m.operands : [m.operand])
 
 /** The expressions an expression is made of. */
 export const argumentsOf = (e: Expression): readonly Expression[] => {

@@ -121,6 +121,10 @@ export interface Graph {
 /** More expressions than a graph can have: two numbers below it make one that is exact. */
 const ID_SPAN = 2 ** 26
 
+/** Tells members of groups apart; the step is that of the group. */
+const memberText = (over: ReductionGroup | undefined): string =>
+  over === undefined ? '' : over.tensor === undefined ? over.group : `${over.group}\0${over.tensor}`
+
 /** A new, empty graph. Expressions of different graphs must not meet. */
 export const createGraph = (): Graph => {
   const tables = new Map<string, Map<string | number, Expression>>()
@@ -228,8 +232,12 @@ export const createGraph = (): Graph => {
     if (op === 'xor') return value ? not(other) : other
     return (op === 'and') === value ? other : constant(value)
   }
-  const total = (measure: 'sum' | 'dot' | 'min' | 'max', operands: readonly Tensor[], over: ReductionGroup): Scalar =>
-    intern(`m:${measure}(${ids(operands)})${over ?? ''}`, (id) => ({
+  const total = (
+    measure: 'sum' | 'dot' | 'min' | 'max',
+    operands: readonly Tensor[],
+    over: ReductionGroup | undefined,
+  ): Scalar =>
+    intern(`m:${measure}(${ids(operands)})${memberText(over)}`, (id) => ({
       kind: 'scalar',
       id,
       type: 'total',
@@ -322,7 +330,7 @@ export const createGraph = (): Graph => {
     top: (x, density, over) => {
       if (density >= 1) return constant(true)
       if (density <= 0) return constant(false)
-      return intern(`p(${x.id},${density})${over ?? ''}`, (id) => ({
+      return intern(`p(${x.id},${density})${memberText(over)}`, (id) => ({
         kind: 'mask',
         id,
         type: 'top',
@@ -332,7 +340,14 @@ export const createGraph = (): Graph => {
       }))
     },
     quantile: (x, q, over) =>
-      intern(`o(${x.id},${q})${over ?? ''}`, (id) => ({ kind: 'scalar', id, type: 'quantile', operand: x, q, over })),
+      intern(`o(${x.id},${q})${memberText(over)}`, (id) => ({
+        kind: 'scalar',
+        id,
+        type: 'quantile',
+        operand: x,
+        q,
+        over,
+      })),
     bernoulli: (p, stream) =>
       p <= 0
         ? constant(false)

@@ -4,8 +4,8 @@ import { stridesOf, type View } from '../tensor/view.js'
 import {
   cellCount,
   countOf,
-  groupOf,
   isMeasure,
+  operandsOf,
   rankOf,
   scaleOfPeak,
   type Cells,
@@ -19,6 +19,7 @@ import {
   type Stream,
   type Tensor,
 } from './expression.js'
+import { familyKey } from './groups.js'
 import { applyScalar } from './scalar.js'
 import { walk } from './walk.js'
 
@@ -80,7 +81,7 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
     e.over === undefined
       ? [{ index, measure: e }]
       : grouped.flatMap((groups, i) => {
-          const member = groups.get(groupKey(e))
+          const member = groups.get(familyKey(e))
           return member === undefined ? [] : [{ index: i, measure: member }]
         })
 
@@ -222,10 +223,6 @@ const peaksOf = (x: Float64Array, { grid }: Peaks): Float64Array => {
   return found
 }
 
-const groupKey = (e: Measure): string => `${e.type} ${groupOf(e.over ?? '')}`
-
-const operandsOf = (e: Measure): readonly Tensor[] => (e.type === 'total' ? e.operands : [e.operand])
-
 /** The measures over groups below some roots, by group; a job has one operand in each. */
 const findGrouped = (roots: readonly Expression[]): ReadonlyMap<string, Measure> => {
   const groups = new Map<string, Measure>()
@@ -238,10 +235,10 @@ const findGrouped = (roots: readonly Expression[]): ReadonlyMap<string, Measure>
     },
     leave: (e) => {
       if (!isMeasure(e) || e.over === undefined) return
-      const other = groups.get(groupKey(e))
+      const other = groups.get(familyKey(e))
       if (other !== undefined && operandsOf(other).some((x, i) => x !== operandsOf(e)[i]))
-        throw new Error(`two operands in group ${e.over}`)
-      groups.set(groupKey(e), e)
+        throw new Error(`two operands in group ${e.over.group}`)
+      groups.set(familyKey(e), e)
     },
   })
   return groups

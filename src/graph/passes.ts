@@ -1,7 +1,7 @@
 import {
   argumentsOf,
-  groupOf,
   isMeasure,
+  operandsOf,
   type Expression,
   type Measure,
   type Peaks,
@@ -88,8 +88,6 @@ export const measuresOf = (
   return found
 }
 
-const operandsOf = (measure: Measure) => (measure.type === 'total' ? measure.operands : [measure.operand])
-
 /** The measures that the numbers fed to a pass depend on, each once. */
 const behind = (uniforms: readonly (ScalarInput | Peaks)[]): readonly Measure[] => {
   if (uniforms.length === 0) return NONE
@@ -156,13 +154,6 @@ const makePass = (
   const needs = behind(bounds.length + peaks.length === 0 ? uniforms : [...uniforms, ...bounds, ...peaks])
   // Written out: of what is spread every one would get a layout of its own, which takes more memory than the object.
   return { program, reads, draws, uniforms, needsLength, takes, writes, needs }
-}
-
-/** What groups measures over several tensors; one of a single tensor has a group of its own. */
-export const groupKey = (m: Measure): string => {
-  if (m.type === 'tally' || m.type === 'peaks' || m.over === undefined) return `#${m.id}`
-  const detail = m.type === 'total' ? m.measure : m.type === 'top' ? m.density : m.q
-  return `${m.type}:${detail}:${groupOf(m.over)}`
 }
 
 /**

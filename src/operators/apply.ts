@@ -3,7 +3,7 @@ import { missingTensor, type MissingReason } from '../base/catalogue/reach.js'
 import type { Diagnostic, Place } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
-import { overAll, type Mask, type Tensor } from '../graph/expression.js'
+import type { Mask, Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { isFloat } from '../tensor/dtype.js'
 import { gaussianOf, labelOf, masksOf, modelsOf, streamOf } from './call-arguments.js'
@@ -242,7 +242,7 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(
           shape: slot.shape,
           mask: definition.masksItself === true ? mask : undefined,
           stream: (draw) => streamOf(call, slot.name, draw),
-          whole: (label) => overAll(`${call.scope}/${label}`, slot.name),
+          whole: (label) => ({ group: `${call.scope}/${label}`, tensor: slot.name, step: call.step }),
           at: call.at,
           warn: (warning) => void problems.push(warning),
         }

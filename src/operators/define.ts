@@ -19,7 +19,7 @@ export interface Subject {
   readonly mask: Mask | undefined
   /** A random stream of this step and tensor; equal `draw` numbers give equal numbers. */
   stream(draw: number): Stream
-  /** The group name for a measure over the whole model; `label` tells apart the measures of one step. */
+  /** The group of a measure over the whole model; `label` tells apart the measures of one step. */
   whole(label: string): ReductionGroup
   /** The place of a key of the step in the recipe, for problems. */
   at(key: string): Place

@@ -3,17 +3,14 @@ import { greatest, groupBy } from '../base/lists.js'
 import { atOnce, type Sliced } from '../base/slices.js'
 import {
   argumentsOf,
-  groupOf,
   isMeasure,
-  ownerOf,
   type BlockScales,
   type Expression,
   type Measure,
-  type ReductionGroup,
   type LowRankFactors,
   type Stream,
 } from '../graph/expression.js'
-import { groupKey } from '../graph/passes.js'
+import { groupKey, statisticOf } from '../graph/groups.js'
 import { walk } from '../graph/walk.js'
 import type { Measured } from '../operators/value.js'
 import type { Dtype } from '../tensor/dtype.js'
@@ -84,7 +81,7 @@ export const subjectOf = (root: Expression): View | undefined => {
 /** What a measure over a group is called there. */
 const nameIn = (m: Measure): string => {
   const subject = subjectOf(m)
-  return ownerOf(m.over) ?? (subject === undefined ? '' : viewLabel(subject))
+  return m.over?.tensor ?? (subject === undefined ? '' : viewLabel(subject))
 }
 
 /** Numbers as JSON has none for: -0 and the infinities are not 0 and null. */
@@ -149,7 +146,7 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
   ]
 
   /** A group is its members' operands, in the order in which equal numbers are told apart. */
-  const group = (m: Measure & { readonly over: ReductionGroup }): string => {
+  const group = (m: Measure): string => {
     const key = groupKey(m)
     atOnce(prepareGroup(key))
     const known = groups.get(key)!
@@ -307,7 +304,7 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
         ? undefined
         : made(
             () =>
-              `${ARITHMETIC} ${m.type}\n${m.type === 'tally' || m.type === 'peaks' || m.over === undefined ? describe([m]) : `${groupKey(m).replace(groupOf(m.over), '')} ${group(m)}`}`,
+              `${ARITHMETIC} ${m.type}\n${m.type === 'tally' || m.type === 'peaks' || m.over === undefined ? describe([m]) : `${statisticOf(m)}: ${group(m)}`}`,
           ),
     ofFigures: (measured) =>
       made(() => {

@@ -1,14 +1,7 @@
 import type { Sliced } from '../base/slices.js'
-import {
-  argumentsOf,
-  groupOf,
-  isMeasure,
-  ownerOf,
-  type Expression,
-  type Mask,
-  type Measure,
-} from '../graph/expression.js'
+import { argumentsOf, isMeasure, type Expression, type Mask, type Measure } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
+import { familyKey } from '../graph/groups.js'
 import { cutPasses, measuresOf, type Pass } from '../graph/passes.js'
 import { createAssembler, type Assembler } from '../graph/program.js'
 import { createIdSet } from '../graph/walk.js'
@@ -56,8 +49,6 @@ export const plainCopy: FindCopy = ({ target }) =>
     ? { from: target.value.view, to: target, expect: undefined }
     : undefined
 
-const familyOf = (m: Measure): string => `${m.type} ${groupOf(m.over ?? '')}`
-
 const NONE: readonly never[] = []
 
 /**
@@ -69,8 +60,8 @@ export const completeGroups = (graph: Graph): ReadonlyMap<string, readonly Measu
   const collect = (): void => {
     families.clear()
     for (const m of graph.grouped()) {
-      const family = families.get(familyOf(m))
-      if (family === undefined) families.set(familyOf(m), [m])
+      const family = families.get(familyKey(m))
+      if (family === undefined) families.set(familyKey(m), [m])
       else family.push(m)
     }
   }
@@ -128,7 +119,7 @@ export function* makeJobs(
         ? bundleOf(subject === undefined ? asking.tensor : viewLabel(subject), sizeOf(m.grid.shape), asking.step)
         : subject === undefined
           ? asking
-          : bundleOf(ownerOf(m.over) ?? viewLabel(subject), sizeOf(subject.shape), asking.step)
+          : bundleOf(m.over?.tensor ?? viewLabel(subject), sizeOf(subject.shape), asking.step)
     owners.set(m.id, owner)
     owner.measures ??= new Map()
     owner.measures.set(m.id, m)
@@ -140,7 +131,7 @@ export function* makeJobs(
     for (let next = left.pop(); next !== undefined; next = left.pop()) {
       const { m, asking } = next
       if (!own(m, asking)) continue
-      const family = m.over === undefined ? NONE : (families.get(familyOf(m)) ?? NONE)
+      const family = m.over === undefined ? NONE : (families.get(familyKey(m)) ?? NONE)
       const members = [m]
       for (const other of family) {
         yield

@@ -1,5 +1,6 @@
 import { countOf, rankOf, scaleOfPeak, type Measure } from '../graph/expression.js'
-import { groupKey, type Stage } from '../graph/passes.js'
+import { groupKey } from '../graph/groups.js'
+import type { Stage } from '../graph/passes.js'
 import {
   addPairs,
   FIRST_NON_FINITE_BIN,

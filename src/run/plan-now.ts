@@ -1,7 +1,7 @@
 import { stopped } from '../base/catalogue/run.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { inTurns } from '../base/slices.js'
-import { completeInSlices } from '../plan/make-plan.js'
+import { completeInSlices } from '../plan/complete-plan.js'
 import type { Plan } from '../plan/plan.js'
 import { lockPath, readLock, type Lock } from '../store/lock.js'
 import type { Store } from '../store/store.js'

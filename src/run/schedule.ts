@@ -1,5 +1,6 @@
 import type { Measure, Scalar, Tally } from '../graph/expression.js'
-import { groupKey, type Pass } from '../graph/passes.js'
+import { groupKey } from '../graph/groups.js'
+import type { Pass } from '../graph/passes.js'
 import { createScalars } from '../graph/scalar.js'
 import { subjectOf } from '../plan/fingerprint.js'
 import type { Job } from '../plan/plan.js'
@@ -196,7 +197,7 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
       const outcome = measures.record(unit.job, measure, stage, unit.segment, found[i]!)
       if (outcome === 'non-finite') {
         const job = plan.jobs[unit.job]!
-        return { nonFinite: job, step: measure.over?.split(/[#/]/)[0] ?? job.step }
+        return { nonFinite: job, step: measure.over?.step ?? job.step }
       }
       if (outcome === 'known') settled.add(groupKey(measure))
       else if (outcome !== 'more') searches.push(outcome)

@@ -1,7 +1,6 @@
 import { SEGMENT } from '../base/digest.js'
 import {
   countOf,
-  ownerOf,
   rankOf,
   type BlockScales,
   type Cells,
@@ -118,7 +117,7 @@ export const createUnitOrders = (
     if (outcome?.type !== 'top') throw new Error('a pass began before its threshold was known')
     const [at, after] = [fromBits(outcome.bits), fromBits(outcome.bits + 1)]
     if (outcome.bits >= INFINITY) return { value: NaN }
-    const limit = limitOf(outcome.cut, ownerOf(u.over) ?? plan.jobs[job]!.tensor)
+    const limit = limitOf(outcome.cut, u.over?.tensor ?? plan.jobs[job]!.tensor)
     return limit === Infinity
       ? { value: at }
       : limit === 0

@@ -99,8 +99,8 @@ describe('measures', () => {
 
 describe('measures over a group', () => {
   const jobs = [
-    { roots: [g.top(p, 0.5, 'w'), g.sum(p, 'w'), g.quantile(p, 0.5, 'w')], size: 4 },
-    { roots: [g.top(r, 0.5, 'w'), g.sum(r, 'w'), g.quantile(r, 1, 'w')], size: 2 },
+    { roots: [g.top(p, 0.5, { group: 'w' }), g.sum(p, { group: 'w' }), g.quantile(p, 0.5, { group: 'w' })], size: 4 },
+    { roots: [g.top(r, 0.5, { group: 'w' }), g.sum(r, { group: 'w' }), g.quantile(r, 1, { group: 'w' })], size: 2 },
   ]
 
   test('see all jobs in their order, as if they were one tensor', () => {
@@ -113,8 +113,27 @@ describe('measures over a group', () => {
     ])
   })
 
+  test('are told apart by what they ask of the same numbers', () => {
+    const [first, second] = [p, r].map((x) => [g.sum(x, { group: 's' }), g.dot(x, x, { group: 's' })])
+    const alone = interpretJobs(
+      [
+        { roots: [first![0]!], size: 4 },
+        { roots: [second![0]!], size: 2 },
+      ],
+      data,
+    )
+    const together = interpretJobs(
+      [
+        { roots: first!, size: 4 },
+        { roots: second!, size: 2 },
+      ],
+      data,
+    )
+    expect(together.map(([sum]) => sum)).toEqual(alone.map(([sum]) => sum))
+  })
+
   test('break ties by the order of the jobs', () => {
-    const two = [r, g.neg(r)].map((x) => ({ roots: [g.top(x, 0.75, 't')], size: 2 }))
+    const two = [r, g.neg(r)].map((x) => ({ roots: [g.top(x, 0.75, { group: 't' })], size: 2 }))
     expect(interpretJobs(two, data).map(([mask]) => [...(mask as Uint8Array)])).toEqual([
       [1, 1],
       [0, 1],
@@ -122,8 +141,8 @@ describe('measures over a group', () => {
   })
 
   test('take one operand of each job', () => {
-    expect(() => interpretJobs([{ roots: [g.top(p, 0.5, 'w'), g.top(q, 0.5, 'w')], size: 4 }], data)).toThrow(
-      'two operands',
-    )
+    expect(() =>
+      interpretJobs([{ roots: [g.top(p, 0.5, { group: 'w' }), g.top(q, 0.5, { group: 'w' })], size: 4 }], data),
+    ).toThrow('two operands')
   })
 })

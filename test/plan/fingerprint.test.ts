@@ -196,7 +196,10 @@ describe('the fingerprint of a measure over several tensors', () => {
     density = 0.5,
   ): readonly Measure[] =>
     names.map(
-      (name) => g.top(g.abs(g.read(info(name, from(name), 'F32', 32 * NAMES.indexOf(name)))), density, over) as Measure,
+      (name) =>
+        g.top(g.abs(g.read(info(name, from(name), 'F32', 32 * NAMES.indexOf(name)))), density, {
+          group: over,
+        }) as Measure,
     )
 
   test('depends on every member, wherever it is used', () => {
@@ -231,7 +234,9 @@ describe('the fingerprint of a measure over several tensors', () => {
 
   test('depends on the names of its members, which decide between equal numbers', () => {
     const named = (name: string) =>
-      printMeasure((g) => [g.top(g.read(info('v')), 0.5, 'x'), g.top(g.read(info(name, 'b')), 0.5, 'x')][0])
+      printMeasure(
+        (g) => [g.top(g.read(info('v')), 0.5, { group: 'x' }), g.top(g.read(info(name, 'b')), 0.5, { group: 'x' })][0],
+      )
     expect(named('a')).not.toBe(named('w'))
   })
 
@@ -241,7 +246,7 @@ describe('the fingerprint of a measure over several tensors', () => {
       printMeasure((g) => {
         group(g, 'y/top', ['w'])
         group(g, 'x/top', ['w'], () => 'a', 0.25)
-        g.quantile(g.read(info('w')), 0.5, 'x/top')
+        g.quantile(g.read(info('w')), 0.5, { group: 'x/top' })
         return group(g, 'x/top', ['u', 'v'])[0]
       }),
     ).toBe(alone)
@@ -249,13 +254,13 @@ describe('the fingerprint of a measure over several tensors', () => {
 
   test('tells quantiles, sums and extremes of equal members apart', () => {
     const kinds = [
-      (g: Graph) => g.quantile(g.read(info('w')), 0.5, 'x'),
-      (g: Graph) => g.quantile(g.read(info('w')), 0.25, 'x'),
-      (g: Graph) => g.top(g.read(info('w')), 0.5, 'x'),
-      (g: Graph) => g.sum(g.read(info('w')), 'x'),
-      (g: Graph) => g.least(g.read(info('w')), 'x'),
-      (g: Graph) => g.greatest(g.read(info('w')), 'x'),
-      (g: Graph) => g.dot(g.read(info('w')), g.read(info('w')), 'x'),
+      (g: Graph) => g.quantile(g.read(info('w')), 0.5, { group: 'x' }),
+      (g: Graph) => g.quantile(g.read(info('w')), 0.25, { group: 'x' }),
+      (g: Graph) => g.top(g.read(info('w')), 0.5, { group: 'x' }),
+      (g: Graph) => g.sum(g.read(info('w')), { group: 'x' }),
+      (g: Graph) => g.least(g.read(info('w')), { group: 'x' }),
+      (g: Graph) => g.greatest(g.read(info('w')), { group: 'x' }),
+      (g: Graph) => g.dot(g.read(info('w')), g.read(info('w')), { group: 'x' }),
       (g: Graph) => g.sum(g.read(info('w'))),
     ]
     const found = kinds.map((make) => printMeasure(make))

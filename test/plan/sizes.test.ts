@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { walked } from '#src/graph/walk.js'
-import { completeInSlices, draftInSlices } from '#src/plan/make-plan.js'
+import { completeInSlices } from '#src/plan/complete-plan.js'
+import { draftInSlices } from '#src/plan/make-plan.js'
 import { NO_PRIOR_STATE } from '#src/plan/prior-state.js'
 import type { Plan } from '#src/plan/plan.js'
 import { parse } from '#src/recipe/parse.js'

@@ -95,7 +95,7 @@ describe('sums', () => {
   })
 
   test('over several tensors are added by name, whatever the order of the jobs', () => {
-    const [first, second] = [asMeasure(g.sum(x, 'step/sum')), asMeasure(g.sum(y, 'step/sum'))]
+    const [first, second] = [asMeasure(g.sum(x, { group: 'step/sum' })), asMeasure(g.sum(y, { group: 'step/sum' }))]
     const measures = createMeasures()
     measures.announce(0, 'y', second, 1, 1)
     measures.announce(1, 'x', first, 2, 2)
@@ -160,7 +160,7 @@ describe('trims', () => {
   })
 
   test('over a model cut equal numbers by name: tensors before keep all of theirs, tensors after none', () => {
-    const [first, second, third] = [x, y, g.neg(x)].map((t) => asMeasure(g.top(t, 0.5, 'step/trim'))) as [
+    const [first, second, third] = [x, y, g.neg(x)].map((t) => asMeasure(g.top(t, 0.5, { group: 'step/trim' }))) as [
       Measure,
       Measure,
       Measure,

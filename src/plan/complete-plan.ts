@@ -1,0 +1,156 @@
+import { atOnce, type Sliced } from '../base/slices.js'
+import type { Program } from '../graph/program.js'
+import type { Model } from '../safetensors/model.js'
+import type { TensorInfo } from '../tensor/info.js'
+import { isWhole, type View } from '../tensor/view.js'
+import type { Draft } from './draft.js'
+import { totalsOf } from './describe.js'
+import { createFingerprints } from './fingerprint.js'
+import { completeGroups, makeJobs, passesOf } from './jobs.js'
+import { createMasks, layOutMasks } from './masks.js'
+import type { Root, Setting } from './outputs.js'
+import type { Job, Plan, PlannedOutput, PlannedReport } from './plan.js'
+import { describeSteps, nameUnder, stepsBehind } from './planned-steps.js'
+import { NO_PRIOR_STATE, type PriorState } from './prior-state.js'
+import { copyOf, createKnownOutcomes, findMask, keptOutputs, markKeptReports } from './reuse.js'
+import { stepShares } from './step-shares.js'
+
+/** Like {@link completeInSlices}, without a pause. */
+export const completePlan = (draft: Draft, known: PriorState = NO_PRIOR_STATE): Plan =>
+  atOnce(completeInSlices(draft, known))
+
+/** Decides what has to be done, given what earlier runs left, with pauses. */
+export function* completeInSlices(draft: Draft, known: PriorState = NO_PRIOR_STATE): Sliced<Plan> {
+  const { evaluations, graph } = draft
+  const roots = yield* buildRoots(draft)
+  // A fingerprint is over all members of a group: they must be there before the first is taken.
+  completeGroups(graph)
+  const byContent = createFingerprints(graph.grouped, known.digestOf)
+  const byFile = createFingerprints(graph.grouped, known.identify)
+
+  const reports = markKeptReports(draft.reports, known, byContent)
+  const kept = yield* keptOutputs(draft, known, roots, byContent)
+  const outputs = draft.outputs.map(({ output }): PlannedOutput => ({ ...output, kept: kept.get(output) }))
+
+  const outcomes = createKnownOutcomes(known, byContent)
+  const masks = createMasks(draft.masks, (mask) => findMask(mask, known, byContent))
+  if (known.outcome !== NO_PRIOR_STATE.outcome || known.mask !== NO_PRIOR_STATE.mask) yield* byContent.prepare()
+  const { jobs, files } = yield* makeJobs(
+    roots.filter((_, i) => outputs[i]!.kept === undefined).flat(),
+    reports.filter((r) => !r.kept),
+    graph,
+    {
+      copyOf: (root) => copyOf(root, known, byContent, byFile),
+      isKnown: outcomes.isKnown,
+      masks,
+      keep: (wanted) => layOutMasks(wanted, draft.masks, known.room),
+    },
+  )
+  yield
+  const settings = evaluations.map(({ setting, steps }) => ({
+    label: setting.label,
+    recipe: setting.recipe,
+    steps,
+    inputs: inputsOf(setting),
+  }))
+  const models = modelsOf(settings)
+  // Without outputs there is no lock, for which alone the contents of whole inputs are needed.
+  const undigested = outputs.length === 0 ? [] : undigestedOf(models, jobs, known)
+  yield
+  const nameOf = nameUnder(evaluations)
+  return {
+    name: settings[0]!.recipe.name,
+    seed: settings[0]!.recipe.seed,
+    steps: describeSteps(evaluations, workingUnder(outputs, reports, jobs), nameOf),
+    nameOf,
+    stepsOf: stepsBehind(evaluations, outputs, nameOf),
+    sharesOf: (job) => stepShares(job, graph, nameOf),
+    unused: draft.unused,
+    outputs,
+    targets: roots.map((own) => own.map((r) => r.target)),
+    reports,
+    jobs,
+    programs: programsOf(jobs),
+    models: draft.models,
+    settings,
+    undigested,
+    digestOf: known.digestOf,
+    lock: known.lock,
+    outcomes: outcomes.found,
+    masks: { taken: masks.taken(), files },
+    fingerprints: (identify) => createFingerprints(graph.grouped, identify),
+    resumed: resumedFiles(outputs, known),
+    existing: known.existing,
+    totals: totalsOf(jobs, models, outputs, undigested, outcomes.found.size),
+    warnings: draft.warnings,
+  }
+}
+
+/** The roots of each output. */
+function* buildRoots({ outputs }: Draft): Sliced<readonly (readonly Root[])[]> {
+  const roots: (readonly Root[])[] = []
+  for (const output of outputs) roots.push(yield* output.roots())
+  return roots
+}
+
+/** The models and adapters of a setting by name. */
+const inputsOf = ({ models, adapters }: Setting): ReadonlyMap<string, Model> =>
+  new Map<string, Model>([...models, ...adapters])
+
+/** The models and adapters of all settings, each once. */
+const modelsOf = (settings: Plan['settings']): readonly Model[] => [
+  ...new Map(settings.flatMap((s) => [...s.inputs.values()]).map((m) => [m.path, m] as const)).values(),
+]
+
+/** What has to be read for its digest alone. */
+const undigestedOf = (models: readonly Model[], jobs: readonly Job[], known: PriorState): TensorInfo[] => {
+  /** By file and name: no text is made for each of many tensors. */
+  const read = new Map<string, Set<string>>()
+  const note = (view: View): void => {
+    if (!isWhole(view)) return
+    const { file, name } = view.tensor
+    const names = read.get(file)
+    if (names === undefined) read.set(file, new Set([name]))
+    else names.add(name)
+  }
+  for (const { copies, sweeps } of jobs) {
+    for (const { expect, from } of copies) if (expect === undefined && from !== undefined) note(from)
+    for (const pass of sweeps?.passes ?? []) pass.reads.forEach(note)
+  }
+  const found: TensorInfo[] = []
+  for (const model of models) {
+    for (const t of model.tensors.values())
+      if (t.begin < t.end && read.get(t.file)?.has(t.name) !== true && known.digestOf(t) === undefined) found.push(t)
+  }
+  return found
+}
+
+/** The outputs and reports of a setting for which there is something to compute, by name. */
+const workingUnder = (
+  outputs: readonly PlannedOutput[],
+  reports: readonly PlannedReport[],
+  jobs: readonly Job[],
+): ((setting: number) => ReadonlySet<string>) => {
+  const working = new Set(jobs.flatMap((j) => j.targets).map((t) => t.output))
+  return (setting) =>
+    new Set([
+      ...outputs.filter((o, i) => o.setting === setting && working.has(i)).map((o) => o.name),
+      ...reports.filter((r) => r.setting === setting && !r.kept).map((r) => r.name),
+    ])
+}
+
+/** The unfinished files that are carried on with, by the final path of each. */
+const resumedFiles = (outputs: readonly PlannedOutput[], known: PriorState): ReadonlyMap<string, string> =>
+  new Map(
+    outputs
+      .filter((o) => o.kept === undefined)
+      .flatMap((o) => o.files)
+      .flatMap(({ path }) => {
+        const unfinished = known.unfinished.get(path)
+        return unfinished === undefined ? [] : [[path, unfinished.path] as const]
+      }),
+  )
+
+const programsOf = (jobs: readonly Job[]): Program[] => [
+  ...new Map(jobs.flatMap(passesOf).map((p) => [p.program.key, p.program] as const)).values(),
+]

@@ -1,0 +1,90 @@
+import { orderSteps, stepOf } from '../recipe/link.js'
+import type { Step } from '../recipe/recipe.js'
+import { describeStep, usersOf } from './describe.js'
+import type { Evaluation } from './draft.js'
+import type { Evaluated } from './evaluate.js'
+import type { Plan, PlannedOutput, PlannedStep } from './plan.js'
+
+const valueOf = ({ evaluated }: Evaluation, name: string): unknown =>
+  evaluated.values.get(name) ?? evaluated.values.get(`${name}.1`)
+
+/** What a name of the recipe is called under a setting: steps that differ from setting to setting bear its label. */
+export const nameUnder =
+  (evaluations: readonly Evaluation[]) =>
+  (setting: number, name: string): string => {
+    const step = stepOf(name)
+    const own = evaluations[setting]!
+    const shared = evaluations.some((other, i) => i !== setting && valueOf(other, step) === valueOf(own, step))
+    return shared || evaluations.length === 1 || !own.setting.recipe.steps.has(step)
+      ? name
+      : `${step}[${own.setting.label}]${name.slice(step.length)}`
+  }
+
+/** The steps of all settings, those that settings have in common once. */
+export const describeSteps = (
+  evaluations: readonly Evaluation[],
+  workingOf: (setting: number) => ReadonlySet<string>,
+  nameOf: (setting: number, name: string) => string,
+): PlannedStep[] => {
+  const seen = new Set<unknown>()
+  return evaluations.flatMap(({ setting: { recipe }, steps, evaluated }, setting) => {
+    const working = workingOf(setting)
+    const users = usersOf(steps)
+    const behind = new Map(
+      [...recipe.outputs.values()].map((o) => [o.name, new Set(orderSteps(recipe.steps, [o.from.name]))] as const),
+    )
+    const neededBy = (step: Step): readonly string[] =>
+      [...behind].filter(([name, below]) => working.has(name) && below.has(step)).map(([name]) => name)
+    return steps.flatMap((step) => {
+      const value = valueOf(evaluations[setting]!, step.name)
+      if (seen.has(value)) return []
+      seen.add(value)
+      return [
+        describeStep(step, setting, users.get(step.name) ?? [], recipe, evaluated, {
+          neededBy,
+          nameOf: (name) => nameOf(setting, name),
+        }),
+      ]
+    })
+  })
+}
+
+/**
+ * For each output the steps behind it, in order, that do something to a tensor; steps that do not say what they touch
+ * touch everything.
+ */
+export const stepsBehind = (
+  evaluations: readonly Evaluation[],
+  outputs: readonly PlannedOutput[],
+  nameOf: (setting: number, name: string) => string,
+): Plan['stepsOf'] => {
+  const touched = new Map<Evaluated, ReadonlyMap<string, ReadonlySet<string> | undefined>>()
+  const touchedIn = ({ evaluated }: Evaluation): ReadonlyMap<string, ReadonlySet<string> | undefined> => {
+    const known =
+      touched.get(evaluated) ??
+      new Map(
+        [...evaluated.notes].map(
+          ([step, notes]) =>
+            [
+              step,
+              notes.length === 0 ? undefined : new Set(notes.filter((n) => n.type === 'merged').map((n) => n.tensor)),
+            ] as const,
+        ),
+      )
+    touched.set(evaluated, known)
+    return known
+  }
+  const behind = outputs.map(({ setting, from }) => orderSteps(evaluations[setting]!.setting.recipe.steps, [from]))
+  /** Most tensors are the work of the same steps: one list for all of them. */
+  const lists = new Map<string, readonly string[]>()
+  return ({ output, tensor }) => {
+    const { setting } = outputs[output]!
+    const touches = touchedIn(evaluations[setting]!)
+    const names = behind[output]!.filter((s) => touches.get(s.name)?.has(tensor) !== false).map((s) =>
+      nameOf(setting, s.name),
+    )
+    const same = lists.get(names.join()) ?? names
+    lists.set(names.join(), same)
+    return same
+  }
+}

@@ -1,0 +1,151 @@
+import { contentDigest, type Digest } from '../base/digest.js'
+import type { Sliced } from '../base/slices.js'
+import type { Mask, Measure } from '../graph/expression.js'
+import { groupKey } from '../graph/groups.js'
+import type { StoredMask } from '../store/masks.js'
+import type { StoredOutcome } from '../store/outcomes.js'
+import { bytesFor } from '../tensor/dtype.js'
+import { sizeOf, type TensorInfo } from '../tensor/info.js'
+import { wholeOf } from '../tensor/view.js'
+import type { Draft } from './draft.js'
+import type { Fingerprints } from './fingerprint.js'
+import { plainCopy } from './jobs.js'
+import { headerFactsBefore } from './make-lock.js'
+import { encodingOf } from './masks.js'
+import type { Root } from './outputs.js'
+import type { Copy, HeaderFacts, PlannedOutput, PlannedReport } from './plan.js'
+import { NO_PRIOR_STATE, type PriorState } from './prior-state.js'
+import { fingerprintReport } from './reports.js'
+
+/** What a root is copied from: its own unfinished file, an input, or an earlier output. Undefined: it is computed. */
+export const copyOf = (
+  root: Root,
+  known: PriorState,
+  byContent: Fingerprints,
+  byFile: Fingerprints,
+): Copy | undefined => {
+  const unfinished = unfinishedCopy(root, known, byFile)
+  if (unfinished !== undefined) return unfinished
+  const plain = plainCopy(root)
+  return plain === undefined && known.earlier.size > 0 ? earlierCopy(root, known, byContent) : plain
+}
+
+/** The bytes of a root that a dead run wrote in its place. */
+const unfinishedCopy = ({ target }: Root, known: PriorState, byFile: Fingerprints): Copy | undefined => {
+  const unfinished = known.unfinished.get(target.path)
+  const done = unfinished?.tensors.get(byFile.of(target.value, target) ?? '')
+  return done?.begin === target.begin ? { from: undefined, to: target, expect: done.digest } : undefined
+}
+
+/** The copy of an earlier output's tensor that was made in the same way. */
+const earlierCopy = ({ target, shape }: Root, known: PriorState, byContent: Fingerprints): Copy | undefined => {
+  const made = byContent.of(target.value, target)
+  const found = made === undefined ? undefined : known.earlier.get(made)
+  const source = found?.find((e) => e.file === target.path) ?? found?.[0]
+  if (source === undefined) return undefined
+  const end = source.begin + bytesFor(sizeOf(shape), target.dtype)
+  const from: TensorInfo = {
+    name: target.tensor,
+    dtype: target.dtype,
+    shape,
+    file: source.file,
+    begin: source.begin,
+    end,
+  }
+  return { from: wholeOf(from), to: target, expect: source.digest }
+}
+
+/** The digest of what stands in a root's place, if it was made as the root would be. */
+const standingDigest = ({ target }: Root, known: PriorState, byContent: Fingerprints): Digest | undefined => {
+  const made = byContent.of(target.value, target)
+  return made === undefined
+    ? undefined
+    : known.earlier.get(made)?.find((e) => e.file === target.path && e.begin === target.begin)?.digest
+}
+
+/**
+ * The outputs that stand as they would be written, headers included, with their digests. A setting's outputs bear the
+ * digest of all of them, so they stand together.
+ */
+export function* keptOutputs(
+  draft: Draft,
+  known: PriorState,
+  roots: readonly (readonly Root[])[],
+  byContent: Fingerprints,
+): Sliced<ReadonlyMap<PlannedOutput, Digest>> {
+  const kept = new Map<PlannedOutput, Digest>()
+  if (known.earlier.size === 0) return kept
+  function* digestOf(output: PlannedOutput, own: readonly Root[]): Sliced<Digest | undefined> {
+    const digests = new Map<string, Digest>()
+    for (const root of own) {
+      yield
+      const digest = standingDigest(root, known, byContent)
+      if (digest === undefined) return undefined
+      digests.set(root.target.tensor, digest)
+    }
+    return contentDigest(output.tensors.map((t) => ({ ...t, digest: digests.get(t.name)! })))
+  }
+  for (const [index, { setting, steps }] of draft.evaluations.entries()) {
+    const digests = new Map<PlannedOutput, Digest | undefined>()
+    for (const [i, o] of draft.outputs.entries())
+      if (o.setting === index) digests.set(o.output, yield* digestOf(o.output, roots[i]!))
+    if (digests.size === 0 || [...digests.values()].includes(undefined)) continue
+    const facts = headerFactsBefore(setting, steps, [...digests.keys()], known, (output) => digests.get(output)!)
+    if (facts === undefined || ![...digests.keys()].every((output) => stands(output, facts, known))) continue
+    for (const [output, digest] of digests) kept.set(output, digest!)
+  }
+  return kept
+}
+
+const stands = (output: PlannedOutput, facts: HeaderFacts, known: PriorState): boolean => {
+  const headers = output.finalizeHeader(facts)
+  const { index } = output
+  return (
+    output.files.every((f, i) => known.stands(f.path, headers[i]!, f.bytes)) &&
+    (index === undefined || known.stands(index.path, index.bytes, index.bytes.length))
+  )
+}
+
+/** The reports, each with whether it stands as it would be written. */
+export const markKeptReports = (
+  reports: readonly PlannedReport[],
+  known: PriorState,
+  byContent: Fingerprints,
+): readonly PlannedReport[] =>
+  reports.map((report) => {
+    const before = known.reportAt(report.path)
+    return { ...report, kept: before !== undefined && before === fingerprintReport(report, byContent) }
+  })
+
+/** The measures that earlier builds took. */
+export interface KnownOutcomes {
+  isKnown(measure: Measure): boolean
+  /** What those came to that were asked for. */
+  readonly found: ReadonlyMap<Measure, StoredOutcome>
+}
+
+/** Looks measures up; those of one group once. */
+export const createKnownOutcomes = (known: PriorState, byContent: Fingerprints): KnownOutcomes => {
+  const found = new Map<Measure, StoredOutcome>()
+  const asked = new Map<string, StoredOutcome | undefined>()
+  return {
+    found,
+    isKnown: (m) => {
+      if (m.type === 'tally' || m.type === 'peaks' || known.outcome === NO_PRIOR_STATE.outcome) return false
+      const key = groupKey(m)
+      if (!asked.has(key)) {
+        const made = byContent.ofMeasure(m)
+        asked.set(key, made === undefined ? undefined : known.outcome(made))
+      }
+      const outcome = asked.get(key)
+      if (outcome !== undefined) found.set(m, outcome)
+      return outcome !== undefined
+    },
+  }
+}
+
+/** The bits of a mask that an earlier build kept. */
+export const findMask = (mask: Mask, known: PriorState, byContent: Fingerprints): StoredMask | undefined => {
+  const made = known.mask === NO_PRIOR_STATE.mask ? undefined : byContent.of(mask, encodingOf(mask))
+  return made === undefined ? undefined : known.mask(made)
+}
