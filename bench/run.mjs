@@ -7,6 +7,7 @@ import { canMeasureMemory } from './measure.mjs'
 import { measureMemory } from './memory.mjs'
 import { measureMerges } from './merges.mjs'
 import { isMemory, memoryFolder } from './place.mjs'
+import { profile } from './profile.mjs'
 import { measureRebuilds } from './rebuilds.mjs'
 import { renderFigures, writeFigures } from './report.mjs'
 import { PROGRAM, WORKERS } from './smelt.mjs'
@@ -34,6 +35,8 @@ const NAMES = [
 const USAGE = `npm run bench -- [options]
   --size small|full  a sixteenth of a model, three runs, without peers and large files; or all of it (default)
   --only NAME        one of ${NAMES.join(', ')}
+  --profile CASE     what the time of one worker goes to, for linear, lerp, dare, ties or mask
+  --engine NAME      with --profile: compiled (default) or onnx
   --runs N           rounds of each case (default 5; small: 3)
   --peers            with peers at size small; --no-peers: without them at full size
   --dir FOLDER       where the models lie (default: memory-backed storage); needs 10.7 GB
@@ -48,6 +51,8 @@ const readOptions = () => {
     options: {
       size: { type: 'string', default: 'full' },
       only: { type: 'string' },
+      profile: { type: 'string' },
+      engine: { type: 'string', default: 'compiled' },
       runs: { type: 'string' },
       peers: { type: 'boolean' },
       'no-peers': { type: 'boolean' },
@@ -69,6 +74,8 @@ const readOptions = () => {
     small,
     runs,
     only: values.only,
+    profile: values.profile,
+    engine: values.engine,
     peers,
     folder: values.dir,
     disk: values.disk,
@@ -104,6 +111,10 @@ const main = async () => {
   if (load > 0.5) say(`The machine is busy (load ${load.toFixed(1)}): ratios will wander.`)
   if (!canMeasureMemory) say('Without GNU time at /usr/bin/time no memory is measured.')
   try {
+    if (options.profile !== undefined) {
+      process.stdout.write(`${await profile({ ...options, name: options.profile })}\n`)
+      return 0
+    }
     const rows = {
       merges: await measureMerges(options),
       memory: small ? [] : await measureMemory(options),
