@@ -11,7 +11,6 @@ import { groupKey } from '../graph/passes.js'
 import type { Program } from '../graph/program.js'
 import { orderSteps, stepOf } from '../recipe/link.js'
 import type { Recipe, Step } from '../recipe/recipe.js'
-import type { AdapterFile } from '../safetensors/adapter-file.js'
 import type { Model } from '../safetensors/model.js'
 import type { StoredMask } from '../store/masks.js'
 import type { StoredOutcome } from '../store/outcomes.js'
@@ -29,9 +28,10 @@ import {
   type NamesOf,
 } from './destinations.js'
 import type { Draft, Evaluation } from './draft.js'
-import { describeModels, describeStep, totalsOf, usersOf } from './describe.js'
+import { describeInputs, describeStep, totalsOf, usersOf } from './describe.js'
 import { evaluateSteps, type Evaluated, type StepCache } from './evaluate.js'
 import { createFingerprints } from './fingerprint.js'
+import type { OpenedInputs } from './inputs.js'
 import { completeGroups, makeJobs, passesOf, plainCopy } from './jobs.js'
 import { NO_PRIOR_STATE, type PriorState } from './prior-state.js'
 import { headerFactsBefore } from './make-lock.js'
@@ -84,7 +84,13 @@ export function* draftInSlices(
       recipe.steps,
       [...steps, ...unused].map((s) => s.name),
     )
-    const evaluated = yield* evaluateSteps(recipe, all, setting, { graph, layers, memory, masks, setting: index })
+    const evaluated = yield* evaluateSteps(recipe, all, setting.inputs, {
+      graph,
+      layers,
+      memory,
+      masks,
+      setting: index,
+    })
     for (const { name } of unused) unusedNames.add(name)
     append(problems, [...evaluated.diagnostics, ...unused.map((s) => unusedStep(s.name, s.at))])
     if (evaluated.type === 'ok') evaluations.push({ setting, steps, evaluated: evaluated.value })
@@ -107,7 +113,7 @@ export function* draftInSlices(
       else reports.push(planned.value)
     }
   }
-  const models = describeModels(settings, layers)
+  const models = describeInputs(settings, layers)
   const destinations = [
     ...destinationsOf(
       settings,
@@ -130,10 +136,6 @@ export function* draftInSlices(
   return ok({ evaluations, outputs, reports, models, unused: [...unusedNames], graph, masks, warnings }, warnings)
 }
 
-/** The models and adapters of a setting by name. */
-const inputsOf = ({ models, adapters }: Setting): ReadonlyMap<string, Model> =>
-  new Map<string, Model>([...models, ...adapters])
-
 /** Like {@link draftInSlices}, without a pause. */
 export const draftPlan = (settings: readonly Setting[], folders: Folders, places: PlacesOptions = {}): Result<Draft> =>
   atOnce(draftInSlices(settings, folders, places))
@@ -155,9 +157,10 @@ export function* completeInSlices(draft: Draft, known: PriorState = NO_PRIOR_STA
     label: setting.label,
     recipe: setting.recipe,
     steps,
-    inputs: inputsOf(setting),
+    inputs: setting.inputs,
   }))
-  const models = [...new Map(settings.flatMap((s) => [...s.inputs.values()]).map((m) => [m.path, m] as const)).values()]
+  const opened = settings.flatMap((s) => [...s.inputs.values()].map(({ file }) => [file.path, file] as const))
+  const models = [...new Map(opened).values()]
 
   const copyOf = (root: Root): Copy | undefined => {
     const { target } = root
@@ -439,15 +442,14 @@ const programsOf = (jobs: readonly Job[]): Program[] => [
   ...new Map(jobs.flatMap(passesOf).map((p) => [p.program.key, p.program] as const)).values(),
 ]
 
-/** Decides everything a recipe will do, from the headers of its models and adapters alone. Touches no file. */
+/** Decides everything a recipe will do, from the headers of its inputs alone. Touches no file. */
 export const makePlan = (
   recipe: Recipe,
-  models: ReadonlyMap<string, Model>,
+  inputs: OpenedInputs,
   folders: Folders,
-  adapters: ReadonlyMap<string, AdapterFile> = new Map(),
   { jobs = true }: PlanOptions = {},
 ): Result<Plan> => {
-  const draft = draftPlan([{ recipe, models, adapters, label: '' }], folders)
+  const draft = draftPlan([{ recipe, inputs, label: '' }], folders)
   if (draft.type === 'failed') return draft
   return ok(completePlan(jobs ? draft.value : withoutWork(draft.value)), draft.diagnostics)
 }
