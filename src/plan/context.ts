@@ -5,7 +5,7 @@ import { detectArchitecture, type Architecture } from '../architectures/detect.j
 import { gradientNeedsArchitecture, twoBlockLists } from '../base/catalogue/plan.js'
 import { noBlockWeightList } from '../base/catalogue/architectures.js'
 import { failed, ok, type Result } from '../base/result.js'
-import type { Argument, Call, Rules } from '../operators/define.js'
+import type { Argument, Call, Rules } from '../operators/operator.js'
 import { samplePreset } from '../operators/presets.js'
 import { resolvePerLayer, selectLayers, type PatternContext } from '../tensor/pattern.js'
 

@@ -1,5 +1,5 @@
 import type { Pass } from '../graph/passes.js'
-import type { Note } from '../operators/define.js'
+import type { Note } from '../operators/operator.js'
 import type { Value } from '../operators/value.js'
 import { stepOf } from '../recipe/link.js'
 import type { Recipe, Step } from '../recipe/recipe.js'

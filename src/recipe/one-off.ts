@@ -1,5 +1,5 @@
 import { escapeJson } from '../base/excerpt.js'
-import type { Operator } from '../operators/define.js'
+import type { Operator } from '../operators/operator.js'
 import type { InputSpec } from '../operators/params.js'
 import { INPUT_BLOCKS, INPUT_KINDS } from './inputs.js'
 import type { InputKind } from './recipe.js'

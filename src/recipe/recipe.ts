@@ -1,5 +1,5 @@
 import type { Place, Source } from '../base/diagnostic.js'
-import type { PlacedPattern, Operator, Rules } from '../operators/define.js'
+import type { PlacedPattern, Operator, Rules } from '../operators/operator.js'
 
 /** A name used in a recipe, and where. */
 export interface Name {

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { createLayerContext, interpolateAnchors } from '#src/plan/context.js'
-import type { Rules } from '#src/operators/define.js'
+import type { Rules } from '#src/operators/operator.js'
 import type { TensorInfo } from '#src/tensor/info.js'
 import { callsOf } from '../support/calls.js'
 import { modelOf, outlineOf, planOf, problemsOf, type Outline } from './support.js'
