@@ -57,7 +57,7 @@ export type Settled =
 const KEPT: Settled = { type: 'kept' }
 const refused = (...problems: readonly Diagnostic[]): Settled => ({ type: 'refused', problems })
 
-/** True for what was made of nothing but a problem. */
+/** Tells a problem from what could be made. */
 export const isDiagnostic = (x: unknown): x is Diagnostic => typeof x === 'object' && x !== null && 'code' in x
 
 type PerTensor = (tensor: string) => unknown

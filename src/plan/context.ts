@@ -14,7 +14,7 @@ type Tensors = ReadonlyMap<string, { readonly shape: readonly number[] }>
 
 /** What layer patterns and per-layer numbers mean for each set of tensors; architectures are detected once per set. */
 export interface LayerContext extends Pick<Call, 'select' | 'numbers' | 'architecture' | 'isConstant'> {
-  /** Says that some tensors are those of others under other names, or with more beside them: they keep the architecture. */
+  /** Says that some tensors are those of another model, renamed or with copies beside them, and of its architecture. */
   inherit(tensors: Tensors, from: Tensors): void
   /**
    * Says that a step made some tensors from a model. Their architecture is detected from themselves, unless they are a

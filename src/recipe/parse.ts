@@ -10,7 +10,7 @@ import { findOperator, operators } from '../operators/index.js'
 import type { Kind } from '../operators/value.js'
 import { parseSize } from '../safetensors/size.js'
 import { advise } from './advice.js'
-import { readInputs } from './inputs.js'
+import { inputEntries, readInputs } from './inputs.js'
 import { linkNames, stepOf } from './link.js'
 import { checkOutputPath } from './output-path.js'
 import type { Name, Output, OutputDtype, Recipe, Scalar, Step } from './recipe.js'
@@ -45,9 +45,8 @@ export const parse = (source: Source, options: ParseOptions = {}): Result<Recipe
   // Keys at the wrong depth make half of a recipe look wrong: nothing else is worth telling before they are put right.
   if (checked.diagnostics.some((d) => d.code === 'indent')) return failed(...checked.diagnostics)
   const steps = readSteps(root)
-  const outputs = readOutputs(root, (name) =>
-    mapOf(get(root, 'models')).has(name) ? 'model' : steps.get(stepOf(name))?.operator.output,
-  )
+  const inputKinds = new Map(inputEntries(root).map(({ name, kind }) => [name, kind]))
+  const outputs = readOutputs(root, (name) => inputKinds.get(name) ?? steps.get(stepOf(name))?.operator.output)
   const unknown = new Set(open.map((range) => range.start))
   const inKnown = ({ at }: Diagnostic): boolean => at?.type !== 'text' || !unknown.has(at.range.start)
   // A text where a number belongs is not also the name of nothing, and without models nothing has a name.
