@@ -2,11 +2,12 @@ import { planWithoutWork } from './base/catalogue/options.js'
 import type { Diagnostic, Source } from './base/diagnostic.js'
 import { failed, ok, type Result } from './base/result.js'
 import { userStore } from './cli/store.js'
+import { withFile, type FileOf } from './plan/inputs.js'
 import { makePlan as makePlanWith, type PlanOptions } from './plan/make-plan.js'
 import type { Folders } from './plan/outputs.js'
 import type { Plan } from './plan/plan.js'
 import { parse as parseWith, type ParseOptions } from './recipe/parse.js'
-import type { Recipe } from './recipe/recipe.js'
+import type { Input, InputKind, Recipe } from './recipe/recipe.js'
 import { build as buildWith, defaultWorkers, type BuildOptions as InternalBuildOptions } from './run/build.js'
 import {
   checkArgument,
@@ -27,8 +28,7 @@ import type { CudaPlaces } from './run/devices/places.js'
 import type { RunEvent } from './run/events.js'
 import type { Built, RunOptions as InternalRunOptions } from './run/options.js'
 import {
-  openAdapters as openAdaptersWith,
-  openModels as openModelsWith,
+  openInputs,
   prepare as prepareWith,
   readRecipe as readRecipeWith,
   type Prepared,
@@ -89,7 +89,7 @@ const PLAN = madeBy('a plan that `makePlan` or `prepare` made', [
   'settings',
   'fingerprints',
 ])
-const RECIPE = madeBy('a recipe that `parse` or `readRecipe` made', ['source', 'models', 'steps', 'outputs'])
+const RECIPE = madeBy('a recipe that `parse` or `readRecipe` made', ['source', 'inputs', 'steps', 'outputs'])
 const SOURCE = objectOf(
   'a source with path and text',
   { path: text, text: { expected: 'a string', fits: (value) => typeof value === 'string' } },
@@ -255,10 +255,24 @@ const inputProblems = (call: string, recipe: Recipe, folder: string): readonly D
   ...checkArgument(call, 'folder', folder, text),
 ]
 
+const inputsOf = (kind: InputKind, recipe: Recipe): readonly Input[] =>
+  [...recipe.inputs.values()].filter((input) => input.kind === kind)
+
+const openKind = async <K extends InputKind>(
+  kind: K,
+  recipe: Recipe,
+  folder: string,
+): Promise<Result<ReadonlyMap<string, FileOf[K]>>> => {
+  const opened = await openInputs(inputsOf(kind, recipe), folder)
+  return opened.type === 'failed'
+    ? opened
+    : ok(new Map([...opened.value].map(([name, { file }]) => [name, file as FileOf[K]] as const)), opened.diagnostics)
+}
+
 /** Opens every model a recipe names; problems of all of them are told together, each at its place in the recipe. */
 export const openModels = async (recipe: Recipe, folder: string): Promise<Result<ReadonlyMap<string, Model>>> => {
   const problems = inputProblems('openModels', recipe, folder)
-  return problems.length > 0 ? failed(...problems) : openModelsWith(recipe, folder)
+  return problems.length > 0 ? failed(...problems) : openKind('model', recipe, folder)
 }
 
 /** Opens every adapter a recipe names, in the same way. */
@@ -267,12 +281,13 @@ export const openAdapters = async (
   folder: string,
 ): Promise<Result<ReadonlyMap<string, AdapterFile>>> => {
   const problems = inputProblems('openAdapters', recipe, folder)
-  return problems.length > 0 ? failed(...problems) : openAdaptersWith(recipe, folder)
+  return problems.length > 0 ? failed(...problems) : openKind('adapter', recipe, folder)
 }
 
-const mapOfAll = (kind: 'adapter' | 'model', named: ReadonlyMap<string, unknown> | undefined): Rule => ({
+const mapOfAll = (kind: InputKind, recipe: Recipe): Rule => ({
   expected: `a Map with every ${kind} of the recipe by its name`,
-  fits: (value) => value instanceof Map && [...(named?.keys() ?? [])].every((name) => value.has(name)),
+  fits: (value) =>
+    value instanceof Map && (!RECIPE.fits(recipe) || inputsOf(kind, recipe).every(({ name }) => value.has(name))),
 })
 
 /** Decides everything a recipe will do, from the headers of its models and adapters alone. Touches no file. */
@@ -285,8 +300,8 @@ export const makePlan = (
 ): Result<Plan> => {
   const problems = [
     ...checkArgument('makePlan', 'recipe', recipe, RECIPE),
-    ...checkArgument('makePlan', 'models', models, mapOfAll('model', recipe?.models)),
-    ...checkArgument('makePlan', 'adapters', adapters, mapOfAll('adapter', recipe?.adapters)),
+    ...checkArgument('makePlan', 'models', models, mapOfAll('model', recipe)),
+    ...checkArgument('makePlan', 'adapters', adapters, mapOfAll('adapter', recipe)),
     ...checkArgument(
       'makePlan',
       'folders',
@@ -295,9 +310,12 @@ export const makePlan = (
     ),
   ]
   const checked = checkOptions<PlanOptions>('makePlan', options, { jobs: flag })
-  return problems.length > 0 || checked.type === 'failed'
-    ? failed(...problems, ...checked.diagnostics)
-    : makePlanWith(recipe, models, folders, adapters, checked.value)
+  if (problems.length > 0 || checked.type === 'failed') return failed(...problems, ...checked.diagnostics)
+  const files = { model: models, adapter: adapters }
+  const inputs = new Map(
+    [...recipe.inputs].map(([name, input]) => [name, withFile(input, files[input.kind].get(name)!)]),
+  )
+  return makePlanWith(recipe, inputs, folders, checked.value)
 }
 
 /** Reads every input and output that the lock of a recipe names, and compares their contents with it. */

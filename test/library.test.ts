@@ -144,6 +144,30 @@ describe('a plan', () => {
     )
     expect((await loose['makePlan']!(parsed.value, models.value, { recipe: folder })).type).toBe('ok')
   })
+
+  test('is made of models and adapters that are opened apart', async () => {
+    const tensor = { dtype: 'F32', shape: [4], values: [1, 2, 3, 4] } as const
+    writeSafetensors(at('net.safetensors'), { 'x.weight': tensor })
+    writeSafetensors(at('lora.safetensors'), { 'x.diff': tensor })
+    const text = JSON.stringify({
+      smelt: 1,
+      models: { net: 'net.safetensors' },
+      adapters: { lora: 'lora.safetensors' },
+      steps: { s: { op: 'adapter.apply', model: 'net', adapter: 'lora' } },
+      outputs: { o: { from: 's', path: 'o.safetensors' } },
+    })
+    const parsed = smelt.parse({ path: at('net.yaml'), text })
+    if (parsed.type === 'failed') throw new Error('no recipe')
+    const models = await smelt.openModels(parsed.value, folder)
+    const adapters = await smelt.openAdapters(parsed.value, folder)
+    if (models.type === 'failed' || adapters.type === 'failed') throw new Error('no inputs')
+    expect([[...models.value.keys()], [...adapters.value.keys()]]).toEqual([['net'], ['lora']])
+    const folders = { recipe: folder, out: undefined }
+    expect(await told('makePlan', parsed.value, models.value, folders)).toBe('argument-wrong makePlan: adapters')
+    const plan = smelt.makePlan(parsed.value, models.value, folders, adapters.value)
+    if (plan.type === 'failed') throw new Error('no plan')
+    expect(plan.value.steps.map((step) => step.counts)).toEqual([{ merged: 1 }])
+  })
 })
 
 test('every other function checks what it is given', async () => {

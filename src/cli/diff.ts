@@ -7,7 +7,7 @@ import type { Plan } from '../plan/plan.js'
 import type { InputModel, Recipe } from '../recipe/recipe.js'
 import { defaultWorkers } from '../run/build.js'
 import type { RunEvent } from '../run/events.js'
-import { openModels } from '../run/prepare.js'
+import { openInputs } from '../run/prepare.js'
 import { drawReports, run } from '../run/run.js'
 import type { RunOptions } from '../run/options.js'
 import { toJsonText } from '../view/json.js'
@@ -28,7 +28,13 @@ const option = (name: string): Place => ({ type: 'option', name })
 
 /** The recipe that a command line stands for: one report, `report.diff`. */
 const recipeOf = (a: string, b: string, layers: readonly string[], path: string): Recipe => {
-  const input = (name: string, file: string): InputModel => ({ name, path: file, sha256: undefined, at: option(file) })
+  const input = (name: string, file: string): InputModel => ({
+    kind: 'model',
+    name,
+    path: file,
+    sha256: undefined,
+    at: option(file),
+  })
   const patterns = layers.map((text) => ({ text, optional: false, at: option(text) }))
   const place = option('smelt diff')
   return {
@@ -37,11 +43,10 @@ const recipeOf = (a: string, b: string, layers: readonly string[], path: string)
     seed: 0,
     params: {},
     computed: {},
-    models: new Map([
+    inputs: new Map([
       ['a', input('a', a)],
       ['b', input('b', b)],
     ]),
-    adapters: new Map(),
     steps: new Map([
       [
         'diff',
@@ -150,11 +155,11 @@ export const diff = async (
     console.tell(diagnostics)
     return exitCode(diagnostics)
   }
-  const models = await openModels(recipe, console.cwd)
-  if (models.type === 'failed') return refuse(models.diagnostics)
-  const plan = makePlan(recipe, models.value, { recipe: resolve(console.cwd), out: undefined })
+  const inputs = await openInputs(recipe.inputs.values(), console.cwd)
+  if (inputs.type === 'failed') return refuse(inputs.diagnostics)
+  const plan = makePlan(recipe, inputs.value, { recipe: resolve(console.cwd), out: undefined })
   if (plan.type === 'failed') return refuse(plan.diagnostics)
-  console.tell([...models.diagnostics, ...plan.diagnostics])
+  console.tell([...inputs.diagnostics, ...plan.diagnostics])
   if (flags.html !== undefined) return writePage(console, plan.value)
   const { result, code } = await withProgress(console, (options) => drawReports(plan.value, options))
   if (result.type === 'failed') return refuse(result.diagnostics) && code

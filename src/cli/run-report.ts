@@ -174,12 +174,12 @@ const drawDetails = async (
   const drafted = await draft(path, { set })
   if (drafted.type === 'failed') return []
   const details: StepDetails[] = []
-  for (const { recipe, models, adapters, label } of drafted.value.settings) {
+  for (const { recipe, inputs, label } of drafted.value.settings) {
     const asked = withReports(recipe, used)
     const plan =
       asked === undefined
         ? undefined
-        : makePlan(asked.recipe, models, { recipe: dirname(drafted.value.path), out: undefined }, adapters)
+        : makePlan(asked.recipe, inputs, { recipe: dirname(drafted.value.path), out: undefined })
     const documents = plan?.type === 'ok' ? await measure(plan.value) : undefined
     if (documents?.type !== 'ok') continue
     append(

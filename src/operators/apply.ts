@@ -1,90 +1,65 @@
-import { alsoOf, dtypeMismatch, maskLacks, maskShape, shapeMismatch } from '../base/catalogue/operators.js'
-import { missingTensor, type MissingReason } from '../base/catalogue/reach.js'
+/**
+ * Evaluates a step of an operator that builds each tensor by itself: checks its models and masks, settles every tensor,
+ * and gives the step's values.
+ */
+import { alsoOf } from '../base/catalogue/operators.js'
+import type { MissingReason } from '../base/catalogue/reach.js'
 import type { Diagnostic, Place } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Mask, Tensor } from '../graph/expression.js'
-import type { Graph } from '../graph/graph.js'
-import { isFloat } from '../tensor/dtype.js'
-import { gaussianOf, labelOf, masksOf, modelsOf, streamOf } from './call-arguments.js'
-import type { Argument, Call, Built, ElementDefinition, Operator, Params, Subject } from './define.js'
-import type { InputSpec, ParamSpec } from './params.js'
-import { refuseOpaque } from './opaque.js'
+import { accepted, buildTensors, type BuiltTensors } from './build-tensor.js'
+import { labelOf, masksOf, modelsOf } from './call-arguments.js'
+import type { AnyDefinition } from './definition.js'
+import type { Call } from './operator.js'
+import type { InputSpecs } from './params.js'
 import { createCounter, explainMissing, noteDropped, refuseMask, refuseModels } from './reach.js'
-import { sameShape } from './shape.js'
-import type { MaskValue, ModelValue, Reference, Slot, Value } from './value.js'
+import { resolveArguments, settleTensor, type Merged, type StepContext } from './settle-tensor.js'
+import type { MaskValue, ModelValue, Reference, Value } from './value.js'
 
-type Inputs = Readonly<Record<string, InputSpec>>
-type Specs = Readonly<Record<string, ParamSpec>>
-type PerTensor = (tensor: string) => unknown
+/** The values that a definition gives for a call: a model, or masks. All problems of its tensors are told together. */
+export const applyDefinition = (definition: AnyDefinition, uncounted: Call): Result<readonly Value[]> => {
+  const counter = createCounter(uncounted)
+  const call: Call = { ...uncounted, note: counter.note }
+  const models = allModels(definition.inputs, call)
+  const first = models[0]!.value
+  const compares = definition.merges || models.length > 1
+  const refused = compares ? (refuseModels(call, models) ?? foreignMasks(definition, call, first)) : undefined
+  if (refused !== undefined) return failed(refused)
+  const args = resolveArguments(definition, call, first.tensors)
+  if (args.type === 'failed') return args
+  const step = { definition, call, models, args: args.value, counter, whyMissing: missingReasons(call, first) }
+  const problems: Diagnostic[] = [...args.diagnostics]
+  const merged = settleTensors(step, problems)
+  if (definition.merges) append(problems, noteDropped(call, models))
+  const idle =
+    compares && problems.every((d) => d.severity !== 'error')
+      ? counter.verdict(models, definition.output === 'mask' ? 'mask' : 'model')
+      : undefined
+  if (idle !== undefined) problems.push(idle)
+  const built = buildTensors(step, merged, (warning) => problems.push(warning))
+  append(problems, built.refused)
+  const told = tellOnce(problems)
+  if (told.some((d) => d.severity === 'error')) return failed(...told)
+  return ok(definition.output === 'mask' ? maskValues(step, built) : [modelValue(step, built)], told)
+}
 
 /** Every model input in the order the operator declares them; the first gives the result its tensors. */
-const allModels = (inputs: Inputs, call: Call): readonly Reference<ModelValue>[] =>
+const allModels = (inputs: InputSpecs, call: Call): readonly Reference<ModelValue>[] =>
   Object.keys(inputs)
     .filter((key) => inputs[key]!.type === 'model')
     .flatMap((key) => modelsOf(call, key))
-
-/** Turns one argument into a function of the tensor; per-layer numbers are the only ones that differ. */
-const resolve = (
-  call: Call,
-  spec: ParamSpec,
-  argument: Argument | undefined,
-  tensors: ReadonlyMap<string, Slot>,
-): Result<PerTensor> => {
-  if (argument === undefined) {
-    const fallback = 'default' in spec ? spec.default : undefined
-    return ok(() => fallback)
-  }
-  if (argument.type === 'mask')
-    return ok((tensor) => maskFor(argument.value, tensor, tensors.get(tensor)!.shape, argument.at))
-  if ((spec.type === 'number' || spec.type === 'integer') && spec.per === 'layer')
-    return call.numbers(argument, tensors)
-  const value = plainValue(spec, argument.type === 'value' ? argument.value : undefined)
-  return ok(() => value)
-}
-
-/**
- * A parameter's value as `build` expects it: YAML reads the words `true` and `false` of a choice as booleans, and a
- * gaussian may leave keys out.
- */
-const plainValue = (spec: ParamSpec, value: unknown): unknown =>
-  value === undefined
-    ? undefined
-    : spec.type === 'choice'
-      ? String(value)
-      : spec.type === 'gaussian'
-        ? gaussianOf(value)
-        : value
-
-/**
- * Why a mask is none for a tensor of a shape. Builds nothing: expressions of long chains are made only when they are
- * wanted.
- */
-const maskProblem = (value: MaskValue, tensor: string, shape: readonly number[], at: Place): Diagnostic | undefined => {
-  const known = value.shapes.get(tensor)
-  if (known === undefined) return maskLacks(at, tensor, value.label)
-  return sameShape(known, shape) ? undefined : maskShape(at, tensor, value.label, known, shape)
-}
-
-const maskFor = (value: MaskValue, tensor: string, shape: readonly number[], at: Place): Mask | Diagnostic =>
-  maskProblem(value, tensor, shape, at) ?? value.mask(tensor)
-
-const isDiagnostic = (x: unknown): x is Diagnostic => typeof x === 'object' && x !== null && 'code' in x
 
 /**
  * The first mask of a step that knows nothing of its first model: the shared one, or one among the inputs and
  * parameters.
  */
-const foreignMasks = (
-  definition: { readonly inputs: Inputs },
-  call: Call,
-  first: ModelValue,
-): Diagnostic | undefined => {
+const foreignMasks = ({ inputs }: AnyDefinition, call: Call, first: ModelValue): Diagnostic | undefined => {
   const own = [call.params, ...call.each]
     .flatMap((args) => Object.values(args))
     .flatMap((a) => (a.type === 'mask' ? [{ value: a.value, at: a.at }] : []))
-  const listed = Object.keys(definition.inputs)
-    .filter((key) => definition.inputs[key]!.type === 'mask')
+  const listed = Object.keys(inputs)
+    .filter((key) => inputs[key]!.type === 'mask')
     .flatMap((key) => masksOf(call, key))
   for (const mask of [call.shared.mask, ...listed, ...own]) {
     const foreign = refuseMask(mask, first)
@@ -93,286 +68,58 @@ const foreignMasks = (
   return undefined
 }
 
-/** What becomes of one tensor of the first model: merged, or kept as it is. */
-const decide = (
-  call: Call,
-  slot: Slot,
-  first: ModelValue,
-  others: readonly Reference<ModelValue>[],
-  whyMissing: (other: ModelValue) => MissingReason,
-): 'merge' | 'keep' | Diagnostic => {
-  if (!isFloat(slot.dtype)) return 'keep'
-  for (const { value, at } of others) {
-    const other = value.tensors.get(slot.name)
-    if (other === undefined) {
-      if (call.shared.missing === 'error')
-        return missingTensor(at, slot.name, first.label, value.label, whyMissing(value))
-      call.note({ type: 'missing', tensor: slot.name })
-      return 'keep'
-    }
-    const shaped = sameShape(other.shape, slot.shape)
-    if (shaped && isFloat(other.dtype)) continue
-    if (call.shared.mismatch === 'error') {
-      return shaped
-        ? dtypeMismatch(at, slot.name, first.label, value.label, other.dtype)
-        : shapeMismatch(
-            at,
-            slot.name,
-            { label: first.label, shape: slot.shape },
-            { label: value.label, shape: other.shape },
-          )
-    }
-    call.note({ type: 'mismatched', tensor: slot.name })
-    return 'keep'
+/** Why models lack tensors of the first, found out once for each. */
+const missingReasons = (call: Call, first: ModelValue): StepContext['whyMissing'] => {
+  const reasons = new Map<ModelValue, MissingReason>()
+  return (other) => {
+    const reason = reasons.get(other) ?? explainMissing(call, first, other)
+    reasons.set(other, reason)
+    return reason
   }
-  return 'merge'
 }
 
-/** The mask of a merging step at one tensor: undefined where there is none. */
-const sharedMask = (call: Call, slot: Slot): Mask | undefined | Diagnostic => {
-  const mask = call.shared.mask
-  if (mask === undefined) return undefined
-  if (!mask.value.shapes.has(slot.name)) {
-    call.note({ type: 'unmasked', tensor: slot.name })
-    return call.graph.constant(call.shared.unmasked === 'merge')
+/** The tensors of the first model that are to be merged; what is wrong with others is put to the problems. */
+const settleTensors = (step: StepContext, problems: Diagnostic[]): readonly Merged[] => {
+  const merged: Merged[] = []
+  for (const slot of step.models[0]!.value.tensors.values()) {
+    const settled = settleTensor(step, slot)
+    if (settled.type === 'merged') merged.push(settled)
+    if (settled.type === 'refused') append(problems, settled.problems)
   }
-  return maskFor(mask.value, slot.name, slot.shape, mask.at)
+  return merged
 }
 
-const isUndefinedNumber = (specs: Specs, values: Readonly<Record<string, unknown>>): boolean =>
-  Object.entries(specs).some(
-    ([key, spec]) => spec.type === 'number' && spec.per === 'layer' && values[key] === undefined,
+const modelValue = ({ definition, call, models }: StepContext, built: BuiltTensors): ModelValue => {
+  const first = models[0]!.value
+  return {
+    kind: 'model',
+    space: definition.space ?? first.space,
+    label: labelOf(call),
+    tensors: first.tensors,
+    ...(built.shares ? { shares: true } : {}),
+    tensor: (name) => (built.get(name) as Tensor | undefined) ?? first.tensor(name),
+  }
+}
+
+/** Masks know the tensors they were built for, and no others. */
+const maskValues = ({ definition, call, models }: StepContext, built: BuiltTensors): MaskValue[] => {
+  const plain = Object.fromEntries(
+    Object.entries(call.params).map(([key, a]) => [key, a.type === 'value' ? a.value : undefined]),
   )
-
-/** Makes an operator of a definition that builds each tensor by itself: everything operators share happens here. */
-export const defineOperator = <const I extends Inputs, const P extends Specs>(
-  definition: ElementDefinition<I, P>,
-): Operator => {
-  const evaluate = (uncounted: Call): Result<readonly Value[]> => {
-    const counter = createCounter(uncounted)
-    const call: Call = { ...uncounted, note: counter.note }
-    const models = allModels(definition.inputs, call)
-    const first = models[0]!.value
-    const tensors = first.tensors
-    const compares = definition.merges || models.length > 1
-    const refused = compares ? (refuseModels(call, models) ?? foreignMasks(definition, call, first)) : undefined
-    if (refused !== undefined) return failed(refused)
-    const problems: Diagnostic[] = []
-    const reasons = new Map<ModelValue, MissingReason>()
-    const whyMissing = (other: ModelValue): MissingReason => {
-      const reason = reasons.get(other) ?? explainMissing(call, first, other)
-      reasons.set(other, reason)
-      return reason
-    }
-    const settle = <T>(result: Result<T>): T | undefined => {
-      append(problems, result.diagnostics)
-      return result.type === 'ok' ? result.value : undefined
-    }
-
-    const params = Object.entries(definition.params).map(
-      ([key, spec]) => [key, settle(resolve(call, spec, call.params[key], tensors))] as const,
-    )
-    const many = Object.entries(definition.inputs).find(([, spec]) => spec.type === 'model' && spec.many)
-    const eachSpecs: Specs = many !== undefined && many[1].type === 'model' && many[1].many ? many[1].each : {}
-    const each = call.each.map((args) =>
-      Object.entries(eachSpecs).map(([key, spec]) => [key, settle(resolve(call, spec, args[key], tensors))] as const),
-    )
-    const selected = call.shared.layers === undefined ? undefined : settle(call.select(call.shared.layers, tensors))
-    if (problems.some((d) => d.severity === 'error')) return failed(...problems)
-
-    const at = (
-      entries: readonly (readonly [string, PerTensor | undefined])[],
-      tensor: string,
-    ): Record<string, unknown> => Object.fromEntries(entries.map(([key, value]) => [key, value?.(tensor)]))
-    const isFixed = (args: Readonly<Record<string, Argument>>): boolean =>
-      Object.values(args).every((a) => a.type === 'value')
-    // What is the same for all tensors is made once for all of them.
-    const fixed = isFixed(call.params) ? at(params, '') : undefined
-    const fixedEach = call.each.every(isFixed) ? each.map((entries) => at(entries, '')) : undefined
-    const validationKey = createLikeness()
-
-    /** True where neither the numbers of a step nor its mask let it compute anything of a tensor. */
-    const isLeftAlone = (slot: Slot): boolean => {
-      const mask = definition.merges ? sharedMask(call, slot) : undefined
-      const isUnmasked = mask !== undefined && 'type' in mask && mask.type === 'constant' && !mask.value
-      return (
-        isUnmasked ||
-        isUndefinedNumber(definition.params, at(params, slot.name)) ||
-        each.some((entries) => isUndefinedNumber(eachSpecs, at(entries, slot.name)))
-      )
-    }
-
-    /** Settles everything about one tensor but its expression; undefined keeps the first model's. */
-    const prepareTensor = (slot: Slot): Pending | undefined => {
-      if (selected?.has(slot.name) === false || definition.touches?.(slot.name) === false) return undefined
-      counter.examined()
-      if (definition.merges && call.isConstant(slot.name, tensors)) {
-        call.note({ type: 'constant', tensor: slot.name })
-        return undefined
-      }
-      const opaque = refuseOpaque(models, slot.name)
-      if (opaque.length > 0) {
-        if (!isLeftAlone(slot)) append(problems, opaque)
-        return undefined
-      }
-      const verdict = decide(call, slot, first, models.slice(1), whyMissing)
-      if (isDiagnostic(verdict)) return void problems.push(verdict)
-      if (verdict === 'keep') return undefined
-      const values = fixed ?? at(params, slot.name)
-      const perModel = fixedEach ?? each.map((entries) => at(entries, slot.name))
-      const wrong = [...Object.values(values), ...perModel.flatMap((p) => Object.values(p))].find(isDiagnostic)
-      if (wrong !== undefined) return void problems.push(wrong)
-      if (isUndefinedNumber(definition.params, values) || perModel.some((p) => isUndefinedNumber(eachSpecs, p))) {
-        call.note({ type: 'kept', tensor: slot.name })
-        counter.left()
-        return undefined
-      }
-      const mask = definition.merges ? sharedMask(call, slot) : undefined
-      if (isDiagnostic(mask)) return void problems.push(mask)
-      if (mask?.type === 'constant' && !mask.value) {
-        if (call.shared.mask?.value.shapes.has(slot.name) === true) counter.left()
-        return undefined
-      }
-      const broken = inputMaskProblem(definition.inputs, call, slot)
-      if (broken !== undefined) return void problems.push(broken)
-      call.note({ type: 'merged', tensor: slot.name })
-      const build = (): Made | Diagnostic => {
-        const subject: Subject = {
-          name: slot.name,
-          shape: slot.shape,
-          mask: definition.masksItself === true ? mask : undefined,
-          stream: (draw) => streamOf(call, slot.name, draw),
-          whole: (label) => ({ group: `${call.scope}/${label}`, tensor: slot.name, step: call.step }),
-          at: call.at,
-          warn: (warning) => void problems.push(warning),
-        }
-        const inputs = builtInputs(definition.inputs, call, slot, perModel)
-        const built = definition.build(call.graph, inputs as Built<I>, values as Params<P>, subject)
-        const outside =
-          mask !== undefined &&
-          definition.masksItself !== true &&
-          !Array.isArray(built) &&
-          (built as Tensor | Mask).kind === 'tensor'
-        return outside ? call.graph.choose(mask, built as Tensor, first.tensor(slot.name)) : built
-      }
-      return { validationKey: validationKey(values, perModel, slot.shape, mask !== undefined), build, made: undefined }
-    }
-
-    const pending = new Map<string, Pending>()
-    for (const slot of tensors.values()) {
-      const prepared = prepareTensor(slot)
-      if (prepared !== undefined) pending.set(slot.name, prepared)
-    }
-    if (definition.merges) append(problems, noteDropped(call, models))
-    const idle =
-      compares && problems.every((d) => d.severity !== 'error')
-        ? counter.verdict(models, definition.output === 'mask' ? 'mask' : 'model')
-        : undefined
-    if (idle !== undefined) problems.push(idle)
-    const samples = buildSamples(call.graph, pending.values())
-    append(problems, samples.refused)
-    const built: BuiltTensors = {
-      names: pending,
-      shares: samples.shares,
-      get: (name) => {
-        const p = pending.get(name)
-        return p === undefined ? undefined : accepted(makeOnce(p), definition.id, name)
-      },
-    }
-    const told = tellOnce(problems)
-    if (told.some((d) => d.severity === 'error')) return failed(...told)
-    return ok(
-      definition.output === 'mask'
-        ? maskValues(definition, call, tensors, built)
-        : [modelValue(definition, call, first, built)],
-      told,
-    )
-  }
-  return { ...definition, evaluate }
+  const count = definition.results?.(plain) ?? 1
+  const { tensors } = models[0]!.value
+  const known = new Map([...built.names.keys()].map((name) => [name, tensors.get(name)!.shape] as const))
+  return Array.from({ length: count }, (_, i) => ({
+    kind: 'mask',
+    label: count === 1 ? labelOf(call) : `\`${call.step}.${i + 1}\``,
+    shapes: known,
+    ...(built.shares ? { shares: true } : {}),
+    mask: (name) => {
+      const value = accepted(built.get(name), definition.id, name) as Mask | readonly Mask[]
+      return 'kind' in value ? value : (accepted(value[i], definition.id, name) as Mask)
+    },
+  }))
 }
-
-/**
- * A tensor whose expression is made when it is first asked for. `validationKey` is equal for tensors that an operator
- * accepts or refuses alike.
- */
-interface Pending {
-  readonly validationKey: string
-  build: (() => Made | Diagnostic) | undefined
-  made: Made | Diagnostic | undefined
-}
-
-/** What a definition builds of one tensor. */
-type Made = Tensor | Mask | readonly Mask[]
-
-/**
- * What an operator refuses it has to refuse for one of the samples, where it becomes a problem; afterwards nothing may
- * stand in for it.
- */
-const accepted = (value: Made | Diagnostic | undefined, operator: string, tensor: string): Made => {
-  if (value !== undefined && !isDiagnostic(value)) return value
-  throw new Error(
-    `${operator} made nothing of ${tensor} and had taken every tensor like it${value === undefined ? '' : `: ${value.message}`}`,
-  )
-}
-
-/** What an operator makes of the tensors it merges; `names` has a key for each of them. */
-interface BuiltTensors {
-  readonly names: ReadonlyMap<string, unknown>
-  /** True where they share a measure over the whole model. */
-  readonly shares: boolean
-  get(name: string): Made | undefined
-}
-
-/** Builds when it is first asked and lets go of what it was made of: a model has many tensors. */
-const makeOnce = (pending: Pending): Made | Diagnostic => {
-  pending.made ??= pending.build!()
-  pending.build = undefined
-  return pending.made
-}
-
-/** Numbers and shapes decide what an operator refuses; of masks and tensors only that they are there. */
-const textOf = (facts: unknown): string =>
-  JSON.stringify(facts, (_, value: unknown) =>
-    typeof value === 'object' && value !== null && 'id' in value ? 0 : value,
-  )
-
-/**
- * Tells how alike tensors are to an operator; equal texts are one, and what all tensors have in common is written down
- * once.
- */
-const createLikeness = () => {
-  const texts = new WeakMap<object, string>()
-  const known = new Map<string, string>()
-  const part = (facts: object): string => {
-    const text = texts.get(facts) ?? textOf(facts)
-    texts.set(facts, text)
-    return text
-  }
-  return (values: object, perModel: object, shape: readonly number[], masked: boolean): string => {
-    const text = `${part(values)}${part(perModel)}${shape.join()}${masked}`
-    const same = known.get(text) ?? text
-    known.set(same, same)
-    return same
-  }
-}
-
-/**
- * Builds one tensor of each validation key, to hear what the operator refuses, and whether they share a measure over
- * the whole model.
- */
-const buildSamples = (
-  graph: Graph,
-  pending: Iterable<Pending>,
-): { readonly refused: readonly Diagnostic[]; readonly shares: boolean } => {
-  const grouped = graph.grouped().length
-  const samples = new Map<string, Pending>()
-  for (const p of pending) if (!samples.has(p.validationKey)) samples.set(p.validationKey, p)
-  const refused = [...samples.values()].map(makeOnce).filter(isDiagnostic)
-  return { refused, shares: graph.grouped().length > grouped }
-}
-
-const placeKey = (at: Place | undefined): string =>
-  at?.type === 'text' ? `${at.range.source.path} ${at.range.start}` : JSON.stringify(at)
 
 /** One problem per kind and place: two models of different architectures differ in hundreds of tensors. */
 const tellOnce = (problems: readonly Diagnostic[]): readonly Diagnostic[] => {
@@ -386,66 +133,5 @@ const tellOnce = (problems: readonly Diagnostic[]): readonly Diagnostic[] => {
   return [...groups.values()].map(([first, ...more]) => (more.length === 0 ? first! : alsoOf(first!, more.length)))
 }
 
-/** What is wrong with the masks among the inputs. */
-const inputMaskProblem = (specs: Inputs, call: Call, slot: Slot): Diagnostic | undefined =>
-  Object.keys(specs)
-    .filter((key) => specs[key]!.type === 'mask')
-    .flatMap((key) => masksOf(call, key))
-    .map(({ value, at }) => maskProblem(value, slot.name, slot.shape, at))
-    .find((problem) => problem !== undefined)
-
-const builtInputs = (
-  specs: Inputs,
-  call: Call,
-  slot: Slot,
-  perModel: readonly Readonly<Record<string, unknown>>[],
-): Record<string, unknown> =>
-  Object.fromEntries(
-    Object.entries(specs).map(([key, spec]) => {
-      if (spec.type === 'adapter') return [key, undefined]
-      if (spec.type === 'mask') {
-        const masks = masksOf(call, key).map((r) => r.value.mask(slot.name))
-        return [key, spec.many ? masks : masks[0]]
-      }
-      const tensors = modelsOf(call, key).map((r) => r.value.tensor(slot.name))
-      return [key, spec.many ? tensors.map((x, i) => ({ x, ...perModel[i] })) : tensors[0]]
-    }),
-  )
-
-const modelValue = (
-  definition: { readonly space?: 'weights' | 'delta' },
-  call: Call,
-  first: ModelValue,
-  built: BuiltTensors,
-): ModelValue => ({
-  kind: 'model',
-  space: definition.space ?? first.space,
-  label: labelOf(call),
-  tensors: first.tensors,
-  ...(built.shares ? { shares: true } : {}),
-  tensor: (name) => (built.get(name) as Tensor | undefined) ?? first.tensor(name),
-})
-
-/** Masks know the tensors they were built for, and no others. */
-const maskValues = (
-  definition: { readonly id: string; readonly results?: (params: Readonly<Record<string, unknown>>) => number },
-  call: Call,
-  tensors: ReadonlyMap<string, Slot>,
-  built: BuiltTensors,
-): MaskValue[] => {
-  const plain = Object.fromEntries(
-    Object.entries(call.params).map(([key, a]) => [key, a.type === 'value' ? a.value : undefined]),
-  )
-  const count = definition.results?.(plain) ?? 1
-  const known = new Map([...built.names.keys()].map((name) => [name, tensors.get(name)!.shape] as const))
-  return Array.from({ length: count }, (_, i) => ({
-    kind: 'mask',
-    label: count === 1 ? labelOf(call) : `\`${call.step}.${i + 1}\``,
-    shapes: known,
-    ...(built.shares ? { shares: true } : {}),
-    mask: (name) => {
-      const value = accepted(built.get(name), definition.id, name) as Mask | readonly Mask[]
-      return 'kind' in value ? value : (accepted(value[i], definition.id, name) as Mask)
-    },
-  }))
-}
+const placeKey = (at: Place | undefined): string =>
+  at?.type === 'text' ? `${at.range.source.path} ${at.range.start}` : JSON.stringify(at)

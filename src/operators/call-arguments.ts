@@ -1,5 +1,5 @@
 import type { Stream } from '../graph/expression.js'
-import type { Argument, Call } from './define.js'
+import type { Argument, Call } from './operator.js'
 import type { Gaussian } from './params.js'
 import type { AdapterValue, MaskValue, ModelValue, Reference } from './value.js'
 

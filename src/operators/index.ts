@@ -1,5 +1,5 @@
 import { apply } from './adapter/apply.js'
-import type { Operator } from './define.js'
+import type { Operator } from './operator.js'
 import { algebra } from './mask/algebra.js'
 import { compare } from './mask/compare.js'
 import { edit } from './mask/edit.js'

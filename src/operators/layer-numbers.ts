@@ -5,7 +5,7 @@ import { unknownArchitecture } from '../base/catalogue/operators.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { labelOf, modelsOf, valueOf } from './call-arguments.js'
-import type { Call, Rules } from './define.js'
+import type { Call, Rules } from './operator.js'
 import { model, number } from './params.js'
 import type { ModelValue, Value } from './value.js'
 

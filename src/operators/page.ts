@@ -1,4 +1,5 @@
-import type { Example, Operator } from './define.js'
+import type { Example } from './definition.js'
+import type { Operator } from './operator.js'
 import type { InputSpec, ParamSpec } from './params.js'
 import { explainShared, explainWords, sharedKeys } from './schema.js'
 

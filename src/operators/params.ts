@@ -53,6 +53,9 @@ export type ParamValue<S extends ParamSpec> = S extends
                 ? readonly number[] | undefined
                 : never
 
+/** The parameters of an operator, or of each model of a list, by their keys. */
+export type ParamSpecs = Readonly<Record<string, ParamSpec>>
+
 /** A normal draw compared with a threshold: true where `mean + std·z > above`. */
 export interface Gaussian {
   readonly mean: number
@@ -117,6 +120,9 @@ export type InputSpec =
     }
   | { readonly type: 'mask'; readonly many: boolean; readonly optional: boolean; readonly description: string }
   | { readonly type: 'adapter'; readonly many: false; readonly optional: false; readonly description: string }
+
+/** The inputs of an operator by their keys. */
+export type InputSpecs = Readonly<Record<string, InputSpec>>
 
 /** One model. */
 export const model = (description: string, space: 'weights' | 'delta' | 'any' = 'weights') =>

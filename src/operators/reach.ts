@@ -4,7 +4,7 @@ import { namingOf } from '../architectures/naming.js'
 import * as problems from '../base/catalogue/reach.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { isFloat } from '../tensor/dtype.js'
-import type { Call, Note } from './define.js'
+import type { Call, Note } from './operator.js'
 import type { MaskValue, ModelValue, Reference } from './value.js'
 
 type Models = readonly Reference<ModelValue>[]

@@ -1,6 +1,7 @@
 import { ok, type Result } from '../base/result.js'
 import { labelOf } from './call-arguments.js'
-import type { Call, Description, Operator } from './define.js'
+import type { Description } from './definition.js'
+import type { Call, Operator } from './operator.js'
 import type { ReportDocument } from './report-document.js'
 import type { Figures, Measured, Shown } from './value.js'
 

@@ -1,5 +1,5 @@
 import type { JsonSchema } from '../document/schema.js'
-import type { Description } from './define.js'
+import type { Description } from './definition.js'
 import type { InputSpec, ParamSpec } from './params.js'
 import { PRESETS } from './presets.js'
 

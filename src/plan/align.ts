@@ -1,5 +1,5 @@
 import { findMove, moveNames, type Named } from '../architectures/align.js'
-import type { Argument, Call } from '../operators/define.js'
+import type { Argument, Call } from '../operators/operator.js'
 import type { InputSpec } from '../operators/params.js'
 import type { MaskValue, ModelValue, Reference, Slot, Value, WeightsValue } from '../operators/value.js'
 import type { LayerContext } from './context.js'

@@ -8,7 +8,7 @@ import { totalsOf } from './describe.js'
 import { createFingerprints } from './fingerprint.js'
 import { completeGroups, makeJobs, passesOf } from './jobs.js'
 import { createMasks, layOutMasks } from './masks.js'
-import type { Root, Setting } from './outputs.js'
+import type { Root } from './outputs.js'
 import type { Job, Plan, PlannedOutput, PlannedReport } from './plan.js'
 import { describeSteps, nameUnder, stepsBehind } from './planned-steps.js'
 import { NO_PRIOR_STATE, type PriorState } from './prior-state.js'
@@ -51,7 +51,7 @@ export function* completeInSlices(draft: Draft, known: PriorState = NO_PRIOR_STA
     label: setting.label,
     recipe: setting.recipe,
     steps,
-    inputs: inputsOf(setting),
+    inputs: setting.inputs,
   }))
   const models = modelsOf(settings)
   // Without outputs there is no lock, for which alone the contents of whole inputs are needed.
@@ -93,13 +93,9 @@ function* buildRoots({ outputs }: Draft): Sliced<readonly (readonly Root[])[]> {
   return roots
 }
 
-/** The models and adapters of a setting by name. */
-const inputsOf = ({ models, adapters }: Setting): ReadonlyMap<string, Model> =>
-  new Map<string, Model>([...models, ...adapters])
-
 /** The models and adapters of all settings, each once. */
 const modelsOf = (settings: Plan['settings']): readonly Model[] => [
-  ...new Map(settings.flatMap((s) => [...s.inputs.values()]).map((m) => [m.path, m] as const)).values(),
+  ...new Map(settings.flatMap((s) => [...s.inputs.values()].map(({ file }) => [file.path, file] as const))).values(),
 ]
 
 /** What has to be read for its digest alone. */

@@ -5,16 +5,22 @@ import { detectArchitecture, type Architecture } from '../architectures/detect.j
 import { gradientNeedsArchitecture, twoBlockLists } from '../base/catalogue/plan.js'
 import { noBlockWeightList } from '../base/catalogue/architectures.js'
 import { failed, ok, type Result } from '../base/result.js'
-import type { Argument, Call, Rules } from '../operators/define.js'
+import type { Argument, Call, Rules } from '../operators/operator.js'
 import { samplePreset } from '../operators/presets.js'
+import { sameShape } from '../operators/shape.js'
 import { resolvePerLayer, selectLayers, type PatternContext } from '../tensor/pattern.js'
 
 type Tensors = ReadonlyMap<string, { readonly shape: readonly number[] }>
 
 /** What layer patterns and per-layer numbers mean for each set of tensors; architectures are detected once per set. */
 export interface LayerContext extends Pick<Call, 'select' | 'numbers' | 'architecture' | 'isConstant'> {
-  /** Says that some tensors are derived from others, so that a part of a model keeps the model's architecture. */
+  /** Says that some tensors are those of another model, renamed or with copies beside them, and of its architecture. */
   inherit(tensors: Tensors, from: Tensors): void
+  /**
+   * Says that a step made some tensors from a model. Their architecture is detected from themselves, unless they are a
+   * part of that model, whose architecture a part keeps; so does what shows none of its own.
+   */
+  derive(tensors: Tensors, from: Tensors): void
 }
 
 /** Anchors interpolated linearly over `count` layers; a single layer takes the last anchor. */
@@ -25,6 +31,13 @@ export const interpolateAnchors = (anchors: readonly number[], index: number, co
   const share = position - below
   return anchors[below]! * (1 - share) + anchors[below + 1]! * share
 }
+
+/** True where a model has all of some tensors, under the same names and in the same shapes. */
+const isPart = (tensors: Tensors, whole: Tensors): boolean =>
+  [...tensors].every(([name, { shape }]) => {
+    const other = whole.get(name)
+    return other !== undefined && sameShape(shape, other.shape)
+  })
 
 /** A context with nothing known yet. */
 export const createLayerContext = (): LayerContext => {
@@ -85,6 +98,11 @@ export const createLayerContext = (): LayerContext => {
     isConstant: (tensor, tensors) => isConstant(tensor, tensors.get(tensor)),
     inherit: (tensors, from) => {
       if (tensors !== from && !architectures.has(tensors)) architectures.set(tensors, { value: architecture(from) })
+    },
+    derive: (tensors, from) => {
+      if (tensors === from || architectures.has(tensors)) return
+      const own = isPart(tensors, from) ? undefined : detectArchitecture(tensors)
+      architectures.set(tensors, { value: own ?? architecture(from) })
     },
     select: ({ patterns }, tensors) => selectLayers(patterns, [...tensors.keys()], context(tensors)),
     numbers: (argument, tensors) => {

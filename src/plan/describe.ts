@@ -1,6 +1,5 @@
-import { adapterTitle } from '../architectures/adapters/guess.js'
 import type { Pass } from '../graph/passes.js'
-import type { Note } from '../operators/define.js'
+import type { Note } from '../operators/operator.js'
 import type { Value } from '../operators/value.js'
 import { stepOf } from '../recipe/link.js'
 import type { Recipe, Step } from '../recipe/recipe.js'
@@ -11,38 +10,30 @@ import type { TensorInfo } from '../tensor/info.js'
 import { isWhole, selectionText, viewBytes, wholeOf, type View } from '../tensor/view.js'
 import type { LayerContext } from './context.js'
 import type { Evaluated } from './evaluate.js'
+import { inputTitle, type OpenedInput } from './inputs.js'
 import type { Setting } from './outputs.js'
 import type { Job, PlannedModel, PlannedOutput, PlannedStep, Totals } from './plan.js'
 
-const describeFile = (
-  name: string,
-  label: string,
-  { path, tensors, bytes, files, sides }: Model,
-  architecture: string | undefined,
-): PlannedModel => ({
-  name,
-  label,
-  path,
-  architecture,
-  tensors: tensors.size,
-  bytes,
-  files: [
-    ...files.map((f) => ({ path: f.path, ...f.identity })),
-    ...sides.flatMap(({ path: side, found }) => (found === undefined ? [] : [{ path: side, ...found.identity }])),
-  ],
-  absent: sides.flatMap((side) => (side.found === undefined ? [side.path] : [])),
-})
+const describeInput = (input: OpenedInput, layers: LayerContext): PlannedModel => {
+  const { path, tensors, bytes, files, sides } = input.file
+  return {
+    name: input.name,
+    label: input.path,
+    path,
+    architecture: inputTitle(input, layers),
+    tensors: tensors.size,
+    bytes,
+    files: [
+      ...files.map((f) => ({ path: f.path, ...f.identity })),
+      ...sides.flatMap(({ path: side, found }) => (found === undefined ? [] : [{ path: side, ...found.identity }])),
+    ],
+    absent: sides.flatMap((side) => (side.found === undefined ? [side.path] : [])),
+  }
+}
 
-/** The models and adapters of all settings, each file once under each of its names. */
-export const describeModels = (settings: readonly Setting[], layers: LayerContext): PlannedModel[] => {
-  const all = settings.flatMap(({ recipe, models, adapters }) => [
-    ...[...models].map(([name, model]) =>
-      describeFile(name, recipe.models.get(name)!.path, model, layers.architecture(model.tensors)?.title),
-    ),
-    ...[...adapters].map(([name, file]) =>
-      describeFile(name, recipe.adapters.get(name)!.path, file, adapterTitle(file.tensors)),
-    ),
-  ])
+/** The inputs of all settings, each file once under each of its names. */
+export const describeInputs = (settings: readonly Setting[], layers: LayerContext): PlannedModel[] => {
+  const all = settings.flatMap(({ inputs }) => [...inputs.values()].map((input) => describeInput(input, layers)))
   return [...new Map(all.map((m) => [`${m.name}\0${m.path}`, m] as const)).values()]
 }
 

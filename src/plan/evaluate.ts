@@ -5,15 +5,13 @@ import { failed, ok, type Result } from '../base/result.js'
 import type { Sliced } from '../base/slices.js'
 import type { Origin } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
-import type { Argument, Call, Note } from '../operators/define.js'
+import type { Argument, Call, Note } from '../operators/operator.js'
 import type { MaskValue, ModelValue, Reference, Value, WeightsValue } from '../operators/value.js'
 import type { Name, RawArgument, Recipe, Step } from '../recipe/recipe.js'
-import type { AdapterFile } from '../safetensors/adapter-file.js'
-import type { Model } from '../safetensors/model.js'
 import { createAligner } from './align.js'
 import type { LayerContext } from './context.js'
+import { inputValue, type OpenedInputs } from './inputs.js'
 import { createLandings } from './landings.js'
-import { toLogical } from './logical-model.js'
 import type { KeepableMasks } from './masks.js'
 import { fingerprintSteps } from './step-facts.js'
 import { createHeadCompleter } from './tied-heads.js'
@@ -24,21 +22,7 @@ export interface Evaluated {
   readonly notes: ReadonlyMap<string, readonly Note[]>
 }
 
-/** An opened model as a value: every tensor is what is stored of it. */
-const modelValue = (graph: Graph, label: string, model: Model): ModelValue => ({
-  kind: 'model',
-  space: 'weights',
-  label,
-  ...toLogical(graph, model.tensors),
-})
-
 const tensorsOf = (value: Value) => (value.kind === 'model' ? value.tensors : undefined)
-
-/** The opened files of a recipe, by name. */
-export interface Inputs {
-  readonly models: ReadonlyMap<string, Model>
-  readonly adapters: ReadonlyMap<string, AdapterFile>
-}
 
 /**
  * What a step gave, by its fingerprint, so that another setting of the params which does not change it takes the very
@@ -63,29 +47,18 @@ export interface EvalContext {
 export function* evaluateSteps(
   recipe: Recipe,
   steps: readonly Step[],
-  { models, adapters }: Inputs,
+  inputs: OpenedInputs,
   place: EvalContext,
 ): Sliced<Result<Evaluated>> {
   const { graph, layers, memory } = place
-  const made = fingerprintSteps(
-    recipe,
-    steps,
-    (name) =>
-      `${(models.get(name) ?? adapters.get(name))!.path}\n${(recipe.models.get(name) ?? recipe.adapters.get(name))!.path}`,
-  )
+  const made = fingerprintSteps(recipe, steps, (name) => `${inputs.get(name)!.file.path}\n${inputs.get(name)!.path}`)
   const [aligner, heads] = [createAligner(layers), createHeadCompleter(layers)]
-  for (const model of models.values()) heads.whole(model.tensors)
+  for (const { kind, file } of inputs.values()) if (kind === 'model') heads.whole(file.tensors)
   const keyOf = (step: Step): string => `${step.name} ${made.get(step.name)!}`
-  const values = new Map<string, Value>()
+  const values = new Map([...inputs].map(([name, input]) => [name, inputValue(graph, input)]))
   const notes = new Map<string, readonly Note[]>()
   const landings = createLandings()
   const problems: Diagnostic[] = []
-  for (const [name, model] of models)
-    values.set(name, modelValue(graph, `\`${name}\` (${recipe.models.get(name)!.path})`, model))
-  for (const [name, file] of adapters) {
-    const { path, alpha } = recipe.adapters.get(name)!
-    values.set(name, { kind: 'adapter', label: `\`${name}\` (${path})`, file, alpha })
-  }
 
   const give = (step: Step, results: readonly Value[], told: readonly Note[]): void => {
     notes.set(step.name, told)
@@ -125,7 +98,7 @@ export function* evaluateSteps(
       .find((t) => t !== undefined)
     result.value.forEach((value) => {
       const tensors = tensorsOf(value)
-      if (tensors !== undefined && source !== undefined) layers.inherit(tensors, source)
+      if (tensors !== undefined && source !== undefined) layers.derive(tensors, source)
     })
   }
   return problems.some((d) => d.severity === 'error') ? failed(...problems) : ok({ values, notes }, problems)

@@ -16,6 +16,7 @@ import {
 import type { TensorInfo } from '../tensor/info.js'
 import type { PriorState } from './prior-state.js'
 import type { Draft } from './draft.js'
+import type { OpenedInput, OpenedInputs } from './inputs.js'
 import type { Setting } from './outputs.js'
 import type { Plan, PlannedOutput, PlannedSetting, HeaderFacts } from './plan.js'
 import { factsOf, fingerprintSteps } from './step-facts.js'
@@ -42,8 +43,6 @@ export const digestModel = (model: Model, digestOf: (tensor: TensorInfo) => Dige
     })),
   )
 
-const pathOf = (recipe: Recipe, name: string): string => (recipe.models.get(name) ?? recipe.adapters.get(name))!.path
-
 const digestText = (text: string): Digest => toDigest(blake3(text))
 
 /** What an input says besides its tensors: in its headers, and in files beside it. */
@@ -59,27 +58,22 @@ export const lockAside = ({
     : { sides: Object.fromEntries(sides.map(({ path, found }) => [basename(path), found?.digest ?? null])) }),
 })
 
-const lockInputs = (
-  recipe: Recipe,
-  inputs: ReadonlyMap<string, Model>,
-  contents: Contents,
-): Record<string, LockedInput> =>
-  Object.fromEntries(
-    [...inputs].map(([name, model]) => {
-      const sha256 =
-        (recipe.models.get(name) ?? recipe.adapters.get(name))?.sha256?.toLowerCase() ?? contents.sha256(model.path)
-      return [
-        pathOf(recipe, name),
-        {
-          digest: digestModel(model, contents.input),
-          bytes: model.bytes,
-          tensors: model.tensors.size,
-          ...(sha256 === undefined ? {} : { sha256 }),
-          ...(contents.version === 1 ? {} : lockAside(model)),
-        },
-      ]
-    }),
-  )
+const lockInput = ({ file, sha256: pinned }: OpenedInput, contents: Contents): LockedInput => {
+  const sha256 = pinned?.toLowerCase() ?? contents.sha256(file.path)
+  return {
+    digest: digestModel(file, contents.input),
+    bytes: file.bytes,
+    tensors: file.tensors.size,
+    ...(sha256 === undefined ? {} : { sha256 }),
+    ...(contents.version === 1 ? {} : lockAside(file)),
+  }
+}
+
+const lockInputs = (inputs: OpenedInputs, contents: Contents): Record<string, LockedInput> =>
+  Object.fromEntries([...inputs.values()].map((input) => [input.path, lockInput(input, contents)]))
+
+const pathsOf = (inputs: OpenedInputs): Record<string, string> =>
+  Object.fromEntries([...inputs].map(([name, { path }]) => [name, path]))
 
 /**
  * What the lock says of one setting's steps, given its inputs; `device` is one whose numbers are not those of others.
@@ -126,8 +120,8 @@ const lockBuild = (
   const build = {
     params: recipe.params,
     ...computedOf(recipe),
-    inputs: Object.fromEntries([...inputs.keys()].map((name) => [name, pathOf(recipe, name)])),
-    steps: lockSteps(recipe, steps, (name) => locked[pathOf(recipe, name)]!, device),
+    inputs: pathsOf(inputs),
+    steps: lockSteps(recipe, steps, (name) => locked[inputs.get(name)!.path]!, device),
     outputs: Object.fromEntries(
       outputs.map((o) => [
         o.name,
@@ -151,7 +145,7 @@ const lockBuild = (
 export const makeLock = (plan: Plan, contents: Contents, smelt: string, device?: string): Lock => {
   const inputs: Record<string, LockedInput> = Object.assign(
     {},
-    ...plan.settings.map((s) => lockInputs(s.recipe, s.inputs, contents)),
+    ...plan.settings.map((s) => lockInputs(s.inputs, contents)),
   )
   return {
     lock: contents.version,
@@ -175,14 +169,13 @@ export const makeLock = (plan: Plan, contents: Contents, smelt: string, device?:
  * inputs is not known.
  */
 export const headerFactsBefore = (
-  { recipe, models, adapters }: Setting,
+  { recipe, inputs }: Setting,
   steps: readonly Step[],
   outputs: readonly PlannedOutput[],
   known: PriorState,
   outputDigest: (output: PlannedOutput) => Digest,
 ): HeaderFacts | undefined => {
-  const inputs = new Map<string, Model>([...models, ...adapters])
-  if ([...inputs.values()].some((m) => [...m.tensors.values()].some((t) => known.digestOf(t) === undefined)))
+  if ([...inputs.values()].some(({ file }) => [...file.tensors.values()].some((t) => known.digestOf(t) === undefined)))
     return undefined
   const contents: Contents = {
     version: known.lock,
@@ -190,7 +183,7 @@ export const headerFactsBefore = (
     output: outputDigest,
     sha256: () => undefined,
   }
-  const locked = lockInputs(recipe, inputs, contents)
+  const locked = lockInputs(inputs, contents)
   return headerFactsOf(lockBuild({ recipe, steps, inputs }, locked, outputs, contents), locked)
 }
 
@@ -214,20 +207,20 @@ export const lockDraft = (
   const settings = draft.evaluations.map(({ setting, steps }) => ({
     recipe: setting.recipe,
     steps,
-    inputs: new Map<string, Model>([...setting.models, ...setting.adapters]),
+    inputs: setting.inputs,
   }))
   const inputs: Record<string, LockedInput> = {}
-  for (const { recipe, inputs: models } of settings) {
-    for (const [name, model] of models) {
-      const path = pathOf(recipe, name)
-      const complete = [...model.tensors.values()].every((t) => t.begin === t.end || known.digestOf(t) !== undefined)
+  for (const setting of settings) {
+    for (const input of setting.inputs.values()) {
+      const { path, file } = input
+      const complete = [...file.tensors.values()].every((t) => t.begin === t.end || known.digestOf(t) !== undefined)
       const old = before?.inputs[path]
-      const locked = lockInputs(recipe, new Map([[name, model]]), {
+      const locked = lockInput(input, {
         version,
         input: (t) => known.digestOf(t) ?? EMPTY_DIGEST,
         output: () => EMPTY_DIGEST,
         sha256: () => old?.sha256,
-      })[path]!
+      })
       // Headers and side files have been read, whatever is known of tensors.
       inputs[path] = complete || old === undefined ? locked : { ...locked, digest: old.digest }
     }
@@ -240,8 +233,8 @@ export const lockDraft = (
       digest: old?.digest ?? EMPTY_DIGEST,
       params: recipe.params,
       ...computedOf(recipe),
-      inputs: Object.fromEntries([...setting.inputs.keys()].map((name) => [name, pathOf(recipe, name)])),
-      steps: lockSteps(recipe, steps, (name) => inputs[pathOf(recipe, name)]!, device),
+      inputs: pathsOf(setting.inputs),
+      steps: lockSteps(recipe, steps, (name) => inputs[setting.inputs.get(name)!.path]!, device),
       outputs: Object.fromEntries(Object.entries(old?.outputs ?? {}).filter(([name]) => names.has(name))),
     }
   })

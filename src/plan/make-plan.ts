@@ -7,8 +7,6 @@ import { orderProblems } from '../document/report.js'
 import { createGraph } from '../graph/graph.js'
 import { orderSteps } from '../recipe/link.js'
 import type { Recipe } from '../recipe/recipe.js'
-import type { AdapterFile } from '../safetensors/adapter-file.js'
-import type { Model } from '../safetensors/model.js'
 import { completePlan } from './complete-plan.js'
 import { createLayerContext } from './context.js'
 import {
@@ -21,8 +19,9 @@ import {
   type NamesOf,
 } from './destinations.js'
 import type { Draft, Evaluation } from './draft.js'
-import { describeModels } from './describe.js'
+import { describeInputs } from './describe.js'
 import { evaluateSteps, type StepCache } from './evaluate.js'
+import type { OpenedInputs } from './inputs.js'
 import type { KeepableMasks } from './masks.js'
 import { planOutput, type Folders, type OutputRoots, type Root, type Setting } from './outputs.js'
 import type { Plan, PlannedReport } from './plan.js'
@@ -71,7 +70,13 @@ export function* draftInSlices(
       recipe.steps,
       [...steps, ...unused].map((s) => s.name),
     )
-    const evaluated = yield* evaluateSteps(recipe, all, setting, { graph, layers, memory, masks, setting: index })
+    const evaluated = yield* evaluateSteps(recipe, all, setting.inputs, {
+      graph,
+      layers,
+      memory,
+      masks,
+      setting: index,
+    })
     for (const { name } of unused) unusedNames.add(name)
     append(problems, [...evaluated.diagnostics, ...unused.map((s) => unusedStep(s.name, s.at))])
     if (evaluated.type === 'ok') evaluations.push({ setting, steps, evaluated: evaluated.value })
@@ -94,7 +99,7 @@ export function* draftInSlices(
       else reports.push(planned.value)
     }
   }
-  const models = describeModels(settings, layers)
+  const models = describeInputs(settings, layers)
   const destinations = [
     ...destinationsOf(
       settings,
@@ -121,15 +126,14 @@ export function* draftInSlices(
 export const draftPlan = (settings: readonly Setting[], folders: Folders, places: PlacesOptions = {}): Result<Draft> =>
   atOnce(draftInSlices(settings, folders, places))
 
-/** Decides everything a recipe will do, from the headers of its models and adapters alone. Touches no file. */
+/** Decides everything a recipe will do, from the headers of its inputs alone. Touches no file. */
 export const makePlan = (
   recipe: Recipe,
-  models: ReadonlyMap<string, Model>,
+  inputs: OpenedInputs,
   folders: Folders,
-  adapters: ReadonlyMap<string, AdapterFile> = new Map(),
   { jobs = true }: PlanOptions = {},
 ): Result<Plan> => {
-  const draft = draftPlan([{ recipe, models, adapters, label: '' }], folders)
+  const draft = draftPlan([{ recipe, inputs, label: '' }], folders)
   if (draft.type === 'failed') return draft
   return ok(completePlan(jobs ? draft.value : withoutWork(draft.value)), draft.diagnostics)
 }

@@ -8,12 +8,11 @@ import type { Sliced } from '../base/slices.js'
 import type { Graph } from '../graph/graph.js'
 import type { Value } from '../operators/value.js'
 import type { Output, Recipe } from '../recipe/recipe.js'
-import type { AdapterFile } from '../safetensors/adapter-file.js'
 import { layoutFile, type TensorOutline } from '../safetensors/layout.js'
-import type { Model } from '../safetensors/model.js'
 import { layoutShards } from '../safetensors/shards.js'
 import { sizeOf } from '../tensor/info.js'
 import type { LayerContext } from './context.js'
+import type { OpenedInputs } from './inputs.js'
 import type { PlannedFile, PlannedOutput, HeaderFacts, Target } from './plan.js'
 import { parentsOf, provenance } from './provenance.js'
 import { quantisationMetadata } from './quantisation-metadata.js'
@@ -26,8 +25,7 @@ const UNSEALED: HeaderFacts = { lock: UNKNOWN, input: () => UNKNOWN }
 /** One setting of a recipe's params, and the files it then reads. */
 export interface Setting {
   readonly recipe: Recipe
-  readonly models: ReadonlyMap<string, Model>
-  readonly adapters: ReadonlyMap<string, AdapterFile>
+  readonly inputs: OpenedInputs
   /** What is set, such as `keep=0.4`; empty where there is only one setting. */
   readonly label: string
 }
@@ -54,12 +52,11 @@ export interface Folders {
 }
 
 /** The tags of the adapters an output names, added up, most frequent first, as JSON. */
-const tagsOf = (
-  recipe: Recipe,
-  output: Output,
-  adapters: ReadonlyMap<string, AdapterFile>,
-): Result<Record<string, string>> => {
-  const read = output.tags.map(({ name }) => readTags(adapters.get(name)!.metadata, recipe.adapters.get(name)!.path))
+const tagsOf = (output: Output, inputs: OpenedInputs): Result<Record<string, string>> => {
+  const read = output.tags.map(({ name }) => {
+    const { file, path } = inputs.get(name)!
+    return readTags(file.metadata, path)
+  })
   const counts = new Map<string, number>()
   for (const { tag, count } of read.flatMap((r) => (r.type === 'ok' ? r.value : [])))
     counts.set(tag, (counts.get(tag) ?? 0) + count)
@@ -71,7 +68,7 @@ const tagsOf = (
 }
 
 const metadataOf = (
-  { recipe, models, adapters }: Setting,
+  { recipe, inputs }: Setting,
   output: Output,
   value: Value,
   tensors: ReadonlyMap<string, TensorOutline>,
@@ -83,7 +80,7 @@ const metadataOf = (
     kind: value.kind === 'mask' ? 'mask' : value.kind === 'model' ? value.space : 'weights',
     tensors,
     build: lock,
-    parents: parentsOf(recipe, output.from.name, (name) => (models.get(name) ?? adapters.get(name))!, input),
+    parents: parentsOf(recipe, output.from.name, (name) => inputs.get(name)!.file, input),
   })
 
 interface Laid {
@@ -128,20 +125,22 @@ export const planOutput = (
   { graph, layers }: { readonly graph: Graph; readonly layers: LayerContext },
   folders: Folders,
 ): Result<OutputRoots> => {
-  const { recipe, adapters } = own
   if (value.kind === 'model' && value.space === 'delta' && !output.delta)
     return failed(deltaOutput(output.from.name, output.from.at))
   if (value.kind === 'mask' && (output.dtype !== 'same' || output.dtypeRules.length > 0))
     return failed(dtypeOfMask(output.from.name, output.at))
   const contents = writtenTensors(graph, output, value, layers)
   if (contents.type === 'failed') return contents
-  const tags = tagsOf(recipe, output, adapters)
+  const tags = tagsOf(output, own.inputs)
   if (tags.type === 'failed') return tags
   const { tensors: written, unscaled, quantised } = contents.value
   const tensors = written.map(({ name, dtype, shape }) => ({ name, dtype, shape }))
   const byName = new Map(written.map((t) => [t.name, t] as const))
   const path = resolvePath(folders.out ?? folders.recipe, output.path)
-  const quantisation = quantisationMetadata(own.models.values(), quantised)
+  const quantisation = quantisationMetadata(
+    [...own.inputs.values()].map(({ file }) => file),
+    quantised,
+  )
   const lay = (facts: HeaderFacts): Laid =>
     layOut(
       path,

@@ -6,7 +6,6 @@ import type { Program } from '../graph/program.js'
 import type { ReportFormat } from '../operators/report-document.js'
 import type { Kind, ReportValue, Space } from '../operators/value.js'
 import type { Recipe, Step } from '../recipe/recipe.js'
-import type { Model } from '../safetensors/model.js'
 import type { FileIdentity } from '../safetensors/open.js'
 import type { Dtype } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
@@ -14,6 +13,7 @@ import type { View } from '../tensor/view.js'
 import type { LockVersion } from '../store/lock.js'
 import type { StoredOutcome } from '../store/outcomes.js'
 import type { Fingerprints, Identify } from './fingerprint.js'
+import type { OpenedInputs } from './inputs.js'
 import type { KeptMask, PlannedMasks } from './masks.js'
 
 /** One file to write: its whole header, and how long it will be. */
@@ -176,8 +176,7 @@ export interface PlannedSetting {
   readonly recipe: Recipe
   /** The steps that are run, in order. */
   readonly steps: readonly Step[]
-  /** Models and adapters by their names in the recipe. */
-  readonly inputs: ReadonlyMap<string, Model>
+  readonly inputs: OpenedInputs
 }
 
 /** One input: a model or an adapter. */

@@ -2,15 +2,15 @@ import { readModelspec } from '../architectures/modelspec.js'
 import type { Digest } from '../base/digest.js'
 import { append } from '../base/lists.js'
 import { stepOf } from '../recipe/link.js'
-import type { Output, Recipe, Step } from '../recipe/recipe.js'
+import type { InputKind, Output, Recipe, Step } from '../recipe/recipe.js'
 import { usesOf } from '../recipe/step.js'
 import { foldHistory, toJsonObject, toSortedJson, type MergeHistory } from './merge-history.js'
 
-/** A model or adapter that goes into an output. */
+/** An input that goes into an output. */
 export interface ParentModel {
   /** Its name in the recipe. */
   readonly name: string
-  readonly kind: 'model' | 'adapter'
+  readonly kind: InputKind
   /** Its path as the recipe writes it; only the last part is published. */
   readonly label: string
   /** Its content digest, or any other while it is not known: all are equally long. */
@@ -41,7 +41,7 @@ const LONGEST = 256
 const HASHES = ['primary_model_hash', 'secondary_model_hash', 'tertiary_model_hash']
 
 /**
- * Names of the models and adapters that a model, mask or step is made from, in the order its steps name them, each
+ * Names of the inputs that a model, mask or step is made from, in the order its steps name them, each
  * once.
  */
 export const usedFiles = (recipe: Recipe, from: string): readonly string[] => {
@@ -50,7 +50,7 @@ export const usedFiles = (recipe: Recipe, from: string): readonly string[] => {
   // By hand, for steps may be nested deeper than the stack.
   const left = [from]
   for (let name = left.pop(); name !== undefined; name = left.pop()) {
-    const own = recipe.models.has(name) || recipe.adapters.has(name) ? name : stepOf(name)
+    const own = recipe.inputs.has(name) ? name : stepOf(name)
     if (met.has(own)) continue
     met.add(own)
     const step = recipe.steps.get(own)
@@ -77,10 +77,10 @@ export const parentsOf = (
   digestOf: (name: string) => Digest,
 ): readonly ParentModel[] =>
   usedFiles(recipe, from).map((name) => {
-    const { path, sha256 } = (recipe.models.get(name) ?? recipe.adapters.get(name))!
+    const { kind, path, sha256 } = recipe.inputs.get(name)!
     return {
       name,
-      kind: recipe.models.has(name) ? 'model' : 'adapter',
+      kind,
       label: path,
       digest: digestOf(name),
       sha256,

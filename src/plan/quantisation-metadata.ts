@@ -27,11 +27,11 @@ const read = (text: string | undefined): Plain | undefined => {
  * without it programs take them for plain numbers.
  */
 export const quantisationMetadata = (
-  models: Iterable<Model>,
+  models: readonly Model[],
   weights: readonly QuantisedWeight[],
 ): Readonly<Record<string, string>> => {
   if (weights.length === 0) return {}
-  const found = [...models].flatMap((model) => {
+  const found = models.flatMap((model) => {
     const said = read(model.metadata.get(KEY))
     const files = new Set(model.files.map((f) => f.path))
     const own = new Set(weights.filter(({ file }) => files.has(file)).map(({ name }) => name))

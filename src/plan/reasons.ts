@@ -75,9 +75,9 @@ export const reasonsOf = (
 const asideBehind = (name: string, setting: PlannedSetting, lock: Lock | undefined): readonly Reason[] => {
   if (lock === undefined || lock.lock === 1) return []
   return behind(name, setting).inputs.flatMap((input): Reason[] => {
-    const { path } = (setting.recipe.models.get(input) ?? setting.recipe.adapters.get(input))!
+    const { path, file } = setting.inputs.get(input)!
     const was = lock.inputs[path]
-    const changes = was === undefined ? [] : compareAside(path, was, lockAside(setting.inputs.get(input)!))
+    const changes = was === undefined ? [] : compareAside(path, was, lockAside(file))
     return changes.length === 0 ? [] : [{ type: 'input-facts', path, changes }]
   })
 }
@@ -92,10 +92,9 @@ const differencesBehind = (name: string, plan: Plan, index: number, lock: Lock):
     return changes.length === 0 ? [] : [{ type: 'changed', by: step.name, changes }]
   })
   const others = inputs.flatMap((input): Reason[] => {
-    const { path } = (setting.recipe.models.get(input) ?? setting.recipe.adapters.get(input))!
-    const model = setting.inputs.get(input)!
-    const known = [...model.tensors.values()].every((t) => t.begin === t.end || plan.digestOf(t) !== undefined)
-    return known && lock.inputs[path]?.digest === digestModel(model, plan.digestOf)
+    const { path, file } = setting.inputs.get(input)!
+    const known = [...file.tensors.values()].every((t) => t.begin === t.end || plan.digestOf(t) !== undefined)
+    return known && lock.inputs[path]?.digest === digestModel(file, plan.digestOf)
       ? []
       : [{ type: 'input', path, known }]
   })

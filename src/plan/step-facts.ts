@@ -57,8 +57,8 @@ const plainArguments = (args: Readonly<Record<string, RawArgument>>): Record<str
 
 const alphasOf = (recipe: Recipe, step: Step): Pick<StepFacts, 'alphas'> => {
   const alphas = Object.entries(step.inputs).flatMap(([key, names]) => {
-    const alpha = 'name' in names ? recipe.adapters.get(names.name)?.alpha : undefined
-    return alpha === undefined ? [] : [[key, alpha] as const]
+    const input = 'name' in names ? recipe.inputs.get(names.name) : undefined
+    return input?.kind !== 'adapter' || input.alpha === undefined ? [] : [[key, input.alpha] as const]
   })
   return alphas.length === 0 ? {} : { alphas: Object.fromEntries(alphas) }
 }
@@ -109,7 +109,7 @@ const replaceNames = (facts: StepFacts, replace: (name: string) => string): unkn
 }
 
 /**
- * A fingerprint for each step, which are in order; `input` tells models and adapters apart, by their content or their
+ * A fingerprint for each step, which are in order; `input` tells the recipe's inputs apart, by their content or their
  * path.
  */
 export const fingerprintSteps = (

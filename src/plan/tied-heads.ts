@@ -1,6 +1,6 @@
 import { headUntied } from '../base/catalogue/reach.js'
 import type { Diagnostic } from '../base/diagnostic.js'
-import type { Call, Operator } from '../operators/define.js'
+import type { Call, Operator } from '../operators/operator.js'
 import type { ModelValue, Reference, Slot } from '../operators/value.js'
 import type { LayerContext } from './context.js'
 

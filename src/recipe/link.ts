@@ -2,6 +2,7 @@ import { cycle, nameTwice, unknownName, whichResult, wrongKind } from '../base/c
 import type { Diagnostic, Place, Range } from '../base/diagnostic.js'
 import type { MapValue, Value } from '../document/value.js'
 import type { Kind } from '../operators/value.js'
+import { inputEntries } from './inputs.js'
 import type { Step } from './recipe.js'
 import { usesOf } from './step.js'
 
@@ -42,8 +43,7 @@ export const linkNames = (root: Value, steps: ReadonlyMap<string, Step>): Diagno
     definitions.set(name, { kind, at, results })
     if (results > 1) for (let i = 1; i <= results; i++) definitions.set(`${name}.${i}`, { kind, at, results: 1 })
   }
-  for (const [name, e] of entriesOf(root, 'models')) define(name, e.key, 'model')
-  for (const [name, e] of entriesOf(root, 'adapters')) define(name, e.key, 'adapter')
+  for (const { name, key, kind } of inputEntries(root)) define(name, key, kind)
   for (const [name, e] of entriesOf(root, 'params')) define(name, e.key, 'param')
   for (const [name, e] of entriesOf(root, 'steps')) {
     const step = steps.get(name)

@@ -1,6 +1,8 @@
 import { escapeJson } from '../base/excerpt.js'
-import type { Operator } from '../operators/define.js'
+import type { Operator } from '../operators/operator.js'
 import type { InputSpec } from '../operators/params.js'
+import { INPUT_BLOCKS, INPUT_KINDS } from './inputs.js'
+import type { InputKind } from './recipe.js'
 
 /**
  * What a command line says about one step: files in the order they were named, and values by the operator's keys, as
@@ -40,7 +42,7 @@ export const quoted = (text: string): string =>
 interface File {
   readonly name: string
   readonly path: string
-  readonly block: 'models' | 'adapters'
+  readonly kind: InputKind
 }
 
 /**
@@ -77,13 +79,13 @@ export const renderOneOff = ({
 }: OneOff): { readonly text: string; readonly unused: readonly string[] } => {
   const taken = new Set(['result'])
   const known = new Map<string, File>()
-  const nameOf = (path: string, block: File['block']): string => {
-    const file = known.get(path) ?? { name: nameOfFile(path.replace(/^.*[/\\]/, ''), taken), path, block }
+  const nameOf = (path: string, kind: InputKind): string => {
+    const file = known.get(path) ?? { name: nameOfFile(path.replace(/^.*[/\\]/, ''), taken), path, kind }
     known.set(path, file)
     return file.name
   }
   const filled = fillInputs(operator.inputs, files, values)
-  const blockOf = (key: string): File['block'] => (operator.inputs[key]?.type === 'adapter' ? 'adapters' : 'models')
+  const kindOf = (key: string): InputKind => (operator.inputs[key]?.type === 'adapter' ? 'adapter' : 'model')
   const each = (key: string): readonly string[] => {
     const spec = operator.inputs[key]
     return spec?.type === 'model' && spec.many ? Object.keys(spec.each) : []
@@ -101,7 +103,7 @@ export const renderOneOff = ({
     const given = Object.hasOwn(values, key) ? listOf(values[key]!) : filled.get(key)
     const spec = operator.inputs[key]!
     if (given === undefined || spec.type === 'mask') return given === undefined ? [] : [`    ${key}: ${values[key]!}`]
-    if (!spec.many) return [`    ${key}: ${nameOf(given[0]!, blockOf(key))}`]
+    if (!spec.many) return [`    ${key}: ${nameOf(given[0]!, kindOf(key))}`]
     return [
       `    ${key}:`,
       ...given.map((path, i) => {
@@ -109,17 +111,17 @@ export const renderOneOff = ({
           .filter((k) => Object.hasOwn(values, k))
           .map((k) => `, ${k}: ${listOf(values[k]!)[i] ?? listOf(values[k]!).at(-1)!}`)
         return params.length === 0
-          ? `      - ${nameOf(path, 'models')}`
-          : `      - { model: ${nameOf(path, 'models')}${params.join('')} }`
+          ? `      - ${nameOf(path, 'model')}`
+          : `      - { model: ${nameOf(path, 'model')}${params.join('')} }`
       }),
     ]
   })
   const params = Object.entries(values)
     .filter(([key]) => !Object.hasOwn(operator.inputs, key) && !own.has(key))
     .map(([key, text]) => `    ${key}: ${text}`)
-  const block = (name: File['block']): string[] => {
-    const list = [...known.values()].filter((f) => f.block === name)
-    return list.length === 0 ? [] : [`${name}:`, ...list.map((f) => `  ${f.name}: ${quoted(f.path)}`)]
+  const block = (kind: InputKind): string[] => {
+    const list = [...known.values()].filter((f) => f.kind === kind)
+    return list.length === 0 ? [] : [`${INPUT_BLOCKS[kind]}:`, ...list.map((f) => `  ${f.name}: ${quoted(f.path)}`)]
   }
   const options = [
     ...(dtype === undefined ? [] : [`dtype: ${dtype}`]),
@@ -128,8 +130,7 @@ export const renderOneOff = ({
   return {
     text: `${[
       'smelt: 1',
-      ...block('models'),
-      ...block('adapters'),
+      ...INPUT_KINDS.flatMap(block),
       'steps:',
       '  result:',
       `    op: ${operator.id}`,

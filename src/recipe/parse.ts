@@ -5,14 +5,15 @@ import { readDocument } from '../document/read.js'
 import { orderProblems } from '../document/report.js'
 import { validate } from '../document/validate.js'
 import { toPlain, type Value } from '../document/value.js'
-import type { Operator } from '../operators/define.js'
+import type { Operator } from '../operators/operator.js'
 import { findOperator, operators } from '../operators/index.js'
 import type { Kind } from '../operators/value.js'
 import { parseSize } from '../safetensors/size.js'
 import { advise } from './advice.js'
+import { inputEntries, readInputs } from './inputs.js'
 import { linkNames, stepOf } from './link.js'
 import { checkOutputPath } from './output-path.js'
-import type { InputAdapter, InputModel, Name, Output, OutputDtype, Recipe, Scalar, Step } from './recipe.js'
+import type { Name, Output, OutputDtype, Recipe, Scalar, Step } from './recipe.js'
 import { recipeSchema } from './schema.js'
 import { readStep } from './step.js'
 import { readParams, substitute } from './substitute.js'
@@ -44,9 +45,8 @@ export const parse = (source: Source, options: ParseOptions = {}): Result<Recipe
   // Keys at the wrong depth make half of a recipe look wrong: nothing else is worth telling before they are put right.
   if (checked.diagnostics.some((d) => d.code === 'indent')) return failed(...checked.diagnostics)
   const steps = readSteps(root)
-  const outputs = readOutputs(root, (name) =>
-    mapOf(get(root, 'models')).has(name) ? 'model' : steps.get(stepOf(name))?.operator.output,
-  )
+  const inputKinds = new Map(inputEntries(root).map(({ name, kind }) => [name, kind]))
+  const outputs = readOutputs(root, (name) => inputKinds.get(name) ?? steps.get(stepOf(name))?.operator.output)
   const unknown = new Set(open.map((range) => range.start))
   const inKnown = ({ at }: Diagnostic): boolean => at?.type !== 'text' || !unknown.has(at.range.start)
   // A text where a number belongs is not also the name of nothing, and without models nothing has a name.
@@ -71,8 +71,7 @@ export const parse = (source: Source, options: ParseOptions = {}): Result<Recipe
       seed: seed?.type === 'number' || seed?.type === 'string' ? seed.value : 0,
       params: Object.fromEntries(params) as Readonly<Record<string, Scalar>>,
       computed,
-      models: readFiles(get(root, 'models')),
-      adapters: readAdapters(get(root, 'adapters')),
+      inputs: readInputs(root),
       steps,
       outputs: outputs.outputs,
     },
@@ -89,27 +88,6 @@ const readSteps = (root: Value): Map<string, Step> =>
         : [[name, readStep(name, key, value, operator)] as const]
     }),
   )
-
-const readFiles = (block: Value | undefined): Map<string, InputModel> =>
-  new Map(
-    [...mapOf(block)].map(([name, { value }]) => {
-      const path = value.type === 'string' ? value : get(value, 'path')!
-      return [
-        name,
-        { name, path: textOf(path) ?? '', sha256: textOf(get(value, 'sha256')), at: place(path.range) },
-      ] as const
-    }),
-  )
-
-const readAdapters = (block: Value | undefined): Map<string, InputAdapter> => {
-  const entries = mapOf(block)
-  return new Map(
-    [...readFiles(block)].map(([name, file]) => {
-      const alpha = get(entries.get(name)!.value, 'alpha')
-      return [name, { ...file, alpha: alpha?.type === 'number' ? alpha.value : undefined }]
-    }),
-  )
-}
 
 /** One name, or a list of names. */
 const namesIn = (value: Value | undefined): readonly Name[] =>

@@ -1,5 +1,5 @@
 import type { Place, Source } from '../base/diagnostic.js'
-import type { PlacedPattern, Operator, Rules } from '../operators/define.js'
+import type { PlacedPattern, Operator, Rules } from '../operators/operator.js'
 
 /** A name used in a recipe, and where. */
 export interface Name {
@@ -33,8 +33,7 @@ export interface Step {
   readonly architectures: 'error' | 'mixed'
 }
 
-/** A file the recipe reads. */
-export interface InputModel {
+interface DeclaredFile {
   readonly name: string
   /** As written; relative to the recipe. */
   readonly path: string
@@ -42,11 +41,23 @@ export interface InputModel {
   readonly at: Place
 }
 
+/** A model the recipe reads. */
+export interface InputModel extends DeclaredFile {
+  readonly kind: 'model'
+}
+
 /** An adapter the recipe reads. */
-export interface InputAdapter extends InputModel {
+export interface InputAdapter extends DeclaredFile {
+  readonly kind: 'adapter'
   /** What its factors are scaled by, divided by their rank, where the file does not say so. */
   readonly alpha: number | undefined
 }
+
+/** A file the recipe reads, of any kind. */
+export type Input = InputModel | InputAdapter
+
+/** The kinds of file that a recipe can read. */
+export type InputKind = Input['kind']
 
 /** The dtypes an output can ask for, and what they are called in files. */
 export const OUTPUT_DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16', f8_e4m3: 'F8_E4M3', f8_e5m2: 'F8_E5M2' } as const
@@ -81,8 +92,8 @@ export interface Recipe {
   readonly params: Readonly<Record<string, Scalar>>
   /** What each `${expression}` came to, by its text. */
   readonly computed: Readonly<Record<string, number>>
-  readonly models: ReadonlyMap<string, InputModel>
-  readonly adapters: ReadonlyMap<string, InputAdapter>
+  /** By name: the models first, then the adapters, each as they are written. */
+  readonly inputs: ReadonlyMap<string, Input>
   readonly steps: ReadonlyMap<string, Step>
   readonly outputs: ReadonlyMap<string, Output>
 }

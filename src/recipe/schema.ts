@@ -1,5 +1,5 @@
 import type { JsonSchema } from '../document/schema.js'
-import type { Operator } from '../operators/define.js'
+import type { Operator } from '../operators/operator.js'
 import { DEFINITIONS, explain, NAME, orParam, stepSchema, type Audience } from '../operators/schema.js'
 import { OUTPUT_DTYPES, SCALED_DTYPE } from './recipe.js'
 

@@ -1,6 +1,6 @@
 import type { Place, Range } from '../base/diagnostic.js'
 import { toPlain, type MapValue, type Value } from '../document/value.js'
-import type { PlacedPattern, Operator, Rules } from '../operators/define.js'
+import type { PlacedPattern, Operator, Rules } from '../operators/operator.js'
 import type { InputSpec, ParamSpec } from '../operators/params.js'
 import { isPreset } from '../operators/presets.js'
 import type { Name, RawArgument, Step } from './recipe.js'

@@ -3,6 +3,7 @@ import type { Diagnostic, Range } from '../base/diagnostic.js'
 import { numberIn } from '../document/explain.js'
 import type { MapValue, Value } from '../document/value.js'
 import { computeArithmetic } from './arithmetic.js'
+import { INPUT_BLOCKS } from './inputs.js'
 import type { Scalar } from './recipe.js'
 
 /** The params of a recipe by name; one that is no scalar, which the schema tells of, has no value. */
@@ -127,7 +128,7 @@ export const substitute = (root: Value, params: ParamValues): Substituted => {
       case 'string':
         return scalar(
           value,
-          path.at(-1) === 'path' || (path.length === 2 && (path[0] === 'models' || path[0] === 'adapters')),
+          path.at(-1) === 'path' || (path.length === 2 && Object.values(INPUT_BLOCKS).includes(path[0]!)),
         )
       default:
         return value

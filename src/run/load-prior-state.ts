@@ -18,8 +18,8 @@ export type Reading = 'if-useful' | 'always' | 'never' | 'anew'
 /** Every tensor of the inputs, once. */
 const inputsOf = (draft: Draft): readonly TensorInfo[] => {
   const listed = draft.evaluations
-    .flatMap((e) => [...e.setting.models.values(), ...e.setting.adapters.values()])
-    .flatMap((m) => [...m.tensors.values()])
+    .flatMap((e) => [...e.setting.inputs.values()])
+    .flatMap(({ file }) => [...file.tensors.values()])
   return [...new Map(listed.map((t) => [`${t.file}\0${t.name}`, t] as const)).values()]
 }
 

@@ -12,15 +12,16 @@ import { MOST_BYTES, toSource } from '../document/source.js'
 import { destinationsOf, type Destination } from '../plan/destinations.js'
 import type { Draft } from '../plan/draft.js'
 import { completePlan } from '../plan/complete-plan.js'
+import { withFile, type FileOf, type OpenedInputs } from '../plan/inputs.js'
 import { draftInSlices, withoutWork, type PlanOptions } from '../plan/make-plan.js'
 import type { Setting } from '../plan/outputs.js'
 import type { Plan } from '../plan/plan.js'
 import { parse, type ParseOptions } from '../recipe/parse.js'
-import type { InputModel, Recipe } from '../recipe/recipe.js'
+import type { Input, InputKind, Recipe } from '../recipe/recipe.js'
 import { expandSettings } from '../recipe/settings.js'
-import { openAdapter, type AdapterFile } from '../safetensors/adapter-file.js'
+import { openAdapter } from '../safetensors/adapter-file.js'
 import { namesOnDisk } from '../safetensors/file-names.js'
-import { openModel, type Model } from '../safetensors/model.js'
+import { openModel } from '../safetensors/model.js'
 import { openingProblem } from '../safetensors/open.js'
 import { readRegular } from '../safetensors/regular-file.js'
 import { obstacles } from './destinations.js'
@@ -55,8 +56,7 @@ export interface Drafted {
 export interface Prepared extends Drafted {
   /** The recipe under the first setting, and its files. */
   readonly recipe: Recipe
-  readonly models: ReadonlyMap<string, Model>
-  readonly adapters: ReadonlyMap<string, AdapterFile>
+  readonly inputs: OpenedInputs
   readonly plan: Plan
 }
 
@@ -79,9 +79,14 @@ export const readRecipe = async (path: string, options: ParseOptions = {}): Prom
   return source.type === 'failed' ? source : parse(source.value, options)
 }
 
-/** Opens a file unless it is open already: settings have most of their files in common. */
 type Open<T> = (path: string) => Promise<Result<T>>
 
+/** How the file of each kind of input is opened. */
+type Openers = { readonly [K in InputKind]: Open<FileOf[K]> }
+
+const OPENERS: Openers = { model: openModel, adapter: openAdapter }
+
+/** Opens a file unless it is open already: settings have most of their files in common. */
 const openOnce = <T>(open: Open<T>): Open<T> => {
   const opened = new Map<string, Promise<Result<T>>>()
   return (path) => {
@@ -91,27 +96,14 @@ const openOnce = <T>(open: Open<T>): Open<T> => {
   }
 }
 
-/** Opens every model a recipe names; problems of all of them are told together, each at its place in the recipe. */
-export const openModels = (
-  recipe: Recipe,
+/** Opens inputs of a recipe; problems of all of them are told together, each at its place in the recipe. */
+export const openInputs = async (
+  inputs: Iterable<Input>,
   folder: string,
-  open: Open<Model> = openModel,
-): Promise<Result<ReadonlyMap<string, Model>>> => openAll(recipe.models, folder, open)
-
-/** Opens every adapter a recipe names, in the same way. */
-export const openAdapters = (
-  recipe: Recipe,
-  folder: string,
-  open: Open<AdapterFile> = openAdapter,
-): Promise<Result<ReadonlyMap<string, AdapterFile>>> => openAll(recipe.adapters, folder, open)
-
-const openAll = async <T>(
-  inputs: ReadonlyMap<string, InputModel>,
-  folder: string,
-  open: Open<T>,
-): Promise<Result<ReadonlyMap<string, T>>> => {
+  open: Openers = OPENERS,
+): Promise<Result<OpenedInputs>> => {
   const opened = await Promise.all(
-    [...inputs.values()].map(async (input) => ({ input, result: await open(resolvePath(folder, input.path)) })),
+    [...inputs].map(async (input) => ({ input, result: await open[input.kind](resolvePath(folder, input.path)) })),
   )
   const problems = opened.flatMap(({ input, result }) =>
     result.diagnostics.map((d): Diagnostic =>
@@ -122,7 +114,11 @@ const openAll = async <T>(
   )
   if (problems.some((d) => d.severity === 'error')) return failed(...problems)
   return ok(
-    new Map(opened.flatMap(({ input, result }) => (result.type === 'ok' ? [[input.name, result.value] as const] : []))),
+    new Map(
+      opened.flatMap(({ input, result }) =>
+        result.type === 'ok' ? [[input.name, withFile(input, result.value)] as const] : [],
+      ),
+    ),
     problems,
   )
 }
@@ -143,20 +139,16 @@ export const draft = async (
   const choices = expandSettings(source.value, options.set ?? {})
   if (choices.type === 'failed') return choices
   const folder = dirname(resolve(path))
-  const [model, adapter] = [openOnce(openModel), openOnce(openAdapter)]
+  const open: Openers = { model: openOnce(openModel), adapter: openOnce(openAdapter) }
   const told: Diagnostic[] = []
   const settings: Setting[] = []
   for (const { label, set } of choices.value) {
     const recipe = parse(source.value, { set })
     append(told, recipe.diagnostics)
     if (recipe.type === 'failed') continue
-    const [models, adapters] = [
-      await openModels(recipe.value, folder, model),
-      await openAdapters(recipe.value, folder, adapter),
-    ]
-    append(told, [...models.diagnostics, ...adapters.diagnostics])
-    if (models.type === 'ok' && adapters.type === 'ok')
-      settings.push({ recipe: recipe.value, models: models.value, adapters: adapters.value, label })
+    const inputs = await openInputs(recipe.value.inputs.values(), folder, open)
+    append(told, inputs.diagnostics)
+    if (inputs.type === 'ok') settings.push({ recipe: recipe.value, inputs: inputs.value, label })
   }
   const opening = choices.value.length === 1 ? told : orderProblems(told)
   if (settings.length < choices.value.length) return failed(...opening)
@@ -194,26 +186,18 @@ export const draft = async (
 export const prepare = async (path: string, options: PrepareOptions = {}): Promise<Result<Prepared>> => {
   const drafted = await draft(path, options)
   if (drafted.type === 'failed') return drafted
-  const { recipe, models, adapters } = drafted.value.settings[0]!
+  const { recipe, inputs } = drafted.value.settings[0]!
   const plan =
     options.jobs === false ? completePlan(withoutWork(drafted.value.draft)) : completePlan(drafted.value.draft)
-  return ok({ ...drafted.value, recipe, models, adapters, plan }, drafted.diagnostics)
+  return ok({ ...drafted.value, recipe, inputs, plan }, drafted.diagnostics)
 }
 
 /** Compares every input that the recipe pins with its sha256. Reads those files whole. */
 export const checkPins = async ({ settings }: Pick<Drafted, 'settings'>): Promise<Diagnostic[]> => {
   const problems: Diagnostic[] = []
   const done = new Set<string>()
-  const inputs = settings.flatMap(({ recipe, models, adapters }) =>
-    [...recipe.models.values(), ...recipe.adapters.values()].map((input) => ({
-      input,
-      model: (models.get(input.name) ?? adapters.get(input.name))!,
-    })),
-  )
-  for (const {
-    input,
-    model: { path, files },
-  } of inputs) {
+  for (const input of settings.flatMap(({ inputs }) => [...inputs.values()])) {
+    const { path, files } = input.file
     if (input.sha256 === undefined || done.has(path)) continue
     done.add(path)
     if (files[0]?.path !== path) {

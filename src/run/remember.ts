@@ -109,7 +109,8 @@ const rememberInputs = (
 ): void => {
   const tensors = new Map<string, Map<string, KnownTensor>>()
   const incomplete = new Set<string>()
-  for (const tensor of plan.settings.flatMap((s) => [...s.inputs.values()]).flatMap((m) => [...m.tensors.values()])) {
+  const inputs = plan.settings.flatMap((s) => [...s.inputs.values()])
+  for (const tensor of inputs.flatMap(({ file }) => [...file.tensors.values()])) {
     const digest = tensor.begin === tensor.end ? EMPTY_DIGEST : digestOf(tensor)
     if (digest === undefined) incomplete.add(tensor.file)
     else

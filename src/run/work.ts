@@ -189,7 +189,7 @@ const createCompletionTracker = (plan: Plan, { files, journals, listener }: RunC
   const inputs = new Map(
     plan.settings
       .flatMap((s) => [...s.inputs.values()])
-      .flatMap((m) => m.files)
+      .flatMap(({ file }) => file.files)
       .map((f) => [f.path, f.tensors] as const),
   )
   const identify = identifyByFile(plan.models.flatMap((m) => m.files))

@@ -1,5 +1,5 @@
 import { greatest } from '../base/lists.js'
-import type { Operator } from '../operators/define.js'
+import type { Operator } from '../operators/operator.js'
 import { operatorPage } from '../operators/page.js'
 import { renderMarkdown } from './markdown.js'
 import { paint, wrap, type Look } from './text.js'

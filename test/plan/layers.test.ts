@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { createLayerContext, interpolateAnchors } from '#src/plan/context.js'
-import type { Rules } from '#src/operators/define.js'
+import type { Rules } from '#src/operators/operator.js'
 import type { TensorInfo } from '#src/tensor/info.js'
 import { callsOf } from '../support/calls.js'
 import { modelOf, outlineOf, planOf, problemsOf, type Outline } from './support.js'
@@ -155,6 +155,20 @@ describe('a real architecture', () => {
     )
     expect([...changed].every((name) => /\.(input_blocks|middle_block)\./.test(name))).toBe(true)
     expect(changed.has(IN_4) && changed.has(MID)).toBe(true)
+  })
+
+  test('is that of its own tensors where a step puts a model together, whatever its first part is of', () => {
+    const plan = planOf({
+      models: { a: outline, b: outline, large: outlineOf('sdxl') },
+      steps: {
+        vae: { op: 'model.select', model: 'large', layers: 'component:vae' },
+        rest: { op: 'model.select', model: 'a', layers: '!component:vae' },
+        whole: { op: 'model.combine', models: ['vae', 'rest'] },
+        x: { op: 'merge.blend', a: 'whole', b: 'b', keep: { mbw: Array.from({ length: 26 }, () => 0.5), default: 1 } },
+      },
+      outputs: { out: { from: 'x', path: 'out.safetensors' } },
+    })
+    expect(plan.jobs.flatMap((j) => j.targets).map((t) => t.tensor)).toContain(IN_4)
   })
 
   test('is planned with some hundred calls a tensor', async () => {

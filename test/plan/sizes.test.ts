@@ -6,7 +6,7 @@ import { NO_PRIOR_STATE } from '#src/plan/prior-state.js'
 import type { Plan } from '#src/plan/plan.js'
 import { parse } from '#src/recipe/parse.js'
 import type { Sliced } from '#src/base/slices.js'
-import { modelOf, type Outline } from './support.js'
+import { inputsOf, modelOf, type Outline } from './support.js'
 
 const outline = (tensors: number): Outline =>
   Object.fromEntries(Array.from({ length: tensors }, (_, i) => [`layers.${i}.weight`, ['F32', [4]] as const]))
@@ -46,7 +46,7 @@ const count = (steps: Readonly<Record<string, unknown>>, tensors: number, known 
     }
   }
   const draft = work(
-    draftInSlices([{ recipe: recipe.value, models, adapters: new Map(), label: '' }], {
+    draftInSlices([{ recipe: recipe.value, inputs: inputsOf(recipe.value, models), label: '' }], {
       recipe: '/recipes',
       out: undefined,
     }),

@@ -3,9 +3,11 @@ import { gunzipSync } from 'node:zlib'
 import type { Diagnostic } from '#src/base/diagnostic.js'
 import { renderDiagnostics } from '#src/base/screen.js'
 import type { Result } from '#src/base/result.js'
+import { withFile, type OpenedInputs } from '#src/plan/inputs.js'
 import { makePlan } from '#src/plan/make-plan.js'
 import type { Job, Plan } from '#src/plan/plan.js'
 import { parse } from '#src/recipe/parse.js'
+import type { Recipe } from '#src/recipe/recipe.js'
 import type { Model } from '#src/safetensors/model.js'
 import { layoutFile } from '#src/safetensors/layout.js'
 import type { Dtype } from '#src/tensor/dtype.js'
@@ -39,6 +41,10 @@ export interface Paper {
   readonly outputs: Readonly<Record<string, Readonly<Record<string, unknown>>>>
 }
 
+/** The inputs of a recipe that has no other files than these. */
+export const inputsOf = ({ inputs }: Recipe, opened: ReadonlyMap<string, Model>): OpenedInputs =>
+  new Map([...inputs].map(([name, input]) => [name, withFile(input, opened.get(name)!)]))
+
 /** Plans a recipe in `/recipes/recipe.yaml` over models on paper. */
 export const tryPlan = ({ models, steps = {}, outputs }: Paper, out?: string): Result<Plan> => {
   const opened = new Map(
@@ -55,7 +61,9 @@ export const tryPlan = ({ models, steps = {}, outputs }: Paper, out?: string): R
       1,
     ),
   })
-  return recipe.type === 'failed' ? recipe : makePlan(recipe.value, opened, { recipe: '/recipes', out })
+  return recipe.type === 'failed'
+    ? recipe
+    : makePlan(recipe.value, inputsOf(recipe.value, opened), { recipe: '/recipes', out })
 }
 
 /** The plan of a sound recipe; throws its problems otherwise. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { defineOperator } from '#src/operators/apply.js'
+import { defineOperator } from '#src/operators/define.js'
 import { model, number } from '#src/operators/params.js'
 import { readDocument } from '#src/document/read.js'
 import type { MapValue } from '#src/document/value.js'

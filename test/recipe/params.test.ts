@@ -27,7 +27,7 @@ describe('params', () => {
 
   test('a `${name}` stands inside the paths of models and outputs, in both forms', () => {
     const recipe = recipeOf(RECIPE)
-    expect([...recipe.models.values()].map((m) => m.path)).toEqual(['files/a.safetensors', 'files/plain.safetensors'])
+    expect([...recipe.inputs.values()].map((m) => m.path)).toEqual(['files/a.safetensors', 'files/plain.safetensors'])
     expect(recipe.outputs.get('out')!.path).toBe('build/plain-0.35.safetensors')
   })
 

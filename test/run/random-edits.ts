@@ -73,8 +73,8 @@ export const testEdits = (projects: readonly number[], edits: number): unknown =
           // What plan says is what build does; where the contents of an input have to be read first, it may turn out to
           // be less.
           const isKnown = planned.settings.every((s) =>
-            [...s.inputs.values()].every((m) =>
-              [...m.tensors.values()].every((t) => t.begin === t.end || planned.digestOf(t) !== undefined),
+            [...s.inputs.values()].every(({ file }) =>
+              [...file.tensors.values()].every((t) => t.begin === t.end || planned.digestOf(t) !== undefined),
             ),
           )
           const [said, done] = [workOf(planned), workOf(built.plan!)]

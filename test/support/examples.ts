@@ -1,4 +1,5 @@
-import type { Example, Operator } from '#src/operators/define.js'
+import type { Example } from '#src/operators/definition.js'
+import type { Operator } from '#src/operators/operator.js'
 import type { InputSpec } from '#src/operators/params.js'
 import { runOf, type PlainFile, type PlainTensor, type RecipeRun } from './recipe-run.js'
 

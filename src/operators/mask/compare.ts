@@ -1,4 +1,4 @@
-import { defineOperator } from '../apply.js'
+import { defineOperator } from '../define.js'
 import { model } from '../params.js'
 
 /** True where one model moved further than another. */

@@ -3,7 +3,7 @@ import { failed, ok } from '../../base/result.js'
 import type { Mask } from '../../graph/expression.js'
 import type { Graph } from '../../graph/graph.js'
 import { gaussianOf, labelOf, layersOf, masksOf, streamOf, valueOf } from '../call-arguments.js'
-import type { Operator } from '../define.js'
+import type { Operator } from '../operator.js'
 import { countFillings, fill, type Filling } from '../filling.js'
 import { choice, gaussian, layers, mask, number, optionalFlag } from '../params.js'
 

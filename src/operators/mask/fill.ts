@@ -1,5 +1,5 @@
 import { fillings } from '../../base/catalogue/operators.js'
-import { defineOperator } from '../apply.js'
+import { defineOperator } from '../define.js'
 import { countFillings, fill as fillMask } from '../filling.js'
 import { gaussian, model, number, optionalFlag } from '../params.js'
 

@@ -1,7 +1,7 @@
 import { ok } from '../../base/result.js'
 import { isFloat } from '../../tensor/dtype.js'
 import { labelOf, layersOf, modelsOf } from '../call-arguments.js'
-import type { Operator } from '../define.js'
+import type { Operator } from '../operator.js'
 import { layers as layersParam, model } from '../params.js'
 
 /** A mask of whole tensors. */

@@ -2,7 +2,7 @@ import { maskOfSmallFloats } from '../../base/catalogue/operators.js'
 import { failed, ok } from '../../base/result.js'
 import { DTYPES } from '../../tensor/dtype.js'
 import { labelOf, modelsOf } from '../call-arguments.js'
-import type { Operator } from '../define.js'
+import type { Operator } from '../operator.js'
 import { model } from '../params.js'
 
 /** A mask from a file. */

@@ -1,4 +1,4 @@
-import { defineOperator } from '../apply.js'
+import { defineOperator } from '../define.js'
 import { choice, model, perLayer } from '../params.js'
 
 /** True where a model has moved much, or little, from its base. */

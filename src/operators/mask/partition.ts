@@ -1,5 +1,5 @@
 import { partitionParts, partitionShares } from '../../base/catalogue/operators.js'
-import { defineOperator } from '../apply.js'
+import { defineOperator } from '../define.js'
 import { integer, model, numbers } from '../params.js'
 
 /** Sums of shares this near to 1 are 1 up to the rounding of the numbers a person writes. */

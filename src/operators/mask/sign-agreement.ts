@@ -1,4 +1,4 @@
-import { defineOperator } from '../apply.js'
+import { defineOperator } from '../define.js'
 import { model, models } from '../params.js'
 
 /** True where all differences have one sign. */

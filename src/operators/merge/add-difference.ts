@@ -1,4 +1,4 @@
-import { defineOperator } from '../apply.js'
+import { defineOperator } from '../define.js'
 import { model, perLayer } from '../params.js'
 
 /** `a + strength·(b − c)`. */

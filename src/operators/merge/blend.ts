@@ -1,5 +1,5 @@
 import { infiniteScale } from '../../base/catalogue/operators.js'
-import { defineOperator } from '../apply.js'
+import { defineOperator } from '../define.js'
 import { interpolate, methodParam } from '../interpolate.js'
 import { model, perLayer } from '../params.js'
 

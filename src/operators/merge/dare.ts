@@ -1,7 +1,7 @@
 import { infiniteScale, keptCount, rescaleNothing } from '../../base/catalogue/operators.js'
 import type { Mask, Scalar, Tensor } from '../../graph/expression.js'
 import type { Graph } from '../../graph/graph.js'
-import { defineOperator } from '../apply.js'
+import { defineOperator } from '../define.js'
 import { interpolate, methodParam } from '../interpolate.js'
 import { choice, integer, model, number, optionalMasks, optionalModel, perLayer } from '../params.js'
 

@@ -1,5 +1,5 @@
 import type { Tensor } from '../../graph/expression.js'
-import { defineOperator } from '../apply.js'
+import { defineOperator } from '../define.js'
 import { flag, models, perLayer } from '../params.js'
 import { proportionsOf, weightSumProblem } from '../weight-sum.js'
 

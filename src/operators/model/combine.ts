@@ -1,7 +1,7 @@
 import { combinedTwice, mixedSpaces } from '../../base/catalogue/operators.js'
 import { failed, ok } from '../../base/result.js'
 import { labelOf, modelsOf, valueOf } from '../call-arguments.js'
-import type { Operator } from '../define.js'
+import type { Operator } from '../operator.js'
 import { choice, models } from '../params.js'
 import type { ModelValue } from '../value.js'
 

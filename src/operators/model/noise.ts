@@ -1,5 +1,5 @@
-import { defineOperator } from '../apply.js'
-import type { PlacedPattern, Operator } from '../define.js'
+import { defineOperator } from '../define.js'
+import type { PlacedPattern, Operator } from '../operator.js'
 import { choice, model, number, optionalModel, perLayer } from '../params.js'
 
 const KIND = {

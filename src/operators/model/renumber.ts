@@ -1,7 +1,7 @@
 import { noPositions } from '../../base/catalogue/operators.js'
 import { failed, ok } from '../../base/result.js'
 import { labelOf, modelsOf } from '../call-arguments.js'
-import type { Operator } from '../define.js'
+import type { Operator } from '../operator.js'
 import { model } from '../params.js'
 import type { Slot } from '../value.js'
 

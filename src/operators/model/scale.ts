@@ -1,4 +1,4 @@
-import { defineOperator } from '../apply.js'
+import { defineOperator } from '../define.js'
 import { model as modelInput, perLayer } from '../params.js'
 
 /** `factor·model`. */

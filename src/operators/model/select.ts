@@ -1,6 +1,6 @@
 import { ok } from '../../base/result.js'
 import { labelOf, layersOf, modelsOf } from '../call-arguments.js'
-import type { Operator } from '../define.js'
+import type { Operator } from '../operator.js'
 import { layers, model } from '../params.js'
 
 /** Keeps only some tensors of a model. */

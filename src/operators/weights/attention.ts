@@ -1,5 +1,5 @@
 import { valueOf } from '../call-arguments.js'
-import type { Operator } from '../define.js'
+import type { Operator } from '../operator.js'
 import { architectureOf, EXAMPLE_MODEL, likeInput, restParam, weightsWithRest } from '../layer-numbers.js'
 import { number } from '../params.js'
 

@@ -1,7 +1,7 @@
 import { noSuchPart } from '../../base/catalogue/operators.js'
 import { failed } from '../../base/result.js'
 import { valueOf } from '../call-arguments.js'
-import type { Operator } from '../define.js'
+import type { Operator } from '../operator.js'
 import { architectureOf, likeInput, restParam, weightsWithRest } from '../layer-numbers.js'
 import { number } from '../params.js'
 

@@ -1,7 +1,7 @@
 import { divideByZero } from '../../base/catalogue/operators.js'
 import { failed } from '../../base/result.js'
 import { valueOf } from '../call-arguments.js'
-import type { Operator } from '../define.js'
+import type { Operator } from '../operator.js'
 import { likeInput, likeOf, makeWeights, numbersOf } from '../layer-numbers.js'
 import { choice, perLayer } from '../params.js'
 

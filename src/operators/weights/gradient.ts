@@ -1,5 +1,5 @@
 import { valueOf } from '../call-arguments.js'
-import type { Operator } from '../define.js'
+import type { Operator } from '../operator.js'
 import { EXAMPLE_MODEL, likeInput, weightsByRules } from '../layer-numbers.js'
 import { number, numbers } from '../params.js'
 

@@ -1,4 +1,4 @@
-import type { Operator } from '../define.js'
+import type { Operator } from '../operator.js'
 import { likeInput, makeWeights, numbersOf } from '../layer-numbers.js'
 import { perLayer } from '../params.js'
 

@@ -1,0 +1,113 @@
+import type { Diagnostic, Place } from '../base/diagnostic.js'
+import type { Mask, ReductionGroup, Stream, Tensor } from '../graph/expression.js'
+import type { Graph } from '../graph/graph.js'
+import type { InputSpec, InputSpecs, ParamSpec, ParamSpecs, ParamValue } from './params.js'
+import type { Kind } from './value.js'
+
+/**
+ * An example that is documentation and test at once: one small tensor per input, or several by name, run in both
+ * backends.
+ * Booleans make masks. Of several results the first is shown; of weights, the tensors that have a number.
+ */
+export interface Example {
+  readonly title?: string
+  readonly inputs: Readonly<Record<string, unknown>>
+  readonly params?: Readonly<Record<string, unknown>>
+  readonly expect: readonly (number | boolean)[] | Readonly<Record<string, readonly (number | boolean)[]>>
+}
+
+/** What every operator says of itself. */
+export interface Description {
+  readonly id: string
+  /** Raised when the same parameters begin to mean other bytes; part of every fingerprint. */
+  readonly version: number
+  /** One line, in Markdown. */
+  readonly summary: string
+  /** The formula and what a user has to know, in Markdown. */
+  readonly details?: string
+  /** Paper or project the operator comes from. */
+  readonly source?: string
+  readonly output: Kind
+  /** How many results the step has, named `step.1` …; 1 unless said. */
+  readonly results?: (params: Readonly<Record<string, unknown>>) => number
+  readonly inputs: InputSpecs
+  readonly params: ParamSpecs
+  /**
+   * True: takes `layers`, `mask`, `unmasked`, `missing`, `mismatch`, and copies constants and integers from the first
+   * model.
+   */
+  readonly merges: boolean
+  /** True when every machine and device gives the same bits. */
+  readonly exact: boolean
+  /** True when it draws random numbers, and so takes `seed`. */
+  readonly draws: boolean
+  readonly examples: readonly Example[]
+}
+
+/** The definition of an operator that builds each tensor by itself. */
+export interface ElementDefinition<I extends InputSpecs, P extends ParamSpecs> extends Description {
+  readonly inputs: I
+  readonly params: P
+  /** Space of the result, given the spaces of the inputs; the first input's unless said. */
+  readonly space?: 'weights' | 'delta'
+  /** The tensors that the operator has anything to do with; all unless given. */
+  readonly touches?: (tensor: string) => boolean
+  /** True when `build` applies the mask itself; otherwise the first model stands wherever the mask is false. */
+  readonly masksItself?: boolean
+  /**
+   * Builds one tensor; returns an error to refuse. Called once per tensor that is to be merged, beforehand for one of
+   * each shape with
+   * equal numbers: what is refused has to follow from these, since a later refusal is a bug that is thrown.
+   */
+  build(g: Graph, inputs: Built<I>, params: Params<P>, subject: Subject): Tensor | Mask | readonly Mask[] | Diagnostic
+}
+
+type BuiltInput<S extends InputSpec> = S extends {
+  type: 'model'
+  many: true
+  each: infer E extends ParamSpecs
+}
+  ? readonly ({ readonly x: Tensor } & { readonly [K in keyof E]: EachValue<E[K]> })[]
+  : S extends { type: 'model'; optional: true }
+    ? Tensor | undefined
+    : S extends { type: 'model' }
+      ? Tensor
+      : S extends { type: 'mask'; many: true }
+        ? readonly Mask[]
+        : S extends { type: 'mask'; optional: true }
+          ? Mask | undefined
+          : S extends { type: 'adapter' }
+            ? undefined
+            : Mask
+type EachValue<S extends ParamSpec> = S extends { type: 'masks' } ? Mask | undefined : ParamValue<S>
+
+/** A definition as all have it in common, its inputs and parameters of any type. */
+export type AnyDefinition = ElementDefinition<InputSpecs, ParamSpecs>
+
+/** The inputs as `build` receives them, for one tensor. */
+export type Built<I extends InputSpecs> = { readonly [K in keyof I]: BuiltInput<I[K]> }
+/** The parameters as `build` receives them, for one tensor. */
+export type Params<P extends ParamSpecs> = { readonly [K in keyof P]: ParamValue<P[K]> }
+
+/** What an operator may know of the tensor it is building. */
+export interface Subject {
+  readonly name: string
+  /** Outermost dimension first. */
+  readonly shape: readonly number[]
+  /**
+   * The mask of the step for this tensor; undefined when the step has none. Only given to operators that mask by
+   * themselves.
+   */
+  readonly mask: Mask | undefined
+  /** A random stream of this step and tensor; equal `draw` numbers give equal numbers. */
+  stream(draw: number): Stream
+  /** The group of a measure over the whole model; `label` tells apart the measures of one step. */
+  whole(label: string): ReductionGroup
+  /** The place of a key of the step in the recipe, for problems. */
+  at(key: string): Place
+  /**
+   * Tells the user something about the step that is no reason to refuse it; equal for all tensors of equal shape and
+   * numbers.
+   */
+  warn(warning: Diagnostic): void
+}

@@ -1,0 +1,99 @@
+import type { Architecture } from '../architectures/detect.js'
+import type { Place } from '../base/diagnostic.js'
+import type { Result } from '../base/result.js'
+import type { Graph } from '../graph/graph.js'
+import type { Description } from './definition.js'
+import type { PresetName } from './presets.js'
+import type { MaskValue, Reference, Value, WeightsValue } from './value.js'
+
+/** An operator as the rest of the program sees it. */
+export interface Operator extends Description {
+  evaluate(call: Call): Result<readonly Value[]>
+}
+
+/** What a step hands to its operator, all names resolved. */
+export interface Call {
+  readonly graph: Graph
+  /** The step's name. */
+  readonly step: string
+  /**
+   * What no other step of the graph has: the step's name, and which setting of the params it belongs to where there are
+   * several.
+   */
+  readonly scope: string
+  /** The recipe's seed, and the step's own where it has one. */
+  readonly seed: number | string
+  readonly ownSeed: number | string | undefined
+  readonly inputs: Readonly<Record<string, Reference | readonly Reference[] | undefined>>
+  /** For `many` models: the parameters of each, parallel to the input's list. */
+  readonly each: readonly Readonly<Record<string, Argument>>[]
+  readonly params: Readonly<Record<string, Argument>>
+  readonly shared: Shared
+  /** Resolves layer patterns against tensor names; problems carry the place of the pattern. */
+  select(
+    patterns: Argument & { type: 'layers' },
+    tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>,
+  ): Result<ReadonlySet<string>>
+  /** Resolves a per-layer number against tensor names. A tensor that is absent has no number. */
+  numbers(
+    argument: Argument,
+    tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>,
+  ): Result<(tensor: string) => number | undefined>
+  /** The architecture that tensors show; undefined when it is none that is known. */
+  architecture(tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>): Architecture | undefined
+  /** True for tensors an architecture declares constant, which are copied and never merged. */
+  isConstant(tensor: string, tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>): boolean
+  at(key: string): Place
+  /** Counts for the plan: something the step does to so many tensors. */
+  note(event: Note): void
+}
+
+/** What a plan tells of a step besides its kind. */
+export interface Note {
+  /** `dropped` counts what only later models have, which is not in the result. */
+  readonly type:
+    | 'kept'
+    | 'missing'
+    | 'mismatched'
+    | 'unmasked'
+    | 'constant'
+    | 'merged'
+    | 'unmatched'
+    | 'excluded'
+    | 'dropped'
+  readonly tensor: string
+}
+
+/** The keys all merging operators share. */
+export interface Shared {
+  readonly layers: (Argument & { type: 'layers' }) | undefined
+  readonly mask: Reference<MaskValue> | undefined
+  readonly unmasked: 'keep' | 'merge'
+  readonly missing: 'error' | 'keep'
+  readonly mismatch: 'error' | 'keep'
+  readonly architectures: 'error' | 'mixed'
+}
+
+/** A parameter's value as the recipe has it, with what it refers to resolved. */
+export type Argument =
+  | { readonly type: 'value'; readonly value: unknown; readonly at: Place }
+  | { readonly type: 'weights'; readonly value: WeightsValue; readonly at: Place }
+  | { readonly type: 'mask'; readonly value: MaskValue; readonly at: Place }
+  | { readonly type: 'layers'; readonly patterns: readonly PlacedPattern[]; readonly at: Place }
+  | { readonly type: 'rules'; readonly rules: Rules; readonly at: Place }
+
+/** One layer pattern and where it stands. */
+export interface PlacedPattern {
+  readonly text: string
+  readonly optional: boolean
+  readonly at: Place
+}
+
+/** Per-layer numbers written in place. Later rules win. */
+export interface Rules {
+  readonly default: number | undefined
+  readonly entries: readonly { readonly pattern: PlacedPattern; readonly value: number }[]
+  readonly mbw?: readonly number[]
+  readonly preset?: PresetName
+  readonly gradient?: readonly number[]
+}

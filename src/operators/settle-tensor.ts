@@ -1,0 +1,254 @@
+/** Decides what becomes of each tensor of a step: merged by which numbers and mask, kept as it is, or refused. */
+import { dtypeMismatch, maskLacks, maskShape, shapeMismatch } from '../base/catalogue/operators.js'
+import { missingTensor, type MissingReason } from '../base/catalogue/reach.js'
+import type { Diagnostic, Place } from '../base/diagnostic.js'
+import { append } from '../base/lists.js'
+import { failed, ok, type Result } from '../base/result.js'
+import type { Mask } from '../graph/expression.js'
+import { isFloat } from '../tensor/dtype.js'
+import { gaussianOf, masksOf } from './call-arguments.js'
+import type { AnyDefinition } from './definition.js'
+import { refuseOpaque } from './opaque.js'
+import type { Argument, Call } from './operator.js'
+import type { InputSpecs, ParamSpec, ParamSpecs } from './params.js'
+import type { Counter } from './reach.js'
+import { sameShape } from './shape.js'
+import type { MaskValue, ModelValue, Reference, Slot } from './value.js'
+
+/** Parameters by their keys, for one tensor. */
+export type Values = Readonly<Record<string, unknown>>
+
+/** The arguments of a step, for each tensor; what is the same for all tensors is one object. */
+export interface StepArguments {
+  params(tensor: string): Values
+  /** Of each model of a list, in its order. */
+  each(tensor: string): readonly Values[]
+  /** The tensors that `layers` selects; undefined where the step has none. */
+  readonly selected: ReadonlySet<string> | undefined
+}
+
+/** One step, all that is asked about its tensors. */
+export interface StepContext {
+  readonly definition: AnyDefinition
+  /** Its notes are counted. */
+  readonly call: Call
+  /** Of all inputs, in the order of the definition; the first gives the result its tensors. */
+  readonly models: readonly Reference<ModelValue>[]
+  readonly args: StepArguments
+  readonly counter: Counter
+  whyMissing(other: ModelValue): MissingReason
+}
+
+/** A tensor that is to be merged, and what with. */
+export interface Merged {
+  readonly type: 'merged'
+  readonly slot: Slot
+  readonly params: Values
+  readonly each: readonly Values[]
+  readonly mask: Mask | undefined
+}
+
+/** What becomes of one tensor. */
+export type Settled =
+  | Merged
+  | { readonly type: 'kept' }
+  | { readonly type: 'refused'; readonly problems: readonly Diagnostic[] }
+
+const KEPT: Settled = { type: 'kept' }
+const refused = (...problems: readonly Diagnostic[]): Settled => ({ type: 'refused', problems })
+
+/** Tells a problem from what could be made. */
+export const isDiagnostic = (x: unknown): x is Diagnostic => typeof x === 'object' && x !== null && 'code' in x
+
+type PerTensor = (tensor: string) => unknown
+type Tensors = ReadonlyMap<string, Slot>
+
+/** Turns the arguments of a step into functions of the tensor. */
+export const resolveArguments = (
+  { inputs, params: specs }: AnyDefinition,
+  call: Call,
+  tensors: Tensors,
+): Result<StepArguments> => {
+  const problems: Diagnostic[] = []
+  const settle = <T>(result: Result<T>): T | undefined => {
+    append(problems, result.diagnostics)
+    return result.type === 'ok' ? result.value : undefined
+  }
+  const resolveAll = (own: ParamSpecs, args: Readonly<Record<string, Argument>>) => {
+    const entries = Object.entries(own).map(
+      ([key, spec]) => [key, settle(resolve(call, spec, args[key], tensors))] as const,
+    )
+    return (tensor: string): Values => Object.fromEntries(entries.map(([key, value]) => [key, value?.(tensor)]))
+  }
+  const params = resolveAll(specs, call.params)
+  const models = call.each.map((args) => resolveAll(eachSpecsOf(inputs), args))
+  const each = (tensor: string): readonly Values[] => models.map((valuesOf) => valuesOf(tensor))
+  const selected = call.shared.layers === undefined ? undefined : settle(call.select(call.shared.layers, tensors))
+  if (problems.some((d) => d.severity === 'error')) return failed(...problems)
+  const fixed = isFixed(call.params) ? params('') : undefined
+  const fixedEach = call.each.every(isFixed) ? each('') : undefined
+  return ok(
+    { params: (tensor) => fixed ?? params(tensor), each: (tensor) => fixedEach ?? each(tensor), selected },
+    problems,
+  )
+}
+
+const eachSpecsOf = (inputs: InputSpecs): ParamSpecs => {
+  const many = Object.values(inputs).find((spec) => spec.type === 'model' && spec.many)
+  return many?.type === 'model' && many.many ? many.each : {}
+}
+
+const isFixed = (args: Readonly<Record<string, Argument>>): boolean =>
+  Object.values(args).every((a) => a.type === 'value')
+
+/** Turns one argument into a function of the tensor; per-layer numbers are the only ones that differ. */
+const resolve = (call: Call, spec: ParamSpec, argument: Argument | undefined, tensors: Tensors): Result<PerTensor> => {
+  if (argument === undefined) {
+    const fallback = 'default' in spec ? spec.default : undefined
+    return ok(() => fallback)
+  }
+  if (argument.type === 'mask')
+    return ok((tensor) => maskFor(argument.value, tensor, tensors.get(tensor)!.shape, argument.at))
+  if ((spec.type === 'number' || spec.type === 'integer') && spec.per === 'layer')
+    return call.numbers(argument, tensors)
+  const value = plainValue(spec, argument.type === 'value' ? argument.value : undefined)
+  return ok(() => value)
+}
+
+/**
+ * A parameter's value as `build` expects it: YAML reads the words `true` and `false` of a choice as booleans, and a
+ * gaussian may leave keys out.
+ */
+const plainValue = (spec: ParamSpec, value: unknown): unknown =>
+  value === undefined
+    ? undefined
+    : spec.type === 'choice'
+      ? String(value)
+      : spec.type === 'gaussian'
+        ? gaussianOf(value)
+        : value
+
+/** Settles everything about one tensor of the first model but its expression. */
+export const settleTensor = (step: StepContext, slot: Slot): Settled => {
+  const { definition, call, models, args, counter } = step
+  if (args.selected?.has(slot.name) === false || definition.touches?.(slot.name) === false) return KEPT
+  counter.examined()
+  if (definition.merges && call.isConstant(slot.name, models[0]!.value.tensors)) {
+    call.note({ type: 'constant', tensor: slot.name })
+    return KEPT
+  }
+  const opaque = refuseOpaque(models, slot.name)
+  if (opaque.length > 0) return isLeftAlone(step, slot) ? KEPT : refused(...opaque)
+  const verdict = compareModels(step, slot)
+  if (isDiagnostic(verdict)) return refused(verdict)
+  return verdict === 'keep' ? KEPT : settleNumbers(step, slot)
+}
+
+/** Whether all models of a step have a tensor like the first model's, or what the recipe wants done if not. */
+const compareModels = (step: StepContext, slot: Slot): 'merge' | 'keep' | Diagnostic => {
+  const { call, models } = step
+  const first = models[0]!.value
+  if (!isFloat(slot.dtype)) return 'keep'
+  for (const { value, at } of models.slice(1)) {
+    const other = value.tensors.get(slot.name)
+    if (other === undefined) {
+      if (call.shared.missing === 'error')
+        return missingTensor(at, slot.name, first.label, value.label, step.whyMissing(value))
+      call.note({ type: 'missing', tensor: slot.name })
+      return 'keep'
+    }
+    const shaped = sameShape(other.shape, slot.shape)
+    if (shaped && isFloat(other.dtype)) continue
+    if (call.shared.mismatch === 'error') {
+      return shaped
+        ? dtypeMismatch(at, slot.name, first.label, value.label, other.dtype)
+        : shapeMismatch(
+            at,
+            slot.name,
+            { label: first.label, shape: slot.shape },
+            { label: value.label, shape: other.shape },
+          )
+    }
+    call.note({ type: 'mismatched', tensor: slot.name })
+    return 'keep'
+  }
+  return 'merge'
+}
+
+/** Settles a tensor that all models have: without a number for it, it is kept. */
+const settleNumbers = (step: StepContext, slot: Slot): Settled => {
+  const { definition, call, args, counter } = step
+  const [params, each] = [args.params(slot.name), args.each(slot.name)]
+  const wrong = [params, ...each].flatMap((values) => Object.values(values)).find(isDiagnostic)
+  if (wrong !== undefined) return refused(wrong)
+  if (lacksNumber(definition, params, each)) {
+    call.note({ type: 'kept', tensor: slot.name })
+    counter.left()
+    return KEPT
+  }
+  return settleMask(step, slot, params, each)
+}
+
+/** Settles a tensor that has its numbers: where the step's mask is closed, it is kept. */
+const settleMask = (step: StepContext, slot: Slot, params: Values, each: readonly Values[]): Settled => {
+  const { definition, call, counter } = step
+  const mask = stepMask(step, slot)
+  if (isDiagnostic(mask)) return refused(mask)
+  if (isClosed(mask)) {
+    if (call.shared.mask?.value.shapes.has(slot.name) === true) counter.left()
+    return KEPT
+  }
+  const broken = inputMaskProblem(definition.inputs, call, slot)
+  if (broken !== undefined) return refused(broken)
+  call.note({ type: 'merged', tensor: slot.name })
+  return { type: 'merged', slot, params, each, mask }
+}
+
+/** True where neither the numbers of a step nor its mask let it compute anything of a tensor. */
+const isLeftAlone = (step: StepContext, slot: Slot): boolean =>
+  isClosed(stepMask(step, slot)) || lacksNumber(step.definition, step.args.params(slot.name), step.args.each(slot.name))
+
+const lacksNumber = ({ inputs, params: specs }: AnyDefinition, params: Values, each: readonly Values[]): boolean => {
+  const eachSpecs = eachSpecsOf(inputs)
+  return isUndefinedNumber(specs, params) || each.some((values) => isUndefinedNumber(eachSpecs, values))
+}
+
+const isUndefinedNumber = (specs: ParamSpecs, values: Values): boolean =>
+  Object.entries(specs).some(
+    ([key, spec]) => spec.type === 'number' && spec.per === 'layer' && values[key] === undefined,
+  )
+
+/** The mask of a merging step at one tensor: undefined where there is none. */
+const stepMask = ({ definition, call }: StepContext, slot: Slot): Mask | undefined | Diagnostic => {
+  const mask = definition.merges ? call.shared.mask : undefined
+  if (mask === undefined) return undefined
+  if (!mask.value.shapes.has(slot.name)) {
+    call.note({ type: 'unmasked', tensor: slot.name })
+    return call.graph.constant(call.shared.unmasked === 'merge')
+  }
+  return maskFor(mask.value, slot.name, slot.shape, mask.at)
+}
+
+const isClosed = (mask: Mask | undefined | Diagnostic): boolean =>
+  mask !== undefined && !isDiagnostic(mask) && mask.type === 'constant' && !mask.value
+
+/** What is wrong with the masks among the inputs. */
+const inputMaskProblem = (specs: InputSpecs, call: Call, slot: Slot): Diagnostic | undefined =>
+  Object.keys(specs)
+    .filter((key) => specs[key]!.type === 'mask')
+    .flatMap((key) => masksOf(call, key))
+    .map(({ value, at }) => maskProblem(value, slot.name, slot.shape, at))
+    .find((problem) => problem !== undefined)
+
+const maskFor = (value: MaskValue, tensor: string, shape: readonly number[], at: Place): Mask | Diagnostic =>
+  maskProblem(value, tensor, shape, at) ?? value.mask(tensor)
+
+/**
+ * Why a mask is none for a tensor of a shape. Builds nothing: expressions of long chains are made only when they are
+ * wanted.
+ */
+const maskProblem = (value: MaskValue, tensor: string, shape: readonly number[], at: Place): Diagnostic | undefined => {
+  const known = value.shapes.get(tensor)
+  if (known === undefined) return maskLacks(at, tensor, value.label)
+  return sameShape(known, shape) ? undefined : maskShape(at, tensor, value.label, known, shape)
+}
