@@ -8,16 +8,11 @@ import {
   type Row,
   type Section,
 } from '../../operators/report-document.js'
+import type { StepDetails } from '../../run/step-reports.js'
 import { formatBytes, formatDuration } from '../text.js'
 import { shownSteps } from '../dashboard/derive.js'
 import { history } from '../dashboard/rates.js'
 import type { DashboardState, TensorState } from '../dashboard/state.js'
-
-/** What a mask or some weights of a build look like, as the report operators draw them. */
-export interface StepDetails {
-  readonly step: string
-  readonly document: ReportDocument
-}
 
 /** Stretches of time that a curve is drawn over, and tensors that a table of the slowest lists. */
 const [STRETCHES, SLOWEST] = [60, 25]
