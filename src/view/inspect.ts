@@ -6,7 +6,8 @@ import { greatest } from '../base/lists.js'
 import type { Model } from '../safetensors/model.js'
 import type { TensorInfo } from '../tensor/info.js'
 import type { Quantised } from '../tensor/quantised.js'
-import { align, cutMiddle, formatBytes, formatTally, paint, plural, tallyOf, widthOf, wrap, type Look } from './text.js'
+import { widthOf } from '../base/columns.js'
+import { align, cutMiddle, formatBytes, formatTally, paint, plural, tallyOf, wrap, type Look } from './text.js'
 
 /**
  * What the numbers of a tensor are like; NaN and infinite ones count in `nan` and `infinite` alone. Statistics of no

@@ -1,6 +1,7 @@
 import { escapeControls } from '../base/excerpt.js'
 import { greatest } from '../base/lists.js'
 import type { OutlinedOutput, PlanOutline } from './plan-outline.js'
+import { widthOf } from '../base/columns.js'
 import {
   align,
   countsText,
@@ -11,7 +12,6 @@ import {
   formatTally,
   paint,
   plural,
-  widthOf,
   wrap,
   type Look,
 } from './text.js'
