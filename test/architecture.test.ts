@@ -207,6 +207,45 @@ describe('diagnostics', () => {
   })
 })
 
+describe('sentences that users read', () => {
+  test('are in the catalogue', () => {
+    expect(rules.sentences(files)).toEqual([])
+  })
+
+  it.each([
+    "export const x = 'the file is gone'",
+    'export const x = (path: string) => `${path} has been removed`',
+    'export const x = (path: string) => `unchanged, but needed for ${path}`',
+    'export const x = "Warning: check the disk and try again."',
+    "export const x = { reason: 'never built before, it seems' }",
+    "export const x = [\n  'nothing to compute: its tensors are copied',\n]",
+  ])('and are found elsewhere: %s', (text) => {
+    const both = invent({ 'run/a.ts': text, 'base/catalogue/a.ts': text, 'operators/merge/a.ts': text })
+    expect(rules.sentences(both)).toHaveLength(1)
+    expect(rules.sentences(both, [])).toHaveLength(2)
+  })
+
+  test('and are found between tags', () => {
+    expect(rules.sentences(invent({ 'view/a.tsx': 'export const x = <b>the build is not done</b>' }))).toHaveLength(1)
+  })
+
+  it.each([
+    '// the file is gone for good',
+    "export const x = () => {\n  throw new Error('this cannot be so, ever')\n}",
+    "export const x = 'down up mid block'.split(' ')",
+    "export const x = 'peak memory'",
+    'export const x = (done: number, all: number) => `${done} of ${all} tensors`',
+    "export const x = 'display: flex; margin: 0 auto'",
+  ])('and nothing else is taken for one: %s', (text) => {
+    expect(rules.sentences(invent({ 'run/a.ts': text }))).toEqual([])
+  })
+
+  test.each(rules.DESCRIBERS)('may stand in %s, where some do', (path) => {
+    const described = files.filter((f) => path.test(f.path))
+    expect(rules.sentences(described, [])).not.toEqual([])
+  })
+})
+
 describe('lists', () => {
   test('are not spread into a call that takes them whole', () => {
     expect(rules.spreadsLists(files)).toEqual([])

@@ -1,3 +1,4 @@
+import { inspectWords } from '../base/catalogue/screens.js'
 import type { Architecture } from '../architectures/detect.js'
 import { lookAtUnknown } from '../architectures/unknown.js'
 import { seenInstead } from '../base/catalogue/architectures.js'
@@ -76,7 +77,7 @@ const quantisedIn = ({ scaled, packed }: Quantised): Record<string, number> =>
   ])
 const unknown = ({ tensors }: Model): string => {
   const seen = seenInstead(lookAtUnknown(tensors))
-  return `none that smelt knows${seen === '' ? '' : `; ${seen}`}`
+  return inspectWords.noArchitecture(seen)
 }
 
 const summary = (inspected: Inspected, look: Look): string[] => {
@@ -93,7 +94,7 @@ const summary = (inspected: Inspected, look: Look): string[] => {
       ? []
       : field(
           'quantised',
-          `${formatTally(quantisedIn(quantised))}${quantised.packed.size === 0 ? '' : '; only those with scales can be merged'}`,
+          `${formatTally(quantisedIn(quantised))}${quantised.packed.size === 0 ? '' : `; ${inspectWords.onlyScaled}`}`,
           look,
         )),
     ...field(

@@ -136,3 +136,39 @@ export const spreadsLists = (files: Files): string[] => {
   const spreads = /Math\.(max|min)\((?:[\w.]+, )?\.\.\.|\.(push|unshift|splice)\(\.\.\./
   return files.filter((f) => spreads.test(f.text)).map((f) => f.path)
 }
+
+/** Files outside the catalogue that may hold sentences: what they describe stands beside them. */
+export const DESCRIBERS: readonly (readonly [path: RegExp, reason: string])[] = [
+  [
+    /^operators\/(?!reach\.ts$)/,
+    'what operators and their parameters do, for their pages and the hover texts of editors',
+  ],
+  [/^recipe\/schema\.ts$/, 'descriptions of keys in the schema of recipes'],
+  [/^store\/lock-schema\.ts$/, 'descriptions of keys in the schema of locks'],
+  [
+    /^architectures\/adapters\/peft-config\.ts$/,
+    'what each setting of a config must be, and what it makes of an adapter',
+  ],
+  [/^(library|run\/check-options)\.ts$/, 'what each argument of the library must be'],
+  [/^architectures\/parts\.ts$/, 'words of the names of tensors'],
+  [/^cli\/program\.ts$/, 'help of commands and options'],
+  [/^view\/starter\.ts$/, 'a recipe, with its comments'],
+  [/^run\/devices\/cudart\.ts$/, 'declarations in C'],
+]
+
+/** Words that follow each other, a value among them counting as one. */
+const WORDS = /(?<![\w./:_-])(?:a|[a-z][a-z'’-]+|\0)(?:[,;.]? (?:a|[a-z][a-z'’-]+|\0)(?![\w/_=-])){3,}/g
+
+/** Four words in a row, three of them written out, are a sentence or a part of one; fewer are a label. */
+const isSentence = (text: string): boolean =>
+  (text.match(WORDS) ?? []).some((words) => words.split(' ').filter((word) => /[a-z]/.test(word)).length >= 3)
+
+/** Sentences outside the catalogue, as `run/a.ts:3: the file is gone`, except those of `throw` and of `describers`. */
+export const sentences = (files: Files, describers = DESCRIBERS): string[] =>
+  files
+    .filter((f) => !f.path.startsWith('base/catalogue/') && !describers.some(([path]) => path.test(f.path)))
+    .flatMap((f) =>
+      f.literals
+        .filter((l) => !l.thrown && !l.list && isSentence(l.text))
+        .map((l) => `${f.path}:${l.line}: ${l.text.replaceAll('\0', '…')}`),
+    )

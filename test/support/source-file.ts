@@ -6,6 +6,8 @@ export interface Literal {
   readonly text: string
   /** True inside `throw …`, which is for bugs. */
   readonly thrown: boolean
+  /** True where it is a list of words, as `'a b c'.split(' ')` writes it. */
+  readonly list: boolean
 }
 
 /** A file of `src/`, and what the rules of the house ask about it. */
@@ -39,13 +41,13 @@ const calledName = (node: ESTree.Node): string | undefined => {
 }
 
 /** Reads a file; `path` is relative to `src/`. */
-export const readSourceFile = (path: string, text: string): SourceFile => {
-  const { program, errors } = parseSync(path, text)
+export const readSourceFile = (path: string, source: string): SourceFile => {
+  const { program, errors } = parseSync(path, source)
   if (errors.length > 0) throw new Error(`${path}: ${errors.map((e) => e.message).join('; ')}`)
   const [imports, unclear, literals, touched] = [[] as string[], [] as string[], [] as Literal[], new Set<string>()]
-  const lineOf = (at: number): number => text.slice(0, at).split('\n').length
+  const lineOf = (at: number): number => source.slice(0, at).split('\n').length
   // A name that `createRequire` made may be any; in a file that knows it, each call with a text may load that.
-  const required = /\bcreateRequire\b/.test(text)
+  const required = /\bcreateRequire\b/.test(source)
   // What JSX becomes imports this, which the text does not say.
   if (path.endsWith('.tsx')) imports.push('react/jsx-runtime')
   let thrown = 0
@@ -57,8 +59,8 @@ export const readSourceFile = (path: string, text: string): SourceFile => {
     if (values.length === 0 || /^(?:@[^/.]+\/)?[^/.@]+\//.test(known!)) imports.push(known!.replace(/\/$/, ''))
     else unclear.push(`${path}:${lineOf(node.start)}`)
   }
-  const literal = (text: string, at: number): void => {
-    literals.push({ line: lineOf(at), text, thrown: thrown > 0 })
+  const literal = (text: string, { start, end }: ESTree.Span): void => {
+    literals.push({ line: lineOf(start), text, thrown: thrown > 0, list: /^\s*\.split\(' '\)/.test(source.slice(end)) })
     const [, asset] = /(?:^|\/)node_modules\/((?:@[^/\0]+\/)?[^/\0]+)/.exec(text) ?? []
     if (asset !== undefined) imports.push(asset)
   }
@@ -87,20 +89,20 @@ export const readSourceFile = (path: string, text: string): SourceFile => {
         touched.add(property.name)
     },
     Identifier: ({ name, end }) => {
-      if (name === 'process' && !/^\s*\??\./.test(text.slice(end))) touched.add('process')
+      if (name === 'process' && !/^\s*\??\./.test(source.slice(end))) touched.add('process')
     },
     ThrowStatement: () => void thrown++,
     'ThrowStatement:exit': () => void thrown--,
-    Literal: ({ value, start }) => {
-      if (typeof value === 'string') literal(value, start)
+    Literal: (node) => {
+      if (typeof node.value === 'string') literal(node.value, node)
     },
-    JSXText: ({ value, start }) => literal(value, start),
-    TemplateLiteral: (node) => literal(textOf(node)!, node.start),
+    JSXText: (node) => literal(node.value, node),
+    TemplateLiteral: (node) => literal(textOf(node)!, node),
   }).visit(program)
   return {
     path,
     room: path.includes('/') ? path.split('/')[0]! : 'index',
-    text,
+    text: source,
     imports,
     unclear,
     process: touched,

@@ -55,6 +55,21 @@ export const badRank = (at: Place, adapter: string, module: string, reason: stri
     help: 'download the file again: it is damaged or was put together from several',
   })
 
+/** A config says another rank than the factors have. */
+export const rankOtherThanConfig = (
+  at: Place,
+  adapter: string,
+  module: string,
+  rank: number,
+  said: number,
+): Diagnostic => badRank(at, adapter, module, `their rank is ${rank}, and the config says ${said}`)
+
+/** Why the tags of a trainer cannot be read. */
+export const tagReasons = {
+  countNotNumber: (tag: string): string => `the count of “${tag}” is no number`,
+  notFolders: 'it is no map of folders to tags',
+} as const
+
 /** Tags that are not the JSON they should be. */
 export const badTags = (path: string, reason: string): Diagnostic =>
   warning(

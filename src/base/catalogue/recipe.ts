@@ -1,5 +1,5 @@
 import type { Diagnostic, Place, Range } from '../diagnostic.js'
-import { didYouMean } from '../suggest.js'
+import { didYouMean } from './did-you-mean.js'
 import { entry } from './entry.js'
 
 const text = (range: Range): Place => ({ type: 'text', range })
@@ -18,6 +18,8 @@ const homeOf = (kinds: readonly (keyof typeof KINDS)[]): string =>
 
 const MOST_LISTED = 12
 
+const EXPECTED = { operand: 'a number, a param or `(`', sign: '`+`, `-`, `*`, `/` or the end', ')': '`)`' } as const
+
 /** An expression in `${…}` cannot be computed. */
 export const badArithmetic = (expression: string, problem: ArithmeticFlaw, at: Range): Diagnostic => {
   const shown = `\`\${${expression}}\``
@@ -25,7 +27,7 @@ export const badArithmetic = (expression: string, problem: ArithmeticFlaw, at: R
     case 'syntax':
       return entry(
         'bad-arithmetic',
-        `${shown} expects ${problem.expected}${problem.found === '' ? ' at its end' : `, not \`${problem.found}\``}`,
+        `${shown} expects ${EXPECTED[problem.expected]}${problem.found === '' ? ' at its end' : `, not \`${problem.found}\``}`,
         {
           at: text(at),
           help: 'write numbers, params, `+ - * /` and parentheses, such as `${1 - keep}`',
@@ -61,7 +63,7 @@ export const badArithmetic = (expression: string, problem: ArithmeticFlaw, at: R
 
 /** What can be wrong with an expression. */
 export type ArithmeticFlaw =
-  | { readonly type: 'syntax'; readonly found: string; readonly expected: string }
+  | { readonly type: 'syntax'; readonly found: string; readonly expected: keyof typeof EXPECTED }
   | { readonly type: 'deep' | 'infinite' }
   | { readonly type: 'not-a-number' | 'minus-in-name' | 'function'; readonly name: string }
 
