@@ -21,6 +21,14 @@ export const commandLine = (message: string, command: string, advice?: string): 
         : `${advice === undefined ? '' : `${advice}; `}run \`${command} --help\` for its options`,
   })
 
+/** What a command line should have been. */
+export const commandAdvice = {
+  meant: (names: readonly string[]): string => `did you mean ${names.map((name) => `\`${name}\``).join(' or ')}?`,
+  usualRecipe: (recipe: string, command: string): string =>
+    `pass ${recipe}, which is in this folder: \`smelt ${command} ${recipe}\``,
+  write: (text: string): string => `write \`${text}\``,
+} as const
+
 /** A device that there is not. */
 export const deviceUnknown = (device: string): Diagnostic =>
   entry('device-unknown', `unknown device \`${device}\``, {

@@ -93,6 +93,13 @@ export const duplicateKey = (at: Range, key: string, first: Range): Diagnostic =
 export const emptyKey = (at: Range): Diagnostic =>
   entry('empty-key', 'a key is empty', { at: inText(at), help: 'write a name before the colon, or delete the colon' })
 
+/** An expression between braces or brackets, where YAML ends a string at its brace. */
+export const expressionUnquoted = (at: Range, text: string): Diagnostic =>
+  entry('syntax', `this is not YAML: between braces or brackets, ${code(text)} needs quotes`, {
+    at: inText(at),
+    help: `write ${code(`"${text}"`)}`,
+  })
+
 /** A whole number that a double cannot hold exactly. */
 export const integerTooLarge = (at: Range, text: string): Diagnostic =>
   entry('integer-too-large', `${code(text)} is too large to be held exactly`, {

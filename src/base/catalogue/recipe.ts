@@ -145,22 +145,34 @@ const KINDS = {
   param: 'a param',
 } as const
 
-/** A step's result is of another kind than the place it is used at asks for. */
+/**
+ * A step's result is of another kind than the place it is used at asks for. `isInput` is true for what stands under
+ * `models`, and `makers` are operators that make what is asked for.
+ */
 export const wrongKind = (
   name: string,
   found: keyof typeof KINDS,
   expected: readonly (keyof typeof KINDS)[],
   at: Place,
   definedAt: Place,
+  isInput: boolean,
+  makers: readonly string[],
 ): Diagnostic => {
   const needed = anyOf(expected)
+  const [maker] = makers
+  const numbers = expected.includes('weights') ? 'write a number, such as `0.5`, or ' : ''
+  const help = (): string => {
+    if (found === 'param') return `write \`$${name}\` for the value of the param`
+    if (isInput && expected.length === 1 && expected[0] === 'adapter')
+      return `if its file is a LoRA or similar, move \`${name}\` from \`models\` to \`adapters\``
+    return maker === undefined
+      ? `${numbers}use the name of ${needed}; \`smelt ops\` shows what each operator yields`
+      : `${numbers}use the name of ${needed}; ${oneOf(makers.slice(0, 3))} and others make one: see \`smelt ops ${maker.split('.')[0]!}\``
+  }
   return entry('wrong-kind', `expected ${needed}; \`${name}\` is ${KINDS[found]}`, {
     at,
     related: [{ at: definedAt, message: `\`${name}\` is defined here` }],
-    help:
-      found === 'param'
-        ? `write \`$${name}\` for the value of the param`
-        : `${expected.includes('weights') ? 'write a number, such as `0.5`, or ' : ''}use the name of ${needed}; \`smelt ops\` shows what each operator yields`,
+    help: help(),
   })
 }
 
