@@ -49,7 +49,7 @@ export const badAlpha = (at: Place, adapter: string, tensor: string, value: numb
   })
 
 /** Factors that do not multiply, or whose rank is not what is said of it. */
-export const badRank = (at: Place, adapter: string, module: string, reason: string): Diagnostic =>
+const badRank = (at: Place, adapter: string, module: string, reason: string): Diagnostic =>
   entry('bad-rank', `the factors of ${quoteName(module)} of ${adapter} do not fit: ${reason}`, {
     at,
     help: 'download the file again: it is damaged or was put together from several',
@@ -63,6 +63,10 @@ export const rankOtherThanConfig = (
   rank: number,
   said: number,
 ): Diagnostic => badRank(at, adapter, module, `their rank is ${rank}, and the config says ${said}`)
+
+/** Factors without anything between them. */
+export const rankZero = (at: Place, adapter: string, module: string): Diagnostic =>
+  badRank(at, adapter, module, 'their rank is 0')
 
 /** Why the tags of a trainer cannot be read. */
 export const tagReasons = {
