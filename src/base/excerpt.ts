@@ -1,3 +1,4 @@
+import { graphemesOf, widthOf } from './columns.js'
 import type { Range } from './diagnostic.js'
 import { lineAt, type Line } from './position.js'
 
@@ -13,9 +14,6 @@ const TAB = '    '
 const HOSTILE = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 const PLAIN = new RegExp(`(^\\r\u001b\\[K|[\n\t])|${HOSTILE.source}`, 'gu')
 const COLORED = new RegExp(`(^\\r\u001b\\[K|\u001b\\[[0-9;]*m|[\n\t])|${HOSTILE.source}`, 'gu')
-const NARROW = /[\p{Mn}\p{Me}\u200c\u200d\ufe0f]/u
-const WIDE =
-  /\p{Emoji_Presentation}|\ufe0f|\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}|[\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]/u
 
 /**
  * Makes characters that drive or disorder a terminal visible, as `\u{1b}`: controls, bidi marks, invisible formats,
@@ -53,15 +51,12 @@ interface Cell {
   readonly end: number
 }
 
-const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
-
 const toCell = (text: string, start: number): Cell => {
   const shown = text === '\t' ? TAB : escapeControls(text)
-  const width = shown !== text ? shown.length : WIDE.test(text) ? 2 : [...text].every((c) => NARROW.test(c)) ? 0 : 1
-  return { text: shown, width, start, end: start + text.length }
+  return { text: shown, width: widthOf(shown), start, end: start + text.length }
 }
 
-const widthOf = (cells: readonly Cell[]): number => cells.reduce((sum, cell) => sum + cell.width, 0)
+const columnsOf = (cells: readonly Cell[]): number => cells.reduce((sum, cell) => sum + cell.width, 0)
 
 // Only what can be seen around the place is cut into graphemes: a line may be the whole file.
 const nearby = (
@@ -72,7 +67,7 @@ const nearby = (
 ): { cells: Cell[]; before: boolean; after: boolean } => {
   const from = Math.max(line.start, place - 2 * width)
   const to = Math.min(line.end, place + 2 * width)
-  const cells = [...graphemes.segment(text.slice(from, to))].map(({ segment, index }) => toCell(segment, from + index))
+  const cells = graphemesOf(text.slice(from, to)).map(({ segment, index }) => toCell(segment, from + index))
   return { cells, before: from > line.start, after: to < line.end }
 }
 
@@ -82,7 +77,7 @@ const cut = (text: string, line: Line, start: number, end: number, width: number
   const at = first === -1 ? cells.length : first
   let from = 0
   let to = cells.length
-  if (before || after || widthOf(cells) > width) {
+  if (before || after || columnsOf(cells) > width) {
     const room = width - 2
     from = at
     for (let used = 0; from > 0 && (used += cells[from - 1]!.width) <= room / 3;) from--
@@ -92,8 +87,8 @@ const cut = (text: string, line: Line, start: number, end: number, width: number
   const left = before || from > 0 ? '…' : ''
   const right = after || to < cells.length ? '…' : ''
   const shown = cells.slice(from, to)
-  const offset = left.length + widthOf(shown.filter((cell) => cell.end <= start))
-  const marked = widthOf(shown.filter((cell) => cell.end > start && cell.start < end))
+  const offset = left.length + columnsOf(shown.filter((cell) => cell.end <= start))
+  const marked = columnsOf(shown.filter((cell) => cell.end > start && cell.start < end))
   return {
     line: line.number,
     text: left + shown.map((cell) => cell.text).join('') + right,

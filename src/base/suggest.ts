@@ -14,10 +14,3 @@ export const nearest = (name: string, candidates: Iterable<string>, most = 3): s
     .slice(0, most)
     .map(({ candidate }) => candidate)
 }
-
-/** "did you mean `x`?" for a misspelt name, or undefined when nothing is near. */
-export const didYouMean = (name: string, candidates: Iterable<string>): string | undefined => {
-  const [first, ...rest] = nearest(name, candidates)
-  if (first === undefined) return undefined
-  return `did you mean ${[first, ...rest].map((n) => `\`${n}\``).join(' or ')}?`
-}

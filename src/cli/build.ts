@@ -10,7 +10,6 @@ import { isLasting } from '../view/dashboard/ending.js'
 import { buildEventLine, problemEvents, toBuildEvent } from '../view/json.js'
 import { outlinePlan } from '../view/plan-outline.js'
 import { renderPlanShort } from '../view/plan-text.js'
-import { createProgressLine } from '../view/progress-line.js'
 import { renderReport } from '../view/report/render.js'
 import { renderSummary, renderWatching } from '../view/summary.js'
 import type { Console } from './console.js'
@@ -22,6 +21,7 @@ import { reportingOn } from './run-report.js'
 import { listenForStop } from './signals.js'
 import { userStore } from './store.js'
 import { isTerminal } from './terminal.js'
+import { progressLineOn, TICK } from './with-progress.js'
 
 /** What `smelt build` takes besides the recipe. */
 export interface BuildFlags {
@@ -73,13 +73,7 @@ const quietReporter = (console: Console): Reporter => ({
 
 /** The plan first, then progress, then what was written. */
 const screenReporter = (console: Console, began: number): Reporter => {
-  const columns = (): number => console.look('err').width
-  const line = createProgressLine({
-    terminal: console.errRedraws,
-    write: console.err,
-    columns,
-    now: () => performance.now(),
-  })
+  const line = progressLineOn(console)
   const events: RunEvent[] = []
   return {
     problems: (diagnostics) => {
@@ -115,8 +109,6 @@ const loudReporter = async (console: Console, { dashboard }: BuildFlags, began: 
   dashboard !== false && isTerminal(true)
     ? (await import('./dashboard-reporter.js')).dashboardReporter(console, began)
     : screenReporter(console, began)
-
-const TICK = 100
 
 /**
  * Builds under the signals of the terminal; the code is 128 and the signal's number if one of them stopped it. `cancel`

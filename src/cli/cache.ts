@@ -2,14 +2,13 @@ import { cacheLeft } from '../base/catalogue/cli.js'
 import { exitCode } from '../base/diagnostic.js'
 import { reasonOf } from '../base/reason.js'
 import { toJsonText } from '../view/json.js'
-import { renderStore } from '../view/store.js'
-import { formatBytes } from '../view/text.js'
+import { renderFreed, renderStore } from '../view/store.js'
 import type { Console } from './console.js'
 import { userStore } from './store.js'
 
 const tryTo = (console: Console, folder: string, work: () => number): number => {
   try {
-    console.out(`removed ${formatBytes(work())} from ${folder}\n`)
+    console.out(renderFreed(work(), folder))
     return 0
   } catch (error) {
     const problem = cacheLeft(folder, reasonOf(error))

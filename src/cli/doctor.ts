@@ -1,6 +1,6 @@
 import { statfsSync } from 'node:fs'
 import { availableParallelism, freemem, release, totalmem } from 'node:os'
-import { runtimeBroken } from '../base/catalogue/cli.js'
+import { kernelsBroken, nodeTooOld, onnxruntimeBroken } from '../base/catalogue/cli.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { toJson } from '../base/screen.js'
 import { faultsOf, reportCuda } from '../run/devices/cuda-report.js'
@@ -66,16 +66,11 @@ const examine = async (folder: string, places: CudaPlaces): Promise<Machine> => 
   }
 }
 
-const AGAIN = 'run `npm install` again in the folder of smelt, for this platform'
-const REBUILD = 'build or install smelt again; its folder must hold `dist/kernels/kernels.wasm`'
-
 /** What keeps a machine from building on the CPU. */
 export const problemsOf = ({ node, onnxruntime, kernels }: Machine): Diagnostic[] => [
-  ...(node.ok
-    ? []
-    : [runtimeBroken('node', `version ${node.version} is older than ${node.needed}`, 'install a newer Node.js')]),
-  ...(onnxruntime.problem === undefined ? [] : [runtimeBroken('onnxruntime', onnxruntime.problem, AGAIN)]),
-  ...(kernels.problem === undefined ? [] : [runtimeBroken('the WebAssembly module', kernels.problem, REBUILD)]),
+  ...(node.ok ? [] : [nodeTooOld(node.version, node.needed)]),
+  ...(onnxruntime.problem === undefined ? [] : [onnxruntimeBroken(onnxruntime.problem)]),
+  ...(kernels.problem === undefined ? [] : [kernelsBroken(kernels.problem)]),
 ]
 
 /**

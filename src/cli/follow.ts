@@ -1,6 +1,6 @@
 import { watch as watchFile, type FSWatcher } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
-import { notARegularFile } from '../base/catalogue/special-files.js'
+import { eventsNotAFile } from '../base/catalogue/special-files.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { errorCode } from '../safetensors/io-problem.js'
 import { READ_ONLY, specialKind } from '../safetensors/regular-file.js'
@@ -15,7 +15,7 @@ const PIECE = 1 << 16
  */
 export const eventsProblem = async (path: string): Promise<Diagnostic | undefined> => {
   const kind = specialKind(await stat(path))
-  return kind === undefined || kind === 'fifo' ? undefined : notARegularFile(path, kind, 'a file of events')
+  return kind === undefined || kind === 'fifo' ? undefined : eventsNotAFile(path, kind)
 }
 
 /** Bytes that are there now; 0 where a FIFO has none yet. */

@@ -207,24 +207,6 @@ const sentenceOf = (message: string): string =>
     .replace(/'([^']*)'/g, '`$1`')
     .trim()
 
-/**
- * What a parser's complaint leaves to be said: the name that was meant, a recipe without a command, or an argument that
- * is missing.
- */
-const helpOn = (program: Command, { code, message }: CommanderError, args: readonly string[]): string | undefined => {
-  const [, meant] = /\(Did you mean (?:one of )?(.+)\?\)/.exec(message) ?? []
-  if (meant !== undefined)
-    return `did you mean ${meant
-      .split(', ')
-      .map((name) => `\`${name}\``)
-      .join(' or ')}?`
-  const recipe = args.find((arg) => /\.(?:ya?ml|json)$/i.test(arg))
-  if (code === 'commander.unknownCommand' && recipe !== undefined) return `write \`smelt build ${recipe}\``
-  const command = program.commands.find((c) => c.name() === args.find((arg) => !arg.startsWith('-')))
-  if (code !== 'commander.missingArgument' || command === undefined) return undefined
-  return `write \`smelt ${command.name()} ${command.usage().replace('[options] ', '')}\``
-}
-
 /** The command whose help explains what was meant. */
 const helpFor = (program: Command, args: readonly string[]): string => {
   const name = args.find((arg) => !arg.startsWith('-'))
@@ -259,9 +241,11 @@ export const runCommand = async (args: readonly string[], given?: Console): Prom
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return 0
-    const { commandLine } = await import('../base/catalogue/cli.js')
+    const [{ commandLine }, { adviceOn }] = [await import('../base/catalogue/cli.js'), await import('./advice.js')]
     const console = await open()
-    console.tell([commandLine(sentenceOf(error.message), helpFor(program, args), helpOn(program, error, args))])
+    console.tell([
+      commandLine(sentenceOf(error.message), helpFor(program, args), adviceOn(program, error, args, console.cwd)),
+    ])
     return USAGE
   }
   return code

@@ -3,7 +3,7 @@ import { leftOverFiles, noSuchOption, optionTwice, outputMissing, valueMissing }
 import { unknownOperator } from '../base/catalogue/cli.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { escapeJson } from '../base/excerpt.js'
-import { didYouMean } from '../base/suggest.js'
+import { didYouMean } from '../base/catalogue/did-you-mean.js'
 import { readDocument } from '../document/read.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Operator } from '../operators/operator.js'

@@ -1,6 +1,6 @@
 import { noSuchStep } from '../base/catalogue/cli.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
-import { didYouMean } from '../base/suggest.js'
+import { didYouMean } from '../base/catalogue/did-you-mean.js'
 import { defaultWorkers } from '../run/build.js'
 import { onProcessor } from '../run/devices/choose.js'
 import { planNow } from '../run/plan-now.js'

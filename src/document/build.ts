@@ -31,7 +31,7 @@ interface Built {
   readonly height: number
 }
 
-const OPEN = Symbol('a value still being read')
+const OPEN = Symbol('open')
 
 /**
  * Turns a composed document into values with their places. Where something cannot be used it reports that and goes on.

@@ -44,6 +44,14 @@ const errorRange = (source: Source, [start, end]: readonly [number, number]): Ra
     : { source, start, end: Math.max(start, Math.min(end, last)) }
 }
 
+/** An expression whose brace ends a string, between other braces or brackets. */
+const unquotedExpression = (source: Source, errors: readonly YAMLError[]): Diagnostic | undefined => {
+  const brace = errors.map(({ pos }) => pos[0]).find((at) => source.text.startsWith('${', at - 1))
+  if (brace === undefined) return undefined
+  const [text] = /^\$\{[^}\n]*\}?/.exec(source.text.slice(brace - 1))!
+  return say.expressionUnquoted({ source, start: brace - 1, end: brace - 1 + text.length }, text)
+}
+
 const explainError = (source: Source, { code, message, pos }: YAMLError): Diagnostic => {
   const range = errorRange(source, pos)
   const text = source.text.slice(range.start, range.end)
@@ -86,6 +94,8 @@ export const readDocument = (source: Source): Result<Value> => {
   const { value, problems: found } = buildValue(document!, source)
   // Building reports a key that is no text as a whole; the parser knows only where it starts.
   const errors = [...document!.errors, ...document!.warnings].filter(({ code }) => code !== 'NON_STRING_KEY')
+  const unquoted = unquotedExpression(source, errors)
+  if (unquoted !== undefined) return failed(unquoted)
   const told = errors.map((error) => explainError(source, error))
   const badLine = told.some(({ code }) => code === 'syntax') ? findBadLine(source) : undefined
   if (badLine !== undefined) return failed(badLine)

@@ -1,3 +1,4 @@
+import { NOUNS, numberWithin } from '../base/catalogue/values.js'
 import type { Value } from './value.js'
 
 /**
@@ -88,34 +89,6 @@ export const listedTexts = (schema: JsonSchema, root: JsonSchema): readonly stri
   return [...constants, ...(at.anyOf ?? at.oneOf ?? []).flatMap((branch) => listedTexts(branch, root))]
 }
 
-const describeNumber = (noun: string, { minimum, maximum, exclusiveMinimum, exclusiveMaximum }: JsonSchema): string => {
-  if (minimum !== undefined && maximum !== undefined) return `${noun} between ${minimum} and ${maximum}`
-  const low =
-    exclusiveMinimum !== undefined
-      ? `above ${exclusiveMinimum}`
-      : minimum !== undefined
-        ? `of at least ${minimum}`
-        : undefined
-  const high =
-    exclusiveMaximum !== undefined
-      ? `below ${exclusiveMaximum}`
-      : maximum !== undefined
-        ? `of at most ${maximum}`
-        : undefined
-  const bounds = [low, high].filter((bound) => bound !== undefined).join(' and ')
-  return bounds === '' ? noun : `${noun} ${bounds}`
-}
-
-const NOUN: Readonly<Record<string, string>> = {
-  object: 'a map',
-  array: 'a list',
-  string: 'a string',
-  number: 'a number',
-  integer: 'a whole number',
-  boolean: 'true or false',
-  null: 'nothing',
-}
-
 /** What a schema accepts as a noun phrase: its `title`, or words made from its type, bounds, constants and branches. */
 export const describeSchema = (schema: JsonSchema, root: JsonSchema): string => {
   const at = resolveSchema(schema, root)
@@ -125,7 +98,7 @@ export const describeSchema = (schema: JsonSchema, root: JsonSchema): string => 
   if (constants !== undefined) return constants.map((value) => `\`${String(value)}\``).join(' or ')
   if (at.type !== undefined) {
     const nouns = list<string>(at.type).map((type) =>
-      describeNumber(NOUN[type] ?? type, TYPE[type] === 'number' ? at : {}),
+      numberWithin(NOUNS[type] ?? type, TYPE[type] === 'number' ? at : {}),
     )
     return nouns.join(' or ')
   }

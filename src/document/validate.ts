@@ -1,7 +1,8 @@
+import { UNEXPECTED } from '../base/catalogue/values.js'
 import { Ajv, type AnySchemaObject, type ErrorObject, type FuncKeywordDefinition, type ValidateFunction } from 'ajv'
 import * as say from '../base/catalogue/document.js'
 import type { Diagnostic } from '../base/diagnostic.js'
-import { didYouMean } from '../base/suggest.js'
+import { didYouMean } from '../base/catalogue/did-you-mean.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { describeValue, explainError, meantNumber, nameOf, type ValidationContext } from './explain.js'
 import { findMisplaced } from './misplaced.js'
@@ -215,6 +216,6 @@ export const validate = (value: Value, schema: JsonSchema): Result<Value> => {
 export const firstViolation = (value: unknown, schema: JsonSchema): string | undefined => {
   const validator = validatorOf(schema, schema)
   if (validator(value)) return undefined
-  const { instancePath = '', message = 'is not as expected' } = validator.errors?.[0] ?? {}
+  const { instancePath = '', message = UNEXPECTED } = validator.errors?.[0] ?? {}
   return `${instancePath === '' ? 'it' : instancePath} ${message}`
 }

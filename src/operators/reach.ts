@@ -54,11 +54,11 @@ export const refuseMask = (mask: Reference<MaskValue> | undefined, first: ModelV
 
 /** Tensors by which programs decide what a model is, and what each says. */
 const TELLING: readonly (readonly [pattern: RegExp, meaning: string])[] = [
-  [/(?:^|\.)v_pred$/, 'marks a model that predicts velocities'],
-  [/(?:^|\.)ztsnr$/, 'marks a model whose noise schedule ends at zero signal'],
-  [/(?:^|\.)(?:edm_mean|edm_std|edm_vpred\.sigma_(?:min|max))$/, 'sets the noise schedule of the model'],
-  [/(?:^|\.)(?:lm_head|embed_out)\.weight$/, 'is the output layer of the model'],
-  [/(?:^|\.)guidance_in\./, 'takes the strength of guidance'],
+  [/(?:^|\.)v_pred$/, problems.meanings.velocities],
+  [/(?:^|\.)ztsnr$/, problems.meanings.zeroSignal],
+  [/(?:^|\.)(?:edm_mean|edm_std|edm_vpred\.sigma_(?:min|max))$/, problems.meanings.schedule],
+  [/(?:^|\.)(?:lm_head|embed_out)\.weight$/, problems.meanings.head],
+  [/(?:^|\.)guidance_in\./, problems.meanings.guidance],
 ]
 
 /** Layers that take the input: how many channels it may have. */

@@ -59,7 +59,7 @@ export const createLayerContext = (): LayerContext => {
     if (rules.mbw !== undefined && rules.gradient !== undefined) return failed(twoBlockLists(at))
     const known = architecture(tensors)
     if (rules.mbw !== undefined) {
-      if (known === undefined) return failed(noBlockWeightList('an unknown architecture', at))
+      if (known === undefined) return failed(noBlockWeightList(undefined, at))
       const order = blockWeightOrder(known, rules.mbw.length, at)
       return order.type === 'failed'
         ? order
@@ -67,7 +67,7 @@ export const createLayerContext = (): LayerContext => {
     }
     if (rules.preset !== undefined)
       return known === undefined
-        ? failed(noBlockWeightList('an unknown architecture', at))
+        ? failed(noBlockWeightList(undefined, at))
         : ok(withFollowers(known, samplePreset(rules.preset, known)))
     if (rules.gradient === undefined) return ok(new Map())
     if (known === undefined) return failed(gradientNeedsArchitecture(at))

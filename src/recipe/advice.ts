@@ -5,13 +5,9 @@ import { toPlain, type MapValue, type Value } from '../document/value.js'
 import type { Operator } from '../operators/operator.js'
 import { findOperator, operators } from '../operators/index.js'
 import type { InputSpec, ParamSpec } from '../operators/params.js'
+import { adviseNames, adviseShape, mapOf, textOf, type Adviser } from './advice-shape.js'
 import { DTYPE_WORDS, INPUT_WORDS, OP_WORDS, OPERATOR_WORDS, OUTPUT_WORDS, PARAMETER_WORDS } from './other-words.js'
 
-/** A problem with better advice; `undefined` where another problem says it already. */
-type Adviser = (problem: Diagnostic) => Diagnostic | undefined
-
-const mapOf = (value: Value | undefined): MapValue['entries'] => (value?.type === 'map' ? value.entries : new Map())
-const textOf = (value: Value | undefined): string => (value?.type === 'string' ? value.value : '')
 /** The numbers of a value, one for each model: of a list its own, else the same for all. */
 const shares =
   (value: Value) =>
@@ -238,8 +234,12 @@ export const advise = (root: Value, problems: readonly Diagnostic[]): readonly D
   )
   if (method !== undefined) return [say.mergekitConfig(method, String(toPlain(top.get('merge_method')!.value)))]
   const advisers = new Map<number, Adviser>()
+  adviseShape(advisers, root)
   for (const [, { key, value }] of mapOf(top.get('steps')?.value))
-    if (value.type === 'map') adviseStep(advisers, { key: key.start, value })
+    if (value.type === 'map') {
+      adviseStep(advisers, { key: key.start, value })
+      adviseNames(advisers, value, top)
+    }
   for (const [, { key, value }] of mapOf(top.get('outputs')?.value))
     if (value.type === 'map') adviseOutput(advisers, key.start, value)
   const advised = problems.flatMap((problem) => {

@@ -1,6 +1,6 @@
 /** Why an expression has no value: what was found at a place in its text, or a name that is no number. */
 export type ArithmeticProblem =
-  | { readonly type: 'syntax'; readonly found: string; readonly expected: string }
+  | { readonly type: 'syntax'; readonly found: string; readonly expected: 'operand' | 'sign' | ')' }
   | { readonly type: 'name'; readonly name: string }
   | { readonly type: 'deep' }
 
@@ -52,11 +52,11 @@ export const computeArithmetic = (text: string, valueOf: (name: string) => numbe
       if (take('+') !== undefined) return operand()
       if (take('(') !== undefined) {
         const value = sum()
-        return take(')') === undefined ? fail({ type: 'syntax', found: found(), expected: '`)`' }) : value
+        return take(')') === undefined ? fail({ type: 'syntax', found: found(), expected: ')' }) : value
       }
       const { number, name } = tokens[at] ?? {}
       if (number === undefined && name === undefined)
-        return fail({ type: 'syntax', found: found(), expected: 'a number, a param or `(`' })
+        return fail({ type: 'syntax', found: found(), expected: 'operand' })
       at += 1
       return number === undefined ? (valueOf(name!) ?? fail({ type: 'name', name: name! })) : Number(number)
     } finally {
@@ -76,7 +76,6 @@ export const computeArithmetic = (text: string, valueOf: (name: string) => numbe
     return value
   }
   const value = sum()
-  if (problem === undefined && at < tokens.length)
-    fail({ type: 'syntax', found: found(), expected: '`+`, `-`, `*`, `/` or the end' })
+  if (problem === undefined && at < tokens.length) fail({ type: 'syntax', found: found(), expected: 'sign' })
   return problem ?? { type: 'value', value: Number(value.toPrecision(DIGITS)) }
 }

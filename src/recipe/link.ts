@@ -1,10 +1,19 @@
 import { cycle, nameTwice, unknownName, whichResult, wrongKind } from '../base/catalogue/recipe.js'
 import type { Diagnostic, Place, Range } from '../base/diagnostic.js'
 import type { MapValue, Value } from '../document/value.js'
+import { operators } from '../operators/index.js'
 import type { Kind } from '../operators/value.js'
 import { inputEntries } from './inputs.js'
 import type { Step } from './recipe.js'
 import { usesOf } from './step.js'
+
+/** Operators that make a mask or weights of a model. */
+const makersOf = (kinds: readonly (Kind | 'param')[]): readonly string[] =>
+  kinds.length > 1 || (kinds[0] !== 'mask' && kinds[0] !== 'weights')
+    ? []
+    : operators
+        .filter(({ output, inputs }) => output === kinds[0] && Object.values(inputs).some((i) => i.type === 'model'))
+        .map(({ id }) => id)
 
 interface Definition {
   readonly kind: Kind | 'param'
@@ -43,7 +52,8 @@ export const linkNames = (root: Value, steps: ReadonlyMap<string, Step>): Diagno
     definitions.set(name, { kind, at, results })
     if (results > 1) for (let i = 1; i <= results; i++) definitions.set(`${name}.${i}`, { kind, at, results: 1 })
   }
-  for (const { name, key, kind } of inputEntries(root)) define(name, key, kind)
+  const inputs = inputEntries(root)
+  for (const { name, key, kind } of inputs) define(name, key, kind)
   for (const [name, e] of entriesOf(root, 'params')) define(name, e.key, 'param')
   for (const [name, e] of entriesOf(root, 'steps')) {
     const step = steps.get(name)
@@ -66,7 +76,18 @@ export const linkNames = (root: Value, steps: ReadonlyMap<string, Step>): Diagno
         ),
       )
     else if (definition.results > 1) problems.push(whichResult(name, definition.results, at))
-    else if (!kinds.includes(definition.kind)) problems.push(wrongKind(name, definition.kind, kinds, at, definition.at))
+    else if (!kinds.includes(definition.kind))
+      problems.push(
+        wrongKind(
+          name,
+          definition.kind,
+          kinds,
+          at,
+          definition.at,
+          inputs.some((input) => input.kind === 'model' && input.name === name),
+          makersOf(kinds),
+        ),
+      )
   }
   for (const step of steps.values()) for (const use of usesOf(step)) check(use.name, use.at, [use.kind])
   for (const [, e] of entriesOf(root, 'outputs')) {

@@ -49,18 +49,19 @@ export const parse = (source: Source, options: ParseOptions = {}): Result<Recipe
   const outputs = readOutputs(root, (name) => inputKinds.get(name) ?? steps.get(stepOf(name))?.operator.output)
   const unknown = new Set(open.map((range) => range.start))
   const inKnown = ({ at }: Diagnostic): boolean => at?.type !== 'text' || !unknown.has(at.range.start)
-  // A text where a number belongs is not also the name of nothing, and without models nothing has a name.
+  // A text where a number belongs is not also the name of nothing, and without models, or with steps in a list, nothing has a name.
   const told = new Set(checked.diagnostics.flatMap(({ at }) => (at?.type === 'text' ? [at.range.start] : [])))
   const isFresh = ({ at, code }: Diagnostic): boolean =>
     (at?.type !== 'text' || !told.has(at.range.start)) &&
-    !(code === 'unknown-name' && get(root, 'models')?.type !== 'map')
+    !(code === 'unknown-name' && (get(root, 'models')?.type !== 'map' || get(root, 'steps')?.type === 'list'))
   const problems = orderProblems([
     ...document.diagnostics,
     ...paramProblems,
     ...unknownParams,
-    ...[...advise(root, checked.diagnostics), ...linkNames(root, steps).filter(isFresh), ...outputs.problems].filter(
-      inKnown,
-    ),
+    ...[
+      ...advise(root, [...checked.diagnostics, ...linkNames(root, steps).filter(isFresh)]),
+      ...outputs.problems,
+    ].filter(inKnown),
   ])
   if (problems.some((d) => d.severity === 'error')) return failed(...problems)
   const seed = get(root, 'seed')

@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path'
 import { documentTooLarge } from '../base/catalogue/document.js'
+import { FILE_NOTE } from '../base/catalogue/paths.js'
 import { pinMismatch, pinOfShards } from '../base/catalogue/plan.js'
 import type { Diagnostic, Source } from '../base/diagnostic.js'
 import { resolvePath } from '../base/resolve-path.js'
@@ -109,7 +110,7 @@ export const openInputs = async (
     result.diagnostics.map((d): Diagnostic =>
       d.at === undefined || d.at.type !== 'file' || d.code === 'file-missing'
         ? { ...d, at: input.at }
-        : { ...d, at: input.at, related: [{ at: d.at, message: 'in this file' }, ...d.related] },
+        : { ...d, at: input.at, related: [{ at: d.at, message: FILE_NOTE }, ...d.related] },
     ),
   )
   if (problems.some((d) => d.severity === 'error')) return failed(...problems)

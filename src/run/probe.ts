@@ -1,3 +1,4 @@
+import { wrongSum } from '../base/catalogue/devices.js'
 import { reasonOf } from '../base/reason.js'
 import { createGraph } from '../graph/graph.js'
 import { lowerFor } from '../graph/lower.js'
@@ -41,7 +42,7 @@ const tryProgram = async (): Promise<string | undefined> => {
   const results = new Float32Array(3)
   await session.run({ [input.name]: feed(input, Float32Array.of(1, 2, -3)) }, { [output.name]: feed(output, results) })
   const found = results.join()
-  return found === '2,4,-6' ? undefined : `1, 2, -3 doubled came out as ${found}`
+  return found === '2,4,-6' ? undefined : wrongSum('1, 2, -3 doubled', found)
 }
 
 /** Why the WebAssembly kernels cannot be used here; undefined where they count rightly. */
@@ -51,7 +52,7 @@ export const probeKernels = (): string | undefined => {
     const at = kernels.alloc(16)
     kernels.view(Float32Array, at, 4).set([1, 2, 3, 4])
     const sum = kernels.sum(at, 4)
-    return sum === 10 ? undefined : `1 + 2 + 3 + 4 came out as ${sum}`
+    return sum === 10 ? undefined : wrongSum('1 + 2 + 3 + 4', String(sum))
   } catch (error) {
     return reasonOf(error)
   }

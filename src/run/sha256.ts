@@ -7,7 +7,7 @@ import { openRegular } from '../safetensors/regular-file.js'
 export const sha256Of = async (path: string): Promise<string | Diagnostic> => {
   const hash = createHash('sha256')
   try {
-    const opened = await openRegular(path, 'a file that can be hashed')
+    const opened = await openRegular(path, 'a regular file')
     if (opened.type === 'failed') return opened.diagnostics[0]!
     for await (const piece of opened.value.createReadStream({ highWaterMark: 1 << 20 }))
       hash.update(piece as Uint8Array)

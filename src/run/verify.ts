@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
-import { lockMissing, notAsLocked } from '../base/catalogue/store.js'
+import { digestNotAsLocked, factsNotAsLocked, lockMissing, sha256NotAsLocked } from '../base/catalogue/store.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { resolvePath } from '../base/resolve-path.js'
 import { append } from '../base/lists.js'
@@ -61,11 +61,6 @@ const openItem = async (path: string, hasSides: boolean): Promise<Result<Model>>
   return adapter.type === 'ok' ? adapter : model
 }
 
-const HELP = {
-  input: 'get the file back that the lock was made with, or build again to lock this one',
-  output: 'build the recipe again: `smelt build --force` writes it anew',
-} as const
-
 /**
  * Reads every input and output that the lock of a recipe names, and compares their contents with it. Outputs are looked
  * for below `out`, the recipe's folder unless given.
@@ -106,18 +101,16 @@ export const verify = async (
   const files: Verified[] = []
   for (const { type, path: name, locked, model } of items) {
     const digest = digestModel(model, digests.value)
-    if (digest !== locked.digest)
-      problems.push(notAsLocked(name, `holds ${digest}, and the lock says ${locked.digest}`, HELP[type]))
+    if (digest !== locked.digest) problems.push(digestNotAsLocked(name, digest, locked.digest, type))
     const pinned = 'sha256' in locked ? locked.sha256 : undefined
     const sha256 = pinned === undefined ? undefined : await sha256Of(model.path)
     if (sha256 !== undefined && typeof sha256 !== 'string') problems.push(sha256)
-    else if (sha256 !== pinned)
-      problems.push(notAsLocked(name, `has sha256 ${sha256}, and the lock says ${pinned}`, HELP[type]))
+    else if (sha256 !== undefined && sha256 !== pinned) problems.push(sha256NotAsLocked(name, sha256, pinned!, type))
     const aside =
       type === 'output' || lock.value.lock === 1 ? [] : compareAside(name, locked as LockedInput, lockAside(model))
     append(
       problems,
-      aside.map((change) => notAsLocked(name, `does not match the lock: ${describeChange(change)}`, HELP.input)),
+      aside.map((change) => factsNotAsLocked(name, describeChange(change))),
     )
     files.push({
       type,

@@ -195,8 +195,7 @@ export const runPool = (
         }),
       )
       handle.onExit((reason) => {
-        if (reason !== undefined || !ending)
-          fail(explainLimit(reason ?? '') ?? workerLost(i, reason ?? 'no reason given'))
+        if (reason !== undefined || !ending) fail(explainLimit(reason ?? '') ?? workerLost(i, reason))
         alive -= 1
         if (alive === 0) resolve(problems.length > 0 ? failed(...problems) : ok(undefined))
       })

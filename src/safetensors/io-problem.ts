@@ -1,5 +1,5 @@
-import * as problems from '../base/catalogue/safetensors.js'
-import type { IoOperation } from '../base/catalogue/safetensors.js'
+import { diskFull, fileBusy, fileTooLarge, ioFailed, notAPlace, notPermitted } from '../base/catalogue/io.js'
+import type { IoOperation } from '../base/catalogue/io.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 
 /** The system's name of an error (`ENOSPC`, …), or an empty string. */
@@ -15,10 +15,10 @@ const FORBIDDEN = new Set(['EACCES', 'EPERM', 'EROFS'])
 export const ioProblem = (error: unknown, path: string, doing: IoOperation): Diagnostic => {
   const code = errorCode(error)
   if (code === '') throw error
-  if (FULL.has(code)) return problems.diskFull(path, doing, code)
-  if (BUSY.has(code)) return problems.fileBusy(path, doing, code)
-  if (FORBIDDEN.has(code)) return problems.notPermitted(path, doing, code)
-  if (MISPLACED.has(code) && doing !== 'read') return problems.notAPlace(path, doing, code)
-  if (code === 'EFBIG') return problems.fileTooLarge(path, doing)
-  return problems.ioFailed(path, doing, code)
+  if (FULL.has(code)) return diskFull(path, doing, code)
+  if (BUSY.has(code)) return fileBusy(path, doing, code)
+  if (FORBIDDEN.has(code)) return notPermitted(path, doing, code)
+  if (MISPLACED.has(code) && doing !== 'read') return notAPlace(path, doing, code)
+  if (code === 'EFBIG') return fileTooLarge(path, doing)
+  return ioFailed(path, doing, code)
 }

@@ -69,7 +69,7 @@ const openFolder = async (folder: string): Promise<Result<Model>> => {
   if (read.type === 'failed') return read
   const others = files.filter((name) => !read.value.shards.includes(name))
   return others.length > 0
-    ? failed(problems.folderAmbiguous(folder, [index, ...others]))
+    ? failed(problems.folderWithOthers(folder, index, others))
     : openShards(join(folder, index), read)
 }
 

@@ -2,6 +2,7 @@ import type { BigIntStats } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, extname, resolve, sep } from 'node:path'
+import { backslashInPath, fileMissing, folderMissing } from '../base/catalogue/io.js'
 import * as problems from '../base/catalogue/safetensors.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok } from '../base/result.js'
@@ -78,7 +79,7 @@ export const openingProblem = async (error: unknown, path: string, wanted = MODE
   if (sep === '/' && path.includes('\\')) {
     const meant = path.replaceAll('\\', '/')
     const from = path.lastIndexOf('/', path.indexOf('\\')) + 1
-    return problems.backslashInPath(
+    return backslashInPath(
       path,
       meant.slice(from),
       await stat(meant).then(
@@ -88,12 +89,12 @@ export const openingProblem = async (error: unknown, path: string, wanted = MODE
     )
   }
   const names = await readdir(dirname(path)).catch(() => undefined)
-  if (names === undefined) return problems.folderMissing(path, dirname(path))
+  if (names === undefined) return folderMissing(path, dirname(path))
   const stem = stemOf(basename(path))
   const same = names.filter((name) => stemOf(name) === stem && wanted.test(name))
   const near = nearest(stem, new Set(names.map(stemOf)))
   const alike = names.filter((name) => near.includes(stemOf(name)) && extname(name) === extname(path))
-  return problems.fileMissing(
+  return fileMissing(
     path,
     [...new Set(same.length > 0 ? same : [...alike, ...nearest(basename(path), names)])].slice(
       0,

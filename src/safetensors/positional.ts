@@ -1,5 +1,5 @@
 import fs from 'node:fs'
-import * as problems from '../base/catalogue/safetensors.js'
+import { ioFailed, readPastEnd } from '../base/catalogue/io.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { errorCode, ioProblem } from './io-problem.js'
 
@@ -60,8 +60,8 @@ const move = (
       Atomics.wait(PAUSE, 0, 0, 1)
       continue
     }
-    if (moved === 0 && doing === 'read') return problems.readPastEnd(path, position + done, buffer.length - done)
-    if (moved === 0 && ++idle > PATIENCE) return problems.ioFailed(path, doing, 'no progress')
+    if (moved === 0 && doing === 'read') return readPastEnd(path, position + done, buffer.length - done)
+    if (moved === 0 && ++idle > PATIENCE) return ioFailed(path, doing, 'no progress')
     if (moved > 0) idle = 0
     done += moved
   }

@@ -1,5 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { builder } from '../base/catalogue/store.js'
 import { blake3 } from '../base/digest.js'
 
 /**
@@ -37,8 +38,7 @@ export const isGone = (runId: string): boolean => {
 /** The process behind a run, in words. */
 export const processOf = (runId: string): string => {
   const [, host, , pid] = RUN_ID.exec(runId) ?? []
-  if (pid === undefined) return 'another process'
-  return host === hostId() ? `process ${pid}` : `process ${pid} on another host`
+  return builder(pid, host === hostId())
 }
 
 const short = (text: string): string => Buffer.from(blake3(text)).toString('hex', 0, 4)

@@ -1,6 +1,6 @@
 import { statfsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import * as problems from '../base/catalogue/safetensors.js'
+import { diskTooSmall } from '../base/catalogue/io.js'
 import { failed, ok } from '../base/result.js'
 import type { Result } from '../base/result.js'
 import { errorCode, ioProblem } from './io-problem.js'
@@ -19,7 +19,7 @@ export const preflight = (folder: string, bytes: number): Result<number> => {
       const free = bavail * bsize
       const need = Math.ceil(bytes * (1 + MARGIN))
       // Some network file systems report no blocks at all, which says nothing.
-      return blocks === 0 || free >= need ? ok(free) : failed(problems.diskTooSmall(folder, need, free))
+      return blocks === 0 || free >= need ? ok(free) : failed(diskTooSmall(folder, need, free))
     } catch (error) {
       if (errorCode(error) !== 'ENOENT' || place === dirname(place)) return failed(ioProblem(error, folder, 'create'))
     }

@@ -1,3 +1,4 @@
+import { changes } from '../base/catalogue/reasons.js'
 import { canonicalJson } from '../base/canonical.js'
 import type { Lock, LockedBuild, LockedInput, LockedStep, OutputPlace } from './lock.js'
 
@@ -128,20 +129,19 @@ const kindWords = {
 
 /** A change in words: `param \`keep\` changed from 0.3 to 0.5`. */
 export const describeChange = ({ of, name, fact, was, is }: LockChange): string => {
-  if (of === 'lock') return name === 'lock' ? 'new' : `${name} changed from ${shown(was)} to ${shown(is)}`
-  if (of === 'recipe') return 'the text of the recipe changed'
+  if (of === 'lock') return name === 'lock' ? changes.lock : changes.between(name, shown(was), shown(is))
+  if (of === 'recipe') return changes.recipe
   if (of === 'input' && fact !== undefined) {
     const what =
-      fact === 'metadata'
-        ? `the metadata of input \`${name}\``
-        : `\`${fact.replace(/^sides\./, '')}\` of input \`${name}\``
-    return `${what} ${was === undefined ? 'is new' : is === undefined ? 'was removed' : 'changed'}`
+      fact === 'metadata' ? changes.metadata(name) : changes.of(fact.replace(/^sides\./, ''), `input \`${name}\``)
+    return was === undefined ? changes.new(what) : is === undefined ? changes.removed(what) : changes.changed(what)
   }
-  const what =
-    fact === undefined
-      ? `${kindWords[of]} \`${name}\``
-      : `\`${fact.replace(/^params\./, '')}\` of ${kindWords[of]} \`${name}\``
-  if (was === undefined) return fact === undefined ? `${what} is new` : `${what} was added: ${shown(is)}`
-  if (is === undefined) return fact === undefined ? `${what} was removed` : `${what} was removed (was ${shown(was)})`
-  return `${what} changed from ${shown(was)} to ${shown(is)}`
+  const thing = `${kindWords[of]} \`${name}\``
+  if (fact === undefined) {
+    if (was === undefined) return changes.new(thing)
+    return is === undefined ? changes.removed(thing) : changes.between(thing, shown(was), shown(is))
+  }
+  const what = changes.of(fact.replace(/^params\./, ''), thing)
+  if (was === undefined) return changes.added(what, shown(is))
+  return is === undefined ? changes.dropped(what, shown(was)) : changes.between(what, shown(was), shown(is))
 }

@@ -32,7 +32,7 @@ const PLAIN = {
   platform: 'linux',
 } as const
 
-const DEEP = Symbol('any number of segments')
+const DEEP = Symbol('**')
 
 // A noncharacter, so no name holds it. Put before every segment, it keeps minimatch from treating an empty segment, `.`
 // or `..` as special;

@@ -8,7 +8,8 @@ import {
 import type { Diagnostic, Place } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
-import { didYouMean, nearest } from '../base/suggest.js'
+import { didYouMean } from '../base/catalogue/did-you-mean.js'
+import { nearest } from '../base/suggest.js'
 import { under, withoutRoot } from './roots.js'
 import { compileGlob, expandPattern, isLiteral, matchesGlob } from './glob.js'
 

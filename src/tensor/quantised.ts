@@ -1,3 +1,4 @@
+import { schemes } from '../base/catalogue/quantised.js'
 import { blockCount, type BlockGrid } from './block-grid.js'
 import { isFloat, type Dtype } from './dtype.js'
 import { sizeOf, type TensorInfo } from './info.js'
@@ -306,12 +307,12 @@ export const findQuantised = (tensors: Tensors): Quantised | undefined => {
     if (stored === undefined || !isFloat(stored.dtype)) {
       // A scale on its own is a weight no more than one with its numbers.
       if (stored === undefined && isNamedScale && (isMarked(scale.name) || !scale.name.endsWith('.scale_weight')))
-        packed.set(scale.name, { scheme: 'a scale without its weight', weight })
+        packed.set(scale.name, { scheme: schemes.loneScale, weight })
       continue
     }
     const isScaled = isEightBitFloat(stored.dtype) || (scale.name.endsWith('scale_weight') && isMarked(scale.name))
     if (!isScaled) {
-      if (isNamedScale) pack(`${stored.dtype} with a scale beside it`, weight)
+      if (isNamedScale) pack(schemes.besideScale(stored.dtype), weight)
       continue
     }
     const grid = gridOf(stored.shape, scale.shape)
@@ -325,7 +326,7 @@ export const findQuantised = (tensors: Tensors): Quantised | undefined => {
       beside(weight, MORE_THAN_SCALE).length > 0
     ) {
       scaled.delete(weight)
-      pack(scale.dtype === 'U8' ? 'MXFP8' : `${stored.dtype} with scales that smelt cannot read`, weight)
+      pack(scale.dtype === 'U8' ? 'MXFP8' : schemes.unknownScales(stored.dtype), weight)
       continue
     }
     const others = beside(weight, SCALED_PARTS)
@@ -336,8 +337,7 @@ export const findQuantised = (tensors: Tensors): Quantised | undefined => {
     tensors,
     (known) => scaled.has(known) || packed.has(known),
   )) {
-    for (const own of [name, ...parts])
-      packed.set(own, { scheme: `${dtype} with scales that smelt cannot read`, weight: name })
+    for (const own of [name, ...parts]) packed.set(own, { scheme: schemes.unknownScales(dtype), weight: name })
   }
   if (scaled.size + packed.size === 0) return undefined
   // Only of what is scaled in the end: a copy writes companions with it, and everything else as it is.

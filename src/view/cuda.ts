@@ -1,3 +1,4 @@
+import { cudaWords } from '../base/catalogue/screens.js'
 import { dirname } from 'node:path'
 import { toJson } from '../base/screen.js'
 import { lacksCuda, type CudaReport } from '../run/devices/cuda-report.js'
@@ -26,8 +27,8 @@ const summary = (report: CudaReport): CheckRow[] => {
     [
       'cuda',
       wrong.length === devices.length
-        ? 'must not be used'
-        : `usable, but for ${wrong.map((device) => `device ${device.index}`).join(', ')}`,
+        ? cudaWords.unusable
+        : cudaWords.usableBut(wrong.map((device) => `device ${device.index}`).join(', ')),
       'bad',
     ],
   ]
@@ -36,9 +37,7 @@ const summary = (report: CudaReport): CheckRow[] => {
 const parts = ({ needed, provider, driver, runtime, libraries, devices, problem }: CudaReport): CheckRow[] => [
   [
     '  provider',
-    provider === undefined
-      ? `none; that of ONNX Runtime ${needed} is needed`
-      : `of ONNX Runtime ${provider.version ?? '(of no version)'}`,
+    provider === undefined ? cudaWords.noProvider(needed) : `of ONNX Runtime ${provider.version ?? '(of no version)'}`,
     provider === undefined ? 'absent' : provider.version === needed ? 'good' : 'bad',
   ],
   [
@@ -53,18 +52,16 @@ const parts = ({ needed, provider, driver, runtime, libraries, devices, problem 
   ],
   ...libraries.map(({ name, path }): CheckRow => [
     `  ${name}`,
-    path === undefined ? 'not found' : path.includes('/') ? dirname(path) : 'where the system looks',
+    path === undefined ? 'not found' : path.includes('/') ? dirname(path) : cudaWords.onSystem,
     path === undefined ? 'absent' : problem?.at?.type === 'file' && problem.at.path === path ? 'bad' : 'good',
   ]),
   ...devices.flatMap((d): CheckRow[] => [
     [
       `  device ${d.index}`,
-      `${d.name}, compute ${d.capability}, ${formatBytes(d.total)}, ${formatBytes(d.free)} free`,
+      cudaWords.device(d.name, d.capability, formatBytes(d.total), formatBytes(d.free)),
       problem !== undefined ? undefined : d.check === undefined ? 'good' : 'bad',
     ],
-    ...(problem === undefined && d.check === undefined
-      ? [['', `computes correctly; memory can${d.pins ? '' : 'not'} be page-locked`, undefined] as const]
-      : []),
+    ...(problem === undefined && d.check === undefined ? [['', cudaWords.correct(d.pins), undefined] as const] : []),
   ]),
 ]
 
@@ -98,8 +95,12 @@ export interface CudaProgress {
 }
 
 const sentence = (event: CudaEvent, counting: boolean): string => {
-  if (event.type === 'downloading') return `downloading ${event.what}, up to ${formatBytes(event.bytes)}`
-  return `unpacking ${event.name} of ${event.source}, ${counting ? `${formatBytes(event.done)} of ` : ''}${formatBytes(event.bytes)}`
+  if (event.type === 'downloading') return cudaWords.downloading(event.what, formatBytes(event.bytes))
+  return cudaWords.unpacking(
+    event.name,
+    event.source,
+    `${counting ? `${formatBytes(event.done)} of ` : ''}${formatBytes(event.bytes)}`,
+  )
 }
 
 /** A progress line that has shown nothing yet. */

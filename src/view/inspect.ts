@@ -1,3 +1,4 @@
+import { inspectWords } from '../base/catalogue/screens.js'
 import type { Architecture } from '../architectures/detect.js'
 import { lookAtUnknown } from '../architectures/unknown.js'
 import { seenInstead } from '../base/catalogue/architectures.js'
@@ -6,7 +7,8 @@ import { greatest } from '../base/lists.js'
 import type { Model } from '../safetensors/model.js'
 import type { TensorInfo } from '../tensor/info.js'
 import type { Quantised } from '../tensor/quantised.js'
-import { align, cutMiddle, formatBytes, formatTally, paint, plural, tallyOf, widthOf, wrap, type Look } from './text.js'
+import { widthOf } from '../base/columns.js'
+import { align, cutMiddle, formatBytes, formatTally, paint, plural, tallyOf, wrap, type Look } from './text.js'
 
 /**
  * What the numbers of a tensor are like; NaN and infinite ones count in `nan` and `infinite` alone. Statistics of no
@@ -75,7 +77,7 @@ const quantisedIn = ({ scaled, packed }: Quantised): Record<string, number> =>
   ])
 const unknown = ({ tensors }: Model): string => {
   const seen = seenInstead(lookAtUnknown(tensors))
-  return `none that smelt knows${seen === '' ? '' : `; ${seen}`}`
+  return inspectWords.noArchitecture(seen)
 }
 
 const summary = (inspected: Inspected, look: Look): string[] => {
@@ -92,7 +94,7 @@ const summary = (inspected: Inspected, look: Look): string[] => {
       ? []
       : field(
           'quantised',
-          `${formatTally(quantisedIn(quantised))}${quantised.packed.size === 0 ? '' : '; only those with scales can be merged'}`,
+          `${formatTally(quantisedIn(quantised))}${quantised.packed.size === 0 ? '' : `; ${inspectWords.onlyScaled}`}`,
           look,
         )),
     ...field(

@@ -1,5 +1,6 @@
 import { append } from '../base/lists.js'
-import { paint, widthOf, wrap, type Look } from './text.js'
+import { widthOf } from '../base/columns.js'
+import { paint, wrap, type Look } from './text.js'
 
 /** Code keeps its backticks where there is no colour to tell it by. A link shows its words. */
 const inline = (text: string, look: Look): string => {

@@ -1,3 +1,4 @@
+import { inspectWords } from '../base/catalogue/screens.js'
 import { greatest } from '../base/lists.js'
 import type { Operator } from '../operators/operator.js'
 import { operatorPage } from '../operators/page.js'
@@ -19,7 +20,7 @@ export const renderOperators = (operators: readonly Operator[], look: Look): str
     paint(look, 'title', family),
     ...operators.filter((o) => familyOf(o.id) === family).flatMap(row),
   ])
-  return `${[...lines, '', '`smelt ops NAME` shows one of them in full.'].join('\n')}\n`
+  return `${[...lines, '', inspectWords.oneOperator].join('\n')}\n`
 }
 
 /** One operator's page. */

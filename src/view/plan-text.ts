@@ -1,6 +1,8 @@
+import { planWords as say } from '../base/catalogue/screens.js'
 import { escapeControls } from '../base/excerpt.js'
 import { greatest } from '../base/lists.js'
 import type { OutlinedOutput, PlanOutline } from './plan-outline.js'
+import { widthOf } from '../base/columns.js'
 import {
   align,
   countsText,
@@ -11,7 +13,6 @@ import {
   formatTally,
   paint,
   plural,
-  widthOf,
   wrap,
   type Look,
 } from './text.js'
@@ -87,15 +88,12 @@ const outputs = ({ outputs }: PlanOutline, look: Look): string[] =>
 const reports = (outline: PlanOutline, look: Look): string[] =>
   outline.reports.flatMap((r) => [
     ...withPath([[paint(look, 'name', r.name), escapeControls(r.path)]], 1, look, []),
-    ...listed(look, `from ${r.from}: a report${r.measured === 0 ? '' : ` over ${plural(r.measured, 'tensor')}`}`),
+    ...listed(look, say.report(r.from, r.measured === 0 ? undefined : plural(r.measured, 'tensor'))),
   ])
 
 const describeOutput = (o: OutlinedOutput): string => {
-  const tensors = `from ${o.from}: ${plural(o.tensors, 'tensor')}${o.kept ? ', already up to date' : ''}`
-  const scales =
-    o.unscaled === 0
-      ? ''
-      : `${plural(o.unscaled, 'tensor')} stored with scales ${o.unscaled === 1 ? 'becomes' : 'become'} plain numbers`
+  const tensors = `from ${o.from}: ${plural(o.tensors, 'tensor')}${o.kept ? `, ${say.kept}` : ''}`
+  const scales = o.unscaled === 0 ? '' : say.unscaled(plural(o.unscaled, 'tensor'), o.unscaled === 1)
   return [tensors, formatTally(o.dtypes), scales, `${formatBytes(o.bytes)} in ${plural(o.files.length, 'file')}`]
     .filter((part) => part !== '')
     .join('; ')
@@ -106,16 +104,12 @@ const nameDevice = ({ name, title }: PlanOutline['device']): string =>
   title === undefined ? name : `${name} (${escapeControls(title)})`
 
 const describeRoom = ({ memory }: PlanOutline['device']): string =>
-  memory === undefined
-    ? ''
-    : `; at most about ${formatBytes(memory.most)} of its ${formatBytes(memory.free)} of free memory`
+  memory === undefined ? '' : `; ${say.deviceRoom(formatBytes(memory.most), formatBytes(memory.free))}`
 
 const work = ({ work: w, unused, device }: PlanOutline, look: Look): string[] => {
   const rows: (readonly [string, string])[] = [
-    ['read', `${formatBytes(w.readBytes)}${w.sweeps > 1 ? `, in up to ${w.sweeps} sweeps over a tensor` : ''}`],
-    ...(w.digestBytes === 0
-      ? []
-      : [['hashing', `${formatBytes(w.digestBytes)} of unused input data, to hash it for the lock`] as const]),
+    ['read', `${formatBytes(w.readBytes)}${w.sweeps > 1 ? `, ${say.sweeps(w.sweeps)}` : ''}`],
+    ...(w.digestBytes === 0 ? [] : [['hashing', say.hashed(formatBytes(w.digestBytes))] as const]),
     ['write', formatBytes(w.writeBytes)],
     ['compute', `${plural(w.computed, 'tensor')} with ${plural(w.programs, 'program')}`],
     ['device', `${nameDevice(device)}${device.reason === '' ? '' : `; ${device.reason}`}`],
@@ -124,21 +118,20 @@ const work = ({ work: w, unused, device }: PlanOutline, look: Look): string[] =>
       : [
           [
             'its memory',
-            `at most about ${formatBytes(device.memory.most)} of ${formatBytes(device.memory.free)} that are free, with chunks of ${formatCount(device.chunk)} elements`,
+            say.deviceMemory(
+              formatBytes(device.memory.most),
+              formatBytes(device.memory.free),
+              formatCount(device.chunk),
+            ),
           ] as const,
         ]),
     ...device.notes.map((note) => ['', note] as const),
     ...(w.computed + w.copied + w.digestBytes === 0 ? [] : [['time', `about ${formatDuration(w.seconds)}`] as const]),
     ['peak memory', `about ${formatBytes(w.peakMemory)} with ${plural(w.workers, 'worker')}`],
-    ...(w.reused === 0 ? [] : [['reused', `${plural(w.reused, 'tensor')} from earlier builds`] as const]),
-    ...(w.cached === 0
-      ? []
-      : [['cached', `${formatCount(w.cached)} thresholds and sums from earlier builds`] as const]),
-    [
-      'not computed',
-      `${plural(w.copied, 'tensor')}, copied as they are; ${formatBytes(w.skippedBytes)} of the models not read`,
-    ],
-    ...unused.map((name) => ['not run', `${name}, which nothing uses`] as const),
+    ...(w.reused === 0 ? [] : [['reused', say.reused(plural(w.reused, 'tensor'))] as const]),
+    ...(w.cached === 0 ? [] : [['cached', say.cached(formatCount(w.cached))] as const]),
+    ['not computed', say.notComputed(plural(w.copied, 'tensor'), formatBytes(w.skippedBytes))],
+    ...unused.map((name) => ['not run', say.unused(name)] as const),
   ]
   const head = greatest(rows.map(([key]) => key.length))
   return rows.flatMap(([key, text]) =>
@@ -187,7 +180,7 @@ export const renderPlanShort = (outline: PlanOutline, look: Look): string => {
     plural(outline.steps.length, 'step'),
     plural(outline.outputs.length + outline.reports.length, 'output'),
   ].join(', ')
-  const cost = `reads ${formatBytes(w.readBytes + w.digestBytes)}, writes ${formatBytes(w.writeBytes)}, about ${formatBytes(w.peakMemory)} of memory`
+  const cost = say.cost(formatBytes(w.readBytes + w.digestBytes), formatBytes(w.writeBytes), formatBytes(w.peakMemory))
   return `${[
     title(look, `${escapeControls(outline.name)}: ${counted}`),
     ...(rows.length === 0 ? [] : withPath(rows, 2, look, [3])),

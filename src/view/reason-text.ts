@@ -1,3 +1,4 @@
+import { reasons as say } from '../base/catalogue/reasons.js'
 import type { Reason } from '../plan/reasons.js'
 import { describeChange } from '../store/compare-locks.js'
 
@@ -5,35 +6,35 @@ import { describeChange } from '../store/compare-locks.js'
 export const reasonText = (step: string, reason: Reason): string => {
   switch (reason.type) {
     case 'taken-over':
-      return 'reused from the last build'
+      return say.takenOver
     case 'copied':
-      return 'nothing to compute: its tensors are copied from inputs'
+      return say.copied
     case 'not-written':
-      return 'unchanged since the lock was written, but its output has not been built here'
+      return say.notWritten
     case 'forced':
-      return 'unchanged, computed again because of `--force`'
+      return say.forced
     case 'new':
-      return 'never built before'
+      return say.new
     case 'changed':
       return reason.by === step || reason.changes.length === 1
         ? describeChange(reason.changes[0]!)
-        : `step \`${reason.by}\` changed`
+        : say.stepChanged(reason.by)
     case 'input':
-      return reason.known ? `input \`${reason.path}\` changed` : `input \`${reason.path}\` has not been checked yet`
+      return reason.known ? say.inputChanged(reason.path) : say.inputUnchecked(reason.path)
     case 'lost':
-      return 'unchanged, but its previous result is gone'
+      return say.lost
     case 'output':
     case 'input-facts':
       return describeChange(reason.changes[0]!)
     case 'needed':
-      return `unchanged, but needed for output \`${reason.output}\`, which changed`
+      return say.needed(reason.output)
   }
 }
 
 /** The first reason why a step runs, in a line. */
 export const shortReason = (step: string, reasons: readonly Reason[]): string => {
   const [first] = reasons
-  if (first?.type === 'taken-over') return reasonText(step, first)
-  const more = reasons.length - 1 + (first !== undefined && 'changes' in first ? first.changes.length - 1 : 0)
-  return first === undefined ? '' : `${reasonText(step, first)}${more > 0 ? `, and ${more} more` : ''}`
+  if (first === undefined || first.type === 'taken-over') return first === undefined ? '' : reasonText(step, first)
+  const more = reasons.length - 1 + ('changes' in first ? first.changes.length - 1 : 0)
+  return more > 0 ? say.more(reasonText(step, first), more) : reasonText(step, first)
 }

@@ -1,3 +1,4 @@
+import { doneWords } from '../base/catalogue/screens.js'
 import { escapeControls } from '../base/excerpt.js'
 import type { Repaired } from '../safetensors/repair.js'
 import { formatBytes, paint, plural, type Look } from './text.js'
@@ -5,7 +6,7 @@ import { formatBytes, paint, plural, type Look } from './text.js'
 /** What was repaired, defect by defect, and where the copy lies. */
 export const renderRepaired = ({ path, out, mended, tensors, bytes }: Repaired, look: Look): string => {
   if (out === undefined)
-    return `${escapeControls(path)}: ${paint(look, 'good', 'ok')}, nothing to repair in ${plural(tensors, 'tensor')}\n`
+    return `${escapeControls(path)}: ${paint(look, 'good', 'ok')}, ${doneWords.nothingToRepair(plural(tensors, 'tensor'))}\n`
   return `${[
     `${paint(look, 'good', 'repaired')} ${escapeControls(path)}`,
     ...mended.map((text) => `  ${escapeControls(text)}`),

@@ -1,13 +1,11 @@
+import { doneWords } from '../base/catalogue/screens.js'
 import { escapeControls } from '../base/excerpt.js'
 import type { StoredEntry } from '../store/store.js'
 import { align, formatBytes, formatDuration, paint, plural, type Look } from './text.js'
 
-const KINDS = {
-  file: 'digests of a file',
-  mask: 'bits of a mask',
-  outcomes: 'thresholds and sums',
-  other: 'unfinished',
-} as const
+/** The line that says what was removed from a store. */
+export const renderFreed = (bytes: number, folder: string): string =>
+  `${doneWords.cacheFreed(formatBytes(bytes), folder)}\n`
 
 /** What a store holds, by kind, and the entries that were used last. */
 export const renderStore = (
@@ -22,7 +20,7 @@ export const renderStore = (
     .toReversed()
     .map((e) => [
       paint(look, 'name', escapeControls(e.path)),
-      KINDS[e.kind],
+      doneWords.cacheHolds[e.kind],
       formatBytes(e.bytes),
       `used ${formatDuration(Math.max(0, (now - e.used) / 1000))} ago`,
     ])

@@ -1,3 +1,4 @@
+import { doneWords } from '../base/catalogue/screens.js'
 import { escapeControls } from '../base/excerpt.js'
 import type { RunEvent } from '../run/events.js'
 import { countsText, formatBytes, formatDuration, paint, plural, type Look } from './text.js'
@@ -51,10 +52,10 @@ export const renderSummary = (events: readonly RunEvent[], look: Look, all: numb
   ]
   const moved =
     readBytes + writtenBytes === 0
-      ? 'nothing to read or write'
-      : `read ${formatBytes(readBytes)} and wrote ${formatBytes(writtenBytes)} of tensors${rate}`
+      ? doneWords.notMoved
+      : `${doneWords.moved(formatBytes(readBytes), formatBytes(writtenBytes))}${rate}`
   const done = `done in ${formatDuration(Math.max(all, seconds))}: ${moved}`
-  return `${[...counted, ...written, ...kept, ...drawn, ...locked, `${done}${saved.length > 0 ? `; reused ${saved.join(' and ')} from earlier builds` : ''}; peak memory ${formatBytes(peakMemory)}`].join('\n')}\n`
+  return `${[...counted, ...written, ...kept, ...drawn, ...locked, `${done}${saved.length > 0 ? `; ${doneWords.reused(saved)}` : ''}; peak memory ${formatBytes(peakMemory)}`].join('\n')}\n`
 }
 
 /** What changed in the lock, in a line: `(new)`, or the first changes. */
@@ -68,6 +69,4 @@ const changesOf = (changes: readonly string[]): string => {
 
 /** That a watch goes on, and how it ends. */
 export const renderWatching = (files: number): string =>
-  files === 0
-    ? 'watching the recipe; rebuilding on change (Ctrl-C to stop)'
-    : `watching ${plural(files, 'file')}; rebuilding on change (Ctrl-C to stop)`
+  doneWords.watching(files === 0 ? 'the recipe' : plural(files, 'file'))

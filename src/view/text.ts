@@ -1,3 +1,5 @@
+import { graphemesOf, widthOf } from '../base/columns.js'
+
 /** How text is to look; `width` counts terminal columns. */
 export interface Look {
   readonly color: boolean
@@ -7,7 +9,8 @@ export interface Look {
 /** What a stretch of text is, which decides its colour. */
 export type Style = 'title' | 'name' | 'code' | 'faint' | 'good' | 'bad' | 'warn'
 
-const ANSI: Readonly<Record<Style, string>> = {
+/** The codes of styles that every terminal with sixteen colours has. */
+export const STYLES: Readonly<Record<Style, string>> = {
   title: '1',
   name: '1;36',
   code: '36',
@@ -19,21 +22,22 @@ const ANSI: Readonly<Record<Style, string>> = {
 
 /** Colours text where the look allows it. */
 export const paint = ({ color }: Look, style: Style, text: string): string =>
-  color && text !== '' ? `\u001b[${ANSI[style]}m${text}\u001b[0m` : text
+  color && text !== '' ? `\u001b[${STYLES[style]}m${text}\u001b[0m` : text
 
-const ESCAPES = /\u001b\[[0-9;]*m/g
-const NARROW = /[\p{Mn}\p{Me}\p{Cf}]/u
-const WIDE =
-  /\p{Emoji_Presentation}|\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}|[\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]/u
-
-const columnsOf = (character: string): number => (NARROW.test(character) ? 0 : WIDE.test(character) ? 2 : 1)
-
-/** Terminal columns that a text takes; colours take none. */
-export const widthOf = (text: string): number => {
-  const bare = text.replace(ESCAPES, '')
-  if (/^[\x20-\x7e]*$/.test(bare)) return bare.length
-  return [...bare].reduce((n, character) => n + columnsOf(character), 0)
+const fitting = (characters: readonly string[], room: number): string[] => {
+  let used = 0
+  const end = characters.findIndex((character) => (used += widthOf(character)) > room)
+  return characters.slice(0, end === -1 ? characters.length : end)
 }
+
+/** As much of the start of a text as fits into `width` columns. */
+export const cutEnd = (text: string, width: number): string =>
+  widthOf(text) <= width
+    ? text
+    : fitting(
+        graphemesOf(text).map(({ segment }) => segment),
+        width,
+      ).join('')
 
 /**
  * A text of at most `width` columns: the middle of a longer one is left out, since names differ at both ends. Takes no
@@ -42,14 +46,9 @@ export const widthOf = (text: string): number => {
 export const cutMiddle = (text: string, width: number): string => {
   if (widthOf(text) <= width) return text
   if (width <= 1) return width === 1 ? '…' : ''
-  const characters = [...text]
-  const take = (list: readonly string[], room: number): string[] => {
-    let used = 0
-    const end = list.findIndex((character) => (used += columnsOf(character)) > room)
-    return list.slice(0, end === -1 ? list.length : end)
-  }
-  const tail = take(characters.toReversed(), Math.floor((width - 1) / 2)).reverse()
-  const head = take(characters, width - 1 - widthOf(tail.join('')))
+  const characters = graphemesOf(text).map(({ segment }) => segment)
+  const tail = fitting(characters.toReversed(), Math.floor((width - 1) / 2)).reverse()
+  const head = fitting(characters, width - 1 - widthOf(tail.join('')))
   return `${head.join('')}…${tail.join('')}`
 }
 

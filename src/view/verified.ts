@@ -1,3 +1,4 @@
+import { doneWords } from '../base/catalogue/screens.js'
 import { escapeControls } from '../base/excerpt.js'
 import type { Verification } from '../run/verify.js'
 import { align, formatBytes, formatDuration, paint, plural, type Look } from './text.js'
@@ -12,5 +13,5 @@ export const renderVerified = ({ files, bytes, seconds }: Verification, look: Lo
     plural(f.tensors, 'tensor'),
   ])
   const rate = seconds > 0 ? `, ${formatBytes(bytes / seconds)}/s` : ''
-  return `${[...align(rows, [3, 4], ''), `${files.length === 1 ? '1 file matches' : `${plural(files.length, 'file')} match`} the lock: read ${formatBytes(bytes)} in ${formatDuration(seconds)}${rate}`].join('\n')}\n`
+  return `${[...align(rows, [3, 4], ''), `${doneWords.verified(plural(files.length, 'file'), files.length === 1, formatBytes(bytes), formatDuration(seconds))}${rate}`].join('\n')}\n`
 }

@@ -136,7 +136,7 @@ test.each([
   ['FourierFT', 'base_model.model.net.fc.fourierft_spectrum', /holds FourierFT/],
   ['a LoRA of embeddings', 'base_model.model.net.fc.lora_embedding_A', /holds LoRA of embeddings/],
   ['widened weights', 'net.fc.reshape_weight', /holds LoRA that widens weights/],
-  ['a LyCORIS with a factor beside', 'net.fc.scalar', /holds LyCORIS with a trained factor/],
+  ['a LyCORIS with a factor beside', 'net.fc.scalar', /holds LyCORIS with trained factors/],
   ['a LoRA in parts', 'lora_unet_net_fc.lora_up.0.weight', /holds LoRA in numbered parts/],
   ['trained tokens', 'base_model.model.net.fc.trainable_tokens_delta', /holds trained tokens/],
   ['bundled embeddings', 'bundle_emb.word.clip_l', /holds LoRA with bundled embeddings/],

@@ -3,7 +3,7 @@ import { operators } from '#src/operators/index.js'
 import { renderMarkdown } from '#src/view/markdown.js'
 import { renderOperator, renderOperators } from '#src/view/operators.js'
 import { renderStarter } from '#src/view/starter.js'
-import { widthOf } from '#src/view/text.js'
+import { widthOf } from '#src/base/columns.js'
 
 const plain = { color: false, width: 60 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { renderDot, renderMermaid } from '#src/view/plan-graph.js'
 import { renderPlan, renderPlanShort } from '#src/view/plan-text.js'
-import { widthOf } from '#src/view/text.js'
+import { widthOf } from '#src/base/columns.js'
 
 type Outline = Parameters<typeof renderDot>[0]
 

@@ -1,15 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import {
-  align,
-  cutMiddle,
-  formatBytes,
-  formatCount,
-  formatDuration,
-  paint,
-  plural,
-  widthOf,
-  wrap,
-} from '#src/view/text.js'
+import { widthOf } from '#src/base/columns.js'
+import { align, cutMiddle, formatBytes, formatCount, formatDuration, paint, plural, wrap } from '#src/view/text.js'
 
 describe('figures', () => {
   it.each([
@@ -49,12 +40,6 @@ describe('figures', () => {
 })
 
 describe('columns', () => {
-  it('counts wide characters twice, combining ones not at all, and colours not at all', () => {
-    expect(widthOf('日本')).toBe(4)
-    expect(widthOf('e\u0301')).toBe(1)
-    expect(widthOf(paint({ color: true, width: 80 }, 'title', 'abc'))).toBe(3)
-  })
-
   it('cuts the middle to exactly the room there is', () => {
     expect(cutMiddle('model.diffusion.weight', 11)).toBe('model…eight')
     expect(widthOf(cutMiddle('日本語日本語日本語', 8))).toBeLessThanOrEqual(8)

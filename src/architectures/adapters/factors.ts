@@ -1,4 +1,4 @@
-import { badRank, factorMissing, factorShape, rearranged } from '../../base/catalogue/adapters.js'
+import { factorMissing, factorShape, rankZero, rearranged } from '../../base/catalogue/adapters.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import type { LowRankFactors } from '../../graph/expression.js'
@@ -57,7 +57,7 @@ export const makeProducts = (
   if (pairs.length === 0) return ok([])
   if (target.change === 'transposed') return failed(rearranged(at, adapter, name, target.weight ?? name))
   const rank = rankOf(module) ?? 0
-  if (rank === 0) return failed(badRank(at, adapter, name, 'their rank is 0'))
+  if (rank === 0) return failed(rankZero(at, adapter, name))
   const found = pairs.map(([up, down]): Factors => ({
     up: tensors.get(up)!,
     down: tensors.get(down)!,

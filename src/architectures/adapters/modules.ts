@@ -67,7 +67,7 @@ const REFUSED: readonly (readonly [ending: RegExp, kind: string])[] = [
   [/\.fourierft_spectrum(?:\.[^.]+)*$/, 'FourierFT'],
   [/\.lora_embedding_[AB](?:\.[^.]+)*$/, 'LoRA of embeddings'],
   [/\.reshape_weight$/, 'LoRA that widens weights'],
-  [/\.scalar$/, 'LyCORIS with a trained factor (`scalar`)'],
+  [/\.scalar$/, 'LyCORIS with trained factors (`scalar`)'],
   [/\.lora_(?:up|down)\.\d+\.weight$/, 'LoRA in numbered parts (`split_qkv`)'],
   [/(?:^|\.)trainable_tokens_(?:delta|original)(?:\.[^.]+)*$/, 'trained tokens'],
   [/^bundle_emb\..+$/, 'LoRA with bundled embeddings'],

@@ -1,4 +1,4 @@
-import { badConfigValue, unsupportedSetting } from '../../base/catalogue/adapter-config.js'
+import { badConfigValue, otherKinds, unsupportedSetting } from '../../base/catalogue/adapter-config.js'
 import { quoteName } from '../../base/catalogue/file-entry.js'
 import type { Place } from '../../base/diagnostic.js'
 import { isObject } from '../../base/is-object.js'
@@ -105,7 +105,7 @@ export const readPeftConfig = (raw: unknown, { file, adapter, at }: ConfigSource
   if (!isObject(raw)) return failed(badConfigValue(at, file, adapter, undefined, raw, 'a map of settings'))
   const type = raw['peft_type'] ?? 'LORA'
   if (typeof type === 'string' && type !== 'LORA')
-    return failed(unsupportedSetting(at, file, adapter, `an adapter of type ${quoteName(type)}`, 'peft_type'))
+    return failed(unsupportedSetting(at, file, adapter, otherKinds.type(quoteName(type)), 'peft_type'))
   const wrong = Object.entries(CHECKS).find(([key, [, test]]) => {
     const value = raw[key] ?? undefined
     return value === undefined ? REQUIRED.includes(key) : !test(value)
@@ -116,13 +116,7 @@ export const readPeftConfig = (raw: unknown, { file, adapter, at }: ConfigSource
   const start = raw['init_lora_weights']
   if (!KEEPS_BASE.includes(start))
     return failed(
-      unsupportedSetting(
-        at,
-        file,
-        adapter,
-        `LoRA that began as ${quoteName(String(start))}, which changes the base model`,
-        'init_lora_weights',
-      ),
+      unsupportedSetting(at, file, adapter, otherKinds.began(quoteName(String(start))), 'init_lora_weights'),
     )
   return ok({
     rank: raw['r'] as number,

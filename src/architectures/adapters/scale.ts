@@ -1,5 +1,5 @@
-import { alphaTwice, headerConfigNotJson } from '../../base/catalogue/adapter-config.js'
-import { alphaNotScalar, badAlpha, badRank, configMissing } from '../../base/catalogue/adapters.js'
+import { alphaOf, alphaTwice, headerConfigNotJson } from '../../base/catalogue/adapter-config.js'
+import { alphaNotScalar, badAlpha, configMissing, rankOtherThanConfig } from '../../base/catalogue/adapters.js'
 import type { Place } from '../../base/diagnostic.js'
 import { isObject } from '../../base/is-object.js'
 import { reasonOf } from '../../base/reason.js'
@@ -46,7 +46,7 @@ const readHeader = ({ file, label, at }: ScaleSource): Result<Readonly<Record<st
   if (text === undefined) return ok({})
   try {
     const value: unknown = JSON.parse(text)
-    return isObject(value) ? ok(value) : failed(headerConfigNotJson(at, label, 'it is another value'))
+    return isObject(value) ? ok(value) : failed(headerConfigNotJson(at, label, undefined))
   } catch (error) {
     return failed(headerConfigNotJson(at, label, reasonOf(error)))
   }
@@ -90,12 +90,11 @@ export const scalesOf = (source: ScaleSource): ScaleOf => {
     if (stated !== undefined) return failed(alphaTwice(at, adapter, 'its config'))
     const path = module.name.replace(/^(?:[a-z0-9_]+\.)?base_model\.model\./, '')
     const said = byPattern(config.value.ranks, path) ?? config.value.rank
-    if (said !== rank)
-      return failed(badRank(at, adapter, module.name, `their rank is ${rank}, and the config says ${said}`))
+    if (said !== rank) return failed(rankOtherThanConfig(at, adapter, module.name, rank, said))
     const { alphas, alpha: usual, root } = config.value
     return scaleByAlpha(
       byPattern(alphas, path) ?? usual,
-      `the alpha of ${module.name}`,
+      alphaOf(module.name),
       root ? Math.sqrt(rank) : rank,
       adapter,
       at,

@@ -1,4 +1,4 @@
-import { badTags } from '../../base/catalogue/adapters.js'
+import { badTags, tagReasons } from '../../base/catalogue/adapters.js'
 import { isObject } from '../../base/is-object.js'
 import { ok, type Result } from '../../base/result.js'
 
@@ -29,13 +29,13 @@ export const readTags = (metadata: ReadonlyMap<string, string>, path: string): R
   const folders = parse(text)
   if (folders instanceof Error) return ok([], [badTags(path, folders.message)])
   if (!isObject(folders) || !Object.values(folders).every(isObject))
-    return ok([], [badTags(path, 'it is no map of folders to tags')])
+    return ok([], [badTags(path, tagReasons.notFolders)])
   const counts = new Map<string, number>()
   for (const [tag, count] of Object.values(folders as Readonly<Record<string, Plain>>).flatMap((tags) =>
     Object.entries(tags),
   )) {
     if (typeof count !== 'number' || !Number.isFinite(count))
-      return ok([], [badTags(path, `the count of “${tag}” is no number`)])
+      return ok([], [badTags(path, tagReasons.countNotNumber(tag))])
     counts.set(tag.trim(), (counts.get(tag.trim()) ?? 0) + count)
   }
   return ok(

@@ -8,6 +8,15 @@ const shown = (value: unknown): string => {
   return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text
 }
 
+/** What a config's `lora_alpha` is called for a module. */
+export const alphaOf = (module: string): string => `the alpha of ${module}`
+
+/** Kinds of adapters that smelt does not apply, by what a config says. */
+export const otherKinds = {
+  began: (start: string): string => `LoRA that began as ${start}, which changes the base model`,
+  type: (type: string): string => `an adapter of type ${type}`,
+} as const
+
 /** The recipe states a scale that the adapter states itself. */
 export const alphaTwice = (at: Place, adapter: string, by: string): Diagnostic =>
   entry('alpha-twice', `the recipe gives \`alpha\` for ${adapter}, which has its own in ${by}`, {
@@ -33,11 +42,15 @@ export const badConfigValue = (
 }
 
 /** The header of an adapter has no JSON object in the place of its config. */
-export const headerConfigNotJson = (at: Place, adapter: string, reason: string): Diagnostic =>
-  entry('bad-adapter-config', `\`lora_adapter_metadata\` in the header of ${adapter} is not a JSON object: ${reason}`, {
-    at,
-    help: 'download the file again from where the adapter came from',
-  })
+export const headerConfigNotJson = (at: Place, adapter: string, reason: string | undefined): Diagnostic =>
+  entry(
+    'bad-adapter-config',
+    `\`lora_adapter_metadata\` in the header of ${adapter} is not a JSON object: ${reason ?? 'it is another value'}`,
+    {
+      at,
+      help: 'download the file again from where the adapter came from',
+    },
+  )
 
 /** What the config says was trained is not in the file. */
 export const trainedTensorsMissing = (at: Place, adapter: string, trained: string, key: string): Diagnostic =>

@@ -49,11 +49,30 @@ export const badAlpha = (at: Place, adapter: string, tensor: string, value: numb
   })
 
 /** Factors that do not multiply, or whose rank is not what is said of it. */
-export const badRank = (at: Place, adapter: string, module: string, reason: string): Diagnostic =>
+const badRank = (at: Place, adapter: string, module: string, reason: string): Diagnostic =>
   entry('bad-rank', `the factors of ${quoteName(module)} of ${adapter} do not fit: ${reason}`, {
     at,
     help: 'download the file again: it is damaged or was put together from several',
   })
+
+/** A config says another rank than the factors have. */
+export const rankOtherThanConfig = (
+  at: Place,
+  adapter: string,
+  module: string,
+  rank: number,
+  said: number,
+): Diagnostic => badRank(at, adapter, module, `their rank is ${rank}, and the config says ${said}`)
+
+/** Factors without anything between them. */
+export const rankZero = (at: Place, adapter: string, module: string): Diagnostic =>
+  badRank(at, adapter, module, 'their rank is 0')
+
+/** Why the tags of a trainer cannot be read. */
+export const tagReasons = {
+  countNotNumber: (tag: string): string => `the count of “${tag}” is no number`,
+  notFolders: 'it is no map of folders to tags',
+} as const
 
 /** Tags that are not the JSON they should be. */
 export const badTags = (path: string, reason: string): Diagnostic =>

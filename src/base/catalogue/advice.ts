@@ -1,7 +1,10 @@
 import type { Diagnostic } from '../diagnostic.js'
 import { entry } from './entry.js'
 
-const code = (text: string): string => `\`${text.length > 60 ? `${text.slice(0, 60)}…` : text}\``
+const cut = (text: string, most: number): string => `\`${text.length > most ? `${text.slice(0, most)}…` : text}\``
+const code = (text: string): string => cut(text, 60)
+/** What can be written as it is; only a path makes it long. */
+const sample = (text: string): string => cut(text, 300)
 
 /** The same problem with better advice, and with another sentence where one is given. */
 const advise = (problem: Diagnostic, help: string, message = problem.message): Diagnostic =>
@@ -137,3 +140,38 @@ export const mergekitConfig = (problem: Diagnostic, method: string): Diagnostic 
     at: problem.at,
     help: `run \`smelt init\` for a recipe to begin with, and write the merge as a step of it${method === '' ? '' : `: \`smelt ops\` lists what is like ${code(method)}`}`,
   })
+
+/** A recipe with nothing in it. */
+export const emptyRecipe = (problem: Diagnostic): Diagnostic =>
+  advise(
+    problem,
+    'run `smelt init` in the folder of your models to write one; `--force` replaces a file that is there',
+    'the recipe is empty',
+  )
+
+/** A list where each entry needs a name; `example` is one of them as it can be written. */
+export const namedEntries = (problem: Diagnostic, entry: string, example: string): Diagnostic =>
+  advise(problem, `write a map: give each ${entry} a name in place of \`-\`, for example ${sample(example)}`)
+
+/** A path in place of an output. */
+export const outputWithPath = (problem: Diagnostic, example: string): Diagnostic =>
+  advise(problem, `write ${sample(example)}`)
+
+/** A path where the name of an input belongs; `name` is the one that it has or could have. */
+export const nameOfPath = (
+  problem: Diagnostic,
+  block: 'models' | 'adapters',
+  path: string,
+  name: string,
+  declared: boolean,
+): Diagnostic =>
+  advise(
+    problem,
+    declared
+      ? `write ${code(name)}, its name under ${code(block)}`
+      : `declare the file under ${code(block)} as ${sample(`${name}: ${path}`)}, and write ${code(name)} here`,
+  )
+
+/** An operator of a list that got an empty one. */
+export const someModels = (problem: Diagnostic, key: string, models: readonly string[]): Diagnostic =>
+  advise(problem, `write the names of models: ${sample(`${key}: [${models.join(', ')}]`)}`)

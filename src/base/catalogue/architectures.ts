@@ -3,8 +3,8 @@ import { entry } from './entry.js'
 import { listNames } from './file-entry.js'
 
 /** A block-weight list for an architecture that the field has no such list for. */
-export const noBlockWeightList = (architecture: string, at?: Place): Diagnostic =>
-  entry('no-block-weight-list', `${architecture} has no standard list of block weights`, {
+export const noBlockWeightList = (architecture: string | undefined, at?: Place): Diagnostic =>
+  entry('no-block-weight-list', `${architecture ?? 'an unknown architecture'} has no standard list of block weights`, {
     at,
     help: 'give numbers by pattern instead, for example `"block:layer.{0..7}": 0.3`, or a `gradient` over the layers',
   })

@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../diagnostic.js'
-import { didYouMean } from '../suggest.js'
+import { didYouMean } from './did-you-mean.js'
 import { entry } from './entry.js'
 
 const option = (name: string) => ({ at: { type: 'option', name }, blame: 'usage' }) as const
@@ -20,6 +20,14 @@ export const commandLine = (message: string, command: string, advice?: string): 
         ? advice
         : `${advice === undefined ? '' : `${advice}; `}run \`${command} --help\` for its options`,
   })
+
+/** What a command line should have been. */
+export const commandAdvice = {
+  meant: (names: readonly string[]): string => `did you mean ${names.map((name) => `\`${name}\``).join(' or ')}?`,
+  usualRecipe: (recipe: string, command: string): string =>
+    `pass ${recipe}, which is in this folder: \`smelt ${command} ${recipe}\``,
+  write: (text: string): string => `write \`${text}\``,
+} as const
 
 /** A device that there is not. */
 export const deviceUnknown = (device: string): Diagnostic =>
@@ -68,8 +76,24 @@ export const recipeExists = (path: string): Diagnostic =>
   })
 
 /** A part of the machine that the build needs does not work. */
-export const runtimeBroken = (part: string, reason: string, help: string): Diagnostic =>
+const runtimeBroken = (part: string, reason: string, help: string): Diagnostic =>
   entry('runtime-broken', `${part} does not work here: ${reason}`, { blame: 'run', help })
+
+/** The WebAssembly module does not load, or computes wrongly. */
+export const kernelsBroken = (reason: string): Diagnostic =>
+  runtimeBroken(
+    'the WebAssembly module',
+    reason,
+    'build or install smelt again; its folder must hold `dist/kernels/kernels.wasm`',
+  )
+
+/** Node.js is too old. */
+export const nodeTooOld = (version: string, needed: string): Diagnostic =>
+  runtimeBroken('node', `version ${version} is older than ${needed}`, 'install a newer Node.js')
+
+/** ONNX Runtime does not load, or computes wrongly. */
+export const onnxruntimeBroken = (reason: string): Diagnostic =>
+  runtimeBroken('onnxruntime', reason, 'run `npm install` again in the folder of smelt, for this platform')
 
 /** `--set` without a name or a value. */
 export const setMalformed = (text: string): Diagnostic =>

@@ -196,3 +196,12 @@ export const cudaSourceEmpty = (source: string, wanted: readonly string[]): Diag
     ...at(source),
     help: `it should hold some of ${wanted.join(', ')}`,
   })
+
+/** How a program ended that was to download something, where it says nothing itself. */
+export const endedWith = (how: string | number | null): string => `it ended with ${how}`
+
+/** What is downloaded for ONNX Runtime. */
+export const providerOf = (version: string): string => `the provider of onnxruntime-node ${version}`
+
+/** What is downloaded from PyPI. */
+export const wheelOf = (requirement: string): string => `the wheel of ${requirement}`

@@ -49,6 +49,9 @@ export const webgpuMissing = (reason: string): Diagnostic =>
     help: 'install a driver with Vulkan (on Linux) or build with `--device cpu`; `smelt doctor` shows what this machine has',
   })
 
+/** What a probe of a part of the machine computed wrongly. */
+export const wrongSum = (sum: string, found: string): string => `${sum} came out as ${found}`
+
 /** What tells that a machine is not one for CUDA, of which nobody wants to be reminded at every build. */
 const NOT_FOR_CUDA: readonly string[] = ['cuda-driver-missing', 'cuda-not-offered']
 

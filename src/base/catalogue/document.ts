@@ -1,5 +1,5 @@
 import type { Diagnostic, Place, Range } from '../diagnostic.js'
-import { didYouMean } from '../suggest.js'
+import { didYouMean } from './did-you-mean.js'
 import { entry } from './entry.js'
 
 const MOST_LISTED = 12
@@ -92,6 +92,13 @@ export const duplicateKey = (at: Range, key: string, first: Range): Diagnostic =
 /** A key that is missing or empty. */
 export const emptyKey = (at: Range): Diagnostic =>
   entry('empty-key', 'a key is empty', { at: inText(at), help: 'write a name before the colon, or delete the colon' })
+
+/** An expression between braces or brackets, where YAML ends a string at its brace. */
+export const expressionUnquoted = (at: Range, text: string): Diagnostic =>
+  entry('syntax', `this is not YAML: between braces or brackets, ${code(text)} needs quotes`, {
+    at: inText(at),
+    help: `write ${code(`"${text}"`)}`,
+  })
 
 /** A whole number that a double cannot hold exactly. */
 export const integerTooLarge = (at: Range, text: string): Diagnostic =>

@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../diagnostic.js'
-import { didYouMean } from '../suggest.js'
+import { didYouMean } from './did-you-mean.js'
 import { entry } from './entry.js'
 
 const ofCall = (call: string, option: string) =>

@@ -2,6 +2,9 @@ import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
 import { quoteName } from './file-entry.js'
 
+/** What a place in a file is to a problem that is told at the file's place in the recipe. */
+export const FILE_NOTE = 'in this file'
+
 /** An output whose path names no file. */
 export const outputNamesFolder = (path: string, better: string, at: Place): Diagnostic =>
   entry('output-names-folder', `${quoteName(path)} names a folder, and an output is a file`, {

@@ -24,6 +24,13 @@ export const noScales = (at: Place, name: string): Diagnostic =>
     },
   )
 
+/** How a tensor is quantised that smelt does not compute with, in words. */
+export const schemes = {
+  besideScale: (dtype: string): string => `${dtype} with a scale beside it`,
+  loneScale: 'a scale without its weight',
+  unknownScales: (dtype: string): string => `${dtype} with scales that smelt cannot read`,
+} as const
+
 /** A model is quantised in a way that smelt does not compute with. */
 export const opaqueModel = (at: Place, model: string, scheme: string, tensor: string): Diagnostic =>
   entry('quantised-model', `${model} is quantised (${scheme}): smelt cannot compute with \`${tensor}\``, {

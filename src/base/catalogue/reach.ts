@@ -9,6 +9,15 @@ export const adapterAsModel = (at: Place, label: string): Diagnostic =>
     help: 'list it under `adapters`, and apply it to a model with `adapter.apply`',
   })
 
+/** What a tensor says of a model, where programs decide by it what the model is. */
+export const meanings = {
+  guidance: 'takes the strength of guidance',
+  head: 'is the output layer of the model',
+  schedule: 'sets the noise schedule of the model',
+  velocities: 'marks a model that predicts velocities',
+  zeroSignal: 'marks a model whose noise schedule ends at zero signal',
+} as const
+
 interface Titled {
   readonly label: string
   readonly title: string

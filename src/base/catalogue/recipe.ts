@@ -1,5 +1,5 @@
 import type { Diagnostic, Place, Range } from '../diagnostic.js'
-import { didYouMean } from '../suggest.js'
+import { didYouMean } from './did-you-mean.js'
 import { entry } from './entry.js'
 
 const text = (range: Range): Place => ({ type: 'text', range })
@@ -18,6 +18,8 @@ const homeOf = (kinds: readonly (keyof typeof KINDS)[]): string =>
 
 const MOST_LISTED = 12
 
+const EXPECTED = { operand: 'a number, a param or `(`', sign: '`+`, `-`, `*`, `/` or the end', ')': '`)`' } as const
+
 /** An expression in `${…}` cannot be computed. */
 export const badArithmetic = (expression: string, problem: ArithmeticFlaw, at: Range): Diagnostic => {
   const shown = `\`\${${expression}}\``
@@ -25,7 +27,7 @@ export const badArithmetic = (expression: string, problem: ArithmeticFlaw, at: R
     case 'syntax':
       return entry(
         'bad-arithmetic',
-        `${shown} expects ${problem.expected}${problem.found === '' ? ' at its end' : `, not \`${problem.found}\``}`,
+        `${shown} expects ${EXPECTED[problem.expected]}${problem.found === '' ? ' at its end' : `, not \`${problem.found}\``}`,
         {
           at: text(at),
           help: 'write numbers, params, `+ - * /` and parentheses, such as `${1 - keep}`',
@@ -61,7 +63,7 @@ export const badArithmetic = (expression: string, problem: ArithmeticFlaw, at: R
 
 /** What can be wrong with an expression. */
 export type ArithmeticFlaw =
-  | { readonly type: 'syntax'; readonly found: string; readonly expected: string }
+  | { readonly type: 'syntax'; readonly found: string; readonly expected: keyof typeof EXPECTED }
   | { readonly type: 'deep' | 'infinite' }
   | { readonly type: 'not-a-number' | 'minus-in-name' | 'function'; readonly name: string }
 
@@ -143,22 +145,34 @@ const KINDS = {
   param: 'a param',
 } as const
 
-/** A step's result is of another kind than the place it is used at asks for. */
+/**
+ * A step's result is of another kind than the place it is used at asks for. `isInput` is true for what stands under
+ * `models`, and `makers` are operators that make what is asked for.
+ */
 export const wrongKind = (
   name: string,
   found: keyof typeof KINDS,
   expected: readonly (keyof typeof KINDS)[],
   at: Place,
   definedAt: Place,
+  isInput: boolean,
+  makers: readonly string[],
 ): Diagnostic => {
   const needed = anyOf(expected)
+  const [maker] = makers
+  const numbers = expected.includes('weights') ? 'write a number, such as `0.5`, or ' : ''
+  const help = (): string => {
+    if (found === 'param') return `write \`$${name}\` for the value of the param`
+    if (isInput && expected.length === 1 && expected[0] === 'adapter')
+      return `if its file is a LoRA or similar, move \`${name}\` from \`models\` to \`adapters\``
+    return maker === undefined
+      ? `${numbers}use the name of ${needed}; \`smelt ops\` shows what each operator yields`
+      : `${numbers}use the name of ${needed}; ${oneOf(makers.slice(0, 3))} and others make one: see \`smelt ops ${maker.split('.')[0]!}\``
+  }
   return entry('wrong-kind', `expected ${needed}; \`${name}\` is ${KINDS[found]}`, {
     at,
     related: [{ at: definedAt, message: `\`${name}\` is defined here` }],
-    help:
-      found === 'param'
-        ? `write \`$${name}\` for the value of the param`
-        : `${expected.includes('weights') ? 'write a number, such as `0.5`, or ' : ''}use the name of ${needed}; \`smelt ops\` shows what each operator yields`,
+    help: help(),
   })
 }
 

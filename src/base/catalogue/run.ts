@@ -55,7 +55,7 @@ export const stopped = (): Diagnostic =>
   })
 
 /** A worker thread ended by itself. */
-export const workerLost = (worker: number, reason: string): Diagnostic =>
+export const workerLost = (worker: number, reason = 'no reason given'): Diagnostic =>
   entry('worker-lost', `worker ${worker} stopped unexpectedly: ${reason}`, {
     blame: 'run',
     help: 'run the same command again; if it happens again, try `--workers 1` and report the message above',

@@ -1,9 +1,6 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
-import { inBytes, inFile, ofFile, quoteName, refusal, repairCommand, warning } from './file-entry.js'
-
-/** What was being done to a file when the system refused. */
-export type IoOperation = 'create' | 'read' | 'rename' | 'sync' | 'write'
+import { inBytes, ofFile, quoteName, refusal, repairCommand, warning } from './file-entry.js'
 
 /** Why a text is not the JSON that was expected. */
 export type JsonReason = keyof typeof JSON_REASONS
@@ -33,25 +30,8 @@ type Integer = number | bigint
 const ANEW = 'download or export the file again: it is damaged, or was written by a faulty program'
 const SOURCE = 'check the program that wrote the file if this is not intended'
 
-/** Reads tensors of a checkpoint without running anything in it; `state_dict` is where many trainers keep them. */
-const CONVERT =
-  'python -c "import sys, torch; from safetensors.torch import save_file; ' +
-  "d = torch.load(sys.argv[1], map_location='cpu', weights_only=True); d = d.get('state_dict', d); " +
-  'save_file({k: v.clone().contiguous() for k, v in d.items() if torch.is_tensor(v)}, sys.argv[2])" IN OUT.safetensors'
-
 const written = (dtype: string, shape: readonly Integer[]): string =>
   `${dtype} [${shape.slice(0, 8).join(', ')}${shape.length > 8 ? ', …' : ''}]`
-
-/** A path with backslashes where nothing is, on a system where they are characters of the name. */
-export const backslashInPath = (path: string, meant: string, exists: boolean): Diagnostic =>
-  refusal(
-    'file-missing',
-    path,
-    `there is no file ${path}: on this system a backslash is part of the name`,
-    exists
-      ? `did you mean ${quoteName(meant)}?`
-      : 'write the path with `/`, and check it: paths in a recipe are relative to the recipe',
-  )
 
 /** A BOOL tensor with bytes that readers may take differently. */
 export const boolNotBoolean = (path: string, tensor: string): Diagnostic =>
@@ -76,22 +56,6 @@ export const dimensionInexact = (path: string, tensor: string, dimension: Intege
     ANEW,
     tensor,
   )
-
-/** The disk, or the quota, ran full. */
-export const diskFull = (path: string, doing: IoOperation, code: string): Diagnostic =>
-  entry('disk-full', `no space left to ${doing} ${path} (${code})`, {
-    ...inFile(path),
-    blame: 'retry',
-    help: 'free some space or raise the quota, then run the same command again',
-  })
-
-/** A disk that is known to be too small before work starts. */
-export const diskTooSmall = (path: string, need: number, free: number): Diagnostic =>
-  entry('disk-too-small', `${path} needs ${inBytes(need)} and has ${inBytes(free)} free`, {
-    ...inFile(path),
-    blame: 'retry',
-    help: 'free some space or choose another folder, then run the same command again',
-  })
 
 /** A metadata key given twice, also by way of escapes. */
 export const duplicateMetadataKey = (path: string, key: string): Diagnostic =>
@@ -126,14 +90,6 @@ export const fieldTwice = (path: string, tensor: string | undefined, field: stri
   return refusal('invalid-header-deserialization', path, `${owner} has \`${field}\` twice`, ANEW, tensor)
 }
 
-/** A file that cannot be used at the moment. */
-export const fileBusy = (path: string, doing: IoOperation, code: string): Diagnostic =>
-  entry('file-busy', `cannot ${doing} ${path} now (${code})`, {
-    ...inFile(path),
-    blame: 'retry',
-    help: 'close the program that uses it (or some of many open files), then run the same command again',
-  })
-
 /** Fewer bytes than the header promises, as an interrupted download leaves them. */
 export const fileCutShort = (path: string, expected: Integer, actual: number): Diagnostic =>
   refusal(
@@ -143,24 +99,6 @@ export const fileCutShort = (path: string, expected: Integer, actual: number): D
     'download or copy it again',
   )
 
-/** Nothing at a path, with what is near it. */
-export const fileMissing = (path: string, near: readonly string[]): Diagnostic => {
-  const help =
-    near.length > 0
-      ? `did you mean ${near.map(quoteName).join(' or ')}?`
-      : 'check the path: no file there has a similar name'
-  return refusal('file-missing', path, `there is no file ${path}`, help)
-}
-
-/** A file beyond what the file system or a limit of the process allows. */
-export const fileTooLarge = (path: string, doing: IoOperation): Diagnostic =>
-  refusal(
-    'file-too-large',
-    path,
-    `cannot ${doing} ${path}: it would be larger than the file system or \`ulimit -f\` allows`,
-    'raise the limit, write to another disk, or write shards',
-  )
-
 /** Bytes after the last tensor. */
 export const fileTooLong = (path: string, expected: Integer, actual: number): Diagnostic =>
   refusal(
@@ -168,33 +106,6 @@ export const fileTooLong = (path: string, expected: Integer, actual: number): Di
     path,
     `${path} has ${inBytes(BigInt(actual) - BigInt(expected))} after its last tensor, and the format allows none`,
     `run ${repairCommand(path)}, which writes a copy without them`,
-  )
-
-/** A path through a folder that is not there. */
-export const folderMissing = (path: string, folder: string): Diagnostic =>
-  refusal(
-    'file-missing',
-    path,
-    `there is no file ${path}: the folder ${folder} does not exist or cannot be listed`,
-    'check the path: paths in a recipe are relative to the recipe, and smelt does not download models',
-  )
-
-/** A GGUF file, by its first bytes. */
-export const ggufFile = (path: string): Diagnostic =>
-  refusal(
-    'gguf-file',
-    path,
-    `${path} is a GGUF file, which is mostly quantised and cannot be merged`,
-    'use the safetensors checkpoint that it was made from',
-  )
-
-/** A git-lfs pointer, by its first line. */
-export const gitLfsPointer = (path: string): Diagnostic =>
-  refusal(
-    'git-lfs-pointer',
-    path,
-    `${path} is a git-lfs pointer, not the file it stands for`,
-    'run `git lfs pull` in its repository',
   )
 
 /** A header that is not the JSON that the format asks for, at a byte of the file. */
@@ -290,14 +201,6 @@ export const invalidOffset = (
   )
 }
 
-/** Any other failure of the system to do something with a file. */
-export const ioFailed = (path: string, doing: IoOperation, code: string): Diagnostic =>
-  entry('io-failed', `cannot ${doing} ${path} (${code})`, {
-    ...inFile(path),
-    blame: 'run',
-    help: 'check the disk and the connection to it (the system log may tell more), then run the same command again',
-  })
-
 /** Tensors of a rank that numpy and PyTorch cannot load. */
 export const manyDimensions = (path: string, tensor: string, count: number): Diagnostic =>
   warning(
@@ -335,24 +238,6 @@ export const misalignedSlice = (path: string, tensor: string, dtype: string, sha
     tensor,
   )
 
-/** Something that is no folder, or is one, stands where a file is to be written. */
-export const notAPlace = (path: string, doing: IoOperation, code: string): Diagnostic =>
-  refusal(
-    'not-a-place',
-    path,
-    `cannot ${doing} ${path}: something else is in the way (${code})`,
-    'choose another path: every part before the last has to be a folder, and the last must not be one',
-  )
-
-/** Missing permissions, or a file system that is read-only. */
-export const notPermitted = (path: string, doing: IoOperation, code: string): Diagnostic =>
-  refusal(
-    'not-permitted',
-    path,
-    `not allowed to ${doing} ${path} (${code})`,
-    'change its permissions or those of its folder, or choose another path',
-  )
-
 /** An entry whose offsets are not a pair. */
 export const offsetsNotTwo = (path: string, tensor: string, count: number): Diagnostic =>
   refusal(
@@ -371,29 +256,6 @@ export const pathLikeName = (path: string, tensor: string, count: number): Diagn
     `${ofFile(tensor, path, count)} has a name like a path that leads elsewhere`,
     `smelt never uses names as paths, other programs might; ${SOURCE}`,
     tensor,
-  )
-
-/** A checkpoint in pickle form, by its first bytes, with how to convert it. */
-export const pickleCheckpoint = (path: string, kind: 'pickle' | 'zip'): Diagnostic => {
-  const what = kind === 'zip' ? 'a zip archive, as PyTorch writes its checkpoints' : 'a Python pickle'
-  return refusal(
-    'pickle-checkpoint',
-    path,
-    `${path} is ${what}, not safetensors; reading it could run code hidden in it`,
-    `convert it with PyTorch 2.10 or newer: ${CONVERT}`,
-  )
-}
-
-/** A file that has become shorter than its header said when it was opened. */
-export const readPastEnd = (path: string, offset: number, missing: number): Diagnostic =>
-  entry(
-    'read-past-end',
-    `${path} ends at byte ${offset}, ${inBytes(missing)} too early: it was shortened while it was read`,
-    {
-      ...inFile(path, undefined, offset),
-      blame: 'run',
-      help: 'make sure that no other program writes to it, then run the same command again',
-    },
   )
 
 /** A text that should be a number of bytes. */
@@ -416,17 +278,6 @@ export const tensorInvalidInfo = (
   const message = `${ofFile(tensor, path)} is ${written(dtype, shape)}, which takes ${inBytes(bytes)}, but lies at bytes ${begin} to ${end}`
   return refusal('tensor-invalid-info', path, message, ANEW, tensor)
 }
-
-/** A text where a safetensors file should be. */
-export const textFile = (path: string, start: string): Diagnostic =>
-  refusal(
-    'text-file',
-    path,
-    `${path} is a text file, not safetensors; it begins with ${quoteName(start)}`,
-    /\.ya?ml$/i.test(path)
-      ? 'name a model: this looks like a recipe, which `smelt plan` shows'
-      : 'open it in an editor: if it was downloaded, it may be an error message of the site; then download the model again',
-  )
 
 /** A shape that only a damaged or hostile header has. */
 export const tooManyDimensions = (path: string, tensor: string, most: number): Diagnostic =>
@@ -479,13 +330,4 @@ export const validationOverflow = (
     `${ofFile(tensor, path)} is ${written(dtype, shape)}, whose size does not fit in 64 bits`,
     ANEW,
     tensor,
-  )
-
-/** A web page, as a login in the way of a download gives it. */
-export const webPage = (path: string): Diagnostic =>
-  refusal(
-    'web-page',
-    path,
-    `${path} is a web page, not safetensors`,
-    'a download link that needs a login gives such a page: log in, then download again',
   )

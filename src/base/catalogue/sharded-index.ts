@@ -19,12 +19,23 @@ const SHARD_NAME_FLAWS = {
 const REINDEX = 'correct the index, or download or export the model again'
 
 /** A folder with more than one model, of which none may be guessed. */
-export const folderAmbiguous = (path: string, names: readonly string[]): Diagnostic =>
-  refusal(
+export const folderAmbiguous = (path: string, names: readonly string[]): Diagnostic => {
+  const whole = names.find((name) => !/-\d+-of-\d+\.safetensors$/.test(name)) ?? names[0]!
+  return refusal(
     'folder-ambiguous',
     path,
     `folder ${path} holds more than one model: ${listNames(names)}`,
-    'name the file or the index that you want',
+    `name the one that you want, such as ${quoteName(`${path}/${whole}`)}, or delete what an earlier build left`,
+  )
+}
+
+/** A folder with an index, and with files that are none of its shards. */
+export const folderWithOthers = (path: string, index: string, others: readonly string[]): Diagnostic =>
+  refusal(
+    'folder-ambiguous',
+    path,
+    `folder ${path} holds ${quoteName(index)} and ${others.length === 1 ? 'a file that is none' : 'files that are none'} of its shards: ${listNames(others)}`,
+    `delete ${others.length === 1 ? 'it' : 'them'} if an earlier build left ${others.length === 1 ? 'it' : 'them'}, or name the index itself: ${quoteName(`${path}/${index}`)}`,
   )
 
 /** A folder with nothing that can be read as a model. */

@@ -67,3 +67,7 @@ export const outputIsSpecial = (path: string, kind: SpecialKind, at: Place): Dia
     at,
     help: kind === 'folder' ? 'name a file in it' : 'write to a regular file, and copy it from there',
   })
+
+/** Events are to be read from something that holds none. */
+export const eventsNotAFile = (path: string, kind: SpecialKind): Diagnostic =>
+  notARegularFile(path, kind, 'a file of events')

@@ -34,8 +34,27 @@ export const lockDiffers = (path: string, what: string): Diagnostic =>
   })
 
 /** What stands on the disk is not what the lock says. */
-export const notAsLocked = (path: string, what: string, help: string): Diagnostic =>
-  entry('not-as-locked', `${path} ${what}`, { at: { type: 'file', path }, blame: 'lock', help })
+const notAsLocked = (path: string, what: string, type: 'input' | 'output'): Diagnostic =>
+  entry('not-as-locked', `${path} ${what}`, {
+    at: { type: 'file', path },
+    blame: 'lock',
+    help:
+      type === 'input'
+        ? 'get the file back that the lock was made with, or build again to lock this one'
+        : 'build the recipe again: `smelt build --force` writes it anew',
+  })
+
+/** The tensors of a file are others than the lock says. */
+export const digestNotAsLocked = (path: string, found: string, locked: string, type: 'input' | 'output'): Diagnostic =>
+  notAsLocked(path, `holds ${found}, and the lock says ${locked}`, type)
+
+/** The bytes of a file are others than the lock says. */
+export const sha256NotAsLocked = (path: string, found: string, locked: string, type: 'input' | 'output'): Diagnostic =>
+  notAsLocked(path, `has sha256 ${found}, and the lock says ${locked}`, type)
+
+/** What an input has besides its tensors is other than the lock says. */
+export const factsNotAsLocked = (path: string, change: string): Diagnostic =>
+  notAsLocked(path, `does not match the lock: ${change}`, 'input')
 
 /** The store cannot be written, so later builds have to compute again. */
 export const storeUnwritable = (folder: string, code: string): Diagnostic =>
@@ -59,6 +78,10 @@ export const reuseBroken = (path: string, tensor: string): Diagnostic =>
       help: 'check the disk: silent corruption usually means it is failing',
     },
   )
+
+/** A process that builds, by its number, if that is known; `here` on this host. */
+export const builder = (pid: string | undefined, here: boolean): string =>
+  pid === undefined ? 'another process' : `process ${pid}${here ? '' : ' on another host'}`
 
 /** Another process builds the same output. */
 export const outputClaimed = (path: string, owner: string, claim: string): Diagnostic =>

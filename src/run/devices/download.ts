@@ -1,3 +1,4 @@
+import { endedWith } from '../../base/catalogue/cuda.js'
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import type { InstalledRuntime } from './onnxruntime.js'
@@ -72,7 +73,7 @@ const runProgram = (program: string, args: readonly string[], cwd?: string): Pro
         .map((line) => line.trim())
         .filter((line) => line !== '')
       const last = lines.findLast((line) => /^(ERROR|\w*Error)\b/.test(line)) ?? lines.at(-1)
-      resolve(code === 0 ? undefined : (last ?? `it ended with ${signal ?? code}`))
+      resolve(code === 0 ? undefined : (last ?? endedWith(signal ?? code)))
     })
   })
 

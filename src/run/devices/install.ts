@@ -149,7 +149,7 @@ const fetchAll = async (
     installed: [],
     diagnostics: [
       problems.cudaNotFetched(
-        wheels.map((w) => `the wheel of ${w.requirement}`),
+        wheels.map((w) => problems.wheelOf(w.requirement)),
         reasons,
         commandFor(wheels),
       ),
@@ -161,7 +161,7 @@ const fetchAll = async (
     if (typeof first !== 'string') return first
     taking.hear({
       type: 'downloading',
-      what: `the provider of onnxruntime-node ${runtime.version}`,
+      what: problems.providerOf(runtime.version),
       bytes: provider[0]!.bytes,
     })
     const second = await fetcher.provider(runtime)

@@ -1,3 +1,4 @@
+import { progressWords } from '../../base/catalogue/dashboard.js'
 import type { OutlinedStep as PlanStep } from '../plan-outline.js'
 import { formatCount, plural } from '../text.js'
 import type { StepStatus } from './glyphs.js'
@@ -91,6 +92,6 @@ export const savings = ({ run, finished }: DashboardState): readonly string[] =>
   ...(run?.cached === undefined ? [] : [run.cached === 0 ? 'no hits' : `${plural(run.cached, 'hit')}`]),
   ...((run?.reused ?? finished.reused) === 0
     ? []
-    : [`${formatCount(run?.reused ?? finished.reused)} reused from the last build`]),
-  ...(finished.copied === 0 ? [] : [`${formatCount(finished.copied)} copied from inputs`]),
+    : [progressWords.reused(formatCount(run?.reused ?? finished.reused))]),
+  ...(finished.copied === 0 ? [] : [progressWords.copied(formatCount(finished.copied))]),
 ]

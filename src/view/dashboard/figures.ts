@@ -1,3 +1,4 @@
+import { progressWords } from '../../base/catalogue/dashboard.js'
 import { greatest } from '../../base/lists.js'
 import { formatBytes, formatCount } from '../text.js'
 import { clock } from './clock.js'
@@ -13,7 +14,7 @@ const LEFT = 5
 const PHASES: Readonly<Record<DashboardState['phase'], readonly [text: string, tone: Tone]>> = {
   waiting: ['waiting', 'faint'],
   running: ['building', 'busy'],
-  stopping: ['stopping after this chunk', 'warn'],
+  stopping: [progressWords.stopping, 'warn'],
   finished: ['done', 'good'],
   failed: ['not finished', 'bad'],
 }

@@ -1,3 +1,4 @@
+import { progressWords } from '../../base/catalogue/dashboard.js'
 import type { TensorOrigin } from '../../run/events.js'
 import { countsText, formatBytes, formatDuration, plural } from '../text.js'
 import type { BuildEvent, TimedEvent } from './build-event.js'
@@ -72,8 +73,9 @@ const start = (draft: Draft, event: EventOf<'run-started'>, at: number): void =>
   })
   draft.samples = [{ at, read: 0, written: 0 }]
   draft.workers = Array.from({ length: event.workers }, () => ({ tensor: '', step: '', last: false, units: 0 }))
-  const work = `reads ${formatBytes(event.readBytes)}, writes ${formatBytes(event.writeBytes)}`
-  say(draft, at, 'plain', `started ${event.recipe} on ${event.device} with ${plural(event.workers, 'worker')}: ${work}`)
+  const [read, written] = [formatBytes(event.readBytes), formatBytes(event.writeBytes)]
+  const workers = plural(event.workers, 'worker')
+  say(draft, at, 'plain', progressWords.started(event.recipe, event.device, workers, read, written))
   if (event.deviceReason !== undefined) say(draft, at, 'faint', `device ${event.device}: ${event.deviceReason}`)
 }
 
@@ -217,14 +219,14 @@ const hear = (draft: Draft, event: BuildEvent, at: number): void => {
       )
     case 'report-written':
       draft.reports = [...draft.reports, event]
-      return say(draft, at, 'good', `wrote ${event.path}: ${formatBytes(event.bytes)}, a report`)
+      return say(draft, at, 'good', progressWords.report(event.path, formatBytes(event.bytes)))
     case 'lock-written':
       draft.lock = event
       return say(
         draft,
         at,
         'good',
-        event.changed ? `wrote ${event.path}: ${event.changes.join(', ')}` : `${event.path} is up to date`,
+        event.changed ? `wrote ${event.path}: ${event.changes.join(', ')}` : progressWords.upToDate(event.path),
       )
     case 'problem-found':
       draft.problems = [...draft.problems, event.diagnostic]
@@ -236,7 +238,7 @@ const hear = (draft: Draft, event: BuildEvent, at: number): void => {
       )
     case 'stop-requested':
       draft.phase = 'stopping'
-      return say(draft, at, 'warn', `${event.signal}: stopping after this chunk`)
+      return say(draft, at, 'warn', `${event.signal}: ${progressWords.stopping}`)
     case 'run-finished':
       draft.read = event.readBytes
       draft.written = event.writtenBytes
@@ -249,7 +251,7 @@ const hear = (draft: Draft, event: BuildEvent, at: number): void => {
       return say(draft, at, 'good', `finished in ${formatDuration(event.seconds)}`)
     case 'run-failed':
       end(draft, 'failed', event.seconds)
-      return say(draft, at, 'bad', `not finished after ${formatDuration(event.seconds)}`)
+      return say(draft, at, 'bad', progressWords.notFinished(formatDuration(event.seconds)))
     case 'command-ended':
       draft.exit = event.exit
       return

@@ -1,5 +1,6 @@
 import { escapeControls } from '../../base/excerpt.js'
-import { cutMiddle, widthOf, type Style } from '../text.js'
+import { widthOf } from '../../base/columns.js'
+import { cutEnd, cutMiddle, STYLES, type Style } from '../text.js'
 
 /** How a stretch of a line looks: plain, one of the sixteen colours by what it means, or the line that is selected. */
 export type Tone = Style | 'plain' | 'busy' | 'chosen'
@@ -17,18 +18,7 @@ export type Line = readonly Span[]
 export type Row = readonly Line[]
 
 /** Only codes that every terminal with sixteen colours has; none says what a glyph or a word does not say too. */
-const SGR: Readonly<Record<Tone, string>> = {
-  plain: '',
-  title: '1',
-  name: '1;36',
-  code: '36',
-  faint: '2',
-  good: '32',
-  bad: '1;31',
-  warn: '33',
-  busy: '36',
-  chosen: '7',
-}
+const SGR: Readonly<Record<Tone, string>> = { ...STYLES, plain: '', busy: '36', chosen: '7' }
 
 /** A stretch of text that comes from outside: control characters in it are written out. */
 export const span = (text: string, tone: Tone = 'plain'): Span => ({ text: escapeControls(text), tone })
@@ -68,15 +58,7 @@ export const cutLine = (line: Line, width: number): Line => {
   for (const { text, tone } of line) {
     if (room <= 0) break
     const size = widthOf(text)
-    if (size <= room) out.push({ text, tone })
-    else {
-      let kept = ''
-      for (const character of text) {
-        if (widthOf(kept + character) > room) break
-        kept += character
-      }
-      out.push({ text: kept, tone })
-    }
+    out.push({ text: cutEnd(text, room), tone })
     room -= size
   }
   return out

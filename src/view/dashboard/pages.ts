@@ -1,3 +1,4 @@
+import { dashboardHelp, progressWords } from '../../base/catalogue/dashboard.js'
 import { greatest } from '../../base/lists.js'
 import { formatCount, wrap } from '../text.js'
 import { shortSeconds } from './clock.js'
@@ -69,7 +70,7 @@ export const drawStepPage = (
   glyphs: Glyphs,
 ): readonly Line[] => {
   const step = shownSteps(state)[selected]
-  if (step === undefined) return [drawTitle('Step', width, glyphs), [span(' waiting for the plan', 'faint')]]
+  if (step === undefined) return [drawTitle('Step', width, glyphs), [span(` ${progressWords.waiting}`, 'faint')]]
   const { outlined, done, total, seconds, reason, standing } = step
   const tensors = tensorsOf(state, outlined.name)
   const lines = facts(
@@ -81,7 +82,7 @@ export const drawStepPage = (
       ...numbersOf(outlined),
       [
         'progress',
-        `${standing}, ${formatCount(done)} of ${formatCount(total)} tensors${seconds < 0.05 ? '' : `, ${shortSeconds(seconds)} of worker time`}`,
+        `${standing}, ${formatCount(done)} of ${formatCount(total)} tensors${seconds < 0.05 ? '' : `, ${progressWords.workerTime(shortSeconds(seconds))}`}`,
       ],
     ],
     width,
@@ -109,7 +110,7 @@ export const drawLogPage = (
     'Log',
     width,
     glyphs,
-    back === 0 ? `${formatCount(state.log.length)} lines` : `${formatCount(back)} back from the last`,
+    back === 0 ? `${formatCount(state.log.length)} lines` : progressWords.back(formatCount(back)),
   ),
   ...drawLog(state, back, width, height - 1),
 ]
@@ -131,15 +132,16 @@ export const drawFindPage = (
   ]
 }
 
+const { keys } = dashboardHelp
 const KEYS: readonly (readonly [string, string])[] = [
-  ['up down, j k', 'move over steps and lines'],
-  ['PgUp PgDn, g G', 'move by pages, to the first, to the last'],
-  ['Enter', 'the tensors and numbers of a step'],
-  ['l', 'the log'],
-  ['/', 'find a tensor by a part of its name or by its step'],
-  ['Esc', 'back to the steps'],
-  ['Ctrl-Z', 'to the shell; `fg` comes back'],
-  ['?', 'this page'],
+  ['up down, j k', keys.move],
+  ['PgUp PgDn, g G', keys.page],
+  ['Enter', keys.open],
+  ['l', keys.log],
+  ['/', keys.find],
+  ['Esc', keys.back],
+  ['Ctrl-Z', keys.shell],
+  ['?', keys.help],
 ]
 
 /** Keys and signs. */
@@ -151,10 +153,9 @@ export const drawHelpPage = (stop: string, width: number, glyphs: Glyphs): reado
     drawTitle('Signs', width, glyphs),
     ...Object.entries(glyphs.standing).map(([standing, glyph]): Line => [
       span(`   ${glyph}  `),
-      span(standing === 'reused' ? 'reused from the last build' : standing),
+      span(standing === 'reused' ? dashboardHelp.reused : standing),
     ]),
-    [span(`   ${glyphs.output}  `), span('an output or a report')],
+    [span(`   ${glyphs.output}  `), span(dashboardHelp.output)],
     [],
-    [span(' Times of steps and tensors are worker time, summed over all workers.', 'faint')],
-    [span(' Steps that make a tensor together run as one program and share its time by their operations.', 'faint')],
+    ...dashboardHelp.times.map((text): Line => [span(` ${text}`, 'faint')]),
   ].map((line) => cutLine(line, width))

@@ -1,4 +1,4 @@
-import { widthOf } from '../text.js'
+import { widthOf } from '../../base/columns.js'
 
 /** Lines as they go to a terminal of so many columns, spaces at their ends left out. */
 export type RenderLines = (lines: readonly string[], columns: number) => readonly string[]

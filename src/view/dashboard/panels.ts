@@ -1,4 +1,5 @@
-import { formatBytes, formatCount, widthOf } from '../text.js'
+import { widthOf } from '../../base/columns.js'
+import { formatBytes, formatCount } from '../text.js'
 import { clock, shortSeconds } from './clock.js'
 import type { Glyphs } from './glyphs.js'
 import { choose, cutLine, fitLine, fitName, fitText, span, type Line, type Tone } from './line.js'

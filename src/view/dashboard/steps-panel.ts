@@ -1,5 +1,6 @@
 import { greatest } from '../../base/lists.js'
-import { formatBytes, formatCount, widthOf } from '../text.js'
+import { widthOf } from '../../base/columns.js'
+import { formatBytes, formatCount } from '../text.js'
 import { shortSeconds } from './clock.js'
 import { shownSteps, type ShownStep } from './derive.js'
 import { drawBar, type Glyphs, type StepStatus } from './glyphs.js'

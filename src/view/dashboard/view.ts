@@ -1,3 +1,4 @@
+import { progressWords } from '../../base/catalogue/dashboard.js'
 import { drawFigures, drawHead, drawThroughput } from './figures.js'
 import { glyphsFor, type Glyphs } from './glyphs.js'
 import { fitBlock, lineWidth, span, spread, type Line, type Row } from './line.js'
@@ -107,7 +108,7 @@ const wide = (
     ...(chart === 0
       ? []
       : [
-          drawTitle('Throughput', right, glyphs, 'read and written, last minutes'),
+          drawTitle('Throughput', right, glyphs, progressWords.throughput),
           ...drawThroughput(state, now, right, chart, glyphs),
         ]),
     drawTitle('Workers', right, glyphs),
@@ -183,10 +184,7 @@ export const view = (state: DashboardState, ui: Ui, scene: DashboardFrame): read
   const head = drawHead(state, now, columns, glyphs)
   if (height < 1) return whole(head, columns, rows)
   const foot = hints(ui, stop)
-  const told =
-    state.problems.length === 0
-      ? ''
-      : `${state.problems.length} ${state.problems.length === 1 ? 'problem' : 'problems'}, see the log `
+  const told = state.problems.length === 0 ? '' : `${progressWords.problems(state.problems.length)} `
   const room = columns - lineWidth(foot)
   const all = [
     ...whole(head, columns, 2),

@@ -1,3 +1,4 @@
+import { chartWords } from '../../base/catalogue/dashboard.js'
 import type { Column, Fact, ReportDocument, Row, Section } from '../../operators/report-document.js'
 import { plural } from '../text.js'
 import { drawChart, isDrawable, type ChartStyle } from './charts.js'
@@ -84,16 +85,16 @@ const describe = (section: Section): string => {
   switch (section.type) {
     case 'heatmap': {
       const { rows, columns, low, high, format } = section
-      return `Heat map of ${rows.length} rows and ${columns.length} columns, from ${formatValue(low, format)} to ${formatValue(high, format)}`
+      return chartWords.heatmap(rows.length, columns.length, formatValue(low, format), formatValue(high, format))
     }
     case 'curve':
-      return `Curve over ${plural(section.points.length, 'point')}`
+      return chartWords.curve(plural(section.points.length, 'point'))
     case 'bars':
       return `${plural(section.bars.length, 'bar')}`
     case 'histogram':
-      return `Histogram from ${formatValue(section.low, 'number')} to ${formatValue(section.high, 'number')}`
+      return chartWords.histogram(formatValue(section.low, 'number'), formatValue(section.high, 'number'))
     case 'tags':
-      return `The most frequent of ${plural(section.tags.length, 'tag')}, as bars`
+      return chartWords.tags(plural(section.tags.length, 'tag'))
     default:
       return ''
   }

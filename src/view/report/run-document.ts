@@ -1,3 +1,4 @@
+import { reportWords } from '../../base/catalogue/dashboard.js'
 import type { JsonDiagnostic } from '../../base/screen.js'
 import {
   columnsOf,
@@ -8,16 +9,11 @@ import {
   type Row,
   type Section,
 } from '../../operators/report-document.js'
+import type { StepDetails } from '../../run/step-reports.js'
 import { formatBytes, formatDuration } from '../text.js'
 import { shownSteps } from '../dashboard/derive.js'
 import { history } from '../dashboard/rates.js'
 import type { DashboardState, TensorState } from '../dashboard/state.js'
-
-/** What a mask or some weights of a build look like, as the report operators draw them. */
-export interface StepDetails {
-  readonly step: string
-  readonly document: ReportDocument
-}
 
 /** Stretches of time that a curve is drawn over, and tensors that a table of the slowest lists. */
 const [STRETCHES, SLOWEST] = [60, 25]
@@ -38,7 +34,7 @@ const facts = (state: DashboardState): readonly Fact[] => {
     ...(memory.peak === 0 ? [] : [words('peak memory', formatBytes(memory.peak))]),
     ...(state.longestPause === undefined
       ? []
-      : [words('longest pause of the main thread', `${Math.round(1000 * state.longestPause)} ms`)]),
+      : [words(reportWords.pause, `${Math.round(1000 * state.longestPause)} ms`)]),
     ...(run === undefined
       ? []
       : [
@@ -47,9 +43,9 @@ const facts = (state: DashboardState): readonly Fact[] => {
         ]),
     ...(seed === undefined ? [] : [words('seed', String(seed))]),
     count('tensors computed', finished.computed),
-    count('tensors copied from inputs', finished.copied),
-    count('tensors reused from the last build', Math.max(finished.reused, run?.reused ?? 0)),
-    ...(run?.cached === undefined ? [] : [count('cached thresholds and sums', run.cached)]),
+    count(reportWords.copied, finished.copied),
+    count(reportWords.reused, Math.max(finished.reused, run?.reused ?? 0)),
+    ...(run?.cached === undefined ? [] : [count(reportWords.cached, run.cached)]),
   ]
 }
 
@@ -59,7 +55,7 @@ const steps = (state: DashboardState): Section => {
   return {
     type: 'table',
     title: 'Steps',
-    note: 'Seconds are worker time. Steps that made a tensor together run as one program and share its time by their number of operations.',
+    note: reportWords.seconds,
     columns: [
       ...columnsOf('text', 'step', 'operator', 'state'),
       ...columnsOf('count', 'tensors'),

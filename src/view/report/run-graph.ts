@@ -1,3 +1,4 @@
+import { chartWords } from '../../base/catalogue/dashboard.js'
 import { greatest } from '../../base/lists.js'
 import { cutMiddle, formatBytes, formatCount, plural } from '../text.js'
 import { shownSteps } from '../dashboard/derive.js'
@@ -160,7 +161,7 @@ export const drawRunGraph = (state: DashboardState): string => {
   ]
   const edges = slots.flatMap((slot) => slot.from.map((id) => drawEdge(byId.get(id)!, slot)))
   const boxes = slots.flatMap(({ box, x, y }) => (box === undefined ? [] : [drawBox(x, y, box)]))
-  const label = `Graph of ${plural(slots.filter((s) => s.box?.kind === 'step').length, 'step')}; the table of steps has its numbers.`
+  const label = chartWords.graph(plural(slots.filter((s) => s.box?.kind === 'step').length, 'step'))
   const size = `width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"`
   const look = 'font-family="system-ui, sans-serif" font-size="12" fill="currentColor"'
   return `<svg xmlns="http://www.w3.org/2000/svg" ${size} role="img" aria-label="${label}" ${look}>${edges.join('')}${boxes.join('')}</svg>`

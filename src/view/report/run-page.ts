@@ -1,7 +1,8 @@
 import type { ReportFormat } from '../../operators/report-document.js'
+import type { StepDetails } from '../../run/step-reports.js'
 import type { DashboardState } from '../dashboard/state.js'
 import { renderReport } from './render.js'
-import { toRunDocument, type StepDetails } from './run-document.js'
+import { toRunDocument } from './run-document.js'
 
 /** A build that has ended as the bytes of a file; the graph of its steps is in the page alone. */
 export const renderRunReport = async (

@@ -1,3 +1,4 @@
+import { chartWords } from '../../base/catalogue/dashboard.js'
 import { greatest } from '../../base/lists.js'
 import type { Column, Fact, ReportDocument, Row, Section } from '../../operators/report-document.js'
 import { cutMiddle, plural } from '../text.js'
@@ -53,7 +54,7 @@ const drawFacts = (facts: readonly Fact[]): Piece => {
 
 const drawTable = (columns: readonly Column[], rows: readonly Row[]): Piece => {
   if (rows.length > MOST_ROWS) {
-    const elsewhere = `${plural(rows.length, 'row')}, which the HTML, JSON and text forms of this report list`
+    const elsewhere = chartWords.longTable(plural(rows.length, 'row'))
     return { markup: text(0, 13, elsewhere, FAINT), width: widthOf(elsewhere), height: LINE }
   }
   const cells = [

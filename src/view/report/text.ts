@@ -1,7 +1,8 @@
 import { escapeControls } from '../../base/excerpt.js'
 import { greatest } from '../../base/lists.js'
 import type { Column, Fact, ReportDocument, Row, Section } from '../../operators/report-document.js'
-import { align, cutMiddle, paint, widthOf, wrap, type Look } from '../text.js'
+import { widthOf } from '../../base/columns.js'
+import { align, cutMiddle, paint, wrap, type Look } from '../text.js'
 import { formatShort, formatValue } from './format.js'
 
 const INDENT = '  '

@@ -14,8 +14,14 @@ const at = (name: string): string => join(folder.path, name)
 const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   'command-misspelt': ['bild', 'sound.yaml'],
   'command-forgotten': ['sound.yaml'],
+  'command-merge': ['merge', 'sound.yaml'],
+  'command-merge-misspelt': ['mrege'],
   'command-without-a-recipe': ['build'],
   'option-misspelt': ['build', 'sound.yaml', '--worker', '2'],
+  'option-dry-run-of-build': ['build', 'sound.yaml', '--dry-run'],
+  'option-report-of-diff': ['diff', 'anime.safetensors', 'photo.safetensors', '--report', 'diff.html'],
+  'option-set-with-a-space': ['build', 'sound.yaml', '--set', 'keep', '0.7'],
+  'option-set-with-spaces': ['plan', '--set', 'keep', '=', '0.7', 'sound.yaml'],
   'option-set-without-a-value': ['build', 'sound.yaml', '--set', 'keep'],
   'option-set-of-an-unknown-param': ['build', 'sound.yaml', '--set', 'kep=0.3'],
   'option-set-in-percent': ['build', 'sound.yaml', '--set', 'keep=30%'],
@@ -80,6 +86,18 @@ beforeAll(() => {
   )
   writeFileSync(at('old.ckpt'), Buffer.from('80027d71002e', 'hex'))
   writeFileSync(at('page.safetensors'), '<!doctype html><html><body>Sign in to download</body></html>')
+  mkdirSync(at('project'))
+  cpSync(at('sound.yaml'), at('project/recipe.yaml'))
+  mkdirSync(at('twice'))
+  for (const name of ['old', 'new']) writeSafetensors(at(`twice/${name}.safetensors`), tensors)
+  mkdirSync(at('stale'))
+  for (const of of [1, 2])
+    for (let i = 1; i <= of; i++)
+      writeSafetensors(at(`stale/model-0000${i}-of-0000${of}.safetensors`), { [`x.${i}`]: tensors['x.weight'] })
+  writeFileSync(
+    at('stale/model.safetensors.index.json'),
+    JSON.stringify({ metadata: {}, weight_map: { 'x.1': 'model-00001-of-00001.safetensors' } }),
+  )
   mkdirSync(at('shards'))
   for (const i of [1, 2, 3])
     writeSafetensors(at(`shards/model-0000${i}-of-00003.safetensors`), {
@@ -99,6 +117,18 @@ it.each(Object.entries(cases))('%s is answered so that a new user knows what to 
   await expect(`$ smelt ${command.join(' ')}\n${screen.trimEnd()}\n[exit code ${code}]\n`).toMatchFileSnapshot(
     join(HERE, 'screens', `${name}.txt`),
   )
+})
+
+it.each(['build', 'plan', 'check'])('%s without a recipe names the one that is there', async (command) => {
+  const { screen, code } = await runHere(at('project'), [command])
+  expect(code).toBe(2)
+  expect(screen).toContain(`pass recipe.yaml, which is in this folder: \`smelt ${command} recipe.yaml\``)
+})
+
+it('a comment alone is an empty recipe, too', async () => {
+  writeFileSync(at('project/comment.yaml'), '# smelt: 1\n')
+  const { screen } = await runHere(at('project'), ['check', 'comment.yaml'])
+  expect(screen).toContain('the recipe is empty')
 })
 
 it('the recipe that the mistakes are made in is sound', async () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { cutLine, fitLine, fitName, fitText, lineWidth, paintLine, span, spread } from '#src/view/dashboard/line.js'
 import { drawBar, drawColumns, drawLevels, glyphsFor } from '#src/view/dashboard/glyphs.js'
 import { clock, shortSeconds } from '#src/view/dashboard/clock.js'
-import { widthOf } from '#src/view/text.js'
+import { widthOf } from '#src/base/columns.js'
 
 const SGR = /\u001b\[(\d*(?:;\d+)*)m/g
 

@@ -1,4 +1,4 @@
-import { widthOf } from '#src/view/text.js'
+import { widthOf } from '#src/base/columns.js'
 
 /** A terminal as far as a dashboard uses one. Fails at anything else, and at what would scroll. */
 export interface FakeTerminal {

@@ -1,0 +1,106 @@
+import type { Diagnostic } from '../diagnostic.js'
+import { entry } from './entry.js'
+import { inBytes, inFile, quoteName, refusal } from './file-entry.js'
+
+/** What was being done to a file when the system refused. */
+export type IoOperation = 'create' | 'read' | 'rename' | 'sync' | 'write'
+
+/** A path with backslashes where nothing is, on a system where they are characters of the name. */
+export const backslashInPath = (path: string, meant: string, exists: boolean): Diagnostic =>
+  refusal(
+    'file-missing',
+    path,
+    `there is no file ${path}: on this system a backslash is part of the name`,
+    exists
+      ? `did you mean ${quoteName(meant)}?`
+      : 'write the path with `/`, and check it: paths in a recipe are relative to the recipe',
+  )
+
+/** The disk, or the quota, ran full. */
+export const diskFull = (path: string, doing: IoOperation, code: string): Diagnostic =>
+  entry('disk-full', `no space left to ${doing} ${path} (${code})`, {
+    ...inFile(path),
+    blame: 'retry',
+    help: 'free some space or raise the quota, then run the same command again',
+  })
+
+/** A disk that is known to be too small before work starts. */
+export const diskTooSmall = (path: string, need: number, free: number): Diagnostic =>
+  entry('disk-too-small', `${path} needs ${inBytes(need)} and has ${inBytes(free)} free`, {
+    ...inFile(path),
+    blame: 'retry',
+    help: 'free some space or choose another folder, then run the same command again',
+  })
+
+/** A file that cannot be used at the moment. */
+export const fileBusy = (path: string, doing: IoOperation, code: string): Diagnostic =>
+  entry('file-busy', `cannot ${doing} ${path} now (${code})`, {
+    ...inFile(path),
+    blame: 'retry',
+    help: 'close the program that uses it (or some of many open files), then run the same command again',
+  })
+
+/** Nothing at a path, with what is near it. */
+export const fileMissing = (path: string, near: readonly string[]): Diagnostic => {
+  const help =
+    near.length > 0
+      ? `did you mean ${near.map(quoteName).join(' or ')}?`
+      : 'check the path: no file there has a similar name'
+  return refusal('file-missing', path, `there is no file ${path}`, help)
+}
+
+/** A file beyond what the file system or a limit of the process allows. */
+export const fileTooLarge = (path: string, doing: IoOperation): Diagnostic =>
+  refusal(
+    'file-too-large',
+    path,
+    `cannot ${doing} ${path}: it would be larger than the file system or \`ulimit -f\` allows`,
+    'raise the limit, write to another disk, or write shards',
+  )
+
+/** A path through a folder that is not there. */
+export const folderMissing = (path: string, folder: string): Diagnostic =>
+  refusal(
+    'file-missing',
+    path,
+    `there is no file ${path}: the folder ${folder} does not exist or cannot be listed`,
+    'check the path: paths in a recipe are relative to the recipe, and smelt does not download models',
+  )
+
+/** Any other failure of the system to do something with a file. */
+export const ioFailed = (path: string, doing: IoOperation, code: string): Diagnostic =>
+  entry('io-failed', `cannot ${doing} ${path} (${code})`, {
+    ...inFile(path),
+    blame: 'run',
+    help: 'check the disk and the connection to it (the system log may tell more), then run the same command again',
+  })
+
+/** Something that is no folder, or is one, stands where a file is to be written. */
+export const notAPlace = (path: string, doing: IoOperation, code: string): Diagnostic =>
+  refusal(
+    'not-a-place',
+    path,
+    `cannot ${doing} ${path}: something else is in the way (${code})`,
+    'choose another path: every part before the last has to be a folder, and the last must not be one',
+  )
+
+/** Missing permissions, or a file system that is read-only. */
+export const notPermitted = (path: string, doing: IoOperation, code: string): Diagnostic =>
+  refusal(
+    'not-permitted',
+    path,
+    `not allowed to ${doing} ${path} (${code})`,
+    'change its permissions or those of its folder, or choose another path',
+  )
+
+/** A file that has become shorter than its header said when it was opened. */
+export const readPastEnd = (path: string, offset: number, missing: number): Diagnostic =>
+  entry(
+    'read-past-end',
+    `${path} ends at byte ${offset}, ${inBytes(missing)} too early: it was shortened while it was read`,
+    {
+      ...inFile(path, undefined, offset),
+      blame: 'run',
+      help: 'make sure that no other program writes to it, then run the same command again',
+    },
+  )

@@ -1,0 +1,58 @@
+/** What `smelt plan` says beside its columns, and a build before it begins. Figures come as they are shown. */
+export const planWords = {
+  cached: (count: string): string => `${count} thresholds and sums from earlier builds`,
+  cost: (read: string, written: string, memory: string): string =>
+    `reads ${read}, writes ${written}, about ${memory} of memory`,
+  deviceMemory: (most: string, free: string, chunk: string): string =>
+    `at most about ${most} of ${free} that are free, with chunks of ${chunk} elements`,
+  deviceRoom: (most: string, free: string): string => `at most about ${most} of its ${free} of free memory`,
+  hashed: (bytes: string): string => `${bytes} of unused input data, to hash it for the lock`,
+  kept: 'already up to date',
+  notComputed: (tensors: string, skipped: string): string =>
+    `${tensors}, copied as they are; ${skipped} of the models not read`,
+  report: (from: string, tensors: string | undefined): string =>
+    `from ${from}: a report${tensors === undefined ? '' : ` over ${tensors}`}`,
+  reused: (tensors: string): string => `${tensors} from earlier builds`,
+  sweeps: (count: number): string => `in up to ${count} sweeps over a tensor`,
+  unscaled: (tensors: string, one: boolean): string =>
+    `${tensors} stored with scales ${one ? 'becomes' : 'become'} plain numbers`,
+  unused: (step: string): string => `${step}, which nothing uses`,
+} as const
+
+/** What commands say when they are done. */
+export const doneWords = {
+  cacheHolds: {
+    file: 'digests of a file',
+    mask: 'bits of a mask',
+    outcomes: 'thresholds and sums',
+    other: 'unfinished',
+  },
+  cacheFreed: (bytes: string, folder: string): string => `removed ${bytes} from ${folder}`,
+  moved: (read: string, written: string): string => `read ${read} and wrote ${written} of tensors`,
+  notMoved: 'nothing to read or write',
+  nothingToRepair: (tensors: string): string => `nothing to repair in ${tensors}`,
+  reused: (what: readonly string[]): string => `reused ${what.join(' and ')} from earlier builds`,
+  verified: (files: string, one: boolean, read: string, time: string): string =>
+    `${files} ${one ? 'matches' : 'match'} the lock: read ${read} in ${time}`,
+  watching: (files: string): string => `watching ${files}; rebuilding on change (Ctrl-C to stop)`,
+} as const
+
+/** What `smelt doctor` and `smelt cuda` say of CUDA. */
+export const cudaWords = {
+  correct: (pins: boolean): string => `computes correctly; memory can${pins ? '' : 'not'} be page-locked`,
+  device: (name: string, capability: string, total: string, free: string): string =>
+    `${name}, compute ${capability}, ${total}, ${free} free`,
+  downloading: (what: string, bytes: string): string => `downloading ${what}, up to ${bytes}`,
+  noProvider: (needed: string): string => `none; that of ONNX Runtime ${needed} is needed`,
+  onSystem: 'where the system looks',
+  unpacking: (name: string, source: string, bytes: string): string => `unpacking ${name} of ${source}, ${bytes}`,
+  unusable: 'must not be used',
+  usableBut: (devices: string): string => `usable, but for ${devices}`,
+} as const
+
+/** What `smelt inspect` and `smelt ops` say beside their columns. */
+export const inspectWords = {
+  noArchitecture: (seen: string): string => `none that smelt knows${seen === '' ? '' : `; ${seen}`}`,
+  onlyScaled: 'only those with scales can be merged',
+  oneOperator: '`smelt ops NAME` shows one of them in full.',
+} as const
