@@ -122,15 +122,15 @@ describe('files', () => {
     expect(rules.unfollowed(invent(odd))).toHaveLength(5)
   })
 
-  test('have at most 500 lines', () => {
-    expect(rules.longFiles(files, 500)).toEqual([])
+  test('have at most 400 lines', () => {
+    expect(rules.longFiles(files, 400)).toEqual([])
   })
 
   test('of more lines are found', () => {
-    const [fits, long] = ['\n'.repeat(499), '\n'.repeat(500)].map(
+    const [fits, long] = ['\n'.repeat(399), '\n'.repeat(400)].map(
       (lines) => `export const x = 1${lines}export const y = 1\n`,
     )
-    expect(rules.longFiles(invent({ 'run/a.ts': fits!, 'run/b.ts': long! }), 500)).toEqual(['run/b.ts'])
+    expect(rules.longFiles(invent({ 'run/a.ts': fits!, 'run/b.ts': long! }), 400)).toEqual(['run/b.ts'])
   })
 })
 

@@ -7,7 +7,7 @@ import {
   type Peaks,
   type Scalar,
 } from './expression.js'
-import { createAssembler, type Assembler, type Assembly, type ScalarInput, type ProgramOutput } from './program.js'
+import { createAssembler, type Assembler, type Assembly, type ScalarInput, type ProgramOutput } from './assemble.js'
 import { walk, type IdSet } from './walk.js'
 
 /**

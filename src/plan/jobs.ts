@@ -3,7 +3,7 @@ import { argumentsOf, isMeasure, type Expression, type Mask, type Measure } from
 import type { Graph } from '../graph/graph.js'
 import { familyKey } from '../graph/groups.js'
 import { cutPasses, measuresOf, type Pass } from '../graph/passes.js'
-import { createAssembler, type Assembler } from '../graph/program.js'
+import { createAssembler, type Assembler } from '../graph/assemble.js'
 import { createIdSet } from '../graph/walk.js'
 import { sizeOf } from '../tensor/info.js'
 import { viewLabel } from '../tensor/view.js'

@@ -1,7 +1,7 @@
 import type { Digest } from '../base/digest.js'
 import { append } from '../base/lists.js'
 import { argumentsOf, isMeasure, type Expression, type Mask } from '../graph/expression.js'
-import type { BitsOf } from '../graph/program.js'
+import type { BitsOf } from '../graph/assemble.js'
 import { walk } from '../graph/walk.js'
 import { bytesOfBits, type StoredMask } from '../store/masks.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'

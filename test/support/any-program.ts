@@ -1,6 +1,7 @@
 import { expect } from 'vitest'
 import { createGraph } from '#src/graph/graph.js'
-import { createAssembler, type Port, type Program } from '#src/graph/program.js'
+import { createAssembler } from '#src/graph/assemble.js'
+import { type Port, type Program } from '#src/graph/program.js'
 import type { Mask, Tensor } from '#src/graph/expression.js'
 import { PORT_TYPES, type Numbers } from '#src/run/port-types.js'
 import type { Dtype } from '#src/tensor/dtype.js'

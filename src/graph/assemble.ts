@@ -1,0 +1,369 @@
+import type { Dtype } from '../tensor/dtype.js'
+import {
+  argumentsOf,
+  type Expression,
+  type Mask,
+  type Scalar,
+  type Tensor,
+  type TensorOp,
+  type Comparison,
+  type Logic,
+} from './expression.js'
+import { STORED, ZERO, type GeneratedInput, type Instruction, type Port, type Program } from './program.js'
+import { chooseBy } from './choosing.js'
+import type { TensorInfo } from '../tensor/info.js'
+import { viewKey, wholeOf, type View } from '../tensor/view.js'
+import { walk } from './walk.js'
+
+/**
+ * A number fed once per chunk: a scalar, or the threshold of a `top` mask, which changes at the element where ties are
+ * cut.
+ */
+export type ScalarInput = Scalar | Extract<Mask, { type: 'top' }>
+
+/** What a program has to produce at a port: the elements of an expression, encoded. */
+export interface ProgramOutput {
+  readonly value: Tensor | Mask
+  /** The stored dtype; BOOL for masks. */
+  readonly dtype: Dtype
+}
+
+/**
+ * A program with what to feed it, in the order of its inputs: reads, draws, uniforms, then the chunk's length where it
+ * is asked for.
+ */
+export interface Assembly {
+  readonly program: Program
+  readonly reads: readonly View[]
+  readonly draws: readonly GeneratedInput[]
+  readonly uniforms: readonly ScalarInput[]
+  readonly needsLength: boolean
+}
+
+/** What programs compute. */
+const COMPUTED: readonly Dtype[] = ['F16', 'BF16', 'F32', 'F64', 'F8_E4M3', 'F8_E5M2', 'BOOL', 'I64']
+const APPLY: Readonly<Record<Exclude<TensorOp, 'sign'>, string>> = {
+  add: 'Add',
+  sub: 'Sub',
+  mul: 'Mul',
+  div: 'Div',
+  neg: 'Neg',
+  abs: 'Abs',
+  sqrt: 'Sqrt',
+  min: 'Min',
+  max: 'Max',
+}
+const COMPARE: Readonly<Record<Comparison, string>> = {
+  greater: 'Greater',
+  'greater-equal': 'GreaterOrEqual',
+  less: 'Less',
+  'less-equal': 'LessOrEqual',
+  equal: 'Equal',
+}
+const LOGIC: Readonly<Record<Logic, string>> = { and: 'And', or: 'Or', xor: 'Xor', not: 'Not' }
+
+type Choice = Extract<Tensor, { type: 'choose' }>
+
+/** A number that no expression of the graph is. */
+const literal = (value: number): Scalar => ({ kind: 'scalar', id: -1, type: 'literal', value })
+
+/** True for an expression without any element-sized input, which has to be spread over the chunk by hand. */
+const isFlat = (root: Expression, bitsOf: BitsOf): boolean => {
+  const seen = new Set<number>()
+  let flat = true
+  walk([root], {
+    enter: (e) => {
+      if (!flat || e.kind === 'scalar' || seen.has(e.id)) return false
+      seen.add(e.id)
+      flat = !isFed(e, bitsOf)
+      return flat
+    },
+  })
+  return flat
+}
+
+/** True for what a program is fed the elements of. */
+const isFed = (e: Expression, bitsOf: BitsOf): boolean =>
+  e.type === 'read' || e.type === 'read-mask' || drawOf(e) !== undefined || bitsOf(e) !== undefined
+
+/**
+ * What a program computes a choice from: numbers that are known are no operands where arithmetic takes the place of the
+ * choice.
+ */
+const chosenFrom = (e: Choice): readonly Expression[] => {
+  const how = chooseBy(e)
+  return how.type === 'where' ? [e.mask, how.yes, how.no] : how.type === 'product' ? [e.mask, how.yes] : [e.mask]
+}
+
+/** What a program computes an expression from: nothing where that is fed. */
+const operandsOf =
+  (bitsOf: BitsOf) =>
+  (e: Expression): readonly Expression[] =>
+    e.kind === 'scalar' || isFed(e, bitsOf) ? [] : e.type === 'choose' ? chosenFrom(e) : argumentsOf(e)
+
+/** Where the bits of a mask lie that need not be computed. */
+export type BitsOf = (e: Expression) => TensorInfo | undefined
+
+/** Assembles programs, each distinct structure once: most tensors of a model ask for the same one. */
+export type Assembler = (wanted: readonly ProgramOutput[]) => Assembly
+
+/**
+ * What an expression needs from outside, in the order a program takes it, and the structure that decides which program
+ * that is.
+ */
+interface Outline {
+  readonly structure: string
+  readonly reads: readonly View[]
+  readonly draws: readonly GeneratedInput[]
+  readonly uniforms: readonly ScalarInput[]
+}
+
+const drawOf = (e: Expression): GeneratedInput | undefined => {
+  switch (e.type) {
+    case 'bernoulli':
+      return { type: 'bernoulli', p: e.p, stream: e.stream }
+    case 'normal':
+    case 'uniform':
+      return { type: e.type, stream: e.stream }
+    case 'constant':
+      return { type: 'constant', value: e.value }
+    case 'position':
+      return { type: 'position', stride: e.stride, length: e.length }
+    case 'product':
+      return { type: 'product', product: e.product }
+    case 'block-scale':
+      return { type: 'block-scale', scales: e.scales }
+    default:
+      return undefined
+  }
+}
+
+/**
+ * Visits expressions in the order `write` emits them, so that equal structures have equal programs and their inputs
+ * line up.
+ */
+const outline = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Outline => {
+  const seen = new Map<number, number>()
+  const files = new Map<string, number>()
+  const reads: View[] = []
+  const draws: GeneratedInput[] = []
+  const uniforms: ScalarInput[] = []
+  let structure = ''
+  const placeOf = (e: Expression): number => seen.get(e.id)!
+  const read = (view: View): string => {
+    const key = viewKey(view)
+    const place = files.get(key) ?? reads.push(view) - 1
+    files.set(key, place)
+    return `${place}${view.tensor.dtype}`
+  }
+  const describe = (e: Expression): string => {
+    if (e.kind === 'scalar') return `u${uniforms.push(e)};`
+    const bits = bitsOf(e)
+    if (bits !== undefined) return `read-mask${read(wholeOf(bits))};`
+    const draw = drawOf(e)
+    if (draw !== undefined) return `d${draws.push(draw)}${draw.type};`
+    if (e.type === 'read' || e.type === 'read-mask') return `${e.type}${read(e.view)};`
+    if (e.type === 'choose') return describeChoice(e)
+    if (e.type === 'top') uniforms.push(e)
+    return `${e.type}${'op' in e ? e.op : ''}(${argumentsOf(e).map(placeOf).join()});`
+  }
+  const describeChoice = (e: Choice): string => {
+    const how = chooseBy(e)
+    if (how.type === 'line') uniforms.push(literal(how.slope), literal(how.start))
+    return `choose-${how.type}(${chosenFrom(e).map(placeOf).join()});`
+  }
+  walk(
+    wanted.map((w) => w.value),
+    {
+      enter: (e) => !seen.has(e.id),
+      leave: (e) => {
+        structure += describe(e)
+        seen.set(e.id, seen.size)
+      },
+      below: operandsOf(bitsOf),
+    },
+  )
+  const roots = wanted.map(({ value, dtype }) => `${placeOf(value)}>${dtype}`)
+  return {
+    structure: `${structure}${roots.join()}`,
+    reads: trimmed(reads),
+    draws: trimmed(draws),
+    uniforms: trimmed(uniforms),
+  }
+}
+
+const NONE: readonly never[] = []
+
+/** A list of its own length: one that grew has room for sixteen more, in each of a hundred thousand passes. */
+const trimmed = <T>(list: readonly T[]): readonly T[] => (list.length === 0 ? NONE : list.slice())
+
+/** A new assembler, which remembers the programs it has written. */
+export const createAssembler = (bitsOf: BitsOf = () => undefined): Assembler => {
+  const programs = new Map<string, Program>()
+  return (wanted) => {
+    const { structure, reads, draws, uniforms } = outline(wanted, bitsOf)
+    const program = programs.get(structure) ?? write(wanted, bitsOf)
+    programs.set(structure, program)
+    return { program, reads, draws, uniforms, needsLength: program.inputs.at(-1)?.name === 'n' }
+  }
+}
+
+/**
+ * Writes the program that computes the wanted expressions in one go over a chunk. Equal subexpressions are computed
+ * once.
+ */
+const write = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Program => {
+  const reads = new Map<string, { dtype: Dtype; port: string }>()
+  const draws: { draw: GeneratedInput; port: string }[] = []
+  const uniforms: string[] = []
+  const instructions: Instruction[] = []
+  const names = new Map<number, string>()
+  let needsLength = false
+
+  const emit = (op: string, inputs: readonly string[], kind: Pick<Instruction, 'to' | 'dtype'> = {}): string => {
+    const output = `v${instructions.length}`
+    instructions.push({ op, inputs, output, ...kind })
+    return output
+  }
+  const read = (view: View): string => {
+    const key = viewKey(view)
+    const known = reads.get(key)
+    if (known !== undefined) return known.port
+    const port = `x${reads.size}`
+    reads.set(key, { dtype: view.tensor.dtype, port })
+    return port
+  }
+  const draw = (d: GeneratedInput): string => {
+    draws.push({ draw: d, port: `d${draws.length}` })
+    return `d${draws.length - 1}`
+  }
+  const uniform = (): string => {
+    uniforms.push(`u${uniforms.length}`)
+    return uniforms.at(-1)!
+  }
+  const decode = (port: string, dtype: Dtype): string => (dtype === 'F32' ? port : emit('Decode', [port], { dtype }))
+  const signOf = (x: string): string => {
+    const [up, down] = ['Greater', 'Less'].map((op) => emit('Cast', [emit(op, [x, ZERO])], { to: 'f32' }))
+    return emit('Sub', [up!, down!])
+  }
+  const isTrue = (port: string, dtype: Dtype): string =>
+    dtype === 'F32' ? emit('Cast', [port], { to: 'bool' }) : emit('DecodeMask', [port], { dtype })
+
+  const make = (e: Expression): string => {
+    if (e.kind === 'scalar') return uniform()
+    const bits = bitsOf(e)
+    if (bits !== undefined) return isTrue(read(wholeOf(bits)), bits.dtype)
+    switch (e.type) {
+      case 'read':
+        return decode(read(e.view), e.view.tensor.dtype)
+      case 'read-mask':
+        return isTrue(read(e.view), e.view.tensor.dtype)
+      case 'fill':
+        return value(e.value)
+      // ONNX Runtime's own Sign takes ten times as long as two comparisons.
+      case 'apply':
+        return e.op === 'sign' ? signOf(value(e.args[0]!)) : emit(APPLY[e.op], e.args.map(value))
+      case 'choose':
+        return choose(e)
+      case 'compare':
+        return emit(COMPARE[e.op], [value(e.left), value(e.right)])
+      case 'logic':
+        return emit(LOGIC[e.op], e.args.map(value))
+      case 'top':
+        return emit('GreaterOrEqual', [emit('Abs', [value(e.operand)]), uniform()])
+      case 'bernoulli':
+      case 'normal':
+      case 'uniform':
+      case 'constant':
+      case 'position':
+      case 'product':
+      case 'block-scale':
+        return draw(drawOf(e)!)
+      case 'tally':
+      case 'peaks':
+        throw new Error('a tally is no value of an element')
+    }
+  }
+  const choose = (e: Choice): string => {
+    const [how, mask] = [chooseBy(e), value(e.mask)]
+    switch (how.type) {
+      case 'where':
+        return emit('Where', [mask, value(how.yes), value(how.no)])
+      case 'bits':
+        return bitsOfMask(mask)
+      case 'product':
+        return emit('Mul', [bitsOfMask(mask), value(how.yes)])
+      case 'line':
+        return emit('Add', [emit('Mul', [bitsOfMask(mask), uniform()]), uniform()])
+    }
+  }
+  /** 1 where a mask is true, else 0, by the name of the mask. */
+  const bits = new Map<string, string>()
+  const bitsOfMask = (mask: string): string => {
+    const name = bits.get(mask) ?? emit('Cast', [mask], { to: 'f32' })
+    bits.set(mask, name)
+    return name
+  }
+  const value = (e: Expression): string => names.get(e.id)!
+  const spread = (e: Tensor | Mask): string => {
+    if (!isFlat(e, bitsOf)) return value(e)
+    needsLength = true
+    return emit('Expand', [value(e), 'n'])
+  }
+  const taken = new Set<string>()
+  /**
+   * The name of the encoded elements. What is fed or already leaves by that name is copied: a graph must not hand out
+   * one value twice.
+   */
+  const encode = (name: string, dtype: Dtype): string => {
+    if (dtype !== 'F32' && dtype !== 'BOOL') return emit('Encode', [name], { dtype })
+    const made = instructions.some((instruction) => instruction.output === name)
+    return made && !taken.has(name) ? name : emit('Identity', [name])
+  }
+
+  // One root after the other: what spreads and encodes a root comes before the instructions of the next.
+  const compute = (root: Expression): void =>
+    walk([root], {
+      enter: (e) => !names.has(e.id),
+      leave: (e) => void names.set(e.id, make(e)),
+      below: operandsOf(bitsOf),
+    })
+  const outputs: Port[] = wanted.map(({ value: e, dtype }) => {
+    if (!COMPUTED.includes(dtype)) throw new Error(`no program computes ${dtype}`)
+    compute(e)
+    const name = encode(spread(e), dtype)
+    taken.add(name)
+    return { name, type: dtype === 'BOOL' ? 'bool' : STORED[dtype], rank: 1 }
+  })
+  const inputs: Port[] = [
+    ...[...reads.values()].map(({ dtype, port }): Port => ({ name: port, type: STORED[dtype], rank: 1 })),
+    ...draws.map(({ draw: d, port }): Port => ({
+      name: port,
+      type: d.type === 'bernoulli' || d.type === 'constant' ? 'bool' : 'f32',
+      rank: 1,
+    })),
+    ...uniforms.map((name): Port => ({ name, type: 'f32', rank: 0 })),
+    ...(needsLength ? [{ name: 'n', type: 'i64', rank: 1 } as const] : []),
+  ]
+  const program = { inputs, outputs, instructions: turnChoices(instructions, outputs) }
+  return { key: JSON.stringify(program), ...program }
+}
+
+/**
+ * Turns each choice by `Not m` into one by `m`, where nothing but choices uses the `Not`. ONNX Runtime does so by
+ * itself, and which side is chosen first decides about -0: here everyone who runs a program sees it.
+ */
+const turnChoices = (instructions: readonly Instruction[], outputs: readonly Port[]): readonly Instruction[] => {
+  const negated = new Map(instructions.filter((i) => i.op === 'Not').map((i) => [i.output, i.inputs[0]!]))
+  for (const { op, inputs } of instructions)
+    for (const name of op === 'Where' ? inputs.slice(1) : inputs) negated.delete(name)
+  for (const { name } of outputs) negated.delete(name)
+  if (negated.size === 0) return instructions
+  return instructions
+    .filter(({ output }) => !negated.has(output))
+    .map((instruction) => {
+      const [mask, yes, no] = instruction.inputs
+      const turned = instruction.op === 'Where' ? negated.get(mask!) : undefined
+      return turned === undefined ? instruction : { ...instruction, inputs: [turned, no!, yes!] }
+    })
+}
