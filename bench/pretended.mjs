@@ -3,8 +3,8 @@
 import { toPairs } from '../dist/kernels/selection.js'
 import { noTime } from '../dist/run/stopwatch.js'
 
-/** Magnitudes that every unit is said to hold. */
-const MAGNITUDES = Float32Array.of(1, 2, 3, 4)
+/** Magnitudes that every unit is said to hold: all in one bin, so that they are always where they are expected. */
+const MAGNITUDES = Float32Array.of(1, 1.001, 1.002, 1.003)
 const BITS = [...new Uint32Array(MAGNITUDES.buffer)]
 
 const count = (bins) => {
@@ -21,10 +21,19 @@ const LOW = new Map(
   ]),
 )
 
+const BASE = (BITS[0] >>> 15) - 3
+const RANGE = {
+  type: 'range',
+  base: BASE,
+  below: 0,
+  pairs: Uint32Array.from(BITS.flatMap((bits) => [bits - BASE * 32768, 1])),
+  finite: true,
+}
+
 const find = (take) => {
   switch (take.stage) {
     case 'high':
-      return { high: HIGH, near: undefined }
+      return take.near === undefined ? { type: 'all', high: HIGH, low: undefined } : RANGE
     case 'low':
       return LOW.get(take.bin)
     case 'locate':

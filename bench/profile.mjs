@@ -31,7 +31,7 @@ const PHASES = {
 const KERNELS = {
   histogramHigh: 'count',
   histogramLow: 'count',
-  histogramNear: 'count',
+  histogramRange: 'count',
   sum: 'sum',
   sumAbs: 'sum',
   dot: 'sum',

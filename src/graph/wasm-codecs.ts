@@ -5,8 +5,10 @@ import * as w from './wasm-simd.js'
 
 /** Where code keeps its values; each gives the code that gets the value back. */
 export interface Values {
-  /** Computes a value once. */
+  /** Computes a value of the elements at hand. */
   keep(value: Code): Code
+  /** Computes a value before the first elements. */
+  keepOnce(value: Code): Code
   /** The same 32 bits in each lane. */
   words(word: number): Code
   /** The same float32 in each lane. */

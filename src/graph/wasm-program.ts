@@ -34,12 +34,16 @@ export const encodeWasm = (program: Program): Uint8Array<ArrayBuffer> => {
     constants.set(word, w.get(at))
     return w.get(at)
   }
-  const values: Values = {
-    keep: (value) => {
+  const keepIn =
+    (code: Code) =>
+    (value: Code): Code => {
       const at = local(V128)
-      append(body, w.set(at, value))
+      append(code, w.set(at, value))
       return w.get(at)
-    },
+    }
+  const values: Values = {
+    keep: keepIn(body),
+    keepOnce: keepIn(start),
     words: (word) => words(word >>> 0),
     floats: (value) => words(new Uint32Array(Float32Array.of(value).buffer)[0]!),
   }
@@ -103,6 +107,8 @@ const computeFour = (
     const input = inputs.get(name)!
     return 'value' in input ? input.value : v.keep(how(dtype, input.address, 0, v))
   }
+  /** What is the same for all elements: it is computed before the loop. */
+  const invariant = new Set([ZERO, ...[...inputs.values()].flatMap((i) => ('value' in i ? [i.port.name] : []))])
   const valueOf = (name: string): Code => {
     const code =
       known.get(name) ?? (inputs.get(name)!.port.type === 'bool' ? load(name, 'BOOL', decodeMask) : load(name, 'F32'))
@@ -113,12 +119,29 @@ const computeFour = (
     const { op, inputs: from, output, dtype } = instruction
     if (op === 'Decode') known.set(output, load(from[0]!, dtype!))
     else if (op === 'DecodeMask') known.set(output, load(from[0]!, dtype!, decodeMask))
-    else known.set(output, v.keep(OPERATIONS[op]!(from.filter((name) => name !== 'n').map(valueOf), v, instruction)))
+    else {
+      const operands = from.filter((name) => name !== 'n')
+      const once = operands.every((name) => invariant.has(name))
+      if (once) invariant.add(output)
+      const last = operands.at(-1)!
+      const code = OPERATIONS[op]!(operands.map(valueOf), {
+        ...v,
+        nanOf: (x) => (invariant.has(last) ? v.keepOnce : v.keep)(w.unequal(x, x)),
+        instruction,
+      })
+      known.set(output, (once ? v.keepOnce : v.keep)(code))
+    }
   }
   return valueOf
 }
 
-type Operation = (args: readonly Code[], values: Values, instruction: Instruction) => Code
+/** What operations are made with. */
+interface Making extends Values {
+  readonly instruction: Instruction
+  /** Where the last operand is NaN. */
+  nanOf(last: Code): Code
+}
+type Operation = (args: readonly Code[], making: Making) => Code
 const one =
   (make: (x: Code) => Code): Operation =>
   ([x]) =>
@@ -128,6 +151,11 @@ const two =
   ([x, y]) =>
     make(x!, y!)
 const same = one((x) => x)
+/** Of which one NaN makes another; which of two zeros it takes is left open, as ONNX Runtime leaves it. */
+const extreme =
+  (choose: (x: Code, y: Code) => Code): Operation =>
+  ([x, y], { nanOf }) =>
+    w.or(choose(x!, y!), nanOf(y!))
 
 /** The instructions of programs, each with the bits that ONNX Runtime gives on the processor. */
 const OPERATIONS: Readonly<Record<string, Operation>> = {
@@ -138,8 +166,8 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   Neg: one(w.negate),
   Abs: one(w.abs),
   Sqrt: one(w.sqrt),
-  Min: two(w.min),
-  Max: two(w.max),
+  Min: extreme(w.lesser),
+  Max: extreme(w.greater),
   Greater: two(w.more),
   GreaterOrEqual: two(w.atLeast),
   Less: two(w.less),
@@ -151,7 +179,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   Not: one(w.not),
   // Of what is chosen first -0 becomes 0.
   Where: ([mask, yes, no], v) => w.select(w.add(yes!, v.floats(0)), no!, mask!),
-  Cast: ([x], v, { to }) => (to === 'bool' ? w.unequal(x!, v.floats(0)) : w.and(x!, v.floats(1))),
+  Cast: ([x], v) => (v.instruction.to === 'bool' ? w.unequal(x!, v.floats(0)) : w.and(x!, v.floats(1))),
   Encode: same,
   Expand: same,
   Identity: same,

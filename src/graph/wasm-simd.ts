@@ -116,8 +116,10 @@ export const add = binary(0xe4)
 export const sub = binary(0xe5)
 export const mul = binary(0xe6)
 export const div = binary(0xe7)
-export const min = binary(0xe8)
-export const max = binary(0xe9)
+/** `y < x ? y : x`, in one instruction of the processor: x where one is NaN. */
+export const lesser = binary(0xea)
+/** `x < y ? y : x`, in one instruction of the processor: x where one is NaN. */
+export const greater = binary(0xeb)
 export const fromSigned = unary(0xfa)
 export const fromUnsigned = unary(0xfb)
 

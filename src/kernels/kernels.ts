@@ -43,16 +43,19 @@ export type Kernels = KernelMemory & {
    */
   readonly histogramLow: (x: number, n: number, high: number, hist: number) => void
   /**
-   * Adds to the u32 hist[3 · 32768] one count per f32 of x in the three bins of `histogramHigh` from `base` on, by the
-   * lower 15 bits of |x| within each.
+   * Adds to the u32 hist[{@link RANGE} · 32768] one count per f32 of x in the bins of `histogramHigh` from `base` on, by
+   * its place among all |x| from there. Gives how many |x| are below; -1 where one is NaN or infinity.
    */
-  readonly histogramNear: (x: number, n: number, base: number, hist: number) => void
-  /** The float64 sum of n f32: eight lanes inside a block of {@link SUM_BLOCK}, the blocks in order. */
-  readonly sum: (x: number, n: number) => number
+  readonly histogramRange: (x: number, n: number, base: number, hist: number) => number
+  /**
+   * The float64 sum of n f32: eight lanes inside a block of {@link SUM_BLOCK}, the blocks added in order to the sum of
+   * those before them, 0 unless given.
+   */
+  readonly sum: (x: number, n: number, before?: number) => number
   /** Like `sum`, of |x|. */
   readonly sumAbs: (x: number, n: number) => number
   /** Like `sum`, of the products of n pairs of f32. */
-  readonly dot: (x: number, y: number, n: number) => number
+  readonly dot: (x: number, y: number, n: number, before?: number) => number
   /** The exact sum of n u8. */
   readonly sumMask: (m: number, n: number) => number
   /**
@@ -91,10 +94,10 @@ export const loadKernels = (): Kernels => {
     ...bindRandom(wasm, memory),
     histogramHigh: wasm.histogramHigh,
     histogramLow: wasm.histogramLow,
-    histogramNear: wasm.histogramNear,
-    sum: wasm.sum,
+    histogramRange: wasm.histogramRange,
+    sum: (x, n, before = 0) => wasm.sum(x, n, before),
     sumAbs: wasm.sumAbs,
-    dot: wasm.dot,
+    dot: (x, y, n, before = 0) => wasm.dot(x, y, n, before),
     sumMask: wasm.sumMask,
     lowRank: wasm.lowRank,
     firstNonFinite: (x, n, dtype) => {

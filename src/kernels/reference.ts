@@ -87,14 +87,21 @@ export const histogramLow = (x: Float32Array, high: number): Uint32Array => {
   return hist
 }
 
-/** The twin of `histogramNear`, from an empty histogram. */
-export const histogramNear = (x: Float32Array, base: number): Uint32Array => {
-  const hist = new Uint32Array(3 * 32768)
+/** The twin of `histogramRange`, from an empty histogram. */
+export const histogramRange = (
+  x: Float32Array,
+  base: number,
+): { readonly below: number; readonly hist: Uint32Array } => {
+  const hist = new Uint32Array(7 * 32768)
+  let below = 0
+  let finite = true
   for (const bits of patterns(x)) {
-    const from = ((bits & 0x7fffffff) >>> 15) - base
-    if (from >= 0 && from < 3) hist[(from << 15) | (bits & 0x7fff)]! += 1
+    const at = (bits & 0x7fffffff) - base * 32768
+    if (at < 0) below += 1
+    else if (at < hist.length) hist[at]! += 1
+    finite &&= (bits & 0x7fffffff) < 0x7f800000
   }
-  return hist
+  return { below: finite ? below : -1, hist }
 }
 
 const total = (terms: Float64Array): number => {

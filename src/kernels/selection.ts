@@ -4,8 +4,8 @@ export const HIGH_BINS = 65536
 /** Bins of `histogramLow`: the lower 15 bits of |x|. */
 export const LOW_BINS = 32768
 
-/** Bins of `histogramHigh` that one `histogramNear` looks into. */
-export const NEAR = 3
+/** Bins of `histogramHigh` that one `histogramRange` looks into. */
+export const RANGE = 7
 
 /**
  * The bin of `histogramHigh` that infinity is in, and some NaN; every bin above holds NaN alone. No finite number

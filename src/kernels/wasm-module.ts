@@ -24,11 +24,11 @@ export type WasmExports = {
     base: number,
   ) => void
   readonly histogramHigh: (x: number, n: number, hist: number) => void
-  readonly histogramNear: (x: number, n: number, base: number, hist: number) => void
+  readonly histogramRange: (x: number, n: number, base: number, hist: number) => number
   readonly histogramLow: (x: number, n: number, high: number, hist: number) => void
-  readonly sum: (x: number, n: number) => number
+  readonly sum: (x: number, n: number, before: number) => number
   readonly sumAbs: (x: number, n: number) => number
-  readonly dot: (x: number, y: number, n: number) => number
+  readonly dot: (x: number, y: number, n: number, before: number) => number
   readonly sumMask: (m: number, n: number) => number
   readonly lowRank: (out: number, n: number, up: number, rank: number, down: number, stride: number) => void
   readonly firstMasked8: Scan

@@ -174,7 +174,16 @@ const runOrAnew = async (
 }
 
 /** The options that a build hands to its run as they are. */
-const common = ({ cutting, listener, signal, render, start, reporting }: BuildOptions): Partial<RunOptions> => ({
+const common = ({
+  engine,
+  cutting,
+  listener,
+  signal,
+  render,
+  start,
+  reporting,
+}: BuildOptions): Partial<RunOptions> => ({
+  ...(engine === undefined ? {} : { engine }),
   ...(cutting === undefined ? {} : { cutting }),
   ...(listener === undefined ? {} : { listener }),
   ...(signal === undefined ? {} : { signal }),

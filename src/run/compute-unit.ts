@@ -1,175 +1,141 @@
-import { createHasher, SEGMENT, type Hasher } from '../base/digest.js'
+import { createHasher } from '../base/digest.js'
 import { stopped } from '../base/catalogue/run.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
-import { STORED, type Port, type Program } from '../graph/program.js'
-import { LOW_BINS, NEAR } from '../kernels/selection.js'
-import { bytesOfBits } from '../store/masks.js'
-import { bytesFor, isFloat } from '../tensor/dtype.js'
+import { STORED, type Program } from '../graph/program.js'
+import { LOW_BINS } from '../kernels/selection.js'
+import { bytesFor } from '../tensor/dtype.js'
+import { createChunks, type Chunks } from './chunks.js'
 import { createGeneratedInputs } from './generated-inputs.js'
+import { encodeAt } from './host-codecs.js'
 import { createMaskBits } from './mask-bits.js'
 import { countsUp, holdsPositions, type Oddity } from './oddities.js'
-import { readRanges } from './read-ranges.js'
-import { decodeAt, encodeAt } from './host-codecs.js'
-import { PORT_TYPES } from './port-types.js'
-import { createAccumulator, partialResult, isCounted, needsSecondLook, accumulate } from './reductions.js'
+import { accumulate, createAccumulator, needsSecondLook, partialResult } from './reductions.js'
+import { expectBySample } from './sample.js'
 import type { Stopwatch } from './stopwatch.js'
-import type { ComputedWrite, ComputeOrder, ReadOrder, ScalarInputOrder, UntimedResult } from './unit.js'
+import type { ComputedWrite, ComputeOrder, UntimedResult } from './unit.js'
 import { WIDEST, type Workspace } from './workspace.js'
-import { writeBlock, type Source } from './write-block.js'
+import { writeBlock } from './write-block.js'
 
 /** Does a segment of a pass: reads, decodes, runs the program chunk by chunk, takes measures, encodes and writes. */
 export type ComputeUnit = (unit: ComputeOrder, watch: Stopwatch) => Promise<Result<UntimedResult>>
 
 /** Sets up what units of passes need. */
 export const createComputeUnit = (workspace: Workspace): ComputeUnit => {
-  const { kernels, engine, cutting, open, reserve, reserveShared, bytesAt } = workspace
-  const maskBits = createMaskBits(kernels, cutting.block, open)
+  const { kernels, engine, cutting, reserve } = workspace
+  const maskBits = createMaskBits(kernels, cutting.block, workspace.open)
   const generated = createGeneratedInputs(workspace)
 
-  /**
-   * Reads one block of an input to where the program takes it from, decoded where the device cannot; gives the bytes
-   * read.
-   */
-  const readBlock = (
-    r: ReadOrder,
-    port: Port,
-    slot: number,
-    from: number,
-    n: number,
-    hash: Hasher | undefined,
-  ): number | Diagnostic => {
-    if (r.packed === true) return maskBits.read(r, slot, from, n, hash) ?? bytesOfBits(n)
-    const decoded = port.type !== STORED[r.dtype]
-    const raw = decoded ? reserve('raw', WIDEST * cutting.block) : slot
-    const data = bytesAt(raw, bytesFor(n, r.dtype))
-    const problem = readRanges(open(r.path, 'r'), r, from, data)
-    if (problem !== undefined) return problem
-    hash?.update(data)
-    if (decoded) decodeAt(kernels, r.dtype, raw, n, slot)
-    return data.length
+  /** What becomes of a unit's writes, block by block. */
+  const createWriter = (unit: ComputeOrder, chunks: Chunks) => {
+    const program = engine.programs[unit.program]!
+    const encoded = unit.writes.map((w, i) =>
+      isEncoded(w, program) ? reserve(`code${i}`, WIDEST * cutting.block) : undefined,
+    )
+    const hashes = unit.writes.map(() => createHasher())
+    const unwritten = new Set<ComputedWrite>()
+    const odd: (readonly [write: number, oddity: Oddity])[] = []
+    let bytesWritten = 0
+
+    /** True for copied positions of tokens that do not count up, which can be seen where they are all at hand. */
+    const isDisordered = (w: ComputedWrite, from: number, n: number): boolean => {
+      const source = chunks.sourceOf(w)
+      return (
+        source !== undefined &&
+        from === 0 &&
+        n === unit.end &&
+        holdsPositions(w.tensor) &&
+        !countsUp(source.dtype, workspace.bytesAt(source.offset, bytesFor(n, source.dtype)))
+      )
+    }
+    const write = (i: number, offset: number, from: number, n: number): Diagnostic | undefined => {
+      const [w, hash, code] = [unit.writes[i]!, hashes[i]!, encoded[i]]
+      if (w.packed === true) {
+        if (!maskBits.write(w, offset, from, n, hash)) unwritten.add(w)
+        return undefined
+      }
+      if (code !== undefined) encodeAt(kernels, w.dtype, offset, n, code)
+      const trouble = writeBlock(workspace, w, code ?? offset, from, n, hash, true, chunks.sourceOf(w))
+      if (isDisordered(w, from, n)) odd.push([i, 'positions'])
+      if (trouble === 'non-finite') odd.push([i, trouble])
+      else if (trouble !== undefined) return trouble
+      bytesWritten += bytesFor(n, w.dtype)
+      return undefined
+    }
+    return {
+      /** Writes `n` elements from element `from` on, of outputs that lie at `places`. */
+      writeAll: (places: readonly number[], from: number, n: number): Diagnostic | undefined => {
+        for (const [i, w] of unit.writes.entries()) {
+          const problem = write(i, places[w.port]!, from, n)
+          if (problem !== undefined) return problem
+        }
+        return undefined
+      },
+      result: () => ({
+        writeDigests: hashes.map((h, i) => (unwritten.has(unit.writes[i]!) ? undefined : h.digest())),
+        bytesWritten,
+        ...(odd.length === 0 ? {} : { odd }),
+      }),
+    }
   }
 
   return async (unit, watch) => {
-    const program = engine.programs[unit.program]!
-    const { block } = cutting
-    const readPorts = program.inputs.slice(0, unit.reads.length)
-    const drawPorts = program.inputs.slice(unit.reads.length, unit.reads.length + unit.draws.length)
-
-    const inputs = readPorts.map((p, i) => reserveShared(`in${i}`, p, block))
-    const draws = drawPorts.map((p, i) => reserveShared(`draw${i}`, p, cutting.chunk))
-    // What is looked at twice is kept for the whole unit; other outputs only until their block is done.
-    const kept = program.outputs.map((_, port) => unit.takes.some((t) => needsSecondLook(t) && t.ports[0] === port))
-    const outputs = program.outputs.map((p, i) =>
-      kept[i] ? reserveShared(`kept${i}`, p, SEGMENT) : reserveShared(`out${i}`, p, block),
-    )
+    const elements = unit.end - unit.start
+    const chunks = createChunks(workspace, unit, generated, maskBits, watch)
     const accumulators = unit.takes.map((take, i) =>
-      createAccumulator(kernels, take, unit, outputs[take.ports[0]!]!, (purpose, bytes) =>
-        reserve(`${purpose}${i}`, bytes),
-      ),
+      createAccumulator(kernels, take, unit, (purpose, bytes) => reserve(`${purpose}${i}`, bytes)),
     )
-    const encoded = unit.writes.map((w, i) => (isEncoded(w, program) ? reserve(`code${i}`, WIDEST * block) : undefined))
-    if (readPorts.some((p, i) => p.type !== STORED[unit.reads[i]!.dtype])) reserve('raw', WIDEST * block)
-    const near = kept.includes(true) ? reserve('near', 4 * NEAR * LOW_BINS) : 0
-
-    let bytesRead = 0
-    for (const [i, draw] of unit.draws.entries()) {
-      const read = generated.load(i, draw, unit.start, unit.end)
-      if (typeof read !== 'number') return failed(read)
-      bytesRead += read
-    }
+    const writer = createWriter(unit, chunks)
+    const low = unit.takes.some((t) => needsSecondLook(t, elements)) ? reserve('low', 4 * LOW_BINS) : 0
+    const unloaded = chunks.load()
+    if (unloaded !== undefined) return failed(unloaded)
     engine.grown(kernels.view(Uint8Array, 0, 1).buffer)
 
-    const readHashes = unit.reads.map((r) => (r.digest ? createHasher() : undefined))
-    const writeHashes = unit.writes.map(() => createHasher())
-    const unwritten = new Set<ComputedWrite>()
-    const odd: (readonly [write: number, oddity: Oddity])[] = []
-    const cuts = [...new Set(unit.uniforms.flatMap((u) => (u.cut === undefined ? [] : [u.cut.at])))].sort(
-      (a, b) => a - b,
-    )
-    let bytesWritten = 0
-    const sourceOf = ({ source }: ComputedWrite): Source | undefined => {
-      const dtype =
-        source === undefined
-          ? 'BOOL'
-          : readPorts[source]!.type === STORED[unit.reads[source]!.dtype]
-            ? unit.reads[source]!.dtype
-            : 'F32'
-      return source === undefined || !isFloat(dtype) ? undefined : { offset: inputs[source]!, dtype }
-    }
+    const unsampled = await expectBySample(workspace, unit, chunks, accumulators)
+    if (unsampled !== undefined) return failed(unsampled)
 
-    for (let from = unit.start; from < unit.end; from += block) {
-      const n = Math.min(block, unit.end - from)
-      const staged = outputs.map((offset, i) => (kept[i] ? offset + 4 * (from - unit.start) : offset))
-      for (const [i, r] of unit.reads.entries()) {
-        const read = readBlock(r, readPorts[i]!, inputs[i]!, from, n, readHashes[i])
-        if (typeof read !== 'number') return failed(read)
-        bytesRead += read
-      }
-      watch.lap('read')
+    const takeAll = (places: readonly number[], n: number, from: number): void => {
+      unit.takes.forEach((take, i) => void accumulate(kernels, take, places, n, accumulators[i]!, from))
+      if (unit.takes.length > 0) watch.lap('take')
+    }
+    /** Computes a block that has been read. */
+    const computeBlock = async (from: number, n: number): Promise<Diagnostic | undefined> => {
       for (let start = from; start < from + n;) {
-        if (workspace.stopping()) return failed(stopped())
-        // A chunk ends also wherever a threshold changes.
-        const end = Math.min(from + n, start + engine.chunk, cuts.find((cut) => cut > start) ?? Infinity)
-        const length = end - start
-        drawPorts.forEach((_, i) => void generated.fill(i, unit.draws[i]!, draws[i]!, start, length))
-        const frame = {
-          inputs: [...inputs.map((offset, i) => offset + bytesPer(readPorts[i]!) * (start - from)), ...draws],
-          scalars: unit.uniforms.map((u) => valueAt(u, start)),
-          outputs: staged.map((offset, i) => offset + bytesPer(program.outputs[i]!) * (start - from)),
-          length,
-        }
-        watch.lap('draw')
-        const ran = await engine.run(unit.program, frame)
+        if (workspace.stopping()) return stopped()
+        const end = chunks.endOf(start, from + n)
+        const places = chunks.placesAt(from, start)
+        const ran = await chunks.run(from, start, end - start, places)
         watch.lap('run')
         if (ran === 'again') continue
-        if (ran !== 'done') return failed(ran)
-        // Counting is done while the numbers are in the processor's cache; what is summed has an order of its own.
-        const done = staged.map((offset) => offset + 4 * (start - from))
-        unit.takes.forEach(
-          (take, i) => void (isCounted(take) && accumulate(kernels, take, done, length, accumulators[i]!, start)),
-        )
-        watch.lap('take')
+        if (ran !== 'done') return ran
+        // While the numbers are in the processor's cache.
+        if (!chunks.byBlock) takeAll(places, end - start, start)
         start = end
       }
-      unit.takes.forEach(
-        (take, i) => void (isCounted(take) || accumulate(kernels, take, staged, n, accumulators[i]!, from)),
-      )
-      watch.lap('take')
-      for (const [i, w] of unit.writes.entries()) {
-        const [offset, code] = [staged[w.port]!, encoded[i]]
-        if (w.packed === true) {
-          if (!maskBits.write(w, offset, from, n, writeHashes[i]!)) unwritten.add(w)
-          continue
-        }
-        if (code !== undefined) encodeAt(kernels, w.dtype, offset, n, code)
-        const problem = writeBlock(workspace, w, code ?? offset, from, n, writeHashes[i]!, true, sourceOf(w))
-        const source = sourceOf(w)
-        const wrong =
-          source !== undefined &&
-          from === 0 &&
-          n === unit.end &&
-          holdsPositions(w.tensor) &&
-          !countsUp(source.dtype, bytesAt(source.offset, bytesFor(n, source.dtype)))
-        if (wrong) odd.push([i, 'positions'])
-        if (problem === 'non-finite') odd.push([i, problem])
-        else if (problem !== undefined) return failed(problem)
-        bytesWritten += bytesFor(n, w.dtype)
-      }
+      if (chunks.byBlock) takeAll(chunks.placesAt(from, from), n, from)
+      return undefined
+    }
+
+    const readHashes = unit.reads.map((r) => (r.digest ? createHasher() : undefined))
+    for (let from = unit.start; from < unit.end; from += cutting.block) {
+      const n = Math.min(cutting.block, unit.end - from)
+      const unread = chunks.read(from, n, readHashes)
+      watch.lap('read')
+      const problem = unread ?? (await computeBlock(from, n)) ?? writer.writeAll(chunks.placesAt(from, from), from, n)
+      if (problem !== undefined) return failed(problem)
       watch.lap('write')
     }
-    const found = unit.takes.map((take, i) =>
-      partialResult(kernels, take, accumulators[i]!, unit.end - unit.start, near),
-    )
+    const found = unit.takes.map((take, i) => {
+      const kept = needsSecondLook(take, elements) ? { offset: chunks.outputs[take.ports[0]!]!, room: low } : undefined
+      return partialResult(kernels, take, accumulators[i]!, elements, kept)
+    })
     watch.lap('take')
     return ok({
       id: unit.id,
       found,
       readDigests: readHashes.map((h) => h?.digest()),
-      writeDigests: writeHashes.map((h, i) => (unwritten.has(unit.writes[i]!) ? undefined : h.digest())),
-      bytesRead,
-      bytesWritten,
-      ...(odd.length === 0 ? {} : { odd }),
+      bytesRead: chunks.bytesRead,
+      ...writer.result(),
     })
   }
 }
@@ -177,8 +143,3 @@ export const createComputeUnit = (workspace: Workspace): ComputeUnit => {
 /** True where the program hands out float32 and something else is written. */
 const isEncoded = (w: ComputedWrite, { outputs }: Program): boolean =>
   w.packed !== true && outputs[w.port]!.type !== 'bool' && outputs[w.port]!.type !== STORED[w.dtype]
-
-const bytesPer = (port: Port): number => PORT_TYPES[port.type].array.BYTES_PER_ELEMENT
-
-const valueAt = (u: ScalarInputOrder, element: number): number =>
-  u.cut !== undefined && element >= u.cut.at ? u.cut.after : u.value

@@ -6,14 +6,14 @@ import {
   FIRST_NON_FINITE_BIN,
   HIGH_BINS,
   LOW_BINS,
-  NEAR,
+  RANGE,
   selectBin,
   toMagnitude,
 } from '../kernels/selection.js'
 import type { Cut, StoredOutcome } from '../store/outcomes.js'
 import { blockCount } from '../tensor/block-grid.js'
 import { addTally, emptyTally } from './histograms.js'
-import type { Found, Magnitudes, Peaked } from './unit.js'
+import type { Found, Magnitudes, Pairs, Peaked } from './unit.js'
 
 /**
  * What is known of a measure once its stages are done. Order statistics carry the magnitude's bits; `cut` splits equal
@@ -66,8 +66,12 @@ interface Group {
   peaks: Float32Array | undefined
   /** Where the first segment expects the answer. */
   guess: number | undefined
-  /** Low bits that segments have counted in advance, around the guess. */
-  readonly near: Map<string, NonNullable<Magnitudes['near']>>
+  /** What segments have counted around the guess alone. */
+  readonly ranges: Map<string, Ranged>
+  /** True once the answer was not around the guess: all magnitudes are counted then. */
+  missed: boolean
+  /** Low bits that were counted in advance, since the bin was known to be the one. */
+  early: { readonly part: string; readonly bin: number; readonly pairs: Pairs } | undefined
   bin: number | undefined
   below: number
   /** The bits of the least magnitude that is in, once known. */
@@ -85,6 +89,8 @@ const countIn = (pairs: Uint32Array, bin: number): number => {
   for (let i = 0; i < pairs.length; i += 2) if (pairs[i] === bin) return pairs[i + 1]!
   return 0
 }
+
+type Ranged = Extract<Magnitudes, { type: 'range' }>
 
 const holdsNonFinite = (pairs: Uint32Array): boolean => {
   for (let i = 0; i < pairs.length; i += 2) if (pairs[i]! >= FIRST_NON_FINITE_BIN) return true
@@ -113,6 +119,8 @@ export interface Measures {
    * Where a first segment found the answer should be, so that others can count low bits around there in the same sweep.
    */
   guess(measure: Measure): number | undefined
+  /** True where the answer was not around the guess, and the `high` stage has to be taken again over everything. */
+  missed(measure: Measure): boolean
   /** The bin a `low` stage has to look into, once its `high` stage is done. */
   bin(measure: Measure): number | undefined
   /** True when every segment has its low bits counted, so that a `low` stage has nothing to do. */
@@ -194,29 +202,66 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
       return settle(group, { type: 'top', bits: INFINITY, cut: 'none' })
     }
     const { bin, below } = selectBin(group.dense!, rank)
+    const { early } = group
+    enterBin(group, bin, below)
+    if (early?.bin !== bin) return 'known'
+    addLow(group, early.part, early.pairs)
+    return finishLow(group)
+  }
+  /** From here on low bits of one bin are collected. */
+  const enterBin = (group: Group, bin: number, below: number): void => {
     group.bin = bin
     group.below = below
+    group.early = undefined
+    group.ranges.clear()
     restart(group)
-    for (const [part, near] of group.near) {
-      if (bin < near.base || bin >= near.base + NEAR) continue
-      const low = near.low
-        .filter((_, i) => near.low[i - (i % 2)]! >>> 15 === bin - near.base)
-        .map((x, i) => (i % 2 === 0 ? x & (LOW_BINS - 1) : x))
-      group.parts.set(part, low)
-      count(group, low)
-      group.pending -= 1
+  }
+  const addLow = (group: Group, part: string, pairs: Pairs): void => {
+    group.parts.set(part, pairs)
+    count(group, pairs)
+    group.pending -= 1
+  }
+  /** Finds the bin among those that were counted, and what its low bits are; all is to be counted where it is not there. */
+  const finishRanges = (group: Group): Search | 'known' | 'more' => {
+    const rank = rankIn(group)
+    const ranges = new Map(group.ranges)
+    let below = [...ranges.values()].reduce((n, r) => n + r.below, 0)
+    const { base } = [...ranges.values()][0]!
+    const counts = new Float64Array(RANGE)
+    for (const { pairs } of ranges.values())
+      for (let i = 0; i < pairs.length; i += 2) counts[pairs[i]! >>> 15]! += pairs[i + 1]!
+    const bin = rank < below ? -1 : counts.findIndex((n) => rank < below + n || ((below += n), false))
+    if (bin < 0) {
+      group.missed = true
+      group.ranges.clear()
+      restart(group)
+      return 'more'
     }
-    group.near.clear()
-    return group.pending === 0 ? finishLow(group) : 'known'
+    enterBin(group, base + bin, below)
+    for (const [part, { pairs }] of ranges) {
+      const own = pairs.filter((_, i) => pairs[i - (i % 2)]! >>> 15 === bin)
+      addLow(
+        group,
+        part,
+        own.map((x, i) => (i % 2 === 0 ? x & (LOW_BINS - 1) : x)),
+      )
+    }
+    return finishLow(group)
   }
   const recordHigh = (group: Group, part: string, found: Magnitudes): ReturnType<Measures['record']> => {
-    if (holdsNonFinite(found.high)) return 'non-finite'
-    count(group, found.high)
-    if (found.near !== undefined) group.near.set(part, found.near)
+    // All of a pass are taken again when one of them is.
+    if (group.bin !== undefined) return 'more'
+    if (found.type === 'range' ? !found.finite : holdsNonFinite(found.high)) return 'non-finite'
     group.pending -= 1
-    if (group.pending === 0) return finishHigh(group)
-    if (found.near === undefined || group.guess !== undefined) return 'more'
-    group.guess = found.near.base + 1
+    if (found.type === 'all') {
+      count(group, found.high)
+      if (found.low !== undefined) group.early = { part, ...found.low }
+      return group.pending === 0 ? finishHigh(group) : 'more'
+    }
+    group.ranges.set(part, found)
+    if (group.pending === 0) return finishRanges(group)
+    if (group.guess !== undefined) return 'more'
+    group.guess = found.base + (RANGE >> 1)
     return 'known'
   }
   const finishLow = (group: Group): Search | 'known' => {
@@ -247,7 +292,9 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
         parts: new Map(),
         dense: undefined,
         guess: undefined,
-        near: new Map(),
+        ranges: new Map(),
+        missed: false,
+        early: undefined,
         bin: undefined,
         below: 0,
         bits: 0,
@@ -282,6 +329,10 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
       return stage === 'low' ? finishLow(group) : settle(group, combineTotals(group))
     },
     guess: (measure) => groupOf(measure).guess,
+    missed: (measure) => {
+      const { missed, bin } = groupOf(measure)
+      return missed && bin === undefined
+    },
     bin: (measure) => groupOf(measure).bin,
     lowDone: (measure) => {
       const { bin, outcome, pending } = groupOf(measure)

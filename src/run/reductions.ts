@@ -1,53 +1,63 @@
 import type { Kernels } from '../kernels/kernels.js'
-import { HIGH_BINS, LOW_BINS, NEAR, selectBin, toPairs } from '../kernels/selection.js'
+import { HIGH_BINS, LOW_BINS, RANGE, selectBin, toPairs } from '../kernels/selection.js'
 import { addPeaks, emptyPeaks } from './block-scales.js'
 import { addElements, emptyTally } from './histograms.js'
-import type { Found, Magnitudes, Peaked, TakeOrder, UnitOrder } from './unit.js'
+import type { ComputeOrder, Found, Pairs, Peaked, TakeOrder } from './unit.js'
 
 /** Elements over which sums are taken at a time; fixed, since the order of additions decides bits. */
 const SUM_SPAN = 65536
 
-/**
- * What a measure has come to so far within a unit. Offsets are of the kernels' memory; `kept` is where the unit's
- * elements of the measured port lie.
- */
+/** What a measure has come to so far within a unit. Offsets are of the kernels' memory. */
 export interface Accumulator {
   sum: number
+  /** The sum of the span of {@link SUM_SPAN} elements that is under way, and how many of them there are. */
+  span: number
+  spanned: number
   met: number
   located: number
+  /** Magnitudes below `base`; less than 0 once one is no number. */
+  below: number
   readonly histogram: number
-  /** Counts of low bits around an expected bin, where that was known before the unit began; 0 elsewhere. */
-  readonly near: number
-  readonly kept: number
   readonly bins: number
+  /** Whether a few bins are counted and not all, and the first of them. */
+  readonly ranged: boolean
+  base: number
   readonly cells: Float64Array<ArrayBuffer> | undefined
   readonly peaked: Peaked | undefined
 }
 
 /**
- * A measure of which nothing is taken yet, over the elements of a unit; `reserve` gives room for its counts, where it
+ * A measure of which nothing is taken yet, over the elements of a unit. `reserve` gives room for its counts, where it
  * has some, by what they are of.
  */
 export const createAccumulator = (
   kernels: Kernels,
   take: TakeOrder,
-  { start, end }: Pick<UnitOrder, 'start' | 'end'>,
-  kept: number,
+  { start, end }: Pick<ComputeOrder, 'start' | 'end'>,
   reserve: (purpose: string, bytes: number) => number,
 ): Accumulator => {
-  const bins = take.stage === 'high' ? HIGH_BINS : LOW_BINS
-  const histogram = take.stage === 'high' || take.stage === 'low' ? reserve('bins', 4 * HIGH_BINS) : 0
-  const near = expectedBin(take) === undefined ? 0 : reserve('near', 4 * NEAR * LOW_BINS)
-  if (histogram > 0) kernels.view(Uint32Array, histogram, bins).fill(0)
-  if (near > 0) kernels.view(Uint32Array, near, NEAR * LOW_BINS).fill(0)
-  const cells = take.stage === 'tally' ? emptyTally(take.cells) : undefined
-  const sum = take.stage === 'min' ? Infinity : take.stage === 'max' ? -Infinity : 0
-  const peaked = take.stage === 'peaks' ? emptyPeaks(take.grid, start, end) : undefined
-  return { sum, met: 0, located: -1, histogram, near, kept, bins, cells, peaked }
+  const ranged = isRanged(take, end - start)
+  const bins = ranged ? RANGE * LOW_BINS : take.stage === 'high' ? HIGH_BINS : take.stage === 'low' ? LOW_BINS : 0
+  const histogram = bins === 0 ? 0 : reserve(ranged ? 'range' : 'bins', 4 * Math.max(bins, HIGH_BINS))
+  if (bins > 0) kernels.view(Uint32Array, histogram, bins).fill(0)
+  return {
+    sum: take.stage === 'min' ? Infinity : take.stage === 'max' ? -Infinity : 0,
+    span: 0,
+    spanned: 0,
+    met: 0,
+    located: -1,
+    below: 0,
+    histogram,
+    bins,
+    ranged,
+    base: take.stage === 'high' && take.near !== undefined && 'bin' in take.near ? baseOf(take.near.bin) : 0,
+    cells: take.stage === 'tally' ? emptyTally(take.cells) : undefined,
+    peaked: take.stage === 'peaks' ? emptyPeaks(take.grid, start, end) : undefined,
+  }
 }
 
-/** True for measures that count elements, in whatever order and pieces. */
-export const isCounted = ({ stage }: TakeOrder): boolean => stage === 'high' || stage === 'low'
+/** True for a measure whose pieces have to begin at multiples of {@link SUM_BLOCK} elements. */
+export const isSummed = ({ stage }: TakeOrder): boolean => stage === 'sum' || stage === 'dot'
 
 /**
  * Takes a share of a measure: `n` elements of its operands at the offsets `staged`, the first of them element `from` of
@@ -65,12 +75,16 @@ export const accumulate = (
   switch (take.stage) {
     case 'sum':
     case 'dot': {
-      for (let at = 0; at < n; at += SUM_SPAN) {
-        const length = Math.min(SUM_SPAN, n - at)
-        sofar.sum +=
+      const y = staged[take.ports[1] ?? take.ports[0]!]!
+      for (let at = 0; at < n;) {
+        const length = Math.min(SUM_SPAN - sofar.spanned, n - at)
+        sofar.span =
           take.stage === 'sum'
-            ? kernels.sum(x + 4 * at, length)
-            : kernels.dot(x + 4 * at, staged[take.ports[1] ?? take.ports[0]!]! + 4 * at, length)
+            ? kernels.sum(x + 4 * at, length, sofar.span)
+            : kernels.dot(x + 4 * at, y + 4 * at, length, sofar.span)
+        sofar.spanned += length
+        at += length
+        if (sofar.spanned === SUM_SPAN) endSpan(sofar)
       }
       return
     }
@@ -84,10 +98,9 @@ export const accumulate = (
     case 'tally':
       return addElements(sofar.cells!, take.cells, kernels.view(Float32Array, x, n), from)
     case 'high': {
-      kernels.histogramHigh(x, n, sofar.histogram)
-      const bin = expectedBin(take)
-      // At once, while the numbers are in the processor's cache.
-      if (bin !== undefined) kernels.histogramNear(x, n, baseOf(bin), sofar.near)
+      if (!sofar.ranged) return kernels.histogramHigh(x, n, sofar.histogram)
+      const below = kernels.histogramRange(x, n, sofar.base, sofar.histogram)
+      sofar.below = below < 0 || sofar.below < 0 ? -1 : sofar.below + below
       return
     }
     case 'low':
@@ -105,56 +118,60 @@ export const accumulate = (
   }
 }
 
-/** What a measure came to over a unit of `n` elements; `near` is room for low bits that are counted in advance. */
+const endSpan = (sofar: Accumulator): void => {
+  sofar.sum += sofar.span
+  sofar.span = 0
+  sofar.spanned = 0
+}
+
+/**
+ * What a measure came to over a unit of `n` elements. `kept` is where all of them lie, if they do, and the answer is
+ * among them alone: then its low bits are counted at once, in the `room` for them.
+ */
 export const partialResult = (
   kernels: Kernels,
   take: TakeOrder,
   taking: Accumulator,
   n: number,
-  near: number,
+  kept: { readonly offset: number; readonly room: number } | undefined,
 ): Found => {
   if (take.stage === 'tally') return taking.cells!
   if (take.stage === 'peaks') return taking.peaked!
+  if (isSummed(take) && taking.spanned > 0) endSpan(taking)
   if (take.stage === 'sum' || take.stage === 'dot' || take.stage === 'min' || take.stage === 'max') return taking.sum
   if (take.stage === 'locate') return taking.located
-  const counts = toPairs(kernels.view(Uint32Array, taking.histogram, taking.bins)) as Uint32Array<ArrayBuffer>
-  if (take.stage !== 'high') return counts
-  return {
-    high: counts,
-    near: take.near === undefined || n === 0 ? undefined : lookNear(kernels, take.near, taking, n, near),
-  }
+  const pairs = pairsAt(kernels, taking.histogram, taking.bins)
+  if (take.stage === 'low') return pairs
+  if (taking.ranged) return { type: 'range', base: taking.base, below: taking.below, pairs, finite: taking.below >= 0 }
+  const near = take.stage === 'high' ? take.near : undefined
+  if (kept === undefined || near === undefined || !('share' in near) || n === 0)
+    return { type: 'all', high: pairs, low: undefined }
+  const bin = binAt(kernels, taking.histogram, near.share, n)
+  kernels.view(Uint32Array, kept.room, LOW_BINS).fill(0)
+  kernels.histogramLow(kept.offset, n, bin, kept.room)
+  return { type: 'all', high: pairs, low: { bin, pairs: pairsAt(kernels, kept.room, LOW_BINS) } }
 }
 
-/** The bin where the answer is expected, if that is known before anything is counted. */
-const expectedBin = (take: TakeOrder): number | undefined =>
-  take.stage === 'high' && take.near !== undefined && 'bin' in take.near ? take.near.bin : undefined
+const pairsAt = (kernels: Kernels, offset: number, bins: number): Pairs =>
+  toPairs(kernels.view(Uint32Array, offset, bins)) as Pairs
 
-/** The first of the bins whose low bits are counted. */
-const baseOf = (bin: number): number => Math.max(0, bin - 1)
+/** The bin, of magnitudes counted by their high bits, where a share of `n` of them lies below. */
+export const binAt = (kernels: Kernels, histogram: number, share: number, n: number): number =>
+  selectBin(kernels.view(Uint32Array, histogram, HIGH_BINS), Math.min(n - 1, Math.floor(share * n))).bin
+
+/** The first bin of a range that has the bin where the answer is expected in its middle. */
+export const baseOf = (bin: number): number => Math.max(0, bin - (RANGE >> 1))
+
+/** Elements of a unit up to which its numbers are kept and looked at again; of more a few are looked at before. */
+export const MOST_KEPT = 1 << 18
+
+/** A measure that counts only around where its answer is expected, once that is known. */
+export const isRanged = (take: TakeOrder, elements: number): boolean =>
+  take.stage === 'high' && take.near !== undefined && !needsSecondLook(take, elements)
 
 /** True where a measure looks at the numbers of a unit a second time, once the first look has told where. */
-export const needsSecondLook = (take: TakeOrder): boolean =>
-  take.stage === 'high' && take.near !== undefined && expectedBin(take) === undefined
-
-/** The low bits of the magnitudes around the bin where the answer is expected. */
-const lookNear = (
-  kernels: Kernels,
-  near: { readonly bin: number } | { readonly share: number },
-  taking: Accumulator,
-  n: number,
-  room: number,
-): NonNullable<Magnitudes['near']> => {
-  const pairsAt = (offset: number) =>
-    toPairs(kernels.view(Uint32Array, offset, NEAR * LOW_BINS)) as Uint32Array<ArrayBuffer>
-  if ('bin' in near) return { base: baseOf(near.bin), low: pairsAt(taking.near) }
-  const base = baseOf(
-    selectBin(kernels.view(Uint32Array, taking.histogram, taking.bins), Math.min(n - 1, Math.floor(near.share * n)))
-      .bin,
-  )
-  kernels.view(Uint32Array, room, NEAR * LOW_BINS).fill(0)
-  kernels.histogramNear(taking.kept, n, base, room)
-  return { base, low: pairsAt(room) }
-}
+export const needsSecondLook = (take: TakeOrder, elements: number): boolean =>
+  take.stage === 'high' && take.near !== undefined && 'share' in take.near && elements <= MOST_KEPT
 
 /**
  * The greatest of some numbers and one found before, or the least for a sign of −1. NaN is passed over, since no

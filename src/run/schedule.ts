@@ -113,7 +113,9 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
     const { size } = plan.jobs[job]!
     return segmentsOf(size) === 1
       ? []
-      : takes.filter((t) => t.stage === 'high' && countsNear(t.measure, size)).map((t) => t.measure)
+      : takes
+          .filter((t) => t.stage === 'high' && countsNear(t.measure, size) && !measures.missed(t.measure))
+          .map((t) => t.measure)
   }
   const hasNothingToDo = (phase: Phase): boolean => {
     const takes = passOf(phase)?.takes ?? []
@@ -189,7 +191,10 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
   const closePhase = (phase: Phase): void => {
     phase.open -= 1
     if (phase.open > 0 || phase.next < segmentsOf(elementsOf(phase)) || phase.type !== 'pass') return
-    enterNext(phase)
+    // A measure that did not come out where it was expected is taken again, along with all others of its pass.
+    if (passOf(phase)!.takes.some((t) => t.stage === 'high' && measures.missed(t.measure)))
+      enter({ ...phase, next: 0, open: 0 })
+    else enterNext(phase)
   }
   const takeIn = (unit: Issued, found: readonly Found[]): ReturnType<Schedule['finish']> => {
     const settled = new Set<string>()

@@ -25,6 +25,7 @@ import type {
   CopyOrder,
   DigestOrder,
   GeneratedInputOrder,
+  Near,
   ReadOrder,
   ScalarInputOrder,
   Segment,
@@ -126,9 +127,9 @@ export const createUnitOrders = (
   }
   const cellOrder = (cells: Cells): Cells<number> =>
     cells.by === 'place' ? cells : { ...cells, low: valueOf(cells.low), high: valueOf(cells.high) }
-  const nearOf = (measure: Measure, job: number): (TakeOrder & { stage: 'high' })['near'] => {
+  const nearOf = (measure: Measure, job: number): Near | undefined => {
     const { size } = plan.jobs[job]!
-    if (!countsNear(measure, size)) return undefined
+    if (!countsNear(measure, size) || measures.missed(measure)) return undefined
     const guess = measures.guess(measure)
     if (guess !== undefined) return { bin: guess }
     return {
@@ -138,6 +139,7 @@ export const createUnitOrders = (
           : measure.type === 'quantile'
             ? rankOf(measure.q, size)
             : 0) / size,
+      size,
     }
   }
   const take = (pass: Pass, job: number, search: Search | undefined): TakeOrder[] =>

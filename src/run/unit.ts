@@ -63,15 +63,8 @@ export type GeneratedInputOrder =
 /** A measure the worker takes over the unit's elements. `bin` and `low` say which magnitudes count. */
 export type TakeOrder =
   | { readonly stage: 'sum' | 'min' | 'max'; readonly ports: readonly number[] }
-  /**
-   * `near` asks for the low bits around the bin where the answer will be: around one guessed, or where this share of
-   * the unit's own magnitudes lies.
-   */
-  | {
-      readonly stage: 'high'
-      readonly ports: readonly number[]
-      readonly near: { readonly bin: number } | { readonly share: number } | undefined
-    }
+  /** `near` says where the answer will be; without it magnitudes are counted by their high bits alone. */
+  | { readonly stage: 'high'; readonly ports: readonly number[]; readonly near: Near | undefined }
   | { readonly stage: 'dot'; readonly ports: readonly number[] }
   | { readonly stage: 'tally'; readonly ports: readonly number[]; readonly cells: Cells<number> }
   | { readonly stage: 'peaks'; readonly ports: readonly number[]; readonly grid: BlockGrid }
@@ -122,13 +115,30 @@ export interface DigestOrder extends Segment {
 export type UnitOrder = ComputeOrder | CopyOrder | DigestOrder
 
 /**
- * Magnitudes counted by their high bits and, in three bins from `base` on, by their low bits too; sparse pairs (bin,
- * count).
+ * Where the magnitude that is looked for will be: in or near a bin, or where this share of the magnitudes of a tensor
+ * of `size` elements lies, which the unit finds out from some of them.
  */
-export interface Magnitudes {
-  readonly high: Uint32Array<ArrayBuffer>
-  readonly near: { readonly base: number; readonly low: Uint32Array<ArrayBuffer> } | undefined
-}
+export type Near = { readonly bin: number } | { readonly share: number; readonly size: number }
+
+/** Pairs of a bin and how many magnitudes are in it, in ascending order, without empty bins. */
+export type Pairs = Uint32Array<ArrayBuffer>
+
+/** Magnitudes counted. */
+export type Magnitudes =
+  /** All by their high bits, and those of one bin by their low bits too where it is known to be the one. */
+  | {
+      readonly type: 'all'
+      readonly high: Pairs
+      readonly low: { readonly bin: number; readonly pairs: Pairs } | undefined
+    }
+  /** In a few bins from `base` on by their place from there; how many are below, and whether all of them are numbers. */
+  | {
+      readonly type: 'range'
+      readonly base: number
+      readonly below: number
+      readonly pairs: Pairs
+      readonly finite: boolean
+    }
 
 /** The greatest finite |x| of each block that a unit meets; blocks are numbered from `first` of the whole tensor on. */
 export interface Peaked {

@@ -35,7 +35,7 @@ import type { WorkerStart } from './worker.js'
 export const DEFAULT_CUTTING: Cutting = { chunk: 1 << 15, block: 1 << 17 }
 
 /** Elements that a compiled program computes at a time: what it is fed and what is counted stay in the first cache. */
-const COMPILED_CHUNK = 1 << 12
+const COMPILED_CHUNK = 1 << 13
 
 /** Bytes moved so far. */
 export interface UnitProgress {

@@ -5,7 +5,7 @@ import {
   FIRST_NON_FINITE_BIN,
   HIGH_BINS,
   LOW_BINS,
-  NEAR,
+  RANGE,
   selectBin,
   toMagnitude,
   toPairs,
@@ -14,7 +14,7 @@ import { anyFloats, kernels, normals, put, randomWords } from './memory-of.js'
 
 const high = kernels.alloc(4 * HIGH_BINS)
 const low = kernels.alloc(4 * LOW_BINS)
-const near = kernels.alloc(4 * NEAR * LOW_BINS)
+const range = kernels.alloc(4 * RANGE * LOW_BINS)
 
 const countHigh = (x: Float32Array, shift = 0): Uint32Array => {
   const at = put(x, shift)
@@ -30,14 +30,20 @@ const countLow = (x: Float32Array, bin: number, shift = 0): Uint32Array => {
   return kernels.view(Uint32Array, low, LOW_BINS).slice()
 }
 
-const countNear = (x: Float32Array, base: number, shift = 0): Uint32Array => {
+const countRange = (x: Float32Array, base: number, shift = 0): { below: number; hist: Uint32Array } => {
   const at = put(x, shift)
-  kernels.view(Uint32Array, near, NEAR * LOW_BINS).fill(0)
-  kernels.histogramNear(at, x.length, base, near)
-  return kernels.view(Uint32Array, near, NEAR * LOW_BINS).slice()
+  kernels.view(Uint32Array, range, RANGE * LOW_BINS).fill(0)
+  const below = kernels.histogramRange(at, x.length, base, range)
+  return { below, hist: kernels.view(Uint32Array, range, RANGE * LOW_BINS).slice() }
 }
 
 const same = (a: Uint32Array, b: Uint32Array): boolean => Buffer.from(a.buffer).equals(Buffer.from(b.buffer))
+
+const expectRange = (x: Float32Array, base: number, shift = 0): void => {
+  const [found, expected] = [countRange(x, base, shift), reference.histogramRange(x, base)]
+  expect(found.below).toBe(expected.below)
+  expect(same(found.hist, expected.hist)).toBe(true)
+}
 
 test('all histograms equal their twins at every length and alignment', () => {
   for (let n = 0; n <= 20; n++) {
@@ -45,9 +51,13 @@ test('all histograms equal their twins at every length and alignment', () => {
     expect(same(countHigh(x, n % 16), reference.histogramHigh(x))).toBe(true)
     const bin = n === 0 ? 0 : (new Uint32Array(x.buffer)[n - 1]! & 0x7fffffff) >>> 15
     expect(same(countLow(x, bin, n % 16), reference.histogramLow(x, bin))).toBe(true)
-    for (const base of [bin, Math.max(0, bin - 1), Math.max(0, bin - 2)])
-      expect(same(countNear(x, base, n % 16), reference.histogramNear(x, base))).toBe(true)
+    for (const base of [bin, Math.max(0, bin - 1), Math.max(0, bin - 6)]) expectRange(x, base, n % 16)
   }
+  for (const some of [
+    normals(10_001, 3),
+    Float32Array.from(normals(999, 4), (v, i) => (i % 3 === 0 ? v : i % 2 === 0 ? 0 : -0)),
+  ])
+    for (const base of [0, 1, 0x3f00 * 2, 0x3f00 * 2 - 300]) expectRange(some, base)
   const x = anyFloats(100_003, 1)
   expect(same(countHigh(x), reference.histogramHigh(x))).toBe(true)
 })

@@ -3,8 +3,10 @@ import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import type { Measure } from '#src/graph/expression.js'
 import { createGraph } from '#src/graph/graph.js'
-import { toPairs } from '#src/kernels/selection.js'
+import { RANGE, toPairs } from '#src/kernels/selection.js'
 import { createMeasures, INFINITY, limitOf, type Measures } from '#src/run/measures.js'
+import { baseOf } from '#src/run/reductions.js'
+import type { Magnitudes } from '#src/run/unit.js'
 
 const g = createGraph()
 const x = g.read({ name: 'x', dtype: 'F32', shape: [8], file: 'f', begin: 0, end: 32 })
@@ -13,27 +15,28 @@ const asMeasure = (e: unknown): Measure => e as Measure
 
 const bitsOf = (value: number): number => new Uint32Array(Float32Array.of(Math.abs(value)).buffer)[0]!
 const histogram = (values: readonly number[], bin: (bits: number) => number | undefined): Uint32Array<ArrayBuffer> => {
-  const dense = new Uint32Array(3 * 32768)
+  const dense = new Uint32Array(RANGE * 32768)
   for (const value of values) {
     const at = bin(bitsOf(value))
     if (at !== undefined) dense[at]! += 1
   }
   return toPairs(dense) as Uint32Array<ArrayBuffer>
 }
-/** What a segment finds by its high bits; with a guess also by the low bits of the three bins around it. */
-const high = (values: readonly number[], guess?: number) => ({
+/** What a segment finds of all its magnitudes, with the low bits of one bin if that is known to be the one. */
+const high = (values: readonly number[], bin?: number): Magnitudes => ({
+  type: 'all',
   high: histogram(values, (bits) => bits >>> 15),
-  near:
-    guess === undefined
-      ? undefined
-      : {
-          base: guess - 1,
-          low: histogram(values, (bits) =>
-            (bits >>> 15) - guess + 1 >= 0 && (bits >>> 15) - guess + 1 < 3
-              ? (((bits >>> 15) - guess + 1) << 15) | (bits & 0x7fff)
-              : undefined,
-          ),
-        },
+  low: bin === undefined ? undefined : { bin, pairs: low(values, bin) },
+})
+/** What a segment finds in the seven bins from `base` on. */
+const range = (values: readonly number[], base: number): Magnitudes => ({
+  type: 'range',
+  base,
+  below: values.filter((v) => bitsOf(v) >>> 15 < base).length,
+  pairs: histogram(values, (bits) =>
+    bits >>> 15 >= base && bits >>> 15 < base + RANGE ? bits - base * 32768 : undefined,
+  ),
+  finite: values.every(Number.isFinite),
 })
 const low = (values: readonly number[], bin: number) =>
   histogram(values, (bits) => (bits >>> 15 === bin ? bits & 0x7fff : undefined))
@@ -206,6 +209,7 @@ test.each([NaN, Infinity, -Infinity])(
     const measures = createMeasures()
     measures.announce(0, 'x', measure, 2, 1)
     expect(measures.record(0, measure, 'high', 0, high([1, value]))).toBe('non-finite')
+    expect(measures.record(0, measure, 'high', 0, range([1, value], 0))).toBe('non-finite')
   },
 )
 
@@ -224,8 +228,24 @@ test('counts are let go once they are settled, so that thousands of tensors take
   expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(100e6)
 })
 
-describe('low bits counted in advance', () => {
-  const binOf = (value: number): number => bitsOf(value) >>> 15
+const binOf = (value: number): number => bitsOf(value) >>> 15
+
+test('low bits counted in advance leave nothing for a second stage, unless they are of another bin', () => {
+  for (const [bin, done] of [
+    [binOf(1), true],
+    [binOf(9), false],
+  ] as const) {
+    const measure = asMeasure(g.quantile(x, 0.25))
+    const measures = createMeasures()
+    measures.announce(0, 'x', measure, 4, 1)
+    measures.record(0, measure, 'high', 0, high([1, 1.0001, 5, 9], bin))
+    expect(measures.lowDone(measure)).toBe(done)
+    if (!done) measures.record(0, measure, 'low', 0, low([1, 1.0001, 5, 9], measures.bin(measure)!))
+    expect(measures.outcome(measure)).toEqual({ type: 'number', value: Math.fround(1.0001) })
+  }
+})
+
+describe('magnitudes counted where the answer is expected', () => {
   const measure = asMeasure(g.quantile(x, 0.5))
   const segments = [
     [1, 1.0001, 5, 9],
@@ -237,27 +257,31 @@ describe('low bits counted in advance', () => {
     return measures
   }
 
-  test('around the right bin leave nothing for a second stage', () => {
+  test.each([0, 3, 6])('give it at once, %d bins from the first on', (before) => {
     const measures = announced()
-    expect(measures.record(0, measure, 'high', 0, high(segments[0]!, binOf(1)))).toBe('known')
-    expect(measures.guess(measure)).toBe(binOf(1))
-    expect(measures.record(0, measure, 'high', 1, high(segments[1]!, binOf(1)))).toBe('known')
-    expect(measures.lowDone(measure)).toBe(true)
+    const base = binOf(1) - before
+    expect(measures.record(0, measure, 'high', 0, range(segments[0]!, base))).toBe('known')
+    expect(baseOf(measures.guess(measure)!)).toBe(base)
+    expect(measures.record(0, measure, 'high', 1, range(segments[1]!, base))).toBe('known')
+    expect([measures.missed(measure), measures.lowDone(measure)]).toEqual([false, true])
     expect(measures.outcome(measure)).toEqual({ type: 'number', value: Math.fround(1.0003) })
   })
 
-  test('around the wrong bin, or not by every segment, change nothing', () => {
-    for (const guess of [
-      [binOf(9), binOf(9)],
-      [binOf(1), undefined],
-    ] as const) {
+  test.each([binOf(9), binOf(0.5), binOf(1) - RANGE, binOf(1) + 1])(
+    'do not hold it from bin %d on, and all are counted then',
+    (base) => {
       const measures = announced()
-      segments.forEach((values, segment) => measures.record(0, measure, 'high', segment, high(values, guess[segment])))
-      expect(measures.lowDone(measure)).toBe(false)
+      measures.record(0, measure, 'high', 0, range(segments[0]!, base))
+      expect(measures.record(0, measure, 'high', 1, range(segments[1]!, base))).toBe('more')
+      expect([measures.missed(measure), measures.bin(measure)]).toEqual([true, undefined])
+      segments.forEach((values, segment) => measures.record(0, measure, 'high', segment, high(values)))
+      expect([measures.missed(measure), measures.lowDone(measure)]).toEqual([false, false])
+      // Another measure of the pass was missed: what is known stays as it is.
+      expect(measures.record(0, measure, 'high', 0, high(segments[0]!))).toBe('more')
       segments.forEach((values, segment) =>
         measures.record(0, measure, 'low', segment, low(values, measures.bin(measure)!)),
       )
       expect(measures.outcome(measure)).toEqual({ type: 'number', value: Math.fround(1.0003) })
-    }
-  })
+    },
+  )
 })

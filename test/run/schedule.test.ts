@@ -37,7 +37,7 @@ const findIn =
   (take: TakeOrder): Found => {
     switch (take.stage) {
       case 'high':
-        return { high: count(magnitudes.map((x) => bits(x) >>> 15)), near: undefined }
+        return { type: 'all', high: count(magnitudes.map((x) => bits(x) >>> 15)), low: undefined }
       case 'low':
         return count(magnitudes.filter((x) => bits(x) >>> 15 === take.bin).map((x) => bits(x) & 0x7fff))
       case 'locate':

@@ -50,8 +50,7 @@ function pair(lanes: v128): f64 {
 }
 
 @inline
-function total(x: usize, y: usize, n: u32, kind: i32): f64 {
-  let running: f64 = 0
+function total(x: usize, y: usize, n: u32, kind: i32, running: f64): f64 {
   for (let left = n; left > 0; ) {
     const size = min<u32>(left, 4096)
     running += block(x, y, size, kind)
@@ -62,19 +61,19 @@ function total(x: usize, y: usize, n: u32, kind: i32): f64 {
   return running
 }
 
-/** The sum of n f32. */
-export function sum(x: usize, n: u32): f64 {
-  return total(x, x, n, PLAIN)
+/** The sum of n f32, added to what came before block by block. */
+export function sum(x: usize, n: u32, before: f64): f64 {
+  return total(x, x, n, PLAIN, before)
 }
 
 /** The sum of the sizes of n f32. */
 export function sumAbs(x: usize, n: u32): f64 {
-  return total(x, x, n, ABSOLUTE)
+  return total(x, x, n, ABSOLUTE, 0)
 }
 
-/** The sum of the products of n pairs of f32. */
-export function dot(x: usize, y: usize, n: u32): f64 {
-  return total(x, y, n, PRODUCT)
+/** The sum of the products of n pairs of f32, added to what came before block by block. */
+export function dot(x: usize, y: usize, n: u32, before: f64): f64 {
+  return total(x, y, n, PRODUCT, before)
 }
 
 /** The sum of n u8, exact. */

@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest'
 import { operators } from '#src/operators/index.js'
 import { build, type BuildOptions } from '#src/run/build.js'
 import type { Device } from '#src/run/devices/device.js'
+import type { WorkerHandle } from '#src/run/worker-pool.js'
+import type { WorkerStart } from '#src/run/worker.js'
 import { renderReport } from '#src/view/report/render.js'
 import { readCases } from '../../golden/case.js'
 import { mapCase } from '../../golden/cases.js'
@@ -51,7 +53,13 @@ const compare = async (
   ],
 ): Promise<readonly string[]> => {
   const expected = await outcome(recipe, 'cpu', processor())
-  const second = await outcome(recipe, 'onnx', { ...processor(), engine: 'onnx' })
+  const used = new Set<string>()
+  const start = (order: WorkerStart): WorkerHandle => {
+    used.add(order.engine.type)
+    return anyHand(order)
+  }
+  const second = await outcome(recipe, 'onnx', { ...processor(), start, engine: 'onnx' })
+  expect([...used].filter((type) => type !== 'onnx')).toEqual([])
   expect(
     Object.keys({ ...expected, ...second }).filter((file) => second[file] !== expected[file]),
     'by ONNX Runtime',

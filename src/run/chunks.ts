@@ -1,0 +1,140 @@
+import type { Diagnostic } from '../base/diagnostic.js'
+import type { Hasher } from '../base/digest.js'
+import { STORED, type Port } from '../graph/program.js'
+import { bytesOfBits } from '../store/masks.js'
+import { bytesFor, isFloat } from '../tensor/dtype.js'
+import type { Engine } from './devices/engine.js'
+import type { GeneratedInputs } from './generated-inputs.js'
+import { decodeAt } from './host-codecs.js'
+import type { MaskBits } from './mask-bits.js'
+import { PORT_TYPES } from './port-types.js'
+import { readRanges } from './read-ranges.js'
+import { isSummed, MOST_KEPT, needsSecondLook } from './reductions.js'
+import type { Stopwatch } from './stopwatch.js'
+import type { ComputedWrite, ComputeOrder, ScalarInputOrder } from './unit.js'
+import { WIDEST, type Workspace } from './workspace.js'
+import type { Source } from './write-block.js'
+
+/** The numbers of one unit in the kernels' memory, and its program on them. */
+export interface Chunks {
+  /** Where the outputs begin. */
+  readonly outputs: readonly number[]
+  /** True where measures are taken of a block, not of each chunk as soon as it is computed. */
+  readonly byBlock: boolean
+  readonly bytesRead: number
+  /** Reads what generated inputs are made of. May grow the kernels' memory. */
+  load(): Diagnostic | undefined
+  /** Reads elements `from` to `from + n`, decoded where the engine cannot. */
+  read(from: number, n: number, hashes: readonly (Hasher | undefined)[]): Diagnostic | undefined
+  /** Computes elements from `start` on, whose inputs were read from element `from` on, to the places given. */
+  run(from: number, start: number, length: number, places: readonly number[]): ReturnType<Engine['run']>
+  /** Where outputs of elements from `start` on lie, in a block that began with element `from`. */
+  placesAt(from: number, start: number): number[]
+  /** The end of the chunk that begins at `start`: at the latest where a threshold changes. */
+  endOf(start: number, most: number): number
+  /** The input that a write copies numbers from, if it does. */
+  sourceOf(write: ComputedWrite): Source | undefined
+}
+
+/**
+ * For how many elements an output has room: of a whole unit where a measure looks at them twice, of a block where they
+ * are written or chunks are no pieces to sum by, else of a chunk.
+ */
+type Room = 'unit' | 'block' | 'chunk'
+
+/** Elements of the pieces that sums are made of. */
+const PIECE = 4096
+
+const roomOf = (unit: ComputeOrder, port: number, byBlock: boolean): Room => {
+  if (unit.writes.some((w) => w.port === port)) return 'block'
+  if (unit.takes.some((t) => t.ports[0] === port && needsSecondLook(t, unit.end - unit.start))) return 'unit'
+  return byBlock ? 'block' : 'chunk'
+}
+
+/** Takes the memory that a unit's inputs and outputs need. */
+export const createChunks = (
+  workspace: Workspace,
+  unit: ComputeOrder,
+  generated: GeneratedInputs,
+  maskBits: MaskBits,
+  watch: Stopwatch,
+): Chunks => {
+  const { engine, cutting, open, reserve, reserveShared, bytesAt, kernels } = workspace
+  const { block } = cutting
+  const program = engine.programs[unit.program]!
+  const readPorts = program.inputs.slice(0, unit.reads.length)
+  const drawPorts = program.inputs.slice(unit.reads.length, unit.reads.length + unit.draws.length)
+  const cuts = [...new Set(unit.uniforms.flatMap((u) => (u.cut === undefined ? [] : [u.cut.at])))].sort((a, b) => a - b)
+  const byBlock = unit.takes.some(isSummed) && (engine.chunk % PIECE !== 0 || cuts.length > 0)
+  const rooms = program.outputs.map((_, port) => roomOf(unit, port, byBlock))
+  const elements: Readonly<Record<Room, number>> = { unit: MOST_KEPT, block, chunk: Math.max(cutting.chunk, PIECE) }
+
+  const inputs = readPorts.map((p, i) => reserveShared(`in${i}`, p, block))
+  const draws = drawPorts.map((p, i) => reserveShared(`draw${i}`, p, Math.max(cutting.chunk, PIECE)))
+  const outputs = program.outputs.map((p, i) => reserveShared(`${rooms[i]!}${i}`, p, elements[rooms[i]!]))
+  const raw = unit.reads.some((r, i) => readPorts[i]!.type !== STORED[r.dtype]) ? reserve('raw', WIDEST * block) : 0
+  let bytesRead = 0
+
+  /** Gives the bytes read. */
+  const readOne = (i: number, from: number, n: number, hash: Hasher | undefined): number | Diagnostic => {
+    const [order, offset] = [unit.reads[i]!, inputs[i]!]
+    if (order.packed === true) return maskBits.read(order, offset, from, n, hash) ?? bytesOfBits(n)
+    const decoded = readPorts[i]!.type !== STORED[order.dtype]
+    const data = bytesAt(decoded ? raw : offset, bytesFor(n, order.dtype))
+    const problem = readRanges(open(order.path, 'r'), order, from, data)
+    if (problem !== undefined) return problem
+    hash?.update(data)
+    if (decoded) decodeAt(kernels, order.dtype, raw, n, offset)
+    return data.length
+  }
+  return {
+    outputs,
+    byBlock,
+    get bytesRead() {
+      return bytesRead
+    },
+    load: () => {
+      for (const [i, draw] of unit.draws.entries()) {
+        const read = generated.load(i, draw, unit.start, unit.end)
+        if (typeof read !== 'number') return read
+        bytesRead += read
+      }
+      return undefined
+    },
+    read: (from, n, hashes) => {
+      for (const i of unit.reads.keys()) {
+        const read = readOne(i, from, n, hashes[i])
+        if (typeof read !== 'number') return read
+        bytesRead += read
+      }
+      return undefined
+    },
+    run: (from, start, length, places) => {
+      drawPorts.forEach((_, i) => void generated.fill(i, unit.draws[i]!, draws[i]!, start, length))
+      if (drawPorts.length > 0) watch.lap('draw')
+      return engine.run(unit.program, {
+        inputs: [...inputs.map((offset, i) => offset + bytesPer(readPorts[i]!) * (start - from)), ...draws],
+        scalars: unit.uniforms.map((u) => valueAt(u, start)),
+        outputs: places,
+        length,
+      })
+    },
+    placesAt: (from, start) =>
+      outputs.map((offset, i) => {
+        const first = rooms[i] === 'unit' ? unit.start : rooms[i] === 'block' ? from : start
+        return offset + bytesPer(program.outputs[i]!) * (start - first)
+      }),
+    endOf: (start, most) => Math.min(most, start + engine.chunk, cuts.find((cut) => cut > start) ?? Infinity),
+    sourceOf: ({ source }) => {
+      if (source === undefined) return undefined
+      const { dtype } = unit.reads[source]!
+      const held = readPorts[source]!.type === STORED[dtype] ? dtype : 'F32'
+      return isFloat(held) ? { offset: inputs[source]!, dtype: held } : undefined
+    },
+  }
+}
+
+const bytesPer = (port: Port): number => PORT_TYPES[port.type].array.BYTES_PER_ELEMENT
+
+const valueAt = (u: ScalarInputOrder, element: number): number =>
+  u.cut !== undefined && element >= u.cut.at ? u.cut.after : u.value
