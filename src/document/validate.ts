@@ -1,9 +1,12 @@
-import { Ajv, type AnySchemaObject, type ErrorObject, type FuncKeywordDefinition, type ValidateFunction } from 'ajv'
+import { createRequire } from 'node:module'
+import type * as AjvModule from 'ajv'
+import type { Ajv, AnySchemaObject, ErrorObject, FuncKeywordDefinition, ValidateFunction } from 'ajv'
 import * as say from '../base/catalogue/document.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { didYouMean } from '../base/suggest.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { describeValue, explainError, meantNumber, nameOf, type ValidationContext } from './explain.js'
+import { fits } from './fits.js'
 import { findMisplaced } from './misplaced.js'
 import { orderProblems } from './report.js'
 import {
@@ -59,6 +62,8 @@ const discriminator = (root: JsonSchema): FuncKeywordDefinition => ({
 })
 
 const openCompiler = (root: JsonSchema): Compiler => {
+  // Required late: only a document with mistakes needs it.
+  const { Ajv } = createRequire(import.meta.url)('ajv') as typeof AjvModule
   const ajv = new Ajv(OPTIONS)
   // With the option on, `oneOf` leaves its branches to this keyword.
   ajv.removeKeyword('discriminator').addKeyword(discriminator(root))
@@ -183,8 +188,10 @@ const pathOf = (document: Value, base: Path, pointer: string): Path => {
 }
 
 const check = (document: Value, base: Path, schema: JsonSchema, root: JsonSchema): readonly Diagnostic[] => {
+  const plain = toPlain(find(document, base) ?? document)
+  if (fits(plain, schema, root)) return []
   const validator = validatorOf(schema, root)
-  if (validator(toPlain(find(document, base) ?? document))) return []
+  if (validator(plain)) return []
   const errors = oncePerValue(withoutBranches(validator.errors ?? []))
   const scene: ValidationContext = { document, root, errors }
   return errors.flatMap((error) => {
@@ -198,8 +205,8 @@ const check = (document: Value, base: Path, schema: JsonSchema, root: JsonSchema
  * Checks a document against a JSON Schema (draft 07, with `discriminator`) and reports every problem at its place, in
  * order of place;
  * a value that fits no branch of a union is one problem, and so is a key at the wrong depth, in place of all others.
- * Validators are compiled once per schema object, at first use, and those of
- * a discriminator's branches when a document first needs them. Throws when a schema it needs is wrong.
+ * Validators are compiled once per schema object, when a document first has a mistake, and those of a discriminator's
+ * branches when one first needs them. Throws when a schema it needs is wrong.
  */
 export const validate = (value: Value, schema: JsonSchema): Result<Value> => {
   const problems = check(value, [], schema, schema)
@@ -213,6 +220,7 @@ export const validate = (value: Value, schema: JsonSchema): Result<Value> => {
  * For what programs write.
  */
 export const firstViolation = (value: unknown, schema: JsonSchema): string | undefined => {
+  if (fits(value, schema, schema)) return undefined
   const validator = validatorOf(schema, schema)
   if (validator(value)) return undefined
   const { instancePath = '', message = 'is not as expected' } = validator.errors?.[0] ?? {}
