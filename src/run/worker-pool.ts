@@ -48,10 +48,18 @@ const spawn = (): Thread => {
 }
 
 /**
+ * Keeps ONNX Runtime loaded until the process ends: the library could be unloaded with the last thread that has it. Not
+ * before a thread has it, which would keep the plan waiting.
+ */
+const holdRuntime = (): Promise<unknown> => import('onnxruntime-node').catch(() => undefined)
+
+/**
  * Ends the threads that were started ahead and not used, and waits for them: a process that ends while one of them
  * loads ONNX Runtime aborts.
  */
 const dismissAhead = async (): Promise<void> => {
+  if (ahead.length === 0) return
+  await holdRuntime()
   await Promise.all(
     ahead.splice(0).map(
       ({ worker, gone }) =>
@@ -91,6 +99,7 @@ export const startThread = (start: WorkerStart): WorkerHandle => {
   const thread = ahead.pop() ?? spawn()
   const { worker } = thread
   worker.ref()
+  worker.once('message', holdRuntime)
   worker.postMessage(start)
   return {
     send: (task) => worker.postMessage(task),

@@ -3,11 +3,8 @@ import { deviceFailed, deviceOutOfMemory } from '../../base/catalogue/devices.js
 import type { Diagnostic } from '../../base/diagnostic.js'
 import type { Program } from '../../graph/program.js'
 import { createSession, type Session } from '../sessions.js'
-import { indexOf, providerOf, type Device } from './device.js'
+import { indexOf, LEAST_CHUNK, providerOf, type Device } from './device.js'
 import { createPinning, type Pinning } from './pinning.js'
-
-/** Elements below which a chunk is not made smaller: so little does not fit only where nothing does. */
-export const LEAST_CHUNK = 1 << 14
 
 /** A device as one worker uses it. */
 export interface Engine {
