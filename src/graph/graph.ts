@@ -121,32 +121,45 @@ export interface Graph {
 /** More expressions than a graph can have: two numbers below it make one that is exact. */
 const ID_SPAN = 2 ** 26
 
+type Table = Map<string | number, Expression>
+
+/** Tables by what all their expressions have in common, each made when it is first asked for. */
+const createTables = <K>(): ((common: K) => Table) => {
+  const tables = new Map<K, Table>()
+  return (common) => {
+    const table: Table = tables.get(common) ?? new Map()
+    if (table.size === 0) tables.set(common, table)
+    return table
+  }
+}
+
 /** A new, empty graph. Expressions of different graphs must not meet. */
 export const createGraph = (): Graph => {
-  const tables = new Map<string, Map<string | number, Expression>>()
+  /** Expressions by their text, and those that most there are by tables and numbers of their own: no text is made. */
+  const texts: Table = new Map()
+  const numbers: Table = new Map()
+  const [applied, compared, stored] = [createTables<TensorOp>(), createTables<Comparison>(), createTables<string>()]
+  const readings = new Map<TensorInfo | View, Tensor>()
   const grouped: Measure[] = []
   /** By the id of the expression. */
   const origins: (Origin | undefined)[] = []
   let current: Origin | undefined
   let count = 0
-  /** A key in a table of its own: what is there by the hundred thousand has no text made for each. */
-  const internIn = <E extends Expression>(table: string, key: string | number, make: (id: number) => E): E => {
-    const interned = tables.get(table) ?? new Map<string | number, Expression>()
+  const internIn = <E extends Expression>(interned: Table, key: string | number, make: (id: number) => E): E => {
     const known = interned.get(key)
     if (known !== undefined) return known as E
     const made = make(count++)
     interned.set(key, made)
-    tables.set(table, interned)
     origins.push(current)
     if (isMeasure(made) && made.over !== undefined) grouped.push(made)
     return made
   }
-  const intern = <E extends Expression>(key: string, make: (id: number) => E): E => internIn('', key, make)
+  const intern = <E extends Expression>(key: string, make: (id: number) => E): E => internIn(texts, key, make)
   const ids = (args: readonly Expression[]): string => args.map((a) => a.id).join(',')
   const words = (s: Stream): string => JSON.stringify([s.seed, s.step, s.draw, s.tensor])
 
   const number = (value: number): Scalar =>
-    intern(`n${Object.is(value, -0) ? '-0' : value}`, (id) => ({ kind: 'scalar', id, type: 'literal', value }))
+    internIn(numbers, Object.is(value, -0) ? '-0' : value, (id) => ({ kind: 'scalar', id, type: 'literal', value }))
   const look = (stored: TensorInfo | View): View => ('tensor' in stored ? stored : wholeOf(stored))
   /** What views of tensors of one file have in common that read the same numbers of theirs. */
   const placeOf = (view: View): string => `${view.tensor.file}\0${selectionText(view)}`
@@ -163,7 +176,7 @@ export const createGraph = (): Graph => {
     const scalars = args.map((a) => (a.kind === 'scalar' ? a : a.type === 'fill' ? a.value : undefined))
     if (!scalars.includes(undefined)) return fill(compute(op, ...(scalars as Scalar[])))
     const [x, y] = args
-    return internIn(`t:${op}`, x!.id * ID_SPAN + (y?.id ?? 0), (id) => ({
+    return internIn(applied(op), x!.id * ID_SPAN + (y?.id ?? 0), (id) => ({
       kind: 'tensor',
       id,
       type: 'apply',
@@ -237,9 +250,18 @@ export const createGraph = (): Graph => {
       operands,
       over,
     }))
-  const read = (stored: TensorInfo | View): Tensor => {
-    const view = look(stored)
-    return internIn(`r${placeOf(view)}`, view.tensor.name, (id) => ({ kind: 'tensor', id, type: 'read', view }))
+  const read = (from: TensorInfo | View): Tensor => {
+    const known = readings.get(from)
+    if (known !== undefined) return known
+    const view = look(from)
+    const made = internIn(stored(`r${placeOf(view)}`), view.tensor.name, (id): Tensor => ({
+      kind: 'tensor',
+      id,
+      type: 'read',
+      view,
+    }))
+    readings.set(from, made)
+    return made
   }
   const blockScale = (from: TensorInfo | Peaks, wanted: BlockGrid): Tensor => {
     const grid = foldAxes(wanted)
@@ -275,9 +297,14 @@ export const createGraph = (): Graph => {
     not,
     sqrt,
     read,
-    readMask: (stored) => {
-      const view = look(stored)
-      return internIn(`k${placeOf(view)}`, view.tensor.name, (id) => ({ kind: 'mask', id, type: 'read-mask', view }))
+    readMask: (from) => {
+      const view = look(from)
+      return internIn(stored(`k${placeOf(view)}`), view.tensor.name, (id) => ({
+        kind: 'mask',
+        id,
+        type: 'read-mask',
+        view,
+      }))
     },
     add: binary('add'),
     mul,
@@ -294,7 +321,14 @@ export const createGraph = (): Graph => {
     ifLess: (x, y, yes, no) => compute('if-less', x, y, yes, no),
     compare: (op, l, r) => {
       const [left, right] = [lift(l), lift(r)]
-      return intern(`q:${op}(${left.id},${right.id})`, (id) => ({ kind: 'mask', id, type: 'compare', op, left, right }))
+      return internIn(compared(op), left.id * ID_SPAN + right.id, (id) => ({
+        kind: 'mask',
+        id,
+        type: 'compare',
+        op,
+        left,
+        right,
+      }))
     },
     and: (...masks) => fold('and', masks),
     or: (...masks) => fold('or', masks),

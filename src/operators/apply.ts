@@ -6,17 +6,18 @@ import { failed, ok, type Result } from '../base/result.js'
 import { overAll, type Mask, type Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { isFloat } from '../tensor/dtype.js'
+import { createLikeness, createValues, type PerTensor, type TensorValues } from './alike.js'
 import { gaussianOf, labelOf, masksOf, modelsOf, streamOf } from './call-arguments.js'
 import type { Argument, Call, Built, ElementDefinition, Operator, Params, Subject } from './define.js'
 import type { InputSpec, ParamSpec } from './params.js'
-import { refuseOpaque } from './opaque.js'
+import { anyOpaque, refuseOpaque } from './opaque.js'
 import { createCounter, explainMissing, noteDropped, refuseMask, refuseModels } from './reach.js'
 import { sameShape } from './shape.js'
 import type { MaskValue, ModelValue, Reference, Slot, Value } from './value.js'
 
 type Inputs = Readonly<Record<string, InputSpec>>
 type Specs = Readonly<Record<string, ParamSpec>>
-type PerTensor = (tensor: string) => unknown
+const NONE: readonly never[] = []
 
 /** Every model input in the order the operator declares them; the first gives the result its tensors. */
 const allModels = (inputs: Inputs, call: Call): readonly Reference<ModelValue>[] =>
@@ -139,10 +140,20 @@ const sharedMask = (call: Call, slot: Slot): Mask | undefined | Diagnostic => {
   return maskFor(mask.value, slot.name, slot.shape, mask.at)
 }
 
-const isUndefinedNumber = (specs: Specs, values: Readonly<Record<string, unknown>>): boolean =>
-  Object.entries(specs).some(
-    ([key, spec]) => spec.type === 'number' && spec.per === 'layer' && values[key] === undefined,
-  )
+/** The params that are a number for each layer. */
+const layerNumbers = (specs: Specs): readonly string[] =>
+  Object.keys(specs).filter((key) => specs[key]!.type === 'number' && specs[key]!.per === 'layer')
+
+const firstDiagnostic = (values: Readonly<Record<string, unknown>>): Diagnostic | undefined => {
+  for (const key in values) {
+    const value = values[key]
+    if (isDiagnostic(value)) return value
+  }
+  return undefined
+}
+
+const lacksAny = (keys: readonly string[], values: Readonly<Record<string, unknown>>): boolean =>
+  keys.some((key) => values[key] === undefined)
 
 /** Makes an operator of a definition that builds each tensor by itself: everything operators share happens here. */
 export const defineOperator = <const I extends Inputs, const P extends Specs>(
@@ -180,16 +191,17 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(
     const selected = call.shared.layers === undefined ? undefined : settle(call.select(call.shared.layers, tensors))
     if (problems.some((d) => d.severity === 'error')) return failed(...problems)
 
-    const at = (
-      entries: readonly (readonly [string, PerTensor | undefined])[],
-      tensor: string,
-    ): Record<string, unknown> => Object.fromEntries(entries.map(([key, value]) => [key, value?.(tensor)]))
+    const valuesOf = createValues(params)
+    const eachOf = each.map(createValues)
+    const [numbers, eachNumbers] = [layerNumbers(definition.params), layerNumbers(eachSpecs)]
     const isFixed = (args: Readonly<Record<string, Argument>>): boolean =>
       Object.values(args).every((a) => a.type === 'value')
     // What is the same for all tensors is made once for all of them.
-    const fixed = isFixed(call.params) ? at(params, '') : undefined
-    const fixedEach = call.each.every(isFixed) ? each.map((entries) => at(entries, '')) : undefined
+    const fixed = isFixed(call.params) ? valuesOf('') : undefined
+    const fixedEach = call.each.every(isFixed) ? eachOf.map((of) => of('')) : undefined
     const validationKey = createLikeness()
+    const inputs = inputReader(definition.inputs, call)
+    const packed = anyOpaque(models)
 
     /** True where neither the numbers of a step nor its mask let it compute anything of a tensor. */
     const isLeftAlone = (slot: Slot): boolean => {
@@ -197,8 +209,8 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(
       const isUnmasked = mask !== undefined && 'type' in mask && mask.type === 'constant' && !mask.value
       return (
         isUnmasked ||
-        isUndefinedNumber(definition.params, at(params, slot.name)) ||
-        each.some((entries) => isUndefinedNumber(eachSpecs, at(entries, slot.name)))
+        lacksAny(numbers, valuesOf(slot.name)) ||
+        eachOf.some((of) => lacksAny(eachNumbers, of(slot.name)))
       )
     }
 
@@ -210,7 +222,7 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(
         call.note({ type: 'constant', tensor: slot.name })
         return undefined
       }
-      const opaque = refuseOpaque(models, slot.name)
+      const opaque = packed ? refuseOpaque(models, slot.name) : NONE
       if (opaque.length > 0) {
         if (!isLeftAlone(slot)) append(problems, opaque)
         return undefined
@@ -218,11 +230,11 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(
       const verdict = decide(call, slot, first, models.slice(1), whyMissing)
       if (isDiagnostic(verdict)) return void problems.push(verdict)
       if (verdict === 'keep') return undefined
-      const values = fixed ?? at(params, slot.name)
-      const perModel = fixedEach ?? each.map((entries) => at(entries, slot.name))
-      const wrong = [...Object.values(values), ...perModel.flatMap((p) => Object.values(p))].find(isDiagnostic)
+      const values = fixed ?? valuesOf(slot.name)
+      const perModel = fixedEach ?? eachOf.map((of) => of(slot.name))
+      const wrong = firstDiagnostic(values) ?? perModel.map(firstDiagnostic).find((p) => p !== undefined)
       if (wrong !== undefined) return void problems.push(wrong)
-      if (isUndefinedNumber(definition.params, values) || perModel.some((p) => isUndefinedNumber(eachSpecs, p))) {
+      if (lacksAny(numbers, values) || perModel.some((p) => lacksAny(eachNumbers, p))) {
         call.note({ type: 'kept', tensor: slot.name })
         counter.left()
         return undefined
@@ -233,7 +245,7 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(
         if (call.shared.mask?.value.shapes.has(slot.name) === true) counter.left()
         return undefined
       }
-      const broken = inputMaskProblem(definition.inputs, call, slot)
+      const broken = inputs.maskProblem(slot)
       if (broken !== undefined) return void problems.push(broken)
       call.note({ type: 'merged', tensor: slot.name })
       const build = (): Made | Diagnostic => {
@@ -246,8 +258,12 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(
           at: call.at,
           warn: (warning) => void problems.push(warning),
         }
-        const inputs = builtInputs(definition.inputs, call, slot, perModel)
-        const built = definition.build(call.graph, inputs as Built<I>, values as Params<P>, subject)
+        const built = definition.build(
+          call.graph,
+          inputs.read(slot, perModel) as Built<I>,
+          values as Params<P>,
+          subject,
+        )
         const outside =
           mask !== undefined &&
           definition.masksItself !== true &&
@@ -330,32 +346,6 @@ const makeOnce = (pending: Pending): Made | Diagnostic => {
   return pending.made
 }
 
-/** Numbers and shapes decide what an operator refuses; of masks and tensors only that they are there. */
-const textOf = (facts: unknown): string =>
-  JSON.stringify(facts, (_, value: unknown) =>
-    typeof value === 'object' && value !== null && 'id' in value ? 0 : value,
-  )
-
-/**
- * Tells how alike tensors are to an operator; equal texts are one, and what all tensors have in common is written down
- * once.
- */
-const createLikeness = () => {
-  const texts = new WeakMap<object, string>()
-  const known = new Map<string, string>()
-  const part = (facts: object): string => {
-    const text = texts.get(facts) ?? textOf(facts)
-    texts.set(facts, text)
-    return text
-  }
-  return (values: object, perModel: object, shape: readonly number[], masked: boolean): string => {
-    const text = `${part(values)}${part(perModel)}${shape.join()}${masked}`
-    const same = known.get(text) ?? text
-    known.set(same, same)
-    return same
-  }
-}
-
 /**
  * Builds one tensor of each validation key, to hear what the operator refuses, and whether they share a measure over
  * the whole model.
@@ -386,31 +376,38 @@ const tellOnce = (problems: readonly Diagnostic[]): readonly Diagnostic[] => {
   return [...groups.values()].map(([first, ...more]) => (more.length === 0 ? first! : alsoOf(first!, more.length)))
 }
 
-/** What is wrong with the masks among the inputs. */
-const inputMaskProblem = (specs: Inputs, call: Call, slot: Slot): Diagnostic | undefined =>
-  Object.keys(specs)
-    .filter((key) => specs[key]!.type === 'mask')
-    .flatMap((key) => masksOf(call, key))
-    .map(({ value, at }) => maskProblem(value, slot.name, slot.shape, at))
-    .find((problem) => problem !== undefined)
-
-const builtInputs = (
-  specs: Inputs,
-  call: Call,
-  slot: Slot,
-  perModel: readonly Readonly<Record<string, unknown>>[],
-): Record<string, unknown> =>
-  Object.fromEntries(
-    Object.entries(specs).map(([key, spec]) => {
-      if (spec.type === 'adapter') return [key, undefined]
-      if (spec.type === 'mask') {
-        const masks = masksOf(call, key).map((r) => r.value.mask(slot.name))
-        return [key, spec.many ? masks : masks[0]]
+/** The inputs of a step, looked up once for all tensors. */
+const inputReader = (specs: Inputs, call: Call) => {
+  const entries = Object.entries(specs).map(([key, spec]) => ({
+    key,
+    many: spec.type !== 'adapter' && spec.many === true,
+    masks: spec.type === 'mask' ? masksOf(call, key) : undefined,
+    models: spec.type === 'model' ? modelsOf(call, key) : undefined,
+  }))
+  const masks = entries.flatMap((entry) => entry.masks ?? NONE)
+  return {
+    /** What is wrong with the masks among them. */
+    maskProblem: (slot: Slot): Diagnostic | undefined => {
+      for (const { value, at } of masks) {
+        const problem = maskProblem(value, slot.name, slot.shape, at)
+        if (problem !== undefined) return problem
       }
-      const tensors = modelsOf(call, key).map((r) => r.value.tensor(slot.name))
-      return [key, spec.many ? tensors.map((x, i) => ({ x, ...perModel[i] })) : tensors[0]]
-    }),
-  )
+      return undefined
+    },
+    read: (slot: Slot, perModel: readonly TensorValues[]): Record<string, unknown> => {
+      const built: Record<string, unknown> = {}
+      for (const { key, many, masks: ofMasks, models } of entries) {
+        const read = ofMasks?.map((r) => r.value.mask(slot.name)) ?? models?.map((r) => r.value.tensor(slot.name))
+        built[key] = !many
+          ? read?.[0]
+          : models === undefined
+            ? read
+            : models.map((_, i) => ({ x: read![i], ...perModel[i] }))
+      }
+      return built
+    },
+  }
+}
 
 const modelValue = (
   definition: { readonly space?: 'weights' | 'delta' },
