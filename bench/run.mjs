@@ -26,6 +26,7 @@ const NAMES = [
   'block',
   'all',
   'verify',
+  'help',
   'start',
   'check',
   'chain',
