@@ -139,6 +139,7 @@ export const createGraph = (): Graph => {
   const texts: Table = new Map()
   const numbers: Table = new Map()
   const [applied, compared, stored] = [createTables<TensorOp>(), createTables<Comparison>(), createTables<string>()]
+  const quantiles = createTables<number>()
   const readings = new Map<TensorInfo | View, Tensor>()
   const grouped: Measure[] = []
   /** By the id of the expression. */
@@ -365,8 +366,10 @@ export const createGraph = (): Graph => {
         over,
       }))
     },
-    quantile: (x, q, over) =>
-      intern(`o(${x.id},${q})${over ?? ''}`, (id) => ({ kind: 'scalar', id, type: 'quantile', operand: x, q, over })),
+    quantile: (x, q, over) => {
+      const make = (id: number): Scalar => ({ kind: 'scalar', id, type: 'quantile', operand: x, q, over })
+      return over === undefined ? internIn(quantiles(q), x.id, make) : intern(`o(${x.id},${q})${over}`, make)
+    },
     bernoulli: (p, stream) =>
       p <= 0
         ? constant(false)

@@ -4,12 +4,21 @@ export type PerTensor = (tensor: string) => unknown
 /** Values of one tensor, by the name of the param. */
 export type TensorValues = Readonly<Record<string, unknown>>
 
+/** What is reached by a list of facts, one after the other: the same for equal lists, without a text made of each. */
 interface Branch {
   readonly next: Map<unknown, Branch>
   values: TensorValues | undefined
 }
 
 const createBranch = (): Branch => ({ next: new Map(), values: undefined })
+
+const follow = (branch: Branch, fact: unknown): Branch => {
+  const known = branch.next.get(fact)
+  if (known !== undefined) return known
+  const made = createBranch()
+  branch.next.set(fact, made)
+  return made
+}
 
 /**
  * Gives the values of each tensor: one object for all tensors with the same numbers and words, of which a model of
@@ -24,12 +33,7 @@ export const createValues = (
     const make = (): TensorValues => Object.fromEntries(entries.map(([key], i) => [key, all[i]]))
     // Masks and mistakes differ from tensor to tensor, and to a Map -0 is 0.
     if (all.some((value) => typeof value === 'object' || Object.is(value, -0))) return make()
-    let branch = root
-    for (const value of all) {
-      const next = branch.next.get(value) ?? createBranch()
-      branch.next.set(value, next)
-      branch = next
-    }
+    const branch = all.reduce<Branch>(follow, root)
     return (branch.values ??= make())
   }
 }
@@ -40,27 +44,27 @@ const textOf = (facts: unknown): string =>
     typeof value === 'object' && value !== null && 'id' in value ? 0 : value,
   )
 
-/**
- * Tells how alike tensors are to an operator; equal texts are one, and what all tensors have in common is written down
- * once.
- */
+const texts = new WeakMap<object, string>()
+
+const textOnce = (facts: object): string => {
+  const known = texts.get(facts)
+  if (known !== undefined) return known
+  const text = textOf(facts)
+  texts.set(facts, text)
+  return text
+}
+
+/** Tells how alike tensors are to an operator: it gives one object for all that are. */
 export const createLikeness = () => {
-  const texts = new WeakMap<object, string>()
-  const known = new Map<string, string>()
-  const part = (facts: object): string => {
-    const text = texts.get(facts) ?? textOf(facts)
-    texts.set(facts, text)
-    return text
-  }
+  const root = createBranch()
   return (
     values: TensorValues,
     perModel: readonly TensorValues[],
     shape: readonly number[],
     masked: boolean,
-  ): string => {
-    const text = `${part(values)}${perModel.map(part).join('')}${part(shape)}${masked}`
-    const same = known.get(text) ?? text
-    known.set(same, same)
-    return same
+  ): object => {
+    let branch = follow(root, textOnce(values))
+    for (const own of perModel) branch = follow(branch, textOnce(own))
+    return follow(follow(branch, textOnce(shape)), masked)
   }
 }

@@ -312,7 +312,7 @@ export const defineOperator = <const I extends Inputs, const P extends Specs>(
  * accepts or refuses alike.
  */
 interface Pending {
-  readonly validationKey: string
+  readonly validationKey: object
   build: (() => Made | Diagnostic) | undefined
   made: Made | Diagnostic | undefined
 }
@@ -355,7 +355,7 @@ const buildSamples = (
   pending: Iterable<Pending>,
 ): { readonly refused: readonly Diagnostic[]; readonly shares: boolean } => {
   const grouped = graph.grouped().length
-  const samples = new Map<string, Pending>()
+  const samples = new Map<object, Pending>()
   for (const p of pending) if (!samples.has(p.validationKey)) samples.set(p.validationKey, p)
   const refused = [...samples.values()].map(makeOnce).filter(isDiagnostic)
   return { refused, shares: graph.grouped().length > grouped }
