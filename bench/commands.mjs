@@ -16,35 +16,42 @@ const hasData = (work) =>
     return found !== undefined && found.blocks * 512 > HEADER_ROOM
   })
 
-const timeCommand = (name) => async (program, path, where) =>
-  (await measure([process.execPath, program, name, path], where)).seconds
+const timeCommand = (name) => (program, path, where) => measure([process.execPath, program, name, path], where)
 
 /** The cases: the architecture whose (empty) files they read, the recipe, and what is timed. */
 const CASES = {
+  help: {
+    title: '`smelt --help`',
+    architecture: 'sd15',
+    target: 0.1,
+    recipe: fullRecipe,
+    time: (program, _path, where) => measure([process.execPath, program, '--help'], where),
+  },
   start: {
     title: '`smelt build` of two SD1.5-shaped models, from the command to the first bytes of the output',
     architecture: 'sd15',
-    target: 0.5,
+    target: 0.4,
     recipe: (folder) => MERGES[0].write(folder),
     time: (program, path, where) => measureUntil(buildCommand(program, path), () => hasData(where.folder), where),
   },
   check: {
     title: '`smelt check` of a recipe of 500 lines: 13 merges with masks and 24 block numbers each',
     architecture: 'sd15',
-    target: 0.5,
+    target: 0.4,
     recipe: (folder) => longRecipe(folder, 24),
     time: timeCommand('check'),
   },
   chain: {
     title: '`smelt check` of a recipe of 500 lines: 31 merges with masks and 3 block numbers each',
     architecture: 'sd15',
-    target: 0.5,
+    target: 0.4,
     recipe: (folder) => longRecipe(folder, 3),
     time: timeCommand('check'),
   },
   plan: {
     title: '`smelt plan` of two SDXL-shaped models',
     architecture: 'sdxl',
+    target: 0.4,
     recipe: fullRecipe,
     time: timeCommand('plan'),
   },
@@ -65,12 +72,12 @@ export const measureCommands = async ({ only, folder: parent, program, runs, say
           const work = join(folder, 'work')
           const path = placeRecipe(work, recipe(folder))
           const where = { folder: work, env: cleanEnvironment(work) }
-          const floor = (await measure([process.execPath, '-e', '0'], where)).seconds
-          figures.push({ floor, seconds: await time(program, path, where) })
+          const floor = await measure([process.execPath, '-e', '0'], where)
+          figures.push({ floor, own: await time(program, path, where) })
           closePlace(work)
-          say(`${name} · ${figures.at(-1).seconds.toFixed(2)} s`)
+          say(`${name} · ${figures.at(-1).own.seconds.toFixed(2)} s`)
         }
-        const seconds = figures.map((figure) => figure.seconds)
+        const seconds = figures.map((figure) => figure.own.seconds)
         rows.push({
           work: title,
           runs,
@@ -78,7 +85,9 @@ export const measureCommands = async ({ only, folder: parent, program, runs, say
           seconds: median(seconds),
           least: Math.min(...seconds),
           most: Math.max(...seconds),
-          floor: median(figures.map((f) => f.floor)),
+          processor: median(figures.map((f) => f.own.processor ?? NaN)),
+          floor: median(figures.map((f) => f.floor.seconds)),
+          floorProcessor: median(figures.map((f) => f.floor.processor ?? NaN)),
         })
       } catch (error) {
         say(`${name} · failed: ${error.message}`)

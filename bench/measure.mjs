@@ -71,7 +71,19 @@ const finish = (child) =>
     child.on('close', (code) => resolve({ code, said }))
   })
 
-/** Starts a command, waits until `seen()` is true, and ends it at once: the seconds that took. */
+/** Processor seconds of a running process so far, to a hundredth; undefined where the kernel does not tell. */
+const processorOf = (pid) => {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ')
+    return (Number(fields[11]) + Number(fields[12])) / 100
+  } catch {
+    return undefined
+  }
+}
+
+/** Starts a command, waits until `seen()` is true, and ends it at once: `{ seconds, processor }` until then. */
 export const measureUntil = async (command, seen, where) => {
   const began = performance.now()
   const child = start(command, where)
@@ -79,11 +91,12 @@ export const measureUntil = async (command, seen, where) => {
   const open = () => child.exitCode === null && child.signalCode === null
   while (open() && !seen()) await new Promise((resolve) => setTimeout(resolve, 1))
   const seconds = (performance.now() - began) / 1000
+  const processor = processorOf(child.pid)
   const early = !open()
   end(child)
   const { said } = await ended
   if (early) throw new Error(said.trim() || 'it ended before anything was seen')
-  return seconds
+  return { seconds, processor }
 }
 
 /** The median of at least one number. */

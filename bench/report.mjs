@@ -60,11 +60,27 @@ const memory = (rows) =>
 
 const commands = (rows) =>
   table(
-    ['what', 'seconds, median (range)', 'aim', 'an empty Node.js', 'runs'],
+    [
+      'what',
+      'seconds, median (range)',
+      'aim',
+      'processor seconds',
+      'an empty Node.js',
+      'its processor seconds',
+      'runs',
+    ],
     rows.map((row) =>
       row.reason === undefined
-        ? [row.work, spread(row), row.target === undefined ? '' : `under ${row.target}`, digits(row.floor), row.runs]
-        : [row.work, oneLine(row.reason), '', '', ''],
+        ? [
+            row.work,
+            spread(row),
+            row.target === undefined ? '' : `under ${row.target}`,
+            digits(row.processor),
+            digits(row.floor),
+            digits(row.floorProcessor),
+            row.runs,
+          ]
+        : [row.work, oneLine(row.reason), '', '', '', '', ''],
     ),
   )
 

@@ -27,6 +27,7 @@ const NAMES = [
   'block',
   'all',
   'verify',
+  'help',
   'start',
   'check',
   'chain',
@@ -41,7 +42,7 @@ const USAGE = `npm run bench -- [options]
   --peers            with peers at size small; --no-peers: without them at full size
   --dir FOLDER       where the models lie (default: memory-backed storage); needs 10.7 GB
   --disk FOLDER      where what is too large for memory lies (default: the temporary folder); needs 21 GB
-  --program FILE     another build of smelt, by its dist/cli/main.js`
+  --program FILE     another build of smelt, by its dist/bin/smelt.js`
 
 /** Rounds below which README.md keeps the figures it has. */
 const ENOUGH = 5

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The compiled program of this folder. */
-export const PROGRAM = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
+export const PROGRAM = fileURLToPath(new URL('../dist/bin/smelt.js', import.meta.url))
 
 /** Workers that every measured build uses. */
 export const WORKERS = 2

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
 /** The compiled program of this folder. */
-export const PROGRAM = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+export const PROGRAM = fileURLToPath(new URL('../../dist/bin/smelt.js', import.meta.url))
 
 const children = new Set()
 const kill = (child) => {

@@ -5,7 +5,7 @@ import { accuracy, loadNetwork, readTask, readTensors } from './evaluate.mjs'
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url))
 
-const built = spawnSync(process.execPath, [path('../../dist/cli/main.js'), 'build', path('recipe.yaml')], {
+const built = spawnSync(process.execPath, [path('../../dist/bin/smelt.js'), 'build', path('recipe.yaml')], {
   stdio: 'inherit',
 })
 if (built.status !== 0) process.exit(built.status ?? 1)

@@ -57,7 +57,7 @@ const ATTENTION = /(?:^|\.)(?:attn|attention|self_attn|self_attention)\.bias$/
  * have real biases of that name.
  */
 const isCausalMask = (name: string, { shape, dtype }: Outline): boolean => {
-  if (!ATTENTION.test(name)) return false
+  if (!name.endsWith('.bias') || !ATTENTION.test(name)) return false
   const [one, same, rows = 0, columns] = shape
   return (
     dtype === 'BOOL' ||
@@ -71,11 +71,12 @@ const isCausalMask = (name: string, { shape, dtype }: Outline): boolean => {
  * not.
  */
 export const isConstant = (name: string, outline?: Outline): boolean => {
-  const segments = name.split('.')
-  const [last, parent] = [segments.at(-1)!, segments.at(-2)]
+  const dot = name.lastIndexOf('.')
+  const before = dot > 0 ? name.lastIndexOf('.', dot - 1) : -1
+  const parent = name.slice(before + 1, Math.max(0, dot))
   return (
-    LAST_SEGMENTS.has(last) ||
-    LAST_TWO_SEGMENTS.has(`${parent}.${last}`) ||
+    LAST_SEGMENTS.has(name.slice(dot + 1)) ||
+    LAST_TWO_SEGMENTS.has(name.slice(before + 1)) ||
     parent === 'model_sampling' ||
     parent === 'rotary_emb' ||
     (outline !== undefined && isCausalMask(name, outline))

@@ -181,26 +181,50 @@ const companionBlock = (family: Family, component: Component): string => {
   return component === 't5' ? family.encoders.t5 : family.encoders.clip
 }
 
+/** The patterns of a family, taken apart once: every name of a model is compared with all of them. */
+interface Patterns {
+  readonly blocks: readonly { readonly wanted: readonly string[]; readonly block: string }[]
+  readonly groups: readonly { readonly runs: readonly string[]; readonly group: string }[]
+}
+
+const patternsOf = new Map<Family, Patterns>(
+  FAMILIES.map((family) => [
+    family,
+    {
+      blocks: family.blocks.map(([pattern, block]) => ({ wanted: pattern === '' ? [] : pattern.split('.'), block })),
+      groups: family.groups.map(([group, ...runs]) => ({ group, runs: runs.map((run) => `.${run}.`) })),
+    },
+  ]),
+)
+
+const NUMBER = /^(0|[1-9]\d*)$/
+
+/** The number that stands where the pattern has `#`, empty where it has none; undefined where a path does not fit. */
+const fitNumber = (wanted: readonly string[], segments: readonly string[]): string | undefined => {
+  let number = ''
+  for (let i = 0; i < wanted.length; i++) {
+    const segment = segments[i]
+    if (wanted[i] === '#' && segment !== undefined && NUMBER.test(segment)) number = segment
+    else if (wanted[i] === '#' || segment !== wanted[i]) return undefined
+  }
+  return number
+}
+
 const blockOf = (family: Family, path: string): string | undefined => {
   const segments = path.split('.')
-  for (const [pattern, block] of family.blocks) {
-    const wanted = pattern === '' ? [] : pattern.split('.')
-    let number = ''
-    const fits = wanted.every((want, index) => {
-      const segment = segments[index]
-      if (want !== '#') return segment === want
-      if (segment === undefined || !/^(0|[1-9]\d*)$/.test(segment)) return false
-      number = segment
-      return true
-    })
-    if (fits) return block.replace('#', number)
+  for (const { wanted, block } of patternsOf.get(family)!.blocks) {
+    const number = fitNumber(wanted, segments)
+    if (number !== undefined) return block.replace('#', number)
   }
   return undefined
 }
 
 const groupsOf = (family: Family, path: string): readonly string[] => {
   const whole = `.${path}.`
-  return family.groups.filter(([, ...runs]) => runs.some((run) => whole.includes(`.${run}.`))).map(([group]) => group)
+  const found: string[] = []
+  for (const { runs, group } of patternsOf.get(family)!.groups)
+    if (runs.some((run) => whole.includes(run))) found.push(group)
+  return found
 }
 
 const orderBlocks = (family: Family, present: ReadonlySet<string>): readonly string[] => {

@@ -1,6 +1,11 @@
 #!/usr/bin/env node
+import { setFlagsFromString } from 'node:v8'
 import { reasonOf } from '../base/reason.js'
 import { explainLimit } from '../run/limits.js'
+
+// Most commands are over within a second, of which V8 as of Node.js 20 spends half on optimising functions that then run
+// a few times more. Later versions wait by themselves, and do not know this flag.
+if (process.versions.v8.startsWith('11.')) setFlagsFromString('--interrupt-budget=1000000')
 
 // ONNX Runtime would keep an identifier of this machine and events of every build in the user's cache, and send them;
 // it asks this when it is loaded.

@@ -1,10 +1,13 @@
+import { createRequire } from 'node:module'
+import type * as AjvModule from 'ajv'
+import type { Ajv, AnySchemaObject, ErrorObject, FuncKeywordDefinition, ValidateFunction } from 'ajv'
 import { UNEXPECTED } from '../base/catalogue/values.js'
-import { Ajv, type AnySchemaObject, type ErrorObject, type FuncKeywordDefinition, type ValidateFunction } from 'ajv'
 import * as say from '../base/catalogue/document.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { didYouMean } from '../base/catalogue/did-you-mean.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { describeValue, explainError, meantNumber, nameOf, type ValidationContext } from './explain.js'
+import { fits } from './fits.js'
 import { findMisplaced } from './misplaced.js'
 import { orderProblems } from './report.js'
 import {
@@ -60,6 +63,8 @@ const discriminator = (root: JsonSchema): FuncKeywordDefinition => ({
 })
 
 const openCompiler = (root: JsonSchema): Compiler => {
+  // Required late: only a document with mistakes needs it.
+  const { Ajv } = createRequire(import.meta.url)('ajv') as typeof AjvModule
   const ajv = new Ajv(OPTIONS)
   // With the option on, `oneOf` leaves its branches to this keyword.
   ajv.removeKeyword('discriminator').addKeyword(discriminator(root))
@@ -184,8 +189,10 @@ const pathOf = (document: Value, base: Path, pointer: string): Path => {
 }
 
 const check = (document: Value, base: Path, schema: JsonSchema, root: JsonSchema): readonly Diagnostic[] => {
+  const plain = toPlain(find(document, base) ?? document)
+  if (fits(plain, schema, root)) return []
   const validator = validatorOf(schema, root)
-  if (validator(toPlain(find(document, base) ?? document))) return []
+  if (validator(plain)) return []
   const errors = oncePerValue(withoutBranches(validator.errors ?? []))
   const scene: ValidationContext = { document, root, errors }
   return errors.flatMap((error) => {
@@ -199,8 +206,8 @@ const check = (document: Value, base: Path, schema: JsonSchema, root: JsonSchema
  * Checks a document against a JSON Schema (draft 07, with `discriminator`) and reports every problem at its place, in
  * order of place;
  * a value that fits no branch of a union is one problem, and so is a key at the wrong depth, in place of all others.
- * Validators are compiled once per schema object, at first use, and those of
- * a discriminator's branches when a document first needs them. Throws when a schema it needs is wrong.
+ * Validators are compiled once per schema object, when a document first has a mistake, and those of a discriminator's
+ * branches when one first needs them. Throws when a schema it needs is wrong.
  */
 export const validate = (value: Value, schema: JsonSchema): Result<Value> => {
   const problems = check(value, [], schema, schema)
@@ -214,6 +221,7 @@ export const validate = (value: Value, schema: JsonSchema): Result<Value> => {
  * For what programs write.
  */
 export const firstViolation = (value: unknown, schema: JsonSchema): string | undefined => {
+  if (fits(value, schema, schema)) return undefined
   const validator = validatorOf(schema, schema)
   if (validator(value)) return undefined
   const { instancePath = '', message = UNEXPECTED } = validator.errors?.[0] ?? {}

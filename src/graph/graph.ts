@@ -1,7 +1,6 @@
 import { blockCount, foldAxes, type BlockGrid } from '../tensor/block-grid.js'
 import type { TensorInfo } from '../tensor/info.js'
 import {
-  isMeasure,
   type Cells,
   type Comparison,
   type Expression,
@@ -21,6 +20,7 @@ import {
   type TensorOp,
 } from './expression.js'
 import { selectionText, viewKey, wholeOf, type View } from '../tensor/view.js'
+import { createInterning, createTable, createTables } from './interning.js'
 import { applyScalar } from './scalar.js'
 
 type Joined<X extends Operand, Y extends Operand> = X extends Tensor ? Tensor : Y extends Tensor ? Tensor : Scalar
@@ -127,30 +127,17 @@ const memberText = (over: ReductionGroup | undefined): string =>
 
 /** A new, empty graph. Expressions of different graphs must not meet. */
 export const createGraph = (): Graph => {
-  const tables = new Map<string, Map<string | number, Expression>>()
-  const grouped: Measure[] = []
-  /** By the id of the expression. */
-  const origins: (Origin | undefined)[] = []
-  let current: Origin | undefined
-  let count = 0
-  /** A key in a table of its own: what is there by the hundred thousand has no text made for each. */
-  const internIn = <E extends Expression>(table: string, key: string | number, make: (id: number) => E): E => {
-    const interned = tables.get(table) ?? new Map<string | number, Expression>()
-    const known = interned.get(key)
-    if (known !== undefined) return known as E
-    const made = make(count++)
-    interned.set(key, made)
-    tables.set(table, interned)
-    origins.push(current)
-    if (isMeasure(made) && made.over !== undefined) grouped.push(made)
-    return made
-  }
-  const intern = <E extends Expression>(key: string, make: (id: number) => E): E => internIn('', key, make)
+  const interning = createInterning()
+  const { intern, internIn } = interning
+  const numbers = createTable()
+  const [applied, compared, stored] = [createTables<TensorOp>(), createTables<Comparison>(), createTables<string>()]
+  const quantiles = createTables<number>()
+  const readings = new Map<TensorInfo | View, Tensor>()
   const ids = (args: readonly Expression[]): string => args.map((a) => a.id).join(',')
   const words = (s: Stream): string => JSON.stringify([s.seed, s.step, s.draw, s.tensor])
 
   const number = (value: number): Scalar =>
-    intern(`n${Object.is(value, -0) ? '-0' : value}`, (id) => ({ kind: 'scalar', id, type: 'literal', value }))
+    internIn(numbers, Object.is(value, -0) ? '-0' : value, (id) => ({ kind: 'scalar', id, type: 'literal', value }))
   const look = (stored: TensorInfo | View): View => ('tensor' in stored ? stored : wholeOf(stored))
   /** What views of tensors of one file have in common that read the same numbers of theirs. */
   const placeOf = (view: View): string => `${view.tensor.file}\0${selectionText(view)}`
@@ -167,7 +154,7 @@ export const createGraph = (): Graph => {
     const scalars = args.map((a) => (a.kind === 'scalar' ? a : a.type === 'fill' ? a.value : undefined))
     if (!scalars.includes(undefined)) return fill(compute(op, ...(scalars as Scalar[])))
     const [x, y] = args
-    return internIn(`t:${op}`, x!.id * ID_SPAN + (y?.id ?? 0), (id) => ({
+    return internIn(applied(op), x!.id * ID_SPAN + (y?.id ?? 0), (id) => ({
       kind: 'tensor',
       id,
       type: 'apply',
@@ -245,9 +232,18 @@ export const createGraph = (): Graph => {
       operands,
       over,
     }))
-  const read = (stored: TensorInfo | View): Tensor => {
-    const view = look(stored)
-    return internIn(`r${placeOf(view)}`, view.tensor.name, (id) => ({ kind: 'tensor', id, type: 'read', view }))
+  const read = (from: TensorInfo | View): Tensor => {
+    const known = readings.get(from)
+    if (known !== undefined) return known
+    const view = look(from)
+    const made = internIn(stored(`r${placeOf(view)}`), view.tensor.name, (id): Tensor => ({
+      kind: 'tensor',
+      id,
+      type: 'read',
+      view,
+    }))
+    readings.set(from, made)
+    return made
   }
   const blockScale = (from: TensorInfo | Peaks, wanted: BlockGrid): Tensor => {
     const grid = foldAxes(wanted)
@@ -283,9 +279,14 @@ export const createGraph = (): Graph => {
     not,
     sqrt,
     read,
-    readMask: (stored) => {
-      const view = look(stored)
-      return internIn(`k${placeOf(view)}`, view.tensor.name, (id) => ({ kind: 'mask', id, type: 'read-mask', view }))
+    readMask: (from) => {
+      const view = look(from)
+      return internIn(stored(`k${placeOf(view)}`), view.tensor.name, (id) => ({
+        kind: 'mask',
+        id,
+        type: 'read-mask',
+        view,
+      }))
     },
     add: binary('add'),
     mul,
@@ -302,7 +303,14 @@ export const createGraph = (): Graph => {
     ifLess: (x, y, yes, no) => compute('if-less', x, y, yes, no),
     compare: (op, l, r) => {
       const [left, right] = [lift(l), lift(r)]
-      return intern(`q:${op}(${left.id},${right.id})`, (id) => ({ kind: 'mask', id, type: 'compare', op, left, right }))
+      return internIn(compared(op), left.id * ID_SPAN + right.id, (id) => ({
+        kind: 'mask',
+        id,
+        type: 'compare',
+        op,
+        left,
+        right,
+      }))
     },
     and: (...masks) => fold('and', masks),
     or: (...masks) => fold('or', masks),
@@ -339,15 +347,12 @@ export const createGraph = (): Graph => {
         over,
       }))
     },
-    quantile: (x, q, over) =>
-      intern(`o(${x.id},${q})${memberText(over)}`, (id) => ({
-        kind: 'scalar',
-        id,
-        type: 'quantile',
-        operand: x,
-        q,
-        over,
-      })),
+    quantile: (x, q, over) => {
+      const make = (id: number): Scalar => ({ kind: 'scalar', id, type: 'quantile', operand: x, q, over })
+      return over === undefined
+        ? internIn(quantiles(q), x.id, make)
+        : intern(`o(${x.id},${q})${memberText(over)}`, make)
+    },
     bernoulli: (p, stream) =>
       p <= 0
         ? constant(false)
@@ -381,17 +386,9 @@ export const createGraph = (): Graph => {
         scale: blockScale(peaks, { shape: [blockCount(grid)], blocks: [1] }),
       }
     },
-    grouped: () => grouped,
-    within: (origin, make) => {
-      const outer = current
-      current = origin
-      try {
-        return make()
-      } finally {
-        current = outer
-      }
-    },
-    originOf: (e) => origins[e.id],
+    grouped: () => interning.grouped,
+    within: interning.within,
+    originOf: interning.originOf,
     normal: (stream) => intern(`g${words(stream)}`, (id) => ({ kind: 'tensor', id, type: 'normal', stream })),
     uniform: (stream) => intern(`u${words(stream)}`, (id) => ({ kind: 'tensor', id, type: 'uniform', stream })),
   }

@@ -16,11 +16,24 @@ export interface Visitor {
   below?(e: Expression): readonly Expression[]
 }
 
-/**
- * Walks over expressions from some roots down, depth first and without recursion: a recipe may nest deeper than the
- * stack.
- */
-export const walk = (roots: readonly Expression[], { enter, leave, below = argumentsOf }: Visitor): void => {
+/** How deep a walk recurses, which is faster than lists of its own. Few expressions are deeper. */
+const SHALLOW = 64
+
+/** Walks over expressions from some roots down, depth first: in the order of a recursion, and deeper than the stack. */
+export const walk = (roots: readonly Expression[], visitor: Visitor): void => descend(roots, visitor, 0)
+
+const descend = (roots: readonly Expression[], visitor: Visitor, depth: number): void => {
+  if (depth === SHALLOW) return walkDeep(roots, visitor)
+  const { enter, leave, below = argumentsOf } = visitor
+  for (const e of roots) {
+    if (!enter(e)) continue
+    walked.expressions += 1
+    descend(below(e), visitor, depth + 1)
+    leave?.(e)
+  }
+}
+
+const walkDeep = (roots: readonly Expression[], { enter, leave, below = argumentsOf }: Visitor): void => {
   const path: Expression[] = []
   const lists: (readonly Expression[])[] = [roots]
   const places: number[] = [0]

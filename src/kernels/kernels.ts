@@ -87,7 +87,7 @@ export type Kernels = KernelMemory & {
 
 /** A fresh instance with its own memory: one per thread. Throws where the build has made no kernels.wasm. */
 export const loadKernels = (): Kernels => {
-  const wasm = instantiate(readFileSync(new URL('./kernels.wasm', import.meta.url)))
+  const wasm = instantiate(readFileSync(new URL('../kernels/kernels.wasm', import.meta.url)))
   const memory = createMemory(wasm.memory, wasm.heapBase.value)
   return {
     ...memory,

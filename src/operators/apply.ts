@@ -14,7 +14,7 @@ import type { AnyDefinition } from './definition.js'
 import type { Call } from './operator.js'
 import type { InputSpecs } from './params.js'
 import { createCounter, explainMissing, noteDropped, refuseMask, refuseModels } from './reach.js'
-import { resolveArguments, settleTensor, type Merged, type StepContext } from './settle-tensor.js'
+import { resolveArguments, settleTensor, stepContext, type Merged, type StepContext } from './settle-tensor.js'
 import type { MaskValue, ModelValue, Reference, Value } from './value.js'
 
 /** The values that a definition gives for a call: a model, or masks. All problems of its tensors are told together. */
@@ -28,7 +28,8 @@ export const applyDefinition = (definition: AnyDefinition, uncounted: Call): Res
   if (refused !== undefined) return failed(refused)
   const args = resolveArguments(definition, call, first.tensors)
   if (args.type === 'failed') return args
-  const step = { definition, call, models, args: args.value, counter, whyMissing: missingReasons(call, first) }
+  const whyMissing = missingReasons(call, first)
+  const step = stepContext({ definition, call, models, args: args.value, counter, whyMissing })
   const problems: Diagnostic[] = [...args.diagnostics]
   const merged = settleTensors(step, problems)
   if (definition.merges) append(problems, noteDropped(call, models))

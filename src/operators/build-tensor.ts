@@ -5,11 +5,12 @@
 import type { Diagnostic } from '../base/diagnostic.js'
 import type { Mask, Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
+import { createLikeness, type TensorValues } from './alike.js'
 import { masksOf, modelsOf, streamOf } from './call-arguments.js'
 import type { AnyDefinition, Built, Params, Subject } from './definition.js'
 import type { Call } from './operator.js'
 import type { InputSpecs, ParamSpecs } from './params.js'
-import { isDiagnostic, type Merged, type StepContext, type Values } from './settle-tensor.js'
+import { isDiagnostic, type Merged, type StepContext } from './settle-tensor.js'
 import type { Slot } from './value.js'
 
 /** What a definition builds of one tensor. */
@@ -59,7 +60,7 @@ export const accepted = (value: Made | Diagnostic | undefined, operator: string,
  * accepts or refuses alike.
  */
 interface Pending {
-  readonly validationKey: string
+  readonly validationKey: object
   build: (() => Made | Diagnostic) | undefined
   made: Made | Diagnostic | undefined
 }
@@ -70,21 +71,27 @@ const collectPending = (
   warn: Subject['warn'],
 ): ReadonlyMap<string, Pending> => {
   const validationKey = createLikeness()
+  const read = inputReader(step.definition.inputs, step.call)
   return new Map(
     merged.map((own): [string, Pending] => [
       own.slot.name,
-      { validationKey: validationKey(own), build: () => buildTensor(step, own, warn), made: undefined },
+      {
+        validationKey: validationKey(own.params, own.each, own.slot.shape, own.mask !== undefined),
+        build: () => buildTensor(step, read, own, warn),
+        made: undefined,
+      },
     ]),
   )
 }
 
 const buildTensor = (
   { definition, call, models }: StepContext,
+  read: InputReader,
   { slot, params, each, mask }: Merged,
   warn: Subject['warn'],
 ): Made | Diagnostic => {
   const masksItself = definition.masksItself === true
-  const inputs = builtInputs(definition.inputs, call, slot, each)
+  const inputs = read(slot, each)
   const subject = subjectOf(call, slot, masksItself ? mask : undefined, warn)
   const built = definition.build(call.graph, inputs, params as Params<ParamSpecs>, subject)
   const outside =
@@ -102,23 +109,30 @@ const subjectOf = (call: Call, slot: Slot, mask: Mask | undefined, warn: Subject
   warn,
 })
 
-const builtInputs = (
-  specs: InputSpecs,
-  call: Call,
-  slot: Slot,
-  each: readonly Values[],
-): Built<AnyDefinition['inputs']> =>
-  Object.fromEntries(
-    Object.entries(specs).map(([key, spec]) => {
-      if (spec.type === 'adapter') return [key, undefined]
-      if (spec.type === 'mask') {
-        const masks = masksOf(call, key).map((r) => r.value.mask(slot.name))
-        return [key, spec.many ? masks : masks[0]]
-      }
-      const tensors = modelsOf(call, key).map((r) => r.value.tensor(slot.name))
-      return [key, spec.many ? tensors.map((x, i) => ({ x, ...each[i] })) : tensors[0]]
-    }),
-  ) as Built<AnyDefinition['inputs']>
+/** Gives the inputs of a step at one tensor. */
+type InputReader = (slot: Slot, each: readonly TensorValues[]) => Built<AnyDefinition['inputs']>
+
+/** The inputs of a step are looked up once for all tensors. */
+const inputReader = (specs: InputSpecs, call: Call): InputReader => {
+  const entries = Object.entries(specs).map(([key, spec]) => ({
+    key,
+    many: spec.type !== 'adapter' && spec.many === true,
+    masks: spec.type === 'mask' ? masksOf(call, key) : undefined,
+    models: spec.type === 'model' ? modelsOf(call, key) : undefined,
+  }))
+  return (slot, each) => {
+    const built: Record<string, unknown> = {}
+    for (const { key, many, masks, models } of entries) {
+      const values = masks?.map((r) => r.value.mask(slot.name)) ?? models?.map((r) => r.value.tensor(slot.name))
+      built[key] = !many
+        ? values?.[0]
+        : models === undefined
+          ? values
+          : models.map((_, i) => ({ x: values![i], ...each[i] }))
+    }
+    return built as Built<AnyDefinition['inputs']>
+  }
+}
 
 /** Builds when it is first asked and lets go of what it was made of: a model has many tensors. */
 const makeOnce = (pending: Pending): Made | Diagnostic => {
@@ -128,38 +142,12 @@ const makeOnce = (pending: Pending): Made | Diagnostic => {
 }
 
 /**
- * Tells how alike tensors are to an operator; equal texts are one, and what all tensors have in common is written down
- * once.
- */
-const createLikeness = () => {
-  const texts = new WeakMap<object, string>()
-  const known = new Map<string, string>()
-  const part = (facts: object): string => {
-    const text = texts.get(facts) ?? textOf(facts)
-    texts.set(facts, text)
-    return text
-  }
-  return ({ params, each, slot, mask }: Merged): string => {
-    const text = `${part(params)}${part(each)}${slot.shape.join()}${mask !== undefined}`
-    const same = known.get(text) ?? text
-    known.set(same, same)
-    return same
-  }
-}
-
-/** Numbers and shapes decide what an operator refuses; of masks and tensors only that they are there. */
-const textOf = (facts: unknown): string =>
-  JSON.stringify(facts, (_, value: unknown) =>
-    typeof value === 'object' && value !== null && 'id' in value ? 0 : value,
-  )
-
-/**
  * Builds one tensor of each validation key, to hear what the operator refuses, and whether they share a measure over
  * the whole model.
  */
 const buildSamples = (graph: Graph, pending: Iterable<Pending>): Pick<BuiltTensors, 'refused' | 'shares'> => {
   const grouped = graph.grouped().length
-  const samples = new Map<string, Pending>()
+  const samples = new Map<object, Pending>()
   for (const p of pending) if (!samples.has(p.validationKey)) samples.set(p.validationKey, p)
   const refused = [...samples.values()].map(makeOnce).filter(isDiagnostic)
   return { refused, shares: graph.grouped().length > grouped }

@@ -18,6 +18,10 @@ const opaqueIn = (tensors: ReadonlyMap<string, Slot>): ReadonlyMap<string, Packe
   return found
 }
 
+/** True where some model has a tensor that cannot be computed with. */
+export const anyOpaque = (models: readonly Reference<ModelValue>[]): boolean =>
+  models.some(({ value }) => opaqueIn(value.tensors).size > 0)
+
 /** A problem for each model that has a tensor packed in a way that cannot be computed with. */
 export const refuseOpaque = (models: readonly Reference<ModelValue>[], tensor: string): readonly Diagnostic[] =>
   models.flatMap(({ value, at }) => {

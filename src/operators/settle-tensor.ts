@@ -6,25 +6,25 @@ import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Mask } from '../graph/expression.js'
 import { isFloat } from '../tensor/dtype.js'
+import { createValues, type PerTensor, type TensorValues } from './alike.js'
 import { gaussianOf, masksOf } from './call-arguments.js'
 import type { AnyDefinition } from './definition.js'
-import { refuseOpaque } from './opaque.js'
+import { anyOpaque, refuseOpaque } from './opaque.js'
 import type { Argument, Call } from './operator.js'
 import type { InputSpecs, ParamSpec, ParamSpecs } from './params.js'
 import type { Counter } from './reach.js'
 import { sameShape } from './shape.js'
 import type { MaskValue, ModelValue, Reference, Slot } from './value.js'
 
-/** Parameters by their keys, for one tensor. */
-export type Values = Readonly<Record<string, unknown>>
-
 /** The arguments of a step, for each tensor; what is the same for all tensors is one object. */
 export interface StepArguments {
-  params(tensor: string): Values
+  params(tensor: string): TensorValues
   /** Of each model of a list, in its order. */
-  each(tensor: string): readonly Values[]
+  each(tensor: string): readonly TensorValues[]
   /** The tensors that `layers` selects; undefined where the step has none. */
   readonly selected: ReadonlySet<string> | undefined
+  /** True where one of them is a number for each layer that a tensor has none of. */
+  lacksNumber(params: TensorValues, each: readonly TensorValues[]): boolean
 }
 
 /** One step, all that is asked about its tensors. */
@@ -35,6 +35,10 @@ export interface StepContext {
   /** Of all inputs, in the order of the definition; the first gives the result its tensors. */
   readonly models: readonly Reference<ModelValue>[]
   readonly args: StepArguments
+  /** Whether any model has tensors that nothing can compute with. */
+  readonly packed: boolean
+  /** The masks among the inputs. */
+  readonly masks: readonly Reference<MaskValue>[]
   readonly counter: Counter
   whyMissing(other: ModelValue): MissingReason
 }
@@ -43,8 +47,8 @@ export interface StepContext {
 export interface Merged {
   readonly type: 'merged'
   readonly slot: Slot
-  readonly params: Values
-  readonly each: readonly Values[]
+  readonly params: TensorValues
+  readonly each: readonly TensorValues[]
   readonly mask: Mask | undefined
 }
 
@@ -54,14 +58,23 @@ export type Settled =
   | { readonly type: 'kept' }
   | { readonly type: 'refused'; readonly problems: readonly Diagnostic[] }
 
+const NONE: readonly never[] = []
 const KEPT: Settled = { type: 'kept' }
 const refused = (...problems: readonly Diagnostic[]): Settled => ({ type: 'refused', problems })
 
 /** Tells a problem from what could be made. */
 export const isDiagnostic = (x: unknown): x is Diagnostic => typeof x === 'object' && x !== null && 'code' in x
 
-type PerTensor = (tensor: string) => unknown
 type Tensors = ReadonlyMap<string, Slot>
+
+/** What a step is asked about its tensors, put together. */
+export const stepContext = (given: Omit<StepContext, 'packed' | 'masks'>): StepContext => ({
+  ...given,
+  packed: anyOpaque(given.models),
+  masks: Object.keys(given.definition.inputs)
+    .filter((key) => given.definition.inputs[key]!.type === 'mask')
+    .flatMap((key) => masksOf(given.call, key)),
+})
 
 /** Turns the arguments of a step into functions of the tensor. */
 export const resolveArguments = (
@@ -78,17 +91,24 @@ export const resolveArguments = (
     const entries = Object.entries(own).map(
       ([key, spec]) => [key, settle(resolve(call, spec, args[key], tensors))] as const,
     )
-    return (tensor: string): Values => Object.fromEntries(entries.map(([key, value]) => [key, value?.(tensor)]))
+    return createValues(entries)
   }
   const params = resolveAll(specs, call.params)
   const models = call.each.map((args) => resolveAll(eachSpecsOf(inputs), args))
-  const each = (tensor: string): readonly Values[] => models.map((valuesOf) => valuesOf(tensor))
+  const each = (tensor: string): readonly TensorValues[] => models.map((valuesOf) => valuesOf(tensor))
   const selected = call.shared.layers === undefined ? undefined : settle(call.select(call.shared.layers, tensors))
   if (problems.some((d) => d.severity === 'error')) return failed(...problems)
+  const [numbers, eachNumbers] = [layerNumbers(specs), layerNumbers(eachSpecsOf(inputs))]
   const fixed = isFixed(call.params) ? params('') : undefined
   const fixedEach = call.each.every(isFixed) ? each('') : undefined
   return ok(
-    { params: (tensor) => fixed ?? params(tensor), each: (tensor) => fixedEach ?? each(tensor), selected },
+    {
+      params: (tensor) => fixed ?? params(tensor),
+      each: (tensor) => fixedEach ?? each(tensor),
+      selected,
+      lacksNumber: (own, perModel) =>
+        lacksAny(numbers, own) || perModel.some((values) => lacksAny(eachNumbers, values)),
+    },
     problems,
   )
 }
@@ -137,7 +157,7 @@ export const settleTensor = (step: StepContext, slot: Slot): Settled => {
     call.note({ type: 'constant', tensor: slot.name })
     return KEPT
   }
-  const opaque = refuseOpaque(models, slot.name)
+  const opaque = step.packed ? refuseOpaque(models, slot.name) : NONE
   if (opaque.length > 0) return isLeftAlone(step, slot) ? KEPT : refused(...opaque)
   const verdict = compareModels(step, slot)
   if (isDiagnostic(verdict)) return refused(verdict)
@@ -177,11 +197,11 @@ const compareModels = (step: StepContext, slot: Slot): 'merge' | 'keep' | Diagno
 
 /** Settles a tensor that all models have: without a number for it, it is kept. */
 const settleNumbers = (step: StepContext, slot: Slot): Settled => {
-  const { definition, call, args, counter } = step
+  const { call, args, counter } = step
   const [params, each] = [args.params(slot.name), args.each(slot.name)]
-  const wrong = [params, ...each].flatMap((values) => Object.values(values)).find(isDiagnostic)
+  const wrong = firstDiagnostic(params) ?? each.map(firstDiagnostic).find((problem) => problem !== undefined)
   if (wrong !== undefined) return refused(wrong)
-  if (lacksNumber(definition, params, each)) {
+  if (args.lacksNumber(params, each)) {
     call.note({ type: 'kept', tensor: slot.name })
     counter.left()
     return KEPT
@@ -190,15 +210,15 @@ const settleNumbers = (step: StepContext, slot: Slot): Settled => {
 }
 
 /** Settles a tensor that has its numbers: where the step's mask is closed, it is kept. */
-const settleMask = (step: StepContext, slot: Slot, params: Values, each: readonly Values[]): Settled => {
-  const { definition, call, counter } = step
+const settleMask = (step: StepContext, slot: Slot, params: TensorValues, each: readonly TensorValues[]): Settled => {
+  const { call, counter } = step
   const mask = stepMask(step, slot)
   if (isDiagnostic(mask)) return refused(mask)
   if (isClosed(mask)) {
     if (call.shared.mask?.value.shapes.has(slot.name) === true) counter.left()
     return KEPT
   }
-  const broken = inputMaskProblem(definition.inputs, call, slot)
+  const broken = inputMaskProblem(step, slot)
   if (broken !== undefined) return refused(broken)
   call.note({ type: 'merged', tensor: slot.name })
   return { type: 'merged', slot, params, each, mask }
@@ -206,17 +226,22 @@ const settleMask = (step: StepContext, slot: Slot, params: Values, each: readonl
 
 /** True where neither the numbers of a step nor its mask let it compute anything of a tensor. */
 const isLeftAlone = (step: StepContext, slot: Slot): boolean =>
-  isClosed(stepMask(step, slot)) || lacksNumber(step.definition, step.args.params(slot.name), step.args.each(slot.name))
+  isClosed(stepMask(step, slot)) || step.args.lacksNumber(step.args.params(slot.name), step.args.each(slot.name))
 
-const lacksNumber = ({ inputs, params: specs }: AnyDefinition, params: Values, each: readonly Values[]): boolean => {
-  const eachSpecs = eachSpecsOf(inputs)
-  return isUndefinedNumber(specs, params) || each.some((values) => isUndefinedNumber(eachSpecs, values))
+/** The params that are a number for each layer. */
+const layerNumbers = (specs: ParamSpecs): readonly string[] =>
+  Object.keys(specs).filter((key) => specs[key]!.type === 'number' && specs[key]!.per === 'layer')
+
+const lacksAny = (keys: readonly string[], values: TensorValues): boolean =>
+  keys.some((key) => values[key] === undefined)
+
+const firstDiagnostic = (values: TensorValues): Diagnostic | undefined => {
+  for (const key in values) {
+    const value = values[key]
+    if (isDiagnostic(value)) return value
+  }
+  return undefined
 }
-
-const isUndefinedNumber = (specs: ParamSpecs, values: Values): boolean =>
-  Object.entries(specs).some(
-    ([key, spec]) => spec.type === 'number' && spec.per === 'layer' && values[key] === undefined,
-  )
 
 /** The mask of a merging step at one tensor: undefined where there is none. */
 const stepMask = ({ definition, call }: StepContext, slot: Slot): Mask | undefined | Diagnostic => {
@@ -233,12 +258,13 @@ const isClosed = (mask: Mask | undefined | Diagnostic): boolean =>
   mask !== undefined && !isDiagnostic(mask) && mask.type === 'constant' && !mask.value
 
 /** What is wrong with the masks among the inputs. */
-const inputMaskProblem = (specs: InputSpecs, call: Call, slot: Slot): Diagnostic | undefined =>
-  Object.keys(specs)
-    .filter((key) => specs[key]!.type === 'mask')
-    .flatMap((key) => masksOf(call, key))
-    .map(({ value, at }) => maskProblem(value, slot.name, slot.shape, at))
-    .find((problem) => problem !== undefined)
+const inputMaskProblem = ({ masks }: StepContext, slot: Slot): Diagnostic | undefined => {
+  for (const { value, at } of masks) {
+    const problem = maskProblem(value, slot.name, slot.shape, at)
+    if (problem !== undefined) return problem
+  }
+  return undefined
+}
 
 const maskFor = (value: MaskValue, tensor: string, shape: readonly number[], at: Place): Mask | Diagnostic =>
   maskProblem(value, tensor, shape, at) ?? value.mask(tensor)

@@ -89,8 +89,8 @@ export const gatherPriorState = async (
     reportAt: (path) => earlier.get(path)?.fingerprint,
     unfinished: remains.unfinished,
     identify,
-    outcome: (fingerprint) => store?.outcomes.find(fingerprint),
-    mask: store === undefined ? NO_PRIOR_STATE.mask : store.masks.open(),
+    outcome: store === undefined || store.outcomes.isEmpty() ? NO_PRIOR_STATE.outcome : store.outcomes.find,
+    mask: store?.masks.open() ?? NO_PRIOR_STATE.mask,
     room: roomIn(store),
     lock: LOCK_VERSION,
   }

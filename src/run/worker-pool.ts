@@ -32,8 +32,7 @@ const spawn = (): Thread => {
   const worker = new Worker(new URL('./worker.js', import.meta.url), {
     // Without the options of the process, among which `--eval` and `--input-type` would keep a worker from starting.
     execArgv: [],
-    // ONNX Runtime's outputs are garbage as soon as they are copied: a small nursery is swept often, which saves 20 MB
-    // a worker and no time is lost.
+    // What a unit leaves behind is garbage at once: a small nursery is swept often, which saves 20 MB a worker.
     resourceLimits: { maxYoungGenerationSizeMb: 1 },
   })
   const thread: Thread = { worker, reason: undefined, gone: false }
@@ -48,10 +47,16 @@ const spawn = (): Thread => {
 }
 
 /**
- * Ends the threads that were started ahead and not used, and waits for them: a process that ends while one of them
- * loads ONNX Runtime aborts.
+ * Keeps ONNX Runtime loaded until the process ends: the library could be unloaded with the last thread that has it. Not
+ * before a thread has it, which would keep the plan waiting.
+ */
+const holdRuntime = (): Promise<unknown> => import('onnxruntime-node').catch(() => undefined)
+
+/**
+ * Ends the threads that were started ahead and not used, and waits for them.
  */
 const dismissAhead = async (): Promise<void> => {
+  if (ahead.length === 0) return
   await Promise.all(
     ahead.splice(0).map(
       ({ worker, gone }) =>
@@ -66,8 +71,7 @@ const dismissAhead = async (): Promise<void> => {
 }
 
 /**
- * Starts threads before it is known what they will do: loading ONNX Runtime takes them as long as planning takes the
- * main thread.
+ * Starts threads before it is known what they will do: they load their modules while the main thread plans.
  */
 export const withThreadsAhead = async <T>(count: number, work: () => Promise<T>): Promise<T> => {
   const wanted = lacksAddressSpace(count) === undefined ? count : 0
@@ -91,6 +95,7 @@ export const startThread = (start: WorkerStart): WorkerHandle => {
   const thread = ahead.pop() ?? spawn()
   const { worker } = thread
   worker.ref()
+  if (start.engine.type === 'onnx') worker.once('message', holdRuntime)
   worker.postMessage(start)
   return {
     send: (task) => worker.postMessage(task),

@@ -32,8 +32,8 @@ export interface MaskFile {
 
 /** Masks of earlier builds. */
 export interface MaskStore {
-  /** All there are, by what made them. Looking one up marks its file as used. */
-  open(): (fingerprint: string) => StoredMask | undefined
+  /** All there are, by what made them; undefined where there are none. Looking one up marks its file as used. */
+  open(): ((fingerprint: string) => StoredMask | undefined) | undefined
   /** Starts a file of so many bytes of bits. Throws what the file system says. */
   begin(bytes: number): MaskFile
   /** Removes a file that is not what it was; other paths are left alone. */
@@ -113,6 +113,7 @@ export const openMasks = (root: string, now: () => number): MaskStore => {
   }
   return {
     open: () => {
+      if (namesIn(folder).length === 0) return undefined
       let masks: ReadonlyMap<string, StoredMask> | undefined
       const used = new Set<string>()
       return (fingerprint) => {

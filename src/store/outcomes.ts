@@ -22,6 +22,8 @@ export type Cut = 'all' | 'none' | { readonly tensor?: string; readonly at: numb
 
 /** Outcomes of measures by fingerprint, from all builds that used the store lately. */
 export interface Outcomes {
+  /** True where there are none, so that no fingerprint has to be made to look for one. */
+  isEmpty(): boolean
   find(fingerprint: string): StoredOutcome | undefined
   /** Keeps outcomes for later builds. Throws what the file system says. */
   keep(outcomes: ReadonlyMap<string, StoredOutcome>): void
@@ -85,6 +87,7 @@ export const openOutcomes = (folder: string, limit: number): Outcomes => {
   let logs: { readonly young: Map<string, StoredOutcome>; readonly old: Map<string, StoredOutcome> } | undefined
   const read = () => (logs ??= { young: readLog(young), old: readLog(old) })
   return {
+    isEmpty: () => read().young.size + read().old.size === 0,
     find: (fingerprint) => read().young.get(fingerprint) ?? read().old.get(fingerprint),
     keep: (outcomes) => {
       const known = read().young

@@ -86,7 +86,7 @@ describe.concurrent('the command line', () => {
   })
 
   it('does not mind a reader that goes away', () => {
-    const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+    const main = fileURLToPath(new URL('../../dist/bin/smelt.js', import.meta.url))
     const { env, remove } = makeEnvironment()
     const done = spawnSync(
       'bash',
@@ -100,7 +100,7 @@ describe.concurrent('the command line', () => {
 
 describe('what goes wrong', () => {
   it('says that its output was lost, and that it is worth trying again', () => {
-    const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+    const main = fileURLToPath(new URL('../../dist/bin/smelt.js', import.meta.url))
     const done = spawnSync('bash', ['-c', `"${process.execPath}" "${main}" ops > /dev/full`], { encoding: 'utf8' })
     expect(done.status).toBe(75)
     expect(done.stderr).toContain('error[output-lost]: the output of this command could not be written: ENOSPC')

@@ -7,7 +7,7 @@ import { inFolder } from '../support/build-run.js'
 import { makeEnvironment } from '../support/smelt.js'
 import { writeSafetensors } from '../support/write-safetensors.js'
 
-const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../dist/bin/smelt.js', import.meta.url))
 
 interface Ended {
   readonly code: number | null

@@ -29,7 +29,7 @@ const at = (name: string): string => join(folder.path, name)
 const whole = [...half, ...[written, locked, finished, ended].map((event) => ({ event, at: 9000 }))]
   .map(({ event, at: moment }) => buildEventLine(event, moment))
   .join('')
-const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../dist/bin/smelt.js', import.meta.url))
 
 beforeAll(() => {
   writeSafetensors(at('a.safetensors'), { 'x.weight': { dtype: 'F32', shape: [2, 2], values: [0, 4, 8, -4] } })

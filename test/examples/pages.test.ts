@@ -49,7 +49,7 @@ test('the index names every page of the documentation', () => {
 
 test('the page on commands names every command, and every option of a build', async () => {
   const page = textOf('docs/commands.md')
-  const commands = [...(await runProgram(['dist/cli/main.js', '--help'])).stdout.matchAll(/^ {2}([a-z]+) .*$/gm)]
+  const commands = [...(await runProgram(['dist/bin/smelt.js', '--help'])).stdout.matchAll(/^ {2}([a-z]+) .*$/gm)]
     .map(([, name]) => name!)
     .filter((name) => name !== 'help')
   expect(commands.length).toBeGreaterThan(15)
@@ -57,7 +57,7 @@ test('the page on commands names every command, and every option of a build', as
     [],
   )
   const options = [
-    ...(await runProgram(['dist/cli/main.js', 'build', '--help'])).stdout.matchAll(/^ +(?:-\w, )?(--[a-z-]+)/gm),
+    ...(await runProgram(['dist/bin/smelt.js', 'build', '--help'])).stdout.matchAll(/^ +(?:-\w, )?(--[a-z-]+)/gm),
   ]
     .map(([, name]) => name!)
     .filter((name) => name !== '--help')

@@ -55,7 +55,7 @@ test('the commands of the README’s first merge run one after the other', async
   expect(lines).toHaveLength(5)
   for (const line of lines) {
     const [, ...args] = line.split(' ')
-    const { code, stderr } = await runProgram([join(ROOT, 'dist/cli/main.js'), ...args], undefined, folder)
+    const { code, stderr } = await runProgram([join(ROOT, 'dist/bin/smelt.js'), ...args], undefined, folder)
     expect(code, `${line}\n${stderr}`).toBe(0)
   }
   expect(existsSync(join(folder, 'build/merged.safetensors'))).toBe(true)

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { HANG } from '../support/hang.js'
 
 /** The program as it ships. */
-export const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+export const MAIN = fileURLToPath(new URL('../../dist/bin/smelt.js', import.meta.url))
 
 /** What a command left. `code` is null when a signal ended it. */
 export interface Ended {

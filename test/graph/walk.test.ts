@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Expression, Scalar, Tensor } from '#src/graph/expression.js'
+import { argumentsOf, type Expression, type Scalar, type Tensor } from '#src/graph/expression.js'
 import { createGraph, type Graph } from '#src/graph/graph.js'
 import { interpret, type Data } from '#src/graph/interpret.js'
 import { cutPasses, measuresOf } from '#src/graph/passes.js'
@@ -44,6 +44,29 @@ test('a walk enters what is above first and leaves what is below first, each onc
   })
   expect(entering).toEqual([g.mul(sum, x), sum, x, y])
   expect(leaving).toEqual([x, y, sum, g.mul(sum, x)])
+})
+
+test('a walk keeps its order however deep it goes', () => {
+  const g = createGraph()
+  let value: Tensor = g.read(info('x'))
+  for (let i = 0; i < 200; i++) value = g.mul(g.add(value, g.read(info(`y${i}`))), 2 + i)
+  const seen = new Set<number>()
+  const [entering, leaving]: [Expression[], Expression[]] = [[], []]
+  walk([value], {
+    enter: (e) => !seen.has(e.id) && entering.push(e) > 0 && Boolean(seen.add(e.id)),
+    leave: (e) => leaving.push(e),
+  })
+  const recursive: [Expression[], Expression[]] = [[], []]
+  const visited = new Set<number>()
+  const visit = (e: Expression): void => {
+    if (visited.has(e.id)) return
+    visited.add(e.id)
+    recursive[0].push(e)
+    argumentsOf(e).forEach(visit)
+    recursive[1].push(e)
+  }
+  visit(value)
+  expect([entering, leaving]).toEqual(recursive)
 })
 
 test('a set of numbers has what was added, however large', () => {

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { inFolder } from '../support/build-run.js'
 
-const PROGRAM = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('../../dist/bin/smelt.js', import.meta.url))
 
 test('a build that is refused while its threads still load ends in peace', () =>
   inFolder(async (folder) => {

@@ -87,6 +87,7 @@ describe('the store', () => {
       expect(store.list()).toEqual([])
       expect(store.files.find('/a', identity())).toBeUndefined()
       expect(store.outcomes.find('x')).toBeUndefined()
+      expect([store.outcomes.isEmpty(), store.masks.open()]).toEqual([true, undefined])
       expect([store.collect(), store.clear()]).toEqual([0, 0])
       expect(readdirSync(folder)).toEqual([])
       expect(store.limit).toBe(DEFAULT_LIMIT)
@@ -103,6 +104,7 @@ describe('the store', () => {
         store.files.find(path, identity())
       }
       store.outcomes.keep(new Map([['x', { type: 'number', value: 1 }]]))
+      expect(store.outcomes.isEmpty()).toBe(false)
       const listed = store.list()
       expect(listed.map((e) => e.kind)).toEqual(['file', 'file', 'file', 'outcomes'])
       expect(listed.map((e) => e.used).slice(0, 3)).toEqual([1e12, 1e12 + 1000, 1e12 + 2000])

@@ -8,8 +8,7 @@ import type { PlannedDevice } from '../../plan/device.js'
 import type { Plan } from '../../plan/plan.js'
 import type { Dtype } from '../../tensor/dtype.js'
 import type { Cutting } from '../workspace.js'
-import { indexOf, type Device } from './device.js'
-import { LEAST_CHUNK } from './engine.js'
+import { indexOf, LEAST_CHUNK, type Device } from './device.js'
 import type { CudaPlaces } from './places.js'
 
 /** What is asked for: a device, or the best that works. */

@@ -12,3 +12,6 @@ export const indexOf = (device: Device): number =>
 
 /** True for devices whose numbers may differ in the last bits from those of all others. */
 export const isInexact = (device: Device): boolean => device === 'webgpu'
+
+/** Elements below which a chunk is not made smaller: so little does not fit only where nothing does. */
+export const LEAST_CHUNK = 1 << 14

@@ -1,9 +1,6 @@
 import type { Diagnostic } from '../../base/diagnostic.js'
 import type { Program } from '../../graph/program.js'
 
-/** Elements below which a chunk is not made smaller: so little does not fit only where nothing does. */
-export const LEAST_CHUNK = 1 << 14
-
 /** Where one run of a program takes its numbers from and where it puts them: offsets of the kernels' memory. */
 export interface Frame {
   /** The first elements of the element-sized inputs, in their order, which come before all others. */

@@ -4,8 +4,8 @@ import type { Port, Program } from '../../graph/program.js'
 import type { Kernels } from '../../kernels/kernels.js'
 import { PORT_TYPES, type Numbers } from '../port-types.js'
 import { createSession, feed, type Session } from '../sessions.js'
-import { indexOf, providerOf, type Device } from './device.js'
-import { LEAST_CHUNK, type Engine, type Frame } from './engine.js'
+import { indexOf, LEAST_CHUNK, providerOf, type Device } from './device.js'
+import type { Engine, Frame } from './engine.js'
 import { createPinning, type Pinning } from './pinning.js'
 
 /** ONNX Runtime on a device, which the thread that starts it has to have opened. */

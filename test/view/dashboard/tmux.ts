@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { HANG } from '../../support/hang.js'
 
 /** The real program, as a shell runs it. */
-export const SMELT = `'${process.execPath}' '${fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url))}'`
+export const SMELT = `'${process.execPath}' '${fileURLToPath(new URL('../../../dist/bin/smelt.js', import.meta.url))}'`
 
 /** Why there is no real terminal to test in; undefined where there is one. */
 export const withoutTmux: string | undefined =

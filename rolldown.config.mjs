@@ -1,0 +1,72 @@
+// `npm run bundle`: puts the compiled program into few files in dist/bin. Node.js takes longer to find and read hundreds
+// of small ones than to run most commands. The library (dist/index.js) and the tests use the files as they are compiled.
+import { chmodSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build, defineConfig } from 'rolldown'
+
+const ROOT = fileURLToPath(new URL('.', import.meta.url))
+
+/** Packages with native code or files of their own, and those that few commands need. */
+const EXTERNAL = /^(?:@expo-google-fonts|@napi-rs|@resvg|ajv|ink|koffi|onnxruntime-node|react|tar|vega|yauzl)(?:\/|$)/
+
+const packageOf = (path) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path.replaceAll('\\', '/'))?.[0]
+
+/** Writes the licences of the packages that are copied into the files, where any are. */
+const licences = (fileName) => ({
+  name: 'licences',
+  generateBundle(_options, bundle) {
+    const paths = Object.values(bundle).flatMap(({ modules }) => Object.keys(modules ?? {}))
+    const folders = new Set(paths.map(packageOf).filter((folder) => folder !== undefined))
+    const texts = [...folders].sort().map((folder) => {
+      const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+      const files = readdirSync(folder).filter((file) => /^licen[cs]e/i.test(file))
+      return [
+        `${name} ${version} (${license})`,
+        ...files.map((file) => readFileSync(join(folder, file), 'utf8').trim()),
+      ].join('\n\n')
+    })
+    if (texts.length > 0) this.emitFile({ type: 'asset', fileName, source: `${texts.join('\n\n----\n\n')}\n` })
+  },
+})
+
+const common = { cwd: ROOT, platform: 'node', external: EXTERNAL, logLevel: 'warn' }
+const output = { dir: 'dist/bin', entryFileNames: '[name].js', chunkFileNames: '[name].js' }
+
+const bundles = defineConfig([
+  {
+    ...common,
+    input: { smelt: 'dist/cli/main.js' },
+    plugins: [licences('LICENSES.txt')],
+    output: {
+      ...output,
+      cleanDir: true,
+      codeSplitting: {
+        groups: [
+          // All that help and the version need, and of the rest all that most commands need.
+          { name: 'start', test: /dist\/(?:base\/reason|cli\/program|run\/limits)\.js$/, priority: 2 },
+          { name: 'engine', test: /dist\/run\/(?:build|plan-now|prepare)\.js$/, priority: 1 },
+        ],
+      },
+    },
+  },
+  // Each thread loads all of it again.
+  {
+    ...common,
+    input: { worker: 'dist/run/worker.js' },
+    plugins: [licences('LICENSES.worker.txt')],
+    output: {
+      ...output,
+      chunkFileNames: 'worker-[name].js',
+      // ONNX Runtime, which most builds do without.
+      codeSplitting: { groups: [{ name: 'onnx', test: /dist\/run\/devices\/onnx-engine\.js$/ }] },
+    },
+  },
+])
+
+export default bundles
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const bundle of bundles) await build(bundle)
+  chmodSync(join(ROOT, 'dist/bin/smelt.js'), 0o755)
+}

@@ -1,0 +1,70 @@
+/** A value for each tensor, by name; undefined where a step has none. */
+export type PerTensor = (tensor: string) => unknown
+
+/** Values of one tensor, by the name of the param. */
+export type TensorValues = Readonly<Record<string, unknown>>
+
+/** What is reached by a list of facts, one after the other: the same for equal lists, without a text made of each. */
+interface Branch {
+  readonly next: Map<unknown, Branch>
+  values: TensorValues | undefined
+}
+
+const createBranch = (): Branch => ({ next: new Map(), values: undefined })
+
+const follow = (branch: Branch, fact: unknown): Branch => {
+  const known = branch.next.get(fact)
+  if (known !== undefined) return known
+  const made = createBranch()
+  branch.next.set(fact, made)
+  return made
+}
+
+/**
+ * Gives the values of each tensor: one object for all tensors with the same numbers and words, of which a model of
+ * thousands of tensors has few.
+ */
+export const createValues = (
+  entries: readonly (readonly [string, PerTensor | undefined])[],
+): ((tensor: string) => TensorValues) => {
+  const root = createBranch()
+  return (tensor) => {
+    const all = entries.map(([, value]) => value?.(tensor))
+    const make = (): TensorValues => Object.fromEntries(entries.map(([key], i) => [key, all[i]]))
+    // Masks and mistakes differ from tensor to tensor, and to a Map -0 is 0.
+    if (all.some((value) => typeof value === 'object' || Object.is(value, -0))) return make()
+    const branch = all.reduce<Branch>(follow, root)
+    return (branch.values ??= make())
+  }
+}
+
+/** Numbers and shapes decide what an operator refuses; of masks and tensors only that they are there. */
+const textOf = (facts: unknown): string =>
+  JSON.stringify(facts, (_, value: unknown) =>
+    typeof value === 'object' && value !== null && 'id' in value ? 0 : value,
+  )
+
+const texts = new WeakMap<object, string>()
+
+const textOnce = (facts: object): string => {
+  const known = texts.get(facts)
+  if (known !== undefined) return known
+  const text = textOf(facts)
+  texts.set(facts, text)
+  return text
+}
+
+/** Tells how alike tensors are to an operator: it gives one object for all that are. */
+export const createLikeness = () => {
+  const root = createBranch()
+  return (
+    values: TensorValues,
+    perModel: readonly TensorValues[],
+    shape: readonly number[],
+    masked: boolean,
+  ): object => {
+    let branch = follow(root, textOnce(values))
+    for (const own of perModel) branch = follow(branch, textOnce(own))
+    return follow(follow(branch, textOnce(shape)), masked)
+  }
+}

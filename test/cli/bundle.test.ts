@@ -1,0 +1,131 @@
+import { spawnSync } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { rolldown, type InputOptions, type OutputOptions } from 'rolldown'
+import { describe, expect, test } from 'vitest'
+import { inFolder } from '../support/build-run.js'
+import { makeEnvironment } from '../support/smelt.js'
+import { writeSafetensors } from '../support/write-safetensors.js'
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const BIN = join(ROOT, 'dist/bin')
+const MANIFEST = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  readonly files: readonly string[]
+  readonly bin: { readonly smelt: string }
+}
+
+/** Runs the program of a folder, and gives what it said and the files that it, and its threads, loaded as modules. */
+const run = (program: string, args: readonly string[], cwd: string) => {
+  const trace = join(cwd, 'loaded.txt')
+  const hooks = join(cwd, 'hooks.mjs')
+  // What is required, and by whom, passes here; what is imported passes the hooks, which have a thread of their own.
+  const preload = join(cwd, 'preload.cjs')
+  writeFileSync(
+    hooks,
+    `import { appendFileSync } from 'node:fs'
+export const load = (url, context, next) => (appendFileSync(${JSON.stringify(trace)}, url + '\\n'), next(url, context))`,
+  )
+  writeFileSync(
+    preload,
+    `const { appendFileSync } = require('node:fs')
+const { Module, register } = require('node:module')
+const load = Module._load
+Module._load = (...args) => (appendFileSync(${JSON.stringify(trace)}, args[0] + '\\n'), load(...args))
+register(${JSON.stringify(pathToFileURL(hooks))})`,
+  )
+  const environment = makeEnvironment()
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--require', preload, program, ...args], {
+    cwd,
+    encoding: 'utf8',
+    env: environment.env,
+  })
+  environment.remove()
+  const loaded = readFileSync(trace, 'utf8').split('\n')
+  return { status, stdout, stderr, loaded }
+}
+
+const HEAVY = ['ajv', 'ink', 'koffi', 'onnxruntime-node', 'react', 'resvg', 'tar', 'vega', 'yauzl']
+
+const isHeavy = (file: string): boolean =>
+  HEAVY.some((name) => file === name || file.includes(`/${name}/`) || file.includes(`/${name}-js/`))
+
+const writeProject = (folder: string): void => {
+  for (const name of ['a', 'b'])
+    writeSafetensors(join(folder, `${name}.safetensors`), { w: { dtype: 'F32', shape: [4], values: 1 } })
+  writeFileSync(
+    join(folder, 'recipe.yaml'),
+    'smelt: 1\nmodels: {a: a.safetensors, b: b.safetensors}\nsteps: {s: {op: merge.blend, a: a, b: b}}\noutputs: {o: {from: s, path: o.safetensors}}\n',
+  )
+}
+
+test('the bundle is what its configuration makes of the compiled files', async () => {
+  const { default: bundles } = (await import(join(ROOT, 'rolldown.config.mjs'))) as {
+    readonly default: readonly (InputOptions & { readonly output: OutputOptions })[]
+  }
+  const made = new Map<string, string>()
+  for (const { output, ...input } of bundles) {
+    const bundle = await rolldown(input)
+    const generated = await bundle.generate(output)
+    await bundle.close()
+    for (const file of generated.output)
+      made.set(file.fileName, file.type === 'chunk' ? file.code : String(file.source))
+  }
+  expect(readdirSync(BIN).sort()).toEqual([...made.keys()].sort())
+  for (const [name, text] of made) expect([name, readFileSync(join(BIN, name), 'utf8') === text]).toEqual([name, true])
+})
+
+describe('what a command does not need is not loaded', () => {
+  const main = join(BIN, 'smelt.js')
+
+  test.each(['--help', '--version', 'build --help'])('%s', (line) =>
+    inFolder(async (folder) => {
+      const { status, loaded } = run(main, line.split(' '), folder)
+      expect(status).toBe(0)
+      expect(loaded.some((file) => file.endsWith('/dist/bin/smelt.js'))).toBe(true)
+      expect(loaded.filter((file) => isHeavy(file) || file.endsWith('/engine.js'))).toEqual([])
+    }),
+  )
+
+  test.each(['check', 'plan'])('%s', (command) =>
+    inFolder(async (folder) => {
+      writeProject(folder)
+      const { status, stderr, loaded } = run(main, [command, 'recipe.yaml'], folder)
+      expect([status, stderr]).toEqual([0, ''])
+      expect(loaded.filter(isHeavy)).toEqual([])
+    }),
+  )
+
+  test.each([
+    ['compiled', false],
+    ['onnx', true],
+  ])('a build with --engine %s: ONNX Runtime, and nothing for screens or mistakes', (engine, loads) =>
+    inFolder(async (folder) => {
+      writeProject(folder)
+      const { status, loaded } = run(main, ['build', 'recipe.yaml', '--quiet', '--engine', engine], folder)
+      expect(status).toBe(0)
+      const heavy = loaded.filter(isHeavy)
+      expect(heavy.some((file) => file.includes('onnxruntime-node'))).toBe(loads)
+      expect(heavy.filter((file) => !file.includes('onnxruntime'))).toEqual([])
+    }),
+  )
+})
+
+test('the files that are packed work from another folder, by way of a link', () =>
+  inFolder(async (folder) => {
+    const [installed, work] = [join(folder, 'lib', 'smelt'), join(folder, 'work')]
+    mkdirSync(installed, { recursive: true })
+    mkdirSync(work)
+    for (const name of ['package.json', ...MANIFEST.files])
+      cpSync(join(ROOT, name), join(installed, name), { recursive: true })
+    symlinkSync(join(ROOT, 'node_modules'), join(folder, 'lib', 'node_modules'))
+    const link = join(folder, 'smelt')
+    symlinkSync(join(installed, MANIFEST.bin.smelt), link)
+    writeProject(work)
+    expect(run(link, ['build', 'recipe.yaml', '--quiet'], work)).toMatchObject({ status: 0, stderr: '' })
+    expect(existsSync(join(work, 'o.safetensors'))).toBe(true)
+    expect(run(link, ['check', 'odd.yaml'], work).stderr).toContain('odd.yaml')
+    writeFileSync(join(work, 'odd.yaml'), 'smelt: 1\nmodels: 3\n')
+    expect(run(link, ['check', 'odd.yaml'], work).stderr).toContain('`models`')
+    expect(run(link, ['init', '.', '--force'], work).status).toBe(0)
+  }))
