@@ -8,7 +8,8 @@ import type { Folders } from './plan/outputs.js'
 import type { Plan } from './plan/plan.js'
 import { parse as parseWith, type ParseOptions } from './recipe/parse.js'
 import type { Input, InputKind, Recipe } from './recipe/recipe.js'
-import { build as buildWith, defaultWorkers, type BuildOptions as InternalBuildOptions } from './run/build.js'
+import { build as buildWith, type BuildOptions as InternalBuildOptions } from './run/build.js'
+import { defaultWorkers } from './run/machine.js'
 import {
   checkArgument,
   checkOptions,

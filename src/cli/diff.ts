@@ -1,7 +1,7 @@
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import type { Result } from '../base/result.js'
 import type { Plan } from '../plan/plan.js'
-import { defaultWorkers } from '../run/build.js'
+import { defaultWorkers } from '../run/machine.js'
 import type { RunEvent } from '../run/events.js'
 import { planDiff } from '../run/plan-diff.js'
 import { drawReports, run } from '../run/run.js'

@@ -1,5 +1,5 @@
 import { exitCode } from '../base/diagnostic.js'
-import { defaultWorkers } from '../run/build.js'
+import { defaultWorkers } from '../run/machine.js'
 import { chooseDevice } from '../run/devices/choose.js'
 import { planNow } from '../run/plan-now.js'
 import { toJsonText } from '../view/json.js'

@@ -1,5 +1,5 @@
 import { exitCode } from '../base/diagnostic.js'
-import { defaultWorkers } from '../run/build.js'
+import { defaultWorkers } from '../run/machine.js'
 import { withThreadsAhead } from '../run/worker-pool.js'
 import { verify as verifyRecipe } from '../run/verify.js'
 import { toJsonText } from '../view/json.js'

@@ -1,7 +1,7 @@
 import { noSuchStep } from '../base/catalogue/cli.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { didYouMean } from '../base/catalogue/did-you-mean.js'
-import { defaultWorkers } from '../run/build.js'
+import { defaultWorkers } from '../run/machine.js'
 import { onProcessor } from '../run/devices/choose.js'
 import { planNow } from '../run/plan-now.js'
 import { toJsonText } from '../view/json.js'

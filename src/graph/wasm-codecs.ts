@@ -148,8 +148,8 @@ const ENCODERS: Readonly<Partial<Record<Dtype, Encoder>>> = {
   F8_E4M3: as8(encodeF8(3, 7, 16384, 0x7f)),
   F8_E5M2: as8(encodeF8(2, 15, 128, 0x7c)),
   F64: (address, x) => [
-    ...w.store128(address, 0, w.promote(x)),
-    ...w.store128(address, 16, w.promote(w.shuffle(x, x, [2, 3, 2, 3]))),
+    w.store128(address, 0, w.promote(x)),
+    w.store128(address, 16, w.promote(w.shuffle(x, x, [2, 3, 2, 3]))),
   ],
   I64: (address, x) => w.storeWide(address, 0, x),
   // A mask: its lanes are all ones or all zeros.

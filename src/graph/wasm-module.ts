@@ -1,9 +1,13 @@
-/** Bytes of WebAssembly: a list that grows. */
-export type Code = number[]
+/** Bytes of WebAssembly, in pieces within pieces: code that is part of other code is not copied. */
+export type Code = readonly (number | Code)[]
 
-/** Adds code to the end of some, however long it is. */
-export const append = (to: Code, ...codes: readonly Code[]): void => {
-  for (const code of codes) for (const byte of code) to.push(byte)
+/** Adds the bytes of code to a list. */
+const flatten = (code: Code, to: number[] = []): number[] => {
+  for (const piece of code) {
+    if (typeof piece === 'number') to.push(piece)
+    else flatten(piece, to)
+  }
+  return to
 }
 
 /** The number types of locals. */
@@ -28,7 +32,7 @@ export interface WasmGlobal {
 
 /** An unsigned number in as few bytes as it takes (LEB128). */
 export const unsigned = (value: number): Code => {
-  const bytes: Code = []
+  const bytes: number[] = []
   let rest = value
   do {
     const low = rest % 128
@@ -40,7 +44,7 @@ export const unsigned = (value: number): Code => {
 
 /** A signed number of 32 bits in as few bytes as it takes (LEB128). */
 export const signed = (value: number): Code => {
-  const bytes: Code = []
+  const bytes: number[] = []
   for (let rest = value | 0; ; rest >>= 7) {
     const low = rest & 0x7f
     const done = rest >> 6 === 0 || rest >> 6 === -1
@@ -49,12 +53,17 @@ export const signed = (value: number): Code => {
   }
 }
 
-const vector = (items: readonly Code[]): Code => [...unsigned(items.length), ...items.flat()]
+const vector = (items: readonly Code[]): Code => [unsigned(items.length), items]
 const text = (value: string): Code => {
   const bytes = [...Buffer.from(value)]
-  return [...unsigned(bytes.length), ...bytes]
+  return [unsigned(bytes.length), bytes]
 }
-const section = (id: number, content: Code): Code => [id, ...unsigned(content.length), ...content]
+/** Code with its length in bytes before it. */
+const measured = (code: Code): Code => {
+  const bytes = flatten(code)
+  return [unsigned(bytes.length), bytes]
+}
+const section = (id: number, content: Code): Code => [id, measured(content)]
 
 const FUNCTION = 0x60
 const END = 0x0b
@@ -70,21 +79,22 @@ export const encodeModule = (
   functions: readonly WasmFunction[],
   globals: readonly WasmGlobal[] = [],
 ): Uint8Array<ArrayBuffer> => {
-  const types = functions.map(({ params }) => [FUNCTION, ...vector(params.map((type) => [type])), 0])
-  const bodies = functions.map(({ locals, body }) => {
-    const code = [...vector(runsOf(locals).map(([count, type]) => [...unsigned(count), type])), ...body, END]
-    return [...unsigned(code.length), ...code]
-  })
-  return Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d],
-    ...[0x01, 0x00, 0x00, 0x00],
-    ...section(1, vector(types)),
-    ...section(2, vector([[...text('host'), ...text('memory'), MEMORY, 0x00, 0x00]])),
-    ...section(3, vector(functions.map((_, index) => unsigned(index)))),
-    ...section(6, vector(globals.map(({ type, value }) => [type, MUTABLE, ...value, END]))),
-    ...section(7, vector(functions.map(({ name }, index) => [...text(name), FUNCTIONS, ...unsigned(index)]))),
-    ...section(10, vector(bodies)),
-  ])
+  const types = functions.map(({ params }) => [FUNCTION, vector(params.map((type) => [type])), 0])
+  const bodies = functions.map(({ locals, body }) =>
+    measured([vector(runsOf(locals).map(([count, type]) => [unsigned(count), type])), body, END]),
+  )
+  return Uint8Array.from(
+    flatten([
+      [0x00, 0x61, 0x73, 0x6d],
+      [0x01, 0x00, 0x00, 0x00],
+      section(1, vector(types)),
+      section(2, vector([[text('host'), text('memory'), MEMORY, 0x00, 0x00]])),
+      section(3, vector(functions.map((_, index) => unsigned(index)))),
+      section(6, vector(globals.map(({ type, value }) => [type, MUTABLE, value, END]))),
+      section(7, vector(functions.map(({ name }, index) => [text(name), FUNCTIONS, unsigned(index)]))),
+      section(10, vector(bodies)),
+    ]),
+  )
 }
 
 /** Neighbouring locals of one type, counted. */

@@ -1,7 +1,7 @@
 import type { Dtype } from '../tensor/dtype.js'
 import { ZERO, type Instruction, type Port, type Program } from './program.js'
 import { decode, decodeMask, encode, PORT_BYTES, type Values } from './wasm-codecs.js'
-import { append, encodeModule, I32, V128, type Code } from './wasm-module.js'
+import { encodeModule, I32, V128, type Code } from './wasm-module.js'
 import * as w from './wasm-simd.js'
 
 /** Elements of one turn of the loop: buffers have room for as many more after their last element. */
@@ -20,9 +20,9 @@ export const encodeWasm = (program: Program): Uint8Array<ArrayBuffer> => {
   const [N, ARGS] = [0, 1]
   const locals: number[] = []
   const local = (type: number): number => locals.push(type) + ARGS
-  const start: Code = []
-  const body: Code = []
-  const next: Code = []
+  const start: Code[] = []
+  const body: Code[] = []
+  const next: Code[] = []
 
   const constants = new Map<number, Code>()
   const words = (word: number): Code => {
@@ -30,15 +30,15 @@ export const encodeWasm = (program: Program): Uint8Array<ArrayBuffer> => {
     if (known !== undefined) return known
     // From a global, which is read before the loop: a constant would be made anew in each turn.
     const at = local(V128)
-    append(start, w.set(at, w.getGlobal(constants.size)))
+    start.push(w.set(at, w.getGlobal(constants.size)))
     constants.set(word, w.get(at))
     return w.get(at)
   }
   const keepIn =
-    (code: Code) =>
+    (code: Code[]) =>
     (value: Code): Code => {
       const at = local(V128)
-      append(code, w.set(at, value))
+      code.push(w.set(at, value))
       return w.get(at)
     }
   const values: Values = {
@@ -49,12 +49,12 @@ export const encodeWasm = (program: Program): Uint8Array<ArrayBuffer> => {
   }
   const argument = (type: number, value: Code): Code => {
     const at = local(type)
-    append(start, w.set(at, value))
+    start.push(w.set(at, value))
     return w.get(at)
   }
   const pointer = (index: number, port: Port): Code => {
     const address = argument(I32, w.loadI32(w.get(ARGS), ARGUMENT * index))
-    append(next, w.addTo(address, TURN * PORT_BYTES[port.type]))
+    next.push(w.addTo(address, TURN * PORT_BYTES[port.type]))
     return address
   }
 
@@ -70,16 +70,16 @@ export const encodeWasm = (program: Program): Uint8Array<ArrayBuffer> => {
   const outputs = program.outputs.map((port, i) => pointer(fed.length + i, port))
   const valueOf = computeFour(program, inputs, values)
   for (const [i, port] of program.outputs.entries())
-    append(body, encode(dtypeOf(program, port), outputs[i]!, valueOf(port.name), values))
+    body.push(encode(dtypeOf(program, port), outputs[i]!, valueOf(port.name), values))
 
-  const turn = [...body, ...next, ...w.addTo(w.get(N), -TURN)]
+  const turn = [body, next, w.addTo(w.get(N), -TURN)]
   return encodeModule(
     [
       {
         name: 'run',
         params: [I32, I32],
         locals,
-        body: [...start, ...w.whileLoop(w.moreI32(w.get(N), w.i32(0)), turn)],
+        body: [start, w.whileLoop(w.moreI32(w.get(N), w.i32(0)), turn)],
       },
     ],
     [...constants.keys()].map((word) => ({ type: V128, value: w.constant(word) })),

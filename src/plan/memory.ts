@@ -14,9 +14,11 @@ import type { Job, Plan } from './plan.js'
 // shows the figure of every recipe beside what its build took.
 
 /** What the program takes before it works on anything: Node.js, its packages, and the dashboard. Measured. */
-const PROGRAM_BYTES = 145e6
-/** What a worker takes before it has any program: a thread with ONNX Runtime and its garbage. Measured. */
-const WORKER_BYTES = 36e6
+const PROGRAM_BYTES = 120e6
+/** What a worker takes before it has any program: a thread and its garbage. Measured. */
+const WORKER_BYTES = 16e6
+/** What ONNX Runtime takes of a process, and more of each worker. Measured. */
+const [RUNTIME_BYTES, RUNTIME_WORKER_BYTES] = [30e6, 20e6]
 /**
  * What a device's libraries and driver take of the host's memory: the provider alone 15 MB, the rest depends on the
  * driver.
@@ -27,9 +29,12 @@ const REPORT_BYTES = 120e6
 /**
  * What is kept of a tensor of an input, of one that is written, and of a measure of one, garbage included. Measured.
  */
-const [STORED_BYTES, JOB_BYTES, MEASURE_BYTES] = [1000, 6500, 8000]
-/** Elements a worker holds of each input and output at a time, and of one run of a program. */
-const [BLOCK, CHUNK] = [1 << 17, 1 << 15]
+const [STORED_BYTES, JOB_BYTES, MEASURE_BYTES] = [1000, 9500, 8000]
+/**
+ * Elements a worker holds of each input and output at a time, of one run of a program in ONNX Runtime, of one of a
+ * compiled program, and of what a measure looks at twice.
+ */
+const [BLOCK, CHUNK, COMPILED_CHUNK, KEPT] = [1 << 17, 1 << 15, 1 << 13, 1 << 18]
 /**
  * What workers have at hand: tasks each, units and elements of a task; and how many different magnitudes a unit counts,
  * of which not all have a count of their own.
@@ -60,11 +65,19 @@ const scaleBytes = (pass: Pass): number =>
 const foundScaleBytes = ({ takes }: Pass): number =>
   takes.reduce((n, { measure: m }) => n + (m.type === 'peaks' ? 4 * blockCount(m.grid) : 0), 0)
 
-const passBytes = (pass: Pass, block: number): number => {
+/** Bytes of the counts of a measure: of all magnitudes, of those of a sample, and of a range of them. */
+const COUNTS = 4 * (2 * 65536 + 7 * 32768)
+
+/** Bytes of the numbers that a worker holds of one pass, in blocks and chunks of so many elements. */
+const passBytes = (pass: Pass, size: number, block: number, chunk: number): number => {
   const inputs =
-    pass.reads.reduce((n, { tensor }) => n + bytesFor(block, tensor.dtype), 0) + pass.draws.length * 4 * block
-  const counts = pass.takes.reduce((n, take) => n + 4 * 65536 + (take.stage === 'high' ? 4 * SEGMENT : 0), 0)
-  return inputs + pass.program.outputs.length * 4 * block + counts + factorBytes(pass) + scaleBytes(pass)
+    pass.reads.reduce((n, { tensor }) => n + bytesFor(block, tensor.dtype), 0) + pass.draws.length * 4 * chunk
+  const measured = pass.takes.reduce(
+    (n, take) => n + (take.stage === 'high' ? COUNTS + (size <= KEPT ? 4 * KEPT : 0) : 4 * 65536),
+    0,
+  )
+  const outputs = pass.program.outputs.length * 4 * (pass.writes.length > 0 ? block : chunk)
+  return inputs + outputs + measured + factorBytes(pass) + scaleBytes(pass)
 }
 
 /**
@@ -84,6 +97,8 @@ const countBytes = ({ size, sweeps }: Job): number => {
 export interface MemoryUse {
   /** Programs run on a device: blocks are as long as its chunks, and its libraries are in memory too. */
   readonly onDevice?: boolean
+  /** ONNX Runtime computes on the processor. */
+  readonly onRuntime?: boolean
   /** A report on the build is drawn. */
   readonly reporting?: boolean
 }
@@ -96,31 +111,33 @@ export interface MemoryUse {
 export const estimateMemory = (
   plan: Plan,
   workers: number,
-  { onDevice = false, reporting = false }: MemoryUse = {},
+  { onDevice = false, onRuntime = false, reporting = false }: MemoryUse = {},
 ): number => {
-  const block = onDevice ? SEGMENT : BLOCK
+  const [block, chunk] = onDevice ? [SEGMENT, SEGMENT] : [BLOCK, onRuntime ? CHUNK : COMPILED_CHUNK]
   let [widest, counted, measures, found] = [0, 0, 0, 0]
   for (const job of plan.jobs) {
     for (const pass of job.sweeps?.passes ?? []) {
-      widest = Math.max(widest, passBytes(pass, block))
+      widest = Math.max(widest, passBytes(pass, job.size, block, chunk))
       measures += pass.takes.length
       found += foundScaleBytes(pass)
     }
     counted = Math.max(counted, countBytes(job))
   }
-  const sessions = onDevice
-    ? 0
-    : plan.programs.reduce((n, program) => n + estimateSession(lowerFor('cpu', program), CHUNK), 0)
+  const sessions = onRuntime
+    ? plan.programs.reduce((n, program) => n + estimateSession(lowerFor('cpu', program), CHUNK), 0)
+    : 0
+  const [runtime, runtimeWorker] = onDevice || onRuntime ? [RUNTIME_BYTES, RUNTIME_WORKER_BYTES] : [0, 0]
   const stored = plan.models.reduce((n, model) => n + model.tensors, 0)
   const outputs = plan.outputs.reduce((n, output) => n + output.tensors.length, 0)
   return (
     PROGRAM_BYTES +
+    runtime +
     found +
     (onDevice ? DEVICE_BYTES : 0) +
     (reporting || plan.reports.some((r) => !r.kept) ? REPORT_BYTES : 0) +
     STORED_BYTES * stored +
     JOB_BYTES * Math.max(plan.jobs.length, outputs) +
     MEASURE_BYTES * measures +
-    workers * (WORKER_BYTES + sessions + counted + 2 * widest)
+    workers * (WORKER_BYTES + runtimeWorker + sessions + counted + 2 * widest)
   )
 }

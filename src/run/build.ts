@@ -1,5 +1,5 @@
+import { defaultWorkers } from './machine.js'
 import { existsSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { stopped } from '../base/catalogue/run.js'
@@ -65,9 +65,6 @@ export interface BuildOptions
     lock: Lock | undefined,
   ) => void
 }
-
-/** Workers that make sense on this machine: one a core, at most 16. */
-export const defaultWorkers = (): number => Math.max(1, Math.min(16, availableParallelism()))
 
 /** Builds a recipe: reads, plans, checks pins, computes, and writes its outputs and its lock, all of them or none. */
 export const build = (path: string, options: BuildOptions = {}): Promise<Result<Built>> => {

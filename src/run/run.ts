@@ -53,6 +53,7 @@ export const run = async (plan: Plan, options: RunOptions): Promise<Result<Built
     cached: totals.cached,
     memoryBudget: estimateMemory(plan, options.workers, {
       onDevice: options.device !== 'cpu',
+      onRuntime: options.engine === 'onnx',
       reporting: options.reporting === true,
     }),
     ...(options.deviceReason === undefined ? {} : { deviceReason: options.deviceReason }),
