@@ -31,10 +31,10 @@ const REPORT_BYTES = 120e6
  */
 const [STORED_BYTES, JOB_BYTES, MEASURE_BYTES] = [1000, 9500, 8000]
 /**
- * Elements a worker holds of each input and output at a time, of one run of a program in ONNX Runtime, of one of a
- * compiled program, and of what a measure looks at twice.
+ * Elements a worker holds of each input and output at a time, and of one run of a program, in ONNX Runtime and compiled;
+ * and of what a measure looks at twice.
  */
-const [BLOCK, CHUNK, COMPILED_CHUNK, KEPT] = [1 << 17, 1 << 15, 1 << 13, 1 << 18]
+const [BLOCK, CHUNK, COMPILED_BLOCK, COMPILED_CHUNK, KEPT] = [1 << 17, 1 << 15, 1 << 16, 1 << 13, 1 << 18]
 /**
  * What workers have at hand: tasks each, units and elements of a task; and how many different magnitudes a unit counts,
  * of which not all have a count of their own.
@@ -113,7 +113,7 @@ export const estimateMemory = (
   workers: number,
   { onDevice = false, onRuntime = false, reporting = false }: MemoryUse = {},
 ): number => {
-  const [block, chunk] = onDevice ? [SEGMENT, SEGMENT] : [BLOCK, onRuntime ? CHUNK : COMPILED_CHUNK]
+  const [block, chunk] = onDevice ? [SEGMENT, SEGMENT] : onRuntime ? [BLOCK, CHUNK] : [COMPILED_BLOCK, COMPILED_CHUNK]
   let [widest, counted, measures, found] = [0, 0, 0, 0]
   for (const job of plan.jobs) {
     for (const pass of job.sweeps?.passes ?? []) {

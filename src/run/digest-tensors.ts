@@ -6,7 +6,7 @@ import { createStopFlag } from './stop-flag.js'
 import { runPool, recruit } from './worker-pool.js'
 import type { RunOptions } from './options.js'
 import type { ScheduledWork } from './unit-orders.js'
-import { DEFAULT_CUTTING } from './work.js'
+import { CUTTINGS } from './work.js'
 
 /** Hears how many bytes have been read. */
 export type DigestedTensors = (readBytes: number) => void
@@ -31,7 +31,7 @@ export const digestTensors = async (
     {
       engine: { type: 'compiled', programs: [], chunk: 0 },
       temporary: new Map(),
-      cutting: cutting ?? DEFAULT_CUTTING,
+      cutting: cutting ?? CUTTINGS.compiled,
       stop: stop.shared,
     },
     start,

@@ -18,7 +18,7 @@ import type { Journal } from './journal.js'
 import { identifyByFile } from './gather-prior-state.js'
 import type { Finished } from './digest-ledger.js'
 import type { Oddities } from './oddities.js'
-import type { RunOptions } from './options.js'
+import type { ProcessorEngine, RunOptions } from './options.js'
 import type { Schedule } from './schedule.js'
 import { createStepClock } from './step-clock.js'
 import { createStopFlag } from './stop-flag.js'
@@ -29,13 +29,13 @@ import type { UnitOrder } from './unit.js'
 import type { WorkerStart } from './worker.js'
 
 /**
- * The cutting measured best on two cores: 32 k elements a run, so that intermediates stay in the cache, and 128 k a
- * read.
+ * The cuttings measured best. Of compiled programs a chunk's numbers stay in the first two caches, and a block's from
+ * when it is read until it is written; a run of ONNX Runtime costs more, and is worth more elements.
  */
-export const DEFAULT_CUTTING: Cutting = { chunk: 1 << 15, block: 1 << 17 }
-
-/** Elements that a compiled program computes at a time: what it is fed and what is counted stay in the first cache. */
-const COMPILED_CHUNK = 1 << 13
+export const CUTTINGS: Readonly<Record<ProcessorEngine, Cutting>> = {
+  compiled: { chunk: 1 << 13, block: 1 << 16 },
+  onnx: { chunk: 1 << 15, block: 1 << 17 },
+}
 
 /** Bytes moved so far. */
 export interface UnitProgress {
@@ -63,7 +63,7 @@ export const work = async (plan: Plan, options: RunOptions, place: RunContext): 
   if (plan.jobs.length + plan.undigested.length === 0) return ok(undefined)
   const { schedule, listener, progress, files } = place
   const stop = createStopFlag(options.signal)
-  const cutting = options.cutting ?? DEFAULT_CUTTING
+  const cutting = options.cutting ?? CUTTINGS[engineOf(options)]
   const temporary = new Map([
     ...files.map((f) => [f.finalPath, f.temporaryPath] as const),
     ...place.masks.map((m) => [m.path, m.temporary] as const),
@@ -123,14 +123,17 @@ export const work = async (plan: Plan, options: RunOptions, place: RunContext): 
   ).finally(stop.release)
 }
 
+/** What computes: compiled programs only ever do on the processor. */
+const engineOf = ({ device, engine }: Pick<RunOptions, 'device' | 'engine'>): ProcessorEngine =>
+  device === 'cpu' ? (engine ?? 'compiled') : 'onnx'
+
 /** What workers run the plan's programs with: compiled ones on the processor, unless ONNX Runtime is asked for. */
 const engineOptions = async (
   { programs }: Plan,
-  { device, engine, runtime }: RunOptions,
+  { device, runtime, ...options }: RunOptions,
   chunk: number,
 ): Promise<EngineOptions> => {
-  if (device === 'cpu' && engine !== 'onnx')
-    return { type: 'compiled', programs, chunk: Math.min(chunk, COMPILED_CHUNK) }
+  if (engineOf({ device, ...options }) === 'compiled') return { type: 'compiled', programs, chunk }
   const { encodeOnnx } = await import('../graph/onnx.js')
   const tables = decodingTables()
   const lowered = programs.map((p) => lowerFor(providerOf(device), p))
