@@ -32,10 +32,13 @@ export const readTable = (architecture, { shrink = false } = {}) => {
   const table = Object.entries(JSON.parse(gunzipSync(readFileSync(file)))).map(([name, [dtype, shape]]) => [
     name,
     dtype === 'I64' ? 'I64' : 'F16',
-    shrink && dtype !== 'I64' ? shape.map(quarter) : shape,
+    shrink && dtype !== 'I64' && !TELLING.test(name) ? shape.map(quarter) : shape,
   ])
   return [...table.filter(([, dtype]) => dtype === 'I64'), ...table.filter(([, dtype]) => dtype !== 'I64')]
 }
+
+/** Tensors that keep their shape in a small model: from them smelt tells which architecture it is. */
+const TELLING = /\.input_blocks\.(0\.0|4\.1\.transformer_blocks\.0\.attn2\.to_k)\.weight$/
 
 /** A quarter of every channel axis makes a sixteenth of a model. */
 const quarter = (n) => (n >= 64 ? Math.ceil(n / 4) : n)
@@ -169,6 +172,57 @@ export const writeCheckpoint = (path, table, model) => {
     tile(fd, block(rangeOf(name, shape), { seed, distance }), hash(name) % BLOCK, sizeOf(shape), begin)
   })
 }
+
+/**
+ * What kohya's scripts call the module of an SD1.5 tensor; undefined unless it is in the UNet's attention or
+ * feed-forward layers.
+ */
+const kohyaModule = (name) => {
+  const match =
+    /^model\.diffusion_model\.(input|middle|output)_blocks?(?:\.(\d+))?\.1\.(transformer_blocks\.0\.(?:attn|ff).+)\.weight$/.exec(
+      name,
+    )
+  if (match === null) return undefined
+  const [, part, block, module] = match
+  const n = part === 'input' ? block - 1 : Number(block)
+  const place =
+    part === 'middle'
+      ? 'mid_block_attentions_0'
+      : `${part === 'input' ? 'down' : 'up'}_blocks_${Math.floor(n / 3)}_attentions_${n % 3}`
+  return `lora_unet_${place}_${module.replaceAll('.', '_')}`
+}
+
+/** A LoRA's rank, its alpha, and the deviation of its up factors: at strength 1 the product moves weights by 2 %. */
+const [RANK, ALPHA, UP_STD] = [16, 8, 0.012]
+
+const adapterTable = (table) =>
+  table.flatMap(([name, , [out, fanIn]]) => {
+    const module = kohyaModule(name)
+    if (module === undefined) return []
+    return [
+      [`${module}.alpha`, 'F16', []],
+      [`${module}.lora_down.weight`, 'F16', [RANK, fanIn]],
+      [`${module}.lora_up.weight`, 'F16', [out, RANK]],
+    ]
+  })
+
+/** Writes a LoRA for the UNet of a model with this table. */
+const writeAdapter = (path, table) => {
+  const block = createBlocks()
+  startFile(path, adapterTable(table), (fd, [name, , shape], begin) => {
+    const range = name.endsWith('.alpha')
+      ? { mean: ALPHA, std: 0 }
+      : { mean: 0, std: name.endsWith('.lora_up.weight') ? UP_STD : 1 / Math.sqrt(3 * shape[1]) }
+    tile(fd, block(range, { seed: 0, distance: 0 }), hash(name) % BLOCK, sizeOf(shape), begin)
+  })
+}
+
+/** Bytes of the tensors of an input that a merge reads: one of the models, or `lora`. */
+export const inputBytes = (table, name) => bytesOf(name === 'lora' ? adapterTable(table) : table)
+
+/** Writes an input that a merge reads: one of the models, or `lora`, an adapter for them. */
+export const writeInput = (path, table, name) =>
+  name === 'lora' ? writeAdapter(path, table) : writeCheckpoint(path, table, name)
 
 /** A table of 21 GB with one tensor of 4.4 GB, which crosses the 4 GiB that 32 bits can count. */
 export const LARGE_TABLE = [

@@ -72,7 +72,7 @@ const CASES = [
   { name: 'report-model', write: (folder) => reportRecipe(folder, 'report.model', 'model: a') },
   { name: 'report-diff', write: (folder) => reportRecipe(folder, 'report.diff', 'a: a, b: b') },
   { name: 'linear-report', write: MERGES[0].write, flags: ['--report', 'run.html'] },
-  { name: 'ties-report', write: MERGES[3].write, flags: ['--report', 'run.png'] },
+  { name: 'ties-report', write: MERGES.find(({ name }) => name === 'ties').write, flags: ['--report', 'run.png'] },
   ...[10_000, 30_000].flatMap((n) =>
     ['linear', 'ties'].map((kind) => ({
       name: `${n / 1000}k-${kind}`,

@@ -1,6 +1,6 @@
 // Merges of SD1.5-shaped models: the floor, smelt and its peers, in turns.
 import { join } from 'node:path'
-import { bytesOf, readTable, writeCheckpoint } from './checkpoint.mjs'
+import { bytesOf, inputBytes, readTable, writeInput } from './checkpoint.mjs'
 import { measure, median } from './measure.mjs'
 import { peersOf } from './peers.mjs'
 import { bytesAt, closePlace, openPlace } from './place.mjs'
@@ -8,10 +8,8 @@ import { MERGES, OUT } from './recipes.mjs'
 import { buildCommand, cleanEnvironment, placeRecipe } from './smelt.mjs'
 
 /**
- * Rounds that a peer takes part in, and the seconds after which one round of it is enough, or too much: they are slow,
- * and the others need not wait.
+ * The seconds after which one round of a peer is enough, or too much: they are slow, and the others need not wait.
  */
-const PEER_ROUNDS = 3
 const SLOW = 120
 const TOO_SLOW = 600
 
@@ -21,7 +19,7 @@ const PEER_MEMORY = 9e9
 /** Reads every input once and writes one output: what no merge can go below. */
 const floorCommand = (paths) => ['/bin/sh', '-c', `cat "$@" > /dev/null && cp "$1" ${OUT}`, 'floor', ...paths]
 
-const entrantsOf = (merge, folder, work, { program, peers, runs }) => [
+const entrantsOf = (merge, folder, work, { program, peers, runs, peerRounds }) => [
   {
     name: 'floor',
     rounds: runs,
@@ -31,7 +29,7 @@ const entrantsOf = (merge, folder, work, { program, peers, runs }) => [
   { name: 'smelt', rounds: runs, output: OUT, command: () => buildCommand(program, join(work, 'recipe.yaml')) },
   ...(peers ? peersOf(merge.name) : []).map(({ command, ...peer }) => ({
     ...peer,
-    rounds: Math.min(runs, PEER_ROUNDS),
+    rounds: Math.min(runs, peerRounds),
     limit: TOO_SLOW,
     command: () => command(folder, work, merge.reads),
   })),
@@ -104,12 +102,13 @@ export const measureMerges = async ({ only, small, folder: parent, ...options })
   if (merges.length === 0) return []
   const table = readTable('sd15', { shrink: small })
   const bytes = bytesOf(table)
-  const models = [...new Set(merges.flatMap(({ reads }) => reads))]
-  const folder = openPlace(parent, bytes * (models.length + 1), options.peers && !small ? PEER_MEMORY : undefined)
+  const inputs = [...new Set(merges.flatMap(({ reads }) => reads))]
+  const room = inputs.reduce((n, name) => n + inputBytes(table, name), bytes)
+  const folder = openPlace(parent, room, options.peers && !small ? PEER_MEMORY : undefined)
   try {
-    for (const model of models) {
-      options.say(`makes ${model}: ${(bytes / 1e9).toFixed(2)} GB`)
-      writeCheckpoint(join(folder, `${model}.safetensors`), table, model)
+    for (const name of inputs) {
+      options.say(`makes ${name}: ${(inputBytes(table, name) / 1e9).toFixed(2)} GB`)
+      writeInput(join(folder, `${name}.safetensors`), table, name)
     }
     const rows = []
     for (const merge of merges) {

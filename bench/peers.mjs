@@ -16,24 +16,29 @@ const script = (name) => (method, folder, work, reads) => [
   ...reads.map((model) => join(folder, `${model}.safetensors`)),
 ]
 
-const mergekit = (method, folder, work, reads) => {
-  const path = (model) => JSON.stringify(join(folder, `${model}.safetensors`))
+/** Each merge in mergekit's words. `base`: the first file is the base; `each`: parameters of every other file. */
+const MERGEKIT = {
+  linear: { method: 'linear', each: { weight: 0.5 } },
+  slerp: { method: 'slerp', base: true, parameters: { t: 0.5 } },
+  dare: { method: 'dare_linear', base: true, each: { weight: 1, density: 0.1 } },
+  ties: { method: 'ties', base: true, each: { weight: 1, density: 0.2 } },
+  'dare-ties': { method: 'dare_ties', base: true, each: { weight: 1, density: 0.1 } },
+}
+
+const mergekit = (name, folder, work, reads) => {
+  const { method, base = false, each = {}, parameters = {} } = MERGEKIT[name]
+  const paths = reads.map((model) => join(folder, `${model}.safetensors`))
   const config = join(work, 'mergekit.yaml')
-  const [base, ...tuned] = reads
-  const lines =
-    method === 'linear'
-      ? [
-          'merge_method: linear',
-          'models:',
-          ...reads.map((model) => `  - { model: ${path(model)}, parameters: { weight: 0.5 } }`),
-        ]
-      : [
-          'merge_method: ties',
-          `base_model: ${path(base)}`,
-          'models:',
-          ...tuned.map((model) => `  - { model: ${path(model)}, parameters: { weight: 1, density: 0.2 } }`),
-        ]
-  writeFileSync(config, `${[...lines, 'dtype: float32', 'out_dtype: float16'].join('\n')}\n`)
+  // JSON is YAML.
+  const text = JSON.stringify({
+    merge_method: method,
+    ...(base ? { base_model: paths[0] } : {}),
+    models: paths.slice(base ? 1 : 0).map((model) => ({ model, parameters: each })),
+    parameters,
+    dtype: 'float32',
+    out_dtype: 'float16',
+  })
+  writeFileSync(config, text)
   return [here('.venv/bin/mergekit-pytorch'), config, join(work, 'mergekit')]
 }
 
@@ -43,7 +48,7 @@ const PEERS = [
     name: 'PyTorch script',
     log: 'pytorch',
     distribution: 'torch',
-    methods: ['linear', 'dare', 'ties'],
+    methods: ['linear', 'slerp', 'dare', 'mask', 'lora', 'ties', 'dare-ties'],
     command: script('plain_pytorch'),
     output: OUT,
   },
@@ -51,7 +56,7 @@ const PEERS = [
     name: 'sd-mecha',
     log: 'sd-mecha',
     distribution: 'sd-mecha',
-    methods: ['linear', 'ties'],
+    methods: ['linear', 'slerp', 'dare', 'ties', 'dare-ties'],
     command: script('with_sd_mecha'),
     output: OUT,
   },
@@ -59,7 +64,7 @@ const PEERS = [
     name: 'mergekit',
     log: 'mergekit',
     distribution: 'mergekit',
-    methods: ['linear', 'ties'],
+    methods: Object.keys(MERGEKIT),
     command: mergekit,
     output: 'mergekit',
   },

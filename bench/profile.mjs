@@ -7,7 +7,7 @@ import { build } from '../dist/run/build.js'
 import { createEngine } from '../dist/run/devices/create-engine.js'
 import { createExecutor } from '../dist/run/execute.js'
 import { workOff } from '../dist/run/worker.js'
-import { bytesOf, readTable, writeCheckpoint } from './checkpoint.mjs'
+import { bytesOf, inputBytes, readTable, writeInput } from './checkpoint.mjs'
 import { median } from './measure.mjs'
 import { closePlace, openPlace } from './place.mjs'
 import { MERGES } from './recipes.mjs'
@@ -151,9 +151,10 @@ export const profile = async ({ name, small, folder: parent, runs, engine, say }
   if (merge === undefined) throw new Error(`--profile is one of ${MERGES.map((m) => m.name).join(', ')}`)
   const table = readTable('sd15', { shrink: small })
   const bytes = bytesOf(table)
-  const folder = openPlace(parent, bytes * (merge.reads.length + 1))
+  const moved = merge.reads.reduce((n, input) => n + inputBytes(table, input), bytes)
+  const folder = openPlace(parent, moved)
   try {
-    for (const model of merge.reads) writeCheckpoint(join(folder, `${model}.safetensors`), table, model)
+    for (const input of merge.reads) writeInput(join(folder, `${input}.safetensors`), table, input)
     const rounds = []
     for (let round = 0; round < runs; round++) {
       const work = join(folder, 'work')
@@ -173,7 +174,6 @@ export const profile = async ({ name, small, folder: parent, runs, engine, say }
     const at = (phase) => median(rounds.map((r) => Number(r.get(phase) ?? 0n))) / elements
     const rows = Object.entries(PHASES).map(([phase, title]) => `| ${title} | ${at(phase).toFixed(2)} |`)
     const speed = copySpeed()
-    const moved = (merge.reads.length + 1) * bytes
     return [
       `${merge.title}, one worker, ${(elements / 1e6).toFixed(0)} M elements of the output, median of ${runs}.`,
       '',

@@ -3,13 +3,15 @@
 /** The file a measured program writes, in its own folder. */
 export const OUT = 'OUT.safetensors'
 
+const files = (folder, names) => names.map((name) => `  ${name}: ${folder}/${name}.safetensors`).join('\n')
+
 /** A recipe over models of a folder: `steps` is YAML text, and its last step is written. */
-const recipe = (folder, models, steps, { from, dtype = 'same' }) => `smelt: 1
+const recipe = (folder, models, steps, { from, dtype = 'same', adapters = [] }) => `smelt: 1
 name: bench
 seed: 42
 models:
-${models.map((model) => `  ${model}: ${folder}/${model}.safetensors`).join('\n')}
-steps:
+${files(folder, models)}
+${adapters.length === 0 ? '' : `adapters:\n${files(folder, adapters)}\n`}steps:
 ${steps.map((step) => `  ${step}`).join('\n')}
 outputs:
   merged: { from: ${from}, path: ${OUT}, dtype: ${dtype} }
@@ -26,21 +28,50 @@ export const MERGES = [
       recipe(folder, ['a', 'b'], ['merged: { op: merge.linear, models: { a: 0.5, b: 0.5 } }'], { from: 'merged' }),
   },
   {
-    name: 'lerp',
-    title: 'lerp of two',
+    name: 'slerp',
+    title: 'slerp of two',
     reads: ['a', 'b'],
-    target: 2,
+    target: 3,
     write: (folder) =>
-      recipe(folder, ['a', 'b'], ['merged: { op: merge.blend, a: a, b: b, keep: 0.7 }'], { from: 'merged' }),
+      recipe(folder, ['a', 'b'], ['merged: { op: merge.blend, a: a, b: b, keep: 0.5, method: slerp }'], {
+        from: 'merged',
+      }),
   },
   {
     name: 'dare',
     title: 'DARE, drop 0.9, rescaled',
     reads: ['a', 'b'],
-    target: 3,
+    target: 2.5,
     write: (folder) =>
       recipe(folder, ['a', 'b'], ['merged: { op: merge.dare, a: a, b: b, drop: 0.9, rescale: true, keep: 0 }'], {
         from: 'merged',
+      }),
+  },
+  {
+    name: 'mask',
+    title: 'lerp where one model moved most',
+    reads: ['base', 'a', 'b'],
+    target: 4,
+    write: (folder) =>
+      recipe(
+        folder,
+        ['base', 'a', 'b'],
+        [
+          'moved: { op: mask.magnitude, model: a, base: base, select: above, quantile: 0.8 }',
+          'merged: { op: merge.blend, a: a, b: b, keep: 0.3, mask: moved }',
+        ],
+        { from: 'merged' },
+      ),
+  },
+  {
+    name: 'lora',
+    title: 'a LoRA of rank 16 baked in',
+    reads: ['a', 'lora'],
+    target: undefined,
+    write: (folder) =>
+      recipe(folder, ['a'], ['merged: { op: adapter.apply, model: a, adapter: lora, strength: 0.8 }'], {
+        from: 'merged',
+        adapters: ['lora'],
       }),
   },
   {
@@ -59,17 +90,16 @@ export const MERGES = [
       ),
   },
   {
-    name: 'mask',
-    title: 'lerp where one model moved most',
-    reads: ['base', 'a', 'b'],
-    target: undefined,
+    name: 'dare-ties',
+    title: 'DARE-TIES of three, drop 0.9, rescaled',
+    reads: ['base', 'a', 'b', 'c'],
+    target: 4,
     write: (folder) =>
       recipe(
         folder,
-        ['base', 'a', 'b'],
+        ['base', 'a', 'b', 'c'],
         [
-          'moved: { op: mask.magnitude, model: a, base: base, select: above, quantile: 0.8 }',
-          'merged: { op: merge.blend, a: a, b: b, keep: 0.3, mask: moved }',
+          'merged: { op: merge.dare_ties, base: base, models: [{ model: a, density: 0.1 }, { model: b, density: 0.1 }, { model: c, density: 0.1 }], rescale: density }',
         ],
         { from: 'merged' },
       ),

@@ -9,15 +9,12 @@ import { measureMerges } from './merges.mjs'
 import { isMemory, memoryFolder } from './place.mjs'
 import { profile } from './profile.mjs'
 import { measureRebuilds } from './rebuilds.mjs'
+import { MERGES } from './recipes.mjs'
 import { renderFigures, writeFigures } from './report.mjs'
 import { PROGRAM, WORKERS } from './smelt.mjs'
 
 const NAMES = [
-  'linear',
-  'lerp',
-  'dare',
-  'ties',
-  'mask',
+  ...MERGES.map(({ name }) => name),
   'sdxl',
   'large',
   'rebuilds',
@@ -36,9 +33,11 @@ const NAMES = [
 const USAGE = `npm run bench -- [options]
   --size small|full  a sixteenth of a model, three runs, without peers and large files; or all of it (default)
   --only NAME        one of ${NAMES.join(', ')}
-  --profile CASE     what the time of one worker goes to, for linear, lerp, dare, ties or mask
+  --merges           only the table of merges, all rows
+  --profile CASE     what the time of one worker goes to, for ${MERGES.map(({ name }) => name).join(', ')}
   --engine NAME      with --profile: compiled (default) or onnx
   --runs N           rounds of each case (default 5; small: 3)
+  --peer-rounds N    rounds that a peer takes part in (default 3)
   --peers            with peers at size small; --no-peers: without them at full size
   --dir FOLDER       where the models lie (default: memory-backed storage); needs 10.7 GB
   --disk FOLDER      where what is too large for memory lies (default: the temporary folder); needs 21 GB
@@ -52,9 +51,11 @@ const readOptions = () => {
     options: {
       size: { type: 'string', default: 'full' },
       only: { type: 'string' },
+      merges: { type: 'boolean', default: false },
       profile: { type: 'string' },
       engine: { type: 'string', default: 'compiled' },
       runs: { type: 'string' },
+      'peer-rounds': { type: 'string', default: '3' },
       peers: { type: 'boolean' },
       'no-peers': { type: 'boolean' },
       dir: { type: 'string', default: memoryFolder() },
@@ -68,13 +69,17 @@ const readOptions = () => {
   const runs = Number(values.runs ?? (small ? 3 : ENOUGH))
   if (!small && values.size !== 'full') throw new Error('--size is small or full')
   if (values.only !== undefined && !NAMES.includes(values.only)) throw new Error(`--only is one of ${NAMES.join(', ')}`)
-  if (!Number.isInteger(runs) || runs < 1) throw new Error('--runs is a whole number from 1')
+  const peerRounds = Number(values['peer-rounds'])
+  for (const [name, rounds] of Object.entries({ runs, 'peer-rounds': peerRounds }))
+    if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--${name} is a whole number from 1`)
   if (!existsSync(values.program)) throw new Error('smelt is not built yet: npm run build')
   const peers = values['no-peers'] ? false : (values.peers ?? !small)
   return {
     small,
     runs,
     only: values.only,
+    onlyMerges: values.merges,
+    peerRounds,
     profile: values.profile,
     engine: values.engine,
     peers,
@@ -107,7 +112,7 @@ const main = async () => {
     process.stdout.write(`${USAGE}\n`)
     return 0
   }
-  const { small, runs, only, say } = options
+  const { small, runs, only, onlyMerges, say } = options
   const [load] = loadavg()
   if (load > 0.5) say(`The machine is busy (load ${load.toFixed(1)}): ratios will wander.`)
   if (!canMeasureMemory) say('Without GNU time at /usr/bin/time no memory is measured.')
@@ -118,13 +123,13 @@ const main = async () => {
     }
     const rows = {
       merges: await measureMerges(options),
-      memory: small ? [] : await measureMemory(options),
-      rebuilds: await measureRebuilds(options),
-      commands: await measureCommands(options),
+      memory: small || onlyMerges ? [] : await measureMemory(options),
+      rebuilds: onlyMerges ? [] : await measureRebuilds(options),
+      commands: onlyMerges ? [] : await measureCommands(options),
     }
     const figures = renderFigures({ machine: describe(options, load), rows })
     process.stdout.write(`${figures}\n`)
-    if (small || only !== undefined || runs < ENOUGH)
+    if (small || only !== undefined || onlyMerges || runs < ENOUGH)
       say(`bench/README.md keeps its figures: they come from a full run of at least ${ENOUGH} rounds.`)
     else writeFigures(figures)
     return 0
