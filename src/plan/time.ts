@@ -2,7 +2,7 @@ import type { Speed } from '../store/speed.js'
 import type { Totals } from './plan.js'
 
 /** The speed of a machine that has not built anything yet: medians of the builds of `npm run bench` on two cores. */
-export const TYPICAL_SPEED: Speed = { read: 0.7e-9, write: 1.4e-9, compute: 0.4e-9 }
+export const TYPICAL_SPEED: Speed = { read: 0.4e-9, write: 0.6e-9, compute: 0.15e-9 }
 
 /** Seconds until the workers run: loading ONNX Runtime and starting threads. */
 const START = 0.4

@@ -34,10 +34,10 @@ const MOST_CHUNK = 1 << 20
 const SHARE = 0.8
 
 /**
- * Seconds that the processor takes for one instruction of a program and one element. Measured at 0.2 to 0.6 ns, see
+ * Seconds that the processor takes for one instruction of a program and one element. Measured at 0.08 to 0.2 ns, see
  * docs/devices.md.
  */
-const SECONDS_PER_OPERATION = 0.4e-9
+const SECONDS_PER_OPERATION = 0.15e-9
 /** Seconds of arithmetic below which the start of CUDA, which takes about as long, is not worth it. */
 const WORTHWHILE = 2
 

@@ -41,7 +41,7 @@ const blending = (): Promise<Plan> => plan({ x: { op: 'merge.blend', a: 'a', b: 
 /** The same plan, as if the processor took some seconds for its arithmetic. */
 const lasting = (made: Plan, seconds: number): Plan => ({
   ...made,
-  totals: { ...made.totals, operations: seconds * 2.5e9 },
+  totals: { ...made.totals, operations: seconds / 0.15e-9 },
 })
 const chosen = async (
   wish: DeviceRequest,
