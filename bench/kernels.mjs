@@ -2,7 +2,7 @@
 import { decode, encode } from '../dist/kernels/convert.js'
 import { deriveKey } from '../dist/kernels/key.js'
 import { loadKernels } from '../dist/kernels/kernels.js'
-import { HIGH_BINS, LOW_BINS, toPairs } from '../dist/kernels/selection.js'
+import { HIGH_BINS, LOW_BINS, RANGE } from '../dist/kernels/selection.js'
 
 const N = 2 ** 18
 const ROUNDS = 9
@@ -19,13 +19,14 @@ const bits = kernels.alloc(N / 8)
 const codes = kernels.alloc(N)
 const high = kernels.alloc(4 * HIGH_BINS)
 const low = kernels.alloc(4 * LOW_BINS)
+const range = kernels.alloc(4 * RANGE * LOW_BINS)
+const pairs = kernels.alloc(8 * HIGH_BINS)
 kernels.gaussian(x, 0, N, key)
 kernels.view(Float32Array, same, N).fill(0.5)
 kernels.bernoulli(mask, 0, N, key, 0.5)
 kernels.encodeF8E4M3(x, N, codes)
 const values = kernels.view(Float32Array, x, N)
 const f16 = encode('F16', values)
-const histogram = kernels.view(Uint32Array, high, HIGH_BINS)
 
 const cases = {
   bernoulli: () => kernels.bernoulli(mask, 0, N, key, 0.1),
@@ -36,7 +37,8 @@ const cases = {
   'histogramHigh, equal values': () => kernels.histogramHigh(same, N, high),
   'histogramLow, 1 of 200': () => kernels.histogramLow(x, N, 0x3f800000 >>> 15, low),
   'histogramLow, all': () => kernels.histogramLow(same, N, 0x3f000000 >>> 15, low),
-  'toPairs (per element of the chunk)': () => toPairs(histogram),
+  'histogramRange, normal values': () => kernels.histogramRange(x, N, (0x3f800000 >>> 15) - 3, range),
+  'takePairs (per element of the chunk)': () => kernels.takePairs(high, HIGH_BINS, pairs),
   encodeBF16: () => kernels.encodeBF16(x, N, y),
   decodeBF16: () => kernels.decodeBF16(same, N, y),
   sum: () => kernels.sum(x, N),

@@ -1,6 +1,6 @@
 // Workers that answer at once, without threads, programs or data: what is left is what the main thread does for each
 // unit.
-import { toPairs } from '../dist/kernels/selection.js'
+import { toPairs } from '../dist/kernels/reference.js'
 import { noTime } from '../dist/run/stopwatch.js'
 
 /** Magnitudes that every unit is said to hold: all in one bin, so that they are always where they are expected. */

@@ -48,6 +48,11 @@ export type Kernels = KernelMemory & {
    */
   readonly histogramRange: (x: number, n: number, base: number, hist: number) => number
   /**
+   * Writes the bins of a u32 histogram that are not empty to `out`, as u32 pairs of bin and count in ascending order, and
+   * empties it; gives the number of pairs. Takes a multiple of 4 bins.
+   */
+  readonly takePairs: (hist: number, bins: number, out: number) => number
+  /**
    * The float64 sum of n f32: eight lanes inside a block of {@link SUM_BLOCK}, the blocks added in order to the sum of
    * those before them, 0 unless given.
    */
@@ -95,6 +100,7 @@ export const loadKernels = (): Kernels => {
     histogramHigh: wasm.histogramHigh,
     histogramLow: wasm.histogramLow,
     histogramRange: wasm.histogramRange,
+    takePairs: wasm.takePairs,
     sum: (x, n, before = 0) => wasm.sum(x, n, before),
     sumAbs: wasm.sumAbs,
     dot: (x, y, n, before = 0) => wasm.dot(x, y, n, before),

@@ -104,6 +104,10 @@ export const histogramRange = (
   return { below: finite ? below : -1, hist }
 }
 
+/** The twin of `takePairs`. */
+export const toPairs = (hist: Uint32Array): Uint32Array<ArrayBuffer> =>
+  Uint32Array.from([...hist].flatMap((count, bin) => (count === 0 ? [] : [bin, count])))
+
 const total = (terms: Float64Array): number => {
   let running = 0
   for (let start = 0; start < terms.length; start += 4096) {

@@ -17,27 +17,6 @@ export const FIRST_NON_FINITE_BIN = 0x7f800000 >>> 15
 export const toMagnitude = (high: number, low: number): number =>
   new Float32Array(Uint32Array.of((high << 15) | low).buffer)[0]!
 
-/**
- * The bins that are not empty, as `[bin, count, ...]` in ascending order: small enough to send between threads. Takes a
- * multiple of 8 bins.
- */
-export const toPairs = (hist: Uint32Array): Uint32Array => {
-  const pairs: number[] = []
-  for (let bin = 0; bin < hist.length; bin += 8) if (anyOfEight(hist, bin)) pushPairs(hist, bin, bin + 8, pairs)
-  return new Uint32Array(pairs)
-}
-
-// Nearly all bins of a tensor's histogram are empty, so most of the work is to pass over them quickly.
-const anyOfEight = (h: Uint32Array, at: number): boolean =>
-  (h[at]! | h[at + 1]! | h[at + 2]! | h[at + 3]! | h[at + 4]! | h[at + 5]! | h[at + 6]! | h[at + 7]!) !== 0
-
-const pushPairs = (hist: Uint32Array, start: number, end: number, pairs: number[]): void => {
-  for (let bin = start; bin < end; bin++) {
-    const count = hist[bin]!
-    if (count !== 0) pairs.push(bin, count)
-  }
-}
-
 /** Adds the counts of some pairs to a histogram of float64, exact up to 2^53 elements. */
 export const addPairs = (dense: Float64Array, pairs: Uint32Array): void => {
   for (let at = 0; at < pairs.length; at += 2) dense[pairs[at]!]! += pairs[at + 1]!

@@ -26,6 +26,7 @@ export type WasmExports = {
   readonly histogramHigh: (x: number, n: number, hist: number) => void
   readonly histogramRange: (x: number, n: number, base: number, hist: number) => number
   readonly histogramLow: (x: number, n: number, high: number, hist: number) => void
+  readonly takePairs: (hist: number, bins: number, out: number) => number
   readonly sum: (x: number, n: number, before: number) => number
   readonly sumAbs: (x: number, n: number) => number
   readonly dot: (x: number, y: number, n: number, before: number) => number

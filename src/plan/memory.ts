@@ -65,6 +65,12 @@ const scaleBytes = (pass: Pass): number =>
 const foundScaleBytes = ({ takes }: Pass): number =>
   takes.reduce((n, { measure: m }) => n + (m.type === 'peaks' ? 4 * blockCount(m.grid) : 0), 0)
 
+/**
+ * Segments up to which a tensor is counted around its threshold alone, and bytes of what is counted of one: of normal
+ * numbers one in 37 is there.
+ */
+const [MOST_SEGMENTS, RANGE_BYTES] = [64, (8 * SEGMENT) / 37]
+
 /** Bytes of the counts of a measure: of all magnitudes, of those of a sample, and of a range of them. */
 const COUNTS = 4 * (2 * 65536 + 7 * 32768)
 
@@ -93,6 +99,17 @@ const countBytes = ({ size, sweeps }: Job): number => {
   return TASKS * units * most * 8 * Math.min(size, COUNTED)
 }
 
+/** Bytes of the counts around a threshold that are kept until all segments of a tensor of this job have come. */
+const rangeBytes = ({ size, sweeps }: Job): number => {
+  const segments = Math.ceil(size / SEGMENT)
+  if (size <= KEPT || segments > MOST_SEGMENTS) return 0
+  const most = greatest(
+    (sweeps?.passes ?? []).map((pass) => pass.takes.filter((t) => t.stage === 'high').length),
+    0,
+  )
+  return segments * most * RANGE_BYTES
+}
+
 /** What else a build does that takes memory. */
 export interface MemoryUse {
   /** Programs run on a device: blocks are as long as its chunks, and its libraries are in memory too. */
@@ -114,7 +131,7 @@ export const estimateMemory = (
   { onDevice = false, onRuntime = false, reporting = false }: MemoryUse = {},
 ): number => {
   const [block, chunk] = onDevice ? [SEGMENT, SEGMENT] : onRuntime ? [BLOCK, CHUNK] : [COMPILED_BLOCK, COMPILED_CHUNK]
-  let [widest, counted, measures, found] = [0, 0, 0, 0]
+  let [widest, counted, ranges, measures, found] = [0, 0, 0, 0, 0]
   for (const job of plan.jobs) {
     for (const pass of job.sweeps?.passes ?? []) {
       widest = Math.max(widest, passBytes(pass, job.size, block, chunk))
@@ -122,6 +139,7 @@ export const estimateMemory = (
       found += foundScaleBytes(pass)
     }
     counted = Math.max(counted, countBytes(job))
+    ranges = Math.max(ranges, rangeBytes(job))
   }
   const sessions = onRuntime
     ? plan.programs.reduce((n, program) => n + estimateSession(lowerFor('cpu', program), CHUNK), 0)
@@ -132,6 +150,7 @@ export const estimateMemory = (
   return (
     PROGRAM_BYTES +
     runtime +
+    ranges +
     found +
     (onDevice ? DEVICE_BYTES : 0) +
     (reporting || plan.reports.some((r) => !r.kept) ? REPORT_BYTES : 0) +

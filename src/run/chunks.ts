@@ -26,6 +26,8 @@ export interface Chunks {
   load(): Diagnostic | undefined
   /** Reads elements `from` to `from + n`, decoded where the engine cannot. */
   read(from: number, n: number, hashes: readonly (Hasher | undefined)[]): Diagnostic | undefined
+  /** Like `read`, of what is read again later: it does not count. */
+  look(from: number, n: number): Diagnostic | undefined
   /** Computes elements from `start` on, whose inputs were read from element `from` on, to the places given. */
   run(from: number, start: number, length: number, places: readonly number[]): ReturnType<Engine['run']>
   /** Where outputs of elements from `start` on lie, in a block that began with element `from`. */
@@ -106,6 +108,13 @@ export const createChunks = (
         const read = readOne(i, from, n, hashes[i])
         if (typeof read !== 'number') return read
         bytesRead += read
+      }
+      return undefined
+    },
+    look: (from, n) => {
+      for (const i of unit.reads.keys()) {
+        const read = readOne(i, from, n, undefined)
+        if (typeof read !== 'number') return read
       }
       return undefined
     },

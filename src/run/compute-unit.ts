@@ -10,7 +10,7 @@ import { createGeneratedInputs } from './generated-inputs.js'
 import { encodeAt } from './host-codecs.js'
 import { createMaskBits } from './mask-bits.js'
 import { countsUp, holdsPositions, type Oddity } from './oddities.js'
-import { accumulate, createAccumulator, needsSecondLook, partialResult } from './reductions.js'
+import { accumulate, createAccumulator, needsSecondLook, PAIRS_BYTES, partialResult } from './reductions.js'
 import { expectBySample } from './sample.js'
 import type { Stopwatch } from './stopwatch.js'
 import type { ComputedWrite, ComputeOrder, UntimedResult } from './unit.js'
@@ -83,10 +83,11 @@ export const createComputeUnit = (workspace: Workspace): ComputeUnit => {
     const elements = unit.end - unit.start
     const chunks = createChunks(workspace, unit, generated, maskBits, watch)
     const accumulators = unit.takes.map((take, i) =>
-      createAccumulator(kernels, take, unit, (purpose, bytes) => reserve(`${purpose}${i}`, bytes)),
+      createAccumulator(take, unit, (purpose, bytes) => reserve(`${purpose}${i}`, bytes)),
     )
     const writer = createWriter(unit, chunks)
-    const low = unit.takes.some((t) => needsSecondLook(t, elements)) ? reserve('low', 4 * LOW_BINS) : 0
+    const counts = unit.takes.some((t) => needsSecondLook(t, elements)) ? reserve('low', 4 * LOW_BINS) : 0
+    const room = accumulators.some((a) => a.bins > 0) ? reserve('pairs', PAIRS_BYTES) : 0
     const unloaded = chunks.load()
     if (unloaded !== undefined) return failed(unloaded)
     engine.grown(kernels.view(Uint8Array, 0, 1).buffer)
@@ -126,8 +127,8 @@ export const createComputeUnit = (workspace: Workspace): ComputeUnit => {
       watch.lap('write')
     }
     const found = unit.takes.map((take, i) => {
-      const kept = needsSecondLook(take, elements) ? { offset: chunks.outputs[take.ports[0]!]!, room: low } : undefined
-      return partialResult(kernels, take, accumulators[i]!, elements, kept)
+      const kept = needsSecondLook(take, elements) ? { offset: chunks.outputs[take.ports[0]!]!, counts } : undefined
+      return partialResult(kernels, take, accumulators[i]!, elements, room, kept)
     })
     watch.lap('take')
     return ok({

@@ -1,5 +1,5 @@
 import type { Kernels } from '../kernels/kernels.js'
-import { HIGH_BINS, LOW_BINS, RANGE, selectBin, toPairs } from '../kernels/selection.js'
+import { HIGH_BINS, LOW_BINS, RANGE, selectBin } from '../kernels/selection.js'
 import { addPeaks, emptyPeaks } from './block-scales.js'
 import { addElements, emptyTally } from './histograms.js'
 import type { ComputeOrder, Found, Pairs, Peaked, TakeOrder } from './unit.js'
@@ -28,10 +28,9 @@ export interface Accumulator {
 
 /**
  * A measure of which nothing is taken yet, over the elements of a unit. `reserve` gives room for its counts, where it
- * has some, by what they are of.
+ * has some, by what they are of; counts are 0 at first, and again once they are taken out.
  */
 export const createAccumulator = (
-  kernels: Kernels,
   take: TakeOrder,
   { start, end }: Pick<ComputeOrder, 'start' | 'end'>,
   reserve: (purpose: string, bytes: number) => number,
@@ -39,7 +38,6 @@ export const createAccumulator = (
   const ranged = isRanged(take, end - start)
   const bins = ranged ? RANGE * LOW_BINS : take.stage === 'high' ? HIGH_BINS : take.stage === 'low' ? LOW_BINS : 0
   const histogram = bins === 0 ? 0 : reserve(ranged ? 'range' : 'bins', 4 * Math.max(bins, HIGH_BINS))
-  if (bins > 0) kernels.view(Uint32Array, histogram, bins).fill(0)
   return {
     sum: take.stage === 'min' ? Infinity : take.stage === 'max' ? -Infinity : 0,
     span: 0,
@@ -125,35 +123,39 @@ const endSpan = (sofar: Accumulator): void => {
 }
 
 /**
- * What a measure came to over a unit of `n` elements. `kept` is where all of them lie, if they do, and the answer is
- * among them alone: then its low bits are counted at once, in the `room` for them.
+ * What a measure came to over a unit of `n` elements. `room` has {@link PAIRS_BYTES} for counts that are taken out.
+ * `kept` is where all elements lie, if they do and the answer is among them alone: then its low bits are counted at once.
  */
 export const partialResult = (
   kernels: Kernels,
   take: TakeOrder,
   taking: Accumulator,
   n: number,
-  kept: { readonly offset: number; readonly room: number } | undefined,
+  room: number,
+  kept: { readonly offset: number; readonly counts: number } | undefined,
 ): Found => {
   if (take.stage === 'tally') return taking.cells!
   if (take.stage === 'peaks') return taking.peaked!
   if (isSummed(take) && taking.spanned > 0) endSpan(taking)
   if (take.stage === 'sum' || take.stage === 'dot' || take.stage === 'min' || take.stage === 'max') return taking.sum
   if (take.stage === 'locate') return taking.located
-  const pairs = pairsAt(kernels, taking.histogram, taking.bins)
+  const near = take.stage === 'high' ? take.near : undefined
+  const share = near !== undefined && 'share' in near ? near.share : undefined
+  const bin =
+    kept === undefined || share === undefined || n === 0 ? undefined : binAt(kernels, taking.histogram, share, n)
+  const pairs = takePairs(kernels, taking.histogram, taking.bins, room)
   if (take.stage === 'low') return pairs
   if (taking.ranged) return { type: 'range', base: taking.base, below: taking.below, pairs, finite: taking.below >= 0 }
-  const near = take.stage === 'high' ? take.near : undefined
-  if (kept === undefined || near === undefined || !('share' in near) || n === 0)
-    return { type: 'all', high: pairs, low: undefined }
-  const bin = binAt(kernels, taking.histogram, near.share, n)
-  kernels.view(Uint32Array, kept.room, LOW_BINS).fill(0)
-  kernels.histogramLow(kept.offset, n, bin, kept.room)
-  return { type: 'all', high: pairs, low: { bin, pairs: pairsAt(kernels, kept.room, LOW_BINS) } }
+  if (bin === undefined) return { type: 'all', high: pairs, low: undefined }
+  kernels.histogramLow(kept!.offset, n, bin, kept!.counts)
+  return { type: 'all', high: pairs, low: { bin, pairs: takePairs(kernels, kept!.counts, LOW_BINS, room) } }
 }
 
-const pairsAt = (kernels: Kernels, offset: number, bins: number): Pairs =>
-  toPairs(kernels.view(Uint32Array, offset, bins)) as Pairs
+/** Bytes of the room that pairs are written to: in the worst case no bin is empty. */
+export const PAIRS_BYTES = 8 * RANGE * LOW_BINS
+
+const takePairs = (kernels: Kernels, counts: number, bins: number, room: number): Pairs =>
+  kernels.view(Uint32Array, room, 2 * kernels.takePairs(counts, bins, room)).slice()
 
 /** The bin, of magnitudes counted by their high bits, where a share of `n` of them lies below. */
 export const binAt = (kernels: Kernels, histogram: number, share: number, n: number): number =>

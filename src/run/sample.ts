@@ -38,7 +38,7 @@ export const expectBySample = async (
   const [first, end] = local ? [unit.start, unit.end] : [0, wanted[0]!.near.size]
   let met = 0
   for (const start of samplePlaces(first, end)) {
-    const problem = chunks.read(start, LENGTH, [])
+    const problem = chunks.look(start, LENGTH)
     if (problem !== undefined) return problem
     const length = Math.min(LENGTH, engine.chunk)
     const ran = await chunks.run(start, start, length, chunks.outputs)

@@ -8,7 +8,6 @@ import {
   RANGE,
   selectBin,
   toMagnitude,
-  toPairs,
 } from '#src/kernels/selection.js'
 import { anyFloats, kernels, normals, put, randomWords } from './memory-of.js'
 
@@ -71,26 +70,36 @@ test('histograms add up over the pieces of a tensor', () => {
   expect(same(kernels.view(Uint32Array, high, HIGH_BINS).slice(), reference.histogramHigh(x))).toBe(true)
 })
 
+test('counts that are taken out are those of every bin that is not empty, and leave nothing', () => {
+  const out = kernels.alloc(8 * HIGH_BINS)
+  for (const x of [normals(5000, 9), new Float32Array(8), new Float32Array(0), Float32Array.of(1, 1, -1, NaN, 0)]) {
+    const hist = countHigh(x)
+    const pairs = kernels.takePairs(high, HIGH_BINS, out)
+    expect(kernels.view(Uint32Array, out, 2 * pairs).slice()).toEqual(reference.toPairs(hist))
+    expect(kernels.view(Uint32Array, high, HIGH_BINS).every((count) => count === 0)).toBe(true)
+  }
+})
+
 test('pairs hold every bin that is not empty, in order, and add up to the whole', () => {
   const dense = new Float64Array(HIGH_BINS)
   const x = normals(50_000, 3)
   const hist = countHigh(x)
-  const pairs = toPairs(hist)
+  const pairs = reference.toPairs(hist)
   const bins = pairs.filter((_, i) => i % 2 === 0)
   expect([...bins]).toEqual([...hist.keys()].filter((bin) => hist[bin] !== 0))
   addPairs(dense, pairs)
   addPairs(dense, pairs)
   expect(dense.every((count, bin) => count === 2 * hist[bin]!)).toBe(true)
-  expect(toPairs(new Uint32Array(LOW_BINS))).toEqual(new Uint32Array(0))
+  expect(reference.toPairs(new Uint32Array(LOW_BINS))).toEqual(new Uint32Array(0))
 })
 
 /** The value of a rank, by the two passes and over pieces. */
 const select = (x: Float32Array, rank: number): number => {
   const upper = new Float64Array(HIGH_BINS)
-  addPairs(upper, toPairs(countHigh(x)))
+  addPairs(upper, reference.toPairs(countHigh(x)))
   const first = selectBin(upper, rank)
   const lower = new Float64Array(LOW_BINS)
-  addPairs(lower, toPairs(countLow(x, first.bin)))
+  addPairs(lower, reference.toPairs(countLow(x, first.bin)))
   return toMagnitude(first.bin, selectBin(lower, rank - first.below).bin)
 }
 
@@ -110,7 +119,7 @@ test('a rank beyond the last element is a bug and says so', () => {
 })
 
 test('NaN and infinity are in the bins from the first that no finite number reaches', () => {
-  const bins = (value: number): number[] => [...toPairs(countHigh(Float32Array.of(value, -value)))]
+  const bins = (value: number): number[] => [...reference.toPairs(countHigh(Float32Array.of(value, -value)))]
   expect(bins(Infinity)).toEqual([FIRST_NON_FINITE_BIN, 2])
   expect(bins(NaN)[0]).toBeGreaterThanOrEqual(FIRST_NON_FINITE_BIN)
   expect(bins(3.4028234663852886e38)).toEqual([FIRST_NON_FINITE_BIN - 1, 2])

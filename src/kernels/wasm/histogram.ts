@@ -144,3 +144,24 @@ function maxLane(x: v128): i32 {
     max(i32x4.extract_lane(x, 2), i32x4.extract_lane(x, 3)),
   )
 }
+
+/**
+ * Writes the bins of a histogram that are not empty to `out`, as u32 pairs of bin and count in ascending order, and
+ * empties it; the number of pairs. Takes a multiple of 4 bins.
+ */
+export function takePairs(hist: usize, bins: u32, out: usize): u32 {
+  let to = out
+  for (let bin: u32 = 0; bin < bins; bin += 4) {
+    const at = hist + (<usize>bin << 2)
+    if (!v128.any_true(v128.load(at))) continue
+    for (let i: u32 = 0; i < 4; i++) {
+      const count = load<u32>(at + (<usize>i << 2))
+      if (count == 0) continue
+      store<u32>(to, bin + i)
+      store<u32>(to, count, 4)
+      to += 8
+    }
+    v128.store(at, i32x4.splat(0))
+  }
+  return <u32>((to - out) >> 3)
+}

@@ -1,5 +1,5 @@
 export { bernoulli, gaussian, partition, randomBits, uniform } from './random'
-export { histogramHigh, histogramLow, histogramRange } from './histogram'
+export { histogramHigh, histogramLow, histogramRange, takePairs } from './histogram'
 export { dot, sum, sumAbs, sumMask } from './sums'
 export { firstMasked16, firstMasked32, firstMasked64, firstMasked8 } from './checks'
 export { lowRank } from './product'
