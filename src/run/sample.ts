@@ -10,9 +10,9 @@ const [LENGTH, PLACES, MORE_PLACES] = [4096, 16, 32]
 
 /** Where a sample of a tensor is looked at: evenly over all of it, so that no part of it is left out. */
 export const samplePlaces = (first: number, end: number): readonly number[] => {
-  const count = end - first > 1 << 21 ? MORE_PLACES : PLACES
   const blocks = Math.floor((end - first) / LENGTH)
-  return Array.from({ length: Math.min(count, blocks) }, (_, i) => first + LENGTH * Math.floor((i * blocks) / count))
+  const count = Math.min(blocks, end - first > 1 << 21 ? MORE_PLACES : PLACES)
+  return Array.from({ length: count }, (_, i) => first + LENGTH * Math.floor((i * blocks) / count))
 }
 
 /**
