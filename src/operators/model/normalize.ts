@@ -11,9 +11,10 @@ import { sameShape } from '../shape.js'
 import type { ModelValue } from '../value.js'
 
 const METHODS = {
-  attn_only: 'queries times `r`, keys divided by it: the model answers as before',
-  q_norm: 'that, and the output projection times its own `r`, the values divided by it: the model answers as before',
-  all: 'every tensor times the ratio of its norms; a bias goes with its weight. This changes what the model does',
+  attn_only: 'multiplies queries by `r` and divides keys by it; the model’s output does not change',
+  q_norm:
+    'also multiplies the output projection by its own `r` and divides the values by it; the output does not change',
+  all: 'multiplies every tensor by the ratio of its norms, and a bias by that of its weight; this changes the output',
 } as const
 
 type Method = keyof typeof METHODS
@@ -97,7 +98,7 @@ const description = {
   details: [
     '`r = ‖b‖/‖a‖`, over a whole tensor; with `magnify`, the inverse, `‖a‖/‖b‖`.',
     '',
-    'The attention weights depend on the product of queries and keys alone, and the output on that of projection and values: a factor on one and its inverse on the other, biases of queries, keys and values included, leave the model’s function as it is. `attn_only` and `q_norm` do nothing else, so they may be used on any model with such layers (`to_q`, `to_k`, `to_v`, `to_out.0`, or `q_proj`, `k_proj`, `v_proj`, and `out_proj` or `o_proj`); other tensors are copied. With `layers` or a `mask` that takes one half of such a pair, the function does change.',
+    'Attention depends only on the product of queries and keys, and its output only on the product of values and output projection. So a factor on one and its inverse on the other, biases of queries, keys and values included, do not change what the model computes. `attn_only` and `q_norm` do nothing else, so they can be used on any model with such layers (`to_q`, `to_k`, `to_v`, `to_out.0`, or `q_proj`, `k_proj`, `v_proj`, and `out_proj` or `o_proj`); other tensors are copied. With `layers` or a `mask` that selects only one of such a pair, the output does change.',
   ].join('\n'),
   source:
     'ComfyUI-DareMerge, normalize model (which scales the projection without its counterpart, and biases by the wrong tensor)',
