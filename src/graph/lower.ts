@@ -1,39 +1,39 @@
 import type { Dtype } from '../tensor/dtype.js'
 import { STORED, ZERO, type Instruction, type Program, type ValueType } from './program.js'
 
-/** What can run programs. */
+/** The execution providers of ONNX Runtime that can run programs. */
 export type Provider = 'cpu' | 'cuda' | 'webgpu'
 
 /**
- * How stored numbers become float32: by a cast, by taking their bits for what they are, looked up in a table, or by the
- * host before they are fed.
+ * How stored numbers become float32: by a cast, by reinterpreting their bits, by a table lookup, or on the host before
+ * they are fed.
  */
 type Entry = 'cast' | 'bits' | 'table' | 'host'
 /**
- * How float32 becomes stored numbers: by a cast, by a cast whose bits are handed out, or by the host once they have
- * left.
+ * How float32 becomes stored numbers: by a cast, by a cast whose bits are returned, or on the host after they are
+ * returned.
  */
 type Exit = 'cast' | 'bits' | 'host'
 
-/** What a provider does its own way; dtypes that are not named are cast. */
+/** What differs between providers: how numbers enter and leave a program, and which instructions are replaced. */
 interface Edges {
   readonly entries: (dtype: Dtype) => Entry
   readonly exits: (dtype: Dtype) => Exit
-  /** Other instructions for what it has no kernel of; `isMask` where a mask leaves by this one. */
+  /** The replacement for an instruction without a kernel; `isMask` if its result is a mask that the program returns. */
   readonly rewrite: (instruction: Instruction, emit: Emit, isMask: boolean) => Instruction | undefined
 }
 
 /** Adds an instruction and gives the name of its result. */
 type Emit = (op: string, inputs: readonly string[], to?: ValueType) => string
 
-/** Of what the processor's Where chooses first -0 becomes 0. Adding 0 does the same, and nothing else. */
+/** The CPU's `Where` turns a -0 of its first choice into 0. Adding 0 does the same, and changes nothing else. */
 const chooseAsProcessor = ({ op, inputs: [mask, yes, no], output }: Instruction, emit: Emit): Instruction | undefined =>
   op === 'Where' ? { op, inputs: [mask!, emit('Add', [yes!, ZERO]), no!], output } : undefined
 
 const isEightBit = (dtype: Dtype): boolean => dtype === 'F8_E4M3' || dtype === 'F8_E5M2'
 const unchanged = (): undefined => undefined
 
-/** What WebGPU's provider can cast to float32; it has no other integers, and no bfloat16 or float64. */
+/** The dtypes that WebGPU's provider can cast to float32; it has no other integers, and no bfloat16 or float64. */
 const WEBGPU_CASTS: readonly Dtype[] = ['F16', 'U8', 'BOOL', 'U32', 'I32']
 
 const EDGES: Readonly<Record<Provider, Edges>> = {
@@ -65,17 +65,17 @@ const EDGES: Readonly<Record<Provider, Edges>> = {
   },
 }
 
-/** True where the host turns stored numbers into float32 before they are fed. */
+/** True if the host decodes stored numbers to float32 before they are fed. */
 export const isDecodedByHost = (provider: Provider, dtype: Dtype): boolean =>
   dtype !== 'F32' && EDGES[provider].entries(dtype) === 'host'
 
-/** True where the host turns float32 into stored numbers after they have left. */
+/** True if the host encodes float32 after the program has returned it. */
 export const isEncodedByHost = (provider: Provider, dtype: Dtype): boolean =>
   dtype !== 'F32' && dtype !== 'BOOL' && EDGES[provider].exits(dtype) === 'host'
 
 /**
- * The program as one provider runs it: ONNX nodes only. A port of float32 that holds another dtype is decoded, or
- * encoded, by the host.
+ * The program as one provider runs it: ONNX nodes only. If a port of float32 stands for another dtype, the host decodes
+ * or encodes it.
  */
 export const lowerFor = (provider: Provider, program: Program): Program => {
   const { entries, exits, rewrite } = EDGES[provider]
@@ -151,8 +151,8 @@ const typesOf = (program: Program): ReadonlyMap<string, ValueType> => {
 const COMPARISONS: ReadonlySet<string> = new Set(['Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual', 'Equal'])
 
 /**
- * What a lowered program asks of its provider, each kernel once: the operation, the types of its inputs, and of a cast
- * what it makes, as in `Cast f16>f32`.
+ * The kernels that a lowered program needs, each once: the operation, the types of its inputs, and the target of a
+ * cast, as in `Cast f16>f32`.
  */
 export const kernelsOf = (program: Program): readonly string[] => {
   const types = typesOf(program)

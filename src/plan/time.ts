@@ -9,7 +9,7 @@ const START = 0.4
 
 /** Seconds of worker time below which a build says nothing about speed: starting up outweighs the work. */
 const LEAST_SECONDS = 1
-/** How much of what was known gives way to what the last build measured. */
+/** The weight of the last build's measurement in the running average. */
 const NEWS = 0.5
 
 /** Seconds that the work of a plan takes, with this many workers at this speed. */
