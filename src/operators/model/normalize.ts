@@ -19,21 +19,21 @@ const METHODS = {
 
 type Method = keyof typeof METHODS
 
-/** The names of attention layers in the wild; the tensors of one layer share what stands before. */
+/** The usual names of attention layers; the tensors of one layer share the prefix before these. */
 const LAYERS = [
   { q: 'to_q', k: 'to_k', v: 'to_v', out: 'to_out.0' },
   { q: 'q_proj', k: 'k_proj', v: 'v_proj', out: 'out_proj' },
   { q: 'q_proj', k: 'k_proj', v: 'v_proj', out: 'o_proj' },
 ] as const
 
-/** Norms below this are no length to compare with. */
+/** Norms below this count as zero. */
 const LEAST_NORM = 1e-12
 
 /** ‖to‖/‖from‖ of a tensor of both models. */
 const ratioOf = (g: Graph, from: ModelValue, to: ModelValue, name: string): Scalar =>
   g.div(g.norm(to.tensor(name)), g.add(g.norm(from.tensor(name)), LEAST_NORM))
 
-/** What each tensor is multiplied by; a tensor that is not listed stays. */
+/** The factor of each tensor; a tensor that is not listed stays. */
 type Factors = Map<string, Scalar>
 
 const isShared = (a: ModelValue, b: ModelValue, name: string): boolean => {
@@ -42,8 +42,8 @@ const isShared = (a: ModelValue, b: ModelValue, name: string): boolean => {
 }
 
 /**
- * Where one tensor is a linear map behind another, a factor on one and its inverse on the other cancel; without a
- * length to go by, both stay.
+ * If one tensor is applied after another, a factor on one and its inverse on the other cancel; if the ratio is
+ * unusable, both stay.
  */
 const compensate = (
   g: Graph,
@@ -128,7 +128,7 @@ const description = {
   ],
 } as const
 
-/** Norms of one model for another. */
+/** Gives the tensors of one model the norms of another's. */
 export const normalize: Operator = {
   ...description,
   evaluate: (call) => {
