@@ -69,7 +69,7 @@ export const defaultWorkers = (): number => Math.max(1, Math.min(16, availablePa
 /** Builds a recipe: reads, plans, checks pins, computes, and writes its outputs and its lock, all of them or none. */
 export const build = (path: string, options: BuildOptions = {}): Promise<Result<Built>> => {
   const workers = options.workers ?? defaultWorkers()
-  // What has a lock was built before and may well have nothing to do.
+  // A recipe with a lock was built before, and may have nothing to do.
   const ahead = options.start === undefined && (options.force === true || !existsSync(lockPath(path)))
   const pauses = watchPauses()
   return withThreadsAhead(ahead ? workers : 0, () => buildWith(path, options, workers, pauses)).finally(pauses.end)

@@ -45,7 +45,7 @@ const touch = (file: string): void => {
   try {
     utimesSync(file, new Date(), new Date())
   } catch {
-    // Whoever removed it may build the same output: that costs work and nothing else.
+    // If the claim is gone, another build may do the same work: that costs time and nothing else.
   }
 }
 
@@ -53,7 +53,7 @@ const release = (file: string): void => {
   try {
     rmSync(file, { force: true })
   } catch {
-    // A disk that fails now has failed the build already; the claim of a process that is gone is nobody's.
+    // If the disk fails now, the build has failed already; the claim of an ended process is stale.
   }
 }
 
@@ -94,7 +94,7 @@ const removeStaleClaim = (file: string, runId: RunId, owner: string): void => {
   } catch {
     return
   }
-  // Someone may have removed it and claimed the output in between: then it is theirs again.
+  // Another build may have removed the stale claim and made its own in between: then put that one back.
   if (readOwner(aside) === owner) rmSync(aside, { force: true })
   else renameSync(aside, file)
 }

@@ -80,7 +80,7 @@ export const sweepTemporaries = async (
     stale.map((entry) =>
       unlink(join(folder, entry)).then(
         () => [entry],
-        // Another run may have swept it first, and what cannot be removed does no harm.
+        // Another run may have removed it first; a file that cannot be removed does no harm.
         () => [],
       ),
     ),

@@ -105,7 +105,7 @@ export const openMasks = (root: string, now: () => number): MaskStore => {
         for (const [fingerprint, tensor, begin, elements, digest] of rows ?? [])
           found.set(fingerprint, { path, begin, elements, tensor, digest: digest as Digest })
       } catch {
-        // Another build may remove it meanwhile, and one that cannot be read is of no use.
+        // Another build may have removed it meanwhile; one that cannot be read is useless.
       }
     }
     return found
@@ -139,7 +139,7 @@ export const openMasks = (root: string, now: () => number): MaskStore => {
               renameSync(temporary, path)
             }
           } catch {
-            // A disk that is full tells of itself where something is at stake.
+            // A full disk is reported where it matters.
           } finally {
             discard()
           }
