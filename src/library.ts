@@ -43,33 +43,30 @@ import type { Model } from './safetensors/model.js'
 import { openStore as openStoreWith, type Store } from './store/store.js'
 import { renderReport } from './view/report/render.js'
 
-/** Options of a whole build; everything has a default, and none of it changes a byte of the outputs but `set`. */
+/** Options of a build. All have defaults, and only `set` changes the bytes of the outputs. */
 export interface BuildOptions extends Omit<
   InternalBuildOptions,
   'choose' | 'cutting' | 'jobs' | 'more' | 'places' | 'reporting' | 'start' | 'store'
 > {
-  /**
-   * What earlier builds left: the store that the command uses unless another is given; `false` uses none and leaves
-   * nothing.
-   */
+  /** The cache: that of the command unless another is given; `false` uses none. */
   readonly store?: Store | false
-  /** Where CUDA's libraries may lie, beside the places where everyone looks. */
+  /** Where to look for CUDA's libraries, besides the usual places. */
   readonly places?: Omit<CudaPlaces, 'runtime'>
 }
 
-/** How to find out what a build would do. */
+/** Options of {@link plan}. */
 export interface PlanNowOptions extends Pick<BuildOptions, 'out' | 'set' | 'signal' | 'store' | 'text'> {}
 
-/** How to run a plan on the processor; `build` also runs on other devices. */
+/** Options of {@link run}, which computes on the CPU; `build` also uses other devices. */
 export interface RunOptions extends Partial<
   Pick<InternalRunOptions, 'listener' | 'lock' | 'memory' | 'render' | 'sha256' | 'signal' | 'workers'>
 > {
   readonly device?: 'cpu'
 }
 
-/** How to read the files of a lock. */
+/** Options of {@link verify}. */
 export interface VerifyOptions extends Pick<RunOptions, 'device' | 'signal' | 'workers'> {
-  /** Folder that outputs are looked for below; the recipe's own unless given. */
+  /** The folder that outputs are relative to; the recipe's unless given. */
   readonly out?: string
 }
 
@@ -97,15 +94,15 @@ const SOURCE = objectOf(
   ['path', 'text'],
 )
 
-/** What a build tells, and what stops it. */
+/** Where events go, and what stops a build. */
 interface Ends {
   readonly listener?: (event: RunEvent) => void
   readonly signal?: AbortSignal
 }
 
 /**
- * What a listener throws stops what it listens to at the next chunk, and is thrown to whoever called: in an event of a
- * worker nobody could catch it.
+ * An error that a listener throws stops the build at the next chunk and is rethrown to the caller, who could not catch
+ * it inside a worker's event.
  */
 const heedingErrors = async <T>(given: Ends, work: (heard: Ends) => Promise<T>): Promise<T> => {
   const hear = given.listener
@@ -136,8 +133,8 @@ const storeOf = ({ store = userStore() }: Pick<BuildOptions, 'store'>): { readon
   store === false ? {} : { store }
 
 /**
- * Builds a recipe: reads, plans, checks pins, computes, and writes its outputs, all of them or none; what earlier
- * builds left is used, and something is left for later ones. Reports look as those of the command.
+ * Builds a recipe: reads, plans, checks pins, computes, and writes its outputs, all of them or none. It reuses results
+ * of earlier builds and caches its own. Reports look like those of the command.
  */
 export const build = async (path: string, options: BuildOptions = {}): Promise<Result<Built>> => {
   const problems = checkArgument('build', 'path', path, text)
@@ -175,8 +172,8 @@ export const build = async (path: string, options: BuildOptions = {}): Promise<R
 }
 
 /**
- * What a build of a recipe would do now, given what earlier builds left: the plan that `smelt plan` prints. Nothing is
- * computed or written.
+ * What a build of a recipe would do now, given the cache and existing outputs: the plan that `smelt plan` prints.
+ * Nothing is computed or written.
  */
 export const plan = async (path: string, options: PlanNowOptions = {}): Promise<Result<Plan>> => {
   const problems = checkArgument('plan', 'path', path, text)
@@ -199,8 +196,8 @@ const hasWork = ({ outputs, reports, settings, targets }: Plan): boolean =>
   outputs.every((o, i) => o.tensors.length === targets[i]!.length)
 
 /**
- * Carries a plan out: all files under temporary names, then all under their own, or none. Reports look as those of the
- * command.
+ * Runs a plan: writes all files under temporary names, then renames all of them, or none. Reports look like those of
+ * the command.
  */
 export const run = async (plan: Plan, options: RunOptions = {}): Promise<Result<Built>> => {
   const problems = checkArgument('run', 'plan', plan, PLAN)
@@ -221,10 +218,7 @@ export const run = async (plan: Plan, options: RunOptions = {}): Promise<Result<
   )
 }
 
-/**
- * Reads, checks and plans a recipe as if it had never been built: everything that can be known before anything is
- * computed or written.
- */
+/** Reads, checks and plans a recipe as if it had never been built, without computing or writing anything. */
 export const prepare = async (path: string, options: PrepareOptions = {}): Promise<Result<Prepared>> => {
   const problems = checkArgument('prepare', 'path', path, text)
   const checked = checkOptions<PrepareOptions>('prepare', options, { jobs: flag, out: text, set: params, signal, text })
@@ -242,7 +236,7 @@ export const readRecipe = async (path: string, options: ParseOptions = {}): Prom
     : readRecipeWith(path, checked.value)
 }
 
-/** Reads a recipe that is at hand as a text. */
+/** Parses a recipe's text. */
 export const parse = (source: Source, options: ParseOptions = {}): Result<Recipe> => {
   const problems = checkArgument('parse', 'source', source, SOURCE)
   const checked = checkOptions<ParseOptions>('parse', options, { set: params })
@@ -270,7 +264,7 @@ const openKind = async <K extends InputKind>(
     : ok(new Map([...opened.value].map(([name, { file }]) => [name, file as FileOf[K]] as const)), opened.diagnostics)
 }
 
-/** Opens every model a recipe names; problems of all of them are told together, each at its place in the recipe. */
+/** Opens every model a recipe names, and reports all problems together, each at its place in the recipe. */
 export const openModels = async (recipe: Recipe, folder: string): Promise<Result<ReadonlyMap<string, Model>>> => {
   const problems = inputProblems('openModels', recipe, folder)
   return problems.length > 0 ? failed(...problems) : openKind('model', recipe, folder)
@@ -319,7 +313,7 @@ export const makePlan = (
   return makePlanWith(recipe, inputs, folders, checked.value)
 }
 
-/** Reads every input and output that the lock of a recipe names, and compares their contents with it. */
+/** Reads every input and output in the lock of a recipe, and compares their contents with it. */
 export const verify = async (recipe: string, options: VerifyOptions = {}): Promise<Result<Verification>> => {
   const problems = checkArgument('verify', 'recipe', recipe, text)
   const checked = checkOptions<VerifyOptions>('verify', options, { device: CPU, out: text, signal, workers: WORKERS })

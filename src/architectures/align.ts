@@ -9,7 +9,7 @@ export interface Named {
   readonly architecture: Architecture | undefined
 }
 
-/** A network that hangs under `from` in one model and under `to` in another. */
+/** A network that has the root `from` in one model and `to` in another. */
 export interface Move {
   readonly from: string
   readonly to: string
@@ -21,7 +21,7 @@ const countBelow = (root: string, names: Iterable<string>): number => {
   return count
 }
 
-/** True where at least half of the names below one of the two roots stand below the other as well. */
+/** True if at least half of the names below one of the two roots are also below the other. */
 const agree = (first: Named['names'], other: Named['names'], { from, to }: Move): boolean => {
   let [hits, all] = [0, 0]
   for (const name of other.keys()) {
@@ -35,11 +35,11 @@ const agree = (first: Named['names'], other: Named['names'], { from, to }: Move)
 
 const rootOf = ({ names, architecture }: Named): string => architecture?.diffusionPrefix ?? findRoot(names.keys())
 
-/** The roots under which checkpoints keep what a file of one part holds. */
+/** The roots under which checkpoints contain what is also distributed as a file of its own. */
 const partRoots = (part: Architecture, whole: Architecture): readonly string[] =>
   PART_ROOTS.filter((root) => whole.locate(under(root, '')).component === part.component)
 
-/** The moves that could bring the names of `other` to where `first` has them, the likeliest first. */
+/** The renames that could map the names of `other` to those of `first`, the likeliest first. */
 const candidates = (first: Named, other: Named): readonly Move[] => {
   const [a, b] = [first.architecture, other.architecture]
   if (a !== undefined && b !== undefined && a.id !== b.id) {
@@ -50,9 +50,8 @@ const candidates = (first: Named, other: Named): readonly Move[] => {
 }
 
 /**
- * Where `other` keeps the network that `first` has too, if that is under another root: known for equal architectures,
- * and for any network
- * by names that agree below the two roots. Undefined where the names are comparable as they are.
+ * The rename, if `other` has the network of `first` under another root. Determined by the architecture if both have the
+ * same, otherwise by comparing the names below the two roots. Undefined if the names match as they are.
  */
 export const findMove = (first: Named, other: Named): Move | undefined => {
   const [a, b] = [first.architecture, other.architecture]

@@ -43,7 +43,7 @@ const LAST_TWO_SEGMENTS: ReadonlySet<string> = new Set([
   'rope.freqs',
 ])
 
-/** A tensor as far as a header tells it. */
+/** The shape and dtype of a tensor. */
 interface Outline {
   readonly shape: readonly number[]
   readonly dtype?: string
@@ -84,7 +84,7 @@ export const isConstant = (name: string, outline?: Outline): boolean => {
 }
 
 /**
- * True for what says nothing of the network that a file holds: constants, and averages of its weights under names of
- * their own.
+ * True for tensors that do not help to recognise a network: constants, and averages (EMA) of its weights under other
+ * names.
  */
 export const isUntrained = (name: string): boolean => name.startsWith('model_ema.') || isConstant(name)

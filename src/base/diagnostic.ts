@@ -1,4 +1,4 @@
-/** A text a person wrote, kept whole so that problems can be shown in place. `path` is as the person gave it. */
+/** A text that a user wrote, kept whole so that problems can be shown in place. `path` is as the user gave it. */
 export interface Source {
   readonly path: string
   readonly text: string
@@ -25,7 +25,7 @@ export type Severity = 'error' | 'warning'
  */
 export type ErrorCategory = 'input' | 'usage' | 'run' | 'lock' | 'retry'
 
-/** One problem, told to a person: what, where, what else matters, and what to do next. */
+/** One problem, for the user: what is wrong, where, what is related, and what to do next. */
 export interface Diagnostic {
   /** Stable kebab-case name, asserted by tests and usable in searches. */
   readonly code: string

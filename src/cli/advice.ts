@@ -4,16 +4,16 @@ import type { Command, CommanderError } from 'commander'
 import { commandAdvice as say } from '../base/catalogue/cli.js'
 import { nearest } from '../base/suggest.js'
 
-/** What people call `smelt build` who come from other programs. */
+/** Names that users of other programs try for `smelt build`. */
 const BUILD_WORDS = ['merge', 'mix', 'make']
 
-/** Options that other programs, or other commands of this one, have, and how a command does that. */
+/** Options of other programs, or of other commands, and the equivalent here. */
 const OTHER_OPTIONS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   build: { '--dry-run': 'smelt plan RECIPE', '--output': '--out FOLDER' },
   diff: { '--report': '--html FILE', '--out': '--html FILE', '--output': '--html FILE' },
 }
 
-/** The file that a recipe has by custom, which `smelt init` gives it. */
+/** The usual name of a recipe, which `smelt init` uses. */
 const USUAL = 'recipe.yaml'
 
 /** `--set` before a name, a value and perhaps an equals sign that stand apart. */
@@ -26,8 +26,8 @@ const setApart = (args: readonly string[]): string | undefined => {
 }
 
 /**
- * What a parser's complaint leaves to be said: the name that was meant, a recipe without a command, or an argument that
- * is missing. `cwd` is where a recipe may lie.
+ * Advice on a parse error: the name that was meant, a recipe without a command, or a missing argument. `cwd` is
+ * searched for a recipe.
  */
 export const adviceOn = (
   program: Command,

@@ -48,7 +48,7 @@ export interface BuildFlags {
 
 const nothing = (): void => undefined
 
-/** One line of JSON for everything that happens. */
+/** Prints events as JSON, one per line. */
 const jsonReporter = (console: Console, began: number): Reporter => {
   const tell = (event: BuildEvent): void => console.out(buildEventLine(event, performance.now() - began))
   return {
@@ -102,18 +102,15 @@ const screenReporter = (console: Console, began: number): Reporter => {
   }
 }
 
-/**
- * A dashboard where a person sits at a terminal, else lines for a log. What the dashboard is made of is loaded only
- * when it opens.
- */
+/** A dashboard in a terminal, else plain lines for a log. The dashboard's packages are loaded only when it opens. */
 const loudReporter = async (console: Console, { dashboard }: BuildFlags, began: number): Promise<Reporter> =>
   dashboard !== false && isTerminal(true)
     ? (await import('./dashboard-reporter.js')).dashboardReporter(console, began)
     : screenReporter(console, began)
 
 /**
- * Builds under the signals of the terminal; the code is 128 and the signal's number if one of them stopped it. `cancel`
- * stops it without a word.
+ * Builds until done or stopped by a signal, when the exit code is 128 plus the signal's number. `cancel` stops it
+ * silently.
  */
 const buildUnder = async (
   recipe: string,
@@ -159,7 +156,7 @@ const buildUnder = async (
   }
 }
 
-/** `smelt build`: plans, shows the plan, runs it, and says what was written; with `--watch` again and again. */
+/** `smelt build`: plans, shows the plan, runs it, and says what was written; with `--watch` again after each change. */
 export const build = async (console: Console, recipe: string, flags: BuildFlags): Promise<number> => {
   if (flags.watch !== true) return (await buildOnce(console, { path: recipe }, flags)).code
   const interruption = listenForStop(() => undefined)
@@ -179,15 +176,15 @@ export const build = async (console: Console, recipe: string, flags: BuildFlags)
   }
 }
 
-/** What is built: a recipe's file, or a text that no file has, without a lock. */
+/** What to build: a recipe file, or the text of a recipe without a file and a lock. */
 export interface BuildSubject {
   readonly path: string
   readonly text?: string
 }
 
 /**
- * One build, from the reading of its options to its last word; `began` is when it was asked for: 0 for the start of
- * this process.
+ * One build, from reading its options to the summary; `began` is when it was requested: 0 for the start of this
+ * process.
  */
 export const buildOnce = async (
   console: Console,

@@ -17,7 +17,7 @@ const tryTo = (console: Console, folder: string, work: () => number): number => 
   }
 }
 
-/** `smelt cache`: what earlier builds left, and how to be rid of it. */
+/** `smelt cache`: lists and removes cache entries. */
 export const cache = (console: Console, action: 'ls' | 'gc' | 'clear', flags: { readonly json?: boolean }): number => {
   const store = userStore()
   if (action === 'gc') return tryTo(console, store.folder, () => store.collect())

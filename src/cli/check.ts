@@ -6,7 +6,7 @@ import { toJsonText } from '../view/json.js'
 import { renderChecked } from '../view/checked.js'
 import type { Console } from './console.js'
 
-/** `smelt check`: everything that can be known to be wrong before anything is computed, of several recipes at once. */
+/** `smelt check`: finds all mistakes that can be found before anything is computed, in several recipes at once. */
 export const check = async (
   console: Console,
   recipes: readonly string[],

@@ -4,9 +4,7 @@ import { escapeScreen } from '../base/excerpt.js'
 import { renderDiagnostics } from '../base/screen.js'
 import type { Look } from '../view/text.js'
 
-/**
- * Everything a command may use of the world it runs in. Data goes to `out`; progress, plans and problems go to `err`.
- */
+/** A command's access to its environment. Data goes to `out`; progress, plans and problems go to `err`. */
 export interface Console {
   readonly cwd: string
   out(text: string): void
@@ -15,7 +13,7 @@ export interface Console {
   look(stream: 'out' | 'err'): Look
   /** True where a line can be redrawn. */
   readonly errRedraws: boolean
-  /** Shows problems; nothing for none. */
+  /** Prints problems, if any. */
   tell(diagnostics: readonly Diagnostic[]): void
 }
 
@@ -24,7 +22,7 @@ export interface ColorChoice {
   readonly color: boolean | undefined
 }
 
-/** Columns where there is no terminal, and where one does not say. */
+/** The width without a terminal, and of a terminal that does not report one. */
 const [PLAIN_WIDTH, TERMINAL_WIDTH] = [100, 80]
 
 /**
@@ -44,8 +42,7 @@ export const wantsColor = (
 }
 
 /**
- * The console of this process. A reader that goes away (`| head`) is no problem; anything else that ends standard
- * output is told, and is a failure.
+ * The console of this process. A closed pipe (`| head`) is not an error; any other failure to write standard output is.
  */
 export const openConsole = (choice: ColorChoice): Console => {
   const streams = { out: process.stdout, err: process.stderr }

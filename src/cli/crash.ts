@@ -5,10 +5,7 @@ import { renderDiagnostics } from '../base/screen.js'
 /** EX_SOFTWARE of sysexits(3): the fault is the program's. */
 export const BUG_EXIT_CODE = 70
 
-/**
- * What to show of an error that nothing in the program expected: that it is no fault of the user's, and where it came
- * from.
- */
+/** The message for an unexpected error: that it is a bug of smelt, and where it happened. */
 export const renderCrash = (error: unknown): string => {
   const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined }
   return (

@@ -5,10 +5,7 @@ import type { CudaPlaces } from '../run/devices/places.js'
 
 const isWord = (text: string | undefined): text is string => text !== undefined && text !== ''
 
-/**
- * Folders of Python environments: those that are active, that of `python3`, those of pyenv, and the user's own
- * packages.
- */
+/** Folders of Python environments: the active ones, that of `python3`, those of pyenv, and the user's site packages. */
 const pythonsOf = (env: Readonly<Record<string, string | undefined>>, home: string): string[] => {
   const programs = (env['PATH'] ?? '')
     .split(delimiter)

@@ -10,7 +10,7 @@ import { formatBytes } from '../view/text.js'
 import type { Console } from './console.js'
 import { cudaPlaces } from './cuda-places.js'
 
-/** What `smelt cuda` is told. */
+/** Options of `smelt cuda`. */
 export interface CudaFlags {
   readonly json?: boolean
   readonly remove?: boolean
@@ -31,14 +31,13 @@ const remove = (console: Console, flags: CudaFlags, places: CudaPlaces): number 
   return exitCode(removed.diagnostics)
 }
 
-/** What is missing that no command of smelt can get is a warning here: the installation did what it could. */
+/** Parts that smelt cannot install are only a warning here: the installation did what it could. */
 const softened = (problem: Diagnostic | undefined): readonly Diagnostic[] =>
   problem === undefined ? [] : [{ ...problem, severity: 'warning' }]
 
 /**
- * `smelt cuda`: makes CUDA usable by what the sources hold, or by fetching what is missing, then tries it; `--remove`
- * undoes that. The exit code is that
- * of the installation, or 3 where what is installed computes wrong.
+ * `smelt cuda`: installs CUDA's libraries from the sources, or downloads what is missing, then tests them; `--remove`
+ * uninstalls. The exit code is that of the installation, or 3 if CUDA computes wrong results.
  */
 export const cuda = async (
   console: Console,

@@ -16,9 +16,8 @@ import type { Reporter } from './reporter.js'
 import { isForeground } from './terminal.js'
 
 /**
- * A run gets its dashboard after so many ms, and only if enough is left to do: loading it takes half a second of one
- * core, which a short
- * build would feel the more the fewer workers share it, and a screen that comes and goes at once shows nothing.
+ * The dashboard opens after this many ms, and only if enough work is left: loading it takes half a second of one core,
+ * which slows a short build with few workers, and a screen that disappears at once shows nothing.
  */
 const OPEN_AFTER = 1_000
 const leastLeft = (workers: number): number => Math.max(3, 22 / workers)

@@ -18,7 +18,7 @@ export interface DiffFlags {
   readonly json?: boolean
 }
 
-/** A failure is told by the signal that stopped it, if one did. */
+/** The exit code of a failure; that of the signal if one stopped it. */
 const codeOf = (result: Result<unknown>, signalled: number | undefined): number =>
   (result.type === 'failed' ? signalled : undefined) ?? exitCode(result.diagnostics)
 

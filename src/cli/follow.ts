@@ -5,14 +5,11 @@ import type { Diagnostic } from '../base/diagnostic.js'
 import { errorCode } from '../safetensors/io-problem.js'
 import { READ_ONLY, specialKind } from '../safetensors/regular-file.js'
 
-/** How often a file that grows is looked at where the system does not tell, in ms. */
+/** How often a growing file is checked if the system does not notify, in ms. */
 const POLL = 250
 const PIECE = 1 << 16
 
-/**
- * Why events cannot be read from a path: a FIFO is as good as a file, and of anything else no build writes events into
- * it.
- */
+/** Why events cannot be read from a path: only files and FIFOs are accepted. */
 export const eventsProblem = async (path: string): Promise<Diagnostic | undefined> => {
   const kind = specialKind(await stat(path))
   return kind === undefined || kind === 'fifo' ? undefined : eventsNotAFile(path, kind)

@@ -9,7 +9,7 @@ import { lockSchema } from '../store/lock-schema.js'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
-/** What is made from the source, by path in the repo. */
+/** The generated files, by path in the repository. */
 export const generated = (): Readonly<Record<string, string>> => ({
   'schema/recipe.schema.json': `${JSON.stringify(recipeSchema(operators, { editor: true }), null, 1)}\n`,
   'schema/lock.schema.json': `${JSON.stringify(lockSchema, null, 1)}\n`,
@@ -24,7 +24,7 @@ const readIfThere = (path: string): string | undefined => {
   }
 }
 
-/** The generated files below a folder that are not what the operators say. */
+/** The generated files below a folder that are out of date. */
 export const findStale = (root: string): readonly string[] =>
   Object.entries(generated())
     .filter(([path, text]) => readIfThere(join(root, path)) !== text)

@@ -68,7 +68,7 @@ const choosePair = (models: readonly Found[]): readonly [] | readonly [Found] | 
   return models[0] === undefined ? [] : [models[0]]
 }
 
-/** What has to be allowed for the second to be merged into the first. */
+/** The keys that the recipe needs so that the second model can be merged into the first. */
 const differences = (a: Model, b: Model): Pick<Starter, 'missing' | 'mismatch'> => {
   const merged = ownTensors(a).filter((t) => isFloat(t.dtype))
   const others = merged.map((t) => b.tensors.get(t.name))

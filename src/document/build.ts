@@ -21,7 +21,7 @@ import type { Entry, Value } from './value.js'
 /** How many values a document may write. */
 export const MOST_VALUES = 100_000
 
-/** How many values all aliases of a document together may stand for. */
+/** How many values all aliases of a document together may expand to. */
 export const MOST_EXPANDED = 10_000
 
 // A value with what it costs to write it out in full: how many values it holds, and how deep.

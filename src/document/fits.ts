@@ -50,7 +50,7 @@ const ofMap =
 
 const says = (): boolean => true
 
-/** What each keyword demands of the values it is about. */
+/** The check of each keyword. */
 const RULES: Readonly<Record<string, Rule>> = {
   $schema: says,
   title: says,
@@ -97,9 +97,9 @@ const RULES: Readonly<Record<string, Rule>> = {
 }
 
 /**
- * True only for a plain value that a schema accepts. False where it does not, and where the schema has a keyword that is
- * not known here: what is wrong, and whether anything is, a compiled validator says. Most documents are right, and
- * loading and compiling that validator would take most of the time of checking them.
+ * True only for a plain value that a schema accepts. False if it does not, or if the schema has a keyword that is not
+ * supported here; the compiled validator then finds out what is wrong, if anything. Most documents are valid, and
+ * loading and compiling the validator would take most of the time of checking them.
  */
 export const fits = (value: unknown, schema: JsonSchema, root: JsonSchema): boolean =>
   Object.entries(schema).every(([keyword, limit]) => RULES[keyword]?.(value, limit as never, schema, root) === true)

@@ -2,19 +2,19 @@ import * as say from '../base/catalogue/indentation.js'
 import type { Diagnostic, Range, Source } from '../base/diagnostic.js'
 import { lineAt } from '../base/position.js'
 
-/** A line of a block map or list that begins something: how far it is indented, and what it is called. */
+/** A line that begins an entry of a block map or list: its indentation and its name. */
 interface Level {
   readonly indent: number
   readonly name: string
   readonly line: Line
   readonly list: boolean
-  /** True where nothing stands below its line. */
+  /** True if nothing is below its line. */
   readonly whole: boolean
   /** The levels that its line closed. */
   readonly closed: readonly Level[]
 }
 
-/** A line that counts: neither blank, nor a comment, nor inside a longer value. */
+/** A significant line: neither blank, nor a comment, nor inside a longer value. */
 interface Line {
   readonly number: number
   readonly start: number
@@ -29,7 +29,7 @@ const BLOCK_SCALAR = /(?:^|\s)[|>][-+\d]*\s*(?:#.*)?$/
 /** A value that is still to come, on the lines below. */
 const OPENS = /^(?:[&!]\S*\s*)*(?:#.*)?$/
 
-/** What quotes and brackets a text leaves open behind it. */
+/** The quotes and brackets that a text leaves open. */
 const openAfter = (text: string, open: string): string => {
   let stack = open
   for (let i = 0; i < text.length; i++) {
@@ -84,7 +84,7 @@ const tabs = (source: Source, lines: readonly Line[]): Diagnostic | undefined =>
       )
 }
 
-/** A level goes on with its latest line, or a new one begins. */
+/** Continues a level with its latest line, or begins a new one. */
 const enter = (levels: Level[], next: Level): void => {
   const last = levels.at(-1)
   if (last?.indent === next.indent && last.list === next.list) levels.pop()

@@ -5,7 +5,7 @@ import { nearest } from '../base/suggest.js'
 import { acceptedTypes, chosenBranch, resolveSchema, type JsonSchema } from './schema.js'
 import { isOmitted, type Entry, type MapValue, type Value } from './value.js'
 
-/** A map with what its schema knows. */
+/** A map and what its schema allows. */
 interface Owner {
   readonly map: MapValue
   readonly schema: JsonSchema | undefined
@@ -15,9 +15,7 @@ interface Owner {
 
 type Item = readonly [key: string, entry: Entry]
 
-/**
- * What a schema says of maps: of several forms, the one that is a map; of several kinds, the one that the map names.
- */
+/** The schema of a map: of several forms, the one for maps; of several kinds, the one that the map names. */
 const mapSchema = (
   schema: JsonSchema | undefined,
   value: Value | undefined,
@@ -60,7 +58,7 @@ const textsIn = (value: Value, texts: Set<string> = new Set()): Set<string> => {
   return texts
 }
 
-/** True where one of some sorted numbers lies between two others. */
+/** True if one of some sorted numbers is between two others. */
 const anyBetween = (sorted: readonly number[], from: number, to: number): boolean => {
   let [low, high] = [0, sorted.length]
   while (low < high) {
@@ -78,9 +76,8 @@ const startsLine = ({ key }: Entry): boolean =>
   /^[ -]*$/.test(key.source.text.slice(lineAt(key.source, key.start).start, key.start))
 
 /**
- * Keys that stand at another depth than the one they belong to, which YAML reads as something else: told once, in place
- * of everything
- * that is wrong because of them. `problems` are the places where a schema found something.
+ * Keys at the wrong indentation, which YAML reads as part of something else: reported once, in place of all the errors
+ * they cause. `problems` are the places of the schema's errors.
  */
 export const findMisplaced = (
   root: Value,
@@ -93,7 +90,7 @@ export const findMisplaced = (
   let texts: Set<string> | undefined
   const isMentioned = (name: string): boolean => (texts ??= textsIn(root)).has(name)
 
-  /** True where `key`, which is wrong where it stands, would be right below the entry before it. */
+  /** True if `key`, which is not allowed where it is, would be allowed below the entry before it. */
   const belongsBelow = ([name, { key, value }]: Item, next: string, owner: Owner): JsonSchema | undefined => {
     const below = mapSchema(childSchema(owner.schema, name), value, schema)
     if (below === undefined) return undefined

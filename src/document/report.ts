@@ -8,9 +8,7 @@ export const MOST_PROBLEMS = 50
 const identity = ({ code, message, at }: Diagnostic): string =>
   `${code}\n${at?.type === 'text' ? at.range.start : ''}\n${message}`
 
-/**
- * Problems in order of place, each told once (an alias repeats what it stands for), cut after {@link MOST_PROBLEMS}.
- */
+/** Problems in order of place, each once (an alias repeats those of its value), at most {@link MOST_PROBLEMS}. */
 export const orderProblems = (problems: readonly Diagnostic[]): readonly Diagnostic[] => {
   const unique = [...new Map(problems.map((problem) => [identity(problem), problem])).values()]
   const sorted = sortDiagnostics(unique)

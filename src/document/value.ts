@@ -36,7 +36,7 @@ export type ScalarValue =
  */
 export type Value = MapValue | ListValue | ScalarValue
 
-/** True for the value of a key behind which nothing is written. */
+/** True for the value of a key without a value. */
 export const isOmitted = (value: Value, key: Range): boolean => value.type === 'null' && value.range.start === key.start
 
 /** The way from a value to one inside it: keys of maps, indexes of lists. */
@@ -68,7 +68,7 @@ export const keyRangeOf = (value: Value, path: Path): Range => {
   return entry?.key ?? rangeOf(value, path)
 }
 
-/** The value without its places: null-prototype objects, arrays and scalars. */
+/** The plain value, without positions: null-prototype objects, arrays and scalars. */
 export const toPlain = (value: Value): unknown => {
   if (value.type === 'list') return value.items.map(toPlain)
   if (value.type !== 'map') return value.value

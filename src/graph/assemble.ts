@@ -16,8 +16,8 @@ import { viewKey, wholeOf, type View } from '../tensor/view.js'
 import { walk } from './walk.js'
 
 /**
- * A number fed once per chunk: a scalar, or the threshold of a `top` mask, which changes at the element where ties are
- * cut.
+ * A number fed once per chunk: a scalar, or the threshold of a `top` mask, which changes at the element that splits
+ * equal magnitudes.
  */
 export type ScalarInput = Scalar | Extract<Mask, { type: 'top' }>
 
@@ -29,8 +29,8 @@ export interface ProgramOutput {
 }
 
 /**
- * A program with what to feed it, in the order of its inputs: reads, draws, uniforms, then the chunk's length where it
- * is asked for.
+ * A program and what to feed it, in the order of its inputs: reads, draws, uniforms, then the chunk's length if the
+ * program needs it.
  */
 export interface Assembly {
   readonly program: Program
@@ -40,7 +40,7 @@ export interface Assembly {
   readonly needsLength: boolean
 }
 
-/** What programs compute. */
+/** The dtypes that programs can write. */
 const COMPUTED: readonly Dtype[] = ['F16', 'BF16', 'F32', 'F64', 'F8_E4M3', 'F8_E5M2', 'BOOL', 'I64']
 const APPLY: Readonly<Record<Exclude<TensorOp, 'sign'>, string>> = {
   add: 'Add',
@@ -64,10 +64,13 @@ const LOGIC: Readonly<Record<Logic, string>> = { and: 'And', or: 'Or', xor: 'Xor
 
 type Choice = Extract<Tensor, { type: 'choose' }>
 
-/** A number that no expression of the graph is. */
+/** An id that no expression of the graph has. */
 const literal = (value: number): Scalar => ({ kind: 'scalar', id: -1, type: 'literal', value })
 
-/** True for an expression without any element-sized input, which has to be spread over the chunk by hand. */
+/**
+ * True for an expression without any element-sized input: it has one value, which is expanded to the length of the
+ * chunk.
+ */
 const isFlat = (root: Expression, bitsOf: BitsOf): boolean => {
   const seen = new Set<number>()
   let flat = true
@@ -82,35 +85,29 @@ const isFlat = (root: Expression, bitsOf: BitsOf): boolean => {
   return flat
 }
 
-/** True for what a program is fed the elements of. */
+/** True for an expression whose elements are fed to the program. */
 const isFed = (e: Expression, bitsOf: BitsOf): boolean =>
   e.type === 'read' || e.type === 'read-mask' || drawOf(e) !== undefined || bitsOf(e) !== undefined
 
-/**
- * What a program computes a choice from: numbers that are known are no operands where arithmetic takes the place of the
- * choice.
- */
+/** The operands of a choice; constants are not among them if arithmetic replaces the choice. */
 const chosenFrom = (e: Choice): readonly Expression[] => {
   const how = chooseBy(e)
   return how.type === 'where' ? [e.mask, how.yes, how.no] : how.type === 'product' ? [e.mask, how.yes] : [e.mask]
 }
 
-/** What a program computes an expression from: nothing where that is fed. */
+/** The operands of an expression in a program; none if its elements are fed. */
 const operandsOf =
   (bitsOf: BitsOf) =>
   (e: Expression): readonly Expression[] =>
     e.kind === 'scalar' || isFed(e, bitsOf) ? [] : e.type === 'choose' ? chosenFrom(e) : argumentsOf(e)
 
-/** Where the bits of a mask lie that need not be computed. */
+/** The cached bits of a mask; undefined if it has to be computed. */
 export type BitsOf = (e: Expression) => TensorInfo | undefined
 
-/** Assembles programs, each distinct structure once: most tensors of a model ask for the same one. */
+/** Assembles programs, each distinct structure once: most tensors of a model need the same program. */
 export type Assembler = (wanted: readonly ProgramOutput[]) => Assembly
 
-/**
- * What an expression needs from outside, in the order a program takes it, and the structure that decides which program
- * that is.
- */
+/** The inputs of an expression, in the order of the program's inputs, and the structure that identifies the program. */
 interface Outline {
   readonly structure: string
   readonly reads: readonly View[]
@@ -139,8 +136,8 @@ const drawOf = (e: Expression): GeneratedInput | undefined => {
 }
 
 /**
- * Visits expressions in the order `write` emits them, so that equal structures have equal programs and their inputs
- * line up.
+ * Visits expressions in the order in which `write` emits them, so equal structures give equal programs with inputs in
+ * the same order.
  */
 const outline = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Outline => {
   const seen = new Map<number, number>()
@@ -208,10 +205,7 @@ export const createAssembler = (bitsOf: BitsOf = () => undefined): Assembler => 
   }
 }
 
-/**
- * Writes the program that computes the wanted expressions in one go over a chunk. Equal subexpressions are computed
- * once.
- */
+/** Writes the program that computes some expressions over a chunk. Equal subexpressions are computed once. */
 const write = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Program => {
   const reads = new Map<string, { dtype: Dtype; port: string }>()
   const draws: { draw: GeneratedInput; port: string }[] = []
@@ -312,7 +306,7 @@ const write = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Program => {
   }
   const taken = new Set<string>()
   /**
-   * The name of the encoded elements. What is fed or already leaves by that name is copied: a graph must not hand out
+   * The name of the encoded elements. An input, or a value that is already an output, is copied: a graph may not return
    * one value twice.
    */
   const encode = (name: string, dtype: Dtype): string => {
@@ -350,8 +344,8 @@ const write = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Program => {
 }
 
 /**
- * Turns each choice by `Not m` into one by `m`, where nothing but choices uses the `Not`. ONNX Runtime does so by
- * itself, and which side is chosen first decides about -0: here everyone who runs a program sees it.
+ * Turns each choice by `Not m` into one by `m` with the sides swapped, if only choices use the `Not`. ONNX Runtime does
+ * the same optimisation, and the order of the sides decides about -0: done here, it applies to every engine.
  */
 const turnChoices = (instructions: readonly Instruction[], outputs: readonly Port[]): readonly Instruction[] => {
   const negated = new Map(instructions.filter((i) => i.op === 'Not').map((i) => [i.output, i.inputs[0]!]))

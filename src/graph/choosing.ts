@@ -1,7 +1,7 @@
 import type { Scalar, Tensor } from './expression.js'
 
 /**
- * How a program computes a choice: by choosing, or by arithmetic on the mask's 1 and 0, which runs several times
+ * How a program computes a choice: by a `Where`, or by arithmetic on the mask as 1 and 0, which is several times
  * faster.
  */
 export type Choosing =
@@ -13,7 +13,7 @@ export type Choosing =
   /** The bits times `slope`, plus `start`, in place of a choice between two numbers. */
   | { readonly type: 'line'; readonly slope: number; readonly start: number }
 
-/** Takes arithmetic where it gives the very numbers that are chosen between, in float32. */
+/** Uses arithmetic if it gives exactly the same float32 numbers. */
 export const chooseBy = ({ yes, no }: Pick<Extract<Tensor, { type: 'choose' }>, 'yes' | 'no'>): Choosing => {
   if (no.type !== 'literal') return { type: 'where', yes, no }
   const [a, b] = [yes.type === 'literal' ? Math.fround(yes.value) : undefined, Math.fround(no.value)]

@@ -2,7 +2,7 @@ import type { BlockGrid } from '../tensor/block-grid.js'
 import type { TensorInfo } from '../tensor/info.js'
 import type { View } from '../tensor/view.js'
 
-/** What a stream of random numbers is derived from; two draws agree only when all four words agree. */
+/** What a stream of random numbers is derived from: two streams are equal only if all four values are. */
 export interface Stream {
   readonly seed: number | string
   readonly step: string | number
@@ -10,22 +10,21 @@ export interface Stream {
   readonly tensor: string
 }
 
-/** The tensors that a measure is taken over as if they were one long tensor, in the order of their names. */
+/** The tensors that a measure covers as if they were one long tensor, in the order of their names. */
 export interface ReductionGroup {
   /** Equal for all members. */
   readonly group: string
-  /** The member's own name, which is that of the result: what it is computed from may be called otherwise. */
+  /** The member's name, which is that of the result: the tensors it is computed from may have other names. */
   readonly tensor?: string
-  /** The step that asks for it, for problems. */
+  /** The step that uses it, for messages. */
   readonly step?: string
 }
 
 /**
- * A matrix given by its factors, laid over rows of a tensor: `up` is [count, rank] and `down` [rank, columns], further
- * axes of 1 aside,
- * and element (firstRow + i, j) of the tensor is Σᵣ up[i, r]·down[r, j]; other rows are 0. With `mid` [rank, rank,
- * …kernel],
- * `down` is [rank, inputs] and becomes Σ_q mid[p, q, kernel]·down[q, input], ordered by input, then kernel.
+ * A low-rank matrix, placed at some rows of a tensor: `up` is [count, rank] and `down` [rank, columns], apart from
+ * further axes of 1, and element (firstRow + i, j) of the tensor is Σᵣ up[i, r]·down[r, j]; other rows are 0. With
+ * `mid` [rank, rank, …kernel], `down` is [rank, inputs] and becomes Σ_q mid[p, q, kernel]·down[q, input], ordered by
+ * input, then kernel.
  */
 export interface LowRankFactors {
   readonly up: View
@@ -37,8 +36,8 @@ export interface LowRankFactors {
 }
 
 /**
- * One factor for each block of a tensor: stored ones, in the order of the blocks, or those that bring the greatest |x|
- * of each block to the greatest 8-bit number.
+ * One scale for each block of a tensor: stored scales, in the order of the blocks, or new ones that map the greatest
+ * |x| of each block to the greatest 8-bit number.
  */
 export interface BlockScales {
   readonly from: TensorInfo | Peaks
@@ -69,8 +68,8 @@ export type Scalar = { readonly kind: 'scalar'; readonly id: number } & (
   | { readonly type: 'literal'; readonly value: number }
   | { readonly type: 'compute'; readonly op: ScalarOp; readonly args: readonly Scalar[] }
   /**
-   * Σx or Σxy in float64, blocks of fixed size in fixed order; or the least or greatest x that is a number, an infinity
-   * where there is none.
+   * Σx or Σxy in float64, blocks of fixed size in fixed order; or the least or greatest x, ignoring NaN (an infinity if
+   * there is no number).
    */
   | {
       readonly type: 'total'
@@ -98,7 +97,7 @@ export type Tensor = { readonly kind: 'tensor'; readonly id: number } & (
   /** ⌊index / stride⌋ mod length: the row, column or other coordinate of an element. */
   | { readonly type: 'position'; readonly stride: number; readonly length: number }
   | { readonly type: 'product'; readonly product: LowRankFactors }
-  /** The factor of the block that an element lies in. */
+  /** The scale of the block that an element is in. */
   | { readonly type: 'block-scale'; readonly scales: BlockScales }
 )
 
@@ -125,9 +124,8 @@ export type Mask = { readonly kind: 'mask'; readonly id: number } & (
 )
 
 /**
- * How a tally sorts elements into cells: by their place in a matrix of `rows` × `columns`, cut into a grid; or by their
- * value,
- * in `count` equal steps from `low` to `high`. Cells are numbered row by row.
+ * How a tally sorts elements into cells: by their place in a matrix of `rows` × `columns`, divided into a grid; or by
+ * their value, in `count` equal steps from `low` to `high`. Cells are numbered row by row.
  */
 export type Cells<Bound = Scalar> =
   | {
@@ -140,8 +138,8 @@ export type Cells<Bound = Scalar> =
   | { readonly by: 'value'; readonly low: Bound; readonly high: Bound; readonly count: number }
 
 /**
- * Count, sum, sum of squares, least and greatest of the elements of each cell, in this order, in float64. NaN and
- * infinities are passed over.
+ * Count, sum, sum of squares, minimum and maximum of the elements of each cell, in this order, in float64. NaN and
+ * infinities are ignored.
  */
 export interface Tally {
   readonly kind: 'tally'
@@ -162,12 +160,12 @@ export interface Peaks {
   readonly over: undefined
 }
 
-/** The greatest number of F8_E4M3, and the least factor that float32 holds with all its digits. */
+/** The greatest number of F8_E4M3, and the smallest normal float32. */
 const [GREATEST, LEAST_SCALE] = [448, 2 ** -126]
 
 /**
- * The float32 factor by which a block whose greatest |x| is `peak` is divided before it is stored; 1 for a block of
- * zeros.
+ * The float32 scale of a block whose greatest |x| is `peak`: its elements are divided by it before they are stored. 1
+ * for a block of zeros.
  */
 export const scaleOfPeak = (peak: number): number =>
   peak === 0 ? 1 : Math.max(LEAST_SCALE, Math.fround(peak / GREATEST))
@@ -188,17 +186,17 @@ export interface Origin {
 export type Expression = Scalar | Tensor | Mask | Tally | Peaks
 export type Operand = Tensor | Scalar | number
 
-/** The measures: what a pass over all elements has to find before another pass can use it. */
+/** The measures, which are reductions: a pass over all elements computes one before another pass can use it. */
 export type Measure = Extract<Scalar, { type: 'total' | 'quantile' }> | Extract<Mask, { type: 'top' }> | Tally | Peaks
 
 /** True for the expressions that need a pass of their own. */
 export const isMeasure = (e: Expression): e is Measure =>
   e.type === 'total' || e.type === 'quantile' || e.type === 'top' || e.type === 'tally' || e.type === 'peaks'
 
-/** The tensors that a measure is taken over, element by element. */
+/** The tensors that a measure reduces, element by element. */
 export const operandsOf = (m: Measure): readonly Tensor[] => (m.type === 'total' ? m.operands : [m.operand])
 
-/** The expressions an expression is made of. */
+/** The operands of an expression. */
 export const argumentsOf = (e: Expression): readonly Expression[] => {
   switch (e.type) {
     case 'literal':
@@ -234,14 +232,14 @@ export const argumentsOf = (e: Expression): readonly Expression[] => {
   }
 }
 
-/** ⌊density·n⌋ as a person reckons it: a product within rounding error of a whole number is that number. */
+/** ⌊density·n⌋, where a product within rounding error of a whole number counts as that number. */
 export const countOf = (density: number, n: number): number => {
   const product = density * n
   const whole = Math.round(product)
   return Math.min(n, Math.max(0, Math.abs(product - whole) <= 1e-9 * Math.max(1, whole) ? whole : Math.floor(product)))
 }
 
-/** ⌈q(n − 1)⌉ with the same care for rounding: the least sample not below the interpolated quantile. */
+/** ⌈q(n − 1)⌉ with the same tolerance: the least sample not below the interpolated quantile. */
 export const rankOf = (q: number, n: number): number => {
   const position = q * (n - 1)
   const whole = Math.round(position)

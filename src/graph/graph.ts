@@ -27,11 +27,9 @@ type Joined<X extends Operand, Y extends Operand> = X extends Tensor ? Tensor : 
 type Same<X extends Operand> = X extends Tensor ? Tensor : Scalar
 
 /**
- * Builds expressions, each distinct one once. Elements are float32 (every operation rounds once), scalars float64;
- * a scalar is rounded to float32 where it meets elements, and what is one number for all elements counts as one.
- * Arithmetic on literals and
- * with neutral elements is folded, and the number 0 absorbs whatever it is multiplied with, so a weight of 0 leaves
- * nothing to read.
+ * Builds expressions, each distinct one once. Elements are float32 (every operation rounds once), scalars float64; a
+ * scalar is rounded to float32 where it is combined with elements, and a tensor of one repeated number counts as that
+ * number. Constants are folded, and multiplying by 0 gives 0, so a tensor with a weight of 0 is not read.
  */
 export interface Graph {
   number(value: number): Scalar
@@ -66,8 +64,8 @@ export interface Graph {
   xor(...masks: readonly Mask[]): Mask
   not(mask: Mask): Mask
   /**
-   * `mask ? yes : no`, element by element, exactly: only a zero may lose its sign, and where `no` is the number 0, a
-   * NaN or infinity of `yes` that is not chosen gives NaN.
+   * `mask ? yes : no`, element by element, exactly, with two exceptions: a zero may lose its sign, and if `no` is the
+   * number 0, a NaN or infinity of `yes` gives NaN even where it is not chosen.
    */
   choose(mask: Mask, yes: Operand, no: Operand): Tensor
   /** Σx in float64. */
@@ -106,15 +104,17 @@ export interface Graph {
   /** A stored tensor times the stored factor of the block that each element lies in, rounded to float32. */
   scaled(tensor: TensorInfo, scale: TensorInfo, grid: BlockGrid): Tensor
   /**
-   * A tensor as it is stored with factors of its own: each element divided by the factor of its block, and the factors,
-   * one for each block.
+   * A tensor as it is stored with scales: each element divided by the scale of its block, and the scales, one for each
+   * block.
    */
   rescaled(x: Tensor, grid: BlockGrid): { readonly stored: Tensor; readonly scale: Tensor }
-  /** Every measure over several tensors that was built: all of a group count, also those no output reaches. */
+  /**
+   * Every measure over several tensors that was built: all members of a group count, even those that no output uses.
+   */
   grouped(): readonly Measure[]
-  /** Runs `make`; what it is the first to build bears this origin, so that time can be told by step. */
+  /** Runs `make`; expressions that it builds first get this origin, so that time can be reported by step. */
   within<T>(origin: Origin, make: () => T): T
-  /** Which step first asked for an expression; undefined where none did. */
+  /** The step that first built an expression; undefined if none did. */
   originOf(e: Expression): Origin | undefined
 }
 
@@ -125,7 +125,7 @@ const ID_SPAN = 2 ** 26
 const memberText = (over: ReductionGroup | undefined): string =>
   over === undefined ? '' : over.tensor === undefined ? over.group : `${over.group}\0${over.tensor}`
 
-/** A new, empty graph. Expressions of different graphs must not meet. */
+/** A new, empty graph. Expressions of different graphs must not be combined. */
 export const createGraph = (): Graph => {
   const interning = createInterning()
   const { intern, internIn } = interning
@@ -166,7 +166,7 @@ export const createGraph = (): Graph => {
     const scalar = lift(value) as Scalar
     return intern(`f(${scalar.id})`, (id) => ({ kind: 'tensor', id, type: 'fill', value: scalar }))
   }
-  /** The neutral and absorbing elements, so that numbers known to the plan cost nothing at run time. */
+  /** Constant folding: numbers that the plan knows cost nothing at run time. */
   const simplify = (op: TensorOp, x: Tensor | Scalar, y: Tensor | Scalar): Tensor | Scalar | undefined => {
     if (op === 'add') return isNumber(x, 0) ? y : isNumber(y, 0) ? x : undefined
     if (op === 'sub') return isNumber(y, 0) ? x : undefined

@@ -1,13 +1,16 @@
 import type { Measure, Peaks, Tally } from './expression.js'
 
-/** What a measure asks of its numbers, such as their sum or a quantile of them. Enters fingerprints. */
+/** The statistic that a measure computes, such as a sum or a quantile. Part of fingerprints. */
 export const statisticOf = (m: Exclude<Measure, Tally | Peaks>): string =>
   `${m.type}:${m.type === 'total' ? m.measure : m.type === 'top' ? m.density : m.q}`
 
-/** Equal for measures that are taken together: those of a group that ask the same. Any other is taken alone. */
+/**
+ * Equal for measures that are computed together: those of a group with the same statistic. Any other has a key of its
+ * own.
+ */
 export const groupKey = (m: Measure): string =>
   m.type === 'tally' || m.type === 'peaks' || m.over === undefined ? `#${m.id}` : `${statisticOf(m)}:${m.over.group}`
 
-/** Equal for the measures of a group that ask the same of the same numbers, whatever threshold each asks for. */
+/** Equal for the measures of a group that compute the same statistic of the same numbers, whatever their thresholds. */
 export const familyKey = (m: Measure): string =>
   `${m.type === 'total' ? `total:${m.measure}` : m.type} ${m.over?.group ?? ''}`

@@ -16,11 +16,11 @@ export const createTables = <K>(): ((common: K) => Table) => {
   }
 }
 
-/** Makes each distinct expression once, and remembers who asked for it first. */
+/** Makes each distinct expression once, and remembers which step built it first. */
 export interface Interning {
   /** The expression of a text, made and numbered where it is new. */
   intern<E extends Expression>(text: string, make: (id: number) => E): E
-  /** The same in a table of its own: what there is by the hundred thousand has no text made for each. */
+  /** The same in a table of its own, without building a key string: there may be hundreds of thousands. */
   internIn<E extends Expression>(table: Table, key: string | number, make: (id: number) => E): E
   /** Every measure over several tensors. */
   readonly grouped: readonly Measure[]

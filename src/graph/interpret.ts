@@ -23,10 +23,7 @@ import { familyKey } from './groups.js'
 import { applyScalar } from './scalar.js'
 import { walk } from './walk.js'
 
-/**
- * Where the interpreter takes from what no expression computes: the numbers of files and of random streams, `n` at a
- * time.
- */
+/** The inputs of the interpreter: the numbers of files and of random streams, `n` at a time. */
 export interface Data {
   /** All elements of a stored tensor; of a stored mask, not 0 where it is true. */
   read(tensor: TensorInfo): Float64Array
@@ -36,7 +33,7 @@ export interface Data {
   uniform(stream: Stream, n: number): Float64Array
 }
 
-/** What is wanted of one tensor of `size` elements. */
+/** The expressions to evaluate for one tensor of `size` elements. */
 export interface InterpretedJob {
   readonly roots: readonly Expression[]
   readonly size: number
@@ -46,9 +43,8 @@ export interface InterpretedJob {
 export type Interpreted = number | Float64Array | Uint8Array
 
 /**
- * Evaluates expressions of one tensor of `size` elements in float64 throughout: slow, obvious, and the judge of every
- * other way.
- * Rounding to the output's dtype is the caller's.
+ * Evaluates expressions of one tensor of `size` elements in float64 throughout: slow, obvious, and the reference for
+ * every other implementation. The caller rounds to the output's dtype.
  */
 export const interpret = (roots: readonly Expression[], size: number, data: Data): readonly Interpreted[] =>
   interpretJobs([{ roots, size }], data)[0]!

@@ -1,84 +1,82 @@
 import type { Dtype } from '../tensor/dtype.js'
 import { STORED, ZERO, type Instruction, type Program, type ValueType } from './program.js'
 
-/** What can run programs. */
+/** The execution providers of ONNX Runtime that can run programs. */
 export type Provider = 'cpu' | 'cuda' | 'webgpu'
 
 /**
- * How stored numbers become float32: by a cast, by taking their bits for what they are, looked up in a table, or by the
- * host before they are fed.
+ * How stored numbers become float32: by a cast, by reinterpreting their bits, by a table lookup, or on the host before
+ * they are fed.
  */
-type Entry = 'cast' | 'bits' | 'table' | 'host'
+type Decoding = 'cast' | 'bits' | 'table' | 'host'
 /**
- * How float32 becomes stored numbers: by a cast, by a cast whose bits are handed out, or by the host once they have
- * left.
+ * How float32 becomes stored numbers: by a cast, by a cast whose bits are returned, or on the host after they are
+ * returned.
  */
-type Exit = 'cast' | 'bits' | 'host'
+type Encoding = 'cast' | 'bits' | 'host'
 
-/** What a provider does its own way; dtypes that are not named are cast. */
-interface Edges {
-  readonly entries: (dtype: Dtype) => Entry
-  readonly exits: (dtype: Dtype) => Exit
-  /** Other instructions for what it has no kernel of; `isMask` where a mask leaves by this one. */
+/** What differs between providers: how numbers enter and leave a program, and which instructions are replaced. */
+interface Conversions {
+  readonly decodingOf: (dtype: Dtype) => Decoding
+  readonly encodingOf: (dtype: Dtype) => Encoding
+  /** The replacement for an instruction without a kernel; `isMask` if its result is a mask that the program returns. */
   readonly rewrite: (instruction: Instruction, emit: Emit, isMask: boolean) => Instruction | undefined
 }
 
 /** Adds an instruction and gives the name of its result. */
 type Emit = (op: string, inputs: readonly string[], to?: ValueType) => string
 
-/** Of what the processor's Where chooses first -0 becomes 0. Adding 0 does the same, and nothing else. */
-const chooseAsProcessor = ({ op, inputs: [mask, yes, no], output }: Instruction, emit: Emit): Instruction | undefined =>
+/** The CPU's `Where` turns a -0 of its first choice into 0. Adding 0 does the same, and changes nothing else. */
+const whereAsOnCpu = ({ op, inputs: [mask, yes, no], output }: Instruction, emit: Emit): Instruction | undefined =>
   op === 'Where' ? { op, inputs: [mask!, emit('Add', [yes!, ZERO]), no!], output } : undefined
 
 const isEightBit = (dtype: Dtype): boolean => dtype === 'F8_E4M3' || dtype === 'F8_E5M2'
 const unchanged = (): undefined => undefined
 
-/** What WebGPU's provider can cast to float32; it has no other integers, and no bfloat16 or float64. */
+/** The dtypes that WebGPU's provider can cast to float32; it has no other integers, and no bfloat16 or float64. */
 const WEBGPU_CASTS: readonly Dtype[] = ['F16', 'U8', 'BOOL', 'U32', 'I32']
 
-const EDGES: Readonly<Record<Provider, Edges>> = {
+const CONVERSIONS: Readonly<Record<Provider, Conversions>> = {
   cpu: {
-    entries: (dtype) => (isEightBit(dtype) ? 'table' : dtype === 'BF16' ? 'bits' : 'cast'),
-    // No provider hands out 8-bit floats, and none needs a kernel for the few whole numbers there are.
-    exits: (dtype) => (isEightBit(dtype) || dtype === 'I64' ? 'host' : dtype === 'BF16' ? 'bits' : 'cast'),
+    decodingOf: (dtype) => (isEightBit(dtype) ? 'table' : dtype === 'BF16' ? 'bits' : 'cast'),
+    // No provider returns 8-bit floats, and integer outputs are too few to need a kernel.
+    encodingOf: (dtype) => (isEightBit(dtype) || dtype === 'I64' ? 'host' : dtype === 'BF16' ? 'bits' : 'cast'),
     rewrite: unchanged,
   },
-  // CUDA has no BitCast: bfloat16 comes in as 16 bits and is looked up on the device; it goes out as float32, since
-  // nothing there turns it to bits.
+  // CUDA has no BitCast: bfloat16 is fed as 16 bits, which a table on the device decodes. It is returned as float32,
+  // since nothing on the device can give its bits.
   cuda: {
-    entries: (dtype) => (isEightBit(dtype) || dtype === 'BF16' ? 'table' : 'cast'),
-    exits: (dtype) => (isEightBit(dtype) || dtype === 'BF16' || dtype === 'I64' ? 'host' : 'cast'),
-    rewrite: chooseAsProcessor,
+    decodingOf: (dtype) => (isEightBit(dtype) || dtype === 'BF16' ? 'table' : 'cast'),
+    encodingOf: (dtype) => (isEightBit(dtype) || dtype === 'BF16' || dtype === 'I64' ? 'host' : 'cast'),
+    rewrite: whereAsOnCpu,
   },
   webgpu: {
-    entries: (dtype) => (WEBGPU_CASTS.includes(dtype) ? 'cast' : 'host'),
-    exits: (dtype) => (dtype === 'F16' ? 'cast' : 'host'),
+    decodingOf: (dtype) => (WEBGPU_CASTS.includes(dtype) ? 'cast' : 'host'),
+    encodingOf: (dtype) => (dtype === 'F16' ? 'cast' : 'host'),
     rewrite: (instruction, emit, isMask) => {
       const { op, inputs, output } = instruction
       const [x, y] = [inputs[0]!, inputs[1]!]
       if (op === 'Identity' && isMask) return { op: 'Where', inputs: [x, x, x], output }
       if (op === 'Or') return { op: 'Where', inputs: [x, x, y], output }
-      return op === 'Xor'
-        ? { op: 'Where', inputs: [x, emit('Not', [y]), y], output }
-        : chooseAsProcessor(instruction, emit)
+      return op === 'Xor' ? { op: 'Where', inputs: [x, emit('Not', [y]), y], output } : whereAsOnCpu(instruction, emit)
     },
   },
 }
 
-/** True where the host turns stored numbers into float32 before they are fed. */
+/** True if the host decodes stored numbers to float32 before they are fed. */
 export const isDecodedByHost = (provider: Provider, dtype: Dtype): boolean =>
-  dtype !== 'F32' && EDGES[provider].entries(dtype) === 'host'
+  dtype !== 'F32' && CONVERSIONS[provider].decodingOf(dtype) === 'host'
 
-/** True where the host turns float32 into stored numbers after they have left. */
+/** True if the host encodes float32 after the program has returned it. */
 export const isEncodedByHost = (provider: Provider, dtype: Dtype): boolean =>
-  dtype !== 'F32' && dtype !== 'BOOL' && EDGES[provider].exits(dtype) === 'host'
+  dtype !== 'F32' && dtype !== 'BOOL' && CONVERSIONS[provider].encodingOf(dtype) === 'host'
 
 /**
- * The program as one provider runs it: ONNX nodes only. A port of float32 that holds another dtype is decoded, or
- * encoded, by the host.
+ * The program as one provider runs it: ONNX nodes only. If a port of float32 stands for another dtype, the host decodes
+ * or encodes it.
  */
 export const lowerFor = (provider: Provider, program: Program): Program => {
-  const { entries, exits, rewrite } = EDGES[provider]
+  const { decodingOf, encodingOf, rewrite } = CONVERSIONS[provider]
   const instructions: Instruction[] = []
   const inputs = new Map(program.inputs.map((p) => [p.name, p] as const))
   const outputs = new Map(program.outputs.map((p) => [p.name, p] as const))
@@ -91,7 +89,7 @@ export const lowerFor = (provider: Provider, program: Program): Program => {
   const decodedByHost = (port: string): void => void inputs.set(port, { ...inputs.get(port)!, type: 'f32' })
 
   const decode = ({ inputs: [port], output, dtype }: Instruction): Instruction => {
-    switch (entries(dtype!)) {
+    switch (decodingOf(dtype!)) {
       case 'cast':
         return { op: 'Cast', inputs: [port!], output, to: 'f32' }
       case 'bits':
@@ -106,14 +104,14 @@ export const lowerFor = (provider: Provider, program: Program): Program => {
   }
   const decodeMask = (instruction: Instruction): Instruction => {
     const [port] = instruction.inputs
-    if (entries(instruction.dtype!) === 'cast')
+    if (decodingOf(instruction.dtype!) === 'cast')
       return { op: 'Cast', inputs: [port!], output: instruction.output, to: 'bool' }
     const numbers = decode({ ...instruction, output: `w${made++}` })
     instructions.push(numbers)
     return { op: 'Cast', inputs: [numbers.output], output: instruction.output, to: 'bool' }
   }
   const encode = ({ inputs: [value], output, dtype }: Instruction): Instruction => {
-    switch (exits(dtype!)) {
+    switch (encodingOf(dtype!)) {
       case 'cast':
         return { op: 'Cast', inputs: [value!], output, to: STORED[dtype!] }
       case 'bits':
@@ -151,8 +149,8 @@ const typesOf = (program: Program): ReadonlyMap<string, ValueType> => {
 const COMPARISONS: ReadonlySet<string> = new Set(['Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual', 'Equal'])
 
 /**
- * What a lowered program asks of its provider, each kernel once: the operation, the types of its inputs, and of a cast
- * what it makes, as in `Cast f16>f32`.
+ * The kernels that a lowered program needs, each once: the operation, the types of its inputs, and the target of a
+ * cast, as in `Cast f16>f32`.
  */
 export const kernelsOf = (program: Program): readonly string[] => {
   const types = typesOf(program)

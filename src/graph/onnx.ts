@@ -18,7 +18,7 @@ const ELEMENT: Readonly<Record<ValueType, number>> = {
   u64: 13,
   bf16: 16,
 }
-/** BitCast, which lets bf16 pass the JavaScript boundary as u16, exists from opset 26 on. */
+/** The first opset with BitCast, which lets bf16 cross the JavaScript boundary as u16. */
 const OPSET = 26n
 const IR_VERSION = 11n
 
@@ -61,8 +61,7 @@ const node = ({ op, inputs, output, to }: Instruction) => ({
 })
 
 /**
- * Serialises a lowered program as an ONNX model. `tables` are those it may look stored numbers up in, by dtype, a
- * float32 for every code.
+ * Serialises a lowered program as an ONNX model. `tables` are lookup tables by dtype, with a float32 for every code.
  */
 export const encodeOnnx = (program: Program, tables: Readonly<Record<string, Float32Array>>): Uint8Array => {
   const constants = [

@@ -11,12 +11,12 @@ import { createAssembler, type Assembler, type Assembly, type ScalarInput, type 
 import { walk, type IdSet } from './walk.js'
 
 /**
- * How a measure is taken: totals, tallies and peaks in one pass; order statistics by the high and then the low bits of
- * the magnitudes.
+ * The stages of measures: totals, tallies and peaks need one pass; order statistics count by the high bits of the
+ * magnitudes, then by the low bits.
  */
 export type Stage = 'sum' | 'dot' | 'min' | 'max' | 'tally' | 'peaks' | 'high' | 'low' | 'locate'
 
-/** One measure taken by a pass, and the program outputs (float32) that hold its operands. */
+/** One stage of a measure in a pass, and the program outputs (float32) that hold its operands. */
 export interface PlannedReduction {
   readonly measure: Measure
   readonly stage: Stage
@@ -24,33 +24,33 @@ export interface PlannedReduction {
 }
 
 /**
- * One sweep over the elements of a tensor: what it reads and computes, which measures it takes, which roots it writes.
+ * One pass over the elements of a tensor: what it reads and computes, which measures it computes, which roots it
+ * writes.
  */
 export interface Pass extends Assembly {
   readonly takes: readonly PlannedReduction[]
   /** Program output `port` holds root number `root`. */
   readonly writes: readonly { readonly root: number; readonly port: number }[]
   /**
-   * The measures whose results it must know before it starts; a `low` stage also needs the `high` stage of its own
-   * measure.
+   * The measures that must be complete before it starts; a `low` stage also needs the `high` stage of its own measure.
    */
   readonly needs: readonly Measure[]
 }
 
-/** The passes that compute some roots of equal length: sweeps that measure, in order, and the last, which writes. */
+/** The passes that compute some roots of equal length: those with measures, in order, and the last, which writes. */
 export interface Sweeps {
   readonly passes: readonly Pass[]
-  /** For each `top` mask the program that finds, in one segment, the element where equal magnitudes are cut. */
+  /** For each `top` mask, the pass that finds, in one segment, the element that splits equal magnitudes. */
   readonly locates: ReadonlyMap<number, Pass>
 }
 
-/** What most passes have none of, once for all of them. */
+/** One empty list, shared by all passes. */
 const NONE: readonly never[] = []
-/** Stands for the pass that takes no measure. */
+/** Stands for the pass without measures, which writes. */
 const WRITING: readonly Taking[] = []
 const NO_LOCATES: Sweeps['locates'] = new Map()
 
-/** The level of an expression: how many sweeps over its own tensor must have finished before it can be computed. */
+/** The level of an expression: how many passes over its own tensor must have finished before it can be computed. */
 const levels = (isGiven: (e: Expression) => boolean): ((e: Expression) => number) => {
   const known = new Map<number, number>()
   const settle = (e: Expression): void => {
@@ -63,13 +63,13 @@ const levels = (isGiven: (e: Expression) => boolean): ((e: Expression) => number
   }
 }
 
-/** The greatest of some levels; 0 where there are none. */
+/** The greatest of some levels; 0 if there are none. */
 const highest = <T>(all: readonly T[], level: (x: T) => number): number =>
   all.reduce((most, x) => Math.max(most, level(x)), 0)
 
 /**
- * Every measure below some expressions, each once, operands before users; what is known, and all below it, is passed
- * over, and so is what was `seen` before.
+ * Every measure below some expressions, each once, operands before users. Known measures, everything below them, and
+ * everything in `seen` are skipped.
  */
 export const measuresOf = (
   roots: readonly Expression[],
@@ -131,14 +131,14 @@ const measuringPass = (assemble: Assembler, taking: readonly Taking[]): Pass => 
 
 const writesOf = new Map<number, Pass['writes']>()
 
-/** The last pass: root number n leaves by port n. */
+/** The last pass: port n returns root n. */
 const writingPass = (assemble: Assembler, roots: readonly ProgramOutput[]): Pass => {
   const writes = writesOf.get(roots.length) ?? roots.map((_, i) => ({ root: i, port: i }))
   writesOf.set(roots.length, writes)
   return makePass(assemble(roots), NONE, writes, NONE)
 }
 
-/** The peaks that factors of blocks fed to a pass are made of. */
+/** The peaks from which the block scales that a pass is fed are computed. */
 const peaksOf = (draws: Assembly['draws']): readonly Peaks[] => {
   if (!draws.some((d) => d.type === 'block-scale')) return NONE
   return draws.flatMap((d) => (d.type === 'block-scale' && 'kind' in d.scales.from ? [d.scales.from] : []))
@@ -157,10 +157,9 @@ const makePass = (
 }
 
 /**
- * Cuts the roots of one tensor into as few sweeps as their measures allow; the last pass writes all roots.
- * `measures` are all that are to be taken of this tensor. What `isGiven` takes no sweep of it: measures that are known
- * or taken of other
- * tensors, which are waited for, and masks that are at hand.
+ * Divides the work on the roots of one tensor into as few passes as their measures allow; the last pass writes all
+ * roots. `measures` are all that this tensor needs. Expressions that are given need no pass here: measures that are
+ * known or belong to other tensors, and cached masks.
  */
 export const cutPasses = (
   roots: readonly ProgramOutput[],

@@ -1,7 +1,7 @@
 import type { Dtype } from '../tensor/dtype.js'
 import type { BlockScales, LowRankFactors, Stream } from './expression.js'
 
-/** How the numbers of a port are laid out where JavaScript and ONNX Runtime meet. */
+/** The type of a port's numbers between JavaScript and ONNX Runtime. */
 export type PortType = 'bool' | 'u8' | 'i8' | 'u16' | 'i16' | 'u32' | 'i32' | 'u64' | 'i64' | 'f16' | 'f32' | 'f64'
 
 /** One input or output of a program; `rank` 1 is one value per element of the chunk, 0 one value in all. */
@@ -15,8 +15,8 @@ export interface Port {
 export type ValueType = PortType | 'bf16'
 
 /**
- * One operation of a program: an ONNX node, or `Decode` of stored numbers to float32, `DecodeMask` of them to whether
- * they are not 0, and `Encode` of float32 to a stored `dtype`: those each device does in its own way.
+ * One operation of a program: an ONNX node, or one that each device does in its own way: `Decode` of stored numbers to
+ * float32, `DecodeMask` to whether they are not 0, and `Encode` of float32 to a stored `dtype`.
  */
 export interface Instruction {
   readonly op: string
@@ -27,9 +27,9 @@ export interface Instruction {
   readonly dtype?: Dtype
 }
 
-/** A fused tensor program: structure only. Every number that differs between tensors is an input. */
+/** A fused elementwise program: structure only. Every number that differs between tensors is an input. */
 export interface Program {
-  /** Equal for programs of equal structure; sessions are shared by it. */
+  /** Equal for programs of equal structure, which share a session. */
   readonly key: string
   readonly inputs: readonly Port[]
   readonly outputs: readonly Port[]
@@ -45,7 +45,7 @@ export type GeneratedInput =
   | { readonly type: 'product'; readonly product: LowRankFactors }
   | { readonly type: 'block-scale'; readonly scales: BlockScales }
 
-/** How stored numbers are fed as they are. */
+/** The port type of each dtype when stored numbers are fed unchanged. */
 export const STORED: Readonly<Record<Dtype, PortType>> = {
   BOOL: 'u8',
   F4: 'u8',

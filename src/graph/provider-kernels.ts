@@ -1,7 +1,4 @@
-/**
- * The device providers of ONNX Runtime, by the names it knows them. The CPU's has no table: it is always there, and
- * runs what these lack.
- */
+/** The GPU providers of ONNX Runtime, by its names for them. The CPU provider has no table: it has every kernel. */
 export type GpuProvider = 'cuda' | 'webgpu'
 
 /**
@@ -32,9 +29,8 @@ const SHADER = 'f32 f16 i32 u32'
 const SHADER_STORED = `${SHADER} u8 bool`
 
 /**
- * Recorded on the providers of ONNX Runtime 1.30.0 at opset 26, by having each make and run a session that leaves
- * nothing to the CPU. Only
- * ops that programs use are listed. The device tests ask again.
+ * Recorded on the providers of ONNX Runtime 1.30.0 at opset 26, by creating and running a session for each kernel
+ * without fallback to the CPU. Only ops that programs use are listed. The device tests check the list.
  */
 const RECORDED: Readonly<Record<GpuProvider, Kernels>> = {
   cuda: {
@@ -81,7 +77,7 @@ const known: Readonly<Record<GpuProvider, ReadonlySet<string>>> = {
 }
 
 /**
- * Whether a provider computes a kernel itself; the kernel is named as `recordedKernels` names it. What it lacks would
- * silently run on the CPU.
+ * Whether a provider has a kernel, named as in `recordedKernels`. ONNX Runtime would silently run a missing one on the
+ * CPU.
  */
 export const hasKernel = (provider: GpuProvider, kernel: string): boolean => known[provider].has(kernel)

@@ -38,8 +38,7 @@ export const applyScalar = (op: ScalarOp, a: readonly number[]): number => {
 
 /**
  * Evaluates scalars whose measures are known, each once: `measured` gives the float64 value of a total or quantile.
- * What a scalar came
- * to is kept, so it must not be asked for before.
+ * Values are memoised, so do not ask for a scalar before its measures are known.
  */
 export const createScalars = (measured: (measure: Scalar) => number): ((scalar: Scalar) => number) => {
   const known = new Map<number, number>()

@@ -6,20 +6,20 @@ export const walked = { expressions: 0 }
 /** What a walk does on its way. */
 export interface Visitor {
   /**
-   * Whether to look into an expression; who says no to what was met before makes the walk linear. Asked before anything
-   * below is.
+   * Whether to visit an expression, called before anything below it. Returning false for visited ones makes the walk
+   * linear.
    */
   enter(e: Expression): boolean
-  /** Called once everything below an expression has been left, in the order in which a recursion would come back. */
+  /** Called after everything below an expression, in post-order. */
   leave?(e: Expression): void
   /** What counts as below an expression; its arguments unless given. */
   below?(e: Expression): readonly Expression[]
 }
 
-/** How deep a walk recurses, which is faster than lists of its own. Few expressions are deeper. */
+/** How deep a walk recurses before it uses a stack of its own: recursion is faster, and few expressions are deeper. */
 const SHALLOW = 64
 
-/** Walks over expressions from some roots down, depth first: in the order of a recursion, and deeper than the stack. */
+/** Walks over expressions from some roots down, depth first; the depth is not limited by the call stack. */
 export const walk = (roots: readonly Expression[], visitor: Visitor): void => descend(roots, visitor, 0)
 
 const descend = (roots: readonly Expression[], visitor: Visitor, depth: number): void => {
@@ -56,7 +56,7 @@ const walkDeep = (roots: readonly Expression[], { enter, leave, below = argument
   }
 }
 
-/** Numbers of expressions, which are small and dense: a byte each where a Set takes forty. */
+/** A set of expression ids, which are small and dense: one byte each, where a Set takes forty. */
 export interface IdSet {
   has(id: number): boolean
   add(id: number): void

@@ -3,11 +3,11 @@ import type { Dtype } from '../tensor/dtype.js'
 import type { Code } from './wasm-module.js'
 import * as w from './wasm-simd.js'
 
-/** Where code keeps its values; each gives the code that gets the value back. */
+/** Emits code that keeps a value in a local, and returns the code that loads it. */
 export interface Values {
-  /** Computes a value of the elements at hand. */
+  /** Keeps a value of the current elements. */
   keep(value: Code): Code
-  /** Computes a value before the first elements. */
+  /** Keeps a constant, computed before the loop. */
   keepOnce(value: Code): Code
   /** The same 32 bits in each lane. */
   words(word: number): Code
@@ -22,8 +22,8 @@ const SIZE = 0x7fffffff
 const INFINITY = 0x7f800000
 
 /**
- * 16-bit floats: normal numbers by moving the fields, smaller ones as the difference of two normal numbers. Where the
- * one is right, the other is greater.
+ * 16-bit floats: normal numbers by shifting the bit fields, subnormal ones as the difference of two normal numbers. The
+ * smaller of the two results is always the right one.
  */
 const decodeF16: Decoder = (address, offset, v) => {
   const half = v.keep(w.load4Signed16(address, offset))

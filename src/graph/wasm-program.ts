@@ -4,7 +4,7 @@ import { decode, decodeMask, encode, PORT_BYTES, type Values } from './wasm-code
 import { encodeModule, I32, V128, type Code } from './wasm-module.js'
 import * as w from './wasm-simd.js'
 
-/** Elements of one turn of the loop: buffers have room for as many more after their last element. */
+/** Elements of one iteration of the loop: buffers have space for as many more after their last element. */
 export const TURN = 4
 
 /** Bytes of an argument of a program in memory: an address or a float32. */

@@ -4,7 +4,7 @@ export type PerTensor = (tensor: string) => unknown
 /** Values of one tensor, by the name of the param. */
 export type TensorValues = Readonly<Record<string, unknown>>
 
-/** What is reached by a list of facts, one after the other: the same for equal lists, without a text made of each. */
+/** A trie over lists of facts: equal lists reach the same node, without building a key string. */
 interface Branch {
   readonly next: Map<unknown, Branch>
   values: TensorValues | undefined
@@ -21,8 +21,8 @@ const follow = (branch: Branch, fact: unknown): Branch => {
 }
 
 /**
- * Gives the values of each tensor: one object for all tensors with the same numbers and words, of which a model of
- * thousands of tensors has few.
+ * Returns one shared object of values for all tensors with the same numbers and words: a model of thousands of tensors
+ * has few distinct ones.
  */
 export const createValues = (
   entries: readonly (readonly [string, PerTensor | undefined])[],
@@ -38,7 +38,7 @@ export const createValues = (
   }
 }
 
-/** Numbers and shapes decide what an operator refuses; of masks and tensors only that they are there. */
+/** Whether an operator refuses a tensor depends on numbers, on shapes, and on which masks and tensors are present. */
 const textOf = (facts: unknown): string =>
   JSON.stringify(facts, (_, value: unknown) =>
     typeof value === 'object' && value !== null && 'id' in value ? 0 : value,
@@ -54,7 +54,7 @@ const textOnce = (facts: object): string => {
   return text
 }
 
-/** Tells how alike tensors are to an operator: it gives one object for all that are. */
+/** Returns one object for all tensors that an operator accepts or refuses alike. */
 export const createLikeness = () => {
   const root = createBranch()
   return (

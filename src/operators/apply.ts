@@ -1,6 +1,6 @@
 /**
- * Evaluates a step of an operator that builds each tensor by itself: checks its models and masks, settles every tensor,
- * and gives the step's values.
+ * Evaluates a step of an operator that builds each tensor separately: checks its models and masks, decides what happens
+ * to every tensor, and returns the step's values.
  */
 import { alsoOf } from '../base/catalogue/operators.js'
 import type { MissingReason } from '../base/catalogue/reach.js'
@@ -17,7 +17,7 @@ import { createCounter, explainMissing, noteDropped, refuseMask, refuseModels } 
 import { resolveArguments, settleTensor, stepContext, type Merged, type StepContext } from './settle-tensor.js'
 import type { MaskValue, ModelValue, Reference, Value } from './value.js'
 
-/** The values that a definition gives for a call: a model, or masks. All problems of its tensors are told together. */
+/** The values of a definition for a call: a model, or masks. All problems of its tensors are reported together. */
 export const applyDefinition = (definition: AnyDefinition, uncounted: Call): Result<readonly Value[]> => {
   const counter = createCounter(uncounted)
   const call: Call = { ...uncounted, note: counter.note }
@@ -52,7 +52,7 @@ const allModels = (inputs: InputSpecs, call: Call): readonly Reference<ModelValu
     .flatMap((key) => modelsOf(call, key))
 
 /**
- * The first mask of a step that knows nothing of its first model: the shared one, or one among the inputs and
+ * The first mask of a step that covers no tensor of its first model: the shared one, or one among the inputs and
  * parameters.
  */
 const foreignMasks = ({ inputs }: AnyDefinition, call: Call, first: ModelValue): Diagnostic | undefined => {
@@ -69,7 +69,7 @@ const foreignMasks = ({ inputs }: AnyDefinition, call: Call, first: ModelValue):
   return undefined
 }
 
-/** Why models lack tensors of the first, found out once for each. */
+/** Why models lack tensors of the first, determined once for each. */
 const missingReasons = (call: Call, first: ModelValue): StepContext['whyMissing'] => {
   const reasons = new Map<ModelValue, MissingReason>()
   return (other) => {
@@ -79,7 +79,7 @@ const missingReasons = (call: Call, first: ModelValue): StepContext['whyMissing'
   }
 }
 
-/** The tensors of the first model that are to be merged; what is wrong with others is put to the problems. */
+/** The tensors of the first model that are merged; problems with others are collected. */
 const settleTensors = (step: StepContext, problems: Diagnostic[]): readonly Merged[] => {
   const merged: Merged[] = []
   for (const slot of step.models[0]!.value.tensors.values()) {

@@ -1,6 +1,6 @@
 /**
- * Builds the expressions of the tensors that a step merges, each when it is first asked for. What the operator refuses
- * shows beforehand, in one sample of each kind of tensor.
+ * Builds the expressions of the tensors that a step merges, lazily. One sample of each kind of tensor is built first,
+ * to find out what the operator refuses.
  */
 import type { Diagnostic } from '../base/diagnostic.js'
 import type { Mask, Tensor } from '../graph/expression.js'
@@ -16,17 +16,17 @@ import type { Slot } from './value.js'
 /** What a definition builds of one tensor. */
 export type Made = Tensor | Mask | readonly Mask[]
 
-/** What an operator makes of the tensors it merges; `names` has a key for each of them. */
+/** The results of an operator for the tensors it merges; `names` has a key for each of them. */
 export interface BuiltTensors {
   readonly names: ReadonlyMap<string, unknown>
-  /** True where they share a measure over the whole model. */
+  /** True if they share a measure over the whole model. */
   readonly shares: boolean
-  /** What was refused of the samples. */
+  /** The errors of the samples. */
   readonly refused: readonly Diagnostic[]
   get(name: string): Made | undefined
 }
 
-/** Builds samples of the tensors that a step merges, and the others when they are asked for; `warn` hears of both. */
+/** Builds samples of the tensors that a step merges, and the others lazily; both may call `warn`. */
 export const buildTensors = (
   step: StepContext,
   merged: readonly Merged[],
@@ -44,10 +44,7 @@ export const buildTensors = (
   }
 }
 
-/**
- * What an operator refuses it has to refuse for one of the samples, where it becomes a problem; afterwards nothing may
- * stand in for it.
- */
+/** Thrown if an operator refuses a tensor after accepting its sample: by then there is no way to report a problem. */
 export const accepted = (value: Made | Diagnostic | undefined, operator: string, tensor: string): Made => {
   if (value !== undefined && !isDiagnostic(value)) return value
   throw new Error(
@@ -56,8 +53,8 @@ export const accepted = (value: Made | Diagnostic | undefined, operator: string,
 }
 
 /**
- * A tensor whose expression is made when it is first asked for. `validationKey` is equal for tensors that an operator
- * accepts or refuses alike.
+ * A tensor whose expression is built lazily. `validationKey` is equal for tensors that an operator accepts or refuses
+ * alike.
  */
 interface Pending {
   readonly validationKey: object
@@ -134,7 +131,7 @@ const inputReader = (specs: InputSpecs, call: Call): InputReader => {
   }
 }
 
-/** Builds when it is first asked and lets go of what it was made of: a model has many tensors. */
+/** Builds on first use, then releases its inputs: a model has many tensors. */
 const makeOnce = (pending: Pending): Made | Diagnostic => {
   pending.made ??= pending.build!()
   pending.build = undefined
@@ -142,8 +139,8 @@ const makeOnce = (pending: Pending): Made | Diagnostic => {
 }
 
 /**
- * Builds one tensor of each validation key, to hear what the operator refuses, and whether they share a measure over
- * the whole model.
+ * Builds one tensor of each validation key, to find out what the operator refuses, and whether tensors share a measure
+ * over the whole model.
  */
 const buildSamples = (graph: Graph, pending: Iterable<Pending>): Pick<BuiltTensors, 'refused' | 'shares'> => {
   const grouped = graph.grouped().length

@@ -6,9 +6,9 @@ import type { InputSpecs, ParamSpecs } from './params.js'
 export type * from './definition.js'
 
 /**
- * Makes an operator of what its author says of it and of how it builds one tensor; what such operators have in common
- * is added here. What goes into a definition is in `definition.ts`, inputs and parameters are declared with the
- * functions of `params.ts`.
+ * Makes an operator from a definition, which describes it and builds one tensor, and adds what all such operators
+ * share. `definition.ts` lists what a definition contains; inputs and parameters are declared with the functions of
+ * `params.ts`.
  */
 export const defineOperator = <const I extends InputSpecs, const P extends ParamSpecs>(
   definition: ElementDefinition<I, P>,

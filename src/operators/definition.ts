@@ -16,10 +16,10 @@ export interface Example {
   readonly expect: readonly (number | boolean)[] | Readonly<Record<string, readonly (number | boolean)[]>>
 }
 
-/** What every operator says of itself. */
+/** What every operator declares. */
 export interface Description {
   readonly id: string
-  /** Raised when the same parameters begin to mean other bytes; part of every fingerprint. */
+  /** Raised when the same parameters give other bytes than before; part of the fingerprint of every step. */
   readonly version: number
   /** One line, in Markdown. */
   readonly summary: string
@@ -50,14 +50,14 @@ export interface ElementDefinition<I extends InputSpecs, P extends ParamSpecs> e
   readonly params: P
   /** Space of the result, given the spaces of the inputs; the first input's unless said. */
   readonly space?: 'weights' | 'delta'
-  /** The tensors that the operator has anything to do with; all unless given. */
+  /** The tensors that the operator can change; all unless given. */
   readonly touches?: (tensor: string) => boolean
-  /** True when `build` applies the mask itself; otherwise the first model stands wherever the mask is false. */
+  /** True if `build` applies the mask itself; otherwise the first model is kept wherever the mask is false. */
   readonly masksItself?: boolean
   /**
-   * Builds one tensor; returns an error to refuse. Called once per tensor that is to be merged, beforehand for one of
-   * each shape with
-   * equal numbers: what is refused has to follow from these, since a later refusal is a bug that is thrown.
+   * Builds one tensor, or returns an error to refuse it. Called once per merged tensor, and first for one sample of
+   * each shape with equal numbers: whether a tensor is refused may depend only on these, since a later refusal is
+   * thrown as a bug.
    */
   build(g: Graph, inputs: Built<I>, params: Params<P>, subject: Subject): Tensor | Mask | readonly Mask[] | Diagnostic
 }
@@ -89,7 +89,7 @@ export type Built<I extends InputSpecs> = { readonly [K in keyof I]: BuiltInput<
 /** The parameters as `build` receives them, for one tensor. */
 export type Params<P extends ParamSpecs> = { readonly [K in keyof P]: ParamValue<P[K]> }
 
-/** What an operator may know of the tensor it is building. */
+/** What `build` is told about the tensor it builds. */
 export interface Subject {
   readonly name: string
   /** Outermost dimension first. */
@@ -105,9 +105,6 @@ export interface Subject {
   whole(label: string): ReductionGroup
   /** The place of a key of the step in the recipe, for problems. */
   at(key: string): Place
-  /**
-   * Tells the user something about the step that is no reason to refuse it; equal for all tensors of equal shape and
-   * numbers.
-   */
+  /** Warns the user about the step; called alike for all tensors of equal shape and numbers. */
   warn(warning: Diagnostic): void
 }

@@ -2,14 +2,14 @@ import type { Mask, Stream } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import type { Gaussian } from './params.js'
 
-/** The three ways to make a mask out of nothing; the recipe gives exactly one. */
+/** The three ways to fill a mask; the recipe gives exactly one. */
 export interface Filling {
   readonly value: boolean | undefined
   readonly p: number | undefined
   readonly gaussian: Gaussian | undefined
 }
 
-/** How many of the ways are given. */
+/** How many of the three are given. */
 export const countFillings = ({ value, p, gaussian }: Filling): number =>
   [value, p, gaussian].filter((x) => x !== undefined).length
 

@@ -5,7 +5,7 @@ import type { ModelValue, Reference, Slot } from './value.js'
 
 const known = new WeakMap<ReadonlyMap<string, Slot>, ReadonlyMap<string, Packed>>()
 
-/** What a model has packed, under the names of its parts and of the tensors that they stand for. */
+/** The packed tensors of a model, by the names of their parts and of the unpacked tensors. */
 const opaqueIn = (tensors: ReadonlyMap<string, Slot>): ReadonlyMap<string, Packed> => {
   const found =
     known.get(tensors) ??
@@ -18,7 +18,7 @@ const opaqueIn = (tensors: ReadonlyMap<string, Slot>): ReadonlyMap<string, Packe
   return found
 }
 
-/** True where some model has a tensor that cannot be computed with. */
+/** True if some model has a tensor that cannot be computed with. */
 export const anyOpaque = (models: readonly Reference<ModelValue>[]): boolean =>
   models.some(({ value }) => opaqueIn(value.tensors).size > 0)
 

@@ -16,10 +16,7 @@ export interface Call {
   readonly graph: Graph
   /** The step's name. */
   readonly step: string
-  /**
-   * What no other step of the graph has: the step's name, and which setting of the params it belongs to where there are
-   * several.
-   */
+  /** Unique within the graph: the step's name and, if there are several settings of the params, the setting. */
   readonly scope: string
   /** The recipe's seed, and the step's own where it has one. */
   readonly seed: number | string
@@ -44,11 +41,11 @@ export interface Call {
   /** True for tensors an architecture declares constant, which are copied and never merged. */
   isConstant(tensor: string, tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>): boolean
   at(key: string): Place
-  /** Counts for the plan: something the step does to so many tensors. */
+  /** Counts, for the plan, what the step did to a tensor. */
   note(event: Note): void
 }
 
-/** What a plan tells of a step besides its kind. */
+/** What a plan shows about a step besides its kind. */
 export interface Note {
   /** `dropped` counts what only later models have, which is not in the result. */
   readonly type:
@@ -82,7 +79,7 @@ export type Argument =
   | { readonly type: 'layers'; readonly patterns: readonly PlacedPattern[]; readonly at: Place }
   | { readonly type: 'rules'; readonly rules: Rules; readonly at: Place }
 
-/** One layer pattern and where it stands. */
+/** One layer pattern and its place in the recipe. */
 export interface PlacedPattern {
   readonly text: string
   readonly optional: boolean

@@ -14,7 +14,7 @@ const smooth: Curve = (x) => x * x * (3 - 2 * x)
 const wave = (u: number): number => 1 - Math.abs((u % 2) - 1)
 const cosine: Curve = (x) => (1 + Math.cos(Math.PI * x)) / 2
 const fakeHermite: Curve = (x) => (19 / 3) * x ** 3 - (19 / 2) * x ** 2 + (25 / 6) * x
-/** As it is published: a cubic that ends at 1 and would begin at 1/24, with 0 in the place of its first number. */
+/** As published: a cubic that ends at 1 and would begin at 1/24, with its first number replaced by 0. */
 const trueHermite: Curve = (x) => (x === 0 ? 0 : (154 * x ** 3 - 231 * x ** 2 + 100 * x + 1) / 24)
 const reverse =
   (curve: Curve): Curve =>
@@ -78,10 +78,10 @@ const CURVES = {
   ALL_B: flat(1),
 } as const satisfies Readonly<Record<string, Curve>>
 
-/** The name of a block-weight preset, as the field writes it. */
+/** The published name of a block-weight preset. */
 export type PresetName = keyof typeof CURVES
 
-/** The field's block-weight presets, as curves that any number of blocks can be sampled from. */
+/** The published block-weight presets, as curves that can be sampled at any number of blocks. */
 export const PRESETS = Object.fromEntries(
   Object.entries(CURVES).map(([name, curve]) => [name, { curve, base: name === 'ALL_B' ? 1 : 0 }]),
 ) as Readonly<Record<PresetName, Preset>>

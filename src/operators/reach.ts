@@ -41,7 +41,7 @@ export const refuseModels = (call: Call, models: Models): Diagnostic | undefined
   return undefined
 }
 
-/** A mask that knows no tensor of the model it is for. */
+/** A mask that covers no tensor of its model. */
 export const refuseMask = (mask: Reference<MaskValue> | undefined, first: ModelValue): Diagnostic | undefined => {
   if (
     mask === undefined ||
@@ -52,7 +52,7 @@ export const refuseMask = (mask: Reference<MaskValue> | undefined, first: ModelV
   return problems.foreignMask(mask.at, mask.value.label, first.label, [...mask.value.shapes.keys()])
 }
 
-/** Tensors by which programs decide what a model is, and what each says. */
+/** Tensors by which programs recognise a kind of model, and what each means. */
 const TELLING: readonly (readonly [pattern: RegExp, meaning: string])[] = [
   [/(?:^|\.)v_pred$/, problems.meanings.velocities],
   [/(?:^|\.)ztsnr$/, problems.meanings.zeroSignal],
@@ -61,11 +61,11 @@ const TELLING: readonly (readonly [pattern: RegExp, meaning: string])[] = [
   [/(?:^|\.)guidance_in\./, problems.meanings.guidance],
 ]
 
-/** Layers that take the input: how many channels it may have. */
+/** The input layers, whose shape gives the number of channels. */
 const FIRST_LAYER =
   /(?:^|\.)(?:input_blocks\.0\.0|conv_in|img_in|x_embedder(?:\.proj)?|patch_embedding|patch_embed\.proj)\.weight$/
 
-/** Notes what only later models have, and warns where that decides what a model is. */
+/** Notes tensors that only later models have, and warns if programs recognise a model by them. */
 export const noteDropped = (call: Call, models: Models): readonly Diagnostic[] => {
   const first = models[0]!.value
   const dropped = new Set<string>()
@@ -98,7 +98,7 @@ export const noteDropped = (call: Call, models: Models): readonly Diagnostic[] =
   return warnings
 }
 
-/** Why a model lacks tensors of the first: the ways to go on differ. */
+/** Why a model lacks tensors of the first, which decides the advice. */
 export const explainMissing = (call: Call, first: ModelValue, other: ModelValue): problems.MissingReason => {
   const names = [...first.tensors.values()]
     .filter(({ name, dtype }) => isFloat(dtype) && !call.isConstant(name, first.tensors))
@@ -117,10 +117,10 @@ export const explainMissing = (call: Call, first: ModelValue, other: ModelValue)
     : { type: 'parts', has: [...has], lacks: [...lacks] }
 }
 
-/** Counts what becomes of the tensors of a step, in order to tell when nothing was merged. */
+/** Counts what happens to the tensors of a step, to notice if nothing was merged. */
 export interface Counter {
   note(event: Note): void
-  /** The step examined a tensor that is neither left out by the recipe nor of no concern to the operator. */
+  /** The step examined a tensor that the recipe does not exclude and that the operator can change. */
   examined(): void
   /** The recipe itself leaves a tensor as it is: it has no number there, or its mask is false. */
   left(): void

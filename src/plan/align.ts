@@ -4,7 +4,7 @@ import type { InputSpec } from '../operators/params.js'
 import type { MaskValue, ModelValue, Reference, Slot, Value, WeightsValue } from '../operators/value.js'
 import type { LayerContext } from './context.js'
 
-/** What a value's names are in a model that keeps the same network under another root, and back. */
+/** Maps the names of a value to those in a model that keeps the same network under another root, and back. */
 interface Renaming {
   readonly names: ReadonlyMap<string, string>
   readonly back: ReadonlyMap<string, string>
@@ -14,7 +14,7 @@ interface Renaming {
 
 type Names = ReadonlyMap<string, unknown>
 
-/** Brings what the steps of a plan refer to under the names of each step's first model. */
+/** Renames what each step refers to, to the names of the step's first model. */
 export interface Aligner {
   /** The call with models, masks and weights under the names of its first model, or else of its first mask. */
   align(call: Call, inputs: Readonly<Record<string, InputSpec>>): Call

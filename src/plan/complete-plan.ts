@@ -19,7 +19,7 @@ import { stepShares } from './step-shares.js'
 export const completePlan = (draft: Draft, known: PriorState = NO_PRIOR_STATE): Plan =>
   atOnce(completeInSlices(draft, known))
 
-/** Decides what has to be done, given what earlier runs left, with pauses. */
+/** Decides what has to be done, given what earlier builds left; yields between parts of the work. */
 export function* completeInSlices(draft: Draft, known: PriorState = NO_PRIOR_STATE): Sliced<Plan> {
   const { evaluations, graph } = draft
   const roots = yield* buildRoots(draft)
@@ -98,7 +98,7 @@ const modelsOf = (settings: Plan['settings']): readonly Model[] => [
   ...new Map(settings.flatMap((s) => [...s.inputs.values()].map(({ file }) => [file.path, file] as const))).values(),
 ]
 
-/** What has to be read for its digest alone. */
+/** The tensors that are read only to hash them. */
 const undigestedOf = (models: readonly Model[], jobs: readonly Job[], known: PriorState): TensorInfo[] => {
   /** By file and name: no text is made for each of many tensors. */
   const read = new Map<string, Set<string>>()
@@ -135,7 +135,7 @@ const workingUnder = (
     ])
 }
 
-/** The unfinished files that are carried on with, by the final path of each. */
+/** The unfinished files that the build resumes, by the final path of each. */
 const resumedFiles = (outputs: readonly PlannedOutput[], known: PriorState): ReadonlyMap<string, string> =>
   new Map(
     outputs

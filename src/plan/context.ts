@@ -12,7 +12,7 @@ import { resolvePerLayer, selectLayers, type PatternContext } from '../tensor/pa
 
 type Tensors = ReadonlyMap<string, { readonly shape: readonly number[] }>
 
-/** What layer patterns and per-layer numbers mean for each set of tensors; architectures are detected once per set. */
+/** Resolves layer patterns and per-layer numbers for each set of tensors; architectures are detected once per set. */
 export interface LayerContext extends Pick<Call, 'select' | 'numbers' | 'architecture' | 'isConstant'> {
   /** Says that some tensors are those of another model, renamed or with copies beside them, and of its architecture. */
   inherit(tensors: Tensors, from: Tensors): void

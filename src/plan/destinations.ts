@@ -22,10 +22,7 @@ export interface Destination {
   readonly setting?: number
 }
 
-/**
- * A file that a command reads, or keeps for a purpose of its own, and what to say of a destination that would replace
- * it.
- */
+/** A file that a command reads or reserves, and the error for a destination that would replace it. */
 export interface Reserved {
   readonly path: string
   /** The name of the one destination that may be written there. */
@@ -41,7 +38,7 @@ export interface Reserved {
  */
 export type NamesOf = (path: string) => readonly string[]
 
-/** For paths that lead to no files, as on paper. */
+/** Compares paths as text, for tests and plans without files. */
 export const byPath: NamesOf = (path) => [path.replaceAll(sep, '/')]
 
 /** What the outputs and reports of a plan write. */
@@ -103,9 +100,8 @@ const foldersAbove = (name: string): string[] => {
 const MODEL_FILE = /\.safetensors(\.index\.json)?$/
 
 /**
- * Destinations that would replace what is reserved, or each other; one problem of each. The first to want a path has
- * it. What a person asks for on
- * the command line is a mistake of the command line.
+ * Destinations that would replace a reserved file or each other, with one problem each; the first destination of a path
+ * keeps it. A destination given on the command line is a usage error.
  */
 export const destinationProblems = (
   destinations: readonly Destination[],
@@ -162,6 +158,6 @@ export const destinationProblems = (
   })
 }
 
-/** A problem of a destination, as one of the command line where that asked for it. */
+/** A problem of a destination; a usage error if the destination was given on the command line. */
 export const blamed = (problem: Diagnostic, { at }: Pick<Destination, 'at'>): Diagnostic =>
   at.type === 'option' ? { ...problem, blame: 'usage' } : problem

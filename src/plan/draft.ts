@@ -13,10 +13,7 @@ export interface Evaluation {
   readonly evaluated: Evaluated
 }
 
-/**
- * A plan before it is known what earlier runs left: every mistake is found, every output laid out, and no work is cut
- * yet.
- */
+/** A plan before the prior state is known: all mistakes are found and outputs laid out, but there are no jobs yet. */
 export interface Draft {
   readonly evaluations: readonly Evaluation[]
   readonly outputs: readonly OutputRoots[]

@@ -17,50 +17,54 @@ import type { Dtype } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
 import { selectionText, viewLabel, wholeOf, type View } from '../tensor/view.js'
 
-/** What makes some bytes: 32 hex digits over an expression, the contents it reads, and how its result is written. */
+/**
+ * A hash of everything that determines some bytes: an expression, the contents it reads, and how its result is written.
+ * 32 hex digits.
+ */
 export type Fingerprint = string & { readonly __brand: 'Fingerprint' }
 
-/** What a stored tensor is known by, such as the digest of its bytes; undefined while that is not known. */
+/** Identifies a stored tensor, for example by the digest of its bytes; undefined while that is unknown. */
 export type Identify = (tensor: TensorInfo) => string | undefined
 
 /**
- * The version of the arithmetic: raised when equal expressions begin to give other bytes, so that nothing made before
- * is taken over.
+ * The version of the arithmetic: raised when equal expressions give other bytes than before, so that no older result is
+ * reused.
  */
 const ARITHMETIC = 1
 
 /** How the elements of a root become bytes. */
 export interface Encoding {
-  /** How many there are: constants and random numbers do not tell. */
+  /** How many there are: the expression does not tell if it reads nothing, as constants and random numbers do. */
   readonly elements: number
   readonly dtype: Dtype
   readonly allowNonFinite: boolean
 }
 
 /**
- * Fingerprints of one graph under one way to identify what is stored. Paths, names of steps and of files never enter.
+ * Fingerprints of one graph, with one way to identify stored tensors. Paths and names of steps and files are not part
+ * of them.
  */
 export interface Fingerprints {
-  /** Of the bytes a root is written as; undefined while something it reads is not identified. */
+  /** Of the bytes of a root; undefined while something it reads is not identified. */
   of(value: Expression, encoding: Encoding): Fingerprint | undefined
   /**
-   * Of a measure's outcome; of one over several tensors, the group's. Undefined for one of random or constant numbers
+   * Of a measure's result; of one over several tensors, the group's. Undefined for one over random or constant numbers
    * only.
    */
   ofMeasure(measure: Measure): Fingerprint | undefined
-  /** Of all figures that a report is drawn from; undefined while something they are taken over is not identified. */
+  /** Of all figures of a report; undefined while something they are computed from is not identified. */
   ofFigures(measured: readonly Measured[]): Fingerprint | undefined
   /**
-   * Goes through the members of all groups, with a pause after each; otherwise the first of a group to be asked for
-   * does, without.
+   * Prepares the members of all groups, yielding after each; without this, the first fingerprint of a group does so at
+   * once.
    */
   prepare(): Sliced<void>
 }
 
-/** What measures are about, so that in a chain of them each is asked once. */
+/** The subjects of measures, cached, so that each measure of a chain is visited once. */
 const subjects = new WeakMap<Measure, { readonly view: View | undefined }>()
 
-/** What an expression is about: the first view of a stored tensor that it reads. */
+/** The subject of an expression: the first view of a stored tensor that it reads. */
 export const subjectOf = (root: Expression): View | undefined => {
   const seen = new Set<number>()
   let found: { readonly view: View | undefined } | undefined
@@ -78,7 +82,7 @@ export const subjectOf = (root: Expression): View | undefined => {
   return found?.view
 }
 
-/** What a measure over a group is called there. */
+/** The name of a measure within its group. */
 const nameIn = (m: Measure): string => {
   const subject = subjectOf(m)
   return m.over?.tensor ?? (subject === undefined ? '' : viewLabel(subject))
@@ -90,8 +94,8 @@ const exactly = (x: number): number | string =>
 const words = (s: Stream): readonly unknown[] => [s.seed, s.step, s.draw, s.tensor]
 
 /**
- * How deep expressions nest before one stands as its digest: of a long chain every part is described once, not once for
- * all above it.
+ * The depth from which an expression is replaced by its digest, so that each part of a long chain is described once,
+ * and not again for everything above it.
  */
 const DEEPEST = 32
 
@@ -104,8 +108,7 @@ interface Described {
 const NOTHING: readonly never[] = []
 
 /**
- * What a description of an expression has to describe first: a total or quantile over a group is the group's, whichever
- * member is asked.
+ * The operands that a description includes: none for a total or quantile over a group, which is described by the group.
  */
 const operandsOf = (e: Expression): readonly Expression[] =>
   (e.type === 'total' || e.type === 'quantile') && e.over !== undefined ? NOTHING : argumentsOf(e)
@@ -145,7 +148,7 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
     grid.blocks,
   ]
 
-  /** A group is its members' operands, in the order in which equal numbers are told apart. */
+  /** A group is described by its members' operands, in the order that splits equal magnitudes. */
   const group = (m: Measure): string => {
     const key = groupKey(m)
     atOnce(prepareGroup(key))
@@ -236,8 +239,8 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
     }
   }
   /**
-   * Digests every expression that stands so deep above what is stored, or above others that are digested, that none
-   * after it has to go through all that.
+   * Digests every expression at the depth limit above stored tensors, or above other digested expressions, so that no
+   * later description goes through it again.
    */
   const digestDeep = (roots: readonly Expression[]): void => {
     const depths = new Map<number, number>()
@@ -260,8 +263,8 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
     })
   }
   /**
-   * The expressions below some roots as one text, each once, numbered in the order they are met; a deep one below them
-   * is its digest.
+   * The expressions below some roots as one text, each once, numbered in the order of the walk; deep ones are replaced
+   * by their digest.
    */
   const textOf = (roots: readonly Expression[]): string => {
     const numbers = new Map<number, number>()

@@ -12,7 +12,7 @@ import type { KeptMask, layOutMasks, PlanMasks, PlannedMasks } from './masks.js'
 import type { Root } from './outputs.js'
 import type { Copy, Job, PlannedReport } from './plan.js'
 
-/** The work on the elements of one tensor: roots to write, and measures that they or other tensors need of it. */
+/** The work on the elements of one tensor: roots to write, and measures that they or other tensors need. */
 interface Bundle {
   readonly tensor: string
   readonly size: number
@@ -23,12 +23,12 @@ interface Bundle {
   kept: readonly KeptMask[]
 }
 
-/** What need not be done, and what is kept of what is done. */
+/** What is already known, and what is cached. */
 export interface Shortcuts {
   readonly copyOf: FindCopy
   isKnown(m: Measure): boolean
   readonly masks: PlanMasks
-  /** Decides which of the masks that are computed are kept, and where. */
+  /** Decides which of the computed masks are cached, and where. */
   keep(masks: readonly { readonly value: Mask; readonly elements: number }[]): ReturnType<typeof layOutMasks>
 }
 
@@ -43,7 +43,7 @@ const bundleKey = (tensor: string, size: number): string => `${size} ${tensor}`
 /** What can be copied instead of computed, for each root. */
 export type FindCopy = (root: Root) => Copy | undefined
 
-/** The copy of a stored tensor whose bytes are the root's, unless something has to be computed. */
+/** The copy of a stored tensor, if the root is exactly that tensor. */
 export const plainCopy: FindCopy = ({ target }) =>
   target.value.type === 'read' && target.value.view.tensor.dtype === target.dtype
     ? { from: target.value.view, to: target, expect: undefined }
@@ -52,8 +52,8 @@ export const plainCopy: FindCopy = ({ target }) =>
 const NONE: readonly never[] = []
 
 /**
- * Gives every measure over a group to all its members, whatever threshold each of them asks for: a quantile is of the
- * group's numbers, not of those that share it.
+ * Gives every measure over a group to all its members, whatever their thresholds: a quantile is one of all the group's
+ * numbers.
  */
 export const completeGroups = (graph: Graph): ReadonlyMap<string, readonly Measure[]> => {
   const families = new Map<string, Measure[]>()
@@ -79,9 +79,9 @@ export const completeGroups = (graph: Graph): ReadonlyMap<string, readonly Measu
 }
 
 /**
- * Bundles all work by tensor: what several outputs share is computed once, and every measure is taken where its
- * elements are read,
- * also for tensors that no output holds. Jobs are in the order of their bytes in the first output.
+ * Bundles all work by tensor: what several outputs share is computed once, and every measure is computed where its
+ * elements are read anyway, also for tensors that no output has. Jobs are in the order of their bytes in the first
+ * output.
  */
 export function* makeJobs(
   roots: readonly Root[],
@@ -125,7 +125,7 @@ export function* makeJobs(
     owner.measures.set(m.id, m)
     return true
   }
-  /** Gives measures their owners, with the rest of their groups and all that is below them. */
+  /** Assigns measures to the jobs that compute them, with the rest of their groups and all measures below. */
   function* claim(measures: readonly Measure[], first: Bundle): Sliced<void> {
     const left = measures.toReversed().map((m) => ({ m, asking: first }))
     for (let next = left.pop(); next !== undefined; next = left.pop()) {

@@ -6,8 +6,8 @@ import type { Step } from '../recipe/recipe.js'
 import { usesOf } from '../recipe/step.js'
 
 /**
- * Steps from one landing to the next: what a value makes of those below it is made by calls that nest, several for each
- * step.
+ * Steps from one landing to the next. Making a tensor's expression calls into the steps below, several nested calls for
+ * each step.
  */
 const FLIGHT = 64
 
@@ -24,17 +24,17 @@ interface Place {
 }
 
 /**
- * Values make the expression of a tensor when they are asked, from those of the steps below, and so on down. Where
- * steps stand deep upon each
- * other, every so many of them one is a landing: it has the landings below it make theirs first, from the lowest up, so
- * that calls never nest deeper than one flight.
+ * Expressions are made lazily: a step's value makes the expression of a tensor from those of the steps below, and so
+ * on. To keep a long chain of steps from overflowing the call stack, one step in every so many is a landing: it makes
+ * the landings below it produce their expressions first, from the lowest up, so calls nest no deeper than from one
+ * landing to the next.
  */
 export interface Landings {
-  /** The value of a step as others see it. */
+  /** Wraps the value of a step. */
   land(step: Step, value: Value): Value
 }
 
-/** Keeps account of how deep the steps of a recipe stand; they are given in order. */
+/** Tracks the depth of the steps of a recipe, which are given in order. */
 export const createLandings = (): Landings => {
   const places = new Map<string, Place>()
   const placeOf = (step: Step): Place => {

@@ -7,7 +7,10 @@ import { bytesOfBits, type StoredMask } from '../store/masks.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
 import { subjectOf, type Encoding } from './fingerprint.js'
 
-/** The masks that steps give, by the id of the expression: which result of which step, and its name for the tensor. */
+/**
+ * The masks that are results of steps, by the id of the expression: which result of which step, and its name for the
+ * tensor.
+ */
 export type KeepableMasks = Map<number, { readonly source: string; readonly tensor: string }>
 
 /** A mask that is computed anyway and whose bits are written to the store for later builds. */
@@ -21,17 +24,17 @@ export interface KeptMask {
   readonly begin: number
 }
 
-/** What a plan takes from the store's masks and what it adds to them. */
+/** The cached masks that a plan reads, and those that it adds. */
 export interface PlannedMasks {
-  /** Masks that are read instead of computed, and what their bits must be. */
+  /** Masks that are read instead of computed, and the expected digest of their bits. */
   readonly taken: readonly { readonly bits: TensorInfo; readonly expect: Digest }[]
-  /** One file for each step's mask of which something is kept. */
+  /** One file for each step with a mask to cache. */
   readonly files: readonly { readonly bytes: number }[]
 }
 
 /**
- * How the bits of an expensive mask enter fingerprints: as the elements they stand for, of which an expensive mask has
- * as many as what it reads.
+ * How the bits of an expensive mask enter fingerprints: as its elements, of which it has as many as the tensor it
+ * reads.
  */
 export const encodingOf = (mask: Mask): Encoding => ({
   elements: sizeOf(subjectOf(mask)?.shape ?? [0]),
@@ -39,26 +42,26 @@ export const encodingOf = (mask: Mask): Encoding => ({
   allowNonFinite: false,
 })
 
-/** The masks of one plan: which are at hand, and which are worth keeping. */
+/** The masks of one plan: which are cached, and which are worth caching. */
 export interface PlanMasks {
   /** The bits of a mask that an earlier build kept. */
   readonly bitsOf: BitsOf
   taken(): PlannedMasks['taken']
   /**
-   * The expensive masks that have to be computed for some roots of one tensor, in its last sweep, where keeping them
-   * costs no other.
-   * Expensive is what takes sweeps over stored tensors to find, other expensive masks aside.
+   * The expensive masks that must be computed for some roots of one tensor: they come from its last pass, so caching
+   * them needs no further one. A mask is expensive if it needs passes over stored tensors before it can be computed,
+   * other expensive masks not counted.
    */
   wanted(roots: readonly Expression[]): readonly Mask[]
 }
 
-/** What it takes to compute an expression, apart from expensive masks below it. */
+/** What computing an expression needs, apart from expensive masks below it. */
 interface Cost {
   readonly reads: boolean
   readonly measures: boolean
 }
 
-/** Sorts out the masks that steps gave; `find` looks one up in the store. */
+/** Finds out which masks are cached and which are expensive; `find` looks one up in the cache. */
 export const createMasks = (keepable: KeepableMasks, find: (mask: Mask) => StoredMask | undefined): PlanMasks => {
   const costs = new Map<number, Cost>()
   const found = new Map<number, { readonly bits: TensorInfo; readonly expect: Digest } | undefined>()
@@ -116,10 +119,10 @@ const infoOf = ({ path, tensor, begin, elements }: StoredMask): TensorInfo => ({
   packed: true,
 })
 
-/** Bits begin where eight bytes can be moved at once. */
+/** The bits of each mask begin at a multiple of this, in bytes. */
 const ALIGNMENT = 8
 
-/** Lays masks out in one file for each step; steps for which there is no room are left out. */
+/** Lays masks out in one file for each step; steps that exceed the space are left out. */
 export const layOutMasks = (
   masks: readonly { readonly value: Mask; readonly elements: number }[],
   keepable: KeepableMasks,

@@ -49,7 +49,7 @@ export interface PlannedOutput {
   readonly setting: number
   /** The headers of `files`, of the same lengths, with what is known only once everything is computed. */
   finalizeHeader(facts: HeaderFacts): readonly Uint8Array[]
-  /** The content digest of what stands under its paths, when that is what would be written: then it is left alone. */
+  /** The content digest of the existing output, if it is up to date: then it is not written. */
   readonly kept: Digest | undefined
 }
 
@@ -64,7 +64,7 @@ export interface PlannedReport {
   readonly step: string
   readonly value: ReportValue
   readonly setting: number
-  /** True when what stands under its path is what would be written. */
+  /** True if the existing file is up to date. */
   readonly kept: boolean
 }
 
@@ -83,8 +83,8 @@ export interface Target {
 }
 
 /**
- * A tensor that is copied byte for byte: an input's, an earlier output's, or, from an earlier run's unfinished file,
- * what already stands in its place.
+ * A tensor that is copied byte for byte from an input or an earlier output, or is already in place in an unfinished
+ * file of an earlier run.
  */
 export interface Copy {
   /** Undefined: the bytes are there already and are only checked. */
@@ -98,17 +98,17 @@ export interface Copy {
 export interface Job {
   readonly tensor: string
   readonly size: number
-  /** The step that is blamed for what no target is to blame for. */
+  /** The step named in errors that have no target. */
   readonly step: string
   readonly copies: readonly Copy[]
   /** The first roots of `sweeps`, in its order. */
   readonly targets: readonly Target[]
-  /** The roots behind them: masks whose bits are kept. */
+  /** The roots after them: masks whose bits are cached. */
   readonly kept: readonly KeptMask[]
   readonly sweeps: Sweeps | undefined
 }
 
-/** One step as the plan tells it. */
+/** One step of the plan, as it is printed. */
 export interface PlannedStep {
   /** Its name, with the setting of the params where there are several of it. */
   readonly name: string
@@ -120,16 +120,16 @@ export interface PlannedStep {
   readonly space: Space | undefined
   /** Steps and models it uses. */
   readonly uses: readonly string[]
-  /** Why it runs: the steps and outputs that want it. */
+  /** Why it runs: the steps and outputs that use it. */
   readonly wantedBy: readonly string[]
   readonly tensors: number
   /** How many tensors were merged, kept, missing, … */
   readonly counts: Readonly<Record<string, number>>
-  /** Outputs that need it for something to be computed; empty when all it would do is taken from an earlier build. */
+  /** Outputs for which it computes something; empty if all of its results are reused. */
   readonly neededBy: readonly string[]
 }
 
-/** Everything that will happen, decided before anything does. */
+/** All the work of a build, decided before any of it runs. */
 export interface Plan {
   readonly name: string
   readonly seed: number | string
@@ -141,7 +141,7 @@ export interface Plan {
   readonly targets: readonly (readonly Target[])[]
   readonly reports: readonly PlannedReport[]
   readonly jobs: readonly Job[]
-  /** Programs by structure, one ONNX model each. */
+  /** Programs, each distinct structure once. */
   readonly programs: readonly Program[]
   readonly models: readonly PlannedModel[]
   readonly settings: readonly PlannedSetting[]
@@ -149,9 +149,9 @@ export interface Plan {
   readonly undigested: readonly TensorInfo[]
   /** The digest of an input's tensor, if it is known beforehand. */
   digestOf(tensor: TensorInfo): Digest | undefined
-  /** The version of the lock to be written, or of the one that is kept to. */
+  /** The version of the lock that is written, or of the frozen one. */
   readonly lock: LockVersion
-  /** What measures are known to come to, by their expressions. */
+  /** Known results of measures, by their expressions. */
   readonly outcomes: ReadonlyMap<Measure, StoredOutcome>
   readonly masks: PlannedMasks
   /** What a name of the recipe is called under a setting of the params. */
@@ -160,17 +160,17 @@ export interface Plan {
   stepsOf(target: Target): readonly string[]
   /** Which share of a job's work each step has, by the names of the plan. */
   sharesOf(job: Job): ReadonlyMap<string, number>
-  /** Fingerprints under another way to identify what is stored. */
+  /** Fingerprints with another way to identify stored tensors. */
   fingerprints(identify: Identify): Fingerprints
-  /** The unfinished files of an earlier run that are carried on with, by final path. */
+  /** The unfinished files of an earlier run that this one resumes, by final path. */
   readonly resumed: ReadonlyMap<string, string>
-  /** The final paths under which a file stands before the run. */
+  /** The final paths where a file exists before the run. */
   readonly existing: ReadonlySet<string>
   readonly totals: Totals
   readonly warnings: readonly Diagnostic[]
 }
 
-/** One setting of the recipe's params: what the lock tells of it. */
+/** One combination of the recipe's params, as recorded in the lock. */
 export interface PlannedSetting {
   readonly label: string
   readonly recipe: Recipe
@@ -188,9 +188,9 @@ export interface PlannedModel {
   readonly architecture: string | undefined
   readonly tensors: number
   readonly bytes: number
-  /** Those with its tensors, then others that say something about it. */
+  /** The files with its tensors, then others that describe it. */
   readonly files: readonly InputFile[]
-  /** Where files were looked for that would say something about it; a run fails when one has appeared since. */
+  /** Paths where files that describe it were looked for and not found; a run fails if one has appeared since. */
   readonly absent: readonly string[]
 }
 
@@ -204,17 +204,17 @@ export interface Totals {
   readonly tensors: number
   readonly copied: number
   readonly computed: number
-  /** Tensors taken over from an earlier output or from an unfinished one, and those of outputs that are left alone. */
+  /** Tensors reused from an earlier output or an unfinished one, and those of outputs that are up to date. */
   readonly reused: number
-  /** Measures known from earlier builds, which save sweeps. */
+  /** Measures known from earlier builds, which save passes. */
   readonly cached: number
-  /** Bytes read, counting every sweep. */
+  /** Bytes read, counting every pass. */
   readonly readBytes: number
-  /** Bytes of inputs that nothing is made of and that are read once, for the lock. */
+  /** Bytes of unused inputs, which are read once to hash them for the lock. */
   readonly digestBytes: number
   readonly writeBytes: number
   /** Model tensors whose bytes are not needed: weights of 0, masks that exclude, `keep: 1`. */
   readonly skippedBytes: number
-  /** Elementwise operations over all sweeps, a measure of cost. */
+  /** Elementwise operations over all passes, for estimating the cost. */
   readonly operations: number
 }

@@ -5,7 +5,7 @@ import type { StoredOutcome } from '../store/outcomes.js'
 import type { TensorInfo } from '../tensor/info.js'
 import type { Fingerprint, Identify } from './fingerprint.js'
 
-/** A tensor of an earlier output that still stands. */
+/** A tensor of an earlier output that still exists. */
 export interface EarlierTensor {
   /** Absolute path of its file, and the byte at which it begins. */
   readonly file: string
@@ -13,27 +13,24 @@ export interface EarlierTensor {
   readonly digest: Digest
 }
 
-/** An unfinished file that a dead run left, laid out just as the one to be written. */
+/** An unfinished file of a killed run, with the same layout as the one to be written. */
 export interface Unfinished {
   readonly path: string
-  /** What is done of it, by the fingerprint under `PriorState.identify`. */
+  /** Its finished tensors, by the fingerprint under `PriorState.identify`. */
   readonly tensors: ReadonlyMap<string, { readonly begin: number; readonly digest: Digest }>
 }
 
-/** What earlier runs left behind, as far as a plan can use it. */
+/** What earlier builds left, as far as a plan can use it. */
 export interface PriorState {
   /** The digest of an input's tensor. */
   digestOf(tensor: TensorInfo): Digest | undefined
-  /** Tensors of earlier outputs by what made them. */
+  /** Tensors of earlier outputs by fingerprint. */
   readonly earlier: ReadonlyMap<Fingerprint, readonly EarlierTensor[]>
-  /**
-   * Whether the header and the length of a file that stands under its final path are these; decides if an output may be
-   * left alone.
-   */
+  /** Whether an existing file has this header and length: then its output may be up to date. */
   stands(path: string, header: Uint8Array, bytes: number): boolean
-  /** The final paths under which a file stands, whoever wrote it. */
+  /** The final paths where a file exists, whoever wrote it. */
   readonly existing: ReadonlySet<string>
-  /** What made the report that stands under a path. */
+  /** The fingerprint of an existing report. */
   reportAt(path: string): string | undefined
   /** Unfinished files by the final path they were to have. */
   readonly unfinished: ReadonlyMap<string, Unfinished>
@@ -42,13 +39,13 @@ export interface PriorState {
   outcome(fingerprint: Fingerprint): StoredOutcome | undefined
   /** The bits of a mask that an earlier build kept. */
   mask(fingerprint: Fingerprint): StoredMask | undefined
-  /** Most bytes of masks that are worth keeping, of one step and of all. */
+  /** The most bytes of masks to cache, for one step and for all. */
   readonly room: { readonly step: number; readonly all: number }
-  /** The version of the lock to be written, or of the one to be kept to. */
+  /** The version of the lock that is written, or of the frozen one. */
   readonly lock: LockVersion
 }
 
-/** Nothing is known: everything is computed. */
+/** Nothing is reused: everything is computed. */
 export const NO_PRIOR_STATE: PriorState = {
   digestOf: () => undefined,
   earlier: new Map(),

@@ -10,35 +10,33 @@ import { factsOf } from './step-facts.js'
 
 /** Something that makes a step run. */
 export type Reason =
-  /** Nothing does: all it would do is taken from earlier builds. */
+  /** It does not run: all of its results are reused. */
   | { readonly type: 'taken-over' }
   /** The last build had no such step. */
   | { readonly type: 'new' }
-  /** Facts of the step itself, or of one it uses (`by`), are others. */
+  /** The step itself, or one it uses (`by`), changed. */
   | { readonly type: 'changed'; readonly by: string; readonly changes: readonly LockChange[] }
   /** An output that needs it is new, goes elsewhere, or is written in other dtypes. */
   | { readonly type: 'output'; readonly changes: readonly LockChange[] }
-  /** An input that it is made of has other contents, or, where they are not `known`, may have. */
+  /** The contents of an input that it uses changed or, if they are not `known`, may have. */
   | { readonly type: 'input'; readonly path: string; readonly known: boolean }
   /** It computes nothing: what outputs need of it is copied from inputs. */
   | { readonly type: 'copied' }
   /** Nothing changed, and no output that needs it has been written here yet. */
   | { readonly type: 'not-written' }
-  /** Nothing changed, and everything is computed since that was asked for. */
+  /** Nothing changed; `--force` computes everything. */
   | { readonly type: 'forced' }
   /** Nothing changed, but its previous result is gone. */
   | { readonly type: 'lost' }
-  /** An input that it is made of has other metadata, or a file beside it is another. */
+  /** The metadata of an input that it uses, or a file beside it, changed. */
   | { readonly type: 'input-facts'; readonly path: string; readonly changes: readonly LockChange[] }
-  /** It is as it was itself, and an output that it is a part of is not. */
+  /** It did not change, but an output that needs it did. */
   | { readonly type: 'needed'; readonly output: string }
 
 /**
- * What makes a step run, given the lock of the last build: one reason of the first two kinds, else all that apply, the
- * nearest first. What
- * inputs say of themselves, which outputs repeat in their headers, is told of a step that is taken over, too. `force`
- * tells a build that takes
- * nothing from earlier ones.
+ * Why a step runs, given the lock of the last build: one reason of the first two kinds, else all that apply, the
+ * nearest first. Changed metadata of inputs, which outputs repeat in their headers, is listed even for a step whose
+ * results are reused. `force` is true for a build that reuses nothing.
  */
 export const reasonsOf = (
   planned: PlannedStep,

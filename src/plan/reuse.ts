@@ -17,7 +17,7 @@ import type { Copy, HeaderFacts, PlannedOutput, PlannedReport } from './plan.js'
 import { NO_PRIOR_STATE, type PriorState } from './prior-state.js'
 import { fingerprintReport } from './reports.js'
 
-/** What a root is copied from: its own unfinished file, an input, or an earlier output. Undefined: it is computed. */
+/** Where a root is copied from: its own unfinished file, an input, or an earlier output. Undefined: it is computed. */
 export const copyOf = (
   root: Root,
   known: PriorState,
@@ -30,14 +30,14 @@ export const copyOf = (
   return plain === undefined && known.earlier.size > 0 ? earlierCopy(root, known, byContent) : plain
 }
 
-/** The bytes of a root that a dead run wrote in its place. */
+/** The bytes of a root that a killed run already wrote in place. */
 const unfinishedCopy = ({ target }: Root, known: PriorState, byFile: Fingerprints): Copy | undefined => {
   const unfinished = known.unfinished.get(target.path)
   const done = unfinished?.tensors.get(byFile.of(target.value, target) ?? '')
   return done?.begin === target.begin ? { from: undefined, to: target, expect: done.digest } : undefined
 }
 
-/** The copy of an earlier output's tensor that was made in the same way. */
+/** A copy from an earlier output: the tensor with the same fingerprint. */
 const earlierCopy = ({ target, shape }: Root, known: PriorState, byContent: Fingerprints): Copy | undefined => {
   const made = byContent.of(target.value, target)
   const found = made === undefined ? undefined : known.earlier.get(made)
@@ -55,7 +55,7 @@ const earlierCopy = ({ target, shape }: Root, known: PriorState, byContent: Fing
   return { from: wholeOf(from), to: target, expect: source.digest }
 }
 
-/** The digest of what stands in a root's place, if it was made as the root would be. */
+/** The digest of a root's bytes in the existing output, if they have the same fingerprint. */
 const standingDigest = ({ target }: Root, known: PriorState, byContent: Fingerprints): Digest | undefined => {
   const made = byContent.of(target.value, target)
   return made === undefined
@@ -64,8 +64,8 @@ const standingDigest = ({ target }: Root, known: PriorState, byContent: Fingerpr
 }
 
 /**
- * The outputs that stand as they would be written, headers included, with their digests. A setting's outputs bear the
- * digest of all of them, so they stand together.
+ * The outputs that are up to date, headers included, with their digests. The headers of a setting's outputs contain the
+ * digest of all of them, so they are up to date together or not at all.
  */
 export function* keptOutputs(
   draft: Draft,
@@ -106,7 +106,7 @@ const stands = (output: PlannedOutput, facts: HeaderFacts, known: PriorState): b
   )
 }
 
-/** The reports, each with whether it stands as it would be written. */
+/** The reports, each with whether it is up to date. */
 export const markKeptReports = (
   reports: readonly PlannedReport[],
   known: PriorState,
@@ -117,14 +117,14 @@ export const markKeptReports = (
     return { ...report, kept: before !== undefined && before === fingerprintReport(report, byContent) }
   })
 
-/** The measures that earlier builds took. */
+/** The measures whose results are cached. */
 export interface KnownOutcomes {
   isKnown(measure: Measure): boolean
-  /** What those came to that were asked for. */
+  /** The results that were looked up. */
   readonly found: ReadonlyMap<Measure, StoredOutcome>
 }
 
-/** Looks measures up; those of one group once. */
+/** Looks up measures in the cache, each group once. */
 export const createKnownOutcomes = (known: PriorState, byContent: Fingerprints): KnownOutcomes => {
   const found = new Map<Measure, StoredOutcome>()
   const asked = new Map<string, StoredOutcome | undefined>()

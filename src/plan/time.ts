@@ -9,8 +9,8 @@ const START = 0.4
 
 /** Seconds of worker time below which a build says nothing about speed: starting up outweighs the work. */
 const LEAST_SECONDS = 1
-/** How much of what was known gives way to what the last build measured. */
-const NEWS = 0.5
+/** The weight of the last build's measurement in the running average. */
+const LATEST_WEIGHT = 0.5
 
 /** Seconds that the work of a plan takes, with this many workers at this speed. */
 export const estimateSeconds = (
@@ -34,7 +34,7 @@ export const correctSpeed = (
   if (seconds.read + seconds.write + seconds.compute < LEAST_SECONDS) return before
   const known = before ?? TYPICAL_SPEED
   const blend = (old: number, spent: number, units: number): number =>
-    units === 0 ? old : old + (before === undefined ? 1 : NEWS) * (spent / units - old)
+    units === 0 ? old : old + (before === undefined ? 1 : LATEST_WEIGHT) * (spent / units - old)
   return {
     read: blend(known.read, seconds.read, readBytes + digestBytes),
     write: blend(known.write, seconds.write, writeBytes),

@@ -1,4 +1,4 @@
-/** Why an expression has no value: what was found at a place in its text, or a name that is no number. */
+/** Why an expression has no value: an unexpected token, or a name that is not a number. */
 export type ArithmeticProblem =
   | { readonly type: 'syntax'; readonly found: string; readonly expected: 'operand' | 'sign' | ')' }
   | { readonly type: 'name'; readonly name: string }
@@ -12,7 +12,7 @@ export type ArithmeticResult = { readonly type: 'value'; readonly value: number 
 
 const TOKEN = /\s*(?:(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|([A-Za-z_][\w-]*)|([-+*/()])|(\S))/gy
 
-/** Parentheses and signs that may stand inside each other: more is no recipe. */
+/** How deep parentheses and signs may nest; no real recipe needs more. */
 const MOST_DEPTH = 64
 
 /** Decimal digits that a result keeps, so that `1 - 0.9` is 0.1 and not 0.09999999999999998. */

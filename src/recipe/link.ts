@@ -35,14 +35,16 @@ const resultsOf = (step: Step): number =>
   ) ?? 1
 
 /**
- * Checks that every name is defined once, used for what it is, and that steps can be put in order. Works on recipes
- * that have other problems too.
+ * Checks that every name is defined once and used as the right kind, and that steps do not depend on each other in a
+ * circle. Works on recipes that have other problems too.
  */
 export const linkNames = (root: Value, steps: ReadonlyMap<string, Step>): Diagnostic[] => {
   const problems: Diagnostic[] = []
   const definitions = new Map<string, Definition>()
   const first = new Map<string, Range>()
-  /** Steps whose operator is unknown: they define their name, so that its users are not blamed for it. */
+  /**
+   * Steps whose operator is unknown. They still define their name, so that its uses are not reported as unknown names.
+   */
   const opaque = new Set<string>()
   const define = (name: string, key: Range, kind: Definition['kind'], results = 1): void => {
     const before = first.get(name)

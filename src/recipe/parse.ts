@@ -18,7 +18,7 @@ import { recipeSchema } from './schema.js'
 import { readStep } from './step.js'
 import { readParams, substitute } from './substitute.js'
 
-/** What can be changed about a recipe from outside. */
+/** Options that change a recipe. */
 export interface ParseOptions {
   /** Values for the recipe's params, as texts. */
   readonly set?: Readonly<Record<string, string>>

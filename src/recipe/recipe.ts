@@ -49,7 +49,7 @@ export interface InputModel extends DeclaredFile {
 /** An adapter the recipe reads. */
 export interface InputAdapter extends DeclaredFile {
   readonly kind: 'adapter'
-  /** What its factors are scaled by, divided by their rank, where the file does not say so. */
+  /** The alpha of an adapter whose file does not state one. */
   readonly alpha: number | undefined
 }
 
@@ -61,7 +61,7 @@ export type InputKind = Input['kind']
 
 /** The dtypes an output can ask for, and what they are called in files. */
 export const OUTPUT_DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16', f8_e4m3: 'F8_E4M3', f8_e5m2: 'F8_E5M2' } as const
-/** F8_E4M3 with scales, laid over tensors as the first model has them. */
+/** F8_E4M3 with scales in the layout of the first model. */
 export const SCALED_DTYPE = 'f8_e4m3_scaled'
 export type OutputDtype = 'same' | typeof SCALED_DTYPE | keyof typeof OUTPUT_DTYPES
 
@@ -84,13 +84,13 @@ export interface Output {
   readonly tags: readonly Name[]
 }
 
-/** A recipe whose text is sound: every key known, every value in range, every name defined once, every kind right. */
+/** A valid recipe: every key known, every value in range, every name defined once, every kind right. */
 export interface Recipe {
   readonly source: Source
   readonly name: string
   readonly seed: number | string
   readonly params: Readonly<Record<string, Scalar>>
-  /** What each `${expression}` came to, by its text. */
+  /** The value of each `${expression}`, by its text. */
   readonly computed: Readonly<Record<string, number>>
   /** By name: the models first, then the adapters, each as they are written. */
   readonly inputs: ReadonlyMap<string, Input>

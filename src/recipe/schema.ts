@@ -136,10 +136,9 @@ const outputSchema = (audience: Audience): JsonSchema => {
 }
 
 /**
- * The steps of all operators. An editor that finds no branch of a `oneOf` blames the one it likes best, for a property
- * it misses: it gets the
- * operators as a list of values and a condition for each, so that a misspelt `op` is a wrong value, and its other keys
- * are left alone.
+ * The steps of all operators. If no branch of a `oneOf` matches, editors report a missing property of an arbitrary
+ * branch. So the schema lists the operators as values, with a condition for each: a misspelt `op` is then a wrong
+ * value, and the other keys are not reported.
  */
 const stepsSchema = (operators: readonly Operator[], audience: Audience): JsonSchema => {
   const step = { title: 'a step', type: 'object', required: ['op'] } as const

@@ -6,12 +6,12 @@ import type { Value } from '../document/value.js'
 
 /** Values for some params of a recipe. */
 export interface ParamChoice {
-  /** What tells it apart from the others, such as `keep=0.4`; empty where there is only one. */
+  /** Its label, such as `keep=0.4`; empty if there is only one setting. */
   readonly label: string
   readonly set: Readonly<Record<string, string>>
 }
 
-/** Most settings of one build. */
+/** The most settings of one build. */
 const MOST = 100
 
 const under = (root: Value, key: string): Value | undefined =>
@@ -32,10 +32,7 @@ const isList = (name: string, root: Value): boolean => {
   )
 }
 
-/**
- * All settings that `--set` asks for: `keep=0.2,0.4` is two, and lists of several params make every combination of
- * them.
- */
+/** All settings that `--set` gives: `keep=0.2,0.4` is two, and lists of several params give every combination. */
 export const expandSettings = (
   source: Source,
   set: Readonly<Record<string, string>>,

@@ -103,7 +103,7 @@ const readInput = (spec: InputSpec, value: Value): ReadInput | undefined => {
 const choiceOf = <T extends string>(value: Value | undefined, choices: readonly [T, ...T[]]): T =>
   value?.type === 'string' ? (choices.find((c) => c === value.value) ?? choices[0]) : choices[0]
 
-/** Reads a step, taking from it what is well formed; the schema tells of the rest. */
+/** Reads the valid parts of a step; the schema reports the rest. */
 export const readStep = (name: string, key: Range, map: MapValue, operator: Operator): Step => {
   const get = (k: string): Value | undefined => map.entries.get(k)?.value
   const inputs = Object.entries(operator.inputs).flatMap(([k, spec]): (readonly [string, ReadInput])[] => {

@@ -4,8 +4,8 @@ import type { Diagnostic } from '../base/diagnostic.js'
 
 /**
  * Bytes of address space that a worker reserves, measured with Node 20 on x64: 10 GiB are V8's guard regions around the
- * memory of a WebAssembly module,
- * most of the rest is its heap. Where that is not to be had V8 ends the process, which nothing can catch.
+ * memory of a WebAssembly module, most of the rest is its heap. If the reservation fails, V8 ends the process, which
+ * cannot be caught.
  */
 const PER_WORKER = 11.3e9
 
@@ -18,7 +18,7 @@ export interface AddressSpace {
 const numberIn = (path: string, pattern: RegExp): number =>
   Number(pattern.exec(readFileSync(path, 'latin1'))?.[1] ?? NaN)
 
-/** Undefined where there is no limit, or the system does not tell. */
+/** Undefined if there is no limit, or it is unknown. */
 const addressSpace = (): AddressSpace | undefined => {
   try {
     const [limit, used] = [
@@ -31,7 +31,7 @@ const addressSpace = (): AddressSpace | undefined => {
   }
 }
 
-/** Why so many more workers cannot be started; undefined where they can, or nothing speaks against it. */
+/** Why this many more workers cannot be started; undefined if they can, as far as is known. */
 export const lacksAddressSpace = (
   workers: number,
   space: AddressSpace | undefined = addressSpace(),

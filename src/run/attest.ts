@@ -10,7 +10,7 @@ import type { Drafted } from './prepare.js'
 import { sha256Of } from './sha256.js'
 import type { Built } from './options.js'
 
-/** What an attestation is asked to say besides what was built. */
+/** What an attestation states besides what was built. */
 export interface AttestOptions {
   /** Where it is written. */
   readonly path: string

@@ -19,7 +19,7 @@ interface Loaded {
   readonly factors: Float32Array
 }
 
-/** Keeps the factors of one unit at a time; of stored ones only those that the unit's elements meet. */
+/** Holds the scales of one unit at a time; of stored scales only those of the unit's blocks. */
 export const createBlockScales = (open: (path: string) => number): BlockScaleSource => {
   const uses = new Map<number, Loaded>()
   return {

@@ -34,30 +34,27 @@ export interface BuildOptions
     Partial<Omit<RunOptions, 'lock' | 'memory' | 'sha256' | 'device' | 'deviceReason' | 'runtime' | 'pauses'>> {
   /** Where programs run; the processor unless given. */
   readonly device?: DeviceRequest
-  /** Where CUDA's libraries may lie, beside the places where everyone looks. */
+  /** Where to look for CUDA's libraries, besides the usual places. */
   readonly places?: CudaPlaces
   /** Opens the device for a plan; tests pass their own. */
   readonly choose?: (plan: Plan, workers: number) => Promise<Result<DeviceSelection>>
-  /** What earlier builds left; none is used and nothing is left for later ones unless given. */
+  /** The build cache; without it nothing is reused and nothing is cached. */
   readonly store?: Store
   /** False writes no lock beside the recipe. */
   readonly lock?: boolean
-  /** Refuses to build anything but what the lock says. */
+  /** Fails if the build would differ from the lock. */
   readonly frozen?: boolean
-  /** Computes everything, whatever earlier builds left. */
+  /** Computes everything and reuses nothing. */
   readonly force?: boolean
-  /**
-   * Reads all inputs, and the outputs that stand, instead of believing that files whose times are the same are the
-   * same.
-   */
+  /** Reads all inputs and existing outputs again, instead of trusting unchanged file times. */
   readonly rehash?: boolean
-  /** Takes the sha256 of every input, for the lock. */
+  /** Records the sha256 of every input in the lock. */
   readonly sha256?: boolean
   /** Where an in-toto statement with SLSA provenance of the build is written; none is unless given. */
   readonly attest?: string
   /** What the caller writes once the build is done, checked with the rest before anything runs. */
   readonly more?: readonly Destination[]
-  /** Hears of the plan, and what was to be said until then, before anything is computed. */
+  /** Called with the plan, and the diagnostics so far, before anything is computed. */
   readonly planned?: (
     plan: Plan,
     device: PlannedDevice,
@@ -69,7 +66,7 @@ export interface BuildOptions
 /** Builds a recipe: reads, plans, checks pins, computes, and writes its outputs and its lock, all of them or none. */
 export const build = (path: string, options: BuildOptions = {}): Promise<Result<Built>> => {
   const workers = options.workers ?? defaultWorkers()
-  // What has a lock was built before and may well have nothing to do.
+  // A recipe with a lock was built before, and may have nothing to do.
   const ahead = options.start === undefined && (options.force === true || !existsSync(lockPath(path)))
   const pauses = watchPauses()
   return withThreadsAhead(ahead ? workers : 0, () => buildWith(path, options, workers, pauses)).finally(pauses.end)
@@ -146,7 +143,7 @@ const buildWith = async (
   return unstated.length > 0 ? failed(...diagnostics) : ok(built.value, diagnostics)
 }
 
-/** Runs a plan; where something that it takes over is not what it was, one that takes nothing over. */
+/** Runs a plan. If something that it reuses turns out to be damaged, runs a plan that reuses nothing. */
 const runOrAnew = async (
   plan: Plan,
   anew: () => Promise<Plan | undefined>,
@@ -189,7 +186,7 @@ const common = ({
   ...(reporting === undefined ? {} : { reporting }),
 })
 
-/** Only what says what the inputs are, nothing of what was made of them. */
+/** A prior state with the digests of inputs, but no results to reuse. */
 export const withoutResults = ({ digestOf, identify, room, lock, existing }: PriorState): PriorState => ({
   ...NO_PRIOR_STATE,
   digestOf,
@@ -209,7 +206,7 @@ const destinationsBeside = (
   ...more,
 ]
 
-/** What is found out about inputs and lock before anything is planned. */
+/** Reads what must be known about inputs and the lock before planning. */
 const makeReady = async (
   drafted: Drafted,
   options: BuildOptions,

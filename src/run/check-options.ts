@@ -39,7 +39,7 @@ export const wholeNumber = (least: number, most: number): Rule =>
 export const textLike = (expected: string, pattern: RegExp): Rule =>
   rule(expected, (value) => typeof value === 'string' && pattern.test(value))
 
-/** An object that one of the library's own functions makes, known by what it can do. */
+/** An object that one of the library's own functions makes, recognised by its methods. */
 export const madeBy = (expected: string, methods: readonly string[]): Rule =>
   rule(expected, (value) => isObject(value) && methods.every((name) => value[name] !== undefined))
 
@@ -63,7 +63,7 @@ export const texts = rule(
   (value) => Array.isArray(value) && value.every((v) => typeof v === 'string'),
 )
 
-/** What a value is, for a sentence that says that it should be something else. */
+/** What a value is, for a message that says what was expected instead. */
 const describe = (value: unknown): string => {
   if (value === undefined || value === null) return 'missing'
   if (Array.isArray(value)) return 'a list'
@@ -77,7 +77,7 @@ const describe = (value: unknown): string => {
   return String(value)
 }
 
-/** Checks one argument of a function of the library; the problem where it is not what it should be. */
+/** Checks one argument of a library function; returns the problem, if any. */
 export const checkArgument = (
   call: string,
   name: string,

@@ -19,10 +19,10 @@ import type { Source } from './write-block.js'
 export interface Chunks {
   /** Where the outputs begin. */
   readonly outputs: readonly number[]
-  /** True where measures are taken of a block, not of each chunk as soon as it is computed. */
+  /** True if measures are computed over a block at once, and not over each chunk as soon as it is computed. */
   readonly byBlock: boolean
   readonly bytesRead: number
-  /** Reads what generated inputs are made of. May grow the kernels' memory. */
+  /** Reads the data that generated inputs need. May grow the kernels' memory. */
   load(): Diagnostic | undefined
   /** Reads elements `from` to `from + n`, decoded where the engine cannot. */
   read(from: number, n: number, hashes: readonly (Hasher | undefined)[]): Diagnostic | undefined
@@ -39,8 +39,8 @@ export interface Chunks {
 }
 
 /**
- * For how many elements an output has room: of a whole unit where a measure looks at them twice, of a block where they
- * are written or chunks are no pieces to sum by, else of a chunk.
+ * The number of elements in an output's buffer: those of the unit if a measure reads them twice, of a block if they are
+ * written or if chunks do not align with the pieces that sums are made of, else of a chunk.
  */
 type Room = 'unit' | 'block' | 'chunk'
 

@@ -26,7 +26,7 @@ export const createComputeUnit = (workspace: Workspace): ComputeUnit => {
   const maskBits = createMaskBits(kernels, cutting.block, workspace.open)
   const generated = createGeneratedInputs(workspace)
 
-  /** What becomes of a unit's writes, block by block. */
+  /** Writes the outputs of a unit, block by block. */
   const createWriter = (unit: ComputeOrder, chunks: Chunks) => {
     const program = engine.programs[unit.program]!
     const encoded = unit.writes.map((w, i) =>
@@ -37,7 +37,7 @@ export const createComputeUnit = (workspace: Workspace): ComputeUnit => {
     const odd: (readonly [write: number, oddity: Oddity])[] = []
     let bytesWritten = 0
 
-    /** True for copied positions of tokens that do not count up, which can be seen where they are all at hand. */
+    /** True for copied token positions that do not count up. Detected only if the whole tensor is in one block. */
     const isDisordered = (w: ComputedWrite, from: number, n: number): boolean => {
       const source = chunks.sourceOf(w)
       return (

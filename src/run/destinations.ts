@@ -46,9 +46,8 @@ export const obstacles = (destinations: readonly Destination[], written: readonl
   })
 
 /**
- * What is wrong with where a plan's files go, as it is now on the disk: the check that every plan passes before it is
- * run, whoever made it. `lock` is
- * the path of the lock where one is written.
+ * Problems with the paths of a plan's files, given what is on disk now: every plan passes this check before it runs,
+ * whoever made it. `lock` is the path of the lock if one is written.
  */
 export const checkDestinations = (
   plan: Pick<Plan, 'settings' | 'outputs' | 'reports' | 'models'>,

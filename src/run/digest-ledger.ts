@@ -1,15 +1,15 @@
 import { SEGMENT, tensorDigest, type Digest } from '../base/digest.js'
 
-/** A tensor of a file of which every segment has been read or written. */
+/** A tensor whose segments have all been read or written. */
 export interface Finished {
   readonly path: string
   readonly tensor: string
   readonly digest: Digest
 }
 
-/** Puts the digests of segments together to those of tensors, by file and name. Each tensor is taken once. */
+/** Combines the digests of segments into those of tensors, by file and name. Each tensor is hashed once. */
 export interface Ledger {
-  /** True when nobody has asked for the digest of a segment before: who asks first takes it. */
+  /** True for the first caller that claims a segment: that one hashes it. */
   ask(path: string, tensor: string, segments: number, segment: number): boolean
   record(path: string, tensor: string, segments: number, segment: number, digest: Uint8Array): void
   digest(path: string, tensor: string): Digest | undefined
@@ -28,7 +28,7 @@ interface Page {
 
 /** An empty ledger. */
 export const createLedger = (): Ledger => {
-  /** By file and name: what is under way, and of what is finished the digest alone. */
+  /** By file and name: tensors in progress, and the digests of finished ones. */
   const pages = new Map<string, Map<string, Page | Digest>>()
   let fresh: Finished[] = []
   const fileOf = (path: string): Map<string, Page | Digest> => {

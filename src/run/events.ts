@@ -11,10 +11,10 @@ export interface PlannedTensor {
   readonly bytes: number
 }
 
-/** How a tensor came to be: by arithmetic, byte for byte from an input, or from what an earlier build left. */
+/** Where a tensor came from: computed, copied from an input, or reused from an earlier build. */
 export type TensorOrigin = 'computed' | 'copied' | 'reused'
 
-/** An output under its own name. */
+/** An output has its final name. */
 export interface OutputFacts {
   readonly name: string
   readonly path: string
@@ -24,7 +24,7 @@ export interface OutputFacts {
   readonly digest: Digest
 }
 
-/** What happens during a build, told once and in order. Listeners draw from these and from nothing else. */
+/** What happens during a build, each event once and in order. Listeners get all their information from these. */
 export type RunEvent =
   | {
       readonly type: 'run-started'
@@ -36,7 +36,7 @@ export type RunEvent =
       readonly readBytes: number
       readonly writeBytes: number
       /**
-       * Tensors of all outputs; of these `reused` are taken from earlier runs. `cached` measures are known from earlier
+       * Tensors of all outputs; `reused` of them come from earlier builds. `cached` measures are known from earlier
        * builds.
        */
       readonly tensors: number
@@ -49,8 +49,7 @@ export type RunEvent =
     }
   /**
    * A step that does not merge every tensor: how many it merges, and how many are `kept`, `missing`, `mismatched`,
-   * `unmasked`, `dropped` or `unmatched`.
-   * Told before the work, also of steps whose result is reused.
+   * `unmasked`, `dropped` or `unmatched`. Sent before the work, also for steps whose result is reused.
    */
   | {
       readonly type: 'step-counted'
@@ -62,8 +61,7 @@ export type RunEvent =
   /** Told once, in the order in which the tensors are begun. */
   | { readonly type: 'work-planned'; readonly tensors: readonly PlannedTensor[] }
   /**
-   * Bytes are totals of the run so far. `next` is the tensor that the worker goes on with; `''` where it has nothing at
-   * hand.
+   * Bytes are totals of the run so far. `next` is the tensor that the worker processes next; `''` if it has no work.
    */
   | {
       readonly type: 'units-finished'
@@ -77,9 +75,8 @@ export type RunEvent =
     }
   | ({ readonly type: 'output-written' } & OutputFacts)
   /**
-   * A tensor of an output is whole. `steps` are those whose work it was; `seconds` are those of all workers together,
-   * over all its sweeps.
-   * `stepSeconds` adds to each step what the tensor took since it was last named, in proportion to the step's
+   * A tensor of an output is complete. `steps` computed it; `seconds` are worker seconds, over all its passes.
+   * `stepSeconds` adds to each step the time of the tensor since its last event, in proportion to the step's
    * operations.
    */
   | {
@@ -94,7 +91,7 @@ export type RunEvent =
     }
   /** Memory the program holds, about once a second. */
   | { readonly type: 'memory-measured'; readonly bytes: number }
-  /** An output that stood already as it would be written. */
+  /** An output that was already up to date. */
   | ({ readonly type: 'output-kept' } & OutputFacts)
   /** `changes` tell in words how the lock differs from the one before. */
   | {
@@ -111,9 +108,8 @@ export type RunEvent =
       readonly bytes: number
     }
   /**
-   * `spent` are the seconds of all workers together, by what they went to; `stepSeconds` the same by step, measures of
-   * reports included;
-   * `longestPause` those in which the main thread heard nothing, planning included.
+   * `spent` are worker seconds by activity; `stepSeconds` the same by step, including reductions for reports;
+   * `longestPause` is the longest time that the main thread did not respond, planning included.
    */
   | {
       readonly type: 'run-finished'
@@ -127,5 +123,5 @@ export type RunEvent =
     }
   | { readonly type: 'run-failed'; readonly diagnostics: readonly Diagnostic[]; readonly seconds: number }
 
-/** Hears what happens; must not throw and should be quick. */
+/** Receives events; must not throw and should be quick. */
 export type Listener = (event: RunEvent) => void

@@ -7,7 +7,7 @@ import { ioProblem } from '../safetensors/io-problem.js'
 import { identityOf, isSameFile } from '../safetensors/open.js'
 import type { OutputFile } from '../safetensors/output.js'
 
-/** The inputs that are no longer what their headers were read from. */
+/** The inputs that have changed since their headers were read. */
 export const changedInputs = async (plan: Pick<Plan, 'models'>): Promise<string[]> => {
   const files = [...new Map(plan.models.flatMap((m) => m.files).map((f) => [f.path, f] as const)).values()]
   const same = async (file: InputFile): Promise<boolean> => {
@@ -23,10 +23,7 @@ export const changedInputs = async (plan: Pick<Plan, 'models'>): Promise<string[
 export const sizeOnDisk = (path: string | undefined): number =>
   path === undefined ? 0 : 512 * (statSync(path, { throwIfNoEntry: false })?.blocks ?? 0)
 
-/**
- * Puts the bytes of all files on the disk before the first of them gets its name: a disk that fails now leaves every
- * old file as it was.
- */
+/** Syncs all files before the first is renamed: a disk that fails now leaves every old file unchanged. */
 export const syncAll = async (files: readonly OutputFile[]): Promise<Diagnostic | undefined> => {
   for (const { fd, finalPath } of files) {
     try {

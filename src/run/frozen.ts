@@ -6,7 +6,7 @@ import type { Draft } from '../plan/draft.js'
 import { compareLocks, describeChange } from '../store/compare-locks.js'
 import { readLock } from '../store/lock.js'
 
-/** What keeps a recipe from being built as its lock says, before anything is computed. */
+/** How a build would differ from its lock, as far as is known before anything is computed. */
 export const refuseFrozen = async (
   draft: Draft,
   known: PriorState,

@@ -13,7 +13,7 @@ import type { TensorInfo } from '../tensor/info.js'
 import { findRemains, type RunRemains } from './journal.js'
 import { roomIn } from './kept-masks.js'
 
-/** Identifies the bytes of stored tensors by the file they lie in, as it was when its header was read. */
+/** Identifies stored tensors by the identity of their file, as it was when its header was read. */
 export const identifyByFile = (files: readonly InputFile[]): Identify => {
   const tokens = new Map(
     files.map((f) => [f.path, [f.path, f.size, f.mtimeNs, f.ctimeNs, f.ino, f.dev].join(':')] as const),
@@ -29,16 +29,16 @@ export const inputFiles = (draft: Pick<Draft, 'models'>): InputFile[] => [
   ...new Map(draft.models.flatMap((m) => m.files).map((f) => [f.path, f] as const)).values(),
 ]
 
-/** What the store and dead runs know of a draft's files. */
+/** What the cache and the journals of killed runs know about a draft's files. */
 export interface PriorFindings {
   readonly known: PriorState
-  /** True when some earlier output could be taken over if the contents of all inputs were known. */
+  /** True if some earlier output could be reused once the contents of all inputs are known. */
   readonly mayReuse: boolean
 }
 
 /**
- * What is found out about files by reading them: digests of tensors by the identity of their bytes. `sound` names the
- * outputs that may be taken over, where only those may.
+ * What reading files has shown: digests of tensors by the identity of their bytes. If `sound` is given, only the
+ * outputs it names may be reused.
  */
 export interface Fresh {
   readonly digests: ReadonlyMap<string, Digest>
@@ -55,8 +55,7 @@ export const knowNothing = (draft: Pick<Draft, 'models'>, store: Store | undefin
 })
 
 /**
- * Collects what earlier runs left that concerns a draft. Where `fresh` says which outputs are sound, nothing is
- * believed for the times of a file.
+ * Collects what earlier builds left for a draft. If `fresh` says which outputs are sound, file times are not trusted.
  */
 export const gatherPriorState = async (
   draft: Draft,
@@ -102,7 +101,7 @@ const outputPaths = (draft: Draft): string[] => [
   ...draft.reports.map((r) => r.path),
 ]
 
-/** The files that stand under the paths of a draft's outputs and that smelt wrote. */
+/** The existing files at the paths of a draft's outputs that smelt wrote. */
 export const findEarlier = (draft: Draft, store: Store): Map<string, KnownFile> => {
   return new Map(
     outputPaths(draft).flatMap((path) => {

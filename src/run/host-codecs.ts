@@ -59,10 +59,7 @@ export const encodeAt = (kernels: Kernels, dtype: Dtype, from: number, n: number
 
 type Words = Uint8Array | Uint16Array | Uint32Array
 
-/**
- * The bits of a NaN as every output has them, and below which magnitudes are numbers or infinity; of F64 the upper
- * half.
- */
+/** The bits of the canonical NaN, and the greatest bits that are not a NaN; for F64 those of the upper half. */
 const NAN: Readonly<
   Record<
     FloatDtype,
@@ -78,9 +75,8 @@ const NAN: Readonly<
 }
 
 /**
- * Gives every NaN among `n` stored numbers from element `first` on the same bits. What sign and payload a NaN has that
- * arithmetic makes
- * is left to processors, and they differ.
+ * Gives every NaN from element `first` on, among `n` stored numbers, the same bits: processors differ in the sign and
+ * payload of a NaN that arithmetic produces.
  */
 export const canonicalizeNaNs = (
   kernels: Kernels,

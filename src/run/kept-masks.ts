@@ -8,20 +8,20 @@ import type { Store } from '../store/store.js'
 import type { Schedule } from './schedule.js'
 
 /**
- * The parts of a store's limit that the mask of one step, and the masks of one build, may take: the rest of the store
- * is not to go for them.
+ * The shares of the cache that the mask of one step, and all masks of one build, may take, so that masks do not evict
+ * everything else.
  */
 const [STEP_SHARE, BUILD_SHARE] = [1 / 4, 1 / 2]
 
-/** Room in a store for the masks of one build. */
+/** The space in the cache for the masks of one build. */
 export const roomIn = (store: Store | undefined): PriorState['room'] => {
   const limit = store?.limit ?? 0
   return { step: limit * STEP_SHARE, all: limit * BUILD_SHARE }
 }
 
 /**
- * Starts a file for every mask that a plan keeps; for none where the store cannot be written, of which the build tells
- * when it is done.
+ * Starts a file for every step with masks to cache; none if the cache cannot be written, which the build reports at its
+ * end.
  */
 export const startMasks = (plan: Plan, store: Store | undefined): readonly MaskFile[] => {
   const started: MaskFile[] = []
@@ -36,7 +36,7 @@ export const startMasks = (plan: Plan, store: Store | undefined): readonly MaskF
   }
 }
 
-/** Hands the masks that were written to the store, by what made them. */
+/** Adds the masks that were written to the cache, by fingerprint. */
 export const finishMasks = (
   plan: Plan,
   { ledger }: Schedule,

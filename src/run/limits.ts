@@ -10,8 +10,8 @@ const [FILES, MEMORY] = [
 ]
 
 /**
- * A limit of the process as the cause of an error, told from its words: a library that cannot be loaded has no code for
- * it. Imports next to nothing, so that it can be loaded first.
+ * Recognises, from an error's text, that a limit of the process caused it: a library that cannot be loaded gives no
+ * error code. Imports next to nothing, so that it can be loaded first.
  */
 export const explainLimit = (reason: string): Diagnostic | undefined => {
   const [line = ''] = reason.split('\n')

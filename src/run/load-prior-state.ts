@@ -10,8 +10,8 @@ import type { RunOptions } from './options.js'
 import { recheck } from './recheck.js'
 
 /**
- * When the contents of inputs that are not known are read: whenever that may save work, always, or never. `anew` reads
- * all that is there, known or not.
+ * When to read inputs whose contents are unknown: if that may save work, always, or never. `anew` reads everything,
+ * known or not.
  */
 export type Reading = 'if-useful' | 'always' | 'never' | 'anew'
 
@@ -23,9 +23,7 @@ const inputsOf = (draft: Draft): readonly TensorInfo[] => {
   return [...new Map(listed.map((t) => [`${t.file}\0${t.name}`, t] as const)).values()]
 }
 
-/**
- * Gathers what earlier builds left that concerns a draft, and reads inputs for their digests where that is asked for.
- */
+/** Gathers what earlier builds left for a draft, and hashes inputs if requested. */
 export const loadPriorState = async (
   draft: Draft,
   store: Store | undefined,

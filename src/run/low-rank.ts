@@ -44,7 +44,7 @@ const factorsOf = ({ up, down, mid }: LowRankFactors): readonly View[] => [
   ...(mid === undefined ? [] : [mid]),
 ]
 
-/** Equal for products of the same factors, wherever they are laid. */
+/** Equal for products of the same factors, at whatever rows. */
 const factorsKey = (product: LowRankFactors): string => JSON.stringify(factorsOf(product).map(viewKey))
 
 /**
@@ -66,7 +66,7 @@ interface Room {
 
 const isDiagnostic = (x: Float32Array | Diagnostic): x is Diagnostic => 'code' in x
 
-/** Keeps the factors of the products at hand in the kernels' memory; each use holds one product at a time. */
+/** Keeps the factors of the current products in the kernels' memory; each use holds one product at a time. */
 export const createLowRankProducts = (kernels: Kernels, open: (path: string) => number): LowRankProducts => {
   const uses = new Map<number, Use>()
   const useOf = (index: number): Use => {

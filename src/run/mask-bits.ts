@@ -6,11 +6,13 @@ import { readFully, writeFully } from '../safetensors/positional.js'
 import { bytesOfBits } from '../store/masks.js'
 import type { ReadOrder, WriteOrder } from './unit.js'
 
-/** Moves blocks of kept masks between files, where an element is a bit, and the kernels' memory, where it is a byte. */
+/**
+ * Moves blocks of cached masks between files, where an element is a bit, and the kernels' memory, where it is a byte.
+ */
 export interface MaskBits {
   /**
-   * Reads `n` elements from element `from` on, a multiple of 8. Whatever is wrong with the file, the build can do
-   * without it.
+   * Reads `n` elements from element `from` on, a multiple of 8. Returns a problem if the file is unusable: the build
+   * then runs without it.
    */
   read(order: ReadOrder, offset: number, from: number, n: number, hash: Hasher | undefined): Diagnostic | undefined
   /** Writes `n` elements in the same way; false where that was not possible. */

@@ -15,10 +15,7 @@ import { blockCount } from '../tensor/block-grid.js'
 import { addTally, emptyTally } from './histograms.js'
 import type { Found, Magnitudes, Pairs, Peaked } from './unit.js'
 
-/**
- * What is known of a measure once its stages are done. Order statistics carry the magnitude's bits; `cut` splits equal
- * magnitudes.
- */
+/** The result of a measure. Order statistics are given as the bits of a magnitude; `cut` splits equal magnitudes. */
 export type Outcome =
   | { readonly type: 'number'; readonly value: number }
   | { readonly type: 'cells'; readonly values: Float64Array }
@@ -35,7 +32,7 @@ export const limitOf = (cut: Cut, tensor: string): number => {
   return tensor < cut.tensor ? Infinity : 0
 }
 
-/** Where equal magnitudes have to be told apart: the nth of those with these bits in a segment of a job. */
+/** A search for the element that splits equal magnitudes: the nth with these bits in a segment of a job. */
 export interface Search {
   readonly measure: Measure
   readonly job: number
@@ -98,15 +95,16 @@ const holdsNonFinite = (pairs: Uint32Array): boolean => {
 }
 
 /**
- * Collects what segments found and combines it: totals in element order whatever the order of arrival, histograms
- * exactly.
+ * Combines the partial results of segments: totals in element order whatever the order of arrival, histograms exactly.
  */
 export interface Measures {
-  /** Announces that a job takes a measure over so many elements in so many segments. Before anything is recorded. */
+  /**
+   * Announces that a job computes a measure over this many elements and segments. Call it before anything is recorded.
+   */
   announce(job: number, tensor: string, measure: Measure, elements: number, segments: number): void
   /**
-   * Records one segment's find. `known`: the measure's bin or outcome is decided now; `more`: it is not yet;
-   * `non-finite`: it never will be; a search: equal magnitudes remain to be told apart.
+   * Records the partial result of one segment. Returns `known` if the measure's bin or result is now decided, `more` if
+   * not yet, `non-finite` if it never will be, or a search if equal magnitudes must be split.
    */
   record(
     job: number,
@@ -116,27 +114,27 @@ export interface Measures {
     found: Found,
   ): Search | 'known' | 'more' | 'non-finite'
   /**
-   * Where a first segment found the answer should be, so that others can count low bits around there in the same sweep.
+   * The bin where the first segment expects the answer, so that others can count low bits around it in the same pass.
    */
   guess(measure: Measure): number | undefined
-  /** True where the answer was not around the guess, and the `high` stage has to be taken again over everything. */
+  /** True if the answer was not around the guess, and the `high` stage must run again over all magnitudes. */
   missed(measure: Measure): boolean
-  /** The bin a `low` stage has to look into, once its `high` stage is done. */
+  /** The bin that the `low` stage counts, once the `high` stage is complete. */
   bin(measure: Measure): number | undefined
   /** True when every segment has its low bits counted, so that a `low` stage has nothing to do. */
   lowDone(measure: Measure): boolean
   outcome(measure: Measure): Outcome | undefined
-  /** What was found out, tallies aside. */
+  /** All results except tallies and scales, for the cache. */
   taken(): ReadonlyMap<Measure, StoredOutcome>
 }
 
-/** A collection that holds what is known beforehand and nothing else. */
+/** Creates the collection, with the results that are known already. */
 export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new Map()): Measures => {
   const given = new Map([...known].map(([m, outcome]) => [groupKey(m), outcome] as const))
   const groups = new Map<string, Group>()
   const groupOf = (m: Measure): Group => groups.get(groupKey(m))!
   /**
-   * Empty counts to use again: making and collecting half a megabyte for each of thousands of tensors takes longer than
+   * Histograms for reuse: allocating and collecting half a megabyte for each of thousands of tensors takes longer than
    * counting.
    */
   const spare: Float64Array[] = []

@@ -7,7 +7,7 @@ import type { ComputeOrder, Found, Pairs, Peaked, TakeOrder } from './unit.js'
 /** Elements over which sums are taken at a time; fixed, since the order of additions decides bits. */
 const SUM_SPAN = 65536
 
-/** What a measure has come to so far within a unit. Offsets are of the kernels' memory. */
+/** The state of a measure within a unit. Offsets are into the kernels' memory. */
 export interface Accumulator {
   sum: number
   /** The sum of the span of {@link SUM_SPAN} elements that is under way, and how many of them there are. */
@@ -19,7 +19,7 @@ export interface Accumulator {
   below: number
   readonly histogram: number
   readonly bins: number
-  /** Whether a few bins are counted and not all, and the first of them. */
+  /** True if only a few bins are counted, from that of `base` on. */
   readonly ranged: boolean
   base: number
   readonly cells: Float64Array<ArrayBuffer> | undefined
@@ -27,8 +27,8 @@ export interface Accumulator {
 }
 
 /**
- * A measure of which nothing is taken yet, over the elements of a unit. `reserve` gives room for its counts, where it
- * has some, by what they are of; counts are 0 at first, and again once they are taken out.
+ * The initial state of a measure over the elements of a unit. `reserve` allocates memory for its counts, by purpose; they
+ * are 0 at first, and again once they are taken out.
  */
 export const createAccumulator = (
   take: TakeOrder,
@@ -58,8 +58,8 @@ export const createAccumulator = (
 export const isSummed = ({ stage }: TakeOrder): boolean => stage === 'sum' || stage === 'dot'
 
 /**
- * Takes a share of a measure: `n` elements of its operands at the offsets `staged`, the first of them element `from` of
- * the tensor.
+ * Adds `n` elements to a measure: those of its operands at the offsets `staged`, the first being element `from` of the
+ * tensor.
  */
 export const accumulate = (
   kernels: Kernels,
@@ -123,8 +123,9 @@ const endSpan = (sofar: Accumulator): void => {
 }
 
 /**
- * What a measure came to over a unit of `n` elements. `room` has {@link PAIRS_BYTES} for counts that are taken out.
- * `kept` is where all elements lie, if they do and the answer is among them alone: then its low bits are counted at once.
+ * The partial result of a measure over a unit of `n` elements. `room` has {@link PAIRS_BYTES} for counts that are taken
+ * out. If all elements are still in memory and the answer is among them alone, `kept` says where: then the low bits of its
+ * bin are counted at once.
  */
 export const partialResult = (
   kernels: Kernels,
@@ -164,14 +165,14 @@ export const binAt = (kernels: Kernels, histogram: number, share: number, n: num
 /** The first bin of a range that has the bin where the answer is expected in its middle. */
 export const baseOf = (bin: number): number => Math.max(0, bin - (RANGE >> 1))
 
-/** Elements of a unit up to which its numbers are kept and looked at again; of more a few are looked at before. */
+/** The most elements of a unit that are kept in memory and read twice; for larger units, a sample is read first. */
 export const MOST_KEPT = 1 << 18
 
-/** A measure that counts only around where its answer is expected, once that is known. */
+/** True for a measure that counts only around its expected answer. */
 export const isRanged = (take: TakeOrder, elements: number): boolean =>
   take.stage === 'high' && take.near !== undefined && !needsSecondLook(take, elements)
 
-/** True where a measure looks at the numbers of a unit a second time, once the first look has told where. */
+/** True if a measure reads the numbers of a unit a second time, after the first has shown where to count. */
 export const needsSecondLook = (take: TakeOrder, elements: number): boolean =>
   take.stage === 'high' && take.near !== undefined && 'share' in take.near && elements <= MOST_KEPT
 

@@ -8,19 +8,22 @@ import { processOf, type RunId } from './run-id.js'
 import { claimName, isStaleClaim, readOwner } from './temporary.js'
 
 /**
- * Says beside an output that this run writes it, so that two builds of it do not do the work twice. Never what protects
- * the output: the rename does.
+ * A file beside an output that says which run writes it, so that two builds do not do the same work. It does not
+ * protect the output: the rename does.
  */
 export interface Claim {
-  /** Shows that the run still lives to those on other hosts, who cannot see its process. Called every few seconds. */
+  /**
+   * Updates the claim's time, which shows other hosts that the run is still alive: they cannot see its process. Called
+   * every few seconds.
+   */
   renew(): void
   release(): void
 }
 
-/** How often a claim of a dead run is put aside before it is believed. */
+/** How often a stale claim is removed before giving up. */
 const TRIES = 3
 
-/** Claims an output path for a run; fails with the owner where another run, alive as far as can be told, has it. */
+/** Claims an output path for a run; fails, naming the owner, if another run that seems to be alive has claimed it. */
 export const claimOutput = async (path: string, runId: RunId): Promise<Result<Claim>> => {
   const file = join(dirname(path), claimName(basename(path)))
   try {
@@ -30,7 +33,7 @@ export const claimOutput = async (path: string, runId: RunId): Promise<Result<Cl
       const owner = readOwner(file)
       if (owner === undefined) continue
       if (!isStaleClaim(file)) return failed(outputClaimed(path, processOf(owner), file))
-      putAside(file, runId, owner)
+      removeStaleClaim(file, runId, owner)
     }
     return failed(outputClaimed(path, processOf(readOwner(file) ?? ''), file))
   } catch (error) {
@@ -42,7 +45,7 @@ const touch = (file: string): void => {
   try {
     utimesSync(file, new Date(), new Date())
   } catch {
-    // Whoever removed it may build the same output: that costs work and nothing else.
+    // If the claim is gone, another build may do the same work: that costs time and nothing else.
   }
 }
 
@@ -50,11 +53,11 @@ const release = (file: string): void => {
   try {
     rmSync(file, { force: true })
   } catch {
-    // A disk that fails now has failed the build already; the claim of a process that is gone is nobody's.
+    // If the disk fails now, the build has failed already; the claim of an ended process is stale.
   }
 }
 
-/** Creates the claim with its owner in it at once, by a link; where the file system has none, in two steps. */
+/** Creates the claim with its content atomically, by a hard link; on file systems without links, in two steps. */
 const tryCreate = (file: string, runId: RunId): boolean => {
   const whole = `${file}.${runId}`
   try {
@@ -81,16 +84,17 @@ const createInSteps = (file: string, runId: RunId): boolean => {
 }
 
 /**
- * Removes the claim of a dead run by way of a name of its own, so that of two who do it at once only one removes it.
+ * Removes a stale claim by first renaming it to a unique name, so that of two builds that try at once only one removes
+ * it.
  */
-const putAside = (file: string, runId: RunId, owner: string): void => {
+const removeStaleClaim = (file: string, runId: RunId, owner: string): void => {
   const aside = `${file}.${runId}`
   try {
     renameSync(file, aside)
   } catch {
     return
   }
-  // Someone may have removed it and claimed the output in between: then it is theirs again.
+  // Another build may have removed the stale claim and made its own in between: then put that one back.
   if (readOwner(aside) === owner) rmSync(aside, { force: true })
   else renameSync(aside, file)
 }

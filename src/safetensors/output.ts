@@ -13,7 +13,7 @@ import { writeFully } from './positional.js'
 import { createRunId, type RunId } from './run-id.js'
 import { sweepTemporaries, temporaryName } from './temporary.js'
 
-/** A file being written under another name; nothing of it is seen under `finalPath` before `commit`. */
+/** A file that is written under a temporary name and appears under `finalPath` only with `commit`. */
 export interface OutputFile {
   /** Absolute. */
   readonly finalPath: string
@@ -22,19 +22,18 @@ export interface OutputFile {
   readonly fd: number
   /** Replaces the first bytes by others of the same length. */
   rewriteHeader(header: Uint8Array): Result<void>
-  /** What the system tells of it now. */
+  /** Its identity as of now. */
   identity(): FileIdentity
   /**
-   * Makes the file whole and permanent under its final name. When it fails, what was there stays, unless only the
-   * folder could not be
-   * synced.
+   * Syncs the file and renames it to its final name. If that fails, the old file stays, unless only the sync of the
+   * folder failed.
    */
   commit(): Promise<Result<void>>
-  /** Removes the temporary. Harmless after `commit` or a second time. */
+  /** Removes the temporary file. Harmless after `commit` or a second time. */
   discard(): Promise<void>
 }
 
-/** The calls by which a file becomes permanent; tests pass ones that fail. */
+/** The system calls of a commit; tests pass ones that fail. */
 export interface CommitIo {
   fsync(fd: number): Promise<void>
   close(fd: number): Promise<void>
@@ -43,7 +42,9 @@ export interface CommitIo {
 
 const NODE: CommitIo = { fsync: promisify(fs.fsync), close: promisify(fs.close), rename: promisify(fs.rename) }
 
-/** A link fails where a file is, while a rename replaces it; file systems without links have only the rename. */
+/**
+ * A hard link fails if the file exists, while a rename replaces it; file systems without links have only the rename.
+ */
 const LINKING: CommitIo = {
   ...NODE,
   rename: async (from, to) => {
@@ -61,17 +62,16 @@ const { O_CREAT, O_EXCL, O_NOFOLLOW = 0, O_RDONLY, O_RDWR } = fs.constants
 
 /** How an output file is started. */
 export interface StartOptions {
-  /** Absolute path of an unfinished file of a dead run that is carried on with; its bytes stay. */
+  /** Absolute path of an unfinished file of a killed run to resume; its bytes stay. */
   readonly adopt?: string | undefined
-  /** True never replaces a file that is there, also where it appears in the last moment. */
+  /** If true, an existing file is never replaced, even one that appears at the last moment. */
   readonly fresh?: boolean
   readonly io?: CommitIo
 }
 
 /**
- * Starts a file of `bytes` bytes whose first ones are `header`, in its folder, which is made if need be. The temporary
- * is new (or adopted),
- * never a link, has its final size at once, and is gone again when anything fails.
+ * Starts a file of `bytes` bytes that begins with `header`, and creates its folder if needed. The temporary file is new
+ * (or resumed), never a link, has its final size at once, and is removed if anything fails.
  */
 export const createOutput = async (
   finalPath: string,
@@ -151,8 +151,8 @@ const openOutput = (finalPath: string, temporaryPath: string, fd: number, io: Co
 }
 
 /**
- * Writes a file that is small and at hand: whole, synced and under its name, or not at all. Removes what dead processes
- * left of earlier tries.
+ * Writes a small file: complete, synced and under its final name, or not at all. Removes what killed processes left of
+ * earlier attempts.
  */
 export const writeOutput = async (
   path: string,
@@ -165,8 +165,8 @@ export const writeOutput = async (
 }
 
 /**
- * Takes an index away, for good, before the first of its shards changes: until the last of them has, what it names
- * would be a mixture of two models.
+ * Removes an index durably before the first of its shards changes: until the last has changed, it would describe a
+ * mixture of two models.
  */
 export const withdraw = async (path: string, io: CommitIo = NODE): Promise<Result<void>> => {
   try {
@@ -178,7 +178,10 @@ export const withdraw = async (path: string, io: CommitIo = NODE): Promise<Resul
   }
 }
 
-/** Makes the rename itself survive a power cut; file systems that cannot sync a folder say so and are believed. */
+/**
+ * Syncs the folder, so that the rename survives a power cut. File systems that cannot sync folders are accepted as they
+ * are.
+ */
 const syncFolder = async (folder: string, io: CommitIo): Promise<void> => {
   if (process.platform === 'win32') return
   const fd = fs.openSync(folder, O_RDONLY)

@@ -6,15 +6,12 @@ import { readRegularSync } from './regular-file.js'
 import { isElsewhere, isGone, isRunId } from './run-id.js'
 import type { RunId } from './run-id.js'
 
-/**
- * Longest part of a file's name that its temporary keeps, in bytes; the whole must stay within the 255 that file
- * systems allow.
- */
+/** The longest part of a file's name that its temporary name keeps, in bytes; file systems allow 255 in all. */
 const KEPT = 120
 
 const [PARTIAL, JOURNAL, BUILDING] = ['.partial', '.journal', 'building']
 
-/** The name, in the same folder, under which a file is written until it is whole: `.NAME.RUNID.partial`. */
+/** The name, in the same folder, under which a file is written until it is complete: `.NAME.RUNID.partial`. */
 export const temporaryName = (name: string, runId: RunId): string => `${prefixOf(name)}${runId}${PARTIAL}`
 
 const prefixOf = (name: string): string => {
@@ -24,15 +21,15 @@ const prefixOf = (name: string): string => {
     .replace(/[^\w.-]/g, '_')}~${Buffer.from(blake3(name)).toString('hex', 0, 8)}.`
 }
 
-/** The name of the journal beside a temporary, which tells what of it is done. */
+/** The name of the journal beside a temporary file, which lists its finished tensors. */
 export const journalName = (temporary: string): string => `${temporary.slice(0, -PARTIAL.length)}${JOURNAL}`
 
 /** The name, beside an output, of the file that says who is writing it. */
 export const claimName = (name: string): string => `${prefixOf(name)}${BUILDING}`
 
 /**
- * The temporaries, journals and claims of `name` whose process is gone; those of living processes and of other hosts
- * are not among them.
+ * The temporary files, journals and stale claims of `name`. Temporary files of running processes and of other hosts are
+ * not among them.
  */
 export const findAbandoned = async (folder: string, name: string): Promise<string[]> => {
   const prefix = prefixOf(name)
@@ -47,15 +44,15 @@ export const findAbandoned = async (folder: string, name: string): Promise<strin
   })
 }
 
-/** A claim that names no owner was never finished, or lost to a power cut; only one this old, in ms, is nobody's. */
+/** The age, in ms, from which a claim without an owner is stale: it was never completed, or a power cut emptied it. */
 const UNFINISHED = 5000
 /**
- * The owner of a claim renews it every few seconds: one of another host that is this old, in ms, is nobody's either.
- * Containers are hosts, each start a new one.
+ * The age, in ms, from which a claim of another host is stale: its owner would have renewed it every few seconds. A
+ * container is a host of its own, and a new one after each restart.
  */
 const SILENT = 300_000
 
-/** Who a claim says is building; undefined where there is none. */
+/** The run that owns a claim; undefined if there is no claim. */
 export const readOwner = (claim: string): string | undefined => {
   try {
     return readRegularSync(claim)
@@ -64,7 +61,7 @@ export const readOwner = (claim: string): string | undefined => {
   }
 }
 
-/** True when nobody builds under a claim any more, as far as can be told. */
+/** True if the owner of a claim is gone, as far as can be told. */
 export const isStaleClaim = (claim: string): boolean => {
   const owner = readOwner(claim)
   if (owner === undefined) return false
@@ -72,7 +69,7 @@ export const isStaleClaim = (claim: string): boolean => {
   return isRunId(owner) ? isGone(owner) || (isElsewhere(owner) && age > SILENT) : age > UNFINISHED
 }
 
-/** Removes what dead runs left of `name`, but for the files that are `kept`, and gives the names of what is gone. */
+/** Removes what killed runs left of `name`, except the files in `kept`, and returns the names of the removed files. */
 export const sweepTemporaries = async (
   folder: string,
   name: string,
@@ -83,7 +80,7 @@ export const sweepTemporaries = async (
     stale.map((entry) =>
       unlink(join(folder, entry)).then(
         () => [entry],
-        // Another run may have swept it first, and what cannot be removed does no harm.
+        // Another run may have removed it first; a file that cannot be removed does no harm.
         () => [],
       ),
     ),

@@ -6,9 +6,8 @@ import { makeFolder } from '../safetensors/make-folder.js'
 import { readRegularSync } from '../safetensors/regular-file.js'
 
 /**
- * Writes a text with its digest in front. Not synced: an entry that a power cut tears is found out by its digest and
- * dropped.
- * Throws what the file system says.
+ * Writes a text with its digest in front. Not synced: an entry that a power cut damages fails its digest and is
+ * dropped. Throws errors of the file system.
  */
 export const writeChecksummed = (path: string, text: string): void => {
   makeFolder(dirname(path))
@@ -22,9 +21,7 @@ export const writeChecksummed = (path: string, text: string): void => {
   }
 }
 
-/**
- * The text of an entry, marked as used; undefined where there is none or it is not what was written, which removes it.
- */
+/** The text of an entry, which is marked as used; undefined if there is none, or if it is damaged, which removes it. */
 export const readChecksummed = (path: string, now: number): string | undefined => {
   let entry: string | undefined
   try {

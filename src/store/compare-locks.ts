@@ -2,13 +2,13 @@ import { changes } from '../base/catalogue/reasons.js'
 import { canonicalJson } from '../base/canonical.js'
 import type { Lock, LockedBuild, LockedInput, LockedStep, OutputPlace } from './lock.js'
 
-/** One difference between two locks, or between two facts of a step or an input. */
+/** One difference between two locks. */
 export interface LockChange {
   readonly of: 'lock' | 'recipe' | 'input' | 'param' | 'step' | 'output'
   readonly name: string
   /**
-   * Which fact of a step or an output, or `metadata` or `sides.NAME` of an input; undefined where the thing itself
-   * came, went or changed.
+   * Which fact of a step or an output, or `metadata` or `sides.NAME` of an input; undefined if the thing itself was
+   * added, removed or changed.
    */
   readonly fact?: string
   readonly was: unknown
@@ -42,7 +42,7 @@ const flatten = (step: LockedStep | undefined): Readonly<Record<string, unknown>
   return Object.fromEntries([...Object.entries(rest), ...under('inputs', inputs), ...under('params', params)])
 }
 
-/** What of a step itself is different, fact by fact; nothing when only what it uses has changed. */
+/** What changed in a step itself, fact by fact; empty if only something it uses has changed. */
 export const compareSteps = (
   name: string,
   was: LockedStep | undefined,
@@ -56,7 +56,7 @@ export const compareSteps = (
     .map((fact) => ({ of: 'step', name, fact, was: before[fact], is: now[fact] }))
 }
 
-/** What of an input besides its tensors is different: its metadata, and files beside it. */
+/** What changed in an input besides its tensors: its metadata, and files beside it. */
 export const compareAside = (
   name: string,
   was: Pick<LockedInput, 'metadata' | 'sides'>,
@@ -71,7 +71,7 @@ export const compareAside = (
   }),
 ]
 
-/** What of how and where an output is written is different. */
+/** What changed in how and where an output is written. */
 export const comparePlaces = (name: string, was: OutputPlace | undefined, is: OutputPlace): readonly LockChange[] => {
   if (was === undefined) return [{ of: 'output', name, was: undefined, is: is.path }]
   return (['path', 'dtype', 'shard_size'] as const)
@@ -95,10 +95,7 @@ const compareBuilds = (was: LockedBuild | undefined, is: LockedBuild | undefined
   ...compareRecords('output', was?.outputs, is?.outputs, (o) => o.digest),
 ]
 
-/**
- * Everything in which one lock differs from another, but for the version of the program; a missing lock is an empty
- * one.
- */
+/** All differences between two locks, except the version of the program; a missing lock counts as empty. */
 export const compareLocks = (was: Lock | undefined, is: Lock): readonly LockChange[] => {
   if (was === undefined) return [{ of: 'lock', name: 'lock', was: undefined, is: 'new' }]
   const builds =

@@ -9,32 +9,31 @@ export interface KnownTensor {
   readonly digest: Digest
   /** Byte of the file at which it begins. */
   readonly begin: number
-  /** What made it, where smelt did. */
+  /** Its fingerprint, if smelt wrote it. */
   readonly fingerprint: string | undefined
 }
 
-/** What is remembered of a file. */
+/** What the cache knows about a file. */
 export interface KnownFile {
   readonly identity: FileIdentity
   /**
-   * BLAKE3 of everything in front of the data, which is all of a file that is no model; undefined for files that smelt
-   * only read.
+   * BLAKE3 of everything before the tensor data, or of the whole file if it is not a model; undefined for files that
+   * smelt only read.
    */
   readonly header: Digest | undefined
-  /** What made it, for a file that is no model. */
+  /** Its fingerprint, if it is not a model. */
   readonly fingerprint: string | undefined
   readonly tensors: ReadonlyMap<string, KnownTensor>
 }
 
-/** What is remembered of files, by path: good for as long as the file is the same. */
+/** What the cache knows about files, by path; valid while the file is unchanged. */
 export interface Files {
-  /** What is known of a file that is the same as when it was remembered. */
+  /** What is known about a file that is unchanged since it was recorded. */
   find(path: string, identity: FileIdentity): KnownFile | undefined
   /**
-   * Remembers a file whose contents are known to be those it had at `since` (ms). A file that was written so shortly
-   * before
-   * that another write could bear the same time is not remembered, and what was known of it is forgotten. Throws what
-   * the file system says.
+   * Records a file whose contents are known to be those it had at `since` (ms). A file written so shortly before
+   * `since` that another write could have the same time is not recorded, and its old record is dropped. Throws errors
+   * of the file system.
    */
   keep(path: string, file: KnownFile, since: number): void
 }
@@ -42,7 +41,7 @@ export interface Files {
 /** Clocks of file systems tick at most this many ms apart; of those that keep whole seconds, two seconds. */
 const [TICK, COARSE_TICK] = [20, 2000]
 
-/** True when a file written once more after `since` would show it: git's rule for what it calls racy. */
+/** True if another write after `since` would change the file's time: the opposite of what git calls racy. */
 export const isSettled = ({ mtimeNs, ctimeNs }: FileIdentity, since: number): boolean => {
   const last = mtimeNs > ctimeNs ? mtimeNs : ctimeNs
   const tick = last % 1_000_000_000n === 0n ? COARSE_TICK : TICK
@@ -93,7 +92,7 @@ const decode = (path: string, text: string): KnownFile | undefined => {
   }
 }
 
-/** Opens what a store's folder remembers of files. */
+/** Opens the records of files in the folder of a cache. */
 export const openFiles = (folder: string, now: () => number): Files => {
   const entryOf = (path: string): string => join(folder, 'files', `${shortDigest(path)}.json`)
   return {

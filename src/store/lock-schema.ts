@@ -24,7 +24,7 @@ const input = record(
     sides: mapOf({
       type: ['string', 'null'],
       pattern: '^blake3:[0-9a-f]{64}$',
-      title: 'a BLAKE3 digest, or null where there is no such file',
+      title: 'a BLAKE3 digest, or null if there is no such file',
     }),
   },
 )
@@ -59,7 +59,7 @@ const build = record(
 /** The JSON Schema (draft 07) of locks. */
 export const lockSchema: JsonSchema = {
   $schema: 'http://json-schema.org/draft-07/schema#',
-  title: 'What a build of a smelt recipe was made of and what it gave',
+  title: 'The inputs, steps and outputs of the builds of a smelt recipe',
   ...record({
     lock: { enum: [1, 2] },
     smelt: text,

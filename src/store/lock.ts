@@ -18,16 +18,13 @@ export interface LockedInput {
   readonly tensors: number
   /** Of the file, where the recipe pins it or it was asked for. */
   readonly sha256?: string
-  /** Digest of the `__metadata__` of its headers, where they have any: outputs and reports tell of it. */
+  /** Digest of the `__metadata__` of its headers, if they have any: outputs and reports show parts of it. */
   readonly metadata?: Digest
-  /**
-   * Files beside it that say what its numbers mean, by name: the digest of their bytes, or null where one was looked
-   * for and not found.
-   */
+  /** Files beside it that say what its numbers mean, by name: the digest of their bytes, or null if there is none. */
   readonly sides?: Readonly<Record<string, Digest | null>>
 }
 
-/** One step: everything that decides what it gives, and the fingerprint of that with the contents of its inputs. */
+/** One step: everything that determines its result, and the fingerprint of that with the contents of its inputs. */
 export interface LockedStep {
   readonly op: string
   readonly version: number
@@ -62,7 +59,7 @@ export interface LockedOutput extends OutputPlace {
 
 /** What one setting of the params built. */
 export interface LockedBuild {
-  /** Digest of everything below and of the recipe; the outputs bear it, and paths do not enter. */
+  /** Digest of everything below and of the recipe, without paths; the outputs contain it. */
   readonly digest: Digest
   readonly params: Readonly<Record<string, string | number | boolean>>
   /** What each `${expression}` of the recipe came to, by its text; absent where there is none. */
@@ -74,8 +71,8 @@ export interface LockedBuild {
 }
 
 /**
- * The versions of locks that can be read. Version 1 says nothing of metadata and of files beside inputs; `--frozen`
- * keeps to what it says.
+ * The versions of locks that can be read. Version 1 does not record metadata and files beside inputs; `--frozen` checks
+ * what it records.
  */
 export type LockVersion = 1 | 2
 
@@ -83,8 +80,8 @@ export type LockVersion = 1 | 2
 export const LOCK_VERSION = 2
 
 /**
- * What a build was made of and what it gave. Kept in git beside the recipe: sorted, without times, absolute paths and
- * names of machines.
+ * The inputs, steps and outputs of a build. Kept in git beside the recipe: sorted, without times, absolute paths and
+ * machine names.
  */
 export interface Lock {
   readonly lock: LockVersion
@@ -97,13 +94,13 @@ export interface Lock {
   readonly builds: readonly LockedBuild[]
 }
 
-/** Where the lock of a recipe lies: beside it, `NAME.lock.json` for `NAME.yaml`. */
+/** The path of a recipe's lock: beside it, `NAME.lock.json` for `NAME.yaml`. */
 export const lockPath = (recipe: string): string =>
   join(dirname(recipe), `${basename(recipe).replace(/\.(ya?ml|json)$/i, '')}.lock.json`)
 
 /**
- * Everything that an input brings into a build, in a text: its contents, and its metadata and side files as far as the
- * lock tells of them.
+ * Everything about an input that a build depends on, as one string: its contents, and its metadata and side files as
+ * far as the lock records them.
  */
 export const identityOfInput = ({ digest, metadata, sides }: LockedInput): string =>
   metadata === undefined && sides === undefined ? digest : canonicalJson({ digest, metadata, sides })
@@ -127,17 +124,17 @@ export const digestBuild = (recipe: Digest, build: Omit<LockedBuild, 'digest'>, 
     ),
   )
 
-/** The bytes of a lock. Throws when it is not what the schema says, which would be a bug. */
+/** The bytes of a lock. Throws if it does not match the schema, which would be a bug. */
 export const encodeLock = (lock: Lock): Uint8Array => {
   const wrong = firstViolation(lock, lockSchema)
   if (wrong !== undefined) throw new Error(`a lock that breaks its own schema: ${wrong}`)
   return Buffer.from(`${escapeJson(canonicalJson(lock, 2))}\n`)
 }
 
-/** No lock is nearly as large, in bytes. */
+/** The largest lock that is read, in bytes; real ones are far smaller. */
 const MOST_BYTES = 250_000_000
 
-/** Reads a lock; undefined where there is none. */
+/** Reads a lock; undefined if there is none. */
 export const readLock = async (path: string): Promise<Result<Lock | undefined>> => {
   let text: string
   try {

@@ -6,14 +6,14 @@ import { makeFolder } from '../safetensors/make-folder.js'
 import { READ_ONLY } from '../safetensors/regular-file.js'
 import { touch } from './checksummed.js'
 
-/** One tensor of a kept mask. */
+/** One tensor of a cached mask. */
 export interface StoredMask {
   /** Absolute path of its file, and the byte at which its bits begin, eight elements a byte, the lowest bit first. */
   readonly path: string
   readonly begin: number
   readonly elements: number
   readonly tensor: string
-  /** Of the bits, segment by segment like a tensor's. */
+  /** Digest of the bits, computed over segments like a tensor's. */
   readonly digest: Digest
 }
 
@@ -22,9 +22,8 @@ export interface MaskFile {
   readonly path: string
   readonly temporary: string
   /**
-   * Gives the file its name, with a record of the masks that are whole, by what made them. Removes it instead where
-   * other files have
-   * them all, and where the file system refuses: nothing but time is lost.
+   * Gives the file its final name, with an index of its complete masks by fingerprint. Removes it instead if other
+   * files have them all, or if the file system fails: only time is lost.
    */
   finish(masks: ReadonlyMap<string, Omit<StoredMask, 'path'>>): void
   discard(): void
@@ -32,24 +31,24 @@ export interface MaskFile {
 
 /** Masks of earlier builds. */
 export interface MaskStore {
-  /** All there are, by what made them; undefined where there are none. Looking one up marks its file as used. */
+  /** All cached masks, by fingerprint; undefined if there are none. A lookup marks the file as used. */
   open(): ((fingerprint: string) => StoredMask | undefined) | undefined
-  /** Starts a file of so many bytes of bits. Throws what the file system says. */
+  /** Starts a file for this many bytes of bits. Throws errors of the file system. */
   begin(bytes: number): MaskFile
-  /** Removes a file that is not what it was; other paths are left alone. */
+  /** Removes a damaged file of the cache; ignores paths outside of it. */
   drop(path: string): void
 }
 
-/** Bytes of so many bits. */
+/** The bytes that this many bits take. */
 export const bytesOfBits = (elements: number): number => Math.ceil(elements / 8)
 
-/** Folder of the store that masks are in. */
+/** The folder of masks in the cache. */
 export const MASKS = 'masks'
 
 /**
- * Behind the bits stand the record and, at the very end, its digest and its length in hex: one file, so that bits and
- * record
- * come and go together, and a torn one shows at once. The bits are verified when they are used.
+ * The bits are followed by the index and, at the very end, its digest and its length in hex. With one file, bits and
+ * index are always written and removed together, and a truncated one is noticed at once. The bits are verified when
+ * they are used.
  */
 const [DIGEST, LENGTH] = [32, 16]
 
@@ -62,7 +61,7 @@ const encode = (masks: ReadonlyMap<string, Omit<StoredMask, 'path'>>): Buffer =>
   return Buffer.from(`${text}${shortDigest(text)}${Buffer.byteLength(text).toString(16).padStart(LENGTH, '0')}`)
 }
 
-/** The record of a file; undefined where it has none that is whole. */
+/** The index of a file; undefined if it is missing or damaged. */
 const readRecord = (path: string): readonly Row[] | undefined => {
   const fd = openSync(path, READ_ONLY)
   try {
@@ -80,7 +79,7 @@ const readRecord = (path: string): readonly Row[] | undefined => {
   }
 }
 
-/** Puts the record where the bits end. One that comes out short is found out by its own end. */
+/** Writes the index after the bits. A short write is noticed, because the digest at the end is missing. */
 const writeRecord = (path: string, bytes: number, record: Buffer): void => {
   const fd = openSync(path, 'r+')
   try {
@@ -90,7 +89,7 @@ const writeRecord = (path: string, bytes: number, record: Buffer): void => {
   }
 }
 
-/** Opens the masks of a store's folder. `now` gives ms. */
+/** Opens the masks in the folder of a cache. `now` gives ms. */
 export const openMasks = (root: string, now: () => number): MaskStore => {
   const folder = join(root, MASKS)
   const drop = (path: string): void => {
@@ -106,7 +105,7 @@ export const openMasks = (root: string, now: () => number): MaskStore => {
         for (const [fingerprint, tensor, begin, elements, digest] of rows ?? [])
           found.set(fingerprint, { path, begin, elements, tensor, digest: digest as Digest })
       } catch {
-        // Another build may remove it meanwhile, and one that cannot be read is of no use.
+        // Another build may have removed it meanwhile; one that cannot be read is useless.
       }
     }
     return found
@@ -140,7 +139,7 @@ export const openMasks = (root: string, now: () => number): MaskStore => {
               renameSync(temporary, path)
             }
           } catch {
-            // A disk that is full tells of itself where something is at stake.
+            // A full disk is reported where it matters.
           } finally {
             discard()
           }

@@ -6,8 +6,8 @@ import { makeFolder } from '../safetensors/make-folder.js'
 import { readRegularSync, specialKind } from '../safetensors/regular-file.js'
 
 /**
- * What a measure came to, in a form that outlives the build. Of a `top` mask: which of the elements with exactly these
- * magnitude bits are in.
+ * The result of a measure, in a form that can be cached. For a `top` mask: which of the elements with exactly these
+ * magnitude bits are in it.
  */
 export type StoredOutcome =
   | { readonly type: 'number'; readonly value: number }
@@ -20,19 +20,18 @@ export type StoredOutcome =
  */
 export type Cut = 'all' | 'none' | { readonly tensor?: string; readonly at: number }
 
-/** Outcomes of measures by fingerprint, from all builds that used the store lately. */
+/** Results of measures by fingerprint, from all builds that used the cache lately. */
 export interface Outcomes {
-  /** True where there are none, so that no fingerprint has to be made to look for one. */
+  /** True if there are none, so that no fingerprint needs to be computed for a lookup. */
   isEmpty(): boolean
   find(fingerprint: string): StoredOutcome | undefined
-  /** Keeps outcomes for later builds. Throws what the file system says. */
+  /** Stores results for later builds. Throws errors of the file system. */
   keep(outcomes: ReadonlyMap<string, StoredOutcome>): void
 }
 
 /**
- * Two logs, a young and an old one: what is used is written to the young; when that is full it becomes the old, and the
- * old one goes.
- * So what was not used for a whole log's length is forgotten, and nothing has to be counted.
+ * Two logs, a new and an old one. Used results are appended to the new log; when it is full it replaces the old one. So
+ * results that were not used for the length of a log are dropped, without any bookkeeping.
  */
 const [YOUNG, OLD] = ['outcomes.young', 'outcomes.old']
 

@@ -11,9 +11,9 @@ export interface Speed {
   readonly compute: number
 }
 
-/** How fast this machine builds, kept so that plans can tell how long a build will take. */
+/** How fast this machine builds, stored so that plans can estimate the time. */
 export interface StoredSpeeds {
-  /** The speed on a device; undefined where no build there was long enough to tell, or what is kept cannot be read. */
+  /** The speed on a device; undefined if no build there was long enough to tell, or the entry cannot be read. */
   find(device: string): Speed | undefined
   keep(device: string, speed: Speed): void
 }
@@ -26,7 +26,7 @@ const isSpeed = (value: unknown): value is Speed =>
     return typeof seconds === 'number' && seconds >= 0 && seconds < Infinity
   })
 
-/** Opens the speeds of a store; one small file for each device. */
+/** Opens the speeds in a cache; one small file for each device. */
 export const openSpeeds = (root: string, now: () => number): StoredSpeeds => {
   const pathOf = (device: string): string => join(root, 'speeds', `${device.replaceAll(/[^a-z0-9]+/g, '-')}.json`)
   return {

@@ -15,7 +15,7 @@ export interface StoredEntry {
   readonly used: number
 }
 
-/** What builds leave for later ones. Nothing in it is needed: whatever is missing or damaged is computed again. */
+/** The build cache. Nothing in it is needed: whatever is missing or damaged is computed again. */
 export interface Store {
   /** Absolute. */
   readonly folder: string
@@ -28,21 +28,21 @@ export interface Store {
   /** Everything in it, the least recently used first. */
   list(): readonly StoredEntry[]
   /**
-   * Removes the least recently used entries until the rest is within the limit, and what dead builds left unfinished;
-   * gives the bytes removed.
+   * Removes the least recently used entries until the rest is within the limit, and unfinished entries of killed
+   * builds; returns the bytes removed.
    */
   collect(limit?: number): number
-  /** Removes everything; gives the bytes removed. */
+  /** Removes everything; returns the bytes removed. */
   clear(): number
 }
 
 /** The layout of the folder: raised when an older program would misread it. */
 const LAYOUT = 'v1'
-/** Bytes a store keeps unless told otherwise. */
+/** The default limit, in bytes. */
 export const DEFAULT_LIMIT = 1 << 30
 /** The part of the limit that one log of outcomes may take. */
 const LOG_SHARE = 1 / 16
-/** Unfinished entries that nobody has written to for so long, in ms, belong to nobody. */
+/** The age, in ms, from which an unfinished entry counts as abandoned. */
 const ABANDONED = 3_600_000
 
 const kindOf = (path: string): StoredEntry['kind'] => {
@@ -51,7 +51,7 @@ const kindOf = (path: string): StoredEntry['kind'] => {
   return folder === 'files' ? 'file' : folder === MASKS ? 'mask' : folder.startsWith('outcomes.') ? 'outcomes' : 'other'
 }
 
-/** Opens the store in a folder, which is made when something is kept. `now` gives ms. */
+/** Opens the cache in a folder, which is created when something is stored. `now` gives ms. */
 export const openStore = (folder: string, limit: number = DEFAULT_LIMIT, now: () => number = Date.now): Store => {
   const root = join(folder, LAYOUT)
   const list = (): StoredEntry[] => {

@@ -7,15 +7,11 @@ export interface BlockGrid {
   readonly blocks: readonly number[]
 }
 
-/**
- * Elements that lie side by side, all in one block: `length` of them, the first at `offset` of the elements that were
- * asked for.
- */
+/** Adjacent elements of one block: `length` of them, the first at `offset` within the requested range. */
 export type VisitRun = (offset: number, length: number, block: number) => void
 
 /**
- * A grid over the same elements with as few axes as possible: axes that no block is cut along become one with the axis
- * before them.
+ * The same grid with as few axes as possible: an axis that blocks span completely is merged with the axis before it.
  */
 export const foldAxes = ({ shape, blocks }: BlockGrid): BlockGrid => {
   const folded: { length: number; block: number }[] = []

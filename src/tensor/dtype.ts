@@ -2,8 +2,8 @@
 export type Dtype = keyof typeof DTYPES
 
 /**
- * Every dtype of the format, in the reference's enum order (which is also the writer's order, reversed).
- * `bits` per element; `float` where smelt computes with it, the others pass through byte for byte.
+ * Every dtype of the format, in the order of the reference implementation (the reverse of the order in files). `bits`
+ * per element; smelt computes with those that are `float`, and copies the others byte for byte.
  */
 export const DTYPES = {
   BOOL: { bits: 8, float: false },
@@ -30,7 +30,7 @@ export const DTYPES = {
   U64: { bits: 64, float: false },
 } as const satisfies Record<string, { bits: number; float: boolean }>
 
-/** The dtypes smelt computes with, all by way of float32. */
+/** The dtypes that smelt computes with, all in float32. */
 export type FloatDtype = 'F8_E5M2' | 'F8_E4M3' | 'F16' | 'BF16' | 'F32' | 'F64'
 
 /** True when arithmetic is defined on the dtype; everything else is only ever copied. */

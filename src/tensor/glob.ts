@@ -12,8 +12,8 @@ import { failed, ok, type Result } from '../base/result.js'
 export const LONGEST_PATTERN = 4096
 
 /**
- * Most alternatives that a pattern's braces may stand for; with {@link LONGEST_PATTERN} it keeps expansion below
- * minimatch's silent cut.
+ * The most alternatives that a pattern's braces may expand to; with {@link LONGEST_PATTERN} it keeps the expansion
+ * below the limit at which minimatch silently truncates.
  */
 export const MOST_ALTERNATIVES = 512
 

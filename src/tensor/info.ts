@@ -1,8 +1,8 @@
 import type { Dtype } from './dtype.js'
 
 /**
- * What a header tells of a tensor: everything but its numbers. Bytes are `begin..end` of the file named, from its
- * start.
+ * A tensor as its header describes it: everything but its numbers. Its bytes are `begin..end` of the file, from the
+ * start of the file.
  */
 export interface TensorInfo {
   readonly name: string
@@ -12,9 +12,7 @@ export interface TensorInfo {
   readonly file: string
   readonly begin: number
   readonly end: number
-  /**
-   * True for a mask that an earlier build kept, which lies in no model: eight elements a byte, the lowest bit first.
-   */
+  /** True for a cached mask, which is stored as bits: eight elements a byte, the lowest bit first. */
   readonly packed?: true
 }
 

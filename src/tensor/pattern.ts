@@ -29,7 +29,7 @@ export const SCHEMES = ['block', 'group', 'component'] as const
 /** One of {@link SCHEMES}. */
 export type Scheme = (typeof SCHEMES)[number]
 
-/** What patterns may know of the model they select from; an empty record is a model of no known architecture. */
+/** What patterns can use of the model they select from; an empty record is a model of unknown architecture. */
 export interface PatternContext {
   /** The architecture's title, for messages. */
   readonly architecture?: string
@@ -38,7 +38,7 @@ export interface PatternContext {
    * else.
    */
   readonly diffusionPrefix?: string
-  /** What the names of a model of no known architecture show, for messages. */
+  /** What the names of a model of unknown architecture look like, for messages. */
   readonly seen?: () => string
   /**
    * For each scheme the ids of this model, in their order, and the tensors of each. Absent: such patterns are refused.
@@ -76,7 +76,7 @@ export const selectLayers = (
 }
 
 /**
- * The number of each tensor, in the order of `tensors`; one that no rule reaches, where there is no default, is absent.
+ * The number of each tensor, in the order of `tensors`; a tensor that no rule matches is absent if there is no default.
  * A left side `!pattern` is everything that the pattern does not match.
  */
 export const resolvePerLayer = (
@@ -151,7 +151,7 @@ const findPart = (
   )
 }
 
-/** What the field also calls a component; where a model has several of one, the first it has. */
+/** Other usual names of components; if a model has several of one, the first. */
 const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
   cond: ['clip'],
   conditioner: ['clip'],
@@ -197,15 +197,15 @@ const matchPaths = (alternatives: Alternatives, paths: Alternatives, diffusionPr
 }
 
 /**
- * Moves a path as any program shows it (`diffusion_model.…`, `model.diffusion_model.…` or bare) to where this file
- * keeps the diffusion model.
+ * Rewrites a path as any program shows it (`diffusion_model.…`, `model.diffusion_model.…` or bare) to the prefix that
+ * this file uses.
  */
 const underPrefix = (prefix: string, segments: readonly string[]): readonly string[] =>
   under(prefix, withoutRoot(segments.join('.'))).split('.')
 
 /**
- * "did you mean …?" for a pattern that selects nothing: its unknown segments put right if that helps, else the nearest
- * names.
+ * "did you mean …?" for a pattern that selects nothing: the pattern with its unknown segments corrected if that selects
+ * something, else the nearest names.
  */
 const suggest = (
   text: string,

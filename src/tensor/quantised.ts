@@ -3,31 +3,31 @@ import { blockCount, type BlockGrid } from './block-grid.js'
 import { isFloat, type Dtype } from './dtype.js'
 import { sizeOf, type TensorInfo } from './info.js'
 
-/** A tensor whose numbers are the stored ones times a factor for each block of them. */
+/** A tensor whose numbers are the stored ones times a scale for each block. */
 export interface Scaled {
   readonly stored: TensorInfo
   /** One factor for each block, in the order of the blocks. */
   readonly scale: TensorInfo
   readonly grid: BlockGrid
   /**
-   * What else belongs to it, such as the scale of its inputs: never computed with, copied where the stored form is
-   * kept.
+   * Other tensors that belong to it, such as the scale of its inputs: never computed with, and copied with the stored
+   * form.
    */
   readonly others: readonly TensorInfo[]
-  /** Tensors that say of all scaled tensors of a part of the model that they are. */
+  /** Marker tensors, which say that a part of the model is scaled. */
   readonly markers: readonly TensorInfo[]
 }
 
-/** Part of a tensor that is packed in a way that smelt does not compute with. */
+/** Part of a tensor that is packed in a format that smelt cannot compute with. */
 export interface Packed {
-  /** What the field calls it. */
+  /** The usual name of the format. */
   readonly scheme: string
-  /** The tensor that it stands for, under the name that it has where nothing is packed. */
+  /** The name of the tensor in an unpacked model. */
   readonly weight: string
 }
 
 /**
- * What of a model's tensors means something only together with others, by name. A name is in at most one of the three.
+ * The tensors of a model that have a meaning only together with others, by name. A name is in at most one of the three.
  */
 export interface Quantised {
   readonly scaled: ReadonlyMap<string, Scaled>
@@ -38,7 +38,7 @@ export interface Quantised {
 
 type Tensors = ReadonlyMap<string, TensorInfo>
 
-/** Endings of what a packed weight consists of, by what packs it. */
+/** The name endings of the parts of a packed weight, by format. */
 const PACKED_ENDINGS: readonly (readonly [ending: string, scheme: string])[] = [
   ['.qweight', 'GPTQ or AWQ'],
   ['.SCB', 'bitsandbytes int8'],
@@ -93,7 +93,7 @@ const SCALED_PARTS: ReadonlySet<string> = new Set([
   'v_scale',
 ])
 
-/** What makes a scale mean something else than one factor for each block. */
+/** Tensors beside a scale that change its meaning, so that it is not just one factor for each block. */
 const MORE_THAN_SCALE: ReadonlySet<string> = new Set([
   'weight_scale_2',
   'weight_zero_point',
@@ -101,7 +101,7 @@ const MORE_THAN_SCALE: ReadonlySet<string> = new Set([
   'pre_quant_scale',
 ])
 
-/** What weights of no known packing are stored in: nobody trains in these. */
+/** Dtypes of packed weights in an unknown format: nobody trains in these. */
 const INTEGER_WEIGHTS: readonly Dtype[] = ['U8', 'I8', 'F4', 'F6_E2M3', 'F6_E3M2', 'F8_E4M3FNUZ', 'F8_E5M2FNUZ']
 
 const MARKER = 'scaled_fp8'
@@ -138,7 +138,8 @@ const blockLength = (length: number, count: number): number | undefined => {
 }
 
 /**
- * How a scale is laid over a weight: one factor in all, one a row, or one for each block along the axes that both have.
+ * The layout of a scale over a weight: one factor in all, one per row, or one for each block along the axes that both
+ * have.
  */
 const gridOf = (shape: readonly number[], scale: readonly number[]): BlockGrid | undefined => {
   const counts = scale.length < shape.length ? [...scale, ...shape.slice(scale.length).map(() => 1)] : scale

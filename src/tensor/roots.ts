@@ -8,11 +8,11 @@ export const DIFFUSION_ROOTS = ['model.diffusion_model', 'diffusion_model', 'mod
 /** A path below a root. */
 export const under = (root: string, path: string): string => (root === '' ? path : `${root}.${path}`)
 
-/** What follows a root in a name; undefined for a name that does not hang under it. */
+/** The part of a name after a root; undefined for a name without that root. */
 export const below = (root: string, name: string): string | undefined =>
   root === '' ? name : name.startsWith(`${root}.`) ? name.slice(root.length + 1) : undefined
 
-/** The root that most names hang under, whatever network they are of; empty where none hangs under any. */
+/** The root of most names, whatever the network; empty if no name has one. */
 export const findRoot = (names: Iterable<string>): string => {
   const counts = new Map<string, number>()
   for (const name of names) {

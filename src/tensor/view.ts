@@ -92,10 +92,10 @@ export const selectionText = (view: View): string => {
   return `[${first}${loops.map(([length, stride]) => `+${length}*${stride}`).join('')}]`
 }
 
-/** What tells a view from all others of a graph. */
+/** A key that identifies a view within a graph. */
 export const viewKey = (view: View): string => `${view.tensor.file}\0${view.tensor.name}\0${selectionText(view)}`
 
-/** What work on a view is named after: its tensor, with what it selects where that is not all. */
+/** The name of work on a view: its tensor, with the selection if that is not all of it. */
 export const viewLabel = (view: View): string => `${view.tensor.name}${selectionText(view)}`
 
 /** Bytes that the numbers of a view take in its file. */

@@ -11,7 +11,7 @@ import { formatBytes } from './text.js'
  */
 export type CheckRow = readonly [name: string, found: string, good: Verdict]
 
-/** What is found of one thing: `absent` is no fault. */
+/** The state of one part; `absent` is not a fault. */
 export type Verdict = 'good' | 'absent' | 'bad' | undefined
 
 const summary = (report: CudaReport): CheckRow[] => {
@@ -65,7 +65,7 @@ const parts = ({ needed, provider, driver, runtime, libraries, devices, problem 
   ]),
 ]
 
-/** What was found of CUDA, as rows; only that there is none where there is no GPU, unless `all` are asked for. */
+/** The state of CUDA, as rows; without a GPU a single row says so, unless `all` is true. */
 export const cudaRows = (report: CudaReport, all = false): readonly CheckRow[] => {
   const nothing =
     report.problem?.code === 'cuda-not-offered' ||
@@ -83,7 +83,7 @@ export const cudaJson = ({ problem, devices, ...rest }: CudaReport): object => (
   ...(problem === undefined ? {} : { problem: toJson([problem])[0] }),
 })
 
-/** A line is redrawn at most so often, in ms. */
+/** The least time between redraws of a line, in ms. */
 const REDRAW = 100
 const TO_START = '\r\u001b[K'
 

@@ -2,7 +2,7 @@ import { escapeControls } from '../base/excerpt.js'
 import type { RunEvent } from '../run/events.js'
 import { cutMiddle, formatBytes, formatDuration } from './text.js'
 
-/** How far a build is, as its events told. */
+/** The progress of a build, from its events. */
 export interface Progress {
   readonly total: number
   readonly done: number
@@ -16,7 +16,7 @@ export interface Progress {
 /** A build that has not begun. */
 export const NO_PROGRESS: Progress = { total: 0, done: 0, step: '', tensor: '', samples: [], state: 'waiting' }
 
-/** The rate is taken over this many ms: short enough to follow a disk that slows down, long enough to stand still. */
+/** The rate is measured over this many ms: short enough to follow a disk that slows down, long enough to be steady. */
 const WINDOW = 10_000
 
 const withSample = (samples: Progress['samples'], at: number, done: number): Progress['samples'] => {
@@ -86,10 +86,7 @@ const figuresOf = (progress: Progress): Figures => {
 const placeOf = ({ step, tensor }: Progress): string =>
   escapeControls(step === '' ? tensor : tensor === '' ? step : `${step}: ${tensor}`)
 
-/**
- * One line for a terminal, at most `width` columns wide: what is done, how fast, and what is at work, as far as there
- * is room.
- */
+/** One line for a terminal, at most `width` columns wide: what is done, how fast, and the current tensor if it fits. */
 export const renderProgress = (progress: Progress, width: number): string => {
   const { percent, bytes, rate, left } = figuresOf(progress)
   const place = placeOf(progress)

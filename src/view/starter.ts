@@ -2,7 +2,7 @@ import { quoted } from '../recipe/one-off.js'
 
 /** A model file that a new recipe may use. */
 export interface StarterModel {
-  /** A name that may stand in a recipe. */
+  /** A valid name in a recipe. */
   readonly name: string
   /** Relative to the recipe. */
   readonly path: string
@@ -13,7 +13,7 @@ export interface StarterModel {
 /** What a new recipe is written for. `pair` holds two models to merge, one model alone, or none. */
 export interface Starter {
   readonly name: string
-  /** Where the schema lies, as an editor can find it. */
+  /** The path of the schema, for editors. */
   readonly schema: string
   readonly pair: readonly [] | readonly [StarterModel] | readonly [StarterModel, StarterModel]
   /** Models of the folder that the recipe does not use. */

@@ -97,14 +97,14 @@ export const formatBytes = (bytes: number): string => {
   return `${value.toFixed(digits)} ${UNITS[unit]}`
 }
 
-/** A whole number with its thousands apart. */
+/** A whole number with thousands separators. */
 export const formatCount = (count: number): string => String(count).replace(/\B(?=(\d{3})+$)/g, ',')
 
 /** A count and its noun. */
 export const plural = (count: number, noun: string, several = `${noun}s`): string =>
   `${formatCount(count)} ${count === 1 ? noun : several}`
 
-/** Seconds as people say them. */
+/** A duration in seconds, formatted. */
 export const formatDuration = (seconds: number): string => {
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`
   const whole = Math.round(seconds)
@@ -127,7 +127,7 @@ export const tallyOf = (keys: Iterable<string>): Record<string, number> => {
   return tally
 }
 
-/** What became of the tensors of a step, the most frequent first: `12 merged, 3 missing`. */
+/** How many tensors of a step were merged, kept and so on, the most frequent first: `12 merged, 3 missing`. */
 export const countsText = (counts: Readonly<Record<string, number>>): string =>
   Object.entries(counts)
     .sort(([, x], [, y]) => y - x)

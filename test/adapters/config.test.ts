@@ -66,8 +66,8 @@ test.each([
   ['trainable_token_indices', [1, 2], 'trained tokens'],
   ['alora_invocation_tokens', [1, 2], 'activated LoRA'],
   ['use_qalora', true, 'QA-LoRA'],
-  ['init_lora_weights', 'pissa_niter_4', 'LoRA that began as `pissa_niter_4`, which changes the base model'],
-  ['init_lora_weights', 'olora', 'LoRA that began as `olora`, which changes the base model'],
+  ['init_lora_weights', 'pissa_niter_4', 'a LoRA initialised with `pissa_niter_4`, which changes the base model'],
+  ['init_lora_weights', 'olora', 'a LoRA initialised with `olora`, which changes the base model'],
   ['peft_type', 'LOKR', 'an adapter of type `LOKR`'],
 ] as const)(
   'a setting that changes what the tensors mean is refused by its name: %s = %j',
@@ -131,7 +131,7 @@ describe('a config in the header', () => {
       '{"unet.r": ',
       /^bad-adapter-config: `lora_adapter_metadata` in the header of `lora` .* is not a JSON object:/,
     ],
-    ['that is no map', '3', /^bad-adapter-config: .*: it is another value$/],
+    ['that is no map', '3', /^bad-adapter-config: .*: it is some other value$/],
     [
       'with a setting of the wrong type',
       JSON.stringify({ 'unet.r': 2, 'unet.lora_alpha': [4] }),
@@ -174,9 +174,9 @@ describe('the alpha that a recipe gives', () => {
 
   test('does not win over what the adapter says, but is refused', async () => {
     expect(await problemOf({ adapter: { ...kohya, 'lora_unet_net_fc.alpha': f32([], 2) }, alpha: 2 })).toMatch(
-      /^alpha-twice: .*`lora`.* has its own in `lora_unet_net_fc\.alpha`$/,
+      /^alpha-twice: .*`lora`.* already states one in `lora_unet_net_fc\.alpha`$/,
     )
-    expect(await problemOf({ config, alpha: 2 })).toMatch(/^alpha-twice: .* has its own in its config$/)
+    expect(await problemOf({ config, alpha: 2 })).toMatch(/^alpha-twice: .* already states one in its config$/)
   })
 
   test.each([0, -1, '16'])('is a number above 0, not %j', async (alpha) => {

@@ -175,7 +175,7 @@ test.each([
     { r: 2, lora_alpha: 2, alpha_pattern: [1] },
     /^bad-adapter-config: `alpha_pattern` .* is \[1\]; expected a map of names to numbers above 0$/,
   ],
-  ['that says another rank', { r: 8, lora_alpha: 2 }, /^bad-rank: .* their rank is 2, and the config says 8/],
+  ['that says another rank', { r: 8, lora_alpha: 2 }, /^bad-rank: .* their rank is 2, but the config says 8/],
   ['with an alpha of 0', { r: 2, lora_alpha: 0 }, /^bad-adapter-config: `lora_alpha` .* is 0;/],
   ['that is no JSON', '{', /^adapter-config-not-json: .*adapter_config\.json is not JSON/],
 ] as const)('a config %s is refused', async (_what, config, expected) => {

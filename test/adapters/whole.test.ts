@@ -116,12 +116,12 @@ describe('a whole tensor is refused', () => {
     [
       'of more rows than the vocabulary',
       { [`${PEFT}model.embed_tokens.weight`]: filled([5, 2], 1) },
-      /^adapter-vocabulary: `base_model\.model\.model\.embed_tokens\.weight` of `lora` .* has 5 rows, and `model\.embed_tokens\.weight` has 3: the adapter was trained with another vocabulary$/,
+      /^adapter-vocabulary: `base_model\.model\.model\.embed_tokens\.weight` of `lora` .* has 5 rows, but `model\.embed_tokens\.weight` has 3: the adapter was trained with another vocabulary$/,
     ],
     [
       'of another width',
       { [`${PEFT}lm_head.weight`]: filled([3, 4], 1) },
-      /^adapter-shape: .* is \[3, 4\], and `lm_head\.weight`, which it replaces, is \[3, 2\]$/,
+      /^adapter-shape: .* is \[3, 4\], but `lm_head\.weight`, which it replaces, is \[3, 2\]$/,
     ],
     [
       'of whole numbers',
@@ -142,7 +142,7 @@ describe('a whole tensor is refused', () => {
     [
       'with an ending that says nothing',
       { [`${PEFT}lm_head.shift`]: head },
-      /^adapter-role-unknown: .*`base_model\.model\.lm_head\.shift` of `lora` .*`\.shift` is not a part/,
+      /^adapter-role-unknown: .*`base_model\.model\.lm_head\.shift` of `lora` .*`\.shift` is not a kind/,
     ],
     ['with an ending of kohya’s names', { lora_unet_lm_head: head, 'lora_unet_lm_head.weight': head }, undefined],
     [

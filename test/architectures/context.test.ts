@@ -73,7 +73,7 @@ test('what an unknown network shows of itself is told in place of its blocks', (
       ]),
       'block:in.4',
     ),
-  ).toContain('no architecture that smelt knows: the names begin with `blocks`, `head`')
+  ).toContain('smelt does not know the architecture of these tensors: the names begin with `blocks`, `head`')
   const halved = new Map(
     [...sd15].map(
       ([name, info]) =>

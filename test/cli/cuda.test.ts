@@ -61,7 +61,7 @@ describe.runIf(linux)('smelt cuda', () => {
     const done = await run([machine.put('all.whl', zip(providerFiles()))])
     expect(done).toEqual({
       code: 0,
-      out: `cuda                 there is no NVIDIA driver here (libcuda.so.1)                           no
+      out: `cuda                 no NVIDIA driver found (libcuda.so.1)                                   no
                      install the NVIDIA driver, release 580 or newer, or give the container
                      the GPU (\`--gpus all\`); without an NVIDIA GPU use \`--device cpu\`
   provider           of ONNX Runtime 1.30.0                                                  ok
@@ -75,7 +75,7 @@ describe.runIf(linux)('smelt cuda', () => {
 `,
       err: `unpacking libonnxruntime_providers_cuda.so of all.whl, 84 B
 unpacking libonnxruntime_providers_shared.so of all.whl, 78 B
-warning[cuda-driver-missing]: there is no NVIDIA driver here (libcuda.so.1)
+warning[cuda-driver-missing]: no NVIDIA driver found (libcuda.so.1)
 help: install the NVIDIA driver, release 580 or newer, or give the container the GPU (\`--gpus all\`); without an NVIDIA GPU use \`--device cpu\`
 
 1 warning
@@ -87,9 +87,9 @@ help: install the NVIDIA driver, release 580 or newer, or give the container the
     const done = await run([machine.put('old.whl', zip(providerFiles('1.29.0')))])
     expect(done.code).toBe(1)
     expect(done.err).toContain(
-      'error[cuda-provider-refused]: HERE/old.whl holds the provider for ONNX Runtime 1.29.0, and 1.30.0 is installed: incompatible versions would give wrong results\n',
+      'error[cuda-provider-refused]: HERE/old.whl holds the provider for ONNX Runtime 1.29.0, but 1.30.0 is installed: incompatible versions would give wrong results\n',
     )
-    expect(done.err).toContain('help: give the one of onnxruntime-gpu 1.30.0\n')
+    expect(done.err).toContain('help: use the one from onnxruntime-gpu 1.30.0\n')
   })
 
   it('is worth trying again where nothing can be fetched', async () => {
@@ -185,7 +185,7 @@ describe('the doctor says of CUDA', () => {
   it('in one line that there is none where there is nothing', () => {
     const report = reportOf({ found: [] })
     expect(screen(report))
-      .toBe(`cuda  there is no NVIDIA driver here (libcuda.so.1)                                   no
+      .toBe(`cuda  no NVIDIA driver found (libcuda.so.1)                                           no
       install the NVIDIA driver, release 580 or newer, or give the container the GPU
       (\`--gpus all\`); without an NVIDIA GPU use \`--device cpu\`
 `)
@@ -195,25 +195,25 @@ describe('the doctor says of CUDA', () => {
   it('which libraries the provider lacks, and the one command that gets them', () => {
     const report = reportOf({ found: ['libcuda.so.1', 'libcudart.so.13'], provider: NEEDED })
     expect(screen(report))
-      .toBe(`cuda                 CUDA cannot be used without libcublasLt.so.13, libcublas.so.13,        no
+      .toBe(`cuda                 CUDA cannot be used without libcublasLt.so.13, libcublas.so.13,  no
                      libcurand.so.10
-                     run \`smelt cuda\`, which gets what is missing, or name the folder that
-                     holds them in SMELT_CUDA_LIBRARIES
-  provider           of ONNX Runtime 1.30.0                                                 ok
-  driver             CUDA 13.0                                                              ok
-  runtime            CUDA 13.0                                                              ok
-  libcudart.so.13    /usr/local/cuda/lib64                                                  ok
-  libcublasLt.so.13  not found                                                              no
-  libcublas.so.13    not found                                                              no
-  libcurand.so.10    not found                                                              no
-  libcuda.so.1       /usr/local/cuda/lib64                                                  ok
+                     run \`smelt cuda\`, which installs what is missing, or set
+                     SMELT_CUDA_LIBRARIES to the folder that holds them
+  provider           of ONNX Runtime 1.30.0                                           ok
+  driver             CUDA 13.0                                                        ok
+  runtime            CUDA 13.0                                                        ok
+  libcudart.so.13    /usr/local/cuda/lib64                                            ok
+  libcublasLt.so.13  not found                                                        no
+  libcublas.so.13    not found                                                        no
+  libcurand.so.10    not found                                                        no
+  libcuda.so.1       /usr/local/cuda/lib64                                            ok
 `)
     expect(lacksCuda(report)).toBe(true)
   })
 
   it('that libraries are there and the driver is not', () => {
     const report = reportOf({ found: NAMES.slice(0, 4), provider: NEEDED })
-    expect(screen(report)).toMatch(/^cuda +there is no NVIDIA driver/)
+    expect(screen(report)).toMatch(/^cuda +no NVIDIA driver/)
     expect(screen(report)).toMatch(/^ {2}driver +none +no$/m)
     expect(screen(report)).toMatch(/^ {2}libcurand\.so\.10 +\/usr\/local\/cuda\/lib64 +ok$/m)
   })
@@ -236,7 +236,7 @@ describe('the doctor says of CUDA', () => {
       /^ {2}device 0 +NVIDIA H100 80GB HBM3, compute 9\.0, 85\.0 GB, 84\.0 GB free +problem$/m,
     )
     expect(faultsOf(report).map((d) => d.message)).toEqual([
-      'CUDA device 0 computes wrong numbers: 3 of 9 bytes differ',
+      'CUDA device 0 computes wrong results: 3 of 9 bytes differ',
     ])
     expect(cudaJson(report)).toMatchObject({
       devices: [{ index: 0, pins: false, problem: { code: 'cuda-wrong-numbers' } }],
@@ -252,7 +252,7 @@ describe('the doctor says of CUDA', () => {
         { ...GPU, index: 1, check: cudaWrongNumbers(1, 'x'), pins: false },
       ],
     })
-    expect(screen(report)).toMatch(/^cuda +usable, but for device 1 +problem$/m)
+    expect(screen(report)).toMatch(/^cuda +usable, except device 1 +problem$/m)
     expect(screen(report)).toMatch(
       /^ {2}device 0 +NVIDIA H100 80GB HBM3, compute 9\.0, 85\.0 GB, 84\.0 GB free +ok\n +computes correctly; memory can be page-locked\n {2}device 1 .* problem$/m,
     )

@@ -73,7 +73,7 @@ describe.runIf(process.platform === 'linux')('a process with 2 GB of address spa
         expect([code, stderr]).toEqual([
           3,
           expect.stringMatching(
-            /error\[address-space-too-small\]: .* of address space, and this process has [\d.]+ GB of 2\.0 GB left\nhelp: raise the limit/,
+            /error\[address-space-too-small\]: .* of address space, but this process has [\d.]+ GB of 2\.0 GB left\nhelp: raise the limit/,
           ),
         ])
         expect(stderr).not.toMatch(STACK)

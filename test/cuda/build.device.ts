@@ -31,7 +31,7 @@ describe.skipIf(cudaMissing !== undefined)('over libraries that compute nothing'
 
   test('the second of two devices is tried when it is asked for', async () => {
     const done = await build(['--device', 'cuda:1'], { SMELT_STUB_DEVICES: '2' })
-    expect(done.stderr).toContain('CUDA device 1 computes wrong numbers')
+    expect(done.stderr).toContain('CUDA device 1 computes wrong results')
     expect(done.left).toEqual([])
   })
 
@@ -66,6 +66,6 @@ describe.skipIf(cudaMissing !== undefined)('over libraries that compute nothing'
     expect(done).toMatchObject({ signal: null })
     expect(done.stdout).toMatch(/cuda .*must not be used .*problem/)
     expect(done.stdout).toContain('Stub device 0')
-    expect(done.stderr).toContain('CUDA device 0 computes wrong numbers')
+    expect(done.stderr).toContain('CUDA device 0 computes wrong results')
   })
 })

@@ -22,7 +22,7 @@ describe('models of two architectures', () => {
     const made = paper({ a: sd15, b: sdxl })
     expect(problemsOf(made)).toEqual(['error architectures-differ "b"'])
     expect(first(made).message).toBe(
-      '`a` (/models/a.safetensors) is Stable Diffusion 1, and `b` (/models/b.safetensors) is Stable Diffusion XL',
+      '`a` (/models/a.safetensors) is Stable Diffusion 1, but `b` (/models/b.safetensors) is Stable Diffusion XL',
     )
     expect(
       problemsOf(paper({ a: llama, b: outlineOf('qwen2-7b') }, { op: 'merge.linear', models: ['a', 'b'] })),

@@ -37,7 +37,7 @@ test.each([
   ],
   [
     'op: merge.blend, a: anime, b: photo, t: { default: 0.3 }',
-    'write `keep` with every number turned round (1 − t): `t` elsewhere is the share of the second model, and `keep` is the share of the first model, `a`',
+    'write `keep` with 1 − t for every number: `t` elsewhere is the share of the second model, and `keep` is the share of the first model, `a`',
   ],
   [
     'op: merge.dare, a: anime, b: photo, density: 0.1',
@@ -58,7 +58,7 @@ test.each([
     'op: merge.blend, models: [anime, photo, base]',
     'use `merge.linear`, which takes any number of `models`; `merge.blend` takes two, `a` and `b`',
   ],
-  ['op: dare_ties, base: base, models: [anime]', 'write the whole name: `merge.dare_ties`'],
+  ['op: dare_ties, base: base, models: [anime]', 'write the full name: `merge.dare_ties`'],
   ['op: lora, model: base', 'write `op: adapter.apply`, which is what smelt calls `lora`'],
 ])('%s', (step, help) => expect(helpOf(step)).toBe(help))
 

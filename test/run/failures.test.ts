@@ -144,7 +144,7 @@ describe('numbers that are none', () => {
         outputs: { out: { from: 'x', path: 'out.safetensors', non_finite: 'allow' } },
       })
       expect(codesOf(result)).toEqual(['unordered'])
-      expect(result.diagnostics[0]!.message).toContain('step `x` cannot rank the magnitudes of `tail`')
+      expect(result.diagnostics[0]!.message).toContain('step `x` cannot sort the magnitudes of `tail`')
       expectUntouched(folder)
     }))
 })

@@ -30,7 +30,7 @@ describe('workers', () => {
     expect(lacksAddressSpace(2, { used: 1.5e9, limit: 40e9 })).toBeUndefined()
     expect(lacksAddressSpace(4, { used: 1.5e9, limit: 40e9 })).toMatchObject({
       code: 'address-space-too-small',
-      message: '4 workers would reserve 45.2 GB of address space, and this process has 38.5 GB of 40.0 GB left',
+      message: '4 workers would reserve 45.2 GB of address space, but this process has 38.5 GB of 40.0 GB left',
       help: expect.stringContaining('`--workers 3`'),
     })
     expect(lacksAddressSpace(1, { used: 1.5e9, limit: 2e9 })?.help).toMatch(/^raise the limit/)

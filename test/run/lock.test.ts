@@ -314,7 +314,7 @@ describe('verifying', () => {
       flip(shop.at(name), -5)
       const found = await check(shop)
       expect(codesOf(found)).toEqual(['not-as-locked'])
-      expect(found.diagnostics[0]!.message).toMatch(/ holds blake3:\w+, and the lock says blake3:\w+$/)
+      expect(found.diagnostics[0]!.message).toMatch(/ has content blake3:\w+, but the lock says blake3:\w+$/)
       expect(exitCode(found.diagnostics)).toBe(4)
     }),
   )

@@ -127,7 +127,7 @@ Reports
      from quarters: a report over 1,131 tensors
 
 Work
-  read          4.20 GB, in up to 2 sweeps over a tensor
+  read          4.20 GB, in up to 2 passes over a tensor
   write         2.13 GB
   compute       1,100 tensors with 3 programs
   device        cpu; asked for
@@ -158,7 +158,7 @@ Work
     ).split('\n')
     expect(lines).toContain('     from blend: 1,131 tensors, already up to date; F16 1,130, I64 1; 2.13 GB in 1 file')
     expect(lines.slice(lines.indexOf('Work') + 1)).toEqual([
-      '  read          4.20 GB, in up to 2 sweeps over a tensor',
+      '  read          4.20 GB, in up to 2 passes over a tensor',
       '  hashing       500 MB of unused input data, to hash it for the lock',
       '  write         2.13 GB',
       '  compute       1,100 tensors with 3 programs',
@@ -191,7 +191,7 @@ Work
       ),
     ).toEqual([
       '  device        cuda:1 (A GPU\\u{1b}[31m); asked for',
-      '  its memory    at most about 3.20 GB of 84.5 GB that are free, with chunks of 1,048,576 elements',
+      '  its memory    at most about 3.20 GB of 84.5 GB free, in chunks of 1,048,576 elements',
       '                BF16 leave the device as float32, which takes more bandwidth; the CPU rounds them.',
     ])
     expect(
@@ -199,7 +199,7 @@ Work
         .split('\n')
         .slice(-3),
     ).toEqual([
-      'on cuda:1 (A GPU\\u{1b}[31m); asked for; at most about 3.20 GB of its 84.5 GB of free memory',
+      'on cuda:1 (A GPU\\u{1b}[31m); asked for; at most about 3.20 GB of 84.5 GB free memory',
       'BF16 leave the device as float32, which takes more bandwidth; the CPU rounds them.',
       '',
     ])

@@ -12,7 +12,7 @@ export const findWebgpuMissing = async (): Promise<string | undefined> => {
     // The provider would tell of it on standard error as well.
     koffi.load('libvulkan.so.1')
   } catch {
-    return 'there is no Vulkan (libvulkan.so.1)'
+    return 'Vulkan was not found (libvulkan.so.1)'
   }
   try {
     await (await deviceSession(modelOf('Add f32,f32'), 'webgpu')).release()

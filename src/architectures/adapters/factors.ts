@@ -35,9 +35,8 @@ export const rankOf = ({ tensors }: AdapterModule): number | undefined =>
   (tensors.get('down') ?? tensors.get('w1_b') ?? tensors.get('w2_b'))?.shape[0]
 
 /**
- * The products of a module's factors for a weight of a shape, as a sum of which each term is a product by elements.
- * Nothing is made of factors
- * of which one has another shape than the weight asks for.
+ * The low-rank products of a module's factors for a weight of a shape: a sum of terms, each an elementwise product. If
+ * a factor has the wrong shape for the weight, there are none.
  */
 export const makeProducts = (
   module: AdapterModule,
@@ -85,7 +84,7 @@ export const makeProducts = (
   return ok(terms.flatMap((factors) => (target.change === 'halves-swapped' ? swapHalves(factors) : [factors])))
 }
 
-/** Dimensions of 1 at the end say nothing: a linear layer may be stored as a convolution over one element. */
+/** Trailing dimensions of 1 are ignored: a linear layer may be stored as a 1 × 1 convolution. */
 const trimmed = (shape: Shape): Shape => shape.slice(0, shape.findLastIndex((d) => d !== 1) + 1)
 const isShape = (found: Shape, wanted: Shape): boolean =>
   found.length > 0 && trimmed(found).join() === trimmed(wanted).join()

@@ -14,7 +14,7 @@ const SD3: Guess = { ids: ['sd3'], title: 'Stable Diffusion 3' }
 const FLUX: Guess = { ids: ['flux', 'chroma'], title: 'Flux.1' }
 const LANGUAGE: Guess = { ids: LANGUAGE_MODELS, title: 'a language model' }
 
-/** By the width of the text that a U-Net attends to. */
+/** By the width of the text embeddings that a U-Net attends to. */
 const BY_TEXT_WIDTH: Readonly<Record<number, Guess>> = { 768: SD1, 1024: SD2, 2048: SDXL, 1280: REFINER }
 
 const BY_NAME: readonly (readonly [pattern: RegExp, guess: Guess])[] = [
@@ -30,15 +30,13 @@ const READS_TEXT: readonly RegExp[] = [
   /^lora_te_text_model_.*_q_proj\.lora_down\.weight$/,
 ]
 
-/** What plans call an adapter in the place where they tell a model's architecture. */
+/** What plans show for an adapter in place of an architecture. */
 export const adapterTitle = (tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>): string => {
   const guess = guessArchitecture(tensors)
   return guess === undefined ? 'adapter' : `adapter for ${guess.title}`
 }
 
-/**
- * Tells the architecture that an adapter was made for from its names and shapes; undefined where nothing gives it away.
- */
+/** Guesses, from names and shapes, the architecture that an adapter was trained for; undefined if they do not tell. */
 export const guessArchitecture = (
   tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>,
 ): Guess | undefined => {

@@ -18,11 +18,11 @@ import { isSavedWhole } from './whole.js'
 
 /** An adapter, as a recipe names it. */
 export interface NamedAdapter extends ScaleSource {
-  /** Tensors that are left out as if the file had none of them. */
+  /** Tensors that are ignored, as if the file did not have them. */
   readonly excluded?: ReadonlySet<string>
 }
 
-/** A model that an adapter is to be matched with. */
+/** The model that an adapter is matched with. */
 export interface Recipient {
   readonly label: string
   readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly dtype: Dtype }>
@@ -33,7 +33,7 @@ export interface Recipient {
 export interface AdapterMatch {
   /** By tensor of the model; where one replaces it, that comes first. */
   readonly patches: ReadonlyMap<string, readonly Patch[]>
-  /** Tensors of the adapter that mean nothing in this model. */
+  /** Tensors of the adapter without a target in the model. */
   readonly unmatched: readonly string[]
 }
 
@@ -41,7 +41,7 @@ export interface AdapterMatch {
 const firstOfEach = (found: readonly Diagnostic[]): Diagnostic[] =>
   found.filter((d, i) => found.findIndex((other) => other.code === d.code) === i)
 
-/** Names that an adapter may have in a layout that is not known. */
+/** Names that suggest an adapter in an unknown layout. */
 const LIKE_AN_ADAPTER = /lora|loha|locon|lokr|hada|dora|glora|oft_|ia3|vera_|(?:^|[._])(?:up|down)(?:\.weight)?$/i
 
 /** What is wrong with a file before a model is looked at; undefined for an adapter of a kind that smelt applies. */
@@ -68,8 +68,8 @@ const fileProblem = (
 }
 
 /**
- * Finds what an adapter changes of a model, and by what. Tensors without a target are a problem where `strict`; all
- * others always are.
+ * Finds which tensors of a model an adapter changes, and how. Tensors without a target are an error only if `strict`;
+ * all other problems always are.
  */
 export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: boolean): Result<AdapterMatch> => {
   const { label, file, at, excluded } = adapter

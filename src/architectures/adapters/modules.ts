@@ -1,7 +1,7 @@
 import type { TensorInfo } from '../../tensor/info.js'
 import { wholeModule } from './whole.js'
 
-/** What a tensor of an adapter is to its module. */
+/** The role of an adapter tensor in its module. */
 export type Role =
   | 'up'
   | 'down'
@@ -19,7 +19,7 @@ export type Role =
 export interface AdapterModule {
   readonly name: string
   readonly tensors: ReadonlyMap<Role, TensorInfo>
-  /** True where the factors are named as PEFT names them, which keeps their scale elsewhere. */
+  /** True if the factors have PEFT's names: PEFT stores their scale in a config. */
   readonly peft: boolean
 }
 
@@ -30,7 +30,7 @@ export interface GroupedAdapter {
   readonly others: readonly TensorInfo[]
   /** Tensors whose role another tensor already has in the same module: two adapters in one file. */
   readonly twice: readonly string[]
-  /** A kind of adapter that smelt does not apply, and a tensor that tells it. */
+  /** A kind of adapter that smelt does not apply, and a tensor that shows it. */
   readonly refused: { readonly kind: string; readonly tensor: string } | undefined
 }
 

@@ -6,7 +6,7 @@ import { transformerNames } from './transformer.js'
 import { diffusersNames, processorName } from './unet.js'
 import { xlabsNames } from './xlabs.js'
 
-/** What a name in an adapter stands for: a module of the model, or rows of a fused one. */
+/** The target of a name in an adapter: a module of the model, or rows of a fused one. */
 export interface AdapterTarget {
   readonly weight: string | undefined
   readonly bias: string | undefined
@@ -56,10 +56,7 @@ const TRANSFORMER: Prefixes = {
 }
 const LANGUAGE: Prefixes = { dotted: ['base_model.model.', ''], underscored: [] }
 const EXACT: Prefixes = { dotted: [''], underscored: [] }
-/**
- * For networks that nothing is known of: the names that a trainer gives to any network, and in these it may be of any
- * kind.
- */
+/** For unknown networks: the names that trainers give to any network, of whatever kind. */
 const ANY: Prefixes = {
   dotted: ['', 'base_model.model.', 'unet.', 'transformer.', 'diffusion_model.'],
   underscored: ['lora_unet_', 'lora_transformer_', 'lycoris_'],
@@ -74,10 +71,7 @@ export const LANGUAGE_MODELS: readonly string[] = ['llama', 'qwen2', 'gemma2']
 /** Every root that trainers may write before a path of the diffusion model, wherever the file keeps it. */
 const ANY_ROOT: Prefixes = { dotted: DIFFUSION_ROOTS.map((root) => under(root, '')), underscored: [] }
 
-/**
- * Modules of a network that nothing is known of go by their whole names, and by their paths below the root that the
- * network hangs under.
- */
+/** Modules of an unknown network are matched by their full names, and by their paths below the network's root. */
 const unknownSpeller = (tensors: Tensors): ((path: string) => readonly Named[]) => {
   const root = findRoot(tensors.keys())
   return (path) => {
@@ -138,9 +132,8 @@ const isSame = (x: AdapterTarget, y: AdapterTarget): boolean =>
   x.weight === y.weight && x.bias === y.bias && x.rows?.first === y.rows?.first
 
 /**
- * Generates every name that an adapter can have for a model's tensors. Names in which dots have become underscores
- * cannot be read back,
- * so they are made from the model and looked up.
+ * Generates every name that an adapter can have for a model's tensors. Names with dots replaced by underscores cannot
+ * be parsed, so they are generated from the model and looked up.
  */
 export const adapterNames = (tensors: Tensors, architecture: Architecture | undefined): AdapterNames => {
   const spell = speller(tensors, architecture)

@@ -3,7 +3,7 @@ import type { Place } from '../../base/diagnostic.js'
 import type { Dtype } from '../../tensor/dtype.js'
 import type { ScaleOf } from './scale.js'
 
-/** What has to be known to make patches of an adapter's modules. */
+/** What is needed to make patches from an adapter's modules. */
 export interface PatchContext {
   /** What messages call the adapter and the model. */
   readonly adapter: string

@@ -15,7 +15,7 @@ import type { PatchContext } from './patch-context.js'
  * stored numbers.
  */
 export interface Patch {
-  /** True for stored numbers that take the tensor's place: at strength 1 they are all that is left of it. */
+  /** True for stored numbers that replace the tensor: at strength 1 the result is exactly these. */
   readonly replaces?: true
   readonly scale: number
   /** True in a text encoder. */
@@ -43,7 +43,7 @@ interface Delta {
   fits(shape: readonly number[]): boolean
 }
 
-/** Makes the patches of one module, or says what about its tensors makes no sense. */
+/** Makes the patches of one module, or reports what is wrong with its tensors. */
 export const makePatches = (module: AdapterModule, target: AdapterTarget, making: PatchContext): Result<Made> => {
   const { adapter, at, tensors, model } = making
   const odd = [...module.tensors].find(([role, { dtype }]) => role !== 'alpha' && !isFloat(dtype))?.[1]
@@ -77,7 +77,7 @@ export const makePatches = (module: AdapterModule, target: AdapterTarget, making
   return problems.length > 0 ? failed(...problems) : ok({ aimed, unmatched })
 }
 
-/** What is stored as it is added; only the bias of a second factor is scaled as that is. */
+/** Stored differences, which are added unscaled, except the bias of a second factor, which has that factor's scale. */
 const storedDeltas = (
   { tensors }: AdapterModule,
   { weight, bias, rows }: AdapterTarget,

@@ -10,7 +10,7 @@ import { sizeOf, type TensorInfo } from '../../tensor/info.js'
 import type { AdapterModule } from './modules.js'
 import { readPeftConfig, type PeftConfig } from './peft-config.js'
 
-/** Finds alpha / rank, the number that the factors of a module are multiplied with. */
+/** Finds alpha / rank, the factor that a module's product is multiplied by. */
 export type ScaleOf = (module: AdapterModule, rank: number) => Result<number>
 
 /** What scales an adapter: its file, and the alpha that the recipe gives for it. */
@@ -34,7 +34,7 @@ const byPattern = (patterns: Readonly<Record<string, number>>, path: string): nu
     }
   })?.[1]
 
-/** Prefixes of programs that make pictures: their adapters without any alpha have a scale of 1. */
+/** Prefixes of image generators: their adapters without any alpha have a scale of 1. */
 const UNSCALED = /^(?:unet|transformer|text_encoder(?:_[23])?|diffusion_model|text_encoders|lora_[a-z0-9]+|lycoris)[._]/
 
 /** Part of an adapter that has a config of its own in the metadata, as diffusers writes it. */

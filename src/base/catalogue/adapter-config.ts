@@ -13,18 +13,18 @@ export const alphaOf = (module: string): string => `the alpha of ${module}`
 
 /** Kinds of adapters that smelt does not apply, by what a config says. */
 export const otherKinds = {
-  began: (start: string): string => `LoRA that began as ${start}, which changes the base model`,
+  began: (start: string): string => `a LoRA initialised with ${start}, which changes the base model`,
   type: (type: string): string => `an adapter of type ${type}`,
 } as const
 
-/** The recipe states a scale that the adapter states itself. */
+/** The recipe gives an alpha for an adapter that states its own. */
 export const alphaTwice = (at: Place, adapter: string, by: string): Diagnostic =>
-  entry('alpha-twice', `the recipe gives \`alpha\` for ${adapter}, which has its own in ${by}`, {
+  entry('alpha-twice', `the recipe gives \`alpha\` for ${adapter}, which already states one in ${by}`, {
     at,
     help: 'remove `alpha` from the recipe',
   })
 
-/** A setting of an adapter's config is missing, or of the wrong type. Without a key, the config as a whole is. */
+/** A setting of an adapter's config is missing or has the wrong type. Without a key, this is about the whole config. */
 export const badConfigValue = (
   at: Place,
   file: string,
@@ -41,11 +41,11 @@ export const badConfigValue = (
   })
 }
 
-/** The header of an adapter has no JSON object in the place of its config. */
+/** The header of an adapter has something other than a JSON object where its config should be. */
 export const headerConfigNotJson = (at: Place, adapter: string, reason: string | undefined): Diagnostic =>
   entry(
     'bad-adapter-config',
-    `\`lora_adapter_metadata\` in the header of ${adapter} is not a JSON object: ${reason ?? 'it is another value'}`,
+    `\`lora_adapter_metadata\` in the header of ${adapter} is not a JSON object: ${reason ?? 'it is some other value'}`,
     {
       at,
       help: 'download the file again from where the adapter came from',

@@ -5,7 +5,7 @@ import { listNames, quoteName } from './file-entry.js'
 
 const list = (shape: readonly number[]): string => `[${shape.join(', ')}]`
 
-/** Tensors that an adapter brings and a step leaves out, because the recipe says so. */
+/** Adapter tensors without a target, which the recipe says to ignore. */
 export const adapterTensorsIgnored = (
   at: Place,
   adapter: string,
@@ -19,11 +19,11 @@ export const adapterTensorsIgnored = (
     {
       at,
       severity: 'warning',
-      help: 'what they were trained for is missing from the result; to leave out only some of them, name these in `exclude`',
+      help: 'use `exclude` to leave out only some of them: the result lacks what these were trained for',
     },
   )
 
-/** An adapter's whole tensor was trained with another vocabulary than the model has. */
+/** A whole tensor of an adapter was trained with another vocabulary than the model's. */
 export const otherVocabulary = (
   at: Place,
   adapter: string,
@@ -34,47 +34,47 @@ export const otherVocabulary = (
 ): Diagnostic =>
   entry(
     'adapter-vocabulary',
-    `${quoteName(tensor)} of ${adapter} has ${rows} rows, and ${quoteName(target)} has ${expected}: the adapter was trained with another vocabulary`,
+    `${quoteName(tensor)} of ${adapter} has ${rows} rows, but ${quoteName(target)} has ${expected}: the adapter was trained with another vocabulary`,
     {
       at,
       help: 'resize the embeddings of the model to the tokenizer of the adapter first, or leave this tensor out with `exclude`',
     },
   )
 
-/** A whole tensor that stands for rows of another, or for one with rows and columns changed. */
+/** A whole tensor that would replace only some rows of another, or is stored in another order of rows or columns. */
 export const partReplaced = (at: Place, adapter: string, tensor: string, target: string): Diagnostic =>
   entry(
     'adapter-rearranged',
-    `${quoteName(tensor)} of ${adapter} replaces a part of ${quoteName(target)}, or stores it in another order, which smelt does not undo`,
+    `${quoteName(tensor)} of ${adapter} replaces a part of ${quoteName(target)}, or stores it in another order, which smelt does not support`,
     {
       at,
       help: 'convert the adapter to the names of the original model, or leave this tensor out with `exclude`',
     },
   )
 
-/** Two kinds of change for one tensor, from one module. */
+/** One module changes one tensor in two ways. */
 export const twoChanges = (at: Place, adapter: string, module: string, target: string): Diagnostic =>
   entry(
     'two-changes',
     `${quoteName(module)} of ${adapter} changes ${quoteName(target)} in two ways at once, such as by factors and by a whole difference`,
     {
       at,
-      help: 'save the one that is meant in a file of its own',
+      help: 'save only the intended one in a file of its own',
     },
   )
 
-/** Two modules of an adapter that are one in the model. */
+/** Two modules of an adapter that change the same module of the model. */
 export const twoNames = (at: Place, adapter: string, target: string, modules: readonly string[]): Diagnostic =>
   entry(
     'two-adapters',
     `${adapter} holds more than one adapter: ${listNames(modules)} all change ${quoteName(target)}`,
     {
       at,
-      help: 'save the adapter that is meant in a file of its own, or leave one out with `exclude`',
+      help: 'save the intended adapter in a file of its own, or leave one out with `exclude`',
     },
   )
 
-/** The names are those of an adapter, in a layout that is not known. */
+/** The names look like those of an adapter, but the layout is unknown. */
 export const unknownLayout = (at: Place, adapter: string, tensors: readonly string[]): Diagnostic =>
   entry(
     'adapter-layout-unknown',
@@ -85,7 +85,7 @@ export const unknownLayout = (at: Place, adapter: string, tensors: readonly stri
     },
   )
 
-/** A tensor belongs to a module of the model, but its role is not known. */
+/** A tensor belongs to a module of the model, but its role is unknown. */
 export const unknownRole = (
   at: Place,
   adapter: string,
@@ -95,7 +95,7 @@ export const unknownRole = (
 ): Diagnostic =>
   entry(
     'adapter-role-unknown',
-    `smelt does not know what ${listNames(tensors, 3)} of ${adapter} ${tensors.length === 1 ? 'does' : 'do'} to the model: \`${ending}\` is not a part of an adapter that it can apply`,
+    `smelt does not know how to apply ${listNames(tensors, 3)} of ${adapter}: \`${ending}\` is not a kind of adapter tensor that it supports`,
     {
       at,
       help: `bake it with the program it was made for, or leave the module out: \`exclude: ${JSON.stringify(module)}\``,
@@ -135,7 +135,7 @@ export const wholeShape = (
 ): Diagnostic =>
   entry(
     'adapter-shape',
-    `${quoteName(tensor)} of ${adapter} is ${list(shape)}, and ${quoteName(target)}, which it replaces, is ${list(expected)}${madeFor(architectureMismatch)}`,
+    `${quoteName(tensor)} of ${adapter} is ${list(shape)}, but ${quoteName(target)}, which it replaces, is ${list(expected)}${madeFor(architectureMismatch)}`,
     {
       at,
       help: 'use an adapter that was trained on this architecture',

@@ -4,7 +4,7 @@ import { listNames, quoteName, refusal, warning } from './file-entry.js'
 
 const list = (shape: readonly number[]): string => `[${shape.join(', ')}]`
 
-/** What an adapter seems made for, where that is not what the model is. */
+/** The architecture an adapter seems to be for, and that of the model, where the two differ. */
 export interface ArchitectureMismatch {
   readonly adapter: string
   readonly model: string
@@ -30,48 +30,48 @@ export const ambiguousName = (at: Place, adapter: string, name: string, targets:
     help: 'rename its tensors after the model’s tensors, followed by `.lora_up.weight` and so on',
   })
 
-/** The header of an adapter should say how it is scaled, and what stands there cannot be read. */
+/** The header of an adapter should say how it is scaled, but cannot be read. */
 export const badAdapterMetadata = (at: Place, adapter: string): Diagnostic =>
   entry(
     'bad-adapter-config',
-    `\`lora_adapter_metadata\` in the header of ${adapter} is not a JSON object, so its scale is not known`,
+    `\`lora_adapter_metadata\` in the header of ${adapter} is not a JSON object, so its scale is unknown`,
     {
       at,
-      help: 'get the file again from where the adapter came from',
+      help: 'download the file again from where the adapter came from',
     },
   )
 
-/** An alpha that no scale can be made of. */
+/** An alpha that gives no usable scale. */
 export const badAlpha = (at: Place, adapter: string, tensor: string, value: number): Diagnostic =>
   entry('bad-alpha', `alpha ${quoteName(tensor)} of ${adapter} is ${value}; it must be above 0`, {
     at,
     help: 'download the file again: it is damaged. To subtract an adapter, use a negative `strength`',
   })
 
-/** Factors that do not multiply, or whose rank is not what is said of it. */
+/** Factors that cannot be multiplied, or whose rank differs from the stated one. */
 const badRank = (at: Place, adapter: string, module: string, reason: string): Diagnostic =>
   entry('bad-rank', `the factors of ${quoteName(module)} of ${adapter} do not fit: ${reason}`, {
     at,
     help: 'download the file again: it is damaged or was put together from several',
   })
 
-/** A config says another rank than the factors have. */
+/** The rank in the config is not that of the factors. */
 export const rankOtherThanConfig = (
   at: Place,
   adapter: string,
   module: string,
   rank: number,
   said: number,
-): Diagnostic => badRank(at, adapter, module, `their rank is ${rank}, and the config says ${said}`)
+): Diagnostic => badRank(at, adapter, module, `their rank is ${rank}, but the config says ${said}`)
 
-/** Factors without anything between them. */
+/** Factors of rank 0. */
 export const rankZero = (at: Place, adapter: string, module: string): Diagnostic =>
   badRank(at, adapter, module, 'their rank is 0')
 
 /** Why the tags of a trainer cannot be read. */
 export const tagReasons = {
-  countNotNumber: (tag: string): string => `the count of “${tag}” is no number`,
-  notFolders: 'it is no map of folders to tags',
+  countNotNumber: (tag: string): string => `the count of “${tag}” is not a number`,
+  notFolders: 'it is not a map of folders to tags',
 } as const
 
 /** Tags that are not the JSON they should be. */
@@ -83,14 +83,14 @@ export const badTags = (path: string, reason: string): Diagnostic =>
     'ignore this unless you need its tags: the adapter itself works',
   )
 
-/** What PEFT names its adapters' tensors says nothing of their scale. */
+/** A PEFT adapter without its config: nothing in the tensors gives the scale. */
 export const configMissing = (at: Place, adapter: string): Diagnostic =>
   entry('adapter-config-missing', `${adapter} states no scale: it has neither alphas nor an \`adapter_config.json\``, {
     at,
     help: 'name it `adapter_model.safetensors` and put its `adapter_config.json` beside it, or give its alpha in the recipe: `{ path: …, alpha: 16 }`',
   })
 
-/** The config beside an adapter is no JSON. */
+/** The config beside an adapter is not JSON. */
 export const configNotJson = (path: string, reason: string): Diagnostic =>
   refusal(
     'adapter-config-not-json',
@@ -99,7 +99,7 @@ export const configNotJson = (path: string, reason: string): Diagnostic =>
     'download the file again from where the adapter came from',
   )
 
-/** A difference that is not of the shape of what it is added to. */
+/** A difference whose shape is not that of the tensor it is added to. */
 export const deltaShape = (
   at: Place,
   adapter: string,
@@ -111,14 +111,14 @@ export const deltaShape = (
 ): Diagnostic =>
   entry(
     'adapter-shape',
-    `${quoteName(module)} of ${adapter} makes a difference of ${list(delta)}, and ${quoteName(tensor)} is ${list(shape)}${madeFor(architectureMismatch)}`,
+    `${quoteName(module)} of ${adapter} makes a difference of ${list(delta)}, but ${quoteName(tensor)} is ${list(shape)}${madeFor(architectureMismatch)}`,
     {
       at,
       help: 'use an adapter that was trained on this architecture',
     },
   )
 
-/** Numbers that nothing can be computed with. */
+/** An adapter tensor, or its target, with a dtype that cannot be computed with. */
 export const factorDtype = (at: Place, tensor: string, holder: string, dtype: string): Diagnostic =>
   entry(
     'adapter-dtype',
@@ -129,14 +129,14 @@ export const factorDtype = (at: Place, tensor: string, holder: string, dtype: st
     },
   )
 
-/** A pair of factors lacks one. */
+/** One factor of a pair is missing. */
 export const factorMissing = (at: Place, adapter: string, module: string, missing: readonly string[]): Diagnostic =>
   entry('factor-missing', `${quoteName(module)} of ${adapter} has no ${missing.join(' and no ')}`, {
     at,
     help: 'download the file again: it is incomplete',
   })
 
-/** Where a factor goes and what it has to be there; `rows` are the part of the weight that it is for. */
+/** A factor with the shape it has and the shape it needs; `rows` are those of the weight that it changes. */
 export interface FactorPlace {
   readonly adapter: string
   readonly module: string
@@ -161,12 +161,12 @@ export const factorShape = (
     `${quoteName(factor)} of ${adapter} is ${list(found)}, but ${quoteName(module)} needs ${list(wanted)}: its rank is ${rank}, and it changes ${target}${madeFor(architectureMismatch)}`,
     {
       at,
-      help: 'use an adapter that was trained on this architecture; if this one was, the file is damaged: get it again',
+      help: 'use an adapter that was trained on this architecture; if this one was, the file is damaged: download it again',
     },
   )
 }
 
-/** A file without anything that adapters consist of; `title` is the architecture of a whole model. */
+/** A file without adapter tensors; `title` is its architecture if it is a whole model. */
 export const notAnAdapter = (at: Place, adapter: string, tensors: readonly string[], title?: string): Diagnostic =>
   title !== undefined
     ? entry('model-as-adapter', `${adapter} is a whole model (${title}), not an adapter`, {
@@ -175,10 +175,10 @@ export const notAnAdapter = (at: Place, adapter: string, tensors: readonly strin
       })
     : entry('not-an-adapter', `${adapter} contains no adapter weights; its tensors are ${listNames(tensors, 3)}`, {
         at,
-        help: 'name a LoRA here; a whole model belongs under `models`',
+        help: 'use a LoRA here; a whole model belongs under `models`',
       })
 
-/** Nothing of an adapter fits the model. */
+/** No tensor of an adapter has a target in the model. */
 export const nothingMatched = (
   at: Place,
   adapter: string,
@@ -194,18 +194,18 @@ export const nothingMatched = (
 export const rearranged = (at: Place, adapter: string, module: string, tensor: string): Diagnostic =>
   entry(
     'adapter-rearranged',
-    `${quoteName(module)} of ${adapter} is stored transposed, compared with ${quoteName(tensor)}, which smelt does not undo`,
+    `${quoteName(module)} of ${adapter} is transposed relative to ${quoteName(tensor)}, which smelt does not support`,
     {
       at,
       help: 'convert the adapter to the names of the original model, or leave this module out of it',
     },
   )
 
-/** A module has a tensor of one role twice: adapters that were saved together. */
+/** A module has two tensors in one role: several adapters were saved together. */
 export const twoInOne = (at: Place, adapter: string, tensors: readonly string[]): Diagnostic =>
   entry(
     'two-adapters',
-    `${adapter} holds more than one adapter: ${listNames(tensors, 3)} are for modules that have others already`,
+    `${adapter} holds more than one adapter: other tensors already fill the roles of ${listNames(tensors, 3)}`,
     {
       at,
       help: 'save the adapter you want in a file of its own',

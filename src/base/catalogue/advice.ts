@@ -3,10 +3,10 @@ import { entry } from './entry.js'
 
 const cut = (text: string, most: number): string => `\`${text.length > most ? `${text.slice(0, most)}…` : text}\``
 const code = (text: string): string => cut(text, 60)
-/** What can be written as it is; only a path makes it long. */
+/** Text to copy as it is; only a path makes it long. */
 const sample = (text: string): string => cut(text, 300)
 
-/** The same problem with better advice, and with another sentence where one is given. */
+/** The same problem with better advice, and with another message if one is given. */
 const advise = (problem: Diagnostic, help: string, message = problem.message): Diagnostic =>
   entry(problem.code, message, {
     at: problem.at,
@@ -16,7 +16,7 @@ const advise = (problem: Diagnostic, help: string, message = problem.message): D
     help,
   })
 
-/** What both sides of a merge are called in a recipe, for sentences about shares. */
+/** What the shares of a merge mean in a recipe, for messages. */
 const SHARES = {
   keep: 'the share of the first model, `a`',
   drop: 'the share of the difference that is dropped',
@@ -30,11 +30,11 @@ const turn = (number: number | undefined): number | undefined =>
 const meaning = (own: string): string =>
   own in SHARES ? `${code(own)} is ${SHARES[own as keyof typeof SHARES]}` : code(own)
 
-/** A parameter that other programs call otherwise, with the same number. */
+/** A parameter that has another name, and the same meaning, in other programs. */
 export const otherWord = (problem: Diagnostic, word: string, own: string, number: number | undefined): Diagnostic =>
   advise(problem, `write ${written(own, number)}, which is what smelt calls ${code(word)}`)
 
-/** A parameter whose number points the other way in other programs. */
+/** A parameter that other programs give as 1 minus smelt's number. */
 export const turnedWord = (problem: Diagnostic, word: string, own: string, number: number | undefined): Diagnostic => {
   const other =
     own === 'keep'
@@ -44,11 +44,11 @@ export const turnedWord = (problem: Diagnostic, word: string, own: string, numbe
         : 'the share that is dropped'
   return advise(
     problem,
-    `write ${number === undefined ? `${code(own)} with every number turned round (1 − ${word})` : written(own, turn(number))}: ${written(word, number)} elsewhere is ${other}, and ${meaning(own)}`,
+    `write ${number === undefined ? `${code(own)} with 1 − ${word} for every number` : written(own, turn(number))}: ${written(word, number)} elsewhere is ${other}, and ${meaning(own)}`,
   )
 }
 
-/** A parameter whose number points either way, by the program it comes from. */
+/** A parameter whose number means either of the two, depending on the program. */
 export const eitherWord = (problem: Diagnostic, word: string, own: string, number: number | undefined): Diagnostic =>
   advise(
     problem,
@@ -57,7 +57,7 @@ export const eitherWord = (problem: Diagnostic, word: string, own: string, numbe
       : `write ${written(own, number)} if ${code(word)} is the share of the first model, as in ComfyUI, or ${written(own, turn(number))} if it is that of the second: ${meaning(own)}`,
   )
 
-/** A parameter that each model of a list has for itself. */
+/** A parameter that belongs to each model of a list. */
 export const ofEachModel = (
   problem: Diagnostic,
   key: string,
@@ -73,7 +73,7 @@ export const ofEachModel = (
     `${code(key)} belongs to each model, not to the whole step`,
   )
 
-/** A key of an output that is written in a step. */
+/** A key of an output, written in a step. */
 export const ofOutput = (problem: Diagnostic, key: string): Diagnostic =>
   advise(
     problem,
@@ -81,14 +81,14 @@ export const ofOutput = (problem: Diagnostic, key: string): Diagnostic =>
     `${code(key)} belongs to an output, not to a step`,
   )
 
-/** Parameters in a map of their own, as mergekit has them. */
+/** Parameters nested in a map, as in mergekit. */
 export const withoutNesting = (problem: Diagnostic, key: string, inside: readonly string[]): Diagnostic =>
   advise(
     problem,
     `write ${inside.length === 0 ? 'its keys' : inside.slice(0, 4).map(code).join(', ')} one level higher, in place of ${code(key)}`,
   )
 
-/** A list of models for an operator of two. */
+/** A list of models for an operator that takes two. */
 export const twoModels = (problem: Diagnostic, op: string, models: readonly string[]): Diagnostic =>
   advise(
     problem,
@@ -98,7 +98,7 @@ export const twoModels = (problem: Diagnostic, op: string, models: readonly stri
     `${code(op)} takes two models, \`a\` and \`b\`, not a list`,
   )
 
-/** Two models by name for an operator of a list. */
+/** `a` and `b` for an operator that takes a list. */
 export const listOfModels = (problem: Diagnostic, op: string, models: readonly string[]): Diagnostic =>
   advise(
     problem,
@@ -106,15 +106,15 @@ export const listOfModels = (problem: Diagnostic, op: string, models: readonly s
     `${code(op)} takes a list of \`models\`, not \`a\` and \`b\``,
   )
 
-/** Advice on keys, for a command line that has them as options. */
+/** Advice about keys, rewritten for a command line, where they are options. */
 export const asOptions = (problem: Diagnostic): Diagnostic =>
   advise(problem, (problem.help ?? '').replace(/`([a-z_]+): ([^`]+)`/g, '`--$1 $2`'))
 
-/** An operator that other programs call otherwise. */
+/** An operator that has another name in other programs. */
 export const otherOperator = (problem: Diagnostic, word: string, own: string): Diagnostic =>
   advise(problem, `write \`op: ${own}\`, which is what smelt calls ${code(word)}`)
 
-/** A dtype that other programs call otherwise. */
+/** A dtype that has another name in other programs. */
 export const otherDtype = (problem: Diagnostic, word: string, own: string): Diagnostic =>
   advise(problem, `write \`${own}\`, which is what smelt calls ${code(word)}`)
 
@@ -122,8 +122,8 @@ export const otherDtype = (problem: Diagnostic, word: string, own: string): Diag
 export const wholeOperator = (problem: Diagnostic, found: string, names: readonly string[]): Diagnostic =>
   advise(
     problem,
-    `write the whole name: ${names.map(code).join(' or ')}`,
-    `${code(found)} is not the whole name of an operator`,
+    `write the full name: ${names.map(code).join(' or ')}`,
+    `${code(found)} is not the full name of an operator`,
   )
 
 /** A step that names its operator under another key. */
@@ -134,11 +134,11 @@ export const opInstead = (problem: Diagnostic, word: string, value: string): Dia
 export const opMissing = (problem: Diagnostic): Diagnostic =>
   advise(problem, 'add `op` with the name of an operator, for example `op: merge.blend`; `smelt ops` lists them all')
 
-/** A configuration of mergekit in place of a recipe. */
+/** A mergekit config in place of a recipe. */
 export const mergekitConfig = (problem: Diagnostic, method: string): Diagnostic =>
-  entry('mergekit-config', 'this is a configuration of mergekit, not a recipe of smelt', {
+  entry('mergekit-config', 'this is a mergekit config, not a smelt recipe', {
     at: problem.at,
-    help: `run \`smelt init\` for a recipe to begin with, and write the merge as a step of it${method === '' ? '' : `: \`smelt ops\` lists what is like ${code(method)}`}`,
+    help: `run \`smelt init\` to get a recipe, and write the merge as one of its steps${method === '' ? '' : `: \`smelt ops\` lists operators like ${code(method)}`}`,
   })
 
 /** A recipe with nothing in it. */
@@ -149,7 +149,7 @@ export const emptyRecipe = (problem: Diagnostic): Diagnostic =>
     'the recipe is empty',
   )
 
-/** A list where each entry needs a name; `example` is one of them as it can be written. */
+/** A list where each entry needs a name; `example` is one entry, correctly written. */
 export const namedEntries = (problem: Diagnostic, entry: string, example: string): Diagnostic =>
   advise(problem, `write a map: give each ${entry} a name in place of \`-\`, for example ${sample(example)}`)
 
@@ -157,7 +157,7 @@ export const namedEntries = (problem: Diagnostic, entry: string, example: string
 export const outputWithPath = (problem: Diagnostic, example: string): Diagnostic =>
   advise(problem, `write ${sample(example)}`)
 
-/** A path where the name of an input belongs; `name` is the one that it has or could have. */
+/** A path where the name of an input belongs; `name` is the name it has or could have. */
 export const nameOfPath = (
   problem: Diagnostic,
   block: 'models' | 'adapters',
@@ -172,6 +172,6 @@ export const nameOfPath = (
       : `declare the file under ${code(block)} as ${sample(`${name}: ${path}`)}, and write ${code(name)} here`,
   )
 
-/** An operator of a list that got an empty one. */
+/** An empty list of models. */
 export const someModels = (problem: Diagnostic, key: string, models: readonly string[]): Diagnostic =>
   advise(problem, `write the names of models: ${sample(`${key}: [${models.join(', ')}]`)}`)

@@ -2,7 +2,7 @@ import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
 import { listNames } from './file-entry.js'
 
-/** A block-weight list for an architecture that the field has no such list for. */
+/** A block-weight list for an architecture that has no standard one. */
 export const noBlockWeightList = (architecture: string | undefined, at?: Place): Diagnostic =>
   entry('no-block-weight-list', `${architecture ?? 'an unknown architecture'} has no standard list of block weights`, {
     at,
@@ -21,7 +21,7 @@ export const wrongBlockWeightCount = (
     help: 'see `smelt ops weights.mbw` for the positions; a list made for another architecture does not fit',
   })
 
-/** What a model of no known architecture shows of itself, as the end of a sentence; empty for one without tensors. */
+/** What the names of a model of unknown architecture look like, as the end of a sentence; empty without tensors. */
 export const seenInstead = ({
   resemblance,
   beginnings,

@@ -4,14 +4,14 @@ import { entry } from './entry.js'
 
 const option = (name: string) => ({ at: { type: 'option', name }, blame: 'usage' }) as const
 
-/** A mistake in smelt itself; `details` is what the program knows of it. */
+/** A bug in smelt; `details` is what the program knows about it. */
 export const bug = (details: string): Diagnostic =>
   entry('bug', `internal error: ${details}`, {
     blame: 'run',
     help: 'please report it, with the recipe; outputs under their final names are complete',
   })
 
-/** A command line that does not fit; `message` is the parser's own sentence. */
+/** A wrong command line; `message` is the parser's own. */
 export const commandLine = (message: string, command: string, advice?: string): Diagnostic =>
   entry('command-line', message, {
     blame: 'usage',
@@ -21,7 +21,7 @@ export const commandLine = (message: string, command: string, advice?: string): 
         : `${advice === undefined ? '' : `${advice}; `}run \`${command} --help\` for its options`,
   })
 
-/** What a command line should have been. */
+/** Advice on what to type instead. */
 export const commandAdvice = {
   meant: (names: readonly string[]): string => `did you mean ${names.map((name) => `\`${name}\``).join(' or ')}?`,
   usualRecipe: (recipe: string, command: string): string =>
@@ -29,21 +29,21 @@ export const commandAdvice = {
   write: (text: string): string => `write \`${text}\``,
 } as const
 
-/** A device that there is not. */
+/** An unknown device. */
 export const deviceUnknown = (device: string): Diagnostic =>
   entry('device-unknown', `unknown device \`${device}\``, {
     ...option('--device'),
     help: 'use auto, cpu, cuda, cuda:1 for the second graphics card, or webgpu; `smelt doctor` shows which this machine has',
   })
 
-/** No engine of that name computes on the processor. */
+/** An unknown engine. */
 export const engineUnknown = (engine: string): Diagnostic =>
   entry('engine-unknown', `unknown engine \`${engine}\``, {
     ...option('--engine'),
     help: 'use compiled, which is faster, or onnx; both write the same bytes',
   })
 
-/** A folder for a recipe cannot be there. */
+/** The folder for a recipe cannot be created. */
 export const folderNotMade = (folder: string): Diagnostic =>
   entry(
     'folder-not-made',
@@ -54,32 +54,32 @@ export const folderNotMade = (folder: string): Diagnostic =>
     },
   )
 
-/** The folder has no model a recipe could be written for. */
+/** The folder has no model to write a recipe for. */
 export const noModelsHere = (folder: string): Diagnostic =>
   entry('no-models-here', `${folder} contains no model, so the recipe is an example`, {
     severity: 'warning',
-    help: 'put two safetensors files of one architecture there and change the paths, or run `smelt init --force` again',
+    help: 'put two safetensors files of one architecture there, then change the paths or run `smelt init --force`',
   })
 
-/** Standard output takes no more. */
+/** Writing to standard output failed. */
 export const outputLost = (reason: string): Diagnostic =>
   entry('output-lost', `the output of this command could not be written: ${reason}`, {
     blame: 'retry',
     help: 'free some space, or write it somewhere else',
   })
 
-/** There is a recipe already. */
+/** `smelt init` would overwrite a recipe. */
 export const recipeExists = (path: string): Diagnostic =>
   entry('recipe-exists', `${path} already exists`, {
     at: { type: 'file', path },
     help: 'pass `--force` to replace it, or name another folder',
   })
 
-/** A part of the machine that the build needs does not work. */
+/** Something that every build needs does not work on this machine. */
 const runtimeBroken = (part: string, reason: string, help: string): Diagnostic =>
   entry('runtime-broken', `${part} does not work here: ${reason}`, { blame: 'run', help })
 
-/** The WebAssembly module does not load, or computes wrongly. */
+/** The WebAssembly module does not load, or computes wrong results. */
 export const kernelsBroken = (reason: string): Diagnostic =>
   runtimeBroken(
     'the WebAssembly module',
@@ -91,7 +91,7 @@ export const kernelsBroken = (reason: string): Diagnostic =>
 export const nodeTooOld = (version: string, needed: string): Diagnostic =>
   runtimeBroken('node', `version ${version} is older than ${needed}`, 'install a newer Node.js')
 
-/** ONNX Runtime does not load, or computes wrongly. */
+/** ONNX Runtime does not load, or computes wrong results. */
 export const onnxruntimeBroken = (reason: string): Diagnostic =>
   runtimeBroken('onnxruntime', reason, 'run `npm install` again in the folder of smelt, for this platform')
 
@@ -102,7 +102,7 @@ export const setMalformed = (text: string): Diagnostic =>
     help: 'write `--set name=value`, for example `--set keep=0.7`',
   })
 
-/** A stop was asked for. */
+/** The user asked the build to stop. */
 export const stopping = (): Diagnostic =>
   entry('stopping', 'stopping after this chunk', {
     severity: 'warning',
@@ -110,7 +110,7 @@ export const stopping = (): Diagnostic =>
     help: 'interrupt again to stop at once',
   })
 
-/** No operator has this name; `like` is what smelt calls what other programs call so. */
+/** An unknown operator; `like` is smelt's name for what other programs call this. */
 export const unknownOperator = (name: string, known: Iterable<string>, like?: string): Diagnostic =>
   entry('unknown-operator', `unknown operator \`${name}\``, {
     ...option(name),
@@ -118,21 +118,21 @@ export const unknownOperator = (name: string, known: Iterable<string>, like?: st
       like === undefined ? (didYouMean(name, known) ?? 'run `smelt ops` to list them') : `smelt calls it \`${like}\``,
   })
 
-/** A number of workers that makes no sense. */
+/** A number of workers outside the limits. */
 export const workersOutOfRange = (text: string, least: number, most: number): Diagnostic =>
   entry('workers-out-of-range', `\`--workers ${text}\` is not a whole number from ${least} to ${most}`, {
     ...option('--workers'),
     help: 'leave it out to use one worker per core',
   })
 
-/** The store could not be cleared. */
+/** The cache could not be cleared. */
 export const cacheLeft = (folder: string, reason: string): Diagnostic =>
   entry('cache-left', `could not remove everything in ${folder}: ${reason}`, {
     blame: 'run',
     help: 'check the permissions of the folder, or delete it yourself: it holds only a cache',
   })
 
-/** `smelt why` was asked about something that is no step. */
+/** `smelt why` got a name that is not a step. */
 export const noSuchStep = (name: string, steps: readonly string[], similar: string | undefined): Diagnostic =>
   entry('no-such-step', `this recipe has no step \`${name}\``, {
     blame: 'usage',

@@ -1,6 +1,6 @@
-/** What the dashboard and the report on a build say of its progress. Figures come as they are shown. */
+/** What the dashboard and the report on a build say about progress. Figures are passed already formatted. */
 export const progressWords = {
-  back: (lines: string): string => `${lines} back from the last`,
+  back: (lines: string): string => `scrolled back ${lines}`,
   copied: (count: string): string => `${count} copied from inputs`,
   notFinished: (time: string): string => `not finished after ${time}`,
   problems: (count: number): string => `${count} ${count === 1 ? 'problem' : 'problems'}, see the log`,
@@ -22,9 +22,9 @@ export const dashboardHelp = {
     page: 'move by pages, to the first, to the last',
     open: 'the tensors and numbers of a step',
     log: 'the log',
-    find: 'find a tensor by a part of its name or by its step',
+    find: 'find a tensor by part of its name, or by its step',
     back: 'back to the steps',
-    shell: 'to the shell; `fg` comes back',
+    shell: 'suspend to the shell; `fg` returns',
     help: 'this page',
   },
   output: 'an output or a report',
@@ -35,7 +35,7 @@ export const dashboardHelp = {
   ],
 } as const
 
-/** What the report on a build says of its figures. */
+/** What the report on a build says about its figures. */
 export const reportWords = {
   cached: 'cached thresholds and sums',
   copied: 'tensors copied from inputs',
@@ -45,7 +45,7 @@ export const reportWords = {
     'Seconds are worker time. Steps that made a tensor together run as one program and share its time by their number of operations.',
 } as const
 
-/** What a chart is, for those who cannot see it, and what stands in place of a table too long for a picture. */
+/** What a chart shows, for screen readers, and the line in place of a table too long for a picture. */
 export const chartWords = {
   curve: (points: string): string => `Curve over ${points}`,
   graph: (steps: string): string => `Graph of ${steps}; the table of steps has its numbers.`,

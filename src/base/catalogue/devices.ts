@@ -2,18 +2,18 @@ import type { Diagnostic } from '../diagnostic.js'
 import { entry } from './entry.js'
 import { inBytes } from './file-entry.js'
 
-/** The processor as the way out; only what CUDA computes has its bytes. */
+/** The CPU as the way out; of the other devices only CUDA gives the same bytes. */
 const onProcessor = (device: string): string =>
   `build with \`--device cpu\`${device.startsWith('cuda') ? ', which gives the same bytes' : ''}`
 
-/** A device stopped computing. */
+/** A device failed to run a program. */
 export const deviceFailed = (device: string, reason: string): Diagnostic =>
   entry('device-failed', `${device} could not run a program: ${reason.trim()}`, {
     blame: 'run',
     help: `run \`smelt doctor\`, or ${onProcessor(device)}; nothing was written`,
   })
 
-/** A device has no room left even for the smallest chunks. */
+/** A device has too little memory even for the smallest chunks. */
 export const deviceOutOfMemory = (device: string, chunk: number): Diagnostic =>
   entry(
     'device-out-of-memory',
@@ -28,7 +28,7 @@ export const deviceOutOfMemory = (device: string, chunk: number): Diagnostic =>
 export const deviceTooSmall = (device: string, title: string, needed: number, free: number): Diagnostic =>
   entry(
     'device-too-small',
-    `${device} (${title}) has ${inBytes(free)} of memory free, and this build needs ${inBytes(needed)}`,
+    `${device} (${title}) has ${inBytes(free)} of memory free, but this build needs ${inBytes(needed)}`,
     {
       blame: 'run',
       help: 'close other programs that use it, or build with `--device cpu`, which gives the same bytes',
@@ -49,13 +49,13 @@ export const webgpuMissing = (reason: string): Diagnostic =>
     help: 'install a driver with Vulkan (on Linux) or build with `--device cpu`; `smelt doctor` shows what this machine has',
   })
 
-/** What a probe of a part of the machine computed wrongly. */
+/** What a self-test computed wrong. */
 export const wrongSum = (sum: string, found: string): string => `${sum} came out as ${found}`
 
-/** What tells that a machine is not one for CUDA, of which nobody wants to be reminded at every build. */
+/** Problems that only mean the machine has no CUDA: no advice at every build. */
 const NOT_FOR_CUDA: readonly string[] = ['cuda-driver-missing', 'cuda-not-offered']
 
-/** Why a device was chosen, and what it does in a way of its own. */
+/** Why a device was chosen, and how its results or transfers differ. */
 export const devicePick = {
   asked: 'asked for',
   nothing: (wish: string): string =>
@@ -67,10 +67,10 @@ export const devicePick = {
   gains: (seconds: number): string => `auto: CUDA works here, and the CPU would take about ${seconds.toFixed(0)} s`,
   webgpu: [
     'WebGPU runs in one thread: reading, computing and writing take turns.',
-    'Graphics drivers may round quotients and roots another way and fuse products with sums, so the last bits of numbers can differ from those of other devices; the lock says so, and no other build takes these over.',
+    'Graphics drivers may round divisions and square roots differently and fuse multiplications with additions, so results can differ from other devices in the last bits. The lock records this, and other builds do not reuse the results.',
   ],
   decoded: (dtypes: readonly string[]): string =>
-    `${dtypes.join(', ')} reach the device as float32, which takes more bandwidth; the CPU decodes them.`,
+    `${dtypes.join(', ')} reach the device as float32, which takes more bandwidth; the CPU converts them.`,
   encoded: (dtypes: readonly string[]): string =>
     `${dtypes.join(', ')} leave the device as float32, which takes more bandwidth; the CPU rounds them.`,
 } as const

@@ -4,10 +4,10 @@ import { entry } from './entry.js'
 
 const MOST_LISTED = 12
 
-/** Endings of files that are given in place of a recipe. */
+/** Extensions of files that people pass in place of a recipe. */
 const MODEL = /\.(?:safetensors|sft|ckpt|pt|pth|bin|gguf)$/i
 const NAME_A_RECIPE =
-  'name a recipe: `smelt init` writes one for the models of a folder, and `smelt inspect` shows what a model holds'
+  'pass a recipe: `smelt init` writes one for the models in a folder, and `smelt inspect` shows what a model holds'
 
 const inText = (range: Range): Place => ({ type: 'text', range })
 
@@ -24,7 +24,7 @@ const list = (names: readonly string[]): string =>
   names.slice(0, MOST_LISTED).map(code).join(', ') +
   (names.length > MOST_LISTED ? ` and ${names.length - MOST_LISTED} more` : '')
 
-/** True for what follows a `*` or `!` in a layer pattern, and in no alias or tag. */
+/** True for what can follow a `*` or `!` in a layer pattern, but not in an alias or tag. */
 const isPattern = (rest: string): boolean => /^[^!]*[*.:?{[]/.test(rest)
 
 const amount = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
@@ -36,17 +36,17 @@ export const aliasTooLarge = (at: Range, name: string, limit: number): Diagnosti
     help: 'write the repeated part once as a step of its own and refer to that by name',
   })
 
-/** A value that fits several forms of which it must fit exactly one. */
+/** A value that fits several forms but must fit exactly one. */
 export const ambiguousForm = (at: Range, subject: string | undefined, forms: readonly string[]): Diagnostic =>
   entry('ambiguous-form', `${about(subject)}this can be read in more than one way`, {
     at: inText(at),
-    help: `keep to one of: ${forms.map((form) => cut(form, 200)).join('; ')}`,
+    help: `write only one of: ${forms.map((form) => cut(form, 200)).join('; ')}`,
   })
 
 /** A character that YAML does not allow in a text, such as NUL or a lone surrogate. */
 export const controlCharacter = (at: Range, point: number): Diagnostic => {
   const name = `U+${point.toString(16).toUpperCase().padStart(4, '0')}`
-  return entry('control-character', `the unprintable character ${name} cannot stand in a document`, {
+  return entry('control-character', `the unprintable character ${name} is not allowed in YAML`, {
     at: inText(at),
     help: 'delete it; inside double quotes it can be written as an escape',
   })
@@ -54,7 +54,7 @@ export const controlCharacter = (at: Range, point: number): Diagnostic => {
 
 /** A number with a decimal comma in a flow map or list, where commas separate. */
 export const decimalComma = (at: Range, text: string): Diagnostic =>
-  entry('decimal-comma', `${code(text)} is two values: a comma separates`, {
+  entry('decimal-comma', `${code(text)} is two values: a comma separates values`, {
     at: inText(at),
     help: `write the number with a decimal point: ${code(text.replace(',', '.'))}`,
   })
@@ -70,9 +70,7 @@ export const directive = (at: Range, text: string): Diagnostic =>
 export const documentTooLarge = (path: string, bytes: number, limit: number): Diagnostic =>
   entry(
     'document-too-large',
-    MODEL.test(path)
-      ? `${path} is a model, not a recipe`
-      : `${path} holds ${bytes} bytes, and a document may hold ${limit}`,
+    MODEL.test(path) ? `${path} is a model, not a recipe` : `${path} has ${bytes} bytes, and the limit is ${limit}`,
     {
       at: { type: 'file', path },
       help: MODEL.test(path)
@@ -133,7 +131,7 @@ export const missingKey = (
     help: `add the key ${code(key)}${expected === undefined ? '' : `: ${cut(expected, 200)}`}`,
   })
 
-/** True for the problem that a map lacks this key. */
+/** True if the problem is that a map lacks this key. */
 export const tellsMissing = ({ code: name, message }: Diagnostic, key: string): boolean =>
   name === 'missing-key' && message.endsWith(`has no ${code(key)}`)
 
@@ -180,7 +178,7 @@ export const nonStringKey = (at: Range, text: string): Diagnostic =>
     },
   )
 
-/** A value that fits none of several forms; `similar` are texts it might have meant. */
+/** A value that fits none of several forms; `similar` suggests what was meant. */
 export const noSuchForm = (
   at: Range,
   subject: string | undefined,
@@ -198,7 +196,7 @@ export const noSuchForm = (
   })
 }
 
-/** A text that is none of the allowed ones. */
+/** A string that is not one of the allowed ones. */
 export const notOneOf = (
   at: Range,
   subject: string | undefined,
@@ -227,7 +225,7 @@ export const notUtf8 = (path: string): Diagnostic =>
     help: MODEL.test(path) ? NAME_A_RECIPE : 'check that this is the recipe and not a model; save the recipe as UTF-8',
   })
 
-/** The number that a text was meant for, and why it is none. */
+/** The number that a string was meant to be, and what is wrong with it. */
 export interface MeantNumber {
   readonly number: number
   readonly flaw: keyof typeof NUMBER_FLAWS
@@ -240,7 +238,7 @@ const NUMBER_FLAWS = {
   quotes: 'without quotes',
 } as const
 
-/** A number that is written as YAML reads no number. */
+/** A number in a notation that YAML reads as a string. */
 export const numberAsText = (
   at: Range,
   subject: string | undefined,
@@ -272,11 +270,11 @@ export const recursiveAlias = (at: Range, name: string): Diagnostic =>
     help: 'write the inner value out',
   })
 
-/** A rule of the schema that has no sentence of its own; `rule` is the validator's wording. */
+/** A rule of the schema without a message of its own; `rule` is the validator's wording. */
 export const ruleBroken = (at: Range, subject: string | undefined, rule: string): Diagnostic =>
   entry('rule-broken', `${about(subject)}${rule}`, {
     at: inText(at),
-    help: 'change the value so that it keeps this rule',
+    help: 'change the value to follow this rule',
   })
 
 const SYNTAX_HELP: Readonly<Record<string, string>> = {
@@ -291,7 +289,7 @@ const SYNTAX_HELP: Readonly<Record<string, string>> = {
   UNEXPECTED_TOKEN: 'put a string that contains brackets, quotes, `#` or `: ` in quotes',
 }
 
-/** Text that is no YAML; `rule` is the parser's wording and `name` its code for it. */
+/** Text that is not YAML; `rule` is the parser's wording and `name` its code for it. */
 export const syntax = (at: Range, rule: string, name: string): Diagnostic =>
   entry('syntax', `this is not YAML: ${cut(rule, 160)}`, {
     at: inText(at),
@@ -334,7 +332,7 @@ export const unknownAnchor = (at: Range, name: string, anchors: Iterable<string>
     },
   )
 
-/** A key that says what kind of thing a map is, with a kind that does not exist. */
+/** A key that selects the kind of a map, with an unknown kind. */
 export const unknownChoice = (at: Range, key: string, found: string, choices: readonly string[]): Diagnostic =>
   entry('unknown-choice', `unknown \`${key}\`: ${code(found)}`, {
     at: inText(at),
@@ -365,18 +363,18 @@ export const wrongLength = (at: Range, subject: string | undefined, expected: st
     help: 'add or delete until the count is right',
   })
 
-/** A key whose text may not be a key there. */
+/** A key with a name that is not allowed there. */
 export const wrongName = (at: Range, name: string, expected: string): Diagnostic =>
   entry('wrong-name', `the key ${code(name)} is not ${cut(expected, 200)}`, { at: inText(at), help: 'rename it' })
 
-/** A text that does not have the form it must have. */
+/** A string in the wrong form. */
 export const wrongPattern = (at: Range, subject: string | undefined, expected: string, found: string): Diagnostic =>
   entry('wrong-pattern', `${about(subject)}expected ${cut(expected, 200)}; found ${found}`, {
     at: inText(at),
     help: `write ${cut(expected, 200)}`,
   })
 
-/** A value of another type than it must have. */
+/** A value of the wrong type. */
 export const wrongType = (
   at: Range,
   subject: string | undefined,

@@ -1,6 +1,6 @@
 import type { ErrorCategory, Diagnostic, Place, Severity } from '../diagnostic.js'
 
-/** What a catalogue factory may say beside its sentence. */
+/** What a diagnostic may have besides its code and message. */
 export interface Details {
   readonly at?: Place | undefined
   readonly related?: readonly { readonly at: Place; readonly message: string }[]

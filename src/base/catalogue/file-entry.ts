@@ -2,11 +2,11 @@ import type { Diagnostic, Place } from '../diagnostic.js'
 import { escapeControls } from '../excerpt.js'
 import { entry } from './entry.js'
 
-/** A name out of a file, fit to be printed: nothing in it can move a cursor, reverse a line or fill a screen. */
+/** A name from a file, safe to print: it cannot move the cursor, reverse a line or fill the screen. */
 export const quoteName = (name: string): string =>
   `\`${escapeControls(name.length > 200 ? `${name.slice(0, 200)}…` : name)}\``
 
-/** The command that repairs a file or folder, as it can be typed. */
+/** The command that repairs a file or folder, ready to paste. */
 export const repairCommand = (path: string): string =>
   `\`smelt repair ${/^[\w./~+=@%,:-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`}\``
 
@@ -16,11 +16,11 @@ export const listNames = (names: readonly (string | number)[], most = 10): strin
   return shown.join(', ') + (names.length > most ? ` and ${names.length - most} more` : '')
 }
 
-/** A number of bytes, with the thousands set apart. */
+/** A number of bytes, with thousands separators. */
 export const inBytes = (n: number | bigint): string =>
   `${n.toLocaleString('en-US')} byte${n === 1 || n === 1n ? '' : 's'}`
 
-/** "tensor `x` of FILE", with the number of others where one stands for `count`. */
+/** "tensor `x` of FILE", with the number of others if one is shown for `count`. */
 export const ofFile = (tensor: string, path: string, count = 1): string => {
   const others = count > 1 ? ` and ${(count - 1).toLocaleString('en-US')} other${count > 2 ? 's' : ''}` : ''
   return `tensor ${quoteName(tensor)}${others} of ${path}`
@@ -31,7 +31,7 @@ export const inFile = (path: string, tensor?: string, offset?: number): { at: Pl
   at: { type: 'file', path, ...(tensor === undefined ? {} : { tensor }), ...(offset === undefined ? {} : { offset }) },
 })
 
-/** An error that a file of the user's causes. */
+/** An error in one of the user's files. */
 export const refusal = (
   code: string,
   path: string,
@@ -41,6 +41,6 @@ export const refusal = (
   offset?: number,
 ): Diagnostic => entry(code, message, { ...inFile(path, tensor, offset), help })
 
-/** A warning about a file of the user's. */
+/** A warning about one of the user's files. */
 export const warning = (code: string, path: string, message: string, help: string, tensor?: string): Diagnostic =>
   entry(code, message, { ...inFile(path, tensor), help, severity: 'warning' })

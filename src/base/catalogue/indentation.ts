@@ -21,7 +21,7 @@ export const indentedStart = (at: Range, found: number, below: Pick<Like, 'name'
     help: 'remove the spaces in front of this line: the outermost keys begin in the first column',
   })
 
-/** Keys that stand beside or outside the key they belong to: `lines` are the first and the last of them. */
+/** Keys that are not indented below the key they belong to: `lines` are the first and the last of them. */
 export const indentMore = (
   at: Range,
   key: string,
@@ -48,7 +48,7 @@ export const indentLess = (
     help: `move ${lines[0] === lines[1] ? `line ${lines[0]}` : `lines ${lines[0]} to ${lines[1]}`} to the left by ${spaces(by)}, so that ${code(key)} lines up with ${named(like)}`,
   })
 
-/** A key without a value, behind which the keys of another map begin again. */
+/** A key without a value, followed by keys that the map above already has. */
 export const indentedKey = (at: Range, key: string, again: string, line: number): Diagnostic =>
   entry('indent', `there is nothing below ${code(key)}, and ${code(again)} in line ${line} is given a second time`, {
     ...inText(at),
@@ -57,12 +57,12 @@ export const indentedKey = (at: Range, key: string, again: string, line: number)
 
 /** A text in a block that is not indented deeper than its key. */
 export const indentText = (at: Range, owner: Like): Diagnostic =>
-  entry('indent', `this line is not indented deeper than ${named(owner)}, whose text it is`, {
+  entry('indent', `this line is not indented deeper than ${named(owner)}, although it is part of its text`, {
     ...inText(at),
     help: `indent it by ${spaces(owner.indent + 2)}`,
   })
 
-/** A colon that YAML reads as part of a text. */
+/** A colon that YAML reads as part of a string. */
 export const spaceAfterColon = (at: Range, key: string): Diagnostic =>
   entry('space-after-colon', `there is no space after the colon of ${code(key)}`, {
     ...inText(at),

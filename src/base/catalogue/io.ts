@@ -2,10 +2,10 @@ import type { Diagnostic } from '../diagnostic.js'
 import { entry } from './entry.js'
 import { inBytes, inFile, quoteName, refusal } from './file-entry.js'
 
-/** What was being done to a file when the system refused. */
+/** What was being done to a file when the system call failed. */
 export type IoOperation = 'create' | 'read' | 'rename' | 'sync' | 'write'
 
-/** A path with backslashes where nothing is, on a system where they are characters of the name. */
+/** A missing path with backslashes, on a system where they are part of the name. */
 export const backslashInPath = (path: string, meant: string, exists: boolean): Diagnostic =>
   refusal(
     'file-missing',
@@ -16,7 +16,7 @@ export const backslashInPath = (path: string, meant: string, exists: boolean): D
       : 'write the path with `/`, and check it: paths in a recipe are relative to the recipe',
   )
 
-/** The disk, or the quota, ran full. */
+/** The disk or the quota is full. */
 export const diskFull = (path: string, doing: IoOperation, code: string): Diagnostic =>
   entry('disk-full', `no space left to ${doing} ${path} (${code})`, {
     ...inFile(path),
@@ -24,9 +24,9 @@ export const diskFull = (path: string, doing: IoOperation, code: string): Diagno
     help: 'free some space or raise the quota, then run the same command again',
   })
 
-/** A disk that is known to be too small before work starts. */
+/** Too little disk space, noticed before work starts. */
 export const diskTooSmall = (path: string, need: number, free: number): Diagnostic =>
-  entry('disk-too-small', `${path} needs ${inBytes(need)} and has ${inBytes(free)} free`, {
+  entry('disk-too-small', `not enough space in ${path}: ${inBytes(need)} needed, ${inBytes(free)} free`, {
     ...inFile(path),
     blame: 'retry',
     help: 'free some space or choose another folder, then run the same command again',
@@ -34,13 +34,13 @@ export const diskTooSmall = (path: string, need: number, free: number): Diagnost
 
 /** A file that cannot be used at the moment. */
 export const fileBusy = (path: string, doing: IoOperation, code: string): Diagnostic =>
-  entry('file-busy', `cannot ${doing} ${path} now (${code})`, {
+  entry('file-busy', `cannot ${doing} ${path} at the moment (${code})`, {
     ...inFile(path),
     blame: 'retry',
-    help: 'close the program that uses it (or some of many open files), then run the same command again',
+    help: 'close the program that uses it, or some open files, then run the same command again',
   })
 
-/** Nothing at a path, with what is near it. */
+/** A missing file, with similar names. */
 export const fileMissing = (path: string, near: readonly string[]): Diagnostic => {
   const help =
     near.length > 0
@@ -49,7 +49,7 @@ export const fileMissing = (path: string, near: readonly string[]): Diagnostic =
   return refusal('file-missing', path, `there is no file ${path}`, help)
 }
 
-/** A file beyond what the file system or a limit of the process allows. */
+/** A file larger than the file system or a process limit allows. */
 export const fileTooLarge = (path: string, doing: IoOperation): Diagnostic =>
   refusal(
     'file-too-large',
@@ -58,7 +58,7 @@ export const fileTooLarge = (path: string, doing: IoOperation): Diagnostic =>
     'raise the limit, write to another disk, or write shards',
   )
 
-/** A path through a folder that is not there. */
+/** A path through a missing folder. */
 export const folderMissing = (path: string, folder: string): Diagnostic =>
   refusal(
     'file-missing',
@@ -67,7 +67,7 @@ export const folderMissing = (path: string, folder: string): Diagnostic =>
     'check the path: paths in a recipe are relative to the recipe, and smelt does not download models',
   )
 
-/** Any other failure of the system to do something with a file. */
+/** Any other failed file operation. */
 export const ioFailed = (path: string, doing: IoOperation, code: string): Diagnostic =>
   entry('io-failed', `cannot ${doing} ${path} (${code})`, {
     ...inFile(path),
@@ -75,7 +75,7 @@ export const ioFailed = (path: string, doing: IoOperation, code: string): Diagno
     help: 'check the disk and the connection to it (the system log may tell more), then run the same command again',
   })
 
-/** Something that is no folder, or is one, stands where a file is to be written. */
+/** A path that needs a folder where a file is, or a file where a folder is. */
 export const notAPlace = (path: string, doing: IoOperation, code: string): Diagnostic =>
   refusal(
     'not-a-place',
@@ -84,20 +84,20 @@ export const notAPlace = (path: string, doing: IoOperation, code: string): Diagn
     'choose another path: every part before the last has to be a folder, and the last must not be one',
   )
 
-/** Missing permissions, or a file system that is read-only. */
+/** Missing permissions, or a read-only file system. */
 export const notPermitted = (path: string, doing: IoOperation, code: string): Diagnostic =>
   refusal(
     'not-permitted',
     path,
-    `not allowed to ${doing} ${path} (${code})`,
-    'change its permissions or those of its folder, or choose another path',
+    `permission denied: cannot ${doing} ${path} (${code})`,
+    'check its permissions and those of its folder, or choose another path',
   )
 
 /** A file that has become shorter than its header said when it was opened. */
 export const readPastEnd = (path: string, offset: number, missing: number): Diagnostic =>
   entry(
     'read-past-end',
-    `${path} ends at byte ${offset}, ${inBytes(missing)} too early: it was shortened while it was read`,
+    `${path} ends at byte ${offset}, ${inBytes(missing)} too early: it was truncated while it was read`,
     {
       ...inFile(path, undefined, offset),
       blame: 'run',

@@ -23,9 +23,9 @@ export const noSuchOption = (
     help: near ?? `use one of ${list(keys.map((k) => `--${k}`))}`,
   })
 
-/** Nowhere to write the result. */
+/** No output path was given. */
 export const outputMissing = (operator: string): Diagnostic =>
-  entry('output-missing', `\`smelt run ${operator}\` does not know where to write`, {
+  entry('output-missing', `\`smelt run ${operator}\` has no output path`, {
     ...usage,
     help: 'add `-o OUT.safetensors`, or `--print` to see the recipe',
   })
@@ -34,7 +34,7 @@ export const outputMissing = (operator: string): Diagnostic =>
 export const optionTwice = (option: string): Diagnostic =>
   entry('option-twice', `\`--${option}\` is given twice`, {
     ...usage,
-    help: `give it once; for a value for each model, write them with commas: \`--${option} 1,3\``,
+    help: `pass it once; to give each model a value, separate them with commas: \`--${option} 1,3\``,
   })
 
 /** An option without its value. */

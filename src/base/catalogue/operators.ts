@@ -4,15 +4,15 @@ import { entry } from './entry.js'
 
 const list = (shape: readonly number[]): string => `[${shape.join(', ')}]`
 
-/** The same problem met at further tensors, told once. */
+/** One problem for several tensors that have it. */
 export const alsoOf = (problem: Diagnostic, more: number): Diagnostic => ({
   ...problem,
   message: `${problem.message} (and ${more} more ${more === 1 ? 'tensor' : 'tensors'})`,
 })
 
-/** A step says its block weights neither as numbers nor by a preset, or in both ways. */
+/** A step with neither `blocks` nor `preset`, or with both. */
 export const blocksOrPreset = (at: Place): Diagnostic =>
-  entry('blocks-or-preset', 'the numbers come from exactly one of `blocks` and `preset`', {
+  entry('blocks-or-preset', 'expected exactly one of `blocks` and `preset`', {
     at,
     help: 'write `blocks: [0, 0.5, …]`, `blocks: { IN04: 0.3 }` or `preset: GRAD_V`',
   })
@@ -35,16 +35,20 @@ export const divideByZero = (at: Place, tensor: string): Diagnostic =>
     help: 'divide by another number, or leave that layer out',
   })
 
-/** A tensor holds integers in one model and numbers in another. */
+/** A tensor of integers in one model and floats in another. */
 export const dtypeMismatch = (at: Place, tensor: string, first: string, other: string, dtype: string): Diagnostic =>
-  entry('dtype-mismatch', `\`${tensor}\` holds numbers in ${first} but ${dtype} in ${other}, which cannot be merged`, {
-    at,
-    help: `write \`mismatch: keep\` to take such tensors from ${first}`,
-  })
+  entry(
+    'dtype-mismatch',
+    `\`${tensor}\` is floating point in ${first} but ${dtype} in ${other}, which cannot be merged`,
+    {
+      at,
+      help: `write \`mismatch: keep\` to take such tensors from ${first}`,
+    },
+  )
 
-/** A mask is to be made in no way, or in several ways at once. */
+/** A mask step with none of the keys that fill it, or with several. */
 export const fillings = (at: Place, keys: readonly string[]): Diagnostic =>
-  entry('mask-fillings', `a mask is filled with exactly one of ${keys.map((key) => `\`${key}\``).join(', ')}`, {
+  entry('mask-fillings', `expected exactly one of ${keys.map((key) => `\`${key}\``).join(', ')}`, {
     at,
     help: `write one of them, for example \`${keys[0]}: true\``,
   })
@@ -63,11 +67,11 @@ export const keptCount = (at: Place, found: number, expected: number): Diagnosti
     help: 'list one mask for each iteration',
   })
 
-/** A mask that stands in for something says nothing of a tensor. */
+/** A mask that replaces random draws does not cover a tensor. */
 export const maskLacks = (at: Place, tensor: string, mask: string): Diagnostic =>
-  entry('mask-lacks-tensor', `mask ${mask} has no tensor \`${tensor}\`, so what it stands for is not known there`, {
+  entry('mask-lacks-tensor', `mask ${mask} does not cover \`${tensor}\`, so it cannot replace the random draws there`, {
     at,
-    help: 'take a mask that was made for this model, or leave such tensors out with `layers:`',
+    help: 'use a mask that was made for this model, or leave such tensors out with `layers:`',
   })
 
 /** A mask was made for tensors of another shape. */
@@ -78,46 +82,42 @@ export const maskShape = (
   found: readonly number[],
   expected: readonly number[],
 ): Diagnostic =>
-  entry('mask-shape', `mask ${mask} has shape ${list(found)} for \`${tensor}\`, which is ${list(expected)}`, {
+  entry('mask-shape', `mask ${mask} has shape ${list(found)} for \`${tensor}\`, but the tensor is ${list(expected)}`, {
     at,
     help: 'make the mask from models of the same architecture as the models it is used on',
   })
 
-/** A difference and a model are to be parts of one model. */
+/** A difference and a model among the inputs of one combination. */
 export const mixedSpaces = (at: Place, stranger: string, first: string): Diagnostic =>
-  entry(
-    'mixed-spaces',
-    `one of ${stranger} and ${first} is a difference and the other a model; they cannot be parts of one`,
-    {
-      at,
-      help: 'add the difference to a model with `model.add` first',
-    },
-  )
+  entry('mixed-spaces', `cannot combine ${stranger} and ${first}: one is a difference, the other a model`, {
+    at,
+    help: 'add the difference to a model with `model.add` first',
+  })
 
-/** A model has no tensors that are named like attention. */
+/** A model without tensors named like attention layers. */
 export const noAttention = (at: Place, model: string): Diagnostic =>
   entry('no-attention', `${model} has no attention layers with queries and keys in tensors of their own`, {
     at,
-    help: 'they are found as `to_q` and `to_k`, or `q_proj` and `k_proj`; for other models use `method: all`',
+    help: 'use `method: all`; the other methods look for `to_q` and `to_k`, or `q_proj` and `k_proj`',
   })
 
-/** A part of a U-Net is asked for in a model that is none. */
+/** A part of a U-Net, asked for in another kind of model. */
 export const noSuchPart = (at: Place, part: string, architecture: string, blocks: readonly string[]): Diagnostic =>
   entry('no-such-part', `${architecture} has no ${part} blocks`, {
     at,
-    help: `its blocks are ${blocks.slice(0, 4).join(', ')}, …: use \`weights.gradient\`, \`weights.mbw\`, or patterns such as \`block:${blocks[1] ?? blocks[0]}\``,
+    help: `use \`weights.gradient\`, \`weights.mbw\`, or patterns such as \`block:${blocks[1] ?? blocks[0]}\`; its blocks are ${blocks.slice(0, 4).join(', ')}, …`,
   })
 
-/** A model has no token positions to write anew. */
+/** A model without token positions to reset. */
 export const noPositions = (at: Place, model: string): Diagnostic =>
   entry('no-positions', `${model} has no tensor \`position_ids\``, {
     at,
     help: 'remove the step: there is nothing to repair',
   })
 
-/** Weights are to be changed in no way, or in several ways at once. */
+/** A step that changes weights, with no operation or several. */
 export const oneOperation = (at: Place, keys: readonly string[]): Diagnostic =>
-  entry('one-operation', `weights are changed with exactly one of ${keys.map((key) => `\`${key}\``).join(', ')}`, {
+  entry('one-operation', `expected exactly one of ${keys.map((key) => `\`${key}\``).join(', ')}`, {
     at,
     help: 'write one of them, for example `multiply: 0.5`; for several changes, use a step for each',
   })
@@ -133,7 +133,7 @@ export const partitionParts = (at: Place, parts: number, shares: number): Diagno
 export const partitionShares = (at: Place, sum: number): Diagnostic =>
   entry('partition-shares', `the shares add up to ${Number(sum.toPrecision(6))}, not to 1`, {
     at,
-    help: 'change them so that every parameter belongs to exactly one part',
+    help: 'change the shares so that they add up to 1',
   })
 
 /**
@@ -146,7 +146,7 @@ export const rescaleNothing = (at: Place): Diagnostic =>
     help: 'use a `drop` below 1',
   })
 
-/** A pattern is to select one layer and selects another number of them. */
+/** A pattern that must select exactly one layer, but does not. */
 export const severalLayers = (at: Place, names: readonly string[]): Diagnostic =>
   entry(
     'several-layers',
@@ -175,18 +175,18 @@ export const shapeMismatch = (
     },
   )
 
-/** A generated file is not what the operators say. */
+/** A generated file is out of date. */
 export const staleFile = (path: string): Diagnostic =>
   entry('stale-file', `${path} is out of date`, { help: 'run `npm run generate`' })
 
-/** Weights by block or kind of layer are asked for, and nobody knows what the blocks are. */
+/** Weights by block or kind of layer, for a model of unknown architecture. */
 export const unknownArchitecture = (at: Place, model: string, seen: string): Diagnostic =>
   entry(
     'unknown-architecture',
-    `${model} is of no architecture that smelt knows, so its blocks have no names${seen === '' ? '' : `: ${seen}`}`,
+    `smelt does not know the architecture of ${model}, so its blocks have no names${seen === '' ? '' : `: ${seen}`}`,
     {
       at,
-      help: 'give numbers by patterns of tensor names instead, with `weights.rules`',
+      help: 'use `weights.rules` with patterns of tensor names instead',
     },
   )
 
@@ -196,19 +196,19 @@ export const unknownBlock = (at: Place, name: string, architecture: string, bloc
     at,
     help:
       didYouMean(name, blocks) ??
-      `its blocks are ${blocks.slice(0, 6).join(', ')}${blocks.length > 6 ? `, … ${blocks.at(-1)}` : ''}; \`smelt inspect\` lists them`,
+      `use one of ${blocks.slice(0, 6).join(', ')}${blocks.length > 6 ? `, … ${blocks.at(-1)}` : ''}; \`smelt inspect\` lists them`,
   })
 
-/** Weights that are divided by their sum add up to zero, or to no number. */
+/** Weights that are divided by their sum add up to zero or NaN. */
 export const zeroWeightSum = (at: Place, tensor: string, sum: number): Diagnostic =>
   entry('zero-weight-sum', `the weights of \`${tensor}\` add up to ${sum}, so they cannot be normalised`, {
     at,
     help: 'change a weight, or write `normalize: false`',
   })
 
-/** A mask is to be read from elements that are smaller than a byte. */
+/** A mask cannot be read from elements smaller than a byte. */
 export const maskOfSmallFloats = (at: Place, tensor: string, dtype: string): Diagnostic =>
-  entry('mask-of-small-floats', `\`${tensor}\` is ${dtype}, which no mask can be read from`, {
+  entry('mask-of-small-floats', `\`${tensor}\` is ${dtype}, which cannot be read as a mask`, {
     at,
     help: 'store masks as BOOL or U8',
   })

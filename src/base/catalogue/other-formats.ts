@@ -36,22 +36,22 @@ export const pickleCheckpoint = (path: string, kind: 'pickle' | 'zip'): Diagnost
   )
 }
 
-/** A text where a safetensors file should be. */
+/** A text file where a safetensors file should be. */
 export const textFile = (path: string, start: string): Diagnostic =>
   refusal(
     'text-file',
     path,
     `${path} is a text file, not safetensors; it begins with ${quoteName(start)}`,
     /\.ya?ml$/i.test(path)
-      ? 'name a model: this looks like a recipe, which `smelt plan` shows'
-      : 'open it in an editor: if it was downloaded, it may be an error message of the site; then download the model again',
+      ? 'pass a model: this looks like a recipe, which `smelt plan` shows'
+      : 'open it in an editor: a download may have saved an error message of the site; then download the model again',
   )
 
-/** A web page, as a login in the way of a download gives it. */
+/** A web page, which downloads that need a login often give. */
 export const webPage = (path: string): Diagnostic =>
   refusal(
     'web-page',
     path,
     `${path} is a web page, not safetensors`,
-    'a download link that needs a login gives such a page: log in, then download again',
+    'log in to the site and download again: links that need a login give such a page',
   )

@@ -2,17 +2,17 @@ import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
 import { quoteName } from './file-entry.js'
 
-/** What a place in a file is to a problem that is told at the file's place in the recipe. */
+/** The note on a place in a file, for a problem that is shown where the recipe names the file. */
 export const FILE_NOTE = 'in this file'
 
-/** An output whose path names no file. */
+/** An output path that is a folder. */
 export const outputNamesFolder = (path: string, better: string, at: Place): Diagnostic =>
   entry('output-names-folder', `${quoteName(path)} names a folder, and an output is a file`, {
     at,
     help: `add the name of the file: ${quoteName(better)}`,
   })
 
-/** An output of tensors whose ending says that it is something else, or nothing. */
+/** An output of tensors whose extension is not that of safetensors. */
 export const outputEnding = (path: string, kind: 'mask' | 'model', better: string, at: Place): Diagnostic =>
   entry(
     'output-ending',
@@ -23,17 +23,17 @@ export const outputEnding = (path: string, kind: 'mask' | 'model', better: strin
     },
   )
 
-/** The home folder of someone else, which only a shell knows. */
+/** `~user`, which only a shell expands. */
 export const otherHome = (path: string, at: Place): Diagnostic =>
-  entry('other-home', `${quoteName(path)} begins with the name of a user, which smelt does not look up`, {
+  entry('other-home', `${quoteName(path)} begins with the home folder of another user, which smelt does not look up`, {
     at,
     help: 'write `~/` for your own home folder, or the whole path',
   })
 
-/** A path of Windows, on a system where a backslash is a character of the name. */
+/** A Windows path, on a system where a backslash is part of the name. */
 export const windowsPath = (path: string, better: string, at: Place): Diagnostic =>
   entry(
     'windows-path',
-    `${quoteName(path)} is a path of Windows: on this system a backslash or a drive letter is part of the name`,
+    `${quoteName(path)} is a Windows path: on this system a backslash or a drive letter is part of the name`,
     { at, help: `write it with \`/\`: ${quoteName(better)}` },
   )

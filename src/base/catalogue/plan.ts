@@ -2,41 +2,41 @@ import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
 import { unsupportedReport } from './watch.js'
 
-/** A difference of models is about to be written as if it were a checkpoint. */
+/** A difference would be written as if it were a model. */
 export const deltaOutput = (name: string, at: Place): Diagnostic =>
-  entry('delta-output', `\`${name}\` is a difference of two models, not weights`, {
+  entry('delta-output', `\`${name}\` is a difference of two models, not a model`, {
     at,
     help: 'add it to a model with `model.add`, or write `delta: true` on the output to save the difference itself',
   })
 
-/** An output asks for a dtype that its numbers have no use for. */
+/** An output of a mask asks for a dtype. */
 export const dtypeOfMask = (name: string, at: Place): Diagnostic =>
   entry('dtype-of-mask', `\`${name}\` is a mask, which is written as BOOL`, {
     at,
     help: 'remove `dtype` from this output',
   })
 
-/** An architecture is needed to put layers in order. */
+/** `gradient` for a model of unknown architecture. */
 export const gradientNeedsArchitecture = (at: Place): Diagnostic =>
   entry(
     'gradient-needs-architecture',
-    '`gradient` needs the order of the layers, and the architecture of this model is unknown',
+    '`gradient` needs the order of the layers, but smelt does not know the architecture of this model',
     {
       at,
       help: 'write a rule for each layer instead; `smelt inspect` shows their names',
     },
   )
 
-/** An input's bytes are not the ones the recipe pins. */
+/** An input is not the file that the recipe pins. */
 export const pinMismatch = (path: string, expected: string, found: string, at: Place): Diagnostic =>
-  entry('pin-mismatch', `${path} has sha256 ${found}, and the recipe pins ${expected}`, {
+  entry('pin-mismatch', `${path} has sha256 ${found}, but the recipe pins ${expected}`, {
     at,
-    help: 'get the file that was meant, or change `sha256` if this one is right',
+    help: 'use the file that was pinned, or change `sha256` if this one is right',
   })
 
 /** A pin on something that is not one file. */
 export const pinOfShards = (path: string, at: Place): Diagnostic =>
-  entry('pin-of-shards', `${path} is a sharded model, and \`sha256\` pins a single file`, {
+  entry('pin-of-shards', `${path} is a sharded model, but \`sha256\` pins a single file`, {
     at,
     help: 'remove `sha256`',
   })
@@ -55,7 +55,7 @@ export const outputIsRecipe = (path: string, at: Place): Diagnostic =>
     help: 'write to another path, such as `build/merged.safetensors`',
   })
 
-/** A report is to be written in a form that there is none of. */
+/** A report with an unsupported extension. */
 export const reportEnding = (path: string, endings: readonly string[], at: Place): Diagnostic =>
   entry('report-ending', unsupportedReport(path), {
     at,
@@ -65,14 +65,14 @@ export const reportEnding = (path: string, endings: readonly string[], at: Place
       .replace(/, ([^,]*)$/, ' or $1')}`,
   })
 
-/** An output of a report says something that only tensors have. */
+/** An output of a report has a key that applies only to tensors. */
 export const reportOption = (name: string, key: string, at: Place): Diagnostic =>
   entry('report-option', `\`${key}\` does not apply to \`${name}\`, which is a report`, {
     at,
     help: `remove \`${key}\` from this output`,
   })
 
-/** Two outputs want the same path. */
+/** Two outputs have the same path. */
 export const outputTwice = (path: string, first: string, at: Place, firstAt: Place): Diagnostic =>
   entry('output-twice', `${path} is also written by ${first}`, {
     at,
@@ -80,14 +80,14 @@ export const outputTwice = (path: string, first: string, at: Place, firstAt: Pla
     help: 'give each file a path of its own',
   })
 
-/** Two lists of numbers by block, of which only one could count. */
+/** Two lists of numbers by block, where only one can apply. */
 export const twoBlockLists = (at: Place): Diagnostic =>
   entry('two-block-lists', '`mbw` and `gradient` both give every block a number', {
     at,
     help: 'remove one of the two, or write single blocks as rules such as `block:mid`',
   })
 
-/** A step's value is a difference where weights are needed, or the other way round. */
+/** A difference where a model is needed, or the other way round. */
 export const wrongSpace = (label: string, found: 'weights' | 'delta', at: Place): Diagnostic =>
   found === 'delta'
     ? entry('wrong-space', `expected a model; ${label} is a difference of two models`, {
@@ -99,7 +99,7 @@ export const wrongSpace = (label: string, found: 'weights' | 'delta', at: Place)
         help: 'subtract a base from it with `model.subtract` first',
       })
 
-/** Two whole numbers that a decimal comma made of one. */
+/** Advice for one number that a decimal comma split in two. */
 const decimalOf = (settings: readonly string[]): string => {
   const [first, second] = settings.map((label) => /^([\w-]+)=(\d+)$/.exec(label))
   return settings.length !== 2 || first === null || first === undefined || second === null || second === undefined
@@ -107,7 +107,7 @@ const decimalOf = (settings: readonly string[]): string => {
     : `write \`--set ${first[1]}=${first[2]}.${second[2]}\` if one number was meant; for both, `
 }
 
-/** An output of which every setting of the params would write the same path. */
+/** Several settings of the params would write an output to the same path. */
 export const outputOfSettings = (path: string, settings: readonly string[], at: Place): Diagnostic => {
   const name = settings[0]?.split('=')[0] ?? 'name'
   return entry(

@@ -1,7 +1,7 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
 
-/** An output has tensors with scales and others that had them. A warning: many programs take all or none for scaled. */
+/** Some tensors of an output keep their scales, and others lose them. A warning: many programs expect all or none. */
 export const mixedScales = (at: Place, name: string, scaled: number, plain: number): Diagnostic =>
   entry(
     'mixed-scales',
@@ -13,25 +13,25 @@ export const mixedScales = (at: Place, name: string, scaled: number, plain: numb
     },
   )
 
-/** `f8_e4m3_scaled` is asked for where no tensor has scales in the first model. */
+/** `f8_e4m3_scaled` for an output whose first model has no scales. */
 export const noScales = (at: Place, name: string): Diagnostic =>
   entry(
     'no-scales',
     `\`f8_e4m3_scaled\` needs tensors that the first model stores in F8_E4M3 with scales, and \`${name}\` has none here`,
     {
       at,
-      help: 'name the model with scales first in the merge, or write another `dtype`, such as `bf16`',
+      help: 'put the model with scales first in the merge, or write another `dtype`, such as `bf16`',
     },
   )
 
-/** How a tensor is quantised that smelt does not compute with, in words. */
+/** The quantisation of a tensor that smelt cannot compute with, in words. */
 export const schemes = {
   besideScale: (dtype: string): string => `${dtype} with a scale beside it`,
   loneScale: 'a scale without its weight',
   unknownScales: (dtype: string): string => `${dtype} with scales that smelt cannot read`,
 } as const
 
-/** A model is quantised in a way that smelt does not compute with. */
+/** A model is quantised in a format that smelt cannot compute with. */
 export const opaqueModel = (at: Place, model: string, scheme: string, tensor: string): Diagnostic =>
   entry('quantised-model', `${model} is quantised (${scheme}): smelt cannot compute with \`${tensor}\``, {
     at,

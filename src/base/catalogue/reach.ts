@@ -2,20 +2,20 @@ import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
 import { listNames, quoteName } from './file-entry.js'
 
-/** An adapter stands where a model is needed. */
+/** An adapter where a model is needed. */
 export const adapterAsModel = (at: Place, label: string): Diagnostic =>
-  entry('adapter-as-model', `${label} is a LoRA or similar, not a model, and its factors cannot be merged one by one`, {
+  entry('adapter-as-model', `${label} is a LoRA or similar, not a model, and cannot be merged like one`, {
     at,
     help: 'list it under `adapters`, and apply it to a model with `adapter.apply`',
   })
 
-/** What a tensor says of a model, where programs decide by it what the model is. */
+/** What a tensor says about a model, for tensors by which programs recognise one. */
 export const meanings = {
-  guidance: 'takes the strength of guidance',
+  guidance: 'takes the guidance strength',
   head: 'is the output layer of the model',
   schedule: 'sets the noise schedule of the model',
-  velocities: 'marks a model that predicts velocities',
-  zeroSignal: 'marks a model whose noise schedule ends at zero signal',
+  velocities: 'marks a v-prediction model',
+  zeroSignal: 'marks a model with a zero terminal SNR schedule',
 } as const
 
 interface Titled {
@@ -25,7 +25,7 @@ interface Titled {
 
 /** Two models of one step are different networks. */
 export const architecturesDiffer = (at: Place, first: Titled, other: Titled): Diagnostic =>
-  entry('architectures-differ', `${first.label} is ${first.title}, and ${other.label} is ${other.title}`, {
+  entry('architectures-differ', `${first.label} is ${first.title}, but ${other.label} is ${other.title}`, {
     at,
     help: 'merge models of one architecture; to merge tensors that only share name and shape, write `architectures: mixed` besides `missing: keep` and `mismatch: keep`',
   })
@@ -39,7 +39,7 @@ interface Counted {
 export const channelsDropped = (at: Place, tensor: string, first: Counted, other: Counted): Diagnostic =>
   entry(
     'channels-dropped',
-    `${other.label} takes ${other.count} input channels at ${quoteName(tensor)}, and the result takes ${first.count}, as ${first.label} does`,
+    `${other.label} takes ${other.count} input channels at ${quoteName(tensor)}, but the result takes ${first.count}, as ${first.label} does`,
     {
       at,
       severity: 'warning',
@@ -51,7 +51,7 @@ export const channelsDropped = (at: Place, tensor: string, first: Counted, other
 export const foreignMask = (at: Place, mask: string, model: string, names: readonly string[]): Diagnostic =>
   entry(
     'foreign-mask',
-    `${mask} knows no tensor of ${model}; ${names.length === 0 ? 'it knows none at all' : `it knows ${listNames(names, 3)}`}`,
+    `${mask} covers no tensor of ${model}; ${names.length === 0 ? 'it covers none at all' : `it covers ${listNames(names, 3)}`}`,
     {
       at,
       help: 'make the mask from this model, or from one of the same architecture',
@@ -65,7 +65,7 @@ export const foreignMask = (at: Place, mask: string, model: string, names: reado
 export const headUntied = (at: Place, head: string, first: string, other: string): Diagnostic =>
   entry(
     'head-untied',
-    `${first} uses its embedding as output layer, and ${other} has ${quoteName(head)} of its own, so the result has one too`,
+    `${first} uses its embedding as output layer, but ${other} has its own ${quoteName(head)}, so the result has one too`,
     {
       at,
       severity: 'warning',
@@ -73,7 +73,7 @@ export const headUntied = (at: Place, head: string, first: string, other: string
     },
   )
 
-/** Why a model lacks tensors of the first. `parts`: it lacks whole components and nothing of those it has. */
+/** Why a model lacks tensors of the first. `parts`: it lacks whole components, and has the others completely. */
 export type MissingReason =
   | { readonly type: 'some' }
   | { readonly type: 'strange' }
@@ -93,7 +93,7 @@ const adviceFor = (reason: MissingReason, first: string, other: string): string 
   }
 }
 
-/** Another model has no such tensor. */
+/** A tensor that another model lacks. */
 export const missingTensor = (
   at: Place,
   tensor: string,
@@ -106,22 +106,22 @@ export const missingTensor = (
     help: adviceFor(reason, first, other),
   })
 
-/** What became of the tensors of a step that merged none. */
+/** Why the tensors of a step were not merged, counted. */
 export interface Fates {
   readonly missing: number
   readonly mismatched: number
   readonly unmasked: number
   readonly constant: number
-  /** Tensors of whole numbers. */
+  /** Integer tensors. */
   readonly whole: number
 }
 
 const FATES: readonly (readonly [keyof Fates, string])[] = [
   ['missing', 'missing in another model'],
-  ['mismatched', 'of another shape or kind in another model'],
-  ['unmasked', 'unknown to the mask'],
+  ['mismatched', 'with another shape or dtype in another model'],
+  ['unmasked', 'not covered by the mask'],
   ['constant', 'constants'],
-  ['whole', 'of whole numbers'],
+  ['whole', 'integer tensors'],
 ]
 
 /**
@@ -152,7 +152,7 @@ export const nothingMerged = (
 
 /** Only a later model has a tensor by which programs decide what a model is. A warning: the result lacks it. */
 export const tensorDropped = (at: Place, tensor: string, meaning: string, first: string, other: string): Diagnostic =>
-  entry('tensor-dropped', `${quoteName(tensor)} of ${other} ${meaning}, and the result lacks it, as ${first} does`, {
+  entry('tensor-dropped', `${quoteName(tensor)} of ${other} ${meaning}, but the result lacks it, as ${first} does`, {
     at,
     severity: 'warning',
     help: `put ${other} first to keep it, or merge models that agree in this`,

@@ -1,4 +1,4 @@
-/** What changed between two locks; `what` names the thing, `was` and `is` are its values as they are shown. */
+/** What changed between two locks; `what` names the thing, `was` and `is` are its formatted values. */
 export const changes = {
   added: (what: string, is: string): string => `${what} was added: ${is}`,
   between: (what: string, was: string, is: string): string => `${what} changed from ${was} to ${is}`,

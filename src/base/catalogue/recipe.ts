@@ -61,7 +61,7 @@ export const badArithmetic = (expression: string, problem: ArithmeticFlaw, at: R
   }
 }
 
-/** What can be wrong with an expression. */
+/** A mistake in an expression. */
 export type ArithmeticFlaw =
   | { readonly type: 'syntax'; readonly found: string; readonly expected: keyof typeof EXPECTED }
   | { readonly type: 'deep' | 'infinite' }
@@ -75,7 +75,7 @@ export const cycle = (edges: readonly { from: string; to: string; at: Place }[])
     help: 'change one of these references so that no step needs its own result',
   })
 
-/** One name stands for two things. */
+/** A name that is defined twice. */
 export const nameTwice = (name: string, at: Range, first: Range): Diagnostic =>
   entry('name-twice', `\`${name}\` is defined twice`, {
     at: text(at),
@@ -83,9 +83,9 @@ export const nameTwice = (name: string, at: Range, first: Range): Diagnostic =>
     help: 'rename one of the two: models, adapters, params and steps share one namespace',
   })
 
-/** An override cannot be read as what the param is. */
+/** A value of `--set` that does not have the type of its param. */
 export const paramWrongType = (name: string, value: string, type: string, meant?: number): Diagnostic =>
-  entry('param-wrong-type', `\`--set ${name}=${value}\` is not a ${type}, and \`${name}\` is a ${type} in the recipe`, {
+  entry('param-wrong-type', `\`--set ${name}=${value}\` is not a ${type}, but \`${name}\` is a ${type} in the recipe`, {
     at: { type: 'option', name: '--set' },
     blame: 'usage',
     help:
@@ -114,7 +114,7 @@ export const unknownName = (
         : `write the name of ${anyOf(kinds)} (${fitting.length === 0 ? 'there is none yet' : oneOf(fitting)}), or add \`${name}\` under ${homeOf(kinds)}`),
   })
 
-/** `--set` of a param the recipe does not have. */
+/** `--set` for a param that the recipe does not have. */
 export const unknownOverride = (name: string, known: readonly string[]): Diagnostic =>
   entry('unknown-override', `the recipe has no param \`${name}\` to set`, {
     at: { type: 'option', name: '--set' },
@@ -135,7 +135,7 @@ export const unknownParam = (name: string, known: readonly string[], at: Range):
       `declare it: \`params: { ${name}: 0.5 }\`${known.length === 0 ? '' : `; the recipe has ${oneOf(known)}`}`,
   })
 
-/** How sentences name the kinds of value. */
+/** How messages name the kinds of value. */
 const KINDS = {
   model: 'a model',
   mask: 'a mask',
@@ -183,7 +183,7 @@ export const whichResult = (name: string, count: number, at: Place): Diagnostic 
     help: `write one of ${Array.from({ length: count }, (_, i) => `\`${name}.${i + 1}\``).join(', ')}`,
   })
 
-/** `--set` with lists that make too many combinations. */
+/** `--set` with lists that give too many combinations. */
 export const tooManySettings = (count: number, most: number): Diagnostic =>
   entry(
     'too-many-settings',

@@ -5,7 +5,7 @@ import { inBytes, listNames, ofFile, quoteName, refusal } from './file-entry.js'
 const many = (count: number, noun: string): string =>
   `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`
 
-/** What was done about one defect, in the past tense. */
+/** How one defect was repaired, in the past tense. */
 export const mended = {
   aligned: (tensors: readonly string[]): string =>
     `moved ${many(tensors.length, 'tensor')} to a multiple of the size of ${tensors.length === 1 ? 'its' : 'their'} elements: ${listNames(tensors, 3)}`,
@@ -24,9 +24,9 @@ export const mended = {
   metadataKeys: (keys: readonly string[]): string =>
     `kept the last of several values in the metadata, as most programs read them: ${listNames(keys, 3)}`,
   metadataNull: 'removed metadata that was null',
-  metadataShape: 'wrote metadata that was no map as the text `metadata`',
+  metadataShape: 'wrote metadata that was not a map as the string `metadata`',
   metadataTexts: (keys: readonly string[]): string =>
-    `wrote ${many(keys.length, 'value')} of the metadata as text: ${listNames(keys, 5)}`,
+    `wrote ${many(keys.length, 'value')} of the metadata as strings: ${listNames(keys, 5)}`,
   numbers: (tensors: readonly string[]): string =>
     `wrote shapes and offsets of ${many(tensors.length, 'tensor')} as whole numbers: ${listNames(tensors, 3)}`,
   padding: (bytes: number): string => `removed ${inBytes(bytes)} of zeros behind the header`,
@@ -37,9 +37,9 @@ export const mended = {
     `wrote ${quoteName(name)}, which names the tensors of ${many(shards, 'shard')}`,
 } as const
 
-const ORIGINAL = 'download or export the file again: what its bytes were meant to be can only be guessed'
+const ORIGINAL = 'download or export the file again: the correct bytes cannot be told from this one'
 
-/** A file in which numbers are missing or contradict each other. */
+/** A file that lacks information or contradicts itself. */
 export const notMendable = (path: string, reason: string, tensor?: string): Diagnostic =>
   refusal('not-mendable', path, `${path} cannot be repaired: ${reason}`, ORIGINAL, tensor)
 
@@ -48,23 +48,23 @@ export const UNMENDABLE = {
   cutShort: (missing: number): string => `${inBytes(missing)} are missing at its end`,
   field: (tensor: string, field: string): string => `tensor ${quoteName(tensor)} has no \`${field}\` that can be read`,
   fieldTwice: (tensor: string, field: string): string => `tensor ${quoteName(tensor)} has \`${field}\` twice`,
-  metadataTensor: 'a tensor is called `__metadata__`, which the format keeps for texts',
+  metadataTensor: 'a tensor is called `__metadata__`, which the format reserves for metadata',
   overlap: (tensor: string, other: string): string =>
     `tensors ${quoteName(other)} and ${quoteName(tensor)} share some of their bytes, so one of them is wrong`,
   size: (tensor: string): string =>
-    `tensor ${quoteName(tensor)} has another number of bytes than its dtype and shape ask for`,
+    `tensor ${quoteName(tensor)} does not have the number of bytes that its dtype and shape need`,
   twice: (tensor: string): string => `there are two different tensors ${quoteName(tensor)}`,
 } as const
 
 /** A repaired copy would overwrite something. */
 export const repairTargetExists = (path: string): Diagnostic =>
-  entry('repair-target-exists', `${path} is already there, and repair overwrites nothing`, {
+  entry('repair-target-exists', `${path} already exists, and \`smelt repair\` overwrites nothing`, {
     at: { type: 'file', path },
     blame: 'usage',
-    help: 'give the copy another name with `--out`, or move that file away',
+    help: 'pass another name with `--out`, or move that file away',
   })
 
-/** Shards of which some are not there. */
+/** Some shards of a model are missing. */
 export const shardsIncomplete = (folder: string, present: readonly number[], of: number): Diagnostic =>
   refusal(
     'shards-missing',
@@ -73,21 +73,21 @@ export const shardsIncomplete = (folder: string, present: readonly number[], of:
     `download the others (${listNames([...Array(Math.min(of, 1000)).keys()].map((i) => i + 1).filter((n) => !present.includes(n)))}), then run \`smelt repair\` on the folder`,
   )
 
-/** A tensor that two shards hold, where no index says which counts. */
+/** A tensor in two shards without an index. */
 export const shardsDisagree = (folder: string, tensor: string, first: string, second: string): Diagnostic =>
   refusal(
     'tensor-in-two-shards',
     folder,
-    `${ofFile(tensor, folder)} is in ${quoteName(first)} and in ${quoteName(second)}, and no index says which counts`,
+    `${ofFile(tensor, folder)} is in ${quoteName(first)} and in ${quoteName(second)}, and no index says which one to use`,
     'download the index that belongs to these shards',
     tensor,
   )
 
-/** A folder without anything that an index could be written for. */
+/** A folder without shards to write an index for. */
 export const nothingToIndex = (folder: string): Diagnostic =>
   refusal(
     'nothing-to-index',
     folder,
     `folder ${folder} holds no shards that lack an index`,
-    'name a file to repair, or a folder of shards such as `model-00001-of-00002.safetensors`',
+    'pass a file to repair, or a folder of shards such as `model-00001-of-00002.safetensors`',
   )

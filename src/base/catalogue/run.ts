@@ -32,7 +32,7 @@ export const nonFinite = (path: string, tensor: string, element: number, step: s
 export const oddPositions = (path: string, tensors: readonly string[]): Diagnostic =>
   entry(
     'odd-positions',
-    `${listNames(tensors)} ${tensors.length === 1 ? 'does' : 'do'} not hold 0, 1, 2, …: an earlier merge computed with token positions`,
+    `${listNames(tensors)} ${tensors.length === 1 ? 'does' : 'do'} not hold 0, 1, 2, …: an earlier merge averaged the token positions`,
     {
       at: { type: 'file', path, tensor: tensors[0]! },
       severity: 'warning',
@@ -40,28 +40,28 @@ export const oddPositions = (path: string, tensors: readonly string[]): Diagnost
     },
   )
 
-/** The magnitudes of a tensor cannot be put in order because one of them is no number. */
+/** The magnitudes of a tensor cannot be sorted, because one of them is NaN or infinite. */
 export const unordered = (tensor: string, step: string): Diagnostic =>
-  entry('unordered', `step \`${step}\` cannot rank the magnitudes of \`${tensor}\`: one of them is NaN or infinite`, {
+  entry('unordered', `step \`${step}\` cannot sort the magnitudes of \`${tensor}\`: one of them is NaN or infinite`, {
     blame: 'run',
     help: 'repair the input, or leave the tensor out with `layers: ["**", "!…"]`',
   })
 
-/** The build was asked to stop. */
+/** The build was stopped by a signal. */
 export const stopped = (): Diagnostic =>
   entry('stopped', 'the build was stopped; nothing was changed', {
     blame: 'run',
     help: 'run the same command again to build it',
   })
 
-/** A worker thread ended by itself. */
+/** A worker thread exited unexpectedly. */
 export const workerLost = (worker: number, reason = 'no reason given'): Diagnostic =>
   entry('worker-lost', `worker ${worker} stopped unexpectedly: ${reason}`, {
     blame: 'run',
     help: 'run the same command again; if it happens again, try `--workers 1` and report the message above',
   })
 
-/** An input is no longer the file that was planned with. */
+/** An input changed after the plan was made. */
 export const inputChanged = (path: string): Diagnostic =>
   entry('input-changed', `${path} changed while it was being read`, {
     at: { type: 'file', path },

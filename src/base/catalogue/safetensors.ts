@@ -2,7 +2,7 @@ import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
 import { inBytes, ofFile, quoteName, refusal, repairCommand, warning } from './file-entry.js'
 
-/** Why a text is not the JSON that was expected. */
+/** What is wrong with JSON text. */
 export type JsonReason = keyof typeof JSON_REASONS
 
 /** Each reason as the end of a sentence. */
@@ -33,21 +33,21 @@ const SOURCE = 'check the program that wrote the file if this is not intended'
 const written = (dtype: string, shape: readonly Integer[]): string =>
   `${dtype} [${shape.slice(0, 8).join(', ')}${shape.length > 8 ? ', …' : ''}]`
 
-/** A BOOL tensor with bytes that readers may take differently. */
+/** A BOOL tensor with bytes that programs may read differently. */
 export const boolNotBoolean = (path: string, tensor: string): Diagnostic =>
   warning(
     'bool-value',
     path,
     `BOOL ${ofFile(tensor, path)} holds bytes other than 0 and 1`,
-    `it is copied as it is; ${SOURCE}`,
+    `${SOURCE}: smelt copies it unchanged`,
     tensor,
   )
 
-/** Tensors whose names could disturb a terminal or end a text early. */
+/** Tensors whose names could confuse a terminal or cut a string short. */
 export const controlCharacterInName = (path: string, tensor: string, count: number): Diagnostic =>
   warning('odd-tensor-name', path, `${ofFile(tensor, path, count)} has a control character in its name`, SOURCE, tensor)
 
-/** A dimension of an empty tensor that no number holds, so that it could not be written back. */
+/** A dimension of an empty tensor that is too large for a JavaScript number, so it could not be written back. */
 export const dimensionInexact = (path: string, tensor: string, dimension: Integer): Diagnostic =>
   refusal(
     'dimension-inexact',
@@ -57,16 +57,16 @@ export const dimensionInexact = (path: string, tensor: string, dimension: Intege
     tensor,
   )
 
-/** A metadata key given twice, also by way of escapes. */
+/** A metadata key given twice, perhaps once with escapes. */
 export const duplicateMetadataKey = (path: string, key: string): Diagnostic =>
   refusal(
     'duplicate-metadata-key',
     path,
     `\`__metadata__\` of ${path} has the key ${quoteName(key)} twice`,
-    `run ${repairCommand(path)}, which keeps the last one: readers disagree which one counts`,
+    `run ${repairCommand(path)}, which keeps the last one: programs disagree on which one they use`,
   )
 
-/** A tensor given twice, also by way of escapes. */
+/** A tensor given twice, perhaps once with escapes. */
 export const duplicateTensor = (path: string, tensor: string): Diagnostic =>
   refusal(
     'duplicate-tensor',
@@ -90,7 +90,7 @@ export const fieldTwice = (path: string, tensor: string | undefined, field: stri
   return refusal('invalid-header-deserialization', path, `${owner} has \`${field}\` twice`, ANEW, tensor)
 }
 
-/** Fewer bytes than the header promises, as an interrupted download leaves them. */
+/** Fewer bytes than the header says, as after an interrupted download. */
 export const fileCutShort = (path: string, expected: Integer, actual: number): Diagnostic =>
   refusal(
     'metadata-incomplete-buffer',
@@ -108,7 +108,7 @@ export const fileTooLong = (path: string, expected: Integer, actual: number): Di
     `run ${repairCommand(path)}, which writes a copy without them`,
   )
 
-/** A header that is not the JSON that the format asks for, at a byte of the file. */
+/** A header that is not valid JSON for the format, at a byte of the file. */
 export const headerNotJson = (
   path: string,
   reason: JsonReason,
@@ -120,7 +120,7 @@ export const headerNotJson = (
     'invalid-header-deserialization',
     path,
     `the header of ${path} is not valid at byte ${offset}${near}: ${JSON_REASONS[reason]}`,
-    `run ${repairCommand(path)}, which says whether it can be mended, or download or export the file again`,
+    `run ${repairCommand(path)}, which tells whether it can be repaired, or download or export the file again`,
     tensor,
     offset,
   )
@@ -136,7 +136,7 @@ export const headerTooLarge = (path: string, length: bigint, most: number): Diag
     'header-too-large',
     path,
     `${path} claims a header of ${inBytes(length)}; the format allows ${inBytes(most)}`,
-    'check what it is: probably not a safetensors file',
+    'check what it is: this is probably not a safetensors file',
   )
 
 /** A file that is empty or nearly so. */
@@ -158,13 +158,13 @@ export const hugeDimension = (path: string, tensor: string, count: number): Diag
     tensor,
   )
 
-/** A header that goes on past the end of the file. */
+/** A header that extends past the end of the file. */
 export const invalidHeaderLength = (path: string, expected: number, actual: number): Diagnostic =>
   refusal(
     'invalid-header-length',
     path,
     `${path} is cut short: its header alone ends at ${inBytes(expected)}, the file has ${inBytes(actual)}`,
-    'download or copy it again; if it is whole, it is not a safetensors file',
+    'download or copy it again; if it is complete, it is not a safetensors file',
   )
 
 /** A tensor that overlaps another, leaves a hole before it, or ends before it begins. */
@@ -196,7 +196,7 @@ export const invalidOffset = (
     'invalid-offset',
     path,
     `${ofFile(tensor, path)} begins at byte ${begin}, inside the tensor before it, which ends at ${previous}`,
-    `run ${repairCommand(path)}, which says whether the two can be told apart, or download or export the file again`,
+    `run ${repairCommand(path)}, which tells whether it can be repaired, or download or export the file again`,
     tensor,
   )
 }
@@ -211,7 +211,7 @@ export const manyDimensions = (path: string, tensor: string, count: number): Dia
     tensor,
   )
 
-/** Metadata that is no map of texts. */
+/** Metadata that is not a map of strings. */
 export const metadataNotText = (path: string, key: string | undefined, offset: number): Diagnostic =>
   refusal(
     'invalid-header-deserialization',
@@ -219,12 +219,12 @@ export const metadataNotText = (path: string, key: string | undefined, offset: n
     key === undefined
       ? `\`__metadata__\` of ${path} is not a map, and the format allows nothing else`
       : `\`__metadata__\` of ${path} has something other than a string at ${quoteName(key)}, and the format allows only strings`,
-    `run ${repairCommand(path)}, which writes a copy with metadata that is text`,
+    `run ${repairCommand(path)}, which writes a copy with valid metadata`,
     undefined,
     offset,
   )
 
-/** Metadata given as null, which the reference takes as none. */
+/** Metadata that is null, which the reference implementation reads as empty. */
 export const metadataNull = (path: string, _name: string, _count: number): Diagnostic =>
   warning('metadata-null', path, `\`__metadata__\` of ${path} is null, and is read as empty`, SOURCE)
 
@@ -233,7 +233,7 @@ export const misalignedSlice = (path: string, tensor: string, dtype: string, sha
   refusal(
     'misaligned-slice',
     path,
-    `${ofFile(tensor, path)} is ${written(dtype, shape)}, which fills no whole number of bytes`,
+    `${ofFile(tensor, path)} is ${written(dtype, shape)}, which is not a whole number of bytes`,
     ANEW,
     tensor,
   )
@@ -254,18 +254,18 @@ export const pathLikeName = (path: string, tensor: string, count: number): Diagn
     'odd-tensor-name',
     path,
     `${ofFile(tensor, path, count)} has a name like a path that leads elsewhere`,
-    `smelt never uses names as paths, other programs might; ${SOURCE}`,
+    `${SOURCE}: smelt never uses names as paths, but other programs might`,
     tensor,
   )
 
-/** A text that should be a number of bytes. */
+/** A string that is not a number of bytes. */
 export const sizeNotUnderstood = (text: string, at: Place | undefined): Diagnostic =>
   entry('size-not-understood', `${quoteName(text)} is not a size`, {
     at,
     help: 'write a number above 0 with a unit, such as 5GB, 500 MB or 2GiB',
   })
 
-/** A tensor whose bytes are not those of its dtype and shape. */
+/** A tensor whose number of bytes does not match its dtype and shape. */
 export const tensorInvalidInfo = (
   path: string,
   tensor: string,
@@ -293,16 +293,16 @@ export const unalignedTensor = (path: string, tensor: string, count: number): Di
     'unaligned-tensor',
     path,
     `${ofFile(tensor, path, count)} is not aligned to its dtype, which makes some programs slow`,
-    'what smelt writes is aligned',
+    'ignore this: tensors in files that smelt writes are aligned',
     tensor,
   )
 
-/** A dtype that is not one of the format, also by another spelling. */
+/** A dtype that the format does not have, or spells otherwise. */
 export const unknownDtype = (path: string, tensor: string, dtype: string, known: readonly string[]): Diagnostic =>
   refusal(
     'invalid-header-deserialization',
     path,
-    `${ofFile(tensor, path)} has the dtype ${quoteName(dtype)}, which the format does not have`,
+    `${ofFile(tensor, path)} has the dtype ${quoteName(dtype)}, which is not a safetensors dtype`,
     `run ${repairCommand(path)}, which corrects a dtype that is only misspelt; the format has ${known.join(', ')}`,
     tensor,
   )
@@ -317,7 +317,7 @@ export const unknownField = (path: string, tensor: string, count: number): Diagn
     tensor,
   )
 
-/** A shape whose product leaves 64 bits on the way. */
+/** A shape whose size overflows 64 bits. */
 export const validationOverflow = (
   path: string,
   tensor: string,

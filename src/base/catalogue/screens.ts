@@ -1,11 +1,11 @@
-/** What `smelt plan` says beside its columns, and a build before it begins. Figures come as they are shown. */
+/** What `smelt plan`, and a build before it begins, say beside their columns. Figures are passed already formatted. */
 export const planWords = {
   cached: (count: string): string => `${count} thresholds and sums from earlier builds`,
   cost: (read: string, written: string, memory: string): string =>
     `reads ${read}, writes ${written}, about ${memory} of memory`,
   deviceMemory: (most: string, free: string, chunk: string): string =>
-    `at most about ${most} of ${free} that are free, with chunks of ${chunk} elements`,
-  deviceRoom: (most: string, free: string): string => `at most about ${most} of its ${free} of free memory`,
+    `at most about ${most} of ${free} free, in chunks of ${chunk} elements`,
+  deviceRoom: (most: string, free: string): string => `at most about ${most} of ${free} free memory`,
   hashed: (bytes: string): string => `${bytes} of unused input data, to hash it for the lock`,
   kept: 'already up to date',
   notComputed: (tensors: string, skipped: string): string =>
@@ -13,7 +13,7 @@ export const planWords = {
   report: (from: string, tensors: string | undefined): string =>
     `from ${from}: a report${tensors === undefined ? '' : ` over ${tensors}`}`,
   reused: (tensors: string): string => `${tensors} from earlier builds`,
-  sweeps: (count: number): string => `in up to ${count} sweeps over a tensor`,
+  sweeps: (count: number): string => `in up to ${count} passes over a tensor`,
   unscaled: (tensors: string, one: boolean): string =>
     `${tensors} stored with scales ${one ? 'becomes' : 'become'} plain numbers`,
   unused: (step: string): string => `${step}, which nothing uses`,
@@ -37,17 +37,17 @@ export const doneWords = {
   watching: (files: string): string => `watching ${files}; rebuilding on change (Ctrl-C to stop)`,
 } as const
 
-/** What `smelt doctor` and `smelt cuda` say of CUDA. */
+/** What `smelt doctor` and `smelt cuda` say about CUDA. */
 export const cudaWords = {
   correct: (pins: boolean): string => `computes correctly; memory can${pins ? '' : 'not'} be page-locked`,
   device: (name: string, capability: string, total: string, free: string): string =>
     `${name}, compute ${capability}, ${total}, ${free} free`,
   downloading: (what: string, bytes: string): string => `downloading ${what}, up to ${bytes}`,
-  noProvider: (needed: string): string => `none; that of ONNX Runtime ${needed} is needed`,
-  onSystem: 'where the system looks',
+  noProvider: (needed: string): string => `none; the one for ONNX Runtime ${needed} is needed`,
+  onSystem: 'in the system’s library path',
   unpacking: (name: string, source: string, bytes: string): string => `unpacking ${name} of ${source}, ${bytes}`,
   unusable: 'must not be used',
-  usableBut: (devices: string): string => `usable, but for ${devices}`,
+  usableBut: (devices: string): string => `usable, except ${devices}`,
 } as const
 
 /** What `smelt inspect` and `smelt ops` say beside their columns. */

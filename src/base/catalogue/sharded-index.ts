@@ -18,49 +18,49 @@ const SHARD_NAME_FLAWS = {
 
 const REINDEX = 'correct the index, or download or export the model again'
 
-/** A folder with more than one model, of which none may be guessed. */
+/** A folder with more than one model: smelt does not guess. */
 export const folderAmbiguous = (path: string, names: readonly string[]): Diagnostic => {
   const whole = names.find((name) => !/-\d+-of-\d+\.safetensors$/.test(name)) ?? names[0]!
   return refusal(
     'folder-ambiguous',
     path,
     `folder ${path} holds more than one model: ${listNames(names)}`,
-    `name the one that you want, such as ${quoteName(`${path}/${whole}`)}, or delete what an earlier build left`,
+    `pass the one that you want, such as ${quoteName(`${path}/${whole}`)}, or delete what an earlier build left`,
   )
 }
 
-/** A folder with an index, and with files that are none of its shards. */
+/** A folder with an index and files that are not its shards. */
 export const folderWithOthers = (path: string, index: string, others: readonly string[]): Diagnostic =>
   refusal(
     'folder-ambiguous',
     path,
-    `folder ${path} holds ${quoteName(index)} and ${others.length === 1 ? 'a file that is none' : 'files that are none'} of its shards: ${listNames(others)}`,
-    `delete ${others.length === 1 ? 'it' : 'them'} if an earlier build left ${others.length === 1 ? 'it' : 'them'}, or name the index itself: ${quoteName(`${path}/${index}`)}`,
+    `folder ${path} holds ${quoteName(index)} and ${others.length === 1 ? 'a file that is not one of' : 'files that are not'} its shards: ${listNames(others)}`,
+    `delete ${others.length === 1 ? 'it' : 'them'} if an earlier build left ${others.length === 1 ? 'it' : 'them'}, or pass the index itself: ${quoteName(`${path}/${index}`)}`,
   )
 
-/** A folder with nothing that can be read as a model. */
+/** A folder without a model. */
 export const folderWithoutModel = (path: string, names: readonly string[]): Diagnostic =>
   refusal(
     'folder-without-model',
     path,
     `folder ${path} has no .safetensors file and no .safetensors.index.json; it holds ${names.length > 0 ? listNames(names) : 'nothing'}`,
-    'name the folder that holds the weights, or the file itself',
+    'pass the folder that holds the weights, or the file itself',
   )
 
-/** An index and a whole file side by side, of which one was named. */
+/** An index beside a single file, of which the recipe names one. */
 export const indexBeside = (path: string, other: string): Diagnostic =>
   warning(
     'index-beside',
     path,
-    `${path} is read, and ${other} is not, though both stand for the whole model`,
-    'name the other one if you want that',
+    `reading ${path} and not ${other}, although each holds the whole model`,
+    'pass the other one if you want that',
   )
 
 /** A key of an index given twice. */
 export const indexKeyTwice = (path: string, key: string): Diagnostic =>
   refusal('invalid-index', path, `index ${path} has the key ${quoteName(key)} twice`, REINDEX)
 
-/** An index that is not the JSON that it should be, at a byte of the file. */
+/** An index that is not valid JSON for an index, at a byte of the file. */
 export const indexNotJson = (path: string, reason: JsonReason, offset: number): Diagnostic =>
   refusal(
     'invalid-index',
@@ -90,10 +90,10 @@ export const oneShardOnly = (path: string, number: number, of: number): Diagnost
     'one-shard-only',
     path,
     `${path} is shard ${number} of ${of}; the others are not read`,
-    'name the index or the folder to read all',
+    'pass the index or the folder to read all',
   )
 
-/** An index that names a tensor as no tensor can be named. */
+/** An index with a tensor called `__metadata__`. */
 export const reservedWeight = (path: string): Diagnostic =>
   refusal(
     'reserved-name',
@@ -109,7 +109,7 @@ export const shardInSubfolder = (path: string, shard: string): Diagnostic =>
     'shard-in-subfolder',
     path,
     `index ${path} names shards in other folders, such as ${quoteName(shard)}`,
-    'this is allowed but rare, and some programs cannot read it',
+    'move them beside the index if other programs cannot read the model: few support this',
   )
 
 /** A shard name that could lead out of its folder, here or on another system. */
@@ -118,10 +118,10 @@ export const shardNameRefused = (path: string, shard: string, flaw: ShardNameFla
     'shard-name-refused',
     path,
     `index ${path} names the shard ${quoteName(shard)}, which ${SHARD_NAME_FLAWS[flaw]}`,
-    `shards must be .safetensors files in the folder of the index; ${REINDEX}`,
+    `${REINDEX}: shards must be .safetensors files in the folder of the index`,
   )
 
-/** Two shard names that some file systems take for one. */
+/** Two shard names that are the same file on some file systems. */
 export const shardNamesCollide = (path: string, shard: string, other: string): Diagnostic =>
   refusal(
     'shard-names-collide',
@@ -130,7 +130,7 @@ export const shardNamesCollide = (path: string, shard: string, other: string): D
     'rename one of them, also in the index',
   )
 
-/** All shards that are not there. */
+/** Missing shards, all in one message. */
 export const shardsMissing = (path: string, shards: readonly string[]): Diagnostic =>
   refusal(
     'shards-missing',
@@ -144,7 +144,7 @@ export const shardsWithoutIndex = (path: string, shards: readonly string[], of: 
   refusal(
     'shards-without-index',
     path,
-    `folder ${path} holds ${shards.length === of ? `all ${of}` : `${shards.length} of the ${of}`} shards of a model (${listNames(shards, 2)}), and no index that says which tensors are in which`,
+    `folder ${path} holds ${shards.length === of ? `all ${of}` : `${shards.length} of the ${of}`} shards of a model (${listNames(shards, 2)}), but no index that says which shard holds which tensor`,
     shards.length === of
       ? `run ${repairCommand(path)}, which writes the index, or download it: it is called \`….safetensors.index.json\``
       : 'download the other shards and the index, `….safetensors.index.json`',
@@ -156,7 +156,7 @@ export const shardsOddlyNumbered = (path: string, present: readonly number[], of
     'shards-oddly-numbered',
     path,
     `index ${path} names the shards numbered ${listNames(present)} of ${of}`,
-    'if shards are missing from the index, download or export the model again',
+    'download or export the model again if shards are missing from the index',
   )
 
 /** A shard that is a link to somewhere else. */
@@ -168,13 +168,13 @@ export const shardStrays = (path: string, shard: string): Diagnostic =>
     'replace the link by the file',
   )
 
-/** Tensors that shards besides the named one hold, too. */
+/** Tensors that are in other shards too, besides the one the index names. */
 export const tensorsInTwoShards = (path: string, tensors: readonly string[], shard: string): Diagnostic =>
   warning(
     'tensor-in-two-shards',
     path,
     `${ofFile(tensors[0] ?? '', path, tensors.length)} is in more than one shard`,
-    `the shard that the index names (${quoteName(shard)}) is used`,
+    `check that the shard named in the index (${quoteName(shard)}), which is used, is the right one`,
     tensors[0],
   )
 
@@ -194,7 +194,7 @@ export const tensorsNotInShards = (path: string, tensors: readonly string[], sha
     'tensor-not-in-shard',
     path,
     `index ${path} names tensors that its shards do not hold, the first in ${quoteName(shard)}: ${listNames(tensors, 3)}`,
-    `index and shards are of different models or versions; ${REINDEX}`,
+    `${REINDEX}: index and shards are of different models or versions`,
     tensors[0],
   )
 
@@ -221,15 +221,15 @@ export const weightMapMissing = (path: string): Diagnostic =>
     'weight-map-missing',
     path,
     `index ${path} has no \`weight_map\``,
-    `an index maps each tensor to its file there; ${REINDEX}`,
+    `${REINDEX}: \`weight_map\` says which file holds each tensor`,
   )
 
-/** A tensor that an index names twice, also by way of escapes. */
+/** A tensor that an index names twice, perhaps once with escapes. */
 export const weightTwice = (path: string, tensor: string): Diagnostic =>
   refusal(
     'weight-twice',
     path,
     `\`weight_map\` of index ${path} has the tensor ${quoteName(tensor)} twice`,
-    `readers disagree which one counts; ${REINDEX}`,
+    `${REINDEX}: programs disagree on which one they use`,
     tensor,
   )

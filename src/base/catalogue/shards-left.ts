@@ -2,9 +2,9 @@ import type { Diagnostic } from '../diagnostic.js'
 import { entry } from './entry.js'
 import { listNames } from './file-entry.js'
 
-/** Files of an earlier build, with another number of shards, that lie beside an output. */
+/** An earlier build with another number of shards left files beside an output. */
 export const shardsLeft = (path: string, names: readonly string[]): Diagnostic =>
-  entry('shards-left', `beside ${path} lie files of an earlier build with other shards: ${listNames(names)}`, {
+  entry('shards-left', `${path} has files of an earlier build, with other shards, beside it: ${listNames(names)}`, {
     severity: 'warning',
     blame: 'run',
     at: { type: 'file', path },

@@ -2,7 +2,7 @@ import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
 import { inBytes, inFile } from './file-entry.js'
 
-/** What stands at a path that is not a regular file. */
+/** What a path is, if not a regular file. */
 export type SpecialKind = keyof typeof KINDS
 
 const KINDS = {
@@ -15,7 +15,7 @@ const KINDS = {
 
 const ELSEWHERE = 'write to another path'
 
-/** A file to read that is larger than any real one of its kind. */
+/** A file larger than any real one of its kind. */
 export const fileOversized = (path: string, wanted: string, size: number, most: number): Diagnostic =>
   entry('file-oversized', `${path} has ${inBytes(size)}; ${wanted} has at most ${inBytes(most)}`, {
     ...inFile(path),
@@ -25,17 +25,17 @@ export const fileOversized = (path: string, wanted: string, size: number, most: 
 /** Something else where a file is to be read; `wanted` is what should be there, such as "a recipe". */
 export const notARegularFile = (path: string, kind: SpecialKind, wanted: string): Diagnostic =>
   kind === 'folder'
-    ? entry('folder-not-file', `${path} is a folder, not ${wanted}`, { ...inFile(path), help: 'name the file in it' })
+    ? entry('folder-not-file', `${path} is a folder, not ${wanted}`, { ...inFile(path), help: 'pass the file in it' })
     : entry('not-a-file', `${path} is ${KINDS[kind]}, not ${wanted}`, {
         ...inFile(path),
-        help: 'copy its contents to a file, and name that file',
+        help: 'copy its contents to a file, and pass that file',
       })
 
-/** A file is to be written below another file. */
+/** A path through a file, as if it were a folder. */
 export const outputBelowFile = (path: string, file: string, at: Place): Diagnostic =>
-  entry('output-below-file', `${path} needs a folder where ${file} is a file`, { at, help: ELSEWHERE })
+  entry('output-below-file', `cannot create ${path}: ${file} is a file, not a folder`, { at, help: ELSEWHERE })
 
-/** An output would replace what tells how an adapter is to be read. */
+/** An output would replace the config of an adapter. */
 export const outputIsConfig = (path: string, input: string, at: Place): Diagnostic =>
   entry('output-is-input', `${path} is also read, as the config of \`${input}\``, {
     at,
@@ -44,12 +44,12 @@ export const outputIsConfig = (path: string, input: string, at: Place): Diagnost
 
 /** A symbolic link where a file is to be written. Its target may be shared with others, as in a cache of downloads. */
 export const outputIsLink = (path: string, target: string, at: Place): Diagnostic =>
-  entry('output-is-link', `${path} is a symbolic link to ${target}, and smelt writes neither over nor through links`, {
+  entry('output-is-link', `${path} is a symbolic link to ${target}, and smelt neither replaces nor follows links`, {
     at,
-    help: `name ${target} itself, or remove the link`,
+    help: `use ${target} itself, or remove the link`,
   })
 
-/** An output would be a second model in a folder that is named as a model. */
+/** An output would be a second model in a folder that an input names. */
 export const outputInModel = (path: string, input: string, at: Place): Diagnostic =>
   entry(
     'output-in-model',
@@ -68,6 +68,6 @@ export const outputIsSpecial = (path: string, kind: SpecialKind, at: Place): Dia
     help: kind === 'folder' ? 'name a file in it' : 'write to a regular file, and copy it from there',
   })
 
-/** Events are to be read from something that holds none. */
+/** `smelt watch` got something that cannot hold events. */
 export const eventsNotAFile = (path: string, kind: SpecialKind): Diagnostic =>
   notARegularFile(path, kind, 'a file of events')

@@ -1,7 +1,7 @@
 import type { Diagnostic } from '../diagnostic.js'
 import { entry } from './entry.js'
 
-/** A lock file that is not one. */
+/** A lock file that cannot be parsed. */
 export const lockInvalid = (path: string, reason: string): Diagnostic =>
   entry('lock-invalid', `${path} is not a lock file this version of smelt can read: ${reason}`, {
     at: { type: 'file', path },
@@ -9,7 +9,7 @@ export const lockInvalid = (path: string, reason: string): Diagnostic =>
     help: 'restore it from git, or delete it and build without `--frozen` to make a new one',
   })
 
-/** A lock that the system does not let be read. */
+/** A lock file that cannot be read. */
 export const lockUnreadable = (path: string, code: string): Diagnostic =>
   entry('lock-unreadable', `${path} cannot be read (${code})`, {
     at: { type: 'file', path },
@@ -17,7 +17,7 @@ export const lockUnreadable = (path: string, code: string): Diagnostic =>
     help: 'check its permissions, or delete it',
   })
 
-/** Something asks for a lock and there is none. */
+/** A command needs a lock and there is none. */
 export const lockMissing = (path: string): Diagnostic =>
   entry('lock-missing', `there is no lock at ${path}`, {
     at: { type: 'file', path },
@@ -25,40 +25,40 @@ export const lockMissing = (path: string): Diagnostic =>
     help: 'run `smelt build` on the recipe once, without `--frozen`: that writes the lock; keep it in git',
   })
 
-/** A frozen build would give, or is made of, something else than its lock says. */
+/** The inputs or results of a frozen build differ from its lock. */
 export const lockDiffers = (path: string, what: string): Diagnostic =>
   entry('lock-differs', `the lock does not match: ${what}`, {
     at: { type: 'file', path },
     blame: 'lock',
-    help: 'restore what changed, or build without `--frozen` to lock the new state; `smelt why` shows what differs',
+    help: 'restore what changed, or build without `--frozen` to update the lock; `smelt why` shows what differs',
   })
 
-/** What stands on the disk is not what the lock says. */
+/** A file differs from the lock. */
 const notAsLocked = (path: string, what: string, type: 'input' | 'output'): Diagnostic =>
   entry('not-as-locked', `${path} ${what}`, {
     at: { type: 'file', path },
     blame: 'lock',
     help:
       type === 'input'
-        ? 'get the file back that the lock was made with, or build again to lock this one'
-        : 'build the recipe again: `smelt build --force` writes it anew',
+        ? 'restore the file that the lock was made with, or build again to lock this one'
+        : 'build the recipe again: `smelt build --force` writes it again',
   })
 
-/** The tensors of a file are others than the lock says. */
+/** The tensors of a file differ from the lock. */
 export const digestNotAsLocked = (path: string, found: string, locked: string, type: 'input' | 'output'): Diagnostic =>
-  notAsLocked(path, `holds ${found}, and the lock says ${locked}`, type)
+  notAsLocked(path, `has content ${found}, but the lock says ${locked}`, type)
 
-/** The bytes of a file are others than the lock says. */
+/** The bytes of a file differ from the lock. */
 export const sha256NotAsLocked = (path: string, found: string, locked: string, type: 'input' | 'output'): Diagnostic =>
-  notAsLocked(path, `has sha256 ${found}, and the lock says ${locked}`, type)
+  notAsLocked(path, `has sha256 ${found}, but the lock says ${locked}`, type)
 
-/** What an input has besides its tensors is other than the lock says. */
+/** The metadata or config of an input differs from the lock. */
 export const factsNotAsLocked = (path: string, change: string): Diagnostic =>
   notAsLocked(path, `does not match the lock: ${change}`, 'input')
 
-/** The store cannot be written, so later builds have to compute again. */
+/** The cache cannot be written, so later builds cannot reuse this one. */
 export const storeUnwritable = (folder: string, code: string): Diagnostic =>
-  entry('store-unwritable', `the store at ${folder} cannot be written (${code}), so later builds start from scratch`, {
+  entry('store-unwritable', `the cache at ${folder} cannot be written (${code}), so later builds start from scratch`, {
     severity: 'warning',
     at: { type: 'file', path: folder },
     help: 'check its permissions and the free space, or choose another folder with the environment variable SMELT_CACHE',
@@ -79,7 +79,7 @@ export const reuseBroken = (path: string, tensor: string): Diagnostic =>
     },
   )
 
-/** A process that builds, by its number, if that is known; `here` on this host. */
+/** The process that builds an output, by its number if known; `here` if it runs on this host. */
 export const builder = (pid: string | undefined, here: boolean): string =>
   pid === undefined ? 'another process' : `process ${pid}${here ? '' : ' on another host'}`
 
@@ -88,5 +88,5 @@ export const outputClaimed = (path: string, owner: string, claim: string): Diagn
   entry('output-claimed', `${path} is being built by ${owner}`, {
     at: { type: 'file', path },
     blame: 'retry',
-    help: `wait until it is done, then run the same command again; if that process is gone for good, delete ${claim}`,
+    help: `wait until it is done, then run the same command again; if that process no longer runs, delete ${claim}`,
   })

@@ -1,15 +1,15 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
 
-/** The help for a part that smelt knows by another name. */
+/** The help for a part that has another name in smelt. */
 export const partNamed = (scheme: string, asked: string, name: string, known: readonly string[]): string =>
   `write \`${scheme}:${name}\`, which is what smelt calls \`${asked}\`; this model has ${list(known.filter((id) => id !== 'other'))}`
 
-/** A pattern with nothing in it, only a `!`, or braces that hold no alternative. */
+/** A pattern that is empty, only a `!`, or only empty braces. */
 export const emptyPattern = (pattern: string, at?: Place): Diagnostic =>
   entry(
     'empty-pattern',
-    pattern === '' ? 'a layer pattern is empty' : `the layer pattern \`${shorten(pattern)}\` stands for no name at all`,
+    pattern === '' ? 'a layer pattern is empty' : `the layer pattern \`${shorten(pattern)}\` matches no name at all`,
     { at, help: 'write a tensor name, a glob such as `**.attn2`, or `*` for every tensor' },
   )
 
@@ -17,14 +17,14 @@ export const emptyPattern = (pattern: string, at?: Place): Diagnostic =>
 export const patternNeedsArchitecture = (pattern: string, scheme: string, seen: string, at?: Place): Diagnostic =>
   entry(
     'pattern-needs-architecture',
-    `\`${pattern}\` asks for a ${scheme}, but these tensors belong to no architecture that smelt knows${seen === '' ? '' : `: ${seen}`}`,
+    `\`${pattern}\` asks for a ${scheme}, but smelt does not know the architecture of these tensors${seen === '' ? '' : `: ${seen}`}`,
     {
       at,
       help: `select by tensor names instead, for example \`**.attn2\`; \`smelt inspect\` lists them`,
     },
   )
 
-/** A pattern that no tensor name matches; `suggestion` is a whole question, `tops` the first segments of the names. */
+/** A pattern that matches no tensor; `suggestion` is a complete question, `tops` the first segments of the names. */
 export const patternSelectsNothing = (
   pattern: string,
   suggestion: string | undefined,
@@ -36,25 +36,25 @@ export const patternSelectsNothing = (
     help: `${suggestion ?? beginnings(tops)} If it may select nothing, write \`{ match: "${pattern}", optional: true }\`.`,
   })
 
-/** A pattern whose text is longer than is ever needed. */
+/** A pattern that is too long. */
 export const patternTooLong = (length: number, most: number, at?: Place): Diagnostic =>
   entry('pattern-too-long', `a layer pattern of ${length} characters is longer than the ${most} allowed`, {
     at,
     help: 'split it into a list of several patterns',
   })
 
-/** A pattern whose braces stand for more alternatives than is allowed. */
+/** A pattern whose braces expand to too many alternatives. */
 export const patternTooManyAlternatives = (pattern: string, most: number, at?: Place): Diagnostic =>
   entry(
     'pattern-too-many-alternatives',
-    `the braces of \`${shorten(pattern)}\` stand for more than ${most} alternatives`,
+    `the braces of \`${shorten(pattern)}\` expand to more than ${most} alternatives`,
     {
       at,
       help: 'use `*` or `[0-9]` in place of long braces, or split the pattern into several',
     },
   )
 
-/** A pattern with more extended globs than is allowed. */
+/** A pattern with too many extended globs. */
 export const patternTooManyExtglobs = (pattern: string, most: number, at?: Place): Diagnostic =>
   entry(
     'pattern-too-many-extglobs',

@@ -9,10 +9,10 @@ export const NOUNS: Readonly<Record<string, string>> = {
   null: 'nothing',
 }
 
-/** What a value that a schema forbids is, where the schema's own checker says nothing of it. */
-export const UNEXPECTED = 'is not as expected'
+/** What is wrong with a value, if the schema's validator does not say. */
+export const UNEXPECTED = 'is not valid here'
 
-/** Bounds of a number, each of them perhaps not given. */
+/** The bounds of a number, all optional. */
 export interface Bounds {
   readonly minimum?: number
   readonly maximum?: number

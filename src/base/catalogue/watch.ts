@@ -1,7 +1,7 @@
 import type { Diagnostic } from '../diagnostic.js'
 import { entry } from './entry.js'
 
-/** A path whose extension is none of a report, in words. */
+/** The message on a path whose extension is not one of a report. */
 export const unsupportedReport = (path: string): string => {
   const [extension] = /\.[^./\\]+$/.exec(path) ?? []
   return extension === undefined
@@ -9,7 +9,7 @@ export const unsupportedReport = (path: string): string => {
     : `unsupported report format \`${extension}\``
 }
 
-/** Nothing can be drawn on the terminal; what was to be shown goes on. */
+/** The dashboard failed; the build goes on. */
 export const dashboardLost = (reason: string): Diagnostic =>
   entry('dashboard-lost', `the dashboard cannot be drawn: ${reason}`, {
     severity: 'warning',
@@ -17,14 +17,14 @@ export const dashboardLost = (reason: string): Diagnostic =>
     help: 'use `--no-dashboard`, and please report it with the size and the name ($TERM) of the terminal; the build goes on',
   })
 
-/** A line of an event stream that is none of its events. */
+/** A line of an event stream that is not an event. */
 export const eventNotUnderstood = (path: string, line: number): Diagnostic =>
   entry('event-not-understood', `line ${line} of ${path} is not a smelt event`, {
     at: { type: 'file', path },
     help: 'write the file with `smelt build RECIPE --json > events.jsonl`, and let nothing else write to it',
   })
 
-/** An event stream of a later version. */
+/** An event stream of a newer version. */
 export const eventsTooNew = (path: string, version: number, known: number): Diagnostic =>
   entry('events-too-new', `${path} is an event stream of version ${version}; this smelt reads version ${known}`, {
     at: { type: 'file', path },
@@ -37,18 +37,18 @@ export const eventsEndEarly = (path: string): Diagnostic =>
     severity: 'warning',
     blame: 'run',
     at: { type: 'file', path },
-    help: 'look at the machine it ran on: the build was killed, or its events were cut off',
+    help: 'check the machine it ran on: the build was killed, or its events were cut off',
   })
 
-/** A number of times as fast that makes no sense. */
+/** A value of `--speed` outside its bounds. */
 export const speedOutOfRange = (text: string): Diagnostic =>
   entry('speed-out-of-range', `\`--speed ${text}\` is not a number above 0 and at most 1000`, {
     at: { type: 'option', name: '--speed' },
     blame: 'usage',
-    help: '1 replays the events as they came, 10 ten times as fast; leave it out to see where they ended',
+    help: 'use 1 for the original speed and 10 for ten times that; leave it out to see only the end',
   })
 
-/** An extension that no report can have. */
+/** `--report` with an unsupported extension. */
 export const reportEndingHere = (path: string, endings: readonly string[]): Diagnostic =>
   entry('report-ending', unsupportedReport(path), {
     at: { type: 'option', name: '--report' },

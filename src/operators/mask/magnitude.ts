@@ -8,7 +8,7 @@ export const magnitude = defineOperator({
   summary: 'Selects the parameters that moved most, or least, from a base.',
   details: [
     '`above`: true where `|model − base|` is at least its `quantile`; `below`: where it is less. The quantile is exact and taken per tensor (or over the whole model), interpolated linearly at position `q(n − 1)` as numpy and torch do.',
-    'Above and below of one quantile are complements. Quantile 0: below nothing, above everything; quantile 1: below everything, above nothing.',
+    '`above` and `below` of one quantile are complements. At quantile 0 `above` selects everything and `below` nothing; at quantile 1 it is the other way round.',
   ].join('\n'),
   source: 'ComfyUI-DareMerge, magnitude masker (which takes quantiles of chunks; this one is exact)',
   output: 'mask',

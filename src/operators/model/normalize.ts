@@ -11,28 +11,29 @@ import { sameShape } from '../shape.js'
 import type { ModelValue } from '../value.js'
 
 const METHODS = {
-  attn_only: 'queries times `r`, keys divided by it: the model answers as before',
-  q_norm: 'that, and the output projection times its own `r`, the values divided by it: the model answers as before',
-  all: 'every tensor times the ratio of its norms; a bias goes with its weight. This changes what the model does',
+  attn_only: 'multiplies queries by `r` and divides keys by it; the model’s output does not change',
+  q_norm:
+    'also multiplies the output projection by its own `r` and divides the values by it; the output does not change',
+  all: 'multiplies every tensor by the ratio of its norms, and a bias by that of its weight; this changes the output',
 } as const
 
 type Method = keyof typeof METHODS
 
-/** The names of attention layers in the wild; the tensors of one layer share what stands before. */
+/** The usual names of attention layers; the tensors of one layer share the prefix before these. */
 const LAYERS = [
   { q: 'to_q', k: 'to_k', v: 'to_v', out: 'to_out.0' },
   { q: 'q_proj', k: 'k_proj', v: 'v_proj', out: 'out_proj' },
   { q: 'q_proj', k: 'k_proj', v: 'v_proj', out: 'o_proj' },
 ] as const
 
-/** Norms below this are no length to compare with. */
+/** Norms below this count as zero. */
 const LEAST_NORM = 1e-12
 
 /** ‖to‖/‖from‖ of a tensor of both models. */
 const ratioOf = (g: Graph, from: ModelValue, to: ModelValue, name: string): Scalar =>
   g.div(g.norm(to.tensor(name)), g.add(g.norm(from.tensor(name)), LEAST_NORM))
 
-/** What each tensor is multiplied by; a tensor that is not listed stays. */
+/** The factor of each tensor; a tensor that is not listed stays. */
 type Factors = Map<string, Scalar>
 
 const isShared = (a: ModelValue, b: ModelValue, name: string): boolean => {
@@ -41,8 +42,8 @@ const isShared = (a: ModelValue, b: ModelValue, name: string): boolean => {
 }
 
 /**
- * Where one tensor is a linear map behind another, a factor on one and its inverse on the other cancel; without a
- * length to go by, both stay.
+ * If one tensor is applied after another, a factor on one and its inverse on the other cancel; if the ratio is
+ * unusable, both stay.
  */
 const compensate = (
   g: Graph,
@@ -97,7 +98,7 @@ const description = {
   details: [
     '`r = ‖b‖/‖a‖`, over a whole tensor; with `magnify`, the inverse, `‖a‖/‖b‖`.',
     '',
-    'The attention weights depend on the product of queries and keys alone, and the output on that of projection and values: a factor on one and its inverse on the other, biases of queries, keys and values included, leave the model’s function as it is. `attn_only` and `q_norm` do nothing else, so they may be used on any model with such layers (`to_q`, `to_k`, `to_v`, `to_out.0`, or `q_proj`, `k_proj`, `v_proj`, and `out_proj` or `o_proj`); other tensors are copied. With `layers` or a `mask` that takes one half of such a pair, the function does change.',
+    'Attention depends only on the product of queries and keys, and its output only on the product of values and output projection. So a factor on one and its inverse on the other, biases of queries, keys and values included, do not change what the model computes. `attn_only` and `q_norm` do nothing else, so they can be used on any model with such layers (`to_q`, `to_k`, `to_v`, `to_out.0`, or `q_proj`, `k_proj`, `v_proj`, and `out_proj` or `o_proj`); other tensors are copied. With `layers` or a `mask` that selects only one of such a pair, the output does change.',
   ].join('\n'),
   source:
     'ComfyUI-DareMerge, normalize model (which scales the projection without its counterpart, and biases by the wrong tensor)',
@@ -127,7 +128,7 @@ const description = {
   ],
 } as const
 
-/** Norms of one model for another. */
+/** Gives the tensors of one model the norms of another's. */
 export const normalize: Operator = {
   ...description,
   evaluate: (call) => {

@@ -97,8 +97,8 @@ export const diff = defineReport<Shown>({
   version: 1,
   summary: 'Shows how two models differ, by block and by layer.',
   details: [
-    'Per tensor and per block: `change` is the relative change `|b − a|/|a|` and `cosine` that of the angle between the two, both over all numbers at once;',
-    '`changed` is the share of numbers that differ, and `largest` the largest change of one.',
+    'Per tensor and per block: `change` is the relative change `|b − a|/|a|` and `cosine` the cosine of the angle between the two, both over all numbers at once;',
+    '`changed` is the share of numbers that differ, and `largest` the largest change of a single number.',
     'Tensors that only one model has, or that differ in shape or hold integers, are listed and not compared.',
   ].join('\n'),
   inputs: { a: model('The first model.', 'any'), b: model('The model to compare with it.', 'any') },

@@ -49,8 +49,8 @@ export const onProcessor = (reason: string, workers: number): DeviceSelection =>
 })
 
 /**
- * Takes the device that is wished for, or says why it cannot be had. Opens it, tries it with a small program, and cuts
- * the work so that it fits. Nothing is opened where a plan computes nothing.
+ * Opens the requested device, or says why it cannot be used. Tests it with a small program, and chooses chunks that fit
+ * into its memory. If a plan computes nothing, no device is opened.
  */
 export const chooseDevice = async (
   wish: DeviceRequest,
@@ -113,8 +113,8 @@ const chooseCuda = async (
 }
 
 /**
- * The largest chunks with which a build takes no more of a device than `room`; fewer workers only where small chunks do
- * not help.
+ * The largest chunks with which a build takes no more device memory than `room`; uses fewer workers only if the
+ * smallest chunks do not fit.
  */
 export const fitInto = (
   programs: readonly Program[],
@@ -158,7 +158,7 @@ const lowerAll = (provider: Exclude<Provider, 'cpu'>, plan: Plan): Result<readon
   return missing.length > 0 ? failed(deviceNoKernel(provider, missing)) : ok(programs)
 }
 
-/** What the host has to convert because a provider cannot. */
+/** Notes on the dtypes that the CPU converts because the provider cannot. */
 const edgeNotes = (plan: Plan, provider: Exclude<Provider, 'cpu'>): string[] => {
   const sorted = (dtypes: readonly Dtype[]): readonly Dtype[] => [...new Set(dtypes)].sort()
   const decoded = sorted(

@@ -25,13 +25,13 @@ export interface CudaFindings {
   readonly driver: string | undefined
   /** The version of the CUDA runtime, as `13.0`. */
   readonly runtime: string | undefined
-  /** The devices that CUDA_VISIBLE_DEVICES lets be seen. */
+  /** The visible devices, as CUDA_VISIBLE_DEVICES selects them. */
   readonly devices: readonly CudaDevice[]
-  /** The first thing that keeps CUDA from being used, with the one command that mends it. */
+  /** The first reason why CUDA cannot be used, with the one command that fixes it. */
   readonly problem: Diagnostic | undefined
 }
 
-/** Everything that decides whether CUDA can be used. */
+/** The facts that decide whether CUDA can be used. */
 export interface CudaFacts extends Omit<CudaFindings, 'problem' | 'libraries'> {
   /** As Node.js names it, such as `linux-x64`. */
   readonly platform: string
@@ -46,7 +46,7 @@ export interface CudaFacts extends Omit<CudaFindings, 'problem' | 'libraries'> {
 export const OFFERED = 'linux-x64'
 
 /**
- * The first thing that keeps CUDA from being used. The driver comes first: without a GPU nobody should be sent to fetch
+ * The first reason why CUDA cannot be used. The driver is checked first: without a GPU nobody should be told to install
  * the rest.
  */
 export const judgeCuda = (facts: CudaFacts): Diagnostic | undefined => {

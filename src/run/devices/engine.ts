@@ -1,7 +1,7 @@
 import type { Diagnostic } from '../../base/diagnostic.js'
 import type { Program } from '../../graph/program.js'
 
-/** Where one run of a program takes its numbers from and where it puts them: offsets of the kernels' memory. */
+/** The inputs and outputs of one run of a program, as offsets into the kernels' memory. */
 export interface Frame {
   /** The first elements of the element-sized inputs, in their order, which come before all others. */
   readonly inputs: readonly number[]
@@ -11,7 +11,7 @@ export interface Frame {
   readonly length: number
 }
 
-/** What runs programs for one worker. */
+/** Runs programs for one worker. */
 export interface Engine {
   /** The programs as they are run: with the ports that they take from and give to memory. */
   readonly programs: readonly Program[]
@@ -20,11 +20,11 @@ export interface Engine {
   /** True where memory that is handed to `pin` is copied faster. */
   readonly pins: boolean
   /**
-   * Keeps pages in memory, so that the device reads and writes them by itself. `view` is whole pages, and lives until
-   * the engine is closed.
+   * Page-locks memory, so that the device accesses it directly. `view` consists of whole pages, and lives until the
+   * engine is closed.
    */
   pin(view: Uint8Array): void
-  /** Has to be told when memory of which parts are pinned may have grown, before the next run. */
+  /** Call this before the next run if pinned memory may have grown. */
   grown(buffer: ArrayBuffer): void
   /** Runs a program. `again`: nothing was done, since a chunk was too large, and chunks are smaller now. */
   run(program: number, frame: Frame): 'done' | Promise<'done' | 'again' | Diagnostic>

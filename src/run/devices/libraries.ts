@@ -52,11 +52,9 @@ const findGroup = (names: readonly string[], places: readonly LibraryLocation[])
 }
 
 /**
- * Finds the libraries and loads each as soon as it is found, in the order in which they need each other: what is loaded
- * is what those after it,
- * and the provider, find by name. Libraries that belong together come from one place. A library that is found first and
- * cannot be loaded is no reason to look on:
- * what is used must not depend on luck.
+ * Finds the libraries and loads each as soon as it is found, in the order of their dependencies: later libraries and
+ * the provider find a loaded one by name. Libraries that belong together come from one place. If the first one found
+ * cannot be loaded, the search does not go on: which one is used must not depend on luck.
  */
 export const loadLibraries = (places: readonly LibraryLocation[]): readonly FoundLibrary[] =>
   [...LIBRARIES.map((group) => group.map((part) => part.name)), [DRIVER]].flatMap((names) => findGroup(names, places))

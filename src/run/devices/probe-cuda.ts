@@ -6,9 +6,8 @@ import { openCuda, type CudaPlaces } from './cuda.js'
 const firstLine = (error: unknown): string => reasonOf(error).split('\n')[0]!.slice(0, 300)
 
 /**
- * Runs a small program on a CUDA device and compares its bits with the processor's: a provider that computes wrong must
- * never write a model. Gives what
- * keeps the device from being used. Main thread only.
+ * Runs a small program on a CUDA device and compares the bits with the CPU's: a provider that computes wrong results
+ * must never write a model. Returns why the device cannot be used, if so. Main thread only.
  */
 export const probeCuda = async (index: number, places: CudaPlaces = {}): Promise<Diagnostic | undefined> => {
   const opened = openCuda(index, places)

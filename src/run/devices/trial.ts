@@ -22,9 +22,7 @@ const each = <A extends Numbers>(array: A, make: (i: number) => number): A => {
   return array
 }
 
-/**
- * Stored numbers of every dtype that providers read in a way of their own; finite, and those that are divided by not 0.
- */
+/** Stored numbers of every dtype that providers decode differently; finite, and divisors are not 0. */
 const STORED: Readonly<
   Record<string, { readonly dtype: Dtype; readonly numbers: Float32Array | Uint16Array | Uint8Array }>
 > = {
@@ -35,8 +33,8 @@ const STORED: Readonly<
 }
 
 /**
- * A program that uses what programs use. Without `exactly` it has no quotients, no roots, no products that are added up
- * and no numbers that float16 holds with fewer bits: there some drivers round in a way of their own.
+ * A program with all operations that programs use. Without `exactly` it has no divisions, no square roots, no
+ * multiply-adds and no float16 subnormals, which some drivers round differently.
  */
 const assemble = (exactly: boolean): Assembly => {
   const g = createGraph()
@@ -84,11 +82,9 @@ const outcome = async (device: Device, provider: Provider, exactly: boolean): Pr
 }
 
 /**
- * Runs a small program over f32, f16, bf16 and 8-bit floats on a device and on the processor, and says where their bits
- * differ; undefined where they
- * do not. Of WebGPU only what every driver must round alike is asked. Throws what ONNX Runtime says where the program
- * cannot run there,
- * or not wholly.
+ * Runs a small program over f32, f16, bf16 and 8-bit floats on a device and on the CPU, and says how their bits differ;
+ * undefined if they do not. WebGPU is tested only on what every driver must round alike. Throws ONNX Runtime's error if
+ * the program cannot run on the device as a whole.
  */
 export const compareWithProcessor = async (device: Device): Promise<string | undefined> => {
   const exactly = !isInexact(device)

@@ -14,27 +14,27 @@ export interface DashboardPort {
   now(): number
   readonly color: boolean
   readonly unicode: boolean
-  /** What `q` does, in a word or a few. */
+  /** What `q` does, in a few words. */
   readonly stop: string
   readonly render: RenderLines
 }
 
-/** Draws a build. Hearing costs next to nothing: events are folded only when something is drawn. */
+/** Draws a build. Receiving events costs almost nothing: they are processed only when something is drawn. */
 export interface Dashboard {
   hear(event: BuildEvent, at?: number): void
-  /** Draws what has changed, if its time has come; called many times a second. */
+  /** Draws what has changed, if a frame is due; called many times a second. */
   tick(): void
-  /** Takes keys in and draws at once; returns what they ask for. */
+  /** Handles keys and draws at once; returns the requested action. */
   press(keys: readonly Key[]): readonly Exclude<DashboardAction, undefined>[]
-  /** Draws everything anew: the terminal has another size, or its screen was used by others. */
+  /** Redraws everything: the terminal was resized, or another program used its screen. */
   redraw(): void
-  /** The build as heard so far. */
+  /** The state of the build so far. */
   state(): DashboardState
 }
 
-/** Frames are at least so far apart, in ms. */
+/** The least time between frames, in ms. */
 const LEAST = 300
-/** And so far that drawing takes at most this share of the time, up to a second. */
+/** Frames are delayed, by up to a second, so that drawing takes at most this share of the time. */
 const [SHARE, MOST] = [0.01, 1_000]
 
 /** A dashboard that has drawn nothing yet. The screen it writes to is its own. */

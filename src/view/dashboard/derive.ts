@@ -5,14 +5,14 @@ import type { StepStatus } from './glyphs.js'
 import { rateOver } from './rates.js'
 import type { DashboardState, StepState } from './state.js'
 
-/** A step as the plan tells it; plans of other versions may know less of it, or more. */
+/** A step of the plan; plans of other versions may have fewer or more fields. */
 export type OutlinedStep = Omit<PlanStep, 'reason' | 'neededBy'> &
   Partial<Pick<PlanStep, 'reason' | 'neededBy'>> & {
-    /** Its parameters as they apply, `--set` included. */
+    /** Its parameters, with `--set` applied. */
     readonly numbers?: Readonly<Record<string, string | number | boolean>>
   }
 
-/** A step as the screen shows it; `total` counts the tensors in its charge. */
+/** A step as the screen shows it; `total` counts the tensors that it computes. */
 export interface ShownStep {
   readonly outlined: OutlinedStep
   readonly standing: StepStatus
@@ -53,7 +53,7 @@ export const shownSteps = (state: DashboardState): readonly ShownStep[] =>
     }
   })
 
-/** Rates for the eye follow the last two seconds, those for the time left the last ten. */
+/** Displayed rates cover the last two seconds, the estimate of the time left the last ten. */
 const [NOW, STEADY] = [2_000, 10_000]
 
 /** Bytes read and written a second, at a moment while a build runs. */
@@ -75,8 +75,8 @@ export const secondsSpent = ({ began, seconds }: DashboardState, now: number): n
   seconds ?? (began === undefined ? undefined : Math.max(0, now - began) / 1000)
 
 /**
- * Tensors done, and how many there are to do, each once for every output that has it. Outputs that stand already are no
- * work.
+ * Tensors done, and how many there are in all, each once for every output that has it. Outputs that are up to date do
+ * not count.
  */
 export const tensorsDone = ({
   finished,
@@ -87,7 +87,7 @@ export const tensorsDone = ({
   total: plannedTensors > 0 ? plannedTensors : run?.jobs,
 })
 
-/** Where the tensors come from that are not computed anew, in words; empty where every one is. */
+/** What the cache and copies save, in words; empty if everything is computed. */
 export const savings = ({ run, finished }: DashboardState): readonly string[] => [
   ...(run?.cached === undefined ? [] : [run.cached === 0 ? 'no hits' : `${plural(run.cached, 'hit')}`]),
   ...((run?.reused ?? finished.reused) === 0

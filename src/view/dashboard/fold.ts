@@ -16,7 +16,7 @@ type EventOf<T extends BuildEvent['type']> = Extract<BuildEvent, { readonly type
 
 /** Lines of log that are kept. */
 const MOST_LOG = 5_000
-/** The best rate is taken over so many ms. */
+/** The peak rate is measured over this many ms. */
 const BEST_OVER = 1_000
 
 /** A copy of a state that one call of `fold` may write to. */
@@ -47,9 +47,8 @@ const bestOf = (best: number, samples: readonly Sample[]): number => {
 }
 
 /**
- * The share of the bytes that are read and written. A plan counts every sweep that may be needed; what the tensors done
- * so far did need says better
- * how many there will be.
+ * The share of the bytes that are read and written. A plan counts every pass that may be needed; the tensors finished
+ * so far show how many are really needed.
  */
 const shareOf = ({ run, read, written, doneBytes, plannedBytes }: Draft): number => {
   if (run === undefined || run.readBytes + run.writeBytes === 0) return 0
@@ -262,8 +261,8 @@ const hear = (draft: Draft, event: BuildEvent, at: number): void => {
 }
 
 /**
- * The state after more events, in their order. Pure: the state given is not changed. One call for many events costs
- * little more than one for one.
+ * The state after more events, in order. Pure: the given state is not changed. One call for many events costs little
+ * more than one call for one.
  */
 export const fold = (state: DashboardState, heard: readonly TimedEvent[]): DashboardState => {
   if (heard.length === 0) return state

@@ -34,9 +34,9 @@ export const fitText = (text: string, width: number, right = false): string => {
 }
 
 /**
- * A tensor's name in exactly `width` columns. Long words of a name too long become their first letters, the longest
- * first, so that its numbers and
- * its end, which tell it from others, stay; the middle goes only where that is not enough.
+ * A tensor's name in exactly `width` columns. If it is too long, its words are shortened to their first letters, the
+ * longest first, so that its numbers and its end, which distinguish it, stay; the middle is cut only if that is not
+ * enough.
  */
 export const fitName = (name: string, width: number): string => {
   const words = escapeControls(name).split('.')
@@ -75,7 +75,7 @@ export const fitLine = (line: Line, width: number): Line => {
 export const fitBlock = (lines: readonly Line[], width: number, height: number): readonly Line[] =>
   Array.from({ length: Math.max(0, height) }, (_, i) => fitLine(lines[i] ?? [], width))
 
-/** What stands left and what stands right on a line of `width` columns; the left gives way. */
+/** A line of `width` columns with a left and a right part; the left one is cut if needed. */
 export const spread = (left: Line, right: Line, width: number): Line => {
   const room = Math.max(0, width - lineWidth(right) - 1)
   return cutLine([...fitLine(left, room), { text: ' ', tone: 'plain' }, ...right], width)
@@ -84,7 +84,7 @@ export const spread = (left: Line, right: Line, width: number): Line => {
 /** The line as the selected one. Without colour a mark at its start has to say so. */
 export const choose = (line: Line): Line => line.map(({ text }) => ({ text, tone: 'chosen' as const }))
 
-/** A line as text; colours only where wanted, and none left on at its end. */
+/** A line as text, with or without colours; colours are reset at its end. */
 export const paintLine = (line: Line, color: boolean): string =>
   line
     .map(({ text, tone }) => (color && SGR[tone] !== '' && text !== '' ? `\u001b[${SGR[tone]}m${text}\u001b[0m` : text))

@@ -8,13 +8,13 @@ export type Frame = readonly (readonly string[])[]
 
 /** Keeps a terminal's screen equal to the last frame by writing only what changed. */
 export interface Painter {
-  /** What to write so that the screen shows a frame; `''` where it shows it already. */
+  /** What to write so that the screen shows a frame; `''` if it already does. */
   paint(frame: Frame, columns: number): string
-  /** Forgets what the screen shows: it was resized, or somebody else wrote to it. */
+  /** Forgets what the screen shows: it was resized, or another program wrote to it. */
   forget(): void
 }
 
-/** Terminals that know them show what stands between these at once; others pass over them. */
+/** Synchronised output: terminals that support it show everything between these at once; others ignore them. */
 const [BEGIN, END] = ['\u001b[?2026h', '\u001b[?2026l']
 const CLEAR = '\u001b[2J'
 

@@ -2,10 +2,10 @@ import { isObject } from '../../base/is-object.js'
 import { JSON_VERSION } from '../json.js'
 import type { BuildEvent, TimedEvent } from './build-event.js'
 
-/** What a line of an event stream holds; `at` is undefined for a stream without times. */
+/** A line of an event stream; `at` is undefined for a stream without times. */
 export type ReadLine =
   | { readonly type: 'event'; readonly event: BuildEvent; readonly at: number | undefined }
-  /** An event of a newer smelt, which may be passed over. */
+  /** An event of a newer smelt, which is ignored. */
   | { readonly type: 'unknown' }
   | { readonly type: 'newer'; readonly version: number }
   | { readonly type: 'broken' }
@@ -145,9 +145,7 @@ const isSound = (event: Readonly<Record<string, unknown>>): boolean => {
   }
 }
 
-/**
- * Reads one line of what `--json` printed. Total: whatever the line is, nothing that draws it needs to be afraid of it.
- */
+/** Parses one line of an event stream. Never throws, and checks everything that drawing relies on. */
 export const readEvent = (line: string): ReadLine => {
   let value: unknown
   try {
@@ -178,7 +176,7 @@ export const createLineCutter = (): ((piece: string) => readonly string[]) => {
   }
 }
 
-/** Gives events without times the moment at which they are read, and never lets time go back. */
+/** Gives events without times the time of reading, and keeps times monotonic. */
 export const createClockwork = (now: () => number): ((event: BuildEvent, at: number | undefined) => TimedEvent) => {
   let last = 0
   return (event, at) => {

@@ -12,26 +12,26 @@ export interface TensorState {
   readonly steps: readonly string[]
   readonly state: 'waiting' | 'working' | 'done'
   readonly how: TensorOrigin | undefined
-  /** Outputs in which it is not whole yet. */
+  /** Outputs in which it is not complete yet. */
   readonly left: number
   readonly bytes: number
   readonly seconds: number
 }
 
 /**
- * What has become of one step: tensors in its charge, how many of them are done, and its share of the worker time in
- * seconds.
+ * The progress of one step: the tensors that it computes, how many of them are done, and its share of the worker time
+ * in seconds.
  */
 export interface StepState {
-  /** Undefined where the run did not tell its tensors in advance. */
+  /** Undefined if the run did not announce its tensors. */
   readonly planned: number | undefined
   readonly done: number
   readonly seconds: number
-  /** True once a worker has been on it. */
+  /** True once a worker has started on it. */
   readonly begun: boolean
 }
 
-/** One worker, and the tensor it is on or, where `last` says so, was on last. */
+/** One worker, and its current tensor or, if `last` is true, its last one. */
 export interface WorkerState {
   readonly tensor: string
   readonly step: string
@@ -55,7 +55,7 @@ export interface LogEntry {
   }
 }
 
-/** A build as its events told it, and nothing that they did not. Times are in ms of the clock of the events. */
+/** A build as known from its events. Times are in ms of the clock of the events. */
 export interface DashboardState {
   readonly phase: 'waiting' | 'running' | 'stopping' | 'finished' | 'failed'
   readonly plan: PlanOutline | undefined
@@ -70,16 +70,16 @@ export interface DashboardState {
   readonly written: number
   /** How much is done, as a share of 1; it never falls. */
   readonly share: number
-  /** Bytes of the tensors that are done, and of all that were told in advance. */
+  /** Bytes of the finished tensors, and of all announced ones. */
   readonly doneBytes: number
   readonly plannedBytes: number
-  /** Tensors that were told in advance, each once for every output that has it. */
+  /** Announced tensors, each once for every output that has it. */
   readonly plannedTensors: number
   readonly samples: readonly Sample[]
   /** The greatest rate over a second so far, in bytes a second; 0 while none is known. */
   readonly best: number
   readonly memory: { readonly now: number | undefined; readonly peak: number }
-  /** Seconds in which the build's main thread heard nothing, at most; undefined until it is told. */
+  /** The longest time, in seconds, that the build's main thread did not respond; undefined until it is known. */
   readonly longestPause: number | undefined
   readonly finished: Readonly<Record<TensorOrigin, number>>
   readonly outputs: readonly (OutputFacts & { readonly kept: boolean })[]
@@ -91,7 +91,7 @@ export interface DashboardState {
   readonly exit: number | undefined
 }
 
-/** A build of which nothing has been heard. */
+/** The state before any event. */
 export const NOTHING_HEARD: DashboardState = {
   phase: 'waiting',
   plan: undefined,

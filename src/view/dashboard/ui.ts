@@ -3,7 +3,7 @@ import type { Key } from './keys.js'
 /** The screens there are. */
 export type Page = 'steps' | 'step' | 'log' | 'find' | 'help'
 
-/** What the person looks at. Nothing of it changes the build. */
+/** What the user looks at. Nothing here changes the build. */
 export interface Ui {
   readonly page: Page
   /** The step that is selected. */
@@ -15,17 +15,17 @@ export interface Ui {
   readonly typing: boolean
 }
 
-/** A screen nobody has touched. */
+/** The initial screen. */
 export const FIRST_LOOK: Ui = { page: 'steps', step: 0, at: 0, query: '', typing: false }
 
-/** How much there is to move over: steps, lines of the list or log, and lines that one page shows. */
+/** The sizes for scrolling: steps, lines of the list or log, and lines per page. */
 export interface Extent {
   readonly steps: number
   readonly lines: number
   readonly page: number
 }
 
-/** What a key does besides: it asks for a stop, or gives the terminal back for a while. */
+/** An action beyond the screen: stopping the build, or suspending to the shell. */
 export type DashboardAction = 'stop' | 'suspend' | undefined
 
 const clamp = (value: number, count: number): number => Math.max(0, Math.min(count - 1, value))
@@ -81,7 +81,7 @@ const type = (ui: Ui, key: Key, extent: Extent): Ui => {
 const open = (ui: Ui, page: Page): Ui =>
   ui.page === page ? { ...FIRST_LOOK, step: ui.step } : { ...ui, page, at: 0, query: '', typing: page === 'find' }
 
-/** What a key makes of the screen, and what it asks for. Pure. */
+/** The screen after a key, and the requested action. Pure. */
 export const press = (ui: Ui, key: Key, extent: Extent): { readonly ui: Ui; readonly wish: DashboardAction } => {
   if (key.type === 'interrupt') return { ui, wish: 'stop' }
   if (key.type === 'suspend') return { ui, wish: 'suspend' }

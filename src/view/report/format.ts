@@ -13,7 +13,7 @@ const plain = (value: number): string => {
   return String(Number(value.toPrecision(4)))
 }
 
-/** A share of 1 in percent. One that is nearly nothing or nearly everything is not rounded to nothing or everything. */
+/** A share of 1 in percent. A share that is nearly 0 or 1 is not rounded to 0 % or 100 %. */
 const percent = (value: number): string => {
   if (value > 0 && value < 0.0005) return '<0.1%'
   if (value < 1 && value > 0.9995) return '>99.9%'

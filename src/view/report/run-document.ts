@@ -229,8 +229,8 @@ const details = (list: readonly StepDetails[]): readonly Section[] =>
   ])
 
 /**
- * Everything about a build that has ended, as a report: what it did, how long each part took, what it wrote, and what
- * its masks and weights are like.
+ * A finished build as a report: what it did, how long each part took, what it wrote, and what its masks and weights
+ * look like.
  */
 export const toRunDocument = (state: DashboardState, list: readonly StepDetails[]): ReportDocument => ({
   title: 'Build',

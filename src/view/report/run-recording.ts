@@ -6,7 +6,7 @@ import { fold } from '../dashboard/fold.js'
 import { NOTHING_HEARD } from '../dashboard/state.js'
 import { renderRunReport } from './run-page.js'
 
-/** What a build told so far, and the report that it makes. */
+/** The events of a build so far, and the report on it. */
 export interface RunRecording {
   hear(...events: readonly BuildEvent[]): void
   /** Undefined where no plan was made: there is nothing to report on. */
@@ -17,7 +17,7 @@ export interface RunRecording {
 export interface FinishedRecording {
   /** Steps that the build planned. */
   readonly steps: ReadonlySet<string>
-  /** True where it wrote everything. */
+  /** True if it wrote everything. */
   readonly complete: boolean
   render(details: readonly StepDetails[], format: ReportFormat): Promise<Uint8Array>
 }

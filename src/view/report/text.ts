@@ -137,7 +137,7 @@ const body = (section: Section, look: Look): string[] => {
   }
 }
 
-/** A report whose every text is fit to be shown: names, tags, labels and notes, whatever files say. */
+/** A report with all control characters escaped, in names, tags, labels and notes from files. */
 const escapeTexts = <T>(value: T): T => {
   if (typeof value === 'string') return escapeControls(value) as T
   if (Array.isArray(value)) return value.map(escapeTexts) as T
@@ -145,7 +145,7 @@ const escapeTexts = <T>(value: T): T => {
   return Object.fromEntries(Object.entries(value).map(([key, own]) => [key, escapeTexts(own)])) as T
 }
 
-/** A report for a terminal or a text file. Nothing in it can drive the terminal. */
+/** A report for a terminal or a text file, without control characters. */
 export const renderReportText = (report: ReportDocument, look: Look): string => renderEscaped(escapeTexts(report), look)
 
 const renderEscaped = (document: ReportDocument, look: Look): string =>

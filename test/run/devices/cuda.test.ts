@@ -58,7 +58,7 @@ describe('what keeps CUDA from being used', () => {
       'a provider of another version',
       'cuda-provider-wrong',
       { provider: { path: '/p', version: '1.29.0' } },
-      'is made for ONNX Runtime 1.29.0, and 1.30.0 is installed',
+      'is for ONNX Runtime 1.29.0, but 1.30.0 is installed',
     ],
     [
       'a provider of no version',
@@ -78,20 +78,20 @@ describe('what keeps CUDA from being used', () => {
       { libraries: WHOLE.libraries.map((l) => (l.name.includes('rand') ? { ...l, failure: 'file too short' } : l)) },
       'libcurand.so.10 cannot be loaded: file too short',
     ],
-    ['a runtime of another CUDA', 'cuda-runtime-wrong', { runtime: '12.9' }, 'of CUDA 12.9, and CUDA 13 is needed'],
+    ['a runtime of another CUDA', 'cuda-runtime-wrong', { runtime: '12.9' }, 'for CUDA 12.9; CUDA 13 is needed'],
     [
       'a driver that is too old',
       'cuda-driver-old',
       { driver: '12.4', devices: [], error: 35 },
-      'can do CUDA 12.4, and CUDA 13 is needed',
+      'supports CUDA 12.4; CUDA 13 is needed',
     ],
     [
       'a driver that does not answer',
       'cuda-driver-old',
       { driver: undefined, devices: [], error: 35 },
-      'does not answer',
+      'does not respond',
     ],
-    ['no device', 'cuda-no-device', { devices: [], error: 100 }, 'no device (error 100'],
+    ['no device', 'cuda-no-device', { devices: [], error: 100 }, 'no device (runtime error 100'],
   ])('is %s', (_what, code, facts, words) => {
     const problem = judgeCuda({ ...WHOLE, ...facts })
     expect(problem?.code).toBe(code)

@@ -135,7 +135,7 @@ describe.runIf(here)('what is refused', () => {
     await refusedAs(
       machine.put('ort.whl', zip(providerFiles('1.29.0'))),
       'cuda-provider-refused',
-      /ort\.whl holds the provider for ONNX Runtime 1\.29\.0, and 1\.30\.0 is installed/,
+      /ort\.whl holds the provider for ONNX Runtime 1\.29\.0, but 1\.30\.0 is installed/,
     )
   })
 
@@ -147,7 +147,7 @@ describe.runIf(here)('what is refused', () => {
     await refusedAs(
       machine.put('ort.whl', zip({ [CUDA]: library(NEEDED) })),
       'cuda-file-bad',
-      `${SHARED}, which belongs to it, is not there too`,
+      `${SHARED}, which it needs, is missing`,
     )
   })
 
@@ -196,7 +196,7 @@ describe.runIf(here)('what is refused', () => {
     await refusedAs(
       machine.put('ort.whl', zip(providerFiles(), { [`onnxruntime/capi/${CUDA}`]: { bytes: 4_000_000_000 } })),
       'cuda-source-unknown',
-      'which is too many',
+      'more than any release has',
     )
   })
 
@@ -230,7 +230,7 @@ describe.runIf(here)('what is refused', () => {
 
   it('is a folder or a wheel that holds nothing of it, and one that is not there', async () => {
     mkdirSync(join(machine.path, 'empty'))
-    await refusedAs(join(machine.path, 'empty'), 'cuda-source-empty', 'holds nothing that CUDA needs')
+    await refusedAs(join(machine.path, 'empty'), 'cuda-source-empty', 'contains nothing that CUDA needs')
     await refusedAs(machine.put('other.whl', zip({ 'a.py': Buffer.from('hello') })), 'cuda-source-empty', /./)
     await refusedAs(join(machine.path, 'nowhere'), 'cuda-source-missing', 'ENOENT')
   })
@@ -300,7 +300,7 @@ describe.runIf(here)('without a source', () => {
     )
     expect(diagnostics[0]!.blame).toBe('retry')
     expect(diagnostics[0]!.help).toContain(
-      "'onnxruntime-gpu==1.30.0' 'nvidia-cuda-runtime==13.*' 'nvidia-cublas==13.*' 'nvidia-curand==10.*'`, bring the folder here, and run `smelt cuda FOLDER`",
+      "'onnxruntime-gpu==1.30.0' 'nvidia-cuda-runtime==13.*' 'nvidia-cublas==13.*' 'nvidia-curand==10.*'`, copy the folder here, and run `smelt cuda FOLDER`",
     )
     expect(diagnostics[0]!.help).not.toMatch(/https?:|\.org|\.com/)
   })
