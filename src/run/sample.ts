@@ -33,6 +33,7 @@ export const expectBySample = async (
   if (wanted.length === 0) return undefined
   const counts = wanted.map((_, i) => reserve(`sampled${i}`, 4 * HIGH_BINS))
   for (const offset of counts) kernels.view(Uint32Array, offset, HIGH_BINS).fill(0)
+  engine.grown(kernels.view(Uint8Array, 0, 1).buffer)
   // Factors of blocks are at hand for the unit alone.
   const local = unit.draws.some((draw) => draw.type === 'block-scale')
   const [first, end] = local ? [unit.start, unit.end] : [0, wanted[0]!.near.size]
