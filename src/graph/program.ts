@@ -73,3 +73,20 @@ export const STORED: Readonly<Record<Dtype, PortType>> = {
 
 /** The name of the number 0, which programs may use without feeding it. */
 export const ZERO = 'zero'
+
+/** Bytes of one number of each type. */
+export const VALUE_BYTES: Readonly<Record<ValueType, number>> = {
+  bool: 1,
+  u8: 1,
+  i8: 1,
+  u16: 2,
+  i16: 2,
+  f16: 2,
+  bf16: 2,
+  u32: 4,
+  i32: 4,
+  f32: 4,
+  u64: 8,
+  i64: 8,
+  f64: 8,
+}

@@ -1,4 +1,3 @@
-import type { PortType } from './program.js'
 import type { Dtype } from '../tensor/dtype.js'
 import type { Code } from './wasm-module.js'
 import * as w from './wasm-simd.js'
@@ -161,20 +160,4 @@ export const encode = (dtype: Dtype, address: Code, x: Code, values: Values): Co
   const encoder = ENCODERS[dtype]
   if (encoder === undefined) throw new Error(`no program writes ${dtype}`)
   return encoder(address, x, values)
-}
-
-/** Bytes of one element of a port. */
-export const PORT_BYTES: Readonly<Record<PortType, number>> = {
-  bool: 1,
-  u8: 1,
-  i8: 1,
-  u16: 2,
-  i16: 2,
-  f16: 2,
-  u32: 4,
-  i32: 4,
-  f32: 4,
-  u64: 8,
-  i64: 8,
-  f64: 8,
 }

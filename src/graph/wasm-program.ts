@@ -1,6 +1,6 @@
 import type { Dtype } from '../tensor/dtype.js'
-import { ZERO, type Instruction, type Port, type Program } from './program.js'
-import { decode, decodeMask, encode, PORT_BYTES, type Values } from './wasm-codecs.js'
+import { VALUE_BYTES, ZERO, type Instruction, type Port, type Program } from './program.js'
+import { decode, decodeMask, encode, type Values } from './wasm-codecs.js'
 import { encodeModule, I32, V128, type Code } from './wasm-module.js'
 import * as w from './wasm-simd.js'
 
@@ -54,7 +54,7 @@ export const encodeWasm = (program: Program): Uint8Array<ArrayBuffer> => {
   }
   const pointer = (index: number, port: Port): Code => {
     const address = argument(I32, w.loadI32(w.get(ARGS), ARGUMENT * index))
-    next.push(w.addTo(address, TURN * PORT_BYTES[port.type]))
+    next.push(w.addTo(address, TURN * VALUE_BYTES[port.type]))
     return address
   }
 

@@ -1,22 +1,5 @@
 import { greatest } from '../base/lists.js'
-import type { Port, PortType, Program } from '../graph/program.js'
-
-/** Bytes of one number of each type a device holds. */
-const WIDTH: Readonly<Record<PortType | 'bf16', number>> = {
-  bool: 1,
-  u8: 1,
-  i8: 1,
-  u16: 2,
-  i16: 2,
-  f16: 2,
-  bf16: 2,
-  u32: 4,
-  i32: 4,
-  f32: 4,
-  u64: 8,
-  i64: 8,
-  f64: 8,
-}
+import { VALUE_BYTES, type Port, type Program } from '../graph/program.js'
 
 /**
  * What CUDA takes of a device for itself, once a process: its context and the provider's kernels. More than drivers
@@ -41,14 +24,18 @@ const heldBytes = (
   { inputs, outputs, instructions }: Program,
   chunk: number,
 ): { readonly most: number; readonly largest: number } => {
-  const widths = new Map<string, number>(inputs.map((p) => [p.name, bytesOf(WIDTH[p.type], p, chunk)]))
+  const widths = new Map<string, number>(inputs.map((p) => [p.name, bytesOf(VALUE_BYTES[p.type], p, chunk)]))
   const last = new Map<string, number>()
   instructions.forEach((instruction, i) => instruction.inputs.forEach((name) => last.set(name, i)))
   for (const { name } of [...inputs, ...outputs]) last.set(name, instructions.length)
   let held = [...widths.values()].reduce((n, bytes) => n + bytes, 0)
   let most = held
   instructions.forEach(({ inputs: names, output, to, op }, i) => {
-    const bytes = bytesOf(to === undefined && !MASKS.has(op) ? 4 : to === undefined ? 1 : WIDTH[to], { rank: 1 }, chunk)
+    const bytes = bytesOf(
+      to === undefined && !MASKS.has(op) ? 4 : to === undefined ? 1 : VALUE_BYTES[to],
+      { rank: 1 },
+      chunk,
+    )
     widths.set(output, bytes)
     held += bytes
     most = Math.max(most, held)
