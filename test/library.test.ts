@@ -96,7 +96,7 @@ describe('a wrong option of build', () => {
     const { diagnostics } = await loose['build']!(recipe, { wokers: 2, frozen: 'no' })
     expect(diagnostics.map((d) => `${d.message}; ${d.help}`)).toEqual([
       '`build` has no option `wokers`; did you mean `workers`?',
-      '`frozen` of `build` is the string "no", and true or false is needed; pass true or false',
+      '`frozen` of `build` is the string "no"; expected true or false; pass true or false',
     ])
   })
 
@@ -179,7 +179,7 @@ test('every other function checks what it is given', async () => {
   expect(await told('openModels', {}, folder)).toBe('argument-wrong openModels: recipe')
   expect(await told('verify', recipe, { workers: 'all' })).toBe('argument-wrong verify: workers')
   expect(() => smelt.openStore('')).toThrow(TypeError)
-  expect(() => smelt.openStore(folder, NaN)).toThrow('a number of bytes is needed')
+  expect(() => smelt.openStore(folder, NaN)).toThrow('expected a number of bytes')
 })
 
 describe('a function of the caller', () => {

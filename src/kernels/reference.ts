@@ -104,9 +104,17 @@ export const histogramRange = (
   return { below: finite ? below : -1, hist }
 }
 
-/** The twin of `takePairs`. */
-export const toPairs = (hist: Uint32Array): Uint32Array<ArrayBuffer> =>
-  Uint32Array.from([...hist].flatMap((count, bin) => (count === 0 ? [] : [bin, count])))
+/** The twin of `takePairs`; takes a multiple of 8 bins. */
+export const toPairs = (hist: Uint32Array): Uint32Array<ArrayBuffer> => {
+  const pairs: number[] = []
+  for (let from = 0; from < hist.length; from += 8) {
+    // Nearly all bins are empty.
+    const [h, b] = [hist, from]
+    if (!(h[b]! | h[b + 1]! | h[b + 2]! | h[b + 3]! | h[b + 4]! | h[b + 5]! | h[b + 6]! | h[b + 7]!)) continue
+    for (let bin = from; bin < from + 8; bin++) if (hist[bin] !== 0) pairs.push(bin, hist[bin]!)
+  }
+  return Uint32Array.from(pairs)
+}
 
 const total = (terms: Float64Array): number => {
   let running = 0

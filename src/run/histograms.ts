@@ -22,6 +22,18 @@ const addTo = (values: Float64Array, cell: number, x: number): void => {
   if (x > values[at + GREATEST]!) values[at + GREATEST] = x
 }
 
+const known = new WeakMap<Cells<number>, Uint32Array>()
+
+/** The column of cells that each column of a matrix lies in, worked out once for all pieces of a tensor. */
+const columnCells = (cells: Extract<Cells<number>, { readonly by: 'place' }>): Uint32Array => {
+  const { columns, gridColumns } = cells
+  const table =
+    known.get(cells) ??
+    Uint32Array.from({ length: columns }, (_, column) => Math.floor((column * gridColumns) / columns))
+  known.set(cells, table)
+  return table
+}
+
 /**
  * Counts elements in: `x[0]` is element number `start` of the tensor. One after the other, so that cutting the tensor
  * changes
@@ -38,7 +50,7 @@ export const addElements = (values: Float64Array, cells: Cells<number>, x: Float
     return
   }
   const { rows, columns, gridRows, gridColumns } = cells
-  const cellOf = Uint32Array.from({ length: columns }, (_, column) => Math.floor((column * gridColumns) / columns))
+  const cellOf = columnCells(cells)
   for (let i = 0; i < x.length;) {
     const [row, column] = [Math.floor((start + i) / columns), (start + i) % columns]
     const first = Math.floor((row * gridRows) / rows) * gridColumns

@@ -113,7 +113,7 @@ describe('the commands around rebuilding', () => {
       flip(join(folder.path, 'merged.safetensors'))
       const verified = await run('verify', 'recipe.yaml')
       expect(verified).toMatchObject({ code: 4, stdout: '' })
-      expect(verified.stderr).toContain('error[not-as-locked]: merged.safetensors holds blake3:')
+      expect(verified.stderr).toContain('error[not-as-locked]: merged.safetensors has content blake3:')
       // The altered file is made again, to the bytes of the lock.
       expect((await run('build', 'recipe.yaml', '--frozen', '--quiet')).code).toBe(0)
       expect((await run('verify', 'recipe.yaml')).code).toBe(0)

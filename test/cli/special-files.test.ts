@@ -64,7 +64,7 @@ unix('instead of a recipe,', () => {
     ['a device', 'is a device, not a recipe', ended, (path) => symlinkSync('/dev/zero', path)],
     [
       'a model of 1 TB',
-      'holds 1099511627776 bytes',
+      'has 1099511627776 bytes',
       said,
       (path) => {
         writeFileSync(path, '')
