@@ -15,7 +15,7 @@ export interface Values {
 }
 
 /** Stored numbers as four float32, at an address and a fixed distance from it, in bytes. */
-type Decoder = (address: Code, offset: number, values: Values) => Code
+type Decoder = (address: Code, values: Values) => Code
 
 const SIZE = 0x7fffffff
 const INFINITY = 0x7f800000
@@ -24,8 +24,8 @@ const INFINITY = 0x7f800000
  * 16-bit floats: normal numbers by shifting the bit fields, subnormal ones as the difference of two normal numbers. The
  * smaller of the two results is always the right one.
  */
-const decodeF16: Decoder = (address, offset, v) => {
-  const half = v.keep(w.load4Signed16(address, offset))
+const decodeF16: Decoder = (address, v) => {
+  const half = v.keep(w.load4Signed16(address, 0))
   const size = v.keep(w.shiftRight(w.shiftLeft(half, 17), 4))
   const normal = w.addWords(size, v.words(112 << 23))
   const small = w.sub(w.addWords(size, v.words(113 << 23)), v.floats(2 ** -14))
@@ -33,13 +33,13 @@ const decodeF16: Decoder = (address, offset, v) => {
   return w.or(w.or(w.minWords(small, normal), special), w.and(half, v.words(0x80000000)))
 }
 
-const decodeBF16: Decoder = (address, offset) => w.shiftLeft(w.load4Unsigned16(address, offset), 16)
+const decodeBF16: Decoder = (address) => w.shiftLeft(w.load4Unsigned16(address, 0), 16)
 
 /** 8-bit floats, as kernels/wasm/f8.ts has them. */
 const decodeF8 =
   (mantissa: number, bias: number, step: number, special: number): Decoder =>
-  (address, offset, v) => {
-    const codes = v.keep(w.load4Unsigned8(address, offset))
+  (address, v) => {
+    const codes = v.keep(w.load4Unsigned8(address, 0))
     const size = v.keep(w.and(codes, v.words(0x7f)))
     const normal = w.addWords(w.shiftLeft(size, 23 - mantissa), v.words((127 - bias) << 23))
     const small = w.mul(w.fromSigned(size), v.floats(step))
@@ -49,39 +49,39 @@ const decodeF8 =
     return w.or(value, w.shiftLeft(w.and(codes, v.words(0x80)), 24))
   }
 
-const decodeF64: Decoder = (address, offset) =>
-  w.shuffle(w.demote(w.load128(address, offset)), w.demote(w.load128(address, offset + 16)), [0, 1, 4, 5])
+const decodeF64: Decoder = (address) =>
+  w.shuffle(w.demote(w.load128(address, 0)), w.demote(w.load128(address, 16)), [0, 1, 4, 5])
 
 const DECODERS: Readonly<Partial<Record<Dtype, Decoder>>> = {
-  F32: w.load128,
+  F32: (address) => w.load128(address, 0),
   F16: decodeF16,
   BF16: decodeBF16,
   F8_E4M3: decodeF8(3, 7, 2 ** -9, 0x7f),
   F8_E5M2: decodeF8(2, 15, 2 ** -16, 0x7c),
   F64: decodeF64,
-  BOOL: (address, offset) => w.fromUnsigned(w.load4Unsigned8(address, offset)),
-  U8: (address, offset) => w.fromUnsigned(w.load4Unsigned8(address, offset)),
-  I8: (address, offset) => w.fromSigned(w.load4Signed8(address, offset)),
-  I16: (address, offset) => w.fromSigned(w.load4Signed16(address, offset)),
-  U16: (address, offset) => w.fromUnsigned(w.load4Unsigned16(address, offset)),
-  I32: (address, offset) => w.fromSigned(w.load128(address, offset)),
-  U32: (address, offset) => w.fromUnsigned(w.load128(address, offset)),
-  I64: (address, offset) => w.loadWide(address, offset, true),
-  U64: (address, offset) => w.loadWide(address, offset, false),
+  BOOL: (address) => w.fromUnsigned(w.load4Unsigned8(address, 0)),
+  U8: (address) => w.fromUnsigned(w.load4Unsigned8(address, 0)),
+  I8: (address) => w.fromSigned(w.load4Signed8(address, 0)),
+  I16: (address) => w.fromSigned(w.load4Signed16(address, 0)),
+  U16: (address) => w.fromUnsigned(w.load4Unsigned16(address, 0)),
+  I32: (address) => w.fromSigned(w.load128(address, 0)),
+  U32: (address) => w.fromUnsigned(w.load128(address, 0)),
+  I64: (address) => w.loadWide(address, true),
+  U64: (address) => w.loadWide(address, false),
 }
 
-/** Four stored numbers as float32, each rounded at most once. `address` is that of the first, less `offset` bytes. */
-export const decode = (dtype: Dtype, address: Code, offset: number, values: Values): Code => {
+/** Four stored numbers as float32, each rounded at most once. `address` is that of the first. */
+export const decode = (dtype: Dtype, address: Code, values: Values): Code => {
   const decoder = DECODERS[dtype]
   if (decoder === undefined) throw new Error(`no program reads ${dtype}`)
-  return decoder(address, offset, values)
+  return decoder(address, values)
 }
 
 /** Whether four stored numbers are not 0, as a mask; -0 is 0. */
-export const decodeMask = (dtype: Dtype, address: Code, offset: number, values: Values): Code => {
+export const decodeMask = (dtype: Dtype, address: Code, values: Values): Code => {
   // As float32 the least of them would be 0.
-  if (dtype !== 'F64') return w.unequal(decode(dtype, address, offset, values), values.floats(0))
-  const [low, high] = [0, 16].map((at) => w.unequal64(w.load128(address, offset + at), values.floats(0)))
+  if (dtype !== 'F64') return w.unequal(decode(dtype, address, values), values.floats(0))
+  const [low, high] = [0, 16].map((at) => w.unequal64(w.load128(address, at), values.floats(0)))
   return w.shuffle(low!, high!, [0, 2, 4, 6])
 }
 
@@ -150,7 +150,7 @@ const ENCODERS: Readonly<Partial<Record<Dtype, Encoder>>> = {
     w.store128(address, 0, w.promote(x)),
     w.store128(address, 16, w.promote(w.shuffle(x, x, [2, 3, 2, 3]))),
   ],
-  I64: (address, x) => w.storeWide(address, 0, x),
+  I64: (address, x) => w.storeWide(address, x),
   // A mask: its lanes are all ones or all zeros.
   BOOL: as8((x, v) => w.and(x, v.words(1))),
 }

@@ -12,7 +12,6 @@ const flatten = (code: Code, to: number[] = []): number[] => {
 
 /** The number types of locals. */
 export const I32 = 0x7f
-export const F32 = 0x7d
 export const V128 = 0x7b
 
 /** One function of a module: what it takes, what it keeps, and its instructions without the closing `end`. */

@@ -8,7 +8,14 @@ import * as w from './wasm-simd.js'
 export const TURN = 4
 
 /** Bytes of an argument of a program in memory: an address or a float32. */
-const ARGUMENT = 4
+export const ARGUMENT = 4
+
+/** Instructions of the largest program that is compiled: each takes up to four of the 50,000 locals that V8 allows. */
+export const MOST_INSTRUCTIONS = 12_000
+
+/** True unless a program is too large for one function of WebAssembly. */
+export const isCompilable = ({ instructions }: Pick<Program, 'instructions'>): boolean =>
+  instructions.length <= MOST_INSTRUCTIONS
 
 /**
  * A program as a WebAssembly module whose one function, `run(n, args)`, computes elements 0 to n. At `args` lie, in 4
@@ -105,7 +112,7 @@ const computeFour = (
   const known = new Map<string, Code>([[ZERO, v.floats(0)]])
   const load = (name: string, dtype: Dtype, how = decode): Code => {
     const input = inputs.get(name)!
-    return 'value' in input ? input.value : v.keep(how(dtype, input.address, 0, v))
+    return 'value' in input ? input.value : v.keep(how(dtype, input.address, v))
   }
   /** What is the same for all elements: it is computed before the loop. */
   const invariant = new Set([ZERO, ...[...inputs.values()].flatMap((i) => ('value' in i ? [i.port.name] : []))])

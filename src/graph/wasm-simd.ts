@@ -50,7 +50,6 @@ export const load4Signed16 = load(3)
 export const load4Unsigned16 = load(4)
 /** A float32 of memory in each lane. */
 export const loadSplat = load(9)
-export const load64 = load(93)
 
 export const store128 = (address: Code, offset: number, value: Code): Code => [
   address,
@@ -68,8 +67,6 @@ export const store64 = storeLane(91)
 export const store32 = storeLane(90)
 
 export const and = binary(78)
-/** The bits of `x` that `y` has not. */
-export const andNot = binary(79)
 export const or = binary(80)
 export const xor = binary(81)
 export const not = unary(77)
@@ -84,7 +81,6 @@ export const shiftRightSigned = shift(0xac)
 export const addWords = binary(0xae)
 export const subWords = binary(0xb1)
 export const minWords = binary(0xb6)
-export const equalWords = binary(55)
 export const unequalWords = binary(56)
 export const lessWords = binary(57)
 export const moreWords = binary(59)
@@ -131,11 +127,11 @@ export const shuffle = (x: Code, y: Code, chosen: readonly number[]): Code => [
 
 const LANES = [0, 1, 2, 3]
 /** Four 64-bit integers of memory as float32, each rounded once. */
-export const loadWide = (address: Code, offset: number, isSigned: boolean): Code =>
+export const loadWide = (address: Code, isSigned: boolean): Code =>
   LANES.reduce<Code>(
-    (code, lane) => [code, address, 0x29, 0, unsigned(offset + 8 * lane), isSigned ? 0xb4 : 0xb5, simd(32), lane],
+    (code, lane) => [code, address, 0x29, 0, unsigned(8 * lane), isSigned ? 0xb4 : 0xb5, simd(32), lane],
     constant(0),
   )
 /** Stores four float32 as 64-bit integers, rounded toward 0. */
-export const storeWide = (address: Code, offset: number, value: Code): Code =>
-  LANES.flatMap((lane) => [address, value, simd(31), lane, 0xfc, 4, 0x37, 0, unsigned(offset + 8 * lane)])
+export const storeWide = (address: Code, value: Code): Code =>
+  LANES.flatMap((lane) => [address, value, simd(31), lane, 0xfc, 4, 0x37, 0, unsigned(8 * lane)])

@@ -1,13 +1,13 @@
 import type { Diagnostic } from '../base/diagnostic.js'
 import type { Hasher } from '../base/digest.js'
-import { STORED, type Port } from '../graph/program.js'
+import { STORED, VALUE_BYTES } from '../graph/program.js'
+import { SUM_BLOCK } from '../kernels/kernels.js'
 import { bytesOfBits } from '../store/masks.js'
 import { bytesFor, isFloat } from '../tensor/dtype.js'
 import type { Engine } from './devices/engine.js'
 import type { GeneratedInputs } from './generated-inputs.js'
 import { decodeAt } from './host-codecs.js'
 import type { MaskBits } from './mask-bits.js'
-import { PORT_TYPES } from './port-types.js'
 import { readRanges } from './read-ranges.js'
 import { isSummed, MOST_KEPT, needsSecondLook } from './reductions.js'
 import type { Stopwatch } from './stopwatch.js'
@@ -26,7 +26,7 @@ export interface Chunks {
   load(): Diagnostic | undefined
   /** Reads elements `from` to `from + n`, decoded where the engine cannot. */
   read(from: number, n: number, hashes: readonly (Hasher | undefined)[]): Diagnostic | undefined
-  /** Like `read`, of what is read again later: it does not count. */
+  /** Like `read`, of at most {@link MOST_LOOKED_AT} elements that are read again later: it does not count. */
   look(from: number, n: number): Diagnostic | undefined
   /** Computes elements from `start` on, whose inputs were read from element `from` on, to the places given. */
   run(from: number, start: number, length: number, places: readonly number[]): ReturnType<Engine['run']>
@@ -42,12 +42,12 @@ export interface Chunks {
  * The number of elements in an output's buffer: those of the unit if a measure reads them twice, of a block if they are
  * written or if chunks do not align with the pieces that sums are made of, else of a chunk.
  */
-type Room = 'unit' | 'block' | 'chunk'
+type BufferSize = 'unit' | 'block' | 'chunk'
 
-/** Elements of the pieces that sums are made of. */
-const PIECE = 4096
+/** Most elements that are looked at in one place. */
+export const MOST_LOOKED_AT = SUM_BLOCK
 
-const roomOf = (unit: ComputeOrder, port: number, byBlock: boolean): Room => {
+const sizeOfBuffer = (unit: ComputeOrder, port: number, byBlock: boolean): BufferSize => {
   if (unit.writes.some((w) => w.port === port)) return 'block'
   if (unit.takes.some((t) => t.ports[0] === port && needsSecondLook(t, unit.end - unit.start))) return 'unit'
   return byBlock ? 'block' : 'chunk'
@@ -67,13 +67,14 @@ export const createChunks = (
   const readPorts = program.inputs.slice(0, unit.reads.length)
   const drawPorts = program.inputs.slice(unit.reads.length, unit.reads.length + unit.draws.length)
   const cuts = [...new Set(unit.uniforms.flatMap((u) => (u.cut === undefined ? [] : [u.cut.at])))].sort((a, b) => a - b)
-  const byBlock = unit.takes.some(isSummed) && (engine.chunk % PIECE !== 0 || cuts.length > 0)
-  const rooms = program.outputs.map((_, port) => roomOf(unit, port, byBlock))
-  const elements: Readonly<Record<Room, number>> = { unit: MOST_KEPT, block, chunk: Math.max(cutting.chunk, PIECE) }
+  const byBlock = unit.takes.some(isSummed) && (engine.chunk % SUM_BLOCK !== 0 || cuts.length > 0)
+  const sizes = program.outputs.map((_, port) => sizeOfBuffer(unit, port, byBlock))
+  const chunk = Math.max(cutting.chunk, MOST_LOOKED_AT)
+  const elements: Readonly<Record<BufferSize, number>> = { unit: MOST_KEPT, block, chunk }
 
   const inputs = readPorts.map((p, i) => reserveShared(`in${i}`, p, block))
-  const draws = drawPorts.map((p, i) => reserveShared(`draw${i}`, p, Math.max(cutting.chunk, PIECE)))
-  const outputs = program.outputs.map((p, i) => reserveShared(`${rooms[i]!}${i}`, p, elements[rooms[i]!]))
+  const draws = drawPorts.map((p, i) => reserveShared(`draw${i}`, p, chunk))
+  const outputs = program.outputs.map((p, i) => reserveShared(`${sizes[i]!}${i}`, p, elements[sizes[i]!]))
   const raw = unit.reads.some((r, i) => readPorts[i]!.type !== STORED[r.dtype]) ? reserve('raw', WIDEST * block) : 0
   let bytesRead = 0
 
@@ -89,6 +90,14 @@ export const createChunks = (
     if (decoded) decodeAt(kernels, order.dtype, raw, n, offset)
     return data.length
   }
+  const read: Chunks['read'] = (from, n, hashes) => {
+    for (const i of unit.reads.keys()) {
+      const bytes = readOne(i, from, n, hashes[i])
+      if (typeof bytes !== 'number') return bytes
+      bytesRead += bytes
+    }
+    return undefined
+  }
   return {
     outputs,
     byBlock,
@@ -103,26 +112,18 @@ export const createChunks = (
       }
       return undefined
     },
-    read: (from, n, hashes) => {
-      for (const i of unit.reads.keys()) {
-        const read = readOne(i, from, n, hashes[i])
-        if (typeof read !== 'number') return read
-        bytesRead += read
-      }
-      return undefined
-    },
+    read,
     look: (from, n) => {
-      for (const i of unit.reads.keys()) {
-        const read = readOne(i, from, n, undefined)
-        if (typeof read !== 'number') return read
-      }
-      return undefined
+      const before = bytesRead
+      const problem = read(from, n, [])
+      bytesRead = before
+      return problem
     },
     run: (from, start, length, places) => {
       drawPorts.forEach((_, i) => void generated.fill(i, unit.draws[i]!, draws[i]!, start, length))
       if (drawPorts.length > 0) watch.lap('draw')
       return engine.run(unit.program, {
-        inputs: [...inputs.map((offset, i) => offset + bytesPer(readPorts[i]!) * (start - from)), ...draws],
+        inputs: [...inputs.map((offset, i) => offset + VALUE_BYTES[readPorts[i]!.type] * (start - from)), ...draws],
         scalars: unit.uniforms.map((u) => valueAt(u, start)),
         outputs: places,
         length,
@@ -130,8 +131,8 @@ export const createChunks = (
     },
     placesAt: (from, start) =>
       outputs.map((offset, i) => {
-        const first = rooms[i] === 'unit' ? unit.start : rooms[i] === 'block' ? from : start
-        return offset + bytesPer(program.outputs[i]!) * (start - first)
+        const first = sizes[i] === 'unit' ? unit.start : sizes[i] === 'block' ? from : start
+        return offset + VALUE_BYTES[program.outputs[i]!.type] * (start - first)
       }),
     endOf: (start, most) => Math.min(most, start + engine.chunk, cuts.find((cut) => cut > start) ?? Infinity),
     sourceOf: ({ source }) => {
@@ -142,8 +143,6 @@ export const createChunks = (
     },
   }
 }
-
-const bytesPer = (port: Port): number => PORT_TYPES[port.type].array.BYTES_PER_ELEMENT
 
 const valueAt = (u: ScalarInputOrder, element: number): number =>
   u.cut !== undefined && element >= u.cut.at ? u.cut.after : u.value

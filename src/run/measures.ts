@@ -192,13 +192,15 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
     const m = group.measure
     return m.type === 'top' ? n - countOf(m.density, n) : m.type === 'quantile' ? rankOf(m.q, n) : 0
   }
+  /** Nothing is to be kept: no magnitude exceeds infinity. */
+  const keepNone = (group: Group): 'known' => {
+    group.bin = FIRST_NON_FINITE_BIN
+    group.ranges.clear()
+    return settle(group, { type: 'top', bits: INFINITY, cut: 'none' })
+  }
   const finishHigh = (group: Group): Search | 'known' => {
     const rank = rankIn(group)
-    if (rank >= elementsOf(group)) {
-      // Nothing is to be kept: no magnitude exceeds infinity.
-      group.bin = FIRST_NON_FINITE_BIN
-      return settle(group, { type: 'top', bits: INFINITY, cut: 'none' })
-    }
+    if (rank >= elementsOf(group)) return keepNone(group)
     const { bin, below } = selectBin(group.dense!, rank)
     const { early } = group
     enterBin(group, bin, below)
@@ -222,6 +224,7 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
   /** Finds the bin among those that were counted, and what its low bits are; all is to be counted where it is not there. */
   const finishRanges = (group: Group): Search | 'known' | 'more' => {
     const rank = rankIn(group)
+    if (rank >= elementsOf(group)) return keepNone(group)
     const ranges = new Map(group.ranges)
     let below = [...ranges.values()].reduce((n, r) => n + r.below, 0)
     const { base } = [...ranges.values()][0]!

@@ -1,12 +1,12 @@
 import type { Diagnostic } from '../base/diagnostic.js'
 import { HIGH_BINS } from '../kernels/selection.js'
-import type { Chunks } from './chunks.js'
+import { MOST_LOOKED_AT, type Chunks } from './chunks.js'
 import { baseOf, binAt, type Accumulator } from './reductions.js'
 import type { ComputeOrder } from './unit.js'
 import type { Workspace } from './workspace.js'
 
-/** Elements of one place that is looked at, and the places of a tensor of which one segment or more are looked at. */
-const [LENGTH, PLACES, MORE_PLACES] = [4096, 16, 32]
+/** Elements of one place that is looked at, and the places of a tensor, and of one of more than two segments. */
+const [LENGTH, PLACES, MORE_PLACES] = [MOST_LOOKED_AT, 16, 32]
 
 /** Where a sample of a tensor is looked at: evenly over all of it, so that no part of it is left out. */
 export const samplePlaces = (first: number, end: number): readonly number[] => {

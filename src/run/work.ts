@@ -6,6 +6,7 @@ import { ok, type Result } from '../base/result.js'
 import { inTurns, type Sliced } from '../base/slices.js'
 import { decodingTables } from '../kernels/convert.js'
 import { lowerFor } from '../graph/lower.js'
+import { isCompilable } from '../graph/wasm-program.js'
 import type { Plan, Target } from '../plan/plan.js'
 import type { OutputFile } from '../safetensors/output.js'
 import type { MaskFile } from '../store/masks.js'
@@ -63,7 +64,7 @@ export const work = async (plan: Plan, options: RunOptions, place: RunContext): 
   if (plan.jobs.length + plan.undigested.length === 0) return ok(undefined)
   const { schedule, listener, progress, files } = place
   const stop = createStopFlag(options.signal)
-  const cutting = options.cutting ?? CUTTINGS[engineOf(options)]
+  const cutting = options.cutting ?? CUTTINGS[engineOf(plan, options)]
   const temporary = new Map([
     ...files.map((f) => [f.finalPath, f.temporaryPath] as const),
     ...place.masks.map((m) => [m.path, m.temporary] as const),
@@ -123,17 +124,17 @@ export const work = async (plan: Plan, options: RunOptions, place: RunContext): 
   ).finally(stop.release)
 }
 
-/** What computes: compiled programs only ever do on the processor. */
-const engineOf = ({ device, engine }: Pick<RunOptions, 'device' | 'engine'>): ProcessorEngine =>
-  device === 'cpu' ? (engine ?? 'compiled') : 'onnx'
+/** What computes: compiled programs on the processor, where all of them can be compiled. */
+const engineOf = (
+  { programs }: Pick<Plan, 'programs'>,
+  { device, engine }: Pick<RunOptions, 'device' | 'engine'>,
+): ProcessorEngine => (device === 'cpu' && engine !== 'onnx' && programs.every(isCompilable) ? 'compiled' : 'onnx')
 
 /** What workers run the plan's programs with: compiled ones on the processor, unless ONNX Runtime is asked for. */
-const engineOptions = async (
-  { programs }: Plan,
-  { device, runtime, ...options }: RunOptions,
-  chunk: number,
-): Promise<EngineOptions> => {
-  if (engineOf({ device, ...options }) === 'compiled') return { type: 'compiled', programs, chunk }
+const engineOptions = async (plan: Plan, options: RunOptions, chunk: number): Promise<EngineOptions> => {
+  const { programs } = plan
+  const { device, runtime } = options
+  if (engineOf(plan, options) === 'compiled') return { type: 'compiled', programs, chunk }
   const { encodeOnnx } = await import('../graph/onnx.js')
   const tables = decodingTables()
   const lowered = programs.map((p) => lowerFor(providerOf(device), p))

@@ -1,10 +1,9 @@
 import { closeSync, openSync } from 'node:fs'
-import type { Port } from '../graph/program.js'
+import { VALUE_BYTES, type Port } from '../graph/program.js'
 import { TURN } from '../graph/wasm-program.js'
 import type { Kernels } from '../kernels/kernels.js'
 import { READ_ONLY } from '../safetensors/regular-file.js'
 import type { Engine } from './devices/engine.js'
-import { PORT_TYPES } from './port-types.js'
 
 /** How a worker cuts its work. Neither number changes a byte of the result. */
 export interface Cutting {
@@ -72,7 +71,7 @@ export const createWorkspace = (context: ExecutorContext): Workspace => {
     reserve,
     reserveShared: (purpose, port, elements) => {
       if (!engine.pins) return reserve(purpose, WIDEST * elements)
-      const bytes = Math.ceil((PORT_TYPES[port.type].array.BYTES_PER_ELEMENT * elements) / PAGE) * PAGE
+      const bytes = Math.ceil((VALUE_BYTES[port.type] * elements) / PAGE) * PAGE
       const key = `${purpose}:${bytes}`
       const known = slots.get(key)
       if (known !== undefined) return known

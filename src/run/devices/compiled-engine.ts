@@ -1,5 +1,5 @@
 import type { Program } from '../../graph/program.js'
-import { encodeWasm, fedPorts } from '../../graph/wasm-program.js'
+import { ARGUMENT, encodeWasm, fedPorts } from '../../graph/wasm-program.js'
 import type { Kernels, RunProgram } from '../../kernels/kernels.js'
 import type { Engine } from './engine.js'
 
@@ -9,9 +9,6 @@ export interface CompiledOptions {
   readonly programs: readonly Program[]
   readonly chunk: number
 }
-
-/** Bytes of an argument of a compiled program. */
-const ARGUMENT = 4
 
 /** Sets up the compiled programs of one worker; each is compiled when it is first needed and kept. */
 export const createCompiledEngine = ({ programs, chunk }: CompiledOptions, kernels: Kernels): Engine => {
