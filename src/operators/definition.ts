@@ -16,9 +16,20 @@ export interface Example {
   readonly expect: readonly (number | boolean)[] | Readonly<Record<string, readonly (number | boolean)[]>>
 }
 
+/** A name that people know an operator by elsewhere. */
+export interface Alias {
+  /** As the other tool or paper spells it: `weighted_sum`, `sum twice`. */
+  readonly name: string
+  /** The tool or paper that uses the name. */
+  readonly from: string
+  /** What to set for the same result, in Markdown; unless given, the name alone says it. */
+  readonly settings?: string
+}
+
 /** What every operator declares. */
 export interface Description {
   readonly id: string
+  readonly aliases?: readonly Alias[]
   /** Raised when the same parameters give other bytes than before; part of the fingerprint of every step. */
   readonly version: number
   /** One line, in Markdown. */
