@@ -74,7 +74,7 @@ describe('the lists of aliases', () => {
 describe('an operator is found by', () => {
   test.each([
     ['weighted_sum', 'sd-mecha', 'merge.blend', '`keep: 1 − alpha`'],
-    ['WEIGHTED-SUM', 'AUTOMATIC1111', 'merge.blend', '`keep: 1 − multiplier`, `missing: keep`'],
+    ['WEIGHTED-SUM', 'AUTOMATIC1111 web UI', 'merge.blend', '`keep: 1 − multiplier`, `missing: keep`'],
     ['modelmergesimple', 'ComfyUI', 'merge.blend', '`keep: ratio`, `layers: component:diffusion`, `missing: keep`'],
     ['Dare Ties', 'mergekit', 'merge.dare_ties', expect.stringContaining('`rescale: l1`')],
     ['average merging', 'MergeLM', 'merge.linear', '`models` without weights'],

@@ -65,7 +65,7 @@ test.each([
   ],
   [
     'op: merge.weighted_sum, a: anime, b: photo',
-    'write `op: merge.blend`, which is what smelt calls `weighted_sum` of sd-mecha: `keep: 1 − alpha`; `smelt ops weighted_sum` shows how for AUTOMATIC1111',
+    'write `op: merge.blend`, which is what smelt calls `weighted_sum` of sd-mecha: `keep: 1 − alpha`; `smelt ops weighted_sum` shows how for AUTOMATIC1111 web UI',
   ],
   [
     'op: n average, models: [anime, photo]',

@@ -7,7 +7,7 @@ export const addDifference = defineOperator({
   version: 1,
   summary: 'Adds to `a` what `b` has learned beyond `c`.',
   aliases: [
-    { name: 'Add difference', from: 'AUTOMATIC1111', settings: '`strength: multiplier`, `missing: keep`' },
+    { name: 'Add difference', from: 'AUTOMATIC1111 web UI', settings: '`strength: multiplier`, `missing: keep`' },
     { name: 'Add difference', from: 'supermerger', settings: '`strength: alpha`, `missing: keep`' },
     { name: 'add_difference', from: 'sd-mecha', settings: 'of three models: `strength: alpha`, `missing: keep`' },
   ],

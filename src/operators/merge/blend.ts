@@ -22,7 +22,7 @@ export const blend = defineOperator({
       settings:
         '`method: slerp`, `keep: 1 − alpha`; there the length is interpolated by itself, so the result differs where the norms do',
     },
-    { name: 'Weighted sum', from: 'AUTOMATIC1111', settings: '`keep: 1 − multiplier`, `missing: keep`' },
+    { name: 'Weighted sum', from: 'AUTOMATIC1111 web UI', settings: '`keep: 1 − multiplier`, `missing: keep`' },
     {
       name: 'Weight sum',
       from: 'supermerger',

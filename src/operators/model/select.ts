@@ -18,7 +18,7 @@ export const select: Operator = {
     { name: 'omit_component', from: 'sd-mecha', settings: '`layers: ["*", "!component:vae"]`' },
     {
       name: 'discard weights',
-      from: 'AUTOMATIC1111',
+      from: 'AUTOMATIC1111 web UI',
       settings: '`layers: ["*", "!PATTERN"]`, with layer patterns in place of the regular expression',
     },
   ],

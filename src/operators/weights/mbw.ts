@@ -59,7 +59,7 @@ export const mbw: Operator = {
       'the same list of numbers; as `keep`, 1 − each of them',
     ),
     ...named(
-      'AUTOMATIC1111',
+      'AUTOMATIC1111 web UI',
       ['Merge Block Weighted', 'MBW'],
       'an extension: the same list of numbers; as `keep`, 1 − each of them',
     ),
