@@ -13,7 +13,9 @@ import { addDifference } from './merge/add-difference.js'
 import { blend } from './merge/blend.js'
 import { dare } from './merge/dare.js'
 import { family } from './merge/family.js'
+import { fisher } from './merge/fisher.js'
 import { linear } from './merge/linear.js'
+import { regmean } from './merge/regmean.js'
 import { add } from './model/add.js'
 import { combine } from './model/combine.js'
 import { noise } from './model/noise.js'
@@ -52,7 +54,9 @@ export const operators: readonly Operator[] = [
   blend,
   dare,
   ...family,
+  fisher,
   linear,
+  regmean,
   add,
   combine,
   noise,

@@ -11,6 +11,7 @@ import {
   gradientShellElement,
   layerGradient,
 } from './ratio-maps.js'
+import { STATISTICS } from './statistics-cases.js'
 import { UNMAPPED } from './unmapped.js'
 
 /** Why a case is not run. */
@@ -509,6 +510,7 @@ const relativeNorm: Mapping = (c) => {
 /** The cases' operations that operators of ours compute: how a case becomes files and a recipe, or why it does not. */
 export const MAPPED: Readonly<Record<string, Mapping>> = {
   ...ADAPTERS,
+  ...STATISTICS,
   add_delta: addDelta,
   add_noise: addNoise,
   average_model: average,
