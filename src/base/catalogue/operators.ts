@@ -210,6 +210,13 @@ export const shapeMismatch = (
 export const staleFile = (path: string): Diagnostic =>
   entry('stale-file', `${path} is out of date`, { help: 'run `npm run generate`' })
 
+/** More masks would have to be true than there are. */
+export const tooFewMasks = (at: Place, needed: number, found: number): Diagnostic =>
+  entry('too-few-masks', `\`k: ${needed}\` can never be reached: \`masks\` lists ${found}`, {
+    at,
+    help: `use a \`k\` from 1 to ${found}, or list more masks`,
+  })
+
 /** Weights by block or kind of layer, for a model of unknown architecture. */
 export const unknownArchitecture = (at: Place, model: string, seen: string): Diagnostic =>
   entry(
