@@ -22,7 +22,7 @@ export const DELTA_ALIASES: Readonly<Record<string, readonly Alias[]>> = {
       from: 'MergeLM',
       settings: '`density: 1 − param_value_mask_rate`, `lambda: scaling_coefficient`, `scope: model`',
     },
-    { name: 'TIES-Merging', from: 'Yadav et al. 2023', settings: '`scope: model`' },
+    { name: 'TIES-Merging', from: 'arXiv 2306.01708', settings: '`scope: model`' },
   ],
   'merge.dare_linear': [
     { name: 'dare_linear', from: 'mergekit', settings: `${DENSITY}; \`rescale: l1\` for mergekit 0.1 and later` },
@@ -32,7 +32,7 @@ export const DELTA_ALIASES: Readonly<Record<string, readonly Alias[]>> = {
       settings:
         '`density: 1 − weight_mask_rate`, `rescale: off` unless `use_weight_rescale`; `normalize: true` for `average_merging`, `lambda: scaling_coefficient` for `task_arithmetic`',
     },
-    { name: 'DARE', from: 'Yu et al. 2023', settings: '`density: 1 − p`' },
+    { name: 'DARE', from: 'arXiv 2311.03099', settings: '`density: 1 − p`' },
   ],
   'merge.dare_ties': [
     { name: 'dare_ties', from: 'mergekit', settings: `${DENSITY}; \`rescale: l1\` for mergekit 0.1 and later` },

@@ -35,7 +35,7 @@ describe('smelt ops NAME', () => {
       Sources
         sd-mecha  merge.blend
             \`keep: 1 − alpha\`
-        AUTOMATIC1111  merge.blend
+        AUTOMATIC1111 web UI  merge.blend
             \`keep: 1 − multiplier\`, \`missing: keep\`
 
       merge.blend"
@@ -47,7 +47,7 @@ describe('smelt ops NAME', () => {
       "What other tools call \`add_difference\`, and how to get it here:
 
       Sources
-        AUTOMATIC1111  merge.add_difference
+        AUTOMATIC1111 web UI  merge.add_difference
             \`strength: multiplier\`, \`missing: keep\`
         supermerger  merge.add_difference
             \`strength: alpha\`, \`missing: keep\`

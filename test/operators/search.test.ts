@@ -12,7 +12,7 @@ test.each([
   ['modelmerge simple', 'merge.blend', ['ModelMergeSimple']],
   ['lora', 'adapter.apply', ['lora']],
   ['position_ids', 'model.renumber', []],
-  ['2306.01708', 'merge.ties', []],
+  ['2306.01708', 'merge.ties', ['TIES-Merging']],
   ['average many models', 'merge.linear', []],
   ['super mario', 'merge.dare_linear', []],
   ['quantile', 'mask.magnitude', []],

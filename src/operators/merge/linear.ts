@@ -23,7 +23,7 @@ export const linear = defineOperator({
       from: 'supermerger',
       settings: '`weight: (1 − alpha)·(1 − beta)` for A, `alpha·(1 − beta)` for B, `beta` for C; `missing: keep`',
     },
-    ...named('Wortsman et al. 2022', ['model soup', 'uniform soup'], '`models` without weights'),
+    ...named('arXiv 2203.05482', ['model soup', 'uniform soup'], '`models` without weights'),
     ...named(COMMON, ['average', 'avg', 'mean', 'soup', 'weighted average']),
   ],
   details: '`Σ wᵢ·xᵢ`, divided by `Σ wᵢ` unless `normalize: false`. A model of weight 0 is not read.',

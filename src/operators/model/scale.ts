@@ -9,7 +9,6 @@ export const scale = defineOperator({
   summary: 'Multiplies a model or a difference by a number.',
   aliases: [
     { name: 'scale', from: 'sd-mecha', settings: '`factor: alpha`' },
-    { name: 'passthrough', from: 'mergekit', settings: 'of whole models with a `scale`: `factor: scale`' },
     {
       name: 'self',
       from: 'supermerger',

@@ -16,7 +16,7 @@ export const subtract = defineOperator({
     ),
     {
       name: 'task vector',
-      from: 'Ilharco et al. 2022',
+      from: 'arXiv 2212.04089',
       settings: 'the fine-tuned model as `a`, the pretrained one as `b`',
     },
     ...named(COMMON, ['difference', 'sub']),
