@@ -3,6 +3,7 @@ import type { TensorInfo } from '../tensor/info.js'
 import {
   type Cells,
   type Comparison,
+  type EqualMagnitudes,
   type Expression,
   type Logic,
   type Mask,
@@ -82,8 +83,8 @@ export interface Graph {
   tally(x: Tensor, cells: Cells): Tally
   /** How many elements are true. */
   count(mask: Mask, over?: ReductionGroup): Scalar
-  /** True on exactly the ⌊density·n⌋ largest |x|; of equal ones the lower index wins. */
-  top(x: Tensor, density: number, over?: ReductionGroup): Mask
+  /** True on the ⌊density·n⌋ largest |x|, and on exactly so many unless `equal` says otherwise. */
+  top(x: Tensor, density: number, over?: ReductionGroup, equal?: EqualMagnitudes): Mask
   /**
    * The sample |x| at position ⌈q(n − 1)⌉ in ascending order. Comparing |x| ≥ it equals comparing with the interpolated
    * quantile.
@@ -335,15 +336,16 @@ export const createGraph = (): Graph => {
       }))
     },
     count: (mask, over) => total('sum', [choose(mask, 1, 0)], over),
-    top: (x, density, over) => {
+    top: (x, density, over, equal = 'first') => {
       if (density >= 1) return constant(true)
       if (density <= 0) return constant(false)
-      return intern(`p(${x.id},${density})${memberText(over)}`, (id) => ({
+      return intern(`p(${x.id},${density},${equal})${memberText(over)}`, (id) => ({
         kind: 'mask',
         id,
         type: 'top',
         operand: x,
         density,
+        equal,
         over,
       }))
     },

@@ -101,7 +101,7 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
     if (e.type === 'quantile') return magnitudes.toSorted()[rankOf(e.q, magnitudes.length)] ?? NaN
     const own = members.findIndex((m) => m.index === index)
     const start = parts.slice(0, own).reduce((n, part) => n + part.length, 0)
-    return largest(magnitudes, countOf(e.density, magnitudes.length)).slice(start, start + parts[own]!.length)
+    return largest(magnitudes, e).slice(start, start + parts[own]!.length)
   }
 
   const compute = (index: number, e: Exclude<Expression, Measure>): Interpreted => {
@@ -273,9 +273,13 @@ const tallyOf = (x: Float64Array, cells: Cells, numberOf: (bound: Scalar) => num
   )
 }
 
-/** 1 at the `count` largest numbers; of equal ones the lower index wins. */
-const largest = (x: Float64Array, count: number): Uint8Array => {
+/** 1 at the largest numbers, of which equal ones come in the order of their indexes. */
+const largest = (x: Float64Array, { density, equal }: Extract<Mask, { type: 'top' }>): Uint8Array => {
   const order = Array.from(x, (_, i) => i).sort((i, j) => x[j]! - x[i]! || i - j)
+  const count = countOf(density, x.length)
+  const [last, next] = [x[order[count - 1]!], x[order[count]!]]
+  if (last === next && equal !== 'first')
+    return Uint8Array.from(x, (y) => Number(equal === 'all' ? y >= last! : y > last!))
   const mask = new Uint8Array(x.length)
   for (const i of order.slice(0, count)) mask[i] = 1
   return mask
