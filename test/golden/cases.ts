@@ -295,7 +295,6 @@ const family =
   }
 
 const tiesOverModel: Mapping = (c) => {
-  if (c.tags.includes('tie')) return 'a sum of exactly 0 takes the majority sign of the model here; smelt elects +'
   const models = numbered(c.inputs, 'm')
   const density = number(c, 'keep') / count(fileOf(c.inputs, 'base'))
   return run(c, files(c, 'base', ...models), {
@@ -304,6 +303,8 @@ const tiesOverModel: Mapping = (c) => {
       base: 'base',
       models: models.map((model) => ({ model, density })),
       scope: 'model',
+      equal: 'all',
+      undecided: 'majority',
       lambda: number(c, 'lambda'),
     },
   })
@@ -329,9 +330,9 @@ const maskMerging: Mapping = (c) => {
     })
   }
   const n = count(fileOf(c.inputs, 'base'))
-  const op = random ? 'merge.dare_linear' : 'merge.ties'
+  const trim = random ? { op: 'merge.dare_linear' } : { op: 'merge.ties', equal: 'none' }
   const single = (i: number) => ({
-    op,
+    ...trim,
     base,
     models: [random ? share(i) : { ...share(i), density: (n - Math.floor(n * drops[i]!)) / n }],
     rescale,
@@ -347,6 +348,8 @@ const maskMerging: Mapping = (c) => {
       base: 'base',
       models: all.map((model) => ({ model, density })),
       scope: 'model',
+      equal: 'all',
+      undecided: 'majority',
       lambda: number(c, 'lambda'),
     },
   })
@@ -354,8 +357,6 @@ const maskMerging: Mapping = (c) => {
 
 /** Differences are given as models over a base of zeros. */
 const tiesMean: Mapping = (c) => {
-  if (c.params['vote'] !== 'sum') return 'elects by the number of models; merge.ties elects by the weighted sum'
-  if (c.tags.includes('tie')) return 'keeps everything tied with the threshold; smelt keeps exactly so many'
   const [deltas, kept] = [numbered(c.inputs, 'delta_'), numbered(c.inputs, 'keep_')]
   const density = number(c, 'keep') / count(fileOf(c.inputs, deltas[0]!))
   const dropped = (i: number) => ({
@@ -378,7 +379,31 @@ const tiesMean: Mapping = (c) => {
         op: 'merge.ties',
         base: 'zero',
         models: deltas.map((delta) => ({ model: kept.length === 0 ? delta : `${delta}_dropped`, density })),
+        equal: 'all',
+        elect: c.params['vote'],
+        undecided: 'none',
         lambda,
+      },
+    },
+  )
+}
+
+/** Only drop rates and powers together matter: they are the number to divide by. */
+const dropoutMean: Mapping = (c) => {
+  const [deltas, kept] = [numbered(c.inputs, 'delta_'), numbered(c.inputs, 'keep_')]
+  const density = 1 - number(c, 'drop_rate')
+  const q = density ** number(c, 'rescale_power')
+  return run(
+    c,
+    { ...files(c, ...deltas, ...kept), zero: zeros(fileOf(c.inputs, deltas[0]!)) },
+    {
+      ...loads(kept),
+      result: {
+        op: 'merge.dare_linear',
+        base: 'zero',
+        models: deltas.map((model, i) => ({ model, density, q, kept: `${kept[i]}_mask` })),
+        normalize: 'kept',
+        rescale: 'q',
       },
     },
   )
@@ -425,9 +450,9 @@ const dareDrop: Mapping = (c) =>
   })
 
 const dropSmallest: Mapping = (c) => {
-  if (c.tags.includes('tie')) return 'drops everything tied with the threshold; smelt keeps exactly so many'
   const [n, rate] = [count(fileOf(c.inputs, 'delta')), number(c, 'mask_rate')]
   return trimming(c, 'merge.ties', (n - number(c, 'drop')) / n, {
+    equal: 'none',
     lambda: c.params['rescale'] === true && rate < 1 ? 1 / (1 - rate) : 1,
   })
 }
@@ -524,6 +549,7 @@ export const MAPPED: Readonly<Record<string, Mapping>> = {
   dare_ties: family('merge.dare_ties', true),
   dare_ties_mean: tiesMean,
   drop_smallest: dropSmallest,
+  dropout_mean: dropoutMean,
   gradient_block: gradientBlock,
   gradient_columns: blend('gradient'),
   gradient_combine: gradientCombine,

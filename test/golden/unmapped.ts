@@ -15,7 +15,6 @@ export const UNMAPPED: Readonly<Record<string, string>> = {
   della_keep_probability: 'belongs to merge.della',
   della_linear: 'belongs to merge.della_linear',
   dora: ADAPTER,
-  dropout_mean: 'divides each parameter by the number of models that keep it, which no operator of ours does',
   fisher_merge: 'belongs to merge.fisher',
   geometric_median: 'belongs to merge.geometric_median',
   geometric_sum: 'no operator of ours is a geometric mean',
