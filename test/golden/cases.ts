@@ -42,25 +42,21 @@ const run = (
 ): RecipeRun => runOf(inputs, steps, expected, { ...more, tolerance: c.tolerance })
 
 const blend =
-  (method: string): Mapping =>
+  (method: string, more: Readonly<Record<string, string>> = {}): Mapping =>
   (c) => {
     if (c.params['t'] === undefined) return 't is a tensor here; keep is one number for each tensor'
     return run(c, files(c, 'a', 'b'), {
-      result: { op: 'merge.blend', a: 'a', b: 'b', keep: 1 - number(c, 't'), method },
+      result: { op: 'merge.blend', a: 'a', b: 'b', keep: 1 - number(c, 't'), method, ...more },
     })
   }
 
 const isZero = (file: PlainFile): boolean => Object.values(file).every(({ values }) => values.every((x) => x === 0))
 
 /**
- * The method is over the flattened tensor, so a vector that is not to be taken by `lerp` is given as a matrix of one
- * row. To the cases a
- * tensor of zeros is at a right angle to everything; here it has no direction, and `lerp` is taken.
+ * To the cases a tensor of zeros is at a right angle to everything; here it has no direction, and `lerp` is taken.
  */
 const slerp: Mapping = (c) => {
   if (c.params['dot_threshold'] !== 0.9995) return 'another threshold than 0.9995 for parallel tensors'
-  const asRow = (tensor: PlainTensor): PlainTensor =>
-    c.params['lerp_1d'] === false && tensor.shape.length === 1 ? { ...tensor, shape: [1, ...tensor.shape] } : tensor
   const { a, b } = files(c, 'a', 'b') as { readonly a: PlainFile; readonly b: PlainFile }
   const t = number(c, 't')
   const onLine = (tensor: PlainTensor, name: string): PlainTensor => ({
@@ -71,12 +67,13 @@ const slerp: Mapping = (c) => {
     isZero(a) || isZero(b)
       ? Object.fromEntries(Object.entries(a).map(([name, tensor]) => [name, onLine(tensor, name)]))
       : result(c)
+  const vectors = c.params['lerp_1d'] === true ? 'lerp' : 'slerp'
   return run(
     c,
-    { a: mapFile(a, asRow), b: mapFile(b, asRow) },
-    { result: { op: 'merge.blend', a: 'a', b: 'b', keep: 1 - t, method: 'slerp' } },
+    { a, b },
+    { result: { op: 'merge.blend', a: 'a', b: 'b', keep: 1 - t, method: 'slerp', vectors } },
     {},
-    mapFile(expected, asRow),
+    expected,
   )
 }
 
@@ -575,6 +572,7 @@ export const MAPPED: Readonly<Record<string, Mapping>> = {
   scaled_add: blend('scaled_add'),
   select_keys: selectKeys,
   slerp,
+  slerp_rescaled: blend('slerp', { norm: 'interpolate', vectors: 'slerp' }),
   slice_columns: blend('slice'),
   smoothstep: blend('cubic'),
   sparsify,

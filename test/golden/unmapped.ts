@@ -40,8 +40,7 @@ export const UNMAPPED: Readonly<Record<string, string>> = {
   ramplus_tl: 'belongs to merge.ram',
   regmean: 'belongs to merge.regmean',
   sce: 'belongs to merge.sce',
-  slerp_rescaled: 'no method of merge.blend interpolates length and direction apart',
-  ties_mean_stock: 'belongs to merge.model_stock',
+  ties_mean_stock: 'scales what TIES keeps by the factor of model stock; merge.ties has no such factor',
   topk_redistribute: 'belongs to merge.top_k_sum',
   train_difference_mask: 'belongs to merge.train_difference',
 }

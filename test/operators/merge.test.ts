@@ -71,14 +71,36 @@ describe('merge.blend', () => {
     },
   )
 
-  test('with slerp leaves equal tensors bit for bit what they are', () => {
+  test.each(['free', 'interpolate'])('with slerp leaves equal tensors bit for bit what they are: norm %s', (norm) => {
     const a = matrix(0.1, 0.7, -3)
     expect(
       evaluateLast(
         { a: { x: a }, b: { x: a } },
-        { r: { op: 'merge.blend', a: 'a', b: 'b', keep: 0.37, method: 'slerp' } },
+        { r: { op: 'merge.blend', a: 'a', b: 'b', keep: 0.37, method: 'slerp', norm } },
       ),
     ).toEqual({ x: a.values })
+  })
+
+  test('with slerp takes vectors along a straight line, unless they are to turn', () => {
+    const files = { a: { x: f32(2, 0), y: f32(2) }, b: { x: f32(0, 2), y: f32(-2) } }
+    const slerp = (more: Readonly<Record<string, string>>) =>
+      evaluateLast(files, { r: { op: 'merge.blend', a: 'a', b: 'b', keep: 0.75, method: 'slerp', ...more } })
+    expect(slerp({})).toEqual({ x: [1.5, 0.5], y: [1] })
+    const turned = slerp({ vectors: 'slerp' })
+    expect(Math.hypot(...turned['x']!)).toBeCloseTo(2, 6)
+    expect(turned['y']).toEqual([1])
+  })
+
+  test('with slerp gives the norm that is interpolated by itself', () => {
+    const files = { a: { x: matrix(6, 1, 2, -5) }, b: { x: matrix(0.5, 2, -1, 0.25) } }
+    const norm = (x: readonly number[]) => Math.hypot(...x)
+    const [of, to] = [norm(files.a.x.values), norm(files.b.x.values)]
+    for (const keep of [0.9, 0.5, 0.2]) {
+      const { x } = evaluateLast(files, {
+        r: { op: 'merge.blend', a: 'a', b: 'b', keep, method: 'slerp', norm: 'interpolate' },
+      })
+      expect(norm(x!)).toBeCloseTo(keep * of + (1 - keep) * to, 5)
+    }
   })
 
   test('keeps the first model in tensors that no rule reaches, that layers leaves out, and that the mask does not know', () => {

@@ -50,6 +50,15 @@ test('a number to divide by must not be 0, and has no effect unless it is asked 
   expect(problemsOf(files, dare(0.7))).toEqual(['warning unused-param @r.models'])
 })
 
+test.each([
+  ['norm', 'interpolate'],
+  ['vectors', 'slerp'],
+])('a choice of slerp has no effect on other methods: %s', (key, value) => {
+  const step = { ...blend.r, [key]: value }
+  expect(problemsOf(two, { r: { ...step, method: 'cubic' } })).toEqual([`warning unused-param @r.${key}`])
+  expect(problemsOf(two, { r: { ...step, method: 'slerp' } })).toEqual([])
+})
+
 test('a mask for tensors of another shape is a problem', () => {
   const files = { ...two, m: { x: bool(1, 0) } }
   expect(problemsOf(files, { k: { op: 'mask.load', file: 'm' }, r: { ...blend.r, mask: 'k' } })).toEqual([
