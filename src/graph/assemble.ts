@@ -99,7 +99,13 @@ const chosenFrom = (e: Choice): readonly Expression[] => {
 const operandsOf =
   (bitsOf: BitsOf) =>
   (e: Expression): readonly Expression[] =>
-    e.kind === 'scalar' || isFed(e, bitsOf) ? [] : e.type === 'choose' ? chosenFrom(e) : argumentsOf(e)
+    e.kind === 'scalar' || isFed(e, bitsOf)
+      ? []
+      : e.type === 'choose'
+        ? chosenFrom(e)
+        : e.type === 'top'
+          ? [e.operand]
+          : argumentsOf(e)
 
 /** The cached bits of a mask; undefined if it has to be computed. */
 export type BitsOf = (e: Expression) => TensorInfo | undefined
@@ -128,8 +134,8 @@ const drawOf = (e: Expression): GeneratedInput | undefined => {
       return { type: 'position', stride: e.stride, length: e.length }
     case 'product':
       return { type: 'product', product: e.product }
-    case 'block-scale':
-      return { type: 'block-scale', scales: e.scales }
+    case 'spread':
+      return { type: 'spread', vector: e.vector, grid: e.grid }
     default:
       return undefined
   }
@@ -146,6 +152,7 @@ const outline = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Outline => {
   const draws: GeneratedInput[] = []
   const uniforms: ScalarInput[] = []
   let structure = ''
+  const below = operandsOf(bitsOf)
   const placeOf = (e: Expression): number => seen.get(e.id)!
   const read = (view: View): string => {
     const key = viewKey(view)
@@ -162,7 +169,7 @@ const outline = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Outline => {
     if (e.type === 'read' || e.type === 'read-mask') return `${e.type}${read(e.view)};`
     if (e.type === 'choose') return describeChoice(e)
     if (e.type === 'top') uniforms.push(e)
-    return `${e.type}${'op' in e ? e.op : ''}(${argumentsOf(e).map(placeOf).join()});`
+    return `${e.type}${'op' in e ? e.op : ''}(${below(e).map(placeOf).join()});`
   }
   const describeChoice = (e: Choice): string => {
     const how = chooseBy(e)
@@ -177,7 +184,7 @@ const outline = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Outline => {
         structure += describe(e)
         seen.set(e.id, seen.size)
       },
-      below: operandsOf(bitsOf),
+      below,
     },
   )
   const roots = wanted.map(({ value, dtype }) => `${placeOf(value)}>${dtype}`)
@@ -271,11 +278,13 @@ const write = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Program => {
       case 'constant':
       case 'position':
       case 'product':
-      case 'block-scale':
+      case 'spread':
         return draw(drawOf(e)!)
       case 'tally':
-      case 'peaks':
-        throw new Error('a tally is no value of an element')
+      case 'stored':
+      case 'combine':
+      case 'block-totals':
+        throw new Error(`a ${e.type} is no value of an element`)
     }
   }
   const choose = (e: Choice): string => {

@@ -36,12 +36,19 @@ export interface LowRankFactors {
 }
 
 /**
- * One scale for each block of a tensor: stored scales, in the order of the blocks, or new ones that map the greatest
- * |x| of each block to the greatest 8-bit number.
+ * A function of a few numbers, such as an iteration over the coefficients of a merge: evaluated once, between passes, in
+ * float64. The name and the version identify it: the version is raised when equal arguments give other results.
  */
-export interface BlockScales {
-  readonly from: TensorInfo | Peaks
-  readonly grid: BlockGrid
+export interface ScalarFunction {
+  readonly name: string
+  readonly version: number
+  evaluate(args: readonly number[]): readonly number[]
+}
+
+/** A function and its arguments. */
+export interface Evaluation {
+  readonly fn: ScalarFunction
+  readonly args: readonly Scalar[]
 }
 
 export type ScalarOp =
@@ -84,6 +91,25 @@ export type Scalar = { readonly kind: 'scalar'; readonly id: number } & (
       readonly q: number
       readonly over: ReductionGroup | undefined
     }
+  /** One of the results of a function. */
+  | { readonly type: 'result'; readonly of: Evaluation; readonly index: number }
+)
+
+/**
+ * One number for each block of a tensor: a row, a column, or any other block of a grid. Float64, computed between
+ * passes; rounded to float32 where it meets elements.
+ */
+export type Vector = { readonly kind: 'vector'; readonly id: number } & (
+  | { readonly type: 'stored'; readonly from: TensorInfo }
+  | { readonly type: 'combine'; readonly op: ScalarOp; readonly args: readonly (Vector | Scalar)[] }
+  /** Σx or Σxy of each block, added in order in float64, or its greatest finite |x| (0 where there is none). */
+  | {
+      readonly type: 'block-totals'
+      readonly measure: 'sum' | 'dot' | 'peak'
+      readonly operands: readonly Tensor[]
+      readonly grid: BlockGrid
+      readonly over: undefined
+    }
 )
 
 /** One float32 per element. */
@@ -97,8 +123,8 @@ export type Tensor = { readonly kind: 'tensor'; readonly id: number } & (
   /** ⌊index / stride⌋ mod length: the row, column or other coordinate of an element. */
   | { readonly type: 'position'; readonly stride: number; readonly length: number }
   | { readonly type: 'product'; readonly product: LowRankFactors }
-  /** The scale of the block that an element is in. */
-  | { readonly type: 'block-scale'; readonly scales: BlockScales }
+  /** The number of the block that an element is in. */
+  | { readonly type: 'spread'; readonly vector: Vector; readonly grid: BlockGrid }
 )
 
 /** One boolean per element. */
@@ -114,11 +140,12 @@ export type Mask = { readonly kind: 'mask'; readonly id: number } & (
     }
   | { readonly type: 'logic'; readonly op: Logic; readonly args: readonly Mask[] }
   | { readonly type: 'bernoulli'; readonly p: number; readonly stream: Stream }
-  /** The ⌊density·n⌋ largest |x|. */
+  /** The ⌊density·n⌋ largest |x|, or the ⌊count⌋ largest where a count is given. */
   | {
       readonly type: 'top'
       readonly operand: Tensor
       readonly density: number
+      readonly count: Scalar | undefined
       readonly equal: EqualMagnitudes
       readonly over: ReductionGroup | undefined
     }
@@ -157,26 +184,6 @@ export interface Tally {
   readonly over: undefined
 }
 
-/** The greatest finite |x| of each block of a tensor; 0 where there is none. */
-export interface Peaks {
-  readonly kind: 'peaks'
-  readonly id: number
-  readonly type: 'peaks'
-  readonly operand: Tensor
-  readonly grid: BlockGrid
-  readonly over: undefined
-}
-
-/** The greatest number of F8_E4M3, and the smallest normal float32. */
-const [GREATEST, LEAST_SCALE] = [448, 2 ** -126]
-
-/**
- * The float32 scale of a block whose greatest |x| is `peak`: its elements are divided by it before they are stored. 1
- * for a block of zeros.
- */
-export const scaleOfPeak = (peak: number): number =>
-  peak === 0 ? 1 : Math.max(LEAST_SCALE, Math.fround(peak / GREATEST))
-
 /** Numbers that a tally holds for each cell. */
 export const TALLY_FIELDS = 5
 
@@ -190,18 +197,22 @@ export interface Origin {
   readonly setting: number
 }
 
-export type Expression = Scalar | Tensor | Mask | Tally | Peaks
+export type Expression = Scalar | Vector | Tensor | Mask | Tally
 export type Operand = Tensor | Scalar | number
 
 /** The measures, which are reductions: a pass over all elements computes one before another pass can use it. */
-export type Measure = Extract<Scalar, { type: 'total' | 'quantile' }> | Extract<Mask, { type: 'top' }> | Tally | Peaks
+export type Measure =
+  | Extract<Scalar, { type: 'total' | 'quantile' }>
+  | Extract<Mask, { type: 'top' }>
+  | Extract<Vector, { type: 'block-totals' }>
+  | Tally
 
 /** True for the expressions that need a pass of their own. */
 export const isMeasure = (e: Expression): e is Measure =>
-  e.type === 'total' || e.type === 'quantile' || e.type === 'top' || e.type === 'tally' || e.type === 'peaks'
+  e.type === 'total' || e.type === 'quantile' || e.type === 'top' || e.type === 'tally' || e.type === 'block-totals'
 
 /** The tensors that a measure reduces, element by element. */
-export const operandsOf = (m: Measure): readonly Tensor[] => (m.type === 'total' ? m.operands : [m.operand])
+export const operandsOf = (m: Measure): readonly Tensor[] => ('operands' in m ? m.operands : [m.operand])
 
 /** The operands of an expression. */
 export const argumentsOf = (e: Expression): readonly Expression[] => {
@@ -215,21 +226,26 @@ export const argumentsOf = (e: Expression): readonly Expression[] => {
     case 'constant':
     case 'read-mask':
     case 'bernoulli':
+    case 'stored':
       return []
     case 'fill':
       return [e.value]
     case 'compute':
+    case 'combine':
     case 'apply':
     case 'logic':
       return e.args
+    case 'result':
+      return e.of.args
     case 'total':
+    case 'block-totals':
       return e.operands
     case 'quantile':
-    case 'top':
-    case 'peaks':
       return [e.operand]
-    case 'block-scale':
-      return 'kind' in e.scales.from ? [e.scales.from] : []
+    case 'top':
+      return e.count === undefined ? [e.operand] : [e.operand, e.count]
+    case 'spread':
+      return [e.vector]
     case 'tally':
       return e.cells.by === 'value' ? [e.operand, e.cells.low, e.cells.high] : [e.operand]
     case 'choose':

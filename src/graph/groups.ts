@@ -1,10 +1,10 @@
-import type { Mask, Measure, Peaks, Tally } from './expression.js'
+import type { Mask, Measure } from './expression.js'
 
 const topText = ({ density, equal }: Extract<Mask, { type: 'top' }>): string =>
   equal === 'first' ? String(density) : `${density}:${equal}`
 
 /** The statistic that a measure computes, such as a sum or a quantile. Part of fingerprints. */
-export const statisticOf = (m: Exclude<Measure, Tally | Peaks>): string =>
+export const statisticOf = (m: Exclude<Measure, { type: 'tally' | 'block-totals' }>): string =>
   `${m.type}:${m.type === 'total' ? m.measure : m.type === 'top' ? topText(m) : m.q}`
 
 /**
@@ -12,7 +12,9 @@ export const statisticOf = (m: Exclude<Measure, Tally | Peaks>): string =>
  * own.
  */
 export const groupKey = (m: Measure): string =>
-  m.type === 'tally' || m.type === 'peaks' || m.over === undefined ? `#${m.id}` : `${statisticOf(m)}:${m.over.group}`
+  m.type === 'tally' || m.type === 'block-totals' || m.over === undefined
+    ? `#${m.id}`
+    : `${statisticOf(m)}:${m.over.group}`
 
 /** Equal for the measures of a group that compute the same statistic of the same numbers, whatever their thresholds. */
 export const familyKey = (m: Measure): string =>

@@ -7,20 +7,20 @@ import {
   isMeasure,
   operandsOf,
   rankOf,
-  scaleOfPeak,
   type Cells,
   type Comparison,
+  type EqualMagnitudes,
   type Expression,
   type Mask,
   type Measure,
-  type Peaks,
   type LowRankFactors,
   type Scalar,
   type Stream,
   type Tensor,
+  type Vector,
 } from './expression.js'
 import { familyKey } from './groups.js'
-import { applyScalar } from './scalar.js'
+import { applyScalar, combineVectors } from './scalar.js'
 import { walk } from './walk.js'
 
 /** The inputs of the interpreter: the numbers of files and of random streams, `n` at a time. */
@@ -83,7 +83,11 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
 
   const measure = (index: number, e: Measure): Interpreted => {
     const members = membersOf(index, e)
-    if (e.type === 'peaks') return peaksOf(elementsOf(index, e.operand), e)
+    if (e.type === 'block-totals')
+      return blockTotalsOf(
+        e.operands.map((x) => elementsOf(index, x)),
+        e,
+      )
     if (e.type === 'tally') return tallyOf(elementsOf(index, e.operand), e.cells, (bound) => numberOf(index, bound))
     if (e.type === 'total' && (e.measure === 'min' || e.measure === 'max')) {
       const numbers = join(members.map((m) => elementsOf(m.index, operandsOf(m.measure)[0]!))).filter(
@@ -101,7 +105,8 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
     if (e.type === 'quantile') return magnitudes.toSorted()[rankOf(e.q, magnitudes.length)] ?? NaN
     const own = members.findIndex((m) => m.index === index)
     const start = parts.slice(0, own).reduce((n, part) => n + part.length, 0)
-    return largest(magnitudes, e).slice(start, start + parts[own]!.length)
+    const most = e.count === undefined ? countOf(e.density, magnitudes.length) : Math.floor(numberOf(index, e.count))
+    return largest(magnitudes, most, e.equal).slice(start, start + parts[own]!.length)
   }
 
   const compute = (index: number, e: Exclude<Expression, Measure>): Interpreted => {
@@ -128,11 +133,19 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
         return Float64Array.from({ length: size }, (_, i) => Math.floor(i / e.stride) % e.length)
       case 'product':
         return multiply(e.product, size, data)
-      case 'block-scale': {
-        const { from, grid } = e.scales
-        const factors = 'kind' in from ? (evaluate(index, from) as Float64Array).map(scaleOfPeak) : data.read(from)
+      case 'result':
+        return e.of.fn.evaluate(e.of.args.map((arg) => numberOf(index, arg)))[e.index]!
+      case 'stored':
+        return data.read(e.from)
+      case 'combine':
+        return combineVectors(
+          e.op,
+          e.args.map((arg) => evaluate(index, arg) as Float64Array | number),
+        )
+      case 'spread': {
+        const numbers = evaluate(index, e.vector) as Float64Array
         const out = new Float64Array(size)
-        visitRuns(grid, 0, size, (at, length, block) => void out.fill(factors[block]!, at, at + length))
+        visitRuns(e.grid, 0, size, (at, length, block) => void out.fill(numbers[block]!, at, at + length))
         return out
       }
       case 'bernoulli':
@@ -210,11 +223,21 @@ const foldMiddle = (p: LowRankFactors, mid: Float64Array, down: Float64Array): F
   })
 }
 
-const peaksOf = (x: Float64Array, { grid }: Peaks): Float64Array => {
+const blockTotalsOf = (
+  [x, y]: readonly Float64Array[],
+  { measure, grid }: Extract<Vector, { type: 'block-totals' }>,
+): Float64Array => {
   const found = new Float64Array(blockCount(grid))
-  visitRuns(grid, 0, x.length, (at, length, block) => {
-    for (const value of x.subarray(at, at + length))
-      if (Number.isFinite(value)) found[block] = Math.max(found[block]!, Math.abs(value))
+  const next = (sofar: number, i: number): number =>
+    measure === 'sum'
+      ? sofar + x![i]!
+      : measure === 'dot'
+        ? sofar + x![i]! * y![i]!
+        : Number.isFinite(x![i])
+          ? Math.max(sofar, Math.abs(x![i]!))
+          : sofar
+  visitRuns(grid, 0, x!.length, (at, length, block) => {
+    for (let i = at; i < at + length; i++) found[block] = next(found[block]!, i)
   })
   return found
 }
@@ -273,10 +296,9 @@ const tallyOf = (x: Float64Array, cells: Cells, numberOf: (bound: Scalar) => num
   )
 }
 
-/** 1 at the largest numbers, of which equal ones come in the order of their indexes. */
-const largest = (x: Float64Array, { density, equal }: Extract<Mask, { type: 'top' }>): Uint8Array => {
+/** 1 at the `count` largest numbers; of equal ones that do not all fit, the first by index are, or all, or none. */
+const largest = (x: Float64Array, count: number, equal: EqualMagnitudes): Uint8Array => {
   const order = Array.from(x, (_, i) => i).sort((i, j) => x[j]! - x[i]! || i - j)
-  const count = countOf(density, x.length)
   const [last, next] = [x[order[count - 1]!], x[order[count]!]]
   if (last === next && equal !== 'first')
     return Uint8Array.from(x, (y) => Number(equal === 'all' ? y >= last! : y > last!))

@@ -113,9 +113,9 @@ export function* makeJobs(
   const own = (m: Measure, asking: Bundle): boolean => {
     if (owners.has(m.id) || isKnown(m)) return false
     const subject = subjectOf(m)
-    // Peaks are asked for by their scales too, of which there are fewer than elements.
+    // What asks for the numbers of blocks may be the scales alone, of which there are fewer than elements.
     const owner =
-      m.type === 'peaks'
+      m.type === 'block-totals'
         ? bundleOf(subject === undefined ? asking.tensor : viewLabel(subject), sizeOf(m.grid.shape), asking.step)
         : subject === undefined
           ? asking

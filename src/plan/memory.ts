@@ -2,7 +2,7 @@ import { SEGMENT } from '../base/digest.js'
 import { greatest } from '../base/lists.js'
 import { lowerFor } from '../graph/lower.js'
 import type { Pass } from '../graph/passes.js'
-import { blockCount, blockRange } from '../tensor/block-grid.js'
+import { blockCount, blockRange, type BlockGrid } from '../tensor/block-grid.js'
 import { bytesFor } from '../tensor/dtype.js'
 import { sizeOf } from '../tensor/info.js'
 import { viewBytes } from '../tensor/view.js'
@@ -52,18 +52,28 @@ const factorBytes = (pass: Pass): number =>
     return n + [up, down, ...(mid === undefined ? [] : [mid])].reduce((m, view) => m + 4 * viewBytes(view), 0)
   }, 0)
 
-/** Bytes of the factors of blocks that one segment meets, as they are stored and as float32. */
-const scaleBytes = (pass: Pass): number =>
+/** How many blocks the first segment of a tensor meets, as all others do at most. */
+const blocksOfSegment = (grid: BlockGrid): number => {
+  const { first, end } = blockRange(grid, 0, Math.min(SEGMENT, sizeOf(grid.shape)))
+  return end - first
+}
+
+/** Bytes of the numbers of blocks that one segment is fed, as they are stored and as float32. */
+const vectorBytes = (pass: Pass): number =>
   pass.draws.reduce((n, draw) => {
-    if (draw.type !== 'block-scale') return n
-    const { grid } = draw.scales
-    const range = blockRange(grid, 0, Math.min(SEGMENT, sizeOf(grid.shape)))
-    return n + 8 * (range.end - range.first)
+    return draw.type === 'spread' ? n + 8 * blocksOfSegment(draw.grid) : n
   }, 0)
 
-/** Bytes of the factors that a pass finds: what writes them may come last, so those of all tensors are kept. */
-const foundScaleBytes = ({ takes }: Pass): number =>
-  takes.reduce((n, { measure: m }) => n + (m.type === 'peaks' ? 4 * blockCount(m.grid) : 0), 0)
+/**
+ * Bytes of the numbers of blocks that a pass finds, those of each segment by itself and of all together: what uses them
+ * may come last, so those of all tensors are kept.
+ */
+const foundVectorBytes = ({ takes }: Pass): number =>
+  takes.reduce((n, { measure: m }) => {
+    if (m.type !== 'block-totals') return n
+    const segments = Math.ceil(sizeOf(m.grid.shape) / SEGMENT)
+    return n + 8 * (blockCount(m.grid) + segments * blocksOfSegment(m.grid))
+  }, 0)
 
 /**
  * Segments up to which a tensor is counted around its threshold alone, and bytes of what is counted of one: of normal
@@ -83,7 +93,7 @@ const passBytes = (pass: Pass, size: number, block: number, chunk: number): numb
     0,
   )
   const outputs = pass.program.outputs.length * 4 * (pass.writes.length > 0 ? block : chunk)
-  return inputs + outputs + measured + factorBytes(pass) + scaleBytes(pass)
+  return inputs + outputs + measured + factorBytes(pass) + vectorBytes(pass)
 }
 
 /**
@@ -136,7 +146,7 @@ export const estimateMemory = (
     for (const pass of job.sweeps?.passes ?? []) {
       widest = Math.max(widest, passBytes(pass, job.size, block, chunk))
       measures += pass.takes.length
-      found += foundScaleBytes(pass)
+      found += foundVectorBytes(pass)
     }
     counted = Math.max(counted, countBytes(job))
     ranges = Math.max(ranges, rangeBytes(job))

@@ -1,7 +1,7 @@
 import type { Measure, Scalar, Tally } from '../graph/expression.js'
 import { groupKey } from '../graph/groups.js'
 import type { Pass } from '../graph/passes.js'
-import { createScalars } from '../graph/scalar.js'
+import { createEvaluator } from '../graph/scalar.js'
 import { subjectOf } from '../plan/fingerprint.js'
 import type { Job } from '../plan/plan.js'
 import type { StoredOutcome } from '../store/outcomes.js'
@@ -68,7 +68,7 @@ const nothing = (m: Measure): number => {
  * without them none is.
  */
 export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] = []): Schedule => {
-  const measures = createMeasures(plan.outcomes)
+  const measures = createMeasures(plan.outcomes, (count) => evaluator.scalar(count))
   const ledger = createLedger()
   const issued = new Map<number, Issued>()
   const searches: Search[] = []
@@ -149,11 +149,18 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
 
   const elementsOf = ({ job, type }: Phase): number =>
     type === 'digest' ? sizeOf(plan.undigested[job]!.shape) : plan.jobs[job]!.size
-  const valueOf = createScalars((m) => {
-    const outcome = measures.outcome(m as Measure)
-    return outcome?.type === 'number' ? outcome.value : nothing(m as Measure)
+  const evaluator = createEvaluator({
+    number: (m) => {
+      const outcome = measures.outcome(m as Measure)
+      return outcome?.type === 'number' ? outcome.value : nothing(m as Measure)
+    },
+    blocks: (m) => {
+      const outcome = measures.outcome(m as Measure)
+      if (outcome?.type !== 'blocks') throw new Error('a pass began before the numbers of its blocks were known')
+      return outcome.values
+    },
   })
-  const { passUnit, copyUnit, digestUnit } = createUnitOrders(plan, measures, ledger, valueOf, keeping)
+  const { passUnit, copyUnit, digestUnit } = createUnitOrders(plan, measures, ledger, evaluator, keeping)
   const issue = (order: UnitOrder, rest: Omit<Issued, 'order'>): UnitOrder => {
     issued.set(order.id, { ...rest, order })
     open += 1
@@ -250,7 +257,7 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
         open === 0
       )
     },
-    valueOf,
+    valueOf: evaluator.scalar,
     cellsOf: (tally) => {
       const outcome = measures.outcome(tally)
       if (outcome?.type === 'cells') return outcome.values

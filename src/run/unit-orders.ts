@@ -1,19 +1,11 @@
 import { SEGMENT } from '../base/digest.js'
-import {
-  countOf,
-  rankOf,
-  type BlockScales,
-  type Cells,
-  type Measure,
-  type Peaks,
-  type Scalar,
-  type Tally,
-} from '../graph/expression.js'
+import { rankOf, type Cells, type Measure, type Tally, type Vector } from '../graph/expression.js'
 import type { Pass } from '../graph/passes.js'
+import type { Evaluator } from '../graph/scalar.js'
 import { deriveKey } from '../kernels/key.js'
 import { toMagnitude } from '../kernels/selection.js'
 import type { Job, Plan, Target } from '../plan/plan.js'
-import { blockRange } from '../tensor/block-grid.js'
+import { blockRange, type BlockGrid } from '../tensor/block-grid.js'
 import { sizeOf } from '../tensor/info.js'
 import { isWhole, viewKey, wholeOf, type View } from '../tensor/view.js'
 import { segmentsOf, type Ledger } from './digest-ledger.js'
@@ -66,7 +58,7 @@ export const createUnitOrders = (
   plan: ScheduledWork,
   measures: Measures,
   ledger: Ledger,
-  valueOf: (scalar: Scalar) => number,
+  { scalar: valueOf, vector: vectorOf }: Evaluator,
   keeping: readonly string[],
 ): UnitOrders => {
   const programs = new Map(plan.programs.map((p, i) => [p.key, i] as const))
@@ -135,7 +127,7 @@ export const createUnitOrders = (
     return {
       share:
         (measure.type === 'top'
-          ? size - countOf(measure.density, size)
+          ? size - measures.keptOf(measure, size)
           : measure.type === 'quantile'
             ? rankOf(measure.q, size)
             : 0) / size,
@@ -148,21 +140,26 @@ export const createUnitOrders = (
       if (stage === 'high') return { stage, ports, near: nearOf(measure, job) }
       if (stage === 'locate') return { stage, ports, bits: search!.bits, nth: search!.nth }
       if (stage === 'tally') return { stage, ports, cells: cellOrder((measure as Tally).cells) }
-      if (stage === 'peaks') return { stage, ports, grid: (measure as Peaks).grid }
+      if (stage === 'block-totals') {
+        const { measure: kind, grid } = measure as Extract<Vector, { type: 'block-totals' }>
+        return { stage, ports, measure: kind, grid }
+      }
       return { stage, ports }
     })
-  const scaleOrder = ({ from, grid }: BlockScales, start: number, end: number): GeneratedInputOrder => {
-    if (!('kind' in from)) return { type: 'block-scale', grid, from }
-    const outcome = measures.outcome(from)
-    if (outcome?.type !== 'factors') throw new Error('a pass began before its scales were known')
+  const spreadOrder = (vector: Vector, grid: BlockGrid, start: number, end: number): GeneratedInputOrder => {
+    if (vector.type === 'stored') return { type: 'spread', grid, from: vector.from }
     const range = blockRange(grid, start, end)
-    return { type: 'block-scale', grid, from: { factors: outcome.values.slice(range.first, range.end) } }
+    return {
+      type: 'spread',
+      grid,
+      from: { numbers: Float32Array.from(vectorOf(vector).subarray(range.first, range.end)) },
+    }
   }
   const drawOrders = (pass: Pass, start: number, end: number): GeneratedInputOrder[] =>
     pass.draws.map((d) => {
       if (d.type === 'constant' || d.type === 'position') return d
       if (d.type === 'product') return { type: d.type, ...d.product }
-      if (d.type === 'block-scale') return scaleOrder(d.scales, start, end)
+      if (d.type === 'spread') return spreadOrder(d.vector, d.grid, start, end)
       const { k0, k1 } = deriveKey(d.stream)
       return d.type === 'bernoulli' ? { type: d.type, k0, k1, p: d.p } : { type: d.type, k0, k1 }
     })

@@ -53,11 +53,11 @@ export type GeneratedInputOrder =
   | { readonly type: 'constant'; readonly value: boolean }
   | { readonly type: 'position'; readonly stride: number; readonly length: number }
   | ({ readonly type: 'product' } & LowRankFactors)
-  /** Factors from a file, or those of the unit's blocks that a pass before found. */
+  /** Numbers of blocks from a file, or those of the unit's blocks that passes before have found. */
   | {
-      readonly type: 'block-scale'
+      readonly type: 'spread'
       readonly grid: BlockGrid
-      readonly from: TensorInfo | { readonly factors: Float32Array }
+      readonly from: TensorInfo | { readonly numbers: Float32Array }
     }
 
 /** A measure the worker takes over the unit's elements. `bin` and `low` say which magnitudes count. */
@@ -67,7 +67,12 @@ export type TakeOrder =
   | { readonly stage: 'high'; readonly ports: readonly number[]; readonly near: Near | undefined }
   | { readonly stage: 'dot'; readonly ports: readonly number[] }
   | { readonly stage: 'tally'; readonly ports: readonly number[]; readonly cells: Cells<number> }
-  | { readonly stage: 'peaks'; readonly ports: readonly number[]; readonly grid: BlockGrid }
+  | {
+      readonly stage: 'block-totals'
+      readonly ports: readonly number[]
+      readonly measure: 'sum' | 'dot' | 'peak'
+      readonly grid: BlockGrid
+    }
   | { readonly stage: 'low'; readonly ports: readonly number[]; readonly bin: number }
   | { readonly stage: 'locate'; readonly ports: readonly number[]; readonly bits: number; readonly nth: number }
 
@@ -140,17 +145,17 @@ export type Magnitudes =
       readonly finite: boolean
     }
 
-/** The greatest finite |x| of each block that a unit meets; blocks are numbered from `first` of the whole tensor on. */
-export interface Peaked {
+/** What was found of each block that a unit meets; blocks are numbered from `first` of the whole tensor on. */
+export interface BlockNumbers {
   readonly first: number
-  readonly peaks: Float32Array<ArrayBuffer>
+  readonly numbers: Float64Array<ArrayBuffer>
 }
 
 /**
- * What one measure found: a float64 total, magnitudes, their low bits as sparse pairs, the cells of a tally, peaks, or
+ * What one measure found: a float64 total, magnitudes, their low bits as sparse pairs, the cells of a tally, the numbers of blocks, or
  * the element located.
  */
-export type Found = number | Magnitudes | Peaked | Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>
+export type Found = number | Magnitudes | BlockNumbers | Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>
 
 /**
  * What came of a unit. Digests are in the order of `reads` (where asked for) and `writes` (where they could be done).

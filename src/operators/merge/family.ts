@@ -5,11 +5,11 @@ import { countOf, type EqualMagnitudes, type Mask, type Tensor } from '../../gra
 import type { Graph } from '../../graph/graph.js'
 import { sizeOf } from '../../tensor/info.js'
 import { defineOperator, type Subject } from '../define.js'
+import { MEMBERS, type Member } from '../family-members.js'
+import { EACH, mergeSpecs, type Rescale } from '../family-params.js'
 import type { Operator } from '../operator.js'
 import { model, models } from '../params.js'
 import { proportionsOf, weightSumProblem } from '../weight-sum.js'
-import { MEMBERS, type Member } from './family-members.js'
-import { EACH, mergeSpecs, type Rescale } from './family-params.js'
 
 /** Sums of |δ| below this are too small to scale by. */
 const LEAST_NORM = 1e-7

@@ -1,4 +1,4 @@
-import type { Alias, Example } from '../definition.js'
+import type { Alias, Example } from './definition.js'
 import type { Rescale, Sparsify } from './family-params.js'
 
 /**

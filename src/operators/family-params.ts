@@ -1,4 +1,4 @@
-import { choice, flag, ownMask, perLayer } from '../params.js'
+import { choice, flag, ownMask, perLayer } from './params.js'
 
 /** How a member of the family drops part of each difference. */
 export type Sparsify = 'none' | 'magnitude' | 'random' | 'outliers'
