@@ -32,7 +32,7 @@ export const MEMBERS: readonly Member[] = [
     id: 'merge.task_arithmetic',
     aliases: [
       { name: 'task_arithmetic', from: 'mergekit' },
-      { name: 'task_arithmetic', from: 'MergeLM', settings: '`lambda`: its `scaling_coefficient`' },
+      { name: 'task_arithmetic', from: 'MergeLM', settings: '`lambda` is its `scaling_coefficient`' },
     ],
     summary: 'Adds what several models learned beyond a common base.',
     details: 'The differences are added as they are: “task vectors”.',
@@ -62,19 +62,19 @@ export const MEMBERS: readonly Member[] = [
         name: 'ties_merging',
         from: 'MergeLM',
         settings:
-          '`scope: model`, `equal: all`, `undecided: majority`, `density`: 1 − its `param_value_mask_rate` (it keeps one number more), `lambda`: its `scaling_coefficient`',
+          '`scope: model`, `equal: all`, `undecided: majority`, `density` is 1 − its `param_value_mask_rate` (it keeps one number more), `lambda` is its `scaling_coefficient`',
       },
       {
         name: 'add_difference_ties',
         from: 'sd-mecha',
         settings:
-          '`elect: count`, `undecided: none`, `equal: all`, `density`: its `k` (it keeps one number more), `lambda`: its `alpha`',
+          '`elect: count`, `undecided: none`, `equal: all`, `density` is its `k` (it keeps one number more), `lambda` is its `alpha`',
       },
       {
         name: 'mask_merging',
         from: 'MergeLM',
         settings:
-          'for `mask_strategy: magnitude`, a step for each model: `equal: none`, `density`: 1 − its `weight_mask_rate`; then a step that merges their results',
+          'for `mask_strategy: magnitude`, a step for each model: `equal: none`, `density` is 1 − its `weight_mask_rate`; then a step that merges their results',
       },
     ],
     summary: 'Adds the largest differences of several models where their signs agree.',
@@ -135,13 +135,13 @@ export const MEMBERS: readonly Member[] = [
         name: 'mask_merging',
         from: 'MergeLM',
         settings:
-          'for `mask_strategy: random`, `density`: 1 − its `weight_mask_rate`; `normalize: true` to average, `lambda` for task arithmetic',
+          'for `mask_strategy: random`, `density` is 1 − its `weight_mask_rate`; `normalize: true` to average, `lambda` for task arithmetic',
       },
       {
         name: 'dropout',
         from: 'sd-mecha',
         settings:
-          'for its default `overlap`: `normalize: kept`, `density`: 1 − its `probability`, `lambda`: its `alpha`',
+          'for its default `overlap`: `normalize: kept`, `density` is 1 − its `probability`, `lambda` is its `alpha`',
       },
       {
         name: 'DAREx-q',
@@ -191,7 +191,7 @@ export const MEMBERS: readonly Member[] = [
         name: 'add_ties_with_dare',
         from: 'sd-mecha',
         settings:
-          'with its `k: 1` and `apply_stock: True`: `elect: count`, `undecided: none`, `normalize: true`, `density`: 1 − its `probability`, `lambda`: its `alpha`',
+          'with its `k: 1` and `apply_stock: True`: `elect: count`, `undecided: none`, `normalize: true`, `density` is 1 − its `probability`, `lambda` is its `alpha`',
       },
     ],
     summary: 'Like `merge.dare_linear`, with an elected sign for each parameter.',

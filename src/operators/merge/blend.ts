@@ -7,11 +7,11 @@ import { model, perLayer } from '../params.js'
 export const blend = defineOperator({
   id: 'merge.blend',
   aliases: [
-    { name: 'slerp', from: 'mergekit', settings: '`method: slerp`, `vectors: slerp`, `keep`: 1 − its `t`' },
+    { name: 'slerp', from: 'mergekit', settings: '`method: slerp`, `vectors: slerp`, `keep` is 1 − its `t`' },
     {
       name: 'slerp',
       from: 'sd-mecha',
-      settings: '`method: slerp`, `norm: interpolate`, `vectors: slerp`, `keep`: 1 − its `alpha`',
+      settings: '`method: slerp`, `norm: interpolate`, `vectors: slerp`, `keep` is 1 − its `alpha`',
     },
   ],
   version: 2,
