@@ -4,6 +4,7 @@ import type { View } from '../tensor/view.js'
 import type {
   Cells,
   Comparison,
+  EqualMagnitudes,
   Expression,
   LowRankFactors,
   Mask,
@@ -102,8 +103,8 @@ export interface Graph {
   tally(x: Tensor, cells: Cells): Tally
   /** How many elements are true. */
   count(mask: Mask, over?: ReductionGroup): Scalar
-  /** True on exactly the ⌊density·n⌋ largest |x|; of equal ones the lower index wins. */
-  top(x: Tensor, density: number, over?: ReductionGroup): Mask
+  /** True on the ⌊density·n⌋ largest |x|, and on exactly so many unless `equal` says otherwise. */
+  top(x: Tensor, density: number, over?: ReductionGroup, equal?: EqualMagnitudes): Mask
   /** True on exactly the ⌊count⌋ largest |x|, of equal ones those of lower index; the count may be measured. */
   largest(x: Tensor, count: Scalar): Mask
   /**

@@ -285,15 +285,16 @@ export const createGraph = (): Graph => {
       }))
     },
     count: (mask, over) => total('sum', [choose(mask, 1, 0)], over),
-    top: (x, density, over) => {
+    top: (x, density, over, equal = 'first') => {
       if (density >= 1) return constant(true)
       if (density <= 0) return constant(false)
-      return intern(`p(${x.id},${density})${memberText(over)}`, (id) => ({
+      return intern(`p(${x.id},${density},${equal})${memberText(over)}`, (id) => ({
         kind: 'mask',
         id,
         type: 'top',
         operand: x,
         density,
+        equal,
         count: undefined,
         over,
       }))
@@ -305,6 +306,7 @@ export const createGraph = (): Graph => {
         type: 'top',
         operand,
         density: 1,
+        equal: 'first',
         count,
         over: undefined,
       })),

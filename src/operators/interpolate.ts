@@ -1,4 +1,4 @@
-import type { Tensor } from '../graph/expression.js'
+import type { Scalar, Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { choice } from './params.js'
 
@@ -23,8 +23,38 @@ export type Method = keyof typeof METHODS
 /** The parameter that chooses among them. */
 export const methodParam = choice(METHODS, 'lerp', 'The path from the first model to the second, with `t = 1 − keep`.')
 
-/** Above this |cos| two tensors count as parallel, and the sphere as flat; the value the merge tools share. */
-const PARALLEL = 0.9995
+/** What becomes of the norm when `slerp` turns one tensor into another. */
+const NORM = {
+  free: 'it follows from the two tensors, which are not brought to unit length first, as in mergekit and the ComfyUI node pack',
+  interpolate: 'it moves from `‖a‖` to `‖b‖` by itself, along a straight line, as in sd-mecha',
+} as const
+
+/** What `slerp` does with vectors, which are biases and scales. */
+const VECTORS = {
+  lerp: 'they move along a straight line, as in the ComfyUI node pack',
+  slerp: 'they turn like matrices, as in mergekit and sd-mecha',
+} as const
+
+/** What can be chosen about `slerp`. */
+export interface Turning {
+  readonly norm: keyof typeof NORM
+  readonly vectors: keyof typeof VECTORS
+}
+
+/** The parameters that choose it, and their defaults. */
+export const turningParams = {
+  norm: choice(NORM, 'free', 'The norm of the result of `slerp`.'),
+  vectors: choice(VECTORS, 'lerp', 'What `slerp` does with vectors (biases, norms).'),
+}
+
+/** How `slerp` turns where nothing is chosen. */
+export const TURNING: Turning = { norm: turningParams.norm.default, vectors: turningParams.vectors.default }
+
+/**
+ * Above this |cos| two tensors count as parallel, and the sphere as flat. 0.9995 is the value that mergekit and the node
+ * pack share. sd-mecha has none: above the other, arc and line are the same to the precision of float32.
+ */
+const PARALLEL = { free: 0.9995, interpolate: 1 - 1e-6 } as const
 /** Below this norm a tensor has no direction. */
 const NO_DIRECTION = 1e-8
 
@@ -39,6 +69,7 @@ export const interpolate = (
   b: Tensor,
   keep: number,
   shape: readonly number[],
+  { norm, vectors }: Turning = TURNING,
 ): Tensor => {
   const t = 1 - keep
   switch (method) {
@@ -55,7 +86,7 @@ export const interpolate = (
     case 'gradient':
       return shape.length === 2 ? byColumn(g, a, b, COLUMNS[method](g, shape[1]!, keep)) : a
     case 'slerp':
-      return t === 0 || t === 1 || shape.length < 2 ? lerp(g, a, b, t) : slerp(g, a, b, t)
+      return t === 0 || t === 1 || (shape.length < 2 && vectors === 'lerp') ? lerp(g, a, b, t) : slerp(g, a, b, t, norm)
   }
 }
 
@@ -102,12 +133,16 @@ const byColumn = (g: Graph, a: Tensor, b: Tensor, share: Tensor): Tensor =>
   g.choose(g.compare('greater-equal', share, 1), b, g.add(a, g.mul(g.sub(b, a), share)))
 
 /** A tensor without direction counts as parallel to everything. */
-const slerp = (g: Graph, a: Tensor, b: Tensor, t: number): Tensor => {
+const slerp = (g: Graph, a: Tensor, b: Tensor, t: number, norm: Turning['norm']): Tensor => {
   const [ofOne, ofOther] = [g.norm(a), g.norm(b)]
   const cos = g.ifLess(g.min(ofOne, ofOther), NO_DIRECTION, 1, g.div(g.dot(a, b), g.mul(ofOne, ofOther)))
   const angle = g.acos(cos)
-  const share = (part: number) => g.ifLess(PARALLEL, g.abs(cos), part, g.div(g.sin(g.mul(angle, part)), g.sin(angle)))
-  const [ofA, ofB] = [share(1 - t), share(t)]
+  const length = g.add(ofOne, g.mul(g.sub(ofOther, ofOne), t))
+  const share = (part: number, own: Scalar): Scalar => {
+    const turned = g.div(g.sin(g.mul(angle, part)), g.sin(angle))
+    return g.ifLess(PARALLEL[norm], g.abs(cos), part, norm === 'free' ? turned : g.mul(turned, g.div(length, own)))
+  }
+  const [ofA, ofB] = [share(1 - t, ofOne), share(t, ofOther)]
   // As a step from `a`, whose second correction is exactly 0 on a line: equal tensors stay bit for bit what they are.
   return g.add(g.add(a, g.mul(g.sub(b, a), ofB)), g.mul(a, g.sub(g.add(ofA, ofB), 1)))
 }

@@ -217,6 +217,14 @@ export const tooFewMasks = (at: Place, needed: number, found: number): Diagnosti
     help: `use a \`k\` from 1 to ${found}, or list more masks`,
   })
 
+/** A parameter has a value, and another parameter makes it meaningless. A warning: it may be one of several settings. */
+export const unusedParam = (at: Place, key: string, needed: string): Diagnostic =>
+  entry('unused-param', `\`${key}\` has no effect without \`${needed}\``, {
+    at,
+    severity: 'warning',
+    help: `write \`${needed}\`, or remove \`${key}\``,
+  })
+
 /** Weights by block or kind of layer, for a model of unknown architecture. */
 export const unknownArchitecture = (at: Place, model: string, seen: string): Diagnostic =>
   entry(
@@ -235,6 +243,13 @@ export const unknownBlock = (at: Place, name: string, architecture: string, bloc
     help:
       didYouMean(name, blocks) ??
       `use one of ${blocks.slice(0, 6).join(', ')}${blocks.length > 6 ? `, … ${blocks.at(-1)}` : ''}; \`smelt inspect\` lists them`,
+  })
+
+/** What is kept of a difference would be divided by 0. */
+export const zeroRescale = (at: Place, tensor: string): Diagnostic =>
+  entry('zero-rescale', `\`rescale: q\` would divide \`${tensor}\` by a \`q\` of 0`, {
+    at,
+    help: 'use a `q` above 0; to leave a model out, write `weight: 0`',
   })
 
 /** Weights that are divided by their sum add up to zero or NaN. */

@@ -1,7 +1,7 @@
-import { infiniteScale } from '../../base/catalogue/operators.js'
+import { infiniteScale, unusedParam } from '../../base/catalogue/operators.js'
 import { COMMON, named } from '../aliases.js'
 import { defineOperator } from '../define.js'
-import { interpolate, methodParam } from '../interpolate.js'
+import { interpolate, methodParam, TURNING, turningParams } from '../interpolate.js'
 import { model, perLayer } from '../params.js'
 
 /** Interpolates two models by one of several methods. */
@@ -13,14 +13,13 @@ export const blend = defineOperator({
     {
       name: 'slerp',
       from: 'mergekit',
-      settings: '`method: slerp`, `keep: 1 − t`, `base_model` as `a`; vectors, such as biases, take `lerp` here',
+      settings: '`method: slerp`, `vectors: slerp`, `keep: 1 − t`, `base_model` as `a`',
     },
     { name: 'weighted_sum', from: 'sd-mecha', settings: '`keep: 1 − alpha`' },
     {
       name: 'slerp',
       from: 'sd-mecha',
-      settings:
-        '`method: slerp`, `keep: 1 − alpha`; there the length is interpolated by itself, so the result differs where the norms do',
+      settings: '`method: slerp`, `norm: interpolate`, `vectors: slerp`, `keep: 1 − alpha`',
     },
     { name: 'Weighted sum', from: 'AUTOMATIC1111 web UI', settings: '`keep: 1 − multiplier`, `missing: keep`' },
     {
@@ -88,7 +87,7 @@ export const blend = defineOperator({
   details: [
     'With `t = 1 − keep`, each tensor is the point at `t` on the way from `a` to `b`. `keep: 1` gives `a` and reads nothing of `b`; `keep: 0` gives `b` (with `scaled_add`, the average; with `cyclic`, a window at the left edge). `gradient` is a mixture at both ends. Numbers beyond 0 and 1 extrapolate.',
     '',
-    '`slerp` uses the angle between the whole tensors: with `θ = acos(a·b / ‖a‖‖b‖)` it is `(sin((1−t)θ)·a + sin(tθ)·b)/sin θ`. Vectors (biases, norms), tensors with `|cos θ| > 0.9995`, and pairs in which one tensor is all zeros use `lerp`.',
+    '`slerp` uses the angle between the whole tensors: with `θ = acos(a·b / ‖a‖‖b‖)` it is `(sin((1−t)θ)·a + sin(tθ)·b)/sin θ`. Vectors (biases, norms), tensors with `|cos θ| > 0.9995`, and pairs in which one tensor is all zeros use `lerp`. With `norm: interpolate`, `a/‖a‖` and `b/‖b‖` take the place of `a` and `b`, the result is multiplied by `‖a‖ + t(‖b‖ − ‖a‖)`, and the limit of `|cos θ|` is 0.999999.',
     'A `mask` puts `a` in the place of `b` wherever it is false, before the method; with `slerp` that changes the angle, and the protected numbers are scaled together with their tensor.',
   ].join('\n'),
   source:
@@ -104,6 +103,7 @@ export const blend = defineOperator({
         'How much of `a` stays: 1 is all `a`, 0 is all `b`. Elsewhere the number is often “weight of b” or `alpha`, which is `1 − keep`.',
     }),
     method: methodParam,
+    ...turningParams,
   },
   merges: true,
   masksItself: true,
@@ -142,6 +142,18 @@ export const blend = defineOperator({
       expect: [Math.SQRT1_2 * 4, Math.SQRT1_2 * 4],
     },
     {
+      title: 'along the sphere, the norm from that of one to that of the other',
+      inputs: { a: [[6, 0]], b: [[0, 2]] },
+      params: { method: 'slerp', norm: 'interpolate' },
+      expect: [Math.SQRT1_2 * 4, Math.SQRT1_2 * 4],
+    },
+    {
+      title: 'vectors along the sphere too',
+      inputs: { a: [4, 0], b: [0, 4] },
+      params: { method: 'slerp', vectors: 'slerp' },
+      expect: [Math.SQRT1_2 * 4, Math.SQRT1_2 * 4],
+    },
+    {
       title: 'the left columns of one, the right columns of the other',
       inputs: { a: [[1, 1, 1, 1]], b: [[5, 5, 5, 5]] },
       params: { keep: 0.75, method: 'slice' },
@@ -160,8 +172,10 @@ export const blend = defineOperator({
       expect: [0, 0.45, 0.45, 0],
     },
   ],
-  build: (g, { a, b }, { keep, method }, { mask, shape, at }) => {
+  build: (g, { a, b }, { keep, method, ...turning }, { mask, shape, at, warn }) => {
     if (method === 'scaled_add' && keep === 2) return infiniteScale(at('keep'))
-    return interpolate(g, method, a, mask === undefined ? b : g.choose(mask, b, a), keep, shape)
+    for (const key of ['norm', 'vectors'] as const)
+      if (method !== 'slerp' && turning[key] !== TURNING[key]) warn(unusedParam(at(key), key, 'method: slerp'))
+    return interpolate(g, method, a, mask === undefined ? b : g.choose(mask, b, a), keep, shape, turning)
   },
 })
