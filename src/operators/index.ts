@@ -11,9 +11,17 @@ import { partition } from './mask/partition.js'
 import { signAgreement } from './mask/sign-agreement.js'
 import { addDifference } from './merge/add-difference.js'
 import { blend } from './merge/blend.js'
+import { cosines } from './merge/cosine.js'
 import { dare } from './merge/dare.js'
 import { family } from './merge/family.js'
+import { geometricMedian } from './merge/geometric-median.js'
+import { karcher } from './merge/karcher.js'
 import { linear } from './merge/linear.js'
+import { modelStock } from './merge/model-stock.js'
+import { nuslerp } from './merge/nuslerp.js'
+import { ram } from './merge/ram.js'
+import { sce } from './merge/sce.js'
+import { slerpMany } from './merge/slerp-many.js'
 import { add } from './model/add.js'
 import { combine } from './model/combine.js'
 import { noise } from './model/noise.js'
@@ -50,9 +58,17 @@ export const operators: readonly Operator[] = [
   signAgreement,
   addDifference,
   blend,
+  ...cosines,
   dare,
   ...family,
+  geometricMedian,
+  karcher,
   linear,
+  modelStock,
+  nuslerp,
+  ram,
+  sce,
+  slerpMany,
   add,
   combine,
   noise,

@@ -1,5 +1,6 @@
 import type { Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
+import { arcShares } from './arc.js'
 import { choice } from './params.js'
 
 /** The paths from one tensor to another that operators offer as `method`, each with its formula. */
@@ -25,8 +26,6 @@ export const methodParam = choice(METHODS, 'lerp', 'The path from the first mode
 
 /** Above this |cos| two tensors count as parallel, and the sphere as flat; the value the merge tools share. */
 const PARALLEL = 0.9995
-/** Below this norm a tensor has no direction. */
-const NO_DIRECTION = 1e-8
 
 /**
  * The point at `t = 1 − keep` on the way from `a` (0) to `b` (1). Both ends are exact copies, save that `scaled_add`
@@ -53,7 +52,7 @@ export const interpolate = (
     case 'slice':
     case 'cyclic':
     case 'gradient':
-      return shape.length === 2 ? byColumn(g, a, b, COLUMNS[method](g, shape[1]!, keep)) : a
+      return shape.length === 2 ? blendBy(g, a, b, COLUMNS[method](g, shape[1]!, keep)) : a
     case 'slerp':
       return t === 0 || t === 1 || shape.length < 2 ? lerp(g, a, b, t) : slerp(g, a, b, t)
   }
@@ -97,16 +96,11 @@ const COLUMNS: Readonly<Record<'slice' | 'cyclic' | 'gradient', Columns>> = {
 }
 
 /** Where the share is 1 the number is `b`'s as it is, not by way of a difference that rounds. */
-const byColumn = (g: Graph, a: Tensor, b: Tensor, share: Tensor): Tensor =>
+export const blendBy = (g: Graph, a: Tensor, b: Tensor, share: Tensor): Tensor =>
   g.choose(g.compare('greater-equal', share, 1), b, g.add(a, g.mul(g.sub(b, a), share)))
 
-/** A tensor without direction counts as parallel to everything. */
 const slerp = (g: Graph, a: Tensor, b: Tensor, t: number): Tensor => {
-  const [ofOne, ofOther] = [g.norm(a), g.norm(b)]
-  const cos = g.ifLess(g.min(ofOne, ofOther), NO_DIRECTION, 1, g.div(g.dot(a, b), g.mul(ofOne, ofOther)))
-  const angle = g.acos(cos)
-  const share = (part: number) => g.ifLess(PARALLEL, g.abs(cos), part, g.div(g.sin(g.mul(angle, part)), g.sin(angle)))
-  const [ofA, ofB] = [share(1 - t), share(t)]
+  const [ofA, ofB] = arcShares(g, { norms: [g.norm(a), g.norm(b)], dot: g.dot(a, b) }, t, PARALLEL)
   // As a step from `a`, whose second correction is exactly 0 on a line: equal tensors stay bit for bit what they are.
   return g.add(g.add(a, g.mul(g.sub(b, a), ofB)), g.mul(a, g.sub(g.add(ofA, ofB), 1)))
 }

@@ -1,6 +1,7 @@
 import { runOf, type PlainFile, type PlainTensor, type RecipeRun } from '../support/recipe-run.js'
 import { ADAPTERS } from './adapter-cases.js'
 import { fileOf, keysOf, numbered, tensorOf, type GoldenCase } from './case.js'
+import { MANY_MODELS } from './many-model-cases.js'
 import {
   gradientBlock,
   gradientCombine,
@@ -509,6 +510,7 @@ const relativeNorm: Mapping = (c) => {
 /** The cases' operations that operators of ours compute: how a case becomes files and a recipe, or why it does not. */
 export const MAPPED: Readonly<Record<string, Mapping>> = {
   ...ADAPTERS,
+  ...MANY_MODELS,
   add_delta: addDelta,
   add_noise: addNoise,
   average_model: average,
