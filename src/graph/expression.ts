@@ -45,6 +45,34 @@ export interface ScalarFunction {
   evaluate(args: readonly number[]): readonly number[]
 }
 
+/** An operand of a solver: its elements in the order of memory. */
+export interface SolverOperand {
+  readonly shape: readonly number[]
+  readonly values: Float32Array | Float64Array
+}
+
+/** Why a solver has no result. */
+export type SolverProblem = 'singular' | 'asymmetric' | 'not-converged'
+
+/**
+ * Computes a tensor of whole tensors at once, in float64 with a fixed order of operations: a solution of equations, a
+ * rotation, ranks. The name and the version identify it, as they do a {@link ScalarFunction}; workers find it by name.
+ */
+export interface Solver {
+  readonly name: string
+  readonly version: number
+  /** `rows`: any rows of the result are computed from the same rows of all operands, which have its shape. */
+  readonly takes: 'rows' | 'all'
+  /** The result, of `shape`; `settings` are the numbers that the expression gives it. */
+  solve(
+    operands: readonly SolverOperand[],
+    settings: readonly number[],
+    shape: readonly number[],
+  ): Float32Array | Float64Array | SolverProblem
+  /** Bytes it takes besides its operands and its result. */
+  workspace(operands: readonly (readonly number[])[], shape: readonly number[]): number
+}
+
 /** A function and its arguments. */
 export interface Evaluation {
   readonly fn: ScalarFunction
@@ -126,6 +154,17 @@ export type Tensor = { readonly kind: 'tensor'; readonly id: number } & (
   /** ⌊index / stride⌋ mod length: the row, column or other coordinate of an element. */
   | { readonly type: 'position'; readonly stride: number; readonly length: number }
   | { readonly type: 'product'; readonly product: LowRankFactors }
+  /** What a solver makes of whole tensors. */
+  | {
+      readonly type: 'solve'
+      readonly solver: Solver
+      readonly operands: readonly Tensor[]
+      /** The shapes of the operands. */
+      readonly shapes: readonly (readonly number[])[]
+      readonly settings: readonly number[]
+      readonly shape: readonly number[]
+      readonly over: undefined
+    }
   /** The number of the block that an element is in. */
   | { readonly type: 'spread'; readonly vector: Vector; readonly grid: BlockGrid }
 )
@@ -196,16 +235,25 @@ export interface Origin {
 export type Expression = Scalar | Vector | Tensor | Mask | Tally
 export type Operand = Tensor | Scalar | number
 
-/** The measures, which are reductions: a pass over all elements computes one before another pass can use it. */
+/** A tensor that a solver makes; it is written to a scratch file that later passes read. */
+export type Solve = Extract<Tensor, { type: 'solve' }>
+
+/** The measures, which are reductions or need whole tensors: a pass over all elements computes one before another pass can use it. */
 export type Measure =
   | Extract<Scalar, { type: 'total' | 'quantile' }>
   | Extract<Mask, { type: 'top' }>
   | Extract<Vector, { type: 'block-totals' }>
+  | Solve
   | Tally
 
 /** True for the expressions that need a pass of their own. */
 export const isMeasure = (e: Expression): e is Measure =>
-  e.type === 'total' || e.type === 'quantile' || e.type === 'top' || e.type === 'tally' || e.type === 'block-totals'
+  e.type === 'total' ||
+  e.type === 'quantile' ||
+  e.type === 'top' ||
+  e.type === 'tally' ||
+  e.type === 'block-totals' ||
+  e.type === 'solve'
 
 /** The tensors that a measure reduces, element by element. */
 export const operandsOf = (m: Measure): readonly Tensor[] => ('operands' in m ? m.operands : [m.operand])
@@ -235,6 +283,7 @@ export const argumentsOf = (e: Expression): readonly Expression[] => {
       return e.of.args
     case 'total':
     case 'block-totals':
+    case 'solve':
       return e.operands
     case 'quantile':
       return [e.operand]

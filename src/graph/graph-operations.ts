@@ -15,6 +15,7 @@ import type {
   Scalar,
   ScalarFunction,
   ScalarOp,
+  Solver,
   Stream,
   Tally,
   Tensor,
@@ -70,6 +71,13 @@ export interface Graph {
   combine<N extends Numbers>(op: ScalarOp, ...args: readonly (N | Scalar | number)[]): N
   /** For each element the number of its block, or of the whole tensor, rounded to float32. */
   spread(numbers: Numbers, grid: BlockGrid): Tensor
+  /** What a solver makes of operands of the given shapes: a tensor of `shape`. */
+  solve(
+    solver: Solver,
+    operands: readonly { readonly x: Tensor; readonly shape: readonly number[] }[],
+    settings: readonly number[],
+    shape: readonly number[],
+  ): Tensor
   compare(op: Comparison, left: Operand, right: Operand): Mask
   constant(value: boolean): Mask
   and(...masks: readonly Mask[]): Mask

@@ -241,6 +241,21 @@ export const createGraph = (): Graph => {
     dotBy: (x, y, grid) => blockTotals('dot', [x, y], grid),
     combine,
     spread,
+    solve: (solver, operands, settings, shape) =>
+      intern(
+        `x${solver.name}(${ids(operands.map((o) => o.x))})${JSON.stringify([operands.map((o) => o.shape), settings, shape])}`,
+        (id) => ({
+          kind: 'tensor',
+          id,
+          type: 'solve',
+          solver,
+          operands: operands.map((o) => o.x),
+          shapes: operands.map((o) => o.shape),
+          settings,
+          shape,
+          over: undefined,
+        }),
+      ),
     compare: (op, l, r) => {
       const [left, right] = [lift(l), lift(r)]
       return internIn(compared(op), left.id * ID_SPAN + right.id, (id) => ({

@@ -1,7 +1,7 @@
 import type { Measure } from './expression.js'
 
 /** The statistic that a measure computes, such as a sum or a quantile. Part of fingerprints. */
-export const statisticOf = (m: Exclude<Measure, { type: 'tally' | 'block-totals' }>): string =>
+export const statisticOf = (m: Exclude<Measure, { type: 'tally' | 'block-totals' | 'solve' }>): string =>
   `${m.type}:${m.type === 'total' ? m.measure : m.type === 'top' ? m.density : m.q}`
 
 /**
@@ -9,7 +9,7 @@ export const statisticOf = (m: Exclude<Measure, { type: 'tally' | 'block-totals'
  * own.
  */
 export const groupKey = (m: Measure): string =>
-  m.type === 'tally' || m.type === 'block-totals' || m.over === undefined
+  m.type === 'tally' || m.type === 'block-totals' || m.type === 'solve' || m.over === undefined
     ? `#${m.id}`
     : `${statisticOf(m)}:${m.over.group}`
 

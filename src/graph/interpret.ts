@@ -14,6 +14,7 @@ import {
   type Measure,
   type LowRankFactors,
   type Scalar,
+  type Solve,
   type Stream,
   type Tensor,
   type Vector,
@@ -81,6 +82,7 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
         })
 
   const measure = (index: number, e: Measure): Interpreted => {
+    if (e.type === 'solve') return solved(e, data)
     const members = membersOf(index, e)
     if (e.type === 'block-totals')
       return blockTotalsOf(
@@ -179,6 +181,17 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
   }
 
   return jobs.map(({ roots }, index) => roots.map((root) => evaluate(index, root)))
+}
+
+/** What a solver makes of its operands, each of which has a size of its own; NaN where it has no result. */
+const solved = ({ solver, operands, shapes, settings, shape }: Solve, data: Data): Float64Array => {
+  const values = operands.map((x, i) => interpret([x], sizeOf(shapes[i]!), data)[0] as Float64Array)
+  const result = solver.solve(
+    values.map((numbers, i) => ({ shape: shapes[i]!, values: numbers })),
+    settings,
+    shape,
+  )
+  return typeof result === 'string' ? new Float64Array(sizeOf(shape)).fill(NaN) : Float64Array.from(result)
 }
 
 /** The elements of a view, each found by its coordinates. */

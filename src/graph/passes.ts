@@ -5,6 +5,7 @@ import {
   type Expression,
   type Measure,
   type Scalar,
+  type Tensor,
   type Vector,
 } from './expression.js'
 import { createAssembler, type Assembler, type Assembly, type ScalarInput, type ProgramOutput } from './assemble.js'
@@ -135,6 +136,10 @@ const measuringPass = (assemble: Assembler, taking: readonly Taking[]): Pass => 
 
 const writesOf = new Map<number, Pass['writes']>()
 
+/** A pass that computes nothing but an operand of a solver, at port 0. */
+export const operandPass = (assemble: Assembler, operand: Tensor): Pass =>
+  makePass(assemble([{ value: operand, dtype: 'F32' }]), NONE, NONE, NONE)
+
 /** The last pass: port n returns root n. */
 const writingPass = (assemble: Assembler, roots: readonly ProgramOutput[]): Pass => {
   const writes = writesOf.get(roots.length) ?? roots.map((_, i) => ({ root: i, port: i }))
@@ -147,15 +152,16 @@ const vectorsOf = (draws: Assembly['draws']): readonly Vector[] =>
   draws.some((d) => d.type === 'spread') ? draws.flatMap((d) => (d.type === 'spread' ? [d.vector] : [])) : NONE
 
 const makePass = (
-  { program, reads, draws, uniforms, needsLength }: Assembly,
+  { program, reads, draws, uniforms, needsLength, solves }: Assembly,
   takes: Pass['takes'],
   writes: Pass['writes'],
   bounds: readonly Scalar[],
 ): Pass => {
   const vectors = vectorsOf(draws)
-  const needs = behind(bounds.length + vectors.length === 0 ? uniforms : [...uniforms, ...bounds, ...vectors])
+  const measured = behind(bounds.length + vectors.length === 0 ? uniforms : [...uniforms, ...bounds, ...vectors])
+  const needs = solves.length === 0 ? measured : [...measured, ...solves]
   // Written out: of what is spread every one would get a layout of its own, which takes more memory than the object.
-  return { program, reads, draws, uniforms, needsLength, takes, writes, needs }
+  return { program, reads, draws, uniforms, needsLength, solves, takes, writes, needs }
 }
 
 /**
@@ -176,6 +182,7 @@ export const cutPasses = (
   )
   const sweeps = Array.from({ length: depth }, (): Taking[] => [])
   for (const measure of measures) {
+    if (measure.type === 'solve') throw new Error('what a solver makes has a job of its own')
     const first = highest(argumentsOf(measure), level)
     if (measure.type !== 'quantile' && measure.type !== 'top')
       sweeps[first]?.push({ measure, stage: measure.type === 'total' ? measure.measure : measure.type })

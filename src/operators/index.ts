@@ -1,6 +1,7 @@
 import { apply } from './adapter/apply.js'
 import type { Operator } from './operator.js'
 import { algebra } from './mask/algebra.js'
+import { atLeast } from './mask/at-least.js'
 import { compare } from './mask/compare.js'
 import { edit } from './mask/edit.js'
 import { fill } from './mask/fill.js'
@@ -9,19 +10,28 @@ import { load } from './mask/load.js'
 import { magnitude } from './mask/magnitude.js'
 import { partition } from './mask/partition.js'
 import { signAgreement } from './mask/sign-agreement.js'
+import { tall } from './mask/tall.js'
 import { addDifference } from './merge/add-difference.js'
 import { blend } from './merge/blend.js'
+import { clamp } from './merge/clamp.js'
 import { cosines } from './merge/cosine.js'
 import { dare } from './merge/dare.js'
 import { family } from './merge/family.js'
+import { fisher } from './merge/fisher.js'
 import { geometricMedian } from './merge/geometric-median.js'
 import { karcher } from './merge/karcher.js'
 import { linear } from './merge/linear.js'
 import { modelStock } from './merge/model-stock.js'
+import { nearswap } from './merge/nearswap.js'
 import { nuslerp } from './merge/nuslerp.js'
+import { passthrough } from './merge/passthrough.js'
+import { perpendicular } from './merge/perpendicular.js'
 import { ram } from './merge/ram.js'
+import { regmean } from './merge/regmean.js'
 import { sce } from './merge/sce.js'
 import { slerpMany } from './merge/slerp-many.js'
+import { tensorSum } from './merge/tensor-sum.js'
+import { trainDifference } from './merge/train-difference.js'
 import { add } from './model/add.js'
 import { combine } from './model/combine.js'
 import { noise } from './model/noise.js'
@@ -48,6 +58,7 @@ import { shell } from './weights/shell.js'
 export const operators: readonly Operator[] = [
   apply,
   ...algebra,
+  atLeast,
   compare,
   edit,
   fill,
@@ -56,19 +67,28 @@ export const operators: readonly Operator[] = [
   magnitude,
   partition,
   signAgreement,
+  tall,
   addDifference,
   blend,
+  clamp,
   ...cosines,
   dare,
   ...family,
+  fisher,
   geometricMedian,
   karcher,
   linear,
   modelStock,
+  nearswap,
   nuslerp,
+  passthrough,
+  perpendicular,
   ram,
+  regmean,
   sce,
   slerpMany,
+  tensorSum,
+  trainDifference,
   add,
   combine,
   noise,

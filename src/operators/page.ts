@@ -83,6 +83,8 @@ const rangeOf = (spec: ParamSpec): string => {
       return Object.keys(spec.choices)
         .map((word) => `\`${word}\``)
         .join(', ')
+    case 'statistics':
+      return 'a file of statistics'
     case 'masks':
       return 'a mask'
     case 'layers':

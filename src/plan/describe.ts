@@ -135,7 +135,9 @@ export const totalsOf = (
     )
   const read = jobs.reduce(
     (n, job) =>
-      n + copied(job) + (job.sweeps?.passes ?? []).reduce((m, p) => m + sizeIn([...p.reads, ...drawnFrom(p)]), 0),
+      n +
+      copied(job) +
+      (job.sweeps?.passes ?? job.solve?.operands ?? []).reduce((m, p) => m + sizeIn([...p.reads, ...drawnFrom(p)]), 0),
     0,
   )
   const stored = [...new Set(models.flatMap((m) => [...m.tensors.values()]))]

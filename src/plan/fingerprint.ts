@@ -212,6 +212,8 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
         return [ref(e.vector), e.grid.shape, e.grid.blocks]
       case 'block-totals':
         return [e.measure, e.grid.shape, e.grid.blocks, ...e.operands.map(ref)]
+      case 'solve':
+        return [e.solver.name, e.solver.version, e.shapes, e.settings.map(exactly), e.shape, ...e.operands.map(ref)]
       case 'result':
         return [e.of.fn.name, e.of.fn.version, e.index, ...e.of.args.map(ref)]
       case 'constant':
@@ -305,7 +307,7 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
         ? undefined
         : made(
             () =>
-              `${ARITHMETIC} ${m.type}\n${m.type === 'tally' || m.type === 'block-totals' || m.over === undefined ? describe([m]) : `${statisticOf(m)}: ${group(m)}`}`,
+              `${ARITHMETIC} ${m.type}\n${m.type === 'tally' || m.type === 'block-totals' || m.type === 'solve' || m.over === undefined ? describe([m]) : `${statisticOf(m)}: ${group(m)}`}`,
           ),
     ofFigures: (measured) =>
       made(() => {

@@ -8,6 +8,7 @@ import { sizeOf } from '../tensor/info.js'
 import { viewBytes } from '../tensor/view.js'
 import { estimateSession } from './device-memory.js'
 import type { Job, Plan } from './plan.js'
+import { solvingBytes } from './scratch.js'
 
 // What is called measured was measured as the kernel's peak of the whole process over recipes of all kinds, and rounded
 // up; bench/footprint.mjs
@@ -143,7 +144,7 @@ export const estimateMemory = (
   const [block, chunk] = onDevice ? [SEGMENT, SEGMENT] : onRuntime ? [BLOCK, CHUNK] : [COMPILED_BLOCK, COMPILED_CHUNK]
   let [widest, counted, ranges, measures, found] = [0, 0, 0, 0, 0]
   for (const job of plan.jobs) {
-    for (const pass of job.sweeps?.passes ?? []) {
+    for (const pass of job.sweeps?.passes ?? job.solve?.operands ?? []) {
       widest = Math.max(widest, passBytes(pass, job.size, block, chunk))
       measures += pass.takes.length
       found += foundVectorBytes(pass)
@@ -162,6 +163,7 @@ export const estimateMemory = (
     runtime +
     ranges +
     found +
+    solvingBytes(plan.jobs.flatMap(({ solve }) => solve ?? [])) +
     (onDevice ? DEVICE_BYTES : 0) +
     (reporting || plan.reports.some((r) => !r.kept) ? REPORT_BYTES : 0) +
     STORED_BYTES * stored +

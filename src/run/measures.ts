@@ -1,4 +1,4 @@
-import { countOf, rankOf, type Measure, type Scalar } from '../graph/expression.js'
+import { countOf, rankOf, type Measure, type Scalar, type Solve } from '../graph/expression.js'
 import { groupKey } from '../graph/groups.js'
 import type { Stage } from '../graph/passes.js'
 import {
@@ -21,6 +21,8 @@ export type Outcome =
   | { readonly type: 'cells'; readonly values: Float64Array }
   /** The numbers of all blocks of a tensor. */
   | { readonly type: 'blocks'; readonly values: Float64Array }
+  /** The result of a solver stands in the scratch file. */
+  | { readonly type: 'solved' }
   /** Magnitudes with greater bits are in; of those with equal bits, the ones before the cut. */
   | { readonly type: 'top'; readonly bits: number; readonly cut: Cut }
 
@@ -77,6 +79,8 @@ interface Group {
   outcome: Outcome | undefined
 }
 
+const SOLVED: Outcome = { type: 'solved' }
+
 /** The bits of infinity, which no magnitude exceeds. */
 export const INFINITY = 0x7f800000
 
@@ -124,6 +128,8 @@ export interface Measures {
   /** True when every segment has its low bits counted, so that a `low` stage has nothing to do. */
   lowDone(measure: Measure): boolean
   outcome(measure: Measure): Outcome | undefined
+  /** Records that the result of a solver stands in the scratch file. */
+  settle(solve: Solve): void
   /** How many of `n` magnitudes a mask keeps. */
   keptOf(measure: Measure & { readonly type: 'top' }, n: number): number
   /** All results except tallies and the numbers of blocks, for the cache. */
@@ -145,6 +151,7 @@ export const createMeasures = (
   }
   const given = new Map([...known].map(([m, outcome]) => [groupKey(m), outcome] as const))
   const groups = new Map<string, Group>()
+  const solved = new Set<number>()
   const groupOf = (m: Measure): Group => groups.get(groupKey(m))!
   /**
    * Histograms for reuse: allocating and collecting half a megabyte for each of thousands of tensors takes longer than
@@ -366,11 +373,17 @@ export const createMeasures = (
       const { bin, outcome, pending } = groupOf(measure)
       return outcome !== undefined || (bin !== undefined && pending === 0)
     },
-    outcome: (measure) => given.get(groupKey(measure)) ?? groups.get(groupKey(measure))?.outcome,
+    settle: (solve) => void solved.add(solve.id),
+    outcome: (measure) =>
+      measure.type === 'solve'
+        ? solved.has(measure.id)
+          ? SOLVED
+          : undefined
+        : (given.get(groupKey(measure)) ?? groups.get(groupKey(measure))?.outcome),
     taken: () =>
       new Map(
         [...groups.values()].flatMap(({ measure, outcome }) =>
-          outcome === undefined || outcome.type === 'cells' || outcome.type === 'blocks'
+          outcome === undefined || outcome.type === 'cells' || outcome.type === 'blocks' || outcome.type === 'solved'
             ? []
             : [[measure, outcome] as const],
         ),

@@ -5,6 +5,7 @@ import type { Evaluator } from '../graph/scalar.js'
 import { deriveKey } from '../kernels/key.js'
 import { toMagnitude } from '../kernels/selection.js'
 import type { Job, Plan, Target } from '../plan/plan.js'
+import { rowsOf, SCRATCH } from '../plan/scratch.js'
 import { blockRange, type BlockGrid } from '../tensor/block-grid.js'
 import { sizeOf } from '../tensor/info.js'
 import { isWhole, viewKey, wholeOf, type View } from '../tensor/view.js'
@@ -21,6 +22,7 @@ import type {
   ReadOrder,
   ScalarInputOrder,
   Segment,
+  SolveOrder,
   TakeOrder,
   WriteOrder,
 } from './unit.js'
@@ -32,6 +34,8 @@ export type ScheduledWork = Pick<Plan, 'jobs' | 'programs' | 'undigested' | 'dig
 export interface UnitOrders {
   /** A segment of a pass of a job, which is told where to `search` if it is to tell equal magnitudes apart. */
   passUnit(job: number, pass: Pass, segment: number, search?: Search): ComputeOrder
+  /** One call of a job's solver. */
+  solveUnit(job: number, panel: number): SolveOrder
   /** A segment of a copy of a job; a digest where the bytes are in their place and only have to be checked. */
   copyUnit(job: number, copy: number, segment: number): CopyOrder | DigestOrder
   /** A segment of a tensor that is read for its digest alone. */
@@ -66,6 +70,7 @@ export const createUnitOrders = (
 
   const read = (view: View, size: number, segment: number): ReadOrder => {
     const { file, name, packed } = view.tensor
+    if (file === SCRATCH) return { ...rangesOf(view), tensor: name, digest: false, unfinished: true }
     const digest =
       isWhole(view) && plan.digestOf(view.tensor) === undefined && ledger.ask(file, name, segmentsOf(size), segment)
     return { ...rangesOf(view), tensor: name, digest, ...(packed === true ? { packed } : {}) }
@@ -184,6 +189,44 @@ export const createUnitOrders = (
       writes: pass.writes.flatMap(({ root, port }) => writeRoot(planned, root, port, pass.reads)),
     }
   }
+  const operandOrder = (job: number, pass: Pass, elements: Segment): ComputeOrder => ({
+    type: 'compute',
+    ...elements,
+    program: programs.get(pass.program.key)!,
+    reads: pass.reads.map((view) => ({ ...read(view, 0, 0), digest: false })),
+    draws: drawOrders(pass, elements.start, elements.end),
+    uniforms: pass.uniforms.map((_, i) => uniform(pass, i, job)),
+    needsLength: pass.needsLength,
+    takes: [],
+    writes: [],
+  })
+  const solveUnit = (job: number, panel: number): SolveOrder => {
+    const { tensor, step, size, solve } = plan.jobs[job]!
+    const { measure, operands, result, rows } = solve!
+    const width = size / rowsOf(measure.shape)
+    const [first, last] = [panel * rows, Math.min(rowsOf(measure.shape), (panel + 1) * rows)]
+    const elements = { id: nextId++, start: first * width, end: last * width }
+    const byRow = measure.solver.takes === 'rows'
+    /** The shape of the rows that are made, of what has all of them. */
+    const shapeOf = (shape: readonly number[]): readonly number[] =>
+      byRow && shape.length > 1 ? [last - first, ...shape.slice(1)] : shape
+    return {
+      type: 'solve',
+      ...elements,
+      solver: measure.solver.name,
+      settings: measure.settings,
+      shape: shapeOf(measure.shape),
+      operands: operands.map((pass, i) => ({
+        order: operandOrder(job, pass, byRow ? elements : { id: 0, start: 0, end: sizeOf(measure.shapes[i]!) }),
+        shape: shapeOf(measure.shapes[i]!),
+      })),
+      reads: [],
+      writes: [],
+      result: { path: result.file, begin: result.begin, dtype: result.dtype },
+      tensor,
+      step,
+    }
+  }
   const copyUnit = (job: number, copy: number, segment: number): CopyOrder | DigestOrder => {
     const { size, copies } = plan.jobs[job]!
     const { from, to, expect } = copies[copy]!
@@ -207,5 +250,5 @@ export const createUnitOrders = (
       writes: [],
     }
   }
-  return { passUnit, copyUnit, digestUnit }
+  return { passUnit, solveUnit, copyUnit, digestUnit }
 }

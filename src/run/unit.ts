@@ -20,7 +20,7 @@ export interface FileSlice {
 export interface ReadOrder extends Ranges {
   readonly tensor: string
   readonly digest: boolean
-  /** True for an output's own bytes, which lie in the unfinished file. */
+  /** True for an output's own bytes, which lie in the unfinished file, and for those of the scratch file. */
   readonly unfinished?: boolean
   /** True for the bits of a kept mask, which become a BOOL each. */
   readonly packed?: true
@@ -116,8 +116,26 @@ export interface DigestOrder extends Segment {
   readonly writes: readonly []
 }
 
+/** Has a solver make some rows of a tensor; `start` and `end` are elements of the result. */
+export interface SolveOrder extends Segment {
+  readonly type: 'solve'
+  readonly solver: string
+  readonly settings: readonly number[]
+  /** The shape of the rows that are made. */
+  readonly shape: readonly number[]
+  /** Each computes one operand, or the same rows of it, at port 0. */
+  readonly operands: readonly { readonly order: ComputeOrder; readonly shape: readonly number[] }[]
+  readonly reads: readonly []
+  readonly writes: readonly []
+  /** Where the result begins in the scratch file. */
+  readonly result: FileSlice
+  /** The tensor and the step, for problems. */
+  readonly tensor: string
+  readonly step: string
+}
+
 /** What a worker does at a time: an order that is complete in itself. */
-export type UnitOrder = ComputeOrder | CopyOrder | DigestOrder
+export type UnitOrder = ComputeOrder | CopyOrder | DigestOrder | SolveOrder
 
 /**
  * Where the magnitude that is looked for will be: in or near a bin, or where this share of the magnitudes of a tensor

@@ -1,14 +1,11 @@
-import { runOf, type PlainFile, type PlainRecipe, type PlainTensor, type RecipeRun } from '../support/recipe-run.js'
-import { fileOf, numbered, type GoldenCase } from './case.js'
+import { runOf, type PlainFile, type PlainRecipe, type RecipeRun } from '../support/recipe-run.js'
+import { fileOf, files, number, numbered, zeros, type GoldenCase } from './case.js'
 
 type Step = PlainRecipe['steps'][string]
 type Mapping = (c: GoldenCase) => RecipeRun
 
-const filesOf = (c: GoldenCase, roles: readonly string[]): Record<string, PlainFile> =>
-  Object.fromEntries(roles.map((role) => [role, fileOf(c.inputs, role)]))
-
-const run = (c: GoldenCase, files: Readonly<Record<string, PlainFile>>, step: Step): RecipeRun =>
-  runOf(files, { result: step }, fileOf(c.expected, 'result'), { tolerance: c.tolerance })
+const run = (c: GoldenCase, inputs: Readonly<Record<string, PlainFile>>, step: Step): RecipeRun =>
+  runOf(inputs, { result: step }, fileOf(c.expected, 'result'), { tolerance: c.tolerance })
 
 /** A step over all models of a case, with their weights, and with its base where it has one. */
 const overAll =
@@ -17,7 +14,7 @@ const overAll =
     const models = numbered(c.inputs, 'm')
     const base = 'base' in c.inputs ? ['base'] : []
     const weights = c.params['weight'] as readonly number[] | undefined
-    return run(c, filesOf(c, [...base, ...models]), {
+    return run(c, files(c, ...base, ...models), {
       op,
       ...(base.length === 0 ? {} : { base: 'base' }),
       models: weights === undefined ? models : models.map((model, i) => ({ model, weight: weights[i] })),
@@ -25,20 +22,12 @@ const overAll =
     })
   }
 
-const zerosLike = (file: PlainFile): PlainFile =>
-  Object.fromEntries(
-    Object.entries(file).map(([name, tensor]): [string, PlainTensor] => [
-      name,
-      { ...tensor, values: tensor.values.map(() => 0) },
-    ]),
-  )
-
 /** Differences are models over a base of zeros. */
 const stockOfDeltas: Mapping = (c) => {
   const models = numbered(c.inputs, 'delta_')
   return run(
     c,
-    { ...filesOf(c, models), zero: zerosLike(fileOf(c.inputs, models[0]!)) },
+    { ...files(c, ...models), zero: zeros(fileOf(c.inputs, models[0]!)) },
     { op: 'merge.model_stock', base: 'zero', models, over: 'row', pairs: 'consecutive' },
   )
 }
@@ -46,7 +35,7 @@ const stockOfDeltas: Mapping = (c) => {
 const byCosine =
   (op: string): Mapping =>
   (c) =>
-    run(c, filesOf(c, ['a', 'b']), { op, a: 'a', b: 'b', keep: 1 - (c.params['shift'] as number) })
+    run(c, files(c, 'a', 'b'), { op, a: 'a', b: 'b', keep: 1 - number(c, 'shift') })
 
 /** What vectors of `nuslerp` are: everything, or what lies along one of the axes of its matrices. */
 const axisOf = ({ params }: GoldenCase): string =>

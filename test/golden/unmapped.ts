@@ -2,19 +2,14 @@ const ADAPTER = 'adapter.apply refuses adapters of this kind by name'
 
 /** The cases' operations that no operator computes yet, and where they belong. */
 export const UNMAPPED: Readonly<Record<string, string>> = {
-  add_opposite_mask: 'is only a part of an operation: the mask of an added opposite',
-  add_strict_opposite_mask: 'is only a part of an operation: the mask of an added opposite',
   arcee_fusion: 'belongs to merge.arcee_fusion',
   boft: ADAPTER,
-  clamp: 'belongs to merge.clamp',
-  copy_rows: 'belongs to merge.tensor_sum',
   crossover: 'belongs to merge.crossover',
   della: 'belongs to merge.della',
   della_keep_probability: 'belongs to merge.della',
   della_linear: 'belongs to merge.della_linear',
   dora: ADAPTER,
   dropout_mean: 'divides each parameter by the number of models that keep it, which no operator of ours does',
-  fisher_merge: 'belongs to merge.fisher',
   geometric_sum: 'no operator of ours is a geometric mean',
   glora: ADAPTER,
   ia3: ADAPTER,
@@ -25,13 +20,9 @@ export const UNMAPPED: Readonly<Record<string, string>> = {
   lora_pad: ADAPTER,
   low_rank: 'belongs to adapter.extract',
   multiply_quotient: 'belongs to merge.multiply_difference',
-  nearswap: 'belongs to merge.nearswap',
   oft: ADAPTER,
-  perpendicular_component: 'belongs to merge.perpendicular',
   procrustes_rotate: 'no operator of ours rotates matrices',
-  regmean: 'belongs to merge.regmean',
   slerp_rescaled: 'no method of merge.blend interpolates length and direction apart',
   ties_mean_stock: 'no operator of ours takes the factor of merge.model_stock of trimmed differences',
   topk_redistribute: 'belongs to merge.top_k_sum',
-  train_difference_mask: 'belongs to merge.train_difference',
 }

@@ -163,6 +163,45 @@ const FAMILIES: Readonly<Record<string, object>> = {
       },
     },
   ),
+  'parameter by parameter': recipe({
+    ...Object.fromEntries(
+      ['distance', 'opposite', 'strict_opposite'].map((method) => [
+        method,
+        { op: 'merge.train_difference', a: 'a', b: 'b', c: 'base', strength: 0.7, method, layers: 'component:clip' },
+      ]),
+    ),
+    perpendicular: { op: 'merge.perpendicular', a: 'a', b: 'b', base: 'base', strength: 0.6 },
+    clamped: { op: 'merge.clamp', a: 'base', bounds: ['a', 'b', 'c'], stiffness: 0.3 },
+    near: { op: 'merge.nearswap', base: 'a', model: 'b', threshold: 0.002 },
+    rows: { op: 'merge.tensor_sum', a: 'a', b: 'b', width: 0.4, offset: 0.75 },
+    columns: { op: 'merge.tensor_sum', a: 'a', b: 'b', width: -0.3, along: 'columns' },
+    scaled: { op: 'merge.passthrough', model: 'a', scale: { 'component:clip': 0.8 } },
+  }),
+  'many models': recipe({
+    sphere: { op: 'merge.slerp_many', base: 'base', models: { a: 1, b: 0.6, c: 2 } },
+    turned: { op: 'merge.nuslerp', base: 'base', models: { a: 0.6, b: 0.4 } },
+    rows: { op: 'merge.nuslerp', models: { a: 0.6, b: 0.4 }, over: 'row' },
+    columns: { op: 'merge.nuslerp', models: { a: 0.6, b: 0.4 }, over: 'column' },
+    karcher: { op: 'merge.karcher', models: ['a', 'b', 'c'] },
+    median: { op: 'merge.geometric_median', models: ['a', 'b', 'c'] },
+    stock: { op: 'merge.model_stock', base: 'base', models: ['a', 'b', 'c'] },
+    filters: { op: 'merge.model_stock', base: 'base', models: ['a', 'b', 'c'], over: 'row', pairs: 'consecutive' },
+    selected: { op: 'merge.sce', base: 'base', models: ['a', 'b', 'c'], density: 0.3, even_below: 0 },
+    agents: { op: 'merge.ram', base: 'base', models: ['a', 'b', 'c'], epsilon: 0.001, rescale: 0.1 },
+    alike: { op: 'merge.cosine_a', a: 'a', b: 'b', keep: 0.6 },
+    whole: { op: 'merge.cosine_b', a: 'a', b: 'b', keep: 0.9 },
+  }),
+  consensus: recipe(
+    {
+      sum: { op: 'merge.task_arithmetic', base: 'base', models: ['a', 'b', 'c'] },
+      first: { op: 'mask.tall', model: 'a', base: 'base', merged: 'sum' },
+      second: { op: 'mask.tall', model: 'b', base: 'base', merged: 'sum', lambda: 0.6 },
+      third: { op: 'mask.tall', model: 'c', base: 'base', merged: 'sum', lambda: { 'component:unet': 0.2 } },
+      shared: { op: 'mask.at_least', masks: ['first', 'second', 'third'], k: 2 },
+      merged: { op: 'merge.task_arithmetic', base: 'base', models: ['a', 'b', 'c'], lambda: 0.4, mask: 'shared' },
+    },
+    { hidden: ['sum'] },
+  ),
   differences: recipe(
     {
       task: { op: 'model.subtract', a: 'b', b: 'base' },

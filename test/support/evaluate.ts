@@ -151,6 +151,10 @@ const callOf = (
       const mask = refer<MaskValue>(value, key)
       return mask === undefined ? undefined : { type: 'mask', value: mask.value, at: at(key) }
     }
+    if (spec.type === 'statistics') {
+      const file = refer<ModelValue>(value, key)
+      return file === undefined ? undefined : { type: 'model', value: file.value, at: at(key) }
+    }
     if (spec.type === 'layers') return { type: 'layers', patterns: patternsOf(value, at(key)), at: at(key) }
     if (spec.type !== 'number' || spec.per !== 'layer' || typeof value === 'number')
       return { type: 'value', value, at: at(key) }

@@ -105,7 +105,7 @@ export const modelStock = defineOperator({
     const cosine = (i: number, j: number): Numbers => {
       const lengths = g.combine('mul', norms[i]!, norms[j]!)
       const cos = g.combine('div', dot(deltas[i]!, deltas[j]!), lengths)
-      return g.combine('if-less', 0, lengths, g.combine('max', -1, g.combine('min', 1, cos)), 0)
+      return g.combine('if-less', lengths, Number.MIN_VALUE, 0, g.combine('max', -1, g.combine('min', 1, cos)))
     }
     const cosines = deltas.flatMap((_, i) =>
       deltas.flatMap((_, j) => (i < j && (pairs === 'all' || j === i + 1) ? [cosine(i, j)] : [])),

@@ -61,7 +61,8 @@ export const ram = defineOperator({
   ],
   build: (g, { base, models }, { epsilon, rescale, limit }) => {
     const deltas = models.map(({ x }) => g.sub(x, base))
-    const changed = deltas.map((x) => g.compare('greater', g.abs(x), epsilon))
+    // Anything but a small difference, NaN included: a NaN must not turn into a number that looks right.
+    const changed = deltas.map((x) => g.not(g.compare('less-equal', g.abs(x), epsilon)))
     const kept = deltas.map((x, i) => g.choose(changed[i]!, x, 0))
     const count = addAll(
       g,

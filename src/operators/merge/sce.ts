@@ -92,7 +92,7 @@ export const sce = defineOperator({
     const energies = deltas.map((x) => g.dot(x, x))
     const energy = energies.reduce((x, y) => g.add(x, y))
     const weights = energies.map((own) =>
-      g.ifLess(least, g.div(energy, sizeOf(shape)), g.div(own, energy), 1 / models.length),
+      g.ifLess(g.div(energy, sizeOf(shape)), Math.max(least, Number.MIN_VALUE), 1 / models.length, g.div(own, energy)),
     )
     const sign = g.choose(g.compare('greater-equal', addAll(g, deltas), 0), 1, -1)
     const agreeing = deltas.map((x) => g.max(g.mul(x, sign), 0))
