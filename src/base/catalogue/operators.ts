@@ -259,7 +259,7 @@ export const unknownBlock = (at: Place, name: string, architecture: string, bloc
 export const zeroWeightSum = (at: Place, tensor: string, sum: number): Diagnostic =>
   entry('zero-weight-sum', `the weights of \`${tensor}\` add up to ${sum}, so they cannot be normalised`, {
     at,
-    help: 'change a weight, or write `normalize: false`',
+    help: 'change a weight, or write `normalize: false` if the operator has it',
   })
 
 /** A mask cannot be read from elements smaller than a byte. */
