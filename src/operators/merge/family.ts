@@ -2,6 +2,7 @@ import { least } from '../../base/lists.js'
 import { countOf, type Mask, type Tensor } from '../../graph/expression.js'
 import type { Graph } from '../../graph/graph.js'
 import { sizeOf } from '../../tensor/info.js'
+import { DELTA_ALIASES } from '../delta-aliases.js'
 import { defineOperator, type Example, type Subject } from '../define.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
 import type { Operator } from '../operator.js'
@@ -166,6 +167,7 @@ const define = (member: Member): Operator => {
     id: member.id,
     version: 2,
     summary: member.summary,
+    aliases: DELTA_ALIASES[member.id] ?? [],
     details: [member.details, '', RULES, ...(member.consensus ? [ELECTION] : [])].join('\n'),
     source: member.source,
     output: 'model',
