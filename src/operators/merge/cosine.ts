@@ -27,11 +27,11 @@ const cosine = (g: Graph, dot: (x: Tensor, y: Tensor) => Numbers, a: Tensor, b: 
 const define = ({ id, alias, summary, similarity, whole, examples }: Member): Operator =>
   defineOperator({
     id,
-    aliases: [{ name: alias, from: 'sd-mecha', settings: '`keep` is `1 − alpha`' }],
+    aliases: [{ name: alias, from: 'sd-mecha', settings: '`keep: 1 − alpha`' }],
     version: 1,
     summary,
     details: `\`a + k·(b − a)\` with \`k = 1 − clamp(s − t, 0, 1)\` and \`t = 1 − keep\`, where s is ${similarity}. A column is what differs in the first index alone; a tensor with one dimension is one column. Columns of zeros resemble nothing (s = 0).`,
-    source: `sd-mecha, \`${alias}\`; supermerger’s cosine modes`,
+    source: `sd-mecha, \`${alias}\``,
     output: 'model',
     inputs: { a: model('The model that is kept where both are alike.'), b: model('The other model.') },
     params: {

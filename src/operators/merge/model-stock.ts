@@ -28,12 +28,12 @@ export const modelStock = defineOperator({
       name: 'model_stock',
       from: 'mergekit',
       settings:
-        '`cancelling: base`; with `filter_wise: true`, `over: row` (in a convolution, rows of mergekit are single lines of a kernel)',
+        '`cancelling: base`, and `over: row` where `filter_wise` is true (of a convolution, mergekit takes single lines of a kernel for rows)',
     },
     {
       name: 'model_stock',
       from: 'sd-mecha',
-      settings: '`over: row`, `pairs: consecutive`; the models are checkpoints here, not differences',
+      settings: '`over: row`, `pairs: consecutive`; it takes differences, and smelt models and their `base`',
     },
   ],
   version: 1,

@@ -16,7 +16,7 @@ export const nuslerp = defineOperator({
       name: 'nuslerp',
       from: 'mergekit',
       settings:
-        '`over: row` for `nuslerp_flatten: false`; `over: column` if `nuslerp_row_wise: true` is set as well. In a convolution the vectors of mergekit are single lines along one axis, and those of smelt whole filters or inputs',
+        '`over: row` where `nuslerp_flatten` is false, `over: column` where `nuslerp_row_wise` is true as well (of a convolution, mergekit takes single lines along one axis for vectors)',
     },
   ],
   version: 1,

@@ -28,7 +28,7 @@ const mostVaried = (g: Graph, tensors: readonly Tensor[], share: number): Mask =
 /** Select, calculate, erase: the most varied differences, weighted by their energy, without the minority’s signs. */
 export const sce = defineOperator({
   id: 'merge.sce',
-  aliases: [{ name: 'sce', from: 'mergekit', settings: '`density` is `select_topk`' }],
+  aliases: [{ name: 'sce', from: 'mergekit', settings: '`density` is its `select_topk`' }],
   version: 1,
   summary: 'Adds the differences that vary most between models, weighted by their size, where their signs agree.',
   details: [
