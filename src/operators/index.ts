@@ -15,9 +15,13 @@ import { dare } from './merge/dare.js'
 import { family } from './merge/family.js'
 import { linear } from './merge/linear.js'
 import { add } from './model/add.js'
+import { adjust } from './model/adjust.js'
+import { cast } from './model/cast.js'
 import { combine } from './model/combine.js'
 import { noise } from './model/noise.js'
 import { normalize } from './model/normalize.js'
+import { prune } from './model/prune.js'
+import { rename } from './model/rename.js'
 import { renumber } from './model/renumber.js'
 import { scale } from './model/scale.js'
 import { select } from './model/select.js'
@@ -54,9 +58,13 @@ export const operators: readonly Operator[] = [
   ...family,
   linear,
   add,
+  adjust,
+  cast,
   combine,
   noise,
   normalize,
+  prune,
+  rename,
   renumber,
   scale,
   select,

@@ -107,6 +107,19 @@ export const OPERATOR_WORDS: Readonly<Record<string, string>> = {
   block_weights: 'weights.mbw',
   mbw: 'weights.mbw',
   task_vector: 'merge.task_arithmetic',
+  bake_vae: 'model.rename',
+  bake_in_vae: 'model.rename',
+  vaeloader: 'model.rename` with `add_root: first_stage_model',
+  unetloader: 'model.rename` with `add_root: model.diffusion_model',
+  add_prefix: 'model.rename',
+  remove_prefix: 'model.rename',
+  convert: 'model.cast',
+  half: 'model.cast` with `dtype: f16',
+  save_as_half: 'model.cast` with `dtype: f16',
+  remove_ema: 'model.prune',
+  ema_only: 'model.prune` with `ema: use',
+  finetune: 'model.adjust',
+  fine: 'model.adjust',
 }
 
 /** For a dtype, what other programs call it. */
