@@ -12,7 +12,7 @@ import { renderReport } from '#src/view/report/render.js'
 import { inFolder } from '../support/build-run.js'
 import { contentSha256 } from '../support/content-sha256.js'
 import { inlineWorker } from '../support/inline-worker.js'
-import { makeBase, train, writeCheckpoint, type Checkpoint } from './checkpoint.js'
+import { makeBase, partOf, train, writeCheckpoint, type Checkpoint } from './checkpoint.js'
 import { makeLora, SD1_MODULES } from './lora.js'
 import { RECIPES } from './recipe.js'
 
@@ -51,6 +51,9 @@ const MODELS: Readonly<Record<string, Checkpoint>> = {
   tuned: b,
   sd15: base,
   sdxl: a,
+  full: a,
+  vae: partOf(b, 'first_stage_model'),
+  unet: partOf(b, 'model.diffusion_model'),
 }
 
 /**
@@ -178,6 +181,24 @@ const FAMILIES: Readonly<Record<string, object>> = {
     { hidden: ['task'] },
   ),
   positions: recipe({ sound: { op: 'model.renumber', model: 'a' } }),
+  casts: recipe({
+    layers: {
+      op: 'model.cast',
+      model: 'a',
+      dtype: { default: 'bf16', 'component:vae': 'f8_e4m3', 'block:mid': 'f32' },
+    },
+    through: { op: 'merge.blend', a: 'layers', b: 'b', keep: 0.25 },
+  }),
+  adjustments: recipe({
+    detail: { op: 'model.adjust', model: 'a', in: 3, out: -2, out2: 1.5 },
+  }),
+  names: recipe({
+    moved: {
+      op: 'model.rename',
+      model: 'a',
+      rules: { 'model.diffusion_model': 'net', '**.attn@(1|2).to_?': '$1.attention_$2.$3_proj' },
+    },
+  }),
   noise: recipe(
     {
       normal: { op: 'model.noise', model: 'a', layers: 'component:unet', std: 0.02, mean: 0.001 },
