@@ -86,7 +86,7 @@ const rangeOf = (spec: ParamSpec): string => {
         .map((word) => `\`${word}\``)
         .join(', ')
     case 'choices':
-      return `list of ${Object.keys(spec.choices)
+      return `one or a list of ${Object.keys(spec.choices)
         .map((word) => `\`${word}\``)
         .join(', ')}`
     case 'text':

@@ -95,7 +95,7 @@ export const choice = <const C extends Readonly<Record<string, string>>, const D
   fallback: D,
   description: string,
 ) => ({ type: 'choice', choices, default: fallback, description }) as const
-/** Any of several words, each with what it means. */
+/** One of several words, each with what it means, or a list of them. */
 export const choices = <const C extends Readonly<Record<string, string>>, const D extends keyof C & string>(
   all: C,
   fallback: readonly D[],

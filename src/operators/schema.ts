@@ -94,19 +94,15 @@ const rules = (number: JsonSchema, audience: Audience): JsonSchema => ({
   additionalProperties: number,
 })
 
-const choices = (all: Readonly<Record<string, string>>, fallback: string, audience: Audience): JsonSchema => {
-  const literal = (word: string): string | boolean => (word === 'true' ? true : word === 'false' ? false : word)
-  return {
-    enum: Object.keys(all).map(literal),
-    ...(audience.editor
-      ? {
-          default: literal(fallback),
-          enumDescriptions: Object.values(all),
-          markdownEnumDescriptions: Object.values(all),
-        }
-      : {}),
-  }
-}
+const wordSchema = (all: Readonly<Record<string, string>>, audience: Audience): JsonSchema => ({
+  enum: Object.keys(all).map((word) => (word === 'true' ? true : word === 'false' ? false : word)),
+  ...(audience.editor ? { enumDescriptions: Object.values(all), markdownEnumDescriptions: Object.values(all) } : {}),
+})
+
+const choices = (all: Readonly<Record<string, string>>, fallback: string, audience: Audience): JsonSchema => ({
+  ...wordSchema(all, audience),
+  ...(audience.editor ? { default: fallback === 'true' ? true : fallback === 'false' ? false : fallback } : {}),
+})
 
 const GAUSSIAN_KEYS = {
   mean: 'The mean of the draws; 0.',
@@ -127,21 +123,10 @@ const valueSchema = (spec: ParamSpec, audience: Audience): JsonSchema => {
       return orParam({ type: 'boolean' }, audience)
     case 'choice':
       return orParam(choices(spec.choices, spec.default, audience), audience)
-    case 'choices':
-      return {
-        title: 'a list of words',
-        type: 'array',
-        items: {
-          enum: Object.keys(spec.choices),
-          ...(audience.editor
-            ? {
-                enumDescriptions: Object.values(spec.choices),
-                markdownEnumDescriptions: Object.values(spec.choices),
-              }
-            : {}),
-        },
-        minItems: 1,
-      }
+    case 'choices': {
+      const word = wordSchema(spec.choices, audience)
+      return { anyOf: [orParam(word, audience), { title: 'a list of them', type: 'array', items: word, minItems: 1 }] }
+    }
     case 'text':
       return { title: spec.title, type: 'string', minLength: 1 }
     case 'dtypes':

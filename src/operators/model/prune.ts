@@ -53,7 +53,7 @@ const partsOf = (call: Call, tensors: ModelValue['tensors']): ((name: string) =>
     text_encoders: (name) => TEXT_ENCODERS.includes(componentOf(name) ?? 'other'),
     vae: (name) => componentOf(name) === 'vae',
   }
-  const given = (valueOf(call, 'drop') as readonly Part[] | undefined) ?? DEFAULTS
+  const given = [(valueOf(call, 'drop') as Part | readonly Part[] | undefined) ?? DEFAULTS].flat()
   const dropped = new Set<Part>(valueOf(call, 'ema') === 'use' ? [...given, 'ema'] : given)
   const order = (Object.keys(DROP) as readonly Part[]).filter((part) => dropped.has(part))
   return (name) => order.find((part) => isPart[part](name))
@@ -147,7 +147,7 @@ export const prune: Operator = {
       inputs: {
         model: { 'model.diffusion_model.out.weight': [1, 2], 'first_stage_model.quant_conv.bias': [5, 6] },
       },
-      params: { drop: ['vae'] },
+      params: { drop: 'vae' },
       expect: { 'model.diffusion_model.out.weight': [1, 2] },
     },
   ],
