@@ -4,6 +4,7 @@ import {
   type Expression,
   type Mask,
   type Scalar,
+  type Solve,
   type Tensor,
   type TensorOp,
   type Comparison,
@@ -38,6 +39,8 @@ export interface Assembly {
   readonly draws: readonly GeneratedInput[]
   readonly uniforms: readonly ScalarInput[]
   readonly needsLength: boolean
+  /** The results of solvers that it reads. */
+  readonly solves: readonly Solve[]
 }
 
 /** The dtypes that programs can write. */
@@ -71,14 +74,14 @@ const literal = (value: number): Scalar => ({ kind: 'scalar', id: -1, type: 'lit
  * True for an expression without any element-sized input: it has one value, which is expanded to the length of the
  * chunk.
  */
-const isFlat = (root: Expression, bitsOf: BitsOf): boolean => {
+const isFlat = (root: Expression, heldIn: HeldIn): boolean => {
   const seen = new Set<number>()
   let flat = true
   walk([root], {
     enter: (e) => {
       if (!flat || e.kind === 'scalar' || seen.has(e.id)) return false
       seen.add(e.id)
-      flat = !isFed(e, bitsOf)
+      flat = !isFed(e, heldIn)
       return flat
     },
   })
@@ -86,8 +89,8 @@ const isFlat = (root: Expression, bitsOf: BitsOf): boolean => {
 }
 
 /** True for an expression whose elements are fed to the program. */
-const isFed = (e: Expression, bitsOf: BitsOf): boolean =>
-  e.type === 'read' || e.type === 'read-mask' || drawOf(e) !== undefined || bitsOf(e) !== undefined
+const isFed = (e: Expression, heldIn: HeldIn): boolean =>
+  e.type === 'read' || e.type === 'read-mask' || drawOf(e) !== undefined || heldIn(e) !== undefined
 
 /** The operands of a choice; constants are not among them if arithmetic replaces the choice. */
 const chosenFrom = (e: Choice): readonly Expression[] => {
@@ -97,12 +100,18 @@ const chosenFrom = (e: Choice): readonly Expression[] => {
 
 /** The operands of an expression in a program; none if its elements are fed. */
 const operandsOf =
-  (bitsOf: BitsOf) =>
+  (heldIn: HeldIn) =>
   (e: Expression): readonly Expression[] =>
-    e.kind === 'scalar' || isFed(e, bitsOf) ? [] : e.type === 'choose' ? chosenFrom(e) : argumentsOf(e)
+    e.kind === 'scalar' || isFed(e, heldIn)
+      ? []
+      : e.type === 'choose'
+        ? chosenFrom(e)
+        : e.type === 'top'
+          ? [e.operand]
+          : argumentsOf(e)
 
-/** The cached bits of a mask; undefined if it has to be computed. */
-export type BitsOf = (e: Expression) => TensorInfo | undefined
+/** Where the elements of a mask or a solver's result lie in a file; undefined if they have to be computed. */
+export type HeldIn = (e: Expression) => TensorInfo | undefined
 
 /** Assembles programs, each distinct structure once: most tensors of a model need the same program. */
 export type Assembler = (wanted: readonly ProgramOutput[]) => Assembly
@@ -113,6 +122,7 @@ interface Outline {
   readonly reads: readonly View[]
   readonly draws: readonly GeneratedInput[]
   readonly uniforms: readonly ScalarInput[]
+  readonly solves: readonly Solve[]
 }
 
 const drawOf = (e: Expression): GeneratedInput | undefined => {
@@ -128,8 +138,8 @@ const drawOf = (e: Expression): GeneratedInput | undefined => {
       return { type: 'position', stride: e.stride, length: e.length }
     case 'product':
       return { type: 'product', product: e.product }
-    case 'block-scale':
-      return { type: 'block-scale', scales: e.scales }
+    case 'spread':
+      return { type: 'spread', vector: e.vector, grid: e.grid }
     default:
       return undefined
   }
@@ -139,13 +149,15 @@ const drawOf = (e: Expression): GeneratedInput | undefined => {
  * Visits expressions in the order in which `write` emits them, so equal structures give equal programs with inputs in
  * the same order.
  */
-const outline = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Outline => {
+const outline = (wanted: readonly ProgramOutput[], heldIn: HeldIn): Outline => {
   const seen = new Map<number, number>()
   const files = new Map<string, number>()
   const reads: View[] = []
   const draws: GeneratedInput[] = []
   const uniforms: ScalarInput[] = []
+  const solves: Solve[] = []
   let structure = ''
+  const below = operandsOf(heldIn)
   const placeOf = (e: Expression): number => seen.get(e.id)!
   const read = (view: View): string => {
     const key = viewKey(view)
@@ -155,14 +167,15 @@ const outline = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Outline => {
   }
   const describe = (e: Expression): string => {
     if (e.kind === 'scalar') return `u${uniforms.push(e)};`
-    const bits = bitsOf(e)
-    if (bits !== undefined) return `read-mask${read(wholeOf(bits))};`
+    const held = heldIn(e)
+    if (e.type === 'solve') solves.push(e)
+    if (held !== undefined) return `${e.kind === 'mask' ? 'read-mask' : 'read'}${read(wholeOf(held))};`
     const draw = drawOf(e)
     if (draw !== undefined) return `d${draws.push(draw)}${draw.type};`
     if (e.type === 'read' || e.type === 'read-mask') return `${e.type}${read(e.view)};`
     if (e.type === 'choose') return describeChoice(e)
     if (e.type === 'top') uniforms.push(e)
-    return `${e.type}${'op' in e ? e.op : ''}(${argumentsOf(e).map(placeOf).join()});`
+    return `${e.type}${'op' in e ? e.op : ''}(${below(e).map(placeOf).join()});`
   }
   const describeChoice = (e: Choice): string => {
     const how = chooseBy(e)
@@ -177,7 +190,7 @@ const outline = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Outline => {
         structure += describe(e)
         seen.set(e.id, seen.size)
       },
-      below: operandsOf(bitsOf),
+      below,
     },
   )
   const roots = wanted.map(({ value, dtype }) => `${placeOf(value)}>${dtype}`)
@@ -186,6 +199,7 @@ const outline = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Outline => {
     reads: trimmed(reads),
     draws: trimmed(draws),
     uniforms: trimmed(uniforms),
+    solves: trimmed(solves),
   }
 }
 
@@ -195,18 +209,18 @@ const NONE: readonly never[] = []
 const trimmed = <T>(list: readonly T[]): readonly T[] => (list.length === 0 ? NONE : list.slice())
 
 /** A new assembler, which remembers the programs it has written. */
-export const createAssembler = (bitsOf: BitsOf = () => undefined): Assembler => {
+export const createAssembler = (heldIn: HeldIn = () => undefined): Assembler => {
   const programs = new Map<string, Program>()
   return (wanted) => {
-    const { structure, reads, draws, uniforms } = outline(wanted, bitsOf)
-    const program = programs.get(structure) ?? write(wanted, bitsOf)
+    const { structure, reads, draws, uniforms, solves } = outline(wanted, heldIn)
+    const program = programs.get(structure) ?? write(wanted, heldIn)
     programs.set(structure, program)
-    return { program, reads, draws, uniforms, needsLength: program.inputs.at(-1)?.name === 'n' }
+    return { program, reads, draws, uniforms, solves, needsLength: program.inputs.at(-1)?.name === 'n' }
   }
 }
 
 /** Writes the program that computes some expressions over a chunk. Equal subexpressions are computed once. */
-const write = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Program => {
+const write = (wanted: readonly ProgramOutput[], heldIn: HeldIn): Program => {
   const reads = new Map<string, { dtype: Dtype; port: string }>()
   const draws: { draw: GeneratedInput; port: string }[] = []
   const uniforms: string[] = []
@@ -245,8 +259,11 @@ const write = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Program => {
 
   const make = (e: Expression): string => {
     if (e.kind === 'scalar') return uniform()
-    const bits = bitsOf(e)
-    if (bits !== undefined) return isTrue(read(wholeOf(bits)), bits.dtype)
+    const held = heldIn(e)
+    if (held !== undefined) {
+      const port = read(wholeOf(held))
+      return e.kind === 'mask' ? isTrue(port, held.dtype) : decode(port, held.dtype)
+    }
     switch (e.type) {
       case 'read':
         return decode(read(e.view), e.view.tensor.dtype)
@@ -271,11 +288,14 @@ const write = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Program => {
       case 'constant':
       case 'position':
       case 'product':
-      case 'block-scale':
+      case 'spread':
         return draw(drawOf(e)!)
       case 'tally':
-      case 'peaks':
-        throw new Error('a tally is no value of an element')
+      case 'stored':
+      case 'combine':
+      case 'block-totals':
+      case 'solve':
+        throw new Error(`a ${e.type} is no value of an element`)
     }
   }
   const choose = (e: Choice): string => {
@@ -284,23 +304,23 @@ const write = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Program => {
       case 'where':
         return emit('Where', [mask, value(how.yes), value(how.no)])
       case 'bits':
-        return bitsOfMask(mask)
+        return heldInMask(mask)
       case 'product':
-        return emit('Mul', [bitsOfMask(mask), value(how.yes)])
+        return emit('Mul', [heldInMask(mask), value(how.yes)])
       case 'line':
-        return emit('Add', [emit('Mul', [bitsOfMask(mask), uniform()]), uniform()])
+        return emit('Add', [emit('Mul', [heldInMask(mask), uniform()]), uniform()])
     }
   }
   /** 1 where a mask is true, else 0, by the name of the mask. */
   const bits = new Map<string, string>()
-  const bitsOfMask = (mask: string): string => {
+  const heldInMask = (mask: string): string => {
     const name = bits.get(mask) ?? emit('Cast', [mask], { to: 'f32' })
     bits.set(mask, name)
     return name
   }
   const value = (e: Expression): string => names.get(e.id)!
   const spread = (e: Tensor | Mask): string => {
-    if (!isFlat(e, bitsOf)) return value(e)
+    if (!isFlat(e, heldIn)) return value(e)
     needsLength = true
     return emit('Expand', [value(e), 'n'])
   }
@@ -320,7 +340,7 @@ const write = (wanted: readonly ProgramOutput[], bitsOf: BitsOf): Program => {
     walk([root], {
       enter: (e) => !names.has(e.id),
       leave: (e) => void names.set(e.id, make(e)),
-      below: operandsOf(bitsOf),
+      below: operandsOf(heldIn),
     })
   const outputs: Port[] = wanted.map(({ value: e, dtype }) => {
     if (!COMPUTED.includes(dtype)) throw new Error(`no program computes ${dtype}`)

@@ -36,12 +36,47 @@ export interface LowRankFactors {
 }
 
 /**
- * One scale for each block of a tensor: stored scales, in the order of the blocks, or new ones that map the greatest
- * |x| of each block to the greatest 8-bit number.
+ * A function of a few numbers, such as an iteration over the coefficients of a merge: evaluated once, between passes, in
+ * float64. The name and the version identify it: the version is raised when equal arguments give other results.
  */
-export interface BlockScales {
-  readonly from: TensorInfo | Peaks
-  readonly grid: BlockGrid
+export interface ScalarFunction {
+  readonly name: string
+  readonly version: number
+  evaluate(args: readonly number[]): readonly number[]
+}
+
+/** An operand of a solver: its elements in the order of memory. */
+export interface SolverOperand {
+  readonly shape: readonly number[]
+  readonly values: Float32Array | Float64Array
+}
+
+/** Why a solver has no result. */
+export type SolverProblem = 'singular' | 'asymmetric' | 'not-converged'
+
+/**
+ * Computes a tensor of whole tensors at once, in float64 with a fixed order of operations: a solution of equations, a
+ * rotation, ranks. The name and the version identify it, as they do a {@link ScalarFunction}; workers find it by name.
+ */
+export interface Solver {
+  readonly name: string
+  readonly version: number
+  /** `rows`: any rows of the result are computed from the same rows of all operands, which have its shape. */
+  readonly takes: 'rows' | 'all'
+  /** The result, of `shape`; `settings` are the numbers that the expression gives it. */
+  solve(
+    operands: readonly SolverOperand[],
+    settings: readonly number[],
+    shape: readonly number[],
+  ): Float32Array | Float64Array | SolverProblem
+  /** Bytes it takes besides its operands and its result. */
+  workspace(operands: readonly (readonly number[])[], shape: readonly number[]): number
+}
+
+/** A function and its arguments. */
+export interface Evaluation {
+  readonly fn: ScalarFunction
+  readonly args: readonly Scalar[]
 }
 
 export type ScalarOp =
@@ -84,6 +119,25 @@ export type Scalar = { readonly kind: 'scalar'; readonly id: number } & (
       readonly q: number
       readonly over: ReductionGroup | undefined
     }
+  /** One of the results of a function. */
+  | { readonly type: 'result'; readonly of: Evaluation; readonly index: number }
+)
+
+/**
+ * One number for each block of a tensor: a row, a column, or any other block of a grid. Float64, computed between
+ * passes; rounded to float32 where it meets elements.
+ */
+export type Vector = { readonly kind: 'vector'; readonly id: number } & (
+  | { readonly type: 'stored'; readonly from: TensorInfo }
+  | { readonly type: 'combine'; readonly op: ScalarOp; readonly args: readonly (Vector | Scalar)[] }
+  /** Σx or Σxy of each block, added in order in float64, or its greatest finite |x| (0 where there is none). */
+  | {
+      readonly type: 'block-totals'
+      readonly measure: 'sum' | 'dot' | 'peak'
+      readonly operands: readonly Tensor[]
+      readonly grid: BlockGrid
+      readonly over: undefined
+    }
 )
 
 /** One float32 per element. */
@@ -97,8 +151,19 @@ export type Tensor = { readonly kind: 'tensor'; readonly id: number } & (
   /** ⌊index / stride⌋ mod length: the row, column or other coordinate of an element. */
   | { readonly type: 'position'; readonly stride: number; readonly length: number }
   | { readonly type: 'product'; readonly product: LowRankFactors }
-  /** The scale of the block that an element is in. */
-  | { readonly type: 'block-scale'; readonly scales: BlockScales }
+  /** What a solver makes of whole tensors. */
+  | {
+      readonly type: 'solve'
+      readonly solver: Solver
+      readonly operands: readonly Tensor[]
+      /** The shapes of the operands. */
+      readonly shapes: readonly (readonly number[])[]
+      readonly settings: readonly number[]
+      readonly shape: readonly number[]
+      readonly over: undefined
+    }
+  /** The number of the block that an element is in. */
+  | { readonly type: 'spread'; readonly vector: Vector; readonly grid: BlockGrid }
 )
 
 /** One boolean per element. */
@@ -114,11 +179,12 @@ export type Mask = { readonly kind: 'mask'; readonly id: number } & (
     }
   | { readonly type: 'logic'; readonly op: Logic; readonly args: readonly Mask[] }
   | { readonly type: 'bernoulli'; readonly p: number; readonly stream: Stream }
-  /** The ⌊density·n⌋ largest |x|, equal ones by lower index. */
+  /** The ⌊density·n⌋ largest |x|, or the ⌊count⌋ largest where a count is given; equal ones by lower index. */
   | {
       readonly type: 'top'
       readonly operand: Tensor
       readonly density: number
+      readonly count: Scalar | undefined
       readonly over: ReductionGroup | undefined
     }
 )
@@ -150,26 +216,6 @@ export interface Tally {
   readonly over: undefined
 }
 
-/** The greatest finite |x| of each block of a tensor; 0 where there is none. */
-export interface Peaks {
-  readonly kind: 'peaks'
-  readonly id: number
-  readonly type: 'peaks'
-  readonly operand: Tensor
-  readonly grid: BlockGrid
-  readonly over: undefined
-}
-
-/** The greatest number of F8_E4M3, and the smallest normal float32. */
-const [GREATEST, LEAST_SCALE] = [448, 2 ** -126]
-
-/**
- * The float32 scale of a block whose greatest |x| is `peak`: its elements are divided by it before they are stored. 1
- * for a block of zeros.
- */
-export const scaleOfPeak = (peak: number): number =>
-  peak === 0 ? 1 : Math.max(LEAST_SCALE, Math.fround(peak / GREATEST))
-
 /** Numbers that a tally holds for each cell. */
 export const TALLY_FIELDS = 5
 
@@ -183,18 +229,31 @@ export interface Origin {
   readonly setting: number
 }
 
-export type Expression = Scalar | Tensor | Mask | Tally | Peaks
+export type Expression = Scalar | Vector | Tensor | Mask | Tally
 export type Operand = Tensor | Scalar | number
 
-/** The measures, which are reductions: a pass over all elements computes one before another pass can use it. */
-export type Measure = Extract<Scalar, { type: 'total' | 'quantile' }> | Extract<Mask, { type: 'top' }> | Tally | Peaks
+/** A tensor that a solver makes; it is written to a scratch file that later passes read. */
+export type Solve = Extract<Tensor, { type: 'solve' }>
+
+/** The measures, which are reductions or need whole tensors: a pass over all elements computes one before another pass can use it. */
+export type Measure =
+  | Extract<Scalar, { type: 'total' | 'quantile' }>
+  | Extract<Mask, { type: 'top' }>
+  | Extract<Vector, { type: 'block-totals' }>
+  | Solve
+  | Tally
 
 /** True for the expressions that need a pass of their own. */
 export const isMeasure = (e: Expression): e is Measure =>
-  e.type === 'total' || e.type === 'quantile' || e.type === 'top' || e.type === 'tally' || e.type === 'peaks'
+  e.type === 'total' ||
+  e.type === 'quantile' ||
+  e.type === 'top' ||
+  e.type === 'tally' ||
+  e.type === 'block-totals' ||
+  e.type === 'solve'
 
 /** The tensors that a measure reduces, element by element. */
-export const operandsOf = (m: Measure): readonly Tensor[] => (m.type === 'total' ? m.operands : [m.operand])
+export const operandsOf = (m: Measure): readonly Tensor[] => ('operands' in m ? m.operands : [m.operand])
 
 /** The operands of an expression. */
 export const argumentsOf = (e: Expression): readonly Expression[] => {
@@ -208,21 +267,27 @@ export const argumentsOf = (e: Expression): readonly Expression[] => {
     case 'constant':
     case 'read-mask':
     case 'bernoulli':
+    case 'stored':
       return []
     case 'fill':
       return [e.value]
     case 'compute':
+    case 'combine':
     case 'apply':
     case 'logic':
       return e.args
+    case 'result':
+      return e.of.args
     case 'total':
+    case 'block-totals':
+    case 'solve':
       return e.operands
     case 'quantile':
-    case 'top':
-    case 'peaks':
       return [e.operand]
-    case 'block-scale':
-      return 'kind' in e.scales.from ? [e.scales.from] : []
+    case 'top':
+      return e.count === undefined ? [e.operand] : [e.operand, e.count]
+    case 'spread':
+      return [e.vector]
     case 'tally':
       return e.cells.by === 'value' ? [e.operand, e.cells.low, e.cells.high] : [e.operand]
     case 'choose':

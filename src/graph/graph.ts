@@ -1,122 +1,28 @@
 import { blockCount, foldAxes, type BlockGrid } from '../tensor/block-grid.js'
 import type { TensorInfo } from '../tensor/info.js'
 import {
-  type Cells,
   type Comparison,
   type Expression,
   type Logic,
   type Mask,
-  type Measure,
   type Operand,
-  type Origin,
   type ReductionGroup,
-  type Peaks,
-  type LowRankFactors,
   type Scalar,
   type ScalarOp,
   type Stream,
-  type Tally,
   type Tensor,
   type TensorOp,
+  type Vector,
 } from './expression.js'
+import type { Graph, Joined, Same } from './graph-operations.js'
 import { selectionText, viewKey, wholeOf, type View } from '../tensor/view.js'
 import { createInterning, createTable, createTables } from './interning.js'
 import { applyScalar } from './scalar.js'
 
-type Joined<X extends Operand, Y extends Operand> = X extends Tensor ? Tensor : Y extends Tensor ? Tensor : Scalar
-type Same<X extends Operand> = X extends Tensor ? Tensor : Scalar
+export type { Graph } from './graph-operations.js'
 
-/**
- * Builds expressions, each distinct one once. Elements are float32 (every operation rounds once), scalars float64; a
- * scalar is rounded to float32 where it is combined with elements, and a tensor of one repeated number counts as that
- * number. Constants are folded, and multiplying by 0 gives 0, so a tensor with a weight of 0 is not read.
- */
-export interface Graph {
-  number(value: number): Scalar
-  /** The numbers of a stored tensor, or of a view of one, whatever float dtype holds them. */
-  read(stored: TensorInfo | View): Tensor
-  /** A stored mask, or a view of one: true where the value is not 0; any dtype. */
-  readMask(stored: TensorInfo | View): Mask
-  /** The same number for every element. */
-  fill(value: Scalar | number): Tensor
-  add<X extends Operand, Y extends Operand>(x: X, y: Y): Joined<X, Y>
-  sub<X extends Operand, Y extends Operand>(x: X, y: Y): Joined<X, Y>
-  mul<X extends Operand, Y extends Operand>(x: X, y: Y): Joined<X, Y>
-  div<X extends Operand, Y extends Operand>(x: X, y: Y): Joined<X, Y>
-  min<X extends Operand, Y extends Operand>(x: X, y: Y): Joined<X, Y>
-  max<X extends Operand, Y extends Operand>(x: X, y: Y): Joined<X, Y>
-  neg<X extends Operand>(x: X): Same<X>
-  abs<X extends Operand>(x: X): Same<X>
-  sqrt<X extends Operand>(x: X): Same<X>
-  /** −1, 0 or 1. */
-  sign<X extends Operand>(x: X): Same<X>
-  /** On scalars only: elements never meet a transcendental function, whose bits differ between machines. Radians. */
-  sin(x: Scalar | number): Scalar
-  cos(x: Scalar | number): Scalar
-  /** The argument is clamped to −1..1 first. */
-  acos(x: Scalar | number): Scalar
-  /** `x < y ? yes : no` on scalars. */
-  ifLess(x: Scalar | number, y: Scalar | number, yes: Scalar | number, no: Scalar | number): Scalar
-  compare(op: Comparison, left: Operand, right: Operand): Mask
-  constant(value: boolean): Mask
-  and(...masks: readonly Mask[]): Mask
-  or(...masks: readonly Mask[]): Mask
-  xor(...masks: readonly Mask[]): Mask
-  not(mask: Mask): Mask
-  /**
-   * `mask ? yes : no`, element by element, exactly, with two exceptions: a zero may lose its sign, and if `no` is the
-   * number 0, a NaN or infinity of `yes` gives NaN even where it is not chosen.
-   */
-  choose(mask: Mask, yes: Operand, no: Operand): Tensor
-  /** Σx in float64. */
-  sum(x: Tensor, over?: ReductionGroup): Scalar
-  /** Σxy in float64; each product is exact. */
-  dot(x: Tensor, y: Tensor, over?: ReductionGroup): Scalar
-  /** √Σx². */
-  norm(x: Tensor, over?: ReductionGroup): Scalar
-  /** The least x that is a number; ∞ where there is none. */
-  least(x: Tensor, over?: ReductionGroup): Scalar
-  /** The greatest x that is a number; −∞ where there is none. */
-  greatest(x: Tensor, over?: ReductionGroup): Scalar
-  /** Count, sum, sum of squares, least and greatest of x in each of some cells. */
-  tally(x: Tensor, cells: Cells): Tally
-  /** How many elements are true. */
-  count(mask: Mask, over?: ReductionGroup): Scalar
-  /** True on exactly the ⌊density·n⌋ largest |x|; of equal ones the lower index wins. */
-  top(x: Tensor, density: number, over?: ReductionGroup): Mask
-  /**
-   * The sample |x| at position ⌈q(n − 1)⌉ in ascending order. Comparing |x| ≥ it equals comparing with the interpolated
-   * quantile.
-   */
-  quantile(x: Tensor, q: number, over?: ReductionGroup): Scalar
-  /** True with probability p, element by element, independently. */
-  bernoulli(p: number, stream: Stream): Mask
-  /** Standard normal numbers. */
-  normal(stream: Stream): Tensor
-  /** Uniform in 0 ≤ u < 1, 24 bits. */
-  uniform(stream: Stream): Tensor
-  /** The coordinate ⌊index / stride⌋ mod length of each element; below 2^24, which float32 holds exactly. */
-  position(stride: number, length: number): Tensor
-  /**
-   * A low-rank matrix over rows of the tensor, in float32, the ranks added in order: the same bits on every machine.
-   */
-  product(product: LowRankFactors): Tensor
-  /** A stored tensor times the stored factor of the block that each element lies in, rounded to float32. */
-  scaled(tensor: TensorInfo, scale: TensorInfo, grid: BlockGrid): Tensor
-  /**
-   * A tensor as it is stored with scales: each element divided by the scale of its block, and the scales, one for each
-   * block.
-   */
-  rescaled(x: Tensor, grid: BlockGrid): { readonly stored: Tensor; readonly scale: Tensor }
-  /**
-   * Every measure over several tensors that was built: all members of a group count, even those that no output uses.
-   */
-  grouped(): readonly Measure[]
-  /** Runs `make`; expressions that it builds first get this origin, so that time can be reported by step. */
-  within<T>(origin: Origin, make: () => T): T
-  /** The step that first built an expression; undefined if none did. */
-  originOf(e: Expression): Origin | undefined
-}
+/** The greatest number of F8_E4M3, and the smallest normal float32: of a block of zeros the scale is 1. */
+const [GREATEST, LEAST_SCALE] = [448, 2 ** -126]
 
 /** More expressions than a graph can have: two numbers below it make one that is exact. */
 const ID_SPAN = 2 ** 26
@@ -245,14 +151,32 @@ export const createGraph = (): Graph => {
     readings.set(from, made)
     return made
   }
-  const blockScale = (from: TensorInfo | Peaks, wanted: BlockGrid): Tensor => {
+  const storedVector = (from: TensorInfo): Vector =>
+    intern(`q${from.file}\0${from.name}`, (id) => ({ kind: 'vector', id, type: 'stored', from }))
+  const blockTotals = (measure: 'sum' | 'dot' | 'peak', operands: readonly Tensor[], wanted: BlockGrid): Vector => {
     const grid = foldAxes(wanted)
-    const source = 'kind' in from ? from.id : `${from.file}\0${from.name}`
-    return intern(`e${source}\0${JSON.stringify(grid)}`, (id) => ({
+    return intern(`z${measure}(${ids(operands)})${JSON.stringify(grid)}`, (id) => ({
+      kind: 'vector',
+      id,
+      type: 'block-totals',
+      measure,
+      operands,
+      grid,
+      over: undefined,
+    }))
+  }
+  const combine = (op: ScalarOp, ...xs: readonly (Vector | Scalar | number)[]): Vector => {
+    const args = xs.map((x) => (typeof x === 'number' ? number(x) : x))
+    return intern(`v:${op}(${ids(args)})`, (id) => ({ kind: 'vector', id, type: 'combine', op, args }))
+  }
+  const spread = (vector: Vector, wanted: BlockGrid): Tensor => {
+    const grid = foldAxes(wanted)
+    return intern(`e${vector.id}${JSON.stringify(grid)}`, (id) => ({
       kind: 'tensor',
       id,
-      type: 'block-scale',
-      scales: { from, grid },
+      type: 'spread',
+      vector,
+      grid,
     }))
   }
   const sqrt = unary('sqrt')
@@ -301,6 +225,32 @@ export const createGraph = (): Graph => {
     cos: (x) => compute('cos', x),
     acos: (x) => compute('acos', x),
     ifLess: (x, y, yes, no) => compute('if-less', x, y, yes, no),
+    evaluate: (fn, xs, count) => {
+      const args = xs.map((x) => lift(x) as Scalar)
+      const of = { fn, args }
+      return Array.from({ length: count }, (_, index) =>
+        intern(`j${fn.name}\0${index}(${ids(args)})`, (id) => ({ kind: 'scalar', id, type: 'result', of, index })),
+      )
+    },
+    sumBy: (x, grid) => blockTotals('sum', [x], grid),
+    dotBy: (x, y, grid) => blockTotals('dot', [x, y], grid),
+    combine,
+    spread,
+    solve: (solver, operands, settings, shape) =>
+      intern(
+        `x${solver.name}(${ids(operands.map((o) => o.x))})${JSON.stringify([operands.map((o) => o.shape), settings, shape])}`,
+        (id) => ({
+          kind: 'tensor',
+          id,
+          type: 'solve',
+          solver,
+          operands: operands.map((o) => o.x),
+          shapes: operands.map((o) => o.shape),
+          settings,
+          shape,
+          over: undefined,
+        }),
+      ),
     compare: (op, l, r) => {
       const [left, right] = [lift(l), lift(r)]
       return internIn(compared(op), left.id * ID_SPAN + right.id, (id) => ({
@@ -344,9 +294,20 @@ export const createGraph = (): Graph => {
         type: 'top',
         operand: x,
         density,
+        count: undefined,
         over,
       }))
     },
+    largest: (operand, count) =>
+      intern(`p(${operand.id};${count.id})`, (id) => ({
+        kind: 'mask',
+        id,
+        type: 'top',
+        operand,
+        density: 1,
+        count,
+        over: undefined,
+      })),
     quantile: (x, q, over) => {
       const make = (id: number): Scalar => ({ kind: 'scalar', id, type: 'quantile', operand: x, q, over })
       return over === undefined
@@ -370,20 +331,13 @@ export const createGraph = (): Graph => {
         product,
       }))
     },
-    scaled: (tensor, scale, grid) => mul(read(tensor), blockScale(scale, grid)),
-    rescaled: (operand, wanted) => {
-      const grid = foldAxes(wanted)
-      const peaks: Peaks = intern(`z(${operand.id})${JSON.stringify(grid)}`, (id) => ({
-        kind: 'peaks',
-        id,
-        type: 'peaks',
-        operand,
-        grid,
-        over: undefined,
-      }))
+    scaled: (tensor, scale, grid) => mul(read(tensor), spread(storedVector(scale), grid)),
+    rescaled: (operand, grid) => {
+      const peaks = blockTotals('peak', [operand], grid)
+      const scales = combine('if-less', 0, peaks, combine('max', LEAST_SCALE, combine('div', peaks, GREATEST)), 1)
       return {
-        stored: binary('div')(operand, blockScale(peaks, grid)),
-        scale: blockScale(peaks, { shape: [blockCount(grid)], blocks: [1] }),
+        stored: binary('div')(operand, spread(scales, grid)),
+        scale: spread(scales, { shape: [blockCount(foldAxes(grid))], blocks: [1] }),
       }
     },
     grouped: () => interning.grouped,

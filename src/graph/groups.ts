@@ -1,7 +1,7 @@
-import type { Measure, Peaks, Tally } from './expression.js'
+import type { Measure } from './expression.js'
 
 /** The statistic that a measure computes, such as a sum or a quantile. Part of fingerprints. */
-export const statisticOf = (m: Exclude<Measure, Tally | Peaks>): string =>
+export const statisticOf = (m: Exclude<Measure, { type: 'tally' | 'block-totals' | 'solve' }>): string =>
   `${m.type}:${m.type === 'total' ? m.measure : m.type === 'top' ? m.density : m.q}`
 
 /**
@@ -9,7 +9,9 @@ export const statisticOf = (m: Exclude<Measure, Tally | Peaks>): string =>
  * own.
  */
 export const groupKey = (m: Measure): string =>
-  m.type === 'tally' || m.type === 'peaks' || m.over === undefined ? `#${m.id}` : `${statisticOf(m)}:${m.over.group}`
+  m.type === 'tally' || m.type === 'block-totals' || m.type === 'solve' || m.over === undefined
+    ? `#${m.id}`
+    : `${statisticOf(m)}:${m.over.group}`
 
 /** Equal for the measures of a group that compute the same statistic of the same numbers, whatever their thresholds. */
 export const familyKey = (m: Measure): string =>

@@ -7,20 +7,20 @@ import {
   isMeasure,
   operandsOf,
   rankOf,
-  scaleOfPeak,
   type Cells,
   type Comparison,
   type Expression,
   type Mask,
   type Measure,
-  type Peaks,
   type LowRankFactors,
   type Scalar,
+  type Solve,
   type Stream,
   type Tensor,
+  type Vector,
 } from './expression.js'
 import { familyKey } from './groups.js'
-import { applyScalar } from './scalar.js'
+import { applyScalar, combineVectors } from './scalar.js'
 import { walk } from './walk.js'
 
 /** The inputs of the interpreter: the numbers of files and of random streams, `n` at a time. */
@@ -82,8 +82,13 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
         })
 
   const measure = (index: number, e: Measure): Interpreted => {
+    if (e.type === 'solve') return solved(e, data)
     const members = membersOf(index, e)
-    if (e.type === 'peaks') return peaksOf(elementsOf(index, e.operand), e)
+    if (e.type === 'block-totals')
+      return blockTotalsOf(
+        e.operands.map((x) => elementsOf(index, x)),
+        e,
+      )
     if (e.type === 'tally') return tallyOf(elementsOf(index, e.operand), e.cells, (bound) => numberOf(index, bound))
     if (e.type === 'total' && (e.measure === 'min' || e.measure === 'max')) {
       const numbers = join(members.map((m) => elementsOf(m.index, operandsOf(m.measure)[0]!))).filter(
@@ -101,7 +106,8 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
     if (e.type === 'quantile') return magnitudes.toSorted()[rankOf(e.q, magnitudes.length)] ?? NaN
     const own = members.findIndex((m) => m.index === index)
     const start = parts.slice(0, own).reduce((n, part) => n + part.length, 0)
-    return largest(magnitudes, countOf(e.density, magnitudes.length)).slice(start, start + parts[own]!.length)
+    const most = e.count === undefined ? countOf(e.density, magnitudes.length) : Math.floor(numberOf(index, e.count))
+    return largest(magnitudes, most).slice(start, start + parts[own]!.length)
   }
 
   const compute = (index: number, e: Exclude<Expression, Measure>): Interpreted => {
@@ -128,11 +134,19 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
         return Float64Array.from({ length: size }, (_, i) => Math.floor(i / e.stride) % e.length)
       case 'product':
         return multiply(e.product, size, data)
-      case 'block-scale': {
-        const { from, grid } = e.scales
-        const factors = 'kind' in from ? (evaluate(index, from) as Float64Array).map(scaleOfPeak) : data.read(from)
+      case 'result':
+        return e.of.fn.evaluate(e.of.args.map((arg) => numberOf(index, arg)))[e.index]!
+      case 'stored':
+        return data.read(e.from)
+      case 'combine':
+        return combineVectors(
+          e.op,
+          e.args.map((arg) => evaluate(index, arg) as Float64Array | number),
+        )
+      case 'spread': {
+        const numbers = evaluate(index, e.vector) as Float64Array
         const out = new Float64Array(size)
-        visitRuns(grid, 0, size, (at, length, block) => void out.fill(factors[block]!, at, at + length))
+        visitRuns(e.grid, 0, size, (at, length, block) => void out.fill(numbers[block]!, at, at + length))
         return out
       }
       case 'bernoulli':
@@ -167,6 +181,17 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
   }
 
   return jobs.map(({ roots }, index) => roots.map((root) => evaluate(index, root)))
+}
+
+/** What a solver makes of its operands, each of which has a size of its own; NaN where it has no result. */
+const solved = ({ solver, operands, shapes, settings, shape }: Solve, data: Data): Float64Array => {
+  const values = operands.map((x, i) => interpret([x], sizeOf(shapes[i]!), data)[0] as Float64Array)
+  const result = solver.solve(
+    values.map((numbers, i) => ({ shape: shapes[i]!, values: numbers })),
+    settings,
+    shape,
+  )
+  return typeof result === 'string' ? new Float64Array(sizeOf(shape)).fill(NaN) : Float64Array.from(result)
 }
 
 /** The elements of a view, each found by its coordinates. */
@@ -210,11 +235,21 @@ const foldMiddle = (p: LowRankFactors, mid: Float64Array, down: Float64Array): F
   })
 }
 
-const peaksOf = (x: Float64Array, { grid }: Peaks): Float64Array => {
+const blockTotalsOf = (
+  [x, y]: readonly Float64Array[],
+  { measure, grid }: Extract<Vector, { type: 'block-totals' }>,
+): Float64Array => {
   const found = new Float64Array(blockCount(grid))
-  visitRuns(grid, 0, x.length, (at, length, block) => {
-    for (const value of x.subarray(at, at + length))
-      if (Number.isFinite(value)) found[block] = Math.max(found[block]!, Math.abs(value))
+  const next = (sofar: number, i: number): number =>
+    measure === 'sum'
+      ? sofar + x![i]!
+      : measure === 'dot'
+        ? sofar + x![i]! * y![i]!
+        : Number.isFinite(x![i])
+          ? Math.max(sofar, Math.abs(x![i]!))
+          : sofar
+  visitRuns(grid, 0, x!.length, (at, length, block) => {
+    for (let i = at; i < at + length; i++) found[block] = next(found[block]!, i)
   })
   return found
 }

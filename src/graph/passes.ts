@@ -4,17 +4,18 @@ import {
   operandsOf,
   type Expression,
   type Measure,
-  type Peaks,
   type Scalar,
+  type Tensor,
+  type Vector,
 } from './expression.js'
 import { createAssembler, type Assembler, type Assembly, type ScalarInput, type ProgramOutput } from './assemble.js'
 import { walk, type IdSet } from './walk.js'
 
 /**
- * The stages of measures: totals, tallies and peaks need one pass; order statistics count by the high bits of the
+ * The stages of measures: totals and tallies need one pass; order statistics count by the high bits of the
  * magnitudes, then by the low bits.
  */
-export type Stage = 'sum' | 'dot' | 'min' | 'max' | 'tally' | 'peaks' | 'high' | 'low' | 'locate'
+export type Stage = 'sum' | 'dot' | 'min' | 'max' | 'tally' | 'block-totals' | 'high' | 'low' | 'locate'
 
 /** One stage of a measure in a pass, and the program outputs (float32) that hold its operands. */
 export interface PlannedReduction {
@@ -89,7 +90,7 @@ export const measuresOf = (
 }
 
 /** The measures that the numbers fed to a pass depend on, each once. */
-const behind = (uniforms: readonly (ScalarInput | Peaks)[]): readonly Measure[] => {
+const behind = (uniforms: readonly (ScalarInput | Vector)[]): readonly Measure[] => {
   if (uniforms.length === 0) return NONE
   const found: Measure[] = []
   const seen = new Set<number>()
@@ -124,12 +125,20 @@ const measuringPass = (assemble: Assembler, taking: readonly Taking[]): Pass => 
     }),
   }))
   const bounds = taking.flatMap(({ measure: m }) =>
-    m.type === 'tally' && m.cells.by === 'value' ? [m.cells.low, m.cells.high] : [],
+    m.type === 'tally' && m.cells.by === 'value'
+      ? [m.cells.low, m.cells.high]
+      : m.type === 'top' && m.count !== undefined
+        ? [m.count]
+        : [],
   )
   return makePass(assemble(wanted), takes, NONE, bounds)
 }
 
 const writesOf = new Map<number, Pass['writes']>()
+
+/** A pass that computes nothing but an operand of a solver, at port 0. */
+export const operandPass = (assemble: Assembler, operand: Tensor): Pass =>
+  makePass(assemble([{ value: operand, dtype: 'F32' }]), NONE, NONE, NONE)
 
 /** The last pass: port n returns root n. */
 const writingPass = (assemble: Assembler, roots: readonly ProgramOutput[]): Pass => {
@@ -138,22 +147,21 @@ const writingPass = (assemble: Assembler, roots: readonly ProgramOutput[]): Pass
   return makePass(assemble(roots), NONE, writes, NONE)
 }
 
-/** The peaks from which the block scales that a pass is fed are computed. */
-const peaksOf = (draws: Assembly['draws']): readonly Peaks[] => {
-  if (!draws.some((d) => d.type === 'block-scale')) return NONE
-  return draws.flatMap((d) => (d.type === 'block-scale' && 'kind' in d.scales.from ? [d.scales.from] : []))
-}
+/** The vectors that a pass is fed. */
+const vectorsOf = (draws: Assembly['draws']): readonly Vector[] =>
+  draws.some((d) => d.type === 'spread') ? draws.flatMap((d) => (d.type === 'spread' ? [d.vector] : [])) : NONE
 
 const makePass = (
-  { program, reads, draws, uniforms, needsLength }: Assembly,
+  { program, reads, draws, uniforms, needsLength, solves }: Assembly,
   takes: Pass['takes'],
   writes: Pass['writes'],
   bounds: readonly Scalar[],
 ): Pass => {
-  const peaks = peaksOf(draws)
-  const needs = behind(bounds.length + peaks.length === 0 ? uniforms : [...uniforms, ...bounds, ...peaks])
+  const vectors = vectorsOf(draws)
+  const measured = behind(bounds.length + vectors.length === 0 ? uniforms : [...uniforms, ...bounds, ...vectors])
+  const needs = solves.length === 0 ? measured : [...measured, ...solves]
   // Written out: of what is spread every one would get a layout of its own, which takes more memory than the object.
-  return { program, reads, draws, uniforms, needsLength, takes, writes, needs }
+  return { program, reads, draws, uniforms, needsLength, solves, takes, writes, needs }
 }
 
 /**
@@ -174,6 +182,7 @@ export const cutPasses = (
   )
   const sweeps = Array.from({ length: depth }, (): Taking[] => [])
   for (const measure of measures) {
+    if (measure.type === 'solve') throw new Error('what a solver makes has a job of its own')
     const first = highest(argumentsOf(measure), level)
     if (measure.type !== 'quantile' && measure.type !== 'top')
       sweeps[first]?.push({ measure, stage: measure.type === 'total' ? measure.measure : measure.type })

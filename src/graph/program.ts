@@ -1,5 +1,6 @@
 import type { Dtype } from '../tensor/dtype.js'
-import type { BlockScales, LowRankFactors, Stream } from './expression.js'
+import type { BlockGrid } from '../tensor/block-grid.js'
+import type { LowRankFactors, Stream, Vector } from './expression.js'
 
 /** The type of a port's numbers between JavaScript and ONNX Runtime. */
 export type PortType = 'bool' | 'u8' | 'i8' | 'u16' | 'i16' | 'u32' | 'i32' | 'u64' | 'i64' | 'f16' | 'f32' | 'f64'
@@ -43,7 +44,7 @@ export type GeneratedInput =
   | { readonly type: 'constant'; readonly value: boolean }
   | { readonly type: 'position'; readonly stride: number; readonly length: number }
   | { readonly type: 'product'; readonly product: LowRankFactors }
-  | { readonly type: 'block-scale'; readonly scales: BlockScales }
+  | { readonly type: 'spread'; readonly vector: Vector; readonly grid: BlockGrid }
 
 /** The port type of each dtype when stored numbers are fed unchanged. */
 export const STORED: Readonly<Record<Dtype, PortType>> = {

@@ -68,6 +68,11 @@ export type Kernels = KernelMemory & {
    * in order.
    */
   readonly lowRank: (out: number, n: number, up: number, rank: number, down: number, stride: number) => void
+  /**
+   * f64 c = a·b, c of m × n row by row, both multiples of 4; a lies in groups of four rows and b in groups of four
+   * columns, each group along k. Products are added in order along k.
+   */
+  readonly multiply: (c: number, a: number, b: number, m: number, n: number, k: number) => void
   /** The index of the first NaN or infinity of n elements, or -1. */
   readonly firstNonFinite: (x: number, n: number, dtype: FloatDtype) => number
   /** Packs n u8 into ceil(n / 8) bytes, lowest bit first; any byte but 0 is a 1, unused bits are 0. */
@@ -106,6 +111,7 @@ export const loadKernels = (): Kernels => {
     dot: (x, y, n, before = 0) => wasm.dot(x, y, n, before),
     sumMask: wasm.sumMask,
     lowRank: wasm.lowRank,
+    multiply: wasm.multiply,
     firstNonFinite: (x, n, dtype) => {
       const { scan, mask } = NON_FINITE[dtype]
       return wasm[scan](x, n, mask)

@@ -93,7 +93,13 @@ type BuiltInput<S extends InputSpec> = S extends {
           : S extends { type: 'adapter' }
             ? undefined
             : Mask
-type EachValue<S extends ParamSpec> = S extends { type: 'masks' } ? Mask | undefined : ParamValue<S>
+type EachValue<S extends ParamSpec> = S extends { type: 'masks' }
+  ? Mask | undefined
+  : S extends { type: 'statistics'; of: 'elements' }
+    ? Tensor
+    : S extends { type: 'statistics' }
+      ? Tensor | undefined
+      : ParamValue<S>
 
 /** A definition as all have it in common, its inputs and parameters of any type. */
 export type AnyDefinition = ElementDefinition<InputSpecs, ParamSpecs>

@@ -1,6 +1,7 @@
 import { apply } from './adapter/apply.js'
 import type { Operator } from './operator.js'
 import { algebra } from './mask/algebra.js'
+import { atLeast } from './mask/at-least.js'
 import { compare } from './mask/compare.js'
 import { edit } from './mask/edit.js'
 import { fill } from './mask/fill.js'
@@ -9,11 +10,20 @@ import { load } from './mask/load.js'
 import { magnitude } from './mask/magnitude.js'
 import { partition } from './mask/partition.js'
 import { signAgreement } from './mask/sign-agreement.js'
+import { tall } from './mask/tall.js'
 import { addDifference } from './merge/add-difference.js'
 import { blend } from './merge/blend.js'
+import { clamp } from './merge/clamp.js'
 import { dare } from './merge/dare.js'
 import { family } from './merge/family.js'
+import { fisher } from './merge/fisher.js'
 import { linear } from './merge/linear.js'
+import { regmean } from './merge/regmean.js'
+import { nearswap } from './merge/nearswap.js'
+import { passthrough } from './merge/passthrough.js'
+import { perpendicular } from './merge/perpendicular.js'
+import { tensorSum } from './merge/tensor-sum.js'
+import { trainDifference } from './merge/train-difference.js'
 import { add } from './model/add.js'
 import { adjust } from './model/adjust.js'
 import { cast } from './model/cast.js'
@@ -44,6 +54,7 @@ import { shell } from './weights/shell.js'
 export const operators: readonly Operator[] = [
   apply,
   ...algebra,
+  atLeast,
   compare,
   edit,
   fill,
@@ -52,11 +63,20 @@ export const operators: readonly Operator[] = [
   magnitude,
   partition,
   signAgreement,
+  tall,
   addDifference,
   blend,
+  clamp,
   dare,
   ...family,
+  fisher,
   linear,
+  regmean,
+  nearswap,
+  passthrough,
+  perpendicular,
+  tensorSum,
+  trainDifference,
   add,
   adjust,
   cast,

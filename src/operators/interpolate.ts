@@ -59,7 +59,8 @@ export const interpolate = (
   }
 }
 
-const lerp = (g: Graph, a: Tensor, b: Tensor, t: number): Tensor =>
+/** `a + t(b − a)`; an exact copy at both ends. */
+export const lerp = (g: Graph, a: Tensor, b: Tensor, t: number): Tensor =>
   t === 0 ? a : t === 1 ? b : g.add(a, g.mul(g.sub(b, a), t))
 
 /** The share of `b` in each column of a matrix with `n` columns. */

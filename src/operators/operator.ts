@@ -4,7 +4,7 @@ import type { Result } from '../base/result.js'
 import type { Graph } from '../graph/graph.js'
 import type { Description } from './definition.js'
 import type { PresetName } from './presets.js'
-import type { MaskValue, Reference, Value, WeightsValue } from './value.js'
+import type { MaskValue, ModelValue, Reference, Value, WeightsValue } from './value.js'
 
 /** An operator as the rest of the program sees it. */
 export interface Operator extends Description {
@@ -83,6 +83,7 @@ export type Argument =
   | { readonly type: 'value'; readonly value: unknown; readonly at: Place }
   | { readonly type: 'weights'; readonly value: WeightsValue; readonly at: Place }
   | { readonly type: 'mask'; readonly value: MaskValue; readonly at: Place }
+  | { readonly type: 'model'; readonly value: ModelValue; readonly at: Place }
   | { readonly type: 'layers'; readonly patterns: readonly PlacedPattern[]; readonly at: Place }
   | { readonly type: 'rules'; readonly rules: Rules; readonly at: Place }
   | { readonly type: 'texts'; readonly rules: TextRules; readonly at: Place }

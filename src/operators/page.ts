@@ -95,6 +95,8 @@ const rangeOf = (spec: ParamSpec): string => {
       return 'dtype, or dtypes by layer'
     case 'names':
       return 'new names by pattern'
+    case 'statistics':
+      return 'a file of statistics'
     case 'masks':
       return 'a mask'
     case 'layers':

@@ -25,6 +25,7 @@ export type ParamSpec =
     }
   | { readonly type: 'text'; readonly title: string; readonly description: string }
   | { readonly type: 'dtypes' | 'names'; readonly required: boolean; readonly description: string }
+  | { readonly type: 'statistics'; readonly of: 'elements' | 'inputs'; readonly description: string }
   | { readonly type: 'layers'; readonly required: boolean; readonly description: string }
   | { readonly type: 'gaussian'; readonly description: string }
   | {
@@ -109,6 +110,12 @@ export const dtypes = (description: string) => ({ type: 'dtypes', required: true
 export const names = (description: string) => ({ type: 'names', required: false, description }) as const
 /** A mask that belongs to one model of a list. */
 export const ownMask = (description: string) => ({ type: 'masks', description }) as const
+/**
+ * A file of statistics that belongs to one model of a list: of each element, a tensor of the same name and shape; or of
+ * the inputs of each layer, a Gram matrix of the name of its weight.
+ */
+export const statistics = <const O extends 'elements' | 'inputs'>(of: O, description: string) =>
+  ({ type: 'statistics', of, description }) as const
 /** Layer patterns, for operators whose subject they are. */
 export const layers = (description: string, required = true) => ({ type: 'layers', required, description }) as const
 /** `{mean, std, above}`, each optional. */

@@ -135,6 +135,8 @@ const valueSchema = (spec: ParamSpec, audience: Audience): JsonSchema => {
       return namesSchema(audience)
     case 'masks':
       return reference('the name of a mask', audience)
+    case 'statistics':
+      return reference('the name of a file of statistics, declared as a model', audience)
     case 'layers':
       return LAYERS
     case 'gaussian':
@@ -173,21 +175,22 @@ const inputSchema = (spec: InputSpec, audience: Audience): JsonSchema => {
   if (!spec.many) return name
   if (spec.type === 'mask')
     return { title: 'a list of masks', type: 'array', items: name, minItems: spec.optional ? 1 : 2 }
+  const owned = Object.keys(spec.each).filter((key) => spec.each[key]!.type === 'statistics')
   const own = {
     title: 'a model with its numbers',
     type: 'object',
     properties: { model: name, ...paramSchemas(spec.each, audience) },
-    required: ['model'],
+    required: ['model', ...owned],
     additionalProperties: false,
   }
   const { weight } = spec.each
   const list = {
     title: 'a list of models',
     type: 'array',
-    items: Object.keys(spec.each).length === 0 ? name : { anyOf: [name, own] },
+    items: Object.keys(spec.each).length === 0 ? name : owned.length > 0 ? own : { anyOf: [name, own] },
     minItems: spec.least,
   }
-  return weight === undefined
+  return weight === undefined || owned.length > 0
     ? list
     : {
         anyOf: [

@@ -10,6 +10,7 @@ import { createValues, type PerTensor, type TensorValues } from './alike.js'
 import { gaussianOf, masksOf } from './call-arguments.js'
 import type { AnyDefinition } from './definition.js'
 import { anyOpaque, refuseOpaque } from './opaque.js'
+import { statisticsFor } from './statistics.js'
 import type { Argument, Call } from './operator.js'
 import type { InputSpecs, ParamSpec, ParamSpecs } from './params.js'
 import type { Counter } from './reach.js'
@@ -129,6 +130,8 @@ const resolve = (call: Call, spec: ParamSpec, argument: Argument | undefined, te
   }
   if (argument.type === 'mask')
     return ok((tensor) => maskFor(argument.value, tensor, tensors.get(tensor)!.shape, argument.at))
+  if (argument.type === 'model' && spec.type === 'statistics')
+    return ok((tensor) => statisticsFor(spec.of, argument.value, tensors.get(tensor)!, argument.at))
   if ((spec.type === 'number' || spec.type === 'integer') && spec.per === 'layer')
     return call.numbers(argument, tensors)
   const value = plainValue(spec, argument.type === 'value' ? argument.value : undefined)

@@ -121,9 +121,11 @@ export const createAligner = (layers: LayerContext): Aligner => {
       const argument = (a: Argument): Argument =>
         a.type === 'mask'
           ? { ...a, value: move(first, a.value) }
-          : a.type === 'weights'
+          : a.type === 'model'
             ? { ...a, value: move(first, a.value) }
-            : a
+            : a.type === 'weights'
+              ? { ...a, value: move(first, a.value) }
+              : a
       const args = (given: Readonly<Record<string, Argument>>) =>
         Object.fromEntries(Object.entries(given).map(([key, a]) => [key, argument(a)]))
       return {

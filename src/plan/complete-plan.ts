@@ -35,7 +35,7 @@ export function* completeInSlices(draft: Draft, known: PriorState = NO_PRIOR_STA
   const outcomes = createKnownOutcomes(known, byContent)
   const masks = createMasks(draft.masks, (mask) => findMask(mask, known, byContent))
   if (known.outcome !== NO_PRIOR_STATE.outcome || known.mask !== NO_PRIOR_STATE.mask) yield* byContent.prepare()
-  const { jobs, files } = yield* makeJobs(
+  const { jobs, files, scratchBytes } = yield* makeJobs(
     roots.filter((_, i) => outputs[i]!.kept === undefined).flat(),
     reports.filter((r) => !r.kept),
     graph,
@@ -78,6 +78,7 @@ export function* completeInSlices(draft: Draft, known: PriorState = NO_PRIOR_STA
     lock: known.lock,
     outcomes: outcomes.found,
     masks: { taken: masks.taken(), files },
+    scratchBytes,
     fingerprints: (identify) => createFingerprints(graph.grouped, identify),
     resumed: resumedFiles(outputs, known),
     existing: known.existing,

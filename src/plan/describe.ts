@@ -99,7 +99,7 @@ export const describeStep = (
 /** What a pass reads beside whole tensors: factors of adapters, and scales. */
 const drawnFrom = ({ draws }: Pass): readonly View[] =>
   draws.flatMap((draw) => {
-    if (draw.type === 'block-scale') return 'kind' in draw.scales.from ? [] : [wholeOf(draw.scales.from)]
+    if (draw.type === 'spread') return draw.vector.type === 'stored' ? [wholeOf(draw.vector.from)] : []
     return draw.type === 'product'
       ? [draw.product.up, draw.product.down, ...(draw.product.mid === undefined ? [] : [draw.product.mid])]
       : []
@@ -135,7 +135,9 @@ export const totalsOf = (
     )
   const read = jobs.reduce(
     (n, job) =>
-      n + copied(job) + (job.sweeps?.passes ?? []).reduce((m, p) => m + sizeIn([...p.reads, ...drawnFrom(p)]), 0),
+      n +
+      copied(job) +
+      (job.sweeps?.passes ?? job.solve?.operands ?? []).reduce((m, p) => m + sizeIn([...p.reads, ...drawnFrom(p)]), 0),
     0,
   )
   const stored = [...new Set(models.flatMap((m) => [...m.tensors.values()]))]

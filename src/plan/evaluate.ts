@@ -150,6 +150,7 @@ const prepareCall = (
   const argument = (raw: RawArgument): Argument => {
     if (raw.type !== 'name') return raw
     const { value } = reference(raw)
+    if (value?.kind === 'model') return { type: 'model', value, at: raw.at }
     return value?.kind === 'mask'
       ? { type: 'mask', value, at: raw.at }
       : { type: 'weights', value: value as WeightsValue, at: raw.at }

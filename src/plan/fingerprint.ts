@@ -4,7 +4,6 @@ import { atOnce, type Sliced } from '../base/slices.js'
 import {
   argumentsOf,
   isMeasure,
-  type BlockScales,
   type Expression,
   type Measure,
   type LowRankFactors,
@@ -142,12 +141,6 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
     firstRow,
   ]
 
-  const blockScale = ({ from, grid }: BlockScales, ref: (e: Expression) => number): readonly unknown[] => [
-    'kind' in from ? ref(from) : stored(wholeOf(from)),
-    grid.shape,
-    grid.blocks,
-  ]
-
   /** A group is described by its members' operands, in the order that splits equal magnitudes. */
   const group = (m: Measure): string => {
     const key = groupKey(m)
@@ -213,13 +206,20 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
         return [e.stride, e.length]
       case 'product':
         return product(e.product)
-      case 'block-scale':
-        return blockScale(e.scales, ref)
-      case 'peaks':
-        return [e.grid.shape, e.grid.blocks, ref(e.operand)]
+      case 'stored':
+        return [stored(wholeOf(e.from))]
+      case 'spread':
+        return [ref(e.vector), e.grid.shape, e.grid.blocks]
+      case 'block-totals':
+        return [e.measure, e.grid.shape, e.grid.blocks, ...e.operands.map(ref)]
+      case 'solve':
+        return [e.solver.name, e.solver.version, e.shapes, e.settings.map(exactly), e.shape, ...e.operands.map(ref)]
+      case 'result':
+        return [e.of.fn.name, e.of.fn.version, e.index, ...e.of.args.map(ref)]
       case 'constant':
         return [e.value]
       case 'compute':
+      case 'combine':
       case 'apply':
       case 'logic':
       case 'compare':
@@ -233,7 +233,7 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
         return [exactly(e.q), e.over === undefined ? ref(e.operand) : group(e)]
       // Which of a group's equal magnitudes are in depends on where the tensor comes in the group, which is by name.
       case 'top':
-        return [exactly(e.density), ref(e.operand), ...(e.over === undefined ? [] : [group(e), nameIn(e)])]
+        return [exactly(e.density), ...argumentsOf(e).map(ref), ...(e.over === undefined ? [] : [group(e), nameIn(e)])]
       case 'tally':
         return [e.cells.by === 'place' ? e.cells : { by: e.cells.by, count: e.cells.count }, ...argumentsOf(e).map(ref)]
     }
@@ -307,7 +307,7 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
         ? undefined
         : made(
             () =>
-              `${ARITHMETIC} ${m.type}\n${m.type === 'tally' || m.type === 'peaks' || m.over === undefined ? describe([m]) : `${statisticOf(m)}: ${group(m)}`}`,
+              `${ARITHMETIC} ${m.type}\n${m.type === 'tally' || m.type === 'block-totals' || m.type === 'solve' || m.over === undefined ? describe([m]) : `${statisticOf(m)}: ${group(m)}`}`,
           ),
     ofFigures: (measured) =>
       made(() => {

@@ -1,16 +1,17 @@
 import type { Sliced } from '../base/slices.js'
-import { argumentsOf, isMeasure, type Expression, type Mask, type Measure } from '../graph/expression.js'
+import { argumentsOf, isMeasure, type Expression, type Mask, type Measure, type Solve } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { familyKey } from '../graph/groups.js'
-import { cutPasses, measuresOf, type Pass } from '../graph/passes.js'
-import { createAssembler, type Assembler } from '../graph/assemble.js'
+import { cutPasses, measuresOf, operandPass, type Pass } from '../graph/passes.js'
+import { createAssembler, type Assembler, type HeldIn } from '../graph/assemble.js'
 import { createIdSet } from '../graph/walk.js'
-import { sizeOf } from '../tensor/info.js'
+import { sizeOf, type TensorInfo } from '../tensor/info.js'
 import { viewLabel } from '../tensor/view.js'
 import { subjectOf } from './fingerprint.js'
 import type { KeptMask, layOutMasks, PlanMasks, PlannedMasks } from './masks.js'
 import type { Root } from './outputs.js'
 import type { Copy, Job, PlannedReport } from './plan.js'
+import { panelOf, SCRATCH } from './scratch.js'
 
 /** The work on the elements of one tensor: roots to write, and measures that they or other tensors need. */
 interface Bundle {
@@ -36,6 +37,8 @@ export interface Shortcuts {
 export interface PlannedWork {
   readonly jobs: readonly Job[]
   readonly files: PlannedMasks['files']
+  /** Bytes of the results of solvers. */
+  readonly scratchBytes: number
 }
 
 const bundleKey = (tensor: string, size: number): string => `${size} ${tensor}`
@@ -105,17 +108,37 @@ export function* makeJobs(
     bundle.roots = [...bundle.roots, root]
   }
 
-  const isGiven = (e: Expression): boolean => (isMeasure(e) && isKnown(e)) || masks.bitsOf(e) !== undefined
+  /** Where the results of solvers will lie. */
+  const results = new Map<number, TensorInfo>()
+  const heldIn: HeldIn = (e) => (e.type === 'solve' ? results.get(e.id) : masks.heldIn(e))
+  const isGiven = (e: Expression): boolean => (isMeasure(e) && isKnown(e)) || masks.heldIn(e) !== undefined
   const families = completeGroups(graph)
   const owners = new Map<number, Bundle>()
+  const solves: Solve[] = []
+  let scratchBytes = 0
   /** What has been looked through for measures: each expression is once, however many measures it is below. */
   const searched = createIdSet()
   const own = (m: Measure, asking: Bundle): boolean => {
     if (owners.has(m.id) || isKnown(m)) return false
     const subject = subjectOf(m)
-    // Peaks are asked for by their scales too, of which there are fewer than elements.
+    if (m.type === 'solve') {
+      const tensor = subject === undefined ? asking.tensor : viewLabel(subject)
+      owners.set(m.id, {
+        tensor,
+        size: sizeOf(m.shape),
+        step: asking.step,
+        roots: NONE,
+        measures: undefined,
+        kept: NONE,
+      })
+      results.set(m.id, placeResult(m, scratchBytes))
+      scratchBytes += 4 * sizeOf(m.shape)
+      solves.push(m)
+      return true
+    }
+    // What asks for the numbers of blocks may be the scales alone, of which there are fewer than elements.
     const owner =
-      m.type === 'peaks'
+      m.type === 'block-totals'
         ? bundleOf(subject === undefined ? asking.tensor : viewLabel(subject), sizeOf(m.grid.shape), asking.step)
         : subject === undefined
           ? asking
@@ -157,7 +180,7 @@ export function* makeJobs(
     const bundle = wanted.get(mask.value)!
     bundle.kept = [...bundle.kept, mask]
   }
-  const assemble = createAssembler(masks.bitsOf)
+  const assemble = createAssembler(heldIn)
   for (const { value, step } of reports) {
     for (const { tensor, size, scalars, tallies = {} } of value.measured) {
       yield
@@ -166,6 +189,10 @@ export function* makeJobs(
     }
   }
   const jobs: Job[] = []
+  for (const solve of solves) {
+    yield
+    if (sizeOf(solve.shape) > 0) jobs.push(makeSolve(solve, owners.get(solve.id)!, results.get(solve.id)!, assemble))
+  }
   for (const bundle of bundles.values()) {
     yield
     if (bundle.size === 0 || (bundle.roots.length === 0 && bundle.measures === undefined)) continue
@@ -173,13 +200,34 @@ export function* makeJobs(
       makeJob(
         bundle,
         copies,
-        (e) => (isMeasure(e) && owners.get(e.id) !== bundle) || masks.bitsOf(e) !== undefined,
+        (e) => (isMeasure(e) && owners.get(e.id) !== bundle) || masks.heldIn(e) !== undefined,
         assemble,
       ),
     )
   }
-  return { jobs, files }
+  return { jobs, files, scratchBytes }
 }
+
+/** The result of a solver in the scratch file. */
+const placeResult = ({ id, shape }: Solve, begin: number): TensorInfo => ({
+  name: String(id),
+  dtype: 'F32',
+  shape,
+  file: SCRATCH,
+  begin,
+  end: begin + 4 * sizeOf(shape),
+})
+
+const makeSolve = (measure: Solve, { tensor, size, step }: Bundle, result: TensorInfo, assemble: Assembler): Job => ({
+  tensor,
+  size,
+  step,
+  copies: NONE,
+  targets: NONE,
+  kept: NONE,
+  sweeps: undefined,
+  solve: { measure, operands: measure.operands.map((x) => operandPass(assemble, x)), result, rows: panelOf(measure) },
+})
 
 const makeJob = (
   { tensor, size, step, roots, measures, kept }: Bundle,
@@ -199,6 +247,7 @@ const makeJob = (
     copies: computed.length === roots.length ? NONE : roots.map((r) => copies.get(r)).filter((c) => c !== undefined),
     targets: computed.length === 0 ? NONE : computed.map((r) => r.target),
     kept,
+    solve: undefined,
     sweeps:
       computed.length === 0 && measures === undefined
         ? undefined
@@ -208,4 +257,4 @@ const makeJob = (
 
 /** All passes a job can come to run. */
 export const passesOf = (job: Job): readonly Pass[] =>
-  job.sweeps === undefined ? [] : [...job.sweeps.passes, ...job.sweeps.locates.values()]
+  job.sweeps === undefined ? (job.solve?.operands ?? NONE) : [...job.sweeps.passes, ...job.sweeps.locates.values()]

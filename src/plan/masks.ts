@@ -1,7 +1,7 @@
 import type { Digest } from '../base/digest.js'
 import { append } from '../base/lists.js'
 import { argumentsOf, isMeasure, type Expression, type Mask } from '../graph/expression.js'
-import type { BitsOf } from '../graph/assemble.js'
+import type { HeldIn } from '../graph/assemble.js'
 import { walk } from '../graph/walk.js'
 import { bytesOfBits, type StoredMask } from '../store/masks.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
@@ -45,7 +45,7 @@ export const encodingOf = (mask: Mask): Encoding => ({
 /** The masks of one plan: which are cached, and which are worth caching. */
 export interface PlanMasks {
   /** The bits of a mask that an earlier build kept. */
-  readonly bitsOf: BitsOf
+  readonly heldIn: HeldIn
   taken(): PlannedMasks['taken']
   /**
    * The expensive masks that must be computed for some roots of one tensor: they come from its last pass, so caching
@@ -88,9 +88,9 @@ export const createMasks = (keepable: KeepableMasks, find: (mask: Mask) => Store
     }
     return found.get(e.id)
   }
-  const bitsOf: BitsOf = (e) => lookUp(e)?.bits
+  const heldIn: HeldIn = (e) => lookUp(e)?.bits
   return {
-    bitsOf,
+    heldIn,
     taken: () => [...found.values()].filter((mask) => mask !== undefined),
     wanted: (roots) => {
       const seen = new Set<number>()
@@ -98,7 +98,7 @@ export const createMasks = (keepable: KeepableMasks, find: (mask: Mask) => Store
       if (keepable.size > 0)
         walk(roots, {
           enter: (e) => {
-            if (e.kind === 'scalar' || seen.has(e.id) || bitsOf(e) !== undefined) return false
+            if (e.kind === 'scalar' || seen.has(e.id) || heldIn(e) !== undefined) return false
             seen.add(e.id)
             if (isExpensive(e)) masks.push(e)
             return true

@@ -2,12 +2,13 @@ import { SEGMENT } from '../base/digest.js'
 import { greatest } from '../base/lists.js'
 import { lowerFor } from '../graph/lower.js'
 import type { Pass } from '../graph/passes.js'
-import { blockCount, blockRange } from '../tensor/block-grid.js'
+import { blockCount, blockRange, type BlockGrid } from '../tensor/block-grid.js'
 import { bytesFor } from '../tensor/dtype.js'
 import { sizeOf } from '../tensor/info.js'
 import { viewBytes } from '../tensor/view.js'
 import { estimateSession } from './device-memory.js'
 import type { Job, Plan } from './plan.js'
+import { solvingBytes } from './scratch.js'
 
 // What is called measured was measured as the kernel's peak of the whole process over recipes of all kinds, and rounded
 // up; bench/footprint.mjs
@@ -52,18 +53,28 @@ const factorBytes = (pass: Pass): number =>
     return n + [up, down, ...(mid === undefined ? [] : [mid])].reduce((m, view) => m + 4 * viewBytes(view), 0)
   }, 0)
 
-/** Bytes of the factors of blocks that one segment meets, as they are stored and as float32. */
-const scaleBytes = (pass: Pass): number =>
+/** How many blocks the first segment of a tensor meets, as all others do at most. */
+const blocksOfSegment = (grid: BlockGrid): number => {
+  const { first, end } = blockRange(grid, 0, Math.min(SEGMENT, sizeOf(grid.shape)))
+  return end - first
+}
+
+/** Bytes of the numbers of blocks that one segment is fed, as they are stored and as float32. */
+const vectorBytes = (pass: Pass): number =>
   pass.draws.reduce((n, draw) => {
-    if (draw.type !== 'block-scale') return n
-    const { grid } = draw.scales
-    const range = blockRange(grid, 0, Math.min(SEGMENT, sizeOf(grid.shape)))
-    return n + 8 * (range.end - range.first)
+    return draw.type === 'spread' ? n + 8 * blocksOfSegment(draw.grid) : n
   }, 0)
 
-/** Bytes of the factors that a pass finds: what writes them may come last, so those of all tensors are kept. */
-const foundScaleBytes = ({ takes }: Pass): number =>
-  takes.reduce((n, { measure: m }) => n + (m.type === 'peaks' ? 4 * blockCount(m.grid) : 0), 0)
+/**
+ * Bytes of the numbers of blocks that a pass finds, those of each segment by itself and of all together: what uses them
+ * may come last, so those of all tensors are kept.
+ */
+const foundVectorBytes = ({ takes }: Pass): number =>
+  takes.reduce((n, { measure: m }) => {
+    if (m.type !== 'block-totals') return n
+    const segments = Math.ceil(sizeOf(m.grid.shape) / SEGMENT)
+    return n + 8 * (blockCount(m.grid) + segments * blocksOfSegment(m.grid))
+  }, 0)
 
 /**
  * Segments up to which a tensor is counted around its threshold alone, and bytes of what is counted of one: of normal
@@ -83,7 +94,7 @@ const passBytes = (pass: Pass, size: number, block: number, chunk: number): numb
     0,
   )
   const outputs = pass.program.outputs.length * 4 * (pass.writes.length > 0 ? block : chunk)
-  return inputs + outputs + measured + factorBytes(pass) + scaleBytes(pass)
+  return inputs + outputs + measured + factorBytes(pass) + vectorBytes(pass)
 }
 
 /**
@@ -133,10 +144,10 @@ export const estimateMemory = (
   const [block, chunk] = onDevice ? [SEGMENT, SEGMENT] : onRuntime ? [BLOCK, CHUNK] : [COMPILED_BLOCK, COMPILED_CHUNK]
   let [widest, counted, ranges, measures, found] = [0, 0, 0, 0, 0]
   for (const job of plan.jobs) {
-    for (const pass of job.sweeps?.passes ?? []) {
+    for (const pass of job.sweeps?.passes ?? job.solve?.operands ?? []) {
       widest = Math.max(widest, passBytes(pass, job.size, block, chunk))
       measures += pass.takes.length
-      found += foundScaleBytes(pass)
+      found += foundVectorBytes(pass)
     }
     counted = Math.max(counted, countBytes(job))
     ranges = Math.max(ranges, rangeBytes(job))
@@ -152,6 +163,7 @@ export const estimateMemory = (
     runtime +
     ranges +
     found +
+    solvingBytes(plan.jobs.flatMap(({ solve }) => solve ?? [])) +
     (onDevice ? DEVICE_BYTES : 0) +
     (reporting || plan.reports.some((r) => !r.kept) ? REPORT_BYTES : 0) +
     STORED_BYTES * stored +

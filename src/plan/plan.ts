@@ -15,6 +15,7 @@ import type { StoredOutcome } from '../store/outcomes.js'
 import type { Fingerprints, Identify } from './fingerprint.js'
 import type { OpenedInputs } from './inputs.js'
 import type { KeptMask, PlannedMasks } from './masks.js'
+import type { PlannedSolve } from './scratch.js'
 
 /** One file to write: its whole header, and how long it will be. */
 export interface PlannedFile {
@@ -106,6 +107,8 @@ export interface Job {
   /** The roots after them: masks whose bits are cached. */
   readonly kept: readonly KeptMask[]
   readonly sweeps: Sweeps | undefined
+  /** What a solver makes of whole tensors: then there is nothing else. */
+  readonly solve: PlannedSolve | undefined
 }
 
 /** One step of the plan, as it is printed. */
@@ -154,6 +157,8 @@ export interface Plan {
   /** Known results of measures, by their expressions. */
   readonly outcomes: ReadonlyMap<Measure, StoredOutcome>
   readonly masks: PlannedMasks
+  /** Bytes of the results of solvers, which stand in a scratch file until the build ends. */
+  readonly scratchBytes: number
   /** What a name of the recipe is called under a setting of the params. */
   nameOf(setting: number, name: string): string
   /** The steps whose work a tensor of an output is, by the names of the plan. */

@@ -131,7 +131,13 @@ export const createKnownOutcomes = (known: PriorState, byContent: Fingerprints):
   return {
     found,
     isKnown: (m) => {
-      if (m.type === 'tally' || m.type === 'peaks' || known.outcome === NO_PRIOR_STATE.outcome) return false
+      if (
+        m.type === 'tally' ||
+        m.type === 'block-totals' ||
+        m.type === 'solve' ||
+        known.outcome === NO_PRIOR_STATE.outcome
+      )
+        return false
       const key = groupKey(m)
       if (!asked.has(key)) {
         const made = byContent.ofMeasure(m)

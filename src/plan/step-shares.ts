@@ -13,12 +13,13 @@ const GIVEN: ReadonlySet<Expression['type']> = new Set(['literal', 'read', 'read
  * is the work of the last step.
  */
 export const stepShares = (
-  { step, targets, kept, sweeps }: Job,
+  { step, targets, kept, sweeps, solve }: Job,
   { originOf }: Pick<Graph, 'originOf'>,
   nameOf: (setting: number, step: string) => string,
 ): ReadonlyMap<string, number> => {
   const counts = new Map<string, number>()
   const own = new Set<Expression>((sweeps?.passes ?? []).flatMap((p) => p.takes.map((t) => t.measure)))
+  if (solve !== undefined) own.add(solve.measure)
   const seen = new Set<number>()
   const open: Expression[] = [...targets.map((t) => t.value), ...kept.map((k) => k.value), ...own]
   for (let e = open.pop(); e !== undefined; e = open.pop()) {

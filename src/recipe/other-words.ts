@@ -52,6 +52,9 @@ export const PARAMETER_WORDS: Readonly<Record<string, Readonly<Record<string, Tu
     lambda: 'same',
   },
   lambda: { lamda: 'same', scaling: 'same', scaling_factor: 'same', scale: 'same' },
+  threshold: { t: 'same' },
+  width: { alpha: 'same' },
+  offset: { beta: 'same' },
   layers: { layer: 'same', blocks: 'same', filter: 'same', filters: 'same', include: 'same', modules: 'same' },
 }
 

@@ -91,7 +91,10 @@ const readArgument = (spec: ParamSpec, value: Value): RawArgument => {
   if (spec.type === 'layers') return { type: 'layers', patterns: readLayers(value), at }
   if (spec.type === 'dtypes') return { type: 'texts', rules: readDtypes(value), at }
   if (spec.type === 'names') return { type: 'texts', rules: readNames(value), at }
-  if (value.type === 'string' && (spec.type === 'masks' || ('per' in spec && spec.per === 'layer')))
+  if (
+    value.type === 'string' &&
+    (spec.type === 'masks' || spec.type === 'statistics' || ('per' in spec && spec.per === 'layer'))
+  )
     return { type: 'name', name: value.value, at }
   if (value.type === 'map' && 'per' in spec && spec.per === 'layer')
     return { type: 'rules', rules: readRules(value), at }
@@ -173,6 +176,9 @@ export const readStep = (name: string, key: Range, map: MapValue, operator: Oper
   }
 }
 
+/** The kind of value that a param's name stands for; of any other it is weights. */
+const KINDS: Readonly<Record<string, 'mask' | 'model'>> = { masks: 'mask', statistics: 'model' }
+
 /** Every name a step uses, with the kind that is needed there. */
 export const usesOf = (step: Step): readonly (Name & { readonly kind: 'model' | 'mask' | 'weights' | 'adapter' })[] => {
   const fromInputs = Object.entries(step.inputs).flatMap(([key, names]) =>
@@ -183,7 +189,7 @@ export const usesOf = (step: Step): readonly (Name & { readonly kind: 'model' | 
   const fromArguments = (specs: Readonly<Record<string, ParamSpec>>, args: Readonly<Record<string, RawArgument>>) =>
     Object.entries(args).flatMap(([key, a]) =>
       a.type === 'name'
-        ? [{ name: a.name, at: a.at, kind: specs[key]?.type === 'masks' ? ('mask' as const) : ('weights' as const) }]
+        ? [{ name: a.name, at: a.at, kind: KINDS[specs[key]?.type ?? ''] ?? ('weights' as const) }]
         : [],
     )
   return [

@@ -84,7 +84,7 @@ export const createChunks = (
     if (order.packed === true) return maskBits.read(order, offset, from, n, hash) ?? bytesOfBits(n)
     const decoded = readPorts[i]!.type !== STORED[order.dtype]
     const data = bytesAt(decoded ? raw : offset, bytesFor(n, order.dtype))
-    const problem = readRanges(open(order.path, 'r'), order, from, data)
+    const problem = readRanges(open(order.path, order.unfinished === true ? 'r+' : 'r'), order, from, data)
     if (problem !== undefined) return problem
     hash?.update(data)
     if (decoded) decodeAt(kernels, order.dtype, raw, n, offset)

@@ -2,6 +2,7 @@ import { ok, failed, type Result } from '../base/result.js'
 import { ioProblem } from '../safetensors/io-problem.js'
 import { createComputeUnit } from './compute-unit.js'
 import { copyUnit, digestUnit } from './copy-unit.js'
+import { createSolveUnit } from './solve-unit.js'
 import { createStopwatch, type Stopwatch } from './stopwatch.js'
 import type { UnitOrder, UntimedResult, UnitResult } from './unit.js'
 import { createWorkspace, type ExecutorContext } from './workspace.js'
@@ -16,6 +17,7 @@ export interface Executor {
 export const createExecutor = (context: ExecutorContext): Executor => {
   const workspace = createWorkspace(context)
   const computeUnit = createComputeUnit(workspace)
+  const solveUnit = createSolveUnit(workspace)
 
   const execute = async (unit: UnitOrder, watch: Stopwatch): Promise<Result<UntimedResult>> => {
     switch (unit.type) {
@@ -23,6 +25,8 @@ export const createExecutor = (context: ExecutorContext): Executor => {
         return computeUnit(unit, watch)
       case 'copy':
         return copyUnit(workspace, unit, watch)
+      case 'solve':
+        return solveUnit(unit, watch)
       case 'digest':
         return digestUnit(workspace, unit, watch)
     }

@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../base/diagnostic.js'
-import { createBlockScales } from './block-scales.js'
+import { createBlockVectors } from './block-vectors.js'
 import { createLowRankProducts } from './low-rank.js'
 import type { GeneratedInputOrder } from './unit.js'
 import type { Workspace } from './workspace.js'
@@ -18,13 +18,13 @@ export interface GeneratedInputs {
 /** Inputs of which nothing is loaded yet. */
 export const createGeneratedInputs = ({ kernels, open, bytesAt }: Workspace): GeneratedInputs => {
   const products = createLowRankProducts(kernels, (path) => open(path, 'r'))
-  const blockScales = createBlockScales((path) => open(path, 'r'))
+  const vectors = createBlockVectors((path) => open(path, 'r'))
   return {
     load: (use, order, start, end) =>
       order.type === 'product'
         ? products.load(use, order)
-        : order.type === 'block-scale'
-          ? (blockScales.load(use, order, start, end) ?? 0)
+        : order.type === 'spread'
+          ? (vectors.load(use, order, start, end) ?? 0)
           : 0,
     fill: (use, order, offset, start, n) => {
       switch (order.type) {
@@ -32,8 +32,8 @@ export const createGeneratedInputs = ({ kernels, open, bytesAt }: Workspace): Ge
           return fillPositions(kernels.view(Float32Array, offset, n), start, order)
         case 'product':
           return products.fill(use, offset, start, n)
-        case 'block-scale':
-          return blockScales.fill(use, kernels.view(Float32Array, offset, n), start)
+        case 'spread':
+          return vectors.fill(use, kernels.view(Float32Array, offset, n), start)
         case 'constant':
           return void bytesAt(offset, n).fill(order.value ? 1 : 0)
         case 'bernoulli':

@@ -1,4 +1,4 @@
-import { countOf, rankOf, scaleOfPeak, type Measure } from '../graph/expression.js'
+import { countOf, rankOf, type Measure, type Scalar, type Solve } from '../graph/expression.js'
 import { groupKey } from '../graph/groups.js'
 import type { Stage } from '../graph/passes.js'
 import {
@@ -13,14 +13,16 @@ import {
 import type { Cut, StoredOutcome } from '../store/outcomes.js'
 import { blockCount } from '../tensor/block-grid.js'
 import { addTally, emptyTally } from './histograms.js'
-import type { Found, Magnitudes, Pairs, Peaked } from './unit.js'
+import type { BlockNumbers, Found, Magnitudes, Pairs } from './unit.js'
 
 /** The result of a measure. Order statistics are given as the bits of a magnitude; `cut` splits equal magnitudes. */
 export type Outcome =
   | { readonly type: 'number'; readonly value: number }
   | { readonly type: 'cells'; readonly values: Float64Array }
-  /** The factors of all blocks of a tensor. */
-  | { readonly type: 'factors'; readonly values: Float32Array }
+  /** The numbers of all blocks of a tensor. */
+  | { readonly type: 'blocks'; readonly values: Float64Array }
+  /** The result of a solver stands in the scratch file. */
+  | { readonly type: 'solved' }
   /** Magnitudes with greater bits are in; of those with equal bits, the ones before the cut. */
   | { readonly type: 'top'; readonly bits: number; readonly cut: Cut }
 
@@ -59,8 +61,8 @@ interface Group {
   readonly parts: Map<string, Found>
   /** Counts by bin, only while they are collected: half a megabyte for each group that is under way. */
   dense: Float64Array | undefined
-  /** The greatest of each block so far, only while they are collected. */
-  peaks: Float32Array | undefined
+  /** The greatest |x| of each block so far, only while they are collected. */
+  peaks: Float64Array | undefined
   /** Where the first segment expects the answer. */
   guess: number | undefined
   /** What segments have counted around the guess alone. */
@@ -76,6 +78,8 @@ interface Group {
   pending: number
   outcome: Outcome | undefined
 }
+
+const SOLVED: Outcome = { type: 'solved' }
 
 /** The bits of infinity, which no magnitude exceeds. */
 export const INFINITY = 0x7f800000
@@ -124,14 +128,30 @@ export interface Measures {
   /** True when every segment has its low bits counted, so that a `low` stage has nothing to do. */
   lowDone(measure: Measure): boolean
   outcome(measure: Measure): Outcome | undefined
-  /** All results except tallies and scales, for the cache. */
+  /** Records that the result of a solver stands in the scratch file. */
+  settle(solve: Solve): void
+  /** How many of `n` magnitudes a mask keeps. */
+  keptOf(measure: Measure & { readonly type: 'top' }, n: number): number
+  /** All results except tallies and the numbers of blocks, for the cache. */
   taken(): ReadonlyMap<Measure, StoredOutcome>
 }
 
-/** Creates the collection, with the results that are known already. */
-export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new Map()): Measures => {
+/**
+ * Creates the collection, with the results that are known already. `valueOf` gives the counts that other measures
+ * decide.
+ */
+export const createMeasures = (
+  known: ReadonlyMap<Measure, StoredOutcome> = new Map(),
+  valueOf: (count: Scalar) => number = () => NaN,
+): Measures => {
+  const keptOf: Measures['keptOf'] = ({ density, count }, n) => {
+    if (count === undefined) return countOf(density, n)
+    const most = Math.floor(valueOf(count))
+    return most > 0 ? Math.min(n, most) : 0
+  }
   const given = new Map([...known].map(([m, outcome]) => [groupKey(m), outcome] as const))
   const groups = new Map<string, Group>()
+  const solved = new Set<number>()
   const groupOf = (m: Measure): Group => groups.get(groupKey(m))!
   /**
    * Histograms for reuse: allocating and collecting half a megabyte for each of thousands of tensors takes longer than
@@ -154,7 +174,7 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
       for (const part of partsOf(group)) addTally(values, part as Float64Array)
       return { type: 'cells', values }
     }
-    if (measure.type === 'peaks') return { type: 'factors', values: group.peaks!.map(scaleOfPeak) }
+    if (measure.type === 'block-totals') return { type: 'blocks', values: group.peaks ?? sumBlocks(group) }
     const parts = partsOf(group) as number[]
     const kind = measure.type === 'total' ? measure.measure : 'sum'
     if (kind === 'min') return { type: 'number', value: parts.reduce((x, y) => Math.min(x, y), Infinity) }
@@ -165,10 +185,22 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
     group.dense ??= spare.pop() ?? new Float64Array(HIGH_BINS)
     addPairs(group.dense, pairs)
   }
-  const raise = (group: Group, { first, peaks }: Peaked): void => {
-    if (group.measure.type !== 'peaks') throw new Error('peaks were found where none were asked for')
-    const all = (group.peaks ??= new Float32Array(blockCount(group.measure.grid)))
-    peaks.forEach((peak, i) => void (all[first + i] = Math.max(all[first + i]!, peak)))
+  const emptyBlocks = ({ measure }: Group): Float64Array => {
+    if (measure.type !== 'block-totals') throw new Error('numbers of blocks were found where none were asked for')
+    return new Float64Array(blockCount(measure.grid))
+  }
+  const raise = (group: Group, { first, numbers }: BlockNumbers): void => {
+    const all = (group.peaks ??= emptyBlocks(group))
+    numbers.forEach((peak, i) => void (all[first + i] = Math.max(all[first + i]!, peak)))
+  }
+  /** Segment by segment: the order of additions decides bits. */
+  const sumBlocks = (group: Group): Float64Array => {
+    const all = emptyBlocks(group)
+    for (const part of partsOf(group)) {
+      const { first, numbers } = part as BlockNumbers
+      numbers.forEach((x, i) => void (all[first + i]! += x))
+    }
+    return all
   }
   /** Lets go of what was collected. */
   const empty = (group: Group): void => {
@@ -190,7 +222,7 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
   const rankIn = (group: Group): number => {
     const n = elementsOf(group)
     const m = group.measure
-    return m.type === 'top' ? n - countOf(m.density, n) : m.type === 'quantile' ? rankOf(m.q, n) : 0
+    return m.type === 'top' ? n - keptOf(m, n) : m.type === 'quantile' ? rankOf(m.q, n) : 0
   }
   /** Nothing is to be kept: no magnitude exceeds infinity. */
   const keepNone = (group: Group): 'known' => {
@@ -323,12 +355,14 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
       if (group.parts.has(part)) return 'more'
       if (stage === 'low') count(group, found as Uint32Array)
       // At once, for a part has as many peaks as it meets blocks, and there may be hundreds of parts.
-      if (stage === 'peaks') raise(group, found as Peaked)
-      group.parts.set(part, stage === 'peaks' ? 0 : found)
+      const isPeak = measure.type === 'block-totals' && measure.measure === 'peak'
+      if (isPeak) raise(group, found as BlockNumbers)
+      group.parts.set(part, isPeak ? 0 : found)
       group.pending -= 1
       if (group.pending > 0) return 'more'
       return stage === 'low' ? finishLow(group) : settle(group, combineTotals(group))
     },
+    keptOf,
     guess: (measure) => groupOf(measure).guess,
     missed: (measure) => {
       const { missed, bin } = groupOf(measure)
@@ -339,11 +373,17 @@ export const createMeasures = (known: ReadonlyMap<Measure, StoredOutcome> = new 
       const { bin, outcome, pending } = groupOf(measure)
       return outcome !== undefined || (bin !== undefined && pending === 0)
     },
-    outcome: (measure) => given.get(groupKey(measure)) ?? groups.get(groupKey(measure))?.outcome,
+    settle: (solve) => void solved.add(solve.id),
+    outcome: (measure) =>
+      measure.type === 'solve'
+        ? solved.has(measure.id)
+          ? SOLVED
+          : undefined
+        : (given.get(groupKey(measure)) ?? groups.get(groupKey(measure))?.outcome),
     taken: () =>
       new Map(
         [...groups.values()].flatMap(({ measure, outcome }) =>
-          outcome === undefined || outcome.type === 'cells' || outcome.type === 'factors'
+          outcome === undefined || outcome.type === 'cells' || outcome.type === 'blocks' || outcome.type === 'solved'
             ? []
             : [[measure, outcome] as const],
         ),

@@ -1,8 +1,8 @@
 import type { Kernels } from '../kernels/kernels.js'
 import { HIGH_BINS, LOW_BINS, RANGE, selectBin } from '../kernels/selection.js'
-import { addPeaks, emptyPeaks } from './block-scales.js'
+import { addToBlocks, emptyBlocks } from './block-vectors.js'
 import { addElements, emptyTally } from './histograms.js'
-import type { ComputeOrder, Found, Pairs, Peaked, TakeOrder } from './unit.js'
+import type { ComputeOrder, Found, BlockNumbers, Pairs, TakeOrder } from './unit.js'
 
 /** Elements over which sums are taken at a time; fixed, since the order of additions decides bits. */
 const SUM_SPAN = 65536
@@ -23,7 +23,7 @@ export interface Accumulator {
   readonly ranged: boolean
   base: number
   readonly cells: Float64Array<ArrayBuffer> | undefined
-  readonly peaked: Peaked | undefined
+  readonly blocks: BlockNumbers | undefined
 }
 
 /**
@@ -50,7 +50,7 @@ export const createAccumulator = (
     ranged,
     base: take.stage === 'high' && take.near !== undefined && 'bin' in take.near ? baseOf(take.near.bin) : 0,
     cells: take.stage === 'tally' ? emptyTally(take.cells) : undefined,
-    peaked: take.stage === 'peaks' ? emptyPeaks(take.grid, start, end) : undefined,
+    blocks: take.stage === 'block-totals' ? emptyBlocks(take.grid, start, end) : undefined,
   }
 }
 
@@ -91,8 +91,10 @@ export const accumulate = (
       sofar.sum = extremeOf(kernels.view(Float32Array, x, n), take.stage === 'min' ? -1 : 1, sofar.sum)
       return
     }
-    case 'peaks':
-      return addPeaks(sofar.peaked!, take.grid, kernels.view(Float32Array, x, n), from)
+    case 'block-totals': {
+      const operands = take.ports.map((port) => kernels.view(Float32Array, staged[port]!, n))
+      return addToBlocks(sofar.blocks!, take, operands, from)
+    }
     case 'tally':
       return addElements(sofar.cells!, take.cells, kernels.view(Float32Array, x, n), from)
     case 'high': {
@@ -136,7 +138,7 @@ export const partialResult = (
   kept: { readonly offset: number; readonly counts: number } | undefined,
 ): Found => {
   if (take.stage === 'tally') return taking.cells!
-  if (take.stage === 'peaks') return taking.peaked!
+  if (take.stage === 'block-totals') return taking.blocks!
   if (isSummed(take) && taking.spanned > 0) endSpan(taking)
   if (take.stage === 'sum' || take.stage === 'dot' || take.stage === 'min' || take.stage === 'max') return taking.sum
   if (take.stage === 'locate') return taking.located

@@ -1,4 +1,4 @@
-import { basename, dirname } from 'node:path'
+import { basename } from 'node:path'
 import { contentDigest, EMPTY_DIGEST } from '../base/digest.js'
 import { inputChanged, stopped } from '../base/catalogue/run.js'
 import { lockDiffers } from '../base/catalogue/store.js'
@@ -12,15 +12,14 @@ import type { Plan, PlannedFile, PlannedOutput, PlannedStep } from '../plan/plan
 import { claimOutput, type Claim } from '../safetensors/claim.js'
 import { createOutput, withdraw, type OutputFile } from '../safetensors/output.js'
 import { createRunId, type RunId } from '../safetensors/run-id.js'
-import { preflight } from '../safetensors/space.js'
-import { journalName, sweepTemporaries } from '../safetensors/temporary.js'
 import { compareLocks, describeChange } from '../store/compare-locks.js'
 import { encodeLock, readLock, type Lock } from '../store/lock.js'
 import type { MaskFile } from '../store/masks.js'
 import type { Listener } from './events.js'
 import { isInexact } from './devices/device.js'
 import { checkDestinations } from './destinations.js'
-import { changedInputs, sizeOnDisk, syncAll } from './files.js'
+import { changedInputs, syncAll } from './files.js'
+import { clearUp, filesOf, findRoom } from './folders.js'
 import { gatherOddities } from './oddities.js'
 import type { Built, RunOptions } from './options.js'
 import { openJournal, type Journal } from './journal.js'
@@ -29,6 +28,7 @@ import { startMasks } from './kept-masks.js'
 import { remember } from './remember.js'
 import { drawReport, renderReports } from './reports.js'
 import { createSchedule, type Schedule } from './schedule.js'
+import { startScratch } from './scratch.js'
 import { warnOfStaleShards } from './stale-shards.js'
 import { noTime } from './stopwatch.js'
 import { work, type UnitProgress } from './work.js'
@@ -100,10 +100,11 @@ const attempt = async (
   const files: OutputFile[] = []
   const journals: Journal[] = []
   const masks: MaskFile[] = []
+  const scratch: OutputFile[] = []
   const renewing = setInterval(() => claims.forEach((claim) => claim.renew()), RENEWAL)
   renewing.unref()
   try {
-    const result = await produce(plan, options, listener, { runId, claims, files, journals, masks })
+    const result = await produce(plan, options, listener, { runId, claims, files, journals, masks, scratch })
     if (result.type === 'failed') {
       await Promise.all(files.map((f) => f.discard()))
       return result
@@ -114,6 +115,7 @@ const attempt = async (
     throw error
   } finally {
     clearInterval(renewing)
+    await Promise.all(scratch.map((f) => f.discard()))
     for (const mask of masks) mask.discard()
     for (const journal of journals) journal.remove()
     for (const claim of claims) claim.release()
@@ -128,6 +130,8 @@ interface Holdings {
   readonly journals: Journal[]
   /** Files that masks are kept in; those that are finished have nothing left to give back. */
   readonly masks: MaskFile[]
+  /** The scratch file, if there is one. */
+  readonly scratch: OutputFile[]
 }
 
 const produce = async (
@@ -151,6 +155,9 @@ const produce = async (
   const started = await startFiles(plan, wanted, holdings)
   if (started.type === 'failed') return started
 
+  const scratch = await startScratch(plan, runId)
+  if (scratch.type === 'failed') return scratch
+  append(holdings.scratch, scratch.value)
   append(holdings.masks, startMasks(plan, options.memory?.store))
   const schedule = createSchedule(
     plan,
@@ -162,6 +169,7 @@ const produce = async (
     files,
     journals: holdings.journals,
     masks: holdings.masks,
+    scratch: scratch.value[0]?.temporaryPath,
     schedule,
     listener,
     progress,
@@ -254,34 +262,23 @@ const produce = async (
 
 /** Measures what the reports of a plan need and draws them, without writing anything. */
 export const drawReports = async (plan: Plan, options: RunOptions): Promise<Result<readonly ReportDocument[]>> => {
+  const scratch = await startScratch(plan, createRunId())
+  if (scratch.type === 'failed') return scratch
   const schedule = createSchedule(plan)
   const worked = await work(plan, options, {
     files: [],
     journals: [],
     masks: [],
+    scratch: scratch.value[0]?.temporaryPath,
     schedule,
     listener: options.listener ?? (() => undefined),
     progress: { readBytes: 0, writtenBytes: 0, spent: noTime(), stepSeconds: new Map() },
     oddities: gatherOddities(),
-  })
+  }).finally(() => Promise.all(scratch.value.map((f) => f.discard())))
   if (worked.type === 'failed') return worked
   const changed = await changedInputs(plan)
   if (changed.length > 0) return failed(...changed.map(inputChanged))
   return ok(plan.reports.map((report) => drawReport(report, schedule)))
-}
-
-/**
- * Every file to write, in the order they appear under their names: indexes last, since a sharded output is complete
- * only once its index stands.
- */
-const filesOf = ({ outputs }: Plan): readonly PlannedFile[] => {
-  const written = outputs.filter((o) => o.kept === undefined)
-  return [
-    ...written.flatMap((o) => o.files),
-    ...written.flatMap(({ index }) =>
-      index === undefined ? [] : [{ path: index.path, header: index.bytes, bytes: index.bytes.length }],
-    ),
-  ]
 }
 
 /** Claims every output; of several files the first stands for all. */
@@ -296,29 +293,6 @@ const claimAll = async ({ outputs }: Plan, { runId, claims }: Holdings): Promise
     claims.push(claim.value)
   }
   return ok(undefined)
-}
-
-/** Asks each folder for the room its files need. */
-const findRoom = (plan: Plan, files: readonly PlannedFile[]): Result<void> => {
-  for (const folder of new Set([...files, ...plan.reports].map((f) => dirname(f.path)))) {
-    const needed = files
-      .filter((f) => dirname(f.path) === folder)
-      .reduce((n, f) => n + Math.max(0, f.bytes - sizeOnDisk(plan.resumed.get(f.path))), 0)
-    const room = preflight(folder, needed)
-    if (room.type === 'failed') return room
-  }
-  return ok(undefined)
-}
-
-/** Clears what dead builds left behind and nothing is taken over of. */
-const clearUp = async (plan: Plan, written: readonly string[]): Promise<void> => {
-  const kept = new Set([...plan.resumed.values()].flatMap((path) => [path, journalName(path)]))
-  const paths = new Set([
-    ...written,
-    ...plan.reports.map((r) => r.path),
-    ...plan.outputs.flatMap((o) => o.files).map((f) => f.path),
-  ])
-  await Promise.all([...paths].map((path) => sweepTemporaries(dirname(path), basename(path), kept)))
 }
 
 const startFiles = async (

@@ -35,7 +35,7 @@ export const expectBySample = async (
   for (const offset of counts) kernels.view(Uint32Array, offset, HIGH_BINS).fill(0)
   engine.grown(kernels.view(Uint8Array, 0, 1).buffer)
   // Factors of blocks are at hand for the unit alone.
-  const local = unit.draws.some((draw) => draw.type === 'block-scale')
+  const local = unit.draws.some((draw) => draw.type === 'spread')
   const [first, end] = local ? [unit.start, unit.end] : [0, wanted[0]!.near.size]
   let met = 0
   for (const start of samplePlaces(first, end)) {

@@ -1,9 +1,10 @@
 import type { Measure, Scalar, Tally } from '../graph/expression.js'
 import { groupKey } from '../graph/groups.js'
 import type { Pass } from '../graph/passes.js'
-import { createScalars } from '../graph/scalar.js'
+import { createEvaluator } from '../graph/scalar.js'
 import { subjectOf } from '../plan/fingerprint.js'
 import type { Job } from '../plan/plan.js'
+import { bytesOfSolve, panelsOf, solvingBytes } from '../plan/scratch.js'
 import type { StoredOutcome } from '../store/outcomes.js'
 import { sizeOf } from '../tensor/info.js'
 import { viewLabel } from '../tensor/view.js'
@@ -38,7 +39,7 @@ export interface Schedule {
 /** Phases of type `digest` count the tensors that are read for their digests alone, not jobs. */
 interface Phase {
   readonly job: number
-  readonly type: 'copy' | 'pass' | 'digest'
+  readonly type: 'copy' | 'pass' | 'solve' | 'digest'
   readonly pass: number
   next: number
   open: number
@@ -68,7 +69,7 @@ const nothing = (m: Measure): number => {
  * without them none is.
  */
 export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] = []): Schedule => {
-  const measures = createMeasures(plan.outcomes)
+  const measures = createMeasures(plan.outcomes, (count) => evaluator.scalar(count))
   const ledger = createLedger()
   const issued = new Map<number, Issued>()
   const searches: Search[] = []
@@ -95,11 +96,19 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
     }
   })
 
+  /** Bytes of the solvers that are at work, and how many there may be. */
+  let solving = 0
+  const mostSolving = solvingBytes(plan.jobs.flatMap(({ solve }) => solve ?? []))
+
   const passOf = ({ job, type, pass }: Phase): Pass | undefined =>
     type === 'pass' ? plan.jobs[job]!.sweeps!.passes[pass] : undefined
   /** A measure that a phase has to wait for before its next segment; undefined when that can start. */
   const missing = (phase: Phase): Measure | undefined => {
     looked += 1
+    if (phase.type === 'solve')
+      return plan.jobs[phase.job]!.solve!.operands.flatMap((p) => p.needs).find(
+        (m) => measures.outcome(m) === undefined,
+      )
     const pass = passOf(phase)
     if (pass === undefined) return undefined
     if (phase.next > 0) return probesOf(phase, pass).find((m) => measures.guess(m) === undefined)
@@ -134,26 +143,38 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
     if (phase.pass + 1 < plan.jobs[phase.job]!.sweeps!.passes.length)
       enter({ job: phase.job, type: phase.type, pass: phase.pass + 1, next: 0, open: 0 })
   }
+  const bytesOf = ({ job }: Phase): number => bytesOfSolve(plan.jobs[job]!.solve!)
   const wake = (group: string): void => {
     const held = waiting.get(group)
     waiting.delete(group)
     held?.forEach(lineUp)
   }
   const phasesOf = (job: number): Phase[] => {
-    const { copies, sweeps } = plan.jobs[job]!
+    const { copies, sweeps, solve } = plan.jobs[job]!
+    if (solve !== undefined) return [{ job, type: 'solve', pass: 0, next: 0, open: 0 }]
     return [
       ...copies.map((_, i): Phase => ({ job, type: 'copy', pass: i, next: 0, open: 0 })),
       ...(sweeps === undefined ? [] : [{ job, type: 'pass', pass: 0, next: 0, open: 0 } as const]),
     ]
   }
 
+  /** Units of a phase. */
+  const unitsOf = (phase: Phase): number =>
+    phase.type === 'solve' ? panelsOf(plan.jobs[phase.job]!.solve!) : segmentsOf(elementsOf(phase))
   const elementsOf = ({ job, type }: Phase): number =>
     type === 'digest' ? sizeOf(plan.undigested[job]!.shape) : plan.jobs[job]!.size
-  const valueOf = createScalars((m) => {
-    const outcome = measures.outcome(m as Measure)
-    return outcome?.type === 'number' ? outcome.value : nothing(m as Measure)
+  const evaluator = createEvaluator({
+    number: (m) => {
+      const outcome = measures.outcome(m as Measure)
+      return outcome?.type === 'number' ? outcome.value : nothing(m as Measure)
+    },
+    blocks: (m) => {
+      const outcome = measures.outcome(m as Measure)
+      if (outcome?.type !== 'blocks') throw new Error('a pass began before the numbers of its blocks were known')
+      return outcome.values
+    },
   })
-  const { passUnit, copyUnit, digestUnit } = createUnitOrders(plan, measures, ledger, valueOf, keeping)
+  const { passUnit, solveUnit, copyUnit, digestUnit } = createUnitOrders(plan, measures, ledger, evaluator, keeping)
   const issue = (order: UnitOrder, rest: Omit<Issued, 'order'>): UnitOrder => {
     issued.set(order.id, { ...rest, order })
     open += 1
@@ -172,12 +193,18 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
         phase: undefined,
       })
     }
-    const phase = ready.at(-1)
+    const at = ready.findLastIndex((p) => p.type !== 'solve' || solving + bytesOf(p) <= mostSolving)
+    const phase = ready[at]
     if (phase === undefined) return undefined
     const segment = phase.next++
     phase.open += 1
-    if (phase.next >= segmentsOf(elementsOf(phase))) ready.pop()
-    else if (missing(phase) !== undefined) lineUp(ready.pop()!)
+    if (phase.next >= unitsOf(phase)) ready.splice(at, 1)
+    else if (missing(phase) !== undefined) ready.splice(at, 1).forEach(lineUp)
+    if (phase.type === 'solve') {
+      solving += bytesOf(phase)
+      const { size } = plan.jobs[phase.job]!
+      return issue(solveUnit(phase.job, segment), { job: phase.job, size, segment, pass: undefined, phase })
+    }
     const pass = passOf(phase)
     const order =
       pass !== undefined
@@ -190,7 +217,14 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
 
   const closePhase = (phase: Phase): void => {
     phase.open -= 1
-    if (phase.open > 0 || phase.next < segmentsOf(elementsOf(phase)) || phase.type !== 'pass') return
+    if (phase.type === 'solve') solving -= bytesOf(phase)
+    if (phase.open > 0 || phase.next < unitsOf(phase)) return
+    if (phase.type === 'solve') {
+      const { measure } = plan.jobs[phase.job]!.solve!
+      measures.settle(measure)
+      wake(groupKey(measure))
+    }
+    if (phase.type !== 'pass') return
     // A measure that did not come out where it was expected is taken again, along with all others of its pass.
     if (passOf(phase)!.takes.some((t) => t.stage === 'high' && measures.missed(t.measure)))
       enter({ ...phase, next: 0, open: 0 })
@@ -250,7 +284,7 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
         open === 0
       )
     },
-    valueOf,
+    valueOf: evaluator.scalar,
     cellsOf: (tally) => {
       const outcome = measures.outcome(tally)
       if (outcome?.type === 'cells') return outcome.values

@@ -1,19 +1,12 @@
 import { SEGMENT } from '../base/digest.js'
-import {
-  countOf,
-  rankOf,
-  type BlockScales,
-  type Cells,
-  type Measure,
-  type Peaks,
-  type Scalar,
-  type Tally,
-} from '../graph/expression.js'
+import { rankOf, type Cells, type Measure, type Tally, type Vector } from '../graph/expression.js'
 import type { Pass } from '../graph/passes.js'
+import type { Evaluator } from '../graph/scalar.js'
 import { deriveKey } from '../kernels/key.js'
 import { toMagnitude } from '../kernels/selection.js'
 import type { Job, Plan, Target } from '../plan/plan.js'
-import { blockRange } from '../tensor/block-grid.js'
+import { rowsOf, SCRATCH } from '../plan/scratch.js'
+import { blockRange, type BlockGrid } from '../tensor/block-grid.js'
 import { sizeOf } from '../tensor/info.js'
 import { isWhole, viewKey, wholeOf, type View } from '../tensor/view.js'
 import { segmentsOf, type Ledger } from './digest-ledger.js'
@@ -29,6 +22,7 @@ import type {
   ReadOrder,
   ScalarInputOrder,
   Segment,
+  SolveOrder,
   TakeOrder,
   WriteOrder,
 } from './unit.js'
@@ -40,6 +34,8 @@ export type ScheduledWork = Pick<Plan, 'jobs' | 'programs' | 'undigested' | 'dig
 export interface UnitOrders {
   /** A segment of a pass of a job, which is told where to `search` if it is to tell equal magnitudes apart. */
   passUnit(job: number, pass: Pass, segment: number, search?: Search): ComputeOrder
+  /** One call of a job's solver. */
+  solveUnit(job: number, panel: number): SolveOrder
   /** A segment of a copy of a job; a digest where the bytes are in their place and only have to be checked. */
   copyUnit(job: number, copy: number, segment: number): CopyOrder | DigestOrder
   /** A segment of a tensor that is read for its digest alone. */
@@ -66,7 +62,7 @@ export const createUnitOrders = (
   plan: ScheduledWork,
   measures: Measures,
   ledger: Ledger,
-  valueOf: (scalar: Scalar) => number,
+  { scalar: valueOf, vector: vectorOf }: Evaluator,
   keeping: readonly string[],
 ): UnitOrders => {
   const programs = new Map(plan.programs.map((p, i) => [p.key, i] as const))
@@ -74,6 +70,7 @@ export const createUnitOrders = (
 
   const read = (view: View, size: number, segment: number): ReadOrder => {
     const { file, name, packed } = view.tensor
+    if (file === SCRATCH) return { ...rangesOf(view), tensor: name, digest: false, unfinished: true }
     const digest =
       isWhole(view) && plan.digestOf(view.tensor) === undefined && ledger.ask(file, name, segmentsOf(size), segment)
     return { ...rangesOf(view), tensor: name, digest, ...(packed === true ? { packed } : {}) }
@@ -135,7 +132,7 @@ export const createUnitOrders = (
     return {
       share:
         (measure.type === 'top'
-          ? size - countOf(measure.density, size)
+          ? size - measures.keptOf(measure, size)
           : measure.type === 'quantile'
             ? rankOf(measure.q, size)
             : 0) / size,
@@ -148,21 +145,26 @@ export const createUnitOrders = (
       if (stage === 'high') return { stage, ports, near: nearOf(measure, job) }
       if (stage === 'locate') return { stage, ports, bits: search!.bits, nth: search!.nth }
       if (stage === 'tally') return { stage, ports, cells: cellOrder((measure as Tally).cells) }
-      if (stage === 'peaks') return { stage, ports, grid: (measure as Peaks).grid }
+      if (stage === 'block-totals') {
+        const { measure: kind, grid } = measure as Extract<Vector, { type: 'block-totals' }>
+        return { stage, ports, measure: kind, grid }
+      }
       return { stage, ports }
     })
-  const scaleOrder = ({ from, grid }: BlockScales, start: number, end: number): GeneratedInputOrder => {
-    if (!('kind' in from)) return { type: 'block-scale', grid, from }
-    const outcome = measures.outcome(from)
-    if (outcome?.type !== 'factors') throw new Error('a pass began before its scales were known')
+  const spreadOrder = (vector: Vector, grid: BlockGrid, start: number, end: number): GeneratedInputOrder => {
+    if (vector.type === 'stored') return { type: 'spread', grid, from: vector.from }
     const range = blockRange(grid, start, end)
-    return { type: 'block-scale', grid, from: { factors: outcome.values.slice(range.first, range.end) } }
+    return {
+      type: 'spread',
+      grid,
+      from: { numbers: Float32Array.from(vectorOf(vector).subarray(range.first, range.end)) },
+    }
   }
   const drawOrders = (pass: Pass, start: number, end: number): GeneratedInputOrder[] =>
     pass.draws.map((d) => {
       if (d.type === 'constant' || d.type === 'position') return d
       if (d.type === 'product') return { type: d.type, ...d.product }
-      if (d.type === 'block-scale') return scaleOrder(d.scales, start, end)
+      if (d.type === 'spread') return spreadOrder(d.vector, d.grid, start, end)
       const { k0, k1 } = deriveKey(d.stream)
       return d.type === 'bernoulli' ? { type: d.type, k0, k1, p: d.p } : { type: d.type, k0, k1 }
     })
@@ -185,6 +187,44 @@ export const createUnitOrders = (
       needsLength: pass.needsLength,
       takes: take(pass, job, search),
       writes: pass.writes.flatMap(({ root, port }) => writeRoot(planned, root, port, pass.reads)),
+    }
+  }
+  const operandOrder = (job: number, pass: Pass, elements: Segment): ComputeOrder => ({
+    type: 'compute',
+    ...elements,
+    program: programs.get(pass.program.key)!,
+    reads: pass.reads.map((view) => ({ ...read(view, 0, 0), digest: false })),
+    draws: drawOrders(pass, elements.start, elements.end),
+    uniforms: pass.uniforms.map((_, i) => uniform(pass, i, job)),
+    needsLength: pass.needsLength,
+    takes: [],
+    writes: [],
+  })
+  const solveUnit = (job: number, panel: number): SolveOrder => {
+    const { tensor, step, size, solve } = plan.jobs[job]!
+    const { measure, operands, result, rows } = solve!
+    const width = size / rowsOf(measure.shape)
+    const [first, last] = [panel * rows, Math.min(rowsOf(measure.shape), (panel + 1) * rows)]
+    const elements = { id: nextId++, start: first * width, end: last * width }
+    const byRow = measure.solver.takes === 'rows'
+    /** The shape of the rows that are made, of what has all of them. */
+    const shapeOf = (shape: readonly number[]): readonly number[] =>
+      byRow && shape.length > 1 ? [last - first, ...shape.slice(1)] : shape
+    return {
+      type: 'solve',
+      ...elements,
+      solver: measure.solver.name,
+      settings: measure.settings,
+      shape: shapeOf(measure.shape),
+      operands: operands.map((pass, i) => ({
+        order: operandOrder(job, pass, byRow ? elements : { id: 0, start: 0, end: sizeOf(measure.shapes[i]!) }),
+        shape: shapeOf(measure.shapes[i]!),
+      })),
+      reads: [],
+      writes: [],
+      result: { path: result.file, begin: result.begin, dtype: result.dtype },
+      tensor,
+      step,
     }
   }
   const copyUnit = (job: number, copy: number, segment: number): CopyOrder | DigestOrder => {
@@ -210,5 +250,5 @@ export const createUnitOrders = (
       writes: [],
     }
   }
-  return { passUnit, copyUnit, digestUnit }
+  return { passUnit, solveUnit, copyUnit, digestUnit }
 }

@@ -20,7 +20,7 @@ export interface FileSlice {
 export interface ReadOrder extends Ranges {
   readonly tensor: string
   readonly digest: boolean
-  /** True for an output's own bytes, which lie in the unfinished file. */
+  /** True for an output's own bytes, which lie in the unfinished file, and for those of the scratch file. */
   readonly unfinished?: boolean
   /** True for the bits of a kept mask, which become a BOOL each. */
   readonly packed?: true
@@ -53,11 +53,11 @@ export type GeneratedInputOrder =
   | { readonly type: 'constant'; readonly value: boolean }
   | { readonly type: 'position'; readonly stride: number; readonly length: number }
   | ({ readonly type: 'product' } & LowRankFactors)
-  /** Factors from a file, or those of the unit's blocks that a pass before found. */
+  /** Numbers of blocks from a file, or those of the unit's blocks that passes before have found. */
   | {
-      readonly type: 'block-scale'
+      readonly type: 'spread'
       readonly grid: BlockGrid
-      readonly from: TensorInfo | { readonly factors: Float32Array }
+      readonly from: TensorInfo | { readonly numbers: Float32Array }
     }
 
 /** A measure the worker takes over the unit's elements. `bin` and `low` say which magnitudes count. */
@@ -67,7 +67,12 @@ export type TakeOrder =
   | { readonly stage: 'high'; readonly ports: readonly number[]; readonly near: Near | undefined }
   | { readonly stage: 'dot'; readonly ports: readonly number[] }
   | { readonly stage: 'tally'; readonly ports: readonly number[]; readonly cells: Cells<number> }
-  | { readonly stage: 'peaks'; readonly ports: readonly number[]; readonly grid: BlockGrid }
+  | {
+      readonly stage: 'block-totals'
+      readonly ports: readonly number[]
+      readonly measure: 'sum' | 'dot' | 'peak'
+      readonly grid: BlockGrid
+    }
   | { readonly stage: 'low'; readonly ports: readonly number[]; readonly bin: number }
   | { readonly stage: 'locate'; readonly ports: readonly number[]; readonly bits: number; readonly nth: number }
 
@@ -111,8 +116,26 @@ export interface DigestOrder extends Segment {
   readonly writes: readonly []
 }
 
+/** Has a solver make some rows of a tensor; `start` and `end` are elements of the result. */
+export interface SolveOrder extends Segment {
+  readonly type: 'solve'
+  readonly solver: string
+  readonly settings: readonly number[]
+  /** The shape of the rows that are made. */
+  readonly shape: readonly number[]
+  /** Each computes one operand, or the same rows of it, at port 0. */
+  readonly operands: readonly { readonly order: ComputeOrder; readonly shape: readonly number[] }[]
+  readonly reads: readonly []
+  readonly writes: readonly []
+  /** Where the result begins in the scratch file. */
+  readonly result: FileSlice
+  /** The tensor and the step, for problems. */
+  readonly tensor: string
+  readonly step: string
+}
+
 /** What a worker does at a time: an order that is complete in itself. */
-export type UnitOrder = ComputeOrder | CopyOrder | DigestOrder
+export type UnitOrder = ComputeOrder | CopyOrder | DigestOrder | SolveOrder
 
 /**
  * Where the magnitude that is looked for will be: in or near a bin, or where this share of the magnitudes of a tensor
@@ -140,17 +163,17 @@ export type Magnitudes =
       readonly finite: boolean
     }
 
-/** The greatest finite |x| of each block that a unit meets; blocks are numbered from `first` of the whole tensor on. */
-export interface Peaked {
+/** What was found of each block that a unit meets; blocks are numbered from `first` of the whole tensor on. */
+export interface BlockNumbers {
   readonly first: number
-  readonly peaks: Float32Array<ArrayBuffer>
+  readonly numbers: Float64Array<ArrayBuffer>
 }
 
 /**
- * What one measure found: a float64 total, magnitudes, their low bits as sparse pairs, the cells of a tally, peaks, or
+ * What one measure found: a float64 total, magnitudes, their low bits as sparse pairs, the cells of a tally, the numbers of blocks, or
  * the element located.
  */
-export type Found = number | Magnitudes | Peaked | Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>
+export type Found = number | Magnitudes | BlockNumbers | Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>
 
 /**
  * What came of a unit. Digests are in the order of `reads` (where asked for) and `writes` (where they could be done).

@@ -8,6 +8,7 @@ import { decodingTables } from '../kernels/convert.js'
 import { lowerFor } from '../graph/lower.js'
 import { isCompilable } from '../graph/wasm-program.js'
 import type { Plan, Target } from '../plan/plan.js'
+import { SCRATCH } from '../plan/scratch.js'
 import type { OutputFile } from '../safetensors/output.js'
 import type { MaskFile } from '../store/masks.js'
 import { runPool, recruit } from './worker-pool.js'
@@ -53,6 +54,8 @@ export interface RunContext {
   readonly files: readonly OutputFile[]
   readonly journals: readonly Journal[]
   readonly masks: readonly MaskFile[]
+  /** The path of the scratch file; undefined if no solver makes anything. */
+  readonly scratch: string | undefined
   readonly schedule: Schedule
   readonly listener: Listener
   readonly progress: UnitProgress
@@ -68,6 +71,7 @@ export const work = async (plan: Plan, options: RunOptions, place: RunContext): 
   const temporary = new Map([
     ...files.map((f) => [f.finalPath, f.temporaryPath] as const),
     ...place.masks.map((m) => [m.path, m.temporary] as const),
+    ...(place.scratch === undefined ? [] : [[SCRATCH, place.scratch] as const]),
   ])
   const start: WorkerStart = {
     engine: await engineOptions(plan, options, cutting.chunk),

@@ -81,3 +81,18 @@ export const numbered = (values: Readonly<Record<string, GoldenValue>>, prefix: 
     .filter((role) => role.startsWith(prefix) && /^\d+$/.test(role.slice(prefix.length)))
     .sort((x, y) => Number(x.slice(prefix.length)) - Number(y.slice(prefix.length)))
 }
+
+/** The files of some roles. */
+export const files = (c: GoldenCase, ...roles: readonly string[]): Readonly<Record<string, PlainFile>> =>
+  Object.fromEntries(roles.map((role) => [role, fileOf(c.inputs, role)]))
+
+/** A number among the params of a case. */
+export const number = (c: GoldenCase, key: string): number => c.params[key] as number
+
+/** A file with each of its tensors changed. */
+export const mapFile = (file: PlainFile, change: (tensor: PlainTensor) => PlainTensor): PlainFile =>
+  Object.fromEntries(Object.entries(file).map(([name, tensor]) => [name, change(tensor)]))
+
+/** A file of zeros in the shapes of another. */
+export const zeros = (file: PlainFile): PlainFile =>
+  mapFile(file, (tensor) => ({ ...tensor, values: tensor.values.map(() => 0) }))

@@ -1,6 +1,7 @@
 import { runOf, type PlainFile, type PlainTensor, type RecipeRun } from '../support/recipe-run.js'
 import { ADAPTERS } from './adapter-cases.js'
-import { fileOf, keysOf, numbered, tensorOf, type GoldenCase } from './case.js'
+import { fileOf, files, keysOf, mapFile, number, numbered, tensorOf, zeros, type GoldenCase } from './case.js'
+import { ELEMENTWISE } from './elementwise-cases.js'
 import {
   gradientBlock,
   gradientCombine,
@@ -11,6 +12,7 @@ import {
   gradientShellElement,
   layerGradient,
 } from './ratio-maps.js'
+import { STATISTICS } from './statistics-cases.js'
 import { UNMAPPED } from './unmapped.js'
 
 /** Why a case is not run. */
@@ -19,17 +21,10 @@ type Mapping = (c: GoldenCase) => RecipeRun | Reason
 type Steps = Record<string, Readonly<Record<string, unknown>>>
 type Files = Record<string, PlainFile>
 
-const number = (c: GoldenCase, key: string): number => c.params[key] as number
 const list = (c: GoldenCase, key: string): readonly number[] => c.params[key] as readonly number[]
-const files = (c: GoldenCase, ...roles: readonly string[]): Files =>
-  Object.fromEntries(roles.map((role) => [role, fileOf(c.inputs, role)]))
 const result = (c: GoldenCase, role = 'result'): PlainFile => fileOf(c.expected, role)
 const numel = (tensor: PlainTensor): number => tensor.values.length
 const count = (file: PlainFile): number => Object.values(file).reduce((n, tensor) => n + numel(tensor), 0)
-const mapFile = (file: PlainFile, change: (tensor: PlainTensor) => PlainTensor): PlainFile =>
-  Object.fromEntries(Object.entries(file).map(([name, tensor]) => [name, change(tensor)]))
-const zeros = (file: PlainFile): PlainFile =>
-  mapFile(file, (tensor) => ({ ...tensor, values: tensor.values.map(() => 0) }))
 /** Steps that make masks of files, under `<role>_mask`. */
 const loads = (roles: readonly string[]): Steps =>
   Object.fromEntries(roles.map((role) => [`${role}_mask`, { op: 'mask.load', file: role }]))
@@ -509,6 +504,8 @@ const relativeNorm: Mapping = (c) => {
 /** The cases' operations that operators of ours compute: how a case becomes files and a recipe, or why it does not. */
 export const MAPPED: Readonly<Record<string, Mapping>> = {
   ...ADAPTERS,
+  ...STATISTICS,
+  ...ELEMENTWISE,
   add_delta: addDelta,
   add_noise: addNoise,
   average_model: average,

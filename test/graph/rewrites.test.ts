@@ -5,7 +5,7 @@ import { interpret, type Data } from '#src/graph/interpret.js'
 import { lowerFor } from '#src/graph/lower.js'
 import { encodeOnnx } from '#src/graph/onnx.js'
 import { createAssembler, type Assembly } from '#src/graph/assemble.js'
-import { createScalars } from '#src/graph/scalar.js'
+import { createEvaluator } from '#src/graph/scalar.js'
 import { decodingTables } from '#src/kernels/convert.js'
 import { createSession, feed } from '#src/run/sessions.js'
 
@@ -255,7 +255,9 @@ const feedsOf = ({ program, reads, draws, uniforms, needsLength }: Assembly) => 
     ...reads.map((view) => COLUMNS[view.tensor.name]!),
     ...draws.map((d) => new Uint8Array(N).fill(d.type === 'constant' && d.value ? 1 : 0)),
   ]
-  const numbers = uniforms.map((u) => Float32Array.of(createScalars(() => NaN)(u as Scalar)))
+  const numbers = uniforms.map((u) =>
+    Float32Array.of(createEvaluator({ number: () => NaN, blocks: () => new Float64Array() }).scalar(u as Scalar)),
+  )
   const all = [...columns, ...numbers, ...(needsLength ? [BigInt64Array.of(BigInt(N))] : [])]
   return Object.fromEntries(program.inputs.map((port, i) => [port.name, feed(port, all[i]! as Float32Array)] as const))
 }

@@ -3,7 +3,7 @@ import { argumentsOf, type Expression, type Scalar, type Tensor } from '#src/gra
 import { createGraph, type Graph } from '#src/graph/graph.js'
 import { interpret, type Data } from '#src/graph/interpret.js'
 import { cutPasses, measuresOf } from '#src/graph/passes.js'
-import { createScalars } from '#src/graph/scalar.js'
+import { createEvaluator } from '#src/graph/scalar.js'
 import { createIdSet, walk, walked } from '#src/graph/walk.js'
 import { createFingerprints, subjectOf } from '#src/plan/fingerprint.js'
 import type { TensorInfo } from '#src/tensor/info.js'
@@ -96,7 +96,7 @@ test('expressions deeper than the stack are cut into passes, interpreted, evalua
 
   let scalar: Scalar = g.sum(g.read(info('x')))
   for (let i = 0; i < DEEP; i++) scalar = g.add(scalar, 1)
-  expect(createScalars(() => 3)(scalar)).toBe(DEEP + 3)
+  expect(createEvaluator({ number: () => 3, blocks: () => new Float64Array() }).scalar(scalar)).toBe(DEEP + 3)
   expect(
     createFingerprints(g.grouped, () => 'content').of(g.mul(deep, scalar), {
       elements: 2,
@@ -111,7 +111,7 @@ test('a scalar that is made of another twice, and that of another twice, is look
   let scalar: Scalar = g.sum(g.read(info('x')))
   // Without a memory, two to the sixtieth.
   for (let i = 0; i < 60; i++) scalar = g.div(g.add(scalar, g.sin(scalar)), 2)
-  const evaluate = createScalars(() => 1)
+  const evaluate = createEvaluator({ number: () => 1, blocks: () => new Float64Array() }).scalar
   expect(entered(() => evaluate(scalar))).toBeLessThan(4 * 60)
   expect(entered(() => evaluate(scalar))).toBe(0)
   expect(entered(() => cutPasses([{ value: g.mul(g.read(info('x')), scalar), dtype: 'F32' }]))).toBeLessThan(2000)

@@ -166,6 +166,31 @@ const FAMILIES: Readonly<Record<string, object>> = {
       },
     },
   ),
+  'parameter by parameter': recipe({
+    ...Object.fromEntries(
+      ['distance', 'opposite', 'strict_opposite'].map((method) => [
+        method,
+        { op: 'merge.train_difference', a: 'a', b: 'b', c: 'base', strength: 0.7, method, layers: 'component:clip' },
+      ]),
+    ),
+    perpendicular: { op: 'merge.perpendicular', a: 'a', b: 'b', base: 'base', strength: 0.6 },
+    clamped: { op: 'merge.clamp', a: 'base', bounds: ['a', 'b', 'c'], stiffness: 0.3 },
+    near: { op: 'merge.nearswap', base: 'a', model: 'b', threshold: 0.002 },
+    rows: { op: 'merge.tensor_sum', a: 'a', b: 'b', width: 0.4, offset: 0.75 },
+    columns: { op: 'merge.tensor_sum', a: 'a', b: 'b', width: -0.3, along: 'columns' },
+    scaled: { op: 'merge.passthrough', model: 'a', scale: { 'component:clip': 0.8 } },
+  }),
+  consensus: recipe(
+    {
+      sum: { op: 'merge.task_arithmetic', base: 'base', models: ['a', 'b', 'c'] },
+      first: { op: 'mask.tall', model: 'a', base: 'base', merged: 'sum' },
+      second: { op: 'mask.tall', model: 'b', base: 'base', merged: 'sum', lambda: 0.6 },
+      third: { op: 'mask.tall', model: 'c', base: 'base', merged: 'sum', lambda: { 'component:unet': 0.2 } },
+      shared: { op: 'mask.at_least', masks: ['first', 'second', 'third'], k: 2 },
+      merged: { op: 'merge.task_arithmetic', base: 'base', models: ['a', 'b', 'c'], lambda: 0.4, mask: 'shared' },
+    },
+    { hidden: ['sum'] },
+  ),
   differences: recipe(
     {
       task: { op: 'model.subtract', a: 'b', b: 'base' },

@@ -165,6 +165,10 @@ const callOf = (
       const mask = refer<MaskValue>(value, key)
       return mask === undefined ? undefined : { type: 'mask', value: mask.value, at: at(key) }
     }
+    if (spec.type === 'statistics') {
+      const file = refer<ModelValue>(value, key)
+      return file === undefined ? undefined : { type: 'model', value: file.value, at: at(key) }
+    }
     if (spec.type === 'layers') return { type: 'layers', patterns: patternsOf(value, at(key)), at: at(key) }
     if (spec.type === 'dtypes' || spec.type === 'names')
       return { type: 'texts', rules: textsOf(value, spec.type === 'dtypes', at(key)), at: at(key) }

@@ -54,10 +54,11 @@ export const exampleRun = (operator: Operator, example: Example): RecipeRun => {
   }
   const addItem = (name: string, item: unknown): unknown => {
     if (Array.isArray(item)) return addFile(name, item)
-    const { model, kept, ...params } = item as Readonly<Record<string, unknown>>
+    const { model, kept, statistics, ...params } = item as Readonly<Record<string, unknown>>
     return {
       model: addFile(name, model),
       ...params,
+      ...(statistics === undefined ? {} : { statistics: addFile(`${name}_statistics`, statistics) }),
       ...(kept === undefined ? {} : { kept: addMask(`${name}_kept`, kept) }),
     }
   }

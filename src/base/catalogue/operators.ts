@@ -46,6 +46,37 @@ export const dtypeMismatch = (at: Place, tensor: string, first: string, other: s
     },
   )
 
+/** Statistics of a model that lack one of its tensors. */
+export const noStatistics = (at: Place, tensor: string, label: string): Diagnostic =>
+  entry('no-statistics', `${label} has no statistics of \`${tensor}\``, {
+    at,
+    help: 'collect statistics of every tensor that is merged, or limit the step with `layers`',
+  })
+
+/** Statistics of another model: their shape does not fit. */
+export const wrongStatistics = (
+  at: Place,
+  tensor: string,
+  label: string,
+  found: readonly number[],
+  wanted: readonly number[],
+): Diagnostic =>
+  entry(
+    'wrong-statistics',
+    `the statistics of \`${tensor}\` in ${label} are ${list(found)} where ${list(wanted)} is needed`,
+    {
+      at,
+      help: 'check that the statistics were collected from a model of this architecture, in the layout that docs/operators.md describes',
+    },
+  )
+
+/** Some models of a list have a Gram matrix for a layer, others have none. */
+export const someStatistics = (at: Place, tensor: string): Diagnostic =>
+  entry('some-statistics', `only some of the models have a Gram matrix for \`${tensor}\``, {
+    at,
+    help: 'collect the Gram matrices of all models from the same layers, or limit the step with `layers`',
+  })
+
 /** A mask step with none of the keys that fill it, or with several. */
 export const fillings = (at: Place, keys: readonly string[]): Diagnostic =>
   entry('mask-fillings', `expected exactly one of ${keys.map((key) => `\`${key}\``).join(', ')}`, {
@@ -178,6 +209,13 @@ export const shapeMismatch = (
 /** A generated file is out of date. */
 export const staleFile = (path: string): Diagnostic =>
   entry('stale-file', `${path} is out of date`, { help: 'run `npm run generate`' })
+
+/** More masks would have to be true than there are. */
+export const tooFewMasks = (at: Place, needed: number, found: number): Diagnostic =>
+  entry('too-few-masks', `\`k: ${needed}\` can never be reached: \`masks\` lists ${found}`, {
+    at,
+    help: `use a \`k\` from 1 to ${found}, or list more masks`,
+  })
 
 /** Weights by block or kind of layer, for a model of unknown architecture. */
 export const unknownArchitecture = (at: Place, model: string, seen: string): Diagnostic =>

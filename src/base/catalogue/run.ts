@@ -47,6 +47,27 @@ export const unordered = (tensor: string, step: string): Diagnostic =>
     help: 'repair the input, or leave the tensor out with `layers: ["**", "!…"]`',
   })
 
+const UNSOLVED = {
+  singular: [
+    'the sum of its Gram matrices is singular',
+    'collect the statistics from more examples, or scale the off-diagonal elements down further (a smaller `alpha`)',
+  ],
+  asymmetric: [
+    'a Gram matrix is not symmetric',
+    'check that the statistics are XᵀX of the layer’s inputs X, and belong to this model',
+  ],
+  'not-converged': ['its iteration did not converge', 'check the inputs with `smelt inspect --stats`'],
+} as const satisfies Readonly<Record<string, readonly [string, string]>>
+
+/** A solver has no result for a tensor. */
+export const unsolved = (problem: keyof typeof UNSOLVED, tensor: string, step: string): Diagnostic => {
+  const [reason, help] = UNSOLVED[problem]
+  return entry('unsolved', `step \`${step}\` cannot solve for \`${tensor}\`: ${reason}`, {
+    blame: 'run',
+    help: `${help}, or leave the tensor out with \`layers: ["**", "!…"]\``,
+  })
+}
+
 /** The build was stopped by a signal. */
 export const stopped = (): Diagnostic =>
   entry('stopped', 'the build was stopped; nothing was changed', {

@@ -3,6 +3,7 @@ export { histogramHigh, histogramLow, histogramRange, takePairs } from './histog
 export { dot, sum, sumAbs, sumMask } from './sums'
 export { firstMasked16, firstMasked32, firstMasked64, firstMasked8 } from './checks'
 export { lowRank } from './product'
+export { multiply } from './matrix'
 export { packBits, unpackBits } from './bits'
 export { decodeBF16, encodeBF16 } from './bf16'
 export { decodeF8E4M3, decodeF8E5M2, encodeF8E4M3, encodeF8E5M2 } from './f8'

@@ -18,10 +18,12 @@ interface Operation {
   readonly examples: readonly Example[]
 }
 
-const ABSENT =
+/** What becomes of tensors that only some of the masks cover, in Markdown. */
+export const ABSENT =
   'The result covers every tensor that any of the masks covers; a tensor that a mask lacks counts as all false there.'
 
-const evaluate = (call: Call, join: Operation['join']): Result<readonly Value[]> => {
+/** The mask of a step that joins the masks of each tensor. Refuses masks of different shapes. */
+export const joinMasks = (call: Call, join: Operation['join']): Result<readonly Value[]> => {
   const references = masksOf(call, 'masks').concat(masksOf(call, 'mask'))
   const shapes = new Map(references.flatMap(({ value }) => [...value.shapes]))
   const problems = references.flatMap(({ value, at }) =>
@@ -139,5 +141,5 @@ export const algebra: readonly Operator[] = OPERATIONS.map(({ join, ...descripti
   merges: false,
   exact: true,
   draws: false,
-  evaluate: (call) => evaluate(call, join),
+  evaluate: (call) => joinMasks(call, join),
 }))

@@ -1,0 +1,13 @@
+import type { Solver } from '../../graph/expression.js'
+import { regmean } from './regmean.js'
+import { ranks } from './ranks.js'
+
+/** Every solver, each once. */
+const SOLVERS: readonly Solver[] = [ranks, regmean]
+
+/** The solver of a name, for workers. */
+export const findSolver = (name: string): Solver => {
+  const found = SOLVERS.find((s) => s.name === name)
+  if (found === undefined) throw new Error(`no solver is called ${name}`)
+  return found
+}

@@ -1,0 +1,103 @@
+import { describe, expect, test } from 'vitest'
+import { createGraph } from '#src/graph/graph.js'
+import { interpret } from '#src/graph/interpret.js'
+import { addToBlocks, createBlockVectors, emptyBlocks } from '#src/run/block-vectors.js'
+import type { BlockGrid } from '#src/tensor/block-grid.js'
+
+const SIZE = 6 * 35
+const GRIDS: Readonly<Record<string, BlockGrid>> = {
+  rows: { shape: [6, 35], blocks: [1, 35] },
+  columns: { shape: [6, 35], blocks: [6, 1] },
+  blocks: { shape: [6, 35], blocks: [4, 8] },
+  'the whole tensor': { shape: [1, SIZE], blocks: [1, SIZE] },
+}
+const numbers = (seed: number): Float32Array =>
+  Float32Array.from({ length: SIZE }, (_, i) => Math.fround(Math.sin(seed + i * i) * 10))
+const [X, Y] = [numbers(1), numbers(2)]
+const info = (name: string) => ({ name, dtype: 'F32', shape: [6, 35], file: 'f', begin: 0, end: 4 * SIZE }) as const
+const DATA = {
+  read: ({ name }: { name: string }) => Float64Array.from(name === 'x' ? X : Y),
+  bernoulli: () => new Uint8Array(),
+  normal: () => new Float64Array(),
+  uniform: () => new Float64Array(),
+}
+
+/** The totals of parts that begin at the given elements, added part by part. */
+const inParts = (grid: BlockGrid, measure: 'sum' | 'dot' | 'peak', starts: readonly number[]): number[] => {
+  const all: number[] = []
+  starts.forEach((start, i) => {
+    const end = starts[i + 1] ?? SIZE
+    const part = emptyBlocks(grid, start, end)
+    const middle = start + Math.floor((end - start) / 3)
+    for (const [from, to] of [
+      [start, middle],
+      [middle, end],
+    ] as const)
+      addToBlocks(
+        part,
+        { stage: 'block-totals', ports: [], measure, grid },
+        [X.subarray(from, to), Y.subarray(from, to)],
+        from,
+      )
+    part.numbers.forEach((x, at) => {
+      const known = all[part.first + at]
+      all[part.first + at] = known === undefined ? x : measure === 'peak' ? Math.max(known, x) : known + x
+    })
+  })
+  return all
+}
+
+describe.each(Object.entries(GRIDS))('by %s', (_, grid) => {
+  const g = createGraph()
+  const [x, y] = [g.read(info('x')), g.read(info('y'))]
+
+  test('sums and dot products are those of the interpreter, however the tensor is divided', () => {
+    const roots = [g.sumBy(x, grid), g.dotBy(x, y, grid)]
+    const [sums, dots] = interpret(roots, SIZE, DATA) as Float64Array[]
+    expect(inParts(grid, 'sum', [0])).toEqual([...sums!])
+    expect(inParts(grid, 'dot', [0])).toEqual([...dots!])
+    inParts(grid, 'dot', [0, 17, 100, 171]).forEach((total, i) => expect(total).toBeCloseTo(dots![i]!, 9))
+  })
+
+  test('every element gets the number of its block', () => {
+    const spread = interpret([g.spread(g.sumBy(x, grid), grid)], SIZE, DATA)[0] as Float64Array
+    const totals = Float32Array.from(inParts(grid, 'sum', [0]))
+    const vectors = createBlockVectors(() => 0)
+    for (const [start, end] of [
+      [0, SIZE],
+      [3, 4],
+      [33, 142],
+    ] as const) {
+      const { first, numbers: met } = emptyBlocks(grid, start, end)
+      vectors.load(
+        0,
+        { type: 'spread', grid, from: { numbers: totals.subarray(first, first + met.length) } },
+        start,
+        end,
+      )
+      const out = new Float32Array(end - start)
+      vectors.fill(0, out, start)
+      expect(out).toEqual(Float32Array.from(spread.subarray(start, end)))
+    }
+  })
+})
+
+test('the results of a function of numbers are expressions of their own', () => {
+  const g = createGraph()
+  const fn = {
+    name: 'sort',
+    version: 1,
+    evaluate: (args: readonly number[]) => args.toSorted((p, q) => p - q),
+  }
+  const [least, greatest] = g.evaluate(fn, [g.number(3), 1, 2], 3).filter((_, i) => i !== 1)
+  expect(interpret([least!, greatest!], 1, DATA)).toEqual([1, 3])
+  expect(g.evaluate(fn, [3, 1, 2], 1)[0]).toBe(least)
+})
+
+test('as many of the largest magnitudes as another measure counts are kept', () => {
+  const g = createGraph()
+  const x = g.read(info('x'))
+  const kept = g.largest(x, g.mul(g.count(g.compare('greater', x, 0)), 0.5))
+  const mask = interpret([kept], SIZE, DATA)[0] as Uint8Array
+  expect(mask.reduce((n, bit) => n + bit, 0)).toBe(Math.floor(X.filter((v) => v > 0).length / 2))
+})
