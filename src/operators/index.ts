@@ -33,9 +33,13 @@ import { slerpMany } from './merge/slerp-many.js'
 import { tensorSum } from './merge/tensor-sum.js'
 import { trainDifference } from './merge/train-difference.js'
 import { add } from './model/add.js'
+import { adjust } from './model/adjust.js'
+import { cast } from './model/cast.js'
 import { combine } from './model/combine.js'
 import { noise } from './model/noise.js'
 import { normalize } from './model/normalize.js'
+import { prune } from './model/prune.js'
+import { rename } from './model/rename.js'
 import { renumber } from './model/renumber.js'
 import { scale } from './model/scale.js'
 import { select } from './model/select.js'
@@ -90,9 +94,13 @@ export const operators: readonly Operator[] = [
   tensorSum,
   trainDifference,
   add,
+  adjust,
+  cast,
   combine,
   noise,
   normalize,
+  prune,
+  rename,
   renumber,
   scale,
   select,

@@ -56,7 +56,9 @@ const showExample = ({ id, inputs }: Operator, example: Example): string => {
     ...lines.map((line) => `  ${line}`),
     '```',
     '',
-    `${values.join(', ')} → ${flow(example.expect)}`,
+    `${values.join(', ')} → ${flow(example.expect)}${Object.entries(example.dtypes ?? {})
+      .map(([tensor, dtype]) => `, \`${tensor}\` in ${dtype}`)
+      .join('')}`,
   ].join('\n')
 }
 
@@ -84,6 +86,16 @@ const rangeOf = (spec: ParamSpec): string => {
       return Object.keys(spec.choices)
         .map((word) => `\`${word}\``)
         .join(', ')
+    case 'choices':
+      return `one or a list of ${Object.keys(spec.choices)
+        .map((word) => `\`${word}\``)
+        .join(', ')}`
+    case 'text':
+      return spec.title
+    case 'dtypes':
+      return 'dtype, or dtypes by layer'
+    case 'names':
+      return 'new names by pattern'
     case 'statistics':
       return 'a file of statistics'
     case 'masks':
@@ -103,13 +115,13 @@ const rangeOf = (spec: ParamSpec): string => {
 
 const defaultOf = (spec: ParamSpec): string =>
   'default' in spec && spec.default !== undefined
-    ? `\`${spec.default}\``
+    ? `\`${Array.isArray(spec.default) ? flow(spec.default) : spec.default}\``
     : 'required' in spec && spec.required === true
       ? 'required'
       : '–'
 
 const explainParam = (spec: ParamSpec): string =>
-  spec.type === 'choice' ? `${spec.description} ${explainWords(spec.choices)}` : spec.description
+  'choices' in spec ? `${spec.description} ${explainWords(spec.choices)}` : spec.description
 
 const row = (cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
 

@@ -126,7 +126,7 @@ export function* makeJobs(
       owners.set(m.id, {
         tensor,
         size: sizeOf(m.shape),
-        step: asking.step,
+        step: graph.originOf(m)?.step ?? asking.step,
         roots: NONE,
         measures: undefined,
         kept: NONE,

@@ -171,6 +171,7 @@ const adviseStep = (advisers: Map<number, Adviser>, step: { readonly key: number
     )
   if (operator === undefined) return
   for (const [key, entry] of entries) {
+    if (operator.params[key]?.type === 'dtypes') adviseDtype(advisers, entry.value)
     advisers.set(entry.key.start, (problem) => {
       if (problem.code !== 'unknown-key') return problem
       const advice = adviseStepKey(problem, key, entry.value, step.value, operator)
@@ -202,6 +203,11 @@ const adviseStep = (advisers: Map<number, Adviser>, step: { readonly key: number
   }
 }
 
+const adviseDtype = (advisers: Map<number, Adviser>, value: Value): void => {
+  const dtype = wordIn(DTYPE_WORDS, textOf(value).toLowerCase())
+  if (dtype !== undefined) advisers.set(value.range.start, (problem) => say.otherDtype(problem, textOf(value), dtype))
+}
+
 const adviseOutput = (advisers: Map<number, Adviser>, start: number, output: MapValue): void => {
   const keys = Object.keys(OUTPUT_WORDS)
   advisers.set(start, (problem) =>
@@ -213,8 +219,7 @@ const adviseOutput = (advisers: Map<number, Adviser>, start: number, output: Map
       advisers.set(range.start, (problem) =>
         problem.code === 'unknown-key' ? say.otherWord(problem, key, own, undefined) : problem,
       )
-    const dtype = key === 'dtype' ? wordIn(DTYPE_WORDS, textOf(value).toLowerCase()) : undefined
-    if (dtype !== undefined) advisers.set(value.range.start, (problem) => say.otherDtype(problem, textOf(value), dtype))
+    if (key === 'dtype') adviseDtype(advisers, value)
   }
 }
 

@@ -64,7 +64,7 @@ describe('the lists of aliases', () => {
 
   test('name only operators that there are', () => {
     const ids = all.flatMap(
-      ({ alias }) => (alias.settings ?? '').match(/\b(?:merge|mask|model|weights|adapter)\.[a-z_]+/g) ?? [],
+      ({ alias }) => (alias.settings ?? '').match(/(?<!: )\b(?:merge|mask|model|weights|adapter)\.[a-z_]+/g) ?? [],
     )
     expect(ids.length).toBeGreaterThan(0)
     expect(ids.filter((id) => findOperator(id) === undefined)).toEqual([])

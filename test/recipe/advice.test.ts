@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { operators } from '#src/operators/index.js'
 import { DTYPE_WORDS, INPUT_WORDS, OUTPUT_WORDS, PARAMETER_WORDS } from '#src/recipe/other-words.js'
-import { OUTPUT_DTYPES } from '#src/recipe/recipe.js'
+import { OUTPUT_DTYPES } from '#src/tensor/dtype.js'
 import { problemsOf } from './support.js'
 
 const paramsOf = (op: (typeof operators)[number]): readonly string[] => [

@@ -25,6 +25,7 @@ export const renumber: Operator = {
     {
       inputs: { model: { 'text_model.embeddings.position_ids': [[0, 0.99, 2.01, 2.98]] } },
       expect: { 'text_model.embeddings.position_ids': [0, 1, 2, 3] },
+      dtypes: { 'text_model.embeddings.position_ids': 'I64' },
     },
   ],
   evaluate: (call) => {
