@@ -24,6 +24,9 @@ import { passthrough } from './merge/passthrough.js'
 import { perpendicular } from './merge/perpendicular.js'
 import { tensorSum } from './merge/tensor-sum.js'
 import { trainDifference } from './merge/train-difference.js'
+import { multiplyDifference } from './merge/multiply-difference.js'
+import { multiplyQuotient } from './merge/multiply-quotient.js'
+import { similarityAddDifference } from './merge/similarity-add-difference.js'
 import { add } from './model/add.js'
 import { combine } from './model/combine.js'
 import { noise } from './model/noise.js'
@@ -73,6 +76,9 @@ export const operators: readonly Operator[] = [
   perpendicular,
   tensorSum,
   trainDifference,
+  multiplyDifference,
+  multiplyQuotient,
+  similarityAddDifference,
   add,
   combine,
   noise,
