@@ -10,11 +10,7 @@ export const multiplyDifference = defineOperator({
   summary: 'Adds to `c` the geometric mean of what `a` and `b` have learned beyond it.',
   aliases: [
     { name: 'multiply_difference', from: 'sd-meh', settings: '`keep: 1 − alpha`, `side: 1 − beta`' },
-    ...named(
-      "Chattiori's Model Merger",
-      ['MD', 'Multiply Difference'],
-      '`keep: 1 − alpha`, `side: 1 − beta`',
-    ),
+    ...named("Chattiori's Model Merger", ['MD', 'Multiply Difference'], '`keep: 1 − alpha`, `side: 1 − beta`'),
   ],
   details: [
     '`c ± |a − c|^keep·|b − c|^(1 − keep)`, on the side of `c` on which `side·a + (1 − side)·b` lies. Only what both models changed is changed.',

@@ -10,11 +10,12 @@ const MOST = 10
 export const multiplyQuotient = defineOperator({
   id: 'merge.multiply_quotient',
   version: 1,
-  summary: 'Multiplies `a` by what `b` changed of `c` as a factor, where the two models changed it in opposite directions.',
+  summary:
+    'Multiplies `a` by what `b` changed of `c` as a factor, where the two models changed it in opposite directions.',
   aliases: [{ name: 'multiply_quotient', from: 'sd-mecha', settings: '`strength: alpha`' }],
   details: [
     'With `x = log|a/c|` and `y = log|b/c|` a number becomes `a·|b/c|^w·cos(πw[b/c < 0])`, the real part of `a·(b/c)^w`, with `w = strength·max(0, −xy/max(|x|, |y|)²)`: where both models made a number larger, or both smaller, it stays as `a` has it.',
-    'So it does where one of the three is 0 or no number. Magnitudes that differ by more than a factor of 2¹²⁶ count as if the smaller were 0.',
+    'So it does where one of the three is 0 or no number. Magnitudes that differ by more than a factor of 2¹⁴⁹ count as if the smaller were 0.',
   ].join('\n'),
   source: 'sd-mecha, `multiply_quotient`',
   output: 'model',

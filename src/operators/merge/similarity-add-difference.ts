@@ -10,7 +10,8 @@ const COMPARED = {
 export const similarityAddDifference = defineOperator({
   id: 'merge.similarity_add_difference',
   version: 1,
-  summary: 'Adds to `a` what `b` has learned beyond `c` where the two are unlike, and averages them where they are alike.',
+  summary:
+    'Adds to `a` what `b` has learned beyond `c` where the two are unlike, and averages them where they are alike.',
   aliases: [
     { name: 'similarity_add_difference', from: 'sd-meh', settings: '`strength: alpha`, `similarity: beta`' },
     {
