@@ -56,7 +56,10 @@ export interface Graph {
   sqrt<X extends Operand>(x: X): Same<X>
   /** −1, 0 or 1. */
   sign<X extends Operand>(x: X): Same<X>
-  /** On scalars only: elements never meet a transcendental function, whose bits differ between machines. Radians. */
+  /**
+   * On scalars only: elements never meet a library's transcendental function, whose bits differ between machines. What
+   * they need is in `elementary.ts`. Radians.
+   */
   sin(x: Scalar | number): Scalar
   cos(x: Scalar | number): Scalar
   /** The argument is clamped to −1..1 first. */

@@ -32,6 +32,9 @@ import { sce } from './merge/sce.js'
 import { slerpMany } from './merge/slerp-many.js'
 import { tensorSum } from './merge/tensor-sum.js'
 import { trainDifference } from './merge/train-difference.js'
+import { multiplyDifference } from './merge/multiply-difference.js'
+import { multiplyQuotient } from './merge/multiply-quotient.js'
+import { similarityAddDifference } from './merge/similarity-add-difference.js'
 import { add } from './model/add.js'
 import { adjust } from './model/adjust.js'
 import { cast } from './model/cast.js'
@@ -93,6 +96,9 @@ export const operators: readonly Operator[] = [
   slerpMany,
   tensorSum,
   trainDifference,
+  multiplyDifference,
+  multiplyQuotient,
+  similarityAddDifference,
   add,
   adjust,
   cast,

@@ -1,3 +1,6 @@
+import { geometricRange, infiniteScale } from '../base/catalogue/operators.js'
+import type { Diagnostic, Place } from '../base/diagnostic.js'
+import { geometricMean } from '../graph/elementary.js'
 import type { Scalar, Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { arcShares, cosOf, type Angle } from './arc.js'
@@ -9,6 +12,8 @@ export const METHODS = {
   slerp: 'along the sphere: `(sin((1−t)θ)·a + sin(tθ)·b)/sin θ`, θ the angle between the whole tensors',
   cosine: 'a line with a soft start and end: `lerp` with `(1 − cos πt)/2`',
   cubic: 'a line with a soft start and end: `lerp` with `3t² − 2t³`',
+  geometric:
+    'the weighted geometric mean: `|a|^(1−t)·|b|^t` with the sign of `a`, times `cos πt` where `b` has the other sign (the real part of the complex power); `keep` is 0 to 1',
   scaled_add: '`(a + t·b)/(1 + t)`: never leaves `a` entirely; `keep: 0` is the average',
   slice:
     'of a matrix of n columns, those left of `⌊n·keep⌋` from `a` and the others from `b`, with a linear seam of `⌊n/20⌋` columns on both sides; other tensors keep `a`',
@@ -23,6 +28,12 @@ export type Method = keyof typeof METHODS
 
 /** The parameter that chooses among them. */
 export const methodParam = choice(METHODS, 'lerp', 'The path from the first model to the second, with `t = 1 − keep`.')
+
+/** Why a method cannot be used with a `keep`. */
+export const methodProblem = (method: Method, keep: number, at: Place): Diagnostic | undefined => {
+  if (method === 'scaled_add' && keep === 2) return infiniteScale(at)
+  return method === 'geometric' && (keep < 0 || keep > 1) ? geometricRange(at, keep) : undefined
+}
 
 /** What becomes of the norm when `slerp` turns one tensor into another. */
 const NORM = {
@@ -78,6 +89,8 @@ export const interpolate = (
       return lerp(g, a, b, (1 - Math.cos(Math.PI * t)) / 2)
     case 'cubic':
       return lerp(g, a, b, t * t * (3 - 2 * t))
+    case 'geometric':
+      return geometric(g, a, b, t)
     case 'scaled_add':
       return g.div(g.add(a, g.mul(b, t)), 1 + t)
     case 'slice':
@@ -92,6 +105,16 @@ export const interpolate = (
 /** `a + t(b − a)`; an exact copy at both ends. */
 export const lerp = (g: Graph, a: Tensor, b: Tensor, t: number): Tensor =>
   t === 0 ? a : t === 1 ? b : g.add(a, g.mul(g.sub(b, a), t))
+
+/** `a` itself wherever the two are equal: a power of it would be rounded. */
+const geometric = (g: Graph, a: Tensor, b: Tensor, t: number): Tensor => {
+  if (t === 0 || t === 1) return t === 0 ? a : b
+  const [belowA, belowB] = [g.compare('less', a, 0), g.compare('less', b, 0)]
+  // As a sine it is exactly 0 at ½.
+  const turn = g.choose(g.xor(belowA, belowB), Math.sin(Math.PI * (0.5 - t)), 1)
+  const mean = g.mul(geometricMean(g, g.abs(a), g.abs(b), t), turn)
+  return g.choose(g.compare('equal', a, b), a, g.choose(belowA, g.neg(mean), mean))
+}
 
 /** The share of `b` in each column of a matrix with `n` columns. */
 type Columns = (g: Graph, n: number, keep: number) => Tensor

@@ -549,6 +549,7 @@ export const MAPPED: Readonly<Record<string, Mapping>> = {
   della_linear: family('merge.della_linear', true),
   drop_smallest: dropSmallest,
   dropout_mean: dropoutMean,
+  geometric_sum: blend('geometric'),
   gradient_block: gradientBlock,
   gradient_columns: blend('gradient'),
   gradient_combine: gradientCombine,

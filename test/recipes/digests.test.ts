@@ -127,9 +127,17 @@ const LIST = [
 const FAMILIES: Readonly<Record<string, object>> = {
   'blend by method': recipe(
     Object.fromEntries(
-      ['slerp', 'cosine', 'cubic', 'scaled_add', 'slice', 'cyclic', 'gradient'].map((method) => [
+      ['slerp', 'cosine', 'cubic', 'geometric', 'scaled_add', 'slice', 'cyclic', 'gradient'].map((method) => [
         method,
         { op: 'merge.blend', a: 'a', b: 'b', keep: 0.3, method, layers: 'component:clip' },
+      ]),
+    ),
+  ),
+  'differences of two models': recipe(
+    Object.fromEntries(
+      ['multiply_difference', 'multiply_quotient', 'similarity_add_difference'].map((op) => [
+        op,
+        { op: `merge.${op}`, a: 'a', b: 'b', c: 'base', layers: 'component:clip' },
       ]),
     ),
   ),

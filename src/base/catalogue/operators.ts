@@ -84,6 +84,13 @@ export const fillings = (at: Place, keys: readonly string[]): Diagnostic =>
     help: `write one of them, for example \`${keys[0]}: true\``,
   })
 
+/** The geometric mean beyond its ends, where a power of 0 is infinite. */
+export const geometricRange = (at: Place, keep: number): Diagnostic =>
+  entry('geometric-range', `\`geometric\` needs a \`keep\` from 0 to 1, found ${keep}`, {
+    at,
+    help: 'use a number from 0 to 1, or `method: lerp`, which extrapolates',
+  })
+
 /** `scaled_add` would divide by 1 + t = 0. */
 export const infiniteScale = (at: Place): Diagnostic =>
   entry('infinite-scale', '`scaled_add` divides by 2 − keep, which is 0 at `keep: 2`', {

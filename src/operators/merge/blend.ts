@@ -1,7 +1,7 @@
-import { infiniteScale, unusedParam } from '../../base/catalogue/operators.js'
+import { unusedParam } from '../../base/catalogue/operators.js'
 import { COMMON, named } from '../aliases.js'
 import { defineOperator } from '../define.js'
-import { interpolate, methodParam, TURNING, turningParams } from '../interpolate.js'
+import { interpolate, methodParam, methodProblem, TURNING, turningParams } from '../interpolate.js'
 import { model, perLayer } from '../params.js'
 
 /** Interpolates two models by one of several methods. */
@@ -21,6 +21,7 @@ export const blend = defineOperator({
       from: 'sd-mecha',
       settings: '`method: slerp`, `norm: interpolate`, `vectors: slerp`, `keep: 1 − alpha`',
     },
+    { name: 'geometric_sum', from: 'sd-mecha', settings: '`method: geometric`, `keep: 1 − alpha`' },
     { name: 'Weighted sum', from: 'AUTOMATIC1111 web UI', settings: '`keep: 1 − multiplier`, `missing: keep`' },
     {
       name: 'Weight sum',
@@ -81,11 +82,12 @@ export const blend = defineOperator({
       settings: '`method: cosine`, `keep: 1 − ratio`, since it runs from B to A there',
     },
     ...named('ComfyUI-DareMerge', ['bislerp', 'colorize', 'comfy'], '`keep: ratio`: they compute what `lerp` does'),
+    ...named(COMMON, ['geometric mean'], '`method: geometric`'),
     ...named(COMMON, ['spherical interpolation'], '`method: slerp`'),
     ...named(COMMON, ['interpolate', 'lerp', 'linear interpolation', 'merge', 'mix']),
   ],
   details: [
-    'With `t = 1 − keep`, each tensor is the point at `t` on the way from `a` to `b`. `keep: 1` gives `a` and reads nothing of `b`; `keep: 0` gives `b` (with `scaled_add`, the average; with `cyclic`, a window at the left edge). `gradient` is a mixture at both ends. Numbers beyond 0 and 1 extrapolate.',
+    'With `t = 1 − keep`, each tensor is the point at `t` on the way from `a` to `b`. `keep: 1` gives `a` and reads nothing of `b`; `keep: 0` gives `b` (with `scaled_add`, the average; with `cyclic`, a window at the left edge). `gradient` is a mixture at both ends. Numbers beyond 0 and 1 extrapolate, except with `geometric`.',
     '',
     '`slerp` uses the angle between the whole tensors: with `θ = acos(a·b / ‖a‖‖b‖)` it is `(sin((1−t)θ)·a + sin(tθ)·b)/sin θ`. Vectors (biases, norms), tensors with `|cos θ| > 0.9995`, and pairs in which one tensor is all zeros use `lerp`. With `norm: interpolate`, `a/‖a‖` and `b/‖b‖` take the place of `a` and `b`, the result is multiplied by `‖a‖ + t(‖b‖ − ‖a‖)`, and the limit of `|cos θ|` is 0.999999.',
     'A `mask` puts `a` in the place of `b` wherever it is false, before the method; with `slerp` that changes the angle, and the protected numbers are scaled together with their tensor.',
@@ -128,6 +130,12 @@ export const blend = defineOperator({
       inputs: { a: [0, 2], b: [2, 6] },
       params: { keep: 0.5, method: 'cosine' },
       expect: [1, 4],
+    },
+    {
+      title: 'the geometric mean, with numbers of the other sign turned on the way',
+      inputs: { a: [1, -4, 4], b: [4, -1, -4] },
+      params: { keep: 0.5, method: 'geometric' },
+      expect: [2, -2, 0],
     },
     {
       title: 'adds and divides',
@@ -173,7 +181,8 @@ export const blend = defineOperator({
     },
   ],
   build: (g, { a, b }, { keep, method, ...turning }, { mask, shape, at, warn }) => {
-    if (method === 'scaled_add' && keep === 2) return infiniteScale(at('keep'))
+    const problem = methodProblem(method, keep, at('keep'))
+    if (problem !== undefined) return problem
     for (const key of ['norm', 'vectors'] as const)
       if (method !== 'slerp' && turning[key] !== TURNING[key]) warn(unusedParam(at(key), key, 'method: slerp'))
     return interpolate(g, method, a, mask === undefined ? b : g.choose(mask, b, a), keep, shape, turning)

@@ -1,9 +1,9 @@
-import { infiniteScale, keptCount, rescaleNothing } from '../../base/catalogue/operators.js'
+import { keptCount, rescaleNothing } from '../../base/catalogue/operators.js'
 import type { Mask, Scalar, Tensor } from '../../graph/expression.js'
 import type { Graph } from '../../graph/graph.js'
 import { named } from '../aliases.js'
 import { defineOperator } from '../define.js'
-import { interpolate, methodParam } from '../interpolate.js'
+import { interpolate, methodParam, methodProblem } from '../interpolate.js'
 import { choice, integer, model, number, optionalMasks, optionalModel, perLayer } from '../params.js'
 
 const RESCALE = {
@@ -167,7 +167,8 @@ export const dare = defineOperator({
     { mask, shape, stream, at, warn },
   ) => {
     if (kept.length > 0 && kept.length !== iterations) return keptCount(at('kept'), kept.length, iterations)
-    if (method === 'scaled_add' && keep === 2) return infiniteScale(at('keep'))
+    const problem = methodProblem(method, keep, at('keep'))
+    if (problem !== undefined) return problem
     if (drop === 1) {
       if (rescale !== 'false') warn(rescaleNothing(at('drop')))
       return a
