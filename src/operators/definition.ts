@@ -29,6 +29,7 @@ export interface Alias {
 /** What every operator declares. */
 export interface Description {
   readonly id: string
+  /** The names it is known by elsewhere. */
   readonly aliases?: readonly Alias[]
   /** Raised when the same parameters give other bytes than before; part of the fingerprint of every step. */
   readonly version: number

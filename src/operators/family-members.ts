@@ -1,4 +1,4 @@
-import type { Alias, Example } from './definition.js'
+import type { Example } from './definition.js'
 import type { Rescale, Sparsify } from './family-params.js'
 
 /**
@@ -7,7 +7,6 @@ import type { Rescale, Sparsify } from './family-params.js'
  */
 export interface Member {
   readonly id: string
-  readonly aliases: readonly Alias[]
   readonly summary: string
   readonly details: string
   readonly source: string
@@ -19,7 +18,6 @@ export interface Member {
 }
 
 const DARE = 'Yu et al. 2023, “Language Models are Super Mario” (DARE), arXiv 2311.03099'
-const DAREX = '`rescale: q`: Deng et al. 2024, “DARE the Extreme” (DAREx), arXiv 2410.09344'
 const TIES = 'Yadav et al. 2023, “TIES-Merging”, arXiv 2306.01708'
 
 const BREADCRUMBS = 'Davari and Belilovsky 2023, “Model Breadcrumbs”, arXiv 2312.06795'
@@ -30,10 +28,6 @@ const OUTLIERS =
 export const MEMBERS: readonly Member[] = [
   {
     id: 'merge.task_arithmetic',
-    aliases: [
-      { name: 'task_arithmetic', from: 'mergekit' },
-      { name: 'task_arithmetic', from: 'MergeLM', settings: '`lambda` is its `scaling_coefficient`' },
-    ],
     summary: 'Adds what several models learned beyond a common base.',
     details: 'The differences are added as they are: “task vectors”.',
     source: 'Ilharco et al. 2022, “Editing Models with Task Arithmetic”, arXiv 2212.04089',
@@ -56,27 +50,6 @@ export const MEMBERS: readonly Member[] = [
   },
   {
     id: 'merge.ties',
-    aliases: [
-      { name: 'ties', from: 'mergekit' },
-      {
-        name: 'ties_merging',
-        from: 'MergeLM',
-        settings:
-          '`scope: model`, `equal: all`, `undecided: majority`, `density` is 1 − its `param_value_mask_rate` (it keeps one number more), `lambda` is its `scaling_coefficient`',
-      },
-      {
-        name: 'add_difference_ties',
-        from: 'sd-mecha',
-        settings:
-          '`elect: count`, `undecided: none`, `equal: all`, `density` is its `k` (it keeps one number more), `lambda` is its `alpha`',
-      },
-      {
-        name: 'mask_merging',
-        from: 'MergeLM',
-        settings:
-          'for `mask_strategy: magnitude`, a step for each model: `equal: none`, `density` is 1 − its `weight_mask_rate`; then a step that merges their results',
-      },
-    ],
     summary: 'Adds the largest differences of several models where their signs agree.',
     details:
       'Trims every difference to the `density` share of its largest numbers (exactly `⌊density·n⌋`, unless `equal` says otherwise), elects a sign for each parameter, and averages what agrees.',
@@ -125,34 +98,10 @@ export const MEMBERS: readonly Member[] = [
   },
   {
     id: 'merge.dare_linear',
-    aliases: [
-      {
-        name: 'dare_linear',
-        from: 'mergekit',
-        settings: '`rescale: l1` in recent versions; `off` for its `rescale: false`',
-      },
-      {
-        name: 'mask_merging',
-        from: 'MergeLM',
-        settings:
-          'for `mask_strategy: random`, `density` is 1 − its `weight_mask_rate`; `normalize: true` to average, `lambda` for task arithmetic',
-      },
-      {
-        name: 'dropout',
-        from: 'sd-mecha',
-        settings:
-          'for its default `overlap`: `normalize: kept`, `density` is 1 − its `probability`, `lambda` is its `alpha`',
-      },
-      {
-        name: 'DAREx-q',
-        from: 'Deng et al. 2024',
-        settings: '`rescale: q`, and a `q` for each model',
-      },
-    ],
     summary: 'Adds random parts of several models’ differences, scaled up.',
     details:
       'Drops each number of a difference with probability `1 − density` and, with `rescale: density`, divides the rest by `density`, so that the expected sum stays.',
-    source: `${DARE}; ${DAREX}`,
+    source: DARE,
     sparsify: 'random',
     consensus: false,
     normalize: false,
@@ -181,23 +130,10 @@ export const MEMBERS: readonly Member[] = [
   },
   {
     id: 'merge.dare_ties',
-    aliases: [
-      {
-        name: 'dare_ties',
-        from: 'mergekit',
-        settings: '`rescale: l1` in recent versions; `off` for its `rescale: false`',
-      },
-      {
-        name: 'add_ties_with_dare',
-        from: 'sd-mecha',
-        settings:
-          'with its `k: 1` and `apply_stock: True`: `elect: count`, `undecided: none`, `normalize: true`, `density` is 1 − its `probability`, `lambda` is its `alpha`',
-      },
-    ],
     summary: 'Like `merge.dare_linear`, with an elected sign for each parameter.',
     details:
       'Drops at random as DARE does, then elects signs as TIES does. (`merge.dare` is the two-model operator of the ComfyUI node pack, with its rules.)',
-    source: `${DARE}; ${TIES}; ${DAREX}`,
+    source: `${DARE}; ${TIES}`,
     sparsify: 'random',
     consensus: true,
     normalize: false,
@@ -217,7 +153,6 @@ export const MEMBERS: readonly Member[] = [
   },
   {
     id: 'merge.breadcrumbs',
-    aliases: [{ name: 'breadcrumbs', from: 'mergekit' }],
     summary: 'Adds what several models learned, without the largest and the smallest differences.',
     details: OUTLIERS,
     source: BREADCRUMBS,
@@ -234,7 +169,6 @@ export const MEMBERS: readonly Member[] = [
   },
   {
     id: 'merge.breadcrumbs_ties',
-    aliases: [{ name: 'breadcrumbs_ties', from: 'mergekit' }],
     summary: 'Like `merge.breadcrumbs`, with an elected sign for each parameter.',
     details: OUTLIERS,
     source: `${BREADCRUMBS}; ${TIES}`,

@@ -1,5 +1,6 @@
 import type { JsonSchema } from '../document/schema.js'
-import type { Description } from './definition.js'
+import { foldName, shortName } from './aliases.js'
+import type { Alias, Description } from './definition.js'
 import type { InputSpec, ParamSpec } from './params.js'
 import { PRESETS } from './presets.js'
 
@@ -306,9 +307,16 @@ export const explainWords = (words: Readonly<Record<string, string>>): string =>
     .map(([word, text]) => `\`${word}\`: ${text}`)
     .join('; ')}.`
 
+/** The names of an operator elsewhere, as one sentence in Markdown; those that only repeat its id are left out. */
+const explainAliases = (id: string, aliases: readonly Alias[]): readonly string[] => {
+  const names = new Map(aliases.map(({ name }) => [foldName(name), name]))
+  names.delete(foldName(shortName(id)))
+  return names.size === 0 ? [] : ['', `Elsewhere: ${[...names.values()].map((name) => `\`${name}\``).join(', ')}.`]
+}
+
 /** The JSON Schema of one step of an operator. */
 export const stepSchema = (operator: Description, audience: Audience): JsonSchema => {
-  const { id, inputs, params, summary, details } = operator
+  const { id, aliases = [], inputs, params, summary, details } = operator
   const required = [
     ...Object.entries(inputs).filter(
       ([, input]) => (input.type === 'model' && input.many) || !('optional' in input && input.optional),
@@ -318,7 +326,10 @@ export const stepSchema = (operator: Description, audience: Audience): JsonSchem
   return {
     title: id,
     type: 'object',
-    ...explain([summary, ...(details === undefined ? [] : ['', details])].join('\n'), audience),
+    ...explain(
+      [summary, ...(details === undefined ? [] : ['', details]), ...explainAliases(id, aliases)].join('\n'),
+      audience,
+    ),
     properties: {
       op: { const: id, ...explain(summary, audience) },
       ...Object.fromEntries(

@@ -75,6 +75,13 @@ describe.concurrent('one operator without a recipe', () => {
     expect((await smelt(folder.path, ['completion', 'bash'])).stdout).toContain('complete -F __smelt_complete smelt')
     expect((await smelt(folder.path, ['complete', '--', 'run', 'merge.bl'])).stdout).toMatch(/^merge\.blend\t/)
     expect((await smelt(folder.path, ['complete', '--', 'bu'])).stdout).toMatch(/^build\t/)
+    expect((await smelt(folder.path, ['complete', '--', 'ops', 'weighted_'])).stdout).toMatch(
+      /^weighted_sum\tsd-mecha: merge\.blend\n/,
+    )
+    const untyped = (await smelt(folder.path, ['complete', '--', 'ops', ''])).stdout
+    expect(untyped).toContain('merge.blend\t')
+    expect(untyped).not.toContain('weighted_sum')
+    expect((await smelt(folder.path, ['complete', '--', 'ops', '--se'])).stdout).toMatch(/^--search\t/)
     expect(await smelt(folder.path, ['completion', 'tcsh'])).toMatchObject({ code: 2 })
   })
 })

@@ -6,6 +6,11 @@ export const addDifference = defineOperator({
   id: 'merge.add_difference',
   version: 1,
   summary: 'Adds to `a` what `b` has learned beyond `c`.',
+  aliases: [
+    { name: 'Add difference', from: 'AUTOMATIC1111 web UI', settings: '`strength: multiplier`, `missing: keep`' },
+    { name: 'Add difference', from: 'supermerger', settings: '`strength: alpha`, `missing: keep`' },
+    { name: 'add_difference', from: 'sd-mecha', settings: 'of three models: `strength: alpha`, `missing: keep`' },
+  ],
   details: '`a + strength·(b − c)`',
   source: 'AUTOMATIC1111 web UI checkpoint merger, “Add difference”',
   output: 'model',

@@ -1,4 +1,5 @@
 import { infiniteScale, unusedParam } from '../../base/catalogue/operators.js'
+import { COMMON, named } from '../aliases.js'
 import { defineOperator } from '../define.js'
 import { interpolate, methodParam, TURNING, turningParams } from '../interpolate.js'
 import { model, perLayer } from '../params.js'
@@ -6,16 +7,83 @@ import { model, perLayer } from '../params.js'
 /** Interpolates two models by one of several methods. */
 export const blend = defineOperator({
   id: 'merge.blend',
+  version: 2,
+  summary: 'Blends two models.',
   aliases: [
-    { name: 'slerp', from: 'mergekit', settings: '`method: slerp`, `vectors: slerp`, `keep` is 1 − its `t`' },
+    {
+      name: 'slerp',
+      from: 'mergekit',
+      settings: '`method: slerp`, `vectors: slerp`, `keep: 1 − t`, `base_model` as `a`',
+    },
+    { name: 'weighted_sum', from: 'sd-mecha', settings: '`keep: 1 − alpha`' },
     {
       name: 'slerp',
       from: 'sd-mecha',
-      settings: '`method: slerp`, `norm: interpolate`, `vectors: slerp`, `keep` is 1 − its `alpha`',
+      settings: '`method: slerp`, `norm: interpolate`, `vectors: slerp`, `keep: 1 − alpha`',
     },
+    { name: 'Weighted sum', from: 'AUTOMATIC1111 web UI', settings: '`keep: 1 − multiplier`, `missing: keep`' },
+    {
+      name: 'Weight sum',
+      from: 'supermerger',
+      settings: '`keep: 1 − alpha`, `missing: keep`; with MBW, 1 − each number of a block',
+    },
+    {
+      name: 'ModelMergeSimple',
+      from: 'ComfyUI',
+      settings: '`keep: ratio`, `layers: component:diffusion`, `missing: keep`',
+    },
+    {
+      name: 'ModelMergeBlocks',
+      from: 'ComfyUI',
+      settings:
+        '`keep` from `weights.block`, where `time` and `label` are `input` too, and `output` and `out` are both `out`; `layers: component:diffusion`, `missing: keep`',
+    },
+    ...named(
+      'ComfyUI',
+      [
+        'ModelMergeSD1',
+        'ModelMergeSD2',
+        'ModelMergeSDXL',
+        'ModelMergeSD3_2B',
+        'ModelMergeSD35_Large',
+        'ModelMergeAuraflow',
+        'ModelMergeFlux1',
+        'ModelMergeMochiPreview',
+        'ModelMergeLTXV',
+        'ModelMergeCosmos7B',
+        'ModelMergeCosmos14B',
+        'ModelMergeCosmosPredict2_2B',
+        'ModelMergeCosmosPredict2_14B',
+        'ModelMergeWAN2_1',
+        'ModelMergeQwenImage',
+      ],
+      '`keep` as rules with the names of the sliders, `{ "input_blocks.4": 0.5 }`; `layers: component:diffusion`, `missing: keep`',
+    ),
+    { name: 'CLIPMergeSimple', from: 'ComfyUI', settings: '`keep: ratio`, `layers: component:clip`, `missing: keep`' },
+    ...named(
+      'ComfyUI-DareMerge',
+      ['DM_BlockModelMerger', 'Model Merger (Block)', 'DM_MaskedModelMerger', 'BlockModelMergerAdv'],
+      '`keep` from `weights.block`, and the same `method`, where `comfy` is `lerp`; `unmasked: merge` with a mask',
+    ),
+    ...named(
+      'ComfyUI-DareMerge',
+      ['DM_AdvancedModelMerger', 'Model Merger (Advanced)'],
+      'the gradient as `keep`, and the same `method`, where `comfy` is `lerp`; `unmasked: merge` with a mask',
+    ),
+    ...['cubic', 'cyclic', 'gradient', 'scaled_add', 'slerp', 'slice'].map((name) => ({
+      name,
+      from: 'ComfyUI-DareMerge',
+      settings: `\`method: ${name}\`, \`keep: ratio\``,
+    })),
+    {
+      name: 'cosine',
+      from: 'ComfyUI-DareMerge',
+      settings: '`method: cosine`, `keep: 1 − ratio`, since it runs from B to A there',
+    },
+    ...named('ComfyUI-DareMerge', ['bislerp', 'colorize', 'comfy'], '`keep: ratio`: they compute what `lerp` does'),
+    ...named(COMMON, ['spherical interpolation'], '`method: slerp`'),
+    ...named(COMMON, ['interpolate', 'lerp', 'linear interpolation', 'merge', 'mix']),
   ],
-  version: 2,
-  summary: 'Blends two models.',
   details: [
     'With `t = 1 − keep`, each tensor is the point at `t` on the way from `a` to `b`. `keep: 1` gives `a` and reads nothing of `b`; `keep: 0` gives `b` (with `scaled_add`, the average; with `cyclic`, a window at the left edge). `gradient` is a mixture at both ends. Numbers beyond 0 and 1 extrapolate.',
     '',

@@ -5,6 +5,7 @@ import { countOf, type EqualMagnitudes, type Mask, type Tensor } from '../../gra
 import type { Graph } from '../../graph/graph.js'
 import { sizeOf } from '../../tensor/info.js'
 import { defineOperator, type Subject } from '../define.js'
+import { DELTA_ALIASES } from '../delta-aliases.js'
 import { MEMBERS, type Member } from '../family-members.js'
 import { EACH, mergeSpecs, type Rescale } from '../family-params.js'
 import type { Operator } from '../operator.js'
@@ -207,7 +208,7 @@ const ELECTION =
 const define = (member: Member): Operator =>
   defineOperator({
     id: member.id,
-    aliases: member.aliases,
+    aliases: DELTA_ALIASES[member.id] ?? [],
     version: 2,
     summary: member.summary,
     details: [member.details, '', RULES, ...(member.consensus ? [ELECTION] : [])].join('\n'),

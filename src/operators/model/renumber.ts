@@ -12,6 +12,7 @@ export const renumber: Operator = {
   id: 'model.renumber',
   version: 1,
   summary: 'Resets the `position_ids` of text encoders.',
+  aliases: [{ name: 'Reset CLIP ids', from: 'supermerger' }],
   details:
     'Every tensor `position_ids` becomes 0, 1, 2, … as whole numbers (`I64`); all others are copied. For models whose positions were merged like weights: programs that load a position such as 75.9 cut it to 75, and read a token in the wrong place. A build warns when it copies such positions.',
   output: 'model',
