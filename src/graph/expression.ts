@@ -140,6 +140,9 @@ export type Vector = { readonly kind: 'vector'; readonly id: number } & (
     }
 )
 
+/** A number of a whole tensor, or one for each of its blocks. */
+export type Numbers = Scalar | Vector
+
 /** One float32 per element. */
 export type Tensor = { readonly kind: 'tensor'; readonly id: number } & (
   | { readonly type: 'read'; readonly view: View }

@@ -9,6 +9,7 @@ import type {
   LowRankFactors,
   Mask,
   Measure,
+  Numbers,
   Operand,
   Origin,
   ReductionGroup,
@@ -67,10 +68,10 @@ export interface Graph {
   /** The sum of x, or of xy, over each block of a grid, in float64. */
   sumBy(x: Tensor, grid: BlockGrid): Vector
   dotBy(x: Tensor, y: Tensor, grid: BlockGrid): Vector
-  /** An operation on the numbers of each block. One of the arguments is a vector. */
-  combine(op: ScalarOp, ...args: readonly (Vector | Scalar | number)[]): Vector
-  /** For each element the number of its block, rounded to float32. */
-  spread(vector: Vector, grid: BlockGrid): Tensor
+  /** An operation on numbers: block by block where one of the arguments is a vector, else once. */
+  combine<N extends Numbers>(op: ScalarOp, ...args: readonly (N | Scalar | number)[]): N
+  /** For each element the number of its block, or of the whole tensor, rounded to float32. */
+  spread(numbers: Numbers, grid: BlockGrid): Tensor
   /** What a solver makes of operands of the given shapes: a tensor of `shape`. */
   solve(
     solver: Solver,

@@ -5,6 +5,7 @@ import {
   type Expression,
   type Logic,
   type Mask,
+  type Numbers,
   type Operand,
   type ReductionGroup,
   type Scalar,
@@ -165,11 +166,15 @@ export const createGraph = (): Graph => {
       over: undefined,
     }))
   }
-  const combine = (op: ScalarOp, ...xs: readonly (Vector | Scalar | number)[]): Vector => {
-    const args = xs.map((x) => (typeof x === 'number' ? number(x) : x))
-    return intern(`v:${op}(${ids(args)})`, (id) => ({ kind: 'vector', id, type: 'combine', op, args }))
+  const combine = <N extends Numbers>(op: ScalarOp, ...xs: readonly (N | Scalar | number)[]): N => {
+    const args = xs.map((x): Numbers => (typeof x === 'number' ? number(x) : x))
+    const made: Numbers = args.some(({ kind }) => kind === 'vector')
+      ? intern(`v:${op}(${ids(args)})`, (id) => ({ kind: 'vector', id, type: 'combine', op, args }))
+      : compute(op, ...(args as Scalar[]))
+    return made as N
   }
-  const spread = (vector: Vector, wanted: BlockGrid): Tensor => {
+  const spread = (vector: Numbers, wanted: BlockGrid): Tensor => {
+    if (vector.kind === 'scalar') return fill(vector)
     const grid = foldAxes(wanted)
     return intern(`e${vector.id}${JSON.stringify(grid)}`, (id) => ({
       kind: 'tensor',

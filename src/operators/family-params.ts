@@ -1,7 +1,7 @@
 import { choice, flag, ownMask, perLayer } from './params.js'
 
 /** How a member of the family drops part of each difference. */
-export type Sparsify = 'none' | 'magnitude' | 'random' | 'outliers'
+export type Sparsify = 'none' | 'magnitude' | 'random' | 'ranked' | 'outliers'
 /** How the dropped part of a difference is compensated; `q` only where parts are dropped at random. */
 export type Rescale = keyof typeof RESCALE
 
@@ -11,7 +11,14 @@ const RESCALE = {
   l1: 'scales it to the Σ|δ| from before, as recent mergekit does',
 } as const
 
+const RESCALE_RANKED = {
+  ...RESCALE,
+  density: 'divides each number by the probability with which it was kept, as the DELLA paper does',
+} as const
+
 const RESCALE_RANDOM = { ...RESCALE, q: 'divides it by the `q` of its model, as DAREx does' } as const
+
+const COMPENSATION = 'How the dropped part of a difference is compensated.'
 
 const SCOPE = {
   tensor: 'each tensor keeps its own largest',
@@ -54,6 +61,13 @@ const GAMMA = perLayer({
   max: 1,
   description: 'The share of this model’s difference that is dropped for being the largest.',
 })
+const EPSILON = perLayer({
+  default: 0.15,
+  min: 0,
+  max: 1,
+  description:
+    'How far the probability of keeping a number goes down and up: the smallest of a row is kept with probability `density − epsilon`, the largest with `density + epsilon`, each limited to 0 … 1.',
+})
 const Q = perLayer({
   default: 1,
   min: 0,
@@ -75,6 +89,7 @@ type EachSpecs = {
   readonly density?: PerLayer
   readonly kept?: typeof KEPT
   readonly gamma?: PerLayer
+  readonly epsilon?: PerLayer
   readonly q?: PerLayer
 }
 
@@ -83,6 +98,7 @@ export const EACH: Readonly<Record<Sparsify, EachSpecs>> = {
   none: { weight: WEIGHT },
   magnitude: { weight: WEIGHT, density: density(0.2) },
   random: { weight: WEIGHT, density: density(0.1), q: Q, kept: KEPT },
+  ranked: { weight: WEIGHT, density: density(0.5), epsilon: EPSILON, kept: KEPT },
   outliers: { weight: WEIGHT, density: density(0.9), gamma: GAMMA },
 }
 
@@ -98,7 +114,7 @@ const ELECTION = {
 type MergeSpecs = {
   readonly normalize: ReturnType<typeof flag> | ChoiceOf<typeof NORMALIZE>
   readonly lambda: PerLayer
-  readonly rescale?: ChoiceOf<typeof RESCALE> | ChoiceOf<typeof RESCALE_RANDOM>
+  readonly rescale?: ChoiceOf<typeof RESCALE> | ChoiceOf<typeof RESCALE_RANDOM> | ChoiceOf<typeof RESCALE_RANKED>
   readonly scope?: typeof SCOPES
   readonly equal?: typeof EQUALS
   readonly elect?: (typeof ELECTION)['elect']
@@ -122,11 +138,12 @@ export const mergeSpecs = (member: {
     ...(sparsify === 'none'
       ? {}
       : {
-          rescale: choice(
-            sparsify === 'random' ? RESCALE_RANDOM : RESCALE,
-            rescale,
-            'How the dropped part of a difference is compensated.',
-          ),
+          rescale:
+            sparsify === 'random'
+              ? choice(RESCALE_RANDOM, rescale, COMPENSATION)
+              : sparsify === 'ranked'
+                ? choice(RESCALE_RANKED, rescale, COMPENSATION)
+                : choice(RESCALE, rescale, COMPENSATION),
         }),
     ...(sparsify === 'magnitude' ? { scope: SCOPES, equal: EQUALS } : {}),
     ...(consensus ? ELECTION : {}),

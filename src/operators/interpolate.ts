@@ -1,5 +1,6 @@
 import type { Scalar, Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
+import { arcShares, cosOf, type Angle } from './arc.js'
 import { choice } from './params.js'
 
 /** The paths from one tensor to another that operators offer as `method`, each with its formula. */
@@ -55,8 +56,6 @@ export const TURNING: Turning = { norm: turningParams.norm.default, vectors: tur
  * pack share. sd-mecha has none: above the other, arc and line are the same to the precision of float32.
  */
 const PARALLEL = { free: 0.9995, interpolate: 1 - 1e-6 } as const
-/** Below this norm a tensor has no direction. */
-const NO_DIRECTION = 1e-8
 
 /**
  * The point at `t = 1 − keep` on the way from `a` (0) to `b` (1). Both ends are exact copies, save that `scaled_add`
@@ -84,7 +83,7 @@ export const interpolate = (
     case 'slice':
     case 'cyclic':
     case 'gradient':
-      return shape.length === 2 ? byColumn(g, a, b, COLUMNS[method](g, shape[1]!, keep)) : a
+      return shape.length === 2 ? blendBy(g, a, b, COLUMNS[method](g, shape[1]!, keep)) : a
     case 'slerp':
       return t === 0 || t === 1 || (shape.length < 2 && vectors === 'lerp') ? lerp(g, a, b, t) : slerp(g, a, b, t, norm)
   }
@@ -129,20 +128,19 @@ const COLUMNS: Readonly<Record<'slice' | 'cyclic' | 'gradient', Columns>> = {
 }
 
 /** Where the share is 1 the number is `b`'s as it is, not by way of a difference that rounds. */
-const byColumn = (g: Graph, a: Tensor, b: Tensor, share: Tensor): Tensor =>
+export const blendBy = (g: Graph, a: Tensor, b: Tensor, share: Tensor): Tensor =>
   g.choose(g.compare('greater-equal', share, 1), b, g.add(a, g.mul(g.sub(b, a), share)))
 
-/** A tensor without direction counts as parallel to everything. */
 const slerp = (g: Graph, a: Tensor, b: Tensor, t: number, norm: Turning['norm']): Tensor => {
-  const [ofOne, ofOther] = [g.norm(a), g.norm(b)]
-  const cos = g.ifLess(g.min(ofOne, ofOther), NO_DIRECTION, 1, g.div(g.dot(a, b), g.mul(ofOne, ofOther)))
-  const angle = g.acos(cos)
-  const length = g.add(ofOne, g.mul(g.sub(ofOther, ofOne), t))
-  const share = (part: number, own: Scalar): Scalar => {
-    const turned = g.div(g.sin(g.mul(angle, part)), g.sin(angle))
-    return g.ifLess(PARALLEL[norm], g.abs(cos), part, norm === 'free' ? turned : g.mul(turned, g.div(length, own)))
-  }
-  const [ofA, ofB] = [share(1 - t, ofOne), share(t, ofOther)]
+  const between: Angle<Scalar> = { norms: [g.norm(a), g.norm(b)], dot: g.dot(a, b) }
+  const [turnA, turnB] = arcShares(g, between, t, PARALLEL[norm])
+  const [normA, normB] = between.norms
+  const length = g.add(normA, g.mul(g.sub(normB, normA), t))
+  const share = (part: number, turned: Scalar, own: Scalar): Scalar =>
+    norm === 'free'
+      ? turned
+      : g.ifLess(PARALLEL[norm], g.abs(cosOf(g, between)), part, g.mul(turned, g.div(length, own)))
+  const [ofA, ofB] = [share(1 - t, turnA, normA), share(t, turnB, normB)]
   // As a step from `a`, whose second correction is exactly 0 on a line: equal tensors stay bit for bit what they are.
   return g.add(g.add(a, g.mul(g.sub(b, a), ofB)), g.mul(a, g.sub(g.add(ofA, ofB), 1)))
 }

@@ -2,6 +2,7 @@ import { runOf, type PlainFile, type PlainTensor, type RecipeRun } from '../supp
 import { ADAPTERS } from './adapter-cases.js'
 import { fileOf, files, keysOf, mapFile, number, numbered, tensorOf, zeros, type GoldenCase } from './case.js'
 import { ELEMENTWISE } from './elementwise-cases.js'
+import { MANY_MODELS } from './many-model-cases.js'
 import {
   gradientBlock,
   gradientCombine,
@@ -269,6 +270,7 @@ const family =
       model,
       weight: list(c, 'weight')[i],
       ...(sparse ? { density: list(c, 'density')[i] } : {}),
+      ...(c.params['epsilon'] === undefined ? {} : { epsilon: list(c, 'epsilon')[i] }),
       ...(c.params['gamma'] === undefined ? {} : { gamma: list(c, 'gamma')[i] }),
       ...(kept.includes(`keep_${i + 1}`) ? { kept: `keep_${i + 1}_mask` } : {}),
     }))
@@ -526,6 +528,7 @@ const relativeNorm: Mapping = (c) => {
 /** The cases' operations that operators of ours compute: how a case becomes files and a recipe, or why it does not. */
 export const MAPPED: Readonly<Record<string, Mapping>> = {
   ...ADAPTERS,
+  ...MANY_MODELS,
   ...STATISTICS,
   ...ELEMENTWISE,
   add_delta: addDelta,
@@ -542,6 +545,8 @@ export const MAPPED: Readonly<Record<string, Mapping>> = {
   dare_merge: dareMerge,
   dare_ties: family('merge.dare_ties', true),
   dare_ties_mean: tiesMean,
+  della: family('merge.della', true),
+  della_linear: family('merge.della_linear', true),
   drop_smallest: dropSmallest,
   dropout_mean: dropoutMean,
   gradient_block: gradientBlock,

@@ -14,7 +14,7 @@ test.each([
   ['position_ids', 'model.renumber', []],
   ['2306.01708', 'merge.ties', ['TIES-Merging']],
   ['average many models', 'merge.linear', []],
-  ['super mario', 'merge.dare_linear', []],
+  ['super mario', 'merge.dare', []],
   ['quantile', 'mask.magnitude', []],
   ['random masks', 'mask.fill', []],
 ])('a search for `%s` finds %s first, as %j', (query, id, names) => {

@@ -177,6 +177,20 @@ const FAMILIES: Readonly<Record<string, object>> = {
     columns: { op: 'merge.tensor_sum', a: 'a', b: 'b', width: -0.3, along: 'columns' },
     scaled: { op: 'merge.passthrough', model: 'a', scale: { 'component:clip': 0.8 } },
   }),
+  'many models': recipe({
+    sphere: { op: 'merge.slerp_many', base: 'base', models: { a: 1, b: 0.6, c: 2 } },
+    turned: { op: 'merge.nuslerp', base: 'base', models: { a: 0.6, b: 0.4 } },
+    rows: { op: 'merge.nuslerp', models: { a: 0.6, b: 0.4 }, over: 'row' },
+    columns: { op: 'merge.nuslerp', models: { a: 0.6, b: 0.4 }, over: 'column' },
+    karcher: { op: 'merge.karcher', models: ['a', 'b', 'c'] },
+    median: { op: 'merge.geometric_median', models: ['a', 'b', 'c'] },
+    stock: { op: 'merge.model_stock', base: 'base', models: ['a', 'b', 'c'] },
+    filters: { op: 'merge.model_stock', base: 'base', models: ['a', 'b', 'c'], over: 'row', pairs: 'consecutive' },
+    selected: { op: 'merge.sce', base: 'base', models: ['a', 'b', 'c'], density: 0.3, even_below: 0 },
+    agents: { op: 'merge.ram', base: 'base', models: ['a', 'b', 'c'], epsilon: 0.001, rescale: 0.1 },
+    alike: { op: 'merge.cosine_a', a: 'a', b: 'b', keep: 0.6 },
+    whole: { op: 'merge.cosine_b', a: 'a', b: 'b', keep: 0.9 },
+  }),
   consensus: recipe(
     {
       sum: { op: 'merge.task_arithmetic', base: 'base', models: ['a', 'b', 'c'] },

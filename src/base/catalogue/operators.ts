@@ -146,6 +146,13 @@ export const noPositions = (at: Place, model: string): Diagnostic =>
     help: 'remove the step: there is nothing to repair',
   })
 
+/** An operator of two models is given another number of them. */
+export const notTwoModels = (at: Place, found: number): Diagnostic =>
+  entry('not-two-models', `expected two models; found ${found}`, {
+    at,
+    help: 'use `merge.slerp_many` or `merge.karcher` for any number of models',
+  })
+
 /** A step that changes weights, with no operation or several. */
 export const oneOperation = (at: Place, keys: readonly string[]): Diagnostic =>
   entry('one-operation', `expected exactly one of ${keys.map((key) => `\`${key}\``).join(', ')}`, {
@@ -225,6 +232,17 @@ export const unusedParam = (at: Place, key: string, needed: string): Diagnostic 
     help: `write \`${needed}\`, or remove \`${key}\``,
   })
 
+/** More models than an operator can compare in pairs. */
+export const tooManyModels = (at: Place, found: number, most: number): Diagnostic =>
+  entry(
+    'too-many-models',
+    `expected at most ${most} models; found ${found}, and this operator measures every pair of them: ${(found * (found + 1)) / 2} dot products for each tensor`,
+    {
+      at,
+      help: 'merge them in several steps, or use `merge.linear`',
+    },
+  )
+
 /** Weights by block or kind of layer, for a model of unknown architecture. */
 export const unknownArchitecture = (at: Place, model: string, seen: string): Diagnostic =>
   entry(
@@ -256,7 +274,7 @@ export const zeroRescale = (at: Place, tensor: string): Diagnostic =>
 export const zeroWeightSum = (at: Place, tensor: string, sum: number): Diagnostic =>
   entry('zero-weight-sum', `the weights of \`${tensor}\` add up to ${sum}, so they cannot be normalised`, {
     at,
-    help: 'change a weight, or write `normalize: false`',
+    help: 'change a weight, or write `normalize: false` if the operator has it',
   })
 
 /** A mask cannot be read from elements smaller than a byte. */

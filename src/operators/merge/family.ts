@@ -3,9 +3,9 @@ import type { Diagnostic } from '../../base/diagnostic.js'
 import { least } from '../../base/lists.js'
 import { countOf, type EqualMagnitudes, type Mask, type Tensor } from '../../graph/expression.js'
 import type { Graph } from '../../graph/graph.js'
+import { ranks } from '../../kernels/solvers/ranks.js'
 import { sizeOf } from '../../tensor/info.js'
 import { defineOperator, type Subject } from '../define.js'
-import { DELTA_ALIASES } from '../delta-aliases.js'
 import { MEMBERS, type Member } from '../family-members.js'
 import { EACH, mergeSpecs, type Rescale } from '../family-params.js'
 import type { Operator } from '../operator.js'
@@ -14,6 +14,8 @@ import { proportionsOf, weightSumProblem } from '../weight-sum.js'
 
 /** Sums of |δ| below this are too small to scale by. */
 const LEAST_NORM = 1e-7
+/** Of uniform numbers, which are multiples of this, none but 0 is below it: what is kept with less is not divided. */
+const LEAST_PROBABILITY = 2 ** -24
 /** The step between float32 numbers just above 1. */
 const STEP = 2 ** -23
 
@@ -25,6 +27,8 @@ interface Share {
   readonly kept?: Mask | undefined
   /** The share of the largest numbers that is dropped as well. */
   readonly gamma?: number
+  /** How far the probability of being kept differs by rank. */
+  readonly epsilon?: number
   readonly q?: number
 }
 
@@ -65,6 +69,17 @@ const between = (g: Graph, delta: Tensor, density: number, gamma: number, { shap
   return g.and(g.top(delta, (largest + kept) / n), g.not(g.top(delta, largest / n)))
 }
 
+/**
+ * The probability with which each number is kept, which grows with the rank of its magnitude within its row: everything
+ * of one output.
+ */
+const probabilityOf = (g: Graph, delta: Tensor, { density = 1, epsilon = 0 }: Share, { shape }: Subject): Tensor => {
+  const width = shape.length < 2 ? sizeOf(shape) : sizeOf(shape.slice(1))
+  if (width < 2 || epsilon === 0) return g.fill(density)
+  const rank = g.solve(ranks, [{ x: delta, shape }], [], shape)
+  return g.min(g.max(g.add(g.mul(rank, (2 * epsilon) / (width - 1)), density - epsilon), 0), 1)
+}
+
 /** Where one model's difference is kept. `draw` is the model's place in the list. */
 const keptOf = ({ g, member, settings, subject }: Merge, delta: Tensor, share: Share, draw: number): Mask => {
   const { density = 1, gamma = 0, kept } = share
@@ -78,20 +93,25 @@ const keptOf = ({ g, member, settings, subject }: Merge, delta: Tensor, share: S
     }
     case 'random':
       return kept ?? g.bernoulli(density, subject.stream(draw))
+    case 'ranked':
+      return kept ?? g.compare('less', g.uniform(subject.stream(draw)), probabilityOf(g, delta, share, subject))
     case 'outliers':
       return between(g, delta, density, gamma, subject)
   }
 }
 
 /** The kept part of a difference, with what was dropped compensated for. */
-const compensate = ({ g, settings }: Merge, delta: Tensor, kept: Mask, { density = 1, q = 1 }: Share): Tensor => {
+const compensate = ({ g, member, settings, subject }: Merge, delta: Tensor, kept: Mask, share: Share): Tensor => {
+  const { density = 1, q = 1 } = share
   const rest = g.choose(kept, delta, 0)
   if (density >= 1 || density <= 0) return rest
   switch (settings.rescale ?? 'off') {
     case 'off':
       return rest
     case 'density':
-      return g.div(rest, density)
+      return member.sparsify === 'ranked'
+        ? g.div(rest, g.max(probabilityOf(g, delta, share, subject), LEAST_PROBABILITY))
+        : g.div(rest, density)
     case 'q':
       return g.div(rest, q)
     case 'l1': {
@@ -208,7 +228,7 @@ const ELECTION =
 const define = (member: Member): Operator =>
   defineOperator({
     id: member.id,
-    aliases: DELTA_ALIASES[member.id] ?? [],
+    aliases: member.aliases,
     version: 2,
     summary: member.summary,
     details: [member.details, '', RULES, ...(member.consensus ? [ELECTION] : [])].join('\n'),
@@ -221,7 +241,7 @@ const define = (member: Member): Operator =>
     params: mergeSpecs(member),
     merges: true,
     exact: true,
-    draws: member.sparsify === 'random',
+    draws: member.sparsify === 'random' || member.sparsify === 'ranked',
     examples: member.examples,
     build: (g, { base, models }, settings, subject) => combine({ g, member, settings, subject }, base, models),
   })
