@@ -88,7 +88,7 @@ export const MEMBERS: readonly Member[] = [
         name: 'mask_merging',
         from: 'MergeLM',
         settings:
-          'for its `mask_strategy=magnitude`, a step for each model: `equal: none`, `density` is 1 − its `weight_mask_rate`; then a step that merges their results',
+          'for its `mask_strategy=magnitude`, a step for each model: `equal: none`, `density` is 1 − its `weight_mask_rate`, `rescale: density` with `use_weight_rescale`; then a step that merges their results',
       },
     ],
     summary: 'Adds the largest differences of several models where their signs agree.',
@@ -149,7 +149,7 @@ export const MEMBERS: readonly Member[] = [
         name: 'mask_merging',
         from: 'MergeLM',
         settings:
-          'for its `mask_strategy=random`, `density` is 1 − its `weight_mask_rate`; `normalize: true` to average, `lambda` for task arithmetic',
+          'for its `mask_strategy=random`, `density` is 1 − its `weight_mask_rate`, `rescale: off` unless `use_weight_rescale`; `normalize: true` to average, `lambda` for task arithmetic',
       },
       {
         name: 'dropout',
