@@ -118,7 +118,7 @@ export function* makeJobs(
   let scratchBytes = 0
   /** What has been looked through for measures: each expression is once, however many measures it is below. */
   const searched = createIdSet()
-  const own = (m: Measure, asking: Bundle): boolean => {
+  const own = (m: Measure, asking: Bundle, step: string): boolean => {
     if (owners.has(m.id) || isKnown(m)) return false
     const subject = subjectOf(m)
     if (m.type === 'solve') {
@@ -126,7 +126,7 @@ export function* makeJobs(
       owners.set(m.id, {
         tensor,
         size: sizeOf(m.shape),
-        step: graph.originOf(m)?.step ?? asking.step,
+        step,
         roots: NONE,
         measures: undefined,
         kept: NONE,
@@ -139,26 +139,28 @@ export function* makeJobs(
     // What asks for the numbers of blocks may be the scales alone, of which there are fewer than elements.
     const owner =
       m.type === 'block-totals'
-        ? bundleOf(subject === undefined ? asking.tensor : viewLabel(subject), sizeOf(m.grid.shape), asking.step)
+        ? bundleOf(subject === undefined ? asking.tensor : viewLabel(subject), sizeOf(m.grid.shape), step)
         : subject === undefined
           ? asking
-          : bundleOf(m.over?.tensor ?? viewLabel(subject), sizeOf(subject.shape), asking.step)
+          : bundleOf(m.over?.tensor ?? viewLabel(subject), sizeOf(subject.shape), step)
     owners.set(m.id, owner)
     owner.measures ??= new Map()
     owner.measures.set(m.id, m)
     return true
   }
-  /** Assigns measures to the jobs that compute them, with the rest of their groups and all measures below. */
-  function* claim(measures: readonly Measure[], first: Bundle): Sliced<void> {
+  /**
+   * Assigns measures of a step to the jobs that compute them, with the rest of their groups and all measures below.
+   */
+  function* claim(measures: readonly Measure[], first: Bundle, step: string): Sliced<void> {
     const left = measures.toReversed().map((m) => ({ m, asking: first }))
     for (let next = left.pop(); next !== undefined; next = left.pop()) {
       const { m, asking } = next
-      if (!own(m, asking)) continue
+      if (!own(m, asking, step)) continue
       const family = m.over === undefined ? NONE : (families.get(familyKey(m)) ?? NONE)
       const members = [m]
       for (const other of family) {
         yield
-        if (own(other, asking)) members.push(other)
+        if (own(other, asking, step)) members.push(other)
       }
       for (const member of members) {
         yield
@@ -171,9 +173,10 @@ export function* makeJobs(
   const wanted = new Map<Mask, Bundle>()
   for (const bundle of [...bundles.values()]) {
     yield
-    const computed = bundle.roots.filter((r) => copies.get(r) === undefined).map((r) => r.target.value)
-    yield* claim(measuresOf(computed, isGiven, searched), bundle)
-    for (const mask of bundle.size === 0 ? [] : masks.wanted(computed)) if (!wanted.has(mask)) wanted.set(mask, bundle)
+    const computed = bundle.roots.filter((r) => copies.get(r) === undefined).map((r) => r.target)
+    for (const { value, step } of computed) yield* claim(measuresOf([value], isGiven, searched), bundle, step)
+    for (const mask of bundle.size === 0 ? [] : masks.wanted(computed.map(({ value }) => value)))
+      if (!wanted.has(mask)) wanted.set(mask, bundle)
   }
   const { kept, files } = keep([...wanted].map(([value, { size }]) => ({ value, elements: size })))
   for (const mask of kept) {
@@ -185,7 +188,7 @@ export function* makeJobs(
     for (const { tensor, size, scalars, tallies = {} } of value.measured) {
       yield
       const found = measuresOf([...Object.values(scalars), ...Object.values(tallies)], isGiven, searched)
-      if (found.length > 0) yield* claim(found, bundleOf(tensor, size, step))
+      if (found.length > 0) yield* claim(found, bundleOf(tensor, size, step), step)
     }
   }
   const jobs: Job[] = []

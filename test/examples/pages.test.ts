@@ -12,6 +12,7 @@ const PAGES = [
   'CHANGELOG.md',
   'CONTRIBUTING.md',
   'bench/README.md',
+  'examples/claims/README.md',
   'examples/library/README.md',
   'examples/quickstart/data/README.md',
   ...pagesBelow('docs'),

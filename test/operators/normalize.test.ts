@@ -33,7 +33,7 @@ describe('a trained transformer', () => {
   })
 
   const answers = async (weights: Weights): Promise<readonly number[]> =>
-    (await network.logits(weights, 'A', 50)).flat()
+    (await network.logits(weights, 'A', [0, 50])).flat()
   const changed = (name: string): readonly string[] =>
     [...before]
       .filter(([tensor, { numbers }]) => distance([...numbers], [...after[name]!.get(tensor)!.numbers]) > 0)

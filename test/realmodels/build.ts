@@ -47,20 +47,24 @@ const rename = (prefix: string, steps: Steps): Steps =>
 
 /**
  * Builds many merges of one network by one recipe, file in, file out, and reads what was written. The last step of each
- * is its result.
+ * is its result. `files` names more inputs than those of the folder.
  */
 export const buildMerges = async (
   net: Net,
   merges: Readonly<Record<string, Steps>>,
+  files: Readonly<Record<string, string>> = {},
 ): Promise<Readonly<Record<string, Weights>>> => {
   const folder = await mkdtemp(join(tmpdir(), 'smelt-realmodels-'))
   try {
     const named = Object.entries(merges).map(([id, steps], i) => [id, rename(`m${i}`, steps)] as const)
     const recipe = {
       smelt: 1,
-      models: Object.fromEntries(
-        Object.entries(FILES).map(([name, file]) => [name, join(FOLDER, net, `${file}.safetensors`)]),
-      ),
+      models: {
+        ...Object.fromEntries(
+          Object.entries(FILES).map(([name, file]) => [name, join(FOLDER, net, `${file}.safetensors`)]),
+        ),
+        ...files,
+      },
       adapters: Object.fromEntries(Object.entries(ADAPTERS).map(([name, file]) => [name, join(FOLDER, net, file)])),
       steps: Object.assign({}, ...named.map(([, steps]) => steps)) as Steps,
       outputs: Object.fromEntries(

@@ -151,13 +151,24 @@ export const waysOf = (id: string, recipe: string): Ways | undefined => {
   return undefined
 }
 
-/** Every way to build a claim that draws random numbers. */
+/** The same steps with random numbers of their own. */
+export const seeded = (steps: Steps, seed: number): Steps =>
+  Object.fromEntries(Object.entries(steps).map(([name, step]) => [name, { ...step, seed }]))
+
+/** What a variant of DARE sets. */
+const VARIANTS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  normalized: { normalize: true },
+  no_rescale: { rescale: 'off' },
+}
+
+/** Every way to build a merge that draws random numbers, by its id; undefined when none is known. */
 export const randomWaysOf = (id: string): Ways | undefined => {
-  const many = /^dare_(ties|linear)_(\w+)_drop([\d.]+)_lambda([\d.]+)$/.exec(id)
+  const many = /^dare_(ties|linear)_([A-Z]+)(?:_(normalized|no_rescale))?_drop([\d.]+)_lambda([\d.]+)$/.exec(id)
   if (many !== null) {
-    const [, kind, letters, drop, lambda] = many
+    const [, kind, letters, variant, drop, lambda] = many
     const models = listed(letters!).map((model) => ({ model, density: 1 - Number(drop) }))
-    return { [kind!]: one({ op: `merge.dare_${kind}`, base: 'base', models, lambda: Number(lambda) }) }
+    const settings = { lambda: Number(lambda), ...VARIANTS[variant ?? ''] }
+    return { [kind!]: one({ op: `merge.dare_${kind}`, base: 'base', models, ...settings }) }
   }
   const single = /^dare_one_(\w)_drop([\d.]+)_(rescaled|not_rescaled)$/.exec(id)
   if (single === null) return undefined

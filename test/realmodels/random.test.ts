@@ -1,14 +1,11 @@
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { buildMerges } from './build.js'
-import { randomWaysOf, type Steps } from './merges.js'
+import { randomWaysOf, seeded, type Steps } from './merges.js'
 import { loadNetwork, readWeights, type Network, type Weights } from './network.js'
 import { FOLDER, NETS, results, type Bound } from './results.js'
 
 const SEEDS = [1, 2, 3, 4, 5]
-
-const seeded = (steps: Steps, seed: number): Steps =>
-  Object.fromEntries(Object.entries(steps).map(([name, step]) => [name, { ...step, seed }]))
 
 const holds = (found: number, { op }: Bound, limit: number): void =>
   op === '>=' ? expect(found).toBeGreaterThanOrEqual(limit) : expect(found).toBeLessThanOrEqual(limit)

@@ -38,15 +38,34 @@ export interface Claim {
   readonly assert: readonly Bound[]
 }
 
+/** The accuracy of files by their name. */
+type Accuracies = Readonly<Record<string, Readonly<Record<Task, number>>>>
+
+/** The accuracy that runs of 20 seeds had, one for each of the tasks. */
+export interface Spread {
+  readonly mean: readonly number[]
+  readonly sd: readonly number[]
+}
+
+interface OneSpread {
+  readonly mean: number
+  readonly sd: number
+}
+
 interface Results {
   readonly nets: Readonly<
     Record<
       Net,
       {
-        readonly accuracy: Readonly<Record<string, Readonly<Record<Task, number>>>>
+        readonly accuracy: Accuracies
+        readonly accuracy_fp16_files: Accuracies
         readonly deterministic_merges: Readonly<Record<string, Measured>>
         readonly best_single_model_on_worse_of_A_B: number
         readonly claims: readonly Claim[]
+        readonly random_merges_20_seeds: Readonly<Record<string, Spread & { readonly tasks: readonly Task[] }>>
+        readonly dare_one_model_20_seeds: Readonly<
+          Record<string, { readonly rescaled: OneSpread; readonly not_rescaled: OneSpread }>
+        >
       }
     >
   >

@@ -8,8 +8,8 @@ const ASYMMETRY = 1e-3
 /**
  * `(Σ wᵢGᵢWᵢᵀ)(Σ wᵢGᵢ)⁻¹`, transposed, of weights Wᵢ [outputs, inputs] and Gram matrices Gᵢ [inputs, inputs] whose
  * off-diagonal elements are multiplied by alpha. Operands: W₁, G₁, W₂, G₂, …; settings: alpha, w₁, w₂, …. As W₁ and a
- * correction, so that equal weights stay what they are. About (2K + 2)·outputs·inputs² + inputs³/3 floating-point
- * operations for K models.
+ * correction, so that equal weights stay what they are. An input that no example has leaves its weights open: they are
+ * averaged by wᵢ. About (2K + 2)·outputs·inputs² + inputs³/3 floating-point operations for K models.
  */
 export const regmean: Solver = {
   name: 'regmean',
@@ -31,15 +31,33 @@ export const regmean: Solver = {
       for (let at = 0; at < delta.length; at++) delta[at] = w[at]! - first[at]!
       addProduct(matrixOf(result, outputs, inputs), matrixOf(delta, outputs, inputs), matrixOf(gram, inputs, inputs))
     }
+    const unseen = unseenIn(total, inputs)
     const factor = matrixOf(total, inputs, inputs)
     if (!factorize(factor)) return 'singular'
     solveRows(matrixOf(result, outputs, inputs), factor)
+    const sum = weights.reduce((a, b) => a + b, 0)
+    for (const input of unseen) {
+      for (let at = input; at < result.length; at += inputs) {
+        let change = 0
+        for (const [i, weight] of weights.entries()) change += weight * (operands[2 * i]!.values[at]! - first[at]!)
+        result[at] = change / sum
+      }
+    }
     for (let at = 0; at < result.length; at++) result[at]! += first[at]!
     return result
   },
 }
 
 const size = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1)
+
+/** The inputs that are 0 in every example; their place on the diagonal is filled, so that they do not hinder the others. */
+const unseenIn = (total: Float64Array, n: number): readonly number[] => {
+  const diagonal = Array.from({ length: n }, (_, i) => total[i * (n + 1)]!)
+  const unseen = diagonal.flatMap((sum, i) => (sum === 0 ? [i] : []))
+  const greatest = diagonal.reduce((a, b) => Math.max(a, b), 0)
+  for (const i of unseen) total[i * (n + 1)] = greatest === 0 ? 1 : greatest
+  return unseen
+}
 
 const isAsymmetric = (g: Float32Array | Float64Array, n: number): boolean => {
   for (let i = 0; i < n; i++) {

@@ -12,7 +12,7 @@ export const regmean = defineOperator({
   version: 1,
   summary: 'Merges linear layers so that their outputs stay as close as possible to those of each model.',
   details: [
-    'For the weight `W` [outputs, inputs] of a layer with Gram matrices `Gᵢ = XᵢᵀXᵢ` [inputs, inputs] of the inputs that reach it, the result is the least-squares solution `Wᵀ = (Σ wᵢGᵢ)⁻¹ Σ wᵢGᵢWᵢᵀ`, in float64 with a fixed order of operations. The off-diagonal elements of each `Gᵢ` are multiplied by `alpha` first, which keeps the sum from being singular. Tensors without a Gram matrix are averaged by `weight`.',
+    'For the weight `W` [outputs, inputs] of a layer with Gram matrices `Gᵢ = XᵢᵀXᵢ` [inputs, inputs] of the inputs that reach it, the result is the least-squares solution `Wᵀ = (Σ wᵢGᵢ)⁻¹ Σ wᵢGᵢWᵢᵀ`, in float64 with a fixed order of operations. The off-diagonal elements of each `Gᵢ` are multiplied by `alpha` first, which keeps the sum from being singular. An input that is 0 in all examples, such as a dead unit behind a ReLU, says nothing about its weights: they are averaged by `weight`, and so are tensors without a Gram matrix.',
     '',
     '`statistics` is a safetensors file, declared under `models:`, that holds for each layer a Gram matrix in any float dtype, under the name of the layer’s weight, with or without `.weight`. `examples/statistics` shows how to collect it with PyTorch.',
     'A layer takes `12·inputs²` bytes of memory for each model and about `(2K + 2)·outputs·inputs²` operations for K models.',
@@ -67,6 +67,28 @@ export const regmean = defineOperator({
         ],
       },
       expect: [2, 5],
+    },
+    {
+      title: 'no example has the second input: its weights are averaged',
+      inputs: {
+        models: [
+          {
+            model: [[1, 2]],
+            statistics: [
+              [3, 0],
+              [0, 0],
+            ],
+          },
+          {
+            model: [[5, 6]],
+            statistics: [
+              [1, 0],
+              [0, 0],
+            ],
+          },
+        ],
+      },
+      expect: [2, 4],
     },
   ],
   build: (g, { models: all }, { alpha }, { name, shape, at }) => {
