@@ -12,6 +12,7 @@ import { partition } from './mask/partition.js'
 import { signAgreement } from './mask/sign-agreement.js'
 import { tall } from './mask/tall.js'
 import { addDifference } from './merge/add-difference.js'
+import { arceeFusion } from './merge/arcee-fusion.js'
 import { blend } from './merge/blend.js'
 import { clamp } from './merge/clamp.js'
 import { cosines } from './merge/cosine.js'
@@ -76,6 +77,7 @@ export const operators: readonly Operator[] = [
   signAgreement,
   tall,
   addDifference,
+  arceeFusion,
   blend,
   clamp,
   ...cosines,

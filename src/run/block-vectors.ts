@@ -58,10 +58,18 @@ const fillColumns = (out: Float32Array, numbers: Float32Array, start: number): v
   }
 }
 
+/** The number of a block before anything is added. */
+export const startOf = (measure: TotalsOrder['measure']): number => (measure === 'max' ? -Infinity : 0)
+
 /** The numbers of blocks before anything is added. */
-export const emptyBlocks = (grid: BlockGrid, start: number, end: number): BlockNumbers => {
+export const emptyBlocks = (
+  grid: BlockGrid,
+  start: number,
+  end: number,
+  measure: TotalsOrder['measure'] = 'sum',
+): BlockNumbers => {
   const range = blockRange(grid, start, end)
-  return { first: range.first, numbers: new Float64Array(range.end - range.first) }
+  return { first: range.first, numbers: new Float64Array(range.end - range.first).fill(startOf(measure)) }
 }
 
 /** Adds the elements `from` on of a tensor to the numbers of their blocks, one after the other. */
@@ -72,7 +80,8 @@ export const addToBlocks = (
   from: number,
 ): void => {
   const add = ADD[measure]
-  if (measure !== 'peak' && isByColumn(grid)) return addColumns(numbers, x!, measure === 'dot' ? y : undefined, from)
+  if ((measure === 'sum' || measure === 'dot') && isByColumn(grid))
+    return addColumns(numbers, x!, measure === 'dot' ? y : undefined, from)
   visitRuns(grid, from, x!.length, (at, length, block) => {
     numbers[block - first] = add(x!, y!, at, at + length, numbers[block - first]!)
   })
@@ -90,6 +99,12 @@ const ADD: Readonly<Record<TotalsOrder['measure'], Add>> = {
     let sum = sofar
     for (let i = at; i < end; i++) sum += x[i]! * y[i]!
     return sum
+  },
+  max: (x, _, at, end, sofar) => {
+    let most = sofar
+    // No comparison with NaN holds.
+    for (let i = at; i < end; i++) if (x[i]! > most) most = x[i]!
+    return most
   },
   peak: (x, _, at, end, sofar) => {
     let most = sofar

@@ -12,6 +12,7 @@ import {
 } from '../kernels/selection.js'
 import type { Cut, StoredOutcome } from '../store/outcomes.js'
 import { blockCount } from '../tensor/block-grid.js'
+import { startOf } from './block-vectors.js'
 import { addTally, emptyTally } from './histograms.js'
 import type { BlockNumbers, Found, Magnitudes, Pairs } from './unit.js'
 
@@ -61,7 +62,7 @@ interface Group {
   readonly parts: Map<string, Found>
   /** Counts by bin, only while they are collected: half a megabyte for each group that is under way. */
   dense: Float64Array | undefined
-  /** The greatest |x| of each block so far, only while they are collected. */
+  /** The greatest x or |x| of each block so far, only while they are collected. */
   peaks: Float64Array | undefined
   /** Where the first segment expects the answer. */
   guess: number | undefined
@@ -187,7 +188,7 @@ export const createMeasures = (
   }
   const emptyBlocks = ({ measure }: Group): Float64Array => {
     if (measure.type !== 'block-totals') throw new Error('numbers of blocks were found where none were asked for')
-    return new Float64Array(blockCount(measure.grid))
+    return new Float64Array(blockCount(measure.grid)).fill(startOf(measure.measure))
   }
   const raise = (group: Group, { first, numbers }: BlockNumbers): void => {
     const all = (group.peaks ??= emptyBlocks(group))
@@ -357,7 +358,7 @@ export const createMeasures = (
       if (group.parts.has(part)) return 'more'
       if (stage === 'low') count(group, found as Uint32Array)
       // At once, for a part has as many peaks as it meets blocks, and there may be hundreds of parts.
-      const isPeak = measure.type === 'block-totals' && measure.measure === 'peak'
+      const isPeak = measure.type === 'block-totals' && (measure.measure === 'peak' || measure.measure === 'max')
       if (isPeak) raise(group, found as BlockNumbers)
       group.parts.set(part, isPeak ? 0 : found)
       group.pending -= 1

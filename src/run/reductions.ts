@@ -50,7 +50,7 @@ export const createAccumulator = (
     ranged,
     base: take.stage === 'high' && take.near !== undefined && 'bin' in take.near ? baseOf(take.near.bin) : 0,
     cells: take.stage === 'tally' ? emptyTally(take.cells) : undefined,
-    blocks: take.stage === 'block-totals' ? emptyBlocks(take.grid, start, end) : undefined,
+    blocks: take.stage === 'block-totals' ? emptyBlocks(take.grid, start, end, take.measure) : undefined,
   }
 }
 

@@ -89,4 +89,6 @@ export const ELEMENTWISE: Readonly<Record<string, Mapping>> = {
   nearswap,
   perpendicular_component: perpendicular,
   train_difference_mask: trainDifference('distance'),
+  arcee_fusion: (c) =>
+    run(c, files(c, 'base', 'm1'), { result: { op: 'merge.arcee_fusion', base: 'base', model: 'm1' } }),
 }

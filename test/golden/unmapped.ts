@@ -2,7 +2,6 @@ const ADAPTER = 'adapter.apply refuses adapters of this kind by name'
 
 /** The cases' operations that no operator computes yet, and where they belong. */
 export const UNMAPPED: Readonly<Record<string, string>> = {
-  arcee_fusion: 'belongs to merge.arcee_fusion',
   boft: ADAPTER,
   crossover: 'belongs to merge.crossover',
   della_keep_probability: 'is only a part of merge.della: the probability that a number is kept',

@@ -265,6 +265,7 @@ const FAMILIES: Readonly<Record<string, object>> = {
       rules: { 'model.diffusion_model': 'net', '**.attn@(1|2).to_?': '$1.attention_$2.$3_proj' },
     },
   }),
+  fused: recipe({ fused: { op: 'merge.arcee_fusion', base: 'base', model: 'a', layers: 'component:clip' } }),
   ranked: recipe({
     della: {
       op: 'merge.della',

@@ -23,11 +23,11 @@ const DATA = {
 }
 
 /** The totals of parts that begin at the given elements, added part by part. */
-const inParts = (grid: BlockGrid, measure: 'sum' | 'dot' | 'peak', starts: readonly number[]): number[] => {
+const inParts = (grid: BlockGrid, measure: 'sum' | 'dot' | 'max', starts: readonly number[]): number[] => {
   const all: number[] = []
   starts.forEach((start, i) => {
     const end = starts[i + 1] ?? SIZE
-    const part = emptyBlocks(grid, start, end)
+    const part = emptyBlocks(grid, start, end, measure)
     const middle = start + Math.floor((end - start) / 3)
     for (const [from, to] of [
       [start, middle],
@@ -41,7 +41,7 @@ const inParts = (grid: BlockGrid, measure: 'sum' | 'dot' | 'peak', starts: reado
       )
     part.numbers.forEach((x, at) => {
       const known = all[part.first + at]
-      all[part.first + at] = known === undefined ? x : measure === 'peak' ? Math.max(known, x) : known + x
+      all[part.first + at] = known === undefined ? x : measure === 'max' ? Math.max(known, x) : known + x
     })
   })
   return all
@@ -52,10 +52,11 @@ describe.each(Object.entries(GRIDS))('by %s', (_, grid) => {
   const [x, y] = [g.read(info('x')), g.read(info('y'))]
 
   test('sums and dot products are those of the interpreter, however the tensor is divided', () => {
-    const roots = [g.sumBy(x, grid), g.dotBy(x, y, grid)]
-    const [sums, dots] = interpret(roots, SIZE, DATA) as Float64Array[]
+    const roots = [g.sumBy(x, grid), g.dotBy(x, y, grid), g.greatestBy(x, grid)]
+    const [sums, dots, greatest] = interpret(roots, SIZE, DATA) as Float64Array[]
     expect(inParts(grid, 'sum', [0])).toEqual([...sums!])
     expect(inParts(grid, 'dot', [0])).toEqual([...dots!])
+    expect(inParts(grid, 'max', [0, 17, 100, 171])).toEqual([...greatest!])
     inParts(grid, 'dot', [0, 17, 100, 171]).forEach((total, i) => expect(total).toBeCloseTo(dots![i]!, 9))
   })
 

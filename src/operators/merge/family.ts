@@ -135,7 +135,8 @@ const divideByCounted = (
   )
   const weights = counted.map(({ weight }) => weight)
   const lightest = least(weights)
-  if (lightest > 0) return g.div(change, g.max(total, lightest))
+  // Of 0 and -0 a processor may take either for the greater.
+  if (lightest > 0) return g.div(change, g.abs(g.max(total, lightest)))
   // Some of the weights may cancel, up to the rounding of their sum.
   const rounding = STEP * weights.length * weights.reduce((size, w) => size + Math.abs(w), 0)
   return g.div(change, g.choose(g.compare('less', g.abs(total), rounding), 1, total))

@@ -105,6 +105,6 @@ export const sce = defineOperator({
       agreeing.map((x, i) => g.choose(g.compare('greater', x, 0), weights[i]!, 0)),
     )
     // No entry that agrees is negative, but of 0 and -0 a processor may take either for the greater.
-    return g.add(base, g.mul(g.div(g.abs(sum), g.max(weight, LEAST_WEIGHT)), sign))
+    return g.add(base, g.mul(g.div(g.abs(sum), g.abs(g.max(weight, LEAST_WEIGHT))), sign))
   },
 })
