@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { staleFile } from '../base/catalogue/operators.js'
 import { operators } from '../operators/index.js'
+import { methodsDocument } from '../operators/methods-page.js'
 import { operatorsDocument } from '../operators/page.js'
 import { recipeSchema } from '../recipe/schema.js'
 import { lockSchema } from '../store/lock-schema.js'
@@ -14,6 +15,7 @@ export const generated = (): Readonly<Record<string, string>> => ({
   'schema/recipe.schema.json': `${JSON.stringify(recipeSchema(operators, { editor: true }), null, 1)}\n`,
   'schema/lock.schema.json': `${JSON.stringify(lockSchema, null, 1)}\n`,
   'docs/operators.md': operatorsDocument(operators),
+  'docs/methods.md': methodsDocument(operators),
 })
 
 const readIfThere = (path: string): string | undefined => {

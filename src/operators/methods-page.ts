@@ -1,0 +1,111 @@
+import { COMMON, groupAliases } from './aliases.js'
+import type { Alias } from './definition.js'
+import type { Operator } from './operator.js'
+
+/** A method of another tool that smelt does not have, and why. */
+export interface Absent {
+  readonly name: string
+  readonly from: string
+  readonly why: string
+}
+
+const ADAPTERS = 'extracting adapters from models is not supported yet'
+const MATRICES = 'needs a decomposition of matrices that smelt does not have yet'
+const REORDERED = 'reorders the channels of one model, and changes nothing that it computes'
+
+/** Methods of other tools that smelt does not have. */
+export const ABSENT: readonly Absent[] = [
+  { name: 'crossover', from: 'sd-mecha', why: 'needs a Fourier transform, which smelt does not have yet' },
+  { name: 'rotate', from: 'sd-mecha', why: MATRICES },
+  { name: 'truncate_rank', from: 'sd-mecha', why: MATRICES },
+  { name: 'truncate_kronecker', from: 'sd-mecha', why: MATRICES },
+  { name: 'extract_kohya_lora', from: 'sd-mecha', why: ADAPTERS },
+  { name: 'extract_kohya_lokr', from: 'sd-mecha', why: ADAPTERS },
+  { name: 'extract_lycoris_lora', from: 'sd-mecha', why: ADAPTERS },
+  { name: 'extract_lycoris_lokr', from: 'sd-mecha', why: ADAPTERS },
+  { name: 'top_k_tensor_sum', from: 'sd-mecha', why: 'needs the ranks of a whole tensor, which are not supported yet' },
+  {
+    name: 'rebasin',
+    from: 'sd-mecha',
+    why: 'matches the channels of two models by an assignment, which smelt does not solve',
+  },
+  { name: 'randperm', from: 'sd-mecha', why: REORDERED },
+  { name: 'balance_attention', from: 'sd-mecha', why: REORDERED },
+  {
+    name: 'core_space',
+    from: 'mergekit',
+    why: 'merges adapters in a common subspace; adapters are applied to models first here',
+  },
+  { name: 'TSV-M', from: 'arXiv 2412.00081', why: MATRICES },
+  { name: 'Iso-C', from: 'arXiv 2502.04959', why: MATRICES },
+  {
+    name: 'EMR-Merging',
+    from: 'arXiv 2405.17461',
+    why: 'gives a mask and a scale for each task beside one model, which no output holds yet',
+  },
+  {
+    name: 'PCB-Merging',
+    from: 'arXiv 2410.02396',
+    why: 'needs order statistics of signed numbers, which are not supported yet',
+  },
+]
+
+/** The order of the tools; those that are not listed follow. */
+const FIRST = ['mergekit', 'sd-mecha', 'MergeLM', 'supermerger', 'AUTOMATIC1111 web UI', 'ComfyUI']
+
+const INTRODUCTION = `# Methods of other tools
+
+Which operator is which method of another tool or paper, and the settings that make it the same. \`smelt ops NAME\` says the same of one name, and
+\`smelt ops --search WORDS\` looks for words.
+
+Three differences hold everywhere:
+
+- smelt computes in float32 and rounds once, when it writes; sums and dot products over whole tensors are in float64. Tools that compute in the dtype of the
+  models (mergekit unless \`dtype: float32\` is set) round after every operation.
+- Random numbers depend on the seed, the step, the tensor and the position alone, so no build repeats the draws of another tool. Where a mask is given, as in the
+  operators with \`kept\`, results can be compared number by number.
+- Shares and quantiles are exact, and of equal magnitudes those of the lower index are kept, unless the operator has a choice for it.
+
+[bench/parity](../bench/parity/README.md) compares the results with those of mergekit and sd-mecha, number by number. The formula, the source and the known
+differences of each operator are on [its page](operators.md).
+`
+
+const cell = (text: string): string => text.replaceAll('|', '\\|')
+
+/** The page of other tools' methods, in Markdown. */
+export const methodsDocument = (operators: readonly Operator[]): string => {
+  const rows = operators.flatMap(({ id, aliases = [] }) => groupAliases(aliases).map((group) => ({ id, ...group })))
+  const tools = [...new Set(rows.map(({ from }) => from))].filter((from) => from !== COMMON)
+  const rank = (from: string): number => (FIRST.includes(from) ? FIRST.indexOf(from) : FIRST.length)
+  const sorted = tools.sort((x, y) => rank(x) - rank(y) || (x.toLowerCase() < y.toLowerCase() ? -1 : 1))
+  const papers = sorted.filter((from) => from.startsWith('arXiv'))
+  const section = (title: string, of: readonly string[]): readonly string[] => [
+    `## ${title}`,
+    '',
+    `| there | here | settings |`,
+    '|---|---|---|',
+    ...rows
+      .filter(({ from }) => of.includes(from))
+      .map(
+        ({
+          from,
+          names,
+          id,
+          settings = '',
+        }: { readonly id: string; readonly names: readonly string[] } & Omit<Alias, 'name'>) =>
+          `| ${names.map((name) => `\`${cell(name)}\``).join(', ')}${of.length > 1 ? ` (${from})` : ''} | [\`${id}\`](operators.md#${id.replaceAll('.', '')}) | ${cell(settings)} |`,
+      ),
+    '',
+  ]
+  return [
+    INTRODUCTION,
+    ...sorted.filter((from) => !papers.includes(from)).flatMap((from) => section(from, [from])),
+    ...section('Papers', papers),
+    '## What is not here',
+    '',
+    '| method | of | why |',
+    '|---|---|---|',
+    ...ABSENT.map(({ name, from, why }) => `| \`${name}\` | ${from} | ${why} |`),
+    '',
+  ].join('\n')
+}
