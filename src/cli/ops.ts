@@ -1,27 +1,76 @@
-import { unknownOperator } from '../base/catalogue/cli.js'
-import { exitCode } from '../base/diagnostic.js'
+import { noOperatorFound, unknownOperator } from '../base/catalogue/cli.js'
+import { exitCode, type Diagnostic } from '../base/diagnostic.js'
+import { COMMON, foldName, shortName } from '../operators/aliases.js'
 import { operators } from '../operators/index.js'
-import { operatorLike } from '../recipe/advice.js'
-import { renderOperator, renderOperators } from '../view/operators.js'
+import { knownAs, namedOperators } from '../operators/known-as.js'
+import type { Operator } from '../operators/operator.js'
+import { toJsonText } from '../view/json.js'
+import {
+  familyOf,
+  operatorsToJson,
+  renderElsewhere,
+  renderFound,
+  renderOperator,
+  renderOperators,
+} from '../view/operators.js'
 import type { Console } from './console.js'
 
-const [FAMILIES, SHORT] = [0, 1].map((part) => operators.map((o) => o.id.split('.')[part]!)) as [string[], string[]]
+/** What `smelt ops` takes besides a name. */
+export interface OpsFlags {
+  readonly search?: readonly string[]
+  readonly json?: boolean
+}
 
-/** `smelt ops`: all operators, those of a family, or one in full; `ties` is as good as `merge.ties`. */
-export const ops = (console: Console, name: string | undefined): number => {
+const refuse = (console: Console, problem: Diagnostic): number => {
+  console.tell([problem])
+  return exitCode([problem])
+}
+
+const search = async (console: Console, query: string, json: boolean): Promise<number> => {
+  const { searchOperators } = await import('../operators/search.js')
+  const found = searchOperators(query)
+  if (found.length === 0) return refuse(console, noOperatorFound(query))
+  console.out(json ? toJsonText(operatorsToJson(found)) : renderFound(found, console.look('out')))
+  return 0
+}
+
+/** Names that an unknown one may be meant to be: ids, or families, short names and aliases. */
+const namesLike = (name: string): ReadonlySet<string> => {
+  if (name.includes('.')) return new Set(operators.map(({ id }) => id))
+  const names = operators.flatMap(({ id, aliases = [] }) => [shortName(id), ...aliases.map((alias) => alias.name)])
+  // Of several spellings of one name, the first.
+  const spelt = new Map(names.toReversed().map((each) => [foldName(each), each])).values()
+  return new Set([...operators.map(({ id }) => familyOf(id)), ...spelt])
+}
+
+/**
+ * `smelt ops`: all operators, those of a family, or one in full, by its id (`ties` is as good as `merge.ties`) or by a
+ * name that another tool has for it; `--search` finds some by words.
+ */
+export const ops = async (console: Console, words: readonly string[], flags: OpsFlags = {}): Promise<number> => {
+  const json = flags.json === true
+  if (flags.search !== undefined) return search(console, [...words, ...flags.search].join(' '), json)
   const look = console.look('out')
-  const family = name === undefined ? operators : operators.filter((_, i) => FAMILIES[i] === name)
-  const one = family.length > 0 ? undefined : operators.find((o, i) => o.id === name || SHORT[i] === name)
-  if (one !== undefined) console.out(renderOperator(one, look))
-  else if (family.length > 0) console.out(renderOperators(family, look))
-  else {
-    const problem = unknownOperator(
-      name!,
-      name!.includes('.') ? operators.map((o) => o.id) : new Set([...FAMILIES, ...SHORT]),
-      operatorLike(name!),
-    )
-    console.tell([problem])
-    return exitCode([problem])
+  const name = words.join(' ')
+  const family = words.length === 0 ? operators : operators.filter(({ id }) => familyOf(id) === name)
+  if (family.length > 0) {
+    const found = family.map((operator) => ({ operator }))
+    console.out(json ? toJsonText(operatorsToJson(found)) : renderOperators(family, look))
+    return 0
   }
+  const [own, known] = [namedOperators(name), knownAs(name)]
+  const all = [...new Set([...own, ...known.map(({ operator }) => operator)])]
+  const shown = own.length > 0 ? own : all
+  if (shown.length === 0) return refuse(console, unknownOperator(name, namesLike(name)))
+  if (json) {
+    const aliasesOf = (operator: Operator) => known.filter((k) => k.operator === operator).map(({ alias }) => alias)
+    console.out(toJsonText(operatorsToJson(all.map((operator) => ({ operator, aliases: aliasesOf(operator) })))))
+    return 0
+  }
+  // A page lists the other names of its operator anyway.
+  const elsewhere = known.filter(({ alias }) => alias.from !== COMMON)
+  if (elsewhere.some(({ operator }) => !own.includes(operator)))
+    console.out(`${renderElsewhere(name, elsewhere, look)}\n`)
+  console.out(shown.length === 1 ? renderOperator(shown[0]!, look) : renderOperators(shown, look))
   return 0
 }

@@ -164,9 +164,14 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .action((path, flags) => run(async (console) => (await import('./repair.js')).repair(console, path, flags)))
   program
     .command('ops')
-    .argument('[name]', 'an operator or a family')
+    .argument('[name...]', 'an operator, a family, or what another tool calls an operator, such as "sum twice"')
     .description('list operators, or explain one')
-    .action((name) => run(async (console) => (await import('./ops.js')).ops(console, name)))
+    .option(
+      '--search <words...>',
+      'find operators by words of their names, aliases, descriptions, parameters or papers',
+    )
+    .option('--json', 'print it as JSON')
+    .action((name, flags) => run(async (console) => (await import('./ops.js')).ops(console, name, flags)))
   program
     .command('init')
     .argument('[folder]', 'where', '.')
@@ -227,7 +232,7 @@ export const runCommand = async (args: readonly string[], given?: Console): Prom
   const first = args.find((arg) => !arg.startsWith('-'))
   // Only help needs to know the command otherwise: what it is made of is loaded when a shell asks.
   if (first === 'completion' || first === 'complete')
-    (await import('./completion.js')).addCompletion(program, COMPLETION)
+    (await import('./completion.js')).addCompletion(program, COMPLETION, args.at(-1) ?? '')
   else program.command('completion').argument('<shell>', 'bash, zsh, fish or powershell').description(COMPLETION)
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({ writeOut: print, writeErr: () => undefined, outputError: () => undefined })

@@ -111,11 +111,15 @@ export const runOperator = async (
   const sorted = sortWords(operator, words)
   if (sorted.type === 'failed') return refuse(...sorted.diagnostics)
   if (flags.output === undefined && flags.print !== true) return refuse(outputMissing(operator.id))
+  const { files, values } = sorted.value
+  /** A step whose subject is the dtype takes the option that others leave to the output. */
+  const ofStep = flags.dtype !== undefined && Object.hasOwn(operator.params, 'dtype')
   const { text, unused } = renderOneOff({
     operator,
-    ...sorted.value,
+    files,
+    values: ofStep ? { ...values, dtype: toYaml(flags.dtype) } : values,
     output: flags.output ?? (operator.output === 'report' ? 'report.html' : 'out.safetensors'),
-    dtype: flags.dtype,
+    dtype: ofStep ? undefined : flags.dtype,
     shardSize: flags.shardSize,
   })
   if (unused.length > 0) return refuse(leftOverFiles(operator.id, unused))

@@ -140,6 +140,9 @@ export type Vector = { readonly kind: 'vector'; readonly id: number } & (
     }
 )
 
+/** A number of a whole tensor, or one for each of its blocks. */
+export type Numbers = Scalar | Vector
+
 /** One float32 per element. */
 export type Tensor = { readonly kind: 'tensor'; readonly id: number } & (
   | { readonly type: 'read'; readonly view: View }
@@ -179,15 +182,22 @@ export type Mask = { readonly kind: 'mask'; readonly id: number } & (
     }
   | { readonly type: 'logic'; readonly op: Logic; readonly args: readonly Mask[] }
   | { readonly type: 'bernoulli'; readonly p: number; readonly stream: Stream }
-  /** The ⌊density·n⌋ largest |x|, or the ⌊count⌋ largest where a count is given; equal ones by lower index. */
+  /** The ⌊density·n⌋ largest |x|, or the ⌊count⌋ largest where a count is given. */
   | {
       readonly type: 'top'
       readonly operand: Tensor
       readonly density: number
       readonly count: Scalar | undefined
+      readonly equal: EqualMagnitudes
       readonly over: ReductionGroup | undefined
     }
 )
+
+/**
+ * Which of several equal |x| are among the largest where not all of them fit: those of the lowest indexes, so that the
+ * count is exact, or all, or none of them.
+ */
+export type EqualMagnitudes = 'first' | 'all' | 'none'
 
 /**
  * How a tally sorts elements into cells: by their place in a matrix of `rows` × `columns`, divided into a grid; or by

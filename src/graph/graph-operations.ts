@@ -4,10 +4,12 @@ import type { View } from '../tensor/view.js'
 import type {
   Cells,
   Comparison,
+  EqualMagnitudes,
   Expression,
   LowRankFactors,
   Mask,
   Measure,
+  Numbers,
   Operand,
   Origin,
   ReductionGroup,
@@ -54,7 +56,10 @@ export interface Graph {
   sqrt<X extends Operand>(x: X): Same<X>
   /** −1, 0 or 1. */
   sign<X extends Operand>(x: X): Same<X>
-  /** On scalars only: elements never meet a transcendental function, whose bits differ between machines. Radians. */
+  /**
+   * On scalars only: elements never meet a library's transcendental function, whose bits differ between machines. What
+   * they need is in `elementary.ts`. Radians.
+   */
   sin(x: Scalar | number): Scalar
   cos(x: Scalar | number): Scalar
   /** The argument is clamped to −1..1 first. */
@@ -66,10 +71,10 @@ export interface Graph {
   /** The sum of x, or of xy, over each block of a grid, in float64. */
   sumBy(x: Tensor, grid: BlockGrid): Vector
   dotBy(x: Tensor, y: Tensor, grid: BlockGrid): Vector
-  /** An operation on the numbers of each block. One of the arguments is a vector. */
-  combine(op: ScalarOp, ...args: readonly (Vector | Scalar | number)[]): Vector
-  /** For each element the number of its block, rounded to float32. */
-  spread(vector: Vector, grid: BlockGrid): Tensor
+  /** An operation on numbers: block by block where one of the arguments is a vector, else once. */
+  combine<N extends Numbers>(op: ScalarOp, ...args: readonly (N | Scalar | number)[]): N
+  /** For each element the number of its block, or of the whole tensor, rounded to float32. */
+  spread(numbers: Numbers, grid: BlockGrid): Tensor
   /** What a solver makes of operands of the given shapes: a tensor of `shape`. */
   solve(
     solver: Solver,
@@ -102,8 +107,8 @@ export interface Graph {
   tally(x: Tensor, cells: Cells): Tally
   /** How many elements are true. */
   count(mask: Mask, over?: ReductionGroup): Scalar
-  /** True on exactly the ⌊density·n⌋ largest |x|; of equal ones the lower index wins. */
-  top(x: Tensor, density: number, over?: ReductionGroup): Mask
+  /** True on the ⌊density·n⌋ largest |x|, and on exactly so many unless `equal` says otherwise. */
+  top(x: Tensor, density: number, over?: ReductionGroup, equal?: EqualMagnitudes): Mask
   /** True on exactly the ⌊count⌋ largest |x|, of equal ones those of lower index; the count may be measured. */
   largest(x: Tensor, count: Scalar): Mask
   /**

@@ -5,6 +5,7 @@ import {
   type Expression,
   type Logic,
   type Mask,
+  type Numbers,
   type Operand,
   type ReductionGroup,
   type Scalar,
@@ -165,11 +166,15 @@ export const createGraph = (): Graph => {
       over: undefined,
     }))
   }
-  const combine = (op: ScalarOp, ...xs: readonly (Vector | Scalar | number)[]): Vector => {
-    const args = xs.map((x) => (typeof x === 'number' ? number(x) : x))
-    return intern(`v:${op}(${ids(args)})`, (id) => ({ kind: 'vector', id, type: 'combine', op, args }))
+  const combine = <N extends Numbers>(op: ScalarOp, ...xs: readonly (N | Scalar | number)[]): N => {
+    const args = xs.map((x): Numbers => (typeof x === 'number' ? number(x) : x))
+    const made: Numbers = args.some(({ kind }) => kind === 'vector')
+      ? intern(`v:${op}(${ids(args)})`, (id) => ({ kind: 'vector', id, type: 'combine', op, args }))
+      : compute(op, ...(args as Scalar[]))
+    return made as N
   }
-  const spread = (vector: Vector, wanted: BlockGrid): Tensor => {
+  const spread = (vector: Numbers, wanted: BlockGrid): Tensor => {
+    if (vector.kind === 'scalar') return fill(vector)
     const grid = foldAxes(wanted)
     return intern(`e${vector.id}${JSON.stringify(grid)}`, (id) => ({
       kind: 'tensor',
@@ -285,15 +290,16 @@ export const createGraph = (): Graph => {
       }))
     },
     count: (mask, over) => total('sum', [choose(mask, 1, 0)], over),
-    top: (x, density, over) => {
+    top: (x, density, over, equal = 'first') => {
       if (density >= 1) return constant(true)
       if (density <= 0) return constant(false)
-      return intern(`p(${x.id},${density})${memberText(over)}`, (id) => ({
+      return intern(`p(${x.id},${density},${equal})${memberText(over)}`, (id) => ({
         kind: 'mask',
         id,
         type: 'top',
         operand: x,
         density,
+        equal,
         count: undefined,
         over,
       }))
@@ -305,6 +311,7 @@ export const createGraph = (): Graph => {
         type: 'top',
         operand,
         density: 1,
+        equal: 'first',
         count,
         over: undefined,
       })),

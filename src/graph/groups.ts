@@ -1,8 +1,11 @@
-import type { Measure } from './expression.js'
+import type { Mask, Measure } from './expression.js'
+
+const topText = ({ density, equal }: Extract<Mask, { type: 'top' }>): string =>
+  equal === 'first' ? String(density) : `${density}:${equal}`
 
 /** The statistic that a measure computes, such as a sum or a quantile. Part of fingerprints. */
 export const statisticOf = (m: Exclude<Measure, { type: 'tally' | 'block-totals' | 'solve' }>): string =>
-  `${m.type}:${m.type === 'total' ? m.measure : m.type === 'top' ? m.density : m.q}`
+  `${m.type}:${m.type === 'total' ? m.measure : m.type === 'top' ? topText(m) : m.q}`
 
 /**
  * Equal for measures that are computed together: those of a group with the same statistic. Any other has a key of its

@@ -9,6 +9,7 @@ import {
   rankOf,
   type Cells,
   type Comparison,
+  type EqualMagnitudes,
   type Expression,
   type Mask,
   type Measure,
@@ -107,7 +108,7 @@ export const interpretJobs = (jobs: readonly InterpretedJob[], data: Data): read
     const own = members.findIndex((m) => m.index === index)
     const start = parts.slice(0, own).reduce((n, part) => n + part.length, 0)
     const most = e.count === undefined ? countOf(e.density, magnitudes.length) : Math.floor(numberOf(index, e.count))
-    return largest(magnitudes, most).slice(start, start + parts[own]!.length)
+    return largest(magnitudes, most, e.equal).slice(start, start + parts[own]!.length)
   }
 
   const compute = (index: number, e: Exclude<Expression, Measure>): Interpreted => {
@@ -308,9 +309,12 @@ const tallyOf = (x: Float64Array, cells: Cells, numberOf: (bound: Scalar) => num
   )
 }
 
-/** 1 at the `count` largest numbers; of equal ones the lower index wins. */
-const largest = (x: Float64Array, count: number): Uint8Array => {
+/** 1 at the `count` largest numbers; of equal ones that do not all fit, the first by index are, or all, or none. */
+const largest = (x: Float64Array, count: number, equal: EqualMagnitudes): Uint8Array => {
   const order = Array.from(x, (_, i) => i).sort((i, j) => x[j]! - x[i]! || i - j)
+  const [last, next] = [x[order[count - 1]!], x[order[count]!]]
+  if (last === next && equal !== 'first')
+    return Uint8Array.from(x, (y) => Number(equal === 'all' ? y >= last! : y > last!))
   const mask = new Uint8Array(x.length)
   for (const i of order.slice(0, count)) mask[i] = 1
   return mask

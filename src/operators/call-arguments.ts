@@ -1,5 +1,5 @@
 import type { Stream } from '../graph/expression.js'
-import type { Argument, Call } from './operator.js'
+import type { Argument, Call, TextRules } from './operator.js'
 import type { Gaussian } from './params.js'
 import type { AdapterValue, MaskValue, ModelValue, Reference } from './value.js'
 
@@ -34,6 +34,12 @@ export const layersOf = (call: Call, key: string): Argument & { type: 'layers' }
   const argument = call.params[key]
   if (argument?.type !== 'layers') throw new Error(`parameter ${key} of step ${call.step} holds no layer patterns`)
   return argument
+}
+
+/** The texts by layer of a parameter; none where the recipe has none. */
+export const textsOf = (call: Call, key: string): TextRules => {
+  const argument = call.params[key]
+  return argument?.type === 'texts' ? argument.rules : { default: undefined, entries: [] }
 }
 
 /** A normal draw with what the recipe leaves out filled in. */

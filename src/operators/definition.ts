@@ -1,6 +1,7 @@
 import type { Diagnostic, Place } from '../base/diagnostic.js'
 import type { Mask, ReductionGroup, Stream, Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
+import type { Dtype } from '../tensor/dtype.js'
 import type { InputSpec, InputSpecs, ParamSpec, ParamSpecs, ParamValue } from './params.js'
 import type { Kind } from './value.js'
 
@@ -14,6 +15,8 @@ export interface Example {
   readonly inputs: Readonly<Record<string, unknown>>
   readonly params?: Readonly<Record<string, unknown>>
   readonly expect: readonly (number | boolean)[] | Readonly<Record<string, readonly (number | boolean)[]>>
+  /** The dtypes of results that are not written as the inputs are, by tensor. */
+  readonly dtypes?: Readonly<Record<string, Dtype>>
 }
 
 /** A name that people know an operator by elsewhere. */
@@ -29,6 +32,7 @@ export interface Alias {
 /** What every operator declares. */
 export interface Description {
   readonly id: string
+  /** The names it is known by elsewhere. */
   readonly aliases?: readonly Alias[]
   /** Raised when the same parameters give other bytes than before; part of the fingerprint of every step. */
   readonly version: number

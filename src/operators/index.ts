@@ -14,20 +14,35 @@ import { tall } from './mask/tall.js'
 import { addDifference } from './merge/add-difference.js'
 import { blend } from './merge/blend.js'
 import { clamp } from './merge/clamp.js'
+import { cosines } from './merge/cosine.js'
 import { dare } from './merge/dare.js'
 import { family } from './merge/family.js'
 import { fisher } from './merge/fisher.js'
+import { geometricMedian } from './merge/geometric-median.js'
+import { karcher } from './merge/karcher.js'
 import { linear } from './merge/linear.js'
-import { regmean } from './merge/regmean.js'
+import { modelStock } from './merge/model-stock.js'
 import { nearswap } from './merge/nearswap.js'
+import { nuslerp } from './merge/nuslerp.js'
 import { passthrough } from './merge/passthrough.js'
 import { perpendicular } from './merge/perpendicular.js'
+import { ram } from './merge/ram.js'
+import { regmean } from './merge/regmean.js'
+import { sce } from './merge/sce.js'
+import { slerpMany } from './merge/slerp-many.js'
 import { tensorSum } from './merge/tensor-sum.js'
 import { trainDifference } from './merge/train-difference.js'
+import { multiplyDifference } from './merge/multiply-difference.js'
+import { multiplyQuotient } from './merge/multiply-quotient.js'
+import { similarityAddDifference } from './merge/similarity-add-difference.js'
 import { add } from './model/add.js'
+import { adjust } from './model/adjust.js'
+import { cast } from './model/cast.js'
 import { combine } from './model/combine.js'
 import { noise } from './model/noise.js'
 import { normalize } from './model/normalize.js'
+import { prune } from './model/prune.js'
+import { rename } from './model/rename.js'
 import { renumber } from './model/renumber.js'
 import { scale } from './model/scale.js'
 import { select } from './model/select.js'
@@ -63,20 +78,35 @@ export const operators: readonly Operator[] = [
   addDifference,
   blend,
   clamp,
+  ...cosines,
   dare,
   ...family,
   fisher,
+  geometricMedian,
+  karcher,
   linear,
-  regmean,
+  modelStock,
   nearswap,
+  nuslerp,
   passthrough,
   perpendicular,
+  ram,
+  regmean,
+  sce,
+  slerpMany,
   tensorSum,
   trainDifference,
+  multiplyDifference,
+  multiplyQuotient,
+  similarityAddDifference,
   add,
+  adjust,
+  cast,
   combine,
   noise,
   normalize,
+  prune,
+  rename,
   renumber,
   scale,
   select,

@@ -1,5 +1,9 @@
-import type { Tensor } from '../graph/expression.js'
+import { geometricRange, infiniteScale } from '../base/catalogue/operators.js'
+import type { Diagnostic, Place } from '../base/diagnostic.js'
+import { geometricMean } from '../graph/elementary.js'
+import type { Scalar, Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
+import { arcShares, cosOf, type Angle } from './arc.js'
 import { choice } from './params.js'
 
 /** The paths from one tensor to another that operators offer as `method`, each with its formula. */
@@ -8,6 +12,8 @@ export const METHODS = {
   slerp: 'along the sphere: `(sin((1−t)θ)·a + sin(tθ)·b)/sin θ`, θ the angle between the whole tensors',
   cosine: 'a line with a soft start and end: `lerp` with `(1 − cos πt)/2`',
   cubic: 'a line with a soft start and end: `lerp` with `3t² − 2t³`',
+  geometric:
+    'the weighted geometric mean: `|a|^(1−t)·|b|^t` with the sign of `a`, times `cos πt` where `b` has the other sign (the real part of the complex power); `keep` is 0 to 1',
   scaled_add: '`(a + t·b)/(1 + t)`: never leaves `a` entirely; `keep: 0` is the average',
   slice:
     'of a matrix of n columns, those left of `⌊n·keep⌋` from `a` and the others from `b`, with a linear seam of `⌊n/20⌋` columns on both sides; other tensors keep `a`',
@@ -23,10 +29,44 @@ export type Method = keyof typeof METHODS
 /** The parameter that chooses among them. */
 export const methodParam = choice(METHODS, 'lerp', 'The path from the first model to the second, with `t = 1 − keep`.')
 
-/** Above this |cos| two tensors count as parallel, and the sphere as flat; the value the merge tools share. */
-const PARALLEL = 0.9995
-/** Below this norm a tensor has no direction. */
-const NO_DIRECTION = 1e-8
+/** Why a method cannot be used with a `keep`. */
+export const methodProblem = (method: Method, keep: number, at: Place): Diagnostic | undefined => {
+  if (method === 'scaled_add' && keep === 2) return infiniteScale(at)
+  return method === 'geometric' && (keep < 0 || keep > 1) ? geometricRange(at, keep) : undefined
+}
+
+/** What becomes of the norm when `slerp` turns one tensor into another. */
+const NORM = {
+  free: 'it follows from the two tensors, which are not brought to unit length first, as in mergekit and the ComfyUI node pack',
+  interpolate: 'it moves from `‖a‖` to `‖b‖` by itself, along a straight line, as in sd-mecha',
+} as const
+
+/** What `slerp` does with vectors, which are biases and scales. */
+const VECTORS = {
+  lerp: 'they move along a straight line, as in the ComfyUI node pack',
+  slerp: 'they turn like matrices, as in mergekit and sd-mecha',
+} as const
+
+/** What can be chosen about `slerp`. */
+export interface Turning {
+  readonly norm: keyof typeof NORM
+  readonly vectors: keyof typeof VECTORS
+}
+
+/** The parameters that choose it, and their defaults. */
+export const turningParams = {
+  norm: choice(NORM, 'free', 'The norm of the result of `slerp`.'),
+  vectors: choice(VECTORS, 'lerp', 'What `slerp` does with vectors (biases, norms).'),
+}
+
+/** How `slerp` turns where nothing is chosen. */
+export const TURNING: Turning = { norm: turningParams.norm.default, vectors: turningParams.vectors.default }
+
+/**
+ * Above this |cos| two tensors count as parallel, and the sphere as flat. 0.9995 is the value that mergekit and the node
+ * pack share. sd-mecha has none: above the other, arc and line are the same to the precision of float32.
+ */
+const PARALLEL = { free: 0.9995, interpolate: 1 - 1e-6 } as const
 
 /**
  * The point at `t = 1 − keep` on the way from `a` (0) to `b` (1). Both ends are exact copies, save that `scaled_add`
@@ -39,6 +79,7 @@ export const interpolate = (
   b: Tensor,
   keep: number,
   shape: readonly number[],
+  { norm, vectors }: Turning = TURNING,
 ): Tensor => {
   const t = 1 - keep
   switch (method) {
@@ -48,20 +89,32 @@ export const interpolate = (
       return lerp(g, a, b, (1 - Math.cos(Math.PI * t)) / 2)
     case 'cubic':
       return lerp(g, a, b, t * t * (3 - 2 * t))
+    case 'geometric':
+      return geometric(g, a, b, t)
     case 'scaled_add':
       return g.div(g.add(a, g.mul(b, t)), 1 + t)
     case 'slice':
     case 'cyclic':
     case 'gradient':
-      return shape.length === 2 ? byColumn(g, a, b, COLUMNS[method](g, shape[1]!, keep)) : a
+      return shape.length === 2 ? blendBy(g, a, b, COLUMNS[method](g, shape[1]!, keep)) : a
     case 'slerp':
-      return t === 0 || t === 1 || shape.length < 2 ? lerp(g, a, b, t) : slerp(g, a, b, t)
+      return t === 0 || t === 1 || (shape.length < 2 && vectors === 'lerp') ? lerp(g, a, b, t) : slerp(g, a, b, t, norm)
   }
 }
 
 /** `a + t(b − a)`; an exact copy at both ends. */
 export const lerp = (g: Graph, a: Tensor, b: Tensor, t: number): Tensor =>
   t === 0 ? a : t === 1 ? b : g.add(a, g.mul(g.sub(b, a), t))
+
+/** `a` itself wherever the two are equal: a power of it would be rounded. */
+const geometric = (g: Graph, a: Tensor, b: Tensor, t: number): Tensor => {
+  if (t === 0 || t === 1) return t === 0 ? a : b
+  const [belowA, belowB] = [g.compare('less', a, 0), g.compare('less', b, 0)]
+  // As a sine it is exactly 0 at ½.
+  const turn = g.choose(g.xor(belowA, belowB), Math.sin(Math.PI * (0.5 - t)), 1)
+  const mean = g.mul(geometricMean(g, g.abs(a), g.abs(b), t), turn)
+  return g.choose(g.compare('equal', a, b), a, g.choose(belowA, g.neg(mean), mean))
+}
 
 /** The share of `b` in each column of a matrix with `n` columns. */
 type Columns = (g: Graph, n: number, keep: number) => Tensor
@@ -98,16 +151,19 @@ const COLUMNS: Readonly<Record<'slice' | 'cyclic' | 'gradient', Columns>> = {
 }
 
 /** Where the share is 1 the number is `b`'s as it is, not by way of a difference that rounds. */
-const byColumn = (g: Graph, a: Tensor, b: Tensor, share: Tensor): Tensor =>
+export const blendBy = (g: Graph, a: Tensor, b: Tensor, share: Tensor): Tensor =>
   g.choose(g.compare('greater-equal', share, 1), b, g.add(a, g.mul(g.sub(b, a), share)))
 
-/** A tensor without direction counts as parallel to everything. */
-const slerp = (g: Graph, a: Tensor, b: Tensor, t: number): Tensor => {
-  const [ofOne, ofOther] = [g.norm(a), g.norm(b)]
-  const cos = g.ifLess(g.min(ofOne, ofOther), NO_DIRECTION, 1, g.div(g.dot(a, b), g.mul(ofOne, ofOther)))
-  const angle = g.acos(cos)
-  const share = (part: number) => g.ifLess(PARALLEL, g.abs(cos), part, g.div(g.sin(g.mul(angle, part)), g.sin(angle)))
-  const [ofA, ofB] = [share(1 - t), share(t)]
+const slerp = (g: Graph, a: Tensor, b: Tensor, t: number, norm: Turning['norm']): Tensor => {
+  const between: Angle<Scalar> = { norms: [g.norm(a), g.norm(b)], dot: g.dot(a, b) }
+  const [turnA, turnB] = arcShares(g, between, t, PARALLEL[norm])
+  const [normA, normB] = between.norms
+  const length = g.add(normA, g.mul(g.sub(normB, normA), t))
+  const share = (part: number, turned: Scalar, own: Scalar): Scalar =>
+    norm === 'free'
+      ? turned
+      : g.ifLess(PARALLEL[norm], g.abs(cosOf(g, between)), part, g.mul(turned, g.div(length, own)))
+  const [ofA, ofB] = [share(1 - t, turnA, normA), share(t, turnB, normB)]
   // As a step from `a`, whose second correction is exactly 0 on a line: equal tensors stay bit for bit what they are.
   return g.add(g.add(a, g.mul(g.sub(b, a), ofB)), g.mul(a, g.sub(g.add(ofA, ofB), 1)))
 }

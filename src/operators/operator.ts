@@ -47,7 +47,7 @@ export interface Call {
 
 /** What a plan shows about a step besides its kind. */
 export interface Note {
-  /** `dropped` counts what only later models have, which is not in the result. */
+  /** `dropped` counts what only later models have; with a word, what the step leaves out. */
   readonly type:
     | 'kept'
     | 'missing'
@@ -58,7 +58,14 @@ export interface Note {
     | 'unmatched'
     | 'excluded'
     | 'dropped'
+    | `dropped (${string})`
+    | 'renamed'
+    | 'replaced'
+    | `cast to ${string}`
+  /** Its name in the result. */
   readonly tensor: string
+  /** Its name before, if the step renames it. */
+  readonly from?: string
 }
 
 /** The keys all merging operators share. */
@@ -79,12 +86,19 @@ export type Argument =
   | { readonly type: 'model'; readonly value: ModelValue; readonly at: Place }
   | { readonly type: 'layers'; readonly patterns: readonly PlacedPattern[]; readonly at: Place }
   | { readonly type: 'rules'; readonly rules: Rules; readonly at: Place }
+  | { readonly type: 'texts'; readonly rules: TextRules; readonly at: Place }
 
 /** One layer pattern and its place in the recipe. */
 export interface PlacedPattern {
   readonly text: string
   readonly optional: boolean
   readonly at: Place
+}
+
+/** Texts by layer pattern, in order: dtypes, or new names. */
+export interface TextRules {
+  readonly default: string | undefined
+  readonly entries: readonly { readonly pattern: PlacedPattern; readonly text: string; readonly at: Place }[]
 }
 
 /** Per-layer numbers written in place. Later rules win. */

@@ -1,4 +1,5 @@
-import type { Example } from './definition.js'
+import { groupAliases } from './aliases.js'
+import type { Alias, Example } from './definition.js'
 import type { Operator } from './operator.js'
 import type { InputSpec, ParamSpec } from './params.js'
 import { explainShared, explainWords, sharedKeys } from './schema.js'
@@ -55,7 +56,9 @@ const showExample = ({ id, inputs }: Operator, example: Example): string => {
     ...lines.map((line) => `  ${line}`),
     '```',
     '',
-    `${values.join(', ')} → ${flow(example.expect)}`,
+    `${values.join(', ')} → ${flow(example.expect)}${Object.entries(example.dtypes ?? {})
+      .map(([tensor, dtype]) => `, \`${tensor}\` in ${dtype}`)
+      .join('')}`,
   ].join('\n')
 }
 
@@ -83,6 +86,16 @@ const rangeOf = (spec: ParamSpec): string => {
       return Object.keys(spec.choices)
         .map((word) => `\`${word}\``)
         .join(', ')
+    case 'choices':
+      return `one or a list of ${Object.keys(spec.choices)
+        .map((word) => `\`${word}\``)
+        .join(', ')}`
+    case 'text':
+      return spec.title
+    case 'dtypes':
+      return 'dtype, or dtypes by layer'
+    case 'names':
+      return 'new names by pattern'
     case 'statistics':
       return 'a file of statistics'
     case 'masks':
@@ -102,19 +115,30 @@ const rangeOf = (spec: ParamSpec): string => {
 
 const defaultOf = (spec: ParamSpec): string =>
   'default' in spec && spec.default !== undefined
-    ? `\`${spec.default}\``
+    ? `\`${Array.isArray(spec.default) ? flow(spec.default) : spec.default}\``
     : 'required' in spec && spec.required === true
       ? 'required'
       : '–'
 
 const explainParam = (spec: ParamSpec): string =>
-  spec.type === 'choice' ? `${spec.description} ${explainWords(spec.choices)}` : spec.description
+  'choices' in spec ? `${spec.description} ${explainWords(spec.choices)}` : spec.description
 
-const row = (...cells: readonly string[]): string =>
-  `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+const row = (cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
 
-const table = (head: readonly string[], rows: readonly string[]): readonly string[] =>
-  rows.length === 0 ? [] : [row(...head), `|${head.map(() => '---').join('|')}|`, ...rows, '']
+/** A table in Markdown with an empty line behind it; nothing where there are no rows. */
+export const markdownTable = (head: readonly string[], rows: readonly (readonly string[])[]): readonly string[] =>
+  rows.length === 0 ? [] : [row(head), `|${head.map(() => '---').join('|')}|`, ...rows.map(row), '']
+
+/** The names that people know an operator by elsewhere; each tool's with the settings that give it. */
+const aliasTable = (aliases: readonly Alias[]): readonly string[] =>
+  markdownTable(
+    ['other name', 'in', 'settings'],
+    groupAliases(aliases).map(({ names, from, settings = '–' }) => [
+      names.map((name) => `\`${name}\``).join(', '),
+      from,
+      settings,
+    ]),
+  )
 
 const kindOf = (input: InputSpec): string => {
   if (input.type === 'adapter') return 'adapter'
@@ -134,14 +158,18 @@ const kindOf = (input: InputSpec): string => {
  * from.
  */
 export const operatorPage = (operator: Operator): string => {
-  const { id, summary, details, inputs, params, output, source, examples } = operator
+  const { id, aliases = [], summary, details, inputs, params, output, source, examples } = operator
   const each = Object.values(inputs).flatMap((input) =>
     input.type === 'model' && input.many ? Object.entries(input.each) : [],
   )
   const paramRow =
     (prefix: string) =>
-    ([key, spec]: readonly [string, ParamSpec]): string =>
-      row(`${prefix}\`${key}\``, rangeOf(spec), defaultOf(spec), explainParam(spec))
+    ([key, spec]: readonly [string, ParamSpec]): readonly string[] => [
+      `${prefix}\`${key}\``,
+      rangeOf(spec),
+      defaultOf(spec),
+      explainParam(spec),
+    ]
   const shared = sharedKeys(operator)
   return [
     `## ${id}`,
@@ -149,17 +177,18 @@ export const operatorPage = (operator: Operator): string => {
     summary,
     '',
     ...(details === undefined ? [] : [details, '']),
-    ...table(
+    ...markdownTable(
       ['input', 'kind', 'meaning'],
-      Object.entries(inputs).map(([key, input]) => row(`\`${key}\``, kindOf(input), input.description)),
+      Object.entries(inputs).map(([key, input]) => [`\`${key}\``, kindOf(input), input.description]),
     ),
-    ...table(
+    ...markdownTable(
       ['parameter', 'values', 'default', 'meaning'],
       [...each.map(paramRow('of each model: ')), ...Object.entries(params).map(paramRow(''))],
     ),
     `Gives: ${output}.${shared.length === 0 ? '' : ` Also takes ${shared.map((key) => `\`${key}\``).join(', ')}.`}`,
     '',
     ...examples.flatMap((example) => [showExample(operator, example), '']),
+    ...aliasTable(aliases),
     ...(source === undefined ? [] : [`Source: ${source}.`, '']),
   ].join('\n')
 }
@@ -173,17 +202,17 @@ export const operatorsDocument = (operators: readonly Operator[]): string =>
   [
     '# Operators',
     '',
-    'Every step of a recipe has an `op`, which is one of these. The tests run all examples. `smelt ops NAME` shows one page in the terminal.',
+    'Every step of a recipe has an `op`, which is one of these. The tests run all examples. `smelt ops NAME` shows one page in the terminal, by the name of the operator or by one that another tool has for it; `smelt ops --search WORDS` searches them all.',
     '',
-    ...table(
+    ...markdownTable(
       ['operator', 'what it does'],
-      operators.map(({ id, summary }) => row(`[${id}](#${anchor(id)})`, summary)),
+      operators.map(({ id, summary }) => [`[${id}](#${anchor(id)})`, summary]),
     ),
     '## Keys that operators share',
     '',
-    ...table(
+    ...markdownTable(
       ['key', 'meaning'],
-      SHARED_KEYS.map((key) => row(`\`${key}\``, explainShared(key))),
+      SHARED_KEYS.map((key) => [`\`${key}\``, explainShared(key)]),
     ),
     '“Per layer” means that the value may be a number, the name of a step that makes weights, or rules in place: `{ default: 0.5, "block:out.*": 0.3 }`. Later rules win.',
     '',

@@ -17,6 +17,14 @@ export type ParamSpec =
       readonly description: string
     }
   | { readonly type: 'masks'; readonly description: string }
+  | {
+      readonly type: 'choices'
+      readonly choices: Readonly<Record<string, string>>
+      readonly default: readonly string[]
+      readonly description: string
+    }
+  | { readonly type: 'text'; readonly title: string; readonly description: string }
+  | { readonly type: 'dtypes' | 'names'; readonly required: boolean; readonly description: string }
   | { readonly type: 'statistics'; readonly of: 'elements' | 'inputs'; readonly description: string }
   | { readonly type: 'layers'; readonly required: boolean; readonly description: string }
   | { readonly type: 'gaussian'; readonly description: string }
@@ -88,6 +96,18 @@ export const choice = <const C extends Readonly<Record<string, string>>, const D
   fallback: D,
   description: string,
 ) => ({ type: 'choice', choices, default: fallback, description }) as const
+/** One of several words, each with what it means, or a list of them. */
+export const choices = <const C extends Readonly<Record<string, string>>, const D extends keyof C & string>(
+  all: C,
+  fallback: readonly D[],
+  description: string,
+) => ({ type: 'choices', choices: all, default: fallback, description }) as const
+/** A string; `title` says what of. */
+export const text = (title: string, description: string) => ({ type: 'text', title, description }) as const
+/** A dtype, or dtypes by layer. */
+export const dtypes = (description: string) => ({ type: 'dtypes', required: true, description }) as const
+/** New names by patterns of old ones, in order. */
+export const names = (description: string) => ({ type: 'names', required: false, description }) as const
 /** A mask that belongs to one model of a list. */
 export const ownMask = (description: string) => ({ type: 'masks', description }) as const
 /**

@@ -1,32 +1,13 @@
 import type { JsonSchema } from '../document/schema.js'
-import type { Description } from './definition.js'
+import { foldName, shortName } from './aliases.js'
+import { explain, orParam, type Audience } from './audience.js'
+import type { Alias, Description } from './definition.js'
 import type { InputSpec, ParamSpec } from './params.js'
 import { PRESETS } from './presets.js'
-
-/**
- * Whom a schema is for. An editor sees the file as it is written, with `$name` for params, and shows explanations;
- * the program checks what is left once params are replaced, and has no use for words.
- */
-export interface Audience {
-  readonly editor: boolean
-}
+import { dtypeSchema, namesSchema, PATTERN } from './text-schema.js'
 
 /** A pattern for the names of models, params and steps. */
 export const NAME = '^[A-Za-z_][A-Za-z0-9_-]*$'
-
-const PARAM: JsonSchema = {
-  title: 'a param such as $name, or arithmetic such as ${1 - name}',
-  type: 'string',
-  pattern: '^\\$([A-Za-z_][A-Za-z0-9_-]*|\\{[^{}]+\\})$',
-}
-
-/** What an editor shows beside a key: its explanation in Markdown, and the same as plain text. */
-export const explain = (text: string, { editor }: Audience): JsonSchema =>
-  editor ? { description: text.replaceAll('`', ''), markdownDescription: text } : {}
-
-/** A schema of a single value, where an editor also accepts a param. */
-export const orParam = (schema: JsonSchema, { editor }: Audience): JsonSchema =>
-  editor ? { anyOf: [schema, PARAM] } : schema
 
 /** The name of a model, mask or weights; `step.2` is the second result of a step. */
 const reference = (title: string, { editor }: Audience): JsonSchema => ({
@@ -35,12 +16,6 @@ const reference = (title: string, { editor }: Audience): JsonSchema => ({
   pattern: `^${editor ? '\\$?' : ''}[A-Za-z_][A-Za-z0-9_-]*(\\.[1-9][0-9]*)?$`,
 })
 
-const PATTERN: JsonSchema = {
-  title: 'a layer pattern',
-  type: 'string',
-  minLength: 1,
-  examples: ['**.attn2', 'block:out.*', '!*.bias'],
-}
 const OPTIONAL_PATTERN: JsonSchema = {
   title: 'a pattern that may select nothing',
   type: 'object',
@@ -120,19 +95,15 @@ const rules = (number: JsonSchema, audience: Audience): JsonSchema => ({
   additionalProperties: number,
 })
 
-const choices = (all: Readonly<Record<string, string>>, fallback: string, audience: Audience): JsonSchema => {
-  const literal = (word: string): string | boolean => (word === 'true' ? true : word === 'false' ? false : word)
-  return {
-    enum: Object.keys(all).map(literal),
-    ...(audience.editor
-      ? {
-          default: literal(fallback),
-          enumDescriptions: Object.values(all),
-          markdownEnumDescriptions: Object.values(all),
-        }
-      : {}),
-  }
-}
+const wordSchema = (all: Readonly<Record<string, string>>, audience: Audience): JsonSchema => ({
+  enum: Object.keys(all).map((word) => (word === 'true' ? true : word === 'false' ? false : word)),
+  ...(audience.editor ? { enumDescriptions: Object.values(all), markdownEnumDescriptions: Object.values(all) } : {}),
+})
+
+const choices = (all: Readonly<Record<string, string>>, fallback: string, audience: Audience): JsonSchema => ({
+  ...wordSchema(all, audience),
+  ...(audience.editor ? { default: fallback === 'true' ? true : fallback === 'false' ? false : fallback } : {}),
+})
 
 const GAUSSIAN_KEYS = {
   mean: 'The mean of the draws; 0.',
@@ -153,6 +124,16 @@ const valueSchema = (spec: ParamSpec, audience: Audience): JsonSchema => {
       return orParam({ type: 'boolean' }, audience)
     case 'choice':
       return orParam(choices(spec.choices, spec.default, audience), audience)
+    case 'choices': {
+      const word = wordSchema(spec.choices, audience)
+      return { anyOf: [orParam(word, audience), { title: 'a list of them', type: 'array', items: word, minItems: 1 }] }
+    }
+    case 'text':
+      return { title: spec.title, type: 'string', minLength: 1 }
+    case 'dtypes':
+      return dtypeSchema(audience)
+    case 'names':
+      return namesSchema(audience)
     case 'masks':
       return reference('the name of a mask', audience)
     case 'statistics':
@@ -306,9 +287,16 @@ export const explainWords = (words: Readonly<Record<string, string>>): string =>
     .map(([word, text]) => `\`${word}\`: ${text}`)
     .join('; ')}.`
 
+/** The names of an operator elsewhere, as one sentence in Markdown; those that only repeat its id are left out. */
+const explainAliases = (id: string, aliases: readonly Alias[]): readonly string[] => {
+  const names = new Map(aliases.map(({ name }) => [foldName(name), name]))
+  names.delete(foldName(shortName(id)))
+  return names.size === 0 ? [] : ['', `Elsewhere: ${[...names.values()].map((name) => `\`${name}\``).join(', ')}.`]
+}
+
 /** The JSON Schema of one step of an operator. */
 export const stepSchema = (operator: Description, audience: Audience): JsonSchema => {
-  const { id, inputs, params, summary, details } = operator
+  const { id, aliases = [], inputs, params, summary, details } = operator
   const required = [
     ...Object.entries(inputs).filter(
       ([, input]) => (input.type === 'model' && input.many) || !('optional' in input && input.optional),
@@ -318,7 +306,10 @@ export const stepSchema = (operator: Description, audience: Audience): JsonSchem
   return {
     title: id,
     type: 'object',
-    ...explain([summary, ...(details === undefined ? [] : ['', details])].join('\n'), audience),
+    ...explain(
+      [summary, ...(details === undefined ? [] : ['', details]), ...explainAliases(id, aliases)].join('\n'),
+      audience,
+    ),
     properties: {
       op: { const: id, ...explain(summary, audience) },
       ...Object.fromEntries(

@@ -1,7 +1,7 @@
 import type { Place } from '../base/diagnostic.js'
 import type { Mask, Scalar, Tally, Tensor } from '../graph/expression.js'
 import type { AdapterFile } from '../safetensors/adapter-file.js'
-import type { Dtype } from '../tensor/dtype.js'
+import type { Dtype, OutputDtype } from '../tensor/dtype.js'
 import type { Packed, Scaled } from '../tensor/quantised.js'
 import type { ReportDocument } from './report-document.js'
 
@@ -11,7 +11,13 @@ export type Kind = 'model' | 'mask' | 'weights' | 'adapter' | 'report'
 /** Whether a model's numbers are weights or the difference of two models. */
 export type Space = 'weights' | 'delta'
 
-/** What is known of a tensor before it is computed; `dtype` is what `dtype: same` writes. */
+/** What a step asks a tensor to be written in, unless the output asks for something else. */
+export interface Cast {
+  readonly dtype: OutputDtype
+  readonly at: Place
+}
+
+/** What is known of a tensor before it is computed; `dtype` is what `dtype: same` writes, unless it has scales. */
 export interface Slot {
   readonly name: string
   readonly shape: readonly number[]
@@ -20,6 +26,7 @@ export interface Slot {
   readonly scaled?: Scaled
   /** Given where it is part of what smelt cannot compute with: a copy is all that can be made of it. */
   readonly opaque?: Packed
+  readonly cast?: Cast
 }
 
 /** A model: its tensors, and for each the expression that computes it. Integer tensors are only ever a bare read. */

@@ -1,13 +1,17 @@
 import { findMove, moveNames, type Named } from '../architectures/align.js'
 import type { Argument, Call } from '../operators/operator.js'
 import type { InputSpec } from '../operators/params.js'
+import { renameSlot } from '../operators/rename-slot.js'
 import type { MaskValue, ModelValue, Reference, Slot, Value, WeightsValue } from '../operators/value.js'
+import { below, under } from '../tensor/roots.js'
 import type { LayerContext } from './context.js'
 
 /** Maps the names of a value to those in a model that keeps the same network under another root, and back. */
 interface Renaming {
   readonly names: ReadonlyMap<string, string>
   readonly back: ReadonlyMap<string, string>
+  /** The new name of what is no tensor of the value, such as a marker. */
+  rename(name: string): string
   /** For models, the slots under their new names: one map for all steps, since architectures are known by it. */
   readonly slots: Map<string, Slot>
 }
@@ -51,7 +55,12 @@ export const createAligner = (layers: LayerContext): Aligner => {
     const move = findMove(first, other)
     if (move === undefined) return 'none'
     const names = moveNames(first.names, other.names, move)
-    return { names, back: new Map([...names].map(([own, moved]) => [moved, own])), slots: new Map() }
+    const back = new Map([...names].map(([own, moved]) => [moved, own]))
+    const rename = (name: string): string => {
+      const path = below(move.from, name)
+      return path === undefined ? name : under(move.to, path)
+    }
+    return { names, back, rename, slots: new Map() }
   }
   const renaming = (first: Value, other: Value): Renaming | undefined => {
     const [x, y] = [namesOf(first), namesOf(other)]
@@ -63,9 +72,12 @@ export const createAligner = (layers: LayerContext): Aligner => {
     return made === 'none' ? undefined : made
   }
 
-  const moveModel = (first: Value, value: ModelValue, { names, back, slots }: Renaming): ModelValue => {
+  const moveModel = (first: Value, value: ModelValue, { names, back, rename, slots }: Renaming): ModelValue => {
     if (slots.size === 0) {
-      for (const [own, slot] of value.tensors) slots.set(names.get(own)!, { ...slot, name: names.get(own)! })
+      for (const [own, slot] of value.tensors) {
+        const name = names.get(own)!
+        slots.set(name, renameSlot(slot, name, name === own ? (same) => same : rename))
+      }
       const [x, y] = [
         first.kind === 'model' ? layers.architecture(first.tensors) : undefined,
         layers.architecture(value.tensors),

@@ -18,7 +18,7 @@ export interface LayerContext extends Pick<Call, 'select' | 'numbers' | 'archite
   inherit(tensors: Tensors, from: Tensors): void
   /**
    * Says that a step made some tensors from a model. Their architecture is detected from themselves, unless they are a
-   * part of that model, whose architecture a part keeps; so does what shows none of its own.
+   * part of that model, whose architecture a part keeps; so does what shows none of its own, unless all names changed.
    */
   derive(tensors: Tensors, from: Tensors): void
 }
@@ -102,7 +102,8 @@ export const createLayerContext = (): LayerContext => {
     derive: (tensors, from) => {
       if (tensors === from || architectures.has(tensors)) return
       const own = isPart(tensors, from) ? undefined : detectArchitecture(tensors)
-      architectures.set(tensors, { value: own ?? architecture(from) })
+      const akin = own === undefined && [...tensors.keys()].some((name) => from.has(name))
+      architectures.set(tensors, { value: akin ? architecture(from) : own })
     },
     select: ({ patterns }, tensors) => selectLayers(patterns, [...tensors.keys()], context(tensors)),
     numbers: (argument, tensors) => {

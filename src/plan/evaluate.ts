@@ -98,7 +98,9 @@ export function* evaluateSteps(
       .find((t) => t !== undefined)
     result.value.forEach((value) => {
       const tensors = tensorsOf(value)
-      if (tensors !== undefined && source !== undefined) layers.derive(tensors, source)
+      if (tensors === undefined || source === undefined) return
+      layers.derive(tensors, source)
+      heads.derive(tensors, source)
     })
   }
   return problems.some((d) => d.severity === 'error') ? failed(...problems) : ok({ values, notes }, problems)

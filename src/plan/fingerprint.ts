@@ -233,7 +233,12 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
         return [exactly(e.q), e.over === undefined ? ref(e.operand) : group(e)]
       // Which of a group's equal magnitudes are in depends on where the tensor comes in the group, which is by name.
       case 'top':
-        return [exactly(e.density), ...argumentsOf(e).map(ref), ...(e.over === undefined ? [] : [group(e), nameIn(e)])]
+        return [
+          exactly(e.density),
+          ...argumentsOf(e).map(ref),
+          ...(e.equal === 'first' ? [] : [e.equal]),
+          ...(e.over === undefined ? [] : [group(e), nameIn(e)]),
+        ]
       case 'tally':
         return [e.cells.by === 'place' ? e.cells : { by: e.cells.by, count: e.cells.count }, ...argumentsOf(e).map(ref)]
     }

@@ -73,7 +73,7 @@ export const completeGroups = (graph: Graph): ReadonlyMap<string, readonly Measu
     const densities = new Set(family.map((o) => (o.type === 'top' ? o.density : 1)))
     const shares = new Set(family.map((o) => (o.type === 'quantile' ? o.q : 0)))
     for (const m of family) {
-      if (m.type === 'top') for (const density of densities) graph.top(m.operand, density, m.over)
+      if (m.type === 'top') for (const density of densities) graph.top(m.operand, density, m.over, m.equal)
       if (m.type === 'quantile') for (const q of shares) graph.quantile(m.operand, q, m.over)
     }
   }

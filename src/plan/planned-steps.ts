@@ -3,6 +3,7 @@ import type { Step } from '../recipe/recipe.js'
 import { describeStep, usersOf } from './describe.js'
 import type { Evaluation } from './draft.js'
 import type { Evaluated } from './evaluate.js'
+import type { Note } from '../operators/operator.js'
 import type { Plan, PlannedOutput, PlannedStep } from './plan.js'
 
 const valueOf = ({ evaluated }: Evaluation, name: string): unknown =>
@@ -49,6 +50,38 @@ export const describeSteps = (
   })
 }
 
+/** What a step told of tensors, by their names in its result. */
+interface Told {
+  /** Undefined for a step that does not say what it touches. */
+  readonly touched: ReadonlySet<string> | undefined
+  /** The names that tensors had before. */
+  readonly before: ReadonlyMap<string, string>
+}
+
+/** True for a note on a tensor that its step does something to. */
+const isTouch = ({ type }: Note): boolean =>
+  type === 'merged' || type === 'renamed' || type === 'replaced' || type.startsWith('cast to ')
+
+const toldBy = (notes: readonly Note[]): Told => ({
+  touched: notes.length === 0 ? undefined : new Set(notes.filter(isTouch).map((n) => n.tensor)),
+  before: new Map(notes.flatMap(({ tensor, from }) => (from === undefined ? [] : [[tensor, from] as const]))),
+})
+
+/** For the steps behind a tensor, the last first: whether each does something to it, under the name that it has there. */
+const touching = (steps: ReadonlyMap<string, Told>, tensor: string): ((step: Step) => boolean) => {
+  const names = new Set([tensor])
+  return ({ name }) => {
+    const { touched, before } = steps.get(name)!
+    const own = touched === undefined || [...names].some((n) => touched.has(n))
+    if (before.size > 0)
+      for (const n of [...names]) {
+        const earlier = before.get(n)
+        if (earlier !== undefined) names.add(earlier)
+      }
+    return own
+  }
+}
+
 /**
  * For each output the steps behind it, in order, that do something to a tensor; steps that do not say what they touch
  * touch everything.
@@ -58,20 +91,10 @@ export const stepsBehind = (
   outputs: readonly PlannedOutput[],
   nameOf: (setting: number, name: string) => string,
 ): Plan['stepsOf'] => {
-  const touched = new Map<Evaluated, ReadonlyMap<string, ReadonlySet<string> | undefined>>()
-  const touchedIn = ({ evaluated }: Evaluation): ReadonlyMap<string, ReadonlySet<string> | undefined> => {
-    const known =
-      touched.get(evaluated) ??
-      new Map(
-        [...evaluated.notes].map(
-          ([step, notes]) =>
-            [
-              step,
-              notes.length === 0 ? undefined : new Set(notes.filter((n) => n.type === 'merged').map((n) => n.tensor)),
-            ] as const,
-        ),
-      )
-    touched.set(evaluated, known)
+  const told = new Map<Evaluated, ReadonlyMap<string, Told>>()
+  const toldIn = ({ evaluated }: Evaluation): ReadonlyMap<string, Told> => {
+    const known = told.get(evaluated) ?? new Map([...evaluated.notes].map(([step, notes]) => [step, toldBy(notes)]))
+    told.set(evaluated, known)
     return known
   }
   const behind = outputs.map(({ setting, from }) => orderSteps(evaluations[setting]!.setting.recipe.steps, [from]))
@@ -79,10 +102,11 @@ export const stepsBehind = (
   const lists = new Map<string, readonly string[]>()
   return ({ output, tensor }) => {
     const { setting } = outputs[output]!
-    const touches = touchedIn(evaluations[setting]!)
-    const names = behind[output]!.filter((s) => touches.get(s.name)?.has(tensor) !== false).map((s) =>
-      nameOf(setting, s.name),
-    )
+    const steps = toldIn(evaluations[setting]!)
+    const names = behind[output]!.toReversed()
+      .filter(touching(steps, tensor))
+      .map((s) => nameOf(setting, s.name))
+      .reverse()
     const same = lists.get(names.join()) ?? names
     lists.set(names.join(), same)
     return same

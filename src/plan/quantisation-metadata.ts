@@ -1,10 +1,12 @@
 import { isObject } from '../base/is-object.js'
 import type { Model } from '../safetensors/model.js'
+import type { TensorInfo } from '../tensor/info.js'
 
 /** A weight that an output holds as it is stored in a file, or with new scales of the same layout. */
 export interface QuantisedWeight {
+  /** Its name in the output. */
   readonly name: string
-  readonly file: string
+  readonly stored: TensorInfo
 }
 
 /** Where ComfyUI and tools around it say which layers of a file are quantised and how, by the paths of modules. */
@@ -34,8 +36,13 @@ export const quantisationMetadata = (
   const found = models.flatMap((model) => {
     const said = read(model.metadata.get(KEY))
     const files = new Set(model.files.map((f) => f.path))
-    const own = new Set(weights.filter(({ file }) => files.has(file)).map(({ name }) => name))
-    const layers = Object.entries((said?.['layers'] ?? {}) as Plain).filter(([layer]) => own.has(`${layer}.weight`))
+    const own = new Map(
+      weights.filter(({ stored }) => files.has(stored.file)).map(({ name, stored }) => [stored.name, name] as const),
+    )
+    const layers = Object.entries((said?.['layers'] ?? {}) as Plain).flatMap(([layer, how]) => {
+      const name = own.get(`${layer}.weight`)
+      return name === undefined ? [] : [[name.replace(/\.weight$/, ''), how] as const]
+    })
     return said === undefined || layers.length === 0 ? [] : [{ said, layers }]
   })
   const [first] = found

@@ -40,6 +40,14 @@ const plainArgument = (argument: RawArgument): unknown => {
       return { from: argument.name }
     case 'layers':
       return argument.patterns.map((p) => (p.optional ? { match: p.text, optional: true } : p.text))
+    case 'texts': {
+      const { default: fallback, entries } = argument.rules
+      if (entries.length === 0) return fallback
+      return {
+        ...(fallback === undefined ? {} : { default: fallback }),
+        rules: entries.map((e) => [e.pattern.text, e.text]),
+      }
+    }
     case 'rules': {
       const { entries, ...rest } = argument.rules
       // A list, since later rules win.

@@ -23,6 +23,8 @@ const TIED: readonly (readonly [head: string, embeddings: readonly string[]])[] 
 export interface HeadCompleter {
   /** Says that some tensors are a whole model, so that what they lack is lacking on purpose. */
   whole(tensors: ModelValue['tensors']): void
+  /** Says that a step made some tensors from a model: a whole one if the names are those of a whole model. */
+  derive(tensors: ModelValue['tensors'], from: ModelValue['tensors']): void
   complete(call: Call, operator: Operator): { readonly call: Call; readonly warnings: readonly Diagnostic[] }
 }
 
@@ -44,6 +46,10 @@ export const createHeadCompleter = (layers: LayerContext): HeadCompleter => {
 
   return {
     whole: (tensors) => void wholes.add(tensors),
+    derive: (tensors, from) => {
+      if (wholes.has(from) && tensors.size === from.size && [...tensors.keys()].every((name) => from.has(name)))
+        wholes.add(tensors)
+    },
     complete: (call, { inputs, merges }) => {
       const keys = Object.keys(inputs).filter((key) => inputs[key]!.type === 'model')
       const lists = keys.map((key) => [call.inputs[key] ?? []].flat() as readonly Reference[])

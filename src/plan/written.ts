@@ -1,14 +1,16 @@
+import { castOverridden } from '../base/catalogue/plan.js'
 import { mixedScales, noScales } from '../base/catalogue/quantised.js'
 import type { Place } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Mask, Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
-import type { ModelValue, Slot, Value } from '../operators/value.js'
-import { OUTPUT_DTYPES, SCALED_DTYPE, type Output, type OutputDtype } from '../recipe/recipe.js'
-import { isFloat, type Dtype } from '../tensor/dtype.js'
-import { sizeOf, type TensorInfo } from '../tensor/info.js'
-import type { Scaled } from '../tensor/quantised.js'
+import type { Cast, ModelValue, Slot, Value } from '../operators/value.js'
+import type { Output } from '../recipe/recipe.js'
+import { isFloat, OUTPUT_DTYPES, SCALED_DTYPE, type Dtype, type OutputDtype } from '../tensor/dtype.js'
+import type { TensorInfo } from '../tensor/info.js'
+import { isRescalable, type Scaled } from '../tensor/quantised.js'
+import { partName } from '../tensor/scaled-names.js'
 import type { LayerContext } from './context.js'
 import { readScaled } from './logical-model.js'
 import type { QuantisedWeight } from './quantisation-metadata.js'
@@ -33,6 +35,9 @@ export interface Contents {
 /** What an output asks of each tensor, and where it says so; later rules win. */
 type Asked = (slot: Slot) => { readonly dtype: OutputDtype; readonly at: Place }
 
+/** Tensors that a step casts to one dtype and the output to another, by the place of the step. */
+type Overridden = Map<Place, { readonly dtype: OutputDtype; readonly by: OutputDtype; count: number }>
+
 const askedOf = (output: Output, value: ModelValue, layers: LayerContext): Result<Asked> => {
   const chosen = new Map<string, { readonly dtype: OutputDtype; readonly at: Place }>()
   for (const { pattern, dtype } of output.dtypeRules) {
@@ -43,27 +48,24 @@ const askedOf = (output: Output, value: ModelValue, layers: LayerContext): Resul
   return ok((slot) => chosen.get(slot.name) ?? { dtype: output.dtype, at: output.at })
 }
 
-/** A stored tensor as it is. */
-const copied = (graph: Graph, info: TensorInfo): Written => ({
-  name: info.name,
+/** A stored tensor as it is, under a name. */
+const copied = (graph: Graph, info: TensorInfo, name: string): Written => ({
+  name,
   dtype: info.dtype,
   shape: info.shape,
   value: () => graph.read(info),
 })
 
 /** What a tensor with scales is written with besides itself and its scale. */
-const besides = (graph: Graph, { others, markers }: Scaled): readonly Written[] =>
-  [...others, ...markers].map((info) => copied(graph, info))
-
-/** True where new scales can be laid over a tensor as the first model has them. */
-const isRescalable = ({ scaled, shape }: Slot): boolean => scaled?.stored.dtype === 'F8_E4M3' && sizeOf(shape) > 0
+const besides = (graph: Graph, scaled: Scaled): readonly Written[] =>
+  [...scaled.others, ...scaled.markers].map((info) => copied(graph, info, partName(scaled, info)))
 
 /** A tensor with scales of its own numbers; these are float32, whatever the first model's are. */
 const rescaled = (graph: Graph, x: Tensor, scaled: Scaled): readonly Written[] => {
   const { stored, scale } = graph.rescaled(x, scaled.grid)
   return [
-    { name: scaled.stored.name, dtype: 'F8_E4M3', shape: scaled.stored.shape, value: () => stored },
-    { name: scaled.scale.name, dtype: 'F32', shape: scaled.scale.shape, value: () => scale },
+    { name: partName(scaled, scaled.stored), dtype: 'F8_E4M3', shape: scaled.stored.shape, value: () => stored },
+    { name: partName(scaled, scaled.scale), dtype: 'F32', shape: scaled.scale.shape, value: () => scale },
     ...besides(graph, scaled),
   ]
 }
@@ -81,36 +83,53 @@ const writeScaled = (
   if (dtype !== 'same' && dtype !== SCALED_DTYPE) return undefined
   const x = value.tensor(name)
   if (x === readScaled(graph, scaled))
-    return [copied(graph, scaled.stored), copied(graph, scaled.scale), ...besides(graph, scaled)]
+    return [
+      ...[scaled.stored, scaled.scale].map((part) => copied(graph, part, partName(scaled, part))),
+      ...besides(graph, scaled),
+    ]
   return dtype === SCALED_DTYPE ? rescaled(graph, x, scaled) : undefined
 }
 
 /** The stored tensor that an expression is, if it is no more than that. */
-const storedAs = (x: Tensor): readonly QuantisedWeight[] =>
-  x.type === 'read' ? [{ name: x.view.tensor.name, file: x.view.tensor.file }] : []
+const storedAs = (x: Tensor, name: string): readonly QuantisedWeight[] =>
+  x.type === 'read' ? [{ name, stored: x.view.tensor }] : []
+
+const noteOverridden = (overridden: Overridden, { dtype, at }: Cast, by: OutputDtype): void => {
+  const known = overridden.get(at)
+  if (known === undefined) overridden.set(at, { dtype, by, count: 1 })
+  else known.count++
+}
 
 const writeModel = (graph: Graph, output: Output, value: ModelValue, asked: Asked): Result<Contents> => {
   const tensors = new Map<string, Written>()
   /** Where scales are asked for, and whether they can be had for any tensor there. */
   const wishes = new Map<Place, boolean>()
   const [kept, packed]: [QuantisedWeight[], QuantisedWeight[]] = [[], []]
+  const overridden: Overridden = new Map()
   let [unscaled, unasked] = [0, 0]
   const add = (written: readonly Written[]): void =>
     written.forEach((t) => void (tensors.has(t.name) || tensors.set(t.name, t)))
   for (const slot of value.tensors.values()) {
-    const { dtype, at } = asked(slot)
-    const { name, shape, scaled } = slot
-    if (dtype === SCALED_DTYPE) wishes.set(at, wishes.get(at) === true || isRescalable(slot))
+    const { dtype: wanted, at } = asked(slot)
+    const { name, shape, scaled, cast } = slot
+    if (wanted === SCALED_DTYPE) wishes.set(at, wishes.get(at) === true || isRescalable(scaled))
+    if (cast !== undefined && wanted !== 'same' && wanted !== cast.dtype) noteOverridden(overridden, cast, wanted)
+    const dtype = wanted === 'same' ? (cast?.dtype ?? wanted) : wanted
     const own =
       scaled === undefined
         ? undefined
-        : writeScaled(graph, { ...slot, scaled }, value, dtype === SCALED_DTYPE && !isRescalable(slot) ? 'same' : dtype)
+        : writeScaled(
+            graph,
+            { ...slot, scaled },
+            value,
+            dtype === SCALED_DTYPE && !isRescalable(scaled) ? 'same' : dtype,
+          )
     if (scaled !== undefined && own === undefined) {
       unscaled += 1
       unasked += dtype === 'same' ? 1 : 0
     }
-    if (scaled !== undefined && own !== undefined) kept.push({ name, file: scaled.stored.file })
-    if (slot.opaque !== undefined) append(packed, storedAs(value.tensor(name)))
+    if (scaled !== undefined && own !== undefined) kept.push({ name, stored: scaled.stored })
+    if (slot.opaque !== undefined) append(packed, storedAs(value.tensor(name), name))
     const plain =
       dtype === 'same' || dtype === SCALED_DTYPE || slot.opaque !== undefined || !isFloat(slot.dtype)
         ? slot.dtype
@@ -119,8 +138,13 @@ const writeModel = (graph: Graph, output: Output, value: ModelValue, asked: Aske
   }
   const vain = [...wishes].filter(([, granted]) => !granted).map(([at]) => noScales(at, output.from.name))
   if (vain.length > 0) return failed(...vain)
-  const mixed = kept.length > 0 && unasked > 0 ? [mixedScales(output.at, output.from.name, kept.length, unasked)] : []
-  return ok({ tensors: [...tensors.values()], unscaled, quantised: [...kept, ...packed] }, mixed)
+  const warnings = [
+    ...(kept.length > 0 && unasked > 0 ? [mixedScales(output.at, output.from.name, kept.length, unasked)] : []),
+    ...[...overridden].map(([at, { dtype, by, count }]) =>
+      castOverridden(output.at, output.name, by, count, dtype, at),
+    ),
+  ]
+  return ok({ tensors: [...tensors.values()], unscaled, quantised: [...kept, ...packed] }, warnings)
 }
 
 /**

@@ -2,11 +2,14 @@ import * as say from '../base/catalogue/advice.js'
 import { tellsMissing } from '../base/catalogue/document.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { toPlain, type MapValue, type Value } from '../document/value.js'
+import type { OtherName } from '../base/catalogue/other-names.js'
+import { COMMON } from '../operators/aliases.js'
+import { knownAs, namedOperators } from '../operators/known-as.js'
 import type { Operator } from '../operators/operator.js'
 import { findOperator, operators } from '../operators/index.js'
 import type { InputSpec, ParamSpec } from '../operators/params.js'
 import { adviseNames, adviseShape, mapOf, textOf, type Adviser } from './advice-shape.js'
-import { DTYPE_WORDS, INPUT_WORDS, OP_WORDS, OPERATOR_WORDS, OUTPUT_WORDS, PARAMETER_WORDS } from './other-words.js'
+import { DTYPE_WORDS, INPUT_WORDS, OP_WORDS, OUTPUT_WORDS, PARAMETER_WORDS } from './other-words.js'
 
 /** The numbers of a value, one for each model: of a list its own, else the same for all. */
 const shares =
@@ -126,18 +129,27 @@ const adviseStepKey = (
 
 const lastOf = (name: string): string => name.split('.').at(-1)!.toLowerCase()
 
-/**
- * What smelt calls an operator that other programs have, with what is to be said of it behind its name; undefined where
- * it has none.
- */
-export const operatorLike = (name: string): string | undefined => wordIn(OPERATOR_WORDS, lastOf(name))
+/** The operators that other programs have by a name, or by its part behind a dot; undefined where there is none. */
+export const operatorLike = (name: string): readonly [OtherName, ...OtherName[]] | undefined => {
+  const whole = knownAs(name)
+  const found = whole.length > 0 ? whole : knownAs(lastOf(name))
+  const ofPrograms = found.filter(({ alias }) => alias.from !== COMMON)
+  const names = new Map<string, OtherName>()
+  for (const { operator, alias } of ofPrograms.length > 0 ? ofPrograms : found) {
+    const key = JSON.stringify([operator.id, alias.settings])
+    const from = alias.from === COMMON ? [] : [...(names.get(key)?.from ?? []), alias.from]
+    names.set(key, { ...alias, id: operator.id, from })
+  }
+  const [first, ...others] = names.values()
+  return first === undefined ? undefined : [first, ...others]
+}
 
 const adviseOperator = (problem: Diagnostic, found: string): Diagnostic => {
   const last = lastOf(found)
   const whole = operators.map((operator) => operator.id).filter((id) => id.split('.')[1] === last)
   if (whole.length > 0) return say.wholeOperator(problem, found, whole)
   const own = operatorLike(found)
-  return own === undefined ? problem : say.otherOperator(problem, found, own)
+  return own === undefined ? problem : say.otherOperator(problem, own)
 }
 
 const adviseStep = (advisers: Map<number, Adviser>, step: { readonly key: number; readonly value: MapValue }): void => {
@@ -159,6 +171,7 @@ const adviseStep = (advisers: Map<number, Adviser>, step: { readonly key: number
     )
   if (operator === undefined) return
   for (const [key, entry] of entries) {
+    if (operator.params[key]?.type === 'dtypes') adviseDtype(advisers, entry.value)
     advisers.set(entry.key.start, (problem) => {
       if (problem.code !== 'unknown-key') return problem
       const advice = adviseStepKey(problem, key, entry.value, step.value, operator)
@@ -190,6 +203,11 @@ const adviseStep = (advisers: Map<number, Adviser>, step: { readonly key: number
   }
 }
 
+const adviseDtype = (advisers: Map<number, Adviser>, value: Value): void => {
+  const dtype = wordIn(DTYPE_WORDS, textOf(value).toLowerCase())
+  if (dtype !== undefined) advisers.set(value.range.start, (problem) => say.otherDtype(problem, textOf(value), dtype))
+}
+
 const adviseOutput = (advisers: Map<number, Adviser>, start: number, output: MapValue): void => {
   const keys = Object.keys(OUTPUT_WORDS)
   advisers.set(start, (problem) =>
@@ -201,8 +219,7 @@ const adviseOutput = (advisers: Map<number, Adviser>, start: number, output: Map
       advisers.set(range.start, (problem) =>
         problem.code === 'unknown-key' ? say.otherWord(problem, key, own, undefined) : problem,
       )
-    const dtype = key === 'dtype' ? wordIn(DTYPE_WORDS, textOf(value).toLowerCase()) : undefined
-    if (dtype !== undefined) advisers.set(value.range.start, (problem) => say.otherDtype(problem, textOf(value), dtype))
+    if (key === 'dtype') adviseDtype(advisers, value)
   }
 }
 
@@ -232,7 +249,10 @@ export const advise = (root: Value, problems: readonly Diagnostic[]): readonly D
   const [method] = problems.filter(
     ({ at }) => at?.type === 'text' && at.range.start === top.get('merge_method')?.key.start,
   )
-  if (method !== undefined) return [say.mergekitConfig(method, String(toPlain(top.get('merge_method')!.value)))]
+  if (method !== undefined) {
+    const name = String(toPlain(top.get('merge_method')!.value))
+    return [say.mergekitConfig(method, name, namedOperators(name).length > 0 || knownAs(name).length > 0)]
+  }
   const advisers = new Map<number, Adviser>()
   adviseShape(advisers, root)
   for (const [, { key, value }] of mapOf(top.get('steps')?.value))

@@ -76,42 +76,6 @@ export const OUTPUT_WORDS: Readonly<Record<string, readonly string[]>> = {
   shard_size: ['max_shard_size', 'shards', 'out_shard_size'],
 }
 
-/** For an operator, what other programs call it; what is said of it comes behind its name. */
-export const OPERATOR_WORDS: Readonly<Record<string, string>> = {
-  average: 'merge.linear',
-  avg: 'merge.linear',
-  mean: 'merge.linear',
-  model_soup: 'merge.linear',
-  soup: 'merge.linear',
-  weighted_average: 'merge.linear',
-  interpolate: 'merge.blend',
-  lerp: 'merge.blend',
-  merge: 'merge.blend',
-  mix: 'merge.blend',
-  modelmergesimple: 'merge.blend',
-  weighted_sum: 'merge.blend',
-  weightedsum: 'merge.blend',
-  cosine: 'merge.blend` with `method: cosine',
-  nuslerp: 'merge.blend` with `method: slerp',
-  slerp: 'merge.blend` with `method: slerp',
-  add: 'model.add',
-  adddifference: 'merge.add_difference',
-  difference: 'model.subtract',
-  sub: 'model.subtract',
-  diff: 'model.subtract',
-  multiply: 'model.scale',
-  apply_lora: 'adapter.apply',
-  bake: 'adapter.apply',
-  bake_lora: 'adapter.apply',
-  load_lora: 'adapter.apply',
-  lora: 'adapter.apply',
-  loraloader: 'adapter.apply',
-  merge_lora: 'adapter.apply',
-  block_weights: 'weights.mbw',
-  mbw: 'weights.mbw',
-  task_vector: 'merge.task_arithmetic',
-}
-
 /** For a dtype, what other programs call it. */
 export const DTYPE_WORDS: Readonly<Record<string, string>> = {
   bf16: 'bf16',

@@ -9,13 +9,14 @@ import type { Operator } from '../operators/operator.js'
 import { findOperator, operators } from '../operators/index.js'
 import type { Kind } from '../operators/value.js'
 import { parseSize } from '../safetensors/size.js'
+import type { OutputDtype } from '../tensor/dtype.js'
 import { advise } from './advice.js'
 import { inputEntries, readInputs } from './inputs.js'
 import { linkNames, stepOf } from './link.js'
 import { checkOutputPath } from './output-path.js'
-import type { Name, Output, OutputDtype, Recipe, Scalar, Step } from './recipe.js'
+import type { Name, Output, Recipe, Scalar, Step } from './recipe.js'
 import { recipeSchema } from './schema.js'
-import { readStep } from './step.js'
+import { readDtypes, readStep } from './step.js'
 import { readParams, substitute } from './substitute.js'
 
 /** Options that change a recipe. */
@@ -122,21 +123,15 @@ const readOutputs = (
             kindOf(from.value),
           )
     if (wrong !== undefined) problems.push(wrong)
-    const dtype = get(value, 'dtype')
-    const rules = [...mapOf(dtype)]
+    const dtypes = readDtypes(get(value, 'dtype'))
     outputs.set(name, {
       name,
       at: place(key),
       from: { name: from.value, at: place(from.range) },
       path: path.value,
       pathAt: place(path.range),
-      dtype: (textOf(dtype) ?? textOf(mapOf(dtype).get('default')?.value) ?? 'same') as OutputDtype,
-      dtypeRules: rules
-        .filter(([k]) => k !== 'default')
-        .map(([k, e]) => ({
-          pattern: { text: k, optional: false, at: place(e.key) },
-          dtype: textOf(e.value) as OutputDtype,
-        })),
+      dtype: (dtypes.default ?? 'same') as OutputDtype,
+      dtypeRules: dtypes.entries.map(({ pattern, text }) => ({ pattern, dtype: text as OutputDtype })),
       shardBytes: shards?.type === 'ok' ? shards.value : undefined,
       delta: toPlain(get(value, 'delta') ?? { type: 'boolean', value: false, range: path.range }) === true,
       nonFinite: textOf(get(value, 'non_finite')) === 'allow' ? 'allow' : 'error',

@@ -1,5 +1,6 @@
 import type { Place, Source } from '../base/diagnostic.js'
-import type { PlacedPattern, Operator, Rules } from '../operators/operator.js'
+import type { PlacedPattern, Operator, Rules, TextRules } from '../operators/operator.js'
+import type { OutputDtype } from '../tensor/dtype.js'
 
 /** A name used in a recipe, and where. */
 export interface Name {
@@ -13,6 +14,7 @@ export type RawArgument =
   | { readonly type: 'name'; readonly name: string; readonly at: Place }
   | { readonly type: 'layers'; readonly patterns: readonly PlacedPattern[]; readonly at: Place }
   | { readonly type: 'rules'; readonly rules: Rules; readonly at: Place }
+  | { readonly type: 'texts'; readonly rules: TextRules; readonly at: Place }
 
 /** One step, its names not yet resolved. */
 export interface Step {
@@ -58,12 +60,6 @@ export type Input = InputModel | InputAdapter
 
 /** The kinds of file that a recipe can read. */
 export type InputKind = Input['kind']
-
-/** The dtypes an output can ask for, and what they are called in files. */
-export const OUTPUT_DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16', f8_e4m3: 'F8_E4M3', f8_e5m2: 'F8_E5M2' } as const
-/** F8_E4M3 with scales in the layout of the first model. */
-export const SCALED_DTYPE = 'f8_e4m3_scaled'
-export type OutputDtype = 'same' | typeof SCALED_DTYPE | keyof typeof OUTPUT_DTYPES
 
 /** A file the recipe writes. */
 export interface Output {

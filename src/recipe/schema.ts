@@ -1,7 +1,8 @@
 import type { JsonSchema } from '../document/schema.js'
 import type { Operator } from '../operators/operator.js'
-import { DEFINITIONS, explain, NAME, orParam, stepSchema, type Audience } from '../operators/schema.js'
-import { OUTPUT_DTYPES, SCALED_DTYPE } from './recipe.js'
+import { explain, orParam, type Audience } from '../operators/audience.js'
+import { DEFINITIONS, NAME, stepSchema } from '../operators/schema.js'
+import { dtypeSchema } from '../operators/text-schema.js'
 
 const NAMES = {
   propertyNames: {
@@ -10,7 +11,6 @@ const NAMES = {
     pattern: NAME,
   },
 }
-const DTYPES = ['same', ...Object.keys(OUTPUT_DTYPES), SCALED_DTYPE]
 
 const ALPHA =
   'The alpha of its training, for an adapter that does not state its scale: factors are multiplied with alpha / rank.'
@@ -46,24 +46,6 @@ const fileSchema = (what: 'model' | 'adapter', audience: Audience): JsonSchema =
         },
         required: ['path'],
         additionalProperties: false,
-      },
-    ],
-  }
-}
-
-const dtypeSchema = (audience: Audience): JsonSchema => {
-  const dtype = orParam({ title: 'a dtype', enum: DTYPES }, audience)
-  return {
-    anyOf: [
-      dtype,
-      {
-        title: 'dtypes by layer',
-        type: 'object',
-        properties: {
-          default: { ...dtype, ...explain('The dtype of layers that no rule reaches; `same` unless given.', audience) },
-        },
-        additionalProperties: dtype,
-        minProperties: 1,
       },
     ],
   }

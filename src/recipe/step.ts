@@ -1,6 +1,6 @@
 import type { Place, Range } from '../base/diagnostic.js'
 import { toPlain, type MapValue, type Value } from '../document/value.js'
-import type { PlacedPattern, Operator, Rules } from '../operators/operator.js'
+import type { PlacedPattern, Operator, Rules, TextRules } from '../operators/operator.js'
 import type { InputSpec, ParamSpec } from '../operators/params.js'
 import { isPreset } from '../operators/presets.js'
 import type { Name, RawArgument, Step } from './recipe.js'
@@ -47,9 +47,50 @@ export const readRules = (value: MapValue): Rules => {
   }
 }
 
+/** Reads dtypes by layer: one for all, or a map from patterns, with a `default`. */
+export const readDtypes = (value: Value | undefined): TextRules =>
+  value?.type === 'string'
+    ? { default: value.value, entries: [] }
+    : {
+        default: textOf(value?.type === 'map' ? value.entries.get('default')?.value : undefined),
+        entries: textsIn(value).filter(({ pattern }) => pattern.text !== 'default'),
+      }
+
+/** Reads new names: a map from patterns, or a list of `{match, to, optional}`. */
+const readNames = (value: Value): TextRules => ({
+  default: undefined,
+  entries:
+    value.type !== 'list'
+      ? textsIn(value)
+      : value.items.flatMap((item) => {
+          const to = item.type === 'map' ? item.entries.get('to')?.value : undefined
+          return to?.type === 'string'
+            ? readLayers(item).map((pattern) => ({ pattern, text: to.value, at: place(to.range) }))
+            : []
+        }),
+})
+
+const textOf = (value: Value | undefined): string | undefined => (value?.type === 'string' ? value.value : undefined)
+
+/** The entries of a map whose values are strings, in their order. */
+const textsIn = (value: Value | undefined): TextRules['entries'] =>
+  [...(value?.type === 'map' ? value.entries : [])].flatMap(([key, e]) =>
+    e.value.type === 'string'
+      ? [
+          {
+            pattern: { text: key, optional: false, at: place(e.key) },
+            text: e.value.value,
+            at: place(e.value.range),
+          },
+        ]
+      : [],
+  )
+
 const readArgument = (spec: ParamSpec, value: Value): RawArgument => {
   const at = place(value.range)
   if (spec.type === 'layers') return { type: 'layers', patterns: readLayers(value), at }
+  if (spec.type === 'dtypes') return { type: 'texts', rules: readDtypes(value), at }
+  if (spec.type === 'names') return { type: 'texts', rules: readNames(value), at }
   if (
     value.type === 'string' &&
     (spec.type === 'masks' || spec.type === 'statistics' || ('per' in spec && spec.per === 'layer'))

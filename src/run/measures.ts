@@ -298,12 +298,14 @@ export const createMeasures = (
     return 'known'
   }
   const finishLow = (group: Group): Search | 'known' => {
+    const { measure } = group
     const { bin: low, below } = selectBin(group.dense!, rankIn(group) - group.below)
-    if (group.measure.type === 'quantile') return settle(group, { type: 'number', value: toMagnitude(group.bin!, low) })
+    if (measure.type !== 'top') return settle(group, { type: 'number', value: toMagnitude(group.bin!, low) })
     const bits = bitsOf(group.bin!, low)
     const equal = group.dense![low]!
     let keep = group.below + below + equal - rankIn(group)
     if (keep === equal) return settle(group, { type: 'top', bits, cut: 'all' })
+    if (measure.equal !== 'first') return settle(group, { type: 'top', bits, cut: measure.equal })
     group.bits = bits
     for (const member of group.members) {
       for (let segment = 0; segment < member.segments; segment++) {

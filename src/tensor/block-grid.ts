@@ -7,6 +7,24 @@ export interface BlockGrid {
   readonly blocks: readonly number[]
 }
 
+/** Blocks of everything that belongs to one index of the first axis: rows, or the filters of a convolution. */
+export const rowsOf = (shape: readonly number[]): BlockGrid => ({
+  shape,
+  blocks: shape.map((length, axis) => (axis === 0 ? 1 : length)),
+})
+
+/** Blocks of everything that belongs to one index of the second axis: columns, or the inputs of a convolution. */
+export const columnsOf = (shape: readonly number[]): BlockGrid => ({
+  shape,
+  blocks: shape.map((length, axis) => (axis === 1 ? 1 : length)),
+})
+
+/** Blocks of the elements that differ in the index of the first axis alone. */
+export const fibersOf = (shape: readonly number[]): BlockGrid => ({
+  shape,
+  blocks: shape.map((length, axis) => (axis === 0 ? length : 1)),
+})
+
 /** Adjacent elements of one block: `length` of them, the first at `offset` within the requested range. */
 export type VisitRun = (offset: number, length: number, block: number) => void
 

@@ -39,5 +39,12 @@ export const isFloat = (dtype: Dtype): dtype is FloatDtype => DTYPES[dtype].floa
 /** True when the text is a dtype's name on the wire, exactly. */
 export const isDtype = (name: string): name is Dtype => Object.hasOwn(DTYPES, name)
 
+/** The dtypes that a recipe can ask for, and what they are called in files. */
+export const OUTPUT_DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16', f8_e4m3: 'F8_E4M3', f8_e5m2: 'F8_E5M2' } as const
+/** F8_E4M3 with scales in the layout of the first model. */
+export const SCALED_DTYPE = 'f8_e4m3_scaled'
+/** What a recipe can say of how a tensor is written. */
+export type OutputDtype = 'same' | typeof SCALED_DTYPE | keyof typeof OUTPUT_DTYPES
+
 /** Bytes that so many elements of a dtype take, rounded up. */
 export const bytesFor = (elements: number, dtype: Dtype): number => Math.ceil((elements * DTYPES[dtype].bits) / 8)

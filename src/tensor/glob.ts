@@ -60,7 +60,8 @@ export const isLiteral = (segment: string): boolean => !/[?*[\\]|[+@!]\(/.test(s
 export const compileGlob = (segments: readonly string[]): Glob =>
   segments.map((s) => (s === '**' ? DEEP : compileSegment(s)))
 
-const compileSegment = (pattern: string): ((segment: string) => boolean) => {
+/** Compiles the pattern of one segment. */
+export const compileSegment = (pattern: string): ((segment: string) => boolean) => {
   if (pattern === '*') return () => true
   if (isLiteral(pattern)) return (segment) => segment === pattern
   const matcher = new Minimatch(guarded(pattern), PLAIN)

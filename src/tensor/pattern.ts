@@ -183,6 +183,7 @@ const otherName = (id: string, known: readonly string[]): string | undefined => 
   return own === undefined ? undefined : partNamed('component', id, own, known)
 }
 
+/** A pattern without braces for each thing that its braces may stand for, as segments. */
 type Alternatives = readonly (readonly string[])[]
 
 const matchPaths = (alternatives: Alternatives, paths: Alternatives, diffusionPrefix?: string): readonly number[] => {
@@ -224,6 +225,16 @@ const suggest = (
   const prefixes = new Set(names.paths.flatMap((path) => path.map((_, last) => path.slice(0, last + 1).join('.'))))
   const question = didYouMean(text, prefixes)
   return question === undefined ? undefined : `D${question.slice(1)}`
+}
+
+/** For a pattern of names that matches none: what may have been meant, and what the names begin with. */
+export const suggestNames = (
+  text: string,
+  alternatives: Alternatives,
+  tensors: readonly string[],
+): { readonly suggestion: string | undefined; readonly tops: readonly string[] } => {
+  const names = splitNames(tensors)
+  return { suggestion: suggest(text, alternatives, names, {}), tops: topsOf(names) }
 }
 
 const topsOf = ({ paths }: SplitNames): readonly string[] => [...new Set(paths.map((path) => path[0]!))].slice(0, 5)

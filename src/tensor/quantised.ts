@@ -16,7 +16,13 @@ export interface Scaled {
   readonly others: readonly TensorInfo[]
   /** Marker tensors, which say that a part of the model is scaled. */
   readonly markers: readonly TensorInfo[]
+  /** What its parts are called where they are written, by their names in the file; absent where those are kept. */
+  readonly renamed?: ReadonlyMap<string, string>
 }
+
+/** True where new scales can be laid over a weight in the layout of the old ones. */
+export const isRescalable = (scaled: Scaled | undefined): scaled is Scaled =>
+  scaled?.stored.dtype === 'F8_E4M3' && sizeOf(scaled.stored.shape) > 0
 
 /** Part of a tensor that is packed in a format that smelt cannot compute with. */
 export interface Packed {

@@ -41,7 +41,8 @@ const table = (rows: readonly string[], look: Look): string[] => {
         widthOf(line) <= look.width
           ? [inline(line, look)]
           : [inline(`  ${name}`, look), ...paragraph(label.join('; '), look, '    ')]
-      return [...first, ...paragraph(cells.at(-1) ?? '', look, '      ')]
+      const last = cells.at(-1) ?? ''
+      return NO_VALUE.test(last) ? first : [...first, ...paragraph(last, look, '      ')]
     }),
   ]
 }

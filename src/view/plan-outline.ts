@@ -59,7 +59,7 @@ const shownValue = (value: unknown): string | number | boolean => {
       ([key, v]) =>
         (key === 'rules' || key === 'from' ? '' : `${key} `) +
         (key === 'rules'
-          ? (v as readonly (readonly [string, number])[]).map(([pattern, n]) => `${pattern} ${n}`).join(', ')
+          ? (v as readonly (readonly [string, string | number])[]).map(([pattern, n]) => `${pattern} ${n}`).join(', ')
           : shownValue(v)),
     )
     .join(', ')

@@ -80,6 +80,7 @@ const COMMANDS: readonly (readonly string[])[] = [
   ['build', 'evil.yaml', '--set', `${EVIL}=1`],
   [EVIL],
   ['ops', EVIL],
+  ['ops', '--search', EVIL],
   ['init', '--force'],
 ]
 

@@ -54,6 +54,13 @@ describe.concurrent('one operator without a recipe', () => {
     expect(done.stdout).toContain('path: out.safetensors')
   })
 
+  it('smelt run leaves `--dtype` to a step whose subject it is', async () => {
+    const done = await smelt(folder.path, ['run', 'model.cast', 'a.safetensors', '--dtype', 'f16', '--print'])
+    expect(done).toMatchObject({ code: 0, stderr: '' })
+    expect(done.stdout).toContain('    op: model.cast\n    model: a\n    dtype: f16\noutputs:')
+    expect(done.stdout.match(/dtype/g)).toHaveLength(1)
+  })
+
   it.each([
     ['an operator that is none', ['run', 'merge.blnd', 'a', 'b', '-o', 'x'], 'did you mean `merge.blend`?'],
     ['a key that it does not have', ['blend', 'a', 'b', '-o', 'x', '--kep', '1'], 'did you mean `keep`?'],
@@ -75,6 +82,13 @@ describe.concurrent('one operator without a recipe', () => {
     expect((await smelt(folder.path, ['completion', 'bash'])).stdout).toContain('complete -F __smelt_complete smelt')
     expect((await smelt(folder.path, ['complete', '--', 'run', 'merge.bl'])).stdout).toMatch(/^merge\.blend\t/)
     expect((await smelt(folder.path, ['complete', '--', 'bu'])).stdout).toMatch(/^build\t/)
+    expect((await smelt(folder.path, ['complete', '--', 'ops', 'weighted_'])).stdout).toMatch(
+      /^weighted_sum\tsd-mecha: merge\.blend\n/,
+    )
+    const untyped = (await smelt(folder.path, ['complete', '--', 'ops', ''])).stdout
+    expect(untyped).toContain('merge.blend\t')
+    expect(untyped).not.toContain('weighted_sum')
+    expect((await smelt(folder.path, ['complete', '--', 'ops', '--se'])).stdout).toMatch(/^--search\t/)
     expect(await smelt(folder.path, ['completion', 'tcsh'])).toMatchObject({ code: 2 })
   })
 })

@@ -2,6 +2,7 @@ import { runOf, type PlainFile, type PlainTensor, type RecipeRun } from '../supp
 import { ADAPTERS } from './adapter-cases.js'
 import { fileOf, files, keysOf, mapFile, number, numbered, tensorOf, zeros, type GoldenCase } from './case.js'
 import { ELEMENTWISE } from './elementwise-cases.js'
+import { MANY_MODELS } from './many-model-cases.js'
 import {
   gradientBlock,
   gradientCombine,
@@ -37,25 +38,21 @@ const run = (
 ): RecipeRun => runOf(inputs, steps, expected, { ...more, tolerance: c.tolerance })
 
 const blend =
-  (method: string): Mapping =>
+  (method: string, more: Readonly<Record<string, string>> = {}): Mapping =>
   (c) => {
     if (c.params['t'] === undefined) return 't is a tensor here; keep is one number for each tensor'
     return run(c, files(c, 'a', 'b'), {
-      result: { op: 'merge.blend', a: 'a', b: 'b', keep: 1 - number(c, 't'), method },
+      result: { op: 'merge.blend', a: 'a', b: 'b', keep: 1 - number(c, 't'), method, ...more },
     })
   }
 
 const isZero = (file: PlainFile): boolean => Object.values(file).every(({ values }) => values.every((x) => x === 0))
 
 /**
- * The method is over the flattened tensor, so a vector that is not to be taken by `lerp` is given as a matrix of one
- * row. To the cases a
- * tensor of zeros is at a right angle to everything; here it has no direction, and `lerp` is taken.
+ * To the cases a tensor of zeros is at a right angle to everything; here it has no direction, and `lerp` is taken.
  */
 const slerp: Mapping = (c) => {
   if (c.params['dot_threshold'] !== 0.9995) return 'another threshold than 0.9995 for parallel tensors'
-  const asRow = (tensor: PlainTensor): PlainTensor =>
-    c.params['lerp_1d'] === false && tensor.shape.length === 1 ? { ...tensor, shape: [1, ...tensor.shape] } : tensor
   const { a, b } = files(c, 'a', 'b') as { readonly a: PlainFile; readonly b: PlainFile }
   const t = number(c, 't')
   const onLine = (tensor: PlainTensor, name: string): PlainTensor => ({
@@ -66,12 +63,13 @@ const slerp: Mapping = (c) => {
     isZero(a) || isZero(b)
       ? Object.fromEntries(Object.entries(a).map(([name, tensor]) => [name, onLine(tensor, name)]))
       : result(c)
+  const vectors = c.params['lerp_1d'] === true ? 'lerp' : 'slerp'
   return run(
     c,
-    { a: mapFile(a, asRow), b: mapFile(b, asRow) },
-    { result: { op: 'merge.blend', a: 'a', b: 'b', keep: 1 - t, method: 'slerp' } },
+    { a, b },
+    { result: { op: 'merge.blend', a: 'a', b: 'b', keep: 1 - t, method: 'slerp', vectors } },
     {},
-    mapFile(expected, asRow),
+    expected,
   )
 }
 
@@ -272,6 +270,7 @@ const family =
       model,
       weight: list(c, 'weight')[i],
       ...(sparse ? { density: list(c, 'density')[i] } : {}),
+      ...(c.params['epsilon'] === undefined ? {} : { epsilon: list(c, 'epsilon')[i] }),
       ...(c.params['gamma'] === undefined ? {} : { gamma: list(c, 'gamma')[i] }),
       ...(kept.includes(`keep_${i + 1}`) ? { kept: `keep_${i + 1}_mask` } : {}),
     }))
@@ -290,7 +289,6 @@ const family =
   }
 
 const tiesOverModel: Mapping = (c) => {
-  if (c.tags.includes('tie')) return 'a sum of exactly 0 takes the majority sign of the model here; smelt elects +'
   const models = numbered(c.inputs, 'm')
   const density = number(c, 'keep') / count(fileOf(c.inputs, 'base'))
   return run(c, files(c, 'base', ...models), {
@@ -299,6 +297,8 @@ const tiesOverModel: Mapping = (c) => {
       base: 'base',
       models: models.map((model) => ({ model, density })),
       scope: 'model',
+      equal: 'all',
+      undecided: 'majority',
       lambda: number(c, 'lambda'),
     },
   })
@@ -324,9 +324,9 @@ const maskMerging: Mapping = (c) => {
     })
   }
   const n = count(fileOf(c.inputs, 'base'))
-  const op = random ? 'merge.dare_linear' : 'merge.ties'
+  const trim = random ? { op: 'merge.dare_linear' } : { op: 'merge.ties', equal: 'none' }
   const single = (i: number) => ({
-    op,
+    ...trim,
     base,
     models: [random ? share(i) : { ...share(i), density: (n - Math.floor(n * drops[i]!)) / n }],
     rescale,
@@ -342,6 +342,8 @@ const maskMerging: Mapping = (c) => {
       base: 'base',
       models: all.map((model) => ({ model, density })),
       scope: 'model',
+      equal: 'all',
+      undecided: 'majority',
       lambda: number(c, 'lambda'),
     },
   })
@@ -349,8 +351,6 @@ const maskMerging: Mapping = (c) => {
 
 /** Differences are given as models over a base of zeros. */
 const tiesMean: Mapping = (c) => {
-  if (c.params['vote'] !== 'sum') return 'elects by the number of models; merge.ties elects by the weighted sum'
-  if (c.tags.includes('tie')) return 'keeps everything tied with the threshold; smelt keeps exactly so many'
   const [deltas, kept] = [numbered(c.inputs, 'delta_'), numbered(c.inputs, 'keep_')]
   const density = number(c, 'keep') / count(fileOf(c.inputs, deltas[0]!))
   const dropped = (i: number) => ({
@@ -373,7 +373,31 @@ const tiesMean: Mapping = (c) => {
         op: 'merge.ties',
         base: 'zero',
         models: deltas.map((delta) => ({ model: kept.length === 0 ? delta : `${delta}_dropped`, density })),
+        equal: 'all',
+        elect: c.params['vote'],
+        undecided: 'none',
         lambda,
+      },
+    },
+  )
+}
+
+/** Only drop rates and powers together matter: they are the number to divide by. */
+const dropoutMean: Mapping = (c) => {
+  const [deltas, kept] = [numbered(c.inputs, 'delta_'), numbered(c.inputs, 'keep_')]
+  const density = 1 - number(c, 'drop_rate')
+  const q = density ** number(c, 'rescale_power')
+  return run(
+    c,
+    { ...files(c, ...deltas, ...kept), zero: zeros(fileOf(c.inputs, deltas[0]!)) },
+    {
+      ...loads(kept),
+      result: {
+        op: 'merge.dare_linear',
+        base: 'zero',
+        models: deltas.map((model, i) => ({ model, density, q, kept: `${kept[i]}_mask` })),
+        normalize: 'kept',
+        rescale: 'q',
       },
     },
   )
@@ -420,9 +444,9 @@ const dareDrop: Mapping = (c) =>
   })
 
 const dropSmallest: Mapping = (c) => {
-  if (c.tags.includes('tie')) return 'drops everything tied with the threshold; smelt keeps exactly so many'
   const [n, rate] = [count(fileOf(c.inputs, 'delta')), number(c, 'mask_rate')]
   return trimming(c, 'merge.ties', (n - number(c, 'drop')) / n, {
+    equal: 'none',
     lambda: c.params['rescale'] === true && rate < 1 ? 1 / (1 - rate) : 1,
   })
 }
@@ -504,6 +528,7 @@ const relativeNorm: Mapping = (c) => {
 /** The cases' operations that operators of ours compute: how a case becomes files and a recipe, or why it does not. */
 export const MAPPED: Readonly<Record<string, Mapping>> = {
   ...ADAPTERS,
+  ...MANY_MODELS,
   ...STATISTICS,
   ...ELEMENTWISE,
   add_delta: addDelta,
@@ -520,7 +545,11 @@ export const MAPPED: Readonly<Record<string, Mapping>> = {
   dare_merge: dareMerge,
   dare_ties: family('merge.dare_ties', true),
   dare_ties_mean: tiesMean,
+  della: family('merge.della', true),
+  della_linear: family('merge.della_linear', true),
   drop_smallest: dropSmallest,
+  dropout_mean: dropoutMean,
+  geometric_sum: blend('geometric'),
   gradient_block: gradientBlock,
   gradient_columns: blend('gradient'),
   gradient_combine: gradientCombine,
@@ -546,6 +575,7 @@ export const MAPPED: Readonly<Record<string, Mapping>> = {
   scaled_add: blend('scaled_add'),
   select_keys: selectKeys,
   slerp,
+  slerp_rescaled: blend('slerp', { norm: 'interpolate', vectors: 'slerp' }),
   slice_columns: blend('slice'),
   smoothstep: blend('cubic'),
   sparsify,

@@ -57,6 +57,11 @@ const clamp: Mapping = (c) => {
   })
 }
 
+const multiplyQuotient: Mapping = (c) =>
+  run(c, files(c, 'a', 'b', 'c'), {
+    result: { op: 'merge.multiply_quotient', a: 'a', b: 'b', c: 'c', strength: number(c, 'scale') },
+  })
+
 const nearswap: Mapping = (c) =>
   run(c, files(c, 'base', 'm1'), {
     result: { op: 'merge.nearswap', base: 'base', model: 'm1', threshold: number(c, 't') },
@@ -80,6 +85,7 @@ export const ELEMENTWISE: Readonly<Record<string, Mapping>> = {
   add_strict_opposite_mask: trainDifference('strict_opposite'),
   clamp,
   copy_rows: copyRows,
+  multiply_quotient: multiplyQuotient,
   nearswap,
   perpendicular_component: perpendicular,
   train_difference_mask: trainDifference('distance'),

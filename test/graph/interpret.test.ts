@@ -88,6 +88,12 @@ describe('measures', () => {
     expect(evaluate(g.top(p, 0.2))).toEqual([0, 0, 0, 0])
   })
 
+  test('top keeps all or none of equal magnitudes that do not all fit, where it is asked to', () => {
+    expect(evaluate(g.top(p, 0.5, undefined, 'all'))).toEqual([0, 1, 1, 1])
+    expect(evaluate(g.top(p, 0.5, undefined, 'none'))).toEqual([0, 1, 0, 0])
+    expect(evaluate(g.top(p, 0.75, undefined, 'none'))).toEqual([0, 1, 1, 1])
+  })
+
   test('quantile is the sample at or above the interpolated position', () => {
     expect([0, 0.1, 0.5, 1].map((at) => evaluate(g.quantile(q, at)))).toEqual([0, 0.5, 2, 3])
   })

@@ -2,12 +2,8 @@ import { expect, test } from 'vitest'
 import type { Mask, Operand, Scalar, Tensor } from '#src/graph/expression.js'
 import { createGraph } from '#src/graph/graph.js'
 import { interpret, type Data } from '#src/graph/interpret.js'
-import { lowerFor } from '#src/graph/lower.js'
-import { encodeOnnx } from '#src/graph/onnx.js'
-import { createAssembler, type Assembly } from '#src/graph/assemble.js'
-import { createEvaluator } from '#src/graph/scalar.js'
-import { decodingTables } from '#src/kernels/convert.js'
-import { createSession, feed } from '#src/run/sessions.js'
+import { createAssembler } from '#src/graph/assemble.js'
+import { feedsOf, runOnnx } from '../support/run-program.js'
 
 /** Numbers that arithmetic is hard on: zeros, subnormals, neighbours, and numbers beyond which there is none. */
 const HARD = [
@@ -250,29 +246,12 @@ const data: Data = {
   uniform: () => new Float64Array(),
 }
 
-const feedsOf = ({ program, reads, draws, uniforms, needsLength }: Assembly) => {
-  const columns = [
-    ...reads.map((view) => COLUMNS[view.tensor.name]!),
-    ...draws.map((d) => new Uint8Array(N).fill(d.type === 'constant' && d.value ? 1 : 0)),
-  ]
-  const numbers = uniforms.map((u) =>
-    Float32Array.of(createEvaluator({ number: () => NaN, blocks: () => new Float64Array() }).scalar(u as Scalar)),
-  )
-  const all = [...columns, ...numbers, ...(needsLength ? [BigInt64Array.of(BigInt(N))] : [])]
-  return Object.fromEntries(program.inputs.map((port, i) => [port.name, feed(port, all[i]! as Float32Array)] as const))
-}
 const assemble = createAssembler()
 /** What ONNX Runtime computes of some trees, in one program. */
 const run = async (roots: readonly Tensor[]): Promise<readonly Float32Array[]> => {
   const assembly = assemble(roots.map((value) => ({ value, dtype: 'F32' })))
-  const session = await createSession(encodeOnnx(lowerFor('cpu', assembly.program), decodingTables()))
-  const results = assembly.program.outputs.map(() => new Float32Array(N))
-  await session.run(
-    feedsOf(assembly),
-    Object.fromEntries(assembly.program.outputs.map((port, i) => [port.name, feed(port, results[i]!)])),
-  )
-  await session.release()
-  return results
+  const left = await runOnnx(assembly.program, feedsOf(assembly, COLUMNS, N), N)
+  return left.map((bytes) => new Float32Array(bytes.slice().buffer))
 }
 
 /** Numbers as they are compared: zeros without their sign, and one NaN for all. */

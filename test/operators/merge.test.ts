@@ -71,14 +71,36 @@ describe('merge.blend', () => {
     },
   )
 
-  test('with slerp leaves equal tensors bit for bit what they are', () => {
+  test.each(['free', 'interpolate'])('with slerp leaves equal tensors bit for bit what they are: norm %s', (norm) => {
     const a = matrix(0.1, 0.7, -3)
     expect(
       evaluateLast(
         { a: { x: a }, b: { x: a } },
-        { r: { op: 'merge.blend', a: 'a', b: 'b', keep: 0.37, method: 'slerp' } },
+        { r: { op: 'merge.blend', a: 'a', b: 'b', keep: 0.37, method: 'slerp', norm } },
       ),
     ).toEqual({ x: a.values })
+  })
+
+  test('with slerp takes vectors along a straight line, unless they are to turn', () => {
+    const files = { a: { x: f32(2, 0), y: f32(2) }, b: { x: f32(0, 2), y: f32(-2) } }
+    const slerp = (more: Readonly<Record<string, string>>) =>
+      evaluateLast(files, { r: { op: 'merge.blend', a: 'a', b: 'b', keep: 0.75, method: 'slerp', ...more } })
+    expect(slerp({})).toEqual({ x: [1.5, 0.5], y: [1] })
+    const turned = slerp({ vectors: 'slerp' })
+    expect(Math.hypot(...turned['x']!)).toBeCloseTo(2, 6)
+    expect(turned['y']).toEqual([1])
+  })
+
+  test('with slerp gives the norm that is interpolated by itself', () => {
+    const files = { a: { x: matrix(6, 1, 2, -5) }, b: { x: matrix(0.5, 2, -1, 0.25) } }
+    const norm = (x: readonly number[]) => Math.hypot(...x)
+    const [of, to] = [norm(files.a.x.values), norm(files.b.x.values)]
+    for (const keep of [0.9, 0.5, 0.2]) {
+      const { x } = evaluateLast(files, {
+        r: { op: 'merge.blend', a: 'a', b: 'b', keep, method: 'slerp', norm: 'interpolate' },
+      })
+      expect(norm(x!)).toBeCloseTo(keep * of + (1 - keep) * to, 5)
+    }
   })
 
   test('keeps the first model in tensors that no rule reaches, that layers leaves out, and that the mask does not know', () => {
@@ -162,6 +184,38 @@ describe('merge.ties', () => {
     expect(evaluateLast(files, { r: { ...step, scope: 'model' } })).toEqual({ p: [0, 0], q: [4, -3] })
   })
 
+  test('keeps all or none of equal numbers that do not all fit, within a tensor or over the model', () => {
+    const files = { base: { p: f32(0, 0), q: f32(0, 0) }, m: { p: f32(1, 2), q: f32(1, -2) } }
+    const ties = (density: number, equal: string, scope: string) =>
+      evaluateLast(files, { r: { op: 'merge.ties', base: 'base', models: [{ model: 'm', density }], equal, scope } })
+    expect(ties(0.75, 'all', 'model')).toEqual({ p: [1, 2], q: [1, -2] })
+    expect(ties(0.75, 'none', 'model')).toEqual({ p: [0, 2], q: [0, -2] })
+    expect(ties(0.25, 'none', 'model')).toEqual({ p: [0, 0], q: [0, 0] })
+    expect(ties(0.5, 'none', 'tensor')).toEqual({ p: [0, 2], q: [0, -2] })
+  })
+
+  test.each([
+    ['plus', [3, 1, -4]],
+    ['none', [0, 1, -4]],
+    ['majority', [-3, 1, -4]],
+  ])('gives a parameter whose differences cancel the sign that is asked for: %s', (undecided, expected) => {
+    const files = {
+      base: { x: f32(0, 0, 0), y: f32(0) },
+      m: { x: f32(3, 1, -4), y: f32(-1) },
+      n: { x: f32(-3, 1, -4), y: f32(-1) },
+    }
+    const models = ['m', 'n'].map((model) => ({ model, density: 1 }))
+    expect(evaluateLast(files, { r: { op: 'merge.ties', base: 'base', models, undecided } })['x']).toEqual(expected)
+  })
+
+  test.each(['ties', 'dare_ties', 'breadcrumbs_ties'])('elects by number where asked: merge.%s', (op) => {
+    const files = { base: { x: f32(0) }, a: { x: f32(5) }, b: { x: f32(-1) }, c: { x: f32(-2) } }
+    const models = ['a', 'b', 'c'].map((model) => ({ model, density: 1 }))
+    const step = { op: `merge.${op}`, base: 'base', models, normalize: false }
+    expect(evaluateLast(files, { r: step })).toEqual({ x: [5] })
+    expect(evaluateLast(files, { r: { ...step, elect: 'count' } })).toEqual({ x: [-3] })
+  })
+
   test('gives the base where a density of 0 keeps nothing', () => {
     expect(
       evaluateLast(
@@ -169,6 +223,30 @@ describe('merge.ties', () => {
         { r: { op: 'merge.ties', base: 'base', models: [{ model: 'm', density: 0 }], rescale: 'density' } },
       ),
     ).toEqual({ x: [1, 2] })
+  })
+})
+
+describe('normalize: kept', () => {
+  const files = { base: { x: f32(0, 0, 0, 0) }, a: { x: f32(9, 4, -3, 1) }, b: { x: f32(2, 8, 1, 4) } }
+
+  test('divides by the weights of the models that keep a parameter, also where these go by size', () => {
+    const models = [
+      { model: 'a', density: 0.5, gamma: 0.25, weight: 3 },
+      { model: 'b', density: 0.5, gamma: 0.25, weight: 1 },
+    ]
+    expect(evaluateLast(files, { r: { op: 'merge.breadcrumbs', base: 'base', models, normalize: 'kept' } })).toEqual({
+      x: [2, 4, -3, 4],
+    })
+  })
+
+  test('divides by nothing where the weights of these cancel', () => {
+    const models = [
+      { model: 'a', density: 1, weight: 1 },
+      { model: 'b', density: 1, weight: -1 },
+    ]
+    expect(evaluateLast(files, { r: { op: 'merge.dare_linear', base: 'base', models, normalize: 'kept' } })).toEqual({
+      x: [7, -4, -4, -3],
+    })
   })
 })
 

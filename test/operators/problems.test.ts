@@ -40,6 +40,25 @@ test('a tensor that holds integers in the other model is a problem', () => {
   expect(problemsOf({ a: { x: f32(1) }, b: { x: bool(1) } }, blend)).toEqual(['error dtype-mismatch @r.b'])
 })
 
+test('a number to divide by must not be 0, and has no effect unless it is asked for', () => {
+  const files = { base: { x: f32(0) }, m: { x: f32(1) } }
+  const dare = (q: number, more = {}) => ({
+    r: { op: 'merge.dare_linear', base: 'base', models: [{ model: 'm', density: 0.5, q }], ...more },
+  })
+  expect(problemsOf(files, dare(0, { rescale: 'q' }))).toEqual(['error zero-rescale @r.models'])
+  expect(problemsOf(files, dare(0.7, { rescale: 'q' }))).toEqual([])
+  expect(problemsOf(files, dare(0.7))).toEqual(['warning unused-param @r.models'])
+})
+
+test.each([
+  ['norm', 'interpolate'],
+  ['vectors', 'slerp'],
+])('a choice of slerp has no effect on other methods: %s', (key, value) => {
+  const step = { ...blend.r, [key]: value }
+  expect(problemsOf(two, { r: { ...step, method: 'cubic' } })).toEqual([`warning unused-param @r.${key}`])
+  expect(problemsOf(two, { r: { ...step, method: 'slerp' } })).toEqual([])
+})
+
 test('a mask for tensors of another shape is a problem', () => {
   const files = { ...two, m: { x: bool(1, 0) } }
   expect(problemsOf(files, { k: { op: 'mask.load', file: 'm' }, r: { ...blend.r, mask: 'k' } })).toEqual([

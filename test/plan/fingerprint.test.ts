@@ -139,6 +139,8 @@ describe('the fingerprint of an expression', () => {
     thresholds: [
       (g) => g.top(g.read(info('w')), 0.5),
       (g) => g.top(g.read(info('w')), 0.25),
+      (g) => g.top(g.read(info('w')), 0.25, undefined, 'all'),
+      (g) => g.top(g.read(info('w')), 0.25, undefined, 'none'),
       (g) => g.top(g.read(info('w', 'b')), 0.5),
       (g) => g.compare('greater', g.read(info('w')), g.quantile(g.read(info('w')), 0.5)),
       (g) => g.compare('greater', g.read(info('w')), g.quantile(g.read(info('w')), 0.25)),
@@ -257,6 +259,7 @@ describe('the fingerprint of a measure over several tensors', () => {
       (g: Graph) => g.quantile(g.read(info('w')), 0.5, { group: 'x' }),
       (g: Graph) => g.quantile(g.read(info('w')), 0.25, { group: 'x' }),
       (g: Graph) => g.top(g.read(info('w')), 0.5, { group: 'x' }),
+      (g: Graph) => g.top(g.read(info('w')), 0.5, { group: 'x' }, 'all'),
       (g: Graph) => g.sum(g.read(info('w')), { group: 'x' }),
       (g: Graph) => g.least(g.read(info('w')), { group: 'x' }),
       (g: Graph) => g.greatest(g.read(info('w')), { group: 'x' }),

@@ -66,6 +66,14 @@ export const train = (base: Checkpoint, seed: number): Checkpoint => {
   )
 }
 
+/** What lies below a root, as a file of its own has it. */
+export const partOf = (checkpoint: Checkpoint, root: string): Checkpoint =>
+  new Map(
+    [...checkpoint].flatMap(([name, tensor]) =>
+      name.startsWith(`${root}.`) ? [[name.slice(root.length + 1), tensor] as const] : [],
+    ),
+  )
+
 /** Writes a checkpoint as a safetensors file. */
 export const writeCheckpoint = (path: string, checkpoint: Checkpoint): void => {
   const { header, offsets, bytes } = layoutFile(

@@ -12,7 +12,7 @@ import { renderReport } from '#src/view/report/render.js'
 import { inFolder } from '../support/build-run.js'
 import { contentSha256 } from '../support/content-sha256.js'
 import { inlineWorker } from '../support/inline-worker.js'
-import { makeBase, train, writeCheckpoint, type Checkpoint } from './checkpoint.js'
+import { makeBase, partOf, train, writeCheckpoint, type Checkpoint } from './checkpoint.js'
 import { makeLora, SD1_MODULES } from './lora.js'
 import { RECIPES } from './recipe.js'
 
@@ -32,9 +32,22 @@ const base: Checkpoint = new Map([...makeBase('sd15', 1)].filter(([name]) => !AL
 const [a, b, c] = [train(base, 2), train(base, 3), train(base, 4)]
 const lora = makeLora(base, SD1_MODULES, 9).file
 
+/** Symmetric, positive definite matrices of the inputs of every matrix, under its name. */
+const grams: Checkpoint = new Map(
+  [...base].flatMap(([name, { shape, dtype }]) => {
+    const n = shape[1] ?? 0
+    const numbers = Float32Array.from({ length: n * n }, (_, at) => {
+      const [i, j] = [Math.floor(at / n), at % n]
+      return i === j ? n + (i % 3) : ((i + j) % 5) / 8
+    })
+    return shape.length === 2 && dtype === 'F16' ? [[name, { dtype: 'F16', shape: [n, n], numbers }] as const] : []
+  }),
+)
+
 /** The files that the recipes of the folder `recipes` expect beside them. */
 const MODELS: Readonly<Record<string, Checkpoint>> = {
   base,
+  grams,
   first: a,
   second: b,
   one: a,
@@ -51,6 +64,9 @@ const MODELS: Readonly<Record<string, Checkpoint>> = {
   tuned: b,
   sd15: base,
   sdxl: a,
+  full: a,
+  vae: partOf(b, 'first_stage_model'),
+  unet: partOf(b, 'model.diffusion_model'),
 }
 
 /**
@@ -76,7 +92,13 @@ const compare = async (name: string, text: string): Promise<void> => {
   if (!updating) expect(digests).toEqual(committed[name])
 }
 
-const models = { base: 'base.safetensors', a: 'one.safetensors', b: 'two.safetensors', c: 'three.safetensors' }
+const models = {
+  base: 'base.safetensors',
+  a: 'one.safetensors',
+  b: 'two.safetensors',
+  c: 'three.safetensors',
+  grams: 'grams.safetensors',
+}
 type Steps = Readonly<Record<string, Readonly<Record<string, unknown>>>>
 /** A recipe that writes each of its steps but those that the others are made with. */
 const recipe = (
@@ -105,9 +127,17 @@ const LIST = [
 const FAMILIES: Readonly<Record<string, object>> = {
   'blend by method': recipe(
     Object.fromEntries(
-      ['slerp', 'cosine', 'cubic', 'scaled_add', 'slice', 'cyclic', 'gradient'].map((method) => [
+      ['slerp', 'cosine', 'cubic', 'geometric', 'scaled_add', 'slice', 'cyclic', 'gradient'].map((method) => [
         method,
         { op: 'merge.blend', a: 'a', b: 'b', keep: 0.3, method, layers: 'component:clip' },
+      ]),
+    ),
+  ),
+  'differences of two models': recipe(
+    Object.fromEntries(
+      ['multiply_difference', 'multiply_quotient', 'similarity_add_difference'].map((op) => [
+        op,
+        { op: `merge.${op}`, a: 'a', b: 'b', c: 'base', layers: 'component:clip' },
       ]),
     ),
   ),
@@ -177,6 +207,20 @@ const FAMILIES: Readonly<Record<string, object>> = {
     columns: { op: 'merge.tensor_sum', a: 'a', b: 'b', width: -0.3, along: 'columns' },
     scaled: { op: 'merge.passthrough', model: 'a', scale: { 'component:clip': 0.8 } },
   }),
+  'many models': recipe({
+    sphere: { op: 'merge.slerp_many', base: 'base', models: { a: 1, b: 0.6, c: 2 } },
+    turned: { op: 'merge.nuslerp', base: 'base', models: { a: 0.6, b: 0.4 } },
+    rows: { op: 'merge.nuslerp', models: { a: 0.6, b: 0.4 }, over: 'row' },
+    columns: { op: 'merge.nuslerp', models: { a: 0.6, b: 0.4 }, over: 'column' },
+    karcher: { op: 'merge.karcher', models: ['a', 'b', 'c'] },
+    median: { op: 'merge.geometric_median', models: ['a', 'b', 'c'] },
+    stock: { op: 'merge.model_stock', base: 'base', models: ['a', 'b', 'c'] },
+    filters: { op: 'merge.model_stock', base: 'base', models: ['a', 'b', 'c'], over: 'row', pairs: 'consecutive' },
+    selected: { op: 'merge.sce', base: 'base', models: ['a', 'b', 'c'], density: 0.3, even_below: 0 },
+    agents: { op: 'merge.ram', base: 'base', models: ['a', 'b', 'c'], epsilon: 0.001, rescale: 0.1 },
+    alike: { op: 'merge.cosine_a', a: 'a', b: 'b', keep: 0.6 },
+    whole: { op: 'merge.cosine_b', a: 'a', b: 'b', keep: 0.9 },
+  }),
   consensus: recipe(
     {
       sum: { op: 'merge.task_arithmetic', base: 'base', models: ['a', 'b', 'c'] },
@@ -203,6 +247,54 @@ const FAMILIES: Readonly<Record<string, object>> = {
     { hidden: ['task'] },
   ),
   positions: recipe({ sound: { op: 'model.renumber', model: 'a' } }),
+  casts: recipe({
+    layers: {
+      op: 'model.cast',
+      model: 'a',
+      dtype: { default: 'bf16', 'component:vae': 'f8_e4m3', 'block:mid': 'f32' },
+    },
+    through: { op: 'merge.blend', a: 'layers', b: 'b', keep: 0.25 },
+  }),
+  adjustments: recipe({
+    detail: { op: 'model.adjust', model: 'a', in: 3, out: -2, out2: 1.5 },
+  }),
+  names: recipe({
+    moved: {
+      op: 'model.rename',
+      model: 'a',
+      rules: { 'model.diffusion_model': 'net', '**.attn@(1|2).to_?': '$1.attention_$2.$3_proj' },
+    },
+  }),
+  ranked: recipe({
+    della: {
+      op: 'merge.della',
+      base: 'base',
+      models: [
+        { model: 'a', density: 0.4, epsilon: 0.2 },
+        { model: 'b', density: 0.6, epsilon: 0.1 },
+      ],
+    },
+    linear: { op: 'merge.della_linear', base: 'base', models: ['a', 'b'], rescale: 'l1' },
+  }),
+  statistics: recipe({
+    fisher: {
+      op: 'merge.fisher',
+      models: [
+        { model: 'a', statistics: 'b', weight: 0.5 },
+        { model: 'b', statistics: 'c' },
+      ],
+      epsilon: 10,
+      normalize: true,
+    },
+    regmean: {
+      op: 'merge.regmean',
+      models: [
+        { model: 'a', statistics: 'grams' },
+        { model: 'b', statistics: 'grams' },
+      ],
+      layers: 'group:attn',
+    },
+  }),
   noise: recipe(
     {
       normal: { op: 'model.noise', model: 'a', layers: 'component:unet', std: 0.02, mean: 0.001 },

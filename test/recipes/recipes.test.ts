@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { readDocument } from '#src/document/read.js'
 import { toPlain } from '#src/document/value.js'
 import { encode, decode } from '#src/kernels/convert.js'
-import { half, makeBase, train } from './checkpoint.js'
+import { half, makeBase, partOf, train, type Checkpoint } from './checkpoint.js'
 import { makeLora, SD1_MODULES, SDXL_MODULES, withFusedRows } from './lora.js'
 import { testArchitecture, testNormalized } from './architecture.js'
 import { differing, isConstant, lerp, merge, numbersOf } from './expected.js'
@@ -176,6 +176,39 @@ test('swap-text-encoder takes both text encoders of SDXL', async () => {
   const { outputs } = await buildRecipe('swap-text-encoder', { painter: start, reader: train(start, 2) })
   const swapped = differing(outputs['merged']!, start).map((name) => name.split('.').slice(0, 3).join('.'))
   expect([...new Set(swapped)].sort()).toEqual(['conditioner.embedders.0', 'conditioner.embedders.1'])
+})
+
+const withPart = (checkpoint: Checkpoint, other: Checkpoint, root: string): Checkpoint =>
+  new Map([...checkpoint].map(([name, tensor]) => [name, name.startsWith(`${root}.`) ? other.get(name)! : tensor]))
+
+test('bake-vae puts a VAE into a checkpoint, and nothing of its training', async () => {
+  const loss = { dtype: 'F16', shape: [2], numbers: new Float32Array(2) } as const
+  const vae = new Map(partOf(b, 'first_stage_model')).set('loss.logvar', loss)
+  const { plan, outputs } = await buildRecipe('bake-vae', { checkpoint: a, vae })
+  expect(plan.steps.map((s) => s.counts)).toEqual([{ 'dropped (loss)': 1 }, { renamed: 248 }, {}])
+  expect(plan.totals).toMatchObject({ tensors: 1143, copied: 1143, computed: 0 })
+  expect(differing(outputs['baked']!, withPart(a, b, 'first_stage_model'))).toEqual([])
+})
+
+test('unet-to-checkpoint puts a U-Net into a checkpoint', async () => {
+  const unet = partOf(b, 'model.diffusion_model')
+  const { plan, outputs } = await buildRecipe('unet-to-checkpoint', { checkpoint: a, unet })
+  expect(plan.totals).toMatchObject({ tensors: 1143, copied: 1143, computed: 0 })
+  expect(differing(outputs['checkpoint_of_unet']!, withPart(a, b, 'model.diffusion_model'))).toEqual([])
+})
+
+test.each([
+  ['drops averages', 'ignore', a, { 'dropped (ema)': 686 }],
+  ['uses averages', 'use', withPart(a, b, 'model.diffusion_model'), { replaced: 686, 'dropped (ema)': 686 }],
+] as const)('prune %s, and keeps the rest as it is', async (_, ema, expected, counts) => {
+  const averages = [...b].flatMap(([name, tensor]) =>
+    name.startsWith('model.')
+      ? [[`model_ema.${name.slice('model.'.length).replaceAll('.', '')}`, tensor] as const]
+      : [],
+  )
+  const { plan, outputs } = await buildRecipe('prune', { full: new Map([...a, ...averages]) }, { ema })
+  expect(plan.steps[0]!.counts).toEqual(counts)
+  expect(differing(outputs['pruned_model']!, expected)).toEqual([])
 })
 
 test('to-bf16 rounds SDXL to bfloat16, and leaves its VAE as it is', async () => {

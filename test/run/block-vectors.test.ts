@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createGraph } from '#src/graph/graph.js'
 import { interpret } from '#src/graph/interpret.js'
 import { addToBlocks, createBlockVectors, emptyBlocks } from '#src/run/block-vectors.js'
-import type { BlockGrid } from '#src/tensor/block-grid.js'
+import { columnsOf, fibersOf, rowsOf, visitRuns, type BlockGrid } from '#src/tensor/block-grid.js'
 
 const SIZE = 6 * 35
 const GRIDS: Readonly<Record<string, BlockGrid>> = {
@@ -80,6 +80,26 @@ describe.each(Object.entries(GRIDS))('by %s', (_, grid) => {
       expect(out).toEqual(Float32Array.from(spread.subarray(start, end)))
     }
   })
+})
+
+test('rows, columns and fibers of a convolution are blocks of it', () => {
+  const blocksOf = (grid: BlockGrid): readonly number[] => {
+    const found: number[] = []
+    visitRuns(grid, 0, 12, (_, length, block) => void found.push(...Array<number>(length).fill(block)))
+    return found
+  }
+  const shape = [2, 3, 2]
+  expect(blocksOf(rowsOf(shape))).toEqual([0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1])
+  expect(blocksOf(columnsOf(shape))).toEqual([0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 2])
+  expect(blocksOf(fibersOf(shape))).toEqual([0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5])
+})
+
+test('numbers of whole tensors are combined and spread like those of blocks', () => {
+  const g = createGraph()
+  const x = g.read(info('x'))
+  expect(g.combine('add', g.sum(x), 1)).toBe(g.add(g.sum(x), 1))
+  expect(g.spread(g.sum(x), rowsOf([6, 35]))).toBe(g.fill(g.sum(x)))
+  expect(g.combine('mul', g.sumBy(x, rowsOf([6, 35])), g.sum(x))).toMatchObject({ kind: 'vector' })
 })
 
 test('the results of a function of numbers are expressions of their own', () => {

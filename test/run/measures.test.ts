@@ -156,6 +156,13 @@ describe('trims', () => {
     expect(measures.outcome(measure)).toEqual({ type: 'top', bits: bitsOf(3), cut: 'all' })
   })
 
+  test.each(['all', 'none'] as const)('need no search where %s of the equal ones are to be kept', (equal) => {
+    const measure = asMeasure(g.top(x, 0.5, undefined, equal))
+    const { measures, searches } = select([{ job: 0, tensor: 'x', measure, segments: [[1, 2, 2, 5]] }], [0])
+    expect(searches).toEqual([])
+    expect(measures.outcome(measure)).toEqual({ type: 'top', bits: bitsOf(2), cut: equal })
+  })
+
   test('of nothing keep nothing, and late stages of theirs do no harm', () => {
     const measure = asMeasure(g.top(x, 0.05))
     const { measures, searches } = select([{ job: 0, tensor: 'x', measure, segments: [[1, 2, 3, 4, 5, 6, 7, 8]] }], [0])

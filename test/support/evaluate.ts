@@ -6,7 +6,7 @@ import { decode, encode } from '#src/kernels/convert.js'
 import { deriveKey } from '#src/kernels/key.js'
 import { bernoulli, gaussian, uniform } from '#src/kernels/reference.js'
 import type { Stream } from '#src/graph/expression.js'
-import type { Argument, Call, Note, Operator } from '#src/operators/operator.js'
+import type { Argument, Call, Note, Operator, TextRules } from '#src/operators/operator.js'
 import { findOperator } from '#src/operators/index.js'
 import type { ParamSpec } from '#src/operators/params.js'
 import type { AdapterValue, MaskValue, ModelValue, Reference, Value, WeightsValue } from '#src/operators/value.js'
@@ -128,6 +128,20 @@ const patternsOf = (
         : { text: String(entry), optional: false, at },
     )
 
+/** Texts by layer, as `recipe/step.ts` reads them. */
+const textsOf = (value: unknown, hasDefault: boolean, at: Place): TextRules => {
+  if (typeof value === 'string') return { default: value, entries: [] }
+  const all = Array.isArray(value)
+    ? (value as readonly Plain[]).map((rule) => [rule, rule['to']] as const)
+    : Object.entries(value as Plain)
+  return {
+    default: hasDefault ? ((value as Plain)['default'] as string | undefined) : undefined,
+    entries: all
+      .filter(([pattern]) => !hasDefault || pattern !== 'default')
+      .map(([pattern, text]) => ({ pattern: patternsOf(pattern, at)[0]!, text: String(text), at })),
+  }
+}
+
 const callOf = (
   operator: Operator,
   graph: Graph,
@@ -156,6 +170,8 @@ const callOf = (
       return file === undefined ? undefined : { type: 'model', value: file.value, at: at(key) }
     }
     if (spec.type === 'layers') return { type: 'layers', patterns: patternsOf(value, at(key)), at: at(key) }
+    if (spec.type === 'dtypes' || spec.type === 'names')
+      return { type: 'texts', rules: textsOf(value, spec.type === 'dtypes', at(key)), at: at(key) }
     if (spec.type !== 'number' || spec.per !== 'layer' || typeof value === 'number')
       return { type: 'value', value, at: at(key) }
     if (typeof value === 'string') {

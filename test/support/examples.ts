@@ -90,7 +90,9 @@ export const exampleRun = (operator: Operator, example: Example): RecipeRun => {
             {
               ...tensor,
               shape: like[name]?.shape ?? tensor.shape,
-              ...(operator.id === 'model.renumber' ? { dtype: 'i64' as const } : {}),
+              ...(example.dtypes?.[name] === undefined
+                ? {}
+                : { dtype: example.dtypes[name].toLowerCase() as PlainTensor['dtype'] }),
             },
           ]),
         )

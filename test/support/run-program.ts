@@ -1,6 +1,9 @@
+import type { Assembly } from '#src/graph/assemble.js'
+import type { Scalar } from '#src/graph/expression.js'
 import { lowerFor } from '#src/graph/lower.js'
 import { encodeOnnx } from '#src/graph/onnx.js'
 import { STORED, ZERO, type Port, type Program } from '#src/graph/program.js'
+import { createEvaluator } from '#src/graph/scalar.js'
 import { encodeWasm, fedPorts, TURN } from '#src/graph/wasm-program.js'
 import { decode, decodingTables, encode, type SmallFloat } from '#src/kernels/convert.js'
 import { createMemory } from '#src/kernels/memory.js'
@@ -13,6 +16,21 @@ import type { Dtype } from '#src/tensor/dtype.js'
 export type Feeds = Readonly<Record<string, Numbers>>
 /** What leaves a program, as bytes in the order of its outputs, with one code for all NaN. */
 export type Left = readonly Uint8Array[]
+
+/** What is fed to an assembled program that measures and draws nothing: columns by the names of the tensors it reads. */
+export const feedsOf = (
+  { program, reads, draws, uniforms }: Assembly,
+  columns: Readonly<Record<string, Float32Array>>,
+  n: number,
+): Feeds => {
+  const { scalar } = createEvaluator({ number: () => NaN, blocks: () => new Float64Array() })
+  const all: readonly Numbers[] = [
+    ...reads.map((view) => columns[view.tensor.name]!),
+    ...draws.map((d) => new Uint8Array(n).fill(d.type === 'constant' && d.value ? 1 : 0)),
+    ...uniforms.map((u) => Float32Array.of(scalar(u as Scalar))),
+  ]
+  return Object.fromEntries(all.map((numbers, i) => [program.inputs[i]!.name, numbers]))
+}
 
 const emptyOf = ({ type }: Port, n: number): Numbers => new PORT_TYPES[type].array(new ArrayBuffer(8 * n), 0, n)
 const bytesOf = (numbers: Numbers): Uint8Array =>

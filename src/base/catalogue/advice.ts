@@ -1,5 +1,6 @@
 import type { Diagnostic } from '../diagnostic.js'
 import { entry } from './entry.js'
+import { inOurWords, type OtherName } from './other-names.js'
 
 const cut = (text: string, most: number): string => `\`${text.length > most ? `${text.slice(0, most)}…` : text}\``
 const code = (text: string): string => cut(text, 60)
@@ -111,8 +112,8 @@ export const asOptions = (problem: Diagnostic): Diagnostic =>
   advise(problem, (problem.help ?? '').replace(/`([a-z_]+): ([^`]+)`/g, '`--$1 $2`'))
 
 /** An operator that has another name in other programs. */
-export const otherOperator = (problem: Diagnostic, word: string, own: string): Diagnostic =>
-  advise(problem, `write \`op: ${own}\`, which is what smelt calls ${code(word)}`)
+export const otherOperator = (problem: Diagnostic, names: readonly [OtherName, ...OtherName[]]): Diagnostic =>
+  advise(problem, `write ${inOurWords(names, (id) => `\`op: ${id}\``)}`)
 
 /** A dtype that has another name in other programs. */
 export const otherDtype = (problem: Diagnostic, word: string, own: string): Diagnostic =>
@@ -134,11 +135,11 @@ export const opInstead = (problem: Diagnostic, word: string, value: string): Dia
 export const opMissing = (problem: Diagnostic): Diagnostic =>
   advise(problem, 'add `op` with the name of an operator, for example `op: merge.blend`; `smelt ops` lists them all')
 
-/** A mergekit config in place of a recipe. */
-export const mergekitConfig = (problem: Diagnostic, method: string): Diagnostic =>
+/** A mergekit config in place of a recipe; `known` if smelt has its method, by whatever name. */
+export const mergekitConfig = (problem: Diagnostic, method: string, known: boolean): Diagnostic =>
   entry('mergekit-config', 'this is a mergekit config, not a smelt recipe', {
     at: problem.at,
-    help: `run \`smelt init\` to get a recipe, and write the merge as one of its steps${method === '' ? '' : `: \`smelt ops\` lists operators like ${code(method)}`}`,
+    help: `run \`smelt init\` to get a recipe, and write the merge as one of its steps: ${known ? `\`smelt ops ${method}\` shows how` : '`smelt ops` lists the operators'}`,
   })
 
 /** A recipe with nothing in it. */

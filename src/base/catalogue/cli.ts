@@ -1,6 +1,7 @@
 import type { Diagnostic } from '../diagnostic.js'
 import { didYouMean } from './did-you-mean.js'
 import { entry } from './entry.js'
+import { inOurWords, type OtherName } from './other-names.js'
 
 const option = (name: string) => ({ at: { type: 'option', name }, blame: 'usage' }) as const
 
@@ -110,12 +111,25 @@ export const stopping = (): Diagnostic =>
     help: 'interrupt again to stop at once',
   })
 
-/** An unknown operator; `like` is smelt's name for what other programs call this. */
-export const unknownOperator = (name: string, known: Iterable<string>, like?: string): Diagnostic =>
+/** An unknown operator; `known` are names to suggest, and `elsewhere` what other programs have by this one. */
+export const unknownOperator = (
+  name: string,
+  known: Iterable<string>,
+  elsewhere?: readonly [OtherName, ...OtherName[]],
+): Diagnostic =>
   entry('unknown-operator', `unknown operator \`${name}\``, {
     ...option(name),
     help:
-      like === undefined ? (didYouMean(name, known) ?? 'run `smelt ops` to list them') : `smelt calls it \`${like}\``,
+      elsewhere === undefined
+        ? (didYouMean(name, known) ?? 'run `smelt ops` to list them, or `smelt ops --search WORDS` to search them')
+        : `use ${inOurWords(elsewhere, (id) => `\`${id}\``)}`,
+  })
+
+/** A search for operators that finds none. */
+export const noOperatorFound = (query: string): Diagnostic =>
+  entry('no-operator-found', `no operator has \`${query}\` in its name or description`, {
+    ...option('--search'),
+    help: 'search for other words, or run `smelt ops` to list all operators',
   })
 
 /** A number of workers outside the limits. */

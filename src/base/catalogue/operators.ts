@@ -84,6 +84,13 @@ export const fillings = (at: Place, keys: readonly string[]): Diagnostic =>
     help: `write one of them, for example \`${keys[0]}: true\``,
   })
 
+/** The geometric mean beyond its ends, where a power of 0 is infinite. */
+export const geometricRange = (at: Place, keep: number): Diagnostic =>
+  entry('geometric-range', `\`geometric\` needs a \`keep\` from 0 to 1, found ${keep}`, {
+    at,
+    help: 'use a number from 0 to 1, or `method: lerp`, which extrapolates',
+  })
+
 /** `scaled_add` would divide by 1 + t = 0. */
 export const infiniteScale = (at: Place): Diagnostic =>
   entry('infinite-scale', '`scaled_add` divides by 2 − keep, which is 0 at `keep: 2`', {
@@ -144,6 +151,13 @@ export const noPositions = (at: Place, model: string): Diagnostic =>
   entry('no-positions', `${model} has no tensor \`position_ids\``, {
     at,
     help: 'remove the step: there is nothing to repair',
+  })
+
+/** An operator of two models is given another number of them. */
+export const notTwoModels = (at: Place, found: number): Diagnostic =>
+  entry('not-two-models', `expected two models; found ${found}`, {
+    at,
+    help: 'use `merge.slerp_many` or `merge.karcher` for any number of models',
   })
 
 /** A step that changes weights, with no operation or several. */
@@ -217,6 +231,25 @@ export const tooFewMasks = (at: Place, needed: number, found: number): Diagnosti
     help: `use a \`k\` from 1 to ${found}, or list more masks`,
   })
 
+/** A parameter has a value, and another parameter makes it meaningless. A warning: it may be one of several settings. */
+export const unusedParam = (at: Place, key: string, needed: string): Diagnostic =>
+  entry('unused-param', `\`${key}\` has no effect without \`${needed}\``, {
+    at,
+    severity: 'warning',
+    help: `write \`${needed}\`, or remove \`${key}\``,
+  })
+
+/** More models than an operator can compare in pairs. */
+export const tooManyModels = (at: Place, found: number, most: number): Diagnostic =>
+  entry(
+    'too-many-models',
+    `expected at most ${most} models; found ${found}, and this operator measures every pair of them: ${(found * (found + 1)) / 2} dot products for each tensor`,
+    {
+      at,
+      help: 'merge them in several steps, or use `merge.linear`',
+    },
+  )
+
 /** Weights by block or kind of layer, for a model of unknown architecture. */
 export const unknownArchitecture = (at: Place, model: string, seen: string): Diagnostic =>
   entry(
@@ -237,11 +270,18 @@ export const unknownBlock = (at: Place, name: string, architecture: string, bloc
       `use one of ${blocks.slice(0, 6).join(', ')}${blocks.length > 6 ? `, … ${blocks.at(-1)}` : ''}; \`smelt inspect\` lists them`,
   })
 
+/** What is kept of a difference would be divided by 0. */
+export const zeroRescale = (at: Place, tensor: string): Diagnostic =>
+  entry('zero-rescale', `\`rescale: q\` would divide \`${tensor}\` by a \`q\` of 0`, {
+    at,
+    help: 'use a `q` above 0; to leave a model out, write `weight: 0`',
+  })
+
 /** Weights that are divided by their sum add up to zero or NaN. */
 export const zeroWeightSum = (at: Place, tensor: string, sum: number): Diagnostic =>
   entry('zero-weight-sum', `the weights of \`${tensor}\` add up to ${sum}, so they cannot be normalised`, {
     at,
-    help: 'change a weight, or write `normalize: false`',
+    help: 'change a weight, or write `normalize: false` if the operator has it',
   })
 
 /** A mask cannot be read from elements smaller than a byte. */

@@ -2,6 +2,26 @@ import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
 import { unsupportedReport } from './watch.js'
 
+/** An output writes another dtype than a step casts tensors to. A warning: the output decides. */
+export const castOverridden = (
+  at: Place,
+  output: string,
+  dtype: string,
+  count: number,
+  cast: string,
+  castAt: Place,
+): Diagnostic =>
+  entry(
+    'cast-overridden',
+    `\`dtype: ${dtype}\` of output \`${output}\` overrides \`model.cast\`, which casts ${count} ${count === 1 ? 'tensor' : 'tensors'} to ${cast}`,
+    {
+      at,
+      severity: 'warning',
+      related: castAt.type === 'option' ? [] : [{ at: castAt, message: 'cast here' }],
+      help: 'remove `dtype` from the output to write what the step says, or remove the step',
+    },
+  )
+
 /** A difference would be written as if it were a model. */
 export const deltaOutput = (name: string, at: Place): Diagnostic =>
   entry('delta-output', `\`${name}\` is a difference of two models, not a model`, {

@@ -50,8 +50,20 @@ export const cudaWords = {
   usableBut: (devices: string): string => `usable, except ${devices}`,
 } as const
 
-/** What `smelt inspect` and `smelt ops` say beside their columns. */
+/** What `smelt inspect` and `smelt ops` say beside their columns, in Markdown where it is about operators. */
 export const inspectWords = {
+  alias: ({
+    names,
+    from,
+    settings,
+  }: {
+    readonly names: readonly string[]
+    readonly from: string
+    readonly settings?: string
+  }): string =>
+    `${names.map((name) => `\`${name}\``).join(', ')} in ${from}${settings === undefined ? '' : `: ${settings}`}`,
+  elsewhere: (name: string): string => `What other tools call \`${name}\`, and how to get it here:`,
+  moreFound: (operators: string): string => `${operators} found; add a word to narrow the search.`,
   noArchitecture: (seen: string): string => `none that smelt knows${seen === '' ? '' : `; ${seen}`}`,
   onlyScaled: 'only those with scales can be merged',
   oneOperator: '`smelt ops NAME` shows one of them in full.',

@@ -5,6 +5,7 @@ import { adapterTensorsIgnored } from '../../base/catalogue/adapter-tensors.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import type { Tensor } from '../../graph/expression.js'
 import type { Graph } from '../../graph/graph.js'
+import { COMMON, named } from '../aliases.js'
 import { defineOperator } from '../define.js'
 import { adapterOf, modelsOf, valueOf } from '../call-arguments.js'
 import type { Call, Operator } from '../operator.js'
@@ -34,6 +35,26 @@ const withPatches = (patches: ReadonlyMap<string, readonly Patch[]>): Operator =
     id: 'adapter.apply',
     version: 1,
     summary: 'Bakes a LoRA or a similar adapter into a model.',
+    aliases: [
+      {
+        name: 'LoraLoader',
+        from: 'ComfyUI',
+        settings: '`strength: strength_model`, `clip_strength: strength_clip`, `unmatched: ignore`',
+      },
+      {
+        name: 'LoraLoaderModelOnly',
+        from: 'ComfyUI',
+        settings: '`strength: strength_model`, `layers: component:diffusion`, `unmatched: ignore`',
+      },
+      ...named(
+        'ComfyUI-DareMerge',
+        ['DM_LoRALoaderTags', 'LoRA Loader (Tags)'],
+        '`strength: strength_model`, `clip_strength: strength_clip`, `unmatched: ignore`',
+      ),
+      { name: 'merge to checkpoint', from: 'supermerger', settings: '`strength` is the ratio; one step for each LoRA' },
+      { name: 'merge_and_unload', from: 'PEFT' },
+      ...named(COMMON, ['apply lora', 'bake', 'bake lora', 'load lora', 'lora', 'merge lora']),
+    ],
     details: [
       'Adds `strength · alpha / rank · up·down` to every tensor that the adapter has factors for, in float32, and rounds once, when the result is written.',
       'Convolutions are multiplied as matrices; a middle factor (LoCon with a Tucker core) comes between the two;',

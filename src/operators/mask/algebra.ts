@@ -2,8 +2,9 @@ import { maskShape } from '../../base/catalogue/operators.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import type { Mask } from '../../graph/expression.js'
 import type { Graph } from '../../graph/graph.js'
+import { COMMON, named } from '../aliases.js'
 import { labelOf, masksOf } from '../call-arguments.js'
-import type { Example } from '../define.js'
+import type { Alias, Example } from '../define.js'
 import type { Call, Operator } from '../operator.js'
 import { mask, masks } from '../params.js'
 import { sameShape } from '../shape.js'
@@ -14,6 +15,7 @@ interface Operation {
   readonly id: string
   readonly summary: string
   readonly details: string
+  readonly aliases: readonly Alias[]
   readonly join: (g: Graph, masks: readonly Mask[]) => Mask
   readonly examples: readonly Example[]
 }
@@ -21,6 +23,9 @@ interface Operation {
 /** What becomes of tensors that only some of the masks cover, in Markdown. */
 export const ABSENT =
   'The result covers every tensor that any of the masks covers; a tensor that a mask lacks counts as all false there.'
+
+const ofNode = (operation: string): readonly Alias[] =>
+  named('ComfyUI-DareMerge', ['DM_MaskOperations', 'Mask Operations'], `for the operation \`${operation}\``)
 
 /** The mask of a step that joins the masks of each tensor. Refuses masks of different shapes. */
 export const joinMasks = (call: Call, join: Operation['join']): Result<readonly Value[]> => {
@@ -47,6 +52,7 @@ const OPERATIONS: readonly Operation[] = [
     id: 'mask.complement',
     summary: 'True where a mask is false.',
     details: 'Covers the same tensors as the mask.',
+    aliases: named(COMMON, ['invert', 'not']),
     join: (g, [first]) => g.not(first!),
     examples: [{ inputs: { mask: [true, false] }, expect: [false, true] }],
   },
@@ -54,6 +60,7 @@ const OPERATIONS: readonly Operation[] = [
     id: 'mask.difference',
     summary: 'True where the first mask is true and none of the others.',
     details: ABSENT,
+    aliases: ofNode('difference'),
     join: (g, [first, ...others]) => g.and(first!, ...others.map(g.not)),
     examples: [
       {
@@ -71,6 +78,7 @@ const OPERATIONS: readonly Operation[] = [
     id: 'mask.intersection',
     summary: 'True where all masks are true.',
     details: ABSENT,
+    aliases: [...ofNode('intersect'), { name: 'and', from: COMMON }],
     join: (g, all) => g.and(...all),
     examples: [
       {
@@ -88,6 +96,7 @@ const OPERATIONS: readonly Operation[] = [
     id: 'mask.union',
     summary: 'True where any of the masks is true.',
     details: ABSENT,
+    aliases: [...ofNode('union'), { name: 'or', from: COMMON }],
     join: (g, all) => g.or(...all),
     examples: [
       {
@@ -105,6 +114,7 @@ const OPERATIONS: readonly Operation[] = [
     id: 'mask.xor',
     summary: 'True where an odd number of the masks are true; for two masks: where they differ.',
     details: ABSENT,
+    aliases: ofNode('xor'),
     join: (g, all) => g.xor(...all),
     examples: [
       {

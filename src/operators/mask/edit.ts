@@ -2,6 +2,7 @@ import { fillings } from '../../base/catalogue/operators.js'
 import { failed, ok } from '../../base/result.js'
 import type { Mask } from '../../graph/expression.js'
 import type { Graph } from '../../graph/graph.js'
+import { named } from '../aliases.js'
 import { gaussianOf, labelOf, layersOf, masksOf, streamOf, valueOf } from '../call-arguments.js'
 import type { Operator } from '../operator.js'
 import { countFillings, fill, type Filling } from '../filling.js'
@@ -22,6 +23,13 @@ export const edit: Operator = {
   id: 'mask.edit',
   version: 1,
   summary: 'Changes a mask on some layers.',
+  aliases: [
+    ...named(
+      'ComfyUI-DareMerge',
+      ['DM_MaskEdit', 'Mask Edit'],
+      '`set` for `true` and `false`; `p: 1 − arg_one` for `random`; `p: 0.5` for `gaussian`',
+    ),
+  ],
   details:
     'On the selected layers, what `set`, `p` or `gaussian` makes is combined with the mask; all others stay. The input mask itself never changes.',
   source: 'ComfyUI-DareMerge, mask edit',

@@ -1,4 +1,5 @@
 import { fillings } from '../../base/catalogue/operators.js'
+import { named } from '../aliases.js'
 import { defineOperator } from '../define.js'
 import { countFillings, fill as fillMask } from '../filling.js'
 import { gaussian, model, number, optionalFlag } from '../params.js'
@@ -8,6 +9,13 @@ export const fill = defineOperator({
   id: 'mask.fill',
   version: 1,
   summary: 'A mask that is all true, all false, or random.',
+  aliases: [
+    ...named(
+      'ComfyUI-DareMerge',
+      ['DM_SimpleMasker', 'Simple Masker'],
+      '`value` for `true` and `false`; `p: 1 − arg_one` for `random`; `p: 0.5` for `gaussian`',
+    ),
+  ],
   details:
     'Write one of `value`, `p` and `gaussian`. Random masks depend on the seed, the step’s name and the tensor’s name, and on nothing else.',
   source: 'ComfyUI-DareMerge, simple, random and gaussian maskers',

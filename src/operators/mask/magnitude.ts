@@ -1,3 +1,4 @@
+import { named } from '../aliases.js'
 import { defineOperator } from '../define.js'
 import { choice, model, perLayer } from '../params.js'
 
@@ -6,6 +7,13 @@ export const magnitude = defineOperator({
   id: 'mask.magnitude',
   version: 1,
   summary: 'Selects the parameters that moved most, or least, from a base.',
+  aliases: [
+    ...named(
+      'ComfyUI-DareMerge',
+      ['DM_MagnitudeMasker', 'Magnitude Masker'],
+      '`quantile: threshold`, `select: below` unless the node has `above`',
+    ),
+  ],
   details: [
     '`above`: true where `|model − base|` is at least its `quantile`; `below`: where it is less. The quantile is exact and taken per tensor (or over the whole model), interpolated linearly at position `q(n − 1)` as numpy and torch do.',
     '`above` and `below` of one quantile are complements. At quantile 0 `above` selects everything and `below` nothing; at quantile 1 it is the other way round.',

@@ -1,4 +1,5 @@
 import { partitionParts, partitionShares } from '../../base/catalogue/operators.js'
+import { named } from '../aliases.js'
 import { defineOperator } from '../define.js'
 import { integer, model, numbers } from '../params.js'
 
@@ -15,6 +16,7 @@ export const partition = defineOperator({
   id: 'mask.partition',
   version: 1,
   summary: 'Splits the parameters among several masks at random.',
+  aliases: [...named('ComfyUI-DareMerge', ['DM_QuadMasker', 'Quad Masker'])],
   details: [
     'Every parameter is true in exactly one of the masks; one random number decides which. The results are `step.1`, `step.2` and so on.',
     'With four masks and four models, each model gives a random quarter.',

@@ -1,6 +1,7 @@
-import { infiniteScale } from '../../base/catalogue/operators.js'
+import { unusedParam } from '../../base/catalogue/operators.js'
+import { COMMON, named } from '../aliases.js'
 import { defineOperator } from '../define.js'
-import { interpolate, methodParam } from '../interpolate.js'
+import { interpolate, methodParam, methodProblem, TURNING, turningParams } from '../interpolate.js'
 import { model, perLayer } from '../params.js'
 
 /** Interpolates two models by one of several methods. */
@@ -8,10 +9,87 @@ export const blend = defineOperator({
   id: 'merge.blend',
   version: 2,
   summary: 'Blends two models.',
+  aliases: [
+    {
+      name: 'slerp',
+      from: 'mergekit',
+      settings: '`method: slerp`, `vectors: slerp`, `keep: 1 − t`, `base_model` as `a`',
+    },
+    { name: 'weighted_sum', from: 'sd-mecha', settings: '`keep: 1 − alpha`' },
+    {
+      name: 'slerp',
+      from: 'sd-mecha',
+      settings: '`method: slerp`, `norm: interpolate`, `vectors: slerp`, `keep: 1 − alpha`',
+    },
+    { name: 'geometric_sum', from: 'sd-mecha', settings: '`method: geometric`, `keep: 1 − alpha`' },
+    { name: 'Weighted sum', from: 'AUTOMATIC1111 web UI', settings: '`keep: 1 − multiplier`, `missing: keep`' },
+    {
+      name: 'Weight sum',
+      from: 'supermerger',
+      settings: '`keep: 1 − alpha`, `missing: keep`; with MBW, 1 − each number of a block',
+    },
+    {
+      name: 'ModelMergeSimple',
+      from: 'ComfyUI',
+      settings: '`keep: ratio`, `layers: component:diffusion`, `missing: keep`',
+    },
+    {
+      name: 'ModelMergeBlocks',
+      from: 'ComfyUI',
+      settings:
+        '`keep` from `weights.block`, where `time` and `label` are `input` too, and `output` and `out` are both `out`; `layers: component:diffusion`, `missing: keep`',
+    },
+    ...named(
+      'ComfyUI',
+      [
+        'ModelMergeSD1',
+        'ModelMergeSD2',
+        'ModelMergeSDXL',
+        'ModelMergeSD3_2B',
+        'ModelMergeSD35_Large',
+        'ModelMergeAuraflow',
+        'ModelMergeFlux1',
+        'ModelMergeMochiPreview',
+        'ModelMergeLTXV',
+        'ModelMergeCosmos7B',
+        'ModelMergeCosmos14B',
+        'ModelMergeCosmosPredict2_2B',
+        'ModelMergeCosmosPredict2_14B',
+        'ModelMergeWAN2_1',
+        'ModelMergeQwenImage',
+      ],
+      '`keep` as rules with the names of the sliders, `{ "input_blocks.4": 0.5 }`; `layers: component:diffusion`, `missing: keep`',
+    ),
+    { name: 'CLIPMergeSimple', from: 'ComfyUI', settings: '`keep: ratio`, `layers: component:clip`, `missing: keep`' },
+    ...named(
+      'ComfyUI-DareMerge',
+      ['DM_BlockModelMerger', 'Model Merger (Block)', 'DM_MaskedModelMerger', 'BlockModelMergerAdv'],
+      '`keep` from `weights.block`, and the same `method`, where `comfy` is `lerp`; `unmasked: merge` with a mask',
+    ),
+    ...named(
+      'ComfyUI-DareMerge',
+      ['DM_AdvancedModelMerger', 'Model Merger (Advanced)'],
+      'the gradient as `keep`, and the same `method`, where `comfy` is `lerp`; `unmasked: merge` with a mask',
+    ),
+    ...['cubic', 'cyclic', 'gradient', 'scaled_add', 'slerp', 'slice'].map((name) => ({
+      name,
+      from: 'ComfyUI-DareMerge',
+      settings: `\`method: ${name}\`, \`keep: ratio\``,
+    })),
+    {
+      name: 'cosine',
+      from: 'ComfyUI-DareMerge',
+      settings: '`method: cosine`, `keep: 1 − ratio`, since it runs from B to A there',
+    },
+    ...named('ComfyUI-DareMerge', ['bislerp', 'colorize', 'comfy'], '`keep: ratio`: they compute what `lerp` does'),
+    ...named(COMMON, ['geometric mean'], '`method: geometric`'),
+    ...named(COMMON, ['spherical interpolation'], '`method: slerp`'),
+    ...named(COMMON, ['interpolate', 'lerp', 'linear interpolation', 'merge', 'mix']),
+  ],
   details: [
-    'With `t = 1 − keep`, each tensor is the point at `t` on the way from `a` to `b`. `keep: 1` gives `a` and reads nothing of `b`; `keep: 0` gives `b` (with `scaled_add`, the average; with `cyclic`, a window at the left edge). `gradient` is a mixture at both ends. Numbers beyond 0 and 1 extrapolate.',
+    'With `t = 1 − keep`, each tensor is the point at `t` on the way from `a` to `b`. `keep: 1` gives `a` and reads nothing of `b`; `keep: 0` gives `b` (with `scaled_add`, the average; with `cyclic`, a window at the left edge). `gradient` is a mixture at both ends. Numbers beyond 0 and 1 extrapolate, except with `geometric`.',
     '',
-    '`slerp` uses the angle between the whole tensors: with `θ = acos(a·b / ‖a‖‖b‖)` it is `(sin((1−t)θ)·a + sin(tθ)·b)/sin θ`. Vectors (biases, norms), tensors with `|cos θ| > 0.9995`, and pairs in which one tensor is all zeros use `lerp`.',
+    '`slerp` uses the angle between the whole tensors: with `θ = acos(a·b / ‖a‖‖b‖)` it is `(sin((1−t)θ)·a + sin(tθ)·b)/sin θ`. Vectors (biases, norms), tensors with `|cos θ| > 0.9995`, and pairs in which one tensor is all zeros use `lerp`. With `norm: interpolate`, `a/‖a‖` and `b/‖b‖` take the place of `a` and `b`, the result is multiplied by `‖a‖ + t(‖b‖ − ‖a‖)`, and the limit of `|cos θ|` is 0.999999.',
     'A `mask` puts `a` in the place of `b` wherever it is false, before the method; with `slerp` that changes the angle, and the protected numbers are scaled together with their tensor.',
   ].join('\n'),
   source:
@@ -27,6 +105,7 @@ export const blend = defineOperator({
         'How much of `a` stays: 1 is all `a`, 0 is all `b`. Elsewhere the number is often “weight of b” or `alpha`, which is `1 − keep`.',
     }),
     method: methodParam,
+    ...turningParams,
   },
   merges: true,
   masksItself: true,
@@ -53,6 +132,12 @@ export const blend = defineOperator({
       expect: [1, 4],
     },
     {
+      title: 'the geometric mean, with numbers of the other sign turned on the way',
+      inputs: { a: [1, -4, 4], b: [4, -1, -4] },
+      params: { keep: 0.5, method: 'geometric' },
+      expect: [2, -2, 0],
+    },
+    {
       title: 'adds and divides',
       inputs: { a: [0, 3], b: [3, 0] },
       params: { keep: 0.5, method: 'scaled_add' },
@@ -62,6 +147,18 @@ export const blend = defineOperator({
       title: 'along the sphere, between two vectors at a right angle',
       inputs: { a: [[4, 0]], b: [[0, 4]] },
       params: { method: 'slerp' },
+      expect: [Math.SQRT1_2 * 4, Math.SQRT1_2 * 4],
+    },
+    {
+      title: 'along the sphere, the norm from that of one to that of the other',
+      inputs: { a: [[6, 0]], b: [[0, 2]] },
+      params: { method: 'slerp', norm: 'interpolate' },
+      expect: [Math.SQRT1_2 * 4, Math.SQRT1_2 * 4],
+    },
+    {
+      title: 'vectors along the sphere too',
+      inputs: { a: [4, 0], b: [0, 4] },
+      params: { method: 'slerp', vectors: 'slerp' },
       expect: [Math.SQRT1_2 * 4, Math.SQRT1_2 * 4],
     },
     {
@@ -83,8 +180,11 @@ export const blend = defineOperator({
       expect: [0, 0.45, 0.45, 0],
     },
   ],
-  build: (g, { a, b }, { keep, method }, { mask, shape, at }) => {
-    if (method === 'scaled_add' && keep === 2) return infiniteScale(at('keep'))
-    return interpolate(g, method, a, mask === undefined ? b : g.choose(mask, b, a), keep, shape)
+  build: (g, { a, b }, { keep, method, ...turning }, { mask, shape, at, warn }) => {
+    const problem = methodProblem(method, keep, at('keep'))
+    if (problem !== undefined) return problem
+    for (const key of ['norm', 'vectors'] as const)
+      if (method !== 'slerp' && turning[key] !== TURNING[key]) warn(unusedParam(at(key), key, 'method: slerp'))
+    return interpolate(g, method, a, mask === undefined ? b : g.choose(mask, b, a), keep, shape, turning)
   },
 })

@@ -1,3 +1,4 @@
+import type { Tensor } from '../../graph/expression.js'
 import { lerp } from '../interpolate.js'
 import { defineOperator } from '../define.js'
 import { model, models, perLayer } from '../params.js'
@@ -59,10 +60,15 @@ export const clamp = defineOperator({
   build: (g, { a, bounds }, { stiffness }) => {
     const all = bounds.map(({ x }) => x)
     const [lo, hi] = [all.reduce(g.min), all.reduce(g.max)]
-    if (stiffness === 0) return g.min(g.max(a, lo), hi)
+    // Of 0 and -0 a processor may take either for the greater.
+    const between = (least: Tensor, greatest: Tensor): Tensor => {
+      const clamped = g.min(g.max(a, least), greatest)
+      return g.choose(g.compare('equal', clamped, 0), 0, clamped)
+    }
+    if (stiffness === 0) return between(lo, hi)
     const mean = g.div(all.reduce(g.add), all.length)
     const above = all.reduce((best, x) => g.choose(g.compare('greater-equal', x, mean), g.min(best, x), best), hi)
     const below = all.reduce((best, x) => g.choose(g.compare('less-equal', x, mean), g.max(best, x), best), lo)
-    return g.min(g.max(a, lerp(g, lo, below, stiffness)), lerp(g, hi, above, stiffness))
+    return between(lerp(g, lo, below, stiffness), lerp(g, hi, above, stiffness))
   },
 })

@@ -1,8 +1,9 @@
-import { infiniteScale, keptCount, rescaleNothing } from '../../base/catalogue/operators.js'
+import { keptCount, rescaleNothing } from '../../base/catalogue/operators.js'
 import type { Mask, Scalar, Tensor } from '../../graph/expression.js'
 import type { Graph } from '../../graph/graph.js'
+import { named } from '../aliases.js'
 import { defineOperator } from '../define.js'
-import { interpolate, methodParam } from '../interpolate.js'
+import { interpolate, methodParam, methodProblem } from '../interpolate.js'
 import { choice, integer, model, number, optionalMasks, optionalModel, perLayer } from '../params.js'
 
 const RESCALE = {
@@ -22,6 +23,9 @@ const BLEND = {
   each: 'within every iteration, so that it compounds',
 } as const
 
+/** The nodes have the same settings, `keep` aside. */
+const AS_BLOCK = 'all else as for `DM_DareModelMergerBlock`'
+
 /** Sums of |δ| below this are too small to scale by. */
 const LEAST_NORM = 1e-7
 
@@ -30,6 +34,38 @@ export const dare = defineOperator({
   id: 'merge.dare',
   version: 2,
   summary: 'Moves a random part of `a` to `b`: drop and rescale, for two models.',
+  aliases: [
+    ...named(
+      'ComfyUI-DareMerge',
+      ['DM_DareModelMergerBlock', 'Model Merger (Block/DARE)', 'DM_DareModelMerger'],
+      '`drop: drop_rate`, `keep` from `weights.block`, `ties: sum` unless the node has another, `blend: each` for any `method` but `comfy`, `unmasked: merge` with a mask',
+    ),
+    ...named(
+      'ComfyUI-DareMerge',
+      ['DM_AdvancedDareModelMerger', 'Model Merger (Advanced/DARE)'],
+      `the gradient as \`keep\`; ${AS_BLOCK}`,
+    ),
+    ...named(
+      'ComfyUI-DareMerge',
+      ['DM_DareModelMergerMBW', 'Model Merger (MBW/DARE)'],
+      `\`keep\` from \`weights.mbw\`; ${AS_BLOCK}`,
+    ),
+    ...named(
+      'ComfyUI-DareMerge',
+      ['DM_DareModelMergerElement', 'Model Merger (Attention/DARE)'],
+      `the product of \`weights.shell\` and \`weights.attention\` as \`keep\`; ${AS_BLOCK}`,
+    ),
+    ...named(
+      'ComfyUI-DareMerge',
+      ['DM_DareClipMerger', 'CLIP Merger (DARE)'],
+      `\`keep: ratio\`, \`layers: component:clip\`; ${AS_BLOCK}`,
+    ),
+    ...named(
+      'ComfyUI-DareMerge',
+      ['DareModelMerger', 'DareModelMergerMBW', 'MagnitudeModelMerger'],
+      'the nodes before 22 January 2024: `exclude_a` and `include_b` are masks from `mask.magnitude`, joined by `mask.difference`',
+    ),
+  ],
   details: [
     'Repeated `iterations` times from the running result `x`, which begins as `a`: `δ = b − x` is dropped number by number with probability `drop`, with new random numbers in each iteration, and the rest is added to `x`.',
     'At the end (`blend: after`) `method` blends between `a` and `x` by `keep`.',
@@ -131,7 +167,8 @@ export const dare = defineOperator({
     { mask, shape, stream, at, warn },
   ) => {
     if (kept.length > 0 && kept.length !== iterations) return keptCount(at('kept'), kept.length, iterations)
-    if (method === 'scaled_add' && keep === 2) return infiniteScale(at('keep'))
+    const problem = methodProblem(method, keep, at('keep'))
+    if (problem !== undefined) return problem
     if (drop === 1) {
       if (rescale !== 'false') warn(rescaleNothing(at('drop')))
       return a

@@ -1,4 +1,5 @@
 import type { Tensor } from '../../graph/expression.js'
+import { COMMON, named } from '../aliases.js'
 import { defineOperator } from '../define.js'
 import { flag, models, perLayer } from '../params.js'
 import { proportionsOf, weightSumProblem } from '../weight-sum.js'
@@ -8,6 +9,23 @@ export const linear = defineOperator({
   id: 'merge.linear',
   version: 1,
   summary: 'Averages any number of models by weight.',
+  aliases: [
+    { name: 'linear', from: 'mergekit' },
+    { name: 'n_average', from: 'sd-mecha', settings: '`models` without weights' },
+    { name: 'average_merging', from: 'MergeLM', settings: '`models` without weights' },
+    {
+      name: 'Triple sum',
+      from: 'supermerger',
+      settings: '`weight: 1 − alpha − beta` for A, `alpha` for B, `beta` for C; `missing: keep`',
+    },
+    {
+      name: 'sum Twice',
+      from: 'supermerger',
+      settings: '`weight: (1 − alpha)·(1 − beta)` for A, `alpha·(1 − beta)` for B, `beta` for C; `missing: keep`',
+    },
+    ...named('arXiv 2203.05482', ['model soup', 'uniform soup'], '`models` without weights'),
+    ...named(COMMON, ['average', 'avg', 'mean', 'soup', 'weighted average']),
+  ],
   details: '`Σ wᵢ·xᵢ`, divided by `Σ wᵢ` unless `normalize: false`. A model of weight 0 is not read.',
   source: 'Wortsman et al. 2022, “Model soups”, arXiv 2203.05482',
   output: 'model',

@@ -36,7 +36,9 @@ const FACTORS: Readonly<Record<keyof typeof METHODS, Factor>> = {
       const moves = [g.sub(a, c), g.sub(b, c)] as const
       const larger = g.max(g.max(g.abs(moves[0]), g.abs(moves[1])), NOT_ZERO)
       // Divided before they are multiplied: the square of a small number would be 0.
-      return g.max(g.neg(g.mul(g.div(moves[0], larger), g.div(moves[1], larger))), 0)
+      const against = g.neg(g.mul(g.div(moves[0], larger), g.div(moves[1], larger)))
+      // Nothing is negative, but of 0 and -0 a processor may take either for the greater.
+      return g.abs(g.max(against, 0))
     },
   },
 }

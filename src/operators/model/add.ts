@@ -1,3 +1,4 @@
+import { named } from '../aliases.js'
 import { defineOperator } from '../define.js'
 import { model, perLayer } from '../params.js'
 
@@ -6,6 +7,19 @@ export const add = defineOperator({
   id: 'model.add',
   version: 1,
   summary: 'Adds a difference to a model or to another difference.',
+  aliases: [
+    { name: 'add_difference', from: 'sd-mecha', settings: 'of a model and a difference: `strength: alpha`' },
+    ...named(
+      'ComfyUI',
+      ['ModelMergeAdd', 'ModelAdd'],
+      'the result of `ModelMergeSubtract` as `delta`; `layers: component:diffusion`, `missing: keep`',
+    ),
+    ...named(
+      'ComfyUI',
+      ['CLIPMergeAdd', 'CLIPAdd'],
+      'the result of `CLIPMergeSubtract` as `delta`; `layers: component:clip`, `missing: keep`',
+    ),
+  ],
   details: '`a + strength·delta`',
   source: 'Ilharco et al. 2022, “Editing Models with Task Arithmetic”, arXiv 2212.04089',
   output: 'model',

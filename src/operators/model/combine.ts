@@ -12,6 +12,14 @@ export const combine: Operator = {
   id: 'model.combine',
   version: 1,
   summary: 'Puts the tensors of several models into one.',
+  aliases: [
+    { name: 'fallback', from: 'sd-mecha', settings: '`models: [a, default]`, `overlap: first`' },
+    {
+      name: 'CheckpointSave',
+      from: 'ComfyUI',
+      settings: 'for a diffusion model, text encoder and VAE of different checkpoints, each by `model.select`',
+    },
+  ],
   details:
     'For parts that do not overlap: a diffusion model, a text encoder and a VAE, each taken with `model.select`. Nothing is computed.',
   output: 'model',

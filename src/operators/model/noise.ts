@@ -1,3 +1,4 @@
+import { named } from '../aliases.js'
 import { defineOperator } from '../define.js'
 import type { PlacedPattern, Operator } from '../operator.js'
 import { choice, model, number, optionalModel, perLayer } from '../params.js'
@@ -14,6 +15,13 @@ const element = defineOperator({
   id: 'model.noise',
   version: 1,
   summary: 'Adds random noise to some layers.',
+  aliases: [
+    ...named(
+      'ComfyUI-DareMerge',
+      ['DM_InjectNoise', 'Inject Noise'],
+      '`strength: 1 − ratio`; for `random`, `kind: uniform` and `std: 0.288675`; leave out `mean`, which has no effect there',
+    ),
+  ],
   details: [
     '`model + strength·noise`, where each number of the noise is drawn independently, with `mean` and standard deviation `std`. Where `mask` is false, nothing is added.',
     `Without \`layers\` the noise goes to the values of attention, \`${VALUES}\`, as in the node pack; for models with other names say which layers, for example \`**.v_proj\`. \`layers: "*"\` is every tensor.`,

@@ -2,6 +2,7 @@ import { noAttention } from '../../base/catalogue/operators.js'
 import { failed } from '../../base/result.js'
 import type { Scalar } from '../../graph/expression.js'
 import type { Graph } from '../../graph/graph.js'
+import { named } from '../aliases.js'
 import { defineOperator } from '../define.js'
 import { modelsOf, valueOf } from '../call-arguments.js'
 import type { Operator } from '../operator.js'
@@ -95,6 +96,13 @@ const description = {
   id: 'model.normalize',
   version: 1,
   summary: 'Gives the tensors of one model the norms of another’s.',
+  aliases: [
+    ...named(
+      'ComfyUI-DareMerge',
+      ['DM_NormalizeModel', 'Normalize Model'],
+      'the same `method` and `magnify`; `attn_only` does not change what the model computes here',
+    ),
+  ],
   details: [
     '`r = ‖b‖/‖a‖`, over a whole tensor; with `magnify`, the inverse, `‖a‖/‖b‖`.',
     '',

@@ -12,6 +12,7 @@ export const renumber: Operator = {
   id: 'model.renumber',
   version: 1,
   summary: 'Resets the `position_ids` of text encoders.',
+  aliases: [{ name: 'Reset CLIP ids', from: 'supermerger' }],
   details:
     'Every tensor `position_ids` becomes 0, 1, 2, … as whole numbers (`I64`); all others are copied. For models whose positions were merged like weights: programs that load a position such as 75.9 cut it to 75, and read a token in the wrong place. A build warns when it copies such positions.',
   output: 'model',
@@ -24,6 +25,7 @@ export const renumber: Operator = {
     {
       inputs: { model: { 'text_model.embeddings.position_ids': [[0, 0.99, 2.01, 2.98]] } },
       expect: { 'text_model.embeddings.position_ids': [0, 1, 2, 3] },
+      dtypes: { 'text_model.embeddings.position_ids': 'I64' },
     },
   ],
   evaluate: (call) => {

@@ -8,6 +8,20 @@ export const select: Operator = {
   id: 'model.select',
   version: 1,
   summary: 'Keeps only some tensors of a model.',
+  aliases: [
+    {
+      name: 'pick_component',
+      from: 'sd-mecha',
+      settings:
+        '`layers: component:unet` for `diffuser`, `component:clip` for the text encoders, `component:vae` for `vae`',
+    },
+    { name: 'omit_component', from: 'sd-mecha', settings: '`layers: ["*", "!component:vae"]`' },
+    {
+      name: 'discard weights',
+      from: 'AUTOMATIC1111 web UI',
+      settings: '`layers: ["*", "!PATTERN"]`, with layer patterns in place of the regular expression',
+    },
+  ],
   details:
     'The result has the selected tensors and no others. With `model.combine` it takes the text encoder of one model and the VAE of another.',
   output: 'model',

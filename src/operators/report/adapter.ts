@@ -11,6 +11,7 @@ import { groupBy } from '../../base/lists.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import type { AdapterFile } from '../../safetensors/adapter-file.js'
 import { sizeOf } from '../../tensor/info.js'
+import { named } from '../aliases.js'
 import { adapterOf, modelsOf } from '../call-arguments.js'
 import type { Call } from '../operator.js'
 import { adapter as adapterInput, optionalModel } from '../params.js'
@@ -124,6 +125,7 @@ export const adapter = defineReport<ReportDocument>({
   id: 'report.adapter',
   version: 1,
   summary: 'Shows what an adapter holds, its tags with their counts, and what it would change in a model.',
+  aliases: [...named('ComfyUI-DareMerge', ['DM_LoRAReporting', 'LoRA Reporting'])],
   details: [
     'Reads headers and alphas only.',
     'Tags come from `ss_tag_frequency`, which kohya’s trainer writes, over all folders of its training, the most frequent first.',

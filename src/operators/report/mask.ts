@@ -1,6 +1,7 @@
 import { groupBy } from '../../base/lists.js'
 import { ok } from '../../base/result.js'
 import { sizeOf } from '../../tensor/info.js'
+import { named } from '../aliases.js'
 import { masksOf } from '../call-arguments.js'
 import { mask as maskInput } from '../params.js'
 import { count, plainLabel, share, type Row, type Section } from '../report-document.js'
@@ -54,6 +55,7 @@ export const mask = defineReport<Shown>({
   id: 'report.mask',
   version: 1,
   summary: 'Shows how many parameters a mask selects, by block and by layer.',
+  aliases: [...named('ComfyUI-DareMerge', ['DM_MaskReporting', 'Mask Reporting'])],
   details: [
     'A heat map of blocks × kinds of layer, and a table with the number selected, the total, and the share.',
     'Blocks and kinds are the architecture’s; for an unknown one, a block is the part of a name up to its first number.',

@@ -4,6 +4,7 @@ import { failed, ok, type Result } from '../../base/result.js'
 import { TALLY_FIELDS } from '../../graph/expression.js'
 import { isFloat } from '../../tensor/dtype.js'
 import { sizeOf } from '../../tensor/info.js'
+import { named } from '../aliases.js'
 import { modelsOf, valueOf } from '../call-arguments.js'
 import type { Call } from '../operator.js'
 import { refuseOpaqueModels } from '../opaque.js'
@@ -163,6 +164,9 @@ export const model = defineReport<Shown>({
   id: 'report.model',
   version: 1,
   summary: 'Shows mean, deviation, extremes and norm of every layer, and one layer in detail.',
+  aliases: [
+    ...named('ComfyUI-DareMerge', ['DM_ModelReporting', 'Model Reporting'], 'the same `layer`; `scaling` as `scale`'),
+  ],
   details: [
     'The heat map of the whole shows the root mean square by block and kind of layer. `layer` adds a heat map and a histogram of one layer.',
     'Integer tensors are left out.',

@@ -1,5 +1,6 @@
 import { greatest, groupBy, least } from '../../base/lists.js'
 import { ok } from '../../base/result.js'
+import { named } from '../aliases.js'
 import { labelOf } from '../call-arguments.js'
 import { likeInput, likeOf, numbersOf } from '../layer-numbers.js'
 import { perLayer } from '../params.js'
@@ -47,6 +48,7 @@ export const weights = defineReport<ReportDocument>({
   id: 'report.weights',
   version: 1,
   summary: 'Shows the number that weights give to every layer and block.',
+  aliases: [...named('ComfyUI-DareMerge', ['DM_GradientReporting', 'Gradient Reporting'])],
   details: 'Reads names and shapes only. Blocks are in the order of the network.',
   source: 'ComfyUI-DareMerge, gradient reporting',
   inputs: { like: likeInput },

@@ -1,3 +1,4 @@
+import { named } from '../aliases.js'
 import { valueOf } from '../call-arguments.js'
 import type { Operator } from '../operator.js'
 import { architectureOf, EXAMPLE_MODEL, likeInput, restParam, weightsWithRest } from '../layer-numbers.js'
@@ -11,6 +12,13 @@ export const attention: Operator = {
   id: 'weights.attention',
   version: 1,
   summary: 'One number for each kind of layer: attention, feed-forward, norms.',
+  aliases: [
+    ...named(
+      'ComfyUI-DareMerge',
+      ['DM_AttentionGradient', 'Attention Gradient'],
+      '`norm`, `attn`, and `ff` for `ff_net`; leave out those that are not processed',
+    ),
+  ],
   details: [
     'The kinds are the architecture’s groups, as `group:attn` selects them. `attn1` (self) and `attn2` (cross attention) win over `attn`. `norm` is every norm, those of residual blocks included.',
     'A kind without a number takes `rest`; without `rest` it has none, and a step that uses the weights keeps the first model there.',

@@ -1,5 +1,6 @@
 import { noSuchPart } from '../../base/catalogue/operators.js'
 import { failed } from '../../base/result.js'
+import { named } from '../aliases.js'
 import { valueOf } from '../call-arguments.js'
 import type { Operator } from '../operator.js'
 import { architectureOf, likeInput, restParam, weightsWithRest } from '../layer-numbers.js'
@@ -27,6 +28,7 @@ export const block: Operator = {
   id: 'weights.block',
   version: 1,
   summary: 'One number for each part of a U-Net: its inputs, its middle, its outputs.',
+  aliases: [...named('ComfyUI-DareMerge', ['DM_BlockGradient', 'Block Gradient'])],
   details: [
     'For architectures with input, middle and output blocks; for others, use `weights.mbw`, `weights.gradient` or patterns. A part without a number takes `rest`; without `rest` it has none, and a step that uses the weights keeps the first model there.',
     'Blocks are matched by whole segments of the names: `input_blocks.1` is never `input_blocks.10`.',

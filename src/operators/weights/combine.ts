@@ -1,5 +1,6 @@
 import { divideByZero } from '../../base/catalogue/operators.js'
 import { failed } from '../../base/result.js'
+import { named } from '../aliases.js'
 import { valueOf } from '../call-arguments.js'
 import type { Operator } from '../operator.js'
 import { likeInput, likeOf, makeWeights, numbersOf } from '../layer-numbers.js'
@@ -32,6 +33,9 @@ export const combine: Operator = {
   id: 'weights.combine',
   version: 1,
   summary: 'Combines two sets of weights, number by number.',
+  aliases: [
+    ...named('ComfyUI-DareMerge', ['DM_GradientOperations', 'Gradient Operations'], 'the same `operation` and `join`'),
+  ],
   details:
     'For example, the product of a `weights.shell` and a `weights.attention` depends on depth and on the kind of layer.',
   source: 'ComfyUI-DareMerge, gradient operations',

@@ -1,5 +1,6 @@
 import { divideByZero, oneOperation } from '../../base/catalogue/operators.js'
 import { failed } from '../../base/result.js'
+import { named } from '../aliases.js'
 import { layersOf, valueOf } from '../call-arguments.js'
 import type { Operator } from '../operator.js'
 import { likeInput, likeOf, makeWeights, numbersOf } from '../layer-numbers.js'
@@ -19,6 +20,13 @@ export const edit: Operator = {
   id: 'weights.edit',
   version: 1,
   summary: 'Changes weights on some layers.',
+  aliases: [
+    ...named(
+      'ComfyUI-DareMerge',
+      ['DM_GradientEdit', 'Gradient Edit'],
+      '`value` under the key of the operation: `set: 0.5`',
+    ),
+  ],
   details:
     'Applies one of `set`, `add`, `subtract`, `multiply` and `divide` once to each selected tensor, however many patterns select it. `set` also gives a number to a tensor that has none; the others leave it without. The input weights never change.',
   source: 'ComfyUI-DareMerge, gradient edit (which changes its input, and changes it twice where two patterns match)',

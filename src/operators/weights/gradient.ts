@@ -8,6 +8,13 @@ export const gradient: Operator = {
   id: 'weights.gradient',
   version: 1,
   summary: 'One number per layer, on a line through given numbers, over the layers in order.',
+  aliases: [
+    {
+      name: 'gradient',
+      from: 'mergekit',
+      settings: 'a list of numbers in place of one: the list as `anchors`, its first number as `rest`',
+    },
+  ],
   details:
     'The anchors are spread evenly over the blocks of the network, the first at the first block and the last at the last; numbers between them are interpolated linearly. `[0, 1, 0]` rises to the middle and falls again. Other tensors (embeddings, the last layers, encoders, VAE) take `rest`, or have no number.',
   source: 'mergekit, gradients as lists of numbers',

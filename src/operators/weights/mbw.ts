@@ -2,6 +2,7 @@ import type { Architecture } from '../../architectures/detect.js'
 import { blocksOrPreset, unknownBlock } from '../../base/catalogue/operators.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
 import { failed, ok, type Result } from '../../base/result.js'
+import { named } from '../aliases.js'
 import { valueOf } from '../call-arguments.js'
 import type { Call, Operator } from '../operator.js'
 import { architectureOf, EXAMPLE_MODEL, likeInput, makeWeights, weightsByRules } from '../layer-numbers.js'
@@ -46,6 +47,23 @@ export const mbw: Operator = {
   id: 'weights.mbw',
   version: 2,
   summary: 'One number for each block: “merge block weights”.',
+  aliases: [
+    ...named(
+      'ComfyUI-DareMerge',
+      ['DM_MBWGradient', 'MBW Gradient'],
+      '`blocks` by name: `TIME`, `LABEL`, `IN00` …, `M00`, `OUT00` …, `OUT`',
+    ),
+    ...named(
+      'supermerger',
+      ['MBW', 'use MBW', 'block weights'],
+      'the same list of numbers; as `keep`, 1 − each of them',
+    ),
+    ...named(
+      'AUTOMATIC1111 web UI',
+      ['Merge Block Weighted', 'MBW'],
+      'an extension: the same list of numbers; as `keep`, 1 − each of them',
+    ),
+  ],
   details: [
     'Give `blocks`, a list in the usual order or numbers by name, or a `preset`. The lists:',
     '',

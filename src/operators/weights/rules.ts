@@ -7,6 +7,19 @@ export const rules: Operator = {
   id: 'weights.rules',
   version: 1,
   summary: 'One number per layer, by rules, to use in several steps.',
+  aliases: [
+    {
+      name: 'filter',
+      from: 'mergekit',
+      settings:
+        'a pattern for each filter, such as `"**.*mlp*"`, in reverse order: the last rule wins here, the first filter there',
+    },
+    {
+      name: 'elemental merge',
+      from: 'supermerger',
+      settings: 'a pattern for each block and element; as `keep`, 1 − ratio',
+    },
+  ],
   details:
     'Later rules win, and every rule wins over `default`. A tensor that no rule matches has no number: a step that uses the weights keeps the first model there.',
   output: 'weights',

@@ -51,7 +51,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
     '-o',
     'out.safetensors',
   ],
-  'operator-of-other-programs-listed': ['ops', 'slerp'],
+  'operator-of-other-programs-misspelt': ['ops', 'weigted_sum'],
   'verify-before-a-build': ['verify', 'sound.yaml'],
   'frozen-before-a-build': ['build', 'sound.yaml', '--frozen', '--workers', '1'],
   'why-of-an-unknown-step': ['why', 'sound.yaml', 'blend'],

@@ -1,0 +1,93 @@
+import type { Mask, Tensor } from './expression.js'
+import type { Graph } from './graph.js'
+
+/**
+ * Elementary functions of elements, made of the operations of IEEE 754 alone, so that every machine and device gives
+ * the same bits. None of these operations rounds to a whole number: powers of two are split off bit by bit.
+ */
+
+/** 2⁻ᵘ, for −1 ≤ u ≤ 1: within 1.2e-8 of its size, and exact at −1, 0 and 1 in float32. */
+const POWER = [
+  1, -0.6931472165936006, 0.24022672884290636, -0.055503795031179734, 0.009616720003781928, -0.001333949090700684,
+  0.00015653663596687517, -1.5030574066945968e-5,
+]
+/** log₂((1 + s)/(1 − s)) = s·q(s²), for |s| ≤ (√2 − 1)/(√2 + 1): within 7e-10 of its size. */
+const LOGARITHM = [2.8853900797900605, 0.9617988473397101, 0.5767144040967561, 0.43173549599242594]
+/** sin πv = v·q(v²), for |v| ≤ ½: within 5.4e-9 of its size. */
+const SINE = [3.141592636904766, -5.167709685258204, 2.550069732548416, -0.5982421579377517, 0.07756044069256282]
+
+/** c₀ + c₁x + c₂x² + … */
+const polynomial = (g: Graph, x: Tensor, coefficients: readonly number[]): Tensor =>
+  coefficients.toReversed().reduce<Tensor>((sum, c) => g.add(g.mul(sum, x), c), g.fill(0))
+
+/** x less `step`, but x itself where a mask is true. */
+const lower = (g: Graph, x: Tensor, unless: Mask, step: number): Tensor => g.choose(unless, x, g.sub(x, step))
+/** x times `factor`, but x itself where a mask is true. */
+const scale = (g: Graph, x: Tensor, unless: Mask, factor: number): Tensor => g.choose(unless, x, g.mul(x, factor))
+
+/** Below 2⁻¹⁶⁰ everything is 0. */
+const LEAST_POWER = -160
+
+/** 2ˣ for x ≤ 0, within 2 ulp; exact for whole numbers, and 0 for −∞. */
+export const exp2 = (g: Graph, x: Tensor): Tensor => {
+  let rest = g.abs(g.max(x, LEAST_POWER))
+  // 2⁻ⁿ, for the even n that is taken off, is no float32 where the result is subnormal, but its root is.
+  let root = g.fill(1)
+  for (let step = 128; step > 1; step /= 2) {
+    const below = g.compare('less', rest, step - 1)
+    rest = lower(g, rest, below, step)
+    root = scale(g, root, below, 2 ** (-step / 2))
+  }
+  return g.mul(g.mul(polynomial(g, rest, POWER), root), root)
+}
+
+/**
+ * Powers of two that together bring the smallest float32 to 1, and how far those that follow can. The first is for
+ * subnormal numbers: a bound that is subnormal itself would make every comparison many times slower.
+ */
+const DOUBLINGS = [
+  [32, 125],
+  [64, 63],
+  [32, 31],
+  [16, 15],
+  [8, 7],
+  [4, 3],
+  [2, 1],
+  [1, 0],
+] as const
+
+/** log₂x for 0 ≤ x ≤ 1, within 3 ulp; exact for powers of two, and −∞ for 0. */
+export const log2 = (g: Graph, x: Tensor): Tensor => {
+  let [near, exponent] = [x, g.fill(0)]
+  for (const [step, later] of DOUBLINGS) {
+    const large = g.compare('greater-equal', near, Math.SQRT1_2 * 2 ** -later)
+    near = scale(g, near, large, 2 ** step)
+    exponent = lower(g, exponent, large, step)
+  }
+  const s = g.div(g.sub(near, 1), g.add(near, 1))
+  const logarithm = g.add(exponent, g.mul(s, polynomial(g, g.mul(s, s), LOGARITHM)))
+  return g.choose(g.compare('equal', x, 0), -Infinity, logarithm)
+}
+
+/** cos πx for |x| ≤ `most`, within 2⁻²¹; exact for multiples of ½. */
+export const cosPi = (g: Graph, x: Tensor, most: number): Tensor => {
+  let angle = g.abs(x)
+  for (let step = 2 ** Math.floor(Math.log2(most)); step > 1; step /= 2)
+    angle = lower(g, angle, g.compare('less', angle, step), step)
+  const v = g.sub(0.5, g.min(angle, g.sub(2, angle)))
+  return g.mul(v, polynomial(g, g.mul(v, v), SINE))
+}
+
+/**
+ * x¹⁻ᵗ·yᵗ, the weighted geometric mean, for x, y ≥ 0 and 0 ≤ t ≤ 1. As the greater of the two times a power of their
+ * quotient, which is exact where they are equal, and nearly so where they are close.
+ */
+export const geometricMean = (g: Graph, x: Tensor, y: Tensor, t: number): Tensor => {
+  // A share that is 0 in float32 would be multiplied by the logarithm of 0.
+  if (Math.fround(t) === 0) return x
+  if (Math.fround(1 - t) === 0) return y
+  const greater = g.max(x, y)
+  const share = g.choose(g.compare('less', x, y), 1 - t, t)
+  const power = exp2(g, g.mul(log2(g, g.div(g.min(x, y), greater)), share))
+  return g.choose(g.compare('equal', greater, 0), 0, g.mul(greater, power))
+}
