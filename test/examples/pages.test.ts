@@ -15,6 +15,7 @@ const PAGES = [
   'examples/claims/README.md',
   'examples/library/README.md',
   'examples/quickstart/data/README.md',
+  'examples/statistics/README.md',
   ...pagesBelow('docs'),
 ]
 const textOf = (page: string): string => readFileSync(join(ROOT, page), 'utf8')
