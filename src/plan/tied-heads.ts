@@ -71,9 +71,10 @@ export const createHeadCompleter = (layers: LayerContext): HeadCompleter => {
           inputs: {
             ...call.inputs,
             ...Object.fromEntries(
-              keys.map((key) => {
+              // An input that the recipe leaves out has no key.
+              keys.flatMap((key) => {
                 const input = call.inputs[key]
-                return [key, input === undefined ? undefined : 'value' in input ? tie(input) : input.map(tie)]
+                return input === undefined ? [] : [[key, 'value' in input ? tie(input) : input.map(tie)]]
               }),
             ),
           },

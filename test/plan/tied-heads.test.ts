@@ -31,6 +31,12 @@ describe('the output layer of a tied model', () => {
     expect(planOf(three).steps[0]!.counts).toEqual({ merged: 291 })
   })
 
+  test('stands for it in a step that leaves an optional model out', () => {
+    const made = paper({ a: untied, b: tied }, { op: 'merge.dare', a: 'a', b: 'b', drop: 0.5 })
+    expect(problemsOf(made)).toEqual([])
+    expect(headOf(made)).toEqual([['b:model.embed_tokens.weight', 'a:lm_head.weight']])
+  })
+
   test('stays away where all are tied', () => {
     const made = paper({ a: tied, b: tied }, blend)
     expect(problemsOf(made)).toEqual([])
