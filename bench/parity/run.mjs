@@ -199,30 +199,36 @@ const measureRandom = (cases) => {
     )
 }
 
+/** Writes what has been measured so far. */
+const publish = () => {
+  if (options.only !== undefined) return
+  const readme = here('README.md')
+  const text = readFileSync(readme, 'utf8')
+  const [begin, end] = ['<!-- figures: begin -->', '<!-- figures: end -->']
+  const figures = `Taken on ${new Date().toISOString().slice(0, 10)}.\n\n${tables.join('\n')}`
+  writeFileSync(
+    readme,
+    `${text.slice(0, text.indexOf(begin) + begin.length)}\n\n${figures}\n${text.slice(text.indexOf(end))}`,
+  )
+}
+
 try {
   measureExact('mergekit 0.1.5', 'with_mergekit', MERGEKIT, (one, paths, dtype, out) => ({
     config: one.config(paths, dtype),
     out,
     seed: 1,
   }))
+  publish()
   measureExact('sd-mecha 1.1.5', 'with_sd_mecha', SD_MECHA, (one, paths, dtype, out) => ({
     expression: one.expression,
     files: paths,
     dtype,
     out,
   }))
+  publish()
   measureRandom(RANDOM)
+  publish()
 } finally {
   rmSync(root, { recursive: true, force: true })
 }
-const report = tables.join('\n')
-console.log(report)
-if (options.only === undefined) {
-  const readme = here('README.md')
-  const text = readFileSync(readme, 'utf8')
-  const [begin, end] = ['<!-- figures: begin -->', '<!-- figures: end -->']
-  writeFileSync(
-    readme,
-    `${text.slice(0, text.indexOf(begin) + begin.length)}\n\nTaken on ${new Date().toISOString().slice(0, 10)}.\n\n${report}\n${text.slice(text.indexOf(end))}`,
-  )
-}
+console.log(tables.join('\n'))

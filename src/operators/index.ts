@@ -16,6 +16,7 @@ import { arceeFusion } from './merge/arcee-fusion.js'
 import { blend } from './merge/blend.js'
 import { clamp } from './merge/clamp.js'
 import { cosines } from './merge/cosine.js'
+import { crossover } from './merge/crossover.js'
 import { dare } from './merge/dare.js'
 import { family } from './merge/family.js'
 import { fisher } from './merge/fisher.js'
@@ -32,6 +33,7 @@ import { regmean } from './merge/regmean.js'
 import { sce } from './merge/sce.js'
 import { slerpMany } from './merge/slerp-many.js'
 import { tensorSum } from './merge/tensor-sum.js'
+import { topKSum } from './merge/top-k-sum.js'
 import { trainDifference } from './merge/train-difference.js'
 import { multiplyDifference } from './merge/multiply-difference.js'
 import { multiplyQuotient } from './merge/multiply-quotient.js'
@@ -81,6 +83,7 @@ export const operators: readonly Operator[] = [
   blend,
   clamp,
   ...cosines,
+  crossover,
   dare,
   ...family,
   fisher,
@@ -97,6 +100,7 @@ export const operators: readonly Operator[] = [
   sce,
   slerpMany,
   tensorSum,
+  topKSum,
   trainDifference,
   multiplyDifference,
   multiplyQuotient,

@@ -15,7 +15,6 @@ const REORDERED = 'reorders the channels of one model, and changes nothing that 
 
 /** Methods of other tools that smelt does not have. */
 export const ABSENT: readonly Absent[] = [
-  { name: 'crossover', from: 'sd-mecha', why: 'needs a Fourier transform, which smelt does not have yet' },
   { name: 'rotate', from: 'sd-mecha', why: MATRICES },
   { name: 'truncate_rank', from: 'sd-mecha', why: MATRICES },
   { name: 'truncate_kronecker', from: 'sd-mecha', why: MATRICES },
@@ -23,7 +22,6 @@ export const ABSENT: readonly Absent[] = [
   { name: 'extract_kohya_lokr', from: 'sd-mecha', why: ADAPTERS },
   { name: 'extract_lycoris_lora', from: 'sd-mecha', why: ADAPTERS },
   { name: 'extract_lycoris_lokr', from: 'sd-mecha', why: ADAPTERS },
-  { name: 'top_k_tensor_sum', from: 'sd-mecha', why: 'needs the ranks of a whole tensor, which are not supported yet' },
   {
     name: 'rebasin',
     from: 'sd-mecha',

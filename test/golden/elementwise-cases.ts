@@ -91,4 +91,19 @@ export const ELEMENTWISE: Readonly<Record<string, Mapping>> = {
   train_difference_mask: trainDifference('distance'),
   arcee_fusion: (c) =>
     run(c, files(c, 'base', 'm1'), { result: { op: 'merge.arcee_fusion', base: 'base', model: 'm1' } }),
+  crossover: (c) => {
+    return run(c, files(c, 'a', 'b'), {
+      result: { op: 'merge.crossover', a: 'a', b: 'b', keep: 1 - number(c, 'alpha'), tilt: number(c, 'tilt') },
+    })
+  },
+  topk_redistribute: (c) =>
+    run(c, files(c, 'a', 'b'), {
+      result: {
+        op: 'merge.top_k_sum',
+        a: 'a',
+        b: 'b',
+        width: Math.min(1, number(c, 'width')),
+        offset: number(c, 'offset'),
+      },
+    }),
 }

@@ -3,7 +3,6 @@ const ADAPTER = 'adapter.apply refuses adapters of this kind by name'
 /** The cases' operations that no operator computes yet, and where they belong. */
 export const UNMAPPED: Readonly<Record<string, string>> = {
   boft: ADAPTER,
-  crossover: 'belongs to merge.crossover',
   della_keep_probability: 'is only a part of merge.della: the probability that a number is kept',
   dora: ADAPTER,
   glora: ADAPTER,
@@ -16,6 +15,5 @@ export const UNMAPPED: Readonly<Record<string, string>> = {
   low_rank: 'belongs to adapter.extract',
   oft: ADAPTER,
   procrustes_rotate: 'no operator of ours rotates matrices',
-  topk_redistribute: 'belongs to merge.top_k_sum',
   ties_mean_stock: 'scales what TIES keeps by the factor of model stock; merge.ties has no such factor',
 }

@@ -1,9 +1,11 @@
 import type { Solver } from '../../graph/expression.js'
+import { redistribution } from './redistribution.js'
 import { regmean } from './regmean.js'
+import { crossover } from './crossover.js'
 import { ranks } from './ranks.js'
 
 /** Every solver, each once. */
-const SOLVERS: readonly Solver[] = [ranks, regmean]
+const SOLVERS: readonly Solver[] = [crossover, ranks, redistribution, regmean]
 
 /** The solver of a name, for workers. */
 export const findSolver = (name: string): Solver => {
