@@ -73,7 +73,7 @@ const compare = (dtype, theirs, ours) => {
   }
   return found
 }
-const join2 = (a, b) => ({
+const addUp = (a, b) => ({
   elements: a.elements + b.elements,
   differ: a.differ + b.differ,
   byMore: a.byMore + b.byMore,
@@ -119,7 +119,7 @@ const measureExact = (tool, script, cases, jobOf) => {
     buildHere(work, recipeOf(paths, one.steps, dtype))
     const found = compare(dtype, theirs, readModel(join(work, 'out.safetensors')))
     const key = `${one.name}\0${dtype}`
-    rows.set(key, rows.has(key) ? join2(rows.get(key), found) : found)
+    rows.set(key, rows.has(key) ? addUp(rows.get(key), found) : found)
   }
   tables.push(
     `### ${tool}`,

@@ -178,7 +178,7 @@ const inputSchema = (spec: InputSpec, audience: Audience): JsonSchema => {
     return { title: 'a list of masks', type: 'array', items: name, minItems: spec.optional ? 1 : 2 }
   const owned = Object.keys(spec.each).filter((key) => spec.each[key]!.type === 'statistics')
   const own = {
-    title: 'a model with its numbers',
+    title: owned.length > 0 ? `a model with its ${owned.join(' and ')}` : 'a model with its numbers',
     type: 'object',
     properties: { model: name, ...paramSchemas(spec.each, audience) },
     required: ['model', ...owned],

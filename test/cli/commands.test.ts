@@ -170,7 +170,7 @@ Outputs
 
 Work
   read          64 B
-  hashing       16 B of unused input data, to hash it for the lock
+  hashing       16 B of input data that is read only to hash it for the lock
   write         SIZE
   compute       2 tensors with 2 programs
   device        cpu; auto: too little work to be worth starting CUDA (under 0.1 s on the CPU)

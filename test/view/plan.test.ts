@@ -159,7 +159,7 @@ Work
     expect(lines).toContain('     from blend: 1,131 tensors, already up to date; F16 1,130, I64 1; 2.13 GB in 1 file')
     expect(lines.slice(lines.indexOf('Work') + 1)).toEqual([
       '  read          4.20 GB, in up to 2 passes over a tensor',
-      '  hashing       500 MB of unused input data, to hash it for the lock',
+      '  hashing       500 MB of input data that is read only to hash it for the lock',
       '  write         2.13 GB',
       '  compute       1,100 tensors with 3 programs',
       '  device        cpu; asked for',

@@ -56,7 +56,6 @@ const UNSOLVED = {
     'a Gram matrix is not symmetric',
     'check that the statistics are XᵀX of the layer’s inputs X, and belong to this model',
   ],
-  'not-converged': ['its iteration did not converge', 'check the inputs with `smelt inspect --stats`'],
 } as const satisfies Readonly<Record<string, readonly [string, string]>>
 
 /** A solver has no result for a tensor. */

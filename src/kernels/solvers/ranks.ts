@@ -1,4 +1,5 @@
 import type { Solver } from '../../graph/expression.js'
+import { sizeOf } from '../../tensor/info.js'
 
 /** Indices of a row are below this, and the 31 bits of a magnitude times it, with an index added, are exact. */
 const INDEX_SPAN = 2 ** 22
@@ -11,7 +12,7 @@ export const ranks: Solver = {
   name: 'ranks',
   version: 1,
   takes: 'rows',
-  workspace: (_, shape) => 12 * shape.reduce((n, d) => n * d, 1),
+  workspace: (_, shape) => 12 * sizeOf(shape),
   solve: ([operand], _, shape) => {
     const { values } = operand!
     const width = values.length / (shape.length < 2 ? 1 : shape[0]!)

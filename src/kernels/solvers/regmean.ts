@@ -1,4 +1,5 @@
 import type { Solver } from '../../graph/expression.js'
+import { sizeOf } from '../../tensor/info.js'
 import { factorize, solveRows } from './cholesky.js'
 import { addProduct, matrixOf } from './matrix.js'
 
@@ -15,9 +16,9 @@ export const regmean: Solver = {
   name: 'regmean',
   version: 1,
   takes: 'all',
-  workspace: ([, gram], shape) => 8 * (2 * size(gram!) + 2 * size(shape)),
+  workspace: ([, gram], shape) => 8 * (2 * sizeOf(gram!) + 2 * sizeOf(shape)),
   solve: (operands, [alpha = 1, ...weights], shape) => {
-    const [outputs, inputs] = [shape[0]!, size(shape) / shape[0]!]
+    const [outputs, inputs] = [shape[0]!, sizeOf(shape) / shape[0]!]
     const first = operands[0]!.values
     const total = new Float64Array(inputs * inputs)
     const result = new Float64Array(outputs * inputs)
@@ -47,8 +48,6 @@ export const regmean: Solver = {
     return result
   },
 }
-
-const size = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1)
 
 /** The inputs that are 0 in every example; their place on the diagonal is filled, so that they do not hinder the others. */
 const unseenIn = (total: Float64Array, n: number): readonly number[] => {
