@@ -7,6 +7,8 @@ export default defineConfig({
     testTimeout: HANG,
     hookTimeout: HANG,
     pool: 'forks',
+    // One core less is the default, which on two cores is one after the other.
+    maxWorkers: '100%',
     // Tests exercise the compiled program, the one that ships: workers need real files, and there is no second way to load them.
     server: { deps: { external: [/\/dist\//] } },
   },
