@@ -237,7 +237,7 @@ export const RANDOM = [
       base: 'base',
       models: list({ density: 0.4, epsilon: 0.2 }),
       rescale: 'l1',
-      normalize: 'true',
+      normalize: true,
     }),
   },
   {

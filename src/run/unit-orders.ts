@@ -157,7 +157,7 @@ export const createUnitOrders = (
     return {
       type: 'spread',
       grid,
-      from: { numbers: Float32Array.from(vectorOf(vector).subarray(range.first, range.end)) },
+      from: { numbers: new Float32Array(vectorOf(vector).subarray(range.first, range.end)) },
     }
   }
   const drawOrders = (pass: Pass, start: number, end: number): GeneratedInputOrder[] =>
