@@ -1,8 +1,8 @@
 import { readModelspec } from '../architectures/modelspec.js'
 import type { Digest } from '../base/digest.js'
 import { append } from '../base/lists.js'
-import { stepOf } from '../recipe/link.js'
-import type { InputKind, Output, Recipe, Step } from '../recipe/recipe.js'
+import { stepOf } from '../recipe/scope.js'
+import { partTexts, type InputKind, type Output, type Recipe, type Step } from '../recipe/recipe.js'
 import { usesOf } from '../recipe/step.js'
 import { foldHistory, toJsonObject, toSortedJson, type MergeHistory } from './merge-history.js'
 
@@ -106,6 +106,7 @@ export const provenance = (of: ProvenanceOf): Readonly<Record<string, string>> =
       : [['smelt.history_left_out', toSortedJson(leftOut)] as const]),
     ['smelt.lock', build],
     ...(Object.keys(recipe.params).length === 0 ? [] : [['smelt.params', toSortedJson(recipe.params)] as const]),
+    ...(recipe.parts.size === 0 ? [] : [['smelt.parts', toSortedJson(partTexts(recipe.parts))] as const]),
     ['smelt.recipe', recipe.source.text],
   ]
   return Object.fromEntries([...new Map(entries)].sort(([x], [y]) => (x < y ? -1 : 1)))
