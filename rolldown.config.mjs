@@ -58,8 +58,6 @@ const bundles = defineConfig([
     output: {
       ...output,
       chunkFileNames: 'worker-[name].js',
-      // ONNX Runtime, which most builds do without.
-      codeSplitting: { groups: [{ name: 'onnx', test: /dist\/run\/devices\/onnx-engine\.js$/ }] },
     },
   },
 ])

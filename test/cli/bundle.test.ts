@@ -111,6 +111,22 @@ describe('what a command does not need is not loaded', () => {
   )
 })
 
+/** The modules that a file of the bundle cannot be loaded without, itself included: packages by name. */
+const staticImports = (file: string, found = new Set<string>()): ReadonlySet<string> => {
+  if (found.has(file)) return found
+  found.add(file)
+  if (!file.startsWith('./')) return found
+  for (const [, name] of readFileSync(join(BIN, file), 'utf8').matchAll(/^(?:import|export) [^'"]*['"]([^'"]+)['"]/gm))
+    staticImports(name!, found)
+  return found
+}
+
+test('a worker starts without ONNX Runtime', () => {
+  const needed = [...staticImports('./worker.js')]
+  expect(needed).toContain('@napi-rs/blake-hash')
+  expect(needed.filter(isHeavy)).toEqual([])
+})
+
 test('the files that are packed work from another folder, by way of a link', () =>
   inFolder(async (folder) => {
     const [installed, work] = [join(folder, 'lib', 'smelt'), join(folder, 'work')]
