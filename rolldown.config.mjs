@@ -30,6 +30,25 @@ const licences = (fileName) => ({
   },
 })
 
+/** The emoji of `string-width`, as it has them and as they are bundled. */
+const [EMOJI, LATE_EMOJI] = [
+  'const rgiEmojiRegex = /^\\p{RGI_Emoji}$/v;',
+  "let emoji; const rgiEmojiRegex = { test: (text) => (emoji ??= new RegExp('^\\\\p{RGI_Emoji}$', 'v')).test(text) };",
+]
+
+/**
+ * V8 checks regular expressions when it reads a file, even in functions that are never called. For this one it loads all
+ * emoji, which takes longer than the rest of the file, and few texts on a screen need it.
+ */
+const lateEmoji = {
+  name: 'late-emoji',
+  transform(code, id) {
+    if (packageOf(id)?.endsWith('/string-width') !== true) return undefined
+    if (!code.includes(EMOJI)) throw new Error('string-width has no such regular expression any more')
+    return code.replace(EMOJI, () => LATE_EMOJI)
+  },
+}
+
 const common = { cwd: ROOT, platform: 'node', external: EXTERNAL, logLevel: 'warn' }
 const output = { dir: 'dist/bin', entryFileNames: '[name].js', chunkFileNames: '[name].js' }
 
@@ -37,7 +56,7 @@ const bundles = defineConfig([
   {
     ...common,
     input: { smelt: 'dist/cli/main.js' },
-    plugins: [licences('LICENSES.txt')],
+    plugins: [licences('LICENSES.txt'), lateEmoji],
     output: {
       ...output,
       cleanDir: true,
@@ -54,7 +73,7 @@ const bundles = defineConfig([
   {
     ...common,
     input: { worker: 'dist/run/worker.js' },
-    plugins: [licences('LICENSES.worker.txt')],
+    plugins: [licences('LICENSES.worker.txt'), lateEmoji],
     output: {
       ...output,
       chunkFileNames: 'worker-[name].js',
