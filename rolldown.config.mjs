@@ -30,22 +30,30 @@ const licences = (fileName) => ({
   },
 })
 
-/** The emoji of `string-width`, as it has them and as they are bundled. */
-const [EMOJI, LATE_EMOJI] = [
-  'const rgiEmojiRegex = /^\\p{RGI_Emoji}$/v;',
-  "let emoji; const rgiEmojiRegex = { test: (text) => (emoji ??= new RegExp('^\\\\p{RGI_Emoji}$', 'v')).test(text) };",
-]
-
 /**
- * V8 checks regular expressions when it reads a file, even in functions that are never called. For this one it loads all
- * emoji, which takes longer than the rest of the file, and few texts on a screen need it.
+ * What packages do when they are loaded and smelt needs late or never, as they have it and as it is bundled. V8 checks
+ * regular expressions when it reads a file, even in functions that are never called; for this one it loads all emoji,
+ * which takes longer than the rest of the file.
  */
-const lateEmoji = {
-  name: 'late-emoji',
+const LATE = {
+  'string-width/index.js': [
+    'const rgiEmojiRegex = /^\\p{RGI_Emoji}$/v;',
+    "let emoji; const rgiEmojiRegex = { test: (text) => (emoji ??= new RegExp('^\\\\p{RGI_Emoji}$', 'v')).test(text) };",
+  ],
+  'commander/lib/command.js': [
+    "const childProcess = require('node:child_process');",
+    "const childProcess = { spawn: (...args) => require('node:child_process').spawn(...args) };",
+  ],
+}
+
+const late = {
+  name: 'late',
   transform(code, id) {
-    if (packageOf(id)?.endsWith('/string-width') !== true) return undefined
-    if (!code.includes(EMOJI)) throw new Error('string-width has no such regular expression any more')
-    return code.replace(EMOJI, () => LATE_EMOJI)
+    const file = Object.keys(LATE).find((path) => id.replaceAll('\\', '/').endsWith(`/node_modules/${path}`))
+    if (file === undefined) return undefined
+    const [before, after] = LATE[file]
+    if (!code.includes(before)) this.error(`${file} has changed: see LATE`)
+    return code.replace(before, () => after)
   },
 }
 
@@ -56,7 +64,7 @@ const bundles = defineConfig([
   {
     ...common,
     input: { smelt: 'dist/cli/main.js' },
-    plugins: [licences('LICENSES.txt'), lateEmoji],
+    plugins: [licences('LICENSES.txt'), late],
     output: {
       ...output,
       cleanDir: true,
@@ -73,7 +81,7 @@ const bundles = defineConfig([
   {
     ...common,
     input: { worker: 'dist/run/worker.js' },
-    plugins: [licences('LICENSES.worker.txt'), lateEmoji],
+    plugins: [licences('LICENSES.worker.txt'), late],
     output: {
       ...output,
       chunkFileNames: 'worker-[name].js',

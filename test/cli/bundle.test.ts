@@ -83,7 +83,7 @@ describe('what a command does not need is not loaded', () => {
       const { status, loaded } = run(main, line.split(' '), folder)
       expect(status).toBe(0)
       expect(loaded.some((file) => file.endsWith('/dist/bin/smelt.js'))).toBe(true)
-      expect(loaded.filter((file) => isHeavy(file) || file.endsWith('/engine.js'))).toEqual([])
+      expect(loaded.filter((file) => isHeavy(file) || /(?:\/engine\.js|child_process)$/.test(file))).toEqual([])
     }),
   )
 
@@ -120,6 +120,11 @@ const staticImports = (file: string, found = new Set<string>()): ReadonlySet<str
     staticImports(name!, found)
   return found
 }
+
+test('no file of the bundle has a regular expression for which V8 loads all emoji as it reads the file', () => {
+  for (const name of readdirSync(BIN))
+    expect(readFileSync(join(BIN, name), 'utf8')).not.toMatch(/\/[^/\n]*\{RGI_Emoji\}[^/\n]*\/v/)
+})
 
 test('a worker starts without ONNX Runtime', () => {
   const needed = [...staticImports('./worker.js')]
