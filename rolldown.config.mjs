@@ -70,8 +70,10 @@ const bundles = defineConfig([
       cleanDir: true,
       codeSplitting: {
         groups: [
-          // All that help and the version need, and of the rest all that most commands need.
-          { name: 'start', test: /dist\/(?:base\/reason|cli\/program|run\/limits)\.js$/, priority: 2 },
+          // What is needed before anything is cached; all that help and the version need; of the rest all that most
+          // commands need.
+          { name: 'limits', test: /dist\/(?:base\/reason|run\/limits)\.js$/, priority: 3 },
+          { name: 'start', test: /dist\/cli\/program\.js$/, priority: 2 },
           { name: 'engine', test: /dist\/run\/(?:build|plan-now|prepare)\.js$/, priority: 1 },
         ],
       },

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import nodeModule from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { rolldown, type InputOptions, type OutputOptions } from 'rolldown'
@@ -131,6 +132,19 @@ test('a worker starts without ONNX Runtime', () => {
   expect(needed).toContain('@napi-rs/blake-hash')
   expect(needed.filter(isHeavy)).toEqual([])
 })
+
+test.runIf('enableCompileCache' in nodeModule)('what V8 compiled is kept for the next command', () =>
+  inFolder(async (folder) => {
+    const { env, remove } = makeEnvironment()
+    const { NODE_COMPILE_CACHE: _, NODE_DISABLE_COMPILE_CACHE: __, ...rest } = env
+    const { status } = spawnSync(process.execPath, [join(BIN, 'smelt.js'), '--help'], {
+      env: { ...rest, TMPDIR: folder, TMP: folder, TEMP: folder },
+    })
+    remove()
+    expect(status).toBe(0)
+    expect(readdirSync(join(folder, 'node-compile-cache'), { recursive: true }).length).toBeGreaterThan(1)
+  }),
+)
 
 test('the files that are packed work from another folder, by way of a link', () =>
   inFolder(async (folder) => {
