@@ -88,9 +88,21 @@ const isFlat = (root: Expression, heldIn: HeldIn): boolean => {
   return flat
 }
 
+/** What is fed to a program element by element, wherever it stands. */
+const FED: ReadonlySet<Expression['type']> = new Set<Expression['type']>([
+  'read',
+  'read-mask',
+  'bernoulli',
+  'normal',
+  'uniform',
+  'constant',
+  'position',
+  'product',
+  'spread',
+])
+
 /** True for an expression whose elements are fed to the program. */
-const isFed = (e: Expression, heldIn: HeldIn): boolean =>
-  e.type === 'read' || e.type === 'read-mask' || drawOf(e) !== undefined || heldIn(e) !== undefined
+const isFed = (e: Expression, heldIn: HeldIn): boolean => FED.has(e.type) || heldIn(e) !== undefined
 
 /** The operands of a choice; constants are not among them if arithmetic replaces the choice. */
 const chosenFrom = (e: Choice): readonly Expression[] => {
@@ -103,7 +115,7 @@ const operandsOf =
   (heldIn: HeldIn) =>
   (e: Expression): readonly Expression[] =>
     e.kind === 'scalar' || isFed(e, heldIn)
-      ? []
+      ? NONE
       : e.type === 'choose'
         ? chosenFrom(e)
         : e.type === 'top'

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { FloatDtype } from '../tensor/dtype.js'
 import type { RandomKey } from './key.js'
 import { createMemory, type KernelMemory } from './memory.js'
-import { NORMAL_TABLE } from './normal-table.js'
+import { NORMAL_TABLE_LENGTH, normalTable } from './normal-table.js'
 import { instantiate, instantiateIn, type RunProgram, type WasmExports } from './wasm-module.js'
 
 export type { RunProgram }
@@ -142,9 +142,14 @@ const bindRandom = (
   wasm: WasmExports,
   memory: KernelMemory,
 ): Pick<Kernels, 'randomBits' | 'bernoulli' | 'uniform' | 'gaussian' | 'partition'> => {
-  const table = memory.alloc(NORMAL_TABLE.byteLength)
+  const table = memory.alloc(4 * NORMAL_TABLE_LENGTH)
+  let filled = false
+  const filledTable = (): number => {
+    if (!filled) memory.view(Float32Array, table, NORMAL_TABLE_LENGTH).set(normalTable())
+    filled = true
+    return table
+  }
   const lasts = memory.alloc(4 * MAX_PARTS)
-  memory.view(Float32Array, table, NORMAL_TABLE.length).set(NORMAL_TABLE)
   return {
     randomBits: (out, start, n, key) =>
       eachRun(start, n, 4, (at, lo, hi, count) => wasm.randomBits(out + at, lo, hi, count, key.k0, key.k1)),
@@ -155,8 +160,10 @@ const bindRandom = (
     },
     uniform: (out, start, n, key) =>
       eachRun(start, n, 4, (at, lo, hi, count) => wasm.uniform(out + at, lo, hi, count, key.k0, key.k1)),
-    gaussian: (out, start, n, key) =>
-      eachRun(start, n, 4, (at, lo, hi, count) => wasm.gaussian(out + at, lo, hi, count, key.k0, key.k1, table)),
+    gaussian: (out, start, n, key) => {
+      const normals = filledTable()
+      eachRun(start, n, 4, (at, lo, hi, count) => wasm.gaussian(out + at, lo, hi, count, key.k0, key.k1, normals))
+    },
     partition: (out, start, n, key, shares) => {
       // A draw is a u32, so a part that ends at 0 is passed by every draw and one that ends at 2^32 by none.
       const ends = toEnds(shares)
