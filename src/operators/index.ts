@@ -30,6 +30,7 @@ import { passthrough } from './merge/passthrough.js'
 import { perpendicular } from './merge/perpendicular.js'
 import { ram } from './merge/ram.js'
 import { regmean } from './merge/regmean.js'
+import { rotate } from './merge/rotate.js'
 import { sce } from './merge/sce.js'
 import { slerpMany } from './merge/slerp-many.js'
 import { tensorSum } from './merge/tensor-sum.js'
@@ -97,6 +98,7 @@ export const operators: readonly Operator[] = [
   perpendicular,
   ram,
   regmean,
+  rotate,
   sce,
   slerpMany,
   tensorSum,

@@ -15,7 +15,6 @@ const REORDERED = 'reorders the channels of one model, and changes nothing that 
 
 /** Methods of other tools that smelt does not have. */
 export const ABSENT: readonly Absent[] = [
-  { name: 'rotate', from: 'sd-mecha', why: MATRICES },
   { name: 'truncate_rank', from: 'sd-mecha', why: MATRICES },
   { name: 'truncate_kronecker', from: 'sd-mecha', why: MATRICES },
   { name: 'extract_kohya_lora', from: 'sd-mecha', why: ADAPTERS },

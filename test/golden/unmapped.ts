@@ -14,6 +14,5 @@ export const UNMAPPED: Readonly<Record<string, string>> = {
   lora_pad: ADAPTER,
   low_rank: 'belongs to adapter.extract',
   oft: ADAPTER,
-  procrustes_rotate: 'no operator of ours rotates matrices',
   ties_mean_stock: 'scales what TIES keeps by the factor of model stock; merge.ties has no such factor',
 }

@@ -269,6 +269,10 @@ const FAMILIES: Readonly<Record<string, object>> = {
     crossed: { op: 'merge.crossover', a: 'a', b: 'b', keep: 0.4, tilt: 0.5, layers: 'component:clip' },
     ordered: { op: 'merge.top_k_sum', a: 'a', b: 'b', width: 0.6, offset: 0.2, layers: 'component:clip' },
   }),
+  rotated: recipe({
+    whole: { op: 'merge.rotate', a: 'a', b: 'b', layers: 'component:clip' },
+    partly: { op: 'merge.rotate', a: 'a', b: 'b', alignment: 0.3, alpha: 0.5, layers: 'group:attn' },
+  }),
   fused: recipe({ fused: { op: 'merge.arcee_fusion', base: 'base', model: 'a', layers: 'component:clip' } }),
   ranked: recipe({
     della: {
