@@ -1,6 +1,7 @@
 import { cycle, nameTwice, unknownName, whichResult, wrongKind } from '../base/catalogue/recipe.js'
 import type { Diagnostic, Place, Range } from '../base/diagnostic.js'
 import type { MapValue, Value } from '../document/value.js'
+import { countResults } from '../operators/count-results.js'
 import { operators } from '../operators/index.js'
 import type { Kind } from '../operators/value.js'
 import { inputEntries } from './inputs.js'
@@ -30,9 +31,11 @@ const entriesOf = (
 }
 
 const resultsOf = (step: Step): number =>
-  step.operator.results?.(
+  countResults(
+    step.operator,
     Object.fromEntries(Object.entries(step.params).map(([k, a]) => [k, a.type === 'value' ? a.value : undefined])),
-  ) ?? 1
+    step.inputs,
+  )
 
 /**
  * Checks that every name is defined once and used as the right kind, and that steps do not depend on each other in a
