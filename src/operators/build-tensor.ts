@@ -7,14 +7,11 @@ import type { Mask, Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { createLikeness, type TensorValues } from './alike.js'
 import { masksOf, modelsOf, streamOf } from './call-arguments.js'
-import type { AnyDefinition, Built, Params, Subject } from './definition.js'
+import type { AnyDefinition, Built, Made, Params, Subject } from './definition.js'
 import type { Call } from './operator.js'
 import type { InputSpecs, ParamSpecs } from './params.js'
 import { isDiagnostic, type Merged, type StepContext } from './settle-tensor.js'
 import type { Slot } from './value.js'
-
-/** What a definition builds of one tensor. */
-export type Made = Tensor | Mask | readonly Mask[]
 
 /** The results of an operator for the tensors it merges; `names` has a key for each of them. */
 export interface BuiltTensors {
@@ -87,9 +84,10 @@ const buildTensor = (
   const inputs = read(slot, each)
   const subject = subjectOf(call, slot, masksItself ? mask : undefined, warn)
   const built = definition.build(call.graph, inputs, params as Params<ParamSpecs>, subject)
-  const outside =
-    mask !== undefined && !masksItself && !Array.isArray(built) && (built as Tensor | Mask).kind === 'tensor'
-  return outside ? call.graph.choose(mask, built as Tensor, models[0]!.value.tensor(slot.name)) : built
+  if (mask === undefined || masksItself || isDiagnostic(built)) return built
+  const first = models[0]!.value.tensor(slot.name)
+  const outside = (x: Tensor | Mask): Tensor | Mask => (x.kind === 'tensor' ? call.graph.choose(mask, x, first) : x)
+  return 'kind' in built ? outside(built) : (built.map(outside) as Made)
 }
 
 const subjectOf = (call: Call, slot: Slot, mask: Mask | undefined, warn: Subject['warn']): Subject => ({

@@ -43,8 +43,8 @@ export interface Description {
   /** Paper or project the operator comes from. */
   readonly source?: string
   readonly output: Kind
-  /** How many results the step has, named `step.1` …; 1 unless said. */
-  readonly results?: (params: Readonly<Record<string, unknown>>) => number
+  /** How many results the step has, named `step.1` …, by its parameters and the models it lists; 1 unless said. */
+  readonly results?: (params: Readonly<Record<string, unknown>>, models: number) => number
   readonly inputs: InputSpecs
   readonly params: ParamSpecs
   /**
@@ -74,8 +74,11 @@ export interface ElementDefinition<I extends InputSpecs, P extends ParamSpecs> e
    * each shape with equal numbers: whether a tensor is refused may depend only on these, since a later refusal is
    * thrown as a bug.
    */
-  build(g: Graph, inputs: Built<I>, params: Params<P>, subject: Subject): Tensor | Mask | readonly Mask[] | Diagnostic
+  build(g: Graph, inputs: Built<I>, params: Params<P>, subject: Subject): Made | Diagnostic
 }
+
+/** What a definition builds of one tensor; lists where it has several results. */
+export type Made = Tensor | Mask | readonly Tensor[] | readonly Mask[]
 
 type BuiltInput<S extends InputSpec> = S extends {
   type: 'model'

@@ -4,6 +4,7 @@ import { algebra } from './mask/algebra.js'
 import { atLeast } from './mask/at-least.js'
 import { compare } from './mask/compare.js'
 import { edit } from './mask/edit.js'
+import { emrMasks } from './mask/emr.js'
 import { fill } from './mask/fill.js'
 import { layers } from './mask/layers.js'
 import { load } from './mask/load.js'
@@ -18,6 +19,7 @@ import { clamp } from './merge/clamp.js'
 import { cosines } from './merge/cosine.js'
 import { crossover } from './merge/crossover.js'
 import { dare } from './merge/dare.js'
+import { emr } from './merge/emr.js'
 import { family } from './merge/family.js'
 import { fisher } from './merge/fisher.js'
 import { geometricMedian } from './merge/geometric-median.js'
@@ -27,9 +29,11 @@ import { modelStock } from './merge/model-stock.js'
 import { nearswap } from './merge/nearswap.js'
 import { nuslerp } from './merge/nuslerp.js'
 import { passthrough } from './merge/passthrough.js'
+import { pcb } from './merge/pcb.js'
 import { perpendicular } from './merge/perpendicular.js'
 import { ram } from './merge/ram.js'
 import { regmean } from './merge/regmean.js'
+import { rotate } from './merge/rotate.js'
 import { sce } from './merge/sce.js'
 import { slerpMany } from './merge/slerp-many.js'
 import { tensorSum } from './merge/tensor-sum.js'
@@ -71,6 +75,7 @@ export const operators: readonly Operator[] = [
   atLeast,
   compare,
   edit,
+  emrMasks,
   fill,
   layers,
   load,
@@ -85,6 +90,7 @@ export const operators: readonly Operator[] = [
   ...cosines,
   crossover,
   dare,
+  emr,
   ...family,
   fisher,
   geometricMedian,
@@ -94,9 +100,11 @@ export const operators: readonly Operator[] = [
   nearswap,
   nuslerp,
   passthrough,
+  pcb,
   perpendicular,
   ram,
   regmean,
+  rotate,
   sce,
   slerpMany,
   tensorSum,

@@ -15,7 +15,6 @@ const REORDERED = 'reorders the channels of one model, and changes nothing that 
 
 /** Methods of other tools that smelt does not have. */
 export const ABSENT: readonly Absent[] = [
-  { name: 'rotate', from: 'sd-mecha', why: MATRICES },
   { name: 'truncate_rank', from: 'sd-mecha', why: MATRICES },
   { name: 'truncate_kronecker', from: 'sd-mecha', why: MATRICES },
   { name: 'extract_kohya_lora', from: 'sd-mecha', why: ADAPTERS },
@@ -36,16 +35,6 @@ export const ABSENT: readonly Absent[] = [
   },
   { name: 'TSV-M', from: 'arXiv 2412.00081', why: MATRICES },
   { name: 'Iso-C', from: 'arXiv 2502.04959', why: MATRICES },
-  {
-    name: 'EMR-Merging',
-    from: 'arXiv 2405.17461',
-    why: 'gives a mask and a scale for each task beside one model, which no output holds yet',
-  },
-  {
-    name: 'PCB-Merging',
-    from: 'arXiv 2410.02396',
-    why: 'needs order statistics of signed numbers, which are not supported yet',
-  },
 ]
 
 /** The order of the tools; those that are not listed follow. */

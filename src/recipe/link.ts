@@ -2,6 +2,7 @@ import { whichPartResult } from '../base/catalogue/parts.js'
 import { cycle, nameTwice, unknownName, whichResult, wrongKind } from '../base/catalogue/recipe.js'
 import type { Diagnostic, Place, Range } from '../base/diagnostic.js'
 import type { MapValue, Value } from '../document/value.js'
+import { countResults } from '../operators/count-results.js'
 import { operators } from '../operators/index.js'
 import type { Kind } from '../operators/value.js'
 import { inputEntries } from './inputs.js'
@@ -34,9 +35,11 @@ const entriesOf = (
 }
 
 const resultsOf = (step: Step): number =>
-  step.operator.results?.(
+  countResults(
+    step.operator,
     Object.fromEntries(Object.entries(step.params).map(([k, a]) => [k, a.type === 'value' ? a.value : undefined])),
-  ) ?? 1
+    step.inputs,
+  )
 
 /**
  * Checks that every name of a document is defined once and used as the right kind. Works on recipes that have other

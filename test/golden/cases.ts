@@ -1,6 +1,7 @@
 import { runOf, type PlainFile, type PlainTensor, type RecipeRun } from '../support/recipe-run.js'
 import { ADAPTERS } from './adapter-cases.js'
 import { fileOf, files, keysOf, mapFile, number, numbered, tensorOf, zeros, type GoldenCase } from './case.js'
+import { COMPOSED } from './composed-cases.js'
 import { ELEMENTWISE } from './elementwise-cases.js'
 import { MANY_MODELS } from './many-model-cases.js'
 import {
@@ -528,6 +529,7 @@ const relativeNorm: Mapping = (c) => {
 /** The cases' operations that operators of ours compute: how a case becomes files and a recipe, or why it does not. */
 export const MAPPED: Readonly<Record<string, Mapping>> = {
   ...ADAPTERS,
+  ...COMPOSED,
   ...MANY_MODELS,
   ...STATISTICS,
   ...ELEMENTWISE,

@@ -1,3 +1,4 @@
+import { countResults } from '#src/operators/count-results.js'
 import type { Example } from '#src/operators/definition.js'
 import type { Operator } from '#src/operators/operator.js'
 import type { InputSpec } from '#src/operators/params.js'
@@ -25,6 +26,15 @@ const fileOf = (value: unknown): PlainFile =>
 
 const ones = (file: PlainFile): Readonly<Record<string, readonly number[]>> =>
   Object.fromEntries(Object.entries(file).map(([name, { values }]) => [name, values.map(() => 1)]))
+
+/** The inputs of an example that are lists, rather than tensors. */
+const many = (operator: Operator, { inputs }: Example): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(
+    Object.entries(inputs).filter(([key]) => {
+      const spec = operator.inputs[key]
+      return spec !== undefined && spec.type !== 'adapter' && spec.many
+    }),
+  )
 
 /**
  * A recipe over small files that does what an operator's example says. Models, masks and differences are files, under
@@ -78,8 +88,11 @@ export const exampleRun = (operator: Operator, example: Example): RecipeRun => {
   // Numbers per layer are seen by what they make of a model of ones; of several results the first is seen.
   if (operator.output === 'weights')
     steps['shown'] = { op: 'model.scale', model: addFile('ones', ones(expected)), factor: 'result' }
-  if ((operator.results?.(example.params ?? {}) ?? 1) > 1)
-    steps['shown'] = { op: 'mask.union', masks: ['result.1', 'result.1'] }
+  if (countResults(operator, example.params ?? {}, many(operator, example)) > 1)
+    steps['shown'] =
+      operator.output === 'mask'
+        ? { op: 'mask.union', masks: ['result.1', 'result.1'] }
+        : { op: 'merge.passthrough', model: 'result.1' }
   const like = Object.values(files)[0]!
   const shaped =
     operator.output === 'weights'

@@ -56,6 +56,18 @@ const UNSOLVED = {
     'a Gram matrix is not symmetric',
     'check that the statistics are XᵀX of the layer’s inputs X, and belong to this model',
   ],
+  'not-finite': [
+    'its inputs contain NaN or infinity',
+    'repair the models or statistics that it is computed from (`smelt inspect FILE` counts such numbers)',
+  ],
+  'singular-rotation': [
+    'no rotation is nearest, because the two models have too little in common there',
+    'merge the tensor with another operator',
+  ],
+  'half-turn': [
+    'the rotation turns by half a circle, and a part of that has no direction',
+    'use `alignment: 1` for it',
+  ],
 } as const satisfies Readonly<Record<string, readonly [string, string]>>
 
 /** A solver has no result for a tensor. */

@@ -3,9 +3,10 @@ import { redistribution } from './redistribution.js'
 import { regmean } from './regmean.js'
 import { crossover } from './crossover.js'
 import { ranks } from './ranks.js'
+import { rotation } from './rotation.js'
 
 /** Every solver, each once. */
-const SOLVERS: readonly Solver[] = [crossover, ranks, redistribution, regmean]
+const SOLVERS: readonly Solver[] = [crossover, ranks, redistribution, regmean, rotation]
 
 /** The solver of a name, for workers. */
 export const findSolver = (name: string): Solver => {
