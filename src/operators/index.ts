@@ -31,6 +31,7 @@ import { perpendicular } from './merge/perpendicular.js'
 import { ram } from './merge/ram.js'
 import { regmean } from './merge/regmean.js'
 import { sce } from './merge/sce.js'
+import { isotropic, tsv } from './merge/singular-vectors.js'
 import { slerpMany } from './merge/slerp-many.js'
 import { tensorSum } from './merge/tensor-sum.js'
 import { topKSum } from './merge/top-k-sum.js'
@@ -88,6 +89,7 @@ export const operators: readonly Operator[] = [
   ...family,
   fisher,
   geometricMedian,
+  isotropic,
   karcher,
   linear,
   modelStock,
@@ -102,6 +104,7 @@ export const operators: readonly Operator[] = [
   tensorSum,
   topKSum,
   trainDifference,
+  tsv,
   multiplyDifference,
   multiplyQuotient,
   similarityAddDifference,

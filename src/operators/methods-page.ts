@@ -34,8 +34,6 @@ export const ABSENT: readonly Absent[] = [
     from: 'mergekit',
     why: 'merges adapters in a common subspace; adapters are applied to models first here',
   },
-  { name: 'TSV-M', from: 'arXiv 2412.00081', why: MATRICES },
-  { name: 'Iso-C', from: 'arXiv 2502.04959', why: MATRICES },
   {
     name: 'EMR-Merging',
     from: 'arXiv 2405.17461',

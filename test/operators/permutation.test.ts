@@ -25,6 +25,7 @@ const LISTINGS: readonly Listing[] = [
   { op: 'merge.della_linear', symmetric: false },
   { op: 'merge.fisher', symmetric: true, each: (i) => ({ statistics: `fisher${i}` }) },
   { op: 'merge.geometric_median', symmetric: true },
+  { op: 'merge.isotropic', symmetric: true, settings: { common: 0.4 } },
   { op: 'merge.karcher', symmetric: true },
   { op: 'merge.karcher', symmetric: true, settings: { iterations: 1 } },
   { op: 'merge.linear', symmetric: true },
@@ -39,6 +40,7 @@ const LISTINGS: readonly Listing[] = [
   { op: 'merge.slerp_many', symmetric: true },
   { op: 'merge.task_arithmetic', symmetric: true },
   { op: 'merge.ties', symmetric: true, each: () => ({ density: 0.6 }) },
+  { op: 'merge.tsv', symmetric: true },
 ]
 
 const [ROWS, COLUMNS] = [3, 4]

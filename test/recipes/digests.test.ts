@@ -300,6 +300,11 @@ const FAMILIES: Readonly<Record<string, object>> = {
       layers: 'group:attn',
     },
   }),
+  'singular vectors': recipe({
+    orthogonal: { op: 'merge.tsv', base: 'base', models: ['a', { model: 'b', weight: 0.5 }], layers: 'group:attn' },
+    even: { op: 'merge.isotropic', base: 'base', models: ['a', 'b'], layers: 'component:clip', lambda: 0.8 },
+    specific: { op: 'merge.isotropic', base: 'base', models: ['a', 'b', 'c'], common: 0.7, layers: 'group:attn' },
+  }),
   noise: recipe(
     {
       normal: { op: 'model.noise', model: 'a', layers: 'component:unet', std: 0.02, mean: 0.001 },

@@ -3,9 +3,10 @@ import { redistribution } from './redistribution.js'
 import { regmean } from './regmean.js'
 import { crossover } from './crossover.js'
 import { ranks } from './ranks.js'
+import { isotropic, taskSingularVectors } from './subspaces.js'
 
 /** Every solver, each once. */
-const SOLVERS: readonly Solver[] = [crossover, ranks, redistribution, regmean]
+const SOLVERS: readonly Solver[] = [crossover, isotropic, ranks, redistribution, regmean, taskSingularVectors]
 
 /** The solver of a name, for workers. */
 export const findSolver = (name: string): Solver => {
