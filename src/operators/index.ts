@@ -1,4 +1,5 @@
 import { apply } from './adapter/apply.js'
+import { extract } from './adapter/extract.js'
 import type { Operator } from './operator.js'
 import { algebra } from './mask/algebra.js'
 import { atLeast } from './mask/at-least.js'
@@ -51,6 +52,7 @@ import { renumber } from './model/renumber.js'
 import { scale } from './model/scale.js'
 import { select } from './model/select.js'
 import { subtract } from './model/subtract.js'
+import { truncateRank } from './model/truncate-rank.js'
 import { adapter as reportAdapter } from './report/adapter.js'
 import { diff } from './report/diff.js'
 import { mask as reportMask } from './report/mask.js'
@@ -68,6 +70,7 @@ import { shell } from './weights/shell.js'
 /** Every operator, sorted by id. */
 export const operators: readonly Operator[] = [
   apply,
+  extract,
   ...algebra,
   atLeast,
   compare,
@@ -120,6 +123,7 @@ export const operators: readonly Operator[] = [
   scale,
   select,
   subtract,
+  truncateRank,
   reportAdapter,
   diff,
   reportMask,

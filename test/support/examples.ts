@@ -78,6 +78,7 @@ export const exampleRun = (operator: Operator, example: Example): RecipeRun => {
   // Numbers per layer are seen by what they make of a model of ones; of several results the first is seen.
   if (operator.output === 'weights')
     steps['shown'] = { op: 'model.scale', model: addFile('ones', ones(expected)), factor: 'result' }
+  if (operator.output === 'adapter') steps['shown'] = { op: 'adapter.apply', model: 'base', adapter: 'result' }
   if ((operator.results?.(example.params ?? {}) ?? 1) > 1)
     steps['shown'] = { op: 'mask.union', masks: ['result.1', 'result.1'] }
   const like = Object.values(files)[0]!

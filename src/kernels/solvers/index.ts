@@ -2,11 +2,23 @@ import type { Solver } from '../../graph/expression.js'
 import { redistribution } from './redistribution.js'
 import { regmean } from './regmean.js'
 import { crossover } from './crossover.js'
+import { elementsFrom, factorProduct, lowRankApproximation, lowRankFactors } from './low-rank.js'
 import { ranks } from './ranks.js'
 import { isotropic, taskSingularVectors } from './subspaces.js'
 
 /** Every solver, each once. */
-const SOLVERS: readonly Solver[] = [crossover, isotropic, ranks, redistribution, regmean, taskSingularVectors]
+const SOLVERS: readonly Solver[] = [
+  crossover,
+  elementsFrom,
+  factorProduct,
+  isotropic,
+  lowRankApproximation,
+  lowRankFactors,
+  ranks,
+  redistribution,
+  regmean,
+  taskSingularVectors,
+]
 
 /** The solver of a name, for workers. */
 export const findSolver = (name: string): Solver => {
