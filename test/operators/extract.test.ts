@@ -1,13 +1,15 @@
+import { createHash } from 'node:crypto'
 import { readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { matrixOf } from '#src/kernels/solvers/matrix.js'
 import { svdOf } from '#src/kernels/solvers/svd.js'
+import { openStore } from '#src/store/store.js'
 import { inFolder, readTensors } from '../support/build-run.js'
 import { problemsOf } from '../support/small.js'
 import type { PlainFile } from '../support/recipe-run.js'
 import { writeSafetensors } from '../support/write-safetensors.js'
-import { buildIn, built, codesOf } from '../run/support.js'
+import { buildIn, built, codesOf, dataOf } from '../run/support.js'
 
 /** Numbers of a normal distribution, nearly: the same in every run. */
 const normals = (count: number, seed: number): readonly number[] => {
@@ -135,6 +137,27 @@ describe('an adapter that is extracted', () => {
       const header = readFileSync(join(folder, 'lora.safetensors')).toString('latin1')
       expect(header).toContain('"ss_network_module":"networks.lora"')
       expect(header).toContain('"ss_network_dim":"Dynamic"')
+    }))
+
+  test('has the hashes that web UIs know it by, and is up to date when it is built again', () =>
+    withModels(async (folder) => {
+      const path = join(folder, 'lora.safetensors')
+      const order = { store: openStore(join(folder, 'store')) }
+      await built(buildIn(folder, extraction('low', { rank: 4 }), order))
+      const bytes = readFileSync(path)
+      const header = JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE())).toString()) as {
+        readonly __metadata__: Readonly<Record<string, string>>
+      }
+      const sha256 = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex')
+      const metadata = header.__metadata__
+      expect(metadata['sshs_model_hash']).toBe(sha256(dataOf(path)))
+      // Of a file that ends before 1 MiB there is nothing to hash.
+      expect(metadata['sshs_legacy_hash']).toBe(sha256(new Uint8Array()).slice(0, 8))
+      for (const options of [{}, { rehash: true }]) {
+        const again = await built(buildIn(folder, extraction('low', { rank: 4 }), { ...order, ...options }))
+        expect(again.outputs.map(({ kept }) => kept)).toEqual([true, true])
+      }
+      expect(readFileSync(path).equals(bytes)).toBe(true)
     }))
 
   test('is the same in every byte for any number of workers', () =>

@@ -6,6 +6,7 @@ import { failed, ok, type Result } from '../../base/result.js'
 import type { Tensor } from '../../graph/expression.js'
 import type { Graph } from '../../graph/graph.js'
 import { elementsFrom, lowRankFactors } from '../../kernels/solvers/low-rank.js'
+import { WEB_HASHES } from '../../safetensors/web-hashes.js'
 import type { Dtype } from '../../tensor/dtype.js'
 import { sizeOf } from '../../tensor/info.js'
 import { COMMON, named } from '../aliases.js'
@@ -57,7 +58,7 @@ const differences = defineOperator({
   details: [
     'For every weight with rows and columns, factors `up·down` of the given rank come as close to `model − base` as any can (truncated singular value decomposition); the roots of the singular values are in both, so that they can be stored in half precision. Convolutions are decomposed as matrices of their filters (LoCon), and parts of fused tensors each by themselves, where the format has a name for each.',
     '',
-    'The adapter is an output like a model (`dtype: f16` halves it), and `adapter.apply` takes it. Its `alpha` is the rank, so strength 1 adds the difference. A tensor with rank 0 is left out, and so is one that the format has no name for, such as those of a VAE; the plan counts them. Embeddings have no factors, and are left out.',
+    'With the names of kohya, the header has the metadata and the hashes that web UIs read (`ss_*`, `sshs_*`). The adapter is an output like a model (`dtype: f16` halves it), and `adapter.apply` takes it. Its `alpha` is the rank, so strength 1 adds the difference. A tensor with rank 0 is left out, and so is one that the format has no name for, such as those of a VAE; the plan counts them. Embeddings have no factors, and are left out.',
     '',
     'The strongest directions are found by a randomised range finder in float64 whose random numbers are always the same: about `24·rows·columns·(rank + 10)` operations; where the rank is more than a fifth of what is possible, all directions are found first. The error is within 1 % of the least that is possible for the rank.',
   ].join('\n'),
@@ -178,6 +179,7 @@ const metadataOf = (
     ['ss_network_dim', rank],
     ['ss_network_alpha', rank],
     ...(version === undefined ? [] : [['ss_base_model_version', version] as const]),
+    ...WEB_HASHES,
     ...(version === undefined ? [] : [['ss_v2', architecture!.id === 'sd2' ? 'True' : 'False'] as const]),
   ])
 }
