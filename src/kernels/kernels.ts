@@ -73,6 +73,11 @@ export type Kernels = KernelMemory & {
    * columns, each group along k. Products are added in order along k.
    */
   readonly multiply: (c: number, a: number, b: number, m: number, n: number, k: number) => void
+  /**
+   * Turns neighbouring columns of a strip of eight rows of f64, which lies column by column: with i from `top` − 1 down,
+   * `count` times, column i + 1 becomes s·xᵢ + c·xᵢ₊₁ and column i becomes c·xᵢ − s·xᵢ₊₁; `turns` are pairs of c and s.
+   */
+  readonly rotate: (strip: number, top: number, count: number, turns: number) => void
   /** The index of the first NaN or infinity of n elements, or -1. */
   readonly firstNonFinite: (x: number, n: number, dtype: FloatDtype) => number
   /** Packs n u8 into ceil(n / 8) bytes, lowest bit first; any byte but 0 is a 1, unused bits are 0. */
@@ -112,6 +117,7 @@ export const loadKernels = (): Kernels => {
     sumMask: wasm.sumMask,
     lowRank: wasm.lowRank,
     multiply: wasm.multiply,
+    rotate: wasm.rotate,
     firstNonFinite: (x, n, dtype) => {
       const { scan, mask } = NON_FINITE[dtype]
       return wasm[scan](x, n, mask)

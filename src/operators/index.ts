@@ -1,4 +1,5 @@
 import { apply } from './adapter/apply.js'
+import { extract } from './adapter/extract.js'
 import type { Operator } from './operator.js'
 import { algebra } from './mask/algebra.js'
 import { atLeast } from './mask/at-least.js'
@@ -35,6 +36,7 @@ import { ram } from './merge/ram.js'
 import { regmean } from './merge/regmean.js'
 import { rotate } from './merge/rotate.js'
 import { sce } from './merge/sce.js'
+import { isotropic, tsv } from './merge/singular-vectors.js'
 import { slerpMany } from './merge/slerp-many.js'
 import { tensorSum } from './merge/tensor-sum.js'
 import { topKSum } from './merge/top-k-sum.js'
@@ -54,6 +56,7 @@ import { renumber } from './model/renumber.js'
 import { scale } from './model/scale.js'
 import { select } from './model/select.js'
 import { subtract } from './model/subtract.js'
+import { truncateRank } from './model/truncate-rank.js'
 import { adapter as reportAdapter } from './report/adapter.js'
 import { diff } from './report/diff.js'
 import { mask as reportMask } from './report/mask.js'
@@ -71,6 +74,7 @@ import { shell } from './weights/shell.js'
 /** Every operator, sorted by id. */
 export const operators: readonly Operator[] = [
   apply,
+  extract,
   ...algebra,
   atLeast,
   compare,
@@ -94,6 +98,7 @@ export const operators: readonly Operator[] = [
   ...family,
   fisher,
   geometricMedian,
+  isotropic,
   karcher,
   linear,
   modelStock,
@@ -110,6 +115,7 @@ export const operators: readonly Operator[] = [
   tensorSum,
   topKSum,
   trainDifference,
+  tsv,
   multiplyDifference,
   multiplyQuotient,
   similarityAddDifference,
@@ -125,6 +131,7 @@ export const operators: readonly Operator[] = [
   scale,
   select,
   subtract,
+  truncateRank,
   reportAdapter,
   diff,
   reportMask,

@@ -9,17 +9,14 @@ export interface Absent {
   readonly why: string
 }
 
-const ADAPTERS = 'extracting adapters from models is not supported yet'
+const ADAPTERS = 'extracting adapters of this kind from models is not supported yet'
 const MATRICES = 'needs a decomposition of matrices that smelt does not have yet'
 const REORDERED = 'reorders the channels of one model, and changes nothing that it computes'
 
 /** Methods of other tools that smelt does not have. */
 export const ABSENT: readonly Absent[] = [
-  { name: 'truncate_rank', from: 'sd-mecha', why: MATRICES },
   { name: 'truncate_kronecker', from: 'sd-mecha', why: MATRICES },
-  { name: 'extract_kohya_lora', from: 'sd-mecha', why: ADAPTERS },
   { name: 'extract_kohya_lokr', from: 'sd-mecha', why: ADAPTERS },
-  { name: 'extract_lycoris_lora', from: 'sd-mecha', why: ADAPTERS },
   { name: 'extract_lycoris_lokr', from: 'sd-mecha', why: ADAPTERS },
   {
     name: 'rebasin',
@@ -33,8 +30,6 @@ export const ABSENT: readonly Absent[] = [
     from: 'mergekit',
     why: 'merges adapters in a common subspace; adapters are applied to models first here',
   },
-  { name: 'TSV-M', from: 'arXiv 2412.00081', why: MATRICES },
-  { name: 'Iso-C', from: 'arXiv 2502.04959', why: MATRICES },
 ]
 
 /** The order of the tools; those that are not listed follow. */

@@ -54,8 +54,9 @@ export interface Folders {
 /** The tags of the adapters an output names, added up, most frequent first, as JSON. */
 const tagsOf = (output: Output, inputs: OpenedInputs): Result<Record<string, string>> => {
   const read = output.tags.map(({ name }) => {
-    const { file, path } = inputs.get(name)!
-    return readTags(file.metadata, path)
+    const input = inputs.get(name)
+    // What a step makes was never trained, and has no tags.
+    return readTags(input?.file.metadata ?? new Map(), input?.path ?? name)
   })
   const counts = new Map<string, number>()
   for (const { tag, count } of read.flatMap((r) => (r.type === 'ok' ? r.value : [])))
@@ -77,7 +78,9 @@ const metadataOf = (
   provenance({
     recipe,
     output,
-    kind: value.kind === 'mask' ? 'mask' : value.kind === 'model' ? value.space : 'weights',
+    kind:
+      value.kind === 'mask' || value.kind === 'adapter' ? value.kind : value.kind === 'model' ? value.space : 'weights',
+    ...(value.kind === 'adapter' ? { told: value.file.metadata } : {}),
     tensors,
     build: lock,
     parents: parentsOf(recipe, output.from.name, (name) => inputs.get(name)!.file, input),

@@ -24,8 +24,10 @@ export interface ParentModel {
 export interface ProvenanceOf {
   readonly recipe: Recipe
   readonly output: Output
-  /** What its file holds: weights of a model, the difference of two, or a mask. */
-  readonly kind: 'weights' | 'delta' | 'mask'
+  /** What its file holds: weights of a model, the difference of two, a mask, or an adapter. */
+  readonly kind: 'weights' | 'delta' | 'mask' | 'adapter'
+  /** What a step says of what it makes. */
+  readonly told?: ReadonlyMap<string, string>
   /** The tensors it is written with. */
   readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>
   /** The digest of the build, or any other while it is not known. */
@@ -94,12 +96,13 @@ export const parentsOf = (
  * are known; nothing in it depends on time, place or machine. An output's own `metadata:` wins over all but `smelt.*`.
  */
 export const provenance = (of: ProvenanceOf): Readonly<Record<string, string>> => {
-  const { recipe, output, kind, build, parents } = of
+  const { recipe, output, kind, told, build, parents } = of
   const history = foldHistory(kind === 'weights' ? parents.map(({ metadata }) => metadata) : [])
   const leftOut = { malformed: history.malformed, too_large: history.tooLarge }
   const entries: readonly (readonly [string, string])[] = [
     ['format', 'pt'],
     ...(kind === 'weights' ? [...modelspecOf(of), ...mergeOf(of, history)] : []),
+    ...(told ?? []),
     ...Object.entries(output.metadata).filter(([key]) => !key.startsWith('smelt.')),
     ...(leftOut.malformed + leftOut.too_large === 0
       ? []

@@ -126,7 +126,14 @@ export const linkNames = (root: Value, scope: Scope): Diagnostic[] => {
       check(value.value, { type: 'text', range: value.range }, ['model', 'mask', 'weights', 'adapter', 'report'])
   for (const [, e] of entriesOf(root, 'outputs')) {
     const from = e.value.type === 'map' ? e.value.entries.get('from')?.value : undefined
-    if (from?.type === 'string') check(from.value, { type: 'text', range: from.range }, ['model', 'mask', 'report'])
+    // An adapter that is an input is a file already.
+    if (from?.type === 'string')
+      check(from.value, { type: 'text', range: from.range }, [
+        'model',
+        'mask',
+        ...(steps.has(stepOf(from.value)) ? (['adapter'] as const) : []),
+        'report',
+      ])
     const tags = e.value.type === 'map' ? e.value.entries.get('tags')?.value : undefined
     for (const item of tags?.type === 'list' ? tags.items : [tags])
       if (item?.type === 'string') check(item.value, { type: 'text', range: item.range }, ['adapter'])

@@ -458,6 +458,9 @@ const subtract: Mapping = (c) =>
 const scale: Mapping = (c) =>
   run(c, files(c, 'm1'), { result: { op: 'model.scale', model: 'm1', factor: number(c, 'scale') } })
 
+const lowRank: Mapping = (c) =>
+  run(c, files(c, 'delta'), { result: { op: 'model.truncate_rank', model: 'delta', rank: number(c, 'rank') } })
+
 const addDelta: Mapping = (c) =>
   run(
     c,
@@ -573,6 +576,7 @@ export const MAPPED: Readonly<Record<string, Mapping>> = {
   normalize_attention: normalizeAttention,
   normalize_weight: normalizeWeight,
   relative_norm: relativeNorm,
+  low_rank: lowRank,
   scale,
   scaled_add: blend('scaled_add'),
   select_keys: selectKeys,

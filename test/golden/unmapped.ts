@@ -6,11 +6,10 @@ export const UNMAPPED: Readonly<Record<string, string>> = {
   dora: ADAPTER,
   glora: ADAPTER,
   ia3: ADAPTER,
-  kronecker_approx: 'belongs to adapter.extract',
+  kronecker_approx: 'adapter.extract makes no LoKr',
   loha_tucker: ADAPTER,
   lokr: ADAPTER,
   lokr_tucker: ADAPTER,
   lora_pad: ADAPTER,
-  low_rank: 'belongs to adapter.extract',
   oft: ADAPTER,
 }

@@ -26,6 +26,7 @@ const LISTINGS: readonly Listing[] = [
   { op: 'merge.emr', symmetric: true },
   { op: 'merge.fisher', symmetric: true, each: (i) => ({ statistics: `fisher${i}` }) },
   { op: 'merge.geometric_median', symmetric: true },
+  { op: 'merge.isotropic', symmetric: true, settings: { common: 0.4 } },
   { op: 'merge.karcher', symmetric: true },
   { op: 'merge.karcher', symmetric: true, settings: { iterations: 1 } },
   { op: 'merge.linear', symmetric: true },
@@ -42,6 +43,7 @@ const LISTINGS: readonly Listing[] = [
   { op: 'merge.slerp_many', symmetric: true },
   { op: 'merge.task_arithmetic', symmetric: true },
   { op: 'merge.ties', symmetric: true, each: () => ({ density: 0.6 }) },
+  { op: 'merge.tsv', symmetric: true },
 ]
 
 const [ROWS, COLUMNS] = [3, 4]

@@ -326,6 +326,17 @@ const FAMILIES: Readonly<Record<string, object>> = {
       layers: 'group:attn',
     },
   }),
+  'singular vectors': recipe({
+    orthogonal: { op: 'merge.tsv', base: 'base', models: ['a', { model: 'b', weight: 0.5 }], layers: 'group:attn' },
+    even: { op: 'merge.isotropic', base: 'base', models: ['a', 'b'], layers: 'component:clip', lambda: 0.8 },
+    nearly: { op: 'model.truncate_rank', model: 'a', rank: 3, layers: 'group:attn' },
+    specific: { op: 'merge.isotropic', base: 'base', models: ['a', 'b', 'c'], common: 0.7, layers: 'group:attn' },
+  }),
+  extracted: recipe({
+    lora: { op: 'adapter.extract', model: 'a', base: 'base', rank: 2, layers: 'component:unet', vectors: true },
+    named: { op: 'adapter.extract', model: 'b', base: 'base', rank: 3, names: 'diffusers' },
+    again: { op: 'adapter.apply', model: 'base', adapter: 'lora' },
+  }),
   noise: recipe(
     {
       normal: { op: 'model.noise', model: 'a', layers: 'component:unet', std: 0.02, mean: 0.001 },

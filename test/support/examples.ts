@@ -88,6 +88,7 @@ export const exampleRun = (operator: Operator, example: Example): RecipeRun => {
   // Numbers per layer are seen by what they make of a model of ones; of several results the first is seen.
   if (operator.output === 'weights')
     steps['shown'] = { op: 'model.scale', model: addFile('ones', ones(expected)), factor: 'result' }
+  if (operator.output === 'adapter') steps['shown'] = { op: 'adapter.apply', model: 'base', adapter: 'result' }
   if (countResults(operator, example.params ?? {}, many(operator, example)) > 1)
     steps['shown'] =
       operator.output === 'mask'

@@ -23,6 +23,24 @@ export const adapterTensorsIgnored = (
     },
   )
 
+/** No format but kohya's has names for differences of vectors. */
+export const differencesUnnamed = (at: Place, format: string): Diagnostic =>
+  entry('adapter-names', `adapters with names of ${format} cannot hold differences of biases and norms`, {
+    at,
+    help: 'use `names: kohya`, or leave `vectors` out',
+  })
+
+/** There is nothing that an adapter could hold. */
+export const nothingExtracted = (at: Place, model: string, format: string): Diagnostic =>
+  entry(
+    'nothing-extracted',
+    `no tensor of ${model} that the step compares has a name and a rank in an adapter of ${format}`,
+    {
+      at,
+      help: 'check `layers` and `rank`, or choose other `names`',
+    },
+  )
+
 /** A whole tensor of an adapter was trained with another vocabulary than the model's. */
 export const otherVocabulary = (
   at: Place,

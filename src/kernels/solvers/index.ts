@@ -2,11 +2,25 @@ import type { Solver } from '../../graph/expression.js'
 import { redistribution } from './redistribution.js'
 import { regmean } from './regmean.js'
 import { crossover } from './crossover.js'
+import { elementsFrom, factorProduct, lowRankApproximation, lowRankFactors } from './low-rank.js'
 import { ranks } from './ranks.js'
 import { rotation } from './rotation.js'
+import { isotropic, taskSingularVectors } from './subspaces.js'
 
 /** Every solver, each once. */
-const SOLVERS: readonly Solver[] = [crossover, ranks, redistribution, regmean, rotation]
+const SOLVERS: readonly Solver[] = [
+  crossover,
+  elementsFrom,
+  factorProduct,
+  isotropic,
+  lowRankApproximation,
+  lowRankFactors,
+  ranks,
+  redistribution,
+  regmean,
+  rotation,
+  taskSingularVectors,
+]
 
 /** The solver of a name, for workers. */
 export const findSolver = (name: string): Solver => {
