@@ -13,7 +13,7 @@ const SHARD_NAME_FLAWS = {
   dots: 'has a `.` or `..` part',
   empty: 'has an empty part',
   escape: 'holds a percent escape',
-  suffix: 'does not end in .safetensors',
+  suffix: 'has another extension than the index',
 } as const
 
 const REINDEX = 'correct the index, or download or export the model again'
@@ -118,7 +118,7 @@ export const shardNameRefused = (path: string, shard: string, flaw: ShardNameFla
     'shard-name-refused',
     path,
     `index ${path} names the shard ${quoteName(shard)}, which ${SHARD_NAME_FLAWS[flaw]}`,
-    `${REINDEX}: shards must be .safetensors files in the folder of the index`,
+    `${REINDEX}: shards must be ${path.endsWith('.bin.index.json') ? '.bin' : '.safetensors'} files in the folder of the index`,
   )
 
 /** Two shard names that are the same file on some file systems. */
