@@ -7,7 +7,7 @@ import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { MAX_HEADER } from '../safetensors/header.js'
 import { layoutFile, quote } from '../safetensors/layout.js'
-import { openShards } from '../safetensors/model.js'
+import { openModel, openShards } from '../safetensors/model.js'
 import { identityOf, isSameFile, openingProblem, readHeader } from '../safetensors/open.js'
 import { createOutput } from '../safetensors/output.js'
 import { readFully, writeFully } from '../safetensors/positional.js'
@@ -17,6 +17,7 @@ import { readIndex } from '../safetensors/sharded-index.js'
 import { preflight } from '../safetensors/space.js'
 import { sweepTemporaries } from '../safetensors/temporary.js'
 import { checkSum, checksum, isZip, plainName, readArchive, type Archive, type ArchiveTensor } from './archive.js'
+import { copyRanges, type OpenFile } from './copy.js'
 import { gather } from './gather.js'
 import { BIN_INDEX, findCheckpoint, METADATA } from './open.js'
 import type { ZipEntry } from './zip.js'
@@ -45,8 +46,8 @@ interface Source {
   readonly tensors: readonly Placed[]
 }
 
-/** Bytes that are copied at once. */
-const PIECE = 1 << 23
+/** Bytes that are read at once for a checksum alone. */
+const PIECE = 1 << 20
 /** Bytes that a header takes for a tensor besides its name, at most; and for each of its dimensions. */
 const [ENTRY, DIMENSION] = [128, 20]
 
@@ -90,9 +91,8 @@ const openSource = async (path: string, key: string | undefined): Promise<Result
 /** An archive; of a file that is none, what it is instead. */
 const readOne = async (path: string, key: string | undefined): Promise<Result<Archive>> => {
   if (isZip(path)) return readArchive(path, key)
-  const strict = await readHeader(path)
-  if (strict.type === 'ok') return failed(problems.nothingToConvert(path))
-  return strict
+  const model = await openModel(path)
+  return model.type === 'ok' ? failed(problems.nothingToConvert(path)) : model
 }
 
 /** What keeps the tensors from being written, besides room on the disk. */
@@ -121,7 +121,7 @@ const findShared = (tensors: readonly Placed[]): readonly string[] => {
 }
 
 /** Reads an entry that no tensor covers whole, for its checksum alone. */
-const verifyEntry = (fd: number, { path }: Archive, entry: ZipEntry, piece: Buffer): Diagnostic | undefined => {
+const verifyEntry = ({ fd, path }: OpenFile, entry: ZipEntry, piece: Buffer): Diagnostic | undefined => {
   let sum = checksum(piece.subarray(0, 0))
   if (entry.crc === undefined || sum === undefined) return undefined
   for (let at = entry.begin; at < entry.end; at += PIECE) {
@@ -133,43 +133,36 @@ const verifyEntry = (fd: number, { path }: Archive, entry: ZipEntry, piece: Buff
   return checkSum(path, entry, sum)
 }
 
-/** Copies the tensors of one archive to where they go, and compares each storage with its checksum on the way. */
-const copyArchive = (
-  fd: number,
-  tensors: readonly Placed[],
+/** Copies the tensors of one archive to where they go, and compares each storage with its checksum. */
+const copyArchive = async (
+  source: OpenFile,
+  target: OpenFile,
+  tensors: readonly ArchiveTensor[],
   offsets: ReadonlyMap<string, { readonly begin: number }>,
-  write: (bytes: Uint8Array, position: number) => Diagnostic | undefined,
-): Diagnostic | undefined => {
-  const piece = Buffer.allocUnsafe(PIECE)
+): Promise<Diagnostic | undefined> => {
   const verified = new Set<ZipEntry>()
-  for (const { archive, tensor } of tensors) {
-    const { entry, begin, bytes } = tensor
+  const ranges = tensors
+    .filter((tensor) => tensor.contiguous)
+    .map(({ name, begin, bytes, entry }) => {
+      const isWhole = begin === entry.begin && begin + bytes === entry.end
+      if (isWhole) verified.add(entry)
+      return { begin, end: begin + bytes, to: offsets.get(name)!.begin, entry: isWhole ? entry : undefined }
+    })
+  const copied = await copyRanges(source, target, ranges, ({ entry }, sum) =>
+    entry === undefined ? undefined : checkSum(source.path, entry, sum),
+  )
+  if (copied !== undefined) return copied
+  for (const tensor of tensors.filter((t) => !t.contiguous)) {
     let to = offsets.get(tensor.name)!.begin
-    const take = (part: Uint8Array): Diagnostic | undefined => {
-      const problem = write(part, to)
+    const problem = gather(source, tensor, (part) => {
       to += part.length
-      return problem
-    }
-    const isWhole = tensor.contiguous && begin === entry.begin && begin + bytes === entry.end
-    if (!isWhole && !verified.has(entry)) {
-      const problem = verifyEntry(fd, archive, entry, piece)
-      if (problem !== undefined) return problem
-      verified.add(entry)
-    }
-    if (!tensor.contiguous) {
-      const problem = gather(fd, archive.path, tensor, take)
-      if (problem !== undefined) return problem
-      continue
-    }
-    const summed = isWhole && !verified.has(entry) && entry.crc !== undefined
-    let sum: number | undefined = 0
-    for (let done = 0; done < bytes; done += PIECE) {
-      const part = piece.subarray(0, Math.min(PIECE, bytes - done))
-      const problem = readFully(fd, archive.path, part, begin + done) ?? take(part)
-      if (problem !== undefined) return problem
-      if (summed) sum = checksum(part, sum)
-    }
-    const problem = summed ? checkSum(archive.path, entry, sum) : undefined
+      return writeFully(target.fd, target.path, part, to - part.length)
+    })
+    if (problem !== undefined) return problem
+  }
+  const piece = Buffer.allocUnsafe(PIECE)
+  for (const { entry } of tensors) {
+    const problem = verified.has(entry) ? undefined : verifyEntry(source, entry, piece)
     if (problem !== undefined) return problem
     verified.add(entry)
   }
@@ -177,19 +170,18 @@ const copyArchive = (
 }
 
 /** Copies all tensors; each archive has to be the one that was read, before and after. */
-const copyAll = (
+const copyAll = async (
+  target: OpenFile,
   tensors: readonly Placed[],
   offsets: ReadonlyMap<string, { readonly begin: number }>,
-  write: (bytes: Uint8Array, position: number) => Diagnostic | undefined,
-): Diagnostic | undefined => {
-  for (const archive of new Set(tensors.map((placed) => placed.archive))) {
+): Promise<Diagnostic | undefined> => {
+  for (const [archive, own] of byArchive(tensors)) {
     const fd = fs.openSync(archive.path, READ_ONLY)
     const unchanged = (): boolean => isSameFile(archive.identity, identityOf(fs.fstatSync(fd, { bigint: true })))
     try {
       if (!unchanged()) return inputChanged(archive.path)
-      const own = tensors.filter((placed) => placed.archive === archive)
-      const inOrder = own.toSorted((x, y) => x.tensor.begin - y.tensor.begin)
-      const problem = copyArchive(fd, inOrder, offsets, write)
+      const inOrder = own.toSorted((x, y) => x.begin - y.begin)
+      const problem = await copyArchive({ fd, path: archive.path }, target, inOrder, offsets)
       if (problem !== undefined) return problem
       if (!unchanged()) return inputChanged(archive.path)
     } finally {
@@ -199,8 +191,18 @@ const copyAll = (
   return undefined
 }
 
+const byArchive = (tensors: readonly Placed[]): ReadonlyMap<Archive, readonly ArchiveTensor[]> => {
+  const groups = new Map<Archive, ArchiveTensor[]>()
+  for (const { archive, tensor } of tensors) {
+    const own = groups.get(archive)
+    if (own === undefined) groups.set(archive, [tensor])
+    else own.push(tensor)
+  }
+  return groups
+}
+
 const notesOf = (tensors: readonly Placed[]): readonly string[] => {
-  const archives = [...new Set(tensors.map((placed) => placed.archive))]
+  const archives = [...byArchive(tensors).keys()]
   const keys = [...new Set(archives.map((archive) => archive.keys.join('.')))].filter((key) => key !== '')
   const skipped = archives.flatMap((archive) => archive.skipped)
   const skippedTensors = archives.reduce((n, archive) => n + archive.skippedTensors, 0)
@@ -239,10 +241,9 @@ export const convert = async (path: string, out: string, key?: string): Promise<
     const output = await createOutput(out, layout.header, layout.bytes, createRunId(), { fresh: true })
     if (output.type === 'failed') return output
     const { fd, temporaryPath, commit, discard } = output.value
-    const write = (bytes: Uint8Array, position: number) => writeFully(fd, temporaryPath, bytes, position)
     const diagnostics = [...opened.diagnostics]
     try {
-      const problem = copyAll(source.tensors, layout.offsets, write)
+      const problem = await copyAll({ fd, path: temporaryPath }, source.tensors, layout.offsets)
       if (problem !== undefined) return failed(problem)
       const committed = await commit()
       if (committed.type === 'failed') return fs.existsSync(out) ? failed(problems.convertTargetExists(out)) : committed

@@ -2,6 +2,7 @@ import { viewTooLarge } from '../base/catalogue/pytorch.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { readFully } from '../safetensors/positional.js'
 import type { ArchiveTensor } from './archive.js'
+import type { OpenFile } from './copy.js'
 
 /** Most bytes of a storage that are held in memory to put a view of them in order. */
 export const MOST_HELD = 1 << 28
@@ -25,8 +26,7 @@ interface View {
  * lets be taken in parts, one part after another.
  */
 export const gather = (
-  fd: number,
-  path: string,
+  source: OpenFile,
   tensor: ArchiveTensor,
   take: Take,
   most = MOST_HELD,
@@ -43,12 +43,12 @@ export const gather = (
   }
   const walk = ({ sizes, strides, begin }: View): Diagnostic | undefined => {
     const span = (sizes.reduce((last, size, i) => last + (size - 1) * strides[i]!, 0) + 1) * unit
-    if (span <= most) return gatherHeld(fd, path, { sizes, strides, unit, begin }, span, take)
+    if (span <= most) return gatherHeld(source, { sizes, strides, unit, begin }, span, take)
     const [size, ...inner] = sizes
     const [stride, ...steps] = strides
     // Taken apart along a dimension that is not the outermost of the storage, each part would span nearly all of it.
     if (size === undefined || steps.some((step, i) => inner[i]! > 1 && step > stride!))
-      return viewTooLarge(path, tensor.name, span)
+      return viewTooLarge(source.path, tensor.name, span)
     for (let i = 0; i < size; i++) {
       const problem = walk({ sizes: inner, strides: steps, unit, begin: begin + i * stride! * unit })
       if (problem !== undefined) return problem
@@ -61,8 +61,7 @@ export const gather = (
 const ARRAYS = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array } as const
 
 const gatherHeld = (
-  fd: number,
-  path: string,
+  { fd, path }: OpenFile,
   { sizes, strides, unit, begin }: View,
   span: number,
   take: Take,
@@ -70,14 +69,14 @@ const gatherHeld = (
   const bytes = new Uint8Array(span)
   const problem = readFully(fd, path, bytes, begin)
   if (problem !== undefined) return problem
-  const source = new ARRAYS[unit](bytes.buffer)
+  const held = new ARRAYS[unit](bytes.buffer)
   const piece = new ARRAYS[unit](PIECE / unit)
   const [inner, step] = [sizes.at(-1) ?? 1, strides.at(-1) ?? 1]
   const index = sizes.slice(0, -1).fill(0)
   let [filled, from] = [0, 0]
   for (;;) {
     for (let i = 0, at = from; i < inner; i++, at += step) {
-      piece[filled++] = source[at]!
+      piece[filled++] = held[at]!
       if (filled < piece.length) continue
       const refused = take(new Uint8Array(piece.buffer))
       if (refused !== undefined) return refused

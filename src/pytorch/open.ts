@@ -15,7 +15,9 @@ export const BIN_INDEX = '.bin.index.json'
 /** What is recorded in safetensors files that are made of a checkpoint; some programs do not load them without it. */
 export const METADATA: Readonly<Record<string, string>> = { format: 'pt' }
 
-const CHECKPOINT = /\.(?:bin|ckpt|pt|pth)$/i
+/** Whether a file is called as programs call what `torch.save` writes. */
+export const isCheckpointName = (name: string): boolean => /\.(?:bin|ckpt|pt|pth)$/i.test(name)
+
 /** The weights among the files that programs save in one folder: others hold an optimizer or settings. */
 const WEIGHTS = /^(?:diffusion_)?pytorch_model\.bin$/
 
@@ -28,7 +30,7 @@ export const findCheckpoint = async (path: string): Promise<string> => {
   const names = (await readdir(path)).filter((name) => !name.startsWith('.'))
   if (names.some((name) => /\.safetensors(?:\.index\.json)?$/.test(name))) return path
   const indexes = names.filter((name) => name.endsWith(BIN_INDEX))
-  const files = names.filter((name) => CHECKPOINT.test(name))
+  const files = names.filter(isCheckpointName)
   const found = [indexes, files.filter((name) => WEIGHTS.test(name)), files].find((list) => list.length > 0)
   return found?.length === 1 ? join(path, found[0]!) : path
 }

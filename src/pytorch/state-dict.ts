@@ -69,7 +69,8 @@ const holdsTensors = (dict: PickleDict): boolean => {
   return false
 }
 
-const textOf = (key: PickleValue): string => (typeof key === 'object' ? '?' : String(key))
+const textOf = (key: PickleValue): string =>
+  isA(key, 'global') ? key.name : typeof key === 'object' ? '?' : String(key)
 
 /**
  * Finds the state dict in what a checkpoint's pickle holds: the dict with tensors directly in it. Where there are

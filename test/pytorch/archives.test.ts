@@ -7,13 +7,14 @@ import { openCheckpoint } from '#src/pytorch/open.js'
 import { openModel, type Model } from '#src/safetensors/model.js'
 import { makeFolder } from '../support/smelt.js'
 
-/** What PyTorch itself reads from each file of `test/data/pytorch`, written by `make.py` there. */
+/** What PyTorch itself reads from each file of `test/data/pytorch`, written by `make.py` and `make_1_6.py` there. */
 type Expected = Readonly<
   Record<string, Readonly<Record<string, { dtype: string; shape: readonly number[]; bytes: string }>>>
 >
 
 const DATA = join(import.meta.dirname, '../data/pytorch')
-const EXPECTED = JSON.parse(readFileSync(join(DATA, 'expected.json'), 'utf8')) as Expected
+const read = (name: string): Expected => JSON.parse(readFileSync(join(DATA, name), 'utf8')) as Expected
+const EXPECTED: Expected = { ...read('expected.json'), ...read('expected-1.6.json') }
 const NAMES: Readonly<Record<string, string>> = {
   bool: 'BOOL',
   uint8: 'U8',
@@ -53,7 +54,15 @@ const bytesIn = (model: Model): object =>
 const expectedOf = (name: string): object =>
   Object.fromEntries(Object.entries(EXPECTED[name]!).map(([key, t]) => [key, { ...t, dtype: NAMES[t.dtype] }]))
 
-const READ = ['dtypes.pt', 'views.bin', 'checkpoint.ckpt', 'protocol-4.pth', 'protocol-5.pth', 'no-checksums.pt']
+const READ = [
+  'dtypes.pt',
+  'views.bin',
+  'checkpoint.ckpt',
+  'protocol-4.pth',
+  'protocol-5.pth',
+  'no-checksums.pt',
+  'torch-1.6.ckpt',
+]
 
 test.each(READ)('%s is converted to the tensors that PyTorch reads from it', async (name) => {
   const out = join(folder.path, `${name}.safetensors`)

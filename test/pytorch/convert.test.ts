@@ -150,6 +150,58 @@ test.each([
   }
 })
 
+test('what trainers leave beside weights is read as nothing, and named', async () => {
+  const args = (...items: readonly Buffer[]): Buffer => op.tuple(...items)
+  const scalar = op.reduce(
+    op.global('numpy.core.multiarray.scalar'),
+    args(
+      op.build(op.reduce(op.global('numpy.dtype'), args(op.text('f8'), op.false, op.true)), args(op.int(3), op.none)),
+      op.reduce(op.global('_codecs.encode'), args(op.text('abcdefgh'), op.text('latin1'))),
+    ),
+  )
+  const left: readonly (readonly [Buffer, Buffer])[] = [
+    [op.text('best'), scalar],
+    [
+      op.text('hparams'),
+      op.build(op.newobj(op.global('argparse.Namespace'), args()), op.dict([op.text('lr'), op.float(1)])),
+    ],
+    [op.text('milestones'), op.reduce(op.global('collections.Counter'), args(op.dict([op.int(3), op.int(1)])))],
+    [op.text('names'), op.reduce(op.global('__builtin__.set'), args(op.list(op.text('a'))))],
+    [op.text('size'), op.reduce(op.global('torch.Size'), args(args(op.int(3))))],
+    [op.global('pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint'), op.dict([op.text('best'), op.none])],
+    [op.int(7), op.bytes('rng')],
+  ]
+  const value = op.dict([op.text('state_dict'), stateDict({ w: T })], ...left)
+  const done = await convert(put('trainer.ckpt', writeCheckpoint(pickle(value), STORAGE)), at('trainer.safetensors'))
+  expect(done.diagnostics).toEqual([])
+  expect(done.type === 'ok' && done.value.notes).toEqual([
+    'took the tensors of `state_dict`',
+    'left out 7 other entries: `best`, `hparams`, `milestones`, `names`, `size` and 2 more',
+  ])
+  expect(await valuesIn(at('trainer.safetensors'))).toEqual({ w: [1, 2, 3, 4] })
+})
+
+test('tensors of many pieces arrive whole, as they lie and turned around, and damage in any piece is noticed', async () => {
+  const [rows, columns] = [1500, 1700]
+  const numbers = Uint32Array.from({ length: rows * columns }, (_, i) => Math.imul(i + 1, 0x9e3779b1) & 0x7effffff)
+  const storage = { 0: Buffer.from(numbers.buffer) }
+  const whole: PickledTensor = { ...T, length: numbers.length, shape: [rows, columns] }
+  const turned = { ...whole, shape: [columns, rows], strides: [1, columns] }
+  const bytes = writeCheckpoint(pickle(stateDict({ turned, whole })), storage)
+  expect((await convert(put('large.pt', bytes), at('large.safetensors'))).type).toBe('ok')
+  const written = readFileSync(at('large.safetensors'))
+  const data = new Uint32Array(Uint8Array.from(written.subarray(8 + Number(written.readBigUInt64LE()))).buffer)
+  expect(data.subarray(numbers.length).every((bits, i) => bits === numbers[i])).toBe(true)
+  const isTurned = (bits: number, i: number): boolean => bits === numbers[(i % rows) * columns + Math.floor(i / rows)]
+  expect(data.subarray(0, numbers.length).every(isTurned)).toBe(true)
+  const begin = bytes.indexOf(storage[0].subarray(0, 64))
+  for (const at8 of [0, 2_000_000, storage[0].length - 1]) {
+    const damaged = Buffer.from(bytes)
+    damaged[begin + at8]! ^= 1
+    expect(codes(await convert(put('large.pt', damaged), at('damaged.safetensors')))).toEqual(['zip-checksum'])
+  }
+})
+
 test('the model among what a trainer saves is found by the usual names, and by key where they do not tell', async () => {
   const nested = (...items: readonly (readonly [string, Buffer])[]): Buffer =>
     writeCheckpoint(pickle(op.dict(...items.map(([name, value]) => [op.text(name), value] as const))), STORAGE)
@@ -202,8 +254,10 @@ test('what is safetensors already, a folder with nothing, and a file that is not
   writeSafetensors(at('already.ckpt'), { w: { dtype: 'F32', shape: [1], values: [1] } })
   expect(codes(await convert(at('already.ckpt'), at('x.safetensors')))).toEqual(['nothing-to-convert'])
   expect(codes(await convert(at('gone.ckpt'), at('x.safetensors')))).toEqual(['file-missing'])
-  mkdirSync(at('bare'))
-  expect((await convert(at('bare'), at('x.safetensors'))).type).toBe('failed')
+  for (const name of ['bare', 'safe']) mkdirSync(at(name))
+  expect(codes(await convert(at('bare'), at('x.safetensors')))).toEqual(['folder-without-model'])
+  writeSafetensors(at('safe/model.safetensors'), { w: { dtype: 'F32', shape: [1], values: [1] } })
+  expect(codes(await convert(at('safe'), at('x.safetensors')))).toEqual(['nothing-to-convert'])
 })
 
 test('a view too large to hold is taken in parts, or refused where each part would span it all', async () => {
@@ -222,7 +276,7 @@ test('a view too large to hold is taken in parts, or refused where each part wou
   const gathered = (name: string, most: number): readonly number[] | string => {
     const parts: Buffer[] = []
     const tensor = archive.value.tensors.find((t) => t.name === name)!
-    const problem = gather(fd, path, tensor, (bytes) => void parts.push(Buffer.from(bytes)), most)
+    const problem = gather({ fd, path }, tensor, (bytes) => void parts.push(Buffer.from(bytes)), most)
     return problem?.code ?? [...new Float32Array(new Uint8Array(Buffer.concat(parts)).buffer)]
   }
   for (const most of [1000, 40, 8]) {

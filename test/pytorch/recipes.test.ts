@@ -91,6 +91,18 @@ test('a folder that holds a checkpoint among other files is a model', async () =
   expect((await run('inspect', 'model')).stdout).toContain('layers.1.weight')
 })
 
+test('`smelt init` finds checkpoints, except those whose safetensors file is there', async () => {
+  mkdirSync(at('init'))
+  for (const name of ['a', 'b']) copyFileSync(at(`${name}.ckpt`), at('init', `${name}.ckpt`))
+  copyFileSync(at('a.safetensors'), at('init', 'a.safetensors'))
+  writeFileSync(at('init', 'optimizer.pt'), writeCheckpoint(pickle(op.dict([op.text('lr'), op.float(0.1)]))))
+  writeFileSync(at('init', 'notes.bin'), 'nothing of PyTorch')
+  expect((await run('init', 'init')).screen).toBe('init/recipe.yaml\n')
+  const text = readFileSync(at('init', 'recipe.yaml'), 'utf8')
+  expect(/^models:.*\n((?: {2}.*\n)*)/m.exec(text)?.[1]).toBe('  a: a.safetensors\n  b: b.ckpt\n')
+  expect((await run('build', 'init/recipe.yaml', '--quiet')).screen).toBe('')
+})
+
 test('a hostile checkpoint among the models of a recipe is told at its line', async () => {
   writeFileSync(at('bad.ckpt'), writeCheckpoint(pickle(op.reduce(op.global('os.system'), op.tuple(op.text('true'))))))
   writeFileSync(at('bad.yaml'), 'smelt: 1\nmodels: { a: bad.ckpt }\noutputs: { o: { from: a, path: o.safetensors } }\n')

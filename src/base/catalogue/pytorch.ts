@@ -71,7 +71,7 @@ const SPECIAL = /^torch\._utils\._rebuild_|^torch\.Q\w+Storage$|^torch\.ComplexD
 export const pickleGlobal = (path: string, name: string, offset: number): Diagnostic => {
   const [what, help] = DANGEROUS.test(name)
     ? [
-        'which could run any command; smelt ran nothing of it',
+        'which can run any command; smelt did not run it',
         'do not load this file in Python: get the model from a source that you trust, as safetensors',
       ]
     : SPECIAL.test(name)
@@ -79,8 +79,8 @@ export const pickleGlobal = (path: string, name: string, offset: number): Diagno
           'which makes quantised, sparse or other special tensors; smelt reads plain ones',
           'save plain tensors, in PyTorch, such as `v.dequantize()` or `v.to_dense()`',
         ]
-      : ['which is not part of a state dict; smelt runs no code of a file', `if you trust the file, ${SAVE}`]
-  return refusal('pickle-global', path, `${path} calls for ${quoteName(name)}, ${what}`, help, undefined, offset)
+      : ['which is not part of a state dict; smelt runs no code from files', `if you trust the file, ${SAVE}`]
+  return refusal('pickle-global', path, `${path} imports ${quoteName(name)}, ${what}`, help, undefined, offset)
 }
 
 /** An instruction of pickles that no state dict needs. */

@@ -39,13 +39,17 @@ export const folderWithOthers = (path: string, index: string, others: readonly s
   )
 
 /** A folder without a model. */
-export const folderWithoutModel = (path: string, names: readonly string[]): Diagnostic =>
-  refusal(
+export const folderWithoutModel = (path: string, names: readonly string[]): Diagnostic => {
+  const checkpoints = names.filter((name) => /\.(?:bin|ckpt|pt|pth)$/i.test(name))
+  return refusal(
     'folder-without-model',
     path,
     `folder ${path} has no .safetensors file and no .safetensors.index.json; it holds ${names.length > 0 ? listNames(names) : 'nothing'}`,
-    'pass the folder that holds the weights, or the file itself',
+    checkpoints.length > 1
+      ? `pass the file that you want, such as ${quoteName(`${path}/${checkpoints[0]}`)}`
+      : 'pass the folder that holds the weights, or the file itself',
   )
+}
 
 /** An index beside a single file, of which the recipe names one. */
 export const indexBeside = (path: string, other: string): Diagnostic =>
