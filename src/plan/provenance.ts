@@ -141,7 +141,9 @@ const titleOf = ({ recipe, output }: ProvenanceOf): string => {
 
 /** What a parent calls itself, or its file's name; without commas, which part the titles of a list. */
 const parentTitle = (parent: ParentModel): string =>
-  (claimOf(parent, 'title') ?? fileOf(parent).replace(/(\.safetensors)?(\.index\.json)?$/, '')).replaceAll(',', ' ')
+  (
+    claimOf(parent, 'title') ?? fileOf(parent).replace(/(\.(?:safetensors|ckpt|pt|pth|bin))?(\.index\.json)?$/, '')
+  ).replaceAll(',', ' ')
 
 const modelspecOf = (of: ProvenanceOf): readonly (readonly [string, string])[] => {
   const { parents, tensors } = of

@@ -19,7 +19,7 @@ export interface OneOff {
 
 /** A name for a recipe made of a file's: letters, digits, `_` and `-`, and unlike the others, to which it is added. */
 export const nameOfFile = (file: string, taken: Set<string>): string => {
-  const plain = file.replace(/(\.safetensors|\.index\.json)+$/, '').replace(/[^A-Za-z0-9_-]+/g, '_')
+  const plain = file.replace(/(\.(?:safetensors|ckpt|pt|pth|bin)|\.index\.json)+$/, '').replace(/[^A-Za-z0-9_-]+/g, '_')
   const word =
     plain
       .replace(/^[^A-Za-z]+/, '')

@@ -19,9 +19,8 @@ import type { Plan } from '../plan/plan.js'
 import { parse, type ParseOptions } from '../recipe/parse.js'
 import type { Input, InputKind, Recipe } from '../recipe/recipe.js'
 import { expandSettings } from '../recipe/settings.js'
-import { openAdapter } from '../safetensors/adapter-file.js'
+import { openAdapterFile, openCheckpoint } from '../pytorch/open.js'
 import { namesOnDisk } from '../safetensors/file-names.js'
-import { openModel } from '../safetensors/model.js'
 import { obstacles } from './destinations.js'
 import { readParts, readSource } from './parts.js'
 import { sha256Of } from './sha256.js'
@@ -73,7 +72,7 @@ type Open<T> = (path: string) => Promise<Result<T>>
 /** How the file of each kind of input is opened. */
 type Openers = { readonly [K in InputKind]: Open<FileOf[K]> }
 
-const OPENERS: Openers = { model: openModel, adapter: openAdapter }
+const OPENERS: Openers = { model: openCheckpoint, adapter: openAdapterFile }
 
 /** Opens a file unless it is open already: settings have most of their files in common. */
 const openOnce = <T>(open: Open<T>): Open<T> => {
@@ -128,7 +127,7 @@ export const draft = async (
   const choices = expandSettings(source.value, options.set ?? {})
   if (choices.type === 'failed') return choices
   const folder = dirname(resolve(path))
-  const open: Openers = { model: openOnce(openModel), adapter: openOnce(openAdapter) }
+  const open: Openers = { model: openOnce(openCheckpoint), adapter: openOnce(openAdapterFile) }
   const told: Diagnostic[] = []
   const settings: Setting[] = []
   const parts = await readParts(source.value)
