@@ -12,6 +12,7 @@ export const ROOMS = [
   'architectures',
   'operators',
   'recipe',
+  'importers',
   'store',
   'plan',
   'run',
