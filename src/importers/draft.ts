@@ -42,6 +42,8 @@ export interface DraftBuilder {
   step(title: string, op: string, fields: readonly Field[], comment?: string): string
   /** Adds an output of a model or step. */
   output(title: string, from: string, path: string, fields?: readonly Field[], comment?: string): void
+  /** True where the path of a model or adapter matches. */
+  hasPath(pattern: RegExp): boolean
   /** Tells of a difference, once. */
   note(where: string, text: string): void
   /** Tells of what smelt cannot say, once. */
@@ -146,6 +148,7 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
       const name = nameOfFile(title, outputNames)
       outputs.push({ name, fields: [['from', from], ['path', path], ...fields], comment })
     },
+    hasPath: (pattern) => [...files.models.values(), ...files.adapters.values()].some(({ path }) => pattern.test(path)),
     note: addNote,
     missing: addMissing,
     finish: () => {

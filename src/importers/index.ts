@@ -1,10 +1,18 @@
-import { importedFrom, lacksHeading, lacksLine, notImportable } from '../base/catalogue/import.js'
+import {
+  differsHeading,
+  differsLine,
+  importedFrom,
+  lacksHeading,
+  lacksLine,
+  notImportable,
+} from '../base/catalogue/import.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Importer, ImportInput, ImportResult } from './importer.js'
+import { mergekit } from './mergekit/index.js'
 import { renderDraft } from './render.js'
 
 /** Every importer; the first that recognises a file reads it. */
-export const importers: readonly Importer[] = []
+export const importers: readonly Importer[] = [mergekit]
 
 /** An imported file: the recipe's text, undefined where nothing is left that could be built. */
 export interface Imported extends Pick<ImportResult, 'notes' | 'missing'> {
@@ -24,6 +32,7 @@ export const importFile = (input: ImportInput, known: readonly Importer[] = impo
   const header = [
     importedFrom(input.path.replace(/^.*[/\\]/, ''), importer.name),
     ...draft.header,
+    ...(notes.length === 0 ? [] : ['', differsHeading, ...notes.map((n) => differsLine(n.where, n.text))]),
     ...(missing.length === 0 ? [] : ['', lacksHeading, ...missing.map((m) => lacksLine(m.where, m.what, m.why))]),
   ]
   return ok({
