@@ -116,7 +116,7 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
     if (found?.others !== undefined) addNote(file.where, found.others)
     const isWhole = file.folder === undefined || /^(\/|~\/|[A-Za-z]:|\.\.?\/)/.test(asked)
     const path = found?.path ?? (isWhole ? asked : `${file.folder}/${asked}`)
-    if (path.includes('$')) addMissing(file.where, asked, pathHasDollar)
+    if (path.includes('$') && !params.some((p) => `$${p.name}` === path)) addMissing(file.where, asked, pathHasDollar)
     const name = nameOfFile((file.title ?? asked.replace(/\/+$/, '').replace(/^.*\//, '')).replace(endings, ''), taken)
     files[kind].set(key, { name, path, sha256: file.sha256, comment: file.comment })
     return name
@@ -155,14 +155,18 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
       const needed = reachable(steps, outputs)
       const used = <T extends { readonly name: string }>(list: Iterable<T>): readonly T[] =>
         [...list].filter(({ name }) => needed.has(name))
+      const models = used(files.models.values())
+      const adapters = used(files.adapters.values())
+      const named = new Set(needed)
+      for (const { path } of [...models, ...adapters]) namesIn(path, named)
       return {
         draft: {
           header,
           name: nameOfFile(input.title, new Set()),
           seed,
-          params: used(params),
-          models: used(files.models.values()),
-          adapters: used(files.adapters.values()),
+          params: params.filter(({ name }) => named.has(name)),
+          models,
+          adapters,
           steps: used(steps),
           outputs,
         },

@@ -9,10 +9,11 @@ import {
 import { failed, ok, type Result } from '../base/result.js'
 import type { Importer, ImportInput, ImportResult } from './importer.js'
 import { mergekit } from './mergekit/index.js'
+import { sdMecha } from './sd-mecha/index.js'
 import { renderDraft } from './render.js'
 
 /** Every importer; the first that recognises a file reads it. */
-export const importers: readonly Importer[] = [mergekit]
+export const importers: readonly Importer[] = [sdMecha, mergekit]
 
 /** An imported file: the recipe's text, undefined where nothing is left that could be built. */
 export interface Imported extends Pick<ImportResult, 'notes' | 'missing'> {

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { inFolder, readTensors } from './build-run.js'
 import { runHere } from './run-here.js'
-import { writeSafetensors } from './write-safetensors.js'
+import { writeSafetensors, type TensorValues } from './write-safetensors.js'
 
 /** Numbers by tensor, of any shape. */
 export type Numbers = Readonly<Record<string, readonly number[]>>
@@ -29,7 +29,7 @@ const shapeOf = (values: readonly number[]): readonly number[] =>
 export const importAndBuild = (
   name: string,
   content: string | Uint8Array,
-  models: Readonly<Record<string, Numbers>>,
+  models: Readonly<Record<string, Readonly<Record<string, readonly number[] | TensorValues>>>>,
   args: readonly string[] = [],
 ): Promise<ImportedBuild> =>
   inFolder(async (folder) => {
@@ -38,7 +38,10 @@ export const importAndBuild = (
       writeSafetensors(
         join(folder, path),
         Object.fromEntries(
-          Object.entries(tensors).map(([tensor, values]) => [tensor, { dtype: 'F32', shape: shapeOf(values), values }]),
+          Object.entries(tensors).map(([tensor, given]) => [
+            tensor,
+            'dtype' in given ? given : { dtype: 'F32', shape: shapeOf(given), values: given },
+          ]),
         ),
       )
     }
