@@ -39,7 +39,14 @@ export interface DraftBuilder {
   /** Adds an adapter, once for each path; gives its name. */
   adapter(file: DraftFile): string
   /** Adds a step; gives its name, which is made from the title. An equal step without a comment is used again. */
-  step(title: string, op: string, fields: readonly Field[], comment?: string): string
+  step(
+    title: string,
+    op: string,
+    fields: readonly Field[],
+    comment?: string,
+    /** `always` keeps a step that no output needs. */
+    options?: { readonly always?: boolean },
+  ): string
   /** Adds an output of a model or step. */
   output(title: string, from: string, path: string, fields?: readonly Field[], comment?: string): void
   /** True where the path of a model or adapter matches. */
@@ -53,6 +60,8 @@ export interface DraftBuilder {
 
 /** Endings of files that no name needs. */
 const endings = /\.(safetensors|ckpt|pt|pth|bin)$/i
+
+const endingOf = (path: string): string | undefined => endings.exec(path)?.[0].toLowerCase()
 
 /** Names that stand in a value: as a text of its own, wherever it is. */
 const namesIn = (value: unknown, into: Set<string>): void => {
@@ -99,6 +108,7 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
   const files = { models: new Map<string, DraftInput>(), adapters: new Map<string, DraftInput>() }
   const [params, steps, outputs]: [DraftParam[], DraftEntry[], DraftEntry[]] = [[], [], []]
   const outputNames = new Set<string>()
+  const always: string[] = []
   let seed: number | string | undefined
 
   const addMissing = (where: string, what: string, why: string): void => {
@@ -118,7 +128,9 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
     const path = found?.path ?? (isWhole ? asked : `${file.folder}/${asked}`)
     if (path.includes('$') && !params.some((p) => `$${p.name}` === path)) addMissing(file.where, asked, pathHasDollar)
     const name = nameOfFile((file.title ?? asked.replace(/\/+$/, '').replace(/^.*\//, '')).replace(endings, ''), taken)
-    files[kind].set(key, { name, path, sha256: file.sha256, comment: file.comment })
+    // Another file of the same name has another digest.
+    const same = found === undefined || endingOf(found.path) === endingOf(asked)
+    files[kind].set(key, { name, path, sha256: same ? file.sha256 : undefined, comment: file.comment })
     return name
   }
 
@@ -136,12 +148,13 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
     },
     model: (file) => addFile('models', file),
     adapter: (file) => addFile('adapters', file),
-    step: (title, op, fields, comment) => {
+    step: (title, op, fields, comment, options) => {
       const all: readonly Field[] = [['op', op], ...fields]
       const same = steps.find((s) => isDeepStrictEqual(s.fields, all))
       if (same !== undefined) return same.name
       const name = nameOfFile(title, taken)
       steps.push({ name, fields: all, comment })
+      if (options?.always === true) always.push(name)
       return name
     },
     output: (title, from, path, fields = [], comment) => {
@@ -152,7 +165,7 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
     note: addNote,
     missing: addMissing,
     finish: () => {
-      const needed = reachable(steps, outputs)
+      const needed = reachable(steps, [...outputs, { name: '', fields: [['', always]], comment: undefined }])
       const used = <T extends { readonly name: string }>(list: Iterable<T>): readonly T[] =>
         [...list].filter(({ name }) => needed.has(name))
       const models = used(files.models.values())

@@ -241,7 +241,9 @@ parameters:
           op: merge.ties
           base: base
           models:
-            - { model: first, weight: 1, density: { default: 1, gradient: [1, 0.7, 0.1] } }
+            - model: first
+              weight: 1
+              density: { default: 1, gradient: [1, 0.7, 0.1] }
             - model: second
               weight: { default: 0, gradient: [0, 0.3, 0.7, 1] }
               density: { default: 1, "**.*lm_*": 0.25, "**.*q_proj*": 0.5 }

@@ -117,9 +117,6 @@ export const filterPattern = (filter: string): string => {
   return `**.${all.filter((part) => part !== '').join('.')}`
 }
 
-/** 1 − x as a person would write it: without the error of binary fractions. */
-export const oneMinus = (x: number): number => Number((1 - x).toFixed(12))
-
 type Transform = (x: number) => number
 
 const numberOf = (value: number | boolean): number => Number(value)

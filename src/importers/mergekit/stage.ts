@@ -3,9 +3,10 @@ import type { ForeignMap } from '../../document/foreign.js'
 import type { Yaml } from '../../document/write.js'
 import type { DraftBuilder } from '../draft.js'
 import type { Field } from '../importer.js'
+import { oneMinus } from '../numbers.js'
 import { keyOf, type Config, type ModelReference, type Source } from './config.js'
 import { METHODS, WITHOUT_EFFECT, type Method, type Parameter } from './methods.js'
-import { constantOf, findSetting, oneMinus, writeSetting } from './settings.js'
+import { constantOf, findSetting, writeSetting } from './settings.js'
 
 /** A merge of some models, whole or limited to a slice of their layers. */
 export interface Merge {
