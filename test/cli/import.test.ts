@@ -106,10 +106,22 @@ describe('smelt import', () => {
     })
   })
 
+  it('lets no name of a file drive the terminal, or write into the recipe', async () => {
+    const evil = '\\e[2J\\u202e\\u000a  injected: true'
+    writeFileSync(
+      at('evil.yml'),
+      `merge_method: linear\nmodels: ["org/a${evil}", "b@${evil}"]\nparameters: { weight: 1, "k${evil}": 1 }\ntokenizer_source: "${evil}"\n`,
+    )
+    const { code, stdout, stderr } = await run('evil.yml')
+    expect(code).toBe(5)
+    expect(stdout + stderr).not.toMatch(/[\u001b\u202e]|^\s*injected/m)
+    expect(stdout).toContain('\\e[2J')
+  })
+
   it.each([
     [['note.txt'], 1, 'not-importable'],
     [['none.yml'], 1, 'file-missing'],
-    [['my models'], 1, 'not-a-regular-file'],
+    [['my models'], 1, 'folder-not-file'],
     [['linear.yml', '--models', 'nowhere'], 2, 'models-not-folder'],
     [['linear.yml', '-o', 'no/such/folder/x.yaml', '--loud'], 2, 'command-line'],
     [['my models/org_first/model.safetensors'], 1, 'not-importable'],

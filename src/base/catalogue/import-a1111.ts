@@ -4,7 +4,7 @@ export const a1111Says = {
   keepMultiplier: '1 − multiplier',
   blocks: '1 − each block weight: BASE, IN00 …, M00, OUT00 …',
   blockStrength: 'the block weights: BASE, IN00 …, M00, OUT00 …',
-  elements: 'then elemental merge, the last entry that fits wins; each number is 1 − ratio',
+  elements: '1 − each number of supermerger: alpha, then elemental merge, whose last entry that fits wins',
   elementsXl:
     'of SDXL models, supermerger takes other blocks for elemental merge than its numbers say; the recipe takes those that they say',
   excluded: 'what supermerger excludes stays as the first model has it',

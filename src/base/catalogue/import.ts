@@ -1,4 +1,5 @@
 import type { Diagnostic } from '../diagnostic.js'
+import { escapeControls } from '../excerpt.js'
 import { entry } from './entry.js'
 import { listNames, quoteName } from './file-entry.js'
 
@@ -48,11 +49,11 @@ export const notImportable = (path: string, why: 'binary' | 'large' | 'unknown' 
 
 /** A difference between the other tool and the imported recipe. */
 export const importDiffers = (where: string, text: string): Diagnostic =>
-  entry('import-differs', `${where}: ${text}`, { severity: 'warning' })
+  entry('import-differs', escapeControls(`${where}: ${text}`), { severity: 'warning' })
 
 /** Something that the imported recipe lacks; an error where there is no recipe without it. */
 export const importLacks = (where: string, what: string, why: string, recipe: boolean): Diagnostic =>
-  entry('import-lacks', `${where}: ${what}: ${why}`, { severity: recipe ? 'warning' : 'error' })
+  entry('import-lacks', escapeControls(`${where}: ${what}: ${why}`), { severity: recipe ? 'warning' : 'error' })
 
 /** Nothing that could be built is left of a file. */
 export const nothingImported = (path: string): Diagnostic =>

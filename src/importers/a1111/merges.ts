@@ -201,7 +201,7 @@ export const mergeSupermerger = (context: MergeContext, merge: Merge): string | 
   const third = (): string | undefined => model(merge['model_c'], 'model_c')
   const beta = (): Weights | undefined => weightsOf(context, merge, 'beta')
   const ends: readonly Field[] = [...layers, KEEP]
-  const said = typeof alpha === 'number' ? (entries.length > 0 ? a1111Says.elements : a1111Says.keep) : a1111Says.blocks
+  const said = entries.length > 0 ? a1111Says.elements : typeof alpha === 'number' ? a1111Says.keep : a1111Says.blocks
   const keep: Field = ['keep', withElemental(write(alpha, oneMinus), entries, true), said]
   const strength: Field = [
     'strength',
