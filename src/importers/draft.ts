@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { nameOfFile } from '../recipe/one-off.js'
+import type { ModelFacts } from './model-facts.js'
 import type {
   DraftEntry,
   DraftInput,
@@ -49,6 +50,8 @@ export interface DraftBuilder {
   ): string
   /** Adds an output of a model or step. */
   output(title: string, from: string, path: string, fields?: readonly Field[], comment?: string): void
+  /** What a model says of itself; undefined where its file was not found, and of a step. */
+  facts(model: string): ModelFacts | undefined
   /** True where the path of a model or adapter matches. */
   hasPath(pattern: RegExp): boolean
   /** Tells of a difference, once. */
@@ -109,6 +112,8 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
   const [params, steps, outputs]: [DraftParam[], DraftEntry[], DraftEntry[]] = [[], [], []]
   const outputNames = new Set<string>()
   const always: string[] = []
+  const facts = new Map<string, () => ModelFacts>()
+  const read = new Map<string, ModelFacts | undefined>()
   let seed: number | string | undefined
 
   const addMissing = (where: string, what: string, why: string): void => {
@@ -128,6 +133,7 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
     const path = found?.path ?? (isWhole ? asked : `${file.folder}/${asked}`)
     if (path.includes('$') && !params.some((p) => `$${p.name}` === path)) addMissing(file.where, asked, pathHasDollar)
     const name = nameOfFile((file.title ?? asked.replace(/\/+$/, '').replace(/^.*\//, '')).replace(endings, ''), taken)
+    if (found?.facts !== undefined) facts.set(name, found.facts)
     // Another file of the same name has another digest.
     const same = found === undefined || endingOf(found.path) === endingOf(asked)
     files[kind].set(key, { name, path, sha256: same ? file.sha256 : undefined, comment: file.comment })
@@ -160,6 +166,10 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
     output: (title, from, path, fields = [], comment) => {
       const name = nameOfFile(title, outputNames)
       outputs.push({ name, fields: [['from', from], ['path', path], ...fields], comment })
+    },
+    facts: (model) => {
+      if (!read.has(model)) read.set(model, facts.get(model)?.())
+      return read.get(model)
     },
     hasPath: (pattern) => [...files.models.values(), ...files.adapters.values()].some(({ path }) => pattern.test(path)),
     note: addNote,

@@ -22,8 +22,6 @@ export const a1111Says = {
     `smelt has presets of these names itself, as the share of the second model: ${names}.`,
   presetUse: 'For another preset: smelt build RECIPE --set preset=NAME. Steps that are not used are not run.',
   presetShare: 'Each number is 1 − that of the file: what stays of the first model.',
-  presetSkipped: (name: string, count: number): string =>
-    `${name} has ${count} numbers; block weights are 20, 21, 26 or 61`,
 } as const
 
 /** Why something of a merge cannot be said. */
@@ -41,7 +39,6 @@ export const a1111Lacks = {
   elemental: 'an entry is `BLOCKS:ELEMENTS:RATIO`',
   preset: 'a preset is a name, a tab and its numbers with commas between them',
   block: (name: string): string => `there is no block ${name}`,
-  adjust: 'import the merge, and add a step with `model.adjust` for “Adjust”',
   discard: 'this regular expression has no layer pattern; select layers with `model.select`',
   addDiff: 'Model Mixer does not write which model is subtracted',
   cycle: 'a model is merged from itself',
