@@ -1,4 +1,5 @@
 import { escapeJson } from '../base/excerpt.js'
+import { isPlain, YAML_WORD } from '../document/write.js'
 import type { Operator } from '../operators/operator.js'
 import type { InputSpec } from '../operators/params.js'
 import { INPUT_BLOCKS, INPUT_KINDS } from './inputs.js'
@@ -32,12 +33,8 @@ export const nameOfFile = (file: string, taken: Set<string>): string => {
   return name
 }
 
-/** What YAML, by one version or another, reads as no string. */
-const YAML_WORD = /^(true|false|null|yes|no|on|off|y|n)$/i
-
 /** Double quotes where YAML, or `$` of a param, could read a text as anything else. */
-export const quoted = (text: string): string =>
-  /^[A-Za-z_][\w./-]*$/.test(text) && !YAML_WORD.test(text) ? text : escapeJson(JSON.stringify(text))
+export const quoted = (text: string): string => (isPlain(text) ? text : escapeJson(JSON.stringify(text)))
 
 interface File {
   readonly name: string

@@ -13,6 +13,7 @@ export const ROOMS = [
   'architectures',
   'operators',
   'recipe',
+  'importers',
   'store',
   'plan',
   'run',
