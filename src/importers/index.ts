@@ -1,10 +1,11 @@
 import { importedFrom, lacksHeading, lacksLine, notImportable } from '../base/catalogue/import.js'
 import { failed, ok, type Result } from '../base/result.js'
+import { comfyui } from './comfyui/index.js'
 import type { Importer, ImportInput, ImportResult } from './importer.js'
 import { renderDraft } from './render.js'
 
 /** Every importer; the first that recognises a file reads it. */
-export const importers: readonly Importer[] = []
+export const importers: readonly Importer[] = [comfyui]
 
 /** An imported file: the recipe's text, undefined where nothing is left that could be built. */
 export interface Imported extends Pick<ImportResult, 'notes' | 'missing'> {
