@@ -70,7 +70,8 @@ export const comfyui: Importer = {
     const lanes = createLanes(draft)
     const evaluation = createEvaluation(workflow, CLASSES, draft, lanes)
     writeOutputs(workflow, evaluation, lanes, createWriter(), draft)
-    const others = [...workflow.nodes.values()].filter((n) => !evaluation.visited.has(n.id) && !isSave(n.type)).length
+    const { visited } = evaluation
+    const others = [...workflow.nodes.values()].filter((n) => !visited.has(n.id) && !isSave(n.type)).length
     const result = draft.finish()
     const random = result.draft.steps.some(({ fields }) => fields.some(([key]) => key === 'seed'))
     return {
