@@ -24,6 +24,11 @@ export const YAML_WORD = /^(true|false|null|yes|no|on|off|y|n)$/i
 /** True for a text that no YAML reads as anything but itself. */
 export const isPlain = (text: string): boolean => /^[A-Za-z_][\w./-]*$/.test(text) && !YAML_WORD.test(text)
 
+/** A path that no YAML reads as anything else. */
+const PATH = /^(?:~?\/|\.{1,2}\/)[\w./-]*$/
+/** The name of a param, as a value. */
+const PARAM = /^\$[A-Za-z_][\w-]*$/
+
 /** A part of a document: comment lines above it, and its entries. */
 export interface Section {
   readonly comment?: readonly string[]
@@ -45,7 +50,7 @@ const entriesOf = (value: YamlMap): readonly (readonly [string, Yaml])[] =>
 const scalar = (value: string | number | boolean): Scalar => {
   const node = new Scalar(value)
   if (typeof value === 'string')
-    node.type = isPlain(value) || /^\$[A-Za-z_][\w-]*$/.test(value) ? Scalar.PLAIN : Scalar.QUOTE_DOUBLE
+    node.type = isPlain(value) || PATH.test(value) || PARAM.test(value) ? Scalar.PLAIN : Scalar.QUOTE_DOUBLE
   return node
 }
 
@@ -99,6 +104,10 @@ const pairOf = (key: string, value: Yaml, levels: number): Pair<Scalar, Scalar |
   return new Pair(name, node)
 }
 
+/** Takes the blanks out of `[ 1, 2 ]`, and leaves `{ a: 1 }`, strings and comments as they are. */
+const tighten = (text: string): string =>
+  text.replace(/"(?:[^"\\]|\\.)*"|#.*$|\[ | \]/gm, (found) => (found === '[ ' ? '[' : found === ' ]' ? ']' : found))
+
 /**
  * A document as a person would write it: comment lines at the top, its sections apart from each other by blank lines,
  * maps of a section in lines of their own, short maps and lists within them on one line.
@@ -115,6 +124,5 @@ export const writeDocument = (comment: readonly string[], sections: readonly Sec
   // As the library's types have it, a document made empty holds nothing.
   document.contents = root as never
   if (comment.length > 0) document.commentBefore = commentOf(comment)
-  const text = document.toString({ lineWidth: 0, flowCollectionPadding: true })
-  return escapeJson(text)
+  return escapeJson(tighten(document.toString({ lineWidth: 0, flowCollectionPadding: true })))
 }

@@ -42,6 +42,8 @@ export interface DraftBuilder {
   step(title: string, op: string, fields: readonly Field[], comment?: string): string
   /** Adds an output of a model or step. */
   output(title: string, from: string, path: string, fields?: readonly Field[], comment?: string): void
+  /** True where the path of a model or adapter matches. */
+  hasPath(pattern: RegExp): boolean
   /** Tells of a difference, once. */
   note(where: string, text: string): void
   /** Tells of what smelt cannot say, once. */
@@ -96,6 +98,8 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
   const [header, notes, missing]: [string[], ImportNote[], ImportGap[]] = [[], [], []]
   const files = { models: new Map<string, DraftInput>(), adapters: new Map<string, DraftInput>() }
   const [params, steps, outputs]: [DraftParam[], DraftEntry[], DraftEntry[]] = [[], [], []]
+  /** Steps by their fields as JSON, which may be equal where the fields are not. */
+  const byFields = new Map<string, readonly DraftEntry[]>()
   const outputNames = new Set<string>()
   let seed: number | string | undefined
 
@@ -114,7 +118,7 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
     if (found?.others !== undefined) addNote(file.where, found.others)
     const isWhole = file.folder === undefined || /^(\/|~\/|[A-Za-z]:|\.\.?\/)/.test(asked)
     const path = found?.path ?? (isWhole ? asked : `${file.folder}/${asked}`)
-    if (path.includes('$')) addMissing(file.where, asked, pathHasDollar)
+    if (path.includes('$') && !params.some((p) => `$${p.name}` === path)) addMissing(file.where, asked, pathHasDollar)
     const name = nameOfFile((file.title ?? asked.replace(/\/+$/, '').replace(/^.*\//, '')).replace(endings, ''), taken)
     files[kind].set(key, { name, path, sha256: file.sha256, comment: file.comment })
     return name
@@ -136,30 +140,38 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
     adapter: (file) => addFile('adapters', file),
     step: (title, op, fields, comment) => {
       const all: readonly Field[] = [['op', op], ...fields]
-      const same = steps.find((s) => isDeepStrictEqual(s.fields, all))
+      const key = JSON.stringify(all, (_, value: unknown) => (value instanceof Map ? [...value] : value))
+      const alike = byFields.get(key) ?? []
+      const same = alike.find((s) => isDeepStrictEqual(s.fields, all))
       if (same !== undefined) return same.name
-      const name = nameOfFile(title, taken)
-      steps.push({ name, fields: all, comment })
-      return name
+      const entry = { name: nameOfFile(title, taken), fields: all, comment }
+      steps.push(entry)
+      byFields.set(key, [...alike, entry])
+      return entry.name
     },
     output: (title, from, path, fields = [], comment) => {
       const name = nameOfFile(title, outputNames)
       outputs.push({ name, fields: [['from', from], ['path', path], ...fields], comment })
     },
+    hasPath: (pattern) => [...files.models.values(), ...files.adapters.values()].some(({ path }) => pattern.test(path)),
     note: addNote,
     missing: addMissing,
     finish: () => {
       const needed = reachable(steps, outputs)
       const used = <T extends { readonly name: string }>(list: Iterable<T>): readonly T[] =>
         [...list].filter(({ name }) => needed.has(name))
+      const models = used(files.models.values())
+      const adapters = used(files.adapters.values())
+      const named = new Set(needed)
+      for (const { path } of [...models, ...adapters]) namesIn(path, named)
       return {
         draft: {
           header,
           name: nameOfFile(input.title, new Set()),
           seed,
-          params: used(params),
-          models: used(files.models.values()),
-          adapters: used(files.adapters.values()),
+          params: params.filter(({ name }) => named.has(name)),
+          models,
+          adapters,
           steps: used(steps),
           outputs,
         },

@@ -65,6 +65,9 @@ describe('a draft', () => {
     expect(imported.type === 'ok' && imported.value.notes).toHaveLength(1)
     expect(imported.type === 'ok' && imported.value.recipe).toBe(`# Imported from my flow.json (Toy).
 #
+# What differs:
+# - node 1: a difference
+#
 # Not in this recipe, because smelt cannot say it:
 # - node 9: a thing: no reason
 

@@ -20,6 +20,12 @@ export const severalFiles = (name: string, path: string, others: readonly string
 /** The first comment line of an imported recipe. */
 export const importedFrom = (file: string, tool: string): string => `Imported from ${file} (${tool}).`
 
+/** The comment above the differences of an imported recipe. */
+export const differsHeading = 'What differs:'
+
+/** One line of the list of differences. */
+export const differsLine = (where: string, text: string): string => `- ${where}: ${text}`
+
 /** The comment above what an imported recipe lacks. */
 export const lacksHeading = 'Not in this recipe, because smelt cannot say it:'
 
@@ -48,7 +54,6 @@ export const importLacks = (where: string, what: string, why: string, recipe: bo
 /** Nothing that could be built is left of a file. */
 export const nothingImported = (path: string): Diagnostic =>
   entry('nothing-imported', `${path} describes no model that smelt can make`, {
-    at: { type: 'file', path },
     help: 'the messages above say what is in the way',
   })
 

@@ -137,14 +137,10 @@ const add = (names: readonly [string, string], kind: 'model' | 'clip'): NodeClas
       ]
     visit.draft.note(visit.where, addsModels)
     return [
-      weighted(
-        visit,
-        [
-          [first, 1],
-          [second, 1],
-        ],
-        addsModels,
-      ),
+      weighted(visit, [
+        [first, 1],
+        [second, 1],
+      ]),
     ]
   },
 })

@@ -241,6 +241,7 @@ const byEarlyParts = (visit: Visit, like: Lane, change: (x: number) => number): 
 
 /** The masks that merging nodes once made themselves: where B moved far from the base, and A did not. */
 const earlyMask = (visit: Visit, a: Lane, b: Lane): Task => {
+  visit.draft.note(visit.where, earlyMasks)
   const base = visit.has('base_model') ? visit.lane('base_model') : a
   const select = /^yes$/i.test(visit.text('invert')) ? 'below' : 'above'
   const moved = (model: Lane, name: string, widget: string): Task => ({
@@ -261,11 +262,6 @@ const earlyMask = (visit: Visit, a: Lane, b: Lane): Task => {
   }
 }
 
-const early = (visit: Visit): string => {
-  visit.draft.note(visit.where, earlyMasks)
-  return earlyMasks
-}
-
 const mbwMerger = (widgets: NodeClass['widgets'], more: Parameters<typeof merger>[2] = {}): NodeClass =>
   merger(widgets, (visit, _, change) => mbwNumbers(visit, change), { dare: true, comment: mbwComment, ...more })
 
@@ -274,7 +270,7 @@ const EARLY_DARE = merger(earlyDareWidgets, byEarlyParts, {
   dare: true,
   links: { base_model: 'model?' },
   mask: earlyMask,
-  comment: (visit) => joined(earlyParts, early(visit)),
+  comment: () => earlyParts,
 })
 
 const refused = (why: string): NodeClass => ({ links: {}, widgets: [], give: (visit) => visit.gap(itsResult, why) })
@@ -343,7 +339,6 @@ export const DAREMERGE_MERGES: ReadonlyMap<string, NodeClass> = new Map<string, 
     mbwMerger(EARLY_MBW, {
       links: { base_model: 'model?' },
       mask: earlyMask,
-      comment: (visit) => joined(mbwComment(visit), early(visit)),
     }),
   ],
   ['MagnitudeModelMerger', refused(magnitudeMerger)],

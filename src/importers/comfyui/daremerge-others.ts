@@ -166,12 +166,13 @@ export const DAREMERGE_OTHERS: ReadonlyMap<string, NodeClass> = new Map<string, 
         if (early) visit.draft.note(visit.where, earlyInvert(select))
         return mask(
           onModels(visit, [visit.lane('model_a'), visit.lane('model_b')], ([a, b]) =>
-            visit.draft.step(
-              visit.title('mask'),
-              'mask.magnitude',
-              [['model', b!], ['base', a!], ['quantile', visit.number('threshold')], ['select', select], MISSING],
-              early ? sentence(earlyInvert(select)) : undefined,
-            ),
+            visit.draft.step(visit.title('mask'), 'mask.magnitude', [
+              ['model', b!],
+              ['base', a!],
+              ['quantile', visit.number('threshold')],
+              ['select', select],
+              MISSING,
+            ]),
           ),
         )
       },

@@ -50,7 +50,7 @@ const MBW = {
 
 describe('methods', () => {
   const widgets = (method: string) => ({ ...DARE, method, ...PARTS })
-  test.each([
+  test.each<readonly [method: string, word: string | undefined, blend: string | undefined]>([
     ['comfy', undefined, undefined],
     ['lerp', undefined, 'each'],
     ['bislerp', undefined, 'each'],

@@ -1,0 +1,63 @@
+/** What differs between mergekit and an imported recipe, for its comments and messages. */
+export const mergekitSays = {
+  draws: 'mergekit draws other random numbers: the result is another sample of the same merge',
+  precision: (dtype: string): string =>
+    `mergekit computes in ${dtype}; smelt computes in float32 and rounds once, so the last digits differ.`,
+  files: (donor: string, folder: string): string =>
+    `smelt writes the weights only: copy config.json and the tokenizer files of ${donor} to ${folder}.`,
+  layers: (count: number): string => `In config.json, num_hidden_layers is ${count}.`,
+  stacked: 'Tensors are called as in Llama and its relatives: model.layers.0, model.layers.1, …',
+  download: 'To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME',
+  revision: (revision: string): string => `revision ${revision}`,
+  allLayers: (count: number): string =>
+    `layers 0 to ${count - 1} are taken for all layers; mergekit leaves out any others`,
+  rescale: 'mergekit 0.1 and later; `density` for versions before',
+  direction: 'mergekit’s t is 1 − keep',
+  ignored: (key: string): string => `mergekit ignores \`${key}\`, so the recipe does too`,
+  baseIgnored: (key: string): string => `mergekit ignores \`${key}\` of the base model, so the recipe does too`,
+  gradientNotList: (key: string): string =>
+    `\`${key}\` is a list: mergekit reads it as a gradient over the layers, not as one number for each model`,
+  deadFilter: (filter: string): string => `no tensor has \`${filter}\` in its name, so mergekit never uses this filter`,
+  emptyFilter: (filter: string): string =>
+    `mergekit never reaches the filter \`${filter}\`: an earlier one takes all of it`,
+  singleLayerRange: 'the slice holds no layers',
+  embedSlerp: 'mergekit has no `embed_slerp` any more; the recipe leaves it out',
+  architecture: '`override_architecture` is not needed: smelt tells the architecture by the tensors',
+  dropped: (name: string): string => `a stage called \`${name}\` is given twice; the recipe uses the last`,
+  allNamed: 'every document has a name, so each stage that no other uses becomes an output',
+  unroundedStages: 'mergekit writes each stage in its dtype and reads it again; smelt keeps float32 between steps.',
+} as const
+
+/** Why something of a mergekit configuration cannot be said. */
+export const mergekitLacks = {
+  yaml: (message: string): string => `it is not valid YAML (${message}); remove any text around the configuration`,
+  twice: 'the key is there twice; if these are two configurations, put a line `---` between them',
+  fragment: 'it is a part of a configuration, without a `merge_method`',
+  moe: 'mixtures of experts need new tensors (routers made from prompts), which smelt does not make',
+  evolve: 'it describes a search over merges; import the configuration that the search has written',
+  bakllama: 'it is a configuration of bakllama; write its layer slices as `slices` with `merge_method: passthrough`',
+  metric: 'it measures models and merges nothing',
+  modules: 'models of several networks with a merge each are not supported',
+  noInputs: 'it has no `models` or `slices`',
+  unknownMethod: 'smelt has no operator for this method',
+  needsBase: 'this method needs a `base_model`',
+  needsParameter: (key: string): string => `mergekit needs \`${key}\` here, and so does smelt`,
+  notNumber: 'it is not a number, a list of numbers, or a list of filters with values',
+  notConstant: 'smelt takes one value for the whole step, and not one for each layer',
+  notModel: 'it does not name a model',
+  modelCount: (count: number | undefined, base: boolean): string =>
+    count === undefined
+      ? 'this method merges at least one model besides the base'
+      : `this method merges ${count === 1 ? (base ? 'a base and one model' : 'one model') : 'two models'}`,
+  thirdBase: '`base_model` has to be one of the two models',
+  unlistedBase: '`base_model` is not one of the models and has no weight, which mergekit refuses',
+  dtype: 'smelt writes bf16, f16 and f32',
+  cycle: 'its stages need each other',
+  tokenizer:
+    'smelt does not align vocabularies: the result is the same only if all models have the same tokens in the same order',
+  chatTemplate: 'smelt writes no tokenizer files; set the template in tokenizer_config.json',
+  range: 'a layer range is two whole numbers from 0, the second not below the first',
+  unequalRanges: 'merging layers of different numbers is not supported',
+  sameModel: 'a model is in one slice twice',
+  weights: 'weights that add up to 0 cannot be normalised',
+} as const

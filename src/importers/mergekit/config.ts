@@ -1,0 +1,127 @@
+import type { ForeignMap, ForeignValue } from '../../document/foreign.js'
+
+/** A model as mergekit refers to it. */
+export interface ModelReference {
+  readonly path: string
+  readonly revision: string | undefined
+  readonly lora: string | undefined
+  readonly line: number
+}
+
+/** A model that is merged, with its parameters from the narrowest to the widest. */
+export interface Source {
+  readonly model: ModelReference
+  readonly range: readonly [number, number] | undefined
+  readonly parameters: ForeignMap | undefined
+  readonly line: number
+}
+
+/** A stretch of layers of the result. */
+export interface Slice {
+  readonly sources: readonly Source[]
+  readonly parameters: ForeignMap | undefined
+  readonly line: number
+}
+
+/** One document of a mergekit configuration. */
+export interface Config {
+  readonly line: number
+  readonly root: ForeignMap
+  readonly name: string | undefined
+  readonly method: string
+  readonly methodLine: number
+  readonly base: ModelReference | undefined
+  readonly models: readonly Source[] | undefined
+  readonly slices: readonly Slice[] | undefined
+  readonly parameters: ForeignMap | undefined
+}
+
+/** Keys that mergekit knows at the top of a configuration, and older ones. */
+const KEYS = new Set(
+  'merge_method models slices modules base_model parameters dtype out_dtype tokenizer_source tokenizer chat_template name'.split(
+    ' ',
+  ),
+)
+
+/** Keys of a configuration that mergekit ignores. */
+export const unknownKeys = (config: Config): readonly (readonly [string, number])[] =>
+  [...config.root].filter(([key]) => !KEYS.has(key)).map(([key, { line }]) => [key, line])
+
+/** The map of a value; undefined for anything else. */
+export const mapOf = (value: ForeignValue | undefined): ForeignMap | undefined =>
+  value?.value instanceof Map ? (value.value as ForeignMap) : undefined
+
+/** The list of a value; undefined for anything else. */
+export const listOf = (value: ForeignValue | undefined): readonly ForeignValue[] | undefined =>
+  Array.isArray(value?.value) ? (value.value as readonly ForeignValue[]) : undefined
+
+/** The text of a scalar; undefined for anything else, and for one that is empty. */
+export const textOf = (value: ForeignValue | undefined): string | undefined =>
+  typeof value?.value === 'string' || typeof value?.value === 'number' ? String(value.value) || undefined : undefined
+
+/** A reference: `path@revision+lora@revision`, or a map. */
+export const readReference = (value: ForeignValue | undefined): ModelReference | undefined => {
+  if (value === undefined) return undefined
+  const map = mapOf(value)
+  if (map !== undefined) {
+    const inner = map.get('model')
+    const path = textOf(inner) ?? textOf(mapOf(inner)?.get('path'))
+    const lora = map.get('lora')
+    return path === undefined
+      ? undefined
+      : {
+          path,
+          revision: textOf(mapOf(inner)?.get('revision')),
+          lora: textOf(lora) ?? textOf(mapOf(lora)?.get('path')),
+          line: value.line,
+        }
+  }
+  const text = textOf(value)
+  if (text === undefined) return undefined
+  const [whole, lora] = text.split('+')
+  const [path, revision] = whole!.split('@')
+  return path === '' ? undefined : { path: path!, revision, lora: lora?.split('@')[0], line: value.line }
+}
+
+/** The text by which mergekit compares two references. */
+export const keyOf = ({ path, revision, lora }: ModelReference): string => `${path}@${revision ?? ''}+${lora ?? ''}`
+
+const rangeOf = (value: ForeignValue | undefined): readonly [number, number] | undefined => {
+  const [from, to, ...rest] = (listOf(value) ?? []).map((v) => Number(v.value))
+  return from === undefined || to === undefined || rest.length > 0 ? undefined : [from, to]
+}
+
+const readSource = (value: ForeignValue): Source | undefined => {
+  const map = mapOf(value)
+  const model = map === undefined ? readReference(value) : (readReference(map.get('model')) ?? readReference(value))
+  return model === undefined
+    ? undefined
+    : { model, range: rangeOf(map?.get('layer_range')), parameters: mapOf(map?.get('parameters')), line: value.line }
+}
+
+const present = <T>(value: T | undefined): value is T => value !== undefined
+
+/** Reads one document; whatever it lacks is undefined. */
+export const readConfig = (document: ForeignValue): Config => {
+  const root = mapOf(document) ?? new Map<string, ForeignValue>()
+  const models = listOf(root.get('models'))
+  const slices = listOf(root.get('slices'))
+  return {
+    line: document.line,
+    root,
+    name: textOf(root.get('name')),
+    method: textOf(root.get('merge_method')) ?? '',
+    methodLine: root.get('merge_method')?.line ?? document.line,
+    base: readReference(root.get('base_model')),
+    models: models === undefined || models.length === 0 ? undefined : models.map(readSource).filter(present),
+    slices:
+      slices === undefined || slices.length === 0
+        ? undefined
+        : slices.map((slice) => ({
+            sources: (listOf(mapOf(slice)?.get('sources')) ?? []).map(readSource).filter(present),
+            parameters: mapOf(mapOf(slice)?.get('parameters')),
+            line: slice.line,
+          })),
+    parameters: mapOf(root.get('parameters')),
+  }
+}

@@ -1,0 +1,214 @@
+import { mergekitLacks, mergekitSays } from '../../base/catalogue/import-mergekit.js'
+import { isObject } from '../../base/is-object.js'
+import { readForeign, type ForeignMap, type ForeignValue } from '../../document/foreign.js'
+import { createDraft, type DraftBuilder } from '../draft.js'
+import type { Field, Importer, ImportInput, ImportResult } from '../importer.js'
+import { mapOf, readConfig, textOf, unknownKeys, type Config, type ModelReference } from './config.js'
+import { addSlices } from './slices.js'
+import { addMerge } from './stage.js'
+
+/** Keys by which a text is one of mergekit’s, and why those without a merge cannot be imported. */
+const OTHERS = {
+  experts: mergekitLacks.moe,
+  gate_mode: mergekitLacks.moe,
+  genome: mergekitLacks.evolve,
+  layer_slices: mergekitLacks.bakllama,
+  metric_method: mergekitLacks.metric,
+} as const
+
+const KEY =
+  /^(?:yaml|- |\{ *)?["']?(merge_method|experts|gate_mode|genome|layer_slices|metric_method|tokenizer|tokenizer_source)["']?\s*:/m
+
+const DTYPES: ReadonlyMap<string, string> = new Map([
+  ['bfloat16', 'bf16'],
+  ['float16', 'f16'],
+  ['float32', 'f32'],
+])
+
+const lineOf = (line: number): string => `line ${line}`
+
+/** The name of a model without what is only about where it lies. */
+const titleOf = (path: string): string =>
+  /models--([^/\\]+)[/\\]snapshots[/\\]/.exec(path)?.[1]?.replace(/^.*--/, '') ??
+  path.replace(/[/\\]+$/, '').replace(/^.*[/\\]/, '')
+
+const isHub = (path: string): boolean => /^[\w.-]+\/[\w.-]+$/.test(path) && !path.startsWith('.')
+
+/** Adds a model, with its adapter applied; `stage` finds what other documents make. */
+const placeModel = (draft: DraftBuilder, { path, revision, lora, line }: ModelReference): string => {
+  const hub = isHub(path)
+  const model = draft.model({
+    path: path.replace(/^\/+/, '/'),
+    title: titleOf(path),
+    where: lineOf(line),
+    ...(hub ? { folder: 'models' } : {}),
+    ...(revision === undefined ? {} : { comment: mergekitSays.revision(revision) }),
+  })
+  return lora === undefined ? model : applyLora(draft, model, lora, line)
+}
+
+const applyLora = (draft: DraftBuilder, model: string, lora: string, line: number): string => {
+  const adapter = draft.adapter({
+    path: lora,
+    title: titleOf(lora),
+    where: lineOf(line),
+    ...(isHub(lora) ? { folder: 'models' } : {}),
+  })
+  return draft.step(`${model}_${adapter}`, 'adapter.apply', [
+    ['model', model],
+    ['adapter', adapter],
+  ])
+}
+
+/** Tells of tokenizer sections: the weights are made without them. */
+const tellTokenizer = (draft: DraftBuilder, { root }: Config): void => {
+  for (const key of ['tokenizer_source', 'tokenizer'])
+    if (root.has(key) && root.get(key)!.value !== null) {
+      const source = textOf(root.get(key)) ?? textOf(mapOf(root.get(key))?.get('source'))
+      draft.missing(
+        lineOf(root.get(key)!.line),
+        `\`${key}${source === undefined ? '' : `: ${source}`}\``,
+        mergekitLacks.tokenizer,
+      )
+    }
+  const template = root.get('chat_template')
+  if (template !== undefined && template.value !== null)
+    draft.missing(lineOf(template.line), '`chat_template`', mergekitLacks.chatTemplate)
+}
+
+/** The dtype of an output; `same` unless the configuration has one. */
+const dtypeOf = (draft: DraftBuilder, { root }: Config): string => {
+  const given = root.get('out_dtype')?.value != null ? root.get('out_dtype')! : root.get('dtype')
+  const text = textOf(given)?.replace(/^torch\./, '')
+  if (text === undefined) return 'same'
+  const dtype = DTYPES.get(text)
+  if (dtype === undefined) draft.missing(lineOf(given!.line), `\`dtype: ${text}\``, mergekitLacks.dtype)
+  return dtype ?? 'same'
+}
+
+/** Adds the steps of every document that outputs need, and the outputs. */
+const addConfigs = (draft: DraftBuilder, configs: readonly Config[]): void => {
+  const stages = new Map<string, Config>()
+  for (const config of configs)
+    if (config.name !== undefined) {
+      if (stages.has(config.name)) draft.note(lineOf(config.line), mergekitSays.dropped(config.name))
+      stages.set(config.name, config)
+    }
+  const made = new Map<Config, string | undefined>()
+  const open = new Set<Config>()
+  const used = new Set<Config>()
+  const layerCounts = new Map<Config, number>()
+
+  const place = (reference: ModelReference): string | undefined => {
+    const stage = stages.get(reference.path)
+    if (stage === undefined) return placeModel(draft, reference)
+    used.add(stage)
+    const name = make(stage)
+    return name === undefined || reference.lora === undefined
+      ? name
+      : applyLora(draft, name, reference.lora, reference.line)
+  }
+  const make = (config: Config): string | undefined => {
+    if (made.has(config)) return made.get(config)
+    if (open.has(config)) {
+      draft.missing(lineOf(config.line), `\`${config.name ?? ''}\``, mergekitLacks.cycle)
+      return undefined
+    }
+    open.add(config)
+    const name = build(config)
+    open.delete(config)
+    made.set(config, name)
+    return name
+  }
+  const build = (config: Config): string | undefined => {
+    const title = config.name ?? 'merged'
+    if (config.root.has('modules') && config.root.get('modules')!.value !== null) {
+      draft.missing(lineOf(config.root.get('modules')!.line), '`modules`', mergekitLacks.modules)
+      return undefined
+    }
+    for (const [key, line] of unknownKeys(config)) draft.note(lineOf(line), mergekitSays.ignored(key))
+    tellTokenizer(draft, config)
+    if (config.slices !== undefined) {
+      const result = addSlices(draft, config, config.slices, title, place)
+      if (result?.layers !== undefined) layerCounts.set(config, result.layers)
+      return result?.name
+    }
+    if (config.models === undefined) {
+      draft.missing(
+        lineOf(config.line),
+        config.method === '' ? 'the file' : `\`${config.method}\``,
+        mergekitLacks.noInputs,
+      )
+      return undefined
+    }
+    return addMerge(draft, { config, title, sources: config.models, parameters: undefined, slice: undefined }, place)
+  }
+
+  const unnamed = configs.filter((c) => c.name === undefined)
+  const results = unnamed.length > 0 ? unnamed : configs
+  for (const config of results) make(config)
+  const final = unnamed.length > 0 ? unnamed : configs.filter((c) => !used.has(c))
+  if (unnamed.length === 0 && configs.length > 1) draft.note('the file', mergekitSays.allNamed)
+  const precisions = new Set<string>()
+  if (draft.hasPath(/^models\//)) draft.header(mergekitSays.download)
+  for (const config of final) {
+    const from = made.get(config)
+    if (from === undefined) continue
+    const dtype = dtypeOf(draft, config)
+    const title = config.name ?? 'merged'
+    const folder = `build/${title.replace(/[^\w.-]+/g, '-')}`
+    const fields: readonly Field[] = dtype === 'same' ? [] : [['dtype', dtype]]
+    draft.output(title, from, `${folder}/model.safetensors`, fields)
+    const donor = config.base ?? config.models?.[0]?.model ?? config.slices?.[0]?.sources[0]?.model
+    if (donor !== undefined) draft.header(mergekitSays.files(donor.path, folder))
+    const layers = layerCounts.get(config)
+    if (layers !== undefined) draft.header(mergekitSays.layers(layers))
+  }
+  if (configs.length > 1 && final.some((c) => made.get(c) !== undefined)) draft.header(mergekitSays.unroundedStages)
+  for (const config of made.keys()) {
+    const dtype = textOf(config.root.get('dtype'))?.replace(/^torch\./, '')
+    if (dtype !== undefined && dtype !== 'float32' && config.method !== 'passthrough') precisions.add(dtype)
+  }
+  for (const dtype of precisions) draft.header(mergekitSays.precision(dtype))
+}
+
+const refuseOther = (draft: DraftBuilder, root: ForeignMap): boolean => {
+  for (const [key, why] of Object.entries(OTHERS)) {
+    const found = [...root].find(([name]) => name === key || name === `yaml${key}`)
+    if (found !== undefined && !root.has('merge_method')) {
+      draft.missing(lineOf(found[1].line), `\`${key}\``, why)
+      return true
+    }
+  }
+  if (root.has('merge_method')) return false
+  const [first] = root
+  draft.missing(lineOf(first?.[1].line ?? 1), 'the file', mergekitLacks.fragment)
+  return true
+}
+
+const importText = (input: ImportInput): ImportResult => {
+  const draft = createDraft(input)
+  const { documents, errors, twice } = readForeign(input.text)
+  for (const { line, message } of errors.slice(0, 3))
+    draft.missing(lineOf(line), 'the file', mergekitLacks.yaml(message))
+  for (const { line, key } of twice.slice(0, 1)) draft.missing(lineOf(line), `\`${key}\``, mergekitLacks.twice)
+  if (errors.length > 0 || twice.length > 0) return draft.finish()
+  const roots = documents.filter((d: ForeignValue) => mapOf(d) !== undefined)
+  if (roots.length < documents.length || roots.length === 0) {
+    draft.missing(lineOf(documents.find((d) => mapOf(d) === undefined)?.line ?? 1), 'the file', mergekitLacks.fragment)
+    return draft.finish()
+  }
+  if (roots.some((root) => refuseOther(draft, mapOf(root)!))) return draft.finish()
+  addConfigs(draft, roots.map(readConfig))
+  return draft.finish()
+}
+
+/** Configurations of mergekit: single, and several documents. */
+export const mergekit: Importer = {
+  name: 'mergekit',
+  recognises: ({ type, text, json }) =>
+    type === 'text'
+      ? KEY.test(text)
+      : type === 'json' && isObject(json) && ['merge_method', ...Object.keys(OTHERS)].some((key) => key in json),
+  import: importText,
+}

@@ -1,0 +1,177 @@
+import { mergekitLacks, mergekitSays } from '../../base/catalogue/import-mergekit.js'
+import type { ForeignMap } from '../../document/foreign.js'
+import type { Yaml } from '../../document/write.js'
+import type { DraftBuilder } from '../draft.js'
+import type { Field } from '../importer.js'
+import { keyOf, type Config, type ModelReference, type Source } from './config.js'
+import { METHODS, WITHOUT_EFFECT, type Method, type Parameter } from './methods.js'
+import { constantOf, findSetting, oneMinus, writeSetting } from './settings.js'
+
+/** A merge of some models, whole or limited to a slice of their layers. */
+export interface Merge {
+  readonly config: Config
+  /** What its step is called. */
+  readonly title: string
+  readonly sources: readonly Source[]
+  /** Parameters of the slice. */
+  readonly parameters: ForeignMap | undefined
+  /** The layers of the slice, and the patterns that select its tensors; undefined for whole models. */
+  readonly slice: { readonly layers: readonly [number, number]; readonly patterns: readonly Yaml[] } | undefined
+}
+
+/** Makes the step that a model reference stands for, or its name. */
+export type Place = (reference: ModelReference) => string | undefined
+
+const lineOf = (line: number): string => `line ${line}`
+
+/** The models that a method merges, and its base; undefined, once told, where it cannot. */
+const sortModels = (
+  draft: DraftBuilder,
+  { config, sources }: Merge,
+  method: Method,
+): { readonly base: ModelReference | undefined; readonly models: readonly Source[] } | undefined => {
+  const { base } = config
+  const where = lineOf(config.methodLine)
+  const refuse = (why: string): undefined => draft.missing(where, `\`${config.method}\``, why) as undefined
+  if (method.base === 'needed' && base === undefined) return refuse(mergekitLacks.needsBase)
+  const own = base === undefined ? [] : sources.filter((s) => keyOf(s.model) === keyOf(base))
+  const others = sources.filter((s) => !own.includes(s))
+  if (method.shape === 'list' || (method.shape === 'one' && method.base === undefined)) {
+    // What `models` does not list, mergekit adds; of `linear` it then misses the weight.
+    if (base === undefined || own.length > 0 || config.models === undefined) return { base: undefined, models: sources }
+    const added: Source = { model: base, range: undefined, parameters: undefined, line: base.line }
+    return { base: undefined, models: [...sources, added] }
+  }
+  for (const { parameters } of own)
+    for (const { key } of method.each)
+      if (parameters?.has(key) === true) draft.note(lineOf(parameters.get(key)!.line), mergekitSays.baseIgnored(key))
+  if (method.count !== undefined && others.length !== method.count)
+    return refuse(
+      method.shape === 'pair' && others.length === 2 && own.length === 0
+        ? mergekitLacks.thirdBase
+        : mergekitLacks.modelCount(method.count, method.base !== undefined),
+    )
+  if (others.length === 0) return refuse(mergekitLacks.modelCount(undefined, true))
+  return { base, models: others }
+}
+
+/** Tells of parameters that the method does not have. */
+const tellIgnored = (draft: DraftBuilder, { config, sources, parameters }: Merge, method: Method): void => {
+  const known = new Set([...method.each, ...method.all].map((p) => p.key))
+  if (method.shape === 'pair') known.add('t')
+  if (config.method === 'nuslerp') for (const key of ['nuslerp_flatten', 'nuslerp_row_wise']) known.add(key)
+  for (const map of [config.parameters, parameters, ...sources.map((s) => s.parameters)])
+    for (const [key, { line, value }] of map ?? []) {
+      if (key === 'embed_slerp') draft.note(lineOf(line), mergekitSays.embedSlerp)
+      else if (!known.has(key) && !WITHOUT_EFFECT.has(key)) draft.note(lineOf(line), mergekitSays.ignored(key))
+      else if (
+        map !== undefined &&
+        !sources.some((s) => s.parameters === map) &&
+        method.each.some((p) => p.key === key) &&
+        Array.isArray(value) &&
+        value.length === sources.length &&
+        value.length > 1 &&
+        value.every((v: { readonly value: unknown }) => typeof v.value === 'number')
+      )
+        draft.note(lineOf(line), mergekitSays.gradientNotList(key))
+    }
+}
+
+/**
+ * Adds the step of one merge; gives its name, or undefined where something of it cannot be said, which is then told.
+ */
+export const addMerge = (draft: DraftBuilder, merge: Merge, place: Place): string | undefined => {
+  const { config, title, slice } = merge
+  const method = METHODS.get(config.method)
+  if (method === undefined) {
+    draft.missing(lineOf(config.methodLine), `\`merge_method: ${config.method}\``, mergekitLacks.unknownMethod)
+    return undefined
+  }
+  const sorted = sortModels(draft, merge, method)
+  if (sorted === undefined) return undefined
+  tellIgnored(draft, merge, method)
+  const { base, models } = sorted
+  const baseName = base === undefined ? undefined : place(base)
+  const names = models.map((m) => place(m.model))
+  if ((base !== undefined && baseName === undefined) || names.some((n) => n === undefined)) return undefined
+  const like = baseName ?? names[0]!
+  const context = { draft, like, layers: slice?.layers }
+  /** Steps of numbers are called after their parameter; after their stage too where there are several. */
+  const prefix = title === 'merged' ? '' : `${title}_`
+  let failed = false
+
+  const read = (parameter: Parameter, source: Source | undefined, label: string): Yaml | undefined => {
+    const { key, as = key, fallback, perLayer, write, unless } = parameter
+    const levels = [source?.parameters, merge.parameters, config.parameters]
+    const setting = findSetting(draft, key, levels, fallback)
+    if (setting === undefined) {
+      failed = true
+      draft.missing(
+        lineOf(source?.line ?? config.methodLine),
+        `\`${config.method}\``,
+        mergekitLacks.needsParameter(key),
+      )
+      return undefined
+    }
+    const constant = constantOf(setting)
+    if (perLayer !== true && constant === undefined) {
+      failed = true
+      draft.missing(lineOf(setting[0]!.line), `\`${key}\``, mergekitLacks.notConstant)
+      return undefined
+    }
+    if (constant !== undefined && constant === unless) return undefined
+    if (write !== undefined) return write(constant!)
+    return constant === undefined ? writeSetting(context, `${label}${as}`, setting) : Number(constant)
+  }
+  const field = (key: string, value: Yaml | undefined, comment?: string): readonly Field[] =>
+    value === undefined ? [] : [comment === undefined ? [key, value] : [key, value, comment]]
+  const own = (parameter: Parameter): readonly Field[] => {
+    const { key, as = key } = parameter
+    const value = read(parameter, undefined, prefix)
+    return field(as, value, key === 'rescale' && value === 'l1' ? mergekitSays.rescale : undefined)
+  }
+
+  const fields: Field[] = []
+  if (method.shape === 'pair') {
+    const t = findSetting(draft, 't', [models[0]!.parameters, merge.parameters, config.parameters])
+    if (t === undefined) {
+      draft.missing(lineOf(config.methodLine), '`slerp`', mergekitLacks.needsParameter('t'))
+      return undefined
+    }
+    fields.push(['a', baseName!], ['b', names[0]!])
+    fields.push(['keep', writeSetting(context, `${prefix}keep`, t, oneMinus), mergekitSays.direction])
+  } else if (method.shape === 'one') {
+    if (baseName !== undefined) fields.push(['base', baseName])
+    fields.push(['model', names[0]!])
+  } else {
+    if (baseName !== undefined) fields.push(['base', baseName])
+    const list = models.map((source, i): Yaml => {
+      const values = method.each.flatMap((p) => field(p.as ?? p.key, read(p, source, `${names[i]!}_`)))
+      return values.length === 0
+        ? names[i]!
+        : new Map<string, Yaml>([['model', names[i]!], ...values.map(([k, v]) => [k, v] as const)])
+    })
+    fields.push(['models', list])
+  }
+  for (const parameter of method.all)
+    for (const one of parameter.key === 'scale' ? scaleOf(parameter) : own(parameter)) fields.push(one)
+  for (const [key, value] of method.fixed ?? []) fields.push([key, value])
+  if (config.method === 'nuslerp') for (const one of nuslerpOver()) fields.push(one)
+  if (failed) return undefined
+  if (slice !== undefined) fields.push(['layers', slice.patterns])
+  if (method.draws === true) draft.note(lineOf(config.methodLine), mergekitSays.draws)
+  // A model that is passed on as it is needs no step.
+  if (config.method === 'passthrough' && fields.every(([key]) => key !== 'scale')) return names[0]!
+  return draft.step(title, method.op, fields)
+
+  function scaleOf(parameter: Parameter): readonly Field[] {
+    const value = read({ ...parameter, unless: 1 }, models[0]!, prefix)
+    return field('scale', value)
+  }
+
+  function nuslerpOver(): readonly Field[] {
+    const flat = read({ key: 'nuslerp_flatten', fallback: true, write: Boolean }, undefined, prefix)
+    const rows = read({ key: 'nuslerp_row_wise', fallback: false, write: Boolean }, undefined, prefix)
+    return flat === false ? [['over', rows === true ? 'column' : 'row']] : []
+  }
+}

@@ -1,0 +1,78 @@
+import type { Field } from '../importer.js'
+
+/** A method of which smelt has an operator that takes the same models: their names there, and its numbers. */
+export interface Direct {
+  readonly op: string
+  /** Names of the arguments, in their order. */
+  readonly models: readonly string[]
+  /** Numbers behind the models: sd-mecha's name, its default, smelt's key, and what is written. */
+  readonly numbers: readonly {
+    readonly name: string
+    readonly fallback: number
+    readonly as: string
+    readonly keep?: boolean
+    /** True where smelt takes a number for each layer. */
+    readonly perLayer?: boolean
+    /** Left out where it is this. */
+    readonly unless?: number
+  }[]
+  readonly fixed?: readonly Field[]
+}
+
+const ALPHA = { name: 'alpha', fallback: 0.5, as: 'keep', keep: true, perLayer: true } as const
+const STRENGTH = { name: 'alpha', fallback: 1, as: 'strength', perLayer: true } as const
+const pair = (op: string, fixed: readonly Field[] = [], more: Direct['numbers'] = []): Direct => ({
+  op,
+  models: ['a', 'b'],
+  numbers: [ALPHA, ...more],
+  fixed,
+})
+const triple = (op: string, fixed: readonly Field[] = []): Direct => ({
+  op,
+  models: ['a', 'b', 'c'],
+  numbers: [STRENGTH],
+  fixed,
+})
+const slicing = (op: string, width: number): Direct => ({
+  op,
+  models: ['a', 'b'],
+  numbers: [
+    { name: 'width', fallback: width, as: 'width', perLayer: true },
+    { name: 'offset', fallback: 0, as: 'offset', perLayer: true },
+  ],
+})
+
+/** Methods over models, by the names of all versions. */
+export const DIRECT: ReadonlyMap<string, Direct> = new Map<string, Direct>([
+  ['weighted_sum', pair('merge.blend')],
+  [
+    'slerp',
+    pair('merge.blend', [
+      ['method', 'slerp'],
+      ['norm', 'interpolate'],
+      ['vectors', 'slerp'],
+    ]),
+  ],
+  ['geometric_sum', pair('merge.blend', [['method', 'geometric']])],
+  ['add_cosine_a', pair('merge.cosine_a')],
+  ['add_cosine_b', pair('merge.cosine_b')],
+  ['crossover', pair('merge.crossover', [], [{ name: 'tilt', fallback: 0, as: 'tilt', perLayer: true }])],
+  ['tensor_sum', slicing('merge.tensor_sum', 0.5)],
+  ['top_k_tensor_sum', slicing('merge.top_k_sum', 1)],
+  ['train_difference', triple('merge.train_difference')],
+  ['add_opposite', triple('merge.train_difference', [['method', 'opposite']])],
+  ['clamped_add_opposite', triple('merge.train_difference', [['method', 'strict_opposite']])],
+  ['multiply_quotient', triple('merge.multiply_quotient')],
+  ['add_perpendicular', { ...triple('merge.perpendicular'), models: ['a', 'b', 'base'] }],
+])
+
+/** Components of models, by sd-mecha's names. */
+export const COMPONENTS: ReadonlyMap<string, string> = new Map([
+  ['diffuser', 'component:diffusion'],
+  ['unet', 'component:unet'],
+  ['clip_l', 'component:clip'],
+  ['clip_g', 'component:clip'],
+  ['t5xxl', 'component:clip'],
+  ['txt', 'component:clip'],
+  ['vae', 'component:vae'],
+])

@@ -1,0 +1,602 @@
+import { describe, expect, it, test } from 'vitest'
+import { importAndBuild, numbersOf, worstDifference, type Numbers } from '../support/imported.js'
+import { importFile } from '#src/importers/index.js'
+import { NO_MODELS } from '#src/importers/find-models.js'
+import { textInput } from '#src/importers/read-input.js'
+
+/** A language model of some layers, in the names of Llama. */
+const llama = (model: number, layers: number): Numbers => {
+  const names = [
+    'model.embed_tokens.weight',
+    ...Array.from({ length: layers }, (_, i) =>
+      ['self_attn.q_proj', 'mlp.up_proj', 'input_layernorm'].map((part) => `model.layers.${i}.${part}.weight`),
+    ).flat(),
+    'model.norm.weight',
+    'lm_head.weight',
+  ]
+  return Object.fromEntries(
+    names.map((name, i) => [name, numbersOf(model, i, /norm/.test(name) ? 2 : name.includes('embed') ? 6 : 8)]),
+  )
+}
+
+type Setting = number | readonly number[]
+
+/** mergekit's number of a tensor: `t` runs over the layers of the slice, and is 0 elsewhere. */
+const at = (setting: Setting, name: string, [from, to]: readonly [number, number]): number => {
+  if (typeof setting === 'number') return setting
+  const layer = /layers\.(\d+)\./.exec(name)?.[1]
+  const t = layer === undefined ? 0 : (Number(layer) - from) / (to - from - 1)
+  const x = t * (setting.length - 1)
+  const low = Math.min(Math.floor(x), setting.length - 2)
+  return setting[low]! + (x - low) * (setting[low + 1]! - setting[low]!)
+}
+
+/** The first of some filtered settings that fits a tensor. */
+const first = (
+  filters: readonly (readonly [string, Setting])[],
+  name: string,
+  layers: readonly [number, number],
+): number => at(filters.find(([filter]) => name.includes(filter))![1], name, layers)
+
+const each = (names: Numbers, make: (name: string, values: readonly number[]) => readonly number[]): Numbers =>
+  Object.fromEntries(Object.entries(names).map(([name, values]) => [name, make(name, values)]))
+
+/** mergekit's slerp of two flat tensors. */
+const slerp = (t: number, a: readonly number[], b: readonly number[]): readonly number[] => {
+  const norm = (x: readonly number[]): number => Math.hypot(...x)
+  const dot = a.reduce((sum, x, i) => sum + (x / norm(a)) * (b[i]! / norm(b)), 0)
+  if (Math.abs(dot) > 0.9995) return a.map((x, i) => (1 - t) * x + t * b[i]!)
+  const theta = Math.acos(dot)
+  return a.map((x, i) => (Math.sin((1 - t) * theta) * x + Math.sin(t * theta) * b[i]!) / Math.sin(theta))
+}
+
+/** mergekit's trimming by magnitude: ⌊density·n⌋ numbers stay. */
+const trim = (delta: readonly number[], density: number): readonly number[] => {
+  const order = delta.map((_, i) => i).toSorted((i, j) => Math.abs(delta[j]!) - Math.abs(delta[i]!))
+  const kept = new Set(order.slice(0, Math.floor(density * delta.length)))
+  return delta.map((x, i) => (kept.has(i) ? x : 0))
+}
+
+/** Sign election by the weighted sum, then the mean of what agrees. */
+const ties = (
+  base: readonly number[],
+  models: readonly { readonly values: readonly number[]; readonly weight: number; readonly density: number }[],
+): readonly number[] => {
+  const deltas = models.map((m) =>
+    trim(
+      m.values.map((x, i) => x - base[i]!),
+      m.density,
+    ),
+  )
+  return base.map((x, i) => {
+    const weighted = deltas.map((d, m) => d[i]! * models[m]!.weight)
+    const sign = weighted.reduce((s, w) => s + w, 0) >= 0 ? 1 : -1
+    const agree = weighted.map((w) => Math.sign(w) === sign)
+    const sum = weighted.reduce((s, w, m) => s + (agree[m]! ? w : 0), 0)
+    const share = models.reduce((s, m, k) => s + (agree[k]! ? m.weight : 0), 0)
+    return x + (Math.abs(share) < 1e-8 ? sum : sum / share)
+  })
+}
+
+const imported = (text: string) => {
+  const result = importFile(textInput('config.yml', text, NO_MODELS))
+  if (result.type === 'failed') throw new Error(result.diagnostics[0]!.message)
+  return result.value
+}
+
+const TWO = { 'models/org/first/model.safetensors': llama(1, 5), 'models/org/second/model.safetensors': llama(2, 5) }
+const [A, B, C] = [llama(1, 5), llama(2, 5), llama(3, 5)]
+
+const GRADIENTS = `# a comment
+slices:
+  - sources:
+      - model: org/first
+        layer_range: [0, 5]
+      - model: org/second
+        layer_range: [0, 5]
+merge_method: slerp
+base_model: org/first
+parameters:
+  t:
+    - filter: self_attn
+      value: [0, 0.5, 0.3, 0.7, 1]
+    - filter: mlp
+      value: [1, 0.5, 0.7, 0.3, 0]
+    - value: 0.5 # all else
+dtype: bfloat16
+out_dtype: float32
+`
+
+describe('mergekit', () => {
+  test('slerp with gradients below filters', async () => {
+    const { numbers, recipe, code } = await importAndBuild('slerp.yml', GRADIENTS, TWO)
+    const wanted = each(A, (name, a) => {
+      const filters = [
+        ['self_attn', [0, 0.5, 0.3, 0.7, 1]],
+        ['mlp', [1, 0.5, 0.7, 0.3, 0]],
+        ['', 0.5],
+      ] as const
+      return slerp(first(filters, name, [0, 5]), a, B[name]!)
+    })
+    expect(worstDifference(numbers, wanted)).toBeLessThan(1e-6)
+    expect(code).toBe(0)
+    expect(recipe).toMatchInlineSnapshot(`
+      "# Imported from slerp.yml (mergekit).
+      # To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME
+      # smelt writes the weights only: copy config.json and the tokenizer files of org/first to build/merged.
+      # mergekit computes in bfloat16; smelt computes in float32 and rounds once, so the last digits differ.
+      #
+      # What differs:
+      # - line 3: layers 0 to 4 are taken for all layers; mergekit leaves out any others
+
+      smelt: 1
+      name: slerp
+
+      models:
+        first: models/org/first
+        second: models/org/second
+
+      steps:
+        keep_self_attn:
+          op: weights.combine
+          like: first
+          a: { default: 1, gradient: [1, 0.5, 0.7, 0.3, 0] }
+          b: { default: 0, "**.*self_attn*": 1 }
+          operation: multiply
+        keep_mlp:
+          op: weights.combine
+          like: first
+          a: { default: 0, gradient: [0, 0.5, 0.3, 0.7, 1] }
+          b: { default: 0, "**.*mlp*": 1, "**.*self_attn*": 0 }
+          operation: multiply
+        keep_2:
+          op: weights.combine
+          like: first
+          a: keep_self_attn
+          b: keep_mlp
+          operation: add
+        keep:
+          op: weights.combine
+          like: first
+          a: keep_2
+          b: { default: 0.5, "**.*mlp*": 0, "**.*self_attn*": 0 }
+          operation: add
+        merged:
+          op: merge.blend
+          a: first
+          b: second
+          keep: keep # mergekit’s t is 1 − keep
+          method: slerp
+          vectors: slerp
+
+      outputs:
+        merged:
+          from: merged
+          path: build/merged/model.safetensors
+          dtype: f32
+      "
+    `)
+  })
+
+  test('TIES with gradients of weight and density, and filters', async () => {
+    const text = `
+models:
+  - model: org/first
+    parameters:
+      density: [1, 0.7, 0.1]
+      weight: 1.0
+  - model: org/second
+    parameters:
+      weight: [0, 0.3, 0.7, 1]
+  - model: org/base
+merge_method: ties
+base_model: org/base
+parameters:
+  density:
+    - filter: q_proj
+      value: 0.5
+    - filter: lm_
+      value: 0.25
+  normalize: true
+  int8_mask: true
+`
+    const { numbers, recipe } = await importAndBuild('ties.yml', text, {
+      ...TWO,
+      'models/org/base/model.safetensors': C,
+    })
+    const wanted = each(C, (name, base) =>
+      ties(base, [
+        { values: A[name]!, weight: 1, density: at([1, 0.7, 0.1], name, [0, 5]) },
+        {
+          values: B[name]!,
+          weight: at([0, 0.3, 0.7, 1], name, [0, 5]),
+          density: first(
+            [
+              ['q_proj', 0.5],
+              ['lm_', 0.25],
+              ['', 1],
+            ],
+            name,
+            [0, 5],
+          ),
+        },
+      ]),
+    )
+    expect(worstDifference(numbers, wanted)).toBeLessThan(1e-6)
+    expect(recipe).toMatchInlineSnapshot(`
+      "# Imported from ties.yml (mergekit).
+      # To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME
+      # smelt writes the weights only: copy config.json and the tokenizer files of org/base to build/merged.
+
+      smelt: 1
+      name: ties
+
+      models:
+        base: models/org/base
+        first: models/org/first
+        second: models/org/second
+
+      steps:
+        merged:
+          op: merge.ties
+          base: base
+          models:
+            - { model: first, weight: 1, density: { default: 1, gradient: [1, 0.7, 0.1] } }
+            - model: second
+              weight: { default: 0, gradient: [0, 0.3, 0.7, 1] }
+              density: { default: 1, "**.*lm_*": 0.25, "**.*q_proj*": 0.5 }
+          normalize: true
+
+      outputs:
+        merged:
+          from: merged
+          path: build/merged/model.safetensors
+      "
+    `)
+  })
+
+  test('weights of linear that are not normalised, and of a list that is a gradient', async () => {
+    const text = `
+merge_method: linear
+models:
+- model: org/first
+- model: org/second
+parameters: { weight: [0.9, 0.1], normalize: no }
+`
+    const { numbers, screen } = await importAndBuild('linear.yml', text, TWO)
+    const wanted = each(A, (name, a) => a.map((x, i) => at([0.9, 0.1], name, [0, 5]) * (x + B[name]![i]!)))
+    expect(worstDifference(numbers, wanted)).toBeLessThan(1e-6)
+    expect(screen).toContain('not as one number for each model')
+  })
+
+  test('task arithmetic with a lambda, of stages that name each other', async () => {
+    const text = `
+name: half
+merge_method: linear
+models:
+  - { model: org/first, parameters: { weight: 1 } }
+  - { model: org/second, parameters: { weight: 3 } }
+---
+merge_method: task_arithmetic
+base_model: org/first
+models:
+  - model: half
+    parameters: { weight: 0.5 }
+  - model: org/second
+    parameters: { weight: -1 }
+parameters: { lambda: 1.5 }
+dtype: float32
+`
+    const { numbers, recipe } = await importAndBuild('multi.yml', text, TWO)
+    const wanted = each(A, (name, a) =>
+      a.map((x, i) => {
+        const b = B[name]![i]!
+        const half = (x + 3 * b) / 4
+        return x + 1.5 * (0.5 * (half - x) - (b - x))
+      }),
+    )
+    expect(worstDifference(numbers, wanted)).toBeLessThan(1e-6)
+    expect(recipe).toMatchInlineSnapshot(`
+      "# Imported from multi.yml (mergekit).
+      # To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME
+      # smelt writes the weights only: copy config.json and the tokenizer files of org/first to build/merged.
+      # mergekit writes each stage in its dtype and reads it again; smelt keeps float32 between steps.
+
+      smelt: 1
+      name: multi
+
+      models:
+        first: models/org/first
+        second: models/org/second
+
+      steps:
+        half:
+          op: merge.linear
+          models: [{ model: first, weight: 1 }, { model: second, weight: 3 }]
+        merged:
+          op: merge.task_arithmetic
+          base: first
+          models: [{ model: half, weight: 0.5 }, { model: second, weight: -1 }]
+          lambda: 1.5
+
+      outputs:
+        merged:
+          from: merged
+          path: build/merged/model.safetensors
+          dtype: f32
+      "
+    `)
+  })
+
+  test('stacked layers take the names of their new places', async () => {
+    const text = `
+slices:
+  - sources:
+    - model: org/first
+      layer_range: [0, 3]
+  - sources:
+    - model: org/second
+      layer_range: [1, 5]
+      parameters: { scale: 0.5 }
+  - sources:
+    - model: org/first
+      layer_range: [4, 5]
+merge_method: passthrough
+dtype: float32
+`
+    const { numbers, recipe } = await importAndBuild('stack.yml', text, TWO)
+    const layer = (model: Numbers, from: number, to: number, scale = 1): Numbers =>
+      Object.fromEntries(
+        Object.entries(model)
+          .filter(([name]) => name.startsWith(`model.layers.${from}.`))
+          .map(([name, values]) => [name.replace(`.${from}.`, `.${to}.`), values.map((x) => x * scale)]),
+      )
+    const wanted: Numbers = {
+      'model.embed_tokens.weight': A['model.embed_tokens.weight']!,
+      ...[0, 1, 2].reduce((all, i) => ({ ...all, ...layer(A, i, i) }), {}),
+      ...[1, 2, 3, 4].reduce((all, i) => ({ ...all, ...layer(B, i, i + 2, 0.5) }), {}),
+      ...layer(A, 4, 7),
+      'model.norm.weight': A['model.norm.weight']!,
+      'lm_head.weight': A['lm_head.weight']!,
+    }
+    expect(worstDifference(numbers, wanted)).toBe(0)
+    expect(recipe).toMatchInlineSnapshot(`
+      "# Imported from stack.yml (mergekit).
+      # Tensors are called as in Llama and its relatives: model.layers.0, model.layers.1, …
+      # To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME
+      # smelt writes the weights only: copy config.json and the tokenizer files of org/first to build/merged.
+      # In config.json, num_hidden_layers is 8.
+
+      smelt: 1
+      name: stack
+
+      models:
+        first: models/org/first
+        second: models/org/second
+
+      steps:
+        merged_1_layers:
+          op: model.select
+          model: first
+          layers: [model.embed_tokens, "model.layers.{0..2}"]
+        merged_2:
+          op: merge.passthrough
+          model: second
+          scale: 0.5
+          layers: ["model.layers.{1..4}"]
+        merged_2_layers:
+          op: model.select
+          model: merged_2
+          layers: ["model.layers.{1..4}"]
+        merged_2_moved:
+          op: model.rename
+          model: merged_2_layers
+          rules:
+            model.layers.4: model.layers.6
+            model.layers.3: model.layers.5
+            model.layers.2: model.layers.4
+            model.layers.1: model.layers.3
+        merged_3_layers:
+          op: model.select
+          model: first
+          layers: [model.layers.4, model.norm, { match: lm_head, optional: true }]
+        merged_3_moved:
+          op: model.rename
+          model: merged_3_layers
+          rules: { model.layers.4: model.layers.7 }
+        merged:
+          op: model.combine
+          models: [merged_1_layers, merged_2_moved, merged_3_moved]
+
+      outputs:
+        merged:
+          from: merged
+          path: build/merged/model.safetensors
+          dtype: f32
+      "
+    `)
+  })
+
+  test('slices of merged layers begin their gradients anew', async () => {
+    const text = `
+merge_method: slerp
+base_model: org/first
+slices:
+  - sources: [{ model: org/first, layer_range: [0, 2] }, { model: org/second, layer_range: [0, 2] }]
+    parameters: { t: 0.25 }
+  - sources: [{ model: org/first, layer_range: [2, 5] }, { model: org/second, layer_range: [2, 5] }]
+parameters:
+  t:
+    - filter: mlp
+      value: [0, 1, 0.5]
+    - value: [0.2, 0.4]
+`
+    const { numbers } = await importAndBuild('slices.yml', text, TWO)
+    const wanted = each(A, (name, a) => {
+      const late = /layers\.[234]\.|model\.norm|lm_head/.test(name)
+      const t = late
+        ? first(
+            [
+              ['mlp', [0, 1, 0.5]],
+              ['', [0.2, 0.4]],
+            ],
+            name,
+            [2, 5],
+          )
+        : 0.25
+      return slerp(t, a, B[name]!)
+    })
+    expect(worstDifference(numbers, wanted)).toBeLessThan(1e-6)
+  })
+
+  test('DARE, DELLA and breadcrumbs with the defaults of mergekit written out', () => {
+    const of = (method: string) =>
+      imported(`{ merge_method: ${method}, base_model: b, models: [{ model: x, parameters: { weight: 1 } }] }`)
+        .recipe!.replace(/^[^]*\nsteps:\n/, '')
+        .replace(/\n\noutputs:[^]*$/, '')
+    expect(
+      [
+        'dare_ties',
+        'dare_linear',
+        'della',
+        'della_linear',
+        'breadcrumbs',
+        'sce',
+        'ramplus_tl',
+        'model_stock',
+        'arcee_fusion',
+      ]
+        .map(of)
+        .join('\n'),
+    ).toMatchInlineSnapshot(`
+      "  merged:
+          op: merge.dare_ties
+          base: b
+          models: [{ model: x, weight: 1, density: 1 }]
+          normalize: false
+          rescale: l1 # mergekit 0.1 and later; \`density\` for versions before
+        merged:
+          op: merge.dare_linear
+          base: b
+          models: [{ model: x, weight: 1, density: 1 }]
+          normalize: false
+          rescale: l1 # mergekit 0.1 and later; \`density\` for versions before
+        merged:
+          op: merge.della
+          base: b
+          models: [{ model: x, weight: 1, density: 1, epsilon: 0.15 }]
+          normalize: true
+          rescale: l1 # mergekit 0.1 and later; \`density\` for versions before
+        merged:
+          op: merge.della_linear
+          base: b
+          models: [{ model: x, weight: 1, density: 1, epsilon: 0.15 }]
+          normalize: true
+          rescale: l1 # mergekit 0.1 and later; \`density\` for versions before
+        merged:
+          op: merge.breadcrumbs
+          base: b
+          models: [{ model: x, weight: 1, density: 1, gamma: 0.01 }]
+          normalize: false
+        merged:
+          op: merge.sce
+          base: b
+          models: [x]
+          density: 1
+        merged:
+          op: merge.ram
+          base: b
+          models: [x]
+          epsilon: 0.00001
+          rescale: 0.1
+          limit: 0.2
+        merged:
+          op: merge.model_stock
+          base: b
+          models: [x]
+          cancelling: base
+        merged:
+          op: merge.arcee_fusion
+          base: b
+          model: x"
+    `)
+  })
+
+  it.each([
+    ['experts: [{ source_model: a }]\ngate_mode: hidden', /routers made from prompts/],
+    ['genome: { models: [a] }\ntasks: []', /a search over merges/],
+    ['layer_slices: []', /bakllama/],
+    ['tokenizer: { source: union }', /part of a configuration/],
+    ['words before\nmerge_method: linear\nmodels: [a]', /not valid YAML/],
+    ['merge_method: linear\nmerge_method: ties', /put a line `---` between them/],
+    ['merge_method: zipit\nmodels: [a, b]', /no operator for this method/],
+    ['merge_method: slerp\nmodels: [a, b]\nparameters: { t: 0.5 }', /needs a `base_model`/],
+    ['merge_method: slerp\nbase_model: c\nmodels: [a, b]\nparameters: { t: 0.5 }', /one of the two models/],
+    ['merge_method: ties\nbase_model: b\nmodels: [{ model: a }]', /mergekit needs `weight`/],
+    ['merge_method: linear\nmodels: [{ model: a, parameters: { weight: soon } }]', /not a number/],
+    [
+      'merge_method: ties\nbase_model: b\nmodels: [{ model: a, parameters: { weight: 1 } }]\nparameters: { normalize: [0, 1] }',
+      /one value for the whole step/,
+    ],
+    ['merge_method: linear\nmodules: { text: { models: [a] } }', /several networks/],
+    ['merge_method: linear', /no `models` or `slices`/],
+    [
+      'name: a\nmerge_method: linear\nmodels: [b]\nparameters: { weight: 1 }\n---\nname: b\nmerge_method: linear\nmodels: [a]\nparameters: { weight: 1 }',
+      /need each other/,
+    ],
+    ['merge_method: passthrough\nslices: [{ sources: [{ model: a, layer_range: [4, 2] }] }]', /layer range/],
+    [
+      'merge_method: linear\nslices: [{ sources: [{ model: a, layer_range: [0, 2] }, { model: b, layer_range: [1, 3] }] }, { sources: [] }]',
+      /different numbers|layer range/,
+    ],
+  ])('is refused with a sentence: %s', (text, why) => {
+    const { recipe, missing } = imported(text)
+    expect(recipe).toBeUndefined()
+    expect(missing.map((m) => `${m.where}: ${m.what}: ${m.why}`).join('\n')).toMatch(why)
+  })
+
+  it.each([
+    ['tokenizer_source: union', '`tokenizer_source: union`'],
+    ['chat_template: chatml', '`chat_template`'],
+    ['dtype: bfloat', '`dtype: bfloat`'],
+  ])('tells what the recipe lacks: %s', (line, what) => {
+    const { recipe, missing } = imported(`merge_method: linear\nmodels: [a, b]\nparameters: { weight: 1 }\n${line}\n`)
+    expect(recipe).toContain(`# - line 4: ${what}`)
+    expect(missing).toHaveLength(1)
+  })
+
+  test('references with adapters and revisions', () => {
+    const { recipe } = imported(
+      'merge_method: linear\nmodels: [org/a@main, {model: {model: {path: org/a, revision: main}, lora: org/ink}}]\nparameters: { weight: 1 }',
+    )
+    expect(recipe).toMatchInlineSnapshot(`
+      "# Imported from config.yml (mergekit).
+      # To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME
+      # smelt writes the weights only: copy config.json and the tokenizer files of org/a to build/merged.
+
+      smelt: 1
+      name: config
+
+      models:
+        a: models/org/a # revision main
+
+      adapters:
+        ink: models/org/ink
+
+      steps:
+        a_ink:
+          op: adapter.apply
+          model: a
+          adapter: ink
+        merged:
+          op: merge.linear
+          models: [{ model: a, weight: 1 }, { model: a_ink, weight: 1 }]
+
+      outputs:
+        merged:
+          from: merged
+          path: build/merged/model.safetensors
+      "
+    `)
+  })
+})
