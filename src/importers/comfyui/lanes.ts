@@ -1,3 +1,4 @@
+import { vaeRoot } from '../../base/catalogue/import-comfyui.js'
 import { greatest } from '../../base/lists.js'
 import type { DraftBuilder } from '../draft.js'
 import type { Field } from '../importer.js'
@@ -190,7 +191,7 @@ export const createLanes = (draft: DraftBuilder): Lanes => {
           ? draft.step(`${name}_placed`, 'model.rename', [
               ['model', name!],
               ...(lane === 'model' ? [['rules', [{ match: ROOTS.model, to: '', optional: true }]] as const] : []),
-              ['add_root', ROOTS[lane]],
+              lane === 'vae' ? ['add_root', ROOTS.vae, vaeRoot] : ['add_root', ROOTS[lane]],
             ])
           : draft.step(
               `${name}_${part.map((p) => (p.lane === 'model' ? 'diffusion' : p.lane)).join('_')}`,

@@ -1,13 +1,14 @@
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { deflateSync } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
 import { NO_MODELS } from '../../../dist/importers/find-models.js'
 import { importFile, type Imported } from '../../../dist/importers/index.js'
 import { readInput } from '../../../dist/importers/read-input.js'
 import { makeFolder, smelt } from '../../support/smelt.js'
-import { createWorkflow, importJson, type Output, type TestWorkflow } from '../../support/workflows.js'
+import { createWorkflow, importJson, recipeOf, type Output, type TestWorkflow } from '../../support/workflows.js'
 import { writeSafetensors } from '../../support/write-safetensors.js'
 
 const root = makeFolder()
@@ -115,6 +116,17 @@ describe('a workflow is found', () => {
     expect([imported.code, imported.stderr]).toEqual([0, ''])
     expect((await smelt(root.path, ['check', 'recipe.yaml'])).code).toBe(0)
   })
+})
+
+test('the page for users of ComfyUI shows what is written', () => {
+  const flow = createWorkflow()
+  const [a, b] = ['a', 'b'].map((name) => flow.add('CheckpointLoaderSimple', { ckpt_name: `${name}.safetensors` }))
+  const vae = flow.add('VAELoader', { vae_name: 'vae.safetensors' })
+  const merged = flow.add('ModelMergeSimple', { ratio: 0.3 }, { model1: [a!, 0], model2: [b!, 0] })
+  flow.add('CheckpointSave', { filename_prefix: 'merged' }, { model: [merged, 0], clip: [a!, 1], vae: [vae, 0] })
+  const page = readFileSync(new URL('../../../docs/coming-from-comfyui.md', import.meta.url), 'utf8')
+  const shown: unknown = parse(/```yaml\n(.*?)```/s.exec(page)![1]!)
+  expect({ ...recipeOf(flow.api()), name: undefined }).toEqual({ ...(shown as object), name: undefined })
 })
 
 const SHARED = fileURLToPath(new URL('../../../../shared/importers', import.meta.url))
