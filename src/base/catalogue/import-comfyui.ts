@@ -37,6 +37,10 @@ export const firstMerger =
 export const magnitudeMerger =
   'the pack gave this node up in January 2024, after its meaning had changed; write a step with `mask.magnitude` and one with `merge.blend`'
 
+export const extractsLora = 'smelt does not make a LoRA of a difference'
+export const savesVision =
+  'smelt does not put a vision encoder into a checkpoint; save the model with ModelSave or CheckpointSave'
+
 /** Differences between a workflow and its recipe. */
 export const widgetMissing = (name: string, value: unknown): string =>
   `the file has no value for \`${name}\`; the recipe uses that of a new node, ${JSON.stringify(value)}`

@@ -25,6 +25,17 @@ const inputOf = (value: unknown, ids: ReadonlySet<string>): WorkflowInput => {
   return { type: 'value', value: isObject(value) && '__value__' in value ? value['__value__'] : value }
 }
 
+/** Where links lead once reroutes, which some programs leave in, are passed; a circle of them leads nowhere. */
+const passReroutes = (nodes: ReadonlyMap<string, WorkflowNode>, input: WorkflowInput): WorkflowInput | undefined => {
+  let at: WorkflowInput | undefined = input
+  for (const passed = new Set<string>(); at?.type === 'link' && nodes.get(at.node)?.type === 'Reroute';) {
+    if (passed.has(at.node)) return undefined
+    passed.add(at.node)
+    at = [...nodes.get(at.node)!.inputs.values()][0]
+  }
+  return at
+}
+
 /** Reads the API format: every value by name, virtual nodes already resolved. */
 export const readApiFormat = (json: Readonly<Record<string, unknown>>): Workflow | WorkflowProblem => {
   const ids = new Set(Object.keys(json))
@@ -45,5 +56,18 @@ export const readApiFormat = (json: Readonly<Record<string, unknown>>): Workflow
       },
     ]
   })
-  return { format: 'api', nodes: new Map(nodes) }
+  const all = new Map(nodes)
+  const computing = nodes.filter(([, node]) => node.type !== 'Reroute')
+  return {
+    format: 'api',
+    nodes: new Map(
+      computing.map(([id, node]) => {
+        const inputs = [...node.inputs].flatMap(([name, input]): readonly (readonly [string, WorkflowInput])[] => {
+          const source = passReroutes(all, input)
+          return source === undefined ? [] : [[name, source]]
+        })
+        return [id, { ...node, inputs: new Map(inputs) }]
+      }),
+    ),
+  }
 }

@@ -112,7 +112,7 @@ const dareFields = (visit: Visit): readonly Field[] => [
   ...(visit.text('ties') === 'off' ? [] : [['ties', visit.text('ties')] as const]),
   ...(visit.text('rescale') === 'on' ? [['rescale', true] as const] : []),
   ...(visit.number('iterations') === 1 ? [] : [['iterations', visit.number('iterations')] as const]),
-  ['seed', visit.number('seed')],
+  ['seed', visit.seed()],
 ]
 
 /** The two models of a node, or what is wrong with them. */

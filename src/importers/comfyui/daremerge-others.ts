@@ -35,7 +35,7 @@ const filling = (
   whole: 'value' | 'set',
 ): { readonly fields: readonly Field[]; readonly comment?: string } | Gap => {
   const [operation, one] = [visit.text('operation'), visit.number('arg_one')]
-  const seed: Field = ['seed', visit.number('seed')]
+  const seed: Field = ['seed', visit.seed()]
   switch (operation) {
     case 'true':
     case 'false':
@@ -106,7 +106,7 @@ const noise = (visit: Visit): readonly Value[] | Gap => {
       ['kind', kind === 'gaussian' ? 'gaussian' : 'uniform'],
       ['std', kind === 'gaussian' ? visit.number('std') : 0.288675],
       ['strength', blends ? 1 : oneMinus(ratio)],
-      ['seed', visit.number('seed')],
+      ['seed', visit.seed()],
       ['layers', ...layers],
       ...(own === undefined ? [] : [['mask', own] as const, ['unmasked', 'merge'] as const]),
     ],
@@ -188,7 +188,7 @@ export const DAREMERGE_OTHERS: ReadonlyMap<string, NodeClass> = new Map<string, 
           visit.draft.step(visit.title('quarters'), 'mask.partition', [
             ['like', like!],
             ['parts', 4],
-            ['seed', visit.number('seed')],
+            ['seed', visit.seed()],
           ]),
         )
         return [1, 2, 3, 4].map((i) => ({ type: 'mask', task: task(([name]) => `${name!}.${i}`, [parts]) }))

@@ -1,6 +1,8 @@
 import type { WorkflowNode } from './graph.js'
 import type { Widget } from './nodes.js'
 
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
+
 const numbered = (stem: string, count: number, value: number): readonly Widget[] =>
   Array.from({ length: count }, (_, i) => [`${stem}.${i}`, value])
 
@@ -142,6 +144,6 @@ export const EARLY_MBW: readonly Widget[] = [
 
 /** The magnitude masker, which first said `invert` in place of `select`. */
 export const magnitudeWidgets = (node: WorkflowNode): readonly Widget[] => {
-  const early = node.inputs.has('invert') || /^(yes|no)$/i.test(String(node.widgets[2]))
+  const early = node.inputs.has('invert') || ['yes', 'no'].includes(textOf(node.widgets[2]).toLowerCase())
   return [['threshold', 0], ['threshold_type', 'median'], early ? ['invert', 'No'] : ['select', 'below']]
 }

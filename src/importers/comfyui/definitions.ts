@@ -1,7 +1,7 @@
 import { isObject } from '../../base/is-object.js'
-import { rawGraph, rawGroup, type RawGraph } from './ui-nodes.js'
+import { listOf, rawGraph, rawGroup, type RawGraph } from './ui-nodes.js'
 
-/** An input or output of a node inside a group. */
+/** An output of a node inside a group. */
 interface Port {
   readonly node: string
   readonly slot: number
@@ -20,8 +20,8 @@ export type Definition =
   | {
       readonly type: 'group'
       readonly graph: RawGraph
-      /** The inputs inside that its own inputs, in order, stand for; widgets are not among them. */
-      readonly inputs: readonly Port[]
+      /** Which of its own inputs, widgets left out, stands for an input inside, `node:slot`. */
+      readonly inputs: ReadonlyMap<string, number>
       readonly outputs: readonly Port[]
     }
 
@@ -29,14 +29,14 @@ export type Definition =
 export const [SUBGRAPH_INPUTS, SUBGRAPH_OUTPUTS] = ['-10', '-20']
 
 const named = (list: unknown): readonly string[] =>
-  Array.isArray(list)
-    ? list.map((item) => (isObject(item) && typeof item['name'] === 'string' ? item['name'] : ''))
-    : []
+  listOf(list).map((item) => (isObject(item) && typeof item['name'] === 'string' ? item['name'] : ''))
 
 const subgraphOf = (json: Readonly<Record<string, unknown>>): Definition => {
   const graph = rawGraph(json)
-  const ends = [...graph.links.values()].filter((l) => l.target === SUBGRAPH_OUTPUTS)
-  const outputs = named(json['outputs']).map((_, slot) => ends.find((l) => l.targetSlot === slot)?.id)
+  const ends = new Map(
+    [...graph.links.values()].filter((l) => l.target === SUBGRAPH_OUTPUTS).map((l) => [l.targetSlot, l.id]),
+  )
+  const outputs = named(json['outputs']).map((_, slot) => ends.get(slot))
   return { type: 'subgraph', graph, inputs: named(json['inputs']), outputs }
 }
 
@@ -45,18 +45,18 @@ const groupOf = (json: Readonly<Record<string, unknown>>): Definition => {
   const nodes = [...graph.nodes.values()]
   const used = new Set([...graph.links.values()].map((l) => `${l.node}:${l.slot}`))
   const external = new Set(
-    (Array.isArray(json['external']) ? json['external'] : []).map((entry) =>
-      Array.isArray(entry) ? `${String(entry[0])}:${String(entry[1])}` : '',
-    ),
+    listOf(json['external']).flatMap((entry) => {
+      const [node, slot] = listOf(entry)
+      return typeof node === 'number' && typeof slot === 'number' ? [`${node}:${slot}`] : []
+    }),
+  )
+  const open = nodes.flatMap((node) =>
+    node.inputs.flatMap((input, slot) => (input.link === undefined && !input.widget ? [`${node.id}:${slot}`] : [])),
   )
   return {
     type: 'group',
     graph,
-    inputs: nodes.flatMap((node) =>
-      node.inputs.flatMap((input, slot) =>
-        input.link === undefined && !input.widget ? [{ node: node.id, slot }] : [],
-      ),
-    ),
+    inputs: new Map(open.map((port, i) => [port, i])),
     outputs: nodes.flatMap((node) =>
       node.outputs.flatMap((_, slot) => {
         const port = `${node.id}:${slot}`
@@ -73,7 +73,7 @@ export const definitionsOf = (json: Readonly<Record<string, unknown>>): Readonly
   for (const [name, group] of Object.entries(isObject(extra['groupNodes']) ? extra['groupNodes'] : {}))
     if (isObject(group)) for (const mark of ['/', '>']) found.set(`workflow${mark}${name}`, groupOf(group))
   const definitions = isObject(json['definitions']) ? json['definitions'] : {}
-  for (const subgraph of Array.isArray(definitions['subgraphs']) ? definitions['subgraphs'] : [])
+  for (const subgraph of listOf(definitions['subgraphs']))
     if (isObject(subgraph) && typeof subgraph['id'] === 'string') found.set(subgraph['id'], subgraphOf(subgraph))
   return found
 }

@@ -35,6 +35,9 @@ export const whereIs = (node: WorkflowNode): string => nodeAt(node.id, isOwnTitl
 export const linksOf = (node: WorkflowNode): readonly { readonly node: string; readonly slot: number }[] =>
   [...node.inputs.values()].flatMap((input) => (input.type === 'link' ? [input] : []))
 
+const shown = (value: unknown): string =>
+  typeof value === 'object' ? (Array.isArray(value) ? 'a list' : 'an object') : String(value).slice(0, 60)
+
 const KIND_OF = { source: 'lane', step: 'lane' } as const
 
 /** Evaluates the nodes that others ask for, each once, what they need before themselves. */
@@ -118,7 +121,7 @@ export const createEvaluation = (
       const { value, missing, computedBy } = read.get(name)!
       if (computedBy !== undefined) return gap(node, name, computedValue(computedBy.id, computedBy.type))
       const typed = inTypeOf(value, fallback)
-      if (typed === undefined) return gap(node, name, wrongWidget(String(JSON.stringify(value)).slice(0, 60)))
+      if (typed === undefined) return gap(node, name, wrongWidget(shown(value)))
       if (missing) draft.note(whereIs(node), widgetMissing(name, typed))
       values.set(name, typed)
     }
@@ -140,6 +143,10 @@ export const createEvaluation = (
       mask: (name) => linkOf<Extract<Value, { readonly type: 'mask' }> | never>(name)?.task,
       weights: linkOf,
       number: (name) => values.get(name) as number,
+      seed: () => {
+        const seed = values.get('seed') as number
+        return Number.isSafeInteger(seed) ? seed : String(seed)
+      },
       text: (name) => values.get(name) as string,
       flag: (name) => values.get(name) as boolean,
       order: known.size,

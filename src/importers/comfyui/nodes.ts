@@ -39,6 +39,8 @@ export interface Visit {
   mask(input: string): Task | undefined
   weights(input: string): Extract<Value, { readonly type: 'weights' }>
   number(widget: string): number
+  /** A seed: as text where it has more digits than a number keeps. */
+  seed(): number | string
   text(widget: string): string
   flag(widget: string): boolean
   /** Grows from node to node; results are never made before what they need. */

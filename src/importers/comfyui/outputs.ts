@@ -1,6 +1,7 @@
 import {
   clipFile,
   clipNames,
+  extractsLora,
   fromSampler,
   itsResult,
   mutedSaves,
@@ -8,6 +9,7 @@ import {
   notMadeOf,
   nothingMerged,
   savesDifference,
+  savesVision,
 } from '../../base/catalogue/import-comfyui.js'
 import type { DraftBuilder } from '../draft.js'
 import { linksOf, whereIs, type Evaluation } from './evaluate.js'
@@ -25,8 +27,14 @@ const SAVES: Readonly<Record<string, { readonly lanes: readonly LaneName[]; read
   VAESave: { lanes: ['vae'], prefix: 'vae/ComfyUI_vae' },
 }
 
+/** Nodes that save what smelt cannot make. */
+const OTHER_SAVES: Readonly<Record<string, string>> = {
+  LoraSave: extractsLora,
+  ImageOnlyCheckpointSave: savesVision,
+}
+
 /** True for the class of a node that saves a model. */
-export const isSave = (type: string): boolean => Object.hasOwn(SAVES, type)
+export const isSave = (type: string): boolean => Object.hasOwn(SAVES, type) || Object.hasOwn(OTHER_SAVES, type)
 
 /** What ComfyUI's sampling nodes call the model that they sample with. */
 const SAMPLERS = new Set(['KSampler', 'KSamplerAdvanced', 'SamplerCustom', 'CFGGuider', 'BasicGuider', 'DualCFGGuider'])
@@ -86,8 +94,20 @@ const upstream = (workflow: Workflow, from: readonly string[]): readonly string[
 }
 const EMPTY: WorkflowNode = { id: '', type: '', title: undefined, muted: false, inputs: new Map(), widgets: [] }
 
+/** The nodes that decode pictures, each with the nodes that lead to it. */
+const decodersOf = (workflow: Workflow): readonly (readonly [id: string, upstream: ReadonlySet<string>])[] =>
+  [...workflow.nodes.values()].flatMap((node) => {
+    const samples = node.type.startsWith('VAEDecode') ? node.inputs.get('samples') : undefined
+    return samples?.type === 'link' ? [[node.id, new Set(upstream(workflow, [samples.node]))] as const] : []
+  })
+
 /** The checkpoint that a sampling node works with: its model, the text encoder of its prompts, and the VAE of its pictures. */
-const sampled = (workflow: Workflow, evaluation: Evaluation, node: WorkflowNode): State | Gap => {
+const sampled = (
+  workflow: Workflow,
+  evaluation: Evaluation,
+  decoders: ReturnType<typeof decodersOf>,
+  node: WorkflowNode,
+): State | Gap => {
   const model = evaluation.input(node, 'model', 'model')
   if (model === undefined) return { type: 'gap', where: whereIs(node), what: 'model', why: noLink }
   if (model.type === 'gap') return model
@@ -107,12 +127,8 @@ const sampled = (workflow: Workflow, evaluation: Evaluation, node: WorkflowNode)
     prompts.filter((id) => workflow.nodes.get(id)?.type.startsWith('CLIPTextEncode')),
     'clip',
   )
-  const decoders = [...workflow.nodes.values()].filter((n) => n.type.startsWith('VAEDecode'))
-  const own = decoders.find((decoder) => {
-    const samples = decoder.inputs.get('samples')
-    return samples?.type === 'link' && upstream(workflow, [samples.node]).includes(node.id)
-  })
-  const vae = own === undefined ? undefined : laneOf([own.id], 'vae')
+  const own = decoders.find(([, before]) => before.has(node.id))
+  const vae = own === undefined ? undefined : laneOf([own[0]], 'vae')
   return {
     model: model as Lane,
     ...(clip === undefined || rootOf(clip).bare ? {} : { clip }),
@@ -153,16 +169,20 @@ export const writeOutputs = (
   }
 
   const nodes = [...workflow.nodes.values()]
-  const saves = nodes.filter((node) => isSave(node.type))
+  const saves = nodes.filter((node) => Object.hasOwn(SAVES, node.type))
   const active = saves.filter((node) => !node.muted)
+  const others = nodes.filter((node) => !node.muted && Object.hasOwn(OTHER_SAVES, node.type))
+  for (const node of others) draft.missing(whereIs(node), itsResult, OTHER_SAVES[node.type]!)
   for (const node of active.length > 0 ? active : saves) {
     if (node.muted) draft.note(whereIs(node), mutedSaves)
     const state = stateOf(evaluation, node, SAVES[node.type]!.lanes)
     if (isGap(state)) lack(node, state)
     else wanted.push(saved(workflow, node, state))
   }
-  const samplers = saves.length > 0 ? [] : nodes.filter((node) => SAMPLERS.has(node.type) && !node.muted)
-  const states = samplers.map((node) => ({ node, state: sampled(workflow, evaluation, node) }))
+  const samplers =
+    saves.length + others.length > 0 ? [] : nodes.filter((node) => SAMPLERS.has(node.type) && !node.muted)
+  const decoders = samplers.length === 0 ? [] : decodersOf(workflow)
+  const states = samplers.map((node) => ({ node, state: sampled(workflow, evaluation, decoders, node) }))
   for (const { node, state } of states) if (isGap(state)) lack(node, state)
   const made = new Map(
     states.flatMap(({ node, state }) => (isGap(state) || !isMade(state) ? [] : [[keyOf(state), { node, state }]])),
@@ -175,7 +195,7 @@ export const writeOutputs = (
   // Whole checkpoints first: parts of them are then taken from them.
   for (const want of wanted) if (!isAlone(want)) lanes.make(want.state)
   for (const want of wanted) output(want)
-  if (saves.length === 0 && made.size === 0 && !states.some(({ state }) => isGap(state)))
+  if (saves.length + others.length === 0 && made.size === 0 && !states.some(({ state }) => isGap(state)))
     lackEverything(workflow, evaluation, draft)
 }
 

@@ -25,9 +25,6 @@ type Source =
   | undefined
 
 const [MUTED, BYPASSED] = [2, 4]
-/** Reroutes and the like in a row beyond which links are taken for a circle. */
-const MOST_HOPS = 10_000
-
 /** Nodes that pass their first input on. */
 const PASSING = new Set(['Reroute', 'Reroute (rgthree)', 'SetNode'])
 const WITHOUT_EFFECT = new Set([...PASSING, 'Note', 'MarkdownNote', 'PrimitiveNode', 'GetNode'])
@@ -43,8 +40,8 @@ const originOf = (scope: Scope, node: RawNode, index: number): Source => {
   if (link !== undefined) return linkIn(scope, link)
   if (scope.outer?.definition.type !== 'group') return undefined
   const { instance, definition } = scope.outer
-  const at = definition.inputs.findIndex((port) => port.node === node.id && port.slot === index)
-  const outside = instance.inputs.filter((input) => !input.widget)[at]
+  const at = definition.inputs.get(`${node.id}:${index}`)
+  const outside = at === undefined ? undefined : instance.inputs.filter((input) => !input.widget)[at]
   return outside === undefined ? undefined : linkIn(scope.outer.scope, outside.link)
 }
 
@@ -52,7 +49,7 @@ const originOf = (scope: Scope, node: RawNode, index: number): Source => {
 const promoted = (instance: RawNode, name: string): Source => {
   const proxies = instance.properties['proxyWidgets']
   const at = Array.isArray(proxies)
-    ? proxies.findIndex((proxy) => Array.isArray(proxy) && String(proxy[0]) === '-1' && proxy[1] === name)
+    ? proxies.findIndex((proxy) => Array.isArray(proxy) && (proxy[0] === '-1' || proxy[0] === -1) && proxy[1] === name)
     : instance.inputs.filter((input) => input.widget).findIndex((input) => input.name === name)
   return at >= 0 && at < instance.widgets.length ? { type: 'value', value: instance.widgets[at] } : undefined
 }
@@ -100,15 +97,35 @@ const hop = ({ scope, node: id, slot }: Extract<Source, { readonly type: 'output
   return inner === undefined ? 'here' : fromInside(inner, slot)
 }
 
-const follow = (source: Source): WorkflowInput | undefined => {
-  let at = source
-  for (let hops = 0; hops < MOST_HOPS && at !== undefined; hops++) {
-    if (at.type === 'value') return at
-    const next = hop(at)
-    if (next === 'here') return { type: 'link', node: at.scope.prefix + at.node, slot: at.slot }
-    at = next
+/** Follows sources to where they begin; what is known of an output is kept, and circles lead nowhere. */
+const createFollower = (): ((source: Source) => WorkflowInput | undefined) => {
+  const known = new Map<string, WorkflowInput | undefined>()
+  return (source) => {
+    const passed: string[] = []
+    let at = source
+    let found: WorkflowInput | undefined
+    while (at !== undefined) {
+      if (at.type === 'value') {
+        found = at
+        break
+      }
+      const key = `${at.scope.prefix}${at.node}.${at.slot}`
+      if (known.has(key)) {
+        found = known.get(key)
+        break
+      }
+      known.set(key, undefined)
+      passed.push(key)
+      const next = hop(at)
+      if (next === 'here') {
+        found = { type: 'link', node: at.scope.prefix + at.node, slot: at.slot }
+        break
+      }
+      at = next
+    }
+    for (const key of passed) known.set(key, found)
+    return found
   }
-  return undefined
 }
 
 /** The nodes of a group's inside with the widget values of the node that stands for it. */
@@ -153,10 +170,14 @@ export const readUiFormat = (json: Readonly<Record<string, unknown>>): Workflow 
     return true
   }
   if (!open({ prefix: '', graph: rawGraph(json), muted: false, outer: undefined, inner: new Map() })) return 'large'
-  return { format: 'ui', nodes: new Map(found.map(({ scope, node }) => [scope.prefix + node.id, nodeOf(scope, node)])) }
+  const follow = createFollower()
+  return {
+    format: 'ui',
+    nodes: new Map(found.map(({ scope, node }) => [scope.prefix + node.id, nodeOf(scope, node, follow)])),
+  }
 }
 
-const nodeOf = (scope: Scope, node: RawNode): WorkflowNode => {
+const nodeOf = (scope: Scope, node: RawNode, follow: ReturnType<typeof createFollower>): WorkflowNode => {
   const inputs = new Map<string, WorkflowInput>(
     Object.entries(node.named).map(([name, value]) => [name, { type: 'value', value }]),
   )

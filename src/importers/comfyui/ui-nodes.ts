@@ -42,9 +42,16 @@ export interface RawGraph {
 
 const textOf = (value: unknown): string => (typeof value === 'string' || typeof value === 'number' ? String(value) : '')
 
-const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? (value as readonly unknown[]) : [])
+/** A list, or an empty one in place of anything else. */
+export const listOf = (value: unknown): readonly unknown[] =>
+  Array.isArray(value) ? (value as readonly unknown[]) : []
 
 const slotOf = (value: unknown): number => (Number.isInteger(value) && (value as number) >= 0 ? (value as number) : 0)
+
+/** Inputs or outputs of a node beyond which none is read: no node has as many. */
+const MOST_PORTS = 1000
+
+const portsOf = (value: unknown): readonly unknown[] => listOf(value).slice(0, MOST_PORTS)
 
 const inputOf = (input: unknown): RawInput =>
   isObject(input)
@@ -67,8 +74,8 @@ export const rawNode = (node: unknown, index?: number): RawNode | undefined => {
     type: node['type'],
     title: typeof node['title'] === 'string' ? node['title'] : undefined,
     mode: typeof node['mode'] === 'number' ? node['mode'] : 0,
-    inputs: listOf(node['inputs']).map(inputOf),
-    outputs: listOf(node['outputs']).map((output) => (isObject(output) ? textOf(output['type']) : '')),
+    inputs: portsOf(node['inputs']).map(inputOf),
+    outputs: portsOf(node['outputs']).map((output) => (isObject(output) ? textOf(output['type']) : '')),
     widgets: listOf(widgets),
     named: isObject(widgets) ? widgets : {},
     properties: isObject(node['properties']) ? node['properties'] : {},

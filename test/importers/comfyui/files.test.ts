@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { NO_MODELS } from '../../../dist/importers/find-models.js'
 import { importFile, type Imported } from '../../../dist/importers/index.js'
-import { readInput } from '../../../dist/importers/read-input.js'
+import { readInput, textInput } from '../../../dist/importers/read-input.js'
 import { makeFolder, smelt } from '../../support/smelt.js'
 import { createWorkflow, importJson, recipeOf, type Output, type TestWorkflow } from '../../support/workflows.js'
 import { writeSafetensors } from '../../support/write-safetensors.js'
@@ -248,4 +248,58 @@ test('a thousand damaged workflows do not crash or hang, and no path leaves the 
     }
   }
   expect(recipes).toBeGreaterThan(300)
+})
+
+test('hostile workflows are read or refused: deep lists, long chains, many links, large seeds', () => {
+  const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`
+  const api = JSON.stringify(varied().api())
+  const texts = [
+    api.replace('"operation":"add"', `"operation":${deep}`).replace('0.25', deep),
+    JSON.stringify(varied().ui()).replace('"add"', deep).replace('0.25', deep),
+    api.replace('"seed":3', '"seed":18446744073709551615'),
+  ]
+  const read = texts.map((text) => {
+    const imported = importFile(textInput('flow.json', text, NO_MODELS))
+    return imported.type === 'ok' ? imported.value : undefined
+  })
+  expect(read[0]!.missing.map((m) => m.where)).toContain('node 3 (ModelMergeSimple)')
+  expect(read[1]!.missing.length).toBeGreaterThan(0)
+  expect(read[2]!.recipe).toContain('seed: "18446744073709552000"')
+
+  const node = (id: number, type: string, inputs: readonly unknown[]) => ({
+    id,
+    type,
+    inputs,
+    outputs: [{ type: 'MODEL' }],
+  })
+  const link = (to: number, from: number): readonly unknown[] => [to, from, 0, to, 0, 'MODEL']
+  const chain = Array.from({ length: 4000 }, (_, i) => node(i + 1, 'Reroute', [{ name: '', link: i + 1 }]))
+  const ends = Array.from({ length: 900 }, (_, i) =>
+    node(
+      5000 + i,
+      'KSampler',
+      Array.from({ length: 900 }, () => ({ name: 'model', type: 'MODEL', link: 4001 })),
+    ),
+  )
+  const links = [...chain.map(({ id }) => link(id, id - 1)), link(4001, 4000)]
+  expect(importJson({ nodes: [...chain, ...ends], links }).recipe).toBeUndefined()
+
+  const merges = Object.fromEntries(
+    Array.from({ length: 4000 }, (_, i) => [
+      String(i),
+      i === 0
+        ? { class_type: 'CheckpointLoaderSimple', inputs: { ckpt_name: 'a.safetensors' } }
+        : { class_type: 'ModelMergeSimple', inputs: { ratio: 0.5, model1: [String(i - 1), 0], model2: ['0', 0] } },
+    ]),
+  )
+  const long = importJson({ ...merges, save: { class_type: 'ModelSave', inputs: { model: ['3999', 0] } } })
+  expect(long.recipe!.match(/op: merge\.blend/g)).toHaveLength(3999)
+})
+
+test('nodes that save what smelt cannot make are told', () => {
+  const flow = merging(2)
+  flow.add('LoraSave', { filename_prefix: 'x', rank: 8 }, { model_diff: ['3', 0] })
+  const { recipe, missing } = importJson(flow.api())
+  expect(recipe).toBeUndefined()
+  expect(missing).toEqual([{ where: 'node 7 (LoraSave)', what: 'its result', why: expect.stringContaining('LoRA') }])
 })

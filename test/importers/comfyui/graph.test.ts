@@ -287,3 +287,15 @@ test('the API format is read by name, inside the body of a request too', () => {
   expect(workflow.nodes.get('2')?.title).toBe('Mine')
   expect(sources(workflow, '2')).toEqual({ model: '1.0', list: ['1', 0], pair: ['x', 0] })
 })
+
+test('reroutes in the API format are passed, and circles of them lead nowhere', () => {
+  const workflow = readApiFormat({
+    1: { class_type: 'Loader', inputs: {} },
+    2: { class_type: 'Reroute', inputs: { '': ['1', 1] } },
+    3: { class_type: 'Reroute', inputs: { '': ['4', 0] } },
+    4: { class_type: 'Reroute', inputs: { '': ['3', 0] } },
+    5: { class_type: 'Sink', inputs: { clip: ['2', 0], model: ['3', 0] } },
+  }) as Workflow
+  expect([...workflow.nodes.keys()]).toEqual(['1', '5'])
+  expect(sources(workflow, '5')).toEqual({ clip: '1.1' })
+})
