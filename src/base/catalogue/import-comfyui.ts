@@ -45,14 +45,15 @@ export const savesVision =
 export const widgetMissing = (name: string, value: unknown): string =>
   `the file has no value for \`${name}\`; the recipe uses that of a new node, ${JSON.stringify(value)}`
 export const convertFile = (path: string): string =>
-  `smelt does not read pickled files: convert ${path} to safetensors; the recipe expects it under the same name with that ending`
+  `smelt does not read pickled files: the recipe expects ${path} as safetensors, under the same name; convert it if you have no such file`
 export const loadsConfig =
   'the configuration file is not used: smelt tells the architecture by the names of the tensors'
 export const runTimeNode = 'this node changes how the model runs, not its weights, so it is left out'
 export const hypernetworkNode = 'a hypernetwork is not part of a saved model, so it is left out'
 export const samplingMarkers =
   'this node changes how the model runs; ComfyUI also saves marker tensors such as `v_pred` and `ztsnr`, and smelt does not'
-export const mutedSaves = 'the node is muted, and nothing else saves a model, so the recipe makes what it would save'
+export const mutedSaves =
+  'the node is muted or bypassed, and nothing else saves a model, so the recipe makes what it would save'
 export const fromSampler = 'no node saves a model, so the recipe makes the model that this node samples with'
 export const clipNames =
   'the file holds all text encoders, under the names that they have in a checkpoint; ComfyUI writes a file for each'

@@ -129,10 +129,12 @@ const sampled = (
   )
   const own = decoders.find(([, before]) => before.has(node.id))
   const vae = own === undefined ? undefined : laneOf([own[0]], 'vae')
+  // Parts that no prompt or picture uses are those of the checkpoint that the model comes from.
+  const root = rootOf(model as Lane)
   return {
     model: model as Lane,
-    ...(clip === undefined || rootOf(clip).bare ? {} : { clip }),
-    ...(vae === undefined ? {} : { vae }),
+    clip: clip === undefined || rootOf(clip).bare ? { ...root, lane: 'clip' } : clip,
+    vae: vae ?? { ...root, lane: 'vae' },
   }
 }
 
