@@ -4,6 +4,7 @@ import {
   importDiffers,
   importExists,
   importLacks,
+  importNotYaml,
   importOntoItself,
   modelsNotFolder,
   nothingImported,
@@ -58,6 +59,7 @@ export const importRecipe = async (console: Console, path: string, flags: Import
   const roots = flags.models.map((folder) => resolvePath(console.cwd, folder))
   const notFolder = flags.models.find((_, i) => !isFolder(roots[i]!))
   if (notFolder !== undefined) return refuse(modelsNotFolder(notFolder))
+  if (out !== undefined && !/\.(ya?ml|json)$/i.test(out)) return refuse(importNotYaml(flags.output!))
   if (out !== undefined && isSame(from, out)) return refuse(importOntoItself(path))
   if (out !== undefined && flags.force !== true && existsSync(out)) return refuse(importExists(flags.output!))
   const home = out === undefined ? console.cwd : dirname(out)

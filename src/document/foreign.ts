@@ -18,7 +18,9 @@ export interface ForeignText {
 }
 
 /** Values beyond which a text is refused, aliases written out. */
-const MOST_VALUES = 100_000
+const MOST_VALUES = 20_000
+/** Characters beyond which a text is refused: no configuration has a hundredth of them. */
+const MOST_LENGTH = 1_000_000
 /** Levels beyond which a text is refused. */
 const MOST_LEVELS = 100
 
@@ -37,6 +39,7 @@ export const readForeign = (text: string): ForeignText => {
   // Every problem is an Error to the parser: with stack traces a hostile text of brackets takes seconds.
   Error.stackTraceLimit = 0
   try {
+    if (text.length > MOST_LENGTH) return { documents: [], errors: [{ line: 1, message: 'too large' }], twice }
     if (/[[{(]{200}/.test(text.replace(/\s/g, '')))
       return { documents: [], errors: [{ line: 1, message: 'too deep' }], twice }
     const parsed = parseAllDocuments(text, {

@@ -38,10 +38,11 @@ export interface Section {
   readonly levels?: number
 }
 
-/** The longest map or list that is written on one line, in characters. */
-const LINE = 100
+/** The longest map or list that is written on one line, in characters; a list of numbers counts as this many. */
+const [LINE, NUMBERS] = [100, 40]
 
 const isCommented = (value: Yaml): value is Commented => typeof value === 'object' && COMMENT in value
+const isNumbers = (value: Yaml): boolean => Array.isArray(value) && value.every((x) => typeof x === 'number')
 const isMap = (value: Yaml): value is ReadonlyMap<string, Yaml> => value instanceof Map
 
 const entriesOf = (value: YamlMap): readonly (readonly [string, Yaml])[] =>
@@ -66,6 +67,7 @@ const commentOf = (lines: readonly string[]): string =>
 const widthOf = (value: Yaml): number => {
   if (typeof value !== 'object') return String(value).length + 2
   if (isCommented(value)) return Infinity
+  if (isNumbers(value)) return NUMBERS
   if (Array.isArray(value)) return (value as readonly Yaml[]).reduce<number>((sum, item) => sum + widthOf(item) + 2, 2)
   return entriesOf(value as YamlMap).reduce((sum, [key, item]) => sum + key.length + 4 + widthOf(item), 2)
 }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { nameOfFile } from '../recipe/one-off.js'
+import type { ModelFacts } from './model-facts.js'
 import type {
   DraftEntry,
   DraftInput,
@@ -39,9 +40,18 @@ export interface DraftBuilder {
   /** Adds an adapter, once for each path; gives its name. */
   adapter(file: DraftFile): string
   /** Adds a step; gives its name, which is made from the title. An equal step without a comment is used again. */
-  step(title: string, op: string, fields: readonly Field[], comment?: string): string
+  step(
+    title: string,
+    op: string,
+    fields: readonly Field[],
+    comment?: string,
+    /** `always` keeps a step that no output needs. */
+    options?: { readonly always?: boolean },
+  ): string
   /** Adds an output of a model or step. */
   output(title: string, from: string, path: string, fields?: readonly Field[], comment?: string): void
+  /** What a model says of itself; undefined where its file was not found, and of a step. */
+  facts(model: string): ModelFacts | undefined
   /** True where the path of a model or adapter matches. */
   hasPath(pattern: RegExp): boolean
   /** Tells of a difference, once. */
@@ -53,6 +63,8 @@ export interface DraftBuilder {
 
 /** Endings of files that no name needs. */
 const endings = /\.(safetensors|ckpt|pt|pth|bin)$/i
+
+const endingOf = (path: string): string | undefined => endings.exec(path)?.[0].toLowerCase()
 
 /** Names that stand in a value: as a text of its own, wherever it is. */
 const namesIn = (value: unknown, into: Set<string>): void => {
@@ -101,6 +113,9 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
   /** Steps by their fields as JSON, which may be equal where the fields are not. */
   const byFields = new Map<string, readonly DraftEntry[]>()
   const outputNames = new Set<string>()
+  const always: string[] = []
+  const facts = new Map<string, () => ModelFacts>()
+  const read = new Map<string, ModelFacts | undefined>()
   let seed: number | string | undefined
 
   const addMissing = (where: string, what: string, why: string): void => {
@@ -120,7 +135,10 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
     const path = found?.path ?? (isWhole ? asked : `${file.folder}/${asked}`)
     if (path.includes('$') && !params.some((p) => `$${p.name}` === path)) addMissing(file.where, asked, pathHasDollar)
     const name = nameOfFile((file.title ?? asked.replace(/\/+$/, '').replace(/^.*\//, '')).replace(endings, ''), taken)
-    files[kind].set(key, { name, path, sha256: file.sha256, comment: file.comment })
+    if (found?.facts !== undefined) facts.set(name, found.facts)
+    // Another file of the same name has another digest.
+    const same = found === undefined || endingOf(found.path) === endingOf(asked)
+    files[kind].set(key, { name, path, sha256: same ? file.sha256 : undefined, comment: file.comment })
     return name
   }
 
@@ -138,7 +156,7 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
     },
     model: (file) => addFile('models', file),
     adapter: (file) => addFile('adapters', file),
-    step: (title, op, fields, comment) => {
+    step: (title, op, fields, comment, options) => {
       const all: readonly Field[] = [['op', op], ...fields]
       const key = JSON.stringify(all, (_, value: unknown) => (value instanceof Map ? [...value] : value))
       const alike = byFields.get(key) ?? []
@@ -147,17 +165,22 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
       const entry = { name: nameOfFile(title, taken), fields: all, comment }
       steps.push(entry)
       byFields.set(key, [...alike, entry])
+      if (options?.always === true) always.push(entry.name)
       return entry.name
     },
     output: (title, from, path, fields = [], comment) => {
       const name = nameOfFile(title, outputNames)
       outputs.push({ name, fields: [['from', from], ['path', path], ...fields], comment })
     },
+    facts: (model) => {
+      if (!read.has(model)) read.set(model, facts.get(model)?.())
+      return read.get(model)
+    },
     hasPath: (pattern) => [...files.models.values(), ...files.adapters.values()].some(({ path }) => pattern.test(path)),
     note: addNote,
     missing: addMissing,
     finish: () => {
-      const needed = reachable(steps, outputs)
+      const needed = reachable(steps, [...outputs, { name: '', fields: [['', always]], comment: undefined }])
       const used = <T extends { readonly name: string }>(list: Iterable<T>): readonly T[] =>
         [...list].filter(({ name }) => needed.has(name))
       const models = used(files.models.values())

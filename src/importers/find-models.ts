@@ -2,6 +2,7 @@ import { opendir, realpath, stat } from 'node:fs/promises'
 import { basename, join, relative, resolve, sep } from 'node:path'
 import { severalFiles } from '../base/catalogue/import.js'
 import { groupBy } from '../base/lists.js'
+import { readFacts, type ModelFacts } from './model-facts.js'
 
 /** A model that was found by its name. */
 export interface FoundModel {
@@ -9,6 +10,8 @@ export interface FoundModel {
   readonly path: string
   /** What to tell where several files have the name. */
   readonly others: string | undefined
+  /** What it says of itself, read when it is asked for. */
+  readonly facts?: () => ModelFacts
 }
 
 /** Finds a model by the name that another tool has for it; `folder` is where that tool would look. */
@@ -131,6 +134,7 @@ export const findModels = async (roots: readonly string[], from: string): Promis
       const path = pathOf(best.candidate.path)
       return {
         path,
+        facts: () => readFacts(best.candidate.path),
         others:
           equals.length > 1
             ? severalFiles(

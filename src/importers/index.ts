@@ -1,20 +1,26 @@
 import {
   differsHeading,
   differsLine,
+  emptyFile,
   importedFrom,
   lacksHeading,
   lacksLine,
   notImportable,
 } from '../base/catalogue/import.js'
 import { failed, ok, type Result } from '../base/result.js'
+import { a1111 } from './a1111/index.js'
+import { supermergerPresets } from './a1111/presets.js'
 import { comfyui } from './comfyui/index.js'
-import type { Importer, ImportInput, ImportResult } from './importer.js'
+import type { Importer, ImportGap, ImportInput, ImportResult } from './importer.js'
 import { mergekit } from './mergekit/index.js'
 import { sdMecha } from './sd-mecha/index.js'
 import { renderDraft } from './render.js'
 
 /** Every importer; the first that recognises a file reads it. */
-export const importers: readonly Importer[] = [sdMecha, mergekit, comfyui]
+export const importers: readonly Importer[] = [sdMecha, a1111, mergekit, comfyui, supermergerPresets]
+
+/** Said of a file in which there is nothing to say. */
+const EMPTY: ImportGap = emptyFile
 
 /** An imported file: the recipe's text, undefined where nothing is left that could be built. */
 export interface Imported extends Pick<ImportResult, 'notes' | 'missing'> {
@@ -30,7 +36,8 @@ export const importFile = (input: ImportInput, known: readonly Importer[] = impo
     return failed(
       notImportable(input.path, input.type === 'png' || input.type === 'safetensors' ? 'no-metadata' : 'unknown'),
     )
-  const { draft, notes, missing } = importer.import(input)
+  const { draft, notes, missing: told } = importer.import(input)
+  const missing = draft.outputs.length === 0 && told.length === 0 ? [EMPTY] : told
   const header = [
     importedFrom(input.path.replace(/^.*[/\\]/, ''), importer.name),
     ...draft.header,

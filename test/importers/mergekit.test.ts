@@ -241,7 +241,9 @@ parameters:
           op: merge.ties
           base: base
           models:
-            - { model: first, weight: 1, density: { default: 1, gradient: [1, 0.7, 0.1] } }
+            - model: first
+              weight: 1
+              density: { default: 1, gradient: [1, 0.7, 0.1] }
             - model: second
               weight: { default: 0, gradient: [0, 0.3, 0.7, 1] }
               density: { default: 1, "**.*lm_*": 0.25, "**.*q_proj*": 0.5 }
@@ -449,6 +451,44 @@ parameters:
     expect(worstDifference(numbers, wanted)).toBeLessThan(1e-6)
   })
 
+  test('layers that are left out, and filters that fit no tensor, where the models are there', async () => {
+    const text = `
+merge_method: slerp
+base_model: org/first
+slices:
+  - sources: [{ model: org/first, layer_range: [0, 3] }, { model: org/second, layer_range: [0, 3] }]
+parameters:
+  t:
+    - { filter: self_attn, value: 0.25 }
+    - { filter: lm_haed, value: 1 }
+    - value: [0.5, 1]
+`
+    const config = JSON.stringify({ num_hidden_layers: 5 })
+    const files = { ...TWO, 'models/org/first/config.json': config, 'models/org/second/config.json': config }
+    const { numbers, recipe, screen } = await importAndBuild('cut.yml', text, files, ['--models', 'models'])
+    const kept = Object.fromEntries(Object.entries(A).filter(([name]) => !/layers\.[34]\./.test(name)))
+    const wanted = each(kept, (name, a) =>
+      slerp(
+        first(
+          [
+            ['self_attn', 0.25],
+            ['', [0.5, 1]],
+          ],
+          name,
+          [0, 3],
+        ),
+        a,
+        B[name]!,
+      ),
+    )
+    expect(worstDifference(numbers, wanted)).toBeLessThan(1e-6)
+    expect(recipe).toContain('# In config.json, num_hidden_layers is 3.')
+    expect(screen).toContain('no tensor has `lm_haed` in its name')
+    const whole = await importAndBuild('whole.yml', text.replaceAll('[0, 3]', '[0, 5]'), files, ['--models', 'models'])
+    expect(whole.screen).not.toContain('taken for all layers')
+    expect(whole.recipe).toContain('gradient: [0.5, 0]')
+  })
+
   test('DARE, DELLA and breadcrumbs with the defaults of mergekit written out', () => {
     const of = (method: string) =>
       imported(`{ merge_method: ${method}, base_model: b, models: [{ model: x, parameters: { weight: 1 } }] }`)
@@ -540,6 +580,12 @@ parameters:
     ],
     ['merge_method: linear\nmodules: { text: { models: [a] } }', /several networks/],
     ['merge_method: linear', /no `models` or `slices`/],
+    [
+      'merge_method: linear\nmodels: [a, { parameters: { weight: 1 } }]\nparameters: { weight: 1 }',
+      /does not name a model/,
+    ],
+    ['merge_method: passthrough\nmodels: [a, b]', /merges one model/],
+    ['merge_method: linear\nmodels: [a]\ninput_model_parameters: { a: { weight: 1 } }', /under `parameters`/],
     [
       'name: a\nmerge_method: linear\nmodels: [b]\nparameters: { weight: 1 }\n---\nname: b\nmerge_method: linear\nmodels: [a]\nparameters: { weight: 1 }',
       /need each other/,

@@ -23,18 +23,22 @@ const shapeOf = (values: readonly number[]): readonly number[] =>
   values.length % 2 === 0 && values.length > 2 ? [values.length / 2, 2] : [values.length]
 
 /**
- * Imports a file beside some models, checks the recipe and builds it, as a person does. Throws what was said where any
+ * Imports a file beside some models (tensors) and other files (texts), checks the recipe and builds it, as a person does. Throws what was said where any
  * of it fails.
  */
 export const importAndBuild = (
   name: string,
   content: string | Uint8Array,
-  models: Readonly<Record<string, Readonly<Record<string, readonly number[] | TensorValues>>>>,
+  models: Readonly<Record<string, string | Readonly<Record<string, readonly number[] | TensorValues>>>>,
   args: readonly string[] = [],
 ): Promise<ImportedBuild> =>
   inFolder(async (folder) => {
     for (const [path, tensors] of Object.entries(models)) {
       mkdirSync(dirname(join(folder, path)), { recursive: true })
+      if (typeof tensors === 'string') {
+        writeFileSync(join(folder, path), tensors)
+        continue
+      }
       writeSafetensors(
         join(folder, path),
         Object.fromEntries(

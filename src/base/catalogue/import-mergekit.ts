@@ -22,7 +22,6 @@ export const mergekitSays = {
     `mergekit never reaches the filter \`${filter}\`: an earlier one takes all of it`,
   singleLayerRange: 'the slice holds no layers',
   embedSlerp: 'mergekit has no `embed_slerp` any more; the recipe leaves it out',
-  architecture: '`override_architecture` is not needed: smelt tells the architecture by the tensors',
   dropped: (name: string): string => `a stage called \`${name}\` is given twice; the recipe uses the last`,
   allNamed: 'every document has a name, so each stage that no other uses becomes an output',
   unroundedStages: 'mergekit writes each stage in its dtype and reads it again; smelt keeps float32 between steps.',
@@ -37,6 +36,7 @@ export const mergekitLacks = {
   evolve: 'it describes a search over merges; import the configuration that the search has written',
   bakllama: 'it is a configuration of bakllama; write its layer slices as `slices` with `merge_method: passthrough`',
   metric: 'it measures models and merges nothing',
+  olderParameters: 'mergekit reads it no more; move each parameter to its model, under `parameters`',
   modules: 'models of several networks with a merge each are not supported',
   noInputs: 'it has no `models` or `slices`',
   unknownMethod: 'smelt has no operator for this method',
@@ -50,7 +50,6 @@ export const mergekitLacks = {
       ? 'this method merges at least one model besides the base'
       : `this method merges ${count === 1 ? (base ? 'a base and one model' : 'one model') : 'two models'}`,
   thirdBase: '`base_model` has to be one of the two models',
-  unlistedBase: '`base_model` is not one of the models and has no weight, which mergekit refuses',
   dtype: 'smelt writes bf16, f16 and f32',
   cycle: 'its stages need each other',
   tokenizer:
@@ -59,5 +58,4 @@ export const mergekitLacks = {
   range: 'a layer range is two whole numbers from 0, the second not below the first',
   unequalRanges: 'merging layers of different numbers is not supported',
   sameModel: 'a model is in one slice twice',
-  weights: 'weights that add up to 0 cannot be normalised',
 } as const

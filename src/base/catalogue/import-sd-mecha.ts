@@ -9,7 +9,6 @@ export const mechaSays = {
   draws: 'sd-mecha draws other random numbers: the result is another sample of the same merge',
   cast: 'a cast within the recipe is left out: smelt computes in float32 and rounds once',
   rounded: 'sd-mecha computes in the dtype of its merge (float64 unless told otherwise); smelt in float32.',
-  structure: 'the component stands for the names that smelt knows it by',
 } as const
 
 /** Why something of an sd-mecha recipe cannot be said. */

@@ -1,4 +1,5 @@
 import type { Diagnostic } from '../diagnostic.js'
+import { escapeControls } from '../excerpt.js'
 import { entry } from './entry.js'
 import { listNames, quoteName } from './file-entry.js'
 
@@ -32,6 +33,9 @@ export const lacksHeading = 'Not in this recipe, because smelt cannot say it:'
 /** One line of the list of what an imported recipe lacks. */
 export const lacksLine = (where: string, what: string, why: string): string => `- ${where}: ${what}: ${why}`
 
+/** A file of a known format with nothing in it. */
+export const emptyFile = { where: 'the file', what: 'nothing to merge', why: 'it has the format, and no entry in it' }
+
 /** A file that no importer reads, by why. */
 export const notImportable = (path: string, why: 'binary' | 'large' | 'unknown' | 'no-metadata'): Diagnostic => {
   const what = {
@@ -45,11 +49,11 @@ export const notImportable = (path: string, why: 'binary' | 'large' | 'unknown' 
 
 /** A difference between the other tool and the imported recipe. */
 export const importDiffers = (where: string, text: string): Diagnostic =>
-  entry('import-differs', `${where}: ${text}`, { severity: 'warning' })
+  entry('import-differs', escapeControls(`${where}: ${text}`), { severity: 'warning' })
 
 /** Something that the imported recipe lacks; an error where there is no recipe without it. */
 export const importLacks = (where: string, what: string, why: string, recipe: boolean): Diagnostic =>
-  entry('import-lacks', `${where}: ${what}: ${why}`, { severity: recipe ? 'warning' : 'error' })
+  entry('import-lacks', escapeControls(`${where}: ${what}: ${why}`), { severity: recipe ? 'warning' : 'error' })
 
 /** Nothing that could be built is left of a file. */
 export const nothingImported = (path: string): Diagnostic =>
@@ -70,6 +74,14 @@ export const importExists = (path: string): Diagnostic =>
   entry('recipe-exists', `${path} already exists`, {
     at: { type: 'file', path },
     help: 'pass `--force` to replace it, or another name with `-o`',
+  })
+
+/** The recipe would be written under the name of something else. */
+export const importNotYaml = (path: string): Diagnostic =>
+  entry('import-not-yaml', `${path} is no name for a recipe`, {
+    at: { type: 'option', name: '--output' },
+    blame: 'usage',
+    help: 'end it in .yaml: `-o recipe.yaml`',
   })
 
 /** The recipe would replace the file it is made from. */

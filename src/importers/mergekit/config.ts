@@ -34,6 +34,8 @@ export interface Config {
   readonly models: readonly Source[] | undefined
   readonly slices: readonly Slice[] | undefined
   readonly parameters: ForeignMap | undefined
+  /** Lines of entries that name no model. */
+  readonly unreadable: readonly number[]
 }
 
 /** Keys that mergekit knows at the top of a configuration, and older ones. */
@@ -78,8 +80,10 @@ export const readReference = (value: ForeignValue | undefined): ModelReference |
   }
   const text = textOf(value)
   if (text === undefined) return undefined
-  const [whole, lora] = text.split('+')
-  const [path, revision] = whole!.split('@')
+  // mergekit takes no more than one of each, in local paths too.
+  const [whole, lora, ...more] = text.split('+')
+  const [path, revision, ...rest] = whole!.split('@')
+  if (more.length > 0 || rest.length > 0) return undefined
   return path === '' ? undefined : { path: path!, revision, lora: lora?.split('@')[0], line: value.line }
 }
 
@@ -99,13 +103,18 @@ const readSource = (value: ForeignValue): Source | undefined => {
     : { model, range: rangeOf(map?.get('layer_range')), parameters: mapOf(map?.get('parameters')), line: value.line }
 }
 
-const present = <T>(value: T | undefined): value is T => value !== undefined
-
 /** Reads one document; whatever it lacks is undefined. */
 export const readConfig = (document: ForeignValue): Config => {
   const root = mapOf(document) ?? new Map<string, ForeignValue>()
   const models = listOf(root.get('models'))
   const slices = listOf(root.get('slices'))
+  const unreadable: number[] = []
+  const readSources = (list: readonly ForeignValue[]): readonly Source[] =>
+    list.flatMap((value) => {
+      const source = readSource(value)
+      if (source === undefined) unreadable.push(value.line)
+      return source ?? []
+    })
   return {
     line: document.line,
     root,
@@ -113,15 +122,16 @@ export const readConfig = (document: ForeignValue): Config => {
     method: textOf(root.get('merge_method')) ?? '',
     methodLine: root.get('merge_method')?.line ?? document.line,
     base: readReference(root.get('base_model')),
-    models: models === undefined || models.length === 0 ? undefined : models.map(readSource).filter(present),
+    models: models === undefined || models.length === 0 ? undefined : readSources(models),
     slices:
       slices === undefined || slices.length === 0
         ? undefined
         : slices.map((slice) => ({
-            sources: (listOf(mapOf(slice)?.get('sources')) ?? []).map(readSource).filter(present),
+            sources: readSources(listOf(mapOf(slice)?.get('sources')) ?? []),
             parameters: mapOf(mapOf(slice)?.get('parameters')),
             line: slice.line,
           })),
     parameters: mapOf(root.get('parameters')),
+    unreadable,
   }
 }

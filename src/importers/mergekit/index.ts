@@ -126,6 +126,16 @@ const addConfigs = (draft: DraftBuilder, configs: readonly Config[]): void => {
       draft.missing(lineOf(config.root.get('modules')!.line), '`modules`', mergekitLacks.modules)
       return undefined
     }
+    const [unreadable] = config.unreadable
+    if (unreadable !== undefined) {
+      draft.missing(lineOf(unreadable), 'the entry', mergekitLacks.notModel)
+      return undefined
+    }
+    const older = config.root.get('input_model_parameters')
+    if (older !== undefined && older.value !== null) {
+      draft.missing(lineOf(older.line), '`input_model_parameters`', mergekitLacks.olderParameters)
+      return undefined
+    }
     for (const [key, line] of unknownKeys(config)) draft.note(lineOf(line), mergekitSays.ignored(key))
     tellTokenizer(draft, config)
     if (config.slices !== undefined) {

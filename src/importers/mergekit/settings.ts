@@ -51,7 +51,8 @@ const valueOf = (value: ForeignValue): number | boolean | readonly number[] | un
 const DEAD_FILTERS = new Set(['modelnorm'])
 
 /**
- * A parameter from the narrowest level to the widest, then its default; undefined where it is nowhere, or cannot be
+ * A parameter from the narrowest level to the widest, then its default; of `names`, the tensors of a model, filters that
+ * fit none are left out. Undefined where it is nowhere, or cannot be
  * read, which is told.
  */
 export const findSetting = (
@@ -59,6 +60,7 @@ export const findSetting = (
   key: string,
   levels: readonly (ForeignMap | undefined)[],
   fallback?: number | boolean,
+  names?: readonly string[],
 ): Setting | undefined => {
   const found: Entry[] = []
   for (const level of levels) {
@@ -87,7 +89,8 @@ export const findSetting = (
         found.push({ filter: undefined, value, line })
         return found
       }
-      if (DEAD_FILTERS.has(filter)) draft.note(lineOf(line), mergekitSays.deadFilter(filter))
+      if (names === undefined ? DEAD_FILTERS.has(filter) : !names.some((name) => name.includes(filter)))
+        draft.note(lineOf(line), mergekitSays.deadFilter(filter))
       else if (found.some((e) => e.filter !== undefined && filter.includes(e.filter)))
         draft.note(lineOf(line), mergekitSays.emptyFilter(filter))
       else found.push({ filter, value, line })
@@ -116,9 +119,6 @@ export const filterPattern = (filter: string): string => {
   const all = rest.length === 0 ? [`${start}*`] : end === '' ? middle : [...middle, `${end!}*`]
   return `**.${all.filter((part) => part !== '').join('.')}`
 }
-
-/** 1 − x as a person would write it: without the error of binary fractions. */
-export const oneMinus = (x: number): number => Number((1 - x).toFixed(12))
 
 type Transform = (x: number) => number
 

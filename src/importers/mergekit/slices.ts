@@ -38,6 +38,12 @@ const renames = ([from, to]: Range, start: number): ReadonlyMap<string, string> 
   return new Map(order.map((layer) => [`${LAYERS}.${layer}`, `${LAYERS}.${layer - from + start}`]))
 }
 
+/** The number of layers of a model, where its config.json is there. */
+const factsOf = (draft: DraftBuilder, place: Place, { model }: Source): number | undefined => {
+  const name = place(model)
+  return name === undefined ? undefined : draft.facts(name)?.layers
+}
+
 /** True where all that a configuration merges is taken whole: one slice, from the first layer on. */
 const isWhole = (slices: readonly Slice[]): boolean =>
   slices.length === 1 && slices[0]!.sources.length > 1 && slices[0]!.sources.every((s: Source) => s.range?.[0] === 0)
@@ -55,9 +61,10 @@ export const addSlices = (
 ): { readonly name: string; readonly layers: number | undefined } | undefined => {
   const ranges = slices.map((slice) => rangeOf(draft, slice))
   if (ranges.some((r) => r === undefined)) return undefined
-  if (isWhole(slices)) {
-    const [{ sources, parameters, line }] = slices as readonly [Slice]
-    draft.note(lineOf(line), mergekitSays.allLayers(ranges[0]![1]))
+  const [{ sources, parameters, line }] = slices as readonly [Slice]
+  const known = sources.map((s) => factsOf(draft, place, s))
+  if (isWhole(slices) && known.every((layers) => layers === undefined || layers === ranges[0]![1])) {
+    if (known.includes(undefined)) draft.note(lineOf(line), mergekitSays.allLayers(ranges[0]![1]))
     const name = addMerge(draft, { config, title, sources, parameters, slice: undefined }, place)
     return name === undefined ? undefined : { name, layers: undefined }
   }

@@ -3,9 +3,10 @@ import type { ForeignMap } from '../../document/foreign.js'
 import type { Yaml } from '../../document/write.js'
 import type { DraftBuilder } from '../draft.js'
 import type { Field } from '../importer.js'
+import { oneMinus } from '../numbers.js'
 import { keyOf, type Config, type ModelReference, type Source } from './config.js'
 import { METHODS, WITHOUT_EFFECT, type Method, type Parameter } from './methods.js'
-import { constantOf, findSetting, oneMinus, writeSetting } from './settings.js'
+import { constantOf, findSetting, writeSetting } from './settings.js'
 
 /** A merge of some models, whole or limited to a slice of their layers. */
 export interface Merge {
@@ -38,9 +39,14 @@ const sortModels = (
   const others = sources.filter((s) => !own.includes(s))
   if (method.shape === 'list' || (method.shape === 'one' && method.base === undefined)) {
     // What `models` does not list, mergekit adds; of `linear` it then misses the weight.
-    if (base === undefined || own.length > 0 || config.models === undefined) return { base: undefined, models: sources }
-    const added: Source = { model: base, range: undefined, parameters: undefined, line: base.line }
-    return { base: undefined, models: [...sources, added] }
+    const added: readonly Source[] =
+      base === undefined || own.length > 0 || config.models === undefined
+        ? []
+        : [{ model: base, range: undefined, parameters: undefined, line: base.line }]
+    const all = [...sources, ...added]
+    return method.count !== undefined && all.length !== method.count
+      ? refuse(mergekitLacks.modelCount(method.count, false))
+      : { base: undefined, models: all }
   }
   for (const { parameters } of own)
     for (const { key } of method.each)
@@ -98,12 +104,13 @@ export const addMerge = (draft: DraftBuilder, merge: Merge, place: Place): strin
   const context = { draft, like, layers: slice?.layers }
   /** Steps of numbers are called after their parameter; after their stage too where there are several. */
   const prefix = title === 'merged' ? '' : `${title}_`
+  const tensors = draft.facts(like)?.tensors
   let failed = false
 
   const read = (parameter: Parameter, source: Source | undefined, label: string): Yaml | undefined => {
     const { key, as = key, fallback, perLayer, write, unless } = parameter
     const levels = [source?.parameters, merge.parameters, config.parameters]
-    const setting = findSetting(draft, key, levels, fallback)
+    const setting = findSetting(draft, key, levels, fallback, tensors)
     if (setting === undefined) {
       failed = true
       draft.missing(
@@ -133,7 +140,8 @@ export const addMerge = (draft: DraftBuilder, merge: Merge, place: Place): strin
 
   const fields: Field[] = []
   if (method.shape === 'pair') {
-    const t = findSetting(draft, 't', [models[0]!.parameters, merge.parameters, config.parameters])
+    const levels = [models[0]!.parameters, merge.parameters, config.parameters]
+    const t = findSetting(draft, 't', levels, undefined, tensors)
     if (t === undefined) {
       draft.missing(lineOf(config.methodLine), '`slerp`', mergekitLacks.needsParameter('t'))
       return undefined

@@ -1,6 +1,6 @@
 import { mechaLacks } from '../../base/catalogue/import-sd-mecha.js'
 import type { Yaml } from '../../document/write.js'
-import { oneMinus } from '../mergekit/settings.js'
+import { oneMinus } from '../numbers.js'
 
 /** Numbers by the names of sd-mecha. */
 export type Dict = ReadonlyMap<string, number>

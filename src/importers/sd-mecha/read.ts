@@ -52,7 +52,8 @@ const constantOf = (word: string): MechaArgument | undefined => {
   if (/^true$/i.test(word)) return true
   if (/^false$/i.test(word)) return false
   if (/^(null|none)$/i.test(word)) return null
-  return /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(word) ? Number(word) : undefined
+  const number = /^[-+]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?$/i.test(word) ? Number(word) : NaN
+  return Number.isFinite(number) ? number : undefined
 }
 
 /** Reads a recipe of any version. Never throws; lines that are no instructions are told in `errors`. */

@@ -1,0 +1,45 @@
+/** What differs between the web UI’s tools and an imported recipe, for its comments and messages. */
+export const a1111Says = {
+  keep: '1 − alpha',
+  keepMultiplier: '1 − multiplier',
+  blocks: '1 − each block weight: BASE, IN00 …, M00, OUT00 …',
+  blockStrength: 'the block weights: BASE, IN00 …, M00, OUT00 …',
+  elements: '1 − each number of supermerger: alpha, then elemental merge, whose last entry that fits wins',
+  elementsXl:
+    'of SDXL models, supermerger takes other blocks for elemental merge than its numbers say; the recipe takes those that they say',
+  excluded: 'what supermerger excludes stays as the first model has it',
+  included: 'supermerger merges only this',
+  rebuilt: (name: string): string =>
+    `${name} was a merge itself, and is merged anew here; pass --models to use the file`,
+  inpainting:
+    'the first model is an inpainting model: the web UI merges the first four input channels; smelt keeps that tensor as the first model has it',
+  structure: 'tensors that only the second model has are left out; supermerger adds them',
+  half: 'smelt computes in float32 and rounds once; the web UI and its extensions compute in the dtype of the models.',
+  presetParam: 'one of the steps below, each a preset of the file',
+  presetFirst: 'the first model: what stays where a number is 1',
+  presetSecond: 'the second model',
+  presetBuiltIn: (names: string): string =>
+    `smelt has presets of these names itself, as the share of the second model: ${names}.`,
+  presetUse: 'For another preset: smelt build RECIPE --set preset=NAME. Steps that are not used are not run.',
+  presetShare: 'Each number is 1 − that of the file: what stays of the first model.',
+} as const
+
+/** Why something of a merge cannot be said. */
+export const a1111Lacks = {
+  unreadable: 'it is not the JSON of a merge',
+  type: 'smelt knows the recipes of the web UI, supermerger and Model Mixer',
+  hashOnly: 'the file does not tell its name; put its path into the recipe',
+  noModel: 'it does not name this model',
+  method: 'smelt has no operator for this method',
+  calcmode: 'smelt has no operator for this calculation',
+  calcmodeFor: (mode: string): string => `smelt has this calculation for ${mode} alone`,
+  blockCount: (count: number): string => `${count} block weights; smelt knows 20, 21, 26 and 61`,
+  number: (name: string): string => `\`${name}\` is not a number`,
+  elements: 'elements after NOT cannot be selected by layer patterns',
+  elemental: 'an entry is `BLOCKS:ELEMENTS:RATIO`',
+  preset: 'a preset is a name, a tab and its numbers with commas between them',
+  block: (name: string): string => `there is no block ${name}`,
+  discard: 'this regular expression has no layer pattern; select layers with `model.select`',
+  addDiff: 'Model Mixer does not write which model is subtracted',
+  cycle: 'a model is merged from itself',
+} as const

@@ -1,0 +1,335 @@
+import { a1111Lacks, a1111Says } from '../../base/catalogue/import-a1111.js'
+import type { Yaml } from '../../document/write.js'
+import type { DraftBuilder } from '../draft.js'
+import type { Field } from '../importer.js'
+import { oneMinus } from '../numbers.js'
+import {
+  blockPattern,
+  blockWeights,
+  isBlockList,
+  readBlocks,
+  readElemental,
+  withElemental,
+  type Elemental,
+} from './blocks.js'
+
+/** The recipe of one merge, as the tool wrote it. */
+export type Merge = Readonly<Record<string, unknown>>
+
+/** What a merge is made with: the models by its hashes, and a way to tell what cannot be said. */
+export interface MergeContext {
+  readonly draft: DraftBuilder
+  /** Where the merge stands, for messages. */
+  readonly where: string
+  /** The name of a model or of the step that makes it; undefined, once told, where there is none. */
+  readonly model: (hash: unknown, key: string) => string | undefined
+  readonly miss: (what: string, why: string) => undefined
+}
+
+const KEEP: Field = ['missing', 'keep']
+/** Of an inpainting model, the first layer has other channels. */
+const MISMATCH: Field = ['mismatch', 'keep']
+
+const numberOf = (value: unknown): number | undefined => {
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
+  return typeof number === 'number' && Number.isFinite(number) ? number : undefined
+}
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
+
+/** A regular expression for the start of names, or for a part of them, as a layer pattern. */
+const patternOf = (regex: string): string | undefined => {
+  const [, anchor, body] = /^(\^?)((?:[\w-]|\\\.|\.)+)$/.exec(regex) ?? []
+  if (body === undefined) return undefined
+  const text = body.replaceAll('\\.', '.').replace(/\.$/, '')
+  return anchor === '^' ? text : blockPattern(readBlocks('') as readonly string[], text)
+}
+
+/** Steps behind a merge of the web UI: another VAE, and tensors that are left out. */
+const finish = ({ draft, miss, where }: MergeContext, merge: Merge, from: string): string => {
+  const [vae, discard] = [textOf(merge['bake_in_vae']), textOf(merge['discard_weights'])]
+  let name = from
+  if (vae !== '' && vae !== 'None') {
+    const model = draft.model({ path: vae, folder: 'models/VAE', where })
+    const placed = draft.step('placed_vae', 'model.rename', [
+      ['model', model],
+      ['add_root', 'first_stage_model'],
+    ])
+    name = draft.step('with_vae', 'model.combine', [
+      ['models', [placed, name]],
+      ['overlap', 'first'],
+    ])
+  }
+  if (discard !== '') {
+    const patterns = discard.split('|').map(patternOf)
+    if (patterns.some((p) => p === undefined)) miss(`\`discard_weights: ${discard}\``, a1111Lacks.discard)
+    else
+      name = draft.step('pruned', 'model.select', [
+        ['model', name],
+        ['layers', ['*', ...patterns.map((p): Yaml => ({ match: `!${p!}`, optional: true }))]],
+      ])
+  }
+  return name
+}
+
+/** A merge of the web UI's own tab. */
+export const mergeWebui = (context: MergeContext, merge: Merge): string | undefined => {
+  const { draft, model, miss, where } = context
+  const method = textOf(merge['interp_method'])
+  const a = model(merge['primary_model_hash'], 'primary_model_hash')
+  if (a === undefined) return undefined
+  if (method === 'No interpolation' || method === '') return finish(context, merge, a)
+  const b = model(merge['secondary_model_hash'], 'secondary_model_hash')
+  const multiplier = numberOf(merge['multiplier'])
+  if (multiplier === undefined) return miss('`multiplier`', a1111Lacks.number('multiplier'))
+  if (b === undefined) return undefined
+  const odd = merge['is_inpainting'] === true || merge['is_instruct_pix2pix'] === true
+  if (odd) draft.note(where, a1111Says.inpainting)
+  const ends: readonly Field[] = odd ? [KEEP, MISMATCH] : [KEEP]
+  if (method === 'Weighted sum')
+    return finish(
+      context,
+      merge,
+      draft.step('weighted_sum', 'merge.blend', [
+        ['a', a],
+        ['b', b],
+        ['keep', oneMinus(multiplier), a1111Says.keepMultiplier],
+        ...ends,
+      ]),
+    )
+  if (method !== 'Add difference') return miss(`\`${method}\``, a1111Lacks.method)
+  const c = model(merge['tertiary_model_hash'], 'tertiary_model_hash')
+  if (c === undefined) return undefined
+  return finish(
+    context,
+    merge,
+    draft.step('add_difference', 'merge.add_difference', [
+      ['a', a],
+      ['b', b],
+      ['c', c],
+      ['strength', multiplier],
+      ...ends,
+    ]),
+  )
+}
+
+/** The block weights of a merge with BASE in front, or its one number; undefined, once told, where it has none. */
+const weightsOf = (
+  { miss }: MergeContext,
+  merge: Merge,
+  name: 'alpha' | 'beta',
+): number | readonly number[] | undefined => {
+  const base = numberOf(merge[`base_${name}`])
+  if (base === undefined) return miss(`\`base_${name}\``, a1111Lacks.number(`base_${name}`))
+  const list = merge[`weights_${name}`]
+  if (merge['mbw'] !== true || !Array.isArray(list)) return base
+  const numbers = list.map(numberOf)
+  if (numbers.some((n) => n === undefined)) return miss(`\`weights_${name}\``, a1111Lacks.number(`weights_${name}`))
+  const all = [base, ...(numbers as number[])]
+  return isBlockList(all) ? all : miss(`\`weights_${name}\``, a1111Lacks.blockCount(all.length))
+}
+
+type Weights = number | readonly number[]
+
+const write = (weights: Weights, of: (x: number) => number): Yaml =>
+  typeof weights === 'number' ? of(weights) : blockWeights(weights, of)
+
+const rounded = (x: number): number => Number(x.toFixed(12))
+
+/** Two weights, block by block. */
+const both = (x: Weights, y: Weights, of: (x: number, y: number) => number): Weights => {
+  if (typeof x === 'number' && typeof y === 'number') return rounded(of(x, y))
+  const [xs, ys] =
+    typeof x === 'number'
+      ? [(y as readonly number[]).map(() => x), y as readonly number[]]
+      : [x, typeof y === 'number' ? x.map(() => y) : y]
+  return xs.map((v, i) => rounded(of(v, ys[i] ?? 0)))
+}
+
+/** What `Include` and `Exclude` leave to be merged, as `layers`. */
+const layersOf = ({ miss }: MergeContext, merge: Merge): readonly Field[] | undefined => {
+  const mode = ['Include', 'Exclude'].find((key) => Array.isArray(merge[key]))
+  if (mode === undefined) return []
+  const words = (merge[mode] as readonly unknown[])
+    .map(textOf)
+    .flatMap((w) => w.split(/[\s,]+/))
+    .filter((w) => w !== '')
+  if (words.length === 0) return []
+  const patterns: string[] = []
+  for (const word of words) {
+    const blocks = /^(BASE|IN\d\d|M00|OUT\d\d)/i.test(word) ? readBlocks(word) : undefined
+    if (blocks !== undefined && 'why' in blocks) return miss(`\`${mode}\``, blocks.why)
+    patterns.push(blockPattern(blocks ?? (readBlocks('') as readonly string[]), blocks === undefined ? word : ''))
+  }
+  const list = patterns.map((p): Yaml => ({ match: mode === 'Exclude' ? `!${p}` : p, optional: true }))
+  return [
+    [
+      'layers',
+      mode === 'Exclude' ? ['*', ...list] : list,
+      mode === 'Exclude' ? a1111Says.excluded : a1111Says.included,
+    ],
+  ]
+}
+
+const elementalOf = ({ miss }: MergeContext, merge: Merge): readonly Elemental[] | undefined => {
+  const given = merge['elemental_merge']
+  const texts = (Array.isArray(given) ? given.map(textOf) : textOf(given).split(/\r?\n/)).map((t) => t.trim())
+  const entries: Elemental[] = []
+  for (const text of texts.filter((t) => t !== '')) {
+    const entry = readElemental(text)
+    if ('why' in entry) return miss(`\`${text}\``, entry.why)
+    entries.push(entry)
+  }
+  return entries
+}
+
+/** A merge of supermerger. */
+export const mergeSupermerger = (context: MergeContext, merge: Merge): string | undefined => {
+  const { draft, model, miss, where } = context
+  const mode = textOf(merge['mode']).split(':')[0]!.trim()
+  const calcmode = textOf(merge['calcmode']) || 'normal'
+  const [a, b] = [model(merge['model_a'], 'model_a'), model(merge['model_b'], 'model_b')]
+  const [alpha, layers, entries] = [
+    weightsOf(context, merge, 'alpha'),
+    layersOf(context, merge),
+    elementalOf(context, merge),
+  ]
+  if (a === undefined || b === undefined || alpha === undefined || layers === undefined || entries === undefined)
+    return undefined
+  draft.note(where, a1111Says.structure)
+  if (entries.length > 0 && typeof alpha !== 'number' && alpha.length < 26) draft.note(where, a1111Says.elementsXl)
+  const third = (): string | undefined => model(merge['model_c'], 'model_c')
+  const beta = (): Weights | undefined => weightsOf(context, merge, 'beta')
+  const ends: readonly Field[] = [...layers, KEEP]
+  const said = entries.length > 0 ? a1111Says.elements : typeof alpha === 'number' ? a1111Says.keep : a1111Says.blocks
+  const keep: Field = ['keep', withElemental(write(alpha, oneMinus), entries, true), said]
+  const strength: Field = [
+    'strength',
+    withElemental(
+      write(alpha, (x) => x),
+      entries,
+      false,
+    ),
+    ...(typeof alpha === 'number' ? ([] as const) : ([a1111Says.blockStrength] as const)),
+  ] as unknown as Field
+  const only = (wanted: string): boolean =>
+    mode === wanted ? true : (miss(`\`calcmode: ${calcmode}\``, a1111Lacks.calcmodeFor(wanted)) ?? false)
+  switch (calcmode) {
+    case 'normal':
+      break
+    case 'trainDifference': {
+      const c = third()
+      if (c === undefined || !only('Add difference')) return undefined
+      return draft.step('train_difference', 'merge.train_difference', [['a', a], ['b', b], ['c', c], strength, ...ends])
+    }
+    case 'tensor':
+    case 'tensor2': {
+      const offset = beta()
+      if (offset === undefined || !only('Weight sum')) return undefined
+      return draft.step(calcmode, 'merge.tensor_sum', [
+        ['a', a],
+        ['b', b],
+        [
+          'width',
+          withElemental(
+            write(alpha, (x) => x),
+            entries,
+            false,
+          ),
+        ],
+        ['offset', write(offset, (x) => x)],
+        ...(calcmode === 'tensor2' ? ([['along', 'columns']] as const) : []),
+        ...ends,
+      ])
+    }
+    case 'self': {
+      if (typeof alpha !== 'number') return miss('`calcmode: self`', a1111Lacks.calcmode)
+      return draft.step('self', 'model.scale', [
+        ['model', a],
+        ['factor', { default: alpha, '**.*to_out*': 1, '**.*proj_out*': 1, '**.*norm*': 1 }],
+      ])
+    }
+    default:
+      return miss(`\`calcmode: ${calcmode}\``, a1111Lacks.calcmode)
+  }
+  switch (mode) {
+    case 'Weight sum':
+      return draft.step('weight_sum', 'merge.blend', [['a', a], ['b', b], keep, ...ends])
+    case 'Add difference': {
+      const c = third()
+      return c === undefined
+        ? undefined
+        : draft.step('add_difference', 'merge.add_difference', [['a', a], ['b', b], ['c', c], strength, ...ends])
+    }
+    case 'sum Twice': {
+      const [c, second] = [third(), beta()]
+      if (c === undefined || second === undefined) return undefined
+      const first = draft.step('first_sum', 'merge.blend', [['a', a], ['b', b], keep, ...ends])
+      return draft.step('second_sum', 'merge.blend', [
+        ['a', first],
+        ['b', c],
+        ['keep', write(second, oneMinus), typeof second === 'number' ? '1 − beta' : a1111Says.blocks],
+        ...ends,
+      ])
+    }
+    case 'Triple sum': {
+      const [c, second] = [third(), beta()]
+      if (c === undefined || second === undefined) return undefined
+      if (entries.length > 0) return miss('`elemental_merge`', a1111Lacks.calcmodeFor('Weight sum'))
+      const rest = both(alpha, second, (x, y) => 1 - x - y)
+      return draft.step('triple_sum', 'merge.linear', [
+        [
+          'models',
+          [
+            { model: a, weight: write(rest, (x) => x) },
+            { model: b, weight: write(alpha, (x) => x) },
+            { model: c, weight: write(second, (x) => x) },
+          ],
+        ],
+        ['normalize', false],
+        ...ends,
+      ])
+    }
+    default:
+      return miss(`\`mode: ${mode}\``, a1111Lacks.method)
+  }
+}
+
+/** A merge of Model Mixer: one model after the other is blended into the first. */
+export const mergeMixer = (context: MergeContext, merge: Merge): string | undefined => {
+  const { draft, model, miss } = context
+  const list = (value: unknown): readonly unknown[] =>
+    Array.isArray(value) ? value : value === undefined ? [] : [value]
+  const [modes, alphas] = [list(merge['mode']), list(merge['alpha'])]
+  const [weights, calcmodes] = [list(merge['weights_alpha_orig'] ?? merge['weights_alpha']), list(merge['calcmode'])]
+  let result = model(merge['model_a'], 'model_a')
+  const keys = Object.keys(merge)
+    .filter((key) => /^model_[b-z]$/.test(key))
+    .toSorted()
+  if (keys.length === 0) return miss('`model_b`', a1111Lacks.noModel)
+  for (const [i, key] of keys.entries()) {
+    const other = model(merge[key], key)
+    if (result === undefined || other === undefined) return undefined
+    const [mode, calcmode] = [textOf(modes[i]) || 'Sum', textOf(calcmodes[i]) || 'Normal']
+    if (/add-?diff/i.test(mode)) return miss(`\`mode: ${mode}\``, a1111Lacks.addDiff)
+    if (!/^sum$/i.test(mode)) return miss(`\`mode: ${mode}\``, a1111Lacks.method)
+    if (!/^normal$/i.test(calcmode)) return miss(`\`calcmode: ${calcmode}\``, a1111Lacks.calcmode)
+    const flag = list(merge['mbw'])
+    const blocks = (flag.length > 1 ? flag[i] : flag[0]) === true
+    const given = weights[i]
+    const numbers = (Array.isArray(given) ? given : textOf(given).split(',')).map(numberOf)
+    const alpha = blocks ? numbers : numberOf(alphas[i])
+    if (alpha === undefined || (Array.isArray(alpha) && alpha.some((x) => x === undefined)))
+      return miss('`alpha`', a1111Lacks.number('alpha'))
+    const weight = alpha as Weights
+    if (typeof weight !== 'number' && !isBlockList(weight))
+      return miss('`weights_alpha`', a1111Lacks.blockCount(weight.length))
+    result = draft.step('sum', 'merge.blend', [
+      ['a', result],
+      ['b', other],
+      ['keep', write(weight, oneMinus), blocks ? a1111Says.blocks : a1111Says.keep],
+      KEEP,
+    ])
+  }
+  return result
+}

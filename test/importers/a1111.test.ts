@@ -1,0 +1,460 @@
+import { describe, expect, it, test } from 'vitest'
+import { NO_MODELS } from '#src/importers/find-models.js'
+import { importFile } from '#src/importers/index.js'
+import type { ImportInput } from '#src/importers/importer.js'
+import { textInput } from '#src/importers/read-input.js'
+import { importAndBuild, worstDifference, type Numbers } from '../support/imported.js'
+import { blockOf, sd1File, tinySd1 } from '../support/tiny-sd1.js'
+
+const [A, B, C] = [tinySd1(1), tinySd1(2), tinySd1(3)]
+const FILES = {
+  'models/Stable-diffusion/a.safetensors': sd1File(1),
+  'models/Stable-diffusion/b.safetensors': sd1File(2),
+  'models/Stable-diffusion/sub/c.safetensors': sd1File(3),
+}
+const MODELS = {
+  aa: { name: 'a.safetensors', legacy_hash: '1', sd_merge_recipe: null },
+  bb: { name: 'b.safetensors [0123456789]', legacy_hash: '2', sd_merge_recipe: null },
+  cc: { name: 'sub\\c.safetensors', legacy_hash: '3', sd_merge_recipe: null },
+}
+
+/** A safetensors file without tensors whose metadata holds a merge. */
+const fileOf = (recipe: object, models: object = MODELS): Buffer => {
+  const metadata = { sd_merge_recipe: JSON.stringify(recipe), sd_merge_models: JSON.stringify(models) }
+  const header = Buffer.from(JSON.stringify({ __metadata__: metadata }))
+  const length = Buffer.alloc(8)
+  length.writeBigUInt64LE(BigInt(header.length))
+  return Buffer.concat([length, header])
+}
+
+const each = (make: (name: string, a: number, b: number, c: number) => number): Numbers =>
+  Object.fromEntries(
+    Object.entries(A).map(([name, values]) => [name, values.map((a, i) => make(name, a, B[name]![i]!, C[name]![i]!))]),
+  )
+
+/** Block weights of 25 numbers, IN00 to OUT11, and the number of a tensor as supermerger has it. */
+const weights = (of: (i: number) => number): readonly number[] => Array.from({ length: 25 }, (_, i) => of(i))
+const weightOf = (list: readonly number[], base: number, name: string): number => {
+  const block = { TIME: 'IN00', OUT: 'OUT11', VAE: 'BASE' }[blockOf(name)] ?? blockOf(name)
+  if (block === 'BASE') return base
+  if (block === 'M00') return list[12]!
+  return block.startsWith('IN') ? list[Number(block.slice(2))]! : list[13 + Number(block.slice(3))]!
+}
+
+const RAMP = weights((i) => i / 32)
+const SUPER = {
+  type: 'sd-webui-supermerger',
+  weights_alpha: null,
+  weights_beta: null,
+  weights_alpha_orig: '',
+  weights_beta_orig: '',
+  model_a: 'aa',
+  model_b: 'bb',
+  model_c: 'aa',
+  base_alpha: 0.25,
+  base_beta: 0,
+  mode: 'Weight sum',
+  mbw: false,
+  elemental_merge: '',
+  calcmode: 'normal',
+  Off: [''],
+}
+
+const imported = (recipe: object, models: object = MODELS) => {
+  const metadata = new Map([
+    ['sd_merge_recipe', JSON.stringify(recipe)],
+    ['sd_merge_models', JSON.stringify(models)],
+  ])
+  const input: ImportInput = {
+    path: 'merged.safetensors',
+    title: 'merged',
+    type: 'safetensors',
+    text: '',
+    json: undefined,
+    metadata,
+    finder: NO_MODELS,
+  }
+  const result = importFile(input)
+  if (result.type === 'failed') throw new Error(result.diagnostics[0]!.message)
+  return result.value
+}
+
+describe('the web UI', () => {
+  const WEBUI = { type: 'webui', primary_model_hash: 'aa', secondary_model_hash: 'bb', tertiary_model_hash: 'cc' }
+
+  test('weighted sum: the multiplier is the share of the second model', async () => {
+    const recipe = {
+      ...WEBUI,
+      interp_method: 'Weighted sum',
+      multiplier: 0.3,
+      custom_name: 'My mix',
+      save_as_half: false,
+    }
+    const built = await importAndBuild('x.safetensors', fileOf(recipe), FILES)
+    expect(
+      worstDifference(
+        built.numbers,
+        each((_, a, b) => a + 0.3 * (b - a)),
+      ),
+    ).toBeLessThan(1e-6)
+    expect(built.recipe).toMatchInlineSnapshot(`
+      "# Imported from x.safetensors (AUTOMATIC1111 web UI).
+      # smelt computes in float32 and rounds once; the web UI and its extensions compute in the dtype of the models.
+
+      smelt: 1
+      name: x
+
+      models:
+        a: models/Stable-diffusion/a.safetensors
+        b: models/Stable-diffusion/b.safetensors
+
+      steps:
+        weighted_sum:
+          op: merge.blend
+          a: a
+          b: b
+          keep: 0.7 # 1 − multiplier
+          missing: keep
+
+      outputs:
+        merged:
+          from: weighted_sum
+          path: build/My-mix.safetensors
+      "
+    `)
+    expect(built.code).toBe(0)
+  })
+
+  test('add difference, another VAE, and weights that are discarded', async () => {
+    const recipe = {
+      ...WEBUI,
+      interp_method: 'Add difference',
+      multiplier: 0.75,
+      save_as_half: true,
+      bake_in_vae: 'v.safetensors',
+      discard_weights: '^model_ema\\.|layers.11',
+    }
+    const vae = { 'decoder.conv_in.weight': B['first_stage_model.decoder.conv_in.weight']! }
+    const built = await importAndBuild('x.safetensors', fileOf(recipe), { ...FILES, 'models/VAE/v.safetensors': vae })
+    const wanted = Object.fromEntries(
+      Object.entries(each((name, a, b, c) => (blockOf(name) === 'VAE' ? b : a + 0.75 * (b - c)))).filter(
+        ([name]) => !name.includes('layers.11'),
+      ),
+    )
+    expect(worstDifference(built.numbers, wanted)).toBeLessThan(2e-3)
+    expect(built.recipe).toMatchInlineSnapshot(`
+      "# Imported from x.safetensors (AUTOMATIC1111 web UI).
+      # smelt computes in float32 and rounds once; the web UI and its extensions compute in the dtype of the models.
+
+      smelt: 1
+      name: x
+
+      models:
+        a: models/Stable-diffusion/a.safetensors
+        b: models/Stable-diffusion/b.safetensors
+        c: models/Stable-diffusion/sub/c.safetensors
+        v: models/VAE/v.safetensors
+
+      steps:
+        add_difference:
+          op: merge.add_difference
+          a: a
+          b: b
+          c: c
+          strength: 0.75
+          missing: keep
+        placed_vae:
+          op: model.rename
+          model: v
+          add_root: first_stage_model
+        with_vae:
+          op: model.combine
+          models: [placed_vae, add_difference]
+          overlap: first
+        pruned:
+          op: model.select
+          model: with_vae
+          layers: ["*", { match: "!model_ema", optional: true }, { match: "!**.*layers.11*", optional: true }]
+
+      outputs:
+        merged:
+          from: pruned
+          path: build/x.safetensors
+          dtype: f16
+      "
+    `)
+  })
+
+  test('a merge of merges is rebuilt, with the hashes of the files as pins', () => {
+    const hash = (c: string): string => c.repeat(64)
+    const inner = {
+      ...WEBUI,
+      primary_model_hash: hash('a'),
+      secondary_model_hash: hash('b'),
+      interp_method: 'Weighted sum',
+      multiplier: 0.5,
+    }
+    const models = {
+      [hash('a')]: { name: 'a.safetensors', sd_merge_recipe: null },
+      [hash('b')]: { name: 'b.ckpt', sd_merge_recipe: null },
+      [hash('c')]: { name: 'half.safetensors', sd_merge_recipe: inner },
+      sd_merge_recipe: inner,
+    }
+    const { recipe, missing } = imported({ ...inner, secondary_model_hash: hash('c'), multiplier: 1 }, models)
+    expect(missing).toEqual([])
+    expect(recipe).toMatchInlineSnapshot(`
+      "# Imported from merged.safetensors (AUTOMATIC1111 web UI).
+      # smelt computes in float32 and rounds once; the web UI and its extensions compute in the dtype of the models.
+      #
+      # What differs:
+      # - half.safetensors: half.safetensors was a merge itself, and is merged anew here; pass --models to use the file
+
+      smelt: 1
+      name: merged
+
+      models:
+        a:
+          path: models/Stable-diffusion/a.safetensors
+          sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+        b:
+          path: models/Stable-diffusion/b.ckpt
+          sha256: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+
+      steps:
+        weighted_sum:
+          op: merge.blend
+          a: a
+          b: b
+          keep: 0.5 # 1 − multiplier
+          missing: keep
+        weighted_sum-2:
+          op: merge.blend
+          a: a
+          b: weighted_sum
+          keep: 0 # 1 − multiplier
+          missing: keep
+
+      outputs:
+        merged:
+          from: weighted_sum-2
+          path: build/merged.safetensors
+      "
+    `)
+  })
+})
+
+describe('supermerger', () => {
+  test('block weights, elemental merge and what is excluded', async () => {
+    const recipe = {
+      ...SUPER,
+      mbw: true,
+      weights_alpha: RAMP,
+      base_alpha: 0.125,
+      elemental_merge: ['IN04-IN11:attn2:0.75', 'OUT11::0.5', 'OUT11:attn1:1', ''],
+      Exclude: ['M00', 'time_embed', ''],
+      Off: undefined,
+    }
+    const built = await importAndBuild('x.safetensors', fileOf(recipe), FILES)
+    const wanted = each((name, a, b) => {
+      if (blockOf(name) === 'M00' || name.includes('time_embed')) return a
+      let alpha = weightOf(RAMP, 0.125, name)
+      if (/^IN(0[4-9]|1[01])/.test(blockOf(name)) && name.includes('attn2')) alpha = 0.75
+      if (['OUT11', 'OUT'].includes(blockOf(name))) alpha = name.includes('attn1') ? 1 : 0.5
+      return a + alpha * (b - a)
+    })
+    expect(worstDifference(built.numbers, wanted)).toBeLessThan(1e-6)
+    expect(built.recipe).toMatchInlineSnapshot(`
+      "# Imported from x.safetensors (AUTOMATIC1111 web UI).
+      # smelt computes in float32 and rounds once; the web UI and its extensions compute in the dtype of the models.
+      #
+      # What differs:
+      # - the merge: tensors that only the second model has are left out; supermerger adds them
+
+      smelt: 1
+      name: x
+
+      models:
+        a: models/Stable-diffusion/a.safetensors
+        b: models/Stable-diffusion/b.safetensors
+
+      steps:
+        weight_sum:
+          op: merge.blend
+          a: a
+          b: b
+          # 1 − each number of supermerger: alpha, then elemental merge, whose last entry that fits wins
+          keep:
+            mbw: [0.875, 1, 0.96875, 0.9375, 0.90625, 0.875, 0.84375, 0.8125, 0.78125, 0.75, 0.71875, 0.6875, 0.65625, 0.625, 0.59375, 0.5625, 0.53125, 0.5, 0.46875, 0.4375, 0.40625, 0.375, 0.34375, 0.3125, 0.28125, 0.25]
+            "**.input_blocks.{4..11}.**.*attn2*": 0.25
+            "**.{output_blocks.11,out}": 0.5
+            "**.{output_blocks.11,out}.**.*attn1*": 0
+          # what supermerger excludes stays as the first model has it
+          layers:
+            - "*"
+            - { match: "!**.middle_block", optional: true }
+            - { match: "!**.*time_embed*", optional: true }
+          missing: keep
+
+      outputs:
+        merged:
+          from: weight_sum
+          path: build/x.safetensors
+      "
+    `)
+  })
+
+  test('only what is included is merged', async () => {
+    const built = await importAndBuild(
+      'x.safetensors',
+      fileOf({ ...SUPER, Include: ['IN04', 'attn1'], Off: undefined }),
+      FILES,
+    )
+    const wanted = each((name, a, b) => (blockOf(name) === 'IN04' || name.includes('attn1') ? a + 0.25 * (b - a) : a))
+    expect(worstDifference(built.numbers, wanted)).toBeLessThan(1e-6)
+  })
+
+  test('add difference, triple sum and sum twice by blocks', async () => {
+    const two = {
+      ...SUPER,
+      model_c: 'cc',
+      mbw: true,
+      weights_alpha: RAMP,
+      weights_beta: weights((i) => 0.5 - i / 64),
+      base_beta: 0.5,
+    }
+    const [alpha, beta] = [
+      (name: string) => weightOf(RAMP, 0.25, name),
+      (name: string) => weightOf(two.weights_beta, 0.5, name),
+    ]
+    const add = await importAndBuild('x.safetensors', fileOf({ ...two, mode: 'Add difference:A+(B-C)*alpha' }), FILES)
+    expect(
+      worstDifference(
+        add.numbers,
+        each((n, a, b, c) => a + alpha(n) * (b - c)),
+      ),
+    ).toBeLessThan(1e-6)
+    const triple = await importAndBuild('x.safetensors', fileOf({ ...two, mode: 'Triple sum' }), FILES)
+    expect(
+      worstDifference(
+        triple.numbers,
+        each((n, a, b, c) => (1 - alpha(n) - beta(n)) * a + alpha(n) * b + beta(n) * c),
+      ),
+    ).toBeLessThan(1e-6)
+    const twice = await importAndBuild('x.safetensors', fileOf({ ...two, mode: 'sum Twice' }), FILES)
+    expect(
+      worstDifference(
+        twice.numbers,
+        each((n, a, b, c) => (1 - beta(n)) * ((1 - alpha(n)) * a + alpha(n) * b) + beta(n) * c),
+      ),
+    ).toBeLessThan(1e-6)
+  })
+
+  it.each([
+    [{ calcmode: 'cosineA' }, /no operator for this calculation/],
+    [{ calcmode: 'trainDifference' }, /for Add difference alone/],
+    [{ mode: 'Sum of sums' }, /no operator for this method/],
+    [{ mbw: true, weights_alpha: [1, 2] }, /3 block weights/],
+    [{ elemental_merge: ['IN00:NOT attn:0.5'] }, /after NOT/],
+    [{ elemental_merge: ['IN44:attn:0.5'] }, /no block IN44/],
+    [{ model_b: null }, /does not name this model/],
+    [{ type: 'something' }, /supermerger and Model Mixer/],
+    [{ base_alpha: 'x' }, /`base_alpha` is not a number/],
+  ])('is refused with a sentence: %j', (change, why) => {
+    const { recipe, missing } = imported({ ...SUPER, ...change })
+    expect(recipe).toBeUndefined()
+    expect(missing.map((m) => `${m.where}: ${m.what}: ${m.why}`).join('\n')).toMatch(why)
+  })
+})
+
+test('Model Mixer blends one model after the other', async () => {
+  const recipe = {
+    type: 'sd-webui-model-mixer',
+    model_a: 'aa',
+    model_b: 'bb',
+    model_c: 'cc',
+    mode: ['Sum', 'Sum'],
+    alpha: [0.25, 0.5],
+    mbw: [false, true],
+    weights_alpha_orig: ['', [0.125, ...RAMP].join(',')],
+    calcmode: ['Normal', 'Normal'],
+  }
+  const { numbers } = await importAndBuild('x.safetensors', fileOf(recipe), FILES)
+  const wanted = each((n, a, b, c) => {
+    const first = a + 0.25 * (b - a)
+    return first + weightOf(RAMP, 0.125, n) * (c - first)
+  })
+  expect(worstDifference(numbers, wanted)).toBeLessThan(1e-6)
+})
+
+describe('files of presets', () => {
+  const MINE = `preset_name\tpreset_weights\nMINE\t0.5,${RAMP.join(',')}\nGRAD_V:0,${RAMP.join(',')}\nSHORT\t${RAMP.slice(0, 22).join(',')}\n`
+
+  test('make a step of each preset', async () => {
+    const models = { 'first.safetensors': sd1File(1), 'second.safetensors': sd1File(2) }
+    const { numbers, recipe, code } = await importAndBuild('presets.tsv', MINE, models)
+    expect(
+      worstDifference(
+        numbers,
+        each((n, a, b) => a + weightOf(RAMP, 0.5, n) * (b - a)),
+      ),
+    ).toBeLessThan(1e-6)
+    expect(code).toBe(5)
+    expect(recipe).toMatchInlineSnapshot(`
+      "# Imported from presets.tsv (supermerger).
+      # smelt has presets of these names itself, as the share of the second model: GRAD_V.
+      # Each number is 1 − that of the file: what stays of the first model.
+      # For another preset: smelt build RECIPE --set preset=NAME. Steps that are not used are not run.
+      #
+      # Not in this recipe, because smelt cannot say it:
+      # - line 4: SHORT: 22 block weights; smelt knows 20, 21, 26 and 61
+
+      smelt: 1
+      name: presets
+
+      params:
+        first_file: first.safetensors # the first model: what stays where a number is 1
+        second_file: second.safetensors # the second model
+        preset: MINE # one of the steps below, each a preset of the file
+
+      models:
+        first: $first_file
+        second: $second_file
+
+      steps:
+        MINE:
+          op: weights.mbw
+          like: first
+          blocks: [0.5, 1, 0.96875, 0.9375, 0.90625, 0.875, 0.84375, 0.8125, 0.78125, 0.75, 0.71875, 0.6875, 0.65625, 0.625, 0.59375, 0.5625, 0.53125, 0.5, 0.46875, 0.4375, 0.40625, 0.375, 0.34375, 0.3125, 0.28125, 0.25]
+        GRAD_V:
+          op: weights.mbw
+          like: first
+          blocks: [1, 1, 0.96875, 0.9375, 0.90625, 0.875, 0.84375, 0.8125, 0.78125, 0.75, 0.71875, 0.6875, 0.65625, 0.625, 0.59375, 0.5625, 0.53125, 0.5, 0.46875, 0.4375, 0.40625, 0.375, 0.34375, 0.3125, 0.28125, 0.25]
+        blended:
+          op: merge.blend
+          a: first
+          b: second
+          keep: $preset
+          missing: keep
+
+      outputs:
+        merged:
+          from: blended
+          path: build/presets.safetensors
+      "
+    `)
+  })
+
+  test('and lists of block weights, and elemental merge alone', () => {
+    const of = (text: string): string => {
+      const result = importFile(textInput('x.txt', text, NO_MODELS))
+      return result.type === 'ok' ? result.value.recipe!.split('keep:')[1]!.split('missing:')[0]!.trim() : ''
+    }
+    expect(of(`0.5,${RAMP.join(', ')}`)).toContain('[0.5, 1, 0.96875,')
+    expect(of('IN00-IN02 OUT11:attn1.to_q to_k:0.2\n\n:ff:0.9')).toMatchInlineSnapshot(`
+      "default: 1
+            "**.{time_embed,label_emb,input_blocks.{0..2},output_blocks.11,out}.**.*attn1.to_q*": 0.8
+            "**.{time_embed,label_emb,input_blocks.{0..2},output_blocks.11,out}.**.*to_k*": 0.8
+            "**.*ff*": 0.1"
+    `)
+  })
+})
