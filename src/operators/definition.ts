@@ -54,6 +54,8 @@ export interface Description {
   readonly merges: boolean
   /** True when every machine and device gives the same bits. */
   readonly exact: boolean
+  /** What to do about NaN and infinities in its results, before what helps with those of any operator. */
+  readonly nonFinite?: string
   /** True when it draws random numbers, and so takes `seed`. */
   readonly draws: boolean
   readonly examples: readonly Example[]

@@ -7,6 +7,7 @@ import { failed, ok, type Result } from '../base/result.js'
 import type { Sliced } from '../base/slices.js'
 import type { Graph } from '../graph/graph.js'
 import type { Value } from '../operators/value.js'
+import { stepOf } from '../recipe/link.js'
 import type { Output, Recipe } from '../recipe/recipe.js'
 import { layoutFile, type TensorOutline } from '../safetensors/layout.js'
 import { layoutShards } from '../safetensors/shards.js'
@@ -166,6 +167,7 @@ export const planOutput = (
     }
     return found
   }
+  const advice = own.recipe.steps.get(stepOf(output.from.name))?.operator.nonFinite
   const rootOf = (name: string, at: { readonly path: string; readonly begin: number }): Root => {
     const tensor = byName.get(name)!
     return {
@@ -179,6 +181,7 @@ export const planOutput = (
         elements: sizeOf(tensor.shape),
         dtype: tensor.dtype,
         step: output.from.name,
+        advice,
         allowNonFinite: output.nonFinite === 'allow',
         value: tensor.value(),
       },

@@ -88,6 +88,7 @@ export const createUnitOrders = (
     dtype: t.dtype,
     tensor: t.tensor,
     step: t.step,
+    advice: t.advice,
     allowNonFinite: t.allowNonFinite,
   })
   const writeTarget = (t: Target, port: number, reads: readonly View[]): ComputedWrite => {

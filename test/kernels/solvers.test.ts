@@ -142,6 +142,8 @@ describe('a power of a rotation', () => {
   })
 
   test('does not exist for half a turn or a reflection', () => {
+    expect(orthogonalPower(turn(Math.PI - 1e-9), 2, 0.5)).toBeUndefined()
+    close(orthogonalPower(turn(Math.PI - 1e-5), 2, 0.5)!, turn((Math.PI - 1e-5) / 2), 1e-9)
     expect(orthogonalPower(Float64Array.of(-1, 0, 0, -1), 2, 0.5)).toBeUndefined()
     expect(orthogonalPower(Float64Array.of(0, 1, 1, 0), 2, 0.5)).toBeUndefined()
   })

@@ -17,12 +17,18 @@ export const copiedNonFinite = (path: string, tensors: readonly string[]): Diagn
     },
   )
 
-/** A NaN or infinity is about to be written. */
-export const nonFinite = (path: string, tensor: string, element: number, step: string): Diagnostic =>
+/** A NaN or infinity is about to be written; `advice` is what the operator of the step says of it. */
+export const nonFinite = (
+  path: string,
+  tensor: string,
+  element: number,
+  step: string,
+  advice: string | undefined,
+): Diagnostic =>
   entry('non-finite', `step \`${step}\` produced NaN or infinity at element ${element} of \`${tensor}\``, {
     at: { type: 'file', path, tensor },
     blame: 'run',
-    help: 'inspect the inputs with `smelt inspect --stats`, use smaller weights or a wider `dtype`, or write `non_finite: allow` on the output',
+    help: `${advice === undefined ? '' : `${advice}; or `}inspect the inputs with \`smelt inspect --stats\`, use smaller weights or a wider \`dtype\`, or write \`non_finite: allow\` on the output`,
   })
 
 /**

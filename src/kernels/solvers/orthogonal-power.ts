@@ -1,3 +1,4 @@
+import { factorize } from './cholesky.js'
 import { addProduct, matrixOf, transposed } from './matrix.js'
 import { orthogonalPart } from './polar.js'
 
@@ -12,8 +13,8 @@ const ROOTS = [0, 0.7, 0.92, 0.98]
 const ARCSINE = [1, 1 / 6, 3 / 40, 5 / 112, 35 / 1152, 63 / 2816, 231 / 13312, 143 / 10240, 6435 / 557056]
 /** Of the exponential series; what follows is below 10⁻¹⁵ for up to π/16. */
 const EXPONENTIAL_TERMS = 10
-/** A square root is wrong if its square differs by more for each element of the diagonal. */
-const TOLERANCE = 1e-7
+/** Angles nearer to half a circle than this have no direction that rounding would not change. */
+const HALF_TURN = 1e-7
 
 const product = (x: Elements, y: Elements, n: number): Elements => {
   const result = new Float64Array(n * n)
@@ -44,8 +45,9 @@ const polynomial = (x: Elements, n: number, coefficients: readonly number[]): El
 export const orthogonalPower = (q: Elements, n: number, power: number): Elements | undefined => {
   let root = q
   for (const least of ROOTS) {
-    const half = orthogonalPart(addToDiagonal(root.slice(), n, 1), n, 2, least)
-    if (half === undefined || distance(product(half, half, n), root) > TOLERANCE * Math.sqrt(n)) return undefined
+    const sum = addToDiagonal(root.slice(), n, 1)
+    const half = orthogonalPart(sum, n, 2, least)
+    if (half === undefined || (root === q && isNearlySingular(half, sum, n))) return undefined
     root = half
   }
   // The antisymmetric part is the sine of the angles.
@@ -64,8 +66,12 @@ export const orthogonalPower = (q: Elements, n: number, power: number): Elements
   return result
 }
 
-const distance = (x: Elements, y: Elements): number =>
-  Math.sqrt(x.reduce((sum, value, i) => sum + (value - y[i]!) ** 2, 0))
+/** Whether a matrix, with its orthogonal part, has a singular value that is no more than rounding. */
+const isNearlySingular = (part: Elements, matrix: Elements, n: number): boolean => {
+  const sizes = new Float64Array(n * n)
+  addProduct(matrixOf(sizes, n, n), transposed(matrixOf(part, n, n)), matrixOf(matrix, n, n))
+  return !factorize(matrixOf(addToDiagonal(sizes, n, -HALF_TURN), n, n))
+}
 
 /** Whether an orthogonal matrix [n, n] reflects: its determinant is −1. By elimination, ⅔·n³ operations. */
 export const isReflection = (q: Elements, n: number): boolean => {

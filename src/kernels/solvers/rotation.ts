@@ -13,8 +13,8 @@ const INVERSE_STEPS = 40
  * Rotates the points of A toward those of B: `Y·Qᵗ` around a centre between theirs, with Q the orthogonal matrix for
  * which `A·Q` is nearest to B, and `Y = A + alpha·(B·Qᵀ − A)`. Rows are points, or columns where a matrix has more of
  * them. Operands: A, B, both as matrices; settings: the power t of Q, alpha, and how far both are moved to their
- * centres, 1 unless given. What A and B leave open is not rotated. For N points of n numbers about 4·N·n² + 40·n³
- * floating-point operations, with a t between 0 and 1 about 150·n³, and with an alpha 4·N·n² more.
+ * centres, 1 unless given. What A and B leave open is not rotated. For N points of n numbers about 4·N·n² + 30·n³
+ * floating-point operations, with a t between 0 and 1 about 130·n³, and with an alpha 4·N·n² more.
  */
 export const rotation: Solver = {
   name: 'rotation',

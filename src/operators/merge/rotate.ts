@@ -24,7 +24,7 @@ export const rotate = defineOperator({
     '',
     '`alignment: 0` with `alpha: 0` gives `a`, and 1 with 1 gives `b`, bit for bit. With a whole `alignment` Q may reflect, as in sd-mecha. Between 0 and 1 a reflection is undone along the direction that the points say least about; what turns by exactly half a circle (as where `b` is `−a`) has no shorter way, and is an error.',
     'Directions in which the points have no extent are not rotated: 2⁻³⁶ of its size is added to the diagonal of `AᵀB`. sd-mecha always takes rows for points. Where there are fewer rows than columns its `Q` is then a free choice of many; here the side that determines it is rotated.',
-    'In float64, with a fixed order of operations. For N points of n numbers, a tensor takes about `60·N·n + 64·n²` bytes of memory, at most 8 GB, and about `4·N·n² + 40·n³` operations; with an `alignment` between 0 and 1, `150·n³`.',
+    'In float64, with a fixed order of operations. For N points of n numbers, a tensor takes about `60·N·n + 64·n²` bytes of memory, at most 8 GB, and about `4·N·n² + 30·n³` operations; with an `alignment` between 0 and 1, `130·n³`.',
   ].join('\n'),
   source: 'Schönemann 1966, “A generalized solution of the orthogonal Procrustes problem”; sd-mecha 1.1.5, `rotate`',
   aliases: [
