@@ -8,7 +8,7 @@ import type { Kind } from './value.js'
 /**
  * An example that is documentation and test at once: one small tensor per input, or several by name, run in both
  * backends.
- * Booleans make masks. Of several results the first is shown; of weights, the tensors that have a number; of an adapter, what it makes of `base`.
+ * Booleans make masks. Of several results the first is shown; of weights, the tensors that have a number; of an adapter, what it makes of `base`, or of zeros.
  */
 export interface Example {
   readonly title?: string

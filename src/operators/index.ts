@@ -1,5 +1,6 @@
 import { apply } from './adapter/apply.js'
 import { extract } from './adapter/extract.js'
+import { mergeAdapters, resize } from './adapter/merge.js'
 import type { Operator } from './operator.js'
 import { algebra } from './mask/algebra.js'
 import { atLeast } from './mask/at-least.js'
@@ -75,6 +76,8 @@ import { shell } from './weights/shell.js'
 export const operators: readonly Operator[] = [
   apply,
   extract,
+  mergeAdapters,
+  resize,
   ...algebra,
   atLeast,
   compare,

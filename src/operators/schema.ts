@@ -177,6 +177,7 @@ const paramSchemas = (specs: Readonly<Record<string, ParamSpec>>, audience: Audi
 const inputSchema = (spec: InputSpec, audience: Audience): JsonSchema => {
   const name = reference(`the name of ${spec.type === 'adapter' ? 'an' : 'a'} ${spec.type}`, audience)
   if (!spec.many) return name
+  if (spec.type === 'adapter') return { title: 'a list of adapters', type: 'array', items: name, minItems: 1 }
   if (spec.type === 'mask')
     return { title: 'a list of masks', type: 'array', items: name, minItems: spec.optional ? 1 : 2 }
   const owned = Object.keys(spec.each).filter((key) => spec.each[key]!.type === 'statistics')

@@ -108,7 +108,7 @@ export const renderOneOff = ({
           .filter((k) => Object.hasOwn(values, k))
           .map((k) => `, ${k}: ${listOf(values[k]!)[i] ?? listOf(values[k]!).at(-1)!}`)
         return params.length === 0
-          ? `      - ${nameOf(path, 'model')}`
+          ? `      - ${nameOf(path, kindOf(key))}`
           : `      - { model: ${nameOf(path, 'model')}${params.join('')} }`
       }),
     ]

@@ -336,6 +336,9 @@ const FAMILIES: Readonly<Record<string, object>> = {
     lora: { op: 'adapter.extract', model: 'a', base: 'base', rank: 2, layers: 'component:unet', vectors: true },
     named: { op: 'adapter.extract', model: 'b', base: 'base', rank: 3, names: 'diffusers' },
     again: { op: 'adapter.apply', model: 'base', adapter: 'lora' },
+    both: { op: 'adapter.merge', adapters: ['lora', 'other'], strengths: [1, -0.5] },
+    other: { op: 'adapter.extract', model: 'c', base: 'base', rank: 2, layers: 'component:unet' },
+    small: { op: 'adapter.resize', adapter: 'both', rank: 3 },
   }),
   noise: recipe(
     {

@@ -2,7 +2,7 @@ import type { Solver } from '../../graph/expression.js'
 import { redistribution } from './redistribution.js'
 import { regmean } from './regmean.js'
 import { crossover } from './crossover.js'
-import { elementsFrom, factorProduct, lowRankApproximation, lowRankFactors } from './low-rank.js'
+import { elementsFrom, factorProduct, joinedFactors, lowRankApproximation, lowRankFactors } from './low-rank.js'
 import { ranks } from './ranks.js'
 import { rotation } from './rotation.js'
 import { isotropic, taskSingularVectors } from './subspaces.js'
@@ -13,6 +13,7 @@ const SOLVERS: readonly Solver[] = [
   elementsFrom,
   factorProduct,
   isotropic,
+  joinedFactors,
   lowRankApproximation,
   lowRankFactors,
   ranks,

@@ -29,6 +29,33 @@ export const lowRankFactors: Solver = {
   },
 }
 
+/**
+ * The factors of a sum of products, each times a number: up [rows, ranks of all] and after it down [ranks of all,
+ * columns]. Operands: up and down of each product; settings: the rows, the numbers.
+ */
+export const joinedFactors: Solver = {
+  name: 'joined-factors',
+  version: 1,
+  takes: 'all',
+  workspace: () => 0,
+  solve: (operands, [rows = 0, ...scales], shape) => {
+    const joined = new Float64Array(sizeOf(shape))
+    const ranks = scales.map((_, i) => operands[2 * i]!.values.length / rows)
+    const total = ranks.reduce((a, b) => a + b, 0)
+    let first = 0
+    let end = rows * total
+    for (const [i, scale] of scales.entries()) {
+      const [up, down, rank] = [operands[2 * i]!.values, operands[2 * i + 1]!.values, ranks[i]!]
+      for (let at = 0; at < up.length; at++)
+        joined[Math.floor(at / rank) * total + first + (at % rank)] = scale * up[at]!
+      joined.set(down, end)
+      first += rank
+      end += down.length
+    }
+    return joined
+  },
+}
+
 /** The best approximation of a matrix of a rank, which is the setting. */
 export const lowRankApproximation: Solver = {
   name: 'low-rank-approximation',
