@@ -19,7 +19,7 @@ import { sweepTemporaries } from '../safetensors/temporary.js'
 import { checkSum, checksum, isZip, plainName, readArchive, type Archive, type ArchiveTensor } from './archive.js'
 import { copyRanges, type OpenFile } from './copy.js'
 import { gather } from './gather.js'
-import { BIN_INDEX, findCheckpoint, METADATA } from './open.js'
+import { BIN_INDEX, findCheckpoint, METADATA, toFile } from './open.js'
 import type { ZipEntry } from './zip.js'
 
 /** What was converted, and where the copy lies. */
@@ -71,17 +71,9 @@ const openSource = async (path: string, key: string | undefined): Promise<Result
   const model = await openShards(file, index, async (shard) => {
     const archive = await readOne(shard, key)
     if (archive.type === 'failed') return archive
-    const { path: at, identity, tensors } = archive.value
+    const { path: at, tensors } = archive.value
     placed.set(at, new Map(tensors.map((tensor) => [tensor.name, { archive: archive.value, tensor }])))
-    const infos = tensors.map(({ name, dtype, shape, begin, bytes }) => ({
-      name,
-      dtype,
-      shape,
-      file: at,
-      begin,
-      end: begin + bytes,
-    }))
-    return ok({ path: at, identity, metadata: new Map(), tensors: new Map(infos.map((info) => [info.name, info])) })
+    return ok(toFile(archive.value))
   })
   if (model.type === 'failed') return model
   const tensors = [...model.value.tensors.values()].map((info) => placed.get(info.file)!.get(info.name)!)

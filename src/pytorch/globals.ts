@@ -45,9 +45,15 @@ const TORCH_DTYPES: Readonly<Record<string, Dtype | undefined>> = {
   float32: 'F32',
   float64: 'F64',
   complex64: 'C64',
-  // Settings of trainers may name these; no file format that smelt reads has them.
-  complex32: undefined,
+  // Settings of trainers may name these; safetensors has none of them, or not as PyTorch packs them.
+  bits16: undefined,
+  bits1x8: undefined,
+  bits2x4: undefined,
+  bits4x2: undefined,
+  bits8: undefined,
   complex128: undefined,
+  complex32: undefined,
+  float4_e2m1fn_x2: undefined,
 }
 
 const REBUILDS: Readonly<Record<string, Rebuild>> = {

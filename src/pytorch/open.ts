@@ -1,5 +1,5 @@
 import { readdir, stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { entriesSkipped, tensorsStrided } from '../base/catalogue/pytorch.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { openAdapter, type AdapterFile } from '../safetensors/adapter-file.js'
@@ -7,7 +7,7 @@ import { openModel, openShards, toModel, type Model, type ModelFile } from '../s
 import { openingProblem } from '../safetensors/open.js'
 import { readIndex } from '../safetensors/sharded-index.js'
 import type { TensorInfo } from '../tensor/info.js'
-import { isZip, readArchive } from './archive.js'
+import { isZip, readArchive, type Archive } from './archive.js'
 
 /** How the name of the index of a sharded checkpoint ends. */
 export const BIN_INDEX = '.bin.index.json'
@@ -63,25 +63,26 @@ export const openAdapterFile = (path: string): Promise<Result<AdapterFile>> => o
 const openArchive = async (path: string): Promise<Result<ModelFile>> => {
   const read = await readArchive(path)
   if (read.type === 'failed') return read
-  const { tensors, skipped, skippedTensors, identity } = read.value
+  const { tensors, skipped, skippedTensors } = read.value
   const strided = tensors.filter((t) => !t.contiguous).map((t) => t.name)
   if (strided.length > 0) return failed(tensorsStrided(path, strided))
-  const file = resolve(path)
+  return ok(toFile(read.value), skippedTensors === 0 ? [] : [entriesSkipped(path, skipped, skippedTensors)])
+}
+
+/** An archive as a file of tensors; those that are views without order are said to lie where they begin. */
+export const toFile = ({ path, identity, tensors }: Archive): ModelFile => {
   const infos = tensors.map(({ name, dtype, shape, begin, bytes }): TensorInfo => ({
     name,
     dtype,
     shape,
-    file,
+    file: path,
     begin,
     end: begin + bytes,
   }))
-  return ok(
-    {
-      path: file,
-      identity,
-      tensors: new Map(infos.map((info) => [info.name, info])),
-      metadata: new Map(Object.entries(METADATA)),
-    },
-    skippedTensors === 0 ? [] : [entriesSkipped(path, skipped, skippedTensors)],
-  )
+  return {
+    path,
+    identity,
+    tensors: new Map(infos.map((info) => [info.name, info])),
+    metadata: new Map(Object.entries(METADATA)),
+  }
 }

@@ -19,7 +19,7 @@ export type ZipEntries = ReadonlyMap<string, ZipEntry>
 
 const [LOCAL, CENTRAL, END, END64, LOCATOR64] = [0x04034b50, 0x02014b50, 0x06054b50, 0x06064b50, 0x07064b50]
 const [LOCAL_BYTES, CENTRAL_BYTES, END_BYTES, END64_BYTES, LOCATOR_BYTES] = [30, 46, 22, 56, 20]
-const [MOST_COMMENT, MOST_DIRECTORY] = [0xffff, 1 << 28]
+const [MOST_COMMENT, MOST_DIRECTORY] = [0xffff, 1 << 25]
 const [NONE16, NONE32] = [0xffff, 0xffffffff]
 /** Bits of an entry's flags: sizes follow the data, and the ways of encrypting it. */
 const [DESCRIPTOR, ENCRYPTED] = [8, 0x2041]
@@ -72,13 +72,11 @@ export const readZip = (fd: number, path: string, size: number): Result<ZipEntri
     const name = item.name.toString()
     if ((item.flags & ENCRYPTED) !== 0) return failed(problems.zipEncrypted(path, name))
     if (entries.has(name)) return failed(problems.zipNameTwice(path, name))
-    const header = read(item.local, LOCAL_BYTES)
+    const header = read(item.local, LOCAL_BYTES + item.name.length)
     if (header.type === 'failed') return header
     const problem = checkLocal(header.value, item)
     if (problem !== undefined) return refuse(problem, item.local)
-    const named = read(item.local + LOCAL_BYTES, item.name.length)
-    if (named.type === 'failed') return named
-    if (!named.value.equals(item.name)) return refuse('names-differ', item.local)
+    if (!header.value.subarray(LOCAL_BYTES).equals(item.name)) return refuse('names-differ', item.local)
     const data = item.local + LOCAL_BYTES + item.name.length + header.value.readUInt16LE(28)
     if (item.local < free || data + item.packed > begin) return refuse('overlap', item.local)
     free = data + item.packed

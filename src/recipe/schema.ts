@@ -32,7 +32,7 @@ const fileSchema = (what: 'model' | 'adapter', audience: Audience): JsonSchema =
           path: {
             ...path,
             ...explain(
-              'A safetensors file, or the index file or folder of a sharded one, relative to the recipe.',
+              'A safetensors file, a checkpoint that PyTorch saved, or the index file or folder of a sharded one, relative to the recipe.',
               audience,
             ),
           },

@@ -241,6 +241,24 @@ const HOSTILE: readonly (readonly [title: string, code: string, bytes: Buffer])[
     ),
   ],
   [
+    'a tensor of dtype float4',
+    'pickled-tensor',
+    pickle(
+      op.reduce(
+        op.global('torch._utils._rebuild_tensor_v3'),
+        op.tuple(
+          storage(word, op.global('torch.storage.UntypedStorage'), key, cpu, op.int(8)),
+          op.int(0),
+          op.tuple(op.int(8)),
+          op.tuple(op.int(1)),
+          op.false,
+          ordered,
+          op.global('torch.float4_e2m1fn_x2'),
+        ),
+      ),
+    ),
+  ],
+  [
     'a tensor of dtype complex128',
     'pickle-global',
     pickle(storage(word, op.global('torch.ComplexDoubleStorage'), key, cpu, op.int(2))),
@@ -316,6 +334,10 @@ test('names and instructions that are refused are told, with the byte of the fil
   const [problem] = (await openCheckpoint(path)).diagnostics
   expect(problem!.message).toContain('imports `os.system`, which can run any command; smelt did not run it')
   expect(problem!.at).toEqual({ type: 'file', path, offset: 'PK\x03\x04'.length + 26 + 'archive/data.pkl'.length + 2 })
+  const complex = storage(word, op.global('torch.ComplexDoubleStorage'), key, cpu, op.int(2))
+  const [dtype] = (await openCheckpoint(put('dtype.pt', writeCheckpoint(pickle(complex))))).diagnostics
+  expect(dtype!.message).toContain('imports `torch.ComplexDoubleStorage`, whose dtype safetensors does not have')
+  expect(dtype!.help).toContain('v.to(torch.complex64)')
   const other = (await openCheckpoint(put('other.pt', writeCheckpoint(pickle(raw('\x82\x01')))))).diagnostics
   expect(other[0]!.message).toContain('the pickle instruction EXT1')
 })

@@ -142,6 +142,16 @@ const HOSTILE: readonly (readonly [title: string, says: string, bytes: Buffer])[
   ],
 ]
 
+test('a directory larger than that of any checkpoint is refused before it is read', () => {
+  const end = writeZip([])
+  const claimed = Buffer.from(end)
+  claimed.writeUInt32LE(2 ** 25 + 1, 12)
+  const result = read(Buffer.concat([Buffer.alloc(2 ** 25 + 1), claimed]))
+  expect(result.diagnostics.map((d) => d.message)).toEqual([
+    expect.stringContaining('larger than that of any checkpoint'),
+  ])
+})
+
 test.each(HOSTILE)('%s is refused', (_, says, bytes) => {
   const result = read(bytes)
   expect(result.type).toBe('failed')

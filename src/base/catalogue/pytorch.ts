@@ -50,10 +50,10 @@ const TENSOR_REASONS = {
 } as const
 
 /** What to do about tensors that PyTorch can turn into others. */
-const PLAIN_TENSORS: Partial<Record<TensorReason, string>> = {
-  conjugate: 'save them resolved, in PyTorch: `{k: v.resolve_conj().resolve_neg() for k, v in weights.items()}`',
-  'unknown-dtype': 'save it in another dtype, in PyTorch, such as `v.to(torch.complex64)` or `v.float()`',
-}
+const [OTHER_DTYPE, RESOLVED] = [
+  'save it in another dtype, in PyTorch, such as `v.to(torch.complex64)` or `v.float()`',
+  'save them resolved, in PyTorch: `{k: v.resolve_conj().resolve_neg() for k, v in weights.items()}`',
+] as const
 
 const ANEW = 'download or export the file again: it is damaged'
 const SAVE = 'save only the weights, in PyTorch: `torch.save(model.state_dict(), "model.pt")`'
@@ -65,7 +65,10 @@ const DANGEROUS =
   /^(?:(?:__builtin__|builtins)\.(?:__import__|compile|eval|exec|execfile|getattr|open|apply)$|(?:os|nt|posix|subprocess|sys|shutil|socket|runpy|pty|commands|importlib|ctypes|webbrowser|pickle|_pickle|dill|cloudpickle|marshal|code|timeit|pip|asyncio|multiprocessing|operator|functools|urllib|requests|http)(?:\.|$))/
 
 /** How PyTorch puts together tensors that safetensors does not have. */
-const SPECIAL = /^torch\._utils\._rebuild_|^torch\.Q\w+Storage$|^torch\.ComplexDoubleStorage$/
+const SPECIAL = /^torch\._utils\._rebuild_/
+
+/** How PyTorch calls the storages of a dtype; those of dtypes that safetensors has are read. */
+const STORAGE = /^torch\.\w+Storage$/
 
 /** A name that no state dict needs; the pickle would have Python import it. */
 export const pickleGlobal = (path: string, name: string, offset: number): Diagnostic => {
@@ -79,7 +82,9 @@ export const pickleGlobal = (path: string, name: string, offset: number): Diagno
           'which makes quantised, sparse or other special tensors; smelt reads plain ones',
           'save plain tensors, in PyTorch, such as `v.dequantize()` or `v.to_dense()`',
         ]
-      : ['which is not part of a state dict; smelt runs no code from files', `if you trust the file, ${SAVE}`]
+      : STORAGE.test(name)
+        ? ['whose dtype safetensors does not have', OTHER_DTYPE]
+        : ['which is not part of a state dict; smelt runs no code from files', `if you trust the file, ${SAVE}`]
   return refusal('pickle-global', path, `${path} imports ${quoteName(name)}, ${what}`, help, undefined, offset)
 }
 
@@ -124,7 +129,7 @@ export const tensorRefused = (path: string, reason: TensorReason, offset: number
     'pickled-tensor',
     path,
     `${path} cannot be read at byte ${offset}: ${TENSOR_REASONS[reason]}`,
-    PLAIN_TENSORS[reason] ?? SAVE,
+    reason === 'unknown-dtype' ? OTHER_DTYPE : reason === 'conjugate' ? RESOLVED : SAVE,
     undefined,
     offset,
   )
