@@ -205,6 +205,7 @@ parameters:
     expect(worstDifference(numbers, wanted)).toBeLessThan(1e-6)
     expect(recipe).toMatchInlineSnapshot(`
       "# Imported from ties.yml (mergekit).
+      # Of differences that are equally large where the density cuts, smelt keeps those of the lower index, mergekit others.
       # To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME
       # smelt writes the weights only: copy config.json and the tokenizer files of org/base to build/merged.
 

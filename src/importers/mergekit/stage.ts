@@ -103,6 +103,8 @@ export const addMerge = (draft: DraftBuilder, merge: Merge, place: Place): strin
   const like = baseName ?? names[0]!
   const tensors = draft.facts(like)?.tensors
   let failed = false
+  /** True where a density leaves something out. */
+  let cuts = false
 
   const read = (parameter: Parameter, source: Source | undefined): Yaml | undefined => {
     const { key, fallback, perLayer, write, unless } = parameter
@@ -118,6 +120,7 @@ export const addMerge = (draft: DraftBuilder, merge: Merge, place: Place): strin
       return undefined
     }
     const constant = constantOf(setting)
+    if (key === 'density' && constant !== 1) cuts = true
     if (perLayer !== true && constant === undefined) {
       failed = true
       draft.missing(lineOf(setting[0]!.line), `\`${key}\``, mergekitLacks.notConstant)
@@ -163,6 +166,7 @@ export const addMerge = (draft: DraftBuilder, merge: Merge, place: Place): strin
   for (const [key, value] of method.fixed ?? []) fields.push([key, value])
   if (config.method === 'nuslerp') for (const one of nuslerpOver()) fields.push(one)
   if (failed) return undefined
+  for (const key of method.differs ?? []) if (key !== 'equalSizes' || cuts) draft.header(mergekitSays[key])
   if (slice !== undefined) fields.push(['layers', slice.patterns])
   if (method.draws === true) draft.note(lineOf(config.methodLine), mergekitSays.draws)
   // A model that is passed on as it is needs no step.
