@@ -7,6 +7,7 @@ import { parse } from 'yaml'
 import { findModels, NO_MODELS } from '../../../dist/importers/find-models.js'
 import { importFile, type Imported } from '../../../dist/importers/index.js'
 import { readInput, textInput } from '../../../dist/importers/read-input.js'
+import { readTensors } from '../../support/build-run.js'
 import type { PlainRecipe } from '../../support/recipe-run.js'
 import { makeFolder, smelt } from '../../support/smelt.js'
 import { createWorkflow, importJson, recipeOf, type Output, type TestWorkflow } from '../../support/workflows.js'
@@ -97,25 +98,47 @@ describe('a workflow is found', () => {
     expect(body((await read(file)).recipe)).toBe(body(importJson(flow.api()).recipe))
   })
 
-  test('by the command, whose recipe passes `check` where the models are', async () => {
+  test('in JSON with NaN, as ComfyUI writes it for nodes that run every time', async () => {
+    const flow = merging(0)
+    const text = JSON.stringify({
+      ...flow.api(),
+      90: { class_type: 'LoadImage', inputs: { image: 'NaN "x" -Infinity' }, is_changed: ['NaN'] },
+    })
+    const odd = text.replace('["NaN"]', '[NaN, -Infinity]')
+    for (const [name, bytes] of [
+      ['nan.json', odd],
+      ['nan.png', png(texts['tEXt']!('prompt', odd))],
+    ] as const) {
+      writeFileSync(join(root.path, name), bytes)
+      expect(body((await read(join(root.path, name))).recipe)).toBe(body(importJson(flow.api()).recipe))
+    }
+  })
+
+  test('by the command, whose recipe passes `check` where the models are, and builds', async () => {
     const flow = merging(0)
     writeFileSync(join(root.path, 'flow.json'), JSON.stringify(flow.ui()))
-    const tensors = Object.fromEntries(
-      [
-        ['model.diffusion_model.input_blocks.0.0.weight', [320]],
-        ['model.diffusion_model.out.2.weight', [1]],
-        ['model.diffusion_model.input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight', [1, 768]],
-        ['cond_stage_model.transformer.text_model.final_layer_norm.weight', [1]],
-        ['first_stage_model.decoder.conv_in.weight', [1]],
-      ].map(([name, shape]) => [
-        name as string,
-        { dtype: 'F32' as const, shape: shape as readonly number[], values: 1 },
-      ]),
-    )
-    for (const name of ['a', 'b']) writeSafetensors(join(root.path, `${name}.safetensors`), tensors)
+    const tensors = (values: number) =>
+      Object.fromEntries(
+        [
+          ['model.diffusion_model.input_blocks.0.0.weight', [320]],
+          ['model.diffusion_model.out.2.weight', [1]],
+          ['model.diffusion_model.input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight', [1, 768]],
+          ['cond_stage_model.transformer.text_model.final_layer_norm.weight', [1]],
+          ['first_stage_model.decoder.conv_in.weight', [1]],
+        ].map(([name, shape]) => [
+          name as string,
+          { dtype: 'F32' as const, shape: shape as readonly number[], values },
+        ]),
+      )
+    writeSafetensors(join(root.path, 'a.safetensors'), tensors(1))
+    writeSafetensors(join(root.path, 'b.safetensors'), tensors(3))
     const imported = await smelt(root.path, ['import', 'flow.json', '--models', '.', '-o', 'recipe.yaml'])
     expect([imported.code, imported.stderr]).toEqual([0, ''])
     expect((await smelt(root.path, ['check', 'recipe.yaml'])).code).toBe(0)
+    expect((await smelt(root.path, ['build', 'recipe.yaml'])).code).toBe(0)
+    const built = await readTensors(join(root.path, 'build/saved.safetensors'))
+    for (const [name, { values }] of Object.entries(built))
+      expect([name, values[0]]).toEqual([name, name.startsWith('model.diffusion_model.') ? 2.5 : 1])
   })
 })
 
