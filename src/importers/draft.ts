@@ -144,7 +144,7 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
 
   return {
     header: (...lines) => {
-      for (const line of lines) header.push(line)
+      for (const line of lines) if (!header.includes(line)) header.push(line)
     },
     seed: (value) => {
       seed = value

@@ -104,7 +104,7 @@ export interface TextRules {
 /** Per-layer numbers written in place. Later rules win. */
 export interface Rules {
   readonly default: number | undefined
-  readonly entries: readonly { readonly pattern: PlacedPattern; readonly value: number }[]
+  readonly entries: readonly { readonly pattern: PlacedPattern; readonly value: number | readonly number[] }[]
   readonly mbw?: readonly number[]
   readonly preset?: PresetName
   readonly gradient?: readonly number[]

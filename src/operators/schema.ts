@@ -92,7 +92,7 @@ const rules = (number: JsonSchema, audience: Audience): JsonSchema => ({
       ...explain('Anchors, interpolated linearly over the layers in order.', audience),
     },
   },
-  additionalProperties: number,
+  additionalProperties: { anyOf: [number, numbers(number, 'a list of anchors')] },
 })
 
 const wordSchema = (all: Readonly<Record<string, string>>, audience: Audience): JsonSchema => ({

@@ -70,9 +70,13 @@ export const createLayerContext = (): LayerContext => {
         ? failed(noBlockWeightList(undefined, at))
         : ok(withFollowers(known, samplePreset(rules.preset, known)))
     if (rules.gradient === undefined) return ok(new Map())
-    if (known === undefined) return failed(gradientNeedsArchitecture(at))
+    return known === undefined ? failed(gradientNeedsArchitecture(at)) : ok(alongLayers(known, rules.gradient))
+  }
+
+  /** Anchors, interpolated over the layers in order. */
+  const alongLayers = (known: Architecture, anchors: readonly number[]): ReadonlyMap<string, number> => {
     const stack = known.blocks.filter((block) => known.shells.has(block))
-    return ok(new Map(stack.map((block, i) => [block, interpolateAnchors(rules.gradient!, i, stack.length)])))
+    return new Map(stack.map((block, i) => [block, interpolateAnchors(anchors, i, stack.length)]))
   }
 
   const ruleNumbers = (
@@ -84,10 +88,24 @@ export const createLayerContext = (): LayerContext => {
     if (blocks.type === 'failed') return blocks
     const named = resolvePerLayer({ rules: rules.entries }, [...tensors.keys()], context(tensors))
     if (named.type === 'failed') return named
-    const locate = blocks.value.size === 0 ? undefined : architecture(tensors)?.locate
+    const known = architecture(tensors)
+    const lists = new Map<readonly number[], ReadonlyMap<string, number>>()
+    for (const { value } of rules.entries) {
+      if (typeof value === 'number') continue
+      if (known === undefined) return failed(gradientNeedsArchitecture(at))
+      lists.set(value, alongLayers(known, value))
+    }
+    const locate = blocks.value.size === 0 ? undefined : known?.locate
+    /** Of a list, the number of the tensor's layer; outside of the layers the first. */
+    const namedNumber = (tensor: string): number | undefined => {
+      const value = named.value.get(tensor)
+      return value === undefined || typeof value === 'number'
+        ? value
+        : (lists.get(value)!.get(known!.locate(tensor).block) ?? value[0])
+    }
     return ok(
       (tensor) =>
-        named.value.get(tensor) ??
+        namedNumber(tensor) ??
         (locate === undefined ? undefined : blocks.value.get(locate(tensor).block)) ??
         rules.default,
     )

@@ -36,11 +36,12 @@ export const readRules = (value: MapValue): Rules => {
   const [mbw, gradient] = [numbersOf(value.entries.get('mbw')?.value), numbersOf(value.entries.get('gradient')?.value)]
   return {
     default: fallback?.type === 'number' ? fallback.value : undefined,
-    entries: [...value.entries].flatMap(([key, e]) =>
-      (RULE_WORDS as readonly string[]).includes(key) || e.value.type !== 'number'
+    entries: [...value.entries].flatMap(([key, e]) => {
+      const own = e.value.type === 'number' ? e.value.value : numbersOf(e.value)
+      return (RULE_WORDS as readonly string[]).includes(key) || own === undefined
         ? []
-        : [{ pattern: { text: key, optional: false, at: place(e.key) }, value: e.value.value }],
-    ),
+        : [{ pattern: { text: key, optional: false, at: place(e.key) }, value: own }]
+    }),
     ...(mbw === undefined ? {} : { mbw }),
     ...(preset?.type === 'string' && isPreset(preset.value) ? { preset: preset.value } : {}),
     ...(gradient === undefined ? {} : { gradient }),

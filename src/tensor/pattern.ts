@@ -46,10 +46,10 @@ export interface PatternContext {
   readonly parts?: Readonly<Record<Scheme, ReadonlyMap<string, readonly string[]>>>
 }
 
-/** Per-layer numbers as written in place. Later rules win over earlier ones, and every rule over the default. */
-export interface PerLayerRules {
-  readonly default?: number
-  readonly rules: readonly { readonly pattern: LayerPattern; readonly value: number }[]
+/** Per-layer values as written in place. Later rules win over earlier ones, and every rule over the default. */
+export interface PerLayerRules<T> {
+  readonly default?: T
+  readonly rules: readonly { readonly pattern: LayerPattern; readonly value: T }[]
 }
 
 /**
@@ -76,27 +76,26 @@ export const selectLayers = (
 }
 
 /**
- * The number of each tensor, in the order of `tensors`; a tensor that no rule matches is absent if there is no default.
+ * The value of each tensor, in the order of `tensors`; a tensor that no rule matches is absent if there is no default.
  * A left side `!pattern` is everything that the pattern does not match.
  */
-export const resolvePerLayer = (
-  rules: PerLayerRules,
+export const resolvePerLayer = <T>(
+  rules: PerLayerRules<T>,
   tensors: readonly string[],
   context: PatternContext,
-): Result<ReadonlyMap<string, number>> => {
+): Result<ReadonlyMap<string, T>> => {
   const names = splitNames(tensors)
-  const numbers: (number | undefined)[] = tensors.map(() => rules.default)
+  const values: (T | undefined)[] = tensors.map(() => rules.default)
   const problems: Diagnostic[] = []
   for (const { pattern, value } of rules.rules) {
     const hits = findHits(pattern, names, context)
     if (hits.type === 'failed') append(problems, hits.diagnostics)
-    else if (takesAway(pattern.text))
-      complement(hits.value, tensors.length).forEach((index) => (numbers[index] = value))
-    else hits.value.forEach((index) => (numbers[index] = value))
+    else if (takesAway(pattern.text)) complement(hits.value, tensors.length).forEach((index) => (values[index] = value))
+    else hits.value.forEach((index) => (values[index] = value))
   }
   if (problems.length > 0) return failed(...problems)
   return ok(
-    new Map(tensors.flatMap((name, index) => (numbers[index] === undefined ? [] : [[name, numbers[index]] as const]))),
+    new Map(tensors.flatMap((name, index) => (values[index] === undefined ? [] : [[name, values[index]] as const]))),
   )
 }
 

@@ -137,35 +137,15 @@ describe('mergekit', () => {
         second: models/org/second
 
       steps:
-        keep_self_attn:
-          op: weights.combine
-          like: first
-          a: { default: 1, gradient: [1, 0.5, 0.7, 0.3, 0] }
-          b: { default: 0, "**.*self_attn*": 1 }
-          operation: multiply
-        keep_mlp:
-          op: weights.combine
-          like: first
-          a: { default: 0, gradient: [0, 0.5, 0.3, 0.7, 1] }
-          b: { default: 0, "**.*mlp*": 1, "**.*self_attn*": 0 }
-          operation: multiply
-        keep_2:
-          op: weights.combine
-          like: first
-          a: keep_self_attn
-          b: keep_mlp
-          operation: add
-        keep:
-          op: weights.combine
-          like: first
-          a: keep_2
-          b: { default: 0.5, "**.*mlp*": 0, "**.*self_attn*": 0 }
-          operation: add
         merged:
           op: merge.blend
           a: first
           b: second
-          keep: keep # mergekit’s t is 1 − keep
+          # mergekit’s t is 1 − keep
+          keep:
+            default: 0.5
+            "**.*mlp*": [0, 0.5, 0.3, 0.7, 1]
+            "**.*self_attn*": [1, 0.5, 0.7, 0.3, 0]
           method: slerp
           vectors: slerp
 
@@ -225,6 +205,7 @@ parameters:
     expect(worstDifference(numbers, wanted)).toBeLessThan(1e-6)
     expect(recipe).toMatchInlineSnapshot(`
       "# Imported from ties.yml (mergekit).
+      # Of differences that are equally large where the density cuts, smelt keeps those of the lower index, mergekit others.
       # To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME
       # smelt writes the weights only: copy config.json and the tokenizer files of org/base to build/merged.
 

@@ -59,6 +59,7 @@ describe('steps', () => {
 
   test.each([
     ['rules', { ...blend, keep: { default: 0.5, 'block:out.*': 0.25 } }],
+    ['rules with anchors', { ...blend, keep: { default: 0.5, '**.attn2': [0, 0.5, 1] } }],
     ['rules by a preset', { ...blend, keep: { preset: 'SMOOTHSTEP*2', default: 1, '**.attn2': 0 } }],
     ['rules by block and by anchors', { ...blend, keep: { default: 0, mbw: [1, 0.5], gradient: [0, 1] } }],
     ['parts to drop', { op: 'model.prune', model: 'a', drop: ['ema', 'vae'] }],

@@ -21,7 +21,7 @@ const numberOf = (rules: Partial<Rules>): ((tensor: string) => number | undefine
   if (found.type === 'failed') throw new Error(found.diagnostics.map((d) => d.message).join())
   return found.value
 }
-const entry = (text: string, value: number): Rules['entries'][number] => ({
+const entry = (text: string, value: number | readonly number[]): Rules['entries'][number] => ({
   pattern: { text, optional: false, at },
   value,
 })
@@ -99,6 +99,23 @@ describe('gradients', () => {
     expect([0, 1, 2, 3, 4].map((i) => interpolateAnchors([0, 0.5, 0], i, 5))).toEqual([0, 0.25, 0.5, 0.25, 0])
     expect(interpolateAnchors([0.25], 3, 5)).toBe(0.25)
     expect(interpolateAnchors([0, 1], 0, 1)).toBe(1)
+  })
+
+  test('of a rule count where it is the last that fits; outside of the blocks, their first number does', () => {
+    const of = numberOf({
+      default: 9,
+      gradient: [0, 24],
+      entries: [entry('**.norm', [24, 0]), entry('block:mid', 7), entry('time_embed', [3, 5])],
+    })
+    const other = `${UNET}.input_blocks.4.0.in_layers.2.weight`
+    expect([IN_4, OUT_11, MID, other, TIME, TEXT].map((name) => of(name))).toEqual([20, 0, 7, 4, 3, 9])
+  })
+
+  test('of a rule for an unknown architecture are refused', () => {
+    const unknown = new Map([['x', { shape: [2] }]])
+    expect(numbers({ entries: [entry('x', [0, 1])] }, unknown).diagnostics.map((d) => d.code)).toEqual([
+      'gradient-needs-architecture',
+    ])
   })
 
   test('for an unknown architecture are refused at their place', () => {

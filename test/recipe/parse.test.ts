@@ -98,6 +98,12 @@ describe('a step', () => {
     ])
   })
 
+  test('reads a list of a rule as anchors', () => {
+    const { keep } = stepOf('{ op: merge.blend, a: base, b: anime, keep: { default: 1, "**.attn2": [0, 0.5] } }').params
+    const { entries } = (keep as Extract<typeof keep, { type: 'rules' }>).rules
+    expect(entries.map((e) => [e.pattern.text, e.value])).toEqual([['**.attn2', [0, 0.5]]])
+  })
+
   test('reads layers as one pattern, a list, or patterns that may select nothing', () => {
     const patterns = (layers: string) =>
       stepOf(`{ op: merge.blend, a: base, b: anime, layers: ${layers} }`).layers!.patterns.map((p) => [

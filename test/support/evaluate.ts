@@ -251,7 +251,9 @@ const callOf = (
         [...tensors.keys()],
         CONTEXT,
       )
-      return resolved.type === 'ok' ? ok((name) => resolved.value.get(name)) : resolved
+      if (resolved.type === 'failed') return resolved
+      // Without an architecture there are no layers for anchors to run over.
+      return ok((name) => [resolved.value.get(name) ?? []].flat()[0])
     },
     isConstant: layers.isConstant,
     note: (note) => void notes.push(note),

@@ -1,6 +1,11 @@
 /** What differs between mergekit and an imported recipe, for its comments and messages. */
 export const mergekitSays = {
   draws: 'mergekit draws other random numbers: the result is another sample of the same merge',
+  equalSizes:
+    'Of differences that are equally large where the density cuts, smelt keeps those of the lower index, mergekit others.',
+  zeroedTensors: 'mergekit drops all of a small tensor, of which gamma takes less than one number; smelt does not.',
+  sampled:
+    'Of large tensors, mergekit looks at a sample to find which parameters changed by far the most; smelt at all.',
   precision: (dtype: string): string =>
     `mergekit computes in ${dtype}; smelt computes in float32 and rounds once, so the last digits differ.`,
   files: (donor: string, folder: string): string =>

@@ -30,6 +30,8 @@ export interface Method {
   readonly fixed?: readonly (readonly [string, string])[]
   /** True where random numbers are drawn. */
   readonly draws?: boolean
+  /** What mergekit does otherwise; of `equalSizes`, where a density is below 1. */
+  readonly differs?: readonly ('equalSizes' | 'zeroedTensors' | 'sampled')[]
 }
 
 const WEIGHT: Parameter = { key: 'weight', perLayer: true }
@@ -77,11 +79,23 @@ export const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
     },
   ],
   ['task_arithmetic', deltas('merge.task_arithmetic', [], [{ ...normalize(false), unless: false }])],
-  ['ties', deltas('merge.ties', [DENSITY], [normalize(true), rescaleIfSet])],
+  ['ties', { ...deltas('merge.ties', [DENSITY], [normalize(true), rescaleIfSet]), differs: ['equalSizes'] }],
   ['dare_ties', deltas('merge.dare_ties', [DENSITY], [normalize(false), rescale(true)], true)],
   ['dare_linear', deltas('merge.dare_linear', [DENSITY], [normalize(false), rescale(true)], true)],
-  ['breadcrumbs', deltas('merge.breadcrumbs', [DENSITY, GAMMA], [normalize(false), rescaleIfSet])],
-  ['breadcrumbs_ties', deltas('merge.breadcrumbs_ties', [DENSITY, GAMMA], [normalize(false), rescaleIfSet])],
+  [
+    'breadcrumbs',
+    {
+      ...deltas('merge.breadcrumbs', [DENSITY, GAMMA], [normalize(false), rescaleIfSet]),
+      differs: ['equalSizes', 'zeroedTensors'],
+    },
+  ],
+  [
+    'breadcrumbs_ties',
+    {
+      ...deltas('merge.breadcrumbs_ties', [DENSITY, GAMMA], [normalize(false), rescaleIfSet]),
+      differs: ['equalSizes', 'zeroedTensors'],
+    },
+  ],
   ['della', deltas('merge.della', [DENSITY, EPSILON], [normalize(true), rescale(true)], true)],
   ['della_linear', deltas('merge.della_linear', [DENSITY, EPSILON], [normalize(true), rescale(true)], true)],
   [
@@ -121,7 +135,10 @@ export const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
       all: [{ key: 't', as: 'threshold', perLayer: true }],
     },
   ],
-  ['arcee_fusion', { op: 'merge.arcee_fusion', shape: 'one', base: 'needed', count: 1, each: [], all: [] }],
+  [
+    'arcee_fusion',
+    { op: 'merge.arcee_fusion', shape: 'one', base: 'needed', count: 1, each: [], all: [], differs: ['sampled'] },
+  ],
   [
     'sce',
     {

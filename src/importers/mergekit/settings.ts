@@ -14,15 +14,6 @@ interface Entry {
 /** A parameter as mergekit finds it: the first entry whose filter fits a tensor, which the last does always. */
 export type Setting = readonly Entry[]
 
-/** What the numbers of a step are written with. */
-export interface SettingContext {
-  readonly draft: DraftBuilder
-  /** A model whose tensors the numbers are for. */
-  readonly like: string
-  /** Layers of a slice over which gradients run; undefined where they run over all layers. */
-  readonly layers: readonly [number, number] | undefined
-}
-
 const lineOf = (line: number): string => `line ${line}`
 
 const scalarOf = (value: ForeignValue): number | boolean | undefined => {
@@ -120,80 +111,41 @@ export const filterPattern = (filter: string): string => {
   return `**.${all.filter((part) => part !== '').join('.')}`
 }
 
-type Transform = (x: number) => number
-
-const numberOf = (value: number | boolean): number => Number(value)
-
-/** Anchors over the layers, as mergekit has them: outside of the layers the first. */
-const gradient = (anchors: readonly number[], layers: SettingContext['layers']): ReadonlyMap<string, Yaml> => {
-  if (layers === undefined)
-    return new Map<string, Yaml>([
-      ['default', anchors[0]!],
-      ['gradient', anchors],
-    ])
-  const [from, to] = layers
-  const rules = new Map<string, Yaml>([['default', anchors[0]!]])
-  for (let layer = from; layer < to; layer++) {
-    const t = to - from === 1 ? 1 : (layer - from) / (to - from - 1)
-    const at = Math.min(t * (anchors.length - 1), anchors.length - 1)
-    const low = Math.min(Math.floor(at), anchors.length - 2)
-    const value = anchors[low]! + (at - low) * (anchors[low + 1]! - anchors[low]!)
-    rules.set(`model.layers.${layer}`, Number(value.toFixed(12)))
-  }
-  return rules
-}
-
-/** Rules from entries, the first of which wins; in smelt the last does. `ones` gives each entry its number. */
-const rulesOf = (setting: Setting, ones: (entry: Entry) => number): Yaml => {
-  const rules = new Map<string, Yaml>([['default', ones(setting.at(-1)!)]])
-  for (const entry of setting.slice(0, -1).toReversed()) rules.set(filterPattern(entry.filter!), ones(entry))
-  return rules.size === 1 ? ones(setting.at(-1)!) : rules
-}
+/** The number of each layer of a slice, on a line through anchors. */
+const alongSlice = (anchors: readonly number[], [from, to]: readonly [number, number]): ReadonlyMap<string, number> =>
+  new Map(
+    Array.from({ length: to - from }, (_, i) => {
+      const t = to - from === 1 ? 1 : i / (to - from - 1)
+      const at = t * (anchors.length - 1)
+      const low = Math.min(Math.floor(at), anchors.length - 2)
+      const value = anchors[low]! + (at - low) * (anchors[low + 1]! - anchors[low]!)
+      return [`model.layers.${from + i}`, Number(value.toFixed(12))]
+    }),
+  )
 
 /**
- * A setting as a step's number per layer. Gradients below filters become steps of their own, named after `title`: each
- * counts only where its filter is the first that fits, and their sum is the number.
+ * A setting as a step's number per layer: a number, or rules, of which the last that fits wins, where the first does in
+ * mergekit. Outside of the layers, both take the first anchor.
  */
 export const writeSetting = (
-  { draft, like, layers }: SettingContext,
-  title: string,
   setting: Setting,
-  transform: Transform = (x) => x,
+  layers: readonly [number, number] | undefined,
+  transform: (x: number) => number = (x) => x,
 ): Yaml => {
-  const entries = setting.map((e) => ({
-    ...e,
-    value: Array.isArray(e.value) ? e.value.map(transform) : transform(numberOf(e.value as number | boolean)),
-  }))
-  const last = entries.at(-1)!
-  const listed = entries.filter((e) => typeof e.value !== 'number')
-  if (listed.length === 0) return rulesOf(entries, (e) => e.value as number)
-  if (listed.length === 1 && typeof last.value !== 'number') {
-    const rules = new Map(gradient(last.value, layers))
-    for (const entry of entries.slice(0, -1).toReversed())
-      rules.set(filterPattern(entry.filter!), entry.value as number)
-    return rules
+  const rules = new Map<string, Yaml>()
+  for (const { filter, value } of setting.toReversed()) {
+    const pattern = filter === undefined ? undefined : filterPattern(filter)
+    const numbers = [value].flat().map((x) => transform(Number(x)))
+    const [first] = numbers
+    if (numbers.length === 1) rules.set(pattern ?? 'default', first!)
+    else if (layers === undefined) {
+      if (pattern === undefined) rules.set('default', first!)
+      rules.set(pattern ?? 'gradient', numbers)
+    } else {
+      rules.set(pattern ?? 'default', first!)
+      for (const [layer, number] of alongSlice(numbers, layers))
+        rules.set(pattern === undefined ? layer : `${layer}.${pattern}`, number)
+    }
   }
-  const parts: Yaml[] = listed.map((part) =>
-    draft.step(`${title}_${part.filter ?? 'rest'}`, 'weights.combine', [
-      ['like', like],
-      ['a', gradient(part.value as readonly number[], layers)],
-      [
-        'b',
-        rulesOf(entries.slice(0, entries.indexOf(part) + 1).concat(part === last ? [] : [{ ...last, value: 0 }]), (e) =>
-          e.line === part.line && e.filter === part.filter ? 1 : 0,
-        ),
-      ],
-      ['operation', 'multiply'],
-    ]),
-  )
-  const constant = rulesOf(entries, (e) => (typeof e.value === 'number' ? e.value : 0))
-  if (constant !== 0) parts.push(constant)
-  return parts.reduce((sum, part, i) =>
-    draft.step(i === parts.length - 1 ? title : `${title}_${i + 1}`, 'weights.combine', [
-      ['like', like],
-      ['a', sum],
-      ['b', part],
-      ['operation', 'add'],
-    ]),
-  )
+  return rules.size === 1 ? rules.get('default')! : rules
 }

@@ -101,14 +101,13 @@ export const addMerge = (draft: DraftBuilder, merge: Merge, place: Place): strin
   const names = models.map((m) => place(m.model))
   if ((base !== undefined && baseName === undefined) || names.some((n) => n === undefined)) return undefined
   const like = baseName ?? names[0]!
-  const context = { draft, like, layers: slice?.layers }
-  /** Steps of numbers are called after their parameter; after their stage too where there are several. */
-  const prefix = title === 'merged' ? '' : `${title}_`
   const tensors = draft.facts(like)?.tensors
   let failed = false
+  /** True where a density leaves something out. */
+  let cuts = false
 
-  const read = (parameter: Parameter, source: Source | undefined, label: string): Yaml | undefined => {
-    const { key, as = key, fallback, perLayer, write, unless } = parameter
+  const read = (parameter: Parameter, source: Source | undefined): Yaml | undefined => {
+    const { key, fallback, perLayer, write, unless } = parameter
     const levels = [source?.parameters, merge.parameters, config.parameters]
     const setting = findSetting(draft, key, levels, fallback, tensors)
     if (setting === undefined) {
@@ -121,6 +120,7 @@ export const addMerge = (draft: DraftBuilder, merge: Merge, place: Place): strin
       return undefined
     }
     const constant = constantOf(setting)
+    if (key === 'density' && constant !== 1) cuts = true
     if (perLayer !== true && constant === undefined) {
       failed = true
       draft.missing(lineOf(setting[0]!.line), `\`${key}\``, mergekitLacks.notConstant)
@@ -128,13 +128,13 @@ export const addMerge = (draft: DraftBuilder, merge: Merge, place: Place): strin
     }
     if (constant !== undefined && constant === unless) return undefined
     if (write !== undefined) return write(constant!)
-    return constant === undefined ? writeSetting(context, `${label}${as}`, setting) : Number(constant)
+    return constant === undefined ? writeSetting(setting, slice?.layers) : Number(constant)
   }
   const field = (key: string, value: Yaml | undefined, comment?: string): readonly Field[] =>
     value === undefined ? [] : [comment === undefined ? [key, value] : [key, value, comment]]
   const own = (parameter: Parameter): readonly Field[] => {
     const { key, as = key } = parameter
-    const value = read(parameter, undefined, prefix)
+    const value = read(parameter, undefined)
     return field(as, value, key === 'rescale' && value === 'l1' ? mergekitSays.rescale : undefined)
   }
 
@@ -147,14 +147,14 @@ export const addMerge = (draft: DraftBuilder, merge: Merge, place: Place): strin
       return undefined
     }
     fields.push(['a', baseName!], ['b', names[0]!])
-    fields.push(['keep', writeSetting(context, `${prefix}keep`, t, oneMinus), mergekitSays.direction])
+    fields.push(['keep', writeSetting(t, slice?.layers, oneMinus), mergekitSays.direction])
   } else if (method.shape === 'one') {
     if (baseName !== undefined) fields.push(['base', baseName])
     fields.push(['model', names[0]!])
   } else {
     if (baseName !== undefined) fields.push(['base', baseName])
     const list = models.map((source, i): Yaml => {
-      const values = method.each.flatMap((p) => field(p.as ?? p.key, read(p, source, `${names[i]!}_`)))
+      const values = method.each.flatMap((p) => field(p.as ?? p.key, read(p, source)))
       return values.length === 0
         ? names[i]!
         : new Map<string, Yaml>([['model', names[i]!], ...values.map(([k, v]) => [k, v] as const)])
@@ -166,6 +166,7 @@ export const addMerge = (draft: DraftBuilder, merge: Merge, place: Place): strin
   for (const [key, value] of method.fixed ?? []) fields.push([key, value])
   if (config.method === 'nuslerp') for (const one of nuslerpOver()) fields.push(one)
   if (failed) return undefined
+  for (const key of method.differs ?? []) if (key !== 'equalSizes' || cuts) draft.header(mergekitSays[key])
   if (slice !== undefined) fields.push(['layers', slice.patterns])
   if (method.draws === true) draft.note(lineOf(config.methodLine), mergekitSays.draws)
   // A model that is passed on as it is needs no step.
@@ -173,13 +174,13 @@ export const addMerge = (draft: DraftBuilder, merge: Merge, place: Place): strin
   return draft.step(title, method.op, fields)
 
   function scaleOf(parameter: Parameter): readonly Field[] {
-    const value = read({ ...parameter, unless: 1 }, models[0]!, prefix)
+    const value = read({ ...parameter, unless: 1 }, models[0]!)
     return field('scale', value)
   }
 
   function nuslerpOver(): readonly Field[] {
-    const flat = read({ key: 'nuslerp_flatten', fallback: true, write: Boolean }, undefined, prefix)
-    const rows = read({ key: 'nuslerp_row_wise', fallback: false, write: Boolean }, undefined, prefix)
+    const flat = read({ key: 'nuslerp_flatten', fallback: true, write: Boolean }, undefined)
+    const rows = read({ key: 'nuslerp_row_wise', fallback: false, write: Boolean }, undefined)
     return flat === false ? [['over', rows === true ? 'column' : 'row']] : []
   }
 }

@@ -12,7 +12,7 @@ export const rules: Operator = {
       name: 'filter',
       from: 'mergekit',
       settings:
-        'a pattern for each filter, such as `"**.*mlp*"`, in reverse order: the last rule wins here, the first filter there',
+        'a pattern for each filter, such as `"**.*mlp*"`, in reverse order: the last rule wins here, the first filter there; a list of numbers is a gradient here too',
     },
     {
       name: 'elemental merge',
