@@ -9,7 +9,7 @@ import type { Yaml } from '../../document/write.js'
 import { BLOCK_CLASSES, MAY_BE_ABSENT, TENSORS } from './block-classes.js'
 import type { Lane } from './lanes.js'
 import type { Gap, NodeClass, Value, Visit, Widget } from './nodes.js'
-import { numbersField, rulesOf, type LayerNumber } from './rules.js'
+import { layersOf, numbersField, rulesOf, type LayerNumber } from './rules.js'
 import { MISMATCH, MISSING, stepOf } from './steps.js'
 
 /** The two models of a merging node, or what is wrong with them. */
@@ -209,6 +209,7 @@ const blocks = (type: string, names: readonly string[]): NodeClass => {
         visit.node.widgets.length > 0
           ? names[0]!
           : ([...visit.node.inputs.keys()].find((k) => names.includes(k)) ?? names[0]!)
+      const has = layersOf(visit.draft, both[0])
       const numbers = names
         .filter((name) => !TENSORS.has(name))
         .flatMap((name): readonly LayerNumber[] =>
@@ -218,10 +219,9 @@ const blocks = (type: string, names: readonly string[]): NodeClass => {
             mayBeAbsent: MAY_BE_ABSENT.has(name),
           })),
         )
-      const keep = rulesOf(visit.number(leading), numbers)
-      const comment =
-        type === 'ModelMergeBlocks' && typeof keep !== 'number' ? blocksOfUNet(visit.number(leading)) : undefined
-      return [blend(visit, ...both, keep, comment)]
+      const keep = rulesOf(visit.number(leading), numbers, has)
+      const isUnsure = type === 'ModelMergeBlocks' && typeof keep !== 'number' && has === undefined
+      return [blend(visit, ...both, keep, isUnsure ? blocksOfUNet(visit.number(leading)) : undefined)]
     },
   }
 }

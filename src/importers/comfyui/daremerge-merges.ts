@@ -9,13 +9,13 @@ import {
   unknownMethod,
 } from '../../base/catalogue/import-comfyui.js'
 import type { Field } from '../importer.js'
+import { oneMinus } from '../numbers.js'
 import {
   isTask,
   kindNumbers,
   kindsOf,
   mbwComment,
   mbwNumbers,
-  oneMinus,
   partNumbers,
   partsOf,
   shellNumbers,
@@ -263,7 +263,7 @@ const earlyMask = (visit: Visit, a: Lane, b: Lane): Task => {
 }
 
 const mbwMerger = (widgets: NodeClass['widgets'], more: Parameters<typeof merger>[2] = {}): NodeClass =>
-  merger(widgets, (visit, _, change) => mbwNumbers(visit, change), { dare: true, comment: mbwComment, ...more })
+  merger(widgets, mbwNumbers, { dare: true, comment: mbwComment, ...more })
 
 const DARE_BLOCK = merger([...DARE, ...PARTS], byParts, { dare: true })
 const EARLY_DARE = merger(earlyDareWidgets, byEarlyParts, {

@@ -5,7 +5,7 @@ import { KINDS, mbwBlocks, PARTS, SHELLS } from './daremerge-widgets.js'
 import { layerPatterns } from './layer-texts.js'
 import type { Lane } from './lanes.js'
 import type { Gap, NodeClass, Value, Visit, Widget } from './nodes.js'
-import { numbersField, rulesOf } from './rules.js'
+import { layersOf, numbersField, rulesOf } from './rules.js'
 import { sentence } from './steps.js'
 import type { Task } from './task.js'
 
@@ -28,9 +28,6 @@ export const weightsStep = (
   write: ([model, ...names]) =>
     visit.draft.step(visit.title(kind), op, [['like', model!], ...fields(names)], sentence(comment)),
 })
-
-/** `1 − x`, in decimal. */
-export const oneMinus = (x: number): number => Number((1 - x).toFixed(12))
 
 /** The numbers of some widgets, changed where a method runs the other way. */
 type Change = (x: number) => number
@@ -64,13 +61,15 @@ const mostFrequent = (numbers: readonly number[]): number => {
 const LAYERS: Readonly<Record<string, string>> = { time: 'time_embed', label: 'label_emb' }
 
 /** The numbers of the blocks of a U-Net, as rules. */
-export const mbwNumbers = (visit: Visit, change = asTheyAre): Yaml => {
+export const mbwNumbers = (visit: Visit, like: Lane, change = asTheyAre): Yaml => {
   const numbers = mbwBlocks(0).map(([name]) => ({
     layers: LAYERS[name] ?? name,
     value: change(visit.number(name)),
     mayBeAbsent: name === 'label',
   }))
-  return rulesOf(mostFrequent(numbers.map((n) => n.value)), numbers)
+  const has = layersOf(visit.draft, like)
+  const present = has === undefined ? numbers : numbers.filter((n) => has(n.layers))
+  return rulesOf(mostFrequent((present.length === 0 ? numbers : present).map((n) => n.value)), numbers, has)
 }
 
 /** What to say where the nodes gave blocks 10 and 11 the number of block 1. */
@@ -141,7 +140,7 @@ export const DAREMERGE_NUMBERS: ReadonlyMap<string, NodeClass> = new Map<string,
   [
     'DM_MBWGradient',
     ofModel(mbwBlocks(0), (visit, like) => {
-      const numbers = mbwNumbers(visit)
+      const numbers = mbwNumbers(visit, like)
       const rules = typeof numbers === 'number' ? new Map([['default', numbers]]) : numbers
       return weightsStep(
         visit,

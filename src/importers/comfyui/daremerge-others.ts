@@ -8,7 +8,7 @@ import {
   unknownMethod,
 } from '../../base/catalogue/import-comfyui.js'
 import type { Field } from '../importer.js'
-import { oneMinus } from './daremerge-numbers.js'
+import { oneMinus } from '../numbers.js'
 import { magnitudeWidgets, METHOD } from './daremerge-widgets.js'
 import { layerPatterns } from './layer-texts.js'
 import type { Lane } from './lanes.js'

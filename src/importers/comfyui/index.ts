@@ -17,9 +17,20 @@ import { isUiFormat, readUiFormat } from './ui-format.js'
 /** Every node that smelt can say, by its class. */
 const CLASSES = new Map([...LOADERS, ...CORE_MERGES, ...DAREMERGE_NUMBERS, ...DAREMERGE_MERGES, ...DAREMERGE_OTHERS])
 
+const OUTSIDE_STRINGS = /"(?:[^"\\]+|\\.)*"|-?\b(?:NaN|Infinity)\b/g
+
+/** Parses JSON as ComfyUI writes it, in which numbers that JSON does not have stand for nodes that run every time. */
 const parse = (text: string | undefined): unknown => {
+  if (text === undefined) return undefined
   try {
-    return text === undefined ? undefined : JSON.parse(text)
+    return JSON.parse(text)
+  } catch {
+    // Read again below.
+  }
+  try {
+    return /NaN|Infinity/.test(text)
+      ? JSON.parse(text.replace(OUTSIDE_STRINGS, (found) => (found.startsWith('"') ? found : 'null')))
+      : undefined
   } catch {
     return undefined
   }
@@ -31,12 +42,15 @@ interface Found {
   readonly workflow: Readonly<Record<string, unknown>> | undefined
 }
 
+/** A text that begins as JSON of a workflow does. */
+const jsonIn = (text: string): string | undefined => (/^\s*\{/.test(text) ? text : undefined)
+
 const found = (input: ImportInput): Found => {
-  const json = unwrapPrompt(input.json)
-  const [prompt, workflow] =
-    input.type === 'json'
-      ? [json, json]
-      : [unwrapPrompt(parse(input.metadata.get('prompt'))), parse(input.metadata.get('workflow'))]
+  const isText = input.type === 'json' || input.type === 'text'
+  const json = isText ? unwrapPrompt(input.type === 'json' ? input.json : parse(jsonIn(input.text))) : undefined
+  const [prompt, workflow] = isText
+    ? [json, json]
+    : [unwrapPrompt(parse(input.metadata.get('prompt'))), parse(input.metadata.get('workflow'))]
   return {
     prompt: isApiFormat(prompt) ? prompt : undefined,
     workflow: isUiFormat(workflow) ? workflow : undefined,

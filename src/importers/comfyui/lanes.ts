@@ -172,16 +172,24 @@ export const createLanes = (draft: DraftBuilder): Lanes => {
     const files = new Map(lanes.map((lane) => [lane.id, lanes.filter((l) => l.id === lane.id)]))
     if (files.size === 1) return lanes[0]!.file
     const parts = [...files.values()]
+    const checkpoint = lanes.find((lane) => !lane.bare)
     return {
-      needs: () => parts.map((part) => placed(part)),
+      needs: () => parts.map((part) => placed(part, checkpoint)),
       write: (names) => draft.step('assembled', 'model.combine', [['models', names]]),
     }
   }
 
+  /** Where a VAE belongs beside the other parts of a checkpoint. */
+  const rootOfVae = (checkpoint: LaneSource | undefined): Field => {
+    const names = checkpoint === undefined ? undefined : draft.facts(checkpoint.file.write([]))?.tensors
+    const root = names?.find((name) => /^(first_stage_model|vae)\./.test(name))?.replace(/\..*$/, '')
+    return root === undefined ? ['add_root', ROOTS.vae, vaeRoot] : ['add_root', root]
+  }
+
   /** Some parts of a file, under the names that a checkpoint has for them. */
-  const placed = (part: readonly LaneSource[]): Task => {
+  const placed = (part: readonly LaneSource[], checkpoint: LaneSource | undefined): Task => {
     const { file, lane, bare, id } = part[0]!
-    const key = `${id}|${part.map((p) => p.lane).join()}`
+    const key = `${id}|${part.map((p) => p.lane).join()}|${bare ? (checkpoint?.id ?? '') : ''}`
     const known = picked.get(key)
     if (known !== undefined) return known
     const components = part.map((p) => COMPONENTS[p.lane])
@@ -191,7 +199,7 @@ export const createLanes = (draft: DraftBuilder): Lanes => {
           ? draft.step(`${name}_placed`, 'model.rename', [
               ['model', name!],
               ...(lane === 'model' ? [['rules', [{ match: ROOTS.model, to: '', optional: true }]] as const] : []),
-              lane === 'vae' ? ['add_root', ROOTS.vae, vaeRoot] : ['add_root', ROOTS[lane]],
+              lane === 'vae' ? rootOfVae(checkpoint) : ['add_root', ROOTS[lane]],
             ])
           : draft.step(
               `${name}_${part.map((p) => (p.lane === 'model' ? 'diffusion' : p.lane)).join('_')}`,

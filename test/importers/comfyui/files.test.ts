@@ -1,12 +1,14 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { deflateSync } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { NO_MODELS } from '../../../dist/importers/find-models.js'
+import { findModels, NO_MODELS } from '../../../dist/importers/find-models.js'
 import { importFile, type Imported } from '../../../dist/importers/index.js'
 import { readInput, textInput } from '../../../dist/importers/read-input.js'
+import { readTensors } from '../../support/build-run.js'
+import type { PlainRecipe } from '../../support/recipe-run.js'
 import { makeFolder, smelt } from '../../support/smelt.js'
 import { createWorkflow, importJson, recipeOf, type Output, type TestWorkflow } from '../../support/workflows.js'
 import { writeSafetensors } from '../../support/write-safetensors.js'
@@ -96,25 +98,92 @@ describe('a workflow is found', () => {
     expect(body((await read(file)).recipe)).toBe(body(importJson(flow.api()).recipe))
   })
 
-  test('by the command, whose recipe passes `check` where the models are', async () => {
+  test('in JSON with NaN, as ComfyUI writes it for nodes that run every time', async () => {
+    const flow = merging(0)
+    const text = JSON.stringify({
+      ...flow.api(),
+      90: { class_type: 'LoadImage', inputs: { image: 'NaN "x" -Infinity' }, is_changed: ['NaN'] },
+    })
+    const odd = text.replace('["NaN"]', '[NaN, -Infinity]')
+    for (const [name, bytes] of [
+      ['nan.json', odd],
+      ['nan.png', png(texts['tEXt']!('prompt', odd))],
+    ] as const) {
+      writeFileSync(join(root.path, name), bytes)
+      expect(body((await read(join(root.path, name))).recipe)).toBe(body(importJson(flow.api()).recipe))
+    }
+  })
+
+  test('by the command, whose recipe passes `check` where the models are, and builds', async () => {
     const flow = merging(0)
     writeFileSync(join(root.path, 'flow.json'), JSON.stringify(flow.ui()))
-    const tensors = Object.fromEntries(
-      [
-        ['model.diffusion_model.input_blocks.0.0.weight', [320]],
-        ['model.diffusion_model.out.2.weight', [1]],
-        ['model.diffusion_model.input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight', [1, 768]],
-        ['cond_stage_model.transformer.text_model.final_layer_norm.weight', [1]],
-        ['first_stage_model.decoder.conv_in.weight', [1]],
-      ].map(([name, shape]) => [
-        name as string,
-        { dtype: 'F32' as const, shape: shape as readonly number[], values: 1 },
-      ]),
-    )
-    for (const name of ['a', 'b']) writeSafetensors(join(root.path, `${name}.safetensors`), tensors)
+    const tensors = (values: number) =>
+      Object.fromEntries(
+        [
+          ['model.diffusion_model.input_blocks.0.0.weight', [320]],
+          ['model.diffusion_model.out.2.weight', [1]],
+          ['model.diffusion_model.input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight', [1, 768]],
+          ['cond_stage_model.transformer.text_model.final_layer_norm.weight', [1]],
+          ['first_stage_model.decoder.conv_in.weight', [1]],
+        ].map(([name, shape]) => [
+          name as string,
+          { dtype: 'F32' as const, shape: shape as readonly number[], values },
+        ]),
+      )
+    writeSafetensors(join(root.path, 'a.safetensors'), tensors(1))
+    writeSafetensors(join(root.path, 'b.safetensors'), tensors(3))
     const imported = await smelt(root.path, ['import', 'flow.json', '--models', '.', '-o', 'recipe.yaml'])
     expect([imported.code, imported.stderr]).toEqual([0, ''])
     expect((await smelt(root.path, ['check', 'recipe.yaml'])).code).toBe(0)
+    expect((await smelt(root.path, ['build', 'recipe.yaml'])).code).toBe(0)
+    const built = await readTensors(join(root.path, 'build/saved.safetensors'))
+    for (const [name, { values }] of Object.entries(built))
+      expect([name, values[0]]).toEqual([name, name.startsWith('model.diffusion_model.') ? 2.5 : 1])
+  })
+})
+
+test('of models that are found, only the layers they have get a rule, and a VAE the root that is theirs', async () => {
+  const folder = join(root.path, 'found')
+  mkdirSync(folder)
+  const one = { dtype: 'F32' as const, shape: [1], values: 1 }
+  const names = ['time_embed.0.weight', 'input_blocks.0.0.bias', 'input_blocks.8.0.bias', 'out.2.bias']
+  const tensors = Object.fromEntries(
+    [...names.map((name) => `model.diffusion_model.${name}`), 'vae.decoder.bias'].map((name) => [name, one]),
+  )
+  writeSafetensors(join(folder, 'a.safetensors'), tensors)
+  const flow = createWorkflow()
+  const [a, b] = ['a', 'b'].map((name) => flow.add('CheckpointLoaderSimple', { ckpt_name: `${name}.safetensors` }))
+  const numbers = {
+    time: 0.1,
+    label: 0.2,
+    'input_blocks.0': 0.3,
+    'input_blocks.8': 0.4,
+    'input_blocks.9': 0.5,
+    out: 0.6,
+  }
+  const mbw = {
+    ...Object.fromEntries(
+      ['input_blocks', 'output_blocks'].flatMap((stem) => Array.from({ length: 12 }, (_, i) => [`${stem}.${i}`, 0.7])),
+    ),
+    'middle_block.0': 0,
+    'middle_block.1': 0,
+    'middle_block.2': 0,
+    ...numbers,
+  }
+  const merged = flow.add(
+    'DM_DareModelMergerMBW',
+    { ...mbw, drop_rate: 0.5, ties: 'sum', rescale: 'off', seed: 1, method: 'comfy', iterations: 1 },
+    { model_a: [a!, 0], model_b: [b!, 0] },
+  )
+  const vae = flow.add('VAELoader', { vae_name: 'vae.safetensors' })
+  flow.add('CheckpointSave', { filename_prefix: 'x' }, { model: [merged, 0], clip: [a!, 1], vae: [vae, 0] })
+  const found = importFile(textInput('flow.json', JSON.stringify(flow.api()), await findModels([folder], folder)))
+  const { steps } = parse(found.type === 'ok' ? found.value.recipe! : '') as PlainRecipe
+  expect(steps['merge_3']!['keep']).toEqual({ default: 0.1, 'input_blocks.0': 0.3, 'input_blocks.8': 0.4, out: 0.6 })
+  expect(steps['vae_placed']!['add_root']).toBe('vae')
+  expect(recipeOf(flow.api()).steps['merge_3']!['keep']).toMatchObject({
+    '@(label_emb|out)': 0.2,
+    'input_blocks.9': 0.5,
   })
 })
 
