@@ -44,8 +44,6 @@ export const savesVision =
 /** Differences between a workflow and its recipe. */
 export const widgetMissing = (name: string, value: unknown): string =>
   `the file has no value for \`${name}\`; the recipe uses that of a new node, ${JSON.stringify(value)}`
-export const convertFile = (path: string): string =>
-  `smelt does not read pickled files: the recipe expects ${path} as safetensors, under the same name; convert it if you have no such file`
 export const loadsConfig =
   'the configuration file is not used: smelt tells the architecture by the names of the tensors'
 export const runTimeNode = 'this node changes how the model runs, not its weights, so it is left out'

@@ -1,6 +1,5 @@
 import {
   itsResult,
-  convertFile,
   fp8Load,
   hypernetworkNode,
   loadsConfig,
@@ -15,14 +14,10 @@ import type { Gap, NodeClass, Value, Visit, Widget } from './nodes.js'
 import { stepOf } from './steps.js'
 import { task } from './task.js'
 
-const PICKLED = /\.(ckpt|pt|pth|bin)$/i
-
-/** A file that a node names, in the folder where ComfyUI looks for it; pickled files as they are called once converted. */
+/** A file that a node names, in the folder where ComfyUI looks for it. */
 const fileOf = (visit: Visit, widget: string, folder: string, kind: 'model' | 'adapter'): string => {
   const path = visit.text(widget).replaceAll('\\', '/')
-  const safe = path.replace(PICKLED, '.safetensors')
-  if (safe !== path) visit.draft.note(visit.where, convertFile(path))
-  const file = { path: safe, folder: `models/${folder}`, where: visit.where }
+  const file = { path, folder: `models/${folder}`, where: visit.where }
   return kind === 'model' ? visit.draft.model(file) : visit.draft.adapter(file)
 }
 
