@@ -60,7 +60,9 @@ const compete = async (merge, folder, bytes, options) => {
       if (entrant.reason !== undefined || round >= entrant.rounds) continue
       try {
         entrant.figures[round] = await runOnce(entrant, work, merge.write(folder), bytes)
+        const spent = entrant.figures.reduce((sum, figure) => sum + figure.seconds, 0)
         if (entrant.limit !== undefined && entrant.figures[round].seconds > SLOW) entrant.rounds = round + 1
+        if (spent > (options.patience ?? Infinity)) entrant.rounds = round + 1
         options.say(`${merge.name} · ${entrant.name} · ${entrant.figures[round].seconds.toFixed(2)} s`)
       } catch (error) {
         entrant.reason = error.message
@@ -104,7 +106,7 @@ export const measureMerges = ({ only, small, ...options }) =>
     { ...options, memory: options.peers && !small ? PEER_MEMORY : undefined },
   )
 
-/** Measures merges on models of a table. */
+/** Measures merges on models of a table; after `patience` seconds, a program takes part in no further round. */
 export const measureOn = async (table, merges, { folder: parent, memory, ...options }) => {
   if (merges.length === 0) return []
   const bytes = bytesOf(table)

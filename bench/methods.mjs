@@ -68,7 +68,7 @@ const OWN = [
     }),
   },
   {
-    here: '`merge.regmean`, a solver, 48 matrices',
+    here: '`merge.regmean` of the self-attentions’ q, k and v, a solver',
     target: undefined,
     steps: merged('merge.regmean', {
       models: [
@@ -76,6 +76,27 @@ const OWN = [
         { model: 'b', statistics: 'b_gram' },
       ],
     }),
+  },
+  {
+    here: '`merge.rotate` of the self-attentions, a solver',
+    target: undefined,
+    steps: merged('merge.rotate', { a: 'a', b: 'b', layers: '**.attn1' }),
+  },
+  {
+    here: '`merge.tsv` of the self-attentions, a solver',
+    target: undefined,
+    steps: merged('merge.tsv', { base: 'base', models: FINE_TUNES, layers: '**.attn1' }),
+  },
+  {
+    here: '`merge.isotropic` of the self-attentions, a solver',
+    target: undefined,
+    steps: merged('merge.isotropic', { base: 'base', models: FINE_TUNES, layers: '**.attn1' }),
+  },
+  { here: '`merge.emr`', target: LINEAR, steps: merged('merge.emr', { base: 'base', models: FINE_TUNES }) },
+  {
+    here: '`merge.pcb`, `scope: tensor`',
+    target: ORDERED,
+    steps: merged('merge.pcb', { base: 'base', models: FINE_TUNES, scope: 'tensor' }),
   },
   {
     here: '`mask.magnitude`',
@@ -124,10 +145,13 @@ export const METHODS = [...MERGEKIT, ...RANDOM, ...SD_MECHA, ...OWN].map(methodO
 /** The table of the models that methods are measured on. */
 export const methodTable = (small) => readTable('sd15', { shrink: small }).filter(([name]) => PART.test(name))
 
+/** Seconds after which a program has shown what a method takes. */
+const PATIENCE = 60
+
 /** Measures the methods; a row for every program of every method. */
 export const measureMethods = ({ small, only, ...options }) =>
   measureOn(
     methodTable(small),
     METHODS.filter(({ name }) => only === undefined || only === name),
-    options,
+    { ...options, patience: PATIENCE },
   )
