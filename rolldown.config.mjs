@@ -58,7 +58,8 @@ const late = {
 }
 
 const common = { cwd: ROOT, platform: 'node', external: EXTERNAL, logLevel: 'warn' }
-const output = { dir: 'dist/bin', entryFileNames: '[name].js', chunkFileNames: '[name].js' }
+// Comments would be read at every start; licences have files of their own.
+const output = { comments: false, dir: 'dist/bin', entryFileNames: '[name].js', chunkFileNames: '[name].js' }
 
 const bundles = defineConfig([
   {

@@ -181,10 +181,14 @@ export const cutPasses = (
   assemble: Assembler = createAssembler(),
 ): Sweeps => {
   const level = levels(isGiven)
-  const depth = Math.max(
-    highest(roots, (r) => level(r.value)),
-    highest(measures, level),
-  )
+  // Without measures of its own, all that it needs is given.
+  const depth =
+    measures.length === 0
+      ? 0
+      : Math.max(
+          highest(roots, (r) => level(r.value)),
+          highest(measures, level),
+        )
   const sweeps = Array.from({ length: depth }, (): Taking[] => [])
   for (const measure of measures) {
     if (measure.type === 'solve') throw new Error('what a solver makes has a job of its own')

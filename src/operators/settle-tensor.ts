@@ -25,6 +25,8 @@ export interface StepArguments {
   each(tensor: string): readonly TensorValues[]
   /** The tensors that `layers` selects; undefined where the step has none. */
   readonly selected: ReadonlySet<string> | undefined
+  /** What is wrong with one of them: a mask or statistics that do not fit the tensor. */
+  problem(params: TensorValues, each: readonly TensorValues[]): Diagnostic | undefined
   /** True where one of them is a number for each layer that a tensor has none of. */
   lacksNumber(params: TensorValues, each: readonly TensorValues[]): boolean
 }
@@ -111,12 +113,14 @@ export const resolveArguments = (
   const same = models.some(({ varies }) => varies) ? undefined : eachOf('')
   const selected = call.shared.layers === undefined ? undefined : settle(call.select(call.shared.layers, tensors))
   if (problems.some((d) => d.severity === 'error')) return failed(...problems)
+  const fitting = [call.params, ...call.each].every((args) => Object.values(args).every(fitsAll))
   const [numbers, eachNumbers] = [layerNumbers(specs), layerNumbers(eachSpecsOf(inputs))]
   return ok(
     {
       params,
       each: (tensor) => same ?? eachOf(tensor),
       selected,
+      problem: fitting ? () => undefined : findProblem,
       lacksNumber: (own, perModel) =>
         lacksAny(numbers, own) || perModel.some((values) => lacksAny(eachNumbers, values)),
     },
@@ -219,7 +223,7 @@ const findUnlike = (step: StepContext, slot: Slot): 'merge' | 'keep' | Diagnosti
 const settleNumbers = (step: StepContext, slot: Slot): Settled => {
   const { call, args, counter } = step
   const [params, each] = [args.params(slot.name), args.each(slot.name)]
-  const wrong = firstDiagnostic(params) ?? each.map(firstDiagnostic).find((problem) => problem !== undefined)
+  const wrong = args.problem(params, each)
   if (wrong !== undefined) return refused(wrong)
   if (args.lacksNumber(params, each)) {
     call.note({ type: 'kept', tensor: slot.name })
@@ -254,6 +258,12 @@ const layerNumbers = (specs: ParamSpecs): readonly string[] =>
 
 const lacksAny = (keys: readonly string[], values: TensorValues): boolean =>
   keys.some((key) => values[key] === undefined)
+
+/** True for an argument that fits all tensors or none. */
+const fitsAll = ({ type }: Argument): boolean => type !== 'mask' && type !== 'model'
+
+const findProblem: StepArguments['problem'] = (params, each) =>
+  firstDiagnostic(params) ?? each.map(firstDiagnostic).find((problem) => problem !== undefined)
 
 const firstDiagnostic = (values: TensorValues): Diagnostic | undefined => {
   for (const key in values) {

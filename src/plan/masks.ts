@@ -58,8 +58,11 @@ export interface PlanMasks {
 /** What computing an expression needs, apart from expensive masks below it: bits of a number. */
 const [READS, MEASURES] = [1, 2]
 
-/** Finds out which masks are cached and which are expensive; `find` looks one up in the cache. */
-export const createMasks = (keepable: KeepableMasks, find: (mask: Mask) => StoredMask | undefined): PlanMasks => {
+/**
+ * Finds out which masks are cached and which are expensive; `find` looks one up in the cache, and is left out where
+ * nothing is cached.
+ */
+export const createMasks = (keepable: KeepableMasks, find?: (mask: Mask) => StoredMask | undefined): PlanMasks => {
   const costs = new Map<number, number>()
   const found = new Map<number, { readonly bits: TensorInfo; readonly expect: Digest } | undefined>()
   const settle = (e: Expression): void => {
@@ -76,7 +79,7 @@ export const createMasks = (keepable: KeepableMasks, find: (mask: Mask) => Store
   const isExpensive = (e: Expression): e is Mask =>
     e.kind === 'mask' && keepable.has(e.id) && costOf(e) === (READS | MEASURES)
   const lookUp = (e: Expression) => {
-    if (e.kind !== 'mask' || !keepable.has(e.id)) return undefined
+    if (find === undefined || e.kind !== 'mask' || !keepable.has(e.id)) return undefined
     if (!found.has(e.id)) {
       const stored = isExpensive(e) ? find(e) : undefined
       found.set(e.id, stored === undefined ? undefined : { bits: infoOf(stored), expect: stored.digest })
