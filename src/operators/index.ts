@@ -56,6 +56,7 @@ import { select } from './model/select.js'
 import { subtract } from './model/subtract.js'
 import { adapter as reportAdapter } from './report/adapter.js'
 import { diff } from './report/diff.js'
+import { emrScales } from './report/emr.js'
 import { mask as reportMask } from './report/mask.js'
 import { model as reportModel } from './report/model.js'
 import { weights as reportWeights } from './report/weights.js'
@@ -127,6 +128,7 @@ export const operators: readonly Operator[] = [
   subtract,
   reportAdapter,
   diff,
+  emrScales,
   reportMask,
   reportModel,
   reportWeights,
