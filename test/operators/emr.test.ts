@@ -103,6 +103,14 @@ outputs: { o: { from: r, path: o.safetensors } }
     }
   })
 
+  test('compiled and in ONNX Runtime, it gives the same', async () => {
+    const run = runOf(files, { r: { ...emr, give: 'tasks' }, ...only('r.1') }, {})
+    const [made, other] = [await buildRun(run), await buildRun(run, { engine: 'onnx' })]
+    if (made.type === 'failed' || other.type === 'failed') throw new Error('the build failed')
+    expect(made.value['x']!.values.map(rounded)).toEqual([3.7, -1.7, 1, 1])
+    expect(other.value).toEqual(made.value)
+  })
+
   test('stops at a number that is NaN', async () => {
     const broken = { ...files, b: { ...files.b, x: f32(NaN, 2, 1, -1) } }
     const made = await buildRun(runOf(broken, { r: emr }, {}))
