@@ -60,6 +60,7 @@ import { subtract } from './model/subtract.js'
 import { truncateRank } from './model/truncate-rank.js'
 import { adapter as reportAdapter } from './report/adapter.js'
 import { diff } from './report/diff.js'
+import { emrScales } from './report/emr.js'
 import { mask as reportMask } from './report/mask.js'
 import { model as reportModel } from './report/model.js'
 import { weights as reportWeights } from './report/weights.js'
@@ -137,6 +138,7 @@ export const operators: readonly Operator[] = [
   truncateRank,
   reportAdapter,
   diff,
+  emrScales,
   reportMask,
   reportModel,
   reportWeights,

@@ -10,12 +10,15 @@ import type { Step } from './recipe.js'
 import { kindIn, stepOf, type Scope } from './scope.js'
 import { usesOf } from './step.js'
 
-/** Operators that make a mask or weights of a model. */
+/** Operators that make one mask, or weights, of a model. */
 const makersOf = (kinds: readonly (Kind | 'param')[]): readonly string[] =>
   kinds.length > 1 || (kinds[0] !== 'mask' && kinds[0] !== 'weights')
     ? []
     : operators
-        .filter(({ output, inputs }) => output === kinds[0] && Object.values(inputs).some((i) => i.type === 'model'))
+        .filter(
+          ({ output, results, inputs }) =>
+            output === kinds[0] && results === undefined && Object.values(inputs).some((i) => i.type === 'model'),
+        )
         .map(({ id }) => id)
 
 interface Definition {

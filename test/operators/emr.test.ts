@@ -87,6 +87,30 @@ outputs: { o: { from: r, path: o.safetensors } }
     }
   })
 
+  test('and a mask with its scale make the model of a task of the one model', () => {
+    for (const [i, lambda] of [
+      [1, 9 / 10],
+      [2, 7 / 5],
+    ] as const) {
+      const steps = {
+        u: emr,
+        k: { op: 'mask.emr', base: 'base', models: ['a', 'b'] },
+        r: { op: 'merge.task_arithmetic', base: 'base', models: ['u'], lambda, mask: `k.${i}` },
+      }
+      const restored = evaluateLast(files, steps)
+      const task = evaluateLast(files, { r: { ...emr, give: 'tasks' }, ...only(`r.${i}`) })
+      for (const name of ['x', 'y']) expect(restored[name]!.map(rounded)).toEqual(task[name]!.map(rounded))
+    }
+  })
+
+  test('compiled and in ONNX Runtime, it gives the same', async () => {
+    const run = runOf(files, { r: { ...emr, give: 'tasks' }, ...only('r.1') }, {})
+    const [made, other] = [await buildRun(run), await buildRun(run, { engine: 'onnx' })]
+    if (made.type === 'failed' || other.type === 'failed') throw new Error('the build failed')
+    expect(made.value['x']!.values.map(rounded)).toEqual([3.7, -1.7, 1, 1])
+    expect(other.value).toEqual(made.value)
+  })
+
   test('stops at a number that is NaN', async () => {
     const broken = { ...files, b: { ...files.b, x: f32(NaN, 2, 1, -1) } }
     const made = await buildRun(runOf(broken, { r: emr }, {}))

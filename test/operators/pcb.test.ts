@@ -60,10 +60,14 @@ describe('merge.pcb', () => {
     ;[...found['x']!, ...found['y']!].forEach((x, k) => expect(x).toBeCloseTo(base[k]! + expected[k]!, 5))
   })
 
-  test('compiled, it gives the same', async () => {
+  test('compiled and in ONNX Runtime, it gives the same', async () => {
     for (const step of [pcb, { ...pcb, density: 0.9, scope: 'tensor', lambda: 1.2 }]) {
-      const made = await buildRun(runOf(files, { r: step }, {}))
-      if (made.type === 'failed') throw new Error('the build failed')
+      const [made, other] = [
+        await buildRun(runOf(files, { r: step }, {})),
+        await buildRun(runOf(files, { r: step }, {}), { engine: 'onnx' }),
+      ]
+      if (made.type === 'failed' || other.type === 'failed') throw new Error('the build failed')
+      expect(other.value).toEqual(made.value)
       const plain = evaluateLast(files, { r: step })
       for (const name of ['x', 'y'])
         made.value[name]!.values.forEach((x, k) => expect(x).toBeCloseTo(plain[name]![k]!, 5))

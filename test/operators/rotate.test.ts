@@ -31,6 +31,17 @@ describe('merge.rotate', () => {
     expect(pointwise).toEqual(kernels)
   })
 
+  test('compiled and in ONNX Runtime, it gives the same', async () => {
+    const files = { a: { x: shaped([6, 4], ...any(24, 1)) }, b: { x: shaped([6, 4], ...any(24, 2)) } }
+    const run = runOf(files, { r: { ...step, alignment: 0.5, alpha: 0.3 } }, {})
+    const [made, other] = [await buildRun(run), await buildRun(run, { engine: 'onnx' })]
+    if (made.type === 'failed' || other.type === 'failed') throw new Error('the build failed')
+    expect(made.value['x']!.values).toEqual(
+      result(files.a.x, files.b.x, { alignment: 0.5, alpha: 0.3 }).map(Math.fround),
+    )
+    expect(other.value).toEqual(made.value)
+  })
+
   test('differs by layer', () => {
     const [a, b] = [shaped([2, 1], 1, -1), shaped([2, 1], -1, 3)]
     const files = { a: { x: a, y: a }, b: { x: b, y: b } }

@@ -9,7 +9,7 @@ export const emrMasks = defineOperator({
   summary: 'Selects, for each of several models, the parameters that it moved in the direction all together elected.',
   details: [
     'True where `xᵢ − base` has the sign of the sum of all differences (0 counts as −). The results are `step.1`, `step.2` and so on, in the order of `models`.',
-    'With the model that `merge.emr` makes, a mask of one bit for each parameter brings back what the model of a task does.',
+    'With the one model that `merge.emr` makes, and the scales that `report.emr` shows, they bring back the model of each task: `merge.task_arithmetic` of that model on `base`, with the mask, and the scale as `lambda`.',
   ].join('\n'),
   source: 'Huang et al. 2024, “EMR-Merging: Tuning-Free High-Performance Model Merging”, arXiv 2405.17461',
   output: 'mask',

@@ -20,7 +20,7 @@ export const emr = defineOperator({
   details: [
     'Elect: with `δᵢ = xᵢ − base`, the sign of `Σδᵢ` is elected for each parameter (0 counts as −, as in the authors’ code), and `τ` is the greatest `|δᵢ|` of the models with that sign, with the sign. Mask: `Mᵢ` is true where `δᵢ` has the elected sign. Rescale: `λᵢ = Σ|δᵢ| / Σ|Mᵢ·τ|`, over all tensors that the step merges.',
     '',
-    'All models share `τ`; a task adds one bit for each parameter, which `mask.emr` makes, and one number. The authors’ code for vision models takes the mean of each tensor in place of its sum.',
+    'All models share `τ`; a task adds one bit for each parameter, which `mask.emr` makes, and one number, which `report.emr` shows. The authors’ code for vision models takes the mean of each tensor in place of its sum.',
   ].join('\n'),
   source: 'Huang et al. 2024, “EMR-Merging: Tuning-Free High-Performance Model Merging”, arXiv 2405.17461',
   aliases: [
