@@ -29,6 +29,8 @@ export interface ParseOptions {
 }
 
 const SCHEMA = recipeSchema(operators, { editor: false })
+/** Recipes over adapters alone have no models. */
+const OF_ADAPTERS = { ...SCHEMA, required: ['smelt', 'adapters', 'outputs'] }
 
 const place = (range: Range): Place => ({ type: 'text', range })
 const mapOf = (value: Value | undefined): ReadonlyMap<string, { readonly key: Range; readonly value: Value }> =>
@@ -49,7 +51,10 @@ export const parse = (source: Source, options: ParseOptions = {}, parts: Parts =
   if (find(whole, ['results']) !== undefined && find(whole, ['outputs']) === undefined)
     return failed(isAPart(whole.type === 'map' ? whole.entries.get('results')!.key : whole.range))
   const { plain: root, uses, problems: useProblems } = openUses(whole, atRecipe(whole, parts))
-  const checked = validate(root, SCHEMA)
+  const checked = validate(
+    root,
+    get(root, 'models') === undefined && get(root, 'adapters') !== undefined ? OF_ADAPTERS : SCHEMA,
+  )
   // Keys at the wrong depth make half of a recipe look wrong: nothing else is worth telling before they are put right.
   if (checked.diagnostics.some((d) => d.code === 'indent')) return failed(...checked.diagnostics)
   const scope: Scope = {
@@ -68,7 +73,10 @@ export const parse = (source: Source, options: ParseOptions = {}, parts: Parts =
   const told = new Set(checked.diagnostics.flatMap(({ at }) => (at?.type === 'text' ? [at.range.start] : [])))
   const isFresh = ({ at, code }: Diagnostic): boolean =>
     (at?.type !== 'text' || !told.has(at.range.start)) &&
-    !(code === 'unknown-name' && (get(root, 'models')?.type !== 'map' || get(root, 'steps')?.type === 'list'))
+    !(
+      code === 'unknown-name' &&
+      ((get(root, 'models') ?? get(root, 'adapters'))?.type !== 'map' || get(root, 'steps')?.type === 'list')
+    )
   const problems = orderProblems([
     ...document.diagnostics,
     ...declared,

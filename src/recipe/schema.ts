@@ -315,7 +315,10 @@ export const recipeSchema = (operators: readonly Operator[], audience: Audience)
         ...snippets('outputs'),
       },
     },
-    required: ['smelt', 'models', 'outputs'],
+    // To whoever writes a recipe without either, models are what is missing.
+    ...(audience.editor
+      ? { required: ['smelt', 'outputs'], anyOf: [{ required: ['models'] }, { required: ['adapters'] }] }
+      : { required: ['smelt', 'models', 'outputs'] }),
     additionalProperties: false,
     definitions: DEFINITIONS,
     ...(audience.editor ? { examples: [EXAMPLE] } : {}),

@@ -160,3 +160,38 @@ describe('PCB-Merging', () => {
     expectOnPage(printed, 'PCB, density')
   })
 })
+
+describe('merging by singular vectors', () => {
+  let printed: readonly Line[]
+  beforeAll(async () => {
+    printed = linesOf(await run([`${FOLDER}/directions.mjs`]))
+  })
+  /** The means of each method, by lambda; the first line of a network has the lambdas. */
+  const rowsOf = (net: Net) =>
+    printed
+      .slice(5 * NETS.indexOf(net) + 1)
+      .slice(0, 4)
+      .map(({ numbers }) => numbers)
+  const best = (numbers: readonly number[]): number => numbers.reduce((a, b) => Math.max(a, b), 0)
+
+  test.each(['mlp', 'transformer'] as const)(
+    'does better than any sum in the %s, and depends less on `lambda`',
+    (net) => {
+      const [sum, ...methods] = rowsOf(net)
+      for (const method of methods) {
+        expect(best(method)).toBeGreaterThan(best(sum!) + 0.3)
+        expect(method.at(-1)).toBeGreaterThan(sum!.at(-1)! + 20)
+      }
+    },
+  )
+
+  test('does no better than a sum in the conv network, whose kernels are averaged', () => {
+    const [sum, ...methods] = rowsOf('conv')
+    for (const method of methods) expect(best(method)).toBeLessThan(best(sum!) + HALF_A_POINT)
+  })
+
+  test('does as the page says', () => {
+    expect(printed).toHaveLength(5 * NETS.length)
+    expectOnPage(printed, '  Iso-C  ')
+  })
+})

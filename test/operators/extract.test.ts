@@ -199,6 +199,21 @@ test.each([
   expect(problemsOf(FILES, { r: step }).map((p) => p.split(' ')[1])).toContain(code)
 })
 
+test('a recipe over adapters alone needs no models', () =>
+  withModels(async (folder) => {
+    await built(buildIn(folder, extraction('low', { rank: 4 })))
+    await built(
+      buildIn(folder, {
+        adapters: { lora: 'lora.safetensors' },
+        steps: { small: { op: 'adapter.resize', adapter: 'lora', rank: 2 } },
+        outputs: { small: { from: 'small', path: 'small.safetensors', dtype: 'f16' } },
+      }),
+    )
+    const small = await readTensors(join(folder, 'small.safetensors'))
+    expect(small['lora_unet_a.lora_up.weight']).toMatchObject({ dtype: 'F16', shape: [60, 2] })
+    expect(small['lora_unet_a.alpha']!.values).toEqual([2])
+  }))
+
 test('an adapter that is a file already is not written again', () =>
   withModels(async (folder) => {
     await built(buildIn(folder, extraction('low')))
