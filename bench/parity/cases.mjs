@@ -231,13 +231,12 @@ export const RANDOM = [
   },
   {
     name: 'della_linear',
-    here: '`merge.della_linear`, `rescale: l1`, `normalize: true`',
+    here: '`merge.della_linear`, `rescale: l1`',
     config: mergekit('della_linear', { each: (name) => ({ ...weighted(name), density: 0.4, epsilon: 0.2 }) }),
     steps: step('merge.della_linear', {
       base: 'base',
       models: list({ density: 0.4, epsilon: 0.2 }),
       rescale: 'l1',
-      normalize: true,
     }),
   },
   {

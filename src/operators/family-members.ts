@@ -286,7 +286,7 @@ export const MEMBERS: readonly Member[] = [
       {
         name: 'della_linear',
         from: 'mergekit',
-        settings: `${DENSITY}; \`normalize: true\` and \`rescale: l1\` for its defaults`,
+        settings: `${DENSITY}; \`rescale: l1\` for its defaults`,
       },
     ],
     summary: 'Adds random parts of several models’ differences, of which large numbers are kept more often.',

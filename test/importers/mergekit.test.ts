@@ -512,7 +512,7 @@ parameters:
           op: merge.della_linear
           base: b
           models: [{ model: x, weight: 1, density: 1, epsilon: 0.15 }]
-          normalize: true
+          normalize: false
           rescale: l1 # mergekit 0.1 and later; \`density\` for versions before
         merged:
           op: merge.breadcrumbs

@@ -97,7 +97,7 @@ export const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
     },
   ],
   ['della', deltas('merge.della', [DENSITY, EPSILON], [normalize(true), rescale(true)], true)],
-  ['della_linear', deltas('merge.della_linear', [DENSITY, EPSILON], [normalize(true), rescale(true)], true)],
+  ['della_linear', deltas('merge.della_linear', [DENSITY, EPSILON], [normalize(false), rescale(true)], true)],
   [
     'model_stock',
     {
