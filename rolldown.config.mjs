@@ -30,21 +30,51 @@ const licences = (fileName) => ({
   },
 })
 
+/**
+ * What packages do when they are loaded and smelt needs late or never, as they have it and as it is bundled. V8 checks
+ * regular expressions when it reads a file, even in functions that are never called; for this one it loads all emoji,
+ * which takes longer than the rest of the file.
+ */
+const LATE = {
+  'string-width/index.js': [
+    'const rgiEmojiRegex = /^\\p{RGI_Emoji}$/v;',
+    "let emoji; const rgiEmojiRegex = { test: (text) => (emoji ??= new RegExp('^\\\\p{RGI_Emoji}$', 'v')).test(text) };",
+  ],
+  'commander/lib/command.js': [
+    "const childProcess = require('node:child_process');",
+    "const childProcess = { spawn: (...args) => require('node:child_process').spawn(...args) };",
+  ],
+}
+
+const late = {
+  name: 'late',
+  transform(code, id) {
+    const file = Object.keys(LATE).find((path) => id.replaceAll('\\', '/').endsWith(`/node_modules/${path}`))
+    if (file === undefined) return undefined
+    const [before, after] = LATE[file]
+    if (!code.includes(before)) this.error(`${file} has changed: see LATE`)
+    return code.replace(before, () => after)
+  },
+}
+
 const common = { cwd: ROOT, platform: 'node', external: EXTERNAL, logLevel: 'warn' }
-const output = { dir: 'dist/bin', entryFileNames: '[name].js', chunkFileNames: '[name].js' }
+// Comments would be read at every start; licences have files of their own.
+const output = { comments: false, dir: 'dist/bin', entryFileNames: '[name].js', chunkFileNames: '[name].js' }
 
 const bundles = defineConfig([
   {
     ...common,
     input: { smelt: 'dist/cli/main.js' },
-    plugins: [licences('LICENSES.txt')],
+    plugins: [licences('LICENSES.txt'), late],
     output: {
       ...output,
       cleanDir: true,
       codeSplitting: {
         groups: [
-          // All that help and the version need, and of the rest all that most commands need.
-          { name: 'start', test: /dist\/(?:base\/reason|cli\/program|run\/limits)\.js$/, priority: 2 },
+          // What is needed before anything is cached; all that help and the version need; of the rest all that most
+          // commands need.
+          { name: 'limits', test: /dist\/(?:base\/reason|run\/limits)\.js$/, priority: 3 },
+          { name: 'start', test: /dist\/cli\/program\.js$/, priority: 2 },
           { name: 'engine', test: /dist\/run\/(?:build|plan-now|prepare)\.js$/, priority: 1 },
         ],
       },
@@ -54,12 +84,10 @@ const bundles = defineConfig([
   {
     ...common,
     input: { worker: 'dist/run/worker.js' },
-    plugins: [licences('LICENSES.worker.txt')],
+    plugins: [licences('LICENSES.worker.txt'), late],
     output: {
       ...output,
       chunkFileNames: 'worker-[name].js',
-      // ONNX Runtime, which most builds do without.
-      codeSplitting: { groups: [{ name: 'onnx', test: /dist\/run\/devices\/onnx-engine\.js$/ }] },
     },
   },
 ])

@@ -23,6 +23,12 @@ const MODELS = {
   c: { seed: 3, denoiser: 0.015 },
 }
 
+/** A diagonal of Fisher information is positive: six and a half deviations keep it so. */
+const FISHER = { mean: 1, std: 0.15 }
+
+/** The layers that a file of Gram matrices has some of; others are averaged. */
+const GRAM = /\.attn1\.to_(q|k|v)\.weight$/
+
 /**
  * The table of an architecture, floats as F16: `[name, dtype, shape]` in the order of the file, wider types first as
  * the reference writes them.
@@ -154,7 +160,7 @@ const tile = (fd, block, offset, elements, begin) => {
 /**
  * Writes one of the models `base`, `a`, `b`, `c` to a file. One tensor in 16 of a fine-tune stays as the base has it.
  */
-export const writeCheckpoint = (path, table, model) => {
+export const writeCheckpoint = (path, table, model, range = rangeOf) => {
   const { seed = 0, ...distances } = MODELS[model]
   const block = createBlocks()
   startFile(path, table, (fd, [name, dtype, shape], begin) => {
@@ -169,7 +175,7 @@ export const writeCheckpoint = (path, table, model) => {
       return
     }
     const distance = hash(`${model} ${name}`) % 16 === 0 ? 0 : (distances[partOf(name)] ?? 0)
-    tile(fd, block(rangeOf(name, shape), { seed, distance }), hash(name) % BLOCK, sizeOf(shape), begin)
+    tile(fd, block(range(name, shape), { seed, distance }), hash(name) % BLOCK, sizeOf(shape), begin)
   })
 }
 
@@ -217,12 +223,31 @@ const writeAdapter = (path, table) => {
   })
 }
 
-/** Bytes of the tensors of an input that a merge reads: one of the models, or `lora`. */
-export const inputBytes = (table, name) => bytesOf(name === 'lora' ? adapterTable(table) : table)
+const gramTable = (table) =>
+  table.flatMap(([name, , [, fanIn]]) => (GRAM.test(name) ? [[name, 'F16', [fanIn, fanIn]]] : []))
 
-/** Writes an input that a merge reads: one of the models, or `lora`, an adapter for them. */
-export const writeInput = (path, table, name) =>
-  name === 'lora' ? writeAdapter(path, table) : writeCheckpoint(path, table, name)
+/** Writes Gram matrices that are diagonal, each another one: how long a solution takes does not depend on the numbers. */
+const writeGram = (path, table, seed) =>
+  startFile(path, gramTable(table), (fd, [, , [n]], begin) => {
+    const matrix = new Float32Array(n * n)
+    for (let i = 0; i < n; i++) matrix[i * (n + 1)] = 1 + ((i * 7 + seed) % 13) / 8
+    writeSync(fd, encode('F16', matrix), 0, matrix.length * 2, begin)
+  })
+
+/** Bytes of the tensors of an input that a merge reads, by its name as `writeInput` takes it. */
+export const inputBytes = (table, name) =>
+  bytesOf(name === 'lora' ? adapterTable(table) : name.endsWith('_gram') ? gramTable(table) : table)
+
+/**
+ * Writes an input that a merge reads: one of the models, `lora`, an adapter for them, or the statistics of a model, as
+ * in `a_fisher` and `a_gram`.
+ */
+export const writeInput = (path, table, name) => {
+  const [model, statistics] = name.split('_')
+  if (model === 'lora') writeAdapter(path, table)
+  else if (statistics === 'gram') writeGram(path, table, MODELS[model].seed)
+  else writeCheckpoint(path, table, model, statistics === 'fisher' ? () => FISHER : rangeOf)
+}
 
 /** A table of 21 GB with one tensor of 4.4 GB, which crosses the 4 GiB that 32 bits can count. */
 export const LARGE_TABLE = [

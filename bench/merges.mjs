@@ -27,7 +27,7 @@ const entrantsOf = (merge, folder, work, { program, peers, runs, peerRounds }) =
     command: () => floorCommand(merge.reads.map((model) => join(folder, `${model}.safetensors`))),
   },
   { name: 'smelt', rounds: runs, output: OUT, command: () => buildCommand(program, join(work, 'recipe.yaml')) },
-  ...(peers ? peersOf(merge.name) : []).map(({ command, ...peer }) => ({
+  ...(peers ? (merge.peers?.() ?? peersOf(merge.name)) : []).map(({ command, ...peer }) => ({
     ...peer,
     rounds: Math.min(runs, peerRounds),
     limit: TOO_SLOW,
@@ -60,7 +60,9 @@ const compete = async (merge, folder, bytes, options) => {
       if (entrant.reason !== undefined || round >= entrant.rounds) continue
       try {
         entrant.figures[round] = await runOnce(entrant, work, merge.write(folder), bytes)
+        const spent = entrant.figures.reduce((sum, figure) => sum + figure.seconds, 0)
         if (entrant.limit !== undefined && entrant.figures[round].seconds > SLOW) entrant.rounds = round + 1
+        if (spent > (options.patience ?? Infinity)) entrant.rounds = round + 1
         options.say(`${merge.name} · ${entrant.name} · ${entrant.figures[round].seconds.toFixed(2)} s`)
       } catch (error) {
         entrant.reason = error.message
@@ -96,15 +98,21 @@ const toRow = (merge, entrant, floor) => {
   }
 }
 
-/** Measures the chosen merges; a row for every program of every merge. */
-export const measureMerges = async ({ only, small, folder: parent, ...options }) => {
-  const merges = MERGES.filter(({ name }) => only === undefined || only === name)
+/** Measures the chosen merges on SD1.5-shaped models; a row for every program of every merge. */
+export const measureMerges = ({ only, small, ...options }) =>
+  measureOn(
+    readTable('sd15', { shrink: small }),
+    MERGES.filter(({ name }) => only === undefined || only === name),
+    { ...options, memory: options.peers && !small ? PEER_MEMORY : undefined },
+  )
+
+/** Measures merges on models of a table; after `patience` seconds, a program takes part in no further round. */
+export const measureOn = async (table, merges, { folder: parent, memory, ...options }) => {
   if (merges.length === 0) return []
-  const table = readTable('sd15', { shrink: small })
   const bytes = bytesOf(table)
   const inputs = [...new Set(merges.flatMap(({ reads }) => reads))]
   const room = inputs.reduce((n, name) => n + inputBytes(table, name), bytes)
-  const folder = openPlace(parent, room, options.peers && !small ? PEER_MEMORY : undefined)
+  const folder = openPlace(parent, room, memory)
   try {
     for (const name of inputs) {
       options.say(`makes ${name}: ${(inputBytes(table, name) / 1e9).toFixed(2)} GB`)

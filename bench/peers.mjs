@@ -1,6 +1,6 @@
 // The other programs that do the same work, as bench/peers.sh installs them.
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { OUT } from './recipes.mjs'
@@ -28,9 +28,7 @@ const MERGEKIT = {
 const mergekit = (name, folder, work, reads) => {
   const { method, base = false, each = {}, parameters = {} } = MERGEKIT[name]
   const paths = reads.map((model) => join(folder, `${model}.safetensors`))
-  const config = join(work, 'mergekit.yaml')
-  // JSON is YAML.
-  const text = JSON.stringify({
+  return mergekitCommand(work, {
     merge_method: method,
     ...(base ? { base_model: paths[0] } : {}),
     models: paths.slice(base ? 1 : 0).map((model) => ({ model, parameters: each })),
@@ -38,8 +36,44 @@ const mergekit = (name, folder, work, reads) => {
     dtype: 'float32',
     out_dtype: 'float16',
   })
-  writeFileSync(config, text)
-  return [here('.venv/bin/mergekit-pytorch'), config, join(work, 'mergekit')]
+}
+
+/** What mergekit writes, in the folder that it works in. */
+const MERGEKIT_OUT = 'mergekit'
+
+/** The command that runs a configuration of mergekit. */
+const mergekitCommand = (work, config) => {
+  const path = join(work, 'mergekit.yaml')
+  // JSON is YAML.
+  writeFileSync(path, JSON.stringify(config))
+  return [here('.venv/bin/mergekit-pytorch'), path, join(work, MERGEKIT_OUT)]
+}
+
+/** mergekit, for one configuration: a function of the paths of the models by name. */
+export const mergekitPeer = (config) => ({
+  ...peer('mergekit', (folder, work) => mergekitCommand(work, config(pathsIn(folder), 'f16'))),
+  output: MERGEKIT_OUT,
+})
+
+/** The functions of sd-mecha, called tensor by tensor: `expression` as bench/parity/with_sd_mecha.py takes it. */
+export const mechaPeer = (expression, reads) => ({
+  ...peer('sd-mecha', (folder, work) => {
+    const out = join(work, 'sd-mecha')
+    mkdirSync(out, { recursive: true })
+    const path = join(work, 'jobs.json')
+    const files = Object.fromEntries(Object.entries(pathsIn(folder)).filter(([name]) => reads.includes(name)))
+    writeFileSync(path, JSON.stringify([{ expression, files, dtype: 'f16', out }]))
+    return [PYTHON, here('parity/with_sd_mecha.py'), path]
+  }),
+  output: 'sd-mecha',
+})
+
+const pathsIn = (folder) =>
+  Object.fromEntries(['base', 'a', 'b', 'c'].map((name) => [name, join(folder, `${name}.safetensors`)]))
+
+const peer = (name, command) => {
+  const reason = missing(PEERS.find((one) => one.name === name))
+  return reason === undefined ? { name: `${name} ${versionOf(name)}`, command } : { name, reason }
 }
 
 /** Every peer: its package, the merges it can do and how its command is made, and what it writes. */
@@ -66,7 +100,7 @@ const PEERS = [
     distribution: 'mergekit',
     methods: Object.keys(MERGEKIT),
     command: mergekit,
-    output: 'mergekit',
+    output: MERGEKIT_OUT,
   },
 ]
 

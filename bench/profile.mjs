@@ -9,6 +9,7 @@ import { createExecutor } from '../dist/run/execute.js'
 import { workOff } from '../dist/run/worker.js'
 import { bytesOf, inputBytes, readTable, writeInput } from './checkpoint.mjs'
 import { median } from './measure.mjs'
+import { METHODS, methodTable } from './methods.mjs'
 import { closePlace, openPlace } from './place.mjs'
 import { MERGES } from './recipes.mjs'
 import { placeRecipe } from './smelt.mjs'
@@ -147,9 +148,10 @@ const copySpeed = () => {
 
 /** Measures one merge a few times with one worker in this thread, and prints a table. */
 export const profile = async ({ name, small, folder: parent, runs, engine, say }) => {
-  const merge = MERGES.find((m) => m.name === name)
-  if (merge === undefined) throw new Error(`--profile is one of ${MERGES.map((m) => m.name).join(', ')}`)
-  const table = readTable('sd15', { shrink: small })
+  const known = [...MERGES, ...METHODS]
+  const merge = known.find((m) => m.name === name)
+  if (merge === undefined) throw new Error(`--profile is one of ${known.map((m) => m.name).join(', ')}`)
+  const table = MERGES.includes(merge) ? readTable('sd15', { shrink: small }) : methodTable(small)
   const bytes = bytesOf(table)
   const moved = merge.reads.reduce((n, input) => n + inputBytes(table, input), bytes)
   const folder = openPlace(parent, moved)

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 
 const README = new URL('README.md', import.meta.url)
-const MARKS = /(<!-- figures: begin -->\n)[^]*(<!-- figures: end -->)/
+const marks = (name) => new RegExp(`(<!-- ${name}: begin -->\n)[^]*(<!-- ${name}: end -->)`)
 
 const table = (head, rows) =>
   [head, head.map((_, i) => (i === 0 ? '---' : '---:')), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
@@ -109,9 +109,12 @@ export const renderFigures = ({ machine, rows }) =>
     ].flatMap(([title, found, render]) => (found.length === 0 ? [] : [`### ${title}`, render(found)])),
   ].join('\n\n')
 
-/** Puts the figures between the marks of README.md. */
-export const writeFigures = (figures) =>
+/** The table of methods as Markdown, below a sentence that says where and when. */
+export const renderMethods = (machine, rows) => `${machine}\n\n${merges(rows)}`
+
+/** Puts figures between the marks of README.md that have their name. */
+export const writeFigures = (figures, name = 'figures') =>
   writeFileSync(
     README,
-    readFileSync(README, 'utf8').replace(MARKS, (_, begin, end) => `${begin}\n${figures}\n\n${end}`),
+    readFileSync(README, 'utf8').replace(marks(name), (_, begin, end) => `${begin}\n${figures}\n\n${end}`),
   )

@@ -6,11 +6,12 @@ import { measureCommands } from './commands.mjs'
 import { canMeasureMemory } from './measure.mjs'
 import { measureMemory } from './memory.mjs'
 import { measureMerges } from './merges.mjs'
+import { measureMethods } from './methods.mjs'
 import { isMemory, memoryFolder } from './place.mjs'
 import { profile } from './profile.mjs'
 import { measureRebuilds } from './rebuilds.mjs'
 import { MERGES } from './recipes.mjs'
-import { renderFigures, writeFigures } from './report.mjs'
+import { renderFigures, renderMethods, writeFigures } from './report.mjs'
 import { PROGRAM, WORKERS } from './smelt.mjs'
 
 const NAMES = [
@@ -34,7 +35,9 @@ const USAGE = `npm run bench -- [options]
   --size small|full  a sixteenth of a model, three runs, without peers and large files; or all of it (default)
   --only NAME        one of ${NAMES.join(', ')}
   --merges           only the table of merges, all rows
-  --profile CASE     what the time of one worker goes to, for ${MERGES.map(({ name }) => name).join(', ')}
+  --methods          every method on a third of SD1.5, into a table of its own; --only takes a method's name
+  --profile CASE     what the time of one worker goes to, for ${MERGES.map(({ name }) => name).join(', ')},
+                     or a row of --methods
   --engine NAME      with --profile: compiled (default) or onnx
   --runs N           rounds of each case (default 5; small: 3)
   --peer-rounds N    rounds that a peer takes part in (default 3)
@@ -52,6 +55,7 @@ const readOptions = () => {
       size: { type: 'string', default: 'full' },
       only: { type: 'string' },
       merges: { type: 'boolean', default: false },
+      methods: { type: 'boolean', default: false },
       profile: { type: 'string' },
       engine: { type: 'string', default: 'compiled' },
       runs: { type: 'string' },
@@ -68,7 +72,8 @@ const readOptions = () => {
   const small = values.size === 'small'
   const runs = Number(values.runs ?? (small ? 3 : ENOUGH))
   if (!small && values.size !== 'full') throw new Error('--size is small or full')
-  if (values.only !== undefined && !NAMES.includes(values.only)) throw new Error(`--only is one of ${NAMES.join(', ')}`)
+  if (values.only !== undefined && !values.methods && !NAMES.includes(values.only))
+    throw new Error(`--only is one of ${NAMES.join(', ')}`)
   const peerRounds = Number(values['peer-rounds'])
   for (const [name, rounds] of Object.entries({ runs, 'peer-rounds': peerRounds }))
     if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--${name} is a whole number from 1`)
@@ -79,6 +84,7 @@ const readOptions = () => {
     runs,
     only: values.only,
     onlyMerges: values.merges,
+    methods: values.methods,
     peerRounds,
     profile: values.profile,
     engine: values.engine,
@@ -119,6 +125,12 @@ const main = async () => {
   try {
     if (options.profile !== undefined) {
       process.stdout.write(`${await profile({ ...options, name: options.profile })}\n`)
+      return 0
+    }
+    if (options.methods) {
+      const table = renderMethods(describe(options, load), await measureMethods(options))
+      process.stdout.write(`${table}\n`)
+      if (!small && only === undefined && runs >= ENOUGH) writeFigures(table, 'methods')
       return 0
     }
     const rows = {

@@ -29,7 +29,7 @@ def main():
         models = {name: load_file(path) for name, path in job["files"].items()}
         result = {}
         try:
-            for key in models["base"]:
+            for key in next(iter(models.values())):
                 tensors = {name: file[key].float() for name, file in models.items()}
                 result[key] = eval(job["expression"], {"m": Methods(), "torch": torch}, tensors).to(DTYPES[job["dtype"]])
             save_file({key: x.contiguous() for key, x in result.items()}, job["out"] + "/model.safetensors")

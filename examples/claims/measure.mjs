@@ -44,3 +44,25 @@ export const mean = (numbers) => numbers.reduce((a, b) => a + b, 0) / numbers.le
 
 /** One line of a table: a title, and cells that end where those of the other lines do. */
 export const line = (title, cells) => title.padEnd(28) + cells.map((cell) => cell.padStart(13)).join('')
+
+/** The specialists, and what each reads: rotated, mirrored and noisy digits. */
+export const LETTERS = ['A', 'B', 'C']
+
+/** One accuracy for each of the specialists' tasks, and their mean. */
+export const row = async (accuracyOf) => {
+  const found = []
+  for (const letter of LETTERS) found.push(await accuracyOf(letter))
+  return [...found, mean(found)]
+}
+
+/** Prints one line of a table of accuracies. */
+export const print = (title, cells) =>
+  console.log(
+    line(
+      title,
+      cells.map((cell) => cell.toFixed(1)),
+    ),
+  )
+
+/** Prints what stands above the accuracies of one network. */
+export const printHead = (net) => console.log(`\n${line(net, [...LETTERS, 'mean'])}`)

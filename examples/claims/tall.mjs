@@ -1,25 +1,9 @@
 // Tests on three networks when TALL masks help: to bring specialists back from a sum of them, and to merge them into one
 // model. Prints a table:
 //   node examples/claims/tall.mjs
-import { line, mean, measure, NETS } from './measure.mjs'
+import { measure, NETS, print, printHead, row } from './measure.mjs'
 
-const LETTERS = ['A', 'B', 'C']
 const LAMBDAS = [0.5, 0.7, 1]
-
-/** One accuracy for each of the specialists' tasks, and their mean. */
-const row = async (accuracyOf) => {
-  const found = []
-  for (const letter of LETTERS) found.push(await accuracyOf(letter))
-  return [...found, mean(found)]
-}
-
-const print = (title, cells) =>
-  console.log(
-    line(
-      title,
-      cells.map((cell) => cell.toFixed(1)),
-    ),
-  )
 
 console.log('Digits recognised correctly (%): rotated (A), mirrored (B), noisy (C)')
 const [differences, gains] = [[], []]
@@ -39,7 +23,7 @@ for (const net of NETS) {
   const [bestSum, bestConsensus] = [single.plain, single.consensus].map((rows) =>
     rows.reduce((best, other) => (other.cells.at(-1) > best.cells.at(-1) ? other : best)),
   )
-  console.log(`\n${line(net, [...LETTERS, 'mean'])}`)
+  printHead(net)
   print('  A, B and C, each alone', restored.trained)
   print('  their sum, masked for each', restored.masked)
   print('  sum', sum.cells)

@@ -56,11 +56,38 @@ type Shapes = ReadonlyMap<string, { readonly shape: readonly number[] }>
  */
 const [OF_NETWORK, OF_FILE] = [0.9, 0.8]
 
+/** What was found out already; most models of a recipe have the names and shapes of the one before. */
+const detected = new WeakMap<Shapes, { readonly architecture: Architecture | undefined }>()
+let latest: WeakRef<Shapes> | undefined
+
 /**
  * Tells a model's architecture from names and shapes alone, or undefined when it is none that smelt knows: a few names
- * are not enough, most must fit.
+ * are not enough, most must fit. The tensors must not change afterwards: they are looked at once.
  */
 export const detectArchitecture = (tensors: Shapes): Architecture | undefined => {
+  const known = detected.get(tensors) ?? detectedAlike(tensors) ?? { architecture: detect(tensors) }
+  detected.set(tensors, known)
+  latest = new WeakRef(tensors)
+  return known.architecture
+}
+
+/** What was found out of the model before, if this one has its names and shapes. */
+const detectedAlike = (tensors: Shapes): ReturnType<typeof detected.get> => {
+  const before = latest?.deref()
+  return before !== undefined && haveSameShapes(before, tensors) ? detected.get(before) : undefined
+}
+
+/** True for the same names, in any order, with the same shapes. */
+const haveSameShapes = (x: Shapes, y: Shapes): boolean => {
+  if (x.size !== y.size) return false
+  for (const [name, { shape }] of x) {
+    const other = y.get(name)?.shape
+    if (other?.length !== shape.length || !shape.every((dim, axis) => dim === other[axis])) return false
+  }
+  return true
+}
+
+const detect = (tensors: Shapes): Architecture | undefined => {
   for (const family of FAMILIES) {
     const root = family.roots.find(
       (candidate) => holds(family.when, candidate, tensors) && fits(family, countNames(family, candidate, tensors)),
@@ -148,7 +175,12 @@ const countNames = (family: Family, root: string, tensors: Shapes): Names => {
 }
 
 const describe = (family: Family, root: string, names: readonly string[]): Architecture => {
-  const locate = (name: string): Location => locateIn(family, root, name)
+  const places = new Map<string, Location>()
+  const locate = (name: string): Location => {
+    const known = places.get(name) ?? locateIn(family, root, name)
+    places.set(name, known)
+    return known
+  }
   const blocks = orderBlocks(family, new Set(names.map((name) => locate(name).block)))
   return {
     id: family.id,

@@ -37,14 +37,6 @@ const ID = /^[a-z0-9][a-z0-9./-]{0,79}$/
 
 type Shapes = ReadonlyMap<string, { readonly shape: readonly number[] }>
 
-/** A header is made twice, before and after its digests are known, of the same tensors. */
-const detected = new WeakMap<Shapes, { readonly architecture: ReturnType<typeof detectArchitecture> }>()
-const detectOnce = (tensors: Shapes): ReturnType<typeof detectArchitecture> => {
-  const known = detected.get(tensors) ?? { architecture: detectArchitecture(tensors) }
-  detected.set(tensors, known)
-  return known.architecture
-}
-
 /**
  * What ModelSpec calls a checkpoint with these tensors; undefined where nothing true can be said. `claimed` is what a
  * parent says it
@@ -52,7 +44,7 @@ const detectOnce = (tensors: Shapes): ReturnType<typeof detectArchitecture> => {
  * (`stable-diffusion-v1-inpainting`).
  */
 export const readModelspec = (tensors: Shapes, claimed: string | undefined): ModelspecFacts | undefined => {
-  const known = detectOnce(tensors)
+  const known = detectArchitecture(tensors)
   if (known === undefined) return undefined
   const ids = known.modelspec === undefined ? (UNDECIDED[known.id] ?? []) : [known.modelspec]
   const parent =

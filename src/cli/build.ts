@@ -3,6 +3,8 @@ import { stopping } from '../base/catalogue/cli.js'
 import { exitCode } from '../base/diagnostic.js'
 import { resolvePath } from '../base/resolve-path.js'
 import { build as buildRecipe, type BuildOptions } from '../run/build.js'
+import type { Plan } from '../plan/plan.js'
+import { shownPart } from '../run/parts.js'
 import { optionDestination } from '../run/destinations.js'
 import { defaultWorkers } from '../run/machine.js'
 import type { RunEvent } from '../run/events.js'
@@ -108,6 +110,10 @@ const loudReporter = async (console: Console, { dashboard }: BuildFlags, began: 
     ? (await import('./dashboard-reporter.js')).dashboardReporter(console, began)
     : screenReporter(console, began)
 
+/** The files of the parts that a plan's recipe uses. */
+const partsOf = (plan: Plan, recipe: string): readonly string[] =>
+  [...plan.settings[0]!.recipe.parts.keys()].map((part) => resolvePath('', shownPart(part, recipe)))
+
 /**
  * Builds until done or stopped by a signal, when the exit code is 128 plus the signal's number. `cancel` stops it
  * silently.
@@ -138,7 +144,11 @@ const buildUnder = async (
         )
         reporter.problems(diagnostics)
         told = diagnostics.length
-        files = [resolve(recipe), ...plan.models.flatMap((m) => [m.path, ...m.files.map((f) => f.path), ...m.absent])]
+        files = [
+          resolve(recipe),
+          ...partsOf(plan, recipe),
+          ...plan.models.flatMap((m) => [m.path, ...m.files.map((f) => f.path), ...m.absent]),
+        ]
       },
     })
     const cancelled = cancel?.aborted === true && interruption.exitCode === undefined

@@ -5,7 +5,7 @@ import { staleFile } from '../base/catalogue/operators.js'
 import { operators } from '../operators/index.js'
 import { methodsDocument } from '../operators/methods-page.js'
 import { operatorsDocument } from '../operators/page.js'
-import { recipeSchema } from '../recipe/schema.js'
+import { partSchema, recipeSchema } from '../recipe/schema.js'
 import { lockSchema } from '../store/lock-schema.js'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -13,6 +13,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 /** The generated files, by path in the repository. */
 export const generated = (): Readonly<Record<string, string>> => ({
   'schema/recipe.schema.json': `${JSON.stringify(recipeSchema(operators, { editor: true }), null, 1)}\n`,
+  'schema/part.schema.json': `${JSON.stringify(partSchema(operators, { editor: true }), null, 1)}\n`,
   'schema/lock.schema.json': `${JSON.stringify(lockSchema, null, 1)}\n`,
   'docs/operators.md': operatorsDocument(operators),
   'docs/methods.md': methodsDocument(operators),

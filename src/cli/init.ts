@@ -10,7 +10,10 @@ import { obstacles } from '../run/destinations.js'
 import { namesOnDisk } from '../safetensors/file-names.js'
 import { errorCode, ioProblem } from '../safetensors/io-problem.js'
 import { writeOutput } from '../safetensors/output.js'
-import { openModel, type Model } from '../safetensors/model.js'
+import { shardNumber } from '../safetensors/shard-names.js'
+import { plainName } from '../pytorch/archive.js'
+import { BIN_INDEX, isCheckpointName, openCheckpoint } from '../pytorch/open.js'
+import type { Model } from '../safetensors/model.js'
 import { isFloat } from '../tensor/dtype.js'
 import { nameOfFile } from '../recipe/one-off.js'
 import type { TensorInfo } from '../tensor/info.js'
@@ -29,16 +32,22 @@ const SCHEMA = fileURLToPath(new URL('../../schema/recipe.schema.json', import.m
 /** Names the recipe itself uses. */
 const TAKEN = ['keep', 'blended']
 
-/** Models of a folder that open, the largest first; a shard counts only as part of its index. */
+/**
+ * Models of a folder that open, the largest first; a shard counts only as part of its index, and a checkpoint only where
+ * no safetensors file of its name is.
+ */
 const findModels = async (folder: string): Promise<Found[]> => {
   // In a recipe `$` begins a param, so a file with one in its name cannot be referred to.
   const files = (await readdir(folder)).filter((name) => !name.startsWith('.') && !name.includes('$')).sort()
   const found: Found[] = []
   const shards = new Set<string>()
   const ending = (suffix: string): string[] => files.filter((name) => name.endsWith(suffix))
-  for (const file of [...ending('.safetensors.index.json'), ...ending('.safetensors')]) {
+  const isConverted = (file: string): boolean => files.includes(`${plainName(file)}.safetensors`)
+  const single = files.filter((file) => isCheckpointName(file) && shardNumber(file) === undefined)
+  const checkpoints = [...ending(BIN_INDEX), ...single].filter((file) => !isConverted(file))
+  for (const file of [...ending('.safetensors.index.json'), ...ending('.safetensors'), ...checkpoints]) {
     if (shards.has(join(folder, file))) continue
-    const model = await openModel(join(folder, file))
+    const model = await openCheckpoint(join(folder, file))
     if (model.type === 'failed' || model.value.tensors.size === 0) continue
     for (const shard of model.value.files) shards.add(shard.path)
     found.push({ file, model: model.value, architecture: detectArchitecture(model.value.tensors) })

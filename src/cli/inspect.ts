@@ -3,7 +3,7 @@ import { patternContext } from '../architectures/context.js'
 import { detectArchitecture } from '../architectures/detect.js'
 import { exitCode } from '../base/diagnostic.js'
 import { ok } from '../base/result.js'
-import { openModel } from '../safetensors/model.js'
+import { openCheckpoint } from '../pytorch/open.js'
 import { selectLayers } from '../tensor/pattern.js'
 import { findQuantised } from '../tensor/quantised.js'
 import { inspectedToJson, renderInspected, type Inspected } from '../view/inspect.js'
@@ -24,7 +24,7 @@ export const inspect = async (
   layers: readonly string[],
   flags: InspectFlags,
 ): Promise<number> => {
-  const opened = await openModel(resolve(path))
+  const opened = await openCheckpoint(resolve(path))
   console.tell(opened.diagnostics)
   if (opened.type === 'failed') return exitCode(opened.diagnostics)
   const model = opened.value

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import nodeModule from 'node:module'
 import { setFlagsFromString } from 'node:v8'
 import { reasonOf } from '../base/reason.js'
 import { explainLimit } from '../run/limits.js'
@@ -6,6 +7,11 @@ import { explainLimit } from '../run/limits.js'
 // Most commands are over within a second, of which V8 as of Node.js 20 spends half on optimising functions that then run
 // a few times more. Later versions wait by themselves, and do not know this flag.
 if (process.versions.v8.startsWith('11.')) setFlagsFromString('--interrupt-budget=1000000')
+
+// Node.js keeps what V8 has compiled for the next command, from version 22 on, in the folder that it has for that. Where
+// it may not write, it compiles anew.
+const { enableCompileCache } = nodeModule as { readonly enableCompileCache?: () => unknown }
+enableCompileCache?.()
 
 // ONNX Runtime would keep an identifier of this machine and events of every build in the user's cache, and send them;
 // it asks this when it is loaded.

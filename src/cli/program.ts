@@ -136,7 +136,10 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .action((action, flags) => run(async (console) => (await import('./cache.js')).cache(console, action, flags)))
   program
     .command('inspect')
-    .argument('<file>', 'a safetensors file, or the index or folder of a sharded model')
+    .argument(
+      '<file>',
+      'a safetensors file, a checkpoint that PyTorch saved, or the index or folder of a sharded model',
+    )
     .argument('[layers...]', 'patterns of the tensors to show, such as "**.attn2"')
     .description('show the tensors, architecture and metadata of a model')
     .option('--stats', 'also show mean, deviation, min, max, norm and odd values of each tensor (reads the data)')
@@ -162,6 +165,14 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .option('-o, --out <file>', 'where to write the copy (default: NAME.repaired.safetensors beside the file)')
     .option('--json', 'print what was done as JSON')
     .action((path, flags) => run(async (console) => (await import('./repair.js')).repair(console, path, flags)))
+  program
+    .command('convert')
+    .argument('<path>', 'a .ckpt, .pt, .pth or .bin file that PyTorch saved, or the index or folder of a sharded one')
+    .description('write a checkpoint that PyTorch saved as safetensors, running nothing in it; overwrites nothing')
+    .option('-o, --output <file>', 'where to write it (default: NAME.safetensors beside the file)')
+    .option('--key <key>', 'which of several models in the file to take, such as params_ema')
+    .option('--json', 'print what was done as JSON')
+    .action((path, flags) => run(async (console) => (await import('./convert.js')).convert(console, path, flags)))
   program
     .command('ops')
     .argument('[name...]', 'an operator, a family, or what another tool calls an operator, such as "sum twice"')

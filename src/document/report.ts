@@ -6,7 +6,7 @@ import { sortDiagnostics } from '../base/screen.js'
 export const MOST_PROBLEMS = 50
 
 const identity = ({ code, message, at }: Diagnostic): string =>
-  `${code}\n${at?.type === 'text' ? at.range.start : ''}\n${message}`
+  `${code}\n${at?.type === 'text' ? `${at.range.source.path} ${at.range.start}` : ''}\n${message}`
 
 /** Problems in order of place, each once (an alias repeats those of its value), at most {@link MOST_PROBLEMS}. */
 export const orderProblems = (problems: readonly Diagnostic[]): readonly Diagnostic[] => {

@@ -13,7 +13,7 @@ import {
 import { STORED, ZERO, type GeneratedInput, type Instruction, type Port, type Program } from './program.js'
 import { chooseBy } from './choosing.js'
 import type { TensorInfo } from '../tensor/info.js'
-import { viewKey, wholeOf, type View } from '../tensor/view.js'
+import { isSameView, viewKey, wholeOf, type View } from '../tensor/view.js'
 import { walk } from './walk.js'
 
 /**
@@ -88,9 +88,21 @@ const isFlat = (root: Expression, heldIn: HeldIn): boolean => {
   return flat
 }
 
+/** What is fed to a program element by element, wherever it stands. */
+const FED: ReadonlySet<Expression['type']> = new Set<Expression['type']>([
+  'read',
+  'read-mask',
+  'bernoulli',
+  'normal',
+  'uniform',
+  'constant',
+  'position',
+  'product',
+  'spread',
+])
+
 /** True for an expression whose elements are fed to the program. */
-const isFed = (e: Expression, heldIn: HeldIn): boolean =>
-  e.type === 'read' || e.type === 'read-mask' || drawOf(e) !== undefined || heldIn(e) !== undefined
+const isFed = (e: Expression, heldIn: HeldIn): boolean => FED.has(e.type) || heldIn(e) !== undefined
 
 /** The operands of a choice; constants are not among them if arithmetic replaces the choice. */
 const chosenFrom = (e: Choice): readonly Expression[] => {
@@ -103,7 +115,7 @@ const operandsOf =
   (heldIn: HeldIn) =>
   (e: Expression): readonly Expression[] =>
     e.kind === 'scalar' || isFed(e, heldIn)
-      ? []
+      ? NONE
       : e.type === 'choose'
         ? chosenFrom(e)
         : e.type === 'top'
@@ -151,7 +163,6 @@ const drawOf = (e: Expression): GeneratedInput | undefined => {
  */
 const outline = (wanted: readonly ProgramOutput[], heldIn: HeldIn): Outline => {
   const seen = new Map<number, number>()
-  const files = new Map<string, number>()
   const reads: View[] = []
   const draws: GeneratedInput[] = []
   const uniforms: ScalarInput[] = []
@@ -159,10 +170,14 @@ const outline = (wanted: readonly ProgramOutput[], heldIn: HeldIn): Outline => {
   let structure = ''
   const below = operandsOf(heldIn)
   const placeOf = (e: Expression): number => seen.get(e.id)!
+  const placesOf = (list: readonly Expression[]): string => {
+    let text = ''
+    for (let i = 0; i < list.length; i++) text += i === 0 ? placeOf(list[i]!) : `,${placeOf(list[i]!)}`
+    return text
+  }
   const read = (view: View): string => {
-    const key = viewKey(view)
-    const place = files.get(key) ?? reads.push(view) - 1
-    files.set(key, place)
+    const known = reads.findIndex((r) => isSameView(r, view))
+    const place = known < 0 ? reads.push(view) - 1 : known
     return `${place}${view.tensor.dtype}`
   }
   const describe = (e: Expression): string => {
@@ -175,12 +190,12 @@ const outline = (wanted: readonly ProgramOutput[], heldIn: HeldIn): Outline => {
     if (e.type === 'read' || e.type === 'read-mask') return `${e.type}${read(e.view)};`
     if (e.type === 'choose') return describeChoice(e)
     if (e.type === 'top') uniforms.push(e)
-    return `${e.type}${'op' in e ? e.op : ''}(${below(e).map(placeOf).join()});`
+    return `${e.type}${'op' in e ? e.op : ''}(${placesOf(below(e))});`
   }
   const describeChoice = (e: Choice): string => {
     const how = chooseBy(e)
     if (how.type === 'line') uniforms.push(literal(how.slope), literal(how.start))
-    return `choose-${how.type}(${chosenFrom(e).map(placeOf).join()});`
+    return `choose-${how.type}(${placesOf(chosenFrom(e))});`
   }
   walk(
     wanted.map((w) => w.value),

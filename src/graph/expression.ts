@@ -52,7 +52,7 @@ export interface SolverOperand {
 }
 
 /** Why a solver has no result. */
-export type SolverProblem = 'singular' | 'asymmetric'
+export type SolverProblem = 'singular' | 'asymmetric' | 'not-finite' | 'singular-rotation' | 'half-turn'
 
 /**
  * Computes a tensor of whole tensors at once, in float64 with a fixed order of operations: a solution of equations, a

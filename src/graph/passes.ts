@@ -54,19 +54,24 @@ const NO_LOCATES: Sweeps['locates'] = new Map()
 /** The level of an expression: how many passes over its own tensor must have finished before it can be computed. */
 const levels = (isGiven: (e: Expression) => boolean): ((e: Expression) => number) => {
   const known = new Map<number, number>()
+  const levelOf = (e: Expression): number => known.get(e.id) ?? 0
   const settle = (e: Expression): void => {
-    const below = highest(argumentsOf(e), (a) => known.get(a.id) ?? 0)
+    const below = highest(argumentsOf(e), levelOf)
     known.set(e.id, e.type === 'quantile' || e.type === 'top' ? below + 2 : isMeasure(e) ? below + 1 : below)
   }
+  const visitor = { enter: (e: Expression): boolean => !known.has(e.id) && !isGiven(e), leave: settle }
   return (e) => {
-    walk([e], { enter: (x) => !known.has(x.id) && !isGiven(x), leave: settle })
-    return known.get(e.id) ?? 0
+    walk([e], visitor)
+    return levelOf(e)
   }
 }
 
 /** The greatest of some levels; 0 if there are none. */
-const highest = <T>(all: readonly T[], level: (x: T) => number): number =>
-  all.reduce((most, x) => Math.max(most, level(x)), 0)
+const highest = <T>(all: readonly T[], level: (x: T) => number): number => {
+  let most = 0
+  for (let i = 0; i < all.length; i++) most = Math.max(most, level(all[i]!))
+  return most
+}
 
 /**
  * Every measure below some expressions, each once, operands before users. Known measures, everything below them, and
@@ -176,10 +181,14 @@ export const cutPasses = (
   assemble: Assembler = createAssembler(),
 ): Sweeps => {
   const level = levels(isGiven)
-  const depth = Math.max(
-    highest(roots, (r) => level(r.value)),
-    highest(measures, level),
-  )
+  // Without measures of its own, all that it needs is given.
+  const depth =
+    measures.length === 0
+      ? 0
+      : Math.max(
+          highest(roots, (r) => level(r.value)),
+          highest(measures, level),
+        )
   const sweeps = Array.from({ length: depth }, (): Taking[] => [])
   for (const measure of measures) {
     if (measure.type === 'solve') throw new Error('what a solver makes has a job of its own')

@@ -1,40 +1,29 @@
 import type { Evaluation, Scalar, ScalarOp, Vector } from './expression.js'
 import { walk } from './walk.js'
 
-/** Applies one scalar operation in float64. `if-less` is (x, y, then, otherwise). Division by zero follows IEEE. */
-export const applyScalar = (op: ScalarOp, a: readonly number[]): number => {
-  const [x = NaN, y = NaN, yes = NaN, no = NaN] = a
-  switch (op) {
-    case 'add':
-      return x + y
-    case 'sub':
-      return x - y
-    case 'mul':
-      return x * y
-    case 'div':
-      return x / y
-    case 'neg':
-      return -x
-    case 'abs':
-      return Math.abs(x)
-    case 'sqrt':
-      return Math.sqrt(x)
-    case 'min':
-      return Math.min(x, y)
-    case 'max':
-      return Math.max(x, y)
-    case 'sign':
-      return Math.sign(x)
-    case 'sin':
-      return Math.sin(x)
-    case 'cos':
-      return Math.cos(x)
-    case 'acos':
-      return Math.acos(Math.min(1, Math.max(-1, x)))
-    case 'if-less':
-      return x < y ? yes : no
-  }
+type Apply = (x: number, y: number, yes: number, no: number) => number
+
+/** The scalar operations in float64. `if-less` is (x, y, then, otherwise). Division by zero follows IEEE. */
+const OPERATIONS: Readonly<Record<ScalarOp, Apply>> = {
+  add: (x, y) => x + y,
+  sub: (x, y) => x - y,
+  mul: (x, y) => x * y,
+  div: (x, y) => x / y,
+  neg: (x) => -x,
+  abs: (x) => Math.abs(x),
+  sqrt: (x) => Math.sqrt(x),
+  min: (x, y) => Math.min(x, y),
+  max: (x, y) => Math.max(x, y),
+  sign: (x) => Math.sign(x),
+  sin: (x) => Math.sin(x),
+  cos: (x) => Math.cos(x),
+  acos: (x) => Math.acos(Math.min(1, Math.max(-1, x))),
+  'if-less': (x, y, yes, no) => (x < y ? yes : no),
 }
+
+/** Applies one scalar operation. */
+export const applyScalar = (op: ScalarOp, [x = NaN, y = NaN, yes = NaN, no = NaN]: readonly number[]): number =>
+  OPERATIONS[op](x, y, yes, no)
 
 /** Values of scalars and vectors whose measures are known. */
 export interface Evaluator {
@@ -109,10 +98,12 @@ export const createEvaluator = (measured: Measured): Evaluator => {
 /** Applies an operation block by block; a number counts for every block. One of the arguments is a vector. */
 export const combineVectors = (op: ScalarOp, args: readonly (Float64Array | number)[]): Float64Array => {
   const { length } = args.find((arg) => typeof arg !== 'number') as Float64Array
-  return Float64Array.from({ length }, (_, i) =>
-    applyScalar(
-      op,
-      args.map((arg) => (typeof arg === 'number' ? arg : arg[i]!)),
-    ),
-  )
+  const apply = OPERATIONS[op]
+  const [x, y, yes, no] = [0, 1, 2, 3].map((i) => args[i] ?? NaN) as [Argument, Argument, Argument, Argument]
+  const out = new Float64Array(length)
+  for (let i = 0; i < length; i++) out[i] = apply(at(x, i), at(y, i), at(yes, i), at(no, i))
+  return out
 }
+
+type Argument = Float64Array | number
+const at = (arg: Argument, i: number): number => (typeof arg === 'number' ? arg : arg[i]!)

@@ -20,17 +20,21 @@ export interface Visitor {
 const SHALLOW = 64
 
 /** Walks over expressions from some roots down, depth first; the depth is not limited by the call stack. */
-export const walk = (roots: readonly Expression[], visitor: Visitor): void => descend(roots, visitor, 0)
-
-const descend = (roots: readonly Expression[], visitor: Visitor, depth: number): void => {
-  if (depth === SHALLOW) return walkDeep(roots, visitor)
+export const walk = (roots: readonly Expression[], visitor: Visitor): void => {
   const { enter, leave, below = argumentsOf } = visitor
-  for (const e of roots) {
-    if (!enter(e)) continue
-    walked.expressions += 1
-    descend(below(e), visitor, depth + 1)
-    leave?.(e)
+  // Counted, not iterated: most walks are over before anything is optimised.
+  const descend = (list: readonly Expression[], depth: number): void => {
+    if (depth === SHALLOW) return walkDeep(list, visitor)
+    for (let i = 0; i < list.length; i++) {
+      const e = list[i]!
+      if (!enter(e)) continue
+      walked.expressions += 1
+      const under = below(e)
+      if (under.length > 0) descend(under, depth + 1)
+      leave?.(e)
+    }
   }
+  descend(roots, 0)
 }
 
 const walkDeep = (roots: readonly Expression[], { enter, leave, below = argumentsOf }: Visitor): void => {

@@ -110,6 +110,8 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
   const [header, notes, missing]: [string[], ImportNote[], ImportGap[]] = [[], [], []]
   const files = { models: new Map<string, DraftInput>(), adapters: new Map<string, DraftInput>() }
   const [params, steps, outputs]: [DraftParam[], DraftEntry[], DraftEntry[]] = [[], [], []]
+  /** Steps by their fields as JSON, which may be equal where the fields are not. */
+  const byFields = new Map<string, readonly DraftEntry[]>()
   const outputNames = new Set<string>()
   const always: string[] = []
   const facts = new Map<string, () => ModelFacts>()
@@ -156,12 +158,15 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
     adapter: (file) => addFile('adapters', file),
     step: (title, op, fields, comment, options) => {
       const all: readonly Field[] = [['op', op], ...fields]
-      const same = steps.find((s) => isDeepStrictEqual(s.fields, all))
+      const key = JSON.stringify(all, (_, value: unknown) => (value instanceof Map ? [...value] : value))
+      const alike = byFields.get(key) ?? []
+      const same = alike.find((s) => isDeepStrictEqual(s.fields, all))
       if (same !== undefined) return same.name
-      const name = nameOfFile(title, taken)
-      steps.push({ name, fields: all, comment })
-      if (options?.always === true) always.push(name)
-      return name
+      const entry = { name: nameOfFile(title, taken), fields: all, comment }
+      steps.push(entry)
+      byFields.set(key, [...alike, entry])
+      if (options?.always === true) always.push(entry.name)
+      return entry.name
     },
     output: (title, from, path, fields = [], comment) => {
       const name = nameOfFile(title, outputNames)

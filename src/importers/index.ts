@@ -10,13 +10,14 @@ import {
 import { failed, ok, type Result } from '../base/result.js'
 import { a1111 } from './a1111/index.js'
 import { supermergerPresets } from './a1111/presets.js'
+import { comfyui } from './comfyui/index.js'
 import type { Importer, ImportGap, ImportInput, ImportResult } from './importer.js'
 import { mergekit } from './mergekit/index.js'
 import { sdMecha } from './sd-mecha/index.js'
 import { renderDraft } from './render.js'
 
 /** Every importer; the first that recognises a file reads it. */
-export const importers: readonly Importer[] = [sdMecha, a1111, mergekit, supermergerPresets]
+export const importers: readonly Importer[] = [sdMecha, a1111, mergekit, comfyui, supermergerPresets]
 
 /** Said of a file in which there is nothing to say. */
 const EMPTY: ImportGap = emptyFile

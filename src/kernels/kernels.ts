@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { FloatDtype } from '../tensor/dtype.js'
 import type { RandomKey } from './key.js'
 import { createMemory, type KernelMemory } from './memory.js'
-import { NORMAL_TABLE } from './normal-table.js'
+import { NORMAL_TABLE_LENGTH, normalTable } from './normal-table.js'
 import { instantiate, instantiateIn, type RunProgram, type WasmExports } from './wasm-module.js'
 
 export type { RunProgram }
@@ -73,6 +73,11 @@ export type Kernels = KernelMemory & {
    * columns, each group along k. Products are added in order along k.
    */
   readonly multiply: (c: number, a: number, b: number, m: number, n: number, k: number) => void
+  /**
+   * Turns neighbouring columns of a strip of eight rows of f64, which lies column by column: with i from `top` − 1 down,
+   * `count` times, column i + 1 becomes s·xᵢ + c·xᵢ₊₁ and column i becomes c·xᵢ − s·xᵢ₊₁; `turns` are pairs of c and s.
+   */
+  readonly rotate: (strip: number, top: number, count: number, turns: number) => void
   /** The index of the first NaN or infinity of n elements, or -1. */
   readonly firstNonFinite: (x: number, n: number, dtype: FloatDtype) => number
   /** Packs n u8 into ceil(n / 8) bytes, lowest bit first; any byte but 0 is a 1, unused bits are 0. */
@@ -112,6 +117,7 @@ export const loadKernels = (): Kernels => {
     sumMask: wasm.sumMask,
     lowRank: wasm.lowRank,
     multiply: wasm.multiply,
+    rotate: wasm.rotate,
     firstNonFinite: (x, n, dtype) => {
       const { scan, mask } = NON_FINITE[dtype]
       return wasm[scan](x, n, mask)
@@ -142,9 +148,14 @@ const bindRandom = (
   wasm: WasmExports,
   memory: KernelMemory,
 ): Pick<Kernels, 'randomBits' | 'bernoulli' | 'uniform' | 'gaussian' | 'partition'> => {
-  const table = memory.alloc(NORMAL_TABLE.byteLength)
+  const table = memory.alloc(4 * NORMAL_TABLE_LENGTH)
+  let filled = false
+  const filledTable = (): number => {
+    if (!filled) memory.view(Float32Array, table, NORMAL_TABLE_LENGTH).set(normalTable())
+    filled = true
+    return table
+  }
   const lasts = memory.alloc(4 * MAX_PARTS)
-  memory.view(Float32Array, table, NORMAL_TABLE.length).set(NORMAL_TABLE)
   return {
     randomBits: (out, start, n, key) =>
       eachRun(start, n, 4, (at, lo, hi, count) => wasm.randomBits(out + at, lo, hi, count, key.k0, key.k1)),
@@ -155,8 +166,10 @@ const bindRandom = (
     },
     uniform: (out, start, n, key) =>
       eachRun(start, n, 4, (at, lo, hi, count) => wasm.uniform(out + at, lo, hi, count, key.k0, key.k1)),
-    gaussian: (out, start, n, key) =>
-      eachRun(start, n, 4, (at, lo, hi, count) => wasm.gaussian(out + at, lo, hi, count, key.k0, key.k1, table)),
+    gaussian: (out, start, n, key) => {
+      const normals = filledTable()
+      eachRun(start, n, 4, (at, lo, hi, count) => wasm.gaussian(out + at, lo, hi, count, key.k0, key.k1, normals))
+    },
     partition: (out, start, n, key, shares) => {
       // A draw is a u32, so a part that ends at 0 is passed by every draw and one that ends at 2^32 by none.
       const ends = toEnds(shares)

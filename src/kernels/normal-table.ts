@@ -57,7 +57,7 @@ export const walkNormal = (): {
   readonly end: { readonly value: number; readonly slope: number }
 } => {
   // One segment more than is walked: its zeros are the value of a probability that rounds to 1/2.
-  const table = new Float32Array(4 * (OCTAVES * PIECES + 1))
+  const table = new Float32Array(NORMAL_TABLE_LENGTH)
   let edge = START
   for (let segment = 0; segment < OCTAVES * PIECES; segment++) {
     const middle = step(expand(edge.value, edge.slope))
@@ -69,10 +69,15 @@ export const walkNormal = (): {
   return { table, end: edge }
 }
 
+/** Float32 numbers in the table: four for each segment, and for the one after the last. */
+export const NORMAL_TABLE_LENGTH = 4 * (OCTAVES * PIECES + 1)
+
+let known: Float32Array | undefined
+
 /**
  * Four float32 per segment, lowest power first: the upper-tail inverse of the normal distribution over w in [1, 2^31],
  * q = w / 2^32,
  * each octave cut into 32 segments, each with t in [-1/2, 1/2) around its middle. Made with + - * / alone, so it is the
- * same everywhere.
+ * same everywhere, and made when it is first needed, since few builds draw normal numbers.
  */
-export const NORMAL_TABLE: Float32Array = walkNormal().table
+export const normalTable = (): Float32Array => (known ??= walkNormal().table)

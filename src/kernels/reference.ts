@@ -1,5 +1,5 @@
 import type { RandomKey } from './key.js'
-import { NORMAL_TABLE } from './normal-table.js'
+import { normalTable } from './normal-table.js'
 
 const MASK = (1n << 64n) - 1n
 const GOLDEN = 0x9e3779b97f4a7c15n
@@ -56,7 +56,7 @@ export const normalOf = (bits: number): number => {
   const piece = Math.floor((scaled - 1) * 32)
   // Inside its segment: the distance from the middle, in segments.
   const t = Math.fround((scaled - 1) * 32 - piece - 0.5)
-  const [c0, c1, c2, c3] = NORMAL_TABLE.subarray(4 * (32 * exponent + piece)) as unknown as [
+  const [c0, c1, c2, c3] = normalTable().subarray(4 * (32 * exponent + piece)) as unknown as [
     number,
     number,
     number,

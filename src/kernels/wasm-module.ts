@@ -33,6 +33,7 @@ export type WasmExports = {
   readonly sumMask: (m: number, n: number) => number
   readonly lowRank: (out: number, n: number, up: number, rank: number, down: number, stride: number) => void
   readonly multiply: (c: number, a: number, b: number, m: number, n: number, k: number) => void
+  readonly rotate: (strip: number, top: number, count: number, turns: number) => void
   readonly firstMasked8: Scan
   readonly firstMasked16: Scan
   readonly firstMasked32: Scan

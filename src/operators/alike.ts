@@ -22,19 +22,25 @@ const follow = (branch: Branch, fact: unknown): Branch => {
 
 /**
  * Returns one shared object of values for all tensors with the same numbers and words: a model of thousands of tensors
- * has few distinct ones.
+ * has few distinct ones. What is the same for all tensors is in `fixed`.
  */
 export const createValues = (
-  entries: readonly (readonly [string, PerTensor | undefined])[],
+  fixed: TensorValues,
+  varying: readonly (readonly [string, PerTensor])[],
 ): ((tensor: string) => TensorValues) => {
+  if (varying.length === 0) return () => fixed
   const root = createBranch()
   return (tensor) => {
-    const all = entries.map(([, value]) => value?.(tensor))
-    const make = (): TensorValues => Object.fromEntries(entries.map(([key], i) => [key, all[i]]))
-    // Masks and mistakes differ from tensor to tensor, and to a Map -0 is 0.
-    if (all.some((value) => typeof value === 'object' || Object.is(value, -0))) return make()
-    const branch = all.reduce<Branch>(follow, root)
-    return (branch.values ??= make())
+    let branch: Branch | undefined = root
+    const own: Record<string, unknown> = {}
+    for (const [key, valueOf] of varying) {
+      const value = valueOf(tensor)
+      own[key] = value
+      // Masks and mistakes differ from tensor to tensor, and to a Map -0 is 0.
+      if (typeof value === 'object' || Object.is(value, -0)) branch = undefined
+      else if (branch !== undefined) branch = follow(branch, value)
+    }
+    return branch === undefined ? { ...fixed, ...own } : (branch.values ??= { ...fixed, ...own })
   }
 }
 

@@ -10,6 +10,7 @@ import { failed, ok, type Result } from '../base/result.js'
 import type { Mask, Tensor } from '../graph/expression.js'
 import { accepted, buildTensors, type BuiltTensors } from './build-tensor.js'
 import { labelOf, masksOf, modelsOf } from './call-arguments.js'
+import { countResults } from './count-results.js'
 import type { AnyDefinition } from './definition.js'
 import type { Call } from './operator.js'
 import type { InputSpecs } from './params.js'
@@ -42,7 +43,7 @@ export const applyDefinition = (definition: AnyDefinition, uncounted: Call): Res
   append(problems, built.refused)
   const told = tellOnce(problems)
   if (told.some((d) => d.severity === 'error')) return failed(...told)
-  return ok(definition.output === 'mask' ? maskValues(step, built) : [modelValue(step, built)], told)
+  return ok(definition.output === 'mask' ? maskValues(step, built) : modelValues(step, built), told)
 }
 
 /** Every model input in the order the operator declares them; the first gives the result its tensors. */
@@ -90,29 +91,40 @@ const settleTensors = (step: StepContext, problems: Diagnostic[]): readonly Merg
   return merged
 }
 
-const modelValue = ({ definition, call, models }: StepContext, built: BuiltTensors): ModelValue => {
+const modelValues = (step: StepContext, built: BuiltTensors): ModelValue[] => {
+  const { definition, models } = step
   const first = models[0]!.value
-  return {
+  return labelsOf(step).map((label, i) => ({
     kind: 'model',
     space: definition.space ?? first.space,
-    label: labelOf(call),
+    label,
     tensors: first.tensors,
     ...(built.shares ? { shares: true } : {}),
-    tensor: (name) => (built.get(name) as Tensor | undefined) ?? first.tensor(name),
-  }
+    tensor: (name) => {
+      const value = built.get(name) as Tensor | readonly Tensor[] | undefined
+      if (value === undefined || 'kind' in value) return value ?? first.tensor(name)
+      return accepted(value[i], definition.id, name) as Tensor
+    },
+  }))
 }
 
-/** Masks know the tensors they were built for, and no others. */
-const maskValues = ({ definition, call, models }: StepContext, built: BuiltTensors): MaskValue[] => {
+/** What to call each result of a step. */
+const labelsOf = ({ definition, call }: StepContext): readonly string[] => {
   const plain = Object.fromEntries(
     Object.entries(call.params).map(([key, a]) => [key, a.type === 'value' ? a.value : undefined]),
   )
-  const count = definition.results?.(plain) ?? 1
+  const count = countResults(definition, plain, call.inputs)
+  return Array.from({ length: count }, (_, i) => (count === 1 ? labelOf(call) : `\`${call.step}.${i + 1}\``))
+}
+
+/** Masks know the tensors they were built for, and no others. */
+const maskValues = (step: StepContext, built: BuiltTensors): MaskValue[] => {
+  const { definition, models } = step
   const { tensors } = models[0]!.value
   const known = new Map([...built.names.keys()].map((name) => [name, tensors.get(name)!.shape] as const))
-  return Array.from({ length: count }, (_, i) => ({
+  return labelsOf(step).map((label, i) => ({
     kind: 'mask',
-    label: count === 1 ? labelOf(call) : `\`${call.step}.${i + 1}\``,
+    label,
     shapes: known,
     ...(built.shares ? { shares: true } : {}),
     mask: (name) => {

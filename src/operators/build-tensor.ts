@@ -7,14 +7,11 @@ import type { Mask, Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { createLikeness, type TensorValues } from './alike.js'
 import { masksOf, modelsOf, streamOf } from './call-arguments.js'
-import type { AnyDefinition, Built, Params, Subject } from './definition.js'
+import type { AnyDefinition, Built, Made, Params, Subject } from './definition.js'
 import type { Call } from './operator.js'
 import type { InputSpecs, ParamSpecs } from './params.js'
 import { isDiagnostic, type Merged, type StepContext } from './settle-tensor.js'
 import type { Slot } from './value.js'
-
-/** What a definition builds of one tensor. */
-export type Made = Tensor | Mask | readonly Mask[]
 
 /** The results of an operator for the tensors it merges; `names` has a key for each of them. */
 export interface BuiltTensors {
@@ -33,13 +30,15 @@ export const buildTensors = (
   warn: (warning: Diagnostic) => void,
 ): BuiltTensors => {
   const { call, definition } = step
-  const pending = collectPending(step, merged, warn)
+  const pending = collectPending(merged)
+  const read = inputReader(definition.inputs, call)
+  const build: Build = (own) => buildTensor(step, read, own, warn)
   return {
     names: pending,
-    ...buildSamples(call.graph, pending.values()),
+    ...buildSamples(call.graph, pending.values(), build),
     get: (name) => {
       const own = pending.get(name)
-      return own === undefined ? undefined : accepted(makeOnce(own), definition.id, name)
+      return own === undefined ? undefined : accepted(makeOnce(own, build), definition.id, name)
     },
   }
 }
@@ -58,27 +57,21 @@ export const accepted = (value: Made | Diagnostic | undefined, operator: string,
  */
 interface Pending {
   readonly validationKey: object
-  build: (() => Made | Diagnostic) | undefined
+  /** What it is built from; undefined once it is built. */
+  from: Merged | undefined
   made: Made | Diagnostic | undefined
 }
 
-const collectPending = (
-  step: StepContext,
-  merged: readonly Merged[],
-  warn: Subject['warn'],
-): ReadonlyMap<string, Pending> => {
+type Build = (merged: Merged) => Made | Diagnostic
+
+const collectPending = (merged: readonly Merged[]): ReadonlyMap<string, Pending> => {
   const validationKey = createLikeness()
-  const read = inputReader(step.definition.inputs, step.call)
-  return new Map(
-    merged.map((own): [string, Pending] => [
-      own.slot.name,
-      {
-        validationKey: validationKey(own.params, own.each, own.slot.shape, own.mask !== undefined),
-        build: () => buildTensor(step, read, own, warn),
-        made: undefined,
-      },
-    ]),
-  )
+  const pending = new Map<string, Pending>()
+  for (const own of merged) {
+    const key = validationKey(own.params, own.each, own.slot.shape, own.mask !== undefined)
+    pending.set(own.slot.name, { validationKey: key, from: own, made: undefined })
+  }
+  return pending
 }
 
 const buildTensor = (
@@ -91,9 +84,10 @@ const buildTensor = (
   const inputs = read(slot, each)
   const subject = subjectOf(call, slot, masksItself ? mask : undefined, warn)
   const built = definition.build(call.graph, inputs, params as Params<ParamSpecs>, subject)
-  const outside =
-    mask !== undefined && !masksItself && !Array.isArray(built) && (built as Tensor | Mask).kind === 'tensor'
-  return outside ? call.graph.choose(mask, built as Tensor, models[0]!.value.tensor(slot.name)) : built
+  if (mask === undefined || masksItself || isDiagnostic(built)) return built
+  const first = models[0]!.value.tensor(slot.name)
+  const outside = (x: Tensor | Mask): Tensor | Mask => (x.kind === 'tensor' ? call.graph.choose(mask, x, first) : x)
+  return 'kind' in built ? outside(built) : (built.map(outside) as Made)
 }
 
 const subjectOf = (call: Call, slot: Slot, mask: Mask | undefined, warn: Subject['warn']): Subject => ({
@@ -111,30 +105,40 @@ type InputReader = (slot: Slot, each: readonly TensorValues[]) => Built<AnyDefin
 
 /** The inputs of a step are looked up once for all tensors. */
 const inputReader = (specs: InputSpecs, call: Call): InputReader => {
-  const entries = Object.entries(specs).map(([key, spec]) => ({
-    key,
-    many: spec.type !== 'adapter' && spec.many === true,
-    masks: spec.type === 'mask' ? masksOf(call, key) : undefined,
-    models: spec.type === 'model' ? modelsOf(call, key) : undefined,
-  }))
+  const readers = Object.entries(specs).map(([key, spec]) => [key, readerOf(spec, call, key)] as const)
   return (slot, each) => {
     const built: Record<string, unknown> = {}
-    for (const { key, many, masks, models } of entries) {
-      const values = masks?.map((r) => r.value.mask(slot.name)) ?? models?.map((r) => r.value.tensor(slot.name))
-      built[key] = !many
-        ? values?.[0]
-        : models === undefined
-          ? values
-          : models.map((_, i) => ({ x: values![i], ...each[i] }))
-    }
+    for (const [key, read] of readers) built[key] = read(slot.name, each)
     return built as Built<AnyDefinition['inputs']>
   }
 }
 
+/** What an input is at a tensor. */
+const readerOf = (
+  spec: InputSpecs[string],
+  call: Call,
+  key: string,
+): ((name: string, each: readonly TensorValues[]) => unknown) => {
+  const many = spec.type !== 'adapter' && spec.many === true
+  if (spec.type === 'mask') {
+    const masks = masksOf(call, key)
+    return many ? (name) => masks.map((r) => r.value.mask(name)) : (name) => masks[0]?.value.mask(name)
+  }
+  if (spec.type === 'model') {
+    const models = modelsOf(call, key)
+    return many
+      ? (name, each) => models.map((r, i) => ({ x: r.value.tensor(name), ...each[i] }))
+      : (name) => models[0]?.value.tensor(name)
+  }
+  return () => undefined
+}
+
 /** Builds on first use, then releases its inputs: a model has many tensors. */
-const makeOnce = (pending: Pending): Made | Diagnostic => {
-  pending.made ??= pending.build!()
-  pending.build = undefined
+const makeOnce = (pending: Pending, build: Build): Made | Diagnostic => {
+  if (pending.made === undefined) {
+    pending.made = build(pending.from!)
+    pending.from = undefined
+  }
   return pending.made
 }
 
@@ -142,10 +146,14 @@ const makeOnce = (pending: Pending): Made | Diagnostic => {
  * Builds one tensor of each validation key, to find out what the operator refuses, and whether tensors share a measure
  * over the whole model.
  */
-const buildSamples = (graph: Graph, pending: Iterable<Pending>): Pick<BuiltTensors, 'refused' | 'shares'> => {
+const buildSamples = (
+  graph: Graph,
+  pending: Iterable<Pending>,
+  build: Build,
+): Pick<BuiltTensors, 'refused' | 'shares'> => {
   const grouped = graph.grouped().length
   const samples = new Map<object, Pending>()
   for (const p of pending) if (!samples.has(p.validationKey)) samples.set(p.validationKey, p)
-  const refused = [...samples.values()].map(makeOnce).filter(isDiagnostic)
+  const refused = [...samples.values()].map((sample) => makeOnce(sample, build)).filter(isDiagnostic)
   return { refused, shares: graph.grouped().length > grouped }
 }

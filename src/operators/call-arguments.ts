@@ -20,6 +20,10 @@ export const masksOf = (call: Call, key: string): readonly Reference<MaskValue>[
 export const adapterOf = (call: Call, key: string): Reference<AdapterValue> =>
   listOf(call, key)[0] as Reference<AdapterValue>
 
+/** The adapters that an input refers to. The plan has checked their kind. */
+export const adaptersOf = (call: Call, key: string): readonly Reference<AdapterValue>[] =>
+  listOf(call, key) as readonly Reference<AdapterValue>[]
+
 /** What messages call the result of a step. */
 export const labelOf = (call: Call): string => `step \`${call.step}\``
 

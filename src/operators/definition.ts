@@ -8,7 +8,7 @@ import type { Kind } from './value.js'
 /**
  * An example that is documentation and test at once: one small tensor per input, or several by name, run in both
  * backends.
- * Booleans make masks. Of several results the first is shown; of weights, the tensors that have a number.
+ * Booleans make masks. Of several results the first is shown; of weights, the tensors that have a number; of an adapter, what it makes of `base`, or of zeros.
  */
 export interface Example {
   readonly title?: string
@@ -43,8 +43,8 @@ export interface Description {
   /** Paper or project the operator comes from. */
   readonly source?: string
   readonly output: Kind
-  /** How many results the step has, named `step.1` …; 1 unless said. */
-  readonly results?: (params: Readonly<Record<string, unknown>>) => number
+  /** How many results the step has, named `step.1` …, by its parameters and the models it lists; 1 unless said. */
+  readonly results?: (params: Readonly<Record<string, unknown>>, models: number) => number
   readonly inputs: InputSpecs
   readonly params: ParamSpecs
   /**
@@ -54,6 +54,8 @@ export interface Description {
   readonly merges: boolean
   /** True when every machine and device gives the same bits. */
   readonly exact: boolean
+  /** What to do about NaN and infinities in its results, before what helps with those of any operator. */
+  readonly nonFinite?: string
   /** True when it draws random numbers, and so takes `seed`. */
   readonly draws: boolean
   readonly examples: readonly Example[]
@@ -74,8 +76,11 @@ export interface ElementDefinition<I extends InputSpecs, P extends ParamSpecs> e
    * each shape with equal numbers: whether a tensor is refused may depend only on these, since a later refusal is
    * thrown as a bug.
    */
-  build(g: Graph, inputs: Built<I>, params: Params<P>, subject: Subject): Tensor | Mask | readonly Mask[] | Diagnostic
+  build(g: Graph, inputs: Built<I>, params: Params<P>, subject: Subject): Made | Diagnostic
 }
+
+/** What a definition builds of one tensor; lists where it has several results. */
+export type Made = Tensor | Mask | readonly Tensor[] | readonly Mask[]
 
 type BuiltInput<S extends InputSpec> = S extends {
   type: 'model'

@@ -1,9 +1,12 @@
 import { apply } from './adapter/apply.js'
+import { extract } from './adapter/extract.js'
+import { mergeAdapters, resize } from './adapter/merge.js'
 import type { Operator } from './operator.js'
 import { algebra } from './mask/algebra.js'
 import { atLeast } from './mask/at-least.js'
 import { compare } from './mask/compare.js'
 import { edit } from './mask/edit.js'
+import { emrMasks } from './mask/emr.js'
 import { fill } from './mask/fill.js'
 import { layers } from './mask/layers.js'
 import { load } from './mask/load.js'
@@ -18,6 +21,7 @@ import { clamp } from './merge/clamp.js'
 import { cosines } from './merge/cosine.js'
 import { crossover } from './merge/crossover.js'
 import { dare } from './merge/dare.js'
+import { emr } from './merge/emr.js'
 import { family } from './merge/family.js'
 import { fisher } from './merge/fisher.js'
 import { geometricMedian } from './merge/geometric-median.js'
@@ -27,10 +31,13 @@ import { modelStock } from './merge/model-stock.js'
 import { nearswap } from './merge/nearswap.js'
 import { nuslerp } from './merge/nuslerp.js'
 import { passthrough } from './merge/passthrough.js'
+import { pcb } from './merge/pcb.js'
 import { perpendicular } from './merge/perpendicular.js'
 import { ram } from './merge/ram.js'
 import { regmean } from './merge/regmean.js'
+import { rotate } from './merge/rotate.js'
 import { sce } from './merge/sce.js'
+import { isotropic, tsv } from './merge/singular-vectors.js'
 import { slerpMany } from './merge/slerp-many.js'
 import { tensorSum } from './merge/tensor-sum.js'
 import { topKSum } from './merge/top-k-sum.js'
@@ -50,8 +57,10 @@ import { renumber } from './model/renumber.js'
 import { scale } from './model/scale.js'
 import { select } from './model/select.js'
 import { subtract } from './model/subtract.js'
+import { truncateRank } from './model/truncate-rank.js'
 import { adapter as reportAdapter } from './report/adapter.js'
 import { diff } from './report/diff.js'
+import { emrScales } from './report/emr.js'
 import { mask as reportMask } from './report/mask.js'
 import { model as reportModel } from './report/model.js'
 import { weights as reportWeights } from './report/weights.js'
@@ -67,10 +76,14 @@ import { shell } from './weights/shell.js'
 /** Every operator, sorted by id. */
 export const operators: readonly Operator[] = [
   apply,
+  extract,
+  mergeAdapters,
+  resize,
   ...algebra,
   atLeast,
   compare,
   edit,
+  emrMasks,
   fill,
   layers,
   load,
@@ -85,23 +98,28 @@ export const operators: readonly Operator[] = [
   ...cosines,
   crossover,
   dare,
+  emr,
   ...family,
   fisher,
   geometricMedian,
+  isotropic,
   karcher,
   linear,
   modelStock,
   nearswap,
   nuslerp,
   passthrough,
+  pcb,
   perpendicular,
   ram,
   regmean,
+  rotate,
   sce,
   slerpMany,
   tensorSum,
   topKSum,
   trainDifference,
+  tsv,
   multiplyDifference,
   multiplyQuotient,
   similarityAddDifference,
@@ -117,8 +135,10 @@ export const operators: readonly Operator[] = [
   scale,
   select,
   subtract,
+  truncateRank,
   reportAdapter,
   diff,
+  emrScales,
   reportMask,
   reportModel,
   reportWeights,

@@ -9,18 +9,14 @@ export interface Absent {
   readonly why: string
 }
 
-const ADAPTERS = 'extracting adapters from models is not supported yet'
+const ADAPTERS = 'extracting adapters of this kind from models is not supported yet'
 const MATRICES = 'needs a decomposition of matrices that smelt does not have yet'
 const REORDERED = 'reorders the channels of one model, and changes nothing that it computes'
 
 /** Methods of other tools that smelt does not have. */
 export const ABSENT: readonly Absent[] = [
-  { name: 'rotate', from: 'sd-mecha', why: MATRICES },
-  { name: 'truncate_rank', from: 'sd-mecha', why: MATRICES },
   { name: 'truncate_kronecker', from: 'sd-mecha', why: MATRICES },
-  { name: 'extract_kohya_lora', from: 'sd-mecha', why: ADAPTERS },
   { name: 'extract_kohya_lokr', from: 'sd-mecha', why: ADAPTERS },
-  { name: 'extract_lycoris_lora', from: 'sd-mecha', why: ADAPTERS },
   { name: 'extract_lycoris_lokr', from: 'sd-mecha', why: ADAPTERS },
   {
     name: 'rebasin',
@@ -33,18 +29,6 @@ export const ABSENT: readonly Absent[] = [
     name: 'core_space',
     from: 'mergekit',
     why: 'merges adapters in a common subspace; adapters are applied to models first here',
-  },
-  { name: 'TSV-M', from: 'arXiv 2412.00081', why: MATRICES },
-  { name: 'Iso-C', from: 'arXiv 2502.04959', why: MATRICES },
-  {
-    name: 'EMR-Merging',
-    from: 'arXiv 2405.17461',
-    why: 'gives a mask and a scale for each task beside one model, which no output holds yet',
-  },
-  {
-    name: 'PCB-Merging',
-    from: 'arXiv 2410.02396',
-    why: 'needs order statistics of signed numbers, which are not supported yet',
   },
 ]
 

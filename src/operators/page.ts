@@ -27,7 +27,7 @@ const nameInput = (key: string, spec: InputSpec | undefined, value: unknown): Na
   if (spec === undefined || !spec.many) return { step: [`${key}: ${key}`], values: [[key, value]] }
   const items = (value as readonly unknown[]).map((item, i) => {
     const name = `${key.replace(/s$/, '')}${i + 1}`
-    if (Array.isArray(item)) return { text: name, values: [[name, item]] as const }
+    if (Array.isArray(item) || spec.type === 'adapter') return { text: name, values: [[name, item]] as const }
     const { model, kept, ...params } = item as Readonly<Record<string, unknown>>
     const mask = kept === undefined ? [] : [[`kept${i + 1}`, kept] as const]
     return {
@@ -141,7 +141,7 @@ const aliasTable = (aliases: readonly Alias[]): readonly string[] =>
   )
 
 const kindOf = (input: InputSpec): string => {
-  if (input.type === 'adapter') return 'adapter'
+  if (input.type === 'adapter') return input.many ? 'list of adapters' : 'adapter'
   const [one, many] =
     input.type === 'mask'
       ? ['mask', 'masks']

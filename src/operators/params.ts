@@ -128,7 +128,7 @@ export const blocks = (description: string) => ({ type: 'blocks', description })
 /** The name of a curve over the blocks. */
 export const preset = (description: string) => ({ type: 'preset', description }) as const
 
-/** Describes one input of an operator. `many` inputs are lists: of models with their own parameters, or of masks. */
+/** Describes one input of an operator. `many` inputs are lists: of models with their own parameters, of masks, or of adapters. */
 export type InputSpec =
   | {
       readonly type: 'model'
@@ -146,7 +146,7 @@ export type InputSpec =
       readonly description: string
     }
   | { readonly type: 'mask'; readonly many: boolean; readonly optional: boolean; readonly description: string }
-  | { readonly type: 'adapter'; readonly many: false; readonly optional: false; readonly description: string }
+  | { readonly type: 'adapter'; readonly many: boolean; readonly optional: false; readonly description: string }
 
 /** The inputs of an operator by their keys. */
 export type InputSpecs = Readonly<Record<string, InputSpec>>
@@ -167,6 +167,9 @@ export const models = <const E extends Readonly<Record<string, ParamSpec>>>(
 /** One adapter. */
 export const adapter = (description: string) =>
   ({ type: 'adapter', many: false, optional: false, description }) as const
+/** Several adapters. */
+export const adapters = (description: string) =>
+  ({ type: 'adapter', many: true, optional: false, description }) as const
 /** One mask. */
 export const mask = (description: string) => ({ type: 'mask', many: false, optional: false, description }) as const
 /** One mask, or none. */

@@ -5,6 +5,7 @@ import * as problems from '../base/catalogue/reach.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { isFloat } from '../tensor/dtype.js'
 import type { Call, Note } from './operator.js'
+import { pairOf } from './pair.js'
 import type { MaskValue, ModelValue, Reference } from './value.js'
 
 type Models = readonly Reference<ModelValue>[]
@@ -43,12 +44,8 @@ export const refuseModels = (call: Call, models: Models): Diagnostic | undefined
 
 /** A mask that covers no tensor of its model. */
 export const refuseMask = (mask: Reference<MaskValue> | undefined, first: ModelValue): Diagnostic | undefined => {
-  if (
-    mask === undefined ||
-    first.tensors.size === 0 ||
-    [...mask.value.shapes.keys()].some((name) => first.tensors.has(name))
-  )
-    return undefined
+  if (mask === undefined || first.tensors.size === 0) return undefined
+  for (const name of mask.value.shapes.keys()) if (first.tensors.has(name)) return undefined
   return problems.foreignMask(mask.at, mask.value.label, first.label, [...mask.value.shapes.keys()])
 }
 
@@ -70,14 +67,10 @@ export const noteDropped = (call: Call, models: Models): readonly Diagnostic[] =
   const first = models[0]!.value
   const dropped = new Set<string>()
   const warnings = models.slice(1).flatMap(({ value, at }) =>
-    [...value.tensors.values()].flatMap((slot): Diagnostic[] => {
+    pairOf(first.tensors, value.tensors).beyond.flatMap((slot): Diagnostic[] => {
       const own = first.tensors.get(slot.name)
       if (own !== undefined) {
-        const wider =
-          own.shape.length === slot.shape.length &&
-          (slot.shape[1] ?? 0) > (own.shape[1] ?? 0) &&
-          FIRST_LAYER.test(slot.name)
-        return wider
+        return FIRST_LAYER.test(slot.name)
           ? [
               problems.channelsDropped(
                 at,

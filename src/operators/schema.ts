@@ -9,11 +9,14 @@ import { dtypeSchema, namesSchema, PATTERN } from './text-schema.js'
 /** A pattern for the names of models, params and steps. */
 export const NAME = '^[A-Za-z_][A-Za-z0-9_-]*$'
 
-/** The name of a model, mask or weights; `step.2` is the second result of a step. */
-const reference = (title: string, { editor }: Audience): JsonSchema => ({
+/**
+ * The name of a model, mask or weights; `step.2` is the second result of a step, and `step.mask` the result `mask` of a
+ * part.
+ */
+export const reference = (title: string, { editor }: Audience): JsonSchema => ({
   title,
   type: 'string',
-  pattern: `^${editor ? '\\$?' : ''}[A-Za-z_][A-Za-z0-9_-]*(\\.[1-9][0-9]*)?$`,
+  pattern: `^${editor ? '\\$?' : ''}[A-Za-z_][A-Za-z0-9_-]*(\\.([1-9][0-9]*|[A-Za-z_][A-Za-z0-9_-]*))?$`,
 })
 
 const OPTIONAL_PATTERN: JsonSchema = {
@@ -174,6 +177,7 @@ const paramSchemas = (specs: Readonly<Record<string, ParamSpec>>, audience: Audi
 const inputSchema = (spec: InputSpec, audience: Audience): JsonSchema => {
   const name = reference(`the name of ${spec.type === 'adapter' ? 'an' : 'a'} ${spec.type}`, audience)
   if (!spec.many) return name
+  if (spec.type === 'adapter') return { title: 'a list of adapters', type: 'array', items: name, minItems: 1 }
   if (spec.type === 'mask')
     return { title: 'a list of masks', type: 'array', items: name, minItems: spec.optional ? 1 : 2 }
   const owned = Object.keys(spec.each).filter((key) => spec.each[key]!.type === 'statistics')

@@ -12,6 +12,7 @@ import type { AnyDefinition } from './definition.js'
 import { anyOpaque, refuseOpaque } from './opaque.js'
 import { statisticsFor } from './statistics.js'
 import type { Argument, Call } from './operator.js'
+import { pairOf } from './pair.js'
 import type { InputSpecs, ParamSpec, ParamSpecs } from './params.js'
 import type { Counter } from './reach.js'
 import { sameShape } from './shape.js'
@@ -24,6 +25,8 @@ export interface StepArguments {
   each(tensor: string): readonly TensorValues[]
   /** The tensors that `layers` selects; undefined where the step has none. */
   readonly selected: ReadonlySet<string> | undefined
+  /** What is wrong with one of them: a mask or statistics that do not fit the tensor. */
+  problem(params: TensorValues, each: readonly TensorValues[]): Diagnostic | undefined
   /** True where one of them is a number for each layer that a tensor has none of. */
   lacksNumber(params: TensorValues, each: readonly TensorValues[]): boolean
 }
@@ -36,6 +39,8 @@ export interface StepContext {
   /** Of all inputs, in the order of the definition; the first gives the result its tensors. */
   readonly models: readonly Reference<ModelValue>[]
   readonly args: StepArguments
+  /** For each model after the first that differs from it, the tensors that it has no counterpart of. */
+  readonly unlike: readonly ReadonlySet<string>[]
   /** Whether any model has tensors that nothing can compute with. */
   readonly packed: boolean
   /** The masks among the inputs. */
@@ -69,8 +74,12 @@ export const isDiagnostic = (x: unknown): x is Diagnostic => typeof x === 'objec
 type Tensors = ReadonlyMap<string, Slot>
 
 /** What a step is asked about its tensors, put together. */
-export const stepContext = (given: Omit<StepContext, 'packed' | 'masks'>): StepContext => ({
+export const stepContext = (given: Omit<StepContext, 'unlike' | 'packed' | 'masks'>): StepContext => ({
   ...given,
+  unlike: given.models
+    .slice(1)
+    .map(({ value }) => pairOf(given.models[0]!.value.tensors, value.tensors).unlike)
+    .filter(({ size }) => size > 0),
   packed: anyOpaque(given.models),
   masks: Object.keys(given.definition.inputs)
     .filter((key) => given.definition.inputs[key]!.type === 'mask')
@@ -89,24 +98,29 @@ export const resolveArguments = (
     return result.type === 'ok' ? result.value : undefined
   }
   const resolveAll = (own: ParamSpecs, args: Readonly<Record<string, Argument>>) => {
-    const entries = Object.entries(own).map(
-      ([key, spec]) => [key, settle(resolve(call, spec, args[key], tensors))] as const,
-    )
-    return createValues(entries)
+    const fixed: Record<string, unknown> = {}
+    const varying: (readonly [string, PerTensor])[] = []
+    for (const [key, spec] of Object.entries(own)) {
+      const resolved = settle(resolve(call, spec, args[key], tensors))
+      if (typeof resolved === 'function') varying.push([key, resolved])
+      else fixed[key] = resolved?.value
+    }
+    return { valuesOf: createValues(fixed, varying), varies: varying.length > 0 }
   }
-  const params = resolveAll(specs, call.params)
+  const { valuesOf: params } = resolveAll(specs, call.params)
   const models = call.each.map((args) => resolveAll(eachSpecsOf(inputs), args))
-  const each = (tensor: string): readonly TensorValues[] => models.map((valuesOf) => valuesOf(tensor))
+  const eachOf = (tensor: string): readonly TensorValues[] => models.map(({ valuesOf }) => valuesOf(tensor))
+  const same = models.some(({ varies }) => varies) ? undefined : eachOf('')
   const selected = call.shared.layers === undefined ? undefined : settle(call.select(call.shared.layers, tensors))
   if (problems.some((d) => d.severity === 'error')) return failed(...problems)
+  const fitting = [call.params, ...call.each].every((args) => Object.values(args).every(fitsAll))
   const [numbers, eachNumbers] = [layerNumbers(specs), layerNumbers(eachSpecsOf(inputs))]
-  const fixed = isFixed(call.params) ? params('') : undefined
-  const fixedEach = call.each.every(isFixed) ? each('') : undefined
   return ok(
     {
-      params: (tensor) => fixed ?? params(tensor),
-      each: (tensor) => fixedEach ?? each(tensor),
+      params,
+      each: (tensor) => same ?? eachOf(tensor),
       selected,
+      problem: fitting ? () => undefined : findProblem,
       lacksNumber: (own, perModel) =>
         lacksAny(numbers, own) || perModel.some((values) => lacksAny(eachNumbers, values)),
     },
@@ -119,23 +133,25 @@ const eachSpecsOf = (inputs: InputSpecs): ParamSpecs => {
   return many?.type === 'model' && many.many ? many.each : {}
 }
 
-const isFixed = (args: Readonly<Record<string, Argument>>): boolean =>
-  Object.values(args).every((a) => a.type === 'value')
+/** The value of a param: one for all tensors, or a function of the tensor. */
+type Resolved = { readonly value: unknown } | PerTensor
 
-/** Turns one argument into a function of the tensor; per-layer numbers are the only ones that differ. */
-const resolve = (call: Call, spec: ParamSpec, argument: Argument | undefined, tensors: Tensors): Result<PerTensor> => {
-  if (argument === undefined) {
-    const fallback = 'default' in spec ? spec.default : undefined
-    return ok(() => fallback)
-  }
+/** Turns one argument into a value; masks, statistics and per-layer numbers are the only ones that differ by tensor. */
+const resolve = (call: Call, spec: ParamSpec, argument: Argument | undefined, tensors: Tensors): Result<Resolved> => {
+  if (argument === undefined) return ok({ value: 'default' in spec ? spec.default : undefined })
   if (argument.type === 'mask')
     return ok((tensor) => maskFor(argument.value, tensor, tensors.get(tensor)!.shape, argument.at))
   if (argument.type === 'model' && spec.type === 'statistics')
     return ok((tensor) => statisticsFor(spec.of, argument.value, tensors.get(tensor)!, argument.at))
   if ((spec.type === 'number' || spec.type === 'integer') && spec.per === 'layer')
-    return call.numbers(argument, tensors)
-  const value = plainValue(spec, argument.type === 'value' ? argument.value : undefined)
-  return ok(() => value)
+    return layerNumber(call, argument, tensors)
+  return ok({ value: plainValue(spec, argument.type === 'value' ? argument.value : undefined) })
+}
+
+/** A number for each layer, which the recipe may give as one for all. */
+const layerNumber = (call: Call, argument: Argument, tensors: Tensors): Result<Resolved> => {
+  const numbers = call.numbers(argument, tensors)
+  return numbers.type === 'ok' && argument.type === 'value' ? ok({ value: numbers.value('') }) : numbers
 }
 
 /**
@@ -169,9 +185,14 @@ export const settleTensor = (step: StepContext, slot: Slot): Settled => {
 
 /** Whether all models of a step have a tensor like the first model's, or what the recipe wants done if not. */
 const compareModels = (step: StepContext, slot: Slot): 'merge' | 'keep' | Diagnostic => {
+  if (!isFloat(slot.dtype)) return 'keep'
+  return step.unlike.some((names) => names.has(slot.name)) ? findUnlike(step, slot) : 'merge'
+}
+
+/** The first model without a tensor like the first's. */
+const findUnlike = (step: StepContext, slot: Slot): 'merge' | 'keep' | Diagnostic => {
   const { call, models } = step
   const first = models[0]!.value
-  if (!isFloat(slot.dtype)) return 'keep'
   for (const { value, at } of models.slice(1)) {
     const other = value.tensors.get(slot.name)
     if (other === undefined) {
@@ -202,7 +223,7 @@ const compareModels = (step: StepContext, slot: Slot): 'merge' | 'keep' | Diagno
 const settleNumbers = (step: StepContext, slot: Slot): Settled => {
   const { call, args, counter } = step
   const [params, each] = [args.params(slot.name), args.each(slot.name)]
-  const wrong = firstDiagnostic(params) ?? each.map(firstDiagnostic).find((problem) => problem !== undefined)
+  const wrong = args.problem(params, each)
   if (wrong !== undefined) return refused(wrong)
   if (args.lacksNumber(params, each)) {
     call.note({ type: 'kept', tensor: slot.name })
@@ -237,6 +258,12 @@ const layerNumbers = (specs: ParamSpecs): readonly string[] =>
 
 const lacksAny = (keys: readonly string[], values: TensorValues): boolean =>
   keys.some((key) => values[key] === undefined)
+
+/** True for an argument that fits all tensors or none. */
+const fitsAll = ({ type }: Argument): boolean => type !== 'mask' && type !== 'model'
+
+const findProblem: StepArguments['problem'] = (params, each) =>
+  firstDiagnostic(params) ?? each.map(firstDiagnostic).find((problem) => problem !== undefined)
 
 const firstDiagnostic = (values: TensorValues): Diagnostic | undefined => {
   for (const key in values) {

@@ -65,6 +65,8 @@ export interface AdapterValue {
   readonly file: AdapterFile
   /** What the recipe says its scale comes from; undefined where the adapter says so itself. */
   readonly alpha: number | undefined
+  /** The tensors of one that a step makes; those of `file` have no numbers then. */
+  readonly made?: Pick<ModelValue, 'tensors' | 'tensor'>
 }
 
 /** The numbers that a report needs of one tensor, or of an expression of its size. */

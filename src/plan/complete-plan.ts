@@ -33,7 +33,10 @@ export function* completeInSlices(draft: Draft, known: PriorState = NO_PRIOR_STA
   const outputs = draft.outputs.map(({ output }): PlannedOutput => ({ ...output, kept: kept.get(output) }))
 
   const outcomes = createKnownOutcomes(known, byContent)
-  const masks = createMasks(draft.masks, (mask) => findMask(mask, known, byContent))
+  const masks = createMasks(
+    draft.masks,
+    known.mask === NO_PRIOR_STATE.mask ? undefined : (mask) => findMask(mask, known, byContent),
+  )
   if (known.outcome !== NO_PRIOR_STATE.outcome || known.mask !== NO_PRIOR_STATE.mask) yield* byContent.prepare()
   const { jobs, files, scratchBytes } = yield* makeJobs(
     roots.filter((_, i) => outputs[i]!.kept === undefined).flat(),
@@ -148,6 +151,8 @@ const resumedFiles = (outputs: readonly PlannedOutput[], known: PriorState): Rea
       }),
   )
 
-const programsOf = (jobs: readonly Job[]): Program[] => [
-  ...new Map(jobs.flatMap(passesOf).map((p) => [p.program.key, p.program] as const)).values(),
-]
+const programsOf = (jobs: readonly Job[]): Program[] => {
+  const programs = new Map<string, Program>()
+  for (const job of jobs) for (const { program } of passesOf(job)) programs.set(program.key, program)
+  return [...programs.values()]
+}

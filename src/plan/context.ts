@@ -43,6 +43,8 @@ const isPart = (tensors: Tensors, whole: Tensors): boolean =>
 export const createLayerContext = (): LayerContext => {
   const architectures = new WeakMap<Tensors, { readonly value: Architecture | undefined }>()
   const contexts = new WeakMap<Tensors, PatternContext>()
+  const constants = new WeakMap<Tensors, ReadonlySet<string>>()
+  const nameLists = new WeakMap<Tensors, readonly string[]>()
   const architecture = (tensors: Tensors): Architecture | undefined => {
     const known = architectures.get(tensors) ?? { value: detectArchitecture(tensors) }
     architectures.set(tensors, known)
@@ -51,6 +53,18 @@ export const createLayerContext = (): LayerContext => {
   const context = (tensors: Tensors): PatternContext => {
     const known = contexts.get(tensors) ?? patternContext(architecture(tensors), tensors)
     contexts.set(tensors, known)
+    return known
+  }
+  /** The names of some tensors, always as the same list, which patterns take apart once. */
+  const namesOf = (tensors: Tensors): readonly string[] => {
+    const known = nameLists.get(tensors) ?? [...tensors.keys()]
+    nameLists.set(tensors, known)
+    return known
+  }
+
+  const constantsOf = (tensors: Tensors): ReadonlySet<string> => {
+    const known = constants.get(tensors) ?? new Set(namesOf(tensors).filter((n) => isConstant(n, tensors.get(n))))
+    constants.set(tensors, known)
     return known
   }
 
@@ -86,7 +100,7 @@ export const createLayerContext = (): LayerContext => {
   ): Result<(tensor: string) => number | undefined> => {
     const blocks = byBlock(rules, tensors, at)
     if (blocks.type === 'failed') return blocks
-    const named = resolvePerLayer({ rules: rules.entries }, [...tensors.keys()], context(tensors))
+    const named = resolvePerLayer({ rules: rules.entries }, namesOf(tensors), context(tensors))
     if (named.type === 'failed') return named
     const known = architecture(tensors)
     const lists = new Map<readonly number[], ReadonlyMap<string, number>>()
@@ -113,7 +127,7 @@ export const createLayerContext = (): LayerContext => {
 
   return {
     architecture,
-    isConstant: (tensor, tensors) => isConstant(tensor, tensors.get(tensor)),
+    isConstant: (tensor, tensors) => constantsOf(tensors).has(tensor),
     inherit: (tensors, from) => {
       if (tensors !== from && !architectures.has(tensors)) architectures.set(tensors, { value: architecture(from) })
     },
@@ -123,7 +137,7 @@ export const createLayerContext = (): LayerContext => {
       const akin = own === undefined && [...tensors.keys()].some((name) => from.has(name))
       architectures.set(tensors, { value: akin ? architecture(from) : own })
     },
-    select: ({ patterns }, tensors) => selectLayers(patterns, [...tensors.keys()], context(tensors)),
+    select: ({ patterns }, tensors) => selectLayers(patterns, namesOf(tensors), context(tensors)),
     numbers: (argument, tensors) => {
       const value = argument.type === 'value' ? argument.value : undefined
       switch (argument.type) {

@@ -1,7 +1,7 @@
 import type { Pass } from '../graph/passes.js'
 import type { Note } from '../operators/operator.js'
 import type { Value } from '../operators/value.js'
-import { stepOf } from '../recipe/link.js'
+import { stepOf } from '../recipe/scope.js'
 import type { Recipe, Step } from '../recipe/recipe.js'
 import { usesOf } from '../recipe/step.js'
 import type { Model } from '../safetensors/model.js'

@@ -109,6 +109,10 @@ export function* evaluateSteps(
 /** A value whose expressions, which are made when they are asked for, bear their origin. */
 const built = (value: Value, graph: Graph, origin: Origin): Value => {
   if (value.kind === 'model') return { ...value, tensor: (name) => graph.within(origin, () => value.tensor(name)) }
+  if (value.kind === 'adapter' && value.made !== undefined) {
+    const { tensors, tensor } = value.made
+    return { ...value, made: { tensors, tensor: (name) => graph.within(origin, () => tensor(name)) } }
+  }
   return value.kind === 'mask' ? { ...value, mask: (name) => graph.within(origin, () => value.mask(name)) } : value
 }
 

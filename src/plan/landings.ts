@@ -1,7 +1,7 @@
 import { append } from '../base/lists.js'
 import type { Mask, Tensor } from '../graph/expression.js'
 import type { Value } from '../operators/value.js'
-import { stepOf } from '../recipe/link.js'
+import { stepOf } from '../recipe/scope.js'
 import type { Step } from '../recipe/recipe.js'
 import { usesOf } from '../recipe/step.js'
 

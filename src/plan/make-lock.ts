@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
+import { canonicalJson } from '../base/canonical.js'
 import { blake3, contentDigest, EMPTY_DIGEST, toDigest, type Digest } from '../base/digest.js'
-import type { Output, Recipe, Step } from '../recipe/recipe.js'
+import { partTexts, type Output, type Recipe, type Step } from '../recipe/recipe.js'
 import type { Model } from '../safetensors/model.js'
 import {
   digestBuild,
@@ -44,6 +45,10 @@ export const digestModel = (model: Model, digestOf: (tensor: TensorInfo) => Dige
   )
 
 const digestText = (text: string): Digest => toDigest(blake3(text))
+
+/** The digest of a recipe's text, and of the texts of the parts that it uses, by their paths. */
+const recipeDigest = ({ source, parts }: Recipe): Digest =>
+  digestText(parts.size === 0 ? source.text : canonicalJson({ recipe: source.text, parts: partTexts(parts) }))
 
 /** What an input says besides its tensors: in its headers, and in files beside it. */
 export const lockAside = ({
@@ -135,7 +140,7 @@ const lockBuild = (
       ]),
     ),
   }
-  return { ...build, digest: digestBuild(digestText(recipe.source.text), build, locked) }
+  return { ...build, digest: digestBuild(recipeDigest(recipe), build, locked) }
 }
 
 /**
@@ -150,7 +155,7 @@ export const makeLock = (plan: Plan, contents: Contents, smelt: string, device?:
   return {
     lock: contents.version,
     smelt,
-    recipe: digestText(plan.settings[0]!.recipe.source.text),
+    recipe: recipeDigest(plan.settings[0]!.recipe),
     inputs,
     builds: plan.settings.map((setting, i) =>
       lockBuild(
@@ -241,7 +246,7 @@ export const lockDraft = (
   return {
     lock: version,
     smelt: before?.smelt ?? '',
-    recipe: digestText(settings[0]!.recipe.source.text),
+    recipe: recipeDigest(settings[0]!.recipe),
     inputs,
     builds,
   }

@@ -6,7 +6,7 @@ import { atOnce, type Sliced } from '../base/slices.js'
 import { orderProblems } from '../document/report.js'
 import { createGraph } from '../graph/graph.js'
 import { orderSteps } from '../recipe/link.js'
-import type { Recipe } from '../recipe/recipe.js'
+import type { Recipe, Step } from '../recipe/recipe.js'
 import { completePlan } from './complete-plan.js'
 import { createLayerContext } from './context.js'
 import {
@@ -78,7 +78,7 @@ export function* draftInSlices(
       setting: index,
     })
     for (const { name } of unused) unusedNames.add(name)
-    append(problems, [...evaluated.diagnostics, ...unused.map((s) => unusedStep(s.name, s.at))])
+    append(problems, [...evaluated.diagnostics, ...tellUnused(recipe, steps, unused)])
     if (evaluated.type === 'ok') evaluations.push({ setting, steps, evaluated: evaluated.value })
   }
   if (evaluations.length < settings.length) return failed(...orderProblems(problems))
@@ -120,6 +120,15 @@ export function* draftInSlices(
   ])
   if (warnings.some((d) => d.severity === 'error')) return failed(...warnings)
   return ok({ evaluations, outputs, reports, models, unused: [...unusedNames], graph, masks, warnings }, warnings)
+}
+
+/** A part of which some results are used has steps that are not, and that is no mistake. */
+const tellUnused = (recipe: Recipe, used: readonly Step[], unused: readonly Step[]): readonly Diagnostic[] => {
+  const usedParts = new Set(used.map(({ name }) => name.split('/')[0]!))
+  return [
+    ...unused.filter(({ name }) => !name.includes('/')).map((step) => unusedStep(step.name, step.at)),
+    ...[...recipe.uses].filter(([name]) => !usedParts.has(name)).map(([name, at]) => unusedStep(name, at)),
+  ]
 }
 
 /** Like {@link draftInSlices}, without a pause. */

@@ -55,33 +55,31 @@ export interface PlanMasks {
   wanted(roots: readonly Expression[]): readonly Mask[]
 }
 
-/** What computing an expression needs, apart from expensive masks below it. */
-interface Cost {
-  readonly reads: boolean
-  readonly measures: boolean
-}
+/** What computing an expression needs, apart from expensive masks below it: bits of a number. */
+const [READS, MEASURES] = [1, 2]
 
-/** Finds out which masks are cached and which are expensive; `find` looks one up in the cache. */
-export const createMasks = (keepable: KeepableMasks, find: (mask: Mask) => StoredMask | undefined): PlanMasks => {
-  const costs = new Map<number, Cost>()
+/**
+ * Finds out which masks are cached and which are expensive; `find` looks one up in the cache, and is left out where
+ * nothing is cached.
+ */
+export const createMasks = (keepable: KeepableMasks, find?: (mask: Mask) => StoredMask | undefined): PlanMasks => {
+  const costs = new Map<number, number>()
   const found = new Map<number, { readonly bits: TensorInfo; readonly expect: Digest } | undefined>()
   const settle = (e: Expression): void => {
-    const below = argumentsOf(e)
-      .filter((a) => !isExpensive(a))
-      .map((a) => costs.get(a.id)!)
-    costs.set(e.id, {
-      reads: e.type === 'read' || e.type === 'read-mask' || e.type === 'product' || below.some((c) => c.reads),
-      measures: isMeasure(e) || below.some((c) => c.measures),
-    })
+    let cost = e.type === 'read' || e.type === 'read-mask' || e.type === 'product' ? READS : 0
+    if (isMeasure(e)) cost |= MEASURES
+    for (const a of argumentsOf(e)) if (!isExpensive(a)) cost |= costs.get(a.id)!
+    costs.set(e.id, cost)
   }
-  const costOf = (e: Expression): Cost => {
-    walk([e], { enter: (x) => !costs.has(x.id), leave: settle })
+  const visitor = { enter: (e: Expression): boolean => !costs.has(e.id), leave: settle }
+  const costOf = (e: Expression): number => {
+    if (!costs.has(e.id)) walk([e], visitor)
     return costs.get(e.id)!
   }
   const isExpensive = (e: Expression): e is Mask =>
-    e.kind === 'mask' && keepable.has(e.id) && costOf(e).reads && costOf(e).measures
+    e.kind === 'mask' && keepable.has(e.id) && costOf(e) === (READS | MEASURES)
   const lookUp = (e: Expression) => {
-    if (e.kind !== 'mask' || !keepable.has(e.id)) return undefined
+    if (find === undefined || e.kind !== 'mask' || !keepable.has(e.id)) return undefined
     if (!found.has(e.id)) {
       const stored = isExpensive(e) ? find(e) : undefined
       found.set(e.id, stored === undefined ? undefined : { bits: infoOf(stored), expect: stored.digest })

@@ -7,6 +7,7 @@ import { failed, ok, type Result } from '../base/result.js'
 import type { Sliced } from '../base/slices.js'
 import type { Graph } from '../graph/graph.js'
 import type { Value } from '../operators/value.js'
+import { stepOf } from '../recipe/scope.js'
 import type { Output, Recipe } from '../recipe/recipe.js'
 import { layoutFile, type TensorOutline } from '../safetensors/layout.js'
 import { layoutShards } from '../safetensors/shards.js'
@@ -54,8 +55,9 @@ export interface Folders {
 /** The tags of the adapters an output names, added up, most frequent first, as JSON. */
 const tagsOf = (output: Output, inputs: OpenedInputs): Result<Record<string, string>> => {
   const read = output.tags.map(({ name }) => {
-    const { file, path } = inputs.get(name)!
-    return readTags(file.metadata, path)
+    const input = inputs.get(name)
+    // What a step makes was never trained, and has no tags.
+    return readTags(input?.file.metadata ?? new Map(), input?.path ?? name)
   })
   const counts = new Map<string, number>()
   for (const { tag, count } of read.flatMap((r) => (r.type === 'ok' ? r.value : [])))
@@ -77,7 +79,9 @@ const metadataOf = (
   provenance({
     recipe,
     output,
-    kind: value.kind === 'mask' ? 'mask' : value.kind === 'model' ? value.space : 'weights',
+    kind:
+      value.kind === 'mask' || value.kind === 'adapter' ? value.kind : value.kind === 'model' ? value.space : 'weights',
+    ...(value.kind === 'adapter' ? { told: value.file.metadata } : {}),
     tensors,
     build: lock,
     parents: parentsOf(recipe, output.from.name, (name) => inputs.get(name)!.file, input),
@@ -163,6 +167,7 @@ export const planOutput = (
     }
     return found
   }
+  const advice = own.recipe.steps.get(stepOf(output.from.name))?.operator.nonFinite
   const rootOf = (name: string, at: { readonly path: string; readonly begin: number }): Root => {
     const tensor = byName.get(name)!
     return {
@@ -176,6 +181,7 @@ export const planOutput = (
         elements: sizeOf(tensor.shape),
         dtype: tensor.dtype,
         step: output.from.name,
+        advice,
         allowNonFinite: output.nonFinite === 'allow',
         value: tensor.value(),
       },

@@ -79,6 +79,8 @@ export interface Target {
   readonly elements: number
   readonly dtype: Dtype
   readonly step: string
+  /** What the operator of the step says of NaN and infinities. */
+  readonly advice?: string | undefined
   readonly allowNonFinite: boolean
   readonly value: Tensor | Mask
 }

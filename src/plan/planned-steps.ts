@@ -1,4 +1,5 @@
-import { orderSteps, stepOf } from '../recipe/link.js'
+import { orderSteps } from '../recipe/link.js'
+import { stepOf } from '../recipe/scope.js'
 import type { Step } from '../recipe/recipe.js'
 import { describeStep, usersOf } from './describe.js'
 import type { Evaluation } from './draft.js'

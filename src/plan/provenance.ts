@@ -1,8 +1,8 @@
 import { readModelspec } from '../architectures/modelspec.js'
 import type { Digest } from '../base/digest.js'
 import { append } from '../base/lists.js'
-import { stepOf } from '../recipe/link.js'
-import type { InputKind, Output, Recipe, Step } from '../recipe/recipe.js'
+import { stepOf } from '../recipe/scope.js'
+import { partTexts, type InputKind, type Output, type Recipe, type Step } from '../recipe/recipe.js'
 import { usesOf } from '../recipe/step.js'
 import { foldHistory, toJsonObject, toSortedJson, type MergeHistory } from './merge-history.js'
 
@@ -24,8 +24,10 @@ export interface ParentModel {
 export interface ProvenanceOf {
   readonly recipe: Recipe
   readonly output: Output
-  /** What its file holds: weights of a model, the difference of two, or a mask. */
-  readonly kind: 'weights' | 'delta' | 'mask'
+  /** What its file holds: weights of a model, the difference of two, a mask, or an adapter. */
+  readonly kind: 'weights' | 'delta' | 'mask' | 'adapter'
+  /** What a step says of what it makes. */
+  readonly told?: ReadonlyMap<string, string>
   /** The tensors it is written with. */
   readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>
   /** The digest of the build, or any other while it is not known. */
@@ -94,18 +96,20 @@ export const parentsOf = (
  * are known; nothing in it depends on time, place or machine. An output's own `metadata:` wins over all but `smelt.*`.
  */
 export const provenance = (of: ProvenanceOf): Readonly<Record<string, string>> => {
-  const { recipe, output, kind, build, parents } = of
+  const { recipe, output, kind, told, build, parents } = of
   const history = foldHistory(kind === 'weights' ? parents.map(({ metadata }) => metadata) : [])
   const leftOut = { malformed: history.malformed, too_large: history.tooLarge }
   const entries: readonly (readonly [string, string])[] = [
     ['format', 'pt'],
     ...(kind === 'weights' ? [...modelspecOf(of), ...mergeOf(of, history)] : []),
+    ...(told ?? []),
     ...Object.entries(output.metadata).filter(([key]) => !key.startsWith('smelt.')),
     ...(leftOut.malformed + leftOut.too_large === 0
       ? []
       : [['smelt.history_left_out', toSortedJson(leftOut)] as const]),
     ['smelt.lock', build],
     ...(Object.keys(recipe.params).length === 0 ? [] : [['smelt.params', toSortedJson(recipe.params)] as const]),
+    ...(recipe.parts.size === 0 ? [] : [['smelt.parts', toSortedJson(partTexts(recipe.parts))] as const]),
     ['smelt.recipe', recipe.source.text],
   ]
   return Object.fromEntries([...new Map(entries)].sort(([x], [y]) => (x < y ? -1 : 1)))
@@ -137,7 +141,9 @@ const titleOf = ({ recipe, output }: ProvenanceOf): string => {
 
 /** What a parent calls itself, or its file's name; without commas, which part the titles of a list. */
 const parentTitle = (parent: ParentModel): string =>
-  (claimOf(parent, 'title') ?? fileOf(parent).replace(/(\.safetensors)?(\.index\.json)?$/, '')).replaceAll(',', ' ')
+  (
+    claimOf(parent, 'title') ?? fileOf(parent).replace(/(\.(?:safetensors|ckpt|pt|pth|bin))?(\.index\.json)?$/, '')
+  ).replaceAll(',', ' ')
 
 const modelspecOf = (of: ProvenanceOf): readonly (readonly [string, string])[] => {
   const { parents, tensors } = of

@@ -1,5 +1,5 @@
 import { append } from '../base/lists.js'
-import { stepOf } from '../recipe/link.js'
+import { stepOf } from '../recipe/scope.js'
 import type { Step } from '../recipe/recipe.js'
 import { usesOf } from '../recipe/step.js'
 import { compareAside, comparePlaces, compareSteps, type LockChange } from '../store/compare-locks.js'

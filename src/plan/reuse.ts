@@ -152,6 +152,6 @@ export const createKnownOutcomes = (known: PriorState, byContent: Fingerprints):
 
 /** The bits of a mask that an earlier build kept. */
 export const findMask = (mask: Mask, known: PriorState, byContent: Fingerprints): StoredMask | undefined => {
-  const made = known.mask === NO_PRIOR_STATE.mask ? undefined : byContent.of(mask, encodingOf(mask))
+  const made = byContent.of(mask, encodingOf(mask))
   return made === undefined ? undefined : known.mask(made)
 }

@@ -1,6 +1,6 @@
 import { canonicalJson } from '../base/canonical.js'
 import { shortDigest } from '../base/digest.js'
-import { stepOf } from '../recipe/link.js'
+import { stepOf } from '../recipe/scope.js'
 import type { Name, RawArgument, Recipe, Step } from '../recipe/recipe.js'
 
 /**

@@ -47,7 +47,12 @@ export const createHeadCompleter = (layers: LayerContext): HeadCompleter => {
   return {
     whole: (tensors) => void wholes.add(tensors),
     derive: (tensors, from) => {
-      if (wholes.has(from) && tensors.size === from.size && [...tensors.keys()].every((name) => from.has(name)))
+      if (
+        tensors !== from &&
+        wholes.has(from) &&
+        tensors.size === from.size &&
+        [...tensors.keys()].every((name) => from.has(name))
+      )
         wholes.add(tensors)
     },
     complete: (call, { inputs, merges }) => {

@@ -32,13 +32,16 @@ export interface Contents {
   readonly quantised: readonly QuantisedWeight[]
 }
 
+/** Tensors to be written: those of a model, or of an adapter that a step makes. */
+type Held = Pick<ModelValue, 'tensors' | 'tensor'>
+
 /** What an output asks of each tensor, and where it says so; later rules win. */
 type Asked = (slot: Slot) => { readonly dtype: OutputDtype; readonly at: Place }
 
 /** Tensors that a step casts to one dtype and the output to another, by the place of the step. */
 type Overridden = Map<Place, { readonly dtype: OutputDtype; readonly by: OutputDtype; count: number }>
 
-const askedOf = (output: Output, value: ModelValue, layers: LayerContext): Result<Asked> => {
+const askedOf = (output: Output, value: Held, layers: LayerContext): Result<Asked> => {
   const chosen = new Map<string, { readonly dtype: OutputDtype; readonly at: Place }>()
   for (const { pattern, dtype } of output.dtypeRules) {
     const selected = layers.select({ type: 'layers', patterns: [pattern], at: pattern.at }, value.tensors)
@@ -77,7 +80,7 @@ const rescaled = (graph: Graph, x: Tensor, scaled: Scaled): readonly Written[] =
 const writeScaled = (
   graph: Graph,
   { name, scaled }: Slot & { readonly scaled: Scaled },
-  value: ModelValue,
+  value: Held,
   dtype: OutputDtype,
 ): readonly Written[] | undefined => {
   if (dtype !== 'same' && dtype !== SCALED_DTYPE) return undefined
@@ -100,7 +103,7 @@ const noteOverridden = (overridden: Overridden, { dtype, at }: Cast, by: OutputD
   else known.count++
 }
 
-const writeModel = (graph: Graph, output: Output, value: ModelValue, asked: Asked): Result<Contents> => {
+const writeModel = (graph: Graph, output: Output, value: Held, asked: Asked): Result<Contents> => {
   const tensors = new Map<string, Written>()
   /** Where scales are asked for, and whether they can be had for any tensor there. */
   const wishes = new Map<Place, boolean>()
@@ -164,7 +167,8 @@ export const writtenTensors = (graph: Graph, output: Output, value: Value, layer
       quantised: [],
     })
   }
-  if (value.kind !== 'model') return ok({ tensors: [], unscaled: 0, quantised: [] })
-  const asked = askedOf(output, value, layers)
-  return asked.type === 'failed' ? asked : writeModel(graph, output, value, asked.value)
+  const held = value.kind === 'model' ? value : value.kind === 'adapter' ? value.made : undefined
+  if (held === undefined) return ok({ tensors: [], unscaled: 0, quantised: [] })
+  const asked = askedOf(output, held, layers)
+  return asked.type === 'failed' ? asked : writeModel(graph, output, held, asked.value)
 }

@@ -1,24 +1,32 @@
+import { whichPartResult } from '../base/catalogue/parts.js'
 import { cycle, nameTwice, unknownName, whichResult, wrongKind } from '../base/catalogue/recipe.js'
 import type { Diagnostic, Place, Range } from '../base/diagnostic.js'
 import type { MapValue, Value } from '../document/value.js'
+import { countResults } from '../operators/count-results.js'
 import { operators } from '../operators/index.js'
 import type { Kind } from '../operators/value.js'
 import { inputEntries } from './inputs.js'
 import type { Step } from './recipe.js'
+import { kindIn, stepOf, type Scope } from './scope.js'
 import { usesOf } from './step.js'
 
-/** Operators that make a mask or weights of a model. */
+/** Operators that make one mask, or weights, of a model. */
 const makersOf = (kinds: readonly (Kind | 'param')[]): readonly string[] =>
   kinds.length > 1 || (kinds[0] !== 'mask' && kinds[0] !== 'weights')
     ? []
     : operators
-        .filter(({ output, inputs }) => output === kinds[0] && Object.values(inputs).some((i) => i.type === 'model'))
+        .filter(
+          ({ output, results, inputs }) =>
+            output === kinds[0] && results === undefined && Object.values(inputs).some((i) => i.type === 'model'),
+        )
         .map(({ id }) => id)
 
 interface Definition {
   readonly kind: Kind | 'param'
   readonly at: Place
   readonly results: number
+  /** Of a step that uses a part with several results. */
+  readonly names?: readonly string[]
 }
 
 const entriesOf = (
@@ -30,20 +38,23 @@ const entriesOf = (
 }
 
 const resultsOf = (step: Step): number =>
-  step.operator.results?.(
+  countResults(
+    step.operator,
     Object.fromEntries(Object.entries(step.params).map(([k, a]) => [k, a.type === 'value' ? a.value : undefined])),
-  ) ?? 1
+    step.inputs,
+  )
 
 /**
- * Checks that every name is defined once and used as the right kind, and that steps do not depend on each other in a
- * circle. Works on recipes that have other problems too.
+ * Checks that every name of a document is defined once and used as the right kind. Works on recipes that have other
+ * problems too.
  */
-export const linkNames = (root: Value, steps: ReadonlyMap<string, Step>): Diagnostic[] => {
+export const linkNames = (root: Value, scope: Scope): Diagnostic[] => {
+  const { steps, uses, declarations } = scope
   const problems: Diagnostic[] = []
   const definitions = new Map<string, Definition>()
   const first = new Map<string, Range>()
   /**
-   * Steps whose operator is unknown. They still define their name, so that its uses are not reported as unknown names.
+   * Steps whose operator or part is unknown. They still define their name, so that its uses are not reported as unknown names.
    */
   const opaque = new Set<string>()
   const define = (name: string, key: Range, kind: Definition['kind'], results = 1): void => {
@@ -56,9 +67,26 @@ export const linkNames = (root: Value, steps: ReadonlyMap<string, Step>): Diagno
   }
   const inputs = inputEntries(root)
   for (const { name, key, kind } of inputs) define(name, key, kind)
-  for (const [name, e] of entriesOf(root, 'params')) define(name, e.key, 'param')
+  for (const [name, e] of entriesOf(root, 'params')) {
+    const expected = declarations.get(name)?.expected
+    define(name, e.key, expected?.type === 'name' ? expected.kind : 'param')
+  }
+  const defineUse = (name: string, key: Range, inner: Scope): void => {
+    const names = [...inner.results.keys()]
+    define(name, key, kindIn(scope, name) ?? 'model')
+    const at: Place = { type: 'text', range: key }
+    if (names.length !== 1) definitions.set(name, { kind: 'model', at, results: names.length, names })
+    for (const result of names) {
+      const kind = kindIn(inner, inner.results.get(result)!) ?? 'model'
+      definitions.set(`${name}.${result}`, { kind, at, results: 1 })
+    }
+  }
   for (const [name, e] of entriesOf(root, 'steps')) {
-    const step = steps.get(name)
+    const [step, inner] = [steps.get(name), uses.get(name)?.scope]
+    if (inner !== undefined) {
+      defineUse(name, e.key, inner)
+      continue
+    }
     if (step === undefined) opaque.add(name)
     define(name, e.key, step?.operator.output ?? 'model', step === undefined ? 1 : resultsOf(step))
   }
@@ -67,7 +95,10 @@ export const linkNames = (root: Value, steps: ReadonlyMap<string, Step>): Diagno
   const check = (name: string, at: Place, kinds: readonly Definition['kind'][]): void => {
     if (opaque.has(stepOf(name))) return
     const definition = definitions.get(name)
-    if (definition === undefined)
+    const results = uses.get(stepOf(name))?.scope?.results
+    if (results !== undefined && (definition === undefined || definition.names !== undefined))
+      problems.push(whichPartResult(stepOf(name), [...results.keys()], name.slice(stepOf(name).length + 1), at))
+    else if (definition === undefined)
       problems.push(
         unknownName(
           name,
@@ -92,18 +123,26 @@ export const linkNames = (root: Value, steps: ReadonlyMap<string, Step>): Diagno
       )
   }
   for (const step of steps.values()) for (const use of usesOf(step)) check(use.name, use.at, [use.kind])
+  for (const use of uses.values()) for (const { name, at, kind } of use.args.values()) check(name, at, [kind])
+  for (const [, { value }] of entriesOf(root, 'results'))
+    if (value.type === 'string')
+      check(value.value, { type: 'text', range: value.range }, ['model', 'mask', 'weights', 'adapter', 'report'])
   for (const [, e] of entriesOf(root, 'outputs')) {
     const from = e.value.type === 'map' ? e.value.entries.get('from')?.value : undefined
-    if (from?.type === 'string') check(from.value, { type: 'text', range: from.range }, ['model', 'mask', 'report'])
+    // An adapter that is an input is a file already.
+    if (from?.type === 'string')
+      check(from.value, { type: 'text', range: from.range }, [
+        'model',
+        'mask',
+        ...(steps.has(stepOf(from.value)) ? (['adapter'] as const) : []),
+        'report',
+      ])
     const tags = e.value.type === 'map' ? e.value.entries.get('tags')?.value : undefined
     for (const item of tags?.type === 'list' ? tags.items : [tags])
       if (item?.type === 'string') check(item.value, { type: 'text', range: item.range }, ['adapter'])
   }
-  return [...problems, ...findCycles(steps)]
+  return problems
 }
-
-/** The step a name belongs to: `quarters.2` is a result of `quarters`. */
-export const stepOf = (name: string): string => name.split('.')[0]!
 
 interface Edge {
   readonly from: string
@@ -155,8 +194,8 @@ const visitSteps = (
   }
 }
 
-/** Each cycle once, as the edges along it. */
-const findCycles = (steps: ReadonlyMap<string, Step>): Diagnostic[] => {
+/** The circles in which steps depend on each other, each once, as the edges along it. */
+export const findCycles = (steps: ReadonlyMap<string, Step>): Diagnostic[] => {
   const found: Diagnostic[] = []
   visitSteps(
     steps,

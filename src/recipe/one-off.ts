@@ -20,7 +20,7 @@ export interface OneOff {
 
 /** A name for a recipe made of a file's: letters, digits, `_` and `-`, and unlike the others, to which it is added. */
 export const nameOfFile = (file: string, taken: Set<string>): string => {
-  const plain = file.replace(/(\.safetensors|\.index\.json)+$/, '').replace(/[^A-Za-z0-9_-]+/g, '_')
+  const plain = file.replace(/(\.(?:safetensors|ckpt|pt|pth|bin)|\.index\.json)+$/, '').replace(/[^A-Za-z0-9_-]+/g, '_')
   const word =
     plain
       .replace(/^[^A-Za-z]+/, '')
@@ -108,7 +108,7 @@ export const renderOneOff = ({
           .filter((k) => Object.hasOwn(values, k))
           .map((k) => `, ${k}: ${listOf(values[k]!)[i] ?? listOf(values[k]!).at(-1)!}`)
         return params.length === 0
-          ? `      - ${nameOf(path, 'model')}`
+          ? `      - ${nameOf(path, kindOf(key))}`
           : `      - { model: ${nameOf(path, 'model')}${params.join('')} }`
       }),
     ]

@@ -29,7 +29,7 @@ export const checkOutputPath = (
       `${path === '' ? '' : path.replace(/[/\\]*$/, '/')}${name}.${kind === 'report' ? 'html' : 'safetensors'}`,
       at,
     )
-  if (kind !== 'model' && kind !== 'mask') return undefined
+  if (kind !== 'model' && kind !== 'mask' && kind !== 'adapter') return undefined
   if (OWN.test(path) || (sharded && (!FOREIGN.test(path) || path.endsWith('.index.json')))) return undefined
   return outputEnding(path, kind, `${path.replace(FOREIGN, '').replace(OWN, '')}.safetensors`, at)
 }

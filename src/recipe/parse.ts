@@ -1,23 +1,26 @@
+import { isAPart } from '../base/catalogue/parts.js'
 import type { Diagnostic, Place, Range, Source } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { readDocument } from '../document/read.js'
 import { orderProblems } from '../document/report.js'
 import { validate } from '../document/validate.js'
-import { toPlain, type Value } from '../document/value.js'
-import type { Operator } from '../operators/operator.js'
-import { findOperator, operators } from '../operators/index.js'
+import { find, toPlain, type Value } from '../document/value.js'
+import { operators } from '../operators/index.js'
 import type { Kind } from '../operators/value.js'
 import { parseSize } from '../safetensors/size.js'
 import type { OutputDtype } from '../tensor/dtype.js'
 import { advise } from './advice.js'
 import { inputEntries, readInputs } from './inputs.js'
-import { linkNames, stepOf } from './link.js'
+import { findCycles, linkNames } from './link.js'
 import { checkOutputPath } from './output-path.js'
-import type { Name, Output, Recipe, Scalar, Step } from './recipe.js'
+import { readDeclarations, type Declarations } from './params.js'
+import { atRecipe, openUses, readSteps, type Parts } from './parts.js'
+import type { Name, Output, Recipe, Scalar } from './recipe.js'
 import { recipeSchema } from './schema.js'
-import { readDtypes, readStep } from './step.js'
-import { readParams, substitute } from './substitute.js'
+import { flatten, kindIn, type Scope, type Use } from './scope.js'
+import { readDtypes } from './step.js'
+import { readParams, substitute, type ParamValues } from './substitute.js'
 
 /** Options that change a recipe. */
 export interface ParseOptions {
@@ -26,6 +29,8 @@ export interface ParseOptions {
 }
 
 const SCHEMA = recipeSchema(operators, { editor: false })
+/** Recipes over adapters alone have no models. */
+const OF_ADAPTERS = { ...SCHEMA, required: ['smelt', 'adapters', 'outputs'] }
 
 const place = (range: Range): Place => ({ type: 'text', range })
 const mapOf = (value: Value | undefined): ReadonlyMap<string, { readonly key: Range; readonly value: Value }> =>
@@ -35,34 +40,50 @@ const textOf = (value: Value | undefined): string | undefined => (value?.type ==
 
 /**
  * Reads a recipe's text. All its problems are reported at once, in order of place: syntax, keys and values, names,
- * kinds, cycles.
+ * kinds, cycles. `parts` are the texts of the parts that it uses.
  */
-export const parse = (source: Source, options: ParseOptions = {}): Result<Recipe> => {
+export const parse = (source: Source, options: ParseOptions = {}, parts: Parts = new Map()): Result<Recipe> => {
   const document = readDocument(source)
   if (document.type === 'failed') return document
-  const { params, problems: paramProblems } = readParams(document.value, options.set ?? {})
-  const { value: root, problems: unknownParams, open, computed } = substitute(document.value, params)
-  const checked = validate(root, SCHEMA)
+  const { declarations, problems: declared } = readDeclarations(document.value, false)
+  const { params, problems: paramProblems } = readParams(declarations, options.set ?? {})
+  const { value: whole, problems: unknownParams, open, computed } = substitute(document.value, params)
+  if (find(whole, ['results']) !== undefined && find(whole, ['outputs']) === undefined)
+    return failed(isAPart(whole.type === 'map' ? whole.entries.get('results')!.key : whole.range))
+  const { plain: root, uses, problems: useProblems } = openUses(whole, atRecipe(whole, parts))
+  const checked = validate(
+    root,
+    get(root, 'models') === undefined && get(root, 'adapters') !== undefined ? OF_ADAPTERS : SCHEMA,
+  )
   // Keys at the wrong depth make half of a recipe look wrong: nothing else is worth telling before they are put right.
   if (checked.diagnostics.some((d) => d.code === 'indent')) return failed(...checked.diagnostics)
-  const steps = readSteps(root)
+  const scope: Scope = {
+    declarations: withValues(declarations, params),
+    steps: readSteps(root),
+    uses,
+    results: new Map(),
+  }
+  const { steps, resolve } = flatten(scope)
   const inputKinds = new Map(inputEntries(root).map(({ name, kind }) => [name, kind]))
-  const outputs = readOutputs(root, (name) => inputKinds.get(name) ?? steps.get(stepOf(name))?.operator.output)
+  const outputs = readOutputs(root, (name) => inputKinds.get(name) ?? kindIn(scope, name))
+  const linked = [...linkNames(whole, scope), ...findCycles(steps)]
   const unknown = new Set(open.map((range) => range.start))
   const inKnown = ({ at }: Diagnostic): boolean => at?.type !== 'text' || !unknown.has(at.range.start)
   // A text where a number belongs is not also the name of nothing, and without models, or with steps in a list, nothing has a name.
   const told = new Set(checked.diagnostics.flatMap(({ at }) => (at?.type === 'text' ? [at.range.start] : [])))
   const isFresh = ({ at, code }: Diagnostic): boolean =>
     (at?.type !== 'text' || !told.has(at.range.start)) &&
-    !(code === 'unknown-name' && (get(root, 'models')?.type !== 'map' || get(root, 'steps')?.type === 'list'))
+    !(
+      code === 'unknown-name' &&
+      ((get(root, 'models') ?? get(root, 'adapters'))?.type !== 'map' || get(root, 'steps')?.type === 'list')
+    )
   const problems = orderProblems([
     ...document.diagnostics,
+    ...declared,
     ...paramProblems,
     ...unknownParams,
-    ...[
-      ...advise(root, [...checked.diagnostics, ...linkNames(root, steps).filter(isFresh)]),
-      ...outputs.problems,
-    ].filter(inKnown),
+    ...useProblems,
+    ...[...advise(root, [...checked.diagnostics, ...linked.filter(isFresh)]), ...outputs.problems].filter(inKnown),
   ])
   if (problems.some((d) => d.severity === 'error')) return failed(...problems)
   const seed = get(root, 'seed')
@@ -75,20 +96,30 @@ export const parse = (source: Source, options: ParseOptions = {}): Result<Recipe
       computed,
       inputs: readInputs(root),
       steps,
-      outputs: outputs.outputs,
+      uses: new Map([...uses].map(([name, { at }]) => [name, at])),
+      parts: usedParts(uses, parts),
+      outputs: new Map([...outputs.outputs].map(([name, output]) => [name, renameOutput(output, resolve)])),
     },
     problems,
   )
 }
 
-const readSteps = (root: Value): Map<string, Step> =>
+/** Declarations with the values that params have been set to as their defaults. */
+const withValues = (declarations: Declarations, params: ParamValues): Declarations =>
+  new Map([...declarations].map(([name, declared]) => [name, { ...declared, default: params.get(name) }]))
+
+const renameOutput = (output: Output, resolve: (name: string) => string): Output => ({
+  ...output,
+  from: { ...output.from, name: resolve(output.from.name) },
+  tags: output.tags.map((tag) => ({ ...tag, name: resolve(tag.name) })),
+})
+
+/** The texts of all parts that were read; none if nothing uses a part. */
+const usedParts = (uses: ReadonlyMap<string, Use>, parts: Parts): ReadonlyMap<string, Source> =>
   new Map(
-    [...mapOf(get(root, 'steps'))].flatMap(([name, { key, value }]) => {
-      const operator: Operator | undefined = findOperator(textOf(get(value, 'op')) ?? '')
-      return operator === undefined || value.type !== 'map'
-        ? []
-        : [[name, readStep(name, key, value, operator)] as const]
-    }),
+    [...(uses.size === 0 ? [] : parts)]
+      .sort(([x], [y]) => (x < y ? -1 : 1))
+      .flatMap(([path, read]) => (read.type === 'ok' ? [[path, read.value] as const] : [])),
   )
 
 /** One name, or a list of names. */

@@ -90,9 +90,18 @@ export interface Recipe {
   readonly computed: Readonly<Record<string, number>>
   /** By name: the models first, then the adapters, each as they are written. */
   readonly inputs: ReadonlyMap<string, Input>
+  /** Those of parts under the name of the step that uses the part: `protect/attention`. */
   readonly steps: ReadonlyMap<string, Step>
+  /** The steps that use parts, by name, and where they are. */
+  readonly uses: ReadonlyMap<string, Place>
+  /** The parts that are used, inside others too, by path: relative to the recipe's folder, or absolute. */
+  readonly parts: ReadonlyMap<string, Source>
   readonly outputs: ReadonlyMap<string, Output>
 }
+
+/** The texts of a recipe's parts by path. */
+export const partTexts = (parts: Recipe['parts']): Readonly<Record<string, string>> =>
+  Object.fromEntries([...parts].map(([path, { text }]) => [path, text]))
 
 /** What a param can stand for. */
 export type Scalar = string | number | boolean

@@ -1,8 +1,10 @@
 import type { JsonSchema } from '../document/schema.js'
 import type { Operator } from '../operators/operator.js'
 import { explain, orParam, type Audience } from '../operators/audience.js'
-import { DEFINITIONS, NAME, stepSchema } from '../operators/schema.js'
+import { DEFINITIONS, NAME, reference, stepSchema } from '../operators/schema.js'
 import { dtypeSchema } from '../operators/text-schema.js'
+import { paramExpects, type ParamExpectation } from '../base/catalogue/parts.js'
+import { PARAM_TYPES, type Declarations } from './params.js'
 
 const NAMES = {
   propertyNames: {
@@ -30,7 +32,7 @@ const fileSchema = (what: 'model' | 'adapter', audience: Audience): JsonSchema =
           path: {
             ...path,
             ...explain(
-              'A safetensors file, or the index file or folder of a sharded one, relative to the recipe.',
+              'A safetensors file, a checkpoint that PyTorch saved, or the index file or folder of a sharded one, relative to the recipe.',
               audience,
             ),
           },
@@ -123,17 +125,25 @@ const outputSchema = (audience: Audience): JsonSchema => {
  * value, and the other keys are not reported.
  */
 const stepsSchema = (operators: readonly Operator[], audience: Audience): JsonSchema => {
-  const step = { title: 'a step', type: 'object', required: ['op'] } as const
+  const step = { title: 'a step', type: 'object' } as const
   if (!audience.editor)
     return {
       ...step,
+      required: ['op'],
       discriminator: { propertyName: 'op' },
       oneOf: operators.map((operator) => stepSchema(operator, audience)),
     }
   const summaries = operators.map(({ summary }) => summary)
   return {
     ...step,
+    anyOf: [{ required: ['op'] }, { required: ['use'] }],
     properties: {
+      use: {
+        title: 'the path of a part',
+        type: 'string',
+        minLength: 1,
+        ...explain('A part: steps of another file, relative to this one. Its params are the other keys.', audience),
+      },
       op: {
         title: 'an operator',
         enum: operators.map(({ id }) => id),
@@ -159,6 +169,93 @@ const SNIPPETS = {
   ],
 } as const
 
+/** A param: a value alone, or its type with what it may be. */
+const paramSchema = (audience: Audience): JsonSchema => {
+  const say = (text: string): JsonSchema => explain(text, audience)
+  return {
+    anyOf: [
+      { title: 'a number, string, true or false', type: ['number', 'string', 'boolean'] },
+      {
+        title: 'a param with its type',
+        type: 'object',
+        properties: {
+          type: {
+            enum: [...PARAM_TYPES],
+            ...say('What it is: a number, text, boolean or choice, or the name of a model, mask, weights or adapter.'),
+          },
+          default: {
+            title: 'a number, string, true or false',
+            type: ['number', 'string', 'boolean'],
+            ...say('Its value unless another is given.'),
+          },
+          min: { type: 'number', ...say('The least number it can be.') },
+          max: { type: 'number', ...say('The greatest number it can be.') },
+          choices: {
+            title: 'a list of texts',
+            type: 'array',
+            items: { type: 'string' },
+            minItems: 1,
+            ...say('What can be chosen.'),
+          },
+          description: { title: 'a string', type: 'string', ...say('What it is for.') },
+        },
+        required: ['type'],
+        additionalProperties: false,
+      },
+    ],
+  }
+}
+
+/** Where the schema of parts finds what it has in common with that of recipes, for editors: in the file beside it. */
+const BESIDE = 'recipe.schema.json#/properties/'
+
+/** The JSON Schema (draft 07) of a part: steps that recipes use, with what they are given and what they give. */
+export const partSchema = (operators: readonly Operator[], audience: Audience): JsonSchema => {
+  const say = (text: string): JsonSchema => explain(text, audience)
+  const recipe = recipeSchema(operators, audience)
+  const common = (key: string): JsonSchema =>
+    audience.editor ? { $ref: `${BESIDE}${key}` } : (recipe.properties as Readonly<Record<string, JsonSchema>>)[key]!
+  return {
+    ...(audience.editor ? { $schema: recipe['$schema'] } : {}),
+    title: 'a part of smelt recipes',
+    type: 'object',
+    ...say(
+      'Steps that recipes use: what they are given, and what they give. A param without a default has to be given by every step that uses the part.',
+    ),
+    properties: {
+      smelt: common('smelt'),
+      name: common('name'),
+      description: common('description'),
+      params: common('params'),
+      parts: common('parts'),
+      steps: common('steps'),
+      results: resultsSchema(audience),
+    },
+    required: ['smelt', 'steps', 'results'],
+    additionalProperties: false,
+    ...(audience.editor ? { examples: [PART_EXAMPLE] } : { definitions: DEFINITIONS }),
+  }
+}
+
+const resultsSchema = (audience: Audience): JsonSchema => ({
+  type: 'object',
+  ...NAMES,
+  additionalProperties: { title: 'the name of a step', type: 'string' },
+  minProperties: 1,
+  ...explain('What the part gives: the name of a step inside, for each name outside.', audience),
+})
+
+const PART_EXAMPLE = {
+  smelt: 1,
+  params: {
+    model: { type: 'model' },
+    base: { type: 'model' },
+    share: { type: 'number', default: 0.8, min: 0, max: 1 },
+  },
+  steps: { moved: { op: 'mask.magnitude', model: 'model', base: 'base', select: 'above', quantile: '$share' } },
+  results: { mask: 'moved' },
+}
+
 /** The JSON Schema (draft 07) of a recipe, with a branch for the steps of each operator. */
 export const recipeSchema = (operators: readonly Operator[], audience: Audience): JsonSchema => {
   const say = (text: string): JsonSchema => explain(text, audience)
@@ -180,7 +277,7 @@ export const recipeSchema = (operators: readonly Operator[], audience: Audience)
         ...say('Every random step derives its numbers from this; 0 unless given.'),
       },
       params: {
-        ...named({ title: 'a number, string, true or false', type: ['number', 'string', 'boolean'] }),
+        ...named(paramSchema(audience)),
         ...say('Numbers and words to use as `$name`; `--set name=value` changes them.'),
       },
       models: {
@@ -194,6 +291,23 @@ export const recipeSchema = (operators: readonly Operator[], audience: Audience)
         ...say('What is done, in any order: each step has a name, an operator `op`, and what that takes.'),
         ...snippets('steps'),
       },
+      parts: {
+        ...named({
+          title: 'a part',
+          type: 'object',
+          properties: {
+            description: { title: 'a string', type: 'string', ...say('What it is for.') },
+            params: { $ref: '#/properties/params' },
+            steps: { $ref: '#/properties/steps' },
+            results: resultsSchema(audience),
+          },
+          required: ['steps', 'results'],
+          additionalProperties: false,
+        }),
+        ...say(
+          'Steps to use several times, by name: a step with `use: NAME` takes them in. A part can have a file of its own instead.',
+        ),
+      },
       outputs: {
         ...named(outputSchema(audience)),
         minProperties: 1,
@@ -201,7 +315,10 @@ export const recipeSchema = (operators: readonly Operator[], audience: Audience)
         ...snippets('outputs'),
       },
     },
-    required: ['smelt', 'models', 'outputs'],
+    // To whoever writes a recipe without either, models are what is missing.
+    ...(audience.editor
+      ? { required: ['smelt', 'outputs'], anyOf: [{ required: ['models'] }, { required: ['adapters'] }] }
+      : { required: ['smelt', 'models', 'outputs'] }),
     additionalProperties: false,
     definitions: DEFINITIONS,
     ...(audience.editor ? { examples: [EXAMPLE] } : {}),
@@ -214,3 +331,34 @@ const EXAMPLE = {
   steps: { blended: { op: 'merge.blend', a: 'first', b: 'second', keep: 0.5 } },
   outputs: { merged: { from: 'blended', path: 'build/merged.safetensors' } },
 }
+
+const valueSchema = (expected: ParamExpectation): JsonSchema => {
+  switch (expected.type) {
+    case 'number':
+      return {
+        type: 'number',
+        ...(expected.min === undefined ? {} : { minimum: expected.min }),
+        ...(expected.max === undefined ? {} : { maximum: expected.max }),
+      }
+    case 'boolean':
+      return { type: 'boolean' }
+    case 'choice':
+      return { enum: expected.choices }
+    case 'text':
+      return { title: 'a text', type: 'string' }
+    case 'name':
+      return reference(paramExpects(expected), { editor: false })
+  }
+}
+
+/** The JSON Schema of a step that uses a part with these params. */
+export const useSchema = (declarations: Declarations): JsonSchema => ({
+  title: 'a use of a part',
+  type: 'object',
+  properties: {
+    use: { title: 'the path of a part', type: 'string', minLength: 1 },
+    ...Object.fromEntries([...declarations].map(([name, { expected }]) => [name, valueSchema(expected)])),
+  },
+  required: ['use', ...[...declarations.values()].filter((d) => d.default === undefined).map(({ name }) => name)],
+  additionalProperties: false,
+})

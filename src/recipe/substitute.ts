@@ -1,9 +1,11 @@
+import { paramExpects, paramNotAllowed } from '../base/catalogue/parts.js'
 import { badArithmetic, paramWrongType, unknownOverride, unknownParam } from '../base/catalogue/recipe.js'
 import type { Diagnostic, Range } from '../base/diagnostic.js'
 import { numberIn } from '../document/explain.js'
 import type { MapValue, Value } from '../document/value.js'
 import { computeArithmetic } from './arithmetic.js'
 import { INPUT_BLOCKS } from './inputs.js'
+import { isAllowed, type Declarations } from './params.js'
 import type { Scalar } from './recipe.js'
 
 /** The params of a recipe by name; one that is no scalar, which the schema tells of, has no value. */
@@ -11,22 +13,17 @@ export type ParamValues = ReadonlyMap<string, Scalar | undefined>
 
 /** The params of a recipe with `--set` applied, and what was wrong with the overrides. */
 export const readParams = (
-  root: Value,
+  declarations: Declarations,
   overrides: Readonly<Record<string, string>>,
 ): { params: ParamValues; problems: Diagnostic[] } => {
-  const params = new Map<string, Scalar | undefined>()
+  const params = new Map([...declarations].map(([name, declared]) => [name, declared.default]))
   const problems: Diagnostic[] = []
-  const block = root.type === 'map' ? root.entries.get('params')?.value : undefined
-  for (const [name, { value }] of block?.type === 'map' ? block.entries : []) {
-    params.set(
-      name,
-      value.type === 'string' || value.type === 'number' || value.type === 'boolean' ? value.value : undefined,
-    )
-  }
   for (const [name, text] of Object.entries(overrides)) {
-    const declared = params.get(name)
+    const [declared, expected] = [params.get(name), declarations.get(name)?.expected]
     const value = declared === undefined ? undefined : convert(text, declared)
-    if (value !== undefined) params.set(name, value)
+    if (value !== undefined && expected !== undefined && !isAllowed(expected, value))
+      problems.push(paramNotAllowed(name, text, paramExpects(expected)))
+    else if (value !== undefined) params.set(name, value)
     else if (declared !== undefined)
       problems.push(
         paramWrongType(name, text, typeof declared, typeof declared === 'number' ? numberIn(text)?.number : undefined),
@@ -136,7 +133,8 @@ export const substitute = (root: Value, params: ParamValues): Substituted => {
   }
   if (root.type !== 'map') return { value: root, problems, open, computed }
   const entries = [...root.entries].map(
-    ([key, e]) => [key, { key: e.key, value: key === 'params' ? e.value : walk(e.value, [key]) }] as const,
+    ([key, e]) =>
+      [key, { key: e.key, value: key === 'params' || key === 'parts' ? e.value : walk(e.value, [key]) }] as const,
   )
   return { value: { ...root, entries: new Map(entries) } satisfies MapValue, problems, open, computed }
 }

@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../base/diagnostic.js'
-import { blockRange, visitRuns, type BlockGrid } from '../tensor/block-grid.js'
+import { blockRange, turnsOf, visitRuns, type BlockGrid, type Turns } from '../tensor/block-grid.js'
 import { readNumbers } from './stored-numbers.js'
 import type { BlockNumbers, GeneratedInputOrder, TakeOrder } from './unit.js'
 
@@ -20,10 +20,6 @@ interface Loaded {
   readonly numbers: Float32Array
 }
 
-/** True for a matrix whose blocks are its columns, in which no two adjacent elements share a block. */
-const isByColumn = ({ shape, blocks }: BlockGrid): boolean =>
-  shape.length === 2 && blocks[0] === shape[0] && blocks[1] === 1
-
 /** Holds the vectors of one unit at a time; of each only the numbers of the unit's blocks. */
 export const createBlockVectors = (open: (path: string) => number): BlockVectors => {
   const uses = new Map<number, Loaded>()
@@ -37,7 +33,8 @@ export const createBlockVectors = (open: (path: string) => number): BlockVectors
     },
     fill: (use, out, start) => {
       const { grid, first, numbers } = uses.get(use)!
-      if (isByColumn(grid)) fillColumns(out, numbers, start)
+      const turns = turnsOf(grid)
+      if (turns !== undefined) fillTurns(out, numbers, turns, start, first)
       else
         visitRuns(
           grid,
@@ -49,11 +46,28 @@ export const createBlockVectors = (open: (path: string) => number): BlockVectors
   }
 }
 
-const fillColumns = (out: Float32Array, numbers: Float32Array, start: number): void => {
+/** Runs longer than this are filled by a call. */
+const LONG = 32
+
+const fillTurns = (out: Float32Array, numbers: Float32Array, { run, count }: Turns, start: number, first: number) => {
+  if (run === 1) return fillSingles(out, numbers, count, start, first)
+  let block = Math.floor(start / run) % count
   for (let at = 0; at < out.length;) {
-    const column = (start + at) % numbers.length
-    const length = Math.min(out.length - at, numbers.length - column)
-    out.set(numbers.subarray(column, column + length), at)
+    const end = Math.min(out.length, at + run - ((start + at) % run))
+    const number = numbers[block - first]!
+    if (end - at > LONG) out.fill(number, at, end)
+    else for (let i = at; i < end; i++) out[i] = number
+    at = end
+    block = block + 1 === count ? 0 : block + 1
+  }
+}
+
+/** Runs of one element: the numbers themselves, over and over. */
+const fillSingles = (out: Float32Array, numbers: Float32Array, count: number, start: number, first: number): void => {
+  for (let at = 0; at < out.length;) {
+    const block = (start + at) % count
+    const length = Math.min(out.length - at, count - block)
+    out.set(numbers.subarray(block - first, block - first + length), at)
     at += length
   }
 }
@@ -80,11 +94,19 @@ export const addToBlocks = (
   from: number,
 ): void => {
   const add = ADD[measure]
-  if ((measure === 'sum' || measure === 'dot') && isByColumn(grid))
-    return addColumns(numbers, x!, measure === 'dot' ? y : undefined, from)
-  visitRuns(grid, from, x!.length, (at, length, block) => {
-    numbers[block - first] = add(x!, y!, at, at + length, numbers[block - first]!)
-  })
+  const turns = turnsOf(grid)
+  if (turns === undefined)
+    return visitRuns(grid, from, x!.length, (at, length, block) => {
+      numbers[block - first] = add(x!, y!, at, at + length, numbers[block - first]!)
+    })
+  const { run, count } = turns
+  let block = Math.floor(from / run) % count
+  for (let at = 0; at < x!.length;) {
+    const end = Math.min(x!.length, at + run - ((from + at) % run))
+    numbers[block - first] = add(x!, y!, at, end, numbers[block - first]!)
+    at = end
+    block = block + 1 === count ? 0 : block + 1
+  }
 }
 
 type Add = (x: Float32Array, y: Float32Array, at: number, end: number, sofar: number) => number
@@ -115,12 +137,4 @@ const ADD: Readonly<Record<TotalsOrder['measure'], Add>> = {
     }
     return most
   },
-}
-
-const addColumns = (numbers: Float64Array, x: Float32Array, y: Float32Array | undefined, from: number): void => {
-  let column = from % numbers.length
-  for (let i = 0; i < x.length; i++) {
-    numbers[column]! += y === undefined ? x[i]! : x[i]! * y[i]!
-    column = column + 1 === numbers.length ? 0 : column + 1
-  }
 }

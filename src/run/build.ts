@@ -20,7 +20,6 @@ import { lockDestination, optionDestination } from './destinations.js'
 import { refuseFrozen } from './frozen.js'
 import { knowNothing } from './gather-prior-state.js'
 import { loadPriorState } from './load-prior-state.js'
-import { attest } from './attest.js'
 import { checkPins, draft, type Drafted, type PrepareOptions } from './prepare.js'
 import { watchPauses, type Pauses } from './pauses.js'
 import { run } from './run.js'
@@ -133,6 +132,7 @@ const buildWith = async (
   const built = await runOrAnew(plan, () => complete(nothing), runOptions)
   if (built.type === 'failed' || options.attest === undefined)
     return { ...built, diagnostics: [...drafted.diagnostics, ...built.diagnostics] }
+  const { attest } = await import('./attest.js')
   const unstated = await attest(drafted.value, built.value, {
     path: options.attest,
     set: options.set ?? {},

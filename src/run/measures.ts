@@ -192,14 +192,14 @@ export const createMeasures = (
   }
   const raise = (group: Group, { first, numbers }: BlockNumbers): void => {
     const all = (group.peaks ??= emptyBlocks(group))
-    numbers.forEach((peak, i) => void (all[first + i] = Math.max(all[first + i]!, peak)))
+    for (let i = 0; i < numbers.length; i++) all[first + i] = Math.max(all[first + i]!, numbers[i]!)
   }
   /** Segment by segment: the order of additions decides bits. */
   const sumBlocks = (group: Group): Float64Array => {
     const all = emptyBlocks(group)
     for (const part of partsOf(group)) {
       const { first, numbers } = part as BlockNumbers
-      numbers.forEach((x, i) => void (all[first + i]! += x))
+      for (let i = 0; i < numbers.length; i++) all[first + i]! += numbers[i]!
     }
     return all
   }

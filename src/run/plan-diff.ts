@@ -27,6 +27,8 @@ const recipeOf = (a: string, b: string, layers: readonly string[], path: string)
     seed: 0,
     params: {},
     computed: {},
+    uses: new Map(),
+    parts: new Map(),
     inputs: new Map([
       ['a', input('a', a)],
       ['b', input('b', b)],

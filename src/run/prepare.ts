@@ -1,5 +1,4 @@
 import { dirname, resolve } from 'node:path'
-import { documentTooLarge } from '../base/catalogue/document.js'
 import { FILE_NOTE } from '../base/catalogue/paths.js'
 import { pinMismatch, pinOfShards } from '../base/catalogue/plan.js'
 import type { Diagnostic, Source } from '../base/diagnostic.js'
@@ -9,7 +8,7 @@ import { stopped } from '../base/catalogue/run.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { inTurns } from '../base/slices.js'
 import { orderProblems } from '../document/report.js'
-import { MOST_BYTES, toSource } from '../document/source.js'
+import { toSource } from '../document/source.js'
 import { destinationsOf, type Destination } from '../plan/destinations.js'
 import type { Draft } from '../plan/draft.js'
 import { completePlan } from '../plan/complete-plan.js'
@@ -20,12 +19,10 @@ import type { Plan } from '../plan/plan.js'
 import { parse, type ParseOptions } from '../recipe/parse.js'
 import type { Input, InputKind, Recipe } from '../recipe/recipe.js'
 import { expandSettings } from '../recipe/settings.js'
-import { openAdapter } from '../safetensors/adapter-file.js'
+import { openAdapterFile, openCheckpoint } from '../pytorch/open.js'
 import { namesOnDisk } from '../safetensors/file-names.js'
-import { openModel } from '../safetensors/model.js'
-import { openingProblem } from '../safetensors/open.js'
-import { readRegular } from '../safetensors/regular-file.js'
 import { obstacles } from './destinations.js'
+import { readParts, readSource } from './parts.js'
 import { sha256Of } from './sha256.js'
 
 /** Where a recipe's outputs go, and with which params it is read. */
@@ -61,23 +58,13 @@ export interface Prepared extends Drafted {
   readonly plan: Plan
 }
 
-const readSource = async (path: string, text?: string): Promise<Result<Source>> => {
-  if (text !== undefined) return toSource(path, new TextEncoder().encode(text))
-  const limits = {
-    wanted: 'a recipe',
-    most: MOST_BYTES,
-    tooLarge: (size: number) => documentTooLarge(path, size, MOST_BYTES),
-  }
-  const read = await readRegular(path, limits).catch(async (error: unknown) =>
-    failed(await openingProblem(error, resolve(path), /\.ya?ml$/i)),
-  )
-  return read.type === 'failed' ? read : toSource(path, read.value)
-}
+const readRecipeSource = async (path: string, text?: string): Promise<Result<Source>> =>
+  text === undefined ? readSource(path, 'a recipe') : toSource(path, new TextEncoder().encode(text))
 
-/** Reads a recipe file's text. */
+/** Reads a recipe file's text, and those of the parts that it uses. */
 export const readRecipe = async (path: string, options: ParseOptions = {}): Promise<Result<Recipe>> => {
-  const source = await readSource(path)
-  return source.type === 'failed' ? source : parse(source.value, options)
+  const source = await readRecipeSource(path)
+  return source.type === 'failed' ? source : parse(source.value, options, await readParts(source.value))
 }
 
 type Open<T> = (path: string) => Promise<Result<T>>
@@ -85,7 +72,7 @@ type Open<T> = (path: string) => Promise<Result<T>>
 /** How the file of each kind of input is opened. */
 type Openers = { readonly [K in InputKind]: Open<FileOf[K]> }
 
-const OPENERS: Openers = { model: openModel, adapter: openAdapter }
+const OPENERS: Openers = { model: openCheckpoint, adapter: openAdapterFile }
 
 /** Opens a file unless it is open already: settings have most of their files in common. */
 const openOnce = <T>(open: Open<T>): Open<T> => {
@@ -135,16 +122,17 @@ export const draft = async (
   more: readonly Destination[] = [],
 ): Promise<Result<Drafted>> => {
   const since = Date.now()
-  const source = await readSource(path, options.text)
+  const source = await readRecipeSource(path, options.text)
   if (source.type === 'failed') return source
   const choices = expandSettings(source.value, options.set ?? {})
   if (choices.type === 'failed') return choices
   const folder = dirname(resolve(path))
-  const open: Openers = { model: openOnce(openModel), adapter: openOnce(openAdapter) }
+  const open: Openers = { model: openOnce(openCheckpoint), adapter: openOnce(openAdapterFile) }
   const told: Diagnostic[] = []
   const settings: Setting[] = []
+  const parts = await readParts(source.value)
   for (const { label, set } of choices.value) {
-    const recipe = parse(source.value, { set })
+    const recipe = parse(source.value, { set }, parts)
     append(told, recipe.diagnostics)
     if (recipe.type === 'failed') continue
     const inputs = await openInputs(recipe.value.inputs.values(), folder, open)

@@ -316,8 +316,12 @@ const contentsOf = (plan: Plan, { ledger }: Schedule, sha256: RunOptions['sha256
   )
   return {
     version: plan.lock,
-    input: (tensor) =>
-      (tensor.begin === tensor.end ? EMPTY_DIGEST : plan.digestOf(tensor)) ?? ledger.digest(tensor.file, tensor.name)!,
+    input: (tensor) => {
+      if (tensor.begin === tensor.end) return EMPTY_DIGEST
+      const digest = plan.digestOf(tensor) ?? ledger.digest(tensor.file, tensor.name)
+      if (digest === undefined) throw new Error(`${tensor.name} of ${tensor.file} was not hashed`)
+      return digest
+    },
     output: (output) =>
       output.kept ??
       contentDigest(

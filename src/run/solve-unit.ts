@@ -57,7 +57,7 @@ export const createSolveUnit = (workspace: Workspace): SolveUnit => {
     const solved = findSolver(unit.solver).solve(operands, unit.settings, unit.shape)
     watch.lap('run')
     if (typeof solved === 'string') return failed(unsolved(solved, unit.tensor, unit.step))
-    const rows = solved instanceof Float32Array ? solved : Float32Array.from(solved)
+    const rows = solved instanceof Float32Array ? solved : new Float32Array(solved)
     const { path, begin } = unit.result
     const bytes = new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength)
     const unwritten = writeFully(workspace.open(path, 'r+'), path, bytes, begin + 4 * unit.start)

@@ -11,7 +11,7 @@ const fromExponent = (code: number): number => (code === 255 ? NaN : 2 ** (code 
 
 const DECODERS: Readonly<Partial<Record<Dtype, (bytes: Uint8Array<ArrayBuffer>) => Float32Array>>> = {
   F32: (b) => new Float32Array(b.buffer),
-  F64: (b) => Float32Array.from(new Float64Array(b.buffer)),
+  F64: (b) => new Float32Array(new Float64Array(b.buffer)),
   F16: (b) => decode('F16', new Uint16Array(b.buffer)),
   BF16: (b) => decode('BF16', new Uint16Array(b.buffer)),
   F8_E4M3: (b) => decode('F8_E4M3', b),

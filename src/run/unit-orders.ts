@@ -68,12 +68,19 @@ export const createUnitOrders = (
   const programs = new Map(plan.programs.map((p, i) => [p.key, i] as const))
   let nextId = 0
 
-  const read = (view: View, size: number, segment: number): ReadOrder => {
+  const readOnly = (view: View): ReadOrder => {
     const { file, name, packed } = view.tensor
     if (file === SCRATCH) return { ...rangesOf(view), tensor: name, digest: false, unfinished: true }
+    return { ...rangesOf(view), tensor: name, digest: false, ...(packed === true ? { packed } : {}) }
+  }
+  const read = (view: View, size: number, segment: number): ReadOrder => {
+    const { file, name } = view.tensor
     const digest =
-      isWhole(view) && plan.digestOf(view.tensor) === undefined && ledger.ask(file, name, segmentsOf(size), segment)
-    return { ...rangesOf(view), tensor: name, digest, ...(packed === true ? { packed } : {}) }
+      file !== SCRATCH &&
+      isWhole(view) &&
+      plan.digestOf(view.tensor) === undefined &&
+      ledger.ask(file, name, segmentsOf(size), segment)
+    return { ...readOnly(view), digest }
   }
   const write = (t: Target): WriteOrder => ({
     path: t.path,
@@ -81,6 +88,7 @@ export const createUnitOrders = (
     dtype: t.dtype,
     tensor: t.tensor,
     step: t.step,
+    advice: t.advice,
     allowNonFinite: t.allowNonFinite,
   })
   const writeTarget = (t: Target, port: number, reads: readonly View[]): ComputedWrite => {
@@ -157,7 +165,7 @@ export const createUnitOrders = (
     return {
       type: 'spread',
       grid,
-      from: { numbers: Float32Array.from(vectorOf(vector).subarray(range.first, range.end)) },
+      from: { numbers: new Float32Array(vectorOf(vector).subarray(range.first, range.end)) },
     }
   }
   const drawOrders = (pass: Pass, start: number, end: number): GeneratedInputOrder[] =>
@@ -193,7 +201,8 @@ export const createUnitOrders = (
     type: 'compute',
     ...elements,
     program: programs.get(pass.program.key)!,
-    reads: pass.reads.map((view) => ({ ...read(view, 0, 0), digest: false })),
+    // What a solver reads may be some rows of a tensor: the whole is hashed by itself.
+    reads: pass.reads.map(readOnly),
     draws: drawOrders(pass, elements.start, elements.end),
     uniforms: pass.uniforms.map((_, i) => uniform(pass, i, job)),
     needsLength: pass.needsLength,

@@ -30,6 +30,8 @@ export interface ReadOrder extends Ranges {
 export interface WriteOrder extends FileSlice {
   readonly tensor: string
   readonly step: string
+  /** What helps against NaN and infinities there. */
+  readonly advice?: string | undefined
   readonly allowNonFinite: boolean
 }
 

@@ -6,8 +6,8 @@ import { resolvePath } from '../base/resolve-path.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { digestModel, lockAside } from '../plan/make-lock.js'
-import { openModel, type Model } from '../safetensors/model.js'
-import { openAdapter } from '../safetensors/adapter-file.js'
+import { openAdapterFile, openCheckpoint } from '../pytorch/open.js'
+import type { Model } from '../safetensors/model.js'
 import { compareAside, describeChange } from '../store/compare-locks.js'
 import { lockPath, readLock, type Lock, type LockedInput, type LockedOutput } from '../store/lock.js'
 import { digestTensors, type DigestedTensors } from './digest-tensors.js'
@@ -53,11 +53,11 @@ const itemsOf = ({ inputs, builds }: Lock) => [
  * by its index.
  */
 const openItem = async (path: string, hasSides: boolean): Promise<Result<Model>> => {
-  if (hasSides) return openAdapter(path)
+  if (hasSides) return openAdapterFile(path)
   const index = `${path.replace(/(\.safetensors)?(\.index\.json)?$/, '')}.safetensors.index.json`
-  const model = await openModel(!existsSync(path) && existsSync(index) ? index : path)
+  const model = await openCheckpoint(!existsSync(path) && existsSync(index) ? index : path)
   if (model.type === 'ok') return model
-  const adapter = await openAdapter(path)
+  const adapter = await openAdapterFile(path)
   return adapter.type === 'ok' ? adapter : model
 }
 

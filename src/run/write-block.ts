@@ -56,7 +56,7 @@ export const writeBlock = (
   let copied = false
   if (isFloat(write.dtype) && !write.allowNonFinite) {
     const bad = findNonFinite(kernels, write.dtype, offset, n, source, !computed)
-    if (typeof bad === 'number') return nonFinite(write.path, write.tensor, from + bad, write.step)
+    if (typeof bad === 'number') return nonFinite(write.path, write.tensor, from + bad, write.step, write.advice)
     copied = bad === 'copied'
   } else if (computed && isFloat(write.dtype)) {
     const bad = kernels.firstNonFinite(offset, n, write.dtype)

@@ -1,5 +1,4 @@
-import { closeSync, openSync } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { configNotJson } from '../base/catalogue/adapters.js'
 import { fileOversized } from '../base/catalogue/special-files.js'
@@ -19,8 +18,8 @@ export interface AdapterFile extends Model {
   readonly config: unknown
 }
 
-/** The name PEFT gives to its adapters, and to what explains them. */
-const PEFT_FILE = 'adapter_model.safetensors'
+/** The names PEFT gives to its adapters, and to what explains them. */
+const PEFT_FILES = ['adapter_model.safetensors', 'adapter_model.bin']
 const PEFT_CONFIG = 'adapter_config.json'
 
 /** No config is nearly as large, in bytes. */
@@ -28,22 +27,21 @@ const MOST_CONFIG = 1 << 24
 
 /** The file that is read beside an adapter, whether it is there or not. */
 export const configOf = (adapter: string): string | undefined =>
-  basename(adapter) === PEFT_FILE ? join(dirname(adapter), PEFT_CONFIG) : undefined
+  PEFT_FILES.includes(basename(adapter)) ? join(dirname(adapter), PEFT_CONFIG) : undefined
 
 /** Bytes of the widest scalar. */
 const WIDEST = 8
 
 /**
- * Opens an adapter: a safetensors file, or a folder as PEFT writes it. Reads its header, its scalars and its config.
+ * Opens an adapter: a file that `open` knows, or a folder as PEFT writes it. Reads its header, its scalars and its
+ * config.
  */
-export const openAdapter = async (path: string): Promise<Result<AdapterFile>> => {
-  const inFolder = join(path, PEFT_FILE)
-  const model = await openModel(
-    await stat(inFolder).then(
-      () => inFolder,
-      () => path,
-    ),
-  )
+export const openAdapter = async (
+  path: string,
+  open: (path: string) => Promise<Result<Model>> = openModel,
+): Promise<Result<AdapterFile>> => {
+  const inFolder = PEFT_FILES.map((name) => join(path, name)).find(existsSync)
+  const model = await open(inFolder ?? path)
   if (model.type === 'failed') return model
   const side = configOf(model.value.path)
   const config = side === undefined ? ok(NO_CONFIG) : await readConfig(side)

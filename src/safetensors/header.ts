@@ -9,6 +9,8 @@ import { validateLayout } from './validate-layout.js'
 import type { HeaderEntry } from './validate-layout.js'
 import { openNotices } from './notices.js'
 import type { Notices } from './notices.js'
+import { readPlainHeader } from './plain-header.js'
+import type { PlainHeader } from './plain-header.js'
 import { readJson } from './strict-json.js'
 import type { JsonReader } from './strict-json.js'
 
@@ -59,6 +61,22 @@ export const headerLength = (path: string, prefix: Buffer, fileBytes: number): R
  */
 export const parseHeader = (path: string, bytes: Buffer, fileBytes: number): Result<Header> => {
   if (!isUtf8(bytes)) return failed(problems.headerNotUtf8(path))
+  const notices = openNotices(path)
+  const plain = readPlainHeader(bytes)
+  const read = plain === undefined ? readStrictly(path, bytes, notices) : ok(plain)
+  if (read.type === 'failed') return read
+  const { entries, metadata } = read.value
+  const valid = validateLayout(path, entries, PREFIX + bytes.length, fileBytes, notices)
+  if (valid.type === 'failed' || valid.value.size < entries.length) {
+    const twice = findTwice(entries)
+    if (twice !== undefined) return failed(problems.duplicateTensor(path, twice))
+  }
+  if (valid.type === 'failed') return valid
+  return ok({ tensors: valid.value, metadata }, notices.all())
+}
+
+/** Reads a header token by token, to tell what is wrong with it and where. */
+const readStrictly = (path: string, bytes: Buffer, notices: Notices): Result<PlainHeader> => {
   let tensor: string | undefined
   /** The key of the metadata whose value is read; null before the map begins. */
   let key: string | null | undefined
@@ -72,7 +90,6 @@ export const parseHeader = (path: string, bytes: Buffer, fileBytes: number): Res
     },
   })
   const entries: HeaderEntry[] = []
-  const notices = openNotices(path)
   const readEntry = openEntries(json, path, notices)
   let metadata: Map<string, string> | undefined
   json.object((name) => {
@@ -92,13 +109,7 @@ export const parseHeader = (path: string, bytes: Buffer, fileBytes: number): Res
   json.finish()
   const fault = json.fault()
   if (fault !== undefined) return failed(fault)
-  const valid = validateLayout(path, entries, PREFIX + bytes.length, fileBytes, notices)
-  if (valid.type === 'failed' || valid.value.size < entries.length) {
-    const twice = findTwice(entries)
-    if (twice !== undefined) return failed(problems.duplicateTensor(path, twice))
-  }
-  if (valid.type === 'failed') return valid
-  return ok({ tensors: valid.value, metadata: metadata ?? new Map() }, notices.all())
+  return ok({ entries, metadata: metadata ?? new Map() })
 }
 
 const readMetadata = (

@@ -23,11 +23,14 @@ export interface SideFile {
   readonly found: { readonly identity: FileIdentity; readonly digest: Digest } | undefined
 }
 
+/** One file of a checkpoint: what it holds, and what tells whether it is still the same. */
+export type ModelFile = Pick<SafetensorsFile, 'path' | 'tensors' | 'metadata' | 'identity'>
+
 /** A checkpoint as one thing, in however many files it lies. */
 export interface Model {
-  /** Absolute: the safetensors file or the index that was opened, never the folder. */
+  /** Absolute: the file or the index that was opened, never the folder. */
   readonly path: string
-  readonly files: readonly SafetensorsFile[]
+  readonly files: readonly ModelFile[]
   /** In order of name, by code point. */
   readonly tensors: ReadonlyMap<string, TensorInfo>
   /** Of all files; where two disagree, the first file's text stands. */
@@ -94,17 +97,22 @@ const openSharded = async (path: string): Promise<Result<Model>> => {
   )
 }
 
-const openShards = async (path: string, index: Ok<ShardedIndex>): Promise<Result<Model>> => {
+/** Opens the shards of an index that is read, each with `openFile`, and checks that they are what it says. */
+export const openShards = async (
+  path: string,
+  index: Ok<ShardedIndex>,
+  openFile: (path: string) => Promise<Result<ModelFile>> = readHeader,
+): Promise<Result<Model>> => {
   const folder = dirname(resolve(path))
   const { shards, shardOf } = index.value
   const missing: string[] = []
   for (const shard of shards) if (!(await exists(join(folder, shard)))) missing.push(shard)
   if (missing.length > 0) return failed(problems.shardsMissing(path, missing))
   const diagnostics = [...index.diagnostics]
-  const files = new Map<string, SafetensorsFile>()
+  const files = new Map<string, ModelFile>()
   for (const shard of shards) {
     const strayed = await strayedShard(path, folder, shard)
-    const file = strayed === undefined ? await readHeader(join(folder, shard)) : failed(strayed)
+    const file = strayed === undefined ? await openFile(join(folder, shard)) : failed(strayed)
     append(diagnostics, file.diagnostics)
     if (file.type === 'ok') files.set(shard, file.value)
   }
@@ -131,7 +139,7 @@ const compareWithIndex = (
   path: string,
   { shardOf, totalSize }: ShardedIndex,
   model: Model,
-  files: ReadonlyMap<string, SafetensorsFile>,
+  files: ReadonlyMap<string, ModelFile>,
 ): Diagnostic[] => {
   const unnamed: string[] = []
   const twice: string[] = []
@@ -152,7 +160,12 @@ const compareWithIndex = (
   ]
 }
 
-const toModel = (path: string, files: readonly SafetensorsFile[], tensors: ReadonlyMap<string, TensorInfo>): Model => ({
+/** A model of files that are open, in the order in which tensors are told. */
+export const toModel = (
+  path: string,
+  files: readonly ModelFile[],
+  tensors: ReadonlyMap<string, TensorInfo>,
+): Model => ({
   path,
   files,
   tensors: new Map([...tensors].sort(([x], [y]) => compareNames(x, y))),

@@ -103,8 +103,8 @@ export const openingProblem = async (error: unknown, path: string, wanted = MODE
   )
 }
 
-/** Endings of checkpoints; a model is often asked for by another one than it has, or by none. */
-const MODEL = /\.(?:safetensors|sft|safetensors\.index\.json)$/i
+/** Endings of models; one is often asked for by another than it has, or by none. */
+const MODEL = /\.(?:safetensors|sft|ckpt|pt|pth|bin|(?:safetensors|bin)\.index\.json)$/i
 const stemOf = (name: string): string =>
   name.replace(/(?:\.(?:safetensors|sft|index\.json|ckpt|pt|pth|bin|gguf|ya?ml))+$/i, '').toLowerCase()
 

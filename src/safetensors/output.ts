@@ -10,6 +10,7 @@ import { makeFolder } from './make-folder.js'
 import { obstacleAt } from './obstacle.js'
 import { identityOf, type FileIdentity } from './open.js'
 import { writeFully } from './positional.js'
+import { withWebHashes } from './web-hashes.js'
 import { createRunId, type RunId } from './run-id.js'
 import { sweepTemporaries, temporaryName } from './temporary.js'
 
@@ -20,7 +21,7 @@ export interface OutputFile {
   /** Absolute; other threads open it by this name, or write through `fd`. */
   readonly temporaryPath: string
   readonly fd: number
-  /** Replaces the first bytes by others of the same length. */
+  /** Replaces the header by another of the same length, with the hashes of the numbers behind it where it has them. */
   rewriteHeader(header: Uint8Array): Result<void>
   /** Its identity as of now. */
   identity(): FileIdentity
@@ -143,8 +144,12 @@ const openOutput = (finalPath: string, temporaryPath: string, fd: number, io: Co
     }
   }
   const rewriteHeader = (header: Uint8Array): Result<void> => {
-    const problem = writeFully(fd, temporaryPath, header, 0)
-    return problem === undefined ? ok(undefined) : failed(problem)
+    try {
+      const problem = writeFully(fd, temporaryPath, withWebHashes(header, fd), 0)
+      return problem === undefined ? ok(undefined) : failed(problem)
+    } catch (error) {
+      return failed(ioProblem(error, temporaryPath, 'read'))
+    }
   }
   const identity = (): FileIdentity => identityOf(fs.fstatSync(fd, { bigint: true }))
   return { finalPath, temporaryPath, fd, rewriteHeader, identity, commit, discard }

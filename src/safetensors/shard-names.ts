@@ -7,9 +7,9 @@ import { greatest } from '../base/lists.js'
  * Judges the file names that an index gives: none may lead out of its folder on any system, nor fall together on one
  * that ignores case.
  */
-export const checkShardNames = (path: string, shards: readonly string[]): Diagnostic[] => {
+export const checkShardNames = (path: string, shards: readonly string[], suffix = '.safetensors'): Diagnostic[] => {
   const refused = shards.flatMap((shard) => {
-    const flaw = flawOf(shard)
+    const flaw = flawOf(shard) ?? (shard.endsWith(suffix) ? undefined : 'suffix')
     return flaw === undefined ? [] : [problems.shardNameRefused(path, shard, flaw)]
   })
   if (refused.length > 0) return refused
@@ -31,13 +31,12 @@ const FLAWS: readonly (readonly [ShardNameFlaw, RegExp])[] = [
   ['absolute', /^\/|^[a-z][a-z0-9+.-]*:/i],
   ['dots', /(?:^|\/)\.{1,2}(?:\/|$)/],
   ['empty', /^$|\/\/|\/$/],
-  ['suffix', /(?<!\.safetensors)$/],
 ]
 
 /** The first reason against a shard's name, or undefined. */
 const flawOf = (shard: string): ShardNameFlaw | undefined => FLAWS.find(([, pattern]) => pattern.test(shard))?.[0]
 
-const NUMBERED = /^(.*)-(\d{5,6})-of-(\d{5,6})\.safetensors$/s
+const NUMBERED = /^(.*)-(\d{5,6})-of-(\d{5,6})\.(?:safetensors|bin)$/s
 
 /** The number of a shard and how many there are of it, told from its name, or undefined. */
 export const shardNumber = (

@@ -12,6 +12,9 @@ import { readJson } from './strict-json.js'
 /** How the name of an index file ends. */
 export const INDEX_SUFFIX = '.safetensors.index.json'
 
+/** How the names of an index and of its shards end, for each format that has them. */
+export type ShardSuffix = '.safetensors' | '.bin'
+
 /**
  * What an index says: which shard holds each tensor, the shards in order of name, and the bytes it claims for all
  * tensors.
@@ -30,14 +33,14 @@ const RULES = { depth: 64, longest: 100_000 }
 /**
  * Reads an index file; its shards' names are checked to stay inside the folder, the shards themselves are not opened.
  */
-export const readIndex = async (path: string): Promise<Result<ShardedIndex>> => {
+export const readIndex = async (path: string, suffix: ShardSuffix = '.safetensors'): Promise<Result<ShardedIndex>> => {
   try {
     const read = await readRegular(path, {
       wanted: 'an index',
       most: MAX_BYTES,
       tooLarge: (size) => problems.indexTooLarge(path, size, MAX_BYTES),
     })
-    return read.type === 'failed' ? read : parseIndex(path, read.value)
+    return read.type === 'failed' ? read : parseIndex(path, read.value, suffix)
   } catch (error) {
     return failed(await openingProblem(error, path))
   }
@@ -47,7 +50,7 @@ export const readIndex = async (path: string): Promise<Result<ShardedIndex>> => 
  * Reads the bytes of an index. A tensor named twice and a `weight_map` that maps to anything but file names are
  * refused.
  */
-export const parseIndex = (path: string, bytes: Buffer): Result<ShardedIndex> => {
+export const parseIndex = (path: string, bytes: Buffer, suffix: ShardSuffix = '.safetensors'): Result<ShardedIndex> => {
   if (!isUtf8(bytes)) return failed(problems.indexNotUtf8(path))
   const json = readJson(bytes, { ...RULES, describe: (reason, offset) => problems.indexNotJson(path, reason, offset) })
   const met = new Set<string>()
@@ -82,6 +85,6 @@ export const parseIndex = (path: string, bytes: Buffer): Result<ShardedIndex> =>
   if (shardOf.size === 0) return failed(problems.weightMapEmpty(path))
   const shards = [...new Set(shardOf.values())].sort()
   if (shards.length > MAX_SHARDS) return failed(problems.tooManyShards(path, shards.length, MAX_SHARDS))
-  const named: readonly Diagnostic[] = checkShardNames(path, shards)
+  const named: readonly Diagnostic[] = checkShardNames(path, shards, suffix)
   return named.some((d) => d.severity === 'error') ? failed(...named) : ok({ shardOf, shards, totalSize }, named)
 }

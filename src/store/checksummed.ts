@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { shortDigest } from '../base/digest.js'
@@ -11,7 +10,7 @@ import { readRegularSync } from '../safetensors/regular-file.js'
  */
 export const writeChecksummed = (path: string, text: string): void => {
   makeFolder(dirname(path))
-  const temporary = `${path}.${randomUUID()}.partial`
+  const temporary = `${path}.${crypto.randomUUID()}.partial`
   try {
     writeFileSync(temporary, `${shortDigest(text)}\n${text}`)
     renameSync(temporary, path)

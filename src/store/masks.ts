@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { closeSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { shortDigest, type Digest } from '../base/digest.js'
@@ -124,7 +123,7 @@ export const openMasks = (root: string, now: () => number): MaskStore => {
     },
     begin: (bytes) => {
       makeFolder(folder)
-      const path = join(folder, randomUUID())
+      const path = join(folder, crypto.randomUUID())
       const temporary = `${path}${UNFINISHED}`
       closeSync(openSync(temporary, 'wx'))
       const discard = (): void => rmSync(temporary, { force: true })

@@ -45,6 +45,34 @@ export const foldAxes = ({ shape, blocks }: BlockGrid): BlockGrid => {
     : { shape: folded.map((a) => a.length), blocks: folded.map((a) => a.block) }
 }
 
+/**
+ * The grid as blocks that follow each other in turn: element `i` lies in block `⌊i / run⌋ mod count`. Rows, columns,
+ * and everything else whose blocks span an axis whole or not at all, in one place of the shape.
+ */
+export interface Turns {
+  /** Adjacent elements of one block. */
+  readonly run: number
+  readonly count: number
+}
+
+/** Undefined for grids whose blocks do not simply follow each other. */
+export const turnsOf = ({ shape, blocks }: BlockGrid): Turns | undefined => {
+  const isWhole = (axis: number): boolean => blocks[axis]! >= shape[axis]!
+  const cut = shape.flatMap((_, axis) => (isWhole(axis) ? [] : [axis]))
+  const [first, last] = [cut[0], cut.at(-1)]
+  if (first === undefined || last === undefined) return { run: sizeOfShape(shape), count: 1 }
+  // A whole axis between two that are cut makes blocks return before all had their turn.
+  const between = shape.some((length, axis) => axis > first && axis < last && length > 1 && isWhole(axis))
+  const coarse = cut.some((axis) => axis !== last && blocks[axis] !== 1)
+  if (between || coarse || shape[last]! % blocks[last]! !== 0) return undefined
+  return {
+    run: blocks[last]! * sizeOfShape(shape.slice(last + 1)),
+    count: sizeOfShape(shape.slice(first, last + 1)) / blocks[last]!,
+  }
+}
+
+const sizeOfShape = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1)
+
 const blocksAlong = ({ shape, blocks }: BlockGrid, axis: number): number => Math.ceil(shape[axis]! / blocks[axis]!)
 
 /** How many blocks there are. */

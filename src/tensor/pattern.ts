@@ -63,7 +63,7 @@ export const selectLayers = (
   tensors: readonly string[],
   context: PatternContext,
 ): Result<ReadonlySet<string>> => {
-  const names = splitNames(tensors)
+  const names = indexNames(tensors)
   const first = patterns[0]
   const chosen = tensors.map(() => first !== undefined && takesAway(first.text))
   const problems: Diagnostic[] = []
@@ -84,7 +84,7 @@ export const resolvePerLayer = <T>(
   tensors: readonly string[],
   context: PatternContext,
 ): Result<ReadonlyMap<string, T>> => {
-  const names = splitNames(tensors)
+  const names = indexNames(tensors)
   const values: (T | undefined)[] = tensors.map(() => rules.default)
   const problems: Diagnostic[] = []
   for (const { pattern, value } of rules.rules) {
@@ -94,17 +94,31 @@ export const resolvePerLayer = <T>(
     else hits.value.forEach((index) => (values[index] = value))
   }
   if (problems.length > 0) return failed(...problems)
-  return ok(
-    new Map(tensors.flatMap((name, index) => (values[index] === undefined ? [] : [[name, values[index]] as const]))),
-  )
+  const found = new Map<string, T>()
+  for (const [index, value] of values.entries()) if (value !== undefined) found.set(tensors[index]!, value)
+  return ok(found)
 }
 
-interface SplitNames {
-  readonly names: readonly string[]
+interface IndexedNames {
+  /** The segments of each name. */
   readonly paths: readonly (readonly string[])[]
+  /** The place of each name in the list. */
+  readonly places: ReadonlyMap<string, number>
 }
 
-const splitNames = (names: readonly string[]): SplitNames => ({ names, paths: names.map((name) => name.split('.')) })
+const indexed = new WeakMap<readonly string[], IndexedNames>()
+
+/** Takes names apart; a list that many rules are applied to only once. */
+const indexNames = (names: readonly string[]): IndexedNames => {
+  const known = indexed.get(names) ?? {
+    paths: splitAll(names),
+    places: new Map(names.map((name, place) => [name, place])),
+  }
+  indexed.set(names, known)
+  return known
+}
+
+const splitAll = (names: readonly string[]): Alternatives => names.map((name) => name.split('.'))
 
 const takesAway = (text: string): boolean => text.startsWith('!') && !text.startsWith('!(')
 
@@ -114,7 +128,7 @@ const complement = (hits: readonly number[], length: number): readonly number[] 
 }
 
 /** Indices of the tensors that a pattern matches, whether it adds them or takes them away. */
-const findHits = (pattern: LayerPattern, names: SplitNames, context: PatternContext): Result<readonly number[]> => {
+const findHits = (pattern: LayerPattern, names: IndexedNames, context: PatternContext): Result<readonly number[]> => {
   const { at } = pattern
   const text = takesAway(pattern.text) ? pattern.text.slice(1) : pattern.text
   if (text === '') return failed(emptyPattern(pattern.text, at))
@@ -131,7 +145,7 @@ const findPart = (
   { text: whole, optional, at }: LayerPattern,
   scheme: Scheme,
   id: string,
-  names: SplitNames,
+  names: IndexedNames,
   context: PatternContext,
 ): Result<readonly number[]> => {
   if (context.parts === undefined) return failed(patternNeedsArchitecture(whole, scheme, context.seen?.() ?? '', at))
@@ -140,9 +154,13 @@ const findPart = (
   const ids = [...part.keys()]
   const expanded = expandPattern(id, at)
   if (expanded.type === 'failed') return expanded
-  const found = matchPaths(expanded.value, splitNames(ids).paths)
-  const held = new Set(found.flatMap((index) => part.get(ids[index]!) ?? []))
-  const hits = names.names.flatMap((name, index) => (held.has(name) ? [index] : []))
+  const found = matchPaths(expanded.value, splitAll(ids))
+  const hits: number[] = []
+  for (const index of found)
+    for (const name of part.get(ids[index]!) ?? []) {
+      const place = names.places.get(name)
+      if (place !== undefined) hits.push(place)
+    }
   if (hits.length > 0 || optional === true) return ok(hits)
   if (found.length > 0) return failed(patternSelectsNothing(whole, undefined, topsOf(names), at))
   return failed(
@@ -210,7 +228,7 @@ const underPrefix = (prefix: string, segments: readonly string[]): readonly stri
 const suggest = (
   text: string,
   alternatives: Alternatives,
-  names: SplitNames,
+  names: IndexedNames,
   context: PatternContext,
 ): string | undefined => {
   const [, before, after] = /^(\w+):(.*)$/s.exec(text) ?? []
@@ -232,8 +250,8 @@ export const suggestNames = (
   alternatives: Alternatives,
   tensors: readonly string[],
 ): { readonly suggestion: string | undefined; readonly tops: readonly string[] } => {
-  const names = splitNames(tensors)
+  const names = indexNames(tensors)
   return { suggestion: suggest(text, alternatives, names, {}), tops: topsOf(names) }
 }
 
-const topsOf = ({ paths }: SplitNames): readonly string[] => [...new Set(paths.map((path) => path[0]!))].slice(0, 5)
+const topsOf = ({ paths }: IndexedNames): readonly string[] => [...new Set(paths.map((path) => path[0]!))].slice(0, 5)

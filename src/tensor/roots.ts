@@ -16,11 +16,14 @@ export const below = (root: string, name: string): string | undefined =>
 export const findRoot = (names: Iterable<string>): string => {
   const counts = new Map<string, number>()
   for (const name of names) {
-    const root = DIFFUSION_ROOTS.find((candidate) => candidate !== '' && name.startsWith(`${candidate}.`))
-    if (root !== undefined) counts.set(root, (counts.get(root) ?? 0) + 1)
+    const start = STARTS.find((candidate) => name.startsWith(candidate))
+    if (start !== undefined) counts.set(start, (counts.get(start) ?? 0) + 1)
   }
-  return [...counts].sort(([, x], [, y]) => y - x)[0]?.[0] ?? ''
+  return [...counts].sort(([, x], [, y]) => y - x)[0]?.[0].slice(0, -1) ?? ''
 }
+
+/** What names below the roots begin with. */
+const STARTS = DIFFUSION_ROOTS.filter((root) => root !== '').map((root) => `${root}.`)
 
 /** A path as any program shows it, below the root that it begins with, if it begins with one. */
 export const withoutRoot = (path: string): string => {

@@ -95,6 +95,11 @@ export const selectionText = (view: View): string => {
 /** A key that identifies a view within a graph. */
 export const viewKey = (view: View): string => `${view.tensor.file}\0${view.tensor.name}\0${selectionText(view)}`
 
+/** True where two views have the same key. */
+export const isSameView = (x: View, y: View): boolean =>
+  x === y ||
+  (x.tensor.name === y.tensor.name && x.tensor.file === y.tensor.file && selectionText(x) === selectionText(y))
+
 /** The name of work on a view: its tensor, with the selection if that is not all of it. */
 export const viewLabel = (view: View): string => `${view.tensor.name}${selectionText(view)}`
 

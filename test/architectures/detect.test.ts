@@ -81,8 +81,10 @@ test('a distilled SDXL is not taken for the whole one', () => {
 test('Flux without guidance is schnell, and with distilled guidance Chroma', () => {
   const schnell = new Map([...flux].filter(([name]) => !name.includes('guidance_in')))
   expect(seen(schnell)?.slice(0, 2)).toEqual(['flux', 'flux-1-schnell'])
-  schnell.set('model.diffusion_model.distilled_guidance_layer.in_proj.weight', { shape: [5120, 64] })
-  expect(seen(schnell)?.slice(0, 2)).toEqual(['chroma', 'chroma'])
+  const chroma = new Map(schnell).set('model.diffusion_model.distilled_guidance_layer.in_proj.weight', {
+    shape: [5120, 64],
+  })
+  expect(seen(chroma)?.slice(0, 2)).toEqual(['chroma', 'chroma'])
 })
 
 test('a Stable Diffusion 3 that normalises its queries is not the medium one of 2024', () => {
@@ -93,7 +95,8 @@ test('a Stable Diffusion 3 that normalises its queries is not the medium one of 
 test('Gemma 2 is told by its norms after the MLP, unless it also normalises queries', () => {
   const gemma = new Map(llama).set('model.layers.0.post_feedforward_layernorm.weight', { shape: [4096] })
   expect(seen(gemma)?.[0]).toBe('gemma2')
-  expect(seen(gemma.set('model.layers.0.self_attn.q_norm.weight', { shape: [128] }))?.[0]).toBe('llama')
+  const other = new Map(gemma).set('model.layers.0.self_attn.q_norm.weight', { shape: [128] })
+  expect(seen(other)?.[0]).toBe('llama')
 })
 
 test.each([
@@ -211,4 +214,15 @@ test.each([
   ['nothing', {}],
 ])('%s is of no known architecture', (_, shapes) => {
   expect(detectArchitecture(shaped(shapes as Record<string, number[]>))).toBeUndefined()
+})
+
+test('a model with the names and shapes of the one before has the same architecture, and one of another shape its own', () => {
+  const first = detectArchitecture(sdxl)
+  expect(detectArchitecture(new Map([...sdxl].reverse()))).toBe(first)
+  const [name] = [...sdxl.keys()]
+  const renamed = new Map([...sdxl].map(([own, tensor]) => [own === name ? 'strange' : own, tensor]))
+  expect(detectArchitecture(renamed)).not.toBe(first)
+  const reshaped = new Map([...sdxl].map(([own, tensor]) => [own, own === name ? { ...tensor, shape: [3] } : tensor]))
+  expect(detectArchitecture(reshaped)).not.toBe(first)
+  expect(detectArchitecture(sdxl)).toBe(first)
 })

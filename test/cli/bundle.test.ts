@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import nodeModule from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { rolldown, type InputOptions, type OutputOptions } from 'rolldown'
@@ -83,7 +84,7 @@ describe('what a command does not need is not loaded', () => {
       const { status, loaded } = run(main, line.split(' '), folder)
       expect(status).toBe(0)
       expect(loaded.some((file) => file.endsWith('/dist/bin/smelt.js'))).toBe(true)
-      expect(loaded.filter((file) => isHeavy(file) || file.endsWith('/engine.js'))).toEqual([])
+      expect(loaded.filter((file) => isHeavy(file) || /(?:\/engine\.js|child_process)$/.test(file))).toEqual([])
     }),
   )
 
@@ -110,6 +111,40 @@ describe('what a command does not need is not loaded', () => {
     }),
   )
 })
+
+/** The modules that a file of the bundle cannot be loaded without, itself included: packages by name. */
+const staticImports = (file: string, found = new Set<string>()): ReadonlySet<string> => {
+  if (found.has(file)) return found
+  found.add(file)
+  if (!file.startsWith('./')) return found
+  for (const [, name] of readFileSync(join(BIN, file), 'utf8').matchAll(/^(?:import|export) [^'"]*['"]([^'"]+)['"]/gm))
+    staticImports(name!, found)
+  return found
+}
+
+test('no file of the bundle has a regular expression for which V8 loads all emoji as it reads the file', () => {
+  for (const name of readdirSync(BIN))
+    expect(readFileSync(join(BIN, name), 'utf8')).not.toMatch(/\/[^/\n]*\{RGI_Emoji\}[^/\n]*\/v/)
+})
+
+test('a worker starts without ONNX Runtime', () => {
+  const needed = [...staticImports('./worker.js')]
+  expect(needed).toContain('@napi-rs/blake-hash')
+  expect(needed.filter(isHeavy)).toEqual([])
+})
+
+test.runIf('enableCompileCache' in nodeModule)('what V8 compiled is kept for the next command', () =>
+  inFolder(async (folder) => {
+    const { env, remove } = makeEnvironment()
+    const { NODE_COMPILE_CACHE: _, NODE_DISABLE_COMPILE_CACHE: __, ...rest } = env
+    const { status } = spawnSync(process.execPath, [join(BIN, 'smelt.js'), '--help'], {
+      env: { ...rest, TMPDIR: folder, TMP: folder, TEMP: folder },
+    })
+    remove()
+    expect(status).toBe(0)
+    expect(readdirSync(join(folder, 'node-compile-cache'), { recursive: true }).length).toBeGreaterThan(1)
+  }),
+)
 
 test('the files that are packed work from another folder, by way of a link', () =>
   inFolder(async (folder) => {

@@ -1,9 +1,11 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { makeFolder } from '../support/smelt.js'
 import { runHere } from '../support/run-here.js'
+import { pickle, stateDict } from '../support/pickle-writer.js'
 import { writeSafetensors } from '../support/write-safetensors.js'
+import { writeCheckpoint } from '../support/zip-writer.js'
 
 const folder = makeFolder({
   'recipe.yaml': `smelt: 1
@@ -15,6 +17,8 @@ outputs: { o: { from: m, path: ~/merged.safetensors }, p: { from: r, path: ~/loo
 const home = makeFolder()
 
 beforeAll(() => {
+  const w = { key: '0', storage: 'FloatStorage', length: 1, shape: [1] }
+  writeFileSync(join(home.path, 'old.pt'), writeCheckpoint(pickle(stateDict({ w })), { 0: Buffer.alloc(4) }))
   mkdirSync(join(home.path, 'models'))
   writeSafetensors(join(home.path, 'models/a.safetensors'), { x: { dtype: 'F32', shape: [2], values: 1 } })
 })
@@ -33,6 +37,8 @@ it.skipIf(process.platform === 'win32')(
       expect(code, screen).toBe(0)
       return screen
     }
+    await run('convert', '~/old.pt', '-o', '~/new.safetensors')
+    expect(existsSync(join(home.path, 'new.safetensors'))).toBe(true)
     await run('build', 'recipe.yaml', '--workers', '1', '--report', '~/run.html', '--attest', '~/made.json')
     for (const name of ['merged.safetensors', 'look.txt', 'run.html', 'made.json'])
       expect(existsSync(join(home.path, name)), name).toBe(true)

@@ -113,3 +113,85 @@ describe('TALL masks', () => {
     expectOnPage(printed, 'masked for each')
   })
 })
+
+describe('EMR-Merging', () => {
+  let printed: readonly Line[]
+  beforeAll(async () => {
+    printed = linesOf(await run([`${FOLDER}/emr.mjs`]))
+  })
+
+  test.each(NETS)('brings each specialist of %s back from one difference, and needs its masks for that', (net) => {
+    const [alone, tasks, unscaled, tall, unified] = printed
+      .slice(5 * NETS.indexOf(net))
+      .map(({ numbers }) => numbers) as (readonly number[])[]
+    for (const task of [0, 1, 2]) expect(tasks![task]).toBeGreaterThan(alone![task]! - 3)
+    expect(tasks![3]).toBeGreaterThan(unified![3]! + 5)
+    expect(Math.abs(tasks![3]! - tall![3]!)).toBeLessThan(1.5)
+    // The scale helps the third specialist alone.
+    expect(tasks![2]).toBeGreaterThan(unscaled![2]!)
+    for (const task of [0, 1]) expect(tasks![task]).toBeLessThan(unscaled![task]! + HALF_A_POINT)
+  })
+
+  test('does as the page says', () => {
+    expect(printed).toHaveLength(5 * NETS.length)
+    expectOnPage(printed, 'EMR, a model for each')
+  })
+})
+
+describe('PCB-Merging', () => {
+  let printed: readonly Line[]
+  beforeAll(async () => {
+    printed = linesOf(await run([`${FOLDER}/pcb.mjs`]))
+  })
+
+  test.each(NETS)(
+    'of %s is better than TIES with few parameters, and no better than both others at their best',
+    (net) => {
+      const [plainTies, plainPcb, average, ties, pcb] = printed
+        .slice(5 * NETS.indexOf(net))
+        .map(({ numbers }) => numbers[3]!)
+      expect(plainPcb).toBeGreaterThan(plainTies! - HALF_A_POINT)
+      expect(Math.abs(pcb! - Math.max(average!, ties!))).toBeLessThan(1.2)
+    },
+  )
+
+  test('does as the page says', () => {
+    expect(printed).toHaveLength(5 * NETS.length)
+    expectOnPage(printed, 'PCB, density')
+  })
+})
+
+describe('merging by singular vectors', () => {
+  let printed: readonly Line[]
+  beforeAll(async () => {
+    printed = linesOf(await run([`${FOLDER}/directions.mjs`]))
+  })
+  /** The means of each method, by lambda; the first line of a network has the lambdas. */
+  const rowsOf = (net: Net) =>
+    printed
+      .slice(5 * NETS.indexOf(net) + 1)
+      .slice(0, 4)
+      .map(({ numbers }) => numbers)
+  const best = (numbers: readonly number[]): number => numbers.reduce((a, b) => Math.max(a, b), 0)
+
+  test.each(['mlp', 'transformer'] as const)(
+    'does better than any sum in the %s, and depends less on `lambda`',
+    (net) => {
+      const [sum, ...methods] = rowsOf(net)
+      for (const method of methods) {
+        expect(best(method)).toBeGreaterThan(best(sum!) + 0.3)
+        expect(method.at(-1)).toBeGreaterThan(sum!.at(-1)! + 20)
+      }
+    },
+  )
+
+  test('does no better than a sum in the conv network, whose kernels are averaged', () => {
+    const [sum, ...methods] = rowsOf('conv')
+    for (const method of methods) expect(best(method)).toBeLessThan(best(sum!) + HALF_A_POINT)
+  })
+
+  test('does as the page says', () => {
+    expect(printed).toHaveLength(5 * NETS.length)
+    expectOnPage(printed, '  Iso-C  ')
+  })
+})

@@ -1,6 +1,7 @@
 import { runOf, type PlainFile, type PlainTensor, type RecipeRun } from '../support/recipe-run.js'
 import { ADAPTERS } from './adapter-cases.js'
 import { fileOf, files, keysOf, mapFile, number, numbered, tensorOf, zeros, type GoldenCase } from './case.js'
+import { COMPOSED } from './composed-cases.js'
 import { ELEMENTWISE } from './elementwise-cases.js'
 import { MANY_MODELS } from './many-model-cases.js'
 import {
@@ -457,6 +458,9 @@ const subtract: Mapping = (c) =>
 const scale: Mapping = (c) =>
   run(c, files(c, 'm1'), { result: { op: 'model.scale', model: 'm1', factor: number(c, 'scale') } })
 
+const lowRank: Mapping = (c) =>
+  run(c, files(c, 'delta'), { result: { op: 'model.truncate_rank', model: 'delta', rank: number(c, 'rank') } })
+
 const addDelta: Mapping = (c) =>
   run(
     c,
@@ -528,6 +532,7 @@ const relativeNorm: Mapping = (c) => {
 /** The cases' operations that operators of ours compute: how a case becomes files and a recipe, or why it does not. */
 export const MAPPED: Readonly<Record<string, Mapping>> = {
   ...ADAPTERS,
+  ...COMPOSED,
   ...MANY_MODELS,
   ...STATISTICS,
   ...ELEMENTWISE,
@@ -571,6 +576,7 @@ export const MAPPED: Readonly<Record<string, Mapping>> = {
   normalize_attention: normalizeAttention,
   normalize_weight: normalizeWeight,
   relative_norm: relativeNorm,
+  low_rank: lowRank,
   scale,
   scaled_add: blend('scaled_add'),
   select_keys: selectKeys,

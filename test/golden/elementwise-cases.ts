@@ -88,6 +88,16 @@ export const ELEMENTWISE: Readonly<Record<string, Mapping>> = {
   multiply_quotient: multiplyQuotient,
   nearswap,
   perpendicular_component: perpendicular,
+  procrustes_rotate: (c) =>
+    run(c, files(c, 'a', 'b'), {
+      result: {
+        op: 'merge.rotate',
+        a: 'a',
+        b: 'b',
+        alignment: number(c, 'alignment'),
+        centralization: number(c, 'centralization'),
+      },
+    }),
   train_difference_mask: trainDifference('distance'),
   arcee_fusion: (c) =>
     run(c, files(c, 'base', 'm1'), { result: { op: 'merge.arcee_fusion', base: 'base', model: 'm1' } }),

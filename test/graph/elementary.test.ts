@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createAssembler } from '#src/graph/assemble.js'
-import { cosPi, exp2, geometricMean, log2 } from '#src/graph/elementary.js'
+import { cosPi, exp2, geometricMean, log2, tanh } from '#src/graph/elementary.js'
 import type { Tensor } from '#src/graph/expression.js'
 import { createGraph, type Graph } from '#src/graph/graph.js'
 import { interpret, type Data } from '#src/graph/interpret.js'
@@ -98,6 +98,25 @@ describe('log₂x', () => {
     expect([...(await compute(make, powers)).single].map((x) => x + 0)).toEqual([...powers].map((_, i) => 0 - i))
     const { single } = await compute(make, Float32Array.of(0, -0, NaN))
     expect([...single]).toEqual([-Infinity, -Infinity, NaN])
+  })
+})
+
+describe('tanh x', () => {
+  const make: Make = (g, x) => tanh(g, x)
+  test.each([
+    ['numbers of every size', ofEverySize()],
+    ['all that are not 1', sweep(-10, 10)],
+  ])('is within 3 ulp: %s', async (_, x) => {
+    const { single, double } = await compute(make, x)
+    expect(worst(single, (i) => Math.tanh(x[i]!), ulp)).toBeLessThan(3)
+    const few = thinned(x)
+    expect(worst(double, (i) => Math.tanh(few[i]!), relative)).toBeLessThan(3e-8)
+  })
+
+  test('is 1 or −1 beyond what float32 tells from it, and keeps the smallest numbers', async () => {
+    const special = Float32Array.of(0, 2 ** -149, -(2 ** -130), 20, -1e30, Infinity, -Infinity, NaN)
+    const { single } = await compute(make, special)
+    expect([...single]).toEqual([0, 2 ** -149, -(2 ** -130), 1, -1, 1, -1, NaN])
   })
 })
 

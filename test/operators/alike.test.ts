@@ -3,11 +3,7 @@ import { createValues } from '#src/operators/alike.js'
 
 test('equal values of tensors are one object, and zeros keep their signs', () => {
   const numbers: Readonly<Record<string, number>> = { a: 0.5, b: 0.5, c: 1, zero: 0, negative: -0 }
-  const valuesOf = createValues([
-    ['keep', (name) => numbers[name]],
-    ['mode', () => 'above'],
-    ['none', undefined],
-  ])
+  const valuesOf = createValues({ mode: 'above', none: undefined }, [['keep', (name) => numbers[name]]])
   expect(valuesOf('a')).toEqual({ keep: 0.5, mode: 'above', none: undefined })
   expect(valuesOf('b')).toBe(valuesOf('a'))
   expect(valuesOf('c')).not.toBe(valuesOf('a'))

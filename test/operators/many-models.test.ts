@@ -162,8 +162,8 @@ describe('directions that cancel out', () => {
   const files = { zero: one(0, 0), ...opposite }
   test('have no model stock: the build fails and names the tensor', async () => {
     const made = await buildRun(runOf(files, { r: step }, {}))
-    expect(made.diagnostics.map(({ code, message }) => [code, message])).toEqual([
-      ['non-finite', expect.stringContaining('`x`')],
+    expect(made.diagnostics.map(({ code, message, help }) => [code, message, help])).toEqual([
+      ['non-finite', expect.stringContaining('`x`'), expect.stringContaining('write `cancelling: base` if')],
     ])
   })
   test('have the base for their model stock, if asked for', async () => {

@@ -23,8 +23,10 @@ const LISTINGS: readonly Listing[] = [
   { op: 'merge.dare_ties', symmetric: false, each: () => ({ density: 0.5 }) },
   { op: 'merge.della', symmetric: false },
   { op: 'merge.della_linear', symmetric: false },
+  { op: 'merge.emr', symmetric: true },
   { op: 'merge.fisher', symmetric: true, each: (i) => ({ statistics: `fisher${i}` }) },
   { op: 'merge.geometric_median', symmetric: true },
+  { op: 'merge.isotropic', symmetric: true, settings: { common: 0.4 } },
   { op: 'merge.karcher', symmetric: true },
   { op: 'merge.karcher', symmetric: true, settings: { iterations: 1 } },
   { op: 'merge.linear', symmetric: true },
@@ -33,12 +35,15 @@ const LISTINGS: readonly Listing[] = [
   { op: 'merge.model_stock', symmetric: false, settings: { pairs: 'consecutive' } },
   { op: 'merge.nuslerp', symmetric: true, count: 2 },
   { op: 'merge.nuslerp', symmetric: true, count: 2, settings: { over: 'column' } },
+  { op: 'merge.pcb', symmetric: true, settings: { density: 0.6, clip: 0.1 } },
+  { op: 'merge.pcb', symmetric: true, settings: { density: 0.3, clip: 0, scope: 'tensor' } },
   { op: 'merge.ram', symmetric: true, settings: { epsilon: 0.5, rescale: 0.3 } },
   { op: 'merge.regmean', symmetric: true, each: (i) => ({ statistics: `gram${i}` }) },
   { op: 'merge.sce', symmetric: true, settings: { density: 0.5 } },
   { op: 'merge.slerp_many', symmetric: true },
   { op: 'merge.task_arithmetic', symmetric: true },
   { op: 'merge.ties', symmetric: true, each: () => ({ density: 0.6 }) },
+  { op: 'merge.tsv', symmetric: true },
 ]
 
 const [ROWS, COLUMNS] = [3, 4]

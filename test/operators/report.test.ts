@@ -82,6 +82,7 @@ test('there is a report of every kind of value', () => {
   expect(reports.map(({ id }) => id)).toEqual([
     'report.adapter',
     'report.diff',
+    'report.emr',
     'report.mask',
     'report.model',
     'report.weights',
@@ -119,6 +120,29 @@ describe.each(reports.map((operator) => [operator.id, operator] as const))('%s',
         expect(facts[label]).toBeCloseTo(Number(wanted), 12)
     },
   )
+})
+
+test('the scales of an EMR merge are over all tensors that are merged', async () => {
+  const { report, part } = await buildReports(
+    files({
+      base: { x: f32([3], 0), y: f32([2], 1), n: { dtype: 'I32', shape: [1], values: [7] }, alone: f32([1], 5) },
+      a: { x: f32([3], [1, -3, 0]), y: f32([2], [2, 1]), n: { dtype: 'I32', shape: [1], values: [7] } },
+      b: { x: f32([3], [3, 2, -1]), y: f32([2], [1, 1]), n: { dtype: 'I32', shape: [1], values: [7] } },
+    }),
+    {
+      models: { base: 'base.safetensors', a: 'a.safetensors', b: 'b.safetensors' },
+      steps: {
+        report: { op: 'report.emr', base: 'base', models: ['a', 'b'] },
+        part: { op: 'report.emr', base: 'base', models: ['a', 'b'], layers: 'y' },
+      },
+    },
+    ['report', 'part'],
+  )
+  // |δ| is 4 + 1 and 6; of [3, −3, −1] and [1, 0] 6 + 1 and 4 belong to them.
+  expect(factsOf(report!)).toEqual({ parameters: 5, 'scale 1': 5 / 7, 'scale 2': 1.5 })
+  expect(cellsOf(report!, 'Models')).toEqual({ 'a (a.safetensors)': [5 / 7, 0.6], 'b (b.safetensors)': [1.5, 0.4] })
+  expect(cellsOf(report!, 'Tensors')).toEqual({ x: [4 / 6, 1.5], y: [1, 0] })
+  expect(factsOf(part!)).toEqual({ parameters: 2, 'scale 1': 1, 'scale 2': 0 })
 })
 
 test('a mask is counted by block and by layer, also where it draws or is the same throughout', async () => {

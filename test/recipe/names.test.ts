@@ -166,7 +166,10 @@ describe('steps with several results', () => {
     const steps = new Map(
       [...block.entries].map(([name, e]) => [name, readStep(name, e.key, e.value as MapValue, parts)]),
     )
-    return { problems: linkNames(document.value, steps), order: orderSteps(steps, [from]).map((s) => s.name) }
+    return {
+      problems: linkNames(document.value, { steps, uses: new Map(), declarations: new Map(), results: new Map() }),
+      order: orderSteps(steps, [from]).map((s) => s.name),
+    }
   }
 
   test('each result has a name of its own', () => {

@@ -269,6 +269,32 @@ const FAMILIES: Readonly<Record<string, object>> = {
     crossed: { op: 'merge.crossover', a: 'a', b: 'b', keep: 0.4, tilt: 0.5, layers: 'component:clip' },
     ordered: { op: 'merge.top_k_sum', a: 'a', b: 'b', width: 0.6, offset: 0.2, layers: 'component:clip' },
   }),
+  rotated: recipe({
+    whole: { op: 'merge.rotate', a: 'a', b: 'b', layers: 'component:clip' },
+    partly: { op: 'merge.rotate', a: 'a', b: 'b', alignment: 0.3, alpha: 0.5, layers: 'group:attn' },
+  }),
+  unified: recipe(
+    {
+      whole: { op: 'merge.emr', base: 'base', models: ['a', 'b', 'c'] },
+      masks: { op: 'mask.emr', base: 'base', models: ['a', 'b', 'c'] },
+      masked: { op: 'merge.blend', a: 'base', b: 'whole', keep: 0, mask: 'masks.3' },
+      tasks: { op: 'merge.emr', base: 'base', models: ['a', 'b', 'c'], give: 'tasks' },
+      second: { op: 'merge.passthrough', model: 'tasks.2' },
+    },
+    { hidden: ['masks', 'tasks'] },
+  ),
+  balanced: recipe({
+    model: { op: 'merge.pcb', base: 'base', models: ['a', 'b', 'c'], density: 0.2 },
+    tensors: {
+      op: 'merge.pcb',
+      base: 'base',
+      models: [{ model: 'a', weight: 0.5 }, 'b'],
+      density: 0.9,
+      lambda: 1.2,
+      scope: 'tensor',
+      layers: 'component:clip',
+    },
+  }),
   fused: recipe({ fused: { op: 'merge.arcee_fusion', base: 'base', model: 'a', layers: 'component:clip' } }),
   ranked: recipe({
     della: {
@@ -299,6 +325,20 @@ const FAMILIES: Readonly<Record<string, object>> = {
       ],
       layers: 'group:attn',
     },
+  }),
+  'singular vectors': recipe({
+    orthogonal: { op: 'merge.tsv', base: 'base', models: ['a', { model: 'b', weight: 0.5 }], layers: 'group:attn' },
+    even: { op: 'merge.isotropic', base: 'base', models: ['a', 'b'], layers: 'component:clip', lambda: 0.8 },
+    nearly: { op: 'model.truncate_rank', model: 'a', rank: 3, layers: 'group:attn' },
+    specific: { op: 'merge.isotropic', base: 'base', models: ['a', 'b', 'c'], common: 0.7, layers: 'group:attn' },
+  }),
+  extracted: recipe({
+    lora: { op: 'adapter.extract', model: 'a', base: 'base', rank: 2, layers: 'component:unet', vectors: true },
+    named: { op: 'adapter.extract', model: 'b', base: 'base', rank: 3, names: 'diffusers' },
+    again: { op: 'adapter.apply', model: 'base', adapter: 'lora' },
+    both: { op: 'adapter.merge', adapters: ['lora', 'other'], strengths: [1, -0.5] },
+    other: { op: 'adapter.extract', model: 'c', base: 'base', rank: 2, layers: 'component:unet' },
+    small: { op: 'adapter.resize', adapter: 'both', rank: 3 },
   }),
   noise: recipe(
     {

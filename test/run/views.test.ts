@@ -63,7 +63,7 @@ const compute = (
       makeJobs([{ shape: [size], target }], [], graph, {
         copyOf: plainCopy,
         isKnown: () => false,
-        masks: createMasks(new Map(), () => undefined),
+        masks: createMasks(new Map()),
         keep: () => ({ kept: [], files: [] }),
       }),
     )

@@ -1,6 +1,8 @@
+import { isUtf8 } from 'node:buffer'
 import { expect, test } from 'vitest'
 import { headerLength, parseHeader, PREFIX } from '#src/safetensors/header.js'
 import { layoutFile } from '#src/safetensors/layout.js'
+import { readPlainHeader } from '#src/safetensors/plain-header.js'
 import { readHeader } from '#src/safetensors/open.js'
 import { DTYPES } from '#src/tensor/dtype.js'
 import type { Dtype } from '#src/tensor/dtype.js'
@@ -100,6 +102,59 @@ test('20,000 mutants of valid headers are judged without a crash, and what is ac
   // meet the time limit.
   expect(accepted).toBeGreaterThan(500)
   expect(accepted).toBeLessThan(15_000)
+})
+
+/** What a header is read as, apart from where it lies. */
+const reading = (text: Buffer, dataBytes: number) => {
+  const header = parseHeader('m', text, PREFIX + text.length + dataBytes)
+  const codes = header.diagnostics.map(({ code }) => code)
+  if (header.type === 'failed') return { codes }
+  const { tensors, metadata } = header.value
+  return {
+    codes,
+    tensors: [...tensors.values()].map(({ name, dtype, shape, begin, end }) => [
+      name,
+      dtype,
+      shape,
+      begin - text.length,
+      end - text.length,
+    ]),
+    metadata: [...metadata],
+  }
+}
+
+// A space in front has any header read token by token.
+test('mutants are read alike whole and token by token', () => {
+  const random = makeRandom(77)
+  const compact = [
+    seeds[0] as Buffer,
+    toFile('{"0":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[],"data_offsets":[1,2]}}'),
+    toFile('{"__proto__":{"shape":[3,2],"data_offsets":[0,12],"dtype":"BF16"},"__metadata__":{"é\\n":"x"}}'),
+  ]
+  let whole = 0
+  for (let i = 0; i < 10_000; i++) {
+    const text = mutate(compact[i % 3] as Buffer, random).subarray(PREFIX)
+    const bytes = [12, 2, 12][i % 3]!
+    if (isUtf8(text) && readPlainHeader(text) !== undefined) whole++
+    expect(reading(text, bytes), text.toString('latin1')).toEqual(
+      reading(Buffer.concat([Buffer.from(' '), text]), bytes),
+    )
+  }
+  expect(whole).toBeGreaterThan(200)
+})
+
+test('a header with a name twice, or a number that would be rounded, is not read whole', () => {
+  const entry = (offsets: string): string => `{"dtype":"U8","shape":[1],"data_offsets":[${offsets}]}`
+  const plain = (text: string): boolean => readPlainHeader(Buffer.from(text)) !== undefined
+  expect(plain(`{"a":${entry('0,1')}}`)).toBe(true)
+  expect(plain(`{"a":${entry('0,1')}}   `)).toBe(true)
+  expect(plain(`{"a":${entry('0,1')},"a":${entry('0,1')}}`)).toBe(false)
+  expect(plain(`{"a":${entry('0,9007199254740993')}}`)).toBe(false)
+  expect(plain(`{"a":${entry('0,1.0')}}`)).toBe(false)
+  expect(plain(`{"a":${entry('-0,1')}}`)).toBe(false)
+  expect(plain('{"__metadata__":{"k":"1","k":"2"}}')).toBe(false)
+  expect(plain('{"__metadata__":{"k":"\\ud800"}}')).toBe(false)
+  expect(plain(`{"a":${'['.repeat(400_000)}${']'.repeat(400_000)}}`)).toBe(false)
 })
 
 test('mutants on disk get the verdict that they get in memory', async () => {

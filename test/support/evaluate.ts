@@ -261,7 +261,8 @@ const callOf = (
   return problems.length > 0 ? failed(...problems) : ok(call)
 }
 
-const compute = (value: Value, files: Files): PlainFile => {
+const compute = (given: Value, files: Files): PlainFile => {
+  const value = given.kind === 'adapter' && given.made !== undefined ? { kind: 'model' as const, ...given.made } : given
   if (value.kind !== 'model' && value.kind !== 'mask') throw new Error(`${value.kind} has no tensors`)
   const slots =
     value.kind === 'model'

@@ -1,3 +1,4 @@
+import { countResults } from '#src/operators/count-results.js'
 import type { Example } from '#src/operators/definition.js'
 import type { Operator } from '#src/operators/operator.js'
 import type { InputSpec } from '#src/operators/params.js'
@@ -26,6 +27,21 @@ const fileOf = (value: unknown): PlainFile =>
 const ones = (file: PlainFile): Readonly<Record<string, readonly number[]>> =>
   Object.fromEntries(Object.entries(file).map(([name, { values }]) => [name, values.map(() => 1)]))
 
+/** The inputs of an example that are lists, rather than tensors. */
+const many = (operator: Operator, { inputs }: Example): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(
+    Object.entries(inputs).filter(([key]) => {
+      const spec = operator.inputs[key]
+      return spec !== undefined && spec.type !== 'adapter' && spec.many
+    }),
+  )
+
+/** The weight that an adapter's module `x` is for, all zeros. */
+const zerosFor = (adapter: PlainFile): Readonly<Record<string, unknown>> => {
+  const [rows, columns] = [adapter['x.lora_up.weight']!.shape[0], adapter['x.lora_down.weight']!.shape[1]]
+  return { x: Array.from({ length: rows! }, () => Array.from({ length: columns! }, () => 0)) }
+}
+
 /**
  * A recipe over small files that does what an operator's example says. Models, masks and differences are files, under
  * the names of the inputs.
@@ -36,6 +52,11 @@ export const exampleRun = (operator: Operator, example: Example): RecipeRun => {
   const addFile = (name: string, value: unknown): string => {
     files[name] = fileOf(value)
     return name
+  }
+  const adapters: string[] = []
+  const addAdapter = (name: string, value: unknown): string => {
+    adapters.push(name)
+    return addFile(name, value)
   }
   const addMask = (name: string, value: unknown): string => {
     steps[name] = { op: 'mask.load', file: addFile(`${name}_file`, value) }
@@ -64,7 +85,9 @@ export const exampleRun = (operator: Operator, example: Example): RecipeRun => {
   }
   const addInput = (key: string, spec: InputSpec | undefined, value: unknown): unknown => {
     const list = value as readonly unknown[]
-    if (spec?.type === 'adapter') return addFile(key, value)
+    if (spec?.type === 'adapter' && spec.many)
+      return list.map((item, i) => addAdapter(`${key.replace(/s$/, '')}${i + 1}`, item))
+    if (spec?.type === 'adapter') return addAdapter(key, value)
     if (spec === undefined || (spec.type === 'mask' && !spec.many)) return addMask(`${key}_in`, value)
     if (spec.type === 'mask') return list.map((item, i) => addMask(`${key}_${i + 1}`, item))
     if (spec.many) return list.map((item, i) => addItem(`${key}_${i + 1}`, item))
@@ -78,9 +101,17 @@ export const exampleRun = (operator: Operator, example: Example): RecipeRun => {
   // Numbers per layer are seen by what they make of a model of ones; of several results the first is seen.
   if (operator.output === 'weights')
     steps['shown'] = { op: 'model.scale', model: addFile('ones', ones(expected)), factor: 'result' }
-  if ((operator.results?.(example.params ?? {}) ?? 1) > 1)
-    steps['shown'] = { op: 'mask.union', masks: ['result.1', 'result.1'] }
-  const like = Object.values(files)[0]!
+  // An adapter is seen by what it makes of its base, or of zeros.
+  if (operator.output === 'adapter') {
+    const model = files['base'] === undefined ? addFile('zeros', zerosFor(files[adapters[0]!]!)) : 'base'
+    steps['shown'] = { op: 'adapter.apply', model, adapter: 'result' }
+  }
+  if (countResults(operator, example.params ?? {}, many(operator, example)) > 1)
+    steps['shown'] =
+      operator.output === 'mask'
+        ? { op: 'mask.union', masks: ['result.1', 'result.1'] }
+        : { op: 'merge.passthrough', model: 'result.1' }
+  const like = files['zeros'] ?? Object.values(files)[0]!
   const shaped =
     operator.output === 'weights'
       ? expected
@@ -96,7 +127,6 @@ export const exampleRun = (operator: Operator, example: Example): RecipeRun => {
             },
           ]),
         )
-  const adapters = Object.keys(operator.inputs).filter((key) => operator.inputs[key]!.type === 'adapter')
   return runOf(files, steps, shaped, {
     delta: operator.id === 'model.subtract',
     ...(adapters.length === 0 ? {} : { adapters }),

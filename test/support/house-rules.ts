@@ -7,6 +7,7 @@ export const ROOMS = [
   'document',
   'tensor',
   'safetensors',
+  'pytorch',
   'graph',
   'kernels',
   'architectures',

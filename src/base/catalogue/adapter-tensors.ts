@@ -23,6 +23,65 @@ export const adapterTensorsIgnored = (
     },
   )
 
+/** Adapters that are merged name their modules by different rules. */
+export const adapterNamesDiffer = (at: Place, adapter: string, module: string, other: string): Diagnostic =>
+  entry(
+    'adapter-names',
+    `${quoteName(module)} of ${adapter} and ${quoteName(other)} are named by different rules, so smelt cannot tell which modules are the same`,
+    {
+      at,
+      help: 'merge adapters of one program, or apply them to a model one after another and use `adapter.extract`',
+    },
+  )
+
+/** Factors that do not fit each other, or those of another adapter. */
+export const factorsDiffer = (
+  at: Place,
+  adapter: string,
+  module: string,
+  shapes: readonly (readonly number[])[],
+): Diagnostic =>
+  entry(
+    'factor-shape',
+    `${quoteName(module)} of ${adapter} has shapes that do not fit: ${shapes.map(list).join(' and ')}`,
+    {
+      at,
+      help: 'check that the adapters are for the same model',
+    },
+  )
+
+/** Something that is not the two factors of a LoRA, nor a difference. */
+export const notPlainLora = (at: Place, adapter: string, name: string): Diagnostic =>
+  entry('not-plain-lora', `${quoteName(name)} of ${adapter} is neither a pair of LoRA factors nor a difference`, {
+    at,
+    help: 'apply the adapter to a model with `adapter.apply`, and make a LoRA of the result with `adapter.extract`',
+  })
+
+/** Not as many strengths as adapters. */
+export const strengthsCount = (at: Place, strengths: number, adapters: number): Diagnostic =>
+  entry('strengths-count', `${strengths} strengths for ${adapters} adapters`, {
+    at,
+    help: 'write one number for each adapter, such as `strengths: [1, 0.5]`',
+  })
+
+/** No format but kohya's has names for differences of vectors. */
+export const differencesUnnamed = (at: Place, format: string): Diagnostic =>
+  entry('adapter-names', `adapters with names of ${format} cannot hold differences of biases and norms`, {
+    at,
+    help: 'use `names: kohya`, or leave `vectors` out',
+  })
+
+/** There is nothing that an adapter could hold. */
+export const nothingExtracted = (at: Place, model: string, format: string): Diagnostic =>
+  entry(
+    'nothing-extracted',
+    `no tensor of ${model} that the step compares has a name and a rank in an adapter of ${format}`,
+    {
+      at,
+      help: 'check `layers` and `rank`, or choose other `names`',
+    },
+  )
+
 /** A whole tensor of an adapter was trained with another vocabulary than the model's. */
 export const otherVocabulary = (
   at: Place,

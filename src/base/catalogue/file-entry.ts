@@ -6,9 +6,12 @@ import { entry } from './entry.js'
 export const quoteName = (name: string): string =>
   `\`${escapeControls(name.length > 200 ? `${name.slice(0, 200)}…` : name)}\``
 
-/** The command that repairs a file or folder, ready to paste. */
-export const repairCommand = (path: string): string =>
-  `\`smelt repair ${/^[\w./~+=@%,:-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`}\``
+/** A command on a file or folder, ready to paste. */
+export const commandOn = (command: string, path: string): string =>
+  `\`${command} ${/^[\w./~+=@%,:-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`}\``
+
+/** The command that repairs a file or folder. */
+export const repairCommand = (path: string): string => commandOn('smelt repair', path)
 
 /** The first names (or numbers) of a list, and how many more there are. */
 export const listNames = (names: readonly (string | number)[], most = 10): string => {

@@ -2,6 +2,8 @@ import type { Diagnostic, Place } from '../diagnostic.js'
 import { didYouMean } from './did-you-mean.js'
 import { entry } from './entry.js'
 
+const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`
+
 const list = (shape: readonly number[]): string => `[${shape.join(', ')}]`
 
 /** One problem for several tensors that have it. */
@@ -248,6 +250,20 @@ export const tooManyModels = (at: Place, found: number, most: number): Diagnosti
       at,
       help: 'merge them in several steps, or use `merge.linear`',
     },
+  )
+
+/** A matrix takes more memory to rotate than is spent on one tensor. */
+export const tooLargeToRotate = (
+  at: Place,
+  tensor: string,
+  shape: readonly number[],
+  bytes: number,
+  most: number,
+): Diagnostic =>
+  entry(
+    'too-large-to-rotate',
+    `rotating \`${tensor}\` ${list(shape)} would take ${gigabytes(bytes)} of memory; at most ${gigabytes(most)} is spent on one tensor`,
+    { at, help: `leave it out with \`layers: ["**", "!${tensor}"]\`, or merge it with another operator` },
   )
 
 /** Weights by block or kind of layer, for a model of unknown architecture. */

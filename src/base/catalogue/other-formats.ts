@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../diagnostic.js'
-import { quoteName, refusal } from './file-entry.js'
+import { commandOn, quoteName, refusal } from './file-entry.js'
 
 /** Reads tensors of a checkpoint without running anything in it; `state_dict` is where many trainers keep them. */
 const CONVERT =
@@ -25,16 +25,29 @@ export const gitLfsPointer = (path: string): Diagnostic =>
     'run `git lfs pull` in its repository',
   )
 
-/** A checkpoint in pickle form, by its first bytes, with how to convert it. */
-export const pickleCheckpoint = (path: string, kind: 'pickle' | 'zip'): Diagnostic => {
-  const what = kind === 'zip' ? 'a zip archive, as PyTorch writes its checkpoints' : 'a Python pickle'
-  return refusal(
+/** What PyTorch wrote before version 1.6 in place of zip archives. */
+const OLD_FORMATS = {
+  pickle: 'a Python pickle, as PyTorch wrote its checkpoints before version 1.6',
+  tar: 'a tar archive, as PyTorch wrote its checkpoints before version 0.1.10',
+} as const
+
+/** A checkpoint of an old format, by its first bytes, with how to convert it. */
+export const oldCheckpoint = (path: string, kind: keyof typeof OLD_FORMATS): Diagnostic =>
+  refusal(
     'pickle-checkpoint',
     path,
-    `${path} is ${what}, not safetensors; reading it could run code hidden in it`,
+    `${path} is ${OLD_FORMATS[kind]}; smelt reads those of later versions`,
     `convert it with PyTorch 2.10 or newer: ${CONVERT}`,
   )
-}
+
+/** A zip archive where only safetensors are read, such as among the shards of an index. */
+export const zipCheckpoint = (path: string): Diagnostic =>
+  refusal(
+    'pickle-checkpoint',
+    path,
+    `${path} is a zip archive, as PyTorch writes its checkpoints, not safetensors`,
+    `convert it: ${commandOn('smelt convert', path)}`,
+  )
 
 /** A text file where a safetensors file should be. */
 export const textFile = (path: string, start: string): Diagnostic =>

@@ -13,10 +13,10 @@ export const outputNamesFolder = (path: string, better: string, at: Place): Diag
   })
 
 /** An output of tensors whose extension is not that of safetensors. */
-export const outputEnding = (path: string, kind: 'mask' | 'model', better: string, at: Place): Diagnostic =>
+export const outputEnding = (path: string, kind: 'mask' | 'model' | 'adapter', better: string, at: Place): Diagnostic =>
   entry(
     'output-ending',
-    `a ${kind} is written as safetensors, and ${quoteName(path)} does not end in \`.safetensors\``,
+    `${kind === 'adapter' ? 'an' : 'a'} ${kind} is written as safetensors, and ${quoteName(path)} does not end in \`.safetensors\``,
     {
       at,
       help: `write ${quoteName(better)}: other programs decide by the file extension how to read a file`,

@@ -109,7 +109,7 @@ export const unknownName = (
     at,
     help:
       didYouMean(name, known) ??
-      (kinds.includes('weights')
+      (kinds.length === 1 && kinds[0] === 'weights'
         ? `write a number, or the name of a step that yields weights${fitting.length === 0 ? '' : `: ${oneOf(fitting)}`}`
         : `write the name of ${anyOf(kinds)} (${fitting.length === 0 ? 'there is none yet' : oneOf(fitting)}), or add \`${name}\` under ${homeOf(kinds)}`),
   })

@@ -17,12 +17,18 @@ export const copiedNonFinite = (path: string, tensors: readonly string[]): Diagn
     },
   )
 
-/** A NaN or infinity is about to be written. */
-export const nonFinite = (path: string, tensor: string, element: number, step: string): Diagnostic =>
+/** A NaN or infinity is about to be written; `advice` is what the operator of the step says of it. */
+export const nonFinite = (
+  path: string,
+  tensor: string,
+  element: number,
+  step: string,
+  advice: string | undefined,
+): Diagnostic =>
   entry('non-finite', `step \`${step}\` produced NaN or infinity at element ${element} of \`${tensor}\``, {
     at: { type: 'file', path, tensor },
     blame: 'run',
-    help: 'inspect the inputs with `smelt inspect --stats`, use smaller weights or a wider `dtype`, or write `non_finite: allow` on the output',
+    help: `${advice === undefined ? '' : `${advice}; or `}inspect the inputs with \`smelt inspect --stats\`, use smaller weights or a wider \`dtype\`, or write \`non_finite: allow\` on the output`,
   })
 
 /**
@@ -55,6 +61,18 @@ const UNSOLVED = {
   asymmetric: [
     'a Gram matrix is not symmetric',
     'check that the statistics are XᵀX of the layer’s inputs X, and belong to this model',
+  ],
+  'not-finite': [
+    'its inputs contain NaN or infinity',
+    'repair the models or statistics that it is computed from (`smelt inspect FILE` counts such numbers)',
+  ],
+  'singular-rotation': [
+    'no rotation is nearest, because the two models have too little in common there',
+    'merge the tensor with another operator',
+  ],
+  'half-turn': [
+    'the rotation turns by half a circle, and a part of that has no direction',
+    'use `alignment: 1` for it',
   ],
 } as const satisfies Readonly<Record<string, readonly [string, string]>>
 

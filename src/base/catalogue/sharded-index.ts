@@ -13,7 +13,7 @@ const SHARD_NAME_FLAWS = {
   dots: 'has a `.` or `..` part',
   empty: 'has an empty part',
   escape: 'holds a percent escape',
-  suffix: 'does not end in .safetensors',
+  suffix: 'has another extension than the index',
 } as const
 
 const REINDEX = 'correct the index, or download or export the model again'
@@ -39,13 +39,17 @@ export const folderWithOthers = (path: string, index: string, others: readonly s
   )
 
 /** A folder without a model. */
-export const folderWithoutModel = (path: string, names: readonly string[]): Diagnostic =>
-  refusal(
+export const folderWithoutModel = (path: string, names: readonly string[]): Diagnostic => {
+  const checkpoints = names.filter((name) => /\.(?:bin|ckpt|pt|pth)$/i.test(name))
+  return refusal(
     'folder-without-model',
     path,
     `folder ${path} has no .safetensors file and no .safetensors.index.json; it holds ${names.length > 0 ? listNames(names) : 'nothing'}`,
-    'pass the folder that holds the weights, or the file itself',
+    checkpoints.length > 1
+      ? `pass the file that you want, such as ${quoteName(`${path}/${checkpoints[0]}`)}`
+      : 'pass the folder that holds the weights, or the file itself',
   )
+}
 
 /** An index beside a single file, of which the recipe names one. */
 export const indexBeside = (path: string, other: string): Diagnostic =>
@@ -118,7 +122,7 @@ export const shardNameRefused = (path: string, shard: string, flaw: ShardNameFla
     'shard-name-refused',
     path,
     `index ${path} names the shard ${quoteName(shard)}, which ${SHARD_NAME_FLAWS[flaw]}`,
-    `${REINDEX}: shards must be .safetensors files in the folder of the index`,
+    `${REINDEX}: shards must be ${path.endsWith('.bin.index.json') ? '.bin' : '.safetensors'} files in the folder of the index`,
   )
 
 /** Two shard names that are the same file on some file systems. */

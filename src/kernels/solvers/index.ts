@@ -2,10 +2,26 @@ import type { Solver } from '../../graph/expression.js'
 import { redistribution } from './redistribution.js'
 import { regmean } from './regmean.js'
 import { crossover } from './crossover.js'
+import { elementsFrom, factorProduct, joinedFactors, lowRankApproximation, lowRankFactors } from './low-rank.js'
 import { ranks } from './ranks.js'
+import { rotation } from './rotation.js'
+import { isotropic, taskSingularVectors } from './subspaces.js'
 
 /** Every solver, each once. */
-const SOLVERS: readonly Solver[] = [crossover, ranks, redistribution, regmean]
+const SOLVERS: readonly Solver[] = [
+  crossover,
+  elementsFrom,
+  factorProduct,
+  isotropic,
+  joinedFactors,
+  lowRankApproximation,
+  lowRankFactors,
+  ranks,
+  redistribution,
+  regmean,
+  rotation,
+  taskSingularVectors,
+]
 
 /** The solver of a name, for workers. */
 export const findSolver = (name: string): Solver => {

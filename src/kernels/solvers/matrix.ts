@@ -20,6 +20,16 @@ export const matrixOf = (values: Matrix['values'], rows: number, columns: number
   columnStep: 1,
 })
 
+/** A matrix of zeros in float64. */
+export const emptyMatrix = (rows: number, columns: number): Matrix & { readonly values: Float64Array } => ({
+  values: new Float64Array(rows * columns),
+  rows,
+  columns,
+  first: 0,
+  rowStep: columns,
+  columnStep: 1,
+})
+
 /** The same numbers with rows and columns exchanged. */
 export const transposed = ({ rows, columns, rowStep, columnStep, ...rest }: Matrix): Matrix => ({
   ...rest,
@@ -47,12 +57,16 @@ interface Tiles {
   readonly c: number
 }
 
+let instance: Kernels | undefined
 let shared: Tiles | undefined
+
+/** The kernels that solvers use, one instance per thread, which starts when it is first needed. */
+export const solverKernels = (): Kernels => (instance ??= loadKernels())
 
 /** Memory for one tile of each matrix, taken when it is first needed. */
 const tiles = (): Tiles => {
   if (shared === undefined) {
-    const kernels = loadKernels()
+    const kernels = solverKernels()
     const [a, b, c] = [ROWS * DEPTH, COLUMNS * DEPTH, ROWS * COLUMNS].map((n) => kernels.alloc(8 * n)) as [
       number,
       number,

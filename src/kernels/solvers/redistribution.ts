@@ -1,5 +1,6 @@
 import type { Solver } from '../../graph/expression.js'
 import { sizeOf } from '../../tensor/info.js'
+import { createSorter, sorterBytes } from './sort.js'
 
 /**
  * Gives the elements of A the order of those of B: the r-th least element of B has, in the result, the r-th least of A,
@@ -11,53 +12,46 @@ export const redistribution: Solver = {
   name: 'redistribution',
   version: 1,
   takes: 'all',
-  workspace: (_, shape) => 16 * sizeOf(shape) + 4 * BINS,
+  workspace: (_, shape) => 16 * sizeOf(shape) + sorterBytes(sizeOf(shape)),
   solve: ([first, second], [from = 0, to = 0, inside = 1]) => {
     const a = new Float32Array(first!.values)
-    const sorted = a.slice().sort()
-    const [low, high] = boundsOf(sorted, from, to)
-    for (const [rank, at] of ascending(new Float32Array(second!.values)).entries()) {
+    const sort = createSorter(a.length)
+    const sorted = inOrder(a, sort(keysOf(a)))
+    const [low, high] = [magnitudeAt(sorted, from), magnitudeAt(sorted, to)]
+    const order = sort(keysOf(new Float32Array(second!.values)))
+    for (let rank = 0; rank < order.length; rank++) {
       const [value, size] = [sorted[rank]!, Math.abs(sorted[rank]!)]
-      if ((low <= size && size <= high) === (inside === 1)) a[at] = value
+      if ((low <= size && size <= high) === (inside === 1)) a[order[rank]!] = value
     }
     return a
   },
 }
 
-const boundsOf = (sorted: Float32Array, from: number, to: number): readonly [low: number, high: number] => {
-  const sizes = sorted.map(Math.abs).sort()
-  return [from > 0 ? sizes[from - 1]! : -1, to > 0 ? sizes[to - 1]! : -1]
+const inOrder = (x: Float32Array, order: Uint32Array): Float32Array => {
+  const sorted = new Float32Array(x.length)
+  for (let i = 0; i < sorted.length; i++) sorted[i] = x[order[i]!]!
+  return sorted
 }
 
-const BINS = 1 << 16
+/** The k-th least magnitude, from 1, of numbers in ascending order; −1, which none reaches, for the 0-th. */
+const magnitudeAt = (sorted: Float32Array, k: number): number => {
+  let above = sorted.findIndex((x) => x >= 0)
+  if (above < 0) above = sorted.length
+  let below = above - 1
+  let found = -1
+  for (let taken = 0; taken < k; taken++) {
+    const isBelow = above === sorted.length || (below >= 0 && -sorted[below]! < sorted[above]!)
+    found = isBelow ? -sorted[below--]! : sorted[above++]!
+  }
+  return found
+}
 
-/** The indices of numbers in ascending order, equal ones by index: sorted by the low half of their bits, then by the high. */
-const ascending = (x: Float32Array<ArrayBuffer>): Uint32Array => {
-  const keys = new Uint32Array(x.buffer)
+/** Integers in the order of numbers. Both zeros are equal; of negative numbers all bits are turned. */
+const keysOf = (x: Float32Array): Uint32Array => {
+  const keys = new Uint32Array(new Float32Array(x).buffer)
   for (let i = 0; i < keys.length; i++) {
-    // Both zeros are equal. Of negative numbers all bits are turned, so that the order is that of integers.
     const bits = keys[i] === 0x80000000 ? 0 : keys[i]!
     keys[i] = bits >= 0x80000000 ? ~bits : bits | 0x80000000
   }
-  const order = new Uint32Array(keys.length)
-  for (let i = 0; i < order.length; i++) order[i] = i
-  return sortBy(
-    sortBy(order, (i) => keys[i]! & (BINS - 1)),
-    (i) => keys[i]! >>> 16,
-  )
-}
-
-/** Sorts indices by a number below 65,536, equal ones in the order that they have. */
-const sortBy = (order: Uint32Array, keyOf: (index: number) => number): Uint32Array => {
-  const places = new Uint32Array(BINS)
-  for (const i of order) places[keyOf(i)]! += 1
-  let next = 0
-  for (let key = 0; key < BINS; key++) {
-    const count = places[key]!
-    places[key] = next
-    next += count
-  }
-  const sorted = new Uint32Array(order.length)
-  for (const i of order) sorted[places[keyOf(i)]!++] = i
-  return sorted
+  return keys
 }

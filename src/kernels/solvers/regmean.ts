@@ -25,6 +25,7 @@ export const regmean: Solver = {
     const [gram, delta] = [new Float64Array(total.length), new Float64Array(result.length)]
     for (const [i, weight] of weights.entries()) {
       const [w, g] = [operands[2 * i]!.values, operands[2 * i + 1]!.values]
+      if (!g.every(Number.isFinite)) return 'not-finite'
       if (isAsymmetric(g, inputs)) return 'asymmetric'
       for (let at = 0; at < gram.length; at++) gram[at] = weight * (at % (inputs + 1) === 0 ? g[at]! : alpha * g[at]!)
       for (let at = 0; at < gram.length; at++) total[at]! += gram[at]!

@@ -5,13 +5,15 @@ import { adapterTensorsIgnored } from '../../base/catalogue/adapter-tensors.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import type { Tensor } from '../../graph/expression.js'
 import type { Graph } from '../../graph/graph.js'
+import { factorProduct } from '../../kernels/solvers/low-rank.js'
+import type { View } from '../../tensor/view.js'
 import { COMMON, named } from '../aliases.js'
 import { defineOperator } from '../define.js'
 import { adapterOf, modelsOf, valueOf } from '../call-arguments.js'
 import type { Call, Operator } from '../operator.js'
 import { refuseOpaqueModels } from '../opaque.js'
 import { adapter, choice, layers, model, number, perLayer } from '../params.js'
-import type { Value } from '../value.js'
+import type { AdapterValue, Value } from '../value.js'
 
 const UNMATCHED = {
   error: 'stops the build, naming them',
@@ -19,18 +21,25 @@ const UNMATCHED = {
 } as const
 
 /** What a patch adds at strength 1, before its scale. */
-const deltaOf = (g: Graph, { of }: Patch): Tensor =>
-  'tensor' in of ? g.read(of) : of.map((product) => g.product(product)).reduce((x, y) => g.mul(x, y))
+const deltaOf = (g: Graph, { of }: Patch, made: AdapterValue['made'], shape: readonly number[]): Tensor => {
+  if (made === undefined)
+    return 'tensor' in of ? g.read(of) : of.map((product) => g.product(product)).reduce((x, y) => g.mul(x, y))
+  const factor = ({ tensor: { name, shape: own } }: View) => ({ x: made.tensor(name), shape: own })
+  return 'tensor' in of
+    ? made.tensor(of.tensor.name)
+    : of
+        .map(({ up, down, firstRow }) => g.solve(factorProduct, [factor(up), factor(down)], [firstRow], shape))
+        .reduce((x, y) => g.mul(x, y))
+}
 
 /** A tensor under a patch. At strength 1, one that is replaced is exactly the adapter's. */
-const patched = (g: Graph, x: Tensor, patch: Patch, strength: number): Tensor => {
-  const delta = deltaOf(g, patch)
+const patched = (g: Graph, x: Tensor, patch: Patch, strength: number, delta: Tensor): Tensor => {
   if (patch.replaces !== true) return g.add(x, g.mul(delta, strength * patch.scale))
   return strength === 1 ? delta : g.add(x, g.mul(g.sub(delta, x), strength))
 }
 
 /** The operator for one adapter and model, whose patches are known; without them, its description. */
-const withPatches = (patches: ReadonlyMap<string, readonly Patch[]>): Operator =>
+const withPatches = (patches: ReadonlyMap<string, readonly Patch[]>, made?: AdapterValue['made']): Operator =>
   defineOperator({
     id: 'adapter.apply',
     version: 1,
@@ -77,7 +86,7 @@ const withPatches = (patches: ReadonlyMap<string, readonly Patch[]>): Operator =
     output: 'model',
     inputs: {
       model: model('The model that is changed.'),
-      adapter: adapter('The adapter, from the block `adapters` of the recipe.'),
+      adapter: adapter('The adapter: from the block `adapters` of the recipe, or what a step makes.'),
     },
     params: {
       strength: perLayer({
@@ -128,10 +137,13 @@ const withPatches = (patches: ReadonlyMap<string, readonly Patch[]>): Operator =
       { title: 'a full difference', inputs: { model: [1, 2], adapter: { 'x.diff': [0.5, -1] } }, expect: [1.5, 1] },
     ],
     touches: (tensor) => patches.has(tensor),
-    build: (g, inputs, { strength, clip_strength: inText = strength }, { name }) =>
+    build: (g, inputs, { strength, clip_strength: inText = strength }, { name, shape }) =>
       patches
         .get(name)!
-        .reduce<Tensor>((x, patch) => patched(g, x, patch, patch.text ? inText : strength), inputs.model),
+        .reduce<Tensor>(
+          (x, patch) => patched(g, x, patch, patch.text ? inText : strength, deltaOf(g, patch, made, shape)),
+          inputs.model,
+        ),
   })
 
 /** The tensors of an adapter whose modules the step leaves out. */
@@ -147,7 +159,7 @@ const excludedFrom = (call: Call, tensors: ReadonlyMap<string, unknown>): Result
 
 const evaluate = (call: Call): Result<readonly Value[]> => {
   const {
-    value: { label: name, file, alpha },
+    value: { label: name, file, alpha, made },
     at,
   } = adapterOf(call, 'adapter')
   const { label, tensors } = modelsOf(call, 'model')[0]!.value
@@ -167,7 +179,7 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
   const { patches, unmatched } = match.value
   for (const tensor of unmatched) call.note({ type: 'unmatched', tensor })
   for (const tensor of excluded.value) call.note({ type: 'excluded', tensor })
-  const applied = withPatches(patches).evaluate(call)
+  const applied = withPatches(patches, made).evaluate(call)
   if (applied.type === 'failed' || unmatched.length === 0) return applied
   return ok(applied.value, [
     ...applied.diagnostics,

@@ -40,6 +40,7 @@ export const fisher = defineOperator({
   },
   merges: true,
   exact: true,
+  nonFinite: 'check the files of statistics for NaN, and for zeros if `epsilon` is 0',
   draws: false,
   examples: [
     {

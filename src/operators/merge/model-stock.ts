@@ -60,6 +60,7 @@ export const modelStock = defineOperator({
   },
   merges: true,
   exact: true,
+  nonFinite: 'write `cancelling: base` if the differences of the models cancel out in this tensor',
   draws: false,
   examples: [
     {

@@ -171,13 +171,14 @@ export const adjust: Operator = {
     )
     const [bias, shifts] = [under(root, LAST_BIAS), shiftsOf(settings, latents)]
     const isShifted = shifts.some((x) => x !== 0)
+    const { value, at } = modelsOf(call, 'model')[0]!
+    const shape = value.tensors.get(bias)?.shape
+    if (isShifted && shape !== undefined && shape.join() !== '4') return failed(adjustChannels(at, bias, shape))
     const element = defineOperator({
       ...description,
       touches: (name) => factors.has(name) || (isShifted && name === bias),
-      build: (g, { model: x }, _, { name, shape, at }) => {
-        if (name !== bias) return g.mul(x, factors.get(name)!)
-        return shape.join() === '4' ? g.add(x, perChannel(g, shifts)) : adjustChannels(at('model'), name, shape)
-      },
+      build: (g, { model: x }, _, { name }) =>
+        name === bias ? g.add(x, perChannel(g, shifts)) : g.mul(x, factors.get(name)!),
     })
     return element.evaluate(call)
   },

@@ -9,6 +9,7 @@ import { notAnAdapter } from '../../base/catalogue/adapters.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
 import { groupBy } from '../../base/lists.js'
 import { failed, ok, type Result } from '../../base/result.js'
+import { WEB_HASHES } from '../../safetensors/web-hashes.js'
 import type { AdapterFile } from '../../safetensors/adapter-file.js'
 import { sizeOf } from '../../tensor/info.js'
 import { named } from '../aliases.js'
@@ -105,7 +106,8 @@ const touches = (
 
 const metadataOf = ({ metadata }: AdapterFile): readonly Fact[] =>
   [...metadata]
-    .filter(([key]) => !SHOWN_ELSEWHERE.includes(key))
+    // Of an adapter that a step makes, hashes are not known yet.
+    .filter(([key, text]) => !SHOWN_ELSEWHERE.includes(key) && WEB_HASHES.get(key) !== text)
     .map(([key, text]) => words(key, text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text))
 
 const tagSections = (tags: readonly Tag[]): readonly Section[] =>

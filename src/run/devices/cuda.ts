@@ -96,15 +96,17 @@ const collect = (places: KnownPlaces): CudaFacts => {
   const libraries = loadLibraries(searchPlaces(places))
   const found = libraries.find((l) => l.name === CUDART && l.failure === undefined)?.path
   const cudart = found === undefined ? undefined : openCudart(found)
-  const { count, error } = cudart?.count() ?? { count: 0, error: 0 }
-  const devices = Array.from({ length: count }, (_, index) => cudart?.device(index)).filter((d) => d !== undefined)
+  // Without the driver the runtime looks for it everywhere, which takes longer than the rest.
+  const driven = libraries.some((l) => l.name === DRIVER && l.path !== undefined) ? cudart : undefined
+  const { count, error } = driven?.count() ?? { count: 0, error: 0 }
+  const devices = Array.from({ length: count }, (_, index) => driven?.device(index)).filter((d) => d !== undefined)
   return {
     platform,
     noCalls,
     needed,
     provider,
     libraries,
-    driver: cudart?.driver(),
+    driver: driven?.driver(),
     runtime: cudart?.runtime(),
     devices,
     error,

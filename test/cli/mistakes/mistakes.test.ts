@@ -4,6 +4,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { readTable } from '../../architectures/tables.js'
 import { makeFolder } from '../../support/smelt.js'
 import { runHere } from '../../support/run-here.js'
+import { op, pickle, stateDict } from '../../support/pickle-writer.js'
+import { writeCheckpoint } from '../../support/zip-writer.js'
 import { writeHollow, writeSafetensors } from '../../support/write-safetensors.js'
 
 const HERE = import.meta.dirname
@@ -59,12 +61,31 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   'repair-of-a-checkpoint': ['repair', 'old.ckpt'],
   'repair-into-a-checkpoint': ['repair', 'behind.safetensors', '--out', 'whole.ckpt'],
   'repair-into-a-file-that-is-there': ['repair', 'behind.safetensors', '--out', 'photo.safetensors'],
+  'convert-of-what-is-safetensors': ['convert', 'anime.safetensors'],
+  'convert-of-an-old-checkpoint': ['convert', 'old.ckpt'],
+  'convert-of-an-attack': ['convert', 'attack.ckpt'],
+  'convert-of-a-module': ['convert', 'module.pt'],
+  'convert-of-several-models': ['convert', 'several.pt'],
+  'convert-into-a-checkpoint': ['convert', 'several.pt', '-o', 'model.ckpt'],
+  'convert-over-a-file': ['convert', 'several.pt', '--key', 'params', '-o', 'photo.safetensors'],
+  'convert-by-a-wrong-key': ['convert', 'several.pt', '--key', 'model'],
+  'views-in-a-command': ['inspect', 'transposed.pt'],
 }
 
 const recipes = readdirSync(join(HERE, 'recipes')).map((file) => basename(file, '.yaml'))
 const cases: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(recipes.filter((name) => name !== 'sound').map((name) => [name, ['check', `${name}.yaml`]])),
   ...COMMANDS,
+}
+
+const writePytorchFiles = (): void => {
+  const w = { key: '0', storage: 'FloatStorage', length: 6, shape: [2, 3] }
+  const write = (name: string, value: Buffer): void =>
+    writeFileSync(at(name), writeCheckpoint(pickle(value), { 0: Buffer.alloc(24) }))
+  write('attack.ckpt', op.reduce(op.global('posix.system'), op.tuple(op.text('true'))))
+  write('module.pt', op.newobj(op.global('diffusers.models.unet.UNet'), op.tuple()))
+  write('several.pt', op.dict([op.text('params'), stateDict({ w })], [op.text('params_ema'), stateDict({ w })]))
+  write('transposed.pt', stateDict({ 'x.weight': { ...w, shape: [3, 2], strides: [1, 3] } }))
 }
 
 beforeAll(() => {
@@ -85,6 +106,7 @@ beforeAll(() => {
     'latin1',
   )
   writeFileSync(at('old.ckpt'), Buffer.from('80027d71002e', 'hex'))
+  writePytorchFiles()
   writeFileSync(at('page.safetensors'), '<!doctype html><html><body>Sign in to download</body></html>')
   mkdirSync(at('project'))
   cpSync(at('sound.yaml'), at('project/recipe.yaml'))

@@ -1,0 +1,95 @@
+import type { Architecture } from '../detect.js'
+import { adapterNames } from './names.js'
+import type { Rows } from './spelling.js'
+
+/** How a written adapter names the modules of the model it is for. */
+export type NameFormat = 'kohya' | 'diffusers' | 'peft'
+
+/** A module as an adapter names it: the rows of a model's tensor that it stands for, all unless given. */
+export interface SpeltModule {
+  readonly module: string
+  readonly rows: Rows | undefined
+}
+
+interface Candidate extends SpeltModule {
+  readonly tensor: string
+}
+
+type Tensors = ReadonlyMap<string, { readonly shape: readonly number[] }>
+
+/** The names of each format, among all that smelt understands. */
+const IN_FORMAT: Readonly<Record<NameFormat, (name: string) => boolean>> = {
+  kohya: (name) => /^lora_(?:unet|te\d?)_[^.]+$/.test(name),
+  diffusers: (name) => /^(?:unet|transformer|text_encoder(?:_[23])?)\.(?!base_model\.model\.)/.test(name),
+  peft: (name) => name.startsWith('base_model.model.'),
+}
+
+/** Names that only older programs write, and those that go through a processor of attention. */
+const DATED = /self_attn[._]to_(?:q|k|v|out)$|\.processor\./
+
+/** kohya's scripts train these by the names of diffusers; other networks have their own names there. */
+const DIFFUSERS_IN_KOHYA: readonly string[] = ['sd1', 'sd2']
+/** A T5 is the third text encoder of these pipelines; of other pipelines it is the second. */
+const THIRD_ENCODER: readonly string[] = ['sd3']
+
+/** True if a name ends in the path that the model's own tensor has, with dots or underscores. */
+const isOriginal = ({ module, tensor }: Candidate, root: string): boolean => {
+  const path = tensor.slice(root === '' ? 0 : root.length + 1).replace(/\.(?:weight|bias|scale)$/, '')
+  return module.endsWith(path) || module.endsWith(path.replaceAll('.', '_'))
+}
+
+/** Whether parts of a tensor make up all of it. */
+const areWhole = (parts: readonly Candidate[], height: number): boolean =>
+  parts.some(({ rows }) => rows === undefined) || parts.reduce((n, { rows }) => n + rows!.count, 0) === height
+
+/** The first candidate for the whole tensor, else the first for each part. */
+const firstOfEach = (candidates: readonly Candidate[]): readonly Candidate[] => {
+  const whole = candidates.find(({ rows }) => rows === undefined)
+  if (whole !== undefined) return [whole]
+  return [...new Map(candidates.toReversed().map((c) => [c.rows!.first, c] as const)).values()].sort(
+    (x, y) => x.rows!.first - y.rows!.first,
+  )
+}
+
+/**
+ * What an adapter in a format calls each weight of a model, and each bias of a module without one: one name, or one for each part of a fused tensor; none for
+ * tensors that the format has no name for.
+ */
+export const spellModules = (
+  tensors: Tensors,
+  architecture: Architecture | undefined,
+  format: NameFormat,
+): ((tensor: string) => readonly SpeltModule[]) => {
+  const id = architecture?.id ?? ''
+  const byTensor = new Map<string, Candidate[]>()
+  for (const [module, targets] of adapterNames(tensors, architecture)) {
+    const [target, ...others] = targets
+    const tensor = target?.weight ?? target?.bias
+    if (tensor === undefined || target!.change !== undefined || others.length > 0) continue
+    if (!IN_FORMAT[format](module) || DATED.test(module)) continue
+    const candidate = { module, rows: target!.rows, tensor }
+    const known = byTensor.get(tensor)
+    if (known === undefined) byTensor.set(tensor, [candidate])
+    else known.push(candidate)
+  }
+  const root = architecture?.diffusionPrefix ?? architecture?.root ?? ''
+  const wantsOriginal = format === 'kohya' && !DIFFUSERS_IN_KOHYA.includes(id)
+  const rank = (c: Candidate): number => {
+    const isThird = /^(?:lora_te3_|text_encoder_3\.)/.test(c.module)
+    const wantsThird = THIRD_ENCODER.includes(id) || format === 'kohya'
+    return (isOriginal(c, root) === wantsOriginal ? 0 : 2) + (isThird === wantsThird ? 0 : 1)
+  }
+  return (tensor) => {
+    const candidates = byTensor.get(tensor) ?? []
+    const height = tensors.get(tensor)?.shape[0] ?? 0
+    const ordered = candidates
+      .map((c, i) => ({ c, i, rank: rank(c) }))
+      .sort((x, y) => x.rank - y.rank || x.i - y.i)
+      .map(({ c }) => c)
+    for (const original of [wantsOriginal, !wantsOriginal]) {
+      const chosen = firstOfEach(ordered.filter((c) => isOriginal(c, root) === original))
+      if (chosen.length > 0 && areWhole(chosen, height)) return chosen.map(({ module, rows }) => ({ module, rows }))
+    }
+    return []
+  }
+}

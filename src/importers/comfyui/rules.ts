@@ -1,0 +1,68 @@
+import { absentLayers } from '../../base/catalogue/import-comfyui.js'
+import type { Yaml } from '../../document/write.js'
+import { below, findRoot } from '../../tensor/roots.js'
+import type { DraftBuilder } from '../draft.js'
+import type { Field } from '../importer.js'
+import { rootOf, type Lane } from './lanes.js'
+
+/** A number for the layers below a name, which some models may lack. */
+export interface LayerNumber {
+  readonly layers: string
+  readonly value: number
+  readonly mayBeAbsent?: boolean
+}
+
+/** True for the layers that a model has. */
+export type HasLayers = (layers: string) => boolean
+
+const prefixes = new WeakMap<readonly string[], ReadonlySet<string>>()
+
+/** The layers of the diffusion model that a part comes from; undefined where its file was not found. */
+export const layersOf = (draft: DraftBuilder, lane: Lane): HasLayers | undefined => {
+  const names = draft.facts(rootOf(lane).file.write([]))?.tensors
+  if (names === undefined) return undefined
+  let found = prefixes.get(names)
+  if (found === undefined) {
+    const root = findRoot(names)
+    const all = new Set<string>()
+    for (const name of names) {
+      const segments = below(root, name)?.split('.') ?? []
+      for (let n = 1; n <= segments.length; n++) all.add(segments.slice(0, n).join('.'))
+    }
+    found = all
+    prefixes.set(names, found)
+  }
+  return (layers) => found.has(layers)
+}
+
+/**
+ * Numbers by layer as a recipe has them: one number where all are equal, else the rules that differ from the default. A
+ * rule must select something: of a model that was found, only the layers it has get one; else a rule for layers that
+ * may be absent also selects a neighbour, whose own rule follows.
+ */
+export const rulesOf = (
+  fallback: number,
+  all: readonly LayerNumber[],
+  has?: HasLayers,
+): number | ReadonlyMap<string, Yaml> => {
+  const numbers =
+    has === undefined
+      ? all
+      : all.filter((n) => has(n.layers)).map(({ layers, value }): LayerNumber => ({ layers, value }))
+  const different = numbers.filter((n) => n.value !== fallback)
+  if (different.length === 0) return fallback
+  const rules = new Map<string, Yaml>([['default', fallback]])
+  const neighbour = numbers.findLast((n) => n.mayBeAbsent !== true && !n.layers.includes('.'))
+  const unsure = neighbour === undefined ? [] : different.filter((n) => n.mayBeAbsent === true)
+  for (const { layers, value } of unsure) rules.set(`@(${layers}|${neighbour!.layers})`, value)
+  if (unsure.length > 0) rules.set(neighbour!.layers, neighbour!.value)
+  for (const { layers, value, mayBeAbsent } of different) if (mayBeAbsent !== true) rules.set(layers, value)
+  return rules
+}
+
+/** Numbers as a key of a step; why a rule names two layers is said beside them. */
+export const numbersField = (key: string, numbers: Yaml): Field => {
+  const names = numbers instanceof Map ? [...numbers.keys()].map(String) : []
+  const pair = names.map((name) => /^@\((.*)\|(.*)\)$/.exec(name)).find((match) => match !== null)
+  return pair == null ? [key, numbers] : [key, numbers, absentLayers(pair[1]!, pair[2]!)]
+}

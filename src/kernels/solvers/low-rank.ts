@@ -1,0 +1,117 @@
+import type { Solver } from '../../graph/expression.js'
+import { sizeOf } from '../../tensor/info.js'
+import { addProduct, emptyMatrix, matrixOf, part } from './matrix.js'
+import { product, truncatedSvd } from './svd.js'
+
+/**
+ * The two factors of the best approximation of a rank of some rows of a matrix: up [rows, rank] and after it down
+ * [rank, columns], with the roots of the singular values in each. Where the matrix has a lower rank the rest is 0.
+ * Operand: the matrix; settings: the first row, the number of rows, the rank. About 24·rows·columns·(rank + 10)
+ * floating-point operations.
+ */
+export const lowRankFactors: Solver = {
+  name: 'low-rank-factors',
+  version: 1,
+  takes: 'all',
+  workspace: ([matrix = []]) => decompositionBytes(matrix),
+  solve: ([operand], [first = 0, rows = 0, rank = 0], shape) => {
+    const [height, columns] = sidesOf(operand!.shape)
+    const { u, s, vt } = truncatedSvd(part(matrixOf(operand!.values, height, columns), first, rows, 0, columns), rank)
+    const factors = new Float64Array(sizeOf(shape))
+    for (const [k, value] of s.entries()) {
+      const root = Math.sqrt(value)
+      for (let i = 0; i < rows; i++)
+        factors[i * rank + k] = root * u.values[u.first + i * u.rowStep + k * u.columnStep]!
+      for (let j = 0; j < columns; j++)
+        factors[rows * rank + k * columns + j] = root * vt.values[vt.first + k * vt.rowStep + j * vt.columnStep]!
+    }
+    return factors
+  },
+}
+
+/**
+ * The factors of a sum of products, each times a number: up [rows, ranks of all] and after it down [ranks of all,
+ * columns]. Operands: up and down of each product; settings: the rows, the numbers.
+ */
+export const joinedFactors: Solver = {
+  name: 'joined-factors',
+  version: 1,
+  takes: 'all',
+  workspace: () => 0,
+  solve: (operands, [rows = 0, ...scales], shape) => {
+    const joined = new Float64Array(sizeOf(shape))
+    const ranks = scales.map((_, i) => operands[2 * i]!.values.length / rows)
+    const total = ranks.reduce((a, b) => a + b, 0)
+    let first = 0
+    let end = rows * total
+    for (const [i, scale] of scales.entries()) {
+      const [up, down, rank] = [operands[2 * i]!.values, operands[2 * i + 1]!.values, ranks[i]!]
+      for (let at = 0; at < up.length; at++)
+        joined[Math.floor(at / rank) * total + first + (at % rank)] = scale * up[at]!
+      joined.set(down, end)
+      first += rank
+      end += down.length
+    }
+    return joined
+  },
+}
+
+/** The best approximation of a matrix of a rank, which is the setting. */
+export const lowRankApproximation: Solver = {
+  name: 'low-rank-approximation',
+  version: 1,
+  takes: 'all',
+  workspace: ([matrix = []]) => decompositionBytes(matrix),
+  solve: ([operand], [rank = 0], shape) => {
+    const [rows, columns] = sidesOf(shape)
+    const { u, s, vt } = truncatedSvd(matrixOf(operand!.values, rows, columns), rank)
+    const scaled = emptyMatrix(rows, s.length)
+    for (let i = 0; i < rows; i++)
+      for (const [k, value] of s.entries())
+        scaled.values[i * s.length + k] = value * u.values[u.first + i * u.rowStep + k * u.columnStep]!
+    return product(scaled, vt).values
+  },
+}
+
+/** Elements of a tensor from one on, as a tensor of another shape. Setting: the first. */
+export const elementsFrom: Solver = {
+  name: 'elements-from',
+  version: 1,
+  takes: 'all',
+  workspace: () => 0,
+  solve: ([operand], [first = 0], shape) => operand!.values.slice(first, first + sizeOf(shape)),
+}
+
+/**
+ * The product of two factors, up [rows, rank] and down [rank, columns], in some rows of a tensor that is 0 elsewhere.
+ * Setting: the first of these rows.
+ */
+export const factorProduct: Solver = {
+  name: 'factor-product',
+  version: 1,
+  takes: 'all',
+  workspace: (_, shape) => 8 * sizeOf(shape),
+  solve: ([up, down], [first = 0], shape) => {
+    const [height, columns] = sidesOf(shape)
+    const [rows, rank] = sidesOf(up!.shape)
+    const result = emptyMatrix(height, columns)
+    addProduct(
+      part(result, first, rows, 0, columns),
+      matrixOf(up!.values, rows, rank),
+      matrixOf(down!.values, rank, columns),
+    )
+    return result.values
+  },
+}
+
+/** A decomposition of all directions is the most that it comes to. */
+const decompositionBytes = (shape: readonly number[]): number => {
+  const [rows, columns] = sidesOf(shape)
+  const [least, most] = [Math.min(rows, columns), Math.max(rows, columns)]
+  return 8 * least * (4 * least + 6 * most)
+}
+
+const sidesOf = (shape: readonly number[]): readonly [rows: number, columns: number] => [
+  shape[0] ?? 1,
+  sizeOf(shape) / (shape[0] ?? 1),
+]

@@ -1,0 +1,102 @@
+import { strengthsCount } from '../../base/catalogue/adapter-tensors.js'
+import { failed } from '../../base/result.js'
+import { COMMON, named } from '../aliases.js'
+import { adapterOf, adaptersOf, valueOf } from '../call-arguments.js'
+import type { Operator } from '../operator.js'
+import { adapter, adapters, integer, numbers } from '../params.js'
+import { combineAdapters } from '../combine-adapters.js'
+
+const KINDS =
+  'Takes pairs of factors (LoRA and LoCon) and stored differences (`diff`, `diff_b`); other kinds are refused. Modules keep the names and dtypes of the first adapter that has them, and their `alpha` becomes their rank. PEFT keeps its scale in an `adapter_config.json`, which smelt does not write: the result’s scale is 1, so write one with `lora_alpha` equal to `r`.'
+const TRUNCATED =
+  'Factors of a lower rank are the best approximation of their product (truncated singular value decomposition in float64, as in `adapter.extract`).'
+
+/** `Σ strength · alpha / rank · up·down`. */
+export const mergeAdapters: Operator = {
+  id: 'adapter.merge',
+  version: 1,
+  summary: 'Merges any number of LoRAs into one.',
+  aliases: [
+    { name: 'merge_lora', from: 'kohya', settings: '`strengths` are its `--ratios`' },
+    { name: 'svd_merge_lora', from: 'kohya', settings: '`rank` is its `--new_rank`, `strengths` are its `--ratios`' },
+    { name: 'add_weighted_adapter', from: 'PEFT', settings: 'its `combination_type` `cat`, or with `rank`, `svd`' },
+    { name: 'merge LoRAs', from: 'supermerger' },
+    ...named(COMMON, ['combine loras', 'merge loras']),
+  ],
+  details: [
+    'Applying the result is applying all adapters one after another, each with its strength. Without `rank` this is exact: the factors of a module stand next to each other, and its rank is the sum of their ranks.',
+    '',
+    TRUNCATED,
+    KINDS,
+  ].join('\n'),
+  output: 'adapter',
+  inputs: { adapters: adapters('The adapters, whose modules are named by the same rules.') },
+  params: {
+    strengths: numbers({
+      required: false,
+      description: 'What each adapter is multiplied by, in their order; 1 for all unless given.',
+    }),
+    rank: integer({ min: 1, description: 'The greatest rank of a module in the result; no limit unless given.' }),
+  },
+  merges: false,
+  exact: true,
+  draws: false,
+  examples: [
+    {
+      title: 'what the result adds to a model: half of the first adapter, and the second',
+      inputs: {
+        adapters: [
+          { 'x.lora_up.weight': [[1], [2]], 'x.lora_down.weight': [[2, 4]] },
+          { 'x.lora_up.weight': [[1], [0]], 'x.lora_down.weight': [[0, 1]], 'x.alpha': 3 },
+        ],
+      },
+      params: { strengths: [0.5, 1] },
+      expect: [1, 5, 2, 4],
+    },
+  ],
+  evaluate: (call) => {
+    const all = adaptersOf(call, 'adapters')
+    const given = (valueOf(call, 'strengths') ?? all.map(() => 1)) as readonly number[]
+    return given.length === all.length
+      ? combineAdapters(call, all, given, valueOf(call, 'rank') as number | undefined)
+      : failed(strengthsCount(call.at('strengths'), given.length, all.length))
+  },
+}
+
+/** The best approximation of a rank. */
+export const resize: Operator = {
+  id: 'adapter.resize',
+  version: 1,
+  summary: 'Gives a LoRA a lower rank.',
+  aliases: [
+    { name: 'resize_lora', from: 'kohya', settings: '`rank` is its `--new_rank`; without `--dynamic_method`' },
+    ...named(COMMON, ['resize lora']),
+  ],
+  details: [TRUNCATED, 'Modules of no higher rank keep it.', '', KINDS].join('\n'),
+  output: 'adapter',
+  inputs: { adapter: adapter('The adapter: from the block `adapters` of the recipe, or what a step makes.') },
+  params: { rank: integer({ min: 1, required: true, description: 'The greatest rank of a module in the result.' }) },
+  merges: false,
+  exact: true,
+  draws: false,
+  examples: [
+    {
+      title: 'what the result adds to a model: the stronger of two directions',
+      inputs: {
+        adapter: {
+          'x.lora_up.weight': [
+            [3, 0],
+            [0, 1],
+          ],
+          'x.lora_down.weight': [
+            [1, 0],
+            [0, 1],
+          ],
+        },
+      },
+      params: { rank: 1 },
+      expect: [3, 0, 0, 0],
+    },
+  ],
+  evaluate: (call) => combineAdapters(call, [adapterOf(call, 'adapter')], [1], valueOf(call, 'rank') as number),
+}

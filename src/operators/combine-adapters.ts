@@ -1,0 +1,255 @@
+import { factorsOf } from '../architectures/adapters/factors.js'
+import { groupAdapter, type AdapterModule, type Role } from '../architectures/adapters/modules.js'
+import { scalesOf } from '../architectures/adapters/scale.js'
+import { adapterNamesDiffer, factorsDiffer, notPlainLora } from '../base/catalogue/adapter-tensors.js'
+import { factorMissing, notAnAdapter, unsupportedAdapter } from '../base/catalogue/adapters.js'
+import type { Diagnostic } from '../base/diagnostic.js'
+import { append } from '../base/lists.js'
+import { failed, ok, type Result } from '../base/result.js'
+import type { Tensor } from '../graph/expression.js'
+import type { Graph } from '../graph/graph.js'
+import { elementsFrom, factorProduct, joinedFactors, lowRankFactors } from '../kernels/solvers/low-rank.js'
+import { WEB_HASHES } from '../safetensors/web-hashes.js'
+import { sizeOf, type TensorInfo } from '../tensor/info.js'
+import { labelOf } from './call-arguments.js'
+import { makeAdapter, type MadeTensor } from './made-adapter.js'
+import type { Call } from './operator.js'
+import type { AdapterValue, Reference, Value } from './value.js'
+
+/** Stored differences, which add up as they are. */
+const DIFFERENCES: readonly Role[] = ['diff', 'diff-bias']
+const PLAIN: ReadonlySet<Role> = new Set<Role>(['up', 'down', 'alpha', ...DIFFERENCES])
+
+/** What one adapter has of a module, and what that counts. */
+interface Part {
+  readonly adapter: Reference<AdapterValue>
+  readonly module: AdapterModule
+  readonly strength: number
+  /** `alpha / rank`; 1 where there are no factors. */
+  readonly scale: number
+}
+
+const ROOTS: readonly (readonly [RegExp, string])[] = [
+  [/^(?:lora|lycoris)_/, 'kohya'],
+  [/^(?:unet|transformer|text_encoder(?:_[23])?)\./, 'diffusers'],
+  [/^base_model\.model\./, 'peft'],
+  [/^diffusion_model\./, 'network'],
+]
+
+/** By what rules a module is named: adapters of different rules cannot be told to mean one module. */
+const namingOf = ({ name, tensors }: AdapterModule): readonly [root: string, ending: string, blocks: string] => {
+  const up = tensors.get('up')?.name.slice(name.length) ?? ''
+  const root = ROOTS.find(([pattern]) => pattern.test(name))?.[1] ?? 'its own name'
+  const blocks = /(?:^|[._])(?:down_blocks|mid_block|up_blocks)[._]/.test(name)
+    ? 'diffusers'
+    : /(?:^|[._])(?:input_blocks|middle_block|output_blocks)[._]/.test(name)
+      ? 'original'
+      : ''
+  return [root, up.replace(/^\.lora_B.*$/, '.lora_B'), blocks]
+}
+
+/** A module that is named by other rules than one before it; where a rule does not show, it does not count. */
+const namedOtherwise = (parts: readonly Part[]): Diagnostic | undefined => {
+  const met: (Part | undefined)[] = []
+  for (const part of parts) {
+    for (const [i, rule] of namingOf(part.module).entries()) {
+      if (rule === '') continue
+      const before = (met[i] ??= part)
+      if (namingOf(before.module)[i] !== rule)
+        return adapterNamesDiffer(part.adapter.at, part.adapter.value.label, part.module.name, before.module.name)
+    }
+  }
+  return undefined
+}
+
+/** The parts of all adapters, by module in the order in which they are met. */
+const collectParts = (
+  adapters: readonly Reference<AdapterValue>[],
+  strengths: readonly number[],
+): Result<ReadonlyMap<string, readonly Part[]>> => {
+  const parts = new Map<string, Part[]>()
+  const problems: Diagnostic[] = []
+  for (const [i, adapter] of adapters.entries()) {
+    const { label, file, alpha } = adapter.value
+    const { at } = adapter
+    const { modules, others, twice, refused } = groupAdapter(file.tensors)
+    const odd = modules.find(({ tensors }) => [...tensors.keys()].some((role) => !PLAIN.has(role)))
+    if (refused !== undefined) problems.push(unsupportedAdapter(at, label, refused.kind, `\`${refused.tensor}\``))
+    else if (modules.length === 0) problems.push(notAnAdapter(at, label, [...file.tensors.keys()]))
+    else if (odd !== undefined || others.length > 0 || twice.length > 0)
+      problems.push(notPlainLora(at, label, odd?.name ?? others[0]?.name ?? twice[0]!))
+    const scaleOf = scalesOf({ label, file, alpha, at })
+    for (const module of problems.length > 0 ? [] : modules) {
+      const read = readModule(module, adapter)
+      if (read !== undefined) {
+        problems.push(read)
+        continue
+      }
+      const rank = module.tensors.get('down')?.shape[0]
+      const scale = rank === undefined ? ok(1) : scaleOf(module, rank)
+      if (scale.type === 'failed') append(problems, scale.diagnostics)
+      else {
+        const own = { adapter, module, strength: strengths[i]!, scale: scale.value }
+        const known = parts.get(module.name)
+        if (known === undefined) parts.set(module.name, [own])
+        else known.push(own)
+      }
+    }
+  }
+  return problems.length > 0 ? failed(problems[0]!) : ok(parts)
+}
+
+/** What is wrong with the factors of a module. */
+const readModule = (
+  { name, tensors }: AdapterModule,
+  { value, at }: Reference<AdapterValue>,
+): Diagnostic | undefined => {
+  const [up, down] = [tensors.get('up'), tensors.get('down')]
+  if (up === undefined && down === undefined) return undefined
+  if (up === undefined || down === undefined)
+    return factorMissing(at, value.label, name, [
+      up === undefined ? '`lora_up` or `lora_B`' : '`lora_down` or `lora_A`',
+    ])
+  const rank = down.shape[0] ?? 0
+  return rank === 0 || up.shape.length < 2 || down.shape.length < 2 || sizeOf(up.shape) !== up.shape[0]! * rank
+    ? factorsDiffer(at, value.label, name, [up.shape, down.shape])
+    : undefined
+}
+
+const readTensor = (g: Graph, { value }: Reference<AdapterValue>, info: TensorInfo): Tensor =>
+  value.made === undefined ? g.read(info) : value.made.tensor(info.name)
+
+/** Parts that are of different sizes, or spelt in different ways. */
+const mismatch = (name: string, parts: readonly Part[]): Diagnostic | undefined => {
+  const sides = parts.flatMap(({ adapter, module: { tensors } }) => {
+    const [up, down] = [tensors.get('up'), tensors.get('down')]
+    return up === undefined || down === undefined ? [] : [{ adapter, shape: [up.shape[0]!, ...down.shape.slice(1)] }]
+  })
+  const other = sides.find(({ shape }) => sizeOf(shape) !== sizeOf(sides[0]!.shape) || shape[0] !== sides[0]!.shape[0])
+  if (other !== undefined)
+    return factorsDiffer(other.adapter.at, other.adapter.value.label, name, [sides[0]!.shape, other.shape])
+  for (const role of DIFFERENCES) {
+    const own = parts.flatMap(({ adapter, module }) => {
+      const info = module.tensors.get(role)
+      return info === undefined ? [] : [{ adapter, info }]
+    })
+    const odd = own.find(({ info }) => info.shape.join() !== own[0]!.info.shape.join())
+    if (odd !== undefined)
+      return factorsDiffer(odd.adapter.at, odd.adapter.value.label, name, [own[0]!.info.shape, odd.info.shape])
+  }
+  return undefined
+}
+
+/** The factors of the sum of a module's parts, of all their ranks together or of one that is less. */
+const sumFactors = (g: Graph, parts: readonly Part[], wanted: number | undefined): readonly MadeTensor[] => {
+  const own = parts.filter(({ module }) => factorsOf(module).length > 0)
+  const [first] = own
+  if (first === undefined) return []
+  const [up, down] = [first.module.tensors.get('up')!, first.module.tensors.get('down')!]
+  const [rows, inner] = [up.shape[0]!, down.shape.slice(1)]
+  const columns = sizeOf(inner)
+  const total = own.reduce((n, { module }) => n + module.tensors.get('down')!.shape[0]!, 0)
+  const rank = Math.min(wanted ?? total, total, ...(wanted === undefined ? [] : [rows, columns]))
+  const packedShape = (r: number): readonly number[] => [r * (rows + columns)]
+  const joined = (): Tensor =>
+    g.solve(
+      joinedFactors,
+      own.flatMap(({ adapter, module }) =>
+        (['up', 'down'] as const).map((role) => {
+          const info = module.tensors.get(role)!
+          return { x: readTensor(g, adapter, info), shape: info.shape }
+        }),
+      ),
+      [rows, ...own.map(({ strength, scale }) => strength * scale)],
+      packedShape(total),
+    )
+  const cut = (packed: Tensor, r: number, begin: number, shape: readonly number[]): Tensor =>
+    g.solve(elementsFrom, [{ x: packed, shape: packedShape(r) }], [begin], shape)
+  const packed = (): Tensor => {
+    if (rank === total) return joined()
+    const product = g.solve(
+      factorProduct,
+      [
+        { x: cut(joined(), total, 0, [rows, total]), shape: [rows, total] },
+        { x: cut(joined(), total, rows * total, [total, columns]), shape: [total, columns] },
+      ],
+      [0],
+      [rows, columns],
+    )
+    return g.solve(lowRankFactors, [{ x: product, shape: [rows, columns] }], [0, rows, rank], packedShape(rank))
+  }
+  const shapes = [
+    [rows, rank, ...up.shape.slice(2)],
+    [rank, ...inner],
+  ] as const
+  return [
+    { slot: { name: up.name, shape: shapes[0], dtype: up.dtype }, tensor: () => cut(packed(), rank, 0, shapes[0]) },
+    {
+      slot: { name: down.name, shape: shapes[1], dtype: down.dtype },
+      tensor: () => cut(packed(), rank, rows * rank, shapes[1]),
+    },
+  ]
+}
+
+/** The sums of stored differences. */
+const sumDifferences = (g: Graph, parts: readonly Part[]): readonly MadeTensor[] =>
+  DIFFERENCES.flatMap((role) => {
+    const own = parts.filter(({ module }) => module.tensors.has(role))
+    const [first] = own
+    if (first === undefined) return []
+    const { name, shape, dtype } = first.module.tensors.get(role)!
+    const sum = (): Tensor =>
+      own
+        .map(({ adapter, module, strength }) => g.mul(readTensor(g, adapter, module.tensors.get(role)!), strength))
+        .reduce((x, y) => g.add(x, y))
+    return [{ slot: { name, shape, dtype }, tensor: sum }]
+  })
+
+const DIMENSIONS = ['ss_network_dim', 'ss_network_alpha']
+
+/** What the trainer said of the first adapter, with the ranks of the result. */
+const metadataOf = (first: AdapterValue, ranks: ReadonlySet<number>): ReadonlyMap<string, string> => {
+  const kept = ['ss_base_model_version', 'ss_v2', 'ss_network_module'].flatMap((key) => {
+    const text = first.file.metadata.get(key)
+    return text === undefined ? [] : [[key, text] as const]
+  })
+  const rank = ranks.size === 1 ? String([...ranks][0]) : 'Dynamic'
+  return new Map([
+    ['ss_network_module', 'networks.lora'],
+    ...kept,
+    ...DIMENSIONS.map((key) => [key, rank] as const),
+    ...WEB_HASHES,
+  ])
+}
+
+/** The sum of the adapters of a step, each times its strength; with a rank, the best approximation of that rank. */
+export const combineAdapters = (
+  call: Call,
+  adapters: readonly Reference<AdapterValue>[],
+  strengths: readonly number[],
+  rank: number | undefined,
+): Result<readonly Value[]> => {
+  const { graph: g } = call
+  const collected = collectParts(adapters, strengths)
+  if (collected.type === 'failed') return collected
+  const [tensors, alphas, ranks] = [[] as MadeTensor[], new Map<string, number>(), new Set<number>()]
+  const foreign = namedOtherwise([...collected.value.values()].flat())
+  if (foreign !== undefined) return failed(foreign)
+  for (const [name, parts] of collected.value) {
+    const problem = mismatch(name, parts)
+    if (problem !== undefined) return failed(problem)
+    const factors = sumFactors(g, parts, rank)
+    append(tensors, [...factors, ...sumDifferences(g, parts)])
+    const [, down] = factors
+    if (down === undefined) continue
+    const own = down.slot.shape[0]!
+    ranks.add(own)
+    const alpha = parts.map(({ module }) => module.tensors.get('alpha')).find((info) => info !== undefined)
+    if (alpha === undefined) continue
+    alphas.set(alpha.name, own)
+    tensors.push({ slot: { name: alpha.name, shape: [], dtype: 'F32' }, tensor: () => g.fill(own) })
+  }
+  const metadata = alphas.size === 0 ? new Map<string, string>() : metadataOf(adapters[0]!.value, ranks)
+  for (const { slot } of tensors) call.note({ type: 'merged', tensor: slot.name })
+  return ok([makeAdapter(labelOf(call), tensors, alphas, metadata)])
+}

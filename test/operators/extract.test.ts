@@ -1,0 +1,226 @@
+import { createHash } from 'node:crypto'
+import { readFileSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { matrixOf } from '#src/kernels/solvers/matrix.js'
+import { svdOf } from '#src/kernels/solvers/svd.js'
+import { openStore } from '#src/store/store.js'
+import { inFolder, readTensors } from '../support/build-run.js'
+import { problemsOf } from '../support/small.js'
+import type { PlainFile } from '../support/recipe-run.js'
+import { writeSafetensors } from '../support/write-safetensors.js'
+import { buildIn, built, codesOf, dataOf } from '../run/support.js'
+
+/** Numbers of a normal distribution, nearly: the same in every run. */
+const normals = (count: number, seed: number): readonly number[] => {
+  let state = seed
+  const even = (): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return state / 2 ** 31 - 1
+  }
+  return Array.from({ length: count }, () => Math.fround(even() + even() + even()))
+}
+
+/** A sum of so many products of vectors. */
+const lowRank = (rows: number, columns: number, rank: number): readonly number[] => {
+  const [u, v] = [normals(rows * rank, 5), normals(columns * rank, 6)]
+  return Array.from({ length: rows * columns }, (_, at) => {
+    const [i, j] = [Math.floor(at / columns), at % columns]
+    return Array.from({ length: rank }, (_, k) => u[i * rank + k]! * v[j * rank + k]! * 0.1).reduce((x, y) => x + y, 0)
+  })
+}
+
+const SHAPES = { 'a.weight': [60, 80], 'block.conv.weight': [24, 8, 3, 3], 'a.bias': [60] } as const
+const sizeOf = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1)
+type Name = keyof typeof SHAPES
+const NAMES = Object.keys(SHAPES) as readonly Name[]
+
+const writeModel = (path: string, numberOf: (name: Name, at: number) => number): void =>
+  writeSafetensors(
+    path,
+    Object.fromEntries(
+      NAMES.map((name) => [
+        name,
+        {
+          dtype: 'F32',
+          shape: SHAPES[name],
+          values: Array.from({ length: sizeOf(SHAPES[name]) }, (_, at) => Math.fround(numberOf(name, at))),
+        } as const,
+      ]),
+    ),
+  )
+
+const BASE = Object.fromEntries(NAMES.map((name, i) => [name, normals(sizeOf(SHAPES[name]), 10 + i)]))
+const LOW = Object.fromEntries(
+  NAMES.map((name) => {
+    const [rows, ...rest] = SHAPES[name]
+    return [name, lowRank(rows, sizeOf(rest), 3)]
+  }),
+)
+const NOISE = Object.fromEntries(NAMES.map((name, i) => [name, normals(sizeOf(SHAPES[name]), 20 + i)]))
+
+/** A folder with a base, a model of low-rank differences and one of noise. */
+const withModels = <T>(work: (folder: string) => Promise<T>): Promise<T> =>
+  inFolder((folder) => {
+    writeModel(join(folder, 'base.safetensors'), (name, at) => BASE[name]![at]!)
+    writeModel(join(folder, 'low.safetensors'), (name, at) => BASE[name]![at]! + LOW[name]![at]!)
+    writeModel(join(folder, 'noisy.safetensors'), (name, at) => BASE[name]![at]! + NOISE[name]![at]!)
+    return work(folder)
+  })
+
+const MODELS = { base: 'base.safetensors', low: 'low.safetensors', noisy: 'noisy.safetensors' }
+const extraction = (model: string, more: object = {}) => ({
+  models: MODELS,
+  steps: {
+    lora: { op: 'adapter.extract', model, base: 'base', ...more },
+    baked: { op: 'adapter.apply', model: 'base', adapter: 'lora' },
+  },
+  outputs: {
+    lora: { from: 'lora', path: 'lora.safetensors' },
+    baked: { from: 'baked', path: 'baked.safetensors' },
+  },
+})
+const furthest = (x: readonly number[], y: readonly number[]): number =>
+  x.reduce((most, value, i) => Math.max(most, Math.abs(value - y[i]!)), 0)
+
+describe('an adapter that is extracted', () => {
+  test('gives a low-rank difference back, applied at once or from its file', () =>
+    withModels(async (folder) => {
+      await built(buildIn(folder, extraction('low', { rank: 4, vectors: true })))
+      const atOnce = await readTensors(join(folder, 'baked.safetensors'))
+      await built(
+        buildIn(folder, {
+          models: { base: 'base.safetensors' },
+          adapters: { lora: 'lora.safetensors' },
+          steps: { baked: { op: 'adapter.apply', model: 'base', adapter: 'lora' } },
+          outputs: { baked: { from: 'baked', path: 'again.safetensors' } },
+        }),
+      )
+      const again = await readTensors(join(folder, 'again.safetensors'))
+      for (const name of NAMES) {
+        const expected = BASE[name]!.map((x, at) => x + LOW[name]![at]!)
+        expect(furthest(atOnce[name]!.values, expected)).toBeLessThan(1e-5)
+        expect(furthest(again[name]!.values, expected)).toBeLessThan(1e-5)
+      }
+    }))
+
+  test('has no greater error than the rank makes necessary, but for 1 %', () =>
+    withModels(async (folder) => {
+      await built(buildIn(folder, extraction('noisy', { rank: 8 })))
+      const baked = await readTensors(join(folder, 'baked.safetensors'))
+      for (const name of NAMES.filter((n) => SHAPES[n].length > 1)) {
+        const noise = NOISE[name]!
+        const [rows, ...rest] = SHAPES[name]
+        const { s } = svdOf(matrixOf(Float32Array.from(noise), rows, sizeOf(rest)))
+        const least = Math.sqrt(s.slice(8).reduce((sum, x) => sum + x * x, 0))
+        const left = noise.map((x, at) => x + BASE[name]![at]! - baked[name]!.values[at]!)
+        expect(Math.sqrt(left.reduce((sum, x) => sum + x * x, 0)) / least).toBeLessThan(1.01)
+      }
+      // What has no rank is left out unless it is asked for.
+      expect(baked['a.bias']!.values).toEqual(BASE['a.bias'])
+    }))
+
+  test('has names, shapes, an alpha for each module and the metadata that web UIs read', () =>
+    withModels(async (folder) => {
+      await built(buildIn(folder, extraction('low', { rank: { default: 4, 'block.conv.weight': 2 }, vectors: true })))
+      const lora = await readTensors(join(folder, 'lora.safetensors'))
+      expect(Object.entries(lora).map(([name, { shape }]) => [name, shape])).toEqual([
+        ['lora_unet_a.alpha', []],
+        ['lora_unet_a.diff_b', [60]],
+        ['lora_unet_a.lora_down.weight', [4, 80]],
+        ['lora_unet_a.lora_up.weight', [60, 4]],
+        ['lora_unet_block_conv.alpha', []],
+        ['lora_unet_block_conv.lora_down.weight', [2, 8, 3, 3]],
+        ['lora_unet_block_conv.lora_up.weight', [24, 2, 1, 1]],
+      ])
+      expect(lora['lora_unet_a.alpha']!.values).toEqual([4])
+      const header = readFileSync(join(folder, 'lora.safetensors')).toString('latin1')
+      expect(header).toContain('"ss_network_module":"networks.lora"')
+      expect(header).toContain('"ss_network_dim":"Dynamic"')
+    }))
+
+  test('has the hashes that web UIs know it by, and is up to date when it is built again', () =>
+    withModels(async (folder) => {
+      const path = join(folder, 'lora.safetensors')
+      const order = { store: openStore(join(folder, 'store')) }
+      await built(buildIn(folder, extraction('low', { rank: 4 }), order))
+      const bytes = readFileSync(path)
+      const header = JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE())).toString()) as {
+        readonly __metadata__: Readonly<Record<string, string>>
+      }
+      const sha256 = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex')
+      const metadata = header.__metadata__
+      expect(metadata['sshs_model_hash']).toBe(sha256(dataOf(path)))
+      // Of a file that ends before 1 MiB there is nothing to hash.
+      expect(metadata['sshs_legacy_hash']).toBe(sha256(new Uint8Array()).slice(0, 8))
+      for (const options of [{}, { rehash: true }]) {
+        const again = await built(buildIn(folder, extraction('low', { rank: 4 }), { ...order, ...options }))
+        expect(again.outputs.map(({ kept }) => kept)).toEqual([true, true])
+      }
+      expect(readFileSync(path).equals(bytes)).toBe(true)
+    }))
+
+  test('is the same in every byte for any number of workers', () =>
+    withModels(async (folder) => {
+      const recipe = extraction('noisy', { rank: 5 })
+      const bytes = async (workers: number): Promise<Buffer> => {
+        await built(buildIn(folder, recipe, { workers }))
+        const kept = join(folder, `${workers}.safetensors`)
+        renameSync(join(folder, 'lora.safetensors'), kept)
+        return readFileSync(kept)
+      }
+      expect((await bytes(1)).equals(await bytes(3))).toBe(true)
+    }))
+
+  test('changes only what a mask selects', () =>
+    withModels(async (folder) => {
+      const recipe = extraction('noisy', { rank: 60, layers: 'a.weight', mask: 'half' })
+      await built(
+        buildIn(folder, { ...recipe, steps: { half: { op: 'mask.fill', like: 'base', p: 0.5 }, ...recipe.steps } }),
+      )
+      const baked = (await readTensors(join(folder, 'baked.safetensors')))['a.weight']!.values
+      const shares = baked.map((x, at) => (x - BASE['a.weight']![at]!) / NOISE['a.weight']![at]!)
+      const [changed, unchanged] = [1, 0].map((share) => shares.filter((x) => Math.abs(x - share) < 1e-2).length)
+      expect(changed! + unchanged!).toBe(shares.length)
+      expect(changed! / shares.length).toBeCloseTo(0.5, 1)
+    }))
+})
+
+const FILES: Readonly<Record<string, PlainFile>> = {
+  a: { 'x.weight': { dtype: 'f32', shape: [2, 2], values: [1, 2, 3, 4] } },
+  b: { 'x.weight': { dtype: 'f32', shape: [2, 2], values: [1, 2, 3, 5] } },
+}
+const extract = { op: 'adapter.extract', model: 'a', base: 'b' }
+
+test.each([
+  ['nothing-extracted', { ...extract, rank: 0 }],
+  ['adapter-names', { ...extract, names: 'diffusers', vectors: true }],
+])('a step that makes no sound adapter is refused: %s', (code, step) => {
+  expect(problemsOf(FILES, { r: step }).map((p) => p.split(' ')[1])).toContain(code)
+})
+
+test('a recipe over adapters alone needs no models', () =>
+  withModels(async (folder) => {
+    await built(buildIn(folder, extraction('low', { rank: 4 })))
+    await built(
+      buildIn(folder, {
+        adapters: { lora: 'lora.safetensors' },
+        steps: { small: { op: 'adapter.resize', adapter: 'lora', rank: 2 } },
+        outputs: { small: { from: 'small', path: 'small.safetensors', dtype: 'f16' } },
+      }),
+    )
+    const small = await readTensors(join(folder, 'small.safetensors'))
+    expect(small['lora_unet_a.lora_up.weight']).toMatchObject({ dtype: 'F16', shape: [60, 2] })
+    expect(small['lora_unet_a.alpha']!.values).toEqual([2])
+  }))
+
+test('an adapter that is a file already is not written again', () =>
+  withModels(async (folder) => {
+    await built(buildIn(folder, extraction('low')))
+    const result = await buildIn(folder, {
+      models: MODELS,
+      adapters: { lora: 'lora.safetensors' },
+      outputs: { copy: { from: 'lora', path: 'copy.safetensors' } },
+    })
+    expect(codesOf(result)).toEqual(['wrong-kind'])
+  }))

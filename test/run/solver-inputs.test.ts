@@ -1,0 +1,32 @@
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import type { Lock } from '#src/store/lock.js'
+import { readFileSync } from 'node:fs'
+import { inFolder } from '../support/build-run.js'
+import { writeSafetensors } from '../support/write-safetensors.js'
+import { buildIn, built } from './support.js'
+
+test.each(['merge.top_k_sum', 'merge.crossover'])(
+  'the lock has the digests of inputs that only a solver reads: %s',
+  (op) =>
+    inFolder(async (folder) => {
+      for (const [i, name] of ['a', 'b'].entries())
+        writeSafetensors(join(folder, `${name}.safetensors`), {
+          x: { dtype: 'F32', shape: [2, 3], values: [1, 2, 3, 4, 5, 6 + i] },
+          y: { dtype: 'F32', shape: [3, 2], values: [6, 5, 4, 3, 2 + i, 1] },
+        })
+      const inputsOf = async (step: object): Promise<Lock['inputs']> => {
+        const path = join(folder, 'recipe.lock.json')
+        await built(
+          buildIn(folder, {
+            models: { a: 'a.safetensors', b: 'b.safetensors' },
+            steps: { merged: step },
+            outputs: { out: { from: 'merged', path: 'out.safetensors' } },
+          }),
+        )
+        return (JSON.parse(readFileSync(path, 'utf8')) as Lock).inputs
+      }
+      const expected = await inputsOf({ op: 'merge.linear', models: ['a', 'b'] })
+      expect(await inputsOf({ op, a: 'a', b: 'b' })).toEqual(expected)
+    }),
+)
