@@ -37,7 +37,8 @@ const tableOf = ({ table, take, shrink }) => {
     .map(([name, [, shape]]) => [name, shape.map((d) => (d >= 4 * shrink ? Math.round(d / shrink) : d))])
 }
 
-const write = (path, dtype, tensors) => {
+/** Writes the tensors of a model. */
+export const writeModel = (path, dtype, tensors) => {
   const { name: stored, bytes } = DTYPES[dtype]
   let end = 0
   const header = { __metadata__: { format: 'pt' } }
@@ -78,7 +79,7 @@ export const makeModels = (folder, architecture, dtype) => {
     )
     if (model === 0) for (const entry of tensors) base.set(...entry)
     paths[name] = join(folder, `${name}.safetensors`)
-    write(paths[name], dtype, tensors)
+    writeModel(paths[name], dtype, tensors)
   })
   return paths
 }

@@ -306,6 +306,14 @@ describe('sd-mecha', () => {
     expect(recipe).toContain('models:\n  a: $a_file\n  b: $b_file\n')
   })
 
+  test('a rotation, by the names of now and of before', () => {
+    const steps = (text: string) => /steps:\n([^]*?)\n\noutputs/.exec(imported(OLD(text)).recipe!)![1]
+    expect(steps('merge "rotate" &0 &1 alpha=0.5 beta=0.25')).toBe(
+      steps('merge "rotate" &0 &1 alignment=0.5 alpha=0.25'),
+    )
+    expect(steps('merge "rotate" &0 &1')).toContain('alignment: 1\n    alpha: 0\n')
+  })
+
   it.each([
     ['merge "rotate_all" &0 &1', /`rotate_all`: smelt has no operator/],
     ['merge "add_difference" &0 &1', /`b` has to be a difference/],

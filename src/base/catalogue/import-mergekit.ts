@@ -3,6 +3,8 @@ export const mergekitSays = {
   draws: 'mergekit draws other random numbers: the result is another sample of the same merge',
   equalSizes:
     'Of differences that are equally large where the density cuts, smelt keeps those of the lower index, mergekit others.',
+  stopsEarly:
+    'mergekit stops where a step is shorter than its `tol`; smelt takes all steps, unless they change nothing.',
   zeroedTensors: 'mergekit drops all of a small tensor, of which gamma takes less than one number; smelt does not.',
   sampled:
     'Of large tensors, mergekit looks at a sample to find which parameters changed by far the most; smelt at all.',

@@ -7,6 +7,7 @@ export const mechaSays = {
   topK: 'ties_sum keeps one number of each tensor more than its k says; smelt keeps exactly that share',
   densityDefault: (k: number): string => `the k of ties_sum is not set, and was taken for ${k}, its default`,
   draws: 'sd-mecha draws other random numbers: the result is another sample of the same merge',
+  rows: 'matrices with fewer rows than columns are rotated by their columns in smelt, and by their rows in sd-mecha',
   cast: 'a cast within the recipe is left out: smelt computes in float32 and rounds once',
   rounded: 'sd-mecha computes in the dtype of its merge (float64 unless told otherwise); smelt in float32.',
 } as const

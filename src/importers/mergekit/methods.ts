@@ -31,7 +31,7 @@ export interface Method {
   /** True where random numbers are drawn. */
   readonly draws?: boolean
   /** What mergekit does otherwise; of `equalSizes`, where a density is below 1. */
-  readonly differs?: readonly ('equalSizes' | 'zeroedTensors' | 'sampled')[]
+  readonly differs?: readonly ('equalSizes' | 'zeroedTensors' | 'sampled' | 'stopsEarly')[]
 }
 
 const WEIGHT: Parameter = { key: 'weight', perLayer: true }
@@ -122,7 +122,13 @@ export const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
   ],
   [
     'karcher',
-    { op: 'merge.karcher', shape: 'list', each: [], all: [{ key: 'max_iter', as: 'iterations', fallback: 10 }] },
+    {
+      op: 'merge.karcher',
+      shape: 'list',
+      each: [],
+      all: [{ key: 'max_iter', as: 'iterations', fallback: 10 }],
+      differs: ['stopsEarly'],
+    },
   ],
   [
     'nearswap',

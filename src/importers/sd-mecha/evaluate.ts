@@ -34,6 +34,14 @@ const DTYPES: ReadonlyMap<string, string> = new Map([
   ['float32', 'f32'],
 ])
 
+/** The names of `rotate`, which once were `alpha` and `beta` for `alignment` and `alpha`. */
+const rotateNames = (names: Instruction['names']): Instruction['names'] =>
+  names.has('beta')
+    ? new Map(
+        [...names].map(([name, value]) => [name === 'alpha' ? 'alignment' : name === 'beta' ? 'alpha' : name, value]),
+      )
+    : names
+
 /** Evaluates instructions into steps of a draft. `typed` is true for the format 0.1 and later. */
 export const createEvaluator = (
   draft: DraftBuilder,
@@ -103,8 +111,9 @@ export const createEvaluator = (
   }
 
   const merge = (instruction: Instruction): Value | undefined => {
-    const { names, line } = instruction
+    const { line } = instruction
     const [method, ...places] = instruction.places
+    const names = method === 'rotate' ? rotateNames(instruction.names) : instruction.names
     if (typeof method !== 'string') return miss(line, '`merge`', mechaLacks.literal)
     const what = `\`${method}\``
     // What an argument lacks has been told where it is.
@@ -186,6 +195,7 @@ export const createEvaluator = (
         if (value === undefined) return undefined
         fields.push(n.keep === true ? [n.as, value, mechaSays.keep] : [n.as, value])
       }
+      if (direct.differs !== undefined) draft.note(`line ${line}`, mechaSays[direct.differs])
       return step(direct.op, [...fields, ...(direct.fixed ?? [])])
     }
     switch (method) {

@@ -17,6 +17,8 @@ export interface Direct {
     readonly unless?: number
   }[]
   readonly fixed?: readonly Field[]
+  /** What differs, if anything: a key of the catalogue. */
+  readonly differs?: 'rows'
 }
 
 const ALPHA = { name: 'alpha', fallback: 0.5, as: 'keep', keep: true, perLayer: true } as const
@@ -63,6 +65,19 @@ export const DIRECT: ReadonlyMap<string, Direct> = new Map<string, Direct>([
   ['add_opposite', triple('merge.train_difference', [['method', 'opposite']])],
   ['clamped_add_opposite', triple('merge.train_difference', [['method', 'strict_opposite']])],
   ['multiply_quotient', triple('merge.multiply_quotient')],
+  [
+    'rotate',
+    {
+      op: 'merge.rotate',
+      models: ['a', 'b'],
+      numbers: [
+        { name: 'alignment', fallback: 1, as: 'alignment', perLayer: true },
+        { name: 'alpha', fallback: 0, as: 'alpha', perLayer: true },
+        { name: 'centralization', fallback: 1, as: 'centralization' },
+      ],
+      differs: 'rows',
+    },
+  ],
   ['add_perpendicular', { ...triple('merge.perpendicular'), models: ['a', 'b', 'base'] }],
 ])
 
