@@ -122,7 +122,7 @@ describe('params', () => {
 
   test('a param that is a list is told once, where it is declared', () => {
     const problems = problemsOf(RECIPE.replace('keep: 0.35', 'keep: [0.35]'), { keep: '1' })
-    expect(tell(problems)).toEqual(['wrong-type @ 3: [0.35]'])
+    expect(tell(problems)).toEqual(['no-such-form @ 3: [0.35]'])
   })
 
   test('a param of a wrong type or range is told where it is used', () => {
