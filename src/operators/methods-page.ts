@@ -10,12 +10,15 @@ export interface Absent {
 }
 
 const ADAPTERS = 'extracting adapters of this kind from models is not supported yet'
-const MATRICES = 'needs a decomposition of matrices that smelt does not have yet'
 const REORDERED = 'reorders the channels of one model, and changes nothing that it computes'
 
 /** Methods of other tools that smelt does not have. */
 export const ABSENT: readonly Absent[] = [
-  { name: 'truncate_kronecker', from: 'sd-mecha', why: MATRICES },
+  {
+    name: 'truncate_kronecker',
+    from: 'sd-mecha',
+    why: 'approximates by Kronecker products, which are not supported yet',
+  },
   { name: 'extract_kohya_lokr', from: 'sd-mecha', why: ADAPTERS },
   { name: 'extract_lycoris_lokr', from: 'sd-mecha', why: ADAPTERS },
   {
@@ -28,7 +31,7 @@ export const ABSENT: readonly Absent[] = [
   {
     name: 'core_space',
     from: 'mergekit',
-    why: 'merges adapters in a common subspace; adapters are applied to models first here',
+    why: 'merges adapters in a common subspace; `adapter.merge` adds them up',
   },
 ]
 

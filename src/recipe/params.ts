@@ -83,7 +83,12 @@ export const readDeclarations = (
     const plain = given === undefined ? undefined : (toPlain(given) as Scalar)
     if (expected.type === 'choice' && expected.choices.length === 0)
       problems.push(badParam(name, { type: 'choices' }, key))
-    else if (given !== undefined && given.type !== 'null' && !isAllowed(expected, plain!))
+    else if (
+      find(value, ['type']) !== undefined &&
+      plain !== undefined &&
+      plain !== null &&
+      !isAllowed(expected, plain)
+    )
       problems.push(badParam(name, { type: 'default', expected: paramExpects(expected) }, given.range))
     if (value.type === 'map' && given === undefined && !isPart)
       problems.push(badParam(name, { type: 'no-default' }, key))
