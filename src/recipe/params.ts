@@ -84,6 +84,7 @@ export const readDeclarations = (
     if (expected.type === 'choice' && expected.choices.length === 0)
       problems.push(badParam(name, { type: 'choices' }, key))
     else if (
+      given !== undefined &&
       find(value, ['type']) !== undefined &&
       plain !== undefined &&
       plain !== null &&
