@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { staleFile } from '../base/catalogue/operators.js'
+import { shareSchemas } from '../document/share-schemas.js'
 import { operators } from '../operators/index.js'
 import { methodsDocument } from '../operators/methods-page.js'
 import { operatorsDocument } from '../operators/page.js'
@@ -12,7 +13,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
 /** The generated files, by path in the repository. */
 export const generated = (): Readonly<Record<string, string>> => ({
-  'schema/recipe.schema.json': `${JSON.stringify(recipeSchema(operators, { editor: true }), null, 1)}\n`,
+  'schema/recipe.schema.json': `${JSON.stringify(shareSchemas(recipeSchema(operators, { editor: true })), null, 1)}\n`,
   'schema/part.schema.json': `${JSON.stringify(partSchema(operators, { editor: true }), null, 1)}\n`,
   'schema/lock.schema.json': `${JSON.stringify(lockSchema, null, 1)}\n`,
   'docs/operators.md': operatorsDocument(operators),
