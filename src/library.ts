@@ -18,6 +18,7 @@ import {
   madeBy,
   objectOf,
   params,
+  rows,
   signal,
   text,
   textLike,
@@ -55,7 +56,7 @@ export interface BuildOptions extends Omit<
 }
 
 /** Options of {@link plan}. */
-export interface PlanNowOptions extends Pick<BuildOptions, 'out' | 'set' | 'signal' | 'store' | 'text'> {}
+export interface PlanNowOptions extends Pick<BuildOptions, 'out' | 'set' | 'rows' | 'signal' | 'store' | 'text'> {}
 
 /** Options of {@link run}, which computes on the CPU; `build` also uses other devices. */
 export interface RunOptions extends Partial<
@@ -159,6 +160,7 @@ export const build = async (path: string, options: BuildOptions = {}): Promise<R
     planned: listener,
     render: listener,
     set: params,
+    rows,
     sha256: flag,
     signal,
     store: STORE_OR_FALSE,
@@ -180,6 +182,7 @@ export const plan = async (path: string, options: PlanNowOptions = {}): Promise<
   const checked = checkOptions<PlanNowOptions>('plan', options, {
     out: text,
     set: params,
+    rows,
     signal,
     store: STORE_OR_FALSE,
     text,
@@ -221,7 +224,14 @@ export const run = async (plan: Plan, options: RunOptions = {}): Promise<Result<
 /** Reads, checks and plans a recipe as if it had never been built, without computing or writing anything. */
 export const prepare = async (path: string, options: PrepareOptions = {}): Promise<Result<Prepared>> => {
   const problems = checkArgument('prepare', 'path', path, text)
-  const checked = checkOptions<PrepareOptions>('prepare', options, { jobs: flag, out: text, set: params, signal, text })
+  const checked = checkOptions<PrepareOptions>('prepare', options, {
+    jobs: flag,
+    out: text,
+    set: params,
+    rows,
+    signal,
+    text,
+  })
   return problems.length > 0 || checked.type === 'failed'
     ? failed(...problems, ...checked.diagnostics)
     : prepareWith(path, checked.value)

@@ -17,8 +17,9 @@ import { renderReport } from '../view/report/render.js'
 import { renderSummary, renderWatching } from '../view/summary.js'
 import type { Console } from './console.js'
 import { cudaPlaces } from './cuda-places.js'
-import { readDevice, readEngine, readSet, readWorkers } from './options.js'
+import { readDevice, readEngine, readSettings, readWorkers, type SetFlags } from './options.js'
 import { eitherOf, rebuildOnChange, type WatchedBuild } from './rebuild.js'
+import { readTablePlace, writeOutputTable, type TablePlace } from './output-table.js'
 import type { Reporter } from './reporter.js'
 import { reportingOn } from './run-report.js'
 import { listenForStop } from './signals.js'
@@ -27,8 +28,7 @@ import { isTerminal } from './terminal.js'
 import { progressLineOn, TICK } from './with-progress.js'
 
 /** What `smelt build` takes besides the recipe. */
-export interface BuildFlags {
-  readonly set: readonly string[]
+export interface BuildFlags extends SetFlags {
   readonly out?: string
   readonly device: string
   readonly engine?: string
@@ -44,6 +44,8 @@ export interface BuildFlags {
   readonly dashboard?: boolean
   /** Where a report on the build goes. */
   readonly report?: string
+  /** Where a table of the outputs goes. */
+  readonly table?: string
   /** Builds again when the recipe or an input changes. */
   readonly watch?: boolean
 }
@@ -122,12 +124,14 @@ const buildUnder = async (
   recipe: string,
   options: BuildOptions,
   reporter: Reporter,
+  table: TablePlace | undefined,
   cancel: AbortSignal | undefined,
 ): Promise<WatchedBuild> => {
   const interruption = listenForStop(reporter.stopAsked, reporter.release)
   const ticking = setInterval(reporter.tick, TICK)
   let told = 0
   let files: readonly string[] = []
+  let made: Plan | undefined
   try {
     const built = await buildRecipe(recipe, {
       ...options,
@@ -144,6 +148,7 @@ const buildUnder = async (
         )
         reporter.problems(diagnostics)
         told = diagnostics.length
+        made = plan
         files = [
           resolve(recipe),
           ...partsOf(plan, recipe),
@@ -153,6 +158,7 @@ const buildUnder = async (
     })
     const cancelled = cancel?.aborted === true && interruption.exitCode === undefined
     reporter.problems(built.diagnostics.slice(told).filter((d) => !cancelled || d.code !== 'stopped'))
+    if (built.type === 'ok' && table !== undefined) await writeOutputTable(table, made!, built.value, reporter)
     const stopped = built.type === 'failed' && built.diagnostics.some((d) => d.code === 'stopped')
     const code =
       stopped && interruption.exitCode !== undefined
@@ -216,25 +222,26 @@ export const buildOnce = async (
     return done
   }
   const [set, workers, device, engine] = [
-    readSet(flags.set),
+    await readSettings(flags, console.cwd),
     readWorkers(flags.workers, defaultWorkers),
     readDevice(flags.device),
     readEngine(flags.engine),
   ]
-  const place = reporting.place
+  const [place, table] = [reporting.place, readTablePlace(flags.table, console.cwd)]
   if (
     set.type === 'failed' ||
     workers.type === 'failed' ||
     device.type === 'failed' ||
     engine.type === 'failed' ||
-    place.type === 'failed'
+    place.type === 'failed' ||
+    table.type === 'failed'
   ) {
-    const diagnostics = [set, workers, device, engine, place].flatMap((r) => r.diagnostics)
+    const diagnostics = [set, workers, device, engine, place, table].flatMap((r) => r.diagnostics)
     reporter.problems(diagnostics)
     return end({ code: exitCode(diagnostics), files: [], stale: false })
   }
   const options: BuildOptions = {
-    set: set.value,
+    ...set.value,
     workers: workers.value,
     device: device.value,
     engine: engine.value,
@@ -248,9 +255,13 @@ export const buildOnce = async (
     sha256: flags.sha256 === true,
     ...(flags.out === undefined ? {} : { out: flags.out }),
     ...(flags.attest === undefined ? {} : { attest: resolvePath(console.cwd, flags.attest) }),
-    more: place.value === undefined ? [] : [optionDestination('--report', flags.report!, console.cwd)],
+    more: [
+      ...(place.value === undefined ? [] : [optionDestination('--report', flags.report!, console.cwd)]),
+      ...(table.value === undefined ? [] : [optionDestination('--table', flags.table!, console.cwd)]),
+    ],
   }
-  const code = await buildUnder(path, options, reporter, cancel)
+  const { code, files, stale } = await buildUnder(path, options, reporter, table.value, cancel)
   await reporting.write(path, set.value, workers.value, flags.quiet === true || flags.json === true)
-  return end(code)
+  const setFile = flags.setFile === undefined ? [] : [resolvePath(console.cwd, flags.setFile)]
+  return end({ code, files: [...files, ...setFile], stale })
 }

@@ -1,7 +1,12 @@
 import { deviceUnknown, engineUnknown, setMalformed, workersOutOfRange } from '../base/catalogue/cli.js'
+import { A_SET_FILE, writesSettings } from '../base/catalogue/settings.js'
 import { failed, ok, type Result } from '../base/result.js'
+import { resolvePath } from '../base/resolve-path.js'
+import { readSetFile } from '../recipe/set-file.js'
 import type { DeviceRequest } from '../run/devices/choose.js'
 import type { ProcessorEngine } from '../run/options.js'
+import { readSource } from '../run/parts.js'
+import type { PrepareOptions } from '../run/prepare.js'
 
 const MOST_WORKERS = 64
 
@@ -11,6 +16,34 @@ export const readSet = (texts: readonly string[]): Result<Readonly<Record<string
   const wrong = pairs.filter(({ at }) => at < 1)
   if (wrong.length > 0) return failed(...wrong.map(({ text }) => setMalformed(text)))
   return ok(Object.fromEntries(pairs.map(({ text, at }) => [text.slice(0, at), text.slice(at + 1)])))
+}
+
+/** The options that give values to params. */
+export interface SetFlags {
+  readonly set: readonly string[]
+  readonly setFile?: string
+  readonly table?: string
+  readonly report?: string
+  readonly attest?: string
+}
+
+/** Reads `--set` and `--set-file`, over which no other option may write. */
+export const readSettings = async (
+  { set, setFile, table, report, attest }: SetFlags,
+  cwd: string,
+): Promise<Result<Required<Pick<PrepareOptions, 'set' | 'rows'>>>> => {
+  const pairs = readSet(set)
+  if (pairs.type === 'failed') return pairs
+  if (setFile === undefined) return ok({ set: pairs.value, rows: [] })
+  const path = resolvePath(cwd, setFile)
+  const writes = Object.entries({ table, report, attest }).find(
+    ([, to]) => to !== undefined && resolvePath(cwd, to) === path,
+  )
+  if (writes !== undefined) return failed(writesSettings(`--${writes[0]}`, setFile))
+  const source = await readSource(path, A_SET_FILE)
+  if (source.type === 'failed') return source
+  const rows = readSetFile({ ...source.value, path: setFile })
+  return rows.type === 'failed' ? rows : ok({ set: pairs.value, rows: rows.value })
 }
 
 /** Reads `--workers`; `fallback` where it is not given. */

@@ -8,15 +8,14 @@ import { outlinePlan } from '../view/plan-outline.js'
 import { renderPlan } from '../view/plan-text.js'
 import type { Console } from './console.js'
 import { cudaPlaces } from './cuda-places.js'
-import { readDevice, readSet, readWorkers } from './options.js'
+import { readDevice, readSettings, readWorkers, type SetFlags } from './options.js'
 import { userStore } from './store.js'
 
 /** The ways a plan can be printed. */
 export const FORMATS = ['text', 'json', 'dot', 'mermaid'] as const
 
 /** What `smelt plan` takes besides the recipe. */
-export interface PlanFlags {
-  readonly set: readonly string[]
+export interface PlanFlags extends SetFlags {
   readonly out?: string
   readonly device: string
   readonly workers?: string
@@ -26,14 +25,14 @@ export interface PlanFlags {
 /** `smelt plan`: everything a build would do, without doing it. */
 export const plan = async (console: Console, recipe: string, flags: PlanFlags): Promise<number> => {
   const [set, workers, wish] = [
-    readSet(flags.set),
+    await readSettings(flags, console.cwd),
     readWorkers(flags.workers, defaultWorkers),
     readDevice(flags.device),
   ]
   const prepared =
     set.type === 'ok' && workers.type === 'ok' && wish.type === 'ok'
       ? await planNow(recipe, {
-          set: set.value,
+          ...set.value,
           reading: 'never',
           store: userStore(),
           device: wish.value,

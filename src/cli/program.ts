@@ -6,9 +6,14 @@ const collect = (text: string, before: readonly string[]): readonly string[] => 
 
 const SET = [
   '--set <name=value>',
-  'give a param of the recipe another value, or several to build them all: keep=0.2,0.4 (repeatable)',
+  'give a param of the recipe another value, or several to build them all: keep=0.2,0.4 or keep=0:1:0.1 (repeatable)',
   collect,
   [],
+] as const
+
+const SET_FILE = [
+  '--set-file <file>',
+  'build the settings of a CSV file: params in its first line, one setting in each line below',
 ] as const
 
 const DEVICE = [
@@ -35,6 +40,7 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .argument('<recipe>')
     .description('plan, run, and write the outputs')
     .option(...SET)
+    .option(...SET_FILE)
     .option('--out <folder>', 'write outputs relative to this folder instead of the recipe’s')
     .option(...DEVICE)
     .option('--engine <engine>', 'what computes on the CPU: compiled, or onnx for a second opinion', 'compiled')
@@ -49,6 +55,7 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .option('--quiet', 'print problems only')
     .option('--no-dashboard', 'show one line of progress instead of the dashboard')
     .option('--report <file>', 'write a report on the build: .html, .svg, .png, .txt or .json')
+    .option('--table <file>', 'write a table of the outputs with their settings and digests: .csv or .html')
     .action((recipe, flags) => run(async (console) => (await import('./build.js')).build(console, recipe, flags)))
   const operating = (command: Command): Command =>
     command
@@ -87,6 +94,7 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .argument('<recipe>')
     .description('show what a build would do, without doing it')
     .option(...SET)
+    .option(...SET_FILE)
     .option('--out <folder>', 'plan for outputs relative to this folder')
     .option(...DEVICE)
     .option('--workers <n>', 'estimate memory for this many worker threads')
@@ -106,6 +114,7 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .argument('[step]', 'a step of the recipe; all of them unless given')
     .description('show why steps run: what changed since the last build')
     .option(...SET)
+    .option(...SET_FILE)
     .option('--out <folder>', 'look for outputs below this folder')
     .option('--json', 'print it as JSON')
     .action((recipe, step, flags) =>

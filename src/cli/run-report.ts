@@ -3,6 +3,7 @@ import { reportEndingHere, reportNotWritten } from '../base/catalogue/watch.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { resolvePath } from '../base/resolve-path.js'
 import { REPORT_FORMATS, type ReportFormat } from '../operators/report-document.js'
+import type { PrepareOptions } from '../run/prepare.js'
 import { drawReports } from '../run/run.js'
 import { measureSteps } from '../run/step-reports.js'
 import { writeOutput } from '../safetensors/output.js'
@@ -62,7 +63,7 @@ export interface Reporting {
   readonly reporter: Reporter
   readonly place: Result<ReportPlace | undefined>
   /** Writes the report, if one is wanted and the plan was made; tells of it or of what went wrong. */
-  write(recipe: string, set: Readonly<Record<string, string>>, workers: number, quiet: boolean): Promise<void>
+  write(recipe: string, settings: Pick<PrepareOptions, 'set' | 'rows'>, workers: number, quiet: boolean): Promise<void>
 }
 
 /** Lets a reporter go on as it is, and keeps what it is told where a report is wanted at a path. */
@@ -93,11 +94,11 @@ export const reportingOn = (
         reporter.event(event)
       },
     },
-    write: async (recipe, set, workers, quiet) => {
+    write: async (recipe, settings, workers, quiet) => {
       const recorded = recording.finish()
       if (recorded === undefined) return
       const details = recorded.complete
-        ? await measureSteps(recipe, set, recorded.steps, measureUnder(console, workers, quiet))
+        ? await measureSteps(recipe, settings, recorded.steps, measureUnder(console, workers, quiet))
         : []
       try {
         const bytes = await recorded.render(details, wanted.format)

@@ -8,12 +8,11 @@ import { toJsonText } from '../view/json.js'
 import { outlinePlan } from '../view/plan-outline.js'
 import { renderWhy } from '../view/why.js'
 import type { Console } from './console.js'
-import { readSet } from './options.js'
+import { readSettings, type SetFlags } from './options.js'
 import { userStore } from './store.js'
 
 /** What `smelt why` takes besides recipe and step. */
-export interface WhyFlags {
-  readonly set: readonly string[]
+export interface WhyFlags extends SetFlags {
   readonly out?: string
   readonly json?: boolean
 }
@@ -29,10 +28,10 @@ export const why = async (
     console.tell(diagnostics)
     return exitCode(diagnostics)
   }
-  const set = readSet(flags.set)
+  const set = await readSettings(flags, console.cwd)
   if (set.type === 'failed') return refuse(set.diagnostics)
   const planned = await planNow(recipe, {
-    set: set.value,
+    ...set.value,
     reading: 'always',
     store: userStore(),
     ...(flags.out === undefined ? {} : { out: flags.out }),

@@ -22,6 +22,8 @@ export interface Build {
   readonly recipe: StatedFile & { readonly sha256: string }
   /** Params given from outside, as `--set` has them. */
   readonly overrides: Readonly<Record<string, string>>
+  /** Settings given from outside, as `--set-file` has them. */
+  readonly rows?: readonly Readonly<Record<string, string>>[]
   /** What the program decided by itself, such as the device; nothing that differs between equal builds need be here. */
   readonly internal: Readonly<Record<string, string | number | boolean>>
   readonly inputs: readonly { readonly label: string; readonly sha256: string | undefined; readonly digest: Digest }[]
@@ -51,7 +53,11 @@ export interface Statement {
   readonly predicate: {
     readonly buildDefinition: {
       readonly buildType: string
-      readonly externalParameters: { readonly recipe: Resource; readonly overrides: Readonly<Record<string, string>> }
+      readonly externalParameters: {
+        readonly recipe: Resource
+        readonly overrides: Readonly<Record<string, string>>
+        readonly rows?: readonly Readonly<Record<string, string>>[]
+      }
       readonly internalParameters: Readonly<Record<string, string | number | boolean>>
       readonly resolvedDependencies: readonly Resource[]
     }
@@ -83,14 +89,24 @@ const subjectsOf = ({ label, files, digest }: StatedOutput): readonly Resource[]
 }
 
 /** States how outputs were built, for others to sign and to check. The same data always give the same statement. */
-export const stateBuild = ({ version, recipe, overrides, internal, inputs, outputs, lock, run }: Build): Statement => ({
+export const stateBuild = ({
+  version,
+  recipe,
+  overrides,
+  rows = [],
+  internal,
+  inputs,
+  outputs,
+  lock,
+  run,
+}: Build): Statement => ({
   _type: 'https://in-toto.io/Statement/v1',
   subject: outputs.flatMap(subjectsOf),
   predicateType: 'https://slsa.dev/provenance/v1',
   predicate: {
     buildDefinition: {
       buildType: 'urn:smelt:build:1',
-      externalParameters: { recipe: resource(recipe), overrides },
+      externalParameters: { recipe: resource(recipe), overrides, ...(rows.length === 0 ? {} : { rows }) },
       internalParameters: internal,
       resolvedDependencies: inputs.map(({ label, sha256, digest }) => ({
         name: label,

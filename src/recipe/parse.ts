@@ -11,6 +11,7 @@ import type { Kind } from '../operators/value.js'
 import { parseSize } from '../safetensors/size.js'
 import type { OutputDtype } from '../tensor/dtype.js'
 import { advise } from './advice.js'
+import { readGrid } from './grid.js'
 import { inputEntries, readInputs } from './inputs.js'
 import { findCycles, linkNames } from './link.js'
 import { checkOutputPath } from './output-path.js'
@@ -81,6 +82,7 @@ export const parse = (source: Source, options: ParseOptions = {}, parts: Parts =
     ...document.diagnostics,
     ...declared,
     ...paramProblems,
+    ...readGrid(document.value, declarations).problems,
     ...unknownParams,
     ...useProblems,
     ...[...advise(root, [...checked.diagnostics, ...linked.filter(isFresh)]), ...outputs.problems].filter(inKnown),

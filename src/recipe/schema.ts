@@ -280,6 +280,22 @@ export const recipeSchema = (operators: readonly Operator[], audience: Audience)
         ...named(paramSchema(audience)),
         ...say('Numbers and words to use as `$name`; `--set name=value` changes them.'),
       },
+      grid: {
+        ...named({
+          anyOf: [
+            { title: 'a range of numbers such as 0:1:0.1', type: 'string', minLength: 1 },
+            {
+              title: 'a list of values',
+              type: 'array',
+              items: { title: 'a number, string, true or false', type: ['number', 'string', 'boolean'] },
+              minItems: 1,
+            },
+          ],
+        }),
+        ...say(
+          'Params with the values they take in turn, each a list or a range `start:end:step`: every combination is built. What `--set` gives wins.',
+        ),
+      },
       models: {
         ...named(fileSchema('model', audience)),
         ...say('The models that go in, by name.'),

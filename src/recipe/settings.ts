@@ -1,8 +1,10 @@
-import { tooManySettings } from '../base/catalogue/recipe.js'
-import type { Source } from '../base/diagnostic.js'
+import { badRange, SET_PLACE, tooManySettings } from '../base/catalogue/settings.js'
+import type { Diagnostic, Place, Source } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { readDocument } from '../document/read.js'
-import type { Value } from '../document/value.js'
+import { find, type Value } from '../document/value.js'
+import { MOST_SETTINGS, readGrid, valuesOf, type Axis } from './grid.js'
+import { readDeclarations, type Declaration } from './params.js'
 
 /** Values for some params of a recipe. */
 export interface ParamChoice {
@@ -11,47 +13,92 @@ export interface ParamChoice {
   readonly set: Readonly<Record<string, string>>
 }
 
-/** The most settings of one build. */
-const MOST = 100
-
-const under = (root: Value, key: string): Value | undefined =>
-  root.type === 'map' ? root.entries.get(key)?.value : undefined
-
-/** True where a comma separates values: always in a number or a boolean, and in a text when paths are made of it. */
-const isList = (name: string, root: Value): boolean => {
-  const declared = under(under(root, 'params') ?? root, name)
-  if (declared?.type === 'number' || declared?.type === 'boolean') return true
-  const outputs = under(root, 'outputs')
+/** True where a path of the outputs is made of a param. */
+const isInPath = (name: string, root: Value): boolean => {
+  const outputs = find(root, ['outputs'])
   return (
-    declared?.type === 'string' &&
     outputs?.type === 'map' &&
     [...outputs.entries.values()].some(({ value }) => {
-      const path = under(value, 'path')
+      const path = find(value, ['path'])
       return path?.type === 'string' && path.value.includes(`\${${name}}`)
     })
   )
 }
 
-/** All settings that `--set` gives: `keep=0.2,0.4` is two, and lists of several params give every combination. */
+/**
+ * True where a comma separates values: always in a number, a boolean or the name of an input or step, and in other
+ * texts when paths are made of them.
+ */
+const isList = ({ name, expected }: Declaration, text: string, root: Value): boolean => {
+  if (expected.type === 'choice' && expected.choices.includes(text)) return false
+  return ['number', 'boolean', 'name'].includes(expected.type) || isInPath(name, root)
+}
+
+const labelOf = (choice: ParamChoice, more: string): string => (choice.label === '' ? more : `${choice.label}, ${more}`)
+
+/**
+ * All settings of a build: every combination of the lists and ranges that the recipe's `grid` and `--set` give, for each
+ * of the `rows` of `--set-file`. `keep=0.2,0.4` is two settings, `keep=0:1:0.1` eleven. What `--set` gives wins over a
+ * row, and that over the grid.
+ */
 export const expandSettings = (
   source: Source,
   set: Readonly<Record<string, string>>,
+  rows: readonly Readonly<Record<string, string>>[] = [],
 ): Result<readonly ParamChoice[]> => {
   const whole: ParamChoice = { label: '', set }
-  if (!Object.values(set).some((text) => text.includes(','))) return ok([whole])
+  const isPlain = rows.length === 0 && !/\bgrid\b/.test(source.text)
+  if (isPlain && !Object.values(set).some((text) => /[,:]/.test(text))) return ok([whole])
   const document = readDocument(source)
   // What is wrong with the text is told when it is parsed.
   if (document.type === 'failed') return ok([whole])
-  const lists = Object.entries(set).filter(([name, text]) => text.includes(',') && isList(name, document.value))
-  const choices = lists.reduce<readonly ParamChoice[]>(
-    (before, [name, text]) =>
+  const root = document.value
+  const { declarations } = readDeclarations(root, false)
+  const grid = readGrid(root, declarations)
+  if (grid.problems.length > 0) return ok([whole])
+  const problems: Diagnostic[] = []
+  const listed = Object.entries(set).flatMap(([name, text]): Axis[] => {
+    const declared = declarations.get(name)
+    const texts = declared !== undefined && isList(declared, text, root) ? text.split(',').map((t) => t.trim()) : [text]
+    const values = texts.flatMap((one) => {
+      const given = valuesOf(declared, one)
+      if ('values' in given) return given.values
+      problems.push(badRange(name, given.text, given.problem, SET_PLACE))
+      return []
+    })
+    return values.length === 1 && values[0] === text ? [] : [{ name, values: [...new Set(values)] }]
+  })
+  if (problems.length > 0) return failed(...problems)
+  const given = new Set([...Object.keys(set), ...rows.flatMap((row) => Object.keys(row))])
+  const axes = [...grid.axes.filter(({ name }) => !given.has(name)), ...listed]
+  const count = axes.reduce((n, { values }) => n * values.length, Math.max(1, rows.length))
+  if (count > MOST_SETTINGS) return failed(tooManySettings(count, MOST_SETTINGS, placeOf(root, listed, rows.length)))
+  const ofRows = rows.map((row): ParamChoice => ({
+    label: rows.length === 1 ? '' : labelOfRow(row, set),
+    set: { ...row, ...set },
+  }))
+  const choices = axes.reduce<readonly ParamChoice[]>(
+    (before, { name, values }) =>
       before.flatMap((choice) =>
-        [...new Set(text.split(',').map((t) => t.trim()))].map((value): ParamChoice => ({
-          label: [...(choice.label === '' ? [] : [choice.label]), `${name}=${value}`].join(', '),
+        values.map((value) => ({
+          label: labelOf(choice, `${name}=${value}`),
           set: { ...choice.set, [name]: value },
         })),
       ),
-    [whole],
+    ofRows.length === 0 ? [whole] : ofRows,
   )
-  return choices.length > MOST ? failed(tooManySettings(choices.length, MOST)) : ok(choices)
+  return ok([...new Map(choices.map((choice) => [JSON.stringify(choice.set), choice])).values()])
+}
+
+const labelOfRow = (row: Readonly<Record<string, string>>, set: Readonly<Record<string, string>>): string =>
+  Object.entries(row)
+    .filter(([name]) => !Object.hasOwn(set, name))
+    .map(([name, value]) => `${name}=${value}`)
+    .join(', ')
+
+/** Whom too many settings are told of. */
+const placeOf = (root: Value, listed: readonly Axis[], rows: number): Place => {
+  const grid = find(root, ['grid'])
+  if (listed.length > 0 || (rows === 0 && grid === undefined)) return SET_PLACE
+  return rows > 0 || grid === undefined ? { type: 'option', name: '--set-file' } : { type: 'text', range: grid.range }
 }

@@ -15,6 +15,8 @@ export interface AttestOptions {
   /** Where it is written. */
   readonly path: string
   readonly set: Readonly<Record<string, string>>
+  /** The settings of `--set-file`. */
+  readonly rows: readonly Readonly<Record<string, string>>[]
   readonly device: string
   /** sha256 of the inputs' files, by path. */
   readonly sha256: ReadonlyMap<string, string>
@@ -48,6 +50,7 @@ export const attest = async (
     version: readPackage().version,
     recipe: { name: basename(recipe), sha256: sha256(settings[0]!.recipe.source.text) },
     overrides: options.set,
+    rows: options.rows,
     internal: { device: options.device },
     inputs: Object.entries(lock.inputs).map(([label, { digest, sha256: pinned }]) => ({
       label,

@@ -136,6 +136,7 @@ const buildWith = async (
   const unstated = await attest(drafted.value, built.value, {
     path: options.attest,
     set: options.set ?? {},
+    rows: options.rows ?? [],
     device: runOptions.device,
     sha256: ready.value.sha256,
   })

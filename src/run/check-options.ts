@@ -22,6 +22,10 @@ export const params = rule(
   'an object of strings, such as { keep: "0.5" }',
   (value) => isObject(value) && Object.values(value).every((v) => typeof v === 'string'),
 )
+export const rows = rule(
+  'a list of objects of strings, such as [{ keep: "0.5" }, { keep: "0.6" }]',
+  (value) => Array.isArray(value) && value.every(params.fits),
+)
 export const signal = rule(
   'an AbortSignal',
   (value) =>

@@ -104,7 +104,7 @@ export type RunEvent =
       readonly type: 'report-written'
       readonly name: string
       readonly path: string
-      readonly format: ReportFormat
+      readonly format: ReportFormat | 'csv'
       readonly bytes: number
     }
   /**

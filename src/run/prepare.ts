@@ -32,6 +32,8 @@ export interface PrepareOptions extends ParseOptions, PlanOptions {
    * be.
    */
   readonly text?: string
+  /** Settings besides `set`, each with values for some params: those of `--set-file`. */
+  readonly rows?: readonly Readonly<Record<string, string>>[]
   /** Folder that output paths are relative to; the recipe's own unless given. */
   readonly out?: string
   /** Stops planning within a moment. */
@@ -124,7 +126,7 @@ export const draft = async (
   const since = Date.now()
   const source = await readRecipeSource(path, options.text)
   if (source.type === 'failed') return source
-  const choices = expandSettings(source.value, options.set ?? {})
+  const choices = expandSettings(source.value, options.set ?? {}, options.rows)
   if (choices.type === 'failed') return choices
   const folder = dirname(resolve(path))
   const open: Openers = { model: openOnce(openCheckpoint), adapter: openOnce(openAdapterFile) }

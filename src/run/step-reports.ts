@@ -7,7 +7,7 @@ import { makePlan } from '../plan/make-plan.js'
 import type { Plan } from '../plan/plan.js'
 import type { Name, RawArgument, Recipe, Step } from '../recipe/recipe.js'
 import { reportOutput, reportStep } from '../recipe/report-recipe.js'
-import { draft } from './prepare.js'
+import { draft, type PrepareOptions } from './prepare.js'
 
 /** What a mask or some weights of a build look like, as the report operators draw them. */
 export interface StepDetails {
@@ -69,11 +69,11 @@ const withReports = (
  */
 export const measureSteps = async (
   path: string,
-  set: Readonly<Record<string, string>>,
+  { set, rows }: Pick<PrepareOptions, 'set' | 'rows'>,
   used: ReadonlySet<string>,
   measure: Measure,
 ): Promise<readonly StepDetails[]> => {
-  const drafted = await draft(path, { set })
+  const drafted = await draft(path, { ...(set === undefined ? {} : { set }), ...(rows === undefined ? {} : { rows }) })
   if (drafted.type === 'failed') return []
   const details: StepDetails[] = []
   for (const { recipe, inputs, label } of drafted.value.settings) {

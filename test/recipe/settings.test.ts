@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { readSetFile } from '#src/recipe/set-file.js'
 import { expandSettings, type ParamChoice } from '#src/recipe/settings.js'
+import { problemsOf, tell } from './support.js'
 
 const TEXT = `smelt: 1
 params: { keep: 0.5, fast: true, name: plain, seed_word: x }
@@ -58,4 +60,108 @@ describe('what `--set` asks for', () => {
   test('of a recipe that cannot be read is left to whoever reads it next', () => {
     expect(expand({ keep: '1,2' }, 'smelt: [')).toEqual([{ label: '', set: { keep: '1,2' } }])
   })
+})
+
+describe('ranges in `--set`', () => {
+  const labels = (set: Readonly<Record<string, string>>, text = TEXT): readonly string[] =>
+    expand(set, text).map((c) => c.label)
+
+  test('are as many settings as numbers, beside lists', () => {
+    expect(labels({ keep: '0:0.3:0.1,0.9' })).toEqual(['keep=0', 'keep=0.1', 'keep=0.2', 'keep=0.3', 'keep=0.9'])
+    expect(
+      labels({ keep: '0:1:1' }, TEXT.replace('keep: 0.5', 'keep: { type: number, default: 0.5, max: 1 }')),
+    ).toEqual(['keep=0', 'keep=1'])
+  })
+
+  test('are texts in a param that is one', () => {
+    expect(expand({ name: '0:1:1' })).toEqual([{ label: '', set: { name: '0:1:1' } }])
+  })
+
+  test.each(['0:1', '0:1:0', '0:1:0.001'])('%s is refused', (keep) => {
+    const result = expandSettings({ path: 'recipe.yaml', text: TEXT }, { keep })
+    expect(tell(result.diagnostics)).toEqual(['bad-range @ --set'])
+  })
+})
+
+describe('a grid', () => {
+  const grid = (block: string): string => TEXT.replace('models:', `grid: ${block}\nmodels:`)
+  const labels = (block: string, set: Readonly<Record<string, string>> = {}): readonly string[] =>
+    expand(set, grid(block)).map((c) => c.label)
+
+  test('is every combination of its lists and ranges', () => {
+    expect(labels('{ keep: 0:0.2:0.1, fast: [true, false] }')).toEqual([
+      'keep=0, fast=true',
+      'keep=0, fast=false',
+      'keep=0.1, fast=true',
+      'keep=0.1, fast=false',
+      'keep=0.2, fast=true',
+      'keep=0.2, fast=false',
+    ])
+    expect(labels('{ name: ["one, two", three], keep: [0.1, 0.1, 0.2:0.4:0.1] }')).toHaveLength(8)
+  })
+
+  test('gives way to `--set` and to the rows of a file', () => {
+    expect(expand({ keep: '0.7' }, grid('{ keep: [0.1, 0.2] }'))).toEqual([{ label: '', set: { keep: '0.7' } }])
+    const result = expandSettings({ path: 'r', text: grid('{ keep: [0.1, 0.2], fast: [true, false] }') }, {}, [
+      { keep: '0.9' },
+    ])
+    expect(result.type === 'ok' && result.value.map((c) => c.set)).toEqual([
+      { keep: '0.9', fast: 'true' },
+      { keep: '0.9', fast: 'false' },
+    ])
+  })
+
+  test.each<[string, readonly string[]]>([
+    ['{ kep: [0.1] }', ['unknown-param @ 3: kep']],
+    ['{ keep: 0:1 }', ['bad-range @ 3: 0:1']],
+    ['{ keep: [0.1, high] }', ['grid-value @ 3: high']],
+    ['{ fast: [1] }', ['grid-value @ 3: 1']],
+    ['{ keep: 0.5 }', ['no-such-form @ 3: 0.5']],
+  ])('%s is told of in the recipe', (block, told) => expect(tell(problemsOf(grid(block)))).toEqual(told))
+
+  test('has values that the param may have', () => {
+    const text = grid('{ keep: 0:1.2:0.4 }').replace('keep: 0.5', 'keep: { type: number, default: 0.5, max: 1 }')
+    const [problem] = problemsOf(text)
+    expect(tell([problem!])).toEqual(['grid-value @ 3: 0:1.2:0.4'])
+    expect(problem!.message).toContain('1.2')
+  })
+
+  test('of too many settings is told of where it stands', () => {
+    const result = expandSettings({ path: 'r', text: grid('{ keep: 0:1:0.02, fast: [true, false] }') }, {})
+    expect(tell(result.diagnostics)).toEqual(['too-many-settings @ 3: { keep: 0:1:0.02, fast: [true, false] }'])
+  })
+})
+
+describe('a file of settings', () => {
+  const rowsOf = (text: string) => readSetFile({ path: 'values.csv', text })
+
+  test('has a setting in each line; an empty value leaves the param as it is', () => {
+    const rows = rowsOf('keep, name\n0.1,one\n0.2,\n')
+    const read = rows.type === 'ok' ? rows.value : []
+    expect(read).toEqual([{ keep: '0.1', name: 'one' }, { keep: '0.2' }])
+    const choices = expandSettings({ path: 'r', text: TEXT }, { fast: 'true,false' }, read)
+    expect(choices.type === 'ok' && choices.value.map((c) => c.label)).toEqual([
+      'keep=0.1, name=one, fast=true',
+      'keep=0.1, name=one, fast=false',
+      'keep=0.2, fast=true',
+      'keep=0.2, fast=false',
+    ])
+  })
+
+  test('gives way to `--set`, and a setting that comes twice is built once', () => {
+    const choices = expandSettings({ path: 'r', text: TEXT }, { keep: '0.5' }, [
+      { keep: '0.1', name: 'x' },
+      { keep: '0.2', name: 'x' },
+    ])
+    expect(choices.type === 'ok' && choices.value).toEqual([{ label: 'name=x', set: { keep: '0.5', name: 'x' } }])
+  })
+
+  test.each<[string, string]>([
+    ['', 'bad-set-file @ values.csv'],
+    ['keep\n', 'bad-set-file @ values.csv'],
+    ['keep,\n1,2\n', 'bad-set-file @ 1: keep,'],
+    ['keep,keep\n1,2\n', 'bad-set-file @ 1: keep,keep'],
+    ['keep,name\n1\n', 'bad-set-file @ 2: 1'],
+    ['keep\n"1\n', 'bad-set-file @ 2: "'],
+  ])('%j is refused', (text, told) => expect(tell(rowsOf(text).diagnostics)).toEqual([told]))
 })

@@ -182,15 +182,3 @@ export const whichResult = (name: string, count: number, at: Place): Diagnostic 
     at,
     help: `write one of ${Array.from({ length: count }, (_, i) => `\`${name}.${i + 1}\``).join(', ')}`,
   })
-
-/** `--set` with lists that give too many combinations. */
-export const tooManySettings = (count: number, most: number): Diagnostic =>
-  entry(
-    'too-many-settings',
-    `the lists given with \`--set\` make ${count} combinations, and one build does at most ${most}`,
-    {
-      at: { type: 'option', name: '--set' },
-      blame: 'usage',
-      help: 'give fewer values, or build in several runs',
-    },
-  )

@@ -68,3 +68,10 @@ export const inspectWords = {
   onlyScaled: 'only those with scales can be merged',
   oneOperator: '`smelt ops NAME` shows one of them in full.',
 } as const
+
+/** The words of a table of outputs. */
+export const OUTPUT_TABLE = {
+  title: 'Outputs of a build',
+  section: 'Outputs',
+  columns: { output: 'output', path: 'path', bytes: 'bytes', digest: 'digest' },
+} as const
