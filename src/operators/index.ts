@@ -56,6 +56,7 @@ import { rename } from './model/rename.js'
 import { renumber } from './model/renumber.js'
 import { scale } from './model/scale.js'
 import { select } from './model/select.js'
+import { stack } from './model/stack.js'
 import { subtract } from './model/subtract.js'
 import { truncateRank } from './model/truncate-rank.js'
 import { adapter as reportAdapter } from './report/adapter.js'
@@ -134,6 +135,7 @@ export const operators: readonly Operator[] = [
   renumber,
   scale,
   select,
+  stack,
   subtract,
   truncateRank,
   reportAdapter,

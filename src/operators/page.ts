@@ -106,6 +106,8 @@ const rangeOf = (spec: ParamSpec): string => {
       return '`{ mean, std, above }`'
     case 'numbers':
       return 'list of numbers'
+    case 'layer-range':
+      return '`[first, end]`, the end left out'
     case 'blocks':
       return 'list of numbers, or `{ IN04: 0.3 }`'
     case 'preset':

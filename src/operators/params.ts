@@ -28,6 +28,7 @@ export type ParamSpec =
   | { readonly type: 'statistics'; readonly of: 'elements' | 'inputs'; readonly description: string }
   | { readonly type: 'layers'; readonly required: boolean; readonly description: string }
   | { readonly type: 'gaussian'; readonly description: string }
+  | { readonly type: 'layer-range'; readonly description: string }
   | {
       readonly type: 'numbers'
       readonly required: boolean
@@ -118,6 +119,8 @@ export const statistics = <const O extends 'elements' | 'inputs'>(of: O, descrip
   ({ type: 'statistics', of, description }) as const
 /** Layer patterns, for operators whose subject they are. */
 export const layers = (description: string, required = true) => ({ type: 'layers', required, description }) as const
+/** A range of layers by number, its end left out: `[8, 32]`. */
+export const layerRange = (description: string) => ({ type: 'layer-range', description }) as const
 /** `{mean, std, above}`, each optional. */
 export const gaussian = (description: string) => ({ type: 'gaussian', description }) as const
 /** A list of numbers. */
@@ -135,6 +138,8 @@ export type InputSpec =
       readonly many: false
       readonly optional: boolean
       readonly space: 'weights' | 'delta' | 'any'
+      /** True for a model that is not compared with the others: nothing is filled in where it has fewer tensors. */
+      readonly aside?: true
       readonly description: string
     }
   | {
@@ -157,6 +162,9 @@ export const model = (description: string, space: 'weights' | 'delta' | 'any' = 
 /** One model, or none. */
 export const optionalModel = (description: string, space: 'weights' | 'delta' | 'any' = 'weights') =>
   ({ type: 'model', many: false, optional: true, space, description }) as const
+/** One model, or none, that gives tensors which are not compared with those of the other inputs. */
+export const modelAside = (description: string, space: 'weights' | 'delta' | 'any' = 'weights') =>
+  ({ type: 'model', many: false, optional: true, space, aside: true, description }) as const
 /** Several models, each with parameters of its own: `[{model, weight, …}]` or `{name: weight}`. */
 export const models = <const E extends Readonly<Record<string, ParamSpec>>>(
   description: string,

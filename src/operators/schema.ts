@@ -156,6 +156,10 @@ const valueSchema = (spec: ParamSpec, audience: Audience): JsonSchema => {
       }
     case 'numbers':
       return numbers(orParam(bounded('number', spec), audience), 'a list of numbers')
+    case 'layer-range': {
+      const item = orParam(bounded('integer', { min: 0 }), audience)
+      return { title: 'a range of layers', type: 'array', items: item, minItems: 2, maxItems: 2, examples: [[0, 24]] }
+    }
     case 'blocks': {
       const number = orParam({ type: 'number' }, audience)
       return { anyOf: [numbers(number, 'a list of numbers by block'), byBlock(number)] }

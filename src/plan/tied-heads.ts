@@ -56,7 +56,10 @@ export const createHeadCompleter = (layers: LayerContext): HeadCompleter => {
         wholes.add(tensors)
     },
     complete: (call, { inputs, merges }) => {
-      const keys = Object.keys(inputs).filter((key) => inputs[key]!.type === 'model')
+      const keys = Object.keys(inputs).filter((key) => {
+        const input = inputs[key]!
+        return input.type === 'model' && !('aside' in input)
+      })
       const lists = keys.map((key) => [call.inputs[key] ?? []].flat() as readonly Reference[])
       const models = lists.flat().filter(isModel)
       const pair =

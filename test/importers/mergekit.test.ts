@@ -345,7 +345,6 @@ dtype: float32
     expect(worstDifference(numbers, wanted)).toBe(0)
     expect(recipe).toMatchInlineSnapshot(`
       "# Imported from stack.yml (mergekit).
-      # Tensors are called as in Llama and its relatives: model.layers.0, model.layers.1, …
       # To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME
       # smelt writes the weights only: copy config.json and the tokenizer files of org/first to build/merged.
       # In config.json, num_hidden_layers is 8.
@@ -358,38 +357,17 @@ dtype: float32
         second: models/org/second
 
       steps:
-        merged_1_layers:
-          op: model.select
-          model: first
-          layers: [model.embed_tokens, "model.layers.{0..2}"]
         merged_2:
           op: merge.passthrough
           model: second
           scale: 0.5
           layers: ["model.layers.{1..4}"]
-        merged_2_layers:
-          op: model.select
-          model: merged_2
-          layers: ["model.layers.{1..4}"]
-        merged_2_moved:
-          op: model.rename
-          model: merged_2_layers
-          rules:
-            model.layers.4: model.layers.6
-            model.layers.3: model.layers.5
-            model.layers.2: model.layers.4
-            model.layers.1: model.layers.3
-        merged_3_layers:
-          op: model.select
-          model: first
-          layers: [model.layers.4, model.norm, { match: lm_head, optional: true }]
-        merged_3_moved:
-          op: model.rename
-          model: merged_3_layers
-          rules: { model.layers.4: model.layers.7 }
         merged:
-          op: model.combine
-          models: [merged_1_layers, merged_2_moved, merged_3_moved]
+          op: model.stack
+          slices:
+            - { model: first, layers: [0, 3] }
+            - { model: merged_2, layers: [1, 5] }
+            - { model: first, layers: [4, 5] }
 
       outputs:
         merged:
@@ -398,6 +376,29 @@ dtype: float32
           dtype: f32
       "
     `)
+  })
+
+  test.each([
+    ['the last slice', ['[0, 3]', '[3, 5]'], { embed: A, head: B }],
+    ['a slice without layers at the end', ['[0, 3]', '[3, 5]', '[0, 0]'], { embed: A, head: A }],
+  ])('what stands behind the layers comes from %s', async (_, ranges, { embed, head }) => {
+    const slices = ranges.map(
+      (range, i) => `  - sources: [{ model: org/${i === 1 ? 'second' : 'first'}, layer_range: ${range} }]`,
+    )
+    const text = ['merge_method: passthrough', 'slices:', ...slices].join('\n')
+    const { numbers } = await importAndBuild('ends.yml', text, TWO)
+    const wanted = each(A, (name, a) => {
+      if (name === 'model.embed_tokens.weight') return embed[name]!
+      return /layers\.[012]\./.test(name) ? a : (name.includes('layers') ? B : head)[name]!
+    })
+    expect(worstDifference(numbers, wanted)).toBe(0)
+  })
+
+  test('slices without any layer are refused', () => {
+    const { recipe, missing } = imported(
+      'merge_method: passthrough\nslices: [{ sources: [{ model: a, layer_range: [2, 2] }] }]',
+    )
+    expect([recipe, missing.map((m) => m.what)]).toEqual([undefined, ['the slices']])
   })
 
   test('slices of merged layers begin their gradients anew', async () => {

@@ -27,7 +27,7 @@ export const mergekitSays = {
   deadFilter: (filter: string): string => `no tensor has \`${filter}\` in its name, so mergekit never uses this filter`,
   emptyFilter: (filter: string): string =>
     `mergekit never reaches the filter \`${filter}\`: an earlier one takes all of it`,
-  singleLayerRange: 'the slice holds no layers',
+  emptySlice: 'the slice has no layers, so the recipe leaves it out',
   embedSlerp: 'mergekit has no `embed_slerp` any more; the recipe leaves it out',
   dropped: (name: string): string => `a stage called \`${name}\` is given twice; the recipe uses the last`,
   allNamed: 'every document has a name, so each stage that no other uses becomes an output',
@@ -64,5 +64,6 @@ export const mergekitLacks = {
   chatTemplate: 'smelt writes no tokenizer files; set the template in tokenizer_config.json',
   range: 'a layer range is two whole numbers from 0, the second not below the first',
   unequalRanges: 'merging layers of different numbers is not supported',
+  noLayers: 'none of them has a layer',
   sameModel: 'a model is in one slice twice',
 } as const

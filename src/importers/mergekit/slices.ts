@@ -31,13 +31,6 @@ const rangeOf = (draft: DraftBuilder, { sources, line }: Slice): Range | undefin
   return first
 }
 
-/** New names for layers that move, in an order in which none takes the place of one that is still to move. */
-const renames = ([from, to]: Range, start: number): ReadonlyMap<string, string> => {
-  const layers = Array.from({ length: to - from }, (_, i) => from + i)
-  const order = start > from ? layers.toReversed() : layers
-  return new Map(order.map((layer) => [`${LAYERS}.${layer}`, `${LAYERS}.${layer - from + start}`]))
-}
-
 /** The number of layers of a model, where its config.json is there. */
 const factsOf = (draft: DraftBuilder, place: Place, { model }: Source): number | undefined => {
   const name = place(model)
@@ -68,9 +61,8 @@ export const addSlices = (
     const name = addMerge(draft, { config, title, sources, parameters, slice: undefined }, place)
     return name === undefined ? undefined : { name, layers: undefined }
   }
-  const parts: string[] = []
-  let start = 0
-  for (const [i, slice] of slices.entries()) {
+  const merged: { readonly name: string; readonly range: Range }[] = []
+  for (const [i, { sources, parameters, line }] of slices.entries()) {
     const range = ranges[i]!
     const [from, to] = range
     const patterns: Yaml[] = [
@@ -79,34 +71,47 @@ export const addSlices = (
       ...(i === slices.length - 1 ? AFTER : []),
     ]
     if (patterns.length === 0) {
-      draft.note(lineOf(slice.line), mergekitSays.singleLayerRange)
+      draft.note(lineOf(line), mergekitSays.emptySlice)
       continue
     }
-    const label = slices.length === 1 ? title : `${title}_${i + 1}`
-    const { sources, parameters } = slice
-    const merged = addMerge(
-      draft,
-      { config, title: label, sources, parameters, slice: { layers: range, patterns } },
-      place,
-    )
-    if (merged === undefined) return undefined
-    const taken = draft.step(`${label}_layers`, 'model.select', [
-      ['model', merged],
-      ['layers', patterns],
-    ])
-    parts.push(
-      start === from || to === from
-        ? taken
-        : draft.step(`${label}_moved`, 'model.rename', [
-            ['model', taken],
-            ['rules', renames(range, start)],
+    const own = slices.length === 1 ? `${title}_layers` : `${title}_${i + 1}`
+    const slice = { layers: range, patterns }
+    const name = addMerge(draft, { config, title: own, sources, parameters, slice }, place)
+    if (name === undefined) return undefined
+    merged.push({ name, range })
+  }
+  const stacked = merged.filter(({ range: [from, to] }) => to > from)
+  if (stacked.length === 0) {
+    draft.missing(lineOf(line), 'the slices', mergekitLacks.noLayers)
+    return undefined
+  }
+  const rest = addRest(draft, title, merged[0]!.name, merged.at(-1)!.name)
+  const name = draft.step(title, 'model.stack', [
+    [
+      'slices',
+      stacked.map(
+        ({ name, range }) =>
+          new Map<string, Yaml>([
+            ['model', name],
+            ['layers', range],
           ]),
-    )
-    start += to - from
-  }
+      ),
+    ],
+    ...(rest === stacked[0]!.name ? [] : ([['rest', rest]] as const)),
+  ])
+  return { name, layers: stacked.reduce((n, { range: [from, to] }) => n + to - from, 0) }
+}
+
+/** What stands outside of the layers: mergekit takes the embeddings from the first slice, all else from the last. */
+const addRest = (draft: DraftBuilder, title: string, first: string, last: string): string => {
+  if (first === last) return first
   draft.header(mergekitSays.stacked)
-  return {
-    name: parts.length === 1 ? parts[0]! : draft.step(title, 'model.combine', [['models', parts]]),
-    layers: start,
-  }
+  const part = (end: string, model: string, layers: readonly Yaml[]) =>
+    draft.step(`${title}_${end}`, 'model.select', [
+      ['model', model],
+      ['layers', layers],
+    ])
+  return draft.step(`${title}_rest`, 'model.combine', [
+    ['models', [part('begin', first, BEFORE), part('end', last, AFTER)]],
+  ])
 }
