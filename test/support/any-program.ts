@@ -29,8 +29,26 @@ const numbersFor = ({ type, rank }: Port, n: number, random: Random, telling: re
   return numbers
 }
 
-const feedsFor = (program: Program, n: number, random: Random, telling: readonly number[] = SPECIAL): Feeds =>
-  Object.fromEntries(program.inputs.map((port) => [port.name, numbersFor(port, n, random, telling)]))
+/** The inputs `u` of `x = (x == u) ? u : x`: a literal 0, which settles the zero that a device may take with either sign. */
+const settlingZeros = ({ instructions }: Program): ReadonlySet<string> => {
+  const equals = new Map(instructions.flatMap(({ op, output, inputs }) => (op === 'Equal' ? [[output, inputs]] : [])))
+  return new Set(
+    instructions.flatMap(({ op, inputs: [mask, yes, no] }) => {
+      const compared = op === 'Where' ? equals.get(mask!) : undefined
+      return compared?.includes(yes!) === true && compared.includes(no!) ? [yes!] : []
+    }),
+  )
+}
+
+const feedsFor = (program: Program, n: number, random: Random, telling: readonly number[] = SPECIAL): Feeds => {
+  const zeros = settlingZeros(program)
+  return Object.fromEntries(
+    program.inputs.map((port) => [
+      port.name,
+      port.rank === 0 && zeros.has(port.name) ? Float32Array.of(0) : numbersFor(port, n, random, telling),
+    ]),
+  )
+}
 
 /** Has a program run in all three ways on random numbers. */
 export const agree = async (
