@@ -103,6 +103,30 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     )
     .action((recipe, flags) => run(async (console) => (await import('./plan.js')).plan(console, recipe, flags)))
   program
+    .command('search')
+    .argument('<recipe>')
+    .description('look for the params of a recipe that a command scores best')
+    .option('--over <name=low:high>', 'a param to search, and its range: keep=0:1 (repeatable)', collect, [])
+    .requiredOption(
+      '--score <command>',
+      'a command of the shell that prints the score of {output}, or {output:NAME}; its last number counts',
+    )
+    .option(...SET)
+    .option('--trials <n>', 'the most trials, those of earlier runs included', '50')
+    .option('--time <minutes>', 'begin no trial after so many minutes')
+    .option('--seed <seed>', 'another seed makes other trials', '0')
+    .option('--maximize', 'the greatest score is the best (default)')
+    .option('--minimize', 'the least score is the best')
+    .option('--restart', 'forget the trials of earlier runs')
+    .option('--write', 'put the best values into the recipe')
+    .option('--picture <file>', 'draw the trials: .html, .svg or .png')
+    .option(...DEVICE)
+    .option('--workers <n>', 'worker threads')
+    .option('--quiet', 'print problems and the best settings only')
+    .action((recipe, flags) =>
+      run(async (console) => (await import('./search.js')).searchRecipe(console, recipe, flags)),
+    )
+  program
     .command('check')
     .argument('<recipes...>')
     .description('look for mistakes in recipes and their files')
