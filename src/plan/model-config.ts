@@ -16,7 +16,7 @@ export interface ConfigOf {
   /** The tensors of the model that the config is of, and those that are written. */
   readonly donor: Tensors
   readonly written: Tensors
-  /** True where tensors are written without the scales that the donor stores. */
+  /** True where tensors that the first model stores with scales are all written without. */
   readonly unscaled: boolean
   readonly layers: Pick<LayerContext, 'architecture'>
   readonly model: string

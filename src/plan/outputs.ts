@@ -151,7 +151,9 @@ export const planOutput = (
   const whole = value.kind === 'model' && value.space === 'weights'
   if (output.folder && !whole)
     return failed(folderOfOther(output.pathAt, output.path, value.kind === 'model' ? 'difference' : value.kind))
-  const sides = output.folder ? planSideFiles(own, output, place, byName, unscaled, layers) : ok([])
+  const sides = output.folder
+    ? planSideFiles(own, output, place, byName, unscaled > 0 && quantised.length === 0, layers)
+    : ok([])
   if (sides.type === 'failed') return sides
   const quantisation = quantisationMetadata(
     [...own.inputs.values()].map(({ file }) => file),

@@ -27,7 +27,7 @@ export const planSideFiles = (
   output: Output,
   folder: string,
   written: ReadonlyMap<string, Written>,
-  unscaled: number,
+  unscaled: boolean,
   layers: LayerContext,
 ): Result<readonly WholeFile[]> => {
   const used = usedFiles(recipe, output.from.name).map((name) => inputs.get(name)!)
@@ -42,7 +42,7 @@ export const planSideFiles = (
     const edited = editConfig(config, {
       donor: donor.file.tensors,
       written,
-      unscaled: unscaled > 0,
+      unscaled,
       layers,
       model: donor.name,
       at,

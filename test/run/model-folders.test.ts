@@ -205,6 +205,26 @@ describe('config.json', () => {
       expect(textOf(shop, 'config.json')).toBe('{"torch_dtype": "float32", "tie_word_embeddings": true}')
     }))
 
+  test.each([
+    ['{"quantization_config": {"quant_method": "fp8"}, "torch_dtype": "bfloat16"}', '{ "torch_dtype": "bfloat16"}'],
+    ['{"torch_dtype": "bfloat16", "quantization_config": {}}', '{"torch_dtype": "bfloat16"}'],
+  ])('%s of a model that is written without scales becomes %s', (before, after) =>
+    withModels(
+      async (shop) => {
+        const scaled = {
+          'model.layers.0.mlp.up_proj.weight': { dtype: 'F8_E4M3', shape: [4, 4], values: 1 },
+          'model.layers.0.mlp.up_proj.weight_scale': { dtype: 'F32', shape: [], values: [0.5] },
+        } as const
+        for (const name of ['a', 'b']) await shop.model(`models/org/${name}/model.safetensors`, 0, scaled)
+        expect((await shop.build(recipe({ dtype: 'bf16' }))).codes).toEqual([])
+        expect(textOf(shop, 'config.json')).toBe(after)
+        await shop.build(recipe({ dtype: 'f8_e4m3_scaled' }))
+        expect(textOf(shop, 'config.json')).toBe(before)
+      },
+      { 'config.json': before },
+    ),
+  )
+
   test('warns of kinds of layers that it cannot bring to another number', () =>
     withModels(
       async (shop) => {
