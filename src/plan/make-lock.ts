@@ -136,6 +136,11 @@ const lockBuild = (
           digest: contents.output(o),
           bytes: o.files.reduce((n, f) => n + f.bytes, 0),
           tensors: o.tensors.length,
+          ...(o.sides.length === 0
+            ? {}
+            : {
+                sides: Object.fromEntries(o.sides.map(({ path, bytes }) => [basename(path), toDigest(blake3(bytes))])),
+              }),
         },
       ]),
     ),

@@ -1,5 +1,6 @@
 import { basename, dirname, join } from 'node:path'
 import { readTags } from '../architectures/adapters/tags.js'
+import { filesWithoutFolder, folderOfOther } from '../base/catalogue/model-folders.js'
 import { deltaOutput, dtypeOfMask } from '../base/catalogue/plan.js'
 import { toDigest } from '../base/digest.js'
 import { resolvePath } from '../base/resolve-path.js'
@@ -14,9 +15,11 @@ import { layoutShards } from '../safetensors/shards.js'
 import { sizeOf } from '../tensor/info.js'
 import type { LayerContext } from './context.js'
 import type { OpenedInputs } from './inputs.js'
-import type { PlannedFile, PlannedOutput, HeaderFacts, Target } from './plan.js'
+import type { ModelFolder } from './model-folder.js'
+import type { PlannedFile, PlannedOutput, HeaderFacts, Target, WholeFile } from './plan.js'
 import { parentsOf, provenance } from './provenance.js'
 import { quantisationMetadata } from './quantisation-metadata.js'
+import { planSideFiles } from './side-files.js'
 import { writtenTensors } from './written.js'
 
 /** Stands in for what is not known yet, in the same length. */
@@ -27,6 +30,8 @@ const UNSEALED: HeaderFacts = { lock: UNKNOWN, input: () => UNKNOWN }
 export interface Setting {
   readonly recipe: Recipe
   readonly inputs: OpenedInputs
+  /** What stands beside its models, by name, where an output is a folder. */
+  readonly folders?: ReadonlyMap<string, ModelFolder>
   /** What is set, such as `keep=0.4`; empty where there is only one setting. */
   readonly label: string
 }
@@ -140,7 +145,16 @@ export const planOutput = (
   const { tensors: written, unscaled, quantised } = contents.value
   const tensors = written.map(({ name, dtype, shape }) => ({ name, dtype, shape }))
   const byName = new Map(written.map((t) => [t.name, t] as const))
-  const path = resolvePath(folders.out ?? folders.recipe, output.path)
+  const place = resolvePath(folders.out ?? folders.recipe, output.path)
+  const path = output.folder ? join(place, 'model.safetensors') : place
+  if (output.files !== undefined && !output.folder) return failed(filesWithoutFolder(output.files.at, output.path))
+  const whole = value.kind === 'model' && value.space === 'weights'
+  if (output.folder && !whole)
+    return failed(folderOfOther(output.pathAt, output.path, value.kind === 'model' ? 'difference' : value.kind))
+  const sides = output.folder
+    ? planSideFiles(own, output, place, byName, unscaled > 0 && quantised.length === 0, layers)
+    : ok([])
+  if (sides.type === 'failed') return sides
   const quantisation = quantisationMetadata(
     [...own.inputs.values()].map(({ file }) => file),
     quantised,
@@ -197,6 +211,7 @@ export const planOutput = (
         setting,
         files: laid.files,
         index: laid.index,
+        sides: sides.value,
         tensors,
         unscaled,
         finalizeHeader,
@@ -204,12 +219,18 @@ export const planOutput = (
       },
       roots,
     },
-    [...contents.diagnostics, ...tags.diagnostics],
+    [...contents.diagnostics, ...tags.diagnostics, ...sides.diagnostics],
   )
 }
+
+/** The files of an output that are written as they are: its index, and what belongs to a folder. */
+export const wholeFilesOf = ({ index, sides }: PlannedOutput): readonly WholeFile[] => [
+  ...(index === undefined ? [] : [index]),
+  ...sides,
+]
 
 /** Every path an output writes. */
 export const pathsOf = (output: PlannedOutput): readonly string[] => [
   ...output.files.map((f) => f.path),
-  ...(output.index === undefined ? [] : [output.index.path]),
+  ...wholeFilesOf(output).map((f) => f.path),
 ]

@@ -25,6 +25,13 @@ export interface PlannedFile {
   readonly bytes: number
 }
 
+/** A small file whose bytes are known before anything is computed. */
+export interface WholeFile {
+  /** Absolute final path. */
+  readonly path: string
+  readonly bytes: Uint8Array
+}
+
 /** What a header says that is known only once everything is computed. */
 export interface HeaderFacts {
   /** The digest of the build in the lock. */
@@ -40,7 +47,9 @@ export interface PlannedOutput {
   readonly label: string
   readonly files: readonly PlannedFile[]
   /** The index of a sharded output, written after its shards. */
-  readonly index: { readonly path: string; readonly bytes: Uint8Array } | undefined
+  readonly index: WholeFile | undefined
+  /** What belongs to it, where it is a folder: config, tokenizer, model card; the config last. */
+  readonly sides: readonly WholeFile[]
   readonly tensors: readonly { readonly name: string; readonly dtype: Dtype; readonly shape: readonly number[] }[]
   /** How many tensors the first model stores with scales and this output without. */
   readonly unscaled: number

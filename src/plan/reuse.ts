@@ -12,7 +12,7 @@ import type { Fingerprints } from './fingerprint.js'
 import { plainCopy } from './jobs.js'
 import { headerFactsBefore } from './make-lock.js'
 import { encodingOf } from './masks.js'
-import type { Root } from './outputs.js'
+import { wholeFilesOf, type Root } from './outputs.js'
 import type { Copy, HeaderFacts, PlannedOutput, PlannedReport } from './plan.js'
 import { NO_PRIOR_STATE, type PriorState } from './prior-state.js'
 import { fingerprintReport } from './reports.js'
@@ -99,10 +99,9 @@ export function* keptOutputs(
 
 const stands = (output: PlannedOutput, facts: HeaderFacts, known: PriorState): boolean => {
   const headers = output.finalizeHeader(facts)
-  const { index } = output
   return (
     output.files.every((f, i) => known.stands(f.path, headers[i]!, f.bytes)) &&
-    (index === undefined || known.stands(index.path, index.bytes, index.bytes.length))
+    wholeFilesOf(output).every(({ path, bytes }) => known.stands(path, bytes, bytes.length))
   )
 }
 

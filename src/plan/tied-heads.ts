@@ -19,6 +19,9 @@ const TIED: readonly (readonly [head: string, embeddings: readonly string[]])[] 
   ['embed_out.weight', ['gpt_neox.embed_in.weight']],
 ]
 
+/** True for the name of an output layer that some models have apart from their embeddings. */
+export const isHead = (name: string): boolean => TIED.some(([head]) => head === name)
+
 /** Gives tied models of a step the output layer that other models of it have apart. */
 export interface HeadCompleter {
   /** Says that some tensors are a whole model, so that what they lack is lacking on purpose. */

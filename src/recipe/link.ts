@@ -137,6 +137,8 @@ export const linkNames = (root: Value, scope: Scope): Diagnostic[] => {
         ...(steps.has(stepOf(from.value)) ? (['adapter'] as const) : []),
         'report',
       ])
+    const files = e.value.type === 'map' ? e.value.entries.get('files')?.value : undefined
+    if (files?.type === 'string') check(files.value, { type: 'text', range: files.range }, ['model'])
     const tags = e.value.type === 'map' ? e.value.entries.get('tags')?.value : undefined
     for (const item of tags?.type === 'list' ? tags.items : [tags])
       if (item?.type === 'string') check(item.value, { type: 'text', range: item.range }, ['adapter'])

@@ -8,11 +8,15 @@ const FOREIGN =
   /(?:\.safetensors)?\.(?:bin|ckpt|ckp|gguf|h5|hdf5|html|index\.json|jpe?g|json|msgpack|npy|npz|onnx|pickle|pkl|png|pt|pth|safe|safe_?tensors?|st|svg|tensors?|txt|webp|ya?ml|zip)$/i
 const OWN = /\.(?:safetensors|sft)$/i
 
+/** A folder with a name of its own. */
+const FOLDER = /(?:^|\/)(?!\.{1,2}\/$|~\/$)[^/\\]+\/$/
+
 /** The path with the separators of this system, and without a drive. */
 const withSlashes = (path: string): string => path.replaceAll('\\', '/').replace(/^[A-Za-z]:\/*/, '')
 
 /**
- * What is wrong with the path of an output, as far as its text tells: a folder, a name that only another system reads
+ * What is wrong with the path of an output, as far as its text tells: a folder where only a
+ * file can be written or one without a name, a name that only another system reads
  * as a path, or an
  * ending that promises another kind of file. `kind` is undefined where it is not known what is written.
  */
@@ -23,6 +27,7 @@ export const checkOutputPath = (
   const { name, path, at, sharded } = output
   if (/^~[^/\\]+\//.test(path)) return otherHome(path, at)
   if (sep === '/' && (path.includes('\\') || /^[A-Za-z]:\//.test(path))) return windowsPath(path, withSlashes(path), at)
+  if ((kind === 'model' || kind === undefined) && FOLDER.test(path)) return undefined
   if (/(?:^|[/\\])(?:\.{0,2}|~)$/.test(path))
     return outputNamesFolder(
       path,

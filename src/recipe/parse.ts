@@ -163,6 +163,8 @@ const readOutputs = (
       from: { name: from.value, at: place(from.range) },
       path: path.value,
       pathAt: place(path.range),
+      folder: path.value.endsWith('/'),
+      files: namesIn(get(value, 'files'))[0],
       dtype: (dtypes.default ?? 'same') as OutputDtype,
       dtypeRules: dtypes.entries.map(({ pattern, text }) => ({ pattern, dtype: text as OutputDtype })),
       shardBytes: shards?.type === 'ok' ? shards.value : undefined,

@@ -69,6 +69,10 @@ export interface Output {
   /** As written; relative to the recipe, or to `--out`. */
   readonly path: string
   readonly pathAt: Place
+  /** True where the path ends in a slash: a folder with the model and what belongs to it. */
+  readonly folder: boolean
+  /** The model whose config, tokenizer and other files a folder gets; undefined for the first that it is made of. */
+  readonly files: Name | undefined
   readonly dtype: OutputDtype
   /** Later rules win over earlier ones and over `dtype`. */
   readonly dtypeRules: readonly { readonly pattern: PlacedPattern; readonly dtype: OutputDtype }[]

@@ -33,6 +33,8 @@ export const reportOutput = (name: string, at: Place, path: string, pathAt: Plac
   from: { name, at },
   path,
   pathAt,
+  folder: false,
+  files: undefined,
   dtype: 'same',
   dtypeRules: [],
   shardBytes: undefined,

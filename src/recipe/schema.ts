@@ -69,7 +69,7 @@ const outputSchema = (audience: Audience): JsonSchema => {
         type: 'string',
         minLength: 1,
         ...say(
-          'Where to, relative to the recipe. `${name}` stands for a param. The ending of a report’s path says its form: `.txt`, `.json`, `.svg`, `.png` or `.html`.',
+          'Where to, relative to the recipe. `${name}` stands for a param. A path that ends in `/` is a folder, with the model, its config, its tokenizer and a model card. The ending of a report’s path says its form: `.txt`, `.json`, `.svg`, `.png` or `.html`.',
         ),
       },
       dtype: {
@@ -84,6 +84,13 @@ const outputSchema = (audience: Audience): JsonSchema => {
         minLength: 1,
         minimum: 1,
         ...say('Splits the output into files of at most this size, with an index: `5GB`, `500MiB`.'),
+      },
+      files: {
+        title: 'the name of a model',
+        type: 'string',
+        ...say(
+          'For a folder: the model whose `config.json`, tokenizer, generation settings and licence it gets. The first model that the output is made of unless given.',
+        ),
       },
       delta: {
         ...orParam({ type: 'boolean' }, audience),

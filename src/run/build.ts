@@ -20,6 +20,7 @@ import { lockDestination, optionDestination } from './destinations.js'
 import { refuseFrozen } from './frozen.js'
 import { knowNothing } from './gather-prior-state.js'
 import { loadPriorState } from './load-prior-state.js'
+import { foreignSides } from './model-folders.js'
 import { checkPins, draft, type Drafted, type PrepareOptions } from './prepare.js'
 import { watchPauses, type Pauses } from './pauses.js'
 import { run } from './run.js'
@@ -82,6 +83,8 @@ const buildWith = async (
   if (drafted.type === 'failed') return drafted
   const ready = await makeReady(drafted.value, options, order)
   if (ready.type === 'failed') return failed(...drafted.diagnostics, ...ready.diagnostics)
+  const foreign = foreignSides(drafted.value.draft, ready.value.lock, options.store)
+  if (foreign.length > 0) return failed(...drafted.diagnostics, ...foreign)
   const nothing: PriorState = {
     ...knowNothing(drafted.value.draft, options.store),
     lock: order.frozen ? (ready.value.lock?.lock ?? LOCK_VERSION) : LOCK_VERSION,

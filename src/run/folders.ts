@@ -1,5 +1,6 @@
 import { basename, dirname } from 'node:path'
 import { ok, type Result } from '../base/result.js'
+import { wholeFilesOf } from '../plan/outputs.js'
 import type { Plan, PlannedFile } from '../plan/plan.js'
 import { preflight } from '../safetensors/space.js'
 import { journalName, sweepTemporaries } from '../safetensors/temporary.js'
@@ -7,16 +8,14 @@ import { sizeOnDisk } from './files.js'
 import { scratchPath } from './scratch.js'
 
 /**
- * Every file to write, in the order they appear under their names: indexes last, since a sharded output is complete
- * only once its index stands.
+ * Every file to write, in the order they appear under their names: indexes and configs last, since an output is complete
+ * only once they stand.
  */
 export const filesOf = ({ outputs }: Plan): readonly PlannedFile[] => {
   const written = outputs.filter((o) => o.kept === undefined)
   return [
     ...written.flatMap((o) => o.files),
-    ...written.flatMap(({ index }) =>
-      index === undefined ? [] : [{ path: index.path, header: index.bytes, bytes: index.bytes.length }],
-    ),
+    ...written.flatMap(wholeFilesOf).map(({ path, bytes }) => ({ path, header: bytes, bytes: bytes.length })),
   ]
 }
 

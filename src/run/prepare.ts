@@ -22,6 +22,7 @@ import { expandSettings } from '../recipe/settings.js'
 import { openAdapterFile, openCheckpoint } from '../pytorch/open.js'
 import { namesOnDisk } from '../safetensors/file-names.js'
 import { obstacles } from './destinations.js'
+import { readModelFolders } from './model-folders.js'
 import { readParts, readSource } from './parts.js'
 import { sha256Of } from './sha256.js'
 
@@ -139,7 +140,11 @@ export const draft = async (
     if (recipe.type === 'failed') continue
     const inputs = await openInputs(recipe.value.inputs.values(), folder, open)
     append(told, inputs.diagnostics)
-    if (inputs.type === 'ok') settings.push({ recipe: recipe.value, inputs: inputs.value, label })
+    if (inputs.type === 'failed') continue
+    const folders = await readModelFolders(recipe.value, inputs.value)
+    append(told, folders.diagnostics)
+    if (folders.type === 'ok')
+      settings.push({ recipe: recipe.value, inputs: inputs.value, folders: folders.value, label })
   }
   const opening = choices.value.length === 1 ? told : orderProblems(told)
   if (settings.length < choices.value.length) return failed(...opening)

@@ -5,6 +5,7 @@ import { blake3, EMPTY_DIGEST, toDigest, type Digest } from '../base/digest.js'
 import { inTurns, type Sliced } from '../base/slices.js'
 import type { Fingerprints } from '../plan/fingerprint.js'
 import { headerFactsOf } from '../plan/make-lock.js'
+import { wholeFilesOf } from '../plan/outputs.js'
 import type { Plan, Target } from '../plan/plan.js'
 import { fingerprintReport } from '../plan/reports.js'
 import { correctSpeed } from '../plan/time.js'
@@ -68,9 +69,9 @@ export const remember = async (
           tensors: await allTurns(tensorsOf(plan, index, path, schedule, (t) => fingerprints.of(t.value, t))),
         })
       }
-      if (output.index !== undefined)
-        await rememberFile(output.index.path, written, store, {
-          header: toDigest(blake3(output.index.bytes)),
+      for (const { path, bytes } of wholeFilesOf(output))
+        await rememberFile(path, written, store, {
+          header: toDigest(blake3(bytes)),
           fingerprint: undefined,
           tensors: new Map(),
         })

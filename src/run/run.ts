@@ -8,7 +8,8 @@ import { readPackage } from '../base/version.js'
 import type { ReportDocument } from '../operators/report-document.js'
 import { makeLock, headerFactsOf, type Contents } from '../plan/make-lock.js'
 import { estimateMemory } from '../plan/memory.js'
-import type { Plan, PlannedFile, PlannedOutput, PlannedStep } from '../plan/plan.js'
+import { CONFIG } from '../plan/model-folder.js'
+import type { Plan, PlannedFile, PlannedOutput, PlannedStep, WholeFile } from '../plan/plan.js'
 import { claimOutput, type Claim } from '../safetensors/claim.js'
 import { createOutput, withdraw, type OutputFile } from '../safetensors/output.js'
 import { createRunId, type RunId } from '../safetensors/run-id.js'
@@ -202,9 +203,16 @@ const produce = async (
   // From here on files appear under their own names; a stop asked for now comes too late to change that.
   if (options.signal?.aborted === true) return failed(stopped())
 
-  for (const { index, kept } of plan.outputs) {
-    const withdrawn = index === undefined || kept !== undefined ? ok(undefined) : await withdraw(index.path)
-    if (withdrawn.type === 'failed') return withdrawn
+  for (const output of plan.outputs) {
+    // An index and a config say how to read the files that change now.
+    const told =
+      output.kept === undefined
+        ? [...(output.index === undefined ? [] : [output.index]), ...output.sides.filter(isConfig)]
+        : []
+    for (const { path } of told) {
+      const withdrawn = await withdraw(path)
+      if (withdrawn.type === 'failed') return withdrawn
+    }
   }
   const inodes = new Map(files.map((f) => [f.finalPath, f.identity()] as const))
   for (const file of files) {
@@ -333,6 +341,8 @@ const contentsOf = (plan: Plan, { ledger }: Schedule, sha256: RunOptions['sha256
     sha256: (path) => sha256?.get(path),
   }
 }
+
+const isConfig = ({ path }: WholeFile): boolean => basename(path) === CONFIG
 
 const finalizeHeaders = (output: PlannedOutput, lock: Lock, files: readonly OutputFile[]): Result<void> => {
   if (output.kept !== undefined) return ok(undefined)

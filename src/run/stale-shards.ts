@@ -1,7 +1,8 @@
 import { readdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { shardsLeft } from '../base/catalogue/shards-left.js'
+import { shardsLeft, sidesLeft } from '../base/catalogue/shards-left.js'
 import type { Diagnostic } from '../base/diagnostic.js'
+import { isSideFile } from '../plan/model-folder.js'
 import { pathsOf } from '../plan/outputs.js'
 import type { PlannedOutput } from '../plan/plan.js'
 import { INDEX_SUFFIX } from '../safetensors/sharded-index.js'
@@ -23,7 +24,7 @@ const namesIn = (folder: string): readonly string[] => {
 
 /**
  * Warns of shards and indexes that lie beside outputs, under their names, and belong to none: those of a build with
- * another `shard_size`.
+ * another `shard_size`. Of a folder also of other models and of side files, such as those of another tokenizer.
  */
 export const warnOfStaleShards = (outputs: readonly PlannedOutput[]): Diagnostic[] => {
   const own = new Set(outputs.flatMap(pathsOf))
@@ -34,10 +35,16 @@ export const warnOfStaleShards = (outputs: readonly PlannedOutput[]): Diagnostic
       if (path === undefined) return []
       const [folder, stem] = [dirname(path), stemOf(basename(path))]
       const left = namesIn(folder)
-        .filter(
-          (name) => (SHARD.exec(name)?.[1] === stem || name === stem + INDEX_SUFFIX) && !own.has(join(folder, name)),
-        )
+        .filter((name) => !own.has(join(folder, name)))
         .sort()
-      return left.length === 0 ? [] : [shardsLeft(output.label, left)]
+      const isModel = (name: string): boolean =>
+        SHARD.exec(name)?.[1] === stem ||
+        name === stem + INDEX_SUFFIX ||
+        (output.sides.length > 0 && name.endsWith('.safetensors'))
+      const [shards, sides] = [left.filter(isModel), output.sides.length > 0 ? left.filter(isSideFile) : []]
+      return [
+        ...(shards.length === 0 ? [] : [shardsLeft(output.label, shards)]),
+        ...(sides.length === 0 ? [] : [sidesLeft(output.label, sides)]),
+      ]
     })
 }

@@ -1,14 +1,16 @@
 import { existsSync } from 'node:fs'
-import { basename, dirname, resolve } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import { digestNotAsLocked, factsNotAsLocked, lockMissing, sha256NotAsLocked } from '../base/catalogue/store.js'
 import type { Diagnostic } from '../base/diagnostic.js'
+import { blake3, toDigest, type Digest } from '../base/digest.js'
 import { resolvePath } from '../base/resolve-path.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { digestModel, lockAside } from '../plan/make-lock.js'
 import { openAdapterFile, openCheckpoint } from '../pytorch/open.js'
 import type { Model } from '../safetensors/model.js'
-import { compareAside, describeChange } from '../store/compare-locks.js'
+import { compareAside, compareSides, describeChange } from '../store/compare-locks.js'
 import { lockPath, readLock, type Lock, type LockedInput, type LockedOutput } from '../store/lock.js'
 import { digestTensors, type DigestedTensors } from './digest-tensors.js'
 import type { RunOptions } from './options.js'
@@ -61,6 +63,16 @@ const openItem = async (path: string, hasSides: boolean): Promise<Result<Model>>
   return adapter.type === 'ok' ? adapter : model
 }
 
+/** The digests of what an output's folder has of the files that the lock names. */
+const sidesOf = async (model: Model, { sides = {} }: LockedOutput): Promise<Readonly<Record<string, Digest>>> => {
+  const found: Record<string, Digest> = {}
+  for (const name of Object.keys(sides)) {
+    const bytes = await readFile(join(dirname(model.path), name)).catch(() => undefined)
+    if (bytes !== undefined) found[name] = toDigest(blake3(bytes))
+  }
+  return found
+}
+
 /**
  * Reads every input and output that the lock of a recipe names, and compares their contents with it. Outputs are looked
  * for below `out`, the recipe's folder unless given.
@@ -83,7 +95,7 @@ export const verify = async (
         item.type === 'output' && options.out !== undefined ? resolvePath('', options.out) : dirname(path),
         item.path,
       ),
-      'sides' in item.locked,
+      item.type === 'input' && 'sides' in item.locked,
     )
     if (opened.type === 'ok') items.push({ ...item, model: opened.value })
     else
@@ -112,13 +124,25 @@ export const verify = async (
       problems,
       aside.map((change) => factsNotAsLocked(name, describeChange(change))),
     )
+    const beside = 'from' in locked ? await sidesOf(model, locked) : undefined
+    append(
+      problems,
+      beside === undefined
+        ? []
+        : compareSides('output', name, (locked as LockedOutput).sides, beside).map((change) =>
+            factsNotAsLocked(name, describeChange(change)),
+          ),
+    )
     files.push({
       type,
       path: name,
       bytes: model.bytes,
       tensors: model.tensors.size,
       digest,
-      sides: model.sides.flatMap((side) => (side.found === undefined ? [] : [basename(side.path)])),
+      sides:
+        beside === undefined
+          ? model.sides.flatMap((side) => (side.found === undefined ? [] : [basename(side.path)]))
+          : Object.keys(beside),
     })
   }
   const bytes = files.reduce((n, f) => n + f.bytes, 0)

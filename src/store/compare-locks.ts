@@ -56,6 +56,15 @@ export const compareSteps = (
     .map((fact) => ({ of: 'step', name, fact, was: before[fact], is: now[fact] }))
 }
 
+type Sides = Readonly<Record<string, unknown>> | undefined
+
+/** What changed in the files beside an input or an output. */
+export const compareSides = (of: LockChange['of'], name: string, was: Sides, is: Sides): readonly LockChange[] =>
+  keysOf(was, is).flatMap((side): LockChange[] => {
+    const [before, now] = [was?.[side] ?? undefined, is?.[side] ?? undefined]
+    return before === now ? [] : [{ of, name, fact: `sides.${side}`, was: before, is: now }]
+  })
+
 /** What changed in an input besides its tensors: its metadata, and files beside it. */
 export const compareAside = (
   name: string,
@@ -65,10 +74,7 @@ export const compareAside = (
   ...(was.metadata === is.metadata
     ? []
     : [{ of: 'input', name, fact: 'metadata', was: was.metadata, is: is.metadata } as const]),
-  ...keysOf(was.sides, is.sides).flatMap((side): LockChange[] => {
-    const [before, now] = [was.sides?.[side] ?? undefined, is.sides?.[side] ?? undefined]
-    return before === now ? [] : [{ of: 'input', name, fact: `sides.${side}`, was: before, is: now }]
-  }),
+  ...compareSides('input', name, was.sides, is.sides),
 ]
 
 /** What changed in how and where an output is written. */
@@ -93,6 +99,10 @@ const compareBuilds = (was: LockedBuild | undefined, is: LockedBuild | undefined
   ...compareRecords('param', was?.params, is?.params),
   ...keysOf(was?.steps, is?.steps).flatMap((name) => compareSteps(name, was?.steps[name], is?.steps[name])),
   ...compareRecords('output', was?.outputs, is?.outputs, (o) => o.digest),
+  ...keysOf(was?.outputs, is?.outputs).flatMap((name) => {
+    const [before, now] = [was?.outputs[name], is?.outputs[name]]
+    return before === undefined || now === undefined ? [] : compareSides('output', name, before.sides, now.sides)
+  }),
 ]
 
 /** All differences between two locks, except the version of the program; a missing lock counts as empty. */
@@ -128,9 +138,11 @@ const kindWords = {
 export const describeChange = ({ of, name, fact, was, is }: LockChange): string => {
   if (of === 'lock') return name === 'lock' ? changes.lock : changes.between(name, shown(was), shown(is))
   if (of === 'recipe') return changes.recipe
-  if (of === 'input' && fact !== undefined) {
+  if (fact !== undefined && (of === 'input' || fact.startsWith('sides.'))) {
     const what =
-      fact === 'metadata' ? changes.metadata(name) : changes.of(fact.replace(/^sides\./, ''), `input \`${name}\``)
+      fact === 'metadata'
+        ? changes.metadata(name)
+        : changes.of(fact.replace(/^sides\./, ''), `${kindWords[of]} \`${name}\``)
     return was === undefined ? changes.new(what) : is === undefined ? changes.removed(what) : changes.changed(what)
   }
   const thing = `${kindWords[of]} \`${name}\``

@@ -43,7 +43,7 @@ const step: JsonSchema = {
 }
 const output = record(
   { path: text, from: text, digest, bytes: count, tensors: count },
-  { dtype: { type: ['string', 'array'], title: 'dtypes' }, shard_size: count },
+  { dtype: { type: ['string', 'array'], title: 'dtypes' }, shard_size: count, sides: mapOf(digest) },
 )
 const build = record(
   {

@@ -55,6 +55,8 @@ export interface LockedOutput extends OutputPlace {
   /** Bytes of all its files. */
   readonly bytes: number
   readonly tensors: number
+  /** What belongs to it, where it is a folder, by name: the digests of their bytes. */
+  readonly sides?: Readonly<Record<string, Digest>>
 }
 
 /** What one setting of the params built. */

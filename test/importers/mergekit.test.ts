@@ -123,7 +123,6 @@ describe('mergekit', () => {
     expect(recipe).toMatchInlineSnapshot(`
       "# Imported from slerp.yml (mergekit).
       # To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME
-      # smelt writes the weights only: copy config.json and the tokenizer files of org/first to build/merged.
       # mergekit computes in bfloat16; smelt computes in float32 and rounds once, so the last digits differ.
       #
       # What differs:
@@ -152,8 +151,9 @@ describe('mergekit', () => {
       outputs:
         merged:
           from: merged
-          path: build/merged/model.safetensors
+          path: build/merged/
           dtype: f32
+          files: first
       "
     `)
   })
@@ -207,7 +207,6 @@ parameters:
       "# Imported from ties.yml (mergekit).
       # Of differences that are equally large where the density cuts, smelt keeps those of the lower index, mergekit others.
       # To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME
-      # smelt writes the weights only: copy config.json and the tokenizer files of org/base to build/merged.
 
       smelt: 1
       name: ties
@@ -233,7 +232,8 @@ parameters:
       outputs:
         merged:
           from: merged
-          path: build/merged/model.safetensors
+          path: build/merged/
+          files: base
       "
     `)
   })
@@ -282,7 +282,6 @@ dtype: float32
     expect(recipe).toMatchInlineSnapshot(`
       "# Imported from multi.yml (mergekit).
       # To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME
-      # smelt writes the weights only: copy config.json and the tokenizer files of org/first to build/merged.
       # mergekit writes each stage in its dtype and reads it again; smelt keeps float32 between steps.
 
       smelt: 1
@@ -305,8 +304,9 @@ dtype: float32
       outputs:
         merged:
           from: merged
-          path: build/merged/model.safetensors
+          path: build/merged/
           dtype: f32
+          files: first
       "
     `)
   })
@@ -346,8 +346,6 @@ dtype: float32
     expect(recipe).toMatchInlineSnapshot(`
       "# Imported from stack.yml (mergekit).
       # To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME
-      # smelt writes the weights only: copy config.json and the tokenizer files of org/first to build/merged.
-      # In config.json, num_hidden_layers is 8.
 
       smelt: 1
       name: stack
@@ -372,8 +370,9 @@ dtype: float32
       outputs:
         merged:
           from: merged
-          path: build/merged/model.safetensors
+          path: build/merged/
           dtype: f32
+          files: first
       "
     `)
   })
@@ -447,7 +446,7 @@ parameters:
 `
     const config = JSON.stringify({ num_hidden_layers: 5 })
     const files = { ...TWO, 'models/org/first/config.json': config, 'models/org/second/config.json': config }
-    const { numbers, recipe, screen } = await importAndBuild('cut.yml', text, files, ['--models', 'models'])
+    const { numbers, config: written, screen } = await importAndBuild('cut.yml', text, files, ['--models', 'models'])
     const kept = Object.fromEntries(Object.entries(A).filter(([name]) => !/layers\.[34]\./.test(name)))
     const wanted = each(kept, (name, a) =>
       slerp(
@@ -464,7 +463,7 @@ parameters:
       ),
     )
     expect(worstDifference(numbers, wanted)).toBeLessThan(1e-6)
-    expect(recipe).toContain('# In config.json, num_hidden_layers is 3.')
+    expect(JSON.parse(written!)).toEqual({ num_hidden_layers: 3, torch_dtype: 'float32' })
     expect(screen).toContain('no tensor has `lm_haed` in its name')
     const whole = await importAndBuild('whole.yml', text.replaceAll('[0, 3]', '[0, 5]'), files, ['--models', 'models'])
     expect(whole.screen).not.toContain('taken for all layers')
@@ -600,7 +599,6 @@ parameters:
     expect(recipe).toMatchInlineSnapshot(`
       "# Imported from config.yml (mergekit).
       # To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME
-      # smelt writes the weights only: copy config.json and the tokenizer files of org/a to build/merged.
 
       smelt: 1
       name: config
@@ -623,7 +621,8 @@ parameters:
       outputs:
         merged:
           from: merged
-          path: build/merged/model.safetensors
+          path: build/merged/
+          files: a
       "
     `)
   })

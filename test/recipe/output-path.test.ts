@@ -50,7 +50,6 @@ describe.skipIf(process.platform === 'win32')('the path of an output', () => {
   })
 
   test.each([
-    ['out/', 'out/merged.safetensors'],
     ['.', './merged.safetensors'],
     ['..', '../merged.safetensors'],
     ['a/..', 'a/../merged.safetensors'],
@@ -59,6 +58,11 @@ describe.skipIf(process.platform === 'win32')('the path of an output', () => {
   ])('%s names a folder, and %s a file', (path, better) =>
     expect(check(path)).toMatchObject({ code: 'output-names-folder', help: `add the name of the file: \`${better}\`` }),
   )
+
+  test('a folder with a name is one of a model, and of nothing else', () => {
+    for (const path of ['out/', 'a/b/', '/out/', '~/out/']) expect(check(path)).toBeUndefined()
+    expect(check('out/', 'mask')?.help).toBe('add the name of the file: `out/merged.safetensors`')
+  })
 
   test('a report in a folder is offered as a page', () =>
     expect(check('out/', 'report')?.help).toBe('add the name of the file: `out/merged.html`'))

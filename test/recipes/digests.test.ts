@@ -265,6 +265,16 @@ const FAMILIES: Readonly<Record<string, object>> = {
       rules: { 'model.diffusion_model': 'net', '**.attn@(1|2).to_?': '$1.attention_$2.$3_proj' },
     },
   }),
+  'stacked layers': recipe({
+    deep: {
+      op: 'model.stack',
+      slices: [
+        { model: 'a', layers: [0, 2] },
+        { model: 'b', layers: [1, 2] },
+      ],
+      path: 'cond_stage_model.transformer.text_model.encoder.layers',
+    },
+  }),
   'whole tensors': recipe({
     crossed: { op: 'merge.crossover', a: 'a', b: 'b', keep: 0.4, tilt: 0.5, layers: 'component:clip' },
     ordered: { op: 'merge.top_k_sum', a: 'a', b: 'b', width: 0.6, offset: 0.2, layers: 'component:clip' },

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { inFolder, readTensors } from './build-run.js'
 import { runHere } from './run-here.js'
@@ -16,6 +16,8 @@ export interface ImportedBuild {
   readonly screen: string
   /** The numbers of the first output. */
   readonly numbers: Numbers
+  /** Its config.json, where it is a folder that has one. */
+  readonly config: string | undefined
 }
 
 /** A shape of two dimensions for a list of numbers: rows of two, where they fit. */
@@ -63,6 +65,9 @@ export const importAndBuild = (
       code: imported.code,
       recipe,
       screen,
+      config: existsSync(join(folder, path, 'config.json'))
+        ? readFileSync(join(folder, path, 'config.json'), 'utf8')
+        : undefined,
       numbers: Object.fromEntries(Object.entries(tensors).map(([tensor, { values }]) => [tensor, values])),
     }
   })

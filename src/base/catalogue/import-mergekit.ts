@@ -10,9 +10,6 @@ export const mergekitSays = {
     'Of large tensors, mergekit looks at a sample to find which parameters changed by far the most; smelt at all.',
   precision: (dtype: string): string =>
     `mergekit computes in ${dtype}; smelt computes in float32 and rounds once, so the last digits differ.`,
-  files: (donor: string, folder: string): string =>
-    `smelt writes the weights only: copy config.json and the tokenizer files of ${donor} to ${folder}.`,
-  layers: (count: number): string => `In config.json, num_hidden_layers is ${count}.`,
   stacked: 'Tensors are called as in Llama and its relatives: model.layers.0, model.layers.1, …',
   download: 'To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME',
   revision: (revision: string): string => `revision ${revision}`,
@@ -61,7 +58,8 @@ export const mergekitLacks = {
   cycle: 'its stages need each other',
   tokenizer:
     'smelt does not align vocabularies: the result is the same only if all models have the same tokens in the same order',
-  chatTemplate: 'smelt writes no tokenizer files; set the template in tokenizer_config.json',
+  chatTemplate:
+    'smelt copies the tokenizer files as they are; set the template in those of the model that `files` names',
   range: 'a layer range is two whole numbers from 0, the second not below the first',
   unequalRanges: 'merging layers of different numbers is not supported',
   noLayers: 'none of them has a layer',

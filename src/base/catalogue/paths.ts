@@ -7,7 +7,7 @@ export const FILE_NOTE = 'in this file'
 
 /** An output path that is a folder. */
 export const outputNamesFolder = (path: string, better: string, at: Place): Diagnostic =>
-  entry('output-names-folder', `${quoteName(path)} names a folder, and an output is a file`, {
+  entry('output-names-folder', `${quoteName(path)} names a folder, and a file is to be written`, {
     at,
     help: `add the name of the file: ${quoteName(better)}`,
   })

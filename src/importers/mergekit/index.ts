@@ -2,7 +2,7 @@ import { mergekitLacks, mergekitSays } from '../../base/catalogue/import-mergeki
 import { isObject } from '../../base/is-object.js'
 import { readForeign, type ForeignMap, type ForeignValue } from '../../document/foreign.js'
 import { createDraft, type DraftBuilder } from '../draft.js'
-import type { Field, Importer, ImportInput, ImportResult } from '../importer.js'
+import type { Importer, ImportInput, ImportResult } from '../importer.js'
 import { mapOf, readConfig, textOf, unknownKeys, type Config, type ModelReference } from './config.js'
 import { addSlices } from './slices.js'
 import { addMerge } from './stage.js'
@@ -97,7 +97,6 @@ const addConfigs = (draft: DraftBuilder, configs: readonly Config[]): void => {
   const made = new Map<Config, string | undefined>()
   const open = new Set<Config>()
   const used = new Set<Config>()
-  const layerCounts = new Map<Config, number>()
 
   const place = (reference: ModelReference): string | undefined => {
     const stage = stages.get(reference.path)
@@ -120,6 +119,13 @@ const addConfigs = (draft: DraftBuilder, configs: readonly Config[]): void => {
     made.set(config, name)
     return name
   }
+  /** The model whose config and tokenizer mergekit writes: the base, or the first; of a stage, that of the stage. */
+  const donorOf = ({ base, models, slices }: Config, seen = new Set<string>()): ModelReference | undefined => {
+    const donor = base ?? models?.[0]?.model ?? slices?.[0]?.sources[0]?.model
+    const stage = donor === undefined ? undefined : stages.get(donor.path)
+    if (stage === undefined || seen.has(donor!.path)) return donor
+    return donorOf(stage, seen.add(donor!.path))
+  }
   const build = (config: Config): string | undefined => {
     const title = config.name ?? 'merged'
     if (config.root.has('modules') && config.root.get('modules')!.value !== null) {
@@ -139,9 +145,7 @@ const addConfigs = (draft: DraftBuilder, configs: readonly Config[]): void => {
     for (const [key, line] of unknownKeys(config)) draft.note(lineOf(line), mergekitSays.ignored(key))
     tellTokenizer(draft, config)
     if (config.slices !== undefined) {
-      const result = addSlices(draft, config, config.slices, title, place)
-      if (result?.layers !== undefined) layerCounts.set(config, result.layers)
-      return result?.name
+      return addSlices(draft, config, config.slices, title, place)
     }
     if (config.models === undefined) {
       draft.missing(
@@ -166,13 +170,12 @@ const addConfigs = (draft: DraftBuilder, configs: readonly Config[]): void => {
     if (from === undefined) continue
     const dtype = dtypeOf(draft, config)
     const title = config.name ?? 'merged'
-    const folder = `build/${title.replace(/[^\w.-]+/g, '-')}`
-    const fields: readonly Field[] = dtype === 'same' ? [] : [['dtype', dtype]]
-    draft.output(title, from, `${folder}/model.safetensors`, fields)
-    const donor = config.base ?? config.models?.[0]?.model ?? config.slices?.[0]?.sources[0]?.model
-    if (donor !== undefined) draft.header(mergekitSays.files(donor.path, folder))
-    const layers = layerCounts.get(config)
-    if (layers !== undefined) draft.header(mergekitSays.layers(layers))
+    const donor = donorOf(config)
+    draft.output(title, from, `build/${title.replace(/[^\w.-]+|^\.+/g, '-')}/`, [
+      ...(dtype === 'same' ? [] : [['dtype', dtype] as const]),
+      // The files are those of the model, whatever adapter it is merged with.
+      ...(donor === undefined ? [] : [['files', placeModel(draft, { ...donor, lora: undefined })] as const]),
+    ])
   }
   if (configs.length > 1 && final.some((c) => made.get(c) !== undefined)) draft.header(mergekitSays.unroundedStages)
   for (const config of made.keys()) {

@@ -41,25 +41,21 @@ const factsOf = (draft: DraftBuilder, place: Place, { model }: Source): number |
 const isWhole = (slices: readonly Slice[]): boolean =>
   slices.length === 1 && slices[0]!.sources.length > 1 && slices[0]!.sources.every((s: Source) => s.range?.[0] === 0)
 
-/**
- * Adds the steps of slices; gives the name of the last, and the number of layers where it may be another than that of
- * the models.
- */
+/** Adds the steps of slices; gives the name of the last. */
 export const addSlices = (
   draft: DraftBuilder,
   config: Config,
   slices: readonly Slice[],
   title: string,
   place: Place,
-): { readonly name: string; readonly layers: number | undefined } | undefined => {
+): string | undefined => {
   const ranges = slices.map((slice) => rangeOf(draft, slice))
   if (ranges.some((r) => r === undefined)) return undefined
   const [{ sources, parameters, line }] = slices as readonly [Slice]
   const known = sources.map((s) => factsOf(draft, place, s))
   if (isWhole(slices) && known.every((layers) => layers === undefined || layers === ranges[0]![1])) {
     if (known.includes(undefined)) draft.note(lineOf(line), mergekitSays.allLayers(ranges[0]![1]))
-    const name = addMerge(draft, { config, title, sources, parameters, slice: undefined }, place)
-    return name === undefined ? undefined : { name, layers: undefined }
+    return addMerge(draft, { config, title, sources, parameters, slice: undefined }, place)
   }
   const merged: { readonly name: string; readonly range: Range }[] = []
   for (const [i, { sources, parameters, line }] of slices.entries()) {
@@ -86,7 +82,7 @@ export const addSlices = (
     return undefined
   }
   const rest = addRest(draft, title, merged[0]!.name, merged.at(-1)!.name)
-  const name = draft.step(title, 'model.stack', [
+  return draft.step(title, 'model.stack', [
     [
       'slices',
       stacked.map(
@@ -99,7 +95,6 @@ export const addSlices = (
     ],
     ...(rest === stacked[0]!.name ? [] : ([['rest', rest]] as const)),
   ])
-  return { name, layers: stacked.reduce((n, { range: [from, to] }) => n + to - from, 0) }
 }
 
 /** What stands outside of the layers: mergekit takes the embeddings from the first slice, all else from the last. */

@@ -193,7 +193,7 @@ export const stack: Operator = {
     '',
     'A slice can be the result of other steps: to merge two models and keep only some of the merged layers, merge them first.',
     '',
-    'Layers from several models must have tensors of the same names and shapes. smelt finds the layers by the model’s architecture, or, where that is unknown, at the first number in the names of its tensors. A model with layers in several places, such as an encoder and a decoder, needs `path`. The number of layers changes: `num_hidden_layers` (or `n_layer`) in `config.json` must be that of the result.',
+    'Layers from several models must have tensors of the same names and shapes. smelt finds the layers by the model’s architecture, or, where that is unknown, at the first number in the names of its tensors. A model with layers in several places, such as an encoder and a decoder, needs `path`. The number of layers changes: an output whose path ends in `/` has it in its `config.json`, too.',
   ].join('\n'),
   output: 'model',
   inputs: {

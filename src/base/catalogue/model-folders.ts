@@ -1,0 +1,69 @@
+import type { Diagnostic, Place } from '../diagnostic.js'
+import { entry } from './entry.js'
+import { listNames, quoteName } from './file-entry.js'
+
+/** What a side file should be. */
+export const SIDE_FILE_WORDS = 'a file of a model'
+
+/** A config.json of a model's folder that cannot be read as JSON. */
+export const modelConfigInvalid = (at: Place, model: string, message: string): Diagnostic =>
+  entry('config-invalid', `smelt cannot read the config.json of \`${model}\`: ${message}`, {
+    at,
+    help: 'repair the file, or name another model with `files`',
+  })
+
+/** `files` names a step, or an adapter. */
+export const filesOfStep = (at: Place, name: string): Diagnostic =>
+  entry('files-of-step', `\`${name}\` is not one of the recipe’s \`models\`, and only their folders have side files`, {
+    at,
+    help: 'name one of `models`: `files: base`',
+  })
+
+/** `files` for an output that is one file. */
+export const filesWithoutFolder = (at: Place, path: string): Diagnostic =>
+  entry('files-without-folder', `\`files\` needs a folder to copy to, and ${quoteName(path)} is a file`, {
+    at,
+    help: 'end the path with `/` to write a folder, such as `path: build/merged/`',
+  })
+
+/** Something else than a model is to be written as a folder. */
+export const folderOfOther = (at: Place, path: string, kind: string): Diagnostic =>
+  entry(
+    'folder-of-other',
+    `${quoteName(path)} is a folder, and only models are written as folders; this is a ${kind}`,
+    {
+      at,
+      help: 'write a file: end the path in `.safetensors`',
+    },
+  )
+
+/** A folder would replace a file that smelt did not write, or that was changed since. A usage error on the command line. */
+export const foreignFile = (at: Place, path: string): Diagnostic =>
+  entry('foreign-file', `${path} already exists, and smelt did not write it or it was changed since`, {
+    at,
+    help: 'move or delete it, or write to another folder',
+  })
+
+/** Per-layer settings of a config that cannot be brought to the new number of layers. A warning. */
+export const layerTypesLeft = (at: Place, key: string, was: number, is: number): Diagnostic =>
+  entry('layer-types-left', `\`${key}\` in config.json describes ${was} layers, and the output has ${is}`, {
+    at,
+    severity: 'warning',
+    help: 'edit the list in the output’s config.json so that it describes each layer',
+  })
+
+/** Inputs whose cards name different licences. A warning. */
+export const licencesDiffer = (at: Place, licences: readonly string[]): Diagnostic =>
+  entry('licences-differ', `the models have different licences: ${listNames(licences)}`, {
+    at,
+    severity: 'warning',
+    help: 'read what each allows; the model card of the output names none',
+  })
+
+/** The model whose side files are wanted has no folder with a config.json. A warning. */
+export const noModelConfig = (at: Place, model: string, path: string): Diagnostic =>
+  entry('no-model-config', `there is no config.json beside \`${model}\` (${path}), so the folder gets none`, {
+    at,
+    severity: 'warning',
+    help: 'name a model that has one, such as `files: base`, or copy config.json and the tokenizer into the folder',
+  })

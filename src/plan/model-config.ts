@@ -1,0 +1,155 @@
+import { findLayerStacks } from '../architectures/layer-stacks.js'
+import { layerTypesLeft, modelConfigInvalid } from '../base/catalogue/model-folders.js'
+import type { Diagnostic, Place, Source } from '../base/diagnostic.js'
+import { failed, ok, type Result } from '../base/result.js'
+import { readDocument } from '../document/read.js'
+import type { MapValue, Value } from '../document/value.js'
+import type { Dtype } from '../tensor/dtype.js'
+import { sizeOf } from '../tensor/info.js'
+import type { LayerContext } from './context.js'
+import { isHead } from './tied-heads.js'
+
+type Tensors = ReadonlyMap<string, { readonly dtype: Dtype; readonly shape: readonly number[] }>
+
+/** What decides the config of an output. */
+export interface ConfigOf {
+  /** The tensors of the model that the config is of, and those that are written. */
+  readonly donor: Tensors
+  readonly written: Tensors
+  /** True where tensors that the first model stores with scales are all written without. */
+  readonly unscaled: boolean
+  readonly layers: Pick<LayerContext, 'architecture'>
+  readonly model: string
+  readonly at: Place
+}
+
+/** A place of a text that gets another text. */
+interface Edit {
+  readonly start: number
+  readonly end: number
+  readonly text: string
+}
+
+const LAYER_COUNTS = ['num_hidden_layers', 'n_layer', 'n_layers', 'num_layers'] as const
+const LAYER_LISTS = ['layer_types', 'mlp_layer_types'] as const
+const DTYPES = ['dtype', 'torch_dtype'] as const
+/** The names that PyTorch has for dtypes. */
+const TORCH: ReadonlyMap<Dtype, string> = new Map([
+  ['F32', 'float32'],
+  ['F16', 'float16'],
+  ['BF16', 'bfloat16'],
+])
+
+/** The number of layers, where a model has them in one place. */
+const countLayers = (tensors: Tensors, { layers }: ConfigOf): number | undefined => {
+  const [stack, ...others] = findLayerStacks(tensors, layers.architecture(tensors), undefined)
+  return others.length > 0 ? undefined : stack?.layers.size
+}
+
+/** PyTorch's name of the float dtype of most parameters; undefined where that has no plain one. */
+const commonDtype = (tensors: Tensors): string | undefined => {
+  const sizes = new Map<Dtype, number>()
+  for (const { dtype, shape } of tensors.values()) sizes.set(dtype, (sizes.get(dtype) ?? 0) + sizeOf(shape))
+  const [most] = [...sizes].sort(([, x], [, y]) => y - x)
+  return most === undefined ? undefined : TORCH.get(most[0])
+}
+
+const replace = ({ range }: Value, value: unknown): Edit => ({
+  start: range.start,
+  end: range.end,
+  text: JSON.stringify(value),
+})
+
+/** Puts a key in front of the others of a map. */
+const insert = ({ range, entries }: MapValue, key: string, value: unknown): Edit => ({
+  start: range.start + 1,
+  end: range.start + 1,
+  text: `\n  ${JSON.stringify(key)}: ${JSON.stringify(value)}${entries.size === 0 ? '\n' : ','}`,
+})
+
+/** Takes a key out of a map, with the comma behind it or else the one before. */
+const remove = (map: MapValue, key: string, text: string): readonly Edit[] => {
+  const found = map.entries.get(key)
+  if (found === undefined) return []
+  const [behind] = /^\s*,/.exec(text.slice(found.value.range.end)) ?? []
+  const before = behind === undefined ? (/,\s*$/.exec(text.slice(0, found.key.start))?.[0].length ?? 0) : 0
+  return [{ start: found.key.start - before, end: found.value.range.end + (behind?.length ?? 0), text: '' }]
+}
+
+/** A map and those inside it that a config of several networks has for its language model. */
+const sectionsOf = (root: MapValue): readonly MapValue[] => [
+  root,
+  ...['text_config', 'llm_config'].flatMap((key) => {
+    const value = root.entries.get(key)?.value
+    return value?.type === 'map' ? [value] : []
+  }),
+]
+
+const dtypeEdits = (root: MapValue, written: Tensors): readonly Edit[] => {
+  const dtype = commonDtype(written)
+  if (dtype === undefined) return []
+  const found = sectionsOf(root).flatMap((section) => DTYPES.flatMap((key) => section.entries.get(key)?.value ?? []))
+  return found.length === 0
+    ? [insert(root, 'torch_dtype', dtype)]
+    : found.filter((value) => toScalar(value) !== dtype).map((value) => replace(value, dtype))
+}
+
+const toScalar = (value: Value | undefined): unknown =>
+  value === undefined || value.type === 'map' || value.type === 'list' ? undefined : value.value
+
+const layerEdits = (root: MapValue, of: ConfigOf): { readonly edits: Edit[]; readonly warnings: Diagnostic[] } => {
+  const [was, is] = [countLayers(of.donor, of), countLayers(of.written, of)]
+  const [edits, warnings]: [Edit[], Diagnostic[]] = [[], []]
+  if (was === undefined || is === undefined || was === is) return { edits, warnings }
+  const section = sectionsOf(root).find(({ entries }) => LAYER_COUNTS.some((key) => entries.has(key)))
+  for (const key of LAYER_COUNTS) {
+    const value = section?.entries.get(key)?.value
+    // Some files have layers that their config does not count, such as those that predict several tokens.
+    if (value?.type === 'number') edits.push(replace(value, value.value + is - was))
+  }
+  for (const key of LAYER_LISTS) {
+    const value = section?.entries.get(key)?.value
+    if (value?.type !== 'list') continue
+    const words = new Set(value.items.map(toScalar))
+    if (words.size === 1 && value.items.length > 0)
+      edits.push(
+        replace(
+          value,
+          Array.from({ length: value.items.length + is - was }, () => [...words][0]),
+        ),
+      )
+    else warnings.push(layerTypesLeft(of.at, key, was, is))
+  }
+  return { edits, warnings }
+}
+
+/** Says whether the output head is the embeddings, where the written model differs in that from the donor. */
+const tieEdits = (root: MapValue, { donor, written }: ConfigOf): readonly Edit[] => {
+  const [had, has] = [donor, written].map((tensors) => [...tensors.keys()].some(isHead))
+  if (had === has) return []
+  const found = sectionsOf(root).flatMap(({ entries }) => entries.get('tie_word_embeddings')?.value ?? [])
+  return found.length === 0 ? [insert(root, 'tie_word_embeddings', !has)] : found.map((value) => replace(value, !has))
+}
+
+/**
+ * The config.json of an output: the donor's text with the dtype, the number of layers and what else the tensors decide.
+ * Everything else stays as it is written there.
+ */
+export const editConfig = (bytes: Uint8Array, of: ConfigOf): Result<Uint8Array> => {
+  const text = Buffer.from(bytes).toString('utf8')
+  const source: Source = { path: 'config.json', text }
+  const read = readDocument(source)
+  if (read.type === 'failed') return failed(modelConfigInvalid(of.at, of.model, read.diagnostics[0]!.message))
+  const root = read.value
+  if (root.type !== 'map' || !text.trimStart().startsWith('{'))
+    return failed(modelConfigInvalid(of.at, of.model, 'not a JSON object'))
+  const { edits, warnings } = layerEdits(root, of)
+  const all = [
+    ...edits,
+    ...dtypeEdits(root, of.written),
+    ...tieEdits(root, of),
+    ...(of.unscaled ? remove(root, 'quantization_config', text) : []),
+  ].sort((x, y) => y.start - x.start)
+  const edited = all.reduce((t, { start, end, text: own }) => t.slice(0, start) + own + t.slice(end), text)
+  return ok(all.length === 0 ? bytes : Buffer.from(edited), warnings)
+}

@@ -1,0 +1,71 @@
+import { basename, join } from 'node:path'
+import * as say from '../base/catalogue/model-folders.js'
+import { append } from '../base/lists.js'
+import type { Diagnostic } from '../base/diagnostic.js'
+import { failed, ok, type Result } from '../base/result.js'
+import type { Output, Recipe } from '../recipe/recipe.js'
+import { compareNames } from '../safetensors/name-order.js'
+import type { Written } from './written.js'
+import type { LayerContext } from './context.js'
+import { modelCard } from './model-card.js'
+import { editConfig } from './model-config.js'
+import { CARD, CONFIG, type ModelFolder } from './model-folder.js'
+import type { OpenedInputs } from './inputs.js'
+import type { WholeFile } from './plan.js'
+import { usedFiles } from './provenance.js'
+
+/** A recipe with its opened inputs, and what stands beside its models, by name. */
+export interface WithFolders {
+  readonly recipe: Recipe
+  readonly inputs: OpenedInputs
+  readonly folders?: ReadonlyMap<string, ModelFolder>
+}
+
+/** What stands beside the tensors of an output that is a folder; the config last, by which programs find a model. */
+export const planSideFiles = (
+  { recipe, inputs, folders = new Map() }: WithFolders,
+  output: Output,
+  folder: string,
+  written: ReadonlyMap<string, Written>,
+  unscaled: boolean,
+  layers: LayerContext,
+): Result<readonly WholeFile[]> => {
+  const used = usedFiles(recipe, output.from.name).map((name) => inputs.get(name)!)
+  const at = output.files?.at ?? output.pathAt
+  const donor = output.files === undefined ? used.find(({ kind }) => kind === 'model') : inputs.get(output.files.name)
+  if (donor?.kind !== 'model') return failed(say.filesOfStep(at, output.files?.name ?? output.from.name))
+  const warnings: Diagnostic[] = []
+  const files = new Map(folders.get(donor.name)?.files)
+  const config = files.get(CONFIG)
+  if (config === undefined) warnings.push(say.noModelConfig(at, donor.name, donor.path))
+  else {
+    const edited = editConfig(config, {
+      donor: donor.file.tensors,
+      written,
+      unscaled,
+      layers,
+      model: donor.name,
+      at,
+    })
+    if (edited.type === 'failed') return edited
+    append(warnings, edited.diagnostics)
+    files.set(CONFIG, edited.value)
+  }
+  const card = modelCard({
+    recipe,
+    from: output.from.name,
+    inputs: used.map(({ name, path }) => ({ name, path, card: folders.get(name)?.card })),
+    loadable: config !== undefined,
+    at,
+  })
+  append(warnings, card.warnings)
+  files.set(CARD, Buffer.from(card.text))
+  const sides = [...files].map(([name, bytes]): WholeFile => ({ path: join(folder, name), bytes }))
+  return ok(
+    sides.sort(
+      (x, y) =>
+        Number(basename(x.path) === CONFIG) - Number(basename(y.path) === CONFIG) || compareNames(x.path, y.path),
+    ),
+    warnings,
+  )
+}

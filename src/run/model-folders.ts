@@ -1,0 +1,89 @@
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { foreignFile, SIDE_FILE_WORDS } from '../base/catalogue/model-folders.js'
+import type { Diagnostic } from '../base/diagnostic.js'
+import { blake3, toDigest } from '../base/digest.js'
+import { append } from '../base/lists.js'
+import { failed, ok, type Result } from '../base/result.js'
+import type { Draft } from '../plan/draft.js'
+import { CARD, CONFIG, isSideFile, type ModelFolder } from '../plan/model-folder.js'
+import type { OpenedInputs } from '../plan/inputs.js'
+import type { Recipe } from '../recipe/recipe.js'
+import { ioProblem } from '../safetensors/io-problem.js'
+import { identityOf } from '../safetensors/open.js'
+import { readRegular } from '../safetensors/regular-file.js'
+import type { Lock } from '../store/lock.js'
+import type { Store } from '../store/store.js'
+
+/** No side file is nearly as large, in bytes. */
+const MOST = 1 << 28
+
+const read = async (path: string): Promise<Result<Uint8Array>> => {
+  try {
+    return await readRegular(path, { wanted: SIDE_FILE_WORDS, most: MOST })
+  } catch (error) {
+    return failed(ioProblem(error, path, 'read'))
+  }
+}
+
+const readFolder = async (folder: string): Promise<Result<ModelFolder | undefined>> => {
+  const names = await readdir(folder).catch((): string[] => [])
+  // Without a config it is a folder of anything: its other files are not known to belong to the model.
+  if (!names.includes(CONFIG)) return ok(undefined)
+  const files = new Map<string, Uint8Array>()
+  for (const name of names.filter(isSideFile).sort()) {
+    const bytes = await read(join(folder, name))
+    if (bytes.type === 'failed') return bytes
+    files.set(name, bytes.value)
+  }
+  const card = names.includes(CARD) ? await read(join(folder, CARD)) : undefined
+  if (card?.type === 'failed') return card
+  return ok({ files, card: card === undefined ? undefined : Buffer.from(card.value).toString('utf8') })
+}
+
+/** Reads the folders of a recipe's models, by name, if an output needs them: only one that is a folder does. */
+export const readModelFolders = async (
+  { outputs }: Recipe,
+  inputs: OpenedInputs,
+): Promise<Result<ReadonlyMap<string, ModelFolder>>> => {
+  const folders = new Map<string, ModelFolder>()
+  if (![...outputs.values()].some((output) => output.folder)) return ok(folders)
+  const problems: Diagnostic[] = []
+  for (const { name, kind, file, at } of inputs.values()) {
+    if (kind !== 'model') continue
+    const folder = await readFolder(dirname(file.path))
+    if (folder.type === 'failed')
+      append(
+        problems,
+        folder.diagnostics.map((d) => ({ ...d, at })),
+      )
+    else if (folder.value !== undefined) folders.set(name, folder.value)
+  }
+  return problems.length > 0 ? failed(...problems) : ok(folders)
+}
+
+/**
+ * Side files of outputs that would replace something else than what an earlier build wrote: neither the lock nor the
+ * cache knows it.
+ */
+export const foreignSides = (
+  { outputs, evaluations }: Draft,
+  lock: Lock | undefined,
+  store: Store | undefined,
+): readonly Diagnostic[] => {
+  const written = new Set(
+    (lock?.builds ?? []).flatMap((b) => Object.values(b.outputs).flatMap((o) => Object.values(o.sides ?? {}))),
+  )
+  const isForeign = (path: string, bytes: Uint8Array): boolean => {
+    if (!existsSync(path)) return false
+    const known = store?.files.find(path, identityOf(statSync(path, { bigint: true })))
+    if (known !== undefined) return false
+    const standing = readFileSync(path)
+    return !standing.equals(bytes) && !written.has(toDigest(blake3(standing)))
+  }
+  return outputs.flatMap(({ output, setting }) => {
+    const at = evaluations[setting]!.setting.recipe.outputs.get(output.name)!.pathAt
+    return output.sides.filter(({ path, bytes }) => isForeign(path, bytes)).map(({ path }) => foreignFile(at, path))
+  })
+}

@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest'
+import { hubIdOf, isSideFile } from '#src/plan/model-folder.js'
+
+test.each([
+  ['models/org/name', 'org/name'],
+  ['../models/org/name-7B/', 'org/name-7B'],
+  ['models/org/name/model.safetensors', 'org/name'],
+  ['/home/me/.cache/huggingface/hub/models--org--name/snapshots/0123abcd', 'org/name'],
+  ['hub/models--org--name/snapshots/0123abcd/model.safetensors.index.json', 'org/name'],
+  ['models/name', undefined],
+  ['mymodels/org/name', undefined],
+  ['models/../name', undefined],
+  ['a.safetensors', undefined],
+])('the path %s shows the id %s', (path, id) => expect(hubIdOf(path)).toBe(id))
+
+test('files that load a model, and its licence, belong to a copy of it', () => {
+  for (const name of ['config.json', 'tokenizer.model', 'LICENSE', 'LICENSE.txt', 'Licence.md', 'NOTICE'])
+    expect([name, isSideFile(name)]).toEqual([name, true])
+  for (const name of ['README.md', 'pytorch_model.bin', 'model.safetensors', 'licensed.py', '.gitattributes'])
+    expect([name, isSideFile(name)]).toEqual([name, false])
+})
