@@ -16,9 +16,11 @@ export const unify = (g: Graph, base: Tensor, models: readonly { readonly x: Ten
   const sign = g.choose(g.compare('greater', addAll(g, deltas), 0), 1, -1)
   const agreeing = deltas.map((x) => g.mul(x, sign))
   const greatest = agreeing.reduce((most, x) => g.max(most, x), g.fill(0))
+  // Of two zeros a device may take either.
+  const settled = g.choose(g.compare('equal', greatest, 0), 0, greatest)
   return {
     deltas,
-    unified: g.mul(greatest, sign),
+    unified: g.mul(settled, sign),
     masks: agreeing.map((x) => g.compare('greater', x, 0)),
   }
 }

@@ -23,6 +23,9 @@ interface Order {
   greatest(x: Tensor): Scalar
 }
 
+/** x, or 0 where it is less: unlike a maximum, with the same zero on every device. */
+const notBelow0 = (g: Graph, x: Tensor): Tensor => g.choose(g.compare('less-equal', x, 0), 0, x)
+
 const orderOf = (g: Graph, group: (label: string) => ReductionGroup | undefined): Order => {
   const at = (x: Tensor, share: number, label: string): Scalar => g.quantile(x, share, group(`${label} ${share}`))
   return {
@@ -30,8 +33,8 @@ const orderOf = (g: Graph, group: (label: string) => ReductionGroup | undefined)
     // Where so many numbers are below a positive one, it does not matter what those below 0 are; and where it is not
     // positive, it is the magnitude that has so many above it.
     number: (x, share) => {
-      const positive = at(g.max(x, 0), share, 'above 0')
-      return g.ifLess(0, positive, positive, g.neg(at(g.max(g.neg(x), 0), 1 - share, 'below 0')))
+      const positive = at(notBelow0(g, x), share, 'above 0')
+      return g.ifLess(0, positive, positive, g.neg(at(notBelow0(g, g.neg(x)), 1 - share, 'below 0')))
     },
     greatest: (x) => g.greatest(x, group('greatest')),
   }
@@ -62,7 +65,7 @@ const compete = (
   const share = g.choose(
     g.compare('greater-equal', balance, greatest),
     1,
-    g.max(between(g, balance, least, greatest), 0),
+    notBelow0(g, between(g, balance, least, greatest)),
   )
   return { clipped: g.mul(size, g.sign(delta)), share }
 }
