@@ -1,6 +1,6 @@
 import { opendir, realpath, stat } from 'node:fs/promises'
 import { basename, join, relative, resolve, sep } from 'node:path'
-import { severalFiles } from '../base/catalogue/import.js'
+import { otherFolder, severalFiles } from '../base/catalogue/import.js'
 import { groupBy } from '../base/lists.js'
 import { readFacts, type ModelFacts } from './model-facts.js'
 
@@ -102,6 +102,14 @@ const agreement = (wanted: readonly string[], { parts }: Candidate): number => {
   return spellings(wanted).includes(own.at(-1) ?? '') ? 1 : 0
 }
 
+/** True where a reference names a folder or an organisation too, and a candidate is of none of that name. */
+const isOther = (wanted: readonly string[], { parts }: Candidate): boolean => {
+  const org = wanted.at(-2)
+  return (
+    org !== undefined && !parts.some((part) => part === org || part.startsWith(`${org}_`) || part.includes(`${org}--`))
+  )
+}
+
 /**
  * Finds models below some folders by their names, in whatever case and with whatever ending; of several, the one of
  * which most folders agree, a safetensors file before others, then the first by path. Paths are given relative to `from`.
@@ -142,7 +150,9 @@ export const findModels = async (roots: readonly string[], from: string): Promis
                 path,
                 equals.slice(1).map((e) => pathOf(e.candidate.path)),
               )
-            : undefined,
+            : isOther(wanted, best.candidate)
+              ? otherFolder(name, path)
+              : undefined,
       }
     },
   }

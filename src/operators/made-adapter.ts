@@ -1,3 +1,4 @@
+import { SCALE_OF_ONE } from '../architectures/adapters/scale.js'
 import type { TensorInfo } from '../tensor/info.js'
 import type { AdapterValue, Slot } from './value.js'
 import type { Tensor } from '../graph/expression.js'
@@ -34,7 +35,16 @@ export const makeAdapter = (
   return {
     kind: 'adapter',
     label,
-    file: { path: NO_FILE, files: [], tensors, metadata, bytes: 0, sides: [], scalars, config: undefined },
+    file: {
+      path: NO_FILE,
+      files: [],
+      tensors,
+      metadata: new Map([...metadata, SCALE_OF_ONE]),
+      bytes: 0,
+      sides: [],
+      scalars,
+      config: undefined,
+    },
     alpha: undefined,
     made: {
       tensors: new Map(made.map(({ slot }) => [slot.name, slot] as const)),

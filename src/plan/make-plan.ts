@@ -78,7 +78,7 @@ export function* draftInSlices(
       setting: index,
     })
     for (const { name } of unused) unusedNames.add(name)
-    append(problems, [...evaluated.diagnostics, ...tellUnused(recipe, steps, unused)])
+    append(problems, [...evaluated.diagnostics, ...tellUnused(recipe, unused)])
     if (evaluated.type === 'ok') evaluations.push({ setting, steps, evaluated: evaluated.value })
   }
   if (evaluations.length < settings.length) return failed(...orderProblems(problems))
@@ -123,13 +123,10 @@ export function* draftInSlices(
 }
 
 /** A part of which some results are used has steps that are not, and that is no mistake. */
-const tellUnused = (recipe: Recipe, used: readonly Step[], unused: readonly Step[]): readonly Diagnostic[] => {
-  const usedParts = new Set(used.map(({ name }) => name.split('/')[0]!))
-  return [
-    ...unused.filter(({ name }) => !name.includes('/')).map((step) => unusedStep(step.name, step.at)),
-    ...[...recipe.uses].filter(([name]) => !usedParts.has(name)).map(([name, at]) => unusedStep(name, at)),
-  ]
-}
+const tellUnused = (recipe: Recipe, unused: readonly Step[]): readonly Diagnostic[] => [
+  ...unused.filter(({ name }) => !name.includes('/')).map((step) => unusedStep(step.name, step.at)),
+  ...[...recipe.idleUses].map(([name, at]) => unusedStep(name, at)),
+]
 
 /** Like {@link draftInSlices}, without a pause. */
 export const draftPlan = (settings: readonly Setting[], folders: Folders, places: PlacesOptions = {}): Result<Draft> =>

@@ -124,6 +124,13 @@ export const linkNames = (root: Value, scope: Scope): Diagnostic[] => {
   }
   for (const step of steps.values()) for (const use of usesOf(step)) check(use.name, use.at, [use.kind])
   for (const use of uses.values()) for (const { name, at, kind } of use.args.values()) check(name, at, [kind])
+  // Of a part they are names of its users, which are checked there.
+  for (const { expected, default: target, at } of scope.isRecipe ? declarations.values() : []) {
+    if (expected.type !== 'name' || target === undefined) continue
+    const place: Place = { type: 'text', range: at }
+    if (declarations.has(String(target))) problems.push(unknownName(String(target), [expected.kind], [], [], place))
+    else check(String(target), place, [expected.kind])
+  }
   for (const [, { value }] of entriesOf(root, 'results'))
     if (value.type === 'string')
       check(value.value, { type: 'text', range: value.range }, ['model', 'mask', 'weights', 'adapter', 'report'])

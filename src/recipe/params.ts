@@ -14,6 +14,8 @@ export const PARAM_TYPES = ['number', 'text', 'boolean', 'choice', ...NAMED_KIND
 export interface Declaration {
   readonly name: string
   readonly key: Range
+  /** Where its default stands; its key, where it has none. */
+  readonly at: Range
   readonly expected: ParamExpectation
   /** Undefined where whoever uses the part has to give a value; or the value is no scalar, which the schema tells of. */
   readonly default: Scalar | undefined
@@ -70,6 +72,7 @@ export const readDeclarations = (
       return {
         name,
         key,
+        at: value.range,
         expected:
           value.type === 'number' ? { type: 'number', min: undefined, max: undefined } : { type: SHORT[value.type] },
         default: value.value,
@@ -96,6 +99,7 @@ export const readDeclarations = (
     return {
       name,
       key,
+      at: given?.range ?? key,
       expected,
       default: typeof plain === 'object' ? undefined : plain,
       description: description?.type === 'string' ? description.value : undefined,

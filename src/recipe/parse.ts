@@ -1,4 +1,4 @@
-import { isAPart } from '../base/catalogue/parts.js'
+import { isAPart, usesItself } from '../base/catalogue/parts.js'
 import type { Diagnostic, Place, Range, Source } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
@@ -19,8 +19,8 @@ import { readDeclarations, type Declarations } from './params.js'
 import { atRecipe, openUses, readSteps, type Parts } from './parts.js'
 import type { Name, Output, Recipe, Scalar } from './recipe.js'
 import { recipeSchema } from './schema.js'
-import { flatten, kindIn, type Scope, type Use } from './scope.js'
-import { readDtypes } from './step.js'
+import { flatten, kindIn, stepOf, type Scope, type Use } from './scope.js'
+import { readDtypes, usesOf } from './step.js'
 import { readParams, substitute, type ParamValues } from './substitute.js'
 
 /** Options that change a recipe. */
@@ -59,15 +59,20 @@ export const parse = (source: Source, options: ParseOptions = {}, parts: Parts =
   // Keys at the wrong depth make half of a recipe look wrong: nothing else is worth telling before they are put right.
   if (checked.diagnostics.some((d) => d.code === 'indent')) return failed(...checked.diagnostics)
   const scope: Scope = {
+    isRecipe: true,
     declarations: withValues(declarations, params),
     steps: readSteps(root),
     uses,
     results: new Map(),
   }
-  const { steps, resolve } = flatten(scope)
+  const { steps, loops, resolve } = flatten(scope)
   const inputKinds = new Map(inputEntries(root).map(({ name, kind }) => [name, kind]))
   const outputs = readOutputs(root, (name) => inputKinds.get(name) ?? kindIn(scope, name))
-  const linked = [...linkNames(whole, scope), ...findCycles(steps)]
+  const linked = [
+    ...linkNames(whole, scope),
+    ...findCycles(steps),
+    ...[...loops].map(({ name, at }) => usesItself(name, at)),
+  ]
   const unknown = new Set(open.map((range) => range.start))
   const inKnown = ({ at }: Diagnostic): boolean => at?.type !== 'text' || !unknown.has(at.range.start)
   // A text where a number belongs is not also the name of nothing, and without models, or with steps in a list, nothing has a name.
@@ -98,7 +103,7 @@ export const parse = (source: Source, options: ParseOptions = {}, parts: Parts =
       computed,
       inputs: readInputs(root),
       steps,
-      uses: new Map([...uses].map(([name, { at }]) => [name, at])),
+      idleUses: idleUses(scope, outputs.outputs),
       parts: usedParts(uses, parts),
       outputs: new Map([...outputs.outputs].map(([name, output]) => [name, renameOutput(output, resolve)])),
     },
@@ -113,8 +118,29 @@ const withValues = (declarations: Declarations, params: ParamValues): Declaratio
 const renameOutput = (output: Output, resolve: (name: string) => string): Output => ({
   ...output,
   from: { ...output.from, name: resolve(output.from.name) },
+  files: output.files === undefined ? undefined : { ...output.files, name: resolve(output.files.name) },
   tags: output.tags.map((tag) => ({ ...tag, name: resolve(tag.name) })),
 })
+
+/** The uses of parts that no step, no other use and no output refers to. */
+const idleUses = (
+  { steps, uses, declarations }: Scope,
+  outputs: ReadonlyMap<string, Output>,
+): ReadonlyMap<string, Place> => {
+  const named = new Set(
+    [
+      ...[...steps.values()].flatMap(usesOf),
+      ...[...uses.values()].flatMap(({ args }) => [...args.values()]),
+      ...[...outputs.values()].flatMap(({ from, files, tags }) => [
+        from,
+        ...(files === undefined ? [] : [files]),
+        ...tags,
+      ]),
+      ...[...declarations.values()].map((declared) => ({ name: String(declared.default) })),
+    ].map(({ name }) => stepOf(name)),
+  )
+  return new Map([...uses].flatMap(([name, { at }]) => (named.has(name) ? [] : [[name, at] as const])))
+}
 
 /** The texts of all parts that were read; none if nothing uses a part. */
 const usedParts = (uses: ReadonlyMap<string, Use>, parts: Parts): ReadonlyMap<string, Source> =>

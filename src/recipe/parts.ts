@@ -4,13 +4,14 @@ import type { Diagnostic, Place, Range, Source } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { readDocument } from '../document/read.js'
+import type { JsonSchema } from '../document/schema.js'
 import { validate } from '../document/validate.js'
 import { find, type Entry, type MapValue, type Value } from '../document/value.js'
 import { findOperator, operators } from '../operators/index.js'
 import { linkNames } from './link.js'
 import { readDeclarations, type Declarations } from './params.js'
 import type { Scalar, Step } from './recipe.js'
-import { partSchema, useSchema } from './schema.js'
+import { partSchema, PARTS_SCHEMA, useSchema } from './schema.js'
 import type { Scope, Use } from './scope.js'
 import { readStep } from './step.js'
 import { substitute } from './substitute.js'
@@ -26,6 +27,10 @@ const MOST_USES = 1000
 
 const SCHEMA = partSchema(operators, { editor: false })
 const INLINE_SCHEMA = { ...SCHEMA, required: ['steps', 'results'] }
+
+/** A part inside a document does not state the version of the language again. */
+const schemaOf = (part: Value, inline: boolean): JsonSchema =>
+  inline && find(part, ['smelt']) === undefined ? INLINE_SCHEMA : SCHEMA
 
 /** The document that a path stands in, and the parts that led to it. */
 interface Whereabouts {
@@ -110,6 +115,8 @@ export const openUses = (root: Value, where: Whereabouts): Opened => {
       uses.set(name, opened.type === 'ok' ? opened.value : { name, at: place(key), scope: undefined, args: new Map() })
     }
   }
+  const block = root.entries.get('parts')
+  if (block !== undefined) append(problems, validate(alone('parts', block.key, block.value), PARTS_SCHEMA).diagnostics)
   const plain = new Map(root.entries)
   plain.delete('parts')
   if (uses.size > 0 && steps?.type === 'map')
@@ -131,6 +138,8 @@ interface Found {
   readonly document: Value
   readonly where: Whereabouts
   readonly warnings: readonly Diagnostic[]
+  /** It stands under `parts` of the document that uses it. */
+  readonly inline: boolean
 }
 
 /** Finds a part by the name it has in the document, or by the path of its file. */
@@ -140,7 +149,8 @@ const findPart = (step: string, path: Value & { readonly type: 'string' }, where
   const chain = [...where.chain, known]
   if (where.chain.includes(known)) return failed(say.partCycle(path.value, path.range))
   if (++where.count.uses > MOST_USES) return failed(say.tooManyUses(MOST_USES, path.range))
-  if (inline !== undefined) return ok({ document: inline.value, where: { ...where, chain }, warnings: [] })
+  if (inline !== undefined)
+    return ok({ document: inline.value, where: { ...where, chain }, warnings: [], inline: true })
   const source = where.parts.get(known)
   if (source === undefined) return failed(say.partNotRead(path.value, path.range))
   // A file that is not there is a mistake of the step that names it.
@@ -153,6 +163,7 @@ const findPart = (step: string, path: Value & { readonly type: 'string' }, where
     document: document.value,
     where: { ...where, path: known, chain, own: ownParts(document.value) },
     warnings: document.diagnostics,
+    inline: false,
   })
 }
 
@@ -162,11 +173,13 @@ const openUse = (name: string, key: Range, step: MapValue, where: Whereabouts): 
   if (path.type !== 'string' || path.value === '') return failed(say.usePath(name, path.range))
   const part = findPart(name, path, where)
   if (part.type === 'failed') return part
-  const { document, warnings } = part.value
+  const { document, warnings, inline } = part.value
+  if (document.type !== 'map' || !document.entries.has('results') || !document.entries.has('steps'))
+    return failed(...ledTo(validate(document, schemaOf(document, inline)).diagnostics, name, path.range))
   const { declarations, problems } = readDeclarations(document, true)
   const given = validate(alone(name, key, step), { type: 'object', properties: { [name]: useSchema(declarations) } })
   if (given.type === 'failed') return failed(...given.diagnostics)
-  const scope = readPart(document, declarations, argumentsOf(declarations, step), part.value.where)
+  const scope = readPart(part.value, declarations, argumentsOf(declarations, step))
   const told = ledTo([...warnings, ...problems, ...scope.diagnostics], name, path.range)
   if (scope.type === 'failed' || told.some((d) => d.severity === 'error')) return failed(...told)
   const args = new Map(
@@ -205,15 +218,14 @@ const argumentsOf = (declarations: Declarations, step: MapValue): ReadonlyMap<st
 
 /** Reads and checks a part whose params have values. */
 const readPart = (
-  document: Value,
+  { document, where, inline }: Found,
   declarations: Declarations,
   values: ReadonlyMap<string, Scalar | undefined>,
-  where: Whereabouts,
 ): Result<Scope> => {
   const { value: root, problems: unknown } = substitute(document, values)
   const { plain, uses, problems } = openUses(root, where)
-  const checked = validate(plain, document.type === 'map' && document.entries.has('smelt') ? SCHEMA : INLINE_SCHEMA)
-  const scope: Omit<Scope, 'results'> = { declarations, steps: readSteps(plain), uses }
+  const checked = validate(plain, schemaOf(document, inline))
+  const scope: Omit<Scope, 'results'> = { isRecipe: false, declarations, steps: readSteps(plain), uses }
   const results = new Map<string, string>()
   const block = find(root, ['results'])
   for (const [name, { value }] of block?.type === 'map' ? block.entries : [])

@@ -96,8 +96,8 @@ export interface Recipe {
   readonly inputs: ReadonlyMap<string, Input>
   /** Those of parts under the name of the step that uses the part: `protect/attention`. */
   readonly steps: ReadonlyMap<string, Step>
-  /** The steps that use parts, by name, and where they are. */
-  readonly uses: ReadonlyMap<string, Place>
+  /** The steps with `use` that nothing refers to, and where they are. */
+  readonly idleUses: ReadonlyMap<string, Place>
   /** The parts that are used, inside others too, by path: relative to the recipe's folder, or absolute. */
   readonly parts: ReadonlyMap<string, Source>
   readonly outputs: ReadonlyMap<string, Output>

@@ -366,12 +366,26 @@ const valueSchema = (expected: ParamExpectation): JsonSchema => {
     case 'boolean':
       return { type: 'boolean' }
     case 'choice':
-      return { enum: expected.choices }
+      // Of a choice of nothing its declaration tells.
+      return expected.choices.length === 0 ? {} : { enum: expected.choices }
     case 'text':
       return { title: 'a text', type: 'string' }
     case 'name':
       return reference(paramExpects(expected), { editor: false })
   }
+}
+
+/** The JSON Schema of `parts`, each of which is checked where it is used. */
+export const PARTS_SCHEMA: JsonSchema = {
+  type: 'object',
+  properties: {
+    parts: {
+      title: 'parts by name',
+      type: 'object',
+      ...NAMES,
+      additionalProperties: { title: 'a part', type: 'object', required: ['steps', 'results'] },
+    },
+  },
 }
 
 /** The JSON Schema of a step that uses a part with these params. */

@@ -15,6 +15,8 @@ export interface Use {
 
 /** The names of one document, which is a recipe or a part. */
 export interface Scope {
+  /** True of a recipe, whose params stand for their defaults; those of a part stand for what is passed. */
+  readonly isRecipe: boolean
   readonly declarations: Declarations
   /** Those with an operator. */
   readonly steps: ReadonlyMap<string, Step>
@@ -54,45 +56,62 @@ export const kindIn = (scope: Scope, name: string): Kind | undefined => {
 /** All steps that are computed, those of parts under the name of the step that uses them: `protect/attention`. */
 export interface Flattened {
   readonly steps: ReadonlyMap<string, Step>
+  /** The steps that use parts and stand for a result of their own. */
+  readonly loops: ReadonlySet<Use>
   /** The value that a name of the recipe stands for, by its flat name. */
   resolve(name: string): string
 }
 
-/** Takes the steps out of all parts. */
-export const flatten = (scope: Scope): Flattened => {
-  const steps = new Map<string, Step>()
-  const resolve = flattenInto(steps, scope, '', (param) => {
-    const declared = scope.declarations.get(param)
-    // Of a recipe, a param that is passed by name stands for its default, or for what was set.
-    return declared === undefined ? param : String(declared.default)
-  })
-  return { steps, resolve }
-}
-
 type Resolve = (name: string) => string
 
-const flattenInto = (steps: Map<string, Step>, scope: Scope, prefix: string, bind: Resolve): Resolve => {
-  const inside = new Map<string, Resolve>()
-  const resolve: Resolve = (name) => {
-    if (scope.declarations.get(name)?.expected.type === 'name') return bind(name)
-    const use = scope.uses.get(stepOf(name))
-    if (use?.scope !== undefined) {
-      const target = innerName(use.scope, resultOf(name))
-      return target === undefined ? name : resolverOf(use.name)(target)
+/** Takes the steps out of all parts. */
+export const flatten = (recipe: Scope): Flattened => {
+  const steps = new Map<string, Step>()
+  const loops = new Set<Use>()
+  const open = new Set<string>()
+  const walk = (scope: Scope, prefix: string, bind: Resolve): Resolve => {
+    const inside = new Map<string, Resolve>()
+    const resolve: Resolve = (name) => {
+      if (scope.declarations.get(name)?.expected.type === 'name') return bind(name)
+      const use = scope.uses.get(stepOf(name))
+      if (use?.scope === undefined) return scope.steps.has(stepOf(name)) ? prefix + name : name
+      const [key, target] = [prefix + name, innerName(use.scope, resultOf(name))]
+      if (target === undefined) return name
+      if (open.has(key)) {
+        loops.add(use)
+        return name
+      }
+      open.add(key)
+      const found = resolverOf(use)(target)
+      open.delete(key)
+      return found
     }
-    return scope.steps.has(stepOf(name)) ? prefix + name : name
+    const resolverOf = (use: Use): Resolve => {
+      const made =
+        inside.get(use.name) ?? walk(use.scope!, `${prefix}${use.name}/`, (param) => resolve(use.args.get(param)!.name))
+      inside.set(use.name, made)
+      return made
+    }
+    later.push(() => {
+      for (const step of scope.steps.values()) steps.set(prefix + step.name, rename(step, prefix + step.name, resolve))
+      for (const use of scope.uses.values()) {
+        if (use.scope === undefined) continue
+        resolverOf(use)
+        // Also of results that nothing names: this is how loops are found.
+        for (const result of use.scope.results.keys()) resolve(`${use.name}.${result}`)
+      }
+    })
+    return resolve
   }
-  const resolverOf = (name: string): Resolve => {
-    const known = inside.get(name)
-    if (known !== undefined) return known
-    const use = scope.uses.get(name)!
-    const made = flattenInto(steps, use.scope!, `${prefix}${name}/`, (param) => resolve(use.args.get(param)!.name))
-    inside.set(name, made)
-    return made
-  }
-  for (const step of scope.steps.values()) steps.set(prefix + step.name, rename(step, prefix + step.name, resolve))
-  for (const use of scope.uses.values()) if (use.scope !== undefined) resolverOf(use.name)
-  return resolve
+  /** Steps are renamed once the names around them can be resolved: they may use what comes of them. */
+  const later: (() => void)[] = []
+  const resolve = walk(recipe, '', (param) => {
+    const target = String(recipe.declarations.get(param)?.default)
+    // That a param names a param is told where names are checked.
+    return recipe.declarations.has(target) ? target : resolve(target)
+  })
+  for (let next = later.shift(); next !== undefined; next = later.shift()) next()
+  return { steps, loops, resolve }
 }
 
 const rename = (step: Step, name: string, resolve: Resolve): Step => {

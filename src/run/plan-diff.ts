@@ -27,7 +27,7 @@ const recipeOf = (a: string, b: string, layers: readonly string[], path: string)
     seed: 0,
     params: {},
     computed: {},
-    uses: new Map(),
+    idleUses: new Map(),
     parts: new Map(),
     inputs: new Map([
       ['a', input('a', a)],

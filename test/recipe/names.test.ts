@@ -167,7 +167,13 @@ describe('steps with several results', () => {
       [...block.entries].map(([name, e]) => [name, readStep(name, e.key, e.value as MapValue, parts)]),
     )
     return {
-      problems: linkNames(document.value, { steps, uses: new Map(), declarations: new Map(), results: new Map() }),
+      problems: linkNames(document.value, {
+        isRecipe: true,
+        steps,
+        uses: new Map(),
+        declarations: new Map(),
+        results: new Map(),
+      }),
       order: orderSteps(steps, [from]).map((s) => s.name),
     }
   }

@@ -65,9 +65,9 @@ describe('a part in a file', () => {
     expect(inputsOf(recipe, 'end')).toEqual({ a: 'safe/blended', b: 'b', mask: 'safe/moved' })
     expect(recipe.steps.get('safe/blended')!.params['keep']).toMatchObject({ type: 'value', value: 0.25 })
   })
-  test('is kept with the recipe, and so are its uses', () => {
+  test('is kept with the recipe', () => {
     expect([...recipe.parts.keys()]).toEqual(['parts/protect.yaml'])
-    expect([...recipe.uses.keys()]).toEqual(['safe'])
+    expect([...recipe.idleUses.keys()]).toEqual([])
   })
   test('is used several times, each with its own params', () => {
     const twice = recipeOf(
@@ -191,6 +191,66 @@ describe('what is wrong', () => {
   ]
   test.each(cases)('%s', (_, steps, files, expected) => {
     expect([...problems(read(`steps:\n  ${steps}`, files))].sort()).toEqual([...expected].sort())
+  })
+  const THROUGH = 'smelt: 1\nparams: { m: { type: model } }\nsteps: {}\nresults: { out: m }\n'
+  test.each([
+    [
+      'a step uses its own result',
+      'steps:\n  end: { use: p.yaml, x: end.model, y: b }',
+      ['cycle in p.yaml', 'cycle in p.yaml; end/blended uses end/moved'],
+    ],
+    ['a step stands for itself', 'steps:\n  end: { use: t.yaml, m: end }', ['cycle in recipe.yaml']],
+    [
+      'two stand for each other',
+      'steps:\n  end: { use: t.yaml, m: other }\n  other: { use: t.yaml, m: end.out }',
+      ['cycle in recipe.yaml'],
+    ],
+    [
+      'a default names nothing',
+      'params: { k: { type: model, default: nope } }\nsteps:\n  end: { op: model.scale, model: k, factor: 1 }',
+      ['unknown-name in recipe.yaml'],
+    ],
+    [
+      'a default names itself',
+      'params: { k: { type: model, default: k } }\nsteps:\n  end: { op: model.scale, model: k, factor: 1 }',
+      ['unknown-name in recipe.yaml'],
+    ],
+    [
+      'a default is of another kind',
+      'params: { k: { type: mask, default: a } }\nsteps:\n  end: { op: merge.blend, a: a, b: b, keep: 1, mask: k }',
+      ['wrong-kind in recipe.yaml; a is defined here'],
+    ],
+    ['a part is empty', 'steps:\n  end: { use: e.yaml, x: a }', ['wrong-type in e.yaml; step end uses this part here']],
+    [
+      'a part has a choice of nothing',
+      'steps:\n  end: { use: c.yaml, x: lerp }',
+      [
+        'unknown-name in c.yaml; step end uses this part here',
+        'wrong-length in c.yaml; step end uses this part here',
+        'param-choices in c.yaml; step end uses this part here',
+      ],
+    ],
+    [
+      '`parts` is a list',
+      'parts: []\nsteps:\n  end: { op: model.scale, model: a, factor: 1 }',
+      ['wrong-type in recipe.yaml'],
+    ],
+  ])('%s', (_, text, expected) => {
+    const files = {
+      'p.yaml': PART,
+      't.yaml': THROUGH,
+      'e.yaml': '# nothing yet\n',
+      'c.yaml': 'smelt: 1\nparams: { x: { type: choice, choices: [] } }\nsteps: {}\nresults: { out: r }\n',
+    }
+    const found = problems(read(text, files))
+    expect([...new Set(found)].sort()).toEqual([...expected].sort())
+  })
+  test('a param may stand for the result of a part, and a part for its own param', () => {
+    const text =
+      'params: { k: { type: model, default: t.out } }\nsteps:\n  t: { use: t.yaml, m: a }\n  end: { op: model.scale, model: k, factor: 1 }'
+    const recipe = recipeOf(read(text, { 't.yaml': THROUGH }))
+    expect(inputsOf(recipe, 'end')).toEqual({ model: 'a' })
+    expect([...recipe.idleUses.keys()]).toEqual([])
   })
   test('a part is built', () => {
     expect(problems(parse({ path: 'p.yaml', text: PART }))).toEqual(['is-a-part in p.yaml'])

@@ -37,6 +37,9 @@ const byPattern = (patterns: Readonly<Record<string, number>>, path: string): nu
 /** Prefixes of image generators: their adapters without any alpha have a scale of 1. */
 const UNSCALED = /^(?:unet|transformer|text_encoder(?:_[23])?|diffusion_model|text_encoders|lora_[a-z0-9]+|lycoris)[._]/
 
+/** The metadata of adapters that smelt makes: modules without an alpha are added as they are. */
+export const SCALE_OF_ONE = ['smelt.lora_scale', '1'] as const
+
 /** Part of an adapter that has a config of its own in the metadata, as diffusers writes it. */
 const componentOf = (module: string): string => module.split('.')[0]!
 
@@ -84,7 +87,9 @@ export const scalesOf = (source: ScaleSource): ScaleOf => {
     const config = module.peft ? configs.get(component) : undefined
     if (config === undefined) {
       if (stated !== undefined) return ok(stated / rank)
-      return !module.peft || UNSCALED.test(module.name) ? ok(1) : failed(configMissing(at, adapter))
+      const [key, one] = SCALE_OF_ONE
+      const stands = !module.peft || UNSCALED.test(module.name) || file.metadata.get(key) === one
+      return stands ? ok(1) : failed(configMissing(at, adapter))
     }
     if (config.type === 'failed') return config
     if (stated !== undefined) return failed(alphaTwice(at, adapter, 'its config'))

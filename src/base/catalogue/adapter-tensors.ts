@@ -78,7 +78,7 @@ export const nothingExtracted = (at: Place, model: string, format: string): Diag
     `no tensor of ${model} that the step compares has a name and a rank in an adapter of ${format}`,
     {
       at,
-      help: 'check `layers` and `rank`, or choose other `names`',
+      help: `check \`layers\` and \`rank\`${format === 'peft' ? '' : '; `names: peft` has a name for every weight, also of language models'}`,
     },
   )
 

@@ -26,7 +26,6 @@ export const mergekitSays = {
     `mergekit never reaches the filter \`${filter}\`: an earlier one takes all of it`,
   emptySlice: 'the slice has no layers, so the recipe leaves it out',
   embedSlerp: 'mergekit has no `embed_slerp` any more; the recipe leaves it out',
-  dropped: (name: string): string => `a stage called \`${name}\` is given twice; the recipe uses the last`,
   allNamed: 'every document has a name, so each stage that no other uses becomes an output',
   unroundedStages: 'mergekit writes each stage in its dtype and reads it again; smelt keeps float32 between steps.',
 } as const
@@ -63,5 +62,6 @@ export const mergekitLacks = {
   range: 'a layer range is two whole numbers from 0, the second not below the first',
   unequalRanges: 'merging layers of different numbers is not supported',
   noLayers: 'none of them has a layer',
+  sameName: 'another document has this name too, so it is not known which one is meant; rename one of them',
   sameModel: 'a model is in one slice twice',
 } as const

@@ -18,6 +18,10 @@ export const pathHasDollar =
 export const severalFiles = (name: string, path: string, others: readonly string[]): string =>
   `several files are called ${quoteName(name)}: the recipe uses ${quoteName(path)}, not ${listNames(others, 3)}`
 
+/** A file has the name that a recipe refers to, and is in a folder of another name. */
+export const otherFolder = (reference: string, path: string): string =>
+  `nothing is called ${quoteName(reference)}; the recipe uses ${quoteName(path)}, which has only its last name: check that it is the same model`
+
 /** The first comment line of an imported recipe. */
 export const importedFrom = (file: string, tool: string): string => `Imported from ${file} (${tool}).`
 

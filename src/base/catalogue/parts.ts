@@ -25,6 +25,13 @@ export const partCycle = (path: string, at: Range): Diagnostic =>
     help: 'take the steps that both need into a part of their own',
   })
 
+/** A step with `use` that is given a result of its own. */
+export const usesItself = (step: string, at: Place): Diagnostic =>
+  entry('cycle', `circular dependency: a param of \`${step}\` is a result of \`${step}\``, {
+    at,
+    help: 'pass it another value',
+  })
+
 /** Parts that use parts that use parts, each several times, make too many steps. */
 export const tooManyUses = (most: number, at: Range): Diagnostic =>
   entry('too-many-uses', `the recipe uses parts more than ${most} times`, {

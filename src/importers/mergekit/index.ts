@@ -91,7 +91,10 @@ const addConfigs = (draft: DraftBuilder, configs: readonly Config[]): void => {
   const stages = new Map<string, Config>()
   for (const config of configs)
     if (config.name !== undefined) {
-      if (stages.has(config.name)) draft.note(lineOf(config.line), mergekitSays.dropped(config.name))
+      if (stages.has(config.name)) {
+        draft.missing(lineOf(config.line), `\`name: ${config.name}\``, mergekitLacks.sameName)
+        return
+      }
       stages.set(config.name, config)
     }
   const made = new Map<Config, string | undefined>()

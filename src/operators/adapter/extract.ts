@@ -20,7 +20,7 @@ import type { ModelValue, Slot, Value } from '../value.js'
 const NAMES = {
   kohya: 'kohya’s scripts and the web UIs: `lora_unet_….lora_up.weight`, with an `alpha` for each module',
   diffusers: 'diffusers: `unet.….lora_B.weight`; the scale is 1',
-  peft: 'PEFT: `base_model.model.….lora_B.weight`; write an `adapter_config.json` beside it with `r` and `lora_alpha` both the rank',
+  peft: 'PEFT: `base_model.model.….lora_B.weight`; for other tools, write an `adapter_config.json` beside it with `r` and `lora_alpha` both the rank',
 } as const satisfies Readonly<Record<NameFormat, string>>
 
 const ENDINGS: Readonly<Record<NameFormat, readonly [up: string, down: string]>> = {
