@@ -6,7 +6,8 @@ import { shareSchemas } from '../document/share-schemas.js'
 import { operators } from '../operators/index.js'
 import { methodsDocument } from '../operators/methods-page.js'
 import { operatorsDocument } from '../operators/page.js'
-import { partSchema, recipeSchema } from '../recipe/schema.js'
+import { partSchema } from '../recipe/part-schema.js'
+import { recipeSchema } from '../recipe/schema.js'
 import { lockSchema } from '../store/lock-schema.js'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))

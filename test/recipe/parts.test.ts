@@ -186,7 +186,7 @@ describe('what is wrong', () => {
       'steps depend on each other through a part',
       's: { use: p.yaml, x: end, y: b }\n  end: { op: model.scale, model: s.model, factor: 1 }',
       parts,
-      ['cycle in recipe.yaml; s/blended uses end', 'cycle in p.yaml; end uses s/blended; s/blended uses s/moved'],
+      ['cycle in recipe.yaml; s/blended uses end', 'cycle in recipe.yaml; s/blended uses s/moved; s/moved uses end'],
     ],
   ]
   test.each(cases)('%s', (_, steps, files, expected) => {
