@@ -5,7 +5,7 @@ test.each([
   ['models/org/name', 'org/name'],
   ['../models/org/name-7B/', 'org/name-7B'],
   ['models/org/name/model.safetensors', 'org/name'],
-  ['/home/me/.cache/huggingface/hub/models--org--name/snapshots/0123abcd', 'org/name'],
+  ['/cache/huggingface/hub/models--org--name/snapshots/0123abcd', 'org/name'],
   ['hub/models--org--name/snapshots/0123abcd/model.safetensors.index.json', 'org/name'],
   ['models/name', undefined],
   ['mymodels/org/name', undefined],
