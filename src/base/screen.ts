@@ -1,8 +1,9 @@
-import { isAbsolute, relative } from 'node:path'
+import { isAbsolute } from 'node:path'
 import { append } from './lists.js'
 import type { Diagnostic, Place, Range, Severity } from './diagnostic.js'
 import { escapeControls, excerptsOf } from './excerpt.js'
 import { positionOf } from './position.js'
+import { nearPath } from './resolve-path.js'
 
 /** How a screen of problems looks; `width` counts terminal columns and limits only lines of source. */
 export interface ScreenOptions {
@@ -30,10 +31,7 @@ interface Screen {
 
 const openScreen = ({ color, cwd, width }: ScreenOptions): Screen => ({
   paint: (style, text) => (color ? `\u001b[${ANSI[style]}m${text}\u001b[0m` : text),
-  path: (path) => {
-    const near = cwd !== undefined && isAbsolute(path) ? relative(cwd, path) : path
-    return escapeControls(near === '' || near.startsWith('..') ? path : near)
-  },
+  path: (path) => escapeControls(cwd !== undefined && isAbsolute(path) ? nearPath(path, cwd) : path),
   width: Math.max(20, width ?? 120),
 })
 

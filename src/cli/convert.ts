@@ -1,6 +1,5 @@
-import { relative } from 'node:path'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
-import { resolvePath } from '../base/resolve-path.js'
+import { nearPath, resolvePath } from '../base/resolve-path.js'
 import { toJson } from '../base/screen.js'
 import { convert as convertFile, convertedName } from '../pytorch/convert.js'
 import { checkOutputPath } from '../recipe/output-path.js'
@@ -44,10 +43,7 @@ export const convert = async (console: Console, path: string, { output, key, jso
   }
   console.tell(result.diagnostics)
   if (result.type === 'failed') return exitCode(result.diagnostics)
-  const near = (place: string): string => {
-    const short = relative(console.cwd, place)
-    return short === '' || short.startsWith('..') ? place : short
-  }
+  const near = (place: string): string => nearPath(place, console.cwd)
   console.out(
     renderConverted(
       { ...result.value, path: near(result.value.path), out: near(result.value.out) },

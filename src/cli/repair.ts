@@ -1,7 +1,6 @@
 import { stat } from 'node:fs/promises'
-import { relative } from 'node:path'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
-import { resolvePath } from '../base/resolve-path.js'
+import { nearPath, resolvePath } from '../base/resolve-path.js'
 import { toJson } from '../base/screen.js'
 import { checkOutputPath } from '../recipe/output-path.js'
 import { repairFile, repairedName } from '../safetensors/repair.js'
@@ -50,10 +49,7 @@ export const repair = async (console: Console, path: string, { out, json }: Repa
   }
   console.tell(result.diagnostics)
   if (result.type === 'failed') return exitCode(result.diagnostics)
-  const near = (place: string): string => {
-    const short = relative(console.cwd, place)
-    return short === '' || short.startsWith('..') ? place : short
-  }
+  const near = (place: string): string => nearPath(place, console.cwd)
   console.out(
     renderRepaired(
       {

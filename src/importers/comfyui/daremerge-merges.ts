@@ -162,22 +162,24 @@ const merger = (
 const byParts = (visit: Visit, like: Lane, change: (x: number) => number): Numbers =>
   partNumbers(visit, like, partsOf(visit), change)
 
+/** 1 − weights. */
+const flipped = (visit: Visit, like: Lane, weights: Task): Task =>
+  weightsStep(
+    visit,
+    'flipped',
+    'weights.combine',
+    like,
+    ([name]) => [
+      ['a', 1],
+      ['b', name!],
+      ['operation', 'subtract'],
+    ],
+    [weights],
+  )
+
 const byGradient = (visit: Visit, _: Lane, change: (x: number) => number): Numbers => {
   const { task, like } = visit.weights('gradient')
-  return change(1) === 1
-    ? task
-    : weightsStep(
-        visit,
-        'flipped',
-        'weights.combine',
-        like,
-        ([name]) => [
-          ['a', 1],
-          ['b', name!],
-          ['operation', 'subtract'],
-        ],
-        [task],
-      )
+  return change(1) === 1 ? task : flipped(visit, like, task)
 }
 
 const byElement = (visit: Visit, like: Lane, change: (x: number) => number): Numbers | 'a' => {
@@ -203,20 +205,7 @@ const byElement = (visit: Visit, like: Lane, change: (x: number) => number): Num
     ],
     [shells, kinds],
   )
-  return change(1) === 1
-    ? product
-    : weightsStep(
-        visit,
-        'flipped',
-        'weights.combine',
-        like,
-        ([name]) => [
-          ['a', 1],
-          ['b', name!],
-          ['operation', 'subtract'],
-        ],
-        [product],
-      )
+  return change(1) === 1 ? product : flipped(visit, like, product)
 }
 
 const earlyKinds = (visit: Visit): ReturnType<typeof kindsOf> => ({
