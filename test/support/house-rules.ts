@@ -17,6 +17,7 @@ export const ROOMS = [
   'store',
   'plan',
   'run',
+  'cluster',
   'search',
   'view',
   'cli',

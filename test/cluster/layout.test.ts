@@ -1,0 +1,106 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { Digest } from '#src/base/digest.js'
+import {
+  attemptsOf,
+  beat,
+  beginAttempt,
+  cancelRun,
+  fileSystemNow,
+  finishedParts,
+  isCancelled,
+  lastBeat,
+  makeRunFolder,
+  placesOf,
+  raiseAlarm,
+  readAlarm,
+  readAttempt,
+  readPlan,
+  readResult,
+  runFolder,
+  writeOnce,
+  writeResult,
+  type PartResult,
+} from '#src/cluster/layout.js'
+
+let run: string
+beforeEach(() => {
+  run = mkdtempSync(join(tmpdir(), 'smelt-run-'))
+  makeRunFolder(run)
+})
+afterEach(() => rmSync(run, { recursive: true, force: true }))
+
+const who = { host: 'one', pid: 1, started: '2026-01-01T00:00:00.000Z' }
+const result = (attempt: number): PartResult => ({
+  part: 3,
+  attempt,
+  host: 'one',
+  device: 'cpu',
+  content: `blake3:${'0'.repeat(64)}` as Digest,
+  written: [],
+  read: [],
+  outcomes: [],
+  reports: [],
+  files: [],
+  odd: [],
+  seconds: 0.5,
+  readBytes: 0,
+  writtenBytes: 0,
+})
+
+test('attempts at a part are numbered in the order in which they begin', () => {
+  expect([1, 2].map(() => beginAttempt(run, 3, who).attempt)).toEqual([1, 2])
+  expect(beginAttempt(run, 4, who).attempt).toBe(1)
+  expect(Object.fromEntries(attemptsOf(run))).toEqual({ 3: 2, 4: 1 })
+  expect(readAttempt(run, 3, 2)).toMatchObject({ type: 'ok', value: { ...who, part: 3, attempt: 2 } })
+  expect(readAttempt(run, 3, 3)).toMatchObject({ type: 'ok', value: undefined })
+})
+
+test('of two results of a part the first stays', () => {
+  expect([writeResult(run, result(2)), writeResult(run, result(1))]).toEqual([true, false])
+  expect(readResult(run, 3)).toMatchObject({ type: 'ok', value: { attempt: 2 } })
+  expect([...finishedParts(run)]).toEqual([3])
+  expect(readResult(run, 4)).toMatchObject({ type: 'ok', value: undefined })
+})
+
+test('a heartbeat has the time of the file system', () => {
+  beginAttempt(run, 0, who)
+  utimesSync(placesOf(run).beat(0, 1), 1000, 1000)
+  expect(lastBeat(run, 0, 1)).toBe(1_000_000)
+  beat(run, 0, 1)
+  expect(fileSystemNow(run)).toBeGreaterThanOrEqual(lastBeat(run, 0, 1)!)
+  expect(lastBeat(run, 0, 1)).toBeGreaterThan(1_000_000)
+  expect(lastBeat(run, 0, 2)).toBeUndefined()
+})
+
+test('a cancelled run stays cancelled, and of two alarms the first counts', () => {
+  expect(isCancelled(run)).toBe(false)
+  cancelRun(run)
+  cancelRun(run)
+  expect(isCancelled(run)).toBe(true)
+  raiseAlarm(run, { part: 1, attempts: [1, 2], hosts: ['one', 'two'], differs: ['x'] })
+  raiseAlarm(run, { part: 2, attempts: [1, 2], hosts: ['one', 'two'], differs: ['y'] })
+  expect(readAlarm(run)).toMatchObject({ type: 'ok', value: { part: 1 } })
+})
+
+test('writing leaves nothing but the file', () => {
+  writeOnce(join(run, 'x'), 'first')
+  writeOnce(join(run, 'x'), 'second')
+  expect(readFileSync(join(run, 'x'), 'utf8')).toBe('first')
+  expect(readdirSync(run).filter((name) => name.endsWith('.tmp'))).toEqual([])
+})
+
+test('what is not a run, and what is not of this version, is told', () => {
+  expect(readPlan(run)).toMatchObject({ diagnostics: [{ code: 'run-missing' }] })
+  writeFileSync(placesOf(run).plan, '{"format": 2}')
+  expect(readPlan(run)).toMatchObject({ diagnostics: [{ code: 'run-invalid' }] })
+  writeFileSync(placesOf(run).result(0), '{"part"')
+  expect(readResult(run, 0)).toMatchObject({ diagnostics: [{ code: 'run-invalid' }] })
+})
+
+test('the folder of a run is beside its recipe', () => {
+  expect(runFolder('/a/r.yaml', 'f00')).toBe('/a/.smelt/runs/f00')
+  expect(runFolder('/a/r.yaml', 'f00', '/shared')).toBe('/shared/f00')
+})
