@@ -125,7 +125,10 @@ export const MERGEKIT = [
   },
 ]
 
-/** Methods of sd-mecha, as an expression of tensors. */
+/** In Python: `a` has no fewer points than they have numbers, without which sd-mecha's rotation is one of many. */
+const TALL = 'a.dim() == 1 or a.dim() == 4 and a[0, 0].numel() > 1 or a.shape[0] >= a[0].numel()'
+
+/** Methods of sd-mecha, as an expression of tensors; one that gives `None` leaves the tensor out. */
 export const SD_MECHA = [
   {
     name: 'weighted_sum',
@@ -212,6 +215,70 @@ export const SD_MECHA = [
       undecided: 'none',
       equal: 'all',
     }),
+  },
+  {
+    name: 'crossover',
+    here: '`merge.crossover`',
+    expression: 'm.crossover(a, b, 0.3, 0.4)',
+    steps: step('merge.crossover', { a: 'a', b: 'b', keep: 0.7, tilt: 0.4 }),
+  },
+  {
+    name: 'train_difference_mask',
+    here: '`merge.train_difference`',
+    expression: 'a + m.train_difference_mask(a, b, base, 0.7) * (b - base)',
+    steps: step('merge.train_difference', { a: 'a', b: 'b', c: 'base', strength: 0.7 }),
+  },
+  {
+    name: 'add_opposite_mask',
+    here: '`merge.train_difference`, `method: opposite`',
+    expression: 'a + m.add_opposite_mask(a, b, base, 0.7) * (b - base)',
+    steps: step('merge.train_difference', { a: 'a', b: 'b', c: 'base', strength: 0.7, method: 'opposite' }),
+  },
+  {
+    name: 'add_strict_opposite_mask',
+    here: '`merge.train_difference`, `method: strict_opposite`',
+    expression: 'a + m.add_strict_opposite_mask(a, b, base, 0.7) * (b - base)',
+    steps: step('merge.train_difference', { a: 'a', b: 'b', c: 'base', strength: 0.7, method: 'strict_opposite' }),
+  },
+  {
+    name: 'multiply_quotient',
+    here: '`merge.multiply_quotient`',
+    expression: 'm.multiply_quotient(a, b, base, 0.5)',
+    steps: step('merge.multiply_quotient', { a: 'a', b: 'b', c: 'base', strength: 0.5 }),
+  },
+  {
+    name: 'top_k_tensor_sum',
+    here: '`merge.top_k_sum`',
+    expression: 'm.top_k_tensor_sum(a, b, 0.4, 0.3)',
+    steps: step('merge.top_k_sum', { a: 'a', b: 'b', width: 0.4, offset: 0.3 }),
+  },
+  {
+    name: 'model_stock',
+    here: '`merge.model_stock`, `over: row`, `pairs: consecutive`',
+    expression: 'base + m.model_stock(m.subtract(a, base), m.subtract(b, base), m.subtract(c, base))',
+    steps: step('merge.model_stock', { base: 'base', models: FINE_TUNES, over: 'row', pairs: 'consecutive' }),
+  },
+  {
+    name: 'rotate',
+    here: '`merge.rotate`',
+    expression: `m.rotate(a, b, 1.0, 0.3) if ${TALL} else None`,
+    steps: step('merge.rotate', { a: 'a', b: 'b', alpha: 0.3 }),
+  },
+  {
+    name: 'rotate, halfway',
+    here: '`merge.rotate`, `alignment: 0.5`',
+    expression: `m.rotate(a, b, 0.5, 0.3) if ${TALL} else None`,
+    steps: step('merge.rotate', { a: 'a', b: 'b', alignment: 0.5, alpha: 0.3 }),
+  },
+  {
+    name: 'truncate_rank',
+    here: '`model.truncate_rank`',
+    expression: 'base + m.truncate_rank(m.subtract(a, base), 4, use_approximate_basis=False)',
+    steps: {
+      change: { op: 'model.subtract', a: 'a', b: 'base' },
+      low: { op: 'model.truncate_rank', model: 'change', rank: 4 },
+      result: { op: 'model.add', a: 'base', delta: 'low' },
+    },
   },
 ]
 

@@ -6,8 +6,18 @@ import sys
 import torch
 from safetensors.torch import load_file, save_file
 from sd_mecha.extensions import merge_methods
+from sd_mecha.extensions.merge_methods import StateDict
 
 DTYPES = {"f16": torch.float16, "bf16": torch.bfloat16, "f32": torch.float32}
+
+KEY = "tensor"
+
+
+def as_declared(value, kind):
+    """An argument in the form that a method declares: a number, a tensor of no dimension, or a model of one tensor."""
+    if kind is torch.Tensor and isinstance(value, float):
+        return torch.tensor(value)
+    return {KEY: value} if getattr(kind, "__origin__", None) is StateDict else value
 
 
 class Methods:
@@ -17,9 +27,9 @@ class Methods:
         method = merge_methods.resolve(name)
 
         def call(*args, **kwargs):
-            # Numbers before the tensors' keywords are tensors of no dimension there.
-            args = [torch.tensor(x) if isinstance(x, float) else x for x in args]
-            return method.merge_key(args, kwargs, "tensor", None, {}, method.instantiate(), False)
+            types = method.get_input_types().args_varargs(len(args))
+            args = [as_declared(value, kind) for value, kind in zip(args, types)]
+            return method.merge_key(args, kwargs, KEY, None, {KEY: {}}, method.instantiate(), False)
 
         return call
 
@@ -31,7 +41,9 @@ def main():
         try:
             for key in next(iter(models.values())):
                 tensors = {name: file[key].float() for name, file in models.items()}
-                result[key] = eval(job["expression"], {"m": Methods(), "torch": torch}, tensors).to(DTYPES[job["dtype"]])
+                value = eval(job["expression"], {"m": Methods(), "torch": torch}, tensors)
+                if value is not None:
+                    result[key] = value.to(DTYPES[job["dtype"]])
             save_file({key: x.contiguous() for key, x in result.items()}, job["out"] + "/model.safetensors")
         except Exception as error:
             print(f"{job['expression']}: {type(error).__name__}: {error}", file=sys.stderr)
