@@ -23,6 +23,7 @@ import { readTablePlace, writeOutputTable, type TablePlace } from './output-tabl
 import type { Reporter } from './reporter.js'
 import { reportingOn } from './run-report.js'
 import { listenForStop } from './signals.js'
+import { userHub } from './hub.js'
 import { userStore } from './store.js'
 import { isTerminal } from './terminal.js'
 import { progressLineOn, TICK } from './with-progress.js'
@@ -246,6 +247,7 @@ export const buildOnce = async (
     device: device.value,
     engine: engine.value,
     store: userStore(),
+    hub: userHub(),
     places: cudaPlaces(),
     reporting: flags.report !== undefined,
     ...(text === undefined ? {} : { text, lock: false }),
