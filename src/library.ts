@@ -168,6 +168,7 @@ export const build = async (path: string, options: BuildOptions = {}): Promise<R
     sha256: flag,
     signal,
     store: STORE_OR_FALSE,
+    update: flag,
     workers: WORKERS,
   })
   if (problems.length > 0 || checked.type === 'failed') return failed(...problems, ...checked.diagnostics)

@@ -36,6 +36,7 @@ export interface BuildFlags extends SetFlags {
   readonly workers?: string
   readonly frozen?: boolean
   readonly force?: boolean
+  readonly update?: boolean
   readonly rehash?: boolean
   readonly sha256?: boolean
   readonly attest?: string
@@ -253,6 +254,7 @@ export const buildOnce = async (
     ...(text === undefined ? {} : { text, lock: false }),
     frozen: flags.frozen === true,
     force: flags.force === true,
+    update: flags.update === true,
     rehash: flags.rehash === true,
     sha256: flags.sha256 === true,
     ...(flags.out === undefined ? {} : { out: flags.out }),

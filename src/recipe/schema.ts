@@ -37,7 +37,7 @@ const fileSchema = (what: 'model' | 'adapter', audience: Audience): JsonSchema =
             type: 'string',
             minLength: 1,
             ...explain(
-              'Its repository on the Hugging Face hub, `org/name`. It is taken from the Hugging Face cache of this machine. The lock records the commit.',
+              'Its repository on the Hugging Face hub, `org/name`. It is taken from the Hugging Face cache of this machine; `smelt build` downloads what is missing. The lock records the commit.',
               audience,
             ),
           },

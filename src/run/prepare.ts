@@ -24,6 +24,7 @@ import { openAdapterFile, openCheckpoint } from '../pytorch/open.js'
 import { namesOnDisk } from '../safetensors/file-names.js'
 import { lockPath, readLock, type Lock } from '../store/lock.js'
 import { obstacles } from './destinations.js'
+import type { Download } from './downloads.js'
 import { locateInput, referenceOf, type Located } from './locate-inputs.js'
 import { readModelFolders } from './model-folders.js'
 import { readParts, readSource } from './parts.js'
@@ -50,6 +51,10 @@ export interface PrepareOptions extends ParseOptions, PlanOptions {
 export interface DraftOptions extends PrepareOptions {
   /** Nothing is downloaded, and only what the lock says is taken. */
   readonly frozen?: boolean
+  /** Downloads what is missing of models of the hub; without it, that is an error. */
+  readonly download?: Download
+  /** Takes what branches of the hub are now, not the commits of the lock. */
+  readonly update?: boolean
 }
 
 /**
@@ -140,7 +145,7 @@ export const openInputs = async (
 const locator = (
   recipe: string,
   folder: string,
-  { hub, frozen, text }: DraftOptions,
+  { hub, frozen, text, download, update }: DraftOptions,
 ): ((input: Input) => Promise<Result<Located>>) => {
   const found = new Map<string, Promise<Result<Located>>>()
   let lock: Promise<Lock | undefined> | undefined
@@ -157,6 +162,8 @@ const locator = (
           hub,
           lock: isOfHub && text === undefined ? await readOnce() : undefined,
           notNow: frozen === true ? 'frozen' : 'planning',
+          download,
+          update,
         }))()
     found.set(key, known)
     return known
