@@ -102,10 +102,14 @@ const choose = (
   return ok({ main, sides: [...inFolder].filter(([name, file]) => file !== main && isSide(name)).map(([, f]) => f) })
 }
 
+let placed = 0
+/** A name beside a file that nobody else uses, in this process or another. */
+const besideOf = (path: string): string => `${path}.${process.pid}.${placed++}.new`
+
 /** Puts a file of a snapshot where its name is looked for: a link to its blob, or a copy where links are not allowed. */
 const place = async (blob: string, path: string): Promise<void> => {
   await mkdir(dirname(path), { recursive: true })
-  const beside = `${path}.${process.pid}.new`
+  const beside = besideOf(path)
   await rm(beside, { force: true })
   await symlink(relative(dirname(path), blob), beside).catch(async (error: unknown) => {
     if (!['EPERM', 'ENOSYS', 'EOPNOTSUPP', 'UNKNOWN'].includes(errorCode(error))) throw error
@@ -157,7 +161,7 @@ const lacking = async (folder: string, files: readonly RemoteFile[]): Promise<nu
 /** Writes down what a branch or tag is now. */
 const writeRef = async (path: string, commit: string): Promise<void> => {
   await mkdir(dirname(path), { recursive: true })
-  const beside = `${path}.${process.pid}.new`
+  const beside = besideOf(path)
   await writeFile(beside, commit)
   await rename(beside, path)
 }
