@@ -8,7 +8,8 @@ import { build, defineConfig } from 'rolldown'
 const ROOT = fileURLToPath(new URL('.', import.meta.url))
 
 /** Packages with native code or files of their own, and those that few commands need. */
-const EXTERNAL = /^(?:@expo-google-fonts|@napi-rs|@resvg|ajv|ink|koffi|onnxruntime-node|react|tar|vega|yauzl)(?:\/|$)/
+const EXTERNAL =
+  /^(?:@expo-google-fonts|@huggingface|@napi-rs|@resvg|ajv|ink|koffi|onnxruntime-node|react|tar|vega|yauzl)(?:\/|$)/
 
 const packageOf = (path) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path.replaceAll('\\', '/'))?.[0]
 

@@ -1,6 +1,7 @@
 import { planWithoutWork } from './base/catalogue/options.js'
 import type { Diagnostic, Source } from './base/diagnostic.js'
 import { failed, ok, type Result } from './base/result.js'
+import { userHub } from './cli/hub.js'
 import { userStore } from './cli/store.js'
 import { withFile, type FileOf } from './plan/inputs.js'
 import { makePlan as makePlanWith, type PlanOptions } from './plan/make-plan.js'
@@ -34,7 +35,7 @@ import {
   prepare as prepareWith,
   readRecipe as readRecipeWith,
   type Prepared,
-  type PrepareOptions,
+  type PrepareOptions as InternalPrepareOptions,
 } from './run/prepare.js'
 import { planNow } from './run/plan-now.js'
 import { run as runWith } from './run/run.js'
@@ -47,7 +48,7 @@ import { renderReport } from './view/report/render.js'
 /** Options of a build. All have defaults, and only `set` changes the bytes of the outputs. */
 export interface BuildOptions extends Omit<
   InternalBuildOptions,
-  'choose' | 'cutting' | 'jobs' | 'more' | 'places' | 'reporting' | 'start' | 'store'
+  'choose' | 'cutting' | 'hub' | 'jobs' | 'more' | 'places' | 'reporting' | 'start' | 'store'
 > {
   /** The cache: that of the command unless another is given; `false` uses none. */
   readonly store?: Store | false
@@ -57,6 +58,9 @@ export interface BuildOptions extends Omit<
 
 /** Options of {@link plan}. */
 export interface PlanNowOptions extends Pick<BuildOptions, 'out' | 'set' | 'rows' | 'signal' | 'store' | 'text'> {}
+
+/** Options of {@link prepare}. */
+export interface PrepareOptions extends Omit<InternalPrepareOptions, 'hub'> {}
 
 /** Options of {@link run}, which computes on the CPU; `build` also uses other devices. */
 export interface RunOptions extends Partial<
@@ -164,12 +168,13 @@ export const build = async (path: string, options: BuildOptions = {}): Promise<R
     sha256: flag,
     signal,
     store: STORE_OR_FALSE,
+    update: flag,
     workers: WORKERS,
   })
   if (problems.length > 0 || checked.type === 'failed') return failed(...problems, ...checked.diagnostics)
   const { store: _, ...rest } = checked.value
   return heedingErrors(checked.value, (heard) =>
-    buildWith(path, { render: renderReport, ...rest, ...storeOf(checked.value), ...heard }),
+    buildWith(path, { render: renderReport, hub: userHub(), ...rest, ...storeOf(checked.value), ...heard }),
   )
 }
 
@@ -189,7 +194,7 @@ export const plan = async (path: string, options: PlanNowOptions = {}): Promise<
   })
   if (problems.length > 0 || checked.type === 'failed') return failed(...problems, ...checked.diagnostics)
   const { store: _, ...rest } = checked.value
-  const planned = await planNow(path, { ...rest, ...storeOf(checked.value), reading: 'never' })
+  const planned = await planNow(path, { ...rest, ...storeOf(checked.value), hub: userHub(), reading: 'never' })
   return planned.type === 'failed' ? planned : ok(planned.value.plan, planned.diagnostics)
 }
 
@@ -234,7 +239,7 @@ export const prepare = async (path: string, options: PrepareOptions = {}): Promi
   })
   return problems.length > 0 || checked.type === 'failed'
     ? failed(...problems, ...checked.diagnostics)
-    : prepareWith(path, checked.value)
+    : prepareWith(path, { ...checked.value, hub: userHub() })
 }
 
 /** Reads a recipe file's text. */
@@ -328,7 +333,7 @@ export const verify = async (recipe: string, options: VerifyOptions = {}): Promi
   const problems = checkArgument('verify', 'recipe', recipe, text)
   const checked = checkOptions<VerifyOptions>('verify', options, { device: CPU, out: text, signal, workers: WORKERS })
   if (problems.length > 0 || checked.type === 'failed') return failed(...problems, ...checked.diagnostics)
-  return verifyWith(recipe, { workers: defaultWorkers(), device: 'cpu', ...checked.value })
+  return verifyWith(recipe, { workers: defaultWorkers(), device: 'cpu', hub: userHub(), ...checked.value })
 }
 
 /**

@@ -23,6 +23,7 @@ import { readTablePlace, writeOutputTable, type TablePlace } from './output-tabl
 import type { Reporter } from './reporter.js'
 import { reportingOn } from './run-report.js'
 import { listenForStop } from './signals.js'
+import { userHub } from './hub.js'
 import { userStore } from './store.js'
 import { isTerminal } from './terminal.js'
 import { progressLineOn, TICK } from './with-progress.js'
@@ -35,6 +36,7 @@ export interface BuildFlags extends SetFlags {
   readonly workers?: string
   readonly frozen?: boolean
   readonly force?: boolean
+  readonly update?: boolean
   readonly rehash?: boolean
   readonly sha256?: boolean
   readonly attest?: string
@@ -246,11 +248,13 @@ export const buildOnce = async (
     device: device.value,
     engine: engine.value,
     store: userStore(),
+    hub: userHub(),
     places: cudaPlaces(),
     reporting: flags.report !== undefined,
     ...(text === undefined ? {} : { text, lock: false }),
     frozen: flags.frozen === true,
     force: flags.force === true,
+    update: flags.update === true,
     rehash: flags.rehash === true,
     sha256: flags.sha256 === true,
     ...(flags.out === undefined ? {} : { out: flags.out }),

@@ -5,6 +5,7 @@ import { prepare, type Prepared } from '../run/prepare.js'
 import { toJsonText } from '../view/json.js'
 import { renderChecked } from '../view/checked.js'
 import type { Console } from './console.js'
+import { userHub } from './hub.js'
 
 /** `smelt check`: finds all mistakes that can be found before anything is computed, in several recipes at once. */
 export const check = async (
@@ -13,7 +14,7 @@ export const check = async (
   flags: { readonly json?: boolean },
 ): Promise<number> => {
   const results: { readonly recipe: string; readonly result: Result<Prepared> }[] = []
-  for (const recipe of recipes) results.push({ recipe, result: await prepare(recipe, { jobs: false }) })
+  for (const recipe of recipes) results.push({ recipe, result: await prepare(recipe, { jobs: false, hub: userHub() }) })
   const diagnostics: Diagnostic[] = results.flatMap(({ result }) => [...result.diagnostics])
   if (flags.json === true) {
     const recipes = results.map(({ recipe, result }) => ({

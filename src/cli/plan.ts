@@ -9,6 +9,7 @@ import { renderPlan } from '../view/plan-text.js'
 import type { Console } from './console.js'
 import { cudaPlaces } from './cuda-places.js'
 import { readDevice, readSettings, readWorkers, type SetFlags } from './options.js'
+import { userHub } from './hub.js'
 import { userStore } from './store.js'
 
 /** The ways a plan can be printed. */
@@ -35,6 +36,7 @@ export const plan = async (console: Console, recipe: string, flags: PlanFlags): 
           ...set.value,
           reading: 'never',
           store: userStore(),
+          hub: userHub(),
           device: wish.value,
           ...(flags.out === undefined ? {} : { out: flags.out }),
         })

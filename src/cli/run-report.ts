@@ -10,6 +10,7 @@ import { writeOutput } from '../safetensors/output.js'
 import { problemEvents, toBuildEvent } from '../view/json.js'
 import { recordRun } from '../view/report/run-recording.js'
 import type { Console } from './console.js'
+import { userHub } from './hub.js'
 import type { Reporter } from './reporter.js'
 import { withProgress } from './with-progress.js'
 
@@ -98,7 +99,12 @@ export const reportingOn = (
       const recorded = recording.finish()
       if (recorded === undefined) return
       const details = recorded.complete
-        ? await measureSteps(recipe, settings, recorded.steps, measureUnder(console, workers, quiet))
+        ? await measureSteps(
+            recipe,
+            { ...settings, hub: userHub() },
+            recorded.steps,
+            measureUnder(console, workers, quiet),
+          )
         : []
       try {
         const bytes = await recorded.render(details, wanted.format)

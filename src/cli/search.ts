@@ -26,6 +26,7 @@ import type { Console } from './console.js'
 import { cudaPlaces } from './cuda-places.js'
 import { readDevice, readSet, readWorkers } from './options.js'
 import { listenForStop } from './signals.js'
+import { userHub } from './hub.js'
 import { userStore } from './store.js'
 
 /** What `smelt search` takes besides the recipe. */
@@ -169,6 +170,7 @@ export const searchRecipe = async (console: Console, recipe: string, flags: Sear
         workers: workers.value,
         device: device.value,
         store: userStore(),
+        hub: userHub(),
         places: cudaPlaces(),
         render: renderReport,
       },

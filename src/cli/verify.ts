@@ -5,6 +5,7 @@ import { verify as verifyRecipe } from '../run/verify.js'
 import { toJsonText } from '../view/json.js'
 import { renderVerified } from '../view/verified.js'
 import type { Console } from './console.js'
+import { userHub } from './hub.js'
 import { readWorkers } from './options.js'
 import { listenForStop } from './signals.js'
 
@@ -28,6 +29,7 @@ export const verify = async (console: Console, recipe: string, flags: VerifyFlag
       const result = await verifyRecipe(recipe, {
         workers: workers.value,
         device: 'cpu',
+        hub: userHub(),
         signal: interruption.signal,
         ...(flags.out === undefined ? {} : { out: flags.out }),
       })

@@ -9,6 +9,7 @@ import { outlinePlan } from '../view/plan-outline.js'
 import { renderWhy } from '../view/why.js'
 import type { Console } from './console.js'
 import { readSettings, type SetFlags } from './options.js'
+import { userHub } from './hub.js'
 import { userStore } from './store.js'
 
 /** What `smelt why` takes besides recipe and step. */
@@ -34,6 +35,7 @@ export const why = async (
     ...set.value,
     reading: 'always',
     store: userStore(),
+    hub: userHub(),
     ...(flags.out === undefined ? {} : { out: flags.out }),
   })
   if (planned.type === 'failed') return refuse(planned.diagnostics)

@@ -86,6 +86,11 @@ const RULES: Readonly<Record<string, Rule>> = {
         Object.hasOwn(properties, key) || (typeof allowed === 'boolean' ? allowed : fits(map[key], allowed, root)),
     ),
   ),
+  dependencies: ofMap((map, partners: Readonly<Record<string, readonly string[]>>) =>
+    Object.entries(partners).every(
+      ([key, needed]) => !Object.hasOwn(map, key) || needed.every((other) => Object.hasOwn(map, other)),
+    ),
+  ),
   propertyNames: ofMap((map, schema: JsonSchema, _, root) => Object.keys(map).every((key) => fits(key, schema, root))),
   anyOf: (value, branches: readonly JsonSchema[], _, root) => branches.some((branch) => fits(value, branch, root)),
   oneOf: (value, branches: readonly JsonSchema[], schema, root) => {

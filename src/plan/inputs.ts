@@ -1,6 +1,7 @@
 import { adapterTitle } from '../architectures/adapters/guess.js'
 import type { Graph } from '../graph/graph.js'
 import type { Value } from '../operators/value.js'
+import type { HubOrigin } from '../hub/reference.js'
 import type { Input, InputKind } from '../recipe/recipe.js'
 import type { AdapterFile } from '../safetensors/adapter-file.js'
 import type { Model } from '../safetensors/model.js'
@@ -15,14 +16,19 @@ export interface FileOf {
 
 /** An input of a recipe with its opened file. */
 export type OpenedInput<K extends InputKind = InputKind> = K extends InputKind
-  ? Extract<Input, { readonly kind: K }> & { readonly file: FileOf[K] }
+  ? Extract<Input, { readonly kind: K }> & {
+      readonly file: FileOf[K]
+      /** Where it was found on a hub; undefined for files that are not of one. */
+      readonly origin?: HubOrigin
+    }
   : never
 
 /** The inputs of a recipe with their opened files, by name, in the order of the recipe. */
 export type OpenedInputs = ReadonlyMap<string, OpenedInput>
 
 /** Puts an opened file to its input, which is of the same kind. */
-export const withFile = (input: Input, file: FileOf[InputKind]): OpenedInput => ({ ...input, file }) as OpenedInput
+export const withFile = (input: Input, file: FileOf[InputKind], origin?: HubOrigin): OpenedInput =>
+  ({ ...input, file, ...(origin === undefined ? {} : { origin }) }) as OpenedInput
 
 /** An input as a value that steps refer to: every tensor is what is stored of it. */
 export const inputValue = (graph: Graph, input: OpenedInput): Value => {

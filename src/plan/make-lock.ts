@@ -63,13 +63,14 @@ export const lockAside = ({
     : { sides: Object.fromEntries(sides.map(({ path, found }) => [basename(path), found?.digest ?? null])) }),
 })
 
-const lockInput = ({ file, sha256: pinned }: OpenedInput, contents: Contents): LockedInput => {
+const lockInput = ({ file, sha256: pinned, origin }: OpenedInput, contents: Contents): LockedInput => {
   const sha256 = pinned?.toLowerCase() ?? contents.sha256(file.path)
   return {
     digest: digestModel(file, contents.input),
     bytes: file.bytes,
     tensors: file.tensors.size,
     ...(sha256 === undefined ? {} : { sha256 }),
+    ...(origin === undefined ? {} : { hub: origin }),
     ...(contents.version === 1 ? {} : lockAside(file)),
   }
 }

@@ -6,15 +6,19 @@ import { readForeign } from '../document/foreign.js'
 import { orderSteps } from '../recipe/link.js'
 import type { Recipe } from '../recipe/recipe.js'
 import { usesOf } from '../recipe/step.js'
-import { hubIdOf } from './model-folder.js'
 
 /** What a model card tells. */
 export interface CardOf {
   readonly recipe: Recipe
   /** The step or input that the output holds. */
   readonly from: string
-  /** The inputs it is made of: their names, paths, and the texts of their cards. */
-  readonly inputs: readonly { readonly name: string; readonly path: string; readonly card: string | undefined }[]
+  /** The inputs it is made of: their names, paths, ids on a hub, and the texts of their cards. */
+  readonly inputs: readonly {
+    readonly name: string
+    readonly path: string
+    readonly id: string | undefined
+    readonly card: string | undefined
+  }[]
   /** True where a program can load the folder with its config. */
   readonly loadable: boolean
   readonly at: Place
@@ -66,7 +70,7 @@ export const modelCard = ({
   const licences = inputs.map(({ card }) => (card === undefined ? undefined : licenceOf(card)))
   const distinct = new Map(licences.flatMap((l) => (l === undefined ? [] : [[JSON.stringify([...l]), l] as const])))
   const [licence] = licences.includes(undefined) || distinct.size !== 1 ? [] : distinct.values()
-  const ids = [...new Set(inputs.flatMap(({ path }) => hubIdOf(path) ?? []))]
+  const ids = [...new Set(inputs.flatMap(({ id }) => id ?? []))]
   const steps = orderSteps(recipe.steps, [from])
   const params = Object.entries(recipe.params)
   const { text } = recipe.source
@@ -90,7 +94,7 @@ export const modelCard = ({
     ...table(
       ['name', 'model'],
       // Only the last part of a path is published.
-      inputs.map(({ name, path }) => [`\`${name}\``, hubIdOf(path) ?? `\`${basename(path)}\``]),
+      inputs.map(({ name, path, id }) => [`\`${name}\``, id ?? `\`${basename(path)}\``]),
     ),
     '',
     ...(steps.length === 0

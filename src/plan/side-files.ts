@@ -9,7 +9,7 @@ import type { Written } from './written.js'
 import type { LayerContext } from './context.js'
 import { modelCard } from './model-card.js'
 import { editConfig } from './model-config.js'
-import { CARD, CONFIG, type ModelFolder } from './model-folder.js'
+import { CARD, CONFIG, hubIdOf, type ModelFolder } from './model-folder.js'
 import type { OpenedInputs } from './inputs.js'
 import type { WholeFile } from './plan.js'
 import { usedFiles } from './provenance.js'
@@ -54,7 +54,12 @@ export const planSideFiles = (
   const card = modelCard({
     recipe,
     from: output.from.name,
-    inputs: used.map(({ name, path }) => ({ name, path, card: folders.get(name)?.card })),
+    inputs: used.map(({ name, path, origin }) => ({
+      name,
+      path,
+      id: origin?.repository ?? hubIdOf(path),
+      card: folders.get(name)?.card,
+    })),
     loadable: config !== undefined,
     at,
   })

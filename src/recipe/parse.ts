@@ -12,7 +12,7 @@ import { parseSize } from '../safetensors/size.js'
 import type { OutputDtype } from '../tensor/dtype.js'
 import { advise } from './advice.js'
 import { readGrid } from './grid.js'
-import { inputEntries, readInputs } from './inputs.js'
+import { inputEntries, inputProblems, readInputs } from './inputs.js'
 import { findCycles, linkNames } from './link.js'
 import { checkOutputPath } from './output-path.js'
 import { readDeclarations, type Declarations } from './params.js'
@@ -90,7 +90,11 @@ export const parse = (source: Source, options: ParseOptions = {}, parts: Parts =
     ...readGrid(document.value, declarations).problems,
     ...unknownParams,
     ...useProblems,
-    ...[...advise(root, [...checked.diagnostics, ...linked.filter(isFresh)]), ...outputs.problems].filter(inKnown),
+    ...[
+      ...advise(root, [...checked.diagnostics, ...linked.filter(isFresh)]),
+      ...inputProblems(root),
+      ...outputs.problems,
+    ].filter(inKnown),
   ])
   if (problems.some((d) => d.severity === 'error')) return failed(...problems)
   const seed = get(root, 'seed')

@@ -1,5 +1,6 @@
 import type { Place, Source } from '../base/diagnostic.js'
 import type { PlacedPattern, Operator, Rules, TextRules } from '../operators/operator.js'
+import type { HubReference } from '../hub/reference.js'
 import type { OutputDtype } from '../tensor/dtype.js'
 
 /** A name used in a recipe, and where. */
@@ -37,8 +38,10 @@ export interface Step {
 
 interface DeclaredFile {
   readonly name: string
-  /** As written; relative to the recipe. */
+  /** As written; relative to the recipe. What stands for it where it is of a hub. */
   readonly path: string
+  /** Where the recipe says that it is of a hub; a short path may turn out to be. */
+  readonly hub?: HubReference
   readonly sha256: string | undefined
   readonly at: Place
 }

@@ -23,12 +23,39 @@ const fileSchema = (what: 'model' | 'adapter', audience: Audience): JsonSchema =
     anyOf: [
       {
         ...path,
-        ...explain(`The ${what}’s file, relative to the recipe; a folder or index file of a sharded one.`, audience),
+        ...explain(
+          `The ${what}’s file, relative to the recipe; a folder or index file of a sharded one; or its name on the Hugging Face hub, \`org/name\`, where no file or folder is called so.`,
+          audience,
+        ),
       },
       {
-        title: `a file with its ${what === 'adapter' ? 'alpha or ' : ''}digest`,
+        title: `a file with its ${what === 'adapter' ? 'alpha or ' : ''}digest, or a repository of a hub`,
         type: 'object',
         properties: {
+          hub: {
+            title: 'a name such as org/name',
+            type: 'string',
+            minLength: 1,
+            ...explain(
+              'Its repository on the Hugging Face hub, `org/name`. It is taken from the Hugging Face cache of this machine; `smelt build` downloads what is missing. The lock records the commit.',
+              audience,
+            ),
+          },
+          revision: {
+            title: 'a branch, a tag or a commit',
+            type: 'string',
+            minLength: 1,
+            ...explain('The branch, tag or commit of the repository; `main` unless given.', audience),
+          },
+          files: {
+            title: 'a file or folder of the repository',
+            type: 'string',
+            minLength: 1,
+            ...explain(
+              `The ${what}’s file, index or folder in the repository: \`unet/\`, for example. Only needed where the repository holds several.`,
+              audience,
+            ),
+          },
           path: {
             ...path,
             ...explain(
@@ -46,7 +73,7 @@ const fileSchema = (what: 'model' | 'adapter', audience: Audience): JsonSchema =
             ...explain('Checked before anything runs.', audience),
           },
         },
-        required: ['path'],
+        dependencies: { revision: ['hub'], files: ['hub'] },
         additionalProperties: false,
       },
     ],

@@ -4,7 +4,7 @@ import type { Diagnostic, Range } from '../base/diagnostic.js'
 import { numberIn } from '../document/explain.js'
 import type { MapValue, Value } from '../document/value.js'
 import { computeArithmetic } from './arithmetic.js'
-import { INPUT_BLOCKS } from './inputs.js'
+import { HUB_KEYS, INPUT_BLOCKS } from './inputs.js'
 import { isAllowed, type Declarations } from './params.js'
 import type { Scalar } from './recipe.js'
 
@@ -55,7 +55,7 @@ export interface Substituted {
 
 /**
  * Replaces `$name` and `${expression}` where they are a whole scalar, and `${name}` or `${expression}` inside the texts
- * under a `path` key or a short model,
+ * under a `path` key, in a short model or in the name of one of a hub,
  * by the params' values. Places stay.
  */
 export const substitute = (root: Value, params: ParamValues): Substituted => {
@@ -125,7 +125,9 @@ export const substitute = (root: Value, params: ParamValues): Substituted => {
       case 'string':
         return scalar(
           value,
-          path.at(-1) === 'path' || (path.length === 2 && Object.values(INPUT_BLOCKS).includes(path[0]!)),
+          path.at(-1) === 'path' ||
+            (Object.values(INPUT_BLOCKS).includes(path[0]!) &&
+              (path.length === 2 || (path.length === 3 && HUB_KEYS.has(path[2]!)))),
         )
       default:
         return value

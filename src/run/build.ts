@@ -17,6 +17,7 @@ import { chooseDevice, type DeviceSelection, type DeviceRequest } from './device
 import { isInexact } from './devices/device.js'
 import type { CudaPlaces } from './devices/places.js'
 import { lockDestination, optionDestination } from './destinations.js'
+import { createDownloads } from './downloads.js'
 import { refuseFrozen } from './frozen.js'
 import { knowNothing } from './gather-prior-state.js'
 import { loadPriorState } from './load-prior-state.js'
@@ -46,6 +47,8 @@ export interface BuildOptions
   readonly frozen?: boolean
   /** Computes everything and reuses nothing. */
   readonly force?: boolean
+  /** Takes what branches and tags of the hub are now, not the commits that the lock has. */
+  readonly update?: boolean
   /** Reads all inputs and existing outputs again, instead of trusting unchanged file times. */
   readonly rehash?: boolean
   /** Records the sha256 of every input in the lock. */
@@ -79,7 +82,13 @@ const buildWith = async (
   pauses: Pauses,
 ): Promise<Result<Built>> => {
   const order = { path: lockPath(resolve(path)), frozen: options.frozen === true }
-  const drafted = await draft(path, options, destinationsBeside(options, order))
+  const drafted = await draft(
+    path,
+    options.hub === undefined || order.frozen
+      ? options
+      : { ...options, download: createDownloads(options.hub, options.listener, options.signal) },
+    destinationsBeside(options, order),
+  )
   if (drafted.type === 'failed') return drafted
   const ready = await makeReady(drafted.value, options, order)
   if (ready.type === 'failed') return failed(...drafted.diagnostics, ...ready.diagnostics)

@@ -26,6 +26,28 @@ export interface OutputFacts {
 
 /** What happens during a build, each event once and in order. Listeners get all their information from these. */
 export type RunEvent =
+  /** Before the run: files of a repository of the hub are to be had. Twice for a model in shards. */
+  | {
+      readonly type: 'download-started'
+      readonly repository: string
+      readonly files: number
+      readonly bytes: number
+    }
+  /** Now and then: bytes on disk, and to be had, of all downloads of the build. */
+  | {
+      readonly type: 'bytes-downloaded'
+      readonly repository: string
+      readonly bytes: number
+      readonly total: number
+    }
+  /** A repository is complete, or `ok` is false. */
+  | {
+      readonly type: 'download-finished'
+      readonly repository: string
+      readonly ok: boolean
+      readonly bytes: number
+      readonly total: number
+    }
   | {
       readonly type: 'run-started'
       readonly recipe: string

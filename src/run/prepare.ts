@@ -12,16 +12,20 @@ import { toSource } from '../document/source.js'
 import { destinationsOf, type Destination } from '../plan/destinations.js'
 import type { Draft } from '../plan/draft.js'
 import { completePlan } from '../plan/complete-plan.js'
-import { withFile, type FileOf, type OpenedInputs } from '../plan/inputs.js'
+import { withFile, type FileOf, type OpenedInput, type OpenedInputs } from '../plan/inputs.js'
 import { draftInSlices, withoutWork, type PlanOptions } from '../plan/make-plan.js'
 import type { Setting } from '../plan/outputs.js'
 import type { Plan } from '../plan/plan.js'
 import { parse, type ParseOptions } from '../recipe/parse.js'
 import type { Input, InputKind, Recipe } from '../recipe/recipe.js'
 import { expandSettings } from '../recipe/settings.js'
+import type { HubAccess } from '../hub/access.js'
 import { openAdapterFile, openCheckpoint } from '../pytorch/open.js'
 import { namesOnDisk } from '../safetensors/file-names.js'
+import { lockPath, readLock, type Lock } from '../store/lock.js'
 import { obstacles } from './destinations.js'
+import type { Download } from './downloads.js'
+import { locateInput, referenceOf, type Located } from './locate-inputs.js'
 import { readModelFolders } from './model-folders.js'
 import { readParts, readSource } from './parts.js'
 import { sha256Of } from './sha256.js'
@@ -39,6 +43,18 @@ export interface PrepareOptions extends ParseOptions, PlanOptions {
   readonly out?: string
   /** Stops planning within a moment. */
   readonly signal?: AbortSignal
+  /** The Hugging Face hub and its cache; the cache is looked for in its usual place unless given. */
+  readonly hub?: HubAccess
+}
+
+/** How a command drafts a recipe. */
+export interface DraftOptions extends PrepareOptions {
+  /** Nothing is downloaded, and only what the lock says is taken. */
+  readonly frozen?: boolean
+  /** Downloads what is missing of models of the hub; without it, that is an error. */
+  readonly download?: Download
+  /** Takes what branches of the hub are now, not the commits of the lock. */
+  readonly update?: boolean
 }
 
 /**
@@ -87,14 +103,29 @@ const openOnce = <T>(open: Open<T>): Open<T> => {
   }
 }
 
+/** Opens an input where it is found. */
+const openLocated = async (
+  input: Input,
+  open: Openers,
+  locate: (input: Input) => Promise<Result<Located>>,
+): Promise<Result<OpenedInput>> => {
+  const found = await locate(input)
+  if (found.type === 'failed') return found
+  const { path, origin } = found.value
+  const opened: Result<FileOf[InputKind]> = await open[input.kind](path)
+  const diagnostics = [...found.diagnostics, ...opened.diagnostics]
+  return opened.type === 'failed' ? failed(...diagnostics) : ok(withFile(input, opened.value, origin), diagnostics)
+}
+
 /** Opens inputs of a recipe; problems of all of them are told together, each at its place in the recipe. */
 export const openInputs = async (
   inputs: Iterable<Input>,
   folder: string,
   open: Openers = OPENERS,
+  locate: (input: Input) => Promise<Result<Located>> = (input) => locateInput(input, { folder, notNow: 'planning' }),
 ): Promise<Result<OpenedInputs>> => {
   const opened = await Promise.all(
-    [...inputs].map(async (input) => ({ input, result: await open[input.kind](resolvePath(folder, input.path)) })),
+    [...inputs].map(async (input) => ({ input, result: await openLocated(input, open, locate) })),
   )
   const problems = opened.flatMap(({ input, result }) =>
     result.diagnostics.map((d): Diagnostic =>
@@ -105,13 +136,38 @@ export const openInputs = async (
   )
   if (problems.some((d) => d.severity === 'error')) return failed(...problems)
   return ok(
-    new Map(
-      opened.flatMap(({ input, result }) =>
-        result.type === 'ok' ? [[input.name, withFile(input, result.value)] as const] : [],
-      ),
-    ),
+    new Map(opened.flatMap(({ input, result }) => (result.type === 'ok' ? [[input.name, result.value] as const] : []))),
     problems,
   )
+}
+
+/** Finds inputs, each once for all settings; the lock is read when an input is of a hub. */
+const locator = (
+  recipe: string,
+  folder: string,
+  { hub, frozen, text, download, update }: DraftOptions,
+): ((input: Input) => Promise<Result<Located>>) => {
+  const found = new Map<string, Promise<Result<Located>>>()
+  let lock: Promise<Lock | undefined> | undefined
+  const readOnce = (): Promise<Lock | undefined> =>
+    (lock ??= readLock(lockPath(resolve(recipe))).then((read) => (read.type === 'ok' ? read.value : undefined)))
+  return (input) => {
+    const isOfHub = referenceOf(input, folder) !== undefined
+    const key = `${input.kind} ${input.path}`
+    const known =
+      found.get(key) ??
+      (async () =>
+        locateInput(input, {
+          folder,
+          hub,
+          lock: isOfHub && text === undefined ? await readOnce() : undefined,
+          notNow: frozen === true ? 'frozen' : 'planning',
+          download,
+          update,
+        }))()
+    found.set(key, known)
+    return known
+  }
 }
 
 /**
@@ -121,7 +177,7 @@ export const openInputs = async (
  */
 export const draft = async (
   path: string,
-  options: PrepareOptions = {},
+  options: DraftOptions = {},
   more: readonly Destination[] = [],
 ): Promise<Result<Drafted>> => {
   const since = Date.now()
@@ -131,6 +187,7 @@ export const draft = async (
   if (choices.type === 'failed') return choices
   const folder = dirname(resolve(path))
   const open: Openers = { model: openOnce(openCheckpoint), adapter: openOnce(openAdapterFile) }
+  const locate = locator(path, folder, options)
   const told: Diagnostic[] = []
   const settings: Setting[] = []
   const parts = await readParts(source.value)
@@ -138,7 +195,7 @@ export const draft = async (
     const recipe = parse(source.value, { set }, parts)
     append(told, recipe.diagnostics)
     if (recipe.type === 'failed') continue
-    const inputs = await openInputs(recipe.value.inputs.values(), folder, open)
+    const inputs = await openInputs(recipe.value.inputs.values(), folder, open, locate)
     append(told, inputs.diagnostics)
     if (inputs.type === 'failed') continue
     const folders = await readModelFolders(recipe.value, inputs.value)

@@ -69,11 +69,15 @@ const withReports = (
  */
 export const measureSteps = async (
   path: string,
-  { set, rows }: Pick<PrepareOptions, 'set' | 'rows'>,
+  { set, rows, hub }: Pick<PrepareOptions, 'set' | 'rows' | 'hub'>,
   used: ReadonlySet<string>,
   measure: Measure,
 ): Promise<readonly StepDetails[]> => {
-  const drafted = await draft(path, { ...(set === undefined ? {} : { set }), ...(rows === undefined ? {} : { rows }) })
+  const drafted = await draft(path, {
+    ...(set === undefined ? {} : { set }),
+    ...(rows === undefined ? {} : { rows }),
+    ...(hub === undefined ? {} : { hub }),
+  })
   if (drafted.type === 'failed') return []
   const details: StepDetails[] = []
   for (const { recipe, inputs, label } of drafted.value.settings) {

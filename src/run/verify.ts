@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { digestNotAsLocked, factsNotAsLocked, lockMissing, sha256NotAsLocked } from '../base/catalogue/store.js'
 import type { Diagnostic } from '../base/diagnostic.js'
@@ -8,6 +9,8 @@ import { resolvePath } from '../base/resolve-path.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { digestModel, lockAside } from '../plan/make-lock.js'
+import { accessFrom, type HubAccess } from '../hub/access.js'
+import { snapshotFolder } from '../hub/cached.js'
 import { openAdapterFile, openCheckpoint } from '../pytorch/open.js'
 import type { Model } from '../safetensors/model.js'
 import { compareAside, compareSides, describeChange } from '../store/compare-locks.js'
@@ -63,6 +66,17 @@ const openItem = async (path: string, hasSides: boolean): Promise<Result<Model>>
   return adapter.type === 'ok' ? adapter : model
 }
 
+/** Where an item is: what is of a hub in its cache, at the commit of the lock. */
+const placeOf = (
+  { type, path, locked }: Omit<Item, 'model'>,
+  { folder, out, hub = accessFrom({}, homedir()) }: { folder: string; out?: string; hub?: HubAccess },
+): string => {
+  const origin = 'hub' in locked ? locked.hub : undefined
+  if (origin !== undefined)
+    return join(snapshotFolder(hub.cache, origin.repository, origin.commit), ...origin.file.split('/'))
+  return resolvePath(type === 'output' && out !== undefined ? resolvePath('', out) : folder, path)
+}
+
 /** The digests of what an output's folder has of the files that the lock names. */
 const sidesOf = async (model: Model, { sides = {} }: LockedOutput): Promise<Readonly<Record<string, Digest>>> => {
   const found: Record<string, Digest> = {}
@@ -79,7 +93,7 @@ const sidesOf = async (model: Model, { sides = {} }: LockedOutput): Promise<Read
  */
 export const verify = async (
   recipe: string,
-  options: RunOptions & { readonly out?: string },
+  options: RunOptions & { readonly out?: string; readonly hub?: HubAccess },
   heard?: DigestedTensors,
 ): Promise<Result<Verification>> => {
   const began = performance.now()
@@ -91,10 +105,7 @@ export const verify = async (
   const items: Item[] = []
   for (const item of itemsOf(lock.value)) {
     const opened = await openItem(
-      resolvePath(
-        item.type === 'output' && options.out !== undefined ? resolvePath('', options.out) : dirname(path),
-        item.path,
-      ),
+      placeOf(item, { ...options, folder: dirname(path) }),
       item.type === 'input' && 'sides' in item.locked,
     )
     if (opened.type === 'ok') items.push({ ...item, model: opened.value })

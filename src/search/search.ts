@@ -45,7 +45,7 @@ export interface SearchOptions {
   /** Forgets the trials of earlier runs. */
   readonly restart: boolean
   readonly signal: AbortSignal
-  readonly build: Pick<BuildOptions, 'workers' | 'device' | 'store' | 'places' | 'render'>
+  readonly build: Pick<BuildOptions, 'workers' | 'device' | 'hub' | 'store' | 'places' | 'render'>
   /** Called when trials of an earlier run were found. */
   readonly resumed: (trials: number, journal: string) => void
   /** Called after each trial, with what went wrong in it. */

@@ -21,6 +21,11 @@ const input = record(
   {
     sha256: { type: 'string', pattern: '^[0-9a-f]{64}$', title: 'a sha256' },
     metadata: digest,
+    hub: record({
+      repository: text,
+      commit: { type: 'string', pattern: '^[0-9a-f]{40}$', title: 'a commit' },
+      file: text,
+    }),
     sides: mapOf({
       type: ['string', 'null'],
       pattern: '^blake3:[0-9a-f]{64}$',

@@ -6,6 +6,7 @@ import { escapeJson } from '../base/excerpt.js'
 import { reasonOf } from '../base/reason.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { firstViolation } from '../document/validate.js'
+import type { HubOrigin } from '../hub/reference.js'
 import { readRegular } from '../safetensors/regular-file.js'
 import { lockSchema } from './lock-schema.js'
 
@@ -22,6 +23,8 @@ export interface LockedInput {
   readonly metadata?: Digest
   /** Files beside it that say what its numbers mean, by name: the digest of their bytes, or null if there is none. */
   readonly sides?: Readonly<Record<string, Digest | null>>
+  /** Where it was found on a hub, whose branches move: the next build takes the same commit. */
+  readonly hub?: HubOrigin
 }
 
 /** One step: everything that determines its result, and the fingerprint of that with the contents of its inputs. */

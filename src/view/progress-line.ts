@@ -26,12 +26,14 @@ const LOG = 5_000
 /** Before the work begins there is only the time to tell, which changes so often, in ms. */
 const PLANNING = 1_000
 
+const ACTIVE: ReadonlySet<Progress['state']> = new Set(['downloading', 'running'])
+
 const TO_START = '\r\u001b[K'
 
 /** A progress line that has drawn nothing yet. */
 export const createProgressLine = (port: ProgressPort): ProgressLine => {
   let progress: Progress = NO_PROGRESS
-  const began = port.now()
+  let began = port.now()
   let drawn = began
   let changed = false
   let shown = false
@@ -43,6 +45,7 @@ export const createProgressLine = (port: ProgressPort): ProgressLine => {
     hear: (event) => {
       progress = foldEvent(progress, event, port.now())
       changed = true
+      if (event.type === 'download-finished') began = drawn = port.now()
     },
     tick: () => {
       const now = port.now()
@@ -54,7 +57,7 @@ export const createProgressLine = (port: ProgressPort): ProgressLine => {
         shown = port.terminal
         return
       }
-      if (!changed || progress.state !== 'running' || now - drawn < (port.terminal ? REDRAW : LOG)) return
+      if (!changed || !ACTIVE.has(progress.state) || now - drawn < (port.terminal ? REDRAW : LOG)) return
       drawn = now
       changed = false
       // One column stays free: a full line would make the terminal wrap.

@@ -1,3 +1,4 @@
+import { progressWords } from '../base/catalogue/dashboard.js'
 import { escapeControls } from '../base/excerpt.js'
 import type { RunEvent } from '../run/events.js'
 import { cutMiddle, formatBytes, formatDuration } from './text.js'
@@ -10,7 +11,7 @@ export interface Progress {
   readonly tensor: string
   /** Bytes done at moments in ms, oldest first, over the last seconds. */
   readonly samples: readonly { readonly at: number; readonly done: number }[]
-  readonly state: 'waiting' | 'running' | 'finished' | 'failed'
+  readonly state: 'waiting' | 'downloading' | 'running' | 'finished' | 'failed'
 }
 
 /** A build that has not begun. */
@@ -27,6 +28,17 @@ const withSample = (samples: Progress['samples'], at: number, done: number): Pro
 /** The progress after one more event, heard at `at` ms. */
 export const foldEvent = (progress: Progress, event: RunEvent, at: number): Progress => {
   switch (event.type) {
+    case 'bytes-downloaded':
+      return {
+        ...progress,
+        total: event.total,
+        done: event.bytes,
+        tensor: progressWords.downloading(event.repository),
+        samples: withSample(progress.samples, at, event.bytes),
+        state: 'downloading',
+      }
+    case 'download-finished':
+      return NO_PROGRESS
     case 'run-started':
       return { ...NO_PROGRESS, total: event.readBytes + event.writeBytes, samples: [{ at, done: 0 }], state: 'running' }
     case 'units-finished': {

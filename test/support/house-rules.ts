@@ -8,6 +8,7 @@ export const ROOMS = [
   'tensor',
   'safetensors',
   'pytorch',
+  'hub',
   'graph',
   'kernels',
   'architectures',

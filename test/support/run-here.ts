@@ -6,8 +6,8 @@ import type { Console } from '#src/cli/console.js'
 import { renderDiagnostics } from '#src/base/screen.js'
 
 /**
- * What a command printed in this process: each stream, both in the order of their writes with HERE for the folder, and
- * its exit code.
+ * What a command printed in this process: each stream, both in the order of their writes with HERE for the folder and
+ * STORE for an empty store, and its exit code.
  */
 export interface Ran {
   readonly code: number
@@ -29,8 +29,8 @@ const changeEnvironment = (values: Readonly<Record<string, string>>): (() => voi
 }
 
 /**
- * Runs a command line in a folder without a process of its own, as if no terminal were there, with an empty store
- * unless `env` names one.
+ * Runs a command line in a folder without a process of its own, as if no terminal and no hub were there, with an empty
+ * store unless `env` names one.
  * What it prints is taken before the last guard. Folder and environment are this process's: one command at a time.
  */
 export const runHere = async (
@@ -40,7 +40,8 @@ export const runHere = async (
 ): Promise<Ran> => {
   const before = process.cwd()
   const store = mkdtempSync(join(tmpdir(), 'smelt-store-'))
-  const restore = changeEnvironment({ SMELT_CACHE: store, ...env })
+  const hub = { HF_HUB_CACHE: join(store, 'hub'), HF_HUB_OFFLINE: '1' }
+  const restore = changeEnvironment({ SMELT_CACHE: store, ...hub, ...env })
   const look = { color: false, width: 100 } as const
   let [stdout, stderr, screen] = ['', '', '']
   process.chdir(folder)
@@ -62,7 +63,7 @@ export const runHere = async (
   }
   try {
     const code = await runCommand(args, console)
-    return { code, stdout, stderr, screen: screen.replaceAll(cwd, 'HERE') }
+    return { code, stdout, stderr, screen: screen.replaceAll(cwd, 'HERE').replaceAll(store, 'STORE') }
   } finally {
     process.chdir(before)
     restore()

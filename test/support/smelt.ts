@@ -15,8 +15,8 @@ export interface Finished {
 }
 
 /**
- * An environment in which the program has a store of its own, new and empty: tests neither see what other builds left
- * nor touch the user's.
+ * An environment in which the program has a store and a hub's cache of its own, new and empty, and asks no hub: tests
+ * neither see what other builds left nor touch the user's.
  */
 export const makeEnvironment = (
   more: Readonly<Record<string, string>> = {},
@@ -24,7 +24,7 @@ export const makeEnvironment = (
   const { NO_COLOR: _no, FORCE_COLOR: _force, ...inherited } = process.env
   const store = mkdtempSync(join(tmpdir(), 'smelt-store-'))
   return {
-    env: { ...inherited, SMELT_CACHE: store, ...more },
+    env: { ...inherited, SMELT_CACHE: store, HF_HUB_CACHE: join(store, 'hub'), HF_HUB_OFFLINE: '1', ...more },
     remove: () => rmSync(store, { recursive: true, force: true }),
   }
 }

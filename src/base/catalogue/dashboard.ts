@@ -2,6 +2,9 @@
 export const progressWords = {
   back: (lines: string): string => `scrolled back ${lines}`,
   copied: (count: string): string => `${count} copied from inputs`,
+  downloading: (repository: string): string => `downloading ${repository}`,
+  downloadOf: (repository: string, files: number, bytes: string): string =>
+    `downloading ${files} ${files === 1 ? 'file' : 'files'} of ${repository}, ${bytes}`,
   notFinished: (time: string): string => `not finished after ${time}`,
   problems: (count: number): string => `${count} ${count === 1 ? 'problem' : 'problems'}, see the log`,
   report: (path: string, bytes: string): string => `wrote ${path}: ${bytes}, a report`,

@@ -64,7 +64,7 @@ export const folderMissing = (path: string, folder: string): Diagnostic =>
     'file-missing',
     path,
     `there is no file ${path}: the folder ${folder} does not exist or cannot be listed`,
-    'check the path: paths in a recipe are relative to the recipe, and smelt does not download models',
+    'check the path: paths in a recipe are relative to the recipe',
   )
 
 /** Any other failed file operation. */

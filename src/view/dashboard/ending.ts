@@ -31,6 +31,7 @@ const PASSING: ReadonlySet<BuildEvent['type']> = new Set([
   'work-planned',
   'tensor-finished',
   'memory-measured',
+  'bytes-downloaded',
 ])
 
 /** What of an event the events of a run hold; undefined for those that the command adds. */

@@ -194,6 +194,11 @@ const hear = (draft: Draft, event: BuildEvent, at: number): void => {
     case 'plan-made':
       draft.plan = event.plan
       return
+    case 'download-started':
+      return say(draft, at, 'faint', progressWords.downloadOf(event.repository, event.files, formatBytes(event.bytes)))
+    case 'bytes-downloaded':
+    case 'download-finished':
+      return
     case 'run-started':
       return start(draft, event, at)
     case 'step-counted':
