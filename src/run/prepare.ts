@@ -22,7 +22,7 @@ import { expandSettings } from '../recipe/settings.js'
 import { openAdapterFile, openCheckpoint } from '../pytorch/open.js'
 import { namesOnDisk } from '../safetensors/file-names.js'
 import { obstacles } from './destinations.js'
-import { readModelFolders } from './model-folders.js'
+import { createFolderReader, readModelFolders } from './model-folders.js'
 import { readParts, readSource } from './parts.js'
 import { sha256Of } from './sha256.js'
 
@@ -134,6 +134,7 @@ export const draft = async (
   const told: Diagnostic[] = []
   const settings: Setting[] = []
   const parts = await readParts(source.value)
+  const readFolder = createFolderReader()
   for (const { label, set } of choices.value) {
     const recipe = parse(source.value, { set }, parts)
     append(told, recipe.diagnostics)
@@ -141,7 +142,7 @@ export const draft = async (
     const inputs = await openInputs(recipe.value.inputs.values(), folder, open)
     append(told, inputs.diagnostics)
     if (inputs.type === 'failed') continue
-    const folders = await readModelFolders(recipe.value, inputs.value)
+    const folders = await readModelFolders(recipe.value, inputs.value, readFolder)
     append(told, folders.diagnostics)
     if (folders.type === 'ok')
       settings.push({ recipe: recipe.value, inputs: inputs.value, folders: folders.value, label })
