@@ -1,5 +1,6 @@
 import { blockCount, visitRuns } from '../tensor/block-grid.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
+import { ZERO_ROW } from '../tensor/row-map.js'
 import { stridesOf, type View } from '../tensor/view.js'
 import {
   cellCount,
@@ -197,8 +198,16 @@ const solved = ({ solver, operands, shapes, settings, shape }: Solve, data: Data
 
 /** The elements of a view, each found by its coordinates. */
 const look = (view: View, data: Data): Float64Array => {
-  const { shape, first } = view
-  const [all, strides] = [data.read(view.tensor), stridesOf(view)]
+  const { shape, first, rows } = view
+  const all = data.read(view.tensor)
+  if (rows !== undefined) {
+    const width = sizeOf(shape.slice(1))
+    return Float64Array.from({ length: sizeOf(shape) }, (_, i) => {
+      const row = rows.rows[Math.floor(i / width)]!
+      return row === ZERO_ROW ? 0 : row < 0 ? -0 : all[row * width + (i % width)]!
+    })
+  }
+  const strides = stridesOf(view)
   return Float64Array.from({ length: sizeOf(shape) }, (_, i) => {
     let [rest, position] = [i, first]
     for (let d = shape.length - 1; d >= 0; d--) {

@@ -39,6 +39,8 @@ export interface ModelValue {
   tensor(name: string): Tensor
   /** True when its tensors share measures: every one has to be made, also those that nothing asks for. */
   readonly shares?: boolean
+  /** What stands for an output layer that it lacks, where that is not simply its embeddings. */
+  untied?(head: string): Tensor | undefined
 }
 
 /** A mask: one boolean per parameter of the tensors it knows. */

@@ -50,7 +50,8 @@ export function* completeInSlices(draft: Draft, known: PriorState = NO_PRIOR_STA
     },
   )
   yield
-  const settings = evaluations.map(({ setting, steps }) => ({
+  const settings = evaluations.map(({ setting, steps, vocabulary }) => ({
+    vocabulary,
     label: setting.label,
     recipe: setting.recipe,
     steps,

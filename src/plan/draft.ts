@@ -5,12 +5,14 @@ import type { Evaluated } from './evaluate.js'
 import type { KeepableMasks } from './masks.js'
 import type { OutputRoots, Setting } from './outputs.js'
 import type { PlannedModel, PlannedReport } from './plan.js'
+import type { PlannedVocabulary } from './vocabulary.js'
 
 /** One setting with its steps evaluated. */
 export interface Evaluation {
   readonly setting: Setting
   readonly steps: readonly Step[]
   readonly evaluated: Evaluated
+  readonly vocabulary: PlannedVocabulary | undefined
 }
 
 /** A plan before the prior state is known: all mistakes are found and outputs laid out, but there are no jobs yet. */

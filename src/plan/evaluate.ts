@@ -10,11 +10,13 @@ import type { MaskValue, ModelValue, Reference, Value, WeightsValue } from '../o
 import type { Name, RawArgument, Recipe, Step } from '../recipe/recipe.js'
 import { createAligner } from './align.js'
 import type { LayerContext } from './context.js'
+import { alignModel } from './aligned-model.js'
 import { inputValue, type OpenedInputs } from './inputs.js'
 import { createLandings } from './landings.js'
 import type { KeepableMasks } from './masks.js'
 import { fingerprintSteps } from './step-facts.js'
 import { createHeadCompleter } from './tied-heads.js'
+import type { PlannedVocabulary } from './vocabulary.js'
 
 /** The values of a recipe's names, and what steps told while they were made. */
 export interface Evaluated {
@@ -38,6 +40,8 @@ export interface EvalContext {
   /** Takes in every mask that a step gives. */
   readonly masks: KeepableMasks
   readonly setting: number
+  /** What the rows of all models are brought to before any step. */
+  readonly vocabulary?: PlannedVocabulary | undefined
 }
 
 /**
@@ -50,8 +54,12 @@ export function* evaluateSteps(
   inputs: OpenedInputs,
   place: EvalContext,
 ): Sliced<Result<Evaluated>> {
-  const { graph, layers, memory } = place
-  const made = fingerprintSteps(recipe, steps, (name) => `${inputs.get(name)!.file.path}\n${inputs.get(name)!.path}`)
+  const { graph, layers, memory, vocabulary } = place
+  const made = fingerprintSteps(
+    recipe,
+    steps,
+    (name) => `${inputs.get(name)!.file.path}\n${inputs.get(name)!.path}\n${vocabulary?.key ?? ''}`,
+  )
   const [aligner, heads] = [createAligner(layers), createHeadCompleter(layers)]
   for (const { kind, file } of inputs.values()) if (kind === 'model') heads.whole(file.tensors)
   const keyOf = (step: Step): string => `${step.name} ${made.get(step.name)!}`
@@ -59,6 +67,16 @@ export function* evaluateSteps(
   const notes = new Map<string, readonly Note[]>()
   const landings = createLandings()
   const problems: Diagnostic[] = []
+  for (const [name, value] of vocabulary === undefined ? [] : values) {
+    if (value.kind !== 'model') continue
+    const aligned = alignModel(graph, value, name, vocabulary!)
+    append(problems, aligned.diagnostics)
+    if (aligned.type === 'failed' || aligned.value === value) continue
+    values.set(name, aligned.value)
+    heads.whole(aligned.value.tensors)
+    layers.inherit(aligned.value.tensors, value.tensors)
+  }
+  if (problems.length > 0) return failed(...problems)
 
   const give = (step: Step, results: readonly Value[], told: readonly Note[]): void => {
     notes.set(step.name, told)

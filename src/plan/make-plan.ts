@@ -26,6 +26,7 @@ import type { KeepableMasks } from './masks.js'
 import { planOutput, type Folders, type OutputRoots, type Root, type Setting } from './outputs.js'
 import type { Plan, PlannedReport } from './plan.js'
 import { planReport } from './reports.js'
+import { planVocabulary } from './vocabulary.js'
 
 /** How far to plan. */
 export interface PlanOptions {
@@ -70,7 +71,11 @@ export function* draftInSlices(
       recipe.steps,
       [...steps, ...unused].map((s) => s.name),
     )
+    const vocabulary = planVocabulary(setting)
+    append(problems, vocabulary.diagnostics)
+    if (vocabulary.type === 'failed') continue
     const evaluated = yield* evaluateSteps(recipe, all, setting.inputs, {
+      vocabulary: vocabulary.value,
       graph,
       layers,
       memory,
@@ -79,20 +84,21 @@ export function* draftInSlices(
     })
     for (const { name } of unused) unusedNames.add(name)
     append(problems, [...evaluated.diagnostics, ...tellUnused(recipe, unused)])
-    if (evaluated.type === 'ok') evaluations.push({ setting, steps, evaluated: evaluated.value })
+    if (evaluated.type === 'ok')
+      evaluations.push({ setting, steps, evaluated: evaluated.value, vocabulary: vocabulary.value })
   }
   if (evaluations.length < settings.length) return failed(...orderProblems(problems))
 
   const outputs: OutputRoots[] = []
   const reports: PlannedReport[] = []
-  for (const [index, { setting, evaluated }] of evaluations.entries()) {
+  for (const [index, { setting, evaluated, vocabulary }] of evaluations.entries()) {
     for (const output of setting.recipe.outputs.values()) {
       yield
       const value = evaluated.values.get(output.from.name)!
       const planned =
         value.kind === 'report'
           ? planReport(output, index, value, folders)
-          : planOutput(setting, index, output, outputs.length, value, { graph, layers }, folders)
+          : planOutput(setting, index, output, outputs.length, value, { graph, layers, vocabulary }, folders)
       append(problems, planned.diagnostics)
       if (planned.type === 'failed') continue
       if ('roots' in planned.value) outputs.push(planned.value)

@@ -1,5 +1,7 @@
 import { findLayerStacks } from '../architectures/layer-stacks.js'
+import { findVocabulary } from '../architectures/vocabulary.js'
 import { layerTypesLeft, modelConfigInvalid } from '../base/catalogue/model-folders.js'
+import { specialIdsLost } from '../base/catalogue/vocabularies.js'
 import type { Diagnostic, Place, Source } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { readDocument } from '../document/read.js'
@@ -8,6 +10,7 @@ import type { Dtype } from '../tensor/dtype.js'
 import { sizeOf } from '../tensor/info.js'
 import type { LayerContext } from './context.js'
 import { isHead } from './tied-heads.js'
+import type { PlannedVocabulary } from './vocabulary.js'
 
 type Tensors = ReadonlyMap<string, { readonly dtype: Dtype; readonly shape: readonly number[] }>
 
@@ -21,7 +24,12 @@ export interface ConfigOf {
   readonly layers: Pick<LayerContext, 'architecture'>
   readonly model: string
   readonly at: Place
+  /** The vocabulary that the written model has in place of the donor's. */
+  readonly vocabulary?: Renumbering
 }
+
+/** What tells the ids of a vocabulary: whose tokenizer it is made of, and the new id of a model's. */
+export type Renumbering = Pick<PlannedVocabulary, 'owner' | 'idOf'>
 
 /** A place of a text that gets another text. */
 interface Edit {
@@ -131,25 +139,101 @@ const tieEdits = (root: MapValue, { donor, written }: ConfigOf): readonly Edit[]
   return found.length === 0 ? [insert(root, 'tie_word_embeddings', !has)] : found.map((value) => replace(value, !has))
 }
 
+/** The number of tokens, where the written model has rows for more or fewer than the donor. */
+const vocabularyEdits = (root: MapValue, { donor, written }: ConfigOf): readonly Edit[] => {
+  const [had, has] = [donor, written].map((tensors) => findVocabulary(tensors)?.rows)
+  if (had === has || has === undefined) return []
+  return sectionsOf(root).flatMap(({ entries }) => {
+    const value = entries.get('vocab_size')?.value
+    return value === undefined ? [] : [replace(value, has)]
+  })
+}
+
+const TOKEN_ID = /_token_(?:id|ids|index)$/
+
+/** Ids of tokens that are others in the vocabulary, and the keys of those that it lacks. */
+const tokenEdits = (
+  root: MapValue,
+  model: string,
+  { owner, idOf }: Renumbering,
+): { readonly edits: readonly Edit[]; readonly lost: readonly string[] } => {
+  // Of the model whose tokenizer it is, no token gets another id.
+  if (owner === model) return { edits: [], lost: [] }
+  const [edits, lost]: [Edit[], Set<string>] = [[], new Set()]
+  for (const { entries } of sectionsOf(root)) {
+    for (const [key, { value }] of entries) {
+      if (!TOKEN_ID.test(key)) continue
+      for (const item of value.type === 'list' ? value.items : [value]) {
+        if (item.type !== 'number' || item.value < 0) continue
+        const id = idOf(model, item.value)
+        if (id === undefined) lost.add(key)
+        else if (id !== item.value) edits.push(replace(item, id))
+      }
+    }
+  }
+  return { edits, lost: [...lost] }
+}
+
+/** A JSON file of a model that is edited: its name, whose it is, and where the recipe says so. */
+interface Edited {
+  readonly file: string
+  readonly model: string
+  readonly at: Place
+}
+
+const editJson = (
+  bytes: Uint8Array,
+  { file, model, at }: Edited,
+  edit: (root: MapValue, text: string) => { readonly edits: readonly Edit[]; readonly warnings: readonly Diagnostic[] },
+): Result<Uint8Array> => {
+  const text = Buffer.from(bytes).toString('utf8')
+  const source: Source = { path: file, text }
+  const read = readDocument(source)
+  if (read.type === 'failed') return failed(modelConfigInvalid(at, model, read.diagnostics[0]!.message, file))
+  const root = read.value
+  if (root.type !== 'map' || !text.trimStart().startsWith('{'))
+    return failed(modelConfigInvalid(at, model, 'not a JSON object', file))
+  const { edits, warnings } = edit(root, text)
+  const all = [...edits].sort((x, y) => y.start - x.start)
+  const edited = all.reduce((t, { start, end, text: own }) => t.slice(0, start) + own + t.slice(end), text)
+  return ok(all.length === 0 ? bytes : Buffer.from(edited), warnings)
+}
+
+const lostWarnings = ({ file, at }: Edited, lost: readonly string[]): readonly Diagnostic[] =>
+  lost.length === 0 ? [] : [specialIdsLost(at, file, lost)]
+
 /**
  * The config.json of an output: the donor's text with the dtype, the number of layers and what else the tensors decide.
  * Everything else stays as it is written there.
  */
 export const editConfig = (bytes: Uint8Array, of: ConfigOf): Result<Uint8Array> => {
-  const text = Buffer.from(bytes).toString('utf8')
-  const source: Source = { path: 'config.json', text }
-  const read = readDocument(source)
-  if (read.type === 'failed') return failed(modelConfigInvalid(of.at, of.model, read.diagnostics[0]!.message))
-  const root = read.value
-  if (root.type !== 'map' || !text.trimStart().startsWith('{'))
-    return failed(modelConfigInvalid(of.at, of.model, 'not a JSON object'))
-  const { edits, warnings } = layerEdits(root, of)
-  const all = [
-    ...edits,
-    ...dtypeEdits(root, of.written),
-    ...tieEdits(root, of),
-    ...(of.unscaled ? remove(root, 'quantization_config', text) : []),
-  ].sort((x, y) => y.start - x.start)
-  const edited = all.reduce((t, { start, end, text: own }) => t.slice(0, start) + own + t.slice(end), text)
-  return ok(all.length === 0 ? bytes : Buffer.from(edited), warnings)
+  const edited: Edited = { file: 'config.json', model: of.model, at: of.at }
+  return editJson(bytes, edited, (root, text) => {
+    const layers = layerEdits(root, of)
+    const tokens = of.vocabulary === undefined ? undefined : tokenEdits(root, of.model, of.vocabulary)
+    return {
+      edits: [
+        ...layers.edits,
+        ...dtypeEdits(root, of.written),
+        ...tieEdits(root, of),
+        ...vocabularyEdits(root, of),
+        ...(tokens?.edits ?? []),
+        ...(of.unscaled ? remove(root, 'quantization_config', text) : []),
+      ],
+      warnings: [...layers.warnings, ...lostWarnings(edited, tokens?.lost ?? [])],
+    }
+  })
 }
+
+/** Another JSON file of a model, with the ids that its tokens have in a vocabulary. */
+export const renumberTokens = (
+  bytes: Uint8Array,
+  file: string,
+  model: string,
+  vocabulary: Renumbering,
+  at: Place,
+): Result<Uint8Array> =>
+  editJson(bytes, { file, model, at }, (root) => {
+    const { edits, lost } = tokenEdits(root, model, vocabulary)
+    return { edits, warnings: lostWarnings({ file, model, at }, lost) }
+  })

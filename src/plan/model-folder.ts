@@ -8,6 +8,8 @@ export interface ModelFolder {
 
 /** The name of the file that tells how to load a model. */
 export const CONFIG = 'config.json'
+/** The name of the file with the settings of generation. */
+export const GENERATION = 'generation_config.json'
 /** The name of the model card. */
 export const CARD = 'README.md'
 
@@ -16,7 +18,7 @@ const NAMES: ReadonlySet<string> = new Set([
   'added_tokens.json',
   'chat_template.jinja',
   'chat_template.json',
-  'generation_config.json',
+  GENERATION,
   'merges.txt',
   'preprocessor_config.json',
   'processor_config.json',

@@ -2,6 +2,7 @@ import { basename, dirname, join } from 'node:path'
 import { readTags } from '../architectures/adapters/tags.js'
 import { filesWithoutFolder, folderOfOther } from '../base/catalogue/model-folders.js'
 import { deltaOutput, dtypeOfMask } from '../base/catalogue/plan.js'
+import { vocabularyWithoutFolder } from '../base/catalogue/vocabularies.js'
 import { toDigest } from '../base/digest.js'
 import { resolvePath } from '../base/resolve-path.js'
 import { failed, ok, type Result } from '../base/result.js'
@@ -20,6 +21,7 @@ import type { PlannedFile, PlannedOutput, HeaderFacts, Target, WholeFile } from 
 import { parentsOf, provenance } from './provenance.js'
 import { quantisationMetadata } from './quantisation-metadata.js'
 import { planSideFiles } from './side-files.js'
+import type { PlannedVocabulary } from './vocabulary.js'
 import { writtenTensors } from './written.js'
 
 /** Stands in for what is not known yet, in the same length. */
@@ -124,6 +126,13 @@ const layOut = (
   }
 }
 
+/** What an output is planned with. */
+export interface OutputContext {
+  readonly graph: Graph
+  readonly layers: LayerContext
+  readonly vocabulary?: PlannedVocabulary | undefined
+}
+
 /** Plans one output: its tensors, their dtypes, and the byte each begins at. */
 export const planOutput = (
   own: Setting,
@@ -131,7 +140,7 @@ export const planOutput = (
   output: Output,
   index: number,
   value: Value,
-  { graph, layers }: { readonly graph: Graph; readonly layers: LayerContext },
+  { graph, layers, vocabulary }: OutputContext,
   folders: Folders,
 ): Result<OutputRoots> => {
   if (value.kind === 'model' && value.space === 'delta' && !output.delta)
@@ -152,8 +161,8 @@ export const planOutput = (
   if (output.folder && !whole)
     return failed(folderOfOther(output.pathAt, output.path, value.kind === 'model' ? 'difference' : value.kind))
   const sides = output.folder
-    ? planSideFiles(own, output, place, byName, unscaled > 0 && quantised.length === 0, layers)
-    : ok([])
+    ? planSideFiles(own, output, place, byName, unscaled > 0 && quantised.length === 0, { layers, vocabulary })
+    : ok([], whole && vocabulary?.unchanged === false ? [vocabularyWithoutFolder(output.pathAt, output.name)] : [])
   if (sides.type === 'failed') return sides
   const quantisation = quantisationMetadata(
     [...own.inputs.values()].map(({ file }) => file),

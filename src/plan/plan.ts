@@ -16,6 +16,7 @@ import type { Fingerprints, Identify } from './fingerprint.js'
 import type { OpenedInputs } from './inputs.js'
 import type { KeptMask, PlannedMasks } from './masks.js'
 import type { PlannedSolve } from './scratch.js'
+import type { PlannedVocabulary } from './vocabulary.js'
 
 /** One file to write: its whole header, and how long it will be. */
 export interface PlannedFile {
@@ -193,6 +194,7 @@ export interface PlannedSetting {
   /** The steps that are run, in order. */
   readonly steps: readonly Step[]
   readonly inputs: OpenedInputs
+  readonly vocabulary?: PlannedVocabulary | undefined
 }
 
 /** One input: a model or an adapter. */

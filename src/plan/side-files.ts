@@ -5,14 +5,16 @@ import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Output, Recipe } from '../recipe/recipe.js'
 import { compareNames } from '../safetensors/name-order.js'
+import { TOKENIZER_FILES } from '../tokenizers/token-table.js'
 import type { Written } from './written.js'
 import type { LayerContext } from './context.js'
 import { modelCard } from './model-card.js'
-import { editConfig } from './model-config.js'
-import { CARD, CONFIG, hubIdOf, type ModelFolder } from './model-folder.js'
+import { editConfig, renumberTokens } from './model-config.js'
+import { CARD, CONFIG, GENERATION, hubIdOf, type ModelFolder } from './model-folder.js'
 import type { OpenedInputs } from './inputs.js'
 import type { WholeFile } from './plan.js'
 import { usedFiles } from './provenance.js'
+import type { PlannedVocabulary } from './vocabulary.js'
 
 /** A recipe with its opened inputs, and what stands beside its models, by name. */
 export interface WithFolders {
@@ -28,7 +30,7 @@ export const planSideFiles = (
   folder: string,
   written: ReadonlyMap<string, Written>,
   unscaled: boolean,
-  layers: LayerContext,
+  { layers, vocabulary }: { readonly layers: LayerContext; readonly vocabulary?: PlannedVocabulary | undefined },
 ): Result<readonly WholeFile[]> => {
   const used = usedFiles(recipe, output.from.name).map((name) => inputs.get(name)!)
   const at = output.files?.at ?? output.pathAt
@@ -36,6 +38,18 @@ export const planSideFiles = (
   if (donor?.kind !== 'model') return failed(say.filesOfStep(at, output.files?.name ?? output.from.name))
   const warnings: Diagnostic[] = []
   const files = new Map(folders.get(donor.name)?.files)
+  // What a model has that the vocabulary is not for, it keeps.
+  const own = vocabulary?.models.has(donor.name) === true ? vocabulary : undefined
+  if (own !== undefined) {
+    for (const name of TOKENIZER_FILES) files.delete(name)
+    for (const [name, bytes] of own.files) if (TOKENIZER_FILES.has(name)) files.set(name, bytes)
+    const generation = files.get(GENERATION)
+    if (generation !== undefined) {
+      const edited = renumberTokens(generation, GENERATION, donor.name, own, at)
+      append(warnings, edited.diagnostics)
+      if (edited.type === 'ok') files.set(GENERATION, edited.value)
+    }
+  }
   const config = files.get(CONFIG)
   if (config === undefined) warnings.push(say.noModelConfig(at, donor.name, donor.path))
   else {
@@ -46,6 +60,7 @@ export const planSideFiles = (
       layers,
       model: donor.name,
       at,
+      ...(own === undefined ? {} : { vocabulary: own }),
     })
     if (edited.type === 'failed') return edited
     append(warnings, edited.diagnostics)

@@ -44,7 +44,11 @@ export const createHeadCompleter = (layers: LayerContext): HeadCompleter => {
     completed.set(value.tensors, tensors)
     wholes.add(tensors)
     layers.inherit(tensors, value.tensors)
-    return { ...value, tensors, tensor: (name) => value.tensor(name === head ? embedding : name) }
+    return {
+      ...value,
+      tensors,
+      tensor: (name) => (name === head ? (value.untied?.(head) ?? value.tensor(embedding)) : value.tensor(name)),
+    }
   }
 
   return {

@@ -22,6 +22,7 @@ import { recipeSchema } from './schema.js'
 import { flatten, kindIn, stepOf, type Scope, type Use } from './scope.js'
 import { readDtypes, usesOf } from './step.js'
 import { readParams, substitute, type ParamValues } from './substitute.js'
+import { readTokenizerChoice } from './tokenizer.js'
 
 /** Options that change a recipe. */
 export interface ParseOptions {
@@ -68,6 +69,7 @@ export const parse = (source: Source, options: ParseOptions = {}, parts: Parts =
   const { steps, loops, resolve } = flatten(scope)
   const inputKinds = new Map(inputEntries(root).map(({ name, kind }) => [name, kind]))
   const outputs = readOutputs(root, (name) => inputKinds.get(name) ?? kindIn(scope, name))
+  const tokenizer = readTokenizerChoice(root, resolve)
   const linked = [
     ...linkNames(whole, scope),
     ...findCycles(steps),
@@ -94,6 +96,7 @@ export const parse = (source: Source, options: ParseOptions = {}, parts: Parts =
       ...advise(root, [...checked.diagnostics, ...linked.filter(isFresh)]),
       ...inputProblems(root),
       ...outputs.problems,
+      ...tokenizer.problems,
     ].filter(inKnown),
   ])
   if (problems.some((d) => d.severity === 'error')) return failed(...problems)
@@ -109,6 +112,7 @@ export const parse = (source: Source, options: ParseOptions = {}, parts: Parts =
       steps,
       idleUses: idleUses(scope, outputs.outputs),
       parts: usedParts(uses, parts),
+      tokenizer: tokenizer.choice,
       outputs: new Map([...outputs.outputs].map(([name, output]) => [name, renameOutput(output, resolve)])),
     },
     problems,

@@ -87,6 +87,36 @@ export interface Output {
   readonly tags: readonly Name[]
 }
 
+/** Where the row of a token comes from: from a token of a model, which is the same unless given; or it is 0. */
+export type TokenSource =
+  | { readonly type: 'zero' }
+  | {
+      readonly type: 'row'
+      readonly model: Name
+      readonly token: string | undefined
+      readonly id: number | undefined
+    }
+
+/** What a recipe says of one token. */
+export interface TokenChoice {
+  readonly at: Place
+  readonly source: TokenSource | undefined
+  /** True where the source stands for the models that have the token, too. */
+  readonly force: boolean
+}
+
+/** The vocabulary that all models of a recipe are brought to. */
+export interface TokenizerChoice {
+  readonly at: Place
+  /** The tokens of all models, of the base, or of a model. */
+  readonly from: { readonly type: 'union' | 'base'; readonly at: Place } | (Name & { readonly type: 'model' })
+  /** The base; undefined for the first model with embeddings. */
+  readonly base: Name | undefined
+  readonly tokens: ReadonlyMap<string, TokenChoice>
+  /** Rows are a multiple of this; undefined for as many as the tokenizer's model has, or more where it needs them. */
+  readonly padTo: number | undefined
+}
+
 /** A valid recipe: every key known, every value in range, every name defined once, every kind right. */
 export interface Recipe {
   readonly source: Source
@@ -104,6 +134,8 @@ export interface Recipe {
   /** The parts that are used, inside others too, by path: relative to the recipe's folder, or absolute. */
   readonly parts: ReadonlyMap<string, Source>
   readonly outputs: ReadonlyMap<string, Output>
+  /** The vocabulary that the rows of all models are brought to before any step; undefined where they stay. */
+  readonly tokenizer?: TokenizerChoice | undefined
 }
 
 /** The texts of a recipe's parts by path. */

@@ -4,6 +4,7 @@ import { explain, orParam, type Audience } from '../operators/audience.js'
 import { DEFINITIONS, NAME, stepSchema } from '../operators/schema.js'
 import { dtypeSchema } from '../operators/text-schema.js'
 import { PARAM_TYPES } from './params.js'
+import { tokenizerSchema } from './tokenizer-schema.js'
 
 /** The keys of a map from names of the user's. */
 export const NAMES = {
@@ -317,6 +318,7 @@ export const recipeSchema = (operators: readonly Operator[], audience: Audience)
           'Steps to use several times, by name: a step with `use: NAME` takes them in. A part can have a file of its own instead.',
         ),
       },
+      tokenizer: tokenizerSchema(audience),
       outputs: {
         ...named(outputSchema(audience)),
         minProperties: 1,

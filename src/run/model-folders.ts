@@ -27,7 +27,9 @@ const read = async (path: string): Promise<Result<Uint8Array>> => {
   }
 }
 
-const readFolder = async (folder: string): Promise<Result<ModelFolder | undefined>> => {
+type ReadFolder = (folder: string) => Promise<Result<ModelFolder | undefined>>
+
+const readFolderAt: ReadFolder = async (folder) => {
   const names = await readdir(folder).catch((): string[] => [])
   // Without a config it is a folder of anything: its other files are not known to belong to the model.
   if (!names.includes(CONFIG)) return ok(undefined)
@@ -42,13 +44,24 @@ const readFolder = async (folder: string): Promise<Result<ModelFolder | undefine
   return ok({ files, card: card === undefined ? undefined : Buffer.from(card.value).toString('utf8') })
 }
 
-/** Reads the folders of a recipe's models, by name, if an output needs them: only one that is a folder does. */
+/** Reads folders once for all settings of a recipe. */
+export const createFolderReader = (): ReadFolder => {
+  const known = new Map<string, ReturnType<ReadFolder>>()
+  return (folder) => {
+    const reading = known.get(folder) ?? readFolderAt(folder)
+    known.set(folder, reading)
+    return reading
+  }
+}
+
+/** Reads the folders of a recipe's models, by name, if it needs them: for an output that is a folder, or for tokenizers. */
 export const readModelFolders = async (
-  { outputs }: Recipe,
+  { outputs, tokenizer }: Recipe,
   inputs: OpenedInputs,
+  readFolder: ReadFolder = createFolderReader(),
 ): Promise<Result<ReadonlyMap<string, ModelFolder>>> => {
   const folders = new Map<string, ModelFolder>()
-  if (![...outputs.values()].some((output) => output.folder)) return ok(folders)
+  if (tokenizer === undefined && ![...outputs.values()].some((output) => output.folder)) return ok(folders)
   const problems: Diagnostic[] = []
   for (const { name, kind, file, at } of inputs.values()) {
     if (kind !== 'model') continue

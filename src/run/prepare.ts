@@ -26,7 +26,7 @@ import { lockPath, readLock, type Lock } from '../store/lock.js'
 import { obstacles } from './destinations.js'
 import type { Download } from './downloads.js'
 import { locateInput, referenceOf, type Located } from './locate-inputs.js'
-import { readModelFolders } from './model-folders.js'
+import { createFolderReader, readModelFolders } from './model-folders.js'
 import { readParts, readSource } from './parts.js'
 import { sha256Of } from './sha256.js'
 
@@ -191,6 +191,7 @@ export const draft = async (
   const told: Diagnostic[] = []
   const settings: Setting[] = []
   const parts = await readParts(source.value)
+  const readFolder = createFolderReader()
   for (const { label, set } of choices.value) {
     const recipe = parse(source.value, { set }, parts)
     append(told, recipe.diagnostics)
@@ -198,7 +199,7 @@ export const draft = async (
     const inputs = await openInputs(recipe.value.inputs.values(), folder, open, locate)
     append(told, inputs.diagnostics)
     if (inputs.type === 'failed') continue
-    const folders = await readModelFolders(recipe.value, inputs.value)
+    const folders = await readModelFolders(recipe.value, inputs.value, readFolder)
     append(told, folders.diagnostics)
     if (folders.type === 'ok')
       settings.push({ recipe: recipe.value, inputs: inputs.value, folders: folders.value, label })

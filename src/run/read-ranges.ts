@@ -1,7 +1,9 @@
 import type { Diagnostic } from '../base/diagnostic.js'
 import { readFully, type PositionalIo } from '../safetensors/positional.js'
 import { bytesFor, DTYPES, type Dtype } from '../tensor/dtype.js'
-import { forEachRange, isRun, selectionOf, type Selection, type View } from '../tensor/view.js'
+import { sizeOf } from '../tensor/info.js'
+import { ZERO_ROW } from '../tensor/row-map.js'
+import { cutChosen, forEachRange, isRun, selectionOf, type Selection, type View } from '../tensor/view.js'
 
 /**
  * Where the numbers of a view lie: `begin` is the byte of number 0 of `selection`, or of element 0 where that is a
@@ -19,13 +21,19 @@ const GAP = 1 << 14
 /** Most bytes of one call that reads several ranges. */
 const SPAN = 1 << 20
 
-/** The ranges of a view. */
-export const rangesOf = (view: View): Ranges => {
+/** The ranges of a view, as far as elements `start` to `end` of it need them. */
+export const rangesOf = (view: View, start = 0, end = sizeOf(view.shape)): Ranges => {
   const { file, begin, dtype } = view.tensor
-  const selection = selectionOf(view)
+  const selection = cutChosen(selectionOf(view), start, end)
   return isRun(selection)
     ? { path: file, begin: begin + bytesFor(selection.first, dtype), dtype }
     : { path: file, begin, dtype, selection }
+}
+
+/** Numbers of `width` bytes that are not stored: 0 or −0, whose sign is the highest bit of the last byte. */
+const fillUnstored = (data: Uint8Array, width: number, isZero: boolean): void => {
+  data.fill(0)
+  if (!isZero) for (let i = width - 1; i < data.length; i += width) data[i] = 0x80
 }
 
 /** Fills `data` with the elements of some ranges from element `from` on; undefined when every byte came. */
@@ -55,6 +63,12 @@ export const readRanges = (
     batch = []
   }
   forEachRange(selection, from, from + data.length / width, (first, count) => {
+    if (first < 0) {
+      if (batch.length > 0) flush()
+      fillUnstored(data.subarray(filled, filled + count * width), width, first === ZERO_ROW)
+      filled += count * width
+      return
+    }
     const [position, length] = [begin + first * width, count * width]
     const end = batch.length === 0 ? position : batch.at(-2)! + batch.at(-1)!
     if (batch.length > 0 && (position < end || position - end > GAP || position + length - batch[0]! > SPAN)) flush()

@@ -54,6 +54,12 @@ export const countsNear = (measure: Measure, size: number): boolean =>
 /** The non-negative float32 whose bits these are; those of the next number above it are one more. */
 const fromBits = (bits: number): number => toMagnitude(bits >>> 15, bits & 0x7fff)
 
+/** The elements of a segment. */
+const extentOf = (size: number, segment: number): Pick<Segment, 'start' | 'end'> => ({
+  start: segment * SEGMENT,
+  end: Math.min(size, (segment + 1) * SEGMENT),
+})
+
 /**
  * Orders for a plan, given what its measures have come to so far; `keeping` are the paths of the files for masks that
  * are kept.
@@ -68,10 +74,11 @@ export const createUnitOrders = (
   const programs = new Map(plan.programs.map((p, i) => [p.key, i] as const))
   let nextId = 0
 
-  const readOnly = (view: View): ReadOrder => {
+  const readOnly = (view: View, { start, end }: Pick<Segment, 'start' | 'end'>): ReadOrder => {
     const { file, name, packed } = view.tensor
-    if (file === SCRATCH) return { ...rangesOf(view), tensor: name, digest: false, unfinished: true }
-    return { ...rangesOf(view), tensor: name, digest: false, ...(packed === true ? { packed } : {}) }
+    const ranges = rangesOf(view, start, end)
+    if (file === SCRATCH) return { ...ranges, tensor: name, digest: false, unfinished: true }
+    return { ...ranges, tensor: name, digest: false, ...(packed === true ? { packed } : {}) }
   }
   const read = (view: View, size: number, segment: number): ReadOrder => {
     const { file, name } = view.tensor
@@ -80,7 +87,7 @@ export const createUnitOrders = (
       isWhole(view) &&
       plan.digestOf(view.tensor) === undefined &&
       ledger.ask(file, name, segmentsOf(size), segment)
-    return { ...readOnly(view), digest }
+    return { ...readOnly(view, extentOf(size, segment)), digest }
   }
   const write = (t: Target): WriteOrder => ({
     path: t.path,
@@ -177,11 +184,7 @@ export const createUnitOrders = (
       return d.type === 'bernoulli' ? { type: d.type, k0, k1, p: d.p } : { type: d.type, k0, k1 }
     })
 
-  const segmentOf = (size: number, segment: number): Segment => ({
-    id: nextId++,
-    start: segment * SEGMENT,
-    end: Math.min(size, (segment + 1) * SEGMENT),
-  })
+  const segmentOf = (size: number, segment: number): Segment => ({ id: nextId++, ...extentOf(size, segment) })
   const passUnit = (job: number, pass: Pass, segment: number, search?: Search): ComputeOrder => {
     const planned = plan.jobs[job]!
     const elements = segmentOf(planned.size, segment)
@@ -202,7 +205,7 @@ export const createUnitOrders = (
     ...elements,
     program: programs.get(pass.program.key)!,
     // What a solver reads may be some rows of a tensor: the whole is hashed by itself.
-    reads: pass.reads.map(readOnly),
+    reads: pass.reads.map((view) => readOnly(view, elements)),
     draws: drawOrders(pass, elements.start, elements.end),
     uniforms: pass.uniforms.map((_, i) => uniform(pass, i, job)),
     needsLength: pass.needsLength,
@@ -245,8 +248,11 @@ export const createUnitOrders = (
       const own: ReadOrder = { path, begin, dtype, tensor, digest: true, unfinished: true }
       return { type: 'digest', ...segmentOf(size, segment), reads: [own], writes: [] }
     }
+    const { start, end } = extentOf(size, segment)
     const source =
-      expect === undefined ? read(from, size, segment) : { ...rangesOf(from), tensor: from.tensor.name, digest: false }
+      expect === undefined
+        ? read(from, size, segment)
+        : { ...rangesOf(from, start, end), tensor: from.tensor.name, digest: false }
     return { type: 'copy', ...segmentOf(size, segment), reads: [source], writes: [write(to)] }
   }
   const digestUnit = (index: number, segment: number): DigestOrder => {

@@ -20,6 +20,8 @@ export interface JsonReader {
   fault(): Diagnostic | undefined
   /** Offset of the next byte to read, after any white space. */
   position(): number
+  /** Offset behind what was read last. */
+  end(): number
   /** Character code of the next token's first byte, after any white space; undefined at the end. */
   peek(): number | undefined
   /** Calls `visit` with each key, decoded, duplicates included; `visit` must read the value. */
@@ -239,6 +241,7 @@ export const readJson = (bytes: Buffer, rules: JsonRules): JsonReader => {
   return {
     fault: () => fault,
     position: () => (peek(), at),
+    end: () => at,
     peek,
     object,
     array,

@@ -1,5 +1,6 @@
 import { bytesFor, DTYPES } from './dtype.js'
 import { sizeOf, type TensorInfo } from './info.js'
+import { rowRuns, type RowMap } from './row-map.js'
 
 /**
  * A stored tensor as an expression reads it: all of its numbers or some of them, in the order of `shape`. Element (i,
@@ -17,19 +18,43 @@ export interface View {
    * One for each dimension of `shape`, in numbers of the tensor; undefined where the numbers lie one after the other.
    */
   readonly strides: readonly number[] | undefined
+  /** The row of the tensor for each row of the view, where those are chosen one by one; then `first` is 0. */
+  readonly rows?: RowMap
+}
+
+/** Rows that are chosen one by one: those of a view from row `from` on, of `width` numbers each. */
+export interface ChosenRows {
+  readonly width: number
+  readonly from: number
+  readonly rows: Int32Array
 }
 
 /**
  * Which numbers of a tensor a view has, in order, whatever its shape: the first, and nested loops of a length and a
- * stride, the outermost first.
+ * stride, the outermost first; or rows.
  */
 export interface Selection {
   readonly first: number
   readonly loops: readonly (readonly [length: number, stride: number])[]
+  readonly chosen?: ChosenRows
 }
 
 /** All of a tensor. */
 export const wholeOf = (tensor: TensorInfo): View => ({ tensor, shape: tensor.shape, first: 0, strides: undefined })
+
+/**
+ * Rows of a tensor as a map says; a whole tensor where they are all of its rows in their order. Throws where a row is
+ * none of the tensor.
+ */
+export const chooseRows = (tensor: TensorInfo, map: RowMap): View => {
+  const [rows = 0, ...rest] = tensor.shape
+  if (tensor.packed === true || DTYPES[tensor.dtype].bits % 8 !== 0)
+    throw new Error(`${tensor.name} holds less than a byte per number, and is only read whole`)
+  if (map.last >= rows) throw new Error(`row ${map.last} is none of the ${rows} of ${tensor.name}`)
+  return map.ordered === rows && map.rows.length === rows
+    ? wholeOf(tensor)
+    : { tensor, shape: [map.rows.length, ...rest], first: 0, strides: undefined, rows: map }
+}
 
 /** The strides of a view, also of one whose numbers lie one after the other. */
 export const stridesOf = ({ shape, strides }: View): readonly number[] =>
@@ -38,6 +63,7 @@ export const stridesOf = ({ shape, strides }: View): readonly number[] =>
 /** `count` indices of one dimension of a view, from `from` on: rows are dimension 0, columns dimension 1. */
 export const sliceOf = (view: View, dimension: number, from: number, count: number): View => {
   const { tensor, shape, first } = view
+  if (view.rows !== undefined) throw new Error(`a part of chosen rows of ${tensor.name}`)
   const isPart =
     Number.isInteger(from) &&
     Number.isInteger(count) &&
@@ -60,8 +86,14 @@ export const sliceOf = (view: View, dimension: number, from: number, count: numb
  * Dimensions that run on without a gap are one loop, so that views of the same numbers in the same order have the same
  * selection.
  */
-export const selectionOf = ({ shape, strides, first }: View): Selection => {
+export const selectionOf = ({ shape, strides, first, rows }: View): Selection => {
   const size = sizeOf(shape)
+  if (rows !== undefined)
+    return {
+      first: 0,
+      loops: [[size, 1]],
+      chosen: { width: sizeOf(shape.slice(1)), from: 0, rows: rows.rows },
+    }
   if (size === 0 || strides === undefined) return { first: size === 0 ? 0 : first, loops: [[size, 1]] }
   const loops: [length: number, stride: number][] = []
   shape.forEach((length, i) => {
@@ -74,11 +106,21 @@ export const selectionOf = ({ shape, strides, first }: View): Selection => {
 }
 
 /** True where the numbers of a selection lie one after the other. */
-export const isRun = ({ loops }: Selection): boolean => loops.length === 1 && loops[0]![1] === 1
+export const isRun = ({ loops, chosen }: Selection): boolean =>
+  chosen === undefined && loops.length === 1 && loops[0]![1] === 1
+
+/** A selection with only those of its chosen rows that elements `from` to `to` are of. */
+export const cutChosen = (selection: Selection, from: number, to: number): Selection => {
+  const { chosen } = selection
+  if (chosen === undefined || chosen.width === 0) return selection
+  const { width, rows } = chosen
+  const first = Math.floor(from / width)
+  return { ...selection, chosen: { width, from: first, rows: rows.slice(first, Math.ceil(to / width)) } }
+}
 
 /** True for a view that has all numbers of its tensor in their order. */
 export const isWhole = (view: View): boolean => {
-  if (view.first !== 0) return false
+  if (view.first !== 0 || view.rows !== undefined) return false
   return (
     (view.shape === view.tensor.shape || sizeOf(view.shape) === sizeOf(view.tensor.shape)) &&
     (view.strides === undefined || isRun(selectionOf(view)))
@@ -88,6 +130,7 @@ export const isWhole = (view: View): boolean => {
 /** What a view selects, as a short text; empty for a whole tensor. Equal for views of one tensor that read the same. */
 export const selectionText = (view: View): string => {
   if (isWhole(view)) return ''
+  if (view.rows !== undefined) return `[rows ${view.rows.digest}]`
   const { first, loops } = selectionOf(view)
   return `[${first}${loops.map(([length, stride]) => `+${length}*${stride}`).join('')}]`
 }
@@ -104,16 +147,22 @@ export const isSameView = (x: View, y: View): boolean =>
 export const viewLabel = (view: View): string => `${view.tensor.name}${selectionText(view)}`
 
 /** Bytes that the numbers of a view take in its file. */
-export const viewBytes = ({ tensor, shape }: View): number =>
-  tensor.packed === true ? tensor.end - tensor.begin : bytesFor(sizeOf(shape), tensor.dtype)
+export const viewBytes = ({ tensor, shape, rows }: View): number => {
+  if (tensor.packed === true) return tensor.end - tensor.begin
+  return bytesFor(rows === undefined ? sizeOf(shape) : rows.stored * sizeOf(shape.slice(1)), tensor.dtype)
+}
 
-/** Calls `visit` for every range of adjacent numbers that makes up elements `from` to `to` of a selection, in order. */
+/**
+ * Calls `visit` for every range of adjacent numbers that makes up elements `from` to `to` of a selection, in order. For
+ * numbers of rows that are not stored, `first` is the code of such a row.
+ */
 export const forEachRange = (
-  { first, loops }: Selection,
+  { first, loops, chosen }: Selection,
   from: number,
   to: number,
   visit: (first: number, count: number) => void,
 ): void => {
+  if (chosen !== undefined) return rowRuns(chosen, from, to, visit)
   const [length, stride] = loops.at(-1)!
   const run = stride === 1 ? length : 1
   const inward = loops.toReversed()

@@ -4,10 +4,12 @@ import { estimateMemory } from '../plan/memory.js'
 import type { Plan, PlannedStep } from '../plan/plan.js'
 import { reasonsOf, type Reason } from '../plan/reasons.js'
 import { factsOf } from '../plan/step-facts.js'
+import type { PlannedVocabulary } from '../plan/vocabulary.js'
 import { estimateSeconds } from '../plan/time.js'
 import type { Name } from '../recipe/recipe.js'
 import type { Lock } from '../store/lock.js'
 import type { Speed } from '../store/speed.js'
+import type { RowCounts } from '../tokenizers/align-rows.js'
 import { shortReason } from './reason-text.js'
 import { tallyOf } from './text.js'
 
@@ -16,6 +18,8 @@ export interface PlanOutline {
   readonly name: string
   readonly seed: number | string
   readonly models: readonly OutlinedModel[]
+  /** Those that the settings of the params give; absent where the recipe has none. */
+  readonly vocabularies?: readonly OutlinedVocabulary[]
   readonly steps: readonly OutlinedStep[]
   readonly unused: readonly string[]
   readonly outputs: readonly OutlinedOutput[]
@@ -23,6 +27,38 @@ export interface PlanOutline {
   readonly work: WorkOutline
   readonly device: PlannedDevice
 }
+
+/** The vocabulary that models are brought to before any step. */
+export interface OutlinedVocabulary {
+  readonly from: 'union' | 'base' | 'model'
+  /** The model whose tokenizer it is, and how many tokens that gets. */
+  readonly owner: string
+  readonly added: number
+  readonly tokens: number
+  readonly rows: number
+  readonly models: readonly { readonly name: string; readonly rows: number; readonly counts: RowCounts }[]
+}
+
+const outlineVocabulary = ({
+  from,
+  owner,
+  appended: added,
+  tokens,
+  rows,
+  models,
+  alignments,
+}: PlannedVocabulary): OutlinedVocabulary => ({
+  from,
+  owner,
+  added,
+  tokens,
+  rows,
+  models: [...models.values()].map(({ name, side }) => ({
+    name,
+    rows: side.rows,
+    counts: alignments.of.get(name)!.counts,
+  })),
+})
 
 /** One step, and why it runs, in words. */
 export type OutlinedStep = PlannedStep & {
@@ -122,6 +158,11 @@ export const outlinePlan = (
   device: PlannedDevice,
   { lock, force = false, speed }: PlanContext = {},
 ): PlanOutline => {
+  const vocabularies = new Map(
+    plan.settings.flatMap(({ vocabulary }) =>
+      vocabulary === undefined ? [] : [[vocabulary.key, vocabulary] as const],
+    ),
+  )
   return {
     name: plan.name,
     seed: plan.seed,
@@ -133,6 +174,7 @@ export const outlinePlan = (
       bytes,
       files: files.map((f) => f.path),
     })),
+    ...(vocabularies.size === 0 ? {} : { vocabularies: [...vocabularies.values()].map(outlineVocabulary) }),
     steps: plan.steps.map((step) => {
       const reasons = reasonsOf(step, plan, lock, force)
       return { ...step, reasons, reason: shortReason(step.step, reasons), numbers: numbersOf(step, plan) }

@@ -57,6 +57,33 @@ const models = ({ models }: PlanOutline, look: Look): string[] =>
     [2, 3],
   )
 
+const vocabularies = ({ vocabularies = [] }: PlanOutline, look: Look): string[] =>
+  vocabularies.flatMap((v) => [
+    ...wrap(
+      say.vocabulary(
+        v.from,
+        v.owner,
+        plural(v.tokens, 'token'),
+        v.added === 0 ? '' : formatCount(v.added),
+        plural(v.rows, 'row'),
+      ),
+      look.width - 2,
+      INDENT,
+    ),
+    ...align(
+      v.models.map(({ name, rows, counts: from }) => [
+        paint(look, 'name', name),
+        plural(rows, 'row'),
+        Object.entries(from)
+          .filter(([, n]) => n > 0)
+          .map(([what, n]) => `${formatCount(n)} ${say.rowsFrom[what as keyof typeof from]}`)
+          .join(', '),
+      ]),
+      [1],
+      DEEP,
+    ),
+  ])
+
 const counts = (step: Step): string => {
   const told = countsText(step.counts)
   return [plural(step.tensors, 'tensor'), ...(told === '' ? [] : [told])].join(': ')
@@ -151,6 +178,7 @@ export const renderPlan = (outline: PlanOutline, look: Look): string => {
   return `${[
     title(look, `Plan of ${escapeControls(outline.name)}, seed ${escapeControls(String(outline.seed))}`),
     ...section('Models', models(outline, look)),
+    ...section('Vocabulary', vocabularies(outline, look)),
     ...section('Steps, in order', steps(outline, look)),
     ...section('Outputs', outputs(outline, look)),
     ...section('Reports', reports(outline, look)),

@@ -5,9 +5,9 @@ import { listNames, quoteName } from './file-entry.js'
 /** What a side file should be. */
 export const SIDE_FILE_WORDS = 'a file of a model'
 
-/** A config.json of a model's folder that cannot be read as JSON. */
-export const modelConfigInvalid = (at: Place, model: string, message: string): Diagnostic =>
-  entry('config-invalid', `smelt cannot read the config.json of \`${model}\`: ${message}`, {
+/** A config.json, or another such file of a model's folder, that cannot be read as JSON. */
+export const modelConfigInvalid = (at: Place, model: string, message: string, file = 'config.json'): Diagnostic =>
+  entry('config-invalid', `smelt cannot read the ${file} of \`${model}\`: ${message}`, {
     at,
     help: 'repair the file, or name another model with `files`',
   })

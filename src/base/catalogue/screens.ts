@@ -17,6 +17,15 @@ export const planWords = {
   unscaled: (tensors: string, one: boolean): string =>
     `${tensors} stored with scales ${one ? 'becomes' : 'become'} plain numbers`,
   unused: (step: string): string => `${step}, which nothing uses`,
+  vocabulary: (from: 'union' | 'base' | 'model', owner: string, tokens: string, added: string, rows: string): string =>
+    `${from === 'union' ? `the tokens of all models, in the tokenizer of ${owner}` : `the tokenizer of ${owner}`}: ${tokens}${added === '' ? '' : `, ${added} of them added`}; ${rows}`,
+  rowsFrom: {
+    own: 'of its own',
+    copied: 'of another model',
+    averaged: 'averaged over other models',
+    zero: 'of 0',
+    unused: 'of no token',
+  },
 } as const
 
 /** What commands say when they are done. */
