@@ -152,7 +152,17 @@ export const planOutput = (
   if (output.folder && !whole)
     return failed(folderOfOther(output.pathAt, output.path, value.kind === 'model' ? 'difference' : value.kind))
   const sides = output.folder
-    ? planSideFiles(own, output, place, byName, unscaled > 0 && quantised.length === 0, layers)
+    ? planSideFiles(
+        own,
+        output,
+        place,
+        byName,
+        {
+          unscaled: unscaled > 0 && quantised.length === 0,
+          ...(value.kind === 'model' ? { change: value.config, origins: value.origins } : {}),
+        },
+        layers,
+      )
     : ok([])
   if (sides.type === 'failed') return sides
   const quantisation = quantisationMetadata(
