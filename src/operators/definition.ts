@@ -5,6 +5,9 @@ import type { Dtype } from '../tensor/dtype.js'
 import type { InputSpec, InputSpecs, ParamSpec, ParamSpecs, ParamValue } from './params.js'
 import type { Kind } from './value.js'
 
+/** The numbers of a small tensor, in rows where it is a matrix that no input has. */
+type ExampleTensor = readonly (number | boolean)[] | readonly (readonly number[])[]
+
 /**
  * An example that is documentation and test at once: one small tensor per input, or several by name, run in both
  * backends.
@@ -14,7 +17,7 @@ export interface Example {
   readonly title?: string
   readonly inputs: Readonly<Record<string, unknown>>
   readonly params?: Readonly<Record<string, unknown>>
-  readonly expect: readonly (number | boolean)[] | Readonly<Record<string, readonly (number | boolean)[]>>
+  readonly expect: ExampleTensor | Readonly<Record<string, ExampleTensor>>
   /** The dtypes of results that are not written as the inputs are, by tensor. */
   readonly dtypes?: Readonly<Record<string, Dtype>>
 }

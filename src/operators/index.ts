@@ -49,6 +49,7 @@ import { add } from './model/add.js'
 import { adjust } from './model/adjust.js'
 import { cast } from './model/cast.js'
 import { combine } from './model/combine.js'
+import { moe } from './model/moe.js'
 import { noise } from './model/noise.js'
 import { normalize } from './model/normalize.js'
 import { prune } from './model/prune.js'
@@ -128,6 +129,7 @@ export const operators: readonly Operator[] = [
   adjust,
   cast,
   combine,
+  moe,
   noise,
   normalize,
   prune,

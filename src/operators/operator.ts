@@ -40,6 +40,8 @@ export interface Call {
   architecture(tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>): Architecture | undefined
   /** True for tensors an architecture declares constant, which are copied and never merged. */
   isConstant(tensor: string, tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>): boolean
+  /** The tokens of a text, as the tokenizer beside a model makes them; a problem at `at` where there is none. */
+  tokenize?(model: ModelValue, text: string, at: Place): Result<readonly number[]>
   at(key: string): Place
   /** Counts, for the plan, what the step did to a tensor. */
   note(event: Note): void
@@ -61,6 +63,7 @@ export interface Note {
     | `dropped (${string})`
     | 'renamed'
     | 'replaced'
+    | 'made'
     | `cast to ${string}`
   /** Its name in the result. */
   readonly tensor: string

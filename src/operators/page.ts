@@ -112,6 +112,8 @@ const rangeOf = (spec: ParamSpec): string => {
       return 'list of numbers, or `{ IN04: 0.3 }`'
     case 'preset':
       return 'name of a preset'
+    case 'prompts':
+      return 'list of texts, or of lists of token ids'
   }
 }
 

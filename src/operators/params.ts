@@ -38,6 +38,7 @@ export type ParamSpec =
     }
   | { readonly type: 'blocks'; readonly description: string }
   | { readonly type: 'preset'; readonly description: string }
+  | { readonly type: 'prompts'; readonly description: string }
 
 /**
  * The TypeScript type of a parameter's value inside `build`, for one tensor. Without a default it may be absent, unless
@@ -128,6 +129,8 @@ export const numbers = <const B extends Bounds & { readonly required: boolean }>
   ({ type: 'numbers', ...bounds }) as const
 /** Numbers by block of the architecture: a list in the field's order, or `{IN04: 0.3}`. */
 export const blocks = (description: string) => ({ type: 'blocks', description }) as const
+/** Prompts, each a text or the ids of its tokens. */
+export const prompts = (description: string) => ({ type: 'prompts', description }) as const
 /** The name of a curve over the blocks. */
 export const preset = (description: string) => ({ type: 'preset', description }) as const
 

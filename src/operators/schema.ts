@@ -55,6 +55,20 @@ export const DEFINITIONS: Readonly<Record<string, JsonSchema>> = {
 /** The name of a curve over the blocks. */
 const PRESET: JsonSchema = { $ref: '#/definitions/preset' }
 
+/** Texts, and lists of token ids. */
+const PROMPTS: JsonSchema = {
+  title: 'a list of prompts',
+  type: 'array',
+  items: {
+    anyOf: [
+      { title: 'a text', type: 'string', minLength: 1 },
+      { title: 'a list of token ids', type: 'array', items: { type: 'integer', minimum: 0 }, minItems: 1 },
+    ],
+  },
+  minItems: 1,
+  examples: [['Write a function that sorts a list.'], [[1, 9906, 1917]]],
+}
+
 const byBlock = (number: JsonSchema): JsonSchema => ({
   title: 'numbers by block',
   type: 'object',
@@ -166,6 +180,8 @@ const valueSchema = (spec: ParamSpec, audience: Audience): JsonSchema => {
     }
     case 'preset':
       return orParam(PRESET, audience)
+    case 'prompts':
+      return PROMPTS
   }
 }
 

@@ -1,3 +1,4 @@
+import type { ConfigChange } from '../architectures/moe-layouts.js'
 import type { Place } from '../base/diagnostic.js'
 import type { Mask, Scalar, Tally, Tensor } from '../graph/expression.js'
 import type { AdapterFile } from '../safetensors/adapter-file.js'
@@ -41,6 +42,18 @@ export interface ModelValue {
   readonly shares?: boolean
   /** What stands for an output layer that it lacks, where that is not simply its embeddings. */
   untied?(head: string): Tensor | undefined
+  /** What its config.json says that those of its files do not. */
+  readonly config?: ConfigChange
+  /** Where its layers are others than those of its files. */
+  readonly origins?: LayerOrigins
+}
+
+/** Which layers a model with layers in another order or number is made of. */
+export interface LayerOrigins {
+  /** What the names of its layers have before the number. */
+  readonly path: string
+  /** The number that each layer has in the file that it is from, in the order of the layers. */
+  readonly numbers: readonly number[]
 }
 
 /** A mask: one boolean per parameter of the tensors it knows. */

@@ -6,7 +6,7 @@ import type { Sliced } from '../base/slices.js'
 import type { Origin } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import type { Argument, Call, Note } from '../operators/operator.js'
-import type { MaskValue, ModelValue, Reference, Value, WeightsValue } from '../operators/value.js'
+import type { LayerOrigins, MaskValue, ModelValue, Reference, Value, WeightsValue } from '../operators/value.js'
 import type { Name, RawArgument, Recipe, Step } from '../recipe/recipe.js'
 import { createAligner } from './align.js'
 import type { LayerContext } from './context.js'
@@ -105,7 +105,7 @@ export function* evaluateSteps(
     append(problems, result.diagnostics)
     if (result.type === 'failed') continue
     const given = result.value.map((value, i) =>
-      landings.land(step, noting(built(value, graph, origin), `${call.scope}.${i}`, place.masks)),
+      landings.land(step, noting(built(withConfig(value, call), graph, origin), `${call.scope}.${i}`, place.masks)),
     )
     for (const value of given) yield* makeShared(value)
     give(step, given, told)
@@ -122,6 +122,31 @@ export function* evaluateSteps(
     })
   }
   return problems.some((d) => d.severity === 'error') ? failed(...problems) : ok({ values, notes }, problems)
+}
+
+/** True where a model has as many layers as some origins are of. */
+const hasLayers = ({ tensors }: ModelValue, { path, numbers }: LayerOrigins): boolean => {
+  const [last, beyond] = [`${path}.${numbers.length - 1}.`, `${path}.${numbers.length}.`]
+  const names = [...tensors.keys()]
+  return names.some((name) => name.startsWith(last)) && !names.some((name) => name.startsWith(beyond))
+}
+
+/**
+ * A model made of one that says something of its config says the same, as long as it is of that kind; of layers in
+ * another order or number the first model decides.
+ */
+const withConfig = (value: Value, { inputs }: Call): Value => {
+  if (value.kind !== 'model') return value
+  const models = Object.values(inputs)
+    .flatMap((input) => (input === undefined ? [] : 'value' in input ? [input] : input))
+    .flatMap((reference) => (reference.value.kind === 'model' ? [reference.value] : []))
+  const config = value.config ?? models.find((from) => from.config !== undefined)?.config
+  const origins = value.origins ?? models[0]?.origins
+  return {
+    ...value,
+    ...(config !== undefined && value.tensors.has(config.tensor) ? { config } : {}),
+    ...(origins !== undefined && hasLayers(value, origins) ? { origins } : {}),
+  }
 }
 
 /** A value whose expressions, which are made when they are asked for, bear their origin. */

@@ -1,3 +1,4 @@
+import type { ConfigChange } from '../architectures/moe-layouts.js'
 import { findLayerStacks } from '../architectures/layer-stacks.js'
 import { findVocabulary } from '../architectures/vocabulary.js'
 import { layerTypesLeft, modelConfigInvalid } from '../base/catalogue/model-folders.js'
@@ -5,10 +6,13 @@ import { specialIdsLost } from '../base/catalogue/vocabularies.js'
 import type { Diagnostic, Place, Source } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { readDocument } from '../document/read.js'
-import type { MapValue, Value } from '../document/value.js'
+import { toPlain, type MapValue, type Value } from '../document/value.js'
+import type { LayerOrigins } from '../operators/value.js'
 import type { Dtype } from '../tensor/dtype.js'
 import { sizeOf } from '../tensor/info.js'
+import { changedKeys, parseConfig } from './config-change.js'
 import type { LayerContext } from './context.js'
+import { layerLists } from './layer-lists.js'
 import { isHead } from './tied-heads.js'
 import type { PlannedVocabulary } from './vocabulary.js'
 
@@ -23,6 +27,9 @@ export interface ConfigOf {
   readonly unscaled: boolean
   readonly layers: Pick<LayerContext, 'architecture'>
   readonly model: string
+  /** What the model says of its config. */
+  readonly change?: ConfigChange | undefined
+  readonly origins?: LayerOrigins | undefined
   readonly at: Place
   /** The vocabulary that the written model has in place of the donor's. */
   readonly vocabulary?: Renumbering
@@ -39,7 +46,6 @@ interface Edit {
 }
 
 const LAYER_COUNTS = ['num_hidden_layers', 'n_layer', 'n_layers', 'num_layers'] as const
-const LAYER_LISTS = ['layer_types', 'mlp_layer_types'] as const
 const DTYPES = ['dtype', 'torch_dtype'] as const
 /** The names that PyTorch has for dtypes. */
 const TORCH: ReadonlyMap<Dtype, string> = new Map([
@@ -108,26 +114,22 @@ const toScalar = (value: Value | undefined): unknown =>
 const layerEdits = (root: MapValue, of: ConfigOf): { readonly edits: Edit[]; readonly warnings: Diagnostic[] } => {
   const [was, is] = [countLayers(of.donor, of), countLayers(of.written, of)]
   const [edits, warnings]: [Edit[], Diagnostic[]] = [[], []]
-  if (was === undefined || is === undefined || was === is) return { edits, warnings }
+  if (was === undefined || is === undefined) return { edits, warnings }
   const section = sectionsOf(root).find(({ entries }) => LAYER_COUNTS.some((key) => entries.has(key)))
-  for (const key of LAYER_COUNTS) {
-    const value = section?.entries.get(key)?.value
-    // Some files have layers that their config does not count, such as those that predict several tokens.
-    if (value?.type === 'number') edits.push(replace(value, value.value + is - was))
+  if (section === undefined) return { edits, warnings }
+  if (was !== is)
+    for (const key of LAYER_COUNTS) {
+      const value = section.entries.get(key)?.value
+      // Some files have layers that their config does not count, such as those that predict several tokens.
+      if (value?.type === 'number') edits.push(replace(value, value.value + is - was))
+    }
+  const config = toPlain(section) as Readonly<Record<string, unknown>>
+  const lists = layerLists(config, { was, is, numbers: of.origins?.numbers })
+  for (const [key, list] of lists.set) {
+    const value = section.entries.get(key)?.value
+    edits.push(value === undefined ? insert(section, key, list) : replace(value, list))
   }
-  for (const key of LAYER_LISTS) {
-    const value = section?.entries.get(key)?.value
-    if (value?.type !== 'list') continue
-    const words = new Set(value.items.map(toScalar))
-    if (words.size === 1 && value.items.length > 0)
-      edits.push(
-        replace(
-          value,
-          Array.from({ length: value.items.length + is - was }, () => [...words][0]),
-        ),
-      )
-    else warnings.push(layerTypesLeft(of.at, key, was, is))
-  }
+  for (const key of lists.left) warnings.push(layerTypesLeft(of.at, key, was, is))
   return { edits, warnings }
 }
 
@@ -202,6 +204,15 @@ const editJson = (
 const lostWarnings = ({ file, at }: Edited, lost: readonly string[]): readonly Diagnostic[] =>
   lost.length === 0 ? [] : [specialIdsLost(at, file, lost)]
 
+/** Sets keys of a config: those that it has in their places, and the others in front. */
+const changeEdits = (root: MapValue, change: ConfigChange | undefined, text: string): readonly Edit[] =>
+  change === undefined
+    ? []
+    : Object.entries(changedKeys(parseConfig(Buffer.from(text)) ?? {}, change)).map(([key, value]) => {
+        const found = root.entries.get(key)?.value
+        return found === undefined ? insert(root, key, value) : replace(found, value)
+      })
+
 /**
  * The config.json of an output: the donor's text with the dtype, the number of layers and what else the tensors decide.
  * Everything else stays as it is written there.
@@ -214,6 +225,7 @@ export const editConfig = (bytes: Uint8Array, of: ConfigOf): Result<Uint8Array> 
     return {
       edits: [
         ...layers.edits,
+        ...changeEdits(root, of.change, text),
         ...dtypeEdits(root, of.written),
         ...tieEdits(root, of),
         ...vocabularyEdits(root, of),

@@ -161,7 +161,17 @@ export const planOutput = (
   if (output.folder && !whole)
     return failed(folderOfOther(output.pathAt, output.path, value.kind === 'model' ? 'difference' : value.kind))
   const sides = output.folder
-    ? planSideFiles(own, output, place, byName, unscaled > 0 && quantised.length === 0, { layers, vocabulary })
+    ? planSideFiles(
+        own,
+        output,
+        place,
+        byName,
+        {
+          unscaled: unscaled > 0 && quantised.length === 0,
+          ...(value.kind === 'model' ? { change: value.config, origins: value.origins } : {}),
+        },
+        { layers, vocabulary },
+      )
     : ok([], whole && vocabulary?.unchanged === false ? [vocabularyWithoutFolder(output.pathAt, output.name)] : [])
   if (sides.type === 'failed') return sides
   const quantisation = quantisationMetadata(

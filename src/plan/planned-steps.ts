@@ -61,7 +61,7 @@ interface Told {
 
 /** True for a note on a tensor that its step does something to. */
 const isTouch = ({ type }: Note): boolean =>
-  type === 'merged' || type === 'renamed' || type === 'replaced' || type.startsWith('cast to ')
+  type === 'merged' || type === 'renamed' || type === 'replaced' || type === 'made' || type.startsWith('cast to ')
 
 const toldBy = (notes: readonly Note[]): Told => ({
   touched: notes.length === 0 ? undefined : new Set(notes.filter(isTouch).map((n) => n.tensor)),

@@ -7,9 +7,10 @@ import type { Output, Recipe } from '../recipe/recipe.js'
 import { compareNames } from '../safetensors/name-order.js'
 import { TOKENIZER_FILES } from '../tokenizers/token-table.js'
 import type { Written } from './written.js'
+import { parseConfig, refuseChange } from './config-change.js'
 import type { LayerContext } from './context.js'
 import { modelCard } from './model-card.js'
-import { editConfig, renumberTokens } from './model-config.js'
+import { editConfig, renumberTokens, type ConfigOf } from './model-config.js'
 import { CARD, CONFIG, GENERATION, hubIdOf, type ModelFolder } from './model-folder.js'
 import type { OpenedInputs } from './inputs.js'
 import type { WholeFile } from './plan.js'
@@ -23,13 +24,16 @@ export interface WithFolders {
   readonly folders?: ReadonlyMap<string, ModelFolder>
 }
 
+/** What of the model that is written decides its config. */
+type Facts = Pick<ConfigOf, 'unscaled' | 'change' | 'origins'>
+
 /** What stands beside the tensors of an output that is a folder; the config last, by which programs find a model. */
 export const planSideFiles = (
   { recipe, inputs, folders = new Map() }: WithFolders,
   output: Output,
   folder: string,
   written: ReadonlyMap<string, Written>,
-  unscaled: boolean,
+  { unscaled, change, origins }: Facts,
   { layers, vocabulary }: { readonly layers: LayerContext; readonly vocabulary?: PlannedVocabulary | undefined },
 ): Result<readonly WholeFile[]> => {
   const used = usedFiles(recipe, output.from.name).map((name) => inputs.get(name)!)
@@ -53,12 +57,25 @@ export const planSideFiles = (
   const config = files.get(CONFIG)
   if (config === undefined) warnings.push(say.noModelConfig(at, donor.name, donor.path))
   else {
+    const configured = (name: string) => ({ name, config: parseConfig(folders.get(name)?.files.get(CONFIG)) })
+    const unfit =
+      change === undefined
+        ? []
+        : refuseChange(
+            configured(donor.name),
+            used.filter(({ kind }) => kind === 'model').map(({ name }) => configured(name)),
+            change,
+            at,
+          )
+    if (unfit.length > 0) return failed(...unfit)
     const edited = editConfig(config, {
       donor: donor.file.tensors,
       written,
       unscaled,
       layers,
       model: donor.name,
+      change,
+      origins,
       at,
       ...(own === undefined ? {} : { vocabulary: own }),
     })

@@ -225,10 +225,54 @@ describe('config.json', () => {
     ),
   )
 
+  test.each([
+    ['as its list says', '"layer_types": ["full", "sliding"]', '"layer_types": ["sliding","full","sliding"]'],
+    // Of these networks, the number decides where there is no list.
+    [
+      'of Gemma 2',
+      '"model_type": "gemma2"',
+      '"model_type": "gemma2"',
+      '["full_attention","sliding_attention","full_attention"]',
+    ],
+    [
+      'of Qwen2',
+      '"model_type": "qwen2", "use_sliding_window": true, "max_window_layers": 1',
+      '"model_type": "qwen2", "use_sliding_window": true, "max_window_layers": 1',
+      '["sliding_attention","full_attention","sliding_attention"]',
+    ],
+    ['where all are alike', '"model_type": "llama"', '"model_type": "llama"'],
+  ])('keeps the kind of attention of each stacked layer: %s', (_name, before, after, added = undefined) =>
+    withModels(
+      async (shop) => {
+        const slices = [{ model: 'a', layers: [1, 2] }, 'b']
+        expect((await shop.build(recipe({}, { op: 'model.stack', slices }))).codes).toEqual([])
+        const front = added === undefined ? '' : `\n  "layer_types": ${added},`
+        expect(textOf(shop, 'config.json')).toBe(`{${front}"num_hidden_layers": 3, "dtype": "float32", ${after}}`)
+      },
+      { 'config.json': `{"num_hidden_layers": 2, "dtype": "float32", ${before}}` },
+    ),
+  )
+
+  test('keeps the kinds of stacked layers in the steps behind, and of stacks of stacks', () =>
+    withModels(
+      async (shop) => {
+        const steps = {
+          one: { op: 'model.stack', slices: [{ model: 'a', layers: [1, 2] }, 'b'] },
+          two: { op: 'model.stack', slices: [{ model: 'one', layers: [0, 2] }] },
+          merged: { op: 'merge.blend', a: 'two', b: 'b' },
+        }
+        expect((await shop.build({ ...recipe(), steps })).codes).toEqual([])
+        expect(textOf(shop, 'config.json')).toContain('["sliding","full"]')
+      },
+      { 'config.json': '{"num_hidden_layers": 2, "dtype": "float32", "layer_types": ["full", "sliding"]}' },
+    ))
+
   test('warns of kinds of layers that it cannot bring to another number', () =>
     withModels(
       async (shop) => {
-        const { codes } = await shop.build(recipe({}, { op: 'model.stack', slices: ['a', 'b'] }))
+        const { codes } = await shop.build(
+          recipe({}, { op: 'model.select', model: 'a', layers: ['**', '!model.layers.1'] }),
+        )
         expect(codes).toEqual(['layer-types-left'])
       },
       { 'config.json': '{"num_hidden_layers": 2, "dtype": "float32", "layer_types": ["full", "sliding"]}' },

@@ -3,6 +3,7 @@ import { redistribution } from './redistribution.js'
 import { regmean } from './regmean.js'
 import { crossover } from './crossover.js'
 import { elementsFrom, factorProduct, joinedFactors, lowRankApproximation, lowRankFactors } from './low-rank.js'
+import { promptGates } from './prompt-gates.js'
 import { ranks } from './ranks.js'
 import { rotation } from './rotation.js'
 import { isotropic, taskSingularVectors } from './subspaces.js'
@@ -16,6 +17,7 @@ const SOLVERS: readonly Solver[] = [
   joinedFactors,
   lowRankApproximation,
   lowRankFactors,
+  promptGates,
   ranks,
   redistribution,
   regmean,

@@ -139,6 +139,10 @@ const restOf = (
   return findLayerStacks(tensors, call.architecture(tensors), undefined).length > 0 ? own : ok({ rest, like: first })
 }
 
+/** The numbers that the layers of a slice have in the file that they are from. */
+const originsOf = ({ from: { value }, range: [first, end] }: Slice): readonly number[] =>
+  Array.from({ length: end - first }, (_, i) => value.origins?.numbers[first + i] ?? first + i)
+
 const evaluate = (call: Call): Result<readonly Value[]> => {
   const read = slicesOf(call)
   if (read.type === 'failed') return read
@@ -174,6 +178,7 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
       space,
       label: labelOf(call),
       tensors,
+      origins: { path: like.stack.path, numbers: slices.flatMap(originsOf) },
       tensor: (name) => {
         const source = sources.get(name)!
         return source.model.tensor(source.name)
