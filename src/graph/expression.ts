@@ -1,6 +1,7 @@
 import type { BlockGrid } from '../tensor/block-grid.js'
 import type { TensorInfo } from '../tensor/info.js'
 import type { View } from '../tensor/view.js'
+import type { Product } from './products.js'
 
 /** What a stream of random numbers is derived from: two streams are equal only if all four values are. */
 export interface Stream {
@@ -18,21 +19,6 @@ export interface ReductionGroup {
   readonly tensor?: string
   /** The step that uses it, for messages. */
   readonly step?: string
-}
-
-/**
- * A low-rank matrix, placed at some rows of a tensor: `up` is [count, rank] and `down` [rank, columns], apart from
- * further axes of 1, and element (firstRow + i, j) of the tensor is Σᵣ up[i, r]·down[r, j]; other rows are 0. With
- * `mid` [rank, rank, …kernel], `down` is [rank, inputs] and becomes Σ_q mid[p, q, kernel]·down[q, input], ordered by
- * input, then kernel.
- */
-export interface LowRankFactors {
-  readonly up: View
-  readonly down: View
-  readonly mid: View | undefined
-  readonly rank: number
-  readonly columns: number
-  readonly firstRow: number
 }
 
 /**
@@ -156,7 +142,7 @@ export type Tensor = { readonly kind: 'tensor'; readonly id: number } & (
   | { readonly type: 'uniform'; readonly stream: Stream }
   /** ⌊index / stride⌋ mod length: the row, column or other coordinate of an element. */
   | { readonly type: 'position'; readonly stride: number; readonly length: number }
-  | { readonly type: 'product'; readonly product: LowRankFactors }
+  | { readonly type: 'product'; readonly product: Product }
   /** What a solver makes of whole tensors. */
   | {
       readonly type: 'solve'

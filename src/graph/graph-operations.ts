@@ -6,7 +6,6 @@ import type {
   Comparison,
   EqualMagnitudes,
   Expression,
-  LowRankFactors,
   Mask,
   Measure,
   Numbers,
@@ -22,6 +21,7 @@ import type {
   Tensor,
   Vector,
 } from './expression.js'
+import type { Product } from './products.js'
 
 /** A tensor where one of two operands is one, else a scalar. */
 export type Joined<X extends Operand, Y extends Operand> = X extends Tensor
@@ -127,9 +127,10 @@ export interface Graph {
   /** The coordinate ⌊index / stride⌋ mod length of each element; below 2^24, which float32 holds exactly. */
   position(stride: number, length: number): Tensor
   /**
-   * A low-rank matrix over rows of the tensor, in float32, the ranks added in order: the same bits on every machine.
+   * A matrix of small factors over rows of the tensor, in float32, the ranks added in order: the same bits on every
+   * machine.
    */
-  product(product: LowRankFactors): Tensor
+  product(product: Product): Tensor
   /** A stored tensor times the stored factor of the block that each element lies in, rounded to float32. */
   scaled(tensor: TensorInfo, scale: TensorInfo, grid: BlockGrid): Tensor
   /**

@@ -17,6 +17,7 @@ import {
 } from './expression.js'
 import type { Graph, Joined, Same } from './graph-operations.js'
 import { selectionText, viewKey, wholeOf, type View } from '../tensor/view.js'
+import { describeProduct } from './products.js'
 import { createInterning, createTable, createTables } from './interning.js'
 import { applyScalar } from './scalar.js'
 
@@ -335,8 +336,7 @@ export const createGraph = (): Graph => {
     position: (stride, length) =>
       intern(`i${stride},${length}`, (id) => ({ kind: 'tensor', id, type: 'position', stride, length })),
     product: (product) => {
-      const factors = [product.up, product.down, product.mid].map((view) => (view === undefined ? '' : viewKey(view)))
-      return intern(`l${JSON.stringify([factors, product.firstRow, product.columns])}`, (id) => ({
+      return intern(`l${JSON.stringify(describeProduct(product, viewKey))}`, (id) => ({
         kind: 'tensor',
         id,
         type: 'product',

@@ -14,7 +14,6 @@ import {
   type Expression,
   type Mask,
   type Measure,
-  type LowRankFactors,
   type Scalar,
   type Solve,
   type Stream,
@@ -22,6 +21,14 @@ import {
   type Vector,
 } from './expression.js'
 import { familyKey } from './groups.js'
+import {
+  columnsOfProduct,
+  isKronecker,
+  rowsOfProduct,
+  type LowRankMatrix,
+  type Product,
+  type StoredMatrix,
+} from './products.js'
 import { applyScalar, combineVectors } from './scalar.js'
 import { walk } from './walk.js'
 
@@ -218,23 +225,50 @@ const look = (view: View, data: Data): Float64Array => {
   })
 }
 
-/** The elements of a factored matrix laid over `size` elements. */
-const multiply = (p: LowRankFactors, size: number, data: Data): Float64Array => {
-  const [up, down] = [
-    look(p.up, data),
-    p.mid === undefined ? look(p.down, data) : foldMiddle(p, look(p.mid, data), look(p.down, data)),
-  ]
-  const rows = up.length / p.rank
+/** The elements of a product laid over `size` elements. */
+const multiply = (p: Product, size: number, data: Data): Float64Array => {
+  const [columns, { count }, elementAt] = [columnsOfProduct(p), rowsOfProduct(p), elementsOfProduct(p, data)]
   return Float64Array.from({ length: size }, (_, i) => {
-    const [row, column] = [Math.floor(i / p.columns) - p.firstRow, i % p.columns]
-    if (row < 0 || row >= rows) return 0
-    let sum = 0
-    for (let r = 0; r < p.rank; r++) sum += up[row * p.rank + r]! * down[r * p.columns + column]!
-    return sum
+    const row = Math.floor(i / columns) - p.firstRow
+    return row < 0 || row >= count ? 0 : elementAt((row + count - (p.roll ?? 0)) % count, i % columns)
   })
 }
 
-const foldMiddle = (p: LowRankFactors, mid: Float64Array, down: Float64Array): Float64Array => {
+type ElementAt = (row: number, column: number) => number
+
+const elementsOfProduct = (p: Product, data: Data): ElementAt => {
+  if (!isKronecker(p)) return elementsOfMatrix(p, data)
+  const [, b] = p.leftShape
+  const [c, d] = p.rightShape
+  const [left, right] = [elementsOfStored(p.left, p.turned === true ? p.leftShape[0] : b, data), p.right]
+  const inRight = right === undefined ? () => 1 : elementsOfStored(right, p.turned === true ? c : d, data)
+  const at = (elements: ElementAt, i: number, j: number): number =>
+    p.turned === true ? elements(j, i) : elements(i, j)
+  return (row, column) => at(left, Math.floor(row / c), Math.floor(column / d)) * at(inRight, row % c, column % d)
+}
+
+/** The elements of a matrix that is stored with so many columns, or by factors. */
+const elementsOfStored = (matrix: StoredMatrix, columns: number, data: Data): ElementAt => {
+  if (!('tensor' in matrix)) return elementsOfMatrix(matrix, data)
+  const values = look(matrix, data)
+  return (i, j) => values[i * columns + j]!
+}
+
+const elementsOfMatrix = (p: LowRankMatrix, data: Data): ElementAt => {
+  const up = look(p.up, data)
+  const down = p.mid === undefined ? look(p.down, data) : foldMiddle(p, look(p.mid, data), look(p.down, data))
+  const rows = up.length / p.rank
+  return (row, column) => {
+    let sum = 0
+    for (let r = 0; r < p.rank; r++)
+      sum +=
+        up[p.turned?.up === true ? r * rows + row : row * p.rank + r]! *
+        down[p.turned?.down === true ? column * p.rank + r : r * p.columns + column]!
+    return sum
+  }
+}
+
+const foldMiddle = (p: LowRankMatrix, mid: Float64Array, down: Float64Array): Float64Array => {
   const kernel = mid.length / (p.rank * p.rank)
   const inputs = p.columns / kernel
   return Float64Array.from({ length: p.rank * p.columns }, (_, at) => {

@@ -1,6 +1,7 @@
 import type { Dtype } from '../tensor/dtype.js'
 import type { BlockGrid } from '../tensor/block-grid.js'
-import type { LowRankFactors, Stream, Vector } from './expression.js'
+import type { Stream, Vector } from './expression.js'
+import type { Product } from './products.js'
 
 /** The type of a port's numbers between JavaScript and ONNX Runtime. */
 export type PortType = 'bool' | 'u8' | 'i8' | 'u16' | 'i16' | 'u32' | 'i32' | 'u64' | 'i64' | 'f16' | 'f32' | 'f64'
@@ -43,7 +44,7 @@ export type GeneratedInput =
   | { readonly type: 'normal' | 'uniform'; readonly stream: Stream }
   | { readonly type: 'constant'; readonly value: boolean }
   | { readonly type: 'position'; readonly stride: number; readonly length: number }
-  | { readonly type: 'product'; readonly product: LowRankFactors }
+  | { readonly type: 'product'; readonly product: Product }
   | { readonly type: 'spread'; readonly vector: Vector; readonly grid: BlockGrid }
 
 /** The port type of each dtype when stored numbers are fed unchanged. */

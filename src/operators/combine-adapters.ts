@@ -73,7 +73,9 @@ const collectParts = (
     const { label, file, alpha } = adapter.value
     const { at } = adapter
     const { modules, others, twice, refused } = groupAdapter(file.tensors)
-    const odd = modules.find(({ tensors }) => [...tensors.keys()].some((role) => !PLAIN.has(role)))
+    const odd = modules.find(
+      ({ tensors, embedding }) => embedding || [...tensors.keys()].some((role) => !PLAIN.has(role)),
+    )
     if (refused !== undefined) problems.push(unsupportedAdapter(at, label, refused.kind, `\`${refused.tensor}\``))
     else if (modules.length === 0) problems.push(notAnAdapter(at, label, [...file.tensors.keys()]))
     else if (odd !== undefined || others.length > 0 || twice.length > 0)

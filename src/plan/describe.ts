@@ -1,4 +1,5 @@
 import type { Pass } from '../graph/passes.js'
+import { viewsOf } from '../graph/products.js'
 import type { Note } from '../operators/operator.js'
 import type { Value } from '../operators/value.js'
 import { stepOf } from '../recipe/scope.js'
@@ -100,9 +101,7 @@ export const describeStep = (
 const drawnFrom = ({ draws }: Pass): readonly View[] =>
   draws.flatMap((draw) => {
     if (draw.type === 'spread') return draw.vector.type === 'stored' ? [wholeOf(draw.vector.from)] : []
-    return draw.type === 'product'
-      ? [draw.product.up, draw.product.down, ...(draw.product.mid === undefined ? [] : [draw.product.mid])]
-      : []
+    return draw.type === 'product' ? viewsOf(draw.product) : []
   })
 
 /** What the work costs. */

@@ -1,15 +1,9 @@
 import { shortDigest } from '../base/digest.js'
 import { greatest, groupBy } from '../base/lists.js'
 import { atOnce, type Sliced } from '../base/slices.js'
-import {
-  argumentsOf,
-  isMeasure,
-  type Expression,
-  type Measure,
-  type LowRankFactors,
-  type Stream,
-} from '../graph/expression.js'
+import { argumentsOf, isMeasure, type Expression, type Measure, type Stream } from '../graph/expression.js'
 import { groupKey, statisticOf } from '../graph/groups.js'
+import { describeProduct } from '../graph/products.js'
 import { walk } from '../graph/walk.js'
 import type { Measured } from '../operators/value.js'
 import type { Dtype } from '../tensor/dtype.js'
@@ -132,15 +126,6 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
     if (known === undefined) complete = false
     return `${view.tensor.dtype} ${known ?? ''}${selectionText(view)}`
   }
-  const product = ({ up, down, mid, rank, columns, firstRow }: LowRankFactors): readonly unknown[] => [
-    stored(up),
-    stored(down),
-    mid === undefined ? null : stored(mid),
-    rank,
-    columns,
-    firstRow,
-  ]
-
   /** A group is described by its members' operands, in the order that splits equal magnitudes. */
   const group = (m: Measure): string => {
     const key = groupKey(m)
@@ -205,7 +190,7 @@ export const createFingerprints = (grouped: () => readonly Measure[], identify: 
       case 'position':
         return [e.stride, e.length]
       case 'product':
-        return product(e.product)
+        return describeProduct(e.product, stored)
       case 'stored':
         return [stored(wholeOf(e.from))]
       case 'spread':

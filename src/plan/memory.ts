@@ -1,6 +1,7 @@
 import { SEGMENT } from '../base/digest.js'
 import { greatest } from '../base/lists.js'
 import { lowerFor } from '../graph/lower.js'
+import { keptNumbers, viewsOf } from '../graph/products.js'
 import type { Pass } from '../graph/passes.js'
 import { blockCount, blockRange, type BlockGrid } from '../tensor/block-grid.js'
 import { bytesFor } from '../tensor/dtype.js'
@@ -43,14 +44,13 @@ const [BLOCK, CHUNK, COMPILED_BLOCK, COMPILED_CHUNK, KEPT] = [1 << 17, 1 << 15, 
 const [TASKS, TASK_UNITS, TASK_ELEMENTS, COUNTED] = [2, 64, 1 << 20, 1 << 14]
 
 /**
- * Bytes of the factors of low-rank products: as stored, as float32 in JavaScript, and in the kernels' memory, which
- * doubles when it grows.
+ * Bytes of the factors of products: as stored, as float32 in JavaScript, and in the kernels' memory, which doubles when
+ * it grows; and the same of what is made of them once.
  */
 const factorBytes = (pass: Pass): number =>
   pass.draws.reduce((n, draw) => {
     if (draw.type !== 'product') return n
-    const { up, down, mid } = draw.product
-    return n + [up, down, ...(mid === undefined ? [] : [mid])].reduce((m, view) => m + 4 * viewBytes(view), 0)
+    return n + viewsOf(draw.product).reduce((m, view) => m + 4 * viewBytes(view), 16 * keptNumbers(draw.product))
   }, 0)
 
 /** How many blocks the first segment of a tensor meets, as all others do at most. */

@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../base/diagnostic.js'
 import { createBlockVectors } from './block-vectors.js'
-import { createLowRankProducts } from './low-rank.js'
+import { createProducts } from './products.js'
 import type { GeneratedInputOrder } from './unit.js'
 import type { Workspace } from './workspace.js'
 
@@ -17,12 +17,12 @@ export interface GeneratedInputs {
 
 /** Inputs of which nothing is loaded yet. */
 export const createGeneratedInputs = ({ kernels, open, bytesAt }: Workspace): GeneratedInputs => {
-  const products = createLowRankProducts(kernels, (path) => open(path, 'r'))
+  const products = createProducts(kernels, (path) => open(path, 'r'))
   const vectors = createBlockVectors((path) => open(path, 'r'))
   return {
     load: (use, order, start, end) =>
       order.type === 'product'
-        ? products.load(use, order)
+        ? products.load(use, order.product)
         : order.type === 'spread'
           ? (vectors.load(use, order, start, end) ?? 0)
           : 0,

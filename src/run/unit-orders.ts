@@ -177,8 +177,7 @@ export const createUnitOrders = (
   }
   const drawOrders = (pass: Pass, start: number, end: number): GeneratedInputOrder[] =>
     pass.draws.map((d) => {
-      if (d.type === 'constant' || d.type === 'position') return d
-      if (d.type === 'product') return { type: d.type, ...d.product }
+      if (d.type === 'constant' || d.type === 'position' || d.type === 'product') return d
       if (d.type === 'spread') return spreadOrder(d.vector, d.grid, start, end)
       const { k0, k1 } = deriveKey(d.stream)
       return d.type === 'bernoulli' ? { type: d.type, k0, k1, p: d.p } : { type: d.type, k0, k1 }

@@ -1,4 +1,5 @@
-import type { Cells, LowRankFactors } from '../graph/expression.js'
+import type { Cells } from '../graph/expression.js'
+import type { Product } from '../graph/products.js'
 import type { Oddity } from './oddities.js'
 import type { Timings } from './stopwatch.js'
 import type { BlockGrid } from '../tensor/block-grid.js'
@@ -54,7 +55,7 @@ export type GeneratedInputOrder =
   | { readonly type: 'normal' | 'uniform'; readonly k0: number; readonly k1: number }
   | { readonly type: 'constant'; readonly value: boolean }
   | { readonly type: 'position'; readonly stride: number; readonly length: number }
-  | ({ readonly type: 'product' } & LowRankFactors)
+  | { readonly type: 'product'; readonly product: Product }
   /** Numbers of blocks from a file, or those of the unit's blocks that passes before have found. */
   | {
       readonly type: 'spread'

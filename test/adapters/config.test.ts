@@ -52,8 +52,6 @@ test.each([
 )
 
 test.each([
-  ['use_dora', true, 'DoRA'],
-  ['fan_in_fan_out', true, 'LoRA of layers that store their weights transposed'],
   [
     'layer_replication',
     [
@@ -68,7 +66,7 @@ test.each([
   ['use_qalora', true, 'QA-LoRA'],
   ['init_lora_weights', 'pissa_niter_4', 'a LoRA initialised with `pissa_niter_4`, which changes the base model'],
   ['init_lora_weights', 'olora', 'a LoRA initialised with `olora`, which changes the base model'],
-  ['peft_type', 'LOKR', 'an adapter of type `LOKR`'],
+  ['peft_type', 'VERA', 'an adapter of type `VERA`'],
 ] as const)(
   'a setting that changes what the tensors mean is refused by its name: %s = %j',
   async (key, value, kind) => {
@@ -105,14 +103,14 @@ test('a config that is no map is refused', async () => {
   expect(await problemOf({ config: 'null' })).toMatch(/is null; expected a map of settings$/)
 })
 
-test('the config of another kind is read for factors of other names too', async () => {
+test('the config of a kind that is not applied is read for factors of other names too', async () => {
   const loha = Object.fromEntries(
     ['w1_a', 'w2_a']
       .map((role) => [`base_model.model.net.fc.hada_${role}`, filled([2, 2], 1)])
       .concat(['w1_b', 'w2_b'].map((role) => [`base_model.model.net.fc.hada_${role}`, filled([2, 3], 1)])),
   )
-  expect(await problemOf({ adapter: loha, config: { peft_type: 'LOHA', r: 2, alpha: 8 } })).toMatch(
-    /is an adapter of type `LOHA`/,
+  expect(await problemOf({ adapter: loha, config: { peft_type: 'XLORA', r: 2, alpha: 8 } })).toMatch(
+    /is an adapter of type `XLORA`/,
   )
 })
 
@@ -138,9 +136,14 @@ describe('a config in the header', () => {
       /^bad-adapter-config: `lora_alpha` in `lora_adapter_metadata` of `lora` .* is \[4\]/,
     ],
     [
-      'with DoRA',
+      'with DoRA, of factors without lengths,',
       JSON.stringify({ 'unet.r': 2, 'unet.lora_alpha': 4, 'unet.use_dora': true }),
-      /^adapter-unsupported: .* is DoRA \(`use_dora` in `lora_adapter_metadata`\)/,
+      /^factor-missing: .* has no `lora_magnitude_vector`$/,
+    ],
+    [
+      'with layers that are stored transposed',
+      JSON.stringify({ 'unet.r': 2, 'unet.lora_alpha': 4, 'unet.fan_in_fan_out': true }),
+      /^adapter-unsupported: .* \(`fan_in_fan_out` in `lora_adapter_metadata`\)/,
     ],
   ])('%s is refused', async (_what, text, expected) => {
     expect(await problemOf(of(text))).toMatch(expected)

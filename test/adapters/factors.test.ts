@@ -5,18 +5,10 @@ import { makePatches } from '#src/architectures/adapters/patch.js'
 import { ok } from '#src/base/result.js'
 import type { Dtype } from '#src/tensor/dtype.js'
 import { sizeOf, type TensorInfo } from '#src/tensor/info.js'
+import { createDice } from './dice.js'
 
 type Shape = readonly number[]
 type Factors = Readonly<Record<string, Shape>>
-
-/** Whole numbers below `n`, the same in every run. */
-const createDice = (seed: number) => {
-  let state = seed
-  return (n: number): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return Math.floor((state / 2 ** 32) * n)
-  }
-}
 
 const info = (name: string, shape: Shape, dtype: Dtype = 'F16'): TensorInfo => ({
   name,
@@ -51,6 +43,8 @@ const outcome = (
       at: { type: 'option', name: 'x' },
       tensors: new Map([['w', info('w', weight)]]),
       scaleOf: () => ok(1),
+      numberOf: () => 0,
+      fanInFanOut: false,
       architectureMismatch: undefined,
     },
   )

@@ -175,7 +175,7 @@ const DEFECTS: Readonly<
     () => true,
     (file, { name }, roll) =>
       void file.set(
-        `${name}.${pick(roll, ['dora_scale', 'lokr_w1', 'oft_blocks', 'hada_t1', 'reshape_weight', 'scalar'])}`,
+        `${name}.${pick(roll, ['oft_diag', 'boft_R', 'bm.weight', 'vera_A', 'reshape_weight', 'scalar'])}`,
         filled([2, 2]),
       ),
   ],

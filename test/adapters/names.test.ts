@@ -317,3 +317,72 @@ describe('a network that smelt does not know', () => {
       ])
   })
 })
+
+/** What Wan and Z-Image are told by, with more of their modules. */
+const WAN = shapes({
+  'blocks.0.self_attn.q.weight': [6, 6],
+  'blocks.0.self_attn.o.bias': [6],
+  'blocks.0.self_attn.o.weight': [6, 6],
+  'blocks.11.cross_attn.q.weight': [6, 6],
+  'blocks.0.cross_attn.q.weight': [6, 6],
+  'blocks.11.cross_attn.k_img.weight': [6, 6],
+  'blocks.11.ffn.0.weight': [8, 6],
+  'blocks.11.ffn.2.weight': [6, 8],
+  'blocks.11.norm3.weight': [6],
+  'text_embedding.0.weight': [6, 6],
+  'head.head.weight': [6, 6],
+})
+const Z_IMAGE = shapes({
+  'model.diffusion_model.layers.0.attention.qkv.weight': [18, 6],
+  'model.diffusion_model.layers.12.attention.qkv.weight': [18, 6],
+  'model.diffusion_model.layers.12.attention.out.weight': [6, 6],
+  'model.diffusion_model.layers.12.feed_forward.w1.weight': [6, 6],
+  'model.diffusion_model.noise_refiner.0.attention.qkv.weight': [18, 6],
+  'model.diffusion_model.cap_embedder.1.weight': [6, 6],
+  'model.diffusion_model.x_embedder.weight': [6, 6],
+  'model.diffusion_model.final_layer.linear.weight': [6, 6],
+})
+
+describe('diffusers’ names of transformers whose architecture smelt does not tell', () => {
+  test.each([
+    ['blocks.0.attn1.to_q', 'blocks.0.self_attn.q.weight'],
+    ['blocks.0.attn1.to_out.0', 'blocks.0.self_attn.o.weight'],
+    ['blocks.11.attn2.to_q', 'blocks.11.cross_attn.q.weight'],
+    ['blocks.11.attn2.add_k_proj', 'blocks.11.cross_attn.k_img.weight'],
+    ['blocks.11.ffn.net.0.proj', 'blocks.11.ffn.0.weight'],
+    ['blocks.11.ffn.net.2', 'blocks.11.ffn.2.weight'],
+    ['blocks.11.norm2', 'blocks.11.norm3.weight'],
+    ['condition_embedder.text_embedder.linear_1', 'text_embedding.0.weight'],
+    ['proj_out', 'head.head.weight'],
+    ['blocks.11.cross_attn.q', 'blocks.11.cross_attn.q.weight'],
+  ])('Wan: %s', (path, weight) => {
+    const names = namesOf(WAN)
+    for (const name of [
+      path,
+      `transformer.${path}`,
+      `diffusion_model.${path}`,
+      `lora_unet_${path.replaceAll('.', '_')}`,
+    ])
+      expect(names.get(name), name).toMatchObject([{ weight }])
+  })
+
+  test.each([
+    ['layers.12.attention.to_k', 'layers.12.attention.qkv', { first: 6, count: 6 }],
+    ['layers.12.attention.to_v', 'layers.12.attention.qkv', { first: 12, count: 6 }],
+    ['noise_refiner.0.attention.to_q', 'noise_refiner.0.attention.qkv', { first: 0, count: 6 }],
+    ['layers.12.attention.to_out.0', 'layers.12.attention.out', undefined],
+    ['layers.12.feed_forward.w1', 'layers.12.feed_forward.w1', undefined],
+    ['all_x_embedder.2-1', 'x_embedder', undefined],
+    ['all_final_layer.2-1.linear', 'final_layer.linear', undefined],
+  ])('Z-Image: %s', (path, module, rows) => {
+    const targets = namesOf(Z_IMAGE).get(`transformer.${path}`)
+    expect(targets).toHaveLength(1)
+    expect(targets![0]).toMatchObject({ weight: `model.diffusion_model.${module}.weight` })
+    expect(targets![0]!.rows).toEqual(rows)
+  })
+
+  test('no name means two things', () => {
+    for (const tensors of [WAN, Z_IMAGE])
+      expect([...namesOf(tensors)].filter(([, targets]) => targets.length !== 1)).toEqual([])
+  })
+})

@@ -84,18 +84,48 @@ const sum = (c: GoldenCase): RecipeRun => {
 const rankStabilised = (c: GoldenCase): PlainFile =>
   kohya(c, 'x', (alpha(c) as number) * Math.sqrt(tensorOf(c.inputs['down']).shape[0]!))
 
-const loha = (c: GoldenCase): PlainFile => ({
-  ...(Object.assign(
-    {},
-    ...['w1_a', 'w1_b', 'w2_a', 'w2_b'].map((role) => factor(c, role, `x.hada_${role}`)),
-  ) as PlainFile),
-  ...alphaOf('x', alpha(c)),
+/** Tensors whose names are those of the case behind an ending, and the alpha. */
+const named =
+  (prefix: string, roles: readonly string[], ending = '') =>
+  (c: GoldenCase): PlainFile => ({
+    ...(Object.assign({}, ...roles.map((role) => factor(c, role, `x.${prefix}${role}${ending}`))) as PlainFile),
+    ...alphaOf('x', alpha(c)),
+  })
+
+const loha = named('hada_', ['w1_a', 'w1_b', 'w2_a', 'w2_b', 't1', 't2'])
+const lokr = named('lokr_', ['w1', 'w1_a', 'w1_b', 'w2', 'w2_a', 'w2_b', 't2'])
+
+const dora = (c: GoldenCase): PlainFile => ({
+  ...kohya(c, 'x', alpha(c)),
+  ...factor(c, 'magnitude', 'x.dora_scale'),
 })
+
+const ia3 = (c: GoldenCase): PlainFile => ({
+  ...factor(c, 'weight', 'x.weight'),
+  'x.on_input': scalar(c.params['on_input'] === true ? 1 : 0),
+})
+
+/** The constraint of a case is on the norm; an adapter's alpha is that by row. */
+const rotation = (c: GoldenCase): PlainFile => {
+  const most = (c.params['constraint'] ?? null) as number | null
+  return {
+    ...factor(c, 'blocks', 'x.oft_blocks'),
+    ...factor(c, 'rescale', 'x.rescale'),
+    ...alphaOf('x', most === null ? null : most / tensorOf(c.inputs['W']).shape[0]!),
+  }
+}
 
 /** The cases of adapters that `adapter.apply` computes, as files and recipes. */
 export const ADAPTERS: Readonly<Record<string, (c: GoldenCase) => RecipeRun>> = {
+  boft: plain(rotation),
+  dora: plain(dora),
   full_diff: plain((c) => factor(c, 'diff', 'x.diff')),
+  glora: plain(named('', ['a1', 'a2', 'b1', 'b2'], '.weight')),
+  ia3: plain(ia3),
   loha: plain(loha),
+  loha_tucker: plain(loha),
+  lokr: plain(lokr),
+  lokr_tucker: plain(lokr),
   lora: plain((c) => kohya(c, 'x', alpha(c))),
   lora_conv: plain((c) => kohya(c, 'x', alpha(c))),
   lora_rows: rows,
@@ -103,4 +133,5 @@ export const ADAPTERS: Readonly<Record<string, (c: GoldenCase) => RecipeRun>> = 
   lora_sum: sum,
   lora_swap_halves: swapped,
   lora_tucker: plain((c) => kohya(c, 'x', alpha(c))),
+  oft: plain(rotation),
 }

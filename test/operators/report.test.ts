@@ -395,6 +395,7 @@ describe('an adapter', () => {
       tensors: 5,
       modules: 2,
       parameters: 8 + 6 + 1 + 4 + 3,
+      kind: 'LoRA',
       rank: '2 (1 modules), 1 (1 modules)',
       'tensors it would change': 2,
       'tensors without a target': 0,

@@ -1,9 +1,9 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { LowRankFactors } from '#src/graph/expression.js'
+import type { KroneckerFactors, LowRankFactors, Product } from '#src/graph/products.js'
 import { loadKernels } from '#src/kernels/kernels.js'
-import { createLowRankProducts } from '#src/run/low-rank.js'
+import { createProducts } from '#src/run/products.js'
 import { sliceOf, wholeOf, type View } from '#src/tensor/view.js'
 import { inFolder } from '../support/build-run.js'
 
@@ -13,6 +13,7 @@ const inFactors = (
     fill: (product: LowRankFactors) => readonly number[],
     load: (product: LowRankFactors) => unknown,
     factors: Readonly<Record<'up' | 'down' | 'other', View>>,
+    more: { readonly pieces: (product: Product, lengths: readonly number[]) => readonly number[] },
   ) => void,
 ): Promise<void> =>
   inFolder(async (folder) => {
@@ -22,7 +23,7 @@ const inFactors = (
       wholeOf({ name, dtype: 'F32', shape, file, begin: 4 * first, end: 4 * (first + shape[0]! * shape[1]!) })
     const kernels = loadKernels()
     const fd = openSync(file, 'r')
-    const products = createLowRankProducts(kernels, () => fd)
+    const products = createProducts(kernels, () => fd)
     const out = kernels.alloc(4 * 12)
     const load = (product: LowRankFactors): unknown => products.load(0, product)
     work(
@@ -33,6 +34,17 @@ const inFactors = (
       },
       load,
       { up: view('up', [4, 1], 0), down: view('down', [1, 2], 4), other: view('other', [1, 2], 6) },
+      {
+        pieces: (product, lengths) => {
+          products.load(0, product)
+          let start = 0
+          return lengths.flatMap((n) => {
+            products.fill(0, out, start, n)
+            start += n
+            return [...kernels.view(Float32Array, out, n)]
+          })
+        },
+      },
     )
     closeSync(fd)
   })
@@ -69,4 +81,53 @@ test('factors that could not be read are read again', () =>
       code: 'read-past-end',
     })
     expect(fill(product).slice(0, 4)).toEqual([1, 10, 2, 20])
+  }))
+
+/** A Kronecker product of [[1, 2], [3, 4]] and a row of two, laid over four columns. */
+const kronecker = (left: View, right: View | undefined, rightShape: readonly [number, number]): KroneckerFactors => ({
+  left,
+  right,
+  leftShape: [2, 2],
+  rightShape,
+  firstRow: 1,
+})
+
+test('a Kronecker product has every number of one matrix times the other, in any pieces', () =>
+  inFactors((_fill, _load, { up, down }, { pieces }) => {
+    const square = { ...up, shape: [2, 2] }
+    const whole = [0, 0, 0, 0, 1, 10, 2, 20, 3, 30, 4, 40]
+    expect(pieces(kronecker(square, down, [1, 2]), [12])).toEqual(whole)
+    expect(pieces(kronecker(square, down, [1, 2]), [1, 2, 3, 5, 1])).toEqual(whole)
+    const rolled = [0, 0, 0, 0, 3, 30, 4, 40, 1, 10, 2, 20]
+    expect(pieces({ ...kronecker(square, down, [1, 2]), roll: 1 }, [3, 3, 6])).toEqual(rolled)
+    const turned = [0, 0, 0, 0, 1, 10, 3, 30, 2, 20, 4, 40]
+    expect(pieces({ ...kronecker(square, down, [1, 2]), turned: true }, [7, 5])).toEqual(turned)
+  }))
+
+test('without a second matrix each number stands for a block', () =>
+  inFactors((_fill, _load, { up }, { pieces }) => {
+    const square = { ...up, shape: [2, 2] }
+    const product = { ...kronecker(square, undefined, [1, 2]), firstRow: 0 }
+    expect(pieces(product, [5, 7])).toEqual([1, 1, 2, 2, 3, 3, 4, 4, 0, 0, 0, 0])
+    expect(pieces({ ...product, leftShape: [4, 1], rightShape: [1, 3] }, [2, 4, 6])).toEqual([
+      1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4,
+    ])
+    expect(pieces({ ...product, leftShape: [1, 4], rightShape: [3, 1] }, [1, 11])).toEqual([
+      1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4,
+    ])
+  }))
+
+test('factors that are stored with their rows as columns are turned, and rows are rolled', () =>
+  inFactors((_fill, _load, { up, down }, { pieces }) => {
+    const product: LowRankFactors = {
+      up: { ...up, shape: [2, 2] },
+      down: { ...down, shape: [2, 1] },
+      mid: undefined,
+      rank: 2,
+      columns: 1,
+      firstRow: 0,
+    }
+    expect(pieces(product, [2]).slice(0, 2)).toEqual([21, 43])
+    expect(pieces({ ...product, turned: { up: true } }, [2]).slice(0, 2)).toEqual([31, 42])
+    expect(pieces({ ...product, roll: 1 }, [1, 1]).slice(0, 2)).toEqual([43, 21])
   }))

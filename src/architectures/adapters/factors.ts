@@ -1,123 +1,126 @@
-import { factorMissing, factorShape, rankZero, rearranged } from '../../base/catalogue/adapters.js'
-import type { Diagnostic } from '../../base/diagnostic.js'
+import { factorMissing, rankZero } from '../../base/catalogue/adapters.js'
 import { failed, ok, type Result } from '../../base/result.js'
-import type { LowRankFactors } from '../../graph/expression.js'
+import type { LowRankFactors, Product } from '../../graph/products.js'
 import { sizeOf, type TensorInfo } from '../../tensor/info.js'
-import { sliceOf, wholeOf } from '../../tensor/view.js'
+import { wholeOf } from '../../tensor/view.js'
+import { hasKronecker, KRONECKER, kroneckerRank, makeKronecker } from './kronecker.js'
+import { isShape, placeOf, shapeProblem, type Laid, type WrongShape } from './laid.js'
 import type { AdapterModule, Role } from './modules.js'
-import type { AdapterTarget } from './names.js'
 import type { PatchContext } from './patch-context.js'
 
-type Shape = readonly number[]
+/** A sum of terms, each the product of matrices element by element. */
+export type Terms = readonly (readonly Product[])[]
 
 interface Factors {
   readonly up: TensorInfo
   readonly down: TensorInfo
   readonly mid: TensorInfo | undefined
+  /** True where the first axis of `up` is the rank. */
+  readonly upTurned: boolean
 }
 
 /** Factored matrices by their roles; the hidden product of a LoHa is that of two of them. */
-const PAIRS: readonly (readonly [up: Role, down: Role, called: readonly [up: string, down: string]])[] = [
-  ['up', 'down', ['`lora_up` or `lora_B`', '`lora_down` or `lora_A`']],
-  ['w1_a', 'w1_b', ['`hada_w1_a`', '`hada_w1_b`']],
-  ['w2_a', 'w2_b', ['`hada_w2_a`', '`hada_w2_b`']],
+const PAIRS: readonly (readonly [up: Role, down: Role, mid: Role, called: readonly [up: string, down: string]])[] = [
+  ['up', 'down', 'mid', ['`lora_up` or `lora_B`', '`lora_down` or `lora_A`']],
+  ['w1_a', 'w1_b', 't1', ['`hada_w1_a`', '`hada_w1_b`']],
+  ['w2_a', 'w2_b', 't2', ['`hada_w2_a`', '`hada_w2_b`']],
 ]
 
 const LORA: readonly Role[] = ['up', 'down', 'mid']
-const HADAMARD: readonly Role[] = ['w1_a', 'w1_b', 'w2_a', 'w2_b']
+const HADAMARD: readonly Role[] = ['w1_a', 'w1_b', 't1', 'w2_a', 'w2_b', 't2']
 
 /** The factors of a module, whatever they are factors of. */
 export const factorsOf = ({ tensors }: AdapterModule): readonly TensorInfo[] =>
-  [...LORA, ...HADAMARD].map((role) => tensors.get(role)).filter((info) => info !== undefined)
+  [...LORA, ...HADAMARD, ...KRONECKER].map((role) => tensors.get(role)).filter((info) => info !== undefined)
 
 /** The rank of a module's factors; undefined where it has none. */
-export const rankOf = ({ tensors }: AdapterModule): number | undefined =>
-  (tensors.get('down') ?? tensors.get('w1_b') ?? tensors.get('w2_b'))?.shape[0]
+export const rankOf = (module: AdapterModule): number | undefined =>
+  (module.tensors.get('down') ?? module.tensors.get('w1_b') ?? module.tensors.get('w2_b'))?.shape[0] ??
+  kroneckerRank(module)
 
 /**
- * The low-rank products of a module's factors for a weight of a shape: a sum of terms, each an elementwise product. If
- * a factor has the wrong shape for the weight, there are none.
+ * The products of a module's factors for what it changes of a weight. If a factor has the wrong shape for the weight,
+ * there are none.
  */
-export const makeProducts = (
-  module: AdapterModule,
-  target: AdapterTarget,
-  weight: Shape,
-  { adapter, at, architectureMismatch }: PatchContext,
-): Result<readonly (readonly LowRankFactors[])[]> => {
+export const makeTerms = (module: AdapterModule, laid: Laid, making: PatchContext): Result<Terms> => {
+  const lowRank = makeLowRank(module, laid, making)
+  if (lowRank.type === 'failed' || !hasKronecker(module)) return lowRank
+  const kronecker = makeKronecker(module, laid, making)
+  return kronecker.type === 'failed' ? kronecker : ok([...lowRank.value, [kronecker.value]])
+}
+
+const makeLowRank = (module: AdapterModule, laid: Laid, making: PatchContext): Result<Terms> => {
   const { tensors, name } = module
+  const { adapter, at } = making
   const has = (role: Role): boolean => tensors.has(role)
   const [isLora, isHadamard] = [LORA.some(has), HADAMARD.some(has)]
   const pairs = PAIRS.filter(([up]) => (up === 'up' ? isLora : isHadamard))
-  const missing = pairs.flatMap(([up, down, called]) => [
+  const missing = pairs.flatMap(([up, down, , called]) => [
     ...(has(up) ? [] : [called[0]]),
     ...(has(down) ? [] : [called[1]]),
   ])
+  if (has('t1') !== has('t2')) missing.push(has('t1') ? '`hada_t2`' : '`hada_t1`')
   if (missing.length > 0) return failed(factorMissing(at, adapter, name, missing))
   if (pairs.length === 0) return ok([])
-  if (target.change === 'transposed') return failed(rearranged(at, adapter, name, target.weight ?? name))
-  const rank = rankOf(module) ?? 0
-  if (rank === 0) return failed(rankZero(at, adapter, name))
-  const found = pairs.map(([up, down]): Factors => ({
+  const found = pairs.map(([up, down, mid]): Factors => ({
     up: tensors.get(up)!,
     down: tensors.get(down)!,
-    mid: up === 'up' ? tensors.get('mid') : undefined,
+    mid: tensors.get(mid),
+    upTurned: up !== 'up' && tensors.has(mid),
   }))
-  const place = { adapter, module: name, rank, tensor: target.weight!, shape: weight, rows: target.rows }
-  const problems = found
-    .flatMap((factors) => wrongFactors(factors, rank, target, weight))
-    .map(([factor, wanted]): Diagnostic =>
-      factorShape(at, { ...place, factor: factor.name, found: factor.shape, wanted }, architectureMismatch),
-    )
-  if (problems.length > 0) return failed(problems[0]!)
-  const products = found.map(({ up, down, mid }): LowRankFactors => {
-    const kernel = mid === undefined ? 1 : sizeOf(mid.shape) / rank ** 2
-    return {
-      up: wholeOf(up),
-      down: wholeOf(down),
-      mid: mid && wholeOf(mid),
-      rank,
-      columns: (sizeOf(down.shape) / rank) * kernel,
-      firstRow: target.rows?.first ?? 0,
-    }
-  })
-  const terms = [...(isLora ? [[products[0]!]] : []), ...(isHadamard ? [products.slice(-2)] : [])]
-  return ok(terms.flatMap((factors) => (target.change === 'halves-swapped' ? swapHalves(factors) : [factors])))
+  const rank = (isLora ? tensors.get('down') : tensors.get('w1_b'))?.shape[0] ?? 0
+  if (rank === 0) return failed(rankZero(at, adapter, name))
+  const problems = found.flatMap((factors) => wrongFactors(factors, rank, laid))
+  if (problems.length > 0) return failed(shapeProblem(making, module, laid, problems[0]!, rank))
+  const products = found.map((factors) => productOf(factors, rank, laid))
+  return ok([...(isLora ? [[products[0]!]] : []), ...(isHadamard ? [products.slice(-2)] : [])])
 }
 
-/** Trailing dimensions of 1 are ignored: a linear layer may be stored as a 1 × 1 convolution. */
-const trimmed = (shape: Shape): Shape => shape.slice(0, shape.findLastIndex((d) => d !== 1) + 1)
-const isShape = (found: Shape, wanted: Shape): boolean =>
-  found.length > 0 && trimmed(found).join() === trimmed(wanted).join()
+const productOf = ({ up, down, mid, upTurned }: Factors, rank: number, laid: Laid): LowRankFactors => {
+  const place = placeOf(laid)
+  if (laid.turned)
+    return {
+      up: wholeOf(down),
+      down: wholeOf(up),
+      mid: undefined,
+      rank,
+      columns: sizeOf(up.shape) / rank,
+      turned: { up: true, down: true },
+      ...place,
+    }
+  const kernel = mid === undefined ? 1 : sizeOf(mid.shape) / rank ** 2
+  return {
+    up: wholeOf(up),
+    down: wholeOf(down),
+    mid: mid && wholeOf(mid),
+    rank,
+    columns: (sizeOf(down.shape) / rank) * kernel,
+    ...(upTurned ? { turned: { up: true } } : {}),
+    ...place,
+  }
+}
 
 /** Those of a pair's factors that are not of the shape that a weight asks for, with that shape. */
 const wrongFactors = (
-  { up, down, mid }: Factors,
+  { up, down, mid, upTurned }: Factors,
   rank: number,
-  { rows }: AdapterTarget,
-  weight: Shape,
-): readonly (readonly [factor: TensorInfo, wanted: Shape])[] => {
-  const [height = 1, ...inner] = weight
-  const count = Math.min(rows?.count ?? height, height - (rows?.first ?? 0))
+  { shape, turned }: Laid,
+): readonly WrongShape[] => {
+  const [count = 1, ...inner] = shape
   // A middle factor has the kernel of a convolution to itself.
   const inputs = mid === undefined ? inner : inner.slice(0, 1)
-  const shapes: readonly (readonly [factor: TensorInfo | undefined, wanted: Shape, flat?: Shape])[] = [
-    [up, [count, rank]],
+  const shapes: readonly (readonly [
+    info: TensorInfo | undefined,
+    wanted: readonly number[],
+    flat?: readonly number[],
+  ])[] = [
+    [up, upTurned ? [rank, count] : [count, rank]],
     // Many programs store what comes after the rank as one dimension.
     [down, [rank, ...inputs], [rank, sizeOf(inputs)]],
-    [mid, [rank, rank, ...inner.slice(1)]],
+    // A weight that is transposed has no kernel.
+    [mid, turned ? [rank, rank, 0] : [rank, rank, ...inner.slice(1)]],
   ]
-  return shapes.flatMap(([factor, wanted, flat = wanted]) =>
-    factor === undefined || isShape(factor.shape, wanted) || isShape(factor.shape, flat)
-      ? []
-      : [[factor, wanted] as const],
+  return shapes.flatMap(([info, wanted, flat = wanted]) =>
+    info === undefined || isShape(info.shape, wanted) || isShape(info.shape, flat) ? [] : [{ info, wanted }],
   )
 }
-
-/** Two terms for one: the upper half of the rows goes below, the lower half above. */
-const swapHalves = (factors: readonly LowRankFactors[]): readonly (readonly LowRankFactors[])[] =>
-  [0, 1].map((half) =>
-    factors.map((product) => {
-      const count = product.up.shape[0]! / 2
-      return { ...product, up: sliceOf(product.up, 0, half * count, count), firstRow: (1 - half) * count }
-    }),
-  )

@@ -13,7 +13,7 @@ import { overlapProblem, type Patched, type Sourced } from './overlap.js'
 import { makePatches, type Patch } from './patch.js'
 import type { PatchContext } from './patch-context.js'
 import { replaceWhole } from './replace.js'
-import { configOf, scalesOf, type ScaleSource } from './scale.js'
+import { configOf, numberOf, scalesOf, type ScaleSource } from './scale.js'
 import { isSavedWhole } from './whole.js'
 
 /** An adapter, as a recipe names it. */
@@ -35,6 +35,8 @@ export interface AdapterMatch {
   readonly patches: ReadonlyMap<string, readonly Patch[]>
   /** Tensors of the adapter without a target in the model. */
   readonly unmatched: readonly string[]
+  /** Embeddings of trigger words, which no model has a place for. */
+  readonly bundled: readonly string[]
 }
 
 /** The first problem of each code: an adapter for another architecture is wrong in hundreds of places, in one way. */
@@ -90,6 +92,9 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
     at,
     tensors: model.tensors,
     scaleOf: scalesOf(adapter),
+    numberOf: (scalar) =>
+      scalar.dtype === 'BOOL' ? (file.scalars.get(scalar.name)?.[0] ?? NaN) : numberOf(file, scalar),
+    fanInFanOut: config?.value.fanInFanOut === true,
     architectureMismatch,
   }
 
@@ -114,7 +119,11 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
     )
   return found.length > 0
     ? failed(...firstOfEach(found))
-    : ok({ patches: new Map([...patches].map(([tensor, all]) => [tensor, all.map(({ patch }) => patch)])), unmatched })
+    : ok({
+        patches: new Map([...patches].map(([tensor, all]) => [tensor, all.map(({ patch }) => patch)])),
+        unmatched,
+        bundled: grouped.bundled,
+      })
 }
 
 const patchModules = ({ modules }: GroupedAdapter, names: AdapterNames, making: PatchContext): Patched => {

@@ -1,26 +1,57 @@
 import type { TensorInfo } from '../../tensor/info.js'
-import { wholeModule } from './whole.js'
+import { isUnderscored, wholeModule } from './whole.js'
 
 /** The role of an adapter tensor in its module. */
 export type Role =
+  // LoRA, of linear layers, convolutions and embeddings.
   | 'up'
   | 'down'
   | 'mid'
-  | 'alpha'
   | 'up-bias'
+  // What it is scaled by.
+  | 'alpha'
+  // Whole differences.
   | 'diff'
   | 'diff-bias'
+  // LoHa.
   | 'w1_a'
   | 'w1_b'
   | 'w2_a'
   | 'w2_b'
+  | 't1'
+  | 't2'
+  // LoKr: the left matrix and the right one, each whole or by factors.
+  | 'left'
+  | 'left_a'
+  | 'left_b'
+  | 'right'
+  | 'right_a'
+  | 'right_b'
+  | 'right_t'
+  // DoRA: by output or input as its shape says, and PEFT's, always by output.
+  | 'magnitude'
+  | 'output-magnitude'
+  // (IA)³: factors less 1 and the side they are on, and PEFT's factors, whose shape tells the side.
+  | 'factor'
+  | 'on-input'
+  | 'whole-factor'
+  // OFT and BOFT.
+  | 'blocks'
+  | 'rescale'
+  // GLoRA.
+  | 'a1'
+  | 'a2'
+  | 'b1'
+  | 'b2'
 
 /** The tensors of an adapter that belong to one module of the model. */
 export interface AdapterModule {
   readonly name: string
   readonly tensors: ReadonlyMap<Role, TensorInfo>
-  /** True if the factors have PEFT's names: PEFT stores their scale in a config. */
+  /** True if the tensors have PEFT's names: PEFT stores their scale in a config. */
   readonly peft: boolean
+  /** True for the factors of an embedding: their product is transposed. */
+  readonly embedding: boolean
 }
 
 /** An adapter's tensors by module, and those that are no part of any. */
@@ -30,81 +61,133 @@ export interface GroupedAdapter {
   readonly others: readonly TensorInfo[]
   /** Tensors whose role another tensor already has in the same module: two adapters in one file. */
   readonly twice: readonly string[]
+  /** Tensors of no module that an adapter may bring along: embeddings of its trigger words. */
+  readonly bundled: readonly string[]
   /** A kind of adapter that smelt does not apply, and a tensor that shows it. */
   readonly refused: { readonly kind: string; readonly tensor: string } | undefined
 }
 
+interface RoleName {
+  readonly ending: RegExp
+  readonly role: Role
+  /** PEFT's way to write it; PEFT says the scale in a config. */
+  readonly peft?: true
+  readonly embedding?: true
+}
+
+const peft = (ending: RegExp, role: Role): RoleName => ({ ending, role, peft: true })
+const roleNames = (roles: Readonly<Record<string, Role>>): readonly RoleName[] =>
+  Object.entries(roles).map(([ending, role]) => ({ ending: new RegExp(`\\.${ending}$`), role }))
+
 // The role of a tensor by how its name ends; what stands before is the name of the module.
-const ROLES: readonly (readonly [ending: RegExp, role: Role, peft?: true])[] = [
+const ROLES: readonly RoleName[] = [
   // XLabs numbers the two streams of a block behind `lora`, which is part of the module's name.
-  [/(?<=\.processor\.(?:qkv|proj)_lora[12]?)\.up\.weight$/, 'up'],
-  [/(?<=\.processor\.(?:qkv|proj)_lora[12]?)\.down\.weight$/, 'down'],
-  [/(?:\.lora_up|_lora\.up|\.lora\.up|\.lora_linear_layer\.up)\.weight$/, 'up'],
-  [/(?:\.lora_down|_lora\.down|\.lora\.down|\.lora_linear_layer\.down)\.weight$/, 'down'],
-  [/\.lora_mid\.weight$/, 'mid'],
+  { ending: /(?<=\.processor\.(?:qkv|proj)_lora[12]?)\.up\.weight$/, role: 'up' },
+  { ending: /(?<=\.processor\.(?:qkv|proj)_lora[12]?)\.down\.weight$/, role: 'down' },
+  { ending: /(?:\.lora_up|_lora\.up|\.lora\.up|\.lora_linear_layer\.up)\.weight$/, role: 'up' },
+  { ending: /(?:\.lora_down|_lora\.down|\.lora\.down|\.lora_linear_layer\.down)\.weight$/, role: 'down' },
+  { ending: /\.lora_mid\.weight$/, role: 'mid' },
   // PEFT puts the adapter's name, usually `default`, before the ending; some programs do so twice.
-  [/\.lora_B(?:(?:\.([^.]+)(?:\.\1)?)?\.weight)?$/, 'up', true],
-  [/\.lora_A(?:(?:\.([^.]+)(?:\.\1)?)?\.weight)?$/, 'down', true],
-  [/\.lora_B(?:\.([^.]+)(?:\.\1)?)?\.bias$/, 'up-bias', true],
-  [/\.alpha$/, 'alpha'],
-  [/\.(?:diff|w_norm)$/, 'diff'],
-  [/\.(?:diff_b|b_norm)$/, 'diff-bias'],
-  [/\.hada_w1_a$/, 'w1_a'],
-  [/\.hada_w1_b$/, 'w1_b'],
-  [/\.hada_w2_a$/, 'w2_a'],
-  [/\.hada_w2_b$/, 'w2_b'],
+  peft(/\.lora_B(?:(?:\.([^.]+)(?:\.\1)?)?\.weight)?$/, 'up'),
+  peft(/\.lora_A(?:(?:\.([^.]+)(?:\.\1)?)?\.weight)?$/, 'down'),
+  peft(/\.lora_B(?:\.([^.]+)(?:\.\1)?)?\.bias$/, 'up-bias'),
+  { ...peft(/\.lora_embedding_B(?:\.[^.]+)?$/, 'up'), embedding: true },
+  { ...peft(/\.lora_embedding_A(?:\.[^.]+)?$/, 'down'), embedding: true },
+  peft(/\.lora_magnitude_vector(?:\.[^.]+)*$/, 'output-magnitude'),
+  peft(/\.ia3_l(?:\.[^.]+)*$/, 'whole-factor'),
+  ...roleNames({
+    alpha: 'alpha',
+    '(?:diff|w_norm)': 'diff',
+    '(?:diff_b|b_norm)': 'diff-bias',
+    hada_w1_a: 'w1_a',
+    hada_w1_b: 'w1_b',
+    hada_w2_a: 'w2_a',
+    hada_w2_b: 'w2_b',
+    hada_t1: 't1',
+    hada_t2: 't2',
+    lokr_w1: 'left',
+    lokr_w1_a: 'left_a',
+    lokr_w1_b: 'left_b',
+    lokr_w2: 'right',
+    lokr_w2_a: 'right_a',
+    lokr_w2_b: 'right_b',
+    lokr_t2: 'right_t',
+    dora_scale: 'magnitude',
+    on_input: 'on-input',
+    oft_blocks: 'blocks',
+    rescale: 'rescale',
+    'a1\\.weight': 'a1',
+    'a2\\.weight': 'a2',
+    'b1\\.weight': 'b1',
+    'b2\\.weight': 'b2',
+  }),
 ]
 
 const REFUSED: readonly (readonly [ending: RegExp, kind: string])[] = [
-  [/\.(?:dora_scale|lora_magnitude_vector(?:\.[^.]+)*)$/, 'DoRA'],
-  [/\.lokr_(?:w1|w2|t2)(?:_[ab])?$/, 'LoKr'],
-  [/\.hada_t[12]$/, 'LoHa with a Tucker core'],
-  [/\.(?:oft_blocks|oft_diag|oft_R(?:\.[^.]+)*)$/, 'OFT or BOFT'],
-  [/\.(?:boft_[Rs])(?:\.[^.]+)*$/, 'BOFT'],
-  [/\.(?:a1|a2|b1|b2|bm)\.weight$/, 'GLoRA'],
-  [/\.(?:on_input|ia3_l(?:\.[^.]+)*)$/, 'IA3'],
+  [/\.oft_diag$/, 'early OFT'],
+  [/\.oft_(?:embedding_)?R(?:\.[^.]+)*$/, 'OFT of PEFT'],
+  [/\.(?:boft_[Rs])(?:\.[^.]+)*$/, 'BOFT of PEFT'],
+  [/\.bm\.weight$/, 'GLoRA with a Tucker core'],
   [/(?:^|\.)vera_(?:A|B|lambda_[bd])(?:\.[^.]+)*$/, 'VeRA'],
   [/\.fourierft_spectrum(?:\.[^.]+)*$/, 'FourierFT'],
-  [/\.lora_embedding_[AB](?:\.[^.]+)*$/, 'LoRA of embeddings'],
   [/\.reshape_weight$/, 'LoRA that widens weights'],
   [/\.scalar$/, 'LyCORIS with trained factors (`scalar`)'],
   [/\.lora_(?:up|down)\.\d+\.weight$/, 'LoRA in numbered parts (`split_qkv`)'],
   [/(?:^|\.)trainable_tokens_(?:delta|original)(?:\.[^.]+)*$/, 'trained tokens'],
-  [/^bundle_emb\..+$/, 'LoRA with bundled embeddings'],
 ]
 
+/** Embeddings of trigger words, which belong to no tensor of a model. */
+const BUNDLED = /^bundle_emb\./
+
+/** What LyCORIS calls the factors of (IA)³, like a whole tensor; another tensor beside it tells. */
+const FACTOR = /\.weight$/
+const SIDE = '.on_input'
+
 const endingOf = (name: string): RegExp | undefined =>
-  [...REFUSED, ...ROLES].find(([pattern]) => pattern.test(name))?.[0]
+  REFUSED.find(([pattern]) => pattern.test(name))?.[0] ?? ROLES.find(({ ending }) => ending.test(name))?.ending
 
 /** True for a tensor whose name tells no role: a whole tensor of the model, or something unknown. */
-export const hasNoRole = (name: string): boolean => endingOf(name) === undefined
+export const hasNoRole = (name: string): boolean => endingOf(name) === undefined && !BUNDLED.test(name)
 
 /** The module that a tensor of an adapter belongs to, by its name; a name that tells nothing is a module of its own. */
 export const moduleOf = (name: string): string => {
   const ending = endingOf(name)
-  return ending === undefined ? wholeModule(name) : name.replace(ending, '') || name
+  if (ending !== undefined) return name.replace(ending, '') || name
+  return isUnderscored(name) ? name.replace(FACTOR, '') : wholeModule(name)
 }
 
 /** Sorts an adapter's tensors by module and role, from their names alone. */
 export const groupAdapter = (tensors: ReadonlyMap<string, TensorInfo>): GroupedAdapter => {
-  const modules = new Map<string, { tensors: Map<Role, TensorInfo>; peft: boolean }>()
+  const modules = new Map<string, { tensors: Map<Role, TensorInfo>; peft: boolean; embedding: boolean }>()
   const others: TensorInfo[] = []
   const twice: string[] = []
+  const bundled: string[] = []
   for (const [name, info] of tensors) {
     const kind = REFUSED.find(([ending]) => ending.test(name))?.[1]
-    if (kind !== undefined) return { modules: [], others: [], twice: [], refused: { kind, tensor: name } }
-    const match = ROLES.find(([ending]) => ending.test(name))
+    if (kind !== undefined) return { modules: [], others: [], twice: [], bundled: [], refused: { kind, tensor: name } }
+    if (BUNDLED.test(name)) {
+      bundled.push(name)
+      continue
+    }
+    const match = ROLES.find(({ ending }) => ending.test(name)) ?? factorOf(name, tensors)
     if (match === undefined) {
       others.push(info)
       continue
     }
-    const [ending, role, peft = false] = match
+    const { ending, role } = match
     const module = name.replace(ending, '')
-    const known = modules.get(module) ?? { tensors: new Map<Role, TensorInfo>(), peft: false }
+    const known = modules.get(module) ?? { tensors: new Map<Role, TensorInfo>(), peft: false, embedding: false }
     if (known.tensors.has(role)) twice.push(name)
     known.tensors.set(role, info)
-    known.peft ||= peft
+    // Factors that LyCORIS and PEFT call the same are PEFT's below its prefix.
+    known.peft ||= match.peft === true || (/\.(?:hada|lokr)_/.test(name) && PEFT.test(name))
+    known.embedding ||= match.embedding === true
     modules.set(module, known)
   }
-  return { modules: [...modules].map(([name, m]) => ({ name, ...m })), others, twice, refused: undefined }
+  return { modules: [...modules].map(([name, m]) => ({ name, ...m })), others, twice, bundled, refused: undefined }
 }
+
+const PEFT = /(?:^|\.)base_model\.model\./
+
+const factorOf = (name: string, tensors: ReadonlyMap<string, unknown>): RoleName | undefined =>
+  FACTOR.test(name) && tensors.has(name.replace(FACTOR, SIDE)) ? { ending: FACTOR, role: 'factor' } : undefined

@@ -2,6 +2,7 @@ import { below, DIFFUSION_ROOTS, findRoot, under } from '../../tensor/roots.js'
 import type { Architecture } from '../detect.js'
 import { encoderNames, findEncoder } from './encoder.js'
 import { prefixed, type NameChange, type Prefixes, type Rows, type Spelling } from './spelling.js'
+import { renamedByDiffusers } from './other-transformers.js'
 import { transformerNames } from './transformer.js'
 import { diffusersNames, processorName } from './unet.js'
 import { xlabsNames } from './xlabs.js'
@@ -42,11 +43,11 @@ const modulesOf = (tensors: Tensors): ReadonlyMap<string, Module> => {
 /** The names of the network's own code; trainers that keep them may still put diffusers' prefix before them. */
 const ORIGINAL: Prefixes = {
   dotted: [...DIFFUSION_ROOTS.map((root) => under(root, '')), 'base_model.model.', 'unet.', 'transformer.'],
-  underscored: ['lora_unet_'],
+  underscored: ['lora_unet_', 'lycoris_', 'oft_unet_'],
 }
 const UNET: Prefixes = {
   dotted: ['unet.', 'unet.base_model.model.', 'base_model.model.', ''],
-  underscored: ['lora_unet_', 'lycoris_'],
+  underscored: ['lora_unet_', 'lycoris_', 'oft_unet_'],
 }
 const PROCESSOR: Prefixes = { dotted: ['unet.', ''], underscored: [] }
 const XLABS: Prefixes = { dotted: ['', 'transformer.', 'diffusion_model.'], underscored: [] }
@@ -74,6 +75,7 @@ const ANY_ROOT: Prefixes = { dotted: DIFFUSION_ROOTS.map((root) => under(root, '
 /** Modules of an unknown network are matched by their full names, and by their paths below the network's root. */
 const unknownSpeller = (tensors: Tensors): ((path: string) => readonly Named[]) => {
   const root = findRoot(tensors.keys())
+  const renamed = renamedByDiffusers(tensors, root)
   return (path) => {
     const inside = below(root, path)
     return [
@@ -84,6 +86,7 @@ const unknownSpeller = (tensors: Tensors): ((path: string) => readonly Named[]) 
         : ([
             [{ path: inside }, ANY],
             [{ path: inside }, ANY_ROOT],
+            ...(renamed?.(inside) ?? []).map((spelling): Named => [spelling, ANY]),
           ] as const)),
     ]
   }

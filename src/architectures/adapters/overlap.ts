@@ -1,6 +1,5 @@
 import { twoChanges, twoNames } from '../../base/catalogue/adapter-tensors.js'
 import type { Diagnostic, Place } from '../../base/diagnostic.js'
-import { sizeOf } from '../../tensor/info.js'
 import type { Patch } from './patch.js'
 
 /** A patch, and the module of the adapter that it was made of. */
@@ -18,12 +17,9 @@ export interface Patched {
   readonly problems: readonly Diagnostic[]
 }
 
-/** The rows that a patch changes, end exclusive; of stored numbers, all. */
-const rowsOf = ({ of }: Patch): readonly [first: number, end: number] => {
-  if ('tensor' in of) return [0, Infinity]
-  const { firstRow, up, rank } = of[0]!
-  return [firstRow, firstRow + sizeOf(up.shape) / rank]
-}
+/** The rows that a patch changes, end exclusive. */
+const rowsOf = ({ rows }: Patch): readonly [first: number, end: number] =>
+  rows === undefined ? [0, Infinity] : [rows.first, rows.first + rows.count]
 
 const overlaps = (x: Patch, y: Patch): boolean => {
   const [[xFirst, xEnd], [yFirst, yEnd]] = [rowsOf(x), rowsOf(y)]

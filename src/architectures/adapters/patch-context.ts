@@ -1,6 +1,7 @@
 import type { ArchitectureMismatch } from '../../base/catalogue/adapters.js'
 import type { Place } from '../../base/diagnostic.js'
 import type { Dtype } from '../../tensor/dtype.js'
+import type { TensorInfo } from '../../tensor/info.js'
 import type { ScaleOf } from './scale.js'
 
 /** What is needed to make patches from an adapter's modules. */
@@ -11,5 +12,9 @@ export interface PatchContext {
   readonly at: Place
   readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly dtype: Dtype }>
   readonly scaleOf: ScaleOf
+  /** The number that a scalar of the adapter holds; NaN where it is no single number. */
+  readonly numberOf: (scalar: TensorInfo) => number
+  /** True where the config says that the layers store their weights transposed. */
+  readonly fanInFanOut: boolean
   readonly architectureMismatch: ArchitectureMismatch | undefined
 }

@@ -1,26 +1,43 @@
-import { deltaShape, factorDtype, rearranged } from '../../base/catalogue/adapters.js'
+import { badSide, deltaShape, factorDtype, factorMissing, rearranged, twoKinds } from '../../base/catalogue/adapters.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
+import { append } from '../../base/lists.js'
 import { failed, ok, type Result } from '../../base/result.js'
-import type { LowRankFactors } from '../../graph/expression.js'
+import type { KroneckerFactors } from '../../graph/products.js'
 import { isFloat } from '../../tensor/dtype.js'
-import type { TensorInfo } from '../../tensor/info.js'
+import { sizeOf, type TensorInfo } from '../../tensor/info.js'
 import { wholeOf, type View } from '../../tensor/view.js'
-import { factorsOf, makeProducts, rankOf } from './factors.js'
-import type { AdapterModule } from './modules.js'
+import { factorsOf, makeTerms, rankOf, type Terms } from './factors.js'
+import { makeGeneralised, type Generalised } from './generalised.js'
+import { isShape, layOut, placeOf, type Laid } from './laid.js'
+import { linesOf, makeMagnitude, makeStretch, type Lines, type Stretch } from './magnitude.js'
+import type { AdapterModule, Role } from './modules.js'
 import type { AdapterTarget } from './names.js'
 import type { PatchContext } from './patch-context.js'
+import { makeRotation, type Rotation } from './rotation.js'
+import type { Rows } from './spelling.js'
 
-/**
- * What an adapter adds to one tensor at strength 1: `scale` times the product, by elements, of factored matrices, or of
- * stored numbers.
- */
+/** What an adapter does to one tensor at strength 1. */
+export type Change =
+  /** It replaces the tensor: the result is exactly these numbers. */
+  | { readonly type: 'replace'; readonly of: View }
+  /** It adds stored numbers. */
+  | { readonly type: 'stored'; readonly scale: number; readonly of: View }
+  /** It adds products; with lengths, the rows or columns of the sum are then brought to these (DoRA). */
+  | { readonly type: 'products'; readonly scale: number; readonly terms: Terms; readonly lengths: Lines | undefined }
+  /** It multiplies rows or columns ((IA)³). */
+  | { readonly type: 'stretch'; readonly by: Stretch }
+  /** It turns rows (OFT, BOFT). */
+  | { readonly type: 'rotate'; readonly by: Rotation }
+  /** It adds a product, and one of the tensor itself (GLoRA). */
+  | { readonly type: 'generalised'; readonly scale: number; readonly of: Generalised }
+
+/** A change of one tensor, or of some of its rows. */
 export interface Patch {
-  /** True for stored numbers that replace the tensor: at strength 1 the result is exactly these. */
-  readonly replaces?: true
-  readonly scale: number
   /** True in a text encoder. */
   readonly text: boolean
-  readonly of: readonly LowRankFactors[] | View
+  /** All rows unless given. */
+  readonly rows: Rows | undefined
+  readonly change: Change
 }
 
 /** A patch and the tensor of the model that it is for. */
@@ -35,54 +52,156 @@ export interface Made {
   readonly unmatched: readonly string[]
 }
 
+/** Makes the patches of one module, or reports what is wrong with its tensors. */
+export const makePatches = (module: AdapterModule, target: AdapterTarget, making: PatchContext): Result<Made> => {
+  const { adapter, at, tensors, model } = making
+  const odd = [...module.tensors].find(
+    ([role, { dtype }]) => role !== 'alpha' && role !== 'on-input' && !isFloat(dtype),
+  )?.[1]
+  if (odd !== undefined) return failed(factorDtype(at, odd.name, adapter, odd.dtype))
+  const weight = target.weight === undefined ? undefined : tensors.get(target.weight)
+  const changes = weight === undefined ? ok([]) : changesOf(module, target, weight.shape, making)
+  if (changes.type === 'failed') return changes
+  if (weight !== undefined && changes.value.length > 0 && !isFloat(weight.dtype))
+    return failed(factorDtype(at, target.weight!, model, weight.dtype))
+  const scale = scaleOf(module, making)
+  if (scale.type === 'failed') return scale
+
+  const stored = storedPatches(module, target, scale.value, making)
+  if (stored.type === 'failed') return stored
+  const patch = (change: Change): Patch => ({ text: target.text, rows: target.rows, change })
+  const aimed = changes.value.map((change): Aimed => ({ tensor: target.weight!, patch: patch(change) }))
+  append(aimed, biasOf(changes.value, module, target, making))
+  append(aimed, stored.value.aimed)
+  const unmatched = weight === undefined ? weightTensors(module).map(({ name }) => name) : []
+  append(unmatched, stored.value.unmatched)
+  return ok({ aimed, unmatched })
+}
+
+/** The tensors of a module that change a weight, whatever their kind. */
+const weightTensors = ({ tensors }: AdapterModule): readonly TensorInfo[] =>
+  [...tensors].filter(([role]) => !OF_NO_WEIGHT.includes(role)).map(([, info]) => info)
+
+const OF_NO_WEIGHT: readonly Role[] = ['alpha', 'diff', 'diff-bias', 'up-bias']
+
+const scaleOf = (module: AdapterModule, making: PatchContext, rank = rankOf(module)): Result<number> =>
+  rank === undefined && factorsOf(module).length === 0 ? ok(1) : making.scaleOf(module, rank)
+
+/** The change of a module's weight: one of some kind, or none. */
+const changesOf = (
+  module: AdapterModule,
+  target: AdapterTarget,
+  stored: readonly number[],
+  making: PatchContext,
+): Result<readonly Change[]> => {
+  const { adapter, at } = making
+  // Adapters have embeddings, and layers that store their weights transposed, the other way round.
+  const turned = (target.change === 'transposed') !== (module.embedding || making.fanInFanOut)
+  const laid = layOut(target.weight!, stored, target, turned)
+  const terms = makeTerms(module, laid, making)
+  if (terms.type === 'failed') return terms
+  const lengths = makeMagnitude(module, laid, making)
+  if (lengths.type === 'failed') return lengths
+  const flag = module.tensors.get('on-input')
+  const side = flag === undefined ? 0 : making.numberOf(flag)
+  if (side !== 0 && side !== 1) return failed(badSide(at, adapter, flag!.name, side))
+  const stretch = makeStretch(module, laid, making, side === 1)
+  if (stretch.type === 'failed') return stretch
+  const rotation = makeRotation(module, laid, making)
+  if (rotation.type === 'failed') return rotation
+  const generalised = makeGeneralised(module, laid, making)
+  if (generalised.type === 'failed') return generalised
+
+  const kinds = [terms.value.length > 0, stretch.value, rotation.value, generalised.value].filter(Boolean)
+  // Of two kinds of factors no trainer makes one change.
+  if (kinds.length > 1 || terms.value.length > 1) return failed(twoKinds(at, adapter, module.name))
+  if (lengths.value !== undefined && terms.value.length === 0)
+    return failed(
+      kinds.length > 0 ? twoKinds(at, adapter, module.name) : factorMissing(at, adapter, module.name, ['factors']),
+    )
+  const scale = scaleOf(module, making, generalised.value?.rank ?? rankOf(module))
+  if (scale.type === 'failed') return scale
+  if (terms.value.length > 0)
+    return ok([{ type: 'products', scale: scale.value, terms: terms.value, lengths: lengths.value }])
+  if (stretch.value !== undefined) return ok([{ type: 'stretch', by: stretch.value }])
+  if (rotation.value !== undefined) return ok([{ type: 'rotate', by: rotation.value }])
+  if (generalised.value !== undefined) return ok([{ type: 'generalised', scale: scale.value, of: generalised.value }])
+  return ok([])
+}
+
+/** PEFT multiplies the bias of a layer along with its rows. */
+const biasOf = (
+  changes: readonly Change[],
+  module: AdapterModule,
+  { bias, text, ...target }: AdapterTarget,
+  { tensors }: PatchContext,
+): readonly Aimed[] => {
+  const slot = bias === undefined ? undefined : tensors.get(bias)
+  return changes.flatMap((c): Aimed[] => {
+    if (slot === undefined || c.type !== 'stretch' || c.by.neutral === 0 || c.by.side === 'input') return []
+    const lines = linesOf(module.tensors.get('whole-factor')!, 'output', layOut(bias!, slot.shape, target))
+    return [
+      { tensor: bias!, patch: { text, rows: target.rows, change: { type: 'stretch', by: { ...c.by, ...lines } } } },
+    ]
+  })
+}
+
 /** A stored difference before it is known whether it fits. */
 interface Delta {
   readonly tensor: string | undefined
   readonly info: TensorInfo
   readonly scale: number
-  fits(shape: readonly number[]): boolean
 }
 
-/** Makes the patches of one module, or reports what is wrong with its tensors. */
-export const makePatches = (module: AdapterModule, target: AdapterTarget, making: PatchContext): Result<Made> => {
-  const { adapter, at, tensors, model } = making
-  const odd = [...module.tensors].find(([role, { dtype }]) => role !== 'alpha' && !isFloat(dtype))?.[1]
-  if (odd !== undefined) return failed(factorDtype(at, odd.name, adapter, odd.dtype))
-  const weight = target.weight === undefined ? undefined : tensors.get(target.weight)
-  const products = weight === undefined ? ok([]) : makeProducts(module, target, weight.shape, making)
-  if (products.type === 'failed') return products
-  const rank = rankOf(module)
-  const scale = rank === undefined ? ok(1) : making.scaleOf(module, rank)
-  if (scale.type === 'failed') return scale
-  const stored = storedDeltas(module, target, scale.value)
-  if (stored.length > 0 && target.change !== undefined)
-    return failed(rearranged(at, adapter, module.name, target.weight ?? module.name))
-  if (weight !== undefined && products.value.length > 0 && !isFloat(weight.dtype))
-    return failed(factorDtype(at, target.weight!, model, weight.dtype))
-
-  const aimed = products.value.map((of): Aimed => ({
-    tensor: target.weight!,
-    patch: { scale: scale.value, text: target.text, of },
-  }))
-  const unmatched = weight === undefined ? factorsOf(module).map(({ name }) => name) : []
+/** Stored differences, which are added unscaled, except the bias of a second factor, which has that factor's scale. */
+const storedPatches = (
+  module: AdapterModule,
+  target: AdapterTarget,
+  scale: number,
+  making: PatchContext,
+): Result<Made> => {
+  const { adapter, at, tensors, model, architectureMismatch } = making
+  const aimed: Aimed[] = []
+  const unmatched: string[] = []
   const problems: Diagnostic[] = []
-  for (const { tensor, info, scale: by, fits } of stored) {
+  for (const { tensor, info, scale: by } of deltasOf(module, target, scale)) {
     const slot = tensor === undefined ? undefined : tensors.get(tensor)
-    if (tensor === undefined || slot === undefined) unmatched.push(info.name)
-    else if (!fits(slot.shape))
-      problems.push(deltaShape(at, adapter, info.name, info.shape, tensor, slot.shape, making.architectureMismatch))
+    if (tensor === undefined || slot === undefined) {
+      unmatched.push(info.name)
+      continue
+    }
+    if (target.change === 'transposed' && slot.shape.length > 1)
+      return failed(rearranged(at, adapter, module.name, tensor))
+    const laid = layOut(tensor, slot.shape, target)
+    const whole = target.rows === undefined && target.change !== 'halves-swapped'
+    if (whole ? info.shape.join() !== slot.shape.join() : !isShape(info.shape, laid.shape))
+      problems.push(
+        deltaShape(at, adapter, info.name, info.shape, tensor, slot.shape, architectureMismatch, target.rows),
+      )
     else if (!isFloat(slot.dtype)) problems.push(factorDtype(at, tensor, model, slot.dtype))
-    else aimed.push({ tensor, patch: { scale: by, text: target.text, of: wholeOf(info) } })
+    else {
+      const change: Change = whole
+        ? { type: 'stored', scale: by, of: wholeOf(info) }
+        : { type: 'products', scale: by, terms: [[inRows(info, laid)]], lengths: undefined }
+      aimed.push({ tensor, patch: { text: target.text, rows: target.rows, change } })
+    }
   }
   return problems.length > 0 ? failed(...problems) : ok({ aimed, unmatched })
 }
 
-/** Stored differences, which are added unscaled, except the bias of a second factor, which has that factor's scale. */
-const storedDeltas = (
-  { tensors }: AdapterModule,
-  { weight, bias, rows }: AdapterTarget,
-  scale: number,
-): readonly Delta[] =>
+/** Stored numbers at some rows, each once. */
+const inRows = (info: TensorInfo, laid: Laid): KroneckerFactors => {
+  const [count = 1, ...inner] = laid.shape
+  return {
+    left: wholeOf(info),
+    right: undefined,
+    leftShape: [count, sizeOf(inner)],
+    rightShape: [1, 1],
+    ...placeOf(laid),
+  }
+}
+
+const deltasOf = ({ tensors }: AdapterModule, { weight, bias }: AdapterTarget, scale: number): readonly Delta[] =>
   (
     [
       ['diff', weight, 1],
@@ -91,7 +210,5 @@ const storedDeltas = (
     ] as const
   ).flatMap(([role, tensor, by]): Delta[] => {
     const info = tensors.get(role)
-    return info === undefined
-      ? []
-      : [{ tensor, info, scale: by, fits: (shape) => rows === undefined && info.shape.join() === shape.join() }]
+    return info === undefined ? [] : [{ tensor, info, scale: by }]
   })

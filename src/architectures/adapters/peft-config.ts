@@ -16,6 +16,10 @@ export interface PeftConfig {
   readonly saved: readonly string[]
   /** True where biases were trained too. */
   readonly biases: boolean
+  /** True where the factors come with lengths (DoRA). */
+  readonly decomposed: boolean
+  /** True where the layers store their weights transposed, [inputs, outputs]. */
+  readonly fanInFanOut: boolean
 }
 
 /** What a config is read for: what messages call its file and its adapter, and where the recipe names that. */
@@ -48,6 +52,7 @@ const TEXTS: Check = ['a list of names', isTexts]
 const CHECKS: Readonly<Record<string, Check>> = {
   r: ['a whole number above 0', isRank],
   lora_alpha: ['a number above 0', (value) => typeof value === 'number' && value > 0],
+  alpha: ['a number above 0', (value) => typeof value === 'number' && value > 0],
   peft_type: ['a name', (value) => typeof value === 'string'],
   use_rslora: BOOLEAN,
   rank_pattern: ['a map of names to whole numbers above 0', mapOf(isRank)],
@@ -68,14 +73,18 @@ const CHECKS: Readonly<Record<string, Check>> = {
   arrow_config: ['settings', isObject],
 }
 
-const REQUIRED: readonly string[] = ['r', 'lora_alpha']
+/** The types that smelt applies: the settings that each must have, the last of them its alpha. */
+const TYPES: Readonly<Record<string, readonly string[]>> = {
+  LORA: ['r', 'lora_alpha'],
+  LOHA: ['r', 'alpha'],
+  LOKR: ['r', 'alpha'],
+  IA3: [],
+}
 
 /**
  * Settings under which the factors mean something else than a difference of weights, and what an adapter with them is.
  */
 const MEANINGS: Readonly<Record<string, string>> = {
-  use_dora: 'DoRA',
-  fan_in_fan_out: 'LoRA of layers that store their weights transposed',
   layer_replication: 'LoRA that repeats layers',
   target_parameters: 'LoRA of parameters that are not layers',
   trainable_token_indices: 'trained tokens',
@@ -104,11 +113,12 @@ const isGiven = (value: unknown): boolean =>
 export const readPeftConfig = (raw: unknown, { file, adapter, at }: ConfigSource): Result<PeftConfig> => {
   if (!isObject(raw)) return failed(badConfigValue(at, file, adapter, undefined, raw, 'a map of settings'))
   const type = raw['peft_type'] ?? 'LORA'
-  if (typeof type === 'string' && type !== 'LORA')
-    return failed(unsupportedSetting(at, file, adapter, otherKinds.type(quoteName(type)), 'peft_type'))
+  const required = typeof type === 'string' ? TYPES[type] : []
+  if (required === undefined)
+    return failed(unsupportedSetting(at, file, adapter, otherKinds.type(quoteName(String(type))), 'peft_type'))
   const wrong = Object.entries(CHECKS).find(([key, [, test]]) => {
     const value = raw[key] ?? undefined
-    return value === undefined ? REQUIRED.includes(key) : !test(value)
+    return value === undefined ? required.includes(key) : !test(value)
   })
   if (wrong !== undefined) return failed(badConfigValue(at, file, adapter, wrong[0], raw[wrong[0]], wrong[1][0]))
   const other = Object.keys(MEANINGS).find((key) => isGiven(raw[key]))
@@ -119,12 +129,15 @@ export const readPeftConfig = (raw: unknown, { file, adapter, at }: ConfigSource
       unsupportedSetting(at, file, adapter, otherKinds.began(quoteName(String(start))), 'init_lora_weights'),
     )
   return ok({
-    rank: raw['r'] as number,
-    alpha: raw['lora_alpha'] as number,
+    // (IA)³ has none, and so no factors.
+    rank: (raw['r'] ?? 0) as number,
+    alpha: (raw[required.at(-1) ?? ''] ?? 0) as number,
     root: raw['use_rslora'] === true,
     ranks: (raw['rank_pattern'] ?? {}) as Readonly<Record<string, number>>,
     alphas: (raw['alpha_pattern'] ?? {}) as Readonly<Record<string, number>>,
     saved: (raw['modules_to_save'] ?? []) as readonly string[],
     biases: (raw['bias'] ?? 'none') !== 'none',
+    decomposed: raw['use_dora'] === true,
+    fanInFanOut: raw['fan_in_fan_out'] === true,
   })
 }

@@ -48,7 +48,7 @@ export const replaceWhole = (tensors: readonly TensorInfo[], names: AdapterNames
           meaning.tensor,
           {
             module: wholeModule(info.name),
-            patch: { replaces: true, scale: 1, text: meaning.target.text, of: wholeOf(info) },
+            patch: { text: meaning.target.text, rows: undefined, change: { type: 'replace', of: wholeOf(info) } },
             ...(meaning.base ? { base: true } : {}),
           },
         ])

@@ -1,5 +1,17 @@
-import { alphaOf, alphaTwice, headerConfigNotJson } from '../../base/catalogue/adapter-config.js'
-import { alphaNotScalar, badAlpha, configMissing, rankOtherThanConfig } from '../../base/catalogue/adapters.js'
+import {
+  alphaOf,
+  alphaTwice,
+  headerConfigNotJson,
+  otherKinds,
+  unsupportedSetting,
+} from '../../base/catalogue/adapter-config.js'
+import {
+  alphaNotScalar,
+  badAlpha,
+  configMissing,
+  factorMissing,
+  rankOtherThanConfig,
+} from '../../base/catalogue/adapters.js'
 import type { Place } from '../../base/diagnostic.js'
 import { isObject } from '../../base/is-object.js'
 import { reasonOf } from '../../base/reason.js'
@@ -10,8 +22,11 @@ import { sizeOf, type TensorInfo } from '../../tensor/info.js'
 import type { AdapterModule } from './modules.js'
 import { readPeftConfig, type PeftConfig } from './peft-config.js'
 
-/** Finds alpha / rank, the factor that a module's product is multiplied by. */
-export type ScaleOf = (module: AdapterModule, rank: number) => Result<number>
+/**
+ * Finds alpha / rank, the factor that a module's product is multiplied by. A LoKr of two whole matrices has no rank, and
+ * a scale of 1, but PEFT's.
+ */
+export type ScaleOf = (module: AdapterModule, rank: number | undefined) => Result<number>
 
 /** What scales an adapter: its file, and the alpha that the recipe gives for it. */
 export interface ScaleSource {
@@ -40,6 +55,8 @@ const UNSCALED = /^(?:unet|transformer|text_encoder(?:_[23])?|diffusion_model|te
 /** The metadata of adapters that smelt makes: modules without an alpha are added as they are. */
 export const SCALE_OF_ONE = ['smelt.lora_scale', '1'] as const
 
+const HEADER = '`lora_adapter_metadata`'
+
 /** Part of an adapter that has a config of its own in the metadata, as diffusers writes it. */
 const componentOf = (module: string): string => module.split('.')[0]!
 
@@ -66,8 +83,13 @@ export const scalesOf = (source: ScaleSource): ScaleOf => {
   const configs = new Map<string, Result<PeftConfig> | undefined>()
   const configFor = (component: string): Result<PeftConfig> | undefined => {
     if (header.type === 'failed') return header
-    const read = (raw: unknown): Result<PeftConfig> =>
-      readPeftConfig(raw, { file: '`lora_adapter_metadata`', adapter, at })
+    const read = (raw: unknown): Result<PeftConfig> => {
+      const config = readPeftConfig(raw, { file: HEADER, adapter, at })
+      // Pipelines have no such layers, and nothing but the config beside an adapter is asked for them.
+      return config.type === 'ok' && config.value.fanInFanOut
+        ? failed(unsupportedSetting(at, HEADER, adapter, otherKinds.transposed, 'fan_in_fan_out'))
+        : config
+    }
     const own = Object.entries(header.value).flatMap(([key, value]) =>
       key.startsWith(`${component}.`) ? [[key.slice(component.length + 1), value] as const] : [],
     )
@@ -80,38 +102,45 @@ export const scalesOf = (source: ScaleSource): ScaleOf => {
       if (stated !== undefined) return failed(alphaTwice(at, adapter, `\`${alpha.name}\``))
       if (sizeOf(alpha.shape) !== 1 || alpha.shape.length > 1)
         return failed(alphaNotScalar(at, adapter, alpha.name, alpha.shape))
-      return scaleByAlpha(numberOf(file, alpha), alpha.name, rank, adapter, at)
+      const scale = scaleByAlpha(numberOf(file, alpha), alpha.name, rank ?? 1, adapter, at)
+      return rank === undefined && scale.type === 'ok' ? ok(1) : scale
     }
     const component = componentOf(module.name)
     if (module.peft && !configs.has(component)) configs.set(component, configFor(component))
     const config = module.peft ? configs.get(component) : undefined
     if (config === undefined) {
-      if (stated !== undefined) return ok(stated / rank)
+      if (stated !== undefined) return ok(rank === undefined ? 1 : stated / rank)
       const [key, one] = SCALE_OF_ONE
       const stands = !module.peft || UNSCALED.test(module.name) || file.metadata.get(key) === one
       return stands ? ok(1) : failed(configMissing(at, adapter))
     }
     if (config.type === 'failed') return config
     if (stated !== undefined) return failed(alphaTwice(at, adapter, 'its config'))
+    const { tensors } = module
+    if (config.value.decomposed && !tensors.has('output-magnitude') && !tensors.has('magnitude'))
+      return failed(factorMissing(at, adapter, module.name, ['`lora_magnitude_vector`']))
     const path = module.name.replace(/^(?:[a-z0-9_]+\.)?base_model\.model\./, '')
     const said = byPattern(config.value.ranks, path) ?? config.value.rank
-    if (said !== rank) return failed(rankOtherThanConfig(at, adapter, module.name, rank, said))
+    if (rank !== undefined && said !== rank) return failed(rankOtherThanConfig(at, adapter, module.name, rank, said))
     const { alphas, alpha: usual, root } = config.value
     return scaleByAlpha(
       byPattern(alphas, path) ?? usual,
       alphaOf(module.name),
-      root ? Math.sqrt(rank) : rank,
+      root ? Math.sqrt(said) : said,
       adapter,
       at,
     )
   }
 }
 
+/** More than any trainer writes, by far: what is above comes from damage, and would overflow the weights. */
+const GREATEST_ALPHA = 2 ** 24
+
 const scaleByAlpha = (alpha: number, name: string, rank: number, adapter: string, at: Place): Result<number> =>
-  Number.isFinite(alpha) && alpha > 0 ? ok(alpha / rank) : failed(badAlpha(at, adapter, name, alpha))
+  alpha > 0 && alpha <= GREATEST_ALPHA ? ok(alpha / rank) : failed(badAlpha(at, adapter, name, alpha, GREATEST_ALPHA))
 
 /** The number that a scalar of the file holds; NaN where it is no single number. */
-const numberOf = (file: AdapterFile, { name, dtype }: TensorInfo): number => {
+export const numberOf = (file: AdapterFile, { name, dtype }: TensorInfo): number => {
   const bytes = file.scalars.get(name)
   if (bytes === undefined) return NaN
   const { buffer } = Uint8Array.from(bytes)

@@ -21,6 +21,9 @@ export type Meaning =
 /** Names that LyCORIS and kohya's trainer make of a path, whose whole tensors have endings of their own. */
 const UNDERSCORED = /^(?:lora|lycoris|oft)_[^.]+(?:\.|$)/
 
+/** True for a name that a trainer made of a path by replacing its dots. */
+export const isUnderscored = (name: string): boolean => UNDERSCORED.test(name)
+
 /**
  * What PEFT puts between a module and its tensors: the trained copy of it, by the name of the adapter or without, and
  * the module below its factors.

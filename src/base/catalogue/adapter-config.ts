@@ -13,6 +13,7 @@ export const alphaOf = (module: string): string => `the alpha of ${module}`
 
 /** Kinds of adapters that smelt does not apply, by what a config says. */
 export const otherKinds = {
+  transposed: 'a LoRA of layers that store their weights transposed',
   began: (start: string): string => `a LoRA initialised with ${start}, which changes the base model`,
   type: (type: string): string => `an adapter of type ${type}`,
 } as const

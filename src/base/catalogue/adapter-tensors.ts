@@ -23,6 +23,18 @@ export const adapterTensorsIgnored = (
     },
   )
 
+/** Embeddings of trigger words that an adapter brings along: a model has no place for them. */
+export const embeddingsLeftOut = (at: Place, adapter: string, tensors: readonly string[]): Diagnostic =>
+  entry(
+    'adapter-embeddings',
+    `leaving out ${tensors.length === 1 ? 'an embedding' : `${tensors.length} embeddings`} that ${adapter} brings along: ${listNames(tensors)}`,
+    {
+      at,
+      severity: 'warning',
+      help: 'load the embeddings beside the model in the program that you use it with: a checkpoint has no place for them',
+    },
+  )
+
 /** Adapters that are merged name their modules by different rules. */
 export const adapterNamesDiffer = (at: Place, adapter: string, module: string, other: string): Diagnostic =>
   entry(

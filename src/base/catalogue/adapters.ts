@@ -4,6 +4,15 @@ import { listNames, quoteName, refusal, warning } from './file-entry.js'
 
 const list = (shape: readonly number[]): string => `[${shape.join(', ')}]`
 
+/** Rows of a tensor that a module changes. */
+interface RowRange {
+  readonly first: number
+  readonly count: number
+}
+
+const inRows = (rows: RowRange | undefined): string =>
+  rows === undefined ? '' : `rows ${rows.first} to ${rows.first + rows.count - 1} of `
+
 /** The architecture an adapter seems to be for, and that of the model, where the two differ. */
 export interface ArchitectureMismatch {
   readonly adapter: string
@@ -42,11 +51,15 @@ export const badAdapterMetadata = (at: Place, adapter: string): Diagnostic =>
   )
 
 /** An alpha that gives no usable scale. */
-export const badAlpha = (at: Place, adapter: string, tensor: string, value: number): Diagnostic =>
-  entry('bad-alpha', `alpha ${quoteName(tensor)} of ${adapter} is ${value}; it must be above 0`, {
-    at,
-    help: 'download the file again: it is damaged. To subtract an adapter, use a negative `strength`',
-  })
+export const badAlpha = (at: Place, adapter: string, tensor: string, value: number, most: number): Diagnostic =>
+  entry(
+    'bad-alpha',
+    `alpha ${quoteName(tensor)} of ${adapter} is ${value}; it must be above 0${value > 0 ? `, and at most ${most}` : ''}`,
+    {
+      at,
+      help: 'download the file again: it is damaged. To subtract an adapter, use a negative `strength`',
+    },
+  )
 
 /** Factors that cannot be multiplied, or whose rank differs from the stated one. */
 const badRank = (at: Place, adapter: string, module: string, reason: string): Diagnostic =>
@@ -67,6 +80,20 @@ export const rankOtherThanConfig = (
 /** Factors of rank 0. */
 export const rankZero = (at: Place, adapter: string, module: string): Diagnostic =>
   badRank(at, adapter, module, 'their rank is 0')
+
+/** Factors whose shapes have no rank in common. */
+export const factorsApart = (
+  at: Place,
+  adapter: string,
+  module: string,
+  factors: readonly { readonly name: string; readonly shape: readonly number[] }[],
+): Diagnostic =>
+  badRank(
+    at,
+    adapter,
+    module,
+    `no rank is common to ${factors.map(({ name, shape }) => `${quoteName(name)}, which is ${list(shape)}`).join(', and ')}`,
+  )
 
 /** Why the tags of a trainer cannot be read. */
 export const tagReasons = {
@@ -108,10 +135,15 @@ export const deltaShape = (
   tensor: string,
   shape: readonly number[],
   architectureMismatch?: ArchitectureMismatch,
+  rows?: RowRange,
 ): Diagnostic =>
   entry(
     'adapter-shape',
-    `${quoteName(module)} of ${adapter} makes a difference of ${list(delta)}, but ${quoteName(tensor)} is ${list(shape)}${madeFor(architectureMismatch)}`,
+    `${quoteName(module)} of ${adapter} makes a difference of ${list(delta)}, but ${
+      rows === undefined
+        ? `${quoteName(tensor)} is ${list(shape)}`
+        : `it changes ${inRows(rows)}${quoteName(tensor)}, which is ${list(shape)}`
+    }${madeFor(architectureMismatch)}`,
     {
       at,
       help: 'use an adapter that was trained on this architecture',
@@ -143,10 +175,11 @@ export interface FactorPlace {
   readonly factor: string
   readonly found: readonly number[]
   readonly wanted: readonly number[]
-  readonly rank: number
+  /** Undefined for tensors that have nothing to do with a rank. */
+  readonly rank: number | undefined
   readonly tensor: string
   readonly shape: readonly number[]
-  readonly rows: { readonly first: number; readonly count: number } | undefined
+  readonly rows: RowRange | undefined
 }
 
 /** A factor of another shape than its target and its rank ask for. */
@@ -155,10 +188,11 @@ export const factorShape = (
   { adapter, module, factor, found, wanted, rank, tensor, shape, rows }: FactorPlace,
   architectureMismatch?: ArchitectureMismatch,
 ): Diagnostic => {
-  const target = `${rows === undefined ? '' : `rows ${rows.first} to ${rows.first + rows.count - 1} of `}${quoteName(tensor)}, which is ${list(shape)}`
+  const target = `${inRows(rows)}${quoteName(tensor)}, which is ${list(shape)}`
+  const ranked = rank === undefined ? '' : `its rank is ${rank}, and `
   return entry(
     'adapter-shape',
-    `${quoteName(factor)} of ${adapter} is ${list(found)}, but ${quoteName(module)} needs ${list(wanted)}: its rank is ${rank}, and it changes ${target}${madeFor(architectureMismatch)}`,
+    `${quoteName(factor)} of ${adapter} is ${list(found)}, but ${quoteName(module)} needs ${list(wanted)}: ${ranked}it changes ${target}${madeFor(architectureMismatch)}`,
     {
       at,
       help: 'use an adapter that was trained on this architecture; if this one was, the file is damaged: download it again',
@@ -209,6 +243,56 @@ export const twoInOne = (at: Place, adapter: string, tensors: readonly string[])
     {
       at,
       help: 'save the adapter you want in a file of its own',
+    },
+  )
+
+/** A matrix that an adapter stores both whole and by factors. */
+export const twoForOne = (at: Place, adapter: string, module: string, tensors: readonly string[]): Diagnostic =>
+  entry('two-changes', `${quoteName(module)} of ${adapter} has one matrix twice: ${listNames(tensors)}`, {
+    at,
+    help: 'save the adapter again with the program it comes from',
+  })
+
+/** One module has the tensors of two kinds of adapters. */
+export const twoKinds = (at: Place, adapter: string, module: string): Diagnostic =>
+  entry('two-changes', `${quoteName(module)} of ${adapter} has the tensors of two kinds of adapters at once`, {
+    at,
+    help: 'save only the intended one in a file of its own',
+  })
+
+/** A limit of rotations that is none; `value` is what the tensor holds. */
+export const badConstraint = (at: Place, adapter: string, tensor: string, value: number): Diagnostic =>
+  entry(
+    'bad-alpha',
+    `${quoteName(tensor)} of ${adapter} is ${value}; the constraint of an OFT is a number of 0 or above`,
+    {
+      at,
+      help: 'download the file again: it is damaged',
+    },
+  )
+
+/** A flag that is neither true nor false. */
+export const badSide = (at: Place, adapter: string, tensor: string, value: number): Diagnostic =>
+  entry('bad-alpha', `${quoteName(tensor)} of ${adapter} is ${value}; it must be 0 or 1`, {
+    at,
+    help: 'download the file again: it is damaged',
+  })
+
+/** Blocks of a rotation that do not divide the rows they turn. */
+export const blocksUneven = (
+  at: Place,
+  adapter: string,
+  blocks: string,
+  shape: readonly number[],
+  rows: number,
+  tensor: string,
+): Diagnostic =>
+  entry(
+    'adapter-shape',
+    `${quoteName(blocks)} of ${adapter} is ${list(shape)}: blocks of that size do not divide the ${rows} rows of ${quoteName(tensor)}`,
+    {
+      at,
+      help: 'use an adapter that was trained on this architecture; if this one was, the file is damaged: download it again',
     },
   )
 

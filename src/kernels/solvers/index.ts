@@ -1,15 +1,26 @@
 import type { Solver } from '../../graph/expression.js'
+import { blockRotation } from './block-rotation.js'
 import { redistribution } from './redistribution.js'
 import { regmean } from './regmean.js'
 import { crossover } from './crossover.js'
 import { elementsFrom, factorProduct, joinedFactors, lowRankApproximation, lowRankFactors } from './low-rank.js'
 import { promptGates } from './prompt-gates.js'
+import {
+  channelProduct,
+  elementsFrom,
+  factorProduct,
+  joinedFactors,
+  lowRankApproximation,
+  lowRankFactors,
+} from './low-rank.js'
 import { ranks } from './ranks.js'
 import { rotation } from './rotation.js'
 import { isotropic, taskSingularVectors } from './subspaces.js'
 
 /** Every solver, each once. */
 const SOLVERS: readonly Solver[] = [
+  blockRotation,
+  channelProduct,
   crossover,
   elementsFrom,
   factorProduct,

@@ -1,6 +1,6 @@
-import type { Solver } from '../../graph/expression.js'
+import type { Solver, SolverOperand } from '../../graph/expression.js'
 import { sizeOf } from '../../tensor/info.js'
-import { addProduct, emptyMatrix, matrixOf, part } from './matrix.js'
+import { addProduct, emptyMatrix, matrixOf, part, transposed, type Matrix } from './matrix.js'
 import { product, truncatedSvd } from './svd.js'
 
 /**
@@ -83,23 +83,56 @@ export const elementsFrom: Solver = {
 }
 
 /**
+ * W·first·second in some rows of a tensor that is 0 elsewhere: each row of W [outputs, inputs, …kernel] times a matrix of
+ * its input channels, given by its factors [inputs, rank] and [rank, inputs]. Operands: W and the factors; settings: the
+ * first of these rows and their number.
+ */
+export const channelProduct: Solver = {
+  name: 'channel-product',
+  version: 1,
+  takes: 'all',
+  workspace: ([, first = []], shape) => 8 * (sizeOf(shape) + (shape[0] ?? 1) * (first[1] ?? 1)),
+  solve: ([operand, first, second], [row = 0, rows = 0], shape) => {
+    const [height, columns] = sidesOf(shape)
+    const [inputs, rank] = sidesOf(first!.shape)
+    const kernel = columns / inputs
+    const result = emptyMatrix(height, columns)
+    const channels = (values: Matrix['values'], k: number): Matrix => ({
+      values,
+      rows,
+      columns: inputs,
+      first: row * columns + k,
+      rowStep: columns,
+      columnStep: kernel,
+    })
+    for (let k = 0; k < kernel; k++) {
+      const inner = emptyMatrix(rows, rank)
+      addProduct(inner, channels(operand!.values, k), matrixOf(first!.values, inputs, rank))
+      addProduct(channels(result.values, k), inner, matrixOf(second!.values, rank, inputs))
+    }
+    return result.values
+  },
+}
+
+/**
  * The product of two factors, up [rows, rank] and down [rank, columns], in some rows of a tensor that is 0 elsewhere.
- * Setting: the first of these rows.
+ * Settings: the first of these rows, and 1 where both factors are given with their rows as columns.
  */
 export const factorProduct: Solver = {
   name: 'factor-product',
   version: 1,
   takes: 'all',
   workspace: (_, shape) => 8 * sizeOf(shape),
-  solve: ([up, down], [first = 0], shape) => {
+  solve: ([up, down], [first = 0, turned = 0], shape) => {
     const [height, columns] = sidesOf(shape)
-    const [rows, rank] = sidesOf(up!.shape)
     const result = emptyMatrix(height, columns)
-    addProduct(
-      part(result, first, rows, 0, columns),
-      matrixOf(up!.values, rows, rank),
-      matrixOf(down!.values, rank, columns),
-    )
+    const asGiven = ({ values, shape: own }: SolverOperand): Matrix => {
+      const [rows, width] = sidesOf(own)
+      const matrix = matrixOf(values, rows, width)
+      return turned === 1 ? transposed(matrix) : matrix
+    }
+    const [upper, lower] = [asGiven(up!), asGiven(down!)]
+    addProduct(part(result, first, upper.rows, 0, columns), upper, lower)
     return result.values
   },
 }

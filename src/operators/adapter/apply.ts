@@ -1,12 +1,8 @@
 import { matchAdapter } from '../../architectures/adapters/match.js'
 import { moduleOf } from '../../architectures/adapters/modules.js'
 import type { Patch } from '../../architectures/adapters/patch.js'
-import { adapterTensorsIgnored } from '../../base/catalogue/adapter-tensors.js'
+import { adapterTensorsIgnored, embeddingsLeftOut } from '../../base/catalogue/adapter-tensors.js'
 import { failed, ok, type Result } from '../../base/result.js'
-import type { Tensor } from '../../graph/expression.js'
-import type { Graph } from '../../graph/graph.js'
-import { factorProduct } from '../../kernels/solvers/low-rank.js'
-import type { View } from '../../tensor/view.js'
 import { COMMON, named } from '../aliases.js'
 import { defineOperator } from '../define.js'
 import { adapterOf, modelsOf, valueOf } from '../call-arguments.js'
@@ -14,29 +10,12 @@ import type { Call, Operator } from '../operator.js'
 import { refuseOpaqueModels } from '../opaque.js'
 import { adapter, choice, layers, model, number, perLayer } from '../params.js'
 import type { AdapterValue, Value } from '../value.js'
+import { patchTensor } from './change.js'
 
 const UNMATCHED = {
   error: 'stops the build, naming them',
   ignore: 'leaves them out, with a warning that names them: the result lacks what they were trained for',
 } as const
-
-/** What a patch adds at strength 1, before its scale. */
-const deltaOf = (g: Graph, { of }: Patch, made: AdapterValue['made'], shape: readonly number[]): Tensor => {
-  if (made === undefined)
-    return 'tensor' in of ? g.read(of) : of.map((product) => g.product(product)).reduce((x, y) => g.mul(x, y))
-  const factor = ({ tensor: { name, shape: own } }: View) => ({ x: made.tensor(name), shape: own })
-  return 'tensor' in of
-    ? made.tensor(of.tensor.name)
-    : of
-        .map(({ up, down, firstRow }) => g.solve(factorProduct, [factor(up), factor(down)], [firstRow], shape))
-        .reduce((x, y) => g.mul(x, y))
-}
-
-/** A tensor under a patch. At strength 1, one that is replaced is exactly the adapter's. */
-const patched = (g: Graph, x: Tensor, patch: Patch, strength: number, delta: Tensor): Tensor => {
-  if (patch.replaces !== true) return g.add(x, g.mul(delta, strength * patch.scale))
-  return strength === 1 ? delta : g.add(x, g.mul(g.sub(delta, x), strength))
-}
 
 /** The operator for one adapter and model, whose patches are known; without them, its description. */
 const withPatches = (patches: ReadonlyMap<string, readonly Patch[]>, made?: AdapterValue['made']): Operator =>
@@ -67,22 +46,31 @@ const withPatches = (patches: ReadonlyMap<string, readonly Patch[]>, made?: Adap
     details: [
       'Adds `strength · alpha / rank · up·down` to every tensor that the adapter has factors for, in float32, and rounds once, when the result is written.',
       'Convolutions are multiplied as matrices; a middle factor (LoCon with a Tucker core) comes between the two;',
-      'a LoHa is the product of two such matrices, element by element;',
       'full differences (`diff`, `diff_b`, `w_norm`, `b_norm`) are added as they are. Without an `alpha` the scale is 1.',
+      '',
+      'Other kinds, for a weight `W`, a delta `Δ` at its scale and a strength `m`:',
+      '',
+      '- LoHa: `Δ` is the product of two low-rank matrices, element by element.',
+      '- LoKr: `Δ` is the Kronecker product of two matrices, each whole or by factors. The rank is that of the second, or of the first if the second is whole; of two whole matrices the scale is 1, but PEFT’s `alpha / r`.',
+      '- DoRA: `V = W + Δ`, every row or input channel of `V` is brought to the length that the adapter has for it, and the result is `W + m · (V − W)`. Lengths are those of the sum, in rows of their own where a layer is fused.',
+      '- (IA)³: rows or input channels times `1 + m · w`; PEFT stores `1 + w`, and its factors multiply biases too.',
+      '- GLoRA: `W + m · alpha / rank · (W·A + B)`, in both layouts that LyCORIS had.',
+      '- OFT and BOFT of LyCORIS and kohya’s scripts: blocks of rows are turned by `m·R + (1 − m)·I`, with `R = (I + Q)(I − Q)⁻¹` and `Q = B − Bᵀ`; alpha times the number of rows is the greatest norm of `Q`.',
       '',
       'Tensors that were trained as a whole replace those of the model: `modules_to_save` and biases of PEFT, norms, embeddings, `set_weight`.',
       'At strength 1 the result is exactly the trained tensor; at another it is `model + strength · (trained − model)`.',
       '',
-      'smelt understands the names of kohya’s scripts and LyCORIS (LoRA, LoCon, LoHa), of diffusers old and new, and of PEFT, OneTrainer and XLabs,',
+      'smelt understands the names of kohya’s scripts and LyCORIS, of diffusers old and new, and of PEFT, OneTrainer and XLabs,',
       'for Stable Diffusion 1, 2 and XL with their text encoders, Stable Diffusion 3, Flux, language models,',
       'and any other network if the adapter uses the names of its modules.',
       'A PEFT adapter is read together with the `adapter_config.json` beside it: name the folder, or its `adapter_model.safetensors`.',
       'Such an adapter without its config states no scale: give its alpha beside its path, `{ path: ink.safetensors, alpha: 16 }`.',
-      'DoRA, LoKr, GLoRA, OFT, BOFT, IA3 and VeRA are refused, and so is an adapter with a tensor or a setting that smelt does not know how to apply.',
+      'PEFT’s OFT, BOFT and VeRA are refused by name, and so is an adapter with a tensor or a setting that smelt does not know how to apply.',
       '',
       'The LoRA Loader of ComfyUI has two numbers: its `strength_model` is `strength` here, its `strength_clip` is `clip_strength`.',
     ].join('\n'),
-    source: 'Hu et al. 2021, arXiv 2106.09685; Yeh et al. 2023, arXiv 2309.14859',
+    source:
+      'Hu et al. 2021, arXiv 2106.09685; Yeh et al. 2023, arXiv 2309.14859; Liu et al. 2024, arXiv 2402.09353; Liu et al. 2022, arXiv 2205.05638; Qiu et al. 2023, arXiv 2306.07280; Liu et al. 2023, arXiv 2311.06243',
     output: 'model',
     inputs: {
       model: model('The model that is changed.'),
@@ -134,16 +122,37 @@ const withPatches = (patches: ReadonlyMap<string, readonly Patch[]>, made?: Adap
         params: { strength: 0.5 },
         expect: [3, 4],
       },
+      {
+        title: 'LoKr: two matrices of a Kronecker product',
+        inputs: {
+          model: [
+            [0, 0],
+            [0, 0],
+          ],
+          adapter: { 'x.lokr_w1': [[1, 2]], 'x.lokr_w2': [[3], [4]] },
+        },
+        expect: [3, 6, 4, 8],
+      },
+      {
+        title: 'DoRA: rows of the sum are brought to lengths 10 and 1',
+        inputs: {
+          model: [
+            [2, 4],
+            [0, 2],
+          ],
+          adapter: {
+            'x.lora_up.weight': [[1], [0]],
+            'x.lora_down.weight': [[1, 0]],
+            'x.dora_scale': [[10], [1]],
+          },
+        },
+        expect: [6, 8, 0, 1],
+      },
       { title: 'a full difference', inputs: { model: [1, 2], adapter: { 'x.diff': [0.5, -1] } }, expect: [1.5, 1] },
     ],
     touches: (tensor) => patches.has(tensor),
     build: (g, inputs, { strength, clip_strength: inText = strength }, { name, shape }) =>
-      patches
-        .get(name)!
-        .reduce<Tensor>(
-          (x, patch) => patched(g, x, patch, patch.text ? inText : strength, deltaOf(g, patch, made, shape)),
-          inputs.model,
-        ),
+      patchTensor(g, inputs.model, shape, patches.get(name)!, ({ text }) => (text ? inText : strength), made),
   })
 
 /** The tensors of an adapter whose modules the step leaves out. */
@@ -176,14 +185,16 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
     const opaque = refuseOpaqueModels(modelsOf(call, 'model'))
     return failed(...(opaque.length > 0 ? opaque : match.diagnostics))
   }
-  const { patches, unmatched } = match.value
+  const { patches, unmatched, bundled } = match.value
   for (const tensor of unmatched) call.note({ type: 'unmatched', tensor })
+  for (const tensor of bundled) call.note({ type: 'excluded', tensor })
   for (const tensor of excluded.value) call.note({ type: 'excluded', tensor })
   const applied = withPatches(patches, made).evaluate(call)
-  if (applied.type === 'failed' || unmatched.length === 0) return applied
+  if (applied.type === 'failed') return applied
   return ok(applied.value, [
     ...applied.diagnostics,
-    adapterTensorsIgnored(at, name, label, unmatched, file.tensors.size),
+    ...(unmatched.length === 0 ? [] : [adapterTensorsIgnored(at, name, label, unmatched, file.tensors.size)]),
+    ...(bundled.length === 0 ? [] : [embeddingsLeftOut(at, name, bundled)]),
   ])
 }
 

@@ -1,6 +1,7 @@
 import { guessArchitecture } from '../../architectures/adapters/guess.js'
 import { matchAdapter, type AdapterMatch } from '../../architectures/adapters/match.js'
 import { rankOf } from '../../architectures/adapters/factors.js'
+import { kindOf } from '../../architectures/adapters/kinds.js'
 import { groupAdapter, type AdapterModule } from '../../architectures/adapters/modules.js'
 import { scalesOf } from '../../architectures/adapters/scale.js'
 import { readTags, type Tag } from '../../architectures/adapters/tags.js'
@@ -27,6 +28,7 @@ const LONGEST = 300
 const SHOWN_ELSEWHERE = ['ss_tag_frequency']
 
 interface Described {
+  readonly kind: string
   readonly rank: number | undefined
   readonly alpha: number | undefined
   readonly problems: readonly Diagnostic[]
@@ -40,15 +42,15 @@ const describe = (call: Call, file: AdapterFile, modules: readonly AdapterModule
     const rank = rankOf(module)
     const scale = rank === undefined ? undefined : scaleOf(module, rank)
     const alpha = rank === undefined || scale?.type !== 'ok' ? undefined : Number((scale.value * rank).toPrecision(6))
-    return { rank, alpha, problems: scale?.diagnostics ?? [] }
+    return { kind: kindOf(module), rank, alpha, problems: scale?.diagnostics ?? [] }
   })
 }
 
-const groupOf = ({ rank, alpha }: Described): string =>
-  rank === undefined ? 'full differences' : alpha === undefined ? `rank ${rank}` : `rank ${rank}, alpha ${alpha}`
+const groupOf = ({ kind, rank, alpha }: Described): string =>
+  [kind, ...(rank === undefined ? [] : [`rank ${rank}`]), ...(alpha === undefined ? [] : [`alpha ${alpha}`])].join(', ')
 
-/** How many modules have which number: `8 (192 modules), 4 (72 modules)`. */
-const spread = (numbers: readonly (number | undefined)[]): string => {
+/** How many modules have which number or kind: `8 (192 modules), 4 (72 modules)`. */
+const spread = (numbers: readonly (number | string | undefined)[]): string => {
   const groups = [
     ...groupBy(
       numbers.filter((n) => n !== undefined),
@@ -181,7 +183,12 @@ export const adapter = defineReport<ReportDocument>({
           subject: plainLabel(label),
           facts: [
             words('trained for', guessArchitecture(file.tensors)?.title ?? 'unknown'),
-            ...(refused === undefined ? [] : [words('kind', `${refused.kind}, which smelt does not apply`)]),
+            words(
+              'kind',
+              refused === undefined
+                ? spread(described.map((d) => d.kind))
+                : `${refused.kind}, which smelt does not apply`,
+            ),
             count('tensors', file.tensors.size),
             count(
               'parameters',

@@ -1,0 +1,117 @@
+import type { Lines } from '../../architectures/adapters/magnitude.js'
+import type { Change, Patch } from '../../architectures/adapters/patch.js'
+import type { Mask, Tensor } from '../../graph/expression.js'
+import type { Graph } from '../../graph/graph.js'
+import { isKronecker, rowsOfProduct, type Product } from '../../graph/products.js'
+import { blockRotation } from '../../kernels/solvers/block-rotation.js'
+import { channelProduct, factorProduct } from '../../kernels/solvers/low-rank.js'
+import { columnsOf, rowsOf } from '../../tensor/block-grid.js'
+import { sizeOf, type TensorInfo } from '../../tensor/info.js'
+import type { View } from '../../tensor/view.js'
+import type { AdapterValue } from '../value.js'
+
+/** The smallest normal float32: lines of zeros are divided by it, and stay zeros. */
+const LEAST_LENGTH = 2 ** -126
+
+/** What changes of a tensor are computed with. */
+interface Changing {
+  readonly g: Graph
+  readonly shape: readonly number[]
+  /** The tensors of an adapter that a step makes. */
+  readonly made: AdapterValue['made']
+}
+
+/** A product, from the adapter's file or from what a step makes of its factors. */
+const productOf = ({ g, shape, made }: Changing, product: Product): Tensor => {
+  if (made === undefined) return g.product(product)
+  if (isKronecker(product)) throw new Error('no Kronecker products')
+  const { up, down, firstRow, turned } = product
+  const factor = ({ tensor: { name, shape: own } }: View) => ({ x: made.tensor(name), shape: own })
+  const settings = turned === undefined ? [firstRow] : [firstRow, 1]
+  return g.solve(factorProduct, [factor(up), factor(down)], settings, shape)
+}
+
+const storedIn = ({ g, made }: Changing, view: View): Tensor =>
+  made === undefined ? g.read(view) : made.tensor(view.tensor.name)
+
+/** True in some rows of a tensor; undefined for all of them. */
+const inRows = ({ g, shape }: Changing, { rows }: Patch): Mask | undefined => {
+  if (rows === undefined) return undefined
+  const row = g.position(sizeOf(shape.slice(1)), shape[0] ?? 1)
+  return g.and(g.compare('greater-equal', row, rows.first), g.compare('less', row, rows.first + rows.count))
+}
+
+/** `v` with its rows or columns brought to the lengths that an adapter gives them; those of 0 stay 0. */
+const lengthened = ({ g, shape }: Changing, v: Tensor, { along, of }: Lines): Tensor => {
+  const grid = along === 'rows' ? rowsOf(shape) : columnsOf(shape)
+  const lengths = g.combine('max', g.combine('sqrt', g.dotBy(v, v, grid)), LEAST_LENGTH)
+  return g.mul(g.div(v, g.spread(lengths, grid)), g.product(of))
+}
+
+/** A tensor under a change that depends on it, in the rows that this is for; elsewhere it may be anything. */
+const changed = (with_: Changing, x: Tensor, change: Change, mask: Mask | undefined, strength: number): Tensor => {
+  const { g, shape, made } = with_
+  const whole = (info: TensorInfo) => ({ x: g.read(info), shape: info.shape })
+  switch (change.type) {
+    case 'replace': {
+      const trained = storedIn(with_, change.of)
+      return strength === 1 ? trained : g.add(x, g.mul(g.sub(trained, x), strength))
+    }
+    case 'stored':
+      return g.add(x, g.mul(storedIn(with_, change.of), strength * change.scale))
+    case 'products': {
+      const terms = change.terms.map((term) =>
+        term.map((product) => productOf({ g, shape, made }, product)).reduce((a, b) => g.mul(a, b)),
+      )
+      const by = change.lengths === undefined ? strength * change.scale : change.scale
+      const v = terms.reduce<Tensor>((sum, term) => g.add(sum, g.mul(term, by)), x)
+      if (change.lengths === undefined) return v
+      const long = lengthened(with_, mask === undefined ? v : g.choose(mask, v, 0), change.lengths)
+      return strength === 1 ? long : g.add(x, g.mul(g.sub(long, x), strength))
+    }
+    case 'stretch': {
+      const by = g.product(change.by.of)
+      return g.add(x, g.mul(g.mul(x, g.sub(by, change.by.neutral)), strength))
+    }
+    case 'rotate': {
+      const { blocks, rescale, constraint, firstRow } = change.by
+      const operands = [{ x, shape }, whole(blocks), ...(rescale === undefined ? [] : [whole(rescale)])]
+      return g.solve(blockRotation, operands, [firstRow, strength, constraint], shape)
+    }
+    case 'generalised': {
+      const { first, second, added } = change.of
+      const { first: row, count } = rowsOfProduct(added)
+      const own = g.solve(channelProduct, [{ x, shape }, whole(first), whole(second)], [row, count], shape)
+      return g.add(x, g.mul(g.add(g.product(added), own), strength * change.scale))
+    }
+  }
+}
+
+/** True for changes that are added whatever the tensor is. */
+const isAdded = (change: Change): boolean =>
+  change.type === 'stored' || (change.type === 'products' && change.lengths === undefined)
+
+/**
+ * A tensor under the patches of an adapter: one that replaces it comes first; the rest are computed from what that makes,
+ * each for its own rows. `strengthOf` tells the strength of a patch.
+ */
+export const patchTensor = (
+  g: Graph,
+  x: Tensor,
+  shape: readonly number[],
+  patches: readonly Patch[],
+  strengthOf: (patch: Patch) => number,
+  made: AdapterValue['made'],
+): Tensor => {
+  const changing: Changing = { g, shape, made }
+  let base: Tensor | undefined
+  return patches.reduce<Tensor>((result, patch) => {
+    const strength = strengthOf(patch)
+    if (patch.change.type === 'replace' || isAdded(patch.change) || strength === 0)
+      return strength === 0 ? result : changed(changing, result, patch.change, undefined, strength)
+    base ??= result
+    const mask = inRows(changing, patch)
+    const own = changed(changing, base, patch.change, mask, strength)
+    return mask === undefined ? own : g.choose(mask, own, result)
+  }, x)
+}
