@@ -39,6 +39,8 @@ export interface ModelValue {
   tensor(name: string): Tensor
   /** True when its tensors share measures: every one has to be made, also those that nothing asks for. */
   readonly shares?: boolean
+  /** The id that a stored model has on a hub, as its path shows it. */
+  readonly hub?: string
 }
 
 /** A mask: one boolean per parameter of the tensors it knows. */

@@ -71,6 +71,13 @@ export const differencesUnnamed = (at: Place, format: string): Diagnostic =>
     help: 'use `names: kohya`, or leave `vectors` out',
   })
 
+/** No module of an adapter has a name in another format. */
+export const nothingConverted = (at: Place, adapter: string, format: string): Diagnostic =>
+  entry('nothing-converted', `no module of ${adapter} has a name of ${format}`, {
+    at,
+    help: 'choose other `names`',
+  })
+
 /** There is nothing that an adapter could hold. */
 export const nothingExtracted = (at: Place, model: string, format: string): Diagnostic =>
   entry(

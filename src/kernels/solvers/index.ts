@@ -2,7 +2,14 @@ import type { Solver } from '../../graph/expression.js'
 import { redistribution } from './redistribution.js'
 import { regmean } from './regmean.js'
 import { crossover } from './crossover.js'
-import { elementsFrom, factorProduct, joinedFactors, lowRankApproximation, lowRankFactors } from './low-rank.js'
+import {
+  elementsFrom,
+  factorProduct,
+  joinedFactors,
+  lowRankApproximation,
+  lowRankFactors,
+  stackedFactors,
+} from './low-rank.js'
 import { ranks } from './ranks.js'
 import { rotation } from './rotation.js'
 import { isotropic, taskSingularVectors } from './subspaces.js'
@@ -20,6 +27,7 @@ const SOLVERS: readonly Solver[] = [
   redistribution,
   regmean,
   rotation,
+  stackedFactors,
   taskSingularVectors,
 ]
 

@@ -56,6 +56,35 @@ export const joinedFactors: Solver = {
   },
 }
 
+/**
+ * The factors of a matrix whose rows are products of other factors, each in rows of its own: up [rows, ranks of all] and
+ * after it down [ranks of all, columns]. Operands: up and down of each product; settings: the rows, then for each product
+ * its first row and the number it is multiplied by.
+ */
+export const stackedFactors: Solver = {
+  name: 'stacked-factors',
+  version: 1,
+  takes: 'all',
+  workspace: () => 0,
+  solve: (operands, [rows = 0, ...places], shape) => {
+    const stacked = new Float64Array(sizeOf(shape))
+    const ranks = operands.flatMap(({ shape: own }, i) => (i % 2 === 1 ? [own[0]!] : []))
+    const total = ranks.reduce((a, b) => a + b, 0)
+    let column = 0
+    let end = rows * total
+    for (const [i, rank] of ranks.entries()) {
+      const [up, down] = [operands[2 * i]!.values, operands[2 * i + 1]!.values]
+      const [first, scale] = [places[2 * i]!, places[2 * i + 1]!]
+      for (let at = 0; at < up.length; at++)
+        stacked[(first + Math.floor(at / rank)) * total + column + (at % rank)] = scale * up[at]!
+      stacked.set(down, end)
+      column += rank
+      end += down.length
+    }
+    return stacked
+  },
+}
+
 /** The best approximation of a matrix of a rank, which is the setting. */
 export const lowRankApproximation: Solver = {
   name: 'low-rank-approximation',

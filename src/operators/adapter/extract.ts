@@ -1,47 +1,35 @@
 import type { Architecture } from '../../architectures/detect.js'
-import { spellModules, type NameFormat, type SpeltModule } from '../../architectures/adapters/spell.js'
+import { kohyaMetadata } from '../../architectures/adapters/kohya-metadata.js'
+import {
+  alphaName,
+  FACTOR_ENDINGS,
+  spellModules,
+  type NameFormat,
+  type SpeltModule,
+} from '../../architectures/adapters/spell.js'
+import type { ScaledModule } from '../../architectures/adapters/write-peft-config.js'
+import { taskOf } from '../../architectures/adapters/names.js'
 import { nothingExtracted, differencesUnnamed } from '../../base/catalogue/adapter-tensors.js'
 import { append } from '../../base/lists.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import type { Tensor } from '../../graph/expression.js'
 import type { Graph } from '../../graph/graph.js'
 import { elementsFrom, lowRankFactors } from '../../kernels/solvers/low-rank.js'
-import { WEB_HASHES } from '../../safetensors/web-hashes.js'
 import type { Dtype } from '../../tensor/dtype.js'
 import { sizeOf } from '../../tensor/info.js'
 import { COMMON, named } from '../aliases.js'
 import { labelOf, modelsOf, valueOf } from '../call-arguments.js'
 import { defineOperator } from '../define.js'
 import { makeAdapter, type MadeTensor } from '../made-adapter.js'
+import { NAME_FORMATS } from '../name-formats.js'
 import type { Call, Operator } from '../operator.js'
 import { choice, flag, model, perLayer } from '../params.js'
 import type { ModelValue, Slot, Value } from '../value.js'
-
-const NAMES = {
-  kohya: 'kohya’s scripts and the web UIs: `lora_unet_….lora_up.weight`, with an `alpha` for each module',
-  diffusers: 'diffusers: `unet.….lora_B.weight`; the scale is 1',
-  peft: 'PEFT: `base_model.model.….lora_B.weight`; for other tools, write an `adapter_config.json` beside it with `r` and `lora_alpha` both the rank',
-} as const satisfies Readonly<Record<NameFormat, string>>
-
-const ENDINGS: Readonly<Record<NameFormat, readonly [up: string, down: string]>> = {
-  kohya: ['.lora_up.weight', '.lora_down.weight'],
-  diffusers: ['.lora_B.weight', '.lora_A.weight'],
-  peft: ['.lora_B.weight', '.lora_A.weight'],
-}
 
 const DEFAULT_RANK = 32
 
 /** Programs look these up by index, and apply no factors to them. */
 const LOOKED_UP = /(?:^|[._])(?:\w*embed(?:ding|dings|_tokens)|positional_embedding|wte|wpe)(?:\.weight)?$/
-
-/** What kohya's scripts call the network that a LoRA is for. */
-const BASE_VERSIONS: Readonly<Record<string, string>> = {
-  sd1: 'sd_v1',
-  sd2: 'sd_v2',
-  sdxl: 'sdxl_base_v1-0',
-  flux: 'flux1',
-  sd3: 'sd3',
-}
 
 /** The operator as it is described; it builds the differences that are decomposed. */
 const differences = defineOperator({
@@ -75,7 +63,7 @@ const differences = defineOperator({
       min: 0,
       description: 'The rank of each module, a whole number; 0 leaves the module out.',
     }),
-    names: choice(NAMES, 'kohya', 'How modules are named.'),
+    names: choice(NAME_FORMATS, 'kohya', 'How modules are named.'),
     vectors: flag(
       false,
       'Also takes the differences of biases and norms, which have no rank, as they are (`diff`, `diff_b`). Only with the names of kohya.',
@@ -116,10 +104,10 @@ const NAMELESS = 'no name'
 const dtypeOf = (stored: Dtype): Dtype =>
   stored === 'F16' || stored === 'BF16' ? stored : stored.startsWith('F8') ? 'F16' : 'F32'
 
-/** One module of the adapter: its factors, and the number that scales them. */
+/** One module of the adapter: its tensors, and what is known of its factors where it has some. */
 interface Module {
   readonly tensors: readonly MadeTensor[]
-  readonly alpha: readonly [name: string, value: number] | undefined
+  readonly factors: ScaledModule | undefined
 }
 
 /** Factors of some rows of a difference. */
@@ -141,12 +129,13 @@ const factorsFor = (
     slot: { name: module + ending, shape: own, dtype },
     tensor: () => g.solve(elementsFrom, [{ x: packed(), shape: [rank * (height + columns)] }], [first], own),
   })
-  const [up, down] = ENDINGS[format]
+  const [up, down] = FACTOR_ENDINGS[format]
   const kernel = inner.slice(1)
   const tensors = [factor(up, [height, rank, ...kernel.map(() => 1)], 0), factor(down, [rank, ...inner], height * rank)]
-  if (format !== 'kohya') return { tensors, alpha: undefined }
-  const alpha: MadeTensor = { slot: { name: `${module}.alpha`, shape: [], dtype: 'F32' }, tensor: () => g.fill(rank) }
-  return { tensors: [...tensors, alpha], alpha: [alpha.slot.name, rank] }
+  const factors = { name: module, rank, scale: 1 }
+  if (format !== 'kohya') return { tensors, factors }
+  const alpha: MadeTensor = { slot: { name: alphaName(module), shape: [], dtype: 'F32' }, tensor: () => g.fill(rank) }
+  return { tensors: [...tensors, alpha], factors }
 }
 
 /** The difference of a bias or a norm as it is. */
@@ -161,7 +150,7 @@ const vectorFor = (
   const name = own.module + (bias === null ? '.diff' : '.diff_b')
   return {
     tensors: [{ slot: { name, shape: slot.shape, dtype: dtypeOf(slot.dtype) }, tensor: delta }],
-    alpha: undefined,
+    factors: undefined,
   }
 }
 
@@ -171,17 +160,14 @@ const metadataOf = (
   architecture: Architecture | undefined,
 ): ReadonlyMap<string, string> => {
   if (format !== 'kohya') return new Map()
-  const alphas = new Set(modules.flatMap(({ alpha }) => (alpha === undefined ? [] : [alpha[1]])))
-  const rank = alphas.size === 1 ? String([...alphas][0]) : 'Dynamic'
-  const version = BASE_VERSIONS[architecture?.id ?? '']
-  return new Map([
-    ['ss_network_module', 'networks.lora'],
-    ['ss_network_dim', rank],
-    ['ss_network_alpha', rank],
-    ...(version === undefined ? [] : [['ss_base_model_version', version] as const]),
-    ...WEB_HASHES,
-    ...(version === undefined ? [] : [['ss_v2', architecture!.id === 'sd2' ? 'True' : 'False'] as const]),
-  ])
+  const ranks = new Set(modules.flatMap(({ factors }) => (factors === undefined ? [] : [factors.rank])))
+  return kohyaMetadata({
+    base: architecture?.id,
+    modelspec: architecture?.modelspec,
+    ranks,
+    alphas: ranks,
+    parents: [],
+  })
 }
 
 /** What decides how a difference becomes modules. */
@@ -239,12 +225,16 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
     call.note({ type: typeof own === 'string' ? `dropped (${own})` : 'merged', tensor })
   }
   if (modules.length === 0) return failed(nothingExtracted(at, model.label, format))
-  const alphas = new Map(modules.flatMap(({ alpha }) => (alpha === undefined ? [] : [alpha])))
-  const tensors = modules.flatMap((m) => m.tensors)
-  return ok(
-    [makeAdapter(labelOf(call), tensors, alphas, metadataOf(modules, format, architecture))],
-    [...ranks.diagnostics, ...both.diagnostics],
-  )
+  const factors = modules.flatMap((m) => (m.factors === undefined ? [] : [m.factors]))
+  const made = makeAdapter({
+    label: labelOf(call),
+    tensors: modules.flatMap((m) => m.tensors),
+    alphas: new Map(format === 'kohya' ? factors.map(({ name, rank }) => [alphaName(name), rank]) : []),
+    metadata: metadataOf(modules, format, architecture),
+    modules: factors,
+    peft: { base: modelsOf(call, 'base')[0]!.value.hub ?? null, task: taskOf(architecture) },
+  })
+  return ok([made], [...ranks.diagnostics, ...both.diagnostics])
 }
 
 /** `model − base ≈ up·down`. */

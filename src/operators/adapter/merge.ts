@@ -7,7 +7,7 @@ import { adapter, adapters, integer, numbers } from '../params.js'
 import { combineAdapters } from '../combine-adapters.js'
 
 const KINDS =
-  'Takes pairs of factors (LoRA and LoCon) and stored differences (`diff`, `diff_b`); other kinds are refused. Modules keep the names and dtypes of the first adapter that has them, and their `alpha` becomes their rank. PEFT keeps its scale in an `adapter_config.json`, which smelt does not write: the result’s scale is 1, which smelt knows from the header; for other tools write one with `lora_alpha` equal to `r`.'
+  'Takes pairs of factors (LoRA and LoCon) and stored differences (`diff`, `diff_b`); other kinds are refused. Modules keep the names and dtypes of the first adapter that has them, and their `alpha` becomes their rank. In the names of PEFT the output can be a folder with its `adapter_config.json` (`path: lora/`). What the trainers wrote in the headers (`ss_*`) is kept where all adapters have it alike, and their tags are added up.'
 const TRUNCATED =
   'Factors of a lower rank are the best approximation of their product (truncated singular value decomposition in float64, as in `adapter.extract`).'
 
