@@ -4,7 +4,7 @@ import { kohyaMetadata } from '../architectures/adapters/kohya-metadata.js'
 import type { AdapterModule } from '../architectures/adapters/modules.js'
 import { scalesOf } from '../architectures/adapters/scale.js'
 import { peftFactsOf, type ScaledModule } from '../architectures/adapters/write-peft-config.js'
-import { adapterNamesDiffer, factorsDiffer } from '../base/catalogue/adapter-tensors.js'
+import { adapterNamesDiffer, factorsDiffer, nothingLeft } from '../base/catalogue/adapter-tensors.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
@@ -13,6 +13,7 @@ import type { Graph } from '../graph/graph.js'
 import { elementsFrom, factorProduct, joinedFactors, lowRankFactors } from '../kernels/solvers/low-rank.js'
 import { sizeOf } from '../tensor/info.js'
 import { labelOf } from './call-arguments.js'
+import type { RankOf } from './choose-rank.js'
 import { makeAdapter, type MadeTensor } from './made-adapter.js'
 import type { Call } from './operator.js'
 import { DIFFERENCES, plainModules, readAdapterTensor } from './plain-modules.js'
@@ -109,7 +110,12 @@ const mismatch = (name: string, parts: readonly Part[]): Diagnostic | undefined 
 }
 
 /** The factors of the sum of a module's parts, of all their ranks together or of one that is less. */
-const sumFactors = (g: Graph, parts: readonly Part[], wanted: number | undefined): readonly MadeTensor[] => {
+const sumFactors = (
+  g: Graph,
+  parts: readonly Part[],
+  wanted: number | undefined,
+  choose: RankOf,
+): readonly MadeTensor[] => {
   const own = parts.filter(({ module }) => factorsOf(module).length > 0)
   const [first] = own
   if (first === undefined) return []
@@ -117,7 +123,7 @@ const sumFactors = (g: Graph, parts: readonly Part[], wanted: number | undefined
   const [rows, inner] = [up.shape[0]!, down.shape.slice(1)]
   const columns = sizeOf(inner)
   const total = own.reduce((n, { module }) => n + module.tensors.get('down')!.shape[0]!, 0)
-  const rank = Math.min(wanted ?? total, total, ...(wanted === undefined ? [] : [rows, columns]))
+  const most = Math.min(wanted ?? total, total, ...(wanted === undefined ? [] : [rows, columns]))
   const packedShape = (r: number): readonly number[] => [r * (rows + columns)]
   const joined = (): Tensor =>
     g.solve(
@@ -133,9 +139,8 @@ const sumFactors = (g: Graph, parts: readonly Part[], wanted: number | undefined
     )
   const cut = (packed: Tensor, r: number, begin: number, shape: readonly number[]): Tensor =>
     g.solve(elementsFrom, [{ x: packed, shape: packedShape(r) }], [begin], shape)
-  const packed = (): Tensor => {
-    if (rank === total) return joined()
-    const product = g.solve(
+  const multiplied = (): Tensor =>
+    g.solve(
       factorProduct,
       [
         { x: cut(joined(), total, 0, [rows, total]), shape: [rows, total] },
@@ -144,8 +149,13 @@ const sumFactors = (g: Graph, parts: readonly Part[], wanted: number | undefined
       [0],
       [rows, columns],
     )
-    return g.solve(lowRankFactors, [{ x: product, shape: [rows, columns] }], [0, rows, rank], packedShape(rank))
-  }
+  const name = first.module.name
+  const rank = choose(name, () => ({ x: multiplied(), shape: [rows, columns], first: 0, rows, most }), most)
+  if (rank === 0) return []
+  const packed = (): Tensor =>
+    rank === total
+      ? joined()
+      : g.solve(lowRankFactors, [{ x: multiplied(), shape: [rows, columns] }], [0, rows, rank], packedShape(rank))
   const shapes = [
     [rows, rank, ...up.shape.slice(2)],
     [rank, ...inner],
@@ -181,6 +191,7 @@ export const combineAdapters = (
   adapters: readonly Reference<AdapterValue>[],
   strengths: readonly number[],
   rank: number | undefined,
+  choose: RankOf = (_, __, most) => most,
 ): Result<readonly Value[]> => {
   const { graph: g } = call
   const collected = collectParts(adapters, strengths)
@@ -191,7 +202,7 @@ export const combineAdapters = (
   for (const [name, parts] of collected.value) {
     const problem = mismatch(name, parts)
     if (problem !== undefined) return failed(problem)
-    const factors = sumFactors(g, parts, rank)
+    const factors = sumFactors(g, parts, rank, choose)
     append(tensors, [...factors, ...sumDifferences(g, parts)])
     const [, down] = factors
     if (down === undefined) continue
@@ -202,6 +213,7 @@ export const combineAdapters = (
     alphas.set(alpha.name, own)
     tensors.push({ slot: { name: alpha.name, shape: [], dtype: 'F32' }, tensor: () => g.fill(own) })
   }
+  if (tensors.length === 0) return failed(nothingLeft(adapters[0]!.at, adapters[0]!.value.label))
   for (const { slot } of tensors) call.note({ type: 'merged', tensor: slot.name })
   const files = adapters.map(({ value }) => value.file)
   const metadata = alphas.size === 0 ? new Map<string, string>() : metadataOf(files, alphas)

@@ -4,7 +4,7 @@ import type { Result } from '../base/result.js'
 import type { Graph } from '../graph/graph.js'
 import type { Description } from './definition.js'
 import type { PresetName } from './presets.js'
-import type { MaskValue, ModelValue, Reference, Value, WeightsValue } from './value.js'
+import type { Figures, MaskValue, Measured, ModelValue, Reference, Value, WeightsValue } from './value.js'
 
 /** An operator as the rest of the program sees it. */
 export interface Operator extends Description {
@@ -41,6 +41,11 @@ export interface Call {
   /** True for tensors an architecture declares constant, which are copied and never merged. */
   isConstant(tensor: string, tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>): boolean
   at(key: string): Place
+  /**
+   * What something came to that decides what the step makes, such as a rank; `what` is the step's name for it.
+   * Undefined before it is measured, which a build does before it plans its outputs: until then a result is provisional.
+   */
+  find(what: string, measured: Measured): Figures['scalars'] | undefined
   /** Counts, for the plan, what the step did to a tensor. */
   note(event: Note): void
 }

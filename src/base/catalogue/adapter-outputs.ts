@@ -49,3 +49,17 @@ export const modulesLeftOut = (at: Place, adapter: string, modules: readonly str
       help: 'check that the result can do without them: it lacks what they were trained for',
     },
   )
+
+/** A method that chooses ranks lacks its number. */
+export const amountMissing = (at: Place, method: string): Diagnostic =>
+  entry('amount-missing', `\`method: ${method}\` needs a number`, {
+    at,
+    help: `give it as \`amount\`, such as \`amount: ${method === 'threshold' ? '0.05' : '0.9'}\``,
+  })
+
+/** A number for a method that is not given. */
+export const amountUnused = (at: Place, methods: readonly string[]): Diagnostic =>
+  entry('amount-unused', '`amount` belongs to a `method`, and the step has none', {
+    at,
+    help: `choose one of ${listNames(methods)}, or leave \`amount\` out`,
+  })

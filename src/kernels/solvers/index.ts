@@ -3,6 +3,7 @@ import { redistribution } from './redistribution.js'
 import { regmean } from './regmean.js'
 import { crossover } from './crossover.js'
 import {
+  chosenRank,
   elementsFrom,
   factorProduct,
   joinedFactors,
@@ -16,6 +17,7 @@ import { isotropic, taskSingularVectors } from './subspaces.js'
 
 /** Every solver, each once. */
 const SOLVERS: readonly Solver[] = [
+  chosenRank,
   crossover,
   elementsFrom,
   factorProduct,

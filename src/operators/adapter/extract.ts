@@ -20,6 +20,7 @@ import { sizeOf } from '../../tensor/info.js'
 import { COMMON, named } from '../aliases.js'
 import { labelOf, modelsOf, valueOf } from '../call-arguments.js'
 import { defineOperator } from '../define.js'
+import { rankChooser, RANK_DETAILS, RANK_PARAMS, type RankOf } from '../choose-rank.js'
 import { makeAdapter, type MadeTensor } from '../made-adapter.js'
 import { NAME_FORMATS } from '../name-formats.js'
 import type { Call, Operator } from '../operator.js'
@@ -39,7 +40,8 @@ const differences = defineOperator({
   aliases: [
     { name: 'extract_lora_from_models', from: 'kohya', settings: '`rank` is its `--dim`' },
     { name: 'extract_kohya_lora', from: 'sd-mecha' },
-    { name: 'extract_lycoris_lora', from: 'sd-mecha', settings: 'without the modes by energy or quantile' },
+    { name: 'extract_lycoris_lora', from: 'sd-mecha', settings: 'its `mode` is `method`' },
+    { name: 'extract_locon', from: 'LyCORIS', settings: 'its `--mode` is `method`' },
     { name: 'mergekit-extract-lora', from: 'mergekit', settings: '`names: peft`, `rank` is its `--max-rank`' },
     ...named(COMMON, ['extract lora', 'lora from checkpoint']),
   ],
@@ -47,6 +49,8 @@ const differences = defineOperator({
     'For every weight with rows and columns, factors `up·down` of the given rank come as close to `model − base` as any can (truncated singular value decomposition); the roots of the singular values are in both, so that they can be stored in half precision. Convolutions are decomposed as matrices of their filters (LoCon), and parts of fused tensors each by themselves, where the format has a name for each.',
     '',
     'With the names of kohya, the header has the metadata and the hashes that web UIs read (`ss_*`, `sshs_*`). The adapter is an output like a model (`dtype: f16` halves it), and `adapter.apply` takes it. Its `alpha` is the rank, so strength 1 adds the difference. A tensor with rank 0 is left out, and so is one that the format has no name for, such as those of a VAE; the plan counts them. Embeddings have no factors, and are left out.',
+    '',
+    RANK_DETAILS,
     '',
     'The strongest directions are found by a randomised range finder in float64 whose random numbers are always the same: about `24·rows·columns·(rank + 10)` operations; where the rank is more than a fifth of what is possible, all directions are found first. The error is within 1 % of the least that is possible for the rank.',
   ].join('\n'),
@@ -63,6 +67,7 @@ const differences = defineOperator({
       min: 0,
       description: 'The rank of each module, a whole number; 0 leaves the module out.',
     }),
+    ...RANK_PARAMS,
     names: choice(NAME_FORMATS, 'kohya', 'How modules are named.'),
     vectors: flag(
       false,
@@ -117,14 +122,16 @@ const factorsFor = (
   delta: () => Tensor,
   { module, rows }: SpeltModule,
   wanted: number,
-  format: NameFormat,
-): Module => {
+  { format, choose }: Pick<Extraction, 'format' | 'choose'>,
+): Module | undefined => {
   const [height, inner] = [rows?.count ?? shape[0]!, shape.slice(1)]
   const columns = sizeOf(inner)
   const dtype = dtypeOf(stored)
-  const rank = Math.min(wanted, height, columns)
+  const [first, most] = [rows?.first ?? 0, Math.min(wanted, height, columns)]
+  const rank = choose(module, () => ({ x: delta(), shape, first, rows: height, most }), most)
+  if (rank === 0) return undefined
   const packed = (): Tensor =>
-    g.solve(lowRankFactors, [{ x: delta(), shape }], [rows?.first ?? 0, height, rank], [rank * (height + columns)])
+    g.solve(lowRankFactors, [{ x: delta(), shape }], [first, height, rank], [rank * (height + columns)])
   const factor = (ending: string, own: readonly number[], first: number): MadeTensor => ({
     slot: { name: module + ending, shape: own, dtype },
     tensor: () => g.solve(elementsFrom, [{ x: packed(), shape: [rank * (height + columns)] }], [first], own),
@@ -178,13 +185,12 @@ interface Extraction {
   readonly delta: ModelValue
   readonly spell: (tensor: string) => readonly SpeltModule[]
   readonly rankOf: (tensor: string) => number | undefined
+  readonly choose: RankOf
 }
 
 /** The modules of one tensor, or why it has none. */
-const modulesOf = (
-  { g, format, vectors, delta, spell, rankOf }: Extraction,
-  slot: Slot,
-): readonly Module[] | string => {
+const modulesOf = (extraction: Extraction, slot: Slot): readonly Module[] | string => {
+  const { g, vectors, delta, spell, rankOf } = extraction
   const { name, shape } = slot
   const difference = (): Tensor => delta.tensor(name)
   if (shape.length < 2) {
@@ -195,7 +201,9 @@ const modulesOf = (
   const rank = Math.round(rankOf(name) ?? 0)
   if (rank === 0 || sizeOf(shape) === 0) return 'rank 0'
   const parts = spell(name)
-  return parts.length === 0 ? NAMELESS : parts.map((part) => factorsFor(g, slot, difference, part, rank, format))
+  if (parts.length === 0) return NAMELESS
+  const modules = parts.flatMap((part) => factorsFor(g, slot, difference, part, rank, extraction) ?? [])
+  return modules.length === 0 ? 'rank 0' : modules
 }
 
 /** The difference of the models, and the tensors in which they are compared; of these the step is told by what it makes of them. */
@@ -213,11 +221,21 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
   const given = call.params['rank']
   const ranks = given === undefined ? ok(() => DEFAULT_RANK) : call.numbers(given, model.tensors)
   if (ranks.type === 'failed') return ranks
+  const choose = rankChooser(call)
+  if (choose.type === 'failed') return choose
   const both = compare(call)
   if (both.type === 'failed') return both
   const architecture = call.architecture(model.tensors)
   const spell = spellModules(model.tensors, architecture, format)
-  const extraction = { g: call.graph, format, vectors, delta: both.value.delta, spell, rankOf: ranks.value }
+  const extraction: Extraction = {
+    g: call.graph,
+    format,
+    vectors,
+    delta: both.value.delta,
+    spell,
+    rankOf: ranks.value,
+    choose: choose.value,
+  }
   const modules: Module[] = []
   for (const tensor of both.value.compared) {
     const own = modulesOf(extraction, model.tensors.get(tensor)!)

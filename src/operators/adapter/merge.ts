@@ -2,6 +2,7 @@ import { strengthsCount } from '../../base/catalogue/adapter-tensors.js'
 import { failed } from '../../base/result.js'
 import { COMMON, named } from '../aliases.js'
 import { adapterOf, adaptersOf, valueOf } from '../call-arguments.js'
+import { rankChooser, RANK_DETAILS, RANK_PARAMS } from '../choose-rank.js'
 import type { Operator } from '../operator.js'
 import { adapter, adapters, integer, numbers } from '../params.js'
 import { combineAdapters } from '../combine-adapters.js'
@@ -69,13 +70,21 @@ export const resize: Operator = {
   version: 1,
   summary: 'Gives a LoRA a lower rank.',
   aliases: [
-    { name: 'resize_lora', from: 'kohya', settings: '`rank` is its `--new_rank`; without `--dynamic_method`' },
+    {
+      name: 'resize_lora',
+      from: 'kohya',
+      settings:
+        '`rank` is its `--new_rank`; `--dynamic_method sv_fro` is `method: energy` with `--dynamic_param` squared, `sv_cumulative` is `quantile`, `sv_ratio` is `ratio` with 1 divided by it',
+    },
     ...named(COMMON, ['resize lora']),
   ],
-  details: [TRUNCATED, 'Modules of no higher rank keep it.', '', KINDS].join('\n'),
+  details: [TRUNCATED, 'Modules of no higher rank keep it.', '', RANK_DETAILS, '', KINDS].join('\n'),
   output: 'adapter',
   inputs: { adapter: adapter('The adapter: from the block `adapters` of the recipe, or what a step makes.') },
-  params: { rank: integer({ min: 1, required: true, description: 'The greatest rank of a module in the result.' }) },
+  params: {
+    rank: integer({ min: 1, required: true, description: 'The greatest rank of a module in the result.' }),
+    ...RANK_PARAMS,
+  },
   merges: false,
   exact: true,
   draws: false,
@@ -98,5 +107,9 @@ export const resize: Operator = {
       expect: [3, 0, 0, 0],
     },
   ],
-  evaluate: (call) => combineAdapters(call, [adapterOf(call, 'adapter')], [1], valueOf(call, 'rank') as number),
+  evaluate: (call) => {
+    const choose = rankChooser(call)
+    if (choose.type === 'failed') return choose
+    return combineAdapters(call, [adapterOf(call, 'adapter')], [1], valueOf(call, 'rank') as number, choose.value)
+  },
 }
