@@ -180,16 +180,17 @@ export const writeCheckpoint = (path, table, model, range = rangeOf) => {
 }
 
 /**
- * What kohya's scripts call the module of an SD1.5 tensor; undefined unless it is in the UNet's attention or
- * feed-forward layers.
+ * What kohya's scripts call the module of an SD1.5 or SDXL tensor; undefined unless it is in the UNet's attention or
+ * feed-forward layers. SDXL's modules have the names of the original network there.
  */
-const kohyaModule = (name) => {
+const kohyaModule = (name, isXl) => {
   const match =
-    /^model\.diffusion_model\.(input|middle|output)_blocks?(?:\.(\d+))?\.1\.(transformer_blocks\.0\.(?:attn|ff).+)\.weight$/.exec(
+    /^model\.diffusion_model\.((input|middle|output)_blocks?(?:\.(\d+))?\.1\.(transformer_blocks\.\d+\.(?:attn|ff).+))\.weight$/.exec(
       name,
     )
-  if (match === null) return undefined
-  const [, part, block, module] = match
+  if (match === null || /\.norm\d?$/.test(match[1])) return undefined
+  const [, path, part, block, module] = match
+  if (isXl) return `lora_unet_${path.replaceAll('.', '_')}`
   const n = part === 'input' ? block - 1 : Number(block)
   const place =
     part === 'middle'
@@ -198,24 +199,28 @@ const kohyaModule = (name) => {
   return `lora_unet_${place}_${module.replaceAll('.', '_')}`
 }
 
-/** A LoRA's rank, its alpha, and the deviation of its up factors: at strength 1 the product moves weights by 2 %. */
-const [RANK, ALPHA, UP_STD] = [16, 8, 0.012]
+/** A LoRA's alpha, and the deviation of its up factors: at strength 1 and rank 16 the product moves weights by 2 %. */
+const [ALPHA, UP_STD] = [8, 0.012]
+/** The ranks of the adapters, by their names. */
+const RANKS = { lora: 16, lora32: 32 }
 
-const adapterTable = (table) =>
-  table.flatMap(([name, , [out, fanIn]]) => {
-    const module = kohyaModule(name)
+const adapterTable = (table, rank) => {
+  const isXl = table.some(([name]) => name.startsWith('conditioner.'))
+  return table.flatMap(([name, , [out, fanIn]]) => {
+    const module = kohyaModule(name, isXl)
     if (module === undefined) return []
     return [
       [`${module}.alpha`, 'F16', []],
-      [`${module}.lora_down.weight`, 'F16', [RANK, fanIn]],
-      [`${module}.lora_up.weight`, 'F16', [out, RANK]],
+      [`${module}.lora_down.weight`, 'F16', [rank, fanIn]],
+      [`${module}.lora_up.weight`, 'F16', [out, rank]],
     ]
   })
+}
 
 /** Writes a LoRA for the UNet of a model with this table. */
-const writeAdapter = (path, table) => {
+const writeAdapter = (path, table, rank) => {
   const block = createBlocks()
-  startFile(path, adapterTable(table), (fd, [name, , shape], begin) => {
+  startFile(path, adapterTable(table, rank), (fd, [name, , shape], begin) => {
     const range = name.endsWith('.alpha')
       ? { mean: ALPHA, std: 0 }
       : { mean: 0, std: name.endsWith('.lora_up.weight') ? UP_STD : 1 / Math.sqrt(3 * shape[1]) }
@@ -236,15 +241,15 @@ const writeGram = (path, table, seed) =>
 
 /** Bytes of the tensors of an input that a merge reads, by its name as `writeInput` takes it. */
 export const inputBytes = (table, name) =>
-  bytesOf(name === 'lora' ? adapterTable(table) : name.endsWith('_gram') ? gramTable(table) : table)
+  bytesOf(name in RANKS ? adapterTable(table, RANKS[name]) : name.endsWith('_gram') ? gramTable(table) : table)
 
 /**
- * Writes an input that a merge reads: one of the models, `lora`, an adapter for them, or the statistics of a model, as
+ * Writes an input that a merge reads: one of the models, `lora` or `lora32`, an adapter for them, or the statistics of a model, as
  * in `a_fisher` and `a_gram`.
  */
 export const writeInput = (path, table, name) => {
   const [model, statistics] = name.split('_')
-  if (model === 'lora') writeAdapter(path, table)
+  if (model in RANKS) writeAdapter(path, table, RANKS[model])
   else if (statistics === 'gram') writeGram(path, table, MODELS[model].seed)
   else writeCheckpoint(path, table, model, statistics === 'fisher' ? () => FISHER : rangeOf)
 }

@@ -120,7 +120,7 @@ export const measureOn = async (table, merges, { folder: parent, memory, ...opti
     }
     const rows = []
     for (const merge of merges) {
-      const entrants = await compete(merge, folder, bytes, options)
+      const entrants = await compete(merge, folder, merge.bytes?.(table) ?? bytes, options)
       rows.push(...entrants.map((entrant) => toRow(merge, entrant, entrants[0])))
     }
     return rows

@@ -82,7 +82,7 @@ const PEERS = [
     name: 'PyTorch script',
     log: 'pytorch',
     distribution: 'torch',
-    methods: ['linear', 'slerp', 'dare', 'mask', 'lora', 'ties', 'dare-ties'],
+    methods: ['linear', 'slerp', 'dare', 'mask', 'lora', 'extract', 'ties', 'dare-ties'],
     command: script('plain_pytorch'),
     output: OUT,
   },

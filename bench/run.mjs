@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { cpus, loadavg, tmpdir, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
+import { measureAdapters } from './adapters.mjs'
 import { measureCommands } from './commands.mjs'
 import { canMeasureMemory } from './measure.mjs'
 import { measureMemory } from './memory.mjs'
@@ -36,6 +37,7 @@ const USAGE = `npm run bench -- [options]
   --only NAME        one of ${NAMES.join(', ')}
   --merges           only the table of merges, all rows
   --methods          every method on a third of SD1.5, into a table of its own; --only takes a method's name
+  --adapters         baking a LoRA into SDXL and extracting one from SD1.5; --only takes bake or extract
   --profile CASE     what the time of one worker goes to, for ${MERGES.map(({ name }) => name).join(', ')},
                      or a row of --methods
   --engine NAME      with --profile: compiled (default) or onnx
@@ -56,6 +58,7 @@ const readOptions = () => {
       only: { type: 'string' },
       merges: { type: 'boolean', default: false },
       methods: { type: 'boolean', default: false },
+      adapters: { type: 'boolean', default: false },
       profile: { type: 'string' },
       engine: { type: 'string', default: 'compiled' },
       runs: { type: 'string' },
@@ -72,7 +75,7 @@ const readOptions = () => {
   const small = values.size === 'small'
   const runs = Number(values.runs ?? (small ? 3 : ENOUGH))
   if (!small && values.size !== 'full') throw new Error('--size is small or full')
-  if (values.only !== undefined && !values.methods && !NAMES.includes(values.only))
+  if (values.only !== undefined && !values.methods && !values.adapters && !NAMES.includes(values.only))
     throw new Error(`--only is one of ${NAMES.join(', ')}`)
   const peerRounds = Number(values['peer-rounds'])
   for (const [name, rounds] of Object.entries({ runs, 'peer-rounds': peerRounds }))
@@ -85,6 +88,7 @@ const readOptions = () => {
     only: values.only,
     onlyMerges: values.merges,
     methods: values.methods,
+    adapters: values.adapters,
     peerRounds,
     profile: values.profile,
     engine: values.engine,
@@ -131,6 +135,10 @@ const main = async () => {
       const table = renderMethods(describe(options, load), await measureMethods(options))
       process.stdout.write(`${table}\n`)
       if (!small && only === undefined && runs >= ENOUGH) writeFigures(table, 'methods')
+      return 0
+    }
+    if (options.adapters) {
+      process.stdout.write(`${renderMethods(describe(options, load), await measureAdapters(options))}\n`)
       return 0
     }
     const rows = {

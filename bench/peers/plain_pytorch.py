@@ -1,7 +1,8 @@
 """What people write by hand: `plain_pytorch.py METHOD OUT FILE...` merges safetensors files tensor by tensor in float32.
 
 linear, slerp and dare take two files; mask, ties and dare-ties take the base first, then the fine-tunes; lora takes a
-model and an adapter with kohya's names.
+model and an adapter with kohya's names; extract takes a fine-tune and its base, and makes an adapter of the difference
+of their attention.
 """
 
 import re
@@ -103,10 +104,29 @@ def bake(model, adapter, strength=0.8):
     return model
 
 
+def extract(tuned, base, rank=32, quantile=0.99):
+    """kohya's formula: a whole decomposition of each difference, its factors clamped at a quantile."""
+    adapter = {}
+    for name, tensor in tuned.items():
+        if not re.search(r"^model\.diffusion_model\..*\.attn[12]\.to_.*\.weight$", name):
+            continue
+        u, s, vh = torch.linalg.svd(tensor.float() - base[name].float())
+        up, down = u[:, :rank] @ torch.diag(s[:rank]), vh[:rank]
+        high = torch.quantile(torch.cat([up.flatten(), down.flatten()]), quantile)
+        module = kohya_module(name)
+        adapter[f"{module}.lora_up.weight"] = up.clamp(-high, high).to(tensor.dtype).contiguous()
+        adapter[f"{module}.lora_down.weight"] = down.clamp(-high, high).to(tensor.dtype).contiguous()
+        adapter[f"{module}.alpha"] = torch.tensor(float(rank))
+    return adapter
+
+
+WHOLE = {"lora": bake, "extract": extract}
+
+
 def main():
     method, out, *paths = sys.argv[1:]
     torch.manual_seed(42)
-    save_file(bake(*map(load_file, paths)) if method == "lora" else merge(method, paths), out)
+    save_file(WHOLE[method](*map(load_file, paths)) if method in WHOLE else merge(method, paths), out)
 
 
 main()

@@ -25,6 +25,12 @@ const FACTS: Readonly<Record<string, Omit<ModelspecFacts, 'architecture'>>> = {
   chroma: { implementation: CHROMA, resolution: '1024x1024' },
 }
 
+/** What ModelSpec asks besides of a checkpoint with that id; undefined for ids that smelt does not know. */
+export const modelspecFacts = (id: string): ModelspecFacts | undefined => {
+  const facts = FACTS[id]
+  return facts === undefined ? undefined : { architecture: id, ...facts }
+}
+
 /** Ids between which names and shapes do not decide, by smelt's own id. */
 const UNDECIDED: Readonly<Record<string, readonly string[]>> = {
   sd2: ['stable-diffusion-v2-512', 'stable-diffusion-v2-768-v'],

@@ -1,24 +1,23 @@
 import { factorsOf } from '../architectures/adapters/factors.js'
-import { groupAdapter, type AdapterModule, type Role } from '../architectures/adapters/modules.js'
+import { guessArchitecture } from '../architectures/adapters/guess.js'
+import { kohyaMetadata } from '../architectures/adapters/kohya-metadata.js'
+import type { AdapterModule } from '../architectures/adapters/modules.js'
 import { scalesOf } from '../architectures/adapters/scale.js'
-import { adapterNamesDiffer, factorsDiffer, notPlainLora } from '../base/catalogue/adapter-tensors.js'
-import { factorMissing, notAnAdapter, unsupportedAdapter } from '../base/catalogue/adapters.js'
+import { peftFactsOf, type ScaledModule } from '../architectures/adapters/write-peft-config.js'
+import { adapterNamesDiffer, factorsDiffer, nothingLeft } from '../base/catalogue/adapter-tensors.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { elementsFrom, factorProduct, joinedFactors, lowRankFactors } from '../kernels/solvers/low-rank.js'
-import { WEB_HASHES } from '../safetensors/web-hashes.js'
-import { sizeOf, type TensorInfo } from '../tensor/info.js'
+import { sizeOf } from '../tensor/info.js'
 import { labelOf } from './call-arguments.js'
+import type { RankOf } from './choose-rank.js'
 import { makeAdapter, type MadeTensor } from './made-adapter.js'
 import type { Call } from './operator.js'
+import { DIFFERENCES, plainModules, readAdapterTensor } from './plain-modules.js'
 import type { AdapterValue, Reference, Value } from './value.js'
-
-/** Stored differences, which add up as they are. */
-const DIFFERENCES: readonly Role[] = ['diff', 'diff-bias']
-const PLAIN: ReadonlySet<Role> = new Set<Role>(['up', 'down', 'alpha', ...DIFFERENCES])
 
 /** What one adapter has of a module, and what that counts. */
 interface Part {
@@ -71,22 +70,10 @@ const collectParts = (
   const problems: Diagnostic[] = []
   for (const [i, adapter] of adapters.entries()) {
     const { label, file, alpha } = adapter.value
-    const { at } = adapter
-    const { modules, others, twice, refused } = groupAdapter(file.tensors)
-    const odd = modules.find(
-      ({ tensors, embedding }) => embedding || [...tensors.keys()].some((role) => !PLAIN.has(role)),
-    )
-    if (refused !== undefined) problems.push(unsupportedAdapter(at, label, refused.kind, `\`${refused.tensor}\``))
-    else if (modules.length === 0) problems.push(notAnAdapter(at, label, [...file.tensors.keys()]))
-    else if (odd !== undefined || others.length > 0 || twice.length > 0)
-      problems.push(notPlainLora(at, label, odd?.name ?? others[0]?.name ?? twice[0]!))
-    const scaleOf = scalesOf({ label, file, alpha, at })
-    for (const module of problems.length > 0 ? [] : modules) {
-      const read = readModule(module, adapter)
-      if (read !== undefined) {
-        problems.push(read)
-        continue
-      }
+    const modules = plainModules(adapter)
+    append(problems, modules.diagnostics)
+    const scaleOf = scalesOf({ label, file, alpha, at: adapter.at })
+    for (const module of modules.type === 'failed' || problems.length > 0 ? [] : modules.value) {
       const rank = module.tensors.get('down')?.shape[0]
       const scale = rank === undefined ? ok(1) : scaleOf(module, rank)
       if (scale.type === 'failed') append(problems, scale.diagnostics)
@@ -100,26 +87,6 @@ const collectParts = (
   }
   return problems.length > 0 ? failed(problems[0]!) : ok(parts)
 }
-
-/** What is wrong with the factors of a module. */
-const readModule = (
-  { name, tensors }: AdapterModule,
-  { value, at }: Reference<AdapterValue>,
-): Diagnostic | undefined => {
-  const [up, down] = [tensors.get('up'), tensors.get('down')]
-  if (up === undefined && down === undefined) return undefined
-  if (up === undefined || down === undefined)
-    return factorMissing(at, value.label, name, [
-      up === undefined ? '`lora_up` or `lora_B`' : '`lora_down` or `lora_A`',
-    ])
-  const rank = down.shape[0] ?? 0
-  return rank === 0 || up.shape.length < 2 || down.shape.length < 2 || sizeOf(up.shape) !== up.shape[0]! * rank
-    ? factorsDiffer(at, value.label, name, [up.shape, down.shape])
-    : undefined
-}
-
-const readTensor = (g: Graph, { value }: Reference<AdapterValue>, info: TensorInfo): Tensor =>
-  value.made === undefined ? g.read(info) : value.made.tensor(info.name)
 
 /** Parts that are of different sizes, or spelt in different ways. */
 const mismatch = (name: string, parts: readonly Part[]): Diagnostic | undefined => {
@@ -143,7 +110,12 @@ const mismatch = (name: string, parts: readonly Part[]): Diagnostic | undefined 
 }
 
 /** The factors of the sum of a module's parts, of all their ranks together or of one that is less. */
-const sumFactors = (g: Graph, parts: readonly Part[], wanted: number | undefined): readonly MadeTensor[] => {
+const sumFactors = (
+  g: Graph,
+  parts: readonly Part[],
+  wanted: number | undefined,
+  choose: RankOf,
+): readonly MadeTensor[] => {
   const own = parts.filter(({ module }) => factorsOf(module).length > 0)
   const [first] = own
   if (first === undefined) return []
@@ -151,7 +123,7 @@ const sumFactors = (g: Graph, parts: readonly Part[], wanted: number | undefined
   const [rows, inner] = [up.shape[0]!, down.shape.slice(1)]
   const columns = sizeOf(inner)
   const total = own.reduce((n, { module }) => n + module.tensors.get('down')!.shape[0]!, 0)
-  const rank = Math.min(wanted ?? total, total, ...(wanted === undefined ? [] : [rows, columns]))
+  const most = Math.min(wanted ?? total, total, ...(wanted === undefined ? [] : [rows, columns]))
   const packedShape = (r: number): readonly number[] => [r * (rows + columns)]
   const joined = (): Tensor =>
     g.solve(
@@ -159,7 +131,7 @@ const sumFactors = (g: Graph, parts: readonly Part[], wanted: number | undefined
       own.flatMap(({ adapter, module }) =>
         (['up', 'down'] as const).map((role) => {
           const info = module.tensors.get(role)!
-          return { x: readTensor(g, adapter, info), shape: info.shape }
+          return { x: readAdapterTensor(g, adapter.value, info), shape: info.shape }
         }),
       ),
       [rows, ...own.map(({ strength, scale }) => strength * scale)],
@@ -167,9 +139,8 @@ const sumFactors = (g: Graph, parts: readonly Part[], wanted: number | undefined
     )
   const cut = (packed: Tensor, r: number, begin: number, shape: readonly number[]): Tensor =>
     g.solve(elementsFrom, [{ x: packed, shape: packedShape(r) }], [begin], shape)
-  const packed = (): Tensor => {
-    if (rank === total) return joined()
-    const product = g.solve(
+  const multiplied = (): Tensor =>
+    g.solve(
       factorProduct,
       [
         { x: cut(joined(), total, 0, [rows, total]), shape: [rows, total] },
@@ -178,8 +149,13 @@ const sumFactors = (g: Graph, parts: readonly Part[], wanted: number | undefined
       [0],
       [rows, columns],
     )
-    return g.solve(lowRankFactors, [{ x: product, shape: [rows, columns] }], [0, rows, rank], packedShape(rank))
-  }
+  const name = first.module.name
+  const rank = choose(name, () => ({ x: multiplied(), shape: [rows, columns], first: 0, rows, most }), most)
+  if (rank === 0) return []
+  const packed = (): Tensor =>
+    rank === total
+      ? joined()
+      : g.solve(lowRankFactors, [{ x: multiplied(), shape: [rows, columns] }], [0, rows, rank], packedShape(rank))
   const shapes = [
     [rows, rank, ...up.shape.slice(2)],
     [rank, ...inner],
@@ -202,27 +178,12 @@ const sumDifferences = (g: Graph, parts: readonly Part[]): readonly MadeTensor[]
     const { name, shape, dtype } = first.module.tensors.get(role)!
     const sum = (): Tensor =>
       own
-        .map(({ adapter, module, strength }) => g.mul(readTensor(g, adapter, module.tensors.get(role)!), strength))
+        .map(({ adapter, module, strength }) =>
+          g.mul(readAdapterTensor(g, adapter.value, module.tensors.get(role)!), strength),
+        )
         .reduce((x, y) => g.add(x, y))
     return [{ slot: { name, shape, dtype }, tensor: sum }]
   })
-
-const DIMENSIONS = ['ss_network_dim', 'ss_network_alpha']
-
-/** What the trainer said of the first adapter, with the ranks of the result. */
-const metadataOf = (first: AdapterValue, ranks: ReadonlySet<number>): ReadonlyMap<string, string> => {
-  const kept = ['ss_base_model_version', 'ss_v2', 'ss_network_module'].flatMap((key) => {
-    const text = first.file.metadata.get(key)
-    return text === undefined ? [] : [[key, text] as const]
-  })
-  const rank = ranks.size === 1 ? String([...ranks][0]) : 'Dynamic'
-  return new Map([
-    ['ss_network_module', 'networks.lora'],
-    ...kept,
-    ...DIMENSIONS.map((key) => [key, rank] as const),
-    ...WEB_HASHES,
-  ])
-}
 
 /** The sum of the adapters of a step, each times its strength; with a rank, the best approximation of that rank. */
 export const combineAdapters = (
@@ -230,28 +191,42 @@ export const combineAdapters = (
   adapters: readonly Reference<AdapterValue>[],
   strengths: readonly number[],
   rank: number | undefined,
+  choose: RankOf = (_, __, most) => most,
 ): Result<readonly Value[]> => {
   const { graph: g } = call
   const collected = collectParts(adapters, strengths)
   if (collected.type === 'failed') return collected
-  const [tensors, alphas, ranks] = [[] as MadeTensor[], new Map<string, number>(), new Set<number>()]
+  const [tensors, alphas, modules] = [[] as MadeTensor[], new Map<string, number>(), [] as ScaledModule[]]
   const foreign = namedOtherwise([...collected.value.values()].flat())
   if (foreign !== undefined) return failed(foreign)
   for (const [name, parts] of collected.value) {
     const problem = mismatch(name, parts)
     if (problem !== undefined) return failed(problem)
-    const factors = sumFactors(g, parts, rank)
+    const factors = sumFactors(g, parts, rank, choose)
     append(tensors, [...factors, ...sumDifferences(g, parts)])
     const [, down] = factors
     if (down === undefined) continue
     const own = down.slot.shape[0]!
-    ranks.add(own)
+    modules.push({ name, rank: own, scale: 1 })
     const alpha = parts.map(({ module }) => module.tensors.get('alpha')).find((info) => info !== undefined)
     if (alpha === undefined) continue
     alphas.set(alpha.name, own)
     tensors.push({ slot: { name: alpha.name, shape: [], dtype: 'F32' }, tensor: () => g.fill(own) })
   }
-  const metadata = alphas.size === 0 ? new Map<string, string>() : metadataOf(adapters[0]!.value, ranks)
+  if (tensors.length === 0) return failed(nothingLeft(adapters[0]!.at, adapters[0]!.value.label))
   for (const { slot } of tensors) call.note({ type: 'merged', tensor: slot.name })
-  return ok([makeAdapter(labelOf(call), tensors, alphas, metadata)])
+  const files = adapters.map(({ value }) => value.file)
+  const metadata = alphas.size === 0 ? new Map<string, string>() : metadataOf(files, alphas)
+  const peft = peftFactsOf(files.map(({ config }) => config))
+  return ok([makeAdapter({ label: labelOf(call), tensors, alphas, metadata, modules, peft })])
+}
+
+const metadataOf = (
+  files: readonly AdapterValue['file'][],
+  alphas: ReadonlyMap<string, number>,
+): ReadonlyMap<string, string> => {
+  const ranks = new Set(alphas.values())
+  const bases = new Set(files.map(({ tensors }) => guessArchitecture(tensors)?.ids[0]))
+  const base = bases.size === 1 ? [...bases][0] : undefined
+  return kohyaMetadata({ base, ranks, alphas: ranks, parents: files.map(({ metadata }) => metadata) })
 }

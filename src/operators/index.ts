@@ -1,4 +1,5 @@
 import { apply } from './adapter/apply.js'
+import { convert } from './adapter/convert.js'
 import { extract } from './adapter/extract.js'
 import { mergeAdapters, resize } from './adapter/merge.js'
 import type { Operator } from './operator.js'
@@ -78,6 +79,7 @@ import { shell } from './weights/shell.js'
 /** Every operator, sorted by id. */
 export const operators: readonly Operator[] = [
   apply,
+  convert,
   extract,
   mergeAdapters,
   resize,

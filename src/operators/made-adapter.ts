@@ -1,4 +1,5 @@
 import { SCALE_OF_ONE } from '../architectures/adapters/scale.js'
+import { peftConfigOf, type PeftFacts, type ScaledModule } from '../architectures/adapters/write-peft-config.js'
 import type { TensorInfo } from '../tensor/info.js'
 import type { AdapterValue, Slot } from './value.js'
 import type { Tensor } from '../graph/expression.js'
@@ -9,19 +10,26 @@ export interface MadeTensor {
   readonly tensor: () => Tensor
 }
 
+/** An adapter that a step makes. */
+export interface Making {
+  readonly label: string
+  readonly tensors: readonly MadeTensor[]
+  /** The numbers of its scalars, by their names. */
+  readonly alphas: ReadonlyMap<string, number>
+  readonly metadata: ReadonlyMap<string, string>
+  /** The modules with factors, each with what its product is multiplied by. */
+  readonly modules: readonly ScaledModule[]
+  readonly peft: PeftFacts
+}
+
 /** Stands where a stored tensor has its file. */
 const NO_FILE = '\0made'
 
 /**
- * An adapter that a step makes. Its tensors look stored, so that they are matched with models as those of files are;
- * `alphas` are the numbers of its scalars.
+ * An adapter that a step makes. Its tensors look stored, so that they are matched with models as those of files are. In
+ * PEFT's names it has a config, as if that stood beside it.
  */
-export const makeAdapter = (
-  label: string,
-  made: readonly MadeTensor[],
-  alphas: ReadonlyMap<string, number>,
-  metadata: ReadonlyMap<string, string>,
-): AdapterValue => {
+export const makeAdapter = ({ label, tensors: made, alphas, metadata, modules, peft }: Making): AdapterValue => {
   const byName = new Map(made.map((m) => [m.slot.name, m] as const))
   const tensors = new Map(
     made.map(({ slot: { name, dtype, shape } }): [string, TensorInfo] => [
@@ -32,6 +40,8 @@ export const makeAdapter = (
   const scalars = new Map(
     [...alphas].map(([name, alpha]) => [name, new Uint8Array(Float32Array.of(alpha).buffer)] as const),
   )
+  const config = peftConfigOf(modules, peft)
+  const unscaled = config === undefined || modules.every(({ scale }) => scale === 1)
   return {
     kind: 'adapter',
     label,
@@ -39,11 +49,11 @@ export const makeAdapter = (
       path: NO_FILE,
       files: [],
       tensors,
-      metadata: new Map([...metadata, SCALE_OF_ONE]),
+      metadata: new Map([...metadata, ...(unscaled ? [SCALE_OF_ONE] : [])]),
       bytes: 0,
       sides: [],
       scalars,
-      config: undefined,
+      config,
     },
     alpha: undefined,
     made: {

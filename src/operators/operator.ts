@@ -4,7 +4,7 @@ import type { Result } from '../base/result.js'
 import type { Graph } from '../graph/graph.js'
 import type { Description } from './definition.js'
 import type { PresetName } from './presets.js'
-import type { MaskValue, ModelValue, Reference, Value, WeightsValue } from './value.js'
+import type { Figures, MaskValue, Measured, ModelValue, Reference, Value, WeightsValue } from './value.js'
 
 /** An operator as the rest of the program sees it. */
 export interface Operator extends Description {
@@ -43,6 +43,11 @@ export interface Call {
   /** The tokens of a text, as the tokenizer beside a model makes them; a problem at `at` where there is none. */
   tokenize?(model: ModelValue, text: string, at: Place): Result<readonly number[]>
   at(key: string): Place
+  /**
+   * What something came to that decides what the step makes, such as a rank; `what` is the step's name for it.
+   * Undefined before it is measured, which a build does before it plans its outputs: until then a result is provisional.
+   */
+  find(what: string, measured: Measured): Figures['scalars'] | undefined
   /** Counts, for the plan, what the step did to a tensor. */
   note(event: Note): void
 }

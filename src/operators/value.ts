@@ -46,6 +46,8 @@ export interface ModelValue {
   readonly config?: ConfigChange
   /** Where its layers are others than those of its files. */
   readonly origins?: LayerOrigins
+  /** The id that a stored model has on a hub, as its path shows it. */
+  readonly hub?: string
 }
 
 /** Which layers a model with layers in another order or number is made of. */

@@ -87,6 +87,7 @@ export function* completeInSlices(draft: Draft, known: PriorState = NO_PRIOR_STA
     resumed: resumedFiles(outputs, known),
     existing: known.existing,
     totals: totalsOf(jobs, models, outputs, undigested, outcomes.found.size),
+    unanswered: [...new Set([...draft.questions.values()].map(({ step }) => step))],
     warnings: draft.warnings,
   }
 }

@@ -5,6 +5,7 @@ import type { Evaluated } from './evaluate.js'
 import type { KeepableMasks } from './masks.js'
 import type { OutputRoots, Setting } from './outputs.js'
 import type { PlannedModel, PlannedReport } from './plan.js'
+import type { Questions } from './questions.js'
 import type { PlannedVocabulary } from './vocabulary.js'
 
 /** One setting with its steps evaluated. */
@@ -24,5 +25,7 @@ export interface Draft {
   readonly unused: readonly string[]
   readonly graph: Graph
   readonly masks: KeepableMasks
+  /** What steps have to know before their results are certain; none in a draft that can be run. */
+  readonly questions: Questions
   readonly warnings: readonly Diagnostic[]
 }

@@ -14,6 +14,7 @@ import { alignModel } from './aligned-model.js'
 import { inputValue, type OpenedInputs } from './inputs.js'
 import { createLandings } from './landings.js'
 import type { KeepableMasks } from './masks.js'
+import type { Answers, Question } from './questions.js'
 import { fingerprintSteps } from './step-facts.js'
 import { createHeadCompleter } from './tied-heads.js'
 import type { PlannedVocabulary } from './vocabulary.js'
@@ -42,6 +43,9 @@ export interface EvalContext {
   readonly setting: number
   /** What the rows of all models are brought to before any step. */
   readonly vocabulary?: PlannedVocabulary | undefined
+  /** What was measured for steps, and what they ask for besides. */
+  readonly answers: Answers
+  readonly questions: Map<string, Question>
 }
 
 /**
@@ -185,7 +189,7 @@ const prepareCall = (
   recipe: Recipe,
   step: Step,
   values: ReadonlyMap<string, Value>,
-  { graph, layers, setting }: EvalContext,
+  { graph, layers, setting, answers, questions }: EvalContext,
   note: (n: Note) => void,
 ): Call | undefined => {
   let complete = true
@@ -231,6 +235,12 @@ const prepareCall = (
     architecture: layers.architecture,
     isConstant: layers.isConstant,
     at: (key): Place => step.keys.get(key) ?? step.at,
+    find: (what, measured) => {
+      const key = `${setting}\0${step.name}\0${what}`
+      const known = answers.get(key)
+      if (known === undefined) questions.set(key, { step: step.name, setting, measured })
+      return known
+    },
     note,
   }
   return complete ? call : undefined

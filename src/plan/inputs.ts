@@ -7,6 +7,7 @@ import type { AdapterFile } from '../safetensors/adapter-file.js'
 import type { Model } from '../safetensors/model.js'
 import type { LayerContext } from './context.js'
 import { toLogical } from './logical-model.js'
+import { hubIdOf } from './model-folder.js'
 
 /** What an input of each kind is once it is opened. */
 export interface FileOf {
@@ -34,8 +35,16 @@ export const withFile = (input: Input, file: FileOf[InputKind], origin?: HubOrig
 export const inputValue = (graph: Graph, input: OpenedInput): Value => {
   const label = `\`${input.name}\` (${input.path})`
   switch (input.kind) {
-    case 'model':
-      return { kind: 'model', space: 'weights', label, ...toLogical(graph, input.file.tensors) }
+    case 'model': {
+      const hub = hubIdOf(input.path)
+      return {
+        kind: 'model',
+        space: 'weights',
+        label,
+        ...toLogical(graph, input.file.tensors),
+        ...(hub === undefined ? {} : { hub }),
+      }
+    }
     case 'adapter':
       return { kind: 'adapter', label, file: input.file, alpha: input.alpha }
   }

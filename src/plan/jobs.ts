@@ -41,6 +41,12 @@ export interface PlannedWork {
   readonly scratchBytes: number
 }
 
+/** The shape of what a measure is over, where a solver makes that of something of another shape. */
+const measuredShape = (m: Measure): readonly number[] | undefined => {
+  const [operand] = argumentsOf(m)
+  return operand?.type === 'solve' ? operand.shape : undefined
+}
+
 const bundleKey = (tensor: string, size: number): string => `${size} ${tensor}`
 
 /** What can be copied instead of computed, for each root. */
@@ -142,7 +148,7 @@ export function* makeJobs(
         ? bundleOf(subject === undefined ? asking.tensor : viewLabel(subject), sizeOf(m.grid.shape), step)
         : subject === undefined
           ? asking
-          : bundleOf(m.over?.tensor ?? viewLabel(subject), sizeOf(subject.shape), step)
+          : bundleOf(m.over?.tensor ?? viewLabel(subject), sizeOf(measuredShape(m) ?? subject.shape), step)
     owners.set(m.id, owner)
     owner.measures ??= new Map()
     owner.measures.set(m.id, m)

@@ -25,6 +25,7 @@ import type { OpenedInputs } from './inputs.js'
 import type { KeepableMasks } from './masks.js'
 import { planOutput, type Folders, type OutputRoots, type Root, type Setting } from './outputs.js'
 import type { Plan, PlannedReport } from './plan.js'
+import type { Answers, Question } from './questions.js'
 import { planReport } from './reports.js'
 import { planVocabulary } from './vocabulary.js'
 
@@ -40,6 +41,8 @@ export interface PlacesOptions {
   readonly namesOf?: NamesOf
   /** What the command writes besides the outputs of the recipe. */
   readonly more?: readonly Destination[]
+  /** What was measured for the questions of an earlier draft. */
+  readonly answers?: Answers
 }
 
 /**
@@ -49,7 +52,7 @@ export interface PlacesOptions {
 export function* draftInSlices(
   settings: readonly Setting[],
   folders: Folders,
-  { namesOf = byPath, more = [] }: PlacesOptions = {},
+  { namesOf = byPath, more = [], answers = new Map() }: PlacesOptions = {},
 ): Sliced<Result<Draft>> {
   const graph = createGraph()
   const layers = createLayerContext()
@@ -58,6 +61,7 @@ export function* draftInSlices(
   const evaluations: Evaluation[] = []
   const problems: Diagnostic[] = []
   const unusedNames = new Set<string>()
+  const questions = new Map<string, Question>()
   for (const [index, setting] of settings.entries()) {
     const { recipe } = setting
     const steps = orderSteps(
@@ -74,6 +78,7 @@ export function* draftInSlices(
     const vocabulary = planVocabulary(setting)
     append(problems, vocabulary.diagnostics)
     if (vocabulary.type === 'failed') continue
+    const asked = new Map<string, Question>()
     const evaluated = yield* evaluateSteps(recipe, all, setting.inputs, {
       vocabulary: vocabulary.value,
       graph,
@@ -81,7 +86,11 @@ export function* draftInSlices(
       memory,
       masks,
       setting: index,
+      answers,
+      questions: asked,
     })
+    // Of a step that is not run nothing is measured.
+    for (const [key, question] of asked) if (needed.has(question.step)) questions.set(key, question)
     for (const { name } of unused) unusedNames.add(name)
     append(problems, [...evaluated.diagnostics, ...tellUnused(recipe, unused)])
     if (evaluated.type === 'ok')
@@ -125,7 +134,10 @@ export function* draftInSlices(
     ),
   ])
   if (warnings.some((d) => d.severity === 'error')) return failed(...warnings)
-  return ok({ evaluations, outputs, reports, models, unused: [...unusedNames], graph, masks, warnings }, warnings)
+  return ok(
+    { evaluations, outputs, reports, models, unused: [...unusedNames], graph, masks, questions, warnings },
+    warnings,
+  )
 }
 
 /** A part of which some results are used has steps that are not, and that is no mistake. */

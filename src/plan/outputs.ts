@@ -11,12 +11,14 @@ import type { Graph } from '../graph/graph.js'
 import type { Value } from '../operators/value.js'
 import { stepOf } from '../recipe/scope.js'
 import type { Output, Recipe } from '../recipe/recipe.js'
+import { PEFT_ADAPTER } from '../safetensors/adapter-file.js'
 import { layoutFile, type TensorOutline } from '../safetensors/layout.js'
 import { layoutShards } from '../safetensors/shards.js'
 import { sizeOf } from '../tensor/info.js'
 import type { LayerContext } from './context.js'
 import type { OpenedInputs } from './inputs.js'
 import type { ModelFolder } from './model-folder.js'
+import { planPeftConfig } from './peft-folder.js'
 import type { PlannedFile, PlannedOutput, HeaderFacts, Target, WholeFile } from './plan.js'
 import { parentsOf, provenance } from './provenance.js'
 import { quantisationMetadata } from './quantisation-metadata.js'
@@ -155,24 +157,28 @@ export const planOutput = (
   const tensors = written.map(({ name, dtype, shape }) => ({ name, dtype, shape }))
   const byName = new Map(written.map((t) => [t.name, t] as const))
   const place = resolvePath(folders.out ?? folders.recipe, output.path)
-  const path = output.folder ? join(place, 'model.safetensors') : place
+  const adapter = value.kind === 'adapter' ? value.file : undefined
+  const path = output.folder ? join(place, adapter === undefined ? 'model.safetensors' : PEFT_ADAPTER) : place
   if (output.files !== undefined && !output.folder) return failed(filesWithoutFolder(output.files.at, output.path))
-  const whole = value.kind === 'model' && value.space === 'weights'
-  if (output.folder && !whole)
+  if (output.folder && adapter === undefined && (value.kind !== 'model' || value.space !== 'weights'))
     return failed(folderOfOther(output.pathAt, output.path, value.kind === 'model' ? 'difference' : value.kind))
-  const sides = output.folder
-    ? planSideFiles(
-        own,
-        output,
-        place,
-        byName,
-        {
-          unscaled: unscaled > 0 && quantised.length === 0,
-          ...(value.kind === 'model' ? { change: value.config, origins: value.origins } : {}),
-        },
-        { layers, vocabulary },
-      )
-    : ok([], whole && vocabulary?.unchanged === false ? [vocabularyWithoutFolder(output.pathAt, output.name)] : [])
+  const whole = value.kind === 'model' && value.space === 'weights'
+  const sides =
+    adapter !== undefined
+      ? planPeftConfig(adapter, output, place)
+      : output.folder
+        ? planSideFiles(
+            own,
+            output,
+            place,
+            byName,
+            {
+              unscaled: unscaled > 0 && quantised.length === 0,
+              ...(value.kind === 'model' ? { change: value.config, origins: value.origins } : {}),
+            },
+            { layers, vocabulary },
+          )
+        : ok([], whole && vocabulary?.unchanged === false ? [vocabularyWithoutFolder(output.pathAt, output.name)] : [])
   if (sides.type === 'failed') return sides
   const quantisation = quantisationMetadata(
     [...own.inputs.values()].map(({ file }) => file),

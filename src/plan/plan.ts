@@ -184,6 +184,8 @@ export interface Plan {
   /** The final paths where a file exists before the run. */
   readonly existing: ReadonlySet<string>
   readonly totals: Totals
+  /** Steps for which something has to be measured first: what the plan says of them is provisional, and it is not run. */
+  readonly unanswered: readonly string[]
   readonly warnings: readonly Diagnostic[]
 }
 

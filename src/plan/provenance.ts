@@ -103,6 +103,7 @@ export const provenance = (of: ProvenanceOf): Readonly<Record<string, string>> =
     ['format', 'pt'],
     ...(kind === 'weights' ? [...modelspecOf(of), ...mergeOf(of, history)] : []),
     ...(told ?? []),
+    ...(told?.has('ss_network_module') === true ? adapterTitle(of) : []),
     ...Object.entries(output.metadata).filter(([key]) => !key.startsWith('smelt.')),
     ...(leftOut.malformed + leftOut.too_large === 0
       ? []
@@ -168,6 +169,15 @@ const modelspecOf = (of: ProvenanceOf): readonly (readonly [string, string])[] =
         }),
   }
   return Object.entries(fields).map(([key, text]) => [`modelspec.${key}`, text])
+}
+
+/** The title of an adapter whose header is one that web UIs read, and what it is merged of. */
+const adapterTitle = (of: ProvenanceOf): readonly (readonly [string, string])[] => {
+  const adapters = of.parents.filter(({ kind }) => kind === 'adapter')
+  return [
+    ['modelspec.title', titleOf(of)],
+    ...(adapters.length > 1 ? [['modelspec.merged_from', adapters.map(parentTitle).join(', ')] as const] : []),
+  ]
 }
 
 const hashOf = ({ sha256, digest }: ParentModel): string => sha256?.toLowerCase() ?? digest

@@ -27,7 +27,7 @@ export const checkOutputPath = (
   const { name, path, at, sharded } = output
   if (/^~[^/\\]+\//.test(path)) return otherHome(path, at)
   if (sep === '/' && (path.includes('\\') || /^[A-Za-z]:\//.test(path))) return windowsPath(path, withSlashes(path), at)
-  if ((kind === 'model' || kind === undefined) && FOLDER.test(path)) return undefined
+  if ((kind === 'model' || kind === 'adapter' || kind === undefined) && FOLDER.test(path)) return undefined
   if (/(?:^|[/\\])(?:\.{0,2}|~)$/.test(path))
     return outputNamesFolder(
       path,

@@ -17,6 +17,7 @@ import { chooseDevice, type DeviceSelection, type DeviceRequest } from './device
 import { isInexact } from './devices/device.js'
 import type { CudaPlaces } from './devices/places.js'
 import { lockDestination, optionDestination } from './destinations.js'
+import { answerQuestions } from './answer.js'
 import { createDownloads } from './downloads.js'
 import { refuseFrozen } from './frozen.js'
 import { knowNothing } from './gather-prior-state.js'
@@ -82,12 +83,27 @@ const buildWith = async (
   pauses: Pauses,
 ): Promise<Result<Built>> => {
   const order = { path: lockPath(resolve(path)), frozen: options.frozen === true }
-  const drafted = await draft(
-    path,
+  const beside = destinationsBeside(options, order)
+  const sources =
     options.hub === undefined || order.frozen
       ? options
-      : { ...options, download: createDownloads(options.hub, options.listener, options.signal) },
-    destinationsBeside(options, order),
+      : { ...options, download: createDownloads(options.hub, options.listener, options.signal) }
+  const first = await draft(path, sources, beside)
+  const drafted = await answerQuestions(
+    first,
+    (answers) => draft(path, sources, beside, answers),
+    async (asking) =>
+      options.force === true || options.rehash === true || order.frozen
+        ? ok(knowNothing(asking, options.store))
+        : loadPriorState(asking, options.store, 'if-useful', { ...common(options), workers, device: 'cpu' }),
+    {
+      ...withoutListener(common(options)),
+      workers,
+      device: 'cpu',
+      ...(options.store === undefined || first.type === 'failed'
+        ? {}
+        : { memory: { store: options.store, since: first.value.since } }),
+    },
   )
   if (drafted.type === 'failed') return drafted
   const ready = await makeReady(drafted.value, options, order)
@@ -198,6 +214,9 @@ const common = ({
   ...(start === undefined ? {} : { start }),
   ...(reporting === undefined ? {} : { reporting }),
 })
+
+/** What is measured beforehand is no part of the run that listeners follow. */
+const withoutListener = ({ listener: _, ...rest }: Partial<RunOptions>): Partial<RunOptions> => rest
 
 /** A prior state with the digests of inputs, but no results to reuse. */
 export const withoutResults = ({ digestOf, identify, room, lock, existing }: PriorState): PriorState => ({

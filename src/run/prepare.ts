@@ -16,6 +16,7 @@ import { withFile, type FileOf, type OpenedInput, type OpenedInputs } from '../p
 import { draftInSlices, withoutWork, type PlanOptions } from '../plan/make-plan.js'
 import type { Setting } from '../plan/outputs.js'
 import type { Plan } from '../plan/plan.js'
+import type { Answers } from '../plan/questions.js'
 import { parse, type ParseOptions } from '../recipe/parse.js'
 import type { Input, InputKind, Recipe } from '../recipe/recipe.js'
 import { expandSettings } from '../recipe/settings.js'
@@ -172,13 +173,14 @@ const locator = (
 
 /**
  * Reads and checks a recipe under every setting that `set` asks for: all that can be known without what earlier builds
- * left. `more` is what the command
- * writes besides the recipe's outputs.
+ * left. `more` is what the command writes besides the recipe's outputs, `answers` what was measured for the questions of
+ * an earlier draft.
  */
 export const draft = async (
   path: string,
   options: DraftOptions = {},
   more: readonly Destination[] = [],
+  answers: Answers = new Map(),
 ): Promise<Result<Drafted>> => {
   const since = Date.now()
   const source = await readRecipeSource(path, options.text)
@@ -210,7 +212,7 @@ export const draft = async (
     draftInSlices(
       settings,
       { recipe: folder, out: options.out === undefined ? undefined : resolvePath('', options.out) },
-      { namesOf: namesOnDisk(), more },
+      { namesOf: namesOnDisk(), more, answers },
     ),
     options.signal,
   )

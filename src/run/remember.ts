@@ -92,6 +92,26 @@ export const remember = async (
   }
 }
 
+/** Keeps what measures of a plan came to, and the digests of the inputs that were read for them. */
+export const rememberMeasures = async (
+  plan: Plan,
+  schedule: Schedule,
+  { store, since }: { readonly store: Store; readonly since: number },
+): Promise<void> => {
+  try {
+    const digestOf = (tensor: TensorInfo): Digest | undefined =>
+      plan.digestOf(tensor) ?? schedule.ledger.digest(tensor.file, tensor.name)
+    const fingerprints = plan.fingerprints(digestOf)
+    await allTurns(fingerprints.prepare())
+    rememberInputs(plan, digestOf, store, since)
+    const outcomes = await allTurns(outcomesOf(schedule, fingerprints))
+    if (outcomes.size > 0) store.outcomes.keep(outcomes)
+  } catch (error) {
+    // The build that follows tells of a store that cannot be written.
+    if (errorCode(error) === '') throw error
+  }
+}
+
 const rememberSpeed = (
   { totals }: Plan,
   { speeds }: Store,

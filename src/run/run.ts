@@ -1,11 +1,10 @@
 import { basename } from 'node:path'
 import { contentDigest, EMPTY_DIGEST } from '../base/digest.js'
-import { inputChanged, stopped } from '../base/catalogue/run.js'
+import { inputChanged, notMeasured, stopped } from '../base/catalogue/run.js'
 import { lockDiffers } from '../base/catalogue/store.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { readPackage } from '../base/version.js'
-import type { ReportDocument } from '../operators/report-document.js'
 import { makeLock, headerFactsOf, type Contents } from '../plan/make-lock.js'
 import { estimateMemory } from '../plan/memory.js'
 import { CONFIG } from '../plan/model-folder.js'
@@ -27,7 +26,7 @@ import { openJournal, type Journal } from './journal.js'
 import { watchPauses } from './pauses.js'
 import { startMasks } from './kept-masks.js'
 import { remember } from './remember.js'
-import { drawReport, renderReports } from './reports.js'
+import { renderReports } from './reports.js'
 import { createSchedule, type Schedule } from './schedule.js'
 import { startScratch } from './scratch.js'
 import { warnOfStaleShards } from './stale-shards.js'
@@ -142,6 +141,7 @@ const produce = async (
   holdings: Holdings,
 ): Promise<Result<Omit<Built, 'seconds'>>> => {
   const { runId, files } = holdings
+  if (plan.unanswered.length > 0) return failed(notMeasured(plan.unanswered))
   const refused = checkDestinations(
     plan,
     options.lock === undefined || options.lock.frozen === true ? undefined : options.lock.path,
@@ -266,27 +266,6 @@ const produce = async (
     ...warnOfStaleShards(plan.outputs),
     ...forgotten,
   ])
-}
-
-/** Measures what the reports of a plan need and draws them, without writing anything. */
-export const drawReports = async (plan: Plan, options: RunOptions): Promise<Result<readonly ReportDocument[]>> => {
-  const scratch = await startScratch(plan, createRunId())
-  if (scratch.type === 'failed') return scratch
-  const schedule = createSchedule(plan)
-  const worked = await work(plan, options, {
-    files: [],
-    journals: [],
-    masks: [],
-    scratch: scratch.value[0]?.temporaryPath,
-    schedule,
-    listener: options.listener ?? (() => undefined),
-    progress: { readBytes: 0, writtenBytes: 0, spent: noTime(), stepSeconds: new Map() },
-    oddities: gatherOddities(),
-  }).finally(() => Promise.all(scratch.value.map((f) => f.discard())))
-  if (worked.type === 'failed') return worked
-  const changed = await changedInputs(plan)
-  if (changed.length > 0) return failed(...changed.map(inputChanged))
-  return ok(plan.reports.map((report) => drawReport(report, schedule)))
 }
 
 /** Claims every output; of several files the first stands for all. */

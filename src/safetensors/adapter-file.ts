@@ -19,8 +19,9 @@ export interface AdapterFile extends Model {
 }
 
 /** The names PEFT gives to its adapters, and to what explains them. */
-const PEFT_FILES = ['adapter_model.safetensors', 'adapter_model.bin']
-const PEFT_CONFIG = 'adapter_config.json'
+export const PEFT_ADAPTER = 'adapter_model.safetensors'
+export const PEFT_CONFIG = 'adapter_config.json'
+const PEFT_FILES = [PEFT_ADAPTER, 'adapter_model.bin']
 
 /** No config is nearly as large, in bytes. */
 const MOST_CONFIG = 1 << 24

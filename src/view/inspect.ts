@@ -1,4 +1,5 @@
 import { inspectWords } from '../base/catalogue/screens.js'
+import { describeAdapter, type AdapterDescription } from '../architectures/adapters/describe.js'
 import type { Architecture } from '../architectures/detect.js'
 import { lookAtUnknown } from '../architectures/unknown.js'
 import { seenInstead } from '../base/catalogue/architectures.js'
@@ -80,8 +81,28 @@ const unknown = ({ tensors }: Model): string => {
   return inspectWords.noArchitecture(seen)
 }
 
+const adapterOf = ({ model, path }: Inspected): AdapterDescription | undefined =>
+  describeAdapter(model.tensors, model.metadata, path)
+
+/** Tags of an adapter that a terminal shows. */
+const TAGS = 12
+
+const adapterFields = ({ kind, modules, ranks, network, base, tags }: AdapterDescription, look: Look): string[] => {
+  const rank = ranks.length === 1 ? String(ranks[0]![0]) : ranks.map(([r, n]) => `${r} (${n})`).join(', ')
+  const more = tags.length > TAGS ? `, … (${tags.length})` : ''
+  const shown = tags.slice(0, TAGS).map(({ tag, count }) => `${tag} ${count}`)
+  return [
+    ...field('adapter', modules === 0 ? kind : `${kind}, ${plural(modules, 'module')}`, look),
+    ...field('made for', network ?? 'unknown', look),
+    ...(base === undefined ? [] : field('base model', escapeControls(base), look)),
+    ...(rank === '' ? [] : field('rank', rank, look)),
+    ...(tags.length === 0 ? [] : field('tags', escapeControls(shown.join(', ')) + more, look)),
+  ]
+}
+
 const summary = (inspected: Inspected, look: Look): string[] => {
   const { model, architecture, path, quantised } = inspected
+  const adapter = adapterOf(inspected)
   const files = model.files.length > 1 ? `, ${plural(model.files.length, 'file')}` : ''
   const blocks = Object.entries(blocksOf(inspected))
     .map(([block, count]) => `${block} ${count}`)
@@ -97,11 +118,13 @@ const summary = (inspected: Inspected, look: Look): string[] => {
           `${formatTally(quantisedIn(quantised))}${quantised.packed.size === 0 ? '' : `; ${inspectWords.onlyScaled}`}`,
           look,
         )),
-    ...field(
-      'architecture',
-      architecture === undefined ? unknown(model) : `${architecture.title} (${architecture.id})`,
-      look,
-    ),
+    ...(adapter === undefined
+      ? field(
+          'architecture',
+          architecture === undefined ? unknown(model) : `${architecture.title} (${architecture.id})`,
+          look,
+        )
+      : adapterFields(adapter, look)),
     ...(architecture === undefined ? [] : field('components', formatTally(partsOf(inspected, 'component')), look)),
     ...(architecture === undefined ? [] : field('blocks', blocks, look)),
   ]
@@ -165,9 +188,19 @@ const tensors = ({ tensors: selected, model, statistics }: Inspected, look: Look
 export const renderInspected = (inspected: Inspected, look: Look): string =>
   `${[...summary(inspected, look), ...metadata(inspected, look), ...tensors(inspected, look)].join('\n')}\n`
 
+const adapterToJson = ({ kind, modules, ranks, network, base, tags }: AdapterDescription): object => ({
+  kind,
+  modules,
+  ranks: Object.fromEntries(ranks),
+  network: network ?? null,
+  base: base ?? null,
+  tags: tags.map(({ tag, count }) => [tag, count]),
+})
+
 /** The same for other programs, whole. */
 export const inspectedToJson = (inspected: Inspected): object => {
   const { path, model, architecture, quantised, tensors: selected, statistics } = inspected
+  const adapter = adapterOf(inspected)
   return {
     path,
     files: model.files.map((f) => f.path),
@@ -183,7 +216,8 @@ export const inspectedToJson = (inspected: Inspected): object => {
             blocks: blocksOf(inspected),
           },
     ...(quantised === undefined ? {} : { quantised: quantisedIn(quantised) }),
-    ...(architecture === undefined ? { seen: lookAtUnknown(model.tensors) } : {}),
+    ...(adapter === undefined ? {} : { adapter: adapterToJson(adapter) }),
+    ...(architecture === undefined && adapter === undefined ? { seen: lookAtUnknown(model.tensors) } : {}),
     metadata: Object.fromEntries(model.metadata),
     tensors: selected.map((t) => ({
       name: t.name,

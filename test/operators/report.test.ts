@@ -401,7 +401,16 @@ describe('an adapter', () => {
       'tensors without a target': 0,
     })
     expect(cellsOf(report!, 'Modules')).toMatchObject({ 'l.0.q': [2, 1], 'l.1.q': [1, 1] })
-    expect(cellsOf(report!, 'What it would change')).toEqual({ 'l.0.q.weight': [], 'l.1.q.weight': [] })
+    // Every number of the first grows from 1 by 2 · 1/2, of the second by 1.
+    expect(factsOf(report!)['change beside the weights']).toBeCloseTo(1, 6)
+    expect(cellsOf(report!, 'What it would change')).toEqual({
+      'l.0.q.weight': ['4×3', '2', '0.5', expect.closeTo(1, 6)],
+      'l.1.q.weight': ['4×3', '1', '1', expect.closeTo(1, 6)],
+    })
+    expect(cellsOf(report!, 'Blocks that it would change')).toEqual({
+      'l.0': [1, expect.closeTo(1, 6)],
+      'l.1': [1, expect.closeTo(1, 6)],
+    })
     expect(sectionOf(report!, 'facts', 'Metadata').facts).toEqual([
       { label: 'ss_network_dim', value: '2', format: 'text' },
     ])
@@ -423,6 +432,16 @@ describe('an adapter', () => {
 
   test('without tags has no part about them', async () => {
     const { report } = await buildReports(prepare({}), recipe, ['report'])
-    expect(report!.sections.map((s) => s.type)).toEqual(['heatmap', 'table', 'table'])
+    expect(report!.sections.map((s) => s.type)).toEqual(['heatmap', 'heatmap', 'table', 'table', 'table'])
+  })
+
+  test('is not measured where that is not asked for', async () => {
+    const step = { ...recipe.steps.report, norms: false }
+    const { report } = await buildReports(prepare({}), { ...recipe, steps: { report: step } }, ['report'])
+    expect(cellsOf(report!, 'What it would change')).toEqual({
+      'l.0.q.weight': ['4×3', '2', '0.5'],
+      'l.1.q.weight': ['4×3', '1', '1'],
+    })
+    expect(factsOf(report!)).not.toHaveProperty('change beside the weights')
   })
 })

@@ -350,6 +350,11 @@ const FAMILIES: Readonly<Record<string, object>> = {
     other: { op: 'adapter.extract', model: 'c', base: 'base', rank: 2, layers: 'component:unet' },
     small: { op: 'adapter.resize', adapter: 'both', rank: 3 },
   }),
+  converted: recipe({
+    lora: { op: 'adapter.extract', model: 'a', base: 'base', rank: 2, layers: 'component:unet' },
+    named: { op: 'adapter.convert', adapter: 'lora', model: 'base', names: 'diffusers' },
+    back: { op: 'adapter.convert', adapter: 'named', model: 'base' },
+  }),
   noise: recipe(
     {
       normal: { op: 'model.noise', model: 'a', layers: 'component:unet', std: 0.02, mean: 0.001 },

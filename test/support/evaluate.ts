@@ -256,6 +256,7 @@ const callOf = (
       return ok((name) => [resolved.value.get(name) ?? []].flat()[0])
     },
     isConstant: layers.isConstant,
+    find: () => undefined,
     note: (note) => void notes.push(note),
   }
   return problems.length > 0 ? failed(...problems) : ok(call)

@@ -67,3 +67,53 @@ Tensors, 1 of 7
     })
   })
 })
+
+describe('an inspected adapter', () => {
+  const info = (name: string, shape: readonly number[]) =>
+    [name, { name, dtype: 'F16' as const, shape, file: '/l.safetensors', begin: 0, end: 0 }] as const
+  const q = 'lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k'
+  const lora = new Map([
+    info(`${q}.lora_up.weight`, [640, 8]),
+    info(`${q}.lora_down.weight`, [8, 2048]),
+    info(`${q}.alpha`, []),
+    info('lora_te1_x.lora_up.weight', [768, 4]),
+    info('lora_te1_x.lora_down.weight', [4, 768]),
+  ])
+  const metadata = new Map([
+    ['ss_sd_model_name', 'base.safetensors'],
+    ['ss_tag_frequency', JSON.stringify({ '1_a': { ink: 3, sky: 7 } })],
+  ])
+  const adapter: Inspected = {
+    path: 'l.safetensors',
+    model: { path: '/l.safetensors', files: [], tensors: lora, metadata, bytes: 1000, sides: [] },
+    architecture: undefined,
+    quantised: undefined,
+    tensors: [],
+    statistics: undefined,
+  }
+
+  it('shows its kind, what it is made for, its ranks and its tags', () => {
+    expect(renderInspected(adapter, { color: false, width: 100 })).toContain(`
+adapter       LoRA, 2 modules
+made for      Stable Diffusion XL
+base model    base.safetensors
+rank          8 (1), 4 (1)
+tags          sky 7, ink 3
+`)
+    expect(inspectedToJson(adapter)).toMatchObject({
+      architecture: null,
+      adapter: {
+        kind: 'LoRA',
+        modules: 2,
+        ranks: { 8: 1, 4: 1 },
+        network: 'Stable Diffusion XL',
+        base: 'base.safetensors',
+        tags: [
+          ['sky', 7],
+          ['ink', 3],
+        ],
+      },
+    })
+    expect(inspectedToJson(inspected)).not.toHaveProperty('adapter')
+  })
+})

@@ -69,6 +69,10 @@ type Named = readonly [spelling: Spelling, prefixes: Prefixes, text?: boolean]
 /** Architectures that are language models. */
 export const LANGUAGE_MODELS: readonly string[] = ['llama', 'qwen2', 'gemma2']
 
+/** What PEFT calls the task of a model; null where that is not known. */
+export const taskOf = (architecture: Architecture | undefined): string | null =>
+  LANGUAGE_MODELS.includes(architecture?.id ?? '') ? 'CAUSAL_LM' : null
+
 /** Every root that trainers may write before a path of the diffusion model, wherever the file keeps it. */
 const ANY_ROOT: Prefixes = { dotted: DIFFUSION_ROOTS.map((root) => under(root, '')), underscored: [] }
 

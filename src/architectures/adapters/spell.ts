@@ -2,8 +2,18 @@ import type { Architecture } from '../detect.js'
 import { adapterNames } from './names.js'
 import type { Rows } from './spelling.js'
 
-/** How a written adapter names the modules of the model it is for. */
+/** How a written adapter names the modules of the model it is for: as kohya's scripts, as diffusers, or as PEFT. */
 export type NameFormat = 'kohya' | 'diffusers' | 'peft'
+
+/** How the names of two factors end in each format. */
+export const FACTOR_ENDINGS: Readonly<Record<NameFormat, readonly [up: string, down: string]>> = {
+  kohya: ['.lora_up.weight', '.lora_down.weight'],
+  diffusers: ['.lora_B.weight', '.lora_A.weight'],
+  peft: ['.lora_B.weight', '.lora_A.weight'],
+}
+
+/** The name of the number that scales a module's factors. */
+export const alphaName = (module: string): string => `${module}.alpha`
 
 /** A module as an adapter names it: the rows of a model's tensor that it stands for, all unless given. */
 export interface SpeltModule {
@@ -62,11 +72,14 @@ export const spellModules = (
 ): ((tensor: string) => readonly SpeltModule[]) => {
   const id = architecture?.id ?? ''
   const byTensor = new Map<string, Candidate[]>()
+  /** What the format stores in another order: its original name would be taken for nothing. */
+  const rearranged = new Set<string>()
   for (const [module, targets] of adapterNames(tensors, architecture)) {
     const [target, ...others] = targets
     const tensor = target?.weight ?? target?.bias
-    if (tensor === undefined || target!.change !== undefined || others.length > 0) continue
-    if (!IN_FORMAT[format](module) || DATED.test(module)) continue
+    if (tensor === undefined || !IN_FORMAT[format](module)) continue
+    if (target!.change !== undefined) rearranged.add(tensor)
+    if (target!.change !== undefined || others.length > 0 || DATED.test(module)) continue
     const candidate = { module, rows: target!.rows, tensor }
     const known = byTensor.get(tensor)
     if (known === undefined) byTensor.set(tensor, [candidate])
@@ -80,6 +93,7 @@ export const spellModules = (
     return (isOriginal(c, root) === wantsOriginal ? 0 : 2) + (isThird === wantsThird ? 0 : 1)
   }
   return (tensor) => {
+    if (format === 'diffusers' && rearranged.has(tensor)) return []
     const candidates = byTensor.get(tensor) ?? []
     const height = tensors.get(tensor)?.shape[0] ?? 0
     const ordered = candidates

@@ -83,6 +83,20 @@ export const differencesUnnamed = (at: Place, format: string): Diagnostic =>
     help: 'use `names: kohya`, or leave `vectors` out',
   })
 
+/** No direction of any module is kept. */
+export const nothingLeft = (at: Place, adapter: string): Diagnostic =>
+  entry('nothing-extracted', `nothing of ${adapter} is left at this \`amount\``, {
+    at,
+    help: 'lower `amount` for `ratio` and `threshold`, raise it for `energy` and `quantile`',
+  })
+
+/** No module of an adapter has a name in another format. */
+export const nothingConverted = (at: Place, adapter: string, format: string): Diagnostic =>
+  entry('nothing-converted', `no module of ${adapter} has a name of ${format}`, {
+    at,
+    help: 'choose other `names`',
+  })
+
 /** There is nothing that an adapter could hold. */
 export const nothingExtracted = (at: Place, model: string, format: string): Diagnostic =>
   entry(

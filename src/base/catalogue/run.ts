@@ -17,6 +17,20 @@ export const copiedNonFinite = (path: string, tensors: readonly string[]): Diagn
     },
   )
 
+/** A plan of what builds measure first, by someone who has not measured it. A warning. */
+export const foundByBuild = (steps: readonly string[]): Diagnostic =>
+  entry('found-by-build', `the plan shows upper bounds for ${listNames(steps)}, whose ranks are found by the build`, {
+    severity: 'warning',
+    help: 'run `smelt build`: it measures the differences before it writes anything, and later plans know the ranks',
+  })
+
+/** A plan is to be run before what its steps ask for was measured. */
+export const notMeasured = (steps: readonly string[]): Diagnostic =>
+  entry('not-measured', `what ${listNames(steps)} make depends on something that was not measured`, {
+    blame: 'run',
+    help: 'call `build`, which measures it first, instead of running a prepared plan',
+  })
+
 /** A NaN or infinity is about to be written; `advice` is what the operator of the step says of it. */
 export const nonFinite = (
   path: string,

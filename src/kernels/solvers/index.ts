@@ -3,15 +3,16 @@ import { blockRotation } from './block-rotation.js'
 import { redistribution } from './redistribution.js'
 import { regmean } from './regmean.js'
 import { crossover } from './crossover.js'
-import { elementsFrom, factorProduct, joinedFactors, lowRankApproximation, lowRankFactors } from './low-rank.js'
 import { promptGates } from './prompt-gates.js'
 import {
   channelProduct,
+  chosenRank,
   elementsFrom,
   factorProduct,
   joinedFactors,
   lowRankApproximation,
   lowRankFactors,
+  stackedFactors,
 } from './low-rank.js'
 import { ranks } from './ranks.js'
 import { rotation } from './rotation.js'
@@ -21,6 +22,7 @@ import { isotropic, taskSingularVectors } from './subspaces.js'
 const SOLVERS: readonly Solver[] = [
   blockRotation,
   channelProduct,
+  chosenRank,
   crossover,
   elementsFrom,
   factorProduct,
@@ -33,6 +35,7 @@ const SOLVERS: readonly Solver[] = [
   redistribution,
   regmean,
   rotation,
+  stackedFactors,
   taskSingularVectors,
 ]
 

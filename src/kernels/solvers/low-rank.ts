@@ -1,7 +1,7 @@
 import type { Solver, SolverOperand } from '../../graph/expression.js'
 import { sizeOf } from '../../tensor/info.js'
 import { addProduct, emptyMatrix, matrixOf, part, transposed, type Matrix } from './matrix.js'
-import { product, truncatedSvd } from './svd.js'
+import { product, svdOf, truncatedSvd } from './svd.js'
 
 /**
  * The two factors of the best approximation of a rank of some rows of a matrix: up [rows, rank] and after it down
@@ -54,6 +54,83 @@ export const joinedFactors: Solver = {
     }
     return joined
   },
+}
+
+/**
+ * The factors of a matrix whose rows are products of other factors, each in rows of its own: up [rows, ranks of all] and
+ * after it down [ranks of all, columns]. Operands: up and down of each product; settings: the rows, then for each product
+ * its first row and the number it is multiplied by.
+ */
+export const stackedFactors: Solver = {
+  name: 'stacked-factors',
+  version: 1,
+  takes: 'all',
+  workspace: () => 0,
+  solve: (operands, [rows = 0, ...places], shape) => {
+    const stacked = new Float64Array(sizeOf(shape))
+    const ranks = operands.flatMap(({ shape: own }, i) => (i % 2 === 1 ? [own[0]!] : []))
+    const total = ranks.reduce((a, b) => a + b, 0)
+    let column = 0
+    let end = rows * total
+    for (const [i, rank] of ranks.entries()) {
+      const [up, down] = [operands[2 * i]!.values, operands[2 * i + 1]!.values]
+      const [first, scale] = [places[2 * i]!, places[2 * i + 1]!]
+      for (let at = 0; at < up.length; at++)
+        stacked[(first + Math.floor(at / rank)) * total + column + (at % rank)] = scale * up[at]!
+      stacked.set(down, end)
+      column += rank
+      end += down.length
+    }
+    return stacked
+  },
+}
+
+/** How a rank is chosen by the singular values of a matrix, by the number that {@link chosenRank} takes for it. */
+export const RANK_METHODS = ['energy', 'quantile', 'ratio', 'threshold'] as const
+export type RankMethod = (typeof RANK_METHODS)[number]
+
+/**
+ * The rank that some rows of a matrix need, as one number: the least whose squares of singular values make up a share of
+ * all (`energy`), or whose singular values do (`quantile`); or how many singular values exceed a share of the greatest
+ * (`ratio`), or a number (`threshold`). Operand: the matrix; settings: the first row, the number of rows, the greatest
+ * rank, the index of the method, the share or number. A matrix of zeros has rank 0.
+ */
+export const chosenRank: Solver = {
+  name: 'chosen-rank',
+  version: 1,
+  takes: 'all',
+  workspace: ([matrix = []]) => decompositionBytes(matrix),
+  solve: ([operand], [first = 0, rows = 0, most = 0, method = 0, amount = 0]) => {
+    const [height, columns] = sidesOf(operand!.shape)
+    const matrix = part(matrixOf(operand!.values, height, columns), first, rows, 0, columns)
+    const chosen = RANK_METHODS[method]!
+    // Only a share of their sum needs all singular values; the sum of their squares is that of the numbers.
+    const { s } = chosen === 'quantile' ? svdOf(matrix) : truncatedSvd(matrix, most)
+    return Float64Array.of(Math.min(most, countNeeded(s, squaresOf(matrix), chosen, amount)))
+  },
+}
+
+const squaresOf = ({ values, rows, columns, first, rowStep, columnStep }: Matrix): number => {
+  let sum = 0
+  for (let i = 0; i < rows; i++)
+    for (let j = 0; j < columns; j++) sum += values[first + i * rowStep + j * columnStep]! ** 2
+  return sum
+}
+
+/** How many singular values, which descend, a method keeps; all where even these are too few. */
+const countNeeded = (s: Float64Array, squares: number, method: RankMethod, amount: number): number => {
+  if (squares === 0) return 0
+  if (method === 'ratio' || method === 'threshold') {
+    const least = method === 'ratio' ? amount * s[0]! : amount
+    return s.filter((value) => value > least).length
+  }
+  const all = method === 'energy' ? squares : s.reduce((a, b) => a + b, 0)
+  let sum = 0
+  for (const [i, value] of s.entries()) {
+    sum += method === 'energy' ? value * value : value
+    if (sum >= amount * all) return i + 1
+  }
+  return s.length
 }
 
 /** The best approximation of a matrix of a rank, which is the setting. */

@@ -1,47 +1,36 @@
 import type { Architecture } from '../../architectures/detect.js'
-import { spellModules, type NameFormat, type SpeltModule } from '../../architectures/adapters/spell.js'
+import { kohyaMetadata } from '../../architectures/adapters/kohya-metadata.js'
+import {
+  alphaName,
+  FACTOR_ENDINGS,
+  spellModules,
+  type NameFormat,
+  type SpeltModule,
+} from '../../architectures/adapters/spell.js'
+import type { ScaledModule } from '../../architectures/adapters/write-peft-config.js'
+import { taskOf } from '../../architectures/adapters/names.js'
 import { nothingExtracted, differencesUnnamed } from '../../base/catalogue/adapter-tensors.js'
 import { append } from '../../base/lists.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import type { Tensor } from '../../graph/expression.js'
 import type { Graph } from '../../graph/graph.js'
 import { elementsFrom, lowRankFactors } from '../../kernels/solvers/low-rank.js'
-import { WEB_HASHES } from '../../safetensors/web-hashes.js'
 import type { Dtype } from '../../tensor/dtype.js'
 import { sizeOf } from '../../tensor/info.js'
 import { COMMON, named } from '../aliases.js'
 import { labelOf, modelsOf, valueOf } from '../call-arguments.js'
 import { defineOperator } from '../define.js'
+import { rankChooser, RANK_DETAILS, RANK_PARAMS, type RankOf } from '../choose-rank.js'
 import { makeAdapter, type MadeTensor } from '../made-adapter.js'
+import { NAME_FORMATS } from '../name-formats.js'
 import type { Call, Operator } from '../operator.js'
 import { choice, flag, model, perLayer } from '../params.js'
 import type { ModelValue, Slot, Value } from '../value.js'
-
-const NAMES = {
-  kohya: 'kohya’s scripts and the web UIs: `lora_unet_….lora_up.weight`, with an `alpha` for each module',
-  diffusers: 'diffusers: `unet.….lora_B.weight`; the scale is 1',
-  peft: 'PEFT: `base_model.model.….lora_B.weight`; for other tools, write an `adapter_config.json` beside it with `r` and `lora_alpha` both the rank',
-} as const satisfies Readonly<Record<NameFormat, string>>
-
-const ENDINGS: Readonly<Record<NameFormat, readonly [up: string, down: string]>> = {
-  kohya: ['.lora_up.weight', '.lora_down.weight'],
-  diffusers: ['.lora_B.weight', '.lora_A.weight'],
-  peft: ['.lora_B.weight', '.lora_A.weight'],
-}
 
 const DEFAULT_RANK = 32
 
 /** Programs look these up by index, and apply no factors to them. */
 const LOOKED_UP = /(?:^|[._])(?:\w*embed(?:ding|dings|_tokens)|positional_embedding|wte|wpe)(?:\.weight)?$/
-
-/** What kohya's scripts call the network that a LoRA is for. */
-const BASE_VERSIONS: Readonly<Record<string, string>> = {
-  sd1: 'sd_v1',
-  sd2: 'sd_v2',
-  sdxl: 'sdxl_base_v1-0',
-  flux: 'flux1',
-  sd3: 'sd3',
-}
 
 /** The operator as it is described; it builds the differences that are decomposed. */
 const differences = defineOperator({
@@ -51,7 +40,8 @@ const differences = defineOperator({
   aliases: [
     { name: 'extract_lora_from_models', from: 'kohya', settings: '`rank` is its `--dim`' },
     { name: 'extract_kohya_lora', from: 'sd-mecha' },
-    { name: 'extract_lycoris_lora', from: 'sd-mecha', settings: 'without the modes by energy or quantile' },
+    { name: 'extract_lycoris_lora', from: 'sd-mecha', settings: 'its `mode` is `method`' },
+    { name: 'extract_locon', from: 'LyCORIS', settings: 'its `--mode` is `method`' },
     { name: 'mergekit-extract-lora', from: 'mergekit', settings: '`names: peft`, `rank` is its `--max-rank`' },
     ...named(COMMON, ['extract lora', 'lora from checkpoint']),
   ],
@@ -59,6 +49,8 @@ const differences = defineOperator({
     'For every weight with rows and columns, factors `up·down` of the given rank come as close to `model − base` as any can (truncated singular value decomposition); the roots of the singular values are in both, so that they can be stored in half precision. Convolutions are decomposed as matrices of their filters (LoCon), and parts of fused tensors each by themselves, where the format has a name for each.',
     '',
     'With the names of kohya, the header has the metadata and the hashes that web UIs read (`ss_*`, `sshs_*`). The adapter is an output like a model (`dtype: f16` halves it), and `adapter.apply` takes it. Its `alpha` is the rank, so strength 1 adds the difference. A tensor with rank 0 is left out, and so is one that the format has no name for, such as those of a VAE; the plan counts them. Embeddings have no factors, and are left out.',
+    '',
+    RANK_DETAILS,
     '',
     'The strongest directions are found by a randomised range finder in float64 whose random numbers are always the same: about `24·rows·columns·(rank + 10)` operations; where the rank is more than a fifth of what is possible, all directions are found first. The error is within 1 % of the least that is possible for the rank.',
   ].join('\n'),
@@ -75,7 +67,8 @@ const differences = defineOperator({
       min: 0,
       description: 'The rank of each module, a whole number; 0 leaves the module out.',
     }),
-    names: choice(NAMES, 'kohya', 'How modules are named.'),
+    ...RANK_PARAMS,
+    names: choice(NAME_FORMATS, 'kohya', 'How modules are named.'),
     vectors: flag(
       false,
       'Also takes the differences of biases and norms, which have no rank, as they are (`diff`, `diff_b`). Only with the names of kohya.',
@@ -116,10 +109,10 @@ const NAMELESS = 'no name'
 const dtypeOf = (stored: Dtype): Dtype =>
   stored === 'F16' || stored === 'BF16' ? stored : stored.startsWith('F8') ? 'F16' : 'F32'
 
-/** One module of the adapter: its factors, and the number that scales them. */
+/** One module of the adapter: its tensors, and what is known of its factors where it has some. */
 interface Module {
   readonly tensors: readonly MadeTensor[]
-  readonly alpha: readonly [name: string, value: number] | undefined
+  readonly factors: ScaledModule | undefined
 }
 
 /** Factors of some rows of a difference. */
@@ -129,24 +122,27 @@ const factorsFor = (
   delta: () => Tensor,
   { module, rows }: SpeltModule,
   wanted: number,
-  format: NameFormat,
-): Module => {
+  { format, choose }: Pick<Extraction, 'format' | 'choose'>,
+): Module | undefined => {
   const [height, inner] = [rows?.count ?? shape[0]!, shape.slice(1)]
   const columns = sizeOf(inner)
   const dtype = dtypeOf(stored)
-  const rank = Math.min(wanted, height, columns)
+  const [first, most] = [rows?.first ?? 0, Math.min(wanted, height, columns)]
+  const rank = choose(module, () => ({ x: delta(), shape, first, rows: height, most }), most)
+  if (rank === 0) return undefined
   const packed = (): Tensor =>
-    g.solve(lowRankFactors, [{ x: delta(), shape }], [rows?.first ?? 0, height, rank], [rank * (height + columns)])
+    g.solve(lowRankFactors, [{ x: delta(), shape }], [first, height, rank], [rank * (height + columns)])
   const factor = (ending: string, own: readonly number[], first: number): MadeTensor => ({
     slot: { name: module + ending, shape: own, dtype },
     tensor: () => g.solve(elementsFrom, [{ x: packed(), shape: [rank * (height + columns)] }], [first], own),
   })
-  const [up, down] = ENDINGS[format]
+  const [up, down] = FACTOR_ENDINGS[format]
   const kernel = inner.slice(1)
   const tensors = [factor(up, [height, rank, ...kernel.map(() => 1)], 0), factor(down, [rank, ...inner], height * rank)]
-  if (format !== 'kohya') return { tensors, alpha: undefined }
-  const alpha: MadeTensor = { slot: { name: `${module}.alpha`, shape: [], dtype: 'F32' }, tensor: () => g.fill(rank) }
-  return { tensors: [...tensors, alpha], alpha: [alpha.slot.name, rank] }
+  const factors = { name: module, rank, scale: 1 }
+  if (format !== 'kohya') return { tensors, factors }
+  const alpha: MadeTensor = { slot: { name: alphaName(module), shape: [], dtype: 'F32' }, tensor: () => g.fill(rank) }
+  return { tensors: [...tensors, alpha], factors }
 }
 
 /** The difference of a bias or a norm as it is. */
@@ -161,7 +157,7 @@ const vectorFor = (
   const name = own.module + (bias === null ? '.diff' : '.diff_b')
   return {
     tensors: [{ slot: { name, shape: slot.shape, dtype: dtypeOf(slot.dtype) }, tensor: delta }],
-    alpha: undefined,
+    factors: undefined,
   }
 }
 
@@ -171,17 +167,14 @@ const metadataOf = (
   architecture: Architecture | undefined,
 ): ReadonlyMap<string, string> => {
   if (format !== 'kohya') return new Map()
-  const alphas = new Set(modules.flatMap(({ alpha }) => (alpha === undefined ? [] : [alpha[1]])))
-  const rank = alphas.size === 1 ? String([...alphas][0]) : 'Dynamic'
-  const version = BASE_VERSIONS[architecture?.id ?? '']
-  return new Map([
-    ['ss_network_module', 'networks.lora'],
-    ['ss_network_dim', rank],
-    ['ss_network_alpha', rank],
-    ...(version === undefined ? [] : [['ss_base_model_version', version] as const]),
-    ...WEB_HASHES,
-    ...(version === undefined ? [] : [['ss_v2', architecture!.id === 'sd2' ? 'True' : 'False'] as const]),
-  ])
+  const ranks = new Set(modules.flatMap(({ factors }) => (factors === undefined ? [] : [factors.rank])))
+  return kohyaMetadata({
+    base: architecture?.id,
+    modelspec: architecture?.modelspec,
+    ranks,
+    alphas: ranks,
+    parents: [],
+  })
 }
 
 /** What decides how a difference becomes modules. */
@@ -192,13 +185,12 @@ interface Extraction {
   readonly delta: ModelValue
   readonly spell: (tensor: string) => readonly SpeltModule[]
   readonly rankOf: (tensor: string) => number | undefined
+  readonly choose: RankOf
 }
 
 /** The modules of one tensor, or why it has none. */
-const modulesOf = (
-  { g, format, vectors, delta, spell, rankOf }: Extraction,
-  slot: Slot,
-): readonly Module[] | string => {
+const modulesOf = (extraction: Extraction, slot: Slot): readonly Module[] | string => {
+  const { g, vectors, delta, spell, rankOf } = extraction
   const { name, shape } = slot
   const difference = (): Tensor => delta.tensor(name)
   if (shape.length < 2) {
@@ -209,7 +201,9 @@ const modulesOf = (
   const rank = Math.round(rankOf(name) ?? 0)
   if (rank === 0 || sizeOf(shape) === 0) return 'rank 0'
   const parts = spell(name)
-  return parts.length === 0 ? NAMELESS : parts.map((part) => factorsFor(g, slot, difference, part, rank, format))
+  if (parts.length === 0) return NAMELESS
+  const modules = parts.flatMap((part) => factorsFor(g, slot, difference, part, rank, extraction) ?? [])
+  return modules.length === 0 ? 'rank 0' : modules
 }
 
 /** The difference of the models, and the tensors in which they are compared; of these the step is told by what it makes of them. */
@@ -227,11 +221,21 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
   const given = call.params['rank']
   const ranks = given === undefined ? ok(() => DEFAULT_RANK) : call.numbers(given, model.tensors)
   if (ranks.type === 'failed') return ranks
+  const choose = rankChooser(call)
+  if (choose.type === 'failed') return choose
   const both = compare(call)
   if (both.type === 'failed') return both
   const architecture = call.architecture(model.tensors)
   const spell = spellModules(model.tensors, architecture, format)
-  const extraction = { g: call.graph, format, vectors, delta: both.value.delta, spell, rankOf: ranks.value }
+  const extraction: Extraction = {
+    g: call.graph,
+    format,
+    vectors,
+    delta: both.value.delta,
+    spell,
+    rankOf: ranks.value,
+    choose: choose.value,
+  }
   const modules: Module[] = []
   for (const tensor of both.value.compared) {
     const own = modulesOf(extraction, model.tensors.get(tensor)!)
@@ -239,12 +243,16 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
     call.note({ type: typeof own === 'string' ? `dropped (${own})` : 'merged', tensor })
   }
   if (modules.length === 0) return failed(nothingExtracted(at, model.label, format))
-  const alphas = new Map(modules.flatMap(({ alpha }) => (alpha === undefined ? [] : [alpha])))
-  const tensors = modules.flatMap((m) => m.tensors)
-  return ok(
-    [makeAdapter(labelOf(call), tensors, alphas, metadataOf(modules, format, architecture))],
-    [...ranks.diagnostics, ...both.diagnostics],
-  )
+  const factors = modules.flatMap((m) => (m.factors === undefined ? [] : [m.factors]))
+  const made = makeAdapter({
+    label: labelOf(call),
+    tensors: modules.flatMap((m) => m.tensors),
+    alphas: new Map(format === 'kohya' ? factors.map(({ name, rank }) => [alphaName(name), rank]) : []),
+    metadata: metadataOf(modules, format, architecture),
+    modules: factors,
+    peft: { base: modelsOf(call, 'base')[0]!.value.hub ?? null, task: taskOf(architecture) },
+  })
+  return ok([made], [...ranks.diagnostics, ...both.diagnostics])
 }
 
 /** `model − base ≈ up·down`. */

@@ -2,12 +2,13 @@ import { strengthsCount } from '../../base/catalogue/adapter-tensors.js'
 import { failed } from '../../base/result.js'
 import { COMMON, named } from '../aliases.js'
 import { adapterOf, adaptersOf, valueOf } from '../call-arguments.js'
+import { rankChooser, RANK_DETAILS, RANK_PARAMS } from '../choose-rank.js'
 import type { Operator } from '../operator.js'
 import { adapter, adapters, integer, numbers } from '../params.js'
 import { combineAdapters } from '../combine-adapters.js'
 
 const KINDS =
-  'Takes pairs of factors (LoRA and LoCon) and stored differences (`diff`, `diff_b`); other kinds are refused. Modules keep the names and dtypes of the first adapter that has them, and their `alpha` becomes their rank. PEFT keeps its scale in an `adapter_config.json`, which smelt does not write: the result’s scale is 1, which smelt knows from the header; for other tools write one with `lora_alpha` equal to `r`.'
+  'Takes pairs of factors (LoRA and LoCon) and stored differences (`diff`, `diff_b`); other kinds are refused. Modules keep the names and dtypes of the first adapter that has them, and their `alpha` becomes their rank. In the names of PEFT the output can be a folder with its `adapter_config.json` (`path: lora/`). What the trainers wrote in the headers (`ss_*`) is kept where all adapters have it alike, and their tags are added up.'
 const TRUNCATED =
   'Factors of a lower rank are the best approximation of their product (truncated singular value decomposition in float64, as in `adapter.extract`).'
 
@@ -69,13 +70,21 @@ export const resize: Operator = {
   version: 1,
   summary: 'Gives a LoRA a lower rank.',
   aliases: [
-    { name: 'resize_lora', from: 'kohya', settings: '`rank` is its `--new_rank`; without `--dynamic_method`' },
+    {
+      name: 'resize_lora',
+      from: 'kohya',
+      settings:
+        '`rank` is its `--new_rank`; `--dynamic_method sv_fro` is `method: energy` with `--dynamic_param` squared, `sv_cumulative` is `quantile`, `sv_ratio` is `ratio` with 1 divided by it',
+    },
     ...named(COMMON, ['resize lora']),
   ],
-  details: [TRUNCATED, 'Modules of no higher rank keep it.', '', KINDS].join('\n'),
+  details: [TRUNCATED, 'Modules of no higher rank keep it.', '', RANK_DETAILS, '', KINDS].join('\n'),
   output: 'adapter',
   inputs: { adapter: adapter('The adapter: from the block `adapters` of the recipe, or what a step makes.') },
-  params: { rank: integer({ min: 1, required: true, description: 'The greatest rank of a module in the result.' }) },
+  params: {
+    rank: integer({ min: 1, required: true, description: 'The greatest rank of a module in the result.' }),
+    ...RANK_PARAMS,
+  },
   merges: false,
   exact: true,
   draws: false,
@@ -98,5 +107,9 @@ export const resize: Operator = {
       expect: [3, 0, 0, 0],
     },
   ],
-  evaluate: (call) => combineAdapters(call, [adapterOf(call, 'adapter')], [1], valueOf(call, 'rank') as number),
+  evaluate: (call) => {
+    const choose = rankChooser(call)
+    if (choose.type === 'failed') return choose
+    return combineAdapters(call, [adapterOf(call, 'adapter')], [1], valueOf(call, 'rank') as number, choose.value)
+  },
 }

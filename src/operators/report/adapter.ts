@@ -1,26 +1,24 @@
 import { guessArchitecture } from '../../architectures/adapters/guess.js'
-import { matchAdapter, type AdapterMatch } from '../../architectures/adapters/match.js'
 import { rankOf } from '../../architectures/adapters/factors.js'
 import { kindOf } from '../../architectures/adapters/kinds.js'
 import { groupAdapter, type AdapterModule } from '../../architectures/adapters/modules.js'
 import { scalesOf } from '../../architectures/adapters/scale.js'
 import { readTags, type Tag } from '../../architectures/adapters/tags.js'
-import { detectArchitecture, type Architecture } from '../../architectures/detect.js'
+import { detectArchitecture } from '../../architectures/detect.js'
 import { notAnAdapter } from '../../base/catalogue/adapters.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
 import { groupBy } from '../../base/lists.js'
-import { failed, ok, type Result } from '../../base/result.js'
+import { failed, ok } from '../../base/result.js'
 import { WEB_HASHES } from '../../safetensors/web-hashes.js'
 import type { AdapterFile } from '../../safetensors/adapter-file.js'
 import { sizeOf } from '../../tensor/info.js'
 import { named } from '../aliases.js'
-import { adapterOf, modelsOf } from '../call-arguments.js'
+import { adapterOf, modelsOf, valueOf } from '../call-arguments.js'
 import type { Call } from '../operator.js'
-import { adapter as adapterInput, optionalModel } from '../params.js'
-import { count, plainLabel, words, type Fact, type ReportDocument, type Row, type Section } from '../report-document.js'
-import { blockMap, blockOf, layOut } from '../report-layout.js'
+import { drawChanges, lookAtChanges, type Changes } from '../adapter-changes.js'
+import { adapter as adapterInput, flag, optionalModel } from '../params.js'
+import { count, plainLabel, words, type Fact, type ReportDocument, type Section } from '../report-document.js'
 import { defineReport } from '../report-operator.js'
-import type { ModelValue } from '../value.js'
 
 /** Characters of one entry of the metadata that a report shows. */
 const LONGEST = 300
@@ -61,51 +59,6 @@ const spread = (numbers: readonly (number | string | undefined)[]): string => {
   return groups.map(([number, { length }]) => `${number} (${length} modules)`).join(', ')
 }
 
-const matchWith = (call: Call, model: ModelValue | undefined): Result<AdapterMatch | undefined> => {
-  if (model === undefined) return ok(undefined)
-  const { value, at } = adapterOf(call, 'adapter')
-  const recipient = { label: model.label, tensors: model.tensors, architecture: call.architecture(model.tensors) }
-  return matchAdapter({ label: value.label, file: value.file, alpha: value.alpha, at }, recipient, false)
-}
-
-const names = (title: string, rows: readonly Row[]): Section => ({
-  type: 'table',
-  title,
-  columns: [{ label: 'tensor', format: 'text' }],
-  rows,
-})
-
-/** What the adapter would touch of a model. */
-const touches = (
-  model: ModelValue,
-  { patches, unmatched }: AdapterMatch,
-  architecture: Architecture | undefined,
-): readonly Section[] => {
-  const layers = [...model.tensors.keys()].map((name) => ({ name, touched: patches.has(name) }))
-  const layout = layOut(model.tensors.keys(), architecture)
-  const shareOf = (cell: readonly { readonly touched: boolean }[]): number =>
-    cell.filter((l) => l.touched).length / cell.length
-  return [
-    blockMap(`Share of the tensors of ${plainLabel(model.label)} that it would change`, layers, layout, shareOf, {
-      format: 'share',
-      low: 0,
-      high: 1,
-    }),
-    names(
-      'What it would change',
-      layers.filter((l) => l.touched).map(({ name }) => ({ group: blockOf(layout, name), cells: [name] })),
-    ),
-    ...(unmatched.length === 0
-      ? []
-      : [
-          names(
-            'Tensors without a target',
-            unmatched.map((name) => ({ cells: [name] })),
-          ),
-        ]),
-  ]
-}
-
 const metadataOf = ({ metadata }: AdapterFile): readonly Fact[] =>
   [...metadata]
     // Of an adapter that a step makes, hashes are not known yet.
@@ -124,22 +77,25 @@ const tagSections = (tags: readonly Tag[]): readonly Section[] =>
         },
       ]
 
+/** What the adapter is, and what it would change in a model where one is given. */
+type Shown = { readonly document: ReportDocument; readonly changes: Changes | undefined }
+
 /** What an adapter is and was trained on. */
-export const adapter = defineReport<ReportDocument>({
+export const adapter = defineReport<Shown>({
   id: 'report.adapter',
-  version: 1,
+  version: 2,
   summary: 'Shows what an adapter holds, its tags with their counts, and what it would change in a model.',
   aliases: [...named('ComfyUI-DareMerge', ['DM_LoRAReporting', 'LoRA Reporting'])],
   details: [
-    'Reads headers and alphas only.',
+    'With `model`, it shows which tensors the adapter would change, with their shapes, ranks and scales, and how large the change of each is beside the weight: `‖ΔW‖/‖W‖` at strength 1, also by block as a picture. That reads these tensors; with `norms: false`, and without `model`, only headers and alphas are read.',
     'Tags come from `ss_tag_frequency`, which kohya’s trainer writes, over all folders of its training, the most frequent first.',
-  ].join(' '),
+  ].join('\n\n'),
   source: 'ComfyUI-DareMerge, LoRA loader with tags and LoRA reporting',
   inputs: {
     adapter: adapterInput('The adapter, from the block `adapters` of the recipe.'),
     model: optionalModel('A model, to show what the adapter would change in it.', 'any'),
   },
-  params: {},
+  params: { norms: flag(true, 'With `model`: measures how large the change of each tensor is.') },
   examples: [
     {
       inputs: {
@@ -161,8 +117,8 @@ export const adapter = defineReport<ReportDocument>({
   look: (call) => {
     const { file, label } = adapterOf(call, 'adapter').value
     const model = modelsOf(call, 'model')[0]?.value
-    const match = matchWith(call, model)
-    if (match.type === 'failed') return match
+    const changes = model === undefined ? ok(undefined) : lookAtChanges(call, model, valueOf(call, 'norms') !== false)
+    if (changes.type === 'failed') return changes
     const tags = readTags(file.metadata, file.path)
     const { modules, others, refused } = groupAdapter(file.tensors)
     const title = modules.length === 0 && refused === undefined ? detectArchitecture(file.tensors)?.title : undefined
@@ -174,61 +130,65 @@ export const adapter = defineReport<ReportDocument>({
       .flatMap((d) => d.problems)
       .slice(0, 1)
       .map((problem): Diagnostic => ({ ...problem, severity: 'warning' }))
-    const architecture = model === undefined ? undefined : call.architecture(model.tensors)
     return ok(
       {
-        measured: [],
+        measured: changes.value?.measured ?? [],
         shown: () => ({
-          title: 'Adapter',
-          subject: plainLabel(label),
-          facts: [
-            words('trained for', guessArchitecture(file.tensors)?.title ?? 'unknown'),
-            words(
-              'kind',
-              refused === undefined
-                ? spread(described.map((d) => d.kind))
-                : `${refused.kind}, which smelt does not apply`,
-            ),
-            count('tensors', file.tensors.size),
-            count(
-              'parameters',
-              [...file.tensors.values()].reduce((n, t) => n + sizeOf(t.shape), 0),
-            ),
-            count('modules', modules.length),
-            words('rank', spread(described.map((d) => d.rank))),
-            words('alpha', spread(described.map((d) => d.alpha))),
-            ...(others.length === 0 ? [] : [count('tensors without factors', others.length)]),
-            ...(match.value === undefined
-              ? []
-              : [
-                  count('tensors it would change', match.value.patches.size),
-                  count('tensors without a target', match.value.unmatched.length),
-                ]),
-          ],
-          sections: [
-            ...tagSections(tags.type === 'ok' ? tags.value : []),
-            ...(model === undefined || match.value === undefined ? [] : touches(model, match.value, architecture)),
-            {
-              type: 'table',
-              title: 'Modules',
-              columns: [
-                { label: 'module', format: 'text' },
-                { label: 'rank', format: 'number' },
-                { label: 'alpha', format: 'number' },
-              ],
-              rows: modules.map(({ name }, i) => ({
-                group: groupOf(described[i]!),
-                cells: [name, described[i]!.rank ?? null, described[i]!.alpha ?? null],
-              })),
-            },
-            ...(metadataOf(file).length === 0
-              ? []
-              : [{ type: 'facts' as const, title: 'Metadata', facts: metadataOf(file) }]),
-          ],
+          changes: changes.value?.changes(),
+          document: {
+            title: 'Adapter',
+            subject: plainLabel(label),
+            facts: [
+              words('trained for', guessArchitecture(file.tensors)?.title ?? 'unknown'),
+              words(
+                'kind',
+                refused === undefined
+                  ? spread(described.map((d) => d.kind))
+                  : `${refused.kind}, which smelt does not apply`,
+              ),
+              count('tensors', file.tensors.size),
+              count(
+                'parameters',
+                [...file.tensors.values()].reduce((n, t) => n + sizeOf(t.shape), 0),
+              ),
+              count('modules', modules.length),
+              words('rank', spread(described.map((d) => d.rank))),
+              words('alpha', spread(described.map((d) => d.alpha))),
+              ...(others.length === 0 ? [] : [count('tensors without factors', others.length)]),
+            ],
+            sections: [
+              ...tagSections(tags.type === 'ok' ? tags.value : []),
+              {
+                type: 'table',
+                title: 'Modules',
+                columns: [
+                  { label: 'module', format: 'text' },
+                  { label: 'rank', format: 'number' },
+                  { label: 'alpha', format: 'number' },
+                ],
+                rows: modules.map(({ name }, i) => ({
+                  group: groupOf(described[i]!),
+                  cells: [name, described[i]!.rank ?? null, described[i]!.alpha ?? null],
+                })),
+              },
+              ...(metadataOf(file).length === 0
+                ? []
+                : [{ type: 'facts' as const, title: 'Metadata', facts: metadataOf(file) }]),
+            ],
+          },
         }),
       },
       [...tags.diagnostics, ...unscaled],
     )
   },
-  draw: (document) => document,
+  draw: ({ document, changes }, figures) => {
+    if (changes === undefined) return document
+    const { facts, sections } = drawChanges(changes, figures)
+    const tags = document.sections.findLastIndex(({ type }) => type === 'tags') + 1
+    return {
+      ...document,
+      facts: [...document.facts, ...facts],
+      sections: [...document.sections.slice(0, tags), ...sections, ...document.sections.slice(tags)],
+    }
+  },
 })

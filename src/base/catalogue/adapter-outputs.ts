@@ -1,0 +1,65 @@
+import type { Diagnostic, Place } from '../diagnostic.js'
+import { entry } from './entry.js'
+import { listNames, quoteName } from './file-entry.js'
+
+/** An adapter whose modules do not have PEFT's names is to be written as a folder. */
+export const adapterFolderNames = (at: Place, path: string): Diagnostic =>
+  entry(
+    'adapter-folder',
+    `${quoteName(path)} is a folder, and only adapters with the names of PEFT are written as folders`,
+    {
+      at,
+      help: 'give the step `names: peft`, or write a file: end the path in `.safetensors`',
+    },
+  )
+
+/** A PEFT adapter whose scale is not 1 is to be written without its config. */
+export const adapterNeedsFolder = (at: Place, path: string): Diagnostic =>
+  entry(
+    'adapter-folder',
+    `${quoteName(path)} has no room for the \`adapter_config.json\` that holds the scale of this adapter`,
+    {
+      at,
+      help: 'end the path with `/` to write a folder with the config, such as `path: build/lora/`',
+    },
+  )
+
+/** `files` for a folder of an adapter. */
+export const filesOfAdapter = (at: Place, path: string): Diagnostic =>
+  entry('files-of-adapter', `${quoteName(path)} is the folder of an adapter, which gets no files of a model`, {
+    at,
+    help: 'leave `files` out',
+  })
+
+/** Modules of an adapter that have no name in another format. */
+export const modulesUnnamed = (at: Place, adapter: string, modules: readonly string[], format: string): Diagnostic =>
+  entry('modules-unnamed', `${modules.length} modules of ${adapter} have no name of ${format}: ${listNames(modules)}`, {
+    at,
+    help: 'choose other `names`, or use `unmatched: ignore` to leave them out: the result then lacks what they were trained for',
+  })
+
+/** Modules that are left out of a converted adapter, which the recipe says to do. */
+export const modulesLeftOut = (at: Place, adapter: string, modules: readonly string[], format: string): Diagnostic =>
+  entry(
+    'adapter-ignored',
+    `leaving out ${modules.length} modules of ${adapter}, which have no name of ${format}: ${listNames(modules)}`,
+    {
+      at,
+      severity: 'warning',
+      help: 'check that the result can do without them: it lacks what they were trained for',
+    },
+  )
+
+/** A method that chooses ranks lacks its number. */
+export const amountMissing = (at: Place, method: string): Diagnostic =>
+  entry('amount-missing', `\`method: ${method}\` needs a number`, {
+    at,
+    help: `give it as \`amount\`, such as \`amount: ${method === 'threshold' ? '0.05' : '0.9'}\``,
+  })
+
+/** A number for a method that is not given. */
+export const amountUnused = (at: Place, methods: readonly string[]): Diagnostic =>
+  entry('amount-unused', '`amount` belongs to a `method`, and the step has none', {
+    at,
+    help: `choose one of ${listNames(methods)}, or leave \`amount\` out`,
+  })

@@ -1,0 +1,53 @@
+import { groupAdapter, type AdapterModule, type Role } from '../architectures/adapters/modules.js'
+import { factorsDiffer, notPlainLora } from '../base/catalogue/adapter-tensors.js'
+import { factorMissing, notAnAdapter, unsupportedAdapter } from '../base/catalogue/adapters.js'
+import type { Diagnostic } from '../base/diagnostic.js'
+import { failed, ok, type Result } from '../base/result.js'
+import type { Tensor } from '../graph/expression.js'
+import type { Graph } from '../graph/graph.js'
+import { sizeOf, type TensorInfo } from '../tensor/info.js'
+import type { AdapterValue, Reference } from './value.js'
+
+/** Stored differences, which add up as they are. */
+export const DIFFERENCES: readonly Role[] = ['diff', 'diff-bias']
+const PLAIN: ReadonlySet<Role> = new Set<Role>(['up', 'down', 'alpha', ...DIFFERENCES])
+
+/**
+ * The modules of an adapter that holds nothing but pairs of factors and stored differences, whose factors fit each
+ * other.
+ */
+export const plainModules = (adapter: Reference<AdapterValue>): Result<readonly AdapterModule[]> => {
+  const { at } = adapter
+  const { label, file } = adapter.value
+  const { modules, others, twice, refused } = groupAdapter(file.tensors)
+  if (refused !== undefined) return failed(unsupportedAdapter(at, label, refused.kind, `\`${refused.tensor}\``))
+  if (modules.length === 0) return failed(notAnAdapter(at, label, [...file.tensors.keys()]))
+  const odd = modules.find(
+    ({ tensors, embedding }) => embedding || [...tensors.keys()].some((role) => !PLAIN.has(role)),
+  )
+  if (odd !== undefined || others.length > 0 || twice.length > 0)
+    return failed(notPlainLora(at, label, odd?.name ?? others[0]?.name ?? twice[0]!))
+  const problem = modules.map((module) => problemOf(module, adapter)).find((found) => found !== undefined)
+  return problem === undefined ? ok(modules) : failed(problem)
+}
+
+/** What is wrong with the factors of a module. */
+const problemOf = (
+  { name, tensors }: AdapterModule,
+  { value, at }: Reference<AdapterValue>,
+): Diagnostic | undefined => {
+  const [up, down] = [tensors.get('up'), tensors.get('down')]
+  if (up === undefined && down === undefined) return undefined
+  if (up === undefined || down === undefined)
+    return factorMissing(at, value.label, name, [
+      up === undefined ? '`lora_up` or `lora_B`' : '`lora_down` or `lora_A`',
+    ])
+  const rank = down.shape[0] ?? 0
+  return rank === 0 || up.shape.length < 2 || down.shape.length < 2 || sizeOf(up.shape) !== up.shape[0]! * rank
+    ? factorsDiffer(at, value.label, name, [up.shape, down.shape])
+    : undefined
+}
+
+/** A tensor of an adapter, of a file or made by a step. */
+export const readAdapterTensor = (g: Graph, { made }: AdapterValue, info: TensorInfo): Tensor =>
+  made === undefined ? g.read(info) : made.tensor(info.name)
