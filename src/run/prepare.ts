@@ -17,6 +17,7 @@ import { draftInSlices, withoutWork, type PlanOptions } from '../plan/make-plan.
 import type { Setting } from '../plan/outputs.js'
 import type { Plan } from '../plan/plan.js'
 import { parse, type ParseOptions } from '../recipe/parse.js'
+import type { Parts } from '../recipe/parts.js'
 import type { Input, InputKind, Recipe } from '../recipe/recipe.js'
 import { expandSettings } from '../recipe/settings.js'
 import { openAdapterFile, openCheckpoint } from '../pytorch/open.js'
@@ -39,6 +40,12 @@ export interface PrepareOptions extends ParseOptions, PlanOptions {
   readonly out?: string
   /** Stops planning within a moment. */
   readonly signal?: AbortSignal
+}
+
+/** Options of a draft. */
+export interface DraftOptions extends PrepareOptions {
+  /** The texts of the parts that the recipe uses, in place of what stands in their files. */
+  readonly parts?: Parts
 }
 
 /**
@@ -121,7 +128,7 @@ export const openInputs = async (
  */
 export const draft = async (
   path: string,
-  options: PrepareOptions = {},
+  options: DraftOptions = {},
   more: readonly Destination[] = [],
 ): Promise<Result<Drafted>> => {
   const since = Date.now()
@@ -133,7 +140,7 @@ export const draft = async (
   const open: Openers = { model: openOnce(openCheckpoint), adapter: openOnce(openAdapterFile) }
   const told: Diagnostic[] = []
   const settings: Setting[] = []
-  const parts = await readParts(source.value)
+  const parts = options.parts ?? (await readParts(source.value))
   for (const { label, set } of choices.value) {
     const recipe = parse(source.value, { set }, parts)
     append(told, recipe.diagnostics)
