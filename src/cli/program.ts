@@ -57,7 +57,42 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .option('--no-dashboard', 'show one line of progress instead of the dashboard')
     .option('--report <file>', 'write a report on the build: .html, .svg, .png, .txt or .json')
     .option('--table <file>', 'write a table of the outputs with their settings and digests: .csv or .html')
-    .action((recipe, flags) => run(async (console) => (await import('./build.js')).build(console, recipe, flags)))
+    .addOption(
+      new Option('--on <where>', 'have many machines build it: exec runs a command for each part').choices(['exec']),
+    )
+    .option('--exec <command>', 'the command of a task: {smelt} work --run {run} --part {part} (default), with {host}')
+    .option('--hosts <names>', 'machines for {host} in the command, separated by commas')
+    .option('--parallel <n>', 'tasks at a time (default: one for each host)')
+    .option('--parts <n>', 'about how many parts to cut the work into')
+    .option(
+      '--run-dir <folder>',
+      'where the run is kept, seen by all machines (default: .smelt/runs beside the recipe)',
+    )
+    .action((recipe, flags) =>
+      run(async (console) =>
+        [flags.on, flags.exec, flags.hosts, flags.parallel, flags.parts, flags.runDir].every((f) => f === undefined)
+          ? (await import('./build.js')).build(console, recipe, flags)
+          : (await import('./on.js')).buildOn(console, recipe, flags),
+      ),
+    )
+  program
+    .command('work')
+    .requiredOption('--run <folder>', 'the folder of the run')
+    .requiredOption('--part <n>', 'which part to do, or `commit` to write the outputs once all are done')
+    .option('--workers <n>', 'worker threads')
+    .description('do one part of a build on many machines; `smelt build --on` starts it')
+    .action((flags) => run(async (console) => (await import('./work.js')).work(console, flags)))
+  program
+    .command('follow')
+    .argument('<run>', 'the folder of a run, or its name below .smelt/runs')
+    .description('show how far a build on many machines is, until it is over')
+    .option('--once', 'show it once')
+    .action((name, flags) => run(async (console) => (await import('./runs.js')).followRun(console, name, flags)))
+  program
+    .command('cancel')
+    .argument('<run>', 'the folder of a run, or its name below .smelt/runs')
+    .description('stop a build on many machines for good, and remove what it wrote')
+    .action((name) => run(async (console) => (await import('./runs.js')).cancel(console, name)))
   const operating = (command: Command): Command =>
     command
       .argument('[words...]', 'files for its inputs, in their order, and `--KEY VALUE` for any of its parameters')

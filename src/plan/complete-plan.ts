@@ -6,7 +6,7 @@ import { isWhole, type View } from '../tensor/view.js'
 import type { Draft } from './draft.js'
 import { totalsOf } from './describe.js'
 import { createFingerprints } from './fingerprint.js'
-import { completeGroups, makeJobs, passesOf } from './jobs.js'
+import { completeGroups, makeJobs, passesOf, type Asked } from './jobs.js'
 import { createMasks, layOutMasks } from './masks.js'
 import type { Root } from './outputs.js'
 import type { Job, Plan, PlannedOutput, PlannedReport } from './plan.js'
@@ -19,8 +19,15 @@ import { stepShares } from './step-shares.js'
 export const completePlan = (draft: Draft, known: PriorState = NO_PRIOR_STATE): Plan =>
   atOnce(completeInSlices(draft, known))
 
-/** Decides what has to be done, given what earlier builds left; yields between parts of the work. */
-export function* completeInSlices(draft: Draft, known: PriorState = NO_PRIOR_STATE): Sliced<Plan> {
+/**
+ * Decides what has to be done, given what earlier builds left; yields between parts of the work. `more` is asked for
+ * besides what outputs and reports need.
+ */
+export function* completeInSlices(
+  draft: Draft,
+  known: PriorState = NO_PRIOR_STATE,
+  more: readonly Asked[] = [],
+): Sliced<Plan> {
   const { evaluations, graph } = draft
   const roots = yield* buildRoots(draft)
   // A fingerprint is over all members of a group: they must be there before the first is taken.
@@ -32,15 +39,16 @@ export function* completeInSlices(draft: Draft, known: PriorState = NO_PRIOR_STA
   const kept = yield* keptOutputs(draft, known, roots, byContent)
   const outputs = draft.outputs.map(({ output }): PlannedOutput => ({ ...output, kept: kept.get(output) }))
 
-  const outcomes = createKnownOutcomes(known, byContent)
+  const byOutcome = known.outcomesBy === undefined ? byContent : createFingerprints(graph.grouped, known.outcomesBy)
+  const outcomes = createKnownOutcomes(known, byOutcome)
   const masks = createMasks(
     draft.masks,
     known.mask === NO_PRIOR_STATE.mask ? undefined : (mask) => findMask(mask, known, byContent),
   )
-  if (known.outcome !== NO_PRIOR_STATE.outcome || known.mask !== NO_PRIOR_STATE.mask) yield* byContent.prepare()
+  if (known.outcome !== NO_PRIOR_STATE.outcome || known.mask !== NO_PRIOR_STATE.mask) yield* byOutcome.prepare()
   const { jobs, files, scratchBytes } = yield* makeJobs(
     roots.filter((_, i) => outputs[i]!.kept === undefined).flat(),
-    reports.filter((r) => !r.kept),
+    [...reports.filter((r) => !r.kept).flatMap(askedBy), ...more],
     graph,
     {
       copyOf: (root) => copyOf(root, known, byContent, byFile),
@@ -91,6 +99,15 @@ export function* completeInSlices(draft: Draft, known: PriorState = NO_PRIOR_STA
     warnings: draft.warnings,
   }
 }
+
+/** What a report needs measured. */
+const askedBy = ({ step, value }: PlannedReport): readonly Asked[] =>
+  value.measured.map(({ tensor, size, scalars, tallies = {} }) => ({
+    tensor,
+    size,
+    step,
+    values: [...Object.values(scalars), ...Object.values(tallies)],
+  }))
 
 /** The roots of each output. */
 function* buildRoots({ outputs }: Draft): Sliced<readonly (readonly Root[])[]> {
@@ -153,7 +170,8 @@ const resumedFiles = (outputs: readonly PlannedOutput[], known: PriorState): Rea
       }),
   )
 
-const programsOf = (jobs: readonly Job[]): Program[] => {
+/** The programs of some jobs, each once. */
+export const programsOf = (jobs: readonly Job[]): Program[] => {
   const programs = new Map<string, Program>()
   for (const job of jobs) for (const { program } of passesOf(job)) programs.set(program.key, program)
   return [...programs.values()]

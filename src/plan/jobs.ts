@@ -10,7 +10,7 @@ import { viewLabel } from '../tensor/view.js'
 import { subjectOf } from './fingerprint.js'
 import type { KeptMask, layOutMasks, PlanMasks, PlannedMasks } from './masks.js'
 import type { Root } from './outputs.js'
-import type { Copy, Job, PlannedReport } from './plan.js'
+import type { Copy, Job } from './plan.js'
 import { panelOf, SCRATCH } from './scratch.js'
 
 /** The work on the elements of one tensor: roots to write, and measures that they or other tensors need. */
@@ -33,6 +33,15 @@ export interface Shortcuts {
   keep(masks: readonly { readonly value: Mask; readonly elements: number }[]): ReturnType<typeof layOutMasks>
 }
 
+/** Expressions whose measures are taken though no root needs them, such as those of a report. */
+export interface Asked {
+  /** Where measures that read nothing are taken: the name and the elements of a tensor. */
+  readonly tensor: string
+  readonly size: number
+  readonly step: string
+  readonly values: readonly Expression[]
+}
+
 /** The work of a plan. */
 export interface PlannedWork {
   readonly jobs: readonly Job[]
@@ -46,6 +55,9 @@ const measuredShape = (m: Measure): readonly number[] | undefined => {
   const [operand] = argumentsOf(m)
   return operand?.type === 'solve' ? operand.shape : undefined
 }
+
+/** Names the job for the tensors of one name and size, apart from those of solvers: there is one of it in a plan. */
+export const jobKey = ({ tensor, size }: Pick<Job, 'tensor' | 'size'>): string => bundleKey(tensor, size)
 
 const bundleKey = (tensor: string, size: number): string => `${size} ${tensor}`
 
@@ -94,7 +106,7 @@ export const completeGroups = (graph: Graph): ReadonlyMap<string, readonly Measu
  */
 export function* makeJobs(
   roots: readonly Root[],
-  reports: readonly PlannedReport[],
+  asked: Iterable<Asked>,
   graph: Graph,
   { copyOf, isKnown, masks, keep }: Shortcuts,
 ): Sliced<PlannedWork> {
@@ -190,12 +202,10 @@ export function* makeJobs(
     bundle.kept = [...bundle.kept, mask]
   }
   const assemble = createAssembler(heldIn)
-  for (const { value, step } of reports) {
-    for (const { tensor, size, scalars, tallies = {} } of value.measured) {
-      yield
-      const found = measuresOf([...Object.values(scalars), ...Object.values(tallies)], isGiven, searched)
-      if (found.length > 0) yield* claim(found, bundleOf(tensor, size, step), step)
-    }
+  for (const { tensor, size, step, values } of asked) {
+    yield
+    const found = measuresOf(values, isGiven, searched)
+    if (found.length > 0) yield* claim(found, bundleOf(tensor, size, step), step)
   }
   const jobs: Job[] = []
   for (const solve of solves) {

@@ -37,6 +37,8 @@ export interface PriorState {
   /** Identifies stored tensors without reading them, by the file they lie in. */
   readonly identify: Identify
   outcome(fingerprint: Fingerprint): StoredOutcome | undefined
+  /** What stored tensors are identified by in the fingerprints that `outcome` takes; their digests unless given. */
+  readonly outcomesBy?: Identify
   /** The bits of a mask that an earlier build kept. */
   mask(fingerprint: Fingerprint): StoredMask | undefined
   /** The most bytes of masks to cache, for one step and for all. */

@@ -33,7 +33,9 @@ import { sha256Of } from './sha256.js'
 export interface BuildOptions
   extends
     PrepareOptions,
-    Partial<Omit<RunOptions, 'lock' | 'memory' | 'sha256' | 'device' | 'deviceReason' | 'runtime' | 'pauses'>> {
+    Partial<
+      Omit<RunOptions, 'lock' | 'memory' | 'sha256' | 'device' | 'deviceReason' | 'runtime' | 'pauses' | 'gathered'>
+    > {
   /** Where programs run; the processor unless given. */
   readonly device?: DeviceRequest
   /** Where to look for CUDA's libraries, besides the usual places. */

@@ -13,6 +13,10 @@ export interface Ledger {
   ask(path: string, tensor: string, segments: number, segment: number): boolean
   record(path: string, tensor: string, segments: number, segment: number, digest: Uint8Array): void
   digest(path: string, tensor: string): Digest | undefined
+  /** Every tensor that is finished. */
+  all(): Finished[]
+  /** Enters a tensor that was hashed elsewhere. */
+  enter(tensor: Finished): void
   /** Tensors that were finished since the last call. */
   takeFinished(): readonly Finished[]
 }
@@ -67,6 +71,11 @@ export const createLedger = (): Ledger => {
       const page = pages.get(path)?.get(tensor)
       return typeof page === 'string' ? page : undefined
     },
+    all: () =>
+      [...pages].flatMap(([path, file]) =>
+        [...file].flatMap(([tensor, page]) => (typeof page === 'string' ? [{ path, tensor, digest: page }] : [])),
+      ),
+    enter: ({ path, tensor, digest }) => void fileOf(path).set(tensor, digest),
     takeFinished: () => {
       const finished = fresh
       fresh = []

@@ -1,8 +1,12 @@
 import type { Digest } from '../base/digest.js'
+import type { Result } from '../base/result.js'
 import type { Lock } from '../store/lock.js'
 import type { Store } from '../store/store.js'
 import type { WorkerHandle } from './worker-pool.js'
+import type { OutputFile } from '../safetensors/output.js'
 import type { Device } from './devices/device.js'
+import type { Oddities } from './oddities.js'
+import type { Ledger } from './digest-ledger.js'
 import type { Listener } from './events.js'
 import type { Cutting } from './workspace.js'
 import type { Pauses } from './pauses.js'
@@ -12,6 +16,16 @@ import type { WorkerStart } from './worker.js'
 
 /** What computes on the processor: programs compiled to WebAssembly, or ONNX Runtime. */
 export type ProcessorEngine = 'compiled' | 'onnx'
+
+/** What the work of a plan left that was done in parts, elsewhere: the plan that is run has no jobs of its own then. */
+export interface Gathered {
+  /** Opens what stands for a file of the plan, whole but for its header; undefined where nothing does. */
+  open(path: string, bytes: number): Promise<Result<OutputFile | undefined>>
+  /** Enters the digest of every tensor that was read or written, and what is odd about them. */
+  fill(ledger: Ledger, oddities: Oddities): void
+  /** The bytes of a report. */
+  report(path: string): Uint8Array
+}
 
 /** How to run a plan. None of it changes a byte of the outputs. */
 export interface RunOptions {
@@ -41,6 +55,8 @@ export interface RunOptions {
   readonly memory?: { readonly store: Store; readonly since: number }
   /** sha256 of inputs' files that were asked for, by path. */
   readonly sha256?: ReadonlyMap<string, string>
+  /** The results of the work, where others have done it. */
+  readonly gathered?: Gathered
   /** True where a report on the build is drawn after it, which counts in the memory it is expected to take. */
   readonly reporting?: boolean
   /** What has been watching since the command began; the run watches itself unless given. */

@@ -18,6 +18,7 @@ import type { Setting } from '../plan/outputs.js'
 import type { Plan } from '../plan/plan.js'
 import type { Answers } from '../plan/questions.js'
 import { parse, type ParseOptions } from '../recipe/parse.js'
+import type { Parts } from '../recipe/parts.js'
 import type { Input, InputKind, Recipe } from '../recipe/recipe.js'
 import { expandSettings } from '../recipe/settings.js'
 import type { HubAccess } from '../hub/access.js'
@@ -56,6 +57,8 @@ export interface DraftOptions extends PrepareOptions {
   readonly download?: Download
   /** Takes what branches of the hub are now, not the commits of the lock. */
   readonly update?: boolean
+  /** The texts of the parts that the recipe uses, in place of what stands in their files. */
+  readonly parts?: Parts
 }
 
 /**
@@ -192,7 +195,7 @@ export const draft = async (
   const locate = locator(path, folder, options)
   const told: Diagnostic[] = []
   const settings: Setting[] = []
-  const parts = await readParts(source.value)
+  const parts = options.parts ?? (await readParts(source.value))
   const readFolder = createFolderReader()
   for (const { label, set } of choices.value) {
     const recipe = parse(source.value, { set }, parts)

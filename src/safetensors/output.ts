@@ -94,7 +94,7 @@ export const createOutput = async (
   } catch (error) {
     return failed(ioProblem(error, finalPath, 'create'))
   }
-  const output = openOutput(target, temporary, fd, io)
+  const output = openOutput(target, temporary, fd, { io })
   const problem = startFile(fd, temporary, header, bytes)
   if (problem === undefined) return ok(output)
   await output.discard()
@@ -110,7 +110,16 @@ const startFile = (fd: number, path: string, header: Uint8Array, bytes: number) 
   return writeFully(fd, path, header, 0)
 }
 
-const openOutput = (finalPath: string, temporaryPath: string, fd: number, io: CommitIo): OutputFile => {
+/**
+ * A file that is open for writing under a temporary name. If `keep`, that name stays whatever fails, for somebody to try
+ * again.
+ */
+export const openOutput = (
+  finalPath: string,
+  temporaryPath: string,
+  fd: number,
+  { io = NODE, keep = false }: { readonly io?: CommitIo; readonly keep?: boolean } = {},
+): OutputFile => {
   let state: 'open' | 'closed' | 'done' = 'open'
   const close = (): Promise<void> => {
     if (state !== 'open') return Promise.resolve()
@@ -120,7 +129,7 @@ const openOutput = (finalPath: string, temporaryPath: string, fd: number, io: Co
   const discard = async (): Promise<void> => {
     await close().catch(() => undefined)
     // What cannot be removed now is swept by a later run; the problem that led here matters more.
-    if (state === 'closed') await unlink(temporaryPath).catch(() => undefined)
+    if (state === 'closed' && !keep) await unlink(temporaryPath).catch(() => undefined)
     state = 'done'
   }
   const commit = async (): Promise<Result<void>> => {

@@ -9,7 +9,7 @@ import type { RunId } from './run-id.js'
 /** The longest part of a file's name that its temporary name keeps, in bytes; file systems allow 255 in all. */
 const KEPT = 120
 
-const [PARTIAL, JOURNAL, BUILDING] = ['.partial', '.journal', 'building']
+const [PARTIAL, JOURNAL, BUILDING, PART] = ['.partial', '.journal', 'building', '.part']
 
 /** The name, in the same folder, under which a file is written until it is complete: `.NAME.RUNID.partial`. */
 export const temporaryName = (name: string, runId: RunId): string => `${prefixOf(name)}${runId}${PARTIAL}`
@@ -19,6 +19,20 @@ const prefixOf = (name: string): string => {
   return `.${Buffer.from(name)
     .toString('latin1', 0, 40)
     .replace(/[^\w.-]/g, '_')}~${Buffer.from(blake3(name)).toString('hex', 0, 8)}.`
+}
+
+/**
+ * The name, in the same folder, under which a task of a run on many machines writes its part of a file. It stays until
+ * the run is committed or cancelled, whatever became of the task: `.NAME.RUN-TASK.part`.
+ */
+export const partName = (name: string, run: string, task: string): string => `${prefixOf(name)}${run}-${task}${PART}`
+
+/** Removes what the tasks of a run wrote for `name`. */
+export const sweepParts = async (folder: string, name: string, run: string): Promise<void> => {
+  const prefix = `${prefixOf(name)}${run}-`
+  const entries = await readdir(folder).catch(() => [])
+  const own = entries.filter((entry) => entry.startsWith(prefix) && entry.endsWith(PART))
+  await Promise.all(own.map((entry) => unlink(join(folder, entry)).catch(() => undefined)))
 }
 
 /** The name of the journal beside a temporary file, which lists its finished tensors. */

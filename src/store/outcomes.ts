@@ -35,7 +35,8 @@ export interface Outcomes {
  */
 const [YOUNG, OLD] = ['outcomes.young', 'outcomes.old']
 
-const encode = (fingerprint: string, outcome: StoredOutcome): string => {
+/** A result as one line, with a checksum. */
+export const encodeOutcome = (fingerprint: string, outcome: StoredOutcome): string => {
   const payload =
     outcome.type === 'number'
       ? [fingerprint, 'n', Object.is(outcome.value, -0) ? '-0' : String(outcome.value)]
@@ -44,7 +45,8 @@ const encode = (fingerprint: string, outcome: StoredOutcome): string => {
   return `${shortDigest(text).slice(0, 16)} ${text}\n`
 }
 
-const decode = (line: string): readonly [string, StoredOutcome] | undefined => {
+/** Reads such a line; undefined if it is torn or altered. */
+export const decodeOutcome = (line: string): readonly [string, StoredOutcome] | undefined => {
   const text = line.slice(17)
   // A torn or altered line fails here, and is as if it had never been written.
   if (line.length < 18 || line.slice(0, 16) !== shortDigest(text).slice(0, 16)) return undefined
@@ -60,7 +62,7 @@ const readLog = (path: string): Map<string, StoredOutcome> => {
     return new Map(
       (readRegularSync(path) ?? '')
         .split('\n')
-        .map(decode)
+        .map(decodeOutcome)
         .filter((entry) => entry !== undefined),
     )
   } catch {
@@ -99,7 +101,7 @@ export const openOutcomes = (folder: string, limit: number): Outcomes => {
       if (found !== undefined && specialKind(found) !== undefined) rmSync(young, { force: true })
       else if ((found?.size ?? 0) > limit) rotate(young, old)
       // A line torn by a crash must not swallow the first of these.
-      appendFileSync(young, `\n${fresh.map(([fingerprint, outcome]) => encode(fingerprint, outcome)).join('')}`)
+      appendFileSync(young, `\n${fresh.map(([fingerprint, outcome]) => encodeOutcome(fingerprint, outcome)).join('')}`)
       for (const [fingerprint, outcome] of fresh) known.set(fingerprint, outcome)
     },
   }

@@ -16,3 +16,195 @@ export const runFileInvalid = (path: string, reason: string): Diagnostic =>
     blame: 'run',
     help: 'use the version of smelt that began the run, or delete the run’s folder and build again',
   })
+
+/** What a task wrote is not there any more, or not as it was. */
+export const partAltered = (path: string, tensor?: string): Diagnostic =>
+  entry(
+    'part-altered',
+    tensor === undefined
+      ? `${path} is not what the run wrote`
+      : `\`${tensor}\` in ${path} is not what its task wrote, although the task read it back as done`,
+    {
+      at: { type: 'file', path },
+      blame: 'run',
+      help: 'check the file system, delete the run’s folder, and build again',
+    },
+  )
+
+/** A part of a file that is needed for the commit is gone. */
+export const partLost = (path: string): Diagnostic =>
+  entry('part-lost', `${path} is gone, though the run’s results say that it was written`, {
+    at: { type: 'file', path },
+    blame: 'run',
+    help: 'delete the run’s folder and build again; every machine has to see the outputs’ folders under the same paths',
+  })
+
+/** A machine has another version than the one that the run was planned with. */
+export const runVersion = (what: 'smelt' | 'Node.js', here: string, planned: string, host: string): Diagnostic =>
+  entry('run-version', `${host} has ${what} ${here}, and the run was planned with ${planned}`, {
+    blame: 'run',
+    help: `install ${what} ${planned} on ${host}, or leave it out of the run`,
+  })
+
+/** An input is not the file that the run was planned with. */
+export const runInputDiffers = (path: string): Diagnostic =>
+  entry('run-input-differs', `${path} is not the file that the run was planned with`, {
+    at: { type: 'file', path },
+    blame: 'run',
+    help: 'restore it, or cancel the run and build again; if other machines see another file there, put it where all see the same',
+  })
+
+/** The copy of the recipe leads to another plan here. */
+export const runPlanDiffers = (path: string): Diagnostic =>
+  entry('run-plan-differs', `the run’s recipe comes to another plan here: ${path} would be another file`, {
+    at: { type: 'file', path },
+    blame: 'run',
+    help: 'look whether this machine sees the same inputs, and files beside them, as the one that began the run',
+  })
+
+/** The recipe has changed since the run began. */
+export const runRecipeChanged = (path: string): Diagnostic =>
+  entry('run-recipe-changed', `${path} has changed since the run began: what was written is what it said then`, {
+    at: { type: 'file', path },
+    severity: 'warning',
+    help: 'build again for what it says now',
+  })
+
+/** A part is asked for that the run does not have. */
+export const runPartUnknown = (part: string, parts: number): Diagnostic =>
+  entry('part-unknown', `the run has no part ${part}`, {
+    at: { type: 'option', name: '--part' },
+    blame: 'usage',
+    help: `give a number from 0 to ${parts - 1}, or \`commit\``,
+  })
+
+/** Results that a part reads cannot be seen yet. */
+export const runStageUnseen = (part: number): Diagnostic =>
+  entry('run-stage-unseen', `the result of part ${part}, which this part reads, cannot be seen here`, {
+    blame: 'retry',
+    help: 'wait until it is done, and try again; if it is done, look whether this machine sees the run’s folder',
+  })
+
+/** Parts are not done, so there is nothing to commit. */
+export const runUnfinished = (missing: number, parts: number): Diagnostic =>
+  entry('run-unfinished', `${missing} of ${parts} parts are not done, so nothing can be committed`, {
+    blame: 'retry',
+    help: 'wait until they are done, or run `smelt build` again with the same options: it goes on where the run stopped',
+  })
+
+/** The run was cancelled. */
+export const runCancelled = (run: string): Diagnostic =>
+  entry('run-cancelled', `the run was cancelled: ${run}`, {
+    blame: 'run',
+    help: 'build again: a new run begins',
+  })
+
+/** Two attempts at a part came to different results. */
+export const runAlarmed = (part: number, hosts: readonly string[], differs: readonly string[]): Diagnostic =>
+  entry(
+    'run-alarm',
+    `two attempts at part ${part} came to different results${hosts.length > 0 ? ` on ${hosts.join(' and ')}` : ''}: ${differs.join(', ')}`,
+    {
+      blame: 'run',
+      help: 'trust neither: check the memory and the disks of these machines, then delete the run’s folder and build again',
+    },
+  )
+
+/** Another driver works on the run. */
+export const runDriven = (owner: string, claim: string): Diagnostic =>
+  entry('run-driven', `another driver works on this run: ${owner}`, {
+    at: { type: 'file', path: claim },
+    blame: 'retry',
+    help: `watch it with \`smelt follow\`; if it no longer runs, wait a minute and try again`,
+  })
+
+/** A device whose numbers no other gives cannot be shared by machines. */
+export const runInexact = (device: string): Diagnostic =>
+  entry('run-inexact', `${device} gives numbers of its own, so its parts cannot be put together with those of others`, {
+    at: { type: 'option', name: '--device' },
+    blame: 'usage',
+    help: 'use `--device auto`, `cpu` or `cuda`, which all give the same bytes',
+  })
+
+/** An option does nothing, or harm, in a build on many machines. */
+export const runWithout = (option: string, help: string): Diagnostic =>
+  entry('run-option', `${option} does not go together with \`--on\``, {
+    at: { type: 'option', name: option },
+    blame: 'usage',
+    help,
+  })
+
+/** A part that will not be tried again, and what its task said. */
+export const runPartFailed = (
+  part: number,
+  reason: 'failed' | 'tried-enough',
+  ended: string | undefined,
+  complaint: string,
+): Diagnostic =>
+  entry(
+    'part-failed',
+    `part ${part} ${reason === 'failed' ? 'failed' : 'was tried as often as allowed, and is not done'}${ended === undefined ? '' : ` (${ended})`}${complaint === '' ? '' : `: ${complaint}`}`,
+    {
+      blame: 'run',
+      help: 'repair what it says and run the same command again: what is done stays done; `smelt follow` shows all parts',
+    },
+  )
+
+/** A template for the commands of tasks that cannot be filled in. */
+export const execUnknown = (
+  unknown: string | undefined,
+  missing: string | undefined,
+  names: readonly string[],
+): Diagnostic =>
+  entry(
+    'exec-template',
+    unknown === undefined
+      ? `the command of \`--exec\` does not say {${missing ?? ''}}, so every task would do the same`
+      : `the command of \`--exec\` says {${unknown}}, which stands for nothing`,
+    {
+      at: { type: 'option', name: '--exec' },
+      blame: 'usage',
+      help: `write it with ${names.map((name) => `{${name}}`).join(', ')}, such as: ssh {host} -- {smelt} work --run {run} --part {part}`,
+    },
+  )
+
+/** What the screens of runs on many machines say. */
+export const runWords = {
+  states: { committed: 'written', cancelled: 'cancelled', alarm: 'stopped by an alarm' },
+  begun: (id: string, parts: string, run: string): string => `run ${id}: ${parts} in ${run}\n`,
+  resumed: (id: string, done: number, parts: string, run: string): string =>
+    `run ${id} goes on: ${done} of ${parts} done in ${run}\n`,
+  again: (part: number): string => `part ${part} is begun again\n`,
+  left: (run: string): string =>
+    `stopped; the run stays: the same command goes on with it, and \`smelt cancel ${run}\` gives it up\n`,
+  cancelled: (run: string): string => `cancelled ${run}\n`,
+  verifyAfter: 'leave it out, and compare with the lock afterwards: `smelt verify`',
+  alwaysAnew: 'leave it out: a build on many machines computes everything anew',
+  onOneMachine: 'leave it out, or build on one machine, without `--on`',
+  followInstead: 'leave it out, and watch the run with `smelt follow`',
+  workersInTemplate:
+    'write it into the command of the tasks: `--exec "{smelt} work --run {run} --part {part} --workers 4"`',
+} as const
+
+/** No run of that name is there. */
+export const runUnknown = (name: string): Diagnostic =>
+  entry('run-unknown', `there is no run ${name}`, {
+    blame: 'usage',
+    help: 'give the folder of a run, or its name in the folder of its recipe: they are in .smelt/runs',
+  })
+
+/** A count that an option takes. */
+export const runCount = (option: string, text: string, most: number): Diagnostic =>
+  entry('run-count', `${option} ${text} is not a whole number from 1 to ${most}`, {
+    at: { type: 'option', name: option },
+    blame: 'usage',
+    help: `give a number, such as \`${option} 4\``,
+  })
+
+/** Options of a build on many machines without the one that asks for it. */
+export const runNeedsOn = (): Diagnostic =>
+  entry('run-needs-on', '`--exec`, `--hosts`, `--parallel`, `--parts` and `--run-dir` mean nothing without `--on`', {
+    at: { type: 'option', name: '--on' },
+    blame: 'usage',
+    help: 'add `--on exec` to have commands do the parts of the work',
+  })

@@ -1,0 +1,270 @@
+import { resolve } from 'node:path'
+import {
+  runCount,
+  runInexact,
+  runNeedsOn,
+  runPartFailed,
+  runWithout,
+  runWords,
+  runAlarmed,
+} from '../base/catalogue/cluster.js'
+import { stopping } from '../base/catalogue/cli.js'
+import { exitCode, type Diagnostic } from '../base/diagnostic.js'
+import { failed, ok, type Result } from '../base/result.js'
+import { commitRun } from '../cluster/commit.js'
+import { drive, type Driven } from '../cluster/drive.js'
+import { claimRun, driverFiles } from '../cluster/driver-files.js'
+import { checkTemplate, createExec, LOCAL_TEMPLATE, patienceFor, type Exec } from '../cluster/exec.js'
+import { layOut, type LaidOut, type LayOutOptions } from '../cluster/lay-out.js'
+import { finishedParts } from '../cluster/layout.js'
+import { createProgress } from '../cluster/progress.js'
+import { partsIn } from '../cluster/ready.js'
+import { haltOf } from '../cluster/task.js'
+import { isInexact } from '../run/devices/device.js'
+import type { RunEvent } from '../run/events.js'
+import { isLasting } from '../view/dashboard/ending.js'
+import { renderRunProgress } from '../view/run-progress.js'
+import { renderSummary } from '../view/summary.js'
+import { plural } from '../view/text.js'
+import type { BuildFlags } from './build.js'
+import type { Console } from './console.js'
+import { readDevice, readEngine, readSettings } from './options.js'
+import { listenForStop } from './signals.js'
+import { userStore } from './store.js'
+
+/** What `smelt build --on` takes besides what a build on one machine does. */
+export interface OnFlags extends BuildFlags {
+  readonly on?: string
+  readonly exec?: string
+  readonly hosts?: string
+  readonly parallel?: string
+  readonly parts?: string
+  readonly runDir?: string
+}
+
+const MOST_PARTS = 100_000
+const MOST_PARALLEL = 1000
+
+/** Options of a build that have no meaning, or none yet, where many machines do its work. */
+const WITHOUT = [
+  ['frozen', runWords.verifyAfter],
+  ['force', runWords.alwaysAnew],
+  ['rehash', runWords.alwaysAnew],
+  ['sha256', runWords.onOneMachine],
+  ['watch', runWords.onOneMachine],
+  ['attest', runWords.onOneMachine],
+  ['report', runWords.onOneMachine],
+  ['table', runWords.onOneMachine],
+  ['json', runWords.followInstead],
+] as const
+
+const readCount = (option: string, text: string | undefined, most: number): Result<number | undefined> => {
+  if (text === undefined) return ok(undefined)
+  const count = /^\d+$/.test(text) ? Number(text) : 0
+  return count >= 1 && count <= most ? ok(count) : failed(runCount(option, text, most))
+}
+
+interface ExecFlags {
+  readonly layOut: LayOutOptions
+  readonly template: string
+  readonly hosts: readonly string[]
+  readonly parallel: number
+}
+
+const readFlags = async (console: Console, flags: OnFlags): Promise<Result<ExecFlags>> => {
+  const problems = WITHOUT.flatMap(([name, help]) =>
+    flags[name] === undefined || flags[name] === false ? [] : [runWithout(`--${name}`, help)],
+  )
+  if (flags.on === undefined) problems.push(runNeedsOn())
+  if (flags.workers !== undefined) problems.push(runWithout('--workers', runWords.workersInTemplate))
+  const template = flags.exec ?? LOCAL_TEMPLATE
+  const wrong = checkTemplate(template)
+  if (wrong !== undefined) problems.push(wrong)
+  const hosts = (flags.hosts ?? '').split(',').filter((host) => host !== '')
+  const [set, device, engine, parallel, parts] = [
+    await readSettings(flags, console.cwd),
+    readDevice(flags.device),
+    readEngine(flags.engine),
+    readCount('--parallel', flags.parallel, MOST_PARALLEL),
+    readCount('--parts', flags.parts, MOST_PARTS),
+  ]
+  for (const read of [set, device, engine, parallel, parts]) problems.push(...read.diagnostics)
+  if (device.type === 'ok' && device.value !== 'auto' && isInexact(device.value))
+    problems.push(runInexact(device.value))
+  if (
+    problems.length > 0 ||
+    set.type === 'failed' ||
+    device.type === 'failed' ||
+    engine.type === 'failed' ||
+    parallel.type === 'failed' ||
+    parts.type === 'failed'
+  )
+    return failed(...problems)
+  const atOnce = parallel.value ?? Math.max(1, hosts.length)
+  return ok({
+    template,
+    hosts,
+    parallel: atOnce,
+    layOut: {
+      ...set.value,
+      device: device.value,
+      engine: engine.value,
+      parallel: atOnce,
+      store: userStore(),
+      ...(parts.value === undefined ? {} : { parts: parts.value }),
+      ...(flags.out === undefined ? {} : { out: resolve(console.cwd, flags.out) }),
+      ...(flags.runDir === undefined ? {} : { runs: resolve(console.cwd, flags.runDir) }),
+    },
+  })
+}
+
+/** Words of the shell that start this program. */
+const ownCommand = (): string =>
+  [process.execPath, resolve(process.argv[1]!)].map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`).join(' ')
+
+/** `smelt build --on exec`: cuts the plan into parts, has commands do them, and commits. */
+export const buildOn = async (console: Console, recipe: string, flags: OnFlags): Promise<number> => {
+  const began = performance.now()
+  const tell = (diagnostics: readonly Diagnostic[]): number => {
+    console.tell(diagnostics)
+    return exitCode(diagnostics)
+  }
+  const read = await readFlags(console, flags)
+  if (read.type === 'failed') return tell(read.diagnostics)
+  const interruption = listenForStop(() => console.tell([stopping()]))
+  try {
+    const laid = await layOut(recipe, { ...read.value.layOut, signal: interruption.signal })
+    console.tell(laid.diagnostics)
+    if (laid.type === 'failed') return interruption.exitCode ?? exitCode(laid.diagnostics)
+    const claim = await claimRun(laid.value.run)
+    if (claim.type === 'failed') return tell(claim.diagnostics)
+    try {
+      const code = await driveExec(
+        console,
+        laid.value,
+        read.value,
+        { quiet: flags.quiet === true, began },
+        interruption.signal,
+      )
+      return interruption.exitCode ?? code
+    } finally {
+      claim.value.release()
+    }
+  } finally {
+    interruption.end()
+  }
+}
+
+/** How often progress is told, in ms. */
+const [REDRAW, LOG] = [500, 10_000]
+
+const driveExec = async (
+  console: Console,
+  { run, plan, isResumed }: LaidOut,
+  { template, hosts, parallel }: ExecFlags,
+  { quiet, began }: { readonly quiet: boolean; readonly began: number },
+  signal: AbortSignal,
+): Promise<number> => {
+  const say = (text: string): void => (quiet ? undefined : console.err(text))
+  const parts = plural(partsIn(plan), 'part')
+  say(isResumed ? runWords.resumed(plan.id, finishedParts(run).size, parts, run) : runWords.begun(plan.id, parts, run))
+  const exec = createExec({ run, template, hosts, parallel, smelt: ownCommand() })
+  const progress = createProgress(run, plan)
+  if (progress.type === 'failed') {
+    console.tell(progress.diagnostics)
+    return exitCode(progress.diagnostics)
+  }
+  const line = progressLine(console, () => renderRunProgress(progress.value()), quiet)
+  const events: RunEvent[] = []
+  const tries = new Set<number>()
+  try {
+    const driven = await drive(
+      driverFiles(run, plan, { scheduler: 'exec', options: { template, hosts, parallel } }),
+      exec,
+      {
+        patience: patienceFor(hosts),
+        now: () => performance.now() / 1000,
+        sleep: (seconds) => sleepUnless(signal, seconds),
+        signal,
+        told: (action) => {
+          if (action.type !== 'submit' && action.type !== 'requeue') return
+          for (const part of action.parts) {
+            if (tries.has(part)) line.aside(() => say(runWords.again(part)))
+            tries.add(part)
+          }
+        },
+        commit: async () => {
+          const done = await commitRun(run, {
+            listener: (event) => void (isLasting(event) && events.push(event)),
+            store: userStore(),
+          })
+          line.clear()
+          console.tell(done.diagnostics.filter((d) => d.severity !== 'error' && done.type === 'ok'))
+          return done.type === 'ok' ? [] : done.diagnostics
+        },
+      },
+    )
+    line.clear()
+    const diagnostics = problemsOf(driven, run, exec)
+    console.tell(diagnostics)
+    if (driven.type === 'left') say(runWords.left(run))
+    if (driven.type === 'committed') say(renderSummary(events, console.look('err'), (performance.now() - began) / 1000))
+    return exitCode(diagnostics)
+  } finally {
+    line.end()
+    await exec.withdraw()
+  }
+}
+
+const problemsOf = (driven: Driven, run: string, exec: Exec): readonly Diagnostic[] => {
+  switch (driven.type) {
+    case 'committed':
+    case 'left':
+      return []
+    case 'problems':
+      return driven.diagnostics
+    case 'cancelled':
+    case 'alarm': {
+      const halted = haltOf(run)
+      return halted.type === 'failed' ? halted.diagnostics : [runAlarmed(0, [], [])]
+    }
+    case 'given-up':
+      return driven.parts.map(({ part, reason, last }) =>
+        runPartFailed(part, reason, last?.word, exec.complaintOf(part)),
+      )
+  }
+}
+
+const sleepUnless = (signal: AbortSignal, seconds: number): Promise<void> =>
+  new Promise((done) => {
+    if (signal.aborted) return done()
+    const end = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', end)
+      done()
+    }
+    const timer = setTimeout(end, seconds * 1000)
+    signal.addEventListener('abort', end)
+  })
+
+/** One line that is redrawn in a terminal, and now and then a line of a log. */
+const progressLine = (console: Console, render: () => string, quiet: boolean) => {
+  let told = ''
+  const clear = (): void => (console.errRedraws && told !== '' ? console.err('\r\u001b[K') : undefined)
+  const tick = (): void => {
+    const text = render()
+    if (text === told) return
+    console.err(console.errRedraws ? `\r\u001b[K${text}` : `${text}\n`)
+    told = text
+  }
+  const ticking = quiet ? undefined : setInterval(tick, console.errRedraws ? REDRAW : LOG)
+  return {
+    clear,
+    aside: (write: () => void): void => {
+      clear()
+      told = ''
+      write()
+    },
+    end: (): void => clearInterval(ticking),
+  }
+}

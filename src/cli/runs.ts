@@ -1,0 +1,73 @@
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { runUnknown, runWords } from '../base/catalogue/cluster.js'
+import { exitCode } from '../base/diagnostic.js'
+import { failed, ok, type Result } from '../base/result.js'
+import { removeParts } from '../cluster/commit.js'
+import { cancelRun, placesOf, readPlan } from '../cluster/layout.js'
+import { createProgress } from '../cluster/progress.js'
+import { renderRunHosts, renderRunProgress } from '../view/run-progress.js'
+import type { Console } from './console.js'
+import { listenForStop } from './signals.js'
+
+/** The folder of a run that is named by its path, or by its name below the current folder. */
+const findRun = (console: Console, name: string): Result<string> => {
+  const places = [resolve(console.cwd, name), join(console.cwd, '.smelt', 'runs', name)]
+  const found = places.find((run) => existsSync(placesOf(run).plan))
+  return found === undefined ? failed(runUnknown(name)) : ok(found)
+}
+
+/** `smelt cancel`: asks all tasks of a run to stop, for good, and removes what they wrote. */
+export const cancel = async (console: Console, name: string): Promise<number> => {
+  const run = findRun(console, name)
+  const plan = run.type === 'failed' ? run : readPlan(run.value)
+  if (run.type === 'failed' || plan.type === 'failed') {
+    console.tell(plan.diagnostics)
+    return exitCode(plan.diagnostics)
+  }
+  cancelRun(run.value)
+  await removeParts(plan.value)
+  console.err(runWords.cancelled(run.value))
+  return 0
+}
+
+/** What `smelt follow` takes besides the run. */
+export interface FollowFlags {
+  /** Shows how far the run is, and ends. */
+  readonly once?: boolean
+}
+
+/** How often a run is looked at, in ms. */
+const LOOK = 2_000
+/** What a run that is over means for whoever waited for it. */
+const CODES = { open: 0, committed: 0, cancelled: 3, alarm: 3 } as const
+
+/** `smelt follow`: shows how far a run is until it is over, from any machine that sees its folder. */
+export const followRun = async (console: Console, name: string, { once }: FollowFlags): Promise<number> => {
+  const run = findRun(console, name)
+  const plan = run.type === 'failed' ? run : readPlan(run.value)
+  const look = run.type === 'failed' || plan.type === 'failed' ? undefined : createProgress(run.value, plan.value)
+  if (look?.type !== 'ok') {
+    const { diagnostics } = look ?? plan
+    console.tell(diagnostics)
+    return exitCode(diagnostics)
+  }
+  const interruption = listenForStop(() => undefined)
+  let told = ''
+  try {
+    for (;;) {
+      const progress = look.value()
+      const text = `${renderRunProgress(progress)}\n${renderRunHosts(progress)}`
+      if (text !== told) console.out(text)
+      told = text
+      if (once === true || progress.state !== 'open') return CODES[progress.state]
+      if (interruption.signal.aborted) return interruption.exitCode ?? 0
+      await new Promise<void>((done) => {
+        const timer = setTimeout(done, LOOK)
+        interruption.signal.addEventListener('abort', () => (clearTimeout(timer), done()), { once: true })
+      })
+    }
+  } finally {
+    interruption.end()
+  }
+}

@@ -1,0 +1,84 @@
+import { appendFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { runPartUnknown } from '../base/catalogue/cluster.js'
+import { exitCode, type Diagnostic } from '../base/diagnostic.js'
+import { commitRun } from '../cluster/commit.js'
+import { placesOf, readPlan } from '../cluster/layout.js'
+import { partsIn } from '../cluster/ready.js'
+import { workOn } from '../cluster/task.js'
+import { defaultWorkers } from '../run/machine.js'
+import type { Listener } from '../run/events.js'
+import { buildEventLine, toBuildEvent } from '../view/json.js'
+import { renderReport } from '../view/report/render.js'
+import type { Console } from './console.js'
+import { cudaPlaces } from './cuda-places.js'
+import { readWorkers } from './options.js'
+import { listenForStop } from './signals.js'
+import { userStore } from './store.js'
+
+/** What `smelt work` takes. */
+export interface WorkFlags {
+  readonly run: string
+  readonly part: string
+  readonly workers?: string
+}
+
+/** The events of a task go to a file that others read while it grows; that it cannot be written is no reason to fail. */
+const listenInto = (path: string): Listener => {
+  const began = performance.now()
+  let waiting = ''
+  let flushed = began
+  return (event) => {
+    waiting += buildEventLine(toBuildEvent(event), performance.now() - began)
+    const isPassing = event.type === 'units-finished' || event.type === 'tensor-finished'
+    if (isPassing && performance.now() - flushed < 1000) return
+    try {
+      appendFileSync(path, waiting)
+    } catch {
+      // The dashboard lacks it then, and the result does not.
+    }
+    waiting = ''
+    flushed = performance.now()
+  }
+}
+
+/** `smelt work`: does one part of a run, or commits it; what schedulers start on each machine. */
+export const work = async (console: Console, flags: WorkFlags): Promise<number> => {
+  const run = resolve(console.cwd, flags.run)
+  const workers = readWorkers(flags.workers, defaultWorkers)
+  if (workers.type === 'failed') {
+    console.tell(workers.diagnostics)
+    return exitCode(workers.diagnostics)
+  }
+  const interruption = listenForStop(() => undefined)
+  try {
+    const diagnostics = await workUnder(run, flags.part, workers.value, interruption.signal)
+    console.tell(diagnostics)
+    return diagnostics.some((d) => d.code === 'stopped') && interruption.exitCode !== undefined
+      ? interruption.exitCode
+      : exitCode(diagnostics)
+  } finally {
+    interruption.end()
+  }
+}
+
+const workUnder = async (
+  run: string,
+  part: string,
+  workers: number,
+  signal: AbortSignal,
+): Promise<readonly Diagnostic[]> => {
+  if (part === 'commit') return (await commitRun(run, { signal, store: userStore() })).diagnostics
+  const plan = readPlan(run)
+  if (plan.type === 'failed') return plan.diagnostics
+  if (!/^\d{1,9}$/.test(part)) return [runPartUnknown(part, partsIn(plan.value))]
+  const done = await workOn(run, Number(part), {
+    workers,
+    signal,
+    render: renderReport,
+    places: cudaPlaces(),
+    listen: ({ part: number, attempt }) => listenInto(placesOf(run).events(number, attempt)),
+    ...(process.env['SLURM_JOB_ID'] === undefined ? {} : { job: process.env['SLURM_JOB_ID'] }),
+  })
+  return done.diagnostics
+}

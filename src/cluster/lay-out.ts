@@ -1,0 +1,219 @@
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { canonicalJson } from '../base/canonical.js'
+import { shortDigest } from '../base/digest.js'
+import { failed, ok, type Result } from '../base/result.js'
+import { readPackage } from '../base/version.js'
+import type { Measure } from '../graph/expression.js'
+import { subjectOf, type Fingerprints } from '../plan/fingerprint.js'
+import type { Asked } from '../plan/jobs.js'
+import type { Plan } from '../plan/plan.js'
+import { foreignSides } from '../run/model-folders.js'
+import { readParts as readUsedParts, readSource } from '../run/parts.js'
+import { checkPins, draft, type Drafted, type PrepareOptions } from '../run/prepare.js'
+import { lockDestination } from '../run/destinations.js'
+import { lockPath, readLock } from '../store/lock.js'
+import type { Store } from '../store/store.js'
+import { viewLabel } from '../tensor/view.js'
+import { sizeOf } from '../tensor/info.js'
+import { cutPlan, type Cut } from './cut.js'
+import {
+  makeRunFolder,
+  placesOf,
+  readPlan,
+  runFolder,
+  writeWhole,
+  type RunPart,
+  type RunPlan,
+  type RunStage,
+} from './layout.js'
+import { complete, identifyShared, inputsOf, knowledgeOf, nodeMajor, outputsOf, type UsedTexts } from './ready.js'
+
+/** How a recipe is built on many machines. */
+export interface LayOutOptions extends Pick<PrepareOptions, 'set' | 'rows' | 'out' | 'signal'> {
+  readonly device: string
+  readonly engine?: string
+  /** About how many parts there are to be. */
+  readonly parts?: number
+  /** How many tasks run at a time. */
+  readonly parallel: number
+  /** The folder of runs; `.smelt/runs` beside the recipe unless given. */
+  readonly runs?: string
+  readonly store?: Store
+}
+
+/** A run that is laid out. */
+export interface LaidOut {
+  readonly run: string
+  readonly plan: RunPlan
+  /** True if it was there before. */
+  readonly isResumed: boolean
+}
+
+/** Bytes below which a part is not worth starting a task for, unless more parts are asked for. */
+const LEAST = 2e9
+/** Bytes above which a part that fails costs too much. */
+const MOST = 64e9
+/** Parts for each task at a time: with more, those that are done first have something to do until the end. */
+const EACH = 4
+
+const sizeOfParts = (bytes: number, { parts, parallel }: LayOutOptions): number =>
+  parts === undefined ? Math.min(MOST, Math.max(LEAST, bytes / (EACH * parallel))) : Math.max(1, bytes / parts)
+
+/** Asks for a measure in a plan that has nothing else to do. */
+export const askFor = (measure: Measure): Asked => {
+  const subject = subjectOf(measure)!
+  return {
+    tensor: measure.over?.tensor ?? viewLabel(subject),
+    size: sizeOf(subject.shape),
+    step: measure.over?.step ?? '',
+    values: [measure],
+  }
+}
+
+/** Every measure over several tensors that a plan takes, by its fingerprint. */
+export const sharedMeasures = (plan: Pick<Plan, 'jobs'>, fingerprints: Fingerprints): ReadonlyMap<string, Measure> => {
+  const found = new Map<string, Measure>()
+  const seen = new Set<number>()
+  for (const { sweeps } of plan.jobs)
+    for (const { measure } of sweeps?.passes.flatMap((pass) => pass.takes) ?? []) {
+      if (measure.over === undefined || seen.has(measure.id)) continue
+      seen.add(measure.id)
+      const fingerprint = fingerprints.ofMeasure(measure)
+      if (fingerprint !== undefined && !found.has(fingerprint)) found.set(fingerprint, measure)
+    }
+  return found
+}
+
+/**
+ * Lays a run out: cuts the plan of a recipe into parts and writes down what each does. The same recipe, with the same
+ * inputs and options, has the same run, which goes on where it was; one that is committed begins anew.
+ */
+export const layOut = async (recipe: string, options: LayOutOptions): Promise<Result<LaidOut>> => {
+  const source = await readSource(recipe, 'a recipe')
+  if (source.type === 'failed') return source
+  const used = await readUsedParts(source.value)
+  const { set = {}, rows = [] } = options
+  const drafted = await draft(resolve(recipe), { ...options, text: source.value.text, parts: used }, [
+    lockDestination(lockPath(resolve(recipe))),
+  ])
+  if (drafted.type === 'failed') return drafted
+  const pins = await checkPins(drafted.value)
+  if (pins.length > 0) return failed(...drafted.diagnostics, ...pins)
+  const lock = await readLock(lockPath(resolve(recipe)))
+  const foreign = foreignSides(drafted.value.draft, lock.type === 'ok' ? lock.value : undefined, options.store)
+  if (foreign.length > 0) return failed(...drafted.diagnostics, ...foreign)
+  const cut = await cutDraft(drafted.value, options)
+  if (cut.type === 'failed') return cut
+  const known: Omit<RunPlan, 'id'> = {
+    format: 1,
+    smelt: readPackage().version,
+    node: nodeMajor(),
+    recipe: resolve(recipe),
+    name: drafted.value.settings[0]!.recipe.name,
+    set,
+    rows,
+    ...(options.out === undefined ? {} : { out: resolve(options.out) }),
+    device: options.device,
+    ...(options.engine === undefined ? {} : { engine: options.engine }),
+    inputs: inputsOf(drafted.value.draft),
+    outputs: outputsOf(drafted.value.draft),
+    stages: cut.value.stages,
+  }
+  const texts: UsedTexts = Object.fromEntries(
+    [...used].flatMap(([path, part]) => (part.type === 'ok' ? [[path, part.value.text]] : [])),
+  )
+  const id = shortDigest(canonicalJson({ known, text: source.value.text, texts, parts: cut.value.parts })).slice(0, 12)
+  const plan: RunPlan = { ...known, id }
+  const run = runFolder(recipe, id, options.runs)
+  const places = placesOf(run)
+  if (existsSync(places.plan) && !existsSync(places.committed) && !existsSync(places.cancelled)) {
+    const found = readPlan(run)
+    return found.type === 'failed' ? found : ok({ run, plan: found.value, isResumed: true }, drafted.diagnostics)
+  }
+  writeRun(run, plan, source.value.text, texts, cut.value.parts)
+  return ok({ run, plan, isResumed: false }, drafted.diagnostics)
+}
+
+/** Writes the folder of a run, which appears whole. Throws what the system says. */
+const writeRun = (run: string, plan: RunPlan, text: string, texts: UsedTexts, parts: readonly RunPart[]): void => {
+  const made = join(dirname(run), `.${basename(run)}.${process.pid}.tmp`)
+  rmSync(made, { recursive: true, force: true })
+  makeRunFolder(made)
+  const places = placesOf(made)
+  writeFileSync(places.recipe, text)
+  writeFileSync(places.used, canonicalJson(texts, 1))
+  for (const part of parts) writeFileSync(places.part(part.number), canonicalJson(part))
+  writeWhole(places.plan, plan)
+  rmSync(run, { recursive: true, force: true })
+  renameSync(made, run)
+}
+
+interface Stages {
+  readonly parts: readonly RunPart[]
+  readonly stages: readonly RunStage[]
+}
+
+/** Cuts the work of a draft into parts, stage by stage. */
+const cutDraft = async ({ draft: whole }: Drafted, options: LayOutOptions): Promise<Result<Stages>> => {
+  const nothing = knowledgeOf(whole, [])
+  const planned = await complete({ ...whole, reports: [] }, nothing, options.signal)
+  if (planned.type === 'failed') return planned
+  const fingerprints = planned.value.fingerprints(identifyShared(whole))
+  const cut = cutPlan(
+    planned.value,
+    (bytes) => sizeOfParts(bytes, options),
+    (m) => fingerprints.ofMeasure(m) !== undefined,
+  )
+
+  const measuring: Omit<RunPart, 'number'>[] = []
+  for (const measures of cut.early) {
+    const own = await complete({ ...whole, outputs: [], reports: [] }, nothing, options.signal, measures.map(askFor))
+    if (own.type === 'failed') return own
+    measuring.push({
+      ...EMPTY,
+      stage: 0,
+      type: 'measures',
+      bytes: own.value.totals.readBytes,
+      measures: measures.map((m) => fingerprints.ofMeasure(m)!),
+    })
+  }
+  const drawing: Omit<RunPart, 'number'>[] = []
+  for (const report of whole.reports) {
+    const own = await complete({ ...whole, outputs: [], reports: [report] }, nothing, options.signal)
+    if (own.type === 'failed') return own
+    drawing.push({ ...EMPTY, stage: 1, type: 'report', bytes: own.value.totals.readBytes, reports: [report.path] })
+  }
+  const parts = [...measuring, ...writing(cut, planned.value), ...drawing]
+    // A run without measures that come first has one stage.
+    .map((part, number): RunPart => ({ ...part, number, stage: measuring.length === 0 ? 0 : part.stage }))
+  return ok({ parts, stages: stagesOf(parts) })
+}
+
+const EMPTY = { jobs: [], measures: [], reports: [], reads: [] } as const
+
+/** The parts that write tensors; what is read for its digest alone is dealt out among them. */
+const writing = (cut: Cut, { undigested }: Plan): readonly Omit<RunPart, 'number'>[] => {
+  const parts = cut.parts.map((bundles) => ({
+    jobs: bundles.flatMap((b) => b.jobs),
+    bytes: bundles.reduce((n, b) => n + b.bytes, 0),
+    reads: [] as { readonly path: string; readonly tensor: string }[],
+  }))
+  if (parts.length === 0 && undigested.length > 0) parts.push({ jobs: [], bytes: 0, reads: [] })
+  const share =
+    (parts.reduce((n, p) => n + p.bytes, 0) + undigested.reduce((n, t) => n + t.end - t.begin, 0)) / parts.length
+  let at = 0
+  for (const { file, name, begin, end } of undigested) {
+    while (at < parts.length - 1 && parts[at]!.bytes >= share) at += 1
+    const part = parts[at]!
+    part.reads.push({ path: file, tensor: name })
+    part.bytes += end - begin
+  }
+  return parts.map((part) => ({ ...EMPTY, ...part, stage: 1, type: 'tensors' }))
+}
+
+const stagesOf = (parts: readonly RunPart[]): readonly RunStage[] =>
+  [...new Set(parts.map((p) => p.stage))].map((stage) => {
+    const own = parts.filter((p) => p.stage === stage)
+    return { first: own[0]!.number, parts: own.length, bytes: own.reduce((n, p) => n + p.bytes, 0) }
+  })

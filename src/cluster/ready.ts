@@ -1,0 +1,147 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { runInputDiffers, runPlanDiffers, runVersion } from '../base/catalogue/cluster.js'
+import { stopped } from '../base/catalogue/run.js'
+import type { Diagnostic, Source } from '../base/diagnostic.js'
+import { blake3, toDigest } from '../base/digest.js'
+import { failed, ok, type Result } from '../base/result.js'
+import { inTurns } from '../base/slices.js'
+import { readPackage } from '../base/version.js'
+import { completeInSlices } from '../plan/complete-plan.js'
+import type { Draft } from '../plan/draft.js'
+import type { Identify } from '../plan/fingerprint.js'
+import type { Asked } from '../plan/jobs.js'
+import type { Plan } from '../plan/plan.js'
+import type { PriorState } from '../plan/prior-state.js'
+import { inputFiles, knowNothing } from '../run/gather-prior-state.js'
+import { draft, type Drafted } from '../run/prepare.js'
+import { decodeOutcome, type StoredOutcome } from '../store/outcomes.js'
+import { placesOf, readPart, readResult, type PartResult, type RunPart, type RunPlan } from './layout.js'
+
+/** The major version of Node.js here. */
+export const nodeMajor = (): number => Number(process.versions.node.split('.')[0])
+
+/** Why this machine must not work on a run: another version might come to other bytes. */
+export const versionProblem = ({ smelt, node }: Pick<RunPlan, 'smelt' | 'node'>): Diagnostic | undefined => {
+  const { version } = readPackage()
+  if (version !== smelt) return runVersion('smelt', version, smelt, hostname())
+  return nodeMajor() === node ? undefined : runVersion('Node.js', process.versions.node, String(node), hostname())
+}
+
+/** The files that a draft reads, as a run knows them: what differs between machines that share them is left out. */
+export const inputsOf = (drafted: Pick<Draft, 'models'>): RunPlan['inputs'] =>
+  inputFiles(drafted).map(({ path, size, mtimeNs }) => ({ path, size: String(size), mtime: String(mtimeNs) }))
+
+/** The files that a draft writes, as a run knows them. */
+export const outputsOf = ({ outputs }: Pick<Draft, 'outputs'>): RunPlan['outputs'] =>
+  outputs
+    .flatMap(({ output }) => output.files)
+    .map(({ path, bytes, header }) => ({ path, bytes, header: toDigest(blake3(header)) }))
+
+/** Identifies stored tensors by what machines that share a file agree on. */
+export const identifyShared = (drafted: Pick<Draft, 'models'>): Identify => {
+  const tokens = new Map(inputsOf(drafted).map(({ path, size, mtime }) => [path, `${path}:${size}:${mtime}`] as const))
+  return ({ file, begin, end }) => {
+    const token = tokens.get(file)
+    return token === undefined ? undefined : `${token}:${begin}:${end}`
+  }
+}
+
+/** The parts of recipes that a recipe uses, as the run keeps them: by path. */
+export type UsedTexts = Readonly<Record<string, string>>
+
+/** The run's copy of the recipe, drafted again: an error if that does not come to what the run was planned with. */
+export const draftRun = async (run: string, plan: RunPlan, signal?: AbortSignal): Promise<Result<Drafted>> => {
+  const places = placesOf(run)
+  const used = JSON.parse(readFileSync(places.used, 'utf8')) as UsedTexts
+  const parts = new Map(Object.entries(used).map(([path, text]) => [path, ok<Source>({ path, text })] as const))
+  const drafted = await draft(plan.recipe, {
+    text: readFileSync(places.recipe, 'utf8'),
+    parts,
+    set: plan.set,
+    rows: plan.rows,
+    ...(plan.out === undefined ? {} : { out: plan.out }),
+    ...(signal === undefined ? {} : { signal }),
+  })
+  if (drafted.type === 'failed') return drafted
+  const differs = differences(plan, drafted.value.draft)
+  return differs.length > 0 ? failed(...differs) : drafted
+}
+
+const differences = (plan: RunPlan, drafted: Draft): readonly Diagnostic[] => {
+  const inputs = new Map(inputsOf(drafted).map((file) => [file.path, file] as const))
+  const changed = plan.inputs.filter(({ path, size, mtime }) => {
+    const now = inputs.get(path)
+    return now?.size !== size || now.mtime !== mtime
+  })
+  if (changed.length > 0) return changed.slice(0, 5).map(({ path }) => runInputDiffers(path))
+  const outputs = new Map(outputsOf(drafted).map((file) => [file.path, file] as const))
+  const other =
+    outputs.size === plan.outputs.length
+      ? plan.outputs.find(({ path, bytes, header }) => {
+          const now = outputs.get(path)
+          return now?.bytes !== bytes || now.header !== header
+        })
+      : (plan.outputs[0] ?? { path: plan.recipe })
+  return other === undefined ? [] : [runPlanDiffers(other.path)]
+}
+
+/** What every part knows before it begins: nothing but what parts of earlier stages came to. */
+export const knowledgeOf = (drafted: Draft, results: readonly PartResult[]): PriorState => {
+  const outcomes = new Map<string, StoredOutcome>(
+    results
+      .flatMap((r) => r.outcomes)
+      .map((line) => {
+        const entry = decodeOutcome(line)
+        if (entry === undefined) throw new Error('a result of a measure was altered')
+        return entry
+      }),
+  )
+  const nothing = knowNothing(drafted, undefined)
+  if (outcomes.size === 0) return nothing
+  return { ...nothing, outcome: (fingerprint) => outcomes.get(fingerprint), outcomesBy: identifyShared(drafted) }
+}
+
+/** Completes a plan; fails only if it is stopped. */
+export const complete = async (
+  drafted: Draft,
+  known: PriorState,
+  signal: AbortSignal | undefined,
+  more: readonly Asked[] = [],
+): Promise<Result<Plan>> => {
+  const plan = await inTurns(completeInSlices(drafted, known, more), signal)
+  return plan === undefined ? failed(stopped()) : ok(plan.value)
+}
+
+/** How many parts a run has. */
+export const partsIn = ({ stages }: Pick<RunPlan, 'stages'>): number => stages.reduce((n, s) => n + s.parts, 0)
+
+/** All parts of a run, in order. */
+export const readParts = (run: string, plan: RunPlan): Result<readonly RunPart[]> => {
+  const parts: RunPart[] = []
+  for (let number = 0; number < partsIn(plan); number++) {
+    const part = readPart(run, number)
+    if (part.type === 'failed') return part
+    parts.push(part.value)
+  }
+  return ok(parts)
+}
+
+/** The results of the parts before a number, as far as they can be seen; `missing` is the first that cannot. */
+export const readResults = (
+  run: string,
+  before: number,
+): Result<{ readonly results: readonly PartResult[]; readonly missing: readonly number[] }> => {
+  const results: PartResult[] = []
+  const missing: number[] = []
+  for (let part = 0; part < before; part++) {
+    const found = readResult(run, part)
+    if (found.type === 'failed') return found
+    if (found.value === undefined) missing.push(part)
+    else results.push(found.value)
+  }
+  return ok({ results, missing })
+}
+
+/** True once a run is committed. */
+export const isCommitted = (run: string): boolean => existsSync(placesOf(run).committed)
