@@ -6,15 +6,23 @@ import { toJsonText } from '../view/json.js'
 import { renderChecked } from '../view/checked.js'
 import type { Console } from './console.js'
 import { userHub } from './hub.js'
+import { readSettings, type SetFlags } from './options.js'
+
+/** What `smelt check` takes besides recipes. */
+export interface CheckFlags extends SetFlags {
+  readonly json?: boolean
+}
 
 /** `smelt check`: finds all mistakes that can be found before anything is computed, in several recipes at once. */
-export const check = async (
-  console: Console,
-  recipes: readonly string[],
-  flags: { readonly json?: boolean },
-): Promise<number> => {
+export const check = async (console: Console, recipes: readonly string[], flags: CheckFlags): Promise<number> => {
   const results: { readonly recipe: string; readonly result: Result<Prepared> }[] = []
-  for (const recipe of recipes) results.push({ recipe, result: await prepare(recipe, { jobs: false, hub: userHub() }) })
+  const settings = await readSettings(flags, console.cwd)
+  if (settings.type === 'failed') {
+    console.tell(settings.diagnostics)
+    return exitCode(settings.diagnostics)
+  }
+  for (const recipe of recipes)
+    results.push({ recipe, result: await prepare(recipe, { ...settings.value, jobs: false, hub: userHub() }) })
   const diagnostics: Diagnostic[] = results.flatMap(({ result }) => [...result.diagnostics])
   if (flags.json === true) {
     const recipes = results.map(({ recipe, result }) => ({

@@ -7,6 +7,7 @@ import { operators } from '../operators/index.js'
 import { methodsDocument } from '../operators/methods-page.js'
 import { operatorsDocument } from '../operators/page.js'
 import { partSchema } from '../recipe/part-schema.js'
+import { presetsFileSchema } from '../recipe/presets-schema.js'
 import { recipeSchema } from '../recipe/schema.js'
 import { lockSchema } from '../store/lock-schema.js'
 
@@ -16,6 +17,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 export const generated = (): Readonly<Record<string, string>> => ({
   'schema/recipe.schema.json': `${JSON.stringify(shareSchemas(recipeSchema(operators, { editor: true })), null, 1)}\n`,
   'schema/part.schema.json': `${JSON.stringify(partSchema(operators, { editor: true }), null, 1)}\n`,
+  'schema/presets.schema.json': `${JSON.stringify(presetsFileSchema({ editor: true }), null, 1)}\n`,
   'schema/lock.schema.json': `${JSON.stringify(lockSchema, null, 1)}\n`,
   'docs/operators.md': operatorsDocument(operators),
   'docs/methods.md': methodsDocument(operators),

@@ -166,6 +166,8 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .command('check')
     .argument('<recipes...>')
     .description('look for mistakes in recipes and their files')
+    .option(...SET)
+    .option(...SET_FILE)
     .option('--json', 'print the findings as JSON')
     .action((recipes, flags) => run(async (console) => (await import('./check.js')).check(console, recipes, flags)))
   program

@@ -5,7 +5,7 @@ import { defaultWorkers } from '../run/machine.js'
 import { onProcessor } from '../run/devices/choose.js'
 import { planNow } from '../run/plan-now.js'
 import { toJsonText } from '../view/json.js'
-import { outlinePlan } from '../view/plan-outline.js'
+import { outlinePlan, type OutlinedStep } from '../view/plan-outline.js'
 import { renderWhy } from '../view/why.js'
 import type { Console } from './console.js'
 import { readSettings, type SetFlags } from './options.js'
@@ -17,6 +17,10 @@ export interface WhyFlags extends SetFlags {
   readonly out?: string
   readonly json?: boolean
 }
+
+/** True for the steps of a part, where the step that uses it was asked for. */
+const isInside = (s: OutlinedStep, step: string): boolean =>
+  s.name.startsWith(`${step}/`) || s.step.startsWith(`${step}/`)
 
 /** `smelt why`: what is different from the last build. */
 export const why = async (
@@ -44,7 +48,7 @@ export const why = async (
     lock: planned.value.lock,
   })
   const names = steps.map((s) => s.name)
-  const wanted = step === undefined ? steps : steps.filter((s) => s.name === step || s.step === step)
+  const wanted = step === undefined ? steps : steps.filter((s) => [s.name, s.step].includes(step) || isInside(s, step))
   if (wanted.length === 0) return refuse([noSuchStep(step ?? '', names, didYouMean(step ?? '', names))])
   console.out(
     flags.json === true ? toJsonText({ type: 'reasons', steps: wanted }) : renderWhy(wanted, console.look('out')),

@@ -50,6 +50,8 @@ export interface DraftBuilder {
   ): string
   /** Adds an output of a model or step. */
   output(title: string, from: string, path: string, fields?: readonly Field[], comment?: string): void
+  /** Adds block weights with a name, of which a file of presets is made in place of a recipe. */
+  preset(name: string, numbers: readonly number[]): void
   /** What a model says of itself; undefined where its file was not found, and of a step. */
   facts(model: string): ModelFacts | undefined
   /** True where the path of a model or adapter matches. */
@@ -113,6 +115,7 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
   /** Steps by their fields as JSON, which may be equal where the fields are not. */
   const byFields = new Map<string, readonly DraftEntry[]>()
   const outputNames = new Set<string>()
+  const presets = new Map<string, readonly number[]>()
   const always: string[] = []
   const facts = new Map<string, () => ModelFacts>()
   const read = new Map<string, ModelFacts | undefined>()
@@ -172,6 +175,9 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
       const name = nameOfFile(title, outputNames)
       outputs.push({ name, fields: [['from', from], ['path', path], ...fields], comment })
     },
+    preset: (name, numbers) => {
+      presets.set(name, numbers)
+    },
     facts: (model) => {
       if (!read.has(model)) read.set(model, facts.get(model)?.())
       return read.get(model)
@@ -197,6 +203,7 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
           adapters,
           steps: used(steps),
           outputs,
+          presets: [...presets].map(([name, numbers]) => ({ name, numbers })),
         },
         notes,
         missing,

@@ -56,7 +56,13 @@ export interface DraftParam {
   readonly comment: string | undefined
 }
 
-/** A recipe as it will be written. Only what the outputs need is in it. */
+/** Block weights with a name. */
+export interface DraftPreset {
+  readonly name: string
+  readonly numbers: readonly number[]
+}
+
+/** A recipe as it will be written. Only what the outputs need is in it. One with presets is a file of presets alone. */
 export interface RecipeDraft {
   /** Comment lines at the top. */
   readonly header: readonly string[]
@@ -67,9 +73,10 @@ export interface RecipeDraft {
   readonly adapters: readonly DraftInput[]
   readonly steps: readonly DraftEntry[]
   readonly outputs: readonly DraftEntry[]
+  readonly presets: readonly DraftPreset[]
 }
 
-/** A recipe, with what its reader should know. A draft without outputs is nothing that could be built. */
+/** A recipe, with what its reader should know. A draft without outputs and presets is nothing to write. */
 export interface ImportResult {
   readonly draft: RecipeDraft
   readonly notes: readonly ImportNote[]

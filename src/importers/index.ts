@@ -22,7 +22,7 @@ export const importers: readonly Importer[] = [sdMecha, a1111, mergekit, comfyui
 /** Said of a file in which there is nothing to say. */
 const EMPTY: ImportGap = emptyFile
 
-/** An imported file: the recipe's text, undefined where nothing is left that could be built. */
+/** An imported file: the text of the recipe or of the file of presets, undefined where nothing is left to write. */
 export interface Imported extends Pick<ImportResult, 'notes' | 'missing'> {
   /** The tool whose file it is. */
   readonly tool: string
@@ -37,16 +37,19 @@ export const importFile = (input: ImportInput, known: readonly Importer[] = impo
       notImportable(input.path, input.type === 'png' || input.type === 'safetensors' ? 'no-metadata' : 'unknown'),
     )
   const { draft, notes, missing: told } = importer.import(input)
-  const missing = draft.outputs.length === 0 && told.length === 0 ? [EMPTY] : told
+  const isEmpty = draft.outputs.length === 0 && draft.presets.length === 0
+  const missing = isEmpty && told.length === 0 ? [EMPTY] : told
   const header = [
     importedFrom(input.path.replace(/^.*[/\\]/, ''), importer.name),
     ...draft.header,
     ...(notes.length === 0 ? [] : ['', differsHeading, ...notes.map((n) => differsLine(n.where, n.text))]),
-    ...(missing.length === 0 ? [] : ['', lacksHeading, ...missing.map((m) => lacksLine(m.where, m.what, m.why))]),
+    ...(missing.length === 0
+      ? []
+      : ['', lacksHeading(draft.presets.length === 0), ...missing.map((m) => lacksLine(m.where, m.what, m.why))]),
   ]
   return ok({
     tool: importer.name,
-    recipe: draft.outputs.length === 0 ? undefined : renderDraft({ ...draft, header }),
+    recipe: isEmpty ? undefined : renderDraft({ ...draft, header }),
     notes,
     missing,
   })

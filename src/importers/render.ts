@@ -40,5 +40,6 @@ export const renderDraft = (draft: RecipeDraft): string => {
     ...section('adapters', draft.adapters, () => inputs(draft.adapters)),
     ...section('steps', draft.steps, () => entries(draft.steps), 2),
     ...section('outputs', draft.outputs, () => entries(draft.outputs), 2),
+    ...section('presets', draft.presets, () => new Map(draft.presets.map(({ name, numbers }) => [name, numbers]))),
   ])
 }

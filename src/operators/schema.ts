@@ -47,10 +47,15 @@ const bounded = (
 
 const numbers = (item: JsonSchema, title: string): JsonSchema => ({ title, type: 'array', items: item, minItems: 1 })
 
-/** What the schemas of steps refer to; the schema of the recipe holds it. */
-export const DEFINITIONS: Readonly<Record<string, JsonSchema>> = {
-  preset: { title: 'a preset', enum: Object.keys(PRESETS) },
-}
+const BUILT_IN: JsonSchema = { title: 'a preset', enum: Object.keys(PRESETS) }
+
+/**
+ * What the schemas of steps refer to; the schema of the recipe holds it. Presets of the user's are replaced before a
+ * recipe is checked, and editors do not know them.
+ */
+export const definitions = ({ editor }: Audience): Readonly<Record<string, JsonSchema>> => ({
+  preset: editor ? { anyOf: [BUILT_IN, { title: 'a preset of a file', type: 'string', minLength: 1 }] } : BUILT_IN,
+})
 
 /** The name of a curve over the blocks. */
 const PRESET: JsonSchema = { $ref: '#/definitions/preset' }

@@ -70,7 +70,8 @@ export const createLayerContext = (): LayerContext => {
 
   /** The numbers of `mbw`, `preset` or `gradient` by block. */
   const byBlock = (rules: Rules, tensors: Tensors, at: Argument['at']): Result<ReadonlyMap<string, number>> => {
-    if (rules.mbw !== undefined && rules.gradient !== undefined) return failed(twoBlockLists(at))
+    const [first, second] = (['mbw', 'preset', 'gradient'] as const).filter((key) => rules[key] !== undefined)
+    if (first !== undefined && second !== undefined) return failed(twoBlockLists([first, second], at))
     const known = architecture(tensors)
     if (rules.mbw !== undefined) {
       if (known === undefined) return failed(noBlockWeightList(undefined, at))

@@ -96,6 +96,32 @@ const foldersAbove = (name: string): string[] => {
   return parts.slice(1).map((_, i) => parts.slice(0, parts.length - 1 - i).join('/'))
 }
 
+/** One setting of the params, as messages call it. */
+interface Setting {
+  readonly label: string
+  readonly recipe: Recipe
+}
+
+/** Tells of one path for several settings, with a path that the params would make different. */
+const sameForSettings = ({ label, at, setting }: Destination, settings: readonly Setting[]): Diagnostic => {
+  // The path as the recipe has it, before params are put in.
+  const { source, start, end } =
+    at.type === 'text' ? at.range : { source: { text: label }, start: 0, end: label.length }
+  const path = source.text.slice(start, end).replace(/^(["'])(.*)\1$/, '$2')
+  const own = settings[setting ?? 0]?.recipe.params ?? {}
+  const isInPath = (name: string): boolean => path.includes(`\${${name}}`)
+  const inPath = Object.keys(own).filter(isInPath)
+  const same = settings.filter(({ recipe }) => inPath.every((name) => recipe.params[name] === own[name]))
+  const differing = Object.keys(own).filter(
+    (name) => !isInPath(name) && same.some(({ recipe }) => recipe.params[name] !== own[name]),
+  )
+  return outputOfSettings({ path: label, labels: same.map((s) => s.label), better: withParams(path, differing) }, at)
+}
+
+/** A path that differs with some params. */
+const withParams = (path: string, names: readonly string[]): string =>
+  path.replace(/(\.[^./]*)?$/, (ending) => `${names.map((name) => `-\${${name}}`).join('')}${ending}`)
+
 /** What makes a file part of a model for whoever opens its folder. */
 const MODEL_FILE = /\.safetensors(\.index\.json)?$/
 
@@ -107,7 +133,7 @@ export const destinationProblems = (
   destinations: readonly Destination[],
   reserved: readonly Reserved[],
   namesOf: NamesOf,
-  labels: readonly string[] = [],
+  settings: readonly Setting[] = [],
 ): Diagnostic[] => {
   const reservedWhere = (folder: boolean): ReadonlyMap<string, Reserved> =>
     new Map(
@@ -129,7 +155,7 @@ export const destinationProblems = (
     const other = names.map((name) => taken.get(name)).find((found) => found !== undefined)
     if (other === undefined) return undefined
     return other.setting !== undefined && destination.setting !== undefined && other.setting !== destination.setting
-      ? outputOfSettings(destination.label, labels, destination.at)
+      ? sameForSettings(destination, settings)
       : outputTwice(destination.label, other.name, destination.at, other.at)
   }
   const named = destinations.map((destination) => ({

@@ -124,15 +124,7 @@ export function* draftInSlices(
     ...more,
   ]
   const reserved = [...reservedInputs(models), ...reservedFor(folders.recipe, settings[0]!.recipe)]
-  const warnings = orderProblems([
-    ...problems,
-    ...destinationProblems(
-      destinations,
-      reserved,
-      namesOf,
-      settings.map((s) => s.label),
-    ),
-  ])
+  const warnings = orderProblems([...problems, ...destinationProblems(destinations, reserved, namesOf, settings)])
   if (warnings.some((d) => d.severity === 'error')) return failed(...warnings)
   return ok(
     { evaluations, outputs, reports, models, unused: [...unusedNames], graph, masks, questions, warnings },

@@ -92,7 +92,7 @@ export const linkNames = (root: Value, scope: Scope): Diagnostic[] => {
   }
   const named = [...definitions].filter(([, d]) => d.kind !== 'param' && d.results === 1)
   const known = named.map(([name]) => name)
-  const check = (name: string, at: Place, kinds: readonly Definition['kind'][]): void => {
+  const check = (name: string, at: Place, kinds: readonly Definition['kind'][], delta = false): void => {
     if (opaque.has(stepOf(name))) return
     const definition = definitions.get(name)
     const results = uses.get(stepOf(name))?.scope?.results
@@ -114,15 +114,15 @@ export const linkNames = (root: Value, scope: Scope): Diagnostic[] => {
         wrongKind(
           name,
           definition.kind,
-          kinds,
+          delta ? ['delta'] : kinds,
           at,
           definition.at,
           inputs.some((input) => input.kind === 'model' && input.name === name),
-          makersOf(kinds),
+          delta ? [] : makersOf(kinds),
         ),
       )
   }
-  for (const step of steps.values()) for (const use of usesOf(step)) check(use.name, use.at, [use.kind])
+  for (const step of steps.values()) for (const use of usesOf(step)) check(use.name, use.at, [use.kind], use.delta)
   for (const use of uses.values()) for (const { name, at, kind } of use.args.values()) check(name, at, [kind])
   // Of a part they are names of its users, which are checked there.
   for (const { expected, default: target, at } of scope.isRecipe ? declarations.values() : []) {

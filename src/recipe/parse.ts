@@ -1,11 +1,12 @@
 import { isAPart, usesItself } from '../base/catalogue/parts.js'
+import { isPresets } from '../base/catalogue/presets.js'
 import type { Diagnostic, Place, Range, Source } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { readDocument } from '../document/read.js'
 import { orderProblems } from '../document/report.js'
 import { validate } from '../document/validate.js'
-import { find, toPlain, type Value } from '../document/value.js'
+import { toPlain, type Value } from '../document/value.js'
 import { operators } from '../operators/index.js'
 import type { Kind } from '../operators/value.js'
 import { parseSize } from '../safetensors/size.js'
@@ -16,13 +17,15 @@ import { inputEntries, inputProblems, readInputs } from './inputs.js'
 import { findCycles, linkNames } from './link.js'
 import { checkOutputPath } from './output-path.js'
 import { readDeclarations, type Declarations } from './params.js'
-import { atRecipe, openUses, readSteps, type Parts } from './parts.js'
+import { atRecipe, openUses, readSteps } from './parts.js'
+import { expandPresets, presetPaths } from './presets.js'
 import type { Name, Output, Recipe, Scalar } from './recipe.js'
 import { recipeSchema } from './schema.js'
-import { flatten, kindIn, stepOf, type Scope, type Use } from './scope.js'
+import { flatten, kindIn, stepOf, type Scope } from './scope.js'
 import { readDtypes, usesOf } from './step.js'
 import { readParams, substitute, type ParamValues } from './substitute.js'
 import { readTokenizerChoice } from './tokenizer.js'
+import type { Parts } from './used-texts.js'
 
 /** Options that change a recipe. */
 export interface ParseOptions {
@@ -42,16 +45,17 @@ const textOf = (value: Value | undefined): string | undefined => (value?.type ==
 
 /**
  * Reads a recipe's text. All its problems are reported at once, in order of place: syntax, keys and values, names,
- * kinds, cycles. `parts` are the texts of the parts that it uses.
+ * kinds, cycles. `parts` are the texts of the parts and presets that it uses.
  */
 export const parse = (source: Source, options: ParseOptions = {}, parts: Parts = new Map()): Result<Recipe> => {
   const document = readDocument(source)
   if (document.type === 'failed') return document
   const { declarations, problems: declared } = readDeclarations(document.value, false)
   const { params, problems: paramProblems } = readParams(declarations, options.set ?? {})
-  const { value: whole, problems: unknownParams, open, computed } = substitute(document.value, params)
-  if (find(whole, ['results']) !== undefined && find(whole, ['outputs']) === undefined)
-    return failed(isAPart(whole.type === 'map' ? whole.entries.get('results')!.key : whole.range))
+  const { value: replaced, problems: unknownParams, open, computed } = substitute(document.value, params)
+  const other = otherFile(replaced)
+  if (other !== undefined) return failed(other)
+  const { value: whole, problems: presetProblems, open: openPresets } = expandPresets(replaced, 'recipe', parts)
   const { plain: root, uses, problems: useProblems } = openUses(whole, atRecipe(whole, parts))
   const checked = validate(
     root,
@@ -75,7 +79,7 @@ export const parse = (source: Source, options: ParseOptions = {}, parts: Parts =
     ...findCycles(steps),
     ...[...loops].map(({ name, at }) => usesItself(name, at)),
   ]
-  const unknown = new Set(open.map((range) => range.start))
+  const unknown = new Set([...open, ...openPresets].map((range) => range.start))
   const inKnown = ({ at }: Diagnostic): boolean => at?.type !== 'text' || !unknown.has(at.range.start)
   // A text where a number belongs is not also the name of nothing, and without models, or with steps in a list, nothing has a name.
   const told = new Set(checked.diagnostics.flatMap(({ at }) => (at?.type === 'text' ? [at.range.start] : [])))
@@ -91,6 +95,7 @@ export const parse = (source: Source, options: ParseOptions = {}, parts: Parts =
     ...paramProblems,
     ...readGrid(document.value, declarations).problems,
     ...unknownParams,
+    ...presetProblems,
     ...useProblems,
     ...[
       ...advise(root, [...checked.diagnostics, ...linked.filter(isFresh)]),
@@ -111,12 +116,20 @@ export const parse = (source: Source, options: ParseOptions = {}, parts: Parts =
       inputs: readInputs(root),
       steps,
       idleUses: idleUses(scope, outputs.outputs),
-      parts: usedParts(uses, parts),
+      parts: uses.size === 0 && presetPaths(whole).length === 0 ? new Map() : textsOf(parts),
       tokenizer: tokenizer.choice,
       outputs: new Map([...outputs.outputs].map(([name, output]) => [name, renameOutput(output, resolve)])),
     },
     problems,
   )
+}
+
+/** A part or a file of presets in the place of a recipe. */
+const otherFile = (root: Value): Diagnostic | undefined => {
+  if (root.type !== 'map' || root.entries.has('outputs')) return undefined
+  const [results, presets] = [root.entries.get('results'), root.entries.get('presets')]
+  if (results !== undefined) return isAPart(results.key)
+  return presets === undefined || root.entries.has('steps') ? undefined : isPresets(presets.key)
 }
 
 /** Declarations with the values that params have been set to as their defaults. */
@@ -150,10 +163,10 @@ const idleUses = (
   return new Map([...uses].flatMap(([name, { at }]) => (named.has(name) ? [] : [[name, at] as const])))
 }
 
-/** The texts of all parts that were read; none if nothing uses a part. */
-const usedParts = (uses: ReadonlyMap<string, Use>, parts: Parts): ReadonlyMap<string, Source> =>
+/** The texts that were read, by path. */
+const textsOf = (parts: Parts): ReadonlyMap<string, Source> =>
   new Map(
-    [...(uses.size === 0 ? [] : parts)]
+    [...parts]
       .sort(([x], [y]) => (x < y ? -1 : 1))
       .flatMap(([path, read]) => (read.type === 'ok' ? [[path, read.value] as const] : [])),
   )

@@ -2,7 +2,7 @@ import { paramExpects, type ParamExpectation } from '../base/catalogue/parts.js'
 import type { JsonSchema } from '../document/schema.js'
 import { explain, type Audience } from '../operators/audience.js'
 import type { Operator } from '../operators/operator.js'
-import { DEFINITIONS, reference } from '../operators/schema.js'
+import { definitions, reference } from '../operators/schema.js'
 import type { Declarations } from './params.js'
 import { NAMES, recipeSchema, resultsSchema } from './schema.js'
 
@@ -27,13 +27,14 @@ export const partSchema = (operators: readonly Operator[], audience: Audience): 
       name: common('name'),
       description: common('description'),
       params: common('params'),
+      presets: common('presets'),
       parts: common('parts'),
       steps: common('steps'),
       results: resultsSchema(audience),
     },
     required: ['smelt', 'steps', 'results'],
     additionalProperties: false,
-    ...(audience.editor ? { examples: [PART_EXAMPLE] } : { definitions: DEFINITIONS }),
+    ...(audience.editor ? { examples: [PART_EXAMPLE] } : { definitions: definitions(audience) }),
   }
 }
 

@@ -1,4 +1,3 @@
-import { isAbsolute, posix } from 'node:path'
 import * as say from '../base/catalogue/parts.js'
 import type { Diagnostic, Place, Range, Source } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
@@ -14,13 +13,9 @@ import type { Scalar, Step } from './recipe.js'
 import { partSchema, PARTS_SCHEMA, useSchema } from './part-schema.js'
 import type { Scope, Use } from './scope.js'
 import { readStep } from './step.js'
+import { expandPresets, presetPaths } from './presets.js'
 import { substitute } from './substitute.js'
-
-/**
- * The texts of the parts that a recipe uses, or what is wrong with their files, by path: relative to the recipe's folder,
- * or absolute.
- */
-export type Parts = ReadonlyMap<string, Result<Source>>
+import { partPath, type Parts } from './used-texts.js'
 
 /** How often a recipe can use parts, the uses inside parts included. */
 const MOST_USES = 1000
@@ -59,21 +54,24 @@ export const atRecipe = (recipe: Value, parts: Parts): Whereabouts => ({
   count: { uses: 0 },
 })
 
-/** The path of a part by which {@link Parts} knows it, given the path of the document that uses it. */
-export const partPath = (path: string, user: string): string =>
-  isAbsolute(path) || path.startsWith('~') ? path : posix.join(posix.dirname(user), path)
-
 const place = (range: Range): Place => ({ type: 'text', range })
 
-/** The paths of the files of parts that a document uses, as it has them. */
-export const usedPaths = (document: Value): readonly string[] => {
+/** A file that a document uses, by the path it has there, and what the file has to be. */
+interface UsedFile {
+  readonly path: string
+  readonly is: 'part' | 'presets'
+}
+
+/** The files of parts and presets that a document uses. */
+export const usedFiles = (document: Value): readonly UsedFile[] => {
   const own = ownParts(document)
-  return [document, ...[...own.values()].map(({ value }) => value)].flatMap((holder) => {
+  return [document, ...[...own.values()].map(({ value }) => value)].flatMap((holder): UsedFile[] => {
     const steps = find(holder, ['steps'])
-    return [...(steps?.type === 'map' ? steps.entries.values() : [])].flatMap(({ value }) => {
+    const parts = [...(steps?.type === 'map' ? steps.entries.values() : [])].flatMap(({ value }): UsedFile[] => {
       const path = find(value, ['use'])
-      return path?.type === 'string' && !own.has(path.value) ? [path.value] : []
+      return path?.type === 'string' && !own.has(path.value) ? [{ path: path.value, is: 'part' }] : []
     })
+    return [...parts, ...presetPaths(holder).map((path): UsedFile => ({ path, is: 'presets' }))]
   })
 }
 
@@ -222,14 +220,18 @@ const readPart = (
   declarations: Declarations,
   values: ReadonlyMap<string, Scalar | undefined>,
 ): Result<Scope> => {
-  const { value: root, problems: unknown } = substitute(document, values)
+  const { value: whole, problems: unknown } = substitute(document, values)
+  const { value: root, problems: presets, open } = expandPresets(whole, where.path, where.parts)
   const { plain, uses, problems } = openUses(root, where)
-  const checked = validate(plain, schemaOf(document, inline))
+  const checked = validate(plain, schemaOf(document, inline)).diagnostics.filter(
+    ({ at }) =>
+      at?.type !== 'text' || !open.some(({ start, source }) => source === at.range.source && start === at.range.start),
+  )
   const scope: Omit<Scope, 'results'> = { isRecipe: false, declarations, steps: readSteps(plain), uses }
   const results = new Map<string, string>()
   const block = find(root, ['results'])
   for (const [name, { value }] of block?.type === 'map' ? block.entries : [])
     if (value.type === 'string') results.set(name, value.value)
-  const told = [...unknown, ...problems, ...checked.diagnostics, ...linkNames(root, { ...scope, results })]
+  const told = [...unknown, ...presets, ...problems, ...checked, ...linkNames(root, { ...scope, results })]
   return told.some((d) => d.severity === 'error') ? failed(...told) : ok({ ...scope, results }, told)
 }

@@ -1,9 +1,10 @@
 import type { JsonSchema } from '../document/schema.js'
 import type { Operator } from '../operators/operator.js'
 import { explain, orParam, type Audience } from '../operators/audience.js'
-import { DEFINITIONS, NAME, stepSchema } from '../operators/schema.js'
+import { definitions, NAME, stepSchema } from '../operators/schema.js'
 import { dtypeSchema } from '../operators/text-schema.js'
 import { PARAM_TYPES } from './params.js'
+import { presetsSchema } from './presets-schema.js'
 import { tokenizerSchema } from './tokenizer-schema.js'
 
 /** The keys of a map from names of the user's. */
@@ -301,6 +302,7 @@ export const recipeSchema = (operators: readonly Operator[], audience: Audience)
         ...say('What is done, in any order: each step has a name, an operator `op`, and what that takes.'),
         ...snippets('steps'),
       },
+      presets: presetsSchema(audience),
       parts: {
         ...named({
           title: 'a part',
@@ -308,6 +310,7 @@ export const recipeSchema = (operators: readonly Operator[], audience: Audience)
           properties: {
             description: { title: 'a string', type: 'string', ...say('What it is for.') },
             params: { $ref: '#/properties/params' },
+            presets: { $ref: '#/properties/presets' },
             steps: { $ref: '#/properties/steps' },
             results: resultsSchema(audience),
           },
@@ -331,7 +334,7 @@ export const recipeSchema = (operators: readonly Operator[], audience: Audience)
       ? { required: ['smelt', 'outputs'], anyOf: [{ required: ['models'] }, { required: ['adapters'] }] }
       : { required: ['smelt', 'models', 'outputs'] }),
     additionalProperties: false,
-    definitions: DEFINITIONS,
+    definitions: definitions(audience),
     ...(audience.editor ? { examples: [EXAMPLE] } : {}),
   }
 }

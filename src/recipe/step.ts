@@ -180,11 +180,19 @@ export const readStep = (name: string, key: Range, map: MapValue, operator: Oper
 /** The kind of value that a param's name stands for; of any other it is weights. */
 const KINDS: Readonly<Record<string, 'mask' | 'model'>> = { masks: 'mask', statistics: 'model' }
 
+/** A name that a step uses, and the kind that is needed there; `delta` where that is a difference of models. */
+interface UsedName extends Name {
+  readonly kind: 'model' | 'mask' | 'weights' | 'adapter'
+  readonly delta?: boolean
+}
+
 /** Every name a step uses, with the kind that is needed there. */
-export const usesOf = (step: Step): readonly (Name & { readonly kind: 'model' | 'mask' | 'weights' | 'adapter' })[] => {
-  const fromInputs = Object.entries(step.inputs).flatMap(([key, names]) =>
-    [names].flat().map((n) => ({ ...(n as Name), kind: step.operator.inputs[key]!.type })),
-  )
+export const usesOf = (step: Step): readonly UsedName[] => {
+  const fromInputs = Object.entries(step.inputs).flatMap(([key, names]) => {
+    const spec = step.operator.inputs[key]!
+    const delta = 'space' in spec && spec.space === 'delta'
+    return [names].flat().map((n): UsedName => ({ ...(n as Name), kind: spec.type, ...(delta ? { delta } : {}) }))
+  })
   const many = Object.values(step.operator.inputs).find((i) => i.type === 'model' && i.many)
   const eachSpecs = many !== undefined && many.type === 'model' && many.many ? many.each : {}
   const fromArguments = (specs: Readonly<Record<string, ParamSpec>>, args: Readonly<Record<string, RawArgument>>) =>

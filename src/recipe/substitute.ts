@@ -136,7 +136,10 @@ export const substitute = (root: Value, params: ParamValues): Substituted => {
   if (root.type !== 'map') return { value: root, problems, open, computed }
   const entries = [...root.entries].map(
     ([key, e]) =>
-      [key, { key: e.key, value: ['params', 'parts', 'grid'].includes(key) ? e.value : walk(e.value, [key]) }] as const,
+      [
+        key,
+        { key: e.key, value: ['params', 'parts', 'presets', 'grid'].includes(key) ? e.value : walk(e.value, [key]) },
+      ] as const,
   )
   return { value: { ...root, entries: new Map(entries) } satisfies MapValue, problems, open, computed }
 }

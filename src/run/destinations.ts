@@ -62,13 +62,5 @@ export const checkDestinations = (
   )
   const reserved = [...reservedInputs(plan.models), ...reservedFor(dirname(resolve(recipe.source.path)), recipe)]
   const all = [...more, ...planned]
-  return [
-    ...destinationProblems(
-      all,
-      reserved,
-      namesOf,
-      plan.settings.map((s) => s.label),
-    ),
-    ...obstacles(all, [...unkept, ...more]),
-  ]
+  return [...destinationProblems(all, reserved, namesOf, plan.settings), ...obstacles(all, [...unkept, ...more])]
 }

@@ -54,7 +54,11 @@ test('the schema of parts finds what it shares with that of recipes', () => {
   const part = {
     smelt: 1,
     params: { x: { type: 'model' } },
-    steps: { r: { op: 'model.scale', model: 'x', factor: 2 } },
+    presets: 'presets.yaml',
+    steps: {
+      w: { op: 'weights.mbw', like: 'x', preset: 'OF_THE_FILE' },
+      r: { op: 'model.scale', model: 'x', factor: 2 },
+    },
     results: { out: 'r' },
   }
   expect([accepts(part), accepts.errors]).toEqual([true, null])

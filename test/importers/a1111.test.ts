@@ -1,10 +1,15 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it, test } from 'vitest'
 import { NO_MODELS } from '#src/importers/find-models.js'
 import { importFile } from '#src/importers/index.js'
 import type { ImportInput } from '#src/importers/importer.js'
 import { textInput } from '#src/importers/read-input.js'
+import { inFolder, readTensors } from '../support/build-run.js'
 import { importAndBuild, worstDifference, type Numbers } from '../support/imported.js'
+import { runHere } from '../support/run-here.js'
 import { blockOf, sd1File, tinySd1 } from '../support/tiny-sd1.js'
+import { writeSafetensors } from '../support/write-safetensors.js'
 
 const [A, B, C] = [tinySd1(1), tinySd1(2), tinySd1(3)]
 const FILES = {
@@ -387,61 +392,58 @@ test('Model Mixer blends one model after the other', async () => {
 })
 
 describe('files of presets', () => {
-  const MINE = `preset_name\tpreset_weights\nMINE\t0.5,${RAMP.join(',')}\nGRAD_V:0,${RAMP.join(',')}\nSHORT\t${RAMP.slice(0, 22).join(',')}\n`
+  const MINE = `preset_name\tpreset_weights\nMINE\t0.5,${RAMP.join(',')}\nGRAD_V:0,${RAMP.join(',')}\nSHORT\t${RAMP.slice(0, 22).join(',')}\nMINE\t0.25,${RAMP.join(',')}\n`
 
-  test('make a step of each preset', async () => {
-    const models = { 'first.safetensors': sd1File(1), 'second.safetensors': sd1File(2) }
-    const { numbers, recipe, code } = await importAndBuild('presets.tsv', MINE, models)
-    expect(
-      worstDifference(
-        numbers,
-        each((n, a, b) => a + weightOf(RAMP, 0.5, n) * (b - a)),
-      ),
-    ).toBeLessThan(1e-6)
-    expect(code).toBe(5)
-    expect(recipe).toMatchInlineSnapshot(`
+  test('become files of presets that recipes name', async () => {
+    const result = importFile(textInput('presets.tsv', MINE, NO_MODELS))
+    const text = result.type === 'ok' ? result.value.recipe! : ''
+    expect(text).toMatchInlineSnapshot(`
       "# Imported from presets.tsv (supermerger).
-      # smelt has presets of these names itself, as the share of the second model: GRAD_V.
-      # Each number is 1 − that of the file: what stays of the first model.
-      # For another preset: smelt build RECIPE --set preset=NAME. Steps that are not used are not run.
+      # smelt has presets of its own; where one here has the same name, this one is used.
+      # Each number is the share of the second model, as supermerger has it. To merge by one of them:
       #
-      # Not in this recipe, because smelt cannot say it:
+      #   presets: THIS-FILE.yaml
+      #   steps:
+      #     kept: { op: weights.combine, like: first, a: 1, b: { preset: NAME }, operation: subtract }
+      #     blended: { op: merge.blend, a: first, b: second, keep: kept }
+      #
+      # What differs:
+      # - line 5: \`MINE\` is on line 2 as well; supermerger takes the last
+      #
+      # Not in this file, because smelt cannot say it:
       # - line 4: SHORT: 22 block weights; smelt knows 20, 21, 26 and 61
 
       smelt: 1
       name: presets
 
-      params:
-        first_file: first.safetensors # the first model: what stays where a number is 1
-        second_file: second.safetensors # the second model
-        preset: MINE # one of the steps below, each a preset of the file
-
-      models:
-        first: $first_file
-        second: $second_file
-
-      steps:
-        MINE:
-          op: weights.mbw
-          like: first
-          blocks: [0.5, 1, 0.96875, 0.9375, 0.90625, 0.875, 0.84375, 0.8125, 0.78125, 0.75, 0.71875, 0.6875, 0.65625, 0.625, 0.59375, 0.5625, 0.53125, 0.5, 0.46875, 0.4375, 0.40625, 0.375, 0.34375, 0.3125, 0.28125, 0.25]
-        GRAD_V:
-          op: weights.mbw
-          like: first
-          blocks: [1, 1, 0.96875, 0.9375, 0.90625, 0.875, 0.84375, 0.8125, 0.78125, 0.75, 0.71875, 0.6875, 0.65625, 0.625, 0.59375, 0.5625, 0.53125, 0.5, 0.46875, 0.4375, 0.40625, 0.375, 0.34375, 0.3125, 0.28125, 0.25]
-        blended:
-          op: merge.blend
-          a: first
-          b: second
-          keep: $preset
-          missing: keep
-
-      outputs:
-        merged:
-          from: blended
-          path: build/presets.safetensors
+      presets:
+        MINE: [0.25, 0, 0.03125, 0.0625, 0.09375, 0.125, 0.15625, 0.1875, 0.21875, 0.25, 0.28125, 0.3125, 0.34375, 0.375, 0.40625, 0.4375, 0.46875, 0.5, 0.53125, 0.5625, 0.59375, 0.625, 0.65625, 0.6875, 0.71875, 0.75]
+        GRAD_V: [0, 0, 0.03125, 0.0625, 0.09375, 0.125, 0.15625, 0.1875, 0.21875, 0.25, 0.28125, 0.3125, 0.34375, 0.375, 0.40625, 0.4375, 0.46875, 0.5, 0.53125, 0.5625, 0.59375, 0.625, 0.65625, 0.6875, 0.71875, 0.75]
       "
     `)
+    const merge = `smelt: 1
+models: { first: first.safetensors, second: second.safetensors }
+presets: mine.yaml
+steps:
+  kept: { op: weights.combine, like: first, a: 1, b: { preset: MINE }, operation: subtract }
+  blended: { op: merge.blend, a: first, b: second, keep: kept }
+outputs: { merged: { from: blended, path: merged.safetensors } }
+`
+    await inFolder(async (folder) => {
+      for (const [i, name] of ['first', 'second'].entries())
+        writeSafetensors(join(folder, `${name}.safetensors`), sd1File(i + 1))
+      writeFileSync(join(folder, 'mine.yaml'), text)
+      writeFileSync(join(folder, 'recipe.yaml'), merge)
+      expect((await runHere(folder, ['build', 'recipe.yaml', '--workers', '1'])).code).toBe(0)
+      const built = await readTensors(join(folder, 'merged.safetensors'))
+      const numbers = Object.fromEntries(Object.entries(built).map(([name, { values }]) => [name, [...values]]))
+      expect(
+        worstDifference(
+          numbers,
+          each((n, a, b) => a + weightOf(RAMP, 0.25, n) * (b - a)),
+        ),
+      ).toBeLessThan(1e-6)
+    })
   })
 
   test('and lists of block weights, and elemental merge alone', () => {

@@ -31,7 +31,8 @@ describe.skipIf(files.length === 0)('published files', () => {
       expect(recipe).not.toContain('TODO')
       const source = { path: 'recipe.yaml', text: recipe }
       expect(readDocument(source).diagnostics).toEqual([])
-      expect(parse(source, {}).diagnostics.filter((d) => d.severity === 'error')).toEqual([])
+      const wrong = parse(source, {}).diagnostics.filter((d) => d.severity === 'error')
+      expect(wrong.map(({ code }) => code)).toEqual(/^presets:/m.test(recipe) ? ['is-presets'] : [])
     }
   })
 })

@@ -72,7 +72,12 @@ describe('block weights', () => {
   })
 
   test('a list and a gradient at once are refused, since only one could count', () => {
-    expect(numbers({ mbw: list, gradient: [0, 1] }).diagnostics.map((d) => d.code)).toEqual(['two-block-lists'])
+    for (const two of [
+      { mbw: list, gradient: [0, 1] },
+      { mbw: list, preset: 'GRAD_V' },
+      { preset: 'GRAD_V', gradient: [0, 1] },
+    ] as const)
+      expect(numbers(two).diagnostics.map((d) => d.code)).toEqual(['two-block-lists'])
   })
 
   test('a list for an unknown architecture is refused', () => {

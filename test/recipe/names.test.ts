@@ -94,6 +94,15 @@ last: { op: mask.union, masks: [base, anime] }`),
     ])
   })
 
+  test('where a difference of models belongs, anything of another kind is told that', () => {
+    const [problem] = problemsOf(
+      recipe('m: { op: mask.fill, like: base, value: true }\nlast: { op: model.add, a: base, delta: m }'),
+    )
+    expect(tell([problem!])).toEqual(['wrong-kind @ 6: m'])
+    expect(problem!.message).toBe('expected a difference of two models; `m` is a mask')
+    expect(problem!.help).toContain('`model.subtract`')
+  })
+
   test('whoever uses a step of an unknown operator is not blamed', () => {
     const text = recipe(
       'mystery: { op: merge.blendd, a: base, b: anime }\nlast: { op: merge.blend, a: mystery, b: mystery.2, mask: mystery }',

@@ -153,6 +153,17 @@ describe('several values of a param', () => {
       expect(problem).toMatchObject({ severity: 'error', blame: 'input', at: { type: 'text' } })
       expect(problem!.message).toBe('3 settings (keep=0.25, keep=0.5, keep=0.75) would all write out.safetensors')
       expect(problem!.help).toContain('`out-${keep}.safetensors`')
+      const partly = {
+        ...LINEAR,
+        params: { keep: 0.5, raw: false },
+        outputs: { out: { from: 'x', path: 'out-${keep}.safetensors', delta: '$raw' } },
+      }
+      const some = await shop.build(partly, { set: { keep: '0.25,0.5', raw: 'false,true' } })
+      const [other] = some.result.diagnostics.filter((d) => d.code === 'output-of-settings')
+      expect(other!.message).toBe(
+        '2 settings (keep=0.25, raw=false, keep=0.25, raw=true) would all write out-0.25.safetensors',
+      )
+      expect(other!.help).toContain('`out-${keep}-${raw}.safetensors`')
     }))
 
   test('of which one is wrong build nothing', () =>

@@ -150,6 +150,7 @@ export const DESCRIBERS: readonly (readonly [path: RegExp, reason: string])[] = 
     'what operators and their parameters do, for their pages and the hover texts of editors',
   ],
   [/^recipe\/(?:(?:part|tokenizer)-)?schema\.ts$/, 'descriptions of keys in the schemas of recipes and parts'],
+  [/^recipe\/(?:part-|presets-)?schema\.ts$/, 'descriptions of keys in the schemas of recipes and parts'],
   [/^store\/lock-schema\.ts$/, 'descriptions of keys in the schema of locks'],
   [
     /^architectures\/adapters\/peft-config\.ts$/,

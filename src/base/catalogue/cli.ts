@@ -98,10 +98,14 @@ export const onnxruntimeBroken = (reason: string): Diagnostic =>
 
 /** `--set` without a name or a value. */
 export const setMalformed = (text: string): Diagnostic =>
-  entry('set-malformed', `\`--set ${text}\` has no \`=\`: \`--set\` needs name=value`, {
-    ...option('--set'),
-    help: 'write `--set name=value`, for example `--set keep=0.7`',
-  })
+  entry(
+    'set-malformed',
+    `\`--set ${text}\` has no ${text.startsWith('=') ? 'name' : '`=`'}: \`--set\` needs name=value`,
+    {
+      ...option('--set'),
+      help: 'write `--set name=value`, for example `--set keep=0.7`',
+    },
+  )
 
 /** The user asked the build to stop. */
 export const stopping = (): Diagnostic =>

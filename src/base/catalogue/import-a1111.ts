@@ -15,13 +15,19 @@ export const a1111Says = {
     'the first model is an inpainting model: the web UI merges the first four input channels; smelt keeps that tensor as the first model has it',
   structure: 'tensors that only the second model has are left out; supermerger adds them',
   half: 'smelt computes in float32 and rounds once; the web UI and its extensions compute in the dtype of the models.',
-  presetParam: 'one of the steps below, each a preset of the file',
   presetFirst: 'the first model: what stays where a number is 1',
   presetSecond: 'the second model',
-  presetBuiltIn: (names: string): string =>
-    `smelt has presets of these names itself, as the share of the second model: ${names}.`,
-  presetUse: 'For another preset: smelt build RECIPE --set preset=NAME. Steps that are not used are not run.',
-  presetShare: 'Each number is 1 − that of the file: what stays of the first model.',
+  presetBuiltIn: 'smelt has presets of its own; where one here has the same name, this one is used.',
+  presetAgain: (name: string, line: number): string =>
+    `\`${name}\` is on line ${line} as well; supermerger takes the last`,
+  presetUse: [
+    'Each number is the share of the second model, as supermerger has it. To merge by one of them:',
+    '',
+    '  presets: THIS-FILE.yaml',
+    '  steps:',
+    '    kept: { op: weights.combine, like: first, a: 1, b: { preset: NAME }, operation: subtract }',
+    '    blended: { op: merge.blend, a: first, b: second, keep: kept }',
+  ],
 } as const
 
 /** Why something of a merge cannot be said. */

@@ -37,7 +37,17 @@ export const firstMerger =
 export const magnitudeMerger =
   'the pack gave this node up in January 2024, after its meaning had changed; write a step with `mask.magnitude` and one with `merge.blend`'
 
-export const extractsLora = 'smelt does not make a LoRA of a difference'
+/** Kinds of extraction that smelt does not have. */
+export const extractsWhole =
+  'smelt extracts factors of a rank; to write a whole difference, save it with `ModelSave`, which becomes `model.subtract` with `delta: true`'
+export const extractsOfTwo = 'smelt extracts a LoRA of the difference of two models, as `ModelMergeSubtract` makes it'
+export const differsByPart = 'the differences of the model and the text encoder have other multipliers'
+
+/** What differs in an extracted LoRA. */
+export const loraNames =
+  'the LoRA has the names of kohya’s scripts, which ComfyUI reads too, in place of ComfyUI’s own; tensors that only one of the models has are an error'
+export const clampsFactors =
+  'ComfyUI clamps the greatest hundredth of the factors to the rest; smelt keeps them, which is closer to the difference'
 export const savesVision =
   'smelt does not put a vision encoder into a checkpoint; save the model with ModelSave or CheckpointSave'
 

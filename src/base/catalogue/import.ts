@@ -32,7 +32,8 @@ export const differsHeading = 'What differs:'
 export const differsLine = (where: string, text: string): string => `- ${where}: ${text}`
 
 /** The comment above what an imported recipe lacks. */
-export const lacksHeading = 'Not in this recipe, because smelt cannot say it:'
+export const lacksHeading = (isRecipe: boolean): string =>
+  `Not in this ${isRecipe ? 'recipe' : 'file'}, because smelt cannot say it:`
 
 /** One line of the list of what an imported recipe lacks. */
 export const lacksLine = (where: string, what: string, why: string): string => `- ${where}: ${what}: ${why}`

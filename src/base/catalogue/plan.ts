@@ -101,8 +101,8 @@ export const outputTwice = (path: string, first: string, at: Place, firstAt: Pla
   })
 
 /** Two lists of numbers by block, where only one can apply. */
-export const twoBlockLists = (at: Place): Diagnostic =>
-  entry('two-block-lists', '`mbw` and `gradient` both give every block a number', {
+export const twoBlockLists = ([first, second]: readonly [string, string], at: Place): Diagnostic =>
+  entry('two-block-lists', `\`${first}\` and \`${second}\` both give every block a number`, {
     at,
     help: 'remove one of the two, or write single blocks as rules such as `block:mid`',
   })
@@ -127,18 +127,16 @@ const decimalOf = (settings: readonly string[]): string => {
     : `write \`--set ${first[1]}=${first[2]}.${second[2]}\` if one number was meant; for both, `
 }
 
-/** Several settings of the params would write an output to the same path. */
-export const outputOfSettings = (path: string, settings: readonly string[], at: Place): Diagnostic => {
-  const name = settings[0]?.split('=')[0] ?? 'name'
-  return entry(
+/** Several settings of the params would write an output to the same path; `better` is one that would do. */
+export const outputOfSettings = (
+  { path, labels, better }: { readonly path: string; readonly labels: readonly string[]; readonly better: string },
+  at: Place,
+): Diagnostic =>
+  entry(
     'output-of-settings',
-    `${settings.length} settings (${settings.slice(0, 3).join(', ')}${settings.length > 3 ? ', …' : ''}) would all write ${path}`,
-    {
-      at,
-      help: `${decimalOf(settings)}put the value into the path, for example \`${path.replace(/(\.[^.]*)?$/, (ending) => `-\${${name}}${ending}`)}\``,
-    },
+    `${labels.length} settings (${labels.slice(0, 3).join(', ')}${labels.length > 3 ? ', …' : ''}) would all write ${path}`,
+    { at, help: `${decimalOf(labels)}put the value into the path, for example \`${better}\`` },
   )
-}
 
 /** A step whose result nothing uses. */
 export const unusedStep = (name: string, at: Place): Diagnostic =>

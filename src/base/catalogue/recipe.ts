@@ -138,6 +138,7 @@ export const unknownParam = (name: string, known: readonly string[], at: Range):
 /** How messages name the kinds of value. */
 const KINDS = {
   model: 'a model',
+  delta: 'a difference of two models',
   mask: 'a mask',
   weights: 'a weights step',
   adapter: 'an adapter',
@@ -163,6 +164,7 @@ export const wrongKind = (
   const numbers = expected.includes('weights') ? 'write a number, such as `0.5`, or ' : ''
   const help = (): string => {
     if (found === 'param') return `write \`$${name}\` for the value of the param`
+    if (expected.includes('delta')) return 'use the name of a step that makes one, such as `model.subtract`'
     if (isInput && expected.length === 1 && expected[0] === 'adapter')
       return `if its file is a LoRA or similar, move \`${name}\` from \`models\` to \`adapters\``
     return maker === undefined

@@ -144,7 +144,7 @@ export const headerTooSmall = (path: string, actual: number): Diagnostic =>
   refusal(
     'header-too-small',
     path,
-    `${path} has ${inBytes(actual)}, too few for a safetensors file`,
+    actual === 0 ? `${path} is empty` : `${path} has ${inBytes(actual)}, too few for a safetensors file`,
     'download or copy it again',
   )
 

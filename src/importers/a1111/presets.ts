@@ -54,25 +54,15 @@ const importPresets = (draft: DraftBuilder, input: ImportInput): void => {
     draft.missing(`line ${number}`, name, a1111Lacks.blockCount(list.length))
     return false
   })
-  if (usable.length === 0) return
-  const models = addModels(draft)
-  const builtIn = usable.flatMap(({ name }) => (isPreset(name) ? [name] : []))
-  if (builtIn.length > 0) draft.header(a1111Says.presetBuiltIn(builtIn.join(', ')))
-  draft.header(a1111Says.presetShare, a1111Says.presetUse)
-  const steps = usable.map(({ name, list }) =>
-    draft.step(
-      name,
-      'weights.mbw',
-      [
-        ['like', models[0]],
-        ['blocks', list.map(oneMinus)],
-      ],
-      undefined,
-      { always: true },
-    ),
-  )
-  const param = draft.param('preset', steps[0]!, a1111Says.presetParam)
-  addBlend(draft, input.title, models, ['keep', `$${param}`])
+  if (usable.some(({ name }) => isPreset(name))) draft.header(a1111Says.presetBuiltIn)
+  draft.header(...a1111Says.presetUse)
+  const lines = new Map<string, number>()
+  for (const { name, list, number } of usable) {
+    const before = lines.get(name)
+    if (before !== undefined) draft.note(`line ${number}`, a1111Says.presetAgain(name, before))
+    lines.set(name, number)
+    draft.preset(name, list)
+  }
 }
 
 const importElemental = (draft: DraftBuilder, input: ImportInput): void => {

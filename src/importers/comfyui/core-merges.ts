@@ -80,8 +80,15 @@ const subtract = (names: readonly [string, string], kind: 'model' | 'clip'): Nod
   },
 })
 
+/** A difference of two models, and what it is multiplied by. */
+export interface Difference {
+  readonly x: Lane
+  readonly y: Lane
+  readonly factor: number
+}
+
 /** `m·(x − y)`, if a lane is what a subtracting node makes of two models. */
-const differenceOf = (lane: Lane): { readonly x: Lane; readonly y: Lane; readonly factor: number } | undefined => {
+export const differenceOf = (lane: Lane): Difference | undefined => {
   if (lane.type !== 'step' || !lane.delta) return undefined
   if (lane.op === 'model.scale') {
     const inner = differenceOf(lane.first)

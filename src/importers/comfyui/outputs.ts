@@ -1,7 +1,6 @@
 import {
   clipFile,
   clipNames,
-  extractsLora,
   fromSampler,
   itsResult,
   mutedSaves,
@@ -15,6 +14,7 @@ import type { DraftBuilder } from '../draft.js'
 import { linksOf, whereIs, type Evaluation } from './evaluate.js'
 import type { Workflow, WorkflowNode } from './graph.js'
 import { rootOf, type Lane, type LaneName, type Lanes, type State } from './lanes.js'
+import { extractLora, LORA_PREFIX } from './lora-save.js'
 import type { Gap } from './nodes.js'
 import type { Task } from './task.js'
 import { readWidgets } from './widgets.js'
@@ -29,12 +29,15 @@ const SAVES: Readonly<Record<string, { readonly lanes: readonly LaneName[]; read
 
 /** Nodes that save what smelt cannot make. */
 const OTHER_SAVES: Readonly<Record<string, string>> = {
-  LoraSave: extractsLora,
   ImageOnlyCheckpointSave: savesVision,
 }
 
 /** True for the class of a node that saves a model. */
-export const isSave = (type: string): boolean => Object.hasOwn(SAVES, type) || Object.hasOwn(OTHER_SAVES, type)
+export const isSave = (type: string): boolean =>
+  Object.hasOwn(SAVES, type) || Object.hasOwn(OTHER_SAVES, type) || type === LORA_SAVE
+
+/** The node that saves a LoRA of a difference. */
+const LORA_SAVE = 'LoraSave'
 
 /** What ComfyUI's sampling nodes call the model that they sample with. */
 const SAMPLERS = new Set(['KSampler', 'KSamplerAdvanced', 'SamplerCustom', 'CFGGuider', 'BasicGuider', 'DualCFGGuider'])
@@ -78,11 +81,11 @@ const pathOf = (prefix: string): readonly string[] =>
 const named = (segments: readonly string[], prefix: string): readonly string[] =>
   segments.length === 0 ? pathOf(prefix) : segments
 
-const saved = (workflow: Workflow, node: WorkflowNode, state: State): Wanted => {
-  const { prefix } = SAVES[node.type]!
+/** Where a node saves, without an ending. */
+const savedTo = (workflow: Workflow, node: WorkflowNode, prefix: string): Pick<Wanted, 'path' | 'title'> => {
   const given = readWidgets(workflow, node, [['filename_prefix', prefix]]).get('filename_prefix')!.value
   const segments = named(pathOf(typeof given === 'string' ? given : prefix), prefix)
-  return { node, state, path: `build/${segments.join('/')}`, title: segments.at(-1)! }
+  return { path: `build/${segments.join('/')}`, title: segments.at(-1)! }
 }
 
 /** The nodes that lead to some nodes by links, and those nodes. */
@@ -155,6 +158,13 @@ export const writeOutputs = (
   }
   const wanted: Wanted[] = []
   const isAlone = ({ node }: Wanted): boolean => SAVES[node.type]?.lanes.length === 1
+  const freePath = (path: string): string => {
+    let free = path
+    for (let n = 2; paths.has(free.toLowerCase()); n++) free = `${path}-${n}`
+    paths.add(free.toLowerCase())
+    return free
+  }
+  const loras: (Pick<Wanted, 'path' | 'title'> & { readonly task: Task })[] = []
   const output = (want: Wanted): void => {
     const { node, state, path, title } = want
     const [found, alone] = [Object.values(state), isAlone(want)]
@@ -163,23 +173,27 @@ export const writeOutputs = (
     if (!alone && state.clip !== undefined && rootOf(state.clip).bare)
       return lack(node, { type: 'gap', where: whereIs(node), what: 'clip', why: clipFile })
     if (node.type === 'CLIPSave') draft.note(whereIs(node), clipNames)
-    let free = path
-    for (let n = 2; paths.has(free.toLowerCase()); n++) free = `${path}-${n}`
-    paths.add(free.toLowerCase())
+    const free = freePath(path)
     const from = write(alone ? lanes.alone(found[0]!) : lanes.make(state))
     draft.output(title, from, `${free}.safetensors`, delta ? [['delta', true]] : [])
   }
 
   const nodes = [...workflow.nodes.values()]
-  const saves = nodes.filter((node) => Object.hasOwn(SAVES, node.type))
+  const saves = nodes.filter((node) => Object.hasOwn(SAVES, node.type) || node.type === LORA_SAVE)
   const active = saves.filter((node) => !node.muted)
   const others = nodes.filter((node) => !node.muted && Object.hasOwn(OTHER_SAVES, node.type))
   for (const node of others) draft.missing(whereIs(node), itsResult, OTHER_SAVES[node.type]!)
   for (const node of active.length > 0 ? active : saves) {
     if (node.muted) draft.note(whereIs(node), mutedSaves)
+    if (node.type === LORA_SAVE) {
+      const made = extractLora(workflow, evaluation, lanes, draft, node)
+      if (isGap(made)) lack(node, made)
+      else loras.push({ ...savedTo(workflow, node, LORA_PREFIX), task: made })
+      continue
+    }
     const state = stateOf(evaluation, node, SAVES[node.type]!.lanes)
     if (isGap(state)) lack(node, state)
-    else wanted.push(saved(workflow, node, state))
+    else wanted.push({ node, state, ...savedTo(workflow, node, SAVES[node.type]!.prefix) })
   }
   const samplers =
     saves.length + others.length > 0 ? [] : nodes.filter((node) => SAMPLERS.has(node.type) && !node.muted)
@@ -197,6 +211,9 @@ export const writeOutputs = (
   // Whole checkpoints first: parts of them are then taken from them.
   for (const want of wanted) if (!isAlone(want)) lanes.make(want.state)
   for (const want of wanted) output(want)
+  // As ComfyUI does, which stores LoRAs with half the digits.
+  for (const { task, path, title } of loras)
+    draft.output(title, write(task), `${freePath(path)}.safetensors`, [['dtype', 'f16']])
   if (saves.length + others.length === 0 && made.size === 0 && !states.some(({ state }) => isGap(state)))
     lackEverything(workflow, evaluation, draft)
 }

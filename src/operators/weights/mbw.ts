@@ -77,7 +77,9 @@ export const mbw: Operator = {
     '',
     'A preset is a curve over the blocks, from the first (`x = 0`) to the last (1), sampled at as many blocks as the architecture has, so one name works for all; BASE is 0, in `ALL_B` 1. Sets of blocks such as `WRAP08` use, for each block, the nearest of the 25 blocks they were made for. In the tools that these come from a number is the share of the *second* model, and `keep` is that of the first: `op: weights.combine` with `a: 1`, `b: { preset: SMOOTHSTEP }` and `operation: subtract` turns one into the other.',
     '',
-    `The presets: ${Object.keys(PRESETS)
+    'A recipe can have presets of its own, in files that it names under `presets`: see [recipes.md](recipes.md#presets-of-your-own).',
+    '',
+    `smelt’s presets: ${Object.keys(PRESETS)
       .map((name) => `\`${name}\``)
       .join(', ')}.`,
   ].join('\n'),

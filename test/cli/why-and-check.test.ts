@@ -1,0 +1,72 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { inFolder } from '../support/build-run.js'
+import { runHere } from '../support/run-here.js'
+import { writeSafetensors } from '../support/write-safetensors.js'
+
+const PART = `smelt: 1
+params: { x: { type: model }, y: { type: model } }
+steps:
+  half: { op: merge.blend, a: x, b: y, keep: 0.5 }
+  end: { op: model.scale, model: half, factor: 2 }
+results: { model: end }
+`
+const RECIPE = `smelt: 1
+params: { keep: { type: number, default: 0.5, min: 0, max: 1 } }
+models: { a: a.safetensors, b: b.safetensors }
+steps:
+  safe: { use: part.yaml, x: a, y: b }
+  out: { op: merge.blend, a: safe, b: b, keep: $keep }
+outputs: { o: { from: out, path: o.safetensors } }
+`
+
+const inProject = (
+  work: (run: (...args: readonly string[]) => ReturnType<typeof runHere>, folder: string) => Promise<void>,
+) =>
+  inFolder(async (folder) => {
+    for (const name of ['a', 'b'])
+      writeSafetensors(join(folder, `${name}.safetensors`), { t: { dtype: 'F32', shape: [2], values: [1, 2] } })
+    writeFileSync(join(folder, 'part.yaml'), PART)
+    writeFileSync(join(folder, 'recipe.yaml'), RECIPE)
+    await work((...args) => runHere(folder, args), folder)
+  })
+
+test('`smelt why` tells of all steps of a part by the step that uses it, and of each by its own name', () =>
+  inProject(async (run) => {
+    const stepsIn = async (name: string): Promise<readonly string[]> => {
+      const { stdout } = await run('why', 'recipe.yaml', name, '--json')
+      return (JSON.parse(stdout) as { steps: readonly { name: string }[] }).steps.map((s) => s.name)
+    }
+    expect(await stepsIn('safe')).toEqual(['safe/half', 'safe/end'])
+    expect(await stepsIn('safe/half')).toEqual(['safe/half'])
+    expect((await run('why', 'recipe.yaml', 'saf')).stderr).toContain('no step `saf`')
+  }))
+
+test('`smelt check` takes other values of params, and tells what is wrong with them', () =>
+  inProject(async (run, folder) => {
+    expect((await run('check', 'recipe.yaml', '--set', 'keep=0.7')).code).toBe(0)
+    const beyond = await run('check', 'recipe.yaml', '--set', 'keep=7')
+    expect([beyond.code, beyond.stderr]).toEqual([2, expect.stringContaining('at most 1')])
+    const many = await run('check', 'recipe.yaml', '--set', 'keep=0.1,0.2')
+    expect([many.code, many.stderr]).toEqual([1, expect.stringContaining('o-${keep}.safetensors')])
+    const nameless = await run('check', 'recipe.yaml', '--set', '=3')
+    expect([nameless.code, nameless.stderr]).toEqual([2, expect.stringContaining('`--set =3` has no name')])
+    writeFileSync(
+      join(folder, 'recipe.yaml'),
+      readFileSync(join(folder, 'recipe.yaml'), 'utf8').replace(
+        'params: {',
+        'params: { other: { type: number, default: 7, max: 1 },',
+      ),
+    )
+    expect((await run('check', 'recipe.yaml')).stderr).toContain('param-default')
+  }))
+
+test('an empty file is called empty, whatever its name', () =>
+  inProject(async (run, folder) => {
+    writeFileSync(join(folder, 'empty.pt'), '')
+    writeFileSync(join(folder, 'recipe.yaml'), RECIPE.replace('a: a.safetensors', 'a: empty.pt'))
+    const { code, stderr } = await run('check', 'recipe.yaml')
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/empty\.pt is empty$/m)])
+    expect(stderr).not.toContain('safetensors file')
+  }))
