@@ -42,7 +42,7 @@ const listOf = (numbers: readonly number[]): string | null =>
   numbers.length === 0 ? null : [...new Set(numbers.map((n) => Number(n.toPrecision(6))))].join(', ')
 
 const ranksOf = (patches: readonly Patch[]): string | null =>
-  listOf(patches.flatMap(({ of }) => ('tensor' in of ? [] : of.slice(0, 1).map(({ rank }) => rank))))
+  listOf(patches.flatMap(({ rank }) => rank ?? []))
 
 /** The squares of the norms of a weight and of its change at strength 1, which is what applying the adapter comes to. */
 const measure = (call: Call, model: ModelValue, { patches }: AdapterMatch): Result<readonly Measured[]> => {
@@ -85,7 +85,7 @@ export const lookAtChanges = (call: Call, model: ModelValue, norms: boolean): Re
         name,
         shape: shapeText(model.tensors.get(name)!.shape),
         rank: ranksOf(own),
-        scale: listOf(own.map(({ scale }) => scale)),
+        scale: listOf(own.flatMap(({ change }) => ('scale' in change ? change.scale : []))),
       })),
       all: [...model.tensors.keys()].map((name) => ({ name, touched: patches.has(name) })),
       unmatched,

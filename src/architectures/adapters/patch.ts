@@ -37,6 +37,8 @@ export interface Patch {
   readonly text: boolean
   /** All rows unless given. */
   readonly rows: Rows | undefined
+  /** That of its factors, where it has any. */
+  readonly rank?: number | undefined
   readonly change: Change
 }
 
@@ -69,7 +71,7 @@ export const makePatches = (module: AdapterModule, target: AdapterTarget, making
 
   const stored = storedPatches(module, target, scale.value, making)
   if (stored.type === 'failed') return stored
-  const patch = (change: Change): Patch => ({ text: target.text, rows: target.rows, change })
+  const patch = (change: Change): Patch => ({ text: target.text, rows: target.rows, rank: rankOf(module), change })
   const aimed = changes.value.map((change): Aimed => ({ tensor: target.weight!, patch: patch(change) }))
   append(aimed, biasOf(changes.value, module, target, making))
   append(aimed, stored.value.aimed)
