@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { slurmMissing, slurmRefused, slurmSilent } from '../base/catalogue/schedulers.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
@@ -46,6 +47,8 @@ export interface Slurm extends Scheduler {
    * are none.
    */
   continueWith(command: string): Promise<readonly Diagnostic[]>
+  /** Where the task of a part that was seen last says what is wrong; undefined if none was seen. */
+  logOf(part: number): string | undefined
   /** Ends the jobs of {@link continueWith} that have not begun. */
   dropContinuations(): Promise<void>
 }
@@ -96,6 +99,7 @@ export const sbatchOptions = ({ partition, account, time, cpus, memory, gres, ex
 export const createSlurm = (run: SlurmRun, most: number): Slurm => {
   const { call, options, now } = run
   const names = namesOf(run.id)
+  const logs = new Map<number, string>()
   let restUntil = -Infinity
 
   const script = (command: string): string =>
@@ -137,6 +141,7 @@ export const createSlurm = (run: SlurmRun, most: number): Slurm => {
       const other = tasks.get(each.part)
       if (other === undefined || rank(each) > rank(other)) tasks.set(each.part, each)
     }
+    for (const [part, { job, index }] of tasks) logs.set(part, join(run.run, 'logs', `${job}_${index}.txt`))
     return tasks
   }
 
@@ -223,11 +228,12 @@ export const createSlurm = (run: SlurmRun, most: number): Slurm => {
       if (jobs.size === 0) return []
       const answer = await call(
         'sbatch',
-        [`--dependency=afterany:${[...jobs].join(':')}`, ...settings(names.after, 'after-%j.txt')],
+        [`--dependency=afterany:${[...jobs].join(':')}`, '--no-requeue', ...settings(names.after, 'after-%j.txt')],
         script(command),
       )
       return answer.code === 0 || AWAY.test(answer.stderr) ? [] : [slurmRefused(said(answer))]
     },
+    logOf: (part) => logs.get(part),
     dropContinuations: async () => {
       await call('scancel', ['--state=PENDING', `--name=${names.after}`])
     },

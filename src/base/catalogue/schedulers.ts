@@ -30,6 +30,14 @@ export const slurmSilent = (answer: string): Diagnostic =>
     help: 'check that `sinfo` works here, then run the same command again',
   })
 
+/** An option of one way to start tasks, with another. */
+export const onlyOn = (option: string, where: string): Diagnostic =>
+  entry('option-of-other', `${option} is for \`--on ${where}\``, {
+    at: { type: 'option', name: option },
+    blame: 'usage',
+    help: `leave it out, or pass \`--on ${where}\``,
+  })
+
 /** There is no cluster file where the user said. */
 export const clusterFileMissing = (path: string): Diagnostic =>
   entry('cluster-file-missing', `${path} does not exist`, {
