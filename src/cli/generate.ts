@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { staleFile } from '../base/catalogue/operators.js'
+import { clusterSchema } from '../cluster/cluster-schema.js'
 import { shareSchemas } from '../document/share-schemas.js'
 import { operators } from '../operators/index.js'
 import { methodsDocument } from '../operators/methods-page.js'
@@ -18,6 +19,7 @@ export const generated = (): Readonly<Record<string, string>> => ({
   'schema/recipe.schema.json': `${JSON.stringify(shareSchemas(recipeSchema(operators, { editor: true })), null, 1)}\n`,
   'schema/part.schema.json': `${JSON.stringify(partSchema(operators, { editor: true }), null, 1)}\n`,
   'schema/presets.schema.json': `${JSON.stringify(presetsFileSchema({ editor: true }), null, 1)}\n`,
+  'schema/cluster.schema.json': `${JSON.stringify(clusterSchema({ editor: true }), null, 1)}\n`,
   'schema/lock.schema.json': `${JSON.stringify(lockSchema, null, 1)}\n`,
   'docs/operators.md': operatorsDocument(operators),
   'docs/methods.md': methodsDocument(operators),

@@ -8,13 +8,15 @@ import {
   runWords,
   runAlarmed,
 } from '../base/catalogue/cluster.js'
+import { onlyOn } from '../base/catalogue/schedulers.js'
 import { stopping } from '../base/catalogue/cli.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { commitRun } from '../cluster/commit.js'
 import { drive, type Driven } from '../cluster/drive.js'
 import { claimRun, driverFiles } from '../cluster/driver-files.js'
-import { checkTemplate, createExec, LOCAL_TEMPLATE, patienceFor, type Exec } from '../cluster/exec.js'
+import { loadClusterFile, type ClusterFile } from '../cluster/cluster-file.js'
+import { checkTemplate, LOCAL_TEMPLATE } from '../cluster/exec.js'
 import { layOut, type LaidOut, type LayOutOptions } from '../cluster/lay-out.js'
 import { finishedParts } from '../cluster/layout.js'
 import { createProgress } from '../cluster/progress.js'
@@ -28,6 +30,7 @@ import { renderSummary } from '../view/summary.js'
 import { plural } from '../view/text.js'
 import type { BuildFlags } from './build.js'
 import type { Console } from './console.js'
+import { openScheduler, type SchedulerChoice } from './open-scheduler.js'
 import { readDevice, readEngine, readSettings } from './options.js'
 import { listenForStop } from './signals.js'
 import { userStore } from './store.js'
@@ -40,6 +43,8 @@ export interface OnFlags extends BuildFlags {
   readonly parallel?: string
   readonly parts?: string
   readonly runDir?: string
+  /** Where the cluster file is. */
+  readonly cluster?: string
 }
 
 const MOST_PARTS = 100_000
@@ -64,31 +69,58 @@ const readCount = (option: string, text: string | undefined, most: number): Resu
   return count >= 1 && count <= most ? ok(count) : failed(runCount(option, text, most))
 }
 
-interface ExecFlags {
+interface ReadFlags {
   readonly layOut: LayOutOptions
-  readonly template: string
-  readonly hosts: readonly string[]
-  readonly parallel: number
+  readonly choice: SchedulerChoice
 }
 
-const readFlags = async (console: Console, flags: OnFlags): Promise<Result<ExecFlags>> => {
+/** Tasks at a time that a run is cut for where nobody says how many there can be. */
+const MANY = 16
+
+/** Who starts the tasks: options win over the cluster file. */
+const chooseScheduler = (
+  flags: OnFlags,
+  { exec, slurm }: ClusterFile,
+  parallel: number | undefined,
+): Result<SchedulerChoice> => {
+  if (flags.on === 'slurm') {
+    const problems = (['exec', 'hosts'] as const).flatMap((name) =>
+      flags[name] === undefined ? [] : [onlyOn(`--${name}`, 'exec')],
+    )
+    const {
+      smelt,
+      at_most = parallel,
+      ...options
+    } = { ...slurm, ...(parallel === undefined ? {} : { at_most: parallel }) }
+    return problems.length > 0
+      ? failed(...problems)
+      : ok({ type: 'slurm', smelt, options: { ...options, ...(at_most === undefined ? {} : { at_most }) } })
+  }
+  const template = flags.exec ?? exec.command ?? LOCAL_TEMPLATE
+  const wrong = checkTemplate(template)
+  if (wrong !== undefined) return failed(wrong)
+  const hosts = flags.hosts?.split(',').filter((host) => host !== '') ?? exec.hosts ?? []
+  const atOnce = parallel ?? exec.at_most ?? Math.max(1, hosts.length)
+  return ok({ type: 'exec', template, hosts, parallel: atOnce, smelt: exec.smelt })
+}
+
+const readFlags = async (console: Console, recipe: string, flags: OnFlags): Promise<Result<ReadFlags>> => {
   const problems = WITHOUT.flatMap(([name, help]) =>
     flags[name] === undefined || flags[name] === false ? [] : [runWithout(`--${name}`, help)],
   )
   if (flags.on === undefined) problems.push(runNeedsOn())
   if (flags.workers !== undefined) problems.push(runWithout('--workers', runWords.workersInTemplate))
-  const template = flags.exec ?? LOCAL_TEMPLATE
-  const wrong = checkTemplate(template)
-  if (wrong !== undefined) problems.push(wrong)
-  const hosts = (flags.hosts ?? '').split(',').filter((host) => host !== '')
-  const [set, device, engine, parallel, parts] = [
+  const [set, device, engine, parallel, parts, cluster] = [
     await readSettings(flags, console.cwd),
     readDevice(flags.device),
     readEngine(flags.engine),
     readCount('--parallel', flags.parallel, MOST_PARALLEL),
     readCount('--parts', flags.parts, MOST_PARTS),
+    await loadClusterFile(recipe, flags.cluster === undefined ? undefined : resolve(console.cwd, flags.cluster)),
   ]
-  for (const read of [set, device, engine, parallel, parts]) problems.push(...read.diagnostics)
+  const choice =
+    cluster.type === 'ok' && parallel.type === 'ok' ? chooseScheduler(flags, cluster.value, parallel.value) : failed()
+  for (const read of [set, device, engine, parallel, parts, cluster, choice]) problems.push(...read.diagnostics)
   if (device.type === 'ok' && device.value !== 'auto' && isInexact(device.value))
     problems.push(runInexact(device.value))
   if (
@@ -97,14 +129,13 @@ const readFlags = async (console: Console, flags: OnFlags): Promise<Result<ExecF
     device.type === 'failed' ||
     engine.type === 'failed' ||
     parallel.type === 'failed' ||
-    parts.type === 'failed'
+    parts.type === 'failed' ||
+    choice.type === 'failed'
   )
     return failed(...problems)
-  const atOnce = parallel.value ?? Math.max(1, hosts.length)
+  const atOnce = choice.value.type === 'exec' ? choice.value.parallel : (choice.value.options.at_most ?? MANY)
   return ok({
-    template,
-    hosts,
-    parallel: atOnce,
+    choice: choice.value,
     layOut: {
       ...set.value,
       device: device.value,
@@ -118,18 +149,14 @@ const readFlags = async (console: Console, flags: OnFlags): Promise<Result<ExecF
   })
 }
 
-/** Words of the shell that start this program. */
-const ownCommand = (): string =>
-  [process.execPath, resolve(process.argv[1]!)].map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`).join(' ')
-
-/** `smelt build --on exec`: cuts the plan into parts, has commands do them, and commits. */
+/** `smelt build --on`: cuts the plan into parts, has others do them, and commits. */
 export const buildOn = async (console: Console, recipe: string, flags: OnFlags): Promise<number> => {
   const began = performance.now()
   const tell = (diagnostics: readonly Diagnostic[]): number => {
     console.tell(diagnostics)
     return exitCode(diagnostics)
   }
-  const read = await readFlags(console, flags)
+  const read = await readFlags(console, recipe, flags)
   if (read.type === 'failed') return tell(read.diagnostics)
   const interruption = listenForStop(() => console.tell([stopping()]))
   try {
@@ -139,7 +166,7 @@ export const buildOn = async (console: Console, recipe: string, flags: OnFlags):
     const claim = await claimRun(laid.value.run)
     if (claim.type === 'failed') return tell(claim.diagnostics)
     try {
-      const code = await driveExec(
+      const code = await driveRun(
         console,
         laid.value,
         read.value,
@@ -158,17 +185,22 @@ export const buildOn = async (console: Console, recipe: string, flags: OnFlags):
 /** How often progress is told, in ms. */
 const [REDRAW, LOG] = [500, 10_000]
 
-const driveExec = async (
+const driveRun = async (
   console: Console,
   { run, plan, isResumed }: LaidOut,
-  { template, hosts, parallel }: ExecFlags,
+  { choice }: ReadFlags,
   { quiet, began }: { readonly quiet: boolean; readonly began: number },
   signal: AbortSignal,
 ): Promise<number> => {
   const say = (text: string): void => (quiet ? undefined : console.err(text))
   const parts = plural(partsIn(plan), 'part')
   say(isResumed ? runWords.resumed(plan.id, finishedParts(run).size, parts, run) : runWords.begun(plan.id, parts, run))
-  const exec = createExec({ run, template, hosts, parallel, smelt: ownCommand() })
+  const opened = await openScheduler(choice, run, plan)
+  if (opened.type === 'failed') {
+    console.tell(opened.diagnostics)
+    return exitCode(opened.diagnostics)
+  }
+  const { scheduler, patience, pause, complaintOf, close } = opened.value
   const progress = createProgress(run, plan)
   if (progress.type === 'failed') {
     console.tell(progress.diagnostics)
@@ -177,46 +209,44 @@ const driveExec = async (
   const line = progressLine(console, () => renderRunProgress(progress.value()), quiet)
   const events: RunEvent[] = []
   const tries = new Set<number>()
+  let isOver = false
   try {
-    const driven = await drive(
-      driverFiles(run, plan, { scheduler: 'exec', options: { template, hosts, parallel } }),
-      exec,
-      {
-        patience: patienceFor(hosts),
-        now: () => performance.now() / 1000,
-        sleep: (seconds) => sleepUnless(signal, seconds),
-        signal,
-        told: (action) => {
-          if (action.type !== 'submit' && action.type !== 'requeue') return
-          for (const part of action.parts) {
-            if (tries.has(part)) line.aside(() => say(runWords.again(part)))
-            tries.add(part)
-          }
-        },
-        commit: async () => {
-          const done = await commitRun(run, {
-            listener: (event) => void (isLasting(event) && events.push(event)),
-            store: userStore(),
-          })
-          line.clear()
-          console.tell(done.diagnostics.filter((d) => d.severity !== 'error' && done.type === 'ok'))
-          return done.type === 'ok' ? [] : done.diagnostics
-        },
+    const driven = await drive(driverFiles(run, plan, { scheduler: choice.type, options: { ...choice } }), scheduler, {
+      patience,
+      now: () => performance.now() / 1000,
+      sleep: (seconds) => sleepUnless(signal, pause(seconds, (performance.now() - began) / 1000)),
+      signal,
+      told: (action) => {
+        if (action.type !== 'submit' && action.type !== 'requeue') return
+        for (const part of action.parts) {
+          if (tries.has(part)) line.aside(() => say(runWords.again(part)))
+          tries.add(part)
+        }
       },
-    )
+      commit: async () => {
+        const done = await commitRun(run, {
+          listener: (event) => void (isLasting(event) && events.push(event)),
+          store: userStore(),
+        })
+        line.clear()
+        console.tell(done.diagnostics.filter((d) => d.severity !== 'error' && done.type === 'ok'))
+        return done.type === 'ok' ? [] : done.diagnostics
+      },
+    })
+    isOver = driven.type !== 'left'
     line.clear()
-    const diagnostics = problemsOf(driven, run, exec)
+    const diagnostics = problemsOf(driven, run, complaintOf)
     console.tell(diagnostics)
     if (driven.type === 'left') say(runWords.left(run))
     if (driven.type === 'committed') say(renderSummary(events, console.look('err'), (performance.now() - began) / 1000))
     return exitCode(diagnostics)
   } finally {
     line.end()
-    await exec.withdraw()
+    await close(isOver)
   }
 }
 
-const problemsOf = (driven: Driven, run: string, exec: Exec): readonly Diagnostic[] => {
+const problemsOf = (driven: Driven, run: string, complaintOf: (part: number) => string): readonly Diagnostic[] => {
   switch (driven.type) {
     case 'committed':
     case 'left':
@@ -229,9 +259,7 @@ const problemsOf = (driven: Driven, run: string, exec: Exec): readonly Diagnosti
       return halted.type === 'failed' ? halted.diagnostics : [runAlarmed(0, [], [])]
     }
     case 'given-up':
-      return driven.parts.map(({ part, reason, last }) =>
-        runPartFailed(part, reason, last?.word, exec.complaintOf(part)),
-      )
+      return driven.parts.map(({ part, reason, last }) => runPartFailed(part, reason, last?.word, complaintOf(part)))
   }
 }
 

@@ -4,10 +4,11 @@ import { runUnknown, runWords } from '../base/catalogue/cluster.js'
 import { exitCode } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { removeParts } from '../cluster/commit.js'
-import { cancelRun, placesOf, readPlan } from '../cluster/layout.js'
+import { cancelRun, placesOf, readDriver, readPlan } from '../cluster/layout.js'
 import { createProgress } from '../cluster/progress.js'
 import { renderRunHosts, renderRunProgress } from '../view/run-progress.js'
 import type { Console } from './console.js'
+import { withdrawFromSlurm } from './open-scheduler.js'
 import { listenForStop } from './signals.js'
 
 /** The folder of a run that is named by its path, or by its name below the current folder. */
@@ -26,6 +27,9 @@ export const cancel = async (console: Console, name: string): Promise<number> =>
     return exitCode(plan.diagnostics)
   }
   cancelRun(run.value)
+  const driver = readDriver(run.value)
+  if (driver.type === 'ok' && driver.value?.scheduler === 'slurm')
+    console.tell(await withdrawFromSlurm(run.value, plan.value))
   await removeParts(plan.value)
   console.err(runWords.cancelled(run.value))
   return 0

@@ -3,8 +3,9 @@ import { resolve } from 'node:path'
 import { runPartUnknown } from '../base/catalogue/cluster.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { commitRun } from '../cluster/commit.js'
+import { claimRun } from '../cluster/driver-files.js'
 import { placesOf, readPlan } from '../cluster/layout.js'
-import { partsIn } from '../cluster/ready.js'
+import { isCommitted, partsIn } from '../cluster/ready.js'
 import { workOn } from '../cluster/task.js'
 import { defaultWorkers } from '../run/machine.js'
 import type { Listener } from '../run/events.js'
@@ -62,13 +63,24 @@ export const work = async (console: Console, flags: WorkFlags): Promise<number> 
   }
 }
 
+/** Commits, unless a driver is alive, which will. */
+const commitAlone = async (run: string, signal: AbortSignal): Promise<readonly Diagnostic[]> => {
+  const claim = await claimRun(run)
+  if (claim.type === 'failed') return claim.diagnostics
+  try {
+    return isCommitted(run) ? [] : (await commitRun(run, { signal, store: userStore() })).diagnostics
+  } finally {
+    claim.value.release()
+  }
+}
+
 const workUnder = async (
   run: string,
   part: string,
   workers: number,
   signal: AbortSignal,
 ): Promise<readonly Diagnostic[]> => {
-  if (part === 'commit') return (await commitRun(run, { signal, store: userStore() })).diagnostics
+  if (part === 'commit') return commitAlone(run, signal)
   const plan = readPlan(run)
   if (plan.type === 'failed') return plan.diagnostics
   if (!/^\d{1,9}$/.test(part)) return [runPartUnknown(part, partsIn(plan.value))]

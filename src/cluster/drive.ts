@@ -34,7 +34,7 @@ export const drive = async (files: DriverFiles, scheduler: Scheduler, options: D
     options.told?.(action)
     switch (action.type) {
       case 'submit': {
-        files.willSubmit()
+        observer.handingOver(action.parts)
         const diagnostics = await scheduler.submit(action.parts, observer.handedOver)
         return diagnostics.length === 0 ? undefined : { type: 'problems', diagnostics }
       }

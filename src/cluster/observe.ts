@@ -17,7 +17,7 @@ export interface DriverFiles {
   willSubmit(): void
   /** Writes down what was handed over. */
   record(job: SubmittedJob): void
-  /** Forgets what was handed over, so that whoever drives next tries each part as often again. */
+  /** Empties the list of what was handed over, so that whoever drives next tries each part as often again. */
   forget(): void
 }
 
@@ -26,6 +26,8 @@ export interface Observer {
   observe(): Promise<Observation>
   /** Looks for the markers of parts one by one. */
   look(parts: readonly number[]): void
+  /** Notes what is about to be handed over: should the answer be lost, it may have been accepted nevertheless. */
+  handingOver(parts: readonly number[]): void
   /** Notes what was handed over. */
   handedOver(job: SubmittedJob): void
 }
@@ -76,6 +78,10 @@ export const createObserver = (files: DriverFiles, scheduler: Scheduler, now: ()
     },
     look: (parts) => {
       for (const part of parts) if (files.isDone(part)) done.add(part)
+    },
+    handingOver: (parts) => {
+      files.willSubmit()
+      for (const part of parts) gone.set(part, undefined)
     },
     handedOver: (job) => {
       files.record(job)

@@ -271,7 +271,7 @@ export const simulate = async (weather: Weather): Promise<Aftermath> => {
     },
     record: (one) => void (jobs ??= []).push(one),
     forget: () => {
-      jobs = undefined
+      jobs = []
     },
   }
   const before = process.memoryUsage().heapUsed

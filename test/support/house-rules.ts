@@ -151,6 +151,8 @@ export const DESCRIBERS: readonly (readonly [path: RegExp, reason: string])[] = 
   ],
   [/^recipe\/(?:(?:part|tokenizer)-)?schema\.ts$/, 'descriptions of keys in the schemas of recipes and parts'],
   [/^recipe\/(?:part-|presets-)?schema\.ts$/, 'descriptions of keys in the schemas of recipes and parts'],
+  [/^recipe\/(?:part-)?schema\.ts$/, 'descriptions of keys in the schemas of recipes and parts'],
+  [/^cluster\/cluster-schema\.ts$/, 'descriptions of keys in the schema of cluster files'],
   [/^store\/lock-schema\.ts$/, 'descriptions of keys in the schema of locks'],
   [
     /^architectures\/adapters\/peft-config\.ts$/,

@@ -203,8 +203,12 @@ export const runCount = (option: string, text: string, most: number): Diagnostic
 
 /** Options of a build on many machines without the one that asks for it. */
 export const runNeedsOn = (): Diagnostic =>
-  entry('run-needs-on', '`--exec`, `--hosts`, `--parallel`, `--parts` and `--run-dir` mean nothing without `--on`', {
-    at: { type: 'option', name: '--on' },
-    blame: 'usage',
-    help: 'add `--on exec` to have commands do the parts of the work',
-  })
+  entry(
+    'run-needs-on',
+    '`--exec`, `--hosts`, `--parallel`, `--parts`, `--run-dir` and `--cluster` mean nothing without `--on`',
+    {
+      at: { type: 'option', name: '--on' },
+      blame: 'usage',
+      help: 'add `--on exec` to have commands do the parts of the work',
+    },
+  )
