@@ -41,8 +41,7 @@ export interface Looked {
 const listOf = (numbers: readonly number[]): string | null =>
   numbers.length === 0 ? null : [...new Set(numbers.map((n) => Number(n.toPrecision(6))))].join(', ')
 
-const ranksOf = (patches: readonly Patch[]): string | null =>
-  listOf(patches.flatMap(({ rank }) => rank ?? []))
+const ranksOf = (patches: readonly Patch[]): string | null => listOf(patches.flatMap(({ rank }) => rank ?? []))
 
 /** The squares of the norms of a weight and of its change at strength 1, which is what applying the adapter comes to. */
 const measure = (call: Call, model: ModelValue, { patches }: AdapterMatch): Result<readonly Measured[]> => {

@@ -99,7 +99,9 @@ const buildWith = async (
         ? ok(knowNothing(asking, options.store))
         : loadPriorState(asking, options.store, 'if-useful', { ...common(options), workers, device: 'cpu' }),
     {
-      ...withoutListener(common(options)),
+      ...common(options),
+      // What is measured beforehand is no part of the run that listeners follow.
+      listener: () => undefined,
       workers,
       device: 'cpu',
       ...(options.store === undefined || first.type === 'failed'
@@ -216,9 +218,6 @@ const common = ({
   ...(start === undefined ? {} : { start }),
   ...(reporting === undefined ? {} : { reporting }),
 })
-
-/** What is measured beforehand is no part of the run that listeners follow. */
-const withoutListener = ({ listener: _, ...rest }: Partial<RunOptions>): Partial<RunOptions> => rest
 
 /** A prior state with the digests of inputs, but no results to reuse. */
 export const withoutResults = ({ digestOf, identify, room, lock, existing }: PriorState): PriorState => ({

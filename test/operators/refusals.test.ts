@@ -44,6 +44,7 @@ const call: Call = {
   },
   architecture: () => undefined,
   isConstant: () => false,
+  find: () => undefined,
   at: () => at,
   note: () => undefined,
 }
