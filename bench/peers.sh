@@ -20,3 +20,4 @@ install() {
 install pytorch torch==2.13.0 numpy safetensors
 install sd-mecha torch==2.13.0 sd-mecha==1.1.5
 install mergekit torch==2.13.0 mergekit==0.1.5
+install adapters torch==2.13.0 peft==0.21.2 lycoris-lora==4.1.3

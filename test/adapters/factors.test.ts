@@ -45,6 +45,7 @@ const outcome = (
       scaleOf: () => ok(1),
       numberOf: () => 0,
       fanInFanOut: false,
+      onInputs: () => undefined,
       architectureMismatch: undefined,
     },
   )

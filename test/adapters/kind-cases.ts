@@ -345,7 +345,9 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   '(IA)³ by input': stretch('input', 'weight', 0, ({ inputs, kernel }) =>
     kernel.length === 0 ? [inputs] : [1, inputs, ...ones(kernel.length)],
   ),
-  '(IA)³ of PEFT by output': stretch('output', 'ia3_l', 1, ofOutputs),
+  '(IA)³ of PEFT by output': stretch('output', 'ia3_l', 1, ({ outputs, kernel }) =>
+    kernel.length === 0 ? [outputs, 1] : [1, outputs, ...ones(kernel.length)],
+  ),
   '(IA)³ of PEFT by input': stretch('input', 'ia3_l', 1, ofInputs),
   GLoRA: glora(false),
   'GLoRA, early layout': glora(true),

@@ -64,6 +64,20 @@ describe('PEFT’s', () => {
     expect(tensors['net.fc.weight']).toEqual([2, 2, 0, 8, 5, 0])
   })
 
+  test('(IA)³ of a convolution with as many inputs as outputs is for what the config says', async () => {
+    const square = { 'net.conv.weight': f32([2, 2, 1, 1], 1, 2, 3, 4) }
+    const adapter = of({ ia3_l: f32([1, 2, 1, 1], 10, 1) }, 'net.conv')
+    const built = async (feedforward_modules: unknown) =>
+      (await bake({ model: square, adapter, config: { peft_type: 'IA3', feedforward_modules } })).tensors[
+        'net.conv.weight'
+      ]
+    expect(await built([])).toEqual([10, 20, 3, 4])
+    expect(await built(['conv'])).toEqual([10, 2, 30, 4])
+    expect(await built('.*conv')).toEqual([10, 2, 30, 4])
+    const { problems } = await bake({ model: square, adapter })
+    expect(problems.map((d) => d.code)).toEqual(['adapter-config-missing'])
+  })
+
   test('LoRA of layers that are stored transposed is transposed', async () => {
     const { problems, tensors } = await bake({
       model,

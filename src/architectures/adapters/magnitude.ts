@@ -1,4 +1,4 @@
-import { factorMissing } from '../../base/catalogue/adapters.js'
+import { factorMissing, sideUnknown } from '../../base/catalogue/adapters.js'
 import { failed, ok, type Result } from '../../base/result.js'
 import type { KroneckerFactors } from '../../graph/products.js'
 import { sizeOf, type TensorInfo } from '../../tensor/info.js'
@@ -82,10 +82,20 @@ export const makeStretch = (
       ? ok({ ...linesOf(info, side, laid), neutral: 0, side })
       : failed(shapeProblem(making, module, laid, { info, wanted: [n] }))
   }
-  for (const [side, shape] of [
-    ['output', [count, 1]],
+  // Of a linear layer the shape tells the side; of a convolution it is [1, n, …] for both, and the config tells.
+  const inputSide = making.onInputs(name)
+  const isKernel = laid.shape.length > 2
+  const sides = [
+    ['output', isKernel ? [1, count] : [count, 1]],
     ['input', [1, inputs]],
-  ] as const)
-    if (isShape(info.shape, shape)) return ok({ ...linesOf(info, side, laid), neutral: 1, side })
-  return failed(shapeProblem(making, module, laid, { info, wanted: [count, 1] }))
+  ] as const
+  const found = sides.filter(
+    ([side, shape]) =>
+      isShape(info.shape, shape) && (!isKernel || inputSide === undefined || inputSide === (side === 'input')),
+  )
+  if (found.length > 1 && count === inputs) return failed(sideUnknown(making.at, making.adapter, info.name))
+  const side = found[0]?.[0]
+  return side === undefined
+    ? failed(shapeProblem(making, module, laid, { info, wanted: isKernel ? [1, count, 1, 1] : [count, 1] }))
+    : ok({ ...linesOf(info, side, laid), neutral: 1, side })
 }

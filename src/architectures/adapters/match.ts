@@ -12,6 +12,7 @@ import { adapterNames, type AdapterNames } from './names.js'
 import { overlapProblem, type Patched, type Sourced } from './overlap.js'
 import { makePatches, type Patch } from './patch.js'
 import type { PatchContext } from './patch-context.js'
+import { isFeedforward } from './peft-config.js'
 import { replaceWhole } from './replace.js'
 import { configOf, numberOf, scalesOf, type ScaleSource } from './scale.js'
 import { isSavedWhole } from './whole.js'
@@ -95,6 +96,7 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
     numberOf: (scalar) =>
       scalar.dtype === 'BOOL' ? (file.scalars.get(scalar.name)?.[0] ?? NaN) : numberOf(file, scalar),
     fanInFanOut: config?.value.fanInFanOut === true,
+    onInputs: (module) => (config === undefined ? undefined : isFeedforward(config.value, module)),
     architectureMismatch,
   }
 

@@ -16,5 +16,7 @@ export interface PatchContext {
   readonly numberOf: (scalar: TensorInfo) => number
   /** True where the config says that the layers store their weights transposed. */
   readonly fanInFanOut: boolean
+  /** Whether (IA)³ multiplies the inputs of a module; undefined where no config says so. */
+  readonly onInputs: (module: string) => boolean | undefined
   readonly architectureMismatch: ArchitectureMismatch | undefined
 }

@@ -16,6 +16,8 @@ export interface PeftConfig {
   readonly saved: readonly string[]
   /** True where biases were trained too. */
   readonly biases: boolean
+  /** Modules whose inputs (IA)³ multiplies: a pattern for whole names, or ends of them. */
+  readonly feedforward: string | readonly string[]
   /** True where the factors come with lengths (DoRA). */
   readonly decomposed: boolean
   /** True where the layers store their weights transposed, [inputs, outputs]. */
@@ -58,6 +60,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   rank_pattern: ['a map of names to whole numbers above 0', mapOf(isRank)],
   alpha_pattern: ['a map of names to numbers above 0', mapOf((value) => typeof value === 'number' && value > 0)],
   target_modules: ['a name or a list of names', (value) => typeof value === 'string' || isTexts(value)],
+  feedforward_modules: ['a name or a list of names', (value) => typeof value === 'string' || isTexts(value)],
   modules_to_save: TEXTS,
   bias: ['`none`, `all` or `lora_only`', oneOf('none', 'all', 'lora_only')],
   init_lora_weights: ['true, false or a name', (value) => typeof value === 'boolean' || typeof value === 'string'],
@@ -137,7 +140,19 @@ export const readPeftConfig = (raw: unknown, { file, adapter, at }: ConfigSource
     alphas: (raw['alpha_pattern'] ?? {}) as Readonly<Record<string, number>>,
     saved: (raw['modules_to_save'] ?? []) as readonly string[],
     biases: (raw['bias'] ?? 'none') !== 'none',
+    feedforward: (raw['feedforward_modules'] ?? []) as string | readonly string[],
     decomposed: raw['use_dora'] === true,
     fanInFanOut: raw['fan_in_fan_out'] === true,
   })
+}
+
+/** True for a module whose inputs, not outputs, (IA)³ multiplies; `module` is its name in the adapter. */
+export const isFeedforward = ({ feedforward }: PeftConfig, module: string): boolean => {
+  const path = module.replace(/^base_model\.model\./, '')
+  if (typeof feedforward !== 'string') return feedforward.some((end) => path.endsWith(end))
+  try {
+    return new RegExp(`^(?:${feedforward})$`).test(path)
+  } catch {
+    return path === feedforward
+  }
 }

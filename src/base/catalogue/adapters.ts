@@ -278,6 +278,17 @@ export const badSide = (at: Place, adapter: string, tensor: string, value: numbe
     help: 'download the file again: it is damaged',
   })
 
+/** Factors of a convolution with as many inputs as outputs, without a config that says which they are of. */
+export const sideUnknown = (at: Place, adapter: string, tensor: string): Diagnostic =>
+  entry(
+    'adapter-config-missing',
+    `${quoteName(tensor)} of ${adapter} can be for the inputs or the outputs of its convolution: no config says which`,
+    {
+      at,
+      help: 'name it `adapter_model.safetensors` and put its `adapter_config.json` beside it',
+    },
+  )
+
 /** Blocks of a rotation that do not divide the rows they turn. */
 export const blocksUneven = (
   at: Place,

@@ -70,8 +70,9 @@ const changed = (with_: Changing, x: Tensor, change: Change, mask: Mask | undefi
       return strength === 1 ? long : g.add(x, g.mul(g.sub(long, x), strength))
     }
     case 'stretch': {
-      const by = g.product(change.by.of)
-      return g.add(x, g.mul(g.mul(x, g.sub(by, change.by.neutral)), strength))
+      const { of, neutral } = change.by
+      const by = g.product(of)
+      return g.mul(x, strength === 1 && neutral === 1 ? by : g.add(g.mul(g.sub(by, neutral), strength), 1))
     }
     case 'rotate': {
       const { blocks, rescale, constraint, firstRow } = change.by
