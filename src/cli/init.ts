@@ -3,9 +3,12 @@ import { mkdir, readdir } from 'node:fs/promises'
 import { basename, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { folderNotMade, noModelsHere, recipeExists } from '../base/catalogue/cli.js'
+import { append } from '../base/lists.js'
 import { detectArchitecture, type Architecture } from '../architectures/detect.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
+import { chooseFile } from '../hub/choose.js'
 import { destinationProblems, reservedInputs, type Destination } from '../plan/destinations.js'
+import { CONFIG } from '../plan/model-folder.js'
 import { obstacles } from '../run/destinations.js'
 import { namesOnDisk } from '../safetensors/file-names.js'
 import { errorCode, ioProblem } from '../safetensors/io-problem.js'
@@ -22,7 +25,10 @@ import { renderStarter, type Starter, type StarterModel } from '../view/starter.
 import type { Console } from './console.js'
 
 interface Found {
+  /** Relative to the recipe. */
   readonly file: string
+  /** True for a folder with a config: what is made of it is a folder, too. */
+  readonly isFolder: boolean
   readonly model: Model
   readonly architecture: Architecture | undefined
 }
@@ -31,6 +37,40 @@ const SCHEMA = fileURLToPath(new URL('../../schema/recipe.schema.json', import.m
 
 /** Names the recipe itself uses. */
 const TAKEN = ['keep', 'blended']
+
+/** Models are looked for in `NAME/`, `ORG/NAME/` and `models/ORG/NAME/`. */
+const DEEPEST = 3
+/** Folders of one folder that are looked into. */
+const MOST_FOLDERS = 1000
+
+/** The folders of models below a folder, as hubs have them: with a config beside the tensors. */
+const findFolders = async (root: string, below: string, levels: number): Promise<Found[]> => {
+  const entries = await readdir(join(root, below), { withFileTypes: true }).catch(() => [])
+  const names = entries
+    .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
+    .map(({ name }) => name)
+    .filter((name) => !/^\.|\$|^node_modules$/.test(name))
+    .sort()
+  const found: Found[] = []
+  for (const name of names.slice(0, MOST_FOLDERS)) {
+    const path = below === '' ? name : `${below}/${name}`
+    const model = existsSync(join(root, path, CONFIG)) ? await openFolder(root, path) : undefined
+    if (model !== undefined) found.push(model)
+    else if (levels > 1) append(found, await findFolders(root, path, levels - 1))
+  }
+  return found
+}
+
+/** The model of a folder: itself, or the usual one of several files in it. */
+const openFolder = async (root: string, path: string): Promise<Found | undefined> => {
+  const choice = chooseFile(await readdir(join(root, path)).catch((): string[] => []), 'model')
+  for (const file of [path, ...(choice.type === 'found' ? [`${path}/${choice.name}`] : [])]) {
+    const model = await openCheckpoint(join(root, file))
+    if (model.type === 'ok' && model.value.tensors.size > 0)
+      return { file, isFolder: true, model: model.value, architecture: detectArchitecture(model.value.tensors) }
+  }
+  return undefined
+}
 
 /**
  * Models of a folder that open, the largest first; a shard counts only as part of its index, and a checkpoint only where
@@ -50,8 +90,9 @@ const findModels = async (folder: string): Promise<Found[]> => {
     const model = await openCheckpoint(join(folder, file))
     if (model.type === 'failed' || model.value.tensors.size === 0) continue
     for (const shard of model.value.files) shards.add(shard.path)
-    found.push({ file, model: model.value, architecture: detectArchitecture(model.value.tensors) })
+    found.push({ file, isFolder: false, model: model.value, architecture: detectArchitecture(model.value.tensors) })
   }
+  append(found, await findFolders(folder, '', DEEPEST))
   return found.sort((x, y) => y.model.bytes - x.model.bytes)
 }
 
@@ -89,10 +130,14 @@ const differences = (a: Model, b: Model): Pick<Starter, 'missing' | 'mismatch'> 
   }
 }
 
+/** The part of a path that tells one folder of a model from others. */
+const nameOfFolder = (file: string): string =>
+  basename(file.replace(/\/[^/]*\.(?:safetensors|bin|json|ckpt|pth?)$/, ''))
+
 const toStarter = (folder: string, models: readonly Found[]): Starter => {
   const taken = new Set(TAKEN)
   const named = (m: Found): StarterModel => ({
-    name: nameOfFile(m.file, taken),
+    name: nameOfFile(m.isFolder ? nameOfFolder(m.file) : m.file, taken),
     path: m.file,
     architecture: m.architecture?.title,
   })
@@ -101,6 +146,7 @@ const toStarter = (folder: string, models: readonly Found[]): Starter => {
     name: basename(folder) || 'recipe',
     schema: relative(folder, SCHEMA).replaceAll(sep, '/'),
     pair: pair.map(named) as readonly StarterModel[] as Starter['pair'],
+    isFolder: pair.length > 0 && pair.every((m) => m.isFolder),
     others: models.filter((m) => !pair.some((p) => p === m)).map(named),
     ...(pair.length === 2 ? differences(pair[0].model, pair[1].model) : { missing: false, mismatch: false }),
   }

@@ -149,7 +149,7 @@ export const openInputs = async (
 const locator = (
   recipe: string,
   folder: string,
-  { hub, frozen, text, download, update }: DraftOptions,
+  { hub, frozen, download, update }: DraftOptions,
 ): ((input: Input) => Promise<Result<Located>>) => {
   const found = new Map<string, Promise<Result<Located>>>()
   let lock: Promise<Lock | undefined> | undefined
@@ -164,7 +164,7 @@ const locator = (
         locateInput(input, {
           folder,
           hub,
-          lock: isOfHub && text === undefined ? await readOnce() : undefined,
+          lock: isOfHub ? await readOnce() : undefined,
           notNow: frozen === true ? 'frozen' : 'planning',
           download,
           update,

@@ -16,6 +16,8 @@ export interface Starter {
   /** The path of the schema, for editors. */
   readonly schema: string
   readonly pair: readonly [] | readonly [StarterModel] | readonly [StarterModel, StarterModel]
+  /** True where the models are folders: what is made of them is one, too. */
+  readonly isFolder: boolean
   /** Models of the folder that the recipe does not use. */
   readonly others: readonly StarterModel[]
   /** True where the second model lacks tensors of the first, or has some in another shape. */
@@ -56,6 +58,7 @@ const mergeLines = (a: string, b: string, { missing, mismatch }: Starter): strin
 export const renderStarter = (starter: Starter): string => {
   const [a, b] = starter.pair.length === 0 ? EXAMPLE : starter.pair
   const alone = b === undefined
+  const result = alone ? 'copy' : 'merged'
   return `${[
     `# yaml-language-server: $schema=${starter.schema}`,
     '# `smelt plan recipe.yaml` shows what this does, `smelt build recipe.yaml` does it.',
@@ -72,9 +75,11 @@ export const renderStarter = (starter: Starter): string => {
       : mergeLines(a.name, b.name, starter)),
     '',
     'outputs:',
-    `  ${alone ? 'copy' : 'merged'}:`,
+    `  ${result}:`,
     `    from: ${alone ? a.name : 'blended'}`,
-    `    path: build/${alone ? 'copy' : 'merged'}.safetensors`,
+    starter.isFolder
+      ? `    path: ${result}/        # a folder: the model, its config and tokenizer, and a model card`
+      : `    path: build/${result}.safetensors`,
     '    dtype: same          # or f32, f16, bf16, f8_e4m3, f8_e5m2',
   ].join('\n')}\n`
 }

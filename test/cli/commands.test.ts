@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -291,6 +291,30 @@ describe('smelt init', () => {
     expect(again.code).toBe(1)
     expect(again.stderr).toContain('error[recipe-exists]')
     expect(readFileSync(join(place.path, 'recipe.yaml'), 'utf8')).toBe(text)
+    place.remove()
+  })
+
+  it('writes a recipe that makes a folder of two folders, wherever they are', async () => {
+    const place = makeFolder()
+    for (const [name, value] of [
+      ['models/org/Base-7B.v1', 1],
+      ['models/org/tuned', 3],
+      ['models/org/tuned/onnx', 9],
+    ] as const) {
+      mkdirSync(join(place.path, name), { recursive: true })
+      writeSafetensors(join(place.path, name, 'model.safetensors'), { w: { dtype: 'F32', shape: [2], values: value } })
+      place.write(`${name}/config.json`, '{"torch_dtype": "float32"}')
+    }
+    // A second copy of the tensors, as some repositories have.
+    writeSafetensors(join(place.path, 'models/org/tuned/consolidated.safetensors'), {
+      v: { dtype: 'F32', shape: [2], values: 3 },
+    })
+    expect(await smelt(place.path, ['init'])).toMatchObject({ code: 0, stdout: 'recipe.yaml\n', stderr: '' })
+    const text = readFileSync(join(place.path, 'recipe.yaml'), 'utf8')
+    expect(text).toContain('  Base-7B_v1: models/org/Base-7B.v1\n  tuned: models/org/tuned/model.safetensors\n')
+    expect(text).not.toContain('onnx')
+    expect(await smelt(place.path, ['build', 'recipe.yaml', '--quiet'])).toMatchObject({ code: 0, stderr: '' })
+    expect(readdirSync(join(place.path, 'merged')).sort()).toEqual(['README.md', 'config.json', 'model.safetensors'])
     place.remove()
   })
 

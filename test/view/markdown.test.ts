@@ -72,6 +72,7 @@ describe('a first recipe', () => {
       name: '2024',
       schema: 's.json',
       pair: [model('a', 'my model: v1 #2.safetensors'), model('b', 'yes')],
+      isFolder: false,
       others: [],
       missing: true,
       mismatch: true,
