@@ -214,6 +214,31 @@ test('diffusers’ names of a U-Net are as many as its own', () => {
   }
 })
 
+test.each(['sd15', 'sdxl'])('a U-Net of %s in the form of diffusers is reached by the original names too', (table) => {
+  const paths = new Map<string, string>()
+  const tensors: Shapes = new Map(
+    [...part(tables[table]!, 'model.diffusion_model')].map(([name, info]) => {
+      const [, path, ending] = /^(.+)\.(weight|bias)$/.exec(name)!
+      // Of the two names of a label's embedding a model has one.
+      const own = diffusersNames(path!)[0]!
+      paths.set(path!, own)
+      return [`${own}.${ending}`, info] as const
+    }),
+  )
+  expect(detectArchitecture(tensors)).toBeUndefined()
+  const names = namesOf(tensors)
+  expect([...names].filter(([, targets]) => targets.length !== 1)).toEqual([])
+  for (const [path, own] of paths) {
+    for (const name of [
+      `lora_unet_${path.replaceAll('.', '_')}`,
+      `diffusion_model.${path}`,
+      `lora_unet_${own.replaceAll('.', '_')}`,
+      `unet.${own}`,
+    ])
+      expect(names.get(name)?.[0]?.weight, name).toBe(`${own}.weight`)
+  }
+})
+
 /**
  * SD2 and the refiner, whose tables are not at hand: the U-Net of one model, widths changed, with the text encoder of
  * another.

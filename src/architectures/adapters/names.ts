@@ -4,7 +4,7 @@ import { encoderNames, findEncoder } from './encoder.js'
 import { prefixed, type NameChange, type Prefixes, type Rows, type Spelling } from './spelling.js'
 import { renamedByDiffusers } from './other-transformers.js'
 import { transformerNames } from './transformer.js'
-import { diffusersNames, processorName } from './unet.js'
+import { diffusersNames, originalNames, processorName } from './unet.js'
 import { xlabsNames } from './xlabs.js'
 
 /** The target of a name in an adapter: a module of the model, or rows of a fused one. */
@@ -80,11 +80,13 @@ const ANY_ROOT: Prefixes = { dotted: DIFFUSION_ROOTS.map((root) => under(root, '
 const unknownSpeller = (tensors: Tensors): ((path: string) => readonly Named[]) => {
   const root = findRoot(tensors.keys())
   const renamed = renamedByDiffusers(tensors, root)
+  const original = originalNames(tensors)
   return (path) => {
     const inside = below(root, path)
     return [
       [{ path }, ANY],
       [{ path }, ANY_TEXT, true],
+      ...[original?.(path)].flatMap((name) => (name === undefined ? [] : [[{ path: name }, ORIGINAL] as const])),
       ...(inside === undefined
         ? []
         : ([

@@ -57,3 +57,42 @@ export const processorName = (path: string): string | undefined => {
   const match = /^(.+)\.to_(q|k|v|out\.0)$/.exec(path)
   return match === null ? undefined : `${match[1]}.processor.to_${match[2]!.replace('.0', '')}`
 }
+
+/** What tells a U-Net of Stable Diffusion in the form of diffusers. */
+const DIFFUSERS_UNET = ['conv_in.weight', 'conv_out.weight', 'down_blocks.0.resnets.0.conv1.weight']
+
+const originalPart = (path: string): string => RESIDUAL.find(([, diffusers]) => diffusers === path)?.[0] ?? path
+
+/**
+ * What the original names of Stable Diffusion are for a module of a U-Net in the form of diffusers, the inverse of
+ * {@link diffusersNames}; undefined for networks that are none. `names` are those of all tensors.
+ */
+export const originalNames = (
+  names: ReadonlyMap<string, unknown>,
+): ((path: string) => string | undefined) | undefined => {
+  if (!DIFFUSERS_UNET.every((name) => names.has(name))) return undefined
+  const top = new Map(Object.entries(TOP).flatMap(([original, paths]) => paths.map((path) => [path, original])))
+  // What ends a level comes after its attention, if it has one.
+  const attentive = new Set(
+    [...names.keys()].flatMap((name) => /^up_blocks\.(\d+)\.attentions\./.exec(name)?.[1] ?? []),
+  )
+  return (path) => {
+    const known = top.get(path)
+    if (known !== undefined) return known
+    const middle = /^mid_block\.(resnets|attentions)\.(\d+)\.(.+)$/.exec(path)
+    if (middle !== null) {
+      const [, kind, number, rest] = middle
+      return kind === 'attentions'
+        ? `middle_block.1.${rest}`
+        : `middle_block.${2 * Number(number)}.${originalPart(rest!)}`
+    }
+    const block = /^(down|up)_blocks\.(\d+)\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.(.+)$/.exec(path)
+    if (block === null) return undefined
+    const [, side, level, kind, place, rest] = block as unknown as readonly string[]
+    const first = PLACES * Number(level) + (side === 'down' ? 1 : 0)
+    if (kind === 'downsamplers') return `input_blocks.${first + PLACES - 1}.0.op`
+    if (kind === 'upsamplers') return `output_blocks.${first + PLACES - 1}.${attentive.has(level!) ? 2 : 1}.conv`
+    const blocks = `${side === 'down' ? 'input' : 'output'}_blocks.${first + Number(place)}`
+    return kind === 'resnets' ? `${blocks}.0.${originalPart(rest!)}` : `${blocks}.1.${rest}`
+  }
+}
