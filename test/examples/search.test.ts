@@ -10,7 +10,8 @@ const SMELT = join(ROOT, 'dist/bin/smelt.js')
 let folder = ''
 beforeAll(() => {
   folder = mkdtempSync(join(ROOT, 'examples/.search-'))
-  for (const name of ['recipe.yaml', 'score.mjs']) cpSync(join(ROOT, 'examples/search', name), join(folder, name))
+  for (const name of ['recipe.yaml', 'score.mjs', 'noisy.safetensors'])
+    cpSync(join(ROOT, 'examples/search', name), join(folder, name))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -21,29 +22,40 @@ const run = async (args: readonly string[]): Promise<string> => {
   return stdout
 }
 
-/** Log-loss and share of correct digits, searched and held out. */
-const report = async (file: string): Promise<readonly number[]> => {
-  const text = await run(['score.mjs', file, '--report'])
-  const rows = [...text.matchAll(/([\d.]+) % correct, log-loss ([\d.]+)/g)].map((m) => [Number(m[2]), Number(m[1])])
-  return [rows[0]![0]!, rows[1]![0]!, rows[0]![1]!, rows[1]![1]!]
+/** The best values as the page has them: options of `--set`. */
+const BEST = /^--set rotated_embeddings=.*$/m.exec(README)![0].split(' ')
+const NAMES = BEST.filter((word) => word !== '--set').map((pair) => pair.split('=')[0]!)
+
+/** The numbers of a line of a report. */
+const numbersOf = (line: string): readonly number[] => [...line.matchAll(/\d+\.\d+/g)].map(([text]) => Number(text))
+
+/** Every number is as the page states it, but for what a few images differ by on another processor. */
+const expectAsStated = (found: string, stated: RegExp): void => {
+  const numbers = numbersOf(found)
+  expect(numbers.length).toBeGreaterThan(1)
+  for (const [i, number] of numbersOf(stated.exec(README)![1]!).entries())
+    expect(Math.abs(numbers[i]! - number)).toBeLessThan(number < 10 ? 0.01 : 0.7)
 }
 
-const stated = (row: string): readonly number[] =>
-  new RegExp(`^${row} +(.*)$`, 'm').exec(README)![1]!.trim().split(/ +/).map(Number)
+test('the example searches a merge of three specialists, and what it found is better on held-out digits, as the page states', async () => {
+  const over = NAMES.flatMap((name) => ['--over', `${name}=0:2`])
+  const options = ['--minimize', '--score', 'node score.mjs {output}', ...over]
+  const found = await run([SMELT, 'search', 'recipe.yaml', '--trials', '2', '--picture', 'trials.svg', ...options])
+  expect(found).toMatch(/^--set rotated_embeddings=[\d.]+ --set rotated_attention=/)
+  expect(readFileSync(join(folder, 'trials.svg'), 'utf8')).toContain('<svg')
 
-const expectAsStated = (found: readonly number[], row: string): void => {
-  for (const [i, number] of stated(row).entries()) expect(Math.abs(found[i]! - number)).toBeLessThan(i < 2 ? 0.01 : 0.5)
-}
-
-const OVER = ['density=0.05:1', 'rotated_weight=0:3', 'mirrored_weight=0:3', 'keep=0:1'].flatMap((o) => ['--over', o])
-
-test('the example searches the quick start’s merge, and the page states what its best values give', async () => {
-  const options = ['--minimize', '--score', 'node score.mjs {output}', ...OVER]
-  const found = await run([SMELT, 'search', 'recipe.yaml', '--trials', '2', ...options])
-  expect(found).toMatch(/^--set density=[\d.]+ --set rotated_weight=/)
   await run([SMELT, 'build', 'recipe.yaml'])
-  expectAsStated(await report('build/merged.safetensors'), 'by hand')
-  const best = { density: 0.3442, rotated_weight: 1.011, mirrored_weight: 0.794, keep: 0.5189 }
-  await run([SMELT, 'build', 'recipe.yaml', ...Object.entries(best).flatMap(([k, v]) => ['--set', `${k}=${v}`])])
-  expectAsStated(await report('build/merged.safetensors'), 'found')
+  cpSync(join(folder, 'build/merged.safetensors'), join(folder, 'by-hand.safetensors'))
+  const hand = await run(['score.mjs', 'by-hand.safetensors', '--report'])
+  await run([SMELT, 'build', 'recipe.yaml', ...BEST])
+  const best = await run(['score.mjs', 'build/merged.safetensors', '--report', 'by-hand.safetensors'])
+  for (const half of ['searched', 'held out']) {
+    const line = (report: string): string => new RegExp(`^${half} .*$`, 'm').exec(report)![0]
+    expectAsStated(line(hand), new RegExp(`^by hand +${half} +(.*)$`, 'm'))
+    expectAsStated(line(best), new RegExp(`^found +${half} +(.*)$`, 'm'))
+  }
+  const [gain, error] = numbersOf(/^held-out log-loss less by .*$/m.exec(best)![0])
+  expectAsStated(`${gain} ${error}`, /^held-out log-loss less by (.*)$/m)
+  // More than chance: by two standard errors.
+  expect(gain!).toBeGreaterThan(2 * error!)
 })
