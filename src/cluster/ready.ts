@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { runInputDiffers, runPlanDiffers, runVersion } from '../base/catalogue/cluster.js'
-import { stopped } from '../base/catalogue/run.js'
+import { notMeasured, stopped } from '../base/catalogue/run.js'
 import type { Diagnostic, Source } from '../base/diagnostic.js'
 import { blake3, toDigest } from '../base/digest.js'
 import { failed, ok, type Result } from '../base/result.js'
@@ -102,13 +102,15 @@ export const knowledgeOf = (drafted: Draft, results: readonly PartResult[]): Pri
   return { ...nothing, outcome: (fingerprint) => outcomes.get(fingerprint), outcomesBy: identifyShared(drafted) }
 }
 
-/** Completes a plan; fails only if it is stopped. */
+/** Completes a plan; fails if it is stopped, or if something would have to be measured before it can be made. */
 export const complete = async (
   drafted: Draft,
   known: PriorState,
   signal: AbortSignal | undefined,
   more: readonly Asked[] = [],
 ): Promise<Result<Plan>> => {
+  const asking = new Set([...drafted.questions.values()].map(({ step }) => step))
+  if (asking.size > 0) return failed(notMeasured([...asking]))
   const plan = await inTurns(completeInSlices(drafted, known, more), signal)
   return plan === undefined ? failed(stopped()) : ok(plan.value)
 }

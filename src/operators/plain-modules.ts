@@ -1,4 +1,5 @@
 import { groupAdapter, type AdapterModule, type Role } from '../architectures/adapters/modules.js'
+import { configOf } from '../architectures/adapters/scale.js'
 import { factorsDiffer, notPlainLora } from '../base/catalogue/adapter-tensors.js'
 import { factorMissing, notAnAdapter, unsupportedAdapter } from '../base/catalogue/adapters.js'
 import type { Diagnostic } from '../base/diagnostic.js'
@@ -27,6 +28,10 @@ export const plainModules = (adapter: Reference<AdapterValue>): Result<readonly 
   )
   if (odd !== undefined || others.length > 0 || twice.length > 0)
     return failed(notPlainLora(at, label, odd?.name ?? others[0]?.name ?? twice[0]!))
+  const config = configOf({ label, file, at, alpha: adapter.value.alpha })
+  if (config?.type === 'failed') return config
+  // Factors of layers that are stored transposed mean another difference, and only that config says so.
+  if (config?.value.fanInFanOut === true) return failed(notPlainLora(at, label, modules[0]!.name))
   const problem = modules.map((module) => problemOf(module, adapter)).find((found) => found !== undefined)
   return problem === undefined ? ok(modules) : failed(problem)
 }

@@ -8,6 +8,8 @@ import type { Graph } from '../graph/graph.js'
 import type { Argument, Call, Note } from '../operators/operator.js'
 import type { LayerOrigins, MaskValue, ModelValue, Reference, Value, WeightsValue } from '../operators/value.js'
 import type { Name, RawArgument, Recipe, Step } from '../recipe/recipe.js'
+import { stepOf } from '../recipe/scope.js'
+import { usesOf } from '../recipe/step.js'
 import { createAligner } from './align.js'
 import type { LayerContext } from './context.js'
 import { alignModel } from './aligned-model.js'
@@ -31,7 +33,10 @@ const tensorsOf = (value: Value) => (value.kind === 'model' ? value.tensors : un
  * What a step gave, by its fingerprint, so that another setting of the params which does not change it takes the very
  * same expressions.
  */
-export type StepCache = Map<string, { readonly values: readonly Value[]; readonly notes: readonly Note[] }>
+export type StepCache = Map<
+  string,
+  { readonly values: readonly Value[]; readonly notes: readonly Note[]; readonly provisional: boolean }
+>
 
 /** Where steps are evaluated. `setting` numbers the settings of the params, of which the first is 0. */
 export interface EvalContext {
@@ -71,6 +76,8 @@ export function* evaluateSteps(
   const notes = new Map<string, readonly Note[]>()
   const landings = createLandings()
   const problems: Diagnostic[] = []
+  /** Steps that await an answer, or take what such a step gives. */
+  const provisional = new Set<string>()
   for (const [name, value] of vocabulary === undefined ? [] : values) {
     if (value.kind !== 'model') continue
     const aligned = alignModel(graph, value, name, vocabulary!)
@@ -92,10 +99,15 @@ export function* evaluateSteps(
     const known = memory.get(keyOf(step))
     if (known !== undefined) {
       give(step, known.values, known.notes)
+      if (known.provisional) provisional.add(step.name)
       continue
     }
     const told: Note[] = []
-    const named = prepareCall(recipe, step, values, place, (note) => told.push(note))
+    const awaits = usesOf(step).some(({ name }) => provisional.has(stepOf(name)))
+    if (awaits) provisional.add(step.name)
+    // What is measured of a provisional value is no answer for the final one.
+    const find = awaits ? (): undefined => undefined : finder(step, place, provisional)
+    const named = prepareCall(recipe, step, values, place, find, (note) => told.push(note))
     if (named === undefined) continue
     const { call, warnings } = heads.complete(aligner.align(named, step.operator.inputs), step.operator)
     append(problems, warnings)
@@ -113,7 +125,7 @@ export function* evaluateSteps(
     )
     for (const value of given) yield* makeShared(value)
     give(step, given, told)
-    memory.set(keyOf(step), { values: given, notes: told })
+    memory.set(keyOf(step), { values: given, notes: told, provisional: provisional.has(step.name) })
     const source = Object.values(call.inputs)
       .flat()
       .map((r) => tensorsOf((r as Reference).value))
@@ -184,12 +196,26 @@ const noting = (value: Value, source: string, masks: KeepableMasks): Value =>
         },
       }
 
+/** Looks answers up for a step, and asks what has none: what the step gives is provisional then. */
+const finder =
+  ({ name: step }: Step, { setting, answers, questions }: EvalContext, provisional: Set<string>): Call['find'] =>
+  (what, measured) => {
+    const key = `${setting}\0${step}\0${what}`
+    const known = answers.get(key)
+    if (known === undefined) {
+      questions.set(key, { step, setting, measured })
+      provisional.add(step)
+    }
+    return known
+  }
+
 /** Resolves the names of a step; undefined when one of them has no value because its step failed. */
 const prepareCall = (
   recipe: Recipe,
   step: Step,
   values: ReadonlyMap<string, Value>,
-  { graph, layers, setting, answers, questions }: EvalContext,
+  { graph, layers, setting }: EvalContext,
+  find: Call['find'],
   note: (n: Note) => void,
 ): Call | undefined => {
   let complete = true
@@ -235,12 +261,7 @@ const prepareCall = (
     architecture: layers.architecture,
     isConstant: layers.isConstant,
     at: (key): Place => step.keys.get(key) ?? step.at,
-    find: (what, measured) => {
-      const key = `${setting}\0${step.name}\0${what}`
-      const known = answers.get(key)
-      if (known === undefined) questions.set(key, { step: step.name, setting, measured })
-      return known
-    },
+    find,
     note,
   }
   return complete ? call : undefined

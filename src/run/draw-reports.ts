@@ -1,4 +1,4 @@
-import { inputChanged } from '../base/catalogue/run.js'
+import { inputChanged, notMeasured } from '../base/catalogue/run.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { ReportDocument } from '../operators/report-document.js'
 import type { Plan } from '../plan/plan.js'
@@ -14,6 +14,7 @@ import { work } from './work.js'
 
 /** Measures what the reports of a plan need, without writing anything. */
 export const measureReports = async (plan: Plan, options: RunOptions): Promise<Result<Schedule>> => {
+  if (plan.unanswered.length > 0) return failed(notMeasured(plan.unanswered))
   const scratch = await startScratch(plan, createRunId())
   if (scratch.type === 'failed') return scratch
   const schedule = createSchedule(plan)

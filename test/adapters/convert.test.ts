@@ -118,6 +118,7 @@ const FLUX: Tensors = {
   'double_blocks.0.img_attn.qkv.weight': filled([3 * H, H], 1),
   'double_blocks.0.img_attn.proj.weight': filled([H, H], 1),
   'single_blocks.0.linear1.weight': filled([7 * H, H], 1),
+  'final_layer.adaLN_modulation.1.weight': filled([2 * H, H], 1),
 }
 const numbers = (count: number, seed: number): readonly number[] =>
   Array.from({ length: count }, (_, i) => ((i * 7 + seed * 5) % 11) - 5)
@@ -260,6 +261,29 @@ describe('a converted adapter', () => {
     }))
 })
 
+test('a merged adapter is applied to the rows that its names mean, in the recipe that makes it and from its file', () =>
+  inFolder(async (folder) => {
+    writeSafetensors(join(folder, 'model.safetensors'), FLUX)
+    // diffusers stores the two halves of this one the other way round.
+    writeSafetensors(join(folder, 'adapter.safetensors'), diffusers('transformer.norm_out.linear', 2 * H, 2, 8))
+    const apply = (adapter: string) => ({ op: 'adapter.apply', model: 'base', adapter })
+    await built(
+      buildIn(folder, {
+        models: { base: 'model.safetensors' },
+        adapters: { lora: 'adapter.safetensors' },
+        steps: { merged: { op: 'adapter.merge', adapters: ['lora'] }, once: apply('merged'), expected: apply('lora') },
+        outputs: {
+          once: { from: 'once', path: 'once.safetensors' },
+          expected: { from: 'expected', path: 'expected.safetensors' },
+        },
+      }),
+    )
+    const expected = await readTensors(join(folder, 'expected.safetensors'))
+    expect(await readTensors(join(folder, 'once.safetensors'))).toEqual(expected)
+    const { values } = expected['final_layer.adaLN_modulation.1.weight']!
+    expect(values).not.toEqual([...values.slice(values.length / 2), ...values.slice(0, values.length / 2)])
+  }))
+
 describe('an adapter in the names of PEFT', () => {
   const LLAMA: Tensors = Object.fromEntries([
     ['model.embed_tokens.weight', filled([8, H], 1)],
@@ -336,6 +360,13 @@ describe('an adapter in the names of PEFT', () => {
       expect(await bakedFrom('merged', 1, 'x.safetensors')).toEqual(
         await bakedFrom('adapter_model.safetensors', 3, 'y.safetensors'),
       )
+    }))
+
+  test('whose layers are stored transposed is refused: its factors mean another difference', () =>
+    withPeft(async (folder) => {
+      writeFileSync(join(folder, 'adapter_config.json'), JSON.stringify({ ...config, fan_in_fan_out: true }))
+      for (const step of [convert, { op: 'adapter.merge', adapters: ['lora'] }])
+        expect(codesOf(await buildIn(folder, recipe(step, 'lora/')))).toEqual(['not-plain-lora'])
     }))
 
   test('needs a folder if its scale is not 1, and other names get none', () =>

@@ -51,6 +51,30 @@ describe('the rank of a matrix', () => {
   })
 })
 
+/** Numbers of a normal distribution, nearly, of which numpy made the ranks below: by `linalg.svd` in float64. */
+const normals = (count: number, seed: number): Float32Array => {
+  let state = seed
+  const even = (): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return state / 2 ** 31 - 1
+  }
+  return Float32Array.from({ length: count }, () => even() + even() + even())
+}
+
+test.each([
+  ['energy', 0.5, 13, 7],
+  ['quantile', 0.5, 19, 10],
+  ['ratio', 0.6, 19, 13],
+] as const)('the rank of noise by %s is the one that numpy finds', (method, amount, wide, tall) => {
+  const rankOf = (rows: number, columns: number, seed: number): number => {
+    const operand = { shape: [rows, columns], values: normals(rows * columns, seed) }
+    const settings = [0, rows, 24, RANK_METHODS.indexOf(method), amount]
+    return (chosenRank.solve([operand], settings, [1]) as Float64Array)[0]!
+  }
+  expect(rankOf(60, 80, 20)).toBe(wide)
+  expect(rankOf(24, 72, 21)).toBe(tall)
+})
+
 const BASE = 'base.safetensors'
 const withModels = (work: (folder: string) => Promise<void>): Promise<void> =>
   inFolder(async (folder) => {
@@ -91,6 +115,16 @@ describe('an adapter whose ranks depend on its numbers', () => {
       expect(await ranksIn(join(folder, 'small.safetensors'))).toEqual({ lora_unet_a: 3, lora_unet_b: 2 })
       const lora = await readTensors(join(folder, 'lora.safetensors'))
       expect(lora['lora_unet_a.alpha']!.values).toEqual([4])
+    }))
+
+  test('has them of what was made, not of what it was made from', () =>
+    withModels(async (folder) => {
+      const low = { op: 'adapter.extract', model: 'tuned', base: 'base', method: 'threshold', amount: 3 }
+      const high = { op: 'adapter.resize', adapter: 'lora', rank: 6, method: 'quantile', amount: 0.95 }
+      await built(buildIn(folder, { ...recipe, steps: { lora: low, small: high } }))
+      // Of 64, 16 and 4 two are nearly all; with what was left out before, it would take three.
+      expect(await ranksIn(join(folder, 'lora.safetensors'))).toEqual({ lora_unet_a: 2, lora_unet_b: 3 })
+      expect(await ranksIn(join(folder, 'small.safetensors'))).toEqual({ lora_unet_a: 2, lora_unet_b: 2 })
     }))
 
   test('is up to date when it is built again, and then its plan knows the ranks', () =>

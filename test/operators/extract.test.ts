@@ -2,8 +2,6 @@ import { createHash } from 'node:crypto'
 import { readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { matrixOf } from '#src/kernels/solvers/matrix.js'
-import { svdOf } from '#src/kernels/solvers/svd.js'
 import { openStore } from '#src/store/store.js'
 import { inFolder, readTensors } from '../support/build-run.js'
 import { problemsOf } from '../support/small.js'
@@ -59,6 +57,9 @@ const LOW = Object.fromEntries(
 )
 const NOISE = Object.fromEntries(NAMES.map((name, i) => [name, normals(sizeOf(SHAPES[name]), 20 + i)]))
 
+/** The norm of what no approximation of rank 8 of the noise reaches, by numpy's `linalg.svd` in float64. */
+const LEAST: Partial<Record<Name, number>> = { 'a.weight': 56.42552, 'block.conv.weight': 26.60877 }
+
 /** A folder with a base, a model of low-rank differences and one of noise. */
 const withModels = <T>(work: (folder: string) => Promise<T>): Promise<T> =>
   inFolder((folder) => {
@@ -100,7 +101,8 @@ describe('an adapter that is extracted', () => {
       for (const name of NAMES) {
         const expected = BASE[name]!.map((x, at) => x + LOW[name]![at]!)
         expect(furthest(atOnce[name]!.values, expected)).toBeLessThan(1e-5)
-        expect(furthest(again[name]!.values, expected)).toBeLessThan(1e-5)
+        // The file holds the factors in float32, as the build has them, so both are the same to the bit.
+        expect(again[name]!.values).toEqual(atOnce[name]!.values)
       }
     }))
 
@@ -110,11 +112,8 @@ describe('an adapter that is extracted', () => {
       const baked = await readTensors(join(folder, 'baked.safetensors'))
       for (const name of NAMES.filter((n) => SHAPES[n].length > 1)) {
         const noise = NOISE[name]!
-        const [rows, ...rest] = SHAPES[name]
-        const { s } = svdOf(matrixOf(Float32Array.from(noise), rows, sizeOf(rest)))
-        const least = Math.sqrt(s.slice(8).reduce((sum, x) => sum + x * x, 0))
         const left = noise.map((x, at) => x + BASE[name]![at]! - baked[name]!.values[at]!)
-        expect(Math.sqrt(left.reduce((sum, x) => sum + x * x, 0)) / least).toBeLessThan(1.01)
+        expect(Math.sqrt(left.reduce((sum, x) => sum + x * x, 0)) / LEAST[name]!).toBeLessThan(1.01)
       }
       // What has no rank is left out unless it is asked for.
       expect(baked['a.bias']!.values).toEqual(BASE['a.bias'])

@@ -1,14 +1,14 @@
-import { greatest } from '../../base/lists.js'
 import type { TensorInfo } from '../../tensor/info.js'
 import { rankOf } from './factors.js'
 import { guessArchitecture } from './guess.js'
-import { groupAdapter, type AdapterModule, type Role } from './modules.js'
+import { kindOf } from './kinds.js'
+import { groupAdapter } from './modules.js'
 import { isAdapter } from './recognise.js'
 import { readTags, type Tag } from './tags.js'
 
 /** What the header of an adapter tells. */
 export interface AdapterDescription {
-  /** LoRA or one of its relatives. */
+  /** LoRA or its relatives. */
   readonly kind: string
   readonly modules: number
   /** How many modules have which rank, the commonest first. */
@@ -19,21 +19,6 @@ export interface AdapterDescription {
   readonly base: string | undefined
   /** The most frequent first. */
   readonly tags: readonly Tag[]
-}
-
-const KINDS: readonly (readonly [role: Role, kind: string])[] = [
-  ['w1_a', 'LoHa'],
-  ['up', 'LoRA'],
-  ['down', 'LoRA'],
-  ['diff', 'full differences'],
-  ['diff-bias', 'full differences'],
-]
-
-/** A LoRA whose factors have the kernel of a convolution has a name of its own. */
-const kindOf = (modules: readonly AdapterModule[]): string => {
-  const found = KINDS.find(([role]) => modules.some(({ tensors }) => tensors.has(role)))?.[1] ?? 'whole tensors'
-  const kernel = greatest(modules.flatMap(({ tensors }) => tensors.get('down')?.shape.slice(2) ?? []))
-  return found === 'LoRA' && kernel > 1 ? 'LoCon' : found
 }
 
 /** Describes an adapter by its header; undefined for files that are none. `path` is for the words only. */
@@ -48,7 +33,7 @@ export const describeAdapter = (
   for (const rank of modules.map(rankOf)) if (rank !== undefined) counts.set(rank, (counts.get(rank) ?? 0) + 1)
   const tags = readTags(metadata, path)
   return {
-    kind: refused?.kind ?? kindOf(modules),
+    kind: refused?.kind ?? [...new Set(modules.map(kindOf))].join(', '),
     modules: modules.length,
     ranks: [...counts].sort(([, x], [, y]) => y - x),
     network: guessArchitecture(tensors)?.title,

@@ -28,7 +28,7 @@ export const foundByBuild = (steps: readonly string[]): Diagnostic =>
 export const notMeasured = (steps: readonly string[]): Diagnostic =>
   entry('not-measured', `what ${listNames(steps)} make depends on something that was not measured`, {
     blame: 'run',
-    help: 'call `build`, which measures it first, instead of running a prepared plan',
+    help: 'use `smelt build`, or `build` of the library: these measure it before they plan what is written',
   })
 
 /** A NaN or infinity is about to be written; `advice` is what the operator of the step says of it. */

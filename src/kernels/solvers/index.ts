@@ -12,6 +12,7 @@ import {
   joinedFactors,
   lowRankApproximation,
   lowRankFactors,
+  lowRankProduct,
   stackedFactors,
 } from './low-rank.js'
 import { ranks } from './ranks.js'
@@ -30,6 +31,7 @@ const SOLVERS: readonly Solver[] = [
   joinedFactors,
   lowRankApproximation,
   lowRankFactors,
+  lowRankProduct,
   promptGates,
   ranks,
   redistribution,

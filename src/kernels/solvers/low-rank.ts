@@ -1,6 +1,6 @@
 import type { Solver, SolverOperand } from '../../graph/expression.js'
 import { sizeOf } from '../../tensor/info.js'
-import { addProduct, emptyMatrix, matrixOf, part, transposed, type Matrix } from './matrix.js'
+import { addProduct, emptyMatrix, matrixOf, part, solverKernels, transposed, type Matrix } from './matrix.js'
 import { product, svdOf, truncatedSvd } from './svd.js'
 
 /**
@@ -213,6 +213,44 @@ export const factorProduct: Solver = {
     return result.values
   },
 }
+
+/**
+ * The same product in float32 throughout, the ranks added in order: bit by bit what factors of a file give, which are
+ * multiplied as they are read. Settings: the first row, and by how many rows they are moved on, the last ones to the front.
+ */
+export const lowRankProduct: Solver = {
+  name: 'low-rank-product',
+  version: 1,
+  takes: 'all',
+  workspace: () => 0,
+  solve: ([up, down], [first = 0, roll = 0], shape) => {
+    const [, columns] = sidesOf(shape)
+    const [rows, rank] = sidesOf(up!.shape)
+    const kernels = solverKernels()
+    const size = rank + (rank + 1) * Math.min(columns, PANEL)
+    if (room === undefined || room.floats < size) room = { offset: kernels.alloc(4 * size), floats: size }
+    const { offset } = room
+    const result = new Float32Array(sizeOf(shape))
+    for (let column = 0; column < columns; column += PANEL) {
+      const width = Math.min(PANEL, columns - column)
+      const [panel, out] = [offset + 4 * rank, offset + 4 * (rank + rank * width)]
+      const inside = kernels.view(Float32Array, panel, rank * width)
+      for (let r = 0; r < rank; r++)
+        inside.set(down!.values.subarray(r * columns + column, r * columns + column + width), r * width)
+      for (let row = 0; row < rows; row++) {
+        kernels.view(Float32Array, offset, rank).set(up!.values.subarray(row * rank, (row + 1) * rank))
+        kernels.lowRank(out, width, offset, rank, panel, width)
+        result.set(kernels.view(Float32Array, out, width), (first + ((row + roll) % rows)) * columns + column)
+      }
+    }
+    return result
+  },
+}
+
+/** Columns that are multiplied at a time, few enough for the cache. */
+const PANEL = 128
+/** Memory for a row of one factor and some columns of the other, and their product; it only grows. */
+let room: { readonly offset: number; readonly floats: number } | undefined
 
 /** A decomposition of all directions is the most that it comes to. */
 const decompositionBytes = (shape: readonly number[]): number => {

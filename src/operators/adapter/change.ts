@@ -4,7 +4,7 @@ import type { Mask, Tensor } from '../../graph/expression.js'
 import type { Graph } from '../../graph/graph.js'
 import { isKronecker, rowsOfProduct, type Product } from '../../graph/products.js'
 import { blockRotation } from '../../kernels/solvers/block-rotation.js'
-import { channelProduct, factorProduct } from '../../kernels/solvers/low-rank.js'
+import { channelProduct, factorProduct, lowRankProduct } from '../../kernels/solvers/low-rank.js'
 import { columnsOf, rowsOf } from '../../tensor/block-grid.js'
 import { sizeOf, type TensorInfo } from '../../tensor/info.js'
 import type { View } from '../../tensor/view.js'
@@ -25,10 +25,11 @@ interface Changing {
 const productOf = ({ g, shape, made }: Changing, product: Product): Tensor => {
   if (made === undefined) return g.product(product)
   if (isKronecker(product)) throw new Error('no Kronecker products')
-  const { up, down, firstRow, turned } = product
+  const { up, down, firstRow, roll, turned } = product
   const factor = ({ tensor: { name, shape: own } }: View) => ({ x: made.tensor(name), shape: own })
-  const settings = turned === undefined ? [firstRow] : [firstRow, 1]
-  return g.solve(factorProduct, [factor(up), factor(down)], settings, shape)
+  const operands = [factor(up), factor(down)]
+  if (turned === undefined) return g.solve(lowRankProduct, operands, [firstRow, roll ?? 0], shape)
+  return g.solve(factorProduct, operands, [firstRow, 1], shape)
 }
 
 const storedIn = ({ g, made }: Changing, view: View): Tensor =>

@@ -48,7 +48,7 @@ const differences = defineOperator({
   details: [
     'For every weight with rows and columns, factors `up·down` of the given rank come as close to `model − base` as any can (truncated singular value decomposition); the roots of the singular values are in both, so that they can be stored in half precision. Convolutions are decomposed as matrices of their filters (LoCon), and parts of fused tensors each by themselves, where the format has a name for each.',
     '',
-    'With the names of kohya, the header has the metadata and the hashes that web UIs read (`ss_*`, `sshs_*`). The adapter is an output like a model (`dtype: f16` halves it), and `adapter.apply` takes it. Its `alpha` is the rank, so strength 1 adds the difference. A tensor with rank 0 is left out, and so is one that the format has no name for, such as those of a VAE; the plan counts them. Embeddings have no factors, and are left out.',
+    'With the names of kohya, the header has the metadata and the hashes that web UIs read (`ss_*`, `sshs_*`). The adapter is an output like a model (`dtype: f16` halves it), and `adapter.apply` takes it. Its `alpha` is the rank, so strength 1 adds the difference. Applied in the recipe that makes it, its factors are not rounded to a dtype of 16 bits first; from its file they are. A tensor with rank 0 is left out, and so is one that the format has no name for, such as those of a VAE; the plan counts them. Embeddings have no factors, and are left out.',
     '',
     RANK_DETAILS,
     '',
