@@ -11,6 +11,7 @@ import {
 import { onlyOn } from '../base/catalogue/schedulers.js'
 import { stopping } from '../base/catalogue/cli.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { commitRun } from '../cluster/commit.js'
 import { drive, type Driven } from '../cluster/drive.js'
@@ -120,7 +121,7 @@ const readFlags = async (console: Console, recipe: string, flags: OnFlags): Prom
   ]
   const choice =
     cluster.type === 'ok' && parallel.type === 'ok' ? chooseScheduler(flags, cluster.value, parallel.value) : failed()
-  for (const read of [set, device, engine, parallel, parts, cluster, choice]) problems.push(...read.diagnostics)
+  for (const read of [set, device, engine, parallel, parts, cluster, choice]) append(problems, read.diagnostics)
   if (device.type === 'ok' && device.value !== 'auto' && isInexact(device.value))
     problems.push(runInexact(device.value))
   if (

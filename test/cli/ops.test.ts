@@ -136,13 +136,18 @@ describe('smelt ops --search', () => {
         report.adapter   Shows what an adapter holds, its tags with their counts, and what it would change
                          in a model.
                          \`LoRA Reporting\`, \`DM_LoRAReporting\` in ComfyUI-DareMerge
+        adapter.convert  Gives the modules of a LoRA the names of another program.
+                         \`convert_flux_lora\` in kohya
+                         \`convert lora\`, \`rename lora\` in common usage
         adapter.merge    Merges any number of LoRAs into one.
                          \`merge_lora\` in kohya: \`strengths\` are its \`--ratios\`
                          \`svd_merge_lora\` in kohya: \`rank\` is its \`--new_rank\`, \`strengths\` are its
                          \`--ratios\`
                          \`merge LoRAs\` in supermerger
         adapter.resize   Gives a LoRA a lower rank.
-                         \`resize_lora\` in kohya: \`rank\` is its \`--new_rank\`; without \`--dynamic_method\`
+                         \`resize_lora\` in kohya: \`rank\` is its \`--new_rank\`; \`--dynamic_method sv_fro\` is
+                         \`method: energy\` with \`--dynamic_param\` squared, \`sv_cumulative\` is \`quantile\`,
+                         \`sv_ratio\` is \`ratio\` with 1 divided by it
                          \`resize lora\` in common usage
 
       \`smelt ops NAME\` shows one of them in full.
