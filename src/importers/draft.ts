@@ -48,6 +48,10 @@ export interface DraftBuilder {
     /** `always` keeps a step that no output needs. */
     options?: { readonly always?: boolean },
   ): string
+  /** Says what vocabulary the models are brought to. */
+  tokenizer(fields: readonly Field[]): void
+  /** The names of the models so far, in their order. */
+  modelNames(): readonly string[]
   /** Adds an output of a model or step. */
   output(title: string, from: string, path: string, fields?: readonly Field[], comment?: string): void
   /** Adds block weights with a name, of which a file of presets is made in place of a recipe. */
@@ -120,6 +124,7 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
   const facts = new Map<string, () => ModelFacts>()
   const read = new Map<string, ModelFacts | undefined>()
   let seed: number | string | undefined
+  let tokenizer: readonly Field[] | undefined
 
   const addMissing = (where: string, what: string, why: string): void => {
     if (!missing.some((m) => m.where === where && m.what === what)) missing.push({ where, what, why })
@@ -171,6 +176,10 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
       if (options?.always === true) always.push(entry.name)
       return entry.name
     },
+    tokenizer: (fields) => {
+      tokenizer = fields
+    },
+    modelNames: () => [...files.models.values()].map(({ name }) => name),
     output: (title, from, path, fields = [], comment) => {
       const name = nameOfFile(title, outputNames)
       outputs.push({ name, fields: [['from', from], ['path', path], ...fields], comment })
@@ -186,7 +195,8 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
     note: addNote,
     missing: addMissing,
     finish: () => {
-      const needed = reachable(steps, [...outputs, { name: '', fields: [['', always]], comment: undefined }])
+      const more: readonly Field[] = [['', always], ...(tokenizer ?? [])]
+      const needed = reachable(steps, [...outputs, { name: '', fields: more, comment: undefined }])
       const used = <T extends { readonly name: string }>(list: Iterable<T>): readonly T[] =>
         [...list].filter(({ name }) => needed.has(name))
       const models = used(files.models.values())
@@ -201,6 +211,7 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
           params: params.filter(({ name }) => named.has(name)),
           models,
           adapters,
+          tokenizer,
           steps: used(steps),
           outputs,
           presets: [...presets].map(([name, numbers]) => ({ name, numbers })),

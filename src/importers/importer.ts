@@ -71,6 +71,8 @@ export interface RecipeDraft {
   readonly params: readonly DraftParam[]
   readonly models: readonly DraftInput[]
   readonly adapters: readonly DraftInput[]
+  /** The vocabulary that the models are brought to; undefined where the recipe says nothing of it. */
+  readonly tokenizer: readonly Field[] | undefined
   readonly steps: readonly DraftEntry[]
   readonly outputs: readonly DraftEntry[]
   readonly presets: readonly DraftPreset[]

@@ -1,6 +1,6 @@
 import { escapeControls } from '../base/excerpt.js'
 import { commented, writeDocument, type Section, type Yaml } from '../document/write.js'
-import type { DraftEntry, DraftInput, RecipeDraft } from './importer.js'
+import type { DraftEntry, DraftInput, Field, RecipeDraft } from './importer.js'
 
 const safe = (text: string): string =>
   text
@@ -20,12 +20,10 @@ const inputs = (list: readonly DraftInput[]): Yaml =>
   )
 
 const entries = (list: readonly DraftEntry[]): Yaml =>
-  new Map(
-    list.map(({ name, fields, comment }) => [
-      name,
-      said(new Map(fields.map(([key, value, note]) => [key, said(value, note)])), comment),
-    ]),
-  )
+  new Map(list.map(({ name, fields, comment }) => [name, said(fieldsOf(fields), comment)]))
+
+const fieldsOf = (fields: readonly Field[]): Yaml =>
+  new Map(fields.map(([key, value, note]) => [key, said(value, note)]))
 
 /** The text of a drafted recipe, with its comments. */
 export const renderDraft = (draft: RecipeDraft): string => {
@@ -38,6 +36,9 @@ export const renderDraft = (draft: RecipeDraft): string => {
     ...section('params', draft.params, () => new Map(draft.params.map((p) => [p.name, said(p.value, p.comment)]))),
     ...section('models', draft.models, () => inputs(draft.models)),
     ...section('adapters', draft.adapters, () => inputs(draft.adapters)),
+    ...(draft.tokenizer === undefined
+      ? []
+      : [{ key: 'tokenizer', value: fieldsOf(draft.tokenizer), levels: 1 } as const]),
     ...section('steps', draft.steps, () => entries(draft.steps), 2),
     ...section('outputs', draft.outputs, () => entries(draft.outputs), 2),
     ...section('presets', draft.presets, () => new Map(draft.presets.map(({ name, numbers }) => [name, numbers]))),

@@ -6,7 +6,7 @@ import { specialIdsLost } from '../base/catalogue/vocabularies.js'
 import type { Diagnostic, Place, Source } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { readDocument } from '../document/read.js'
-import { toPlain, type MapValue, type Value } from '../document/value.js'
+import { find, toPlain, type MapValue, type Value } from '../document/value.js'
 import type { LayerOrigins } from '../operators/value.js'
 import type { Dtype } from '../tensor/dtype.js'
 import { sizeOf } from '../tensor/info.js'
@@ -236,6 +236,19 @@ export const editConfig = (bytes: Uint8Array, of: ConfigOf): Result<Uint8Array> 
     }
   })
 }
+
+/** A JSON file with another text at a path of keys that it has. */
+export const replaceText = (
+  bytes: Uint8Array,
+  file: string,
+  path: readonly string[],
+  text: string,
+  at: Place,
+): Result<Uint8Array> =>
+  editJson(bytes, { file, model: file, at }, (root) => {
+    const value = find(root, path)
+    return { edits: value === undefined ? [] : [replace(value, text)], warnings: [] }
+  })
 
 /** Another JSON file of a model, with the ids that its tokens have in a vocabulary. */
 export const renumberTokens = (

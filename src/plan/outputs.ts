@@ -160,6 +160,8 @@ export const planOutput = (
   const adapter = value.kind === 'adapter' ? value.file : undefined
   const path = output.folder ? join(place, adapter === undefined ? 'model.safetensors' : PEFT_ADAPTER) : place
   if (output.files !== undefined && !output.folder) return failed(filesWithoutFolder(output.files.at, output.path))
+  if (output.chatTemplate !== undefined && !output.folder)
+    return failed(filesWithoutFolder(output.chatTemplate.at, output.path, 'chat_template'))
   if (output.folder && adapter === undefined && (value.kind !== 'model' || value.space !== 'weights'))
     return failed(folderOfOther(output.pathAt, output.path, value.kind === 'model' ? 'difference' : value.kind))
   const whole = value.kind === 'model' && value.space === 'weights'

@@ -7,6 +7,7 @@ import type { Output, Recipe } from '../recipe/recipe.js'
 import { compareNames } from '../safetensors/name-order.js'
 import { TOKENIZER_FILES } from '../tokenizers/token-table.js'
 import type { Written } from './written.js'
+import { setChatTemplate } from './chat-template.js'
 import { parseConfig, refuseChange } from './config-change.js'
 import type { LayerContext } from './context.js'
 import { modelCard } from './model-card.js'
@@ -53,6 +54,11 @@ export const planSideFiles = (
       append(warnings, edited.diagnostics)
       if (edited.type === 'ok') files.set(GENERATION, edited.value)
     }
+  }
+  if (output.chatTemplate !== undefined) {
+    const models = used.filter(({ kind }) => kind === 'model').map(({ name }) => name)
+    const set = setChatTemplate(files, output.chatTemplate, folders, models)
+    if (set.type === 'failed') return set
   }
   const config = files.get(CONFIG)
   if (config === undefined) warnings.push(say.noModelConfig(at, donor.name, donor.path))

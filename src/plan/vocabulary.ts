@@ -62,27 +62,42 @@ const tableOf = (folder: ModelFolder, model: string, at: Place): Result<TokenTab
   return known
 }
 
+/** A table by which rows of one number are the same. */
+const numberedRows = (rows: number): TokenTable => ({
+  kind: 'WordLevel',
+  file: '',
+  ids: new Map(Array.from({ length: rows }, (_, row) => [String(row), row])),
+  added: new Map(),
+  inModel: new Set(),
+  beside: new Set(),
+})
+
 const openModel = (
   { name, at, file }: OpenedInput<'model'>,
   folder: ModelFolder | undefined,
+  match: TokenizerChoice['match'],
 ): Result<VocabularyModel | undefined> => {
   const found = findVocabulary(file.tensors)
   if (found === undefined) return ok(undefined)
   const { rows, unlike, embedding } = found
   if (unlike !== undefined)
     return failed(say.rowsDiffer(at, name, [embedding, rows], [unlike, file.tensors.get(unlike)!.shape[0] ?? 0]))
-  const table = folder === undefined ? ok(undefined) : tableOf(folder, name, at)
+  const table =
+    match === 'rows' ? ok(numberedRows(rows)) : folder === undefined ? ok(undefined) : tableOf(folder, name, at)
   if (table.type === 'failed') return table
   if (table.value === undefined) return failed(say.noTokenizer(at, name))
   return ok({ name, at, tensors: file.tensors, found, side: { table: table.value, rows } })
 }
 
 /** The models of a setting that have embeddings. */
-const openModels = ({ inputs, folders }: Setting): Result<ReadonlyMap<string, VocabularyModel>> => {
+const openModels = (
+  { inputs, folders }: Setting,
+  match: TokenizerChoice['match'],
+): Result<ReadonlyMap<string, VocabularyModel>> => {
   const models = new Map<string, VocabularyModel>()
   const problems: Diagnostic[] = []
   for (const input of inputs.values()) {
-    const model = input.kind === 'model' ? openModel(input, folders?.get(input.name)) : ok(undefined)
+    const model = input.kind === 'model' ? openModel(input, folders?.get(input.name), match) : ok(undefined)
     append(problems, model.diagnostics)
     if (model.type === 'ok' && model.value !== undefined) models.set(input.name, model.value)
   }
@@ -123,7 +138,7 @@ const readChoices = (
 export const planVocabulary = (setting: Setting): Result<PlannedVocabulary | undefined> => {
   const choice = setting.recipe.tokenizer
   if (choice === undefined) return ok(undefined)
-  const opened = openModels(setting)
+  const opened = openModels(setting, choice.match)
   if (opened.type === 'failed') return opened
   const models = opened.value
   const [first] = models.values()
@@ -152,10 +167,13 @@ export const planVocabulary = (setting: Setting): Result<PlannedVocabulary | und
   })
   const files = setting.folders?.get(owner.name)?.files ?? new Map<string, Uint8Array>()
   const { appended, ids, size } = vocabulary
-  const edited = editTokenizer({ files, model: owner.name, at: owner.at }, owner.side.table, {
-    rows: owner.side.rows,
-    appended,
-  })
+  const edited =
+    choice.match === 'rows'
+      ? ok(files)
+      : editTokenizer({ files, model: owner.name, at: owner.at }, owner.side.table, {
+          rows: owner.side.rows,
+          appended,
+        })
   if (edited.type === 'failed') return edited
   const isUnchanged = (model: VocabularyModel): boolean =>
     model.side.rows === rows && isIdentity(alignments.of.get(model.name)!, rows)

@@ -1,3 +1,4 @@
+import { notATemplate } from '../base/catalogue/model-folders.js'
 import { isAPart, usesItself } from '../base/catalogue/parts.js'
 import { isPresets } from '../base/catalogue/presets.js'
 import type { Diagnostic, Place, Range, Source } from '../base/diagnostic.js'
@@ -19,7 +20,7 @@ import { checkOutputPath } from './output-path.js'
 import { readDeclarations, type Declarations } from './params.js'
 import { atRecipe, openUses, readSteps } from './parts.js'
 import { expandPresets, presetPaths } from './presets.js'
-import type { Name, Output, Recipe, Scalar } from './recipe.js'
+import type { ChatTemplate, Name, Output, Recipe, Scalar } from './recipe.js'
 import { recipeSchema } from './schema.js'
 import { flatten, kindIn, stepOf, type Scope } from './scope.js'
 import { readDtypes, usesOf } from './step.js'
@@ -177,12 +178,21 @@ const namesIn = (value: Value | undefined): readonly Name[] =>
     item?.type === 'string' ? [{ name: item.value, at: place(item.range) }] : [],
   )
 
+/** A template is text with braces, which no name has. */
+const readChatTemplate = (value: Value | undefined): ChatTemplate | undefined => {
+  if (value?.type !== 'string') return undefined
+  const [text, at] = [value.value, place(value.range)]
+  if (text === 'auto') return { type: 'auto', at }
+  return text.includes('{') ? { type: 'text', text, at } : { type: 'model', name: text, at }
+}
+
 /** Outputs are read from recipes with problems too, so that a wrong size or path is told together with the rest. */
 const readOutputs = (
   root: Value,
   kindOf: (name: string) => Kind | undefined,
 ): { outputs: Map<string, Output>; problems: Diagnostic[] } => {
   const problems: Diagnostic[] = []
+  const models = inputEntries(root).flatMap(({ name, kind }) => (kind === 'model' ? [name] : []))
   const outputs = new Map<string, Output>()
   for (const [name, { key, value }] of mapOf(get(root, 'outputs'))) {
     const [from, path] = [get(value, 'from'), get(value, 'path')]
@@ -204,6 +214,9 @@ const readOutputs = (
           )
     if (wrong !== undefined) problems.push(wrong)
     const dtypes = readDtypes(get(value, 'dtype'))
+    const template = readChatTemplate(get(value, 'chat_template'))
+    if (template?.type === 'model' && !models.includes(template.name))
+      problems.push(notATemplate(template.at, template.name, models))
     outputs.set(name, {
       name,
       at: place(key),
@@ -212,6 +225,7 @@ const readOutputs = (
       pathAt: place(path.range),
       folder: path.value.endsWith('/'),
       files: namesIn(get(value, 'files'))[0],
+      chatTemplate: template,
       dtype: (dtypes.default ?? 'same') as OutputDtype,
       dtypeRules: dtypes.entries.map(({ pattern, text }) => ({ pattern, dtype: text as OutputDtype })),
       shardBytes: shards?.type === 'ok' ? shards.value : undefined,

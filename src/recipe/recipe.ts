@@ -64,6 +64,13 @@ export type Input = InputModel | InputAdapter
 /** The kinds of file that a recipe can read. */
 export type InputKind = Input['kind']
 
+/** A chat template: its text, that of a model, or that which most models have. */
+export type ChatTemplate = { readonly at: Place } & (
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'model'; readonly name: string }
+  | { readonly type: 'auto' }
+)
+
 /** A file the recipe writes. */
 export interface Output {
   readonly name: string
@@ -76,6 +83,8 @@ export interface Output {
   readonly folder: boolean
   /** The model whose config, tokenizer and other files a folder gets; undefined for the first that it is made of. */
   readonly files: Name | undefined
+  /** The chat template that a folder gets in place of that of its tokenizer. */
+  readonly chatTemplate?: ChatTemplate | undefined
   readonly dtype: OutputDtype
   /** Later rules win over earlier ones and over `dtype`. */
   readonly dtypeRules: readonly { readonly pattern: PlacedPattern; readonly dtype: OutputDtype }[]
@@ -108,6 +117,8 @@ export interface TokenChoice {
 /** The vocabulary that all models of a recipe are brought to. */
 export interface TokenizerChoice {
   readonly at: Place
+  /** What makes two rows the same: their token, or their number, for models without tokenizers. */
+  readonly match: 'tokens' | 'rows'
   /** The tokens of all models, of the base, or of a model. */
   readonly from: { readonly type: 'union' | 'base'; readonly at: Place } | (Name & { readonly type: 'model' })
   /** The base; undefined for the first model with embeddings. */

@@ -121,6 +121,14 @@ const outputSchema = (audience: Audience): JsonSchema => {
           'For a folder: the model whose `config.json`, tokenizer, generation settings and licence it gets. The first model that the output is made of unless given.',
         ),
       },
+      chat_template: {
+        title: '`auto`, the name of a model or a template',
+        type: 'string',
+        minLength: 1,
+        ...say(
+          'For a folder: the chat template it gets in place of that of its tokenizer. The name of a model that has one, `auto` for that of most models, or the text of a Jinja template.',
+        ),
+      },
       delta: {
         ...orParam({ type: 'boolean' }, audience),
         ...say('`true` writes the difference of two models as it is.'),

@@ -24,6 +24,12 @@ export const tokenizerSchema = (audience: Audience): JsonSchema => {
           'The base: its tokens keep their ids in a union, and its rows stand in for those that other models lack. The first model unless given.',
         ),
       },
+      match: {
+        ...orParam({ enum: ['tokens', 'rows'] }, audience),
+        ...say(
+          'What makes two rows the same: their token (`tokens`, default), or their number (`rows`), for models without tokenizers whose matrices differ in size.',
+        ),
+      },
       tokens: {
         title: 'choices by token',
         type: 'object',

@@ -1,4 +1,4 @@
-import { forceWithoutSource, notATokenizer } from '../base/catalogue/vocabularies.js'
+import { forceWithoutSource, notATokenizer, tokensWithoutTexts } from '../base/catalogue/vocabularies.js'
 import type { Diagnostic, Place, Range } from '../base/diagnostic.js'
 import { find, type MapValue, type Value } from '../document/value.js'
 import { inputEntries } from './inputs.js'
@@ -47,8 +47,12 @@ export const readTokenizerChoice = (
   if (!isMode) check(from, MODES)
   const base = nameIn(own.get('base')?.value, resolve)
   check(base, [])
+  const matched = own.get('match')?.value
+  const match = matched?.type === 'string' && matched.value === 'rows' ? 'rows' : 'tokens'
+  const listed = own.get('tokens')
+  if (match === 'rows' && listed !== undefined) problems.push(tokensWithoutTexts(place(listed.key)))
   const tokens = new Map<string, TokenChoice>()
-  for (const [token, { key, value: choice }] of entriesOf(own.get('tokens')?.value)) {
+  for (const [token, { key, value: choice }] of entriesOf(listed?.value)) {
     const source = readSource(find(choice, ['from']), resolve)
     if (source?.type === 'row') check(source.model, ['zero'])
     const forced = find(choice, ['force'])
@@ -59,6 +63,7 @@ export const readTokenizerChoice = (
   return {
     choice: {
       at,
+      match,
       from: isMode ? { type: from.name as 'union' | 'base', at: from.at } : { ...from, type: 'model' },
       base,
       tokens,

@@ -583,13 +583,66 @@ parameters:
   })
 
   it.each([
-    ['tokenizer_source: union', '`tokenizer_source: union`'],
     ['chat_template: chatml', '`chat_template`'],
     ['dtype: bfloat', '`dtype: bfloat`'],
   ])('tells what the recipe lacks: %s', (line, what) => {
     const { recipe, missing } = imported(`merge_method: linear\nmodels: [a, b]\nparameters: { weight: 1 }\n${line}\n`)
     expect(recipe).toContain(`# - line 4: ${what}`)
     expect(missing).toHaveLength(1)
+  })
+
+  const linear = 'merge_method: linear\nmodels: [a, b]\nparameters: { weight: 1 }\n'
+  /** The section of an imported recipe. */
+  const tokenizerIn = (text: string): string =>
+    /\ntokenizer:\n((?: .*\n)*)/.exec(imported(text).recipe!)?.[1]?.replace(/^ {2}/gm, '') ?? ''
+
+  test.each([
+    ['tokenizer_source: union', 'from: union\n'],
+    ['tokenizer: {}', 'from: union\n'],
+    ['tokenizer_source: base', 'from: base\n'],
+    ['tokenizer_source: b', 'from: b\n'],
+    ['base_model: b\ntokenizer: { source: union }', 'from: union\nbase: b\n'],
+  ])('the tokenizer of %s', (line, expected) => {
+    const made = tokenizerIn(`${linear}${line}\n`)
+    expect(made).toBe(`${expected}pad_to: 1 # as many rows as tokens, as mergekit writes them\n`)
+  })
+
+  test('choices for tokens, and padding', () => {
+    const made = tokenizerIn(`${linear}tokenizer:
+  source: base
+  pad_to_multiple_of: 64
+  tokens:
+    <|im_start|>: { source: b, force: true }
+    <|x|>: { source: { kind: model_token, model: a, token: hey } }
+    <|y|>: { source: { kind: model_token, model: b, token_id: 5 } }
+    <|z|>: { source: { kind: zero } }
+    <|w|>: { force: false }
+`)
+    expect(made).toMatchInlineSnapshot(`
+      "from: base
+      tokens:
+        "<|im_start|>": { from: b, force: true }
+        "<|y|>": { from: { model: b, id: 5 } }
+        "<|z|>": { from: zero }
+        "<|w|>": {}
+      pad_to: 64
+      "
+    `)
+  })
+
+  test.each([
+    ['tokenizer_source: union\ntokenizer: { source: base }', /not both/],
+    ['tokenizer: union', /a `source`/],
+    ['tokenizer: { tokens: { x: { source: { kind: magic } } } }', /a token of a model, or zero/],
+    ['tokenizer: { tokens: { x: { source: { kind: model_token, model: a } } } }', /a token of a model, or zero/],
+    ['tokenizer_source: union\n---\nmerge_method: linear\nmodels: [a]\nparameters: { weight: 1 }', /one by one/],
+    [
+      'tokenizer_source: s\n---\nname: s\nmerge_method: linear\nmodels: [a]\nparameters: { weight: 1 }\ntokenizer_source: s',
+      /what another document makes/,
+    ],
+  ])('a tokenizer that cannot be said: %s', (lines, why) => {
+    const { missing } = imported(`${linear}${lines}\n`)
+    expect(missing.map((m) => m.why).join('\n')).toMatch(why)
   })
 
   test('references with adapters and revisions', () => {

@@ -296,6 +296,21 @@ describe('the vocabulary', () => {
     })
   })
 
+  test('can be row numbers, of models without tokenizers that differ in size', () => {
+    const papers: Papers = { base: { ...BASE, form: 'none' }, chat: { ...CHAT, form: 'none' } }
+    return withModels(papers, async (shop) => {
+      const rowsBy = async (from: string): Promise<readonly number[][][]> => {
+        expect((await shop.build(recipe(papers, { from, match: 'rows' }))).codes).toEqual([])
+        return [await rowsOf(shop, 'base'), await rowsOf(shop, 'chat')]
+      }
+      const all = (paper: Paper, from: number, to: number) =>
+        Array.from({ length: to - from }, (_, i) => rowOf(paper, from + i))
+      expect(await rowsBy('base')).toEqual([all(BASE, 0, 8), [...all(CHAT, 0, 6), ...all(BASE, 6, 8)]])
+      expect(await rowsBy('chat')).toEqual([all(BASE, 0, 6), all(CHAT, 0, 6)])
+      expect(json(shop, 'out/base/config.json')['vocab_size']).toBe(6)
+    })
+  })
+
   test('of another model gives ids of special tokens in configs their new numbers', () => {
     const papers: Papers = {
       base: { ...BASE, config: { eos_token_id: 4, bos_token_id: [2, 4], pad_token_id: null } },
@@ -403,6 +418,9 @@ describe('a recipe is refused', () => {
     await refused(two, { tokens: { w: { force: true } } }, ['force-without-from'])
     await refused(two, { tokens: { w: { from: { model: 'base', id: 1, token: 'x' } } } }, ['wrong-length'])
   })
+
+  test('where tokens are chosen and rows are matched by number', () =>
+    refused(two, { match: 'rows', tokens: { x: { from: 'chat' } } }, ['tokens-without-texts']))
 
   test('where no model has embeddings', () =>
     withBuildFixture(async (shop) => {

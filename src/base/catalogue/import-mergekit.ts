@@ -17,6 +17,8 @@ export const mergekitSays = {
     `layers 0 to ${count - 1} are taken for all layers; mergekit leaves out any others`,
   rescale: 'mergekit 0.1 and later; `density` for versions before',
   direction: 'mergekit’s t is 1 − keep',
+  exactRows: 'as many rows as tokens, as mergekit writes them',
+  newIds: 'tokens that only other models have can get other ids than in mergekit, whose order is not fixed',
   ignored: (key: string): string => `mergekit ignores \`${key}\`, so the recipe does too`,
   baseIgnored: (key: string): string => `mergekit ignores \`${key}\` of the base model, so the recipe does too`,
   gradientNotList: (key: string): string =>
@@ -55,10 +57,14 @@ export const mergekitLacks = {
   thirdBase: '`base_model` has to be one of the two models',
   dtype: 'smelt writes bf16, f16 and f32',
   cycle: 'its stages need each other',
-  tokenizer:
-    'smelt does not align vocabularies: the result is the same only if all models have the same tokens in the same order',
+  twoTokenizers: 'mergekit takes `tokenizer_source` or `tokenizer`, not both',
+  tokenizerNotMap: 'it has to be a section with a `source`',
+  tokenizerOfStage: 'it names what another document makes; a recipe has one vocabulary, of the models that it reads',
+  tokenizersOfStages:
+    'the documents differ in their tokenizer, and a recipe has one vocabulary for all of its steps; import them one by one',
+  tokenSource: 'its `source` is not a model, a token of a model, or zero',
   chatTemplate:
-    'smelt copies the tokenizer files as they are; set the template in those of the model that `files` names',
+    'mergekit ships templates of this name; write the text of one as `chat_template` of the output, or the name of a model that has it',
   range: 'a layer range is two whole numbers from 0, the second not below the first',
   unequalRanges: 'merging layers of different numbers is not supported',
   noLayers: 'none of them has a layer',

@@ -1,4 +1,5 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
+import { didYouMean } from './did-you-mean.js'
 import { entry } from './entry.js'
 import { listNames, quoteName } from './file-entry.js'
 
@@ -19,9 +20,28 @@ export const filesOfStep = (at: Place, name: string): Diagnostic =>
     help: 'name one of `models`: `files: base`',
   })
 
-/** `files` for an output that is one file. */
-export const filesWithoutFolder = (at: Place, path: string): Diagnostic =>
-  entry('files-without-folder', `\`files\` needs a folder to copy to, and ${quoteName(path)} is a file`, {
+/** A chat template that is neither text nor the name of a model. */
+export const notATemplate = (at: Place, name: string, models: readonly string[]): Diagnostic =>
+  entry('unknown-name', `\`${name}\` is not one of the recipe’s \`models\`, nor the text of a template`, {
+    at,
+    help:
+      didYouMean(name, ['auto', ...models]) ??
+      `write \`auto\`, the name of a model (${listNames(models)}), or a Jinja template, which has \`{\``,
+  })
+
+/** A model that has no chat template, or none of them has one. */
+export const noChatTemplate = (at: Place, model: string | undefined): Diagnostic =>
+  entry(
+    'no-chat-template',
+    model === undefined
+      ? 'no model of this output has a chat template'
+      : `there is no chat template beside \`${model}\``,
+    { at, help: 'name a model with a `chat_template.jinja`, or write the template itself' },
+  )
+
+/** `files`, or `chat_template`, for an output that is one file. */
+export const filesWithoutFolder = (at: Place, path: string, key: 'files' | 'chat_template' = 'files'): Diagnostic =>
+  entry('files-without-folder', `\`${key}\` needs a folder to write to, and ${quoteName(path)} is a file`, {
     at,
     help: 'end the path with `/` to write a folder, such as `path: build/merged/`',
   })

@@ -61,7 +61,7 @@ export const noEmbeddings = (at: Place): Diagnostic =>
 export const noTokenizer = (at: Place, model: string): Diagnostic =>
   entry('no-tokenizer', `there is no tokenizer beside \`${model}\`, so smelt cannot know what its rows mean`, {
     at,
-    help: 'put its `tokenizer.json` or `tokenizer.model`, and its `config.json`, into the folder of the model',
+    help: 'put its `tokenizer.json` or `tokenizer.model`, and its `config.json`, into the folder of the model; if row 5 means the same in all models, write `match: rows`',
   })
 
 /** A name under `tokenizer` that is no model. */
@@ -159,6 +159,13 @@ export const forceWithoutSource = (at: Place, token: string): Diagnostic =>
       help: 'add `from`: the name of a model, or `zero`',
     },
   )
+
+/** `tokens` where rows are matched by their numbers. */
+export const tokensWithoutTexts = (at: Place): Diagnostic =>
+  entry('tokens-without-texts', '`tokens` chooses rows by token, and `match: rows` looks at no tokenizer', {
+    at,
+    help: 'remove `tokens`, or `match: rows`',
+  })
 
 /** New tokens cannot be added to a vocabulary with gaps. */
 export const vocabularyGaps = (at: Place, model: string): Diagnostic =>

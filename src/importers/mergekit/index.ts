@@ -6,6 +6,7 @@ import type { Importer, ImportInput, ImportResult } from '../importer.js'
 import { mapOf, readConfig, textOf, unknownKeys, type Config, type ModelReference } from './config.js'
 import { addSlices } from './slices.js'
 import { addMerge } from './stage.js'
+import { addTokenizer } from './tokenizer.js'
 
 /** Keys by which a text is one of mergekit’s, and why those without a merge cannot be imported. */
 const OTHERS = {
@@ -60,20 +61,14 @@ const applyLora = (draft: DraftBuilder, model: string, lora: string, line: numbe
   ])
 }
 
-/** Tells of tokenizer sections: the weights are made without them. */
-const tellTokenizer = (draft: DraftBuilder, { root }: Config): void => {
-  for (const key of ['tokenizer_source', 'tokenizer'])
-    if (root.has(key) && root.get(key)!.value !== null) {
-      const source = textOf(root.get(key)) ?? textOf(mapOf(root.get(key))?.get('source'))
-      draft.missing(
-        lineOf(root.get(key)!.line),
-        `\`${key}${source === undefined ? '' : `: ${source}`}\``,
-        mergekitLacks.tokenizer,
-      )
-    }
+/** The chat template of an output; undefined where the configuration has none, or has the name of one of mergekit’s. */
+const templateOf = (draft: DraftBuilder, { root }: Config): string | undefined => {
   const template = root.get('chat_template')
+  const text = textOf(template)
+  if (text === 'auto' || (text !== undefined && text.length >= 20 && text.includes('{'))) return text
   if (template !== undefined && template.value !== null)
     draft.missing(lineOf(template.line), '`chat_template`', mergekitLacks.chatTemplate)
+  return undefined
 }
 
 /** The dtype of an output; `same` unless the configuration has one. */
@@ -146,7 +141,6 @@ const addConfigs = (draft: DraftBuilder, configs: readonly Config[]): void => {
       return undefined
     }
     for (const [key, line] of unknownKeys(config)) draft.note(lineOf(line), mergekitSays.ignored(key))
-    tellTokenizer(draft, config)
     if (config.slices !== undefined) {
       return addSlices(draft, config, config.slices, title, place)
     }
@@ -161,9 +155,13 @@ const addConfigs = (draft: DraftBuilder, configs: readonly Config[]): void => {
     return addMerge(draft, { config, title, sources: config.models, parameters: undefined, slice: undefined }, place)
   }
 
+  const placeWhole = (reference: ModelReference): string | undefined =>
+    stages.has(reference.path) ? undefined : placeModel(draft, { ...reference, lora: undefined })
+
   const unnamed = configs.filter((c) => c.name === undefined)
   const results = unnamed.length > 0 ? unnamed : configs
   for (const config of results) make(config)
+  addTokenizer(draft, configs, placeWhole)
   const final = unnamed.length > 0 ? unnamed : configs.filter((c) => !used.has(c))
   if (unnamed.length === 0 && configs.length > 1) draft.note('the file', mergekitSays.allNamed)
   const precisions = new Set<string>()
@@ -174,10 +172,12 @@ const addConfigs = (draft: DraftBuilder, configs: readonly Config[]): void => {
     const dtype = dtypeOf(draft, config)
     const title = config.name ?? 'merged'
     const donor = donorOf(config)
+    const template = templateOf(draft, config)
     draft.output(title, from, `build/${title.replace(/[^\w.-]+|^\.+/g, '-')}/`, [
       ...(dtype === 'same' ? [] : [['dtype', dtype] as const]),
       // The files are those of the model, whatever adapter it is merged with.
       ...(donor === undefined ? [] : [['files', placeModel(draft, { ...donor, lora: undefined })] as const]),
+      ...(template === undefined ? [] : [['chat_template', template] as const]),
     ])
   }
   if (configs.length > 1 && final.some((c) => made.get(c) !== undefined)) draft.header(mergekitSays.unroundedStages)
