@@ -46,7 +46,7 @@ const CASES = {
   union_slerp: `merge_method: slerp\nbase_model: org/base\nmodels: [{ model: org/base }, { model: org/chat }]\nparameters: { t: 0.3 }\ntokenizer_source: union\n`,
   base: `${TIES}tokenizer_source: base\n`,
   model: `${TIES}tokenizer_source: org/code\n`,
-  padded: `${TIES}tokenizer: { source: union, pad_to_multiple_of: 64 }\n`,
+  padded: `${LINEAR('base', 'chat', 'code')}base_model: org/base\ntokenizer: { source: union, pad_to_multiple_of: 64 }\n`,
   tied: `${LINEAR('base', 'tied', 'chat')}base_model: org/base\ntokenizer_source: union\n`,
   tokens: `${LINEAR('base', 'chat', 'code')}base_model: org/base
 tokenizer:
