@@ -622,6 +622,7 @@ parameters:
       "from: base
       tokens:
         "<|im_start|>": { from: b, force: true }
+        "<|x|>": { from: { model: a, token: hey } }
         "<|y|>": { from: { model: b, id: 5 } }
         "<|z|>": { from: zero }
         "<|w|>": {}
@@ -643,6 +644,12 @@ parameters:
   ])('a tokenizer that cannot be said: %s', (lines, why) => {
     const { missing } = imported(`${linear}${lines}\n`)
     expect(missing.map((m) => m.why).join('\n')).toMatch(why)
+  })
+
+  test.each(['auto', '"{% for m in messages %}{{ m.content }}{% endfor %}"'])('the chat template %s', (template) => {
+    const { recipe, missing } = imported(`${linear}chat_template: ${template}\n`)
+    expect(missing).toEqual([])
+    expect(recipe).toContain(`chat_template: ${template}`)
   })
 
   test('references with adapters and revisions', () => {
