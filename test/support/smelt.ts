@@ -45,8 +45,11 @@ export const smelt = (
   {
     env = {},
     watch,
+    began,
   }: {
     readonly env?: Readonly<Record<string, string>>
+    /** Sees the process at once, before it has printed anything. */
+    readonly began?: (child: ChildProcess) => void
     readonly watch?: (child: ChildProcess, stdout: string) => void
   } = {},
 ): Promise<Finished> =>
@@ -58,6 +61,7 @@ export const smelt = (
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     running.add(child)
+    began?.(child)
     let [stdout, stderr] = ['', '']
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text
