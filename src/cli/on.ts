@@ -33,6 +33,7 @@ import type { BuildFlags } from './build.js'
 import type { Console } from './console.js'
 import { openScheduler, type SchedulerChoice } from './open-scheduler.js'
 import { readDevice, readEngine, readSettings } from './options.js'
+import { userHub } from './hub.js'
 import { listenForStop } from './signals.js'
 import { userStore } from './store.js'
 
@@ -59,6 +60,7 @@ const WITHOUT = [
   ['sha256', runWords.onOneMachine],
   ['watch', runWords.onOneMachine],
   ['attest', runWords.onOneMachine],
+  ['update', runWords.onOneMachine],
   ['report', runWords.onOneMachine],
   ['table', runWords.onOneMachine],
   ['json', runWords.followInstead],
@@ -142,6 +144,7 @@ const readFlags = async (console: Console, recipe: string, flags: OnFlags): Prom
       device: device.value,
       engine: engine.value,
       parallel: atOnce,
+      hub: userHub(),
       store: userStore(),
       ...(parts.value === undefined ? {} : { parts: parts.value }),
       ...(flags.out === undefined ? {} : { out: resolve(console.cwd, flags.out) }),
@@ -227,6 +230,7 @@ const driveRun = async (
       commit: async () => {
         const done = await commitRun(run, {
           listener: (event) => void (isLasting(event) && events.push(event)),
+          hub: userHub(),
           store: userStore(),
         })
         line.clear()

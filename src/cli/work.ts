@@ -14,6 +14,7 @@ import { renderReport } from '../view/report/render.js'
 import type { Console } from './console.js'
 import { cudaPlaces } from './cuda-places.js'
 import { readWorkers } from './options.js'
+import { userHub } from './hub.js'
 import { listenForStop } from './signals.js'
 import { userStore } from './store.js'
 
@@ -68,7 +69,7 @@ const commitAlone = async (run: string, signal: AbortSignal): Promise<readonly D
   const claim = await claimRun(run)
   if (claim.type === 'failed') return claim.diagnostics
   try {
-    return isCommitted(run) ? [] : (await commitRun(run, { signal, store: userStore() })).diagnostics
+    return isCommitted(run) ? [] : (await commitRun(run, { signal, hub: userHub(), store: userStore() })).diagnostics
   } finally {
     claim.value.release()
   }
@@ -89,6 +90,7 @@ const workUnder = async (
     signal,
     render: renderReport,
     places: cudaPlaces(),
+    hub: userHub(),
     listen: ({ part: number, attempt }) => listenInto(placesOf(run).events(number, attempt)),
     ...(process.env['SLURM_JOB_ID'] === undefined ? {} : { job: process.env['SLURM_JOB_ID'] }),
   })

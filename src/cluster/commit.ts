@@ -16,11 +16,11 @@ import { sweepParts } from '../safetensors/temporary.js'
 import { lockPath } from '../store/lock.js'
 import type { Store } from '../store/store.js'
 import { placesOf, raiseAlarm, readPlan, writeWhole, type PartResult, type RunAlarm, type RunPlan } from './layout.js'
-import { complete, draftRun, knowledgeOf, partsIn, readResults, versionProblem } from './ready.js'
+import { complete, draftRun, knowledgeOf, partsIn, readResults, versionProblem, type DraftAccess } from './ready.js'
 import { haltOf } from './task.js'
 
 /** How a commit tells and remembers. */
-export interface CommitOptions {
+export interface CommitOptions extends Pick<DraftAccess, 'hub'> {
   readonly listener?: Listener
   readonly signal?: AbortSignal
   readonly store?: Store
@@ -49,7 +49,7 @@ export const commitRun = async (run: string, options: CommitOptions = {}): Promi
     raiseAlarm(run, torn)
     return failed(runAlarmed(torn.part, torn.hosts, torn.differs))
   }
-  const drafted = await draftRun(run, plan.value, options.signal)
+  const drafted = await draftRun(run, plan.value, options)
   if (drafted.type === 'failed') return drafted
   const { existing } = (await gatherPriorState(drafted.value.draft, undefined)).known
   const whole = await complete(

@@ -8,9 +8,15 @@ import type { Measure } from '../graph/expression.js'
 import { subjectOf, type Fingerprints } from '../plan/fingerprint.js'
 import type { Asked } from '../plan/jobs.js'
 import type { Plan } from '../plan/plan.js'
+import type { Answers } from '../plan/questions.js'
 import { foreignSides } from '../run/model-folders.js'
 import { readParts as readUsedParts, readSource } from '../run/parts.js'
-import { checkPins, draft, type Drafted, type PrepareOptions } from '../run/prepare.js'
+import { answerQuestions } from '../run/answer.js'
+import { createDownloads } from '../run/downloads.js'
+import { knowNothing } from '../run/gather-prior-state.js'
+import { defaultWorkers } from '../run/machine.js'
+import type { RunOptions } from '../run/options.js'
+import { checkPins, draft, type Drafted, type DraftOptions, type PrepareOptions } from '../run/prepare.js'
 import { lockDestination } from '../run/destinations.js'
 import { lockPath, readLock } from '../store/lock.js'
 import type { Store } from '../store/store.js'
@@ -27,10 +33,21 @@ import {
   type RunPlan,
   type RunStage,
 } from './layout.js'
-import { complete, identifyShared, inputsOf, knowledgeOf, nodeMajor, outputsOf, type UsedTexts } from './ready.js'
+import {
+  complete,
+  identifyShared,
+  inputsOf,
+  knowledgeOf,
+  nodeMajor,
+  outputsOf,
+  toTexts,
+  type AnswerTexts,
+  type UsedTexts,
+} from './ready.js'
 
 /** How a recipe is built on many machines. */
-export interface LayOutOptions extends Pick<PrepareOptions, 'set' | 'rows' | 'out' | 'signal'> {
+export interface LayOutOptions
+  extends Pick<PrepareOptions, 'set' | 'rows' | 'out' | 'signal' | 'hub'>, Pick<RunOptions, 'start'> {
   readonly device: string
   readonly engine?: string
   /** About how many parts there are to be. */
@@ -94,9 +111,34 @@ export const layOut = async (recipe: string, options: LayOutOptions): Promise<Re
   if (source.type === 'failed') return source
   const used = await readUsedParts(source.value)
   const { set = {}, rows = [] } = options
-  const drafted = await draft(resolve(recipe), { ...options, text: source.value.text, parts: used }, [
-    lockDestination(lockPath(resolve(recipe))),
-  ])
+  const sources: DraftOptions = {
+    set,
+    rows,
+    text: source.value.text,
+    parts: used,
+    ...(options.out === undefined ? {} : { out: options.out }),
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    ...(options.hub === undefined
+      ? {}
+      : { hub: options.hub, download: createDownloads(options.hub, undefined, options.signal) }),
+  }
+  let answers: Answers = new Map()
+  const draftWith = (given: Answers): ReturnType<typeof draft> => {
+    answers = given
+    return draft(resolve(recipe), sources, [lockDestination(lockPath(resolve(recipe)))], given)
+  }
+  // What has to be known before the outputs can be laid out is measured here, and handed to all tasks.
+  const drafted = await answerQuestions(
+    await draftWith(answers),
+    draftWith,
+    (asking) => Promise.resolve(ok(knowNothing(asking, options.store))),
+    {
+      workers: defaultWorkers(),
+      device: 'cpu',
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      ...(options.start === undefined ? {} : { start: options.start }),
+    },
+  )
   if (drafted.type === 'failed') return drafted
   const pins = await checkPins(drafted.value)
   if (pins.length > 0) return failed(...drafted.diagnostics, ...pins)
@@ -123,7 +165,8 @@ export const layOut = async (recipe: string, options: LayOutOptions): Promise<Re
   const texts: UsedTexts = Object.fromEntries(
     [...used].flatMap(([path, part]) => (part.type === 'ok' ? [[path, part.value.text]] : [])),
   )
-  const id = shortDigest(canonicalJson({ known, text: source.value.text, texts, parts: cut.value.parts })).slice(0, 12)
+  const copies: Copies = { text: source.value.text, used: texts, answers: toTexts(answers) }
+  const id = shortDigest(canonicalJson({ known, ...copies, parts: cut.value.parts })).slice(0, 12)
   const plan: RunPlan = { ...known, id }
   const run = runFolder(recipe, id, options.runs)
   const places = placesOf(run)
@@ -131,18 +174,26 @@ export const layOut = async (recipe: string, options: LayOutOptions): Promise<Re
     const found = readPlan(run)
     return found.type === 'failed' ? found : ok({ run, plan: found.value, isResumed: true }, drafted.diagnostics)
   }
-  writeRun(run, plan, source.value.text, texts, cut.value.parts)
+  writeRun(run, plan, copies, cut.value.parts)
   return ok({ run, plan, isResumed: false }, drafted.diagnostics)
 }
 
+/** What a run has copies of, so that what becomes of it elsewhere does not matter. */
+interface Copies {
+  readonly text: string
+  readonly used: UsedTexts
+  readonly answers: AnswerTexts
+}
+
 /** Writes the folder of a run, which appears whole. Throws what the system says. */
-const writeRun = (run: string, plan: RunPlan, text: string, texts: UsedTexts, parts: readonly RunPart[]): void => {
+const writeRun = (run: string, plan: RunPlan, { text, used, answers }: Copies, parts: readonly RunPart[]): void => {
   const made = join(dirname(run), `.${basename(run)}.${process.pid}.tmp`)
   rmSync(made, { recursive: true, force: true })
   makeRunFolder(made)
   const places = placesOf(made)
   writeFileSync(places.recipe, text)
-  writeFileSync(places.used, canonicalJson(texts, 1))
+  writeFileSync(places.used, canonicalJson(used, 1))
+  writeFileSync(places.answers, canonicalJson(answers, 1))
   for (const part of parts) writeFileSync(places.part(part.number), canonicalJson(part))
   writeWhole(places.plan, plan)
   rmSync(run, { recursive: true, force: true })

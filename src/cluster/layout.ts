@@ -155,6 +155,7 @@ export const placesOf = (run: string) => ({
   plan: join(run, 'plan.json'),
   recipe: join(run, 'recipe', 'recipe.yaml'),
   used: join(run, 'recipe', 'used.json'),
+  answers: join(run, 'recipe', 'answers.json'),
   driver: join(run, 'driver.json'),
   claim: join(run, 'driver.claim'),
   cancelled: join(run, 'cancelled'),

@@ -13,8 +13,9 @@ import type { Identify } from '../plan/fingerprint.js'
 import type { Asked } from '../plan/jobs.js'
 import type { Plan } from '../plan/plan.js'
 import type { PriorState } from '../plan/prior-state.js'
+import type { Answers } from '../plan/questions.js'
 import { inputFiles, knowNothing } from '../run/gather-prior-state.js'
-import { draft, type Drafted } from '../run/prepare.js'
+import { draft, type Drafted, type DraftOptions } from '../run/prepare.js'
 import { decodeOutcome, type StoredOutcome } from '../store/outcomes.js'
 import { placesOf, readPart, readResult, type PartResult, type RunPart, type RunPlan } from './layout.js'
 
@@ -50,19 +51,47 @@ export const identifyShared = (drafted: Pick<Draft, 'models'>): Identify => {
 /** The parts of recipes that a recipe uses, as the run keeps them: by path. */
 export type UsedTexts = Readonly<Record<string, string>>
 
+/** What was measured before the outputs could be laid out, as the run keeps it: no number is lost as a text. */
+export type AnswerTexts = Readonly<Record<string, Readonly<Record<string, string>>>>
+
+/** Answers as texts. */
+export const toTexts = (answers: Answers): AnswerTexts =>
+  Object.fromEntries(
+    [...answers].map(([key, figures]) => [
+      key,
+      Object.fromEntries(
+        Object.entries(figures).map(([name, x]) => [name, Object.is(x, -0) ? '-0' : String(x)] as const),
+      ),
+    ]),
+  )
+
+const fromTexts = (texts: AnswerTexts): Answers =>
+  new Map(
+    Object.entries(texts).map(([key, figures]) => [
+      key,
+      Object.fromEntries(Object.entries(figures).map(([name, x]) => [name, Number(x)] as const)),
+    ]),
+  )
+
+/** What a draft needs of the machine. */
+export type DraftAccess = Pick<DraftOptions, 'signal' | 'hub'>
+
 /** The run's copy of the recipe, drafted again: an error if that does not come to what the run was planned with. */
-export const draftRun = async (run: string, plan: RunPlan, signal?: AbortSignal): Promise<Result<Drafted>> => {
+export const draftRun = async (run: string, plan: RunPlan, { signal, hub }: DraftAccess): Promise<Result<Drafted>> => {
   const places = placesOf(run)
   const used = JSON.parse(readFileSync(places.used, 'utf8')) as UsedTexts
   const parts = new Map(Object.entries(used).map(([path, text]) => [path, ok<Source>({ path, text })] as const))
-  const drafted = await draft(plan.recipe, {
+  const answers = fromTexts(JSON.parse(readFileSync(places.answers, 'utf8')) as AnswerTexts)
+  const options: DraftOptions = {
     text: readFileSync(places.recipe, 'utf8'),
     parts,
     set: plan.set,
     rows: plan.rows,
     ...(plan.out === undefined ? {} : { out: plan.out }),
     ...(signal === undefined ? {} : { signal }),
-  })
+    ...(hub === undefined ? {} : { hub }),
+  }
+  const drafted = await draft(plan.recipe, options, [], answers)
   if (drafted.type === 'failed') return drafted
   const differs = differences(plan, drafted.value.draft)
   return differs.length > 0 ? failed(...differs) : drafted

@@ -47,10 +47,20 @@ import {
   type RunPart,
   type RunPlan,
 } from './layout.js'
-import { complete, draftRun, identifyShared, knowledgeOf, partsIn, readResults, versionProblem } from './ready.js'
+import {
+  complete,
+  draftRun,
+  identifyShared,
+  knowledgeOf,
+  partsIn,
+  readResults,
+  versionProblem,
+  type DraftAccess,
+} from './ready.js'
 
 /** How a task works. None of it changes a byte. */
-export interface TaskOptions extends Pick<RunOptions, 'workers' | 'render' | 'signal' | 'start' | 'cutting'> {
+export interface TaskOptions
+  extends Pick<RunOptions, 'workers' | 'render' | 'signal' | 'start' | 'cutting'>, Pick<DraftAccess, 'hub'> {
   readonly places?: CudaPlaces
   /** What the scheduler calls this task. */
   readonly job?: string
@@ -125,7 +135,7 @@ interface Task {
 
 const attemptPart = async (task: Task, options: TaskOptions): Promise<Result<PartResult>> => {
   const { run, plan, part } = task
-  const drafted = await draftRun(run, plan, options.signal)
+  const drafted = await draftRun(run, plan, options)
   if (drafted.type === 'failed') return drafted
   const earlier = await awaitResults(run, plan, part, options.lag ?? LAG)
   if (earlier.type === 'failed') return earlier

@@ -66,6 +66,9 @@ const RECIPES: Readonly<Record<string, object>> = {
     x: { op: 'adapter.extract', model: 'a', base: 'base', rank: 2 },
     y: { op: 'adapter.apply', model: 'base', adapter: 'x' },
   }),
+  'ranks that the numbers decide': to({
+    x: { op: 'adapter.extract', model: 'a', base: 'base', rank: 8, method: 'energy', amount: 0.6 },
+  }),
   'shards, and other dtypes': to(
     { x: { op: 'merge.linear', models: { a: 0.5, b: 0.5 } } },
     { dtype: 'bf16', shard_size: '400B' },

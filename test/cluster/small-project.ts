@@ -71,7 +71,7 @@ export const valueOf = <T>(result: Result<T>): T => {
 
 /** Lays a run out in this process. */
 export const laidOut = async (recipe: string, options: Partial<LayOutOptions> = {}): Promise<LaidOut> =>
-  valueOf(await layOut(recipe, { device: 'cpu', parts: 4, parallel: 2, ...options }))
+  valueOf(await layOut(recipe, { device: 'cpu', parts: 4, parallel: 2, start: inlineWorker, ...options }))
 
 /** Does one part in this process. */
 export const doPart = (run: string, part: number): ReturnType<typeof workOn> =>
