@@ -39,36 +39,28 @@ type Arguments = Readonly<Record<string, Argument>>
 const EMBEDDINGS = 'model.embed_tokens.weight'
 
 /** The tokens of all prompts of a parameter, one after the other. */
-const tokensOf = (
-  base: Reference<ModelValue>,
-  argument: Argument | undefined,
-  tokenize: Call['tokenize'],
-): Result<readonly number[]> => {
+const tokensOf = (base: Reference<ModelValue>, argument: Argument | undefined): Result<readonly number[]> => {
   const prompts = argument?.type === 'value' ? (argument.value as readonly (string | readonly number[])[]) : []
   const rows = base.value.tensors.get(EMBEDDINGS)!.shape[0]!
   const tokens: number[] = []
   for (const prompt of prompts) {
-    const own =
-      typeof prompt === 'string'
-        ? (tokenize?.(base.value, prompt, argument!.at) ?? failed(say.noTokenizer(argument!.at, base.value.label)))
-        : ok(prompt)
-    if (own.type === 'failed') return own
-    const beyond = own.value.find((token) => token >= rows)
+    // Texts of a recipe are tokens by now, unless it is planned without the folders of its models.
+    if (typeof prompt === 'string') return failed(say.noTokenizer(argument!.at, base.value.label))
+    const beyond = prompt.find((token) => token >= rows)
     if (beyond !== undefined) return failed(say.tokenBeyond(argument!.at, beyond, rows, base.value.label))
-    append(tokens, own.value)
+    append(tokens, prompt)
   }
   return ok(tokens)
 }
 
 const promptsOf = (
-  call: Call,
   base: Reference<ModelValue>,
   args: Arguments,
   [positive, negative]: readonly [string, string],
   at: Place,
 ): Result<Prompts> => {
   if (args[positive] === undefined) return failed(say.promptsMissing(at, positive))
-  const [towards, away] = [positive, negative].map((key) => tokensOf(base, args[key], call.tokenize))
+  const [towards, away] = [positive, negative].map((key) => tokensOf(base, args[key]))
   if (towards!.type === 'failed') return towards!
   return away!.type === 'failed' ? away! : ok({ positive: towards!.value, negative: away!.value })
 }
@@ -95,8 +87,8 @@ const embeddedRows = (call: Call, base: ModelValue, tokens: readonly number[]) =
 const fromEmbeddings = (call: Call, base: Reference<ModelValue>, routers: readonly Router[]): Result<MakeRouter> => {
   if (!base.value.tensors.has(EMBEDDINGS)) return failed(say.noDenseLayers(base.at, base.value.label, EMBEDDINGS))
   const experts = modelsOf(call, 'experts')
-  const read = call.each.map((args, i) => promptsOf(call, base, args, KEYS, experts[i]!.at))
-  if (routers.some((r) => r.isShared)) read.push(promptsOf(call, base, call.params, SHARED_KEYS, call.at('shared')))
+  const read = call.each.map((args, i) => promptsOf(base, args, KEYS, experts[i]!.at))
+  if (routers.some((r) => r.isShared)) read.push(promptsOf(base, call.params, SHARED_KEYS, call.at('shared')))
   const problems = read.flatMap((r): readonly Diagnostic[] => (r.type === 'failed' ? r.diagnostics : []))
   if (problems.length > 0) return failed(...problems)
   const prompts = read.flatMap((r) => (r.type === 'ok' ? [r.value] : []))

@@ -40,8 +40,6 @@ export interface Call {
   architecture(tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>): Architecture | undefined
   /** True for tensors an architecture declares constant, which are copied and never merged. */
   isConstant(tensor: string, tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>): boolean
-  /** The tokens of a text, as the tokenizer beside a model makes them; a problem at `at` where there is none. */
-  tokenize?(model: ModelValue, text: string, at: Place): Result<readonly number[]>
   at(key: string): Place
   /**
    * What something came to that decides what the step makes, such as a rank; `what` is the step's name for it.

@@ -15,6 +15,7 @@ import { identityOf } from '../safetensors/open.js'
 import { readRegular } from '../safetensors/regular-file.js'
 import type { Lock } from '../store/lock.js'
 import type { Store } from '../store/store.js'
+import { needsTokens } from './tokenize-prompts.js'
 
 /** No side file is nearly as large, in bytes. */
 const MOST = 1 << 28
@@ -54,14 +55,18 @@ export const createFolderReader = (): ReadFolder => {
   }
 }
 
-/** Reads the folders of a recipe's models, by name, if it needs them: for an output that is a folder, or for tokenizers. */
+/**
+ * Reads the folders of a recipe's models, by name, if it needs them: for an output that is a folder, for tokenizers, or
+ * for prompts.
+ */
 export const readModelFolders = async (
-  { outputs, tokenizer }: Recipe,
+  recipe: Recipe,
   inputs: OpenedInputs,
   readFolder: ReadFolder = createFolderReader(),
 ): Promise<Result<ReadonlyMap<string, ModelFolder>>> => {
   const folders = new Map<string, ModelFolder>()
-  if (tokenizer === undefined && ![...outputs.values()].some((output) => output.folder)) return ok(folders)
+  const isFolder = [...recipe.outputs.values()].some((output) => output.folder)
+  if (recipe.tokenizer === undefined && !isFolder && !needsTokens(recipe)) return ok(folders)
   const problems: Diagnostic[] = []
   for (const { name, kind, file, at } of inputs.values()) {
     if (kind !== 'model') continue

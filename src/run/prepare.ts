@@ -30,6 +30,7 @@ import type { Download } from './downloads.js'
 import { locateInput, referenceOf, type Located } from './locate-inputs.js'
 import { createFolderReader, readModelFolders } from './model-folders.js'
 import { readParts, readSource } from './parts.js'
+import { tokenizePrompts } from './tokenize-prompts.js'
 import { sha256Of } from './sha256.js'
 
 /** Where a recipe's outputs go, and with which params it is read. */
@@ -206,8 +207,11 @@ export const draft = async (
     if (inputs.type === 'failed') continue
     const folders = await readModelFolders(recipe.value, inputs.value, readFolder)
     append(told, folders.diagnostics)
-    if (folders.type === 'ok')
-      settings.push({ recipe: recipe.value, inputs: inputs.value, folders: folders.value, label })
+    if (folders.type === 'failed') continue
+    const tokens = await tokenizePrompts(recipe.value, folders.value)
+    append(told, tokens.diagnostics)
+    if (tokens.type === 'ok')
+      settings.push({ recipe: tokens.value, inputs: inputs.value, folders: folders.value, label })
   }
   const opening = choices.value.length === 1 ? told : orderProblems(told)
   if (settings.length < choices.value.length) return failed(...opening)

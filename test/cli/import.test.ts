@@ -15,7 +15,7 @@ merge_method: linear
 const folder = makeFolder({
   'linear.yml': LINEAR,
   'union.yml': `${LINEAR}tokenizer_source: union\n`,
-  'moe.yml': 'experts: [{ source_model: a }]\n',
+  'evolve.yml': 'genome: { models: [a] }\ntasks: []\n',
   'note.txt': 'remember the milk\n',
 })
 afterAll(() => folder.remove())
@@ -80,12 +80,12 @@ describe('smelt import', () => {
   })
 
   it('writes nothing where nothing is left', async () => {
-    const { code, screen } = await run('moe.yml', '-o', 'moe.yaml')
-    expect([code, existsSync(at('moe.yaml'))]).toEqual([1, false])
+    const { code, screen } = await run('evolve.yml', '-o', 'evolve.yaml')
+    expect([code, existsSync(at('evolve.yaml'))]).toEqual([1, false])
     expect(screen).toMatchInlineSnapshot(`
-      "error[import-lacks]: line 1: \`experts\`: mixtures of experts need new tensors (routers made from prompts), which smelt does not make
+      "error[import-lacks]: line 1: \`genome\`: it describes a search over merges; import the configuration that the search has written
 
-      error[nothing-imported]: moe.yml describes no model that smelt can make
+      error[nothing-imported]: evolve.yml describes no model that smelt can make
       help: the messages above say what is in the way
 
       2 errors

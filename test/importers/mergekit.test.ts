@@ -400,6 +400,32 @@ dtype: float32
     expect([recipe, missing.map((m) => m.what)]).toEqual([undefined, ['the slices']])
   })
 
+  test('layers of different places are merged one by one', async () => {
+    const text = `
+merge_method: linear
+slices:
+  - sources: [{ model: org/first, layer_range: [0, 2] }]
+  - sources: [{ model: org/first, layer_range: [1, 4] }, { model: org/second, layer_range: [2, 5] }]
+parameters: { weight: 1 }
+---
+`
+    const { numbers, code } = await importAndBuild('shifted.yml', text, TWO)
+    const wanted = Object.fromEntries(
+      [0, 1, 2, 3, 4].flatMap((layer) =>
+        Object.entries(A)
+          .filter(([name]) => name.includes('layers.0.'))
+          .map(([name]) => {
+            const of = (model: Numbers, from: number) => model[name.replace('.0.', `.${from}.`)]!
+            const own = layer < 2 ? of(A, layer) : of(A, layer - 1).map((x, i) => (x + of(B, layer)[i]!) / 2)
+            return [name.replace('.0.', `.${layer}.`), own]
+          }),
+      ),
+    )
+    const layers = Object.fromEntries(Object.entries(numbers).filter(([name]) => name.includes('layers')))
+    expect(worstDifference(layers, wanted)).toBeLessThan(1e-6)
+    expect(code).toBe(0)
+  })
+
   test('slices of merged layers begin their gradients anew', async () => {
     const text = `
 merge_method: slerp
@@ -543,8 +569,106 @@ parameters:
     `)
   })
 
+  const EXPERTS = `
+base_model: org/base
+gate_mode: hidden
+dtype: bfloat16
+experts_per_token: 1
+experts:
+  - source_model: org/code
+    positive_prompts: ["def main():", "sort a list"]
+    negative_prompts: ["once upon a time"]
+    residual_scale: 0.5
+  - source_model: org/stories
+    positive_prompts: ["once upon a time"]
+`
+
+  test('a mixture of experts, whose routers come from hidden states', () => {
+    const { recipe, missing } = imported(EXPERTS)
+    expect(missing).toEqual([])
+    expect(recipe).toMatchInlineSnapshot(`
+      "# Imported from config.yml (mergekit).
+      # The routers come from the hidden states of the prompts: make them with \`python examples/gates/gates.py RECIPE\` before the build.
+      # To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME
+
+      smelt: 1
+      name: config
+
+      models:
+        base: models/org/base
+        code: models/org/code
+        stories: models/org/stories
+        routers: routers.safetensors
+
+      steps:
+        mixture:
+          op: model.moe
+          base: base
+          experts:
+            - model: code
+              positive: ["def main():", "sort a list"]
+              negative: ["once upon a time"]
+              residual_scale: 0.5
+            - { model: stories, positive: ["once upon a time"] }
+          routers: routers
+          experts_per_token: 1
+
+      outputs:
+        mixture:
+          from: mixture
+          path: build/mixture/
+          dtype: bf16
+          files: base
+      "
+    `)
+  })
+
+  test('mixtures of other kinds', () => {
+    const stepOf = (from: string, to: string) =>
+      /steps:\n([^]*?)\n\n/.exec(imported(EXPERTS.replace(from, to)).recipe!)![1]
+    expect(stepOf('hidden', 'random')).toMatchInlineSnapshot(`
+      "  mixture:
+          op: model.moe
+          base: base
+          experts: [{ model: code, residual_scale: 0.5 }, stories]
+          gates: random
+          experts_per_token: 1"
+    `)
+    expect(
+      stepOf(
+        'gate_mode: hidden',
+        'gate_mode: cheap_embed\nshared_experts: [{ source_model: org/base, positive_prompts: [all] }]',
+      ),
+    ).toMatchInlineSnapshot(`
+      "  mixture:
+          op: model.moe
+          base: base
+          experts:
+            - model: code
+              positive: ["def main():", "sort a list"]
+              negative: ["once upon a time"]
+              residual_scale: 0.5
+            - { model: stories, positive: ["once upon a time"] }
+          shared: base
+          layout: qwen2
+          gates: cheap_embed
+          shared_positive: [all]
+          experts_per_token: 1"
+    `)
+    expect(stepOf('gate_mode: hidden', 'gate_mode: uniform_random\narchitecture: DeepSeek')).toContain(
+      'layout: deepseek',
+    )
+  })
+
   it.each([
-    ['experts: [{ source_model: a }]\ngate_mode: hidden', /routers made from prompts/],
+    ['base_model: a\nexperts: [{ source_model: a }]\ngate_mode: random', /has at least two/],
+    ['base_model: a\nexperts: [{ source_model: a }, {}]\ngate_mode: random', /does not name a model/],
+    ['experts: [{ source_model: a }, { source_model: b }]\ngate_mode: random', /does not name a model/],
+    ['base_model: a\nexperts: [{ source_model: a }, { source_model: b }]\ngate_mode: soft', /smelt knows `hidden`/],
+    [
+      'base_model: a\nexperts: [{ source_model: a }, { source_model: b }]\ngate_mode: random\narchitecture: phi',
+      /the architectures Mixtral/,
+    ],
     ['genome: { models: [a] }\ntasks: []', /a search over merges/],
     ['layer_slices: []', /bakllama/],
     ['tokenizer: { source: union }', /part of a configuration/],
@@ -573,9 +697,15 @@ parameters:
     ],
     ['merge_method: passthrough\nslices: [{ sources: [{ model: a, layer_range: [4, 2] }] }]', /layer range/],
     [
-      'merge_method: linear\nslices: [{ sources: [{ model: a, layer_range: [0, 2] }, { model: b, layer_range: [1, 3] }] }, { sources: [] }]',
-      /different numbers|layer range/,
+      'merge_method: linear\nslices: [{ sources: [{ model: a, layer_range: [0, 2] }, { model: b, layer_range: [1, 4] }] }]',
+      /the same number of layers/,
     ],
+    [
+      'merge_method: ties\nbase_model: c\nslices: [{ sources: [{ model: a, layer_range: [0, 2] }, { model: b, layer_range: [1, 3] }] }]',
+      /add it to the slice/,
+    ],
+    ['merge_method: linear\nslices: [{ sources: [] }]', /it has no `sources`/],
+    ['merge_method: linear\nslices: [{ sources: }]', /it has no `sources`/],
   ])('is refused with a sentence: %s', (text, why) => {
     const { recipe, missing } = imported(text)
     expect(recipe).toBeUndefined()

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { readTensors } from '../support/build-run.js'
+import { toTokenizerJson } from '../support/tokenizers.js'
 import type { TensorValues } from '../support/write-safetensors.js'
 import { withBuildFixture, type BuildFixture } from './build-fixture.js'
 
@@ -150,6 +151,54 @@ describe('the folder of a mixture', () => {
       expect((await readTensors(shop.at('out')))[GATE]!.values).toEqual([1, 2, 3, 4])
       await own([1, NaN, 3, 4])
       expect((await shop.build(step)).codes).toEqual(['copied-non-finite'])
+    }))
+})
+
+/** A byte-level tokenizer of some words, and a beginning token. */
+const TOKENIZER = toTokenizerJson({
+  tokens: ['S', 't', 'at', 'b', 'a'],
+  merges: [['a', 't']],
+  added: [{ id: 0, content: 'S', special: true }],
+})
+
+describe('prompts that are texts', () => {
+  const experts = [
+    { model: 'b', positive: ['at', 'bt'], negative: ['b'] },
+    { model: 'c', positive: [[2], 't'] },
+  ]
+
+  test('are the tokens that the tokenizer of the base makes of them, the beginning token in front', () =>
+    withModels(async (shop) => {
+      put(shop, 'a/tokenizer.json', TOKENIZER)
+      put(shop, 'a/tokenizer_config.json', '{"bos_token": {"content": "S"}}')
+      const gateOf = async (own: object) => {
+        expect(
+          (await shop.build(recipe({ experts: own, gates: 'cheap_embed' }, { path: 'out.safetensors' }))).codes,
+        ).toEqual([])
+        return (await readTensors(shop.at('out.safetensors')))[GATE]!.values
+      }
+      const texts = await gateOf(experts)
+      const ids = [
+        {
+          model: 'b',
+          positive: [
+            [0, 2],
+            [0, 3, 1],
+          ],
+          negative: [[0, 3]],
+        },
+        { model: 'c', positive: [[2], [0, 1]] },
+      ]
+      expect(await gateOf(ids)).toEqual(texts)
+      ids[0]!.positive = [[0, 1]]
+      expect(await gateOf(ids)).not.toEqual(texts)
+    }))
+
+  test('need a tokenizer that can be read', () =>
+    withModels(async (shop) => {
+      expect((await shop.build(recipe({ experts, gates: 'cheap_embed' }))).codes).toEqual(['no-tokenizer'])
+      put(shop, 'a/tokenizer.json', '{"model": {"type": "Magic"}}')
+      expect((await shop.build(recipe({ experts, gates: 'cheap_embed' }))).codes).toEqual(['tokenizer-fails'])
     }))
 })
 

@@ -1,5 +1,9 @@
 /** What differs between mergekit and an imported recipe, for its comments and messages. */
 export const mergekitSays = {
+  drawsRouters: 'mergekit draws other random numbers: the routers are another sample of the same distribution',
+  emptyPrompt: 'an empty prompt says nothing of an expert, so the recipe leaves it out',
+  routers: (option: string): string =>
+    `The routers come from the hidden states of the prompts: make them with \`python examples/gates/gates.py RECIPE${option}\` before the build.`,
   draws: 'mergekit draws other random numbers: the result is another sample of the same merge',
   equalSizes:
     'Of differences that are equally large where the density cuts, smelt keeps those of the lower index, mergekit others.',
@@ -37,7 +41,6 @@ export const mergekitLacks = {
   yaml: (message: string): string => `it is not valid YAML (${message}); remove any text around the configuration`,
   twice: 'the key is there twice; if these are two configurations, put a line `---` between them',
   fragment: 'it is a part of a configuration, without a `merge_method`',
-  moe: 'mixtures of experts need new tensors (routers made from prompts), which smelt does not make',
   evolve: 'it describes a search over merges; import the configuration that the search has written',
   bakllama: 'it is a configuration of bakllama; write its layer slices as `slices` with `merge_method: passthrough`',
   metric: 'it measures models and merges nothing',
@@ -66,8 +69,18 @@ export const mergekitLacks = {
   chatTemplate:
     'mergekit ships templates of this name; write the text of one as `chat_template` of the output, or the name of a model that has it',
   range: 'a layer range is two whole numbers from 0, the second not below the first',
-  unequalRanges: 'merging layers of different numbers is not supported',
+  unequalRanges: 'its models do not give the same number of layers, which mergekit refuses, too',
+  baseNotInSlice:
+    'its models give layers of different places, and `base_model` is not one of them: add it to the slice with its own range',
+  noSources: 'it has no `sources`',
   noLayers: 'none of them has a layer',
   sameName: 'another document has this name too, so it is not known which one is meant; rename one of them',
   sameModel: 'a model is in one slice twice',
+  promptList: 'it is not a list of texts; write each prompt on a line of its own, after `- `',
+  noPrompts: 'it has no `positive_prompts`, which its router is made from',
+  noLayout: 'smelt knows the architectures Mixtral, DeepSeek MoE, Qwen MoE and Qwen3 MoE',
+  gateMode: 'smelt knows `hidden`, `hidden_avg`, `hidden_last`, `cheap_embed`, `random` and `uniform_random`',
+  fewExperts: 'a mixture has at least two',
+  sharedExperts: 'smelt makes mixtures with one shared expert, as mergekit does',
+  sharedScale: 'smelt takes the shared expert as it is; scale the model in a step before',
 } as const

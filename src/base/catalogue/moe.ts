@@ -106,6 +106,13 @@ export const noTokenizer = (at: Place, model: string): Diagnostic =>
     help: 'put the tokenizer.json of the model into its folder, or write the prompt as a list of token ids: `[1, 9906]`',
   })
 
+/** A tokenizer that cannot be read, or does something that smelt’s reader does not know. */
+export const tokenizerFails = (at: Place, model: string, reason: string): Diagnostic =>
+  entry('tokenizer-fails', `smelt cannot use the tokenizer.json of \`${model}\`: ${reason}`, {
+    at,
+    help: 'repair the file, or write the prompts as lists of token ids: `[1, 9906]`',
+  })
+
 /** A router that is missing from the file of routers, or is shaped in another way. */
 export const routerDiffers = (
   at: Place,

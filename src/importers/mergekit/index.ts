@@ -4,14 +4,13 @@ import { readForeign, type ForeignMap, type ForeignValue } from '../../document/
 import { createDraft, type DraftBuilder } from '../draft.js'
 import type { Importer, ImportInput, ImportResult } from '../importer.js'
 import { mapOf, readConfig, textOf, unknownKeys, type Config, type ModelReference } from './config.js'
+import { addMixture } from './moe.js'
 import { addSlices } from './slices.js'
 import { addMerge } from './stage.js'
 import { addTokenizer } from './tokenizer.js'
 
-/** Keys by which a text is one of mergekit’s, and why those without a merge cannot be imported. */
+/** Keys by which a text is one of another tool of mergekit, and why it cannot be imported. */
 const OTHERS = {
-  experts: mergekitLacks.moe,
-  gate_mode: mergekitLacks.moe,
   genome: mergekitLacks.evolve,
   layer_slices: mergekitLacks.bakllama,
   metric_method: mergekitLacks.metric,
@@ -202,6 +201,23 @@ const refuseOther = (draft: DraftBuilder, root: ForeignMap): boolean => {
   return true
 }
 
+/** A configuration of mergekit-moe; `yaml` in front of its first key is left of a model card. */
+const isMixture = (root: ForeignMap): boolean =>
+  !root.has('merge_method') && [...root.keys()].some((key) => /^(?:yaml)?(?:experts|gate_mode)$/.test(key))
+
+const addMixtureConfig = (draft: DraftBuilder, given: ForeignMap): void => {
+  const root = new Map([...given].map(([key, value]) => [key.replace(/^yaml(?=[a-z])/, ''), value]))
+  const name = addMixture(draft, root, (reference) => placeModel(draft, reference))
+  if (name === undefined) return
+  if (draft.hasPath(/^models\//)) draft.header(mergekitSays.download)
+  const config = readConfig({ line: 1, value: root })
+  const dtype = dtypeOf(draft, config)
+  draft.output('mixture', name, 'build/mixture/', [
+    ...(dtype === 'same' ? [] : [['dtype', dtype] as const]),
+    ...(config.base === undefined ? [] : [['files', placeModel(draft, { ...config.base, lora: undefined })] as const]),
+  ])
+}
+
 const importText = (input: ImportInput): ImportResult => {
   const draft = createDraft(input)
   const { documents, errors, twice } = readForeign(input.text)
@@ -209,9 +225,15 @@ const importText = (input: ImportInput): ImportResult => {
     draft.missing(lineOf(line), 'the file', mergekitLacks.yaml(message))
   for (const { line, key } of twice.slice(0, 1)) draft.missing(lineOf(line), `\`${key}\``, mergekitLacks.twice)
   if (errors.length > 0 || twice.length > 0) return draft.finish()
-  const roots = documents.filter((d: ForeignValue) => mapOf(d) !== undefined)
-  if (roots.length < documents.length || roots.length === 0) {
-    draft.missing(lineOf(documents.find((d) => mapOf(d) === undefined)?.line ?? 1), 'the file', mergekitLacks.fragment)
+  // A line `---` at the end begins a document with nothing in it.
+  const filled = documents.filter((d) => d.value !== null)
+  const roots = filled.filter((d: ForeignValue) => mapOf(d) !== undefined)
+  if (roots.length < filled.length || roots.length === 0) {
+    draft.missing(lineOf(filled.find((d) => mapOf(d) === undefined)?.line ?? 1), 'the file', mergekitLacks.fragment)
+    return draft.finish()
+  }
+  if (roots.length === 1 && isMixture(mapOf(roots[0]!)!)) {
+    addMixtureConfig(draft, mapOf(roots[0]!)!)
     return draft.finish()
   }
   if (roots.some((root) => refuseOther(draft, mapOf(root)!))) return draft.finish()
@@ -225,6 +247,8 @@ export const mergekit: Importer = {
   recognises: ({ type, text, json }) =>
     type === 'text'
       ? KEY.test(text)
-      : type === 'json' && isObject(json) && ['merge_method', ...Object.keys(OTHERS)].some((key) => key in json),
+      : type === 'json' &&
+        isObject(json) &&
+        ['merge_method', 'experts', 'gate_mode', ...Object.keys(OTHERS)].some((key) => key in json),
   import: importText,
 }

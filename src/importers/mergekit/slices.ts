@@ -16,20 +16,42 @@ const patternOf = (from: number, to: number): string =>
 
 type Range = readonly [number, number]
 
-/** The range of a slice, which all its sources share; undefined, once told, where they do not. */
-const rangeOf = (draft: DraftBuilder, { sources, line }: Slice): Range | undefined => {
+/** The layers that a slice has in its result; undefined, once told, where that cannot be said. */
+const rangeOf = (draft: DraftBuilder, { base }: Config, { sources, line }: Slice): Range | undefined => {
   const ranges = sources.map((s) => s.range)
   const [first] = ranges
   const wrong = (why: string): undefined => draft.missing(lineOf(line), 'the slice', why) as undefined
+  if (sources.length === 0) return wrong(mergekitLacks.noSources)
   if (
     first === undefined ||
     ranges.some((r) => r === undefined || !r.every(Number.isSafeInteger) || r[0] < 0 || r[1] < r[0] || r[1] > 10_000)
   )
     return wrong(mergekitLacks.range)
-  if (ranges.some((r) => r![0] !== first[0] || r![1] !== first[1])) return wrong(mergekitLacks.unequalRanges)
+  const count = first[1] - first[0]
+  if (ranges.some((r) => r![1] - r![0] !== count)) return wrong(mergekitLacks.unequalRanges)
   if (new Set(sources.map((s) => keyOf(s.model))).size < sources.length) return wrong(mergekitLacks.sameModel)
-  return first
+  if (count === 0 || !isShifted(sources)) return first
+  if (base !== undefined && !sources.some((s) => keyOf(s.model) === keyOf(base)))
+    return wrong(mergekitLacks.baseNotInSlice)
+  return [0, count]
 }
+
+/** True where the sources of a slice give layers of different places, such as 0 to 7 of one and 8 to 15 of another. */
+const isShifted = (sources: readonly Source[]): boolean => sources.some((s) => s.range![0] !== sources[0]!.range![0])
+
+/** Finds models of a slice whose layers are of different places: those of each, numbered from 0. */
+const placeShifted =
+  (draft: DraftBuilder, sources: readonly Source[], place: Place): Place =>
+  (reference) => {
+    const name = place(reference)
+    const range = sources.find((s) => keyOf(s.model) === keyOf(reference))?.range
+    if (name === undefined || range === undefined) return name
+    const layers = new Map<string, Yaml>([
+      ['model', name],
+      ['layers', range],
+    ])
+    return draft.step(`${name}_${range[0]}_${range[1]}`, 'model.stack', [['slices', [layers]]])
+  }
 
 /** The number of layers of a model, where its config.json is there. */
 const factsOf = (draft: DraftBuilder, place: Place, { model }: Source): number | undefined => {
@@ -49,7 +71,7 @@ export const addSlices = (
   title: string,
   place: Place,
 ): string | undefined => {
-  const ranges = slices.map((slice) => rangeOf(draft, slice))
+  const ranges = slices.map((slice) => rangeOf(draft, config, slice))
   if (ranges.some((r) => r === undefined)) return undefined
   const [{ sources, parameters, line }] = slices as readonly [Slice]
   const known = sources.map((s) => factsOf(draft, place, s))
@@ -72,7 +94,8 @@ export const addSlices = (
     }
     const own = slices.length === 1 ? `${title}_layers` : `${title}_${i + 1}`
     const slice = { layers: range, patterns }
-    const name = addMerge(draft, { config, title: own, sources, parameters, slice }, place)
+    const find = to > from && isShifted(sources) ? placeShifted(draft, sources, place) : place
+    const name = addMerge(draft, { config, title: own, sources, parameters, slice }, find)
     if (name === undefined) return undefined
     merged.push({ name, range })
   }
