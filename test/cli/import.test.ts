@@ -14,7 +14,7 @@ merge_method: linear
 `
 const folder = makeFolder({
   'linear.yml': LINEAR,
-  'union.yml': `${LINEAR}tokenizer_source: union\n`,
+  'template.yml': `${LINEAR}chat_template: chatml\n`,
   'evolve.yml': 'genome: { models: [a] }\ntasks: []\n',
   'note.txt': 'remember the milk\n',
 })
@@ -66,13 +66,13 @@ describe('smelt import', () => {
   })
 
   it('says with its exit code that a recipe is not all there is', async () => {
-    const { code, stdout, stderr } = await run('union.yml')
+    const { code, stdout, stderr } = await run('template.yml')
     expect(code).toBe(5)
     expect(stdout).toContain(
-      '# Not in this recipe, because smelt cannot say it:\n# - line 7: `tokenizer_source: union`',
+      '# Not in this recipe, because smelt cannot say it:\n# - line 7: `chat_template',
     )
     expect(stderr).toMatchInlineSnapshot(`
-      "warning[import-lacks]: line 7: \`tokenizer_source: union\`: smelt does not align vocabularies: the result is the same only if all models have the same tokens in the same order
+      "warning[import-lacks]: line 7: \`chat_template\`: mergekit ships templates of this name; write the text of one as \`chat_template\` of the output, or the name of a model that has it
 
       1 warning
       "
@@ -94,7 +94,7 @@ describe('smelt import', () => {
   })
 
   it('gives all of it as JSON', async () => {
-    const { code, stdout } = await run('union.yml', '--json')
+    const { code, stdout } = await run('template.yml', '--json')
     expect(code).toBe(5)
     expect(JSON.parse(stdout)).toMatchObject({
       type: 'import',
@@ -102,7 +102,7 @@ describe('smelt import', () => {
       recipe: expect.stringContaining('merge.linear'),
       out: null,
       notes: [],
-      missing: [{ where: 'line 7', what: '`tokenizer_source: union`' }],
+      missing: [{ where: 'line 7', what: expect.stringContaining('chat_template') as string }],
     })
   })
 
@@ -110,7 +110,7 @@ describe('smelt import', () => {
     const evil = '\\e[2J\\u202e\\u000a  injected: true'
     writeFileSync(
       at('evil.yml'),
-      `merge_method: linear\nmodels: ["org/a${evil}", "b@${evil}"]\nparameters: { weight: 1, "k${evil}": 1 }\ntokenizer_source: "${evil}"\n`,
+      `merge_method: linear\nmodels: ["org/a${evil}", "b@${evil}"]\nparameters: { weight: 1, "k${evil}": 1 }\nchat_template: "chatml"\nout_dtype: "${evil}"\n`,
     )
     const { code, stdout, stderr } = await run('evil.yml')
     expect(code).toBe(5)
