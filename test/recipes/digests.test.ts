@@ -44,9 +44,16 @@ const grams: Checkpoint = new Map(
   }),
 )
 
+/** A dense language model of two layers. */
+const dense: Checkpoint = new Map(
+  [...makeBase('mistral-7b-v0.1', 5)].filter(([name]) => !/layers\.([2-9]|\d\d)\./.test(name)),
+)
+
 /** The files that the recipes of the folder `recipes` expect beside them. */
 const MODELS: Readonly<Record<string, Checkpoint>> = {
   base,
+  dense,
+  expert: train(dense, 6),
   grams,
   first: a,
   second: b,
@@ -275,6 +282,24 @@ const FAMILIES: Readonly<Record<string, object>> = {
       path: 'cond_stage_model.transformer.text_model.encoder.layers',
     },
   }),
+  mixtures: {
+    smelt: 1,
+    seed: 11,
+    models: { dense: 'dense.safetensors', expert: 'expert.safetensors' },
+    steps: {
+      drawn: { op: 'model.moe', base: 'dense', experts: ['dense', 'expert'] },
+      asked: {
+        op: 'model.moe',
+        base: 'dense',
+        experts: [
+          { model: 'dense', positive: [[0]] },
+          { model: 'expert', positive: [[1]], noise_scale: 0.1 },
+        ],
+        gates: 'cheap_embed',
+      },
+    },
+    outputs: Object.fromEntries(['drawn', 'asked'].map((name) => [name, { from: name, path: `${name}.safetensors` }])),
+  },
   'whole tensors': recipe({
     crossed: { op: 'merge.crossover', a: 'a', b: 'b', keep: 0.4, tilt: 0.5, layers: 'component:clip' },
     ordered: { op: 'merge.top_k_sum', a: 'a', b: 'b', width: 0.6, offset: 0.2, layers: 'component:clip' },
