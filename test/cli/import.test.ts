@@ -68,9 +68,7 @@ describe('smelt import', () => {
   it('says with its exit code that a recipe is not all there is', async () => {
     const { code, stdout, stderr } = await run('template.yml')
     expect(code).toBe(5)
-    expect(stdout).toContain(
-      '# Not in this recipe, because smelt cannot say it:\n# - line 7: `chat_template',
-    )
+    expect(stdout).toContain('# Not in this recipe, because smelt cannot say it:\n# - line 7: `chat_template')
     expect(stderr).toMatchInlineSnapshot(`
       "warning[import-lacks]: line 7: \`chat_template\`: mergekit ships templates of this name; write the text of one as \`chat_template\` of the output, or the name of a model that has it
 
