@@ -8,7 +8,7 @@ import {
   runWords,
   runAlarmed,
 } from '../base/catalogue/cluster.js'
-import { onlyOn } from '../base/catalogue/schedulers.js'
+import { manifestNeeded, onlyOn, schedulerWords } from '../base/catalogue/schedulers.js'
 import { stopping } from '../base/catalogue/cli.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
@@ -16,15 +16,17 @@ import { failed, ok, type Result } from '../base/result.js'
 import { commitRun } from '../cluster/commit.js'
 import { drive, type Driven } from '../cluster/drive.js'
 import { claimRun, driverFiles } from '../cluster/driver-files.js'
-import { loadClusterFile, type ClusterFile } from '../cluster/cluster-file.js'
+import { loadClusterFile, type ClusterFile, type KubernetesSettings } from '../cluster/cluster-file.js'
 import { checkTemplate, LOCAL_TEMPLATE } from '../cluster/exec.js'
 import { layOut, type LaidOut, type LayOutOptions } from '../cluster/lay-out.js'
+import { makeManifest } from '../cluster/kubernetes.js'
 import { finishedParts } from '../cluster/layout.js'
 import { createProgress } from '../cluster/progress.js'
 import { partsIn } from '../cluster/ready.js'
 import { haltOf } from '../cluster/task.js'
 import { isInexact } from '../run/devices/device.js'
 import type { RunEvent } from '../run/events.js'
+import { writeOutput } from '../safetensors/output.js'
 import { isLasting } from '../view/dashboard/ending.js'
 import { renderRunProgress } from '../view/run-progress.js'
 import { renderSummary } from '../view/summary.js'
@@ -45,6 +47,8 @@ export interface OnFlags extends BuildFlags {
   readonly parallel?: string
   readonly parts?: string
   readonly runDir?: string
+  /** Where the manifest for Kubernetes is written. */
+  readonly manifest?: string
   /** Where the cluster file is. */
   readonly cluster?: string
 }
@@ -72,32 +76,50 @@ const readCount = (option: string, text: string | undefined, most: number): Resu
   return count >= 1 && count <= most ? ok(count) : failed(runCount(option, text, most))
 }
 
+/** Pods of a manifest that somebody else starts. */
+interface ManifestChoice {
+  readonly type: 'kubernetes'
+  readonly settings: KubernetesSettings
+  readonly manifest: string
+}
+
 interface ReadFlags {
   readonly layOut: LayOutOptions
-  readonly choice: SchedulerChoice
+  readonly choice: SchedulerChoice | ManifestChoice
 }
 
 /** Tasks at a time that a run is cut for where nobody says how many there can be. */
 const MANY = 16
 
+const tasksAtOnce = (choice: ReadFlags['choice']): number => {
+  if (choice.type === 'exec') return choice.parallel
+  return (choice.type === 'slurm' ? choice.options.at_most : choice.settings.at_most) ?? MANY
+}
+
 /** Who starts the tasks: options win over the cluster file. */
 const chooseScheduler = (
   flags: OnFlags,
-  { exec, slurm }: ClusterFile,
+  { exec, slurm, kubernetes }: ClusterFile,
   parallel: number | undefined,
-): Result<SchedulerChoice> => {
+): Result<SchedulerChoice | ManifestChoice> => {
+  const problems = [
+    ...(flags.on === 'exec' || flags.exec === undefined ? [] : [onlyOn('--exec', 'exec')]),
+    ...(flags.on === 'exec' || flags.hosts === undefined ? [] : [onlyOn('--hosts', 'exec')]),
+    ...(flags.on === 'kubernetes' || flags.manifest === undefined ? [] : [onlyOn('--manifest', 'kubernetes')]),
+    ...(flags.on === 'kubernetes' && flags.manifest === undefined ? [manifestNeeded()] : []),
+  ]
+  if (problems.length > 0) return failed(...problems)
+  if (flags.on === 'kubernetes') {
+    const settings = { ...kubernetes, ...(parallel === undefined ? {} : { at_most: parallel }) }
+    return ok({ type: 'kubernetes', settings, manifest: flags.manifest! })
+  }
   if (flags.on === 'slurm') {
-    const problems = (['exec', 'hosts'] as const).flatMap((name) =>
-      flags[name] === undefined ? [] : [onlyOn(`--${name}`, 'exec')],
-    )
     const {
       smelt,
       at_most = parallel,
       ...options
     } = { ...slurm, ...(parallel === undefined ? {} : { at_most: parallel }) }
-    return problems.length > 0
-      ? failed(...problems)
-      : ok({ type: 'slurm', smelt, options: { ...options, ...(at_most === undefined ? {} : { at_most }) } })
+    return ok({ type: 'slurm', smelt, options: { ...options, ...(at_most === undefined ? {} : { at_most }) } })
   }
   const template = flags.exec ?? exec.command ?? LOCAL_TEMPLATE
   const wrong = checkTemplate(template)
@@ -136,7 +158,7 @@ const readFlags = async (console: Console, recipe: string, flags: OnFlags): Prom
     choice.type === 'failed'
   )
     return failed(...problems)
-  const atOnce = choice.value.type === 'exec' ? choice.value.parallel : (choice.value.options.at_most ?? MANY)
+  const atOnce = tasksAtOnce(choice.value)
   return ok({
     choice: choice.value,
     layOut: {
@@ -167,13 +189,15 @@ export const buildOn = async (console: Console, recipe: string, flags: OnFlags):
     const laid = await layOut(recipe, { ...read.value.layOut, signal: interruption.signal })
     console.tell(laid.diagnostics)
     if (laid.type === 'failed') return interruption.exitCode ?? exitCode(laid.diagnostics)
+    const { choice } = read.value
+    if (choice.type === 'kubernetes') return tell(await writeManifest(console, laid.value, choice))
     const claim = await claimRun(laid.value.run)
     if (claim.type === 'failed') return tell(claim.diagnostics)
     try {
       const code = await driveRun(
         console,
         laid.value,
-        read.value,
+        choice,
         { quiet: flags.quiet === true, began },
         interruption.signal,
       )
@@ -186,13 +210,27 @@ export const buildOn = async (console: Console, recipe: string, flags: OnFlags):
   }
 }
 
+/** Writes the manifest of a run that is laid out, and nothing else: whoever applies it starts the pods. */
+const writeManifest = async (
+  console: Console,
+  { run, plan }: LaidOut,
+  { settings, manifest }: ManifestChoice,
+): Promise<readonly Diagnostic[]> => {
+  const made = makeManifest(run, plan, settings)
+  if (made.type === 'failed') return made.diagnostics
+  const written = await writeOutput(resolve(console.cwd, manifest), new TextEncoder().encode(made.value))
+  if (written.type === 'ok')
+    console.err(schedulerWords.wroteManifest(manifest) + schedulerWords.applyManifest(manifest))
+  return written.diagnostics
+}
+
 /** How often progress is told, in ms. */
 const [REDRAW, LOG] = [500, 10_000]
 
 const driveRun = async (
   console: Console,
   { run, plan, isResumed }: LaidOut,
-  { choice }: ReadFlags,
+  choice: SchedulerChoice,
   { quiet, began }: { readonly quiet: boolean; readonly began: number },
   signal: AbortSignal,
 ): Promise<number> => {

@@ -60,12 +60,13 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .addOption(
       new Option(
         '--on <where>',
-        'have many machines build it: exec runs a command for each part, slurm hands the parts to Slurm',
-      ).choices(['exec', 'slurm']),
+        'have many machines build it: exec runs a command for each part, slurm hands the parts to Slurm, kubernetes writes a manifest',
+      ).choices(['exec', 'slurm', 'kubernetes']),
     )
     .option('--exec <command>', 'the command of a task: {smelt} work --run {run} --part {part} (default), with {host}')
     .option('--hosts <names>', 'machines for {host} in the command, separated by commas')
     .option('--parallel <n>', 'tasks at a time (default: one for each host, or as many as Slurm starts)')
+    .option('--manifest <file>', 'where the manifest for Kubernetes is written')
     .option('--cluster <file>', 'how tasks are started (default: smelt.cluster.yaml beside the recipe or above)')
     .option('--parts <n>', 'about how many parts to cut the work into')
     .option(
@@ -74,9 +75,16 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     )
     .action((recipe, flags) =>
       run(async (console) =>
-        [flags.on, flags.exec, flags.hosts, flags.parallel, flags.parts, flags.runDir, flags.cluster].every(
-          (f) => f === undefined,
-        )
+        [
+          flags.on,
+          flags.exec,
+          flags.hosts,
+          flags.parallel,
+          flags.parts,
+          flags.runDir,
+          flags.cluster,
+          flags.manifest,
+        ].every((f) => f === undefined)
           ? (await import('./build.js')).build(console, recipe, flags)
           : (await import('./on.js')).buildOn(console, recipe, flags),
       ),

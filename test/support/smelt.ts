@@ -37,7 +37,7 @@ process.on('exit', () => {
 
 /**
  * Starts the real program in a folder, with an empty store unless `env` names one; `watch` sees the process and
- * everything it has printed so far, after each piece.
+ * everything it has printed so far, after each piece, and `watchErrors` the same of standard error.
  */
 export const smelt = (
   folder: string,
@@ -46,11 +46,13 @@ export const smelt = (
     env = {},
     watch,
     began,
+    watchErrors,
   }: {
     readonly env?: Readonly<Record<string, string>>
     /** Sees the process at once, before it has printed anything. */
     readonly began?: (child: ChildProcess) => void
     readonly watch?: (child: ChildProcess, stdout: string) => void
+    readonly watchErrors?: (child: ChildProcess, stderr: string) => void
   } = {},
 ): Promise<Finished> =>
   new Promise((resolve, reject) => {
@@ -69,6 +71,7 @@ export const smelt = (
     })
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr += text
+      watchErrors?.(child, stderr)
     })
     child.on('error', reject)
     child.on('close', (code, signal) => {

@@ -54,9 +54,15 @@ export const manifestNeeded = (): Diagnostic =>
     help: 'pass `--manifest job.yaml`, then run `kubectl apply -f job.yaml`',
   })
 
+const NEEDED = {
+  image: 'an image in which smelt is installed',
+  claim: 'the PersistentVolumeClaim of the shared volume',
+  mount: 'the path where the shared volume is mounted',
+} as const
+
 /** A Kubernetes manifest needs a value that nothing stands for. */
-export const manifestIncomplete = (key: string, what: string): Diagnostic =>
-  entry('manifest-incomplete', `a Kubernetes manifest needs ${what}`, {
+export const manifestIncomplete = (key: 'image' | 'claim' | 'mount'): Diagnostic =>
+  entry('manifest-incomplete', `a Kubernetes manifest needs ${NEEDED[key]}`, {
     at: { type: 'option', name: '--on' },
     blame: 'usage',
     help: `write \`kubernetes: { ${key}: … }\` in \`smelt.cluster.yaml\``,

@@ -1,0 +1,202 @@
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ChildProcess } from 'node:child_process'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { writeProject } from './project.js'
+import { makeFolder, smelt, type Finished } from '../support/smelt.js'
+import { startSlurm, whyNoSlurm, type RealSlurm } from './real-slurm.js'
+
+const LIST = [
+  { model: 'a', density: 0.3 },
+  { model: 'b', density: 0.4 },
+]
+const BASED = { base: 'base', models: LIST }
+
+/** A step of each family of operators, and of each way in which tensors depend on others. */
+const STEPS: Readonly<Record<string, object>> = {
+  blend: { op: 'merge.blend', a: 'a', b: 'b', keep: 0.3 },
+  linear: { op: 'merge.linear', models: ['a', 'b', 'c'] },
+  passthrough: { op: 'merge.passthrough', model: 'a' },
+  difference: { op: 'merge.add_difference', a: 'a', b: 'b', c: 'base' },
+  arithmetic: { op: 'merge.task_arithmetic', base: 'base', models: ['a', 'b'] },
+  ties: { op: 'merge.ties', ...BASED },
+  ties_whole: { op: 'merge.ties', ...BASED, scope: 'model' },
+  dare: { op: 'merge.dare_linear', ...BASED },
+  dare_ties: { op: 'merge.dare_ties', ...BASED },
+  della: { op: 'merge.della', ...BASED },
+  breadcrumbs: { op: 'merge.breadcrumbs', base: 'base', models: ['a', 'b'] },
+  stock: { op: 'merge.model_stock', base: 'base', models: ['a', 'b'] },
+  karcher: { op: 'merge.karcher', models: ['a', 'b', 'c'] },
+  slerp_many: { op: 'merge.slerp_many', models: ['a', 'b', 'c'] },
+  isotropic: { op: 'merge.isotropic', base: 'base', models: ['a', 'b'], layers: '**.weight' },
+  rotate: { op: 'merge.rotate', a: 'a', b: 'b', layers: '**.weight' },
+  masked: { op: 'merge.linear', models: ['a', 'b'], mask: 'strong' },
+  adapted: { op: 'adapter.apply', model: 'base', adapter: 'lora' },
+  scaled: { op: 'model.scale', model: 'a', factor: 0.5 },
+  noisy: { op: 'model.noise', model: 'a', strength: 0.1, layers: '**.weight' },
+}
+const HELPERS = {
+  strong: { op: 'mask.magnitude', model: 'a', base: 'base', quantile: 0.7, scope: 'model' },
+  lora: { op: 'adapter.extract', model: 'a', base: 'base', rank: 2 },
+}
+const recipeOf = (names: readonly string[]): object => ({
+  steps: { ...HELPERS, ...Object.fromEntries(names.map((name) => [name, STEPS[name]])) },
+  outputs: Object.fromEntries(names.map((name) => [name, { from: name, path: `out/${name}.safetensors` }])),
+})
+
+/** The files below a folder and what is in them, without the run’s own. */
+const filesIn = (folder: string): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    (readdirSync(folder, { recursive: true }) as string[])
+      .filter((path) => /^(out\/|recipe\.lock)/.test(path))
+      .map((path) => [path, readFileSync(join(folder, path)).toString('base64')]),
+  )
+
+const why = whyNoSlurm()
+const title = why === undefined ? 'with a real Slurm' : `skipped: ${why}`
+
+describe.skipIf(why !== undefined)(title, () => {
+  let slurm: RealSlurm
+  const folder = makeFolder()
+  const cluster = 'slurm: { cpus: 1, memory: 400M, time: 10 }'
+  beforeAll(async () => {
+    slurm = await startSlurm()
+  })
+  afterAll(async () => {
+    await slurm.stop()
+    folder.remove()
+  })
+  beforeEach(() => rmSync(join(folder.path, 'p'), { recursive: true, force: true }))
+
+  const project = (names: readonly string[]): string => {
+    const at = join(folder.path, 'p')
+    writeProject(at, recipeOf(names))
+    folder.write('smelt.cluster.yaml', cluster)
+    return at
+  }
+  const local = async (at: string): Promise<Readonly<Record<string, string>>> => {
+    const { code, stderr } = await smelt(at, ['build', 'recipe.yaml', '--quiet'])
+    if (code !== 0) throw new Error(stderr)
+    const files = filesIn(at)
+    rmSync(join(at, 'out'), { recursive: true })
+    rmSync(join(at, 'recipe.lock.json'))
+    return files
+  }
+  const onSlurm = (at: string, parts: number, watch?: (child: ChildProcess) => void): Promise<Finished> => {
+    let isSeen = false
+    return smelt(at, ['build', 'recipe.yaml', '--on', 'slurm', '--parts', String(parts)], {
+      env: { ...slurm.env, SMELT_CACHE: join(folder.path, 'cache') },
+      watchErrors: (child) => {
+        if (!isSeen) watch?.(child)
+        isSeen = true
+      },
+    })
+  }
+  const runOf = (at: string): string => join(at, '.smelt/runs', readdirSync(join(at, '.smelt/runs'))[0]!)
+  const results = (at: string): number =>
+    existsSync(join(at, '.smelt/runs')) ? readdirSync(join(runOf(at), 'results')).length : 0
+  const until = async (isTrue: () => boolean): Promise<void> => {
+    for (let i = 0; i < 1200 && !isTrue(); i++) await sleep(100)
+    expect(isTrue()).toBe(true)
+  }
+  const states = (format: string): readonly string[] =>
+    slurm.ask('squeue', '-h', '-r', '--states=all', '-o', format).trim().split('\n')
+  const runningTasks = (): readonly string[] =>
+    states('%T %F_%K %j').flatMap((line) => /^RUNNING (\d+_\d+) smelt-[^ ]*\.\d+$/.exec(line)?.[1] ?? [])
+  const leftovers = (at: string): readonly string[] =>
+    (readdirSync(at, { recursive: true }) as string[]).filter((path) => /partial|\.tmp$|\.claim$/.test(path))
+  const isDone = async (at: string, finished: Finished, expected: Readonly<Record<string, string>>): Promise<void> => {
+    expect([finished.code, finished.stderr]).toEqual([0, expect.stringContaining('wrote')])
+    expect(filesIn(at)).toEqual(expected)
+    expect(leftovers(at)).toEqual([])
+    await until(() => states('%T %j').every((line) => !/^(PENDING|RUNNING) smelt-/.test(line)))
+  }
+
+  test('every family of operators gives the files and the lock of one machine, in more tasks than an array can have', async () => {
+    const at = project(Object.keys(STEPS))
+    const expected = await local(at)
+    const exec = await smelt(at, ['build', 'recipe.yaml', '--on', 'exec', '--parallel', '2', '--parts', '4', '--quiet'])
+    expect(exec.code).toBe(0)
+    expect(filesIn(at)).toEqual(expected)
+    for (const path of ['out', 'recipe.lock.json', '.smelt']) rmSync(join(at, path), { recursive: true })
+    await isDone(at, await onSlurm(at, 10), expected)
+    expect(readdirSync(join(runOf(at), 'results')).length).toBeGreaterThan(8)
+  })
+
+  test('killed tasks, and one that is requeued by Slurm, are done again', async () => {
+    const at = project(['ties', 'dare', 'karcher'])
+    const expected = await local(at)
+    const building = onSlurm(at, 5)
+    for (let i = 0; i < 3; i++) {
+      await until(() => runningTasks().length > 0)
+      const [task] = runningTasks()
+      slurm.ask('scancel', ...(i === 2 ? [] : ['--signal=KILL', '--full']), task!)
+      await sleep(500)
+    }
+    await until(() => runningTasks().length > 0)
+    slurm.ask('scontrol', 'requeue', runningTasks()[0]!)
+    await isDone(at, await building, expected)
+  })
+
+  test('a killed driver is replaced by another, which goes on; a second one is refused', async () => {
+    const at = project(['ties', 'blend'])
+    const expected = await local(at)
+    let second: Finished | undefined
+    const first = onSlurm(at, 4, (child) => {
+      void (async () => {
+        await until(() => results(at) > 0)
+        second = await onSlurm(at, 4)
+        child.kill('SIGKILL')
+      })()
+    })
+    expect((await first).signal).toBe('SIGKILL')
+    expect([second?.code, second?.stderr]).toEqual([75, expect.stringContaining('run-driven')])
+    await isDone(at, await onSlurm(at, 4), expected)
+  })
+
+  test('a build without a driver is committed by its last job', async () => {
+    const at = project(['blend'])
+    const expected = await local(at)
+    const first = await onSlurm(at, 3, (child) => {
+      void until(() => states('%T %j').some((line) => /^PENDING .*[.]after$/.test(line))).then(() =>
+        child.kill('SIGKILL'),
+      )
+    })
+    expect(first.signal).toBe('SIGKILL')
+    await until(() => existsSync(join(at, 'recipe.lock.json')))
+    await until(() => states('%T %j').every((line) => !/^(PENDING|RUNNING) smelt-/.test(line)))
+    expect(filesIn(at)).toEqual(expected)
+  })
+
+  test('a part that cannot be done ends the run, with what its task said', async () => {
+    const at = project(['blend'])
+    let isTouched = false
+    const finished = await onSlurm(at, 3, () => {
+      if (!isTouched) rmSync(join(at, 'a.safetensors'))
+      isTouched = true
+    })
+    expect([finished.code, finished.stderr]).toEqual([3, expect.stringContaining('a.safetensors')])
+    expect(leftovers(at)).toEqual([])
+    expect(runningTasks()).toEqual([])
+  })
+
+  test('a cancelled run leaves no task and no file', async () => {
+    const at = project(['ties'])
+    const building = onSlurm(at, 6)
+    await until(() => runningTasks().length > 0)
+    const cancelled = await smelt(at, ['cancel', runOf(at)], { env: slurm.env })
+    expect(cancelled.code).toBe(0)
+    expect((await building).code).toBe(3)
+    expect(leftovers(at)).toEqual([])
+    expect(existsSync(join(at, 'out'))).toBe(false)
+    expect(states('%T %j').some((line) => /^(PENDING|RUNNING) smelt-/.test(line))).toBe(false)
+  })
+
+  test('what Slurm refuses is told', async () => {
+    const at = project(['blend'])
+    folder.write('smelt.cluster.yaml', 'slurm: { partition: nowhere }')
+    const finished = await onSlurm(at, 2)
+    expect([finished.code, finished.stderr]).toEqual([3, expect.stringContaining('slurm-refused')])
+  })
+})
