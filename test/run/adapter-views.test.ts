@@ -90,8 +90,8 @@ describe('an adapter on parts of tensors, and on rows in another order,', () => 
       const { plan, result } = await shop.build(bake(), { force: true })
       const stored = 4 * (2 + 3 * WIDTH * WIDTH + 2 * WIDTH * WIDTH + 2 * WIDTH)
       const [up, down] = [4 * 2 * WIDTH, 4 * 2 * WIDTH]
-      // Of the swapped tensor each half of the rows is multiplied by itself, with the same columns.
-      const factors = 2 * (up + down) + 2 * up + 2 * down
+      // The product for the swapped tensor, of twice as many rows, is made at once: its rows change places.
+      const factors = 2 * (up + down) + 2 * up + down
       expect(plan!.totals).toMatchObject({ readBytes: stored + factors, skippedBytes: 0 })
       expect(result).toMatchObject({ value: { readBytes: plan!.totals.readBytes + plan!.totals.digestBytes } })
     }))

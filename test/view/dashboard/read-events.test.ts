@@ -29,6 +29,9 @@ import {
 
 const kept = { ...written, type: 'output-kept' } as typeof written
 const all = [
+  { type: 'download-started', repository: 'org/model', files: 3, bytes: 4e9 } as const,
+  { type: 'bytes-downloaded', repository: 'org/model', bytes: 1e9, total: 4e9 } as const,
+  { type: 'download-finished', repository: 'org/model', ok: true, bytes: 4e9, total: 4e9 } as const,
   made,
   started,
   counted,
