@@ -54,6 +54,18 @@ const LLAMAS = ['llama', 'mistral']
 const PLAIN = { zeros: [], needed: [], optional: [] } as const
 const DEEPSEEK = 'deepseek-ai/deepseek-moe-16b-base'
 
+/** What the configs of Qwen's mixtures have in common. */
+const qwenConfig = ({ experts, perToken, intermediate }: MixtureSizes): Readonly<Record<string, ConfigValue>> => ({
+  num_experts: experts,
+  num_experts_per_tok: perToken,
+  decoder_sparse_step: 1,
+  mlp_only_layers: [],
+  norm_topk_prob: true,
+  output_router_logits: false,
+  router_aux_loss_coef: 0.001,
+  moe_intermediate_size: intermediate,
+})
+
 /** The layouts of mergekit-moe, with the names that checkpoints on hubs have: one tensor for each matrix of each expert. */
 export const MOE_LAYOUTS = {
   mixtral: {
@@ -83,17 +95,10 @@ export const MOE_LAYOUTS = {
     attention: { zeros: BIASES, needed: [], optional: [] },
     from: [...LLAMAS, 'qwen2'],
     type: 'qwen2_moe',
-    config: ({ experts, perToken, intermediate }) => ({
+    config: (sizes) => ({
       architectures: ['Qwen2MoeForCausalLM'],
-      num_experts: experts,
-      num_experts_per_tok: perToken,
-      decoder_sparse_step: 1,
-      mlp_only_layers: [],
-      norm_topk_prob: true,
-      output_router_logits: false,
-      router_aux_loss_coef: 0.001,
-      moe_intermediate_size: intermediate,
-      shared_expert_intermediate_size: intermediate,
+      ...qwenConfig(sizes),
+      shared_expert_intermediate_size: sizes.intermediate,
     }),
   },
   qwen3: {
@@ -105,16 +110,9 @@ export const MOE_LAYOUTS = {
     attention: { zeros: [], needed: NORMS, optional: [...BIASES, 'self_attn.o_proj.bias'] },
     from: ['qwen3'],
     type: 'qwen3_moe',
-    config: ({ experts, perToken, intermediate }) => ({
+    config: (sizes) => ({
       architectures: ['Qwen3MoeForCausalLM'],
-      num_experts: experts,
-      num_experts_per_tok: perToken,
-      decoder_sparse_step: 1,
-      mlp_only_layers: [],
-      norm_topk_prob: true,
-      output_router_logits: false,
-      router_aux_loss_coef: 0.001,
-      moe_intermediate_size: intermediate,
+      ...qwenConfig(sizes),
     }),
   },
   deepseek: {
