@@ -3,7 +3,7 @@ import { PATIENCE } from '#src/cluster/decide.js'
 import { simulate } from './simulator.js'
 
 /** As many as fit into the long tests; a thousand take an hour on a core. */
-const RUNS = Number(process.env['SMELT_SIMULATED_RUNS'] ?? 10)
+const RUNS = Number(process.env['SMELT_SIMULATED_RUNS'] ?? 3)
 
 test(`${RUNS} runs of 10,000 parts lose no part, double none, and commit once`, { timeout: 7_200_000 }, async () => {
   for (let seed = 1; seed <= RUNS; seed++) {
