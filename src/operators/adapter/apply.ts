@@ -10,7 +10,7 @@ import type { Call, Operator } from '../operator.js'
 import { refuseOpaqueModels } from '../opaque.js'
 import { adapter, choice, layers, model, number, perLayer } from '../params.js'
 import type { AdapterValue, Value } from '../value.js'
-import { patchTensor } from './change.js'
+import { patchTensor } from '../apply-change.js'
 
 const UNMATCHED = {
   error: 'stops the build, naming them',
