@@ -24,8 +24,8 @@ export const YAML_WORD = /^(true|false|null|yes|no|on|off|y|n)$/i
 /** True for a text that no YAML reads as anything but itself. */
 export const isPlain = (text: string): boolean => /^[A-Za-z_][\w./-]*$/.test(text) && !YAML_WORD.test(text)
 
-/** A path that no YAML reads as anything else. */
-const PATH = /^(?:~?\/|\.{1,2}\/)[\w./-]*$/
+/** A path, or `org/name@revision`, that no YAML reads as anything else. */
+const PATH = /^(?:~?\/|\.{1,2}\/|[A-Za-z_][\w.-]*\/)[\w./@-]*$/
 /** The name of a param, as a value. */
 const PARAM = /^\$[A-Za-z_][\w-]*$/
 

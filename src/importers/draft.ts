@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { HubReference } from '../hub/reference.js'
 import { nameOfFile } from '../recipe/one-off.js'
 import type { ModelFacts } from './model-facts.js'
 import type {
@@ -19,10 +20,12 @@ export interface DraftFile {
   readonly path: string
   /** The folder in which that tool looks, such as `models/checkpoints`; left out for absolute paths. */
   readonly folder?: string
+  /** Where on a hub it is, unless a file or folder has its name. */
+  readonly hub?: HubReference | undefined
   /** What to call it, if not by its file. */
   readonly title?: string | undefined
   readonly sha256?: string | undefined
-  /** What is said beside it. */
+  /** What is said beside it where the path is that of a file or folder. */
   readonly comment?: string | undefined
   /** Where the source names it, for messages. */
   readonly where: string
@@ -58,8 +61,8 @@ export interface DraftBuilder {
   preset(name: string, numbers: readonly number[]): void
   /** What a model says of itself; undefined where its file was not found, and of a step. */
   facts(model: string): ModelFacts | undefined
-  /** True where the path of a model or adapter matches. */
-  hasPath(pattern: RegExp): boolean
+  /** True where a model or adapter is named as a hub has it. */
+  usesHub(): boolean
   /** Tells of a difference, once. */
   note(where: string, text: string): void
   /** Tells of what smelt cannot say, once. */
@@ -71,6 +74,10 @@ export interface DraftBuilder {
 const endings = /\.(safetensors|ckpt|pt|pth|bin)$/i
 
 const endingOf = (path: string): string | undefined => endings.exec(path)?.[0].toLowerCase()
+
+/** What stands where a path would: `org/name@revision`; undefined without a place on a hub. */
+const hubPath = (hub: HubReference | undefined): string | undefined =>
+  hub && `${hub.repository}${hub.revision === undefined ? '' : `@${hub.revision}`}`
 
 /** Names that stand in a value: as a text of its own, wherever it is. */
 const namesIn = (value: unknown, into: Set<string>): void => {
@@ -134,19 +141,21 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
   }
   const addFile = (kind: 'models' | 'adapters', file: DraftFile): string => {
     const asked = file.path.replaceAll('\\', '/')
-    const key = `${file.folder ?? ''}\0${asked}`
+    const key = `${file.folder ?? ''}\0${asked}\0${file.hub?.revision ?? ''}`
     const known = files[kind].get(key)
     if (known !== undefined) return known.name
     const found = input.finder.find(asked, file.folder)
     if (found?.others !== undefined) addNote(file.where, found.others)
     const isWhole = file.folder === undefined || /^(\/|~\/|[A-Za-z]:|\.\.?\/)/.test(asked)
-    const path = found?.path ?? (isWhole ? asked : `${file.folder}/${asked}`)
+    const path = found?.path ?? hubPath(file.hub) ?? (isWhole ? asked : `${file.folder}/${asked}`)
+    const hub = found === undefined ? file.hub : undefined
     if (path.includes('$') && !params.some((p) => `$${p.name}` === path)) addMissing(file.where, asked, pathHasDollar)
     const name = nameOfFile((file.title ?? asked.replace(/\/+$/, '').replace(/^.*\//, '')).replace(endings, ''), taken)
     if (found?.facts !== undefined) facts.set(name, found.facts)
     // Another file of the same name has another digest.
     const same = found === undefined || endingOf(found.path) === endingOf(asked)
-    files[kind].set(key, { name, path, sha256: same ? file.sha256 : undefined, comment: file.comment })
+    const comment = hub === undefined ? file.comment : undefined
+    files[kind].set(key, { name, path, hub, sha256: same ? file.sha256 : undefined, comment })
     return name
   }
 
@@ -191,7 +200,7 @@ export const createDraft = (input: ImportInput): DraftBuilder => {
       if (!read.has(model)) read.set(model, facts.get(model)?.())
       return read.get(model)
     },
-    hasPath: (pattern) => [...files.models.values(), ...files.adapters.values()].some(({ path }) => pattern.test(path)),
+    usesHub: () => [...files.models.values(), ...files.adapters.values()].some(({ hub }) => hub !== undefined),
     note: addNote,
     missing: addMissing,
     finish: () => {

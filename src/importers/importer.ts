@@ -1,3 +1,4 @@
+import type { HubReference } from '../hub/reference.js'
 import type { ModelFinder } from './find-models.js'
 import type { Yaml } from '../document/write.js'
 
@@ -37,7 +38,10 @@ export type Field = readonly [key: string, value: Yaml, comment?: string]
 /** A model or adapter of a recipe. */
 export interface DraftInput {
   readonly name: string
+  /** A path, or `org/name@revision`. */
   readonly path: string
+  /** Set where it is a name of a hub. */
+  readonly hub: HubReference | undefined
   readonly sha256: string | undefined
   readonly comment: string | undefined
 }

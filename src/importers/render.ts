@@ -1,5 +1,6 @@
 import { escapeControls } from '../base/excerpt.js'
 import { commented, writeDocument, type Section, type Yaml } from '../document/write.js'
+import { shortReference, type HubReference } from '../hub/reference.js'
 import type { DraftEntry, DraftInput, Field, RecipeDraft } from './importer.js'
 
 const safe = (text: string): string =>
@@ -13,11 +14,15 @@ const said = (value: Yaml, comment: string | undefined): Yaml =>
 
 const inputs = (list: readonly DraftInput[]): Yaml =>
   new Map(
-    list.map(({ name, path, sha256, comment }) => [
+    list.map(({ name, path, hub, sha256, comment }) => [
       name,
-      said(sha256 === undefined ? path : { path, sha256 }, comment),
+      said(hub !== undefined ? hubEntry(path, hub) : sha256 === undefined ? path : { path, sha256 }, comment),
     ]),
   )
+
+/** A model of a hub: by its short name, where that is a name to smelt too. */
+const hubEntry = (path: string, { repository, revision }: HubReference): Yaml =>
+  shortReference(path) !== undefined ? path : { hub: repository, ...(revision === undefined ? {} : { revision }) }
 
 const entries = (list: readonly DraftEntry[]): Yaml =>
   new Map(list.map(({ name, fields, comment }) => [name, said(fieldsOf(fields), comment)]))

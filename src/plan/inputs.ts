@@ -36,7 +36,7 @@ export const inputValue = (graph: Graph, input: OpenedInput): Value => {
   const label = `\`${input.name}\` (${input.path})`
   switch (input.kind) {
     case 'model': {
-      const hub = hubIdOf(input.path)
+      const hub = input.origin?.repository ?? hubIdOf(input.path)
       return {
         kind: 'model',
         space: 'weights',

@@ -84,7 +84,7 @@ const imported = (text: string) => {
   return result.value
 }
 
-const TWO = { 'models/org/first/model.safetensors': llama(1, 5), 'models/org/second/model.safetensors': llama(2, 5) }
+const TWO = { 'org/first/model.safetensors': llama(1, 5), 'org/second/model.safetensors': llama(2, 5) }
 const [A, B, C] = [llama(1, 5), llama(2, 5), llama(3, 5)]
 
 const GRADIENTS = `# a comment
@@ -122,7 +122,7 @@ describe('mergekit', () => {
     expect(code).toBe(0)
     expect(recipe).toMatchInlineSnapshot(`
       "# Imported from slerp.yml (mergekit).
-      # To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME
+      # \`smelt build\` downloads the models called ORG/NAME from the Hugging Face hub, unless a folder of that name is beside this recipe.
       # mergekit computes in bfloat16; smelt computes in float32 and rounds once, so the last digits differ.
       #
       # What differs:
@@ -132,8 +132,8 @@ describe('mergekit', () => {
       name: slerp
 
       models:
-        first: models/org/first
-        second: models/org/second
+        first: org/first
+        second: org/second
 
       steps:
         merged:
@@ -182,7 +182,7 @@ parameters:
 `
     const { numbers, recipe } = await importAndBuild('ties.yml', text, {
       ...TWO,
-      'models/org/base/model.safetensors': C,
+      'org/base/model.safetensors': C,
     })
     const wanted = each(C, (name, base) =>
       ties(base, [
@@ -206,15 +206,15 @@ parameters:
     expect(recipe).toMatchInlineSnapshot(`
       "# Imported from ties.yml (mergekit).
       # Of differences that are equally large where the density cuts, smelt keeps those of the lower index, mergekit others.
-      # To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME
+      # \`smelt build\` downloads the models called ORG/NAME from the Hugging Face hub, unless a folder of that name is beside this recipe.
 
       smelt: 1
       name: ties
 
       models:
-        base: models/org/base
-        first: models/org/first
-        second: models/org/second
+        base: org/base
+        first: org/first
+        second: org/second
 
       steps:
         merged:
@@ -281,15 +281,15 @@ dtype: float32
     expect(worstDifference(numbers, wanted)).toBeLessThan(1e-6)
     expect(recipe).toMatchInlineSnapshot(`
       "# Imported from multi.yml (mergekit).
-      # To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME
+      # \`smelt build\` downloads the models called ORG/NAME from the Hugging Face hub, unless a folder of that name is beside this recipe.
       # mergekit writes each stage in its dtype and reads it again; smelt keeps float32 between steps.
 
       smelt: 1
       name: multi
 
       models:
-        first: models/org/first
-        second: models/org/second
+        first: org/first
+        second: org/second
 
       steps:
         half:
@@ -345,14 +345,14 @@ dtype: float32
     expect(worstDifference(numbers, wanted)).toBe(0)
     expect(recipe).toMatchInlineSnapshot(`
       "# Imported from stack.yml (mergekit).
-      # To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME
+      # \`smelt build\` downloads the models called ORG/NAME from the Hugging Face hub, unless a folder of that name is beside this recipe.
 
       smelt: 1
       name: stack
 
       models:
-        first: models/org/first
-        second: models/org/second
+        first: org/first
+        second: org/second
 
       steps:
         merged_2:
@@ -471,8 +471,8 @@ parameters:
     - value: [0.5, 1]
 `
     const config = JSON.stringify({ num_hidden_layers: 5 })
-    const files = { ...TWO, 'models/org/first/config.json': config, 'models/org/second/config.json': config }
-    const { numbers, config: written, screen } = await importAndBuild('cut.yml', text, files, ['--models', 'models'])
+    const files = { ...TWO, 'org/first/config.json': config, 'org/second/config.json': config }
+    const { numbers, config: written, screen } = await importAndBuild('cut.yml', text, files, ['--models', '.'])
     const kept = Object.fromEntries(Object.entries(A).filter(([name]) => !/layers\.[34]\./.test(name)))
     const wanted = each(kept, (name, a) =>
       slerp(
@@ -491,7 +491,7 @@ parameters:
     expect(worstDifference(numbers, wanted)).toBeLessThan(1e-6)
     expect(JSON.parse(written!)).toEqual({ num_hidden_layers: 3, torch_dtype: 'float32' })
     expect(screen).toContain('no tensor has `lm_haed` in its name')
-    const whole = await importAndBuild('whole.yml', text.replaceAll('[0, 3]', '[0, 5]'), files, ['--models', 'models'])
+    const whole = await importAndBuild('whole.yml', text.replaceAll('[0, 3]', '[0, 5]'), files, ['--models', '.'])
     expect(whole.screen).not.toContain('taken for all layers')
     expect(whole.recipe).toContain('gradient: [0.5, 0]')
   })
@@ -589,15 +589,15 @@ experts:
     expect(recipe).toMatchInlineSnapshot(`
       "# Imported from config.yml (mergekit).
       # The routers come from the hidden states of the prompts: make them with \`python examples/gates/gates.py RECIPE\` before the build.
-      # To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME
+      # \`smelt build\` downloads the models called ORG/NAME from the Hugging Face hub, unless a folder of that name is beside this recipe.
 
       smelt: 1
       name: config
 
       models:
-        base: models/org/base
-        code: models/org/code
-        stories: models/org/stories
+        base: org/base
+        code: org/code
+        stories: org/stories
         routers: routers.safetensors
 
       steps:
@@ -782,22 +782,42 @@ experts:
     expect(recipe).toContain(`chat_template: ${template}`)
   })
 
+  test.each([
+    ['gpt2@v1', '{ hub: gpt2, revision: v1 }'],
+    ['{ path: gpt2 }', 'gpt2'],
+    ['org/model.bin@v1', 'org/model.bin@v1'],
+    ['org/model.safetensors', 'org/model.safetensors'],
+    ['{ model: { path: org/a, revision: refs/pr/1 } }', 'org/a@refs/pr/1'],
+    ['/data/org/a', '/data/org/a'],
+  ])('%s is %s', (given, written) => {
+    const { recipe } = imported(`merge_method: passthrough\nmodels: [{ model: ${given} }]`)
+    expect(/^models:\n +[\w-]+: (.*)$/m.exec(recipe!)![1]).toBe(written)
+  })
+
+  test('two revisions of a model are two models, and of an adapter two adapters', () => {
+    const { recipe } = imported(
+      'merge_method: linear\nmodels: [org/a@v1, org/a@v2, org/a@v1+org/ink@x, org/a@v1+org/ink@y]\nparameters: { weight: 1 }',
+    )
+    expect(recipe).toContain('models:\n  a: org/a@v1\n  a-2: org/a@v2\n')
+    expect(recipe).toContain('adapters:\n  ink: org/ink@x\n  ink-2: org/ink@y\n')
+  })
+
   test('references with adapters and revisions', () => {
     const { recipe } = imported(
       'merge_method: linear\nmodels: [org/a@main, {model: {model: {path: org/a, revision: main}, lora: org/ink}}]\nparameters: { weight: 1 }',
     )
     expect(recipe).toMatchInlineSnapshot(`
       "# Imported from config.yml (mergekit).
-      # To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME
+      # \`smelt build\` downloads the models called ORG/NAME from the Hugging Face hub, unless a folder of that name is beside this recipe.
 
       smelt: 1
       name: config
 
       models:
-        a: models/org/a # revision main
+        a: org/a@main
 
       adapters:
-        ink: models/org/ink
+        ink: org/ink
 
       steps:
         a_ink:

@@ -15,7 +15,8 @@ export const mergekitSays = {
   precision: (dtype: string): string =>
     `mergekit computes in ${dtype}; smelt computes in float32 and rounds once, so the last digits differ.`,
   stacked: 'Tensors are called as in Llama and its relatives: model.layers.0, model.layers.1, …',
-  download: 'To get a model: huggingface-cli download ORG/NAME --local-dir models/ORG/NAME',
+  download:
+    '`smelt build` downloads the models called ORG/NAME from the Hugging Face hub, unless a folder of that name is beside this recipe.',
   revision: (revision: string): string => `revision ${revision}`,
   allLayers: (count: number): string =>
     `layers 0 to ${count - 1} are taken for all layers; mergekit leaves out any others`,

@@ -4,7 +4,8 @@ import type { ForeignMap, ForeignValue } from '../../document/foreign.js'
 export interface ModelReference {
   readonly path: string
   readonly revision: string | undefined
-  readonly lora: string | undefined
+  /** The adapter, which has none itself. */
+  readonly lora: ModelReference | undefined
   readonly line: number
 }
 
@@ -61,34 +62,36 @@ export const listOf = (value: ForeignValue | undefined): readonly ForeignValue[]
 export const textOf = (value: ForeignValue | undefined): string | undefined =>
   typeof value?.value === 'string' || typeof value?.value === 'number' ? String(value.value) || undefined : undefined
 
+/** A path and its revision: `path@revision`, or a map of both. */
+const readPath = (value: ForeignValue | undefined): ModelReference | undefined => {
+  if (value === undefined) return undefined
+  const map = mapOf(value)
+  // mergekit takes no more than one `@`, in local paths too.
+  const [path, revision, ...more] =
+    map === undefined ? (textOf(value)?.split('@') ?? []) : [textOf(map.get('path')), textOf(map.get('revision'))]
+  return path === undefined || path === '' || more.length > 0
+    ? undefined
+    : { path, revision: revision === '' ? undefined : revision, lora: undefined, line: value.line }
+}
+
 /** A reference: `path@revision+lora@revision`, or a map. */
 export const readReference = (value: ForeignValue | undefined): ModelReference | undefined => {
   if (value === undefined) return undefined
   const map = mapOf(value)
-  if (map !== undefined) {
-    const inner = map.get('model')
-    const path = textOf(inner) ?? textOf(mapOf(inner)?.get('path'))
-    const lora = map.get('lora')
-    return path === undefined
-      ? undefined
-      : {
-          path,
-          revision: textOf(mapOf(inner)?.get('revision')),
-          lora: textOf(lora) ?? textOf(mapOf(lora)?.get('path')),
-          line: value.line,
-        }
-  }
-  const text = textOf(value)
-  if (text === undefined) return undefined
-  // mergekit takes no more than one of each, in local paths too.
-  const [whole, lora, ...more] = text.split('+')
-  const [path, revision, ...rest] = whole!.split('@')
-  if (more.length > 0 || rest.length > 0) return undefined
-  return path === '' ? undefined : { path: path!, revision, lora: lora?.split('@')[0], line: value.line }
+  const parts =
+    map === undefined
+      ? textOf(value)
+          ?.split('+')
+          .map((text): ForeignValue => ({ value: text, line: value.line }))
+      : [map.get('model'), ...(map.get('lora')?.value == null ? [] : [map.get('lora')])]
+  if (parts === undefined || parts.length > 2) return undefined
+  const [model, lora] = parts.map(readPath)
+  return model === undefined || (parts.length === 2 && lora === undefined) ? undefined : { ...model, lora }
 }
 
 /** The text by which mergekit compares two references. */
-export const keyOf = ({ path, revision, lora }: ModelReference): string => `${path}@${revision ?? ''}+${lora ?? ''}`
+export const keyOf = ({ path, revision, lora }: ModelReference): string =>
+  `${path}@${revision ?? ''}+${lora === undefined ? '' : keyOf(lora)}`
 
 const rangeOf = (value: ForeignValue | undefined): readonly [number, number] | undefined => {
   const [from, to, ...rest] = (listOf(value) ?? []).map((v) => Number(v.value))

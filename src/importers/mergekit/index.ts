@@ -1,7 +1,8 @@
 import { mergekitLacks, mergekitSays } from '../../base/catalogue/import-mergekit.js'
 import { isObject } from '../../base/is-object.js'
 import { readForeign, type ForeignMap, type ForeignValue } from '../../document/foreign.js'
-import { createDraft, type DraftBuilder } from '../draft.js'
+import { isRepository, shortReference } from '../../hub/reference.js'
+import { createDraft, type DraftBuilder, type DraftFile } from '../draft.js'
 import type { Importer, ImportInput, ImportResult } from '../importer.js'
 import { mapOf, readConfig, textOf, unknownKeys, type Config, type ModelReference } from './config.js'
 import { addMixture } from './moe.js'
@@ -32,28 +33,26 @@ const titleOf = (path: string): string =>
   /models--([^/\\]+)[/\\]snapshots[/\\]/.exec(path)?.[1]?.replace(/^.*--/, '') ??
   path.replace(/[/\\]+$/, '').replace(/^.*[/\\]/, '')
 
-const isHub = (path: string): boolean => /^[\w.-]+\/[\w.-]+$/.test(path) && !path.startsWith('.')
+/** A model or adapter as the recipe is told of it. What has a revision is of the hub, as to mergekit. */
+const fileOf = ({ path, revision, line }: ModelReference): DraftFile => ({
+  path: path.replace(/^\/+/, '/'),
+  title: titleOf(path),
+  where: lineOf(line),
+  hub:
+    shortReference(path) === undefined && (revision === undefined || !isRepository(path))
+      ? undefined
+      : { repository: path, revision, files: undefined },
+  comment: revision === undefined ? undefined : mergekitSays.revision(revision),
+})
 
-/** Adds a model, with its adapter applied; `stage` finds what other documents make. */
-const placeModel = (draft: DraftBuilder, { path, revision, lora, line }: ModelReference): string => {
-  const hub = isHub(path)
-  const model = draft.model({
-    path: path.replace(/^\/+/, '/'),
-    title: titleOf(path),
-    where: lineOf(line),
-    ...(hub ? { folder: 'models' } : {}),
-    ...(revision === undefined ? {} : { comment: mergekitSays.revision(revision) }),
-  })
-  return lora === undefined ? model : applyLora(draft, model, lora, line)
+/** Adds a model, with its adapter applied. */
+const placeModel = (draft: DraftBuilder, reference: ModelReference): string => {
+  const model = draft.model(fileOf(reference))
+  return reference.lora === undefined ? model : applyLora(draft, model, reference.lora)
 }
 
-const applyLora = (draft: DraftBuilder, model: string, lora: string, line: number): string => {
-  const adapter = draft.adapter({
-    path: lora,
-    title: titleOf(lora),
-    where: lineOf(line),
-    ...(isHub(lora) ? { folder: 'models' } : {}),
-  })
+const applyLora = (draft: DraftBuilder, model: string, lora: ModelReference): string => {
+  const adapter = draft.adapter(fileOf(lora))
   return draft.step(`${model}_${adapter}`, 'adapter.apply', [
     ['model', model],
     ['adapter', adapter],
@@ -100,9 +99,7 @@ const addConfigs = (draft: DraftBuilder, configs: readonly Config[]): void => {
     if (stage === undefined) return placeModel(draft, reference)
     used.add(stage)
     const name = make(stage)
-    return name === undefined || reference.lora === undefined
-      ? name
-      : applyLora(draft, name, reference.lora, reference.line)
+    return name === undefined || reference.lora === undefined ? name : applyLora(draft, name, reference.lora)
   }
   const make = (config: Config): string | undefined => {
     if (made.has(config)) return made.get(config)
@@ -164,7 +161,7 @@ const addConfigs = (draft: DraftBuilder, configs: readonly Config[]): void => {
   const final = unnamed.length > 0 ? unnamed : configs.filter((c) => !used.has(c))
   if (unnamed.length === 0 && configs.length > 1) draft.note('the file', mergekitSays.allNamed)
   const precisions = new Set<string>()
-  if (draft.hasPath(/^models\//)) draft.header(mergekitSays.download)
+  if (draft.usesHub()) draft.header(mergekitSays.download)
   for (const config of final) {
     const from = made.get(config)
     if (from === undefined) continue
@@ -209,7 +206,7 @@ const addMixtureConfig = (draft: DraftBuilder, given: ForeignMap): void => {
   const root = new Map([...given].map(([key, value]) => [key.replace(/^yaml(?=[a-z])/, ''), value]))
   const name = addMixture(draft, root, (reference) => placeModel(draft, reference))
   if (name === undefined) return
-  if (draft.hasPath(/^models\//)) draft.header(mergekitSays.download)
+  if (draft.usesHub()) draft.header(mergekitSays.download)
   const config = readConfig({ line: 1, value: root })
   const dtype = dtypeOf(draft, config)
   draft.output('mixture', name, 'build/mixture/', [
