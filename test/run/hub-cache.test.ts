@@ -72,6 +72,27 @@ describe('models that the Hugging Face cache has', () => {
       expect(card).not.toContain('hub:org/a |')
     }))
 
+  test('are the base that a PEFT adapter names', () =>
+    withBuildFixture(async (shop) => {
+      const name = 'model.layers.0.self_attn.q_proj.weight'
+      for (const [repository, values] of [
+        ['org/a', [1, 2, 3, 4]],
+        ['org/b', [1, 2, 3, 5]],
+      ] as const) {
+        const bytes = safetensorsBytes(shop.at('scratch'), { [name]: { dtype: 'F32', shape: [2, 2], values } })
+        cacheFiles(offline(shop).cache, repository, ONE, { 'model.safetensors': bytes }, 'main')
+      }
+      const recipe = {
+        models: { a: 'org/a', b: { hub: 'org/b' } },
+        steps: { lora: { op: 'adapter.extract', model: 'b', base: 'a', rank: 1, names: 'peft' } },
+        outputs: { o: { from: 'lora', path: 'lora/' } },
+      }
+      expect((await shop.build(recipe, { hub: offline(shop) })).result.type).toBe('ok')
+      expect(JSON.parse(String(shop.read('lora/adapter_config.json')[0]))).toMatchObject({
+        base_model_name_or_path: 'org/a',
+      })
+    }))
+
   test('stay at the commit of the lock when the branch moves on, which is told', () =>
     withBuildFixture(async (shop) => {
       put(shop, 'org/a', ONE, 1, 'main')
