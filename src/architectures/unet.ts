@@ -54,7 +54,13 @@ const SD_SHELLS: Family['shells'] = {
 const EMBEDDINGS = { time: 'in.0', label: 'in.0' }
 const four = { ...unet, mbw: [FOUR_LEVELS], followers: { ...EMBEDDINGS, final: 'out.11', vae: 'te' } }
 const sd = { ...four, shells: SD_SHELLS }
-const xl = { ...unet, mbw: [THREE_LEVELS, [...THREE_LEVELS, 'vae']], followers: { ...EMBEDDINGS, final: 'out.8' } }
+// A list of 26 is that of Stable Diffusion 1, of which supermerger takes what SDXL has; the VAE stays as it is.
+const FOUR_LEVELS_CUT = FOUR_LEVELS.map((block) => (THREE_LEVELS.includes(block) ? block : ''))
+const xl = {
+  ...unet,
+  mbw: [THREE_LEVELS, [...THREE_LEVELS, 'vae'], FOUR_LEVELS_CUT],
+  followers: { ...EMBEDDINGS, final: 'out.8' },
+}
 
 /**
  * The U-Nets of Stable Diffusion, told apart by their width and the width of the text they attend to; any number of

@@ -98,7 +98,7 @@ const rules = (number: JsonSchema, audience: Audience): JsonSchema => ({
     mbw: {
       ...numbers(number, 'a list of numbers by block'),
       ...explain(
-        'One number for each block of the architecture: 26 for SD1 and SD2, 20 or 21 for SDXL, 61 for Flux. `time_embed` and `label_emb` go with IN00, `out` with the last OUT. See `weights.mbw`.',
+        'One number for each block of the architecture: 26 for SD1 and SD2, 20, 21 or 26 for SDXL, 61 for Flux. `time_embed` and `label_emb` go with IN00, `out` with the last OUT. See `weights.mbw`.',
         audience,
       ),
     },

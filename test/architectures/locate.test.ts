@@ -121,9 +121,18 @@ test.each([
   expect(order.value.every((block) => found.blocks.includes(block))).toBe(true)
 })
 
+test('a list of 26 for SDXL is one of 20 with six blocks that it does not have', () => {
+  const of = (count: number) => {
+    const order = blockWeightOrder(load('sdxl').found, count)
+    return order.type === 'ok' ? order.value : []
+  }
+  expect(of(26).filter((block) => block !== '')).toEqual(of(20))
+  expect(of(26).flatMap((block, i) => (block === '' ? [i] : []))).toEqual([10, 11, 12, 23, 24, 25])
+})
+
 test('a block-weight list of the wrong length, or for a model without one, is refused', () => {
-  expect(blockWeightOrder(load('sdxl').found, 26).diagnostics).toMatchObject([
-    { code: 'wrong-block-weight-count', message: 'Stable Diffusion XL takes 20 or 21 block weights, not 26' },
+  expect(blockWeightOrder(load('sdxl').found, 25).diagnostics).toMatchObject([
+    { code: 'wrong-block-weight-count', message: 'Stable Diffusion XL takes 20, 21 or 26 block weights, not 25' },
   ])
   expect(blockWeightOrder(load('llama-2-7b').found, 26).diagnostics).toMatchObject([{ code: 'no-block-weight-list' }])
 })

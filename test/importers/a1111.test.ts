@@ -371,24 +371,141 @@ describe('supermerger', () => {
   })
 })
 
-test('Model Mixer blends one model after the other', async () => {
-  const recipe = {
-    type: 'sd-webui-model-mixer',
-    model_a: 'aa',
-    model_b: 'bb',
-    model_c: 'cc',
-    mode: ['Sum', 'Sum'],
-    alpha: [0.25, 0.5],
-    mbw: [false, true],
-    weights_alpha_orig: ['', [0.125, ...RAMP].join(',')],
-    calcmode: ['Normal', 'Normal'],
+describe('Model Mixer', () => {
+  const NAMED = {
+    aa: { name: 'a', legacy_hash: '1', sd_merge_recipe: null },
+    bb: { name: 'b', legacy_hash: '2', sd_merge_recipe: null },
+    cc: { name: 'sub_c', legacy_hash: '3', sd_merge_recipe: null },
   }
-  const { numbers } = await importAndBuild('x.safetensors', fileOf(recipe), FILES)
-  const wanted = each((n, a, b, c) => {
-    const first = a + 0.25 * (b - a)
-    return first + weightOf(RAMP, 0.125, n) * (c - first)
+  /** What later versions write of one model that is merged into the first. */
+  const one = (mode: string, more: object = {}) => ({
+    type: 'sd-webui-model-mixer',
+    mbw: false,
+    weights_alpha: [Array.from({ length: 26 }, () => 0.25)],
+    alpha: [0.25],
+    model_a: 'a',
+    model_b: 'b',
+    base_model: 'sub_c',
+    mode: [mode],
+    calcmode: ['Normal'],
+    elemental: [''],
+    use_elemental: [false],
+    adjust: '',
+    uses: [true],
+    use_mbws: [false],
+    ...more,
   })
-  expect(worstDifference(numbers, wanted)).toBeLessThan(1e-6)
+  const byBlocks = (mode: string, base: number, list: readonly number[], more: object = {}) =>
+    one(mode, { mbw: true, use_mbws: [true], weights_alpha: [[base, ...list]], ...more })
+  const build = (recipe: object) =>
+    importAndBuild('x.safetensors', fileOf(recipe, NAMED), FILES, ['--models', 'models'])
+  /** Blocks as Model Mixer has them: what is outside of them goes with the last, and of the middle block only the middle is merged. */
+  const alphaOf = (list: readonly number[], base: number, name: string): number =>
+    ['VAE', 'M00'].includes(blockOf(name))
+      ? 0
+      : ['TIME', 'OUT'].includes(blockOf(name))
+        ? list[24]!
+        : weightOf(list, base, name)
+  const isSelf = (name: string): boolean => !/to_out|proj_out|norm/.test(name)
+  const top = (values: readonly number[], count: number): ReadonlySet<number> =>
+    new Set(
+      values
+        .map((_, i) => i)
+        .toSorted((i, j) => Math.abs(values[j]!) - Math.abs(values[i]!))
+        .slice(0, count),
+    )
+  /** What is added of the largest differences of each tensor. */
+  const largest = (share: (name: string) => number, weight: number): Numbers =>
+    Object.fromEntries(
+      Object.entries(A).map(([name, values]) => {
+        const delta = values.map((a, i) => B[name]![i]! - a)
+        const kept = top(delta, Math.floor(share(name) * delta.length))
+        return [name, values.map((a, i) => (kept.has(i) ? a + weight * delta[i]! : a))]
+      }),
+    )
+  const ELEMENTAL = { elemental: ['IN04 IN11:attn2:0.5,:time_embed:0.125'], use_elemental: [true] }
+  const withElements = (name: string): number =>
+    blockOf(name) === 'TIME' ? 0.125 : name.includes('attn2') ? 0.5 : alphaOf(RAMP, 0.5, name)
+
+  it.each<[title: string, recipe: object, wanted: Numbers]>([
+    ['Sum by elements', byBlocks('Sum', 0.5, RAMP, ELEMENTAL), each((n, a, b) => a + withElements(n) * (b - a))],
+    ['Add-Diff by blocks', byBlocks('Add-Diff', 1, RAMP), each((n, a, b, c) => a + alphaOf(RAMP, 1, n) * (b - c))],
+    ['TIES', one('TIES'), largest(() => 0.5, 0.25)],
+    ['Ties-Fixed by blocks', byBlocks('Ties-Fixed', 0.5, RAMP), largest((n) => alphaOf(RAMP, 0.5, n), 1)],
+    [
+      'Self by blocks',
+      byBlocks('Self', 0.5, RAMP),
+      each((n, a) => (isSelf(n) && alphaOf(RAMP, 0.5, n) !== 0 ? alphaOf(RAMP, 0.5, n) * a : a)),
+    ],
+    [
+      'Replace by blocks',
+      byBlocks('Replace', 0, RAMP),
+      each((n, a, b) => (isSelf(n) && alphaOf(RAMP, 0, n) !== 0 ? alphaOf(RAMP, 0, n) * b : a)),
+    ],
+    ['Dare-Fixed, all of it', one('Dare-Fixed', { alpha: [1.5] }), each((_, _a, b) => b)],
+  ])('%s', async (_, recipe, wanted) => {
+    const built = await build(recipe)
+    expect(worstDifference(built.numbers, wanted)).toBeLessThan(1e-6)
+    expect(built.code).toBe(0)
+  })
+
+  test.each([
+    ['DARE', 0.5, 0.5],
+    ['Dare-Fixed', 1, 0.25],
+  ])('%s adds a random part of the differences', async (mode, weight, share) => {
+    const { numbers, recipe } = await build(one(mode))
+    const name = 'model.diffusion_model.input_blocks.0.0.weight'
+    const added = numbers[name]!.map((x, i) => (x - A[name]![i]!) / (B[name]![i]! - A[name]![i]!))
+    for (const part of added) expect(Math.min(Math.abs(part), Math.abs(part - weight))).toBeLessThan(1e-3)
+    const kept = added.filter((part) => part > weight / 2).length / added.length
+    expect(Math.abs(kept - share)).toBeLessThan(0.12)
+    expect(recipe).toContain('other random numbers')
+  })
+
+  test('files of earlier versions: a model is subtracted that is none of the others', async () => {
+    const recipe = {
+      type: 'sd-webui-model-mixer',
+      mbw: false,
+      weights_alpha: ['0.5,0.5', [0.125, ...RAMP]],
+      weights_alpha_orig: ['0.5,0.5', [0.125, ...RAMP]],
+      alpha: [0.25, 0.5],
+      model_a: 'a',
+      model_b: 'b',
+      model_c: 'b',
+      mode: ['Add-Diff', 'Sum'],
+      calcmode: 'normal',
+    }
+    const { numbers } = await build(recipe)
+    const wanted = each((n, a, b, c) => {
+      const first = a + 0.25 * (b - c)
+      // The model without blocks takes all tensors, so the whole middle block is merged.
+      const alpha = blockOf(n) === 'M00' ? RAMP[12]! : alphaOf(RAMP, 0.125, n)
+      return first + alpha * (b - first)
+    })
+    expect(worstDifference(numbers, wanted)).toBeLessThan(1e-6)
+  })
+
+  test('Adjust changes the first and the last layers behind the merge', async () => {
+    const { numbers } = await build(one('Sum', { adjust: '5,0,10' }))
+    const factors: Readonly<Record<string, number>> = { 'input_blocks.0.0.weight': 0.95, 'out.2.weight': 0.9 }
+    const wanted = each((n, a, b) => (factors[n.replace('model.diffusion_model.', '')] ?? 1) * (a + 0.25 * (b - a)))
+    expect(worstDifference(numbers, wanted)).toBeLessThan(1e-6)
+  })
+
+  it.each([
+    [one('Sum', { calcmode: ['Rebasin'] }), /no operator for this calculation/],
+    [one('Sum', { calcmode: ['Cosine'] }), /no operator for this calculation/],
+    [one('Elsewhere'), /no operator for this method/],
+    [one('Add-Diff', { base_model: null }), /does not tell which model is subtracted/],
+    [one('Sum', { alpha: [null] }), /`alpha` is not a number/],
+    [one('Sum', { adjust: '1,x' }), /`adjust` is not a number/],
+    [byBlocks('Sum', 0, RAMP.slice(3)), /23 block weights/],
+    [byBlocks('Sum', 0, RAMP, { ...ELEMENTAL, elemental: ['IN04:NOT attn:1'] }), /after NOT/],
+    [byBlocks('Sum', 0, RAMP, { ...ELEMENTAL, elemental: ['IN77:attn:1'] }), /no block IN77/],
+  ])('is refused with a sentence: %j', (recipe, why) => {
+    const { missing } = imported(recipe, { aa: NAMED.aa, bb: NAMED.bb })
+    expect(missing.map((m) => `${m.where}: ${m.what}: ${m.why}`).join('\n')).toMatch(why)
+  })
 })
 
 describe('files of presets', () => {

@@ -16,13 +16,14 @@ export const wrongBlockWeightCount = (
   allowed: readonly number[],
   at?: Place,
 ): Diagnostic =>
-  entry('wrong-block-weight-count', `${architecture} takes ${allowed.join(' or ')} block weights, not ${given}`, {
-    at,
-    help:
-      given === 26 && allowed.includes(20)
-        ? 'this is a list for SD1: leave out IN09 … IN11 and OUT09 … OUT11, which SDXL does not have'
-        : 'see `smelt ops weights.mbw` for the positions; a list made for another architecture does not fit',
-  })
+  entry(
+    'wrong-block-weight-count',
+    `${architecture} takes ${allowed.join(', ').replace(/, (\d+)$/, ' or $1')} block weights, not ${given}`,
+    {
+      at,
+      help: 'see `smelt ops weights.mbw` for the positions; a list made for another architecture does not fit',
+    },
+  )
 
 /** What the names of a model of unknown architecture look like, as the end of a sentence; empty without tensors. */
 export const seenInstead = ({

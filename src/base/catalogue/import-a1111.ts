@@ -15,6 +15,11 @@ export const a1111Says = {
     'the first model is an inpainting model: the web UI merges the first four input channels; smelt keeps that tensor as the first model has it',
   structure: 'tensors that only the second model has are left out; supermerger adds them',
   half: 'smelt computes in float32 and rounds once; the web UI and its extensions compute in the dtype of the models.',
+  mixerLayers: 'what Model Mixer merges',
+  mixerSelf: 'Model Mixer leaves what it would multiply by 0',
+  mixerDraws: 'Model Mixer draws other random numbers: the result is another sample of the same merge',
+  mixerHalf:
+    'of a tensor whose share is no whole number of its parameters, Model Mixer rounds the number that stays to nearest, smelt down',
   presetFirst: 'the first model: what stays where a number is 1',
   presetSecond: 'the second model',
   presetBuiltIn: 'smelt has presets of its own; where one here has the same name, this one is used.',
@@ -46,6 +51,6 @@ export const a1111Lacks = {
   preset: 'a preset is a name, a tab and its numbers with commas between them',
   block: (name: string): string => `there is no block ${name}`,
   discard: 'this regular expression has no layer pattern; select layers with `model.select`',
-  addDiff: 'Model Mixer does not write which model is subtracted',
+  addDiff: 'this file does not tell which model is subtracted; write a `merge.add_difference` step by hand',
   cycle: 'a model is merged from itself',
 } as const

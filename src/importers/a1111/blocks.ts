@@ -37,20 +37,24 @@ export const readBlocks = (text: string): readonly string[] | { readonly why: st
   return BLOCKS.filter((block) => found.has(block) !== not)
 }
 
-/** Names below which the tensors of a block are: embeddings go with IN00, the last layers with the last OUT. */
-const pathsOf = (blocks: readonly string[]): readonly string[] => {
+/**
+ * Names below which the tensors of a block are. Unless blocks are taken `alone`, the VAE goes with BASE, embeddings with
+ * IN00, and the last layers with the last OUT.
+ */
+const pathsOf = (blocks: readonly string[], alone: boolean): readonly string[] => {
   const numbers = (stem: string): readonly number[] =>
     blocks.flatMap((b) => (b.startsWith(stem) ? [Number(b.slice(stem.length))] : []))
   const group = (path: string, list: readonly number[]): readonly string[] =>
     list.length === 0 ? [] : [`${path}.${list.length === 1 ? list[0]! : `{${ranges(list)}}`}`]
   const [ins, outs] = [numbers('IN'), numbers('OUT')]
   return [
-    ...(blocks.includes('BASE') ? ['cond_stage_model', 'conditioner', 'first_stage_model'] : []),
-    ...(ins.includes(0) ? ['time_embed', 'label_emb'] : []),
+    ...(blocks.includes('BASE') ? ['cond_stage_model', 'conditioner'] : []),
+    ...(blocks.includes('BASE') && !alone ? ['first_stage_model'] : []),
+    ...(ins.includes(0) && !alone ? ['time_embed', 'label_emb'] : []),
     ...group('input_blocks', ins),
     ...(blocks.includes('M00') ? ['middle_block'] : []),
     ...group('output_blocks', outs),
-    ...(outs.includes(11) ? ['out'] : []),
+    ...(outs.includes(11) && !alone ? ['out'] : []),
   ]
 }
 
@@ -63,8 +67,11 @@ const ranges = (list: readonly number[]): string =>
 const escape = (text: string): string => text.replace(/[[\]{}?!*@+()|\\]/g, (c) => `[${c}]`)
 
 /** The pattern of the tensors of some blocks whose names contain a text; of all of them where it is empty. */
-export const blockPattern = (blocks: readonly string[], element: string): string => {
-  const everywhere = blocks.length === BLOCKS.length
+export const blockPattern = (blocks: readonly string[], element: string, alone = false): string =>
+  blocks.length === BLOCKS.length && !alone ? patternBelow([], element) : patternBelow(pathsOf(blocks, alone), element)
+
+/** The pattern of the tensors below some names that contain a text; of all tensors where there are no names. */
+export const patternBelow = (paths: readonly string[], element: string): string => {
   const [first, ...rest] = element.split('.').map(escape)
   const tail =
     element === ''
@@ -72,8 +79,7 @@ export const blockPattern = (blocks: readonly string[], element: string): string
       : rest.length === 0
         ? `*${first!}*`
         : [`*${first!}`, ...rest.slice(0, -1), `${rest.at(-1)!}*`].join('.')
-  if (everywhere) return tail === '' ? '*' : `**.${tail}`
-  const paths = pathsOf(blocks)
+  if (paths.length === 0) return tail === '' ? '*' : `**.${tail}`
   const stem = paths.length === 1 ? paths[0]! : `{${paths.join(',')}}`
   return `**.${stem}${tail === '' ? '' : `.**.${tail}`}`
 }

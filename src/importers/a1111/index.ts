@@ -1,8 +1,10 @@
 import { a1111Lacks, a1111Says } from '../../base/catalogue/import-a1111.js'
 import { isObject } from '../../base/is-object.js'
 import { createDraft } from '../draft.js'
+import type { ModelFinder } from '../find-models.js'
 import type { Importer, ImportInput, ImportResult } from '../importer.js'
-import { mergeMixer, mergeSupermerger, mergeWebui, type Merge, type MergeContext } from './merges.js'
+import { mergeSupermerger, mergeWebui, type Merge, type MergeContext } from './merges.js'
+import { bareName, mergeMixer } from './mixer.js'
 
 const KINDS: Readonly<Record<string, (context: MergeContext, merge: Merge) => string | undefined>> = {
   webui: mergeWebui,
@@ -12,6 +14,9 @@ const KINDS: Readonly<Record<string, (context: MergeContext, merge: Merge) => st
 
 const FOLDER = 'models/Stable-diffusion'
 
+/** True for what a web UI has for a file: its sha256, or the short form of it. */
+const isHash = (text: string): boolean => /^[0-9a-f]+$/i.test(text)
+
 const parse = (value: unknown): unknown => {
   if (typeof value !== 'string') return value
   try {
@@ -20,6 +25,15 @@ const parse = (value: unknown): unknown => {
     return undefined
   }
 }
+
+/** A name in which `_` may stand for the `/` behind a folder, with that folder where it is there. */
+const withFolder = (name: string, finder: ModelFinder): string =>
+  [name, ...[...name.matchAll(/_/g)].map(({ index }) => `${name.slice(0, index)}/${name.slice(index + 1)}`)].find(
+    (spelling) => {
+      const found = finder.find(spelling, FOLDER)
+      return found !== undefined && found.others === undefined
+    },
+  ) ?? name
 
 /** The merge that a file tells of, and the models by hash. */
 const mergeOf = ({
@@ -42,20 +56,28 @@ const importMerge = (input: ImportInput): ImportResult => {
   const draft = createDraft(input)
   const { merge, models } = mergeOf(input)!
   const known = isObject(models) ? models : {}
+  /** Model Mixer refers to models by their names, without folder and ending. */
+  const byName = new Map(
+    Object.entries(known).flatMap(([hash, entry]) =>
+      isObject(entry) && typeof entry['name'] === 'string' ? [[bareName(entry['name']), hash] as const] : [],
+    ),
+  )
   const open = new Set<string>()
   const made = new Map<string, string | undefined>()
 
   const model = (hash: unknown, key: string): string | undefined => {
     if (typeof hash !== 'string' || hash === '')
       return draft.missing('the merge', `\`${key}\``, a1111Lacks.noModel) as undefined
-    if (!made.has(hash)) made.set(hash, find(hash, key))
-    return made.get(hash)
+    const own = known[hash] === undefined ? (byName.get(bareName(hash)) ?? hash) : hash
+    if (!made.has(own)) made.set(own, find(own, key))
+    return made.get(own)
   }
   const find = (hash: string, key: string): string | undefined => {
     const entry = known[hash]
-    const name =
-      isObject(entry) && typeof entry['name'] === 'string' ? entry['name'].replace(/ \[\w+\]$/, '') : undefined
-    const file = name === undefined || /\.(safetensors|ckpt)$/i.test(name) ? name : `${name}.safetensors`
+    const given = isObject(entry) ? entry['name'] : isHash(hash) ? undefined : hash
+    const name = typeof given === 'string' ? given.replace(/ \[\w+\]$/, '') : undefined
+    const file =
+      name === undefined || /\.(safetensors|ckpt)$/i.test(name) ? name : `${withFolder(name, input.finder)}.safetensors`
     const own = isObject(entry) ? parse(entry['sd_merge_recipe']) : undefined
     if (file !== undefined && isObject(own) && input.finder.find(file, FOLDER) === undefined) {
       if (open.has(hash)) return draft.missing('the merge', file, a1111Lacks.cycle) as undefined
@@ -78,7 +100,9 @@ const importMerge = (input: ImportInput): ImportResult => {
     const kind = typeof given['type'] === 'string' ? given['type'] : ''
     const make = Object.hasOwn(KINDS, kind) ? KINDS[kind] : undefined
     const miss = (what: string, why: string): undefined => draft.missing(where, what, why) as undefined
-    return make === undefined ? miss(`\`type: ${kind}\``, a1111Lacks.type) : make({ draft, where, model, miss }, given)
+    return make === undefined
+      ? miss(`\`type: ${kind}\``, a1111Lacks.type)
+      : make({ draft, where, model, known, miss }, given)
   }
 
   const from = build(merge, 'the merge')

@@ -23,19 +23,24 @@ export interface MergeContext {
   readonly where: string
   /** The name of a model or of the step that makes it; undefined, once told, where there is none. */
   readonly model: (hash: unknown, key: string) => string | undefined
+  /** The models that the metadata tells of, by hash. */
+  readonly known: Readonly<Record<string, unknown>>
   readonly miss: (what: string, why: string) => undefined
 }
 
-const KEEP: Field = ['missing', 'keep']
+/** Tensors that only the first model has stay. */
+export const KEEP: Field = ['missing', 'keep']
 /** Of an inpainting model, the first layer has other channels. */
 const MISMATCH: Field = ['mismatch', 'keep']
 
-const numberOf = (value: unknown): number | undefined => {
+/** A finite number, also as a text; undefined for anything else. */
+export const numberOf = (value: unknown): number | undefined => {
   const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
   return typeof number === 'number' && Number.isFinite(number) ? number : undefined
 }
 
-const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
+/** A text; empty for anything else. */
+export const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
 
 /** A regular expression for the start of names, or for a part of them, as a layer pattern. */
 const patternOf = (regex: string): string | undefined => {
@@ -293,43 +298,4 @@ export const mergeSupermerger = (context: MergeContext, merge: Merge): string | 
     default:
       return miss(`\`mode: ${mode}\``, a1111Lacks.method)
   }
-}
-
-/** A merge of Model Mixer: one model after the other is blended into the first. */
-export const mergeMixer = (context: MergeContext, merge: Merge): string | undefined => {
-  const { draft, model, miss } = context
-  const list = (value: unknown): readonly unknown[] =>
-    Array.isArray(value) ? value : value === undefined ? [] : [value]
-  const [modes, alphas] = [list(merge['mode']), list(merge['alpha'])]
-  const [weights, calcmodes] = [list(merge['weights_alpha_orig'] ?? merge['weights_alpha']), list(merge['calcmode'])]
-  let result = model(merge['model_a'], 'model_a')
-  const keys = Object.keys(merge)
-    .filter((key) => /^model_[b-z]$/.test(key))
-    .toSorted()
-  if (keys.length === 0) return miss('`model_b`', a1111Lacks.noModel)
-  for (const [i, key] of keys.entries()) {
-    const other = model(merge[key], key)
-    if (result === undefined || other === undefined) return undefined
-    const [mode, calcmode] = [textOf(modes[i]) || 'Sum', textOf(calcmodes[i]) || 'Normal']
-    if (/add-?diff/i.test(mode)) return miss(`\`mode: ${mode}\``, a1111Lacks.addDiff)
-    if (!/^sum$/i.test(mode)) return miss(`\`mode: ${mode}\``, a1111Lacks.method)
-    if (!/^normal$/i.test(calcmode)) return miss(`\`calcmode: ${calcmode}\``, a1111Lacks.calcmode)
-    const flag = list(merge['mbw'])
-    const blocks = (flag.length > 1 ? flag[i] : flag[0]) === true
-    const given = weights[i]
-    const numbers = (Array.isArray(given) ? given : textOf(given).split(',')).map(numberOf)
-    const alpha = blocks ? numbers : numberOf(alphas[i])
-    if (alpha === undefined || (Array.isArray(alpha) && alpha.some((x) => x === undefined)))
-      return miss('`alpha`', a1111Lacks.number('alpha'))
-    const weight = alpha as Weights
-    if (typeof weight !== 'number' && !isBlockList(weight))
-      return miss('`weights_alpha`', a1111Lacks.blockCount(weight.length))
-    result = draft.step('sum', 'merge.blend', [
-      ['a', result],
-      ['b', other],
-      ['keep', write(weight, oneMinus), blocks ? a1111Says.blocks : a1111Says.keep],
-      KEEP,
-    ])
-  }
-  return result
 }
