@@ -4,8 +4,8 @@ import { importFile, type Imported } from '#src/importers/index.js'
 import { textInput } from '#src/importers/read-input.js'
 import type { PlainRecipe } from './recipe-run.js'
 
-/** A widget's value. */
-export type WidgetValue = string | number | boolean
+/** A widget's value; those of some packs are objects. */
+export type WidgetValue = string | number | boolean | { readonly [key: string]: string | number | boolean | null }
 /** An output of a node: its id, and the place of the output. */
 export type Output = readonly [id: string, slot: number]
 

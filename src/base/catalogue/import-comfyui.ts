@@ -9,6 +9,13 @@ export const mutedInput = 'the node is muted or bypassed, so it gives nothing'
 export const unknownNode =
   'smelt does not know what this node does; replace it with nodes of ComfyUI or ComfyUI-DareMerge'
 export const noLink = 'nothing is linked to this input'
+export const everywhere =
+  'the file has no link to this input: nodes of Use Everywhere make theirs when the workflow runs; export the workflow for the API and import that'
+export const blockWeightLora =
+  'it gives blocks other strengths, by a list with positions of its own; write an `adapter.apply` step with a `strength` for each block'
+export const loadsAtOnce =
+  'it loads a checkpoint, LoRAs and prompts at once; replace it with `CheckpointLoaderSimple`, `LoraLoader` and `CLIPTextEncode`'
+export const lorasOfText = 'it loads the LoRAs that its text names; replace it with a `LoraLoader` for each'
 export const inCircle = 'the node needs its own result'
 export const noFile = 'the node names no file'
 export const unknownOutput = (slot: number): string => `smelt does not use output ${slot} of this node`

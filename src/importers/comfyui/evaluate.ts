@@ -1,5 +1,6 @@
 import {
   computedValue,
+  everywhere,
   inCircle,
   itsResult,
   mutedInput,
@@ -24,6 +25,8 @@ export interface Evaluation {
   output(node: string, slot: number): Value
   /** What an input carries: undefined where nothing is linked to it. */
   input(node: WorkflowNode, name: string, kind: Kind): Value | undefined
+  /** Why nothing is linked to an input. */
+  readonly unlinked: string
   /** The nodes that were looked at. */
   readonly visited: ReadonlySet<string>
 }
@@ -34,6 +37,10 @@ export const whereIs = (node: WorkflowNode): string => nodeAt(node.id, isOwnTitl
 /** The inputs of a node that lead to others. */
 export const linksOf = (node: WorkflowNode): readonly { readonly node: string; readonly slot: number }[] =>
   [...node.inputs.values()].flatMap((input) => (input.type === 'link' ? [input] : []))
+
+/** Why an input is without a link: nodes of Use Everywhere link by type, and the file does not say what. */
+const unlinkedIn = (workflow: Workflow): string =>
+  [...workflow.nodes.values()].some(({ type }) => /\bEverywhere/.test(type)) ? everywhere : noLink
 
 const shown = (value: unknown): string =>
   typeof value === 'object' ? (Array.isArray(value) ? 'a list' : 'an object') : String(value).slice(0, 60)
@@ -48,6 +55,7 @@ export const createEvaluation = (
   lanes: Lanes,
 ): Evaluation => {
   const known = new Map<string, readonly Value[] | Gap>()
+  const unlinked = unlinkedIn(workflow)
   const gap = (node: WorkflowNode, what: string, why: string): Gap => ({ type: 'gap', where: whereIs(node), what, why })
 
   /** The nodes that a node's declared links lead to. */
@@ -87,7 +95,7 @@ export const createEvaluation = (
     const node = workflow.nodes.get(id)
     const given = known.get(id)
     if (node === undefined || given === undefined)
-      return { type: 'gap', where: nodeAt(id, '?'), what: '?', why: noLink }
+      return { type: 'gap', where: nodeAt(id, '?'), what: '?', why: unlinked }
     if ('type' in given) return given
     return given[slot] ?? gap(node, itsResult, unknownOutput(slot))
   }
@@ -110,7 +118,7 @@ export const createEvaluation = (
     for (const [name, declared] of Object.entries(nodeClass.links)) {
       const optional = declared.endsWith('?')
       const value = input(node, name, declared.replace('?', '') as Kind)
-      if (value === undefined && !optional) return gap(node, name, noLink)
+      if (value === undefined && !optional) return gap(node, name, unlinked)
       if (value?.type === 'gap') return value
       if (value !== undefined) links.set(name, value)
     }
@@ -142,6 +150,7 @@ export const createEvaluation = (
       lane: linkOf,
       mask: (name) => linkOf<Extract<Value, { readonly type: 'mask' }> | never>(name)?.task,
       weights: linkOf,
+      loras: (name) => linkOf<Extract<Value, { readonly type: 'loras' }> | never>(name)?.loras ?? [],
       number: (name) => values.get(name) as number,
       seed: () => {
         const seed = values.get('seed') as number
@@ -159,6 +168,7 @@ export const createEvaluation = (
   return {
     output,
     input,
+    unlinked,
     get visited() {
       return new Set(known.keys())
     },

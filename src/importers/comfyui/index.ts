@@ -10,12 +10,20 @@ import { createEvaluation } from './evaluate.js'
 import { MOST_NODES, type Workflow } from './graph.js'
 import { createLanes } from './lanes.js'
 import { LOADERS } from './loaders.js'
+import { LORA_PACKS } from './lora-packs.js'
 import { isSave, writeOutputs } from './outputs.js'
 import { createWriter } from './task.js'
 import { isUiFormat, readUiFormat } from './ui-format.js'
 
 /** Every node that smelt can say, by its class. */
-const CLASSES = new Map([...LOADERS, ...CORE_MERGES, ...DAREMERGE_NUMBERS, ...DAREMERGE_MERGES, ...DAREMERGE_OTHERS])
+const CLASSES = new Map([
+  ...LOADERS,
+  ...LORA_PACKS,
+  ...CORE_MERGES,
+  ...DAREMERGE_NUMBERS,
+  ...DAREMERGE_MERGES,
+  ...DAREMERGE_OTHERS,
+])
 
 const OUTSIDE_STRINGS = /"(?:[^"\\]+|\\.)*"|-?\b(?:NaN|Infinity)\b/g
 

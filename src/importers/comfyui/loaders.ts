@@ -9,17 +9,17 @@ import {
   severalClips,
   skippedKeys,
 } from '../../base/catalogue/import-comfyui.js'
-import type { LaneName, LaneSource } from './lanes.js'
-import type { Gap, NodeClass, Value, Visit, Widget } from './nodes.js'
+import type { Lane, LaneName, LaneSource } from './lanes.js'
+import type { Gap, Lora, NodeClass, Value, Visit, Widget } from './nodes.js'
 import { stepOf } from './steps.js'
 import { task } from './task.js'
 
 /** A file that a node names, in the folder where ComfyUI looks for it. */
-const fileOf = (visit: Visit, widget: string, folder: string, kind: 'model' | 'adapter'): string => {
-  const path = visit.text(widget).replaceAll('\\', '/')
-  const file = { path, folder: `models/${folder}`, where: visit.where }
-  return kind === 'model' ? visit.draft.model(file) : visit.draft.adapter(file)
-}
+const fileOf = (visit: Visit, name: string, folder: string) => ({
+  path: name.replaceAll('\\', '/'),
+  folder: `models/${folder}`,
+  where: visit.where,
+})
 
 const sources = (
   visit: Visit,
@@ -32,7 +32,7 @@ const sources = (
   if (path === '') return visit.gap(widget, noFile)
   // ComfyUI knows a file by its path, and so do lanes that meet again.
   const id = `${folder}/${path.replaceAll('\\', '/')}`
-  const file = task(() => fileOf(visit, widget, folder, 'model'))
+  const file = task(() => visit.draft.model(fileOf(visit, path, folder)))
   return lanes.map((lane): LaneSource => ({ type: 'source', lane, id, file, bare, delta: false }))
 }
 
@@ -54,18 +54,13 @@ const loader = (
 
 const CHECKPOINT = ['model', 'clip', 'vae'] as const
 
-/** Bakes a LoRA into one part of a checkpoint, or into both in one step. */
-const lora = (visit: Visit): readonly Value[] | Gap => {
-  const [name, strength] = [visit.text('lora_name'), visit.number('strength_model')]
-  if (name === '') return visit.gap('lora_name', noFile)
-  const hasClip = visit.node.type !== 'LoraLoaderModelOnly'
-  const [model, clip] = [visit.lane('model'), hasClip ? visit.lane('clip') : undefined]
-  const clipStrength = hasClip ? visit.number('strength_clip') : 0
-  const unchanged = clip === undefined ? [model] : [model, clip]
-  if (strength === 0 && clipStrength === 0) return unchanged
-  const adapter = task(() => fileOf(visit, 'lora_name', 'loras', 'adapter'))
+/** Bakes a LoRA into parts of a checkpoint: into the model and the text encoder in one step, where both change. */
+export const bakeLora = (visit: Visit, lanes: readonly Lane[], lora: Lora, index = 0): readonly Lane[] => {
+  const { name, strength, clipStrength } = lora
+  if (strength === 0 && clipStrength === 0) return lanes
+  const adapter = task(() => visit.draft.adapter(fileOf(visit, name, 'loras')))
   const pair = {
-    key: `lora ${visit.node.id}`,
+    key: `lora ${visit.node.id} ${index}`,
     fields: ([first, file]: readonly string[]) =>
       [
         ['model', first!],
@@ -75,7 +70,7 @@ const lora = (visit: Visit): readonly Value[] | Gap => {
         ['unmatched', 'ignore', skippedKeys],
       ] as const,
   }
-  return unchanged.map((lane) => {
+  return lanes.map((lane) => {
     const own = lane.lane === 'model' ? strength : clipStrength
     if (own === 0) return lane
     return stepOf(visit, {
@@ -91,18 +86,31 @@ const lora = (visit: Visit): readonly Value[] | Gap => {
         ['unmatched', 'ignore', skippedKeys],
       ],
       pair,
+      index,
     })
   })
 }
 
+/** A node that bakes in one LoRA. */
+const lora = (visit: Visit): readonly Value[] | Gap => {
+  const name = visit.text('lora_name')
+  if (name === '') return visit.gap('lora_name', noFile)
+  const hasClip = visit.has('clip')
+  const clipStrength = hasClip ? visit.number('strength_clip') : 0
+  const lanes = hasClip ? [visit.lane('model'), visit.lane('clip')] : [visit.lane('model')]
+  return bakeLora(visit, lanes, { name, strength: visit.number('strength_model'), clipStrength })
+}
+
+/** The widgets of a node that bakes in one LoRA. */
 const LORA: readonly Widget[] = [
   ['lora_name', ''],
   ['strength_model', 1],
   ['strength_clip', 1],
 ]
 
-const refused = (links: NodeClass['links'], why: string): NodeClass => ({
-  links,
+/** A node of which smelt cannot say what it gives. */
+export const refused = (why: string): NodeClass => ({
+  links: {},
   widgets: [],
   give: (visit) => visit.gap(itsResult, why),
 })
@@ -137,7 +145,10 @@ export const LOADERS: ReadonlyMap<string, NodeClass> = new Map<string, NodeClass
       loadsConfig,
     ),
   ],
-  ['unCLIPCheckpointLoader', loader([['ckpt_name', '']], 'ckpt_name', 'checkpoints', CHECKPOINT, false)],
+  ...['unCLIPCheckpointLoader', 'CheckpointLoader|pysssss'].map((type): [string, NodeClass] => [
+    type,
+    loader([['ckpt_name', '']], 'ckpt_name', 'checkpoints', CHECKPOINT, false),
+  ]),
   [
     'UNETLoader',
     {
@@ -156,10 +167,11 @@ export const LOADERS: ReadonlyMap<string, NodeClass> = new Map<string, NodeClass
   ['CLIPLoader', loader([['clip_name', '']], 'clip_name', 'text_encoders', ['clip'], true)],
   ...['DualCLIPLoader', 'TripleCLIPLoader', 'QuadrupleCLIPLoader'].map((type): [string, NodeClass] => [
     type,
-    refused({}, severalClips),
+    refused(severalClips),
   ]),
   ['VAELoader', loader([['vae_name', '']], 'vae_name', 'vae', ['vae'], true)],
   ['LoraLoader', { links: { model: 'model', clip: 'clip' }, widgets: LORA, give: lora }],
+  ['LoraLoader|pysssss', { links: { model: 'model', clip: 'clip' }, widgets: LORA, give: lora }],
   ['LoraLoaderModelOnly', { links: { model: 'model' }, widgets: LORA.slice(0, 2), give: lora }],
   ['DM_LoRALoaderTags', { links: { model: 'model', clip: 'clip' }, widgets: [...LORA, ['tag_limit', 10]], give: lora }],
   ['CLIPSetLastLayer', through('clip', runTimeNode)],

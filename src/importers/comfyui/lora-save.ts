@@ -5,7 +5,6 @@ import {
   extractsWhole,
   itsResult,
   loraNames,
-  noLink,
 } from '../../base/catalogue/import-comfyui.js'
 import type { DraftBuilder } from '../draft.js'
 import type { Field } from '../importer.js'
@@ -56,7 +55,7 @@ export const extractLora = (
     parts.push(difference)
   }
   const [first] = parts
-  if (first === undefined) return gap(itsResult, noLink)
+  if (first === undefined) return gap(itsResult, evaluation.unlinked)
   const { factor } = first
   if (parts.some((part) => part.factor !== factor)) return gap(itsResult, differsByPart)
   draft.note(where, loraNames)

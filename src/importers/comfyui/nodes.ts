@@ -7,7 +7,14 @@ import type { Task } from './task.js'
 export type Widget = readonly [name: string, value: number | string | boolean]
 
 /** What links carry, as far as merging needs it. */
-export type Kind = 'model' | 'clip' | 'vae' | 'mask' | 'weights' | 'value'
+export type Kind = 'model' | 'clip' | 'vae' | 'mask' | 'weights' | 'loras' | 'value'
+
+/** A LoRA by its file, and its strengths for the model and the text encoder. */
+export interface Lora {
+  readonly name: string
+  readonly strength: number
+  readonly clipStrength: number
+}
 
 /** Something that smelt cannot say, and why. */
 export interface Gap {
@@ -23,6 +30,7 @@ export type Value =
   | { readonly type: 'mask'; readonly task: Task }
   /** `like` is a model whose layers the numbers are for. */
   | { readonly type: 'weights'; readonly task: Task; readonly like: Lane }
+  | { readonly type: 'loras'; readonly loras: readonly Lora[] }
   | { readonly type: 'value'; readonly value: unknown }
   | Gap
 
@@ -38,6 +46,8 @@ export interface Visit {
   lane(input: string): Lane
   mask(input: string): Task | undefined
   weights(input: string): Extract<Value, { readonly type: 'weights' }>
+  /** The LoRAs of a list; none where nothing is linked. */
+  loras(input: string): readonly Lora[]
   number(widget: string): number
   /** A seed: as text where it has more digits than a number keeps. */
   seed(): number | string

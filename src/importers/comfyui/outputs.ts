@@ -4,7 +4,6 @@ import {
   fromSampler,
   itsResult,
   mutedSaves,
-  noLink,
   notMadeOf,
   nothingMerged,
   savesDifference,
@@ -57,7 +56,7 @@ const stateOf = (evaluation: Evaluation, node: WorkflowNode, lanes: readonly Lan
   const state: Partial<Record<LaneName, Lane>> = {}
   for (const lane of lanes) {
     const value = evaluation.input(node, lane, lane)
-    if (value === undefined) return { type: 'gap', where: whereIs(node), what: lane, why: noLink }
+    if (value === undefined) return { type: 'gap', where: whereIs(node), what: lane, why: evaluation.unlinked }
     if (value.type === 'gap') return value
     state[lane] = value as Lane
   }
@@ -112,7 +111,7 @@ const sampled = (
   node: WorkflowNode,
 ): State | Gap => {
   const model = evaluation.input(node, 'model', 'model')
-  if (model === undefined) return { type: 'gap', where: whereIs(node), what: 'model', why: noLink }
+  if (model === undefined) return { type: 'gap', where: whereIs(node), what: 'model', why: evaluation.unlinked }
   if (model.type === 'gap') return model
   if (rootOf(model as Lane).bare) return { model: model as Lane }
   const prompts = upstream(

@@ -3,6 +3,9 @@ import { COMPONENTS, type Lane, type LaneStep } from './lanes.js'
 import type { Visit } from './nodes.js'
 import type { Task } from './task.js'
 
+/** More steps than one node makes. */
+const MOST_STEPS = 1000
+
 /** A step on one part of a checkpoint, as node classes describe it. */
 export interface StepOf {
   /** What it is called where its node has no title. */
@@ -19,14 +22,17 @@ export interface StepOf {
   readonly delta?: boolean
   /** Tells steps of one node on one part apart. */
   readonly part?: string
+  /** The place of a step among several that one node makes one after another. */
+  readonly index?: number
 }
 
 /** A part of a checkpoint as a step of this node makes it. */
 export const stepOf = (visit: Visit, step: StepOf): LaneStep => ({
   type: 'step',
   lane: step.first.lane,
-  id: `${visit.node.id}/${step.first.lane}/${step.part ?? ''}`,
-  order: visit.order,
+  id: `${visit.node.id}/${step.first.lane}/${step.part ?? ''}${step.index ?? ''}`,
+  // Orders of nodes are whole numbers.
+  order: visit.order + (step.index ?? 0) / MOST_STEPS,
   title: visit.title(step.kind),
   op: step.op,
   first: step.first,

@@ -1,3 +1,4 @@
+import { isObject } from '../../base/is-object.js'
 import type { Workflow, WorkflowInput, WorkflowNode } from './graph.js'
 import type { Widget } from './nodes.js'
 
@@ -37,7 +38,9 @@ export const inTypeOf = (value: unknown, like: Widget[1]): Widget[1] | undefined
     if (value === 'true' || value === 'false') return value === 'true'
     return typeof value === 'boolean' ? value : undefined
   }
-  return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
+  // ComfyUI-Custom-Scripts has files with their pictures.
+  const text = isObject(value) ? value['content'] : value
+  return typeof text === 'string' || typeof text === 'number' ? String(text) : undefined
 }
 
 /** The value of a link that leads to a constant; the node that computes it where it leads to another. */

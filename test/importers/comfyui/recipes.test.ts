@@ -257,3 +257,182 @@ describe('what smelt cannot say is told by node and reason', () => {
     )
   })
 })
+
+describe('LoRA loaders of other packs give the recipe of as many `LoraLoader` nodes', () => {
+  /** LoRAs as one node each bakes them in: name, strength, strength for the text encoder. */
+  type Chain = readonly (readonly [string, number, number])[]
+  const off = { on: false, lora: 'off.safetensors', strength: 1, strengthTwo: null }
+  const row = (lora: string, strength: number, strengthTwo: number | null = null) => ({
+    on: true,
+    lora,
+    strength,
+    strengthTwo,
+  })
+  const four = (i: string, name: string, strength: number) => ({ [`lora_${i}`]: name, [`strength_${i}`]: strength })
+  const comfyroll = (i: number, isOn: boolean, name: string, model: number, clip: number) => ({
+    [`switch_${i}`]: isOn ? 'On' : 'Off',
+    [`lora_name_${i}`]: name,
+    [`model_weight_${i}`]: model,
+    [`clip_weight_${i}`]: clip,
+  })
+  const stacked = (i: number, name: string, both: number, model: number, clip: number) => ({
+    [`lora_name_${i}`]: name,
+    [`lora_wt_${i}`]: both,
+    [`model_str_${i}`]: model,
+    [`clip_str_${i}`]: clip,
+  })
+  const [INK, OIL, WAX] = ['ink.safetensors', 'sub/oil.safetensors', 'wax.safetensors']
+
+  const cases: Readonly<Record<string, readonly [chain: Chain, add: (flow: TestWorkflow, a: Loaded) => string]>> = {
+    'Power Lora Loader (rgthree)': [
+      [
+        [INK, 0.8, 0.8],
+        [OIL, 0.5, 0.25],
+        [WAX, 0, 0.5],
+      ],
+      (flow, a) =>
+        flow.add(
+          'Power Lora Loader (rgthree)',
+          {
+            PowerLoraLoaderHeaderWidget: { type: 'PowerLoraLoaderHeaderWidget' },
+            lora_1: row(INK, 0.8),
+            lora_2: off,
+            lora_3: row(OIL, 0.5, 0.25),
+            lora_4: row('None', 1),
+            lora_5: row(WAX, 0, 0.5),
+            add: '',
+          },
+          { model: a.model, clip: a.clip },
+        ),
+    ],
+    'Lora Loader Stack (rgthree)': [
+      [
+        [INK, 0.8, 0.8],
+        [OIL, 0.5, 0.5],
+      ],
+      (flow, a) =>
+        flow.add(
+          'Lora Loader Stack (rgthree)',
+          { ...four('01', INK, 0.8), ...four('02', 'None', 1), ...four('03', OIL, 0.5), ...four('04', WAX, 0) },
+          { model: a.model, clip: a.clip },
+        ),
+    ],
+    'LoraLoader|pysssss': [
+      [[INK, 0.8, 0.5]],
+      (flow, a) =>
+        flow.add(
+          'LoraLoader|pysssss',
+          { lora_name: { content: INK, image: null }, strength_model: 0.8, strength_clip: 0.5 },
+          { model: a.model, clip: a.clip },
+        ),
+    ],
+    'CR Load LoRA': [
+      [[INK, 0.8, 0.5]],
+      (flow, a) =>
+        flow.add(
+          'CR Load LoRA',
+          { switch: 'On', lora_name: INK, strength_model: 0.8, strength_clip: 0.5 },
+          { model: a.model, clip: a.clip },
+        ),
+    ],
+    'CR LoRA Stack': [
+      [
+        [INK, 0.8, 0.5],
+        [OIL, 0.25, 0],
+      ],
+      (flow, a) => {
+        const first = flow.add('CR LoRA Stack', {
+          ...comfyroll(1, true, INK, 0.8, 0.5),
+          ...comfyroll(2, false, WAX, 1, 1),
+          ...comfyroll(3, true, 'None', 1, 1),
+        })
+        const second = flow.add(
+          'CR LoRA Stack',
+          { ...comfyroll(1, true, OIL, 0.25, 0), ...comfyroll(2, false, WAX, 1, 1), ...comfyroll(3, false, WAX, 1, 1) },
+          { lora_stack: [first, 0] },
+        )
+        return flow.add('CR Apply LoRA Stack', {}, { model: a.model, clip: a.clip, lora_stack: [second, 0] })
+      },
+    ],
+    'LoRA Stacker': [
+      [
+        [INK, 0.8, 0.8],
+        [OIL, 0.5, 0.25],
+        [WAX, 0.75, 0.75],
+      ],
+      (flow, a) => {
+        const early = flow.add('LoRA Stacker', {
+          ...{ lora_name_1: WAX, lora_wt_1: 0.75 },
+          ...{ lora_name_2: 'None', lora_wt_2: 1 },
+          ...{ lora_name_3: 'None', lora_wt_3: 1 },
+        })
+        const advanced = flow.add(
+          'LoRA Stacker',
+          { input_mode: 'advanced', lora_count: 1, ...stacked(1, OIL, 1, 0.5, 0.25), ...stacked(2, 'no', 1, 1, 1) },
+          { lora_stack: [early, 0] },
+        )
+        const simple = flow.add(
+          'LoRA Stacker',
+          { input_mode: 'simple', lora_count: 2, ...stacked(1, 'None', 1, 1, 1), ...stacked(2, INK, 0.8, 0, 0) },
+          { lora_stack: [advanced, 0] },
+        )
+        return flow.add('CR Apply LoRA Stack', {}, { model: a.model, clip: a.clip, lora_stack: [simple, 0] })
+      },
+    ],
+  }
+  /** Steps are called by their nodes. */
+  const renamed = (text: string): string => {
+    const names = [...new Set(text.match(/\blora_\d+(?:-\d+)?\b/g))]
+    return names.reduce((t, name, i) => t.replaceAll(new RegExp(`\\b${name}\\b(?!-)`, 'g'), `step${i}`), text)
+  }
+
+  test.each(Object.entries(cases))('%s', (_, [chain, add]) => {
+    const flow = createWorkflow()
+    const a = load(flow, 'a.safetensors')
+    const packed = add(flow, a)
+    save(flow, { model: [packed, 0], clip: [packed, 1], vae: a.vae }, 'baked')
+    const plain = createWorkflow()
+    let last = load(plain, 'a.safetensors')
+    for (const [lora_name, strength_model, strength_clip] of chain) {
+      const id = plain.add(
+        'LoraLoader',
+        { lora_name, strength_model, strength_clip },
+        { model: last.model, clip: last.clip },
+      )
+      last = { ...last, model: [id, 0], clip: [id, 1] }
+    }
+    save(plain, last, 'baked')
+    expect(renamed(recipe(flow))).toBe(renamed(recipe(plain)))
+  })
+
+  test('without a text encoder, only the model changes', () => {
+    const flow = createWorkflow()
+    const unet = flow.add('UNETLoader', { unet_name: 'flux.safetensors', weight_dtype: 'default' })
+    const lora = flow.add('Power Lora Loader (rgthree)', { lora_1: row(INK, 0.5, 0.75) }, { model: [unet, 0] })
+    flow.add('ModelSave', { filename_prefix: 'x' }, { model: [lora, 0] })
+    const text = recipe(flow)
+    expect(text).toContain('strength: 0.5')
+    expect(text).not.toContain('clip_strength')
+  })
+
+  test.each([
+    ['LoraLoaderBlockWeight //Inspire', /other strengths/],
+    ['Efficient Loader', /replace it with `CheckpointLoaderSimple`/],
+    ['ImpactWildcardEncode', /LoRAs that its text names/],
+  ])('%s is refused with the reason', (type, why) => {
+    const flow = createWorkflow()
+    const a = load(flow, 'a.safetensors')
+    const node = flow.add(type, {}, { model: a.model, clip: a.clip })
+    save(flow, { model: [node, 0], clip: [node, 1], vae: a.vae }, 'x')
+    const { missing } = importJson(flow.api())
+    expect(missing[0]).toMatchObject({ where: `node 2 (${type})`, why: expect.stringMatching(why) })
+  })
+
+  test('a link that Use Everywhere makes is not in the file, which is told', () => {
+    const flow = createWorkflow()
+    const a = load(flow, 'a.safetensors')
+    flow.add('Anything Everywhere3', {}, { model: a.model })
+    flow.add('CheckpointSave', { filename_prefix: 'x' })
+    expect(importJson(flow.ui()).missing[0]!.why).toMatch(/Use Everywhere/)
+  })
+})
