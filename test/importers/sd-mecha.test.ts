@@ -314,6 +314,52 @@ describe('sd-mecha', () => {
     expect(steps('merge "rotate" &0 &1')).toContain('alignment: 1\n    alpha: 0\n')
   })
 
+  test.each([
+    ['train_difference', '', 'train_difference_mask'],
+    ['add_opposite', 'method: opposite', 'add_opposite_mask'],
+    ['clamped_add_opposite', 'method: strict_opposite', 'add_strict_opposite_mask'],
+  ])('%s, as one method and by a mask, is one step', (whole, method, mask) => {
+    const parts = `merge "${mask}" &0 &1 &2 alpha=0.75\nmerge "subtract" &1 &2\nmerge "add_difference" &0 &4 alpha=&3`
+    const { recipe } = imported(NEW(parts))
+    expect(recipe).toContain(
+      `op: merge.train_difference\n    a: a\n    b: b\n    c: c\n    strength: 0.75\n${method && `    ${method}\n`}`,
+    )
+    const fields = (text: string) => new Set(/op: merge[^]*?(?=\n\n)/.exec(imported(NEW(text)).recipe!)![0].split('\n'))
+    expect(fields(`merge "${whole}" &0 &1 &2 alpha=0.75`)).toEqual(fields(parts))
+  })
+
+  test('TIES of what dropout leaves, where it trims nothing', async () => {
+    const text = NEW(
+      [
+        'merge "subtract" &1 &0',
+        'merge "subtract" &2 &0',
+        'merge "ties_sum_with_dropout" &3 &4 probability=0.0 k=1.0 apply_stock=true vote_sgn=true',
+        'merge "add_difference" &0 &5 alpha=0.5',
+      ].join('\n'),
+    )
+    const { numbers, recipe } = await importAndBuild('dare.mecha', text, FILES)
+    const wanted = each((_, a, b, c) => {
+      const sign = Math.sign(b - a + (c - a))
+      const agree = [b - a, c - a].filter((d) => Math.sign(d) === sign)
+      return a + (agree.length === 0 ? 0 : (0.5 * agree.reduce((s, d) => s + d, 0)) / agree.length)
+    })
+    expect(worstDifference(numbers, wanted)).toBeLessThan(F16)
+    expect(recipe).toContain('rescale: density')
+  })
+
+  it.each([
+    [
+      'merge "train_difference_mask" &0 &1 &2\nmerge "subtract" &2 &1\nmerge "add_difference" &0 &4 alpha=&3',
+      /this mask/,
+    ],
+    ['merge "subtract" &1 &0\nmerge "ties_sum_with_dropout" &3 probability=0.5', /with `k=1`/],
+    ['merge "subtract" &1 &0\nmerge "truncate_rank" &3 rank_ratio=0.5', /a share of the largest/],
+  ])('is refused with a sentence: %s', (text, why) => {
+    const { recipe, missing } = imported(NEW(text))
+    expect(recipe).toBeUndefined()
+    expect(missing.map((m) => `${m.where}: ${m.what}: ${m.why}`).join('\n')).toMatch(why)
+  })
+
   it.each([
     ['merge "rotate_all" &0 &1', /`rotate_all`: smelt has no operator/],
     ['merge "add_difference" &0 &1', /`b` has to be a difference/],

@@ -29,6 +29,10 @@ export const mechaLacks = {
   blockMissing: (block: string): string => `it has no number for ${block}`,
   perLayer: (name: string): string => `\`${name}\` takes one number here, and not one for each block`,
   oneBase: 'its differences have to be from one base model',
+  tiesDropout:
+    'smelt has it with `k=1`, `apply_stock=True` (which leaves Model Stock out there), and without medians and `della_eps`',
+  mask: 'smelt computes this mask with the addition of b − c to a, of the same three models',
+  rankShare: 'its rank is a share of the largest; write a `model.truncate_rank` step with a number',
   dropout: 'smelt has its default `overlap` of 1 only',
   result: 'the last instruction gives no model',
 } as const

@@ -33,6 +33,43 @@ export const subtraction = (draft: DraftBuilder, a: string, b: string): Delta =>
     ]),
 })
 
+/** Shares by which each parameter of a difference is added, which smelt computes together with the addition. */
+export interface Mask {
+  readonly type: 'mask'
+  readonly a: string
+  readonly b: string
+  readonly c: string
+  readonly strength: Yaml
+  /** The method of `merge.train_difference`; undefined for its default. */
+  readonly method: string | undefined
+}
+
+/** Methods that make masks, and those of `merge.train_difference` that use them. */
+export const MASKS: ReadonlyMap<string, string | undefined> = new Map([
+  ['train_difference_mask', undefined],
+  ['add_opposite_mask', 'opposite'],
+  ['add_strict_opposite_mask', 'strict_opposite'],
+])
+
+/** The step that adds a difference by a mask; undefined where the mask is of other models. */
+export const addByMask = (
+  draft: DraftBuilder,
+  { a, b, c, strength, method }: Mask,
+  to: string,
+  delta: Delta,
+  more: readonly Field[],
+): string | undefined =>
+  to === a && delta.of?.model === b && delta.of.base === c
+    ? draft.step('train_difference', 'merge.train_difference', [
+        ['a', a],
+        ['b', b],
+        ['c', c],
+        ['strength', strength],
+        ...(method === undefined ? [] : [['method', method] as const]),
+        ...more,
+      ])
+    : undefined
+
 /** A method that makes one difference of several, as it is called. */
 export interface DeltaCall {
   readonly method: string
@@ -94,6 +131,28 @@ export const mergeDeltas = (draft: DraftBuilder, call: DeltaCall): Delta | undef
         ]),
       )
     }
+    case 'ties_sum_with_dropout': {
+      const [probability, vote, k] = [plain('probability', 0.9), plain('vote_sgn', 0), plain('k', 0.2)]
+      // One version has `no_rescale`, the others `rescale`.
+      const rescale = call.has('no_rescale') ? plain('no_rescale', 0) === 0 : plain('rescale', 1) !== 0
+      const [stock, median, spread] = [plain('apply_stock', 0), plain('apply_median', 0), plain('della_eps', 0)]
+      if (probability === undefined || vote === undefined) return undefined
+      // Its `apply_stock` leaves Model Stock out where it is true.
+      if (!typed || k !== 1 || stock === 0 || median !== 0 || spread !== 0) return miss(mechaLacks.tiesDropout)
+      draft.note(`line ${line}`, mechaSays.draws)
+      return fused(base, (lambda, more) =>
+        draft.step('add_ties_with_dare', 'merge.dare_ties', [
+          ['base', base],
+          ['models', models.map((m) => ({ model: m, density: AS_KEEP.of(probability) }))],
+          ['lambda', lambda],
+          ['elect', vote === 0 ? 'count' : 'sum'],
+          ['undecided', 'none'],
+          ['normalize', true],
+          ['rescale', rescale ? 'density' : 'off'],
+          ...more,
+        ]),
+      )
+    }
     case 'dropout': {
       const [probability, rescale] = [plain('probability', 0.9), plain('rescale', 1)]
       const [overlap, emphasis] = [plain('overlap', 1), plain('overlap_emphasis', 0)]
@@ -129,6 +188,7 @@ export const mergeDeltas = (draft: DraftBuilder, call: DeltaCall): Delta | undef
 export const DELTA_METHODS: ReadonlySet<string> = new Set([
   'perpendicular_component',
   'ties_sum',
+  'ties_sum_with_dropout',
   'dropout',
   'model_stock',
   'model_stock_for_tensor',

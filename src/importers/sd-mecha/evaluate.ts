@@ -2,7 +2,7 @@ import { mechaLacks, mechaSays } from '../../base/catalogue/import-sd-mecha.js'
 import type { Yaml } from '../../document/write.js'
 import type { DraftBuilder } from '../draft.js'
 import type { Field } from '../importer.js'
-import { DELTA_METHODS, mergeDeltas, subtraction, type Delta } from './differences.js'
+import { addByMask, DELTA_METHODS, MASKS, mergeDeltas, subtraction, type Delta, type Mask } from './differences.js'
 import { COMPONENTS, DIRECT } from './methods.js'
 import { AS_IS, AS_KEEP, writeNumbers, type Direction, type Numbers } from './numbers.js'
 import type { Instruction, MechaArgument } from './read.js'
@@ -10,6 +10,7 @@ import type { Instruction, MechaArgument } from './read.js'
 type Value =
   | { readonly type: 'model'; readonly name: string; readonly dtype?: string }
   | Delta
+  | Mask
   | { readonly type: 'adapter'; readonly name: string }
   | { readonly type: 'numbers'; readonly numbers: Numbers }
   | { readonly type: 'dict'; readonly dict: ReadonlyMap<string, number> }
@@ -182,6 +183,14 @@ export const createEvaluator = (
         miss: (why) => miss(line, what, why),
       })
     }
+    if (MASKS.has(method)) {
+      const [a, b, c] = [model('a', 0), model('b', 1), model('c', 2)]
+      const strength = number('alpha', 3, 1, AS_IS)
+      return a === undefined || b === undefined || c === undefined || strength === undefined
+        ? undefined
+        : { type: 'mask', a, b, c, strength, method: MASKS.get(method) }
+    }
+    if (method === 'truncate_rank') return miss(line, what, mechaLacks.rankShare)
     const direct = DIRECT.get(method)
     if (direct !== undefined) {
       const fields: Field[] = []
@@ -222,7 +231,13 @@ export const createEvaluator = (
         return a === undefined || b === undefined ? undefined : subtraction(draft, a, b)
       }
       case 'add_difference': {
-        const [a, b] = [argument('a', 0), argument('b', 1)]
+        const [a, b, mask] = [argument('a', 0), argument('b', 1), argument('alpha', 2)]
+        if (mask?.type === 'mask') {
+          const [to, added] = [model('a', 0), delta('b', 1)]
+          if (to === undefined || added === undefined) return undefined
+          const name = addByMask(draft, mask, to, added, extra)
+          return name === undefined ? miss(line, what, mechaLacks.mask) : { type: 'model', name }
+        }
         const strength = number('alpha', 2, 1, AS_IS)
         if (strength === undefined) return undefined
         if (b?.type === 'adapter' && a?.type === 'model')
