@@ -1,108 +1,118 @@
-import type { Spelling } from './spelling.js'
+import { under } from '../../tensor/roots.js'
+import type { Part, Spelling } from './spelling.js'
+import { TRANSFORMERS, type Row, type Transformer } from './transformer-tables.js'
+import { xlabsNames } from './xlabs.js'
 
-/**
- * A module in its original name and in that of diffusers; where several modules are fused into one, its rows in
- * multiples of the width.
- */
-type Row = readonly [original: string, diffusers: string, rows?: readonly [first: number, count: number]]
+type Tensors = ReadonlyMap<string, { readonly shape: readonly number[] }>
 
-/** The projections of attention, fused into one module. */
-const fused = (original: string, inside: string, names: readonly string[]): readonly Row[] =>
-  names.map((name, i) => [original, `${inside}.${name}`, [i, 1]] as const)
-
-const QKV = ['to_q', 'to_k', 'to_v']
-const ADDED_QKV = ['add_q_proj', 'add_k_proj', 'add_v_proj']
-
-const FLUX: readonly Row[] = [
-  ...fused('double_blocks.#.img_attn.qkv', 'transformer_blocks.#.attn', QKV),
-  ...fused('double_blocks.#.txt_attn.qkv', 'transformer_blocks.#.attn', ADDED_QKV),
-  ['double_blocks.#.img_attn.proj', 'transformer_blocks.#.attn.to_out.0'],
-  ['double_blocks.#.txt_attn.proj', 'transformer_blocks.#.attn.to_add_out'],
-  ['double_blocks.#.img_attn.norm.query_norm', 'transformer_blocks.#.attn.norm_q'],
-  ['double_blocks.#.img_attn.norm.key_norm', 'transformer_blocks.#.attn.norm_k'],
-  ['double_blocks.#.txt_attn.norm.query_norm', 'transformer_blocks.#.attn.norm_added_q'],
-  ['double_blocks.#.txt_attn.norm.key_norm', 'transformer_blocks.#.attn.norm_added_k'],
-  ['double_blocks.#.img_mod.lin', 'transformer_blocks.#.norm1.linear'],
-  ['double_blocks.#.txt_mod.lin', 'transformer_blocks.#.norm1_context.linear'],
-  ['double_blocks.#.img_mlp.0', 'transformer_blocks.#.ff.net.0.proj'],
-  ['double_blocks.#.img_mlp.2', 'transformer_blocks.#.ff.net.2'],
-  ['double_blocks.#.txt_mlp.0', 'transformer_blocks.#.ff_context.net.0.proj'],
-  ['double_blocks.#.txt_mlp.2', 'transformer_blocks.#.ff_context.net.2'],
-  ...fused('single_blocks.#.linear1', 'single_transformer_blocks.#.attn', QKV),
-  ['single_blocks.#.linear1', 'single_transformer_blocks.#.proj_mlp', [3, 4]],
-  ['single_blocks.#.linear2', 'single_transformer_blocks.#.proj_out'],
-  ['single_blocks.#.modulation.lin', 'single_transformer_blocks.#.norm.linear'],
-  ['single_blocks.#.norm.query_norm', 'single_transformer_blocks.#.attn.norm_q'],
-  ['single_blocks.#.norm.key_norm', 'single_transformer_blocks.#.attn.norm_k'],
-  ['img_in', 'x_embedder'],
-  ['txt_in', 'context_embedder'],
-  ...[
-    ['time', 'timestep'],
-    ['vector', 'text'],
-    ['guidance', 'guidance'],
-  ].flatMap(([original, diffusers]): readonly Row[] => [
-    [`${original}_in.in_layer`, `time_text_embed.${diffusers}_embedder.linear_1`],
-    [`${original}_in.out_layer`, `time_text_embed.${diffusers}_embedder.linear_2`],
-  ]),
-  ['final_layer.adaLN_modulation.1', 'norm_out.linear'],
-  ['final_layer.linear', 'proj_out'],
-]
-
-const SD3: readonly Row[] = [
-  ...fused('joint_blocks.#.x_block.attn.qkv', 'transformer_blocks.#.attn', QKV),
-  ...fused('joint_blocks.#.x_block.attn2.qkv', 'transformer_blocks.#.attn2', QKV),
-  ...fused('joint_blocks.#.context_block.attn.qkv', 'transformer_blocks.#.attn', ADDED_QKV),
-  ['joint_blocks.#.x_block.attn.proj', 'transformer_blocks.#.attn.to_out.0'],
-  ['joint_blocks.#.x_block.attn2.proj', 'transformer_blocks.#.attn2.to_out.0'],
-  ['joint_blocks.#.context_block.attn.proj', 'transformer_blocks.#.attn.to_add_out'],
-  ['joint_blocks.#.x_block.mlp.fc1', 'transformer_blocks.#.ff.net.0.proj'],
-  ['joint_blocks.#.x_block.mlp.fc2', 'transformer_blocks.#.ff.net.2'],
-  ['joint_blocks.#.context_block.mlp.fc1', 'transformer_blocks.#.ff_context.net.0.proj'],
-  ['joint_blocks.#.context_block.mlp.fc2', 'transformer_blocks.#.ff_context.net.2'],
-  ['joint_blocks.#.x_block.adaLN_modulation.1', 'transformer_blocks.#.norm1.linear'],
-  ['joint_blocks.#.context_block.adaLN_modulation.1', 'transformer_blocks.#.norm1_context.linear'],
-  ['final_layer.adaLN_modulation.1', 'norm_out.linear'],
-  ['final_layer.linear', 'proj_out'],
-  ['x_embedder.proj', 'pos_embed.proj'],
-  ['context_embedder', 'context_embedder'],
-  ['t_embedder.mlp.0', 'time_text_embed.timestep_embedder.linear_1'],
-  ['t_embedder.mlp.2', 'time_text_embed.timestep_embedder.linear_2'],
-  ['y_embedder.mlp.0', 'time_text_embed.text_embedder.linear_1'],
-  ['y_embedder.mlp.2', 'time_text_embed.text_embedder.linear_2'],
-]
-
-/** Diffusion transformers by architecture: the tensor whose rows are the width, and their modules. */
-const TRANSFORMERS: Readonly<Record<string, { readonly width: string; readonly rows: readonly Row[] }>> = {
-  flux: { width: 'img_in.weight', rows: FLUX },
-  chroma: { width: 'img_in.weight', rows: FLUX },
-  sd3: { width: 'x_embedder.proj.weight', rows: SD3 },
+/** How a diffusion transformer spells a module in its own form and in the other one. */
+export interface TransformerNames {
+  /** The original names of a module of diffusers, or those of diffusers of an original module. */
+  readonly other: readonly Spelling[]
+  /** What XLabs' trainer calls it. */
+  readonly xlabs: readonly Spelling[]
 }
 
 /** Modulations of two parts: diffusers stores scale before shift, the original shift before scale. */
 const MODULATION = /adaLN_modulation\.1$/
 
+/** A path with # in place of its number, and that number. */
+const split = (path: string): readonly [pattern: string, number: string] => {
+  const number = /^[a-z_]+\.(\d+)\./.exec(path)?.[1]
+  return number === undefined ? [path, ''] : [path.replace(`.${number}.`, '.#.'), number]
+}
+
 /**
- * Says how diffusers spells the modules of a diffusion transformer; `rowsOf` gives the rows of a tensor below the
- * diffusion model's prefix.
- * Undefined for architectures that are none.
+ * Says how a diffusion transformer spells its modules in the form that it has not: that of diffusers, or the original
+ * one, whose fused modules then are several. Paths are below the root of the network; undefined for networks that
+ * diffusers renamed nothing of.
  */
-export const transformerNames = (
-  id: string,
-  rowsOf: (tensor: string) => number,
-): ((path: string) => readonly Spelling[]) | undefined => {
-  const known = TRANSFORMERS[id]
-  if (known === undefined) return undefined
-  const width = rowsOf(known.width)
-  const byName = new Map<string, Row[]>()
-  for (const row of known.rows) byName.set(row[0], [...(byName.get(row[0]) ?? []), row])
+export const transformerNames = (tensors: Tensors, root: string): ((path: string) => TransformerNames) | undefined => {
+  const has = (names: readonly string[]): boolean => names.every((name) => tensors.has(under(root, name)))
+  const rowsOf = (path: string): number => tensors.get(under(root, path))?.shape[0] ?? 0
+  const original = TRANSFORMERS.find((known) => has(known.original))
+  if (original !== undefined) return fromOriginal(original, rowsOf)
+  const diffusers = TRANSFORMERS.find((known) => has(known.diffusers))
+  return diffusers === undefined ? undefined : fromDiffusers(diffusers, rowsOf)
+}
+
+const byPath = (rows: readonly Row[], side: 0 | 1): ((path: string) => readonly [rows: readonly Row[], n: string]) => {
+  const known = new Map<string, Row[]>()
+  for (const row of rows) known.set(row[side], [...(known.get(row[side]) ?? []), row])
   return (path) => {
-    const number = /\.(\d+)\./.exec(path)?.[1] ?? ''
-    const swapped = MODULATION.test(path) && rowsOf(`${path}.weight`) === 2 * width
-    const rows = byName.get(path) ?? byName.get(path.replace(`.${number}.`, '.#.')) ?? []
-    return rows.map(([, diffusers, part]) => ({
-      path: diffusers.replace('#', number),
-      ...(part === undefined ? {} : { rows: { first: part[0] * width, count: part[1] * width } }),
-      ...(swapped ? { change: 'halves-swapped' as const } : {}),
-    }))
+    const [pattern, number] = split(path)
+    return [known.get(path) ?? known.get(pattern) ?? [], number]
   }
+}
+
+type RowsOf = (path: string) => number
+
+/** A tensor of a module that has one: most have a weight, some are bare. */
+const heightOf = (rowsOf: RowsOf, path: string): number => rowsOf(`${path}.weight`) || rowsOf(path)
+
+const fromOriginal = ({ rows, width }: Transformer, rowsOf: RowsOf): ((path: string) => TransformerNames) => {
+  const find = byPath(rows, 0)
+  const wide = width === undefined ? 0 : rowsOf(width[0])
+  return (path) => {
+    const [found, number] = find(path)
+    const height = heightOf(rowsOf, path)
+    const swapped = MODULATION.test(path) && height > 0 && height === 2 * wide
+    return {
+      other: found.flatMap(([, diffusers, share]): Spelling[] => {
+        if (share === undefined)
+          return [{ path: diffusers.replace('#', number), ...(swapped ? { change: 'halves-swapped' } : {}) }]
+        const [first, count, of] = share
+        const part = { rows: { first: (first * height) / of, count: (count * height) / of } }
+        // OneTrainer's OMI format numbers the parts of a fused module.
+        const index = found.findIndex((row) => row[2] === share)
+        return [
+          { path: diffusers.replace('#', number), ...part },
+          { path: `${path}.${index}`, ...part },
+        ]
+      }),
+      xlabs: xlabsNames(path, rowsOf('img_in.weight')),
+    }
+  }
+}
+
+const fromDiffusers = ({ rows, width }: Transformer, rowsOf: RowsOf): ((path: string) => TransformerNames) => {
+  const find = byPath(rows, 1)
+  const siblings = byPath(rows, 0)
+  const wide = width === undefined ? 0 : rowsOf(width[1])
+  /** Where a module's rows stand among those of the modules that the original fuses; undefined where one is missing. */
+  const partIn = (fused: string, path: string): Part | undefined => {
+    const [found, number] = siblings(fused)
+    const heights = found.map(([, diffusers]) => heightOf(rowsOf, diffusers.replace('#', number)))
+    const index = found.findIndex(([, diffusers]) => diffusers.replace('#', number) === path)
+    const sum = (some: readonly number[]): number => some.reduce((n, height) => n + height, 0)
+    return heights.includes(0) ? undefined : { first: sum(heights.slice(0, index)), of: sum(heights) }
+  }
+  return (path) => {
+    const [found, number] = find(path)
+    const height = heightOf(rowsOf, path)
+    const spellings = found.flatMap(([name, , share]): (Spelling & { readonly index?: number })[] => {
+      const original = name.replace('#', number)
+      const swapped = MODULATION.test(original) && height > 0 && height === 2 * wide
+      if (share === undefined) return [{ path: original, ...(swapped ? { change: 'halves-swapped' } : {}) }]
+      const part = partIn(original, path)
+      const index = siblings(original)[0].findIndex((row) => row[2] === share)
+      return part === undefined ? [] : [{ path: original, part, index }]
+    })
+    return {
+      other: spellings.flatMap(({ index, ...s }): Spelling[] =>
+        index === undefined ? [s] : [s, { path: `${s.path}.${index}` }],
+      ),
+      xlabs: spellings.flatMap(({ path: original, part }) =>
+        xlabsNames(original, wide).flatMap((spelling) => within(spelling, part, height)),
+      ),
+    }
+  }
+}
+
+/** How a module is spelt that is a part of the original, if what the spelling stands for has all of its rows. */
+const within = ({ path, rows }: Spelling, part: Part | undefined, height: number): readonly Spelling[] => {
+  if (part === undefined) return rows === undefined ? [{ path }] : []
+  if (rows === undefined) return [{ path, part }]
+  const first = part.first - rows.first
+  return first >= 0 && first + height <= rows.count ? [{ path, part: { first, of: rows.count } }] : []
 }
