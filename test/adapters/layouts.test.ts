@@ -80,30 +80,33 @@ const SPELLINGS: Readonly<Record<string, (module: string) => string>> = {
   'diffusion_model.…': (module) => `diffusion_model.${module}`,
 }
 
-test.each(Object.entries(KINDS))('%s for fused layers of Flux changes both forms of the model alike', async (_, kind) => {
-  for (const spell of Object.values(SPELLINGS).slice(0, kind === KINDS['LoRA'] ? undefined : 1)) {
-    const adapter = Object.fromEntries(
-      Object.keys(FUSED).flatMap((module) =>
-        Object.entries(kind(heightOf(module))).map(([ending, shape]) => [
-          `${spell(module)}.${ending}`,
-          ending === 'on_input' ? { dtype: 'BOOL' as const, shape: [], values: [0] } : numbers(shape),
-        ]),
-      ),
-    )
-    const [original, diffusers] = models()
-    const [fused, split] = [await bake({ model: original, adapter }), await bake({ model: diffusers, adapter })]
-    expect(fused.problems).toEqual([])
-    expect(split.problems).toEqual([])
-    for (const [module, parts] of Object.entries(FUSED))
-      for (const part of ['weight', 'bias']) {
-        const whole = parts.flatMap(([path]) => split.tensors[`${path}.${part}`]!)
-        expect(whole, `${module}.${part}`).toEqual(fused.tensors[`${module}.${part}`])
-      }
-    for (const [module, parts] of Object.entries(FUSED))
-      for (const [path] of parts)
-        expect(split.tensors[`${path}.weight`], module).not.toEqual(diffusers[`${path}.weight`]!.values)
-  }
-})
+test.each(Object.entries(KINDS))(
+  '%s for fused layers of Flux changes both forms of the model alike',
+  async (_, kind) => {
+    for (const spell of Object.values(SPELLINGS).slice(0, kind === KINDS['LoRA'] ? undefined : 1)) {
+      const adapter = Object.fromEntries(
+        Object.keys(FUSED).flatMap((module) =>
+          Object.entries(kind(heightOf(module))).map(([ending, shape]) => [
+            `${spell(module)}.${ending}`,
+            ending === 'on_input' ? { dtype: 'BOOL' as const, shape: [], values: [0] } : numbers(shape),
+          ]),
+        ),
+      )
+      const [original, diffusers] = models()
+      const [fused, split] = [await bake({ model: original, adapter }), await bake({ model: diffusers, adapter })]
+      expect(fused.problems).toEqual([])
+      expect(split.problems).toEqual([])
+      for (const [module, parts] of Object.entries(FUSED))
+        for (const part of ['weight', 'bias']) {
+          const whole = parts.flatMap(([path]) => split.tensors[`${path}.${part}`]!)
+          expect(whole, `${module}.${part}`).toEqual(fused.tensors[`${module}.${part}`])
+        }
+      for (const [module, parts] of Object.entries(FUSED))
+        for (const [path] of parts)
+          expect(split.tensors[`${path}.weight`], module).not.toEqual(diffusers[`${path}.weight`]!.values)
+    }
+  },
+)
 
 test('XLabs’ names for the projections of attention leave the rest of a fused layer as it is, in both forms', async () => {
   const [original, diffusers] = models()
@@ -133,4 +136,41 @@ test.each([
     ]),
   )
   expect((await bake({ model, adapter })).problems.map(({ code }) => code)).toEqual(['adapter-rearranged'])
+})
+
+test('LightX2V’s differences of Wan’s modulations are added to them, in both forms', async () => {
+  const adapter = {
+    'diffusion_model.blocks.0.diff_m': numbers([1, 6, 2]),
+    'diffusion_model.head.diff_m': numbers([1, 2, 2]),
+  }
+  const [block, head] = [numbers([1, 6, 2]), numbers([1, 2, 2])]
+  const one = filled([2, 2], 1)
+  const original = await bake({
+    model: {
+      'blocks.0.self_attn.q.weight': one,
+      'blocks.0.cross_attn.q.weight': one,
+      'text_embedding.0.weight': one,
+      'blocks.0.modulation': block,
+      'head.modulation': head,
+    },
+    adapter,
+  })
+  const diffusers = await bake({
+    model: {
+      'blocks.0.attn1.to_q.weight': one,
+      'blocks.0.attn2.to_q.weight': one,
+      'condition_embedder.text_embedder.linear_1.weight': one,
+      'blocks.0.scale_shift_table': block,
+      scale_shift_table: head,
+    },
+    adapter,
+  })
+  expect([...original.problems, ...diffusers.problems]).toEqual([])
+  const sum = (x: typeof block, name: string): readonly number[] =>
+    (x.values as readonly number[]).map((v, i) => v + (adapter as Tensors)[name]!.values[i as never])
+  const [inBlock, inHead] = [sum(block, 'diffusion_model.blocks.0.diff_m'), sum(head, 'diffusion_model.head.diff_m')]
+  expect(original.tensors['blocks.0.modulation']).toEqual(inBlock)
+  expect(original.tensors['head.modulation']).toEqual(inHead)
+  expect(diffusers.tensors['blocks.0.scale_shift_table']).toEqual(inBlock)
+  expect(diffusers.tensors['scale_shift_table']).toEqual(inHead)
 })

@@ -1,5 +1,6 @@
 import { below, DIFFUSION_ROOTS, findRoot, under } from '../../tensor/roots.js'
 import type { Architecture } from '../detect.js'
+import { prefixesOf, type Family, type Form } from './conventions.js'
 import { encoderNames, findEncoder } from './encoder.js'
 import { prefixed, type NameChange, type Part, type Prefixes, type Rows, type Spelling } from './spelling.js'
 import { transformerNames } from './transformer.js'
@@ -40,49 +41,10 @@ const modulesOf = (tensors: Tensors): ReadonlyMap<string, Module> => {
   return modules
 }
 
-/**
- * The names of the network's own code; trainers that keep them may still put diffusers' prefix before them. OneTrainer's
- * raw names have dots behind kohya's prefixes.
- */
-const ORIGINAL: Prefixes = {
-  dotted: [
-    ...DIFFUSION_ROOTS.map((root) => under(root, '')),
-    'base_model.model.',
-    'unet.',
-    'transformer.',
-    'lora_unet.',
-    'lora_transformer.',
-  ],
-  underscored: ['lora_unet_', 'lora_transformer_', 'lycoris_', 'oft_unet_'],
-}
-const UNET: Prefixes = {
-  dotted: ['unet.', 'unet.base_model.model.', 'base_model.model.', '', 'diffusion_model.', 'lora_unet.'],
-  underscored: ['lora_unet_', 'lycoris_', 'oft_unet_'],
-}
-const PROCESSOR: Prefixes = { dotted: ['unet.', ''], underscored: [] }
-const XLABS: Prefixes = { dotted: ['', 'transformer.', 'diffusion_model.'], underscored: [] }
-const TRANSFORMER: Prefixes = {
-  dotted: [
-    'transformer.',
-    'transformer.base_model.model.',
-    'base_model.model.',
-    '',
-    'diffusion_model.',
-    'unet.',
-    'lora_transformer.',
-  ],
-  underscored: ['lora_transformer_', 'lycoris_', 'lora_unet_'],
-}
 const LANGUAGE: Prefixes = { dotted: ['base_model.model.', ''], underscored: [] }
 const EXACT: Prefixes = { dotted: [''], underscored: [] }
 /** For unknown networks: the names that trainers give to any network, of whatever kind. */
-const ANY: Prefixes = {
-  dotted: [
-    ...['', 'base_model.model.', 'unet.', 'transformer.', 'diffusion_model.'],
-    ...['transformer.base_model.model.', 'unet.base_model.model.', 'lora_unet.', 'lora_transformer.'],
-  ],
-  underscored: ['lora_unet_', 'lora_transformer_', 'lycoris_', 'oft_unet_'],
-}
+const ANY = prefixesOf(['transformer', 'unet'], ['original', 'diffusers'])
 const ANY_TEXT: Prefixes = { dotted: ['text_encoder.'], underscored: ['lora_te_', 'lora_te1_'] }
 
 type Named = readonly [spelling: Spelling, prefixes: Prefixes, text?: boolean]
@@ -113,50 +75,53 @@ const encoderSpellings = (
   ]
 }
 
-/**
- * A module of a diffusion model, below its root, in the names that are not its own: those of the other form, if it is a
- * U-Net of Stable Diffusion's kind or a transformer that diffusers renamed.
- */
-const otherForm = (
+/** A module of a diffusion model, below its root, in every form that trainers write. */
+const diffusionSpellings = (
   tensors: Tensors,
   root: string,
-  known: boolean,
-  [unetPrefixes, transformerPrefixes]: readonly [Prefixes, Prefixes],
+  architecture: Architecture | undefined,
 ): ((path: string) => readonly Named[]) => {
   const inside = [...tensors.keys()].flatMap((name) => below(root, name) ?? [])
-  const unet = unetNames(inside, known)
-  const transformer = transformerNames(tensors, root)
+  const unet = unetNames(inside, architecture?.component === 'unet')
+  const transformer = unet === undefined ? transformerNames(tensors, root, architecture?.id) : undefined
+  const family: Family = unet !== undefined || inside.some((path) => UNET.test(path)) ? 'unet' : 'transformer'
+  const behind = (form: Form): Prefixes => prefixesOf([family], [form])
+  const form = unet?.form ?? transformer?.form
+  // A network that has one form may have the names of either.
+  const [own, other] =
+    form === 'diffusers' ? [behind('diffusers'), behind('original')] : [behind('original'), behind('diffusers')]
+  const [processors, xlabs, parts] = [behind('processor'), behind('xlabs'), behind('parts')]
   return (path) => {
-    const others = unet?.other(path) ?? []
-    const diffusers = unet === undefined ? [] : unet.form === 'diffusers' ? [path] : others
-    const { other = [], xlabs = [] } = transformer?.(path) ?? {}
+    const inOther = unet?.other(path).map((name): Spelling => ({ path: name })) ?? transformer?.other(path) ?? []
+    const diffusers = unet === undefined ? [] : form === 'original' ? inOther.map((s) => s.path) : [path]
     return [
-      ...others.map((name): Named => [{ path: name }, unet!.form === 'diffusers' ? ORIGINAL : unetPrefixes]),
+      [{ path }, own],
+      ...(form === undefined ? [[{ path }, other] as const] : []),
+      [{ path }, ANY],
+      [{ path }, ANY_ROOT],
+      ...inOther.map((spelling): Named => [spelling, other]),
       ...diffusers.flatMap((name): Named[] => {
         const processor = processorName(name)
-        return processor === undefined ? [] : [[{ path: processor }, PROCESSOR]]
+        return processor === undefined ? [] : [[{ path: processor }, processors]]
       }),
-      ...other.map((spelling): Named => [spelling, transformerPrefixes]),
-      ...xlabs.map((spelling): Named => [spelling, XLABS]),
+      ...(transformer?.parts(path) ?? []).map((spelling): Named => [spelling, parts]),
+      ...(transformer?.xlabs(path) ?? []).map((spelling): Named => [spelling, xlabs]),
     ]
   }
 }
 
+/** What tells a U-Net of whatever kind. */
+const UNET = /^(?:down|up|input|output)_blocks\.0\./
+
 /** Modules of an unknown network are matched by their full names, and by their paths below the network's root. */
 const unknownSpeller = (tensors: Tensors): ((path: string, module: Module) => readonly Named[]) => {
   const root = findRoot(tensors.keys())
-  const other = otherForm(tensors, root, false, [ANY, ANY])
+  const diffusion = diffusionSpellings(tensors, root, undefined)
   return (path, module) => {
     const text = encoderSpellings(path, module, tensors, undefined)
     if (text !== undefined) return text
     const inside = below(root, path)
-    return [
-      [{ path }, ANY],
-      [{ path }, ANY_TEXT, true],
-      ...(inside === undefined
-        ? []
-        : [[{ path: inside }, ANY] as const, [{ path: inside }, ANY_ROOT] as const, ...other(inside)]),
-    ]
+    return [[{ path }, ANY], [{ path }, ANY_TEXT, true], ...(inside === undefined ? [] : diffusion(inside))]
   }
 }
 
@@ -169,14 +134,13 @@ const speller = (
   if (LANGUAGE_MODELS.includes(architecture.id)) return (path) => [[{ path }, LANGUAGE]]
   const root = architecture.diffusionPrefix
   const inside = root === undefined || root === '' ? '' : `${root}.`
-  const other = root === undefined ? undefined : otherForm(tensors, root, architecture.component === 'unet', [UNET, TRANSFORMER])
+  const diffusion = root === undefined ? undefined : diffusionSpellings(tensors, root, architecture)
   return (path, module) => {
     const text = encoderSpellings(path, module, tensors, architecture)
     if (text !== undefined) return text
     const { component } = architecture.locate(module.weight ?? module.bias!)
-    const isDiffusion = other !== undefined && (component === 'unet' || component === 'transformer')
-    const own = path.slice(inside.length)
-    return [[{ path }, EXACT], ...(isDiffusion ? [[{ path: own }, ORIGINAL] as const, ...other(own)] : [])]
+    const isDiffusion = component === 'unet' || component === 'transformer'
+    return [[{ path }, EXACT], ...(diffusion !== undefined && isDiffusion ? diffusion(path.slice(inside.length)) : [])]
   }
 }
 

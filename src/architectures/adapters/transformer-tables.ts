@@ -9,11 +9,18 @@ export type Share = readonly [first: number, count: number, of: number]
 
 /** A diffusion transformer whose modules diffusers renamed. */
 export interface Transformer {
+  /** Its architectures, of which smelt tells the original form. */
+  readonly ids?: readonly string[]
   /** Tensors that all of its models have, in the original form and in that of diffusers. */
   readonly original: readonly string[]
   readonly diffusers: readonly string[]
   readonly rows: readonly Row[]
-  /** Two names of the tensor whose rows are the width; only where modulations have their halves exchanged. */
+  /** Modules that OneTrainer's OMI format calls otherwise. */
+  readonly omi?: Readonly<Record<string, string>>
+  /**
+   * Two names of the tensor whose rows are the width, which each run of rows of a fused module has; only where
+   * modulations have their halves exchanged.
+   */
   readonly width?: readonly [original: string, diffusers: string]
 }
 
@@ -25,13 +32,15 @@ const QKV = ['to_q', 'to_k', 'to_v']
 const ADDED_QKV = ['add_q_proj', 'add_k_proj', 'add_v_proj']
 
 const FLUX: Transformer = {
-  original: ['double_blocks.0.img_attn.qkv.weight', 'single_blocks.0.linear1.weight', 'img_in.weight'],
+  ids: ['flux', 'chroma'],
+  original: ['double_blocks.0.img_attn.qkv.weight', 'img_in.weight'],
   diffusers: [
     'transformer_blocks.0.attn.add_q_proj.weight',
     'single_transformer_blocks.0.attn.to_q.weight',
     'single_transformer_blocks.0.proj_mlp.weight',
     'x_embedder.weight',
   ],
+  omi: { img_in: 'img_in.proj' },
   width: ['img_in.weight', 'x_embedder.weight'],
   rows: [
     ...fused('double_blocks.#.img_attn.qkv', 'transformer_blocks.#.attn', QKV),
@@ -70,6 +79,7 @@ const FLUX: Transformer = {
 }
 
 const SD3: Transformer = {
+  ids: ['sd3'],
   original: ['joint_blocks.0.context_block.attn.qkv.weight', 'x_embedder.proj.weight'],
   diffusers: ['transformer_blocks.0.attn.add_q_proj.weight', 'pos_embed.proj.weight', 'context_embedder.weight'],
   width: ['x_embedder.proj.weight', 'pos_embed.proj.weight'],
@@ -151,5 +161,5 @@ const Z_IMAGE: Transformer = {
   ],
 }
 
-/** Chroma is told by what Flux is told by. */
+/** The transformers that diffusers renamed. */
 export const TRANSFORMERS: readonly Transformer[] = [FLUX, SD3, WAN, Z_IMAGE]

@@ -125,9 +125,7 @@ const originalNames = (paths: readonly string[], levels: Levels): ((path: string
     if (middle !== null) {
       const [, kind, number, rest] = middle
       return [
-        kind === 'attentions'
-          ? `middle_block.1.${rest}`
-          : `middle_block.${2 * Number(number)}.${originalPart(rest!)}`,
+        kind === 'attentions' ? `middle_block.1.${rest}` : `middle_block.${2 * Number(number)}.${originalPart(rest!)}`,
       ]
     }
     const block = /^(down|up)_blocks\.(\d+)\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.(.+)$/.exec(path)
