@@ -5,6 +5,7 @@ import { staleFile } from '../base/catalogue/operators.js'
 import { clusterSchema } from '../cluster/cluster-schema.js'
 import { shareSchemas } from '../document/share-schemas.js'
 import { operators } from '../operators/index.js'
+import { adaptersDocument } from '../operators/adapters-page.js'
 import { methodsDocument } from '../operators/methods-page.js'
 import { operatorsDocument } from '../operators/page.js'
 import { partSchema } from '../recipe/part-schema.js'
@@ -21,6 +22,7 @@ export const generated = (): Readonly<Record<string, string>> => ({
   'schema/presets.schema.json': `${JSON.stringify(presetsFileSchema({ editor: true }), null, 1)}\n`,
   'schema/cluster.schema.json': `${JSON.stringify(clusterSchema({ editor: true }), null, 1)}\n`,
   'schema/lock.schema.json': `${JSON.stringify(lockSchema, null, 1)}\n`,
+  'docs/adapters.md': adaptersDocument(),
   'docs/operators.md': operatorsDocument(operators),
   'docs/methods.md': methodsDocument(operators),
 })

@@ -83,7 +83,8 @@ const changed = (with_: Changing, x: Tensor, change: Change, mask: Mask | undefi
     case 'generalised': {
       const { first, second, added } = change.of
       const { first: row, count } = rowsOfProduct(added)
-      const own = g.solve(channelProduct, [{ x, shape }, whole(first), whole(second)], [row, count], shape)
+      const [from, to] = [Math.max(0, row), Math.min(shape[0] ?? 1, row + count)]
+      const own = g.solve(channelProduct, [{ x, shape }, whole(first), whole(second)], [from, to - from], shape)
       return g.add(x, g.mul(g.add(g.product(added), own), strength * change.scale))
     }
   }

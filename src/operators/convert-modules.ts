@@ -201,13 +201,17 @@ export const renameModules = (renaming: Renaming): Result<Renamed> => {
   const byTensor = new Map<string, Source[]>()
   const unnamed: string[] = []
   for (const module of modules) {
-    const [target] = names.get(module.name) ?? []
-    const tensor = target?.weight ?? target?.bias
-    if (target === undefined || tensor === undefined) continue
-    const rows = target.rows ?? { first: 0, count: model.get(tensor)!.shape[0] ?? 1 }
-    const known = byTensor.get(tensor) ?? []
-    known.push({ module, rows, change: target.change })
-    byTensor.set(tensor, known)
+    for (const target of names.get(module.name) ?? []) {
+      const tensor = (target.weight ?? target.bias)!
+      const { part, change } = target
+      const rows =
+        part === undefined
+          ? (target.rows ?? { first: 0, count: model.get(tensor)!.shape[0] ?? 1 })
+          : { first: -part.first, count: part.of }
+      const known = byTensor.get(tensor) ?? []
+      known.push({ module, rows, change })
+      byTensor.set(tensor, known)
+    }
   }
   const [tensors, made] = [[] as MadeTensor[], [] as ScaledModule[]]
   for (const [tensor, sources] of byTensor) {

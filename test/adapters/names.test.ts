@@ -239,47 +239,6 @@ test.each(['sd15', 'sdxl'])('a U-Net of %s in the form of diffusers is reached b
   }
 })
 
-/**
- * SD2 and the refiner, whose tables are not at hand: the U-Net of one model, widths changed, with the text encoder of
- * another.
- */
-const assembled = (unet: string, width: number, text: number, prefix: string): Shapes =>
-  new Map([
-    ...[...tables[unet]!]
-      .filter(([name]) => name.startsWith('model.'))
-      .map(
-        ([name, { shape }]) =>
-          [
-            name,
-            {
-              shape: name.endsWith('.input_blocks.0.0.weight')
-                ? [width, ...shape.slice(1)]
-                : /attn2\.to_[kv]\.weight$/.test(name)
-                  ? [shape[0]!, text]
-                  : shape,
-            },
-          ] as const,
-      ),
-    ...part(tables['sdxl']!, 'conditioner.embedders.1.model', `${prefix}.`),
-  ])
-
-test.each([
-  ['sd2', assembled('sd15', 320, 1024, 'cond_stage_model.model'), 'cond_stage_model.model'],
-  ['sdxl-refiner', assembled('sd15', 384, 1280, 'conditioner.embedders.0.model'), 'conditioner.embedders.0.model'],
-] as const)('%s has the names of its U-Net and of its fused text encoder', (id, tensors, prefix) => {
-  expect(detectArchitecture(tensors)?.id).toBe(id)
-  const names = namesOf(tensors)
-  expect([...names.values()].filter((targets) => targets.length !== 1)).toEqual([])
-  expect(names.get('lora_te_text_model_encoder_layers_5_self_attn_k_proj')?.[0]).toMatchObject({
-    weight: `${prefix}.transformer.resblocks.5.attn.in_proj_weight`,
-    rows: { first: 1280, count: 1280 },
-    text: true,
-  })
-  expect(names.get('lora_unet_mid_block_attentions_0_proj_in')?.[0]?.weight).toBe(
-    'model.diffusion_model.middle_block.1.proj_in.weight',
-  )
-})
-
 test('a network of no known kind is reached by the names of its own modules', () => {
   const names = namesOf(shapes({ 'layers.0.fc.weight': [2, 2], 'layers.0.fc.bias': [2] }))
   for (const name of ['lora_unet_layers_0_fc', 'lora_te_layers_0_fc', 'base_model.model.layers.0.fc', 'layers.0.fc']) {
@@ -292,18 +251,6 @@ test('a network of no known kind is reached by the names of its own modules', ()
 test('a name that two modules share after dots became underscores leads to both', () => {
   const names = namesOf(shapes({ 'a.b_c.weight': [1], 'a_b.c.weight': [1] }))
   expect(names.get('lora_unet_a_b_c')?.map(({ weight }) => weight)).toEqual(['a.b_c.weight', 'a_b.c.weight'])
-})
-
-test('text encoders in files of their own have the names they have in a checkpoint', () => {
-  const l = namesOf(part(tables['sd15']!, 'cond_stage_model.transformer'))
-  const g = namesOf(part(tables['sdxl']!, 'conditioner.embedders.1.model'))
-  expect(l.get('lora_te_text_model_encoder_layers_0_mlp_fc1')?.[0]?.weight).toBe(
-    'text_model.encoder.layers.0.mlp.fc1.weight',
-  )
-  expect(g.get('lora_te2_text_model_encoder_layers_0_self_attn_v_proj')?.[0]).toMatchObject({
-    weight: 'transformer.resblocks.0.attn.in_proj_weight',
-    rows: { first: 2560, count: 1280 },
-  })
 })
 
 test('an early checkpoint of SD1, which leaves a segment out, is reached by the usual names', () => {
@@ -340,74 +287,5 @@ describe('a network that smelt does not know', () => {
       expect(names.get(spelling), spelling).toEqual([
         { weight: `${root}${module}.weight`, bias: `${root}${module}.bias`, text: false },
       ])
-  })
-})
-
-/** What Wan and Z-Image are told by, with more of their modules. */
-const WAN = shapes({
-  'blocks.0.self_attn.q.weight': [6, 6],
-  'blocks.0.self_attn.o.bias': [6],
-  'blocks.0.self_attn.o.weight': [6, 6],
-  'blocks.11.cross_attn.q.weight': [6, 6],
-  'blocks.0.cross_attn.q.weight': [6, 6],
-  'blocks.11.cross_attn.k_img.weight': [6, 6],
-  'blocks.11.ffn.0.weight': [8, 6],
-  'blocks.11.ffn.2.weight': [6, 8],
-  'blocks.11.norm3.weight': [6],
-  'text_embedding.0.weight': [6, 6],
-  'head.head.weight': [6, 6],
-})
-const Z_IMAGE = shapes({
-  'model.diffusion_model.layers.0.attention.qkv.weight': [18, 6],
-  'model.diffusion_model.layers.12.attention.qkv.weight': [18, 6],
-  'model.diffusion_model.layers.12.attention.out.weight': [6, 6],
-  'model.diffusion_model.layers.12.feed_forward.w1.weight': [6, 6],
-  'model.diffusion_model.noise_refiner.0.attention.qkv.weight': [18, 6],
-  'model.diffusion_model.cap_embedder.1.weight': [6, 6],
-  'model.diffusion_model.x_embedder.weight': [6, 6],
-  'model.diffusion_model.final_layer.linear.weight': [6, 6],
-})
-
-describe('diffusers’ names of transformers whose architecture smelt does not tell', () => {
-  test.each([
-    ['blocks.0.attn1.to_q', 'blocks.0.self_attn.q.weight'],
-    ['blocks.0.attn1.to_out.0', 'blocks.0.self_attn.o.weight'],
-    ['blocks.11.attn2.to_q', 'blocks.11.cross_attn.q.weight'],
-    ['blocks.11.attn2.add_k_proj', 'blocks.11.cross_attn.k_img.weight'],
-    ['blocks.11.ffn.net.0.proj', 'blocks.11.ffn.0.weight'],
-    ['blocks.11.ffn.net.2', 'blocks.11.ffn.2.weight'],
-    ['blocks.11.norm2', 'blocks.11.norm3.weight'],
-    ['condition_embedder.text_embedder.linear_1', 'text_embedding.0.weight'],
-    ['proj_out', 'head.head.weight'],
-    ['blocks.11.cross_attn.q', 'blocks.11.cross_attn.q.weight'],
-  ])('Wan: %s', (path, weight) => {
-    const names = namesOf(WAN)
-    for (const name of [
-      path,
-      `transformer.${path}`,
-      `diffusion_model.${path}`,
-      `lora_unet_${path.replaceAll('.', '_')}`,
-    ])
-      expect(names.get(name), name).toMatchObject([{ weight }])
-  })
-
-  test.each([
-    ['layers.12.attention.to_k', 'layers.12.attention.qkv', { first: 6, count: 6 }],
-    ['layers.12.attention.to_v', 'layers.12.attention.qkv', { first: 12, count: 6 }],
-    ['noise_refiner.0.attention.to_q', 'noise_refiner.0.attention.qkv', { first: 0, count: 6 }],
-    ['layers.12.attention.to_out.0', 'layers.12.attention.out', undefined],
-    ['layers.12.feed_forward.w1', 'layers.12.feed_forward.w1', undefined],
-    ['all_x_embedder.2-1', 'x_embedder', undefined],
-    ['all_final_layer.2-1.linear', 'final_layer.linear', undefined],
-  ])('Z-Image: %s', (path, module, rows) => {
-    const targets = namesOf(Z_IMAGE).get(`transformer.${path}`)
-    expect(targets).toHaveLength(1)
-    expect(targets![0]).toMatchObject({ weight: `model.diffusion_model.${module}.weight` })
-    expect(targets![0]!.rows).toEqual(rows)
-  })
-
-  test('no name means two things', () => {
-    for (const tensors of [WAN, Z_IMAGE])
-      expect([...namesOf(tensors)].filter(([, targets]) => targets.length !== 1)).toEqual([])
   })
 })

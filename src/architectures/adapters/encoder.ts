@@ -7,23 +7,41 @@ interface Encoder extends Prefixes {
   readonly form: Form
 }
 
-const named = (form: Form, underscored: readonly string[], dotted: readonly string[]): Encoder => ({
+/** `omi` is what the OMI format, which OneTrainer writes, calls an encoder. */
+const named = (
+  form: Form,
+  underscored: readonly string[],
+  dotted: readonly string[],
+  omi: readonly string[] = [],
+): Encoder => ({
   form,
   underscored,
-  dotted: dotted.flatMap((prefix) => [prefix, `${prefix}base_model.model.`]),
+  dotted: [
+    ...dotted.flatMap((prefix) => [prefix, `${prefix}base_model.model.`]),
+    ...omi.flatMap((name) => [`${name}.`, `text_encoders.${name}.transformer.`]),
+    // OneTrainer's raw names have dots behind kohya's prefixes.
+    ...underscored.map((prefix) => prefix.replace(/_$/, '.')),
+  ],
 })
+
+const L = ['clip_l']
+const G = ['clip_g']
+const T5 = ['t5', 't5xxl']
 
 /** Text encoders inside checkpoints, by the prefix of their tensors. */
 const INSIDE: readonly (readonly [prefix: string, encoder: Encoder])[] = [
-  ['cond_stage_model.transformer.', named('hugging-face', ['lora_te_', 'lora_te1_'], ['text_encoder.'])],
-  ['cond_stage_model.model.', named('open-clip', ['lora_te_', 'lora_te1_'], ['text_encoder.'])],
-  ['conditioner.embedders.0.transformer.', named('hugging-face', ['lora_te1_'], ['text_encoder.'])],
-  ['conditioner.embedders.0.model.', named('open-clip', ['lora_te_'], ['text_encoder.', 'text_encoder_2.'])],
-  ['conditioner.embedders.1.model.', named('open-clip', ['lora_te2_'], ['text_encoder_2.'])],
-  ['text_encoders.clip_l.transformer.', named('hugging-face', ['lora_te1_'], ['text_encoder.'])],
-  ['text_encoders.clip_g.transformer.', named('hugging-face', ['lora_te2_'], ['text_encoder_2.'])],
+  ['cond_stage_model.transformer.', named('hugging-face', ['lora_te_', 'lora_te1_'], ['text_encoder.'], L)],
+  ['cond_stage_model.model.', named('open-clip', ['lora_te_', 'lora_te1_'], ['text_encoder.'], ['clip_h'])],
+  ['conditioner.embedders.0.transformer.', named('hugging-face', ['lora_te1_'], ['text_encoder.'], L)],
+  ['conditioner.embedders.0.model.', named('open-clip', ['lora_te_'], ['text_encoder.', 'text_encoder_2.'], G)],
+  ['conditioner.embedders.1.model.', named('open-clip', ['lora_te2_'], ['text_encoder_2.'], G)],
+  ['text_encoders.clip_l.transformer.', named('hugging-face', ['lora_te1_'], ['text_encoder.'], L)],
+  ['text_encoders.clip_g.transformer.', named('hugging-face', ['lora_te2_'], ['text_encoder_2.'], G)],
   // The second encoder of Flux and the third of SD3; a T5's paths are never a CLIP's, so both names are free.
-  ['text_encoders.t5xxl.transformer.', named('t5', ['lora_te2_', 'lora_te3_'], ['text_encoder_2.', 'text_encoder_3.'])],
+  [
+    'text_encoders.t5xxl.transformer.',
+    named('t5', ['lora_te2_', 'lora_te3_'], ['text_encoder_2.', 'text_encoder_3.'], T5),
+  ],
 ]
 
 const FIRST = ['lora_te_', 'lora_te1_']
@@ -35,24 +53,24 @@ const PIPELINE = ['text_encoder.', 'text_encoder_2.', 'text_encoder_3.', '']
  * called.
  */
 const ALONE: Readonly<Record<string, readonly [prefix: RegExp, encoder: Encoder]>> = {
-  'clip-l': [/^(?:cond_stage_model\.)?transformer\./, named('hugging-face', FIRST, PIPELINE)],
-  'clip-h': [/^(?:cond_stage_model\.)?transformer\./, named('hugging-face', FIRST, PIPELINE)],
-  'clip-g': [/^(?:cond_stage_model\.)?transformer\./, named('hugging-face', SECOND, PIPELINE)],
-  'openclip-l': [/^(?:cond_stage_model\.)?model\./, named('open-clip', FIRST, PIPELINE)],
-  'openclip-h': [/^(?:cond_stage_model\.)?model\./, named('open-clip', FIRST, PIPELINE)],
-  'openclip-g': [/^(?:cond_stage_model\.)?model\./, named('open-clip', SECOND, PIPELINE)],
-  t5: [/^transformer\./, named('t5', ['lora_te2_', 'lora_te3_'], PIPELINE)],
+  'clip-l': [/^(?:cond_stage_model\.)?transformer\./, named('hugging-face', FIRST, PIPELINE, L)],
+  'clip-h': [/^(?:cond_stage_model\.)?transformer\./, named('hugging-face', FIRST, PIPELINE, ['clip_h'])],
+  'clip-g': [/^(?:cond_stage_model\.)?transformer\./, named('hugging-face', SECOND, PIPELINE, G)],
+  'openclip-l': [/^(?:cond_stage_model\.)?model\./, named('open-clip', FIRST, PIPELINE, L)],
+  'openclip-h': [/^(?:cond_stage_model\.)?model\./, named('open-clip', FIRST, PIPELINE, ['clip_h'])],
+  'openclip-g': [/^(?:cond_stage_model\.)?model\./, named('open-clip', SECOND, PIPELINE, G)],
+  t5: [/^transformer\./, named('t5', ['lora_te2_', 'lora_te3_'], PIPELINE, T5)],
 }
 
 /**
  * A module's path below its text encoder, and that encoder; undefined for modules of no text encoder. `architecture` is
- * the file's.
+ * the file's; undefined where smelt does not tell it.
  */
 export const findEncoder = (
   module: string,
-  architecture: string,
+  architecture: string | undefined,
 ): { readonly path: string; readonly encoder: Encoder } | undefined => {
-  const alone = ALONE[architecture]
+  const alone = ALONE[architecture ?? '']
   if (alone !== undefined) return { path: module.replace(alone[0], ''), encoder: alone[1] }
   const inside = INSIDE.find(([prefix]) => module.startsWith(prefix))
   return inside === undefined ? undefined : { path: module.slice(inside[0].length), encoder: inside[1] }

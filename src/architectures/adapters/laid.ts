@@ -5,7 +5,7 @@ import { sizeOf, type TensorInfo } from '../../tensor/info.js'
 import type { AdapterModule } from './modules.js'
 import type { AdapterTarget } from './names.js'
 import type { PatchContext } from './patch-context.js'
-import type { Rows } from './spelling.js'
+import type { Part, Rows } from './spelling.js'
 
 type Shape = readonly number[]
 
@@ -18,6 +18,8 @@ export interface Laid {
   readonly shape: Shape
   /** The rows of the stored weight; all unless given. */
   readonly rows: Rows | undefined
+  /** Where the rows of the weight stand among the module's, if that is of several weights. */
+  readonly part: Part | undefined
   /** Row i of the module is row (i + `roll`) mod the number of rows. */
   readonly roll: number | undefined
   /** True where the module's rows are the weight's columns. */
@@ -28,24 +30,25 @@ export interface Laid {
 export const layOut = (
   tensor: string,
   stored: Shape,
-  { rows, change }: Pick<AdapterTarget, 'rows' | 'change'>,
+  { rows, part, change }: Pick<AdapterTarget, 'rows' | 'part' | 'change'>,
   turned = false,
 ): Laid => {
   const [height = 1, ...inner] = stored
-  const count = Math.min(rows?.count ?? height, height - (rows?.first ?? 0))
+  const count = part?.of ?? Math.min(rows?.count ?? height, height - (rows?.first ?? 0))
   return {
     tensor,
     stored,
     shape: turned ? [sizeOf(inner), height] : [count, ...inner],
     rows,
+    part,
     roll: change === 'halves-swapped' ? count / 2 : undefined,
     turned,
   }
 }
 
-/** How products that fill what a module changes are placed. */
-export const placeOf = ({ rows, roll }: Laid): Pick<LowRankFactors, 'firstRow' | 'roll'> => ({
-  firstRow: rows?.first ?? 0,
+/** How products that fill what a module changes are placed; those of several weights begin before each but the first. */
+export const placeOf = ({ rows, part, roll }: Laid): Pick<LowRankFactors, 'firstRow' | 'roll'> => ({
+  firstRow: part === undefined ? (rows?.first ?? 0) : -part.first,
   ...(roll === undefined ? {} : { roll }),
 })
 

@@ -8,7 +8,7 @@ import { detectArchitecture, type Architecture } from '../detect.js'
 import { missingTensors } from './complete.js'
 import { guessArchitecture } from './guess.js'
 import { groupAdapter, type GroupedAdapter } from './modules.js'
-import { adapterNames, type AdapterNames } from './names.js'
+import { adapterNames, isAmbiguous, type AdapterNames } from './names.js'
 import { overlapProblem, type Patched, type Sourced } from './overlap.js'
 import { makePatches, type Patch } from './patch.js'
 import type { PatchContext } from './patch-context.js'
@@ -134,30 +134,32 @@ const patchModules = ({ modules }: GroupedAdapter, names: AdapterNames, making: 
   const unmatched: string[] = []
   const found: Diagnostic[] = []
   for (const module of modules) {
-    const [target, ...others] = names.get(module.name) ?? []
-    if (target === undefined) {
+    const targets = names.get(module.name) ?? []
+    if (targets.length === 0) {
       append(
         unmatched,
         [...module.tensors.values()].map(({ name }) => name),
       )
       continue
     }
-    if (others.length > 0) {
+    if (isAmbiguous(targets)) {
       found.push(
         problems.ambiguousName(
           at,
           adapter,
           module.name,
-          [target, ...others].map((t) => (t.weight ?? t.bias)!),
+          targets.map((t) => (t.weight ?? t.bias)!),
         ),
       )
       continue
     }
-    const made = makePatches(module, target, making)
-    append(found, made.diagnostics)
-    if (made.type === 'failed') continue
-    append(unmatched, made.value.unmatched)
-    for (const { tensor, patch } of made.value.aimed) patches.push([tensor, { module: module.name, patch }])
+    const made = targets.map((target) => makePatches(module, target, making))
+    for (const { diagnostics } of made) append(found, diagnostics)
+    const parts = made.flatMap((m) => (m.type === 'ok' ? [m.value] : []))
+    if (parts.length < targets.length) continue
+    append(unmatched, [...new Set(parts.flatMap((part) => part.unmatched))])
+    for (const { tensor, patch } of parts.flatMap((part) => part.aimed))
+      patches.push([tensor, { module: module.name, patch }])
   }
   return { patches, unmatched, problems: found }
 }

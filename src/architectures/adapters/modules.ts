@@ -73,6 +73,8 @@ interface RoleName {
   /** PEFT's way to write it; PEFT says the scale in a config. */
   readonly peft?: true
   readonly embedding?: true
+  /** What stands for the ending in the name of the module; nothing unless given. */
+  readonly module?: string
 }
 
 const peft = (ending: RegExp, role: Role): RoleName => ({ ending, role, peft: true })
@@ -94,6 +96,8 @@ const ROLES: readonly RoleName[] = [
   { ...peft(/\.lora_embedding_B(?:\.[^.]+)?$/, 'up'), embedding: true },
   { ...peft(/\.lora_embedding_A(?:\.[^.]+)?$/, 'down'), embedding: true },
   peft(/\.lora_magnitude_vector(?:\.[^.]+)*$/, 'output-magnitude'),
+  // LightX2V's differences of Wan's modulations, which are tensors of their own.
+  { ending: /\.diff_m$/, role: 'diff', module: '.modulation' },
   peft(/\.ia3_l(?:\.[^.]+)*$/, 'whole-factor'),
   ...roleNames({
     alpha: 'alpha',
@@ -143,8 +147,10 @@ const BUNDLED = /^bundle_emb\./
 const FACTOR = /\.weight$/
 const SIDE = '.on_input'
 
-const endingOf = (name: string): RegExp | undefined =>
-  REFUSED.find(([pattern]) => pattern.test(name))?.[0] ?? ROLES.find(({ ending }) => ending.test(name))?.ending
+const endingOf = (name: string): Pick<RoleName, 'ending' | 'module'> | undefined => {
+  const refused = REFUSED.find(([pattern]) => pattern.test(name))?.[0]
+  return refused === undefined ? ROLES.find(({ ending }) => ending.test(name)) : { ending: refused }
+}
 
 /** True for a tensor whose name tells no role: a whole tensor of the model, or something unknown. */
 export const hasNoRole = (name: string): boolean => endingOf(name) === undefined && !BUNDLED.test(name)
@@ -152,7 +158,7 @@ export const hasNoRole = (name: string): boolean => endingOf(name) === undefined
 /** The module that a tensor of an adapter belongs to, by its name; a name that tells nothing is a module of its own. */
 export const moduleOf = (name: string): string => {
   const ending = endingOf(name)
-  if (ending !== undefined) return name.replace(ending, '') || name
+  if (ending !== undefined) return name.replace(ending.ending, ending.module ?? '') || name
   return isUnderscored(name) ? name.replace(FACTOR, '') : wholeModule(name)
 }
 
@@ -175,7 +181,7 @@ export const groupAdapter = (tensors: ReadonlyMap<string, TensorInfo>): GroupedA
       continue
     }
     const { ending, role } = match
-    const module = name.replace(ending, '')
+    const module = name.replace(ending, match.module ?? '')
     const known = modules.get(module) ?? { tensors: new Map<Role, TensorInfo>(), peft: false, embedding: false }
     if (known.tensors.has(role)) twice.push(name)
     known.tensors.set(role, info)

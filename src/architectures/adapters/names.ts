@@ -1,25 +1,26 @@
 import { below, DIFFUSION_ROOTS, findRoot, under } from '../../tensor/roots.js'
 import type { Architecture } from '../detect.js'
+import { prefixesOf, type Family, type Form } from './conventions.js'
 import { encoderNames, findEncoder } from './encoder.js'
-import { prefixed, type NameChange, type Prefixes, type Rows, type Spelling } from './spelling.js'
-import { renamedByDiffusers } from './other-transformers.js'
+import { prefixed, type NameChange, type Part, type Prefixes, type Rows, type Spelling } from './spelling.js'
 import { transformerNames } from './transformer.js'
-import { diffusersNames, originalNames, processorName } from './unet.js'
-import { xlabsNames } from './xlabs.js'
+import { processorName, unetNames } from './unet.js'
 
 /** The target of a name in an adapter: a module of the model, or rows of a fused one. */
 export interface AdapterTarget {
   readonly weight: string | undefined
   readonly bias: string | undefined
   readonly rows?: Rows
+  /** Where the module's rows stand in the adapter's, if the name is that of several modules. */
+  readonly part?: Part
   readonly change?: NameChange
   /** True in a text encoder. */
   readonly text: boolean
 }
 
 /**
- * Every name that an adapter for this model can use, with what it stands for; more than one target is a name that
- * cannot be told apart.
+ * Every name that an adapter for this model can use, with what it stands for: one target, or the parts that an adapter
+ * has as one module. Other names of more than one target cannot be told apart ({@link isAmbiguous}).
  */
 export type AdapterNames = ReadonlyMap<string, readonly AdapterTarget[]>
 
@@ -40,28 +41,10 @@ const modulesOf = (tensors: Tensors): ReadonlyMap<string, Module> => {
   return modules
 }
 
-/** The names of the network's own code; trainers that keep them may still put diffusers' prefix before them. */
-const ORIGINAL: Prefixes = {
-  dotted: [...DIFFUSION_ROOTS.map((root) => under(root, '')), 'base_model.model.', 'unet.', 'transformer.'],
-  underscored: ['lora_unet_', 'lycoris_', 'oft_unet_'],
-}
-const UNET: Prefixes = {
-  dotted: ['unet.', 'unet.base_model.model.', 'base_model.model.', ''],
-  underscored: ['lora_unet_', 'lycoris_', 'oft_unet_'],
-}
-const PROCESSOR: Prefixes = { dotted: ['unet.', ''], underscored: [] }
-const XLABS: Prefixes = { dotted: ['', 'transformer.', 'diffusion_model.'], underscored: [] }
-const TRANSFORMER: Prefixes = {
-  dotted: ['transformer.', 'transformer.base_model.model.', 'base_model.model.', ''],
-  underscored: ['lora_transformer_', 'lycoris_'],
-}
 const LANGUAGE: Prefixes = { dotted: ['base_model.model.', ''], underscored: [] }
 const EXACT: Prefixes = { dotted: [''], underscored: [] }
 /** For unknown networks: the names that trainers give to any network, of whatever kind. */
-const ANY: Prefixes = {
-  dotted: ['', 'base_model.model.', 'unet.', 'transformer.', 'diffusion_model.'],
-  underscored: ['lora_unet_', 'lora_transformer_', 'lycoris_'],
-}
+const ANY = prefixesOf(['transformer', 'unet'], ['original', 'diffusers'])
 const ANY_TEXT: Prefixes = { dotted: ['text_encoder.'], underscored: ['lora_te_', 'lora_te1_'] }
 
 type Named = readonly [spelling: Spelling, prefixes: Prefixes, text?: boolean]
@@ -76,25 +59,69 @@ export const taskOf = (architecture: Architecture | undefined): string | null =>
 /** Every root that trainers may write before a path of the diffusion model, wherever the file keeps it. */
 const ANY_ROOT: Prefixes = { dotted: DIFFUSION_ROOTS.map((root) => under(root, '')), underscored: [] }
 
-/** Modules of an unknown network are matched by their full names, and by their paths below the network's root. */
-const unknownSpeller = (tensors: Tensors): ((path: string) => readonly Named[]) => {
-  const root = findRoot(tensors.keys())
-  const renamed = renamedByDiffusers(tensors, root)
-  const original = originalNames(tensors)
+/** A module of a text encoder as every trainer spells it; undefined for other modules. */
+const encoderSpellings = (
+  path: string,
+  { weight }: Module,
+  tensors: Tensors,
+  architecture: Architecture | undefined,
+): readonly Named[] | undefined => {
+  const found = findEncoder(path, architecture?.id)
+  if (found === undefined) return undefined
+  const rows = weight === undefined ? 0 : (tensors.get(weight)?.shape[0] ?? 0)
+  return [
+    [{ path }, EXACT, true],
+    ...encoderNames(found.encoder.form, found.path, rows).map((s): Named => [s, found.encoder, true]),
+  ]
+}
+
+/** A module of a diffusion model, below its root, in every form that trainers write. */
+const diffusionSpellings = (
+  tensors: Tensors,
+  root: string,
+  architecture: Architecture | undefined,
+): ((path: string) => readonly Named[]) => {
+  const inside = [...tensors.keys()].flatMap((name) => below(root, name) ?? [])
+  const unet = unetNames(inside, architecture?.component === 'unet')
+  const transformer = unet === undefined ? transformerNames(tensors, root, architecture?.id) : undefined
+  const family: Family = unet !== undefined || inside.some((path) => UNET.test(path)) ? 'unet' : 'transformer'
+  const behind = (form: Form): Prefixes => prefixesOf([family], [form])
+  const form = unet?.form ?? transformer?.form
+  // A network that has one form may have the names of either.
+  const [own, other] =
+    form === 'diffusers' ? [behind('diffusers'), behind('original')] : [behind('original'), behind('diffusers')]
+  const [processors, xlabs, parts] = [behind('processor'), behind('xlabs'), behind('parts')]
   return (path) => {
-    const inside = below(root, path)
+    const inOther = unet?.other(path).map((name): Spelling => ({ path: name })) ?? transformer?.other(path) ?? []
+    const diffusers = unet === undefined ? [] : form === 'original' ? inOther.map((s) => s.path) : [path]
     return [
+      [{ path }, own],
+      ...(form === undefined ? [[{ path }, other] as const] : []),
       [{ path }, ANY],
-      [{ path }, ANY_TEXT, true],
-      ...[original?.(path)].flatMap((name) => (name === undefined ? [] : [[{ path: name }, ORIGINAL] as const])),
-      ...(inside === undefined
-        ? []
-        : ([
-            [{ path: inside }, ANY],
-            [{ path: inside }, ANY_ROOT],
-            ...(renamed?.(inside) ?? []).map((spelling): Named => [spelling, ANY]),
-          ] as const)),
+      [{ path }, ANY_ROOT],
+      ...inOther.map((spelling): Named => [spelling, other]),
+      ...diffusers.flatMap((name): Named[] => {
+        const processor = processorName(name)
+        return processor === undefined ? [] : [[{ path: processor }, processors]]
+      }),
+      ...(transformer?.parts(path) ?? []).map((spelling): Named => [spelling, parts]),
+      ...(transformer?.xlabs(path) ?? []).map((spelling): Named => [spelling, xlabs]),
     ]
+  }
+}
+
+/** What tells a U-Net of whatever kind. */
+const UNET = /^(?:down|up|input|output)_blocks\.0\./
+
+/** Modules of an unknown network are matched by their full names, and by their paths below the network's root. */
+const unknownSpeller = (tensors: Tensors): ((path: string, module: Module) => readonly Named[]) => {
+  const root = findRoot(tensors.keys())
+  const diffusion = diffusionSpellings(tensors, root, undefined)
+  return (path, module) => {
+    const text = encoderSpellings(path, module, tensors, undefined)
+    if (text !== undefined) return text
+    const inside = below(root, path)
+    return [[{ path }, ANY], [{ path }, ANY_TEXT, true], ...(inside === undefined ? [] : diffusion(inside))]
   }
 }
 
@@ -107,52 +134,52 @@ const speller = (
   if (LANGUAGE_MODELS.includes(architecture.id)) return (path) => [[{ path }, LANGUAGE]]
   const root = architecture.diffusionPrefix
   const inside = root === undefined || root === '' ? '' : `${root}.`
-  const rowsOf = (tensor: string): number => tensors.get(inside + tensor)?.shape[0] ?? 0
-  const inTransformer = transformerNames(architecture.id, rowsOf)
-  const diffusion = (path: string): readonly Named[] => [
-    [{ path }, ORIGINAL],
-    ...(inTransformer === undefined
-      ? diffusersNames(path).flatMap((name): readonly Named[] => {
-          const processor = processorName(name)
-          return [
-            [{ path: name }, UNET],
-            ...(processor === undefined ? [] : [[{ path: processor }, PROCESSOR] as const]),
-          ]
-        })
-      : inTransformer(path).map((spelling): Named => [spelling, TRANSFORMER])),
-    ...xlabsNames(path, rowsOf('img_in.weight')).map((spelling): Named => [spelling, XLABS]),
-  ]
+  const diffusion = root === undefined ? undefined : diffusionSpellings(tensors, root, architecture)
   return (path, module) => {
-    const found = findEncoder(path, architecture.id)
-    if (found !== undefined) {
-      const rows = module.weight === undefined ? 0 : (tensors.get(module.weight)?.shape[0] ?? 0)
-      return [
-        [{ path }, EXACT, true],
-        ...encoderNames(found.encoder.form, found.path, rows).map((s): Named => [s, found.encoder, true]),
-      ]
-    }
+    const text = encoderSpellings(path, module, tensors, architecture)
+    if (text !== undefined) return text
     const { component } = architecture.locate(module.weight ?? module.bias!)
-    const isDiffusion = root !== undefined && (component === 'unet' || component === 'transformer')
-    return [[{ path }, EXACT], ...(isDiffusion ? diffusion(path.slice(inside.length)) : [])]
+    const isDiffusion = component === 'unet' || component === 'transformer'
+    return [[{ path }, EXACT], ...(diffusion !== undefined && isDiffusion ? diffusion(path.slice(inside.length)) : [])]
   }
 }
 
 const isSame = (x: AdapterTarget, y: AdapterTarget): boolean =>
-  x.weight === y.weight && x.bias === y.bias && x.rows?.first === y.rows?.first
+  x.weight === y.weight && x.bias === y.bias && x.rows?.first === y.rows?.first && x.part?.first === y.part?.first
+
+/** True for targets of a name that could mean any of them: not for the parts of one module, which it all means. */
+export const isAmbiguous = (targets: readonly AdapterTarget[]): boolean =>
+  targets.length > 1 && new Set(targets.flatMap(({ part }) => part?.first ?? [])).size < targets.length
 
 /**
  * Generates every name that an adapter can have for a model's tensors. Names with dots replaced by underscores cannot
- * be parsed, so they are generated from the model and looked up.
+ * be parsed, so they are generated from the model and looked up. The tensors must not change afterwards: they are looked
+ * at once.
  */
 export const adapterNames = (tensors: Tensors, architecture: Architecture | undefined): AdapterNames => {
+  const known = generated.get(tensors)
+  if (known !== undefined && known.architecture === architecture) return known.names
+  const names = generate(tensors, architecture)
+  generated.set(tensors, { architecture, names })
+  return names
+}
+
+/** What was generated for a model, which is asked for again for each of its adapters. */
+const generated = new WeakMap<
+  Tensors,
+  { readonly architecture: Architecture | undefined; readonly names: AdapterNames }
+>()
+
+const generate = (tensors: Tensors, architecture: Architecture | undefined): AdapterNames => {
   const spell = speller(tensors, architecture)
   const names = new Map<string, AdapterTarget[]>()
   for (const [path, module] of modulesOf(tensors)) {
-    for (const [{ path: spelt, rows, change }, prefixes, text = false] of spell(path, module)) {
+    for (const [{ path: spelt, rows, part, change }, prefixes, text = false] of spell(path, module)) {
       const target: AdapterTarget = {
         ...module,
         text,
         ...(rows === undefined ? {} : { rows }),
+        ...(part === undefined ? {} : { part }),
         ...(change === undefined ? {} : { change }),
       }
       for (const name of prefixed(spelt, prefixes)) {

@@ -175,7 +175,7 @@ const storedPatches = (
     if (target.change === 'transposed' && slot.shape.length > 1)
       return failed(rearranged(at, adapter, module.name, tensor))
     const laid = layOut(tensor, slot.shape, target)
-    const whole = target.rows === undefined && target.change !== 'halves-swapped'
+    const whole = target.rows === undefined && target.part === undefined && target.change !== 'halves-swapped'
     if (whole ? info.shape.join() !== slot.shape.join() : !isShape(info.shape, laid.shape))
       problems.push(
         deltaShape(at, adapter, info.name, info.shape, tensor, slot.shape, architectureMismatch, target.rows),

@@ -68,7 +68,8 @@ const problemOf = (
   const { shape, dtype } = tensors.get(tensor)!
   if (!isFloat(info.dtype)) return factorDtype(at, info.name, adapter, info.dtype)
   if (!isFloat(dtype)) return factorDtype(at, tensor, model, dtype)
-  if (target.rows !== undefined || target.change !== undefined) return partReplaced(at, adapter, info.name, tensor)
+  if (target.rows !== undefined || target.part !== undefined || target.change !== undefined)
+    return partReplaced(at, adapter, info.name, tensor)
   if (shape.join() === info.shape.join()) return undefined
   const sameWidth = info.shape.slice(1).join() === shape.slice(1).join()
   return sameWidth && BY_TOKEN.test(tensor)

@@ -23,7 +23,8 @@ export const makeRotation = (module: AdapterModule, laid: Laid, making: PatchCon
   const [blocks, rescale] = [tensors.get('blocks'), tensors.get('rescale')]
   if (blocks === undefined)
     return rescale === undefined ? ok(undefined) : failed(factorMissing(at, adapter, name, ['`oft_blocks`']))
-  if (laid.turned || laid.roll !== undefined) return failed(rearranged(at, adapter, name, laid.tensor))
+  if (laid.turned || laid.roll !== undefined || laid.part !== undefined)
+    return failed(rearranged(at, adapter, name, laid.tensor))
   const [count = 1] = laid.shape
   const [number = 0, size = 0, other = 0] = blocks.shape.slice(-3)
   const levels = blocks.shape.length === 4 ? blocks.shape[0]! : 1

@@ -77,7 +77,8 @@ export const spellModules = (
   for (const [module, targets] of adapterNames(tensors, architecture)) {
     const [target, ...others] = targets
     const tensor = target?.weight ?? target?.bias
-    if (tensor === undefined || !IN_FORMAT[format](module)) continue
+    // A name of several tensors is none for one of them.
+    if (tensor === undefined || target!.part !== undefined || !IN_FORMAT[format](module)) continue
     if (target!.change !== undefined) rearranged.add(tensor)
     if (target!.change !== undefined || others.length > 0 || DATED.test(module)) continue
     const candidate = { module, rows: target!.rows, tensor }

@@ -4,6 +4,12 @@ export interface Rows {
   readonly count: number
 }
 
+/** Where the rows of a module stand among those that a name of several modules stands for: the first, of so many. */
+export interface Part {
+  readonly first: number
+  readonly of: number
+}
+
 /**
  * What has to be done to a delta before it is added: diffusers stores some tensors with their halves or axes changed.
  */
@@ -13,6 +19,8 @@ export type NameChange = 'halves-swapped' | 'transposed'
 export interface Spelling {
   readonly path: string
   readonly rows?: Rows
+  /** Given where the name is that of several modules, which an adapter has as one. */
+  readonly part?: Part
   readonly change?: NameChange
 }
 

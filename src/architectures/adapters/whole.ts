@@ -1,4 +1,4 @@
-import type { AdapterNames, AdapterTarget } from './names.js'
+import { isAmbiguous, type AdapterNames, type AdapterTarget } from './names.js'
 
 /** A tensor's name read as that of a whole tensor of the model. */
 interface WholeName {
@@ -72,12 +72,13 @@ const isBare = ({ weight }: AdapterTarget): boolean => weight !== undefined && !
 /** Tells what a tensor without a role is to a model with these names; `has` tells the model's tensors. */
 export const meaningOf = (name: string, names: AdapterNames, has: (tensor: string) => boolean): Meaning => {
   for (const { module, part } of readings(name)) {
-    const [target, ...others] = names.get(module) ?? []
+    const targets = names.get(module) ?? []
+    const [target] = targets
     if (target === undefined || (part === '' && !isBare(target))) continue
     const tensor = partOf(target, part, has)
     if (tensor === undefined) return { type: 'absent' }
-    return others.length > 0
-      ? { type: 'ambiguous', module, targets: [target, ...others] }
+    return isAmbiguous(targets)
+      ? { type: 'ambiguous', module, targets }
       : { type: 'whole', tensor, target, base: BASE.test(name) }
   }
   for (let end = name.lastIndexOf('.'); end > 0; end = name.lastIndexOf('.', end - 1)) {

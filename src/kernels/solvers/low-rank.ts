@@ -192,8 +192,9 @@ export const channelProduct: Solver = {
 }
 
 /**
- * The product of two factors, up [rows, rank] and down [rank, columns], in some rows of a tensor that is 0 elsewhere.
- * Settings: the first of these rows, and 1 where both factors are given with their rows as columns.
+ * The product of two factors, up [rows, rank] and down [rank, columns], in some rows of a tensor that is 0 elsewhere;
+ * rows of the product beyond the tensor are left out. Settings: the first of these rows, below 0 where the product begins
+ * before the tensor, and 1 where both factors are given with their rows as columns.
  */
 export const factorProduct: Solver = {
   name: 'factor-product',
@@ -209,14 +210,15 @@ export const factorProduct: Solver = {
       return turned === 1 ? transposed(matrix) : matrix
     }
     const [upper, lower] = [asGiven(up!), asGiven(down!)]
-    addProduct(part(result, first, upper.rows, 0, columns), upper, lower)
+    const [from, to] = [Math.max(0, first), Math.min(height, first + upper.rows)]
+    addProduct(part(result, from, to - from, 0, columns), part(upper, from - first, to - from, 0, upper.columns), lower)
     return result.values
   },
 }
 
 /**
  * The same product in float32 throughout, the ranks added in order: bit by bit what factors of a file give, which are
- * multiplied as they are read. Settings: the first row, and by how many rows they are moved on, the last ones to the front.
+ * multiplied as they are read. Rows beyond the tensor are left out. Settings: the first row, below 0 where the product begins before the tensor, and by how many rows they are moved on, the last ones to the front.
  */
 export const lowRankProduct: Solver = {
   name: 'low-rank-product',
@@ -224,7 +226,7 @@ export const lowRankProduct: Solver = {
   takes: 'all',
   workspace: () => 0,
   solve: ([up, down], [first = 0, roll = 0], shape) => {
-    const [, columns] = sidesOf(shape)
+    const [height, columns] = sidesOf(shape)
     const [rows, rank] = sidesOf(up!.shape)
     const kernels = solverKernels()
     const size = rank + (rank + 1) * Math.min(columns, PANEL)
@@ -238,9 +240,11 @@ export const lowRankProduct: Solver = {
       for (let r = 0; r < rank; r++)
         inside.set(down!.values.subarray(r * columns + column, r * columns + column + width), r * width)
       for (let row = 0; row < rows; row++) {
+        const at = first + ((row + roll) % rows)
+        if (at < 0 || at >= height) continue
         kernels.view(Float32Array, offset, rank).set(up!.values.subarray(row * rank, (row + 1) * rank))
         kernels.lowRank(out, width, offset, rank, panel, width)
-        result.set(kernels.view(Float32Array, out, width), (first + ((row + roll) % rows)) * columns + column)
+        result.set(kernels.view(Float32Array, out, width), at * columns + column)
       }
     }
     return result

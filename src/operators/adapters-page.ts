@@ -1,0 +1,150 @@
+import { CONVENTIONS, type Convention } from '../architectures/adapters/conventions.js'
+import {
+  ENCODER_COVERAGE,
+  KIND_COVERAGE,
+  NETWORK_COVERAGE,
+  situationOf,
+  type NetworkCoverage,
+  type Situation,
+} from '../architectures/adapters/coverage.js'
+import { prefixed } from '../architectures/adapters/spelling.js'
+
+const INTRODUCTION = `# Adapters
+
+[\`adapter.apply\`](operators.md#adapterapply) bakes an adapter into a model. This page says which adapters it takes, of which trainer, and onto which layers. An adapter that it does not take is refused before anything
+is written, with the name of what it is.
+
+## Kinds
+
+| kind | tensors that tell it | trainers | scale |
+|---|---|---|---|
+| LoRA, LoCon | \`lora_up\` and \`lora_down\`, \`lora_A\` and \`lora_B\`, \`lora.up\`, \`_lora.up\`, \`lora_linear_layer.up\`; \`lora_mid\` | kohya's scripts, LyCORIS, diffusers, PEFT, OneTrainer, ai-toolkit, SimpleTuner, XLabs | \`alpha / rank\`; PEFT with \`use_rslora\` divides by the root of the rank |
+| LoHa | \`hada_w1_a\` … \`hada_w2_b\`; \`hada_t1\`, \`hada_t2\` | LyCORIS, PEFT | \`alpha / rank\` |
+| LoKr | \`lokr_w1\` or \`lokr_w1_a\` and \`lokr_w1_b\`; \`lokr_w2\` or \`lokr_w2_a\` and \`lokr_w2_b\`; \`lokr_t2\` | LyCORIS, ai-toolkit, SimpleTuner, PEFT | by the rank of the second matrix, or of the first if the second is whole; 1 if both are, but PEFT's \`alpha / r\` |
+| DoRA, beside LoRA, LoHa or LoKr | \`dora_scale\`; \`lora_magnitude_vector\` | kohya's scripts, LyCORIS, OneTrainer; diffusers, PEFT | that of the factors |
+| (IA)³ | \`weight\` with \`on_input\`; \`ia3_l\` | LyCORIS; PEFT | none |
+| GLoRA | \`a1\`, \`a2\`, \`b1\`, \`b2\` | LyCORIS, before and after it exchanged the factors | \`alpha / rank\` |
+| OFT | \`oft_blocks\` of three axes; \`rescale\` | LyCORIS, kohya's scripts | none: alpha is a constraint |
+| BOFT | \`oft_blocks\` of four axes; \`rescale\` | LyCORIS | none: alpha is a constraint |
+| differences | \`diff\`, \`diff_b\`, \`diff_m\` (modulations of Wan), \`w_norm\`, \`b_norm\` | LyCORIS, \`adapter.extract\` | none |
+| whole tensors | \`set_weight\`, \`modules_to_save\`, \`base_layer\`, names of the model | PEFT, ComfyUI | none |
+| LoRA of embeddings | \`lora_embedding_A\`, \`lora_embedding_B\` | PEFT | \`alpha / rank\` |
+
+Refused by name: VeRA, FourierFT, PEFT's OFT and BOFT, an early OFT (\`oft_diag\`), GLoRA with a core (\`bm\`), LoRAs that widen weights (\`reshape_weight\`), LyCORIS files with a \`scalar\`, LoRAs in numbered parts (\`lora_up.0\`), trained tokens, and PEFT configs that repeat
+layers, adapt parameters of no layer, or begin from factors of the base model (PiSSA, OLoRA). Embeddings of trigger words (\`bundle_emb\`) are left out with a warning.
+`
+
+const SITUATIONS: readonly (readonly [situation: Situation, title: string])[] = [
+  ['whole', 'one layer'],
+  ['rows', 'rows of a fused layer'],
+  ['several', 'several layers as one'],
+  ['transposed', 'transposed layer'],
+  ['swapped', 'halves exchanged'],
+]
+
+const LAYERS = `## Layers
+
+What a cell says is tested for every form of the kind, against loops in float64 that are written from the trainers' definitions. [\`bench/parity\`](../bench/parity/README.md#lycoris-413-and-peft-0212) compares with LyCORIS and PEFT themselves.
+Convolutions are layers like others; a Tucker core belongs to them alone.
+`
+
+const LAYERS_EXPLAINED = `- **Rows of a fused layer**: an adapter names q, k and v, and the model has them in one tensor, as OpenCLIP, Flux, Stable Diffusion 3 and Z-Image do. DoRA's lengths are then those of each part's own rows, and of its own columns.
+- **Several layers as one**: the other way round. kohya's scripts name the fused \`qkv\` of Flux, and a model in the form of diffusers has \`to_q\`, \`to_k\` and \`to_v\`. Each gets its rows of the difference, bit by bit as the fused layer would.
+- **Transposed layers**: the text projection of OpenCLIP, embeddings, and the layers of models whose config says \`fan_in_fan_out\`.
+- **Halves exchanged**: diffusers stores the scale and the shift of some modulations the other way round.
+`
+
+const NAMES = `## Names
+
+Each row is a network and a trainer, with a module as that trainer names it. The last two columns are the forms of the model: that of its authors, of kohya's scripts and of ComfyUI, under any root (\`model.diffusion_model.\`, \`diffusion_model.\`, \`net.\`, none),
+and that of diffusers. A test applies every kind in every cell.
+`
+
+const NOTES = `“All” is all kinds. ¹ Where names stand for rows of a fused layer, ² for several layers as one, ³ or for layers whose halves are exchanged, the kinds that the table above says.
+
+Language models have \`base_model.model.…\`, or their own names. Any other network is reached by the names of its modules, under any root, with dots or underscores, and behind the prefixes of all trainers.
+Names are made from the tensors of the model and looked up: a name that could mean two modules is refused, and so is an adapter that has one module under two names.
+`
+
+const row = (...cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+
+const layersTable = (): string =>
+  [
+    row('kind', ...SITUATIONS.map(([, title]) => title)),
+    row('---', ...SITUATIONS.map(() => '---')).replaceAll(' ', ''),
+    ...KIND_COVERAGE.map(({ kind, refused }) =>
+      row(kind, ...SITUATIONS.map(([situation]) => (refused.includes(situation) ? 'refused' : 'yes'))),
+    ),
+  ].join('\n')
+
+const MARKS: Partial<Record<Situation, string>> = { rows: '¹', several: '²', swapped: '³' }
+
+/** What the names of a trainer come to in a form of a network. */
+const cellOf = ({ modules }: NetworkCoverage, names: Convention['form'], layout: 'original' | 'diffusers'): string => {
+  const met = new Set(modules.flatMap((module) => situationOf(module, names, layout) ?? []))
+  return `all${SITUATIONS.flatMap(([situation]) => (met.has(situation) ? (MARKS[situation] ?? []) : [])).join(' ')}`
+}
+
+/** A module as a trainer names it, behind the first of its prefixes. */
+const exampleOf = ({ modules }: NetworkCoverage, { form, prefixes }: Convention): string => {
+  const { original, diffusers } = modules[0]!
+  const processor = (path: string): string => path.replace(/\.to_(q|k|v|out)(?:\.0)?$/, '.processor.to_$1')
+  const path = {
+    original,
+    diffusers: diffusers[0]!,
+    processor: processor(diffusers[0]!),
+    parts: `${original}.0`,
+    xlabs: original.replace(/\.\w+\.\w+$/, '.processor.qkv_lora1'),
+  }[form]
+  const [first = ''] = prefixes
+  const [name] = prefixed(
+    path,
+    first.endsWith('_') ? { dotted: [], underscored: [first] } : { dotted: [first], underscored: [] },
+  )
+  return `\`${name}\`${
+    prefixes.length > 1
+      ? `; ${prefixes
+          .slice(1)
+          .map((p) => (p === '' ? 'no prefix' : `\`${p}\``))
+          .join(', ')}`
+      : ''
+  }`
+}
+
+const namesTable = (): string =>
+  [
+    row('network', 'trainer', 'names', 'original form', 'form of diffusers'),
+    '|---|---|---|---|---|',
+    ...NETWORK_COVERAGE.flatMap((network) =>
+      CONVENTIONS[network.family]
+        .filter(({ trainer }) => !network.without.includes(trainer))
+        .filter(({ form }) => form !== 'processor' || network.family === 'unet')
+        .filter(({ form }) => form !== 'parts' || network.modules.some(({ diffusers }) => diffusers.length > 1))
+        .map((convention) =>
+          row(
+            network.title,
+            convention.trainer,
+            exampleOf(network, convention),
+            cellOf(network, convention.form, 'original'),
+            cellOf(network, convention.form, 'diffusers'),
+          ),
+        ),
+    ),
+    ...ENCODER_COVERAGE.flatMap(({ title, prefixes, paths }) =>
+      Object.entries(prefixes).map(([trainer, all]) =>
+        row(
+          title,
+          trainer,
+          all
+            .map((prefix) => `\`${prefix}${prefix.endsWith('_') ? paths[0]!.replaceAll('.', '_') : paths[0]}\``)
+            .join(', '),
+          'all¹, with layers of OpenCLIP',
+          'all',
+        ),
+      ),
+    ),
+  ].join('\n')
+
+/** The page of adapters, in Markdown. */
+export const adaptersDocument = (): string =>
+  [INTRODUCTION, LAYERS, layersTable(), '', LAYERS_EXPLAINED, NAMES, namesTable(), '', NOTES].join('\n')

@@ -1,0 +1,422 @@
+import { describe, expect, test } from 'vitest'
+import { CONVENTIONS, type Convention } from '#src/architectures/adapters/conventions.js'
+import {
+  ENCODER_COVERAGE,
+  KIND_COVERAGE,
+  NETWORK_COVERAGE,
+  situationOf,
+  type ModulePaths,
+  type NetworkCoverage,
+  type Situation,
+} from '#src/architectures/adapters/coverage.js'
+import { matchAdapter, type Recipient } from '#src/architectures/adapters/match.js'
+import { adapterNames, type AdapterTarget } from '#src/architectures/adapters/names.js'
+import { prefixed } from '#src/architectures/adapters/spelling.js'
+import { transformerNames } from '#src/architectures/adapters/transformer.js'
+import { unetNames } from '#src/architectures/adapters/unet.js'
+import { detectArchitecture } from '#src/architectures/detect.js'
+import type { TensorInfo } from '#src/tensor/info.js'
+import { part, readTable, type Shapes } from '../architectures/tables.js'
+
+type Shape = readonly number[]
+type Form = 'original' | 'diffusers'
+
+const ROOT = 'model.diffusion_model'
+const diffusionOf = (name: string): Shapes => part(readTable(name), ROOT, `${ROOT}.`)
+const shapes = (table: Readonly<Record<string, Shape>>): Shapes =>
+  new Map(Object.entries(table).map(([name, shape]) => [`${name}.weight`, { shape: [...shape] }]))
+
+/** A U-Net of three levels with attention in each, of the first and the last blocks of one with four. */
+const smaller = (): Shapes =>
+  new Map(
+    [...diffusionOf('sd15')].flatMap(([name, info]) => {
+      const [, side, n] = /(input|output)_blocks\.(\d+)\./.exec(name) ?? []
+      if (side === 'input' && Number(n) > 8) return []
+      if (side === 'output' && Number(n) < 3) return []
+      return [[side === 'output' ? name.replace(`_blocks.${n}.`, `_blocks.${Number(n) - 3}.`) : name, info] as const]
+    }),
+  )
+
+/** Stable Diffusion 2 and the refiner, told by their widths. */
+const widened = (changes: Readonly<Record<string, Shape>>): Shapes => {
+  const table = diffusionOf('sd15')
+  for (const [name, shape] of Object.entries(changes)) table.set(`${ROOT}.${name}.weight`, { shape: [...shape] })
+  return table
+}
+const CROSS = 'input_blocks.4.1.transformer_blocks.0.attn2.to_k'
+
+/** The original form of each network; of those whose tables are not at hand, what tells them and the modules. */
+const ORIGINALS: Readonly<Record<string, () => Shapes>> = {
+  'Stable Diffusion 1': () => diffusionOf('sd15'),
+  'Stable Diffusion 2': () => widened({ [CROSS]: [640, 1024] }),
+  'Stable Diffusion XL': () => diffusionOf('sdxl'),
+  'Stable Diffusion XL refiner': () => widened({ 'input_blocks.0.0': [384, 4, 3, 3], [CROSS]: [640, 1280] }),
+  'a smaller U-Net': smaller,
+  'Stable Diffusion 3': () => diffusionOf('sd3-medium'),
+  'Flux, Chroma': () => diffusionOf('flux-dev'),
+  Wan: () =>
+    shapes({
+      'blocks.0.self_attn.q': [8, 8],
+      'blocks.0.cross_attn.q': [8, 8],
+      'text_embedding.0': [8, 8],
+      'blocks.3.self_attn.q': [8, 8],
+      'blocks.3.cross_attn.o': [8, 8],
+      'blocks.3.ffn.0': [16, 8],
+      'blocks.3.norm3': [8],
+      'head.head': [16, 8],
+    }),
+  'Qwen-Image': () =>
+    shapes({
+      'transformer_blocks.3.attn.to_q': [8, 8],
+      'transformer_blocks.3.attn.add_k_proj': [8, 8],
+      'transformer_blocks.3.img_mlp.net.0.proj': [32, 8],
+      'transformer_blocks.3.img_mod.1': [48, 8],
+      txt_in: [8, 12],
+    }),
+  'Z-Image': () =>
+    shapes({
+      'layers.0.attention.qkv': [24, 8],
+      'noise_refiner.0.attention.qkv': [24, 8],
+      'cap_embedder.1': [8, 8],
+      'layers.3.attention.qkv': [24, 8],
+      'layers.3.attention.out': [8, 8],
+      'layers.3.feed_forward.w1': [16, 8],
+      x_embedder: [8, 8],
+    }),
+}
+
+const rootOf = (tensors: Shapes): string => ([...tensors.keys()][0]!.startsWith(`${ROOT}.`) ? ROOT : '')
+
+/** The same network in the form of diffusers: every tensor under its other name, fused ones by their parts. */
+const toDiffusers = (tensors: Shapes): Shapes => {
+  const root = rootOf(tensors)
+  const inside = part(tensors, root)
+  const own = root === '' ? tensors : inside
+  const unet = unetNames([...own.keys()], false)
+  const transformer = transformerNames(own, '')
+  return new Map(
+    [...own].flatMap(([name, info]) => {
+      const [, path, ending] = /^(.+)\.(weight|bias|scale)$/.exec(name) ?? [undefined, name, undefined]
+      const others = unet
+        ?.other(path!)
+        .slice(0, 1)
+        .map((other) => ({ path: other, rows: undefined })) ??
+        transformer?.other(path!) ?? [{ path: path!, rows: undefined }]
+      return (others.length === 0 ? [{ path: path!, rows: undefined }] : others).map(
+        ({ path: other, rows }) =>
+          [
+            ending === undefined ? other : `${other}.${ending === 'scale' ? 'weight' : ending}`,
+            { shape: rows === undefined ? info.shape : info.shape.with(0, rows.count) },
+          ] as const,
+      )
+    }),
+  )
+}
+
+/** What a name should lead to. */
+type Expected = Pick<AdapterTarget, 'weight' | 'rows' | 'part' | 'change'>
+
+const bare = ({ weight, rows, part: place, change }: AdapterTarget): Expected => ({
+  weight,
+  ...(rows === undefined ? {} : { rows }),
+  ...(place === undefined ? {} : { part: place }),
+  ...(change === undefined ? {} : { change }),
+})
+
+/** The rows of each part of a fused module. */
+const partsOf = (paths: readonly string[], heights: readonly number[]) =>
+  paths.map((path, i) => ({
+    path,
+    first: heights.slice(0, i).reduce((n, h) => n + h, 0),
+    count: heights[i]!,
+  }))
+
+/** The names of a module in a form of names, and what each leads to in a form of the model. */
+const expectedOf = (
+  { original, diffusers, swapped }: ModulePaths,
+  names: Convention['form'],
+  form: Form,
+  at: (path: string) => string,
+  heights: readonly number[],
+): readonly (readonly [path: string, targets: readonly Expected[]])[] => {
+  const fused = diffusers.length > 1
+  const parts = partsOf(diffusers, heights)
+  const total = heights.reduce((n, h) => n + h, 0)
+  const whole = (): readonly Expected[] =>
+    form === 'original'
+      ? [{ weight: at(original) }]
+      : fused
+        ? parts.map(({ path, first }) => ({ weight: at(path), part: { first, of: total } }))
+        : [{ weight: at(diffusers[0]!), ...(swapped ? { change: 'halves-swapped' } : {}) }]
+  const split = (): readonly Expected[] =>
+    parts.map(({ path, first, count }) => ({
+      weight: at(form === 'original' ? original : path),
+      ...(form === 'original' && fused ? { rows: { first, count } } : {}),
+      ...(form === 'original' && swapped ? { change: 'halves-swapped' as const } : {}),
+    }))
+  switch (names) {
+    case 'original':
+      return [[original, whole()]]
+    case 'diffusers':
+      return diffusers.map((path, i) => [path, [split()[i]!]])
+    case 'processor':
+      return diffusers.flatMap((path, i) => {
+        const match = /^(.+)\.to_(q|k|v|out\.0)$/.exec(path)
+        return match === null
+          ? []
+          : [[`${match[1]}.processor.to_${match[2] === 'out.0' ? 'out' : match[2]}`, [split()[i]!]]]
+      })
+    case 'parts':
+      return fused ? diffusers.map((_, i) => [`${original}.${i}`, [split()[i]!]]) : []
+    case 'xlabs': {
+      const n = /\d+/.exec(original)?.[0]
+      const inDouble = ['img_attn.qkv', 'txt_attn.qkv', 'img_attn.proj'].findIndex((end) => original.endsWith(end))
+      if (inDouble >= 0)
+        return [[`double_blocks.${n}.processor.${['qkv_lora1', 'qkv_lora2', 'proj_lora1'][inDouble]}`, whole()]]
+      if (original.endsWith('linear2')) return [[`single_blocks.${n}.processor.proj_lora`, whole()]]
+      if (!original.endsWith('linear1')) return []
+      const count = 3 * heights[0]!
+      const targets: readonly Expected[] =
+        form === 'original'
+          ? [{ weight: at(original), rows: { first: 0, count } }]
+          : parts.slice(0, 3).map(({ path, first }) => ({ weight: at(path), part: { first, of: count } }))
+      return [[`single_blocks.${n}.processor.qkv_lora`, targets]]
+    }
+  }
+}
+
+/** A network in one of its forms, with the modules that the table names. */
+interface Layout {
+  readonly network: NetworkCoverage
+  readonly form: Form
+  readonly tensors: Shapes
+  readonly at: (path: string) => string
+  readonly heightsOf: (module: ModulePaths) => readonly number[]
+}
+
+const layouts = NETWORK_COVERAGE.flatMap((network): Layout[] => {
+  const original = ORIGINALS[network.title]!()
+  const diffusers = toDiffusers(original)
+  const heightsOf = (module: ModulePaths): readonly number[] =>
+    module.diffusers.map((path) => diffusers.get(`${path}.weight`)!.shape[0]!)
+  const root = rootOf(original)
+  const forms: readonly Layout[] = [
+    {
+      network,
+      form: 'original',
+      tensors: original,
+      at: (path) => `${root === '' ? '' : `${root}.`}${path}.weight`,
+      heightsOf,
+    },
+    { network, form: 'diffusers', tensors: diffusers, at: (path) => `${path}.weight`, heightsOf },
+  ]
+  return network.title === 'Qwen-Image' ? [forms[0]!] : [...forms]
+})
+const titleOf = ({ network, form }: Layout): string => `${network.title}, ${form}`
+const conventionsOf = ({ family, without }: NetworkCoverage): readonly Convention[] =>
+  CONVENTIONS[family].filter(({ trainer }) => !without.includes(trainer))
+
+const namesOf = (tensors: Shapes) => adapterNames(tensors, detectArchitecture(tensors))
+const spell = (convention: Convention, path: string): readonly string[] => {
+  const [dotted, underscored] = [false, true].map((u) => convention.prefixes.filter((p) => p.endsWith('_') === u))
+  return prefixed(path, { dotted: dotted!, underscored: underscored! })
+}
+
+test('the forms of the table are those that smelt tells apart, and no name of one means two things', () => {
+  const odd = new Set(['Wan', 'Qwen-Image', 'Z-Image'])
+  for (const { network, form, tensors } of layouts) {
+    const architecture = detectArchitecture(tensors)
+    expect(architecture === undefined, `${network.title}, ${form}`).toBe(form === 'diffusers' || odd.has(network.title))
+    const names = adapterNames(tensors, architecture)
+    const unclear = [...names].filter(
+      ([, targets]) => targets.length > 1 && targets.some(({ part: place }) => place === undefined),
+    )
+    expect(unclear, `${network.title}, ${form}`).toEqual([])
+  }
+})
+
+describe.each(layouts.map((layout) => [titleOf(layout), layout] as const))('%s', (_, layout) => {
+  const names = namesOf(layout.tensors)
+
+  test('is reached by the names of every trainer, in the right rows and order', () => {
+    for (const convention of conventionsOf(layout.network))
+      for (const module of layout.network.modules)
+        for (const [path, targets] of expectedOf(
+          module,
+          convention.form,
+          layout.form,
+          layout.at,
+          layout.heightsOf(module),
+        ))
+          for (const name of spell(convention, path))
+            expect(names.get(name)?.map(bare), `${convention.trainer}: ${name}`).toEqual(targets)
+  })
+
+  test('is changed by every kind, or refuses it, as the table says', () => {
+    const model: Recipient = {
+      label: 'm',
+      tensors: new Map([...layout.tensors].map(([name, { shape }]) => [name, { shape, dtype: 'F16' as const }])),
+      architecture: detectArchitecture(layout.tensors),
+    }
+    for (const { kind, refused } of KIND_COVERAGE) {
+      for (const make of KINDS[kind]!) {
+        const convention = conventionsOf(layout.network).filter(({ form }) => form !== 'processor')
+        for (const form of ['original', 'diffusers'] as const) {
+          const { prefixes } = convention.find((c) => c.form === form)!
+          for (const module of layout.network.modules) {
+            for (const [path, targets] of expectedOf(module, form, layout.form, layout.at, layout.heightsOf(module))) {
+              const shape = shapeOf(layout.tensors, targets)
+              const tensors = shape.length > 1 || OF_VECTORS.has(kind) ? make(shape) : undefined
+              if (tensors === undefined) continue
+              const [name] = spell({ ...layout.network, trainer: '', form, prefixes }, path)
+              const outcome = apply(name!, tensors, model)
+              const met = situationIn(targets)
+              // The page says of cells what is found here.
+              expect(situationOf(module, form, layout.form)).toBe(met)
+              const wanted = refused.includes(met) ? ['refused'] : targets.map(({ weight }) => weight!)
+              expect(outcome, `${kind} of ${name}`).toEqual(wanted)
+            }
+          }
+        }
+      }
+    }
+  })
+})
+
+/** What the targets of a name are, together, as an adapter sees them. */
+const shapeOf = (tensors: Shapes, targets: readonly Expected[]): Shape => {
+  const [{ weight, rows, part: place }] = targets as [Expected]
+  const { shape } = tensors.get(weight!)!
+  return shape.with(0, place?.of ?? rows?.count ?? shape[0]!)
+}
+
+const situationIn = (targets: readonly Expected[]): Situation => {
+  const [{ rows, part: place, change }] = targets as [Expected]
+  return place !== undefined ? 'several' : rows !== undefined ? 'rows' : change !== undefined ? 'swapped' : 'whole'
+}
+
+/** The shapes of a module's tensors by their endings, for what it changes. */
+type Make = (shape: Shape) => Readonly<Record<string, Shape>> | undefined
+
+/** Kinds that norms have, too. */
+const OF_VECTORS = new Set(['differences', 'whole tensors'])
+
+const lora: Make = ([rows, ...inner]) => ({ 'lora_up.weight': [rows!, 2], 'lora_down.weight': [2, ...inner] })
+const KINDS: Readonly<Record<string, readonly Make[]>> = {
+  'LoRA, LoCon, LoHa, LoKr, (IA)³': [
+    lora,
+    ([rows, ...inner]) => ({ 'lora_B.weight': [rows!, 2], 'lora_A.weight': [2, ...inner] }),
+    ([rows, inputs, ...kernel]) =>
+      kernel.length === 0
+        ? undefined
+        : { 'lora_up.weight': [rows!, 2], 'lora_down.weight': [2, inputs!], 'lora_mid.weight': [2, 2, ...kernel] },
+    ([rows, ...inner]) => ({
+      hada_w1_a: [rows!, 2],
+      hada_w1_b: [2, ...inner],
+      hada_w2_a: [rows!, 2],
+      hada_w2_b: [2, ...inner],
+    }),
+    ([rows, inputs, ...kernel]) => ({ lokr_w1: [2, 2], lokr_w2: [rows! / 2, inputs! / 2, ...kernel] }),
+    ([rows]) => ({ weight: [rows!], on_input: [] }),
+  ],
+  DoRA: [(shape) => ({ ...lora(shape), dora_scale: [shape[0]!, 1] })],
+  'DoRA of inputs': [(shape) => ({ ...lora(shape), dora_scale: [1, shape[1]!] })],
+  GLoRA: [
+    ([rows, inputs, ...kernel]) => ({
+      'a1.weight': [inputs!, 2],
+      'a2.weight': [2, inputs!],
+      'b1.weight': [rows!, 2],
+      'b2.weight': [2, inputs!, ...kernel],
+    }),
+  ],
+  'OFT, BOFT': [([rows]) => ({ oft_blocks: [rows! / 4, 4, 4] }), ([rows]) => ({ oft_blocks: [2, rows! / 4, 4, 4] })],
+  differences: [(shape) => ({ diff: shape })],
+  'whole tensors': [(shape) => ({ set_weight: shape })],
+}
+
+/** The tensors of the model that an adapter changes, or that it is refused. */
+const apply = (module: string, tensors: Readonly<Record<string, Shape>>, model: Recipient): readonly string[] => {
+  const infos = new Map(
+    Object.entries(tensors).map(([ending, shape]): [string, TensorInfo] => {
+      const name = `${module}.${ending}`
+      return [name, { name, dtype: ending === 'on_input' ? 'BOOL' : 'F16', shape, file: '', begin: 0, end: 0 }]
+    }),
+  )
+  const file = {
+    path: '',
+    files: [],
+    tensors: infos,
+    metadata: new Map(),
+    bytes: 0,
+    sides: [],
+    scalars: new Map([[`${module}.on_input`, new Uint8Array(1)]]),
+    config: undefined,
+  }
+  const match = matchAdapter(
+    { label: 'a', file, alpha: module.startsWith('base_model') ? 2 : undefined, at: { type: 'option', name: 'x' } },
+    model,
+    true,
+  )
+  if (match.type === 'ok') return [...match.value.patches.keys()]
+  const codes = match.diagnostics.map(({ code }) => code)
+  return codes[0] === 'adapter-rearranged' ? ['refused'] : codes
+}
+
+/** Where text encoders are, by what begins their names: in checkpoints and in files of their own. */
+const ENCODERS: Readonly<Record<string, readonly (readonly [table: string, prefix: string, own: string])[]>> = {
+  'CLIP-L of Stable Diffusion 1': [['sd15', 'cond_stage_model.transformer', '']],
+  'CLIP-L of Stable Diffusion XL, Stable Diffusion 3, Flux': [
+    ['sdxl', 'conditioner.embedders.0.transformer', ''],
+    ['sd3-medium', 'text_encoders.clip_l.transformer', ''],
+    ['flux-dev', 'text_encoders.clip_l.transformer', ''],
+  ],
+  'OpenCLIP-H of Stable Diffusion 2': [['sdxl', 'conditioner.embedders.1.model', 'cond_stage_model.model.']],
+  'CLIP-G of Stable Diffusion XL, Stable Diffusion 3': [
+    ['sdxl', 'conditioner.embedders.1.model', ''],
+    ['sd3-medium', 'text_encoders.clip_g.transformer', ''],
+  ],
+  'T5 of Flux': [['flux-dev', 'text_encoders.t5xxl.transformer', '']],
+  'T5 of Stable Diffusion 3': [['sd3-medium', 'text_encoders.t5xxl.transformer', '']],
+}
+
+/** The layer of OpenCLIP for a path of Hugging Face. */
+const inOpenClip = (path: string, width: number): Expected => {
+  if (path === 'text_projection') return { weight: 'text_projection', change: 'transposed' }
+  const layer = path.replace('text_model.encoder.layers', 'transformer.resblocks')
+  const [, inside, which] = /^(.+)\.self_attn\.(q|k|v)_proj$/.exec(layer) ?? []
+  if (inside !== undefined)
+    return {
+      weight: `${inside}.attn.in_proj_weight`,
+      rows: { first: ['q', 'k', 'v'].indexOf(which!) * width, count: width },
+    }
+  return {
+    weight: `${layer.replace('self_attn', 'attn').replace('mlp.fc1', 'mlp.c_fc').replace('mlp.fc2', 'mlp.c_proj')}.weight`,
+  }
+}
+
+test.each(ENCODER_COVERAGE.map((encoder) => [encoder.title, encoder] as const))(
+  '%s is reached by the names of every trainer, in a checkpoint and alone',
+  (title, { prefixes, paths }) => {
+    for (const [table, prefix, moved] of ENCODERS[title]!) {
+      const whole = readTable(table)
+      const inCheckpoint: Shapes =
+        moved === '' ? whole : new Map([...diffusionOf('sd15'), ...part(whole, prefix, moved)])
+      const root = moved === '' ? `${prefix}.` : moved
+      for (const [tensors, at] of [
+        [moved === '' ? whole : inCheckpoint, root],
+        ...(moved === '' ? [[part(whole, prefix), ''] as const] : []),
+      ] as const) {
+        const names = namesOf(tensors)
+        const isOpenClip = tensors.has(`${at}transformer.resblocks.0.attn.in_proj_weight`)
+        for (const [trainer, all] of Object.entries(prefixes))
+          for (const path of paths) {
+            const own: Expected = isOpenClip ? inOpenClip(path, 1280) : { weight: `${path}.weight` }
+            for (const name of all.map((p) => (p.endsWith('_') ? p + path.replaceAll('.', '_') : p + path)))
+              expect(names.get(name)?.map(bare), `${trainer} in ${table}${at}: ${name}`).toEqual([
+                { ...own, weight: at + own.weight! },
+              ])
+          }
+      }
+    }
+  },
+)
