@@ -8,7 +8,7 @@ import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Draft } from '../plan/draft.js'
 import { CARD, CONFIG, isSideFile, type ModelFolder } from '../plan/model-folder.js'
-import type { OpenedInputs } from '../plan/inputs.js'
+import type { OpenedInput, OpenedInputs } from '../plan/inputs.js'
 import type { Recipe } from '../recipe/recipe.js'
 import { ioProblem } from '../safetensors/io-problem.js'
 import { identityOf } from '../safetensors/open.js'
@@ -28,9 +28,12 @@ const read = async (path: string): Promise<Result<Uint8Array>> => {
   }
 }
 
-type ReadFolder = (folder: string) => Promise<Result<ModelFolder | undefined>>
+type ReadFolder = (input: OpenedInput) => Promise<Result<ModelFolder | undefined>>
 
-const readFolderAt: ReadFolder = async (folder) => {
+/** Reads what stands beside an input that is not on this machine, by name. */
+type ReadRemotely = (input: OpenedInput) => Promise<Result<ReadonlyMap<string, Uint8Array>> | undefined>
+
+const readFolderAt = async (folder: string): Promise<Result<ModelFolder | undefined>> => {
   const names = await readdir(folder).catch((): string[] => [])
   // Without a config it is a folder of anything: its other files are not known to belong to the model.
   if (!names.includes(CONFIG)) return ok(undefined)
@@ -45,11 +48,24 @@ const readFolderAt: ReadFolder = async (folder) => {
   return ok({ files, card: card === undefined ? undefined : Buffer.from(card.value).toString('utf8') })
 }
 
-/** Reads folders once for all settings of a recipe. */
-export const createFolderReader = (): ReadFolder => {
+const ofRemote = (read: Result<ReadonlyMap<string, Uint8Array>>): Result<ModelFolder | undefined> => {
+  if (read.type === 'failed') return read
+  if (!read.value.has(CONFIG)) return ok(undefined)
+  const card = read.value.get(CARD)
+  const files = [...read.value].filter(([name]) => isSideFile(name)).sort(([x], [y]) => (x < y ? -1 : 1))
+  return ok({ files: new Map(files), card: card === undefined ? undefined : Buffer.from(card).toString('utf8') })
+}
+
+/** Reads folders once for all settings of a recipe; `remotely` those of inputs that are not on this machine. */
+export const createFolderReader = (remotely?: ReadRemotely): ReadFolder => {
   const known = new Map<string, ReturnType<ReadFolder>>()
-  return (folder) => {
-    const reading = known.get(folder) ?? readFolderAt(folder)
+  return (input) => {
+    const folder = dirname(input.file.path)
+    const read = async (): Promise<Result<ModelFolder | undefined>> => {
+      const sides = input.isRemote === true ? await remotely?.(input) : undefined
+      return sides === undefined ? readFolderAt(folder) : ofRemote(sides)
+    }
+    const reading = known.get(folder) ?? read()
     known.set(folder, reading)
     return reading
   }
@@ -68,9 +84,10 @@ export const readModelFolders = async (
   const isFolder = [...recipe.outputs.values()].some((output) => output.folder)
   if (recipe.tokenizer === undefined && !isFolder && !needsTokens(recipe)) return ok(folders)
   const problems: Diagnostic[] = []
-  for (const { name, kind, file, at } of inputs.values()) {
+  for (const input of inputs.values()) {
+    const { name, kind, at } = input
     if (kind !== 'model') continue
-    const folder = await readFolder(dirname(file.path))
+    const folder = await readFolder(input)
     if (folder.type === 'failed')
       append(
         problems,
