@@ -14,6 +14,7 @@ import {
 } from '../safetensors/adapter-file.js'
 import { headerLength, parseHeader, PREFIX } from '../safetensors/header.js'
 import { assembleShards, toModel, type Model, type ModelFile } from '../safetensors/model.js'
+import { noFile } from '../safetensors/open.js'
 import { parseIndex } from '../safetensors/sharded-index.js'
 import { snapshotFolder } from './cached.js'
 import { backoff, type HubFailure, type RemoteFile } from './client.js'
@@ -78,9 +79,7 @@ const readHeader = async (read: Reader, file: RemoteFile, path: string): Promise
   if (more.type === 'failed') return more
   const header = parseHeader(path, Buffer.concat([front.value, more.value]).subarray(PREFIX, end), file.bytes)
   if (header.type === 'failed') return header
-  // No file has this identity, so nothing that is known of one is taken for it.
-  const identity = { size: file.bytes, mtimeNs: 0n, ctimeNs: 0n, ino: 0n, dev: 0n }
-  return ok({ path, identity, ...header.value }, header.diagnostics)
+  return ok({ path, identity: noFile(file.bytes), ...header.value }, header.diagnostics)
 }
 
 /** Does something for each of many files, some at once. */

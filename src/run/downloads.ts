@@ -3,7 +3,7 @@ import type { HubAccess } from '../hub/access.js'
 import type { HubOrder } from '../hub/find.js'
 import type { HubReference } from '../hub/reference.js'
 import type { RemoteModel } from '../hub/remote.js'
-import { CARD, isSideFile } from '../plan/model-folder.js'
+import { CARD, isBeside } from '../plan/model-folder.js'
 import type { Input } from '../recipe/recipe.js'
 import type { Listener } from './events.js'
 
@@ -39,7 +39,7 @@ const orderOf = (
   reference,
   kind: input.kind,
   commit,
-  isSide: input.kind === 'adapter' ? (name) => ADAPTER_SIDES.has(name) : (name) => name === CARD || isSideFile(name),
+  isSide: input.kind === 'adapter' ? (name) => ADAPTER_SIDES.has(name) : isBeside,
   at: input.at,
   short: input.hub === undefined,
   signal,

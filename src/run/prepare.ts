@@ -216,10 +216,10 @@ export const draft = async (
     const folders = await readModelFolders(recipe.value, inputs.value, readFolder)
     append(told, folders.diagnostics)
     if (folders.type === 'failed') continue
-    const tokens = await tokenizePrompts(recipe.value, folders.value)
+    const tokens = await tokenizePrompts(recipe.value, folders.value.folders)
     append(told, tokens.diagnostics)
     if (tokens.type === 'ok')
-      settings.push({ recipe: tokens.value, inputs: inputs.value, folders: folders.value, label })
+      settings.push({ recipe: tokens.value, ...folders.value, label })
   }
   const opening = choices.value.length === 1 ? told : orderProblems(told)
   if (settings.length < choices.value.length) return failed(...opening)
