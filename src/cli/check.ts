@@ -1,6 +1,7 @@
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import type { Result } from '../base/result.js'
 import { toJson } from '../base/screen.js'
+import { createRemotely } from '../run/downloads.js'
 import { prepare, type Prepared } from '../run/prepare.js'
 import { toJsonText } from '../view/json.js'
 import { renderChecked } from '../view/checked.js'
@@ -22,7 +23,15 @@ export const check = async (console: Console, recipes: readonly string[], flags:
     return exitCode(settings.diagnostics)
   }
   for (const recipe of recipes)
-    results.push({ recipe, result: await prepare(recipe, { ...settings.value, jobs: false, hub: userHub() }) })
+    results.push({
+      recipe,
+      result: await prepare(recipe, {
+        ...settings.value,
+        jobs: false,
+        hub: userHub(),
+        remotely: createRemotely(userHub()),
+      }),
+    })
   const diagnostics: Diagnostic[] = results.flatMap(({ result }) => [...result.diagnostics])
   if (flags.json === true) {
     const recipes = results.map(({ recipe, result }) => ({

@@ -1,5 +1,6 @@
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import type { Result } from '../base/result.js'
+import { createDownloads } from '../run/downloads.js'
 import type { Plan } from '../plan/plan.js'
 import { defaultWorkers } from '../run/machine.js'
 import type { RunEvent } from '../run/events.js'
@@ -11,6 +12,7 @@ import { renderReport } from '../view/report/render.js'
 import { renderReportText } from '../view/report/text.js'
 import { renderSummary } from '../view/summary.js'
 import type { Console } from './console.js'
+import { userHub } from './hub.js'
 import { withProgress } from './with-progress.js'
 
 /** What `smelt diff` takes besides two models and layers. */
@@ -53,8 +55,11 @@ export const diff = async (
     console.tell(diagnostics)
     return exitCode(diagnostics)
   }
-  const plan = await planDiff(a, b, layers, console.cwd, flags.html ?? 'diff.txt')
-  if (plan.type === 'failed') return refuse(plan.diagnostics)
+  const hub = userHub()
+  const { result: plan, exitCode: stoppedBy } = await withProgress(console, defaultWorkers(), ({ listener, signal }) =>
+    planDiff(a, b, layers, console.cwd, flags.html ?? 'diff.txt', hub, createDownloads(hub, listener, signal)),
+  )
+  if (plan.type === 'failed') return refuse(plan.diagnostics) && codeOf(plan, stoppedBy)
   console.tell(plan.diagnostics)
   if (flags.html !== undefined) return writePage(console, plan.value)
   const { result, exitCode: signalled } = await withProgress(console, defaultWorkers(), (options) =>

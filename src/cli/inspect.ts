@@ -1,14 +1,17 @@
-import { resolve } from 'node:path'
 import { patternContext } from '../architectures/context.js'
 import { detectArchitecture } from '../architectures/detect.js'
+import { hubNumbersAway } from '../base/catalogue/hub.js'
 import { exitCode } from '../base/diagnostic.js'
 import { ok } from '../base/result.js'
 import { openCheckpoint } from '../pytorch/open.js'
+import { createRemotely } from '../run/downloads.js'
+import { locateInput } from '../run/locate-inputs.js'
 import { selectLayers } from '../tensor/pattern.js'
 import { findQuantised } from '../tensor/quantised.js'
 import { inspectedToJson, renderInspected, type Inspected } from '../view/inspect.js'
 import { toJsonText } from '../view/json.js'
 import type { Console } from './console.js'
+import { userHub } from './hub.js'
 import { measureTensors } from './statistics.js'
 
 /** What `smelt inspect` takes besides the file. */
@@ -24,7 +27,21 @@ export const inspect = async (
   layers: readonly string[],
   flags: InspectFlags,
 ): Promise<number> => {
-  const opened = await openCheckpoint(resolve(path))
+  const at = { type: 'option', name: path } as const
+  const hub = userHub()
+  const located = await locateInput(
+    { kind: 'model', name: path, path, sha256: undefined, at },
+    { folder: console.cwd, hub, notNow: 'planning', remotely: createRemotely(hub) },
+  )
+  console.tell(located.diagnostics)
+  if (located.type === 'failed') return exitCode(located.diagnostics)
+  const { remote, origin } = located.value
+  if (remote !== undefined && flags.stats === true) {
+    const problem = hubNumbersAway(at, { repository: origin!.repository, revision: undefined })
+    console.tell([problem])
+    return exitCode([problem])
+  }
+  const opened = remote === undefined ? await openCheckpoint(located.value.path) : ok(remote.file)
   console.tell(opened.diagnostics)
   if (opened.type === 'failed') return exitCode(opened.diagnostics)
   const model = opened.value

@@ -1,6 +1,7 @@
 import { exitCode } from '../base/diagnostic.js'
 import { defaultWorkers } from '../run/machine.js'
 import { chooseDevice } from '../run/devices/choose.js'
+import { createRemotely } from '../run/downloads.js'
 import { planNow } from '../run/plan-now.js'
 import { toJsonText } from '../view/json.js'
 import { renderDot, renderMermaid } from '../view/plan-graph.js'
@@ -37,6 +38,7 @@ export const plan = async (console: Console, recipe: string, flags: PlanFlags): 
           reading: 'never',
           store: userStore(),
           hub: userHub(),
+          remotely: createRemotely(userHub()),
           device: wish.value,
           ...(flags.out === undefined ? {} : { out: flags.out }),
         })

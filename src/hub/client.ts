@@ -37,13 +37,14 @@ export interface HubClient {
   commitOf(repository: string, revision: string): Promise<Answer<string>>
   /** All files of a commit. */
   list(repository: string, commit: string): Promise<Answer<readonly RemoteFile[]>>
-  /** Reads a file from a position on, piece by piece, until it ends or `take` gives false. */
+  /** Reads a file from a position on, to its end unless another is given, piece by piece, until `take` gives false. */
   read(
     repository: string,
     commit: string,
     file: RemoteFile,
     begin: number,
     take: (piece: Uint8Array) => Promise<boolean>,
+    end?: number,
   ): Promise<Answer<void>>
 }
 
@@ -168,7 +169,7 @@ export const openHub = async (access: HubAccess, signal?: AbortSignal): Promise<
         }
         return files
       }),
-    read: (repository, commit, { path, bytes, digest }, begin, take) =>
+    read: (repository, commit, { path, bytes, digest }, begin, take, end = bytes) =>
       ask(async (of, failing) => {
         const url = `${hubUrl}/${repository}/resolve/${commit}/${path.split('/').map(encodeURIComponent).join('/')}`
         // Large files also come in chunks by another protocol, which can neither be resumed nor checked as they come.
@@ -179,7 +180,7 @@ export const openHub = async (access: HubAccess, signal?: AbortSignal): Promise<
           xet: false,
           downloadInfo: { url, size: bytes, etag: digest.hex },
         })
-        const stream = begin === 0 ? blob!.stream() : blob!.slice(begin, bytes).stream()
+        const stream = begin === 0 && end === bytes ? blob!.stream() : blob!.slice(begin, end).stream()
         let skip: number | undefined
         try {
           for await (const piece of stream as unknown as AsyncIterable<Uint8Array>) {

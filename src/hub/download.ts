@@ -1,35 +1,19 @@
 import { copyFile, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import * as say from '../base/catalogue/hub.js'
-import { stopped } from '../base/catalogue/run.js'
-import type { Diagnostic, Place } from '../base/diagnostic.js'
+import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
-import { nearest } from '../base/suggest.js'
 import { BIN_INDEX } from '../pytorch/open.js'
 import { errorCode, ioProblem } from '../safetensors/io-problem.js'
-import { INDEX_SUFFIX, readIndex } from '../safetensors/sharded-index.js'
+import { readIndex } from '../safetensors/sharded-index.js'
 import { preflight } from '../safetensors/space.js'
-import type { HubAccess } from './access.js'
 import { fetchBlob } from './blob.js'
 import { refFile, repositoryFolder, snapshotFolder } from './cached.js'
-import { chooseFile, type HubKind } from './choose.js'
-import { openHub, type HubClient, type HubFailure, type RemoteFile } from './client.js'
-import { isCommit, MAIN, type HubReference } from './reference.js'
+import type { HubClient, RemoteFile } from './client.js'
+import { findFiles, isIndex, ofFailure, shardsOf, type HubOrder } from './find.js'
+import { isCommit, MAIN } from './reference.js'
 
 /** What is to be downloaded. */
-export interface DownloadOrder {
-  readonly access: HubAccess
-  readonly reference: HubReference
-  readonly kind: HubKind
-  /** The commit to take, whatever the branch is now. */
-  readonly commit: string | undefined
-  /** True for a file that stands beside a model and belongs to it. */
-  readonly isSide: (name: string) => boolean
-  /** Where problems are told. */
-  readonly at: Place
-  /** True where the name may have been meant as a path. */
-  readonly short: boolean
-  readonly signal?: AbortSignal | undefined
+export interface DownloadOrder extends HubOrder {
   readonly listener: DownloadListener
 }
 
@@ -43,64 +27,6 @@ export interface DownloadListener {
 
 /** Files that are downloaded at once. */
 const AT_ONCE = 4
-
-const ofFailure = (failure: HubFailure, { access, reference, at, short }: DownloadOrder): Diagnostic => {
-  const { repository, revision } = reference
-  if (failure.type === 'stopped') return stopped()
-  if (failure.type === 'unreachable') return say.hubUnreachable(at, repository, failure.reason, access.cache)
-  if (failure.type === 'odd') return say.hubOdd(at, repository, failure.reason)
-  const { status, code, wait, known } = failure
-  if (code === 'GatedRepo') return say.hubGated(at, repository, known)
-  if (code === 'RevisionNotFound') return say.hubNoRevision(at, { repository, revision })
-  if (code === 'EntryNotFound') return say.hubChanged(repository, 'a file')
-  if (status === 429) return say.hubBusy(at, wait)
-  // Without a token the hub does not say whether a repository is private or not there.
-  if (status === 404 || code === 'RepoNotFound' || (status === 401 && !known))
-    return say.hubNoRepository(at, repository, known, short)
-  if (status === 401) return say.hubTokenInvalid(at)
-  return status === 403 ? say.hubNoRepository(at, repository, known, false) : say.hubRefused(at, repository, status)
-}
-
-/** The files of a listing that a reference means: what to open, and what stands beside it. */
-const choose = (
-  listing: readonly RemoteFile[],
-  { reference, kind, isSide, at }: DownloadOrder,
-): Result<{ readonly main: RemoteFile; readonly sides: readonly RemoteFile[] }> => {
-  const named = (reference.files ?? '').replace(/\/$/, '')
-  const single = listing.find(({ path }) => path === named)
-  const folder = single === undefined ? named : named.slice(0, Math.max(0, named.lastIndexOf('/')))
-  const inFolder = new Map(
-    listing.flatMap((file) => {
-      const name =
-        folder === '' ? file.path : file.path.startsWith(`${folder}/`) ? file.path.slice(folder.length + 1) : ''
-      return name === '' || name.includes('/') ? [] : [[name, file] as const]
-    }),
-  )
-  const deeper = listing.some(({ path }) => path.startsWith(`${folder}/`))
-  if (single === undefined && folder !== '' && !deeper) {
-    const all = new Set(listing.flatMap(({ path }) => [path, dirname(path)]).filter((path) => path !== '.'))
-    return failed(say.hubWithoutFile(at, reference, named, nearest(named, all).slice(0, 3)))
-  }
-  const choice = single === undefined ? chooseFile([...inFolder.keys()], kind) : undefined
-  if (choice?.type === 'several')
-    return failed(
-      say.hubSeveral(
-        at,
-        reference,
-        choice.names.map((name) => inFolder.get(name)!.path),
-      ),
-    )
-  if (choice?.type === 'none')
-    return failed(
-      say.hubWithoutModel(
-        at,
-        reference,
-        listing.map(({ path }) => path),
-      ),
-    )
-  const main = single ?? inFolder.get(choice!.name)!
-  return ok({ main, sides: [...inFolder].filter(([name, file]) => file !== main && isSide(name)).map(([, f]) => f) })
-}
 
 let placed = 0
 /** A name beside a file that nobody else uses, in this process or another. */
@@ -172,40 +98,32 @@ const writeRef = async (path: string, commit: string): Promise<void> => {
  * checked against the digest that the hub has of it. What was interrupted continues.
  */
 export const download = async (order: DownloadOrder): Promise<Result<string>> => {
-  const { access, reference, at, listener, signal } = order
+  const { access, reference, listener } = order
   const { cache } = access
   const { repository, revision = MAIN } = reference
-  const client = await openHub(access, signal)
-  const named = order.commit ?? (isCommit(revision) ? revision : undefined)
-  const asked = named === undefined ? await client.commitOf(repository, revision) : undefined
-  if (asked !== undefined && asked.type !== 'ok') return failed(ofFailure(asked, order))
-  const commit = named ?? asked!.value
-  if (!isCommit(commit)) return failed(say.hubOdd(at, repository, String(commit)))
-  const listing = await client.list(repository, commit)
-  if (listing.type !== 'ok') return failed(ofFailure(listing, order))
-  const chosen = choose(listing.value, order)
-  if (chosen.type === 'failed') return chosen
-  const { main, sides } = chosen.value
+  const found = await findFiles(order)
+  if (found.type === 'failed') return found
+  const { client, commit, main, sides } = found.value
   const blobs = join(repositoryFolder(cache, repository), 'blobs')
-  try {
-    const room = preflight(cache, await lacking(blobs, [main, ...sides]))
+  const fetchAll = async (files: readonly RemoteFile[]): Promise<Result<void>> => {
+    const room = preflight(cache, await lacking(blobs, files))
     if (room.type === 'failed') return room
     listener.found(
-      1 + sides.length,
-      [main, ...sides].reduce((n, f) => n + f.bytes, 0),
+      files.length,
+      files.reduce((n, f) => n + f.bytes, 0),
     )
-    const first = await fetchFiles(client, commit, [main, ...sides], order)
+    return fetchFiles(client, commit, files, order)
+  }
+  try {
+    const first = await fetchAll([main, ...sides])
     if (first.type === 'failed') return first
-    if (main.path.endsWith(INDEX_SUFFIX) || main.path.endsWith(BIN_INDEX)) {
-      const shards = await shardsOf(listing.value, main, commit, order)
+    if (isIndex(main.path)) {
+      const local = join(snapshotFolder(cache, repository, commit), ...main.path.split('/'))
+      const index = await readIndex(local, main.path.endsWith(BIN_INDEX) ? '.bin' : '.safetensors')
+      if (index.type === 'failed') return index
+      const shards = shardsOf(found.value, index.value, order)
       if (shards.type === 'failed') return shards
-      const more = preflight(cache, await lacking(blobs, shards.value))
-      if (more.type === 'failed') return more
-      listener.found(
-        shards.value.length,
-        shards.value.reduce((n, f) => n + f.bytes, 0),
-      )
-      const rest = await fetchFiles(client, commit, shards.value, order)
+      const rest = await fetchAll(shards.value)
       if (rest.type === 'failed') return rest
     }
     // Last, so that whoever goes by the branch finds a complete model.
@@ -214,23 +132,4 @@ export const download = async (order: DownloadOrder): Promise<Result<string>> =>
   } catch (error) {
     return failed(ioProblem(error, cache, 'write'))
   }
-}
-
-/** The shards that a downloaded index names. */
-const shardsOf = async (
-  listing: readonly RemoteFile[],
-  { path }: RemoteFile,
-  commit: string,
-  { access, reference, at }: DownloadOrder,
-): Promise<Result<readonly RemoteFile[]>> => {
-  const local = join(snapshotFolder(access.cache, reference.repository, commit), ...path.split('/'))
-  const index = await readIndex(local, path.endsWith(BIN_INDEX) ? '.bin' : '.safetensors')
-  if (index.type === 'failed') return index
-  const byPath = new Map(listing.map((file) => [file.path, file]))
-  const folder = path.slice(0, path.lastIndexOf('/') + 1)
-  const found = index.value.shards.map((shard) => byPath.get(folder + shard))
-  const missing = index.value.shards.filter((_, i) => found[i] === undefined)
-  return missing.length > 0
-    ? failed(say.hubWithoutShards(at, reference, missing))
-    : ok(found.flatMap((file) => file ?? []))
 }

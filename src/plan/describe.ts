@@ -29,6 +29,7 @@ const describeInput = (input: OpenedInput, layers: LayerContext): PlannedModel =
       ...sides.flatMap(({ path: side, found }) => (found === undefined ? [] : [{ path: side, ...found.identity }])),
     ],
     absent: sides.flatMap((side) => (side.found === undefined ? [side.path] : [])),
+    isRemote: input.isRemote === true,
   }
 }
 

@@ -21,6 +21,8 @@ export type OpenedInput<K extends InputKind = InputKind> = K extends InputKind
       readonly file: FileOf[K]
       /** Where it was found on a hub; undefined for files that are not of one. */
       readonly origin?: HubOrigin
+      /** True where only its headers are at hand, and it must be downloaded before it is read. */
+      readonly isRemote?: boolean
     }
   : never
 
@@ -28,8 +30,18 @@ export type OpenedInput<K extends InputKind = InputKind> = K extends InputKind
 export type OpenedInputs = ReadonlyMap<string, OpenedInput>
 
 /** Puts an opened file to its input, which is of the same kind. */
-export const withFile = (input: Input, file: FileOf[InputKind], origin?: HubOrigin): OpenedInput =>
-  ({ ...input, file, ...(origin === undefined ? {} : { origin }) }) as OpenedInput
+export const withFile = (
+  input: Input,
+  file: FileOf[InputKind],
+  origin?: HubOrigin,
+  isRemote: boolean = false,
+): OpenedInput =>
+  ({
+    ...input,
+    file,
+    ...(origin === undefined ? {} : { origin }),
+    ...(isRemote ? { isRemote } : {}),
+  }) as OpenedInput
 
 /** An input as a value that steps refer to: every tensor is what is stored of it. */
 export const inputValue = (graph: Graph, input: OpenedInput): Value => {

@@ -50,20 +50,30 @@ const digestText = (text: string): Digest => toDigest(blake3(text))
 const recipeDigest = ({ source, parts }: Recipe): Digest =>
   digestText(parts.size === 0 ? source.text : canonicalJson({ recipe: source.text, parts: partTexts(parts) }))
 
-/** What an input says besides its tensors: in its headers, and in files beside it. */
-export const lockAside = ({
-  metadata,
-  sides,
-}: Pick<Model, 'metadata' | 'sides'>): Pick<LockedInput, 'metadata' | 'sides'> => ({
-  ...(metadata.size === 0
-    ? {}
-    : { metadata: digestText(JSON.stringify([...metadata].sort(([x], [y]) => (x < y ? -1 : 1)))) }),
-  ...(sides.length === 0
-    ? {}
-    : { sides: Object.fromEntries(sides.map(({ path, found }) => [basename(path), found?.digest ?? null])) }),
-})
+/** The digest of what the headers of an input say besides its tensors; undefined where they say nothing. */
+export const digestMetadata = ({ metadata }: Pick<Model, 'metadata'>): Digest | undefined =>
+  metadata.size === 0
+    ? undefined
+    : digestText(JSON.stringify([...metadata].sort(([x], [y]) => (x < y ? -1 : 1))))
 
-const lockInput = ({ file, sha256: pinned, origin }: OpenedInput, contents: Contents): LockedInput => {
+/** What an input says besides its tensors: in its headers, and in files beside it, as far as a lock records that. */
+export const lockAside = (
+  { kind, file }: Pick<OpenedInput, 'kind' | 'file'>,
+  version: LockVersion,
+): Pick<LockedInput, 'metadata' | 'sides'> => {
+  const { sides } = file
+  const metadata = digestMetadata(file)
+  if (version === 1) return {}
+  return {
+    ...(metadata === undefined ? {} : { metadata }),
+    ...(sides.length === 0 || (version === 2 && kind === 'model')
+      ? {}
+      : { sides: Object.fromEntries(sides.map(({ path, found }) => [basename(path), found?.digest ?? null])) }),
+  }
+}
+
+const lockInput = (input: OpenedInput, contents: Contents): LockedInput => {
+  const { file, sha256: pinned, origin } = input
   const sha256 = pinned?.toLowerCase() ?? contents.sha256(file.path)
   return {
     digest: digestModel(file, contents.input),
@@ -71,7 +81,7 @@ const lockInput = ({ file, sha256: pinned, origin }: OpenedInput, contents: Cont
     tensors: file.tensors.size,
     ...(sha256 === undefined ? {} : { sha256 }),
     ...(origin === undefined ? {} : { hub: origin }),
-    ...(contents.version === 1 ? {} : lockAside(file)),
+    ...lockAside(input, contents.version),
   }
 }
 

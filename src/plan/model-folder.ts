@@ -37,6 +37,9 @@ const LICENCE = /^(?:licen[cs]e|notice|use_policy)(?:[._-][\w.-]*)?$/i
 /** True for a file beside a model that belongs to a copy of it. */
 export const isSideFile = (name: string): boolean => NAMES.has(name) || LICENCE.test(name)
 
+/** True for a file beside a model that a build may read: those of a copy, and the model card. */
+export const isBeside = (name: string): boolean => name === CARD || isSideFile(name)
+
 const CACHED = /(?:^|\/)models--([^/]+)--([^/]+)\/snapshots\/[^/]+$/
 const BELOW_MODELS = /(?:^|\/)models\/([\w.-]+)\/([\w.-]+)$/
 

@@ -212,6 +212,8 @@ export interface PlannedModel {
   readonly files: readonly InputFile[]
   /** Paths where files that describe it were looked for and not found; a run fails if one has appeared since. */
   readonly absent: readonly string[]
+  /** True where it is on a hub and not on this machine: the plan knows its headers, and cannot be run. */
+  readonly isRemote: boolean
 }
 
 /** A file as it was when its header was read; a run fails when it has changed since. */

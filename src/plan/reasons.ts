@@ -1,3 +1,4 @@
+import { canonicalJson } from '../base/canonical.js'
 import { append } from '../base/lists.js'
 import { stepOf } from '../recipe/scope.js'
 import type { Step } from '../recipe/recipe.js'
@@ -72,10 +73,11 @@ export const reasonsOf = (
 /** The inputs that a name depends on whose metadata are others, or the files beside them. */
 const asideBehind = (name: string, setting: PlannedSetting, lock: Lock | undefined): readonly Reason[] => {
   if (lock === undefined || lock.lock === 1) return []
-  return behind(name, setting).inputs.flatMap((input): Reason[] => {
-    const { path, file } = setting.inputs.get(input)!
+  return behind(name, setting).inputs.flatMap((name): Reason[] => {
+    const input = setting.inputs.get(name)!
+    const { path } = input
     const was = lock.inputs[path]
-    const changes = was === undefined ? [] : compareAside(path, was, lockAside(file))
+    const changes = was === undefined ? [] : compareAside(path, was, lockAside(input, lock.lock))
     return changes.length === 0 ? [] : [{ type: 'input-facts', path, changes }]
   })
 }
@@ -90,9 +92,12 @@ const differencesBehind = (name: string, plan: Plan, index: number, lock: Lock):
     return changes.length === 0 ? [] : [{ type: 'changed', by: step.name, changes }]
   })
   const others = inputs.flatMap((input): Reason[] => {
-    const { path, file } = setting.inputs.get(input)!
+    const { path, file, origin, isRemote } = setting.inputs.get(input)!
+    const was = lock.inputs[path]
+    // A commit of a hub never changes.
+    if (isRemote === true && canonicalJson(was?.hub ?? {}) === canonicalJson(origin ?? {})) return []
     const known = [...file.tensors.values()].every((t) => t.begin === t.end || plan.digestOf(t) !== undefined)
-    return known && lock.inputs[path]?.digest === digestModel(file, plan.digestOf)
+    return known && was?.digest === digestModel(file, plan.digestOf)
       ? []
       : [{ type: 'input', path, known }]
   })

@@ -7,9 +7,10 @@ import { failed, ok, type Result } from '../base/result.js'
 import { accessFrom, type HubAccess } from '../hub/access.js'
 import { cachedCommit, findCached, type Cached, type CachedFile } from '../hub/cached.js'
 import { isCommit, MAIN, shortReference, type HubOrigin, type HubReference } from '../hub/reference.js'
+import type { RemoteModel } from '../hub/remote.js'
 import type { Input } from '../recipe/recipe.js'
 import type { Lock } from '../store/lock.js'
-import type { Download } from './downloads.js'
+import type { Download, OpenRemotely } from './downloads.js'
 
 /** Where an input is. */
 export interface Located {
@@ -17,6 +18,8 @@ export interface Located {
   readonly path: string
   /** Undefined for what is not of a hub. */
   readonly origin?: HubOrigin
+  /** What its headers tell, where it is not on this machine: nothing is at its path. */
+  readonly remote?: RemoteModel
 }
 
 /** How inputs are looked for. */
@@ -31,6 +34,8 @@ export interface LocateOptions {
   readonly notNow: NotNow
   /** Downloads what is missing. */
   readonly download?: Download | undefined
+  /** Opens what is missing by its headers, where nothing is downloaded. */
+  readonly remotely?: OpenRemotely | undefined
   /** Takes what branches and tags are now, not the commits of the lock. */
   readonly update?: boolean | undefined
 }
@@ -74,6 +79,12 @@ export const locateInput = async (input: Input, options: LocateOptions): Promise
     return now?.type === 'found'
       ? found(commit.value, now, moved)
       : failed(hubIncomplete(input.at, of, now?.type === 'partial' ? now.missing : [], 'planning'))
+  }
+  if (options.remotely !== undefined && !offline) {
+    const opened = await options.remotely(input, reference, pinned)
+    if (opened.type === 'failed') return opened
+    const { file, origin } = opened.value
+    return ok({ path: file.path, origin, remote: opened.value }, [...moved, ...opened.diagnostics])
   }
   const notNow = offline && options.notNow === 'planning' ? 'offline' : options.notNow
   if (cached?.type === 'several') return failed(hubSeveral(input.at, of, cached.names))

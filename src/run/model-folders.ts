@@ -7,11 +7,12 @@ import { blake3, toDigest } from '../base/digest.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Draft } from '../plan/draft.js'
-import { CARD, CONFIG, isSideFile, type ModelFolder } from '../plan/model-folder.js'
-import type { OpenedInputs } from '../plan/inputs.js'
+import { CARD, CONFIG, isBeside, isSideFile, type ModelFolder } from '../plan/model-folder.js'
+import type { OpenedInput, OpenedInputs } from '../plan/inputs.js'
 import type { Recipe } from '../recipe/recipe.js'
 import { ioProblem } from '../safetensors/io-problem.js'
-import { identityOf } from '../safetensors/open.js'
+import type { SideFile } from '../safetensors/model.js'
+import { identityOf, noFile, type FileIdentity } from '../safetensors/open.js'
 import { readRegular } from '../safetensors/regular-file.js'
 import type { Lock } from '../store/lock.js'
 import type { Store } from '../store/store.js'
@@ -28,31 +29,78 @@ const read = async (path: string): Promise<Result<Uint8Array>> => {
   }
 }
 
-type ReadFolder = (folder: string) => Promise<Result<ModelFolder | undefined>>
+/** A folder of a model, and which files that is. */
+interface ReadModelFolder extends ModelFolder {
+  readonly sides: readonly SideFile[]
+}
 
-const readFolderAt: ReadFolder = async (folder) => {
+type ReadFolder = (input: OpenedInput) => Promise<Result<ReadModelFolder | undefined>>
+
+/** Reads what stands beside an input that is not on this machine, by name. */
+type ReadRemotely = (input: OpenedInput) => Promise<Result<ReadonlyMap<string, Uint8Array>> | undefined>
+
+/** What was read in a folder, whose files have these identities. */
+const toFolder = (
+  folder: string,
+  read: ReadonlyMap<string, Uint8Array>,
+  identityIn: (name: string, bytes: Uint8Array) => FileIdentity,
+): ReadModelFolder => {
+  const card = read.get(CARD)
+  return {
+    files: new Map([...read].filter(([name]) => isSideFile(name)).sort(([x], [y]) => (x < y ? -1 : 1))),
+    card: card === undefined ? undefined : Buffer.from(card).toString('utf8'),
+    sides: [...read].map(([name, bytes]) => ({
+      path: join(folder, name),
+      found: { identity: identityIn(name, bytes), digest: toDigest(blake3(bytes)) },
+    })),
+  }
+}
+
+const readFolderAt = async (folder: string): Promise<Result<ReadModelFolder | undefined>> => {
   const names = await readdir(folder).catch((): string[] => [])
   // Without a config it is a folder of anything: its other files are not known to belong to the model.
   if (!names.includes(CONFIG)) return ok(undefined)
-  const files = new Map<string, Uint8Array>()
-  for (const name of names.filter(isSideFile).sort()) {
-    const bytes = await read(join(folder, name))
+  const [files, identities] = [new Map<string, Uint8Array>(), new Map<string, FileIdentity>()]
+  for (const name of names.filter(isBeside).sort()) {
+    const path = join(folder, name)
+    // Before it is read, so that a change in between shows.
+    const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
+    const bytes = await read(path)
     if (bytes.type === 'failed') return bytes
     files.set(name, bytes.value)
+    if (stats !== undefined) identities.set(name, identityOf(stats))
   }
-  const card = names.includes(CARD) ? await read(join(folder, CARD)) : undefined
-  if (card?.type === 'failed') return card
-  return ok({ files, card: card === undefined ? undefined : Buffer.from(card.value).toString('utf8') })
+  return ok(toFolder(folder, files, (name, { length }) => identities.get(name) ?? noFile(length)))
 }
 
-/** Reads folders once for all settings of a recipe. */
-export const createFolderReader = (): ReadFolder => {
+const ofRemote = (
+  folder: string,
+  read: Result<ReadonlyMap<string, Uint8Array>>,
+): Result<ReadModelFolder | undefined> => {
+  if (read.type === 'failed') return read
+  return ok(read.value.has(CONFIG) ? toFolder(folder, read.value, (_, { length }) => noFile(length)) : undefined)
+}
+
+/** Reads folders once for all settings of a recipe; `remotely` those of inputs that are not on this machine. */
+export const createFolderReader = (remotely?: ReadRemotely): ReadFolder => {
   const known = new Map<string, ReturnType<ReadFolder>>()
-  return (folder) => {
-    const reading = known.get(folder) ?? readFolderAt(folder)
+  return (input) => {
+    const folder = dirname(input.file.path)
+    const read = async (): Promise<Result<ReadModelFolder | undefined>> => {
+      const sides = input.isRemote === true ? await remotely?.(input) : undefined
+      return sides === undefined ? readFolderAt(folder) : ofRemote(folder, sides)
+    }
+    const reading = known.get(folder) ?? read()
     known.set(folder, reading)
     return reading
   }
+}
+
+/** Inputs, and the folders of those whose folders are needed. */
+export interface WithFolders {
+  /** Their files say what was read beside them, so that the lock tells of it. */
+  readonly inputs: OpenedInputs
+  readonly folders: ReadonlyMap<string, ModelFolder>
 }
 
 /**
@@ -63,22 +111,27 @@ export const readModelFolders = async (
   recipe: Recipe,
   inputs: OpenedInputs,
   readFolder: ReadFolder = createFolderReader(),
-): Promise<Result<ReadonlyMap<string, ModelFolder>>> => {
+): Promise<Result<WithFolders>> => {
   const folders = new Map<string, ModelFolder>()
   const isFolder = [...recipe.outputs.values()].some((output) => output.folder)
-  if (recipe.tokenizer === undefined && !isFolder && !needsTokens(recipe)) return ok(folders)
+  if (recipe.tokenizer === undefined && !isFolder && !needsTokens(recipe)) return ok({ inputs, folders })
+  const beside = new Map(inputs)
   const problems: Diagnostic[] = []
-  for (const { name, kind, file, at } of inputs.values()) {
-    if (kind !== 'model') continue
-    const folder = await readFolder(dirname(file.path))
+  for (const input of inputs.values()) {
+    if (input.kind !== 'model') continue
+    const { name, at } = input
+    const folder = await readFolder(input)
     if (folder.type === 'failed')
       append(
         problems,
         folder.diagnostics.map((d) => ({ ...d, at })),
       )
-    else if (folder.value !== undefined) folders.set(name, folder.value)
+    else if (folder.value !== undefined) {
+      folders.set(name, folder.value)
+      beside.set(name, { ...input, file: { ...input.file, sides: [...input.file.sides, ...folder.value.sides] } })
+    }
   }
-  return problems.length > 0 ? failed(...problems) : ok(folders)
+  return problems.length > 0 ? failed(...problems) : ok({ inputs: beside, folders })
 }
 
 /**

@@ -1,10 +1,13 @@
 import { resolve } from 'node:path'
 import type { Place } from '../base/diagnostic.js'
 import { ok, type Result } from '../base/result.js'
+import type { HubAccess } from '../hub/access.js'
 import { makePlan } from '../plan/make-plan.js'
 import type { Plan } from '../plan/plan.js'
 import type { InputModel, Recipe } from '../recipe/recipe.js'
 import { reportOutput, reportStep } from '../recipe/report-recipe.js'
+import type { Download } from './downloads.js'
+import { locateInput } from './locate-inputs.js'
 import { openInputs } from './prepare.js'
 
 const option = (name: string): Place => ({ type: 'option', name })
@@ -49,16 +52,20 @@ const recipeOf = (a: string, b: string, layers: readonly string[], path: string)
   }
 }
 
-/** Opens two models and plans the report of how their layers differ, to be written to `path`. */
+/** Opens two models, which `download` fetches if they are of the hub and missing, and plans the report of how their layers differ, to be written to `path`. */
 export const planDiff = async (
   a: string,
   b: string,
   layers: readonly string[],
   folder: string,
   path: string,
+  hub?: HubAccess,
+  download?: Download,
 ): Promise<Result<Plan>> => {
   const recipe = recipeOf(a, b, layers, path)
-  const inputs = await openInputs(recipe.inputs.values(), folder)
+  const inputs = await openInputs(recipe.inputs.values(), folder, undefined, (input) =>
+    locateInput(input, { folder, hub, notNow: 'planning', download }),
+  )
   if (inputs.type === 'failed') return inputs
   const plan = makePlan(recipe, inputs.value, { recipe: resolve(folder), out: undefined })
   return plan.type === 'failed' ? plan : ok(plan.value, [...inputs.diagnostics, ...plan.diagnostics])

@@ -13,10 +13,10 @@ import { defaultWorkers } from './machine.js'
 import type { DeviceRequest } from './devices/choose.js'
 import { isInexact } from './devices/device.js'
 import { loadPriorState, type Reading } from './load-prior-state.js'
-import { draft, type Drafted, type PrepareOptions } from './prepare.js'
+import { draft, type Drafted, type DraftOptions } from './prepare.js'
 
 /** How far to look for what earlier builds left. */
-export interface PlanNowOptions extends PrepareOptions {
+export interface PlanNowOptions extends DraftOptions {
   readonly reading: Reading
   readonly device?: DeviceRequest
   readonly store?: Store

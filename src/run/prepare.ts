@@ -26,7 +26,7 @@ import { openAdapterFile, openCheckpoint } from '../pytorch/open.js'
 import { namesOnDisk } from '../safetensors/file-names.js'
 import { lockPath, readLock, type Lock } from '../store/lock.js'
 import { obstacles } from './destinations.js'
-import type { Download } from './downloads.js'
+import type { Download, OpenRemotely } from './downloads.js'
 import { locateInput, referenceOf, type Located } from './locate-inputs.js'
 import { createFolderReader, readModelFolders } from './model-folders.js'
 import { readParts, readSource } from './parts.js'
@@ -56,6 +56,8 @@ export interface DraftOptions extends PrepareOptions {
   readonly frozen?: boolean
   /** Downloads what is missing of models of the hub; without it, that is an error. */
   readonly download?: Download
+  /** Reads the headers of models of the hub that are not on this machine: enough for a plan, which cannot be run. */
+  readonly remotely?: OpenRemotely
   /** Takes what branches of the hub are now, not the commits of the lock. */
   readonly update?: boolean
   /** The texts of the parts that the recipe uses, in place of what stands in their files. */
@@ -116,10 +118,12 @@ const openLocated = async (
 ): Promise<Result<OpenedInput>> => {
   const found = await locate(input)
   if (found.type === 'failed') return found
-  const { path, origin } = found.value
-  const opened: Result<FileOf[InputKind]> = await open[input.kind](path)
+  const { path, origin, remote } = found.value
+  const opened: Result<FileOf[InputKind]> = remote === undefined ? await open[input.kind](path) : ok(remote.file)
   const diagnostics = [...found.diagnostics, ...opened.diagnostics]
-  return opened.type === 'failed' ? failed(...diagnostics) : ok(withFile(input, opened.value, origin), diagnostics)
+  return opened.type === 'failed'
+    ? failed(...diagnostics)
+    : ok(withFile(input, opened.value, origin, remote !== undefined), diagnostics)
 }
 
 /** Opens inputs of a recipe; problems of all of them are told together, each at its place in the recipe. */
@@ -150,7 +154,7 @@ export const openInputs = async (
 const locator = (
   recipe: string,
   folder: string,
-  { hub, frozen, download, update }: DraftOptions,
+  { hub, frozen, download, remotely, update }: DraftOptions,
 ): ((input: Input) => Promise<Result<Located>>) => {
   const found = new Map<string, Promise<Result<Located>>>()
   let lock: Promise<Lock | undefined> | undefined
@@ -168,6 +172,7 @@ const locator = (
           lock: isOfHub ? await readOnce() : undefined,
           notNow: frozen === true ? 'frozen' : 'planning',
           download,
+          remotely,
           update,
         }))()
     found.set(key, known)
@@ -197,7 +202,10 @@ export const draft = async (
   const told: Diagnostic[] = []
   const settings: Setting[] = []
   const parts = options.parts ?? (await readParts(source.value))
-  const readFolder = createFolderReader()
+  const readFolder = createFolderReader(async (input) => {
+    const located = await locate(input)
+    return located.type === 'ok' ? located.value.remote?.readSides() : undefined
+  })
   for (const { label, set } of choices.value) {
     const recipe = parse(source.value, { set }, parts)
     append(told, recipe.diagnostics)
@@ -208,10 +216,10 @@ export const draft = async (
     const folders = await readModelFolders(recipe.value, inputs.value, readFolder)
     append(told, folders.diagnostics)
     if (folders.type === 'failed') continue
-    const tokens = await tokenizePrompts(recipe.value, folders.value)
+    const tokens = await tokenizePrompts(recipe.value, folders.value.folders)
     append(told, tokens.diagnostics)
     if (tokens.type === 'ok')
-      settings.push({ recipe: tokens.value, inputs: inputs.value, folders: folders.value, label })
+      settings.push({ recipe: tokens.value, ...folders.value, label })
   }
   const opening = choices.value.length === 1 ? told : orderProblems(told)
   if (settings.length < choices.value.length) return failed(...opening)
@@ -246,7 +254,7 @@ export const draft = async (
  * Reads, checks and plans a recipe as if it had never been built: everything that can be known before anything is
  * computed or written.
  */
-export const prepare = async (path: string, options: PrepareOptions = {}): Promise<Result<Prepared>> => {
+export const prepare = async (path: string, options: DraftOptions = {}): Promise<Result<Prepared>> => {
   const drafted = await draft(path, options)
   if (drafted.type === 'failed') return drafted
   const { recipe, inputs } = drafted.value.settings[0]!

@@ -1,14 +1,15 @@
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { basename, dirname, join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { digestNotAsLocked, factsNotAsLocked, lockMissing, sha256NotAsLocked } from '../base/catalogue/store.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { blake3, toDigest, type Digest } from '../base/digest.js'
 import { resolvePath } from '../base/resolve-path.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
-import { digestModel, lockAside } from '../plan/make-lock.js'
+import { digestMetadata, digestModel } from '../plan/make-lock.js'
+import { CONFIG, isBeside } from '../plan/model-folder.js'
 import { accessFrom, type HubAccess } from '../hub/access.js'
 import { snapshotFolder } from '../hub/cached.js'
 import { openAdapterFile, openCheckpoint } from '../pytorch/open.js'
@@ -53,17 +54,18 @@ const itemsOf = ({ inputs, builds }: Lock) => [
     .map((locked) => ({ type: 'output' as const, path: locked.path, locked })),
 ]
 
-/**
- * Opens what an item names: one with side files as an adapter, since only adapters have some; a sharded output is found
- * by its index.
- */
-const openItem = async (path: string, hasSides: boolean): Promise<Result<Model>> => {
-  if (hasSides) return openAdapterFile(path)
+/** Opens what an item names; a sharded output is found by its index. */
+const openItem = async (path: string): Promise<Result<Model>> => {
   const index = `${path.replace(/(\.safetensors)?(\.index\.json)?$/, '')}.safetensors.index.json`
   const model = await openCheckpoint(!existsSync(path) && existsSync(index) ? index : path)
   if (model.type === 'ok') return model
   const adapter = await openAdapterFile(path)
   return adapter.type === 'ok' ? adapter : model
+}
+
+const metadataOf = (model: Model): Pick<LockedInput, 'metadata'> => {
+  const metadata = digestMetadata(model)
+  return metadata === undefined ? {} : { metadata }
 }
 
 /** Where an item is: what is of a hub in its cache, at the commit of the lock. */
@@ -77,10 +79,19 @@ const placeOf = (
   return resolvePath(type === 'output' && out !== undefined ? resolvePath('', out) : folder, path)
 }
 
-/** The digests of what an output's folder has of the files that the lock names. */
-const sidesOf = async (model: Model, { sides = {} }: LockedOutput): Promise<Readonly<Record<string, Digest>>> => {
+/**
+ * The digests of what a folder has of the files that the lock names; of a model that goes in also of others that would
+ * be read.
+ */
+const sidesOf = async (
+  model: Model,
+  { sides = {} }: LockedInput | LockedOutput,
+  type: Item['type'],
+): Promise<Readonly<Record<string, Digest>>> => {
   const found: Record<string, Digest> = {}
-  for (const name of Object.keys(sides)) {
+  const others =
+    type === 'input' && sides[CONFIG] !== undefined ? (await readdir(dirname(model.path))).filter(isBeside) : []
+  for (const name of new Set([...Object.keys(sides), ...others])) {
     const bytes = await readFile(join(dirname(model.path), name)).catch(() => undefined)
     if (bytes !== undefined) found[name] = toDigest(blake3(bytes))
   }
@@ -104,10 +115,7 @@ export const verify = async (
   const problems: Diagnostic[] = []
   const items: Item[] = []
   for (const item of itemsOf(lock.value)) {
-    const opened = await openItem(
-      placeOf(item, { ...options, folder: dirname(path) }),
-      item.type === 'input' && 'sides' in item.locked,
-    )
+    const opened = await openItem(placeOf(item, { ...options, folder: dirname(path) }))
     if (opened.type === 'ok') items.push({ ...item, model: opened.value })
     else
       append(
@@ -129,20 +137,16 @@ export const verify = async (
     const sha256 = pinned === undefined ? undefined : await sha256Of(model.path)
     if (sha256 !== undefined && typeof sha256 !== 'string') problems.push(sha256)
     else if (sha256 !== undefined && sha256 !== pinned) problems.push(sha256NotAsLocked(name, sha256, pinned!, type))
-    const aside =
-      type === 'output' || lock.value.lock === 1 ? [] : compareAside(name, locked as LockedInput, lockAside(model))
+    const beside = await sidesOf(model, locked, type)
+    const changes =
+      'from' in locked
+        ? compareSides('output', name, locked.sides, beside)
+        : lock.value.lock === 1
+          ? []
+          : compareAside(name, locked, { ...metadataOf(model), sides: beside })
     append(
       problems,
-      aside.map((change) => factsNotAsLocked(name, describeChange(change))),
-    )
-    const beside = 'from' in locked ? await sidesOf(model, locked) : undefined
-    append(
-      problems,
-      beside === undefined
-        ? []
-        : compareSides('output', name, (locked as LockedOutput).sides, beside).map((change) =>
-            factsNotAsLocked(name, describeChange(change)),
-          ),
+      changes.map((change) => factsNotAsLocked(name, describeChange(change))),
     )
     files.push({
       type,
@@ -150,10 +154,7 @@ export const verify = async (
       bytes: model.bytes,
       tensors: model.tensors.size,
       digest,
-      sides:
-        beside === undefined
-          ? model.sides.flatMap((side) => (side.found === undefined ? [] : [basename(side.path)]))
-          : Object.keys(beside),
+      sides: Object.keys(beside),
     })
   }
   const bytes = files.reduce((n, f) => n + f.bytes, 0)

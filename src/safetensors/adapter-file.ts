@@ -4,6 +4,7 @@ import { configNotJson } from '../base/catalogue/adapters.js'
 import { fileOversized } from '../base/catalogue/special-files.js'
 import { blake3, toDigest } from '../base/digest.js'
 import { failed, ok, type Result } from '../base/result.js'
+import type { TensorInfo } from '../tensor/info.js'
 import { errorCode, ioProblem } from './io-problem.js'
 import { openModel, type Model, type SideFile } from './model.js'
 import { identityOf } from './open.js'
@@ -53,11 +54,23 @@ export const openAdapter = async (
 }
 
 const CONFIG_WORDS = 'an adapter config'
-const NO_CONFIG = { config: undefined, sides: [] }
 
-const readConfig = async (
-  path: string,
-): Promise<Result<{ readonly config: unknown; readonly sides: readonly SideFile[] }>> => {
+/** What a config beside an adapter says, and the files that were looked for. */
+export type AdapterConfig = Pick<AdapterFile, 'config' | 'sides'>
+
+/** An adapter that has no config. */
+export const NO_CONFIG: AdapterConfig = { config: undefined, sides: [] }
+
+/** The bytes of a config, as JSON has it; `sides` are the files that it was read from. */
+export const parseConfig = (path: string, bytes: Buffer, sides: readonly SideFile[] = []): Result<AdapterConfig> => {
+  try {
+    return ok({ config: JSON.parse(bytes.toString()) as unknown, sides })
+  } catch (error) {
+    return failed(configNotJson(path, (error as SyntaxError).message))
+  }
+}
+
+const readConfig = async (path: string): Promise<Result<AdapterConfig>> => {
   try {
     const opened = await openRegular(path, CONFIG_WORDS)
     if (opened.type === 'failed') return opened
@@ -66,24 +79,23 @@ const readConfig = async (
       const identity = identityOf(await handle.stat({ bigint: true }))
       if (identity.size > MOST_CONFIG) return failed(fileOversized(path, CONFIG_WORDS, identity.size, MOST_CONFIG))
       const bytes = await handle.readFile()
-      return ok({
-        config: JSON.parse(bytes.toString()) as unknown,
-        sides: [{ path, found: { identity, digest: toDigest(blake3(bytes)) } }],
-      })
+      return parseConfig(path, bytes, [{ path, found: { identity, digest: toDigest(blake3(bytes)) } }])
     } finally {
       await handle.close()
     }
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return ok({ config: undefined, sides: [{ path, found: undefined }] })
-    return failed(error instanceof SyntaxError ? configNotJson(path, error.message) : ioProblem(error, path, 'read'))
+    return failed(ioProblem(error, path, 'read'))
   }
 }
 
-/** The bytes of every scalar; some programs write an alpha as a list of one. */
+/** True for a number by itself, such as an alpha; some programs write one as a list of one. */
+export const isScalar = ({ name, shape, begin, end }: TensorInfo): boolean =>
+  (shape.length === 0 || name.endsWith('.alpha')) && end - begin <= WIDEST
+
+/** The bytes of every scalar. */
 const readScalars = (model: Model): Result<ReadonlyMap<string, Uint8Array>> => {
-  const wanted = [...model.tensors.values()].filter(
-    ({ name, shape, begin, end }) => (shape.length === 0 || name.endsWith('.alpha')) && end - begin <= WIDEST,
-  )
+  const wanted = [...model.tensors.values()].filter(isScalar)
   const scalars = new Map<string, Uint8Array>()
   const files = new Map<string, number>()
   try {

@@ -97,14 +97,14 @@ const openSharded = async (path: string): Promise<Result<Model>> => {
   )
 }
 
-/** Opens the shards of an index that is read, each with `openFile`, and checks that they are what it says. */
+/** Opens the shards of an index that is read, each with `openFile`. */
 export const openShards = async (
   path: string,
   index: Ok<ShardedIndex>,
   openFile: (path: string) => Promise<Result<ModelFile>> = readHeader,
 ): Promise<Result<Model>> => {
   const folder = dirname(resolve(path))
-  const { shards, shardOf } = index.value
+  const { shards } = index.value
   const missing: string[] = []
   for (const shard of shards) if (!(await exists(join(folder, shard)))) missing.push(shard)
   if (missing.length > 0) return failed(problems.shardsMissing(path, missing))
@@ -116,7 +116,17 @@ export const openShards = async (
     append(diagnostics, file.diagnostics)
     if (file.type === 'ok') files.set(shard, file.value)
   }
-  if (files.size < shards.length) return failed(...diagnostics)
+  return files.size < shards.length ? failed(...diagnostics) : assembleShards(path, index, files, diagnostics)
+}
+
+/** Makes one model of shards that are open, by name, and checks that they are what their index says. */
+export const assembleShards = (
+  path: string,
+  index: Ok<ShardedIndex>,
+  files: ReadonlyMap<string, ModelFile>,
+  diagnostics: readonly Diagnostic[],
+): Result<Model> => {
+  const { shardOf } = index.value
   const tensors = new Map<string, TensorInfo>()
   const absent: string[] = []
   for (const [name, shard] of shardOf) {

@@ -32,6 +32,9 @@ export const identityOf = ({ size, mtimeNs, ctimeNs, ino, dev }: BigIntStats): F
   dev,
 })
 
+/** The identity of something of that many bytes that is no file on this machine: no file has it. */
+export const noFile = (size: number): FileIdentity => ({ size, mtimeNs: 0n, ctimeNs: 0n, ino: 0n, dev: 0n })
+
 /** True when two identities are of one file that nobody has written to in between. */
 export const isSameFile = (x: FileIdentity, y: FileIdentity): boolean =>
   x.size === y.size && x.mtimeNs === y.mtimeNs && x.ctimeNs === y.ctimeNs && x.ino === y.ino && x.dev === y.dev

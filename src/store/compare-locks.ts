@@ -85,14 +85,21 @@ export const comparePlaces = (name: string, was: OutputPlace | undefined, is: Ou
     .map((fact) => ({ of: 'output', name, fact, was: was[fact], is: is[fact] }))
 }
 
-/** Locks of version 1 do not say what an input has besides its tensors. */
+/** An input with what an earlier lock tells, too. */
+const comparable = ({ sides, ...rest }: LockedInput, was: Lock): LockedInput =>
+  sides === undefined || (was.lock === 2 && Object.hasOwn(sides, 'config.json')) ? rest : { ...rest, sides }
+
+/**
+ * Locks of version 1 do not say what an input has besides its tensors, and those of version 2 not what stands beside
+ * models.
+ */
 const compareInputs = (was: Lock, is: Lock): readonly LockChange[] => [
   ...compareRecords('input', was.inputs, is.inputs, (i) => i.digest),
   ...(was.lock === 1 || is.lock === 1
     ? []
     : Object.keys(is.inputs)
         .filter((name) => was.inputs[name] !== undefined)
-        .flatMap((name) => compareAside(name, was.inputs[name]!, is.inputs[name]!))),
+        .flatMap((name) => compareAside(name, was.inputs[name]!, comparable(is.inputs[name]!, was)))),
 ]
 
 const compareBuilds = (was: LockedBuild | undefined, is: LockedBuild | undefined): LockChange[] => [

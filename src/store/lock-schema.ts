@@ -66,7 +66,7 @@ export const lockSchema: JsonSchema = {
   $schema: 'http://json-schema.org/draft-07/schema#',
   title: 'The inputs, steps and outputs of the builds of a smelt recipe',
   ...record({
-    lock: { enum: [1, 2] },
+    lock: { enum: [1, 2, 3] },
     smelt: text,
     recipe: digest,
     inputs: mapOf(input),

@@ -21,7 +21,10 @@ export interface LockedInput {
   readonly sha256?: string
   /** Digest of the `__metadata__` of its headers, if they have any: outputs and reports show parts of it. */
   readonly metadata?: Digest
-  /** Files beside it that say what its numbers mean, by name: the digest of their bytes, or null if there is none. */
+  /**
+   * Files beside it that say what its numbers mean, such as its tokenizer, by name: the digest of their bytes, or null if
+   * there is none.
+   */
   readonly sides?: Readonly<Record<string, Digest | null>>
   /** Where it was found on a hub, whose branches move: the next build takes the same commit. */
   readonly hub?: HubOrigin
@@ -76,13 +79,13 @@ export interface LockedBuild {
 }
 
 /**
- * The versions of locks that can be read. Version 1 does not record metadata and files beside inputs; `--frozen` checks
- * what it records.
+ * The versions of locks that can be read. Version 1 does not record metadata and files beside inputs, version 2 not the
+ * files beside models; `--frozen` checks what it records.
  */
-export type LockVersion = 1 | 2
+export type LockVersion = 1 | 2 | 3
 
 /** The version that is written. */
-export const LOCK_VERSION = 2
+export const LOCK_VERSION = 3
 
 /**
  * The inputs, steps and outputs of a build. Kept in git beside the recipe: sorted, without times, absolute paths and

@@ -109,6 +109,8 @@ export interface OutlinedModel {
   readonly tensors: number
   readonly bytes: number
   readonly files: readonly string[]
+  /** Bytes that the build downloads first; absent where the model is on this machine. */
+  readonly download?: number
 }
 
 /**
@@ -166,13 +168,14 @@ export const outlinePlan = (
   return {
     name: plan.name,
     seed: plan.seed,
-    models: plan.models.map(({ name, label, architecture, tensors, bytes, files }) => ({
+    models: plan.models.map(({ name, label, architecture, tensors, bytes, files, isRemote }) => ({
       name,
       path: label,
       architecture,
       tensors,
       bytes,
       files: files.map((f) => f.path),
+      ...(isRemote ? { download: files.reduce((n, f) => n + f.size, 0) } : {}),
     })),
     ...(vocabularies.size === 0 ? {} : { vocabularies: [...vocabularies.values()].map(outlineVocabulary) }),
     steps: plan.steps.map((step) => {

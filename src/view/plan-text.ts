@@ -133,8 +133,12 @@ const nameDevice = ({ name, title }: PlanOutline['device']): string =>
 const describeRoom = ({ memory }: PlanOutline['device']): string =>
   memory === undefined ? '' : `; ${say.deviceRoom(formatBytes(memory.most), formatBytes(memory.free))}`
 
-const work = ({ work: w, unused, device }: PlanOutline, look: Look): string[] => {
+const work = ({ models, work: w, unused, device }: PlanOutline, look: Look): string[] => {
+  const remote = new Map(models.flatMap((m) => (m.download === undefined ? [] : [[m.path, m.download] as const])))
   const rows: (readonly [string, string])[] = [
+    ...(remote.size === 0
+      ? []
+      : [['download', say.download(formatBytes([...remote.values()].reduce((n, b) => n + b, 0)))] as const]),
     ['read', `${formatBytes(w.readBytes)}${w.sweeps > 1 ? `, ${say.sweeps(w.sweeps)}` : ''}`],
     ...(w.digestBytes === 0 ? [] : [['hashing', say.hashed(formatBytes(w.digestBytes))] as const]),
     ['write', formatBytes(w.writeBytes)],

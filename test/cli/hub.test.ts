@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { commitOf, safetensorsBytes } from '../support/hub-cache.js'
@@ -25,10 +25,13 @@ outputs: { o: { from: s, path: out/ } }
   try {
     const env = { HF_HOME: join(folder.path, 'hf'), HF_ENDPOINT: server.endpoint, HF_HUB_CACHE: '', HF_HUB_OFFLINE: '' }
     mkdirSync(env.HF_HOME)
-    const planned = await smelt(folder.path, ['plan', 'recipe.yaml'], { env })
-    expect(planned.code).toBe(1)
-    expect(planned.stderr).toContain('run `smelt build`')
-    const refused = await smelt(folder.path, ['build', 'recipe.yaml'], { env: { ...env, HF_TOKEN: '' } })
+    const planned = await smelt(folder.path, ['plan', 'recipe.yaml'], { env: { ...env, HF_TOKEN: 'hf_x' } })
+    expect(planned.code).toBe(0)
+    expect(planned.stdout).toMatch(/download +\d+ B into the Hugging Face cache/)
+    const looked = await smelt(folder.path, ['inspect', 'org/a', '--json'], { env: { ...env, HF_TOKEN: 'hf_x' } })
+    expect(JSON.parse(looked.stdout)).toMatchObject({ tensors: [{ name: 'w', shape: [64] }] })
+    expect(existsSync(join(env.HF_HOME, 'hub'))).toBe(false)
+    const refused = await smelt(folder.path, ['plan', 'recipe.yaml'], { env: { ...env, HF_TOKEN: '' } })
     expect(refused.code).toBe(1)
     expect(refused.stderr).toContain('error[hub-gated]')
     const built = await smelt(folder.path, ['build', 'recipe.yaml', '--json'], { env: { ...env, HF_TOKEN: 'hf_x' } })
@@ -36,6 +39,9 @@ outputs: { o: { from: s, path: out/ } }
     expect(built.stdout).toContain('"type":"download-finished"')
     expect(readdirSync(join(folder.path, 'out')).sort()).toEqual(['README.md', 'config.json', 'model.safetensors'])
     const offline = { ...env, HF_HUB_OFFLINE: '1' }
+    expect((await smelt(folder.path, ['diff', 'org/a', 'out'], { env: offline })).stdout).toMatch(
+      /^ *w +64 +1 +1 +100%/m,
+    )
     expect((await smelt(folder.path, ['verify', 'recipe.yaml'], { env: offline })).code).toBe(0)
     expect((await smelt(folder.path, ['build', 'recipe.yaml', '--frozen'], { env: offline })).code).toBe(0)
   } finally {

@@ -5,6 +5,8 @@ import type { Result } from '#src/base/result.js'
 import type { HubAccess } from '#src/hub/access.js'
 import { download, type DownloadOrder } from '#src/hub/download.js'
 import type { HubReference } from '#src/hub/reference.js'
+import type { HubOrder } from '#src/hub/find.js'
+import { openRemote, type RemoteModel } from '#src/hub/remote.js'
 import { inFolder } from '../support/build-run.js'
 import { commitOf } from '../support/hub-cache.js'
 import { startHub, type HubServer, type Mishap, type Repository } from '../support/hub-server.js'
@@ -34,6 +36,8 @@ interface Hub {
   readonly waits: number[]
   /** Downloads, and gives the commit or the codes of what went wrong. */
   fetch(more?: Partial<DownloadOrder>, access?: Partial<HubAccess>): Promise<Result<string>>
+  /** Opens by headers. */
+  look(more?: Partial<HubOrder>): Promise<Result<RemoteModel>>
   read(path: string): Buffer
 }
 
@@ -45,37 +49,37 @@ const withHub = (
     const server = await startHub(repositories)
     const cache = join(root, 'hub')
     const waits: number[] = []
+    const order = (access: Partial<HubAccess> = {}): HubOrder => ({
+      access: {
+        cache,
+        endpoint: server.endpoint,
+        token: { text: '' },
+        offline: false,
+        wait: (ms) => Promise.resolve(void waits.push(ms)),
+        ...access,
+      },
+      reference: { repository: 'org/a', revision: undefined, files: undefined },
+      kind: 'model',
+      commit: undefined,
+      isSide: (name) => ['config.json', 'tokenizer.json', 'evil.json', 'adapter_config.json'].includes(name),
+      at: { type: 'option', name: 'a' },
+      short: true,
+    })
     try {
       await work({
         server,
         cache,
         waits,
         read: (path) => readFileSync(join(cache, 'models--org--a', path)),
+        look: (more) => openRemote({ ...order(), ...more }),
         fetch: (more, access) =>
-          download({
-            access: {
-              cache,
-              endpoint: server.endpoint,
-              token: { text: '' },
-              offline: false,
-              wait: (ms) => Promise.resolve(void waits.push(ms)),
-              ...access,
-            },
-            reference: { repository: 'org/a', revision: undefined, files: undefined },
-            kind: 'model',
-            commit: undefined,
-            isSide: (name) => ['config.json', 'tokenizer.json', 'evil.json'].includes(name),
-            at: { type: 'option', name: 'a' },
-            short: true,
-            listener: { found: () => undefined, arrived: () => undefined },
-            ...more,
-          }),
+          download({ ...order(access), listener: { found: () => undefined, arrived: () => undefined }, ...more }),
       })
     } finally {
       await server.close()
     }
   })
-const codesOf = (result: Result<string>): readonly string[] => result.diagnostics.map((d) => d.code)
+const codesOf = (result: Result<unknown>): readonly string[] => result.diagnostics.map((d) => d.code)
 const snapshot = (name: string, commit = ONE): string => `snapshots/${commit}/${name}`
 
 describe('a download', () => {
@@ -320,4 +324,90 @@ describe('a cache', () => {
       expect(both.map((r) => r.type)).toEqual(['ok', 'ok'])
       expect(read(snapshot('model.safetensors'))).toEqual(LONG)
     }, ONE_FILE))
+})
+
+describe('a look at headers', () => {
+  /** A file with one tensor of ones per name, and as many bytes of it as numbers. */
+  const fileOf = (tensors: Readonly<Record<string, readonly number[]>>): Buffer => {
+    let end = 0
+    const entries = Object.entries(tensors).map(([name, shape]) => {
+      const begin = end
+      end += shape.reduce((n, d) => n * d, 1)
+      return [name, { dtype: 'U8', shape, data_offsets: [begin, end] }] as const
+    })
+    const header = Buffer.from(JSON.stringify(Object.fromEntries(entries)))
+    const length = Buffer.alloc(8)
+    length.writeBigUInt64LE(BigInt(header.length))
+    return Buffer.concat([length, header, Buffer.alloc(end, 7)])
+  }
+  const many = fileOf(Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`layers.${i}.weight`, [1, 100]])))
+  const sharded = {
+    'config.json': '{}',
+    'model.safetensors.index.json': JSON.stringify({ weight_map: { a: SHARDS[0], b: SHARDS[1] } }),
+    [SHARDS[0]]: fileOf({ a: [300_000] }),
+    [SHARDS[1]]: fileOf({ b: [5, 40_000] }),
+  }
+  const only = (files: Readonly<Record<string, string | Uint8Array>>): Readonly<Record<string, Repository>> => ({
+    'org/a': { commits: { [ONE]: files }, refs: { main: ONE } },
+  })
+
+  test('asks for the beginnings of shards, and tells the model as it will be', () =>
+    withHub(async ({ look, server, cache }) => {
+      const seen = await look()
+      expect(seen).toMatchObject({ type: 'ok', diagnostics: [], value: { origin: { commit: ONE } } })
+      if (seen.type !== 'ok') return
+      expect([...seen.value.file.tensors.values()].map(({ name, shape }) => [name, shape])).toEqual([
+        ['a', [300_000]],
+        ['b', [5, 40_000]],
+      ])
+      expect(server.requests.filter((r) => r.startsWith('storage')).sort()).toEqual([
+        'storage bytes=0-65535',
+        'storage bytes=0-65535',
+      ])
+      expect(await seen.value.readSides()).toMatchObject({ value: new Map([['config.json', Buffer.from('{}')]]) })
+      expect(existsSync(cache)).toBe(false)
+    }, only(sharded)))
+
+  test('reads the rest of a long header, over connections that are cut and servers without ranges', () =>
+    withHub(
+      async ({ look, server }) => {
+        server.mishaps.push(
+          { type: 'cut', after: 900 },
+          { type: 'whole' },
+          { type: 'cut', after: 10 },
+          { type: 'whole' },
+        )
+        const seen = await look()
+        expect(seen.type === 'ok' && seen.value.file.tensors.size).toBe(2000)
+      },
+      only({ 'model.safetensors': many }),
+    ))
+
+  test('reads the alphas of an adapter, and what PEFT says of it', () =>
+    withHub(
+      async ({ look, server }) => {
+        const seen = await look({ kind: 'adapter' })
+        expect(seen).toMatchObject({
+          value: { file: { scalars: new Map([['x.alpha', Uint8Array.of(7)]]), config: { lora_alpha: 4 } } },
+        })
+        expect(server.requests.some((r) => r.endsWith('whole') && r.startsWith('storage'))).toBe(false)
+      },
+      only({
+        'adapter_model.safetensors': fileOf({ big: [400_000], 'x.alpha': [], 'y.down': [90_000] }),
+        'adapter_config.json': '{"lora_alpha": 4}',
+      }),
+    ))
+
+  test.each<[string, Readonly<Record<string, string | Uint8Array>>, string]>([
+    ['a checkpoint of PyTorch, whose names are spread over it', { 'pytorch_model.bin': LONG }, 'hub-headers-unread'],
+    ['an index that names what is not there', { ...sharded, [SHARDS[1]]: '' }, 'header-too-small'],
+    ['a tensor that its shard lacks', { ...sharded, [SHARDS[1]]: fileOf({ c: [90_000] }) }, 'tensor-not-in-shard'],
+    ['a file that is none', { 'model.safetensors': LONG }, 'header-too-large'],
+  ])('refuses %s', (_, files, code) =>
+    withHub(async ({ look }) => {
+      const seen = await look()
+      expect(seen.type).toBe('failed')
+      expect(codesOf(seen)).toContain(code)
+    }, only(files)),
+  )
 })

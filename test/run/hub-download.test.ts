@@ -1,7 +1,8 @@
-import { rmSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { HubAccess } from '#src/hub/access.js'
+import { createRemotely } from '#src/run/downloads.js'
 import { draft } from '#src/run/prepare.js'
 import type { Lock } from '#src/store/lock.js'
 import { readTensors } from '../support/build-run.js'
@@ -98,6 +99,25 @@ describe('a build', () => {
       ])
       expect((await shop.build(recipe(), { hub: { ...hub, offline: true } })).codes).toEqual(['hub-not-cached'])
       expect(server.requests).toEqual([])
+    }))
+
+  test('and what it would do is planned from headers alone, which writes nothing', () =>
+    withHub(async ({ shop, server, hub }) => {
+      shop.write(recipe())
+      server.mishaps.push({ type: 'status', status: 503 }, { type: 'cut', after: 20 })
+      const planned = await draft(shop.at('recipe.yaml'), { hub, remotely: createRemotely(hub) })
+      expect(planned.diagnostics).toEqual([])
+      expect(existsSync(hub.cache)).toBe(false)
+      await shop.build(recipe(), { hub })
+      const after = await draft(shop.at('recipe.yaml'), { hub })
+      const shown = (drafted: typeof planned): unknown =>
+        drafted.type === 'ok'
+          ? drafted.value.draft.outputs.map(({ output }) => [
+              output.files.map((f) => f.bytes),
+              output.sides.map((side) => [side.path, Buffer.from(side.bytes).toString()]),
+            ])
+          : drafted
+      expect(shown(planned)).toEqual(shown(after))
     }))
 
   test('downloads a model once for all settings of its params', () =>

@@ -1,11 +1,14 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { reasonsOf } from '#src/plan/reasons.js'
+import { planNow } from '#src/run/plan-now.js'
 import { verify } from '#src/run/verify.js'
 import type { Lock } from '#src/store/lock.js'
 import { readTensors } from '../support/build-run.js'
 import { inlineWorker } from '../support/inline-worker.js'
 import type { TensorValues } from '../support/write-safetensors.js'
+import { codesOf } from './support.js'
 import { withBuildFixture, type BuildFixture } from './build-fixture.js'
 
 const OUT = 'build/merged'
@@ -128,13 +131,36 @@ describe('an output whose path ends in a slash', () => {
       put(shop, 'models/org/a/tokenizer.json', 'new')
       const frozen = await shop.build(recipe(), { frozen: true })
       expect(frozen.result.diagnostics.map((d) => d.message)).toEqual([
-        'the lock does not match: `tokenizer.json` of output `o` changed',
+        'the lock does not match: `tokenizer.json` of input `models/org/a` changed',
       ])
       expect(textOf(shop, 'tokenizer.json')).toBe(SIDES['tokenizer.json'])
       put(shop, `${OUT}/LICENSE`, 'other')
+      put(shop, 'models/org/b/vocab.json', '{}')
       expect((await check()).diagnostics.map((d) => d.message)).toEqual([
+        'models/org/a does not match the lock: `tokenizer.json` of input `models/org/a` changed',
+        'models/org/b does not match the lock: `vocab.json` of input `models/org/b` is new',
         `${OUT}/ does not match the lock: \`LICENSE\` of output \`${OUT}/\` changed`,
       ])
+      const planned = await planNow(shop.at('recipe.yaml'), { reading: 'always' })
+      if (planned.type === 'failed') throw new Error(codesOf(planned).join())
+      const { plan, lock } = planned.value
+      expect(reasonsOf(plan.steps[0]!, plan, lock)).toMatchObject([
+        { type: 'input-facts', path: 'models/org/a', changes: [{ fact: 'sides.tokenizer.json' }] },
+        { type: 'input-facts', path: 'models/org/b', changes: [{ fact: 'sides.vocab.json' }] },
+      ])
+    }))
+
+  test('with a lock of version 2, which tells nothing of files beside models, builds as before', () =>
+    withModels(async (shop) => {
+      await shop.build(recipe())
+      const lock = JSON.parse(readFileSync(shop.at('recipe.lock.json'), 'utf8')) as Lock
+      expect(Object.keys(lock.inputs['models/org/b']!.sides!)).toContain('tokenizer.json')
+      const inputs = Object.fromEntries(Object.entries(lock.inputs).map(([path, { sides: _, ...rest }]) => [path, rest]))
+      put(shop, 'recipe.lock.json', JSON.stringify({ ...lock, lock: 2, inputs }))
+      const check = () => verify(shop.at('recipe.yaml'), { workers: 1, device: 'cpu', start: inlineWorker })
+      expect((await check()).diagnostics).toEqual([])
+      expect((await shop.build(recipe())).codes).toEqual([])
+      expect(JSON.parse(readFileSync(shop.at('recipe.lock.json'), 'utf8'))).toEqual(lock)
     }))
 
   test('tells of what an earlier build left in it', () =>

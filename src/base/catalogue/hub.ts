@@ -31,7 +31,7 @@ const notNow = (why: NotNow, of: Named): string =>
 export const hubNotCached = (at: Place, of: Named, cache: string, why: NotNow, besides: boolean): Diagnostic =>
   entry(
     'hub-not-cached',
-    `${besides ? `there is no file or folder ${quoteName(of.repository)} beside the recipe, and the repository of that name` : named(of)} is not in the Hugging Face cache at ${cache}`,
+    `${besides ? `there is no file or folder ${quoteName(of.repository)}, and the repository of that name` : named(of)} is not in the Hugging Face cache at ${cache}`,
     { at, help: notNow(why, of) },
   )
 
@@ -44,6 +44,21 @@ export const hubIncomplete = (at: Place, of: Named, missing: readonly string[], 
       : `the Hugging Face cache has some files of ${named(of)}, but not ${listNames(missing, 3)}`,
     { at, help: notNow(why, of) },
   )
+
+/** A model of a hub whose headers can only be read on this machine. */
+export const hubHeadersUnread = (at: Place, of: Named, file: string): Diagnostic =>
+  entry(
+    'hub-headers-unread',
+    `${named(of)} is not in the Hugging Face cache, and ${quoteName(file)} must be downloaded before it can be read`,
+    { at, help: `run ${downloadCommand(of)}, or \`smelt build\`, which downloads what it needs` },
+  )
+
+/** Statistics of a model of which only headers are at hand. */
+export const hubNumbersAway = (at: Place, of: Named): Diagnostic =>
+  entry('hub-numbers-away', `${named(of)} is not in the Hugging Face cache, so its numbers cannot be read`, {
+    at,
+    help: `run ${downloadCommand(of)}, or leave out \`--stats\``,
+  })
 
 /** A repository that holds several models, none of which is the usual one. */
 export const hubSeveral = (at: Place, of: Named, names: readonly string[]): Diagnostic =>
@@ -134,7 +149,7 @@ export const hubGated = (at: Place, repository: string, known: boolean): Diagnos
 export const hubNoRepository = (at: Place, repository: string, known: boolean, besides: boolean): Diagnostic =>
   entry(
     'hub-no-repository',
-    `${besides ? `there is no file or folder ${quoteName(repository)} beside the recipe, and the` : 'the'} hub has no repository \`${repository}\`, or it is private`,
+    `${besides ? `there is no file or folder ${quoteName(repository)}, and the` : 'the'} hub has no repository \`${repository}\`, or it is private`,
     {
       at,
       help: known

@@ -6,6 +6,7 @@ export const planWords = {
   deviceMemory: (most: string, free: string, chunk: string): string =>
     `at most about ${most} of ${free} free, in chunks of ${chunk} elements`,
   deviceRoom: (most: string, free: string): string => `at most about ${most} of ${free} free memory`,
+  download: (bytes: string): string => `${bytes} into the Hugging Face cache; this plan is made of their headers`,
   hashed: (bytes: string): string => `${bytes} of input data that is read only to hash it for the lock`,
   kept: 'already up to date',
   notComputed: (tensors: string, skipped: string): string =>

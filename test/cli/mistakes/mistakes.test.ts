@@ -133,7 +133,7 @@ beforeAll(() => {
 afterAll(() => folder.remove())
 
 it.each(Object.entries(cases))('%s is answered so that a new user knows what to change', async (name, command) => {
-  const { screen, code } = await runHere(folder.path, command, { HF_HUB_OFFLINE: '' })
+  const { screen, code } = await runHere(folder.path, command)
   expect(code, screen).not.toBe(0)
   expect(code, screen).toBeLessThan(70)
   await expect(`$ smelt ${command.join(' ')}\n${screen.trimEnd()}\n[exit code ${code}]\n`).toMatchFileSnapshot(
