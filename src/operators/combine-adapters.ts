@@ -10,6 +10,7 @@ import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
+import { CORE_METHODS, coreSpace } from '../kernels/solvers/core-space.js'
 import { elementsFrom, factorProduct, joinedFactors, lowRankFactors } from '../kernels/solvers/low-rank.js'
 import { sizeOf } from '../tensor/info.js'
 import { labelOf } from './call-arguments.js'
@@ -18,6 +19,19 @@ import { makeAdapter, type MadeTensor } from './made-adapter.js'
 import type { Call } from './operator.js'
 import { DIFFERENCES, plainModules, readAdapterTensor } from './plain-modules.js'
 import type { AdapterValue, Reference, Value } from './value.js'
+
+/** How the factors of a module are combined. */
+export interface Combination {
+  /** The greatest rank of a module in the result. */
+  readonly rank?: number | undefined
+  readonly choose?: RankOf
+  /** Merges factors in the space that they share, rather than adding them up. */
+  readonly core?: {
+    readonly method: (typeof CORE_METHODS)[number]
+    readonly density: number
+    readonly isotropic: boolean
+  }
+}
 
 /** What one adapter has of a module, and what that counts. */
 interface Part {
@@ -109,12 +123,11 @@ const mismatch = (name: string, parts: readonly Part[]): Diagnostic | undefined 
   return undefined
 }
 
-/** The factors of the sum of a module's parts, of all their ranks together or of one that is less. */
-const sumFactors = (
+/** The factors of a module's parts together, of all their ranks or of one that is less. */
+const combineFactors = (
   g: Graph,
   parts: readonly Part[],
-  wanted: number | undefined,
-  choose: RankOf,
+  { rank: wanted, choose = (_, __, most) => most, core }: Combination,
 ): readonly MadeTensor[] => {
   const own = parts.filter(({ module }) => factorsOf(module).length > 0)
   const [first] = own
@@ -127,14 +140,22 @@ const sumFactors = (
   const packedShape = (r: number): readonly number[] => [r * (rows + columns)]
   const joined = (): Tensor =>
     g.solve(
-      joinedFactors,
+      core === undefined ? joinedFactors : coreSpace,
       own.flatMap(({ adapter, module }) =>
         (['up', 'down'] as const).map((role) => {
           const info = module.tensors.get(role)!
           return { x: readAdapterTensor(g, adapter.value, info), shape: info.shape }
         }),
       ),
-      [rows, ...own.map(({ strength, scale }) => strength * scale)],
+      core === undefined
+        ? [rows, ...own.map(({ strength, scale }) => strength * scale)]
+        : [
+            rows,
+            CORE_METHODS.indexOf(core.method),
+            core.density,
+            Number(core.isotropic),
+            ...own.flatMap(({ strength, scale }) => [scale, strength]),
+          ],
       packedShape(total),
     )
   const cut = (packed: Tensor, r: number, begin: number, shape: readonly number[]): Tensor =>
@@ -185,13 +206,12 @@ const sumDifferences = (g: Graph, parts: readonly Part[]): readonly MadeTensor[]
     return [{ slot: { name, shape, dtype }, tensor: sum }]
   })
 
-/** The sum of the adapters of a step, each times its strength; with a rank, the best approximation of that rank. */
+/** The adapters of a step in one, each times its strength; with a rank, the best approximation of that rank. */
 export const combineAdapters = (
   call: Call,
   adapters: readonly Reference<AdapterValue>[],
   strengths: readonly number[],
-  rank: number | undefined,
-  choose: RankOf = (_, __, most) => most,
+  combination: Combination,
 ): Result<readonly Value[]> => {
   const { graph: g } = call
   const collected = collectParts(adapters, strengths)
@@ -202,7 +222,7 @@ export const combineAdapters = (
   for (const [name, parts] of collected.value) {
     const problem = mismatch(name, parts)
     if (problem !== undefined) return failed(problem)
-    const factors = sumFactors(g, parts, rank, choose)
+    const factors = combineFactors(g, parts, combination)
     append(tensors, [...factors, ...sumDifferences(g, parts)])
     const [, down] = factors
     if (down === undefined) continue

@@ -1,5 +1,6 @@
 import { apply } from './adapter/apply.js'
 import { convert } from './adapter/convert.js'
+import { coreSpaceMerge } from './adapter/core-space.js'
 import { extract } from './adapter/extract.js'
 import { mergeAdapters, resize } from './adapter/merge.js'
 import type { Operator } from './operator.js'
@@ -80,6 +81,7 @@ import { shell } from './weights/shell.js'
 export const operators: readonly Operator[] = [
   apply,
   convert,
+  coreSpaceMerge,
   extract,
   mergeAdapters,
   resize,

@@ -31,7 +31,7 @@ export const ABSENT: readonly Absent[] = [
   {
     name: 'core_space',
     from: 'mergekit',
-    why: 'merges adapters in a common subspace; `adapter.merge` adds them up',
+    why: 'is not in 0.1.5; it averages, for which the space makes no difference: `adapter.extract`, then `adapter.merge`. The method of the paper is `adapter.core_space`',
   },
 ]
 

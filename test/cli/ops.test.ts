@@ -127,28 +127,29 @@ describe('smelt ops --search', () => {
     const { code, stdout } = await ops('--search', 'lora')
     expect(code).toBe(0)
     expect(stdout).toMatchInlineSnapshot(`
-      "  adapter.apply    Bakes a LoRA or a similar adapter into a model.
-                         \`lora\` in common usage
-        adapter.extract  Makes a LoRA of the difference of two models.
-                         \`lora from checkpoint\`, \`extract lora\` in common usage
-                         \`mergekit-extract-lora\` in mergekit: \`names: peft\`, \`rank\` is its \`--max-rank\`
-                         \`extract_lora_from_models\` in kohya: \`rank\` is its \`--dim\`
-        report.adapter   Shows what an adapter holds, its tags with their counts, and what it would change
-                         in a model.
-                         \`LoRA Reporting\`, \`DM_LoRAReporting\` in ComfyUI-DareMerge
-        adapter.convert  Gives the modules of a LoRA the names of another program.
-                         \`convert_flux_lora\` in kohya
-                         \`convert lora\`, \`rename lora\` in common usage
-        adapter.merge    Merges any number of LoRAs into one.
-                         \`merge_lora\` in kohya: \`strengths\` are its \`--ratios\`
-                         \`svd_merge_lora\` in kohya: \`rank\` is its \`--new_rank\`, \`strengths\` are its
-                         \`--ratios\`
-                         \`merge LoRAs\` in supermerger
-        adapter.resize   Gives a LoRA a lower rank.
-                         \`resize_lora\` in kohya: \`rank\` is its \`--new_rank\`; \`--dynamic_method sv_fro\` is
-                         \`method: energy\` with \`--dynamic_param\` squared, \`sv_cumulative\` is \`quantile\`,
-                         \`sv_ratio\` is \`ratio\` with 1 divided by it
-                         \`resize lora\` in common usage
+      "  adapter.apply       Bakes a LoRA or a similar adapter into a model.
+                            \`lora\` in common usage
+        adapter.extract     Makes a LoRA of the difference of two models.
+                            \`lora from checkpoint\`, \`extract lora\` in common usage
+                            \`mergekit-extract-lora\` in mergekit: \`names: peft\`, \`rank\` is its \`--max-rank\`
+                            \`extract_lora_from_models\` in kohya: \`rank\` is its \`--dim\`
+        report.adapter      Shows what an adapter holds, its tags with their counts, and what it would
+                            change in a model.
+                            \`LoRA Reporting\`, \`DM_LoRAReporting\` in ComfyUI-DareMerge
+        adapter.convert     Gives the modules of a LoRA the names of another program.
+                            \`convert_flux_lora\` in kohya
+                            \`convert lora\`, \`rename lora\` in common usage
+        adapter.merge       Merges any number of LoRAs into one.
+                            \`merge_lora\` in kohya: \`strengths\` are its \`--ratios\`
+                            \`svd_merge_lora\` in kohya: \`rank\` is its \`--new_rank\`, \`strengths\` are its
+                            \`--ratios\`
+                            \`merge LoRAs\` in supermerger
+        adapter.resize      Gives a LoRA a lower rank.
+                            \`resize_lora\` in kohya: \`rank\` is its \`--new_rank\`; \`--dynamic_method sv_fro\`
+                            is \`method: energy\` with \`--dynamic_param\` squared, \`sv_cumulative\` is
+                            \`quantile\`, \`sv_ratio\` is \`ratio\` with 1 divided by it
+                            \`resize lora\` in common usage
+        adapter.core_space  Merges LoRAs in the small space that all of them share.
 
       \`smelt ops NAME\` shows one of them in full.
       "

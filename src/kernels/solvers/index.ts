@@ -1,5 +1,6 @@
 import type { Solver } from '../../graph/expression.js'
 import { blockRotation } from './block-rotation.js'
+import { coreSpace } from './core-space.js'
 import { redistribution } from './redistribution.js'
 import { regmean } from './regmean.js'
 import { crossover } from './crossover.js'
@@ -24,6 +25,7 @@ const SOLVERS: readonly Solver[] = [
   blockRotation,
   channelProduct,
   chosenRank,
+  coreSpace,
   crossover,
   elementsFrom,
   factorProduct,

@@ -20,8 +20,11 @@ export const matrixOf = (values: Matrix['values'], rows: number, columns: number
   columnStep: 1,
 })
 
+/** A matrix in float64 whose rows lie one after the other. */
+export type DenseMatrix = Matrix & { readonly values: Float64Array }
+
 /** A matrix of zeros in float64. */
-export const emptyMatrix = (rows: number, columns: number): Matrix & { readonly values: Float64Array } => ({
+export const emptyMatrix = (rows: number, columns: number): DenseMatrix => ({
   values: new Float64Array(rows * columns),
   rows,
   columns,

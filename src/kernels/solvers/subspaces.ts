@@ -1,6 +1,6 @@
-import type { Solver } from '../../graph/expression.js'
+import type { Solver, SolverOperand } from '../../graph/expression.js'
 import { sizeOf } from '../../tensor/info.js'
-import { addProduct, emptyMatrix, matrixOf, part, transposed, type Matrix } from './matrix.js'
+import { addProduct, emptyMatrix, matrixOf, part, transposed, type DenseMatrix, type Matrix } from './matrix.js'
 import { nearestOrthonormal, product, svdOf, type Svd } from './svd.js'
 
 /**
@@ -23,13 +23,16 @@ export const taskSingularVectors: Solver = {
   version: 1,
   takes: 'all',
   workspace: (_, shape) => workspaceOf(shape),
-  solve: (operands, _, shape) => {
-    const [rows, columns] = sidesOf(shape)
-    const each = Math.floor(Math.min(rows, columns) / operands.length)
-    const parts = operands.map(({ values }) => svdOf(matrixOf(values, rows, columns), each))
-    const { u, s, vt } = besideEachOther(parts, rows, columns)
-    return weighted(nearestOrthonormal(u), (i) => s[i]!, nearestOrthonormal(vt)).values
-  },
+  solve: (operands, _, shape) => mergeSingularVectors(operands, shape).values,
+}
+
+/** The sum of all `sᵢ·uᵢ·vᵢᵀ` of {@link taskSingularVectors}. */
+export const mergeSingularVectors = (operands: readonly SolverOperand[], shape: readonly number[]): DenseMatrix => {
+  const [rows, columns] = sidesOf(shape)
+  const each = Math.floor(Math.min(rows, columns) / operands.length)
+  const parts = operands.map(({ values }) => svdOf(matrixOf(values, rows, columns), each))
+  const { u, s, vt } = besideEachOther(parts, rows, columns)
+  return weighted(nearestOrthonormal(u), (i) => s[i]!, nearestOrthonormal(vt))
 }
 
 /**
@@ -50,12 +53,15 @@ export const isotropic: Solver = {
     const sum = emptyMatrix(rows, columns)
     for (const { values } of operands) for (let i = 0; i < values.length; i++) sum.values[i]! += values[i]!
     const shared = svdOf(sum, rank - own * operands.length)
-    if (own === 0) return weighted(shared.u, meanOf(shared.s, rank), shared.vt).values
+    if (own === 0) return withMean(shared, rank).values
     const specific = operands.map(({ values }) => svdOf(outside(matrixOf(values, rows, columns), shared.u), own))
     const { u, s, vt } = besideEachOther([...specific, shared], rows, columns)
     return weighted(nearestOrthonormal(u), meanOf(s, rank), nearestOrthonormal(vt)).values
   },
 }
+
+/** A matrix of a decomposition, whose so many singular values, those that are not there 0, get their mean. */
+export const withMean = ({ u, s, vt }: Svd, count: number): DenseMatrix => weighted(u, meanOf(s, count), vt)
 
 const sidesOf = (shape: readonly number[]): readonly [rows: number, columns: number] => [
   shape[0]!,
@@ -104,7 +110,7 @@ const copy = (to: Matrix, from: Matrix): void => {
 }
 
 /** The sum of `weightᵢ·uᵢ·vᵢᵀ`. */
-const weighted = (u: Matrix, weightOf: (i: number) => number, vt: Matrix): Matrix => {
+const weighted = (u: Matrix, weightOf: (i: number) => number, vt: Matrix): DenseMatrix => {
   const scaled = emptyMatrix(vt.rows, vt.columns)
   copy(scaled, vt)
   for (let at = 0; at < scaled.values.length; at++) scaled.values[at]! *= weightOf(Math.floor(at / vt.columns))

@@ -1,5 +1,5 @@
 import { eigenOf } from './eigen.js'
-import { addProduct, emptyMatrix, matrixOf, transposed, type Matrix } from './matrix.js'
+import { addProduct, emptyMatrix, matrixOf, transposed, type DenseMatrix, type Matrix } from './matrix.js'
 
 /** Singular values below this share of the greatest are rounding: float32 holds nothing of them. */
 const LEAST_SHARE = 2 ** -24
@@ -60,7 +60,7 @@ export const nearestOrthonormal = (a: Matrix): Matrix => {
 }
 
 /** a·b. */
-export const product = (a: Matrix, b: Matrix): Matrix => {
+export const product = (a: Matrix, b: Matrix): DenseMatrix => {
   const c = emptyMatrix(a.rows, b.columns)
   addProduct(c, a, b)
   return c

@@ -1,14 +1,11 @@
-import { strengthsCount } from '../../base/catalogue/adapter-tensors.js'
-import { failed } from '../../base/result.js'
 import { COMMON, named } from '../aliases.js'
-import { adapterOf, adaptersOf, valueOf } from '../call-arguments.js'
+import { adapterOf, valueOf } from '../call-arguments.js'
 import { rankChooser, RANK_DETAILS, RANK_PARAMS } from '../choose-rank.js'
 import type { Operator } from '../operator.js'
-import { adapter, adapters, integer, numbers } from '../params.js'
+import { adapter, adapters, integer } from '../params.js'
 import { combineAdapters } from '../combine-adapters.js'
+import { ADAPTER_KINDS, combineWithStrengths, STRENGTHS } from '../adapter-strengths.js'
 
-const KINDS =
-  'Takes pairs of factors (LoRA and LoCon) and stored differences (`diff`, `diff_b`); other kinds are refused. Modules keep the names and dtypes of the first adapter that has them, and their `alpha` becomes their rank. In the names of PEFT the output can be a folder with its `adapter_config.json` (`path: lora/`). What the trainers wrote in the headers (`ss_*`) is kept where all adapters have it alike, and their tags are added up.'
 const TRUNCATED =
   'Factors of a lower rank are the best approximation of their product (truncated singular value decomposition in float64, as in `adapter.extract`).'
 
@@ -28,15 +25,12 @@ export const mergeAdapters: Operator = {
     'Applying the result is applying all adapters one after another, each with its strength. Without `rank` this is exact: the factors of a module stand next to each other, and its rank is the sum of their ranks.',
     '',
     TRUNCATED,
-    KINDS,
+    ADAPTER_KINDS,
   ].join('\n'),
   output: 'adapter',
   inputs: { adapters: adapters('The adapters, whose modules are named by the same rules.') },
   params: {
-    strengths: numbers({
-      required: false,
-      description: 'What each adapter is multiplied by, in their order; 1 for all unless given.',
-    }),
+    strengths: STRENGTHS,
     rank: integer({ min: 1, description: 'The greatest rank of a module in the result; no limit unless given.' }),
   },
   merges: false,
@@ -55,13 +49,7 @@ export const mergeAdapters: Operator = {
       expect: [1, 5, 2, 4],
     },
   ],
-  evaluate: (call) => {
-    const all = adaptersOf(call, 'adapters')
-    const given = (valueOf(call, 'strengths') ?? all.map(() => 1)) as readonly number[]
-    return given.length === all.length
-      ? combineAdapters(call, all, given, valueOf(call, 'rank') as number | undefined)
-      : failed(strengthsCount(call.at('strengths'), given.length, all.length))
-  },
+  evaluate: (call) => combineWithStrengths(call, { rank: valueOf(call, 'rank') as number | undefined }),
 }
 
 /** The best approximation of a rank. */
@@ -78,7 +66,7 @@ export const resize: Operator = {
     },
     ...named(COMMON, ['resize lora']),
   ],
-  details: [TRUNCATED, 'Modules of no higher rank keep it.', '', RANK_DETAILS, '', KINDS].join('\n'),
+  details: [TRUNCATED, 'Modules of no higher rank keep it.', '', RANK_DETAILS, '', ADAPTER_KINDS].join('\n'),
   output: 'adapter',
   inputs: { adapter: adapter('The adapter: from the block `adapters` of the recipe, or what a step makes.') },
   params: {
@@ -110,6 +98,9 @@ export const resize: Operator = {
   evaluate: (call) => {
     const choose = rankChooser(call)
     if (choose.type === 'failed') return choose
-    return combineAdapters(call, [adapterOf(call, 'adapter')], [1], valueOf(call, 'rank') as number, choose.value)
+    return combineAdapters(call, [adapterOf(call, 'adapter')], [1], {
+      rank: valueOf(call, 'rank') as number,
+      choose: choose.value,
+    })
   },
 }
