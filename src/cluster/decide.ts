@@ -1,5 +1,7 @@
 /** What a scheduler says of a part's newest task. */
 export interface Task {
+  /** Which task it is: another one for the same part has another, and so has this one once it is begun again. */
+  readonly id: string
   /** `ending` tasks are being cleaned up: they neither count as running nor as gone. */
   readonly state: 'queued' | 'running' | 'ending' | 'ended'
   /** Seconds since it began to run, by the scheduler's clock; 0 before. */

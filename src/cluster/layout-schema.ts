@@ -82,8 +82,10 @@ export const driverSchema: JsonSchema = record({
   scheduler: { enum: ['exec', 'slurm', 'kubernetes'], title: 'a scheduler' },
   started: text,
   options: object,
-  jobs: listOf(record({ id: text, parts: listOf(count) }, { stage: count, commit: { type: 'boolean' } })),
 })
+
+/** The schema of a line of `submitted.jsonl`. */
+export const jobSchema: JsonSchema = record({ id: text, parts: listOf(count) })
 
 /** The schema of `alarm.json`. */
 export const alarmSchema: JsonSchema = record({

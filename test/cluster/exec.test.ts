@@ -1,10 +1,11 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Diagnostic } from '#src/base/diagnostic.js'
 import { append } from '#src/base/lists.js'
 import { runCommand } from '#src/cli/program.js'
 import { checkTemplate } from '#src/cluster/exec.js'
+import { readSubmitted } from '#src/cluster/layout.js'
 import { inFolder } from '../support/build-run.js'
 import { smelt } from '../support/smelt.js'
 import { contentsOf, writeProject } from './small-project.js'
@@ -34,8 +35,7 @@ const until = async (isSo: () => boolean): Promise<void> => {
 }
 const handedOver = (folder: string): number => {
   try {
-    const { jobs } = JSON.parse(readFileSync(join(runIn(folder), 'driver.json'), 'utf8')) as { jobs: object[] }
-    return jobs.length
+    return readSubmitted(runIn(folder))?.length ?? 0
   } catch {
     return 0
   }

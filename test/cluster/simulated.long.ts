@@ -2,8 +2,8 @@ import { expect, test } from 'vitest'
 import { PATIENCE } from '#src/cluster/decide.js'
 import { simulate } from './simulator.js'
 
-/** As many as fit into the long tests; a thousand take an hour on a core. */
-const RUNS = Number(process.env['SMELT_SIMULATED_RUNS'] ?? 3)
+/** As many as fit into a few minutes; a thousand take most of an hour on a core. */
+const RUNS = Number(process.env['SMELT_SIMULATED_RUNS'] ?? 60)
 
 test(`${RUNS} runs of 10,000 parts lose no part, double none, and commit once`, { timeout: 7_200_000 }, async () => {
   for (let seed = 1; seed <= RUNS; seed++) {

@@ -52,6 +52,7 @@ const numbersFrom = (seed: number): (() => number) => {
 
 interface SimulatedTask {
   readonly part: number
+  readonly job: number
   state: Task['state']
   began: number
   ended: { readonly exit: number; readonly word: string; readonly at: number } | undefined
@@ -205,6 +206,7 @@ export const simulate = async (weather: Weather): Promise<Aftermath> => {
         if (task.ended !== undefined && time - task.ended.at > 300) known.delete(part)
         else
           tasks.set(part, {
+            id: `${task.job}.${task.start}`,
             state: task.state,
             running: task.state === 'running' ? time - task.began : 0,
             ...(task.ended === undefined ? {} : { ended: task.ended }),
@@ -217,8 +219,9 @@ export const simulate = async (weather: Weather): Promise<Aftermath> => {
         if (isDown()) return []
         const some = parts.slice(at, at + 1000)
         const accept = (): void => {
+          job += 1
           for (const part of some) {
-            const task: SimulatedTask = { part, ...UNBEGUN }
+            const task: SimulatedTask = { part, job, ...UNBEGUN }
             known.set(part, task)
             queue.push(task)
           }
@@ -233,7 +236,7 @@ export const simulate = async (weather: Weather): Promise<Aftermath> => {
         // The answer of the scheduler may be lost.
         if (random() < weather.down) return []
         if (random() < weather.killed) throw KILL
-        accepted({ id: String(++job), parts: some })
+        accepted({ id: String(job), parts: some })
       }
       return []
     },
@@ -260,7 +263,7 @@ export const simulate = async (weather: Weather): Promise<Aftermath> => {
       for (const [part, { listed }] of markers) if (listed <= time) yield part
     },
     isDone: (part) => (markers.get(part)?.named ?? Infinity) <= time,
-    silence: (part) => {
+    silences: () => (part) => {
       const beat = lastBeats.get(part)
       return beat === undefined ? undefined : time - beat() + (random() < weather.lagging ? random() * 55 : 0)
     },

@@ -163,7 +163,7 @@ describe('parts are handed over', () => {
 })
 
 const line = (job: number, index: number | 'N/A', state: string, status = 0, name = 'smelt-0123456789ab.0'): string =>
-  `${job}|${index}|${state}|1:05|${status}|${name}|\n`
+  `${job}|${index}|${state}|1:05|${status}|2|${name}|\n`
 
 describe('tasks', () => {
   const tasksOf = async (text: string) => new Map(await fake(() => called(text)).slurm.tasks())
@@ -182,7 +182,7 @@ describe('tasks', () => {
     ['OUT_OF_MEMORY', 125, { state: 'ended', running: 65, ended: { exit: 143, word: 'OUT_OF_MEMORY' } }],
     ['NODE_FAIL', 256, { state: 'ended', running: 65, ended: { exit: 143, word: 'NODE_FAIL' } }],
   ])('that squeue calls %s with status %d are told', async (state, status, task) => {
-    expect(await tasksOf(line(1, 3, state, status))).toEqual(new Map([[3, task]]))
+    expect(await tasksOf(line(1, 3, state, status))).toEqual(new Map([[3, { id: '1_3.2', ...task }]]))
   })
 
   test('belong to the part that the name of their array and their index say; those of others are left alone', async () => {
