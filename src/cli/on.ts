@@ -33,6 +33,7 @@ import { renderSummary } from '../view/summary.js'
 import { plural } from '../view/text.js'
 import type { BuildFlags } from './build.js'
 import type { Console } from './console.js'
+import { createDriverNotes } from './driver-notes.js'
 import { openScheduler, type SchedulerChoice } from './open-scheduler.js'
 import { readDevice, readEngine, readSettings } from './options.js'
 import { userHub } from './hub.js'
@@ -250,7 +251,7 @@ const driveRun = async (
   }
   const line = progressLine(console, () => renderRunProgress(progress.value()), quiet)
   const events: RunEvent[] = []
-  const tries = new Set<number>()
+  const notes = createDriverNotes(() => performance.now() / 1000)
   let isOver = false
   try {
     const driven = await drive(driverFiles(run, plan, { scheduler: choice.type, options: { ...choice } }), scheduler, {
@@ -259,11 +260,7 @@ const driveRun = async (
       sleep: (seconds) => sleepUnless(signal, pause(seconds, (performance.now() - began) / 1000)),
       signal,
       told: (action) => {
-        if (action.type !== 'submit' && action.type !== 'requeue') return
-        for (const part of action.parts) {
-          if (tries.has(part)) line.aside(() => say(runWords.again(part)))
-          tries.add(part)
-        }
+        for (const text of notes(action)) line.aside(() => say(text))
       },
       commit: async () => {
         const done = await commitRun(run, {

@@ -180,6 +180,7 @@ export const createExec = ({ run, template, hosts, parallel, smelt }: ExecOption
       for (const part of parts) queue.push({ part, accepted })
       fill()
     },
+    release: () => Promise.resolve(),
     withdraw: async () => {
       queue.length = 0
       await stop([...running.keys()])

@@ -38,7 +38,7 @@ export const createObserver = (files: DriverFiles, scheduler: Scheduler, now: ()
   const tries = new Map<number, number>()
   const done = new Set<number>()
   /**
-   * Since when each part that was handed over is known to have no living task, and which one was its last; undefined
+   * Since when each part that was handed over is known to have no task that lives or can begin, and which one was its last; undefined
    * while it may have one.
    */
   const gone = new Map<number, { readonly since: number; readonly last: string | undefined } | undefined>()
@@ -55,7 +55,7 @@ export const createObserver = (files: DriverFiles, scheduler: Scheduler, now: ()
     for (const part of tasks.keys()) if (!gone.has(part)) gone.set(part, undefined)
     for (const [part, known] of gone) {
       const task = tasks.get(part)
-      if (task !== undefined && task.state !== 'ended') gone.set(part, undefined)
+      if (task !== undefined && task.state !== 'ended' && task.held === undefined) gone.set(part, undefined)
       // A task can begin and end between two looks: its marker may lag as well.
       else if (known === undefined || (task !== undefined && task.id !== known.last))
         gone.set(part, { since: at, last: task?.id })
