@@ -10,6 +10,7 @@
  * - `driver.json`, `driver.claim`: how tasks are started; which driver is alive
  * - `submitted.jsonl`: what the drivers have handed to the scheduler, one after the other
  * - `cancelled`, `alarm.json`, `committed.json`: why no more work is to be done
+ * - `account.json`: who did each part, once all are done
  *
  * Shared file systems have links and renames that are atomic within a folder, and nothing else that can be trusted: no
  * locks, no appending by two, listings that lag. So each file has one writer, and appears whole or not at all.
@@ -38,6 +39,7 @@ import { firstViolation } from '../document/validate.js'
 import { errorCode, ioProblem } from '../safetensors/io-problem.js'
 import { readRegularSync } from '../safetensors/regular-file.js'
 import {
+  accountSchema,
   alarmSchema,
   attemptSchema,
   driverSchema,
@@ -106,6 +108,16 @@ export interface RunAttempt {
   readonly started: string
   /** What the scheduler calls it. */
   readonly job?: string
+  /** The GPUs that it may use, as `CUDA_VISIBLE_DEVICES` names them. */
+  readonly gpus?: string
+}
+
+/** Who did the parts of a run. */
+export interface RunAccount {
+  readonly parts: readonly (Pick<
+    PartResult,
+    'part' | 'attempt' | 'host' | 'device' | 'seconds' | 'readBytes' | 'writtenBytes'
+  > & { readonly type: RunPart['type']; readonly attempts: readonly RunAttempt[] })[]
 }
 
 /** A tensor of a file, and what its numbers are. */
@@ -182,6 +194,7 @@ export const placesOf = (run: string) => ({
   cancelled: join(run, 'cancelled'),
   alarm: join(run, 'alarm.json'),
   committed: join(run, 'committed.json'),
+  account: join(run, 'account.json'),
   part: (part: number): string => join(run, 'parts', `${part}.json`),
   attempt: (part: number, attempt: number): string => join(run, 'attempts', `${part}.${attempt}.json`),
   beat: (part: number, attempt: number): string => join(run, 'beats', `${part}.${attempt}`),
@@ -271,6 +284,9 @@ export const readAttempt = (run: string, part: number, attempt: number): Result<
 
 /** Reads who starts the tasks; undefined if nobody does yet. */
 export const readDriver = (run: string): Result<RunDriver | undefined> => read(placesOf(run).driver, driverSchema)
+
+/** Reads who did the parts of a run; undefined if that was not written down yet. */
+export const readAccount = (run: string): Result<RunAccount | undefined> => read(placesOf(run).account, accountSchema)
 
 /** Reads what was handed to a scheduler; undefined if nothing ever was. Throws what the system says. */
 export const readSubmitted = (run: string): readonly RunJob[] | undefined => {

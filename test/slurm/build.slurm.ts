@@ -190,19 +190,22 @@ describe.skipIf(why !== undefined)(title, () => {
     slurm.node('state=drain', 'reason=test')
     const building = onSlurm(at, 3)
     await until(() => states('%T %j').some((line) => /^PENDING smelt-[^ ]*[.]\d+$/.test(line)))
-    for (const line of states('%F %j').filter((each) => /[.]\d+$/.test(each)))
-      slurm.ask('scontrol', 'hold', line.split(' ')[0]!)
+    const waiting = states('%T %F %j').flatMap((line) => /^PENDING (\d+) .*[.]\d+$/.exec(line)?.[1] ?? [])
+    for (const job of new Set(waiting)) slurm.ask('scontrol', 'hold', job)
+    slurm.node('state=resume')
+    // The controller saves what it knows every few seconds.
+    await sleep(10_000)
     slurm.kill('slurmctld')
     await sleep(40_000)
     await slurm.start('slurmctld')
-    slurm.node('state=resume')
     const finished = await building
     expect(finished.stderr).toMatch(/Slurm has not answered for \d+ seconds[^]*Slurm answers again[^]*releasing it/)
     await isDone(at, finished, expected)
   })
 
   test('30 kills of tasks, 5 of the driver, 3 of slurmctld, a node lost and found, and a requeue leave one commit', async () => {
-    const at = project(Object.keys(STEPS))
+    // Of one stage: a first one has few parts, which would be hit each time.
+    const at = project(Object.keys(STEPS).filter((name) => name !== 'ties_whole' && name !== 'masked'))
     const expected = await local(at)
     folder.write('slowly', `#!/bin/sh\nsleep 3\nexec ${process.execPath} ${MAIN} "$@"\n`)
     chmodSync(join(folder.path, 'slowly'), 0o755)

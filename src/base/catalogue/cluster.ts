@@ -196,7 +196,7 @@ export const runWords = {
     `stopped; the run stays: the same command goes on with it, and \`smelt cancel ${run}\` gives it up\n`,
   cancelled: (run: string): string => `cancelled ${run}\n`,
   verifyAfter: 'leave it out, and compare with the lock afterwards: `smelt verify`',
-  alwaysAnew: 'leave it out: a build on many machines computes everything anew',
+  trustsTimes: 'leave it out, or pass `--force`, which computes everything anew',
   onOneMachine: 'leave it out, or build on one machine, without `--on`',
   followInstead: 'leave it out, and watch the run with `smelt follow`',
   workersInTemplate:
