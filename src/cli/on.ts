@@ -14,6 +14,7 @@ import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { commitRun } from '../cluster/commit.js'
+import { accountOf } from '../cluster/account.js'
 import { drive, type Driven } from '../cluster/drive.js'
 import { claimRun, driverFiles } from '../cluster/driver-files.js'
 import { loadClusterFile, type ClusterFile, type KubernetesSettings } from '../cluster/cluster-file.js'
@@ -24,18 +25,23 @@ import { finishedParts } from '../cluster/layout.js'
 import { createProgress } from '../cluster/progress.js'
 import { partsIn } from '../cluster/ready.js'
 import { haltOf } from '../cluster/task.js'
+import { isUpToDate } from '../cluster/up-to-date.js'
+import { optionDestination } from '../run/destinations.js'
 import { isInexact } from '../run/devices/device.js'
 import type { RunEvent } from '../run/events.js'
 import { writeOutput } from '../safetensors/output.js'
 import { isLasting } from '../view/dashboard/ending.js'
+import { documentAccount, renderAccount } from '../view/run-account.js'
 import { renderRunProgress } from '../view/run-progress.js'
 import { renderSummary } from '../view/summary.js'
 import { plural } from '../view/text.js'
-import type { BuildFlags } from './build.js'
+import { buildOnce, type BuildFlags } from './build.js'
 import type { Console } from './console.js'
+import { createDriverNotes } from './driver-notes.js'
 import { openScheduler, type SchedulerChoice } from './open-scheduler.js'
 import { readDevice, readEngine, readSettings } from './options.js'
 import { userHub } from './hub.js'
+import { readReportPath, writeReport, type ReportPlace } from './run-report.js'
 import { listenForStop } from './signals.js'
 import { userStore } from './store.js'
 
@@ -59,13 +65,11 @@ const MOST_PARALLEL = 1000
 /** Options of a build that have no meaning, or none yet, where many machines do its work. */
 const WITHOUT = [
   ['frozen', runWords.verifyAfter],
-  ['force', runWords.alwaysAnew],
-  ['rehash', runWords.alwaysAnew],
+  ['rehash', runWords.trustsTimes],
   ['sha256', runWords.onOneMachine],
   ['watch', runWords.onOneMachine],
   ['attest', runWords.onOneMachine],
   ['update', runWords.onOneMachine],
-  ['report', runWords.onOneMachine],
   ['table', runWords.onOneMachine],
   ['json', runWords.followInstead],
 ] as const
@@ -85,6 +89,7 @@ interface ManifestChoice {
 
 interface ReadFlags {
   readonly layOut: LayOutOptions
+  readonly report: ReportPlace | undefined
   readonly choice: SchedulerChoice | ManifestChoice
 }
 
@@ -135,17 +140,18 @@ const readFlags = async (console: Console, recipe: string, flags: OnFlags): Prom
   )
   if (flags.on === undefined) problems.push(runNeedsOn())
   if (flags.workers !== undefined) problems.push(runWithout('--workers', runWords.workersInTemplate))
-  const [set, device, engine, parallel, parts, cluster] = [
+  const [set, device, engine, parallel, parts, report, cluster] = [
     await readSettings(flags, console.cwd),
     readDevice(flags.device),
     readEngine(flags.engine),
     readCount('--parallel', flags.parallel, MOST_PARALLEL),
     readCount('--parts', flags.parts, MOST_PARTS),
+    readReportPath(flags.report, console.cwd),
     await loadClusterFile(recipe, flags.cluster === undefined ? undefined : resolve(console.cwd, flags.cluster)),
   ]
   const choice =
     cluster.type === 'ok' && parallel.type === 'ok' ? chooseScheduler(flags, cluster.value, parallel.value) : failed()
-  for (const read of [set, device, engine, parallel, parts, cluster, choice]) append(problems, read.diagnostics)
+  for (const read of [set, device, engine, parallel, parts, report, cluster, choice]) append(problems, read.diagnostics)
   if (device.type === 'ok' && device.value !== 'auto' && isInexact(device.value))
     problems.push(runInexact(device.value))
   if (
@@ -155,12 +161,14 @@ const readFlags = async (console: Console, recipe: string, flags: OnFlags): Prom
     engine.type === 'failed' ||
     parallel.type === 'failed' ||
     parts.type === 'failed' ||
+    report.type === 'failed' ||
     choice.type === 'failed'
   )
     return failed(...problems)
   const atOnce = tasksAtOnce(choice.value)
   return ok({
     choice: choice.value,
+    report: report.value,
     layOut: {
       ...set.value,
       device: device.value,
@@ -168,6 +176,7 @@ const readFlags = async (console: Console, recipe: string, flags: OnFlags): Prom
       parallel: atOnce,
       hub: userHub(),
       store: userStore(),
+      ...(report.value === undefined ? {} : { more: [optionDestination('--report', flags.report!, console.cwd)] }),
       ...(parts.value === undefined ? {} : { parts: parts.value }),
       ...(flags.out === undefined ? {} : { out: resolve(console.cwd, flags.out) }),
       ...(flags.runDir === undefined ? {} : { runs: resolve(console.cwd, flags.runDir) }),
@@ -186,6 +195,8 @@ export const buildOn = async (console: Console, recipe: string, flags: OnFlags):
   if (read.type === 'failed') return tell(read.diagnostics)
   const interruption = listenForStop(() => console.tell([stopping()]))
   try {
+    if (flags.force !== true && (await isUpToDate(recipe, { ...read.value.layOut, signal: interruption.signal })))
+      return (await buildOnce(console, { path: recipe }, flags)).code
     const laid = await layOut(recipe, { ...read.value.layOut, signal: interruption.signal })
     console.tell(laid.diagnostics)
     if (laid.type === 'failed') return interruption.exitCode ?? exitCode(laid.diagnostics)
@@ -198,7 +209,7 @@ export const buildOn = async (console: Console, recipe: string, flags: OnFlags):
         console,
         laid.value,
         choice,
-        { quiet: flags.quiet === true, began },
+        { quiet: flags.quiet === true, began, report: read.value.report },
         interruption.signal,
       )
       return interruption.exitCode ?? code
@@ -227,11 +238,18 @@ const writeManifest = async (
 /** How often progress is told, in ms. */
 const [REDRAW, LOG] = [500, 10_000]
 
+interface DriveFlags {
+  readonly quiet: boolean
+  /** When the command began, in ms. */
+  readonly began: number
+  readonly report: ReportPlace | undefined
+}
+
 const driveRun = async (
   console: Console,
   { run, plan, isResumed }: LaidOut,
   choice: SchedulerChoice,
-  { quiet, began }: { readonly quiet: boolean; readonly began: number },
+  { quiet, began, report }: DriveFlags,
   signal: AbortSignal,
 ): Promise<number> => {
   const say = (text: string): void => (quiet ? undefined : console.err(text))
@@ -250,7 +268,7 @@ const driveRun = async (
   }
   const line = progressLine(console, () => renderRunProgress(progress.value()), quiet)
   const events: RunEvent[] = []
-  const tries = new Set<number>()
+  const notes = createDriverNotes(() => performance.now() / 1000)
   let isOver = false
   try {
     const driven = await drive(driverFiles(run, plan, { scheduler: choice.type, options: { ...choice } }), scheduler, {
@@ -259,11 +277,7 @@ const driveRun = async (
       sleep: (seconds) => sleepUnless(signal, pause(seconds, (performance.now() - began) / 1000)),
       signal,
       told: (action) => {
-        if (action.type !== 'submit' && action.type !== 'requeue') return
-        for (const part of action.parts) {
-          if (tries.has(part)) line.aside(() => say(runWords.again(part)))
-          tries.add(part)
-        }
+        for (const text of notes(action)) line.aside(() => say(text))
       },
       commit: async () => {
         const done = await commitRun(run, {
@@ -281,7 +295,12 @@ const driveRun = async (
     const diagnostics = problemsOf(driven, run, complaintOf)
     console.tell(diagnostics)
     if (driven.type === 'left') say(runWords.left(run))
-    if (driven.type === 'committed') say(renderSummary(events, console.look('err'), (performance.now() - began) / 1000))
+    if (driven.type === 'committed') {
+      say(renderSummary(events, console.look('err'), (performance.now() - began) / 1000))
+      const parts = accountOf(run) ?? []
+      say(renderAccount(parts))
+      if (report !== undefined) console.tell(await writeReport(report, documentAccount(plan.name, run, parts)))
+    }
     return exitCode(diagnostics)
   } finally {
     line.end()

@@ -1,13 +1,16 @@
 import { extname } from 'node:path'
 import { reportEndingHere, reportNotWritten } from '../base/catalogue/watch.js'
+import type { Diagnostic } from '../base/diagnostic.js'
+import { reasonOf } from '../base/reason.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { resolvePath } from '../base/resolve-path.js'
-import { REPORT_FORMATS, type ReportFormat } from '../operators/report-document.js'
+import { REPORT_FORMATS, type ReportDocument, type ReportFormat } from '../operators/report-document.js'
 import type { PrepareOptions } from '../run/prepare.js'
 import { drawReports } from '../run/draw-reports.js'
 import { measureSteps } from '../run/step-reports.js'
 import { writeOutput } from '../safetensors/output.js'
 import { problemEvents, toBuildEvent } from '../view/json.js'
+import { renderReport } from '../view/report/render.js'
 import { recordRun } from '../view/report/run-recording.js'
 import type { Console } from './console.js'
 import { userHub } from './hub.js'
@@ -21,13 +24,26 @@ export interface ReportPlace {
 }
 
 /** Reads `--report`: the ending of the file says the form. */
-const readReportPath = (text: string | undefined, cwd: string): Result<ReportPlace | undefined> => {
+export const readReportPath = (text: string | undefined, cwd: string): Result<ReportPlace | undefined> => {
   if (text === undefined) return ok(undefined)
   const ending = extname(text).slice(1).toLowerCase()
   const format = REPORT_FORMATS.find((f) => f === ending)
   return format === undefined
     ? failed(reportEndingHere(text, REPORT_FORMATS))
     : ok({ path: resolvePath(cwd, text), format })
+}
+
+/** Writes a report on a build that is done; problems, as warnings, if it cannot be written. */
+export const writeReport = async (
+  { path, format }: ReportPlace,
+  document: ReportDocument,
+): Promise<readonly Diagnostic[]> => {
+  try {
+    const written = await writeOutput(path, await renderReport(document, format))
+    return written.diagnostics.map((d) => reportNotWritten(path, d.message))
+  } catch (error) {
+    return [reportNotWritten(path, reasonOf(error))]
+  }
 }
 
 /** Takes what a plan's reports need, under a line of progress; a signal ends that and not the build. */

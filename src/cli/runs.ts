@@ -3,9 +3,11 @@ import { join, resolve } from 'node:path'
 import { runUnknown, runWords } from '../base/catalogue/cluster.js'
 import { exitCode } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
+import { accountOf } from '../cluster/account.js'
 import { removeParts } from '../cluster/commit.js'
 import { cancelRun, placesOf, readDriver, readPlan } from '../cluster/layout.js'
 import { createProgress } from '../cluster/progress.js'
+import { renderAccount } from '../view/run-account.js'
 import { renderRunHosts, renderRunProgress } from '../view/run-progress.js'
 import type { Console } from './console.js'
 import { withdrawFromSlurm } from './open-scheduler.js'
@@ -51,7 +53,7 @@ export const followRun = async (console: Console, name: string, { once }: Follow
   const run = findRun(console, name)
   const plan = run.type === 'failed' ? run : readPlan(run.value)
   const look = run.type === 'failed' || plan.type === 'failed' ? undefined : createProgress(run.value, plan.value)
-  if (look?.type !== 'ok') {
+  if (run.type === 'failed' || look?.type !== 'ok') {
     const { diagnostics } = look ?? plan
     console.tell(diagnostics)
     return exitCode(diagnostics)
@@ -64,6 +66,7 @@ export const followRun = async (console: Console, name: string, { once }: Follow
       const text = `${renderRunProgress(progress)}\n${renderRunHosts(progress)}`
       if (text !== told) console.out(text)
       told = text
+      if (progress.state === 'committed') console.out(renderAccount(accountOf(run.value) ?? []))
       if (once === true || progress.state !== 'open') return CODES[progress.state]
       if (interruption.signal.aborted) return interruption.exitCode ?? 0
       await new Promise<void>((done) => {

@@ -93,6 +93,7 @@ const workUnder = async (
     hub: userHub(),
     listen: ({ part: number, attempt }) => listenInto(placesOf(run).events(number, attempt)),
     ...(process.env['SLURM_JOB_ID'] === undefined ? {} : { job: process.env['SLURM_JOB_ID'] }),
+    ...(process.env['CUDA_VISIBLE_DEVICES'] === undefined ? {} : { gpus: process.env['CUDA_VISIBLE_DEVICES'] }),
   })
   return done.diagnostics
 }

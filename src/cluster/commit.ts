@@ -15,6 +15,7 @@ import type { OutputFile } from '../safetensors/output.js'
 import { sweepParts } from '../safetensors/temporary.js'
 import { lockPath } from '../store/lock.js'
 import type { Store } from '../store/store.js'
+import { writeAccount } from './account.js'
 import { placesOf, raiseAlarm, readPlan, writeWhole, type PartResult, type RunAlarm, type RunPlan } from './layout.js'
 import { complete, draftRun, knowledgeOf, partsIn, readResults, versionProblem, type DraftAccess } from './ready.js'
 import { haltOf } from './task.js'
@@ -76,6 +77,7 @@ export const commitRun = async (run: string, options: CommitOptions = {}): Promi
   )
   const diagnostics = [...drafted.diagnostics, ...built.diagnostics, ...changedRecipe(run, plan.value)]
   if (built.type === 'failed') return failed(...diagnostics)
+  writeAccount(run, results)
   writeWhole(placesOf(run).committed, { outputs: built.value.outputs })
   await removeParts(plan.value)
   return ok(built.value, diagnostics)

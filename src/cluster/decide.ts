@@ -1,7 +1,11 @@
 /** What a scheduler says of a part's newest task. */
 export interface Task {
+  /** Which task it is: another one for the same part has another, and so has this one once it is begun again. */
+  readonly id: string
   /** `ending` tasks are being cleaned up: they neither count as running nor as gone. */
   readonly state: 'queued' | 'running' | 'ending' | 'ended'
+  /** Why the scheduler does not let a queued task begin, in its own word, if that will not change by itself. */
+  readonly held?: string
   /** Seconds since it began to run, by the scheduler's clock; 0 before. */
   readonly running: number
   /** Why it ended, in the scheduler's own word such as `TIMEOUT`, or as the exit code it left. */
@@ -27,8 +31,8 @@ export interface Observation {
   /** How often each part was handed to the scheduler, requeues by the driver included. */
   readonly tries: { get(part: number): number | undefined }
   /**
-   * For how many seconds it is known that a part has no living task; undefined where none was handed over, by this driver
-   * or one before it.
+   * For how many seconds it is known that a part has no living task, or only one that is held; undefined where none was
+   * handed over, by this driver or one before it.
    */
   readonly missing: (part: number) => number | undefined
   readonly isCancelled: boolean
@@ -61,7 +65,7 @@ export const PATIENCE: Patience = { lag: 60, silence: 180, tries: 3, pause: 2 }
 /** Why a part cannot be made. */
 export interface GivenUp {
   readonly part: number
-  readonly reason: 'failed' | 'tried-enough'
+  readonly reason: 'failed' | 'tried-enough' | 'held'
   readonly last: Failure | undefined
 }
 
@@ -71,12 +75,14 @@ export type Action =
   | { readonly type: 'submit'; readonly stage: number; readonly parts: readonly number[] }
   /** Ends the tasks of parts and has the scheduler begin them again: they run, but give no heartbeat. */
   | { readonly type: 'requeue'; readonly parts: readonly number[] }
+  /** Lets tasks begin that the scheduler holds. */
+  | { readonly type: 'release'; readonly parts: readonly number[] }
   /** Looks for the markers of parts one by one: a listing that lacks them may be old. */
   | { readonly type: 'look'; readonly parts: readonly number[] }
   /** Ends all tasks of the run. */
   | { readonly type: 'withdraw' }
   | { readonly type: 'commit' }
-  | { readonly type: 'wait'; readonly seconds: number }
+  | { readonly type: 'wait'; readonly seconds: number; readonly isAnswered: boolean }
   | { readonly type: 'stop'; readonly outcome: Outcome }
 
 /** How a run ended for its driver. */
@@ -98,7 +104,11 @@ const SIGNALS = 128
 /** True for how a task ended if it would end so each time. */
 export const isPermanent = (exit: number): boolean => exit > 0 && exit < SIGNALS && exit !== TRY_AGAIN
 
-type Verdict = 'wait' | 'submit' | 'requeue' | 'look' | GivenUp
+type Verdict = 'wait' | Deed | GivenUp
+
+/** What is done for several parts at once, in this order. */
+const DEEDS = ['submit', 'requeue', 'release', 'look'] as const
+type Deed = (typeof DEEDS)[number]
 
 /** What to do about a part of the present stage that has no marker. */
 const judge = (part: number, seen: Observation, patience: Patience): Verdict => {
@@ -109,6 +119,11 @@ const judge = (part: number, seen: Observation, patience: Patience): Verdict => 
     seconds >= patience.silence && (seen.silence(part) ?? Infinity) >= patience.silence
   const again = (verdict: 'submit' | 'requeue'): Verdict =>
     tries < patience.tries ? verdict : { part, reason: 'tried-enough', last: task?.ended }
+  if (task?.held !== undefined) {
+    // Whoever held it may let it go again.
+    if ((seen.missing(part) ?? 0) < patience.lag) return 'wait'
+    return tries < patience.tries ? 'release' : { part, reason: 'held', last: { exit: 0, word: task.held } }
+  }
   if (task?.state === 'queued' || task?.state === 'ending') return 'wait'
   if (task?.state === 'running') return isSilent(task.running) ? again('requeue') : 'wait'
   const missing = seen.missing(part) ?? Infinity
@@ -123,12 +138,18 @@ const judge = (part: number, seen: Observation, patience: Patience): Verdict => 
 
 const isAlive = (task: Task | undefined): boolean => task?.state === 'queued' || task?.state === 'running'
 
+const pause = ({ tasks }: Observation, { pause: seconds }: Patience): Action => ({
+  type: 'wait',
+  seconds,
+  isAnswered: tasks !== undefined,
+})
+
 /** Ends the tasks that live, and stops when none does; a scheduler that does not answer is waited for. */
 const windUp = (seen: Observation, patience: Patience, outcome: Outcome): readonly Action[] => {
   const { tasks } = seen
   const alive =
     tasks === undefined || seen.stages.some((stage) => numbersOf(stage).some((part) => isAlive(tasks.get(part))))
-  return alive ? [{ type: 'withdraw' }, { type: 'wait', seconds: patience.pause }] : [{ type: 'stop', outcome }]
+  return alive ? [{ type: 'withdraw' }, pause(seen, patience)] : [{ type: 'stop', outcome }]
 }
 
 /** Decides what a driver does next. The same observation gives the same actions, whoever asks and how often. */
@@ -138,19 +159,20 @@ export const decide = (seen: Observation, patience: Patience = PATIENCE): readon
   if (seen.isCancelled) return windUp(seen, patience, { type: 'cancelled' })
   const stage = seen.stages.findIndex((each) => numbersOf(each).some((part) => !seen.done.has(part)))
   if (stage === -1) return [{ type: 'commit' }]
-  const [submit, requeue, look, givenUp]: [number[], number[], number[], GivenUp[]] = [[], [], [], []]
+  const deeds: Readonly<Record<Deed, number[]>> = { submit: [], requeue: [], release: [], look: [] }
+  const givenUp: GivenUp[] = []
   for (const part of numbersOf(seen.stages[stage]!)) {
     const verdict = seen.done.has(part) ? 'wait' : judge(part, seen, patience)
-    if (verdict === 'submit') submit.push(part)
-    else if (verdict === 'requeue') requeue.push(part)
-    else if (verdict === 'look') look.push(part)
-    else if (verdict !== 'wait') givenUp.push(verdict)
+    if (typeof verdict === 'object') givenUp.push(verdict)
+    else if (verdict !== 'wait') deeds[verdict].push(part)
   }
   if (givenUp.length > 0) return windUp(seen, patience, { type: 'given-up', parts: givenUp })
   return [
-    ...(submit.length > 0 ? [{ type: 'submit', stage, parts: submit } as const] : []),
-    ...(requeue.length > 0 ? [{ type: 'requeue', parts: requeue } as const] : []),
-    ...(look.length > 0 ? [{ type: 'look', parts: look } as const] : []),
-    { type: 'wait', seconds: patience.pause },
+    ...DEEDS.flatMap((type): readonly Action[] => {
+      const parts = deeds[type]
+      if (parts.length === 0) return []
+      return [type === 'submit' ? { type, stage, parts } : { type, parts }]
+    }),
+    pause(seen, patience),
   ]
 }

@@ -41,6 +41,9 @@ export const drive = async (files: DriverFiles, scheduler: Scheduler, options: D
       case 'requeue':
         await scheduler.requeue(action.parts, observer.handedOver)
         return undefined
+      case 'release':
+        await scheduler.release(action.parts, observer.handedOver)
+        return undefined
       case 'look':
         observer.look(action.parts)
         return undefined

@@ -8,12 +8,14 @@ import {
   attemptsOf,
   fileSystemNow,
   finishedParts,
+  forgetSubmitted,
   isCancelled,
   lastBeat,
+  noteSubmitted,
   placesOf,
   readAlarm,
-  readDriver,
   readResult,
+  readSubmitted,
   writeWhole,
   type RunDriver,
   type RunPlan,
@@ -27,12 +29,7 @@ export const driverFiles = (
   { stages }: Pick<RunPlan, 'stages'>,
   { scheduler, options }: Pick<RunDriver, 'scheduler' | 'options'>,
 ): DriverFiles => {
-  const submitted = (): RunDriver['jobs'] | undefined => {
-    const found = readDriver(run)
-    return found.type === 'ok' ? found.value?.jobs : undefined
-  }
-  const write = (jobs: RunDriver['jobs']): void =>
-    writeWhole(placesOf(run).driver, { scheduler, started: new Date().toISOString(), options, jobs })
+  const begin = (): void => writeWhole(placesOf(run).driver, { scheduler, started: new Date().toISOString(), options })
   return {
     stages,
     listDone: () => finishedParts(run),
@@ -40,10 +37,15 @@ export const driverFiles = (
       const found = readResult(run, part)
       return found.type === 'ok' && found.value !== undefined
     },
-    silence: (part) => {
-      const attempt = attemptsOf(run).get(part)
-      const beat = attempt === undefined ? undefined : lastBeat(run, part, attempt)
-      return beat === undefined ? undefined : (fileSystemNow(run) - beat) / 1000
+    silences: () => {
+      // Most looks ask about no part.
+      let seen: { readonly attempts: ReadonlyMap<number, number>; readonly now: number } | undefined
+      return (part) => {
+        seen ??= { attempts: attemptsOf(run), now: fileSystemNow(run) }
+        const attempt = seen.attempts.get(part)
+        const beat = attempt === undefined ? undefined : lastBeat(run, part, attempt)
+        return beat === undefined ? undefined : (seen.now - beat) / 1000
+      }
     },
     halted: () => {
       const alarm = readAlarm(run)
@@ -53,10 +55,13 @@ export const driverFiles = (
         isCommitted: isCommitted(run),
       }
     },
-    submitted,
-    willSubmit: () => write(submitted() ?? []),
-    record: (job) => write([...(submitted() ?? []), job]),
-    forget: () => write([]),
+    submitted: () => readSubmitted(run),
+    willSubmit: () => {
+      begin()
+      noteSubmitted(run)
+    },
+    record: (job) => noteSubmitted(run, job),
+    forget: () => forgetSubmitted(run),
   }
 }
 

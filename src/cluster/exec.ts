@@ -54,6 +54,7 @@ export const patienceFor = (hosts: readonly string[]): Patience =>
   hosts.length === 0 ? { ...PATIENCE, lag: 1, pause: 0.2 } : { ...PATIENCE, pause: 1 }
 
 interface Running {
+  readonly id: string
   readonly child: ChildProcess
   readonly host: string
   readonly began: number
@@ -68,11 +69,34 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
+/** Tasks that a driver before this one started on this machine: processes, or nothing any more. */
+const createOrphans = (run: string): ((part: number, attempt: number) => Task | undefined) => {
+  // What began, and that it has ended, stays as it is: each is read once, however often the driver looks.
+  const known = new Map<string, Task | { readonly pid: number; readonly began: number } | undefined>()
+  const find = (part: number, attempt: number) => {
+    const found = readAttempt(run, part, attempt)
+    if (found.type === 'failed' || found.value?.host !== hostname()) return undefined
+    return { pid: found.value.pid, began: Date.parse(found.value.started) }
+  }
+  return (part, attempt) => {
+    const id = `${part}.${attempt}`
+    const one = known.has(id) ? known.get(id) : find(part, attempt)
+    known.set(id, one)
+    if (one === undefined || 'state' in one) return one
+    const seconds = Math.max(0, (Date.now() - one.began) / 1000)
+    if (isAlive(one.pid)) return { id, state: 'running', running: seconds }
+    const task: Task = { id, state: 'ended', running: seconds, ended: { exit: 0, word: '' } }
+    known.set(id, task)
+    return task
+  }
+}
+
 /** Starts tasks by a command each, so many at a time. */
 export const createExec = ({ run, template, hosts, parallel, smelt }: ExecOptions): Exec => {
   const queue: { readonly part: number; readonly accepted: (job: SubmittedJob) => void }[] = []
   const running = new Map<number, Running>()
-  const ended = new Map<number, { readonly exit: number; readonly word: string }>()
+  const ended = new Map<number, Task>()
+  const orphans = createOrphans(run)
   const complaints = new Map<number, string>()
   let started = 0
 
@@ -80,13 +104,14 @@ export const createExec = ({ run, template, hosts, parallel, smelt }: ExecOption
     const load = (host: string): number => [...running.values()].filter((r) => r.host === host).length
     return hosts.toSorted((x, y) => load(x) - load(y))[0] ?? hostname()
   }
-  const begin = (part: number): void => {
+  const begin = (part: number): string => {
+    const id = String(++started)
     const host = freest()
     const words: Readonly<Record<string, string>> = { smelt, run: quote(run), part: String(part), host: quote(host) }
     const command = template.replace(PLACEHOLDER, (whole, name: string) => words[name] ?? whole)
     // A group of its own, so that the shell and all that it starts can be stopped, and a key pressed stops only the driver.
     const child = spawn(command, { shell: true, detached: true, stdio: ['ignore', 'ignore', 'pipe'] })
-    running.set(part, { child, host, began: performance.now() })
+    running.set(part, { id, child, host, began: performance.now() })
     ended.delete(part)
     complaints.delete(part)
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -95,20 +120,20 @@ export const createExec = ({ run, template, hosts, parallel, smelt }: ExecOption
     const end = (exit: number, word: string): void => {
       if (running.get(part)?.child !== child) return
       running.delete(part)
-      ended.set(part, { exit, word })
+      ended.set(part, { id, state: 'ended', running: 0, ended: { exit, word } })
       fill()
     }
     child.on('error', (error) => end(1, error.message))
     child.on('close', (code, signal) =>
       end(code ?? 128 + (signal === null ? 0 : constants.signals[signal]), signal ?? `exit ${code ?? 0}`),
     )
+    return id
   }
   const fill = (): void => {
     while (running.size < parallel && queue.length > 0) {
       const { part, accepted } = queue.shift()!
-      begin(part)
       // Told only now: what waits in a queue that dies with this process was never handed over.
-      accepted({ id: String(++started), parts: [part] })
+      accepted({ id: begin(part), parts: [part] })
     }
   }
   const kill = ({ child }: Running, signal: NodeJS.Signals): void => {
@@ -132,26 +157,17 @@ export const createExec = ({ run, template, hosts, parallel, smelt }: ExecOption
     await Promise.all(gone)
     clearTimeout(late)
   }
-  /** A task that a driver before this one started on this machine: a process, or nothing any more. */
-  const orphan = (part: number, attempt: number): Task | undefined => {
-    const found = readAttempt(run, part, attempt)
-    if (found.type === 'failed' || found.value === undefined || found.value.host !== hostname()) return undefined
-    const seconds = Math.max(0, (Date.now() - Date.parse(found.value.started)) / 1000)
-    return isAlive(found.value.pid)
-      ? { state: 'running', running: seconds }
-      : { state: 'ended', running: seconds, ended: { exit: 0, word: '' } }
-  }
   return {
     tasks: () => {
       const tasks = new Map<number, Task>()
       for (const [part, attempt] of attemptsOf(run)) {
-        const task = running.has(part) || ended.has(part) ? undefined : orphan(part, attempt)
+        const task = running.has(part) || ended.has(part) ? undefined : orphans(part, attempt)
         if (task !== undefined) tasks.set(part, task)
       }
-      for (const [part, how] of ended) tasks.set(part, { state: 'ended', running: 0, ended: how })
-      for (const { part } of queue) tasks.set(part, { state: 'queued', running: 0 })
-      for (const [part, { began }] of running)
-        tasks.set(part, { state: 'running', running: (performance.now() - began) / 1000 })
+      for (const [part, task] of ended) tasks.set(part, task)
+      for (const { part } of queue) tasks.set(part, { id: '', state: 'queued', running: 0 })
+      for (const [part, { id, began }] of running)
+        tasks.set(part, { id, state: 'running', running: (performance.now() - began) / 1000 })
       return Promise.resolve(tasks)
     },
     submit: (parts, accepted) => {
@@ -164,6 +180,7 @@ export const createExec = ({ run, template, hosts, parallel, smelt }: ExecOption
       for (const part of parts) queue.push({ part, accepted })
       fill()
     },
+    release: () => Promise.resolve(),
     withdraw: async () => {
       queue.length = 0
       await stop([...running.keys()])

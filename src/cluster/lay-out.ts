@@ -7,6 +7,7 @@ import { readPackage } from '../base/version.js'
 import type { Measure } from '../graph/expression.js'
 import { subjectOf, type Fingerprints } from '../plan/fingerprint.js'
 import type { Asked } from '../plan/jobs.js'
+import type { Destination } from '../plan/destinations.js'
 import type { Plan } from '../plan/plan.js'
 import type { Answers } from '../plan/questions.js'
 import { foreignSides } from '../run/model-folders.js'
@@ -57,6 +58,8 @@ export interface LayOutOptions
   /** The folder of runs; `.smelt/runs` beside the recipe unless given. */
   readonly runs?: string
   readonly store?: Store
+  /** What the caller writes once the build is done, checked with the rest before anything runs. */
+  readonly more?: readonly Destination[]
 }
 
 /** A run that is laid out. */
@@ -125,7 +128,7 @@ export const layOut = async (recipe: string, options: LayOutOptions): Promise<Re
   let answers: Answers = new Map()
   const draftWith = (given: Answers): ReturnType<typeof draft> => {
     answers = given
-    return draft(resolve(recipe), sources, [lockDestination(lockPath(resolve(recipe)))], given)
+    return draft(resolve(recipe), sources, [lockDestination(lockPath(resolve(recipe))), ...(options.more ?? [])], given)
   }
   // What has to be known before the outputs can be laid out is measured here, and handed to all tasks.
   const drafted = await answerQuestions(

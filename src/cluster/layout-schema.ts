@@ -56,8 +56,25 @@ export const partSchema: JsonSchema = record({
 /** The schema of `attempts/N.K.json`. */
 export const attemptSchema: JsonSchema = record(
   { part: count, attempt: count, host: text, pid: count, started: text },
-  { job: text },
+  { job: text, gpus: text },
 )
+
+/** The schema of `account.json`. */
+export const accountSchema: JsonSchema = record({
+  parts: listOf(
+    record({
+      part: count,
+      attempt: count,
+      host: text,
+      device: text,
+      seconds: amount,
+      readBytes: count,
+      writtenBytes: count,
+      type,
+      attempts: listOf(attemptSchema),
+    }),
+  ),
+})
 
 /** The schema of `results/N.json`. */
 export const resultSchema: JsonSchema = record({
@@ -82,8 +99,10 @@ export const driverSchema: JsonSchema = record({
   scheduler: { enum: ['exec', 'slurm', 'kubernetes'], title: 'a scheduler' },
   started: text,
   options: object,
-  jobs: listOf(record({ id: text, parts: listOf(count) }, { stage: count, commit: { type: 'boolean' } })),
 })
+
+/** The schema of a line of `submitted.jsonl`. */
+export const jobSchema: JsonSchema = record({ id: text, parts: listOf(count) })
 
 /** The schema of `alarm.json`. */
 export const alarmSchema: JsonSchema = record({

@@ -7,14 +7,27 @@
  * - `beats/N.K`: written every few seconds while it works; only the time of the file counts
  * - `events/N.K.jsonl`: what it told, as `smelt build --json` does
  * - `results/N.json`: that part N is done; the first attempt that links it there wins
- * - `driver.json`, `driver.claim`: what the driver has submitted; which driver is alive
+ * - `driver.json`, `driver.claim`: how tasks are started; which driver is alive
+ * - `submitted.jsonl`: what the drivers have handed to the scheduler, one after the other
  * - `cancelled`, `alarm.json`, `committed.json`: why no more work is to be done
+ * - `account.json`: who did each part, once all are done
  *
  * Shared file systems have links and renames that are atomic within a folder, and nothing else that can be trusted: no
  * locks, no appending by two, listings that lag. So each file has one writer, and appears whole or not at all.
  */
 import { randomBytes } from 'node:crypto'
-import { linkSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { runFileInvalid, runFileMissing } from '../base/catalogue/cluster.js'
 import { canonicalJson } from '../base/canonical.js'
@@ -25,7 +38,16 @@ import type { JsonSchema } from '../document/schema.js'
 import { firstViolation } from '../document/validate.js'
 import { errorCode, ioProblem } from '../safetensors/io-problem.js'
 import { readRegularSync } from '../safetensors/regular-file.js'
-import { alarmSchema, attemptSchema, driverSchema, partSchema, planSchema, resultSchema } from './layout-schema.js'
+import {
+  accountSchema,
+  alarmSchema,
+  attemptSchema,
+  driverSchema,
+  jobSchema,
+  partSchema,
+  planSchema,
+  resultSchema,
+} from './layout-schema.js'
 
 /** The parts of a run that can be done at one time, whose numbers follow each other; a later stage reads its results. */
 export interface RunStage {
@@ -86,6 +108,16 @@ export interface RunAttempt {
   readonly started: string
   /** What the scheduler calls it. */
   readonly job?: string
+  /** The GPUs that it may use, as `CUDA_VISIBLE_DEVICES` names them. */
+  readonly gpus?: string
+}
+
+/** Who did the parts of a run. */
+export interface RunAccount {
+  readonly parts: readonly (Pick<
+    PartResult,
+    'part' | 'attempt' | 'host' | 'device' | 'seconds' | 'readBytes' | 'writtenBytes'
+  > & { readonly type: RunPart['type']; readonly attempts: readonly RunAttempt[] })[]
 }
 
 /** A tensor of a file, and what its numbers are. */
@@ -122,17 +154,17 @@ export interface PartResult {
   readonly writtenBytes: number
 }
 
-/** What the driver has handed to a scheduler. `options` are the scheduler's own. */
+/** Who starts the tasks. `options` are the scheduler's own. */
 export interface RunDriver {
   readonly scheduler: 'exec' | 'slurm' | 'kubernetes'
   readonly started: string
   readonly options: Readonly<Record<string, unknown>>
-  readonly jobs: readonly {
-    readonly id: string
-    readonly parts: readonly number[]
-    readonly stage?: number
-    readonly commit?: boolean
-  }[]
+}
+
+/** Parts that were handed to a scheduler, and what it calls the job. */
+export interface RunJob {
+  readonly id: string
+  readonly parts: readonly number[]
 }
 
 /** Two attempts at one part that came to different contents: nothing of the run can be trusted. */
@@ -158,9 +190,11 @@ export const placesOf = (run: string) => ({
   answers: join(run, 'recipe', 'answers.json'),
   driver: join(run, 'driver.json'),
   claim: join(run, 'driver.claim'),
+  submitted: join(run, 'submitted.jsonl'),
   cancelled: join(run, 'cancelled'),
   alarm: join(run, 'alarm.json'),
   committed: join(run, 'committed.json'),
+  account: join(run, 'account.json'),
   part: (part: number): string => join(run, 'parts', `${part}.json`),
   attempt: (part: number, attempt: number): string => join(run, 'attempts', `${part}.${attempt}.json`),
   beat: (part: number, attempt: number): string => join(run, 'beats', `${part}.${attempt}`),
@@ -248,8 +282,36 @@ export const readResult = (run: string, part: number): Result<PartResult | undef
 export const readAttempt = (run: string, part: number, attempt: number): Result<RunAttempt | undefined> =>
   read(placesOf(run).attempt(part, attempt), attemptSchema)
 
-/** Reads what was handed to a scheduler; undefined if nothing was. */
+/** Reads who starts the tasks; undefined if nobody does yet. */
 export const readDriver = (run: string): Result<RunDriver | undefined> => read(placesOf(run).driver, driverSchema)
+
+/** Reads who did the parts of a run; undefined if that was not written down yet. */
+export const readAccount = (run: string): Result<RunAccount | undefined> => read(placesOf(run).account, accountSchema)
+
+/** Reads what was handed to a scheduler; undefined if nothing ever was. Throws what the system says. */
+export const readSubmitted = (run: string): readonly RunJob[] | undefined => {
+  const { submitted } = placesOf(run)
+  if (!existsSync(submitted)) return undefined
+  return readFileSync(submitted, 'utf8').split('\n').flatMap(jobOf)
+}
+
+/** A line that a driver was killed over counts as if it had not been begun: its job may be known to the scheduler. */
+const jobOf = (line: string): RunJob | [] => {
+  try {
+    const value: unknown = JSON.parse(line)
+    return firstViolation(value, jobSchema) === undefined ? (value as RunJob) : []
+  } catch {
+    return []
+  }
+}
+
+/** Notes what was handed over, or that something is about to be. There is one driver at a time. */
+export const noteSubmitted = (run: string, job?: RunJob): void =>
+  // The line begins with its end: one that was torn off does not spoil the next.
+  appendFileSync(placesOf(run).submitted, job === undefined ? '' : `\n${JSON.stringify(job)}`, { flush: true })
+
+/** Forgets what was handed over. Throws what the system says. */
+export const forgetSubmitted = (run: string): void => writeFileSync(placesOf(run).submitted, '', { flush: true })
 
 /** Reads the alarm of a run; undefined if there is none. */
 export const readAlarm = (run: string): Result<RunAlarm | undefined> => read(placesOf(run).alarm, alarmSchema)

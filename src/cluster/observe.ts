@@ -8,8 +8,8 @@ export interface DriverFiles {
   listDone(): Iterable<number>
   /** Whether a part is done, asked by the name of its marker. */
   isDone(part: number): boolean
-  /** Seconds since the newest heartbeat of a part, by the file system's own clock; undefined if there is none. */
-  silence(part: number): number | undefined
+  /** Looks at the heartbeats: seconds since the newest of each part by the file system's own clock, if there is one. */
+  silences(): Observation['silence']
   halted(): Pick<Observation, 'isCancelled' | 'isAlarmed' | 'isCommitted'>
   /** What was handed to the scheduler, by this driver or those before it; undefined if nothing ever was. */
   submitted(): readonly SubmittedJob[] | undefined
@@ -37,8 +37,11 @@ export const createObserver = (files: DriverFiles, scheduler: Scheduler, now: ()
   const earlier = files.submitted()
   const tries = new Map<number, number>()
   const done = new Set<number>()
-  /** Since when each part that was handed over is known to have no living task; undefined while it may have one. */
-  const gone = new Map<number, number | undefined>()
+  /**
+   * Since when each part that was handed over is known to have no task that lives or can begin, and which one was its last; undefined
+   * while it may have one.
+   */
+  const gone = new Map<number, { readonly since: number; readonly last: string | undefined } | undefined>()
   let firstAnswer: number | undefined
   const count = ({ parts }: SubmittedJob): void => {
     for (const part of parts) {
@@ -50,10 +53,12 @@ export const createObserver = (files: DriverFiles, scheduler: Scheduler, now: ()
   const hear = (tasks: ReadonlyMap<number, Task>, at: number): void => {
     firstAnswer ??= at
     for (const part of tasks.keys()) if (!gone.has(part)) gone.set(part, undefined)
-    for (const [part, since] of gone) {
+    for (const [part, known] of gone) {
       const task = tasks.get(part)
-      if (task !== undefined && task.state !== 'ended') gone.set(part, undefined)
-      else if (since === undefined) gone.set(part, at)
+      if (task !== undefined && task.state !== 'ended' && task.held === undefined) gone.set(part, undefined)
+      // A task can begin and end between two looks: its marker may lag as well.
+      else if (known === undefined || (task !== undefined && task.id !== known.last))
+        gone.set(part, { since: at, last: task?.id })
     }
   }
   return {
@@ -66,11 +71,11 @@ export const createObserver = (files: DriverFiles, scheduler: Scheduler, now: ()
       return {
         stages: files.stages,
         done,
-        silence: files.silence,
+        silence: files.silences(),
         tasks,
         tries,
         missing: (part) => {
-          const since = gone.has(part) ? (gone.get(part) ?? at) : earlier === undefined ? undefined : firstAnswer
+          const since = gone.has(part) ? (gone.get(part)?.since ?? at) : earlier === undefined ? undefined : firstAnswer
           return since === undefined ? undefined : at - since
         },
         ...files.halted(),

@@ -15,6 +15,8 @@ export interface Scheduler {
   submit(parts: readonly number[], accepted: (job: SubmittedJob) => void): Promise<readonly Diagnostic[]>
   /** Ends the tasks of parts and begins them again. */
   requeue(parts: readonly number[], accepted: (job: SubmittedJob) => void): Promise<void>
+  /** Lets tasks begin that are held, or ends those that never can, so that they are submitted again. */
+  release(parts: readonly number[], accepted: (job: SubmittedJob) => void): Promise<void>
   /** Ends all tasks of the run. */
   withdraw(): Promise<void>
 }

@@ -10,7 +10,7 @@ export interface SqueueTask {
 }
 
 /** What is asked of `squeue`, in order; the fields of an answer are separated by `|`, and the last may hold more of them. */
-const FIELDS = ['ArrayJobID', 'ArrayTaskID', 'State', 'TimeUsed', 'exit_code', 'Name'] as const
+const FIELDS = ['ArrayJobID', 'ArrayTaskID', 'State', 'TimeUsed', 'exit_code', 'RestartCnt', 'Reason', 'Name'] as const
 
 /** The arguments of `squeue` for all tasks of this user, each on a line of its own. */
 export const SQUEUE = [
@@ -27,6 +27,13 @@ const QUEUED =
 const RUNNING = /^(RUNNING|RESIZING|SIGNALING)$/
 const ENDED =
   /^(COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL|PREEMPTED|BOOT_FAIL|DEADLINE|OUT_OF_MEMORY|REVOKED|LAUNCH_FAILED|RECONFIG_FAIL)$/
+
+/** States and reasons of tasks that wait for somebody to let them begin, or to end them. */
+const HELD =
+  /^(REQUEUE_HOLD|RESV_DEL_HOLD|SPECIAL_EXIT|JobHeld(User|Admin)|DependencyNeverSatisfied|.*[ _](requeued[ _])?held)$/i
+
+/** True for a reason that no release helps against. */
+export const isHopeless = (held: string): boolean => held === 'DependencyNeverSatisfied'
 
 const stateOf = (word: string): Task['state'] => {
   if (QUEUED.test(word)) return 'queued'
@@ -47,22 +54,25 @@ const exitOf = (status: number): number => ((status & 127) === 0 ? status >> 8 :
 /** SIGTERM, as an exit code: what ended a task for which the exit code of its process does not count. */
 const TERMINATED = 143
 
-const taskOf = (word: string, time: string, status: string): Task => {
+const taskOf = (id: string, word: string, time: string, status: string, reason: string): Task => {
   const state = stateOf(word)
   const running = secondsOf(time)
-  if (state !== 'ended') return { state, running }
+  const held = state === 'queued' ? [reason, word].find((why) => HELD.test(why)) : undefined
+  if (state !== 'ended') return { id, state, running, ...(held === undefined ? {} : { held }) }
   // A task that Slurm ended has done nothing that would come again by itself.
   const exit = /^(COMPLETED|FAILED)$/.test(word) ? exitOf(Number(status)) : TERMINATED
-  return { state, running, ended: { exit, word: word === 'FAILED' ? `exit ${exit}` : word } }
+  return { id, state, running, ended: { exit, word: word === 'FAILED' ? `exit ${exit}` : word } }
 }
 
 /** Reads what `squeue` answers to {@link SQUEUE}; lines of jobs that are not arrays are left out. */
 export const readSqueue = (text: string): readonly SqueueTask[] =>
   text.split('\n').flatMap((line) => {
-    const [job = '', index = '', word = '', time = '', status = '', ...name] = line.trim().split('|')
-    return /^\d+$/.test(job) && /^\d+$/.test(index)
-      ? [{ job, index: Number(index), name: name.join('|').replace(/\|$/, ''), task: taskOf(word, time, status) }]
-      : []
+    const [job = '', index = '', word = '', time = '', status = '', restarts = '', reason = '', ...name] = line
+      .trim()
+      .split('|')
+    if (!/^\d+$/.test(job) || !/^\d+$/.test(index)) return []
+    const task = taskOf(`${job}_${index}.${restarts}`, word, time, status, reason)
+    return [{ job, index: Number(index), name: name.join('|').replace(/\|$/, ''), task }]
   })
 
 /** Numbers as `sbatch --array` takes them: `0-4,7`. */

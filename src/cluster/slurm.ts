@@ -6,7 +6,7 @@ import type { Called, Call } from './call.js'
 import type { Task } from './decide.js'
 import type { Scheduler, SubmittedJob } from './scheduler.js'
 import { quoteWord } from './shell-word.js'
-import { ranges, readSqueue, SQUEUE, type SqueueTask } from './slurm-states.js'
+import { isHopeless, ranges, readSqueue, SQUEUE, type SqueueTask } from './slurm-states.js'
 
 /** What a user asks of Slurm for each task, as `sbatch` has it. */
 export interface SlurmOptions {
@@ -183,6 +183,19 @@ export const createSlurm = (run: SlurmRun, most: number): Slurm => {
     return submitArray(offset, parts.slice(half), throttle, accepted)
   }
 
+  /** Has Slurm begin a task again; one of which it cannot is ended, so that its part is submitted again. */
+  const again = async (
+    deed: 'requeue' | 'release',
+    { job, index }: SqueueTask,
+    part: number,
+    accepted: (job: SubmittedJob) => void,
+  ): Promise<void> => {
+    const target = `${job}_${index}`
+    const answer = await call('scontrol', [deed, target])
+    if (answer.code === 0) accepted({ id: job, parts: [part] })
+    else if (!AWAY.test(answer.stderr)) await call('scancel', [target])
+  }
+
   return {
     tasks: async () => {
       const tasks = await newest()
@@ -211,12 +224,17 @@ export const createSlurm = (run: SlurmRun, most: number): Slurm => {
       const tasks = await newest()
       for (const part of parts) {
         const task = tasks?.get(part)
-        if (task === undefined || task.task.state !== 'running') continue
-        const target = `${task.job}_${task.index}`
-        const answer = await call('scontrol', ['requeue', target])
-        if (answer.code === 0) accepted({ id: task.job, parts: [part] })
-        // A task that cannot be requeued is ended, so that it is seen to be gone and submitted again.
-        else if (!AWAY.test(answer.stderr)) await call('scancel', [target])
+        if (task?.task.state === 'running') await again('requeue', task, part, accepted)
+      }
+    },
+    release: async (parts, accepted) => {
+      const tasks = await newest()
+      for (const part of parts) {
+        const task = tasks?.get(part)
+        const held = task?.task.held
+        if (task === undefined || held === undefined) continue
+        if (isHopeless(held)) await call('scancel', [`${task.job}_${task.index}`])
+        else await again('release', task, part, accepted)
       }
     },
     withdraw: async () => {

@@ -64,6 +64,8 @@ export interface TaskOptions
   readonly places?: CudaPlaces
   /** What the scheduler calls this task. */
   readonly job?: string
+  /** The GPUs that this task may use, as `CUDA_VISIBLE_DEVICES` names them. */
+  readonly gpus?: string
   readonly listen?: (attempt: RunAttempt) => Listener
   /** How long results of earlier parts may take to be seen, in ms. */
   readonly lag?: number
@@ -95,6 +97,7 @@ export const workOn = async (run: string, number: number, options: TaskOptions):
       pid: process.pid,
       started: new Date().toISOString(),
       ...(options.job === undefined ? {} : { job: options.job }),
+      ...(options.gpus === undefined ? {} : { gpus: options.gpus }),
     })
   } catch (error) {
     return failed(ioProblem(error, run, 'create'))

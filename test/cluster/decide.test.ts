@@ -1,5 +1,7 @@
 import { describe, expect, it, test } from 'vitest'
 import { decide, isPermanent, PATIENCE, type Action, type Observation, type Task } from '#src/cluster/decide.js'
+import { createDriverNotes } from '#src/cli/driver-notes.js'
+import { createObserver, type DriverFiles } from '#src/cluster/observe.js'
 
 /** A run of one part in each of two stages, handed over once and long ago; nothing of it is there unless `more` says. */
 const seen = (more: Partial<Observation> = {}): Observation => ({
@@ -19,7 +21,7 @@ const seen = (more: Partial<Observation> = {}): Observation => ({
 })
 
 const task = (more: Partial<Task> = {}): ReadonlyMap<number, Task> =>
-  new Map([[0, { state: 'running', running: 1000, ...more }]])
+  new Map([[0, { id: '1', state: 'running', running: 1000, ...more }]])
 const ended = (exit: number): ReadonlyMap<number, Task> => task({ state: 'ended', ended: { exit, word: 'FAILED' } })
 
 /** What is done, without the waiting. */
@@ -38,6 +40,21 @@ describe('a part without a marker', () => {
     ['is submitted a minute after that', { tries: new Map(), missing: () => 60 }, [submit(0)]],
     ['is waited for while the scheduler does not answer', { tasks: undefined }, []],
     ['is waited for while its task is queued', { tasks: task({ state: 'queued' }) }, []],
+    [
+      'is waited for when its task has just been held',
+      { tasks: task({ state: 'queued', held: 'x' }), missing: () => 59 },
+      [],
+    ],
+    [
+      'is released when its task was held for a minute',
+      { tasks: task({ state: 'queued', held: 'x' }) },
+      [{ type: 'release', parts: [0] }],
+    ],
+    [
+      'is given up when its task is held after three tries, once no task is left',
+      { tasks: task({ state: 'queued', held: 'x' }), tries: new Map([[0, 3]]) },
+      [{ type: 'withdraw' }],
+    ],
     ['is waited for while its task is being cleaned up', { tasks: task({ state: 'ending' }) }, []],
     ['is waited for while its task gives heartbeats', { tasks: task(), silence: () => 179 }, []],
     ['is waited for while its task has just begun', { tasks: task({ running: 179 }), silence: () => 999 }, []],
@@ -91,7 +108,7 @@ test('outputs are made when every part is done, even if the scheduler does not a
 })
 
 test('a part that is given up ends the tasks of the others first', () => {
-  const tasks = new Map([...ended(1), [1, { state: 'running', running: 5 } as const]])
+  const tasks = new Map([...ended(1), [1, { id: '1', state: 'running', running: 5 } as const]])
   const stages = [{ first: 0, parts: 2 }]
   expect(
     deeds(
@@ -135,4 +152,47 @@ test('exit codes of problems come again, those of signals and of bad luck do not
 
 test('the limits are those of the documentation', () => {
   expect(PATIENCE).toEqual({ lag: 60, silence: 180, tries: 3, pause: 2 })
+})
+
+test('a task that began and ended between two looks is waited for like any other, though the one before it ended long ago', async () => {
+  let [now, id] = [0, 'first']
+  const files: DriverFiles = {
+    stages: [{ first: 0, parts: 1 }],
+    listDone: () => [],
+    isDone: () => false,
+    silences: () => () => undefined,
+    halted: () => ({ isCancelled: false, isAlarmed: false, isCommitted: false }),
+    submitted: () => [{ id: 'first', parts: [0] }],
+    willSubmit: () => undefined,
+    record: () => undefined,
+    forget: () => undefined,
+  }
+  const never = () => Promise.reject(new Error('not asked for'))
+  const tasks = () => Promise.resolve(task({ id, state: 'ended', ended: { exit: 75, word: 'exit 75' } }))
+  const observer = createObserver(
+    files,
+    { tasks, submit: never, requeue: never, release: never, withdraw: never },
+    () => now,
+  )
+  const look = async (at: number): Promise<readonly string[]> => {
+    now = at
+    return decide(await observer.observe()).map(({ type }) => type)
+  }
+  expect(await look(0)).toEqual(['look', 'wait'])
+  expect(await look(59)).toEqual(['look', 'wait'])
+  id = 'second'
+  expect(await look(60)).toEqual(['look', 'wait'])
+  expect(await look(119)).toEqual(['look', 'wait'])
+  expect(await look(120)).toEqual(['submit', 'wait'])
+})
+
+test('a scheduler that is silent for long is told of once, and so is that it answers again', () => {
+  let now = 0
+  const notes = createDriverNotes(() => now)
+  const wait = (at: number, isAnswered: boolean): number => {
+    now = at
+    return notes({ type: 'wait', seconds: 1, isAnswered }).length
+  }
+  expect([wait(0, true), wait(5, false), wait(34, false), wait(35, false), wait(60, false)]).toEqual([0, 0, 0, 1, 0])
+  expect([wait(70, true), wait(80, false), wait(90, true), wait(119, false)]).toEqual([1, 0, 0, 0])
 })

@@ -1,10 +1,12 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Diagnostic } from '#src/base/diagnostic.js'
 import { append } from '#src/base/lists.js'
 import { runCommand } from '#src/cli/program.js'
 import { checkTemplate } from '#src/cluster/exec.js'
+import { readSubmitted } from '#src/cluster/layout.js'
 import { inFolder } from '../support/build-run.js'
 import { smelt } from '../support/smelt.js'
 import { contentsOf, writeProject } from './small-project.js'
@@ -34,8 +36,7 @@ const until = async (isSo: () => boolean): Promise<void> => {
 }
 const handedOver = (folder: string): number => {
   try {
-    const { jobs } = JSON.parse(readFileSync(join(runIn(folder), 'driver.json'), 'utf8')) as { jobs: object[] }
-    return jobs.length
+    return readSubmitted(runIn(folder))?.length ?? 0
   } catch {
     return 0
   }
@@ -48,13 +49,30 @@ test('processes write what one process writes, though every task is killed once'
     writeProject(many, RECIPE)
     expect(await smelt(one, ['build', 'recipe.yaml', '--quiet'])).toMatchObject({ code: 0, stderr: '' })
     const killed = `if mkdir {run}/logs/{part} 2> /dev/null; then kill -9 $$; fi; exec ${WORK}`
-    const built = await smelt(many, on('--exec', killed))
+    const env = { SMELT_CACHE: join(folder, 'cache') }
+    const report = ['--report', 'report.json']
+    const built = await smelt(many, on('--exec', killed, ...report), { env: { ...env, CUDA_VISIBLE_DEVICES: '5' } })
     expect(built.stderr).toContain('part 0 is begun again')
     expect(built.code).toBe(0)
+    const { sections } = JSON.parse(readFileSync(join(many, 'report.json'), 'utf8')) as {
+      sections: readonly { readonly rows: readonly { readonly cells: readonly (string | number)[] }[] }[]
+    }
+    const host = hostname()
+    expect(sections[1]?.rows.map(({ cells }) => cells.slice(0, 7))).toEqual([
+      [0, 'measured', host, 'cpu', '5', null, 1],
+      [1, 'wrote tensors', host, 'cpu', '5', null, 1],
+      [2, 'wrote tensors', host, 'cpu', '5', null, 1],
+    ])
+    rmSync(join(many, 'report.json'))
     expect(contentsOf(many)).toEqual(contentsOf(one))
     const followed = await smelt(many, ['follow', runIn(many)])
     expect(followed).toMatchObject({ code: 0, stderr: '' })
-    expect(followed.stdout).toMatch(/^3 of 3 parts · .* · written\n$/)
+    expect(followed.stdout).toMatch(
+      /^3 of 3 parts · .* · written\n {2}.* \(cpu\) {2}3 parts in .*, read .*, wrote .*\n$/,
+    )
+    const again = await smelt(many, on('--exec', 'exit 1; : {run} {part}'), { env })
+    expect(again).toMatchObject({ code: 0, stderr: expect.stringContaining('unchanged') as string })
+    expect(contentsOf(many)).toEqual(contentsOf(one))
   }))
 
 test('a driver that was killed is replaced by the same command, and a second one at a time is refused', () =>

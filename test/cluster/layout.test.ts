@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -10,15 +10,18 @@ import {
   cancelRun,
   fileSystemNow,
   finishedParts,
+  forgetSubmitted,
   isCancelled,
   lastBeat,
   makeRunFolder,
+  noteSubmitted,
   placesOf,
   raiseAlarm,
   readAlarm,
   readAttempt,
   readPlan,
   readResult,
+  readSubmitted,
   runFolder,
   writeOnce,
   writeResult,
@@ -103,4 +106,19 @@ test('what is not a run, and what is not of this version, is told', () => {
 test('the folder of a run is beside its recipe', () => {
   expect(runFolder('/a/r.yaml', 'f00')).toBe('/a/.smelt/runs/f00')
   expect(runFolder('/a/r.yaml', 'f00', '/shared')).toBe('/shared/f00')
+})
+
+test('what was handed over is known to the next driver, without the line that the last one was killed over', () => {
+  expect(readSubmitted(run)).toBeUndefined()
+  noteSubmitted(run)
+  expect(readSubmitted(run)).toEqual([])
+  noteSubmitted(run, { id: '7', parts: [0, 1] })
+  appendFileSync(placesOf(run).submitted, '\n{"id":"8","pa')
+  noteSubmitted(run, { id: '9', parts: [2] })
+  expect(readSubmitted(run)).toEqual([
+    { id: '7', parts: [0, 1] },
+    { id: '9', parts: [2] },
+  ])
+  forgetSubmitted(run)
+  expect(readSubmitted(run)).toEqual([])
 })

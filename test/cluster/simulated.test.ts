@@ -2,7 +2,15 @@ import { expect, test } from 'vitest'
 import { PATIENCE } from '#src/cluster/decide.js'
 import { simulate, type Aftermath, type Weather } from './simulator.js'
 
-const STORM = { failing: 0.01, lagging: 0.1, killed: 0.01, down: 0.02, slots: 8, patience: { ...PATIENCE, pause: 10 } }
+const STORM = {
+  failing: 0.01,
+  held: 0.01,
+  lagging: 0.1,
+  killed: 0.01,
+  down: 0.02,
+  slots: 8,
+  patience: { ...PATIENCE, pause: 10 },
+}
 
 const run = (seed: number, parts: number, more: Partial<Weather> = {}): Promise<Aftermath> =>
   simulate({
@@ -25,6 +33,7 @@ test('1,000 runs in bad weather lose no part, double none, and commit once', asy
   expect(sum(({ attempts }) => attempts)).toBeGreaterThan(30_500)
   expect(sum(({ actions }) => actions['requeue'] ?? 0)).toBeGreaterThan(50)
   expect(sum(({ actions }) => actions['look'] ?? 0)).toBeGreaterThan(100)
+  expect(sum(({ actions }) => actions['release'] ?? 0)).toBeGreaterThan(100)
 })
 
 test('10,000 parts are driven in less than 200 MB', async () => {
@@ -34,7 +43,7 @@ test('10,000 parts are driven in less than 200 MB', async () => {
 })
 
 test('in good weather each part is begun once, and the driver does nothing in vain', async () => {
-  const { attempts, actions } = await run(1, 50, { failing: 0, lagging: 0, killed: 0, down: 0 })
+  const { attempts, actions } = await run(1, 50, { failing: 0, held: 0, lagging: 0, killed: 0, down: 0 })
   expect(attempts).toBe(50)
   expect(actions).toMatchObject({ submit: 2, commit: 1, stop: 1 })
   expect(actions['requeue'] ?? actions['look']).toBeUndefined()

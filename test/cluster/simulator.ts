@@ -11,6 +11,8 @@ export interface Weather {
   readonly slots: number
   /** Attempts that end with 75, and as many each that are killed, vanish, turn into phantoms, or go on unseen. */
   readonly failing: number
+  /** Tasks that the scheduler holds when their turn has come. */
+  readonly held: number
   /** Listings that lag, by up to a minute. */
   readonly lagging: number
   /** Actions of the driver at which it is killed. */
@@ -52,6 +54,7 @@ const numbersFrom = (seed: number): (() => number) => {
 
 interface SimulatedTask {
   readonly part: number
+  readonly job: number
   state: Task['state']
   began: number
   ended: { readonly exit: number; readonly word: string; readonly at: number } | undefined
@@ -61,9 +64,19 @@ interface SimulatedTask {
   start: number
   /** The scheduler has lost sight of it. */
   unseen: boolean
+  /** The scheduler does not let it begin. */
+  held: boolean
 }
 
-const UNBEGUN = { state: 'queued', began: 0, ended: undefined, lastBeat: 0, start: 0, unseen: false } as const
+const UNBEGUN = {
+  state: 'queued',
+  began: 0,
+  ended: undefined,
+  lastBeat: 0,
+  start: 0,
+  unseen: false,
+  held: false,
+} as const
 
 /** A heap of what happens when. */
 const createAgenda = () => {
@@ -133,7 +146,8 @@ export const simulate = async (weather: Weather): Promise<Aftermath> => {
     while (tally.running < weather.slots && queue.length > 0) {
       const task = queue.shift()!
       if (task.state !== 'queued') continue
-      start(task)
+      task.held = random() < weather.held
+      if (!task.held) start(task)
     }
   }
   const start = (task: SimulatedTask): void => {
@@ -205,7 +219,9 @@ export const simulate = async (weather: Weather): Promise<Aftermath> => {
         if (task.ended !== undefined && time - task.ended.at > 300) known.delete(part)
         else
           tasks.set(part, {
+            id: `${task.job}.${task.start}`,
             state: task.state,
+            ...(task.state === 'queued' && task.held ? { held: 'JobHeldUser' } : {}),
             running: task.state === 'running' ? time - task.began : 0,
             ...(task.ended === undefined ? {} : { ended: task.ended }),
           })
@@ -217,8 +233,9 @@ export const simulate = async (weather: Weather): Promise<Aftermath> => {
         if (isDown()) return []
         const some = parts.slice(at, at + 1000)
         const accept = (): void => {
+          job += 1
           for (const part of some) {
-            const task: SimulatedTask = { part, ...UNBEGUN }
+            const task: SimulatedTask = { part, job, ...UNBEGUN }
             known.set(part, task)
             queue.push(task)
           }
@@ -233,7 +250,7 @@ export const simulate = async (weather: Weather): Promise<Aftermath> => {
         // The answer of the scheduler may be lost.
         if (random() < weather.down) return []
         if (random() < weather.killed) throw KILL
-        accepted({ id: String(++job), parts: some })
+        accepted({ id: String(job), parts: some })
       }
       return []
     },
@@ -250,6 +267,19 @@ export const simulate = async (weather: Weather): Promise<Aftermath> => {
       begin()
       accepted({ id: 'again', parts })
     },
+    release: async (parts, accepted) => {
+      if (isDown()) return
+      const held = parts.flatMap((part) => {
+        const task = known.get(part)
+        return task?.state === 'queued' && task.held ? [task] : []
+      })
+      for (const task of held) {
+        task.held = false
+        queue.push(task)
+      }
+      begin()
+      accepted({ id: 'released', parts: held.map(({ part }) => part) })
+    },
     withdraw: async () => {
       if (!isDown()) for (const task of known.values()) end(task)
     },
@@ -260,7 +290,7 @@ export const simulate = async (weather: Weather): Promise<Aftermath> => {
       for (const [part, { listed }] of markers) if (listed <= time) yield part
     },
     isDone: (part) => (markers.get(part)?.named ?? Infinity) <= time,
-    silence: (part) => {
+    silences: () => (part) => {
       const beat = lastBeats.get(part)
       return beat === undefined ? undefined : time - beat() + (random() < weather.lagging ? random() * 55 : 0)
     },

@@ -162,8 +162,14 @@ describe('parts are handed over', () => {
   })
 })
 
-const line = (job: number, index: number | 'N/A', state: string, status = 0, name = 'smelt-0123456789ab.0'): string =>
-  `${job}|${index}|${state}|1:05|${status}|${name}|\n`
+const line = (
+  job: number,
+  index: number | 'N/A',
+  state: string,
+  status = 0,
+  name = 'smelt-0123456789ab.0',
+  reason = 'None',
+): string => `${job}|${index}|${state}|1:05|${status}|2|${reason}|${name}|\n`
 
 describe('tasks', () => {
   const tasksOf = async (text: string) => new Map(await fake(() => called(text)).slurm.tasks())
@@ -182,7 +188,7 @@ describe('tasks', () => {
     ['OUT_OF_MEMORY', 125, { state: 'ended', running: 65, ended: { exit: 143, word: 'OUT_OF_MEMORY' } }],
     ['NODE_FAIL', 256, { state: 'ended', running: 65, ended: { exit: 143, word: 'NODE_FAIL' } }],
   ])('that squeue calls %s with status %d are told', async (state, status, task) => {
-    expect(await tasksOf(line(1, 3, state, status))).toEqual(new Map([[3, task]]))
+    expect(await tasksOf(line(1, 3, state, status))).toEqual(new Map([[3, { id: '1_3.2', ...task }]]))
   })
 
   test('belong to the part that the name of their array and their index say; those of others are left alone', async () => {
@@ -220,6 +226,45 @@ describe('tasks', () => {
       'scontrol requeue 5_0',
       'scontrol requeue 5_1',
       'scancel 5_1',
+    ])
+    expect(accepted).toEqual([{ id: '5', parts: [0] }])
+  })
+
+  const held = (index: number, reason: string, state = 'PENDING'): string =>
+    line(5, index, state, 0, 'smelt-0123456789ab.0', reason)
+
+  it.each([
+    ['PENDING', 'JobHeldUser', 'JobHeldUser'],
+    ['PENDING', 'JobHeldAdmin', 'JobHeldAdmin'],
+    ['PENDING', 'launch failed requeued held', 'launch failed requeued held'],
+    ['PENDING', 'DependencyNeverSatisfied', 'DependencyNeverSatisfied'],
+    ['REQUEUE_HOLD', 'None', 'REQUEUE_HOLD'],
+    ['PENDING', 'Priority', undefined],
+    ['PENDING', 'Resources', undefined],
+    ['RUNNING', 'JobHeldUser', undefined],
+  ])('that are %s for the reason %s are held: %s', async (state, reason, why) => {
+    expect((await tasksOf(held(0, reason, state))).get(0)?.held).toBe(why)
+  })
+
+  test('are released where they are held; one that cannot be is ended', async () => {
+    const { slurm, heard, accepted } = fake(({ program, args }) =>
+      program === 'squeue'
+        ? called(
+            held(0, 'JobHeldUser') +
+              held(1, 'JobHeldAdmin') +
+              held(2, 'DependencyNeverSatisfied') +
+              held(3, 'Priority'),
+          )
+        : args[1] === '5_1'
+          ? refused('scontrol: error: Access/permission denied')
+          : called(),
+    )
+    await slurm.release([0, 1, 2, 3], (job) => accepted.push(job))
+    expect(heard.slice(1).map(({ program, args }) => [program, ...args].join(' '))).toEqual([
+      'scontrol release 5_0',
+      'scontrol release 5_1',
+      'scancel 5_1',
+      'scancel 5_2',
     ])
     expect(accepted).toEqual([{ id: '5', parts: [0] }])
   })

@@ -1,11 +1,14 @@
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ChildProcess } from 'node:child_process'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { writeProject } from './project.js'
 import { makeFolder, smelt, type Finished } from '../support/smelt.js'
 import { startSlurm, whyNoSlurm, type RealSlurm } from './real-slurm.js'
+
+const MAIN = fileURLToPath(new URL('../../dist/bin/smelt.js', import.meta.url))
 
 const LIST = [
   { model: 'a', density: 0.3 },
@@ -179,6 +182,94 @@ describe.skipIf(why !== undefined)(title, () => {
     expect([finished.code, finished.stderr]).toEqual([3, expect.stringContaining('a.safetensors')])
     expect(leftovers(at)).toEqual([])
     expect(runningTasks()).toEqual([])
+  })
+
+  test('a task that Slurm holds is released after a minute, and a controller that is away is waited for', async () => {
+    const at = project(['blend'])
+    const expected = await local(at)
+    slurm.node('state=drain', 'reason=test')
+    const building = onSlurm(at, 3)
+    await until(() => states('%T %j').some((line) => /^PENDING smelt-[^ ]*[.]\d+$/.test(line)))
+    const waiting = states('%T %F %j').flatMap((line) => /^PENDING (\d+) .*[.]\d+$/.exec(line)?.[1] ?? [])
+    for (const job of new Set(waiting)) slurm.ask('scontrol', 'hold', job)
+    slurm.node('state=resume')
+    // The controller saves what it knows every few seconds.
+    await sleep(10_000)
+    slurm.kill('slurmctld')
+    await sleep(40_000)
+    await slurm.start('slurmctld')
+    const finished = await building
+    expect(finished.stderr).toMatch(/Slurm has not answered for \d+ seconds[^]*Slurm answers again[^]*releasing it/)
+    await isDone(at, finished, expected)
+  })
+
+  test('30 kills of tasks, 5 of the driver, 3 of slurmctld, a node lost and found, and a requeue leave one commit', async () => {
+    // Of one stage: a first one has few parts, which would be hit each time.
+    const at = project(Object.keys(STEPS).filter((name) => name !== 'ties_whole' && name !== 'masked'))
+    const expected = await local(at)
+    folder.write('slowly', `#!/bin/sh\nsleep 3\nexec ${process.execPath} ${MAIN} "$@"\n`)
+    chmodSync(join(folder.path, 'slowly'), 0o755)
+    folder.write(
+      'smelt.cluster.yaml',
+      `slurm: { cpus: 1, memory: 400M, time: 10, smelt: ${join(folder.path, 'slowly')} }`,
+    )
+    let driver: ChildProcess | undefined
+    let last: Finished | undefined
+    const driving = (async () => {
+      while (last?.code !== 0) {
+        last = await onSlurm(at, 60, (child) => (driver = child))
+        driver = undefined
+        await sleep(500)
+      }
+    })()
+    const isOver = (): boolean => last?.code === 0
+    const running = (): readonly string[] => {
+      try {
+        return runningTasks()
+      } catch {
+        return []
+      }
+    }
+    const some = async (): Promise<string> => {
+      await until(() => running().length > 0 || isOver())
+      const tasks = running()
+      return tasks[Math.floor(Math.random() * tasks.length)]!
+    }
+    const deeds = {
+      task: async () => void slurm.ask('scancel', '--signal=KILL', '--full', await some()),
+      requeue: async () => void slurm.ask('scontrol', 'requeue', await some()),
+      driver: async () => {
+        await until(() => driver !== undefined || isOver())
+        driver!.kill('SIGKILL')
+      },
+      slurmctld: async () => {
+        slurm.kill('slurmctld')
+        await sleep(2000)
+        await slurm.start('slurmctld')
+      },
+      node: async () => {
+        slurm.node('state=down', 'reason=test')
+        await sleep(3000)
+        slurm.node('state=resume')
+      },
+    } as const
+    const counts = { task: 30, driver: 5, slurmctld: 3, node: 1, requeue: 1 } as const
+    const names = Object.keys(counts) as (keyof typeof counts)[]
+    const plan = names.flatMap((name) => Array<keyof typeof counts>(counts[name]).fill(name))
+    const order = plan.map((name) => [Math.random(), name] as const).sort(([x], [y]) => x - y)
+    for (const [, name] of order) {
+      // A task may end between the question and the blow.
+      for (let isHit = false; !isHit && !isOver();)
+        isHit = await deeds[name]().then(
+          () => true,
+          () => false,
+        )
+      expect([name, isOver()]).toEqual([name, false])
+      await sleep(500 * Math.random())
+    }
+    await driving
+    await isDone(at, last!, expected)
+    expect(readdirSync(join(at, '.smelt/runs'))).toHaveLength(1)
   })
 
   test('a cancelled run leaves no task and no file', async () => {

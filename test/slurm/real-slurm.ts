@@ -26,6 +26,8 @@ export interface RealSlurm {
   kill(daemon: Daemon): void
   /** Starts a daemon again, and waits until it answers. */
   start(daemon: Daemon): Promise<void>
+  /** Changes the one node, as `scontrol update` has it. */
+  node(...settings: readonly string[]): void
   stop(): Promise<void>
 }
 
@@ -157,6 +159,7 @@ export const startSlurm = async (): Promise<RealSlurm> => {
       running.delete(daemon)
     },
     start,
+    node: (...settings) => void ask('scontrol', 'update', `nodename=${host}`, ...settings),
     stop,
   }
 }

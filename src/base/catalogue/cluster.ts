@@ -137,6 +137,19 @@ export const runWithout = (option: string, help: string): Diagnostic =>
 /** A part that will not be tried again, and what its task said. */
 export const runPartFailed = (
   part: number,
+  reason: 'failed' | 'tried-enough' | 'held',
+  ended: string | undefined,
+  complaint: string,
+): Diagnostic => (reason === 'held' ? partHeld(part, ended ?? '') : partEnded(part, reason, ended, complaint))
+
+const partHeld = (part: number, why: string): Diagnostic =>
+  entry('part-held', `Slurm still holds part ${part} (${why}) after three attempts`, {
+    blame: 'run',
+    help: 'run `squeue --me` and `scontrol show job` to see why, or ask the administrators of the cluster; then run the same command again',
+  })
+
+const partEnded = (
+  part: number,
   reason: 'failed' | 'tried-enough',
   ended: string | undefined,
   complaint: string,
@@ -175,11 +188,15 @@ export const runWords = {
   resumed: (id: string, done: number, parts: string, run: string): string =>
     `run ${id} goes on: ${done} of ${parts} done in ${run}\n`,
   again: (part: number): string => `part ${part} is begun again\n`,
+  released: (part: number): string => `Slurm holds part ${part}: releasing it\n`,
+  unanswered: (seconds: number): string =>
+    `Slurm has not answered for ${seconds} seconds: waiting; its tasks go on, and Ctrl-C leaves them running\n`,
+  answered: 'Slurm answers again\n',
   left: (run: string): string =>
     `stopped; the run stays: the same command goes on with it, and \`smelt cancel ${run}\` gives it up\n`,
   cancelled: (run: string): string => `cancelled ${run}\n`,
   verifyAfter: 'leave it out, and compare with the lock afterwards: `smelt verify`',
-  alwaysAnew: 'leave it out: a build on many machines computes everything anew',
+  trustsTimes: 'leave it out, or pass `--force`, which computes everything anew',
   onOneMachine: 'leave it out, or build on one machine, without `--on`',
   followInstead: 'leave it out, and watch the run with `smelt follow`',
   workersInTemplate:

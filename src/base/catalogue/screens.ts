@@ -85,3 +85,26 @@ export const OUTPUT_TABLE = {
   section: 'Outputs',
   columns: { output: 'output', path: 'path', bytes: 'bytes', digest: 'digest' },
 } as const
+
+/** What the report on a build on many machines says. */
+export const RUN_ACCOUNT = {
+  title: 'Build on many machines',
+  subject: 'The attempt that counted; any other machine gives the same bytes.',
+  sections: { machines: 'Machines', parts: 'Parts' },
+  facts: { run: 'run', parts: 'parts', again: 'attempts beyond the first', time: 'time of all parts together' },
+  columns: {
+    host: 'machine',
+    device: 'device',
+    gpus: 'visible GPUs',
+    job: 'job',
+    part: 'part',
+    parts: 'parts',
+    did: 'did',
+    attempts: 'attempts',
+    seconds: 'seconds',
+    read: 'bytes read',
+    written: 'bytes written',
+  },
+  did: { measures: 'measured', tensors: 'wrote tensors', report: 'drew a report' },
+  moved: (read: string, written: string): string => `read ${read}, wrote ${written}`,
+} as const
