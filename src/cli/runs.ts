@@ -11,7 +11,9 @@ import { renderAccount } from '../view/run-account.js'
 import { renderRunHosts, renderRunProgress } from '../view/run-progress.js'
 import type { Console } from './console.js'
 import { withdrawFromSlurm } from './open-scheduler.js'
+import { openRunScreen } from './run-screen.js'
 import { listenForStop } from './signals.js'
+import { isTerminal } from './terminal.js'
 
 /** The folder of a run that is named by its path, or by its name below the current folder. */
 const findRun = (console: Console, name: string): Result<string> => {
@@ -59,22 +61,34 @@ export const followRun = async (console: Console, name: string, { once }: Follow
     return exitCode(diagnostics)
   }
   const interruption = listenForStop(() => undefined)
+  const close = new AbortController()
+  const isOver = (): boolean => interruption.signal.aborted || close.signal.aborted
+  const screen =
+    once !== true && isTerminal(true) && plan.type === 'ok'
+      ? await openRunScreen(console, run.value, plan.value.name, () => close.abort())
+      : undefined
   let told = ''
   try {
     for (;;) {
       const progress = look.value()
-      const text = `${renderRunProgress(progress)}\n${renderRunHosts(progress)}`
-      if (text !== told) console.out(text)
-      told = text
+      if (screen !== undefined && progress.state === 'open' && !isOver()) screen.show(progress)
+      else {
+        screen?.leave()
+        const text = `${renderRunProgress(progress)}\n${renderRunHosts(progress)}`
+        if (text !== told) console.out(text)
+        told = text
+      }
       if (progress.state === 'committed') console.out(renderAccount(accountOf(run.value) ?? []))
       if (once === true || progress.state !== 'open') return CODES[progress.state]
-      if (interruption.signal.aborted) return interruption.exitCode ?? 0
+      if (isOver()) return interruption.exitCode ?? 0
       await new Promise<void>((done) => {
         const timer = setTimeout(done, LOOK)
-        interruption.signal.addEventListener('abort', () => (clearTimeout(timer), done()), { once: true })
+        for (const signal of [interruption.signal, close.signal])
+          signal.addEventListener('abort', () => (clearTimeout(timer), done()), { once: true })
       })
     }
   } finally {
+    screen?.leave()
     interruption.end()
   }
 }

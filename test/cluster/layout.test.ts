@@ -27,6 +27,7 @@ import {
   writeResult,
   type PartResult,
 } from '#src/cluster/layout.js'
+import { createTaskFollower, renderRunScreen } from '#src/view/run-tasks.js'
 
 let run: string
 beforeEach(() => {
@@ -121,4 +122,40 @@ test('what was handed over is known to the next driver, without the line that th
   ])
   forgetSubmitted(run)
   expect(readSubmitted(run)).toEqual([])
+})
+
+test('the screen of a run shows how far each task is by the events that it has written so far', () => {
+  const working = [
+    { part: 0, attempt: 1, host: 'one', silent: 1 },
+    { part: 12, attempt: 2, host: 'two\u001b[2J', silent: 40 },
+  ]
+  const events = placesOf(run).events(0, 1)
+  const started =
+    '{"v":1,"at":1,"type":"run-started","recipe":"r","device":"cpu","workers":1,"jobs":1,"readBytes":3000,"writeBytes":1000,"tensors":1,"reused":0,"cached":0,"memoryBudget":0}\n'
+  const units = (read: number): string =>
+    `{"v":1,"at":2,"type":"units-finished","worker":0,"tensor":"x","step":"s","units":1,"readBytes":${read},"writtenBytes":0}\n`
+  writeFileSync(events, started + units(1000) + units(2000).slice(0, 20))
+  const tasksOf = createTaskFollower(run)
+  expect(tasksOf({ working })).toEqual([
+    { ...working[0], device: 'cpu', moved: 1000, bytes: 4000 },
+    { ...working[1], device: '', moved: 0, bytes: 0 },
+  ])
+  appendFileSync(events, units(2000).slice(20))
+  const tasks = tasksOf({ working })
+  expect(tasks[0]?.moved).toBe(2000)
+  const progress = { parts: 20, done: 5, bytes: 8e9, doneBytes: 2e9, working, again: 1, state: 'open' } as const
+  const screen = (rows: number) =>
+    renderRunScreen('ties', progress, tasks, { columns: 100, rows, color: false, unicode: true })
+  expect(screen(24)).toEqual([
+    'ties',
+    '5 of 20 parts · 2.00 GB of 8.00 GB · 2 running · 1 begun again',
+    '━'.repeat(15) + '─'.repeat(45),
+    '',
+    'part 0              one           cpu  ━━━━━━━━━━──────────  2.00 kB of 4.00 kB',
+    'part 12, attempt 2  two\\u{1b}[2J       ────────────────────  0 B of 0 B          silent for 40 s',
+    '',
+    'q closes this; the run goes on',
+  ])
+  expect(screen(24).join('')).not.toContain('\u001b')
+  expect(screen(7).slice(4)).toEqual(['and 2 more', '', 'q closes this; the run goes on'])
 })

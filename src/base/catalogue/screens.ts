@@ -108,3 +108,12 @@ export const RUN_ACCOUNT = {
   did: { measures: 'measured', tensors: 'wrote tensors', report: 'drew a report' },
   moved: (read: string, written: string): string => `read ${read}, wrote ${written}`,
 } as const
+
+/** What the screen of a run on many machines says. */
+export const RUN_SCREEN = {
+  keys: 'q closes this; the run goes on',
+  part: (part: number, attempt: number): string => `part ${part}${attempt > 1 ? `, attempt ${attempt}` : ''}`,
+  of: (moved: string, bytes: string): string => `${moved} of ${bytes}`,
+  silent: (time: string): string => `silent for ${time}`,
+  more: (tasks: number): string => `and ${tasks} more`,
+} as const
