@@ -7,19 +7,19 @@ const SILENCE = 30
 /** What is worth a line of what a driver does, besides its progress; `now` is in seconds. */
 export const createDriverNotes = (now: () => number): ((action: Action) => readonly string[]) => {
   const begun = new Set<number>()
-  let silentSince: number | undefined
+  // A question to a scheduler that is away can take half a minute by itself.
+  let lastAnswer = now()
   let isTold = false
   const wait = (isAnswered: boolean): readonly string[] => {
     if (isAnswered) {
       const was = isTold
-      silentSince = undefined
+      lastAnswer = now()
       isTold = false
       return was ? [runWords.answered] : []
     }
-    silentSince ??= now()
-    if (isTold || now() - silentSince < SILENCE) return []
+    if (isTold || now() - lastAnswer < SILENCE) return []
     isTold = true
-    return [runWords.unanswered(Math.round(now() - silentSince))]
+    return [runWords.unanswered(Math.round(now() - lastAnswer))]
   }
   return (action) => {
     switch (action.type) {

@@ -193,6 +193,6 @@ test('a scheduler that is silent for long is told of once, and so is that it ans
     now = at
     return notes({ type: 'wait', seconds: 1, isAnswered }).length
   }
-  expect([wait(0, true), wait(5, false), wait(34, false), wait(35, false), wait(60, false)]).toEqual([0, 0, 0, 1, 0])
-  expect([wait(70, true), wait(80, false), wait(90, true), wait(119, false)]).toEqual([1, 0, 0, 0])
+  expect([wait(0, true), wait(5, false), wait(29, false), wait(30, false), wait(60, false)]).toEqual([0, 0, 0, 1, 0])
+  expect([wait(70, true), wait(80, false), wait(90, true), wait(119, false), wait(120, false)]).toEqual([1, 0, 0, 0, 1])
 })

@@ -196,7 +196,7 @@ describe.skipIf(why !== undefined)(title, () => {
     // The controller saves what it knows every few seconds.
     await sleep(10_000)
     slurm.kill('slurmctld')
-    await sleep(40_000)
+    await sleep(70_000)
     await slurm.start('slurmctld')
     const finished = await building
     expect(finished.stderr).toMatch(/Slurm has not answered for \d+ seconds[^]*Slurm answers again[^]*releasing it/)
