@@ -290,14 +290,19 @@ describe('supermerger', () => {
           # 1 − each number of supermerger: alpha, then elemental merge, whose last entry that fits wins
           keep:
             mbw: [0.875, 1, 0.96875, 0.9375, 0.90625, 0.875, 0.84375, 0.8125, 0.78125, 0.75, 0.71875, 0.6875, 0.65625, 0.625, 0.59375, 0.5625, 0.53125, 0.5, 0.46875, 0.4375, 0.40625, 0.375, 0.34375, 0.3125, 0.28125, 0.25]
+            "**.time_embed": 0.25
             "**.input_blocks.{4..11}.**.*attn2*": 0.25
-            "**.{output_blocks.11,out}": 0.5
-            "**.{output_blocks.11,out}.**.*attn1*": 0
+            "**.{time_embed,label_emb,output_blocks.11,out}": 0.5
+            "**.{time_embed,label_emb,output_blocks.11,out}.**.*attn1*": 0
           # what supermerger excludes stays as the first model has it
           layers:
             - "*"
             - { match: "!**.middle_block", optional: true }
             - { match: "!**.*time_embed*", optional: true }
+            - { match: "**.middle_block.**.*time_embed*", optional: true }
+            - { match: "!**.positional_embedding", optional: true }
+            - { match: "!**.text_projection", optional: true }
+            - { match: "!**.logit_scale", optional: true }
           missing: keep
 
       outputs:
