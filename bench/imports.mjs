@@ -93,6 +93,8 @@ const measureGrid = async (folder) => {
     for (const share of SHARES) each.push(await build(share))
     const sum = (key) => each.reduce((total, one) => total + one[key], 0)
     tens.push({ seconds: sum('seconds'), processor: sum('processor') })
+    said(`round ${i + 1}, a grid of ten`, grids.slice(-1))
+    said(`round ${i + 1}, ten builds`, tens.slice(-1))
   }
   said('a grid of ten', grids)
   said('ten builds', tens)
