@@ -58,6 +58,10 @@ const late = {
   },
 }
 
+/** What `smelt import` shares with the commands that compute. */
+const FILES =
+  /dist\/(?:(?:base|safetensors)\/.*|document\/(?:foreign|value|write)|hub\/reference|recipe\/(?:inputs|one-off)|operators\/presets|tensor\/roots)\.js$/
+
 const common = { cwd: ROOT, platform: 'node', external: EXTERNAL, logLevel: 'warn' }
 // Comments would be read at every start; licences have files of their own.
 const output = { comments: false, dir: 'dist/bin', entryFileNames: '[name].js', chunkFileNames: '[name].js' }
@@ -72,10 +76,11 @@ const bundles = defineConfig([
       cleanDir: true,
       codeSplitting: {
         groups: [
-          // What is needed before anything is cached; all that help and the version need; of the rest all that most
-          // commands need.
+          // What is needed before anything is cached; all that help and the version need; of the rest what commands need
+          // that compute nothing, then all that most commands need.
           { name: 'limits', test: /dist\/(?:base\/reason|run\/limits)\.js$/, priority: 3 },
           { name: 'start', test: /dist\/cli\/program\.js$/, priority: 2 },
+          { name: 'files', test: FILES, priority: 1.5 },
           { name: 'engine', test: /dist\/run\/(?:build|plan-now|prepare)\.js$/, priority: 1 },
         ],
       },

@@ -14,7 +14,7 @@ import { resolvePath } from '../base/resolve-path.js'
 import { findModels, NO_MODELS } from '../importers/find-models.js'
 import { importFile } from '../importers/index.js'
 import { readInput } from '../importers/read-input.js'
-import { obstacles } from '../run/destinations.js'
+import { folderObstacle, obstacleAt } from '../safetensors/obstacle.js'
 import { writeOutput } from '../safetensors/output.js'
 import { toJsonText } from '../view/json.js'
 import type { Console } from './console.js'
@@ -74,13 +74,8 @@ export const importRecipe = async (console: Console, path: string, flags: Import
     ...(recipe === undefined ? [nothingImported(path)] : []),
   ]
   if (recipe !== undefined && out !== undefined) {
-    const destination = {
-      name: 'the recipe',
-      label: flags.output!,
-      at: { type: 'file' as const, path: out },
-      paths: [out],
-    }
-    const [obstacle] = obstacles([destination], [destination])
+    const at = { type: 'file' as const, path: out }
+    const obstacle = obstacleAt(out, flags.output!, at) ?? folderObstacle(out, flags.output!, at, true)
     if (obstacle !== undefined) return refuse(obstacle)
     const written = await writeOutput(out, Buffer.from(recipe), { fresh: flags.force !== true })
     if (written.type === 'failed')

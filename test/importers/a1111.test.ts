@@ -39,8 +39,8 @@ const each = (make: (name: string, a: number, b: number, c: number) => number): 
 
 /** Block weights of 25 numbers, IN00 to OUT11, and the number of a tensor as supermerger has it. */
 const weights = (of: (i: number) => number): readonly number[] => Array.from({ length: 25 }, (_, i) => of(i))
-const weightOf = (list: readonly number[], base: number, name: string): number => {
-  const block = { TIME: 'IN00', OUT: 'OUT11', VAE: 'BASE' }[blockOf(name)] ?? blockOf(name)
+const weightOf = (list: readonly number[], base: number, name: string, time = 'OUT11'): number => {
+  const block = { TIME: time, OUT: 'OUT11', VAE: 'BASE' }[blockOf(name)] ?? blockOf(name)
   if (block === 'BASE') return base
   if (block === 'M00') return list[12]!
   return block.startsWith('IN') ? list[Number(block.slice(2))]! : list[13 + Number(block.slice(3))]!
@@ -290,14 +290,19 @@ describe('supermerger', () => {
           # 1 − each number of supermerger: alpha, then elemental merge, whose last entry that fits wins
           keep:
             mbw: [0.875, 1, 0.96875, 0.9375, 0.90625, 0.875, 0.84375, 0.8125, 0.78125, 0.75, 0.71875, 0.6875, 0.65625, 0.625, 0.59375, 0.5625, 0.53125, 0.5, 0.46875, 0.4375, 0.40625, 0.375, 0.34375, 0.3125, 0.28125, 0.25]
+            "**.time_embed": 0.25
             "**.input_blocks.{4..11}.**.*attn2*": 0.25
-            "**.{output_blocks.11,out}": 0.5
-            "**.{output_blocks.11,out}.**.*attn1*": 0
+            "**.{time_embed,label_emb,output_blocks.11,out}": 0.5
+            "**.{time_embed,label_emb,output_blocks.11,out}.**.*attn1*": 0
           # what supermerger excludes stays as the first model has it
           layers:
             - "*"
             - { match: "!**.middle_block", optional: true }
             - { match: "!**.*time_embed*", optional: true }
+            - { match: "**.middle_block.**.*time_embed*", optional: true }
+            - { match: "!**.positional_embedding", optional: true }
+            - { match: "!**.text_projection", optional: true }
+            - { match: "!**.logit_scale", optional: true }
           missing: keep
 
       outputs:
@@ -316,6 +321,44 @@ describe('supermerger', () => {
     )
     const wanted = each((name, a, b) => (blockOf(name) === 'IN04' || name.includes('attn1') ? a + 0.25 * (b - a) : a))
     expect(worstDifference(built.numbers, wanted)).toBeLessThan(1e-6)
+  })
+
+  test('what is excluded as a block and by a name is merged, and so is the VAE beside BASE', async () => {
+    const built = await importAndBuild(
+      'x.safetensors',
+      fileOf({ ...SUPER, Exclude: ['IN04', 'BASE', 'VAE', 'attn2'], Off: undefined }),
+      FILES,
+    )
+    const wanted = each((name, a, b) => {
+      const isBlock = ['IN04', 'BASE', 'VAE'].includes(blockOf(name))
+      const isNamed = name.includes('attn2') || blockOf(name) === 'VAE'
+      return isBlock !== isNamed ? a : a + 0.25 * (b - a)
+    })
+    expect(worstDifference(built.numbers, wanted)).toBeLessThan(1e-6)
+  })
+
+  test('the first version had `time_embed` with IN00, and did not write what is included', async () => {
+    const recipe = { ...SUPER, Off: undefined, mbw: true, weights_alpha: RAMP }
+    const built = await importAndBuild('x.safetensors', fileOf(recipe), FILES)
+    const wanted = each((name, a, b) => a + weightOf(RAMP, 0.25, name, 'IN00') * (b - a))
+    expect(worstDifference(built.numbers, wanted)).toBeLessThan(1e-6)
+    expect(built.recipe).not.toContain('layers')
+  })
+
+  test('of SDXL, the VAE goes with BASE, and the embeddings of time and labels stay', () => {
+    const list = [...RAMP.slice(0, 19), 0]
+    const { recipe, missing } = imported({ ...SUPER, mbw: true, weights_alpha: list, base_alpha: 0.5 })
+    expect(missing).toEqual([])
+    const [, numbers] = /mbw: \[(.*)\]/.exec(recipe!)!
+    expect(numbers!.split(', ').map(Number)).toEqual([0.5, ...list.slice(0, 19).map((x) => 1 - x), 0.5])
+    expect(recipe).toContain('{ match: "!**.time_embed", optional: true }')
+    expect(recipe).toContain('{ match: "!**.label_emb", optional: true }')
+    // Without block weights, the metadata does not tell which network it was.
+    expect(
+      imported(SUPER)
+        .notes.map(({ text }) => text)
+        .join(),
+    ).toContain('pass --models')
   })
 
   test('add difference, triple sum and sum twice by blocks', async () => {
@@ -364,6 +407,7 @@ describe('supermerger', () => {
     [{ model_b: null }, /does not name this model/],
     [{ type: 'something' }, /supermerger and Model Mixer/],
     [{ base_alpha: 'x' }, /`base_alpha` is not a number/],
+    [{ Exclude: ['Adjust'] }, /the tensors of Adjust/],
   ])('is refused with a sentence: %j', (change, why) => {
     const { recipe, missing } = imported({ ...SUPER, ...change })
     expect(recipe).toBeUndefined()
@@ -557,7 +601,7 @@ outputs: { merged: { from: blended, path: merged.safetensors } }
       expect(
         worstDifference(
           numbers,
-          each((n, a, b) => a + weightOf(RAMP, 0.25, n) * (b - a)),
+          each((n, a, b) => a + weightOf(RAMP, 0.25, n, 'IN00') * (b - a)),
         ),
       ).toBeLessThan(1e-6)
     })

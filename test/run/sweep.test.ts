@@ -161,7 +161,7 @@ describe('several values of a param', () => {
       const some = await shop.build(partly, { set: { keep: '0.25,0.5', raw: 'false,true' } })
       const [other] = some.result.diagnostics.filter((d) => d.code === 'output-of-settings')
       expect(other!.message).toBe(
-        '2 settings (keep=0.25, raw=false, keep=0.25, raw=true) would all write out-0.25.safetensors',
+        '2 settings (keep=0.25, raw=false; keep=0.25, raw=true) would all write out-0.25.safetensors',
       )
       expect(other!.help).toContain('`out-${keep}-${raw}.safetensors`')
     }))

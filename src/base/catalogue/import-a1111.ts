@@ -7,6 +7,9 @@ export const a1111Says = {
   elements: '1 − each number of supermerger: alpha, then elemental merge, whose last entry that fits wins',
   elementsXl:
     'of SDXL models, supermerger takes other blocks for elemental merge than its numbers say; the recipe takes those that they say',
+  left: 'this version of supermerger leaves these as the first model has them',
+  embeddingsXl:
+    'of SDXL models, supermerger leaves `time_embed` and `label_emb` as the first model has them: if these are of SDXL, pass --models, or add `"!**.time_embed"` and `"!**.label_emb"` to `layers`',
   excluded: 'what supermerger excludes stays as the first model has it',
   included: 'supermerger merges only this',
   rebuilt: (name: string): string =>
@@ -50,6 +53,7 @@ export const a1111Lacks = {
   elemental: 'an entry is `BLOCKS:ELEMENTS:RATIO`',
   preset: 'a preset is a name, a tab and its numbers with commas between them',
   block: (name: string): string => `there is no block ${name}`,
+  adjust: 'smelt does not include or exclude the tensors of Adjust',
   discard: 'this regular expression has no layer pattern; select layers with `model.select`',
   addDiff: 'this file does not tell which model is subtracted; write a `merge.add_difference` step by hand',
   cycle: 'a model is merged from itself',

@@ -127,16 +127,19 @@ const decimalOf = (settings: readonly string[]): string => {
     : `write \`--set ${first[1]}=${first[2]}.${second[2]}\` if one number was meant; for both, `
 }
 
+/** The first of some settings; those of several params have commas of their own. */
+const listSettings = (labels: readonly string[]): string =>
+  [...labels.slice(0, 3), ...(labels.length > 3 ? ['…'] : [])].join(labels.some((l) => l.includes(',')) ? '; ' : ', ')
+
 /** Several settings of the params would write an output to the same path; `better` is one that would do. */
 export const outputOfSettings = (
   { path, labels, better }: { readonly path: string; readonly labels: readonly string[]; readonly better: string },
   at: Place,
 ): Diagnostic =>
-  entry(
-    'output-of-settings',
-    `${labels.length} settings (${labels.slice(0, 3).join(', ')}${labels.length > 3 ? ', …' : ''}) would all write ${path}`,
-    { at, help: `${decimalOf(labels)}put the value into the path, for example \`${better}\`` },
-  )
+  entry('output-of-settings', `${labels.length} settings (${listSettings(labels)}) would all write ${path}`, {
+    at,
+    help: `${decimalOf(labels)}put the value into the path, for example \`${better}\``,
+  })
 
 /** A step whose result nothing uses. */
 export const unusedStep = (name: string, at: Place): Diagnostic =>

@@ -37,11 +37,21 @@ export const readBlocks = (text: string): readonly string[] | { readonly why: st
   return BLOCKS.filter((block) => found.has(block) !== not)
 }
 
-/**
- * Names below which the tensors of a block are. Unless blocks are taken `alone`, the VAE goes with BASE, embeddings with
- * IN00, and the last layers with the last OUT.
- */
-const pathsOf = (blocks: readonly string[], alone: boolean): readonly string[] => {
+/** The blocks that a tool takes what is in no block for; nothing for what it leaves as it is. */
+export interface Followers {
+  /** True where the VAE goes with BASE. */
+  readonly vae: boolean
+  /** The block of `time_embed` and `label_emb`. */
+  readonly embeddings: string | undefined
+  /** The block of the last layers. */
+  readonly out: string | undefined
+}
+
+/** supermerger at first, for Stable Diffusion 1 and 2. */
+export const FOLLOWERS: Followers = { vae: true, embeddings: 'IN00', out: 'OUT11' }
+
+/** Names below which the tensors of some blocks are, with what follows them. */
+const pathsOf = (blocks: readonly string[], { vae, embeddings, out }: Followers): readonly string[] => {
   const numbers = (stem: string): readonly number[] =>
     blocks.flatMap((b) => (b.startsWith(stem) ? [Number(b.slice(stem.length))] : []))
   const group = (path: string, list: readonly number[]): readonly string[] =>
@@ -49,12 +59,12 @@ const pathsOf = (blocks: readonly string[], alone: boolean): readonly string[] =
   const [ins, outs] = [numbers('IN'), numbers('OUT')]
   return [
     ...(blocks.includes('BASE') ? ['cond_stage_model', 'conditioner'] : []),
-    ...(blocks.includes('BASE') && !alone ? ['first_stage_model'] : []),
-    ...(ins.includes(0) && !alone ? ['time_embed', 'label_emb'] : []),
+    ...(blocks.includes('BASE') && vae ? ['first_stage_model'] : []),
+    ...(blocks.includes(embeddings ?? '') ? ['time_embed', 'label_emb'] : []),
     ...group('input_blocks', ins),
     ...(blocks.includes('M00') ? ['middle_block'] : []),
     ...group('output_blocks', outs),
-    ...(outs.includes(11) && !alone ? ['out'] : []),
+    ...(blocks.includes(out ?? '') ? ['out'] : []),
   ]
 }
 
@@ -67,8 +77,10 @@ const ranges = (list: readonly number[]): string =>
 const escape = (text: string): string => text.replace(/[[\]{}?!*@+()|\\]/g, (c) => `[${c}]`)
 
 /** The pattern of the tensors of some blocks whose names contain a text; of all of them where it is empty. */
-export const blockPattern = (blocks: readonly string[], element: string, alone = false): string =>
-  blocks.length === BLOCKS.length && !alone ? patternBelow([], element) : patternBelow(pathsOf(blocks, alone), element)
+export const blockPattern = (blocks: readonly string[], element: string, followers = FOLLOWERS): string =>
+  blocks.length === BLOCKS.length && followers.vae
+    ? patternBelow([], element)
+    : patternBelow(pathsOf(blocks, followers), element)
 
 /** The pattern of the tensors below some names that contain a text; of all tensors where there are no names. */
 export const patternBelow = (paths: readonly string[], element: string): string => {
@@ -91,7 +103,7 @@ export interface Elemental {
 }
 
 /** Reads an entry `BLOCKS:ELEMENTS:RATIO`. */
-export const readElemental = (entry: string): Elemental | { readonly why: string } => {
+export const readElemental = (entry: string, followers = FOLLOWERS): Elemental | { readonly why: string } => {
   const [blocks, elements, ratio, ...rest] = entry.split(':')
   const number = Number(ratio)
   if (rest.length > 0 || ratio === undefined || ratio.trim() === '' || !Number.isFinite(number))
@@ -103,14 +115,21 @@ export const readElemental = (entry: string): Elemental | { readonly why: string
     .split(/[\s,]+/)
     .filter((w) => w !== '')
   if (words[0]?.toUpperCase() === 'NOT') return { why: a1111Lacks.elements }
-  return { patterns: (words.length === 0 ? [''] : words).map((word) => blockPattern(found, word)), ratio: number }
+  return {
+    patterns: (words.length === 0 ? [''] : words).map((word) => blockPattern(found, word, followers)),
+    ratio: number,
+  }
 }
 
 /** Numbers per layer with the entries of elemental merge behind them, each as 1 − ratio or as it is. */
 export const withElemental = (base: Yaml, entries: readonly Elemental[], share: boolean): Yaml => {
   if (entries.length === 0) return base
   const rules = new Map<string, Yaml>(
-    typeof base === 'number' ? [['default', base]] : (Object.entries(base as object) as [string, Yaml][]),
+    typeof base === 'number'
+      ? [['default', base]]
+      : base instanceof Map
+        ? [...(base as ReadonlyMap<string, Yaml>)]
+        : (Object.entries(base as object) as [string, Yaml][]),
   )
   for (const { patterns, ratio } of entries)
     for (const pattern of patterns) {

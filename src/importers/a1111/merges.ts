@@ -6,11 +6,13 @@ import { oneMinus } from '../numbers.js'
 import {
   blockPattern,
   blockWeights,
+  FOLLOWERS,
   isBlockList,
   readBlocks,
   readElemental,
   withElemental,
   type Elemental,
+  type Followers,
 } from './blocks.js'
 
 /** The recipe of one merge, as the tool wrote it. */
@@ -131,13 +133,52 @@ const weightsOf = (
   const numbers = list.map(numberOf)
   if (numbers.some((n) => n === undefined)) return miss(`\`weights_${name}\``, a1111Lacks.number(`weights_${name}`))
   const all = [base, ...(numbers as number[])]
+  if (isXlList(all)) return [...all.slice(0, 20), base]
   return isBlockList(all) ? all : miss(`\`weights_${name}\``, a1111Lacks.blockCount(all.length))
 }
 
 type Weights = number | readonly number[]
 
-const write = (weights: Weights, of: (x: number) => number): Yaml =>
-  typeof weights === 'number' ? of(weights) : blockWeights(weights, of)
+/** True for block weights of SDXL, whose VAE takes the number of BASE whatever stands last. */
+const isXlList = (weights: Weights): boolean =>
+  typeof weights !== 'number' && (weights.length === 20 || weights.length === 21)
+
+/** What supermerger takes for which block, and what it leaves as the first model has it. */
+interface Layout {
+  readonly followers: Followers
+  readonly never: readonly string[]
+}
+
+/** Tensors with another ending than `weight` and `bias`, which later versions leave. */
+const OTHER_ENDINGS = ['**.positional_embedding', '**.text_projection', '**.logit_scale']
+
+/** The layout of a version: later ones know SDXL, and write whether layers are included or excluded. */
+const layoutOf = ({ draft, where }: MergeContext, merge: Merge, a: string, alpha: Weights): Layout => {
+  if (!['Off', 'Include', 'Exclude'].some((key) => key in merge)) return { followers: FOLLOWERS, never: [] }
+  const names = draft.facts(a)?.tensors
+  const isThere = (pattern: string): boolean =>
+    names === undefined || names.some((name) => name.endsWith(pattern.replace('**', '')))
+  const isXl =
+    typeof alpha === 'number' ? names?.some((name) => name.startsWith('conditioner.embedders.1.')) : isXlList(alpha)
+  if (isXl === undefined) draft.note(where, a1111Says.embeddingsXl)
+  const never = OTHER_ENDINGS.filter(isThere)
+  return isXl === true
+    ? {
+        followers: { vae: true, embeddings: undefined, out: 'OUT08' },
+        never: [...never, '**.time_embed', '**.label_emb'],
+      }
+    : { followers: { vae: true, embeddings: 'OUT11', out: 'OUT11' }, never }
+}
+
+const write = (weights: Weights, of: (x: number) => number, { embeddings }: Followers): Yaml =>
+  typeof weights === 'number'
+    ? of(weights)
+    : embeddings === 'OUT11'
+      ? new Map<string, Yaml>([
+          ['mbw', weights.map(of)],
+          ['**.time_embed', of(weights.at(-1)!)],
+        ])
+      : blockWeights(weights, of)
 
 const rounded = (x: number): number => Number(x.toFixed(12))
 
@@ -152,36 +193,55 @@ const both = (x: Weights, y: Weights, of: (x: number, y: number) => number): Wei
 }
 
 /** What `Include` and `Exclude` leave to be merged, as `layers`. */
-const layersOf = ({ miss }: MergeContext, merge: Merge): readonly Field[] | undefined => {
+const layersOf = ({ miss }: MergeContext, merge: Merge, { followers, never }: Layout): readonly Field[] | undefined => {
   const mode = ['Include', 'Exclude'].find((key) => Array.isArray(merge[key]))
-  if (mode === undefined) return []
-  const words = (merge[mode] as readonly unknown[])
+  const words = (mode === undefined ? [] : (merge[mode] as readonly unknown[]))
     .map(textOf)
     .flatMap((w) => w.split(/[\s,]+/))
     .filter((w) => w !== '')
-  if (words.length === 0) return []
-  const patterns: string[] = []
-  for (const word of words) {
-    const blocks = /^(BASE|IN\d\d|M00|OUT\d\d)/i.test(word) ? readBlocks(word) : undefined
-    if (blocks !== undefined && 'why' in blocks) return miss(`\`${mode}\``, blocks.why)
-    patterns.push(blockPattern(blocks ?? (readBlocks('') as readonly string[]), blocks === undefined ? word : ''))
+  const rule = (pattern: string, isIn: boolean): Yaml => ({ match: isIn ? pattern : `!${pattern}`, optional: true })
+  const left = never.map((pattern) => rule(pattern, false))
+  if (words.length === 0) return left.length === 0 ? [] : [['layers', ['*', ...left], a1111Says.left]]
+  const isBlock = (word: string): boolean => /^(BASE|IN\d\d|M00|OUT\d\d)/i.test(word)
+  const blocks: (readonly string[])[] = []
+  for (const word of words.filter(isBlock)) {
+    const found = readBlocks(word)
+    if ('why' in found) return miss(`\`${mode!}\``, found.why)
+    blocks.push(found)
   }
-  const list = patterns.map((p): Yaml => ({ match: mode === 'Exclude' ? `!${p}` : p, optional: true }))
+  if (words.includes('Adjust')) return miss('`Adjust`', a1111Lacks.adjust)
+  const elements = words.filter((word) => !isBlock(word))
+  const [everything, isIn] = [readBlocks('') as readonly string[], mode === 'Include']
+  const elementPattern = (of: readonly string[], word: string): string =>
+    word !== 'VAE' ? blockPattern(of, word, followers) : 'first_stage_model'
+  const both = blocks.flatMap((block) =>
+    elements.filter((word) => word !== 'VAE' || block.includes('BASE')).map((word) => elementPattern(block, word)),
+  )
+  const named = [
+    ...blocks.map((block) => blockPattern(block, '', followers)),
+    ...elements.map((word) => elementPattern(everything, word)),
+  ]
   return [
     [
       'layers',
-      mode === 'Exclude' ? ['*', ...list] : list,
-      mode === 'Exclude' ? a1111Says.excluded : a1111Says.included,
+      [
+        ...(isIn ? [] : ['*']),
+        ...named.map((pattern) => rule(pattern, isIn)),
+        // What is named twice is not named to supermerger.
+        ...both.map((pattern) => rule(pattern, !isIn)),
+        ...left,
+      ],
+      isIn ? a1111Says.included : a1111Says.excluded,
     ],
   ]
 }
 
-const elementalOf = ({ miss }: MergeContext, merge: Merge): readonly Elemental[] | undefined => {
+const elementalOf = ({ miss }: MergeContext, merge: Merge, followers: Followers): readonly Elemental[] | undefined => {
   const given = merge['elemental_merge']
   const texts = (Array.isArray(given) ? given.map(textOf) : textOf(given).split(/\r?\n/)).map((t) => t.trim())
   const entries: Elemental[] = []
   for (const text of texts.filter((t) => t !== '')) {
-    const entry = readElemental(text)
+    const entry = readElemental(text, followers)
     if ('why' in entry) return miss(`\`${text}\``, entry.why)
     entries.push(entry)
   }
@@ -194,24 +254,23 @@ export const mergeSupermerger = (context: MergeContext, merge: Merge): string | 
   const mode = textOf(merge['mode']).split(':')[0]!.trim()
   const calcmode = textOf(merge['calcmode']) || 'normal'
   const [a, b] = [model(merge['model_a'], 'model_a'), model(merge['model_b'], 'model_b')]
-  const [alpha, layers, entries] = [
-    weightsOf(context, merge, 'alpha'),
-    layersOf(context, merge),
-    elementalOf(context, merge),
-  ]
-  if (a === undefined || b === undefined || alpha === undefined || layers === undefined || entries === undefined)
-    return undefined
+  const alpha = weightsOf(context, merge, 'alpha')
+  if (a === undefined || b === undefined || alpha === undefined) return undefined
+  const layout = layoutOf(context, merge, a, alpha)
+  const { followers } = layout
+  const [layers, entries] = [layersOf(context, merge, layout), elementalOf(context, merge, followers)]
+  if (layers === undefined || entries === undefined) return undefined
   draft.note(where, a1111Says.structure)
   if (entries.length > 0 && typeof alpha !== 'number' && alpha.length < 26) draft.note(where, a1111Says.elementsXl)
   const third = (): string | undefined => model(merge['model_c'], 'model_c')
   const beta = (): Weights | undefined => weightsOf(context, merge, 'beta')
   const ends: readonly Field[] = [...layers, KEEP]
   const said = entries.length > 0 ? a1111Says.elements : typeof alpha === 'number' ? a1111Says.keep : a1111Says.blocks
-  const keep: Field = ['keep', withElemental(write(alpha, oneMinus), entries, true), said]
+  const keep: Field = ['keep', withElemental(write(alpha, oneMinus, followers), entries, true), said]
   const strength: Field = [
     'strength',
     withElemental(
-      write(alpha, (x) => x),
+      write(alpha, (x) => x, followers),
       entries,
       false,
     ),
@@ -237,12 +296,12 @@ export const mergeSupermerger = (context: MergeContext, merge: Merge): string | 
         [
           'width',
           withElemental(
-            write(alpha, (x) => x),
+            write(alpha, (x) => x, followers),
             entries,
             false,
           ),
         ],
-        ['offset', write(offset, (x) => x)],
+        ['offset', write(offset, (x) => x, followers)],
         ...(calcmode === 'tensor2' ? ([['along', 'columns']] as const) : []),
         ...ends,
       ])
@@ -252,6 +311,7 @@ export const mergeSupermerger = (context: MergeContext, merge: Merge): string | 
       return draft.step('self', 'model.scale', [
         ['model', a],
         ['factor', { default: alpha, '**.*to_out*': 1, '**.*proj_out*': 1, '**.*norm*': 1 }],
+        ...layers,
       ])
     }
     default:
@@ -273,7 +333,7 @@ export const mergeSupermerger = (context: MergeContext, merge: Merge): string | 
       return draft.step('second_sum', 'merge.blend', [
         ['a', first],
         ['b', c],
-        ['keep', write(second, oneMinus), typeof second === 'number' ? '1 − beta' : a1111Says.blocks],
+        ['keep', write(second, oneMinus, followers), typeof second === 'number' ? '1 − beta' : a1111Says.blocks],
         ...ends,
       ])
     }
@@ -286,9 +346,9 @@ export const mergeSupermerger = (context: MergeContext, merge: Merge): string | 
         [
           'models',
           [
-            { model: a, weight: write(rest, (x) => x) },
-            { model: b, weight: write(alpha, (x) => x) },
-            { model: c, weight: write(second, (x) => x) },
+            { model: a, weight: write(rest, (x) => x, followers) },
+            { model: b, weight: write(alpha, (x) => x, followers) },
+            { model: c, weight: write(second, (x) => x, followers) },
           ],
         ],
         ['normalize', false],

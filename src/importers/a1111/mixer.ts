@@ -3,7 +3,7 @@ import { isObject } from '../../base/is-object.js'
 import type { Yaml } from '../../document/write.js'
 import type { Field } from '../importer.js'
 import { oneMinus } from '../numbers.js'
-import { blockPattern, isBlockList, patternBelow, readBlocks } from './blocks.js'
+import { blockPattern, isBlockList, patternBelow, readBlocks, type Followers } from './blocks.js'
 import { KEEP, numberOf, textOf, type Merge, type MergeContext } from './merges.js'
 
 /** Layers that a pattern takes out, if there are any. */
@@ -19,6 +19,9 @@ const NO_BLOCK = ['component:vae', '**.label_emb']
 const NO_MIDDLE = '**.middle_block.{0,2}'
 /** What `Self` and `Replace` leave. */
 const SELF = ['**.*to_out*', '**.*proj_out*', '**.*norm*']
+/** Blocks without anything that goes with them. */
+const ALONE: Followers = { vae: false, embeddings: undefined, out: undefined }
+
 /** Layers of the U-Net outside of blocks, which go with the last, and their tensors. */
 const OUTSIDE = ['time_embed', 'out']
 const PARTS = ['0.weight', '0.bias', '2.weight', '2.bias']
@@ -150,7 +153,7 @@ const rulesOf = ({ miss }: MergeContext, text: string): readonly (readonly [stri
     const found = blocks === '' ? [] : readBlocks(blocks)
     if ('why' in found) return miss(`\`${entry}\``, found.why)
     for (const word of words.length === 0 ? [''] : words) {
-      const pattern = blocks === '' ? outsidePattern(word) : blockPattern(found, word, true)
+      const pattern = blocks === '' ? outsidePattern(word) : blockPattern(found, word, ALONE)
       if (pattern !== undefined) rules.push([pattern, number])
     }
   }

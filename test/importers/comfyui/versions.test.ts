@@ -1,4 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import { DAREMERGE_MERGES } from '#src/importers/comfyui/daremerge-merges.js'
+import { DAREMERGE_NUMBERS } from '#src/importers/comfyui/daremerge-numbers.js'
+import { DAREMERGE_OTHERS } from '#src/importers/comfyui/daremerge-others.js'
+import { LOADERS } from '#src/importers/comfyui/loaders.js'
+import type { Widget } from '#src/importers/comfyui/nodes.js'
 import {
   createWorkflow,
   importJson,
@@ -34,6 +39,9 @@ const stepOf = (
   const { from } = Object.values(byName.outputs)[0]!
   return { step: byName.steps[from]!, steps: byName.steps }
 }
+
+/** A node of the last version, before anything is set. */
+const EMPTY = { id: '1', type: '', title: undefined, muted: false, inputs: new Map(), widgets: [] }
 
 const DARE = { drop_rate: 0.6, ties: 'count', rescale: 'on', seed: 3, method: 'slerp', iterations: 2 }
 const PARTS = { time: 0.1, label: 0.2, input: 0.3, middle: 0.4, output: 0.5, out: 0.6 }
@@ -240,4 +248,99 @@ test('layer texts become patterns', () => {
     'diffusion_model.{input,output}_blocks.1',
     'diffusion_model.out',
   ])
+})
+
+describe('every widget of the last version, at a value that a new node does not have, shows in the recipe', () => {
+  const CLASSES = new Map([...DAREMERGE_MERGES, ...DAREMERGE_NUMBERS, ...DAREMERGE_OTHERS, ...LOADERS])
+  /** Words in place of those of a new node; numbers are of their own for each widget. */
+  const WORDS: Readonly<Record<string, WidgetValue>> = {
+    ...{ ties: 'count', rescale: 'on', method: 'slerp', join: 'outer', threshold_type: 'quantile', select: 'above' },
+    ...{ magnify: 'on', layers: 'input_blocks.4', seed: 7, iterations: 3, lora_name: 'ink.safetensors', tag_limit: 3 },
+    ...{ process_norm: true, process_attn: true, process_ff_net: true },
+  }
+  const OPERATIONS: Readonly<Record<string, string>> = {
+    DM_SimpleMasker: 'random',
+    DM_MaskEdit: 'false',
+    DM_MaskOperations: 'xor',
+    DM_GradientOperations: 'max',
+    DM_GradientEdit: 'add',
+    DM_InjectNoise: 'random',
+  }
+  /** Settings that change nothing in the node, or nothing with the other values here. */
+  const WITHOUT_EFFECT: Readonly<Record<string, readonly string[]>> = {
+    DM_SimpleMasker: ['arg_two'],
+    DM_MaskEdit: ['arg_one', 'arg_two', 'seed'],
+    DM_MagnitudeMasker: ['threshold_type'],
+    DM_LoRALoaderTags: ['tag_limit'],
+    DM_NormalizeModel: [],
+    DM_InjectNoise: ['mean', 'std'],
+  }
+  const HEAD = [
+    ...['DM_AdvancedModelMerger', 'DM_AdvancedDareModelMerger', 'DM_BlockModelMerger', 'DM_DareModelMergerBlock'],
+    ...['DM_DareModelMergerMBW', 'DM_DareModelMergerElement', 'DM_DareClipMerger', 'DM_SimpleMasker'],
+    ...['DM_MagnitudeMasker', 'DM_QuadMasker', 'DM_MaskOperations', 'DM_MaskEdit', 'DM_GradientOperations'],
+    ...['DM_GradientEdit', 'DM_BlockGradient', 'DM_ShellGradient', 'DM_AttentionGradient', 'DM_MBWGradient'],
+    ...['DM_NormalizeModel', 'DM_InjectNoise', 'DM_LoRALoaderTags'],
+  ]
+
+  const changed = (type: string, [name, usual]: Widget, index: number): WidgetValue => {
+    if (name === 'operation') return OPERATIONS[type]!
+    if (type === 'DM_NormalizeModel' && name === 'method') return 'q_norm'
+    return WORDS[name] ?? (typeof usual === 'number' ? (index + 3) / 64 : usual)
+  }
+
+  /** The recipe of a workflow with one node, whose result is saved, or used by a merge that is. */
+  const recipeWith = (type: string, values: Readonly<Record<string, WidgetValue>>): unknown => {
+    const flow = createWorkflow()
+    const [a, b] = ['a', 'b'].map((name) => flow.add('CheckpointLoaderSimple', { ckpt_name: `${name}.safetensors` }))
+    const models: Readonly<Record<string, Output>> = { model_a: [a!, 0], model_b: [b!, 0], model: [a!, 0] }
+    const masks = ['mask', 'mask_a', 'mask_b', 'model_mask'].map((name, i): [string, Output] => [
+      name,
+      [
+        flow.add('DM_MagnitudeMasker', { threshold: 0.5 + i / 8, threshold_type: 'quantile', select: 'below' }, models),
+        0,
+      ],
+    ])
+    const gradients = ['gradient', 'gradient_a', 'gradient_b'].map((name, i): [string, Output] => [
+      name,
+      [flow.add('DM_ShellGradient', { exterior: 0.5, interior: i / 8, core: 0 }, { model: [a!, 0] }), 0],
+    ])
+    const all: Readonly<Record<string, Output>> = {
+      ...models,
+      ...{ clip: [a!, 1], clip_a: [a!, 1], clip_b: [b!, 1] },
+      ...Object.fromEntries([...masks, ...gradients]),
+    }
+    const links = Object.keys(CLASSES.get(type)!.links)
+    const node = flow.add(type, values, Object.fromEntries(links.map((name) => [name, all[name]!])))
+    const merges = { model_a: all['model_a']!, model_b: all['model_b']! }
+    const last = /Mask/.test(type)
+      ? flow.add('DM_BlockModelMerger', { ...PARTS, method: 'comfy' }, { ...merges, model_mask: [node, 0] })
+      : /Gradient/.test(type)
+        ? flow.add('DM_AdvancedModelMerger', { method: 'comfy' }, { ...merges, gradient: [node, 0] })
+        : node
+    const isClip = type === 'DM_DareClipMerger'
+    flow.add(
+      'CheckpointSave',
+      { filename_prefix: 'out' },
+      {
+        model: isClip ? [a!, 0] : [last, 0],
+        clip: isClip ? [last, 0] : type === 'DM_LoRALoaderTags' ? [last, 1] : [a!, 1],
+        vae: [a!, 2],
+      },
+    )
+    const { steps } = recipeOf(flow.api())
+    return steps
+  }
+
+  test.each(HEAD)('%s', (type) => {
+    const { widgets } = CLASSES.get(type)!
+    const list = typeof widgets === 'function' ? widgets(EMPTY) : widgets
+    const values = Object.fromEntries(list.map((widget, i) => [widget[0], changed(type, widget, i)]))
+    const whole = recipeWith(type, values)
+    const silent = list.flatMap(([name, usual]) => {
+      const other = name === 'lora_name' ? 'oil.safetensors' : typeof usual === 'boolean' ? !usual : usual
+      return JSON.stringify(recipeWith(type, { ...values, [name]: other })) === JSON.stringify(whole) ? [name] : []
+    })
+    expect(silent).toEqual(WITHOUT_EFFECT[type] ?? [])
+  })
 })
