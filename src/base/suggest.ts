@@ -5,7 +5,10 @@ import { distance } from 'fastest-levenshtein'
  * all of it).
  */
 export const nearest = (name: string, candidates: Iterable<string>, most = 3): string[] => {
-  const limit = Math.min(Math.max(2, Math.floor(name.length / 3)), name.length - 1)
+  // An ending that both have says nothing about which was meant.
+  const ending = /(?<=[^./])\.[a-z]\w*$/i.exec(name)?.[0].toLowerCase() ?? ''
+  const length = name.length - ending.length
+  const limit = Math.min(Math.max(2, Math.floor(length / 3)), length - 1)
   const lower = name.toLowerCase()
   return [...candidates]
     .map((candidate) => ({ candidate, edits: distance(lower, candidate.toLowerCase()) }))

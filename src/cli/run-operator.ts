@@ -1,5 +1,12 @@
 import { join } from 'node:path'
-import { leftOverFiles, noSuchOption, optionTwice, outputMissing, valueMissing } from '../base/catalogue/one-off.js'
+import {
+  leftOverFiles,
+  tooFewFiles,
+  noSuchOption,
+  optionTwice,
+  outputMissing,
+  valueMissing,
+} from '../base/catalogue/one-off.js'
 import { unknownOperator } from '../base/catalogue/cli.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { escapeJson } from '../base/excerpt.js'
@@ -114,7 +121,7 @@ export const runOperator = async (
   const { files, values } = sorted.value
   /** A step whose subject is the dtype takes the option that others leave to the output. */
   const ofStep = flags.dtype !== undefined && Object.hasOwn(operator.params, 'dtype')
-  const { text, unused } = renderOneOff({
+  const { text, unused, lacking } = renderOneOff({
     operator,
     files,
     values: ofStep ? { ...values, dtype: toYaml(flags.dtype) } : values,
@@ -123,6 +130,7 @@ export const runOperator = async (
     shardSize: flags.shardSize,
   })
   if (unused.length > 0) return refuse(leftOverFiles(operator.id, unused))
+  if (lacking.length > 0) return refuse(tooFewFiles(operator.id, files.length, lacking))
   if (flags.print === true) {
     console.out(text)
     return 0

@@ -152,8 +152,16 @@ const buildSamples = (
   build: Build,
 ): Pick<BuiltTensors, 'refused' | 'shares'> => {
   const grouped = graph.grouped().length
-  const samples = new Map<object, Pending>()
-  for (const p of pending) if (!samples.has(p.validationKey)) samples.set(p.validationKey, p)
-  const refused = [...samples.values()].map((sample) => makeOnce(sample, build)).filter(isDiagnostic)
+  const samples = new Map<object, { readonly first: Pending; count: number }>()
+  for (const p of pending) {
+    const like = samples.get(p.validationKey)
+    if (like === undefined) samples.set(p.validationKey, { first: p, count: 1 })
+    else like.count += 1
+  }
+  // What is wrong with one is wrong with all that are like it.
+  const refused = [...samples.values()].flatMap(({ first, count }) => {
+    const made = makeOnce(first, build)
+    return isDiagnostic(made) ? Array.from({ length: count }, () => made) : []
+  })
   return { refused, shares: graph.grouped().length > grouped }
 }

@@ -53,6 +53,13 @@ const tokensOf = (base: Reference<ModelValue>, argument: Argument | undefined): 
   return ok(tokens)
 }
 
+/** What share each token has: lists with the same shares have the same direction. */
+const sharesOf = (tokens: readonly number[]): string => {
+  const counts = new Map<number, number>()
+  for (const token of tokens) counts.set(token, (counts.get(token) ?? 0) + 1)
+  return JSON.stringify([...counts].map(([token, count]) => [token, count / tokens.length]).sort(([a], [b]) => a! - b!))
+}
+
 const promptsOf = (
   base: Reference<ModelValue>,
   args: Arguments,
@@ -62,7 +69,9 @@ const promptsOf = (
   if (args[positive] === undefined) return failed(say.promptsMissing(at, positive))
   const [towards, away] = [positive, negative].map((key) => tokensOf(base, args[key]))
   if (towards!.type === 'failed') return towards!
-  return away!.type === 'failed' ? away! : ok({ positive: towards!.value, negative: away!.value })
+  if (away!.type === 'failed') return away!
+  if (sharesOf(towards!.value) === sharesOf(away!.value)) return failed(say.promptsCancel(at, [positive, negative]))
+  return ok({ positive: towards!.value, negative: away!.value })
 }
 
 const KEYS = ['positive', 'negative'] as const

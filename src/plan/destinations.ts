@@ -1,6 +1,12 @@
 import { basename, dirname, resolve, sep } from 'node:path'
 import { outputIsInput, outputIsRecipe, outputOfSettings, outputTwice } from '../base/catalogue/plan.js'
-import { outputBelowFile, outputInModel, outputIsConfig, outputIsLock } from '../base/catalogue/special-files.js'
+import {
+  outputBelowFile,
+  outputInFolder,
+  outputInModel,
+  outputIsConfig,
+  outputIsLock,
+} from '../base/catalogue/special-files.js'
 import type { Diagnostic, Place } from '../base/diagnostic.js'
 import type { Recipe } from '../recipe/recipe.js'
 import { configOf } from '../safetensors/adapter-file.js'
@@ -122,6 +128,9 @@ const sameForSettings = ({ label, at, setting }: Destination, settings: readonly
 const withParams = (path: string, names: readonly string[]): string =>
   path.replace(/(\.[^./]*)?$/, (ending) => `${names.map((name) => `-\${${name}}`).join('')}${ending}`)
 
+/** True for an output of which a folder is made, which is the model's alone. */
+const FOLDER = /[/\\]$/
+
 /** What makes a file part of a model for whoever opens its folder. */
 const MODEL_FILE = /\.safetensors(\.index\.json)?$/
 
@@ -148,6 +157,21 @@ export const destinationProblems = (
       folders.size === 0 ? [] : paths.filter((path) => MODEL_FILE.test(path)).flatMap((path) => namesOf(dirname(path)))
     return above.map((name) => folders.get(name)).find((found) => found !== undefined)
   }
+  /** By the names of folders that are models: the output that writes each. */
+  const ownFolders = new Map(
+    destinations
+      .filter(({ label }) => FOLDER.test(label))
+      .flatMap((d) => namesOf(dirname(d.paths[0]!)).map((name) => [name, d] as const)),
+  )
+  const folderOfAnother = (destination: Destination): Diagnostic | undefined => {
+    if (ownFolders.size === 0) return undefined
+    const owner = destination.paths
+      .filter((path) => MODEL_FILE.test(path))
+      .flatMap((path) => namesOf(dirname(path)))
+      .map((name) => ownFolders.get(name))
+      .find((found) => found !== undefined && found !== destination)
+    return owner === undefined ? undefined : outputInFolder(destination.label, owner.label, destination.at, owner.at)
+  }
   const taken = new Map<string, Destination>()
   const problemAt = (destination: Destination, names: readonly string[]): Diagnostic | undefined => {
     const file = names.map((name) => kept.get(name)).find((found) => found !== undefined)
@@ -165,7 +189,8 @@ export const destinationProblems = (
   const problems = named.map(({ destination, names }) => {
     const found =
       names.map((own) => problemAt(destination, own)).find((problem) => problem !== undefined) ??
-      folderOf(destination)?.refuse(destination)
+      folderOf(destination)?.refuse(destination) ??
+      folderOfAnother(destination)
     // What is refused writes nothing that another could replace.
     if (found === undefined) for (const name of names.flat()) taken.set(name, destination)
     return found

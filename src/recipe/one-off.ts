@@ -65,7 +65,10 @@ const fillInputs = (
   return filled
 }
 
-/** The recipe that a command line stands for, as a person would write it; files that no input takes are given back. */
+/**
+ * The recipe that a command line stands for, as a person would write it. Files that no input takes are given back, and so
+ * are inputs that have none.
+ */
 export const renderOneOff = ({
   operator,
   files,
@@ -73,7 +76,7 @@ export const renderOneOff = ({
   output,
   dtype,
   shardSize,
-}: OneOff): { readonly text: string; readonly unused: readonly string[] } => {
+}: OneOff): { readonly text: string; readonly unused: readonly string[]; readonly lacking: readonly string[] } => {
   const taken = new Set(['result'])
   const known = new Map<string, File>()
   const nameOf = (path: string, kind: InputKind): string => {
@@ -140,5 +143,10 @@ export const renderOneOff = ({
       ...options.map((line) => `    ${line}`),
     ].join('\n')}\n`,
     unused: filled.get('') ?? [],
+    lacking: Object.entries(operator.inputs).flatMap(([key, spec]) =>
+      spec.type === 'mask' || ('optional' in spec && spec.optional) || filled.has(key) || Object.hasOwn(values, key)
+        ? []
+        : [key],
+    ),
   }
 }

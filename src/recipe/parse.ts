@@ -202,7 +202,7 @@ const readOutputs = (
       size?.type === 'string'
         ? parseSize(size.value, place(size.range))
         : size?.type === 'number'
-          ? ok(size.value)
+          ? parseSize(String(size.value), place(size.range))
           : undefined
     if (shards?.type === 'failed') append(problems, shards.diagnostics)
     const wrong =

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { stopped } from '../base/catalogue/run.js'
+import { lockReplaced } from '../base/catalogue/store.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { inTurns } from '../base/slices.js'
 import { NO_PRIOR_STATE, type PriorState } from '../plan/prior-state.js'
@@ -112,8 +113,9 @@ const buildWith = async (
   if (drafted.type === 'failed') return drafted
   const ready = await makeReady(drafted.value, options, order)
   if (ready.type === 'failed') return failed(...drafted.diagnostics, ...ready.diagnostics)
+  const told = [...drafted.diagnostics, ...ready.diagnostics]
   const foreign = foreignSides(drafted.value.draft, ready.value.lock, options.store)
-  if (foreign.length > 0) return failed(...drafted.diagnostics, ...foreign)
+  if (foreign.length > 0) return failed(...told, ...foreign)
   const nothing: PriorState = {
     ...knowNothing(drafted.value.draft, options.store),
     lock: order.frozen ? (ready.value.lock?.lock ?? LOCK_VERSION) : LOCK_VERSION,
@@ -127,7 +129,7 @@ const buildWith = async (
           order.frozen || options.rehash === true ? 'anew' : 'if-useful',
           { ...common(options), workers, device: 'cpu' },
         )
-  if (learned.type === 'failed') return failed(...drafted.diagnostics, ...learned.diagnostics)
+  if (learned.type === 'failed') return failed(...told, ...learned.diagnostics)
   const known: PriorState = { ...learned.value, lock: nothing.lock }
   // Numbers that only one device gives are neither taken over nor left for others; where nothing is computed there are
   // none.
@@ -135,18 +137,18 @@ const buildWith = async (
     (await inTurns(completeInSlices(drafted.value.draft, from), options.signal))?.value
   const inexact = options.device !== undefined && options.device !== 'auto' && isInexact(options.device)
   const bare = inexact ? await complete(withoutResults(known)) : undefined
-  if (inexact && bare === undefined) return failed(...drafted.diagnostics, stopped())
+  if (inexact && bare === undefined) return failed(...told, stopped())
   const alone = bare === undefined || bare.programs.length === 0 ? undefined : options.device
   const refused = order.frozen ? await refuseFrozen(drafted.value.draft, known, order.path, alone) : []
-  if (refused.length > 0) return failed(...drafted.diagnostics, ...refused)
+  if (refused.length > 0) return failed(...told, ...refused)
 
   const plan = alone !== undefined ? bare : await complete(options.force === true ? withoutResults(known) : known)
-  if (plan === undefined) return failed(...drafted.diagnostics, stopped())
+  if (plan === undefined) return failed(...told, stopped())
   const choose = options.choose ?? ((p, some) => chooseDevice(options.device ?? 'cpu', p, some, options.places))
   const chosen = await choose(plan, workers)
-  if (chosen.type === 'failed') return failed(...drafted.diagnostics, ...chosen.diagnostics)
+  if (chosen.type === 'failed') return failed(...told, ...chosen.diagnostics)
   const { device, planned, cutting, runtime } = chosen.value
-  options.planned?.(plan, planned, drafted.diagnostics, ready.value.lock)
+  options.planned?.(plan, planned, told, ready.value.lock)
   const runOptions: RunOptions = {
     ...common(options),
     device,
@@ -163,7 +165,7 @@ const buildWith = async (
   }
   const built = await runOrAnew(plan, () => complete(nothing), runOptions)
   if (built.type === 'failed' || options.attest === undefined)
-    return { ...built, diagnostics: [...drafted.diagnostics, ...built.diagnostics] }
+    return { ...built, diagnostics: [...told, ...built.diagnostics] }
   const { attest } = await import('./attest.js')
   const unstated = await attest(drafted.value, built.value, {
     path: options.attest,
@@ -172,7 +174,7 @@ const buildWith = async (
     device: runOptions.device,
     sha256: ready.value.sha256,
   })
-  const diagnostics = [...drafted.diagnostics, ...built.diagnostics, ...unstated]
+  const diagnostics = [...told, ...built.diagnostics, ...unstated]
   return unstated.length > 0 ? failed(...diagnostics) : ok(built.value, diagnostics)
 }
 
@@ -255,7 +257,7 @@ const makeReady = async (
     sha256.set(path, digest)
   }
   const lock = await readLock(order.path)
-  // A lock that cannot be read is no reason not to make a new one.
-  if (lock.type === 'failed') return order.frozen ? lock : ok({ sha256, lock: undefined })
-  return ok({ sha256, lock: lock.value })
+  if (lock.type === 'ok') return ok({ sha256, lock: lock.value })
+  // A lock that cannot be read is no reason not to make a new one, but whoever resolves a conflict wants to know.
+  return order.frozen ? lock : ok({ sha256, lock: undefined }, lock.diagnostics.map(lockReplaced))
 }

@@ -157,24 +157,27 @@ const locator = (
   { hub, frozen, download, remotely, update }: DraftOptions,
 ): ((input: Input) => Promise<Result<Located>>) => {
   const found = new Map<string, Promise<Result<Located>>>()
-  let lock: Promise<Lock | undefined> | undefined
-  const readOnce = (): Promise<Lock | undefined> =>
-    (lock ??= readLock(lockPath(resolve(recipe))).then((read) => (read.type === 'ok' ? read.value : undefined)))
+  let lock: Promise<Result<Lock | undefined>> | undefined
+  const readOnce = (): Promise<Result<Lock | undefined>> => (lock ??= readLock(lockPath(resolve(recipe))))
   return (input) => {
     const isOfHub = referenceOf(input, folder) !== undefined
     const key = `${input.kind} ${input.path}`
     const known =
       found.get(key) ??
-      (async () =>
-        locateInput(input, {
+      (async () => {
+        const lock = isOfHub && update !== true ? await readOnce() : ok(undefined)
+        // It holds the commit: without it this could be another model.
+        if (lock.type === 'failed') return lock
+        return locateInput(input, {
           folder,
           hub,
-          lock: isOfHub ? await readOnce() : undefined,
+          lock: lock.value,
           notNow: frozen === true ? 'frozen' : 'planning',
           download,
           remotely,
           update,
-        }))()
+        })
+      })()
     found.set(key, known)
     return known
   }

@@ -1,4 +1,4 @@
-import { noTokenizer, tokenizerFails } from '../base/catalogue/moe.js'
+import { noTokenizer, promptWithoutTokens, tokenizerFails } from '../base/catalogue/moe.js'
 import type { Diagnostic, Place } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
 import { reasonOf } from '../base/reason.js'
@@ -57,13 +57,21 @@ const readTokenizer = async (files: ModelFolder['files']): Promise<Tokenize | st
   }
 }
 
-/** A step whose prompts are tokens. */
-const withTokens = (step: Step, tokenize: Tokenize): Step => {
+/** A step whose prompts are tokens; `refuse` is told of prompts that have none. */
+const withTokens = (step: Step, tokenize: Tokenize, refuse: (prompt: string, at: Place) => void): Step => {
+  const least = tokenize('').length
+  const tokensOf = (prompt: string, at: Place): readonly number[] => {
+    const tokens = tokenize(prompt)
+    if (tokens.length <= least) refuse(prompt, at)
+    return tokens
+  }
   const replace = (specs: ParamSpecs, args: Arguments): Arguments =>
     Object.fromEntries(
       Object.entries(args).map(([key, argument]) => {
         if (specs[key]?.type !== 'prompts' || argument.type !== 'value') return [key, argument]
-        const value = (argument.value as readonly unknown[]).map((p) => (typeof p === 'string' ? tokenize(p) : p))
+        const value = (argument.value as readonly unknown[]).map((p) =>
+          typeof p === 'string' ? tokensOf(p, argument.at) : p,
+        )
         return [key, { ...argument, value }]
       }),
     )
@@ -107,7 +115,11 @@ export const tokenizePrompts = async (
       const tokenize = known.get(model) ?? (await readTokenizer(files))
       known.set(model, tokenize)
       if (typeof tokenize === 'string') append(problems, [tokenizerFails(at, model, tokenize)])
-      else steps.set(name, withTokens(step, tokenize))
+      else
+        steps.set(
+          name,
+          withTokens(step, tokenize, (prompt, where) => problems.push(promptWithoutTokens(where, prompt, model))),
+        )
     }
   }
   return problems.length > 0 ? failed(...problems) : ok({ ...recipe, steps })

@@ -1,4 +1,12 @@
-import { diskFull, fileBusy, fileTooLarge, ioFailed, notAPlace, notPermitted } from '../base/catalogue/io.js'
+import {
+  diskFull,
+  fileBusy,
+  fileTooLarge,
+  ioFailed,
+  nameTooLong,
+  notAPlace,
+  notPermitted,
+} from '../base/catalogue/io.js'
 import type { IoOperation } from '../base/catalogue/io.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 
@@ -19,6 +27,7 @@ export const ioProblem = (error: unknown, path: string, doing: IoOperation): Dia
   if (BUSY.has(code)) return fileBusy(path, doing, code)
   if (FORBIDDEN.has(code)) return notPermitted(path, doing, code)
   if (MISPLACED.has(code) && doing !== 'read') return notAPlace(path, doing, code)
+  if (code === 'ENAMETOOLONG') return nameTooLong(path, doing)
   if (code === 'EFBIG') return fileTooLarge(path, doing)
   return ioFailed(path, doing, code)
 }

@@ -18,7 +18,7 @@ export const obstacleAt = (path: string, label: string, at: Place): Diagnostic |
   } catch (error) {
     // Whatever else keeps it from being looked at is told when it is written.
     if (errorCode(error) === '') throw error
-    return undefined
+    return errorCode(error) === 'ENAMETOOLONG' ? { ...ioProblem(error, path, 'create'), at } : undefined
   }
 }
 

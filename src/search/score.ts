@@ -3,12 +3,16 @@ import { scoreNeedsName, scoreNeedsOutput, scoreUnknownOutput } from '../base/ca
 import type { Diagnostic } from '../base/diagnostic.js'
 
 const PLACEHOLDER = /\{output(?::([^{}]*))?\}/g
-const NUMBER = /(?<![\w.])[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?/g
+const NUMBER = /(?<![\w.])[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|(?:nan|inf(?:inity)?)(?!\w))/gi
 
-/** The last number that a text names; undefined where there is none. */
+/**
+ * The last number that a text names, numbers in paths aside; undefined where there is none, and where the last one is
+ * no finite number: an earlier one is not what was measured.
+ */
 export const lastNumber = (text: string): number | undefined => {
-  const found = text.match(NUMBER)?.map(Number).filter(Number.isFinite)
-  return found?.at(-1)
+  const words = text.split(/\s+/).filter((word) => !/[/\\]/.test(word))
+  const last = words.flatMap((word) => word.match(NUMBER) ?? []).at(-1)
+  return last !== undefined && Number.isFinite(Number(last)) ? Number(last) : undefined
 }
 
 /** What is wrong with a score command, given the names of the recipe's outputs. */

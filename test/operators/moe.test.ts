@@ -210,6 +210,17 @@ describe('what cannot be a mixture is refused', () => {
       paper({ gates: 'cheap_embed', experts: ['b', 'c'].map((model) => ({ model, positive: [[1]] })) }),
       ['error prompts-alike ['],
     ],
+    [
+      'negative prompts that cancel the positive ones',
+      paper({
+        gates: 'cheap_embed',
+        experts: [
+          { model: 'b', positive: [[1, 2]], negative: [[2, 1, 1, 2]] },
+          { model: 'c', positive: [[3]] },
+        ],
+      }),
+      ['error prompts-cancel "b"'],
+    ],
   ])('%s', (_name, made, problems) => expect(toldOf(made)).toEqual(problems))
 
   test('with a layout that has a place for what the base has', () => {

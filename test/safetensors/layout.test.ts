@@ -178,6 +178,10 @@ test.each([
   expect(valueOf(parseSize(text))).toBe(bytes)
 })
 
+test.each(['5', '1.5', '999'])('%j lacks its unit', (text) => {
+  expect(problemOf(parseSize(text))).toMatchObject({ code: 'size-without-unit' })
+})
+
 test.each(['', '5 XB', '-1GB', '0', '1e9', 'GB', '5GBs', '99999999TB', '5i', '5k'])('%j is no size', (text) => {
   expect(problemOf(parseSize(text, { type: 'option', name: '--shard' }))).toMatchObject({
     code: 'size-not-understood',

@@ -55,6 +55,12 @@ describe('a score', () => {
     ['0.1\nmodel2 done\n', 0.1],
     ['range 0.5-0.75', 0.75],
     ['nan\n', undefined],
+    ['accuracy on 500 images: nan #', undefined],
+    ['0.5 and then -Inf', undefined],
+    ['epoch 3: 1e999', undefined],
+    ['scored /tmp/keep=0.25/out.safetensors', undefined],
+    ['0.9 of C:\\\\models\\\\v2.safetensors', 0.9],
+    ['{"accuracy":0.75}', 0.75],
     ['', undefined],
   ])('of %j is its last number', (text, score) => expect(lastNumber(text)).toBe(score))
 

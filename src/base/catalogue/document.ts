@@ -160,7 +160,7 @@ export const nestedTooDeep = (at: Range, limit: number): Diagnostic =>
 export const nonFinite = (at: Range, text: string): Diagnostic =>
   entry('non-finite', `${code(text)} is not a finite number`, {
     at: inText(at),
-    help: 'write a number below 1.8e308, or put it in quotes if it is a string',
+    help: 'write a finite number (at most 1.8e308), or put it in quotes if it is a string',
   })
 
 /** A key that YAML reads as a number, a boolean, null, a map, a list or an alias. */

@@ -75,6 +75,15 @@ export const ioFailed = (path: string, doing: IoOperation, code: string): Diagno
     help: 'check the disk and the connection to it (the system log may tell more), then run the same command again',
   })
 
+/** A path, or a part of one, of more letters than the file system allows. */
+export const nameTooLong = (path: string, doing: IoOperation): Diagnostic =>
+  refusal(
+    'name-too-long',
+    path,
+    `cannot ${doing} ${path}: its name is too long`,
+    'choose a shorter name: most file systems allow 255 bytes for each part of a path',
+  )
+
 /** A path that needs a folder where a file is, or a file where a folder is. */
 export const notAPlace = (path: string, doing: IoOperation, code: string): Diagnostic =>
   refusal(

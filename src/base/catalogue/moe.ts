@@ -113,6 +113,24 @@ export const tokenizerFails = (at: Place, model: string, reason: string): Diagno
     help: 'repair the file, or write the prompts as lists of token ids: `[1, 9906]`',
   })
 
+/** A prompt of which a tokenizer makes nothing. */
+export const promptWithoutTokens = (at: Place, prompt: string, model: string): Diagnostic =>
+  entry('prompt-without-tokens', `the tokenizer of \`${model}\` makes no token of the prompt ${quoteName(prompt)}`, {
+    at,
+    help: 'write a prompt of characters that its vocabulary has, or a list of token ids: `[1, 9906]`',
+  })
+
+/** Prompts that would leave an expert without a direction. */
+export const promptsCancel = (at: Place, [positive, negative]: readonly [string, string]): Diagnostic =>
+  entry(
+    'prompts-cancel',
+    `\`${positive}\` and \`${negative}\` are the same tokens, which cancel: no text would be routed by them`,
+    {
+      at,
+      help: `let \`${negative}\` say something else than \`${positive}\`, or leave it out`,
+    },
+  )
+
 /** A router that is missing from the file of routers, or is shaped in another way. */
 export const routerDiffers = (
   at: Place,

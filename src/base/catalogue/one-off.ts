@@ -11,6 +11,17 @@ export const leftOverFiles = (operator: string, files: readonly string[]): Diagn
     help: `leave out the extra files; \`smelt ops ${operator}\` lists the inputs`,
   })
 
+/** Fewer files than an operator has inputs. */
+export const tooFewFiles = (operator: string, given: number, lacking: readonly string[]): Diagnostic =>
+  entry(
+    'too-few-files',
+    `\`${operator}\` got ${given} ${given === 1 ? 'file' : 'files'}, and none for ${list(lacking)}`,
+    {
+      ...usage,
+      help: `add ${lacking.length === 1 ? 'a file' : `${lacking.length} files`} to the command; \`smelt ops ${operator}\` lists the inputs`,
+    },
+  )
+
 /** An option that is neither the command's nor a key of the operator. */
 export const noSuchOption = (
   option: string,

@@ -69,7 +69,7 @@ export const headUntied = (at: Place, head: string, first: string, other: string
     {
       at,
       severity: 'warning',
-      help: 'set `tie_word_embeddings` to false in the `config.json` that goes with the result',
+      help: 'write the result to a folder (a path that ends in `/`), whose `config.json` then says so, or set `tie_word_embeddings` to false in the one that you put beside it',
     },
   )
 

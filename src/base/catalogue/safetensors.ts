@@ -265,6 +265,13 @@ export const sizeNotUnderstood = (text: string, at: Place | undefined): Diagnost
     help: 'write a number above 0 with a unit, such as 5GB, 500 MB or 2GiB',
   })
 
+/** A size of a few bytes, of which the unit must be missing. */
+export const sizeWithoutUnit = (text: string, at: Place | undefined): Diagnostic =>
+  entry('size-without-unit', `${quoteName(text)} is a size without a unit, and would be ${text} bytes`, {
+    at,
+    help: `write the unit: \`${text}GB\`, \`${text}MB\`, or \`${text}B\` for bytes`,
+  })
+
 /** A tensor whose number of bytes does not match its dtype and shape. */
 export const tensorInvalidInfo = (
   path: string,

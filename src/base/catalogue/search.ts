@@ -121,11 +121,11 @@ export const scoreFailed = (trial: number, ended: number | string, complaint: st
 
 /** The score command printed no number. */
 export const scoreMissing = (trial: number): Diagnostic =>
-  entry('score-missing', `trial ${trial}: the score command printed no number`, {
+  entry('score-missing', `trial ${trial}: the score command printed no number, or its last one is not finite`, {
     severity: 'warning',
     ...option('--score'),
     blame: 'run',
-    help: 'print the score to standard output; the last number counts',
+    help: 'print the score to standard output as the last number, outside of any path',
   })
 
 /** Too many failures in a row. */

@@ -57,6 +57,14 @@ export const outputInModel = (path: string, input: string, at: Place): Diagnosti
     { at, help: 'write to another folder' },
   )
 
+/** An output would be a second model in the folder that another output is. */
+export const outputInFolder = (path: string, folder: string, at: Place, other: Place): Diagnostic =>
+  entry('output-in-model', `${path} would be a second model in ${folder}, which is an output and may hold only one`, {
+    at,
+    related: [{ message: 'the folder is written here', at: other }],
+    help: 'write to another folder',
+  })
+
 /** An output would replace the lock. */
 export const outputIsLock = (path: string, at: Place): Diagnostic =>
   entry('output-is-lock', `${path} is the lock of this recipe`, { at, help: ELSEWHERE })

@@ -9,6 +9,14 @@ export const lockInvalid = (path: string, reason: string): Diagnostic =>
     help: 'restore it from git, or delete it and build without `--frozen` to make a new one',
   })
 
+/** A lock that cannot be read, where a build writes a new one. */
+export const lockReplaced = ({ code, message, at }: Diagnostic): Diagnostic =>
+  entry(code, `${message}; this build replaces it, and cannot say what changed`, {
+    severity: 'warning',
+    ...(at === undefined ? {} : { at }),
+    help: 'to compare with the last build, restore the lock from git (after a merge, without the marks of its conflicts) and build again',
+  })
+
 /** A lock file that cannot be read. */
 export const lockUnreadable = (path: string, code: string): Diagnostic =>
   entry('lock-unreadable', `${path} cannot be read (${code})`, {

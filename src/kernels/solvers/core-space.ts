@@ -48,7 +48,7 @@ export const coreSpace: Solver = {
     // Ranks of what is not a number would hide it.
     if (!cores.every(({ values }) => values.every(Number.isFinite))) return packed.fill(NaN)
     const merged = mergeCores(cores, CORE_METHODS[method]!, density)
-    const { u, s, vt } = svdOf(equal === 1 ? withMean(svdOf(merged), Math.min(...size)) : merged)
+    const { u, s, vt } = svdOf(equal === 1 ? withMean(svdOf(merged), Math.min(size[0], size[1])) : merged)
     const [up, down] = [
       product(transposed(left), part(u, 0, left.rows, 0, s.length)),
       product(part(vt, 0, s.length, 0, right.rows), right),
@@ -85,7 +85,7 @@ const coreOf = (
   right: Matrix,
   size: readonly [number, number],
 ): DenseMatrix => {
-  const core = emptyMatrix(...size)
+  const core = emptyMatrix(size[0], size[1])
   const inside = part(core, 0, left.rows, 0, right.rows)
   addProduct(inside, product(left, up), product(down, transposed(right)))
   for (let at = 0; at < core.values.length; at++) core.values[at]! *= strength
@@ -101,7 +101,7 @@ const mergeCores = (
 ): DenseMatrix => {
   const size = [cores[0]!.rows, cores[0]!.columns] as const
   if (method === 'tsv') return mergeSingularVectors(cores.map(operandOf), size)
-  const merged = emptyMatrix(...size)
+  const merged = emptyMatrix(size[0], size[1])
   const kept = method === 'ties' ? cores.map(({ values }) => largestOf(values, density)) : cores.map((c) => c.values)
   for (let at = 0; at < merged.values.length; at++) {
     const sum = kept.reduce((n, values) => n + values[at]!, 0)
