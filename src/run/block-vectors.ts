@@ -100,12 +100,30 @@ export const addToBlocks = (
       numbers[block - first] = add(x!, y!, at, at + length, numbers[block - first]!)
     })
   const { run, count } = turns
+  if (run === 1) return addSingles({ first, numbers }, measure, count, [x!, y!], from)
   let block = Math.floor(from / run) % count
   for (let at = 0; at < x!.length;) {
     const end = Math.min(x!.length, at + run - ((from + at) % run))
     numbers[block - first] = add(x!, y!, at, end, numbers[block - first]!)
     at = end
     block = block + 1 === count ? 0 : block + 1
+  }
+}
+
+/** Runs of one element, such as those of columns: a stretch of elements is added to as many blocks at once. */
+const addSingles = (
+  { first, numbers }: BlockNumbers,
+  measure: TotalsOrder['measure'],
+  count: number,
+  [x, y]: readonly [Float32Array, Float32Array],
+  from: number,
+): void => {
+  const add = ADD_EACH[measure]
+  for (let at = 0; at < x.length;) {
+    const block = (from + at) % count
+    const end = Math.min(x.length, at + count - block)
+    add(x, y, at, end, numbers, block - first - at)
+    at = end
   }
 }
 
@@ -136,5 +154,28 @@ const ADD: Readonly<Record<TotalsOrder['measure'], Add>> = {
       if (size > most && size < Infinity) most = size
     }
     return most
+  },
+}
+
+/** Adds each of some elements to the number that is `shift` places after its own. */
+type AddEach = (x: Float32Array, y: Float32Array, at: number, end: number, numbers: Float64Array, shift: number) => void
+
+const ADD_EACH: Readonly<Record<TotalsOrder['measure'], AddEach>> = {
+  sum: (x, _, at, end, numbers, shift) => {
+    for (let i = at; i < end; i++) numbers[i + shift]! += x[i]!
+  },
+  dot: (x, y, at, end, numbers, shift) => {
+    for (let i = at; i < end; i++) numbers[i + shift]! += x[i]! * y[i]!
+  },
+  max: (x, _, at, end, numbers, shift) => {
+    // No comparison with NaN holds.
+    for (let i = at; i < end; i++) if (x[i]! > numbers[i + shift]!) numbers[i + shift] = x[i]!
+  },
+  peak: (x, _, at, end, numbers, shift) => {
+    for (let i = at; i < end; i++) {
+      const size = Math.abs(x[i]!)
+      // No comparison with NaN holds.
+      if (size > numbers[i + shift]! && size < Infinity) numbers[i + shift] = size
+    }
   },
 }
