@@ -52,9 +52,7 @@ const recipeDigest = ({ source, parts }: Recipe): Digest =>
 
 /** The digest of what the headers of an input say besides its tensors; undefined where they say nothing. */
 export const digestMetadata = ({ metadata }: Pick<Model, 'metadata'>): Digest | undefined =>
-  metadata.size === 0
-    ? undefined
-    : digestText(JSON.stringify([...metadata].sort(([x], [y]) => (x < y ? -1 : 1))))
+  metadata.size === 0 ? undefined : digestText(JSON.stringify([...metadata].sort(([x], [y]) => (x < y ? -1 : 1))))
 
 /** What an input says besides its tensors: in its headers, and in files beside it, as far as a lock records that. */
 export const lockAside = (

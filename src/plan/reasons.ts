@@ -97,9 +97,7 @@ const differencesBehind = (name: string, plan: Plan, index: number, lock: Lock):
     // A commit of a hub never changes.
     if (isRemote === true && canonicalJson(was?.hub ?? {}) === canonicalJson(origin ?? {})) return []
     const known = [...file.tensors.values()].every((t) => t.begin === t.end || plan.digestOf(t) !== undefined)
-    return known && was?.digest === digestModel(file, plan.digestOf)
-      ? []
-      : [{ type: 'input', path, known }]
+    return known && was?.digest === digestModel(file, plan.digestOf) ? [] : [{ type: 'input', path, known }]
   })
   return [...changed, ...others]
 }

@@ -218,8 +218,7 @@ export const draft = async (
     if (folders.type === 'failed') continue
     const tokens = await tokenizePrompts(recipe.value, folders.value.folders)
     append(told, tokens.diagnostics)
-    if (tokens.type === 'ok')
-      settings.push({ recipe: tokens.value, ...folders.value, label })
+    if (tokens.type === 'ok') settings.push({ recipe: tokens.value, ...folders.value, label })
   }
   const opening = choices.value.length === 1 ? told : orderProblems(told)
   if (settings.length < choices.value.length) return failed(...opening)
