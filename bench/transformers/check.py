@@ -1,4 +1,4 @@
-"""Merges tiny models of ten architectures with smelt, and checks the folders in transformers.
+"""Merges tiny models of eleven kinds with smelt, and checks the folders in transformers.
 
 `bench/.venv/bin/python bench/transformers/check.py [NAME …]`: makes random models, builds recipes over them, loads what
 comes out with `from_pretrained`, generates, and compares the logits with those of a merge made in PyTorch. Mixtures are
@@ -20,7 +20,11 @@ os.environ["TQDM_DISABLE"] = "1"
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
+from tokenizers import Tokenizer
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, PreTrainedConfig
 
 HERE = Path(__file__).parent
 PROGRAM = HERE.parent.parent / "dist" / "bin" / "smelt.js"
@@ -87,12 +91,13 @@ def tensors_of(folder):
     return {name: t for path in sorted(Path(folder).glob("*.safetensors")) for name, t in load_file(path).items()}
 
 
-def build(folder, steps, dtype="same", files="base", models=("base", "one", "two", "three"), more=None):
+def build(folder, steps, dtype="same", models=("base", "one", "two", "three"), tokenizer=None):
     recipe = {
         "smelt": 1,
-        "models": {name: name for name in models} | (more or {}),
+        "models": {name: name for name in models},
+        **({} if tokenizer is None else {"tokenizer": tokenizer}),
         "steps": steps,
-        "outputs": {"out": {"from": list(steps)[-1], "path": "out/", "files": files, "dtype": dtype}},
+        "outputs": {"out": {"from": list(steps)[-1], "path": "out/", "files": "base", "dtype": dtype}},
     }
     (folder / "recipe.yaml").write_text(json.dumps(recipe))
     shutil.rmtree(folder / "out", ignore_errors=True)
@@ -114,8 +119,8 @@ def load(kind, folder, dtype=torch.float32):
     return model.eval(), wrong
 
 
-def logits_of(model):
-    ids = torch.tensor([[1, 5, 17, 33, 80, 21, 64, 9]])
+def logits_of(model, more=()):
+    ids = torch.tensor([[1, 5, 17, 33, 80, 21, 64, 9, *more]])
     with torch.no_grad():
         return model(ids).logits
 
@@ -178,11 +183,67 @@ def steps_of(kind):
     }
 
 
-def expected_model(kind, folder, tensors, like, layers):
+def write_tokenizer(folder, tokens):
+    """A byte-level tokenizer that knows each of some texts as one token, by their places in the list."""
+    tokenizer = Tokenizer(BPE(vocab={text: i for i, text in enumerate(tokens)}, merges=[]))
+    tokenizer.pre_tokenizer, tokenizer.decoder = ByteLevel(add_prefix_space=False), ByteLevelDecoder()
+    tokenizer.add_special_tokens(tokens[:3])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"}))
+
+
+def vocabulary_names(kind, folder, tensors):
+    """The tensors of a file with a row, or a number, for each token."""
+    model = model_class(kind).from_pretrained(folder)
+    ends = [model.get_input_embeddings().weight, model.get_output_embeddings().weight]
+    biases = {"cls.predictions.bias", "cls.predictions.decoder.bias"}
+    return {name for name, t in tensors.items() if name in biases or any(torch.equal(t, end) for end in ends)}
+
+
+def check_union(folder, kind, base, one, two):
+    """`two` has its tokens in another order, and some of its own: blended after the union of vocabularies."""
+    special = ["<pad>", "<s>", "</s>"]
+    shared = [f"w{i}" for i in range(3, 96)]
+    tokens = {"base": special + shared, "one": special + shared, "two": special + shared[:40:-1] + [f"x{i}" for i in range(41)]}
+    for name, texts in tokens.items():
+        write_tokenizer(folder / name, texts)
+    out, told = build(folder, steps_of(kind)["blend"], models=list(tokens), tokenizer={"from": "union", "base": "base", "pad_to": 1})
+    written = json.loads((out / "tokenizer.json").read_text())
+    ids = dict(written["model"]["vocab"]) | {t["content"]: t["id"] for t in written["added_tokens"]}
+    wanted = {text for texts in tokens.values() for text in texts}
+    problems = [] if set(ids) == wanted and sorted(ids.values()) == list(range(len(wanted))) else ["tokens in tokenizer.json"]
+    places = {name: {text: i for i, text in enumerate(texts)} for name, texts in tokens.items()}
+
+    def row(own, name, tensors, text):
+        # A model that lacks a token has the row of the only other that has it, or of the base.
+        holders = [m for m in tokens if text in places[m]]
+        holder = own if own in holders else "base" if "base" in holders else holders[0]
+        return tensors[holder][name][places[holder][text]]
+
+    order = sorted(ids, key=ids.get)
+    tensors = {"base": base, "one": one, "two": two}
+    names = vocabulary_names(kind, folder / "base", base)
+    merged = {}
+    for name in base:
+        sides = [tensors[m][name] if name not in names else torch.stack([row(m, name, tensors, t) for t in order]) for m in ["one", "two"]]
+        merged[name] = sides[0] + 0.7 * (sides[1] - sides[0]) if base[name].is_floating_point() else sides[0]
+    model, wrong = load(kind, out)
+    other, other_wrong = expected_model(kind, folder / "expected", merged, folder / "base", None, vocab_size=len(order))
+    assert other_wrong == {}, other_wrong
+    more = [96, len(order) - 1]
+    problems += [f"{key}: {found}" for key, found in wrong.items()]
+    problems += [] if generates(kind, model) else ["does not generate"]
+    problems += [f"told: {told.strip()}"] if told.strip() else []
+    return (logits_of(model, more) - logits_of(other, more)).abs().max().item(), problems
+
+
+def expected_model(kind, folder, tensors, like, layers, **settings):
     """The same tensors in a folder that transformers alone has written the config of."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     config = AutoConfig.from_pretrained(like)
+    for key, value in settings.items():
+        setattr(config, key, value)
     if layers is not None:
         if hasattr(config, "layer_types") and config.layer_types is not None:
             types = config.layer_types
@@ -218,6 +279,10 @@ def check_architecture(root, title):
             rows[merge] = (difference, problems)
         except Exception as error:
             rows[merge] = (float("nan"), [f"{type(error).__name__}: {error}"])
+    try:
+        rows["union"] = check_union(folder, kind, base, one, two)
+    except Exception as error:
+        rows["union"] = (float("nan"), [f"{type(error).__name__}: {error}"])
     # Written in another dtype, the folder says so.
     out, _ = build(folder, steps_of(kind)["blend"], dtype="bf16")
     config = json.loads((out / "config.json").read_text())
@@ -336,7 +401,9 @@ def check_mixture(root, title):
                 problems.append(f"{key}: {config.get(key)} and not {wanted[key]}")
         if layout == "deepseek":
             # The network is code on a hub, so that it cannot be run here.
-            missing = [key for key in set(wanted) - ignored if key not in config and wanted[key] is not None]
+            # transformers writes settings that every model has, and that have their usual values here.
+            usual = json.loads(PreTrainedConfig().to_json_string(use_diff=False))
+            missing = [key for key in set(wanted) - ignored if key not in config and wanted[key] != usual.get(key)]
             if missing:
                 problems.append(f"config lacks {missing}")
             return {"tensors": furthest, "logits": None, "problems": problems}
@@ -377,7 +444,7 @@ def number(x):
 
 def main():
     only = sys.argv[1:]
-    lines = ["| architecture | blend | TIES | stack | loads, generates |", "|---|---|---|---|---|"]
+    lines = ["| architecture | blend | TIES | stack | union | loads, generates |", "|---|---|---|---|---|---|"]
     notes = []
     with tempfile.TemporaryDirectory(prefix="smelt-transformers-") as temporary:
         root = Path(temporary)
@@ -387,7 +454,7 @@ def main():
             rows = check_architecture(root, title)
             problems = [f"{title}, {merge}: {p}" for merge, (_, all) in rows.items() for p in all]
             notes += problems
-            cells = [number(rows[merge][0]) for merge in ["blend", "TIES", "stack"]]
+            cells = [number(rows[merge][0]) for merge in ["blend", "TIES", "stack", "union"]]
             lines.append(f"| {title} | {' | '.join(cells)} | {'no' if problems else 'yes'} |")
             print(lines[-1], *problems, sep="\n    ", flush=True)
         lines += ["", "| mixture | tensors | logits | loads, generates, merges |", "|---|---|---|---|"]
