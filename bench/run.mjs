@@ -1,6 +1,7 @@
 // `npm run bench`: measures smelt beside the floor and its peers. bench/README.md explains the options and the figures.
 import { existsSync } from 'node:fs'
 import { cpus, loadavg, tmpdir, totalmem } from 'node:os'
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { measureAdapters } from './adapters.mjs'
 import { measureCommands } from './commands.mjs'
@@ -93,8 +94,8 @@ const readOptions = () => {
     profile: values.profile,
     engine: values.engine,
     peers,
-    folder: values.dir,
-    disk: values.disk,
+    folder: resolve(values.dir),
+    disk: resolve(values.disk),
     program: values.program,
     say: (line) => process.stderr.write(`${line}\n`),
   }
