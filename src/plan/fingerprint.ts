@@ -23,7 +23,7 @@ export type Identify = (tensor: TensorInfo) => string | undefined
  * The version of the arithmetic: raised when equal expressions give other bytes than before, so that no older result is
  * reused.
  */
-const ARITHMETIC = 1
+const ARITHMETIC = 2
 
 /** How the elements of a root become bytes. */
 export interface Encoding {
@@ -73,6 +73,31 @@ export const subjectOf = (root: Expression): View | undefined => {
   })
   if (isMeasure(root)) subjects.set(root, found ?? { view: undefined })
   return found?.view
+}
+
+const shapes = new WeakMap<Expression, { readonly shape: readonly number[] | undefined }>()
+
+/**
+ * The shape of what an expression computes for each element, or a measure reduces: that of the first view or result of a
+ * solver whose elements are its own. What only enters by numbers of the whole or of blocks, such as a mean of fewer
+ * rows, may have another; undefined where there is nothing else.
+ */
+export const elementsOf = (root: Expression): readonly number[] | undefined => {
+  const known = shapes.get(root)
+  if (known !== undefined) return known.shape
+  const seen = new Set<number>()
+  let shape: readonly number[] | undefined
+  walk([root], {
+    enter: (e) => {
+      if (shape !== undefined || seen.has(e.id)) return false
+      seen.add(e.id)
+      if (e.type === 'read' || e.type === 'read-mask') shape = e.view.shape
+      else if (e.type === 'solve' && e !== root) shape = e.shape
+      return shape === undefined && (e === root || (e.kind !== 'scalar' && e.kind !== 'vector'))
+    },
+  })
+  shapes.set(root, { shape })
+  return shape
 }
 
 /** The name of a measure within its group. */

@@ -7,7 +7,7 @@ import { createAssembler, type Assembler, type HeldIn } from '../graph/assemble.
 import { createIdSet } from '../graph/walk.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
 import { viewLabel } from '../tensor/view.js'
-import { subjectOf } from './fingerprint.js'
+import { elementsOf, subjectOf } from './fingerprint.js'
 import type { KeptMask, layOutMasks, PlanMasks, PlannedMasks } from './masks.js'
 import type { Root } from './outputs.js'
 import type { Copy, Job } from './plan.js'
@@ -48,12 +48,6 @@ export interface PlannedWork {
   readonly files: PlannedMasks['files']
   /** Bytes of the results of solvers. */
   readonly scratchBytes: number
-}
-
-/** The shape of what a measure is over, where a solver makes that of something of another shape. */
-const measuredShape = (m: Measure): readonly number[] | undefined => {
-  const [operand] = argumentsOf(m)
-  return operand?.type === 'solve' ? operand.shape : undefined
 }
 
 /** Names the job for the tensors of one name and size, apart from those of solvers: there is one of it in a plan. */
@@ -160,7 +154,7 @@ export function* makeJobs(
         ? bundleOf(subject === undefined ? asking.tensor : viewLabel(subject), sizeOf(m.grid.shape), step)
         : subject === undefined
           ? asking
-          : bundleOf(m.over?.tensor ?? viewLabel(subject), sizeOf(measuredShape(m) ?? subject.shape), step)
+          : bundleOf(m.over?.tensor ?? viewLabel(subject), sizeOf(elementsOf(m) ?? subject.shape), step)
     owners.set(m.id, owner)
     owner.measures ??= new Map()
     owner.measures.set(m.id, m)

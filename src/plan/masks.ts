@@ -5,7 +5,7 @@ import type { HeldIn } from '../graph/assemble.js'
 import { walk } from '../graph/walk.js'
 import { bytesOfBits, type StoredMask } from '../store/masks.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
-import { subjectOf, type Encoding } from './fingerprint.js'
+import { elementsOf, subjectOf, type Encoding } from './fingerprint.js'
 
 /**
  * The masks that are results of steps, by the id of the expression: which result of which step, and its name for the
@@ -37,7 +37,7 @@ export interface PlannedMasks {
  * reads.
  */
 export const encodingOf = (mask: Mask): Encoding => ({
-  elements: sizeOf(subjectOf(mask)?.shape ?? [0]),
+  elements: sizeOf(elementsOf(mask) ?? subjectOf(mask)?.shape ?? [0]),
   dtype: 'BOOL',
   allowNonFinite: false,
 })

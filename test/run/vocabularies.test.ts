@@ -224,6 +224,43 @@ describe('the vocabulary', () => {
       expect(json(shop, 'out/base/config.json')['vocab_size']).toBe(12)
     }))
 
+  test('is padded before the models are merged, so that what a method measures has all rows', () =>
+    withModels(THREE, async (shop) => {
+      const ties = {
+        ...recipe(THREE, { from: 'union', pad_to: 64 }),
+        steps: {
+          merged: {
+            op: 'merge.ties',
+            base: 'base',
+            models: ['chat', 'code'].map((model) => ({ model, density: 0.5 })),
+          },
+        },
+        outputs: { merged: { from: 'merged', path: 'out/merged/' } },
+      }
+      expect((await shop.build(ties)).codes).toEqual([])
+      const tokens = [...idsOf(shop, 'merged').keys()]
+      const padded = (name: string): number[] => {
+        const rows = tokens.map((token) => expected(THREE, name, token, false))
+        const means = mean(rows).map(Math.fround)
+        return [...rows, ...Array.from({ length: 64 - rows.length }, () => means)].flat()
+      }
+      const base = padded('base')
+      const trimmed = ['chat', 'code'].map((name) => {
+        const delta = padded(name).map((x, i) => Math.fround(x - base[i]!))
+        const kept = delta.map((x, i) => [Math.abs(x), i] as const).sort(([x, i], [y, j]) => y - x || i - j)
+        const among = new Set(kept.slice(0, delta.length / 2).map(([, i]) => i))
+        return delta.map((x, i) => (among.has(i) ? x : 0))
+      })
+      const wanted = base.map((x, i) => {
+        const [a, b] = [trimmed[0]![i]!, trimmed[1]![i]!]
+        const agree = [a, b].filter((d) => d !== 0 && d > 0 === a + b >= 0)
+        return agree.length === 0 ? x : x + agree.reduce((n, d) => n + d, 0) / agree.length
+      })
+      const found = (await rowsOf(shop, 'merged')).flat()
+      expect(found).toHaveLength(wanted.length)
+      found.forEach((x, i) => expect(x, String(i)).toBeCloseTo(wanted[i]!, 3))
+    }))
+
   test('stays as it is where all models have it: then nothing is computed', () => {
     const papers = { a: BASE, b: { ...BASE, seed: 5 } }
     return withModels(papers, async (shop) => {
