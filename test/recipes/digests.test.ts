@@ -375,6 +375,12 @@ const FAMILIES: Readonly<Record<string, object>> = {
     other: { op: 'adapter.extract', model: 'c', base: 'base', rank: 2, layers: 'component:unet' },
     small: { op: 'adapter.resize', adapter: 'both', rank: 3 },
   }),
+  'core space': recipe({
+    first: { op: 'adapter.extract', model: 'a', base: 'base', rank: 2, layers: 'group:attn' },
+    second: { op: 'adapter.extract', model: 'b', base: 'base', rank: 2, layers: 'group:attn' },
+    agreeing: { op: 'adapter.core_space', adapters: ['first', 'second'], strengths: [1, 0.5], density: 0.4 },
+    even: { op: 'adapter.core_space', adapters: ['first', 'second'], method: 'tsv', isotropic: true },
+  }),
   converted: recipe({
     lora: { op: 'adapter.extract', model: 'a', base: 'base', rank: 2, layers: 'component:unet' },
     named: { op: 'adapter.convert', adapter: 'lora', model: 'base', names: 'diffusers' },
