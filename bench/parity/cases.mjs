@@ -128,6 +128,9 @@ export const MERGEKIT = [
 /** In Python: `a` has no fewer points than they have numbers, without which sd-mecha's rotation is one of many. */
 const TALL = 'a.dim() == 1 or a.dim() == 4 and a[0, 0].numel() > 1 or a.shape[0] >= a[0].numel()'
 
+/** In Python: `a` is no convolution, whose single lines of a kernel sd-mecha takes for rows. */
+const FLAT = 'a.dim() < 3'
+
 /** Methods of sd-mecha, as an expression of tensors; one that gives `None` leaves the tensor out. */
 export const SD_MECHA = [
   {
@@ -255,7 +258,7 @@ export const SD_MECHA = [
   {
     name: 'model_stock',
     here: '`merge.model_stock`, `over: row`, `pairs: consecutive`',
-    expression: 'base + m.model_stock(m.subtract(a, base), m.subtract(b, base), m.subtract(c, base))',
+    expression: `base + m.model_stock(m.subtract(a, base), m.subtract(b, base), m.subtract(c, base)) if ${FLAT} else None`,
     steps: step('merge.model_stock', { base: 'base', models: FINE_TUNES, over: 'row', pairs: 'consecutive' }),
   },
   {

@@ -195,3 +195,47 @@ describe('merging by singular vectors', () => {
     expectOnPage(printed, '  Iso-C  ')
   })
 })
+
+describe('DAREx', () => {
+  let printed: readonly Line[]
+  beforeAll(async () => {
+    printed = linesOf(await run([`${FOLDER}/darex.mjs`]))
+  })
+
+  test.each(NETS)('of %s wins where 98 %% is dropped, and loses where 90 %% is', (net) => {
+    const [most, , few] = printed.slice(3 * NETS.indexOf(net)).map(({ numbers }) => numbers)
+    // Each mean is followed by the worst run.
+    const [dare, dareWorst, twice, twiceWorst] = [0, 1, 4, 5]
+    expect(few![twice]!).toBeGreaterThan(few![dare]! + 3)
+    expect(few![twiceWorst]!).toBeGreaterThan(few![dareWorst]! + 5)
+    expect(most![twice]!).toBeLessThan(most![dare]! - 2)
+  })
+
+  test('does as the page says', () => {
+    expect(printed).toHaveLength(3 * NETS.length)
+    expectOnPage(printed, '98 % dropped')
+  })
+})
+
+describe('rotation', () => {
+  let printed: readonly Line[]
+  beforeAll(async () => {
+    printed = linesOf(await run([`${FOLDER}/rotate.mjs`]))
+  })
+
+  test.each(NETS)('halfway between the specialists of %s does as their average', (net) => {
+    const [, , straight, halfway] = printed.slice(6 * NETS.indexOf(net)).map(({ numbers }) => numbers[2]!)
+    expect(Math.abs(halfway! - straight!)).toBeLessThan(1)
+  })
+
+  test.each(NETS)('of one specialist of %s toward the other gains skill, and no more than an average', (net) => {
+    const [a, , straight, , , turned] = printed.slice(6 * NETS.indexOf(net)).map(({ numbers }) => numbers)
+    expect(turned![1]).toBeGreaterThan(a![1]! + 2)
+    expect(turned![2]).toBeLessThan(straight![2]! + HALF_A_POINT)
+  })
+
+  test('does as the page says', () => {
+    expect(printed).toHaveLength(6 * NETS.length)
+    expectOnPage(printed, 'A, turned to B')
+  })
+})
