@@ -7,6 +7,8 @@ export default defineConfig({
     testTimeout: HANG,
     hookTimeout: HANG,
     pool: 'forks',
+    // A process for each file would load the program three hundred times: a test leaves nothing behind that another could see.
+    isolate: false,
     // One core less is the default, which on two cores is one after the other.
     maxWorkers: '100%',
     // Tests exercise the compiled program, the one that ships: workers need real files, and there is no second way to load them.

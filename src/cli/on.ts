@@ -296,7 +296,7 @@ const driveRun = async (
     console.tell(diagnostics)
     if (driven.type === 'left') say(runWords.left(run))
     if (driven.type === 'committed') {
-      say(renderSummary(events, console.look('err'), (performance.now() - began) / 1000))
+      say(renderSummary(events, console.look('err'), (performance.now() - began) / 1000, true))
       const parts = accountOf(run) ?? []
       say(renderAccount(parts))
       if (report !== undefined) console.tell(await writeReport(report, documentAccount(plan.name, run, parts)))

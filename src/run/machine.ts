@@ -61,3 +61,12 @@ export const defaultWorkers = (
   const fitting = Math.floor((Math.min(memory, totalmem()) - PROGRAM_BYTES) / WORKER_BYTES)
   return Math.max(1, Math.min(MOST_WORKERS, processors, fitting))
 }
+
+/**
+ * The largest resident set of this process so far, in bytes. Linux counts that of whoever started it into `maxRSS`, but
+ * not into what it tells of the process.
+ */
+export const peakMemory = (read: ReadText = readText): number => {
+  const kibibytes = /^VmHWM:\s*(\d+) kB$/m.exec(read('/proc/self/status') ?? '')?.[1]
+  return 1024 * (kibibytes === undefined ? process.resourceUsage().maxRSS : Number(kibibytes))
+}

@@ -16,6 +16,7 @@ import type { Built, RunOptions } from './options.js'
 import { openJournal, type Journal } from './journal.js'
 import { watchPauses } from './pauses.js'
 import { startMasks } from './kept-masks.js'
+import { peakMemory } from './machine.js'
 import { createSchedule } from './schedule.js'
 import { startScratch } from './scratch.js'
 import { noTime } from './stopwatch.js'
@@ -61,7 +62,7 @@ export const run = async (plan: Plan, options: RunOptions): Promise<Result<Built
       writtenBytes: result.value.writtenBytes,
       spent: result.value.spent,
       stepSeconds: Object.fromEntries(result.value.stepSeconds),
-      peakMemory: process.resourceUsage().maxRSS * 1024,
+      peakMemory: peakMemory(),
       longestPause: pauses.longest(),
     })
   }

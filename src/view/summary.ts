@@ -12,9 +12,9 @@ type Finished = RunEvent & { readonly type: 'run-finished' }
 
 /**
  * What a build wrote, how many seconds the whole command took, and how fast it moved bytes; `''` for a build that did
- * not finish.
+ * not finish. `byTasks` where others moved them.
  */
-export const renderSummary = (events: readonly RunEvent[], look: Look, all: number): string => {
+export const renderSummary = (events: readonly RunEvent[], look: Look, all: number, byTasks = false): string => {
   const finished = events.find((e): e is Finished => e.type === 'run-finished')
   if (finished === undefined) return ''
   const sizeOf = (e: OutputWritten | Kept): string =>
@@ -52,7 +52,9 @@ export const renderSummary = (events: readonly RunEvent[], look: Look, all: numb
   ]
   const moved =
     readBytes + writtenBytes === 0
-      ? doneWords.notMoved
+      ? byTasks
+        ? doneWords.movedByTasks
+        : doneWords.notMoved
       : `${doneWords.moved(formatBytes(readBytes), formatBytes(writtenBytes))}${rate}`
   const done = `done in ${formatDuration(Math.max(all, seconds))}: ${moved}`
   return `${[...counted, ...written, ...kept, ...drawn, ...locked, `${done}${saved.length > 0 ? `; ${doneWords.reused(saved)}` : ''}; peak memory ${formatBytes(peakMemory)}`].join('\n')}\n`

@@ -151,7 +151,7 @@ describe('mergekit', () => {
       outputs:
         merged:
           from: merged
-          path: build/merged/
+          path: build/slerp/
           dtype: f32
           files: first
       "
@@ -232,7 +232,7 @@ parameters:
       outputs:
         merged:
           from: merged
-          path: build/merged/
+          path: build/ties/
           files: base
       "
     `)
@@ -304,7 +304,7 @@ dtype: float32
       outputs:
         merged:
           from: merged
-          path: build/merged/
+          path: build/multi/
           dtype: f32
           files: first
       "
@@ -370,7 +370,7 @@ dtype: float32
       outputs:
         merged:
           from: merged
-          path: build/merged/
+          path: build/stack/
           dtype: f32
           files: first
       "
@@ -616,7 +616,7 @@ experts:
       outputs:
         mixture:
           from: mixture
-          path: build/mixture/
+          path: build/config/
           dtype: bf16
           files: base
       "
@@ -831,7 +831,7 @@ experts:
       outputs:
         merged:
           from: merged
-          path: build/merged/
+          path: build/config/
           files: a
       "
     `)

@@ -318,3 +318,12 @@ describe('refuses', () => {
     },
   )
 })
+
+test('negative statistics are no Fisher information, and nothing finite is made of them', () => {
+  const files = { a: one(1, 2), b: one(5, 6), first: one(1, 3), second: one(3, -1) }
+  const models = [
+    { model: 'a', statistics: 'first' },
+    { model: 'b', statistics: 'second' },
+  ]
+  expect(result(files, { op: 'merge.fisher', models, epsilon: 2 })).toEqual([expect.closeTo(3.5), NaN])
+})

@@ -44,6 +44,11 @@ const grams: Checkpoint = new Map(
   }),
 )
 
+/** What no mean square is below 0 in. */
+const importance: Checkpoint = new Map(
+  [...b].map(([name, tensor]) => [name, { ...tensor, numbers: tensor.numbers.map(Math.abs) }]),
+)
+
 /** A dense language model of two layers. */
 const dense: Checkpoint = new Map(
   [...makeBase('mistral-7b-v0.1', 5)].filter(([name]) => !/layers\.([2-9]|\d\d)\./.test(name)),
@@ -55,6 +60,7 @@ const MODELS: Readonly<Record<string, Checkpoint>> = {
   dense,
   expert: train(dense, 6),
   grams,
+  importance,
   first: a,
   second: b,
   one: a,
@@ -342,25 +348,28 @@ const FAMILIES: Readonly<Record<string, object>> = {
     },
     linear: { op: 'merge.della_linear', base: 'base', models: ['a', 'b'], rescale: 'l1' },
   }),
-  statistics: recipe({
-    fisher: {
-      op: 'merge.fisher',
-      models: [
-        { model: 'a', statistics: 'b', weight: 0.5 },
-        { model: 'b', statistics: 'c' },
-      ],
-      epsilon: 10,
-      normalize: true,
-    },
-    regmean: {
-      op: 'merge.regmean',
-      models: [
-        { model: 'a', statistics: 'grams' },
-        { model: 'b', statistics: 'grams' },
-      ],
-      layers: 'group:attn',
-    },
-  }),
+  statistics: {
+    ...recipe({
+      fisher: {
+        op: 'merge.fisher',
+        models: [
+          { model: 'a', statistics: 'importance', weight: 0.5 },
+          { model: 'b', statistics: 'importance' },
+        ],
+        epsilon: 10,
+        normalize: true,
+      },
+      regmean: {
+        op: 'merge.regmean',
+        models: [
+          { model: 'a', statistics: 'grams' },
+          { model: 'b', statistics: 'grams' },
+        ],
+        layers: 'group:attn',
+      },
+    }),
+    models: { ...models, importance: 'importance.safetensors' },
+  },
   'singular vectors': recipe({
     orthogonal: { op: 'merge.tsv', base: 'base', models: ['a', { model: 'b', weight: 0.5 }], layers: 'group:attn' },
     even: { op: 'merge.isotropic', base: 'base', models: ['a', 'b'], layers: 'component:clip', lambda: 0.8 },

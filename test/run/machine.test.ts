@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { describe, expect, test } from 'vitest'
-import { defaultWorkers, processorQuota } from '#src/run/machine.js'
+import { defaultWorkers, peakMemory, processorQuota } from '#src/run/machine.js'
 
 const quotaOf = (files: Readonly<Record<string, string>>): number | undefined => processorQuota((path) => files[path])
 
@@ -50,4 +50,9 @@ test('there is a worker for each processor, and no more than memory is there for
   expect(defaultWorkers(8, 512e6)).toBe(5)
   expect(defaultWorkers(8, 100e6)).toBe(1)
   expect(defaultWorkers()).toBeLessThanOrEqual(availableParallelism())
+})
+
+test('the peak of memory is what the system tells of this process, or what Node.js does', () => {
+  expect(peakMemory(() => 'VmPeak:\t  900 kB\nVmHWM:\t   250 kB\nVmRSS:\t 100 kB\n')).toBe(256_000)
+  expect(peakMemory(() => undefined)).toBe(process.resourceUsage().maxRSS * 1024)
 })

@@ -79,8 +79,11 @@ const dtypeOf = (draft: DraftBuilder, { root }: Config): string => {
   return dtype ?? 'same'
 }
 
+/** The folder of an output. mergekit is given one on the command line; the name of the file keeps two imports apart. */
+const folderOf = (title: string): string => `build/${title.replace(/[^\w.-]+|^\.+/g, '-')}/`
+
 /** Adds the steps of every document that outputs need, and the outputs. */
-const addConfigs = (draft: DraftBuilder, configs: readonly Config[]): void => {
+const addConfigs = (draft: DraftBuilder, configs: readonly Config[], file: string): void => {
   const stages = new Map<string, Config>()
   for (const config of configs)
     if (config.name !== undefined) {
@@ -169,7 +172,7 @@ const addConfigs = (draft: DraftBuilder, configs: readonly Config[]): void => {
     const title = config.name ?? 'merged'
     const donor = donorOf(config)
     const template = templateOf(draft, config)
-    draft.output(title, from, `build/${title.replace(/[^\w.-]+|^\.+/g, '-')}/`, [
+    draft.output(title, from, folderOf(config.name ?? file), [
       ...(dtype === 'same' ? [] : [['dtype', dtype] as const]),
       // The files are those of the model, whatever adapter it is merged with.
       ...(donor === undefined ? [] : [['files', placeModel(draft, { ...donor, lora: undefined })] as const]),
@@ -202,14 +205,14 @@ const refuseOther = (draft: DraftBuilder, root: ForeignMap): boolean => {
 const isMixture = (root: ForeignMap): boolean =>
   !root.has('merge_method') && [...root.keys()].some((key) => /^(?:yaml)?(?:experts|gate_mode)$/.test(key))
 
-const addMixtureConfig = (draft: DraftBuilder, given: ForeignMap): void => {
+const addMixtureConfig = (draft: DraftBuilder, given: ForeignMap, file: string): void => {
   const root = new Map([...given].map(([key, value]) => [key.replace(/^yaml(?=[a-z])/, ''), value]))
   const name = addMixture(draft, root, (reference) => placeModel(draft, reference))
   if (name === undefined) return
   if (draft.usesHub()) draft.header(mergekitSays.download)
   const config = readConfig({ line: 1, value: root })
   const dtype = dtypeOf(draft, config)
-  draft.output('mixture', name, 'build/mixture/', [
+  draft.output('mixture', name, folderOf(file), [
     ...(dtype === 'same' ? [] : [['dtype', dtype] as const]),
     ...(config.base === undefined ? [] : [['files', placeModel(draft, { ...config.base, lora: undefined })] as const]),
   ])
@@ -230,11 +233,11 @@ const importText = (input: ImportInput): ImportResult => {
     return draft.finish()
   }
   if (roots.length === 1 && isMixture(mapOf(roots[0]!)!)) {
-    addMixtureConfig(draft, mapOf(roots[0]!)!)
+    addMixtureConfig(draft, mapOf(roots[0]!)!, input.title)
     return draft.finish()
   }
   if (roots.some((root) => refuseOther(draft, mapOf(root)!))) return draft.finish()
-  addConfigs(draft, roots.map(readConfig))
+  addConfigs(draft, roots.map(readConfig), input.title)
   return draft.finish()
 }
 

@@ -6,12 +6,12 @@ import { weightSumProblem } from '../weight-sum.js'
 /** `Σ wᵢFᵢxᵢ / Σ wᵢFᵢ`. */
 export const fisher = defineOperator({
   id: 'merge.fisher',
-  version: 1,
+  version: 2,
   summary: 'Averages models, each parameter by how much it matters to each model.',
   details: [
     '`Σ wᵢ(Fᵢ + ε)·xᵢ / Σ wᵢ(Fᵢ + ε)`, element by element, where `Fᵢ` is the diagonal of the Fisher information: the mean square of the gradient of the log-likelihood over examples of what the model was trained for.',
     '',
-    '`statistics` is a safetensors file, declared under `models:`, that holds `Fᵢ` under the names and in the shapes of the model’s tensors, in any float dtype. `examples/statistics` shows how to collect it with PyTorch.',
+    '`statistics` is a safetensors file, declared under `models:`, that holds `Fᵢ` under the names and in the shapes of the model’s tensors, in any float dtype; negative numbers are refused. `examples/statistics` shows how to collect it with PyTorch.',
     'With `normalize`, each `Fᵢ` is divided by its norm over the whole model, so that a model whose gradients are larger does not win everywhere.',
   ].join('\n'),
   source: 'Matena and Raffel 2022, “Merging Models with Fisher-Weighted Averaging”, arXiv 2111.09832; MergeLM',
@@ -40,7 +40,8 @@ export const fisher = defineOperator({
   },
   merges: true,
   exact: true,
-  nonFinite: 'check the files of statistics for NaN, and for zeros if `epsilon` is 0',
+  nonFinite:
+    'check the files of statistics for NaN and for negative numbers, which no mean square is, and for zeros if `epsilon` is 0',
   draws: false,
   examples: [
     {
@@ -63,7 +64,10 @@ export const fisher = defineOperator({
           g.div(weight, g.add(g.norm(f, subject.whole(`fisher-${i}`)), epsilon)),
         )
       : present.map(({ weight }) => weight)
-    const importance = present.map(({ statistics: f }, i) => g.mul(g.add(f, epsilon), scales[i]!))
+    // A negative mean square is of another file, and would push the result away from its model. Its root is NaN.
+    const importance = present.map(({ statistics: f }, i) =>
+      g.mul(g.choose(g.compare('less', f, 0), g.sqrt(f), g.add(f, epsilon)), scales[i]!),
+    )
     const add = (tensors: readonly Tensor[]): Tensor => tensors.reduce((x, y) => g.add(x, y))
     // As a change of the first: where all are equal, the result is equal to them.
     const changes = present.slice(1).map(({ x }, i) => g.mul(g.sub(x, first!.x), importance[i + 1]!))
