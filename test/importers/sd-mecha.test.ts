@@ -363,7 +363,7 @@ describe('sd-mecha', () => {
   it.each([
     ['merge "rotate_all" &0 &1', /`rotate_all`: smelt has no operator/],
     ['merge "add_difference" &0 &1', /`b` has to be a difference/],
-    ['merge "weighted_sum" &0 &9', /&9 refers to no instruction/],
+    ['merge "weighted_sum" &0 &9', /&9: no instruction above it has that number/],
     ['merge "weighted_sum" &0 "x"', /`b` has to be a model/],
     ['merge "weighted_sum" &0 &1 alpha="x"', /`alpha` has to be a number/],
     ['nonsense here', /is no instruction of sd-mecha/],

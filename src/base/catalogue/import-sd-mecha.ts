@@ -16,7 +16,7 @@ export const mechaSays = {
 export const mechaLacks = {
   noInstructions: 'it has no instructions',
   syntax: (line: string): string => `\`${line}\` is no instruction of sd-mecha`,
-  reference: (n: number): string => `&${n} refers to no instruction above it`,
+  reference: 'no instruction above it has that number',
   method: 'smelt has no operator for this method',
   needsModel: (name: string): string => `\`${name}\` has to be a model`,
   needsDelta: (name: string): string => `\`${name}\` has to be a difference`,

@@ -5,7 +5,7 @@ import { listNames, quoteName } from './file-entry.js'
 
 /** What `smelt import` reads, for messages. */
 const READABLE =
-  'ComfyUI workflows (JSON, PNG, or the metadata of a safetensors file), mergekit configurations, sd-mecha recipes, and what the AUTOMATIC1111 web UI and supermerger write'
+  'ComfyUI workflows (JSON, PNG, or the metadata of a safetensors file), mergekit configurations, sd-mecha recipes, and what the AUTOMATIC1111 web UI and supermerger write (also `mbwpresets.txt`)'
 
 /** What the file of `smelt import` should be. */
 export const importableFile = 'a file to import'

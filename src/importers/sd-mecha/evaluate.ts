@@ -352,7 +352,7 @@ export const createEvaluator = (
         const refs = [...instruction.places, ...instruction.names.values()].flatMap((a) =>
           typeof a === 'object' && a !== null && a.ref >= i ? [a.ref] : [],
         )
-        for (const ref of refs) miss(instruction.line, `&${ref}`, mechaLacks.reference(ref))
+        for (const ref of refs) miss(instruction.line, `&${ref}`, mechaLacks.reference)
         values.push(refs.length > 0 ? undefined : evaluate(instruction))
       }
       const last = values.at(-1)
