@@ -7,6 +7,9 @@ export const TYPICAL_SPEED: Speed = { read: 0.4e-9, write: 0.6e-9, compute: 0.15
 /** Seconds until the workers run: loading ONNX Runtime and starting threads. */
 const START = 0.4
 
+/** Seconds that the main thread takes for a tensor, whatever its size (`node bench/scaling.mjs`). */
+const PER_TENSOR = 0.3e-3
+
 /** Seconds of worker time below which a build says nothing about speed: starting up outweighs the work. */
 const LEAST_SECONDS = 1
 /** The weight of the last build's measurement in the running average. */
@@ -19,7 +22,7 @@ export const estimateSeconds = (
   speed: Speed = TYPICAL_SPEED,
 ): number => {
   const work = speed.read * (readBytes + digestBytes) + speed.write * writeBytes + speed.compute * operations
-  return work / workers + (computed + copied > 0 ? START : 0)
+  return work / workers + (computed + copied > 0 ? START + PER_TENSOR * (computed + copied) : 0)
 }
 
 /**

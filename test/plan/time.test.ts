@@ -22,6 +22,11 @@ describe('the time that a plan takes', () => {
     expect(estimateSeconds(totals, 1, speed)).toBeGreaterThan(13)
   })
 
+  test('grows with the number of tensors, however small they are', () => {
+    const many = { ...totals, tensors: 2000, computed: 2000 }
+    expect(estimateSeconds(many, 1) - estimateSeconds(totals, 1)).toBeCloseTo(0.6, 2)
+  })
+
   test('is nothing where there is nothing to do', () => {
     expect(
       estimateSeconds({ ...totals, computed: 0, readBytes: 0, digestBytes: 0, writeBytes: 0, operations: 0 }, 2),
