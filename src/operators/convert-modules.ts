@@ -169,7 +169,9 @@ const renameSources = (
     .map((piece) => ({ piece, own: sourcesOf(piece, sources) }))
     .filter(({ own }) => own?.length !== 0)
   if (groups.some(({ own }) => own === undefined)) return ok(undefined)
-  const exact = groups.length === 1 && sources.length === 1 && contains(groups[0]!.piece.rows, sources[0]!.rows)
+  const [group, source] = [groups[0], sources[0]!]
+  const isAlone = groups.length === 1 && sources.length === 1
+  const exact = isAlone && contains(group!.piece.rows, source.rows) && contains(source.rows, group!.piece.rows)
   if (sources.some(differs) && (!exact || renaming.format !== 'kohya')) return ok(undefined)
   const [tensors, modules, problems] = [[] as MadeTensor[], [] as ScaledModule[], [] as Diagnostic[]]
   for (const { piece, own } of groups) {

@@ -153,6 +153,7 @@ const ADAPTERS: Readonly<Record<string, Tensors>> = {
     7,
   ),
   differences: { 'lora_unet_double_blocks_0_img_attn_qkv.diff': filled([3 * H, H], 1) },
+  part: { 'transformer.transformer_blocks.0.attn.to_q.diff': filled([H, H], 1) },
 }
 
 type Written = Awaited<ReturnType<typeof readTensors>>
@@ -383,6 +384,8 @@ test.each([
   ['modules-unnamed', 'differences', 'diffusers', {}],
   ['nothing-converted', 'differences', 'peft', { unmatched: 'ignore', path: 'lora/' }],
   ['adapter-folder', 'kohya', 'kohya', { path: 'lora/' }],
+  // A difference of one part of a layer that the format names as a whole.
+  ['modules-unnamed', 'part', 'kohya', {}],
 ])(
   'an adapter that cannot be converted is refused: %s',
   (code, from, names, { path, ...more }: Readonly<Record<string, string>>) =>
