@@ -32,6 +32,9 @@ is written, with the name of what it is.
 
 Refused by name: VeRA, FourierFT, PEFT's OFT and BOFT, an early OFT (\`oft_diag\`), GLoRA with a core (\`bm\`), LoRAs that widen weights (\`reshape_weight\`), LyCORIS files with a \`scalar\`, LoRAs in numbered parts (\`lora_up.0\`), trained tokens, and PEFT configs that repeat
 layers, adapt parameters of no layer, or begin from factors of the base model (PiSSA, OLoRA). Embeddings of trigger words (\`bundle_emb\`) are left out with a warning.
+
+[\`adapter.convert\`](operators.md#adapterconvert) gives pairs of factors the names of kohya's scripts, diffusers or PEFT; to those of kohya's scripts and LyCORIS it also takes LoHa, LoKr, DoRA, LoCon with a Tucker core and stored differences, if a module of the adapter is one of the format too: these are not cut or put together.
+Two whole matrices of a LoKr that PEFT scales by something other than 1 have no such names, since LyCORIS does not scale them.
 `
 
 const SITUATIONS: readonly (readonly [situation: Situation, title: string])[] = [
