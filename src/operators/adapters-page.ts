@@ -60,7 +60,7 @@ const LAYERS_EXPLAINED = `- **Rows of a fused layer**: an adapter names q, k and
 const NAMES = `## Names
 
 Each row is a network and a trainer, with a module as that trainer names it. The last two columns are the forms of the model: that of its authors, of kohya's scripts and of ComfyUI, under any root (\`model.diffusion_model.\`, \`diffusion_model.\`, \`net.\`, none),
-and that of diffusers. A test applies every kind in every cell.
+and that of diffusers. Tests look up every name of every cell, with the rows and the order that it means, and apply every kind to every network in both forms, behind one prefix of its original names and one of those of diffusers. Of text encoders they look up the names.
 `
 
 const NOTES = `“All” is all kinds. ¹ Where names stand for rows of a fused layer, ² for several layers as one, ³ or for layers whose halves are exchanged, the kinds that the table above says.
