@@ -159,6 +159,10 @@ const ADAPTERS: Readonly<Record<string, Tensors>> = {
       filled(x.endsWith('a') ? [H, 1] : [1, H], 1),
     ]),
   ),
+  wider: {
+    ...kohya('lora_unet_double_blocks_0_img_attn_proj', H, 2, 2, 2),
+    'lora_unet_double_blocks_0_img_attn_proj.reshape_weight': { dtype: 'I64', shape: [2], values: [H, H] },
+  },
   part: { 'transformer.transformer_blocks.0.attn.to_q.diff': filled([H, H], 1) },
 }
 
@@ -553,6 +557,7 @@ test.each([
   ['not-plain-lora', 'hadamard', 'diffusers', {}],
   // Factors that cannot be put together, of one part of a layer that the format names as a whole.
   ['modules-unnamed', 'hadamard', 'kohya', {}],
+  ['not-plain-lora', 'wider', 'kohya', {}],
   // A difference of one part of a layer that the format names as a whole.
   ['modules-unnamed', 'part', 'kohya', {}],
 ])(
