@@ -5,7 +5,7 @@ import { alphaName } from '../architectures/adapters/spell.js'
 import { alphaFor, type ScaledModule } from '../architectures/adapters/write-peft-config.js'
 import { ok, type Result } from '../base/result.js'
 import type { Graph } from '../graph/graph.js'
-import type { TensorInfo } from '../tensor/info.js'
+import { sizeOf, type TensorInfo } from '../tensor/info.js'
 import { wholeOf } from '../tensor/view.js'
 import type { MadeTensor } from './made-adapter.js'
 
@@ -40,10 +40,10 @@ export const RENAMED_ROLES: readonly Role[] = (Object.keys(ENDINGS) as Role[]).f
 export const isOnlyRenamed = ({ tensors }: AdapterModule): boolean => RENAMED_ROLES.some((role) => tensors.has(role))
 
 /** PEFT's lengths are a vector; others have as many axes as the weight. */
-const asScale = (info: TensorInfo, axes: number): TensorInfo => {
-  const count = Math.max(1, ...info.shape)
-  return { ...info, shape: [count, ...Array.from({ length: Math.max(1, axes - 1) }, () => 1)] }
-}
+const asScale = (info: TensorInfo, axes: number): TensorInfo => ({
+  ...info,
+  shape: [sizeOf(info.shape), ...Array.from({ length: Math.max(1, axes - 1) }, () => 1)],
+})
 
 /** What a module of LoHa, LoKr, DoRA or LoCon becomes. */
 export interface RenamedFactors {
