@@ -9,6 +9,7 @@ import type { Call } from './operator.js'
 import { count, figure, plainLabel, type Fact, type Section } from './report-document.js'
 import { blockMap, blockOf, layOut, shapeText, type Layout } from './report-layout.js'
 import type { Figures, Measured, ModelValue } from './value.js'
+import { widenModel } from './widen-model.js'
 
 /** A tensor that an adapter would change. */
 type Touched = {
@@ -44,7 +45,7 @@ const listOf = (numbers: readonly number[]): string | null =>
 const ranksOf = (patches: readonly Patch[]): string | null => listOf(patches.flatMap(({ rank }) => rank ?? []))
 
 /** The squares of the norms of a weight and of its change at strength 1, which is what applying the adapter comes to. */
-const measure = (call: Call, model: ModelValue, { patches }: AdapterMatch): Result<readonly Measured[]> => {
+const measure = (call: Call, model: ModelValue, { patches, widened }: AdapterMatch): Result<readonly Measured[]> => {
   const { graph: g } = call
   const { at } = adapterOf(call, 'adapter')
   const applied = apply.evaluate({
@@ -53,12 +54,12 @@ const measure = (call: Call, model: ModelValue, { patches }: AdapterMatch): Resu
     note: () => undefined,
   })
   if (applied.type === 'failed') return applied
-  const after = applied.value[0] as ModelValue
+  const [before, after] = [widenModel(g, model, widened), applied.value[0] as ModelValue]
   return ok(
     [...patches.keys()].map((tensor) => {
-      const [x, y] = [model.tensor(tensor), after.tensor(tensor)]
+      const [x, y] = [before.tensor(tensor), after.tensor(tensor)]
       const d = g.sub(y, x)
-      return { tensor, size: sizeOf(model.tensors.get(tensor)!.shape), scalars: { xx: g.dot(x, x), dd: g.dot(d, d) } }
+      return { tensor, size: sizeOf(before.tensors.get(tensor)!.shape), scalars: { xx: g.dot(x, x), dd: g.dot(d, d) } }
     }),
   )
 }

@@ -30,8 +30,13 @@ is written, with the name of what it is.
 | whole tensors | \`set_weight\`, \`modules_to_save\`, \`base_layer\`, names of the model | PEFT, ComfyUI | none |
 | LoRA of embeddings | \`lora_embedding_A\`, \`lora_embedding_B\` | PEFT | \`alpha / rank\` |
 
-Refused by name: VeRA, FourierFT, PEFT's OFT and BOFT, an early OFT (\`oft_diag\`), GLoRA with a core (\`bm\`), LoRAs that widen weights (\`reshape_weight\`), LyCORIS files with a \`scalar\`, LoRAs in numbered parts (\`lora_up.0\`), trained tokens, and PEFT configs that repeat
+Refused by name: VeRA, FourierFT, PEFT's OFT and BOFT, an early OFT (\`oft_diag\`), GLoRA with a core (\`bm\`), LyCORIS files with a \`scalar\`, LoRAs in numbered parts (\`lora_up.0\`), trained tokens, and PEFT configs that repeat
 layers, adapt parameters of no layer, or begin from factors of the base model (PiSSA, OLoRA). Embeddings of trigger words (\`bundle_emb\`) are left out with a warning.
+
+A LoRA may widen weights: with ComfyUI's \`reshape_weight\`, and the \`img_in\` of Flux with a control LoRA of Black Forest Labs (canny, depth), whose scale is 1. The weight is padded with zeros at the end of its axes first, and the result has the wider one.
+
+[\`adapter.convert\`](operators.md#adapterconvert) gives pairs of factors the names of kohya's scripts, diffusers or PEFT; to those of kohya's scripts and LyCORIS it also takes LoHa, LoKr, DoRA, LoCon with a Tucker core and stored differences, if a module of the adapter is one of the format too: these are not cut or put together.
+Two whole matrices of a LoKr that PEFT scales by something other than 1 have no such names, since LyCORIS does not scale them.
 `
 
 const SITUATIONS: readonly (readonly [situation: Situation, title: string])[] = [
@@ -57,7 +62,7 @@ const LAYERS_EXPLAINED = `- **Rows of a fused layer**: an adapter names q, k and
 const NAMES = `## Names
 
 Each row is a network and a trainer, with a module as that trainer names it. The last two columns are the forms of the model: that of its authors, of kohya's scripts and of ComfyUI, under any root (\`model.diffusion_model.\`, \`diffusion_model.\`, \`net.\`, none),
-and that of diffusers. A test applies every kind in every cell.
+and that of diffusers. Tests look up every name of every cell, with the rows and the order that it means, and apply every kind to every network in both forms, behind one prefix of its original names and one of those of diffusers. Of text encoders they look up the names.
 `
 
 const NOTES = `“All” is all kinds. ¹ Where names stand for rows of a fused layer, ² for several layers as one, ³ or for layers whose halves are exchanged, the kinds that the table above says.

@@ -2,12 +2,13 @@ import type { Lines } from '../architectures/adapters/magnitude.js'
 import type { Change, Patch } from '../architectures/adapters/patch.js'
 import type { Mask, Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
-import { isKronecker, rowsOfProduct, type Product } from '../graph/products.js'
+import { isKronecker, rowsOfProduct, viewsOf, type Product } from '../graph/products.js'
 import { blockRotation } from '../kernels/solvers/block-rotation.js'
 import { channelProduct, factorProduct, lowRankProduct } from '../kernels/solvers/low-rank.js'
 import { columnsOf, rowsOf } from '../tensor/block-grid.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
 import type { View } from '../tensor/view.js'
+import { isComputed } from './made-adapter.js'
 import type { AdapterValue } from './value.js'
 
 /** The smallest normal float32: lines of zeros are divided by it, and stay zeros. */
@@ -23,7 +24,7 @@ interface Changing {
 
 /** A product, from the adapter's file or from what a step makes of its factors. */
 const productOf = ({ g, shape, made }: Changing, product: Product): Tensor => {
-  if (made === undefined) return g.product(product)
+  if (made === undefined || !viewsOf(product).some(({ tensor }) => isComputed(tensor))) return g.product(product)
   if (isKronecker(product)) throw new Error('no Kronecker products')
   const { up, down, firstRow, roll, turned } = product
   const factor = ({ tensor: { name, shape: own } }: View) => ({ x: made.tensor(name), shape: own })
@@ -33,7 +34,7 @@ const productOf = ({ g, shape, made }: Changing, product: Product): Tensor => {
 }
 
 const storedIn = ({ g, made }: Changing, view: View): Tensor =>
-  made === undefined ? g.read(view) : made.tensor(view.tensor.name)
+  made === undefined || !isComputed(view.tensor) ? g.read(view) : made.tensor(view.tensor.name)
 
 /** True in some rows of a tensor; undefined for all of them. */
 const inRows = ({ g, shape }: Changing, { rows }: Patch): Mask | undefined => {

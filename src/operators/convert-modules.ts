@@ -16,6 +16,7 @@ import { sizeOf, type TensorInfo } from '../tensor/info.js'
 import { sliceOf, wholeOf } from '../tensor/view.js'
 import type { MadeTensor } from './made-adapter.js'
 import { DIFFERENCES, readAdapterTensor } from './plain-modules.js'
+import { isOnlyRenamed, renameFactors } from './rename-factors.js'
 import type { AdapterValue } from './value.js'
 
 /** An adapter that gets other names, and where these come from. */
@@ -161,6 +162,7 @@ const differs = ({ module: { tensors } }: Source): boolean => DIFFERENCES.some((
 /** The modules of one tensor of the model by their new names; undefined where these cannot say what the old ones do. */
 const renameSources = (
   renaming: Renaming,
+  tensor: string,
   pieces: readonly Piece[],
   sources: readonly Source[],
 ): Result<{ readonly tensors: readonly MadeTensor[]; readonly modules: readonly ScaledModule[] } | undefined> => {
@@ -169,8 +171,23 @@ const renameSources = (
     .map((piece) => ({ piece, own: sourcesOf(piece, sources) }))
     .filter(({ own }) => own?.length !== 0)
   if (groups.some(({ own }) => own === undefined)) return ok(undefined)
-  const exact = groups.length === 1 && sources.length === 1 && contains(groups[0]!.piece.rows, sources[0]!.rows)
+  const [group, source] = [groups[0], sources[0]!]
+  const isAlone = groups.length === 1 && sources.length === 1
+  const exact = isAlone && contains(group!.piece.rows, source.rows) && contains(source.rows, group!.piece.rows)
   if (sources.some(differs) && (!exact || renaming.format !== 'kohya')) return ok(undefined)
+  const only = sources.find(({ module }) => isOnlyRenamed(module))
+  if (only !== undefined) {
+    if (!exact || renaming.format !== 'kohya') return ok(undefined)
+    const { module } = only
+    const name = group!.piece.module
+    const axes = renaming.tensors.get(tensor)!.shape.length
+    const renamed = renameFactors(renaming.graph, name, module, renaming.scaleOf, axes)
+    if (renamed.type === 'failed' || renamed.value === undefined) return renamed
+    return ok({
+      tensors: [...renamed.value.tensors, ...makeDifferences(renaming, name, module)],
+      modules: renamed.value.modules,
+    })
+  }
   const [tensors, modules, problems] = [[] as MadeTensor[], [] as ScaledModule[], [] as Diagnostic[]]
   for (const { piece, own } of groups) {
     const parts = own!.flatMap((source): Part[] => {
@@ -217,7 +234,7 @@ export const renameModules = (renaming: Renaming): Result<Renamed> => {
   for (const [tensor, sources] of byTensor) {
     const height = model.get(tensor)!.shape[0] ?? 1
     const pieces = spell(tensor).map(({ module, rows }) => ({ module, rows: rows ?? { first: 0, count: height } }))
-    const renamed = renameSources(renaming, pieces, sources)
+    const renamed = renameSources(renaming, tensor, pieces, sources)
     if (renamed.type === 'failed') return renamed
     if (renamed.value === undefined)
       append(

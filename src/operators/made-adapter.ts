@@ -8,6 +8,8 @@ import type { Tensor } from '../graph/expression.js'
 export interface MadeTensor {
   readonly slot: Slot
   readonly tensor: () => Tensor
+  /** The tensor of a file that it is, where it has only another name: it is read from there. */
+  readonly stored?: TensorInfo
 }
 
 /** An adapter that a step makes. */
@@ -25,6 +27,9 @@ export interface Making {
 /** Stands where a stored tensor has its file. */
 const NO_FILE = '\0made'
 
+/** True for a tensor of an adapter that a step computes; others have their numbers in a file. */
+export const isComputed = ({ file }: Pick<TensorInfo, 'file'>): boolean => file === NO_FILE
+
 /**
  * An adapter that a step makes. Its tensors look stored, so that they are matched with models as those of files are. In
  * PEFT's names it has a config, as if that stood beside it.
@@ -32,9 +37,9 @@ const NO_FILE = '\0made'
 export const makeAdapter = ({ label, tensors: made, alphas, metadata, modules, peft }: Making): AdapterValue => {
   const byName = new Map(made.map((m) => [m.slot.name, m] as const))
   const tensors = new Map(
-    made.map(({ slot: { name, dtype, shape } }): [string, TensorInfo] => [
+    made.map(({ slot: { name, dtype, shape }, stored }): [string, TensorInfo] => [
       name,
-      { name, dtype, shape, file: NO_FILE, begin: 0, end: 0 },
+      stored ?? { name, dtype, shape, file: NO_FILE, begin: 0, end: 0 },
     ]),
   )
   const scalars = new Map(

@@ -7,6 +7,7 @@ import { failed, ok, type Result } from '../base/result.js'
 import type { Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
+import { isComputed } from './made-adapter.js'
 import type { AdapterValue, Reference } from './value.js'
 
 /** Stored differences, which add up as they are. */
@@ -14,20 +15,24 @@ export const DIFFERENCES: readonly Role[] = ['diff', 'diff-bias']
 const PLAIN: ReadonlySet<Role> = new Set<Role>(['up', 'down', 'alpha', ...DIFFERENCES])
 
 /**
- * The modules of an adapter that holds nothing but pairs of factors and stored differences, whose factors fit each
- * other.
+ * The modules of an adapter that holds nothing but pairs of factors, stored differences and tensors of `others`, whose
+ * factors fit each other.
  */
-export const plainModules = (adapter: Reference<AdapterValue>): Result<readonly AdapterModule[]> => {
+export const plainModules = (
+  adapter: Reference<AdapterValue>,
+  others: readonly Role[] = [],
+): Result<readonly AdapterModule[]> => {
   const { at } = adapter
   const { label, file } = adapter.value
-  const { modules, others, twice, refused } = groupAdapter(file.tensors)
+  const allowed = new Set([...PLAIN, ...others])
+  const { modules, others: unknown, twice, refused } = groupAdapter(file.tensors)
   if (refused !== undefined) return failed(unsupportedAdapter(at, label, refused.kind, `\`${refused.tensor}\``))
   if (modules.length === 0) return failed(notAnAdapter(at, label, [...file.tensors.keys()]))
   const odd = modules.find(
-    ({ tensors, embedding }) => embedding || [...tensors.keys()].some((role) => !PLAIN.has(role)),
+    ({ tensors, embedding }) => embedding || [...tensors.keys()].some((role) => !allowed.has(role)),
   )
-  if (odd !== undefined || others.length > 0 || twice.length > 0)
-    return failed(notPlainLora(at, label, odd?.name ?? others[0]?.name ?? twice[0]!))
+  if (odd !== undefined || unknown.length > 0 || twice.length > 0)
+    return failed(notPlainLora(at, label, odd?.name ?? unknown[0]?.name ?? twice[0]!))
   const config = configOf({ label, file, at, alpha: adapter.value.alpha })
   if (config?.type === 'failed') return config
   // Factors of layers that are stored transposed mean another difference, and only that config says so.
@@ -55,4 +60,4 @@ const problemOf = (
 
 /** A tensor of an adapter, of a file or made by a step. */
 export const readAdapterTensor = (g: Graph, { made }: AdapterValue, info: TensorInfo): Tensor =>
-  made === undefined ? g.read(info) : made.tensor(info.name)
+  made === undefined || !isComputed(info) ? g.read(info) : made.tensor(info.name)

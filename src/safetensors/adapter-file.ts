@@ -33,6 +33,8 @@ export const configOf = (adapter: string): string | undefined =>
 
 /** Bytes of the widest scalar. */
 const WIDEST = 8
+/** Weights have no more axes than those of convolutions of volumes. */
+const MOST_AXES = 5
 
 /**
  * Opens an adapter: a file that `open` knows, or a folder as PEFT writes it. Reads its header, its scalars and its
@@ -89,9 +91,14 @@ const readConfig = async (path: string): Promise<Result<AdapterConfig>> => {
   }
 }
 
-/** True for a number by itself, such as an alpha; some programs write one as a list of one. */
+/**
+ * True for a number by itself, such as an alpha; some programs write one as a list of one. The shape that a weight is
+ * padded to is a list of as few.
+ */
 export const isScalar = ({ name, shape, begin, end }: TensorInfo): boolean =>
-  (shape.length === 0 || name.endsWith('.alpha')) && end - begin <= WIDEST
+  name.endsWith('.reshape_weight')
+    ? shape.length === 1 && end - begin <= MOST_AXES * WIDEST
+    : (shape.length === 0 || name.endsWith('.alpha')) && end - begin <= WIDEST
 
 /** The bytes of every scalar. */
 const readScalars = (model: Model): Result<ReadonlyMap<string, Uint8Array>> => {

@@ -153,6 +153,17 @@ const ADAPTERS: Readonly<Record<string, Tensors>> = {
     7,
   ),
   differences: { 'lora_unet_double_blocks_0_img_attn_qkv.diff': filled([3 * H, H], 1) },
+  hadamard: Object.fromEntries(
+    ['w1_a', 'w1_b', 'w2_a', 'w2_b'].map((x) => [
+      `transformer.transformer_blocks.0.attn.to_q.hada_${x}`,
+      filled(x.endsWith('a') ? [H, 1] : [1, H], 1),
+    ]),
+  ),
+  wider: {
+    ...kohya('lora_unet_double_blocks_0_img_attn_proj', H, 2, 2, 2),
+    'lora_unet_double_blocks_0_img_attn_proj.reshape_weight': { dtype: 'I64', shape: [2], values: [H, H] },
+  },
+  part: { 'transformer.transformer_blocks.0.attn.to_q.diff': filled([H, H], 1) },
 }
 
 type Written = Awaited<ReturnType<typeof readTensors>>
@@ -213,6 +224,166 @@ const convertIn = async (folder: string, adapter: Tensors, names: NameFormat): P
     header,
   }
 }
+
+/** Factors of every kind that only gets other names, for layers of H inputs and H outputs, by a module. */
+const KINDS: Readonly<Record<string, (module: string) => Tensors>> = {
+  LoHa: (module) => ({
+    [`${module}.hada_w1_a`]: f32([H, 1], 1, 2),
+    [`${module}.hada_w1_b`]: f32([1, H], 1, 3),
+    [`${module}.hada_w2_a`]: f32([H, 1], 2, 1),
+    [`${module}.hada_w2_b`]: f32([1, H], 1, 4),
+    [`${module}.alpha`]: f32([], 0.5),
+  }),
+  LoKr: (module) => ({
+    [`${module}.lokr_w1`]: f32([1, 2], 1, 2),
+    [`${module}.lokr_w2_a`]: f32([2, 1], 3, 4),
+    [`${module}.lokr_w2_b`]: f32([1, 1], 3),
+    [`${module}.alpha`]: f32([], 4),
+  }),
+  'whole LoKr': (module) => ({
+    [`${module}.lokr_w1`]: f32([2, 1], 1, 2),
+    [`${module}.lokr_w2`]: f32([1, 2], 3, 4),
+  }),
+  'DoRA of diffusers': (module) => ({
+    ...diffusers(module, H, 1, 1),
+    [`${module}.lora_magnitude_vector`]: f32([H], 8, 4),
+  }),
+  'DoRA of inputs': (module) => ({ ...diffusers(module, H, 1, 1), [`${module}.dora_scale`]: f32([1, H], 8, 4) }),
+}
+
+interface Kind {
+  readonly model: Tensors
+  /** By kind, the layer of the model, its name in diffusers and in kohya's scripts. */
+  readonly layers: Readonly<Record<string, readonly [tensor: string, from: string, to: string]>>
+  readonly more: Tensors
+}
+
+const block = (name: string) => `input_blocks.1.1.transformer_blocks.0.${name}`
+const inUnet = (name: string, own = name): readonly [string, string, string] => {
+  const path = `down_blocks.0.attentions.0.transformer_blocks.0.${own}`
+  return [`model.diffusion_model.${block(name)}.weight`, `unet.${path}`, `lora_unet_${path.replaceAll('.', '_')}`]
+}
+const CONVOLUTION = 'model.diffusion_model.input_blocks.1.0.in_layers.2.weight'
+const ONLY_RENAMED: Readonly<Record<string, Kind>> = {
+  'Stable Diffusion 1': {
+    layers: {
+      LoHa: inUnet('attn1.to_q'),
+      LoKr: inUnet('attn1.to_k'),
+      'whole LoKr': inUnet('attn1.to_v'),
+      'DoRA of diffusers': inUnet('attn1.to_out.0'),
+      'DoRA of inputs': inUnet('attn2.to_q'),
+      'LoCon with a core': [
+        CONVOLUTION,
+        'unet.down_blocks.0.resnets.0.conv1',
+        'lora_unet_down_blocks_0_resnets_0_conv1',
+      ],
+    },
+    model: {
+      'model.diffusion_model.input_blocks.0.0.weight': filled([320, 1, 1, 1], 1),
+      'model.diffusion_model.input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight': filled([1, 768], 1),
+      'model.diffusion_model.out.2.weight': filled([1, 2, 1, 1], 1),
+      [CONVOLUTION]: f32([2, 2, 1, 2], 1, 2, 3, 4, 5, 6, 7, 8),
+    },
+    more: {
+      'unet.down_blocks.0.resnets.0.conv1.lora_up.weight': f32([2, 1, 1, 1], 1, 2),
+      'unet.down_blocks.0.resnets.0.conv1.lora_down.weight': f32([1, 2, 1, 1], 1, 2),
+      'unet.down_blocks.0.resnets.0.conv1.lora_mid.weight': f32([1, 1, 1, 2], 1, 4),
+    },
+  },
+  Flux: {
+    layers: Object.fromEntries(
+      (
+        [
+          ['LoHa', 'img_attn.proj', 'attn.to_out.0'],
+          ['LoKr', 'txt_attn.proj', 'attn.to_add_out'],
+          ['whole LoKr', 'img_mlp.0', 'ff.net.0.proj'],
+          ['DoRA of diffusers', 'img_mlp.2', 'ff.net.2'],
+          ['DoRA of inputs', 'txt_mlp.2', 'ff_context.net.2'],
+        ] as const
+      ).map(([kind, own, theirs]) => [
+        kind,
+        [
+          `double_blocks.0.${own}.weight`,
+          `transformer.transformer_blocks.0.${theirs}`,
+          `lora_unet_double_blocks_0_${own.replaceAll('.', '_')}`,
+        ],
+      ]),
+    ),
+    model: FLUX,
+    more: {},
+  },
+}
+
+test.each(Object.entries(ONLY_RENAMED))(
+  'LoHa, LoKr, DoRA and LoCon with a core of %s keep their factors, and the model its bytes',
+  (_, { layers, model, more }) =>
+    inFolder(async (folder) => {
+      const own = Object.values(layers).map(([tensor]) => [tensor, f32([H, H], 1, 2, 3, 5)] as const)
+      const whole = { ...Object.fromEntries(own), ...model }
+      const lora = Object.entries(layers).map(([kind, [, from]]) => KINDS[kind]?.(from) ?? more)
+      writeSafetensors(join(folder, 'model.safetensors'), whole)
+      writeSafetensors(join(folder, 'adapter.safetensors'), Object.assign({}, ...lora) as Tensors)
+      const apply = (adapter: string) => ({ op: 'adapter.apply', model: 'base', adapter, strength: 0.5 })
+      const written = (name: string) => ({ from: name, path: `${name}.safetensors` })
+      const read = (name: string) => readTensors(join(folder, `${name}.safetensors`))
+      await built(
+        buildIn(folder, {
+          models: { base: 'model.safetensors' },
+          adapters: { lora: 'adapter.safetensors' },
+          steps: {
+            converted: { op: 'adapter.convert', adapter: 'lora', model: 'base', names: 'kohya' },
+            expected: apply('lora'),
+            once: apply('converted'),
+          },
+          outputs: { converted: written('converted'), expected: written('expected'), once: written('once') },
+        }),
+      )
+      await built(
+        buildIn(folder, {
+          models: { base: 'model.safetensors' },
+          adapters: { lora: 'converted.safetensors' },
+          steps: { baked: apply('lora') },
+          outputs: { baked: written('baked') },
+        }),
+      )
+      const [expected, converted] = [await read('expected'), await read('converted')]
+      expect(await read('once')).toEqual(expected)
+      expect(await read('baked')).toEqual(expected)
+      for (const [kind, [tensor, , to]] of Object.entries(layers)) {
+        expect(expected[tensor], kind).not.toEqual(whole[tensor])
+        expect(
+          Object.keys(converted).some((name) => name.startsWith(`${to}.`)),
+          kind,
+        ).toBe(true)
+      }
+      expect(converted[`${layers['LoHa']![2]}.hada_w1_b`]!.values).toEqual([1, 3])
+      expect(converted[`${layers['LoHa']![2]}.alpha`]!.values).toEqual([0.5])
+      expect(converted[`${layers['DoRA of diffusers']![2]}.dora_scale`]).toMatchObject({
+        shape: [H, 1],
+        values: [8, 4],
+      })
+    }),
+)
+
+test('two whole matrices of a LoKr that PEFT scales have no names of kohya: LyCORIS does not scale them', () =>
+  inFolder(async (folder) => {
+    writeSafetensors(join(folder, 'model.safetensors'), FLUX)
+    const module = 'base_model.model.double_blocks.0.img_attn.proj'
+    writeSafetensors(join(folder, 'adapter_model.safetensors'), KINDS['whole LoKr']!(module))
+    const convertedWith = async (alpha: number) => {
+      writeFileSync(join(folder, 'adapter_config.json'), JSON.stringify({ peft_type: 'LOKR', r: 2, alpha }))
+      return codesOf(
+        await buildIn(folder, {
+          models: { base: 'model.safetensors' },
+          adapters: { lora: 'adapter_model.safetensors' },
+          steps: { converted: { op: 'adapter.convert', adapter: 'lora', model: 'base', names: 'kohya' } },
+          outputs: { converted: { from: 'converted', path: 'converted.safetensors' } },
+        }),
+      )
+    }
+    expect(await convertedWith(2)).toEqual([])
+    expect(await convertedWith(4)).toEqual(['modules-unnamed'])
+  }))
 
 describe('a converted adapter', () => {
   test.each([
@@ -383,6 +554,12 @@ test.each([
   ['modules-unnamed', 'differences', 'diffusers', {}],
   ['nothing-converted', 'differences', 'peft', { unmatched: 'ignore', path: 'lora/' }],
   ['adapter-folder', 'kohya', 'kohya', { path: 'lora/' }],
+  ['not-plain-lora', 'hadamard', 'diffusers', {}],
+  // Factors that cannot be put together, of one part of a layer that the format names as a whole.
+  ['modules-unnamed', 'hadamard', 'kohya', {}],
+  ['not-plain-lora', 'wider', 'kohya', {}],
+  // A difference of one part of a layer that the format names as a whole.
+  ['modules-unnamed', 'part', 'kohya', {}],
 ])(
   'an adapter that cannot be converted is refused: %s',
   (code, from, names, { path, ...more }: Readonly<Record<string, string>>) =>

@@ -21,8 +21,19 @@ import { part, readTable, type Shapes } from '../architectures/tables.js'
 type Shape = readonly number[]
 type Form = 'original' | 'diffusers'
 
+/** A checkpoint, read once: names that are generated for it are kept. */
+const wholeOf = (name: string): Shapes => {
+  const known = wholes.get(name) ?? readTable(name)
+  wholes.set(name, known)
+  return known
+}
+const wholes = new Map<string, Shapes>()
+const architectures = new WeakMap<Shapes, ReturnType<typeof detectArchitecture>>()
 const ROOT = 'model.diffusion_model'
-const diffusionOf = (name: string): Shapes => part(readTable(name), ROOT, `${ROOT}.`)
+/** Of layers that are alike, the first and those that the table names. */
+const REPEATED = /\.(?:(?:joint|double|single)_blocks|transformer_blocks)\.(?!(?:0|3|9|20|23)\.)\d+\./
+const diffusionOf = (name: string): Shapes =>
+  new Map([...part(wholeOf(name), ROOT, `${ROOT}.`)].filter(([tensor]) => !REPEATED.test(tensor)))
 const shapes = (table: Readonly<Record<string, Shape>>): Shapes =>
   new Map(Object.entries(table).map(([name, shape]) => [`${name}.weight`, { shape: [...shape] }]))
 
@@ -189,7 +200,7 @@ const expectedOf = (
 interface Layout {
   readonly network: NetworkCoverage
   readonly form: Form
-  readonly tensors: Shapes
+  readonly model: Recipient
   readonly at: (path: string) => string
   readonly heightsOf: (module: ModulePaths) => readonly number[]
 }
@@ -200,15 +211,20 @@ const layouts = NETWORK_COVERAGE.flatMap((network): Layout[] => {
   const heightsOf = (module: ModulePaths): readonly number[] =>
     module.diffusers.map((path) => diffusers.get(`${path}.weight`)!.shape[0]!)
   const root = rootOf(original)
+  const modelOf = (tensors: Shapes): Recipient => ({
+    label: 'm',
+    tensors: new Map([...tensors].map(([name, { shape }]) => [name, { shape, dtype: 'F16' as const }])),
+    architecture: detectArchitecture(tensors),
+  })
   const forms: readonly Layout[] = [
     {
       network,
       form: 'original',
-      tensors: original,
+      model: modelOf(original),
       at: (path) => `${root === '' ? '' : `${root}.`}${path}.weight`,
       heightsOf,
     },
-    { network, form: 'diffusers', tensors: diffusers, at: (path) => `${path}.weight`, heightsOf },
+    { network, form: 'diffusers', model: modelOf(diffusers), at: (path) => `${path}.weight`, heightsOf },
   ]
   return network.title === 'Qwen-Image' ? [forms[0]!] : [...forms]
 })
@@ -216,7 +232,11 @@ const titleOf = ({ network, form }: Layout): string => `${network.title}, ${form
 const conventionsOf = ({ family, without }: NetworkCoverage): readonly Convention[] =>
   CONVENTIONS[family].filter(({ trainer }) => !without.includes(trainer))
 
-const namesOf = (tensors: Shapes) => adapterNames(tensors, detectArchitecture(tensors))
+const namesOf = (tensors: Shapes) => {
+  const architecture = architectures.get(tensors) ?? detectArchitecture(tensors)
+  architectures.set(tensors, architecture)
+  return adapterNames(tensors, architecture)
+}
 const spell = (convention: Convention, path: string): readonly string[] => {
   const [dotted, underscored] = [false, true].map((u) => convention.prefixes.filter((p) => p.endsWith('_') === u))
   return prefixed(path, { dotted: dotted!, underscored: underscored! })
@@ -224,8 +244,8 @@ const spell = (convention: Convention, path: string): readonly string[] => {
 
 test('the forms of the table are those that smelt tells apart, and no name of one means two things', () => {
   const odd = new Set(['Wan', 'Qwen-Image', 'Z-Image'])
-  for (const { network, form, tensors } of layouts) {
-    const architecture = detectArchitecture(tensors)
+  for (const { network, form, model } of layouts) {
+    const { tensors, architecture } = model
     expect(architecture === undefined, `${network.title}, ${form}`).toBe(form === 'diffusers' || odd.has(network.title))
     const names = adapterNames(tensors, architecture)
     const unclear = [...names].filter(
@@ -236,9 +256,10 @@ test('the forms of the table are those that smelt tells apart, and no name of on
 })
 
 describe.each(layouts.map((layout) => [titleOf(layout), layout] as const))('%s', (_, layout) => {
-  const names = namesOf(layout.tensors)
+  const { model } = layout
 
   test('is reached by the names of every trainer, in the right rows and order', () => {
+    const names = adapterNames(model.tensors, model.architecture)
     for (const convention of conventionsOf(layout.network))
       for (const module of layout.network.modules)
         for (const [path, targets] of expectedOf(
@@ -253,11 +274,6 @@ describe.each(layouts.map((layout) => [titleOf(layout), layout] as const))('%s',
   })
 
   test('is changed by every kind, or refuses it, as the table says', () => {
-    const model: Recipient = {
-      label: 'm',
-      tensors: new Map([...layout.tensors].map(([name, { shape }]) => [name, { shape, dtype: 'F16' as const }])),
-      architecture: detectArchitecture(layout.tensors),
-    }
     for (const { kind, refused } of KIND_COVERAGE) {
       for (const make of KINDS[kind]!) {
         const convention = conventionsOf(layout.network).filter(({ form }) => form !== 'processor')
@@ -265,7 +281,7 @@ describe.each(layouts.map((layout) => [titleOf(layout), layout] as const))('%s',
           const { prefixes } = convention.find((c) => c.form === form)!
           for (const module of layout.network.modules) {
             for (const [path, targets] of expectedOf(module, form, layout.form, layout.at, layout.heightsOf(module))) {
-              const shape = shapeOf(layout.tensors, targets)
+              const shape = shapeOf(model.tensors, targets)
               const tensors = shape.length > 1 || OF_VECTORS.has(kind) ? make(shape) : undefined
               if (tensors === undefined) continue
               const [name] = spell({ ...layout.network, trainer: '', form, prefixes }, path)
@@ -284,7 +300,7 @@ describe.each(layouts.map((layout) => [titleOf(layout), layout] as const))('%s',
 })
 
 /** What the targets of a name are, together, as an adapter sees them. */
-const shapeOf = (tensors: Shapes, targets: readonly Expected[]): Shape => {
+const shapeOf = (tensors: Recipient['tensors'], targets: readonly Expected[]): Shape => {
   const [{ weight, rows, part: place }] = targets as [Expected]
   const { shape } = tensors.get(weight!)!
   return shape.with(0, place?.of ?? rows?.count ?? shape[0]!)
@@ -398,7 +414,7 @@ test.each(ENCODER_COVERAGE.map((encoder) => [encoder.title, encoder] as const))(
   '%s is reached by the names of every trainer, in a checkpoint and alone',
   (title, { prefixes, paths }) => {
     for (const [table, prefix, moved] of ENCODERS[title]!) {
-      const whole = readTable(table)
+      const whole = wholeOf(table)
       const inCheckpoint: Shapes =
         moved === '' ? whole : new Map([...diffusionOf('sd15'), ...part(whole, prefix, moved)])
       const root = moved === '' ? `${prefix}.` : moved

@@ -239,3 +239,74 @@ test('the plan lists the adapter among what is read, and counts what it leaves o
   expect(plan!.steps[0]).toMatchObject({ counts: { merged: 1, unmatched: 3 }, uses: ['base', 'lora'] })
   expect(tensors['net.fc.weight']).toEqual(added(1))
 })
+
+describe('weights that an adapter pads with zeros first', () => {
+  const square: Tensors = { 'net.fc.weight': f32([2, 2], 1, 2, 3, 4), 'net.other.weight': f32([1, 2], 7, 8) }
+  const wider = (...shape: readonly number[]): Tensors => ({
+    'net.fc.lora_up.weight': f32([3, 1], 1, 0, 2),
+    'net.fc.lora_down.weight': f32([1, 3], 1, 1, 10),
+    'net.fc.reshape_weight': { dtype: 'I64', shape: [shape.length], values: shape },
+  })
+  const other: Tensors = {
+    'net.other.lora_up.weight': f32([1, 1], 1),
+    'net.other.lora_down.weight': f32([1, 2], 1, 1),
+  }
+
+  test('have the shape that ComfyUI’s `reshape_weight` says', async () => {
+    const { problems, tensors } = await bake({
+      model: square,
+      adapter: { ...wider(3, 3), ...other },
+      params: { strength: 0.5 },
+    })
+    expect(problems).toEqual([])
+    expect(tensors).toEqual({ 'net.fc.weight': [1.5, 2.5, 5, 3, 4, 0, 1, 1, 10], 'net.other.weight': [7.5, 8.5] })
+  })
+
+  test('stay as they are where the step leaves them out, or where they have that shape', async () => {
+    const adapter = { ...wider(3, 3), ...other }
+    const part = await bake({ model: square, adapter, params: { layers: '*.other.*' } })
+    expect(part.problems).toEqual([])
+    expect(part.tensors).toEqual({ 'net.fc.weight': [1, 2, 3, 4], 'net.other.weight': [8, 9] })
+    const model = { ...square, 'net.fc.weight': filled([3, 3], 1) }
+    expect((await bake({ model, adapter })).tensors['net.fc.weight']).toEqual([2, 2, 11, 1, 1, 1, 3, 3, 21])
+  })
+
+  test.each([
+    ['a weight that is greater', wider(3, 3), filled([4, 3], 1), 'adapter-shape'],
+    ['factors of another shape', wider(3, 4), filled([2, 2], 1), 'adapter-shape'],
+    ['other axes', wider(3, 3, 1), filled([2, 2], 1), 'adapter-shape'],
+    ['no numbers', { ...wider(), ...other }, filled([2, 2], 1), 'adapter-shape'],
+  ])('are refused for %s', async (_what, adapter, weight, code) => {
+    const { problems } = await bake({ model: { ...square, 'net.fc.weight': weight }, adapter })
+    expect(problems.map((d) => d.code)).toEqual([code])
+  })
+
+  test('are refused without factors', async () => {
+    const { problems } = await bake({
+      model: square,
+      adapter: { ...other, 'net.fc.reshape_weight': { dtype: 'I64', shape: [2], values: [3, 3] } },
+    })
+    expect(problems.map((d) => d.code)).toEqual(['factor-missing'])
+  })
+
+  test('are the inputs of Flux for a control LoRA of Black Forest Labs, which has no alpha and trains norms', async () => {
+    const norm = 'single_blocks.0.norm.key_norm.scale'
+    const flux: Tensors = {
+      'img_in.weight': f32([2, 1], 1, 2),
+      'img_in.bias': f32([2], 3, 4),
+      'double_blocks.0.img_attn.norm.key_norm.scale': filled([1], 1),
+      [norm]: filled([1], 1),
+    }
+    const control: Tensors = {
+      'img_in.lora_A.weight': f32([1, 2], 1, 10),
+      'img_in.lora_B.weight': f32([2, 1], 1, 2),
+      'img_in.lora_B.bias': f32([2], 5, 6),
+      [norm]: filled([1], 9),
+    }
+    const { problems, tensors } = await bake({ model: flux, adapter: control })
+    expect(problems).toEqual([])
+    expect(tensors).toMatchObject({ 'img_in.weight': [2, 10, 4, 20], 'img_in.bias': [8, 10], [norm]: [9] })
+    const { [norm]: _, ...plain } = control
+    expect((await bake({ model: flux, adapter: plain })).problems.map((d) => d.code)).toEqual(['adapter-shape'])
+  })
+})

@@ -130,7 +130,6 @@ test.each([
   ['GLoRA with a core', 'net.fc.bm.weight', /holds GLoRA with a Tucker core/],
   ['VeRA', 'base_model.model.net.fc.vera_lambda_b', /holds VeRA/],
   ['FourierFT', 'base_model.model.net.fc.fourierft_spectrum', /holds FourierFT/],
-  ['widened weights', 'net.fc.reshape_weight', /holds LoRA that widens weights/],
   ['a LyCORIS with a factor beside', 'net.fc.scalar', /holds LyCORIS with trained factors/],
   ['a LoRA in parts', 'lora_unet_net_fc.lora_up.0.weight', /holds LoRA in numbered parts/],
   ['trained tokens', 'base_model.model.net.fc.trainable_tokens_delta', /holds trained tokens/],

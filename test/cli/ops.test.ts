@@ -133,12 +133,12 @@ describe('smelt ops --search', () => {
                             \`lora from checkpoint\`, \`extract lora\` in common usage
                             \`mergekit-extract-lora\` in mergekit: \`names: peft\`, \`rank\` is its \`--max-rank\`
                             \`extract_lora_from_models\` in kohya: \`rank\` is its \`--dim\`
+        adapter.convert     Gives the modules of a LoRA or a similar adapter the names of another program.
+                            \`convert_flux_lora\` in kohya
+                            \`convert lora\`, \`rename lora\` in common usage
         report.adapter      Shows what an adapter holds, its tags with their counts, and what it would
                             change in a model.
                             \`LoRA Reporting\`, \`DM_LoRAReporting\` in ComfyUI-DareMerge
-        adapter.convert     Gives the modules of a LoRA the names of another program.
-                            \`convert_flux_lora\` in kohya
-                            \`convert lora\`, \`rename lora\` in common usage
         adapter.merge       Merges any number of LoRAs into one.
                             \`merge_lora\` in kohya: \`strengths\` are its \`--ratios\`
                             \`svd_merge_lora\` in kohya: \`rank\` is its \`--new_rank\`, \`strengths\` are its

@@ -128,6 +128,10 @@ export const ADAPTERS: Readonly<Record<string, (c: GoldenCase) => RecipeRun>> = 
   lokr_tucker: plain(lokr),
   lora: plain((c) => kohya(c, 'x', alpha(c))),
   lora_conv: plain((c) => kohya(c, 'x', alpha(c))),
+  lora_pad: plain((c) => {
+    const shape = c.params['shape'] as readonly number[]
+    return { ...kohya(c, 'x', alpha(c)), 'x.reshape_weight': { dtype: 'i64', shape: [shape.length], values: shape } }
+  }),
   lora_rows: rows,
   lora_rs: plain(rankStabilised),
   lora_sum: sum,

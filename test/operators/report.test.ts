@@ -435,6 +435,23 @@ describe('an adapter', () => {
     expect(report!.sections.map((s) => s.type)).toEqual(['heatmap', 'heatmap', 'table', 'table', 'table'])
   })
 
+  test('is measured against weights with zeros behind them where it widens these', async () => {
+    const wider = (folder: string): void => {
+      prepare({})(folder)
+      files({
+        ink: {
+          'l.0.q.lora_up.weight': f32([4, 1], 1),
+          'l.0.q.lora_down.weight': f32([1, 6], 1),
+          'l.0.q.reshape_weight': { dtype: 'I64', shape: [2], values: [4, 6] },
+        },
+      })(folder)
+    }
+    const { report } = await buildReports(wider, recipe, ['report'])
+    expect(cellsOf(report!, 'What it would change')).toEqual({
+      'l.0.q.weight': ['4×3', '1', '1', expect.closeTo(Math.SQRT2, 6)],
+    })
+  })
+
   test('is not measured where that is not asked for', async () => {
     const step = { ...recipe.steps.report, norms: false }
     const { report } = await buildReports(prepare({}), { ...recipe, steps: { report: step } }, ['report'])

@@ -103,8 +103,11 @@ const adapterOf = (label: string, path: string, file: PlainFile): AdapterValue =
   )
   const scalars = new Map(
     Object.entries(file)
-      .filter(([, t]) => t.shape.length === 0)
-      .map(([name, { values }]) => [name, new Uint8Array(Float32Array.from(values).buffer)]),
+      .filter(([name, t]) => t.shape.length === 0 || name.endsWith('.reshape_weight'))
+      .map(([name, { dtype, values }]) => [
+        name,
+        new Uint8Array((dtype === 'i64' ? BigInt64Array.from(values, BigInt) : Float32Array.from(values)).buffer),
+      ]),
   )
   return {
     kind: 'adapter',

@@ -28,6 +28,8 @@ export interface KohyaFacts {
   readonly modelspec?: string | undefined
   readonly ranks: ReadonlySet<number>
   readonly alphas: ReadonlySet<number>
+  /** True where it holds what LyCORIS applies, and kohya's own networks do not. */
+  readonly lycoris?: boolean
   /** The headers of what it is made of. */
   readonly parents: readonly Metadata[]
 }
@@ -89,11 +91,11 @@ const single = (numbers: ReadonlySet<number>): string => (numbers.size === 1 ? S
  * The metadata that kohya's scripts write and web UIs read: what its parents were trained as and on, ranks and alphas,
  * the network, and places for the hashes.
  */
-export const kohyaMetadata = ({ base, modelspec, ranks, alphas, parents }: KohyaFacts): Metadata => {
+export const kohyaMetadata = ({ base, modelspec, ranks, alphas, parents, lycoris }: KohyaFacts): Metadata => {
   const known = base === undefined ? undefined : BASES[base]
   const facts = modelspecFacts(modelspec ?? known?.modelspec ?? '')
   return new Map([
-    ['ss_network_module', known?.network ?? 'networks.lora'],
+    ['ss_network_module', lycoris === true ? 'lycoris.kohya' : (known?.network ?? 'networks.lora')],
     ...(known === undefined
       ? []
       : ([

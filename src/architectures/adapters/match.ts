@@ -16,6 +16,7 @@ import { isFeedforward } from './peft-config.js'
 import { replaceWhole } from './replace.js'
 import { configOf, numberOf, scalesOf, type ScaleSource } from './scale.js'
 import { isSavedWhole } from './whole.js'
+import { widerShapes } from './widen.js'
 
 /** An adapter, as a recipe names it. */
 export interface NamedAdapter extends ScaleSource {
@@ -38,6 +39,8 @@ export interface AdapterMatch {
   readonly unmatched: readonly string[]
   /** Embeddings of trigger words, which no model has a place for. */
   readonly bundled: readonly string[]
+  /** The shapes of tensors of the model that are padded with zeros first. */
+  readonly widened: ReadonlyMap<string, readonly number[]>
 }
 
 /** The first problem of each code: an adapter for another architecture is wrong in hundreds of places, in one way. */
@@ -87,11 +90,14 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
   const guess = guessArchitecture(file.tensors)
   const related = guess === undefined || architecture === undefined || guess.ids.includes(architecture.id)
   const architectureMismatch = related ? undefined : { adapter: guess.title, model: architecture.title }
+  const names = adapterNames(model.tensors, architecture)
+  const widened = widerShapes(adapter, grouped.modules, names, model.tensors)
+  if (widened.type === 'failed') return widened
   const making: PatchContext = {
     adapter: label,
     model: model.label,
     at,
-    tensors: model.tensors,
+    tensors: widen(model.tensors, widened.value),
     scaleOf: scalesOf(adapter),
     numberOf: (scalar) =>
       scalar.dtype === 'BOOL' ? (file.scalars.get(scalar.name)?.[0] ?? NaN) : numberOf(file, scalar),
@@ -100,7 +106,6 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
     architectureMismatch,
   }
 
-  const names = adapterNames(model.tensors, architecture)
   const whole = replaceWhole(grouped.others, names, making)
   const factored = patchModules(grouped, names, making)
   const found = [...whole.problems, ...factored.problems]
@@ -125,8 +130,15 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
         patches: new Map([...patches].map(([tensor, all]) => [tensor, all.map(({ patch }) => patch)])),
         unmatched,
         bundled: grouped.bundled,
+        widened: widened.value,
       })
 }
+
+/** Tensors with the shapes that some are padded to. */
+const widen = (tensors: Recipient['tensors'], shapes: ReadonlyMap<string, readonly number[]>): Recipient['tensors'] =>
+  shapes.size === 0
+    ? tensors
+    : new Map([...tensors].map(([name, info]) => [name, { ...info, shape: shapes.get(name) ?? info.shape }]))
 
 const patchModules = ({ modules }: GroupedAdapter, names: AdapterNames, making: PatchContext): Patched => {
   const { adapter, at } = making

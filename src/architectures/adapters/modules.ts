@@ -43,6 +43,8 @@ export type Role =
   | 'a2'
   | 'b1'
   | 'b2'
+  // The shape that a weight is padded to.
+  | 'reshape'
 
 /** The tensors of an adapter that belong to one module of the model. */
 export interface AdapterModule {
@@ -120,6 +122,7 @@ const ROLES: readonly RoleName[] = [
     on_input: 'on-input',
     oft_blocks: 'blocks',
     rescale: 'rescale',
+    reshape_weight: 'reshape',
     'a1\\.weight': 'a1',
     'a2\\.weight': 'a2',
     'b1\\.weight': 'b1',
@@ -134,7 +137,6 @@ const REFUSED: readonly (readonly [ending: RegExp, kind: string])[] = [
   [/\.bm\.weight$/, 'GLoRA with a Tucker core'],
   [/(?:^|\.)vera_(?:A|B|lambda_[bd])(?:\.[^.]+)*$/, 'VeRA'],
   [/\.fourierft_spectrum(?:\.[^.]+)*$/, 'FourierFT'],
-  [/\.reshape_weight$/, 'LoRA that widens weights'],
   [/\.scalar$/, 'LyCORIS with trained factors (`scalar`)'],
   [/\.lora_(?:up|down)\.\d+\.weight$/, 'LoRA in numbered parts (`split_qkv`)'],
   [/(?:^|\.)trainable_tokens_(?:delta|original)(?:\.[^.]+)*$/, 'trained tokens'],

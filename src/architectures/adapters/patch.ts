@@ -58,7 +58,7 @@ export interface Made {
 export const makePatches = (module: AdapterModule, target: AdapterTarget, making: PatchContext): Result<Made> => {
   const { adapter, at, tensors, model } = making
   const odd = [...module.tensors].find(
-    ([role, { dtype }]) => role !== 'alpha' && role !== 'on-input' && !isFloat(dtype),
+    ([role, { dtype }]) => role !== 'alpha' && role !== 'on-input' && role !== 'reshape' && !isFloat(dtype),
   )?.[1]
   if (odd !== undefined) return failed(factorDtype(at, odd.name, adapter, odd.dtype))
   const weight = target.weight === undefined ? undefined : tensors.get(target.weight)

@@ -19,6 +19,7 @@ import { failed, ok, type Result } from '../../base/result.js'
 import { decode } from '../../kernels/convert.js'
 import type { AdapterFile } from '../../safetensors/adapter-file.js'
 import { sizeOf, type TensorInfo } from '../../tensor/info.js'
+import { isControlLora } from './bfl.js'
 import type { AdapterModule } from './modules.js'
 import { readPeftConfig, type PeftConfig } from './peft-config.js'
 
@@ -111,7 +112,8 @@ export const scalesOf = (source: ScaleSource): ScaleOf => {
     if (config === undefined) {
       if (stated !== undefined) return ok(rank === undefined ? 1 : stated / rank)
       const [key, one] = SCALE_OF_ONE
-      const stands = !module.peft || UNSCALED.test(module.name) || file.metadata.get(key) === one
+      const isKnown = UNSCALED.test(module.name) || file.metadata.get(key) === one || isControlLora(file.tensors)
+      const stands = !module.peft || isKnown
       return stands ? ok(1) : failed(configMissing(at, adapter))
     }
     if (config.type === 'failed') return config
@@ -140,28 +142,32 @@ const scaleByAlpha = (alpha: number, name: string, rank: number, adapter: string
   alpha > 0 && alpha <= GREATEST_ALPHA ? ok(alpha / rank) : failed(badAlpha(at, adapter, name, alpha, GREATEST_ALPHA))
 
 /** The number that a scalar of the file holds; NaN where it is no single number. */
-export const numberOf = (file: AdapterFile, { name, dtype }: TensorInfo): number => {
+export const numberOf = (file: AdapterFile, info: TensorInfo): number => {
+  const numbers = numbersOf(file, info)
+  return numbers.length === 1 ? numbers[0]! : NaN
+}
+
+/** The numbers of a tensor that is read along with the header; none where it is not, or holds no numbers. */
+export const numbersOf = (file: AdapterFile, { name, dtype }: TensorInfo): readonly number[] => {
   const bytes = file.scalars.get(name)
-  if (bytes === undefined) return NaN
+  if (bytes === undefined) return []
   const { buffer } = Uint8Array.from(bytes)
   switch (dtype) {
     case 'F64':
-      return single(new Float64Array(buffer))
+      return [...new Float64Array(buffer)]
     case 'F32':
-      return single(new Float32Array(buffer))
+      return [...new Float32Array(buffer)]
     case 'F16':
     case 'BF16':
-      return single(decode(dtype, new Uint16Array(buffer)))
+      return [...decode(dtype, new Uint16Array(buffer))]
     case 'F8_E4M3':
     case 'F8_E5M2':
-      return single(decode(dtype, new Uint8Array(buffer)))
+      return [...decode(dtype, new Uint8Array(buffer))]
     case 'I64':
-      return single([...new BigInt64Array(buffer)].map(Number))
+      return [...new BigInt64Array(buffer)].map(Number)
     case 'I32':
-      return single(new Int32Array(buffer))
+      return [...new Int32Array(buffer)]
     default:
-      return NaN
+      return []
   }
 }
-
-const single = (numbers: ArrayLike<number>): number => (numbers.length === 1 ? numbers[0]! : NaN)

@@ -35,7 +35,7 @@ export const filesOfAdapter = (at: Place, path: string): Diagnostic =>
 export const modulesUnnamed = (at: Place, adapter: string, modules: readonly string[], format: string): Diagnostic =>
   entry('modules-unnamed', `${modules.length} modules of ${adapter} have no name of ${format}: ${listNames(modules)}`, {
     at,
-    help: 'choose other `names`, or use `unmatched: ignore` to leave them out: the result then lacks what they were trained for',
+    help: 'choose other `names`, or apply the adapter with `adapter.apply` and make a LoRA of the result with `adapter.extract`; `unmatched: ignore` leaves these modules out, and the result then lacks what they were trained for',
   })
 
 /** Modules that are left out of a converted adapter, which the recipe says to do. */

@@ -16,6 +16,7 @@ import {
   lowRankProduct,
   stackedFactors,
 } from './low-rank.js'
+import { padding } from './padding.js'
 import { ranks } from './ranks.js'
 import { rotation } from './rotation.js'
 import { isotropic, taskSingularVectors } from './subspaces.js'
@@ -34,6 +35,7 @@ const SOLVERS: readonly Solver[] = [
   lowRankApproximation,
   lowRankFactors,
   lowRankProduct,
+  padding,
   promptGates,
   ranks,
   redistribution,

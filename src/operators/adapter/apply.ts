@@ -11,6 +11,7 @@ import { refuseOpaqueModels } from '../opaque.js'
 import { adapter, choice, layers, model, number, perLayer } from '../params.js'
 import type { AdapterValue, Value } from '../value.js'
 import { patchTensor } from '../apply-change.js'
+import { widenModel } from '../widen-model.js'
 
 const UNMATCHED = {
   error: 'stops the build, naming them',
@@ -56,6 +57,8 @@ const withPatches = (patches: ReadonlyMap<string, readonly Patch[]>, made?: Adap
       '- (IA)³: rows or input channels times `1 + m · w`; PEFT stores `1 + w`, and its factors multiply biases too.',
       '- GLoRA: `W + m · alpha / rank · (W·A + B)`, in both layouts that LyCORIS had.',
       '- OFT and BOFT of LyCORIS and kohya’s scripts: blocks of rows are turned by `m·R + (1 − m)·I`, with `R = (I + Q)(I − Q)⁻¹` and `Q = B − Bᵀ`; alpha times the number of rows is the greatest norm of `Q`.',
+      '',
+      'A weight for which the adapter has a `reshape_weight` (ComfyUI) is padded with zeros at the end of its axes first, and so is `img_in` for a control LoRA of Black Forest Labs: the result has the wider weight.',
       '',
       'Tensors that were trained as a whole replace those of the model: `modules_to_save` and biases of PEFT, norms, embeddings, `set_weight`.',
       'At strength 1 the result is exactly the trained tensor; at another it is `model + strength · (trained − model)`.',
@@ -166,6 +169,18 @@ const excludedFrom = (call: Call, tensors: ReadonlyMap<string, unknown>): Result
     : ok(new Set([...tensors.keys()].filter((name) => selected.value.has(moduleOf(name)))))
 }
 
+/** The step with its model widened where the step's `layers` include that. */
+const widenedCall = (call: Call, shapes: ReadonlyMap<string, readonly number[]>): Result<Call> => {
+  if (shapes.size === 0) return ok(call)
+  const reference = modelsOf(call, 'model')[0]!
+  const { layers: patterns } = call.shared
+  const selected = patterns && call.select(patterns, reference.value.tensors)
+  if (selected?.type === 'failed') return selected
+  const chosen = new Map([...shapes].filter(([name]) => selected?.value.has(name) ?? true))
+  const value = widenModel(call.graph, reference.value, chosen)
+  return ok({ ...call, inputs: { ...call.inputs, model: { ...reference, value } } })
+}
+
 const evaluate = (call: Call): Result<readonly Value[]> => {
   const {
     value: { label: name, file, alpha, made },
@@ -185,11 +200,13 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
     const opaque = refuseOpaqueModels(modelsOf(call, 'model'))
     return failed(...(opaque.length > 0 ? opaque : match.diagnostics))
   }
-  const { patches, unmatched, bundled } = match.value
+  const { patches, unmatched, bundled, widened } = match.value
   for (const tensor of unmatched) call.note({ type: 'unmatched', tensor })
   for (const tensor of bundled) call.note({ type: 'excluded', tensor })
   for (const tensor of excluded.value) call.note({ type: 'excluded', tensor })
-  const applied = withPatches(patches, made).evaluate(call)
+  const wide = widenedCall(call, widened)
+  if (wide.type === 'failed') return wide
+  const applied = withPatches(patches, made).evaluate(wide.value)
   if (applied.type === 'failed') return applied
   return ok(applied.value, [
     ...applied.diagnostics,

@@ -15,6 +15,7 @@ import { NAME_FORMATS } from '../name-formats.js'
 import type { Call, Operator } from '../operator.js'
 import { adapter, choice, model } from '../params.js'
 import { plainModules } from '../plain-modules.js'
+import { isOnlyRenamed, RENAMED_ROLES } from '../rename-factors.js'
 import type { Value } from '../value.js'
 
 const UNMATCHED = {
@@ -30,7 +31,8 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
   const format = (valueOf(call, 'names') ?? 'kohya') as NameFormat
   const strict = valueOf(call, 'unmatched') !== 'ignore'
   const architecture = call.architecture(tensors)
-  const modules = plainModules(source)
+  // Only these names have places for other factors than pairs.
+  const modules = plainModules(source, format === 'kohya' ? RENAMED_ROLES : [])
   if (modules.type === 'failed') return modules
   const match = matchAdapter({ label, file, alpha, at }, { label: modelLabel, tensors, architecture }, strict)
   if (match.type === 'failed') return match
@@ -55,6 +57,7 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
     modelspec: architecture?.modelspec,
     ranks: new Set(scaled.map(({ rank }) => rank)),
     alphas: new Set(scaled.map(alphaFor)),
+    lycoris: modules.value.some(isOnlyRenamed),
     parents: [file.metadata],
   }
   const said = peftFactsOf([file.config])
@@ -82,7 +85,7 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
 export const convert: Operator = {
   id: 'adapter.convert',
   version: 1,
-  summary: 'Gives the modules of a LoRA the names of another program.',
+  summary: 'Gives the modules of a LoRA or a similar adapter the names of another program.',
   aliases: [
     { name: 'convert_diffusers_to_kohya', from: 'diffusers', settings: '`names: kohya`' },
     { name: 'convert_flux_lora', from: 'kohya' },
@@ -95,7 +98,7 @@ export const convert: Operator = {
     '',
     'The scale goes where the format has it: with the names of kohya each module gets an `alpha`; with those of PEFT the scale is in the `adapter_config.json`, for which the output has to be a folder (`path: lora/`); with those of diffusers it is multiplied into `lora_B`, which is exact for a scale that is a power of two, and otherwise rounds once in the dtype of the factor.',
     '',
-    'Takes pairs of factors (LoRA and LoCon) and, to the names of kohya, stored differences; other kinds are refused. A module without a name in the format is an error.',
+    'Takes pairs of factors (LoRA and LoCon) and, to the names of kohya, stored differences, LoHa, LoKr, DoRA and LoCon with a Tucker core, whose tensors keep their numbers and get the names of LyCORIS; other kinds are refused. These cannot be cut or put together: a module that the format names by parts, or as part of another, has no name then. A module without a name in the format is an error.',
   ].join('\n'),
   output: 'adapter',
   inputs: {
