@@ -58,7 +58,7 @@ describe('a score', () => {
     ['accuracy on 500 images: nan #', undefined],
     ['0.5 and then -Inf', undefined],
     ['epoch 3: 1e999', undefined],
-    ['scored /tmp/keep=0.25/out.safetensors', undefined],
+    ['scored runs/keep=0.25/out.safetensors', undefined],
     ['0.9 of C:\\\\models\\\\v2.safetensors', 0.9],
     ['{"accuracy":0.75}', 0.75],
     ['', undefined],
