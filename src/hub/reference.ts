@@ -55,6 +55,21 @@ export const shortReference = (text: string): HubReference | undefined => {
     : undefined
 }
 
+/** True for an address of the web, which is no path. */
+export const isAddress = (text: string): boolean => /^[a-z][a-z\d+.-]*:\/\//i.test(text)
+
+/** What the address of a page, a file or a clone of a hub names there: `…/org/name/resolve/main/file`. */
+export const referenceAt = (address: string): HubReference | undefined => {
+  const [, host, repository = '', revision, files] =
+    /^https?:\/\/([^/]+)\/([^/?#]+\/[^/?#]+?)(?:\.git)?(?:\/(?:resolve|blob|tree)\/([^/?#]+)(?:\/([^?#]+?))?)?\/?(?:[?#].*)?$/i.exec(
+      address,
+    ) ?? []
+  const isHub = revision !== undefined || /^(?:huggingface\.co|hf\.co)$/i.test(host ?? '')
+  return isHub && isRepository(repository)
+    ? { repository, revision: revision === MAIN ? undefined : revision, files }
+    : undefined
+}
+
 /** What stands for a reference where a path would stand: in the lock, and in plans. No path begins so. */
 export const labelOf = ({ repository, revision, files }: HubReference): string =>
   `hub:${repository}${revision === undefined ? '' : `@${revision}`}${files === undefined ? '' : `:${files.replace(/\/$/, '')}`}`

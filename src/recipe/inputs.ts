@@ -1,7 +1,7 @@
 import { inputInTwoPlaces, inputNowhere, notARepository, strayHubPath } from '../base/catalogue/hub.js'
 import type { Diagnostic, Place } from '../base/diagnostic.js'
 import { find, type Entry, type Value } from '../document/value.js'
-import { isRepository, labelOf, staysInside, type HubReference } from '../hub/reference.js'
+import { isRepository, labelOf, referenceAt, staysInside, type HubReference } from '../hub/reference.js'
 import type { Input, InputKind } from './recipe.js'
 
 /** The block of a recipe that lists the inputs of each kind, in the order of {@link readInputs}. */
@@ -31,7 +31,7 @@ export const inputProblems = (root: Value): readonly Diagnostic[] =>
     return [
       ...(repository === undefined || isRepository(repository)
         ? []
-        : [notARepository(placeOf(hub!.value), repository)]),
+        : [notARepository(placeOf(hub!.value), repository, referenceAt(repository)?.repository)]),
       ...['revision', 'files'].flatMap((key) => {
         const inside = find(value, [key])
         const text = textOf(inside)

@@ -1,12 +1,20 @@
 import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { hubIncomplete, hubMoved, hubNotCached, hubSeveral, type NotNow } from '../base/catalogue/hub.js'
+import { hubIncomplete, hubMoved, hubNotCached, hubSeveral, inputAddress, type NotNow } from '../base/catalogue/hub.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { resolvePath } from '../base/resolve-path.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { accessFrom, type HubAccess } from '../hub/access.js'
 import { cachedCommit, findCached, type Cached, type CachedFile } from '../hub/cached.js'
-import { isCommit, MAIN, shortReference, type HubOrigin, type HubReference } from '../hub/reference.js'
+import {
+  isAddress,
+  isCommit,
+  MAIN,
+  referenceAt,
+  shortReference,
+  type HubOrigin,
+  type HubReference,
+} from '../hub/reference.js'
 import type { RemoteModel } from '../hub/remote.js'
 import type { Input } from '../recipe/recipe.js'
 import type { Lock } from '../store/lock.js'
@@ -53,7 +61,10 @@ export const referenceOf = ({ hub, path }: Pick<Input, 'hub' | 'path'>, folder: 
 /** Finds an input: a path as it is written, and what is of a hub in its cache, where it is put if it may be. */
 export const locateInput = async (input: Input, options: LocateOptions): Promise<Result<Located>> => {
   const reference = referenceOf(input, options.folder)
-  if (reference === undefined) return ok({ path: resolvePath(options.folder, input.path) })
+  if (reference === undefined)
+    return isAddress(input.path)
+      ? failed(inputAddress(input.at, input.path, referenceAt(input.path)))
+      : ok({ path: resolvePath(options.folder, input.path) })
   const { repository } = reference
   const { cache, offline } = options.hub ?? accessFrom({}, homedir())
   const locked = options.lock?.inputs[input.path]?.hub

@@ -63,7 +63,7 @@ const openFolder = async (folder: string): Promise<Result<Model>> => {
   const [file] = files
   if (indexes.length > 1) return failed(problems.folderAmbiguous(folder, indexes))
   if (index === undefined) {
-    if (file === undefined) return failed(problems.folderWithoutModel(folder, names))
+    if (file === undefined) return failed(problems.folderWithoutModel(folder, names, await modelsBelow(folder)))
     const shards = findUnindexed(names)
     if (shards !== undefined) return failed(problems.shardsWithoutIndex(folder, shards.shards, shards.of))
     return files.length > 1 ? failed(problems.folderAmbiguous(folder, files)) : openSingle(join(folder, file))
@@ -74,6 +74,17 @@ const openFolder = async (folder: string): Promise<Result<Model>> => {
   return others.length > 0
     ? failed(problems.folderWithOthers(folder, index, others))
     : openShards(join(folder, index), read)
+}
+
+/** The folders in a folder that hold a model. */
+const modelsBelow = async (folder: string): Promise<readonly string[]> => {
+  const found: string[] = []
+  for (const entry of await readdir(folder, { withFileTypes: true }))
+    if (!entry.name.startsWith('.') && !entry.isFile()) {
+      const names = await readdir(join(folder, entry.name)).catch(() => [])
+      if (names.some((name) => /\.(?:safetensors|bin)(?:\.index\.json)?$/.test(name))) found.push(entry.name)
+    }
+  return found.sort()
 }
 
 const openSingle = async (path: string): Promise<Result<Model>> => {

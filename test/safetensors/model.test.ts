@@ -57,6 +57,18 @@ describe('what may be named', () => {
     expect(problemOf(await openModel(twice)).code).toBe('folder-ambiguous')
   })
 
+  test('a folder whose folders hold models is refused and names one', async () => {
+    const folder = makeFolder()
+    for (const part of ['text_encoder', 'unet']) {
+      mkdirSync(join(folder, part))
+      put(join(folder, part), 'model.safetensors', shard('a'))
+    }
+    mkdirSync(join(folder, 'scheduler'))
+    expect(problemOf(await openModel(folder)).help).toContain(`such as \`${join(folder, 'unet')}\``)
+    put(folder, 'model_index.json', '{}')
+    expect(problemOf(await openModel(folder)).message).toMatch(/pipeline of diffusers: .* in `text_encoder`, `unet`$/)
+  })
+
   test('a path to nothing is refused with the nearest names', async () => {
     const { folder } = makeModel()
     expect(problemOf(await openModel(join(folder, 'model.safetensors.index.jsn'))).help).toContain(INDEX)

@@ -75,6 +75,29 @@ export const hubMoved = (at: Place, of: Named, locked: string, now: string): Dia
     { at, severity: 'warning', help: 'build with `--update` to take the newer commit' },
   )
 
+/** An address where a path or a repository should be; `meant` is what it names on the hub. */
+export const inputAddress = (
+  at: Place,
+  address: string,
+  meant: (Named & { readonly files: string | undefined }) | undefined,
+): Diagnostic =>
+  entry(
+    'input-is-address',
+    `${quoteName(address)} is an address; smelt reads files, and models of the Hugging Face hub by name`,
+    {
+      at,
+      help:
+        meant === undefined
+          ? 'download the file, and give its path'
+          : meant.revision === undefined && meant.files === undefined
+            ? `write ${quoteName(meant.repository)}`
+            : `in a recipe, write ${quoteName(hubBlock(meant))}; for a command, download the file and give its path`,
+    },
+  )
+
+const hubBlock = ({ repository, revision, files }: Named & { readonly files: string | undefined }): string =>
+  `{ hub: ${repository}${revision === undefined ? '' : `, revision: ${revision}`}${files === undefined ? '' : `, files: ${files}`} }`
+
 /** An input with neither a path nor a repository. */
 export const inputNowhere = (at: Place, name: string, kind: string): Diagnostic =>
   entry('missing-key', `${kind} \`${name}\` has no \`path\``, {
@@ -89,14 +112,12 @@ export const inputInTwoPlaces = (at: Place, name: string, kind: string): Diagnos
     help: 'keep `path` for a file on this machine, or `hub` for one of a hub; `files` says which of its files',
   })
 
-/** A repository that no hub could have. */
-export const notARepository = (at: Place, text: string): Diagnostic => {
-  const [, inside] = /([\w.-]+\/[\w.-]+?)(?:\.git|\/(?:tree|blob|resolve)\/.*)?\/?$/.exec(text) ?? []
-  return entry('not-a-repository', `${quoteName(text)} is not the name of a repository on a hub`, {
+/** A repository that no hub could have; `meant` is the one that an address names. */
+export const notARepository = (at: Place, text: string, meant: string | undefined): Diagnostic =>
+  entry('not-a-repository', `${quoteName(text)} is not the name of a repository on a hub`, {
     at,
-    help: `write its name as \`org/name\`${/:\/\//.test(text) && inside !== undefined ? `: \`hub: ${inside}\`` : ''}`,
+    help: `write its name as \`org/name\`${meant === undefined ? '' : `: \`hub: ${meant}\``}`,
   })
-}
 
 /** A revision, or a path in a repository, that leads out of it. */
 export const strayHubPath = (at: Place, key: string, text: string): Diagnostic =>

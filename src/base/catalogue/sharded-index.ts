@@ -38,16 +38,26 @@ export const folderWithOthers = (path: string, index: string, others: readonly s
     `delete ${others.length === 1 ? 'it' : 'them'} if an earlier build left ${others.length === 1 ? 'it' : 'them'}, or pass the index itself: ${quoteName(`${path}/${index}`)}`,
   )
 
-/** A folder without a model. */
-export const folderWithoutModel = (path: string, names: readonly string[]): Diagnostic => {
+/** A folder without a model; `below` are the folders in it that hold one. */
+export const folderWithoutModel = (path: string, names: readonly string[], below: readonly string[]): Diagnostic => {
   const checkpoints = names.filter((name) => /\.(?:bin|ckpt|pt|pth)$/i.test(name))
+  const folder = below.find((name) => /^(?:unet|transformer)$/.test(name)) ?? below[0]
+  if (folder !== undefined && names.includes('model_index.json'))
+    return refusal(
+      'folder-without-model',
+      path,
+      `folder ${path} is a pipeline of diffusers: each of its networks is a model of its own, in ${listNames(below)}`,
+      `pass one of these folders, such as ${quoteName(`${path}/${folder}`)}, and merge each network with its like`,
+    )
   return refusal(
     'folder-without-model',
     path,
     `folder ${path} has no .safetensors file and no .safetensors.index.json; it holds ${names.length > 0 ? listNames(names) : 'nothing'}`,
-    checkpoints.length > 1
-      ? `pass the file that you want, such as ${quoteName(`${path}/${checkpoints[0]}`)}`
-      : 'pass the folder that holds the weights, or the file itself',
+    folder !== undefined
+      ? `pass the folder that holds the weights, such as ${quoteName(`${path}/${folder}`)}`
+      : checkpoints.length > 1
+        ? `pass the file that you want, such as ${quoteName(`${path}/${checkpoints[0]}`)}`
+        : 'pass the folder that holds the weights, or the file itself',
   )
 }
 
