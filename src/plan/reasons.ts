@@ -35,71 +35,91 @@ export type Reason =
   | { readonly type: 'needed'; readonly output: string }
 
 /**
- * Why a step runs, given the lock of the last build: one reason of the first two kinds, else all that apply, the
+ * Why each step runs, given the lock of the last build: one reason of the first two kinds, else all that apply, the
  * nearest first. Changed metadata of inputs, which outputs repeat in their headers, is listed even for a step whose
  * results are reused. `force` is true for a build that reuses nothing.
  */
 export const reasonsOf = (
-  planned: PlannedStep,
   plan: Plan,
   lock: Lock | undefined,
   force = false,
-): readonly Reason[] => {
-  const setting = plan.settings[planned.setting]!
-  const aside = asideBehind(planned.step, setting, lock)
-  if (planned.neededBy.length === 0) return [{ type: plan.totals.reused > 0 ? 'taken-over' : 'copied' }, ...aside]
-  const before = lock?.builds[planned.setting]
-  if (lock === undefined || before?.steps[planned.step] === undefined) return [{ type: 'new' }]
-  // A forced build asks nothing of its inputs before it reads them.
-  const differences = (name: string): readonly Reason[] =>
-    differencesBehind(name, plan, planned.setting, lock).filter((r) => !force || r.type !== 'input' || r.known)
-  const outputs = planned.neededBy.flatMap((name): Reason[] => {
-    const output = plan.outputs.some((o) => o.name === name) ? setting.recipe.outputs.get(name)! : undefined
-    const changes =
-      output === undefined
-        ? []
-        : comparePlaces(name, before.outputs[name], lock.lock === 1 ? { path: output.path } : lockPlace(output))
-    return changes.length === 0 ? [] : [{ type: 'output', changes }]
+): ((planned: PlannedStep) => readonly Reason[]) => {
+  const settings = plan.settings.map((setting, index) => {
+    const builtBefore = lock?.builds[index]
+    const aside = once((name: string) => inputFacts(name, setting, lock))
+    const changed = once((name: string) =>
+      builtBefore === undefined ? [] : stepChanges(setting.recipe.steps.get(name)!, builtBefore, setting),
+    )
+    const contents = once((name: string) => (lock === undefined ? [] : inputChanges(name, plan, setting, lock)))
+    const behind = createBehind(setting)
+    const asideBehind = (name: string): readonly Reason[] => behind(name).inputs.flatMap(aside)
+    // A forced build asks nothing of its inputs before it reads them.
+    const differences = (name: string): readonly Reason[] => {
+      const { steps, inputs } = behind(name)
+      return [
+        ...steps.flatMap(changed),
+        ...inputs.flatMap(contents).filter((r) => !force || r.type !== 'input' || r.known),
+      ]
+    }
+    return { setting, builtBefore, asideBehind, differences }
   })
-  const reasons = [...differences(planned.step), ...outputs, ...aside]
-  if (reasons.length > 0) return reasons
-  const isChanged = (name: string): boolean =>
-    differences(name).length > 0 || asideBehind(name, setting, lock).length > 0
-  const output = planned.neededBy.find((name) => isChanged(setting.recipe.outputs.get(name)!.from.name))
-  if (output !== undefined) return [{ type: 'needed', output }]
-  return [{ type: force ? 'forced' : isWritten(planned, plan) ? 'lost' : 'not-written' }]
+  return (planned) => {
+    const { setting, builtBefore, asideBehind, differences } = settings[planned.setting]!
+    const aside = asideBehind(planned.step)
+    if (planned.neededBy.length === 0) return [{ type: plan.totals.reused > 0 ? 'taken-over' : 'copied' }, ...aside]
+    if (lock === undefined || builtBefore?.steps[planned.step] === undefined) return [{ type: 'new' }]
+    const outputs = planned.neededBy.flatMap((name): Reason[] => {
+      const output = plan.outputs.some((o) => o.name === name) ? setting.recipe.outputs.get(name)! : undefined
+      const changes =
+        output === undefined
+          ? []
+          : comparePlaces(name, builtBefore.outputs[name], lock.lock === 1 ? { path: output.path } : lockPlace(output))
+      return changes.length === 0 ? [] : [{ type: 'output', changes }]
+    })
+    const reasons = [...differences(planned.step), ...outputs, ...aside]
+    if (reasons.length > 0) return reasons
+    const isChanged = (name: string): boolean => differences(name).length > 0 || asideBehind(name).length > 0
+    const output = planned.neededBy.find((name) => isChanged(setting.recipe.outputs.get(name)!.from.name))
+    if (output !== undefined) return [{ type: 'needed', output }]
+    return [{ type: force ? 'forced' : isWritten(planned, plan) ? 'lost' : 'not-written' }]
+  }
 }
 
-/** The inputs that a name depends on whose metadata are others, or the files beside them. */
-const asideBehind = (name: string, setting: PlannedSetting, lock: Lock | undefined): readonly Reason[] => {
+/** Asks for what a name comes to once: it may be behind many steps. */
+const once = <T>(find: (name: string) => readonly T[]): ((name: string) => readonly T[]) => {
+  const known = new Map<string, readonly T[]>()
+  return (name) => {
+    const found = known.get(name) ?? find(name)
+    known.set(name, found)
+    return found
+  }
+}
+
+/** Whether the metadata of an input are others, or the files beside it. */
+const inputFacts = (name: string, setting: PlannedSetting, lock: Lock | undefined): readonly Reason[] => {
   if (lock === undefined || lock.lock === 1) return []
-  return behind(name, setting).inputs.flatMap((name): Reason[] => {
-    const input = setting.inputs.get(name)!
-    const { path } = input
-    const was = lock.inputs[path]
-    const changes = was === undefined ? [] : compareAside(path, was, lockAside(input, lock.lock))
-    return changes.length === 0 ? [] : [{ type: 'input-facts', path, changes }]
-  })
+  const input = setting.inputs.get(name)!
+  const { path } = input
+  const was = lock.inputs[path]
+  const changes = was === undefined ? [] : compareAside(path, was, lockAside(input, lock.lock))
+  return changes.length === 0 ? [] : [{ type: 'input-facts', path, changes }]
 }
 
-/** The steps that a name depends on whose facts are others, and the inputs whose contents are or may be. */
-const differencesBehind = (name: string, plan: Plan, index: number, lock: Lock): readonly Reason[] => {
-  const setting = plan.settings[index]!
-  const { steps, inputs } = behind(name, setting)
-  const changed = steps.flatMap((step): Reason[] => {
-    const now = { ...factsOf(setting.recipe, step), fingerprint: '' }
-    const changes = compareSteps(step.name, lock.builds[index]!.steps[step.name], now)
-    return changes.length === 0 ? [] : [{ type: 'changed', by: step.name, changes }]
-  })
-  const others = inputs.flatMap((input): Reason[] => {
-    const { path, file, origin, isRemote } = setting.inputs.get(input)!
-    const was = lock.inputs[path]
-    // A commit of a hub never changes.
-    if (isRemote === true && canonicalJson(was?.hub ?? {}) === canonicalJson(origin ?? {})) return []
-    const known = [...file.tensors.values()].every((t) => t.begin === t.end || plan.digestOf(t) !== undefined)
-    return known && was?.digest === digestModel(file, plan.digestOf) ? [] : [{ type: 'input', path, known }]
-  })
-  return [...changed, ...others]
+/** Whether the facts of a step are others. */
+const stepChanges = (step: Step, before: Lock['builds'][number], { recipe }: PlannedSetting): readonly Reason[] => {
+  const now = { ...factsOf(recipe, step), fingerprint: '' }
+  const changes = compareSteps(step.name, before.steps[step.name], now)
+  return changes.length === 0 ? [] : [{ type: 'changed', by: step.name, changes }]
+}
+
+/** Whether the contents of an input are others, or may be. */
+const inputChanges = (name: string, plan: Plan, setting: PlannedSetting, lock: Lock): readonly Reason[] => {
+  const { path, file, origin, isRemote } = setting.inputs.get(name)!
+  const was = lock.inputs[path]
+  // A commit of a hub never changes.
+  if (isRemote === true && canonicalJson(was?.hub ?? {}) === canonicalJson(origin ?? {})) return []
+  const known = [...file.tensors.values()].every((t) => t.begin === t.end || plan.digestOf(t) !== undefined)
+  return known && was?.digest === digestModel(file, plan.digestOf) ? [] : [{ type: 'input', path, known }]
 }
 
 /** True where a file of an output or report that needs a step stands already. */
@@ -109,23 +129,27 @@ const isWritten = ({ neededBy, setting }: PlannedStep, { outputs, reports, exist
     ...reports.map((r) => ({ ...r, paths: [r.path] })),
   ].some((o) => o.setting === setting && neededBy.includes(o.name) && o.paths.some((path) => existing.has(path)))
 
-/** A step with the steps it depends on, the nearest first, and the inputs that all of them read. */
-const behind = (
-  name: string,
-  { recipe, inputs }: PlannedSetting,
-): { readonly steps: readonly Step[]; readonly inputs: readonly string[] } => {
-  const steps = new Map<string, Step>()
-  const read = new Set<string>()
-  const queue = [name]
-  for (const next of queue) {
-    const step = recipe.steps.get(stepOf(next))
-    if (step === undefined && inputs.has(next)) read.add(next)
-    if (step === undefined || steps.has(step.name)) continue
-    steps.set(step.name, step)
-    append(
-      queue,
-      usesOf(step).map((u) => u.name),
-    )
+interface Behind {
+  readonly steps: readonly string[]
+  readonly inputs: readonly string[]
+}
+
+/** For a name, the step of it with the steps it depends on, the nearest first, and the inputs that all of them read. */
+const createBehind = ({ recipe, inputs }: PlannedSetting): ((name: string) => Behind) => {
+  const uses = once((name: string) => usesOf(recipe.steps.get(name)!).map((u) => u.name))
+  return (name) => {
+    const steps = new Set<string>()
+    const read = new Set<string>()
+    const queue = [name]
+    for (const next of queue) {
+      const step = stepOf(next)
+      if (!recipe.steps.has(step)) {
+        if (inputs.has(next)) read.add(next)
+      } else if (!steps.has(step)) {
+        steps.add(step)
+        append(queue, uses(step))
+      }
+    }
+    return { steps: [...steps], inputs: [...read] }
   }
-  return { steps: [...steps.values()], inputs: [...read] }
 }

@@ -165,6 +165,7 @@ export const outlinePlan = (
       vocabulary === undefined ? [] : [[vocabulary.key, vocabulary] as const],
     ),
   )
+  const reasonsFor = reasonsOf(plan, lock, force)
   return {
     name: plan.name,
     seed: plan.seed,
@@ -179,7 +180,7 @@ export const outlinePlan = (
     })),
     ...(vocabularies.size === 0 ? {} : { vocabularies: [...vocabularies.values()].map(outlineVocabulary) }),
     steps: plan.steps.map((step) => {
-      const reasons = reasonsOf(step, plan, lock, force)
+      const reasons = reasonsFor(step)
       return { ...step, reasons, reason: shortReason(step.step, reasons), numbers: numbersOf(step, plan) }
     }),
     unused: plan.unused,

@@ -29,7 +29,7 @@ test('an alpha of the recipe is in the lock, and another one builds anew', () =>
 
     const changed = await shop.build(recipe(4))
     expect(shares(changed)).toMatchObject({ computed: 1 })
-    expect(reasonsOf(changed.plan!.steps[0]!, changed.plan!, locked)).toEqual([
+    expect(reasonsOf(changed.plan!, locked)(changed.plan!.steps[0]!)).toEqual([
       {
         type: 'changed',
         by: 'baked',

@@ -34,7 +34,7 @@ const lockNow = async (shop: BuildFixture): Promise<Lock | undefined> => {
   return lock.type === 'ok' ? lock.value : undefined
 }
 const reasons = ({ plan }: Rebuilt, lock: Lock | undefined): Readonly<Record<string, readonly Reason[]>> =>
-  Object.fromEntries(plan!.steps.map((s) => [s.name, reasonsOf(s, plan!, lock)]))
+  Object.fromEntries(plan!.steps.map((s) => [s.name, reasonsOf(plan!, lock)(s)]))
 const inShop = (work: (shop: BuildFixture) => Promise<void>): Promise<void> =>
   withBuildFixture(async (shop) => {
     for (const [i, name] of ['a', 'b'].entries()) await shop.model(`${name}.safetensors`, i)
@@ -152,15 +152,9 @@ describe('why a step runs', () => {
     inShop(async (shop) => {
       await shop.build(recipe())
       const { plan } = await shop.build(recipe(), { force: true })
-      expect(plan!.steps.map((s) => reasonsOf(s, plan!, undefined, true))).toEqual([
-        [{ type: 'new' }],
-        [{ type: 'new' }],
-      ])
+      expect(plan!.steps.map(reasonsOf(plan!, undefined, true))).toEqual([[{ type: 'new' }], [{ type: 'new' }]])
       const lock = await lockNow(shop)
-      expect(plan!.steps.map((s) => reasonsOf(s, plan!, lock, true))).toEqual([
-        [{ type: 'forced' }],
-        [{ type: 'forced' }],
-      ])
+      expect(plan!.steps.map(reasonsOf(plan!, lock, true))).toEqual([[{ type: 'forced' }], [{ type: 'forced' }]])
     }))
 
   test('a first build that only copies reuses nothing', () =>
@@ -170,7 +164,7 @@ describe('why a step runs', () => {
         steps: { part: { op: 'model.select', model: 'a', layers: ['layers.0'] } },
         outputs: { out: { from: 'part', path: 'out.safetensors' } },
       })
-      expect(reasonsOf(plan!.steps[0]!, plan!, undefined)).toEqual([{ type: 'copied' }])
+      expect(reasonsOf(plan!, undefined)(plan!.steps[0]!)).toEqual([{ type: 'copied' }])
     }))
 
   test('it is new beside steps that are not', () =>

@@ -144,7 +144,7 @@ describe('an output whose path ends in a slash', () => {
       const planned = await planNow(shop.at('recipe.yaml'), { reading: 'always' })
       if (planned.type === 'failed') throw new Error(codesOf(planned).join())
       const { plan, lock } = planned.value
-      expect(reasonsOf(plan.steps[0]!, plan, lock)).toMatchObject([
+      expect(reasonsOf(plan, lock)(plan.steps[0]!)).toMatchObject([
         { type: 'input-facts', path: 'models/org/a', changes: [{ fact: 'sides.tokenizer.json' }] },
         { type: 'input-facts', path: 'models/org/b', changes: [{ fact: 'sides.vocab.json' }] },
       ])

@@ -86,7 +86,7 @@ export const testEdits = (projects: readonly number[], edits: number): unknown =
             ).toEqual([])
           // Whatever runs has a reason that can be told, unless it is that a file is not where it was.
           const unexplained = built.plan!.steps.filter((s) =>
-            reasonsOf(s, built.plan!, before?.type === 'ok' ? before.value : undefined).some((r) => r.type === 'lost'),
+            reasonsOf(built.plan!, before?.type === 'ok' ? before.value : undefined)(s).some((r) => r.type === 'lost'),
           )
           if (!/ is gone$|^a path: |^a format: /.test(what))
             expect(

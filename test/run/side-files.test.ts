@@ -57,7 +57,7 @@ const withAdapter = (work: (shop: BuildFixture) => Promise<void>): Promise<void>
 const lockOf = (shop: BuildFixture): Lock => JSON.parse(readFileSync(shop.at(LOCK), 'utf8')) as Lock
 const check = (shop: BuildFixture) => verify(shop.at('recipe.yaml'), { workers: 1, device: 'cpu', start: inlineWorker })
 const whyOf = ({ plan }: Rebuilt, lock: Lock): readonly string[] => {
-  const steps = plan!.steps.map((s) => ({ ...s, reason: '', numbers: {}, reasons: reasonsOf(s, plan!, lock) }))
+  const steps = plan!.steps.map((s) => ({ ...s, reason: '', numbers: {}, reasons: reasonsOf(plan!, lock)(s) }))
   return renderWhy(steps, { color: false, width: 80 }).trimEnd().split('\n')
 }
 
