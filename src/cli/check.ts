@@ -43,7 +43,7 @@ export const check = async (console: Console, recipes: readonly string[], flags:
   } else {
     console.tell(diagnostics)
     for (const { recipe, result } of results)
-      if (result.type === 'ok') console.out(renderChecked(recipe, result.value.plan, console.look('out')))
+      if (result.type === 'ok') console.out(renderChecked(recipe, result.value, console.look('out')))
   }
   return exitCode(diagnostics)
 }

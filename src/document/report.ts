@@ -8,11 +8,20 @@ export const MOST_PROBLEMS = 50
 const identity = ({ code, message, at }: Diagnostic): string =>
   `${code}\n${at?.type === 'text' ? `${at.range.source.path} ${at.range.start}` : ''}\n${message}`
 
-/** Problems in order of place, each once (an alias repeats those of its value), at most {@link MOST_PROBLEMS}. */
+/**
+ * Problems in order of place, each once (an alias repeats those of its value), at most {@link MOST_PROBLEMS}: errors
+ * before warnings, since many warnings must neither hide an error nor become one.
+ */
 export const orderProblems = (problems: readonly Diagnostic[]): readonly Diagnostic[] => {
   const unique = [...new Map(problems.map((problem) => [identity(problem), problem])).values()]
   const sorted = sortDiagnostics(unique)
-  const next = sorted[MOST_PROBLEMS]
-  if (next === undefined) return sorted
-  return [...sorted.slice(0, MOST_PROBLEMS), say.moreProblems(sorted.length - MOST_PROBLEMS, next.at)]
+  if (sorted.length <= MOST_PROBLEMS) return sorted
+  const isError = ({ severity }: Diagnostic): boolean => severity === 'error'
+  const byWeight = [...sorted.filter(isError), ...sorted.filter((problem) => !isError(problem))]
+  const shown = new Set(byWeight.slice(0, MOST_PROBLEMS))
+  const { at, severity } = byWeight[MOST_PROBLEMS]!
+  return [
+    ...sorted.filter((problem) => shown.has(problem)),
+    say.moreProblems(sorted.length - MOST_PROBLEMS, at, severity),
+  ]
 }

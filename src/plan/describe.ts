@@ -18,6 +18,7 @@ import type { Job, PlannedModel, PlannedOutput, PlannedStep, Totals } from './pl
 const describeInput = (input: OpenedInput, layers: LayerContext): PlannedModel => {
   const { path, tensors, bytes, files, sides } = input.file
   return {
+    kind: input.kind,
     name: input.name,
     label: input.path,
     path,

@@ -5,7 +5,7 @@ import type { Sweeps } from '../graph/passes.js'
 import type { Program } from '../graph/program.js'
 import type { ReportFormat } from '../operators/report-document.js'
 import type { Kind, ReportValue, Space } from '../operators/value.js'
-import type { Recipe, Step } from '../recipe/recipe.js'
+import type { InputKind, Recipe, Step } from '../recipe/recipe.js'
 import type { FileIdentity } from '../safetensors/open.js'
 import type { Dtype } from '../tensor/dtype.js'
 import type { TensorInfo } from '../tensor/info.js'
@@ -201,6 +201,7 @@ export interface PlannedSetting {
 
 /** One input: a model or an adapter. */
 export interface PlannedModel {
+  readonly kind: InputKind
   readonly name: string
   readonly label: string
   /** Absolute: the safetensors file, or the index of a sharded model. */

@@ -1,5 +1,5 @@
 import { sep } from 'node:path'
-import { otherHome, outputEnding, outputNamesFolder, windowsPath } from '../base/catalogue/paths.js'
+import { nullInPath, otherHome, outputEnding, outputNamesFolder, windowsPath } from '../base/catalogue/paths.js'
 import type { Diagnostic, Place } from '../base/diagnostic.js'
 import type { Kind } from '../operators/value.js'
 
@@ -25,6 +25,7 @@ export const checkOutputPath = (
   kind: Kind | undefined,
 ): Diagnostic | undefined => {
   const { name, path, at, sharded } = output
+  if (path.includes('\0')) return nullInPath(path, at)
   if (/^~[^/\\]+\//.test(path)) return otherHome(path, at)
   if (sep === '/' && (path.includes('\\') || /^[A-Za-z]:\//.test(path))) return windowsPath(path, withSlashes(path), at)
   if ((kind === 'model' || kind === 'adapter' || kind === undefined) && FOLDER.test(path)) return undefined

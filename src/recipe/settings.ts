@@ -5,6 +5,7 @@ import { readDocument } from '../document/read.js'
 import { find, type Value } from '../document/value.js'
 import { MOST_SETTINGS, readGrid, valuesOf, type Axis } from './grid.js'
 import { readDeclarations, type Declaration } from './params.js'
+import { readParams } from './substitute.js'
 
 /** Values for some params of a recipe. */
 export interface ParamChoice {
@@ -87,7 +88,14 @@ export const expandSettings = (
       ),
     ofRows.length === 0 ? [whole] : ofRows,
   )
-  return ok([...new Map(choices.map((choice) => [JSON.stringify(choice.set), choice])).values()])
+  // By values, not by words: 0.1 and 0.10 are one, and so are a default and what is left out.
+  const key = ({ set: chosen }: ParamChoice): string => {
+    const { params, problems: wrong } = readParams(declarations, chosen)
+    return JSON.stringify(wrong.length > 0 ? chosen : [...params])
+  }
+  const first = new Map<string, ParamChoice>()
+  for (const choice of choices) if (!first.has(key(choice))) first.set(key(choice), choice)
+  return ok([...first.values()])
 }
 
 const labelOfRow = (row: Readonly<Record<string, string>>, set: Readonly<Record<string, string>>): string =>

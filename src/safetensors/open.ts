@@ -1,8 +1,16 @@
 import type { BigIntStats } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
+import { readdir, readlink, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, extname, resolve, sep } from 'node:path'
-import { backslashInPath, fileMissing, folderMissing } from '../base/catalogue/io.js'
+import {
+  addressNotPath,
+  backslashInPath,
+  fileMissing,
+  folderMissing,
+  linkBroken,
+  linkLoop,
+} from '../base/catalogue/io.js'
+import { nullInPath } from '../base/catalogue/paths.js'
 import * as problems from '../base/catalogue/safetensors.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok } from '../base/result.js'
@@ -73,12 +81,21 @@ export const readHeader = async (path: string): Promise<Result<SafetensorsFile>>
   }
 }
 
+/** An address in a path, of whose two slashes resolving left one. */
+const ADDRESS = /(?<=^|\/)(?:file|gs|hf|https?|s3):\/.*/s
+
 /**
  * Why a path that should be read could not be: the nearest names of its folder if nothing is there, those with a
  * `wanted` ending first, or what the system said.
  */
 export const openingProblem = async (error: unknown, path: string, wanted = MODEL): Promise<Diagnostic> => {
+  if (path.includes('\0')) return nullInPath(path, { type: 'file', path })
+  if (errorCode(error) === 'ELOOP') return linkLoop(path)
   if (!['ENOENT', 'ENOTDIR'].includes(errorCode(error))) return ioProblem(error, path, 'read')
+  const target = await readlink(path).catch(() => undefined)
+  if (target !== undefined) return linkBroken(path, target)
+  const address = ADDRESS.exec(path)
+  if (address !== null) return addressNotPath(path, address[0].replace(/:\/+/, '://'))
   if (sep === '/' && path.includes('\\')) {
     const meant = path.replaceAll('\\', '/')
     const from = path.lastIndexOf('/', path.indexOf('\\')) + 1

@@ -1,12 +1,16 @@
 import { escapeControls } from '../base/excerpt.js'
+import type { Draft } from '../plan/draft.js'
 import type { Plan } from '../plan/plan.js'
-import { paint, plural, type Look } from './text.js'
+import { countParts, paint, type Look } from './text.js'
 
-/** One line for a recipe in which no error was found. */
-export const renderChecked = (recipe: string, plan: Plan, look: Look): string =>
-  `${[
-    `${escapeControls(recipe)}: ${paint(look, 'good', 'ok')}`,
-    plural(plan.models.length, 'model'),
-    plural(plan.steps.length, 'step'),
-    plural(plan.outputs.length + plan.reports.length, 'output'),
-  ].join(', ')}\n`
+/** One line for a recipe in which no error was found; its plan has no work, so the draft tells what is written. */
+export const renderChecked = (
+  recipe: string,
+  { plan, draft }: { readonly plan: Plan; readonly draft: Draft },
+  look: Look,
+): string =>
+  `${escapeControls(recipe)}: ${paint(look, 'good', 'ok')}, ${countParts(
+    plan.models,
+    plan.steps.length,
+    draft.outputs.length + draft.reports.length,
+  )}\n`

@@ -103,6 +103,8 @@ const shownValue = (value: unknown): string | number | boolean => {
 
 /** One input model. */
 export interface OutlinedModel {
+  /** Absent for a model. */
+  readonly kind?: 'adapter'
   readonly name: string
   readonly path: string
   readonly architecture: string | undefined
@@ -169,7 +171,8 @@ export const outlinePlan = (
   return {
     name: plan.name,
     seed: plan.seed,
-    models: plan.models.map(({ name, label, architecture, tensors, bytes, files, isRemote }) => ({
+    models: plan.models.map(({ kind, name, label, architecture, tensors, bytes, files, isRemote }) => ({
+      ...(kind === 'adapter' ? { kind } : {}),
       name,
       path: label,
       architecture,

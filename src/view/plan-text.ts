@@ -5,6 +5,7 @@ import type { OutlinedOutput, PlanOutline } from './plan-outline.js'
 import { widthOf } from '../base/columns.js'
 import {
   align,
+  countParts,
   countsText,
   cutMiddle,
   formatBytes,
@@ -207,11 +208,8 @@ export const renderPlanShort = (outline: PlanOutline, look: Look): string => {
     ...outline.outputs.map((o) => [paint(look, 'name', o.name), escapeControls(o.path), formatBytes(o.bytes)]),
     ...outline.reports.map((r) => [paint(look, 'name', r.name), escapeControls(r.path), 'report']),
   ]
-  const counted = [
-    plural(outline.models.length, 'model'),
-    plural(outline.steps.length, 'step'),
-    plural(outline.outputs.length + outline.reports.length, 'output'),
-  ].join(', ')
+  const { models, outputs, reports } = outline
+  const counted = countParts(models, outline.steps.length, outputs.length + reports.length)
   const cost = say.cost(formatBytes(w.readBytes + w.digestBytes), formatBytes(w.writeBytes), formatBytes(w.peakMemory))
   return `${[
     title(look, `${escapeControls(outline.name)}: ${counted}`),

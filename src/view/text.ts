@@ -104,6 +104,17 @@ export const formatCount = (count: number): string => String(count).replace(/\B(
 export const plural = (count: number, noun: string, several = `${noun}s`): string =>
   `${formatCount(count)} ${count === 1 ? noun : several}`
 
+/** What a recipe has, counted. */
+export const countParts = (inputs: readonly { readonly kind?: string }[], steps: number, outputs: number): string => {
+  const adapters = inputs.filter(({ kind }) => kind === 'adapter').length
+  return [
+    plural(inputs.length - adapters, 'model'),
+    ...(adapters === 0 ? [] : [plural(adapters, 'adapter')]),
+    plural(steps, 'step'),
+    plural(outputs, 'output'),
+  ].join(', ')
+}
+
 /** A duration in seconds, formatted. */
 export const formatDuration = (seconds: number): string => {
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`

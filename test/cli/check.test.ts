@@ -167,9 +167,14 @@ help: did you mean \`three\`?
   })
 
   it('says that a sound recipe is, and names a file that is not there', async () => {
-    const done = await smelt(folder.path, ['check', 'good.yaml', 'god.yaml'])
+    const steps = 'x: { op: merge.blend, a: a, b: b }, r: { op: report.diff, a: a, b: x }'
+    const outputs = 'o: { from: x, path: o.safetensors }, p: { from: r, path: p.html }'
+    writeFileSync(join(folder.path, 'reported.yaml'), recipe({ steps, outputs }))
+    const done = await smelt(folder.path, ['check', 'good.yaml', 'reported.yaml', 'god.yaml'])
     expect(done.code).toBe(1)
-    expect(done.stdout).toBe('good.yaml: ok, 2 models, 1 step, 1 output\n')
+    expect(done.stdout).toBe(
+      'good.yaml: ok, 2 models, 1 step, 1 output\nreported.yaml: ok, 2 models, 2 steps, 2 outputs\n',
+    )
     expect(steady(done.stderr, folder.path)).toBe(
       'error[file-missing]: there is no file HERE/god.yaml\n --> god.yaml\nhelp: did you mean `good.yaml`?\n\n1 error\n',
     )

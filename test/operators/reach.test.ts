@@ -69,8 +69,11 @@ describe('a step that merges no tensor', () => {
     expect(
       problemsOf(paper({ a: TWO, b: { head: ['F16', [8, 4]], tail: ['F16', [4]] } }, blend({ mismatch: 'keep' }))),
     ).toEqual(['error nothing-merged "merge.blend"'])
-    expect(problemsOf(paper({ a: { position_ids: ['I64', [7]] }, b: { position_ids: ['I64', [7]] } }))).toEqual([
-      'error nothing-merged "merge.blend"',
+    const whole = first(paper({ a: { steps: ['I64', [7]] }, b: { steps: ['I64', [7]] } }))
+    expect([whole.code, whole.message.split(': ')[1], whole.help]).toEqual([
+      'nothing-merged',
+      '1 integer tensor',
+      'select weights of floating-point numbers, which alone are merged, or remove the step',
     ])
     expect(
       problemsOf(

@@ -21,6 +21,13 @@ describe.skipIf(process.platform === 'win32')('the path of an output', () => {
     expect([check(path), check(path, 'mask'), check(path, 'model', true)]).toEqual([undefined, undefined, undefined])
   })
 
+  test('contains no null character', () => {
+    expect([check('a\0.safetensors')?.code, check('a\0.html', 'report')?.code]).toEqual([
+      'null-in-path',
+      'null-in-path',
+    ])
+  })
+
   test.each([
     ['merged', 'merged.safetensors'],
     ['sdxl-v1.0', 'sdxl-v1.0.safetensors'],

@@ -46,6 +46,7 @@ describe('what `--set` asks for', () => {
 
   test('a value given twice is built once, and an empty one stays for the parser to refuse', () => {
     expect(expand({ keep: '1,2,1' }).map((c) => c.label)).toEqual(['keep=1', 'keep=2'])
+    expect(expand({ keep: '0.1,.1,2,0.10,1e-1' }).map((c) => c.set['keep'])).toEqual(['0.1', '2'])
     expect(expand({ keep: '1,' }).map((c) => c.set['keep'])).toEqual(['1', ''])
   })
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, statSync, truncateSync } from 'node:fs'
+import { chmodSync, statSync, symlinkSync, truncateSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { expect, test } from 'vitest'
 import { readHeader } from '#src/safetensors/open.js'
@@ -35,6 +35,28 @@ test('a path through a folder that does not exist says so', async () => {
   const problem = await refuse(join(makeFolder(), 'no/such/m.safetensors'))
   expect(problem.code).toBe('file-missing')
   expect(problem.message).toContain('folder')
+})
+
+test('a link that leads nowhere is named as one', async () => {
+  const folder = makeFolder()
+  symlinkSync('gone.safetensors', join(folder, 'broken.safetensors'))
+  const broken = await refuse(join(folder, 'broken.safetensors'))
+  expect([broken.code, broken.message]).toEqual([
+    'file-missing',
+    `${join(folder, 'broken.safetensors')} is a symbolic link to \`gone.safetensors\`, and nothing is there`,
+  ])
+  symlinkSync('b', join(folder, 'a'))
+  symlinkSync('a', join(folder, 'b'))
+  expect(await refuse(join(folder, 'a'))).toMatchObject({ code: 'link-loop', blame: 'input' })
+})
+
+test('an address and a null character are refused as what they are', async () => {
+  const address = await refuse(join(makeFolder(), 'https://example.org/m.safetensors'))
+  expect([address.code, address.message.split(' is ')[0]]).toEqual([
+    'address-not-path',
+    '`https://example.org/m.safetensors`',
+  ])
+  expect(await refuse(join(makeFolder(), 'a\0.safetensors'))).toMatchObject({ code: 'null-in-path', blame: 'input' })
 })
 
 test('a folder and a pipe are refused without being opened', async () => {

@@ -1,4 +1,4 @@
-import type { Diagnostic, Place, Range } from '../diagnostic.js'
+import type { Diagnostic, Place, Range, Severity } from '../diagnostic.js'
 import { didYouMean } from './did-you-mean.js'
 import { entry } from './entry.js'
 
@@ -142,12 +142,17 @@ export const missingPartner = (at: Range, key: string, partner: string): Diagnos
     help: `add ${code(partner)}, or delete ${code(key)}`,
   })
 
-/** How many problems of a document are not shown. */
-export const moreProblems = (count: number, at: Place | undefined): Diagnostic =>
-  entry('more-problems', `and ${amount(count, 'more problem')}, the first of them here`, {
-    at,
-    help: 'fix the errors above first',
-  })
+/** How many problems of a document are not shown; `severity` is that of the worst. */
+export const moreProblems = (count: number, at: Place | undefined, severity: Severity): Diagnostic =>
+  entry(
+    'more-problems',
+    `and ${amount(count, severity === 'error' ? 'more problem' : 'more warning')}, the first of them here`,
+    {
+      at,
+      severity,
+      help: severity === 'error' ? 'fix the errors above first' : 'look into the warnings above first',
+    },
+  )
 
 /** Maps and lists inside each other, deeper than `limit`. */
 export const nestedTooDeep = (at: Range, limit: number): Diagnostic =>

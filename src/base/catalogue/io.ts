@@ -5,6 +5,15 @@ import { inBytes, inFile, quoteName, refusal } from './file-entry.js'
 /** What was being done to a file when the system call failed. */
 export type IoOperation = 'create' | 'read' | 'rename' | 'sync' | 'write'
 
+/** An address of the network, where a path is read. */
+export const addressNotPath = (path: string, address: string): Diagnostic =>
+  refusal(
+    'address-not-path',
+    path,
+    `${quoteName(address)} is an address, and a path on this machine is needed here`,
+    'download the file and write its path; of a model on the Hugging Face hub, write the name of its repository, such as `org/name`',
+  )
+
 /** A missing path with backslashes, on a system where they are part of the name. */
 export const backslashInPath = (path: string, meant: string, exists: boolean): Diagnostic =>
   refusal(
@@ -74,6 +83,24 @@ export const ioFailed = (path: string, doing: IoOperation, code: string): Diagno
     blame: 'run',
     help: 'check the disk and the connection to it (the system log may tell more), then run the same command again',
   })
+
+/** A symbolic link to something that is not there. */
+export const linkBroken = (path: string, target: string): Diagnostic =>
+  refusal(
+    'file-missing',
+    path,
+    `${path} is a symbolic link to ${quoteName(target)}, and nothing is there`,
+    'put the file back where the link leads, or pass another path',
+  )
+
+/** Symbolic links that lead to each other. */
+export const linkLoop = (path: string): Diagnostic =>
+  refusal(
+    'link-loop',
+    path,
+    `${path} leads nowhere: its symbolic links lead in a circle`,
+    'remove the link, or let it lead to the file itself',
+  )
 
 /** A path, or a part of one, of more letters than the file system allows. */
 export const nameTooLong = (path: string, doing: IoOperation): Diagnostic =>

@@ -23,6 +23,13 @@ export const outputEnding = (path: string, kind: 'mask' | 'model' | 'adapter', b
     },
   )
 
+/** A path with a null character, which no system allows. */
+export const nullInPath = (path: string, at: Place): Diagnostic =>
+  entry('null-in-path', `${quoteName(path)} contains a null character, which no path can`, {
+    at,
+    help: 'write the path without it',
+  })
+
 /** `~user`, which only a shell expands. */
 export const otherHome = (path: string, at: Place): Diagnostic =>
   entry('other-home', `${quoteName(path)} begins with the home folder of another user, which smelt does not look up`, {

@@ -116,13 +116,24 @@ export interface Fates {
   readonly whole: number
 }
 
-const FATES: readonly (readonly [keyof Fates, string])[] = [
-  ['missing', 'missing in another model'],
-  ['mismatched', 'with another shape or dtype in another model'],
-  ['unmasked', 'not covered by the mask'],
-  ['constant', 'constants'],
-  ['whole', 'integer tensors'],
+const FATES: readonly (readonly [keyof Fates, one: string, many: string])[] = [
+  ['missing', 'missing in another model', 'missing in another model'],
+  ['mismatched', 'with another shape or dtype in another model', 'with another shape or dtype in another model'],
+  ['unmasked', 'not covered by the mask', 'not covered by the mask'],
+  ['constant', 'constant', 'constants'],
+  ['whole', 'integer tensor', 'integer tensors'],
 ]
+
+/** What to do about a step that merges nothing, by what became of its tensors. */
+const mendStep = (fates: Fates, first: string, reason: MissingReason | undefined): string => {
+  if (fates.missing === 0 && fates.mismatched === 0)
+    return fates.unmasked > 0
+      ? `use a mask that covers tensors of ${first}, or remove the step`
+      : 'select weights of floating-point numbers, which alone are merged, or remove the step'
+  return reason === undefined || reason.type === 'some' || reason.type === 'parts'
+    ? `use models that share tensors with ${first}, or remove the step`
+    : adviceFor(reason, first, 'the other model')
+}
 
 /**
  * A step that does nothing to any tensor, although the recipe does not say so: a merge would give its first model, a
@@ -136,17 +147,16 @@ export const nothingMerged = (
   first: string,
   reason: MissingReason | undefined,
 ): Diagnostic => {
-  const told = FATES.filter(([key]) => fates[key] > 0).map(([key, words]) => `${fates[key]} ${words}`)
+  const told = FATES.filter(([key]) => fates[key] > 0).map(
+    ([key, one, many]) => `${fates[key]} ${fates[key] === 1 ? one : many}`,
+  )
   const outcome =
     gives === 'model'
       ? `merges no tensor, so it would give ${first} unchanged`
       : 'compares no tensor, so its mask would be empty'
   return entry('nothing-merged', `step \`${step}\` ${outcome}: ${told.join(', ')}`, {
     at,
-    help:
-      reason === undefined || reason.type === 'some' || reason.type === 'parts'
-        ? `use models that share tensors with ${first}, or remove the step`
-        : adviceFor(reason, first, 'the other model'),
+    help: mendStep(fates, first, reason),
   })
 }
 

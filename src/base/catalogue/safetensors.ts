@@ -267,7 +267,7 @@ export const sizeNotUnderstood = (text: string, at: Place | undefined): Diagnost
 
 /** A size of a few bytes, of which the unit must be missing. */
 export const sizeWithoutUnit = (text: string, at: Place | undefined): Diagnostic =>
-  entry('size-without-unit', `${quoteName(text)} is a size without a unit, and would be ${text} bytes`, {
+  entry('size-without-unit', `${quoteName(text)} is a size without a unit, and would be ${inBytes(Number(text))}`, {
     at,
     help: `write the unit: \`${text}GB\`, \`${text}MB\`, or \`${text}B\` for bytes`,
   })

@@ -12,7 +12,7 @@ export const shell: Operator = {
   aliases: [...named('ComfyUI-DareMerge', ['DM_ShellGradient', 'Shell Gradient'])],
   details: [
     'For SD1 and SD2: exterior IN00–03 and OUT09–11, interior IN04–08 and OUT04–08, core IN09–11, M00 and OUT00–03. For SDXL: exterior IN00–02 and OUT06–08, interior IN03–05 and OUT03–05, core IN06–08, M00 and OUT00–02.',
-    'For other architectures, the blocks are divided into thirds by their distance from the ends; for networks that are not U-Nets this is smelt’s own definition. Tensors outside these blocks (time and label embedding, the last layers, encoders, VAE) take `rest`, or have no number.',
+    'For other architectures, the blocks are divided into thirds by their distance from the ends; for networks that are not U-Nets this is smelt’s own definition. Blocks of a part that is left out, and tensors outside these blocks (time and label embedding, the last layers, encoders, VAE), take `rest`, or have no number.',
   ].join('\n'),
   source: 'ComfyUI-DareMerge, shell gradient, with the sets from its documentation',
   output: 'weights',
