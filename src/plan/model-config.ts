@@ -1,36 +1,25 @@
 import type { ConfigChange } from '../architectures/moe-layouts.js'
-import { findLayerStacks } from '../architectures/layer-stacks.js'
 import { findVocabulary } from '../architectures/vocabulary.js'
-import { layerTypesLeft, modelConfigInvalid } from '../base/catalogue/model-folders.js'
+import { modelConfigInvalid } from '../base/catalogue/model-folders.js'
 import { specialIdsLost } from '../base/catalogue/vocabularies.js'
 import type { Diagnostic, Place, Source } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { readDocument } from '../document/read.js'
-import { find, toPlain, type MapValue, type Value } from '../document/value.js'
-import type { LayerOrigins } from '../operators/value.js'
+import { find, type MapValue } from '../document/value.js'
 import type { Dtype } from '../tensor/dtype.js'
 import { sizeOf } from '../tensor/info.js'
 import { changedKeys, parseConfig } from './config-change.js'
-import type { LayerContext } from './context.js'
-import { layerLists } from './layer-lists.js'
+import { insert, remove, replace, sectionsOf, toScalar, type Edit } from './config-text.js'
+import { layerEdits, type LayersOf, type Tensors } from './layer-config.js'
 import { isHead } from './tied-heads.js'
 import type { PlannedVocabulary } from './vocabulary.js'
 
-type Tensors = ReadonlyMap<string, { readonly dtype: Dtype; readonly shape: readonly number[] }>
-
 /** What decides the config of an output. */
-export interface ConfigOf {
-  /** The tensors of the model that the config is of, and those that are written. */
-  readonly donor: Tensors
-  readonly written: Tensors
+export interface ConfigOf extends LayersOf {
   /** True where tensors that the first model stores with scales are all written without. */
   readonly unscaled: boolean
-  readonly layers: Pick<LayerContext, 'architecture'>
-  readonly model: string
   /** What the model says of its config. */
   readonly change?: ConfigChange | undefined
-  readonly origins?: LayerOrigins | undefined
-  readonly at: Place
   /** The vocabulary that the written model has in place of the donor's. */
   readonly vocabulary?: Renumbering
 }
@@ -38,14 +27,6 @@ export interface ConfigOf {
 /** What tells the ids of a vocabulary: whose tokenizer it is made of, and the new id of a model's. */
 export type Renumbering = Pick<PlannedVocabulary, 'owner' | 'idOf'>
 
-/** A place of a text that gets another text. */
-interface Edit {
-  readonly start: number
-  readonly end: number
-  readonly text: string
-}
-
-const LAYER_COUNTS = ['num_hidden_layers', 'n_layer', 'n_layers', 'num_layers'] as const
 const DTYPES = ['dtype', 'torch_dtype'] as const
 /** The names that PyTorch has for dtypes. */
 const TORCH: ReadonlyMap<Dtype, string> = new Map([
@@ -53,12 +34,6 @@ const TORCH: ReadonlyMap<Dtype, string> = new Map([
   ['F16', 'float16'],
   ['BF16', 'bfloat16'],
 ])
-
-/** The number of layers, where a model has them in one place. */
-const countLayers = (tensors: Tensors, { layers }: ConfigOf): number | undefined => {
-  const [stack, ...others] = findLayerStacks(tensors, layers.architecture(tensors), undefined)
-  return others.length > 0 ? undefined : stack?.layers.size
-}
 
 /** PyTorch's name of the float dtype of most parameters; undefined where that has no plain one. */
 const commonDtype = (tensors: Tensors): string | undefined => {
@@ -68,37 +43,6 @@ const commonDtype = (tensors: Tensors): string | undefined => {
   return most === undefined ? undefined : TORCH.get(most[0])
 }
 
-const replace = ({ range }: Value, value: unknown): Edit => ({
-  start: range.start,
-  end: range.end,
-  text: JSON.stringify(value),
-})
-
-/** Puts a key in front of the others of a map. */
-const insert = ({ range, entries }: MapValue, key: string, value: unknown): Edit => ({
-  start: range.start + 1,
-  end: range.start + 1,
-  text: `\n  ${JSON.stringify(key)}: ${JSON.stringify(value)}${entries.size === 0 ? '\n' : ','}`,
-})
-
-/** Takes a key out of a map, with the comma behind it or else the one before. */
-const remove = (map: MapValue, key: string, text: string): readonly Edit[] => {
-  const found = map.entries.get(key)
-  if (found === undefined) return []
-  const [behind] = /^\s*,/.exec(text.slice(found.value.range.end)) ?? []
-  const before = behind === undefined ? (/,\s*$/.exec(text.slice(0, found.key.start))?.[0].length ?? 0) : 0
-  return [{ start: found.key.start - before, end: found.value.range.end + (behind?.length ?? 0), text: '' }]
-}
-
-/** A map and those inside it that a config of several networks has for its language model. */
-const sectionsOf = (root: MapValue): readonly MapValue[] => [
-  root,
-  ...['text_config', 'llm_config'].flatMap((key) => {
-    const value = root.entries.get(key)?.value
-    return value?.type === 'map' ? [value] : []
-  }),
-]
-
 const dtypeEdits = (root: MapValue, written: Tensors): readonly Edit[] => {
   const dtype = commonDtype(written)
   if (dtype === undefined) return []
@@ -106,31 +50,6 @@ const dtypeEdits = (root: MapValue, written: Tensors): readonly Edit[] => {
   return found.length === 0
     ? [insert(root, 'torch_dtype', dtype)]
     : found.filter((value) => toScalar(value) !== dtype).map((value) => replace(value, dtype))
-}
-
-const toScalar = (value: Value | undefined): unknown =>
-  value === undefined || value.type === 'map' || value.type === 'list' ? undefined : value.value
-
-const layerEdits = (root: MapValue, of: ConfigOf): { readonly edits: Edit[]; readonly warnings: Diagnostic[] } => {
-  const [was, is] = [countLayers(of.donor, of), countLayers(of.written, of)]
-  const [edits, warnings]: [Edit[], Diagnostic[]] = [[], []]
-  if (was === undefined || is === undefined) return { edits, warnings }
-  const section = sectionsOf(root).find(({ entries }) => LAYER_COUNTS.some((key) => entries.has(key)))
-  if (section === undefined) return { edits, warnings }
-  if (was !== is)
-    for (const key of LAYER_COUNTS) {
-      const value = section.entries.get(key)?.value
-      // Some files have layers that their config does not count, such as those that predict several tokens.
-      if (value?.type === 'number') edits.push(replace(value, value.value + is - was))
-    }
-  const config = toPlain(section) as Readonly<Record<string, unknown>>
-  const lists = layerLists(config, { was, is, numbers: of.origins?.numbers })
-  for (const [key, list] of lists.set) {
-    const value = section.entries.get(key)?.value
-    edits.push(value === undefined ? insert(section, key, list) : replace(value, list))
-  }
-  for (const key of lists.left) warnings.push(layerTypesLeft(of.at, key, was, is))
-  return { edits, warnings }
 }
 
 /** Says whether the output head is the embeddings, where the written model differs in that from the donor. */
@@ -220,7 +139,7 @@ const changeEdits = (root: MapValue, change: ConfigChange | undefined, text: str
 export const editConfig = (bytes: Uint8Array, of: ConfigOf): Result<Uint8Array> => {
   const edited: Edited = { file: 'config.json', model: of.model, at: of.at }
   return editJson(bytes, edited, (root, text) => {
-    const layers = layerEdits(root, of)
+    const layers = layerEdits(root, of, text)
     const tokens = of.vocabulary === undefined ? undefined : tokenEdits(root, of.model, of.vocabulary)
     return {
       edits: [

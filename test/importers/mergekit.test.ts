@@ -1,4 +1,5 @@
 import { describe, expect, it, test } from 'vitest'
+import { parse } from 'yaml'
 import { importAndBuild, numbersOf, worstDifference, type Numbers } from '../support/imported.js'
 import { importFile } from '#src/importers/index.js'
 import { NO_MODELS } from '#src/importers/find-models.js'
@@ -713,7 +714,7 @@ experts:
   })
 
   it.each([
-    ['chat_template: chatml', '`chat_template`'],
+    ['chat_template: vicuna', '`chat_template`'],
     ['dtype: bfloat', '`dtype: bfloat`'],
   ])('tells what the recipe lacks: %s', (line, what) => {
     const { recipe, missing } = imported(`merge_method: linear\nmodels: [a, b]\nparameters: { weight: 1 }\n${line}\n`)
@@ -780,6 +781,16 @@ experts:
     const { recipe, missing } = imported(`${linear}chat_template: ${template}\n`)
     expect(missing).toEqual([])
     expect(recipe).toContain(`chat_template: ${template}`)
+  })
+
+  test('the name of a template that mergekit has becomes its text', () => {
+    const { recipe, missing } = imported(`${linear}chat_template: chatml\n`)
+    expect(missing).toEqual([])
+    const written = (parse(recipe!) as { outputs: Record<string, { chat_template: string }> }).outputs
+    expect(Object.values(written)[0]!.chat_template).toBe(
+      "{% for m in messages %}{{ '<|im_start|>' ~ m['role'] ~ '\\n' ~ m['content'] ~ '<|im_end|>\\n' }}{% endfor %}" +
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
+    )
   })
 
   test.each([

@@ -1,5 +1,18 @@
 /** What differs between mergekit and an imported recipe, for its comments and messages. */
+/** What is unusual in templates that mergekit ships. */
+const ODD_TEMPLATES: Readonly<Record<string, string>> = {
+  alpaca: 'which has no empty line before the response that is asked for',
+  exaone: 'which indents lines and adds empty ones',
+  llama3: 'which has a line break after each message that Llama 3 was not trained with',
+}
+
 export const mergekitSays = {
+  chatTemplate: (name: string): string =>
+    `The chat template renders what mergekit's template ${name} renders${
+      ODD_TEMPLATES[name] === undefined
+        ? '.'
+        : `, ${ODD_TEMPLATES[name]}. If a model of the merge has its own, name that model instead.`
+    }`,
   drawsRouters: 'mergekit draws other random numbers: the routers are another sample of the same distribution',
   emptyPrompt: 'an empty prompt says nothing of an expert, so the recipe leaves it out',
   routers: (option: string): string =>
@@ -68,7 +81,7 @@ export const mergekitLacks = {
     'the documents differ in their tokenizer, and a recipe has one vocabulary for all of its steps; import them one by one',
   tokenSource: 'its `source` is not a model, a token of a model, or zero',
   chatTemplate:
-    'mergekit ships templates of this name; write the text of one as `chat_template` of the output, or the name of a model that has it',
+    'it is neither `auto`, nor a template, nor the name of one that mergekit has: alpaca, chatml, exaone, llama3, mistral',
   range: 'a layer range is two whole numbers from 0, the second not below the first',
   unequalRanges: 'its models do not give the same number of layers, which mergekit refuses, too',
   baseNotInSlice:

@@ -72,6 +72,30 @@ export const layerTypesLeft = (at: Place, key: string, was: number, is: number):
     help: 'edit the list in the output’s config.json so that it describes each layer',
   })
 
+/** A number of layers at the beginning or end of a model, where they are elsewhere in the output. A warning. */
+export const layerKindsLeft = (at: Place, key: string): Diagnostic =>
+  entry(
+    'layer-types-left',
+    `\`${key}\` in config.json counts layers at one end of the model, and in the output they are no longer together there`,
+    { at, severity: 'warning', help: 'choose slices that keep these layers together at that end' },
+  )
+
+/** Layers of several kinds in new places, where a config has nothing that could say which is which. A warning. */
+export const layerKindsUnsaid = (at: Place, model: string, layer: number, tensor: string | undefined): Diagnostic =>
+  entry(
+    'layer-kinds-unsaid',
+    `the layers of \`${model}\` are of several kinds, and its config.json has no list that says which is which: ${
+      tensor === undefined
+        ? `programs may take layer ${layer} of the output for another kind`
+        : `layer ${layer} of the output has ${quoteName(tensor)}, where that of the model has none`
+    }`,
+    {
+      at,
+      severity: 'warning',
+      help: 'choose slices that keep the kinds in their places, and check that the folder loads without missing tensors',
+    },
+  )
+
 /** Inputs whose cards name different licences. A warning. */
 export const licencesDiffer = (at: Place, licences: readonly string[]): Diagnostic =>
   entry('licences-differ', `the models have different licences: ${listNames(licences)}`, {

@@ -64,6 +64,14 @@ export const noLayers = (at: Place, model: string, path: string | undefined): Di
     },
   )
 
+/** A tensor outside of the layers that has a part for each of them. */
+export const columnsByLayer = (at: Place, model: string, tensor: string): Diagnostic =>
+  entry(
+    'by-layer',
+    `${model} has ${quoteName(tensor)}, a part of which belongs to each layer, so its layers cannot be stacked`,
+    { at, help: 'stack a model without embeddings for each layer' },
+  )
+
 /** A model with several runs of numbered layers, such as an encoder and a decoder. */
 export const severalLayerStacks = (at: Place, model: string, paths: readonly string[]): Diagnostic =>
   entry('several-layer-stacks', `${model} has numbered layers in several places: ${listNames(paths)}`, {

@@ -4,6 +4,7 @@ import { readForeign, type ForeignMap, type ForeignValue } from '../../document/
 import { isRepository, shortReference } from '../../hub/reference.js'
 import { createDraft, type DraftBuilder, type DraftFile } from '../draft.js'
 import type { Importer, ImportInput, ImportResult } from '../importer.js'
+import { CHAT_TEMPLATES } from './chat-templates.js'
 import { mapOf, readConfig, textOf, unknownKeys, type Config, type ModelReference } from './config.js'
 import { addMixture } from './moe.js'
 import { addSlices } from './slices.js'
@@ -59,11 +60,16 @@ const applyLora = (draft: DraftBuilder, model: string, lora: ModelReference): st
   ])
 }
 
-/** The chat template of an output; undefined where the configuration has none, or has the name of one of mergekit’s. */
+/** The chat template of an output; undefined where the configuration has none. */
 const templateOf = (draft: DraftBuilder, { root }: Config): string | undefined => {
   const template = root.get('chat_template')
   const text = textOf(template)
   if (text === 'auto' || (text !== undefined && text.length >= 20 && text.includes('{'))) return text
+  const shipped = CHAT_TEMPLATES.get(text ?? '')
+  if (shipped !== undefined) {
+    draft.header(mergekitSays.chatTemplate(text!))
+    return shipped
+  }
   if (template !== undefined && template.value !== null)
     draft.missing(lineOf(template.line), '`chat_template`', mergekitLacks.chatTemplate)
   return undefined

@@ -27,6 +27,11 @@ type Layer = ReadonlyMap<string, string>
 
 const ascending = (numbers: Iterable<number>): readonly number[] => [...numbers].sort((x, y) => x - y)
 
+/** Tensors outside of the layers that have some columns, or rows, for each layer, as those of Gemma 3n. */
+const BY_LAYER = /(?:^|\.)(?:embed_tokens_per_layer|per_layer_model_projection)\.weight$/
+
+const tensorsOf = ({ layers }: LayerStack): number => [...layers.values()].reduce((sum, layer) => sum + layer.size, 0)
+
 /** The one run of numbered layers of a model. */
 const layeredOf = (call: Call, reference: Reference<ModelValue>): Result<Layered> => {
   const { tensors, label } = reference.value
@@ -39,7 +44,7 @@ const layeredOf = (call: Call, reference: Reference<ModelValue>): Result<Layered
         say.severalLayerStacks(
           reference.at,
           label,
-          stacks.map((s) => s.path),
+          [...stacks].sort((x, y) => tensorsOf(y) - tensorsOf(x)).map((s) => s.path),
         ),
       )
 }
@@ -168,6 +173,9 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
         : { type: 'renamed', tensor: slot.name, from: source.name },
     )
   }
+  const wide = [...rest.value.tensors.keys()].find((name) => BY_LAYER.test(name))
+  const isWhole = slices.length === 1 && slices[0]!.range[0] === 0 && slices[0]!.range[1] === like.stack.layers.size
+  if (wide !== undefined && !isWhole) return failed(say.columnsByLayer(rest.at, rest.value.label, wide))
   const layers = new Set([...like.stack.layers.values()].flatMap((layer) => [...layer.values()]))
   for (const [name, slot] of rest.value.tensors)
     if (like.value !== rest.value || !layers.has(name)) put(slot, { model: rest.value, name })
