@@ -20,6 +20,8 @@ export interface Source {
 /** A stretch of layers of the result. */
 export interface Slice {
   readonly sources: readonly Source[]
+  /** Its own base, or that of the configuration. */
+  readonly base: ModelReference | undefined
   readonly parameters: ForeignMap | undefined
   readonly line: number
 }
@@ -46,9 +48,16 @@ const KEYS = new Set(
   ),
 )
 
+const SLICE_KEYS = new Set(['sources', 'base_model', 'parameters'])
+
+const unknownIn = (map: ForeignMap | undefined, known: ReadonlySet<string>): readonly (readonly [string, number])[] =>
+  [...(map ?? [])].filter(([key]) => !known.has(key)).map(([key, { line }]) => [key, line])
+
 /** Keys of a configuration that mergekit ignores. */
-export const unknownKeys = (config: Config): readonly (readonly [string, number])[] =>
-  [...config.root].filter(([key]) => !KEYS.has(key)).map(([key, { line }]) => [key, line])
+export const unknownKeys = ({ root }: Config): readonly (readonly [string, number])[] => [
+  ...unknownIn(root, KEYS),
+  ...(listOf(root.get('slices')) ?? []).flatMap((slice) => unknownIn(mapOf(slice), SLICE_KEYS)),
+]
 
 /** The map of a value; undefined for anything else. */
 export const mapOf = (value: ForeignValue | undefined): ForeignMap | undefined =>
@@ -111,6 +120,7 @@ export const readConfig = (document: ForeignValue): Config => {
   const root = mapOf(document) ?? new Map<string, ForeignValue>()
   const models = listOf(root.get('models'))
   const slices = listOf(root.get('slices'))
+  const base = readReference(root.get('base_model'))
   const unreadable: number[] = []
   const readSources = (list: readonly ForeignValue[]): readonly Source[] =>
     list.flatMap((value) => {
@@ -124,13 +134,14 @@ export const readConfig = (document: ForeignValue): Config => {
     name: textOf(root.get('name')),
     method: textOf(root.get('merge_method')) ?? '',
     methodLine: root.get('merge_method')?.line ?? document.line,
-    base: readReference(root.get('base_model')),
+    base,
     models: models === undefined || models.length === 0 ? undefined : readSources(models),
     slices:
       slices === undefined || slices.length === 0
         ? undefined
         : slices.map((slice) => ({
             sources: readSources(listOf(mapOf(slice)?.get('sources')) ?? []),
+            base: readReference(mapOf(slice)?.get('base_model')) ?? base,
             parameters: mapOf(mapOf(slice)?.get('parameters')),
             line: slice.line,
           })),

@@ -157,7 +157,8 @@ const addConfigs = (draft: DraftBuilder, configs: readonly Config[], file: strin
       )
       return undefined
     }
-    return addMerge(draft, { config, title, sources: config.models, parameters: undefined, slice: undefined }, place)
+    const { base, models: sources } = config
+    return addMerge(draft, { config, title, base, sources, parameters: undefined, slice: undefined }, place)
   }
 
   const placeWhole = (reference: ModelReference): string | undefined =>

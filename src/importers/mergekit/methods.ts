@@ -172,7 +172,13 @@ export const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
   ],
   [
     'passthrough',
-    { op: 'merge.passthrough', shape: 'one', count: 1, each: [], all: [{ key: 'scale', fallback: 1, perLayer: true }] },
+    {
+      op: 'merge.passthrough',
+      shape: 'one',
+      count: 1,
+      each: [{ key: 'scale', fallback: 1, perLayer: true, unless: 1 }],
+      all: [],
+    },
   ],
 ])
 

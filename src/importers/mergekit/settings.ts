@@ -3,6 +3,7 @@ import type { ForeignMap, ForeignValue } from '../../document/foreign.js'
 import type { Yaml } from '../../document/write.js'
 import type { DraftBuilder } from '../draft.js'
 import { listOf, mapOf, textOf } from './config.js'
+import { filterPattern, layerPatterns, slicePattern, type SliceLayers } from './filters.js'
 
 /** A number or one number for each anchor, of the tensors that a filter selects; of all without one. */
 interface Entry {
@@ -43,8 +44,7 @@ const DEAD_FILTERS = new Set(['modelnorm'])
 
 /**
  * A parameter from the narrowest level to the widest, then its default; of `names`, the tensors of a model, filters that
- * fit none are left out. Undefined where it is nowhere, or cannot be
- * read, which is told.
+ * fit none are left out. Undefined where it is nowhere, or cannot be read, which is told.
  */
 export const findSetting = (
   draft: DraftBuilder,
@@ -57,7 +57,7 @@ export const findSetting = (
   for (const level of levels) {
     const given = level?.get(key)
     if (given === undefined || given.value === null) continue
-    const conditional = listOf(given)?.map(mapOf)
+    const conditional = (mapOf(given) === undefined ? listOf(given) : [given])?.map(mapOf)
     if (conditional === undefined || conditional.some((map) => map === undefined)) {
       const value = valueOf(given)
       if (value === undefined) {
@@ -100,52 +100,49 @@ export const constantOf = (setting: Setting): number | boolean | undefined => {
     : undefined
 }
 
-/** The pattern of the tensors whose names contain a text. */
-export const filterPattern = (filter: string): string => {
-  const parts = filter.split('.').map((part) => part.replace(/[[\]{}?!*@+()|\\]/g, (c) => `[${c}]`))
-  const [first, ...rest] = parts
-  const start = first === '' ? '' : `*${first!}`
-  const end = rest.at(-1)
-  const middle = [start, ...rest.slice(0, -1)]
-  const all = rest.length === 0 ? [`${start}*`] : end === '' ? middle : [...middle, `${end!}*`]
-  return `**.${all.filter((part) => part !== '').join('.')}`
-}
-
-/** The number of each layer of a slice, on a line through anchors. */
-const alongSlice = (anchors: readonly number[], [from, to]: readonly [number, number]): ReadonlyMap<string, number> =>
-  new Map(
-    Array.from({ length: to - from }, (_, i) => {
-      const t = to - from === 1 ? 1 : i / (to - from - 1)
-      const at = t * (anchors.length - 1)
-      const low = Math.min(Math.floor(at), anchors.length - 2)
-      const value = anchors[low]! + (at - low) * (anchors[low + 1]! - anchors[low]!)
-      return [`model.layers.${from + i}`, Number(value.toFixed(12))]
-    }),
-  )
+/** The number of each layer of a slice: of one, or on a line through anchors. */
+const alongSlice = (anchors: readonly number[], { from, to }: SliceLayers): readonly (readonly [number, number])[] =>
+  Array.from({ length: to - from }, (_, i) => {
+    const t = to - from === 1 ? 1 : i / (to - from - 1)
+    const at = t * (anchors.length - 1)
+    const low = Math.max(0, Math.min(Math.floor(at), anchors.length - 2))
+    const value = anchors[low]! + (at - low) * ((anchors[low + 1] ?? anchors[low]!) - anchors[low]!)
+    return [from + i, Number(value.toFixed(12))]
+  })
 
 /**
  * A setting as a step's number per layer: a number, or rules, of which the last that fits wins, where the first does in
- * mergekit. Outside of the layers, both take the first anchor.
+ * mergekit. Outside of the layers, both take the first anchor. `names` are the tensors, as far as they are known.
  */
 export const writeSetting = (
   setting: Setting,
-  layers: readonly [number, number] | undefined,
+  slice: SliceLayers | undefined,
+  names: readonly string[] | undefined,
   transform: (x: number) => number = (x) => x,
 ): Yaml => {
   const rules = new Map<string, Yaml>()
-  for (const { filter, value } of setting.toReversed()) {
-    const pattern = filter === undefined ? undefined : filterPattern(filter)
-    const numbers = [value].flat().map((x) => transform(Number(x)))
-    const [first] = numbers
-    if (numbers.length === 1) rules.set(pattern ?? 'default', first!)
-    else if (layers === undefined) {
-      if (pattern === undefined) rules.set('default', first!)
-      rules.set(pattern ?? 'gradient', numbers)
-    } else {
-      rules.set(pattern ?? 'default', first!)
-      for (const [layer, number] of alongSlice(numbers, layers))
-        rules.set(pattern === undefined ? layer : `${layer}.${pattern}`, number)
-    }
+  const add = (pattern: string, value: Yaml): void => {
+    // A rule counts where it was last written.
+    rules.delete(pattern)
+    rules.set(pattern, value)
   }
-  return rules.size === 1 ? rules.get('default')! : rules
+  for (const { filter, value } of setting.toReversed()) {
+    const numbers = [value].flat().map((x) => transform(Number(x)))
+    const [first] = numbers as [number]
+    if (slice === undefined) {
+      if (filter === undefined || numbers.length === 1)
+        add(filter === undefined ? 'default' : filterPattern(filter), first)
+      if (numbers.length > 1) add(filter === undefined ? 'gradient' : filterPattern(filter), numbers)
+      continue
+    }
+    const general = filter === undefined ? 'default' : slicePattern(filter, slice, names)
+    if (general !== undefined) add(general, first)
+    if (general !== undefined && numbers.length === 1) continue
+    for (const [layer, number] of alongSlice(numbers, slice))
+      for (const pattern of filter === undefined
+        ? [`model.layers.${layer}`]
+        : layerPatterns(filter, slice, layer, names))
+        add(pattern, number)
+  }
+  return rules.size === 1 && rules.has('default') ? rules.get('default')! : rules
 }

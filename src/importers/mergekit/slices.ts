@@ -2,6 +2,7 @@ import { mergekitLacks, mergekitSays } from '../../base/catalogue/import-mergeki
 import type { Yaml } from '../../document/write.js'
 import type { DraftBuilder } from '../draft.js'
 import { keyOf, type Config, type Slice, type Source } from './config.js'
+import { namesInSlice } from './filters.js'
 import { addMerge, type Place } from './stage.js'
 
 const LAYERS = 'model.layers'
@@ -17,7 +18,7 @@ const patternOf = (from: number, to: number): string =>
 type Range = readonly [number, number]
 
 /** The layers that a slice has in its result; undefined, once told, where that cannot be said. */
-const rangeOf = (draft: DraftBuilder, { base }: Config, { sources, line }: Slice): Range | undefined => {
+const rangeOf = (draft: DraftBuilder, { sources, base, line }: Slice): Range | undefined => {
   const ranges = sources.map((s) => s.range)
   const [first] = ranges
   const wrong = (why: string): undefined => draft.missing(lineOf(line), 'the slice', why) as undefined
@@ -71,16 +72,17 @@ export const addSlices = (
   title: string,
   place: Place,
 ): string | undefined => {
-  const ranges = slices.map((slice) => rangeOf(draft, config, slice))
+  const ranges = slices.map((slice) => rangeOf(draft, slice))
   if (ranges.some((r) => r === undefined)) return undefined
-  const [{ sources, parameters, line }] = slices as readonly [Slice]
+  const [{ sources, base, parameters, line }] = slices as readonly [Slice]
   const known = sources.map((s) => factsOf(draft, place, s))
   if (isWhole(slices) && known.every((layers) => layers === undefined || layers === ranges[0]![1])) {
     if (known.includes(undefined)) draft.note(lineOf(line), mergekitSays.allLayers(ranges[0]![1]))
-    return addMerge(draft, { config, title, sources, parameters, slice: undefined }, place)
+    return addMerge(draft, { config, title, base, sources, parameters, slice: undefined }, place)
   }
   const merged: { readonly name: string; readonly range: Range }[] = []
-  for (const [i, { sources, parameters, line }] of slices.entries()) {
+  let output = 0
+  for (const [i, { sources, base, parameters, line }] of slices.entries()) {
     const range = ranges[i]!
     const [from, to] = range
     const patterns: Yaml[] = [
@@ -93,9 +95,13 @@ export const addSlices = (
       continue
     }
     const own = slices.length === 1 ? `${title}_layers` : `${title}_${i + 1}`
-    const slice = { layers: range, patterns }
+    const model = base ?? sources[0]!.model
+    const found = place(model)
+    const tensors = namesInSlice(found === undefined ? undefined : draft.facts(found)?.tensors, range, output)
+    const slice = { layers: range, patterns, output, tensors }
+    output += to - from
     const find = to > from && isShifted(sources) ? placeShifted(draft, sources, place) : place
-    const name = addMerge(draft, { config, title: own, sources, parameters, slice }, find)
+    const name = addMerge(draft, { config, title: own, base, sources, parameters, slice }, find)
     if (name === undefined) return undefined
     merged.push({ name, range })
   }

@@ -5,6 +5,7 @@ import type { DraftBuilder } from '../draft.js'
 import type { Field } from '../importer.js'
 import { oneMinus } from '../numbers.js'
 import { keyOf, type Config, type ModelReference, type Source } from './config.js'
+import type { SliceLayers } from './filters.js'
 import { METHODS, WITHOUT_EFFECT, type Method, type Parameter } from './methods.js'
 import { constantOf, findSetting, writeSetting } from './settings.js'
 
@@ -13,11 +14,24 @@ export interface Merge {
   readonly config: Config
   /** What its step is called. */
   readonly title: string
+  readonly base: ModelReference | undefined
   readonly sources: readonly Source[]
   /** Parameters of the slice. */
   readonly parameters: ForeignMap | undefined
-  /** The layers of the slice, and the patterns that select its tensors; undefined for whole models. */
-  readonly slice: { readonly layers: readonly [number, number]; readonly patterns: readonly Yaml[] } | undefined
+  /** Undefined for whole models. */
+  readonly slice: MergeSlice | undefined
+}
+
+/** A stretch of layers that a merge is limited to. */
+export interface MergeSlice {
+  /** The first layer in the step, and the one behind the last. */
+  readonly layers: readonly [number, number]
+  /** The patterns that select its tensors. */
+  readonly patterns: readonly Yaml[]
+  /** What mergekit calls its first layer in the result. */
+  readonly output: number
+  /** The tensors of a model that is merged, as far as they are known. */
+  readonly tensors: readonly string[] | undefined
 }
 
 /** Makes the step that a model reference stands for, or its name. */
@@ -28,10 +42,9 @@ const lineOf = (line: number): string => `line ${line}`
 /** The models that a method merges, and its base; undefined, once told, where it cannot. */
 const sortModels = (
   draft: DraftBuilder,
-  { config, sources }: Merge,
+  { config, base, sources }: Merge,
   method: Method,
 ): { readonly base: ModelReference | undefined; readonly models: readonly Source[] } | undefined => {
-  const { base } = config
   const where = lineOf(config.methodLine)
   const refuse = (why: string): undefined => draft.missing(where, `\`${config.method}\``, why) as undefined
   if (method.base === 'needed' && base === undefined) return refuse(mergekitLacks.needsBase)
@@ -63,13 +76,18 @@ const sortModels = (
 
 /** Tells of parameters that the method does not have. */
 const tellIgnored = (draft: DraftBuilder, { config, sources, parameters }: Merge, method: Method): void => {
-  const known = new Set([...method.each, ...method.all].map((p) => p.key))
+  const ofModels = new Set(method.each.map((p) => p.key))
+  const known = new Set([...ofModels, ...method.all.map((p) => p.key)])
   if (method.shape === 'pair') known.add('t')
   if (config.method === 'nuslerp') for (const key of ['nuslerp_flatten', 'nuslerp_row_wise']) known.add(key)
-  for (const map of [config.parameters, parameters, ...sources.map((s) => s.parameters)])
+  for (const [map, keys] of [
+    [config.parameters, known],
+    [parameters, known],
+    ...sources.map((s) => [s.parameters, ofModels] as const),
+  ] as const)
     for (const [key, { line, value }] of map ?? []) {
       if (key === 'embed_slerp') draft.note(lineOf(line), mergekitSays.embedSlerp)
-      else if (!known.has(key) && !WITHOUT_EFFECT.has(key)) draft.note(lineOf(line), mergekitSays.ignored(key))
+      else if (!keys.has(key) && !WITHOUT_EFFECT.has(key)) draft.note(lineOf(line), mergekitSays.ignored(key))
       else if (
         map !== undefined &&
         !sources.some((s) => s.parameters === map) &&
@@ -100,8 +118,12 @@ export const addMerge = (draft: DraftBuilder, merge: Merge, place: Place): strin
   const baseName = base === undefined ? undefined : place(base)
   const names = models.map((m) => place(m.model))
   if ((base !== undefined && baseName === undefined) || names.some((n) => n === undefined)) return undefined
-  const like = baseName ?? names[0]!
-  const tensors = draft.facts(like)?.tensors
+  const tensors = slice === undefined ? draft.facts(baseName ?? names[0]!)?.tensors : slice.tensors
+  /** A model's own parameters go by the names of its tensors, others by those of the result. */
+  const layersOf = (source: Source | undefined): SliceLayers | undefined =>
+    slice === undefined
+      ? undefined
+      : { from: slice.layers[0], to: slice.layers[1], called: source?.range?.[0] ?? slice.output }
   let failed = false
   /** True where a density leaves something out. */
   let cuts = false
@@ -128,7 +150,7 @@ export const addMerge = (draft: DraftBuilder, merge: Merge, place: Place): strin
     }
     if (constant !== undefined && constant === unless) return undefined
     if (write !== undefined) return write(constant!)
-    return constant === undefined ? writeSetting(setting, slice?.layers) : Number(constant)
+    return constant === undefined ? writeSetting(setting, layersOf(source), tensors) : Number(constant)
   }
   const field = (key: string, value: Yaml | undefined, comment?: string): readonly Field[] =>
     value === undefined ? [] : [comment === undefined ? [key, value] : [key, value, comment]]
@@ -140,17 +162,18 @@ export const addMerge = (draft: DraftBuilder, merge: Merge, place: Place): strin
 
   const fields: Field[] = []
   if (method.shape === 'pair') {
-    const levels = [models[0]!.parameters, merge.parameters, config.parameters]
+    const levels = [merge.parameters, config.parameters]
     const t = findSetting(draft, 't', levels, undefined, tensors)
     if (t === undefined) {
       draft.missing(lineOf(config.methodLine), '`slerp`', mergekitLacks.needsParameter('t'))
       return undefined
     }
     fields.push(['a', baseName!], ['b', names[0]!])
-    fields.push(['keep', writeSetting(t, slice?.layers, oneMinus), mergekitSays.direction])
+    fields.push(['keep', writeSetting(t, layersOf(undefined), tensors, oneMinus), mergekitSays.direction])
   } else if (method.shape === 'one') {
     if (baseName !== undefined) fields.push(['base', baseName])
     fields.push(['model', names[0]!])
+    for (const p of method.each) for (const one of field(p.as ?? p.key, read(p, models[0]))) fields.push(one)
   } else {
     if (baseName !== undefined) fields.push(['base', baseName])
     const list = models.map((source, i): Yaml => {
@@ -161,22 +184,16 @@ export const addMerge = (draft: DraftBuilder, merge: Merge, place: Place): strin
     })
     fields.push(['models', list])
   }
-  for (const parameter of method.all)
-    for (const one of parameter.key === 'scale' ? scaleOf(parameter) : own(parameter)) fields.push(one)
+  for (const parameter of method.all) for (const one of own(parameter)) fields.push(one)
   for (const [key, value] of method.fixed ?? []) fields.push([key, value])
   if (config.method === 'nuslerp') for (const one of nuslerpOver()) fields.push(one)
   if (failed) return undefined
   for (const key of method.differs ?? []) if (key !== 'equalSizes' || cuts) draft.header(mergekitSays[key])
   if (slice !== undefined) fields.push(['layers', slice.patterns])
-  if (method.draws === true) draft.note(lineOf(config.methodLine), mergekitSays.draws)
+  if (method.draws === true && cuts) draft.note(lineOf(config.methodLine), mergekitSays.draws)
   // A model that is passed on as it is needs no step.
   if (config.method === 'passthrough' && fields.every(([key]) => key !== 'scale')) return names[0]!
   return draft.step(title, method.op, fields)
-
-  function scaleOf(parameter: Parameter): readonly Field[] {
-    const value = read({ ...parameter, unless: 1 }, models[0]!)
-    return field('scale', value)
-  }
 
   function nuslerpOver(): readonly Field[] {
     const flat = read({ key: 'nuslerp_flatten', fallback: true, write: Boolean }, undefined)
