@@ -18,8 +18,14 @@ export type SchedulerChoice =
       readonly hosts: readonly string[]
       readonly parallel: number
       readonly smelt: string | undefined
+      readonly stage: string | undefined
     }
-  | { readonly type: 'slurm'; readonly options: SlurmOptions; readonly smelt: string | undefined }
+  | {
+      readonly type: 'slurm'
+      readonly options: SlurmOptions
+      readonly smelt: string | undefined
+      readonly stage: string | undefined
+    }
 
 /** A scheduler, and what a driver on this machine has to know of it. */
 export interface OpenScheduler {

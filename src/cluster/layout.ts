@@ -48,6 +48,7 @@ import {
   planSchema,
   resultSchema,
 } from './layout-schema.js'
+import type { Staged } from './stage.js'
 
 /** The parts of a run that can be done at one time, whose numbers follow each other; a later stage reads its results. */
 export interface RunStage {
@@ -116,7 +117,7 @@ export interface RunAttempt {
 export interface RunAccount {
   readonly parts: readonly (Pick<
     PartResult,
-    'part' | 'attempt' | 'host' | 'device' | 'seconds' | 'readBytes' | 'writtenBytes'
+    'part' | 'attempt' | 'host' | 'device' | 'seconds' | 'readBytes' | 'writtenBytes' | 'staged'
   > & { readonly type: RunPart['type']; readonly attempts: readonly RunAttempt[] })[]
 }
 
@@ -152,12 +153,16 @@ export interface PartResult {
   readonly seconds: number
   readonly readBytes: number
   readonly writtenBytes: number
+  /** What it had of the copies of inputs on its machine, if it was told to use some. */
+  readonly staged?: Staged
 }
 
 /** Who starts the tasks. `options` are the scheduler's own. */
 export interface RunDriver {
   readonly scheduler: 'exec' | 'slurm' | 'kubernetes'
   readonly started: string
+  /** Where tasks keep copies of inputs on their machines, as the user wrote it. */
+  readonly stage?: string
   readonly options: Readonly<Record<string, unknown>>
 }
 
