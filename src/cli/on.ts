@@ -43,7 +43,7 @@ import { openScheduler, type SchedulerChoice } from './open-scheduler.js'
 import { readDevice, readEngine, readSettings } from './options.js'
 import { userHub } from './hub.js'
 import { readReportPath, writeReport, type ReportPlace } from './run-report.js'
-import { listenForStop } from './signals.js'
+import { listenForStop, sleepUnless } from './signals.js'
 import { userStore } from './store.js'
 
 /** What `smelt build --on` takes besides what a build on one machine does. */
@@ -257,7 +257,7 @@ const driveRun = async (
   const say = (text: string): void => (quiet ? undefined : console.err(text))
   const parts = plural(partsIn(plan), 'part')
   say(isResumed ? runWords.resumed(plan.id, finishedParts(run).size, parts, run) : runWords.begun(plan.id, parts, run))
-  const opened = await openScheduler(choice, run, plan)
+  const opened = await openScheduler(choice, run, plan, { told: () => say(runWords.awaited), signal })
   if (opened.type === 'failed') {
     console.tell(opened.diagnostics)
     return exitCode(opened.diagnostics)
@@ -329,18 +329,6 @@ const problemsOf = (driven: Driven, run: string, complaintOf: (part: number) => 
       return driven.parts.map(({ part, reason, last }) => runPartFailed(part, reason, last?.word, complaintOf(part)))
   }
 }
-
-const sleepUnless = (signal: AbortSignal, seconds: number): Promise<void> =>
-  new Promise((done) => {
-    if (signal.aborted) return done()
-    const end = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', end)
-      done()
-    }
-    const timer = setTimeout(end, seconds * 1000)
-    signal.addEventListener('abort', end)
-  })
 
 /** One line that is redrawn in a terminal, and now and then a line of a log. */
 const progressLine = (console: Console, render: () => string, quiet: boolean) => {

@@ -88,6 +88,8 @@ const workUnder = async (
   const plan = readPlan(run)
   if (plan.type === 'failed') return plan.diagnostics
   if (!/^\d{1,9}$/.test(part)) return [runPartUnknown(part, partsIn(plan.value))]
+  // Where each task sees its GPUs alone, they are number 0 to all of them: Slurm knows which they are.
+  const gpus = process.env['SLURM_JOB_GPUS'] ?? process.env['CUDA_VISIBLE_DEVICES']
   const place = placeOfStage(stage ?? stageOf(run))
   const done = await workOn(run, Number(part), {
     workers,
@@ -98,7 +100,7 @@ const workUnder = async (
     hub: userHub(),
     listen: ({ part: number, attempt }) => listenInto(placesOf(run).events(number, attempt)),
     ...(process.env['SLURM_JOB_ID'] === undefined ? {} : { job: process.env['SLURM_JOB_ID'] }),
-    ...(process.env['CUDA_VISIBLE_DEVICES'] === undefined ? {} : { gpus: process.env['CUDA_VISIBLE_DEVICES'] }),
+    ...(gpus === undefined ? {} : { gpus }),
   })
   const problem = done.type === 'ok' ? done.value.staged?.problem : undefined
   return problem === undefined ? done.diagnostics : [...done.diagnostics, stageUnused(hostname(), problem)]

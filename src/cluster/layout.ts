@@ -109,7 +109,7 @@ export interface RunAttempt {
   readonly started: string
   /** What the scheduler calls it. */
   readonly job?: string
-  /** The GPUs that it may use, as `CUDA_VISIBLE_DEVICES` names them. */
+  /** The GPUs that it may use, as Slurm or `CUDA_VISIBLE_DEVICES` names them. */
   readonly gpus?: string
 }
 
@@ -117,7 +117,7 @@ export interface RunAttempt {
 export interface RunAccount {
   readonly parts: readonly (Pick<
     PartResult,
-    'part' | 'attempt' | 'host' | 'device' | 'seconds' | 'readBytes' | 'writtenBytes' | 'staged'
+    'part' | 'attempt' | 'host' | 'device' | 'reason' | 'seconds' | 'readBytes' | 'writtenBytes' | 'staged'
   > & { readonly type: RunPart['type']; readonly attempts: readonly RunAttempt[] })[]
 }
 
@@ -134,6 +134,8 @@ export interface PartResult {
   readonly attempt: number
   readonly host: string
   readonly device: string
+  /** What that device is, and why it was taken. */
+  readonly reason: string
   /** Digest of `written`, `read`, `outcomes` and the digests of `reports`. */
   readonly content: Digest
   /** Tensors of outputs by their final paths, and tensors of inputs that were read whole. */

@@ -12,7 +12,7 @@ import type { Measure } from '../graph/expression.js'
 import { groupKey } from '../graph/groups.js'
 import { passesOf } from '../plan/jobs.js'
 import type { Plan } from '../plan/plan.js'
-import { chooseDevice, type DeviceRequest } from '../run/devices/choose.js'
+import { chooseDevice, type DeviceRequest, type DeviceSelection } from '../run/devices/choose.js'
 import type { CudaPlaces } from '../run/devices/places.js'
 import type { Listener } from '../run/events.js'
 import { changedInputs, syncAll } from '../run/files.js'
@@ -53,9 +53,11 @@ import { openStage, type Stage } from './stage.js'
 export interface TaskOptions
   extends Pick<RunOptions, 'workers' | 'render' | 'signal' | 'start' | 'cutting'>, Pick<DraftAccess, 'hub'> {
   readonly places?: CudaPlaces
+  /** Chooses the device; tests pretend that there is one. */
+  readonly choose?: (plan: Plan, workers: number) => Promise<Result<DeviceSelection>>
   /** What the scheduler calls this task. */
   readonly job?: string
-  /** The GPUs that this task may use, as `CUDA_VISIBLE_DEVICES` names them. */
+  /** The GPUs that this task may use, as Slurm or `CUDA_VISIBLE_DEVICES` names them. */
   readonly gpus?: string
   readonly listen?: (attempt: RunAttempt) => Listener
   /** How long results of earlier parts may take to be seen, in ms. */
@@ -246,9 +248,10 @@ const carryOut = async (
   options: TaskOptions,
 ): Promise<Result<PartResult> | 'altered'> => {
   const began = performance.now()
-  const chosen = await chooseDevice(plan.device as DeviceRequest, own, options.workers, options.places)
+  const choose = options.choose ?? ((p, some) => chooseDevice(plan.device as DeviceRequest, p, some, options.places))
+  const chosen = await choose(own, options.workers)
   if (chosen.type === 'failed') return chosen
-  const { device, cutting, runtime, workers } = chosen.value
+  const { device, cutting, runtime, workers, planned } = chosen.value
   const schedule = createSchedule(stage === undefined ? own : { ...own, copyOf: stage.copyOf })
   const progress: UnitProgress = { readBytes: 0, writtenBytes: 0, spent: noTime(), stepSeconds: new Map() }
   const odd: PartResult['odd'][number][] = []
@@ -311,6 +314,7 @@ const carryOut = async (
     attempt: attempt.attempt,
     host: attempt.host,
     device,
+    reason: [planned.title, planned.reason].filter((word) => word !== undefined).join(': '),
     content,
     ...found,
     reports,

@@ -107,6 +107,7 @@ export const documentAccount = (recipe: string, run: string, parts: readonly Par
         ...columnsOf('count', columns.attempts),
         ...columnsOf('number', columns.seconds),
         ...columnsOf('count', columns.read, columns.written),
+        ...columnsOf('text', columns.reason),
       ],
       rows: parts.map((p) => {
         const own = p.attempts.find(({ attempt }) => attempt === p.attempt)
@@ -122,6 +123,7 @@ export const documentAccount = (recipe: string, run: string, parts: readonly Par
             seconds(p.seconds),
             p.readBytes,
             p.writtenBytes,
+            p.reason,
           ],
         }
       }),

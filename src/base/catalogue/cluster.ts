@@ -191,6 +191,7 @@ export const runWords = {
   released: (part: number): string => `Slurm holds part ${part}: releasing it\n`,
   unanswered: (seconds: number): string =>
     `Slurm has not answered for ${seconds} seconds: waiting; its tasks go on, and Ctrl-C leaves them running\n`,
+  awaited: 'Slurm does not answer: asking again for two minutes; Ctrl-C stops, and the same command goes on\n',
   answered: 'Slurm answers again\n',
   left: (run: string): string =>
     `stopped; the run stays: the same command goes on with it, and \`smelt cancel ${run}\` gives it up\n`,

@@ -96,7 +96,8 @@ export const RUN_ACCOUNT = {
   columns: {
     host: 'machine',
     device: 'device',
-    gpus: 'visible GPUs',
+    reason: 'why that device',
+    gpus: 'GPUs given',
     job: 'job',
     part: 'part',
     parts: 'parts',
