@@ -9,6 +9,7 @@ import {
   runAlarmed,
 } from '../base/catalogue/cluster.js'
 import { manifestNeeded, onlyOn, schedulerWords } from '../base/catalogue/schedulers.js'
+import { stageRelative } from '../base/catalogue/stage.js'
 import { stopping } from '../base/catalogue/cli.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
@@ -31,7 +32,7 @@ import { isInexact } from '../run/devices/device.js'
 import type { RunEvent } from '../run/events.js'
 import { writeOutput } from '../safetensors/output.js'
 import { isLasting } from '../view/dashboard/ending.js'
-import { documentAccount, renderAccount } from '../view/run-account.js'
+import { documentAccount, renderAccount, stageWarnings } from '../view/run-account.js'
 import { renderRunProgress } from '../view/run-progress.js'
 import { renderSummary } from '../view/summary.js'
 import { plural } from '../view/text.js'
@@ -42,7 +43,7 @@ import { openScheduler, type SchedulerChoice } from './open-scheduler.js'
 import { readDevice, readEngine, readSettings } from './options.js'
 import { userHub } from './hub.js'
 import { readReportPath, writeReport, type ReportPlace } from './run-report.js'
-import { listenForStop } from './signals.js'
+import { listenForStop, sleepUnless } from './signals.js'
 import { userStore } from './store.js'
 
 /** What `smelt build --on` takes besides what a build on one machine does. */
@@ -57,6 +58,8 @@ export interface OnFlags extends BuildFlags {
   readonly manifest?: string
   /** Where the cluster file is. */
   readonly cluster?: string
+  /** Where tasks copy inputs to. */
+  readonly stage?: string
 }
 
 const MOST_PARTS = 100_000
@@ -113,25 +116,24 @@ const chooseScheduler = (
     ...(flags.on === 'kubernetes' || flags.manifest === undefined ? [] : [onlyOn('--manifest', 'kubernetes')]),
     ...(flags.on === 'kubernetes' && flags.manifest === undefined ? [manifestNeeded()] : []),
   ]
+  if (flags.on === 'kubernetes' && flags.stage !== undefined)
+    problems.push(runWithout('--stage', runWords.stageInManifest))
+  if (flags.stage !== undefined && !/^[/$]/.test(flags.stage)) problems.push(stageRelative(flags.stage))
   if (problems.length > 0) return failed(...problems)
   if (flags.on === 'kubernetes') {
     const settings = { ...kubernetes, ...(parallel === undefined ? {} : { at_most: parallel }) }
     return ok({ type: 'kubernetes', settings, manifest: flags.manifest! })
   }
   if (flags.on === 'slurm') {
-    const {
-      smelt,
-      at_most = parallel,
-      ...options
-    } = { ...slurm, ...(parallel === undefined ? {} : { at_most: parallel }) }
-    return ok({ type: 'slurm', smelt, options: { ...options, ...(at_most === undefined ? {} : { at_most }) } })
+    const { smelt, stage, ...options } = { ...slurm, ...(parallel === undefined ? {} : { at_most: parallel }) }
+    return ok({ type: 'slurm', smelt, stage: flags.stage ?? stage, options })
   }
   const template = flags.exec ?? exec.command ?? LOCAL_TEMPLATE
   const wrong = checkTemplate(template)
   if (wrong !== undefined) return failed(wrong)
   const hosts = flags.hosts?.split(',').filter((host) => host !== '') ?? exec.hosts ?? []
   const atOnce = parallel ?? exec.at_most ?? Math.max(1, hosts.length)
-  return ok({ type: 'exec', template, hosts, parallel: atOnce, smelt: exec.smelt })
+  return ok({ type: 'exec', template, hosts, parallel: atOnce, smelt: exec.smelt, stage: flags.stage ?? exec.stage })
 }
 
 const readFlags = async (console: Console, recipe: string, flags: OnFlags): Promise<Result<ReadFlags>> => {
@@ -255,7 +257,7 @@ const driveRun = async (
   const say = (text: string): void => (quiet ? undefined : console.err(text))
   const parts = plural(partsIn(plan), 'part')
   say(isResumed ? runWords.resumed(plan.id, finishedParts(run).size, parts, run) : runWords.begun(plan.id, parts, run))
-  const opened = await openScheduler(choice, run, plan)
+  const opened = await openScheduler(choice, run, plan, { told: () => say(runWords.awaited), signal })
   if (opened.type === 'failed') {
     console.tell(opened.diagnostics)
     return exitCode(opened.diagnostics)
@@ -271,7 +273,9 @@ const driveRun = async (
   const notes = createDriverNotes(() => performance.now() / 1000)
   let isOver = false
   try {
-    const driven = await drive(driverFiles(run, plan, { scheduler: choice.type, options: { ...choice } }), scheduler, {
+    const { stage } = choice
+    const who = { scheduler: choice.type, options: { ...choice }, ...(stage === undefined ? {} : { stage }) }
+    const driven = await drive(driverFiles(run, plan, who), scheduler, {
       patience,
       now: () => performance.now() / 1000,
       sleep: (seconds) => sleepUnless(signal, pause(seconds, (performance.now() - began) / 1000)),
@@ -299,6 +303,7 @@ const driveRun = async (
       say(renderSummary(events, console.look('err'), (performance.now() - began) / 1000, true))
       const parts = accountOf(run) ?? []
       say(renderAccount(parts))
+      if (!quiet) console.tell(stageWarnings(parts))
       if (report !== undefined) console.tell(await writeReport(report, documentAccount(plan.name, run, parts)))
     }
     return exitCode(diagnostics)
@@ -324,18 +329,6 @@ const problemsOf = (driven: Driven, run: string, complaintOf: (part: number) => 
       return driven.parts.map(({ part, reason, last }) => runPartFailed(part, reason, last?.word, complaintOf(part)))
   }
 }
-
-const sleepUnless = (signal: AbortSignal, seconds: number): Promise<void> =>
-  new Promise((done) => {
-    if (signal.aborted) return done()
-    const end = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', end)
-      done()
-    }
-    const timer = setTimeout(end, seconds * 1000)
-    signal.addEventListener('abort', end)
-  })
 
 /** One line that is redrawn in a terminal, and now and then a line of a log. */
 const progressLine = (console: Console, render: () => string, quiet: boolean) => {

@@ -1,14 +1,16 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { ok, type Result } from '../base/result.js'
 import { createCall } from '../cluster/call.js'
 import { PATIENCE, type Patience } from '../cluster/decide.js'
 import { createExec, patienceFor } from '../cluster/exec.js'
-import type { RunPlan } from '../cluster/layout.js'
+import { placesOf, type RunPlan } from '../cluster/layout.js'
 import { quoteWord } from '../cluster/shell-word.js'
 import type { Scheduler } from '../cluster/scheduler.js'
-import { askMaxArraySize, createSlurm, type Slurm, type SlurmOptions } from '../cluster/slurm.js'
+import { chainSlurm, type Chain } from '../cluster/slurm-chain.js'
+import { awaitMaxArraySize, createSlurm, type Slurm, type SlurmOptions, type SlurmPatience } from '../cluster/slurm.js'
+import { sleepUnless } from './signals.js'
 
 /** Who starts the tasks of a run, as the options and the cluster file say. */
 export type SchedulerChoice =
@@ -18,8 +20,14 @@ export type SchedulerChoice =
       readonly hosts: readonly string[]
       readonly parallel: number
       readonly smelt: string | undefined
+      readonly stage: string | undefined
     }
-  | { readonly type: 'slurm'; readonly options: SlurmOptions; readonly smelt: string | undefined }
+  | {
+      readonly type: 'slurm'
+      readonly options: SlurmOptions
+      readonly smelt: string | undefined
+      readonly stage: string | undefined
+    }
 
 /** A scheduler, and what a driver on this machine has to know of it. */
 export interface OpenScheduler {
@@ -58,41 +66,35 @@ const endOf = (path: string | undefined): string => {
 /** Slurm is asked at least every so many seconds, and less often the longer a run takes. */
 const [SOONEST, LATEST] = [1, 15]
 
+/** How a controller that does not answer is waited for. */
+type SlurmWait = Pick<SlurmPatience, 'patience' | 'told' | 'signal'>
+
+/** For how long a controller that is away when a build begins is waited for, in seconds: another takes over by then. */
+const AWAY_LIMIT = 120
+
 /** Slurm for a run; `smelt` is what starts it on a node. */
 export const openSlurm = async (
   run: string,
   id: string,
   options: SlurmOptions,
-  smelt = ownCommand(),
+  smelt: string,
+  waiting: SlurmWait = { patience: 0, told: () => undefined },
 ): Promise<Result<Slurm>> => {
   const call = createCall(process.env)
-  const most = await askMaxArraySize(call)
+  const now = (): number => performance.now() / 1000
+  const sleep = (seconds: number): Promise<void> => sleepUnless(waiting.signal, seconds)
+  const most = await awaitMaxArraySize(call, { ...waiting, now, sleep })
   if (most.type === 'failed') return most
   const flags = options.cpus === undefined ? '' : `--workers ${Math.min(64, options.cpus)}`
-  const now = (): number => performance.now() / 1000
   return ok(createSlurm({ run, id, options, smelt, flags, variables: ownVariables(), call, now }, most.value))
 }
-
-/** Slurm whose tasks are followed by a job that makes the outputs, should nobody else do so. */
-const withCommit = (slurm: Slurm, run: string, { stages }: RunPlan, smelt: string): Scheduler => ({
-  ...slurm,
-  submit: async (parts, accepted) => {
-    let isLast = false
-    const problems = await slurm.submit(parts, (job) => {
-      accepted(job)
-      isLast ||= job.parts.some((part) => part >= stages.at(-1)!.first)
-    })
-    if (problems.length > 0 || !isLast) return problems
-    await slurm.dropContinuations()
-    return slurm.continueWith(`${smelt} work --run ${quoteWord(run)} --part commit`)
-  },
-})
 
 /** Makes the scheduler of a run ready. */
 export const openScheduler = async (
   choice: SchedulerChoice,
   run: string,
   plan: RunPlan,
+  waiting: Pick<SlurmWait, 'told' | 'signal'>,
 ): Promise<Result<OpenScheduler>> => {
   const smelt = choice.smelt ?? ownCommand()
   if (choice.type === 'exec') {
@@ -105,11 +107,16 @@ export const openScheduler = async (
       close: exec.withdraw,
     })
   }
-  const slurm = await openSlurm(run, plan.id, choice.options, smelt)
+  const slurm = await openSlurm(run, plan.id, choice.options, smelt, { ...waiting, patience: AWAY_LIMIT })
   if (slurm.type === 'failed') return slurm
   const { logOf, dropContinuations } = slurm.value
+  const chain: Chain = {
+    stages: plan.stages,
+    isDone: (part) => existsSync(placesOf(run).result(part)),
+    commit: `${smelt} work --run ${quoteWord(run)} --part commit`,
+  }
   return ok({
-    scheduler: withCommit(slurm.value, run, plan, smelt),
+    scheduler: chainSlurm(slurm.value, chain),
     patience: PATIENCE,
     pause: (_, since) => Math.min(LATEST, Math.max(SOONEST, since / 20)),
     complaintOf: (part) => endOf(logOf(part)),
@@ -122,7 +129,7 @@ const [LONGEST, LOOK] = [30_000, 1000]
 
 /** Ends the tasks that Slurm has of a run; what could not be asked for. */
 export const withdrawFromSlurm = async (run: string, plan: RunPlan): Promise<readonly Diagnostic[]> => {
-  const slurm = await openSlurm(run, plan.id, {})
+  const slurm = await openSlurm(run, plan.id, {}, ownCommand())
   if (slurm.type === 'failed') return slurm.diagnostics
   await slurm.value.dropContinuations()
   for (const end = performance.now() + LONGEST; performance.now() < end;) {

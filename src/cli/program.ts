@@ -67,6 +67,7 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .option('--hosts <names>', 'machines for {host} in the command, separated by commas')
     .option('--parallel <n>', 'tasks at a time (default: one for each host, or as many as Slurm starts)')
     .option('--manifest <file>', 'where the manifest for Kubernetes is written')
+    .option('--stage <folder>', 'where tasks copy the inputs that they read: a folder on a disk of each machine')
     .option('--cluster <file>', 'how tasks are started (default: smelt.cluster.yaml beside the recipe or above)')
     .option('--parts <n>', 'about how many parts to cut the work into')
     .option(
@@ -83,6 +84,7 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
           flags.parts,
           flags.runDir,
           flags.cluster,
+          flags.stage,
           flags.manifest,
         ].every((f) => f === undefined)
           ? (await import('./build.js')).build(console, recipe, flags)
@@ -94,6 +96,7 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .requiredOption('--run <folder>', 'the folder of the run')
     .requiredOption('--part <n>', 'which part to do, or `commit` to write the outputs once all are done')
     .option('--workers <n>', 'worker threads')
+    .option('--stage <folder>', 'a folder of this machine to copy inputs to (default: as the driver says)')
     .description('do one part of a build on many machines; `smelt build --on` starts it')
     .action((flags) => run(async (console) => (await import('./work.js')).work(console, flags)))
   program

@@ -44,3 +44,16 @@ export const listenForStop = (asked: (signal: Signal) => void, dying: () => void
     end,
   }
 }
+
+/** Waits so many seconds, or until a signal. */
+export const sleepUnless = (signal: AbortSignal | undefined, seconds: number): Promise<void> =>
+  new Promise((done) => {
+    if (signal?.aborted === true) return done()
+    const end = (): void => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', end)
+      done()
+    }
+    const timer = setTimeout(end, seconds * 1000)
+    signal?.addEventListener('abort', end)
+  })

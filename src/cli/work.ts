@@ -1,12 +1,14 @@
 import { appendFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { runPartUnknown } from '../base/catalogue/cluster.js'
+import { stageUnused, stageWords } from '../base/catalogue/stage.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { commitRun } from '../cluster/commit.js'
 import { claimRun } from '../cluster/driver-files.js'
-import { placesOf, readPlan } from '../cluster/layout.js'
+import { placesOf, readDriver, readPlan } from '../cluster/layout.js'
 import { isCommitted, partsIn } from '../cluster/ready.js'
-import { workOn } from '../cluster/task.js'
+import { workOn, type StagePlace } from '../cluster/task.js'
 import { defaultWorkers } from '../run/machine.js'
 import type { Listener } from '../run/events.js'
 import { buildEventLine, toBuildEvent } from '../view/json.js'
@@ -23,6 +25,7 @@ export interface WorkFlags {
   readonly run: string
   readonly part: string
   readonly workers?: string
+  readonly stage?: string
 }
 
 /** The events of a task go to a file that others read while it grows; that it cannot be written is no reason to fail. */
@@ -54,7 +57,7 @@ export const work = async (console: Console, flags: WorkFlags): Promise<number> 
   }
   const interruption = listenForStop(() => undefined)
   try {
-    const diagnostics = await workUnder(run, flags.part, workers.value, interruption.signal)
+    const diagnostics = await workUnder(run, flags, workers.value, interruption.signal)
     console.tell(diagnostics)
     return diagnostics.some((d) => d.code === 'stopped') && interruption.exitCode !== undefined
       ? interruption.exitCode
@@ -77,7 +80,7 @@ const commitAlone = async (run: string, signal: AbortSignal): Promise<readonly D
 
 const workUnder = async (
   run: string,
-  part: string,
+  { part, stage }: WorkFlags,
   workers: number,
   signal: AbortSignal,
 ): Promise<readonly Diagnostic[]> => {
@@ -85,15 +88,39 @@ const workUnder = async (
   const plan = readPlan(run)
   if (plan.type === 'failed') return plan.diagnostics
   if (!/^\d{1,9}$/.test(part)) return [runPartUnknown(part, partsIn(plan.value))]
+  // Where each task sees its GPUs alone, they are number 0 to all of them: Slurm knows which they are.
+  const gpus = process.env['SLURM_JOB_GPUS'] ?? process.env['CUDA_VISIBLE_DEVICES']
+  const place = placeOfStage(stage ?? stageOf(run))
   const done = await workOn(run, Number(part), {
     workers,
     signal,
+    ...(place === undefined ? {} : { stage: place }),
     render: renderReport,
     places: cudaPlaces(),
     hub: userHub(),
     listen: ({ part: number, attempt }) => listenInto(placesOf(run).events(number, attempt)),
     ...(process.env['SLURM_JOB_ID'] === undefined ? {} : { job: process.env['SLURM_JOB_ID'] }),
-    ...(process.env['CUDA_VISIBLE_DEVICES'] === undefined ? {} : { gpus: process.env['CUDA_VISIBLE_DEVICES'] }),
+    ...(gpus === undefined ? {} : { gpus }),
   })
-  return done.diagnostics
+  const problem = done.type === 'ok' ? done.value.staged?.problem : undefined
+  return problem === undefined ? done.diagnostics : [...done.diagnostics, stageUnused(hostname(), problem)]
+}
+
+/** What the driver says of copies of inputs. */
+const stageOf = (run: string): string | undefined => {
+  const driver = readDriver(run)
+  return driver.type === 'ok' ? driver.value?.stage : undefined
+}
+
+/** The folder that a text names here: variables in it are those of this process. */
+const placeOfStage = (text: string | undefined): StagePlace | undefined => {
+  if (text === undefined) return undefined
+  const unset: string[] = []
+  const folder = text.replace(/\$(?:(\w+)|\{(\w+)\})/g, (_, plain?: string, braced?: string) => {
+    const name = plain ?? braced!
+    const value = process.env[name] ?? ''
+    if (value === '') unset.push(name)
+    return value
+  })
+  return unset.length === 0 ? { folder: resolve(folder) } : { problem: stageWords.unset(unset[0]!) }
 }

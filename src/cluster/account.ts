@@ -18,12 +18,14 @@ const typeOf = ({ outcomes, reports }: PartResult): PartAccount['type'] =>
 export const writeAccount = (run: string, results: readonly PartResult[]): void => {
   const begun = attemptsOf(run)
   const parts = results.map((result): PartAccount => {
-    const { part, attempt, host, device, seconds, readBytes, writtenBytes } = result
+    const { part, attempt, host, device, reason, seconds, readBytes, writtenBytes, staged } = result
     const count = Math.max(begun.get(part) ?? 0, attempt)
     const attempts = Array.from({ length: count }, (_, i) => readAttempt(run, part, i + 1)).flatMap((found) =>
       found.type === 'ok' ? (found.value ?? []) : [],
     )
-    return { part, attempt, host, device, seconds, readBytes, writtenBytes, type: typeOf(result), attempts }
+    const type = typeOf(result)
+    const own = { part, attempt, host, device, reason, seconds, readBytes, writtenBytes, type, attempts }
+    return staged === undefined ? own : { ...own, staged }
   })
   writeWhole(placesOf(run).account, { parts })
 }

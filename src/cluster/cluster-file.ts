@@ -15,6 +15,7 @@ export interface ExecSettings {
   readonly hosts?: readonly string[]
   readonly at_most?: number
   readonly smelt?: string
+  readonly stage?: string
 }
 
 /** How pods are made. */
@@ -32,7 +33,7 @@ export interface KubernetesSettings {
 
 /** What a cluster file says. It is no part of a build’s identity. */
 export interface ClusterFile {
-  readonly slurm: SlurmOptions & { readonly smelt?: string }
+  readonly slurm: SlurmOptions & Pick<ExecSettings, 'smelt' | 'stage'>
   readonly exec: ExecSettings
   readonly kubernetes: KubernetesSettings
 }

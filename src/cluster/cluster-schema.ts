@@ -29,6 +29,14 @@ export const clusterSchema = (audience: Audience): JsonSchema => {
   const smelt = text(
     'How smelt is started where tasks run, as words of the shell. As it was started here unless given.',
   )
+  const stage: JsonSchema = {
+    title: 'an absolute path, or one that begins with a variable',
+    type: 'string',
+    pattern: '^(/|[$])',
+    ...say(
+      'A folder on a disk of each machine’s own, where tasks copy the inputs that they read: `/scratch`, or `$TMPDIR`.',
+    ),
+  }
   return {
     ...(audience.editor ? { $schema: 'http://json-schema.org/draft-07/schema#', $id: 'urn:smelt:cluster:1' } : {}),
     title: 'a smelt cluster file',
@@ -58,6 +66,7 @@ export const clusterSchema = (audience: Audience): JsonSchema => {
           ...say('Further arguments of `sbatch`, such as `--qos=low` or `--constraint=icelake`.'),
         },
         at_most: count('The most tasks that run at one time. As many as the cluster has room for unless given.'),
+        stage,
         smelt,
       }),
       exec: block('For `--on exec`: how each task is started.', {
@@ -72,6 +81,7 @@ export const clusterSchema = (audience: Audience): JsonSchema => {
           ...say('What `{host}` stands for: the host with the fewest tasks gets the next one.'),
         },
         at_most: count('The most tasks that run at one time.'),
+        stage,
         smelt,
       }),
       kubernetes: block('For `--on kubernetes`: what the manifest says.', {

@@ -27,9 +27,9 @@ import { isCommitted } from './ready.js'
 export const driverFiles = (
   run: string,
   { stages }: Pick<RunPlan, 'stages'>,
-  { scheduler, options }: Pick<RunDriver, 'scheduler' | 'options'>,
+  who: Omit<RunDriver, 'started'>,
 ): DriverFiles => {
-  const begin = (): void => writeWhole(placesOf(run).driver, { scheduler, started: new Date().toISOString(), options })
+  const begin = (): void => writeWhole(placesOf(run).driver, { ...who, started: new Date().toISOString() })
   return {
     stages,
     listDone: () => finishedParts(run),

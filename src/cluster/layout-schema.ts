@@ -20,6 +20,7 @@ const listOf = (items: JsonSchema): JsonSchema => ({ type: 'array', items })
 const mapOf = (value: JsonSchema): JsonSchema => ({ type: 'object', additionalProperties: value })
 
 const type: JsonSchema = { enum: ['measures', 'tensors', 'report'] }
+const staged = record({ copied: count, found: count }, { problem: text })
 const digested = record({ path: text, tensor: text, digest })
 
 /** The schema of `plan.json`. */
@@ -62,44 +63,55 @@ export const attemptSchema: JsonSchema = record(
 /** The schema of `account.json`. */
 export const accountSchema: JsonSchema = record({
   parts: listOf(
-    record({
-      part: count,
-      attempt: count,
-      host: text,
-      device: text,
-      seconds: amount,
-      readBytes: count,
-      writtenBytes: count,
-      type,
-      attempts: listOf(attemptSchema),
-    }),
+    record(
+      {
+        part: count,
+        attempt: count,
+        host: text,
+        device: text,
+        reason: text,
+        seconds: amount,
+        readBytes: count,
+        writtenBytes: count,
+        type,
+        attempts: listOf(attemptSchema),
+      },
+      { staged },
+    ),
   ),
 })
 
 /** The schema of `results/N.json`. */
-export const resultSchema: JsonSchema = record({
-  part: count,
-  attempt: count,
-  host: text,
-  device: text,
-  content: digest,
-  written: listOf(digested),
-  read: listOf(digested),
-  outcomes: listOf(text),
-  reports: listOf(record({ path: text, digest, file: text })),
-  files: listOf(record({ path: text, file: text, bytes: count, mtime: text })),
-  odd: listOf(record({ path: text, tensor: text, oddity: text })),
-  seconds: amount,
-  readBytes: count,
-  writtenBytes: count,
-})
+export const resultSchema: JsonSchema = record(
+  {
+    part: count,
+    attempt: count,
+    host: text,
+    device: text,
+    reason: text,
+    content: digest,
+    written: listOf(digested),
+    read: listOf(digested),
+    outcomes: listOf(text),
+    reports: listOf(record({ path: text, digest, file: text })),
+    files: listOf(record({ path: text, file: text, bytes: count, mtime: text })),
+    odd: listOf(record({ path: text, tensor: text, oddity: text })),
+    seconds: amount,
+    readBytes: count,
+    writtenBytes: count,
+  },
+  { staged },
+)
 
 /** The schema of `driver.json`. */
-export const driverSchema: JsonSchema = record({
-  scheduler: { enum: ['exec', 'slurm', 'kubernetes'], title: 'a scheduler' },
-  started: text,
-  options: object,
-})
+export const driverSchema: JsonSchema = record(
+  {
+    scheduler: { enum: ['exec', 'slurm', 'kubernetes'], title: 'a scheduler' },
+    started: text,
+    options: object,
+  },
+  { stage: text },
+)
 
 /** The schema of a line of `submitted.jsonl`. */
 export const jobSchema: JsonSchema = record({ id: text, parts: listOf(count) })

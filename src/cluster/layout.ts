@@ -48,6 +48,7 @@ import {
   planSchema,
   resultSchema,
 } from './layout-schema.js'
+import type { Staged } from './stage.js'
 
 /** The parts of a run that can be done at one time, whose numbers follow each other; a later stage reads its results. */
 export interface RunStage {
@@ -108,7 +109,7 @@ export interface RunAttempt {
   readonly started: string
   /** What the scheduler calls it. */
   readonly job?: string
-  /** The GPUs that it may use, as `CUDA_VISIBLE_DEVICES` names them. */
+  /** The GPUs that it may use, as Slurm or `CUDA_VISIBLE_DEVICES` names them. */
   readonly gpus?: string
 }
 
@@ -116,7 +117,7 @@ export interface RunAttempt {
 export interface RunAccount {
   readonly parts: readonly (Pick<
     PartResult,
-    'part' | 'attempt' | 'host' | 'device' | 'seconds' | 'readBytes' | 'writtenBytes'
+    'part' | 'attempt' | 'host' | 'device' | 'reason' | 'seconds' | 'readBytes' | 'writtenBytes' | 'staged'
   > & { readonly type: RunPart['type']; readonly attempts: readonly RunAttempt[] })[]
 }
 
@@ -133,6 +134,8 @@ export interface PartResult {
   readonly attempt: number
   readonly host: string
   readonly device: string
+  /** What that device is, and why it was taken. */
+  readonly reason: string
   /** Digest of `written`, `read`, `outcomes` and the digests of `reports`. */
   readonly content: Digest
   /** Tensors of outputs by their final paths, and tensors of inputs that were read whole. */
@@ -152,12 +155,16 @@ export interface PartResult {
   readonly seconds: number
   readonly readBytes: number
   readonly writtenBytes: number
+  /** What it had of the copies of inputs on its machine, if it was told to use some. */
+  readonly staged?: Staged
 }
 
 /** Who starts the tasks. `options` are the scheduler's own. */
 export interface RunDriver {
   readonly scheduler: 'exec' | 'slurm' | 'kubernetes'
   readonly started: string
+  /** Where tasks keep copies of inputs on their machines, as the user wrote it. */
+  readonly stage?: string
   readonly options: Readonly<Record<string, unknown>>
 }
 

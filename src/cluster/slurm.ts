@@ -43,6 +43,12 @@ export interface SlurmRun {
 /** Slurm, and what else a run needs of it. */
 export interface Slurm extends Scheduler {
   /**
+   * Hands over parts that begin once the tasks of those `before` have succeeded, or has them wait for other tasks if they
+   * are handed over already. False, and nothing is done, unless each of those has a task that waits or runs; or if Slurm
+   * takes no more for now.
+   */
+  follow(parts: readonly number[], before: readonly number[], accepted: (job: SubmittedJob) => void): Promise<boolean>
+  /**
    * Submits a job that runs `command` when the tasks that wait or run now have ended, however they ended; none if there
    * are none.
    */
@@ -82,6 +88,31 @@ export const askMaxArraySize = async (call: Call): Promise<Result<number>> => {
   if (answer.code !== 0) return failed(slurmSilent(said(answer)))
   const size = Number(/^MaxArraySize\s*=\s*(\d+)/m.exec(answer.stdout)?.[1] ?? 1001)
   return ok(Math.max(1, size))
+}
+
+/** How long Slurm is waited for that does not answer, and how often it is asked, in seconds. */
+export interface SlurmPatience {
+  readonly patience: number
+  readonly now: () => number
+  readonly sleep: (seconds: number) => Promise<void>
+  /** Hears that Slurm is waited for, once. */
+  readonly told: () => void
+  readonly signal?: AbortSignal
+}
+
+const ASK_AGAIN = 5
+
+/** Like {@link askMaxArraySize}, of a controller that may be away for a while. */
+export const awaitMaxArraySize = async (call: Call, waiting: SlurmPatience): Promise<Result<number>> => {
+  const { patience, now, sleep, told, signal } = waiting
+  const began = now()
+  for (let isTold = false; ; isTold = true) {
+    const size = await askMaxArraySize(call)
+    const isAway = size.diagnostics.some(({ blame, message }) => blame === 'retry' && AWAY.test(message))
+    if (!isAway || now() - began >= patience || signal?.aborted === true) return size
+    if (!isTold) told()
+    await sleep(ASK_AGAIN)
+  }
 }
 
 /** The arguments of `sbatch` that a user’s options come to. */
@@ -149,7 +180,7 @@ export const createSlurm = (run: SlurmRun, most: number): Slurm => {
   const submitArray = async (
     offset: number,
     parts: readonly number[],
-    throttle: number | undefined,
+    { throttle, dependency }: { readonly throttle: number | undefined; readonly dependency: string | undefined },
     accepted: (job: SubmittedJob) => void,
   ): Promise<{ readonly problems: readonly Diagnostic[]; readonly isFull: boolean }> => {
     const indexes = ranges(parts.map((part) => part - offset))
@@ -159,6 +190,7 @@ export const createSlurm = (run: SlurmRun, most: number): Slurm => {
         `--array=${indexes}${throttle === undefined ? '' : `%${throttle}`}`,
         '--requeue',
         '--signal=B:TERM@120',
+        ...(dependency === undefined ? [] : [`--dependency=${dependency}`]),
         ...settings(names.array(offset), '%A_%a.txt'),
       ],
       script(
@@ -178,20 +210,44 @@ export const createSlurm = (run: SlurmRun, most: number): Slurm => {
     // One task is not too many for good; but an array of one that is refused is refused for what it is.
     if (parts.length === 1) return { problems: isTooMany ? [] : [problem], isFull: true }
     const half = Math.ceil(parts.length / 2)
-    const first = await submitArray(offset, parts.slice(0, half), throttle, accepted)
+    const first = await submitArray(offset, parts.slice(0, half), { throttle, dependency }, accepted)
     if (first.problems.length > 0 || first.isFull) return first
-    return submitArray(offset, parts.slice(half), throttle, accepted)
+    return submitArray(offset, parts.slice(half), { throttle, dependency }, accepted)
+  }
+
+  const submitAll = async (
+    parts: readonly number[],
+    dependency: string | undefined,
+    accepted: (job: SubmittedJob) => void,
+  ): Promise<{ readonly problems: readonly Diagnostic[]; readonly isFull: boolean }> => {
+    if (now() < restUntil) return { problems: [], isFull: true }
+    const arrays = new Map<number, number[]>()
+    for (const part of parts) {
+      const offset = part - (part % most)
+      const own = arrays.get(offset)
+      if (own === undefined) arrays.set(offset, [part])
+      else own.push(part)
+    }
+    const throttle = options.at_most === undefined ? undefined : Math.max(1, Math.floor(options.at_most / arrays.size))
+    for (const [offset, own] of arrays) {
+      const submitted = await submitArray(offset, own, { throttle, dependency }, accepted)
+      if (submitted.isFull) restUntil = now() + REST
+      if (submitted.isFull || submitted.problems.length > 0) return submitted
+    }
+    return { problems: [], isFull: false }
   }
 
   /** Has Slurm begin a task again; one of which it cannot is ended, so that its part is submitted again. */
   const again = async (
-    deed: 'requeue' | 'release',
+    deed: 'requeue' | 'release' | 'unbind',
     { job, index }: SqueueTask,
     part: number,
     accepted: (job: SubmittedJob) => void,
   ): Promise<void> => {
     const target = `${job}_${index}`
-    const answer = await call('scontrol', [deed, target])
+    // What it waits for will never come to pass, and is done by now: by another task.
+    const words = deed === 'unbind' ? ['update', `JobId=${target}`, 'Dependency='] : [deed, target]
+    const answer = await call('scontrol', words)
     if (answer.code === 0) accepted({ id: job, parts: [part] })
     else if (!AWAY.test(answer.stderr)) await call('scancel', [target])
   }
@@ -201,24 +257,26 @@ export const createSlurm = (run: SlurmRun, most: number): Slurm => {
       const tasks = await newest()
       return tasks && new Map<number, Task>([...tasks].map(([part, { task }]) => [part, task]))
     },
-    submit: async (parts, accepted) => {
-      if (now() < restUntil) return []
-      const arrays = new Map<number, number[]>()
-      for (const part of parts) {
-        const offset = part - (part % most)
-        arrays.set(offset, [...(arrays.get(offset) ?? []), part])
+    submit: async (parts, accepted) => (await submitAll(parts, undefined, accepted)).problems,
+    follow: async (parts, before, accepted) => {
+      const tasks = await newest()
+      const awaited = before.map((part) => tasks?.get(part))
+      if (awaited.length === 0 || awaited.some((task) => task === undefined || task.task.state === 'ended'))
+        return false
+      const dependency = `afterok:${awaited.map((task) => `${task!.job}_${task!.index}`).join(':')}`
+      const own = new Set(
+        parts.flatMap((part) => {
+          const task = tasks?.get(part)
+          return task === undefined || task.task.state === 'ended' ? [] : [task.job]
+        }),
+      )
+      if (own.size === 0) {
+        // What is wrong with it is told when a driver hands it over.
+        const { problems, isFull } = await submitAll(parts, dependency, accepted)
+        return problems.length === 0 && !isFull
       }
-      const throttle =
-        options.at_most === undefined ? undefined : Math.max(1, Math.floor(options.at_most / arrays.size))
-      for (const [offset, own] of arrays) {
-        const { problems, isFull } = await submitArray(offset, own, throttle, accepted)
-        if (problems.length > 0) return problems
-        if (isFull) {
-          restUntil = now() + REST
-          return []
-        }
-      }
-      return []
+      for (const job of own) await call('scontrol', ['update', `JobId=${job}`, `Dependency=${dependency}`])
+      return true
     },
     requeue: async (parts, accepted) => {
       const tasks = await newest()
@@ -233,8 +291,7 @@ export const createSlurm = (run: SlurmRun, most: number): Slurm => {
         const task = tasks?.get(part)
         const held = task?.task.held
         if (task === undefined || held === undefined) continue
-        if (isHopeless(held)) await call('scancel', [`${task.job}_${task.index}`])
-        else await again('release', task, part, accepted)
+        await again(isHopeless(held) ? 'unbind' : 'release', task, part, accepted)
       }
     },
     withdraw: async () => {

@@ -3,16 +3,16 @@ import { fstatSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { runAlarmed, runCancelled, runPartUnknown, runStageUnseen } from '../base/catalogue/cluster.js'
+import { stageWords } from '../base/catalogue/stage.js'
 import { inputChanged } from '../base/catalogue/run.js'
 import { canonicalJson } from '../base/canonical.js'
 import { blake3, toDigest } from '../base/digest.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Measure } from '../graph/expression.js'
 import { groupKey } from '../graph/groups.js'
-import { programsOf } from '../plan/complete-plan.js'
-import type { Draft } from '../plan/draft.js'
+import { passesOf } from '../plan/jobs.js'
 import type { Plan } from '../plan/plan.js'
-import { chooseDevice, type DeviceRequest } from '../run/devices/choose.js'
+import { chooseDevice, type DeviceRequest, type DeviceSelection } from '../run/devices/choose.js'
 import type { CudaPlaces } from '../run/devices/places.js'
 import type { Listener } from '../run/events.js'
 import { changedInputs, syncAll } from '../run/files.js'
@@ -29,8 +29,6 @@ import type { OutputFile } from '../safetensors/output.js'
 import { createRunId } from '../safetensors/run-id.js'
 import { partName } from '../safetensors/temporary.js'
 import { encodeOutcome } from '../store/outcomes.js'
-import { selectJobs, tornMeasure } from './cut.js'
-import { askFor, sharedMeasures } from './lay-out.js'
 import {
   beat,
   beginAttempt,
@@ -47,29 +45,29 @@ import {
   type RunPart,
   type RunPlan,
 } from './layout.js'
-import {
-  complete,
-  draftRun,
-  identifyShared,
-  knowledgeOf,
-  partsIn,
-  readResults,
-  versionProblem,
-  type DraftAccess,
-} from './ready.js'
+import { planPart, type OwnWork } from './plan-part.js'
+import { draftRun, partsIn, readResults, versionProblem, type DraftAccess } from './ready.js'
+import { openStage, type Stage } from './stage.js'
 
 /** How a task works. None of it changes a byte. */
 export interface TaskOptions
   extends Pick<RunOptions, 'workers' | 'render' | 'signal' | 'start' | 'cutting'>, Pick<DraftAccess, 'hub'> {
   readonly places?: CudaPlaces
+  /** Chooses the device; tests pretend that there is one. */
+  readonly choose?: (plan: Plan, workers: number) => Promise<Result<DeviceSelection>>
   /** What the scheduler calls this task. */
   readonly job?: string
-  /** The GPUs that this task may use, as `CUDA_VISIBLE_DEVICES` names them. */
+  /** The GPUs that this task may use, as Slurm or `CUDA_VISIBLE_DEVICES` names them. */
   readonly gpus?: string
   readonly listen?: (attempt: RunAttempt) => Listener
   /** How long results of earlier parts may take to be seen, in ms. */
   readonly lag?: number
+  /** A folder of this machine where inputs are copied to, or why there is none although one was asked for. */
+  readonly stage?: StagePlace
 }
+
+/** A folder for copies of inputs, or why there is none although one was asked for; tests say which tensors are copied. */
+export type StagePlace = { readonly folder: string; readonly least?: number } | { readonly problem: string }
 
 /** How often a task shows that it is alive, in ms. */
 const BEAT = 10_000
@@ -144,14 +142,54 @@ const attemptPart = async (task: Task, options: TaskOptions): Promise<Result<Par
   if (earlier.type === 'failed') return earlier
   const own = await planPart(drafted.value.draft, part, earlier.value, options.signal)
   if (own.type === 'failed') return own
-  const files = startParts(task, own.value.plan)
+  const stage = await stageInputs(own.value.plan, options)
+  try {
+    const done = await doPart(task, own.value, stage, options)
+    if (done !== 'altered') return done
+  } finally {
+    stage?.close()
+  }
+  // Whatever is the matter with the copies, the inputs are there.
+  const again = { ...options, stage: { problem: stageWords.altered(folderOf(options)) } }
+  const done = await doPart(task, own.value, undefined, again)
+  if (done === 'altered') throw new Error('a part without copies found one altered')
+  return done
+}
+
+const folderOf = ({ stage }: Pick<TaskOptions, 'stage'>): string =>
+  stage !== undefined && 'folder' in stage ? stage.folder : ''
+
+/** Copies what a part reads to this machine, if that is wanted. */
+const stageInputs = async (own: Plan, { stage, signal }: TaskOptions): Promise<Stage | undefined> => {
+  if (stage === undefined || !('folder' in stage)) return undefined
+  const views = own.jobs.flatMap((job) => [
+    ...passesOf(job).flatMap((pass) => pass.reads),
+    ...job.copies.flatMap(({ from }) => from ?? []),
+  ])
+  const files = new Map(own.models.flatMap((m) => m.files).map((file) => [file.path, file] as const))
+  return openStage(
+    stage.folder,
+    views.map(({ tensor }) => tensor),
+    files,
+    { ...(signal === undefined ? {} : { signal }), ...(stage.least === undefined ? {} : { least: stage.least }) },
+  )
+}
+
+/** Does the work of a part and hands its result in; nothing of it counts if a copy of an input was altered. */
+const doPart = async (
+  task: Task,
+  own: OwnWork,
+  stage: Stage | undefined,
+  options: TaskOptions,
+): Promise<Result<PartResult> | 'altered'> => {
+  const files = startParts(task, own.plan)
   if (files.type === 'failed') return files
-  const scratch = await startScratch(own.value.plan, createRunId())
+  const scratch = await startScratch(own.plan, createRunId())
   let isKept = false
   try {
     if (scratch.type === 'failed') return scratch
-    const result = await carryOut(task, own.value, files.value, scratch.value[0]?.temporaryPath, options)
-    if (result.type === 'failed') return result
+    const result = await carryOut(task, own, files.value, scratch.value[0]?.temporaryPath, stage, options)
+    if (result === 'altered' || result.type === 'failed') return result
     const handed = hand(task, result.value)
     if (handed.type === 'failed') return handed
     isKept = handed.value
@@ -181,42 +219,6 @@ const awaitResults = async (
   }
 }
 
-/** The work of one part as a plan. */
-interface OwnWork {
-  readonly plan: Plan
-  /** What the results of measures are handed on under. */
-  readonly measures: ReadonlyMap<string, Measure>
-}
-
-const planPart = async (
-  whole: Draft,
-  part: RunPart,
-  earlier: readonly PartResult[],
-  signal: AbortSignal | undefined,
-): Promise<Result<OwnWork>> => {
-  const known = knowledgeOf(whole, earlier)
-  const none = new Map<string, Measure>()
-  if (part.type === 'report') {
-    const reports = whole.reports.filter((r) => part.reports.includes(r.path))
-    const plan = await complete({ ...whole, outputs: [], reports }, known, signal)
-    return plan.type === 'failed' ? plan : ok({ plan: plan.value, measures: none })
-  }
-  const plan = await complete({ ...whole, reports: [] }, known, signal)
-  if (plan.type === 'failed') return plan
-  if (part.type === 'tensors') {
-    const jobs = selectJobs(plan.value.jobs, new Set(part.jobs))
-    const torn = tornMeasure(plan.value.jobs, jobs)
-    if (torn !== undefined) throw new Error(`part ${part.number} would take only some of a ${torn.type}`)
-    const reads = new Set(part.reads.map(({ path, tensor }) => `${path}\0${tensor}`))
-    const undigested = plan.value.undigested.filter(({ file, name }) => reads.has(`${file}\0${name}`))
-    return ok({ plan: { ...plan.value, jobs, undigested, programs: programsOf(jobs) }, measures: none })
-  }
-  const shared = sharedMeasures(plan.value, plan.value.fingerprints(identifyShared(whole)))
-  const measures = new Map(part.measures.map((fingerprint) => [fingerprint, shared.get(fingerprint)!] as const))
-  const own = await complete({ ...whole, outputs: [], reports: [] }, known, signal, [...measures.values()].map(askFor))
-  return own.type === 'failed' ? own : ok({ plan: own.value, measures })
-}
-
 /** Starts a file for each output file that a part writes to. */
 const startParts = ({ plan, part, attempt }: Task, own: Plan): Result<readonly OutputFile[]> => {
   const written = new Set(own.jobs.flatMap((j) => [...j.copies.map((c) => c.to), ...j.targets]).map((t) => t.path))
@@ -242,13 +244,15 @@ const carryOut = async (
   { plan: own, measures }: OwnWork,
   files: readonly OutputFile[],
   scratch: string | undefined,
+  stage: Stage | undefined,
   options: TaskOptions,
-): Promise<Result<PartResult>> => {
+): Promise<Result<PartResult> | 'altered'> => {
   const began = performance.now()
-  const chosen = await chooseDevice(plan.device as DeviceRequest, own, options.workers, options.places)
+  const choose = options.choose ?? ((p, some) => chooseDevice(plan.device as DeviceRequest, p, some, options.places))
+  const chosen = await choose(own, options.workers)
   if (chosen.type === 'failed') return chosen
-  const { device, cutting, runtime, workers } = chosen.value
-  const schedule = createSchedule(own)
+  const { device, cutting, runtime, workers, planned } = chosen.value
+  const schedule = createSchedule(stage === undefined ? own : { ...own, copyOf: stage.copyOf })
   const progress: UnitProgress = { readBytes: 0, writtenBytes: 0, spent: noTime(), stepSeconds: new Map() }
   const odd: PartResult['odd'][number][] = []
   const listener = options.listen?.(attempt) ?? (() => undefined)
@@ -287,6 +291,9 @@ const carryOut = async (
     progress,
     oddities: { ...gatherOddities(), add: (path, tensor, oddity) => void odd.push({ path, tensor, oddity }) },
   })
+  // Whatever came of altered copies, even an error, is no result.
+  const isStopped = options.signal?.aborted === true
+  if (stage !== undefined && !isStopped && !(await stage.verify(schedule.ledger.digest))) return 'altered'
   if (worked.type === 'failed') return worked
   const changed = await changedInputs(own)
   if (changed.length > 0) return failed(...changed.map(inputChanged))
@@ -307,6 +314,7 @@ const carryOut = async (
     attempt: attempt.attempt,
     host: attempt.host,
     device,
+    reason: [planned.title, planned.reason].filter((word) => word !== undefined).join(': '),
     content,
     ...found,
     reports,
@@ -322,8 +330,13 @@ const carryOut = async (
     seconds: (performance.now() - began) / 1000,
     readBytes: progress.readBytes,
     writtenBytes: progress.writtenBytes,
+    ...(options.stage === undefined
+      ? {}
+      : { staged: stage?.staged ?? { copied: 0, found: 0, problem: problemOf(options.stage) } }),
   })
 }
+
+const problemOf = (place: StagePlace): string => ('problem' in place ? place.problem : '')
 
 const byPlace = (x: { path: string; tensor: string }, y: { path: string; tensor: string }): number =>
   x.path < y.path ? -1 : x.path > y.path ? 1 : x.tensor < y.tensor ? -1 : x.tensor > y.tensor ? 1 : 0

@@ -264,7 +264,7 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
       open -= 1
       const segments = segmentsOf(unit.size)
       unit.order.reads.forEach((r, i) => {
-        if (r.digest) ledger.record(r.path, r.tensor, segments, unit.segment, result.readDigests[i]!)
+        if (r.digest) ledger.record(r.input ?? r.path, r.tensor, segments, unit.segment, result.readDigests[i]!)
       })
       unit.order.writes.forEach((w, i) => {
         const digest = result.writeDigests[i]

@@ -7,7 +7,7 @@ import { toMagnitude } from '../kernels/selection.js'
 import type { Job, Plan, Target } from '../plan/plan.js'
 import { rowsOf, SCRATCH } from '../plan/scratch.js'
 import { blockRange, type BlockGrid } from '../tensor/block-grid.js'
-import { sizeOf } from '../tensor/info.js'
+import { sizeOf, type TensorInfo } from '../tensor/info.js'
 import { isWhole, viewKey, wholeOf, type View } from '../tensor/view.js'
 import { segmentsOf, type Ledger } from './digest-ledger.js'
 import { limitOf, INFINITY, type Measures, type Search } from './measures.js'
@@ -28,7 +28,10 @@ import type {
 } from './unit.js'
 
 /** The part of a plan that is work. */
-export type ScheduledWork = Pick<Plan, 'jobs' | 'programs' | 'undigested' | 'digestOf' | 'outcomes'>
+export interface ScheduledWork extends Pick<Plan, 'jobs' | 'programs' | 'undigested' | 'digestOf' | 'outcomes'> {
+  /** Where a copy of an input's tensor is read in its place. */
+  readonly copyOf?: (tensor: TensorInfo) => Pick<TensorInfo, 'file' | 'begin'> | undefined
+}
 
 /** Writes the orders of a plan's units, each as soon as all that it depends on is known. */
 export interface UnitOrders {
@@ -76,7 +79,9 @@ export const createUnitOrders = (
 
   const readOnly = (view: View, { start, end }: Pick<Segment, 'start' | 'end'>): ReadOrder => {
     const { file, name, packed } = view.tensor
-    const ranges = rangesOf(view, start, end)
+    const copy = plan.copyOf?.(view.tensor)
+    const ranges = rangesOf(copy === undefined ? view : { ...view, tensor: { ...view.tensor, ...copy } }, start, end)
+    if (copy !== undefined) return { ...ranges, tensor: name, input: file, digest: false }
     if (file === SCRATCH) return { ...ranges, tensor: name, digest: false, unfinished: true }
     return { ...ranges, tensor: name, digest: false, ...(packed === true ? { packed } : {}) }
   }

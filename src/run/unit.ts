@@ -20,6 +20,8 @@ export interface FileSlice {
  */
 export interface ReadOrder extends Ranges {
   readonly tensor: string
+  /** The input that `path` has a copy of, where it is none itself. */
+  readonly input?: string
   readonly digest: boolean
   /** True for an output's own bytes, which lie in the unfinished file, and for those of the scratch file. */
   readonly unfinished?: boolean

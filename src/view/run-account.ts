@@ -1,5 +1,7 @@
 import { RUN_ACCOUNT } from '../base/catalogue/screens.js'
 import { escapeControls } from '../base/excerpt.js'
+import { stageUnused } from '../base/catalogue/stage.js'
+import type { Diagnostic } from '../base/diagnostic.js'
 import type { PartAccount } from '../cluster/account.js'
 import { columnsOf, count, words, type ReportDocument } from '../operators/report-document.js'
 import { formatBytes, formatDuration, plural } from './text.js'
@@ -13,14 +15,27 @@ interface HostAccount {
   readonly seconds: number
   readonly readBytes: number
   readonly writtenBytes: number
+  /** What it had of copies of inputs on its disk, if it was to use some. */
+  readonly staged: { readonly copied: number; readonly found: number } | undefined
 }
+
+const sumStaged = (x: HostAccount['staged'], y: HostAccount['staged']): HostAccount['staged'] =>
+  x === undefined || y === undefined ? (x ?? y) : { copied: x.copied + y.copied, found: x.found + y.found }
 
 /** What each machine did on each device, in the order of their names. */
 const byHost = (parts: readonly PartAccount[]): readonly HostAccount[] => {
   const hosts = new Map<string, HostAccount>()
-  for (const { host, device, seconds, readBytes, writtenBytes } of parts) {
+  for (const { host, device, seconds, readBytes, writtenBytes, staged } of parts) {
     const key = `${host}\0${device}`
-    const known = hosts.get(key) ?? { host, device, parts: 0, seconds: 0, readBytes: 0, writtenBytes: 0 }
+    const known = hosts.get(key) ?? {
+      host,
+      device,
+      parts: 0,
+      seconds: 0,
+      readBytes: 0,
+      writtenBytes: 0,
+      staged: undefined,
+    }
     hosts.set(key, {
       host,
       device,
@@ -28,6 +43,7 @@ const byHost = (parts: readonly PartAccount[]): readonly HostAccount[] => {
       seconds: known.seconds + seconds,
       readBytes: known.readBytes + readBytes,
       writtenBytes: known.writtenBytes + writtenBytes,
+      staged: sumStaged(known.staged, staged),
     })
   }
   return [...hosts].sort(([x], [y]) => (x < y ? -1 : 1)).map(([, host]) => host)
@@ -37,10 +53,20 @@ const byHost = (parts: readonly PartAccount[]): readonly HostAccount[] => {
 export const renderAccount = (parts: readonly PartAccount[]): string =>
   byHost(parts)
     .map(
-      ({ host, device, parts: own, seconds, readBytes, writtenBytes }) =>
-        `  ${escapeControls(host)} (${escapeControls(device)})  ${plural(own, 'part')} in ${formatDuration(seconds)}, ${RUN_ACCOUNT.moved(formatBytes(readBytes), formatBytes(writtenBytes))}\n`,
+      ({ host, device, parts: own, seconds, readBytes, writtenBytes, staged }) =>
+        `  ${escapeControls(host)} (${escapeControls(device)})  ${plural(own, 'part')} in ${formatDuration(seconds)}, ${RUN_ACCOUNT.moved(formatBytes(readBytes), formatBytes(writtenBytes))}${staged === undefined ? '' : RUN_ACCOUNT.staged(formatBytes(staged.copied), formatBytes(staged.found))}\n`,
     )
     .join('')
+
+/** Which machines read inputs where they are although they were to copy them, and why; each once. */
+export const stageWarnings = (parts: readonly PartAccount[]): readonly Diagnostic[] =>
+  [
+    ...new Map(
+      parts.flatMap(({ host, staged }) =>
+        staged?.problem === undefined ? [] : [[`${host}\0${staged.problem}`, [host, staged.problem] as const] as const],
+      ),
+    ).values(),
+  ].map(([host, problem]) => stageUnused(host, problem))
 
 const seconds = (value: number): number => Math.round(value * 1000) / 1000
 
@@ -81,6 +107,7 @@ export const documentAccount = (recipe: string, run: string, parts: readonly Par
         ...columnsOf('count', columns.attempts),
         ...columnsOf('number', columns.seconds),
         ...columnsOf('count', columns.read, columns.written),
+        ...columnsOf('text', columns.reason),
       ],
       rows: parts.map((p) => {
         const own = p.attempts.find(({ attempt }) => attempt === p.attempt)
@@ -96,9 +123,25 @@ export const documentAccount = (recipe: string, run: string, parts: readonly Par
             seconds(p.seconds),
             p.readBytes,
             p.writtenBytes,
+            p.reason,
           ],
         }
       }),
     },
+    ...(parts.some(({ staged }) => staged !== undefined) ? [tableOfCopies(parts)] : []),
   ],
+})
+
+const tableOfCopies = (parts: readonly PartAccount[]): ReportDocument['sections'][number] => ({
+  type: 'table',
+  title: sections.copies,
+  columns: [
+    ...columnsOf('count', columns.part),
+    ...columnsOf('text', columns.host),
+    ...columnsOf('count', columns.copied, columns.found),
+    ...columnsOf('text', columns.unstaged),
+  ],
+  rows: parts.flatMap(({ part, host, staged }) =>
+    staged === undefined ? [] : [{ cells: [part, host, staged.copied, staged.found, staged.problem ?? null] }],
+  ),
 })

@@ -42,6 +42,7 @@ const result = (attempt: number): PartResult => ({
   attempt,
   host: 'one',
   device: 'cpu',
+  reason: 'asked for',
   content: `blake3:${'0'.repeat(64)}` as Digest,
   written: [],
   read: [],

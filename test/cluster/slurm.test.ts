@@ -1,7 +1,8 @@
 import { describe, expect, it, test } from 'vitest'
 import type { Called } from '#src/cluster/call.js'
 import type { SubmittedJob } from '#src/cluster/scheduler.js'
-import { askMaxArraySize, createSlurm, type Slurm, type SlurmOptions } from '#src/cluster/slurm.js'
+import { askMaxArraySize, awaitMaxArraySize, createSlurm, type Slurm, type SlurmOptions } from '#src/cluster/slurm.js'
+import { chainSlurm } from '#src/cluster/slurm-chain.js'
 import { ranges, readSqueue, secondsOf } from '#src/cluster/slurm-states.js'
 
 /** A call of a program of Slurm. */
@@ -264,9 +265,12 @@ describe('tasks', () => {
       'scontrol release 5_0',
       'scontrol release 5_1',
       'scancel 5_1',
-      'scancel 5_2',
+      'scontrol update JobId=5_2 Dependency=',
     ])
-    expect(accepted).toEqual([{ id: '5', parts: [0] }])
+    expect(accepted).toEqual([
+      { id: '5', parts: [0] },
+      { id: '5', parts: [2] },
+    ])
   })
 
   test('are withdrawn by the arrays that live', async () => {
@@ -286,6 +290,75 @@ describe('tasks', () => {
     expect(heard.at(-1)?.args).toContain('--job-name=smelt-0123456789ab.after')
     expect(heard.at(-1)?.input).toContain('exec smelt go on\n')
   })
+})
+
+describe('stages', () => {
+  const stages = [
+    { first: 0, parts: 2 },
+    { first: 2, parts: 3 },
+  ]
+  /** Submits parts to a Slurm that answers as told, with what follows them. */
+  const chained = async (parts: readonly number[], squeue: (submitted: number) => string, done: number[] = []) => {
+    let jobs = 0
+    const { slurm, heard, accepted } = fake(({ program }) =>
+      program === 'squeue' ? called(squeue(jobs)) : called(program === 'sbatch' ? String(10 * ++jobs) : ''),
+    )
+    const chain = chainSlurm(slurm, { stages, isDone: (part) => done.includes(part), commit: 'smelt commit' })
+    const problems = await chain.submit(parts, (job) => accepted.push(job))
+    const said = heard.flatMap(({ program, args }) =>
+      program === 'squeue' ? [] : [`${program} ${args.filter((a) => !/^--(?!array|dep)/.test(a)).join(' ')}`],
+    )
+    return { problems, said, accepted }
+  }
+  const first = (state: string): string => line(10, 0, state) + line(10, 1, state)
+  const second = (job: number, reason: string): string =>
+    [2, 3, 4].map((n) => line(job, n, 'PENDING', 0, 'smelt-0123456789ab.0', reason)).join('')
+
+  test('are handed over together: the second begins once the first has succeeded, and a job commits', async () => {
+    const squeue = (jobs: number) => first('RUNNING') + (jobs > 1 ? second(20, 'Dependency') : '')
+    const { said, accepted, problems } = await chained([0, 1], squeue)
+    expect(problems).toEqual([])
+    expect(said).toEqual([
+      'sbatch --array=0-1',
+      'sbatch --array=2-4 --dependency=afterok:10_0:10_1',
+      'scancel ',
+      'sbatch --dependency=afterany:10:20',
+    ])
+    expect(accepted).toEqual([
+      { id: '10', parts: [0, 1] },
+      { id: '20', parts: [2, 3, 4] },
+    ])
+  })
+
+  test('wait for the task that took the place of one that failed', async () => {
+    const squeue = () => line(7, 1, 'FAILED', 256) + line(10, 1, 'PENDING') + second(8, 'DependencyNeverSatisfied')
+    const { said, accepted } = await chained([1], squeue, [0])
+    expect(said).toEqual(['sbatch --array=1', 'scontrol update JobId=8 Dependency=afterok:10_1'])
+    expect(accepted).toEqual([{ id: '10', parts: [1] }])
+  })
+
+  test('are left to a driver where the tasks of the first are not all known', async () => {
+    expect((await chained([0, 1], () => line(10, 0, 'RUNNING'))).said).toEqual(['sbatch --array=0-1'])
+    const ended = () => line(10, 0, 'RUNNING') + line(10, 1, 'FAILED', 256)
+    expect((await chained([0, 1], ended)).said).toEqual(['sbatch --array=0-1'])
+  })
+})
+
+test('a controller that is away is asked again for a while, and anything else is told at once', async () => {
+  const ask = async (answers: readonly Called[]) => {
+    let [asked, told, at] = [0, 0, 0]
+    const size = await awaitMaxArraySize(() => Promise.resolve(answers[Math.min(asked++, answers.length - 1)]!), {
+      patience: 12,
+      now: () => at,
+      sleep: (seconds) => Promise.resolve(void (at += seconds)),
+      told: () => void told++,
+    })
+    return { asked, told, codes: size.diagnostics.map(({ code }) => code) }
+  }
+  const away = refused('slurm_load_ctl_conf error: Unable to contact slurm controller (connect failure)')
+  expect(await ask([away, away, called('MaxArraySize = 8\n')])).toEqual({ asked: 3, told: 1, codes: [] })
+  expect(await ask([away])).toEqual({ asked: 4, told: 1, codes: ['slurm-silent'] })
+  expect(await ask([refused('no such cluster')])).toEqual({ asked: 1, told: 0, codes: ['slurm-silent'] })
 })
 
 test('the greatest array is asked for', async () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { commitRun } from '#src/cluster/commit.js'
 import { layOut, type LaidOut, type LayOutOptions } from '#src/cluster/lay-out.js'
 import { partsIn } from '#src/cluster/ready.js'
-import { workOn } from '#src/cluster/task.js'
+import { workOn, type TaskOptions } from '#src/cluster/task.js'
 import { renderDiagnostics } from '#src/base/screen.js'
 import type { Result } from '#src/base/result.js'
 import { renderReport } from '#src/view/report/render.js'
@@ -74,8 +74,8 @@ export const laidOut = async (recipe: string, options: Partial<LayOutOptions> = 
   valueOf(await layOut(recipe, { device: 'cpu', parts: 4, parallel: 2, start: inlineWorker, ...options }))
 
 /** Does one part in this process. */
-export const doPart = (run: string, part: number): ReturnType<typeof workOn> =>
-  workOn(run, part, { workers: 1, start: inlineWorker, render: renderReport, lag: 0 })
+export const doPart = (run: string, part: number, more: Partial<TaskOptions> = {}): ReturnType<typeof workOn> =>
+  workOn(run, part, { workers: 1, start: inlineWorker, render: renderReport, lag: 0, ...more })
 
 /** Does all parts of a run in this process, the last of each stage first, and commits. */
 export const finish = async ({ run, plan }: LaidOut): ReturnType<typeof commitRun> => {

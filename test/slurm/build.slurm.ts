@@ -108,7 +108,7 @@ describe.skipIf(why !== undefined)(title, () => {
   const runningTasks = (): readonly string[] =>
     states('%T %F_%K %j').flatMap((line) => /^RUNNING (\d+_\d+) smelt-[^ ]*\.\d+$/.exec(line)?.[1] ?? [])
   const leftovers = (at: string): readonly string[] =>
-    (readdirSync(at, { recursive: true }) as string[]).filter((path) => /partial|\.tmp$|\.claim$/.test(path))
+    (readdirSync(at, { recursive: true }) as string[]).filter((path) => /partial|\.part$|\.tmp$|\.claim$/.test(path))
   const isDone = async (at: string, finished: Finished, expected: Readonly<Record<string, string>>): Promise<void> => {
     expect([finished.code, finished.stderr]).toEqual([0, expect.stringContaining('wrote')])
     expect(filesIn(at)).toEqual(expected)
@@ -158,15 +158,20 @@ describe.skipIf(why !== undefined)(title, () => {
     await isDone(at, await onSlurm(at, 4), expected)
   })
 
-  test('a build without a driver is committed by its last job', async () => {
-    const at = project(['blend'])
+  test.each([
+    ['one stage', ['blend'], 3],
+    ['two stages', ['blend', 'ties_whole'], 4],
+  ] as const)('a build of %s without a driver is done, and committed by its last job', async (_, names, parts) => {
+    const at = project(names)
     const expected = await local(at)
-    const first = await onSlurm(at, 3, (child) => {
+    const first = await onSlurm(at, parts, (child) => {
       void until(() => states('%T %j').some((line) => /^PENDING .*[.]after$/.test(line))).then(() =>
         child.kill('SIGKILL'),
       )
     })
     expect(first.signal).toBe('SIGKILL')
+    const { stages } = JSON.parse(readFileSync(join(runOf(at), 'plan.json'), 'utf8')) as { stages: readonly object[] }
+    expect(stages).toHaveLength(names.length)
     await until(() => existsSync(join(at, 'recipe.lock.json')))
     await until(() => states('%T %j').every((line) => !/^(PENDING|RUNNING) smelt-/.test(line)))
     expect(filesIn(at)).toEqual(expected)
@@ -201,6 +206,38 @@ describe.skipIf(why !== undefined)(title, () => {
     const finished = await building
     expect(finished.stderr).toMatch(/Slurm has not answered for \d+ seconds[^]*Slurm answers again/)
     expect(finished.stderr).toContain('Slurm holds part 0: releasing it')
+    await isDone(at, finished, expected)
+  })
+
+  test('a measure that was done by a task of its own second try lets the next stage begin', async () => {
+    const at = project(['ties_whole'])
+    const expected = await local(at)
+    folder.write(
+      'once',
+      `#!/bin/sh\ncase "$*" in *"--part 0"*) mkdir ${join(folder.path, 'p/tried')} 2> /dev/null && exit 75;; esac\nexec ${process.execPath} ${MAIN} "$@"\n`,
+    )
+    chmodSync(join(folder.path, 'once'), 0o755)
+    folder.write('smelt.cluster.yaml', `slurm: { cpus: 1, time: 10, smelt: ${join(folder.path, 'once')} }`)
+    const finished = await onSlurm(at, 3)
+    expect(finished.stderr).toContain('part 0 is begun again')
+    expect(finished.stderr).not.toContain('Slurm holds')
+    await isDone(at, finished, expected)
+  })
+
+  test('a controller that is away when a build begins is waited for', async () => {
+    const at = project(['blend'])
+    const expected = await local(at)
+    slurm.kill('slurmctld')
+    let isStarted = false
+    const finished = await smelt(at, ['build', 'recipe.yaml', '--on', 'slurm', '--parts', '2'], {
+      env: slurm.env,
+      watchErrors: (_, stderr) => {
+        if (isStarted || !stderr.includes('asking again')) return
+        isStarted = true
+        void slurm.start('slurmctld')
+      },
+    })
+    expect(finished.stderr).toContain('Slurm does not answer: asking again')
     await isDone(at, finished, expected)
   })
 
@@ -286,7 +323,7 @@ describe.skipIf(why !== undefined)(title, () => {
     expect(cancelled.code).toBe(0)
     expect((await building).code).toBe(3)
     expect(leftovers(at)).toEqual([])
-    expect(existsSync(join(at, 'out'))).toBe(false)
+    expect(filesIn(at)).toEqual({})
     expect(states('%T %j').some((line) => /^(PENDING|RUNNING) smelt-/.test(line))).toBe(false)
   })
 

@@ -191,6 +191,7 @@ export const runWords = {
   released: (part: number): string => `Slurm holds part ${part}: releasing it\n`,
   unanswered: (seconds: number): string =>
     `Slurm has not answered for ${seconds} seconds: waiting; its tasks go on, and Ctrl-C leaves them running\n`,
+  awaited: 'Slurm does not answer: asking again for two minutes; Ctrl-C stops, and the same command goes on\n',
   answered: 'Slurm answers again\n',
   left: (run: string): string =>
     `stopped; the run stays: the same command goes on with it, and \`smelt cancel ${run}\` gives it up\n`,
@@ -199,6 +200,7 @@ export const runWords = {
   trustsTimes: 'leave it out, or pass `--force`, which computes everything anew',
   onOneMachine: 'leave it out, or build on one machine, without `--on`',
   followInstead: 'leave it out, and watch the run with `smelt follow`',
+  stageInManifest: 'leave it out, and add a volume and `--stage FOLDER` to the command in the manifest',
   workersInTemplate:
     'write it into the command of the tasks: `--exec "{smelt} work --run {run} --part {part} --workers 4"`',
 } as const
@@ -222,7 +224,7 @@ export const runCount = (option: string, text: string, most: number): Diagnostic
 export const runNeedsOn = (): Diagnostic =>
   entry(
     'run-needs-on',
-    '`--exec`, `--hosts`, `--parallel`, `--parts`, `--run-dir` and `--cluster` mean nothing without `--on`',
+    '`--exec`, `--hosts`, `--parallel`, `--parts`, `--run-dir`, `--stage` and `--cluster` mean nothing without `--on`',
     {
       at: { type: 'option', name: '--on' },
       blame: 'usage',

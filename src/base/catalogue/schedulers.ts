@@ -27,7 +27,7 @@ export const slurmSilent = (answer: string): Diagnostic =>
   entry('slurm-silent', `Slurm does not answer: ${answer}`, {
     ...ON,
     blame: 'retry',
-    help: 'check that `sinfo` works here, then run the same command again',
+    help: 'wait until `sinfo` works here, then run the same command again; a run that is laid out goes on',
   })
 
 /** An option of one way to start tasks, with another. */

@@ -91,12 +91,13 @@ export const OUTPUT_TABLE = {
 export const RUN_ACCOUNT = {
   title: 'Build on many machines',
   subject: 'The attempt that counted; any other machine gives the same bytes.',
-  sections: { machines: 'Machines', parts: 'Parts' },
+  sections: { machines: 'Machines', parts: 'Parts', copies: 'Copies of inputs on the machines’ disks' },
   facts: { run: 'run', parts: 'parts', again: 'attempts beyond the first', time: 'time of all parts together' },
   columns: {
     host: 'machine',
     device: 'device',
-    gpus: 'visible GPUs',
+    reason: 'why that device',
+    gpus: 'GPUs given',
     job: 'job',
     part: 'part',
     parts: 'parts',
@@ -105,9 +106,13 @@ export const RUN_ACCOUNT = {
     seconds: 'seconds',
     read: 'bytes read',
     written: 'bytes written',
+    copied: 'bytes copied',
+    found: 'bytes found there',
+    unstaged: 'why not all',
   },
   did: { measures: 'measured', tensors: 'wrote tensors', report: 'drew a report' },
   moved: (read: string, written: string): string => `read ${read}, wrote ${written}`,
+  staged: (copied: string, found: string): string => `; copied ${copied} to its disk, found ${found} there`,
 } as const
 
 /** What the screen of a run on many machines says. */
