@@ -10,7 +10,8 @@ import sys
 
 import torch
 import torch.nn.functional as F
-from peft import IA3Config, LoHaConfig, LoKrConfig, LoraConfig, get_peft_model
+from peft import BOFTConfig, IA3Config, LoHaConfig, LoKrConfig, LoraConfig, OFTConfig, get_peft_model
+from peft.tuners.boft import layer as boft
 from lycoris.modules.boft import ButterflyOFTModule
 from lycoris.modules.diag_oft import DiagOFTModule
 from lycoris.modules.full import FullModule
@@ -98,13 +99,26 @@ def with_lycoris(cls, layer_name, **settings):
     return make
 
 
+class Diagonal:
+    """What PEFT's kernel for CUDA does for BOFT of several levels: blocks along the diagonals of matrices."""
+
+    @staticmethod
+    def apply(blocks):
+        return torch.stack([torch.block_diag(*torch.unbind(level)) for level in blocks])
+
+
+boft.get_fbd_cuda = lambda: True
+boft.FastBlockDiag = Diagonal
+
+
 def with_peft(config):
     def make(dtype, folder):
         net = base_of(dtype)
         save_file(state_of(net), f'{folder}/base.safetensors')
         model = get_peft_model(net, config())
         torch.manual_seed(2)
-        randomise((n, p) for n, p in model.named_parameters() if any(x in n for x in ('lora_', 'hada_', 'lokr_', 'ia3_')))
+        kinds = ('lora_', 'hada_', 'lokr_', 'ia3_', 'oft_')
+        randomise((n, p) for n, p in model.named_parameters() if any(x in n for x in kinds))
         for name, parameter in model.named_parameters():
             if 'magnitude' in name:
                 parameter.data = parameter.data.abs() + 1
@@ -183,6 +197,20 @@ CASES = {
     ),
     'PEFT: (IA)³': with_peft(
         lambda: IA3Config(target_modules=['fc', 'conv', 'point'], feedforward_modules=['point'])
+    ),
+    'PEFT: OFT, its series': with_peft(lambda: OFTConfig(oft_block_size=8, target_modules=['fc', 'point'])),
+    'PEFT: OFT, exact': with_peft(
+        lambda: OFTConfig(oft_block_size=8, target_modules=['fc', 'point'], use_cayley_neumann=False)
+    ),
+    'PEFT: OFT, constrained, one block': with_peft(
+        lambda: OFTConfig(oft_block_size=8, target_modules=['fc'], coft=True, eps=0.3, block_share=True)
+    ),
+    'PEFT: OFT, embedding': with_peft(
+        lambda: OFTConfig(oft_block_size=8, target_modules=['embed'], use_cayley_neumann=False)
+    ),
+    'PEFT: BOFT': with_peft(lambda: BOFTConfig(boft_block_size=4, target_modules=['fc', 'conv'])),
+    'PEFT: BOFT of three levels': with_peft(
+        lambda: BOFTConfig(boft_block_size=4, boft_n_butterfly_factor=3, target_modules=['fc', 'conv', 'point'])
     ),
 }
 

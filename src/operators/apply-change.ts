@@ -4,6 +4,7 @@ import type { Mask, Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { isKronecker, rowsOfProduct, viewsOf, type Product } from '../graph/products.js'
 import { blockRotation } from '../kernels/solvers/block-rotation.js'
+import { inputRotation } from '../kernels/solvers/input-rotation.js'
 import { channelProduct, factorProduct, lowRankProduct } from '../kernels/solvers/low-rank.js'
 import { columnsOf, rowsOf } from '../tensor/block-grid.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
@@ -80,6 +81,21 @@ const changed = (with_: Changing, x: Tensor, change: Change, mask: Mask | undefi
       const { blocks, rescale, constraint, firstRow } = change.by
       const operands = [{ x, shape }, whole(blocks), ...(rescale === undefined ? [] : [whole(rescale)])]
       return g.solve(blockRotation, operands, [firstRow, strength, constraint], shape)
+    }
+    case 'rotate-inputs': {
+      const { blocks, rows, turned, back, series, most, factors } = change.by
+      const settings = [
+        rows.first,
+        rows.count,
+        Number(turned),
+        Number(back),
+        series?.degree ?? -1,
+        series?.last ?? 1,
+        most,
+      ]
+      const v = g.solve(inputRotation, [{ x, shape }, whole(blocks)], settings, shape)
+      const y = factors === undefined ? v : g.mul(v, g.product(factors.of))
+      return strength === 1 ? y : g.add(x, g.mul(g.sub(y, x), strength))
     }
     case 'generalised': {
       const { first, second, added } = change.of

@@ -6,6 +6,7 @@ const peft: Tensors = {
   'base_model.model.net.fc.lora_A.weight': filled([2, 3], 1),
   'base_model.model.net.fc.lora_B.weight': filled([2, 2], 1),
 }
+const BIASES = '`none`, `all`, `lora_only`, `oft_only` or `boft_only`'
 const config = { peft_type: 'LORA', r: 2, lora_alpha: 2 }
 
 const problemOf = async (given: Partial<Bake>): Promise<string> => {
@@ -36,8 +37,8 @@ test.each([
   ['target_modules', 3, 'a name or a list of names'],
   ['target_modules', [3], 'a name or a list of names'],
   ['modules_to_save', 'lm_head', 'a list of names'],
-  ['bias', true, '`none`, `all` or `lora_only`'],
-  ['bias', 'some', '`none`, `all` or `lora_only`'],
+  ['bias', true, BIASES],
+  ['bias', 'some', BIASES],
   ['use_dora', 'no', 'true or false'],
   ['fan_in_fan_out', 0, 'true or false'],
   ['lora_bias', 'x', 'true or false'],

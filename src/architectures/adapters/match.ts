@@ -103,6 +103,7 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
       scalar.dtype === 'BOOL' ? (file.scalars.get(scalar.name)?.[0] ?? NaN) : numberOf(file, scalar),
     fanInFanOut: config?.value.fanInFanOut === true,
     onInputs: (module) => (config === undefined ? undefined : isFeedforward(config.value, module)),
+    oft: config?.value.oft,
     architectureMismatch,
   }
 

@@ -1,5 +1,6 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
+import { quoteName } from './file-entry.js'
 
 const LONGEST = 60
 
@@ -70,3 +71,31 @@ export const unsupportedSetting = (at: Place, file: string, adapter: string, kin
     at,
     help: 'bake it with the program it was made for, or convert it to a plain LoRA',
   })
+
+/** OFT of PEFT without what says how its turns are computed. */
+export const rotationUnknown = (at: Place, adapter: string, tensor: string): Diagnostic =>
+  entry(
+    'adapter-config-missing',
+    `${adapter} holds OFT of PEFT (${quoteName(tensor)}), but no \`adapter_config.json\` of type \`OFT\` says how its rotations are computed`,
+    {
+      at,
+      help: 'name it `adapter_model.safetensors` and put its `adapter_config.json` beside it',
+    },
+  )
+
+/** OFT of PEFT for a convolution whose kernel has more than one element. */
+export const convolutionTurned = (
+  at: Place,
+  adapter: string,
+  module: string,
+  tensor: string,
+  shape: readonly number[],
+): Diagnostic =>
+  entry(
+    'adapter-unsupported',
+    `${quoteName(module)} of ${adapter} is OFT of PEFT for the ${shape.slice(2).join(' × ')} convolution ${quoteName(tensor)}: PEFT rotates overlapping patches of its input, which no weight can express`,
+    {
+      at,
+      help: 'leave the module out with `exclude`, or train OFT of convolutions with LyCORIS',
+    },
+  )

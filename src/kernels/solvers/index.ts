@@ -3,6 +3,7 @@ import { blockRotation } from './block-rotation.js'
 import { coreSpace } from './core-space.js'
 import { redistribution } from './redistribution.js'
 import { regmean } from './regmean.js'
+import { inputRotation } from './input-rotation.js'
 import { crossover } from './crossover.js'
 import { promptGates } from './prompt-gates.js'
 import {
@@ -30,6 +31,7 @@ const SOLVERS: readonly Solver[] = [
   crossover,
   elementsFrom,
   factorProduct,
+  inputRotation,
   isotropic,
   joinedFactors,
   lowRankApproximation,
