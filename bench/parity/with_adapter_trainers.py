@@ -26,7 +26,19 @@ from transformers.pytorch_utils import Conv1D
 
 OUT = sys.argv[1]
 DTYPES = {'f32': torch.float32, 'f16': torch.float16, 'bf16': torch.bfloat16}
-OUTPUTS, INPUTS, WORDS = 64, 48, 40
+OUTPUTS, INPUTS, WORDS, HIDDEN = 64, 48, 40, 32
+
+
+class Experts(nn.Module):
+    """Fused experts, whose matrices are [outputs, inputs], or the other way round as those of gpt-oss are."""
+
+    def __init__(self, is_transposed):
+        super().__init__()
+        self.is_transposed = is_transposed
+        sides = [(2 * HIDDEN, INPUTS), (INPUTS, HIDDEN)]
+        up, down = [(4, *(reversed(side) if is_transposed else side)) for side in sides]
+        self.gate_up_proj = nn.Parameter(torch.empty(up))
+        self.down_proj = nn.Parameter(torch.empty(down))
 
 
 class Net(nn.Module):
@@ -39,6 +51,8 @@ class Net(nn.Module):
         self.point = nn.Conv2d(INPUTS, OUTPUTS, 1)
         self.turned = Conv1D(OUTPUTS, INPUTS)
         self.embed = nn.Embedding(WORDS, INPUTS)
+        self.experts = Experts(False)
+        self.turned_experts = Experts(True)
 
     def forward(self, words):
         return self.turned(self.embed(words)) + self.fc(self.embed(words))
@@ -183,6 +197,20 @@ CASES = {
         lambda: LoraConfig(r=4, lora_alpha=3, target_modules=['conv', 'point'], use_dora=True)
     ),
     'PEFT: DoRA, embedding': with_peft(lambda: LoraConfig(r=4, lora_alpha=3, target_modules=['embed'], use_dora=True)),
+    'PEFT: LoRA, parameters of experts': with_peft(
+        lambda: LoraConfig(
+            r=4,
+            lora_alpha=3,
+            target_modules=['fc'],
+            target_parameters=['experts.gate_up_proj', 'experts.down_proj'],
+            rank_pattern={'experts.down_proj': 2},
+        )
+    ),
+    'PEFT: LoRA, parameters of transposed experts': with_peft(
+        lambda: LoraConfig(
+            r=4, lora_alpha=3, target_parameters=['turned_experts.gate_up_proj', 'turned_experts.down_proj']
+        )
+    ),
     'PEFT: LoHa': with_peft(lambda: LoHaConfig(r=4, alpha=3, target_modules=['fc', 'conv'])),
     'PEFT: LoHa with a core': with_peft(
         lambda: LoHaConfig(r=4, alpha=3, target_modules=['conv'], use_effective_conv2d=True)

@@ -43,6 +43,8 @@ test.each([
   ['fan_in_fan_out', 0, 'true or false'],
   ['lora_bias', 'x', 'true or false'],
   ['init_lora_weights', 3, 'true, false or a name'],
+  ['layer_replication', [[2, 2]], 'a list of ranges such as [0, 16]'],
+  ['target_parameters', 'experts', 'a list of names'],
 ] as const)(
   'a setting of the wrong type is refused with its name, its value and what it should be: %s = %j',
   async (key, value, expected) => {
@@ -53,15 +55,6 @@ test.each([
 )
 
 test.each([
-  [
-    'layer_replication',
-    [
-      [0, 4],
-      [2, 6],
-    ],
-    'LoRA that repeats layers',
-  ],
-  ['target_parameters', ['experts.down_proj'], 'LoRA of parameters that are not layers'],
   ['trainable_token_indices', [1, 2], 'trained tokens'],
   ['alora_invocation_tokens', [1, 2], 'activated LoRA'],
   ['use_qalora', true, 'QA-LoRA'],

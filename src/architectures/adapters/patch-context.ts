@@ -19,6 +19,8 @@ export interface PatchContext {
   readonly fanInFanOut: boolean
   /** Whether (IA)³ multiplies the inputs of a module; undefined where no config says so. */
   readonly onInputs: (module: string) => boolean | undefined
+  /** Parameters that are no layers' weights, by the ends of their names. */
+  readonly parameters: readonly string[]
   /** How OFT of PEFT computes its turns; undefined where no config says so. */
   readonly oft: OftSettings | undefined
   readonly architectureMismatch: ArchitectureMismatch | undefined

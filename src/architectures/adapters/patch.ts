@@ -6,6 +6,7 @@ import type { KroneckerFactors } from '../../graph/products.js'
 import { isFloat } from '../../tensor/dtype.js'
 import { sizeOf, type TensorInfo } from '../../tensor/info.js'
 import { wholeOf, type View } from '../../tensor/view.js'
+import type { ExpertFactors } from './experts.js'
 import { factorsOf, makeTerms, rankOf, type Terms } from './factors.js'
 import { makeInputRotation, type InputRotation } from './input-rotation.js'
 import { makeGeneralised, type Generalised } from './generalised.js'
@@ -25,6 +26,8 @@ export type Change =
   | { readonly type: 'stored'; readonly scale: number; readonly of: View }
   /** It adds products; with lengths, the rows or columns of the sum are then brought to these (DoRA). */
   | { readonly type: 'products'; readonly scale: number; readonly terms: Terms; readonly lengths: Lines | undefined }
+  /** It adds products, one for each expert. */
+  | { readonly type: 'experts'; readonly scale: number; readonly of: ExpertFactors }
   /** It multiplies rows or columns ((IA)³). */
   | { readonly type: 'stretch'; readonly by: Stretch }
   /** It turns rows (OFT, BOFT). */

@@ -23,6 +23,10 @@ export interface PeftConfig {
   readonly decomposed: boolean
   /** True where the layers store their weights transposed, [inputs, outputs]. */
   readonly fanInFanOut: boolean
+  /** Parameters that were trained and are no layers' weights, by the ends of their names. */
+  readonly parameters: readonly string[]
+  /** The layers of the base that the adapter's model has, as ranges whose ends are left out; none unless they differ. */
+  readonly repeated: readonly (readonly [number, number])[]
   /** How turns are computed; undefined for other types than OFT. */
   readonly oft: OftSettings | undefined
 }
@@ -37,6 +41,15 @@ export interface ConfigSource {
 type Check = readonly [expected: string, test: (value: unknown) => boolean]
 
 const isRank = (value: unknown): boolean => typeof value === 'number' && Number.isInteger(value) && value > 0
+const isRanges = (value: unknown): boolean =>
+  Array.isArray(value) &&
+  value.every(
+    (range) =>
+      Array.isArray(range) &&
+      range.length === 2 &&
+      range.every((n) => Number.isInteger(n) && n >= 0) &&
+      range[0] < range[1],
+  )
 const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every((x) => typeof x === 'string')
 const mapOf =
   (test: (value: unknown) => boolean) =>
@@ -76,7 +89,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   use_qalora: BOOLEAN,
   use_bdlora: ['nothing, or settings', (value) => typeof value === 'boolean' || isObject(value)],
   target_parameters: TEXTS,
-  layer_replication: ['a list of ranges', Array.isArray],
+  layer_replication: ['a list of ranges such as [0, 16]', isRanges],
   trainable_token_indices: ['a list or a map of tokens', (value) => typeof value === 'object'],
   alora_invocation_tokens: ['a list of tokens', Array.isArray],
   arrow_config: ['settings', isObject],
@@ -106,8 +119,6 @@ const TYPES: Readonly<Record<string, readonly string[]>> = {
  * Settings under which the factors mean something else than a difference of weights, and what an adapter with them is.
  */
 const MEANINGS: Readonly<Record<string, string>> = {
-  layer_replication: 'LoRA that repeats layers',
-  target_parameters: 'LoRA of parameters that are not layers',
   trainable_token_indices: 'trained tokens',
   alora_invocation_tokens: 'activated LoRA',
   arrow_config: 'LoRA with routing',
@@ -162,6 +173,8 @@ export const readPeftConfig = (raw: unknown, { file, adapter, at }: ConfigSource
     feedforward: (raw['feedforward_modules'] ?? []) as string | readonly string[],
     decomposed: raw['use_dora'] === true,
     fanInFanOut: raw['fan_in_fan_out'] === true,
+    parameters: (raw['target_parameters'] ?? []) as readonly string[],
+    repeated: (raw['layer_replication'] ?? []) as readonly (readonly [number, number])[],
     oft: type === 'OFT' ? oftOf(raw) : undefined,
   })
 }

@@ -3,6 +3,7 @@ import { blockRotation } from './block-rotation.js'
 import { coreSpace } from './core-space.js'
 import { redistribution } from './redistribution.js'
 import { regmean } from './regmean.js'
+import { expertProducts } from './expert-products.js'
 import { inputRotation } from './input-rotation.js'
 import { crossover } from './crossover.js'
 import { promptGates } from './prompt-gates.js'
@@ -30,6 +31,7 @@ const SOLVERS: readonly Solver[] = [
   coreSpace,
   crossover,
   elementsFrom,
+  expertProducts,
   factorProduct,
   inputRotation,
   isotropic,

@@ -68,6 +68,7 @@ const withPatches = (patches: ReadonlyMap<string, readonly Patch[]>, made?: Adap
       'for Stable Diffusion 1, 2 and XL with their text encoders, Stable Diffusion 3, Flux, language models,',
       'and any other network if the adapter uses the names of its modules.',
       'A PEFT adapter is read together with the `adapter_config.json` beside it: name the folder, or its `adapter_model.safetensors`.',
+      'Its `target_parameters`, such as fused experts, are found by the shapes of their factors. One that repeats layers (`layer_replication`) needs the stack of layers that it was trained on, from `model.stack`.',
       'Such an adapter without its config states no scale: give its alpha beside its path, `{ path: ink.safetensors, alpha: 16 }`.',
       'VeRA and others are refused by name, and so is an adapter with a tensor or a setting that smelt does not know how to apply.',
       '',
@@ -187,13 +188,13 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
     value: { label: name, file, alpha, made },
     at,
   } = adapterOf(call, 'adapter')
-  const { label, tensors } = modelsOf(call, 'model')[0]!.value
+  const { label, tensors, origins } = modelsOf(call, 'model')[0]!.value
   const strict = valueOf(call, 'unmatched') !== 'ignore'
   const excluded = excludedFrom(call, file.tensors)
   if (excluded.type === 'failed') return excluded
   const match = matchAdapter(
     { label: name, file, alpha, at, excluded: excluded.value },
-    { label, tensors, architecture: call.architecture(tensors) },
+    { label, tensors, architecture: call.architecture(tensors), origins: origins?.numbers },
     strict,
   )
   if (match.type === 'failed') {
