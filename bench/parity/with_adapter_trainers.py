@@ -10,7 +10,8 @@ import sys
 
 import torch
 import torch.nn.functional as F
-from peft import IA3Config, LoHaConfig, LoKrConfig, LoraConfig, get_peft_model
+from peft import BOFTConfig, IA3Config, LoHaConfig, LoKrConfig, LoraConfig, OFTConfig, get_peft_model
+from peft.tuners.boft import layer as boft
 from lycoris.modules.boft import ButterflyOFTModule
 from lycoris.modules.diag_oft import DiagOFTModule
 from lycoris.modules.full import FullModule
@@ -25,7 +26,19 @@ from transformers.pytorch_utils import Conv1D
 
 OUT = sys.argv[1]
 DTYPES = {'f32': torch.float32, 'f16': torch.float16, 'bf16': torch.bfloat16}
-OUTPUTS, INPUTS, WORDS = 64, 48, 40
+OUTPUTS, INPUTS, WORDS, HIDDEN = 64, 48, 40, 32
+
+
+class Experts(nn.Module):
+    """Fused experts, whose matrices are [outputs, inputs], or the other way round as those of gpt-oss are."""
+
+    def __init__(self, is_transposed):
+        super().__init__()
+        self.is_transposed = is_transposed
+        sides = [(2 * HIDDEN, INPUTS), (INPUTS, HIDDEN)]
+        up, down = [(4, *(reversed(side) if is_transposed else side)) for side in sides]
+        self.gate_up_proj = nn.Parameter(torch.empty(up))
+        self.down_proj = nn.Parameter(torch.empty(down))
 
 
 class Net(nn.Module):
@@ -38,6 +51,8 @@ class Net(nn.Module):
         self.point = nn.Conv2d(INPUTS, OUTPUTS, 1)
         self.turned = Conv1D(OUTPUTS, INPUTS)
         self.embed = nn.Embedding(WORDS, INPUTS)
+        self.experts = Experts(False)
+        self.turned_experts = Experts(True)
 
     def forward(self, words):
         return self.turned(self.embed(words)) + self.fc(self.embed(words))
@@ -98,13 +113,26 @@ def with_lycoris(cls, layer_name, **settings):
     return make
 
 
+class Diagonal:
+    """What PEFT's kernel for CUDA does for BOFT of several levels: blocks along the diagonals of matrices."""
+
+    @staticmethod
+    def apply(blocks):
+        return torch.stack([torch.block_diag(*torch.unbind(level)) for level in blocks])
+
+
+boft.get_fbd_cuda = lambda: True
+boft.FastBlockDiag = Diagonal
+
+
 def with_peft(config):
     def make(dtype, folder):
         net = base_of(dtype)
         save_file(state_of(net), f'{folder}/base.safetensors')
         model = get_peft_model(net, config())
         torch.manual_seed(2)
-        randomise((n, p) for n, p in model.named_parameters() if any(x in n for x in ('lora_', 'hada_', 'lokr_', 'ia3_')))
+        kinds = ('lora_', 'hada_', 'lokr_', 'ia3_', 'oft_')
+        randomise((n, p) for n, p in model.named_parameters() if any(x in n for x in kinds))
         for name, parameter in model.named_parameters():
             if 'magnitude' in name:
                 parameter.data = parameter.data.abs() + 1
@@ -169,6 +197,20 @@ CASES = {
         lambda: LoraConfig(r=4, lora_alpha=3, target_modules=['conv', 'point'], use_dora=True)
     ),
     'PEFT: DoRA, embedding': with_peft(lambda: LoraConfig(r=4, lora_alpha=3, target_modules=['embed'], use_dora=True)),
+    'PEFT: LoRA, parameters of experts': with_peft(
+        lambda: LoraConfig(
+            r=4,
+            lora_alpha=3,
+            target_modules=['fc'],
+            target_parameters=['experts.gate_up_proj', 'experts.down_proj'],
+            rank_pattern={'experts.down_proj': 2},
+        )
+    ),
+    'PEFT: LoRA, parameters of transposed experts': with_peft(
+        lambda: LoraConfig(
+            r=4, lora_alpha=3, target_parameters=['turned_experts.gate_up_proj', 'turned_experts.down_proj']
+        )
+    ),
     'PEFT: LoHa': with_peft(lambda: LoHaConfig(r=4, alpha=3, target_modules=['fc', 'conv'])),
     'PEFT: LoHa with a core': with_peft(
         lambda: LoHaConfig(r=4, alpha=3, target_modules=['conv'], use_effective_conv2d=True)
@@ -183,6 +225,20 @@ CASES = {
     ),
     'PEFT: (IA)³': with_peft(
         lambda: IA3Config(target_modules=['fc', 'conv', 'point'], feedforward_modules=['point'])
+    ),
+    'PEFT: OFT, its series': with_peft(lambda: OFTConfig(oft_block_size=8, target_modules=['fc', 'point'])),
+    'PEFT: OFT, exact': with_peft(
+        lambda: OFTConfig(oft_block_size=8, target_modules=['fc', 'point'], use_cayley_neumann=False)
+    ),
+    'PEFT: OFT, constrained, one block': with_peft(
+        lambda: OFTConfig(oft_block_size=8, target_modules=['fc'], coft=True, eps=0.3, block_share=True)
+    ),
+    'PEFT: OFT, embedding': with_peft(
+        lambda: OFTConfig(oft_block_size=8, target_modules=['embed'], use_cayley_neumann=False)
+    ),
+    'PEFT: BOFT': with_peft(lambda: BOFTConfig(boft_block_size=4, target_modules=['fc', 'conv'])),
+    'PEFT: BOFT of three levels': with_peft(
+        lambda: BOFTConfig(boft_block_size=4, boft_n_butterfly_factor=3, target_modules=['fc', 'conv', 'point'])
     ),
 }
 

@@ -70,7 +70,7 @@ export const lookAtChanges = (call: Call, model: ModelValue, norms: boolean): Re
   const architecture = call.architecture(model.tensors)
   const match = matchAdapter(
     { label: value.label, file: value.file, alpha: value.alpha, at },
-    { label: model.label, tensors: model.tensors, architecture },
+    { label: model.label, tensors: model.tensors, architecture, origins: model.origins?.numbers },
     false,
   )
   if (match.type === 'failed') return match

@@ -26,12 +26,18 @@ is written, with the name of what it is.
 | GLoRA | \`a1\`, \`a2\`, \`b1\`, \`b2\` | LyCORIS, before and after it exchanged the factors | \`alpha / rank\` |
 | OFT | \`oft_blocks\` of three axes; \`rescale\` | LyCORIS, kohya's scripts | none: alpha is a constraint |
 | BOFT | \`oft_blocks\` of four axes; \`rescale\` | LyCORIS | none: alpha is a constraint |
+| OFT of PEFT | \`oft_R\`, \`oft_embedding_R\` | PEFT since 0.16 | none; the config says how rotations are computed |
+| BOFT of PEFT | \`boft_R\` and \`boft_s\` | PEFT | none |
 | differences | \`diff\`, \`diff_b\`, \`diff_m\` (modulations of Wan), \`w_norm\`, \`b_norm\` | LyCORIS, \`adapter.extract\` | none |
 | whole tensors | \`set_weight\`, \`modules_to_save\`, \`base_layer\`, names of the model | PEFT, ComfyUI | none |
 | LoRA of embeddings | \`lora_embedding_A\`, \`lora_embedding_B\` | PEFT | \`alpha / rank\` |
+| LoRA of parameters | \`lora_A\`, \`lora_B\` and \`target_parameters\` in the config | PEFT | \`alpha / rank\` |
 
-Refused by name: VeRA, FourierFT, PEFT's OFT and BOFT, an early OFT (\`oft_diag\`), GLoRA with a core (\`bm\`), LyCORIS files with a \`scalar\`, LoRAs in numbered parts (\`lora_up.0\`), trained tokens, and PEFT configs that repeat
-layers, adapt parameters of no layer, or begin from factors of the base model (PiSSA, OLoRA). Embeddings of trigger words (\`bundle_emb\`) are left out with a warning.
+Refused by name: VeRA, FourierFT, early OFTs (\`oft_diag\`, and \`oft_r\` of PEFT before 0.16), PEFT's OFT of convolutions larger than 1 × 1 (in training it rotates overlapping patches, which no weight can express), GLoRA with a core (\`bm\`), LyCORIS files with a \`scalar\`, LoRAs in numbered parts (\`lora_up.0\`), trained tokens, and PEFT configs that
+begin from factors of the base model (PiSSA, OLoRA). Embeddings of trigger words (\`bundle_emb\`) are left out with a warning.
+
+A LoRA of parameters, such as the fused experts of a mixture (\`mlp.experts.gate_up_proj\`), does not say in its file which of its factors are for which parameter, nor in which order the axes of an expert are. The shapes tell, and for a square parameter those of its neighbours do.
+Where they do not, the adapter is refused. An adapter whose config repeats layers (\`layer_replication\`) is applied to a stack of these layers, which \`model.stack\` makes; of any other model it is refused, with the slices to write. (PEFT's own \`merge_and_unload\` adds the changes of all copies of a layer to each.)
 
 A LoRA may widen weights: with ComfyUI's \`reshape_weight\`, and the \`img_in\` of Flux with a control LoRA of Black Forest Labs (canny, depth), whose scale is 1. The weight is padded with zeros at the end of its axes first, and the result has the wider one.
 

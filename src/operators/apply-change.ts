@@ -4,6 +4,8 @@ import type { Mask, Tensor } from '../graph/expression.js'
 import type { Graph } from '../graph/graph.js'
 import { isKronecker, rowsOfProduct, viewsOf, type Product } from '../graph/products.js'
 import { blockRotation } from '../kernels/solvers/block-rotation.js'
+import { expertProducts } from '../kernels/solvers/expert-products.js'
+import { inputRotation } from '../kernels/solvers/input-rotation.js'
 import { channelProduct, factorProduct, lowRankProduct } from '../kernels/solvers/low-rank.js'
 import { columnsOf, rowsOf } from '../tensor/block-grid.js'
 import { sizeOf, type TensorInfo } from '../tensor/info.js'
@@ -71,6 +73,11 @@ const changed = (with_: Changing, x: Tensor, change: Change, mask: Mask | undefi
       const long = lengthened(with_, mask === undefined ? v : g.choose(mask, v, 0), change.lengths)
       return strength === 1 ? long : g.add(x, g.mul(g.sub(long, x), strength))
     }
+    case 'experts': {
+      const { up, down, experts, turned } = change.of
+      const delta = g.solve(expertProducts, [whole(down), whole(up)], [experts, Number(turned)], shape)
+      return g.add(x, g.mul(delta, strength * change.scale))
+    }
     case 'stretch': {
       const { of, neutral } = change.by
       const by = g.product(of)
@@ -80,6 +87,21 @@ const changed = (with_: Changing, x: Tensor, change: Change, mask: Mask | undefi
       const { blocks, rescale, constraint, firstRow } = change.by
       const operands = [{ x, shape }, whole(blocks), ...(rescale === undefined ? [] : [whole(rescale)])]
       return g.solve(blockRotation, operands, [firstRow, strength, constraint], shape)
+    }
+    case 'rotate-inputs': {
+      const { blocks, rows, turned, back, series, most, factors } = change.by
+      const settings = [
+        rows.first,
+        rows.count,
+        Number(turned),
+        Number(back),
+        series?.degree ?? -1,
+        series?.last ?? 1,
+        most,
+      ]
+      const v = g.solve(inputRotation, [{ x, shape }, whole(blocks)], settings, shape)
+      const y = factors === undefined ? v : g.mul(v, g.product(factors.of))
+      return strength === 1 ? y : g.add(x, g.mul(g.sub(y, x), strength))
     }
     case 'generalised': {
       const { first, second, added } = change.of
@@ -93,7 +115,7 @@ const changed = (with_: Changing, x: Tensor, change: Change, mask: Mask | undefi
 
 /** True for changes that are added whatever the tensor is. */
 const isAdded = (change: Change): boolean =>
-  change.type === 'stored' || (change.type === 'products' && change.lengths === undefined)
+  change.type === 'stored' || change.type === 'experts' || (change.type === 'products' && change.lengths === undefined)
 
 /**
  * A tensor under the patches of an adapter: one that replaces it comes first; the rest are computed from what that makes,

@@ -1,5 +1,7 @@
 import { groupAdapter, type AdapterModule, type Role } from '../architectures/adapters/modules.js'
+import { ownsParameters } from '../architectures/adapters/parameters.js'
 import { configOf } from '../architectures/adapters/scale.js'
+import { onlyApplied, otherKinds } from '../base/catalogue/adapter-config.js'
 import { factorsDiffer, notPlainLora } from '../base/catalogue/adapter-tensors.js'
 import { factorMissing, notAnAdapter, unsupportedAdapter } from '../base/catalogue/adapters.js'
 import type { Diagnostic } from '../base/diagnostic.js'
@@ -37,6 +39,11 @@ export const plainModules = (
   if (config?.type === 'failed') return config
   // Factors of layers that are stored transposed mean another difference, and only that config says so.
   if (config?.value.fanInFanOut === true) return failed(notPlainLora(at, label, modules[0]!.name))
+  // No config that smelt writes says which layers the model repeats, or that the factors of experts are interleaved.
+  if ((config?.value.repeated.length ?? 0) > 0)
+    return failed(onlyApplied(at, label, otherKinds.repeated, 'layer_replication'))
+  if (modules.some(({ name }) => ownsParameters(name, config?.value.parameters ?? [])))
+    return failed(onlyApplied(at, label, otherKinds.parameters, 'target_parameters'))
   const problem = modules.map((module) => problemOf(module, adapter)).find((found) => found !== undefined)
   return problem === undefined ? ok(modules) : failed(problem)
 }

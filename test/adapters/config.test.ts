@@ -6,6 +6,7 @@ const peft: Tensors = {
   'base_model.model.net.fc.lora_A.weight': filled([2, 3], 1),
   'base_model.model.net.fc.lora_B.weight': filled([2, 2], 1),
 }
+const BIASES = '`none`, `all`, `lora_only`, `oft_only` or `boft_only`'
 const config = { peft_type: 'LORA', r: 2, lora_alpha: 2 }
 
 const problemOf = async (given: Partial<Bake>): Promise<string> => {
@@ -36,12 +37,14 @@ test.each([
   ['target_modules', 3, 'a name or a list of names'],
   ['target_modules', [3], 'a name or a list of names'],
   ['modules_to_save', 'lm_head', 'a list of names'],
-  ['bias', true, '`none`, `all` or `lora_only`'],
-  ['bias', 'some', '`none`, `all` or `lora_only`'],
+  ['bias', true, BIASES],
+  ['bias', 'some', BIASES],
   ['use_dora', 'no', 'true or false'],
   ['fan_in_fan_out', 0, 'true or false'],
   ['lora_bias', 'x', 'true or false'],
   ['init_lora_weights', 3, 'true, false or a name'],
+  ['layer_replication', [[2, 2]], 'a list of ranges such as [0, 16]'],
+  ['target_parameters', 'experts', 'a list of names'],
 ] as const)(
   'a setting of the wrong type is refused with its name, its value and what it should be: %s = %j',
   async (key, value, expected) => {
@@ -52,15 +55,6 @@ test.each([
 )
 
 test.each([
-  [
-    'layer_replication',
-    [
-      [0, 4],
-      [2, 6],
-    ],
-    'LoRA that repeats layers',
-  ],
-  ['target_parameters', ['experts.down_proj'], 'LoRA of parameters that are not layers'],
   ['trainable_token_indices', [1, 2], 'trained tokens'],
   ['alora_invocation_tokens', [1, 2], 'activated LoRA'],
   ['use_qalora', true, 'QA-LoRA'],

@@ -345,7 +345,14 @@ const KINDS: Readonly<Record<string, readonly Make[]>> = {
       'b2.weight': [2, inputs!, ...kernel],
     }),
   ],
-  'OFT, BOFT': [([rows]) => ({ oft_blocks: [rows! / 4, 4, 4] }), ([rows]) => ({ oft_blocks: [2, rows! / 4, 4, 4] })],
+  'OFT, BOFT of PEFT': [
+    ([, inputs, ...kernel]) => (kernel.some((d) => d > 1) ? undefined : { 'oft_R.weight': [inputs! / 2, 1] }),
+    ([rows, ...inner]) => ({ boft_R: [1, inner.reduce((n, d) => n * d, 1), 1, 1], boft_s: [rows!, 1] }),
+  ],
+  'OFT, BOFT of LyCORIS': [
+    ([rows]) => ({ oft_blocks: [rows! / 4, 4, 4] }),
+    ([rows]) => ({ oft_blocks: [2, rows! / 4, 4, 4] }),
+  ],
   differences: [(shape) => ({ diff: shape })],
   'whole tensors': [(shape) => ({ set_weight: shape })],
 }
@@ -366,7 +373,7 @@ const apply = (module: string, tensors: Readonly<Record<string, Shape>>, model: 
     bytes: 0,
     sides: [],
     scalars: new Map([[`${module}.on_input`, new Uint8Array(1)]]),
-    config: undefined,
+    config: 'oft_R.weight' in tensors ? { peft_type: 'OFT', oft_block_size: 2 } : undefined,
   }
   const match = matchAdapter(
     { label: 'a', file, alpha: module.startsWith('base_model') ? 2 : undefined, at: { type: 'option', name: 'x' } },

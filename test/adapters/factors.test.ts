@@ -46,6 +46,8 @@ const outcome = (
       numberOf: () => 0,
       fanInFanOut: false,
       onInputs: () => undefined,
+      parameters: [],
+      oft: undefined,
       architectureMismatch: undefined,
     },
   )

@@ -24,7 +24,7 @@ const LARGEST_HALF = 65504
 
 test.each(Object.entries(KINDS))('NaN or an infinity anywhere in %s makes no model', async (what, kind) => {
   const dice = createDice(what.length)
-  const { tensors } = kind({ outputs: 8, inputs: 6, kernel: [] }, () => dice(2001) / 1000 - 1)
+  const { tensors, config } = kind({ outputs: 8, inputs: 6, kernel: [] }, () => dice(2001) / 1000 - 1)
   const names = Object.keys(tensors).filter((name) => !/^(?:alpha|on_input)$/.test(name))
   const spoilt = names[dice(names.length)]!
   const { shape } = tensors[spoilt]!
@@ -32,7 +32,8 @@ test.each(Object.entries(KINDS))('NaN or an infinity anywhere in %s makes no mod
   const adapter: Readonly<Record<string, TensorValues>> = Object.fromEntries(
     Object.entries({ ...tensors, [spoilt]: f32(shape, ...values) }).map(([ending, t]) => [`net.fc.${ending}`, t]),
   )
-  const { problems, tensors: written } = await bake({ model: { 'net.fc.weight': filled([8, 6], 0.5) }, adapter })
+  const model = { 'net.fc.weight': filled([8, 6], 0.5) }
+  const { problems, tensors: written } = await bake({ model, adapter, ...(config && { config }) })
   expect(problems.filter((d) => d.severity === 'error')).toHaveLength(1)
   expect(written).toEqual({})
 })

@@ -26,28 +26,32 @@ const MODEL = new Map<string, { readonly shape: readonly number[]; readonly dtyp
 const pick = <T>(dice: Dice, list: readonly T[]): T => list[dice(list.length)]!
 
 /** Kinds that a module may have one of. */
-const familyOf = (kind: string): string => /^[^ ,]+/.exec(kind)![0].replace('BOFT', 'OFT')
+const familyOf = (kind: string): string => /^(?:PEFT’s )?([^ ,]+)/.exec(kind)![1]!.replace('BOFT', 'OFT')
 
 /** One adapter that fits, and what is known of it. */
 interface Sound {
   readonly module: string
   readonly kind: string
   readonly tensors: Tensors
+  readonly config: object | undefined
 }
 
-const makeTensors = (make: Kind, module: string, dice: Dice): Tensors =>
-  new Map(
-    Object.entries(make(MODULES[module]!, () => dice(2001) / 1000 - 1).tensors).map(([ending, values]) => [
-      `${module}.${ending}`,
-      values,
-    ]),
-  )
+const makeTensors = (make: Kind, module: string, dice: Dice): Pick<Sound, 'tensors' | 'config'> => {
+  const { tensors, config } = make(MODULES[module]!, () => dice(2001) / 1000 - 1)
+  return {
+    tensors: new Map(Object.entries(tensors).map(([ending, values]) => [`${module}.${ending}`, values])),
+    config,
+  }
+}
 
 const makeSound = (dice: Dice): Sound => {
   const module = pick(dice, Object.keys(MODULES))
   const kinds = { ...KINDS, ...(module === 'net.conv' ? OF_CONVOLUTIONS : {}) }
-  const kind = pick(dice, Object.keys(kinds))
-  return { module, kind, tensors: makeTensors(kinds[kind]!, module, dice) }
+  const kind = pick(
+    dice,
+    Object.keys(kinds).filter((name) => module !== 'net.conv' || !name.startsWith('PEFT’s OFT')),
+  )
+  return { module, kind, ...makeTensors(kinds[kind]!, module, dice) }
 }
 
 /** Tensors without which another adapter is left, as sound as the first. */
@@ -70,8 +74,9 @@ export const DEFECTS: Readonly<Record<string, (sound: Sound, dice: Dice) => bool
     const name = pick(dice, needed(sound))
     const values = sound.tensors.get(name)!
     const { shape } = values
-    // Fewer levels of BOFT are as good.
-    const fixed = name.endsWith('.oft_blocks') && shape.length === 4 ? 1 : 0
+    // Fewer levels of BOFT are as good, and so is another size of one block for all places.
+    const fixed = /oft_(?:blocks|R)$/.test(name) && shape.length === 4 ? 1 : 0
+    if (name.endsWith('.oft_R.weight') && shape[0] === 1) return false
     const axis = fixed + dice(shape.length - fixed)
     const length = pick(dice, [shape[axis]! + 1, shape[axis]! + 5, shape[axis]! * 7, shape[axis]! * 2 + 1])
     sound.tensors.set(name, reshaped(values, shape.with(axis, length)))
@@ -119,7 +124,7 @@ export const DEFECTS: Readonly<Record<string, (sound: Sound, dice: Dice) => bool
       dice,
       Object.keys(KINDS).filter((k) => familyOf(k) !== familyOf(kind)),
     )
-    for (const [name, values] of makeTensors(KINDS[other]!, module, dice)) tensors.set(name, values)
+    for (const [name, values] of makeTensors(KINDS[other]!, module, dice).tensors) tensors.set(name, values)
     return true
   },
   'a module under two names': ({ tensors, module }, dice) => {
@@ -141,7 +146,7 @@ export const DEFECTS: Readonly<Record<string, (sound: Sound, dice: Dice) => bool
     return true
   },
   'a kind that is not applied': ({ tensors, module }, dice) => {
-    const ending = pick(dice, ['oft_diag', 'vera_lambda_b', 'boft_R', 'bm.weight', 'scalar', 'fourierft_spectrum'])
+    const ending = pick(dice, ['oft_diag', 'vera_lambda_b', 'oft_r', 'bm.weight', 'scalar', 'fourierft_spectrum'])
     tensors.set(`${module}.${ending}`, { dtype: 'F32', shape: [2, 2], values: 1 })
     return true
   },
@@ -167,13 +172,13 @@ const scalarsOf = (tensors: Tensors): ReadonlyMap<string, Uint8Array> =>
   )
 
 /** What smelt says of an adapter; empty where it would be applied. */
-const problemsOf = (tensors: Tensors): readonly Diagnostic[] => {
+const problemsOf = ({ tensors, config }: Sound): readonly Diagnostic[] => {
   const file = {
     path: 'a',
     tensors: new Map([...tensors].map(([name, values]) => [name, infoOf(name, values)])),
     scalars: scalarsOf(tensors),
     metadata: new Map<string, string>(),
-    config: undefined,
+    config,
   } as unknown as Parameters<typeof matchAdapter>[0]['file']
   const recipient = { label: '`m`', tensors: MODEL, architecture: undefined }
   const matched = matchAdapter({ label: '`a`', file, alpha: undefined, at: AT }, recipient, true)
@@ -192,13 +197,13 @@ export const spoilOne = (seed: number): Spoilt => {
   const dice = createDice(seed)
   for (;;) {
     const sound = makeSound(dice)
-    const before = problemsOf(sound.tensors)
+    const before = problemsOf(sound)
     const defect = pick(dice, Object.keys(DEFECTS))
     if (!DEFECTS[defect]!(sound, dice)) continue
     return {
       what: `${seed}: ${sound.kind} of ${sound.module} with ${defect}`,
       before,
-      after: problemsOf(sound.tensors),
+      after: problemsOf(sound),
     }
   }
 }

@@ -174,7 +174,7 @@ const DEFECTS: Readonly<
     ['adapter-unsupported'],
     () => true,
     (file, { name }, roll) =>
-      void file.set(`${name}.${pick(roll, ['oft_diag', 'boft_R', 'bm.weight', 'vera_A', 'scalar'])}`, filled([2, 2])),
+      void file.set(`${name}.${pick(roll, ['oft_diag', 'oft_r', 'bm.weight', 'vera_A', 'scalar'])}`, filled([2, 2])),
   ],
   'a name that is misspelt': [
     ['adapter-unmatched', 'adapter-matches-nothing'],

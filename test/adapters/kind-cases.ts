@@ -16,6 +16,8 @@ export interface Size {
 export interface KindCase {
   /** Tensors by the end of their names. */
   readonly tensors: Readonly<Record<string, TensorValues>>
+  /** What PEFT writes beside it. */
+  readonly config?: object
   /** The weight at a strength. */
   readonly apply: (weight: Matrix, strength: number) => Matrix
 }
@@ -315,6 +317,103 @@ const rotation =
     }
   }
 
+/** Blocks along the diagonal of a matrix. */
+const diagonal = (blocks: readonly Matrix[]): Matrix => {
+  const b = blocks[0]!.length
+  const n = b * blocks.length
+  return matrix(n, n, (i, j) =>
+    Math.floor(i / b) === Math.floor(j / b) ? blocks[Math.floor(i / b)]![i % b]![j % b]! : 0,
+  )
+}
+
+/** W·Rᵀ with a factor for each row, and what a strength leaves of the difference. */
+const turning =
+  (turn: Matrix, factors: readonly number[] | undefined): KindCase['apply'] =>
+  (weight, strength) =>
+    mix(
+      weight,
+      multiply(weight, transpose(turn)).map((row, i) => row.map((x) => x * (factors?.[i] ?? 1))),
+      (w, x) => w + strength * (x - w),
+    )
+
+const unit = (n: number): Matrix => matrix(n, n, (i, j) => (i === j ? 1 : 0))
+
+/** OFT of PEFT in blocks of two inputs, by its series of some terms or exactly. */
+const peftOft =
+  (terms: number | undefined, shared: boolean): Kind =>
+  (size, dice) => {
+    const inputs = size.inputs * area(size)
+    const numbers = random(shared ? 1 : inputs / 2, 1, dice)
+    const turns = Array.from({ length: inputs / 2 }, (_, i) => {
+      const x = numbers[shared ? 0 : i]![0]!
+      const skew = [
+        [0, x],
+        [-x, 0],
+      ]
+      if (terms === undefined)
+        return solve(
+          mix(unit(2), skew, (a, b) => a + b),
+          mix(unit(2), skew, (a, b) => a - b),
+        )
+      let [sum, power]: [Matrix, Matrix] = [unit(2), unit(2)]
+      for (let k = 1; k < terms; k++) {
+        power = multiply(power, skew)
+        sum = mix(sum, power, (a, b) => a + (k === terms - 1 ? 1 : 2) * b)
+      }
+      return sum
+    })
+    return {
+      tensors: { 'oft_R.weight': stored(numbers) },
+      config: {
+        peft_type: 'OFT',
+        oft_block_size: 2,
+        use_cayley_neumann: terms !== undefined,
+        num_cayley_neumann_terms: terms ?? 5,
+        block_share: shared,
+        peft_version: '0.21.2',
+      },
+      apply: turning(diagonal(turns), undefined),
+    }
+  }
+
+/** BOFT of PEFT by the matrices of its source: blocks between permutations, level by level, as many as fit. */
+const peftBoft =
+  (most: number, b: number): Kind =>
+  (size, dice) => {
+    const inputs = size.inputs * area(size)
+    const levels = inputs % (2 ** (most - 1) * b) === 0 ? most : 1
+    const blocks = random(levels * inputs, b, dice)
+    const factors = random(size.outputs, 1, dice).map(([x]) => x!)
+    let turn = unit(inputs)
+    for (let level = 0; level < levels; level++) {
+      const turns = Array.from({ length: inputs / b }, (_, block) => {
+        const own = blocks.slice(level * inputs + block * b, level * inputs + (block + 1) * b)
+        const skew = mix(own, transpose(own), (x, y) => (x - y) / 2)
+        return solve(
+          mix(unit(b), skew, (x, y) => x + y),
+          mix(unit(b), skew, (x, y) => x - y),
+        )
+      })
+      const [r, run] = [b / 2, b * 2 ** level]
+      const order = Array.from({ length: run / r }, (_, q) => (q < run / r / 2 ? 2 * q : 2 * (q - run / r / 2) + 1))
+      const to = (i: number): number => Math.floor(i / run) * run + order[Math.floor((i % run) / r)]! * r + (i % r)
+      const permutation = matrix(inputs, inputs, (i, j) => (j === (levels === 1 ? i : to(i)) ? 1 : 0))
+      turn = multiply(multiply(multiply(permutation, diagonal(turns)), transpose(permutation)), turn)
+    }
+    return {
+      tensors: {
+        boft_R: stored(blocks, [levels, inputs / b, b, b]),
+        boft_s: {
+          dtype: 'F32',
+          shape: size.kernel.length === 0 ? [size.outputs, 1] : [1, size.outputs],
+          values: factors,
+        },
+      },
+      config: { peft_type: 'BOFT', boft_block_size: b },
+      apply: turning(turn, factors),
+    }
+  }
+
 const difference: Kind = (size, dice) => {
   const delta = random(size.outputs, size.inputs * area(size), dice)
   return {
@@ -356,6 +455,11 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   'OFT with factors of rows': rotation(undefined, 0, true),
   BOFT: rotation(2, 0, false),
   'BOFT with all': rotation(2, 0.05, true),
+  'PEFT’s OFT': peftOft(5, false),
+  'PEFT’s OFT, exact': peftOft(undefined, false),
+  'PEFT’s OFT, one block for all': peftOft(undefined, true),
+  'PEFT’s BOFT': peftBoft(1, 3),
+  'PEFT’s BOFT of two levels': peftBoft(2, 2),
   'full difference': difference,
 }
 

@@ -40,7 +40,7 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
     tensor: 'net.conv.weight',
     store: ([w]) => ({ shape: [8, 6, 2, 2], rows: w! }),
     beside: {},
-    refused: [],
+    refused: ['PEFT’s OFT'],
   },
   'rows of a fused layer': {
     size: LINEAR,
@@ -86,6 +86,7 @@ const bakeKind = async (layout: Layout, kind: Kind, seed: number, strength: numb
   const { problems, tensors } = await bake({
     model: { ...layout.beside, [tensor]: { dtype: 'F32', shape, values: rows.flat() } },
     adapter,
+    ...(cases[0]!.config && { config: cases[0]!.config }),
     params: { strength },
   })
   return {
@@ -100,7 +101,8 @@ describe.each(Object.entries(LAYOUTS))('%s under', (name, layout) => {
   test.each(Object.entries(kinds))('%s is what its trainer makes of it, or refused', async (what, kind) => {
     const { problems, found, expected } = await bakeKind(layout, kind, what.length, 0.75)
     if (layout.refused.some((start) => what.startsWith(start))) {
-      expect(problems.map((d) => d.code)).toEqual(['adapter-rearranged'])
+      const code = layout.size.kernel.length > 0 ? 'adapter-unsupported' : 'adapter-rearranged'
+      expect(problems.map((d) => d.code)).toEqual([code])
       return
     }
     expect(problems).toEqual([])

@@ -18,7 +18,8 @@ export const KIND_COVERAGE: readonly KindCoverage[] = [
   { kind: 'DoRA', refused: [] },
   { kind: 'DoRA of inputs', refused: ['several'] },
   { kind: 'GLoRA', refused: ['transposed'] },
-  { kind: 'OFT, BOFT', refused: ['several', 'transposed', 'swapped'] },
+  { kind: 'OFT, BOFT of LyCORIS', refused: ['several', 'transposed', 'swapped'] },
+  { kind: 'OFT, BOFT of PEFT', refused: [] },
   { kind: 'differences', refused: ['transposed'] },
   { kind: 'whole tensors', refused: ['rows', 'several', 'transposed', 'swapped'] },
 ]

@@ -1,3 +1,4 @@
+import { layersRepeated } from '../../base/catalogue/adapter-parameters.js'
 import * as tensorProblems from '../../base/catalogue/adapter-tensors.js'
 import * as problems from '../../base/catalogue/adapters.js'
 import type { Diagnostic } from '../../base/diagnostic.js'
@@ -10,6 +11,7 @@ import { guessArchitecture } from './guess.js'
 import { groupAdapter, type GroupedAdapter } from './modules.js'
 import { adapterNames, isAmbiguous, type AdapterNames } from './names.js'
 import { overlapProblem, type Patched, type Sourced } from './overlap.js'
+import { patchParameters } from './parameters.js'
 import { makePatches, type Patch } from './patch.js'
 import type { PatchContext } from './patch-context.js'
 import { isFeedforward } from './peft-config.js'
@@ -29,6 +31,8 @@ export interface Recipient {
   readonly label: string
   readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly dtype: Dtype }>
   readonly architecture: Architecture | undefined
+  /** The numbers that its layers have in the file that they are from, if they were stacked. */
+  readonly origins?: readonly number[] | undefined
 }
 
 /** What an adapter does to a model. */
@@ -81,6 +85,10 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
   const { label, file, at, excluded } = adapter
   const config = configOf(adapter)
   if (config?.type === 'failed') return config
+  const repeated = config?.value.repeated ?? []
+  const stacked = repeated.flatMap(([first, end]) => Array.from({ length: end - first }, (_, i) => first + i))
+  if (repeated.length > 0 && stacked.join() !== model.origins?.join())
+    return failed(layersRepeated(at, label, model.label, repeated))
   const tensors =
     excluded === undefined ? file.tensors : new Map([...file.tensors].filter(([name]) => !excluded.has(name)))
   const grouped = groupAdapter(tensors)
@@ -103,15 +111,18 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
       scalar.dtype === 'BOOL' ? (file.scalars.get(scalar.name)?.[0] ?? NaN) : numberOf(file, scalar),
     fanInFanOut: config?.value.fanInFanOut === true,
     onInputs: (module) => (config === undefined ? undefined : isFeedforward(config.value, module)),
+    parameters: config?.value.parameters ?? [],
+    oft: config?.value.oft,
     architectureMismatch,
   }
 
   const whole = replaceWhole(grouped.others, names, making)
-  const factored = patchModules(grouped, names, making)
-  const found = [...whole.problems, ...factored.problems]
+  const { patched: parameters, rest } = patchParameters(grouped.modules, names, making)
+  const factored = patchModules(rest, names, making)
+  const found = [...whole.problems, ...parameters.problems, ...factored.problems]
   const unmatched = [...whole.unmatched, ...factored.unmatched]
   const patches = new Map<string, Sourced[]>()
-  for (const [tensor, sourced] of [...whole.patches, ...factored.patches])
+  for (const [tensor, sourced] of [...whole.patches, ...parameters.patches, ...factored.patches])
     patches.set(tensor, [...(patches.get(tensor) ?? []), sourced])
   if (found.length === 0 && patches.size === 0)
     return failed(problems.nothingMatched(at, label, model.label, architectureMismatch))
@@ -140,7 +151,7 @@ const widen = (tensors: Recipient['tensors'], shapes: ReadonlyMap<string, readon
     ? tensors
     : new Map([...tensors].map(([name, info]) => [name, { ...info, shape: shapes.get(name) ?? info.shape }]))
 
-const patchModules = ({ modules }: GroupedAdapter, names: AdapterNames, making: PatchContext): Patched => {
+const patchModules = (modules: GroupedAdapter['modules'], names: AdapterNames, making: PatchContext): Patched => {
   const { adapter, at } = making
   const patches: (readonly [string, Sourced])[] = []
   const unmatched: string[] = []

@@ -38,6 +38,11 @@ export type Role =
   // OFT and BOFT.
   | 'blocks'
   | 'rescale'
+  // OFT of PEFT, of layers and of embeddings; BOFT of PEFT, and its factors of rows.
+  | 'skew'
+  | 'embedding-skew'
+  | 'butterfly'
+  | 'row-factors'
   // GLoRA.
   | 'a1'
   | 'a2'
@@ -101,6 +106,10 @@ const ROLES: readonly RoleName[] = [
   // LightX2V's differences of Wan's modulations, which are tensors of their own.
   { ending: /\.diff_m$/, role: 'diff', module: '.modulation' },
   peft(/\.ia3_l(?:\.[^.]+)*$/, 'whole-factor'),
+  peft(/\.oft_R(?:\.[^.]+)*$/, 'skew'),
+  peft(/\.oft_embedding_R(?:\.[^.]+)*$/, 'embedding-skew'),
+  peft(/\.boft_R(?:\.[^.]+)*$/, 'butterfly'),
+  peft(/\.boft_s(?:\.[^.]+)*$/, 'row-factors'),
   ...roleNames({
     alpha: 'alpha',
     '(?:diff|w_norm)': 'diff',
@@ -132,8 +141,7 @@ const ROLES: readonly RoleName[] = [
 
 const REFUSED: readonly (readonly [ending: RegExp, kind: string])[] = [
   [/\.oft_diag$/, 'early OFT'],
-  [/\.oft_(?:embedding_)?R(?:\.[^.]+)*$/, 'OFT of PEFT'],
-  [/\.(?:boft_[Rs])(?:\.[^.]+)*$/, 'BOFT of PEFT'],
+  [/\.oft_r(?:\.[^.]+)*$/, 'OFT of PEFT before 0.16'],
   [/\.bm\.weight$/, 'GLoRA with a Tucker core'],
   [/(?:^|\.)vera_(?:A|B|lambda_[bd])(?:\.[^.]+)*$/, 'VeRA'],
   [/\.fourierft_spectrum(?:\.[^.]+)*$/, 'FourierFT'],

@@ -2,6 +2,7 @@ import type { ArchitectureMismatch } from '../../base/catalogue/adapters.js'
 import type { Place } from '../../base/diagnostic.js'
 import type { Dtype } from '../../tensor/dtype.js'
 import type { TensorInfo } from '../../tensor/info.js'
+import type { OftSettings } from './oft-settings.js'
 import type { ScaleOf } from './scale.js'
 
 /** What is needed to make patches from an adapter's modules. */
@@ -18,5 +19,9 @@ export interface PatchContext {
   readonly fanInFanOut: boolean
   /** Whether (IA)³ multiplies the inputs of a module; undefined where no config says so. */
   readonly onInputs: (module: string) => boolean | undefined
+  /** Parameters that are no layers' weights, by the ends of their names. */
+  readonly parameters: readonly string[]
+  /** How OFT of PEFT computes its turns; undefined where no config says so. */
+  readonly oft: OftSettings | undefined
   readonly architectureMismatch: ArchitectureMismatch | undefined
 }

@@ -6,7 +6,9 @@ import type { KroneckerFactors } from '../../graph/products.js'
 import { isFloat } from '../../tensor/dtype.js'
 import { sizeOf, type TensorInfo } from '../../tensor/info.js'
 import { wholeOf, type View } from '../../tensor/view.js'
+import type { ExpertFactors } from './experts.js'
 import { factorsOf, makeTerms, rankOf, type Terms } from './factors.js'
+import { makeInputRotation, type InputRotation } from './input-rotation.js'
 import { makeGeneralised, type Generalised } from './generalised.js'
 import { isShape, layOut, placeOf, type Laid } from './laid.js'
 import { linesOf, makeMagnitude, makeStretch, type Lines, type Stretch } from './magnitude.js'
@@ -24,10 +26,14 @@ export type Change =
   | { readonly type: 'stored'; readonly scale: number; readonly of: View }
   /** It adds products; with lengths, the rows or columns of the sum are then brought to these (DoRA). */
   | { readonly type: 'products'; readonly scale: number; readonly terms: Terms; readonly lengths: Lines | undefined }
+  /** It adds products, one for each expert. */
+  | { readonly type: 'experts'; readonly scale: number; readonly of: ExpertFactors }
   /** It multiplies rows or columns ((IA)³). */
   | { readonly type: 'stretch'; readonly by: Stretch }
   /** It turns rows (OFT, BOFT). */
   | { readonly type: 'rotate'; readonly by: Rotation }
+  /** It turns columns, and then multiplies rows (OFT and BOFT of PEFT). */
+  | { readonly type: 'rotate-inputs'; readonly by: InputRotation }
   /** It adds a product, and one of the tensor itself (GLoRA). */
   | { readonly type: 'generalised'; readonly scale: number; readonly of: Generalised }
 
@@ -98,7 +104,9 @@ const changesOf = (
 ): Result<readonly Change[]> => {
   const { adapter, at } = making
   // Adapters have embeddings, and layers that store their weights transposed, the other way round.
-  const turned = (target.change === 'transposed') !== (module.embedding || making.fanInFanOut)
+  const turned =
+    (target.change === 'transposed') !==
+    (module.embedding || (making.fanInFanOut && !module.tensors.has('embedding-skew')))
   const laid = layOut(target.weight!, stored, target, turned)
   const terms = makeTerms(module, laid, making)
   if (terms.type === 'failed') return terms
@@ -111,10 +119,12 @@ const changesOf = (
   if (stretch.type === 'failed') return stretch
   const rotation = makeRotation(module, laid, making)
   if (rotation.type === 'failed') return rotation
+  const inputs = makeInputRotation(module, laid, making)
+  if (inputs.type === 'failed') return inputs
   const generalised = makeGeneralised(module, laid, making)
   if (generalised.type === 'failed') return generalised
 
-  const kinds = [terms.value.length > 0, stretch.value, rotation.value, generalised.value].filter(Boolean)
+  const kinds = [terms.value.length > 0, stretch.value, rotation.value, inputs.value, generalised.value].filter(Boolean)
   // Of two kinds of factors no trainer makes one change.
   if (kinds.length > 1 || terms.value.length > 1) return failed(twoKinds(at, adapter, module.name))
   if (lengths.value !== undefined && terms.value.length === 0)
@@ -127,6 +137,7 @@ const changesOf = (
     return ok([{ type: 'products', scale: scale.value, terms: terms.value, lengths: lengths.value }])
   if (stretch.value !== undefined) return ok([{ type: 'stretch', by: stretch.value }])
   if (rotation.value !== undefined) return ok([{ type: 'rotate', by: rotation.value }])
+  if (inputs.value !== undefined) return ok([{ type: 'rotate-inputs', by: inputs.value }])
   if (generalised.value !== undefined) return ok([{ type: 'generalised', scale: scale.value, of: generalised.value }])
   return ok([])
 }

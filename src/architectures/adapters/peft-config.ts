@@ -3,6 +3,7 @@ import { quoteName } from '../../base/catalogue/file-entry.js'
 import type { Place } from '../../base/diagnostic.js'
 import { isObject } from '../../base/is-object.js'
 import { failed, ok, type Result } from '../../base/result.js'
+import { oftOf, type OftSettings } from './oft-settings.js'
 
 /** What PEFT's config says of the meaning of an adapter's tensors. */
 export interface PeftConfig {
@@ -22,6 +23,12 @@ export interface PeftConfig {
   readonly decomposed: boolean
   /** True where the layers store their weights transposed, [inputs, outputs]. */
   readonly fanInFanOut: boolean
+  /** Parameters that were trained and are no layers' weights, by the ends of their names. */
+  readonly parameters: readonly string[]
+  /** The layers of the base that the adapter's model has, as ranges whose ends are left out; none unless they differ. */
+  readonly repeated: readonly (readonly [number, number])[]
+  /** How turns are computed; undefined for other types than OFT. */
+  readonly oft: OftSettings | undefined
 }
 
 /** What a config is read for: what messages call its file and its adapter, and where the recipe names that. */
@@ -34,6 +41,15 @@ export interface ConfigSource {
 type Check = readonly [expected: string, test: (value: unknown) => boolean]
 
 const isRank = (value: unknown): boolean => typeof value === 'number' && Number.isInteger(value) && value > 0
+const isRanges = (value: unknown): boolean =>
+  Array.isArray(value) &&
+  value.every(
+    (range) =>
+      Array.isArray(range) &&
+      range.length === 2 &&
+      range.every((n) => Number.isInteger(n) && n >= 0) &&
+      range[0] < range[1],
+  )
 const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every((x) => typeof x === 'string')
 const mapOf =
   (test: (value: unknown) => boolean) =>
@@ -62,7 +78,10 @@ const CHECKS: Readonly<Record<string, Check>> = {
   target_modules: ['a name or a list of names', (value) => typeof value === 'string' || isTexts(value)],
   feedforward_modules: ['a name or a list of names', (value) => typeof value === 'string' || isTexts(value)],
   modules_to_save: TEXTS,
-  bias: ['`none`, `all` or `lora_only`', oneOf('none', 'all', 'lora_only')],
+  bias: [
+    '`none`, `all`, `lora_only`, `oft_only` or `boft_only`',
+    oneOf('none', 'all', 'lora_only', 'oft_only', 'boft_only'),
+  ],
   init_lora_weights: ['true, false or a name', (value) => typeof value === 'boolean' || typeof value === 'string'],
   use_dora: BOOLEAN,
   fan_in_fan_out: BOOLEAN,
@@ -70,11 +89,21 @@ const CHECKS: Readonly<Record<string, Check>> = {
   use_qalora: BOOLEAN,
   use_bdlora: ['nothing, or settings', (value) => typeof value === 'boolean' || isObject(value)],
   target_parameters: TEXTS,
-  layer_replication: ['a list of ranges', Array.isArray],
+  layer_replication: ['a list of ranges such as [0, 16]', isRanges],
   trainable_token_indices: ['a list or a map of tokens', (value) => typeof value === 'object'],
   alora_invocation_tokens: ['a list of tokens', Array.isArray],
   arrow_config: ['settings', isObject],
+  oft_block_size: ['a whole number', (value) => isRank(value) || value === 0],
+  block_share: BOOLEAN,
+  coft: BOOLEAN,
+  eps: ['a number above 0', (value) => typeof value === 'number' && value > 0],
+  use_cayley_neumann: BOOLEAN,
+  num_cayley_neumann_terms: ['a whole number above 0', isRank],
+  peft_version: ['a version', (value) => typeof value === 'string'],
 }
+
+/** Settings that are looked at only where the type must have them: elsewhere they mean something else. */
+const BY_TYPE: readonly string[] = ['r', 'lora_alpha', 'alpha']
 
 /** The types that smelt applies: the settings that each must have, the last of them its alpha. */
 const TYPES: Readonly<Record<string, readonly string[]>> = {
@@ -82,14 +111,14 @@ const TYPES: Readonly<Record<string, readonly string[]>> = {
   LOHA: ['r', 'alpha'],
   LOKR: ['r', 'alpha'],
   IA3: [],
+  OFT: ['oft_block_size'],
+  BOFT: [],
 }
 
 /**
  * Settings under which the factors mean something else than a difference of weights, and what an adapter with them is.
  */
 const MEANINGS: Readonly<Record<string, string>> = {
-  layer_replication: 'LoRA that repeats layers',
-  target_parameters: 'LoRA of parameters that are not layers',
   trainable_token_indices: 'trained tokens',
   alora_invocation_tokens: 'activated LoRA',
   arrow_config: 'LoRA with routing',
@@ -121,6 +150,7 @@ export const readPeftConfig = (raw: unknown, { file, adapter, at }: ConfigSource
     return failed(unsupportedSetting(at, file, adapter, otherKinds.type(quoteName(String(type))), 'peft_type'))
   const wrong = Object.entries(CHECKS).find(([key, [, test]]) => {
     const value = raw[key] ?? undefined
+    if (BY_TYPE.includes(key) && !required.includes(key)) return false
     return value === undefined ? required.includes(key) : !test(value)
   })
   if (wrong !== undefined) return failed(badConfigValue(at, file, adapter, wrong[0], raw[wrong[0]], wrong[1][0]))
@@ -143,6 +173,9 @@ export const readPeftConfig = (raw: unknown, { file, adapter, at }: ConfigSource
     feedforward: (raw['feedforward_modules'] ?? []) as string | readonly string[],
     decomposed: raw['use_dora'] === true,
     fanInFanOut: raw['fan_in_fan_out'] === true,
+    parameters: (raw['target_parameters'] ?? []) as readonly string[],
+    repeated: (raw['layer_replication'] ?? []) as readonly (readonly [number, number])[],
+    oft: type === 'OFT' ? oftOf(raw) : undefined,
   })
 }
 

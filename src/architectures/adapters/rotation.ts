@@ -35,13 +35,13 @@ export const makeRotation = (module: AdapterModule, laid: Laid, making: PatchCon
     return failed(
       Number.isInteger(count / size)
         ? shapeProblem(making, module, laid, { info: blocks, wanted })
-        : blocksUneven(at, adapter, blocks.name, blocks.shape, count, laid.tensor),
+        : blocksUneven(at, adapter, blocks.name, blocks.shape, `${count} rows`, laid.tensor),
     )
   }
   // A level mixes rows that are twice as far apart as those of the level before.
   const reach = 2 ** (levels - 1) * size
   if (blocks.shape.length === 4 && (levels === 0 || size % 2 !== 0 || count % reach !== 0))
-    return failed(blocksUneven(at, adapter, blocks.name, blocks.shape, count, laid.tensor))
+    return failed(blocksUneven(at, adapter, blocks.name, blocks.shape, `${count} rows`, laid.tensor))
   if (rescale !== undefined && sizeOf(rescale.shape) !== count)
     return failed(shapeProblem(making, module, laid, { info: rescale, wanted: [count, 1] }))
   const alpha = tensors.get('alpha')

@@ -87,9 +87,16 @@ export const scalesOf = (source: ScaleSource): ScaleOf => {
     const read = (raw: unknown): Result<PeftConfig> => {
       const config = readPeftConfig(raw, { file: HEADER, adapter, at })
       // Pipelines have no such layers, and nothing but the config beside an adapter is asked for them.
-      return config.type === 'ok' && config.value.fanInFanOut
-        ? failed(unsupportedSetting(at, HEADER, adapter, otherKinds.transposed, 'fan_in_fan_out'))
-        : config
+      if (config.type === 'failed') return config
+      const { fanInFanOut, parameters, repeated } = config.value
+      const other = (
+        [
+          [fanInFanOut, otherKinds.transposed, 'fan_in_fan_out'],
+          [parameters.length > 0, otherKinds.parameters, 'target_parameters'],
+          [repeated.length > 0, otherKinds.repeated, 'layer_replication'],
+        ] as const
+      ).find(([isSo]) => isSo)
+      return other === undefined ? config : failed(unsupportedSetting(at, HEADER, adapter, other[1], other[2]))
     }
     const own = Object.entries(header.value).flatMap(([key, value]) =>
       key.startsWith(`${component}.`) ? [[key.slice(component.length + 1), value] as const] : [],

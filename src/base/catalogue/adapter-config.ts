@@ -1,5 +1,6 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
+import { quoteName } from './file-entry.js'
 
 const LONGEST = 60
 
@@ -14,6 +15,8 @@ export const alphaOf = (module: string): string => `the alpha of ${module}`
 /** Kinds of adapters that smelt does not apply, by what a config says. */
 export const otherKinds = {
   transposed: 'a LoRA of layers that store their weights transposed',
+  parameters: 'a LoRA of parameters that are not layers',
+  repeated: 'a LoRA that repeats layers',
   began: (start: string): string => `a LoRA initialised with ${start}, which changes the base model`,
   type: (type: string): string => `an adapter of type ${type}`,
 } as const
@@ -70,3 +73,42 @@ export const unsupportedSetting = (at: Place, file: string, adapter: string, kin
     at,
     help: 'bake it with the program it was made for, or convert it to a plain LoRA',
   })
+
+/** An adapter that can be applied, and neither merged with others nor renamed. */
+export const onlyApplied = (at: Place, adapter: string, kind: string, key: string): Diagnostic =>
+  entry(
+    'not-plain-lora',
+    `${adapter} is ${kind} (\`${key}\` in its config), which smelt applies but does not rewrite`,
+    {
+      at,
+      help: 'apply the adapter to a model with `adapter.apply`, and make a LoRA of the result with `adapter.extract`',
+    },
+  )
+
+/** OFT of PEFT without what says how its turns are computed. */
+export const rotationUnknown = (at: Place, adapter: string, tensor: string): Diagnostic =>
+  entry(
+    'adapter-config-missing',
+    `${adapter} holds OFT of PEFT (${quoteName(tensor)}), but no \`adapter_config.json\` of type \`OFT\` says how its rotations are computed`,
+    {
+      at,
+      help: 'name it `adapter_model.safetensors` and put its `adapter_config.json` beside it',
+    },
+  )
+
+/** OFT of PEFT for a convolution whose kernel has more than one element. */
+export const convolutionTurned = (
+  at: Place,
+  adapter: string,
+  module: string,
+  tensor: string,
+  shape: readonly number[],
+): Diagnostic =>
+  entry(
+    'adapter-unsupported',
+    `${quoteName(module)} of ${adapter} is OFT of PEFT for the ${shape.slice(2).join(' × ')} convolution ${quoteName(tensor)}: PEFT rotates overlapping patches of its input, which no weight can express`,
+    {
+      at,
+      help: 'leave the module out with `exclude`, or train OFT of convolutions with LyCORIS',
+    },
+  )

@@ -289,18 +289,18 @@ export const sideUnknown = (at: Place, adapter: string, tensor: string): Diagnos
     },
   )
 
-/** Blocks of a rotation that do not divide the rows they turn. */
+/** Blocks of a rotation that do not divide the rows or columns they turn. */
 export const blocksUneven = (
   at: Place,
   adapter: string,
   blocks: string,
   shape: readonly number[],
-  rows: number,
+  lines: string,
   tensor: string,
 ): Diagnostic =>
   entry(
     'adapter-shape',
-    `${quoteName(blocks)} of ${adapter} is ${list(shape)}: blocks of that size do not divide the ${rows} rows of ${quoteName(tensor)}`,
+    `${quoteName(blocks)} of ${adapter} is ${list(shape)}: blocks of that size do not divide the ${lines} of ${quoteName(tensor)}`,
     {
       at,
       help: 'use an adapter that was trained on this architecture; if this one was, the file is damaged: download it again',

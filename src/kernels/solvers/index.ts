@@ -3,6 +3,8 @@ import { blockRotation } from './block-rotation.js'
 import { coreSpace } from './core-space.js'
 import { redistribution } from './redistribution.js'
 import { regmean } from './regmean.js'
+import { expertProducts } from './expert-products.js'
+import { inputRotation } from './input-rotation.js'
 import { crossover } from './crossover.js'
 import { promptGates } from './prompt-gates.js'
 import {
@@ -29,7 +31,9 @@ const SOLVERS: readonly Solver[] = [
   coreSpace,
   crossover,
   elementsFrom,
+  expertProducts,
   factorProduct,
+  inputRotation,
   isotropic,
   joinedFactors,
   lowRankApproximation,

@@ -56,6 +56,7 @@ const withPatches = (patches: ReadonlyMap<string, readonly Patch[]>, made?: Adap
       '- DoRA: `V = W + Δ`, every row or input channel of `V` is brought to the length that the adapter has for it, and the result is `W + m · (V − W)`. Lengths are those of the sum, in rows of their own where a layer is fused.',
       '- (IA)³: rows or input channels times `1 + m · w`; PEFT stores `1 + w`, and its factors multiply biases too.',
       '- GLoRA: `W + m · alpha / rank · (W·A + B)`, in both layouts that LyCORIS had.',
+      '- OFT and BOFT of PEFT: `W + m · (S·W·Rᵀ − W)`, where blocks along the diagonal of `R` rotate inputs, and BOFT’s factors `S` multiply rows. As the config says, `R` is `(I − Q)(I + Q)⁻¹` or the series that PEFT has for it.',
       '- OFT and BOFT of LyCORIS and kohya’s scripts: blocks of rows are turned by `m·R + (1 − m)·I`, with `R = (I + Q)(I − Q)⁻¹` and `Q = B − Bᵀ`; alpha times the number of rows is the greatest norm of `Q`.',
       '',
       'A weight for which the adapter has a `reshape_weight` (ComfyUI) is padded with zeros at the end of its axes first, and so is `img_in` for a control LoRA of Black Forest Labs: the result has the wider weight.',
@@ -67,8 +68,9 @@ const withPatches = (patches: ReadonlyMap<string, readonly Patch[]>, made?: Adap
       'for Stable Diffusion 1, 2 and XL with their text encoders, Stable Diffusion 3, Flux, language models,',
       'and any other network if the adapter uses the names of its modules.',
       'A PEFT adapter is read together with the `adapter_config.json` beside it: name the folder, or its `adapter_model.safetensors`.',
+      'Its `target_parameters`, such as fused experts, are found by the shapes of their factors. One that repeats layers (`layer_replication`) needs the stack of layers that it was trained on, from `model.stack`.',
       'Such an adapter without its config states no scale: give its alpha beside its path, `{ path: ink.safetensors, alpha: 16 }`.',
-      'PEFT’s OFT, BOFT and VeRA are refused by name, and so is an adapter with a tensor or a setting that smelt does not know how to apply.',
+      'VeRA and others are refused by name, and so is an adapter with a tensor or a setting that smelt does not know how to apply.',
       '',
       'The LoRA Loader of ComfyUI has two numbers: its `strength_model` is `strength` here, its `strength_clip` is `clip_strength`.',
     ].join('\n'),
@@ -186,13 +188,13 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
     value: { label: name, file, alpha, made },
     at,
   } = adapterOf(call, 'adapter')
-  const { label, tensors } = modelsOf(call, 'model')[0]!.value
+  const { label, tensors, origins } = modelsOf(call, 'model')[0]!.value
   const strict = valueOf(call, 'unmatched') !== 'ignore'
   const excluded = excludedFrom(call, file.tensors)
   if (excluded.type === 'failed') return excluded
   const match = matchAdapter(
     { label: name, file, alpha, at, excluded: excluded.value },
-    { label, tensors, architecture: call.architecture(tensors) },
+    { label, tensors, architecture: call.architecture(tensors), origins: origins?.numbers },
     strict,
   )
   if (match.type === 'failed') {

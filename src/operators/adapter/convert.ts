@@ -27,14 +27,18 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
   const source = adapterOf(call, 'adapter')
   const { at, value } = source
   const { label, file, alpha } = value
-  const { label: modelLabel, tensors, hub } = modelsOf(call, 'model')[0]!.value
+  const { label: modelLabel, tensors, hub, origins } = modelsOf(call, 'model')[0]!.value
   const format = (valueOf(call, 'names') ?? 'kohya') as NameFormat
   const strict = valueOf(call, 'unmatched') !== 'ignore'
   const architecture = call.architecture(tensors)
   // Only these names have places for other factors than pairs.
   const modules = plainModules(source, format === 'kohya' ? RENAMED_ROLES : [])
   if (modules.type === 'failed') return modules
-  const match = matchAdapter({ label, file, alpha, at }, { label: modelLabel, tensors, architecture }, strict)
+  const match = matchAdapter(
+    { label, file, alpha, at },
+    { label: modelLabel, tensors, architecture, origins: origins?.numbers },
+    strict,
+  )
   if (match.type === 'failed') return match
   const renamed = renameModules({
     graph: call.graph,
