@@ -82,7 +82,7 @@ export const inputAddress = (
   meant: (Named & { readonly files: string | undefined }) | undefined,
 ): Diagnostic =>
   entry(
-    'input-is-address',
+    'address-not-path',
     `${quoteName(address)} is an address; smelt reads files, and models of the Hugging Face hub by name`,
     {
       at,
