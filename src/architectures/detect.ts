@@ -102,24 +102,34 @@ export interface Resemblance {
   readonly title: string
   readonly fitting: number
   readonly tensors: number
+  /** False where the tensors that tell the architecture are there, in other shapes. */
+  readonly shaped: boolean
 }
 
 /**
- * The architecture whose telling tensors a model has, although too few of its other tensors fit; undefined for a model
- * that resembles none.
+ * The architecture most of whose names a model has, and all of its telling tensors, although too few of the others fit,
+ * or the telling ones have other shapes; undefined for a model that resembles none.
  */
 export const findResemblance = (tensors: Shapes): Resemblance | undefined => {
   const near = FAMILIES.flatMap((family) =>
     family.roots
-      .filter((root) => holds(family.when, root, tensors))
-      .map((root): Resemblance => ({
+      .filter((root) => hasNames(family.when, root, tensors))
+      .map((root) => ({
         title: family.title,
         fitting: countNames(family, root, tensors).known,
         tensors: tensors.size,
+        shaped: holds(family.when, root, tensors),
+        telling: Object.keys(family.when).length,
       })),
   )
-  return near.sort((x, y) => y.fitting - x.fitting)[0]
+  near.sort((x, y) => y.fitting - x.fitting || Number(y.shaped) - Number(x.shaped) || y.telling - x.telling)
+  if (near[0] === undefined) return undefined
+  const { telling: _, ...nearest } = near[0]
+  return nearest
 }
+
+const hasNames = (when: Family['when'], root: string, tensors: Shapes): boolean =>
+  Object.entries(when).every(([path, dims]) => tensors.has(under(root, path)) === (dims !== false))
 
 const holds = (when: Family['when'], root: string, tensors: Shapes): boolean =>
   Object.entries(when).every(([path, dims]) => {

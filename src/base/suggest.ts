@@ -10,7 +10,7 @@ export const nearest = (name: string, candidates: Iterable<string>, most = 3): s
   const length = name.length - ending.length
   const limit = Math.min(Math.max(2, Math.floor(length / 3)), length - 1)
   const lower = name.toLowerCase()
-  return [...candidates]
+  return [...new Set(candidates)]
     .map((candidate) => ({ candidate, edits: distance(lower, candidate.toLowerCase()) }))
     .filter(({ edits }) => edits <= limit)
     .sort((x, y) => x.edits - y.edits || (x.candidate < y.candidate ? -1 : 1))

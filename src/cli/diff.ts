@@ -1,4 +1,4 @@
-import { exitCode, type Diagnostic } from '../base/diagnostic.js'
+import { exitCode } from '../base/diagnostic.js'
 import type { Result } from '../base/result.js'
 import { createDownloads } from '../run/downloads.js'
 import type { Plan } from '../plan/plan.js'
@@ -51,21 +51,20 @@ export const diff = async (
   layers: readonly string[],
   flags: DiffFlags,
 ): Promise<number> => {
-  const refuse = (diagnostics: readonly Diagnostic[]): number => {
-    console.tell(diagnostics)
-    return exitCode(diagnostics)
-  }
   const hub = userHub()
   const { result: plan, exitCode: stoppedBy } = await withProgress(console, defaultWorkers(), ({ listener, signal }) =>
     planDiff(a, b, layers, console.cwd, flags.html ?? 'diff.txt', hub, createDownloads(hub, listener, signal)),
   )
-  if (plan.type === 'failed') return refuse(plan.diagnostics) && codeOf(plan, stoppedBy)
   console.tell(plan.diagnostics)
+  if (plan.type === 'failed') return codeOf(plan, stoppedBy)
   if (flags.html !== undefined) return writePage(console, plan.value)
   const { result, exitCode: signalled } = await withProgress(console, defaultWorkers(), (options) =>
     drawReports(plan.value, options),
   )
-  if (result.type === 'failed') return refuse(result.diagnostics) && codeOf(result, signalled)
+  if (result.type === 'failed') {
+    console.tell(result.diagnostics)
+    return codeOf(result, signalled)
+  }
   const [document] = result.value
   console.out(
     flags.json === true

@@ -222,8 +222,17 @@ const underPrefix = (prefix: string, segments: readonly string[]): readonly stri
   under(prefix, withoutRoot(segments.join('.'))).split('.')
 
 /**
- * "did you mean …?" for a pattern that selects nothing: the pattern with its unknown segments corrected if that selects
- * something, else the nearest names.
+ * What is often meant by a pattern: the same anywhere in a name, stars that cross dots, numbers without leading zeros.
+ */
+const wider = (text: string): readonly string[] => {
+  const crossing = text.replaceAll(/(?<=^|\.)\*(?=\.)/g, '**').replaceAll(/(?<=^|\.)\*\*+(?=[^.*])/g, '**.*')
+  const plain = text.replaceAll(/(?<=^|\.)0+(?=\d+(?:\.|$))/g, '')
+  return [plain, crossing, `**.${text}`, `**.${crossing}`]
+}
+
+/**
+ * "did you mean …?" for a pattern that selects nothing: a part of that name, or the pattern a little wider or with its
+ * unknown segments corrected if that selects something, else the nearest names.
  */
 const suggest = (
   text: string,
@@ -237,8 +246,14 @@ const suggest = (
   const segments = new Set(names.paths.flat())
   const unknown = (s: string): boolean => isLiteral(s) && !segments.has(s) && !/^\d+$/.test(s)
   const repaired = alternatives[0]!.map((s) => (unknown(s) ? (nearest(s, segments, 1)[0] ?? s) : s))
-  if (matchPaths([repaired], names.paths, context.diffusionPrefix).length > 0)
-    return `Did you mean \`${repaired.join('.')}\`?`
+  const part = SCHEMES.find((kind) => context.parts?.[kind].has(text))
+  if (part !== undefined) return `Did you mean \`${part}:${text}\`?`
+  const corrected = repaired.join('.')
+  for (const candidate of [...wider(text), corrected, ...wider(corrected)]) {
+    const expanded = expandPattern(candidate)
+    if (expanded.type === 'ok' && matchPaths(expanded.value, names.paths, context.diffusionPrefix).length > 0)
+      return `Did you mean \`${candidate}\`?`
+  }
   const prefixes = new Set(names.paths.flatMap((path) => path.map((_, last) => path.slice(0, last + 1).join('.'))))
   const question = didYouMean(text, prefixes)
   return question === undefined ? undefined : `D${question.slice(1)}`

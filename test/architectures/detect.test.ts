@@ -192,6 +192,17 @@ test('what an unknown model resembles is told with how many of its tensors fit',
   expect(findResemblance(shaped({ 'fc1.weight': [8, 4] }))).toBeUndefined()
 })
 
+test('a U-Net of another width resembles that whose names it has, not a part of its checkpoint', () => {
+  const narrow = new Map([...sd15].map(([name, { shape }]) => [name, { shape: shape.map((n) => Math.ceil(n / 2)) }]))
+  expect(detectArchitecture(narrow)).toBeUndefined()
+  expect(findResemblance(narrow)).toEqual({
+    title: 'Stable Diffusion 1',
+    fitting: 686,
+    tensors: narrow.size,
+    shaped: false,
+  })
+})
+
 test.each([
   ['a small perceptron', { 'fc1.bias': [8], 'fc1.weight': [8, 4], 'fc2.weight': [2, 8] }],
   ['a small convolutional network', { 'conv1.weight': [8, 1, 3, 3], 'conv1.bias': [8], 'fc.weight': [10, 8] }],

@@ -106,6 +106,11 @@ test.each([
   ['in.10.attn2.to_k', 'Did you mean `in.10.attn2.to_q`?'],
   ['in.3', 'Did you mean `in.0` or `in.1` or `in`?'],
   ['blok:in.4', 'Did you mean `block:in.4`?'],
+  ['attn2', 'Did you mean `**.attn2`?'],
+  ['!atn2', 'Did you mean `**.attn2`?'],
+  ['in.*.to_q', 'Did you mean `in.**.to_q`?'],
+  ['**to_q', 'Did you mean `**.*to_q`?'],
+  ['in.01', 'Did you mean `in.1`?'],
   ['entirely_elsewhere', 'The names begin with `in`, `out`; `smelt inspect` lists them.'],
 ])('the help for `%s` names what is near', (text, help) => {
   expect(selectLayers([{ text }], NAMES, {}).diagnostics[0]?.help).toBe(

@@ -30,10 +30,14 @@ export const seenInstead = ({
   resemblance,
   beginnings,
 }: {
-  readonly resemblance: { readonly title: string; readonly fitting: number; readonly tensors: number } | undefined
+  readonly resemblance:
+    | { readonly title: string; readonly fitting: number; readonly tensors: number; readonly shaped: boolean }
+    | undefined
   readonly beginnings: readonly string[]
 }): string => {
-  if (resemblance !== undefined)
-    return `only ${resemblance.fitting} of ${resemblance.tensors} tensors are named as in ${resemblance.title}`
+  if (resemblance !== undefined) {
+    const { title, fitting, tensors, shaped } = resemblance
+    return `${shaped ? 'only ' : ''}${fitting} of ${tensors} tensors are named as in ${title}${shaped ? '' : ', but with other shapes'}`
+  }
   return beginnings.length === 0 ? '' : `the names begin with ${listNames(beginnings, 5)}`
 }
