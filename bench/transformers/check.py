@@ -204,7 +204,7 @@ def check_union(folder, kind, base, one, two):
     """`two` has its tokens in another order, and some of its own: blended after the union of vocabularies."""
     special = ["<pad>", "<s>", "</s>"]
     shared = [f"w{i}" for i in range(3, 96)]
-    tokens = {"base": special + shared, "one": special + shared, "two": special + shared[:40:-1] + [f"x{i}" for i in range(41)]}
+    tokens = {"base": special + shared, "one": special + shared, "two": special + shared[:40:-1] + [f"Ġx{i}" for i in range(41)]}
     for name, texts in tokens.items():
         write_tokenizer(folder / name, texts)
     out, told = build(folder, steps_of(kind)["blend"], models=list(tokens), tokenizer={"from": "union", "base": "base", "pad_to": 1})

@@ -29,13 +29,16 @@ const NAMES: ReadonlySet<string> = new Set([
   'tokenizer.json',
   'tokenizer.model',
   'tokenizer_config.json',
+  'video_preprocessor_config.json',
   'vocab.json',
   'vocab.txt',
 ])
+/** Code that a config may name under `auto_map`. */
+const CODE = /^\w+\.py$/
 const LICENCE = /^(?:licen[cs]e|notice|use_policy)(?:[._-][\w.-]*)?$/i
 
 /** True for a file beside a model that belongs to a copy of it. */
-export const isSideFile = (name: string): boolean => NAMES.has(name) || LICENCE.test(name)
+export const isSideFile = (name: string): boolean => NAMES.has(name) || CODE.test(name) || LICENCE.test(name)
 
 /** True for a file beside a model that a build may read: those of a copy, and the model card. */
 export const isBeside = (name: string): boolean => name === CARD || isSideFile(name)
@@ -50,4 +53,12 @@ export const hubIdOf = (path: string): string | undefined => {
   return org === undefined || name === undefined || /^\.+$/.test(org) || /^\.+$/.test(name)
     ? undefined
     : `${org}/${name}`
+}
+
+/** Leaves out code that no config names: only that which a config names belongs to the model. */
+export const withoutOtherCode = (files: ReadonlyMap<string, Uint8Array>): ReadonlyMap<string, Uint8Array> => {
+  const isNamed = [...files].some(
+    ([name, bytes]) => name.endsWith('.json') && Buffer.from(bytes).includes('"auto_map"'),
+  )
+  return isNamed ? files : new Map([...files].filter(([name]) => !CODE.test(name)))
 }

@@ -200,7 +200,12 @@ export const planVocabulary = (setting: Setting): Result<PlannedVocabulary | und
         return token === undefined ? undefined : ids.get(token)
       },
     },
-    alignments.zero.length === 0 ? [] : [say.tokensOfNone(choice.at, alignments.zero)],
+    [
+      ...(alignments.zero.length === 0 ? [] : [say.tokensOfNone(choice.at, alignments.zero)]),
+      ...(vocabulary.wordParts.length === 0 || choice.match === 'rows'
+        ? []
+        : [say.wordsSplit(choice.at, owner.name, vocabulary.wordParts)]),
+    ],
   )
 }
 

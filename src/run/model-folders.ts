@@ -7,7 +7,7 @@ import { blake3, toDigest } from '../base/digest.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Draft } from '../plan/draft.js'
-import { CARD, CONFIG, isBeside, isSideFile, type ModelFolder } from '../plan/model-folder.js'
+import { CARD, CONFIG, isBeside, isSideFile, withoutOtherCode, type ModelFolder } from '../plan/model-folder.js'
 import type { OpenedInput, OpenedInputs } from '../plan/inputs.js'
 import type { Recipe } from '../recipe/recipe.js'
 import { ioProblem } from '../safetensors/io-problem.js'
@@ -46,10 +46,11 @@ const toFolder = (
   identityIn: (name: string, bytes: Uint8Array) => FileIdentity,
 ): ReadModelFolder => {
   const card = read.get(CARD)
+  const own = withoutOtherCode(read)
   return {
-    files: new Map([...read].filter(([name]) => isSideFile(name)).sort(([x], [y]) => (x < y ? -1 : 1))),
+    files: new Map([...own].filter(([name]) => isSideFile(name)).sort(([x], [y]) => (x < y ? -1 : 1))),
     card: card === undefined ? undefined : Buffer.from(card).toString('utf8'),
-    sides: [...read].map(([name, bytes]) => ({
+    sides: [...own].map(([name, bytes]) => ({
       path: join(folder, name),
       found: { identity: identityIn(name, bytes), digest: toDigest(blake3(bytes)) },
     })),

@@ -9,7 +9,7 @@ import { resolvePath } from '../base/resolve-path.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { digestMetadata, digestModel } from '../plan/make-lock.js'
-import { CONFIG, isBeside } from '../plan/model-folder.js'
+import { CONFIG, isBeside, withoutOtherCode } from '../plan/model-folder.js'
 import { accessFrom, type HubAccess } from '../hub/access.js'
 import { snapshotFolder } from '../hub/cached.js'
 import { openAdapterFile, openCheckpoint } from '../pytorch/open.js'
@@ -88,14 +88,15 @@ const sidesOf = async (
   { sides = {} }: LockedInput | LockedOutput,
   type: Item['type'],
 ): Promise<Readonly<Record<string, Digest>>> => {
-  const found: Record<string, Digest> = {}
+  const found = new Map<string, Uint8Array>()
   const others =
     type === 'input' && sides[CONFIG] !== undefined ? (await readdir(dirname(model.path))).filter(isBeside) : []
   for (const name of new Set([...Object.keys(sides), ...others])) {
     const bytes = await readFile(join(dirname(model.path), name)).catch(() => undefined)
-    if (bytes !== undefined) found[name] = toDigest(blake3(bytes))
+    if (bytes !== undefined) found.set(name, bytes)
   }
-  return found
+  const own = type === 'input' ? withoutOtherCode(found) : found
+  return Object.fromEntries([...own].map(([name, bytes]) => [name, toDigest(blake3(bytes))]))
 }
 
 /**

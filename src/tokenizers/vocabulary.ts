@@ -11,8 +11,27 @@ export interface Vocabulary {
   readonly ids: ReadonlyMap<string, number>
   /** Tokens that the tokenizer that is written gets, in the order of their ids. */
   readonly appended: readonly AddedToken[]
+  /** Those of `appended` that are ordinary tokens where they are from, and whose text stands in words. */
+  readonly wordParts: readonly string[]
   /** One more than the greatest id. */
   readonly size: number
+}
+
+/**
+ * True where the text of a token can stand in a text to be split. Of byte-level BPE, letters that are not ASCII stand
+ * for bytes, and blanks are letters, too; other kinds mark where words begin or go on.
+ */
+const standsInText = (kind: TokenTable['kind'], token: string): boolean => {
+  switch (kind) {
+    case 'byte-level BPE':
+      return /^[!-~]+$/.test(token)
+    case 'SentencePiece':
+      return !token.includes('▁') && !/^<0x[\dA-F]{2}>$/.test(token)
+    case 'WordPiece':
+      return !token.startsWith('##')
+    default:
+      return true
+  }
 }
 
 /** The id of a token in a model's matrices; undefined where it has none, or one beyond their rows. */
@@ -38,7 +57,10 @@ const nextId = ({ table, rows }: Side): number => {
 }
 
 /** The tokens that a union adds: of all others, ordinary ones by id first, then added ones; the first flags win. */
-const unionOf = (from: Side, others: readonly Side[]): readonly Omit<AddedToken, 'id'>[] => {
+const unionOf = (
+  from: Side,
+  others: readonly Side[],
+): { readonly tokens: readonly Omit<AddedToken, 'id'>[]; readonly ordinary: readonly string[] } => {
   const [ordinary, added] = [new Map<string, Omit<AddedToken, 'id'>>(), new Map<string, Omit<AddedToken, 'id'>>()]
   for (const side of others) {
     const sorted = [...side.table.ids].filter(([, id]) => id < side.rows).sort(([, x], [, y]) => x - y)
@@ -49,7 +71,8 @@ const unionOf = (from: Side, others: readonly Side[]): readonly Omit<AddedToken,
       if (own === undefined && !ordinary.has(content)) ordinary.set(content, { content, ...PLAIN_FLAGS })
     }
   }
-  return [...[...ordinary.values()].filter(({ content }) => !added.has(content)), ...added.values()]
+  const plain = [...ordinary.values()].filter(({ content }) => !added.has(content))
+  return { tokens: [...plain, ...added.values()], ordinary: plain.map(({ content }) => content) }
 }
 
 /**
@@ -59,7 +82,8 @@ const unionOf = (from: Side, others: readonly Side[]): readonly Omit<AddedToken,
 export const makeVocabulary = (from: Side, others: readonly Side[], more: Iterable<string>): Vocabulary | undefined => {
   const { table, rows } = from
   const ids = new Map([...table.ids].filter(([, id]) => id < rows))
-  const wanted = [...unionOf(from, others)]
+  const union = unionOf(from, others)
+  const wanted = [...union.tokens]
   const known = new Set(wanted.map(({ content }) => content))
   for (const content of more)
     if (!ids.has(content) && !known.has(content)) {
@@ -88,5 +112,6 @@ export const makeVocabulary = (from: Side, others: readonly Side[], more: Iterab
   }
   let size = 0
   for (const id of ids.values()) size = Math.max(size, id + 1)
-  return { ids, appended: appended.sort((x, y) => x.id - y.id), size }
+  const wordParts = union.ordinary.filter((token) => standsInText(table.kind, token))
+  return { ids, appended: appended.sort((x, y) => x.id - y.id), wordParts, size }
 }

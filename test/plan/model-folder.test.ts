@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { hubIdOf, isSideFile } from '#src/plan/model-folder.js'
+import { hubIdOf, isSideFile, withoutOtherCode } from '#src/plan/model-folder.js'
 
 test.each([
   ['models/org/name', 'org/name'],
@@ -14,8 +14,25 @@ test.each([
 ])('the path %s shows the id %s', (path, id) => expect(hubIdOf(path)).toBe(id))
 
 test('files that load a model, and its licence, belong to a copy of it', () => {
-  for (const name of ['config.json', 'tokenizer.model', 'LICENSE', 'LICENSE.txt', 'Licence.md', 'NOTICE'])
+  for (const name of [
+    'config.json',
+    'tokenizer.model',
+    'modeling_a.py',
+    'LICENSE',
+    'LICENSE.txt',
+    'Licence.md',
+    'NOTICE',
+  ])
     expect([name, isSideFile(name)]).toEqual([name, true])
-  for (const name of ['README.md', 'pytorch_model.bin', 'model.safetensors', 'licensed.py', '.gitattributes'])
+  for (const name of ['README.md', 'pytorch_model.bin', 'model.safetensors', 'LICENSES/x', '.gitattributes'])
     expect([name, isSideFile(name)]).toEqual([name, false])
+})
+
+test.each([
+  ['config.json', '{"auto_map": {"AutoModel": "modeling_a.Model"}}', true],
+  ['tokenizer_config.json', '{"auto_map": {}}', true],
+  ['config.json', '{"model_type": "llama"}', false],
+])('code belongs to a model whose %s is %s: %s', (name, text, isNamed) => {
+  const files = new Map([name, 'modeling_a.py'].map((own) => [own, Buffer.from(own === name ? text : '')] as const))
+  expect(withoutOtherCode(files).has('modeling_a.py')).toBe(isNamed)
 })

@@ -96,8 +96,8 @@ const mean = (rows: readonly number[][]): number[] =>
 const END = '</s>'
 
 const BASE: Paper = { seed: 1, tokens: ['x', 'y', 'z', 'Ġq'], added: [added(END, 4)], rows: 8 }
-const CHAT: Paper = { seed: 2, tokens: ['y', 'x', 'w', 'v'], added: [added(END, 4), added('<|im|>', 5)], rows: 6 }
-const CODE: Paper = { seed: 3, tokens: ['w', 'x', 'v', 'u'], added: [added(END, 4), added('<|im|>', 5)], rows: 6 }
+const CHAT: Paper = { seed: 2, tokens: ['y', 'x', 'Ġw', 'Ġv'], added: [added(END, 4), added('<|im|>', 5)], rows: 6 }
+const CODE: Paper = { seed: 3, tokens: ['Ġw', 'x', 'Ġv', 'Ġu'], added: [added(END, 4), added('<|im|>', 5)], rows: 6 }
 const THREE: Papers = { base: BASE, chat: CHAT, code: CODE }
 
 /** What the rules ask for: the row of a token in a model, from the ids of all. */
@@ -123,7 +123,7 @@ describe('a union of vocabularies', () => {
         const ids = idsOf(shop, name)
         expect([...ids]).toEqual([
           ...['x', 'y', 'z', 'Ġq', END].map((token, i) => [token, i]),
-          ...['w', 'v', 'u', '<|im|>'].map((token, i) => [token, i + 5]),
+          ...['Ġw', 'Ġv', 'Ġu', '<|im|>'].map((token, i) => [token, i + 5]),
         ])
         expect(rows.length).toBe(9)
         for (const [token, id] of ids) {
@@ -158,7 +158,7 @@ describe('a union of vocabularies', () => {
       expect(list.slice(1)).toEqual(
         [5, 6, 7, 8].map((id) => ({
           id,
-          content: ['w', 'v', 'u', '<|im|>'][id - 5],
+          content: ['Ġw', 'Ġv', 'Ġu', '<|im|>'][id - 5],
           single_word: false,
           lstrip: false,
           rstrip: false,
@@ -196,7 +196,7 @@ describe('the vocabulary', () => {
       ])
       expect((await shop.build(recipe(THREE, { from: 'code' }))).codes).toEqual([])
       expect(await rowsOf(shop, 'base')).toEqual(
-        ['w', 'x', 'v', 'u', END, '<|im|>'].map((token) => expected(THREE, 'base', token)),
+        ['Ġw', 'x', 'Ġv', 'Ġu', END, '<|im|>'].map((token) => expected(THREE, 'base', token)),
       )
       expect(readFileSync(shop.at('out/base/tokenizer.json'), 'utf8')).toBe(toTokenizerJson(CODE))
     }))
@@ -204,7 +204,7 @@ describe('the vocabulary', () => {
   test('can have another base than the first model', () =>
     withModels(THREE, async (shop) => {
       await shop.build(recipe(THREE, { from: 'union', base: 'chat' }))
-      expect([...idsOf(shop, 'base').keys()]).toEqual(['y', 'x', 'w', 'v', END, '<|im|>', 'z', 'Ġq', 'u'])
+      expect([...idsOf(shop, 'base').keys()]).toEqual(['y', 'x', 'Ġw', 'Ġv', END, '<|im|>', 'z', 'Ġq', 'Ġu'])
       const base = await rowsOf(shop, 'base')
       expect(base[3]).toEqual(rowOf(CHAT, 3))
     }))
@@ -273,9 +273,9 @@ describe('the vocabulary', () => {
 
   test('has the rows that are chosen for its tokens', () => {
     const tokens = {
-      w: { from: 'code' },
+      Ġw: { from: 'code' },
       '<|im|>': { from: { model: 'chat', token: 'y' }, force: true },
-      v: { from: 'zero' },
+      Ġv: { from: 'zero' },
       '<new>': { from: { model: 'base', id: 7 } },
       x: {},
     }
@@ -283,14 +283,32 @@ describe('the vocabulary', () => {
       expect((await shop.build(recipe(THREE, { from: 'union', tokens }))).codes).toEqual([])
       const ids = idsOf(shop, 'base')
       const at = async (name: string, token: string) => (await rowsOf(shop, name))[ids.get(token)!]
-      expect(await at('base', 'w')).toEqual(rowOf(CODE, 0))
-      expect(await at('chat', 'w')).toEqual(rowOf(CHAT, 2))
+      expect(await at('base', 'Ġw')).toEqual(rowOf(CODE, 0))
+      expect(await at('chat', 'Ġw')).toEqual(rowOf(CHAT, 2))
       for (const name of ['base', 'chat', 'code']) {
         expect(await at(name, '<|im|>')).toEqual(rowOf(CHAT, 0))
         expect(await at(name, '<new>')).toEqual(rowOf(BASE, 7))
       }
-      expect((await at('base', 'v'))!.map((x) => Object.is(x, 0))).toEqual([true, true, true, true])
+      expect((await at('base', 'Ġv'))!.map((x) => Object.is(x, 0))).toEqual([true, true, true, true])
       expect(await at('code', 'x')).toEqual(rowOf(CODE, 1))
+    })
+  })
+
+  test.each([
+    ['BPE', ['x', 'the', 'Ġw', 'Ã©'], true],
+    ['BPE', ['x', 'Ġw', 'Ã©'], false],
+    ['Unigram', ['<unk>', 'the'], true],
+    ['Unigram', ['<unk>', '▁w', '<0x0A>'], false],
+    ['WordPiece', ['x', 'the'], true],
+    ['WordPiece', ['x', '##w'], false],
+  ] as const)('warns of ordinary tokens of others that are found inside of words: %s, %j', (type, tokens, warned) => {
+    const papers: Papers = {
+      base: { seed: 1, tokens: [tokens[0]], rows: 4, type },
+      other: { seed: 2, tokens, rows: 4, type },
+    }
+    return withModels(papers, async (shop) => {
+      expect((await shop.build(recipe(papers, { from: 'union' }))).codes).toEqual(warned ? ['words-split'] : [])
+      expect((await shop.build(recipe(papers, { from: 'base' }))).codes).not.toContain('words-split')
     })
   })
 
@@ -307,7 +325,9 @@ describe('the vocabulary', () => {
     }
     return withModels(papers, async (shop) => {
       expect((await shop.build(recipe(papers, { from: 'union' }))).codes).toEqual([])
-      expect([...idsOf(shop, 'base')]).toEqual(['x', 'y', 'z', 'q', 'xy', 'w', 'v', END].map((token, i) => [token, i]))
+      expect([...idsOf(shop, 'base')]).toEqual(
+        ['x', 'y', 'z', 'q', 'xy', 'Ġw', 'Ġv', END].map((token, i) => [token, i]),
+      )
       const { model } = json(shop, 'out/base/tokenizer.json') as { model: { merges: unknown } }
       expect(model.merges).toEqual(['x y'])
       expect((await rowsOf(shop, 'base')).length).toBe(8)
@@ -528,7 +548,7 @@ test('a tokenizer that changes is noticed by the next build', () =>
   withModels(THREE, async (shop) => {
     await shop.build(recipe(THREE, {}))
     const before = await rowsOf(shop, 'code')
-    put(shop, 'models/code/tokenizer.json', toTokenizerJson({ ...CODE, tokens: ['x', 'w', 'v', 'u'] }))
+    put(shop, 'models/code/tokenizer.json', toTokenizerJson({ ...CODE, tokens: ['x', 'Ġw', 'Ġv', 'Ġu'] }))
     expect((await shop.build(recipe(THREE, {}))).codes).toEqual([])
     const after = await rowsOf(shop, 'code')
     expect(after[0]).toEqual(before[5])

@@ -198,3 +198,15 @@ export const specialIdsLost = (at: Place, file: string, keys: readonly string[])
     severity: 'warning',
     help: 'edit them in the output, or choose a tokenizer that has the tokens',
   })
+
+/** Ordinary tokens of other models that are found in a text before a tokenizer splits it. A warning. */
+export const wordsSplit = (at: Place, owner: string, tokens: readonly string[]): Diagnostic =>
+  entry(
+    'words-split',
+    `the union adds ${count(tokens.length)} tokens to the tokenizer of \`${owner}\` that split words, such as ${tokens.slice(0, 3).map(quoteName).join(', ')}: it finds them inside of words, so texts become other tokens than those that the models have learned`,
+    {
+      at,
+      severity: 'warning',
+      help: 'write `from: base` to keep its splitting, and list under `tokens` the few tokens that the result needs besides; models with different tokenizers seldom merge well',
+    },
+  )
