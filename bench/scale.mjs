@@ -1,6 +1,7 @@
 // The tables of docs/scale.md: how long a merge takes on many machines, by the model that the page explains.
 // node bench/scale.mjs [--node GB/s] [--system GB/s] [--cores N]
 import { parseArgs } from 'node:util'
+import { sizeOfParts } from '../dist/cluster/lay-out.js'
 
 const { values } = parseArgs({
   options: {
@@ -23,15 +24,14 @@ const MODELS = [
   { name: '70B × 3', elements: 70e9 },
   { name: '1 TB × 3', elements: 500e9 },
 ]
-/** Bytes of an element, and what smelt takes for a part: docs/cluster.md. */
-const [BYTES, LEAST, MOST, EACH] = [2, 2e9, 64e9, 4]
+const BYTES = 2
 /** Seconds for starting a task, with reading headers and planning; for planning and committing a run. */
 const [START, DRIVER] = [1, 5]
 
 /** Seconds of a merge on so many nodes, and what limits them. */
 const estimate = ({ elements }, { reads, nanoseconds }, nodes) => {
   const bytes = elements * BYTES * (reads + 1)
-  const size = Math.min(MOST, Math.max(LEAST, bytes / (EACH * nodes)))
+  const size = sizeOfParts(bytes, { parallel: nodes })
   const parts = Math.ceil(bytes / size)
   const busy = Math.min(nodes, parts)
   const bandwidth = Math.min(busy * perNode, system) * 1e9

@@ -85,20 +85,35 @@ export const clusterSchema = (audience: Audience): JsonSchema => {
         smelt,
       }),
       kubernetes: block('For `--on kubernetes`: what the manifest says.', {
-        image: text('The image of the container, in which smelt is installed.'),
-        claim: text('The PersistentVolumeClaim with the recipe, its inputs, its outputs and the run.'),
-        mount: {
-          title: 'an absolute path',
+        image: {
+          title: 'the name of an image',
           type: 'string',
-          pattern: '^/',
+          pattern: '^\\S+$',
+          ...say('The image of the container, in which smelt is installed.'),
+        },
+        claim: {
+          title: 'a name of small letters, digits, - and .',
+          type: 'string',
+          pattern: '^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$',
+          ...say('The PersistentVolumeClaim with the recipe, its inputs, its outputs and the run.'),
+        },
+        mount: {
+          title: 'an absolute path without a colon',
+          type: 'string',
+          pattern: '^/[^:]*$',
           ...say('Where the volume is mounted, here and in each pod: the paths below are the same.'),
         },
-        namespace: text('The namespace of the job.'),
+        namespace: {
+          title: 'a name of small letters, digits and -',
+          type: 'string',
+          pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$',
+          ...say('The namespace of the job.'),
+        },
         cpus: count('Processors of a pod.'),
         memory: {
           title: 'a quantity such as 16Gi',
           type: 'string',
-          pattern: '^[0-9]+([.][0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$',
+          pattern: '^[0-9]+([.][0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)$',
           ...say('Memory of a pod: `16Gi`.'),
         },
         gpus: count('GPUs of a pod, as `nvidia.com/gpu`.'),

@@ -1,5 +1,5 @@
 import { relative } from 'node:path'
-import { manifestIncomplete, manifestUnmounted } from '../base/catalogue/schedulers.js'
+import { manifestIncomplete, manifestTooLong, manifestUnmounted } from '../base/catalogue/schedulers.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { writeDocument, type YamlMap } from '../document/write.js'
@@ -17,11 +17,15 @@ const [PERMANENT, TRY_AGAIN] = [[1, 2, 3, 4], 75]
 
 const isBelow = (path: string, folder: string): boolean => !/^\.\.(\/|$)/.test(relative(folder, path))
 
+/** Indexes that a job may have without further limits, the one that commits included. */
+const MOST_INDEXES = 100_000
+
 /** What keeps a run from being done by pods that see nothing but the volume. */
 const problemsOf = (run: string, plan: RunPlan, { image, claim, mount }: KubernetesSettings): readonly Diagnostic[] => {
   if (image === undefined) return [manifestIncomplete('image')]
   if (claim === undefined) return [manifestIncomplete('claim')]
   if (mount === undefined) return [manifestIncomplete('mount')]
+  if (partsIn(plan) >= MOST_INDEXES) return [manifestTooLong(partsIn(plan), MOST_INDEXES - 1)]
   const paths = [run, plan.recipe, ...[...plan.inputs, ...plan.outputs].map(({ path }) => path)]
   return paths.filter((path) => !isBelow(path, mount)).map((path) => manifestUnmounted(path, mount))
 }
@@ -72,6 +76,8 @@ export const makeManifest = (run: string, plan: RunPlan, settings: KubernetesSet
             completions: parts + 1,
             parallelism: Math.min(at_most, parts + 1),
             backoffLimitPerIndex: AGAIN,
+            // Without all parts there is nothing to commit: the pod that waits for them would be begun again for ever.
+            maxFailedIndexes: 0,
             podFailurePolicy: {
               rules: [
                 { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },

@@ -34,6 +34,7 @@ import {
   type RunPlan,
   type RunStage,
 } from './layout.js'
+import { writeParts } from './part-files.js'
 import {
   complete,
   identifyShared,
@@ -74,11 +75,17 @@ export interface LaidOut {
 const LEAST = 2e9
 /** Bytes above which a part that fails costs too much. */
 const MOST = 64e9
-/** Parts for each task at a time: with more, those that are done first have something to do until the end. */
-const EACH = 4
+/**
+ * Parts for each task at a time: with more, those that are done first have something to do until the end. One alone
+ * waits for nobody, and each part has to start.
+ */
+const partsEach = (parallel: number): number => (parallel === 1 ? 1 : 4)
 
-const sizeOfParts = (bytes: number, { parts, parallel }: LayOutOptions): number =>
-  parts === undefined ? Math.min(MOST, Math.max(LEAST, bytes / (EACH * parallel))) : Math.max(1, bytes / parts)
+/** Bytes of a part, of all that there are. */
+export const sizeOfParts = (bytes: number, { parts, parallel }: Pick<LayOutOptions, 'parts' | 'parallel'>): number =>
+  parts === undefined
+    ? Math.min(MOST, Math.max(LEAST, bytes / (parallel * partsEach(parallel))))
+    : Math.max(1, bytes / parts)
 
 /** Asks for a measure in a plan that has nothing else to do. */
 export const askFor = (measure: Measure): Asked => {
@@ -197,7 +204,7 @@ const writeRun = (run: string, plan: RunPlan, { text, used, answers }: Copies, p
   writeFileSync(places.recipe, text)
   writeFileSync(places.used, canonicalJson(used, 1))
   writeFileSync(places.answers, canonicalJson(answers, 1))
-  for (const part of parts) writeFileSync(places.part(part.number), canonicalJson(part))
+  writeParts(made, parts)
   writeWhole(places.plan, plan)
   rmSync(run, { recursive: true, force: true })
   renameSync(made, run)

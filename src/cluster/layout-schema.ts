@@ -42,8 +42,7 @@ export const planSchema: JsonSchema = record(
   { out: text, engine: text },
 )
 
-/** The schema of `parts/N.json`. */
-export const partSchema: JsonSchema = record({
+const partSchema: JsonSchema = record({
   number: count,
   stage: count,
   type,
@@ -53,6 +52,9 @@ export const partSchema: JsonSchema = record({
   reports: texts,
   reads: listOf(record({ path: text, tensor: text })),
 })
+
+/** The schema of `parts/N.json`. */
+export const partsSchema: JsonSchema = record({ parts: listOf(partSchema) })
 
 /** The schema of `attempts/N.K.json`. */
 export const attemptSchema: JsonSchema = record(

@@ -2,7 +2,7 @@
  * The folder of a run: all that its driver and its tasks know of each other, on the file system that they share.
  *
  * - `plan.json`: what the run is; `recipe/`: a copy of the recipe
- * - `parts/N.json`: what part N does
+ * - `parts/N.json`: what part N and some after it do
  * - `attempts/N.K.json`: that attempt K at part N began, and where
  * - `beats/N.K`: written every few seconds while it works; only the time of the file counts
  * - `events/N.K.jsonl`: what it told, as `smelt build --json` does
@@ -44,7 +44,6 @@ import {
   attemptSchema,
   driverSchema,
   jobSchema,
-  partSchema,
   planSchema,
   resultSchema,
 } from './layout-schema.js'
@@ -202,7 +201,7 @@ export const placesOf = (run: string) => ({
   alarm: join(run, 'alarm.json'),
   committed: join(run, 'committed.json'),
   account: join(run, 'account.json'),
-  part: (part: number): string => join(run, 'parts', `${part}.json`),
+  parts: (first: number): string => join(run, 'parts', `${first}.json`),
   attempt: (part: number, attempt: number): string => join(run, 'attempts', `${part}.${attempt}.json`),
   beat: (part: number, attempt: number): string => join(run, 'beats', `${part}.${attempt}`),
   events: (part: number, attempt: number): string => join(run, 'events', `${part}.${attempt}.jsonl`),
@@ -269,7 +268,8 @@ const read = <T>(path: string, schema: JsonSchema): Result<T | undefined> => {
   }
 }
 
-const demand = <T>(path: string, schema: JsonSchema): Result<T> => {
+/** Reads a file that has to be there. */
+export const demand = <T>(path: string, schema: JsonSchema): Result<T> => {
   const found = read<T>(path, schema)
   if (found.type === 'failed') return found
   return found.value === undefined ? failed(runFileMissing(path)) : ok(found.value)
@@ -277,9 +277,6 @@ const demand = <T>(path: string, schema: JsonSchema): Result<T> => {
 
 /** Reads what a run is. */
 export const readPlan = (run: string): Result<RunPlan> => demand(placesOf(run).plan, planSchema)
-
-/** Reads what a part does. */
-export const readPart = (run: string, part: number): Result<RunPart> => demand(placesOf(run).part(part), partSchema)
 
 /** Reads what a part came to; undefined if it is not done. */
 export const readResult = (run: string, part: number): Result<PartResult | undefined> =>

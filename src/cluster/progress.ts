@@ -11,7 +11,8 @@ import {
   type RunPlan,
 } from './layout.js'
 import { finishedParts } from './layout.js'
-import { isCommitted, partsIn, readParts } from './ready.js'
+import { readParts } from './part-files.js'
+import { isCommitted, partsIn } from './ready.js'
 
 /** How far a run is, from its files alone. */
 export interface RunProgress {
@@ -37,7 +38,7 @@ const SILENCE = 60
 
 /** Looks how far a run is. Throws what the system says. */
 export const createProgress = (run: string, plan: RunPlan): Result<() => RunProgress> => {
-  const parts = readParts(run, plan)
+  const parts = readParts(run, partsIn(plan))
   if (parts.type === 'failed') return parts
   return ok(() => progressOf(run, plan, parts.value))
 }

@@ -17,7 +17,7 @@ import type { Answers } from '../plan/questions.js'
 import { inputFiles, knowNothing } from '../run/gather-prior-state.js'
 import { draft, type Drafted, type DraftOptions } from '../run/prepare.js'
 import { decodeOutcome, type StoredOutcome } from '../store/outcomes.js'
-import { placesOf, readPart, readResult, type PartResult, type RunPart, type RunPlan } from './layout.js'
+import { placesOf, readResult, type PartResult, type RunPlan } from './layout.js'
 
 /** The major version of Node.js here. */
 export const nodeMajor = (): number => Number(process.versions.node.split('.')[0])
@@ -146,17 +146,6 @@ export const complete = async (
 
 /** How many parts a run has. */
 export const partsIn = ({ stages }: Pick<RunPlan, 'stages'>): number => stages.reduce((n, s) => n + s.parts, 0)
-
-/** All parts of a run, in order. */
-export const readParts = (run: string, plan: RunPlan): Result<readonly RunPart[]> => {
-  const parts: RunPart[] = []
-  for (let number = 0; number < partsIn(plan); number++) {
-    const part = readPart(run, number)
-    if (part.type === 'failed') return part
-    parts.push(part.value)
-  }
-  return ok(parts)
-}
 
 /** The results of the parts before a number, as far as they can be seen; `missing` is the first that cannot. */
 export const readResults = (

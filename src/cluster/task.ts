@@ -36,7 +36,6 @@ import {
   placesOf,
   raiseAlarm,
   readAlarm,
-  readPart,
   readPlan,
   readResult,
   writeResult,
@@ -45,6 +44,7 @@ import {
   type RunPart,
   type RunPlan,
 } from './layout.js'
+import { readPart } from './part-files.js'
 import { planPart, type OwnWork } from './plan-part.js'
 import { draftRun, partsIn, readResults, versionProblem, type DraftAccess } from './ready.js'
 import { openStage, type Stage } from './stage.js'

@@ -58,6 +58,10 @@ kubernetes: { image: registry/smelt, claim: models, mount: /models, memory: 16Gi
     ['slurm: { extra: [qos=low] }', 'wrong-pattern', 'qos=low'],
     ['exec: { hosts: a }', 'wrong-type', 'a'],
     ['kubernetes: { mount: models }', 'wrong-pattern', 'models'],
+    ['kubernetes: { claim: My_Models }', 'wrong-pattern', 'My_Models'],
+    ['kubernetes: { namespace: a.b }', 'wrong-pattern', 'a.b'],
+    ["kubernetes: { memory: '16' }", 'wrong-pattern', "'16'"],
+    ['slurm: { stage: scratch }', 'wrong-pattern', 'scratch'],
   ])('%s is wrong in its place', async (text, code, part) => {
     const { diagnostics } = await read(text)
     const [{ at, code: found } = { at: undefined, code: undefined }] = diagnostics

@@ -8,16 +8,28 @@ import type { RunPlan } from '#src/cluster/layout.js'
 
 /** As much of a manifest as the tests look at. */
 interface Job {
+  readonly metadata: { readonly name: string }
   readonly spec: {
+    readonly completionMode: string
+    readonly completions: number
+    readonly maxFailedIndexes: number
     readonly podFailurePolicy: { readonly rules: readonly Rule[] }
     readonly template: {
-      readonly spec: { readonly containers: readonly { readonly command: unknown; readonly volumeMounts: unknown }[] }
+      readonly spec: {
+        readonly restartPolicy: string
+        readonly containers: readonly {
+          readonly name: string
+          readonly command: unknown
+          readonly volumeMounts: unknown
+          readonly resources?: unknown
+        }[]
+      }
     }
   }
 }
 interface Rule {
   readonly action: string
-  readonly onExitCodes?: { readonly values: unknown }
+  readonly onExitCodes?: { readonly containerName: string; readonly values: unknown }
   readonly onPodConditions?: readonly { readonly type: string }[]
 }
 
@@ -56,6 +68,37 @@ describe('a manifest', () => {
     expect(isJob.errors ?? []).toEqual([])
   })
 
+  test('is admitted: what the API server demands beyond the schema', () => {
+    // pkg/apis/batch/validation of Kubernetes: the order of exit codes, and what goes with limits by index.
+    const job = manifest({ ...SETTINGS, namespace: 'no', cpus: 8, memory: '16Gi', gpus: 1 })
+    const { metadata, spec } = job
+    expect(metadata.name).toMatch(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/)
+    // A pod is called by the job, its index and five letters, and so is its host.
+    expect(`${metadata.name}-${spec.completions}`.length).toBeLessThanOrEqual(63)
+    expect([spec.completionMode, spec.template.spec.restartPolicy]).toEqual(['Indexed', 'Never'])
+    expect(spec.maxFailedIndexes).toBeLessThanOrEqual(spec.completions)
+    const [container] = spec.template.spec.containers
+    for (const { onExitCodes, onPodConditions } of spec.podFailurePolicy.rules) {
+      expect([onExitCodes, onPodConditions].filter((rule) => rule !== undefined)).toHaveLength(1)
+      const values = (onExitCodes?.values ?? []) as readonly number[]
+      expect(values).toEqual([...new Set(values)].filter((value) => value > 0).toSorted((x, y) => x - y))
+      if (onExitCodes !== undefined) expect(onExitCodes.containerName).toBe(container?.name)
+    }
+    // Extended resources are whole, and what is asked for is what is given.
+    expect(container?.resources).toEqual({
+      requests: { cpu: '8', memory: '16Gi', 'nvidia.com/gpu': 1 },
+      limits: { cpu: '8', memory: '16Gi', 'nvidia.com/gpu': 1 },
+    })
+    // `kubectl` reads YAML 1.1, in which `no` and `True` are booleans unless they are quoted.
+    const text = makeManifest(RUN, PLAN, { ...SETTINGS, namespace: 'no', cpus: 8 })
+    expect(text.type === 'ok' && parse(text.value, { version: '1.1' })).toEqual(text.type === 'ok' && parse(text.value))
+  })
+
+  test('of more parts than a job can have is refused', () => {
+    const long = { ...PLAN, stages: [{ first: 0, parts: 100_000, bytes: 1 }] }
+    expect(makeManifest(RUN, long, SETTINGS).diagnostics[0]?.code).toBe('manifest-too-long')
+  })
+
   test('that misspells a field does not fit it', () => {
     const job = manifest()
     expect(isJob({ ...job, spec: { ...job.spec, backoffLimitPerIndx: 2 } })).toBe(false)
@@ -64,7 +107,13 @@ describe('a manifest', () => {
 
   test('has an index for each part, and one more that commits', () => {
     const { spec } = manifest()
-    expect(spec).toMatchObject({ completionMode: 'Indexed', completions: 13, parallelism: 8, backoffLimitPerIndex: 2 })
+    expect(spec).toMatchObject({
+      completionMode: 'Indexed',
+      completions: 13,
+      parallelism: 8,
+      backoffLimitPerIndex: 2,
+      maxFailedIndexes: 0,
+    })
     const [container] = spec.template.spec.containers
     expect(container?.command).toEqual([
       '/bin/sh',

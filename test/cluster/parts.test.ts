@@ -1,5 +1,8 @@
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { sizeOfParts } from '#src/cluster/lay-out.js'
+import { makeRunFolder, type RunPart } from '#src/cluster/layout.js'
+import { readPart, readParts, writeParts } from '#src/cluster/part-files.js'
 import { build } from '#src/run/build.js'
 import { renderReport } from '#src/view/report/render.js'
 import { inFolder } from '../support/build-run.js'
@@ -11,6 +14,16 @@ const LIST = [
   { model: 'a', density: 0.3 },
   { model: 'b', density: 0.4 },
 ]
+/** A part that does nothing. */
+const PART: Omit<RunPart, 'number'> = {
+  stage: 0,
+  type: 'tensors',
+  bytes: 1,
+  jobs: [],
+  measures: [],
+  reports: [],
+  reads: [],
+}
 type Steps = Readonly<Record<string, object>>
 const to = (steps: Steps, output: object = {}) => ({
   steps,
@@ -137,4 +150,24 @@ test('the same recipe has the same run, and another one has another', () =>
     expect((await laidOut(path, { parts: 2 })).run).not.toBe(first.run)
     writeProject(folder, RECIPES['random numbers']!)
     expect((await laidOut(path)).run).not.toBe(first.run)
+  }))
+
+test('parts have four turns for each task at a time, or one where there is one task, and never less or more than is worth it', () => {
+  expect(sizeOfParts(320e9, { parallel: 8 })).toBe(10e9)
+  expect(sizeOfParts(10e9, { parallel: 1 })).toBe(10e9)
+  expect(sizeOfParts(10e9, { parallel: 8 })).toBe(2e9)
+  expect(sizeOfParts(1e12, { parallel: 1 })).toBe(64e9)
+  expect(sizeOfParts(10e9, { parallel: 8, parts: 10 })).toBe(1e9)
+})
+
+test('what more parts do than a file describes is found, and a part that is not there is told', () =>
+  inFolder((folder) => {
+    makeRunFolder(folder)
+    const parts = Array.from({ length: 201 }, (_, number) => ({ ...PART, number }))
+    writeParts(folder, parts)
+    expect([0, 99, 100, 200].map((part) => valueOf(readPart(folder, part)).number)).toEqual([0, 99, 100, 200])
+    expect(valueOf(readParts(folder, 201))).toEqual(parts)
+    expect(readPart(folder, 201).diagnostics[0]?.code).toBe('run-invalid')
+    expect(readPart(folder, 300).diagnostics[0]?.code).toBe('run-missing')
+    return Promise.resolve()
   }))

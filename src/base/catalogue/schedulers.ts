@@ -68,6 +68,14 @@ export const manifestIncomplete = (key: 'image' | 'claim' | 'mount'): Diagnostic
     help: `write \`kubernetes: { ${key}: … }\` in \`smelt.cluster.yaml\``,
   })
 
+/** More parts than a job can have. */
+export const manifestTooLong = (parts: number, most: number): Diagnostic =>
+  entry('manifest-too-long', `the run has ${parts} parts, and a job of Kubernetes has at most ${most}`, {
+    at: { type: 'option', name: '--parts' },
+    blame: 'usage',
+    help: `pass \`--parts ${most}\` or less`,
+  })
+
 /** A path of the run that pods would not see. */
 export const manifestUnmounted = (path: string, mount: string): Diagnostic =>
   entry('manifest-unmounted', `${path} is outside of ${mount}, where pods see the shared volume`, {
