@@ -68,7 +68,7 @@ const LAYERS_EXPLAINED = `- **Rows of a fused layer**: an adapter names q, k and
 const NAMES = `## Names
 
 Each row is a network and a trainer, with a module as that trainer names it. The last two columns are the forms of the model: that of its authors, of kohya's scripts and of ComfyUI, under any root (\`model.diffusion_model.\`, \`diffusion_model.\`, \`net.\`, none),
-and that of diffusers. Tests look up every name of every cell, with the rows and the order that it means, and apply every kind to every network in both forms, behind one prefix of its original names and one of those of diffusers. Of text encoders they look up the names.
+and that of diffusers. Tests look up every name of every cell, and match adapters of every kind behind it: they check the tensor, its rows, their order and the transposition. (Of U-Nets but the first, which differ in their blocks alone, kinds are matched behind one prefix of each row.)
 `
 
 const NOTES = `“All” is all kinds. ¹ Where names stand for rows of a fused layer, ² for several layers as one, ³ or for layers whose halves are exchanged, the kinds that the table above says.

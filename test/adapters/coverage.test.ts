@@ -10,11 +10,14 @@ import {
   type Situation,
 } from '#src/architectures/adapters/coverage.js'
 import { matchAdapter, type Recipient } from '#src/architectures/adapters/match.js'
+import type { Lines } from '#src/architectures/adapters/magnitude.js'
 import { adapterNames, type AdapterTarget } from '#src/architectures/adapters/names.js'
+import type { Change } from '#src/architectures/adapters/patch.js'
 import { prefixed } from '#src/architectures/adapters/spelling.js'
 import { transformerNames } from '#src/architectures/adapters/transformer.js'
 import { unetNames } from '#src/architectures/adapters/unet.js'
 import { detectArchitecture } from '#src/architectures/detect.js'
+import { isKronecker, type Product } from '#src/graph/products.js'
 import type { TensorInfo } from '#src/tensor/info.js'
 import { part, readTable, type Shapes } from '../architectures/tables.js'
 
@@ -28,7 +31,16 @@ const wholeOf = (name: string): Shapes => {
   return known
 }
 const wholes = new Map<string, Shapes>()
-const architectures = new WeakMap<Shapes, ReturnType<typeof detectArchitecture>>()
+const recipients = new WeakMap<Shapes, Recipient>()
+const recipientOf = (tensors: Shapes): Recipient => {
+  const known = recipients.get(tensors) ?? {
+    label: 'm',
+    tensors: new Map([...tensors].map(([name, { shape }]) => [name, { shape, dtype: 'F16' as const }])),
+    architecture: detectArchitecture(tensors),
+  }
+  recipients.set(tensors, known)
+  return known
+}
 const ROOT = 'model.diffusion_model'
 /** Of layers that are alike, the first and those that the table names. */
 const REPEATED = /\.(?:(?:joint|double|single)_blocks|transformer_blocks)\.(?!(?:0|3|9|20|23)\.)\d+\./
@@ -211,20 +223,15 @@ const layouts = NETWORK_COVERAGE.flatMap((network): Layout[] => {
   const heightsOf = (module: ModulePaths): readonly number[] =>
     module.diffusers.map((path) => diffusers.get(`${path}.weight`)!.shape[0]!)
   const root = rootOf(original)
-  const modelOf = (tensors: Shapes): Recipient => ({
-    label: 'm',
-    tensors: new Map([...tensors].map(([name, { shape }]) => [name, { shape, dtype: 'F16' as const }])),
-    architecture: detectArchitecture(tensors),
-  })
   const forms: readonly Layout[] = [
     {
       network,
       form: 'original',
-      model: modelOf(original),
+      model: recipientOf(original),
       at: (path) => `${root === '' ? '' : `${root}.`}${path}.weight`,
       heightsOf,
     },
-    { network, form: 'diffusers', model: modelOf(diffusers), at: (path) => `${path}.weight`, heightsOf },
+    { network, form: 'diffusers', model: recipientOf(diffusers), at: (path) => `${path}.weight`, heightsOf },
   ]
   return network.title === 'Qwen-Image' ? [forms[0]!] : [...forms]
 })
@@ -232,11 +239,6 @@ const titleOf = ({ network, form }: Layout): string => `${network.title}, ${form
 const conventionsOf = ({ family, without }: NetworkCoverage): readonly Convention[] =>
   CONVENTIONS[family].filter(({ trainer }) => !without.includes(trainer))
 
-const namesOf = (tensors: Shapes) => {
-  const architecture = architectures.get(tensors) ?? detectArchitecture(tensors)
-  architectures.set(tensors, architecture)
-  return adapterNames(tensors, architecture)
-}
 const spell = (convention: Convention, path: string): readonly string[] => {
   const [dotted, underscored] = [false, true].map((u) => convention.prefixes.filter((p) => p.endsWith('_') === u))
   return prefixed(path, { dotted: dotted!, underscored: underscored! })
@@ -273,42 +275,130 @@ describe.each(layouts.map((layout) => [titleOf(layout), layout] as const))('%s',
             expect(names.get(name)?.map(bare), `${convention.trainer}: ${name}`).toEqual(targets)
   })
 
-  test('is changed by every kind, or refuses it, as the table says', () => {
-    for (const { kind, refused } of KIND_COVERAGE) {
-      for (const make of KINDS[kind]!) {
-        const convention = conventionsOf(layout.network).filter(({ form }) => form !== 'processor')
-        for (const form of ['original', 'diffusers'] as const) {
-          const { prefixes } = convention.find((c) => c.form === form)!
-          for (const module of layout.network.modules) {
-            for (const [path, targets] of expectedOf(module, form, layout.form, layout.at, layout.heightsOf(module))) {
-              const shape = shapeOf(model.tensors, targets)
-              const tensors = shape.length > 1 || OF_VECTORS.has(kind) ? make(shape) : undefined
-              if (tensors === undefined) continue
-              const [name] = spell({ ...layout.network, trainer: '', form, prefixes }, path)
-              const outcome = apply(name!, tensors, model)
-              const met = situationIn(targets)
-              // The page says of cells what is found here.
-              expect(situationOf(module, form, layout.form)).toBe(met)
-              const wanted = refused.includes(met) ? ['refused'] : targets.map(({ weight }) => weight!)
-              expect(outcome, `${kind} of ${name}`).toEqual(wanted)
-            }
-          }
-        }
-      }
+  test('is changed by every kind behind every name, at the right place, or refuses it, as the table says', () => {
+    for (const convention of conventionsOf(layout.network)) {
+      const { form } = convention
+      const paths = layout.network.modules.flatMap((module) =>
+        expectedOf(module, form, layout.form, layout.at, layout.heightsOf(module)).map(([path, targets]) => {
+          // The page says of cells what is found here.
+          if (form !== 'xlabs') expect(situationOf(module, form, layout.form)).toBe(situationIn(targets))
+          return { names: spell(convention, path), targets }
+        }),
+      )
+      // U-Nets differ in their blocks alone: behind every prefix the first of them is enough.
+      const isAlike = layout.network.family === 'unet' && layout.network !== NETWORK_COVERAGE[0]
+      for (let i = 0; i < (isAlike ? 1 : Math.max(...paths.map(({ names }) => names.length), 0)); i++)
+        expectKinds(
+          model,
+          paths.flatMap(({ names, targets }) => (names[i] === undefined ? [] : [{ name: names[i]!, targets }])),
+        )
     }
   })
 })
 
+/** A name, and what it should lead to. */
+interface Named {
+  readonly name: string
+  readonly targets: readonly Expected[]
+}
+
+/** Adapters of every kind for these names change their targets, at their places, and are refused where the table says. */
+const expectKinds = (model: Recipient, named: readonly Named[]): void => {
+  for (const { kind, refused } of KIND_COVERAGE)
+    for (const make of KINDS[kind]!) {
+      const parts = named.flatMap(({ name, targets }) => {
+        const shape = shapeOf(model.tensors, targets)
+        const tensors = shape.length > 1 || OF_VECTORS.has(kind) ? make(shape) : undefined
+        return tensors === undefined ? [] : [{ name, targets, tensors }]
+      })
+      const isRefused = ({ targets }: Named): boolean => refused.includes(situationIn(targets))
+      const [bad, good] = [parts.filter(isRefused), parts.filter((one) => !isRefused(one))]
+      for (const one of bad) expect(codesOf([one], model), `${kind} of ${one.name}`).toEqual(['adapter-rearranged'])
+      if (good.length > 0) expect(misplaced(good, model), `${kind} of ${good[0]!.name} and others`).toEqual([])
+    }
+}
+
+/** Where in a tensor a change is: its first row, how far its rows are moved on, and whether it is transposed. */
+interface Place {
+  readonly first: number
+  readonly roll: number
+  readonly turned: boolean
+}
+
+const ofProduct = (product: Product): Partial<Place> => ({
+  first: product.firstRow,
+  roll: product.roll ?? 0,
+  turned: isKronecker(product) ? product.turned === true : product.turned?.down === true,
+})
+/** Lines over columns are the same in all rows. */
+const ofLines = ({ along, of }: Lines): Partial<Place> =>
+  along === 'columns' ? {} : { first: of.firstRow, roll: of.roll ?? 0 }
+
+/** What a change shows of its place. */
+const shownBy = (change: Change): readonly Partial<Place>[] => {
+  switch (change.type) {
+    case 'products':
+      return [...change.terms.flat().map(ofProduct), ...(change.lengths === undefined ? [] : [ofLines(change.lengths)])]
+    case 'stretch':
+      return [ofLines(change.by)]
+    case 'rotate':
+      return [{ first: change.by.firstRow, roll: 0, turned: false }]
+    case 'rotate-inputs':
+      return [{ turned: change.by.turned }, ...(change.by.factors === undefined ? [] : [ofLines(change.by.factors)])]
+    case 'generalised':
+      return [ofProduct(change.of.added)]
+    case 'stored':
+    case 'replace':
+      return [{ first: 0, roll: 0, turned: false }]
+    case 'experts':
+      return []
+  }
+}
+
+/** Targets that an adapter of some modules does not change, or not at their places, and what it changes beside them. */
+const misplaced = (parts: readonly Part[], model: Recipient): readonly string[] => {
+  const match = matched(parts, model)
+  if (match.type === 'failed') return match.diagnostics.map(({ message }) => message)
+  const rest = new Map([...match.value.patches].map(([tensor, patches]) => [tensor, [...patches]]))
+  const wrong = parts.flatMap(({ name, targets }) =>
+    targets.flatMap(({ weight, rows, part: place, change }): readonly string[] => {
+      const patches = rest.get(weight!) ?? []
+      const at = patches.findIndex((patch) => JSON.stringify(patch.rows) === JSON.stringify(rows))
+      const [patch] = at < 0 ? [] : patches.splice(at, 1)
+      if (patch === undefined) return [`${name}: not changed`]
+      const height = place?.of ?? rows?.count ?? model.tensors.get(weight!)!.shape[0]!
+      const wanted: Place = {
+        first: place === undefined ? (rows?.first ?? 0) : -place.first,
+        roll: change === 'halves-swapped' ? height / 2 : 0,
+        turned: change === 'transposed',
+      }
+      return shownBy(patch.change)
+        .filter((shown) => JSON.stringify({ ...wanted, ...shown }) !== JSON.stringify(wanted))
+        .map((shown) => `${name}: ${JSON.stringify(shown)}, not ${JSON.stringify(wanted)}`)
+    }),
+  )
+  return [...wrong, ...[...rest].flatMap(([tensor, patches]) => patches.map(() => `${tensor}: changed too`))]
+}
+
 /** What the targets of a name are, together, as an adapter sees them. */
 const shapeOf = (tensors: Recipient['tensors'], targets: readonly Expected[]): Shape => {
-  const [{ weight, rows, part: place }] = targets as [Expected]
+  const [{ weight, rows, part: place, change }] = targets as [Expected]
   const { shape } = tensors.get(weight!)!
+  if (change === 'transposed') return shape.toReversed()
   return shape.with(0, place?.of ?? rows?.count ?? shape[0]!)
 }
 
 const situationIn = (targets: readonly Expected[]): Situation => {
   const [{ rows, part: place, change }] = targets as [Expected]
-  return place !== undefined ? 'several' : rows !== undefined ? 'rows' : change !== undefined ? 'swapped' : 'whole'
+  return place !== undefined
+    ? 'several'
+    : rows !== undefined
+      ? 'rows'
+      : change === 'transposed'
+        ? 'transposed'
+        : change !== undefined
+          ? 'swapped'
+          : 'whole'
 }
 
 /** The shapes of a module's tensors by their endings, for what it changes. */
@@ -357,14 +447,22 @@ const KINDS: Readonly<Record<string, readonly Make[]>> = {
   'whole tensors': [(shape) => ({ set_weight: shape })],
 }
 
-/** The tensors of the model that an adapter changes, or that it is refused. */
-const apply = (module: string, tensors: Readonly<Record<string, Shape>>, model: Recipient): readonly string[] => {
+/** A module of an adapter: its name, its tensors by the ends of theirs, and what it should change. */
+interface Part extends Named {
+  readonly tensors: Readonly<Record<string, Shape>>
+}
+
+/** An adapter of these modules for a model. */
+const matched = (parts: readonly Part[], model: Recipient) => {
   const infos = new Map(
-    Object.entries(tensors).map(([ending, shape]): [string, TensorInfo] => {
-      const name = `${module}.${ending}`
-      return [name, { name, dtype: ending === 'on_input' ? 'BOOL' : 'F16', shape, file: '', begin: 0, end: 0 }]
-    }),
+    parts.flatMap(({ name: module, tensors }) =>
+      Object.entries(tensors).map(([ending, shape]): [string, TensorInfo] => {
+        const name = `${module}.${ending}`
+        return [name, { name, dtype: ending === 'on_input' ? 'BOOL' : 'F16', shape, file: '', begin: 0, end: 0 }]
+      }),
+    ),
   )
+  const isOft = [...infos.keys()].some((name) => name.endsWith('.oft_R.weight'))
   const file = {
     path: '',
     files: [],
@@ -372,18 +470,14 @@ const apply = (module: string, tensors: Readonly<Record<string, Shape>>, model: 
     metadata: new Map(),
     bytes: 0,
     sides: [],
-    scalars: new Map([[`${module}.on_input`, new Uint8Array(1)]]),
-    config: 'oft_R.weight' in tensors ? { peft_type: 'OFT', oft_block_size: 2 } : undefined,
+    scalars: new Map([...infos.keys()].map((name) => [name, new Uint8Array(1)])),
+    config: isOft ? { peft_type: 'OFT', oft_block_size: 2 } : undefined,
   }
-  const match = matchAdapter(
-    { label: 'a', file, alpha: module.startsWith('base_model') ? 2 : undefined, at: { type: 'option', name: 'x' } },
-    model,
-    true,
-  )
-  if (match.type === 'ok') return [...match.value.patches.keys()]
-  const codes = match.diagnostics.map(({ code }) => code)
-  return codes[0] === 'adapter-rearranged' ? ['refused'] : codes
+  return matchAdapter({ label: 'a', file, alpha: 2, at: { type: 'option', name: 'x' } }, model, true)
 }
+
+const codesOf = (parts: readonly Part[], model: Recipient): readonly string[] =>
+  matched(parts, model).diagnostics.map(({ code }) => code)
 
 /** Where text encoders are, by what begins their names: in checkpoints and in files of their own. */
 const ENCODERS: Readonly<Record<string, readonly (readonly [table: string, prefix: string, own: string])[]>> = {
@@ -418,7 +512,7 @@ const inOpenClip = (path: string, width: number): Expected => {
 }
 
 test.each(ENCODER_COVERAGE.map((encoder) => [encoder.title, encoder] as const))(
-  '%s is reached by the names of every trainer, in a checkpoint and alone',
+  '%s is reached and changed by the names of every trainer, in a checkpoint and alone',
   (title, { prefixes, paths }) => {
     for (const [table, prefix, moved] of ENCODERS[title]!) {
       const whole = wholeOf(table)
@@ -429,15 +523,21 @@ test.each(ENCODER_COVERAGE.map((encoder) => [encoder.title, encoder] as const))(
         [moved === '' ? whole : inCheckpoint, root],
         ...(moved === '' ? [[part(whole, prefix), ''] as const] : []),
       ] as const) {
-        const names = namesOf(tensors)
+        const model = recipientOf(tensors)
+        const names = adapterNames(model.tensors, model.architecture)
         const isOpenClip = tensors.has(`${at}transformer.resblocks.0.attn.in_proj_weight`)
         for (const [trainer, all] of Object.entries(prefixes))
-          for (const path of paths) {
-            const own: Expected = isOpenClip ? inOpenClip(path, 1280) : { weight: `${path}.weight` }
-            for (const name of all.map((p) => (p.endsWith('_') ? p + path.replaceAll('.', '_') : p + path)))
-              expect(names.get(name)?.map(bare), `${trainer} in ${table}${at}: ${name}`).toEqual([
-                { ...own, weight: at + own.weight! },
-              ])
+          for (const behind of all) {
+            const named = paths.map((path): Named => {
+              const own: Expected = isOpenClip ? inOpenClip(path, 1280) : { weight: `${path}.weight` }
+              return {
+                name: behind + (behind.endsWith('_') ? path.replaceAll('.', '_') : path),
+                targets: [{ ...own, weight: at + own.weight! }],
+              }
+            })
+            for (const { name, targets } of named)
+              expect(names.get(name)?.map(bare), `${trainer} in ${table}${at}: ${name}`).toEqual(targets)
+            expectKinds(model, named)
           }
       }
     }
