@@ -58,6 +58,7 @@ test.each([
   ['trainable_token_indices', [1, 2], 'trained tokens'],
   ['alora_invocation_tokens', [1, 2], 'activated LoRA'],
   ['use_qalora', true, 'QA-LoRA'],
+  ['kasa_config', { beta: 0.1 }, 'KaSA, which cuts the base model’s singular values'],
   ['init_lora_weights', 'pissa_niter_4', 'a LoRA initialised with `pissa_niter_4`, which changes the base model'],
   ['init_lora_weights', 'olora', 'a LoRA initialised with `olora`, which changes the base model'],
   ['peft_type', 'VERA', 'an adapter of type `VERA`'],

@@ -93,6 +93,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   trainable_token_indices: ['a list or a map of tokens', (value) => typeof value === 'object'],
   alora_invocation_tokens: ['a list of tokens', Array.isArray],
   arrow_config: ['settings', isObject],
+  kasa_config: ['settings', isObject],
   oft_block_size: ['a whole number', (value) => isRank(value) || value === 0],
   block_share: BOOLEAN,
   coft: BOOLEAN,
@@ -124,13 +125,14 @@ const MEANINGS: Readonly<Record<string, string>> = {
   arrow_config: 'LoRA with routing',
   use_qalora: 'QA-LoRA',
   use_bdlora: 'block-diagonal LoRA',
+  kasa_config: 'KaSA, which cuts the base model’s singular values',
 }
 
 /**
  * Ways to begin a training that leave the base model as it is. After others, such as PiSSA, the factors belong to a
  * base that they changed.
  */
-const KEEPS_BASE: readonly unknown[] = [undefined, null, true, false, 'gaussian', 'eva', 'orthogonal']
+const KEEPS_BASE: readonly unknown[] = [undefined, null, true, false, 'gaussian', 'eva', 'orthogonal', 'mica']
 
 const isGiven = (value: unknown): boolean =>
   value !== undefined &&

@@ -1,8 +1,9 @@
 import type { Solver } from '../../graph/expression.js'
-import { addProduct, type Matrix } from './matrix.js'
+import { multiplyFactors } from './low-rank.js'
+import { matrixOf, part, transposed } from './matrix.js'
 
 /**
- * The product of two factors for each expert, [experts, outputs, inputs], or [experts, inputs, outputs]. Operands: down
+ * The product of two factors for each expert in float32, [experts, outputs, inputs], or [experts, inputs, outputs]. Operands: down
  * [experts · rank, inputs] and up [outputs, rank · experts]; settings: the number of experts, and 1 for the second order.
  * `ParamWrapper` of PEFT, `lora/layer.py`.
  */
@@ -17,14 +18,10 @@ export const expertProducts: Solver = {
     const outputs = up!.shape[0]!
     const rank = all / experts
     for (let e = 0; e < experts; e++) {
-      const place = { values, first: e * rows * columns, rows: outputs, columns: inputs }
-      const product: Matrix =
-        turned === 1 ? { ...place, rowStep: 1, columnStep: columns } : { ...place, rowStep: columns, columnStep: 1 }
-      addProduct(
-        product,
-        { values: up!.values, rows: outputs, columns: rank, first: e, rowStep: all, columnStep: experts },
-        { values: down!.values, rows: rank, columns: inputs, first: e * rank * inputs, rowStep: inputs, columnStep: 1 },
-      )
+      const own = { values: up!.values, first: e, rows: outputs, columns: rank, rowStep: all, columnStep: experts }
+      const lower = part(matrixOf(down!.values, all, inputs), e * rank, rank, 0, inputs)
+      const factors = turned === 1 ? ([transposed(lower), transposed(own)] as const) : ([own, lower] as const)
+      multiplyFactors(...factors, (row, column, numbers) => values.set(numbers, (e * rows + row) * columns + column))
     }
     return values
   },

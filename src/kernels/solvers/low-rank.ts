@@ -228,27 +228,51 @@ export const lowRankProduct: Solver = {
   solve: ([up, down], [first = 0, roll = 0], shape) => {
     const [height, columns] = sidesOf(shape)
     const [rows, rank] = sidesOf(up!.shape)
-    const kernels = solverKernels()
-    const size = rank + (rank + 1) * Math.min(columns, PANEL)
-    if (room === undefined || room.floats < size) room = { offset: kernels.alloc(4 * size), floats: size }
-    const { offset } = room
     const result = new Float32Array(sizeOf(shape))
-    for (let column = 0; column < columns; column += PANEL) {
-      const width = Math.min(PANEL, columns - column)
-      const [panel, out] = [offset + 4 * rank, offset + 4 * (rank + rank * width)]
-      const inside = kernels.view(Float32Array, panel, rank * width)
-      for (let r = 0; r < rank; r++)
-        inside.set(down!.values.subarray(r * columns + column, r * columns + column + width), r * width)
-      for (let row = 0; row < rows; row++) {
-        const at = first + ((row + roll) % rows)
-        if (at < 0 || at >= height) continue
-        kernels.view(Float32Array, offset, rank).set(up!.values.subarray(row * rank, (row + 1) * rank))
-        kernels.lowRank(out, width, offset, rank, panel, width)
-        result.set(kernels.view(Float32Array, out, width), at * columns + column)
-      }
-    }
+    multiplyFactors(matrixOf(up!.values, rows, rank), matrixOf(down!.values, rank, columns), (row, column, numbers) => {
+      const at = first + ((row + roll) % rows)
+      if (at >= 0 && at < height) result.set(numbers, at * columns + column)
+    })
     return result
   },
+}
+
+/**
+ * Multiplies two factors in float32, the ranks added in order, and gives `put` some columns of a row at a time, in memory
+ * that the next replace.
+ */
+export const multiplyFactors = (
+  up: Matrix,
+  down: Matrix,
+  put: (row: number, column: number, numbers: Float32Array) => void,
+): void => {
+  const { rows, columns: rank } = up
+  const { columns } = down
+  const kernels = solverKernels()
+  const size = rank + (rank + 1) * Math.min(columns, PANEL)
+  if (room === undefined || room.floats < size) room = { offset: kernels.alloc(4 * size), floats: size }
+  const { offset } = room
+  for (let column = 0; column < columns; column += PANEL) {
+    const width = Math.min(PANEL, columns - column)
+    const [panel, out] = [offset + 4 * rank, offset + 4 * (rank + rank * width)]
+    const [row, inside, numbers] = [
+      kernels.view(Float32Array, offset, rank),
+      kernels.view(Float32Array, panel, rank * width),
+      kernels.view(Float32Array, out, width),
+    ]
+    for (let r = 0; r < rank; r++)
+      for (
+        let j = 0, at = down.first + r * down.rowStep + column * down.columnStep;
+        j < width;
+        j++, at += down.columnStep
+      )
+        inside[r * width + j] = down.values[at]!
+    for (let i = 0; i < rows; i++) {
+      for (let r = 0, at = up.first + i * up.rowStep; r < rank; r++, at += up.columnStep) row[r] = up.values[at]!
+      kernels.lowRank(out, width, offset, rank, panel, width)
+      put(i, column, numbers)
+    }
+  }
 }
 
 /** Columns that are multiplied at a time, few enough for the cache. */
