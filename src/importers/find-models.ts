@@ -32,7 +32,7 @@ const SHARD = /-\d+-of-\d+\.safetensors$/i
 interface Candidate {
   /** Absolute. */
   readonly path: string
-  /** Segments by which it may be named, in lower case, without the ending. */
+  /** Segments by which it may be named, those of the folders above the root too, in lower case, without the ending. */
   readonly parts: readonly string[]
 }
 
@@ -73,13 +73,13 @@ const candidatesIn = async (root: string): Promise<readonly Candidate[]> => {
     }
     names.sort()
     const whole = names.some((n) => INDEX.test(n)) || names.filter((n) => n.endsWith('.safetensors')).length === 1
-    if (level > 0 && whole) found.push({ path: folder, parts: partsOf(relative(root, folder).split(sep).join('/')) })
+    if (level > 0 && whole) found.push({ path: folder, parts: partsOf(folder.split(sep).join('/')) })
     for (const name of names) {
       const path = join(folder, name)
       const is = await stat(path).catch(() => undefined)
       if (is?.isDirectory() === true) await visit(path, level + 1)
       else if (is?.isFile() === true && WEIGHTS.test(name) && !SHARD.test(name) && (await inside(path)))
-        found.push({ path, parts: partsOf(relative(root, path).split(sep).join('/')) })
+        found.push({ path, parts: partsOf(path.split(sep).join('/')) })
     }
   }
   await visit(root, 0)

@@ -195,6 +195,13 @@ describe('models', () => {
     expect(at('')).toBeUndefined()
   })
 
+  test('whose paths name the given folder too, or are whole, are no others', async () => {
+    const { find } = await findModels([join(folder, 'models/checkpoints')], folder)
+    for (const name of ['models/checkpoints/old.ckpt', join(folder, 'models/checkpoints/old.safetensors')])
+      expect(find(name)).toMatchObject({ path: 'models/checkpoints/old.safetensors', others: undefined })
+    expect(find('elsewhere/old')?.others).toContain('has only its last name')
+  })
+
   test('of one name in two places are told', async () => {
     const { find } = await findModels([join(folder, 'models')], folder)
     expect(find('twin')).toMatchObject({

@@ -296,6 +296,32 @@ describe('sd-mecha', () => {
     `)
   })
 
+  test('texts and nothing at all, as 1.x writes them: parts of models, and a cast', () => {
+    const constant = (value: string, at: number): string =>
+      `dict key=${value}\nliteral &${at} model_config="singleton-mecha" merge_space="param"\nmerge "convert_singleton" &${at + 1}\n`
+    const { recipe, missing } = imported(
+      NEW(
+        `${constant('"vae"', 3)}merge "omit_component" &0 &5\nmerge "fallback" &6 &1\n${constant('null', 8)}${constant('"bf16"', 11)}merge "cast" &7 &10 &13`,
+      ),
+    )
+    expect(missing).toEqual([])
+    expect(recipe).toContain('layers: ["*", "!component:vae"]')
+    expect(recipe).toMatch(/path: build\/merge.safetensors\n {4}dtype: bf16\n/)
+  })
+
+  test.each([
+    ['sd1-ldm', 'clip_l', '"component:clip"'],
+    ['sdxl-sgm', 'clip_l', 'conditioner.embedders.0'],
+    ['sdxl-sgm', 'clip_g', 'conditioner.embedders.1'],
+    ['sd3-comfyui', 't5xxl', 'text_encoders.t5xxl'],
+    ['flux-flux', 'diffuser', '"component:diffusion"'],
+  ])('of %s, %s is %s', (family, component, layers) => {
+    const { recipe } = imported(
+      `version 0.1.0\nmodel "a" model_config="${family}" merge_space="weight"\nmerge "pick_component" &0 "${component}"`,
+    )
+    expect(recipe).toContain(`layers: ${layers}\n`)
+  })
+
   test('parameters become params of the recipe', () => {
     const { recipe } = imported(
       'parameter "a" "BASE" "sdxl"\nparameter "b" "BASE"\nmerge "weighted_sum" &0 &1 alpha=0.5',

@@ -3,7 +3,7 @@ import type { Yaml } from '../../document/write.js'
 import type { DraftBuilder } from '../draft.js'
 import type { Field } from '../importer.js'
 import { addByMask, DELTA_METHODS, MASKS, mergeDeltas, subtraction, type Delta, type Mask } from './differences.js'
-import { COMPONENTS, DIRECT } from './methods.js'
+import { componentOf, DIRECT } from './methods.js'
 import { AS_IS, AS_KEEP, writeNumbers, type Direction, type Numbers } from './numbers.js'
 import type { Instruction, MechaArgument } from './read.js'
 
@@ -15,6 +15,7 @@ type Value =
   | { readonly type: 'numbers'; readonly numbers: Numbers }
   | { readonly type: 'dict'; readonly dict: ReadonlyMap<string, number> }
   | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'none' }
 
 /** What the last instruction gives. */
 export interface MechaResult {
@@ -50,6 +51,8 @@ export const createEvaluator = (
   typed: boolean,
 ): { readonly result: () => MechaResult | undefined } => {
   const values: (Value | undefined)[] = []
+  /** What the models are, such as `sdxl-sgm`: all of a recipe are the same. */
+  let family: string | undefined
   const extra: readonly Field[] = typed ? [] : [['layers', WITHOUT_VAE, mechaSays.vaeStays]]
 
   const miss = (line: number, what: string, why: string): undefined =>
@@ -60,12 +63,12 @@ export const createEvaluator = (
     if (typeof argument === 'number') return { type: 'numbers', numbers: { type: 'number', value: argument } }
     if (typeof argument === 'boolean') return { type: 'numbers', numbers: { type: 'number', value: Number(argument) } }
     if (typeof argument === 'string') return { type: 'text', text: argument }
-    if (argument === null) return undefined
+    if (argument === null) return { type: 'none' }
     return values[argument.ref]
   }
   /** True where an argument refers to something above that was read. */
-  const isKnown = (argument: MechaArgument | undefined): boolean =>
-    argument === undefined || argument === null || typeof argument !== 'object' || values[argument.ref] !== undefined
+  const isKnown = (argument: MechaArgument): boolean =>
+    argument === null || typeof argument !== 'object' || values[argument.ref] !== undefined
 
   const toNumbers = (value: Value | undefined): Numbers | undefined => {
     if (value?.type === 'numbers') return value.numbers
@@ -83,6 +86,7 @@ export const createEvaluator = (
     const config = typed ? names.get('model_config') : (places[1] ?? names.get('model_arch'))
     const space = typed ? names.get('merge_space') : (places[2] ?? names.get('model_type'))
     const isAdapter = space === 'lora' || (typeof config === 'string' && /lora|lycoris/.test(config))
+    if (typeof config === 'string') family ??= config
     const file = {
       path: /\.(safetensors|ckpt|pt|pth|bin)$/i.test(path) ? path : `${path}.safetensors`,
       folder: isAdapter ? 'loras' : 'models',
@@ -102,6 +106,9 @@ export const createEvaluator = (
   }
 
   const dict = ({ names, line }: Instruction): Value | undefined => {
+    // A constant, as version 0.1 and later write it.
+    const only = names.size === 1 && names.has('key') ? valueOf(names.get('key')!) : undefined
+    if (only?.type === 'text' || only?.type === 'none') return only
     const entries: [string, number][] = []
     for (const [key, argument] of names) {
       const value = toNumbers(valueOf(argument))
@@ -121,7 +128,8 @@ export const createEvaluator = (
     if (![...places, ...names.values()].every(isKnown)) return undefined
     const argument = (name: string, place: number): Value | undefined => {
       const found = names.get(name) ?? places[place]
-      return found === undefined ? undefined : valueOf(found)
+      const value = found === undefined ? undefined : valueOf(found)
+      return value?.type === 'none' ? undefined : value
     }
     const number = (name: string, place: number, fallback: number, direction: Direction): Yaml | undefined => {
       const value = argument(name, place)
@@ -299,7 +307,7 @@ export const createEvaluator = (
       case 'pick_component':
       case 'omit_component': {
         const [a, component] = [model('a', 0), argument('component', 1)]
-        const pattern = component?.type === 'text' ? COMPONENTS.get(component.text) : undefined
+        const pattern = component?.type === 'text' ? componentOf(component.text, family) : undefined
         if (a === undefined) return undefined
         if (pattern === undefined) return miss(line, what, mechaLacks.method)
         const layers = method === 'pick_component' ? pattern : ['*', `!${pattern}`]

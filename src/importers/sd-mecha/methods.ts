@@ -81,13 +81,22 @@ export const DIRECT: ReadonlyMap<string, Direct> = new Map<string, Direct>([
   ['add_perpendicular', { ...triple('merge.perpendicular'), models: ['a', 'b', 'base'] }],
 ])
 
-/** Components of models, by sd-mecha's names. */
-export const COMPONENTS: ReadonlyMap<string, string> = new Map([
+const COMPONENTS: ReadonlyMap<string, string> = new Map([
   ['diffuser', 'component:diffusion'],
   ['unet', 'component:unet'],
   ['clip_l', 'component:clip'],
-  ['clip_g', 'component:clip'],
-  ['t5xxl', 'component:clip'],
   ['txt', 'component:clip'],
   ['vae', 'component:vae'],
 ])
+
+/** Text encoders of models that have several. */
+const ENCODERS: readonly (readonly [family: RegExp, layers: Readonly<Record<string, string>>])[] = [
+  [/^sdxl/, { clip_l: 'conditioner.embedders.0', clip_g: 'conditioner.embedders.1' }],
+  [/^(sd3|flux)/, { clip_l: 'text_encoders.clip_l', clip_g: 'text_encoders.clip_g', t5xxl: 'text_encoders.t5xxl' }],
+]
+
+/** The layers of a component by sd-mecha's name, in models of a family; undefined where it has none of that name. */
+export const componentOf = (name: string, family: string | undefined): string | undefined => {
+  const encoders = ENCODERS.find(([of]) => of.test(family ?? ''))?.[1]
+  return encoders?.[name] ?? COMPONENTS.get(name)
+}
