@@ -118,6 +118,12 @@ export const MERGEKIT = [
     steps: step('merge.nearswap', { base: 'base', model: 'a', threshold: 0.002 }),
   },
   {
+    name: 'arcee_fusion',
+    here: '`merge.arcee_fusion`',
+    config: mergekit('arcee_fusion', { models: ['a'] }),
+    steps: step('merge.arcee_fusion', { base: 'base', model: 'a' }),
+  },
+  {
     name: 'passthrough',
     here: '`merge.passthrough`',
     config: mergekit('passthrough', { base: false, models: ['a'], each: () => ({ scale: 0.5 }) }),
@@ -285,21 +291,35 @@ export const SD_MECHA = [
   },
 ]
 
-/** Methods of mergekit that draw random numbers, and so can only be compared in what they do on the whole. */
+/** Differences of the fine-tunes from the base, in the expressions of sd-mecha's methods. */
+const DELTAS = 'm.subtract(a, base), m.subtract(b, base), m.subtract(c, base)'
+
+/** What sd-mecha's TIES with dropout is without Model Stock, which `apply_stock` turns off. */
+const DROPPED = 'probability=0.7, k=1.0, apply_stock=True'
+
+/** MergeLM's function for random masks: the difference `d`, of which a share of 0.7 is dropped. */
+const MASKED = 'd * (1 - torch.bernoulli(torch.full_like(d, 0.7)))'
+
+const equally = (more) => FINE_TUNES.map((model) => ({ model, ...more }))
+
+/** Methods that draw random numbers, and so can only be compared in what they do on the whole. */
 export const RANDOM = [
   {
+    tool: 'mergekit',
     name: 'dare_linear',
     here: '`merge.dare_linear`, `rescale: l1`',
     config: mergekit('dare_linear', { each: (name) => ({ ...weighted(name), density: 0.3 }) }),
     steps: step('merge.dare_linear', { base: 'base', models: list({ density: 0.3 }), rescale: 'l1' }),
   },
   {
+    tool: 'mergekit',
     name: 'dare_ties',
     here: '`merge.dare_ties`, `rescale: l1`',
     config: mergekit('dare_ties', { each: (name) => ({ ...weighted(name), density: 0.3 }) }),
     steps: step('merge.dare_ties', { base: 'base', models: list({ density: 0.3 }), rescale: 'l1' }),
   },
   {
+    tool: 'mergekit',
     name: 'della_linear',
     here: '`merge.della_linear`, `rescale: l1`',
     config: mergekit('della_linear', { each: (name) => ({ ...weighted(name), density: 0.4, epsilon: 0.2 }) }),
@@ -310,9 +330,76 @@ export const RANDOM = [
     }),
   },
   {
+    tool: 'mergekit',
+    name: 'della_linear, one model',
+    here: '`merge.della_linear`, `rescale: l1`',
+    config: mergekit('della_linear', {
+      models: ['a'],
+      each: (name) => ({ ...weighted(name), density: 0.4, epsilon: 0.3 }),
+    }),
+    steps: step('merge.della_linear', {
+      base: 'base',
+      models: list({ density: 0.4, epsilon: 0.3 }).slice(0, 1),
+      rescale: 'l1',
+    }),
+  },
+  {
+    tool: 'mergekit',
     name: 'della',
     here: '`merge.della`, `rescale: l1`',
     config: mergekit('della', { each: (name) => ({ ...weighted(name), density: 0.4, epsilon: 0.2 }) }),
     steps: step('merge.della', { base: 'base', models: list({ density: 0.4, epsilon: 0.2 }), rescale: 'l1' }),
+  },
+  {
+    tool: 'sd-mecha',
+    name: 'dropout',
+    here: '`merge.dare_linear`, `normalize: kept`',
+    expression: `m.add_difference(base, m.dropout(${DELTAS}, probability=0.7, seed=seed), 1.0)`,
+    steps: step('merge.dare_linear', { base: 'base', models: equally({ density: 0.3 }), normalize: 'kept' }),
+  },
+  {
+    tool: 'sd-mecha',
+    name: 'ties_sum_with_dropout',
+    here: '`merge.dare_ties`, `elect: count`, `undecided: none`, `normalize: true`',
+    expression: `m.add_difference(base, m.ties_sum_with_dropout(${DELTAS}, ${DROPPED}, seed=seed), 1.0)`,
+    steps: step('merge.dare_ties', {
+      base: 'base',
+      models: equally({ density: 0.3 }),
+      elect: 'count',
+      undecided: 'none',
+      normalize: true,
+    }),
+  },
+  {
+    tool: 'sd-mecha',
+    name: 'ties_sum_with_dropout, by sums',
+    here: '`merge.dare_ties`, `elect: sum`, `normalize: true`, `rescale: off`',
+    expression: `m.add_difference(base, m.ties_sum_with_dropout(${DELTAS}, ${DROPPED}, vote_sgn=True, rescale=False, seed=seed), 1.0)`,
+    steps: step('merge.dare_ties', {
+      base: 'base',
+      models: equally({ density: 0.3 }),
+      elect: 'sum',
+      normalize: true,
+      rescale: 'off',
+    }),
+  },
+  {
+    tool: 'MergeLM',
+    name: 'mask_merging, average',
+    here: '`merge.dare_linear`, `normalize: true`',
+    expression: `base + sum(${MASKED} / 0.3 for d in (a - base, b - base, c - base)) / 3`,
+    steps: step('merge.dare_linear', { base: 'base', models: equally({ density: 0.3 }), normalize: true }),
+  },
+  {
+    tool: 'MergeLM',
+    name: 'mask_merging, task arithmetic',
+    here: '`merge.dare_linear`, `rescale: off`, `lambda`',
+    expression: `base + 0.5 * sum(${MASKED} for d in (a - base, b - base, c - base))`,
+    steps: step('merge.dare_linear', {
+      base: 'base',
+      models: equally({ density: 0.3 }),
+      rescale: 'off',
+      lambda: 0.5,
+    }),
   },
 ]

@@ -12,6 +12,9 @@ export const ARCHITECTURES = {
   sd15: { table: 'sd15', take: /diffusion_model\.(time_embed|input_blocks\.[0124]|out)\./, shrink: 10 },
 }
 
+/** One layer, for methods that are run many times. */
+export const RANDOM_MODEL = { table: 'llama-2-7b', take: /layers\.0\./, shrink: 64 }
+
 export const NAMES = ['base', 'a', 'b', 'c']
 
 const DTYPES = { f32: { name: 'F32', bytes: 4 }, f16: { name: 'F16', bytes: 2 }, bf16: { name: 'BF16', bytes: 2 } }
@@ -60,7 +63,7 @@ export const writeModel = (path, dtype, tensors) => {
 
 /** Writes the four models of an architecture in a dtype; gives their paths by name. */
 export const makeModels = (folder, architecture, dtype) => {
-  const table = tableOf(ARCHITECTURES[architecture])
+  const table = tableOf(architecture)
   const base = new Map()
   const paths = {}
   NAMES.forEach((name, model) => {

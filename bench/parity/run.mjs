@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { buildCommand, cleanEnvironment, PROGRAM } from '../smelt.mjs'
 import { MERGEKIT, RANDOM, SD_MECHA } from './cases.mjs'
-import { ARCHITECTURES, makeModels, readModel } from './models.mjs'
+import { ARCHITECTURES, makeModels, RANDOM_MODEL, readModel } from './models.mjs'
+import { compareStatistics, createStatistics } from './random.mjs'
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 const PYTHON = here('../.venv/bin/python')
@@ -98,7 +99,7 @@ const measureExact = (tool, script, cases, jobOf) => {
   const runs = []
   for (const dtype of DTYPES) {
     for (const architecture of Object.keys(ARCHITECTURES)) {
-      const paths = makeModels(folder('models', architecture, dtype), architecture, dtype)
+      const paths = makeModels(folder('models', architecture, dtype), ARCHITECTURES[architecture], dtype)
       for (const one of wanted(cases)) {
         const out = folder(script, one.name, architecture, dtype)
         jobs.push(jobOf(one, paths, dtype, out))
@@ -140,38 +141,25 @@ const measureExact = (tool, script, cases, jobOf) => {
   )
 }
 
-/** Random methods: how much of the difference is kept, and the mean of what is added, over many seeds. */
+/** Random methods: statistics over many seeds, of one small model. */
 const measureRandom = (cases) => {
   const rows = []
-  const paths = makeModels(folder('models', 'llama', 'f32'), 'llama', 'f32')
-  const base = readModel(paths.base)
-  const statistics = (files) => {
-    const [kept, sizes] = [[], []]
-    for (const file of files) {
-      let [n, moved, sum] = [0, 0, 0]
-      for (const [name, { values }] of file) {
-        const before = base.get(name).values
-        values.forEach((x, i) => {
-          n += 1
-          moved += x === before[i] ? 0 : 1
-          sum += (x - before[i]) ** 2
-        })
-      }
-      kept.push(moved / n)
-      sizes.push(Math.sqrt(sum / n))
-    }
-    const mean = (list) => list.reduce((x, y) => x + y, 0) / list.length
-    const spread = (list) => Math.sqrt(mean(list.map((x) => (x - mean(list)) ** 2)) / list.length)
-    return { kept: [mean(kept), spread(kept)], size: [mean(sizes), spread(sizes)] }
-  }
+  const paths = makeModels(folder('models', 'random', 'f32'), RANDOM_MODEL, 'f32')
+  const [base, first] = [readModel(paths.base), readModel(paths.a)]
+  const seeds = Array.from({ length: SEEDS }, (_, i) => i)
   for (const one of wanted(cases)) {
-    const outs = Array.from({ length: SEEDS }, (_, seed) => folder('random', one.name, String(seed)))
-    inPython(
-      'with_mergekit',
-      outs.map((out, seed) => ({ config: one.config(paths, 'f32'), out, seed: seed + 1 })),
-    )
+    const outs = seeds.map((seed) => folder('random', one.name, String(seed)))
+    if (one.config === undefined)
+      inPython(
+        'with_sd_mecha',
+        outs.map((out, seed) => ({ expression: one.expression, files: paths, dtype: 'f32', out, seed: seed + 1 })),
+      )
+    else
+      inPython(
+        'with_mergekit',
+        outs.map((out, seed) => ({ config: one.config(paths, 'f32'), out, seed: seed + 1 })),
+      )
     const work = folder('smelt-random', one.name)
-    const seeds = Array.from({ length: SEEDS }, (_, i) => i)
     buildHere(
       work,
       recipeOf(
@@ -181,19 +169,24 @@ const measureRandom = (cases) => {
         Object.fromEntries(seeds.map((i) => [`o${i}`, { from: `s${i}`, path: `${i}.safetensors`, dtype: 'f32' }])),
       ),
     )
-    const theirs = statistics(outs.map(theirFile))
-    const ours = statistics(seeds.map((i) => readModel(join(work, `${i}.safetensors`))))
-    const pair = ([mean, error], digits) => `${mean.toFixed(digits)} ± ${error.toFixed(digits)}`
+    const [theirs, ours] = [createStatistics(base, first), createStatistics(base, first)]
+    for (const i of seeds) {
+      theirs.add(theirFile(outs[i]))
+      ours.add(readModel(join(work, `${i}.safetensors`)))
+    }
+    const { moved, size: change, means, signs, variance, ranks } = compareStatistics(theirs, ours)
+    const pair = ([at, error], digits) => `${at.toFixed(digits)} ± ${error.toFixed(digits)}`
     rows.push(
-      `| \`${one.name}\` | ${one.here} | ${pair(theirs.kept, 5)} | ${pair(ours.kept, 5)} | ${pair(theirs.size, 6)} | ${pair(ours.size, 6)} |`,
+      `| ${one.tool} | \`${one.name}\` | ${one.here} | ${pair(moved[0], 5)} | ${pair(moved[1], 5)} | ${pair(change[0], 7)} | ${pair(change[1], 7)} | ${means.toFixed(3)} | ${signs.toFixed(3)} | ${variance.toFixed(4)} | ${ranks.toFixed(4)} |`,
     )
+    console.error(rows.at(-1))
   }
   if (rows.length > 0)
     tables.push(
       `### Random methods, ${SEEDS} seeds each`,
       '',
-      '| method | here | share that moved, mergekit | smelt | RMS of the change, mergekit | smelt |',
-      '|---|---|---|---|---|---|',
+      '| of | method | here | share that moved, there | here | RMS of the change, there | here | means | signs | variance | ranks |',
+      '|---|---|---|---|---|---|---|---|---|---|---|',
       ...rows,
       '',
     )

@@ -11,7 +11,7 @@ from mergekit.scripts.merge_raw_pytorch import RawPyTorchMergeConfig, plan_flat_
 def main():
     for job in json.load(open(sys.argv[1])):
         try:
-            options = MergeOptions(random_seed=job.get("seed"))
+            options = MergeOptions(random_seed=job.get("seed"), quiet=True)
             options.apply_global_options()
             config = RawPyTorchMergeConfig.model_validate(job["config"])
             Executor(plan_flat_merge(config, job["out"], False, False, options)).execute()

@@ -1,4 +1,4 @@
-"""Runs sd-mecha's merge methods tensor by tensor in float32: `with_sd_mecha.py JOBS.json`, a list of {expression, files, dtype, out}."""
+"""Runs sd-mecha's merge methods tensor by tensor in float32: `with_sd_mecha.py JOBS.json`, a list of {expression, files, dtype, out, seed}."""
 
 import json
 import sys
@@ -38,10 +38,12 @@ def main():
     for job in json.load(open(sys.argv[1])):
         models = {name: load_file(path) for name, path in job["files"].items()}
         result = {}
+        names = {"m": Methods(), "torch": torch, "seed": job.get("seed", 0)}
+        torch.manual_seed(names["seed"])
         try:
             for key in next(iter(models.values())):
                 tensors = {name: file[key].float() for name, file in models.items()}
-                value = eval(job["expression"], {"m": Methods(), "torch": torch}, tensors)
+                value = eval(job["expression"], names, tensors)
                 if value is not None:
                     result[key] = value.to(DTYPES[job["dtype"]])
             save_file({key: x.contiguous() for key, x in result.items()}, job["out"] + "/model.safetensors")

@@ -1,8 +1,8 @@
-import { noOperatorFound, unknownOperator } from '../base/catalogue/cli.js'
+import { absentMethod, noOperatorFound, unknownOperator } from '../base/catalogue/cli.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { COMMON, foldName, shortName } from '../operators/aliases.js'
 import { operators } from '../operators/index.js'
-import { knownAs, namedOperators } from '../operators/known-as.js'
+import { absentAs, knownAs, namedOperators } from '../operators/known-as.js'
 import type { Operator } from '../operators/operator.js'
 import { toJsonText } from '../view/json.js'
 import {
@@ -21,9 +21,9 @@ export interface OpsFlags {
   readonly json?: boolean
 }
 
-const refuse = (console: Console, problem: Diagnostic): number => {
-  console.tell([problem])
-  return exitCode([problem])
+const refuse = (console: Console, ...problems: readonly Diagnostic[]): number => {
+  console.tell(problems)
+  return exitCode(problems)
 }
 
 const search = async (console: Console, query: string, json: boolean): Promise<number> => {
@@ -45,7 +45,7 @@ const namesLike = (name: string): ReadonlySet<string> => {
 
 /**
  * `smelt ops`: all operators, those of a family, or one in full, by its id (`ties` is as good as `merge.ties`) or by a
- * name that another tool has for it; `--search` finds some by words.
+ * name that another tool has for it, or why what another tool calls so is not here; `--search` finds some by words.
  */
 export const ops = async (console: Console, words: readonly string[], flags: OpsFlags = {}): Promise<number> => {
   const json = flags.json === true
@@ -58,10 +58,13 @@ export const ops = async (console: Console, words: readonly string[], flags: Ops
     console.out(json ? toJsonText(operatorsToJson(found)) : renderOperators(family, look))
     return 0
   }
-  const [own, known] = [namedOperators(name), knownAs(name)]
+  const [own, known, absent] = [namedOperators(name), knownAs(name), absentAs(name)]
   const all = [...new Set([...own, ...known.map(({ operator }) => operator)])]
   const shown = own.length > 0 ? own : all
-  if (shown.length === 0) return refuse(console, unknownOperator(name, namesLike(name)))
+  if (shown.length === 0)
+    return absent.length === 0
+      ? refuse(console, unknownOperator(name, namesLike(name)))
+      : refuse(console, ...absent.map((one) => absentMethod(one.name, one.from, one.why)))
   if (json) {
     const aliasesOf = (operator: Operator) => known.filter((k) => k.operator === operator).map(({ alias }) => alias)
     console.out(toJsonText(operatorsToJson(all.map((operator) => ({ operator, aliases: aliasesOf(operator) })))))
@@ -69,8 +72,8 @@ export const ops = async (console: Console, words: readonly string[], flags: Ops
   }
   // A page lists the other names of its operator anyway.
   const elsewhere = known.filter(({ alias }) => alias.from !== COMMON)
-  if (elsewhere.some(({ operator }) => !own.includes(operator)))
-    console.out(`${renderElsewhere(name, elsewhere, look)}\n`)
+  if (absent.length > 0 || elsewhere.some(({ operator }) => !own.includes(operator)))
+    console.out(`${renderElsewhere(name, elsewhere, absent, look)}\n`)
   console.out(shown.length === 1 ? renderOperator(shown[0]!, look) : renderOperators(shown, look))
   return 0
 }

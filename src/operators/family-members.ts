@@ -1,3 +1,4 @@
+import { named } from './aliases.js'
 import type { Alias, Example } from './definition.js'
 import type { Rescale, Sparsify } from './family-params.js'
 
@@ -77,6 +78,11 @@ export const MEMBERS: readonly Member[] = [
         settings:
           'of differences from one base: `elect: count`, `undecided: none`, `equal: all`, `density` is its `k`; with its `vote_sgn=True`, `elect: sum`',
       },
+      ...named(
+        'sd-mecha',
+        ['ties_sum_extended', 'add_difference_ties_extended'],
+        'as `ties_sum` and `add_difference_ties`, with its `apply_stock=True`, which turns Model Stock off there, and without `apply_median`',
+      ),
       { name: 'TIES-Merging', from: 'arXiv 2306.01708', settings: '`scope: model`' },
       {
         name: 'add_difference_ties',
@@ -150,6 +156,12 @@ export const MEMBERS: readonly Member[] = [
         from: 'MergeLM',
         settings:
           'for its `mask_strategy=random`, `density` is 1 − its `weight_mask_rate`, `rescale: off` unless `use_weight_rescale`; `normalize: true` to average, `lambda` for task arithmetic',
+      },
+      {
+        name: 'mask_model_weights',
+        from: 'MergeLM',
+        settings:
+          'one model: for its `mask_strategy=random`, `density` is 1 − its `weight_mask_rate`, `rescale: off` unless `use_weight_rescale`',
       },
       {
         name: 'dropout',

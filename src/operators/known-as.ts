@@ -1,3 +1,4 @@
+import { ABSENT, type Absent } from './absent.js'
 import { foldName, shortName } from './aliases.js'
 import type { Alias } from './definition.js'
 import { operators } from './index.js'
@@ -23,4 +24,10 @@ export const knownAs = (name: string): readonly KnownAs[] => {
 export const namedOperators = (name: string): readonly Operator[] => {
   const folded = foldName(name)
   return operators.filter(({ id }) => foldName(id) === folded || foldName(shortName(id)) === folded)
+}
+
+/** What other tools have under a name, and smelt does not. */
+export const absentAs = (name: string): readonly Absent[] => {
+  const folded = foldName(name)
+  return ABSENT.filter((absent) => foldName(absent.name) === folded)
 }

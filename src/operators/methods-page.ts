@@ -1,39 +1,7 @@
+import { ABSENT } from './absent.js'
 import { COMMON, groupAliases } from './aliases.js'
 import type { Alias } from './definition.js'
 import type { Operator } from './operator.js'
-
-/** A method of another tool that smelt does not have, and why. */
-export interface Absent {
-  readonly name: string
-  readonly from: string
-  readonly why: string
-}
-
-const ADAPTERS = 'extracting adapters of this kind from models is not supported yet'
-const REORDERED = 'reorders the channels of one model, and changes nothing that it computes'
-
-/** Methods of other tools that smelt does not have. */
-export const ABSENT: readonly Absent[] = [
-  {
-    name: 'truncate_kronecker',
-    from: 'sd-mecha',
-    why: 'approximates by Kronecker products, which are not supported yet',
-  },
-  { name: 'extract_kohya_lokr', from: 'sd-mecha', why: ADAPTERS },
-  { name: 'extract_lycoris_lokr', from: 'sd-mecha', why: ADAPTERS },
-  {
-    name: 'rebasin',
-    from: 'sd-mecha',
-    why: 'matches the channels of two models by an assignment, which smelt does not solve',
-  },
-  { name: 'randperm', from: 'sd-mecha', why: REORDERED },
-  { name: 'balance_attention', from: 'sd-mecha', why: REORDERED },
-  {
-    name: 'core_space',
-    from: 'mergekit',
-    why: 'is not in 0.1.5; it averages, for which the space makes no difference: `adapter.extract`, then `adapter.merge`. The method of the paper is `adapter.core_space`',
-  },
-]
 
 /** The order of the tools; those that are not listed follow. */
 const FIRST = ['mergekit', 'sd-mecha', 'MergeLM', 'supermerger', 'AUTOMATIC1111 web UI', 'ComfyUI']

@@ -7,6 +7,11 @@ import { addVectors, differencesOf, pairDots, type Weighed } from './gram.js'
 const NO_DIRECTION = 2 ** -24
 /** Weighted directions whose sum is shorter than this cancel out. */
 const CANCELLED = 1e-8
+/**
+ * Unit vectors whose angle has a sine below this, beyond a right angle, are opposite: the sine of opposite ones is the
+ * square root of the rounding of their chord.
+ */
+const OPPOSITE = 1e-6
 /** A step shorter than this, in radians, ends an iteration. */
 const SETTLED = 1e-13
 
@@ -30,7 +35,7 @@ const pull = (norm: Norm, u: Coefficients, unit: Coefficients): Coefficients => 
   const apart = linearSum(1, unit, -1, u)
   const chord = norm(apart)
   const sine = chord * Math.sqrt(Math.max(0, 1 - (chord * chord) / 4))
-  if (chord === 0 || (chord > 1 && sine < CANCELLED)) return scale(0, u)
+  if (chord === 0 || (chord > 1 && sine < OPPOSITE)) return scale(0, u)
   const angle = 2 * Math.asin(Math.min(1, chord / 2))
   return scale(angle / sine, linearSum(1, apart, (chord * chord) / 2, u))
 }
@@ -70,7 +75,7 @@ const membersOf = (weights: readonly number[], norm: Norm): readonly Member[] =>
  */
 const sphericalMeanOf: ScalarFunction = {
   name: 'spherical-mean',
-  version: 1,
+  version: 2,
   evaluate: ([iterations = 0, ...numbers]) => {
     // k weights and k(k + 1)/2 dot products.
     const size = Math.round((Math.sqrt(9 + 8 * numbers.length) - 3) / 2)

@@ -2,6 +2,7 @@ import { inspectWords } from '../base/catalogue/screens.js'
 import { greatest } from '../base/lists.js'
 import { groupAliases } from '../operators/aliases.js'
 import type { Alias } from '../operators/definition.js'
+import type { Absent } from '../operators/absent.js'
 import type { KnownAs } from '../operators/known-as.js'
 import type { Found } from '../operators/search.js'
 import type { Operator } from '../operators/operator.js'
@@ -59,14 +60,22 @@ export const renderFound = (found: readonly Found[], look: Look): string => {
 }
 
 /** What other tools have by a name that is no operator's, or not only one's. */
-export const renderElsewhere = (name: string, elsewhere: readonly KnownAs[], look: Look): string =>
+export const renderElsewhere = (
+  name: string,
+  elsewhere: readonly KnownAs[],
+  absent: readonly Absent[],
+  look: Look,
+): string =>
   renderMarkdown(
     [
       inspectWords.elsewhere(name),
       '',
       ...markdownTable(
         ['source', 'operator', 'settings'],
-        elsewhere.map(({ operator, alias }) => [alias.from, operator.id, alias.settings ?? '–']),
+        [
+          ...elsewhere.map(({ operator, alias }) => [alias.from, operator.id, alias.settings ?? '–'] as const),
+          ...absent.map(({ from, why }) => [from, '–', inspectWords.notHere(why)] as const),
+        ],
       ),
     ].join('\n'),
     look,

@@ -42,6 +42,35 @@ describe('smelt ops NAME', () => {
     `)
   })
 
+  it('says why smelt does not have what another tool calls so', async () => {
+    const { code, stdout, stderr } = await ops('rebasin')
+    expect([code, stdout]).toEqual([2, ''])
+    expect(stderr).toMatchInlineSnapshot(`
+      "error[absent-method]: smelt does not have \`rebasin\` of sd-mecha: it matches the channels of two models by an assignment, which smelt does not solve
+       --> rebasin
+      help: run \`smelt ops --search WORDS\` to find what comes near
+
+      1 error
+      "
+    `)
+  })
+
+  it('says so too where smelt has something else of that name', async () => {
+    const { code, stdout, stderr } = await ops('cosineA')
+    expect([code, stderr]).toEqual([0, ''])
+    expect(startOf(stdout, 9)).toMatchInlineSnapshot(`
+      "What other tools call \`cosineA\`, and how to get it here:
+
+      Sources
+        supermerger  
+            not here: it scales the cosines by the least and the greatest of all layers; \`merge.cosine_a\`
+            and \`merge.cosine_b\` are those of sd-mecha, which do not
+
+      merge.cosine_a
+      "
+    `)
+  })
+
   it('says so too where an operator of that name is another one', async () => {
     expect(startOf((await ops('add_difference')).stdout, 13)).toMatchInlineSnapshot(`
       "What other tools call \`add_difference\`, and how to get it here:
@@ -130,9 +159,9 @@ describe('smelt ops --search', () => {
       "  adapter.apply       Bakes a LoRA or a similar adapter into a model.
                             \`lora\` in common usage
         adapter.extract     Makes a LoRA of the difference of two models.
+                            \`LoraSave\` in ComfyUI: \`rank\`; with its \`bias_diff\`, \`vectors: true\`
                             \`lora from checkpoint\`, \`extract lora\` in common usage
                             \`mergekit-extract-lora\` in mergekit: \`names: peft\`, \`rank\` is its \`--max-rank\`
-                            \`extract_lora_from_models\` in kohya: \`rank\` is its \`--dim\`
         adapter.convert     Gives the modules of a LoRA or a similar adapter the names of another program.
                             \`convert_flux_lora\` in kohya
                             \`convert lora\`, \`rename lora\` in common usage

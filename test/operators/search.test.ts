@@ -16,7 +16,7 @@ test.each([
   ['average many models', 'merge.linear', []],
   ['super mario', 'merge.dare', []],
   ['quantile', 'mask.magnitude', []],
-  ['random masks', 'mask.fill', []],
+  ['random masks', 'mask.fill', ['random mask']],
 ])('a search for `%s` finds %s first, as %j', (query, id, names) => {
   const [first] = searchOperators(query)
   expect([first?.operator.id, first?.aliases.map(({ name }) => name).sort()]).toEqual([id, names])

@@ -129,6 +129,13 @@ export const unknownOperator = (
         : `use ${inOurWords(elsewhere, (id) => `\`${id}\``)}`,
   })
 
+/** A method of another tool that smelt does not have; `why` continues a sentence about it. */
+export const absentMethod = (name: string, tool: string, why: string): Diagnostic =>
+  entry('absent-method', `smelt does not have \`${name}\` of ${tool}: it ${why}`, {
+    ...option(name),
+    help: 'run `smelt ops --search WORDS` to find what comes near',
+  })
+
 /** A search for operators that finds none. */
 export const noOperatorFound = (query: string): Diagnostic =>
   entry('no-operator-found', `no operator has \`${query}\` in its name or description`, {

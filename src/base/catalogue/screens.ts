@@ -73,6 +73,7 @@ export const inspectWords = {
     readonly settings?: string
   }): string =>
     `${names.map((name) => `\`${name}\``).join(', ')} in ${from}${settings === undefined ? '' : `: ${settings}`}`,
+  notHere: (why: string): string => `not here: it ${why}`,
   elsewhere: (name: string): string => `What other tools call \`${name}\`, and how to get it here:`,
   moreFound: (operators: string): string => `${operators} found; add a word to narrow the search.`,
   noArchitecture: (seen: string): string => `none that smelt knows${seen === '' ? '' : `; ${seen}`}`,

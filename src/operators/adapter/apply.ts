@@ -35,6 +35,7 @@ const withPatches = (patches: ReadonlyMap<string, readonly Patch[]>, made?: Adap
         from: 'ComfyUI',
         settings: '`strength: strength_model`, `layers: component:diffusion`, `unmatched: ignore`',
       },
+      { name: 'convert', from: 'sd-mecha', settings: 'of a LoRA to its model, and the `add_difference` that adds it' },
       ...named(
         'ComfyUI-DareMerge',
         ['DM_LoRALoaderTags', 'LoRA Loader (Tags)'],

@@ -43,6 +43,12 @@ const differences = defineOperator({
     { name: 'extract_lycoris_lora', from: 'sd-mecha', settings: 'its `mode` is `method`' },
     { name: 'extract_locon', from: 'LyCORIS', settings: 'its `--mode` is `method`' },
     { name: 'mergekit-extract-lora', from: 'mergekit', settings: '`names: peft`, `rank` is its `--max-rank`' },
+    { name: 'LoraSave', from: 'ComfyUI', settings: '`rank`; with its `bias_diff`, `vectors: true`' },
+    {
+      name: 'make LoRA',
+      from: 'supermerger',
+      settings: '`rank` is its dimension; with its `alpha` and `beta` other than 1, `model.scale` the models first',
+    },
     ...named(COMMON, ['extract lora', 'lora from checkpoint']),
   ],
   details: [

@@ -1,5 +1,5 @@
 import { fillings } from '../../base/catalogue/operators.js'
-import { named } from '../aliases.js'
+import { COMMON, named } from '../aliases.js'
 import { defineOperator } from '../define.js'
 import { countFillings, fill as fillMask } from '../filling.js'
 import { gaussian, model, number, optionalFlag } from '../params.js'
@@ -15,6 +15,7 @@ export const fill = defineOperator({
       ['DM_SimpleMasker', 'Simple Masker'],
       '`value` for `true` and `false`; `p: 1 − arg_one` for `random`; `p: 0.5` for `gaussian`',
     ),
+    { name: 'random mask', from: COMMON, settings: '`p`' },
   ],
   details:
     'Write one of `value`, `p` and `gaussian`. Random masks depend on the seed, the step’s name and the tensor’s name, and on nothing else.',

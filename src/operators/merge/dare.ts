@@ -71,7 +71,7 @@ export const dare = defineOperator({
     'At the end (`blend: after`) `method` blends between `a` and `x` by `keep`.',
     '',
     'With `ties`, a sign is elected for the whole tensor before anything is dropped, and only differences of that sign are added; differences of 0 have no sign. Where `mask` is false, the running result stays as it is.',
-    'With a `base`, `a + (b − base)` takes the place of `b`: what is added is the difference of `b` from `base`.',
+    'With a `base`, `a + (b − base)` takes the place of `b`: what is added is the difference of `b` from `base`. With `rescale: l1`, sums are over where the mask is true.',
     '`drop: 0, keep: 0` without `ties` is `b` exactly; `drop: 1` is `a`.',
     '',
     'The block, MBW, shell and attention nodes of the pack are this operator with per-layer numbers as `keep`.',

@@ -7,12 +7,12 @@ import { sphericalMean } from '../sphere.js'
 export const karcher = defineOperator({
   id: 'merge.karcher',
   aliases: [{ name: 'karcher', from: 'mergekit', settings: '`iterations: 10`' }],
-  version: 1,
+  version: 2,
   summary: 'Gives the direction with the least squared angles to those of all models, and their mean length.',
   details: [
     'The Karcher mean of `xᵢ/‖xᵢ‖` over whole tensors, times `Σ wᵢ·‖xᵢ‖ / Σ wᵢ`. It begins at the normalised mean of these unit vectors and moves along the sphere by the mean of the arcs to all of them, until they balance.',
     '',
-    'A tensor of zeros counts in the length alone. Where the directions cancel out, as those of two opposite models do, there is no such mean, and the result is the average of the models. At most 64 models.',
+    'A tensor of zeros counts in the length alone. Where the directions cancel out, as those of two opposite models do, there is no such mean, and the result is the average of the models. A model that is opposite to the mean, to which all ways are equally long, does not move it. At most 64 models.',
   ].join('\n'),
   source: 'Karcher 1977, “Riemannian center of mass and mollifier smoothing”; of models: arXiv 2603.04972',
   output: 'model',
@@ -44,6 +44,17 @@ export const karcher = defineOperator({
         ],
       },
       expect: [1, Math.sqrt(3)],
+    },
+    {
+      title: 'one of them opposite to the others',
+      inputs: {
+        models: [
+          { model: [0.375], weight: 1 },
+          { model: [0.125], weight: 2 },
+          { model: [-0.125], weight: 1 },
+        ],
+      },
+      expect: [0.1875],
     },
   ],
   build: (g, { models }, { iterations }, subject) => {

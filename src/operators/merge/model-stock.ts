@@ -35,6 +35,7 @@ export const modelStock = defineOperator({
       from: 'sd-mecha',
       settings: '`over: row`, `pairs: consecutive`; it takes differences, and smelt models and their `base`',
     },
+    { name: 'n_model_stock', from: 'sd-mecha', settings: '`over: row`, `pairs: consecutive`' },
   ],
   version: 1,
   summary: 'Averages models and moves the result toward their base, the further the less their differences agree.',

@@ -21,6 +21,11 @@ const element = defineOperator({
       ['DM_InjectNoise', 'Inject Noise'],
       '`strength: 1 − ratio`; for `random`, `kind: uniform` and `std: 0.288675`; leave out `mean`, which has no effect there',
     ),
+    {
+      name: 'plus random',
+      from: 'supermerger',
+      settings: '`std: 1`, `strength: alpha`, `layers` for all but `to_out`, `proj_out` and norms',
+    },
   ],
   details: [
     '`model + strength·noise`, where each number of the noise is drawn independently, with `mean` and standard deviation `std`. Where `mask` is false, nothing is added.',

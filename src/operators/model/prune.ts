@@ -99,6 +99,7 @@ export const prune: Operator = {
   aliases: [
     { name: 'no-ema', from: 'sd-webui-model-converter', settings: '`drop: [ema]`' },
     { name: 'ema-only', from: 'sd-webui-model-converter', settings: '`ema: use`' },
+    { name: 'exchange_ema', from: 'sd-mecha', settings: '`ema: use`, which keeps the averages alone' },
     { name: 'prune', from: 'supermerger', settings: 'nothing; the tables of the noise schedule stay here' },
     { name: 'remove_ema', from: COMMON, settings: '`drop: [ema]`' },
     { name: 'keepOnlyEma', from: 'prune.py of waifu-diffusion', settings: '`ema: use`' },

@@ -58,6 +58,7 @@ export const rename: Operator = {
       from: 'AUTOMATIC1111 web UI',
       settings: '`add_root: first_stage_model`, then `model.combine`',
     },
+    { name: 'bake in VAE', from: 'supermerger', settings: '`add_root: first_stage_model`, then `model.combine`' },
     { name: 'VAELoader', from: 'ComfyUI', settings: '`add_root: first_stage_model`' },
     { name: 'UNETLoader', from: 'ComfyUI', settings: '`add_root: model.diffusion_model`' },
     ...named(COMMON, ['bake_vae', 'add_prefix', 'remove_prefix']),

@@ -16,6 +16,9 @@ export const select: Operator = {
         '`layers: component:unet` for `diffuser`, `component:clip` for the text encoders, `component:vae` for `vae`',
     },
     { name: 'omit_component', from: 'sd-mecha', settings: '`layers: ["*", "!component:vae"]`' },
+    { name: 'ModelSave', from: 'ComfyUI', settings: '`layers: component:diffusion`, and an output' },
+    { name: 'CLIPSave', from: 'ComfyUI', settings: '`layers: component:clip`, and an output: one file' },
+    { name: 'VAESave', from: 'ComfyUI', settings: '`layers: component:vae`, and an output' },
     {
       name: 'discard weights',
       from: 'AUTOMATIC1111 web UI',

@@ -200,7 +200,12 @@ export const stack: Operator = {
   id: 'model.stack',
   version: 1,
   summary: 'Stacks layers of one or several language models into a deeper or shallower one.',
-  aliases: [...named('mergekit', ['slices', 'layer_range']), ...named(COMMON, ['frankenmerge', 'layer stacking'])],
+  aliases: [
+    ...named('mergekit', ['slices', 'layer_range']),
+    { name: 'bakllama', from: 'mergekit', settings: 'its `layer_slices` as `slices`' },
+    { name: 'mergekit-layershuffle', from: 'mergekit', settings: 'the slices that it draws, written out' },
+    ...named(COMMON, ['frankenmerge', 'layer stacking']),
+  ],
   details: [
     'The layers of each slice follow those of the slice before, numbered anew from 0. `layers: [8, 32]` selects layers 8 to 31, as `layer_range` of mergekit does; without `layers`, a slice is all layers of its model. Slices may overlap, repeat layers, leave some out, and come in any order. Everything outside of the layers (embeddings, last norm, output head) is that of `rest`. Nothing is computed.',
     '',
