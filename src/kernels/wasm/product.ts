@@ -36,8 +36,8 @@ export function lowRank(out: usize, n: u32, up: usize, rank: u32, down: usize, s
 }
 
 /**
- * The same for several rows, which lie `upStride` and `outStride` numbers apart: two at a time, so that numbers of `down`
- * are loaded once for both.
+ * The same for several rows, those of `up` one after the other and those of `out` `outStride` numbers apart: two at a
+ * time, so that numbers of `down` are loaded once for both.
  */
 export function lowRankRows(
   out: usize,
