@@ -68,6 +68,17 @@ export type Kernels = KernelMemory & {
    * in order.
    */
   readonly lowRank: (out: number, n: number, up: number, rank: number, down: number, stride: number) => void
+  /** The same of several rows: those of `up` lie one after the other, those of `out` `across` numbers apart. */
+  readonly lowRankRows: (
+    out: number,
+    across: number,
+    n: number,
+    up: number,
+    rank: number,
+    down: number,
+    stride: number,
+    rows: number,
+  ) => void
   /**
    * f64 c = a·b, c of m × n row by row, both multiples of 4; a lies in groups of four rows and b in groups of four
    * columns, each group along k. Products are added in order along k.
@@ -116,6 +127,7 @@ export const loadKernels = (): Kernels => {
     dot: (x, y, n, before = 0) => wasm.dot(x, y, n, before),
     sumMask: wasm.sumMask,
     lowRank: wasm.lowRank,
+    lowRankRows: wasm.lowRankRows,
     multiply: wasm.multiply,
     rotate: wasm.rotate,
     firstNonFinite: (x, n, dtype) => {

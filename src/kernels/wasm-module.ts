@@ -32,6 +32,16 @@ export type WasmExports = {
   readonly dot: (x: number, y: number, n: number, before: number) => number
   readonly sumMask: (m: number, n: number) => number
   readonly lowRank: (out: number, n: number, up: number, rank: number, down: number, stride: number) => void
+  readonly lowRankRows: (
+    out: number,
+    across: number,
+    n: number,
+    up: number,
+    rank: number,
+    down: number,
+    stride: number,
+    rows: number,
+  ) => void
   readonly multiply: (c: number, a: number, b: number, m: number, n: number, k: number) => void
   readonly rotate: (strip: number, top: number, count: number, turns: number) => void
   readonly firstMasked8: Scan

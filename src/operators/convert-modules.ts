@@ -36,6 +36,8 @@ export interface Renamed {
   readonly tensors: readonly MadeTensor[]
   readonly modules: readonly ScaledModule[]
   readonly unnamed: readonly string[]
+  /** Those of them that have a name, in a format that holds no differences. */
+  readonly differing: readonly string[]
 }
 
 /** A module with factors or differences, and the rows of the model's tensor that it changes. */
@@ -216,7 +218,7 @@ export const renameModules = (renaming: Renaming): Result<Renamed> => {
   const names = adapterNames(model, architecture)
   const spell = spellModules(model, architecture, format)
   const byTensor = new Map<string, Source[]>()
-  const unnamed: string[] = []
+  const [unnamed, differing] = [[] as string[], [] as string[]]
   for (const module of modules) {
     for (const target of names.get(module.name) ?? []) {
       const tensor = (target.weight ?? target.bias)!
@@ -236,15 +238,20 @@ export const renameModules = (renaming: Renaming): Result<Renamed> => {
     const pieces = spell(tensor).map(({ module, rows }) => ({ module, rows: rows ?? { first: 0, count: height } }))
     const renamed = renameSources(renaming, tensor, pieces, sources)
     if (renamed.type === 'failed') return renamed
-    if (renamed.value === undefined)
+    if (renamed.value === undefined) {
       append(
         unnamed,
         sources.map(({ module }) => module.name),
       )
-    else {
+      if (pieces.length > 0 && format !== 'kohya')
+        append(
+          differing,
+          sources.filter(differs).map(({ module }) => module.name),
+        )
+    } else {
       append(tensors, renamed.value.tensors)
       append(made, renamed.value.modules)
     }
   }
-  return ok({ tensors, modules: made, unnamed })
+  return ok({ tensors, modules: made, unnamed, differing })
 }

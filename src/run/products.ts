@@ -109,22 +109,17 @@ export const createProducts = (kernels: Kernels, open: (path: string) => number)
     return undefined
   }
 
-  const fillFactors = ({ first: up, second: down }: Use, { rank, columns }: LowRankFactors, piece: Piece): void => {
-    const { row, column, length, out } = piece
-    for (let at = column; at < column + length;) {
-      const panel = at - (at % PANEL)
-      const width = Math.min(PANEL, columns - panel)
-      const n = Math.min(panel + width, column + length) - at
-      kernels.lowRank(
-        out + 4 * (at - column),
-        n,
-        up.offset + 4 * row * rank,
-        rank,
-        down.offset + 4 * (panel * rank + at - panel),
-        width,
-      )
-      at += n
-    }
+  /** Fills a piece, which is no wider than a panel, and the same columns of the rows after it. */
+  const fillFactors = (
+    { first: up, second: down }: Use,
+    { rank, columns }: LowRankFactors,
+    { row, column, length, out }: Piece,
+    rows: number,
+  ): void => {
+    const panel = column - (column % PANEL)
+    const width = Math.min(PANEL, columns - panel)
+    const from = down.offset + 4 * (panel * rank + column - panel)
+    kernels.lowRankRows(out, columns, length, up.offset + 4 * row * rank, rank, from, width, rows)
   }
   const fillKronecker = (use: Use, product: KroneckerFactors, { row, column, length, out }: Piece): void => {
     const { right, leftShape, rightShape } = product
@@ -191,9 +186,16 @@ export const createProducts = (kernels: Kernels, open: (path: string) => number)
             kernels.view(Float32Array, out, length).fill(0)
             continue
           }
-          const piece = { row: (own + count - (product.roll ?? 0)) % count, column: from - row * columns, length, out }
+          const inProduct = (own + count - (product.roll ?? 0)) % count
+          const piece = { row: inProduct, column: from - row * columns, length, out }
           if (isKronecker(product)) fillKronecker(use, product, piece)
-          else fillFactors(use, product, piece)
+          else {
+            // As many rows as have all of these columns, up to the last of the product.
+            const whole = Math.floor((end - panel - width) / columns) - row + 1
+            const rows = from === begin ? Math.max(1, Math.min(whole, count - own, count - inProduct)) : 1
+            fillFactors(use, product, piece, rows)
+            row += rows - 1
+          }
         }
       }
     },

@@ -550,6 +550,23 @@ describe('an adapter in the names of PEFT', () => {
     }))
 })
 
+test('a module that cannot be renamed is told by what it has no place for', () =>
+  inFolder(async (folder) => {
+    writeSafetensors(join(folder, 'model.safetensors'), FLUX)
+    writeSafetensors(join(folder, 'adapter.safetensors'), ADAPTERS['differences']!)
+    const result = await buildIn(folder, {
+      models: { base: 'model.safetensors' },
+      adapters: { lora: 'adapter.safetensors' },
+      steps: { converted: { op: 'adapter.convert', adapter: 'lora', model: 'base', names: 'diffusers' } },
+      outputs: { converted: { from: 'converted', path: 'converted.safetensors' } },
+    })
+    expect(result.diagnostics.map((d) => d.message)).toEqual([
+      expect.stringMatching(
+        /^cannot rename \d modules? of `lora` .*: no place with names of diffusers for the differences of /,
+      ),
+    ])
+  }))
+
 test.each([
   ['modules-unnamed', 'differences', 'diffusers', {}],
   ['nothing-converted', 'differences', 'peft', { unmatched: 'ignore', path: 'lora/' }],

@@ -131,3 +131,54 @@ test('factors that are stored with their rows as columns are turned, and rows ar
     expect(pieces({ ...product, turned: { up: true } }, [2]).slice(0, 2)).toEqual([31, 42])
     expect(pieces({ ...product, roll: 1 }, [1, 1]).slice(0, 2)).toEqual([43, 21])
   }))
+
+test('many rows and panels of columns are the same numbers, to the bit, whatever pieces they come in', () =>
+  inFolder(async (folder) => {
+    const [rows, rank, columns, first, roll] = [7, 3, 150, 1, 2]
+    const numbers = Float32Array.from({ length: rank * (rows + columns) }, (_, i) => Math.sin(7 * i + 1))
+    const file = join(folder, 'factors')
+    writeFileSync(file, Buffer.from(numbers.buffer))
+    const view = (shape: readonly [number, number], begin: number): View =>
+      wholeOf({
+        name: `from ${begin}`,
+        dtype: 'F32',
+        shape,
+        file,
+        begin: 4 * begin,
+        end: 4 * (begin + shape[0] * shape[1]),
+      })
+    const product: LowRankFactors = {
+      up: view([rows, rank], 0),
+      down: view([rank, columns], rows * rank),
+      mid: undefined,
+      rank,
+      columns,
+      firstRow: first,
+      roll,
+    }
+    const all = (rows + 2) * columns
+    const expected = Float32Array.from({ length: all }, (_, at) => {
+      const [place, column] = [Math.floor(at / columns) - first, at % columns]
+      if (place < 0 || place >= rows) return 0
+      const row = (place + rows - roll) % rows
+      let sum = 0
+      for (let r = 0; r < rank; r++)
+        sum = Math.fround(sum + Math.fround(numbers[row * rank + r]! * numbers[rows * rank + r * columns + column]!))
+      return sum
+    })
+    const kernels = loadKernels()
+    const fd = openSync(file, 'r')
+    const products = createProducts(kernels, () => fd)
+    products.load(0, product)
+    const out = kernels.alloc(4 * all)
+    for (const length of [all, 3 * columns + 40, columns, 97]) {
+      const found: number[] = []
+      for (let start = 0; start < all; start += length) {
+        const n = Math.min(length, all - start)
+        products.fill(0, out, start, n)
+        found.push(...kernels.view(Float32Array, out, n))
+      }
+      expect(found, `pieces of ${length}`).toEqual([...expected])
+    }
+    closeSync(fd)
+  }))

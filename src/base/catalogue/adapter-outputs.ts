@@ -31,18 +31,41 @@ export const filesOfAdapter = (at: Place, path: string): Diagnostic =>
     help: 'leave `files` out',
   })
 
-/** Modules of an adapter that have no name in another format. */
-export const modulesUnnamed = (at: Place, adapter: string, modules: readonly string[], format: string): Diagnostic =>
-  entry('modules-unnamed', `${modules.length} modules of ${adapter} have no name of ${format}: ${listNames(modules)}`, {
-    at,
-    help: 'choose other `names`, or apply the adapter with `adapter.apply` and make a LoRA of the result with `adapter.extract`; `unmatched: ignore` leaves these modules out, and the result then lacks what they were trained for',
-  })
+/** Modules of an adapter that cannot be renamed. */
+interface UnnamedModules {
+  readonly unnamed: readonly string[]
+  /** Those of them that have a name, in a format that holds no differences. */
+  readonly differing: readonly string[]
+}
+
+const countModules = (count: number): string => (count === 1 ? '1 module' : `${count} modules`)
+
+const why = ({ unnamed, differing }: UnnamedModules, format: string): string => {
+  const nameless = unnamed.filter((name) => !differing.includes(name))
+  return [
+    ...(nameless.length === 0 ? [] : [`no name of ${format} for ${listNames(nameless)}`]),
+    ...(differing.length === 0
+      ? []
+      : [`no place with names of ${format} for the differences of ${listNames(differing)}`]),
+  ].join(', and ')
+}
+
+/** Modules of an adapter that have no name in another format, or no place there. */
+export const modulesUnnamed = (at: Place, adapter: string, modules: UnnamedModules, format: string): Diagnostic =>
+  entry(
+    'modules-unnamed',
+    `cannot rename ${countModules(modules.unnamed.length)} of ${adapter}: ${why(modules, format)}`,
+    {
+      at,
+      help: 'choose other `names`, or apply the adapter with `adapter.apply` and make a LoRA of the result with `adapter.extract`; `unmatched: ignore` leaves these modules out, and the result then lacks what they were trained for',
+    },
+  )
 
 /** Modules that are left out of a converted adapter, which the recipe says to do. */
-export const modulesLeftOut = (at: Place, adapter: string, modules: readonly string[], format: string): Diagnostic =>
+export const modulesLeftOut = (at: Place, adapter: string, modules: UnnamedModules, format: string): Diagnostic =>
   entry(
     'adapter-ignored',
-    `leaving out ${modules.length} modules of ${adapter}, which have no name of ${format}: ${listNames(modules)}`,
+    `leaving out ${countModules(modules.unnamed.length)} of ${adapter}: ${why(modules, format)}`,
     {
       at,
       severity: 'warning',

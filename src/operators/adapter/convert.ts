@@ -51,7 +51,7 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
   })
   if (renamed.type === 'failed') return renamed
   const { unnamed, tensors: made, modules: scaled } = renamed.value
-  if (strict && unnamed.length > 0) return failed(modulesUnnamed(at, label, unnamed, format))
+  if (strict && unnamed.length > 0) return failed(modulesUnnamed(at, label, renamed.value, format))
   if (made.length === 0) return failed(nothingConverted(at, label, format))
   for (const tensor of match.value.unmatched) call.note({ type: 'unmatched', tensor })
   for (const { slot } of made) call.note({ type: 'renamed', tensor: slot.name })
@@ -80,7 +80,7 @@ const evaluate = (call: Call): Result<readonly Value[]> => {
       ...(match.value.unmatched.length === 0
         ? []
         : [adapterTensorsIgnored(at, label, modelLabel, match.value.unmatched, file.tensors.size)]),
-      ...(unnamed.length === 0 ? [] : [modulesLeftOut(at, label, unnamed, format)]),
+      ...(unnamed.length === 0 ? [] : [modulesLeftOut(at, label, renamed.value, format)]),
     ],
   )
 }
