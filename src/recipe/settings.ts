@@ -1,10 +1,13 @@
 import { badRange, SET_PLACE, tooManySettings } from '../base/catalogue/settings.js'
 import type { Diagnostic, Place, Source } from '../base/diagnostic.js'
+import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { readDocument } from '../document/read.js'
 import { find, type Value } from '../document/value.js'
 import { MOST_SETTINGS, readGrid, valuesOf, type Axis } from './grid.js'
-import { readDeclarations, type Declaration } from './params.js'
+import { readDeclarations, type Declaration, type Declarations } from './params.js'
+import { placeOfRow } from './set-file.js'
+import { readParams } from './substitute.js'
 
 /** Values for some params of a recipe. */
 export interface ParamChoice {
@@ -68,6 +71,7 @@ export const expandSettings = (
     })
     return values.length === 1 && values[0] === text ? [] : [{ name, values: [...new Set(values)] }]
   })
+  append(problems, problemsOf(rows, set, declarations))
   if (problems.length > 0) return failed(...problems)
   const given = new Set([...Object.keys(set), ...rows.flatMap((row) => Object.keys(row))])
   const axes = [...grid.axes.filter(({ name }) => !given.has(name)), ...listed]
@@ -89,6 +93,19 @@ export const expandSettings = (
   )
   return ok([...new Map(choices.map((choice) => [JSON.stringify(choice.set), choice])).values()])
 }
+
+/** What is wrong with the rows of a file: names that are no params once, values in each row. */
+const problemsOf = (
+  rows: readonly Readonly<Record<string, string>>[],
+  set: Readonly<Record<string, string>>,
+  declarations: Declarations,
+): readonly Diagnostic[] =>
+  rows.flatMap((row, i) => {
+    const own = Object.entries(row).filter(
+      ([name]) => !Object.hasOwn(set, name) && (i === 0 || declarations.has(name) || rows[0]?.[name] === undefined),
+    )
+    return readParams(declarations, Object.fromEntries(own), placeOfRow(row)).problems
+  })
 
 const labelOfRow = (row: Readonly<Record<string, string>>, set: Readonly<Record<string, string>>): string =>
   Object.entries(row)
