@@ -106,8 +106,9 @@ const finish = async (
   picture: Picture | undefined,
 ): Promise<number> => {
   if (found.best === undefined) {
-    console.tell([searchFoundNothing()])
-    return exitCode([searchFoundNothing()])
+    const nothing = [searchFoundNothing(found.trials.length)]
+    console.tell(nothing)
+    return exitCode(nothing)
   }
   if (flags.quiet !== true) console.err(`${renderFound(found, found.best)}\n`)
   console.out(`${renderBestSettings(found, found.best)}\n`)

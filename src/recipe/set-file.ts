@@ -1,7 +1,12 @@
-import { badSetFile } from '../base/catalogue/settings.js'
-import type { Source } from '../base/diagnostic.js'
+import { badSetFile, SET_FILE_PLACE } from '../base/catalogue/settings.js'
+import type { Place, Source } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { readCsv } from '../document/csv.js'
+
+const places = new WeakMap<Readonly<Record<string, string>>, Place>()
+
+/** Where a setting is written; the option where it is from no file. */
+export const placeOfRow = (row: Readonly<Record<string, string>>): Place => places.get(row) ?? SET_FILE_PLACE
 
 /**
  * Reads a CSV file of settings: the first line names params, each line below is a setting. A param whose value is left
@@ -24,8 +29,10 @@ export const readSetFile = (source: Source): Result<readonly Readonly<Record<str
       ),
     )
   return ok(
-    rows.map(({ cells }) =>
-      Object.fromEntries(names.flatMap((name, i) => (cells[i] === '' ? [] : [[name, cells[i]!] as const]))),
-    ),
+    rows.map(({ cells, range }) => {
+      const row = Object.fromEntries(names.flatMap((name, i) => (cells[i] === '' ? [] : [[name, cells[i]!] as const])))
+      places.set(row, { type: 'text', range })
+      return row
+    }),
   )
 }

@@ -1,10 +1,12 @@
 import { badRange, SET_PLACE, tooManySettings } from '../base/catalogue/settings.js'
 import type { Diagnostic, Place, Source } from '../base/diagnostic.js'
+import { append, groupBy } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { readDocument } from '../document/read.js'
 import { find, type Value } from '../document/value.js'
 import { MOST_SETTINGS, readGrid, valuesOf, type Axis } from './grid.js'
-import { readDeclarations, type Declaration } from './params.js'
+import { readDeclarations, type Declaration, type Declarations } from './params.js'
+import { placeOfRow } from './set-file.js'
 import { readParams } from './substitute.js'
 
 /** Values for some params of a recipe. */
@@ -69,6 +71,7 @@ export const expandSettings = (
     })
     return values.length === 1 && values[0] === text ? [] : [{ name, values: [...new Set(values)] }]
   })
+  append(problems, problemsOf(rows, set, declarations))
   if (problems.length > 0) return failed(...problems)
   const given = new Set([...Object.keys(set), ...rows.flatMap((row) => Object.keys(row))])
   const axes = [...grid.axes.filter(({ name }) => !given.has(name)), ...listed]
@@ -93,10 +96,21 @@ export const expandSettings = (
     const { params, problems: wrong } = readParams(declarations, chosen)
     return JSON.stringify(wrong.length > 0 ? chosen : [...params])
   }
-  const first = new Map<string, ParamChoice>()
-  for (const choice of choices) if (!first.has(key(choice))) first.set(key(choice), choice)
-  return ok([...first.values()])
+  return ok([...groupBy(choices, key).values()].map(([first]) => first!))
 }
+
+/** What is wrong with the rows of a file: names that are no params once, values in each row. */
+const problemsOf = (
+  rows: readonly Readonly<Record<string, string>>[],
+  set: Readonly<Record<string, string>>,
+  declarations: Declarations,
+): readonly Diagnostic[] =>
+  rows.flatMap((row, i) => {
+    const own = Object.entries(row).filter(
+      ([name]) => !Object.hasOwn(set, name) && (i === 0 || declarations.has(name) || rows[0]?.[name] === undefined),
+    )
+    return readParams(declarations, Object.fromEntries(own), placeOfRow(row)).problems
+  })
 
 const labelOfRow = (row: Readonly<Record<string, string>>, set: Readonly<Record<string, string>>): string =>
   Object.entries(row)

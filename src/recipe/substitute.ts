@@ -1,6 +1,6 @@
 import { paramExpects, paramNotAllowed } from '../base/catalogue/parts.js'
 import { badArithmetic, paramWrongType, unknownOverride, unknownParam } from '../base/catalogue/recipe.js'
-import type { Diagnostic, Range } from '../base/diagnostic.js'
+import type { Diagnostic, Place, Range } from '../base/diagnostic.js'
 import { numberIn } from '../document/explain.js'
 import type { MapValue, Value } from '../document/value.js'
 import { computeArithmetic } from './arithmetic.js'
@@ -11,10 +11,11 @@ import type { Scalar } from './recipe.js'
 /** The params of a recipe by name; one that is no scalar, which the schema tells of, has no value. */
 export type ParamValues = ReadonlyMap<string, Scalar | undefined>
 
-/** The params of a recipe with `--set` applied, and what was wrong with the overrides. */
+/** The params of a recipe with overrides applied, and what is wrong with those, which are given at a place. */
 export const readParams = (
   declarations: Declarations,
   overrides: Readonly<Record<string, string>>,
+  at?: Place,
 ): { params: ParamValues; problems: Diagnostic[] } => {
   const params = new Map([...declarations].map(([name, declared]) => [name, declared.default]))
   const problems: Diagnostic[] = []
@@ -22,13 +23,19 @@ export const readParams = (
     const [declared, expected] = [params.get(name), declarations.get(name)?.expected]
     const value = declared === undefined ? undefined : convert(text, declared)
     if (value !== undefined && expected !== undefined && !isAllowed(expected, value))
-      problems.push(paramNotAllowed(name, text, paramExpects(expected)))
+      problems.push(paramNotAllowed(name, text, paramExpects(expected), at))
     else if (value !== undefined) params.set(name, value)
     else if (declared !== undefined)
       problems.push(
-        paramWrongType(name, text, typeof declared, typeof declared === 'number' ? numberIn(text)?.number : undefined),
+        paramWrongType(
+          name,
+          text,
+          typeof declared,
+          typeof declared === 'number' ? numberIn(text)?.number : undefined,
+          at,
+        ),
       )
-    else if (!params.has(name)) problems.push(unknownOverride(name, [...params.keys()]))
+    else if (!params.has(name)) problems.push(unknownOverride(name, [...params.keys()], at))
   }
   return { params, problems }
 }

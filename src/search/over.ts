@@ -22,7 +22,8 @@ export const readOver = (texts: readonly string[], declarations: Declarations): 
   const read = texts.map((text): Result<Dimension> => {
     const [, name = '', from = '', to = ''] = OVER.exec(text) ?? []
     const [low, high] = [numberOf(from), numberOf(to)]
-    if (!Number.isFinite(low) || !Number.isFinite(high) || !(low < high)) return failed(overMalformed(text))
+    if (!Number.isFinite(low) || !Number.isFinite(high)) return failed(overMalformed(text, false))
+    if (low >= high) return failed(overMalformed(text, true))
     const declared = declarations.get(name)
     if (declared === undefined) return failed(unknownOverride(name, [...declarations.keys()]))
     const { expected, default: start } = declared

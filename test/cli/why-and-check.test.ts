@@ -62,6 +62,38 @@ test('`smelt check` takes other values of params, and tells what is wrong with t
     expect((await run('check', 'recipe.yaml')).stderr).toContain('param-default')
   }))
 
+test('`smelt check` tells of a file that several recipes write', () =>
+  inProject(async (run, folder) => {
+    writeFileSync(join(folder, 'other.yaml'), RECIPE.replace('path: o.', 'path: ./sub/../o.'))
+    const both = await run('check', 'recipe.yaml', 'other.yaml')
+    expect([both.code, both.stderr]).toEqual([
+      0,
+      expect.stringContaining('o.safetensors is also written by recipe.yaml'),
+    ])
+    expect(both.stderr).toContain('other.yaml:7:34')
+    writeFileSync(join(folder, 'other.yaml'), RECIPE.replace('path: o.', 'path: p.'))
+    expect((await run('check', 'recipe.yaml', 'other.yaml', 'recipe.yaml')).stderr).toBe('')
+  }))
+
+test('what is wrong with a setting of a file is told where it is written', () =>
+  inProject(async (run, folder) => {
+    const check = async (csv: string, ...more: readonly string[]) => {
+      writeFileSync(join(folder, 's.csv'), csv)
+      writeFileSync(join(folder, 'recipe.yaml'), RECIPE.replace('o.safetensors', '"o-${keep}.safetensors"'))
+      return (await run('check', 'recipe.yaml', '--set-file', 's.csv', ...more)).stderr
+    }
+    const wrong = await check('keep\n0.5\nhalf\n7\n')
+    expect(wrong).toContain('`keep=half` is not a number')
+    expect(wrong).toContain('s.csv:3:1')
+    expect(wrong).toContain('`keep=7`: `keep` has to be')
+    expect(wrong).toContain('s.csv:4:1')
+    expect(wrong).not.toContain('--set')
+    const unknown = await check('kep\n0.5\n0.7\n')
+    expect([unknown.match(/no param `kep`/g)?.length, unknown.includes('s.csv:2:1')]).toEqual([1, true])
+    // What the command line sets, the file does not.
+    expect(await check('keep\nhalf\n', '--set', 'keep=0.5')).toBe('')
+  }))
+
 test('an empty file is called empty, whatever its name', () =>
   inProject(async (run, folder) => {
     writeFileSync(join(folder, 'empty.pt'), '')

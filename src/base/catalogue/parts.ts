@@ -1,6 +1,7 @@
 import type { Diagnostic, Place, Range } from '../diagnostic.js'
 import { didYouMean } from './did-you-mean.js'
 import { entry } from './entry.js'
+import { SET_PLACE, settingAt } from './settings.js'
 
 const text = (range: Range): Place => ({ type: 'text', range })
 const listed = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(', ')
@@ -136,9 +137,11 @@ export type ParamExpectation =
   | { readonly type: 'name'; readonly kind: 'model' | 'mask' | 'weights' | 'adapter' }
 
 /** A value of `--set` that its param does not allow. */
-export const paramNotAllowed = (name: string, value: string, expected: string): Diagnostic =>
-  entry('param-not-allowed', `\`--set ${name}=${value}\`: \`${name}\` has to be ${expected}`, {
-    at: { type: 'option', name: '--set' },
+export const paramNotAllowed = (name: string, value: string, expected: string, at: Place = SET_PLACE): Diagnostic => {
+  const given = settingAt(name, at)
+  return entry('param-not-allowed', `\`${given(value)}\`: \`${name}\` has to be ${expected}`, {
+    at,
     blame: 'usage',
-    help: `write \`--set ${name}=…\` with ${expected}`,
+    help: `write \`${given('…')}\` with ${expected}`,
   })
+}

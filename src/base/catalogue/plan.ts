@@ -100,6 +100,14 @@ export const outputTwice = (path: string, first: string, at: Place, firstAt: Pla
     help: 'give each file a path of its own',
   })
 
+/** Two recipes that write one file: nothing is wrong with either. */
+export const recipesWriteOne = (path: string, other: string, at: Place): Diagnostic =>
+  entry('recipes-write-one', `${path} is also written by ${other}, so the recipe that is built last keeps it`, {
+    severity: 'warning',
+    at,
+    help: 'give each file a path of its own, or build only one of the two',
+  })
+
 /** Two lists of numbers by block, where only one can apply. */
 export const twoBlockLists = ([first, second]: readonly [string, string], at: Place): Diagnostic =>
   entry('two-block-lists', `\`${first}\` and \`${second}\` both give every block a number`, {

@@ -1,6 +1,7 @@
 import type { Diagnostic, Place, Range } from '../diagnostic.js'
 import { didYouMean } from './did-you-mean.js'
 import { entry } from './entry.js'
+import { SET_PLACE, settingAt } from './settings.js'
 
 const text = (range: Range): Place => ({ type: 'text', range })
 const oneOf = (names: readonly string[]): string =>
@@ -84,15 +85,23 @@ export const nameTwice = (name: string, at: Range, first: Range): Diagnostic =>
   })
 
 /** A value of `--set` that does not have the type of its param. */
-export const paramWrongType = (name: string, value: string, type: string, meant?: number): Diagnostic =>
-  entry('param-wrong-type', `\`--set ${name}=${value}\` is not a ${type}, but \`${name}\` is a ${type} in the recipe`, {
-    at: { type: 'option', name: '--set' },
+export const paramWrongType = (
+  name: string,
+  value: string,
+  type: string,
+  meant?: number,
+  at: Place = SET_PLACE,
+): Diagnostic => {
+  const given = settingAt(name, at)
+  return entry('param-wrong-type', `\`${given(value)}\` is not a ${type}, but \`${name}\` is a ${type} in the recipe`, {
+    at,
     blame: 'usage',
     help:
       meant === undefined
-        ? `write \`--set ${name}=…\` with ${type === 'boolean' ? '`true` or `false`' : `a ${type}`}`
-        : `write \`--set ${name}=${meant}\``,
+        ? `write \`${given('…')}\` with ${type === 'boolean' ? '`true` or `false`' : `a ${type}`}`
+        : `write \`${given(String(meant))}\``,
   })
+}
 
 /**
  * A name that nothing in the recipe has, where a value of one of some kinds is needed; `fitting` are the names of such
@@ -115,9 +124,9 @@ export const unknownName = (
   })
 
 /** `--set` for a param that the recipe does not have. */
-export const unknownOverride = (name: string, known: readonly string[]): Diagnostic =>
+export const unknownOverride = (name: string, known: readonly string[], at: Place = SET_PLACE): Diagnostic =>
   entry('unknown-override', `the recipe has no param \`${name}\` to set`, {
-    at: { type: 'option', name: '--set' },
+    at,
     blame: 'usage',
     help:
       didYouMean(name, known) ??

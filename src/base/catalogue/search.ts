@@ -5,11 +5,15 @@ const option = (name: string) => ({ at: { type: 'option', name }, blame: 'usage'
 const listed = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(', ')
 
 /** A range of `--over` that cannot be read. */
-export const overMalformed = (text: string): Diagnostic =>
-  entry('over-malformed', `\`--over ${text}\` is not a param and a range`, {
-    ...option('--over'),
-    help: 'write the lowest and the highest value, for example `--over keep=0:1`',
-  })
+export const overMalformed = (text: string, turned: boolean): Diagnostic =>
+  entry(
+    'over-malformed',
+    `\`--over ${text}\` ${turned ? 'has no values: its end is not above its start' : 'is not a param and a range'}`,
+    {
+      ...option('--over'),
+      help: 'write the lowest and the highest value, for example `--over keep=0:1`',
+    },
+  )
 
 /** No param to search over. */
 export const overMissing = (params: readonly string[]): Diagnostic =>
@@ -136,10 +140,13 @@ export const searchGivenUp = (failures: number): Diagnostic =>
   })
 
 /** No trial has a score. */
-export const searchFoundNothing = (): Diagnostic =>
-  entry('search-found-nothing', 'no trial has a score', {
+export const searchFoundNothing = (tried: number): Diagnostic =>
+  entry('search-found-nothing', tried === 0 ? 'no trial was finished' : 'no trial has a score: all of them failed', {
     blame: 'run',
-    help: 'allow more trials or more time: `--trials 50`',
+    help:
+      tried === 0
+        ? 'allow more trials or more time: `--trials 50`'
+        : 'build one setting with `--set`, and run the score command on its output by hand',
   })
 
 /** A picture in a form that there is not. */

@@ -9,7 +9,14 @@ export type RangeProblem =
 
 /** Where values for params are given on the command line. */
 export const SET_PLACE = { type: 'option', name: '--set' } as const
-const SET_FILE_PLACE = { type: 'option', name: '--set-file' } as const
+/** Where a file of them is named. */
+export const SET_FILE_PLACE = { type: 'option', name: '--set-file' } as const
+
+/** How a value of a param is written where values are given: `--set keep=0.5`, or `keep=0.5` in a file. */
+export const settingAt =
+  (name: string, at: Place) =>
+  (value: string): string =>
+    `${at.type === 'option' && at.name === '--set' ? '--set ' : ''}${name}=${value}`
 
 const blameOf = (at: Place) => (at.type === 'option' ? 'usage' : 'input')
 
@@ -59,6 +66,8 @@ export type SetFileProblem =
   | { readonly type: 'name'; readonly name: string }
   | { readonly type: 'cells'; readonly found: number; readonly expected: number }
 
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
+
 /** A file of settings that cannot be read. */
 export const badSetFile = (problem: SetFileProblem, at: Place = SET_FILE_PLACE): Diagnostic => {
   const what = (): string => {
@@ -70,7 +79,7 @@ export const badSetFile = (problem: SetFileProblem, at: Place = SET_FILE_PLACE):
       case 'name':
         return problem.name === '' ? 'a column has no name' : `two columns are called \`${problem.name}\``
       case 'cells':
-        return `this row has ${problem.found} values; the first line names ${problem.expected} params`
+        return `this row has ${counted(problem.found, 'value')}; the first line names ${counted(problem.expected, 'param')}`
     }
   }
   return entry('bad-set-file', what(), {
