@@ -6,11 +6,11 @@ import {
   runPartFailed,
   runWithout,
   runWords,
+  stoppingTasks,
   runAlarmed,
 } from '../base/catalogue/cluster.js'
 import { manifestNeeded, onlyOn, schedulerWords } from '../base/catalogue/schedulers.js'
 import { stageRelative } from '../base/catalogue/stage.js'
-import { stopping } from '../base/catalogue/cli.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
@@ -195,7 +195,7 @@ export const buildOn = async (console: Console, recipe: string, flags: OnFlags):
   }
   const read = await readFlags(console, recipe, flags)
   if (read.type === 'failed') return tell(read.diagnostics)
-  const interruption = listenForStop(() => console.tell([stopping()]))
+  const interruption = listenForStop(() => (flags.on === 'exec' ? console.tell([stoppingTasks()]) : undefined))
   try {
     if (flags.force !== true && (await isUpToDate(recipe, { ...read.value.layOut, signal: interruption.signal })))
       return (await buildOnce(console, { path: recipe }, flags)).code
@@ -257,7 +257,15 @@ const driveRun = async (
   const say = (text: string): void => (quiet ? undefined : console.err(text))
   const parts = plural(partsIn(plan), 'part')
   say(isResumed ? runWords.resumed(plan.id, finishedParts(run).size, parts, run) : runWords.begun(plan.id, parts, run))
-  const opened = await openScheduler(choice, run, plan, { told: () => say(runWords.awaited), signal })
+  let isHandedOver = false
+  const opened = await openScheduler(choice, run, plan, {
+    waited: () => say(runWords.awaited),
+    handedOver: () => {
+      if (!isHandedOver) line.aside(() => say(runWords.handedOver))
+      isHandedOver = true
+    },
+    signal,
+  })
   if (opened.type === 'failed') {
     console.tell(opened.diagnostics)
     return exitCode(opened.diagnostics)
@@ -298,7 +306,7 @@ const driveRun = async (
     line.clear()
     const diagnostics = problemsOf(driven, run, complaintOf)
     console.tell(diagnostics)
-    if (driven.type === 'left') say(runWords.left(run))
+    if (driven.type === 'left') say(runWords.left(run, choice.type === 'exec'))
     if (driven.type === 'committed') {
       say(renderSummary(events, console.look('err'), (performance.now() - began) / 1000, true))
       const parts = accountOf(run) ?? []

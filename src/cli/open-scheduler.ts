@@ -89,12 +89,21 @@ export const openSlurm = async (
   return ok(createSlurm({ run, id, options, smelt, flags, variables: ownVariables(), call, now }, most.value))
 }
 
+/** What a scheduler tells whoever opens it. */
+export interface OpenOptions {
+  /** It does not answer, and is waited for. */
+  readonly waited: () => void
+  /** It ends the run without a driver, unless a task fails. */
+  readonly handedOver: () => void
+  readonly signal: AbortSignal
+}
+
 /** Makes the scheduler of a run ready. */
 export const openScheduler = async (
   choice: SchedulerChoice,
   run: string,
   plan: RunPlan,
-  waiting: Pick<SlurmWait, 'told' | 'signal'>,
+  { waited, handedOver, signal }: OpenOptions,
 ): Promise<Result<OpenScheduler>> => {
   const smelt = choice.smelt ?? ownCommand()
   if (choice.type === 'exec') {
@@ -107,13 +116,18 @@ export const openScheduler = async (
       close: exec.withdraw,
     })
   }
-  const slurm = await openSlurm(run, plan.id, choice.options, smelt, { ...waiting, patience: AWAY_LIMIT })
+  const slurm = await openSlurm(run, plan.id, choice.options, smelt, {
+    patience: AWAY_LIMIT,
+    told: waited,
+    signal,
+  })
   if (slurm.type === 'failed') return slurm
   const { logOf, dropContinuations } = slurm.value
   const chain: Chain = {
     stages: plan.stages,
     isDone: (part) => existsSync(placesOf(run).result(part)),
     commit: `${smelt} work --run ${quoteWord(run)} --part commit`,
+    told: handedOver,
   }
   return ok({
     scheduler: chainSlurm(slurm.value, chain),

@@ -63,7 +63,10 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
         'have many machines build it: exec runs a command for each part, slurm hands the parts to Slurm, kubernetes writes a manifest',
       ).choices(['exec', 'slurm', 'kubernetes']),
     )
-    .option('--exec <command>', 'the command of a task: {smelt} work --run {run} --part {part} (default), with {host}')
+    .option(
+      '--exec <command>',
+      'the command of a task: {smelt} work --run {run} --part {part} (default), with {host} and {slot}',
+    )
     .option('--hosts <names>', 'machines for {host} in the command, separated by commas')
     .option('--parallel <n>', 'tasks at a time (default: one for each host, or as many as Slurm starts)')
     .option('--manifest <file>', 'where the manifest for Kubernetes is written')

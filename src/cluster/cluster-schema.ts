@@ -71,7 +71,7 @@ export const clusterSchema = (audience: Audience): JsonSchema => {
       }),
       exec: block('For `--on exec`: how each task is started.', {
         command: text(
-          'The command of a task, with `{smelt}`, `{run}`, `{part}` and `{host}`: `ssh {host} -- {smelt} work --run {run} --part {part}`.',
+          'The command of a task, with `{smelt}`, `{run}`, `{part}`, `{host}` and `{slot}`: `ssh {host} -- {smelt} work --run {run} --part {part}`.',
         ),
         hosts: {
           title: 'a list of hosts',

@@ -5,12 +5,13 @@ import type { Diagnostic } from '../base/diagnostic.js'
 import { PATIENCE, type Patience, type Task } from './decide.js'
 import { attemptsOf, readAttempt } from './layout.js'
 import type { Scheduler, SubmittedJob } from './scheduler.js'
+import { quoteWord } from './shell-word.js'
 
 /** The command of a task where none is given: smelt itself, on this machine. */
 export const LOCAL_TEMPLATE = '{smelt} work --run {run} --part {part}'
 
 /** What a template can name. */
-const NAMES = ['smelt', 'run', 'part', 'host'] as const
+const NAMES = ['smelt', 'run', 'part', 'host', 'slot'] as const
 const PLACEHOLDER = /\{(\w+)\}/g
 
 /** What is wrong with a template; it has to name the run and the part. */
@@ -20,10 +21,6 @@ export const checkTemplate = (template: string): Diagnostic | undefined => {
   const missing = (['run', 'part'] as const).find((name) => !named.includes(name))
   return unknown === undefined && missing === undefined ? undefined : execUnknown(unknown, missing, NAMES)
 }
-
-/** A path as one word of the shell, whatever is in it. */
-const quote = (text: string): string =>
-  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
 
 /** How tasks are started by commands. */
 export interface ExecOptions {
@@ -57,6 +54,8 @@ interface Running {
   readonly id: string
   readonly child: ChildProcess
   readonly host: string
+  /** The least number, from 0 on, that no other task on its host has. */
+  readonly slot: number
   readonly began: number
 }
 
@@ -107,11 +106,20 @@ export const createExec = ({ run, template, hosts, parallel, smelt }: ExecOption
   const begin = (part: number): string => {
     const id = String(++started)
     const host = freest()
-    const words: Readonly<Record<string, string>> = { smelt, run: quote(run), part: String(part), host: quote(host) }
+    const taken = new Set([...running.values()].flatMap((r) => (r.host === host ? r.slot : [])))
+    let slot = 0
+    while (taken.has(slot)) slot += 1
+    const words: Readonly<Record<string, string>> = {
+      smelt,
+      run: quoteWord(run),
+      part: String(part),
+      host: quoteWord(host),
+      slot: String(slot),
+    }
     const command = template.replace(PLACEHOLDER, (whole, name: string) => words[name] ?? whole)
     // A group of its own, so that the shell and all that it starts can be stopped, and a key pressed stops only the driver.
     const child = spawn(command, { shell: true, detached: true, stdio: ['ignore', 'ignore', 'pipe'] })
-    running.set(part, { id, child, host, began: performance.now() })
+    running.set(part, { id, child, host, slot, began: performance.now() })
     ended.delete(part)
     complaints.delete(part)
     child.stderr.setEncoding('utf8').on('data', (text: string) => {

@@ -9,6 +9,8 @@ export interface Chain {
   readonly isDone: (part: number) => boolean
   /** The command that makes the outputs of the run, as words of the shell. */
   readonly commit: string
+  /** Hears that nothing needs a driver any more, unless a task fails. */
+  readonly told: () => void
 }
 
 /**
@@ -16,7 +18,7 @@ export interface Chain {
  * once they have succeeded, and then a job that makes the outputs. A driver that lives does the same sooner, and is
  * needed where tasks fail.
  */
-export const chainSlurm = (slurm: Slurm, { stages, isDone, commit }: Chain): Scheduler => ({
+export const chainSlurm = (slurm: Slurm, { stages, isDone, commit, told }: Chain): Scheduler => ({
   ...slurm,
   submit: async (parts, accepted) => {
     let isLast = false
@@ -35,6 +37,8 @@ export const chainSlurm = (slurm: Slurm, { stages, isDone, commit }: Chain): Sch
     }
     if (!isLast) return []
     await slurm.dropContinuations()
-    return slurm.continueWith(commit)
+    const { problems: refused, isAccepted } = await slurm.continueWith(commit)
+    if (isAccepted) told()
+    return refused
   },
 })

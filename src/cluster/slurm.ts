@@ -50,9 +50,9 @@ export interface Slurm extends Scheduler {
   follow(parts: readonly number[], before: readonly number[], accepted: (job: SubmittedJob) => void): Promise<boolean>
   /**
    * Submits a job that runs `command` when the tasks that wait or run now have ended, however they ended; none if there
-   * are none.
+   * are none, or if Slurm takes none for now: then it is not accepted, and nothing is wrong.
    */
-  continueWith(command: string): Promise<readonly Diagnostic[]>
+  continueWith(command: string): Promise<{ readonly problems: readonly Diagnostic[]; readonly isAccepted: boolean }>
   /** Where the task of a part that was seen last says what is wrong; undefined if none was seen. */
   logOf(part: number): string | undefined
   /** Ends the jobs of {@link continueWith} that have not begun. */
@@ -300,13 +300,14 @@ export const createSlurm = (run: SlurmRun, most: number): Slurm => {
     },
     continueWith: async (command) => {
       const jobs = new Set(((await listed()) ?? []).flatMap(({ job, task }) => (task.state === 'ended' ? [] : [job])))
-      if (jobs.size === 0) return []
+      if (jobs.size === 0) return { problems: [], isAccepted: false }
       const answer = await call(
         'sbatch',
         [`--dependency=afterany:${[...jobs].join(':')}`, '--no-requeue', ...settings(names.after, 'after-%j.txt')],
         script(command),
       )
-      return answer.code === 0 || AWAY.test(answer.stderr) ? [] : [slurmRefused(said(answer))]
+      const isAccepted = answer.code === 0
+      return { problems: isAccepted || AWAY.test(answer.stderr) ? [] : [slurmRefused(said(answer))], isAccepted }
     },
     logOf: (part) => logs.get(part),
     dropContinuations: async () => {

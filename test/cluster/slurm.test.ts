@@ -285,7 +285,7 @@ describe('tasks', () => {
     const { slurm, heard } = fake(({ program }) =>
       program === 'squeue' ? called(line(5, 0, 'RUNNING') + line(6, 1, 'PENDING') + line(4, 0, 'FAILED')) : called('8'),
     )
-    expect(await slurm.continueWith('smelt go on')).toEqual([])
+    expect(await slurm.continueWith('smelt go on')).toEqual({ problems: [], isAccepted: true })
     expect(heard.at(-1)?.args).toContain('--dependency=afterany:5:6')
     expect(heard.at(-1)?.args).toContain('--job-name=smelt-0123456789ab.after')
     expect(heard.at(-1)?.input).toContain('exec smelt go on\n')
@@ -303,12 +303,14 @@ describe('stages', () => {
     const { slurm, heard, accepted } = fake(({ program }) =>
       program === 'squeue' ? called(squeue(jobs)) : called(program === 'sbatch' ? String(10 * ++jobs) : ''),
     )
-    const chain = chainSlurm(slurm, { stages, isDone: (part) => done.includes(part), commit: 'smelt commit' })
+    let told = 0
+    const isDone = (part: number): boolean => done.includes(part)
+    const chain = chainSlurm(slurm, { stages, isDone, commit: 'smelt commit', told: () => void told++ })
     const problems = await chain.submit(parts, (job) => accepted.push(job))
     const said = heard.flatMap(({ program, args }) =>
       program === 'squeue' ? [] : [`${program} ${args.filter((a) => !/^--(?!array|dep)/.test(a)).join(' ')}`],
     )
-    return { problems, said, accepted }
+    return { problems, said, accepted, told }
   }
   const first = (state: string): string => line(10, 0, state) + line(10, 1, state)
   const second = (job: number, reason: string): string =>
@@ -316,8 +318,8 @@ describe('stages', () => {
 
   test('are handed over together: the second begins once the first has succeeded, and a job commits', async () => {
     const squeue = (jobs: number) => first('RUNNING') + (jobs > 1 ? second(20, 'Dependency') : '')
-    const { said, accepted, problems } = await chained([0, 1], squeue)
-    expect(problems).toEqual([])
+    const { said, accepted, problems, told } = await chained([0, 1], squeue)
+    expect([problems, told]).toEqual([[], 1])
     expect(said).toEqual([
       'sbatch --array=0-1',
       'sbatch --array=2-4 --dependency=afterok:10_0:10_1',
@@ -332,7 +334,8 @@ describe('stages', () => {
 
   test('wait for the task that took the place of one that failed', async () => {
     const squeue = () => line(7, 1, 'FAILED', 256) + line(10, 1, 'PENDING') + second(8, 'DependencyNeverSatisfied')
-    const { said, accepted } = await chained([1], squeue, [0])
+    const { said, accepted, told } = await chained([1], squeue, [0])
+    expect(told).toBe(0)
     expect(said).toEqual(['sbatch --array=1', 'scontrol update JobId=8 Dependency=afterok:10_1'])
     expect(accepted).toEqual([{ id: '10', parts: [1] }])
   })

@@ -164,10 +164,11 @@ describe.skipIf(why !== undefined)(title, () => {
   ] as const)('a build of %s without a driver is done, and committed by its last job', async (_, names, parts) => {
     const at = project(names)
     const expected = await local(at)
-    const first = await onSlurm(at, parts, (child) => {
-      void until(() => states('%T %j').some((line) => /^PENDING .*[.]after$/.test(line))).then(() =>
-        child.kill('SIGKILL'),
-      )
+    const first = await smelt(at, ['build', 'recipe.yaml', '--on', 'slurm', '--parts', String(parts)], {
+      env: slurm.env,
+      watchErrors: (child, stderr) => {
+        if (stderr.includes('Slurm has all of it')) child.kill('SIGKILL')
+      },
     })
     expect(first.signal).toBe('SIGKILL')
     const { stages } = JSON.parse(readFileSync(join(runOf(at), 'plan.json'), 'utf8')) as { stages: readonly object[] }

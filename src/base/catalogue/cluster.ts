@@ -159,9 +159,19 @@ const partEnded = (
     `part ${part} ${reason === 'failed' ? 'failed' : 'was tried as often as allowed, and is not done'}${ended === undefined ? '' : ` (${ended})`}${complaint === '' ? '' : `: ${complaint}`}`,
     {
       blame: 'run',
-      help: 'repair what it says and run the same command again: what is done stays done; `smelt follow` shows all parts',
+      help:
+        REMEDIES[ended ?? ''] ??
+        'repair what it says and run the same command again: what is done stays done; `smelt follow` shows all parts',
     },
   )
+
+/** What helps where the scheduler ended a task, by its word for why. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  OUT_OF_MEMORY:
+    'raise `memory` in the cluster file (`smelt plan` says how much a build takes) and run the same command again: what is done stays done',
+  TIMEOUT:
+    'raise `time` in the cluster file and run the same command again: what is done stays done; or give `--parts` a greater number, which begins a run of shorter tasks',
+}
 
 /** A template for the commands of tasks that cannot be filled in. */
 export const execUnknown = (
@@ -181,6 +191,14 @@ export const execUnknown = (
     },
   )
 
+/** A driver whose tasks are its own processes was asked to stop. */
+export const stoppingTasks = (): Diagnostic =>
+  entry('stopping', 'stopping the tasks', {
+    severity: 'warning',
+    blame: 'run',
+    help: 'interrupt again to stop at once',
+  })
+
 /** What the screens of runs on many machines say. */
 export const runWords = {
   states: { committed: 'written', cancelled: 'cancelled', alarm: 'stopped by an alarm' },
@@ -191,10 +209,13 @@ export const runWords = {
   released: (part: number): string => `Slurm holds part ${part}: releasing it\n`,
   unanswered: (seconds: number): string =>
     `Slurm has not answered for ${seconds} seconds: waiting; its tasks go on, and Ctrl-C leaves them running\n`,
+  handedOver: 'Slurm has all of it: unless a task fails, the outputs are written without this command, too\n',
   awaited: 'Slurm does not answer: asking again for two minutes; Ctrl-C stops, and the same command goes on\n',
   answered: 'Slurm answers again\n',
-  left: (run: string): string =>
-    `stopped; the run stays: the same command goes on with it, and \`smelt cancel ${run}\` gives it up\n`,
+  left: (run: string, isWithTasks: boolean): string =>
+    isWithTasks
+      ? `stopped, with its tasks; the run stays: the same command goes on with it, and \`smelt cancel ${run}\` gives it up\n`
+      : `left; Slurm goes on with the tasks: the same command watches over them again, and \`smelt cancel ${run}\` ends them\n`,
   cancelled: (run: string): string => `cancelled ${run}\n`,
   verifyAfter: 'leave it out, and compare with the lock afterwards: `smelt verify`',
   trustsTimes: 'leave it out, or pass `--force`, which computes everything anew',
