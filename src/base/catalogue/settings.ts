@@ -58,6 +58,7 @@ export type SetFileProblem =
   | { readonly type: 'quote' }
   | { readonly type: 'name'; readonly name: string }
   | { readonly type: 'cells'; readonly found: number; readonly expected: number }
+  | { readonly type: 'separator'; readonly found: 'semicolons' | 'tabs' }
 
 /** A file of settings that cannot be read. */
 export const badSetFile = (problem: SetFileProblem, at: Place = SET_FILE_PLACE): Diagnostic => {
@@ -70,13 +71,18 @@ export const badSetFile = (problem: SetFileProblem, at: Place = SET_FILE_PLACE):
       case 'name':
         return problem.name === '' ? 'a column has no name' : `two columns are called \`${problem.name}\``
       case 'cells':
-        return `this row has ${problem.found} values; the first line names ${problem.expected} params`
+        return `this row has ${problem.found} value${problem.found === 1 ? '' : 's'}; the first line names ${problem.expected} param${problem.expected === 1 ? '' : 's'}`
+      case 'separator':
+        return `this file separates values by ${problem.found}`
     }
   }
   return entry('bad-set-file', what(), {
     at,
     blame: 'usage',
-    help: 'write the names of params in the first line, such as `keep,density`, and one setting in each line below, such as `0.3,0.5`',
+    help:
+      problem.type === 'separator'
+        ? 'save it with commas between the values, and with decimal points: `0.3,0.5`'
+        : 'write the names of params in the first line, such as `keep,density`, and one setting in each line below, such as `0.3,0.5`',
   })
 }
 
