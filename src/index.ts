@@ -1,7 +1,9 @@
 export {
   build,
   makePlan,
+  openAdapter,
   openAdapters,
+  openModel,
   openModels,
   openStore,
   parse,
@@ -25,8 +27,7 @@ export type { Prepared } from './run/prepare.js'
 export type { RenderReport } from './run/reports.js'
 export type { Built } from './run/options.js'
 export type { Verification } from './run/verify.js'
-export { openAdapter, type AdapterFile } from './safetensors/adapter-file.js'
-export { openCheckpoint as openModel } from './pytorch/open.js'
+export type { AdapterFile } from './safetensors/adapter-file.js'
 export type { Model } from './safetensors/model.js'
 export { lockPath, readLock, type Lock } from './store/lock.js'
 export type { Store } from './store/store.js'

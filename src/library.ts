@@ -40,7 +40,8 @@ import {
 import { planNow } from './run/plan-now.js'
 import { run as runWith } from './run/run.js'
 import { verify as verifyWith, type Verification } from './run/verify.js'
-import type { AdapterFile } from './safetensors/adapter-file.js'
+import { openCheckpoint } from './pytorch/open.js'
+import { openAdapter as openAdapterFile, type AdapterFile } from './safetensors/adapter-file.js'
 import type { Model } from './safetensors/model.js'
 import { openStore as openStoreWith, type Store } from './store/store.js'
 import { renderReport } from './view/report/render.js'
@@ -117,18 +118,25 @@ const heedingErrors = async <T>(given: Ends, work: (heard: Ends) => Promise<T>):
   const pass = (): void => stop.abort()
   given.signal?.addEventListener('abort', pass, { once: true })
   let thrown: { readonly error: unknown } | undefined
+  let ended = false
+  const fail = (error: unknown): void => {
+    if (ended) throw error
+    thrown ??= { error }
+    stop.abort()
+  }
   const result = await work({
     listener: (event) => {
       if (thrown !== undefined) return
       try {
-        hear(event)
+        // An `async` function is a listener too, and its error would end the process.
+        Promise.resolve(hear(event)).catch(fail)
       } catch (error) {
-        thrown = { error }
-        stop.abort()
+        fail(error)
       }
     },
     signal: stop.signal,
   }).finally(() => given.signal?.removeEventListener('abort', pass))
+  ended = true
   if (thrown !== undefined) throw thrown.error
   return result
 }
@@ -352,4 +360,16 @@ export const openStore = (folder: string, limit?: number): Store => {
   ]
   if (problem !== undefined) throw new TypeError(problem.message)
   return openStoreWith(folder, limit)
+}
+
+/** Opens a model by its path: a file, an index, or a folder with one of them. Only headers are read. */
+export const openModel = async (path: string): Promise<Result<Model>> => {
+  const problems = checkArgument('openModel', 'path', path, text)
+  return problems.length > 0 ? failed(...problems) : openCheckpoint(path)
+}
+
+/** Opens an adapter by its path: a file, or the folder of PEFT. Only headers are read. */
+export const openAdapter = async (path: string): Promise<Result<AdapterFile>> => {
+  const problems = checkArgument('openAdapter', 'path', path, text)
+  return problems.length > 0 ? failed(...problems) : openAdapterFile(path)
 }

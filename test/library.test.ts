@@ -178,6 +178,8 @@ test('every other function checks what it is given', async () => {
   expect(await told('parse', { path: 'x', text: '' }, { sett: {} })).toBe('option-unknown parse: sett')
   expect(await told('openModels', {}, folder)).toBe('argument-wrong openModels: recipe')
   expect(await told('verify', recipe, { workers: 'all' })).toBe('argument-wrong verify: workers')
+  expect(await told('openModel', undefined)).toBe('argument-wrong openModel: path')
+  expect(await told('openAdapter', '')).toBe('argument-wrong openAdapter: path')
   expect(() => smelt.openStore('')).toThrow(TypeError)
   expect(() => smelt.openStore(folder, NaN)).toThrow('expected a number of bytes')
 })
@@ -189,6 +191,8 @@ describe('a function of the caller', () => {
       if (event.type === 'units-finished') throw new Error('a mistake of the caller')
     }
     await expect(smelt.build(recipe, { workers: 1, listener })).rejects.toThrow('a mistake of the caller')
+    const later = async (event: smelt.RunEvent): Promise<void> => listener(await Promise.resolve(event))
+    await expect(smelt.build(recipe, { workers: 1, listener: later })).rejects.toThrow('a mistake of the caller')
     expect(readFileSync(at('o.safetensors'), 'utf8')).toBe('old')
   })
 

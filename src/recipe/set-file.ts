@@ -18,6 +18,14 @@ export const readSetFile = (source: Source): Result<readonly Readonly<Record<str
   const [head, ...rows] = csv.rows
   if (head === undefined || rows.length === 0)
     return failed(badSetFile({ type: 'empty' }, { type: 'file', path: source.path }))
+  const only = head.cells.length === 1 ? head.cells[0]! : ''
+  if (/[;\t]/.test(only))
+    return failed(
+      badSetFile(
+        { type: 'separator', found: only.includes(';') ? 'semicolons' : 'tabs' },
+        { type: 'text', range: head.range },
+      ),
+    )
   const names = head.cells.map((name) => name.trim())
   const wrong = names.find((name, i) => name === '' || names.indexOf(name) !== i)
   if (wrong !== undefined) return failed(badSetFile({ type: 'name', name: wrong }, { type: 'text', range: head.range }))

@@ -241,6 +241,14 @@ describe('refusals', () => {
     expect(problemsOf('a: ] ] ] ]\n').length).toBe(1)
   })
 
+  it('names the bracket that is missing', () => {
+    const open = 'steps:\n  x: { op: merge.blend, a: a\noutputs: { o: 1 }\n'
+    expect(readDocument(sourceOf(open)).diagnostics[0]).toMatchObject({
+      code: 'syntax',
+      help: 'add the `}` that is missing before this place, or indent what is between the brackets',
+    })
+  })
+
   it('cuts the list after fifty and counts the rest', () => {
     const { diagnostics } = readDocument(sourceOf('a: 1\n'.repeat(60)))
     expect(diagnostics.length).toBe(51)

@@ -163,6 +163,7 @@ describe('a file of settings', () => {
     ['keep,\n1,2\n', 'bad-set-file @ 1: keep,'],
     ['keep,keep\n1,2\n', 'bad-set-file @ 1: keep,keep'],
     ['keep,name\n1\n', 'bad-set-file @ 2: 1'],
+    ['keep;name\n0,3;x\n', 'bad-set-file @ 1: keep;name'],
     ['keep\n"1\n', 'bad-set-file @ 2: "'],
   ])('%j is refused', (text, told) => expect(tell(rowsOf(text).diagnostics)).toEqual([told]))
 })

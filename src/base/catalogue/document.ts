@@ -295,11 +295,16 @@ const SYNTAX_HELP: Readonly<Record<string, string>> = {
 }
 
 /** Text that is not YAML; `rule` is the parser's wording and `name` its code for it. */
-export const syntax = (at: Range, rule: string, name: string): Diagnostic =>
-  entry('syntax', `this is not YAML: ${cut(rule, 160)}`, {
+export const syntax = (at: Range, rule: string, name: string): Diagnostic => {
+  const bracket = /end with a ([\]}])/.exec(rule)?.[1]
+  return entry('syntax', `this is not YAML: ${cut(rule, 160)}`, {
     at: inText(at),
-    help: SYNTAX_HELP[name] ?? 'check the indentation, quotes and brackets around this place',
+    help:
+      bracket === undefined
+        ? (SYNTAX_HELP[name] ?? 'check the indentation, quotes and brackets around this place')
+        : `add the ${code(bracket)} that is missing before this place, or indent what is between the brackets`,
   })
+}
 
 /** An explicit type (`!!str`, `!name`). */
 export const tag = (at: Range, text: string): Diagnostic =>

@@ -65,6 +65,7 @@ export type SetFileProblem =
   | { readonly type: 'quote' }
   | { readonly type: 'name'; readonly name: string }
   | { readonly type: 'cells'; readonly found: number; readonly expected: number }
+  | { readonly type: 'separator'; readonly found: 'semicolons' | 'tabs' }
 
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
 
@@ -80,12 +81,17 @@ export const badSetFile = (problem: SetFileProblem, at: Place = SET_FILE_PLACE):
         return problem.name === '' ? 'a column has no name' : `two columns are called \`${problem.name}\``
       case 'cells':
         return `this row has ${counted(problem.found, 'value')}; the first line names ${counted(problem.expected, 'param')}`
+      case 'separator':
+        return `this file separates values by ${problem.found}`
     }
   }
   return entry('bad-set-file', what(), {
     at,
     blame: 'usage',
-    help: 'write the names of params in the first line, such as `keep,density`, and one setting in each line below, such as `0.3,0.5`',
+    help:
+      problem.type === 'separator'
+        ? 'save it with commas between the values, and with decimal points: `0.3,0.5`'
+        : 'write the names of params in the first line, such as `keep,density`, and one setting in each line below, such as `0.3,0.5`',
   })
 }
 
