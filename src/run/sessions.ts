@@ -6,6 +6,19 @@ import { PORT_TYPES, type Numbers } from './port-types.js'
 // What goes wrong is thrown and told in other words; the library would print it too.
 env.logLevel = 'fatal'
 
+/**
+ * Makes tensors of f16 hold a Uint16Array: ONNX Runtime 1.30 makes it a Float16Array where JavaScript has one (Node.js
+ * 24), in which its native part finds no numbers. It decides at the first tensor.
+ */
+const keepHalvesAsBits = (): void => {
+  const halves = Reflect.getOwnPropertyDescriptor(globalThis, 'Float16Array')
+  if (halves === undefined) return
+  Reflect.deleteProperty(globalThis, 'Float16Array')
+  new Tensor('float16', new Uint16Array(1), [1]).dispose()
+  Reflect.defineProperty(globalThis, 'Float16Array', halves)
+}
+keepHalvesAsBits()
+
 /** Wraps numbers as an input of a port, without a copy. */
 export const feed = (port: Port, numbers: Numbers): Tensor =>
   new Tensor(PORT_TYPES[port.type].ort, numbers as never, port.rank === 0 ? [] : [numbers.length])
