@@ -32,11 +32,13 @@ export const cancel = async (console: Console, name: string): Promise<number> =>
   }
   cancelRun(run.value)
   const driver = readDriver(run.value)
-  if (driver.type === 'ok' && driver.value?.scheduler === 'slurm')
-    console.tell(await withdrawFromSlurm(run.value, plan.value))
+  const isWithSlurm = driver.type === 'ok' && driver.value?.scheduler === 'slurm'
+  const problems = isWithSlurm ? await withdrawFromSlurm(run.value, plan.value) : []
+  console.tell(problems)
   await removeParts(plan.value)
   console.err(runWords.cancelled(run.value))
-  return 0
+  // Tasks that wait in Slurm’s queue find out when they begin.
+  return exitCode(problems)
 }
 
 /** What `smelt follow` takes besides the run. */

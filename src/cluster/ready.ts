@@ -11,6 +11,7 @@ import { completeInSlices } from '../plan/complete-plan.js'
 import type { Draft } from '../plan/draft.js'
 import type { Identify } from '../plan/fingerprint.js'
 import type { Asked } from '../plan/jobs.js'
+import type { Root } from '../plan/outputs.js'
 import type { Plan } from '../plan/plan.js'
 import type { PriorState } from '../plan/prior-state.js'
 import type { Answers } from '../plan/questions.js'
@@ -137,10 +138,11 @@ export const complete = async (
   known: PriorState,
   signal: AbortSignal | undefined,
   more: readonly Asked[] = [],
+  isWanted?: (root: Root) => boolean,
 ): Promise<Result<Plan>> => {
   const asking = new Set([...drafted.questions.values()].map(({ step }) => step))
   if (asking.size > 0) return failed(notMeasured([...asking]))
-  const plan = await inTurns(completeInSlices(drafted, known, more), signal)
+  const plan = await inTurns(completeInSlices(drafted, known, more, isWanted), signal)
   return plan === undefined ? failed(stopped()) : ok(plan.value)
 }
 

@@ -47,7 +47,7 @@ import {
 import { readPart } from './part-files.js'
 import { planPart, type OwnWork } from './plan-part.js'
 import { draftRun, partsIn, readResults, versionProblem, type DraftAccess } from './ready.js'
-import { openStage, type Stage } from './stage.js'
+import { openStage, type Stage, type StageOptions } from './stage.js'
 
 /** How a task works. None of it changes a byte. */
 export interface TaskOptions
@@ -66,8 +66,10 @@ export interface TaskOptions
   readonly stage?: StagePlace
 }
 
-/** A folder for copies of inputs, or why there is none although one was asked for; tests say which tensors are copied. */
-export type StagePlace = { readonly folder: string; readonly least?: number } | { readonly problem: string }
+/** A folder for copies of inputs, and what tests say of it; or why there is none although one was asked for. */
+export type StagePlace =
+  | ({ readonly folder: string } & Pick<StageOptions, 'least' | 'reserve'>)
+  | { readonly problem: string }
 
 /** How often a task shows that it is alive, in ms. */
 const BEAT = 10_000
@@ -171,7 +173,7 @@ const stageInputs = async (own: Plan, { stage, signal }: TaskOptions): Promise<S
     stage.folder,
     views.map(({ tensor }) => tensor),
     files,
-    { ...(signal === undefined ? {} : { signal }), ...(stage.least === undefined ? {} : { least: stage.least }) },
+    { ...stage, ...(signal === undefined ? {} : { signal }) },
   )
 }
 

@@ -21,12 +21,14 @@ export const completePlan = (draft: Draft, known: PriorState = NO_PRIOR_STATE): 
 
 /**
  * Decides what has to be done, given what earlier builds left; yields between parts of the work. `more` is asked for
- * besides what outputs and reports need.
+ * besides what outputs and reports need. Of the outputs, what is not `isWanted` has no jobs of its own; whatever others
+ * need of it has.
  */
 export function* completeInSlices(
   draft: Draft,
   known: PriorState = NO_PRIOR_STATE,
   more: readonly Asked[] = [],
+  isWanted: (root: Root) => boolean = () => true,
 ): Sliced<Plan> {
   const { evaluations, graph } = draft
   const roots = yield* buildRoots(draft)
@@ -47,7 +49,7 @@ export function* completeInSlices(
   )
   if (known.outcome !== NO_PRIOR_STATE.outcome || known.mask !== NO_PRIOR_STATE.mask) yield* byOutcome.prepare()
   const { jobs, files, scratchBytes } = yield* makeJobs(
-    roots.filter((_, i) => outputs[i]!.kept === undefined).flat(),
+    roots.filter((_, i) => outputs[i]!.kept === undefined).flatMap((own) => own.filter(isWanted)),
     [...reports.filter((r) => !r.kept).flatMap(askedBy), ...more],
     graph,
     {

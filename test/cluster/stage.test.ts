@@ -31,12 +31,16 @@ const RECIPE = {
   outputs: { x: { from: 'x', path: 'out.safetensors' } },
 }
 
+/** All tensors are copied, however small they are and however full the disk. */
+const ALL = { least: 1, reserve: 0 }
+
 /** A project, its run laid out, and a folder for copies. */
 const begin = async (folder: string) => {
   const [one, disk] = [join(folder, 'one'), join(folder, 'disk')]
   mkdirSync(disk)
   const laid = await laidOut(writeProject(one, RECIPE), { parts: 2 })
-  const part = async (number: number) => valueOf(await doPart(laid.run, number, { stage: { folder: disk, least: 1 } }))
+  const stage = { folder: disk, ...ALL }
+  const part = async (number: number) => valueOf(await doPart(laid.run, number, { stage }))
   return { one, disk, laid, part }
 }
 const copiesIn = (disk: string): readonly string[] =>
@@ -64,7 +68,7 @@ test('tasks copy what they read, later ones find it, and the files are the same'
     await expectSame(folder, one)
     // Another run reads the same inputs.
     const again = await laidOut(join(one, 'recipe.yaml'), { parts: 1 })
-    const first = valueOf(await doPart(again.run, 0, { stage: { folder: disk, least: 1 } }))
+    const first = valueOf(await doPart(again.run, 0, { stage: { folder: disk, ...ALL } }))
     expect(first.staged).toMatchObject({ copied: 0 })
   }))
 
@@ -105,7 +109,7 @@ const stageOf = async (folder: string, options: StageOptions = {}) => {
   const tensors = [...valueOf(await readHeader(path)).tensors.values()]
   const identity = identityOf(await stat(path, { bigint: true }))
   const open = (own: readonly TensorInfo[] = tensors): Promise<Stage> =>
-    openStage(folder, own, new Map([[path, identity]]), { least: 1, ...options })
+    openStage(folder, own, new Map([[path, identity]]), { ...ALL, ...options })
   return { path, tensors, open, bytes: tensors.reduce((n, t) => n + t.end - t.begin, 0) }
 }
 const close = (stage: Stage): Stage => {
