@@ -12,6 +12,7 @@ import { createLanes } from './lanes.js'
 import { LOADERS } from './loaders.js'
 import { LORA_PACKS } from './lora-packs.js'
 import { isSave, writeOutputs } from './outputs.js'
+import { passSwitches } from './switches.js'
 import { createWriter } from './task.js'
 import { isUiFormat, readUiFormat } from './ui-format.js'
 
@@ -90,8 +91,9 @@ export const comfyui: Importer = {
       return draft.finish()
     }
     const lanes = createLanes(draft)
-    const evaluation = createEvaluation(workflow, CLASSES, draft, lanes)
-    writeOutputs(workflow, evaluation, lanes, createWriter(), draft)
+    const straight = passSwitches(workflow)
+    const evaluation = createEvaluation(straight, CLASSES, draft, lanes)
+    writeOutputs(straight, evaluation, lanes, createWriter(), draft)
     const { visited } = evaluation
     const others = [...workflow.nodes.values()].filter((n) => !visited.has(n.id) && !isSave(n.type)).length
     const result = draft.finish()

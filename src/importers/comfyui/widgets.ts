@@ -12,6 +12,10 @@ const CONSTANTS = new Set([
   'PrimitiveString',
   'PrimitiveStringMultiline',
   'PrimitiveBoolean',
+  // Of KJNodes.
+  'INTConstant',
+  'FloatConstant',
+  'StringConstant',
 ])
 
 /** A value of a widget: from the file, or where `missing`, that of a new node. */
@@ -54,7 +58,7 @@ const linked = (
     node = workflow.nodes.get(at.node)
     if (node === undefined) return undefined
     if (!CONSTANTS.has(node.type)) return { computedBy: node }
-    at = node.inputs.get('value') ?? { type: 'value', value: node.widgets[0] }
+    at = node.inputs.get('value') ?? node.inputs.get('string') ?? { type: 'value', value: node.widgets[0] }
   }
   return at?.type === 'value' ? { value: at.value } : undefined
 }
