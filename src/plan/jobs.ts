@@ -21,8 +21,20 @@ interface Bundle {
   /** Lists that most bundles have nothing or one thing in are made when it comes: there may be a hundred thousand. */
   roots: readonly Root[]
   measures: Map<number, Measure> | undefined
+  /** Steps that asked for measures, where it is not `step`. */
+  askers: Map<number, string> | undefined
   kept: readonly KeptMask[]
 }
+
+const newBundle = (tensor: string, size: number, step: string): Bundle => ({
+  tensor,
+  size,
+  step,
+  roots: NONE,
+  measures: undefined,
+  askers: undefined,
+  kept: NONE,
+})
 
 /** What is already known, and what is cached. */
 export interface Shortcuts {
@@ -107,7 +119,7 @@ export function* makeJobs(
   const bundles = new Map<string, Bundle>()
   const bundleOf = (tensor: string, size: number, step: string): Bundle => {
     const key = bundleKey(tensor, size)
-    const known = bundles.get(key) ?? { tensor, size, step, roots: NONE, measures: undefined, kept: NONE }
+    const known = bundles.get(key) ?? newBundle(tensor, size, step)
     bundles.set(key, known)
     return known
   }
@@ -135,14 +147,7 @@ export function* makeJobs(
     const subject = subjectOf(m)
     if (m.type === 'solve') {
       const tensor = subject === undefined ? asking.tensor : viewLabel(subject)
-      owners.set(m.id, {
-        tensor,
-        size: sizeOf(m.shape),
-        step,
-        roots: NONE,
-        measures: undefined,
-        kept: NONE,
-      })
+      owners.set(m.id, newBundle(tensor, sizeOf(m.shape), step))
       results.set(m.id, placeResult(m, scratchBytes))
       scratchBytes += 4 * sizeOf(m.shape)
       solves.push(m)
@@ -158,6 +163,7 @@ export function* makeJobs(
     owners.set(m.id, owner)
     owner.measures ??= new Map()
     owner.measures.set(m.id, m)
+    if (step !== owner.step) (owner.askers ??= new Map()).set(m.id, step)
     return true
   }
   /**
@@ -243,7 +249,7 @@ const makeSolve = (measure: Solve, { tensor, size, step }: Bundle, result: Tenso
 })
 
 const makeJob = (
-  { tensor, size, step, roots, measures, kept }: Bundle,
+  { tensor, size, step, roots, measures, askers, kept }: Bundle,
   copies: ReadonlyMap<Root, Copy>,
   isGiven: (e: Expression) => boolean,
   assemble: Assembler,
@@ -257,6 +263,7 @@ const makeJob = (
     tensor,
     size,
     step,
+    ...(askers === undefined ? {} : { askers }),
     copies: computed.length === roots.length ? NONE : roots.map((r) => copies.get(r)).filter((c) => c !== undefined),
     targets: computed.length === 0 ? NONE : computed.map((r) => r.target),
     kept,

@@ -111,8 +111,10 @@ export interface Copy {
 export interface Job {
   readonly tensor: string
   readonly size: number
-  /** The step named in errors that have no target. */
+  /** The step named in errors that have no target, unless `askers` has another for the measure. */
   readonly step: string
+  /** By the id of a measure, the step that asked for it, where it is another one. */
+  readonly askers?: ReadonlyMap<number, string>
   readonly copies: readonly Copy[]
   /** The first roots of `sweeps`, in its order. */
   readonly targets: readonly Target[]

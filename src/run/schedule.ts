@@ -236,7 +236,7 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
       const outcome = measures.record(unit.job, measure, stage, unit.segment, found[i]!)
       if (outcome === 'non-finite') {
         const job = plan.jobs[unit.job]!
-        return { nonFinite: job, step: measure.over?.step ?? job.step }
+        return { nonFinite: job, step: measure.over?.step ?? job.askers?.get(measure.id) ?? job.step }
       }
       if (outcome === 'known') settled.add(groupKey(measure))
       else if (outcome !== 'more') searches.push(outcome)

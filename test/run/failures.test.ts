@@ -147,6 +147,28 @@ describe('numbers that are none', () => {
       expect(result.diagnostics[0]!.message).toContain('step `x` cannot sort the magnitudes of `tail`')
       expectUntouched(folder)
     }))
+
+  test('cannot be ordered, which names the step that orders them and not another one of the same tensor', () =>
+    withModels(async (folder) => {
+      put(folder, NaN)
+      writeSafetensors(join(folder, 'c.safetensors'), {
+        ...TENSORS,
+        tail: { dtype: 'F32', shape: [3, 100], values: 3 },
+      })
+      const result = await buildIn(folder, {
+        models: { ...RECIPE.models, c: 'c.safetensors' },
+        steps: {
+          sound: { op: 'merge.ties', base: 'a', models: ['c'] },
+          x: { op: 'merge.ties', base: 'a', models: ['b'] },
+        },
+        outputs: {
+          sound: { from: 'sound', path: 'sound.safetensors' },
+          out: { from: 'x', path: 'out.safetensors', non_finite: 'allow' },
+        },
+      })
+      expect(codesOf(result)).toEqual(['unordered'])
+      expect(result.diagnostics[0]!.message).toContain('step `x` cannot sort')
+    }))
 })
 
 describe('a stop', () => {
