@@ -1,8 +1,8 @@
 import type { BigIntStats } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
+import { readdir, readlink, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, extname, resolve, sep } from 'node:path'
-import { backslashInPath, fileMissing, folderMissing } from '../base/catalogue/io.js'
+import { backslashInPath, fileMissing, folderMissing, linkDangling } from '../base/catalogue/io.js'
 import * as problems from '../base/catalogue/safetensors.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok } from '../base/result.js'
@@ -91,6 +91,8 @@ export const openingProblem = async (error: unknown, path: string, wanted = MODE
       ),
     )
   }
+  const target = await readlink(path).catch(() => undefined)
+  if (target !== undefined) return linkDangling(path, target)
   const names = await readdir(dirname(path)).catch(() => undefined)
   if (names === undefined) return folderMissing(path, dirname(path))
   const stem = stemOf(basename(path))

@@ -40,6 +40,15 @@ export const fileBusy = (path: string, doing: IoOperation, code: string): Diagno
     help: 'close the program that uses it, or some open files, then run the same command again',
   })
 
+/** A link whose target is missing. */
+export const linkDangling = (path: string, target: string): Diagnostic =>
+  refusal(
+    'file-missing',
+    path,
+    `${path} is a link to ${target}, which does not exist`,
+    'download the file again; a folder with such links, as in the Hugging Face cache, is copied with `cp -rL`',
+  )
+
 /** A missing file, with similar names. */
 export const fileMissing = (path: string, near: readonly string[]): Diagnostic => {
   const help =

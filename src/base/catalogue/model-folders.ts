@@ -64,6 +64,14 @@ export const foreignFile = (at: Place, path: string): Diagnostic =>
     help: 'move or delete it, or write to another folder',
   })
 
+/** A config of another network than the model beside it. */
+export const configUnlike = (at: Place, model: string, type: string, example: string): Diagnostic =>
+  entry(
+    'config-unlike-model',
+    `the config.json of \`${model}\` is of ${quoteName(type)}, and the model is not: no tensor has a name such as ${quoteName(example)}`,
+    { at, help: 'put the config.json of this model beside it, or name another model with `files`' },
+  )
+
 /** Per-layer settings of a config that cannot be brought to the new number of layers. A warning. */
 export const layerTypesLeft = (at: Place, key: string, was: number, is: number): Diagnostic =>
   entry('layer-types-left', `\`${key}\` in config.json describes ${was} layers, and the output has ${is}`, {
