@@ -60,6 +60,7 @@ export const planSideFiles = (
     const models = used.filter(({ kind }) => kind === 'model').map(({ name }) => name)
     const set = setChatTemplate(files, output.chatTemplate, folders, models)
     if (set.type === 'failed') return set
+    append(warnings, set.diagnostics)
   }
   const config = files.get(CONFIG)
   if (config === undefined) warnings.push(say.noModelConfig(at, donor.name, donor.path))

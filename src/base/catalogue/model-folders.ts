@@ -30,14 +30,19 @@ export const notATemplate = (at: Place, name: string, models: readonly string[])
   })
 
 /** A model that has no chat template, or none of them has one. */
-export const noChatTemplate = (at: Place, model: string | undefined): Diagnostic =>
-  entry(
-    'no-chat-template',
-    model === undefined
-      ? 'no model of this output has a chat template'
-      : `there is no chat template beside \`${model}\``,
-    { at, help: 'name a model with a `chat_template.jinja`, or write the template itself' },
-  )
+export const noChatTemplate = (at: Place, model: string): Diagnostic =>
+  entry('no-chat-template', `there is no chat template beside \`${model}\``, {
+    at,
+    help: 'name a model with a `chat_template.jinja`, or write the template itself',
+  })
+
+/** A chat template to be chosen from models none of which has one. A warning. */
+export const noChatTemplates = (at: Place): Diagnostic =>
+  entry('no-chat-template', 'no model of this output has a chat template, so the folder gets none', {
+    at,
+    severity: 'warning',
+    help: 'remove `chat_template`, or write the template itself',
+  })
 
 /** `files`, or `chat_template`, for an output that is one file. */
 export const filesWithoutFolder = (at: Place, path: string, key: 'files' | 'chat_template' = 'files'): Diagnostic =>
