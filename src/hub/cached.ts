@@ -84,9 +84,11 @@ export const findCached = async (
     choice === undefined
       ? [join(snapshot, ...parent.split('/')), named.slice(slash + 1), parent]
       : [inside, choice.name, named]
+  // A link stays where its blob is deleted.
+  const gone = (await isThere(join(folder, name))) ? [] : [name]
   const missing = name.endsWith(INDEX_SUFFIX) || name.endsWith(BIN_INDEX) ? await missingShards(folder, name) : []
   const inRepository = (file: string): string => (prefix === '' ? file : `${prefix}/${file}`)
-  return missing.length > 0
-    ? { type: 'partial', missing: missing.map(inRepository) }
+  return gone.length + missing.length > 0
+    ? { type: 'partial', missing: [...gone, ...missing].map(inRepository) }
     : { type: 'found', path: join(folder, name), file: inRepository(name) }
 }

@@ -99,7 +99,9 @@ export const explainMissing = (call: Call, first: ModelValue, other: ModelValue)
   const present = names.filter((name) => other.tensors.has(name))
   const [own, theirs] = [namingOf(first.tensors), namingOf(other.tensors)]
   if (own !== undefined && theirs !== undefined && own !== theirs) return { type: 'naming', first: own, other: theirs }
-  if (present.length === 0) return { type: 'strange' }
+  const isLayer = (name: string): boolean => /\.\d+\./.test(name)
+  const isUnlike = names.some(isLayer) && !present.some(isLayer) && [...other.tensors.keys()].some(isLayer)
+  if (present.length === 0 || (isUnlike && present.length * 10 < names.length)) return { type: 'strange' }
   const architecture = call.architecture(first.tensors)
   if (architecture === undefined) return { type: 'some' }
   const componentsOf = (all: readonly string[]): ReadonlySet<string> =>

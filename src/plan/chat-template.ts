@@ -1,4 +1,4 @@
-import { noChatTemplate } from '../base/catalogue/model-folders.js'
+import { noChatTemplate, noChatTemplates } from '../base/catalogue/model-folders.js'
 import type { Place } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { readDocument } from '../document/read.js'
@@ -34,9 +34,15 @@ const templateOf = (folder: ModelFolder | undefined): string | undefined => {
 
 /** The template that most models have, the first of several; undefined where none has one. */
 const mostCommon = (templates: readonly (string | undefined)[]): string | undefined => {
-  const counts = new Map<string, number>()
-  for (const text of templates) if (text !== undefined) counts.set(text, (counts.get(text) ?? 0) + 1)
-  return [...counts].sort(([, x], [, y]) => y - x)[0]?.[0]
+  // Blanks around it make no other template.
+  const counts = new Map<string, { readonly text: string; readonly count: number }>()
+  for (const text of templates) {
+    if (text === undefined) continue
+    const key = text.trim()
+    const known = counts.get(key)
+    counts.set(key, { text: known?.text ?? text, count: (known?.count ?? 0) + 1 })
+  }
+  return [...counts.values()].sort((x, y) => y.count - x.count)[0]?.text
 }
 
 /** Puts a chat template among the files of an output; `used` are the models that it is made of. */
@@ -53,7 +59,8 @@ export const setChatTemplate = (
       : wanted.type === 'model'
         ? templateOf(folders.get(wanted.name))
         : mostCommon(used.map((name) => templateOf(folders.get(name))))
-  if (text === undefined) return failed(noChatTemplate(at, wanted.type === 'model' ? wanted.name : undefined))
+  if (text === undefined)
+    return wanted.type === 'model' ? failed(noChatTemplate(at, wanted.name)) : ok(undefined, [noChatTemplates(at)])
   files.delete(OLDER)
   files.set(FILE, Buffer.from(text))
   return setInConfig(files, text, at)

@@ -1,4 +1,5 @@
 import { basename, join } from 'node:path'
+import { unlikeType } from '../architectures/config-types.js'
 import * as say from '../base/catalogue/model-folders.js'
 import { append } from '../base/lists.js'
 import type { Diagnostic } from '../base/diagnostic.js'
@@ -59,6 +60,7 @@ export const planSideFiles = (
     const models = used.filter(({ kind }) => kind === 'model').map(({ name }) => name)
     const set = setChatTemplate(files, output.chatTemplate, folders, models)
     if (set.type === 'failed') return set
+    append(warnings, set.diagnostics)
   }
   const config = files.get(CONFIG)
   if (config === undefined) warnings.push(say.noModelConfig(at, donor.name, donor.path))
@@ -74,6 +76,9 @@ export const planSideFiles = (
             at,
           )
     if (unfit.length > 0) return failed(...unfit)
+    const type = parseConfig(config)?.['model_type']
+    const like = unlikeType(donor.file.tensors, type)
+    if (like !== undefined) return failed(say.configUnlike(at, donor.name, String(type), like))
     const edited = editConfig(config, {
       donor: donor.file.tensors,
       written,

@@ -10,9 +10,8 @@ import type { Draft } from '../plan/draft.js'
 import { CARD, CONFIG, isBeside, isSideFile, withoutOtherCode, type ModelFolder } from '../plan/model-folder.js'
 import type { OpenedInput, OpenedInputs } from '../plan/inputs.js'
 import type { Recipe } from '../recipe/recipe.js'
-import { ioProblem } from '../safetensors/io-problem.js'
 import type { SideFile } from '../safetensors/model.js'
-import { identityOf, noFile, type FileIdentity } from '../safetensors/open.js'
+import { identityOf, noFile, openingProblem, type FileIdentity } from '../safetensors/open.js'
 import { readRegular } from '../safetensors/regular-file.js'
 import type { Lock } from '../store/lock.js'
 import type { Store } from '../store/store.js'
@@ -25,7 +24,7 @@ const read = async (path: string): Promise<Result<Uint8Array>> => {
   try {
     return await readRegular(path, { wanted: SIDE_FILE_WORDS, most: MOST })
   } catch (error) {
-    return failed(ioProblem(error, path, 'read'))
+    return failed(await openingProblem(error, path))
   }
 }
 

@@ -55,10 +55,15 @@ export const openModel = async (path: string): Promise<Result<Model>> => {
   return basename(path).endsWith('.json') ? openSharded(path) : openSingle(path)
 }
 
+/** The same model in the names of its maker, as Mistral ships it beside that of Hugging Face. */
+const AGAIN = /^consolidated(?:[.-].*)?\.safetensors$/
+
 const openFolder = async (folder: string): Promise<Result<Model>> => {
   const names = (await readdir(folder)).filter((name) => !name.startsWith('.')).sort()
   const indexes = names.filter((name) => name.endsWith(INDEX_SUFFIX))
-  const files = names.filter((name) => name.endsWith('.safetensors'))
+  const all = names.filter((name) => name.endsWith('.safetensors'))
+  const usual = all.filter((name) => !AGAIN.test(name))
+  const files = usual.length > 0 ? usual : all
   const [index] = indexes
   const [file] = files
   if (indexes.length > 1) return failed(problems.folderAmbiguous(folder, indexes))
@@ -71,8 +76,9 @@ const openFolder = async (folder: string): Promise<Result<Model>> => {
   const read = await readIndex(join(folder, index))
   if (read.type === 'failed') return read
   const others = files.filter((name) => !read.value.shards.includes(name))
+  const there = read.value.shards.some((name) => names.includes(name))
   return others.length > 0
-    ? failed(problems.folderWithOthers(folder, index, others))
+    ? failed(there ? problems.folderWithOthers(folder, index, others) : problems.indexAlone(folder, index, others))
     : openShards(join(folder, index), read)
 }
 

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, realpathSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { cachedCommit, findCached } from '#src/hub/cached.js'
@@ -54,6 +54,14 @@ test('shards that are not there are named', () =>
     rmSync(join(snapshot, 'unet', shards[1]!))
     expect(await find()).toEqual({ type: 'partial', missing: [`unet/${shards[1]!}`] })
   }))
+
+test.each(['model.safetensors', 'model.safetensors.index.json'])('so is %s, if its blob was deleted', (name) =>
+  inFolder(async (cache) => {
+    const snapshot = cacheFiles(cache, 'org/a', ONE, { [name]: '{}' })
+    rmSync(realpathSync(join(snapshot, name)))
+    expect(await findCached(cache, reference(), ONE, 'model')).toEqual({ type: 'partial', missing: [name] })
+  }),
+)
 
 test('a snapshot without a model, and one with several, are told apart', () =>
   inFolder(async (cache) => {

@@ -135,6 +135,8 @@ describe('a model that lacks tensors', () => {
   test('is told with the reason, where there is one', () => {
     expect(help({ a: TWO, b: { head: TWO['head']! } })).toMatch(/^write `missing: keep`/)
     expect(help({ a: TWO, b: { nose: ['F16', [4]] } })).toMatch(/^check that both are the same kind of network/)
+    const gpt2: Outline = { 'h.0.attn.c_attn.weight': ['F16', [4, 4]], 'lm_head.weight': llama['lm_head.weight']! }
+    expect(help({ a: llama, b: gpt2 })).toMatch(/^check that both are the same kind of network/)
     expect(help({ a: sd15, b: without(sd15, /^(?:first_stage|cond_stage)_model\./) })).toMatch(
       /^write `layers: component:unet`, since .* or `missing: keep` to take clip_l, vae from/,
     )

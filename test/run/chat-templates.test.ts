@@ -61,3 +61,30 @@ test.each([
 ])('%s is refused', (_, made, code) =>
   withModels(async (shop) => expect((await shop.build(made)).codes).toEqual([code])),
 )
+
+test('of models none of which has a template, none is chosen, with a warning', () =>
+  withModels(async (shop) => {
+    const made = {
+      models: { plain: 'plain' },
+      outputs: { m: { from: 'plain', path: 'out/', chat_template: 'auto' } },
+    }
+    expect((await shop.build(made)).codes).toEqual(['no-chat-template'])
+    expect(existsSync(shop.at('out/config.json'))).toBe(true)
+    expect(existsSync(shop.at('out/chat_template.jinja'))).toBe(false)
+  }))
+
+test('templates that differ in blanks around them count as one', () =>
+  withBuildFixture(async (shop) => {
+    for (const [name, text] of Object.entries({ a: 'one', b: 'two\n', c: 'two' })) {
+      mkdirSync(shop.at(name))
+      writeFileSync(shop.at(`${name}/config.json`), '{}')
+      writeFileSync(shop.at(`${name}/chat_template.jinja`), text)
+      await shop.model(`${name}/model.safetensors`, 1)
+    }
+    await shop.build({
+      models: { a: 'a', b: 'b', c: 'c' },
+      steps: { m: { op: 'merge.linear', models: ['a', 'b', 'c'] } },
+      outputs: { m: { from: 'm', path: 'out/', chat_template: 'auto' } },
+    })
+    expect(textOf(shop, 'chat_template.jinja')).toBe('two\n')
+  }))

@@ -315,6 +315,15 @@ describe('config.json', () => {
       { 'tokenizer.json': '{}' },
     ))
 
+  test('of another network is refused', () =>
+    withModels(
+      async (shop) => {
+        expect((await shop.build(recipe())).codes).toEqual(['config-unlike-model'])
+        expect(existsSync(shop.at(OUT))).toBe(false)
+      },
+      { 'config.json': '{"model_type": "gpt2"}' },
+    ))
+
   test('that is no JSON object is refused', () =>
     withModels(
       async (shop) => {

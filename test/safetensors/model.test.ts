@@ -69,6 +69,38 @@ describe('what may be named', () => {
     expect(problemOf(await openModel(folder)).message).toMatch(/pipeline of diffusers: .* in `text_encoder`, `unet`$/)
   })
 
+  test('what Mistral ships beside its model is the same once more, and the model if it is alone', async () => {
+    const { folder, path } = makeModel()
+    put(folder, 'consolidated.safetensors', shard('a', 'b', 'c'))
+    expect(valueOf(await openModel(folder)).path).toBe(path)
+    const alone = makeFolder()
+    const only = put(alone, 'consolidated.safetensors', shard('a'))
+    expect(valueOf(await openModel(alone)).path).toBe(only)
+  })
+
+  test('an index without its shards beside a model is told to be that', async () => {
+    const folder = makeFolder()
+    put(folder, INDEX, toIndex({ a: ONE, b: TWO }))
+    put(folder, 'model.safetensors', shard('a'))
+    const { code, help } = problemOf(await openModel(folder))
+    expect(code).toBe('folder-ambiguous')
+    expect(help).toMatch(/^delete the index if `model.safetensors` is the model/)
+  })
+
+  test('shards of PyTorch without an index are told what they lack', async () => {
+    const folder = makeFolder()
+    for (const n of [1, 2]) put(folder, `pytorch_model-0000${n}-of-00002.bin`, 'x')
+    expect(problemOf(await openModel(folder)).help).toMatch(/^download `pytorch_model.bin.index.json`/)
+  })
+
+  test('a link to nothing is told with what it leads to', async () => {
+    const folder = makeFolder()
+    symlinkSync('../blobs/gone', join(folder, 'model.safetensors'))
+    expect(problemOf(await openModel(folder)).message).toContain(
+      'is a symbolic link to `../blobs/gone`, and nothing is there',
+    )
+  })
+
   test('a path to nothing is refused with the nearest names', async () => {
     const { folder } = makeModel()
     expect(problemOf(await openModel(join(folder, 'model.safetensors.index.jsn'))).help).toContain(INDEX)

@@ -90,7 +90,7 @@ export const linkBroken = (path: string, target: string): Diagnostic =>
     'file-missing',
     path,
     `${path} is a symbolic link to ${quoteName(target)}, and nothing is there`,
-    'put the file back where the link leads, or pass another path',
+    'download the file again, or pass another path; a folder of such links, as in the Hugging Face cache, is copied with `cp -rL`',
   )
 
 /** Symbolic links that lead to each other. */

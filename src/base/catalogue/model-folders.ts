@@ -30,14 +30,19 @@ export const notATemplate = (at: Place, name: string, models: readonly string[])
   })
 
 /** A model that has no chat template, or none of them has one. */
-export const noChatTemplate = (at: Place, model: string | undefined): Diagnostic =>
-  entry(
-    'no-chat-template',
-    model === undefined
-      ? 'no model of this output has a chat template'
-      : `there is no chat template beside \`${model}\``,
-    { at, help: 'name a model with a `chat_template.jinja`, or write the template itself' },
-  )
+export const noChatTemplate = (at: Place, model: string): Diagnostic =>
+  entry('no-chat-template', `there is no chat template beside \`${model}\``, {
+    at,
+    help: 'name a model with a `chat_template.jinja`, or write the template itself',
+  })
+
+/** A chat template to be chosen from models none of which has one. A warning. */
+export const noChatTemplates = (at: Place): Diagnostic =>
+  entry('no-chat-template', 'no model of this output has a chat template, so the folder gets none', {
+    at,
+    severity: 'warning',
+    help: 'remove `chat_template`, or write the template itself',
+  })
 
 /** `files`, or `chat_template`, for an output that is one file. */
 export const filesWithoutFolder = (at: Place, path: string, key: 'files' | 'chat_template' = 'files'): Diagnostic =>
@@ -63,6 +68,14 @@ export const foreignFile = (at: Place, path: string): Diagnostic =>
     at,
     help: 'move or delete it, or write to another folder',
   })
+
+/** A config of another network than the model beside it. */
+export const configUnlike = (at: Place, model: string, type: string, example: string): Diagnostic =>
+  entry(
+    'config-unlike-model',
+    `the config.json of \`${model}\` is of ${quoteName(type)}, and the model is not: no tensor has a name such as ${quoteName(example)}`,
+    { at, help: 'put the config.json of this model beside it, or name another model with `files`' },
+  )
 
 /** Per-layer settings of a config that cannot be brought to the new number of layers. A warning. */
 export const layerTypesLeft = (at: Place, key: string, was: number, is: number): Diagnostic =>

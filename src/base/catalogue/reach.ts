@@ -85,7 +85,7 @@ const adviceFor = (reason: MissingReason, first: string, other: string): string 
     case 'some':
       return `write \`missing: keep\` to take such tensors from ${first}, or leave them out with \`layers:\``
     case 'strange':
-      return `check that both are the same kind of network: no tensor of ${first} has a counterpart in ${other}; \`smelt inspect\` shows the names of both`
+      return `check that both are the same kind of network: next to no tensor of ${first} has a counterpart in ${other}; \`smelt inspect\` shows the names of both`
     case 'naming':
       return `convert ${other} first: its tensors are named as in ${reason.other}, those of ${first} as in ${reason.first}`
     case 'parts':

@@ -38,6 +38,15 @@ export const folderWithOthers = (path: string, index: string, others: readonly s
     `delete ${others.length === 1 ? 'it' : 'them'} if an earlier build left ${others.length === 1 ? 'it' : 'them'}, or pass the index itself: ${quoteName(`${path}/${index}`)}`,
   )
 
+/** A folder with an index none of whose shards is there, and other files. */
+export const indexAlone = (path: string, index: string, others: readonly string[]): Diagnostic =>
+  refusal(
+    'folder-ambiguous',
+    path,
+    `folder ${path} holds ${quoteName(index)} without its shards, and ${listNames(others)}`,
+    `delete the index if ${others.length === 1 ? `${quoteName(others[0]!)} is` : 'these are'} the model, or pass ${quoteName(`${path}/${others[0]}`)} itself`,
+  )
+
 /** A folder without a model; `below` are the folders in it that hold one. */
 export const folderWithoutModel = (path: string, names: readonly string[], below: readonly string[]): Diagnostic => {
   const checkpoints = names.filter((name) => /\.(?:bin|ckpt|pt|pth)$/i.test(name))
@@ -52,12 +61,14 @@ export const folderWithoutModel = (path: string, names: readonly string[], below
   return refusal(
     'folder-without-model',
     path,
-    `folder ${path} has no .safetensors file and no .safetensors.index.json; it holds ${names.length > 0 ? listNames(names) : 'nothing'}`,
-    folder !== undefined
-      ? `pass the folder that holds the weights, such as ${quoteName(`${path}/${folder}`)}`
-      : checkpoints.length > 1
-        ? `pass the file that you want, such as ${quoteName(`${path}/${checkpoints[0]}`)}`
-        : 'pass the folder that holds the weights, or the file itself',
+    `folder ${path} holds no model that smelt can open; it holds ${names.length > 0 ? listNames(names) : 'nothing'}`,
+    checkpoints.some((name) => /-\d+-of-\d+\.bin$/.test(name))
+      ? 'download `pytorch_model.bin.index.json`, which says which of these files holds which tensor'
+      : folder !== undefined
+        ? `pass the folder that holds the weights, such as ${quoteName(`${path}/${folder}`)}`
+        : checkpoints.length > 1
+          ? `pass the file that you want, such as ${quoteName(`${path}/${checkpoints[0]}`)}`
+          : 'pass the folder that holds the weights, or the file itself',
   )
 }
 
