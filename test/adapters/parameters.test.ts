@@ -1,4 +1,10 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { renderReport } from '#src/view/report/render.js'
+import { inFolder } from '../support/build-run.js'
+import { writeSafetensors } from '../support/write-safetensors.js'
+import { buildIn } from '../run/support.js'
 import { bake, f32, filled, type Bake, type Tensors } from './bake.js'
 
 const OWNER = 'base_model.model.mlp.experts'
@@ -147,3 +153,22 @@ describe('LoRA of fused experts', () => {
     expect(problems.map((d) => `${d.code}: ${d.message}`)).toContainEqual(expect.stringMatching(expected))
   })
 })
+
+test('a report on it shows what each parameter gets, and no rank where the file does not say one', () =>
+  inFolder(async (folder) => {
+    mkdirSync(join(folder, 'lora'))
+    writeSafetensors(join(folder, 'model.safetensors'), modelOf([2, 4, 3], [2, 3, 2]))
+    writeSafetensors(join(folder, 'lora/adapter_model.safetensors'), adapter)
+    writeFileSync(join(folder, 'lora/adapter_config.json'), JSON.stringify(config))
+    const recipe = {
+      models: { base: 'model.safetensors' },
+      adapters: { lora: 'lora' },
+      steps: { report: { op: 'report.adapter', adapter: 'lora', model: 'base' } },
+      outputs: { report: { from: 'report', path: 'report.txt' } },
+    }
+    const result = await buildIn(folder, recipe, { render: renderReport })
+    expect(result).toMatchObject({ type: 'ok', diagnostics: [] })
+    const report = readFileSync(join(folder, 'report.txt'), 'utf8')
+    expect(report).toMatch(/mlp\.experts\.gate_up_proj +2×4×3 +2 +1\.5/)
+    expect(report).toMatch(/mlp\.experts\.down_proj +2×3×2 +1 +3/)
+  }))

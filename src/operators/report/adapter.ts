@@ -2,7 +2,8 @@ import { guessArchitecture } from '../../architectures/adapters/guess.js'
 import { rankOf } from '../../architectures/adapters/factors.js'
 import { kindOf } from '../../architectures/adapters/kinds.js'
 import { groupAdapter, type AdapterModule } from '../../architectures/adapters/modules.js'
-import { scalesOf } from '../../architectures/adapters/scale.js'
+import { ownsParameters } from '../../architectures/adapters/parameters.js'
+import { configOf, scalesOf } from '../../architectures/adapters/scale.js'
 import { readTags, type Tag } from '../../architectures/adapters/tags.js'
 import { detectArchitecture } from '../../architectures/detect.js'
 import { notAnAdapter } from '../../base/catalogue/adapters.js'
@@ -35,9 +36,13 @@ interface Described {
 /** The rank of every module, and the alpha that its scale comes from: its own, or what the config says. */
 const describe = (call: Call, file: AdapterFile, modules: readonly AdapterModule[]): readonly Described[] => {
   const { value, at } = adapterOf(call, 'adapter')
-  const scaleOf = scalesOf({ label: value.label, file, alpha: value.alpha, at })
+  const source = { label: value.label, file, alpha: value.alpha, at }
+  const scaleOf = scalesOf(source)
+  const config = configOf(source)
+  const parameters = config?.type === 'ok' ? config.value.parameters : []
   return modules.map((module) => {
-    const rank = rankOf(module)
+    // The factors of parameters are those of all experts, whose number the adapter does not say.
+    const rank = ownsParameters(module.name, parameters) ? undefined : rankOf(module)
     const scale = rank === undefined ? undefined : scaleOf(module, rank)
     const alpha = rank === undefined || scale?.type !== 'ok' ? undefined : Number((scale.value * rank).toPrecision(6))
     return { kind: kindOf(module), rank, alpha, problems: scale?.diagnostics ?? [] }
