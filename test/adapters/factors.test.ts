@@ -44,7 +44,7 @@ const outcome = (
       tensors: new Map([['w', info('w', weight)]]),
       scaleOf: () => ok(1),
       numberOf: () => 0,
-      fanInFanOut: false,
+      inputsFirst: () => false,
       onInputs: () => undefined,
       parameters: [],
       oft: undefined,

@@ -88,6 +88,28 @@ describe('PEFT’s', () => {
     expect(tensors['net.fc.weight']).toEqual([2, 4, 6, 14, 25, 36])
   })
 
+  test('where a config speaks of another layer, the biases beside a square weight tell how it is stored', async () => {
+    const layers = (columns: boolean) => ({
+      'net.h.c_proj.weight': f32([2, 2], 0, 0, 0, 0),
+      'net.h.c_proj.bias': f32([2], 0, 0),
+      'net.h.c_attn.weight': columns ? f32([2, 3], 0, 0, 0, 0, 0, 0) : f32([3, 2], 0, 0, 0, 0, 0, 0),
+      'net.h.c_attn.bias': f32([3], 0, 0, 0),
+    })
+    const adapter = of({ 'lora_B.weight': f32([2, 1], 1, 2), 'lora_A.weight': f32([1, 2], 1, 10) }, 'net.h.c_proj')
+    for (const [columns, said] of [
+      [true, false],
+      [false, true],
+    ] as const) {
+      const { problems, tensors } = await bake({
+        model: layers(columns),
+        adapter,
+        config: { r: 1, lora_alpha: 1, fan_in_fan_out: said },
+      })
+      expect(problems).toEqual([])
+      expect(tensors['net.h.c_proj.weight']).toEqual(columns ? [1, 2, 10, 20] : [1, 10, 2, 20])
+    }
+  })
+
   test('LoRA of embeddings is transposed, also with DoRA, whose lengths are then of columns', async () => {
     const factors = of({ lora_embedding_B: f32([2, 1], 3, 0), lora_embedding_A: f32([1, 3], 1, 0, 1) }, 'net.embed')
     const config = { r: 1, lora_alpha: 1 }

@@ -8,6 +8,7 @@ import type { Dtype } from '../../tensor/dtype.js'
 import { detectArchitecture, type Architecture } from '../detect.js'
 import { missingTensors } from './complete.js'
 import { guessArchitecture } from './guess.js'
+import { storesInputsFirst } from './inputs-first.js'
 import { groupAdapter, type GroupedAdapter } from './modules.js'
 import { adapterNames, isAmbiguous, type AdapterNames } from './names.js'
 import { overlapProblem, type Patched, type Sourced } from './overlap.js'
@@ -109,7 +110,7 @@ export const matchAdapter = (adapter: NamedAdapter, model: Recipient, strict: bo
     scaleOf: scalesOf(adapter),
     numberOf: (scalar) =>
       scalar.dtype === 'BOOL' ? (file.scalars.get(scalar.name)?.[0] ?? NaN) : numberOf(file, scalar),
-    fanInFanOut: config?.value.fanInFanOut === true,
+    inputsFirst: config === undefined ? () => false : storesInputsFirst(model.tensors, config.value.fanInFanOut),
     onInputs: (module) => (config === undefined ? undefined : isFeedforward(config.value, module)),
     parameters: config?.value.parameters ?? [],
     oft: config?.value.oft,

@@ -15,8 +15,8 @@ export interface PatchContext {
   readonly scaleOf: ScaleOf
   /** The number that a scalar of the adapter holds; NaN where it is no single number. */
   readonly numberOf: (scalar: TensorInfo) => number
-  /** True where the config says that the layers store their weights transposed. */
-  readonly fanInFanOut: boolean
+  /** True for a weight whose rows are the inputs of its layer, which has so many outputs and inputs by its factors. */
+  readonly inputsFirst: (weight: string, sides: readonly [number, number] | undefined) => boolean
   /** Whether (IA)³ multiplies the inputs of a module; undefined where no config says so. */
   readonly onInputs: (module: string) => boolean | undefined
   /** Parameters that are no layers' weights, by the ends of their names. */

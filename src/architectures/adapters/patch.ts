@@ -106,7 +106,7 @@ const changesOf = (
   // Adapters have embeddings, and layers that store their weights transposed, the other way round.
   const turned =
     (target.change === 'transposed') !==
-    (module.embedding || (making.fanInFanOut && !module.tensors.has('embedding-skew')))
+    (module.embedding || (making.inputsFirst(target.weight!, sidesOf(module)) && !module.tensors.has('embedding-skew')))
   const laid = layOut(target.weight!, stored, target, turned)
   const terms = makeTerms(module, laid, making)
   if (terms.type === 'failed') return terms
@@ -140,6 +140,12 @@ const changesOf = (
   if (inputs.value !== undefined) return ok([{ type: 'rotate-inputs', by: inputs.value }])
   if (generalised.value !== undefined) return ok([{ type: 'generalised', scale: scale.value, of: generalised.value }])
   return ok([])
+}
+
+/** The outputs and inputs of a layer that a pair of matrices changes. */
+const sidesOf = ({ tensors }: AdapterModule): readonly [number, number] | undefined => {
+  const [up, down] = [tensors.get('up')?.shape, tensors.get('down')?.shape]
+  return up?.length === 2 && down?.length === 2 ? [up[0]!, down[1]!] : undefined
 }
 
 /** PEFT multiplies the bias of a layer along with its rows. */

@@ -1,0 +1,34 @@
+type Tensors = ReadonlyMap<string, { readonly shape: readonly number[] }>
+
+/** The outputs and inputs of a layer, by its factors. */
+type Sides = readonly [outputs: number, inputs: number]
+
+/** What a bias tells of a layer, whose outputs it has a number for: whether they are the columns of its weight. */
+const toldByBias = (weight: string, tensors: Tensors): boolean | undefined => {
+  const [rows, columns, ...more] = tensors.get(weight)?.shape ?? []
+  const bias = tensors.get(weight.replace(/weight$/, 'bias'))?.shape
+  if (rows === columns || more.length > 0 || bias?.length !== 1) return undefined
+  return bias[0] === columns ? true : bias[0] === rows ? false : undefined
+}
+
+/**
+ * Whether a layer stores its inputs as rows and its outputs as columns, as those of GPT-2 do (Conv1D of transformers).
+ * PEFT turns the change of each layer as that layer needs it, and its config says only what the last of them needed. So
+ * the factors tell it; for a square weight the biases of the layers beside it; and what is `said` counts for the rest.
+ */
+export const storesInputsFirst =
+  (tensors: Tensors, said: boolean) =>
+  (weight: string, sides: Sides | undefined): boolean => {
+    const [rows, columns, ...more] = tensors.get(weight)?.shape ?? []
+    if (sides === undefined || columns === undefined || more.length > 0) return said
+    if (rows !== columns) {
+      const fits = ([first, second]: readonly number[]): boolean => first === rows && second === columns
+      return fits(sides) ? false : fits(sides.toReversed()) ? true : said
+    }
+    const parent = weight.slice(0, weight.lastIndexOf('.', weight.length - '.weight'.length - 1) + 1)
+    for (const name of tensors.keys()) {
+      const told = name.startsWith(parent) && name.endsWith('.weight') ? toldByBias(name, tensors) : undefined
+      if (told !== undefined) return told
+    }
+    return said
+  }
