@@ -29,6 +29,7 @@ import { obstacles } from './destinations.js'
 import type { Download, OpenRemotely } from './downloads.js'
 import { locateInput, referenceOf, type Located } from './locate-inputs.js'
 import { createFolderReader, readModelFolders } from './model-folders.js'
+import { warnOfOtherWriters } from './other-writers.js'
 import { readParts, readSource } from './parts.js'
 import { tokenizePrompts } from './tokenize-prompts.js'
 import { sha256Of } from './sha256.js'
@@ -225,31 +226,24 @@ export const draft = async (
   }
   const opening = choices.value.length === 1 ? told : orderProblems(told)
   if (settings.length < choices.value.length) return failed(...opening)
+  const out = options.out === undefined ? undefined : resolvePath('', options.out)
   const done = await inTurns(
-    draftInSlices(
-      settings,
-      { recipe: folder, out: options.out === undefined ? undefined : resolvePath('', options.out) },
-      { namesOf: namesOnDisk(), more, answers },
-    ),
+    draftInSlices(settings, { recipe: folder, out }, { namesOf: namesOnDisk(), more, answers }),
     options.signal,
   )
   const drafted = done === undefined ? failed(stopped()) : done.value
   const diagnostics = [...opening, ...drafted.diagnostics]
   if (drafted.type === 'failed') return failed(...diagnostics)
   const { outputs, reports } = drafted.value
-  const blocked = obstacles(
-    [
-      ...destinationsOf(
-        settings,
-        outputs.map((o) => o.output),
-        reports,
-      ),
-      ...more,
-    ],
-    more,
+  const own = destinationsOf(
+    settings,
+    outputs.map((o) => o.output),
+    reports,
   )
+  const blocked = obstacles([...own, ...more], more)
   if (blocked.length > 0) return failed(...diagnostics, ...blocked)
-  return ok({ settings, draft: drafted.value, since, path: resolve(path) }, diagnostics)
+  const shared = await warnOfOtherWriters(resolve(path), out ?? folder, own)
+  return ok({ settings, draft: drafted.value, since, path: resolve(path) }, [...diagnostics, ...shared])
 }
 
 /**

@@ -118,6 +118,11 @@ test.each([
   )
 })
 
+test('the help for a pattern of the command line says nothing of recipes', () => {
+  const [problem] = selectLayers([{ text: 'attn2', at: { type: 'option', name: 'attn2' } }], NAMES, {}).diagnostics
+  expect(problem?.help).toBe('Did you mean `**.attn2`?')
+})
+
 const ODD = [
   'a..b',
   '.a',

@@ -1,5 +1,6 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
+import { quoteName } from './file-entry.js'
 import { unsupportedReport } from './watch.js'
 
 /** An output writes another dtype than a step casts tensors to. A warning: the output decides. */
@@ -91,6 +92,18 @@ export const reportOption = (name: string, key: string, at: Place): Diagnostic =
     at,
     help: `remove \`${key}\` from this output`,
   })
+
+/** The lock of another recipe has an output of the same path. A warning: it may be meant. */
+export const outputOfOther = (path: string, recipe: string, lock: string, at: Place): Diagnostic =>
+  entry(
+    'output-of-other',
+    `${path} is also an output of the recipe ${quoteName(recipe)}: whichever is built last replaces the other`,
+    {
+      at,
+      severity: 'warning',
+      help: `give one of the two another path, or delete ${quoteName(lock)} if that recipe is gone`,
+    },
+  )
 
 /** Two outputs have the same path. */
 export const outputTwice = (path: string, first: string, at: Place, firstAt: Place): Diagnostic =>

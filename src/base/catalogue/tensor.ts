@@ -33,7 +33,8 @@ export const patternSelectsNothing = (
 ): Diagnostic =>
   entry('pattern-selects-nothing', `\`${pattern}\` selects no tensor`, {
     at,
-    help: `${suggestion ?? beginnings(tops)} If it may select nothing, write \`{ match: "${pattern}", optional: true }\`.`,
+    // On the command line there is no way to say so.
+    help: `${suggestion ?? beginnings(tops)}${at?.type === 'option' ? '' : ` If it may select nothing, write \`{ match: "${pattern}", optional: true }\`.`}`,
   })
 
 /** A pattern that is too long. */
