@@ -203,9 +203,14 @@ export const destinationProblems = (
       .find((found) => found !== undefined)
     return above === undefined ? undefined : outputBelowFile(destination.label, above.label, destination.at)
   })
+  /** Paths of the recipe that are told of: one may stand for the same file many times over. */
+  const told = new Set<string>()
   return named.flatMap(({ destination }, i) => {
     const problem = problems[i] ?? below[i]
-    return problem === undefined ? [] : [blamed(problem, destination)]
+    const key = `${problem?.code} ${destination.name}`
+    if (problem === undefined || (problem.code === 'output-of-settings' && told.has(key))) return []
+    told.add(key)
+    return [blamed(problem, destination)]
   })
 }
 

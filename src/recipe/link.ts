@@ -122,15 +122,22 @@ export const linkNames = (root: Value, scope: Scope): Diagnostic[] => {
         ),
       )
   }
-  for (const step of steps.values()) for (const use of usesOf(step)) check(use.name, use.at, [use.kind], use.delta)
-  for (const use of uses.values()) for (const { name, at, kind } of use.args.values()) check(name, at, [kind])
+  const told = new Set<string>()
   // Of a part they are names of its users, which are checked there.
-  for (const { expected, default: target, at } of scope.isRecipe ? declarations.values() : []) {
+  for (const { expected, default: target, at, given } of scope.isRecipe ? declarations.values() : []) {
     if (expected.type !== 'name' || target === undefined) continue
-    const place: Place = { type: 'text', range: at }
+    const place: Place = given ?? { type: 'text', range: at }
+    const before = problems.length
     if (declarations.has(String(target))) problems.push(unknownName(String(target), [expected.kind], [], [], place))
     else check(String(target), place, [expected.kind])
+    // What a param names wrongly is not told again where the param is used.
+    if (problems.length > before) told.add(String(target))
   }
+  const checkUse = (name: string, at: Place, kinds: readonly Definition['kind'][], delta = false): void => {
+    if (!told.has(name)) check(name, at, kinds, delta)
+  }
+  for (const step of steps.values()) for (const use of usesOf(step)) checkUse(use.name, use.at, [use.kind], use.delta)
+  for (const use of uses.values()) for (const { name, at, kind } of use.args.values()) checkUse(name, at, [kind])
   for (const [, { value }] of entriesOf(root, 'results'))
     if (value.type === 'string')
       check(value.value, { type: 'text', range: value.range }, ['model', 'mask', 'weights', 'adapter', 'report'])

@@ -1,5 +1,5 @@
 import { badParam, paramExpects, type ParamExpectation } from '../base/catalogue/parts.js'
-import type { Diagnostic, Range } from '../base/diagnostic.js'
+import type { Diagnostic, Place, Range } from '../base/diagnostic.js'
 import { find, toPlain, type Value } from '../document/value.js'
 import type { Scalar } from './recipe.js'
 
@@ -20,6 +20,8 @@ export interface Declaration {
   /** Undefined where whoever uses the part has to give a value; or the value is no scalar, which the schema tells of. */
   readonly default: Scalar | undefined
   readonly description: string | undefined
+  /** Where its value is given, if not in the recipe. */
+  readonly given?: Place
 }
 
 /** The params that a document declares, by name. */

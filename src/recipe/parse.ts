@@ -1,6 +1,7 @@
 import { notATemplate } from '../base/catalogue/model-folders.js'
 import { isAPart, usesItself } from '../base/catalogue/parts.js'
 import { isPresets } from '../base/catalogue/presets.js'
+import { SET_PLACE } from '../base/catalogue/settings.js'
 import type { Diagnostic, Place, Range, Source } from '../base/diagnostic.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
@@ -66,7 +67,7 @@ export const parse = (source: Source, options: ParseOptions = {}, parts: Parts =
   if (checked.diagnostics.some((d) => d.code === 'indent')) return failed(...checked.diagnostics)
   const scope: Scope = {
     isRecipe: true,
-    declarations: withValues(declarations, params),
+    declarations: withValues(declarations, params, options.set ?? {}),
     steps: readSteps(root),
     uses,
     results: new Map(),
@@ -134,8 +135,17 @@ const otherFile = (root: Value): Diagnostic | undefined => {
 }
 
 /** Declarations with the values that params have been set to as their defaults. */
-const withValues = (declarations: Declarations, params: ParamValues): Declarations =>
-  new Map([...declarations].map(([name, declared]) => [name, { ...declared, default: params.get(name) }]))
+const withValues = (
+  declarations: Declarations,
+  params: ParamValues,
+  set: Readonly<Record<string, string>>,
+): Declarations =>
+  new Map(
+    [...declarations].map(([name, declared]) => [
+      name,
+      { ...declared, default: params.get(name), ...(Object.hasOwn(set, name) ? { given: SET_PLACE } : {}) },
+    ]),
+  )
 
 const renameOutput = (output: Output, resolve: (name: string) => string): Output => ({
   ...output,

@@ -94,6 +94,19 @@ test('what is wrong with a setting of a file is told where it is written', () =>
     expect(await check('keep\nhalf\n', '--set', 'keep=0.5')).toBe('')
   }))
 
+test('one mistake of many settings is told once, and that of a value where it is given', () =>
+  inProject(async (run, folder) => {
+    const recipe = RECIPE.replace('params: {', 'params: { from: { type: model, default: a },').replace(
+      'safe, b: b',
+      '$from, b: b',
+    )
+    writeFileSync(join(folder, 'recipe.yaml'), recipe)
+    const many = await run('check', 'recipe.yaml', '--set', 'keep=0:1:0.25', '--set', 'from=a,b')
+    expect(many.stderr.match(/output-of-settings/g)).toHaveLength(1)
+    const wrong = await run('check', 'recipe.yaml', '--set', 'from=c')
+    expect(wrong.stderr.match(/unknown name `c`\n --> .*/g)).toEqual(['unknown name `c`\n --> --set'])
+  }))
+
 test('an empty file is called empty, whatever its name', () =>
   inProject(async (run, folder) => {
     writeFileSync(join(folder, 'empty.pt'), '')

@@ -398,7 +398,7 @@ describe('supermerger', () => {
   })
 
   it.each([
-    [{ calcmode: 'cosineA' }, /no operator for this calculation/],
+    [{ calcmode: 'cosineA' }, /similarities over the whole of the models/],
     [{ calcmode: 'trainDifference' }, /for Add difference alone/],
     [{ mode: 'Sum of sums' }, /no operator for this method/],
     [{ mbw: true, weights_alpha: [1, 2] }, /3 block weights/],
@@ -537,7 +537,7 @@ describe('Model Mixer', () => {
   })
 
   it.each([
-    [one('Sum', { calcmode: ['Rebasin'] }), /no operator for this calculation/],
+    [one('Sum', { calcmode: ['Rebasin'] }), /permutes the channels/],
     [one('Sum', { calcmode: ['Cosine'] }), /no operator for this calculation/],
     [one('Elsewhere'), /no operator for this method/],
     [one('Add-Diff', { base_model: null }), /does not tell which model is subtracted/],

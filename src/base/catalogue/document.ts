@@ -394,5 +394,9 @@ export const wrongType = (
 ): Diagnostic =>
   entry('wrong-type', `${about(subject)}expected ${cut(expected, 200)}; found ${found}`, {
     at: inText(at),
-    help: quoted === undefined ? `write ${cut(expected, 200)} here` : `put it in quotes: "${cut(quoted)}"`,
+    // No name is a number or a boolean.
+    help:
+      quoted === undefined || expected.startsWith('the name of ')
+        ? `write ${cut(expected, 200)} here`
+        : `put it in quotes: "${cut(quoted)}"`,
   })

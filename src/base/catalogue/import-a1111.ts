@@ -46,6 +46,9 @@ export const a1111Lacks = {
   noModel: 'it does not name this model',
   method: 'smelt has no operator for this method',
   calcmode: 'smelt has no operator for this calculation',
+  cosine:
+    'it weighs each tensor by similarities over the whole of the models; smelt has `merge.cosine_a` and `merge.cosine_b`, which take each tensor by itself',
+  rebasin: 'it permutes the channels of one model to fit the other, which smelt does not',
   calcmodeFor: (mode: string): string => `smelt has this calculation for ${mode} alone`,
   blockCount: (count: number): string => `${count} block weights; smelt knows 20, 21, 26 and 61`,
   number: (name: string): string => `\`${name}\` is not a number`,

@@ -10,6 +10,14 @@ export const BLOCKS: readonly string[] = [
   ...Array.from({ length: 12 }, (_, i) => `OUT${String(i).padStart(2, '0')}`),
 ]
 
+/** Why a calculation cannot be said. */
+export const whyNot = (calcmode: string): string =>
+  /^cosine[ab]$/i.test(calcmode)
+    ? a1111Lacks.cosine
+    : /^rebasin/i.test(calcmode)
+      ? a1111Lacks.rebasin
+      : a1111Lacks.calcmode
+
 /** Lengths of lists of block weights that smelt knows, BASE and all. */
 const LENGTHS: ReadonlySet<number> = new Set([20, 21, 26, 61])
 

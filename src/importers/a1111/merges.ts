@@ -10,6 +10,7 @@ import {
   isBlockList,
   readBlocks,
   readElemental,
+  whyNot,
   withElemental,
   type Elemental,
   type Followers,
@@ -315,7 +316,7 @@ export const mergeSupermerger = (context: MergeContext, merge: Merge): string | 
       ])
     }
     default:
-      return miss(`\`calcmode: ${calcmode}\``, a1111Lacks.calcmode)
+      return miss(`\`calcmode: ${calcmode}\``, whyNot(calcmode))
   }
   switch (mode) {
     case 'Weight sum':

@@ -3,7 +3,7 @@ import { isObject } from '../../base/is-object.js'
 import type { Yaml } from '../../document/write.js'
 import type { Field } from '../importer.js'
 import { oneMinus } from '../numbers.js'
-import { blockPattern, isBlockList, patternBelow, readBlocks, type Followers } from './blocks.js'
+import { blockPattern, isBlockList, patternBelow, readBlocks, whyNot, type Followers } from './blocks.js'
 import { KEEP, numberOf, textOf, type Merge, type MergeContext } from './merges.js'
 
 /** Layers that a pattern takes out, if there are any. */
@@ -213,7 +213,7 @@ export const mergeMixer = (context: MergeContext, merge: Merge): string | undefi
     if (result === undefined || other === undefined) return undefined
     const mode = textOf(entryOf(merge['mode'], i)) || 'Sum'
     const calcmode = textOf(entryOf(merge['calcmode'], i)) || 'Normal'
-    if (!/^normal$/i.test(calcmode)) return miss(`\`calcmode: ${calcmode}\``, a1111Lacks.calcmode)
+    if (!/^normal$/i.test(calcmode)) return miss(`\`calcmode: ${calcmode}\``, whyNot(calcmode))
     const flag = entryOf(merge['use_mbws'], i) ?? entryOf(merge['mbw'], i)
     // Before `use_mbws`, the weights of a model are a list where blocks are used, and a text where they are not.
     const byBlocks = flag === true || (!('use_mbws' in merge) && Array.isArray(listOf(merge['weights_alpha'])[i]))
