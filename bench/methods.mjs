@@ -41,7 +41,6 @@ const OWN = [
     target: undefined,
     steps: merged('merge.top_k_sum', { a: 'a', b: 'b', width: 0.3 }),
   },
-  { here: '`merge.arcee_fusion`', target: ORDERED, steps: merged('merge.arcee_fusion', { base: 'base', model: 'a' }) },
   {
     here: '`merge.dare`',
     target: LINEAR,
@@ -112,7 +111,7 @@ const OWN = [
 ]
 
 /** Which methods of the other tools need order statistics, or ranks within rows. */
-const isOrdered = (steps) => /"(density|gamma|epsilon)":/.test(JSON.stringify(steps))
+const isOrdered = (steps) => /"(density|gamma|epsilon)":|arcee_fusion/.test(JSON.stringify(steps))
 
 const INPUTS = ['base', ...FINE_TUNES, 'a_fisher', 'b_fisher', 'a_gram', 'b_gram']
 /** The inputs that steps read. */
@@ -139,8 +138,11 @@ const methodOf = ({ name, here, steps, config, expression, ...rest }) => ({
   ],
 })
 
+/** Random methods of the tools that are measured, each once. */
+const DRAWN = RANDOM.filter(({ tool, name }) => tool !== 'MergeLM' && !name.includes(','))
+
 /** Every method, as a merge that is measured. */
-export const METHODS = [...MERGEKIT, ...RANDOM, ...SD_MECHA, ...OWN].map(methodOf)
+export const METHODS = [...MERGEKIT, ...DRAWN, ...SD_MECHA, ...OWN].map(methodOf)
 
 /** The table of the models that methods are measured on. */
 export const methodTable = (small) => readTable('sd15', { shrink: small }).filter(([name]) => PART.test(name))

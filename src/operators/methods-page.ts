@@ -19,7 +19,8 @@ Three differences hold everywhere:
   operators with \`kept\`, results can be compared number by number.
 - Shares and quantiles are exact, and of equal magnitudes those of the lower index are kept, unless the operator has a choice for it.
 
-[bench/parity](../bench/parity/README.md) compares the results with those of mergekit and sd-mecha, number by number. The formula, the source and the known
+[bench/parity](../bench/parity/README.md) compares the results with those of mergekit and sd-mecha, number by number, and random methods by
+statistics over 200 seeds. The formula, the source and the known
 differences of each operator are on [its page](operators.md).
 `
 
