@@ -4,12 +4,16 @@ export interface ModelFolder {
   readonly files: ReadonlyMap<string, Uint8Array>
   /** The text of its model card; undefined where it has none. */
   readonly card: string | undefined
+  /** True where further chat templates stand in a folder of their own. */
+  readonly moreTemplates?: boolean
 }
 
 /** The name of the file that tells how to load a model. */
 export const CONFIG = 'config.json'
 /** The name of the file with the settings of generation. */
 export const GENERATION = 'generation_config.json'
+/** The name of the folder with further chat templates. */
+export const MORE_TEMPLATES = 'additional_chat_templates'
 /** The name of the model card. */
 export const CARD = 'README.md'
 

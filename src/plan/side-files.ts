@@ -61,7 +61,8 @@ export const planSideFiles = (
     const set = setChatTemplate(files, output.chatTemplate, folders, models)
     if (set.type === 'failed') return set
     append(warnings, set.diagnostics)
-  }
+  } else if (folders.get(own?.owner ?? donor.name)?.moreTemplates === true)
+    warnings.push(say.templatesLeft(at, own?.owner ?? donor.name))
   const config = files.get(CONFIG)
   if (config === undefined) warnings.push(say.noModelConfig(at, donor.name, donor.path))
   else {

@@ -7,7 +7,15 @@ import { blake3, toDigest } from '../base/digest.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Draft } from '../plan/draft.js'
-import { CARD, CONFIG, isBeside, isSideFile, withoutOtherCode, type ModelFolder } from '../plan/model-folder.js'
+import {
+  CARD,
+  CONFIG,
+  MORE_TEMPLATES,
+  isBeside,
+  isSideFile,
+  withoutOtherCode,
+  type ModelFolder,
+} from '../plan/model-folder.js'
 import type { OpenedInput, OpenedInputs } from '../plan/inputs.js'
 import type { Recipe } from '../recipe/recipe.js'
 import type { SideFile } from '../safetensors/model.js'
@@ -20,7 +28,7 @@ import { needsTokens } from './tokenize-prompts.js'
 /** No side file is nearly as large, in bytes. */
 const MOST = 1 << 28
 
-const read = async (path: string): Promise<Result<Uint8Array>> => {
+const readSide = async (path: string): Promise<Result<Uint8Array>> => {
   try {
     return await readRegular(path, { wanted: SIDE_FILE_WORDS, most: MOST })
   } catch (error) {
@@ -65,12 +73,13 @@ const readFolderAt = async (folder: string): Promise<Result<ReadModelFolder | un
     const path = join(folder, name)
     // Before it is read, so that a change in between shows.
     const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
-    const bytes = await read(path)
+    const bytes = await readSide(path)
     if (bytes.type === 'failed') return bytes
     files.set(name, bytes.value)
     if (stats !== undefined) identities.set(name, identityOf(stats))
   }
-  return ok(toFolder(folder, files, (name, { length }) => identities.get(name) ?? noFile(length)))
+  const read = toFolder(folder, files, (name, { length }) => identities.get(name) ?? noFile(length))
+  return ok(names.includes(MORE_TEMPLATES) ? { ...read, moreTemplates: true } : read)
 }
 
 const ofRemote = (

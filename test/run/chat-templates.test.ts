@@ -88,3 +88,14 @@ test('templates that differ in blanks around them count as one', () =>
     })
     expect(textOf(shop, 'chat_template.jinja')).toBe('two\n')
   }))
+
+test('further templates in a folder of their own are not copied, and told', () =>
+  withModels(async (shop) => {
+    mkdirSync(shop.at('own/additional_chat_templates'))
+    const made = (more: object) => ({
+      models: { own: 'own' },
+      outputs: { m: { from: 'own', path: 'out/', ...more } },
+    })
+    expect((await shop.build(made({}))).codes).toEqual(['templates-left'])
+    expect((await shop.build(made({ chat_template: 'own' }))).codes).toEqual([])
+  }))

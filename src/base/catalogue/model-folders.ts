@@ -109,6 +109,14 @@ export const layerKindsUnsaid = (at: Place, model: string, layer: number, tensor
     },
   )
 
+/** Further chat templates in a folder of their own, which are not copied. A warning. */
+export const templatesLeft = (at: Place, model: string): Diagnostic =>
+  entry('templates-left', `the folder \`additional_chat_templates\` of \`${model}\` is not copied`, {
+    at,
+    severity: 'warning',
+    help: 'copy it into the output if you use its chat templates, or set `chat_template`',
+  })
+
 /** Inputs whose cards name different licences. A warning. */
 export const licencesDiffer = (at: Place, licences: readonly string[]): Diagnostic =>
   entry('licences-differ', `the models have different licences: ${listNames(licences)}`, {
