@@ -2,7 +2,7 @@
  * The folder of a run: all that its driver and its tasks know of each other, on the file system that they share.
  *
  * - `plan.json`: what the run is; `recipe/`: a copy of the recipe
- * - `parts/N.json`: what part N and some after it do
+ * - `parts/N.json`: what part N and those after it do, a hundred together
  * - `attempts/N.K.json`: that attempt K at part N began, and where
  * - `beats/N.K`: written every few seconds while it works; only the time of the file counts
  * - `events/N.K.jsonl`: what it told, as `smelt build --json` does

@@ -5,7 +5,7 @@ import type { Slurm } from './slurm.js'
 /** What follows the tasks of a run by itself. */
 export interface Chain {
   readonly stages: readonly Stage[]
-  /** Whether a part is done, asked by the name of its marker. */
+  /** Whether a part is done. */
   readonly isDone: (part: number) => boolean
   /** The command that makes the outputs of the run, as words of the shell. */
   readonly commit: string

@@ -71,7 +71,7 @@ export const stageRoot = (folder: string): string => join(folder, `smelt-stage-$
 
 /** Makes the folder of copies, or checks that nobody else can write to the one that is there; throws if it is not so. */
 const makeRoot = async (root: string): Promise<void> => {
-  // The folder below which it is has to be there: a disk that is not mounted is not to be made up for.
+  // The folder below which it is has to be there: a disk that is not mounted is not made up for.
   await mkdir(root, { mode: 0o700 }).catch((error: unknown) => {
     if (errorCode(error) !== 'EEXIST') throw error
   })
@@ -97,7 +97,7 @@ const sweep = async (root: string, idle: number, isEnough: () => Promise<boolean
   }
 }
 
-/** The digest that was written behind the bytes of a copy; undefined if there is none. */
+/** The digest that was written behind the bytes of a copy, of `bytes` bytes; undefined if there is none. */
 const recordedIn = async (path: string, bytes: number): Promise<Digest | undefined> => {
   let file: FileHandle | undefined
   try {
@@ -114,8 +114,8 @@ const recordedIn = async (path: string, bytes: number): Promise<Digest | undefin
 }
 
 /**
- * Goes through the bytes of a tensor in a file, and gives its digest; undefined if the file ends before. Throws what the
- * system says.
+ * Reads the bytes of a tensor in a file, and gives their digest; undefined if they cannot all be read. Throws what `take`
+ * does.
  */
 const digestIn = async (
   file: FileHandle,
@@ -129,7 +129,7 @@ const digestIn = async (
   let hasher = createHasher()
   for (let at = 0; at < bytes;) {
     const wanted = Math.min(buffer.length, segment - (at % segment), bytes - at)
-    const { bytesRead } = await file.read(buffer, 0, wanted, begin + at)
+    const { bytesRead } = await file.read(buffer, 0, wanted, begin + at).catch(() => ({ bytesRead: 0 }))
     if (bytesRead === 0) return undefined
     const piece = buffer.subarray(0, bytesRead)
     hasher.update(piece)
@@ -215,15 +215,15 @@ export const openStage = async (
       await rm(whole, { force: true })
     }
   }
+  const findCopy = async (tensor: TensorInfo): Promise<boolean> => {
+    const isThere = await have(tensor)
+    if (isThere) found += tensor.end - tensor.begin
+    return isThere
+  }
   /** Has a tensor copied by this task or another one; false while another one is at it. */
   const acquire = async (tensor: TensorInfo): Promise<boolean> => {
-    const { own, path } = placeOf(tensor)
-    await mkdir(own, { recursive: true })
-    used.add(own)
-    if (await have(tensor)) {
-      found += tensor.end - tensor.begin
-      return true
-    }
+    if (await findCopy(tensor)) return true
+    const { path } = placeOf(tensor)
     const claim = `${path}.claim`
     try {
       await (await open(claim, 'wx')).close()
@@ -233,6 +233,8 @@ export const openStage = async (
     }
     let shown = performance.now()
     try {
+      // Another task may have finished it between the look and the claim.
+      if (await findCopy(tensor)) return true
       await copy(tensor, path, async () => {
         if (performance.now() - shown < SHOW) return
         shown = performance.now()
@@ -283,21 +285,24 @@ export const openStage = async (
         .map((t) => [keyOf(t), t] as const),
     ).values(),
   ]
-  const touch = (): void => {
-    for (const own of used) void utimes(own, new Date(), new Date()).catch(() => undefined)
-  }
-  const touching = setInterval(touch, 2 * SHOW)
+  const touch = (): Promise<unknown> =>
+    Promise.all([...used].map((own) => utimes(own, new Date(), new Date()).catch(() => undefined)))
+  const touching = setInterval(() => void touch(), 2 * SHOW)
   touching.unref()
   const busy: TensorInfo[] = []
   await attempt(async () => {
     await makeRoot(root)
     await sweep(root, OLD, () => Promise.resolve(false))
+    // Before any room is made: what this task is about to use is not idle.
+    for (const tensor of wanted) used.add(placeOf(tensor).own)
+    for (const own of used) await mkdir(own, { recursive: true })
+    await touch()
   })
   await forEach(wanted, async (tensor) => {
     if (!(await acquire(tensor))) busy.push(tensor)
   })
   await forEach(busy, awaitCopy)
-  touch()
+  await touch()
   return {
     copyOf: (tensor) => {
       const at = copies.get(keyOf(tensor))
@@ -324,8 +329,6 @@ const digestOfCopy = async (path: string, tensor: TensorInfo): Promise<Digest | 
   const file = await open(path, READ_ONLY).catch(() => undefined)
   try {
     return file === undefined ? undefined : await digestIn(file, 0, tensor)
-  } catch {
-    return undefined
   } finally {
     await file?.close()
   }

@@ -25,17 +25,17 @@ export const ABSENT: readonly Absent[] = [
   ...absent(
     'sd-mecha',
     ['get_dtype', 'get_device', 'get_rank_from_ratio', 'stack'],
-    'computes an argument of other methods, and merges nothing',
+    'only computes arguments of other methods, and merges nothing',
   ),
   ...absent(
     'sd-mecha',
     ['omit_non_finite'],
-    'leaves out tensors with NaN or infinity, over which smelt stops the build; `model.select` leaves out those that the error names',
+    'leaves out tensors with NaN or infinity, which are an error in smelt; `model.select` leaves out those that the error names',
   ),
   ...absent(
     'supermerger',
     ['cosineA', 'cosineB'],
-    'scales the cosines by the least and the greatest of all layers; `merge.cosine_a` and `merge.cosine_b` are those of sd-mecha, which do not',
+    'scales the cosines to the range that they have over all layers; `merge.cosine_a` and `merge.cosine_b` are the methods of sd-mecha, which do not',
   ),
   ...absent(
     'supermerger',
@@ -60,11 +60,11 @@ export const ABSENT: readonly Absent[] = [
   ...absent(
     'mergekit',
     ['mergekit-evolve'],
-    'searches for the settings of a merge by a benchmark of language models; `smelt search` does so by a command of yours',
+    'searches for the settings of a merge with benchmarks of language models; `smelt search` does it with a scoring command of your own',
   ),
   ...absent(
     'mergekit',
     ['mergekit-tokensurgeon'],
-    'makes embeddings for the tokens of another tokenizer; smelt gives a token that a model lacks those of a model that has it, or their mean',
+    'computes embeddings for the tokens of another tokenizer; smelt takes those of a token that a model lacks from a model that has it, or the mean of several',
   ),
 ]

@@ -18,7 +18,7 @@ export interface OpenFile {
   readonly path: string
 }
 
-/** Bytes that are copied at once: few enough to be in the second cache when they are written. */
+/** Bytes that are copied at once: few enough to be in the L2 cache when they are written. */
 const PIECE = 1 << 20
 /** Ranges that are copied at once, so that one is read and written while the checksum of another is computed. */
 const LANES = 3

@@ -3,9 +3,10 @@ import type { Place, Source } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { readCsv } from '../document/csv.js'
 
+/** Beside the rows, which callers of the library write as plain objects. */
 const places = new WeakMap<Readonly<Record<string, string>>, Place>()
 
-/** Where a setting is written; the option where it is from no file. */
+/** Where a row is written: a line of a file, or the option for a row that is from none. */
 export const placeOfRow = (row: Readonly<Record<string, string>>): Place => places.get(row) ?? SET_FILE_PLACE
 
 /**

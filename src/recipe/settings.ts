@@ -104,13 +104,16 @@ const problemsOf = (
   rows: readonly Readonly<Record<string, string>>[],
   set: Readonly<Record<string, string>>,
   declarations: Declarations,
-): readonly Diagnostic[] =>
-  rows.flatMap((row, i) => {
+): readonly Diagnostic[] => {
+  const seen = new Set<string>()
+  return rows.flatMap((row) => {
     const own = Object.entries(row).filter(
-      ([name]) => !Object.hasOwn(set, name) && (i === 0 || declarations.has(name) || rows[0]?.[name] === undefined),
+      ([name]) => !Object.hasOwn(set, name) && (declarations.has(name) || !seen.has(name)),
     )
+    for (const [name] of own) seen.add(name)
     return readParams(declarations, Object.fromEntries(own), placeOfRow(row)).problems
   })
+}
 
 const labelOfRow = (row: Readonly<Record<string, string>>, set: Readonly<Record<string, string>>): string =>
   Object.entries(row)

@@ -58,7 +58,7 @@ export const renderAccount = (parts: readonly PartAccount[]): string =>
     )
     .join('')
 
-/** Which machines read inputs where they are although they were to copy them, and why; each once. */
+/** Which machines read inputs directly although they should have copied them, and why; each once. */
 export const stageWarnings = (parts: readonly PartAccount[]): readonly Diagnostic[] =>
   [
     ...new Map(

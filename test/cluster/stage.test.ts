@@ -83,7 +83,7 @@ test('a copy that is not what was copied is removed, and its part is done from t
       writeFileSync(path, bytes)
     }
     const { staged } = await part(1)
-    expect(staged).toEqual({ copied: 0, found: 0, problem: `copies in ${disk} were not what had been copied` })
+    expect(staged).toEqual({ copied: 0, found: 0, problem: `copies in ${disk} no longer matched what was copied` })
     expect(copiesIn(disk).length).toBeLessThan(sizes)
     for (let n = 2; n < partsIn(laid.plan); n++) await part(n)
     expect((await commitRun(laid.run)).type).toBe('ok')
@@ -134,9 +134,30 @@ test('a disk that is almost full is left alone, and copies that nobody uses make
     expect(existsSync(old[1])).toBe(false)
   }))
 
+test('room is not made of copies that the same task uses', () =>
+  inFolder(async (folder) => {
+    const { open, tensors } = await stageOf(folder)
+    const known = tensors[0]!
+    close(await open([known]))
+    const [own] = readdirSync(stageRoot(folder))
+    const hourAgo = new Date(Date.now() - 3_600_000)
+    utimesSync(join(stageRoot(folder), own!), hourAgo, hourAgo)
+    // The other file has no room, and the disk is as full as before when all that is idle is gone.
+    const other = join(folder, 'p/b.safetensors')
+    const more = valueOf(await readHeader(other)).tensors.values()
+    const identities = new Map(
+      await Promise.all(
+        [known.file, other].map(async (path) => [path, identityOf(await stat(path, { bigint: true }))] as const),
+      ),
+    )
+    const stage = close(await openStage(folder, [...more, known], identities, { ...ALL, reserve: 1 }))
+    expect(stage.staged.problem).toBe(`${folder} is almost full`)
+    expect(existsSync(join(stageRoot(folder), own!))).toBe(true)
+  }))
+
 test('of several tasks at once, one copies a tensor and the others wait, but not for one that is gone', () =>
   inFolder(async (folder) => {
-    const { open, tensors, bytes } = await stageOf(folder, { patience: 300 })
+    const { open, tensors, bytes } = await stageOf(folder)
     const stages = (await Promise.all([open(), open(), open()])).map(close)
     expect(stages.reduce((n, { staged }) => n + staged.copied, 0)).toBe(bytes)
     for (const { staged } of stages) expect(staged.copied + staged.found).toBe(bytes)
@@ -144,7 +165,8 @@ test('of several tasks at once, one copies a tensor and the others wait, but not
     const { file } = stages[0]!.copyOf(tensors[0]!)!
     rmSync(file)
     writeFileSync(`${file}.claim`, '')
-    expect(close(await open()).staged.copied).toBe(tensors[0]!.end - tensors[0]!.begin)
+    const impatient = await stageOf(folder, { patience: 300 })
+    expect(close(await impatient.open()).staged.copied).toBe(tensors[0]!.end - tensors[0]!.begin)
     expect(copiesIn(folder)).toHaveLength(tensors.length)
   }))
 
@@ -165,7 +187,7 @@ test('`--stage` reaches the tasks, and what it came to is in the report', () =>
     const build = ['build', 'recipe.yaml', '--on', 'exec', '--parts', '1', '--stage', '$DISK/x', '--report', 'r.json']
     const { code, stderr } = await smelt(folder, build, { env: { DISK: folder, SMELT_CACHE: join(folder, 'cache') } })
     expect([code, stderr]).toEqual([0, expect.stringContaining('warning[stage-unused]')])
-    expect(stderr).toContain(`at least in part: there is no ${folder}/x`)
+    expect(stderr).toContain(`without copies: there is no ${folder}/x`)
     const report = JSON.parse(readFileSync(join(folder, 'r.json'), 'utf8')) as {
       sections: readonly { rows: object[] }[]
     }

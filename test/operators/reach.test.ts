@@ -73,7 +73,7 @@ describe('a step that merges no tensor', () => {
     expect([whole.code, whole.message.split(': ')[1], whole.help]).toEqual([
       'nothing-merged',
       '1 integer tensor',
-      'select weights of floating-point numbers, which alone are merged, or remove the step',
+      'select floating-point tensors, since only these are merged, or remove the step',
     ])
     expect(
       problemsOf(

@@ -157,6 +157,12 @@ describe('a file of settings', () => {
     expect(choices.type === 'ok' && choices.value).toEqual([{ label: 'name=x', set: { keep: '0.5', name: 'x' } }])
   })
 
+  test('names what is no param once, where it first has a value', () => {
+    const rows = rowsOf('keap,keep\n,0.1\n1,0.2\n2,0.3\n')
+    const choices = expandSettings({ path: 'r', text: TEXT }, {}, rows.type === 'ok' ? rows.value : [])
+    expect(tell(choices.diagnostics)).toEqual(['unknown-override @ 3: 1,0.2'])
+  })
+
   test.each<[string, string]>([
     ['', 'bad-set-file @ values.csv'],
     ['keep\n', 'bad-set-file @ values.csv'],

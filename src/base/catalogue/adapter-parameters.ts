@@ -1,6 +1,6 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
-import { quoteName } from './file-entry.js'
+import { quoteName, shapeText } from './file-entry.js'
 
 type Shape = readonly number[]
 
@@ -10,9 +10,8 @@ interface Parameter {
   readonly shape: Shape
 }
 
-const list = (shape: Shape): string => `[${shape.join(', ')}]`
 const listed = (parameters: readonly Parameter[]): string =>
-  parameters.map(({ tensor, shape }) => `${quoteName(tensor)} ${list(shape)}`).join(', ')
+  parameters.map(({ tensor, shape }) => `${quoteName(tensor)} ${shapeText(shape)}`).join(', ')
 
 /** Factors that fit no parameter that the config names. */
 export const parameterUnfit = (
@@ -24,7 +23,7 @@ export const parameterUnfit = (
 ): Diagnostic =>
   entry(
     'adapter-shape',
-    `the factors of ${quoteName(module)} in ${adapter} (${factors.map(([up, down]) => `${list(up)} and ${list(down)}`).join('; ')}) do not fit the parameters that its config names: ${listed(parameters)}`,
+    `the factors of ${quoteName(module)} in ${adapter} (${factors.map(([up, down]) => `${shapeText(up)} and ${shapeText(down)}`).join('; ')}) do not fit the parameters that its config names: ${listed(parameters)}`,
     {
       at,
       help: 'use an adapter that was trained on this architecture; if this one was, the file is damaged: download it again',
@@ -51,7 +50,7 @@ export const parametersAlike = (
 export const parameterSquare = (at: Place, adapter: string, module: string, tensor: string, shape: Shape): Diagnostic =>
   entry(
     'adapter-unsupported',
-    `${quoteName(tensor)} is ${list(shape)}, and nothing says whether ${quoteName(module)} of ${adapter} takes its second axis for the outputs or the inputs of each expert`,
+    `${quoteName(tensor)} is ${shapeText(shape)}, and nothing says whether ${quoteName(module)} of ${adapter} takes its second axis for the outputs or the inputs of each expert`,
     {
       at,
       help: 'merge the adapter with PEFT, or leave the module out with `exclude`',

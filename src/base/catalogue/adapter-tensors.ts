@@ -1,9 +1,7 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
 import { madeFor, type ArchitectureMismatch } from './adapters.js'
 import { entry } from './entry.js'
-import { listNames, quoteName } from './file-entry.js'
-
-const list = (shape: readonly number[]): string => `[${shape.join(', ')}]`
+import { listNames, quoteName, shapeText } from './file-entry.js'
 
 /** Adapter tensors without a target, which the recipe says to ignore. */
 export const adapterTensorsIgnored = (
@@ -55,7 +53,7 @@ export const factorsDiffer = (
 ): Diagnostic =>
   entry(
     'factor-shape',
-    `${quoteName(module)} of ${adapter} has shapes that do not fit: ${shapes.map(list).join(' and ')}`,
+    `${quoteName(module)} of ${adapter} has shapes that do not fit: ${shapes.map(shapeText).join(' and ')}`,
     {
       at,
       help: 'check that the adapters are for the same model',
@@ -220,7 +218,7 @@ export const wholeShape = (
 ): Diagnostic =>
   entry(
     'adapter-shape',
-    `${quoteName(tensor)} of ${adapter} is ${list(shape)}, but ${quoteName(target)}, which it replaces, is ${list(expected)}${madeFor(architectureMismatch)}`,
+    `${quoteName(tensor)} of ${adapter} is ${shapeText(shape)}, but ${quoteName(target)}, which it replaces, is ${shapeText(expected)}${madeFor(architectureMismatch)}`,
     {
       at,
       help: 'use an adapter that was trained on this architecture',

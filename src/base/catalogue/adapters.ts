@@ -1,8 +1,6 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
-import { listNames, quoteName, refusal, warning } from './file-entry.js'
-
-const list = (shape: readonly number[]): string => `[${shape.join(', ')}]`
+import { listNames, quoteName, refusal, shapeText, warning } from './file-entry.js'
 
 /** Rows of a tensor that a module changes. */
 interface RowRange {
@@ -27,7 +25,7 @@ export const madeFor = (architectureMismatch: ArchitectureMismatch | undefined):
 
 /** An alpha that is not one number. */
 export const alphaNotScalar = (at: Place, adapter: string, tensor: string, shape: readonly number[]): Diagnostic =>
-  entry('bad-alpha', `${quoteName(tensor)} of ${adapter} is ${list(shape)}; an alpha is a single number`, {
+  entry('bad-alpha', `${quoteName(tensor)} of ${adapter} is ${shapeText(shape)}; an alpha is a single number`, {
     at,
     help: 'save the adapter again with the program it comes from',
   })
@@ -92,7 +90,7 @@ export const factorsApart = (
     at,
     adapter,
     module,
-    `no rank is common to ${factors.map(({ name, shape }) => `${quoteName(name)}, which is ${list(shape)}`).join(', and ')}`,
+    `no rank is common to ${factors.map(({ name, shape }) => `${quoteName(name)}, which is ${shapeText(shape)}`).join(', and ')}`,
   )
 
 /** Why the tags of a trainer cannot be read. */
@@ -139,10 +137,10 @@ export const deltaShape = (
 ): Diagnostic =>
   entry(
     'adapter-shape',
-    `${quoteName(module)} of ${adapter} makes a difference of ${list(delta)}, but ${
+    `${quoteName(module)} of ${adapter} makes a difference of ${shapeText(delta)}, but ${
       rows === undefined
-        ? `${quoteName(tensor)} is ${list(shape)}`
-        : `it changes ${inRows(rows)}${quoteName(tensor)}, which is ${list(shape)}`
+        ? `${quoteName(tensor)} is ${shapeText(shape)}`
+        : `it changes ${inRows(rows)}${quoteName(tensor)}, which is ${shapeText(shape)}`
     }${madeFor(architectureMismatch)}`,
     {
       at,
@@ -188,11 +186,11 @@ export const factorShape = (
   { adapter, module, factor, found, wanted, rank, tensor, shape, rows }: FactorPlace,
   architectureMismatch?: ArchitectureMismatch,
 ): Diagnostic => {
-  const target = `${inRows(rows)}${quoteName(tensor)}, which is ${list(shape)}`
+  const target = `${inRows(rows)}${quoteName(tensor)}, which is ${shapeText(shape)}`
   const ranked = rank === undefined ? '' : `its rank is ${rank}, and `
   return entry(
     'adapter-shape',
-    `${quoteName(factor)} of ${adapter} is ${list(found)}, but ${quoteName(module)} needs ${list(wanted)}: ${ranked}it changes ${target}${madeFor(architectureMismatch)}`,
+    `${quoteName(factor)} of ${adapter} is ${shapeText(found)}, but ${quoteName(module)} needs ${shapeText(wanted)}: ${ranked}it changes ${target}${madeFor(architectureMismatch)}`,
     {
       at,
       help: 'use an adapter that was trained on this architecture; if this one was, the file is damaged: download it again',
@@ -300,7 +298,7 @@ export const blocksUneven = (
 ): Diagnostic =>
   entry(
     'adapter-shape',
-    `${quoteName(blocks)} of ${adapter} is ${list(shape)}: blocks of that size do not divide the ${lines} of ${quoteName(tensor)}`,
+    `${quoteName(blocks)} of ${adapter} is ${shapeText(shape)}: blocks of that size do not divide the ${lines} of ${quoteName(tensor)}`,
     {
       at,
       help: 'use an adapter that was trained on this architecture; if this one was, the file is damaged: download it again',

@@ -170,7 +170,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   OUT_OF_MEMORY:
     'raise `memory` in the cluster file (`smelt plan` says how much a build takes) and run the same command again: what is done stays done',
   TIMEOUT:
-    'raise `time` in the cluster file and run the same command again: what is done stays done; or give `--parts` a greater number, which begins a run of shorter tasks',
+    'raise `time` in the cluster file and run the same command again: what is done stays done; or pass a larger `--parts`, which begins a new run of shorter tasks',
 }
 
 /** A template for the commands of tasks that cannot be filled in. */
@@ -209,13 +209,13 @@ export const runWords = {
   released: (part: number): string => `Slurm holds part ${part}: releasing it\n`,
   unanswered: (seconds: number): string =>
     `Slurm has not answered for ${seconds} seconds: waiting; its tasks go on, and Ctrl-C leaves them running\n`,
-  handedOver: 'Slurm has all of it: unless a task fails, the outputs are written without this command, too\n',
-  awaited: 'Slurm does not answer: asking again for two minutes; Ctrl-C stops, and the same command goes on\n',
+  handedOver: 'Slurm has all of it: unless a task fails, it writes the outputs even if this command ends\n',
+  awaited: 'Slurm does not answer: retrying for two minutes; after Ctrl-C, the same command resumes the run\n',
   answered: 'Slurm answers again\n',
   left: (run: string, isWithTasks: boolean): string =>
     isWithTasks
-      ? `stopped, with its tasks; the run stays: the same command goes on with it, and \`smelt cancel ${run}\` gives it up\n`
-      : `left; Slurm goes on with the tasks: the same command watches over them again, and \`smelt cancel ${run}\` ends them\n`,
+      ? `stopped, with its tasks; the same command resumes the run, and \`smelt cancel ${run}\` gives it up\n`
+      : `stopped watching; Slurm continues with the tasks: the same command watches them again, and \`smelt cancel ${run}\` ends them\n`,
   cancelled: (run: string): string => `cancelled ${run}\n`,
   verifyAfter: 'leave it out, and compare with the lock afterwards: `smelt verify`',
   trustsTimes: 'leave it out, or pass `--force`, which computes everything anew',

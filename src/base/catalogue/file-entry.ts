@@ -19,6 +19,9 @@ export const listNames = (names: readonly (string | number)[], most = 10): strin
   return shown.join(', ') + (names.length > most ? ` and ${names.length - most} more` : '')
 }
 
+/** The shape of a tensor: `[320, 640]`. */
+export const shapeText = (shape: readonly number[]): string => `[${shape.join(', ')}]`
+
 /** A number of bytes, with thousands separators. */
 export const inBytes = (n: number | bigint): string =>
   `${n.toLocaleString('en-US')} byte${n === 1 || n === 1n ? '' : 's'}`

@@ -75,7 +75,7 @@ export const hubMoved = (at: Place, of: Named, locked: string, now: string): Dia
     { at, severity: 'warning', help: 'build with `--update` to take the newer commit' },
   )
 
-/** An address where a path or a repository should be; `meant` is what it names on the hub. */
+/** A URL where a path or a repository should be; `meant` is what it names on the hub. */
 export const inputAddress = (
   at: Place,
   address: string,
@@ -83,7 +83,7 @@ export const inputAddress = (
 ): Diagnostic =>
   entry(
     'address-not-path',
-    `${quoteName(address)} is an address; smelt reads files, and models of the Hugging Face hub by name`,
+    `${quoteName(address)} is a URL; smelt reads files on this machine, and models of the Hugging Face hub by name`,
     {
       at,
       help:
@@ -112,7 +112,7 @@ export const inputInTwoPlaces = (at: Place, name: string, kind: string): Diagnos
     help: 'keep `path` for a file on this machine, or `hub` for one of a hub; `files` says which of its files',
   })
 
-/** A repository that no hub could have; `meant` is the one that an address names. */
+/** A repository that no hub could have; `meant` is the one that a URL names. */
 export const notARepository = (at: Place, text: string, meant: string | undefined): Diagnostic =>
   entry('not-a-repository', `${quoteName(text)} is not the name of a repository on a hub`, {
     at,

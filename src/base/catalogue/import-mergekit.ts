@@ -1,4 +1,3 @@
-/** What differs between mergekit and an imported recipe, for its comments and messages. */
 /** What is unusual in templates that mergekit ships. */
 const ODD_TEMPLATES: Readonly<Record<string, string>> = {
   alpaca: 'which has no empty line before the response that is asked for',
@@ -6,6 +5,7 @@ const ODD_TEMPLATES: Readonly<Record<string, string>> = {
   llama3: 'which has a line break after each message that Llama 3 was not trained with',
 }
 
+/** What differs between mergekit and an imported recipe, for its comments and messages. */
 export const mergekitSays = {
   chatTemplate: (name: string): string =>
     `The chat template renders what mergekit's template ${name} renders${

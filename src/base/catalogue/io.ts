@@ -5,13 +5,13 @@ import { inBytes, inFile, quoteName, refusal } from './file-entry.js'
 /** What was being done to a file when the system call failed. */
 export type IoOperation = 'create' | 'read' | 'rename' | 'sync' | 'write'
 
-/** An address of the network, where a path is read. */
+/** A URL where a path is needed. */
 export const addressNotPath = (path: string, address: string): Diagnostic =>
   refusal(
     'address-not-path',
     path,
-    `${quoteName(address)} is an address, and a path on this machine is needed here`,
-    'download the file and write its path; of a model on the Hugging Face hub, write the name of its repository, such as `org/name`',
+    `${quoteName(address)} is a URL, and a path on this machine is needed here`,
+    'download the file and pass its path; for a model on the Hugging Face hub, pass the name of its repository, such as `org/name`',
   )
 
 /** A missing path with backslashes, on a system where they are part of the name. */
@@ -99,7 +99,7 @@ export const linkLoop = (path: string): Diagnostic =>
     'link-loop',
     path,
     `${path} leads nowhere: its symbolic links lead in a circle`,
-    'remove the link, or let it lead to the file itself',
+    'remove the link, or point it at the file itself',
   )
 
 /** A path, or a part of one, of more letters than the file system allows. */

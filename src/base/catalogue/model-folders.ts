@@ -29,7 +29,7 @@ export const notATemplate = (at: Place, name: string, models: readonly string[])
       `write \`auto\`, the name of a model (${listNames(models)}), or a Jinja template, which has \`{\``,
   })
 
-/** A model that has no chat template, or none of them has one. */
+/** A model that has no chat template. */
 export const noChatTemplate = (at: Place, model: string): Diagnostic =>
   entry('no-chat-template', `there is no chat template beside \`${model}\``, {
     at,
@@ -73,7 +73,7 @@ export const foreignFile = (at: Place, path: string): Diagnostic =>
 export const configUnlike = (at: Place, model: string, type: string, example: string): Diagnostic =>
   entry(
     'config-unlike-model',
-    `the config.json of \`${model}\` is of ${quoteName(type)}, and the model is not: no tensor has a name such as ${quoteName(example)}`,
+    `the config.json of \`${model}\` is for ${quoteName(type)}, and the model is something else: no tensor has a name such as ${quoteName(example)}`,
     { at, help: 'put the config.json of this model beside it, or name another model with `files`' },
   )
 

@@ -1,8 +1,6 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
 import { entry } from './entry.js'
-import { listNames, quoteName } from './file-entry.js'
-
-const shapeText = (shape: readonly number[]): string => `[${shape.join(', ')}]`
+import { listNames, quoteName, shapeText } from './file-entry.js'
 
 /** The base of a mixture has no layers with an MLP of the names that layouts know. */
 export const noDenseLayers = (at: Place, model: string, tensor: string): Diagnostic =>

@@ -1,10 +1,9 @@
 import type { Diagnostic, Place } from '../diagnostic.js'
 import { didYouMean } from './did-you-mean.js'
 import { entry } from './entry.js'
+import { shapeText } from './file-entry.js'
 
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`
-
-const list = (shape: readonly number[]): string => `[${shape.join(', ')}]`
 
 /** One problem for several tensors that have it. */
 export const alsoOf = (problem: Diagnostic, more: number): Diagnostic => ({
@@ -65,7 +64,7 @@ export const wrongStatistics = (
 ): Diagnostic =>
   entry(
     'wrong-statistics',
-    `the statistics of \`${tensor}\` in ${label} are ${list(found)} where ${list(wanted)} is needed`,
+    `the statistics of \`${tensor}\` in ${label} are ${shapeText(found)} where ${shapeText(wanted)} is needed`,
     {
       at,
       help: 'check that the statistics were collected from a model of this architecture, in the layout that docs/operators.md describes',
@@ -122,10 +121,14 @@ export const maskShape = (
   found: readonly number[],
   expected: readonly number[],
 ): Diagnostic =>
-  entry('mask-shape', `mask ${mask} has shape ${list(found)} for \`${tensor}\`, but the tensor is ${list(expected)}`, {
-    at,
-    help: 'make the mask from models of the same architecture as the models it is used on',
-  })
+  entry(
+    'mask-shape',
+    `mask ${mask} has shape ${shapeText(found)} for \`${tensor}\`, but the tensor is ${shapeText(expected)}`,
+    {
+      at,
+      help: 'make the mask from models of the same architecture as the models it is used on',
+    },
+  )
 
 /** A difference and a model among the inputs of one combination. */
 export const mixedSpaces = (at: Place, stranger: string, first: string): Diagnostic =>
@@ -215,7 +218,7 @@ export const shapeMismatch = (
 ): Diagnostic =>
   entry(
     'shape-mismatch',
-    `\`${tensor}\` is ${list(first.shape)} in ${first.label} and ${list(other.shape)} in ${other.label}`,
+    `\`${tensor}\` is ${shapeText(first.shape)} in ${first.label} and ${shapeText(other.shape)} in ${other.label}`,
     {
       at,
       help: `write \`mismatch: keep\` to take such tensors from ${first.label}, or merge models of one architecture`,
@@ -262,7 +265,7 @@ export const tooLargeToRotate = (
 ): Diagnostic =>
   entry(
     'too-large-to-rotate',
-    `rotating \`${tensor}\` ${list(shape)} would take ${gigabytes(bytes)} of memory; at most ${gigabytes(most)} is spent on one tensor`,
+    `rotating \`${tensor}\` ${shapeText(shape)} would take ${gigabytes(bytes)} of memory; at most ${gigabytes(most)} is spent on one tensor`,
     { at, help: `leave it out with \`layers: ["**", "!${tensor}"]\`, or merge it with another operator` },
   )
 

@@ -25,7 +25,7 @@ export const outputEnding = (path: string, kind: 'mask' | 'model' | 'adapter', b
 
 /** A path with a null character, which no system allows. */
 export const nullInPath = (path: string, at: Place): Diagnostic =>
-  entry('null-in-path', `${quoteName(path)} contains a null character, which no path can`, {
+  entry('null-in-path', `${quoteName(path)} contains a null character, which no path may`, {
     at,
     help: 'write the path without it',
   })

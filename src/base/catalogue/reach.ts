@@ -85,7 +85,7 @@ const adviceFor = (reason: MissingReason, first: string, other: string): string 
     case 'some':
       return `write \`missing: keep\` to take such tensors from ${first}, or leave them out with \`layers:\``
     case 'strange':
-      return `check that both are the same kind of network: next to no tensor of ${first} has a counterpart in ${other}; \`smelt inspect\` shows the names of both`
+      return `check that both are the same kind of network: almost no tensor of ${first} has a counterpart in ${other}; \`smelt inspect\` shows the names of both`
     case 'naming':
       return `convert ${other} first: its tensors are named as in ${reason.other}, those of ${first} as in ${reason.first}`
     case 'parts':
@@ -129,7 +129,7 @@ const mendStep = (fates: Fates, first: string, reason: MissingReason | undefined
   if (fates.missing === 0 && fates.mismatched === 0)
     return fates.unmasked > 0
       ? `use a mask that covers tensors of ${first}, or remove the step`
-      : 'select weights of floating-point numbers, which alone are merged, or remove the step'
+      : 'select floating-point tensors, since only these are merged, or remove the step'
   return reason === undefined || reason.type === 'some' || reason.type === 'parts'
     ? `use models that share tensors with ${first}, or remove the step`
     : adviceFor(reason, first, 'the other model')

@@ -5,10 +5,10 @@ const option = (name: string) => ({ at: { type: 'option', name }, blame: 'usage'
 const listed = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(', ')
 
 /** A range of `--over` that cannot be read. */
-export const overMalformed = (text: string, turned: boolean): Diagnostic =>
+export const overMalformed = (text: string, isEmpty: boolean): Diagnostic =>
   entry(
     'over-malformed',
-    `\`--over ${text}\` ${turned ? 'has no values: its end is not above its start' : 'is not a param and a range'}`,
+    `\`--over ${text}\` ${isEmpty ? 'has no values: its end is not above its start' : 'is not a param and a range'}`,
     {
       ...option('--over'),
       help: 'write the lowest and the highest value, for example `--over keep=0:1`',

@@ -3,9 +3,9 @@ import { multiplyFactors } from './low-rank.js'
 import { matrixOf, part, transposed } from './matrix.js'
 
 /**
- * The product of two factors for each expert in float32, [experts, outputs, inputs], or [experts, inputs, outputs]. Operands: down
- * [experts · rank, inputs] and up [outputs, rank · experts]; settings: the number of experts, and 1 for the second order.
- * `ParamWrapper` of PEFT, `lora/layer.py`.
+ * The product of two factors for each expert in float32, [experts, outputs, inputs], or [experts, inputs, outputs].
+ * Operands: down [experts · rank, inputs] and up [outputs, rank · experts]; settings: the number of experts, and 1 for
+ * the second order. `ParamWrapper` of PEFT, `lora/layer.py`.
  */
 export const expertProducts: Solver = {
   name: 'expert-products',

@@ -70,7 +70,7 @@ const skewPart = (values: Matrix['values'], index: number, size: number): DenseM
   return skew
 }
 
-/** Brings the norm of a matrix down to the greatest one; false where it is no number. */
+/** Brings the norm of a matrix down to the greatest one; false where it is not finite. */
 const shrink = ({ values }: DenseMatrix, most: number): boolean => {
   const norm = Math.sqrt(values.reduce((sum, x) => sum + x * x, 0))
   if (most > 0 && norm > most) for (let i = 0; i < values.length; i++) values[i]! *= most / norm
@@ -108,7 +108,7 @@ const turn = (
 }
 
 /**
- * The columns of a block at a level: in groups of 2^level blocks, halves of blocks are dealt so that the first half of the
+ * The columns of a block at a level: in groups of 2^level blocks, halves of blocks are exchanged so that the first half of the
  * group gives each block its first half, and the second half its second.
  */
 const columnsOf = (block: number, size: number, level: number): readonly number[] => {

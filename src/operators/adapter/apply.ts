@@ -71,7 +71,7 @@ const withPatches = (patches: ReadonlyMap<string, readonly Patch[]>, made?: Adap
       'A PEFT adapter is read together with the `adapter_config.json` beside it: name the folder, or its `adapter_model.safetensors`.',
       'Its `target_parameters`, such as fused experts, are found by the shapes of their factors. One that repeats layers (`layer_replication`) needs the stack of layers that it was trained on, from `model.stack`.',
       'Such an adapter without its config states no scale: give its alpha beside its path, `{ path: ink.safetensors, alpha: 16 }`.',
-      'VeRA and others are refused by name, and so is an adapter with a tensor or a setting that smelt does not know how to apply.',
+      'VeRA and some others are refused by name, and so is an adapter with a tensor or a setting that smelt does not know how to apply.',
       '',
       'The LoRA Loader of ComfyUI has two numbers: its `strength_model` is `strength` here, its `strength_clip` is `clip_strength`.',
     ].join('\n'),
