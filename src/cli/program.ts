@@ -320,6 +320,10 @@ const sentenceOf = (message: string): string =>
     .replace(/^error: /, '')
     .replace(/\s*\(Did you mean .*\?\)/, '')
     .replace(/\n/g, ' ')
+    .replace(
+      /^command-argument value ('.*') is invalid for argument ('.*')\. Allowed choices are (.*)\.$/,
+      '$1 is no $2: $3',
+    )
     .replace(/'([^']*)'/g, '`$1`')
     .trim()
 
@@ -338,7 +342,10 @@ export const runCommand = async (args: readonly string[], given?: Console): Prom
   const open = async (): Promise<Console> =>
     given ?? (await import('./console.js')).openConsole({ color: program.opts<{ color?: boolean }>().color })
   const program = describeCommands(async (command) => {
-    code = await command(await open())
+    const console = await open()
+    const problems = process.env['SMELT_CACHE_SIZE'] === undefined ? [] : (await import('./store.js')).storeProblems()
+    console.tell(problems)
+    code = problems.length > 0 ? USAGE : await command(console)
   })
   const first = args.find((arg) => !arg.startsWith('-'))
   // Only help needs to know the command otherwise: what it is made of is loaded when a shell asks.

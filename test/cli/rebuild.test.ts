@@ -139,7 +139,21 @@ describe('the commands around rebuilding', () => {
       expect((await run('cache', 'gc')).stdout).toBe(`removed 0 B from ${store}\n`)
       expect((await run('cache', 'clear')).stdout).toMatch(/^removed [1-9][\d.]* k?B from /)
       expect((readdirSync(store, { recursive: true }) as string[]).filter((f) => f.endsWith('.json'))).toEqual([])
-      expect((await run('cache', 'tidy')).code).toBe(2)
+      const unknown = await run('cache', 'tidy')
+      expect([unknown.code, unknown.stderr]).toEqual([
+        2,
+        expect.stringContaining('`tidy` is no `action`: ls, gc, clear'),
+      ])
+    }))
+
+  test('a size of the cache that nobody can read is an error, and 0 keeps nothing', () =>
+    inShop(async ({ folder, store }) => {
+      const build = (size: string) =>
+        runHere(folder.path, ['build', 'recipe.yaml', '--quiet'], { SMELT_CACHE: store, SMELT_CACHE_SIZE: size })
+      const refused = await build('12')
+      expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('SMELT_CACHE_SIZE')])
+      expect((await build('0')).code).toBe(0)
+      expect((readdirSync(store, { recursive: true }) as string[]).filter((f) => f.endsWith('.json'))).toEqual([])
     }))
 
   test('a second build of an output that is being built ends with 75 and names the first', () =>
