@@ -306,7 +306,7 @@ describe('smelt init', () => {
       place.write(`${name}/config.json`, '{"torch_dtype": "float32"}')
     }
     // A second copy of the tensors, as some repositories have.
-    writeSafetensors(join(place.path, 'models/org/tuned/consolidated.safetensors'), {
+    writeSafetensors(join(place.path, 'models/org/tuned/ema.safetensors'), {
       v: { dtype: 'F32', shape: [2], values: 3 },
     })
     expect(await smelt(place.path, ['init'])).toMatchObject({ code: 0, stdout: 'recipe.yaml\n', stderr: '' })

@@ -14,7 +14,7 @@ merge_method: linear
 `
 const folder = makeFolder({
   'linear.yml': LINEAR,
-  'template.yml': `${LINEAR}chat_template: chatml\n`,
+  'template.yml': `${LINEAR}chat_template: vicuna\n`,
   'evolve.yml': 'genome: { models: [a] }\ntasks: []\n',
   'note.txt': 'remember the milk\n',
 })
@@ -70,7 +70,7 @@ describe('smelt import', () => {
     expect(code).toBe(5)
     expect(stdout).toContain('# Not in this recipe, because smelt cannot say it:\n# - line 7: `chat_template')
     expect(stderr).toMatchInlineSnapshot(`
-      "warning[import-lacks]: line 7: \`chat_template\`: mergekit ships templates of this name; write the text of one as \`chat_template\` of the output, or the name of a model that has it
+      "warning[import-lacks]: line 7: \`chat_template\`: it is neither \`auto\`, nor a template, nor the name of one that mergekit has: alpaca, chatml, exaone, llama3, mistral
 
       1 warning
       "
