@@ -65,6 +65,8 @@ const bakedOf = async (given: Bake) => {
   return tensors
 }
 
+const MANY = Array.from({ length: 12 }, (_, i) => i)
+
 describe('LoRA of fused experts', () => {
   test('changes the parameters that the config names, each by the factors that fit it', async () => {
     const tensors = await bakedOf({ model: modelOf([2, 4, 3], [2, 3, 2]), adapter, config })
@@ -130,6 +132,15 @@ describe('LoRA of fused experts', () => {
         model: { 'mlp.experts.gate_up_proj': filled([2, 4, 3], 0), 'mlp.experts.down_proj': filled([2, 4, 3], 0) },
         adapter: { ...under(`${OWNER}.base_layer`, GATE_UP), ...under(OWNER, GATE_UP) },
         config: { ...ofOne, r: 2 },
+      },
+      /^adapter-unsupported: the factors of .* fit its parameters in more than one way/,
+    ],
+    [
+      'factors that fit twelve parameters in very many ways',
+      {
+        model: Object.fromEntries(MANY.map((i) => [`mlp.experts.p${i}`, filled([2, 4, 3], 0)])),
+        adapter: Object.assign({}, ...MANY.map((i) => under(`${OWNER}${'.base_layer'.repeat(i)}`, GATE_UP))) as Tensors,
+        config: { r: 2, lora_alpha: 1, target_parameters: MANY.map((i) => `mlp.experts.p${i}`) },
       },
       /^adapter-unsupported: the factors of .* fit its parameters in more than one way/,
     ],

@@ -63,8 +63,8 @@ describe('smelt ops NAME', () => {
 
       Sources
         supermerger  
-            not here: it scales the cosines by the least and the greatest of all layers; \`merge.cosine_a\`
-            and \`merge.cosine_b\` are those of sd-mecha, which do not
+            not here: it scales the cosines to the range that they have over all layers; \`merge.cosine_a\`
+            and \`merge.cosine_b\` are the methods of sd-mecha, which do not
 
       merge.cosine_a
       "

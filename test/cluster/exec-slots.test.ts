@@ -15,11 +15,14 @@ test('tasks of one host at one time have different slots, and those that end lea
     const until = async (count: number): Promise<void> => {
       while (told().length < count) await new Promise((done) => setTimeout(done, 10))
     }
-    await exec.submit([0, 1, 2, 3, 4], () => undefined)
-    await until(4)
-    expect(told()).toEqual(['a.0.0', 'a.1.2', 'b.0.1', 'b.1.3'])
-    writeFileSync(join(folder, 'go0'), '')
-    await until(5)
-    expect(told()).toContain('a.0.4')
-    await exec.withdraw()
+    try {
+      await exec.submit([0, 1, 2, 3, 4], () => undefined)
+      await until(4)
+      expect(told()).toEqual(['a.0.0', 'a.1.2', 'b.0.1', 'b.1.3'])
+      writeFileSync(join(folder, 'go0'), '')
+      await until(5)
+      expect(told()).toContain('a.0.4')
+    } finally {
+      await exec.withdraw()
+    }
   }))

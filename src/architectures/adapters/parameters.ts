@@ -65,21 +65,28 @@ const ordersOf = (module: AdapterModule, { shape }: Parameter): readonly boolean
 
 type Pair = readonly [module: AdapterModule, parameter: Parameter]
 
-/** Every way to give each module a parameter of its own that its factors fit. */
-const pairings = (
+const fitting = (module: AdapterModule, parameters: readonly Parameter[]): readonly Parameter[] =>
+  parameters.filter((parameter) => ordersOf(module, parameter).length > 0)
+
+/** The ways to give each module a parameter of its own that its factors fit, one by one: there may be very many. */
+function* pairings(modules: readonly AdapterModule[], parameters: readonly Parameter[]): Generator<readonly Pair[]> {
+  const [module, ...rest] = modules
+  if (module === undefined) return yield []
+  for (const parameter of fitting(module, parameters)) {
+    const others = parameters.filter((other) => other !== parameter)
+    for (const pairs of pairings(rest, others)) yield [[module, parameter], ...pairs]
+  }
+}
+
+/** The first two of {@link pairings}, begun with the modules that fit the fewest parameters. */
+const firstPairings = (
   modules: readonly AdapterModule[],
   parameters: readonly Parameter[],
 ): readonly (readonly Pair[])[] => {
-  const [module, ...rest] = modules
-  if (module === undefined) return [[]]
-  return parameters
-    .filter((parameter) => ordersOf(module, parameter).length > 0)
-    .flatMap((parameter) =>
-      pairings(
-        rest,
-        parameters.filter((other) => other !== parameter),
-      ).map((pairs): readonly Pair[] => [[module, parameter], ...pairs]),
-    )
+  const choices = (module: AdapterModule): number => fitting(module, parameters).length
+  const sorted = [...modules].sort((x, y) => choices(x) - choices(y))
+  const [first, second] = pairings(sorted, parameters)
+  return [first, second].filter((pairs) => pairs !== undefined)
 }
 
 /** True where the biases beside a parameter say that its outputs are its last axis. */
@@ -169,7 +176,7 @@ const pair = (
 ): Result<readonly Pair[]> => {
   const other = modules.find(({ tensors }) => tensors.size !== 2 || !tensors.has('up') || !tensors.has('down'))
   if (other !== undefined) return failed(twoKinds(at, adapter, other.name))
-  const found = pairings(modules, parameters)
+  const found = firstPairings(modules, parameters)
   const known = parameters.map(({ tensor, shape }) => ({ tensor, shape }))
   if (found.length === 1) return ok(found[0]!)
   return failed(
