@@ -1,5 +1,6 @@
 import { Composer, type CST, type Document, type YAMLError } from 'yaml'
 import * as say from '../base/catalogue/document.js'
+import { syntax } from '../base/catalogue/syntax.js'
 import type { Diagnostic, Range, Source } from '../base/diagnostic.js'
 import { lineAt } from '../base/position.js'
 import { failed, ok, type Result } from '../base/result.js'
@@ -57,7 +58,7 @@ const explainError = (source: Source, { code, message, pos }: YAMLError): Diagno
   const text = source.text.slice(range.start, range.end)
   if (code === 'TAG_RESOLVE_FAILED') return say.tag(range, text)
   if (code === 'BAD_DIRECTIVE') return say.directive(range, text)
-  return say.syntax(range, message.charAt(0).toLowerCase() + message.slice(1), code)
+  return syntax(range, message.charAt(0).toLowerCase() + message.slice(1), code)
 }
 
 // One slip in the syntax is often complained about several times; the first complaint of a line is the useful one, and
