@@ -168,7 +168,7 @@ help: did you mean \`three\`?
 
   it('says that a sound recipe is, and names a file that is not there', async () => {
     const steps = 'x: { op: merge.blend, a: a, b: b }, r: { op: report.diff, a: a, b: x }'
-    const outputs = 'o: { from: x, path: o.safetensors }, p: { from: r, path: p.html }'
+    const outputs = 'o: { from: x, path: x.safetensors }, p: { from: r, path: p.html }'
     writeFileSync(join(folder.path, 'reported.yaml'), recipe({ steps, outputs }))
     const done = await smelt(folder.path, ['check', 'good.yaml', 'reported.yaml', 'god.yaml'])
     expect(done.code).toBe(1)

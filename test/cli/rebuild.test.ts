@@ -131,7 +131,8 @@ describe('the commands around rebuilding', () => {
     inShop(async ({ run, store }) => {
       expect((await run('cache', 'ls')).stdout).toBe(`${store}: 0 B of 1.07 GB in 0 entries\n`)
       await run('build', 'recipe.yaml', '--quiet')
-      expect((await run('cache', 'ls')).stdout).toMatch(/ of 1\.07 GB in [13] entr[^]*digests of a file/)
+      // Inputs that were written a moment ago are not trusted yet, so one, both or none of them may be there.
+      expect((await run('cache', 'ls')).stdout).toMatch(/ of 1\.07 GB in [1-3] entr[^]*digests of a file/)
       const listed = JSON.parse((await run('cache', 'ls', '--json')).stdout) as {
         readonly entries: readonly { readonly kind: string }[]
       }
