@@ -1,5 +1,6 @@
+import { isDeepStrictEqual } from 'node:util'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
-import { recipesWriteOne } from '../base/catalogue/plan.js'
+import { outputOfOther, tellsOfOther } from '../base/catalogue/plan.js'
 import type { Result } from '../base/result.js'
 import { toJson } from '../base/screen.js'
 import { destinationsOf } from '../plan/destinations.js'
@@ -27,7 +28,9 @@ const writtenTwice = (
     return destinationsOf(settings, outputs, reports).flatMap(({ paths, label, at }) => {
       const other = paths.map((path) => owners.get(path)).find((owner) => owner !== undefined && owner !== recipe)
       for (const path of paths) owners.set(path, recipe)
-      return other === undefined ? [] : [recipesWriteOne(label, other, at)]
+      // The lock of the other recipe may have told it.
+      const isTold = result.diagnostics.some((d) => tellsOfOther(d) && isDeepStrictEqual(d.at, at))
+      return other === undefined || isTold ? [] : [outputOfOther(label, other, at)]
     })
   })
 }

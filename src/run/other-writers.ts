@@ -55,7 +55,7 @@ export const warnOfOtherWriters = async (
       const place = resolvePath(folder, output.path)
       const same = own.get(place)
       if (same !== undefined && !warnings.has(place))
-        warnings.set(place, outputOfOther(same.label, name.slice(0, -LOCK.length), name, same.at))
+        warnings.set(place, outputOfOther(same.label, name.slice(0, -LOCK.length), same.at, name))
     }
   }
   return [...warnings.values()]

@@ -68,7 +68,7 @@ test('`smelt check` tells of a file that several recipes write', () =>
     const both = await run('check', 'recipe.yaml', 'other.yaml')
     expect([both.code, both.stderr]).toEqual([
       0,
-      expect.stringContaining('o.safetensors is also written by recipe.yaml'),
+      expect.stringContaining('o.safetensors is also an output of the recipe `recipe.yaml`'),
     ])
     expect(both.stderr).toContain('other.yaml:7:34')
     writeFileSync(join(folder, 'other.yaml'), RECIPE.replace('path: o.', 'path: p.'))

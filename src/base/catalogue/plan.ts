@@ -93,17 +93,23 @@ export const reportOption = (name: string, key: string, at: Place): Diagnostic =
     help: `remove \`${key}\` from this output`,
   })
 
-/** The lock of another recipe has an output of the same path. A warning: it may be meant. */
-export const outputOfOther = (path: string, recipe: string, lock: string, at: Place): Diagnostic =>
+/**
+ * Another recipe has an output of the same path, which its lock says if one is given. A warning: nothing is wrong with
+ * either recipe.
+ */
+export const outputOfOther = (path: string, recipe: string, at: Place, lock?: string): Diagnostic =>
   entry(
     'output-of-other',
     `${path} is also an output of the recipe ${quoteName(recipe)}: whichever is built last replaces the other`,
     {
       at,
       severity: 'warning',
-      help: `give one of the two another path, or delete ${quoteName(lock)} if that recipe is gone`,
+      help: `give one of the two another path, or ${lock === undefined ? 'build only one of them' : `delete ${quoteName(lock)} if that recipe is gone`}`,
     },
   )
+
+/** True for the warning that another recipe has an output of the same path. */
+export const tellsOfOther = ({ code }: Diagnostic): boolean => code === 'output-of-other'
 
 /** Two outputs have the same path. */
 export const outputTwice = (path: string, first: string, at: Place, firstAt: Place): Diagnostic =>
@@ -111,14 +117,6 @@ export const outputTwice = (path: string, first: string, at: Place, firstAt: Pla
     at,
     related: firstAt.type === 'option' ? [] : [{ at: firstAt, message: 'the other one' }],
     help: 'give each file a path of its own',
-  })
-
-/** Two recipes that write one file: nothing is wrong with either. */
-export const recipesWriteOne = (path: string, other: string, at: Place): Diagnostic =>
-  entry('recipes-write-one', `${path} is also written by ${other}, so the recipe that is built last keeps it`, {
-    severity: 'warning',
-    at,
-    help: 'give each file a path of its own, or build only one of the two',
   })
 
 /** Two lists of numbers by block, where only one can apply. */
