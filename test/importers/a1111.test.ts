@@ -341,6 +341,15 @@ describe('supermerger', () => {
     expect(worstDifference(built.numbers, wanted)).toBeLessThan(1e-6)
   })
 
+  test('what two elements name is told', () => {
+    const notesOf = (Exclude: readonly string[]): string =>
+      imported({ ...SUPER, Exclude, Off: undefined })
+        .notes.map(({ text }) => text)
+        .join()
+    expect(notesOf(['IN04', 'attn1', 'to_q'])).toContain('fits two elements')
+    expect(notesOf(['IN04', 'attn1'])).not.toContain('fits two elements')
+  })
+
   test('the first version had `time_embed` with IN00, and did not write what is included', async () => {
     const recipe = { ...SUPER, Off: undefined, mbw: true, weights_alpha: RAMP }
     const built = await importAndBuild('x.safetensors', fileOf(recipe), FILES)

@@ -10,6 +10,8 @@ export const a1111Says = {
   left: 'this version of supermerger leaves these as the first model has them',
   embeddingsXl:
     'of SDXL models, supermerger leaves `time_embed` and `label_emb` as the first model has them: if these are of SDXL, pass --models, or add `"!**.time_embed"` and `"!**.label_emb"` to `layers`',
+  namedTwice:
+    'a tensor whose name fits two elements of Include or Exclude counts as named; to supermerger it is not named',
   excluded: 'what supermerger excludes stays as the first model has it',
   included: 'supermerger merges only this',
   rebuilt: (name: string): string =>

@@ -212,7 +212,11 @@ const SHARES: Readonly<Record<'sum Twice' | 'Triple sum', readonly [Share, Share
 }
 
 /** What `Include` and `Exclude` leave to be merged, as `layers`. */
-const layersOf = ({ miss }: MergeContext, merge: Merge, { followers, never }: Layout): readonly Field[] | undefined => {
+const layersOf = (
+  { draft, miss, where }: MergeContext,
+  merge: Merge,
+  { followers, never }: Layout,
+): readonly Field[] | undefined => {
   const mode = ['Include', 'Exclude'].find((key) => Array.isArray(merge[key]))
   const words = (mode === undefined ? [] : (merge[mode] as readonly unknown[]))
     .map(textOf)
@@ -230,6 +234,7 @@ const layersOf = ({ miss }: MergeContext, merge: Merge, { followers, never }: La
   }
   if (words.includes('Adjust')) return miss('`Adjust`', a1111Lacks.adjust)
   const elements = words.filter((word) => !isBlock(word))
+  if (elements.length > 1) draft.note(where, a1111Says.namedTwice)
   const [everything, isIn] = [readBlocks('') as readonly string[], mode === 'Include']
   const elementPattern = (of: readonly string[], word: string): string =>
     word !== 'VAE' ? blockPattern(of, word, followers) : 'first_stage_model'
