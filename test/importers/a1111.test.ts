@@ -139,7 +139,7 @@ describe('the web UI', () => {
       bake_in_vae: 'v.safetensors',
       discard_weights: '^model_ema\\.|layers.11',
     }
-    const vae = { 'decoder.conv_in.weight': B['first_stage_model.decoder.conv_in.weight']! }
+    const vae = { 'decoder.conv_in.weight': B['first_stage_model.decoder.conv_in.weight']!, 'loss.logvar': [1, 2] }
     const built = await importAndBuild('x.safetensors', fileOf(recipe), { ...FILES, 'models/VAE/v.safetensors': vae })
     const wanted = Object.fromEntries(
       Object.entries(each((name, a, b, c) => (blockOf(name) === 'VAE' ? b : a + 0.75 * (b - c)))).filter(
@@ -168,9 +168,13 @@ describe('the web UI', () => {
           c: c
           strength: 0.75
           missing: keep
+        vae:
+          op: model.select
+          model: v
+          layers: ["*", { match: "!loss", optional: true }, { match: "!model_ema", optional: true }]
         placed_vae:
           op: model.rename
-          model: v
+          model: vae
           add_root: first_stage_model
         with_vae:
           op: model.combine
@@ -337,6 +341,15 @@ describe('supermerger', () => {
     expect(worstDifference(built.numbers, wanted)).toBeLessThan(1e-6)
   })
 
+  test('what two elements name is told', () => {
+    const notesOf = (Exclude: readonly string[]): string =>
+      imported({ ...SUPER, Exclude, Off: undefined })
+        .notes.map(({ text }) => text)
+        .join()
+    expect(notesOf(['IN04', 'attn1', 'to_q'])).toContain('fits two elements')
+    expect(notesOf(['IN04', 'attn1'])).not.toContain('fits two elements')
+  })
+
   test('the first version had `time_embed` with IN00, and did not write what is included', async () => {
     const recipe = { ...SUPER, Off: undefined, mbw: true, weights_alpha: RAMP }
     const built = await importAndBuild('x.safetensors', fileOf(recipe), FILES)
@@ -397,6 +410,80 @@ describe('supermerger', () => {
     ).toBeLessThan(1e-6)
   })
 
+  /** A calculation by the numbers of a tensor, as supermerger has it row by row. */
+  const rows = (first: string, from: number, to: number): Numbers =>
+    Object.fromEntries(
+      Object.entries(A).map(([name, values]) => [
+        name,
+        values.map((a, i) => {
+          const place = i / values.length
+          return name.includes('attn2') === (first === 'attn2') && place >= from && place < to ? B[name]![i]! : a
+        }),
+      ]),
+    )
+  const train = (a: number, b: number, c: number): number => {
+    const [far, near] = [Math.abs(b - c), Math.abs(b - a)]
+    return a + 0.25 * 1.8 * (near / (far + near)) * (b - c)
+  }
+  const ELEMENTS = { elemental_merge: ['IN04:attn2:0.75', 'OUT11::0'] }
+  const elemental = (name: string, alpha: number): number =>
+    blockOf(name) === 'IN04' && name.includes('attn2')
+      ? 0.75
+      : ['OUT11', 'OUT', 'TIME'].includes(blockOf(name))
+        ? 0
+        : alpha
+  const THREE = { model_c: 'cc', base_beta: 0.5 }
+
+  it.each<[title: string, recipe: object, wanted: Numbers]>([
+    [
+      'trainDifference, for which supermerger changed the mode',
+      { ...THREE, calcmode: 'trainDifference', mode: 'Add' },
+      each((_, a, b, c) => train(a, b, c)),
+    ],
+    [
+      'tensor',
+      { calcmode: 'tensor', base_alpha: 0.5, base_beta: 0.25, Exclude: ['attn2'], Off: undefined },
+      rows('', 0.25, 0.75),
+    ],
+    [
+      'tensor2',
+      { calcmode: 'tensor2', base_alpha: 0.5, base_beta: 0.25, Include: ['attn2'], Off: undefined },
+      rows('attn2', 0.25, 0.75),
+    ],
+    [
+      'self by blocks and elements: 0 changes nothing',
+      { ...ELEMENTS, calcmode: 'self', mbw: true, weights_alpha: RAMP },
+      each((n, a) => (elemental(n, weightOf(RAMP, 0.25, n)) || 1) * a),
+    ],
+    ['self with 0', { calcmode: 'self', base_alpha: 0 }, A],
+    [
+      'sum Twice by elements',
+      { ...THREE, ...ELEMENTS, mode: 'sum Twice', mbw: false },
+      each((n, a, b, c) => 0.5 * ((1 - elemental(n, 0.25)) * a + elemental(n, 0.25) * b) + 0.5 * c),
+    ],
+    [
+      'Triple sum by elements',
+      { ...THREE, ...ELEMENTS, mode: 'Triple sum', mbw: false },
+      each((n, a, b, c) => (0.5 - elemental(n, 0.25)) * a + elemental(n, 0.25) * b + 0.5 * c),
+    ],
+  ])('%s', async (_, recipe, wanted) => {
+    const built = await importAndBuild('x.safetensors', fileOf({ ...SUPER, ...recipe }), FILES)
+    expect(worstDifference(built.numbers, wanted)).toBeLessThan(1e-6)
+  })
+
+  test('self leaves the last layers of attention, and norms', () => {
+    const { recipe } = imported({ ...SUPER, calcmode: 'self' })
+    for (const name of ['to_out', 'proj_out', 'norm']) expect(recipe).toContain(`{ match: "!**.*${name}*", optional`)
+  })
+
+  test('what the third model lacks stays as the first model has it, also of sum Twice', async () => {
+    const third = Object.fromEntries(Object.entries(sd1File(3)).filter(([name]) => blockOf(name) !== 'VAE'))
+    const files = { ...FILES, 'models/Stable-diffusion/sub/c.safetensors': third }
+    const built = await importAndBuild('x.safetensors', fileOf({ ...SUPER, ...THREE, mode: 'sum Twice' }), files)
+    const wanted = each((n, a, b, c) => (blockOf(n) === 'VAE' ? a : 0.5 * (0.75 * a + 0.25 * b) + 0.5 * c))
+    expect(worstDifference(built.numbers, wanted)).toBeLessThan(1e-6)
+  })
+
   it.each([
     [{ calcmode: 'cosineA' }, /similarities over the whole of the models/],
     [{ calcmode: 'trainDifference' }, /for Add difference alone/],
@@ -407,6 +494,10 @@ describe('supermerger', () => {
     [{ model_b: null }, /does not name this model/],
     [{ type: 'something' }, /supermerger and Model Mixer/],
     [{ base_alpha: 'x' }, /`base_alpha` is not a number/],
+    [
+      { mode: 'Triple sum', mbw: true, weights_alpha: RAMP, weights_beta: RAMP, elemental_merge: ['IN00::1'] },
+      /with block weights for beta/,
+    ],
     [{ Exclude: ['Adjust'] }, /the tensors of Adjust/],
   ])('is refused with a sentence: %j', (change, why) => {
     const { recipe, missing } = imported({ ...SUPER, ...change })
@@ -613,7 +704,7 @@ outputs: { merged: { from: blended, path: merged.safetensors } }
       return result.type === 'ok' ? result.value.recipe!.split('keep:')[1]!.split('missing:')[0]!.trim() : ''
     }
     expect(of(`0.5,${RAMP.join(', ')}`)).toContain('[0.5, 1, 0.96875,')
-    expect(of('IN00-IN02 OUT11:attn1.to_q to_k:0.2\n\n:ff:0.9')).toMatchInlineSnapshot(`
+    expect(of('IN00-IN02 OUT11:attn1.to_q to_k:0.2,\n\n:ff:0.9')).toMatchInlineSnapshot(`
       "default: 1
             "**.{time_embed,label_emb,input_blocks.{0..2},output_blocks.11,out}.**.*attn1.to_q*": 0.8
             "**.{time_embed,label_emb,input_blocks.{0..2},output_blocks.11,out}.**.*to_k*": 0.8

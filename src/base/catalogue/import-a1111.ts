@@ -10,6 +10,8 @@ export const a1111Says = {
   left: 'this version of supermerger leaves these as the first model has them',
   embeddingsXl:
     'of SDXL models, supermerger leaves `time_embed` and `label_emb` as the first model has them: if these are of SDXL, pass --models, or add `"!**.time_embed"` and `"!**.label_emb"` to `layers`',
+  namedTwice:
+    'a tensor whose name fits two elements of Include or Exclude counts as named; to supermerger it is not named',
   excluded: 'what supermerger excludes stays as the first model has it',
   included: 'supermerger merges only this',
   rebuilt: (name: string): string =>
@@ -19,6 +21,11 @@ export const a1111Says = {
   structure: 'tensors that only the second model has are left out; supermerger adds them',
   half: 'smelt computes in float32 and rounds once; the web UI and its extensions compute in the dtype of the models.',
   mixerLayers: 'what Model Mixer merges',
+  self: 'alpha; supermerger leaves what it would multiply by 0',
+  tensor:
+    'supermerger rounds the ends of the rows that it takes down, smelt to the nearest row: one row more or less may come from the second model',
+  tensor2:
+    'supermerger rounds the ends of the columns that it takes down, smelt to the nearest column; and in tensors of at most 100 columns, supermerger takes as many columns as it would take rows',
   mixerSelf: 'Model Mixer leaves what it would multiply by 0',
   mixerDraws: 'Model Mixer draws other random numbers: the result is another sample of the same merge',
   mixerHalf:
@@ -53,6 +60,7 @@ export const a1111Lacks = {
   blockCount: (count: number): string => `${count} block weights; smelt knows 20, 21, 26 and 61`,
   number: (name: string): string => `\`${name}\` is not a number`,
   elements: 'elements after NOT cannot be selected by layer patterns',
+  elementsBeta: 'smelt cannot combine it with block weights for beta; it can with one number',
   elemental: 'an entry is `BLOCKS:ELEMENTS:RATIO`',
   preset: 'a preset is a name, a tab and its numbers with commas between them',
   block: (name: string): string => `there is no block ${name}`,

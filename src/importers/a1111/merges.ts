@@ -45,6 +45,12 @@ export const numberOf = (value: unknown): number | undefined => {
 /** A text; empty for anything else. */
 export const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
 
+/** What calculations with one model leave. */
+export const SELF = ['**.*to_out*', '**.*proj_out*', '**.*norm*']
+
+/** A number of which 0 stands for 1: the extensions leave what they would multiply by 0. */
+export const orOne = (x: number): number => (x === 0 ? 1 : x)
+
 /** A regular expression for the start of names, or for a part of them, as a layer pattern. */
 const patternOf = (regex: string): string | undefined => {
   const [, anchor, body] = /^(\^?)((?:[\w-]|\\\.|\.)+)$/.exec(regex) ?? []
@@ -59,8 +65,12 @@ const finish = ({ draft, miss, where }: MergeContext, merge: Merge, from: string
   let name = from
   if (vae !== '' && vae !== 'None') {
     const model = draft.model({ path: vae, folder: 'models/VAE', where })
-    const placed = draft.step('placed_vae', 'model.rename', [
+    const parts = draft.step('vae', 'model.select', [
       ['model', model],
+      ['layers', ['*', ...['loss', 'model_ema'].map((name): Yaml => ({ match: `!${name}`, optional: true }))]],
+    ])
+    const placed = draft.step('placed_vae', 'model.rename', [
+      ['model', parts],
       ['add_root', 'first_stage_model'],
     ])
     name = draft.step('with_vae', 'model.combine', [
@@ -193,8 +203,20 @@ const both = (x: Weights, y: Weights, of: (x: number, y: number) => number): Wei
   return xs.map((v, i) => rounded(of(v, ys[i] ?? 0)))
 }
 
+type Share = (alpha: number, beta: number) => number
+
+/** The shares of the first two models of three; that of the third is beta. */
+const SHARES: Readonly<Record<'sum Twice' | 'Triple sum', readonly [Share, Share]>> = {
+  'sum Twice': [(x, y) => (1 - x) * (1 - y), (x, y) => x * (1 - y)],
+  'Triple sum': [(x, y) => 1 - x - y, (x) => x],
+}
+
 /** What `Include` and `Exclude` leave to be merged, as `layers`. */
-const layersOf = ({ miss }: MergeContext, merge: Merge, { followers, never }: Layout): readonly Field[] | undefined => {
+const layersOf = (
+  { draft, miss, where }: MergeContext,
+  merge: Merge,
+  { followers, never }: Layout,
+): readonly Field[] | undefined => {
   const mode = ['Include', 'Exclude'].find((key) => Array.isArray(merge[key]))
   const words = (mode === undefined ? [] : (merge[mode] as readonly unknown[]))
     .map(textOf)
@@ -212,6 +234,7 @@ const layersOf = ({ miss }: MergeContext, merge: Merge, { followers, never }: La
   }
   if (words.includes('Adjust')) return miss('`Adjust`', a1111Lacks.adjust)
   const elements = words.filter((word) => !isBlock(word))
+  if (elements.length > 1) draft.note(where, a1111Says.namedTwice)
   const [everything, isIn] = [readBlocks('') as readonly string[], mode === 'Include']
   const elementPattern = (of: readonly string[], word: string): string =>
     word !== 'VAE' ? blockPattern(of, word, followers) : 'first_stage_model'
@@ -239,7 +262,7 @@ const layersOf = ({ miss }: MergeContext, merge: Merge, { followers, never }: La
 
 const elementalOf = ({ miss }: MergeContext, merge: Merge, followers: Followers): readonly Elemental[] | undefined => {
   const given = merge['elemental_merge']
-  const texts = (Array.isArray(given) ? given.map(textOf) : textOf(given).split(/\r?\n/)).map((t) => t.trim())
+  const texts = (Array.isArray(given) ? given.map(textOf) : textOf(given).split(/[\r\n,]/)).map((t) => t.trim())
   const entries: Elemental[] = []
   for (const text of texts.filter((t) => t !== '')) {
     const entry = readElemental(text, followers)
@@ -252,13 +275,15 @@ const elementalOf = ({ miss }: MergeContext, merge: Merge, followers: Followers)
 /** A merge of supermerger. */
 export const mergeSupermerger = (context: MergeContext, merge: Merge): string | undefined => {
   const { draft, model, miss, where } = context
-  const mode = textOf(merge['mode']).split(':')[0]!.trim()
+  const written = textOf(merge['mode']).split(':')[0]!.trim()
+  // What supermerger writes where it changed the mode by itself, for a calculation that needs it.
+  const mode = written === 'Add' ? 'Add difference' : written
   const calcmode = textOf(merge['calcmode']) || 'normal'
   const [a, b] = [model(merge['model_a'], 'model_a'), model(merge['model_b'], 'model_b')]
   const alpha = weightsOf(context, merge, 'alpha')
   if (a === undefined || b === undefined || alpha === undefined) return undefined
-  const layout = layoutOf(context, merge, a, alpha)
-  const { followers } = layout
+  const { followers, never } = layoutOf(context, merge, a, alpha)
+  const layout: Layout = { followers, never: calcmode === 'self' ? [...never, ...SELF] : never }
   const [layers, entries] = [layersOf(context, merge, layout), elementalOf(context, merge, followers)]
   if (layers === undefined || entries === undefined) return undefined
   draft.note(where, a1111Says.structure)
@@ -291,6 +316,7 @@ export const mergeSupermerger = (context: MergeContext, merge: Merge): string | 
     case 'tensor2': {
       const offset = beta()
       if (offset === undefined || !only('Weight sum')) return undefined
+      draft.note(where, calcmode === 'tensor' ? a1111Says.tensor : a1111Says.tensor2)
       return draft.step(calcmode, 'merge.tensor_sum', [
         ['a', a],
         ['b', b],
@@ -308,10 +334,10 @@ export const mergeSupermerger = (context: MergeContext, merge: Merge): string | 
       ])
     }
     case 'self': {
-      if (typeof alpha !== 'number') return miss('`calcmode: self`', a1111Lacks.calcmode)
+      const factors = entries.map((entry) => ({ ...entry, ratio: orOne(entry.ratio) }))
       return draft.step('self', 'model.scale', [
         ['model', a],
-        ['factor', { default: alpha, '**.*to_out*': 1, '**.*proj_out*': 1, '**.*norm*': 1 }],
+        ['factor', withElemental(write(alpha, orOne, followers), factors, false), a1111Says.self],
         ...layers,
       ])
     }
@@ -327,28 +353,26 @@ export const mergeSupermerger = (context: MergeContext, merge: Merge): string | 
         ? undefined
         : draft.step('add_difference', 'merge.add_difference', [['a', a], ['b', b], ['c', c], strength, ...ends])
     }
-    case 'sum Twice': {
-      const [c, second] = [third(), beta()]
-      if (c === undefined || second === undefined) return undefined
-      const first = draft.step('first_sum', 'merge.blend', [['a', a], ['b', b], keep, ...ends])
-      return draft.step('second_sum', 'merge.blend', [
-        ['a', first],
-        ['b', c],
-        ['keep', write(second, oneMinus, followers), typeof second === 'number' ? '1 − beta' : a1111Says.blocks],
-        ...ends,
-      ])
-    }
+    case 'sum Twice':
     case 'Triple sum': {
       const [c, second] = [third(), beta()]
       if (c === undefined || second === undefined) return undefined
-      if (entries.length > 0) return miss('`elemental_merge`', a1111Lacks.calcmodeFor('Weight sum'))
-      const rest = both(alpha, second, (x, y) => 1 - x - y)
-      return draft.step('triple_sum', 'merge.linear', [
+      if (entries.length > 0 && typeof second !== 'number') return miss('`elemental_merge`', a1111Lacks.elementsBeta)
+      const weigh = (share: Share): Yaml => {
+        const rules = typeof second !== 'number' ? [] : entries
+        return withElemental(
+          write(both(alpha, second, share), (x) => x, followers),
+          rules.map((entry) => ({ ...entry, ratio: rounded(share(entry.ratio, second as number)) })),
+          false,
+        )
+      }
+      const [first, other] = SHARES[mode]
+      return draft.step(mode === 'sum Twice' ? 'sum_twice' : 'triple_sum', 'merge.linear', [
         [
           'models',
           [
-            { model: a, weight: write(rest, (x) => x, followers) },
-            { model: b, weight: write(alpha, (x) => x, followers) },
+            { model: a, weight: weigh(first) },
+            { model: b, weight: weigh(other) },
             { model: c, weight: write(second, (x) => x, followers) },
           ],
         ],

@@ -4,7 +4,7 @@ import type { Yaml } from '../../document/write.js'
 import type { Field } from '../importer.js'
 import { oneMinus } from '../numbers.js'
 import { blockPattern, isBlockList, patternBelow, readBlocks, whyNot, type Followers } from './blocks.js'
-import { KEEP, numberOf, textOf, type Merge, type MergeContext } from './merges.js'
+import { KEEP, numberOf, orOne, SELF, textOf, type Merge, type MergeContext } from './merges.js'
 
 /** Layers that a pattern takes out, if there are any. */
 const without = (pattern: string): Yaml => ({ match: `!${pattern}`, optional: true })
@@ -17,8 +17,6 @@ const NEVER_LATER = ['**.logit_scale', '**.text_projection']
 const NO_BLOCK = ['component:vae', '**.label_emb']
 /** What it leaves where all models are merged by blocks: it takes the middle of the middle block for all of it. */
 const NO_MIDDLE = '**.middle_block.{0,2}'
-/** What `Self` and `Replace` leave. */
-const SELF = ['**.*to_out*', '**.*proj_out*', '**.*norm*']
 /** Blocks without anything that goes with them. */
 const ALONE: Followers = { vae: false, embeddings: undefined, out: undefined }
 
@@ -93,9 +91,6 @@ const blend = ({ draft }: MergeContext, { result, other, numbers, layers }: Turn
     layersOf(layers),
     KEEP,
   ])
-
-/** A number of which 0 stands for 1: Model Mixer leaves what it would multiply by 0. */
-const orOne = (x: number): number => (x === 0 ? 1 : x)
 
 /** Modes of Model Mixer, which blend one model after the other into the first. */
 const MODES: Readonly<Record<string, (context: MergeContext, turn: Turn) => string>> = {

@@ -9,18 +9,23 @@ const NUMBER = String.raw`[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?`
 const LIST = new RegExp(String.raw`^\s*${NUMBER}(?:\s*,\s*${NUMBER}){18,109}\s*$`, 'i')
 const NAMED = new RegExp(String.raw`^([^\t:,]+)[\t:]\s*(${NUMBER}(?:\s*,\s*${NUMBER}){18,109})\s*$`, 'i')
 const HEADING = /^preset_name\tpreset_weights\s*$/
-const ELEMENTAL = /^[A-Z0-9 ,-]*:[^:\t]*:\s*[-+]?[\d.]+\s*$/i
+const ELEMENTAL = /^[A-Z0-9 -]*:[^:\t]*:\s*[-+]?[\d.]+\s*$/i
 
 /** Lines that are neither empty nor comments, with their numbers. */
 const linesOf = (text: string): readonly (readonly [string, number])[] =>
   text.split(/\r?\n/).flatMap((line, i) => (line.trim() === '' || line.startsWith('#') ? [] : [[line, i + 1] as const]))
+
+/** Entries of elemental merge: commas stand between them as ends of lines do. */
+const entriesOf = (line: string): readonly string[] => line.split(',').filter((entry) => entry.trim() !== '')
 
 const kindOf = (text: string): 'presets' | 'list' | 'elemental' | undefined => {
   const [first, ...rest] = linesOf(text.slice(0, 100_000)).map(([line]) => line)
   if (first === undefined) return undefined
   if (HEADING.test(first) || NAMED.test(first)) return 'presets'
   if (LIST.test(first) && rest.length === 0) return 'list'
-  return [first, ...rest].every((line) => ELEMENTAL.test(line)) ? 'elemental' : undefined
+  return [first, ...rest].every((line) => entriesOf(line).some((entry) => ELEMENTAL.test(entry)))
+    ? 'elemental'
+    : undefined
 }
 
 /** Adds the two models that a list of numbers is for, which the file does not name. */
@@ -67,11 +72,12 @@ const importPresets = (draft: DraftBuilder, input: ImportInput): void => {
 
 const importElemental = (draft: DraftBuilder, input: ImportInput): void => {
   const entries: Elemental[] = []
-  for (const [line, number] of linesOf(input.text)) {
-    const entry = readElemental(line)
-    if ('why' in entry) draft.missing(`line ${number}`, `\`${line.trim()}\``, entry.why)
-    else entries.push(entry)
-  }
+  for (const [line, number] of linesOf(input.text))
+    for (const text of entriesOf(line)) {
+      const entry = readElemental(text)
+      if ('why' in entry) draft.missing(`line ${number}`, `\`${text.trim()}\``, entry.why)
+      else entries.push(entry)
+    }
   if (entries.length === 0) return
   addBlend(draft, input.title, addModels(draft), ['keep', withElemental(1, entries, true), a1111Says.elements])
 }
