@@ -233,12 +233,12 @@ describe.skipIf(why !== undefined)(title, () => {
     const finished = await smelt(at, ['build', 'recipe.yaml', '--on', 'slurm', '--parts', '2'], {
       env: slurm.env,
       watchErrors: (_, stderr) => {
-        if (isStarted || !stderr.includes('asking again')) return
+        if (isStarted || !stderr.includes('retrying')) return
         isStarted = true
         void slurm.start('slurmctld')
       },
     })
-    expect(finished.stderr).toContain('Slurm does not answer: asking again')
+    expect(finished.stderr).toContain('Slurm does not answer: retrying')
     await isDone(at, finished, expected)
   })
 
