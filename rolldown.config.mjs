@@ -58,6 +58,9 @@ const late = {
   },
 }
 
+/** What all commands need that read files or tell of problems, and nothing that reads recipes. */
+const BASE = /dist\/(?:base\/[^/]*|safetensors\/.*)\.js$/
+
 /** What `smelt import` shares with the commands that compute. */
 const FILES =
   /dist\/(?:(?:base|safetensors)\/.*|document\/(?:foreign|value|write)|hub\/reference|recipe\/(?:inputs|one-off)|operators\/presets|tensor\/roots)\.js$/
@@ -77,9 +80,11 @@ const bundles = defineConfig([
       codeSplitting: {
         groups: [
           // What is needed before anything is cached; all that help and the version need; of the rest what commands need
-          // that compute nothing, then all that most commands need.
+          // that compute nothing and what a task needs, which plans nothing; then all that most commands need.
           { name: 'limits', test: /dist\/(?:base\/reason|run\/limits)\.js$/, priority: 3 },
           { name: 'start', test: /dist\/cli\/program\.js$/, priority: 2 },
+          { name: 'base', test: BASE, priority: 1.8 },
+          { name: 'task', test: /dist\/(?:cli\/work|cluster\/task)\.js$/, priority: 1.6 },
           { name: 'files', test: FILES, priority: 1.5 },
           { name: 'engine', test: /dist\/run\/(?:build|plan-now|prepare)\.js$/, priority: 1 },
         ],

@@ -24,7 +24,7 @@ import { layOut, type LaidOut, type LayOutOptions } from '../cluster/lay-out.js'
 import { makeManifest } from '../cluster/kubernetes.js'
 import { finishedParts } from '../cluster/layout.js'
 import { createProgress } from '../cluster/progress.js'
-import { partsIn } from '../cluster/ready.js'
+import { partsIn } from '../cluster/run-state.js'
 import { haltOf } from '../cluster/task.js'
 import { isUpToDate } from '../cluster/up-to-date.js'
 import { optionDestination } from '../run/destinations.js'
@@ -249,7 +249,7 @@ interface DriveFlags {
 
 const driveRun = async (
   console: Console,
-  { run, plan, isResumed }: LaidOut,
+  { run, plan, drafted, isResumed }: LaidOut,
   choice: SchedulerChoice,
   { quiet, began, report }: DriveFlags,
   signal: AbortSignal,
@@ -270,7 +270,7 @@ const driveRun = async (
     console.tell(opened.diagnostics)
     return exitCode(opened.diagnostics)
   }
-  const { scheduler, patience, pause, complaintOf, close } = opened.value
+  const { scheduler, patience, pause, changed, complaintOf, close } = opened.value
   const progress = createProgress(run, plan)
   if (progress.type === 'failed') {
     console.tell(progress.diagnostics)
@@ -286,7 +286,7 @@ const driveRun = async (
     const driven = await drive(driverFiles(run, plan, who), scheduler, {
       patience,
       now: () => performance.now() / 1000,
-      sleep: (seconds) => sleepUnless(signal, pause(seconds, (performance.now() - began) / 1000)),
+      sleep: (seconds) => sleepUnless(signal, pause(seconds, (performance.now() - began) / 1000), changed),
       signal,
       told: (action) => {
         for (const text of notes(action)) line.aside(() => say(text))
@@ -296,6 +296,7 @@ const driveRun = async (
           listener: (event) => void (isLasting(event) && events.push(event)),
           hub: userHub(),
           store: userStore(),
+          drafted,
         })
         line.clear()
         console.tell(done.diagnostics.filter((d) => d.severity !== 'error' && done.type === 'ok'))

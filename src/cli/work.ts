@@ -4,10 +4,9 @@ import { resolve } from 'node:path'
 import { runPartUnknown } from '../base/catalogue/cluster.js'
 import { stageUnused, stageWords } from '../base/catalogue/stage.js'
 import { exitCode, type Diagnostic } from '../base/diagnostic.js'
-import { commitRun } from '../cluster/commit.js'
 import { claimRun } from '../cluster/driver-files.js'
 import { placesOf, readDriver, readPlan } from '../cluster/layout.js'
-import { isCommitted, partsIn } from '../cluster/ready.js'
+import { isCommitted, partsIn } from '../cluster/run-state.js'
 import { workOn, type StagePlace } from '../cluster/task.js'
 import { defaultWorkers } from '../run/machine.js'
 import type { Listener } from '../run/events.js'
@@ -18,7 +17,6 @@ import { cudaPlaces } from './cuda-places.js'
 import { readWorkers } from './options.js'
 import { userHub } from './hub.js'
 import { listenForStop } from './signals.js'
-import { userStore } from './store.js'
 
 /** What `smelt work` takes. */
 export interface WorkFlags {
@@ -69,6 +67,8 @@ export const work = async (console: Console, flags: WorkFlags): Promise<number> 
 
 /** Commits, unless a driver is alive, which will. */
 const commitAlone = async (run: string, signal: AbortSignal): Promise<readonly Diagnostic[]> => {
+  const { commitRun } = await import('../cluster/commit.js')
+  const { userStore } = await import('./store.js')
   const claim = await claimRun(run)
   if (claim.type === 'failed') return claim.diagnostics
   try {

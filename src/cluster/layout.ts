@@ -2,7 +2,7 @@
  * The folder of a run: all that its driver and its tasks know of each other, on the file system that they share.
  *
  * - `plan.json`: what the run is; `recipe/`: a copy of the recipe
- * - `parts/N.json`: what part N and those after it do, a hundred together
+ * - `parts/N.json`: what part N and those after it do, a hundred together; `work`: the plans of all parts
  * - `attempts/N.K.json`: that attempt K at part N began, and where
  * - `beats/N.K`: written every few seconds while it works; only the time of the file counts
  * - `events/N.K.jsonl`: what it told, as `smelt build --json` does
@@ -47,6 +47,7 @@ import {
   planSchema,
   resultSchema,
 } from './layout-schema.js'
+import type { PlanPlace } from './part-plan.js'
 import type { Staged } from './stage.js'
 
 /** The parts of a run that can be done at one time, whose numbers follow each other; a later stage reads its results. */
@@ -95,6 +96,8 @@ export interface RunPart {
   readonly reports: readonly string[]
   /** Tensors of inputs that are read for their digests alone. */
   readonly reads: readonly { readonly path: string; readonly tensor: string }[]
+  /** Where it is written down as a plan; undefined where a task has to plan it. */
+  readonly work?: PlanPlace
 }
 
 /** Which process began a part, and where. */
@@ -194,6 +197,7 @@ export const placesOf = (run: string) => ({
   recipe: join(run, 'recipe', 'recipe.yaml'),
   used: join(run, 'recipe', 'used.json'),
   answers: join(run, 'recipe', 'answers.json'),
+  work: join(run, 'parts', 'work'),
   driver: join(run, 'driver.json'),
   claim: join(run, 'driver.claim'),
   submitted: join(run, 'submitted.jsonl'),

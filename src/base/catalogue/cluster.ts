@@ -17,6 +17,14 @@ export const runFileInvalid = (path: string, reason: string): Diagnostic =>
     help: 'use the version of smelt that began the run, or delete the run’s folder and build again',
   })
 
+/** Bytes of a run's file are not those that were written there. */
+export const runFileAltered = (path: string): Diagnostic =>
+  entry('run-altered', `${path} has changed since the run was laid out`, {
+    at: { type: 'file', path },
+    blame: 'run',
+    help: 'delete the run’s folder and build again; if nobody has touched it, check the file system that holds it',
+  })
+
 /** What a task wrote is not there any more, or not as it was. */
 export const partAltered = (path: string, tensor?: string): Diagnostic =>
   entry(
