@@ -71,7 +71,8 @@ const apply: NodeClass = {
     const factor = visit.text('merge_method') === 'Weighted' ? visit.number('weight_factor') : undefined
     const shares = sharesOf(models, isNormalised, factor)
     if (shares.flat().some((x) => !Number.isFinite(x))) return visit.gap('model_stack', emptyStack)
-    if (isNormalised && models.length > 1) visit.draft.note(visit.where, roundedRatios)
+    if (isNormalised && models.reduce((sum, { ratio }) => sum + ratio, 0) !== 1)
+      visit.draft.note(visit.where, roundedRatios)
     return models.slice(1).reduce<readonly [Lane, Lane]>(
       ([model, clip], next, i) => {
         const [share, clipShare] = shares[i + 1]!
