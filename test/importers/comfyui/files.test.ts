@@ -192,7 +192,7 @@ const corpus = ['comfyui', 'daremerge'].flatMap((folder) =>
 describe.skipIf(corpus.length === 0)('public workflows', () => {
   test.each(corpus)('%s is imported, or refused with a reason', async (file) => {
     const { recipe, missing } = await read(file)
-    if (/comfy-mecha|comfyroll|hnmr/.test(file)) {
+    if (/comfy-mecha|hnmr/.test(file)) {
       expect(recipe).toBeUndefined()
       expect(missing[0]!.why).toContain('smelt does not know what this node does')
     } else expect([typeof recipe, missing]).toEqual(['string', []])
