@@ -88,7 +88,7 @@ export const { BUG_EXIT_CODE, renderCrash } = createRequire(import.meta.url)('./
 }
 
 /** What loads packages that are modules: Node.js lets only the scripts do so that it has loaded itself. */
-const IMPORT = 'import.cjs'
+const IMPORT = 'import-module.cjs'
 
 const scripts = {
   name: 'scripts',
@@ -101,6 +101,7 @@ const scripts = {
         )
       : undefined,
   generateBundle(_options, bundle) {
+    if (IMPORT in bundle) this.error(`another file of the bundle is called ${IMPORT}`)
     if ('program.cjs' in bundle)
       this.emitFile({ type: 'asset', fileName: IMPORT, source: 'module.exports = (id) => import(id)\n' })
   },
