@@ -95,15 +95,18 @@ const scripts = {
   renderChunk: (code, { dynamicImports }, { format }) =>
     format === 'cjs'
       ? dynamicImports.reduce(
-          (text, id) =>
-            text.replaceAll(`import(${JSON.stringify(id)})`, `require("./${IMPORT}")(${JSON.stringify(id)})`),
+          (text, id) => text.replaceAll(`import(${JSON.stringify(id)})`, `require("./${IMPORT}")(${JSON.stringify(id)})`),
           code,
         )
       : undefined,
-  generateBundle(_options, bundle) {
+  generateBundle({ format }, bundle) {
+    if (format !== 'cjs') return
     if (IMPORT in bundle) this.error(`another file of the bundle is called ${IMPORT}`)
-    if ('program.cjs' in bundle)
-      this.emitFile({ type: 'asset', fileName: IMPORT, source: 'module.exports = (id) => import(id)\n' })
+    this.emitFile({ type: 'asset', fileName: IMPORT, source: 'module.exports = (id) => import(id)\n' })
+    // A byte a character: read in a fifth of the time. Other characters stand in texts and patterns only.
+    const escape = (x) => `\\u${x.charCodeAt(0).toString(16).padStart(4, '0')}`
+    for (const file of Object.values(bundle))
+      if (file.type === 'chunk') file.code = file.code.replaceAll(/[^\0-\x7f]/g, escape)
   },
   resolveId: (id, importer) =>
     id in SCRIPTS && importer?.replaceAll('\\', '/').endsWith('/dist/cli/main.js') === true ? `\0${id}` : undefined,

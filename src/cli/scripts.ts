@@ -84,7 +84,7 @@ const loadKept = (kept: Kept): (() => void) => {
     if (source.length < SMALL) return loaders['.js']!(module, file)
     const cachedData = kept.read(file, source)
     const script = new Script(
-      `(function (exports, require, module, __filename, __dirname) { ${source.toString()}\n})`,
+      `(function (exports, require, module, __filename, __dirname) { ${source.toString('latin1')}\n})`,
       { filename: file, ...(cachedData === undefined ? {} : { cachedData }) },
     )
     if (cachedData === undefined || script.cachedDataRejected === true)
