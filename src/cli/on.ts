@@ -43,6 +43,7 @@ import { openScheduler, type SchedulerChoice } from './open-scheduler.js'
 import { readDevice, readEngine, readSettings } from './options.js'
 import { userHub } from './hub.js'
 import { readReportPath, writeReport, type ReportPlace } from './run-report.js'
+import { runTrouble } from './run-trouble.js'
 import { listenForStop, sleepUnless } from './signals.js'
 import { userStore } from './store.js'
 
@@ -215,6 +216,8 @@ export const buildOn = async (console: Console, recipe: string, flags: OnFlags):
         interruption.signal,
       )
       return interruption.exitCode ?? code
+    } catch (error) {
+      return tell([runTrouble(error, laid.value.run)])
     } finally {
       claim.value.release()
     }
@@ -278,7 +281,7 @@ const driveRun = async (
   }
   const line = progressLine(console, () => renderRunProgress(progress.value()), quiet)
   const events: RunEvent[] = []
-  const notes = createDriverNotes(() => performance.now() / 1000)
+  const notes = createDriverNotes(run, () => performance.now() / 1000)
   let isOver = false
   try {
     const { stage } = choice

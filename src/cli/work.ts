@@ -16,6 +16,7 @@ import type { Console } from './console.js'
 import { cudaPlaces } from './cuda-places.js'
 import { readWorkers } from './options.js'
 import { userHub } from './hub.js'
+import { runTrouble } from './run-trouble.js'
 import { listenForStop } from './signals.js'
 
 /** What `smelt work` takes. */
@@ -55,7 +56,9 @@ export const work = async (console: Console, flags: WorkFlags): Promise<number> 
   }
   const interruption = listenForStop(() => undefined)
   try {
-    const diagnostics = await workUnder(run, flags, workers.value, interruption.signal)
+    const diagnostics = await workUnder(run, flags, workers.value, interruption.signal).catch((error: unknown) => [
+      runTrouble(error, run),
+    ])
     console.tell(diagnostics)
     return diagnostics.some((d) => d.code === 'stopped') && interruption.exitCode !== undefined
       ? interruption.exitCode

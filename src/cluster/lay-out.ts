@@ -18,6 +18,8 @@ import { defaultWorkers } from '../run/machine.js'
 import type { RunOptions } from '../run/options.js'
 import { checkPins, draft, type Drafted, type DraftOptions, type PrepareOptions } from '../run/prepare.js'
 import { lockDestination } from '../run/destinations.js'
+import { ioProblem } from '../safetensors/io-problem.js'
+import { preflight } from '../safetensors/space.js'
 import { lockPath, readLock } from '../store/lock.js'
 import type { Store } from '../store/store.js'
 import { cutPlan, type Cut } from './cut.js'
@@ -162,8 +164,25 @@ export const layOut = async (recipe: string, options: LayOutOptions): Promise<Re
       ? found
       : ok({ run, plan: found.value, drafted: drafted.value, isResumed: true }, drafted.diagnostics)
   }
-  writeRun(run, plan, copies, cut.value)
+  const room = findRoom(plan)
+  if (room.type === 'failed') return failed(...drafted.diagnostics, ...room.diagnostics)
+  try {
+    writeRun(run, plan, copies, cut.value)
+  } catch (error) {
+    return failed(ioProblem(error, run, 'create'))
+  }
   return ok({ run, plan, drafted: drafted.value, isResumed: false }, drafted.diagnostics)
+}
+
+/** Asks each folder for the room that the outputs in it take, before any task begins. */
+const findRoom = ({ outputs }: Pick<RunPlan, 'outputs'>): Result<void> => {
+  const needed = new Map<string, number>()
+  for (const { path, bytes } of outputs) needed.set(dirname(path), (needed.get(dirname(path)) ?? 0) + bytes)
+  for (const [folder, bytes] of needed) {
+    const room = preflight(folder, bytes)
+    if (room.type === 'failed') return room
+  }
+  return ok(undefined)
 }
 
 /** What a run has copies of, so that what becomes of it elsewhere does not matter. */
@@ -174,9 +193,20 @@ interface Copies {
 }
 
 /** Writes the folder of a run, which appears whole. Throws what the system says. */
-const writeRun = (run: string, plan: RunPlan, { text, used, answers }: Copies, { parts, works }: Stages): void => {
+const writeRun = (run: string, plan: RunPlan, copies: Copies, stages: Stages): void => {
   const made = join(dirname(run), `.${basename(run)}.${process.pid}.tmp`)
   rmSync(made, { recursive: true, force: true })
+  try {
+    fillRun(made, plan, copies, stages)
+    rmSync(run, { recursive: true, force: true })
+    renameSync(made, run)
+  } catch (error) {
+    rmSync(made, { recursive: true, force: true })
+    throw error
+  }
+}
+
+const fillRun = (made: string, plan: RunPlan, { text, used, answers }: Copies, { parts, works }: Stages): void => {
   makeRunFolder(made)
   const places = placesOf(made)
   writeFileSync(places.recipe, text)
@@ -188,8 +218,6 @@ const writeRun = (run: string, plan: RunPlan, { text, used, answers }: Copies, {
     parts.map((part, i) => (written[i] === undefined ? part : { ...part, work: written[i] })),
   )
   writeWhole(places.plan, plan)
-  rmSync(run, { recursive: true, force: true })
-  renameSync(made, run)
 }
 
 interface Stages {

@@ -20,7 +20,6 @@ import {
   appendFileSync,
   existsSync,
   linkSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -37,6 +36,7 @@ import { failed, ok, type Result } from '../base/result.js'
 import type { JsonSchema } from '../document/schema.js'
 import { firstViolation } from '../document/validate.js'
 import { errorCode, ioProblem } from '../safetensors/io-problem.js'
+import { makeFolder } from '../safetensors/make-folder.js'
 import { readRegularSync } from '../safetensors/regular-file.js'
 import {
   accountSchema,
@@ -217,7 +217,7 @@ export const placesOf = (run: string) => ({
 
 /** Makes the folder of a run and those in it. Throws what the system says. */
 export const makeRunFolder = (run: string): void => {
-  for (const folder of FOLDERS) mkdirSync(join(run, folder), { recursive: true })
+  for (const folder of FOLDERS) makeFolder(join(run, folder))
 }
 
 const textOf = (value: object): string => `${canonicalJson(value, 1)}\n`

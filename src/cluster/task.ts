@@ -181,7 +181,7 @@ const doPart = async (
 ): Promise<Result<PartResult> | 'altered'> => {
   const files = startParts(task, own.plan)
   if (files.type === 'failed') return files
-  const scratch = await startScratch(own.plan, createRunId())
+  const scratch = own.plan.scratchBytes === 0 ? ok([]) : await startScratch(own.plan, createRunId())
   let isKept = false
   try {
     if (scratch.type === 'failed') return scratch
