@@ -1,4 +1,4 @@
-import { amountMissing, amountUnused } from '../base/catalogue/adapter-outputs.js'
+import { amountMissing, amountNotShare, amountUnused } from '../base/catalogue/adapter-outputs.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { Tensor } from '../graph/expression.js'
 import { chosenRank, RANK_METHODS, type RankMethod } from '../kernels/solvers/low-rank.js'
@@ -48,6 +48,7 @@ export const rankChooser = (call: Call): Result<RankOf> => {
   if (method === 'rank')
     return amount === undefined ? ok((_, __, most) => most) : failed(amountUnused(call.at('amount'), METHOD_NAMES))
   if (amount === undefined) return failed(amountMissing(call.at('method'), method))
+  if (method !== 'threshold' && amount > 1) return failed(amountNotShare(call.at('amount'), method, amount))
   const { graph: g } = call
   return ok((module, candidate, limit) => {
     const { x, shape, first, rows, most } = candidate()

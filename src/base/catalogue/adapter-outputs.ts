@@ -80,6 +80,13 @@ export const amountMissing = (at: Place, method: string): Diagnostic =>
     help: `give it as \`amount\`, such as \`amount: ${method === 'threshold' ? '0.05' : '0.9'}\``,
   })
 
+/** A number above 1 for a method that takes a share. */
+export const amountNotShare = (at: Place, method: string, amount: number): Diagnostic =>
+  entry('amount-not-share', `\`method: ${method}\` takes a share between 0 and 1; found ${amount}`, {
+    at,
+    help: amount <= 100 ? `write \`${amount / 100}\` for ${amount} percent` : 'write it as a share, such as `0.9`',
+  })
+
 /** A number for a method that is not given. */
 export const amountUnused = (at: Place, methods: readonly string[]): Diagnostic =>
   entry('amount-unused', '`amount` belongs to a `method`, and the step has none', {
