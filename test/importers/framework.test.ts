@@ -129,7 +129,7 @@ describe('a file', () => {
     expect(await read('a.json', '{ x: 1 }')).toMatchObject({ type: 'text', text: '{ x: 1 }' })
     expect(await read('a.yaml', Buffer.from([0xff, 0xfe, 0]))).toBe('not-importable')
     expect(await read('a.jpg', png(['tEXt', Buffer.from('prompt\0{}')]))).toMatchObject({
-      type: 'png',
+      type: 'picture',
       metadata: new Map([['prompt', '{}']]),
     })
     const header = Buffer.from('{"__metadata__":{"mecha_recipe":"version 0.1.0"}}')
