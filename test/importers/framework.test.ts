@@ -229,13 +229,13 @@ a111:
         models/Lora
         models/LyCORIS
 other:
-    base_path: ${join(folder, 'disk')}
+    base_path: $ROOT/disk
     is_default: true
     checkpoints: ckpts/
     custom_nodes: nodes
 `,
     )
-    const { find } = await findModels(modelFolders(file), folder)
+    const { find } = await findModels(modelFolders(file, { ROOT: folder }), folder)
     expect(find('xl/far.safetensors', 'models/checkpoints')).toMatchObject({
       path: 'disk/ckpts/xl/far.safetensors',
       others: undefined,
