@@ -67,6 +67,9 @@ const late = {
   },
 }
 
+/** What all commands need that read files or tell of problems, and nothing that reads recipes. */
+const BASE = /dist\/(?:base\/[^/]*|safetensors\/.*)\.js$/
+
 /** What `smelt import` shares with the commands that compute. */
 const FILES =
   /dist\/(?:(?:base|safetensors)\/.*|document\/(?:foreign|value|write)|hub\/reference|recipe\/(?:inputs|one-off)|operators\/presets|tensor\/roots)\.js$/
@@ -94,7 +97,7 @@ export const { BUG_EXIT_CODE, renderCrash } = createRequire(import.meta.url)('./
 }
 
 /** What loads packages that are modules: Node.js lets only the scripts do so that it has loaded itself. */
-const IMPORT = 'import.cjs'
+const IMPORT = 'import-module.cjs'
 
 const scripts = {
   name: 'scripts',
@@ -108,6 +111,7 @@ const scripts = {
       : undefined,
   generateBundle({ format }, bundle) {
     if (format !== 'cjs') return
+    if (IMPORT in bundle) this.error(`another file of the bundle is called ${IMPORT}`)
     this.emitFile({ type: 'asset', fileName: IMPORT, source: 'module.exports = (id) => import(id)\n' })
     // A byte a character: read in a fifth of the time. Other characters stand in texts and patterns only.
     const escape = (x) => `\\u${x.charCodeAt(0).toString(16).padStart(4, '0')}`
@@ -137,9 +141,11 @@ const bundles = defineConfig([
       chunkFileNames: '[name].cjs',
       codeSplitting: {
         groups: [
-          // All that help and the version need; of the rest what commands need that compute nothing, then all that most
-          // commands need.
+          // All that help and the version need; of the rest what commands need that compute nothing and what a task needs,
+          // which plans nothing; then all that most commands need.
           { name: 'start', test: /dist\/cli\/program\.js$/, priority: 2 },
+          { name: 'base', test: BASE, priority: 1.8 },
+          { name: 'task', test: /dist\/(?:cli\/work|cluster\/task)\.js$/, priority: 1.6 },
           { name: 'files', test: FILES, priority: 1.5 },
           { name: 'engine', test: /dist\/run\/(?:build|plan-now|prepare)\.js$/, priority: 1 },
         ],

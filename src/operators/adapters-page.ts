@@ -37,7 +37,10 @@ Refused by name: VeRA, FourierFT, early OFTs (\`oft_diag\`, and \`oft_r\` of PEF
 begin from factors of the base model (PiSSA, OLoRA). Embeddings of trigger words (\`bundle_emb\`) are left out with a warning.
 
 A LoRA of parameters, such as the fused experts of a mixture (\`mlp.experts.gate_up_proj\`), does not say in its file which of its factors are for which parameter, nor in which order the axes of an expert are. The shapes tell, and for a square parameter those of its neighbours do.
-Where they do not, the adapter is refused. An adapter whose config repeats layers (\`layer_replication\`) is applied to a stack of these layers, which \`model.stack\` makes; of any other model it is refused, with the slices to write. (PEFT's own \`merge_and_unload\` adds the changes of all copies of a layer to each.)
+Where they do not, the adapter is refused. A model may have the experts in another form than the adapter: factors of stacked experts are taken apart for experts that are layers of their own (\`mlp.experts.3.gate_proj\`, or \`w1\` to \`w3\` of Mixtral),
+and LoRAs of such layers are put together for stacked experts, the gate before what it is multiplied with, as transformers stacks them.
+
+An adapter whose config repeats layers (\`layer_replication\`) is applied to a stack of these layers, which \`model.stack\` makes; of any other model it is refused, with the slices to write. (PEFT's own \`merge_and_unload\` adds the changes of all copies of a layer to each.)
 
 A LoRA may widen weights: with ComfyUI's \`reshape_weight\`, and the \`img_in\` of Flux with a control LoRA of Black Forest Labs (canny, depth), whose scale is 1. The weight is padded with zeros at the end of its axes first, and the result has the wider one.
 
