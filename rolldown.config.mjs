@@ -58,6 +58,9 @@ const late = {
   },
 }
 
+/** What all commands need that read files or tell of problems, and nothing that reads recipes. */
+const BASE = /dist\/(?:base\/[^/]*|safetensors\/.*)\.js$/
+
 /** What `smelt import` shares with the commands that compute. */
 const FILES =
   /dist\/(?:(?:base|safetensors)\/.*|document\/(?:foreign|value|write)|hub\/reference|recipe\/(?:inputs|one-off)|operators\/presets|tensor\/roots)\.js$/
@@ -66,20 +69,73 @@ const common = { cwd: ROOT, platform: 'node', external: EXTERNAL, logLevel: 'war
 // Comments would be read at every start; licences have files of their own.
 const output = { comments: false, dir: 'dist/bin', entryFileNames: '[name].js', chunkFileNames: '[name].js' }
 
+/**
+ * What the main module loads in place of the program's: the scripts that the program is bundled into, of which Node.js
+ * 20 can keep what V8 compiled. Of modules it cannot.
+ */
+const SCRIPTS = {
+  './program.js': `import { createRequire } from 'node:module'
+import { keepScripts } from ${JSON.stringify(join(ROOT, 'dist/cli/scripts.js'))}
+const keep = keepScripts()
+const program = createRequire(import.meta.url)('./program.cjs')
+export const runCommand = async (args) => {
+  const code = await program.runCommand(args)
+  if (code === 0) keep()
+  return code
+}`,
+  './crash.js': `import { createRequire } from 'node:module'
+export const { BUG_EXIT_CODE, renderCrash } = createRequire(import.meta.url)('./crash.cjs')`,
+}
+
+/** What loads packages that are modules: Node.js lets only the scripts do so that it has loaded itself. */
+const IMPORT = 'import-module.cjs'
+
+const scripts = {
+  name: 'scripts',
+  renderChunk: (code, { dynamicImports }, { format }) =>
+    format === 'cjs'
+      ? dynamicImports.reduce(
+          (text, id) => text.replaceAll(`import(${JSON.stringify(id)})`, `require("./${IMPORT}")(${JSON.stringify(id)})`),
+          code,
+        )
+      : undefined,
+  generateBundle({ format }, bundle) {
+    if (format !== 'cjs') return
+    if (IMPORT in bundle) this.error(`another file of the bundle is called ${IMPORT}`)
+    this.emitFile({ type: 'asset', fileName: IMPORT, source: 'module.exports = (id) => import(id)\n' })
+    // A byte a character: read in a fifth of the time. Other characters stand in texts and patterns only.
+    const escape = (x) => `\\u${x.charCodeAt(0).toString(16).padStart(4, '0')}`
+    for (const file of Object.values(bundle))
+      if (file.type === 'chunk') file.code = file.code.replaceAll(/[^\0-\x7f]/g, escape)
+  },
+  resolveId: (id, importer) =>
+    id in SCRIPTS && importer?.replaceAll('\\', '/').endsWith('/dist/cli/main.js') === true ? `\0${id}` : undefined,
+  load: (id) => SCRIPTS[id.slice(1)],
+}
+
 const bundles = defineConfig([
   {
     ...common,
     input: { smelt: 'dist/cli/main.js' },
-    plugins: [licences('LICENSES.txt'), late],
+    plugins: [scripts],
+    output: { ...output, cleanDir: true },
+  },
+  {
+    ...common,
+    input: { program: 'dist/cli/program.js', crash: 'dist/cli/crash.js' },
+    plugins: [licences('LICENSES.txt'), late, scripts],
     output: {
       ...output,
-      cleanDir: true,
+      format: 'cjs',
+      entryFileNames: '[name].cjs',
+      chunkFileNames: '[name].cjs',
       codeSplitting: {
         groups: [
-          // What is needed before anything is cached; all that help and the version need; of the rest what commands need
-          // that compute nothing, then all that most commands need.
-          { name: 'limits', test: /dist\/(?:base\/reason|run\/limits)\.js$/, priority: 3 },
+          // All that help and the version need; of the rest what commands need that compute nothing and what a task needs,
+          // which plans nothing; then all that most commands need.
           { name: 'start', test: /dist\/cli\/program\.js$/, priority: 2 },
+          { name: 'base', test: BASE, priority: 1.8 },
+          { name: 'task', test: /dist\/(?:cli\/work|cluster\/task)\.js$/, priority: 1.6 },
           { name: 'files', test: FILES, priority: 1.5 },
           { name: 'engine', test: /dist\/run\/(?:build|plan-now|prepare)\.js$/, priority: 1 },
         ],

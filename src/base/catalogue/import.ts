@@ -66,13 +66,17 @@ export const nothingImported = (path: string): Diagnostic =>
     help: 'the messages above say what is in the way',
   })
 
-/** `--models` is not a folder. */
+/** `--models` is neither a folder nor ComfyUI's list of them. */
 export const modelsNotFolder = (folder: string): Diagnostic =>
-  entry('models-not-folder', `${folder} is not a folder`, {
-    at: { type: 'option', name: '--models' },
-    blame: 'usage',
-    help: 'pass the folder in which your models are: `--models ~/ComfyUI/models`',
-  })
+  entry(
+    'models-not-folder',
+    `${folder} is not a folder, and no \`extra_model_paths.yaml\` that names any that are there`,
+    {
+      at: { type: 'option', name: '--models' },
+      blame: 'usage',
+      help: 'pass the folder in which your models are: `--models ~/ComfyUI/models`',
+    },
+  )
 
 /** `smelt import` would overwrite a file. */
 export const importExists = (path: string): Diagnostic =>

@@ -49,7 +49,16 @@ export const rulesOf = (
     has === undefined
       ? all
       : all.filter((n) => has(n.layers)).map(({ layers, value }): LayerNumber => ({ layers, value }))
-  const different = numbers.filter((n) => n.value !== fallback)
+  const byLayers = new Map(numbers.map(({ layers, value }) => [layers, value]))
+  /** What layers take without a rule of their own: the number of what they are within, which comes before them. */
+  const without = (layers: string): number => {
+    for (let end = layers.lastIndexOf('.'); end !== -1; end = layers.lastIndexOf('.', end - 1)) {
+      const value = byLayers.get(layers.slice(0, end))
+      if (value !== undefined) return value
+    }
+    return fallback
+  }
+  const different = numbers.filter((n) => n.value !== without(n.layers))
   if (different.length === 0) return fallback
   const rules = new Map<string, Yaml>([['default', fallback]])
   const neighbour = numbers.findLast((n) => n.mayBeAbsent !== true && !n.layers.includes('.'))

@@ -1,6 +1,7 @@
 export { bernoulli, gaussian, partition, randomBits, uniform } from './random'
 export { histogramHigh, histogramLow, histogramRange, takePairs } from './histogram'
 export { dot, sum, sumAbs, sumMask } from './sums'
+export { dotTurns, maxTurns, peakTurns, sumTurns } from './turns'
 export { firstMasked16, firstMasked32, firstMasked64, firstMasked8 } from './checks'
 export { lowRank, lowRankRows } from './product'
 export { multiply } from './matrix'
