@@ -5,7 +5,7 @@ import { failed, ok, type Result } from '../base/result.js'
 import { writeDocument, type YamlMap } from '../document/write.js'
 import type { KubernetesSettings } from './cluster-file.js'
 import type { RunPlan } from './layout.js'
-import { partsIn } from './ready.js'
+import { partsIn } from './run-state.js'
 import { quoteWord } from './shell-word.js'
 
 /** Pods at a time unless the cluster file says how many. */

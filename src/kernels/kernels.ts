@@ -108,6 +108,8 @@ export type Kernels = KernelMemory & {
   readonly decodeBF16: (x: number, n: number, out: number) => void
   /** f32 to BF16 codes, like `encode`: what is too large becomes infinity. */
   readonly encodeBF16: (x: number, n: number, out: number) => void
+  /** F16 codes to f32, exactly; NaN stays NaN. */
+  readonly decodeF16: (x: number, n: number, out: number) => void
   /** F8_E4M3 codes to f32, like `decode`. */
   readonly decodeF8E4M3: (x: number, n: number, out: number) => void
   /** F8_E5M2 codes to f32, like `decode`. */
@@ -151,6 +153,7 @@ export const loadKernels = (): Kernels => {
     unpackBits: wasm.unpackBits,
     decodeBF16: wasm.decodeBF16,
     encodeBF16: wasm.encodeBF16,
+    decodeF16: wasm.decodeF16,
     decodeF8E4M3: wasm.decodeF8E4M3,
     decodeF8E5M2: wasm.decodeF8E5M2,
     encodeF8E4M3: wasm.encodeF8E4M3,

@@ -67,6 +67,7 @@ export type WasmExports = {
   readonly unpackBits: (packed: number, n: number, m: number) => void
   readonly decodeBF16: Recode
   readonly encodeBF16: Recode
+  readonly decodeF16: Recode
   readonly decodeF8E4M3: Recode
   readonly decodeF8E5M2: Recode
   readonly encodeF8E4M3: Recode

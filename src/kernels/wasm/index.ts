@@ -8,6 +8,7 @@ export { multiply } from './matrix'
 export { rotate } from './rotations'
 export { packBits, unpackBits } from './bits'
 export { decodeBF16, encodeBF16 } from './bf16'
+export { decodeF16 } from './f16'
 export { decodeF8E4M3, decodeF8E5M2, encodeF8E4M3, encodeF8E5M2 } from './f8'
 
 /** The first byte that belongs to the host; everything below is the module's own scratch. */
