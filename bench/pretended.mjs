@@ -1,41 +1,41 @@
-// Workers that answer at once, without threads, programs or data: what is left is what the main thread does for each
-// unit.
-import { toPairs } from '../dist/kernels/reference.js'
+// Workers that answer at once, without programs or data: what is left is what the main thread does for each unit.
+import { Worker } from 'node:worker_threads'
+import { SEGMENT } from '../dist/base/digest.js'
 import { noTime } from '../dist/run/stopwatch.js'
 
-/** Magnitudes that every unit is said to hold: all in one bin, so that they are always where they are expected. */
-const MAGNITUDES = Float32Array.of(1, 1.001, 1.002, 1.003)
-const BITS = [...new Uint32Array(MAGNITUDES.buffer)]
+/** Bits of magnitudes that every segment is said to hold as many of: all in one bin, so that they are where expected. */
+const BITS = [...new Uint32Array(Float32Array.of(1, 1.001, 1.002, 1.003).buffer)]
+const BIN = BITS[0] >>> 15
+const BASE = BIN - 3
 
-const count = (bins) => {
-  const dense = new Uint32Array(65536)
-  for (const bin of bins) dense[bin] += 1
-  return toPairs(dense)
+/** What is found among `n` magnitudes, by stage; made once for all segments of a size, for it is not to be measured. */
+const found = new Map()
+const foundIn = (n) => {
+  if (found.has(n)) return found.get(n)
+  const counted = BITS.map((bits, i) => [bits, Math.floor(n / 4) + (i < n % 4 ? 1 : 0)]).filter(([, k]) => k > 0)
+  const low = Uint32Array.from(counted.flatMap(([bits, k]) => [bits & 0x7fff, k]))
+  const made = {
+    all: { type: 'all', high: Uint32Array.of(BIN, n), low: undefined },
+    both: { type: 'all', high: Uint32Array.of(BIN, n), low: { bin: BIN, pairs: low } },
+    range: {
+      type: 'range',
+      base: BASE,
+      below: 0,
+      pairs: Uint32Array.from(counted.flatMap(([bits, k]) => [bits - BASE * 32768, k])),
+      finite: true,
+    },
+    low,
+  }
+  found.set(n, made)
+  return made
 }
-const HIGH = count(BITS.map((bits) => bits >>> 15))
-/** By bin: counting anew for each unit would be most of what is measured. */
-const LOW = new Map(
-  BITS.map((bits) => [
-    bits >>> 15,
-    count(BITS.filter((other) => other >>> 15 === bits >>> 15).map((other) => other & 0x7fff)),
-  ]),
-)
 
-const BASE = (BITS[0] >>> 15) - 3
-const RANGE = {
-  type: 'range',
-  base: BASE,
-  below: 0,
-  pairs: Uint32Array.from(BITS.flatMap((bits) => [bits - BASE * 32768, 1])),
-  finite: true,
-}
-
-const find = (take) => {
+const find = (take, n) => {
   switch (take.stage) {
     case 'high':
-      return take.near === undefined ? { type: 'all', high: HIGH, low: undefined } : RANGE
+      return foundIn(n)[take.near === undefined ? 'all' : n <= 1 << 18 && 'share' in take.near ? 'both' : 'range']
     case 'low':
-      return LOW.get(take.bin)
+      return foundIn(n).low
     case 'locate':
       return 0
     default:
@@ -43,22 +43,25 @@ const find = (take) => {
   }
 }
 
-const DIGEST = new Uint8Array(32).fill(1)
+const resultOf = (unit) => {
+  const sizes = []
+  for (let at = unit.start; at < unit.end; at += SEGMENT) sizes.push(Math.min(SEGMENT, unit.end - at))
+  const digests = new Uint8Array(32 * Math.max(1, sizes.length)).fill(1)
+  return {
+    id: unit.id,
+    found: unit.type === 'compute' ? sizes.flatMap((n) => unit.takes.map((take) => find(take, n))) : [],
+    readDigests: unit.reads.map((r) => (r.digest ? digests : undefined)),
+    writeDigests: unit.writes.map(() => digests),
+    bytesRead: 0,
+    bytesWritten: 0,
+    spent: noTime(),
+  }
+}
 
-const resultOf = (unit) => ({
-  id: unit.id,
-  found: unit.type === 'compute' ? unit.takes.map(find) : [],
-  readDigests: unit.reads.map((r) => (r.digest ? DIGEST : undefined)),
-  writeDigests: unit.writes.map(() => DIGEST),
-  bytesRead: 0,
-  bytesWritten: 0,
-  spent: noTime(),
-})
+/** The answer to a task. */
+export const answer = (task) => ({ type: 'done', results: task.map(resultOf) })
 
-/**
- * A worker for `build({ start })` whose answer is there in the next turn of the event loop, as if it had had nothing to
- * compute.
- */
+/** A worker for `build({ start })` in this thread, whose answer is there in the next turn of the event loop. */
 export const pretendedWorker = () => {
   const answers = []
   const exits = []
@@ -68,7 +71,17 @@ export const pretendedWorker = () => {
     send: (task) =>
       setImmediate(() => {
         if (task === undefined) for (const listener of exits) listener(undefined)
-        else for (const listener of answers) listener({ type: 'done', results: task.map(resultOf) })
+        else for (const listener of answers) listener(answer(task))
       }),
+  }
+}
+
+/** The same in a thread of its own, so that the main thread has to send and receive messages too. */
+export const pretendedThread = () => {
+  const worker = new Worker(new URL('./pretended-thread.mjs', import.meta.url))
+  return {
+    send: (task) => worker.postMessage(task),
+    onAnswer: (listener) => void worker.on('message', listener),
+    onExit: (listener) => void worker.on('exit', () => listener(undefined)),
   }
 }

@@ -44,6 +44,9 @@ export const toDigest = (bytes: Uint8Array): Digest => `blake3:${Buffer.from(byt
  */
 export const shortDigest = (text: string): string => Buffer.from(blake3(text)).toString('hex', 0, 16)
 
+/** Bytes of a digest. */
+export const DIGEST_BYTES = 32
+
 /** A tensor's digest: BLAKE3 over the BLAKE3 of each segment of {@link SEGMENT} elements, in order. */
 export const tensorDigest = (segments: readonly Uint8Array[]): Digest => toDigest(blake3Of(segments))
 

@@ -17,11 +17,6 @@ export const FIRST_NON_FINITE_BIN = 0x7f800000 >>> 15
 export const toMagnitude = (high: number, low: number): number =>
   new Float32Array(Uint32Array.of((high << 15) | low).buffer)[0]!
 
-/** Adds the counts of some pairs to a histogram of float64, exact up to 2^53 elements. */
-export const addPairs = (dense: Float64Array, pairs: Uint32Array): void => {
-  for (let at = 0; at < pairs.length; at += 2) dense[pairs[at]!]! += pairs[at + 1]!
-}
-
 /**
  * The bin that holds the element of a rank (0 is the smallest), and how many elements are before that bin. Throws a
  * RangeError beyond the last.
@@ -37,4 +32,45 @@ export const selectBin = (
     below = through
   }
   throw new RangeError(`rank ${rank} of ${below} elements`)
+}
+
+/** Counts by bin, exact up to 2^53 elements. */
+export interface Histogram {
+  /** Adds the counts of pairs of a bin and a count. */
+  add(pairs: Uint32Array): void
+  at(bin: number): number
+  /** Like {@link selectBin}. */
+  select(rank: number): ReturnType<typeof selectBin>
+  /** Forgets all counts. */
+  clear(): void
+}
+
+/** Bins whose counts are added up together: an exponent's, which is mostly all that a few counts are in. */
+const BLOCK_BITS = 8
+const BLOCK = 1 << BLOCK_BITS
+
+/** A histogram without counts. Selecting and clearing touch the blocks that have counts, not all of half a megabyte. */
+export const createHistogram = (): Histogram => {
+  const counts = new Float64Array(HIGH_BINS)
+  const blocks = new Float64Array(HIGH_BINS / BLOCK)
+  return {
+    add: (pairs) => {
+      for (let at = 0; at < pairs.length; at += 2) {
+        counts[pairs[at]!]! += pairs[at + 1]!
+        blocks[pairs[at]! >>> BLOCK_BITS]! += pairs[at + 1]!
+      }
+    },
+    at: (bin) => counts[bin]!,
+    select: (rank) => {
+      const block = selectBin(blocks, rank)
+      const first = BLOCK * block.bin
+      const { bin, below } = selectBin(counts.subarray(first, first + BLOCK), rank - block.below)
+      return { bin: first + bin, below: block.below + below }
+    },
+    clear: () => {
+      for (let block = 0; block < blocks.length; block++)
+        if (blocks[block] !== 0) counts.fill(0, BLOCK * block, BLOCK * (block + 1))
+      blocks.fill(0)
+    },
+  }
 }

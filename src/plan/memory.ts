@@ -38,10 +38,10 @@ const [STORED_BYTES, JOB_BYTES, MEASURE_BYTES] = [1000, 9500, 8000]
  */
 const [BLOCK, CHUNK, COMPILED_BLOCK, COMPILED_CHUNK, KEPT] = [1 << 17, 1 << 15, 1 << 16, 1 << 13, 1 << 18]
 /**
- * What workers have at hand: tasks each, units and elements of a task; and how many different magnitudes a unit counts,
- * of which not all have a count of their own.
+ * What workers have at hand: tasks each, small units and their elements in a task, and segments of a large one; and how
+ * many different magnitudes a segment counts, of which not all have a count of their own.
  */
-const [TASKS, TASK_UNITS, TASK_ELEMENTS, COUNTED] = [2, 64, 1 << 20, 1 << 14]
+const [TASKS, TASK_UNITS, TASK_ELEMENTS, UNIT_SEGMENTS, COUNTED] = [2, 64, 1 << 20, 8, 1 << 14]
 
 /**
  * Bytes of the factors of products: as stored, as float32 in JavaScript, and in the kernels' memory, which doubles when
@@ -88,7 +88,8 @@ const COUNTS = 4 * (2 * 65536 + 7 * 32768)
 /** Bytes of the numbers that a worker holds of one pass, in blocks and chunks of so many elements. */
 const passBytes = (pass: Pass, size: number, block: number, chunk: number): number => {
   const inputs =
-    pass.reads.reduce((n, { tensor }) => n + bytesFor(block, tensor.dtype), 0) + pass.draws.length * 4 * chunk
+    pass.reads.reduce((n, { tensor }) => n + bytesFor(block, tensor.dtype), 0) +
+    pass.draws.reduce((n, { type }) => n + 4 * (type === 'product' ? block : chunk), 0)
   const measured = pass.takes.reduce(
     (n, take) => n + (take.stage === 'high' ? COUNTS + (size <= KEPT ? 4 * KEPT : 0) : 4 * 65536),
     0,
@@ -106,8 +107,11 @@ const countBytes = ({ size, sweeps }: Job): number => {
     (sweeps?.passes ?? []).map((pass) => pass.takes.filter((t) => t.stage === 'high' || t.stage === 'low').length),
     0,
   )
-  const units = Math.max(1, Math.min(TASK_UNITS, Math.floor(TASK_ELEMENTS / size)))
-  return TASKS * units * most * 8 * Math.min(size, COUNTED)
+  const counted =
+    size > SEGMENT
+      ? Math.min(UNIT_SEGMENTS, Math.ceil(size / SEGMENT))
+      : Math.max(1, Math.min(TASK_UNITS, Math.floor(TASK_ELEMENTS / size)))
+  return TASKS * counted * most * 8 * Math.min(size, COUNTED)
 }
 
 /** Bytes of the counts around a threshold that are kept until all segments of a tensor of this job have come. */

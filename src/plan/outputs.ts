@@ -224,7 +224,7 @@ export const planOutput = (
         step: output.from.name,
         advice,
         allowNonFinite: output.nonFinite === 'allow',
-        value: tensor.value(),
+        value: tensor.value(name),
       },
     }
   }

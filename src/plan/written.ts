@@ -15,12 +15,12 @@ import type { LayerContext } from './context.js'
 import { readScaled } from './logical-model.js'
 import type { QuantisedWeight } from './quantisation-metadata.js'
 
-/** A tensor as an output has it; `value` makes its expression. */
+/** A tensor as an output has it; `value` makes its expression, given the name. */
 export interface Written {
   readonly name: string
   readonly dtype: Dtype
   readonly shape: readonly number[]
-  value(): Tensor | Mask
+  value(name: string): Tensor | Mask
 }
 
 /** What an output holds. */
@@ -110,6 +110,8 @@ const writeModel = (graph: Graph, output: Output, value: Held, asked: Asked): Re
   const [kept, packed]: [QuantisedWeight[], QuantisedWeight[]] = [[], []]
   const overridden: Overridden = new Map()
   let [unscaled, unasked] = [0, 0]
+  /** One for all: there may be a hundred thousand tensors. */
+  const valueOf = (name: string): Tensor => value.tensor(name)
   const add = (written: readonly Written[]): void =>
     written.forEach((t) => void (tensors.has(t.name) || tensors.set(t.name, t)))
   for (const slot of value.tensors.values()) {
@@ -137,7 +139,7 @@ const writeModel = (graph: Graph, output: Output, value: Held, asked: Asked): Re
       dtype === 'same' || dtype === SCALED_DTYPE || slot.opaque !== undefined || !isFloat(slot.dtype)
         ? slot.dtype
         : OUTPUT_DTYPES[dtype]
-    add(own ?? [{ name, dtype: plain, shape, value: () => value.tensor(name) }])
+    add(own ?? [{ name, dtype: plain, shape, value: valueOf }])
   }
   const vain = [...wishes].filter(([, granted]) => !granted).map(([at]) => noScales(at, output.from.name))
   if (vain.length > 0) return failed(...vain)

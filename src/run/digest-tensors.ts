@@ -42,6 +42,9 @@ export const digestTensors = async (
     pool.value,
     {
       next: schedule.next,
+      get left() {
+        return schedule.left
+      },
       finish: (_worker, results) => {
         for (const result of results) {
           bytes += result.bytesRead

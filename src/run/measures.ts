@@ -2,13 +2,12 @@ import { countOf, rankOf, type Measure, type Scalar, type Solve } from '../graph
 import { groupKey } from '../graph/groups.js'
 import type { Stage } from '../graph/passes.js'
 import {
-  addPairs,
+  createHistogram,
   FIRST_NON_FINITE_BIN,
-  HIGH_BINS,
   LOW_BINS,
   RANGE,
-  selectBin,
   toMagnitude,
+  type Histogram,
 } from '../kernels/selection.js'
 import type { Cut, StoredOutcome } from '../store/outcomes.js'
 import { blockCount } from '../tensor/block-grid.js'
@@ -61,7 +60,7 @@ interface Group {
   sorted: boolean
   readonly parts: Map<string, Found>
   /** Counts by bin, only while they are collected: half a megabyte for each group that is under way. */
-  dense: Float64Array | undefined
+  counts: Histogram | undefined
   /** The greatest x or |x| of each block so far, only while they are collected. */
   peaks: Float64Array | undefined
   /** Where the first segment expects the answer. */
@@ -90,6 +89,17 @@ const bitsOf = (high: number, low: number): number => high * LOW_BINS + low
 const countIn = (pairs: Uint32Array, bin: number): number => {
   for (let i = 0; i < pairs.length; i += 2) if (pairs[i] === bin) return pairs[i + 1]!
   return 0
+}
+
+/** Where the first pair of a bin that is not less stands; pairs are in the order of bins. */
+const firstFrom = (pairs: Uint32Array, bin: number): number => {
+  let [low, high] = [0, pairs.length / 2]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (pairs[2 * middle]! < bin) low = middle + 1
+    else high = middle
+  }
+  return 2 * low
 }
 
 type Ranged = Extract<Magnitudes, { type: 'range' }>
@@ -158,7 +168,7 @@ export const createMeasures = (
    * Histograms for reuse: allocating and collecting half a megabyte for each of thousands of tensors takes longer than
    * counting.
    */
-  const spare: Float64Array[] = []
+  const spare: Histogram[] = []
 
   const sortMembers = (group: Group): void => {
     if (!group.sorted) group.members.sort((x, y) => (x.tensor < y.tensor ? -1 : x.tensor > y.tensor ? 1 : 0))
@@ -183,8 +193,8 @@ export const createMeasures = (
     return { type: 'number', value: parts.reduce((x, y) => x + y, 0) }
   }
   const count = (group: Group, pairs: Uint32Array): void => {
-    group.dense ??= spare.pop() ?? new Float64Array(HIGH_BINS)
-    addPairs(group.dense, pairs)
+    group.counts ??= spare.pop() ?? createHistogram()
+    group.counts.add(pairs)
   }
   const emptyBlocks = ({ measure }: Group): Float64Array => {
     if (measure.type !== 'block-totals') throw new Error('numbers of blocks were found where none were asked for')
@@ -205,8 +215,11 @@ export const createMeasures = (
   }
   /** Lets go of what was collected. */
   const empty = (group: Group): void => {
-    if (group.dense !== undefined) spare.push(group.dense.fill(0))
-    group.dense = undefined
+    if (group.counts !== undefined) {
+      group.counts.clear()
+      spare.push(group.counts)
+    }
+    group.counts = undefined
     group.peaks = undefined
     group.parts.clear()
   }
@@ -234,7 +247,7 @@ export const createMeasures = (
   const finishHigh = (group: Group): Search | 'known' => {
     const rank = rankIn(group)
     if (rank >= elementsOf(group)) return keepNone(group)
-    const { bin, below } = selectBin(group.dense!, rank)
+    const { bin, below } = group.counts!.select(rank)
     const { early } = group
     enterBin(group, bin, below)
     if (early?.bin !== bin) return 'known'
@@ -273,12 +286,9 @@ export const createMeasures = (
     }
     enterBin(group, base + bin, below)
     for (const [part, { pairs }] of ranges) {
-      const own = pairs.filter((_, i) => pairs[i - (i % 2)]! >>> 15 === bin)
-      addLow(
-        group,
-        part,
-        own.map((x, i) => (i % 2 === 0 ? x & (LOW_BINS - 1) : x)),
-      )
+      const own = pairs.slice(firstFrom(pairs, bin * LOW_BINS), firstFrom(pairs, (bin + 1) * LOW_BINS))
+      for (let i = 0; i < own.length; i += 2) own[i]! -= bin * LOW_BINS
+      addLow(group, part, own)
     }
     return finishLow(group)
   }
@@ -300,10 +310,10 @@ export const createMeasures = (
   }
   const finishLow = (group: Group): Search | 'known' => {
     const { measure } = group
-    const { bin: low, below } = selectBin(group.dense!, rankIn(group) - group.below)
+    const { bin: low, below } = group.counts!.select(rankIn(group) - group.below)
     if (measure.type !== 'top') return settle(group, { type: 'number', value: toMagnitude(group.bin!, low) })
     const bits = bitsOf(group.bin!, low)
-    const equal = group.dense![low]!
+    const equal = group.counts!.at(low)
     let keep = group.below + below + equal - rankIn(group)
     if (keep === equal) return settle(group, { type: 'top', bits, cut: 'all' })
     if (measure.equal !== 'first') return settle(group, { type: 'top', bits, cut: measure.equal })
@@ -326,7 +336,7 @@ export const createMeasures = (
         members: [],
         sorted: false,
         parts: new Map(),
-        dense: undefined,
+        counts: undefined,
         guess: undefined,
         ranges: new Map(),
         missed: false,

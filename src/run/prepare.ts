@@ -27,6 +27,7 @@ import { namesOnDisk } from '../safetensors/file-names.js'
 import { lockPath, readLock, type Lock } from '../store/lock.js'
 import { obstacles } from './destinations.js'
 import type { Download, OpenRemotely } from './downloads.js'
+import { adaptHeapGrowth } from './heap-growth.js'
 import { locateInput, referenceOf, type Located } from './locate-inputs.js'
 import { createFolderReader, readModelFolders } from './model-folders.js'
 import { warnOfOtherWriters } from './other-writers.js'
@@ -184,6 +185,13 @@ const locator = (
   }
 }
 
+/** Tensors of all inputs, each file counted once. */
+const tensorsOf = (settings: readonly Setting[]): number =>
+  [...new Set(settings.flatMap(({ inputs }) => [...inputs.values()].map(({ file }) => file.tensors)))].reduce(
+    (n, tensors) => n + tensors.size,
+    0,
+  )
+
 /**
  * Reads and checks a recipe under every setting that `set` asks for: all that can be known without what earlier builds
  * left. `more` is what the command writes besides the recipe's outputs, `answers` what was measured for the questions of
@@ -226,6 +234,7 @@ export const draft = async (
   }
   const opening = choices.value.length === 1 ? told : orderProblems(told)
   if (settings.length < choices.value.length) return failed(...opening)
+  adaptHeapGrowth(tensorsOf(settings))
   const out = options.out === undefined ? undefined : resolvePath('', options.out)
   const done = await inTurns(
     draftInSlices(settings, { recipe: folder, out }, { namesOf: namesOnDisk(), more, answers }),

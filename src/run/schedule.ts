@@ -1,3 +1,4 @@
+import { SEGMENT } from '../base/digest.js'
 import type { Measure, Scalar, Tally } from '../graph/expression.js'
 import { groupKey } from '../graph/groups.js'
 import type { Pass } from '../graph/passes.js'
@@ -11,7 +12,7 @@ import { viewLabel } from '../tensor/view.js'
 import { createLedger, segmentsOf, type Ledger } from './digest-ledger.js'
 import { createMeasures, type Search } from './measures.js'
 import { emptyTally } from './histograms.js'
-import { countsNear, createUnitOrders, type ScheduledWork } from './unit-orders.js'
+import { countsNear, createUnitOrders, isSingle, type ScheduledWork, type SegmentRun } from './unit-orders.js'
 import type { Found, UnitOrder, UnitResult } from './unit.js'
 
 /**
@@ -19,8 +20,13 @@ import type { Found, UnitOrder, UnitResult } from './unit.js'
  * files.
  */
 export interface Schedule {
-  /** The next unit that can start now; undefined when all others wait for results or there are none. */
-  next(): UnitOrder | undefined
+  /**
+   * The next unit that can start now, of at most so many segments; undefined when all others wait for results or there
+   * are none.
+   */
+  next(most?: number): UnitOrder | undefined
+  /** Elements that no unit has been given yet, as far as can be foreseen. */
+  readonly left: number
   /** Takes a result in. Returns the tensor whose magnitudes cannot be ordered, if the unit found one. */
   finish(result: UnitResult): { readonly nonFinite: Job; readonly step: string } | undefined
   readonly finished: boolean
@@ -47,7 +53,7 @@ interface Phase {
 interface Issued {
   readonly job: number
   readonly size: number
-  readonly segment: number
+  readonly run: SegmentRun
   readonly pass: Pass | undefined
   readonly order: UnitOrder
   readonly phase: Phase | undefined
@@ -84,6 +90,9 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
   let nextJob = 0
   let nextDigest = 0
   let open = 0
+  let left =
+    plan.jobs.reduce((n, { size, copies, sweeps }) => n + size * (copies.length + (sweeps?.passes.length ?? 0)), 0) +
+    plan.undigested.reduce((n, { shape }) => n + sizeOf(shape), 0)
 
   plan.jobs.forEach((job, index) => {
     const seen = new Set<number>()
@@ -138,7 +147,11 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
     if (held === undefined) waiting.set(groupKey(lacks), [phase])
     else held.push(phase)
   }
-  const enter = (phase: Phase): void => (hasNothingToDo(phase) ? enterNext(phase) : lineUp(phase))
+  const enter = (phase: Phase): void => {
+    if (!hasNothingToDo(phase)) return lineUp(phase)
+    left -= elementsOf(phase)
+    enterNext(phase)
+  }
   const enterNext = (phase: Phase): void => {
     if (phase.pass + 1 < plan.jobs[phase.job]!.sweeps!.passes.length)
       enter({ job: phase.job, type: phase.type, pass: phase.pass + 1, next: 0, open: 0 })
@@ -181,14 +194,22 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
     return order
   }
 
-  const nextUnit = (): UnitOrder | undefined => {
+  /** How many segments a phase goes on with: one that tells the others where to look goes alone. */
+  const lengthOf = (phase: Phase, pass: Pass | undefined, most: number): number => {
+    if (phase.type === 'solve' || (pass !== undefined && isSingle(pass))) return 1
+    if (phase.next === 0 && pass !== undefined && probesOf(phase, pass).some((m) => measures.guess(m) === undefined))
+      return 1
+    return Math.min(most, unitsOf(phase) - phase.next)
+  }
+  const nextUnit = (most: number): UnitOrder | undefined => {
     const search = searches.pop()
     if (search !== undefined) {
       const pass = plan.jobs[search.job]!.sweeps!.locates.get(search.measure.id)!
-      return issue(passUnit(search.job, pass, search.segment, search), {
+      const run = { first: search.segment, count: 1 }
+      return issue(passUnit(search.job, pass, run, search), {
         job: search.job,
         size: plan.jobs[search.job]!.size,
-        segment: search.segment,
+        run,
         pass,
         phase: undefined,
       })
@@ -196,23 +217,25 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
     const at = ready.findLastIndex((p) => p.type !== 'solve' || solving + bytesOf(p) <= mostSolving)
     const phase = ready[at]
     if (phase === undefined) return undefined
-    const segment = phase.next++
+    const pass = passOf(phase)
+    const run = { first: phase.next, count: lengthOf(phase, pass, most) }
+    phase.next += run.count
+    if (phase.type !== 'solve') left -= run.count * SEGMENT
     phase.open += 1
     if (phase.next >= unitsOf(phase)) ready.splice(at, 1)
     else if (missing(phase) !== undefined) ready.splice(at, 1).forEach(lineUp)
     if (phase.type === 'solve') {
       solving += bytesOf(phase)
       const { size } = plan.jobs[phase.job]!
-      return issue(solveUnit(phase.job, segment), { job: phase.job, size, segment, pass: undefined, phase })
+      return issue(solveUnit(phase.job, run.first), { job: phase.job, size, run, pass: undefined, phase })
     }
-    const pass = passOf(phase)
     const order =
       pass !== undefined
-        ? passUnit(phase.job, pass, segment)
+        ? passUnit(phase.job, pass, run)
         : phase.type === 'digest'
-          ? digestUnit(phase.job, segment)
-          : copyUnit(phase.job, phase.pass, segment)
-    return issue(order, { job: phase.job, size: elementsOf(phase), segment, pass, phase })
+          ? digestUnit(phase.job, run)
+          : copyUnit(phase.job, phase.pass, run)
+    return issue(order, { job: phase.job, size: elementsOf(phase), run, pass, phase })
   }
 
   const closePhase = (phase: Phase): void => {
@@ -231,9 +254,12 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
     else enterNext(phase)
   }
   const takeIn = (unit: Issued, found: readonly Found[]): ReturnType<Schedule['finish']> => {
+    const takes = unit.pass?.takes ?? []
     const settled = new Set<string>()
-    for (const [i, { measure, stage }] of (unit.pass?.takes ?? []).entries()) {
-      const outcome = measures.record(unit.job, measure, stage, unit.segment, found[i]!)
+    for (let i = 0; i < unit.run.count * takes.length; i++) {
+      const { measure, stage } = takes[i % takes.length]!
+      const segment = unit.run.first + Math.floor(i / takes.length)
+      const outcome = measures.record(unit.job, measure, stage, segment, found[i]!)
       if (outcome === 'non-finite') {
         const job = plan.jobs[unit.job]!
         return { nonFinite: job, step: measure.over?.step ?? job.askers?.get(measure.id) ?? job.step }
@@ -246,9 +272,9 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
   }
 
   return {
-    next: () => {
+    next: (most = 1) => {
       for (;;) {
-        const unit = nextUnit()
+        const unit = nextUnit(most)
         if (unit !== undefined) return unit
         if (nextJob < plan.jobs.length) phasesOf(nextJob++).reverse().forEach(enter)
         else if (nextDigest < plan.undigested.length)
@@ -264,15 +290,18 @@ export const createSchedule = (plan: ScheduledWork, keeping: readonly string[] =
       open -= 1
       const segments = segmentsOf(unit.size)
       unit.order.reads.forEach((r, i) => {
-        if (r.digest) ledger.record(r.input ?? r.path, r.tensor, segments, unit.segment, result.readDigests[i]!)
+        if (r.digest) ledger.record(r.input ?? r.path, r.tensor, segments, unit.run.first, result.readDigests[i]!)
       })
       unit.order.writes.forEach((w, i) => {
         const digest = result.writeDigests[i]
-        if (digest !== undefined) ledger.record(w.path, w.tensor, segments, unit.segment, digest)
+        if (digest !== undefined) ledger.record(w.path, w.tensor, segments, unit.run.first, digest)
       })
       const trouble = takeIn(unit, result.found)
       if (unit.phase !== undefined) closePhase(unit.phase)
       return trouble
+    },
+    get left() {
+      return left
     },
     get finished() {
       return (

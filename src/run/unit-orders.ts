@@ -33,16 +33,22 @@ export interface ScheduledWork extends Pick<Plan, 'jobs' | 'programs' | 'undiges
   readonly copyOf?: (tensor: TensorInfo) => Pick<TensorInfo, 'file' | 'begin'> | undefined
 }
 
+/** Segments of a tensor, one after the other. */
+export interface SegmentRun {
+  readonly first: number
+  readonly count: number
+}
+
 /** Writes the orders of a plan's units, each as soon as all that it depends on is known. */
 export interface UnitOrders {
-  /** A segment of a pass of a job, which is told where to `search` if it is to tell equal magnitudes apart. */
-  passUnit(job: number, pass: Pass, segment: number, search?: Search): ComputeOrder
+  /** Segments of a pass of a job, which is told where to `search` if it is to tell equal magnitudes apart. */
+  passUnit(job: number, pass: Pass, run: SegmentRun, search?: Search): ComputeOrder
   /** One call of a job's solver. */
   solveUnit(job: number, panel: number): SolveOrder
-  /** A segment of a copy of a job; a digest where the bytes are in their place and only have to be checked. */
-  copyUnit(job: number, copy: number, segment: number): CopyOrder | DigestOrder
-  /** A segment of a tensor that is read for its digest alone. */
-  digestUnit(index: number, segment: number): DigestOrder
+  /** Segments of a copy of a job; a digest where the bytes are in their place and only have to be checked. */
+  copyUnit(job: number, copy: number, run: SegmentRun): CopyOrder | DigestOrder
+  /** Segments of a tensor that is read for its digest alone. */
+  digestUnit(index: number, run: SegmentRun): DigestOrder
 }
 
 /**
@@ -57,10 +63,14 @@ export const countsNear = (measure: Measure, size: number): boolean =>
 /** The non-negative float32 whose bits these are; those of the next number above it are one more. */
 const fromBits = (bits: number): number => toMagnitude(bits >>> 15, bits & 0x7fff)
 
-/** The elements of a segment. */
-const extentOf = (size: number, segment: number): Pick<Segment, 'start' | 'end'> => ({
-  start: segment * SEGMENT,
-  end: Math.min(size, (segment + 1) * SEGMENT),
+/** True for a pass whose units have one segment: what they are fed for blocks is for the blocks of that one. */
+export const isSingle = ({ draws }: Pass): boolean =>
+  draws.some((draw) => draw.type === 'spread' && draw.vector.type !== 'stored')
+
+/** The elements of some segments. */
+const extentOf = (size: number, { first, count }: SegmentRun): Pick<Segment, 'start' | 'end'> => ({
+  start: first * SEGMENT,
+  end: Math.min(size, (first + count) * SEGMENT),
 })
 
 /**
@@ -85,14 +95,14 @@ export const createUnitOrders = (
     if (file === SCRATCH) return { ...ranges, tensor: name, digest: false, unfinished: true }
     return { ...ranges, tensor: name, digest: false, ...(packed === true ? { packed } : {}) }
   }
-  const read = (view: View, size: number, segment: number): ReadOrder => {
+  const read = (view: View, size: number, run: SegmentRun): ReadOrder => {
     const { file, name } = view.tensor
     const digest =
       file !== SCRATCH &&
       isWhole(view) &&
       plan.digestOf(view.tensor) === undefined &&
-      ledger.ask(file, name, segmentsOf(size), segment)
-    return { ...readOnly(view, extentOf(size, segment)), digest }
+      ledger.ask(file, name, segmentsOf(size), run.first, run.count)
+    return { ...readOnly(view, extentOf(size, run)), digest }
   }
   const write = (t: Target): WriteOrder => ({
     path: t.path,
@@ -188,15 +198,15 @@ export const createUnitOrders = (
       return d.type === 'bernoulli' ? { type: d.type, k0, k1, p: d.p } : { type: d.type, k0, k1 }
     })
 
-  const segmentOf = (size: number, segment: number): Segment => ({ id: nextId++, ...extentOf(size, segment) })
-  const passUnit = (job: number, pass: Pass, segment: number, search?: Search): ComputeOrder => {
+  const segmentsIn = (size: number, run: SegmentRun): Segment => ({ id: nextId++, ...extentOf(size, run) })
+  const passUnit = (job: number, pass: Pass, run: SegmentRun, search?: Search): ComputeOrder => {
     const planned = plan.jobs[job]!
-    const elements = segmentOf(planned.size, segment)
+    const elements = segmentsIn(planned.size, run)
     return {
       type: 'compute',
       ...elements,
       program: programs.get(pass.program.key)!,
-      reads: pass.reads.map((view) => read(view, planned.size, segment)),
+      reads: pass.reads.map((view) => read(view, planned.size, run)),
       draws: drawOrders(pass, elements.start, elements.end),
       uniforms: pass.uniforms.map((_, i) => uniform(pass, i, job)),
       needsLength: pass.needsLength,
@@ -243,29 +253,29 @@ export const createUnitOrders = (
       step,
     }
   }
-  const copyUnit = (job: number, copy: number, segment: number): CopyOrder | DigestOrder => {
+  const copyUnit = (job: number, copy: number, run: SegmentRun): CopyOrder | DigestOrder => {
     const { size, copies } = plan.jobs[job]!
     const { from, to, expect } = copies[copy]!
     if (from === undefined) {
-      ledger.ask(to.path, to.tensor, segmentsOf(size), segment)
+      ledger.ask(to.path, to.tensor, segmentsOf(size), run.first, run.count)
       const { path, begin, dtype, tensor } = to
       const own: ReadOrder = { path, begin, dtype, tensor, digest: true, unfinished: true }
-      return { type: 'digest', ...segmentOf(size, segment), reads: [own], writes: [] }
+      return { type: 'digest', ...segmentsIn(size, run), reads: [own], writes: [] }
     }
-    const { start, end } = extentOf(size, segment)
+    const { start, end } = extentOf(size, run)
     const source =
       expect === undefined
-        ? read(from, size, segment)
+        ? read(from, size, run)
         : { ...rangesOf(from, start, end), tensor: from.tensor.name, digest: false }
-    return { type: 'copy', ...segmentOf(size, segment), reads: [source], writes: [write(to)] }
+    return { type: 'copy', ...segmentsIn(size, run), reads: [source], writes: [write(to)] }
   }
-  const digestUnit = (index: number, segment: number): DigestOrder => {
+  const digestUnit = (index: number, run: SegmentRun): DigestOrder => {
     const info = plan.undigested[index]!
     const size = sizeOf(info.shape)
     return {
       type: 'digest',
-      ...segmentOf(size, segment),
-      reads: [read(wholeOf(info), size, segment)],
+      ...segmentsIn(size, run),
+      reads: [read(wholeOf(info), size, run)],
       writes: [],
     }
   }

@@ -87,14 +87,17 @@ export interface ScalarInputOrder {
   readonly cut?: { readonly at: number; readonly after: number }
 }
 
-/** The segment of a tensor that a unit does. Elements are counted from the tensor's start. */
+/**
+ * The segments of a tensor that a unit does, one after the other. Elements are counted from the tensor's start, and
+ * `start` is where a segment begins.
+ */
 export interface Segment {
   readonly id: number
   readonly start: number
   readonly end: number
 }
 
-/** Runs a program over one segment of a pass. */
+/** Runs a program over segments of a pass. */
 export interface ComputeOrder extends Segment {
   readonly type: 'compute'
   /** Index of the program. */
@@ -107,14 +110,14 @@ export interface ComputeOrder extends Segment {
   readonly writes: readonly ComputedWrite[]
 }
 
-/** Copies a segment byte for byte. */
+/** Copies segments byte for byte. */
 export interface CopyOrder extends Segment {
   readonly type: 'copy'
   readonly reads: readonly [ReadOrder]
   readonly writes: readonly [WriteOrder]
 }
 
-/** Reads a segment for its digest alone. */
+/** Reads segments for their digests alone. */
 export interface DigestOrder extends Segment {
   readonly type: 'digest'
   readonly reads: readonly [ReadOrder]
@@ -181,7 +184,9 @@ export interface BlockNumbers {
 export type Found = number | Magnitudes | BlockNumbers | Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>
 
 /**
- * What came of a unit. Digests are in the order of `reads` (where asked for) and `writes` (where they could be done).
+ * What came of a unit. Digests are in the order of `reads` (where asked for) and `writes` (where they could be done),
+ * each with those of all segments in their order, 32 bytes a segment. `found` has what the takes of the first segment
+ * found, then those of the next.
  */
 export interface UnitResult {
   readonly id: number

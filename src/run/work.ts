@@ -100,18 +100,22 @@ export const work = async (plan: WorkPlan, options: RunOptions, place: RunContex
   return runPool(
     pool.value,
     {
-      next: () => schedule.next(),
+      next: schedule.next,
+      get left() {
+        return schedule.left
+      },
       finish: (worker, results, units, next) => {
-        for (const result of results) {
+        for (const [i, result] of results.entries()) {
+          const unit = units[i]!
           progress.readBytes += result.bytesRead
           progress.writtenBytes += result.bytesWritten
           progress.spent = addTimes(progress.spent, result.spent)
           note.spent(
-            units.find((u) => u.id === result.id)!,
+            unit,
             PARTS.reduce((n, part) => n + result.spent[part], 0),
           )
           for (const [index, oddity] of result.odd ?? []) {
-            const { path, tensor } = units.find((u) => u.id === result.id)!.writes[index]!
+            const { path, tensor } = unit.writes[index]!
             place.oddities.add(path, tensor, oddity)
           }
           const trouble = schedule.finish(result)

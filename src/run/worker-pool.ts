@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { workerLost } from '../base/catalogue/run.js'
 import type { Diagnostic } from '../base/diagnostic.js'
+import { SEGMENT } from '../base/digest.js'
 import { append } from '../base/lists.js'
 import { failed, ok, type Result } from '../base/result.js'
 import { createTurns } from '../base/slices.js'
@@ -118,15 +119,24 @@ export const recruit = (
   return lacking === undefined ? ok(Array.from({ length: count }, () => startOne(start))) : failed(lacking)
 }
 
-/** Elements and units that make up one task: enough that messages cost nothing, little enough to share evenly. */
+/** Elements and units of small tensors that make up one task: enough that messages cost little. */
 const TASK_ELEMENTS = 1 << 20
 const TASK_UNITS = 64
+/**
+ * Segments of a large tensor that make up one unit at most, and the share of what is left to do for each worker that it
+ * may be: towards the end units are small, so that all workers end at once.
+ */
+const UNIT_SEGMENTS = 8
+const SHARE = 1 / 8
 /** Tasks a worker has ready, so that it never waits for the next. */
 const TASKS_AHEAD = 2
 
 /** Where units come from and results go. */
 export interface TaskSource {
-  next(): UnitOrder | undefined
+  /** The next unit, of at most so many segments. */
+  next(most: number): UnitOrder | undefined
+  /** Elements that no unit has been given yet. */
+  readonly left: number
   /** `next` is the first unit of what the worker goes on with, if it has that ready. */
   finish(
     worker: number,
@@ -136,10 +146,11 @@ export interface TaskSource {
   ): Diagnostic | undefined
 }
 
-const nextTask = (source: TaskSource): UnitOrder[] => {
+const nextTask = (source: TaskSource, workers: number): UnitOrder[] => {
+  const most = Math.max(1, Math.min(UNIT_SEGMENTS, Math.floor((SHARE * source.left) / (workers * SEGMENT))))
   const task: UnitOrder[] = []
   for (let elements = 0; elements < TASK_ELEMENTS && task.length < TASK_UNITS;) {
-    const unit = source.next()
+    const unit = source.next(most)
     if (unit === undefined) break
     task.push(unit)
     elements += unit.end - unit.start
@@ -180,7 +191,7 @@ export const runPool = (
       for (let round = 0; round < TASKS_AHEAD; round++) {
         for (const [i, handle] of handles.entries()) {
           if (pending[i]!.length > round) continue
-          const task = nextTask(source)
+          const task = nextTask(source, handles.length)
           if (task.length === 0) break
           pending[i]!.push(task)
           handle.send(task)

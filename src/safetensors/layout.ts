@@ -35,7 +35,7 @@ export const layoutFile = (
   const sorted = [...tensors].sort(
     (x, y) => (ORDER.get(y.dtype) ?? 0) - (ORDER.get(x.dtype) ?? 0) || compareNames(x.name, y.name),
   )
-  const relative = new Map<string, { begin: number; end: number }>()
+  const offsets = new Map<string, { begin: number; end: number }>()
   const fields: string[] = []
   const texts = Object.entries(metadata).sort(([x], [y]) => compareNames(x, y))
   if (texts.length > 0)
@@ -43,15 +43,14 @@ export const layoutFile = (
   let end = 0
   for (const tensor of sorted) {
     const { name, dtype, shape } = tensor
-    if (name === '__metadata__' || relative.has(name) || LONE.test(name))
+    if (name === '__metadata__' || offsets.has(name) || LONE.test(name))
       throw new Error(`tensor name cannot be written: ${name}`)
     const begin = end
     end += bytesOf(tensor)
-    relative.set(name, { begin, end })
+    offsets.set(name, { begin, end })
     // BigInt, for a dimension of 2^60 must not be rounded in print.
-    fields.push(
-      `${quote(name)}:{"dtype":"${dtype}","shape":[${shape.map((d) => BigInt(d)).join()}],"data_offsets":[${begin},${end}]}`,
-    )
+    const dimensions = shape.every(Number.isSafeInteger) ? shape.join() : shape.map((d) => BigInt(d)).join()
+    fields.push(`${quote(name)}:{"dtype":"${dtype}","shape":[${dimensions}],"data_offsets":[${begin},${end}]}`)
   }
   const json = Buffer.from(`{${fields.join()}}`)
   const length = Math.ceil(json.length / 8) * 8
@@ -60,9 +59,11 @@ export const layoutFile = (
   const header = Buffer.alloc(PREFIX + length, 0x20)
   header.writeBigUInt64LE(BigInt(length))
   header.set(json, PREFIX)
-  const at = (offset: number): number => header.length + offset
-  const offsets = new Map([...relative].map(([name, range]) => [name, { begin: at(range.begin), end: at(range.end) }]))
-  return { header, offsets, bytes: at(end) }
+  for (const range of offsets.values()) {
+    range.begin += header.length
+    range.end += header.length
+  }
+  return { header, offsets, bytes: header.length + end }
 }
 
 /** Bytes of a tensor's data; throws where they are not whole. */
@@ -73,4 +74,5 @@ export const bytesOf = ({ name, dtype, shape }: TensorOutline): number => {
 }
 
 /** A JSON string as the reference prints it; a lone surrogate, which no UTF-8 can hold, becomes U+FFFD. */
-export const quote = (text: string): string => JSON.stringify(text.replace(new RegExp(LONE, 'gu'), '\ufffd'))
+export const quote = (text: string): string =>
+  JSON.stringify(LONE.test(text) ? text.replace(new RegExp(LONE, 'gu'), '\ufffd') : text)

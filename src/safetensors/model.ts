@@ -149,7 +149,8 @@ export const assembleShards = (
   for (const [name, shard] of shardOf) {
     const info = files.get(shard)?.tensors.get(name)
     if (info === undefined) absent.push(name)
-    else tensors.set(name, info)
+    // The name of the header, so that that of the index can be forgotten.
+    else tensors.set(info.name, info)
   }
   if (absent.length > 0)
     return failed(...diagnostics, problems.tensorsNotInShards(path, absent, shardOf.get(absent[0] ?? '') ?? ''))

@@ -35,6 +35,7 @@ export const validateLayout = (
   notices: Notices,
 ): Result<ReadonlyMap<string, TensorInfo>> => {
   const tensors = new Map<string, TensorInfo>()
+  const shapes = new Map<string, readonly number[]>()
   let previous: number | bigint = 0
   for (const entry of sortByBytes(entries)) {
     const { name, dtype, shape, begin, end } = entry
@@ -52,8 +53,7 @@ export const validateLayout = (
     tensors.set(name, {
       name,
       dtype,
-      // A copy is as long as it has to be; what grew has room for sixteen more.
-      shape: isPlain(shape) ? shape.slice() : shape.map(Number),
+      shape: shared(shapes, shape),
       file: path,
       begin: dataBegin + Number(begin),
       end: dataBegin + Number(end),
@@ -64,6 +64,17 @@ export const validateLayout = (
   if (expected > fileBytes) return failed(problems.fileCutShort(path, expected, fileBytes))
   if (expected < fileBytes) return failed(problems.fileTooLong(path, expected, fileBytes))
   return ok(tensors)
+}
+
+/** A list for each shape that comes up: most tensors of a model have one of a few. */
+const shared = (known: Map<string, readonly number[]>, shape: readonly (number | bigint)[]): readonly number[] => {
+  const text = shape.join()
+  const before = known.get(text)
+  if (before !== undefined) return before
+  // A copy is as long as it has to be; what grew has room for sixteen more.
+  const own = isPlain(shape) ? shape.slice() : shape.map(Number)
+  known.set(text, own)
+  return own
 }
 
 /** Whether the bits are just those of the range; numbers take the short way, for there may be a million tensors. */

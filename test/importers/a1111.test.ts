@@ -486,6 +486,9 @@ describe('supermerger', () => {
 
   it.each([
     [{ calcmode: 'cosineA' }, /similarities over the whole of the models/],
+    [{ calcmode: 'smoothAdd MT' }, /smooths differences/],
+    [{ calcmode: 'extract', mode: 'Add' }, /does not tell its `gamma`/],
+    [{ calcmode: 'plus random' }, /no operator for this calculation/],
     [{ calcmode: 'trainDifference' }, /for Add difference alone/],
     [{ mode: 'Sum of sums' }, /no operator for this method/],
     [{ mbw: true, weights_alpha: [1, 2] }, /3 block weights/],
@@ -629,7 +632,7 @@ describe('Model Mixer', () => {
 
   it.each([
     [one('Sum', { calcmode: ['Rebasin'] }), /permutes the channels/],
-    [one('Sum', { calcmode: ['Cosine'] }), /no operator for this calculation/],
+    [one('Sum', { calcmode: ['Inv. Cosine'] }), /where its similarity stands/],
     [one('Elsewhere'), /no operator for this method/],
     [one('Add-Diff', { base_model: null }), /does not tell which model is subtracted/],
     [one('Sum', { alpha: [null] }), /`alpha` is not a number/],

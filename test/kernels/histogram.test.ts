@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import * as reference from '#src/kernels/reference.js'
 import {
-  addPairs,
+  createHistogram,
   FIRST_NON_FINITE_BIN,
   HIGH_BINS,
   LOW_BINS,
@@ -81,26 +81,29 @@ test('counts that are taken out are those of every bin that is not empty, and le
 })
 
 test('pairs hold every bin that is not empty, in order, and add up to the whole', () => {
-  const dense = new Float64Array(HIGH_BINS)
+  const counts = createHistogram()
   const x = normals(50_000, 3)
   const hist = countHigh(x)
   const pairs = reference.toPairs(hist)
   const bins = pairs.filter((_, i) => i % 2 === 0)
   expect([...bins]).toEqual([...hist.keys()].filter((bin) => hist[bin] !== 0))
-  addPairs(dense, pairs)
-  addPairs(dense, pairs)
-  expect(dense.every((count, bin) => count === 2 * hist[bin]!)).toBe(true)
+  counts.add(pairs)
+  counts.add(pairs)
+  expect(hist.every((count, bin) => counts.at(bin) === 2 * count)).toBe(true)
+  counts.clear()
+  expect(hist.every((_, bin) => counts.at(bin) === 0)).toBe(true)
   expect(reference.toPairs(new Uint32Array(LOW_BINS))).toEqual(new Uint32Array(0))
 })
 
 /** The value of a rank, by the two passes and over pieces. */
 const select = (x: Float32Array, rank: number): number => {
-  const upper = new Float64Array(HIGH_BINS)
-  addPairs(upper, reference.toPairs(countHigh(x)))
-  const first = selectBin(upper, rank)
-  const lower = new Float64Array(LOW_BINS)
-  addPairs(lower, reference.toPairs(countLow(x, first.bin)))
-  return toMagnitude(first.bin, selectBin(lower, rank - first.below).bin)
+  const counts = createHistogram()
+  counts.add(reference.toPairs(countHigh(x)))
+  const first = counts.select(rank)
+  expect(selectBin(countHigh(x), rank)).toEqual(first)
+  counts.clear()
+  counts.add(reference.toPairs(countLow(x, first.bin)))
+  return toMagnitude(first.bin, counts.select(rank - first.below).bin)
 }
 
 test.each([
@@ -115,7 +118,11 @@ test.each([
 })
 
 test('a rank beyond the last element is a bug and says so', () => {
-  expect(() => selectBin(Float64Array.of(1, 2), 3)).toThrow(RangeError)
+  expect(() => selectBin(Uint32Array.of(1, 2), 3)).toThrow(RangeError)
+  const counts = createHistogram()
+  counts.add(Uint32Array.of(7, 1, 65535, 2))
+  expect(() => counts.select(3)).toThrow(RangeError)
+  expect(counts.select(2)).toEqual({ bin: 65535, below: 1 })
 })
 
 test('NaN and infinity are in the bins from the first that no finite number reaches', () => {

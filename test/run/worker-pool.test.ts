@@ -57,6 +57,7 @@ const sourceOf = (units: readonly UnitOrder[]) => {
   const finished: string[] = []
   const source: TaskSource = {
     next: () => left.shift(),
+    left: 0,
     finish: (worker, results) => {
       finished.push(...results.map((r) => `${r.id} by ${worker}`))
       return undefined
@@ -100,6 +101,33 @@ test('small units are put together into one task, up to 64 of them', () => {
   expect(handle.tasks.map((task) => task!.length)).toEqual([64, 36])
 })
 
+test('large tensors go out in units of several segments, of fewer when less is left', () => {
+  const handles = [puppet(), puppet()]
+  const asked: number[] = []
+  let left = 100 << 20
+  const source: TaskSource = {
+    next: (most) => {
+      if (left <= 0) return undefined
+      asked.push(most)
+      left -= most << 20
+      return unit(asked.length, most << 20)
+    },
+    get left() {
+      return left
+    },
+    finish: () => undefined,
+  }
+  void runPool(
+    handles.map((h) => h.handle),
+    source,
+    () => undefined,
+  )
+  for (let i = 0; handles[i % 2]!.tasks.at(-1) !== undefined; i++) handles[i % 2]!.finish()
+  expect(asked[0]).toBe(6)
+  expect(asked.at(-1)).toBe(1)
+  expect(asked).toEqual(asked.toSorted((x, y) => y - x))
+})
+
 test('a handle that had nothing to do gets work as soon as another’s results free some', () => {
   const [first, second] = [puppet(), puppet()]
   const waiting: UnitOrder[] = []
@@ -108,6 +136,7 @@ test('a handle that had nothing to do gets work as soon as another’s results f
     [first.handle, second.handle],
     {
       next: () => units.shift(),
+      left: 0,
       finish: () => {
         units.push(...waiting.splice(0))
         return undefined
@@ -164,6 +193,7 @@ test('a problem with a result ends the work like a failure of the handle', async
         const left = [unit(0)]
         return () => left.shift()
       })(),
+      left: 0,
       finish: () => entry('unordered', 'NaN'),
     },
     () => undefined,
