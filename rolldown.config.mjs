@@ -34,16 +34,24 @@ const licences = (fileName) => ({
 /**
  * What packages do when they are loaded and smelt needs late or never, as they have it and as it is bundled. V8 checks
  * regular expressions when it reads a file, even in functions that are never called; for this one it loads all emoji,
- * which takes longer than the rest of the file.
+ * which takes longer than the rest of the file. A segmenter loads the rules of a language.
  */
 const LATE = {
   'string-width/index.js': [
-    'const rgiEmojiRegex = /^\\p{RGI_Emoji}$/v;',
-    "let emoji; const rgiEmojiRegex = { test: (text) => (emoji ??= new RegExp('^\\\\p{RGI_Emoji}$', 'v')).test(text) };",
+    [
+      'const rgiEmojiRegex = /^\\p{RGI_Emoji}$/v;',
+      "let emoji; const rgiEmojiRegex = { test: (text) => (emoji ??= new RegExp('^\\\\p{RGI_Emoji}$', 'v')).test(text) };",
+    ],
+    [
+      'const segmenter = new Intl.Segmenter();',
+      'let graphemes; const segmenter = { segment: (text) => (graphemes ??= new Intl.Segmenter()).segment(text) };',
+    ],
   ],
   'commander/lib/command.js': [
-    "const childProcess = require('node:child_process');",
-    "const childProcess = { spawn: (...args) => require('node:child_process').spawn(...args) };",
+    [
+      "const childProcess = require('node:child_process');",
+      "const childProcess = { spawn: (...args) => require('node:child_process').spawn(...args) };",
+    ],
   ],
 }
 
@@ -52,9 +60,10 @@ const late = {
   transform(code, id) {
     const file = Object.keys(LATE).find((path) => id.replaceAll('\\', '/').endsWith(`/node_modules/${path}`))
     if (file === undefined) return undefined
-    const [before, after] = LATE[file]
-    if (!code.includes(before)) this.error(`${file} has changed: see LATE`)
-    return code.replace(before, () => after)
+    return LATE[file].reduce((text, [before, after]) => {
+      if (!text.includes(before)) this.error(`${file} has changed: see LATE`)
+      return text.replace(before, () => after)
+    }, code)
   },
 }
 
@@ -95,7 +104,8 @@ const scripts = {
   renderChunk: (code, { dynamicImports }, { format }) =>
     format === 'cjs'
       ? dynamicImports.reduce(
-          (text, id) => text.replaceAll(`import(${JSON.stringify(id)})`, `require("./${IMPORT}")(${JSON.stringify(id)})`),
+          (text, id) =>
+            text.replaceAll(`import(${JSON.stringify(id)})`, `require("./${IMPORT}")(${JSON.stringify(id)})`),
           code,
         )
       : undefined,

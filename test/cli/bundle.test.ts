@@ -138,6 +138,14 @@ test('no file of the bundle has a regular expression for which V8 loads all emoj
     expect(readFileSync(join(BIN, name), 'utf8')).not.toMatch(/\/[^/\n]*\{RGI_Emoji\}[^/\n]*\/v/)
 })
 
+test('scripts have no characters of more than a byte, as which they are read', () => {
+  for (const name of readdirSync(BIN).filter((file) => file.endsWith('.cjs')))
+    expect(
+      readFileSync(join(BIN, name)).every((byte) => byte < 0x80),
+      name,
+    ).toBe(true)
+})
+
 test('a worker starts without ONNX Runtime', () => {
   const needed = [...staticImports('./worker.js')]
   expect(needed).toContain('@napi-rs/blake-hash')
