@@ -25,10 +25,10 @@ const TANGENT = [
 const polynomial = (g: Graph, x: Tensor, coefficients: readonly number[]): Tensor =>
   coefficients.toReversed().reduce<Tensor>((sum, c) => g.add(g.mul(sum, x), c), g.fill(0))
 
-/** x less `step`, but x itself where a mask is true: a choice between two numbers takes less than one of elements. */
-const lower = (g: Graph, x: Tensor, unless: Mask, step: number): Tensor => g.sub(x, g.choose(unless, 0, step))
+/** x less `step`, but x itself where a mask is true. */
+const lower = (g: Graph, x: Tensor, unless: Mask, step: number): Tensor => g.choose(unless, x, g.sub(x, step))
 /** x times `factor`, but x itself where a mask is true. */
-const scale = (g: Graph, x: Tensor, unless: Mask, factor: number): Tensor => g.mul(x, g.choose(unless, 1, factor))
+const scale = (g: Graph, x: Tensor, unless: Mask, factor: number): Tensor => g.choose(unless, x, g.mul(x, factor))
 
 /** Below 2⁻¹⁶⁰ everything is 0. */
 const LEAST_POWER = -160

@@ -122,29 +122,6 @@ const computeFour = (
     known.set(name, code)
     return code
   }
-  const eithers = new Map<string, Either>()
-  /** What depends on nothing but a mask, if it does. */
-  const eitherOf = (instruction: Instruction, operands: readonly string[]): Either | undefined => {
-    const { op, to } = instruction
-    const [first, ...others] = operands
-    if (op === 'Cast') return to === 'bool' ? undefined : { mask: first!, yes: v.floats(1), no: v.floats(0) }
-    if (op === 'Where') {
-      if (!others.every((name) => invariant.has(name))) return undefined
-      return { mask: first!, yes: v.keepOnce(w.add(valueOf(others[0]!), v.floats(0))), no: valueOf(others[1]!) }
-    }
-    const masks = new Set(operands.flatMap((name) => eithers.get(name)?.mask ?? []))
-    if (!LINEAR.has(op) || masks.size !== 1) return undefined
-    if (!operands.every((name) => invariant.has(name) || eithers.has(name))) return undefined
-    const [mask = ''] = masks
-    const where = (side: 'yes' | 'no'): Code =>
-      v.keepOnce(
-        OPERATIONS[op]!(
-          operands.map((name) => eithers.get(name)?.[side] ?? valueOf(name)),
-          { ...v, nanOf: () => v.floats(0), instruction },
-        ),
-      )
-    return { mask, yes: where('yes'), no: where('no') }
-  }
   for (const instruction of instructions) {
     const { op, inputs: from, output, dtype } = instruction
     if (op === 'Decode') known.set(output, load(from[0]!, dtype!))
@@ -153,15 +130,6 @@ const computeFour = (
       const operands = from.filter((name) => name !== 'n')
       const once = operands.every((name) => invariant.has(name))
       if (once) invariant.add(output)
-      const either = once ? undefined : eitherOf(instruction, operands)
-      if (either !== undefined) {
-        eithers.set(output, either)
-        known.set(
-          output,
-          v.keep(w.xor(either.no, w.and(valueOf(either.mask), v.keepOnce(w.xor(either.yes, either.no))))),
-        )
-        continue
-      }
       const last = operands.at(-1)!
       const code = OPERATIONS[op]!(operands.map(valueOf), {
         ...v,
@@ -173,15 +141,6 @@ const computeFour = (
   }
   return valueOf
 }
-
-/** One of two numbers, both the same for all elements, by a mask: which of them it is takes two instructions. */
-interface Either {
-  readonly mask: string
-  readonly yes: Code
-  readonly no: Code
-}
-/** Operations that are done with both numbers before the loop. */
-const LINEAR = new Set(['Add', 'Sub', 'Mul', 'Div', 'Neg'])
 
 /** What operations are made with. */
 interface Making extends Values {
