@@ -163,7 +163,9 @@ test('of models that are found, only the layers they have get a rule, and a VAE 
   )
   const vae = flow.add('VAELoader', { vae_name: 'vae.safetensors' })
   flow.add('CheckpointSave', { filename_prefix: 'x' }, { model: [merged, 0], clip: [a!, 1], vae: [vae, 0] })
-  const found = importFile(textInput('flow.json', JSON.stringify(flow.api()), await findModels([{ path: folder }], folder)))
+  const found = importFile(
+    textInput('flow.json', JSON.stringify(flow.api()), await findModels([{ path: folder }], folder)),
+  )
   const { steps } = parse(found.type === 'ok' ? found.value.recipe! : '') as PlainRecipe
   expect(steps['merge_3']!['keep']).toEqual({ default: 0.1, 'input_blocks.0': 0.3, 'input_blocks.8': 0.4, out: 0.6 })
   expect(steps['vae_placed']!['add_root']).toBe('vae')
