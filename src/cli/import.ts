@@ -49,7 +49,7 @@ export const importRecipe = async (console: Console, path: string, flags: Import
   }
   const from = resolvePath(console.cwd, path)
   const out = flags.output === undefined ? undefined : resolvePath(console.cwd, flags.output)
-  const folders = flags.models.map((folder) => modelFolders(resolvePath(console.cwd, folder)))
+  const folders = flags.models.map((folder) => modelFolders(resolvePath(console.cwd, folder), process.env))
   const notFolder = flags.models.find((_, i) => folders[i]!.length === 0)
   if (notFolder !== undefined) return refuse(modelsNotFolder(notFolder))
   const roots = folders.flat()

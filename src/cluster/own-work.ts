@@ -1,9 +1,10 @@
 import { stat } from 'node:fs/promises'
-import { runInputDiffers } from '../base/catalogue/cluster.js'
+import { hostname } from 'node:os'
+import { runInputDiffers, runInputUnseen } from '../base/catalogue/cluster.js'
 import type { Diagnostic } from '../base/diagnostic.js'
 import { failed, ok, type Result } from '../base/result.js'
 import type { InputFile } from '../plan/plan.js'
-import { ioProblem } from '../safetensors/io-problem.js'
+import { errorCode, ioProblem } from '../safetensors/io-problem.js'
 import { identityOf } from '../safetensors/open.js'
 import { placesOf, type RunPart, type RunPlan } from './layout.js'
 import { readWork, type OwnWork } from './part-plan.js'
@@ -22,7 +23,8 @@ const inputsHere = async ({ inputs }: Pick<RunPlan, 'inputs'>): Promise<Result<r
       if (String(now.size) === size && String(now.mtimeNs) === mtime) found.push({ path, ...identityOf(now) })
       else problems.push(runInputDiffers(path))
     } catch (error) {
-      problems.push(ioProblem(error, path, 'read'))
+      const isMissing = errorCode(error) === 'ENOENT'
+      problems.push(isMissing ? runInputUnseen(path, hostname()) : ioProblem(error, path, 'read'))
     }
   }
   return problems.length > 0 ? failed(...problems.slice(0, MOST_TOLD)) : ok(found)

@@ -116,7 +116,7 @@ const spellings = (parts: readonly string[]): readonly string[] => {
 
 /** How many segments at the end of a candidate agree with a name; 0 where it has another name. */
 const agreement = (wanted: readonly string[], { parts, placed }: Candidate): number =>
-  Math.max(...[parts, placed].map((own) => agreeing(wanted, own)))
+  Math.max(agreeing(wanted, parts), agreeing(wanted, placed))
 
 const agreeing = (wanted: readonly string[], parts: readonly string[]): number => {
   // The folder of a Hugging Face cache: models--org--name/snapshots/REVISION.

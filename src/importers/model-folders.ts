@@ -31,24 +31,27 @@ const mapOf = (value: ForeignValue | undefined): ForeignMap =>
 
 const textOf = (value: ForeignValue | undefined): string => (typeof value?.value === 'string' ? value.value : '')
 
+/** Variables by name. */
+type Environment = Readonly<Record<string, string | undefined>>
+
 /** A path with `~` and variables of the environment written out, as ComfyUI does for `base_path`. */
-const expanded = (path: string): string =>
+const expanded = (path: string, environment: Environment): string =>
   path
     .replace(/^~(?=\/|$)/, () => homedir())
     .replace(
       /\$(?:\{(\w+)\}|(\w+))/g,
-      (whole, braced: string | undefined, bare: string | undefined) => process.env[braced ?? bare!] ?? whole,
+      (whole, braced: string | undefined, bare: string | undefined) => environment[braced ?? bare!] ?? whole,
     )
 
 /** The folders that ComfyUI's `extra_model_paths.yaml` names; those that are not there are left out. */
-const extraFolders = (file: string): readonly ModelFolder[] => {
+const extraFolders = (file: string, environment: Environment): readonly ModelFolder[] => {
   const text = statSync(file).size > MOST ? undefined : readRegularSync(file)
   const found: ModelFolder[] = []
   for (const document of readForeign(text ?? '').documents)
     for (const section of mapOf(document).values()) {
       const paths = mapOf(section)
       const base = textOf(paths.get('base_path'))
-      const root = base === '' ? dirname(file) : resolve(dirname(file), expanded(base))
+      const root = base === '' ? dirname(file) : resolve(dirname(file), expanded(base, environment))
       for (const [kind, value] of paths)
         if (!OTHER_KEYS.has(kind))
           for (const line of textOf(value)
@@ -63,10 +66,10 @@ const extraFolders = (file: string): readonly ModelFolder[] => {
  * The folders of models that a path stands for: itself, or those of ComfyUI's `extra_model_paths.yaml`. Empty for what is
  * neither. Never throws.
  */
-export const modelFolders = (path: string): readonly ModelFolder[] => {
+export const modelFolders = (path: string, environment: Environment = {}): readonly ModelFolder[] => {
   if (isFolder(path)) return [{ path }]
   try {
-    return /\.ya?ml$/i.test(path) ? extraFolders(path) : []
+    return /\.ya?ml$/i.test(path) ? extraFolders(path, environment) : []
   } catch {
     return []
   }

@@ -100,9 +100,11 @@ type SampleKind = Omit<Kind, 'count'>
 /** Finds out what the operator of a step makes of tensors of a kind. */
 const createSampler = (step: StepContext, warn: Subject['warn']): ((kind: SampleKind) => Verdict) => {
   const { definition, call, masked } = step
-  const counts = Object.values(call.inputs).map((input) =>
-    input === undefined ? 0 : 'value' in input ? 1 : input.length,
-  )
+  // Each by its place among the inputs of the operator: a call does not have those that a recipe leaves out.
+  const counts = Object.keys(definition.inputs).map((key) => {
+    const input = call.inputs[key]
+    return input === undefined ? 0 : 'value' in input ? 1 : input.length
+  })
   const stage = stageOf(call.graph)
   const shared = stage.verdictsOf(definition, `${counts.join()} ${masked}`)
   /** Of kinds that the operator refuses or warns of, which it does with a place in this step. */

@@ -87,8 +87,8 @@ export const emptyBlocks = (
   return { first: range.first, numbers: new Float64Array(range.end - range.first).fill(startOf(measure)) }
 }
 
-/** Numbers of blocks up to which a unit keeps them in the kernels' memory. */
-const MOST_HELD = 1 << 17
+/** Numbers of blocks up to which a unit keeps them in the kernels' memory: what is never touched costs nothing. */
+const MOST_HELD = 1 << 20
 
 /** The numbers of a unit's blocks, which take turns, in the kernels' memory. */
 export interface Held {

@@ -1,4 +1,4 @@
-import { readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { placesOf, readResult, type RunPart } from '#src/cluster/layout.js'
@@ -70,4 +70,6 @@ test('a plan that has changed since the run was laid out is refused, and so is a
     writeFileSync(work, bytes)
     utimesSync(join(folder, 'a.safetensors'), 1, 1)
     expect(await codes()).toEqual(['run-input-differs'])
+    rmSync(join(folder, 'a.safetensors'))
+    expect(await codes()).toEqual(['run-input-unseen'])
   }))

@@ -492,6 +492,7 @@ describe('supermerger', () => {
     [{ calcmode: 'trainDifference' }, /for Add difference alone/],
     [{ mode: 'Sum of sums' }, /no operator for this method/],
     [{ mbw: true, weights_alpha: [1, 2] }, /3 block weights/],
+    [{ mbw: true, weights_alpha: '0,0.5,1' }, /`weights_alpha` is not a number/],
     [{ elemental_merge: ['IN00:NOT attn:0.5'] }, /after NOT/],
     [{ elemental_merge: ['IN44:attn:0.5'] }, /no block IN44/],
     [{ model_b: null }, /does not name this model/],

@@ -129,7 +129,7 @@ describe('a file', () => {
     expect(await read('a.json', '{ x: 1 }')).toMatchObject({ type: 'text', text: '{ x: 1 }' })
     expect(await read('a.yaml', Buffer.from([0xff, 0xfe, 0]))).toBe('not-importable')
     expect(await read('a.jpg', png(['tEXt', Buffer.from('prompt\0{}')]))).toMatchObject({
-      type: 'png',
+      type: 'picture',
       metadata: new Map([['prompt', '{}']]),
     })
     const header = Buffer.from('{"__metadata__":{"mecha_recipe":"version 0.1.0"}}')
@@ -229,13 +229,13 @@ a111:
         models/Lora
         models/LyCORIS
 other:
-    base_path: ${join(folder, 'disk')}
+    base_path: $ROOT/disk
     is_default: true
     checkpoints: ckpts/
     custom_nodes: nodes
 `,
     )
-    const { find } = await findModels(modelFolders(file), folder)
+    const { find } = await findModels(modelFolders(file, { ROOT: folder }), folder)
     expect(find('xl/far.safetensors', 'models/checkpoints')).toMatchObject({
       path: 'disk/ckpts/xl/far.safetensors',
       others: undefined,

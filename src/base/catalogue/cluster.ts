@@ -62,6 +62,14 @@ export const runVersion = (what: 'smelt' | 'Node.js', here: string, planned: str
     help: `install ${what} ${planned} on ${host}, or leave it out of the run`,
   })
 
+/** A machine lacks an input that the one which began the run has. */
+export const runInputUnseen = (path: string, host: string): Diagnostic =>
+  entry('run-input-unseen', `${host} sees no ${path}`, {
+    at: { type: 'file', path },
+    blame: 'run',
+    help: 'put it where every machine sees it under this path, or mount its file system there',
+  })
+
 /** An input is not the file that the run was planned with. */
 export const runInputDiffers = (path: string): Diagnostic =>
   entry('run-input-differs', `${path} is not the file that the run was planned with`, {
@@ -167,9 +175,9 @@ const partHeld = (part: number, why: string): Diagnostic =>
 /** What a task said last, in one line, and its own advice. */
 const gist = (complaint: string): { readonly said: string; readonly help: string | undefined } => {
   const lines = complaint.split('\n').map((line) => line.trim())
-  const errors = lines.flatMap((line) => /^error\[[\w-]+\]: (.+)$/.exec(line)?.[1] ?? [])
   const help = lines.find((line) => line.startsWith('help: '))?.slice('help: '.length)
-  return { said: errors[0] ?? lines.filter((line) => line !== '').at(-1) ?? '', help }
+  const said = lines.find((line) => /^error\[[\w-]+\]: /.test(line)) ?? lines.findLast((line) => line !== '') ?? ''
+  return { said, help }
 }
 
 const partEnded = (

@@ -81,7 +81,7 @@ export const clipNames =
 export const fp8Load = (dtype: string): string =>
   `ComfyUI loads this model as ${dtype}; smelt computes with what the file holds. To write such a file, add \`dtype: ${dtype.startsWith('fp8_e5m2') ? 'f8_e5m2' : 'f8_e4m3'}\` to the output`
 export const vaeRoot = 'as Stable Diffusion has it; in a Flux checkpoint it is `vae`'
-export const skippedKeys = 'as ComfyUI, which leaves out what has no target'
+export const skippedKeys = 'as in ComfyUI, which leaves out what has no target'
 
 /** Comment lines of recipes. */
 export const draws =

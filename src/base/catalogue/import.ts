@@ -5,7 +5,7 @@ import { listNames, quoteName } from './file-entry.js'
 
 /** What `smelt import` reads, for messages. */
 const READABLE =
-  'ComfyUI workflows (JSON, PNG, or the metadata of a safetensors file), mergekit configurations, sd-mecha recipes, and what the AUTOMATIC1111 web UI and supermerger write (also `mbwpresets.txt`)'
+  'ComfyUI workflows (JSON, PNG, WebP, or the metadata of a safetensors file), mergekit configurations, sd-mecha recipes, and what the AUTOMATIC1111 web UI and supermerger write (also `mbwpresets.txt`)'
 
 /** What the file of `smelt import` should be. */
 export const importableFile = 'a file to import'
@@ -44,7 +44,7 @@ export const emptyFile = { where: 'the file', what: 'nothing to merge', why: 'it
 /** A file that no importer reads, by why. */
 export const notImportable = (path: string, why: 'binary' | 'large' | 'unknown' | 'no-metadata'): Diagnostic => {
   const what = {
-    binary: `${path} is neither text, nor a PNG, nor a safetensors file`,
+    binary: `${path} is neither text, nor a PNG or WebP, nor a safetensors file`,
     large: `${path} is larger than 64 MB`,
     unknown: `${path} is not in a format that smelt can import`,
     'no-metadata': `the metadata of ${path} does not say how it was made`,

@@ -16,8 +16,8 @@ const weightsOf = (
   const base = numberOf(merge[`base_${name}`])
   if (base === undefined) return miss(`\`base_${name}\``, a1111Lacks.number(`base_${name}`))
   const list = merge[`weights_${name}`]
-  if (merge['mbw'] !== true || !Array.isArray(list)) return base
-  const numbers = list.map(numberOf)
+  if (merge['mbw'] !== true || list === undefined || list === null) return base
+  const numbers = [list].flat().map(numberOf)
   if (numbers.some((n) => n === undefined)) return miss(`\`weights_${name}\``, a1111Lacks.number(`weights_${name}`))
   const all = [base, ...(numbers as number[])]
   if (isXlList(all)) return [...all.slice(0, 20), base]
