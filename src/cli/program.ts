@@ -279,7 +279,12 @@ const describeCommands = (run: (command: (console: Console) => Promise<number>) 
     .argument('<file>', 'a configuration, workflow or preset file of another tool, or a file with metadata')
     .description('make a recipe of what another tool has: mergekit, sd-mecha, supermerger, ComfyUI')
     .option('-o, --output <file>', 'where to write the recipe (default: standard output)')
-    .option('--models <folder>', 'find the model files below this folder, or those of an extra_model_paths.yaml, by name (repeatable)', collect, [])
+    .option(
+      '--models <folder>',
+      'find the model files below this folder, or those of an extra_model_paths.yaml, by name (repeatable)',
+      collect,
+      [],
+    )
     .option('--force', 'replace a recipe that is there')
     .option('--json', 'print the recipe and what it lacks as JSON')
     .action((file, flags) => run(async (console) => (await import('./import.js')).importRecipe(console, file, flags)))

@@ -75,9 +75,10 @@ export interface ElementDefinition<I extends InputSpecs, P extends ParamSpecs> e
   /** True if `build` applies the mask itself; otherwise the first model is kept wherever the mask is false. */
   readonly masksItself?: boolean
   /**
-   * Builds one tensor, or returns an error to refuse it. Called once per merged tensor, and first for one sample of
-   * each shape with equal numbers: whether a tensor is refused may depend only on these, since a later refusal is
-   * thrown as a bug.
+   * Builds one tensor, or returns an error to refuse it. Called once per merged tensor that is needed, and first for one
+   * sample of each shape with equal numbers, with stand-ins for its inputs, in a graph of their own. So it may use only
+   * the graph that it is given, and whether it refuses a tensor, warns, or makes a constant may depend only on the shape
+   * and the numbers, never on what its inputs are made of: a later refusal is thrown as a bug.
    */
   build(g: Graph, inputs: Built<I>, params: Params<P>, subject: Subject): Made | Diagnostic
 }

@@ -2,8 +2,11 @@ import { countOf, rankOf, type Measure, type Scalar, type Solve } from '../graph
 import { groupKey } from '../graph/groups.js'
 import type { Stage } from '../graph/passes.js'
 import {
+  countIn,
   createHistogram,
   FIRST_NON_FINITE_BIN,
+  firstFrom,
+  holdsNonFinite,
   LOW_BINS,
   RANGE,
   toMagnitude,
@@ -86,28 +89,7 @@ export const INFINITY = 0x7f800000
 
 const bitsOf = (high: number, low: number): number => high * LOW_BINS + low
 
-const countIn = (pairs: Uint32Array, bin: number): number => {
-  for (let i = 0; i < pairs.length; i += 2) if (pairs[i] === bin) return pairs[i + 1]!
-  return 0
-}
-
-/** Where the first pair of a bin that is not less stands; pairs are in the order of bins. */
-const firstFrom = (pairs: Uint32Array, bin: number): number => {
-  let [low, high] = [0, pairs.length / 2]
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (pairs[2 * middle]! < bin) low = middle + 1
-    else high = middle
-  }
-  return 2 * low
-}
-
 type Ranged = Extract<Magnitudes, { type: 'range' }>
-
-const holdsNonFinite = (pairs: Uint32Array): boolean => {
-  for (let i = 0; i < pairs.length; i += 2) if (pairs[i]! >= FIRST_NON_FINITE_BIN) return true
-  return false
-}
 
 /**
  * Combines the partial results of segments: totals in element order whatever the order of arrival, histograms exactly.
