@@ -81,7 +81,7 @@ export const notPlainLora = (at: Place, adapter: string, name: string): Diagnost
 
 /** Not as many strengths as adapters. */
 export const strengthsCount = (at: Place, strengths: number, adapters: number): Diagnostic =>
-  entry('strengths-count', `${strengths} strengths for ${adapters} adapters`, {
+  entry('strengths-count', `the number of strengths is ${strengths}, but that of adapters is ${adapters}`, {
     at,
     help: 'write one number for each adapter, such as `strengths: [1, 0.5]`',
   })
