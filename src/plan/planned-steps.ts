@@ -10,16 +10,26 @@ import type { Plan, PlannedOutput, PlannedStep } from './plan.js'
 const valueOf = ({ evaluated }: Evaluation, name: string): unknown =>
   evaluated.values.get(name) ?? evaluated.values.get(`${name}.1`)
 
-/** What a name of the recipe is called under a setting: steps that differ from setting to setting bear its label. */
+/** What the labels of some settings have in common, such as `share=0.2` of `keep=0, share=0.2` and `keep=1, share=0.2`. */
+const commonLabel = (labels: readonly string[]): string => {
+  const [first = [], ...others] = labels.map((label) => label.split(', '))
+  return first.filter((word) => others.every((words) => words.includes(word))).join(', ')
+}
+
+/**
+ * What a name of the recipe is called under a setting: steps that differ from setting to setting bear its label, or what
+ * it has in common with those of the settings that share the step.
+ */
 export const nameUnder =
   (evaluations: readonly Evaluation[]) =>
   (setting: number, name: string): string => {
     const step = stepOf(name)
     const own = evaluations[setting]!
-    const shared = evaluations.some((other, i) => i !== setting && valueOf(other, step) === valueOf(own, step))
-    return shared || evaluations.length === 1 || !own.setting.recipe.steps.has(step)
-      ? name
-      : `${step}[${own.setting.label}]${name.slice(step.length)}`
+    const value = valueOf(own, step)
+    const sharing = evaluations.filter((other) => valueOf(other, step) === value)
+    if (sharing.length === evaluations.length || !own.setting.recipe.steps.has(step)) return name
+    const label = commonLabel(sharing.map((other) => other.setting.label))
+    return label === '' ? name : `${step}[${label}]${name.slice(step.length)}`
   }
 
 /** The steps of all settings, those that settings have in common once. */
